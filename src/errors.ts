@@ -1,0 +1,75 @@
+/** What went wrong, as a stable word for machines. docs/cli.md lists each with its meaning. */
+export type ErrorCode =
+  | 'USAGE'
+  | 'PROGRAM_NOT_FOUND'
+  | 'NOT_READABLE'
+  | 'NOT_A_REGULAR_FILE'
+  | 'NOT_ELF'
+  | 'SCRIPT'
+  | 'MALFORMED_ELF'
+  | 'MALFORMED_CACHE'
+  | 'MALFORMED_CONF'
+  | 'LIBRARY_NOT_FOUND'
+  | 'INTERPRETER_NOT_FOUND'
+  | 'TERMINFO_NOT_FOUND'
+  | 'TARGET_NOT_A_DIRECTORY'
+  | 'TARGET_IS_ROOT'
+  | 'TARGET_HOLDS_SOURCES'
+  | 'TARGET_NOT_WRITABLE'
+  | 'TARGET_BUSY'
+  | 'CONFLICT'
+  | 'SOURCE_CHANGED'
+  | 'WRITE_FAILED'
+  | 'VERIFY_FAILED'
+  | 'LAUNCHER_MISSING'
+  | 'LAUNCHER_FAILED';
+
+/**
+ * An error the user can act on: a code for machines, one sentence for people, and the path concerned.
+ * Anything else that is thrown is a defect of jailbuild and keeps its stack.
+ */
+export class JailbuildError extends Error {
+  override readonly name: string = 'JailbuildError';
+  readonly code: ErrorCode;
+  readonly path: string | undefined;
+
+  constructor(code: ErrorCode, message: string, path?: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.path = path;
+  }
+}
+
+/** The errno name of a failed system call, such as `ENOENT`, or undefined for other errors. */
+export function errnoOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  return typeof error.code === 'string' && /^E[A-Z0-9]+$/.test(error.code) ? error.code : undefined;
+}
+
+const ERRNO_TEXT: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EBUSY: 'device or resource busy',
+  EDQUOT: 'disk quota exceeded',
+  EEXIST: 'file exists',
+  EINVAL: 'invalid argument',
+  EIO: 'input/output error',
+  EISDIR: 'is a directory',
+  ELOOP: 'too many levels of symbolic links',
+  EMFILE: 'too many open files',
+  ENAMETOOLONG: 'file name too long',
+  ENOENT: 'no such file or directory',
+  ENOSPC: 'no space left on device',
+  ENOTDIR: 'not a directory',
+  ENOTEMPTY: 'directory not empty',
+  ENOTSUP: 'operation not supported',
+  EPERM: 'operation not permitted',
+  EROFS: 'read-only file system',
+  EXDEV: 'invalid cross-device link',
+};
+
+/** The words strerror(3) has for an errno, for one-line messages. */
+export function strerror(error: unknown): string {
+  const errno = errnoOf(error);
+  if (errno !== undefined) return ERRNO_TEXT[errno] ?? errno;
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,102 @@
+/**
+ * The plan: what a jail will hold, as plain JSON data. docs/manifest.md describes every field.
+ * The resolver's findings become a manifest; the writer, the verifier and the reports follow it.
+ */
+
+/** Names the format and its version; a reader refuses one it does not know. */
+export const MANIFEST_SCHEMA = 'jailbuild.manifest/1';
+
+/** The loader's rule by which a library was found (ld.so(8)). */
+export type SearchRule =
+  | 'path'
+  | 'rpath'
+  | 'library-path'
+  | 'runpath'
+  | 'ld.so.cache'
+  | 'ld.so.conf'
+  | 'ld-musl.path'
+  | 'default'
+  | 'interpreter'
+  | 'loaded';
+
+/** Why an entry is in the jail. Paths are those of other entries, so that reasons form chains. */
+export type Reason =
+  /** The user named it, as written. */
+  | { readonly kind: 'requested'; readonly as: string }
+  /** `by` has `name` in DT_NEEDED; `rule` is where the loader finds it. */
+  | {
+      readonly kind: 'needed';
+      readonly by: string;
+      readonly name: string;
+      readonly rule: SearchRule;
+    }
+  /** PT_INTERP of the program `of`. */
+  | { readonly kind: 'interpreter'; readonly of: string }
+  /** The variant for a CPU feature level (`level`, as x86-64-v3) of the library `of`. */
+  | { readonly kind: 'hwcaps'; readonly of: string; readonly level: string }
+  /** What the symbolic link `of` points to. */
+  | { readonly kind: 'link-target'; readonly of: string }
+  /** A directory, or a symbolic link to one, on the way to other entries. */
+  | { readonly kind: 'parent' }
+  /** The loader's library cache. */
+  | { readonly kind: 'ld-cache' }
+  /** The terminal description of this name. */
+  | { readonly kind: 'terminfo'; readonly name: string };
+
+interface EntryBase {
+  /** Absolute path inside the jail, without `.`, `..`, or symbolic links on the way. */
+  readonly path: string;
+  /** Permission bits with set-uid, set-gid and sticky, in octal: `0755`. */
+  readonly mode: string;
+  readonly uid: number;
+  readonly gid: number;
+  /** Modification time: seconds since the epoch, a point, nine digits of nanoseconds. */
+  readonly mtime: string;
+  /** The path, inside the sysroot, that it is copied from. */
+  readonly source: string;
+  readonly reasons: readonly Reason[];
+}
+
+export interface DirectoryEntry extends EntryBase {
+  readonly type: 'directory';
+}
+
+export interface FileEntry extends EntryBase {
+  readonly type: 'file';
+  /** Bytes. */
+  readonly size: number;
+  /** `sha256:` and 64 hex digits. Absent only in a plan made without digests, never in a printed one. */
+  readonly digest?: string;
+}
+
+export interface SymlinkEntry extends EntryBase {
+  readonly type: 'symlink';
+  /** The link's text as the host has it. */
+  readonly target: string;
+}
+
+export type Entry = DirectoryEntry | FileEntry | SymlinkEntry;
+
+/** What was asked for, without the target, so that the same request gives the same bytes anywhere. */
+export interface ManifestRequest {
+  readonly programs: readonly string[];
+  readonly terminfo: 'all' | 'none' | readonly string[];
+  readonly ldCache: 'copy' | 'none';
+}
+
+/** A library that no rule of the loader finds. */
+export interface MissingLibrary {
+  readonly name: string;
+  readonly neededBy: string;
+  /** Each place the loader would look, in its order. */
+  readonly searched: readonly { readonly rule: SearchRule; readonly path: string }[];
+}
+
+export interface Manifest {
+  readonly schema: typeof MANIFEST_SCHEMA;
+  readonly request: ManifestRequest;
+  /** Sorted by the bytes of `path`; every parent stands before what it holds. */
+  readonly entries: readonly Entry[];
+  readonly missing: readonly MissingLibrary[];
+  readonly warnings: readonly string[];
+}

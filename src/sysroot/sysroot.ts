@@ -1,0 +1,226 @@
+import { closeSync, fstatSync, lstatSync, openSync, readlinkSync, readSync } from 'node:fs';
+import path from 'node:path';
+import { errnoOf, JailbuildError, strerror } from '../errors.js';
+
+/** The kernel follows at most this many symbolic links in one look-up (path_resolution(7)). */
+const MAX_LINKS = 40;
+
+export type FileType =
+  | 'directory'
+  | 'file'
+  | 'symlink'
+  | 'character-device'
+  | 'block-device'
+  | 'fifo'
+  | 'socket';
+
+export interface FileStat {
+  readonly type: FileType;
+  /** Permission bits with set-uid, set-gid and sticky: `mode & 0o7777`. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  /** Nanoseconds since the epoch. */
+  readonly mtimeNs: bigint;
+  /** Device and inode: equal for two names of one file. */
+  readonly identity: string;
+}
+
+/** A symbolic link that a look-up followed. */
+export interface FollowedLink {
+  /** Where the link itself is: no links on the way to it. */
+  readonly path: string;
+  /** Its text. */
+  readonly target: string;
+  /** False for a link to a directory in the middle of the path, such as /lib on merged-/usr hosts. */
+  readonly last: boolean;
+}
+
+/** A successful look-up: what the kernel's path resolution does, with every hop noted. */
+export interface Trace {
+  /** The path without links, `.` and `..`. */
+  readonly path: string;
+  readonly stat: FileStat;
+  readonly links: readonly FollowedLink[];
+  /** Directories entered and left again through `..`: they must exist for the look-up to succeed. */
+  readonly left: readonly string[];
+}
+
+/** A failed look-up: the errno, and the path at which it came up. */
+export interface TraceFailure {
+  readonly errno: string;
+  readonly at: string;
+}
+
+export function isTrace(result: Trace | TraceFailure): result is Trace {
+  return 'stat' in result;
+}
+
+/**
+ * A file system seen from a root directory. All paths given and returned are absolute inside it,
+ * and absolute symbolic links start at that root again, so nothing outside is ever reached.
+ * Answers are remembered: a sysroot is a view for one job, during which the host is taken as still.
+ */
+export class Sysroot {
+  /** The root directory's path in the real file system, without a slash at its end; '' for `/`. */
+  readonly prefix: string;
+  readonly #stats = new Map<string, FileStat | TraceFailure>();
+  readonly #traces = new Map<string, Trace | TraceFailure>();
+
+  constructor(root = '/') {
+    const absolute = path.resolve(root);
+    this.prefix = absolute === '/' ? '' : absolute;
+  }
+
+  /** The real path of a path inside, for system calls. */
+  realPath(inside: string): string {
+    return this.prefix === '' ? inside : this.prefix + inside;
+  }
+
+  /** Looks a path up as stat(2) would, following links, and tells every hop. */
+  trace(inside: string): Trace | TraceFailure {
+    const known = this.#traces.get(inside);
+    if (known !== undefined) return known;
+    const result = this.#walk(inside, 0);
+    this.#traces.set(inside, result);
+    return result;
+  }
+
+  /** The link's text. The path must have no links on the way, as those in a {@link Trace} have. */
+  readlink(inside: string): string {
+    return readlinkSync(this.realPath(inside));
+  }
+
+  /**
+   * Opens a regular file found by {@link trace}.
+   * @throws JailbuildError NOT_READABLE
+   */
+  open(found: Trace): FileReader {
+    return new FileReader(this.realPath(found.path), found.path);
+  }
+
+  #lstat(canonical: string): FileStat | TraceFailure {
+    const known = this.#stats.get(canonical);
+    if (known !== undefined) return known;
+    let result: FileStat | TraceFailure;
+    try {
+      const stats = lstatSync(this.realPath(canonical), { bigint: true, throwIfNoEntry: false });
+      result =
+        stats === undefined
+          ? { errno: 'ENOENT', at: canonical }
+          : {
+              type: typeOf(stats.mode),
+              mode: Number(stats.mode & 0o7777n),
+              uid: Number(stats.uid),
+              gid: Number(stats.gid),
+              size: Number(stats.size),
+              mtimeNs: stats.mtimeNs,
+              identity: `${stats.dev}:${stats.ino}`,
+            };
+    } catch (error) {
+      result = { errno: errnoOf(error) ?? 'EIO', at: canonical };
+    }
+    this.#stats.set(canonical, result);
+    return result;
+  }
+
+  #walk(inside: string, followed: number): Trace | TraceFailure {
+    if (inside === '/') {
+      const stat = this.#lstat('/');
+      return 'errno' in stat ? stat : { path: '/', stat, links: [], left: [] };
+    }
+    const cut = inside.lastIndexOf('/');
+    const name = inside.slice(cut + 1);
+    const parent =
+      followed === 0
+        ? this.trace(cut <= 0 ? '/' : inside.slice(0, cut))
+        : this.#walk(cut <= 0 ? '/' : inside.slice(0, cut), followed);
+    if (!isTrace(parent)) return parent;
+    if (parent.stat.type !== 'directory') return { errno: 'ENOTDIR', at: parent.path };
+    const passed = parent.links.some((link) => link.last)
+      ? parent.links.map((link) => ({ ...link, last: false }))
+      : parent.links;
+
+    if (name === '' || name === '.') return { ...parent, links: passed };
+    if (name === '..') {
+      const up = path.posix.dirname(parent.path);
+      const stat = this.#lstat(up);
+      if ('errno' in stat) return stat;
+      return { path: up, stat, links: passed, left: [...parent.left, parent.path] };
+    }
+
+    const canonical = parent.path === '/' ? `/${name}` : `${parent.path}/${name}`;
+    const stat = this.#lstat(canonical);
+    if ('errno' in stat) return stat;
+    if (stat.type !== 'symlink') return { path: canonical, stat, links: passed, left: parent.left };
+
+    const count = followed + passed.length + 1;
+    if (count > MAX_LINKS) return { errno: 'ELOOP', at: inside };
+    const target = this.readlink(canonical);
+    const next = target.startsWith('/') ? target : `${parent.path}/${target}`;
+    const end = this.#walk(next, count);
+    if (!isTrace(end)) return end;
+    return {
+      path: end.path,
+      stat: end.stat,
+      links: [...passed, { path: canonical, target, last: true }, ...end.links],
+      left: [...parent.left, ...end.left],
+    };
+  }
+}
+
+function typeOf(mode: bigint): FileType {
+  switch (Number(mode & 0o170000n)) {
+    case 0o040000:
+      return 'directory';
+    case 0o120000:
+      return 'symlink';
+    case 0o020000:
+      return 'character-device';
+    case 0o060000:
+      return 'block-device';
+    case 0o010000:
+      return 'fifo';
+    case 0o140000:
+      return 'socket';
+    default:
+      return 'file';
+  }
+}
+
+/** Reads parts of one file. Every read is bounded by the file's size when it was opened. */
+export class FileReader {
+  /** The path inside the sysroot, for messages. */
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly #fd: number;
+
+  constructor(realPath: string, inside: string) {
+    this.path = inside;
+    try {
+      this.#fd = openSync(realPath, 'r');
+    } catch (error) {
+      throw new JailbuildError('NOT_READABLE', `${inside}: ${strerror(error)}`, inside);
+    }
+    this.size = fstatSync(this.#fd).size;
+  }
+
+  /** Up to `length` bytes from `offset`; fewer at the end of the file. */
+  read(offset: number, length: number): Buffer {
+    const wanted = Math.max(0, Math.min(length, this.size - offset));
+    const buffer = Buffer.allocUnsafe(wanted);
+    let done = 0;
+    while (done < wanted) {
+      const count = readSync(this.#fd, buffer, done, wanted - done, offset + done);
+      if (count === 0) break;
+      done += count;
+    }
+    return buffer.subarray(0, done);
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}
