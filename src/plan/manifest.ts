@@ -89,7 +89,10 @@ export interface MissingLibrary {
   readonly name: string;
   readonly neededBy: string;
   /** Each place the loader would look, in its order. */
-  readonly searched: readonly { readonly rule: SearchRule; readonly path: string }[];
+  readonly searched: readonly {
+    readonly rule: SearchRule;
+    readonly path: string;
+  }[];
 }
 
 export interface Manifest {

@@ -105,7 +105,10 @@ export class Sysroot {
     if (known !== undefined) return known;
     let result: FileStat | TraceFailure;
     try {
-      const stats = lstatSync(this.realPath(canonical), { bigint: true, throwIfNoEntry: false });
+      const stats = lstatSync(this.realPath(canonical), {
+        bigint: true,
+        throwIfNoEntry: false,
+      });
       result =
         stats === undefined
           ? { errno: 'ENOENT', at: canonical }
@@ -147,7 +150,12 @@ export class Sysroot {
       const up = path.posix.dirname(parent.path);
       const stat = this.#lstat(up);
       if ('errno' in stat) return stat;
-      return { path: up, stat, links: passed, left: [...parent.left, parent.path] };
+      return {
+        path: up,
+        stat,
+        links: passed,
+        left: [...parent.left, parent.path],
+      };
     }
 
     const canonical = parent.path === '/' ? `/${name}` : `${parent.path}/${name}`;

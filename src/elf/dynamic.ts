@@ -1,0 +1,167 @@
+import { malformed } from './malformed.js';
+import type { ByteSource, DynamicSection, ElfHeaders, Segment } from './types.js';
+
+/** Dynamic tags (gABI; the last five are the GNU and Solaris extensions of elf.h). */
+const DT = {
+  NULL: 0,
+  NEEDED: 1,
+  STRTAB: 5,
+  STRSZ: 10,
+  SONAME: 14,
+  RPATH: 15,
+  RUNPATH: 29,
+  DEPAUDIT: 0x6ffffefb,
+  AUDIT: 0x6ffffefc,
+  FLAGS_1: 0x6ffffffb,
+  AUXILIARY: 0x7ffffffd,
+  FILTER: 0x7fffffff,
+} as const;
+
+const DF_1_NODEFLIB = 0x800;
+
+/** Real dynamic sections have under 100 entries, 16 bytes each. */
+const MAX_DYNAMIC_SIZE = 1 << 20;
+/** A string table up to this size is read at once; a larger one string by string. */
+const WHOLE_TABLE = 1 << 16;
+/** The longest name or search path that is believed. */
+const MAX_STRING = 1 << 16;
+
+/**
+ * Reads the dynamic section. DT_STRTAB is a virtual address and is found in the file through
+ * PT_LOAD; section headers are not used, since a stripped file may have none.
+ *
+ * @returns undefined for a file without PT_DYNAMIC
+ * @throws JailbuildError MALFORMED_ELF
+ */
+export function readDynamic(source: ByteSource, headers: ElfHeaders): DynamicSection | undefined {
+  const segment = headers.segments.find(({ type }) => type === 'dynamic');
+  if (segment === undefined) return undefined;
+  if (segment.filesz > MAX_DYNAMIC_SIZE) {
+    throw malformed(source, 'PT_DYNAMIC', `has a size of ${segment.filesz} bytes`);
+  }
+  // The loader knows the section by its address; debug files have one without contents.
+  const at = fileOffset(headers.segments, segment.vaddr);
+  if (at === undefined) throw malformed(source, 'PT_DYNAMIC', 'is not inside any PT_LOAD');
+  const bytes = source.read(at, segment.filesz);
+  if (bytes.length < segment.filesz) {
+    throw malformed(source, 'PT_DYNAMIC', 'reaches beyond the end of the file');
+  }
+
+  let strtab: number | undefined;
+  let strsz: number | undefined;
+  let flags1 = 0;
+  const strings: { tag: number; offset: number }[] = [];
+  for (const [tag, value] of entries(bytes, headers)) {
+    switch (tag) {
+      case DT.STRTAB:
+        strtab = value;
+        break;
+      case DT.STRSZ:
+        strsz = value;
+        break;
+      case DT.FLAGS_1:
+        flags1 = value;
+        break;
+      case DT.NEEDED:
+      case DT.SONAME:
+      case DT.RPATH:
+      case DT.RUNPATH:
+      case DT.FILTER:
+      case DT.AUXILIARY:
+      case DT.AUDIT:
+      case DT.DEPAUDIT:
+        strings.push({ tag, offset: value });
+        break;
+    }
+  }
+
+  const values = new Map<number, string[]>();
+  if (strings.length > 0) {
+    const read = stringTable(source, headers.segments, strtab, strsz);
+    for (const { tag, offset } of strings) {
+      const list = values.get(tag);
+      if (list === undefined) values.set(tag, [read(offset)]);
+      else list.push(read(offset));
+    }
+  }
+  const all = (tag: number): readonly string[] => values.get(tag) ?? [];
+  // The loader keeps one slot a tag for these, so the last of several counts.
+  const one = (tag: number): string | undefined => all(tag).at(-1);
+  return {
+    soname: one(DT.SONAME),
+    needed: all(DT.NEEDED),
+    rpath: one(DT.RPATH),
+    runpath: one(DT.RUNPATH),
+    filters: all(DT.FILTER),
+    auxiliaries: all(DT.AUXILIARY),
+    audits: [one(DT.AUDIT), one(DT.DEPAUDIT)]
+      .flatMap((list) => list?.split(':') ?? [])
+      .filter((name) => name !== ''),
+    noDefaultDirectories: (flags1 & DF_1_NODEFLIB) !== 0,
+  };
+}
+
+/** Tag and value of each entry up to DT_NULL; entries whose tag needs more than 32 bits are passed over. */
+function* entries(bytes: Buffer, { class: elfClass, byteOrder }: ElfHeaders) {
+  const little = byteOrder === 'little';
+  const u32 = (at: number) => (little ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at));
+  const size = elfClass === 32 ? 8 : 16;
+  for (let at = 0; at + size <= bytes.length; at += size) {
+    let tag: number;
+    let value: number;
+    if (elfClass === 32) {
+      tag = u32(at);
+      value = u32(at + 4);
+    } else {
+      const [low, high] = little ? [0, 4] : [4, 0];
+      if (u32(at + high) !== 0) continue;
+      tag = u32(at + low);
+      value = u32(at + 8 + low) + u32(at + 8 + high) * 2 ** 32;
+    }
+    if (tag === DT.NULL) return;
+    yield [tag, value] as const;
+  }
+}
+
+/** The file offset of a virtual address, or undefined if no PT_LOAD brings it from the file. */
+function fileOffset(segments: readonly Segment[], address: number): number | undefined {
+  for (const { type, offset, vaddr, filesz } of segments) {
+    if (type === 'load' && address >= vaddr && address < vaddr + filesz) {
+      return offset + (address - vaddr);
+    }
+  }
+  return undefined;
+}
+
+/** A function that reads the string at an offset of the string table. */
+function stringTable(
+  source: ByteSource,
+  segments: readonly Segment[],
+  strtab: number | undefined,
+  strsz: number | undefined,
+): (offset: number) => string {
+  if (strtab === undefined) throw malformed(source, 'DT_STRTAB', 'is missing');
+  if (strsz === undefined) throw malformed(source, 'DT_STRSZ', 'is missing');
+  const base = fileOffset(segments, strtab);
+  if (base === undefined) throw malformed(source, 'DT_STRTAB', 'is not inside any PT_LOAD');
+  if (base + strsz > source.size) {
+    throw malformed(source, 'DT_STRSZ', 'reaches beyond the end of the file');
+  }
+  const whole = strsz <= WHOLE_TABLE ? source.read(base, strsz) : undefined;
+
+  return (offset) => {
+    if (offset >= strsz) {
+      throw malformed(source, 'dynamic section', `names a string at ${offset}, beyond DT_STRSZ`);
+    }
+    const limit = Math.min(strsz - offset, MAX_STRING);
+    let end = -1;
+    let bytes = whole?.subarray(offset) ?? source.read(base + offset, Math.min(limit, 256));
+    end = bytes.indexOf(0);
+    if (end < 0 && bytes.length < limit) {
+      bytes = source.read(base + offset, limit);
+      end = bytes.indexOf(0);
+    }
+    if (end < 0) throw malformed(source, 'DT_STRTAB', `has a string without end at ${offset}`);
+    return bytes.toString('utf8', 0, end);
+  };
+}

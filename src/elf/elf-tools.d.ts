@@ -1,0 +1,22 @@
+/** What this project uses of elf-tools, which ships no types. */
+declare module 'elf-tools' {
+  export interface ProgramHeader {
+    /** Undefined for types that the package does not know. */
+    readonly type: string | undefined;
+    readonly offset: number;
+    readonly vaddr: number;
+    readonly filesz: number;
+    readonly memsz: number;
+  }
+  export interface Elf {
+    readonly header: {
+      readonly class: '32' | '64';
+      readonly endian: 'lsb' | 'msb';
+      readonly type: string | undefined;
+      readonly flags: number;
+    };
+    readonly programs: readonly { readonly header: ProgramHeader }[];
+  }
+  /** Reverses bytes of the image in place: pass a copy that nobody else reads. */
+  export function parse(image: Buffer): Elf;
+}

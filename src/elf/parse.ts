@@ -1,0 +1,48 @@
+import { readDynamic } from './dynamic.js';
+import { readHeaders } from './headers.js';
+import { malformed } from './malformed.js';
+import type { ByteSource, ElfFile, ElfHeaders } from './types.js';
+
+/** Enough for the header, the program headers and, as linkers lay files out, PT_INTERP. */
+const FIRST_READ = 4096;
+
+/** The kernel refuses an interpreter path above PATH_MAX (fs/binfmt_elf.c). */
+const PATH_MAX = 4096;
+
+/**
+ * Parses what a file says about how it is loaded. Reads a few kilobytes, whatever the file's size.
+ *
+ * @throws JailbuildError NOT_ELF, MALFORMED_ELF (naming the field)
+ */
+export function parseElf(source: ByteSource): ElfFile {
+  const start = source.read(0, FIRST_READ);
+  const headers = readHeaders(source, start);
+  return {
+    headers,
+    interpreter: readInterpreter(source, headers, start),
+    dynamic: readDynamic(source, headers),
+  };
+}
+
+function readInterpreter(source: ByteSource, headers: ElfHeaders, start: Buffer) {
+  const segment = headers.segments.find(({ type }) => type === 'interp');
+  if (segment === undefined) return undefined;
+  const { offset, filesz } = segment;
+  if (filesz < 2 || filesz > PATH_MAX) {
+    throw malformed(source, 'PT_INTERP', `has a size of ${filesz} bytes`);
+  }
+  const bytes =
+    offset + filesz <= start.length
+      ? start.subarray(offset, offset + filesz)
+      : source.read(offset, filesz);
+  if (bytes.length < filesz) {
+    throw malformed(source, 'PT_INTERP', 'reaches beyond the end of the file');
+  }
+  if (bytes[filesz - 1] !== 0)
+    throw malformed(source, 'PT_INTERP', 'does not end with a zero byte');
+  const name = bytes.toString('utf8', 0, bytes.indexOf(0));
+  if (!name.startsWith('/')) {
+    throw malformed(source, 'PT_INTERP', `is not an absolute path: ${JSON.stringify(name)}`);
+  }
+  return name;
+}

@@ -1,0 +1,56 @@
+/** A file to parse: bounded reads at offsets, as `FileReader` of the sysroot gives them. */
+export interface ByteSource {
+  /** For messages. */
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Up to `length` bytes from `offset`; fewer at the end of the file. */
+  read(offset: number, length: number): Buffer;
+}
+
+export type ElfClass = 32 | 64;
+export type ByteOrder = 'little' | 'big';
+
+/** A program header (gABI chapter 5), with the fields that matter for loading. Bytes. */
+export interface Segment {
+  /** `load`, `dynamic`, `interp`, `note`, or undefined for other types. */
+  readonly type: string | undefined;
+  readonly offset: number;
+  readonly vaddr: number;
+  readonly filesz: number;
+}
+
+export interface ElfHeaders {
+  readonly class: ElfClass;
+  readonly byteOrder: ByteOrder;
+  /** e_machine, as EM_X86_64 = 62. */
+  readonly machine: number;
+  /** e_flags: on some machines part of the ABI's name. */
+  readonly flags: number;
+  /** `exec`, `dyn`, `rel`, `core`, or undefined for other types. */
+  readonly type: string | undefined;
+  readonly segments: readonly Segment[];
+}
+
+/** The dynamic section's facts about dependencies (gABI chapter 5, "Dynamic Section"). */
+export interface DynamicSection {
+  readonly soname: string | undefined;
+  readonly needed: readonly string[];
+  readonly rpath: string | undefined;
+  readonly runpath: string | undefined;
+  /** DT_FILTER and DT_AUXILIARY: objects that are looked up before this one. */
+  readonly filters: readonly string[];
+  readonly auxiliaries: readonly string[];
+  /** DT_AUDIT and DT_DEPAUDIT: colon-separated lists, split (rtld-audit(7)). */
+  readonly audits: readonly string[];
+  /** DF_1_NODEFLIB: the default directories are not searched. */
+  readonly noDefaultDirectories: boolean;
+}
+
+export interface ElfFile {
+  readonly headers: ElfHeaders;
+  /** PT_INTERP. */
+  readonly interpreter: string | undefined;
+  /** Undefined for a static file. */
+  readonly dynamic: DynamicSection | undefined;
+}
