@@ -38,6 +38,8 @@ export type Reason =
   | { readonly kind: 'link-target'; readonly of: string }
   /** A directory, or a symbolic link to one, on the way to other entries. */
   | { readonly kind: 'parent' }
+  /** A link of the host's merged-/usr layout, by which programs and users name files. */
+  | { readonly kind: 'merged-usr' }
   /** The loader's library cache. */
   | { readonly kind: 'ld-cache' }
   /** The terminal description of this name. */
@@ -80,6 +82,7 @@ export type Entry = DirectoryEntry | FileEntry | SymlinkEntry;
 /** What was asked for, without the target, so that the same request gives the same bytes anywhere. */
 export interface ManifestRequest {
   readonly programs: readonly string[];
+  /** Names, or all, or none; the default is written out as the names it found. */
   readonly terminfo: 'all' | 'none' | readonly string[];
   readonly ldCache: 'copy' | 'none';
 }

@@ -1,4 +1,12 @@
-import { closeSync, fstatSync, lstatSync, openSync, readlinkSync, readSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+} from 'node:fs';
 import path from 'node:path';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
 
@@ -66,6 +74,7 @@ export class Sysroot {
   /** The root directory's path in the real file system, without a slash at its end; '' for `/`. */
   readonly prefix: string;
   readonly #stats = new Map<string, FileStat | TraceFailure>();
+  readonly #lists = new Map<string, string[]>();
   readonly #traces = new Map<string, Trace | TraceFailure>();
 
   constructor(root = '/') {
@@ -87,6 +96,20 @@ export class Sysroot {
     return result;
   }
 
+  /**
+   * The file's own attributes, without following a link at its end. The path must have no links on
+   * the way, as those in a {@link Trace} have.
+   *
+   * @throws JailbuildError NOT_READABLE
+   */
+  statOf(canonical: string): FileStat {
+    const stat = this.#lstat(canonical);
+    if ('errno' in stat) {
+      throw new JailbuildError('NOT_READABLE', `${canonical}: ${stat.errno}`, canonical);
+    }
+    return stat;
+  }
+
   /** The link's text. The path must have no links on the way, as those in a {@link Trace} have. */
   readlink(inside: string): string {
     return readlinkSync(this.realPath(inside));
@@ -98,6 +121,30 @@ export class Sysroot {
    */
   open(found: Trace): FileReader {
     return new FileReader(this.realPath(found.path), found.path);
+  }
+
+  /** The whole of a small text file. */
+  readText(found: Trace): string {
+    const reader = this.open(found);
+    try {
+      return reader.read(0, reader.size).toString('utf8');
+    } finally {
+      reader.close();
+    }
+  }
+
+  /** The names in a directory found by {@link trace}, sorted. Empty if it cannot be read. */
+  list(found: Trace): string[] {
+    const known = this.#lists.get(found.path);
+    if (known !== undefined) return known;
+    let names: string[] = [];
+    try {
+      names = readdirSync(this.realPath(found.path)).sort();
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+    }
+    this.#lists.set(found.path, names);
+    return names;
   }
 
   #lstat(canonical: string): FileStat | TraceFailure {

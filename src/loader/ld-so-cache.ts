@@ -1,0 +1,163 @@
+import { JailbuildError } from '../errors.js';
+
+/** One line of the cache: what `ldconfig -p` prints. */
+export interface CacheEntry {
+  /** The name that is looked up. */
+  readonly soname: string;
+  /** The file's absolute path. */
+  readonly path: string;
+  /** The glibc-hwcaps level that a CPU must have, as x86-64-v3; undefined for the baseline. */
+  readonly hwcaps: string | undefined;
+  /** Flags for library type and required ABI (glibc sysdeps/generic/ldconfig.h). */
+  readonly flags: number;
+}
+
+/** Entries by soname, in the cache's order, which is the loader's order of preference. */
+export type LdSoCache = ReadonlyMap<string, readonly CacheEntry[]>;
+
+const OLD_MAGIC = 'ld.so-1.7.0\0';
+const NEW_MAGIC = 'glibc-ld.so.cache1.1';
+const NEW_HEADER_SIZE = 48;
+const NEW_ENTRY_SIZE = 24;
+const OLD_HEADER_SIZE = 16;
+const OLD_ENTRY_SIZE = 12;
+
+const EXTENSION_MAGIC = 0xeaa42174;
+const EXTENSION_TAG_HWCAPS = 1;
+/** The upper half of an entry's hwcap field that makes the lower half an index of a hwcaps name. */
+const HWCAP_EXTENSION = 0x40000000;
+
+/**
+ * Reads /etc/ld.so.cache: the format of glibc 2.2 and later, alone or behind the old one as
+ * `ldconfig -c compat` writes it, or the old format alone (glibc sysdeps/generic/dl-cache.h).
+ *
+ * @throws JailbuildError MALFORMED_CACHE naming the field
+ */
+export function parseLdSoCache(bytes: Buffer, path: string): LdSoCache {
+  const fail = (problem: string) =>
+    new JailbuildError('MALFORMED_CACHE', `${path}: malformed library cache: ${problem}`, path);
+  if (startsWith(bytes, 0, NEW_MAGIC)) return parseNew(bytes, 0, fail);
+  if (!startsWith(bytes, 0, OLD_MAGIC)) throw fail('unknown magic number');
+
+  if (bytes.length < OLD_HEADER_SIZE) throw fail('the header is cut short');
+  // The old header has no mark of its byte order: the right one gives a table that fits.
+  const little = fits(bytes.readUInt32LE(12), OLD_HEADER_SIZE, OLD_ENTRY_SIZE, bytes.length);
+  const count = little ? bytes.readUInt32LE(12) : bytes.readUInt32BE(12);
+  if (!fits(count, OLD_HEADER_SIZE, OLD_ENTRY_SIZE, bytes.length)) {
+    throw fail(`nlibs is ${count}, more than the file holds`);
+  }
+  const end = OLD_HEADER_SIZE + count * OLD_ENTRY_SIZE;
+  const aligned = Math.ceil(end / 8) * 8;
+  if (startsWith(bytes, aligned, NEW_MAGIC)) return parseNew(bytes, aligned, fail);
+
+  const u32 = reader(bytes, little);
+  const entries: CacheEntry[] = [];
+  for (let at = OLD_HEADER_SIZE; at < end; at += OLD_ENTRY_SIZE) {
+    entries.push({
+      soname: stringAt(bytes, end + u32(at + 4), fail),
+      path: stringAt(bytes, end + u32(at + 8), fail),
+      hwcaps: undefined,
+      flags: u32(at),
+    });
+  }
+  return bySoname(entries);
+}
+
+function parseNew(bytes: Buffer, base: number, fail: (problem: string) => Error): LdSoCache {
+  const room = bytes.length - base;
+  if (room < NEW_HEADER_SIZE) throw fail('the header is cut short');
+  // 2 and 3 are little and big endian; older caches leave it 0 (cache_file_new_flags).
+  const mark = (bytes[base + 28] ?? 0) & 3;
+  const little =
+    mark === 2 ||
+    (mark !== 3 && fits(bytes.readUInt32LE(base + 20), NEW_HEADER_SIZE, NEW_ENTRY_SIZE, room));
+  const u32 = reader(bytes, little);
+  const count = u32(base + 20);
+  if (!fits(count, NEW_HEADER_SIZE, NEW_ENTRY_SIZE, room)) {
+    throw fail(`nlibs is ${count}, more than the file holds`);
+  }
+  const levels = hwcapsNames(bytes, base, u32(base + 32), u32, fail);
+
+  const entries: CacheEntry[] = [];
+  for (let index = 0; index < count; index++) {
+    const at = base + NEW_HEADER_SIZE + index * NEW_ENTRY_SIZE;
+    const [low, high] = little ? [u32(at + 16), u32(at + 20)] : [u32(at + 20), u32(at + 16)];
+    let hwcaps: string | undefined;
+    if (high === HWCAP_EXTENSION) {
+      hwcaps = levels[low];
+      if (hwcaps === undefined) throw fail(`entry ${index} has the unknown hwcaps index ${low}`);
+    } else if (high !== 0 || low !== 0) {
+      hwcaps = `hwcap-${(BigInt(high) * 2n ** 32n + BigInt(low)).toString(16)}`;
+    }
+    entries.push({
+      soname: stringAt(bytes, base + u32(at + 4), fail),
+      path: stringAt(bytes, base + u32(at + 8), fail),
+      hwcaps,
+      flags: u32(at),
+    });
+  }
+  return bySoname(entries);
+}
+
+/** The names of the hwcaps extension, by index (struct cache_extension). Offsets count from the file's start. */
+function hwcapsNames(
+  bytes: Buffer,
+  base: number,
+  extension: number,
+  u32: (at: number) => number,
+  fail: (problem: string) => Error,
+): string[] {
+  if (extension === 0) return [];
+  const start = base + extension;
+  if (start + 8 > bytes.length) throw fail('extension_offset lies beyond the end of the file');
+  if (u32(start) !== EXTENSION_MAGIC) throw fail('the extension has an unknown magic number');
+  const sections = u32(start + 4);
+  if (!fits(sections, 8, 16, bytes.length - start)) {
+    throw fail(`the extension has ${sections} sections, more than the file holds`);
+  }
+  for (let index = 0; index < sections; index++) {
+    const at = start + 8 + index * 16;
+    if (u32(at) !== EXTENSION_TAG_HWCAPS) continue;
+    const offset = base + u32(at + 8);
+    const size = u32(at + 12);
+    if (offset + size > bytes.length || size % 4 !== 0) {
+      throw fail('the hwcaps section lies beyond the end of the file');
+    }
+    const names: string[] = [];
+    for (let item = 0; item < size; item += 4) {
+      names.push(stringAt(bytes, base + u32(offset + item), fail));
+    }
+    return names;
+  }
+  return [];
+}
+
+function bySoname(entries: readonly CacheEntry[]): LdSoCache {
+  const cache = new Map<string, CacheEntry[]>();
+  for (const entry of entries) {
+    const list = cache.get(entry.soname);
+    if (list === undefined) cache.set(entry.soname, [entry]);
+    else list.push(entry);
+  }
+  return cache;
+}
+
+function stringAt(bytes: Buffer, at: number, fail: (problem: string) => Error): string {
+  const end = at < bytes.length ? bytes.indexOf(0, at) : -1;
+  if (end < 0) throw fail(`a string at ${at} lies beyond the end of the file`);
+  return bytes.toString('utf8', at, end);
+}
+
+function startsWith(bytes: Buffer, at: number, text: string): boolean {
+  return (
+    bytes.length >= at + text.length && bytes.toString('latin1', at, at + text.length) === text
+  );
+}
+
+function fits(count: number, header: number, size: number, room: number): boolean {
+  return header + count * size <= room;
+}
+
+function reader(bytes: Buffer, little: boolean): (at: number) => number {
+  return little ? (at) => bytes.readUInt32LE(at) : (at) => bytes.readUInt32BE(at);
+}

@@ -1,0 +1,84 @@
+import { isTrace, type Sysroot } from '../sysroot/sysroot.js';
+
+/** Includes inside includes are followed this deep; ldconfig itself has no limit. */
+const MAX_DEPTH = 16;
+
+/**
+ * The library directories of /etc/ld.so.conf, in order and without repetition, with `include`
+ * followed (ldconfig(8); glibc elf/ldconfig.c, parse_conf). `hwcap` lines are obsolete and have no
+ * effect, as in ldconfig since glibc 2.33.
+ *
+ * @returns an empty list if the file does not exist
+ */
+export function readLdSoConf(sysroot: Sysroot, file = '/etc/ld.so.conf'): string[] {
+  const directories = new Set<string>();
+  readInto(sysroot, file, directories, new Set(), 0);
+  return [...directories];
+}
+
+function readInto(
+  sysroot: Sysroot,
+  file: string,
+  directories: Set<string>,
+  seen: Set<string>,
+  depth: number,
+): void {
+  const found = sysroot.trace(file);
+  if (!isTrace(found) || found.stat.type !== 'file') return;
+  if (depth > MAX_DEPTH || seen.has(found.path)) return;
+  seen.add(found.path);
+  for (const raw of sysroot.readText(found).split('\n')) {
+    const line = raw.replace(/#.*/, '').trim();
+    if (line === '') continue;
+    const include = /^include\s+(.*)$/.exec(line);
+    if (include !== null) {
+      for (const pattern of (include[1] ?? '').split(/\s+/)) {
+        const absolute = pattern.startsWith('/')
+          ? pattern
+          : `${file.slice(0, file.lastIndexOf('/'))}/${pattern}`;
+        for (const path of glob(sysroot, absolute)) {
+          readInto(sysroot, path, directories, seen, depth + 1);
+        }
+      }
+      continue;
+    }
+    if (/^hwcap\s/.test(line)) continue;
+    // An old form names the libc type behind an equals sign: `/lib=libc6`.
+    const directory = line.replace(/=[^/]*$/, '').replace(/\/+$/, '');
+    if (directory.startsWith('/')) directories.add(directory);
+  }
+}
+
+/** The paths that match a glob(7) pattern, sorted as glob(3) sorts them in the C locale. */
+function glob(sysroot: Sysroot, pattern: string): string[] {
+  let paths = [''];
+  for (const part of pattern.split('/').filter((item) => item !== '')) {
+    if (!/[*?[\\]/.test(part)) {
+      paths = paths.map((path) => `${path}/${part}`);
+      continue;
+    }
+    const matcher = new RegExp(`^${globToRegExp(part)}$`, 's');
+    paths = paths.flatMap((path) => {
+      const directory = sysroot.trace(path === '' ? '/' : path);
+      if (!isTrace(directory) || directory.stat.type !== 'directory') return [];
+      return sysroot
+        .list(directory)
+        .filter((name) => (part.startsWith('.') || !name.startsWith('.')) && matcher.test(name))
+        .map((name) => `${path}/${name}`);
+    });
+  }
+  return paths.filter((path) => isTrace(sysroot.trace(path)));
+}
+
+function globToRegExp(part: string): string {
+  return part.replace(/\\(.)|\*|\?|\[(!|\^)?(\]?[^\]]*)\]|[.+^${}()|[\]\\]/gs, (all, ...groups) => {
+    const [escaped, negated, set] = groups as (string | undefined)[];
+    if (escaped !== undefined) return escaped.replace(/[^\w]/, '\\$&');
+    if (all === '*') return '.*';
+    if (all === '?') return '.';
+    if (set !== undefined) {
+      return `[${negated === undefined ? '' : '^'}${set.replace(/[\\\]]/g, '\\$&')}]`;
+    }
+    return `\\${all}`;
+  });
+}

@@ -1,0 +1,54 @@
+import type { Entry, Manifest } from './manifest.js';
+
+/** The order of keys in print; keys not named here follow in the order of the alphabet. */
+const KEY_ORDER = [
+  'schema',
+  'request',
+  'path',
+  'type',
+  'mode',
+  'uid',
+  'gid',
+  'size',
+  'mtime',
+  'target',
+  'digest',
+  'source',
+  'reasons',
+];
+
+/**
+ * A manifest as text: fixed order of keys, one entry a line, so that equal manifests have equal
+ * bytes and two of them compare well with diff(1). Ends with a newline.
+ */
+export function canonicalJson(manifest: Manifest): string {
+  const { schema, request, entries, missing, warnings } = manifest;
+  const list = (items: readonly unknown[]) =>
+    items.length === 0
+      ? '[]'
+      : `[\n${items.map((item) => `    ${stringify(item)}`).join(',\n')}\n  ]`;
+  return [
+    '{',
+    `  "schema": ${JSON.stringify(schema)},`,
+    `  "request": ${stringify(request)},`,
+    `  "entries": ${list(entries satisfies readonly Entry[])},`,
+    `  "missing": ${list(missing)},`,
+    `  "warnings": ${list(warnings)}`,
+    '}\n',
+  ].join('\n');
+}
+
+function stringify(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(stringify).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const members = Object.entries(value)
+    .filter(([, member]) => member !== undefined)
+    .sort(([a], [b]) => rank(a) - rank(b) || (a < b ? -1 : 1))
+    .map(([key, member]) => `${JSON.stringify(key)}:${stringify(member)}`);
+  return `{${members.join(',')}}`;
+}
+
+function rank(key: string): number {
+  const index = KEY_ORDER.indexOf(key);
+  return index < 0 ? KEY_ORDER.length : index;
+}

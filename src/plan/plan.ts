@@ -1,0 +1,50 @@
+import type { CollectedFile } from '../resolve/file-collection.js';
+import type { Closure } from '../resolve/resolve.js';
+import { type Entry, MANIFEST_SCHEMA, type Manifest, type Reason } from './manifest.js';
+
+/**
+ * Puts a closure in the form of a manifest. Files carry no digests yet: see `addDigests`.
+ * The same closure gives the same manifest.
+ */
+export function plan(closure: Closure): Manifest {
+  return {
+    schema: MANIFEST_SCHEMA,
+    request: closure.request,
+    entries: closure.files.flatMap((file) => entryOf(file) ?? []),
+    missing: closure.missing,
+    warnings: closure.warnings,
+  };
+}
+
+function entryOf({ path, stat, target, reasons }: CollectedFile): Entry | undefined {
+  const base = {
+    path,
+    mode: stat.mode.toString(8).padStart(4, '0'),
+    uid: stat.uid,
+    gid: stat.gid,
+    mtime: timestamp(stat.mtimeNs),
+    source: path,
+    reasons: essential(reasons),
+  };
+  switch (stat.type) {
+    case 'directory':
+      return { type: 'directory', ...base };
+    case 'symlink':
+      return target === undefined ? undefined : { type: 'symlink', ...base, target };
+    case 'file':
+      return { type: 'file', ...base, size: stat.size };
+    default:
+      return undefined;
+  }
+}
+
+/** Being on the way to others says nothing more about what has a reason of its own. */
+function essential(reasons: readonly Reason[]): readonly Reason[] {
+  const own = reasons.filter(({ kind }) => kind !== 'parent');
+  return own.length > 0 ? own : reasons;
+}
+
+function timestamp(ns: bigint): string {
+  const seconds = ns / 1_000_000_000n - (ns % 1_000_000_000n < 0n ? 1n : 0n);
+  return `${seconds}.${(ns - seconds * 1_000_000_000n).toString().padStart(9, '0')}`;
+}

@@ -1,0 +1,61 @@
+import path from 'node:path';
+import { JailbuildError } from '../errors.js';
+import { isTrace, type Sysroot, type Trace } from '../sysroot/sysroot.js';
+
+/** A program that was asked for and where it is. */
+export interface FoundProgram {
+  /** As written in the request. */
+  readonly as: string;
+  readonly trace: Trace;
+}
+
+const WHY_NOT: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file or directory',
+  ENOTDIR: 'not a directory',
+  EACCES: 'permission denied',
+  ELOOP: 'too many levels of symbolic links',
+};
+
+/**
+ * Finds a program by bare name on the search path, as execvp(3) does, or by path.
+ *
+ * @param name a name with a slash is a path, relative to `cwd`
+ * @throws JailbuildError PROGRAM_NOT_FOUND, NOT_A_REGULAR_FILE
+ */
+export function findProgram(
+  sysroot: Sysroot,
+  name: string,
+  searchPath: readonly string[],
+  cwd: string,
+): FoundProgram {
+  if (name === '') throw new JailbuildError('PROGRAM_NOT_FOUND', 'a program name is empty');
+  if (name.includes('/')) {
+    const inside = path.posix.isAbsolute(name) ? name : `${cwd}/${name}`;
+    const trace = sysroot.trace(inside);
+    if (!isTrace(trace)) {
+      const why = WHY_NOT[trace.errno] ?? trace.errno;
+      const where = trace.at === inside ? '' : ` (at ${trace.at})`;
+      throw new JailbuildError('PROGRAM_NOT_FOUND', `${name}: ${why}${where}`, name);
+    }
+    mustBeRegular(name, trace);
+    return { as: name, trace };
+  }
+  for (const directory of searchPath) {
+    if (!directory.startsWith('/')) continue;
+    const trace = sysroot.trace(`${directory.replace(/\/+$/, '')}/${name}`);
+    if (isTrace(trace) && trace.stat.type === 'file' && (trace.stat.mode & 0o111) !== 0) {
+      return { as: name, trace };
+    }
+  }
+  throw new JailbuildError(
+    'PROGRAM_NOT_FOUND',
+    `${name}: program not found on PATH (${searchPath.join(':')})`,
+    name,
+  );
+}
+
+function mustBeRegular(name: string, { stat }: Trace): void {
+  if (stat.type === 'file') return;
+  const what = stat.type === 'directory' ? 'is a directory' : `is a ${stat.type.replace('-', ' ')}`;
+  throw new JailbuildError('NOT_A_REGULAR_FILE', `${name}: ${what}, not a program`, name);
+}

@@ -1,0 +1,19 @@
+/** Which terminal descriptions to bring: all, none, the usual ones, or these. */
+export type TerminfoChoice = 'default' | 'all' | 'none' | readonly string[];
+
+/** What a jail is asked to hold. */
+export interface ResolveRequest {
+  /** Names to look up on `path`, or paths. */
+  readonly programs: readonly string[];
+  readonly terminfo?: TerminfoChoice;
+  /** `copy` brings the host's /etc/ld.so.cache; the default. */
+  readonly ldCache?: 'copy' | 'none';
+  /** The directory that is taken as `/`. The default is the host's own root. */
+  readonly sysroot?: string;
+  /** Directories for bare program names; the default is PATH of the environment. */
+  readonly path?: readonly string[];
+  /** Where relative program paths start; the default is the working directory. */
+  readonly cwd?: string;
+  /** The terminal in use, one of the usual ones; the default is TERM of the environment. */
+  readonly term?: string;
+}

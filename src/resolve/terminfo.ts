@@ -1,0 +1,65 @@
+import template from '../../templates/terminfo.json' with { type: 'json' };
+import { JailbuildError } from '../errors.js';
+import { isTrace, type Sysroot } from '../sysroot/sysroot.js';
+import type { FileCollection } from './file-collection.js';
+import type { TerminfoChoice } from './request.js';
+
+/**
+ * Adds terminal descriptions from wherever the distribution keeps them. An entry is in a
+ * subdirectory named by its first letter, or by that letter's hexadecimal code (term(5)). Where
+ * several directories have one, the first in the library's order of search counts (terminfo(5)).
+ *
+ * @param term the terminal in use, added to the usual ones
+ * @returns warnings
+ * @throws JailbuildError TERMINFO_NOT_FOUND for a name the user gave
+ */
+export function addTerminfo(
+  sysroot: Sysroot,
+  files: FileCollection,
+  choice: TerminfoChoice,
+  term: string | undefined,
+): string[] {
+  if (choice === 'none') return [];
+  if (choice === 'all') {
+    for (const path of template.directories) {
+      const directory = sysroot.trace(path);
+      if (isTrace(directory) && directory.stat.type === 'directory') {
+        files.addTree(directory, (name) => ({ kind: 'terminfo', name }));
+      }
+    }
+    return [];
+  }
+  const inUse = term === undefined || term === '' ? [] : [term];
+  const names = choice === 'default' ? new Set([...inUse, ...template.entries]) : new Set(choice);
+  const warnings: string[] = [];
+  for (const name of names) {
+    const found = isEntryName(name) ? findEntry(sysroot, name) : undefined;
+    if (found !== undefined) {
+      files.add(found, { kind: 'terminfo', name });
+    } else if (choice !== 'default') {
+      throw new JailbuildError(
+        'TERMINFO_NOT_FOUND',
+        `${name}: no such terminal description in ${template.directories.join(', ')}`,
+        name,
+      );
+    } else if (name === term) {
+      warnings.push(`no terminal description for TERM=${name} on this host`);
+    }
+  }
+  return warnings;
+}
+
+function isEntryName(name: string): boolean {
+  return name !== '' && !name.includes('/') && name !== '.' && name !== '..';
+}
+
+function findEntry(sysroot: Sysroot, name: string) {
+  const letters = [name.charAt(0), name.charCodeAt(0).toString(16)];
+  for (const directory of template.directories) {
+    for (const letter of letters) {
+      const trace = sysroot.trace(`${directory}/${letter}/${name}`);
+      if (isTrace(trace) && trace.stat.type === 'file') return trace;
+    }
+  }
+  return undefined;
+}
