@@ -1,0 +1,109 @@
+import { checkTarget } from './jail/target.js';
+import type { FileReport } from './jail/report.js';
+import { writeJail } from './jail/write.js';
+import { addDigests } from './plan/digest.js';
+import type { Manifest } from './plan/manifest.js';
+import { refuseMissing } from './plan/missing.js';
+import { plan } from './plan/plan.js';
+import type { ResolveRequest } from './resolve/request.js';
+import type { Closure } from './resolve/resolve.js';
+import { resolve } from './resolve/resolve.js';
+import { verifyJail } from './verify/verify.js';
+
+export interface BuildOptions {
+  /** Leave files that the target has already. */
+  readonly noClobber?: boolean;
+  /** Build although libraries are missing. */
+  readonly allowMissing?: boolean;
+  /** Note the SHA-256 of every file in the manifest. */
+  readonly digests?: boolean;
+  /** Ends the build, leaving the target as it was. */
+  readonly signal?: AbortSignal;
+}
+
+export interface BuildResult {
+  readonly manifest: Manifest;
+  readonly files: readonly FileReport[];
+}
+
+/** A build on its way through the steps. Each step fills in what the next ones read. */
+export interface BuildJob {
+  readonly request: ResolveRequest;
+  readonly target: string;
+  readonly options: BuildOptions;
+  closure?: Closure;
+  manifest?: Manifest;
+  files?: readonly FileReport[];
+  /** The number of files that the programs were found to load inside the jail. */
+  verified?: number;
+}
+
+/** One stage of the pipeline. */
+export interface BuildStep {
+  readonly name: 'resolve' | 'plan' | 'write' | 'verify';
+  run(job: BuildJob, onFile: (report: FileReport) => void): Promise<void>;
+}
+
+const resolveStep: BuildStep = {
+  name: 'resolve',
+  async run(job) {
+    job.closure = resolve(job.request);
+    if (!job.options.allowMissing) refuseMissing(job.closure.missing);
+  },
+};
+
+const planStep: BuildStep = {
+  name: 'plan',
+  async run(job) {
+    const { sysroot } = filled(job.closure);
+    const manifest = plan(filled(job.closure));
+    checkTarget(manifest, job.target);
+    job.manifest = job.options.digests ? await addDigests(manifest, sysroot.prefix) : manifest;
+  },
+};
+
+const writeStep: BuildStep = {
+  name: 'write',
+  async run(job, onFile) {
+    job.files = await writeJail(filled(job.manifest), job.target, {
+      sourceRoot: filled(job.closure).sysroot.prefix,
+      noClobber: job.options.noClobber ?? false,
+      onFile,
+      ...(job.options.signal === undefined ? {} : { signal: job.options.signal }),
+    });
+  },
+};
+
+const verifyStep: BuildStep = {
+  name: 'verify',
+  async run(job) {
+    job.verified = verifyJail(filled(job.manifest), job.target);
+  },
+};
+
+/** The pipeline of the main job, in order. A user interface may run the steps itself. */
+export const BUILD_STEPS: readonly BuildStep[] = [resolveStep, planStep, writeStep, verifyStep];
+
+/**
+ * Builds a jail: resolves the request, writes what it needs into the target and proves that the
+ * programs find everything there. On failure the target is as it was.
+ *
+ * @param target the jail's directory; made if it does not exist
+ * @param onFile called for each entry as it is done
+ * @throws JailbuildError with any code of the stages
+ */
+export async function build(
+  request: ResolveRequest,
+  target: string,
+  options: BuildOptions = {},
+  onFile: (report: FileReport) => void = () => {},
+): Promise<BuildResult> {
+  const job: BuildJob = { request, target, options };
+  for (const step of BUILD_STEPS) await step.run(job, onFile);
+  return { manifest: filled(job.manifest), files: filled(job.files) };
+}
+
+function filled<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('a build step ran before the one it depends on');
+  return value;
+}

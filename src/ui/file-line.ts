@@ -1,0 +1,15 @@
+import type { FileReport } from '../jail/report.js';
+import { printable } from './text.js';
+
+/** The width to which the originals' script aligns names. */
+const NAME_WIDTH = 25;
+const MARK = { ok: '[OK]', skipped: '[SKIPPED]', failed: '[FAILED]' } as const;
+
+/** One entry's line: its base name and status; verbose, its path and what was done. */
+export function fileLine(report: FileReport, verbose: boolean): string {
+  const reason = report.reason === undefined ? '' : ` ${printable(report.reason)}`;
+  if (verbose)
+    return `${printable(report.path)} : ${MARK[report.status]} ${report.action}${reason}`;
+  const name = printable(report.path.slice(report.path.lastIndexOf('/') + 1));
+  return `${name.padStart(NAME_WIDTH)} : ${MARK[report.status]}${reason}`;
+}
