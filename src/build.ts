@@ -1,5 +1,6 @@
-import { checkTarget } from './jail/target.js';
+import { JailbuildError } from './errors.js';
 import type { FileReport } from './jail/report.js';
+import { checkTarget } from './jail/target.js';
 import { writeJail } from './jail/write.js';
 import { addDigests } from './plan/digest.js';
 import type { Manifest } from './plan/manifest.js';
@@ -41,7 +42,7 @@ export interface BuildJob {
 /** One stage of the pipeline. */
 export interface BuildStep {
   readonly name: 'resolve' | 'plan' | 'write' | 'verify';
-  run(job: BuildJob, onFile: (report: FileReport) => void): Promise<void>;
+  run(job: BuildJob, onFile?: (report: FileReport) => void): Promise<void>;
 }
 
 const resolveStep: BuildStep = {
@@ -57,14 +58,14 @@ const planStep: BuildStep = {
   async run(job) {
     const { sysroot } = filled(job.closure);
     const manifest = plan(filled(job.closure));
-    checkTarget(manifest, job.target);
     job.manifest = job.options.digests ? await addDigests(manifest, sysroot.prefix) : manifest;
   },
 };
 
 const writeStep: BuildStep = {
   name: 'write',
-  async run(job, onFile) {
+  async run(job, onFile = () => {}) {
+    checkTarget(filled(job.manifest), job.target);
     job.files = await writeJail(filled(job.manifest), job.target, {
       sourceRoot: filled(job.closure).sysroot.prefix,
       noClobber: job.options.noClobber ?? false,
@@ -83,6 +84,23 @@ const verifyStep: BuildStep = {
 
 /** The pipeline of the main job, in order. A user interface may run the steps itself. */
 export const BUILD_STEPS: readonly BuildStep[] = [resolveStep, planStep, writeStep, verifyStep];
+
+/**
+ * The pipeline up to the plan, for a dry run: nothing is written, and a target that the user may not
+ * write to is no obstacle.
+ *
+ * @throws JailbuildError with any code of these stages
+ */
+export async function planJob(job: BuildJob): Promise<Manifest> {
+  await resolveStep.run(job);
+  await planStep.run(job);
+  try {
+    checkTarget(filled(job.manifest), job.target);
+  } catch (error) {
+    if (!(error instanceof JailbuildError && error.code === 'TARGET_NOT_WRITABLE')) throw error;
+  }
+  return filled(job.manifest);
+}
 
 /**
  * Builds a jail: resolves the request, writes what it needs into the target and proves that the

@@ -1,5 +1,13 @@
 /** The library: from requested programs to a closure, from that to a plan, from that to a jail. */
-export { type BuildOptions, type BuildResult, build } from './build.js';
+export {
+  BUILD_STEPS,
+  type BuildJob,
+  type BuildOptions,
+  type BuildResult,
+  type BuildStep,
+  build,
+  planJob,
+} from './build.js';
 export { type ErrorCode, JailbuildError } from './errors.js';
 export type { FileAction, FileReport, FileStatus } from './jail/report.js';
 export { canonicalJson } from './plan/canonical-json.js';

@@ -1,0 +1,27 @@
+import { JailbuildError } from '../errors.js';
+import { jsonLine } from '../ui/json.js';
+import { printable } from '../ui/text.js';
+
+/**
+ * Tells an error: one line on stderr, and for machines the same as JSON on stdout. A defect of
+ * jailbuild, that is anything but a JailbuildError, shows its stack.
+ */
+export function reportError(error: unknown, json: boolean): void {
+  const known = error instanceof JailbuildError;
+  const message = error instanceof Error ? error.message : String(error);
+  if (json) {
+    const code = known ? error.code : 'INTERNAL';
+    const path = known ? error.path : undefined;
+    process.stdout.write(jsonLine({ status: 'failed', error: { code, message, path } }));
+  }
+  if (known) {
+    process.stderr.write(`jailbuild: ${printable(message)}\n`);
+    return;
+  }
+  const stack = error instanceof Error ? (error.stack ?? message) : message;
+  process.stderr.write(`jailbuild: this is a defect, please report it\n${stack}\n`);
+}
+
+export function warn(message: string): void {
+  process.stderr.write(`jailbuild: warning: ${printable(message)}\n`);
+}

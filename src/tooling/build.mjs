@@ -1,0 +1,72 @@
+// Makes dist/: the command line as one bundled file with its compiled form beside it, the library
+// with its declarations, and the launcher.
+import { execFileSync } from 'node:child_process';
+import { chmodSync, copyFileSync, mkdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { buildLauncher } from './launcher.mjs';
+import { lazyPackages } from './lazy-packages.mjs';
+
+const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+const TARGET = 'node20.19';
+
+process.chdir(ROOT);
+rmSync('dist', { recursive: true, force: true });
+mkdirSync('dist');
+await bundleCli();
+await bundleLibrary();
+declareTypes();
+await buildLauncher();
+copyExecutable('src/launcher/invoke_ns.sh', 'dist/invoke_ns');
+
+/**
+ * CommonJS, because Node compiles one CommonJS script faster than ES modules, and because
+ * vm.Script, which takes the compiled form, knows scripts alone.
+ */
+async function bundleCli() {
+  await build({
+    entryPoints: ['src/cli/jailbuild.ts'],
+    outfile: 'dist/cli.cjs',
+    bundle: true,
+    minify: true,
+    platform: 'node',
+    target: TARGET,
+    format: 'cjs',
+    define: { 'import.meta.url': 'importMetaUrl' },
+    banner: { js: 'const importMetaUrl=require("url").pathToFileURL(__filename).href;' },
+    plugins: [lazyPackages],
+    logLevel: 'warning',
+  });
+  copyExecutable('src/cli/start.cjs', 'dist/jailbuild.cjs');
+  execFileSync(process.execPath, ['src/tooling/code-cache.cjs', 'dist/cli.cjs', 'dist/cli.cache']);
+}
+
+async function bundleLibrary() {
+  await build({
+    entryPoints: ['src/index.ts'],
+    outfile: 'dist/index.js',
+    bundle: true,
+    platform: 'node',
+    target: TARGET,
+    format: 'esm',
+    packages: 'external',
+    logLevel: 'warning',
+  });
+}
+
+function declareTypes() {
+  const options = '--noEmit false --declaration --emitDeclarationOnly --outDir dist/types';
+  execFileSync(
+    'node_modules/.bin/tsc',
+    ['-p', 'src/tooling/tsconfig.types.json', ...options.split(' ')],
+    {
+      stdio: 'inherit',
+    },
+  );
+}
+
+function copyExecutable(from, to) {
+  copyFileSync(from, to);
+  chmodSync(to, 0o755);
+}

@@ -1,0 +1,22 @@
+/**
+ * Packages that do costly work when they load: they make an Intl.Segmenter and large Unicode
+ * expressions (13 ms each time), which only help texts and live output need.
+ */
+const COSTLY = /^(string-width|wrap-ansi|strip-ansi|cli-truncate|slice-ansi)$/;
+const NAMESPACE = 'lazy';
+
+/** Puts a function in the place of each, which loads the package when it is called first. */
+export const lazyPackages = {
+  name: 'lazy-packages',
+  setup(build) {
+    build.onResolve({ filter: COSTLY }, async ({ path, importer, resolveDir, kind, namespace }) => {
+      if (namespace === NAMESPACE) return undefined;
+      const found = await build.resolve(path, { importer, resolveDir, kind, namespace: NAMESPACE });
+      return { path: found.path, namespace: NAMESPACE };
+    });
+    build.onLoad({ filter: /.*/, namespace: NAMESPACE }, ({ path }) => ({
+      contents: `module.exports = (...args) => require(${JSON.stringify(path)}).default(...args);`,
+      resolveDir: path.slice(0, path.lastIndexOf('/')),
+    }));
+  },
+};

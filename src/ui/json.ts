@@ -1,0 +1,30 @@
+import type { BuildJob } from '../build.js';
+import type { FileReport } from '../jail/report.js';
+import type { MissingLibrary } from '../plan/manifest.js';
+
+/** What `--json` prints for a build. docs/cli.md describes it. */
+export interface BuildReport {
+  readonly status: 'ok';
+  readonly target: string;
+  readonly files: readonly FileReport[];
+  /** The number of files that the programs were found to load inside the jail. */
+  readonly verified: number;
+  readonly missing: readonly MissingLibrary[];
+  readonly warnings: readonly string[];
+}
+
+export function buildReport(job: BuildJob): BuildReport {
+  return {
+    status: 'ok',
+    target: job.target,
+    files: job.files ?? [],
+    verified: job.verified ?? 0,
+    missing: job.manifest?.missing ?? [],
+    warnings: job.manifest?.warnings ?? [],
+  };
+}
+
+/** One JSON document with a line end. */
+export function jsonLine(value: object): string {
+  return `${JSON.stringify(value)}\n`;
+}
