@@ -21,7 +21,6 @@ const positionals = {
   program: {
     type: 'string',
     array: true,
-    default: [],
     describe: 'Programs by name, looked up on PATH, or by path',
   },
 } as const;
@@ -104,7 +103,8 @@ function checkUsage(args: BuildArguments): void {
 
 /** Behind `--` stands the command of `--run`, or programs whose names begin with a dash. */
 function programsOf(args: BuildArguments): readonly string[] {
-  return args.run ? args.program : [...args.program, ...(args['--'] ?? [])];
+  const programs = args.program ?? [];
+  return args.run ? programs : [...programs, ...(args['--'] ?? [])];
 }
 
 function jobOf(args: BuildArguments, signal?: AbortSignal): BuildJob {

@@ -1,7 +1,7 @@
 import yargs, { type Argv } from 'yargs';
 import packageJson from '../../package.json' with { type: 'json' };
 import { JailbuildError } from '../errors.js';
-import type { AnyCommand } from './command.js';
+import type { AnyCommand, OptionTable } from './command.js';
 import { COMMANDS } from './commands.js';
 import { EXIT, exitStatusOf } from './exit-status.js';
 import { reportError } from './report-error.js';
@@ -38,17 +38,24 @@ export function commandLine(onStatus: (status: number) => void): Argv {
       'camel-case-expansion': false,
       'parse-numbers': false,
       'parse-positional-numbers': false,
-      'duplicate-arguments-array': false,
       'populate--': true,
     })
     .detectLocale(false)
+    .updateStrings({
+      'Not enough non-option arguments: got %s, need at least %s': {
+        one: 'an argument is missing: got %s, need at least %s',
+        other: 'arguments are missing: got %s, need at least %s',
+      },
+    } as never)
     .exitProcess(false)
     .strict()
     .version(packageJson.version)
     .help()
     .alias({ help: 'h', version: 'V' })
     .fail((message, error) => {
-      throw error ?? new JailbuildError('USAGE', `${message} (see ${SCRIPT} --help)`);
+      if (error) throw error;
+      const line = message.replace(/\s+/g, ' ').trim();
+      throw new JailbuildError('USAGE', `${line} (see ${SCRIPT} --help)`);
     });
   COMMANDS.forEach((command, index) => {
     addCommand(parser, command, index === 0, onStatus);
@@ -74,7 +81,17 @@ function addCommand(
       for (const [line, does] of command.examples) builder.example(`$0 ${line}`, does);
     },
     async (args) => {
+      refuseRepeated(args, command.options);
       onStatus(await command.run(args as never));
     },
   );
+}
+
+/** yargs makes an array of an option given twice; only those declared so may be. */
+function refuseRepeated(args: Readonly<Record<string, unknown>>, options: OptionTable): void {
+  for (const [name, { array }] of Object.entries(options)) {
+    if (!array && Array.isArray(args[name])) {
+      throw new JailbuildError('USAGE', `--${name} is given more than once`);
+    }
+  }
 }
