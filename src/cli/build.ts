@@ -6,6 +6,7 @@ import type { Manifest } from '../plan/manifest.js';
 import { describeMissing } from '../plan/missing.js';
 import type { ResolveRequest, TerminfoChoice } from '../resolve/request.js';
 import { buildReport, jsonLine } from '../ui/json.js';
+import { outputIsTerminal, writeErr, writeOut } from '../ui/output.js';
 import { buildPlain } from '../ui/plain.js';
 import { type Arguments, defineCommand } from './command.js';
 import { EXIT, INTERRUPT_SIGNALS, type InterruptSignal, signalStatus } from './exit-status.js';
@@ -141,10 +142,10 @@ async function dryRun(args: BuildArguments): Promise<number> {
   const job = jobOf(args);
   const manifest = await planJob(job);
   if (args.json || args.format === 'json') {
-    process.stdout.write(canonicalJson(manifest));
+    writeOut(canonicalJson(manifest));
   } else {
     const { manifestTable } = await import('../ui/manifest-table.js');
-    process.stdout.write(manifestTable(manifest));
+    writeOut(manifestTable(manifest));
   }
   tellWarnings(manifest);
   return EXIT.ok;
@@ -160,12 +161,12 @@ async function buildJail(args: BuildArguments): Promise<number> {
   } catch (error) {
     await file?.discard();
     if (interrupt.received === undefined) throw error;
-    process.stderr.write(`jailbuild: ended by ${interrupt.received}, nothing was changed\n`);
+    writeErr(`jailbuild: ended by ${interrupt.received}, nothing was changed\n`);
     return signalStatus(interrupt.received);
   } finally {
     interrupt.stop();
   }
-  if (args.json) process.stdout.write(jsonLine(buildReport(job)));
+  if (args.json) writeOut(jsonLine(buildReport(job)));
   if (job.manifest !== undefined) tellWarnings(job.manifest);
   return EXIT.ok;
 }
@@ -174,7 +175,7 @@ async function buildJail(args: BuildArguments): Promise<number> {
 async function runSteps(job: BuildJob, args: BuildArguments): Promise<void> {
   if (args.json || args.quiet) {
     for (const step of BUILD_STEPS) await step.run(job, () => {});
-  } else if (process.stdout.isTTY) {
+  } else if (await outputIsTerminal()) {
     const { buildLive } = await import('../ui/live.js');
     await buildLive(job, args.verbose ?? false);
   } else {

@@ -1,5 +1,6 @@
 import { JailbuildError } from '../errors.js';
 import { jsonLine } from '../ui/json.js';
+import { writeErr, writeOut } from '../ui/output.js';
 import { printable } from '../ui/text.js';
 
 /**
@@ -12,16 +13,16 @@ export function reportError(error: unknown, json: boolean): void {
   if (json) {
     const code = known ? error.code : 'INTERNAL';
     const path = known ? error.path : undefined;
-    process.stdout.write(jsonLine({ status: 'failed', error: { code, message, path } }));
+    writeOut(jsonLine({ status: 'failed', error: { code, message, path } }));
   }
   if (known) {
-    process.stderr.write(`jailbuild: ${printable(message)}\n`);
+    writeErr(`jailbuild: ${printable(message)}\n`);
     return;
   }
   const stack = error instanceof Error ? (error.stack ?? message) : message;
-  process.stderr.write(`jailbuild: this is a defect, please report it\n${stack}\n`);
+  writeErr(`jailbuild: this is a defect, please report it\n${stack}\n`);
 }
 
 export function warn(message: string): void {
-  process.stderr.write(`jailbuild: warning: ${printable(message)}\n`);
+  writeErr(`jailbuild: warning: ${printable(message)}\n`);
 }

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import type { Hash } from 'node:crypto';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { JailbuildError, strerror } from '../errors.js';
 import type { Entry, FileEntry, Manifest } from './manifest.js';
 
@@ -17,6 +17,8 @@ export async function addDigests(
   sourceRoot: string,
   onFile: (entry: FileEntry) => void = () => {},
 ): Promise<Manifest> {
+  // Loaded when it is wanted: the main job does without.
+  const { createHash } = await import('node:crypto');
   const buffer = Buffer.allocUnsafe(CHUNK);
   const entries: Entry[] = [];
   for (const entry of manifest.entries) {
@@ -24,25 +26,25 @@ export async function addDigests(
       entries.push(entry);
       continue;
     }
-    const digest = await digestOf(sourceRoot + entry.source, entry.source, buffer);
+    const hash = createHash('sha256');
+    const digest = digestOf(hash, sourceRoot + entry.source, entry.source, buffer);
     entries.push({ ...entry, digest });
     onFile(entry);
   }
   return { ...manifest, entries };
 }
 
-async function digestOf(realPath: string, source: string, buffer: Buffer): Promise<string> {
-  const hash = createHash('sha256');
+function digestOf(hash: Hash, realPath: string, source: string, buffer: Buffer): string {
   try {
-    const handle = await open(realPath, 'r');
+    const fd = openSync(realPath, 'r');
     try {
       for (;;) {
-        const { bytesRead } = await handle.read(buffer, 0, buffer.length, null);
-        if (bytesRead === 0) break;
-        hash.update(buffer.subarray(0, bytesRead));
+        const count = readSync(fd, buffer, 0, buffer.length, null);
+        if (count === 0) break;
+        hash.update(buffer.subarray(0, count));
       }
     } finally {
-      await handle.close();
+      closeSync(fd);
     }
   } catch (error) {
     throw new JailbuildError('NOT_READABLE', `${source}: ${strerror(error)}`, source);

@@ -35,6 +35,8 @@ async function bundleCli() {
     format: 'cjs',
     define: { 'import.meta.url': 'importMetaUrl' },
     banner: { js: 'const importMetaUrl=require("url").pathToFileURL(__filename).href;' },
+    // vm.Script has no import(); require loads as lazily.
+    supported: { 'dynamic-import': false },
     plugins: [lazyPackages],
     logLevel: 'warning',
   });

@@ -5,6 +5,16 @@
 const COSTLY = /^(string-width|wrap-ansi|strip-ansi|cli-truncate|slice-ansi)$/;
 const NAMESPACE = 'lazy';
 
+/**
+ * What yargs uses of node:assert, which makes the standard streams when it loads (5 ms). yargs only
+ * looks at whether one throws.
+ */
+const ASSERT = `
+const refuse = (yes) => { if (yes) throw new Error('assertion failed'); };
+export const strictEqual = (a, b) => refuse(!Object.is(a, b));
+export const notStrictEqual = (a, b) => refuse(Object.is(a, b));
+`;
+
 /** Puts a function in the place of each, which loads the package when it is called first. */
 export const lazyPackages = {
   name: 'lazy-packages',
@@ -14,6 +24,10 @@ export const lazyPackages = {
       const found = await build.resolve(path, { importer, resolveDir, kind, namespace: NAMESPACE });
       return { path: found.path, namespace: NAMESPACE };
     });
+    build.onResolve({ filter: /^assert$/ }, ({ path, importer }) =>
+      /\/yargs\//.test(importer) ? { path, namespace: 'assert' } : undefined,
+    );
+    build.onLoad({ filter: /.*/, namespace: 'assert' }, () => ({ contents: ASSERT }));
     build.onLoad({ filter: /.*/, namespace: NAMESPACE }, ({ path }) => ({
       contents: `module.exports = (...args) => require(${JSON.stringify(path)}).default(...args);`,
       resolveDir: path.slice(0, path.lastIndexOf('/')),

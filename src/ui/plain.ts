@@ -1,5 +1,6 @@
 import { BUILD_STEPS, type BuildJob } from '../build.js';
 import { fileLine } from './file-line.js';
+import { writeOut } from './output.js';
 import { stepSummary } from './summary.js';
 
 /** How long lines may wait to be written together, in milliseconds. */
@@ -33,7 +34,7 @@ class LineBuffer {
   }
 
   flush(): void {
-    process.stdout.write(this.#text);
+    writeOut(this.#text);
     this.#text = '';
     this.#flushed = performance.now();
   }
