@@ -41,7 +41,9 @@ async function bundleCli() {
     logLevel: 'warning',
   });
   copyExecutable('src/cli/start.cjs', 'dist/jailbuild.cjs');
-  execFileSync(process.execPath, ['src/tooling/code-cache.cjs', 'dist/cli.cjs', 'dist/cli.cache']);
+  execFileSync(process.execPath, ['src/tooling/code-cache.cjs', 'dist/cli.cjs', 'dist/cli.cache'], {
+    stdio: 'ignore',
+  });
 }
 
 async function bundleLibrary() {

@@ -1,0 +1,23 @@
+import { accessSync, constants } from 'node:fs';
+
+/** Options for a test that needs programs of the machine: skipped, with the reason, without them. */
+export function needs(...programs: readonly string[]): { readonly skip: string | false } {
+  const missing = programs.filter((program) => !onPath(program));
+  return { skip: missing.length === 0 ? false : `needs ${missing.join(', ')}` };
+}
+
+/** Options for a test that needs root's rights, and programs of the machine. */
+export function needsRoot(...programs: readonly string[]): { readonly skip: string | false } {
+  return process.getuid?.() === 0 ? needs(...programs) : { skip: 'needs root' };
+}
+
+function onPath(program: string): boolean {
+  return (process.env.PATH ?? '').split(':').some((directory) => {
+    try {
+      accessSync(`${directory}/${program}`, constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
