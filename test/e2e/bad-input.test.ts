@@ -65,7 +65,7 @@ describe('bad input is refused with one line, and nothing is written', () => {
       truncateSync(cut, 200);
       return [jail, cut];
     },
-    /cut: malformed ELF: /,
+    /cut: malformed ELF file: /,
   );
   refuses(
     'an ELF file whose dynamic section is nonsense',
@@ -78,7 +78,7 @@ describe('bad input is refused with one line, and nothing is written', () => {
       }
       return [jail, file('broken', bytes)];
     },
-    /broken: malformed ELF: /,
+    /broken: malformed ELF file: /,
   );
   refuses(
     'a target that is a file',
