@@ -17,6 +17,10 @@ declare module 'elf-tools' {
     };
     readonly programs: readonly { readonly header: ProgramHeader }[];
   }
-  /** Reverses bytes of the image in place: pass a copy that nobody else reads. */
-  export function parse(image: Buffer): Elf;
+  // The package is CommonJS in a form whose names Node cannot see: only the whole can be imported.
+  const elfTools: {
+    /** Reverses bytes of the image in place: pass a copy that nobody else reads. */
+    parse(image: Buffer): Elf;
+  };
+  export default elfTools;
 }

@@ -1,4 +1,4 @@
-import { parse } from 'elf-tools';
+import elfTools, { type Elf } from 'elf-tools';
 import { JailbuildError } from '../errors.js';
 import { malformed } from './malformed.js';
 import type { ByteSource, ElfHeaders } from './types.js';
@@ -94,9 +94,9 @@ export function readHeaders(source: ByteSource, start: Buffer): ElfHeaders {
   writeWord(image, section + layout.shOffset, section, elfClass, little);
   writeWord(image, section + layout.shSize, 1, elfClass, little);
 
-  let elf: ReturnType<typeof parse>;
+  let elf: Elf;
   try {
-    elf = parse(image);
+    elf = elfTools.parse(image);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw malformed(source, 'program headers', `cannot be read: ${reason}`);

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { canonicalJson } from '../../src/plan/canonical-json.js';
+import { type Entry, MANIFEST_SCHEMA, type Manifest } from '../../src/plan/manifest.js';
+
+const entry: Entry = {
+  path: '/bin',
+  type: 'symlink',
+  mode: '0777',
+  uid: 0,
+  gid: 0,
+  mtime: '1.000000000',
+  source: '/bin',
+  target: 'usr/bin',
+  reasons: [{ kind: 'merged-usr' }],
+};
+
+function manifest(entries: readonly Entry[]): Manifest {
+  return {
+    schema: MANIFEST_SCHEMA,
+    request: { programs: ['ls'], terminfo: 'none', ldCache: 'none' },
+    entries,
+    missing: [],
+    warnings: [],
+  };
+}
+
+test('is JSON of the same value', () => {
+  assert.deepEqual(JSON.parse(canonicalJson(manifest([entry]))), manifest([entry]));
+});
+
+test('does not depend on the order in which keys were set', () => {
+  const reversed = Object.fromEntries(Object.entries(entry).reverse()) as unknown as Entry;
+  assert.equal(canonicalJson(manifest([reversed])), canonicalJson(manifest([entry])));
+});
+
+test('has one entry a line', () => {
+  const text = canonicalJson(manifest([entry, { ...entry, path: '/lib', target: 'usr/lib' }]));
+  assert.equal(text.split('\n').filter((line) => line.includes('"path"')).length, 2);
+  assert.ok(text.endsWith('}\n'));
+});
+
+test('leaves out what is undefined and keeps odd names', () => {
+  const odd = { ...entry, path: '/a\n"b\u2028', digest: undefined } as unknown as Entry;
+  const text = canonicalJson(manifest([odd]));
+  assert.equal(JSON.parse(text).entries[0].path, '/a\n"b\u2028');
+  assert.ok(!text.includes('digest'));
+});
