@@ -1,6 +1,7 @@
 import type { CollectedFile } from '../resolve/file-collection.js';
 import type { Closure } from '../resolve/resolve.js';
 import { type Entry, MANIFEST_SCHEMA, type Manifest, type Reason } from './manifest.js';
+import { timestamp } from './timestamp.js';
 
 /**
  * Puts a closure in the form of a manifest. Files carry no digests yet: see `addDigests`.
@@ -42,9 +43,4 @@ function entryOf({ path, stat, target, reasons }: CollectedFile): Entry | undefi
 function essential(reasons: readonly Reason[]): readonly Reason[] {
   const own = reasons.filter(({ kind }) => kind !== 'parent');
   return own.length > 0 ? own : reasons;
-}
-
-function timestamp(ns: bigint): string {
-  const seconds = ns / 1_000_000_000n - (ns % 1_000_000_000n < 0n ? 1n : 0n);
-  return `${seconds}.${(ns - seconds * 1_000_000_000n).toString().padStart(9, '0')}`;
 }

@@ -1,0 +1,51 @@
+/**
+ * The writer's instructions, as plain data. The writer decides them; an engine carries them out.
+ * All paths but `source` are relative to the engine's base directory, without `.`, `..` or a slash
+ * at either end, and no symbolic link on the way is ever followed.
+ */
+
+/** What a file system keeps about an entry beside its content. */
+export interface Attributes {
+  /** Permission bits with set-uid, set-gid and sticky. */
+  readonly mode: number;
+  /** Absent where the owner is to be whoever runs the build. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
+  /** Seconds since the epoch, a point, nine digits of nanoseconds. */
+  readonly mtime: string;
+}
+
+/** Instructions that make an entry of their own; each fails if `path` exists. */
+export type CreateOperation =
+  /** Makes a directory with mode 0700; `attributes` is given when all that goes into it is there. */
+  | { readonly op: 'mkdir'; readonly path: string }
+  /** Copies a regular file, refusing one that differs from what the plan saw. */
+  | {
+      readonly op: 'copy';
+      readonly path: string;
+      /** Relative to the source root. */
+      readonly source: string;
+      /** Bytes. */
+      readonly size: number;
+      readonly sourceMtime: string;
+      readonly attributes: Attributes;
+    }
+  | {
+      readonly op: 'symlink';
+      readonly path: string;
+      readonly target: string;
+      readonly attributes: Attributes;
+    };
+
+/** Instructions on entries that exist. */
+export type ChangeOperation =
+  | { readonly op: 'attributes'; readonly path: string; readonly attributes: Attributes }
+  /** Fails if `to` exists. */
+  | { readonly op: 'rename'; readonly path: string; readonly to: string }
+  /** Two entries change places; `to` has one of them at every moment. */
+  | { readonly op: 'exchange'; readonly path: string; readonly to: string }
+  | { readonly op: 'unlink'; readonly path: string }
+  | { readonly op: 'rmdir'; readonly path: string }
+  /** Removes a directory with all that is below it; does nothing if there is none. */
+  | { readonly op: 'clear'; readonly path: string };
+
+export type Operation = CreateOperation | ChangeOperation;

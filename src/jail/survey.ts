@@ -1,0 +1,92 @@
+import { type BigIntStats, lstatSync, readlinkSync } from 'node:fs';
+import { JailbuildError, strerror } from '../errors.js';
+import type { Entry, Manifest } from '../plan/manifest.js';
+import { nanoseconds } from '../plan/timestamp.js';
+
+/** What is to be done about an entry: the plan compared with what the jail has. */
+export interface Finding {
+  readonly entry: Entry;
+  readonly need: 'create' | 'replace' | 'nothing';
+  /** For `nothing`: whether the jail's own is as planned, or is the user's and kept. */
+  readonly as?: 'planned' | 'kept';
+}
+
+export interface SurveyOptions {
+  /** What exists stays, whatever it is. */
+  readonly noClobber: boolean;
+  /** Whether owners are compared; not where the build cannot set them. */
+  readonly owners: boolean;
+}
+
+/**
+ * Compares the plan with the jail by one lstat(2) an entry and no reads. Never looks through a
+ * symbolic link: below one nothing is taken to exist, and the plan's directory there is a conflict.
+ *
+ * @throws JailbuildError CONFLICT where one of plan and jail has a directory and the other has not
+ * @throws JailbuildError WRITE_FAILED where the jail cannot be read
+ */
+export function survey(
+  manifest: Manifest,
+  target: string,
+  { noClobber, owners }: SurveyOptions,
+): Finding[] {
+  const absent = new Set<string>();
+  return manifest.entries.map((entry): Finding => {
+    const parent = entry.path.slice(0, entry.path.lastIndexOf('/'));
+    const found = absent.has(parent) ? undefined : look(target + entry.path);
+    if (found === undefined) {
+      if (entry.type === 'directory') absent.add(entry.path);
+      return { entry, need: 'create' };
+    }
+    if (entry.type === 'directory' ? !found.isDirectory() : found.isDirectory()) {
+      throw conflict(entry, target, found);
+    }
+    // A directory that exists keeps what its owner did to it.
+    if (entry.type === 'directory') return { entry, need: 'nothing', as: 'planned' };
+    if (isAsPlanned(entry, found, target + entry.path, owners)) {
+      return { entry, need: 'nothing', as: 'planned' };
+    }
+    return noClobber ? { entry, need: 'nothing', as: 'kept' } : { entry, need: 'replace' };
+  });
+}
+
+function look(realPath: string): BigIntStats | undefined {
+  try {
+    return lstatSync(realPath, { bigint: true, throwIfNoEntry: false });
+  } catch (error) {
+    throw new JailbuildError('WRITE_FAILED', `${realPath}: ${strerror(error)}`, realPath);
+  }
+}
+
+/**
+ * Times count to the microsecond: finer than a change by people, coarser than what utimes(2) by way
+ * of floating point gets wrong.
+ */
+function isAsPlanned(entry: Entry, found: BigIntStats, realPath: string, owners: boolean): boolean {
+  if (owners && (Number(found.uid) !== entry.uid || Number(found.gid) !== entry.gid)) return false;
+  const drift = found.mtimeNs - nanoseconds(entry.mtime);
+  if (drift >= 1000n || drift <= -1000n) return false;
+  if (entry.type === 'symlink') {
+    return found.isSymbolicLink() && readlinkSync(realPath) === entry.target;
+  }
+  return (
+    entry.type === 'file' &&
+    found.isFile() &&
+    Number(found.size) === entry.size &&
+    Number(found.mode & 0o7777n) === Number.parseInt(entry.mode, 8)
+  );
+}
+
+function conflict({ path, type }: Entry, target: string, found: BigIntStats): JailbuildError {
+  const has = found.isDirectory()
+    ? 'a directory'
+    : found.isSymbolicLink()
+      ? 'a symbolic link'
+      : 'not a directory';
+  const planned = { directory: 'a directory', file: 'a file', symlink: 'a symbolic link' }[type];
+  return new JailbuildError(
+    'CONFLICT',
+    `${target}${path}: is ${has} in the jail, where the plan has ${planned}`,
+    path,
+  );
+}

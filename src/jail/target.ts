@@ -1,0 +1,104 @@
+import { accessSync, constants, lstatSync, realpathSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { errnoOf, JailbuildError, strerror } from '../errors.js';
+import type { Manifest } from '../plan/manifest.js';
+
+/** Where a jail goes, with the symbolic links of the path that the user gave resolved, once. */
+export interface Target {
+  /** The jail's real path, whether it exists or not. */
+  readonly path: string;
+  /** The nearest directory on the way that exists: the jail itself, or one above it. */
+  readonly existing: string;
+}
+
+/**
+ * Finds where a target is, as far as it exists.
+ *
+ * @throws JailbuildError TARGET_NOT_A_DIRECTORY, TARGET_NOT_WRITABLE
+ */
+export function locateTarget(target: string): Target {
+  const absolute = path.resolve(target);
+  let existing = absolute;
+  for (;;) {
+    try {
+      const real = realpathSync(existing);
+      if (!statSync(real).isDirectory()) throw notADirectory(target, existing);
+      return { path: path.join(real, path.relative(existing, absolute)), existing: real };
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno === 'ENOTDIR') {
+        existing = path.dirname(existing);
+        continue;
+      }
+      if (errno !== 'ENOENT') {
+        if (errno === undefined) throw error;
+        throw new JailbuildError('TARGET_NOT_WRITABLE', `${target}: ${strerror(error)}`, target);
+      }
+      if (isLink(existing)) throw notADirectory(target, existing);
+      existing = path.dirname(existing);
+    }
+  }
+}
+
+/**
+ * Refuses a target that a jail cannot or must not be built into.
+ *
+ * @param sourceRoot the real path of the sysroot, '' for `/`
+ * @throws JailbuildError TARGET_IS_ROOT, TARGET_NOT_A_DIRECTORY, TARGET_HOLDS_SOURCES; after these
+ *   TARGET_NOT_WRITABLE, which a dry run may ignore
+ */
+export function checkTarget(manifest: Manifest, target: string, sourceRoot = ''): void {
+  const where = locateTarget(target);
+  if (where.path === '/') {
+    throw new JailbuildError('TARGET_IS_ROOT', `${target}: is the root directory`, target);
+  }
+  refuseSources(manifest, target, where.path, sourceRoot);
+  try {
+    accessSync(where.existing, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const at = where.existing === where.path ? '' : `${where.existing}: `;
+    throw new JailbuildError('TARGET_NOT_WRITABLE', `${target}: ${at}${strerror(error)}`, target);
+  }
+}
+
+function refuseSources(manifest: Manifest, target: string, real: string, sourceRoot: string): void {
+  if (sourceRoot !== '' && isBelow(sourceRoot, real, true)) {
+    throw holdsSources(target, `holds the sysroot ${sourceRoot}`);
+  }
+  for (const tree of copiedTrees(manifest)) {
+    if (isBelow(real, sourceRoot + tree, true)) {
+      throw holdsSources(target, `is inside ${sourceRoot}${tree}, which is being copied`);
+    }
+  }
+  for (const { type, source } of manifest.entries) {
+    if (type !== 'directory' && isBelow(sourceRoot + source, real, false)) {
+      throw holdsSources(target, `holds ${sourceRoot}${source}, which is being copied`);
+    }
+  }
+}
+
+/** Directories copied for their content: a terminal description is two levels below its tree (term(5)). */
+function copiedTrees({ entries }: Manifest): Set<string> {
+  const descriptions = entries.filter(({ reasons }) =>
+    reasons.some(({ kind }) => kind === 'terminfo'),
+  );
+  return new Set(descriptions.map(({ source }) => path.dirname(path.dirname(source))));
+}
+
+function isBelow(inner: string, outer: string, orEqual: boolean): boolean {
+  return inner.startsWith(`${outer}/`) || (orEqual && inner === outer);
+}
+
+/** Whether a path that leads nowhere does so by a dangling symbolic link. */
+function isLink(at: string): boolean {
+  return lstatSync(at, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+}
+
+function holdsSources(target: string, what: string): JailbuildError {
+  return new JailbuildError('TARGET_HOLDS_SOURCES', `${target}: ${what}`, target);
+}
+
+function notADirectory(target: string, existing: string): JailbuildError {
+  const at = existing === path.resolve(target) ? target : `${target}: ${existing}`;
+  return new JailbuildError('TARGET_NOT_A_DIRECTORY', `${at}: is not a directory`, target);
+}

@@ -1,0 +1,87 @@
+import { JailbuildError, strerror } from '../errors.js';
+import { type Engine, OperationError } from './engine.js';
+import type { Operation } from './operations.js';
+
+/** An operation with what a transaction must know about it. */
+export interface Step {
+  readonly operation: Operation;
+  /** What takes it back. */
+  readonly undo?: Operation;
+  /** The path that the user is told about if it fails. */
+  readonly subject: string;
+}
+
+export interface StepOptions {
+  readonly ordered?: boolean;
+  readonly onDone?: (index: number) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Carries out steps such that all of them can be taken back. */
+export class Transaction {
+  readonly #engine: Engine;
+  readonly #undo: Operation[] = [];
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /**
+   * @throws JailbuildError WRITE_FAILED, NOT_READABLE, SOURCE_CHANGED, naming the file concerned
+   * @throws the signal's reason
+   */
+  async run(steps: readonly Step[], options: StepOptions = {}): Promise<void> {
+    const operations = steps.map(({ operation }) => operation);
+    try {
+      await this.#engine.run(operations, {
+        ...options,
+        onDone: (index) => {
+          const undo = steps[index]?.undo;
+          if (undo !== undefined) this.#undo.push(undo);
+          options.onDone?.(index);
+        },
+      });
+    } catch (error) {
+      if (!(error instanceof OperationError)) throw error;
+      const step = steps[error.index];
+      throw step === undefined ? error : describe(error, step);
+    }
+  }
+
+  /**
+   * Takes back what was done, the last first, as far as possible, and gives the error to throw: the
+   * cause, with a word on what could not be taken back.
+   */
+  async rollBack(cause: unknown): Promise<unknown> {
+    let failed: unknown;
+    for (const operation of this.#undo.splice(0).reverse()) {
+      try {
+        await this.#engine.run([operation]);
+      } catch (error) {
+        if (!(error instanceof OperationError)) throw error;
+        failed ??= error;
+      }
+    }
+    if (failed === undefined || !(cause instanceof JailbuildError)) return cause;
+    const { code, message, path } = cause;
+    return new JailbuildError(
+      code,
+      `${message}; not all could be taken back: the next build repairs it`,
+      path,
+      { cause: failed },
+    );
+  }
+}
+
+function describe(error: OperationError, { operation, subject }: Step): JailbuildError {
+  const reason = strerror(Object.assign(new Error(error.errno), { code: error.errno }));
+  const source = operation.op === 'copy' ? `/${operation.source}` : subject;
+  switch (error.side) {
+    case 'source':
+      return new JailbuildError('NOT_READABLE', `${source}: ${reason}`, source);
+    case 'changed':
+      return new JailbuildError('SOURCE_CHANGED', `${source}: changed during the build`, source);
+    case 'jail':
+      return new JailbuildError('WRITE_FAILED', `${subject}: ${reason}`, subject);
+  }
+}

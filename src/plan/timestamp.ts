@@ -1,0 +1,13 @@
+const SECOND = 1_000_000_000n;
+
+/** Nanoseconds since the epoch as a manifest has them: seconds, a point, nine digits. */
+export function timestamp(ns: bigint): string {
+  const seconds = ns / SECOND - (ns % SECOND < 0n ? 1n : 0n);
+  return `${seconds}.${(ns - seconds * SECOND).toString().padStart(9, '0')}`;
+}
+
+/** The nanoseconds since the epoch that a manifest's time says. */
+export function nanoseconds(mtime: string): bigint {
+  const [seconds = '0', fraction = '0'] = mtime.split('.');
+  return BigInt(seconds) * SECOND + BigInt(fraction);
+}

@@ -1,0 +1,79 @@
+import { lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { TestContext } from 'node:test';
+import type { Entry, Manifest } from '../../src/plan/manifest.js';
+import { MANIFEST_SCHEMA } from '../../src/plan/manifest.js';
+import { timestamp } from '../../src/plan/timestamp.js';
+
+/** A directory of the test's own, removed when it ends. */
+export function scratch(t: TestContext): string {
+  const directory = mkdtempSync(path.join(tmpdir(), 'jailbuild-test-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** A manifest of everything below a directory, as if it were the root of a host. */
+export function manifestOf(root: string): Manifest {
+  const entries: Entry[] = [];
+  const walk = (inside: string) => {
+    for (const name of readdirSync(root + inside)) {
+      const at = `${inside}/${name}`;
+      const stat = lstatSync(root + at, { bigint: true });
+      const base = {
+        path: at,
+        mode: Number(stat.mode & 0o7777n)
+          .toString(8)
+          .padStart(4, '0'),
+        uid: Number(stat.uid),
+        gid: Number(stat.gid),
+        mtime: timestamp(stat.mtimeNs),
+        source: at,
+        reasons: [{ kind: 'requested', as: at }] as const,
+      };
+      if (stat.isDirectory()) {
+        entries.push({ type: 'directory', ...base });
+        walk(at);
+      } else if (stat.isSymbolicLink()) {
+        entries.push({ type: 'symlink', ...base, target: readlinkSync(root + at) });
+      } else if (stat.isFile()) {
+        entries.push({ type: 'file', ...base, size: Number(stat.size) });
+      }
+    }
+  };
+  walk('');
+  entries.sort((a, b) => (a.path < b.path ? -1 : 1));
+  return {
+    schema: MANIFEST_SCHEMA,
+    request: { programs: [], terminfo: 'none', ldCache: 'none' },
+    entries,
+    missing: [],
+    warnings: [],
+  };
+}
+
+/** All that is below a directory, one line an entry: type, mode, owner, time, content. */
+export function snapshot(root: string): string[] {
+  const lines: string[] = [];
+  const walk = (inside: string) => {
+    for (const name of readdirSync(root + inside).sort()) {
+      const at = `${inside}/${name}`;
+      const stat = lstatSync(root + at, { bigint: true });
+      const owner = `${stat.uid}:${stat.gid}`;
+      const mode = stat.mode.toString(8);
+      if (stat.isDirectory()) {
+        lines.push(`${at}/ ${mode} ${owner}`);
+        walk(at);
+      } else if (stat.isSymbolicLink()) {
+        lines.push(`${at} -> ${readlinkSync(root + at)} ${owner}`);
+      } else {
+        const content = readFileSync(root + at)
+          .toString('base64')
+          .slice(0, 64);
+        lines.push(`${at} ${mode} ${owner} ${stat.mtimeNs} ${stat.ino} ${stat.size} ${content}`);
+      }
+    }
+  };
+  walk('');
+  return lines;
+}

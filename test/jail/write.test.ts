@@ -1,0 +1,262 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { type TestContext, test } from 'node:test';
+import type { ErrorCode } from '../../src/errors.js';
+import { JailbuildError } from '../../src/errors.js';
+import type { FileReport } from '../../src/jail/report.js';
+import { writeJail } from '../../src/jail/write.js';
+import { manifestOf, scratch, snapshot } from './support.js';
+
+/** A small host with all that a jail is made of. */
+function makeHost(t: TestContext): string {
+  const host = scratch(t);
+  mkdirSync(path.join(host, 'usr/bin'), { recursive: true });
+  mkdirSync(path.join(host, 'usr/lib'), { mode: 0o750 });
+  symlinkSync('usr/lib', path.join(host, 'lib'));
+  writeFileSync(path.join(host, 'usr/bin/ls'), 'ls '.repeat(5000));
+  writeFileSync(path.join(host, 'usr/bin/su'), 'su');
+  chownSync(path.join(host, 'usr/bin/su'), 12, 34);
+  chmodSync(path.join(host, 'usr/bin/su'), 0o6755);
+  writeFileSync(path.join(host, 'usr/lib/libc.so.6'), 'libc');
+  symlinkSync('libc.so.6', path.join(host, 'usr/lib/libc.so'));
+  for (const name of ['usr/bin/ls', 'usr/bin/su', 'usr/lib/libc.so.6', 'usr/lib', 'usr/bin']) {
+    utimesSync(path.join(host, name), 1_600_000_000.25, 1_600_000_000.25);
+  }
+  return host;
+}
+
+function actions(reports: readonly FileReport[]): Record<string, string> {
+  return Object.fromEntries(
+    reports.filter(({ type }) => type !== 'directory').map(({ path, action }) => [path, action]),
+  );
+}
+
+async function rejection(promise: Promise<unknown>, code: ErrorCode): Promise<JailbuildError> {
+  const error = await promise.then(
+    () => assert.fail('should have failed'),
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof JailbuildError, String(error));
+  assert.equal(error.code, code, error.message);
+  assert.doesNotMatch(error.message, /\n/);
+  return error;
+}
+
+test('a new jail has content, mode, owner and times of its sources, and so have its directories', async (t) => {
+  const host = makeHost(t);
+  const target = path.join(scratch(t), 'a/b/jail');
+  const manifest = manifestOf(host);
+  const seen: string[] = [];
+  const reports = await writeJail(manifest, target, {
+    sourceRoot: host,
+    onFile: ({ path }) => seen.push(path),
+  });
+  assert.deepEqual(
+    reports.map(({ path, status, action }) => `${path} ${status} ${action}`),
+    manifest.entries.map(({ path }) => `${path} ok created`),
+  );
+  assert.deepEqual(seen.sort(), manifest.entries.map(({ path }) => path).sort());
+  assert.equal(readFileSync(path.join(target, 'lib/libc.so'), 'utf8'), 'libc');
+  for (const { path: at } of manifest.entries) {
+    const [from, to] = [lstatSync(host + at), lstatSync(target + at)];
+    assert.equal(to.mode, from.mode, at);
+    assert.equal(`${to.uid}:${to.gid}`, `${from.uid}:${from.gid}`, at);
+    assert.ok(Math.abs(to.mtimeMs - from.mtimeMs) < 0.001, at);
+  }
+  assert.equal(lstatSync(target).mode & 0o7777, 0o755);
+  assert.deepEqual(readdirSync(path.dirname(target)), ['jail']);
+});
+
+test('an existing jail is extended: what is there as planned is left, the rest made, foreign files kept', async (t) => {
+  const host = makeHost(t);
+  const target = scratch(t);
+  const manifest = manifestOf(host);
+  mkdirSync(path.join(target, 'usr/bin'), { recursive: true, mode: 0o711 });
+  writeFileSync(path.join(target, 'usr/bin/ls'), 'another ls');
+  writeFileSync(path.join(target, 'usr/bin/mine'), 'mine');
+  const first = await writeJail(manifest, target, { sourceRoot: host });
+  assert.deepEqual(actions(first), {
+    '/lib': 'created',
+    '/usr/bin/ls': 'replaced',
+    '/usr/bin/su': 'created',
+    '/usr/lib/libc.so': 'created',
+    '/usr/lib/libc.so.6': 'created',
+  });
+  assert.equal(readFileSync(path.join(target, 'usr/bin/mine'), 'utf8'), 'mine');
+  assert.equal(lstatSync(path.join(target, 'usr/bin')).mode & 0o7777, 0o711);
+  assert.equal(lstatSync(path.join(target, 'usr/bin/su')).mode & 0o7777, 0o6755);
+  assert.deepEqual(readdirSync(target).sort(), ['lib', 'usr']);
+
+  const before = snapshot(target);
+  const second = await writeJail(manifest, target, { sourceRoot: host });
+  assert.deepEqual(new Set(second.map(({ action }) => action)), new Set(['unchanged']));
+  assert.deepEqual(snapshot(target), before);
+});
+
+test('with noClobber what exists is kept and said to be skipped', async (t) => {
+  const host = makeHost(t);
+  const target = scratch(t);
+  mkdirSync(path.join(target, 'usr/bin'), { recursive: true });
+  writeFileSync(path.join(target, 'usr/bin/ls'), 'mine');
+  const reports = await writeJail(manifestOf(host), target, { sourceRoot: host, noClobber: true });
+  const ls = reports.find(({ path }) => path === '/usr/bin/ls');
+  assert.deepEqual(ls, {
+    path: '/usr/bin/ls',
+    type: 'file',
+    status: 'skipped',
+    action: 'kept',
+    reason: 'exists',
+  });
+  assert.equal(readFileSync(path.join(target, 'usr/bin/ls'), 'utf8'), 'mine');
+  assert.equal(readFileSync(path.join(target, 'usr/lib/libc.so.6'), 'utf8'), 'libc');
+});
+
+test('a symbolic link in the place of a file is replaced, and what it points to is not touched', async (t) => {
+  const host = makeHost(t);
+  const target = scratch(t);
+  const outside = path.join(scratch(t), 'secret');
+  writeFileSync(outside, 'secret', { mode: 0o600 });
+  mkdirSync(path.join(target, 'usr/bin'), { recursive: true });
+  symlinkSync(outside, path.join(target, 'usr/bin/ls'));
+  await writeJail(manifestOf(host), target, { sourceRoot: host });
+  assert.equal(readFileSync(outside, 'utf8'), 'secret');
+  assert.equal(lstatSync(outside).mode & 0o7777, 0o600);
+  assert.ok(lstatSync(path.join(target, 'usr/bin/ls')).isFile());
+});
+
+test('directories and other types do not replace one another', async (t) => {
+  const host = makeHost(t);
+  const manifest = manifestOf(host);
+  const elsewhere = scratch(t);
+  const plant = {
+    '/usr': (at: string) => symlinkSync(elsewhere, at),
+    '/lib': (at: string) => mkdirSync(at),
+  };
+  for (const [name, make] of Object.entries(plant)) {
+    const target = scratch(t);
+    make(target + name);
+    const before = snapshot(target);
+    const error = await rejection(writeJail(manifest, target, { sourceRoot: host }), 'CONFLICT');
+    assert.match(error.message, new RegExp(`${name}: is `));
+    assert.deepEqual(snapshot(target), before);
+  }
+  assert.deepEqual(readdirSync(elsewhere), []);
+});
+
+test('a source that changed since the plan ends the build, and the jail is as before', async (t) => {
+  const host = makeHost(t);
+  const manifest = manifestOf(host);
+  const old = scratch(t);
+  writeFileSync(path.join(old, 'mine'), '');
+  appendFileSync(path.join(host, 'usr/lib/libc.so.6'), 'more');
+  for (const target of [old, path.join(scratch(t), 'x/jail')]) {
+    const error = await rejection(
+      writeJail(manifest, target, { sourceRoot: host }),
+      'SOURCE_CHANGED',
+    );
+    assert.match(error.message, /^\/usr\/lib\/libc\.so\.6: /);
+    assert.equal(existsSync(target), target === old);
+  }
+  assert.deepEqual(readdirSync(old), ['mine']);
+});
+
+test('a full disk ends the build, naming the file, and the jail is as before', async (t) => {
+  const host = makeHost(t);
+  writeFileSync(path.join(host, 'usr/bin/large'), Buffer.alloc(3 << 20, 'x'));
+  const manifest = manifestOf(host);
+  const disk = scratch(t);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', disk]);
+  try {
+    const old = path.join(disk, 'old');
+    mkdirSync(path.join(old, 'usr/bin'), { recursive: true });
+    writeFileSync(path.join(old, 'usr/bin/ls'), 'old ls');
+    linkSync(path.join(old, 'usr/bin/ls'), path.join(old, 'usr/bin/dir'));
+    const before = snapshot(disk);
+    for (const target of [old, path.join(disk, 'a/new')]) {
+      const error = await rejection(
+        writeJail(manifest, target, { sourceRoot: host }),
+        'WRITE_FAILED',
+      );
+      assert.equal(error.message, `${target}/usr/bin/large: no space left on device`);
+      assert.deepEqual(snapshot(disk), before);
+    }
+  } finally {
+    execFileSync('umount', [disk]);
+  }
+});
+
+test('a failure in the middle of the replacing takes back what was replaced', async (t) => {
+  const host = makeHost(t);
+  const manifest = manifestOf(host);
+  const target = scratch(t);
+  mkdirSync(path.join(target, 'usr/bin'), { recursive: true });
+  writeFileSync(path.join(target, 'usr/bin/ls'), 'old ls');
+  writeFileSync(path.join(target, 'usr/bin/su'), 'old su');
+  const before = snapshot(target);
+  // A mount point can be staged for, but not be renamed over.
+  execFileSync('mount', [
+    '--bind',
+    path.join(host, 'lib/libc.so.6'),
+    path.join(target, 'usr/bin/su'),
+  ]);
+  try {
+    const error = await rejection(
+      writeJail(manifest, target, { sourceRoot: host }),
+      'WRITE_FAILED',
+    );
+    assert.match(
+      error.message,
+      /usr\/bin\/su: device or resource busy|usr\/bin\/su: invalid cross/,
+    );
+  } finally {
+    execFileSync('umount', [path.join(target, 'usr/bin/su')]);
+  }
+  assert.deepEqual(snapshot(target), before);
+});
+
+test('a signal ends the build, and the jail is as before', async (t) => {
+  const host = makeHost(t);
+  const manifest = manifestOf(host);
+  const old = scratch(t);
+  writeFileSync(path.join(old, 'mine'), '');
+  for (const target of [old, path.join(scratch(t), 'x/jail')]) {
+    const stop = new AbortController();
+    const reason = new Error('stopped');
+    await assert.rejects(
+      writeJail(manifest, target, {
+        sourceRoot: host,
+        signal: stop.signal,
+        onFile: ({ type }) => type === 'file' && stop.abort(reason),
+      }),
+      reason,
+    );
+    assert.equal(existsSync(target), target === old);
+  }
+  assert.deepEqual(readdirSync(old), ['mine']);
+});
+
+test('what an interrupted build left is removed by the next one', async (t) => {
+  const host = makeHost(t);
+  const manifest = manifestOf(host);
+  const parent = scratch(t);
+  mkdirSync(path.join(parent, '.jail.jailbuild/usr'), { recursive: true });
+  writeFileSync(path.join(parent, '.jail.jailbuild/usr/half'), '');
+  await writeJail(manifest, path.join(parent, 'jail'), { sourceRoot: host });
+  assert.deepEqual(readdirSync(parent), ['jail']);
+  assert.deepEqual(readdirSync(path.join(parent, 'jail')).sort(), ['lib', 'usr']);
+});
