@@ -16,6 +16,8 @@ export interface BuildOptions {
   readonly noClobber?: boolean;
   /** Build although libraries are missing. */
   readonly allowMissing?: boolean;
+  /** Only a plan is wanted: the target need not be writable. */
+  readonly dryRun?: boolean;
   /** Note the SHA-256 of every file in the manifest. */
   readonly digests?: boolean;
   /** Ends the build, leaving the target as it was. */
@@ -58,14 +60,24 @@ const planStep: BuildStep = {
   async run(job) {
     const { sysroot } = filled(job.closure);
     const manifest = plan(filled(job.closure));
+    checkPlanTarget(manifest, job);
     job.manifest = job.options.digests ? await addDigests(manifest, sysroot.prefix) : manifest;
   },
 };
 
+/** A dry run is good for a target that the user may not write to. */
+function checkPlanTarget(manifest: Manifest, { target, options }: BuildJob): void {
+  try {
+    checkTarget(manifest, target);
+  } catch (error) {
+    const unwritable = error instanceof JailbuildError && error.code === 'TARGET_NOT_WRITABLE';
+    if (!unwritable || !options.dryRun) throw error;
+  }
+}
+
 const writeStep: BuildStep = {
   name: 'write',
   async run(job, onFile = () => {}) {
-    checkTarget(filled(job.manifest), job.target);
     job.files = await writeJail(filled(job.manifest), job.target, {
       sourceRoot: filled(job.closure).sysroot.prefix,
       noClobber: job.options.noClobber ?? false,
@@ -86,19 +98,18 @@ const verifyStep: BuildStep = {
 export const BUILD_STEPS: readonly BuildStep[] = [resolveStep, planStep, writeStep, verifyStep];
 
 /**
- * The pipeline up to the plan, for a dry run: nothing is written, and a target that the user may not
- * write to is no obstacle.
+ * The pipeline up to the plan, for a dry run: nothing is written.
  *
  * @throws JailbuildError with any code of these stages
  */
-export async function planJob(job: BuildJob): Promise<Manifest> {
+export async function planJail(
+  request: ResolveRequest,
+  target: string,
+  options: BuildOptions = {},
+): Promise<Manifest> {
+  const job: BuildJob = { request, target, options: { ...options, dryRun: true } };
   await resolveStep.run(job);
   await planStep.run(job);
-  try {
-    checkTarget(filled(job.manifest), job.target);
-  } catch (error) {
-    if (!(error instanceof JailbuildError && error.code === 'TARGET_NOT_WRITABLE')) throw error;
-  }
   return filled(job.manifest);
 }
 

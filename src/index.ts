@@ -6,7 +6,7 @@ export {
   type BuildResult,
   type BuildStep,
   build,
-  planJob,
+  planJail,
 } from './build.js';
 export { type ErrorCode, JailbuildError } from './errors.js';
 export type { FileAction, FileReport, FileStatus } from './jail/report.js';

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { BUILD_STEPS, type BuildJob, planJob } from '../build.js';
+import { BUILD_STEPS, type BuildJob, planJail } from '../build.js';
 import { JailbuildError } from '../errors.js';
 import { canonicalJson } from '../plan/canonical-json.js';
 import type { Manifest } from '../plan/manifest.js';
@@ -139,8 +139,8 @@ function terminfoChoice(text: string): TerminfoChoice {
 }
 
 async function dryRun(args: BuildArguments): Promise<number> {
-  const job = jobOf(args);
-  const manifest = await planJob(job);
+  const { request, target, options } = jobOf(args);
+  const manifest = await planJail(request, target, options);
   if (args.json || args.format === 'json') {
     writeOut(canonicalJson(manifest));
   } else {

@@ -22,5 +22,6 @@ declare module 'elf-tools' {
     /** Reverses bytes of the image in place: pass a copy that nobody else reads. */
     parse(image: Buffer): Elf;
   };
+  // biome-ignore lint/style/noDefaultExport: this is how the package exports
   export default elfTools;
 }
