@@ -30,6 +30,12 @@ const LAYOUT = {
   },
 } as const;
 
+/**
+ * PT_LOAD, PT_DYNAMIC, PT_INTERP and PT_NOTE: what tells how a file is loaded. The others are left
+ * out, because decoding a header takes elf-tools several microseconds.
+ */
+const LOADING_TYPES = new Set([1, 2, 3, 4]);
+
 const MAGIC = Buffer.from('\x7fELF', 'latin1');
 
 /** True if the file starts with the ELF magic number. */
@@ -40,7 +46,7 @@ export function isElf(start: Buffer): boolean {
 /**
  * Reads the ELF header and the program headers. elf-tools does the decoding. It wants the whole
  * image and at least one section header, so it is given a small image made of the file's header,
- * its program headers and one empty section header.
+ * those program headers that tell how it is loaded and one empty section header.
  *
  * @param start the file's first bytes, 64 or more unless the file is shorter
  * @throws JailbuildError NOT_ELF, MALFORMED_ELF
@@ -83,14 +89,19 @@ export function readHeaders(source: ByteSource, start: Buffer): ElfHeaders {
       : source.read(phoff, tableSize);
   const image = Buffer.alloc(layout.ehsize + tableSize + layout.shentsize);
   start.copy(image, 0, 0, layout.ehsize);
-  table.copy(image, layout.ehsize);
+  let section = layout.ehsize;
+  for (let offset = 0; offset < tableSize; offset += layout.phentsize) {
+    const type = little ? table.readUInt32LE(offset) : table.readUInt32BE(offset);
+    if (!LOADING_TYPES.has(type)) continue;
+    section += table.copy(image, section, offset, offset + layout.phentsize);
+  }
   writeWord(image, layout.phoff, layout.ehsize, elfClass, little);
-  writeWord(image, layout.shoff, layout.ehsize + tableSize, elfClass, little);
+  writeWord(image, layout.shoff, section, elfClass, little);
+  writeHalf(image, layout.tail + 4, (section - layout.ehsize) / layout.phentsize, little);
   writeHalf(image, layout.tail + 6, layout.shentsize, little);
   writeHalf(image, layout.tail + 8, 1, little);
   writeHalf(image, layout.tail + 10, 0, little);
   // The section serves as its own name table: one zero byte, the first of its header.
-  const section = layout.ehsize + tableSize;
   writeWord(image, section + layout.shOffset, section, elfClass, little);
   writeWord(image, section + layout.shSize, 1, elfClass, little);
 
