@@ -17,7 +17,7 @@ mkdirSync('dist');
 await bundleCli();
 await bundleLibrary();
 declareTypes();
-await buildLauncher();
+buildLauncher();
 copyExecutable('src/launcher/invoke_ns.sh', 'dist/invoke_ns');
 
 /**

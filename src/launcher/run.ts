@@ -1,0 +1,50 @@
+import { constants } from 'node:os';
+import { isatty } from 'node:tty';
+import { execa } from 'execa';
+import { JailbuildError } from '../errors.js';
+import { locateLauncher } from './locate.js';
+import { type LaunchOptions, launcherArguments } from './options.js';
+
+/** The signals that others send to us and that are the jail's concern. */
+const PASSED_ON = ['SIGHUP', 'SIGTERM', 'SIGUSR1', 'SIGUSR2'] as const;
+/** From a terminal these reach the launcher without us. */
+const KEYBOARD = ['SIGINT', 'SIGQUIT'] as const;
+
+/**
+ * Runs a command in a jail, on our own standard streams, to its end.
+ *
+ * @param root absolute path of the jail
+ * @param command without words, a shell
+ * @returns the command's exit status, or 128 and the number of the signal that ended it
+ * @throws JailbuildError LAUNCHER_MISSING, LAUNCHER_FAILED
+ */
+export async function runJail(
+  root: string,
+  options: LaunchOptions,
+  command: readonly string[],
+): Promise<number> {
+  const launcher = execa(locateLauncher(), launcherArguments(root, options, command), {
+    stdio: 'inherit',
+    reject: false,
+    // The launcher sees to it that the jail ends with it; we must not end first.
+    cleanup: false,
+  });
+  const passOn = (signal: NodeJS.Signals): void => {
+    launcher.kill(signal);
+  };
+  const ignore = (): void => {};
+  for (const signal of PASSED_ON) process.on(signal, passOn);
+  for (const signal of KEYBOARD) process.on(signal, isatty(0) ? ignore : passOn);
+  try {
+    const result = await launcher;
+    if (result.exitCode !== undefined) return result.exitCode;
+    if (result.signal !== undefined) return 128 + constants.signals[result.signal];
+    throw new JailbuildError(
+      'LAUNCHER_FAILED',
+      `the launcher did not start: ${result.originalMessage}`,
+    );
+  } finally {
+    for (const signal of [...PASSED_ON, ...KEYBOARD])
+      process.off(signal, passOn).off(signal, ignore);
+  }
+}

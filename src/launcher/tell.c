@@ -1,0 +1,40 @@
+#include "launcher.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *teller = "Parent";
+static bool is_verbose;
+
+void tell_as(const char *who, bool verbose)
+{
+	teller = who;
+	is_verbose = verbose;
+}
+
+void tell(const char *format, ...)
+{
+	if (!is_verbose)
+		return;
+	va_list arguments;
+	printf("%s: ", teller);
+	va_start(arguments, format);
+	vprintf(format, arguments);
+	va_end(arguments);
+	putchar('\n');
+	/* The command writes to the same place, and buffers of ours are lost when it is executed. */
+	fflush(stdout);
+}
+
+void fail(const char *step, const char *path)
+{
+	const char *reason = strerror(errno);
+	if (path != NULL)
+		fprintf(stderr, "invoke_ns: %s %s: %s\n", step, path, reason);
+	else
+		fprintf(stderr, "invoke_ns: %s: %s\n", step, reason);
+	_exit(FAILED);
+}

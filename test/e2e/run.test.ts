@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { exec, INVOKE_NS, JAILBUILD, jailbuild } from '../support/cli.js';
+import { needsRoot } from '../support/need.js';
+import { tempDir } from '../support/temp-dir.js';
+
+const PROGRAMS = ['env', 'bash', 'ps', 'ls', 'top', 'sleep', 'stty'];
+
+describe('a jail is entered', needsRoot('ps', 'top', 'tmux'), () => {
+  const directory = tempDir();
+  const jail = path.join(directory, 'calculus');
+  const socket = path.join(directory, 'tmux');
+  const tmux = (...args: string[]) => exec('tmux', ['-S', socket, '-f', '/dev/null', ...args]);
+
+  before(() => {
+    const { status, stderr } = jailbuild([jail, ...PROGRAMS, '--quiet']);
+    assert.equal(status, 0, stderr);
+  });
+  after(() => {
+    tmux('kill-server');
+  });
+
+  /** Waits until the terminal shows a text, and returns all that it shows. */
+  async function screen(session: string, text: RegExp): Promise<string> {
+    for (let tries = 0; tries < 200; tries++) {
+      const { stdout } = tmux('capture-pane', '-p', '-t', session);
+      if (text.test(stdout)) return stdout;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    throw new Error(`no ${text} on ${tmux('capture-pane', '-p', '-t', session).stdout}`);
+  }
+
+  const type = (session: string, line: string) => tmux('send-keys', '-t', session, line, 'Enter');
+
+  const article = `-c ${jail} env PS1='\\h [\\W] ' TERM=$TERM bash --norc`;
+  const sessions: readonly (readonly [string, string])[] = [
+    ['invoke_ns', `${INVOKE_NS} -vpmu calculus ${article}`],
+    ['run', `'${process.execPath}' ${JAILBUILD} run ${jail} -- env PS1='\\h [\\W] ' bash --norc`],
+  ];
+  for (const [name, command] of sessions) {
+    test(`${name}: an interactive session on a real terminal`, async () => {
+      tmux('new-session', '-d', '-s', name, '-x', '90', '-y', '30', 'bash --norc');
+      type(name, `${command}; echo "left with $?"`);
+      const started = await screen(name, /^calculus \[\/\]$/m);
+      assert.doesNotMatch(started, /job control|cannot set terminal/);
+
+      type(name, 'ps -e -o pid=,tty=,comm=');
+      const ps = await screen(name, /\d \S+ +ps$/m);
+      assert.match(ps, /^ +1 \S+ +bash$/m);
+      assert.doesNotMatch(ps, /tmux/);
+
+      type(name, 'ls -d /usr /proc/1');
+      await screen(name, /^\/proc\/1 +\/usr$/m);
+
+      type(name, 'top');
+      await screen(name, /Tasks: +2 total/);
+      tmux('send-keys', '-t', name, 'q');
+      await screen(name, /^calculus \[\/\]$/m);
+
+      // Job control: a job is stopped, listed and ended.
+      type(name, 'sleep 600');
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      tmux('send-keys', '-t', name, 'C-z');
+      await screen(name, /Stopped +sleep 600/);
+      type(name, 'fg');
+      await screen(name, /^sleep 600$/m);
+      tmux('send-keys', '-t', name, 'C-c');
+      type(name, 'echo "interrupted $?"');
+      await screen(name, /^interrupted 130$/m);
+
+      type(name, 'stty size');
+      await screen(name, /^30 90$/m);
+
+      type(name, 'exit 3');
+      await screen(name, /left with 3/);
+      // The shell outside has its terminal back.
+      type(name, 'echo back in $HOSTNAME');
+      assert.doesNotMatch(await screen(name, /^back in /m), /back in calculus/);
+    });
+  }
+
+  test('the exit status of the command is returned', () => {
+    assert.equal(jailbuild(['run', jail, '--', 'bash', '-c', 'exit 7']).status, 7);
+    assert.equal(jailbuild(['run', jail, '--', 'no-such']).status, 127);
+    const failed = jailbuild(['run', path.join(directory, 'none'), '--', 'ls']);
+    assert.equal(failed.status, 125);
+    assert.match(failed.stderr, /^invoke_ns: .*\/none: No such file or directory\n$/);
+  });
+
+  test('options set the host name, the network, the directory and the environment', () => {
+    const script = 'echo $HOSTNAME; pwd; echo "$A"; echo $TERM; ls /proc/self/ns >/dev/null';
+    const { stdout, status } = jailbuild([
+      ...['run', jail, '--hostname', 'other', '--network', 'none', '--workdir', '/usr'],
+      ...['-e', 'A=b c', '-e', 'B=', '--', 'bash', '-c', script],
+    ]);
+    assert.equal(status, 0);
+    assert.equal(stdout, `other\n/usr\nb c\n${process.env.TERM ?? 'dumb'}\n`);
+    assert.equal(jailbuild(['run', jail, '-e', 'A', '--', 'env']).status, 2);
+  });
+
+  test('the environment is PATH, HOME and TERM', () => {
+    const { stdout } = jailbuild(['run', jail, '--', 'env'], {
+      env: { ...process.env, TERM: 'vt100', SECRET: 'x' },
+    });
+    assert.match(stdout, /^PATH=\S+\nHOME=\/\nTERM=vt100\n$/);
+  });
+
+  test('a signal to jailbuild reaches the command', async () => {
+    const trap = 'trap "exit 33" TERM; echo ready; while :; do sleep 0.05; done';
+    const child = spawn(process.execPath, [JAILBUILD, 'run', jail, '--', 'bash', '-c', trap]);
+    await once(child.stdout, 'data');
+    child.kill('SIGTERM');
+    assert.deepEqual(await once(child, 'exit'), [33, null]);
+  });
+
+  test('--run builds and enters in one go', () => {
+    const target = path.join(directory, 'both');
+    const { stdout, status } = jailbuild([
+      ...[target, 'bash', 'ps', '--quiet', '--run', '--', 'bash', '-c', 'ps -e -o comm=; exit 5'],
+    ]);
+    assert.deepEqual(stdout, 'bash\nps\n');
+    assert.equal(status, 5);
+  });
+});

@@ -1,0 +1,193 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { lstatSync, mkdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import path from 'node:path';
+import { before, describe, test } from 'node:test';
+import { exec, INVOKE_NS, jailbuild } from '../support/cli.js';
+import { needsRoot } from '../support/need.js';
+import { tempDir } from '../support/temp-dir.js';
+
+const invoke = (...args: string[]) => exec(INVOKE_NS, args);
+
+describe('invoke_ns', needsRoot('ps', 'top', 'cc'), () => {
+  const directory = tempDir();
+  const jail = path.join(directory, 'jail');
+
+  before(() => {
+    const programs = ['env', 'bash', 'ps', 'ls', 'top', 'mkdir', 'chroot', 'readlink', 'sleep'];
+    const { status, stderr } = jailbuild([jail, ...programs, '--quiet']);
+    assert.equal(status, 0, stderr);
+  });
+
+  test("the article's options: own processes, own host name, own /proc, new root", () => {
+    const script = 'ps -e -o pid=,comm=; echo "host $HOSTNAME"; ls /';
+    const { stdout, stderr, status } = invoke(
+      ...['-pmu', 'calculus', '-c', jail, 'env', 'A=b', 'bash', '-c', script],
+    );
+    assert.equal(stderr, '');
+    assert.equal(status, 0);
+    const lines = stdout.split('\n').map((line) => line.trim().replace(/\s+/g, ' '));
+    assert.deepEqual(lines.slice(0, 3), ['1 bash', '2 ps', 'host calculus']);
+    const top = lines.slice(3, -1);
+    assert.ok(top.includes('proc') && top.includes('usr') && !top.includes('home'), top.join());
+    assert.notEqual(hostname(), 'calculus');
+  });
+
+  test('nothing mounted inside is seen outside, and /proc was made with mode 0555', () => {
+    invoke('-pm', '-c', jail, 'ls', '/proc/self');
+    assert.equal(lstatSync(path.join(jail, 'proc')).mode & 0o7777, 0o555);
+    assert.equal(exec('ls', ['-A', path.join(jail, 'proc')]).stdout, '');
+    assert.doesNotMatch(exec('cat', ['/proc/mounts']).stdout, new RegExp(directory));
+  });
+
+  test('the old root is gone: a chroot within the jail does not lead out', () => {
+    writeFileSync(path.join(directory, 'escape.c'), ESCAPE);
+    const made = exec('cc', ['-static', '-o', path.join(jail, 'escape'), 'escape.c'], {
+      cwd: directory,
+    });
+    assert.equal(made.status, 0, made.stderr);
+    mkdirSync(path.join(jail, 'inner'));
+    // Under chroot alone the same program does get out: the test can fail.
+    assert.equal(invoke('-c', jail, '/escape').stdout, 'outside\n');
+    assert.equal(invoke('-m', '-c', jail, '/escape').stdout, 'inside\n');
+  });
+
+  test('each namespace is a new one exactly when it is asked for', () => {
+    const asked: readonly (readonly [string, readonly string[]])[] = [
+      ['pid', ['-p']],
+      ['mnt', ['-m']],
+      ['uts', ['-u', 'x']],
+      ['net', ['-n']],
+      ['ipc', ['-i', 'yes']],
+    ];
+    for (const [name, options] of asked) {
+      for (const [other] of asked) {
+        // With -p alone, /proc is that of outside, where the process is another one.
+        if (other === 'pid' || (name === 'pid' && options.length > 0)) continue;
+        const link = `/proc/self/ns/${other}`;
+        const { stdout } = invoke(...options, 'readlink', link);
+        assert.equal(stdout.trim() !== readlinkSync(link), name === other, `${name} ${other}`);
+      }
+    }
+    const processId = ['bash', '-c', 'echo $$'];
+    assert.equal(invoke('-p', ...processId).stdout, '1\n');
+    assert.notEqual(invoke(...processId).stdout, '1\n');
+  });
+
+  test('the loopback interface of a new network namespace is up, and the only one', () => {
+    const { stdout } = invoke('-n', 'bash', '-c', 'cat /proc/net/dev; echo > /dev/tcp/127.0.0.1/9');
+    const names = stdout.match(/^ *[^ |]+(?=:)/gm)?.map((name) => name.trim());
+    assert.deepEqual(names, ['lo']);
+  });
+
+  test('the environment is empty but for --env', () => {
+    assert.equal(invoke('env').stdout, '');
+    assert.equal(invoke('--env', 'A=b c', '--env', 'D=', 'env').stdout, 'A=b c\nD=\n');
+  });
+
+  test('the exit status is that of the command', () => {
+    assert.equal(invoke('-p', 'bash', '-c', 'exit 7').status, 7);
+    assert.equal(invoke('bash', '-c', 'kill -TERM $$').status, 128 + 15);
+    assert.equal(invoke('-p', 'no-such-command').status, 127);
+    assert.equal(invoke('/etc/passwd').status, 126);
+  });
+
+  test('what fails is named with its step, its path and the reason, status 125', () => {
+    const failures: readonly (readonly [readonly string[], RegExp])[] = [
+      [['-c', '/no/such', 'ls'], /change the root directory to \/no\/such: No such file/],
+      [['-m', '-c', '/etc/passwd', 'ls'], /\/etc\/passwd: Not a directory/],
+      [['-u', 'x'.repeat(100), 'ls'], /set the host name to x+: Invalid argument/],
+      [['--cwd', '/no/such', 'ls'], /change to the directory \/no\/such: No such file/],
+      [['-i', 'maybe', 'ls'], /-i takes yes or no, not: maybe/],
+      [['-x'], /option.*x/],
+      [['--env', 'A', 'env'], /--env takes NAME=VALUE/],
+    ];
+    for (const [args, expected] of failures) {
+      const { status, stdout, stderr } = invoke(...args);
+      assert.match(stderr, expected);
+      assert.match(stderr, /^[^\n]+\n$/);
+      assert.equal(stdout, '');
+      assert.equal(status, 125);
+    }
+  });
+
+  test('-v tells the steps, of the parent and of the child', () => {
+    const { stdout } = invoke('-vpmu', 'calculus', '-c', jail, 'ls', '/etc');
+    assert.match(stdout, /^Parent: PID is \d+$/m);
+    assert.match(stdout, /^ Child: PID is 1$/m);
+    assert.match(stdout, /^ Child: setting the host name to calculus$/m);
+    assert.match(stdout, /^ld\.so\.cache$/m);
+    assert.match(stdout, /^Parent: the child has ended with status 0$/m);
+  });
+
+  test('-i no shares message queues with the outside, -i yes does not', () => {
+    assert.match(invoke('-v', '-i', 'no', 'true').stdout, /^Parent: received "hello/m);
+    const apart = invoke('-v', '-i', 'yes', 'true').stdout;
+    assert.match(apart, /^ Child: the message queue .* is not to be seen from here$/m);
+    assert.match(apart, /^Parent: received no message$/m);
+  });
+
+  test('no file descriptor of the outside gets in', () => {
+    const command = `exec 7< /etc 9< /etc/passwd; ${INVOKE_NS} bash -c 'ls /proc/self/fd'`;
+    const { stdout } = exec('bash', ['-c', command]);
+    // 3 is the directory that ls reads.
+    assert.deepEqual(stdout.trim().split('\n'), ['0', '1', '2', '3']);
+  });
+
+  const running = async (args: readonly string[], ready: string) => {
+    const child = spawn(INVOKE_NS, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    let output = '';
+    for await (const chunk of child.stdout) {
+      output += chunk;
+      if (output.includes(ready)) break;
+    }
+    return child;
+  };
+
+  test('signals are passed on', async () => {
+    const trap = 'trap "exit 33" TERM; echo ready; while :; do sleep 0.05; done';
+    const child = await running(['-pm', '-c', jail, 'bash', '-c', trap], 'ready');
+    child.kill('SIGTERM');
+    assert.deepEqual(await once(child, 'exit'), [33, null]);
+  });
+
+  test('a first process that does not handle a signal ends by it all the same', async () => {
+    const child = await running(
+      ['-pm', '-c', jail, 'bash', '-c', 'echo ready; exec sleep 60'],
+      'ready',
+    );
+    child.kill('SIGTERM');
+    assert.deepEqual(await once(child, 'exit'), [128 + 15, null]);
+  });
+
+  test('the jail ends with the launcher', async () => {
+    const mark = `${process.pid}.25`;
+    const child = await running(
+      ['-pm', '-c', jail, 'bash', '-c', `echo ready; exec sleep 6${mark}`],
+      'ready',
+    );
+    const isThere = () => exec('ps', ['-e', '-o', 'args=']).stdout.includes(`sleep 6${mark}`);
+    assert.ok(isThere());
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    for (let tries = 0; isThere() && tries < 100; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    assert.equal(isThere(), false);
+  });
+});
+
+/** The way out of a chroot that chroot(2) tells of: the working directory stays outside of the inner root. */
+const ESCAPE = `
+#include <stdio.h>
+#include <unistd.h>
+int main(void) {
+  if (chroot("/inner") != 0) return 1;
+  for (int i = 0; i < 64; i++) if (chdir("..") != 0) return 2;
+  if (chroot(".") != 0) return 3;
+  puts(access("/proc/self", F_OK) == 0 ? "outside" : "inside");
+  return 0;
+}
+`;
