@@ -13,6 +13,7 @@ import {
   symlinkSync,
   unlinkSync,
   utimesSync,
+  writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
 import { errnoOf } from '../errors.js';
@@ -65,6 +66,15 @@ export class NodeEngine implements Engine {
       case 'copy':
         this.#copy(operation);
         break;
+      case 'write': {
+        const file = this.#inside(operation.path);
+        writeFileSync(file, operation.content, { flag: 'wx' });
+        setAttributes(file, operation.attributes);
+        break;
+      }
+      case 'node':
+        // Node has no mknod(2).
+        throw Object.assign(new Error('not supported'), { code: 'ENOTSUP' });
       case 'symlink': {
         const link = this.#inside(operation.path);
         symlinkSync(operation.target, link);

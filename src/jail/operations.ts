@@ -29,6 +29,23 @@ export type CreateOperation =
       readonly sourceMtime: string;
       readonly attributes: Attributes;
     }
+  /** Makes a regular file of given content. */
+  | {
+      readonly op: 'write';
+      readonly path: string;
+      readonly content: Buffer;
+      readonly attributes: Attributes;
+    }
+  /** Makes a device node or a fifo. */
+  | {
+      readonly op: 'node';
+      readonly path: string;
+      readonly type: 'character-device' | 'block-device' | 'fifo';
+      /** 0 for a fifo. */
+      readonly major: number;
+      readonly minor: number;
+      readonly attributes: Attributes;
+    }
   | {
       readonly op: 'symlink';
       readonly path: string;

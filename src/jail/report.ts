@@ -1,3 +1,5 @@
+import type { Entry } from '../plan/manifest.js';
+
 /** How an entry of the plan fared. */
 export type FileStatus = 'ok' | 'skipped' | 'failed';
 
@@ -8,7 +10,7 @@ export type FileAction = 'created' | 'replaced' | 'unchanged' | 'kept' | 'none';
 export interface FileReport {
   /** The path inside the jail. */
   readonly path: string;
-  readonly type: 'directory' | 'file' | 'symlink';
+  readonly type: Entry['type'];
   readonly status: FileStatus;
   readonly action: FileAction;
   /** For what was skipped or failed. */

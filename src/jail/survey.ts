@@ -83,10 +83,9 @@ function conflict({ path, type }: Entry, target: string, found: BigIntStats): Ja
     : found.isSymbolicLink()
       ? 'a symbolic link'
       : 'not a directory';
-  const planned = { directory: 'a directory', file: 'a file', symlink: 'a symbolic link' }[type];
   return new JailbuildError(
     'CONFLICT',
-    `${target}${path}: is ${has} in the jail, where the plan has ${planned}`,
+    `${target}${path}: is ${has} in the jail, where the plan has a ${type.replace('-', ' ')}`,
     path,
   );
 }

@@ -71,7 +71,7 @@ function refuseSources(manifest: Manifest, target: string, real: string, sourceR
     }
   }
   for (const { type, source } of manifest.entries) {
-    if (type !== 'directory' && isBelow(sourceRoot + source, real, false)) {
+    if (source !== undefined && type !== 'directory' && isBelow(sourceRoot + source, real, false)) {
       throw holdsSources(target, `holds ${sourceRoot}${source}, which is being copied`);
     }
   }
@@ -82,7 +82,11 @@ function copiedTrees({ entries }: Manifest): Set<string> {
   const descriptions = entries.filter(({ reasons }) =>
     reasons.some(({ kind }) => kind === 'terminfo'),
   );
-  return new Set(descriptions.map(({ source }) => path.dirname(path.dirname(source))));
+  return new Set(
+    descriptions.flatMap(({ source }) =>
+      source === undefined ? [] : [path.dirname(path.dirname(source))],
+    ),
+  );
 }
 
 function isBelow(inner: string, outer: string, orEqual: boolean): boolean {

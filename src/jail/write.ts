@@ -223,10 +223,24 @@ function createOperation(entry: Entry, path: string): CreateOperation {
     case 'symlink':
       return { op: 'symlink', path, target: entry.target, attributes };
     case 'file': {
-      const { size, mtime } = entry;
-      const source = entry.source.slice(1);
-      return { op: 'copy', path, source, size, sourceMtime: mtime, attributes };
+      const { size, mtime, source, content } = entry;
+      if (source === undefined) {
+        return { op: 'write', path, content: Buffer.from(content ?? '', 'base64'), attributes };
+      }
+      return { op: 'copy', path, source: source.slice(1), size, sourceMtime: mtime, attributes };
     }
+    case 'character-device':
+    case 'block-device':
+      return {
+        op: 'node',
+        path,
+        type: entry.type,
+        major: entry.major,
+        minor: entry.minor,
+        attributes,
+      };
+    case 'fifo':
+      return { op: 'node', path, type: 'fifo', major: 0, minor: 0, attributes };
   }
 }
 

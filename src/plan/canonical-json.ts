@@ -12,8 +12,13 @@ const KEY_ORDER = [
   'size',
   'mtime',
   'target',
+  'hardlink',
+  'major',
+  'minor',
   'digest',
+  'content',
   'source',
+  'xattrs',
   'reasons',
 ];
 

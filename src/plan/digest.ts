@@ -27,7 +27,11 @@ export async function addDigests(
       continue;
     }
     const hash = createHash('sha256');
-    const digest = digestOf(hash, sourceRoot + entry.source, entry.source, buffer);
+    const { source, content = '' } = entry;
+    const digest =
+      source === undefined
+        ? `sha256:${hash.update(Buffer.from(content, 'base64')).digest('hex')}`
+        : digestOf(hash, sourceRoot + source, source, buffer);
     entries.push({ ...entry, digest });
     onFile(entry);
   }

@@ -54,8 +54,10 @@ interface EntryBase {
   readonly gid: number;
   /** Modification time: seconds since the epoch, a point, nine digits of nanoseconds. */
   readonly mtime: string;
-  /** The path, inside the sysroot, that it is copied from. */
-  readonly source: string;
+  /** The path, inside the sysroot, that it is copied from. Absent for what jailbuild makes itself. */
+  readonly source?: string;
+  /** Extended attributes, capabilities and ACLs among them: base64 of the value, by full name. */
+  readonly xattrs?: Readonly<Record<string, string>>;
   readonly reasons: readonly Reason[];
 }
 
@@ -69,6 +71,10 @@ export interface FileEntry extends EntryBase {
   readonly size: number;
   /** `sha256:` and 64 hex digits. Absent only in a plan made without digests, never in a printed one. */
   readonly digest?: string;
+  /** Base64 of the content, for a file that jailbuild makes and that has no source. */
+  readonly content?: string;
+  /** The path of an entry above this one that is the same file, by another name. */
+  readonly hardlink?: string;
 }
 
 export interface SymlinkEntry extends EntryBase {
@@ -77,7 +83,17 @@ export interface SymlinkEntry extends EntryBase {
   readonly target: string;
 }
 
-export type Entry = DirectoryEntry | FileEntry | SymlinkEntry;
+export interface DeviceEntry extends EntryBase {
+  readonly type: 'character-device' | 'block-device';
+  readonly major: number;
+  readonly minor: number;
+}
+
+export interface FifoEntry extends EntryBase {
+  readonly type: 'fifo';
+}
+
+export type Entry = DirectoryEntry | FileEntry | SymlinkEntry | DeviceEntry | FifoEntry;
 
 /** What was asked for, without the target, so that the same request gives the same bytes anywhere. */
 export interface ManifestRequest {

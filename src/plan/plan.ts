@@ -17,14 +17,15 @@ export function plan(closure: Closure): Manifest {
   };
 }
 
-function entryOf({ path, stat, target, reasons }: CollectedFile): Entry | undefined {
+function entryOf(file: CollectedFile): Entry | undefined {
+  const { path, stat, target, content, device, reasons } = file;
   const base = {
     path,
     mode: stat.mode.toString(8).padStart(4, '0'),
     uid: stat.uid,
     gid: stat.gid,
     mtime: timestamp(stat.mtimeNs),
-    source: path,
+    ...(file.isMade ? {} : { source: path }),
     reasons: essential(reasons),
   };
   switch (stat.type) {
@@ -33,7 +34,14 @@ function entryOf({ path, stat, target, reasons }: CollectedFile): Entry | undefi
     case 'symlink':
       return target === undefined ? undefined : { type: 'symlink', ...base, target };
     case 'file':
-      return { type: 'file', ...base, size: stat.size };
+      return content === undefined
+        ? { type: 'file', ...base, size: stat.size }
+        : { type: 'file', ...base, size: content.length, content: content.toString('base64') };
+    case 'character-device':
+    case 'block-device':
+      return device === undefined ? undefined : { type: stat.type, ...base, ...device };
+    case 'fifo':
+      return { type: 'fifo', ...base };
     default:
       return undefined;
   }

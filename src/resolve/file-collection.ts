@@ -7,7 +7,28 @@ export interface CollectedFile {
   readonly stat: FileStat;
   /** The text of a symbolic link. */
   readonly target: string | undefined;
+  /** The content of a file that is made, not copied. */
+  readonly content: Buffer | undefined;
+  /** The numbers of a device node. */
+  readonly device: { readonly major: number; readonly minor: number } | undefined;
+  /** True for what has no source in the sysroot. */
+  readonly isMade: boolean;
   readonly reasons: Reason[];
+}
+
+/** Something for the jail that is not a copy. */
+export interface MadeFile {
+  readonly type: 'directory' | 'file' | 'symlink' | 'character-device' | 'block-device' | 'fifo';
+  /** Permission bits with set-uid, set-gid and sticky. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Nanoseconds since the epoch. Take a source's time, so that the same request gives the same plan. */
+  readonly mtimeNs: bigint;
+  readonly content?: Buffer;
+  /** The text of a symbolic link. */
+  readonly target?: string;
+  readonly device?: { readonly major: number; readonly minor: number };
 }
 
 /**
@@ -58,9 +79,53 @@ export class FileCollection {
     }
   }
 
+  /**
+   * Adds something that is made rather than copied, in the place of a copy that may be there.
+   * Links of the sysroot on the way to `path` are kept as for a look-up; directories that the
+   * sysroot has not are made, for everyone to read and root to write.
+   *
+   * @returns the path it has in the jail, without links on the way
+   */
+  addMade(path: string, made: MadeFile, reason: Reason): string {
+    const cut = path.lastIndexOf('/');
+    const parent = this.#directory(cut <= 0 ? '/' : path.slice(0, cut), made.mtimeNs);
+    const at = `${parent === '/' ? '' : parent}/${path.slice(cut + 1)}`;
+    const known = this.#files.get(at);
+    this.#files.set(at, {
+      path: at,
+      stat: {
+        type: made.type,
+        mode: made.mode,
+        uid: made.uid,
+        gid: made.gid,
+        size: made.content?.length ?? 0,
+        mtimeNs: made.mtimeNs,
+        identity: `made:${at}`,
+      },
+      target: made.target,
+      content: made.type === 'file' ? (made.content ?? Buffer.alloc(0)) : undefined,
+      device: made.device,
+      isMade: true,
+      reasons: [...(known?.reasons ?? []), reason],
+    });
+    return at;
+  }
+
   /** The entry by which a look-up is known in reasons: its first own link, or the file itself. */
   static nameOf(trace: Trace): string {
     return trace.links.find((link) => link.last)?.path ?? trace.path;
+  }
+
+  /** Makes sure of a directory in the jail, and gives its path without links. */
+  #directory(path: string, mtimeNs: bigint): string {
+    if (path === '/' || this.#files.get(path)?.stat.type === 'directory') return path;
+    const found = this.#sysroot.trace(path);
+    if (isTrace(found)) {
+      if (found.path !== '/') this.add(found, { kind: 'parent' });
+      return found.path;
+    }
+    const directory = { type: 'directory', mode: 0o755, uid: 0, gid: 0, mtimeNs } as const;
+    return this.addMade(path, directory, { kind: 'parent' });
   }
 
   #put(path: string, target: string | undefined, reason: Reason): void {
@@ -73,7 +138,15 @@ export class FileCollection {
       return;
     }
     const stat = this.#sysroot.statOf(path);
-    this.#files.set(path, { path, stat, target, reasons: [reason] });
+    this.#files.set(path, {
+      path,
+      stat,
+      target,
+      content: undefined,
+      device: undefined,
+      isMade: false,
+      reasons: [reason],
+    });
     const cut = path.lastIndexOf('/');
     if (cut > 0) this.#put(path.slice(0, cut), undefined, { kind: 'parent' });
   }

@@ -2,7 +2,14 @@ import type { Entry, Manifest } from '../plan/manifest.js';
 import { reasonText } from './reason-text.js';
 import { formatSize, plural, printable } from './text.js';
 
-const TYPE_LETTER = { directory: 'd', file: '-', symlink: 'l' } as const;
+const TYPE_LETTER = {
+  directory: 'd',
+  file: '-',
+  symlink: 'l',
+  'character-device': 'c',
+  'block-device': 'b',
+  fifo: 'p',
+} as const;
 const PERMISSIONS = ['---', '--x', '-w-', '-wx', 'r--', 'r-x', 'rw-', 'rwx'];
 /** Of the digest, the table shows this many hex digits; JSON has it whole. */
 const DIGEST_DIGITS = 12;
@@ -42,7 +49,8 @@ export function manifestTable(manifest: Manifest): string {
 /** The link's target, and the source where it is not the same path. */
 function origin(entry: Entry): string {
   const target = entry.type === 'symlink' ? ` -> ${entry.target}` : '';
-  return entry.source === entry.path ? target : `${target} (from ${entry.source})`;
+  if (entry.source === undefined || entry.source === entry.path) return target;
+  return `${target} (from ${entry.source})`;
 }
 
 function reasons(entry: Entry): string {
