@@ -97,7 +97,10 @@ describe('a jail for env, bash, ps, ls and top', needsRoot('ps', 'top', 'unshare
       const drift = copy.mtimeNs - source.mtimeNs;
       assert.ok(drift > -1000n && drift < 1000n, `${entry.path}: ${drift} ns`);
       if (entry.type === 'symlink') {
-        assert.equal(readlinkSync(path.join(jail, entry.path)), readlinkSync(entry.source ?? entry.path));
+        assert.equal(
+          readlinkSync(path.join(jail, entry.path)),
+          readlinkSync(entry.source ?? entry.path),
+        );
       }
       if (entry.type === 'file') {
         assert.equal(sha256(path.join(jail, entry.path)), entry.digest, entry.path);
