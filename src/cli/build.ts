@@ -18,11 +18,13 @@ const positionals = {
     type: 'string',
     demandOption: true,
     describe: 'Directory of the jail; made if it does not exist',
+    complete: 'directory',
   },
   program: {
     type: 'string',
     array: true,
     describe: 'Programs by name, looked up on PATH, or by path',
+    complete: 'program',
   },
 } as const;
 
@@ -40,7 +42,9 @@ const options = {
   terminfo: {
     type: 'string',
     requiresArg: true,
-    describe: 'Terminal descriptions: all, none, or NAME,... [default: TERM and the usual ones]',
+    describe: 'Terminal descriptions [default: that of TERM and the usual ones]',
+    placeholder: 'all|none|NAME,...',
+    complete: ['all', 'none'],
   },
   'ld-cache': {
     choices: ['copy', 'none'],
@@ -63,6 +67,7 @@ const options = {
     type: 'string',
     requiresArg: true,
     describe: 'Write the manifest to this file as well',
+    complete: 'file',
   },
   run: {
     type: 'boolean',
@@ -79,6 +84,11 @@ export const buildCommand = defineCommand({
   name: 'build',
   usage: '<root> [program..]',
   summary: 'Build a jail in which the programs run (the default command)',
+  rest: {
+    placeholder: '[command..]',
+    describe: 'The command of --run, or programs whose names begin with a dash',
+    complete: 'program',
+  },
   positionals,
   options,
   examples: [

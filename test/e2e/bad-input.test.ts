@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import {
   chmodSync,
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -219,8 +220,12 @@ test('a program that may not be read', needsRoot('setpriv'), () => {
   const secret = path.join(directory, 'secret');
   copyFileSync('/bin/ls', secret);
   chmodSync(secret, 0o700);
+  // The project itself may lie where only root goes.
+  const dist = path.join(directory, 'dist');
+  cpSync(path.dirname(JAILBUILD), dist, { recursive: true });
   const asNobody = exec('setpriv', [
-    ...['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, JAILBUILD],
+    ...['--reuid=65534', '--regid=65534', '--clear-groups'],
+    ...[process.execPath, path.join(dist, path.basename(JAILBUILD))],
     ...[path.join(directory, 'jail'), secret, '--dry-run'],
   ]);
   assertRefused(asNobody, /secret: permission denied/);
