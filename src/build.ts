@@ -60,15 +60,19 @@ const planStep: BuildStep = {
   async run(job) {
     const { sysroot } = filled(job.closure);
     const manifest = plan(filled(job.closure));
-    checkPlanTarget(manifest, job);
+    checkPlanTarget(manifest, job, sysroot.prefix);
     job.manifest = job.options.digests ? await addDigests(manifest, sysroot.prefix) : manifest;
   },
 };
 
 /** A dry run is good for a target that the user may not write to. */
-function checkPlanTarget(manifest: Manifest, { target, options }: BuildJob): void {
+function checkPlanTarget(
+  manifest: Manifest,
+  { target, options }: BuildJob,
+  sourceRoot: string,
+): void {
   try {
-    checkTarget(manifest, target);
+    checkTarget(manifest, target, sourceRoot);
   } catch (error) {
     const unwritable = error instanceof JailbuildError && error.code === 'TARGET_NOT_WRITABLE';
     if (!unwritable || !options.dryRun) throw error;
@@ -90,7 +94,7 @@ const writeStep: BuildStep = {
 const verifyStep: BuildStep = {
   name: 'verify',
   async run(job) {
-    job.verified = verifyJail(filled(job.manifest), job.target);
+    job.verified = verifyJail(filled(job.manifest), job.target, filled(job.closure).searchPath);
   },
 };
 

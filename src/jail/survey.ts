@@ -58,14 +58,13 @@ function look(realPath: string): BigIntStats | undefined {
   }
 }
 
-/**
- * Times count to the microsecond: finer than a change by people, coarser than what utimes(2) by way
- * of floating point gets wrong.
- */
+/** By how much Node's utimes(2), which takes floating point and cuts to microseconds, may be off. */
+const TIME_TOLERANCE = 2000n;
+
 function isAsPlanned(entry: Entry, found: BigIntStats, realPath: string, owners: boolean): boolean {
   if (owners && (Number(found.uid) !== entry.uid || Number(found.gid) !== entry.gid)) return false;
   const drift = found.mtimeNs - nanoseconds(entry.mtime);
-  if (drift >= 1000n || drift <= -1000n) return false;
+  if (drift >= TIME_TOLERANCE || drift <= -TIME_TOLERANCE) return false;
   if (entry.type === 'symlink') {
     return found.isSymbolicLink() && readlinkSync(realPath) === entry.target;
   }

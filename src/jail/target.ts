@@ -77,15 +77,14 @@ function refuseSources(manifest: Manifest, target: string, real: string, sourceR
   }
 }
 
-/** Directories copied for their content: a terminal description is two levels below its tree (term(5)). */
-function copiedTrees({ entries }: Manifest): Set<string> {
-  const descriptions = entries.filter(({ reasons }) =>
-    reasons.some(({ kind }) => kind === 'terminfo'),
-  );
-  return new Set(
-    descriptions.flatMap(({ source }) =>
-      source === undefined ? [] : [path.dirname(path.dirname(source))],
-    ),
+/** Directories copied for their content, not only as the way to something: these have a reason to be there. */
+function copiedTrees({ entries }: Manifest): string[] {
+  return entries.flatMap(({ type, source, reasons }) =>
+    type === 'directory' &&
+    source !== undefined &&
+    reasons.some(({ kind }) => kind !== 'parent' && kind !== 'link-target')
+      ? [source]
+      : [],
   );
 }
 

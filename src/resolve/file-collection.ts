@@ -64,9 +64,12 @@ export class FileCollection {
     this.#put(trace.path, undefined, why);
   }
 
-  /** Adds a directory with all that is below it, following no links inside but keeping them. */
+  /**
+   * Adds a directory with all that is below it, following no links inside but keeping them. Having a
+   * reason of its own marks a directory as copied for its content.
+   */
   addTree(directory: Trace, reason: (name: string) => Reason): void {
-    this.add(directory, { kind: 'parent' });
+    this.add(directory, reason(directory.path.slice(directory.path.lastIndexOf('/') + 1)));
     for (const name of this.#sysroot.list(directory)) {
       const path = directory.path === '/' ? `/${name}` : `${directory.path}/${name}`;
       const found = this.#sysroot.trace(path);

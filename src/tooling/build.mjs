@@ -5,8 +5,8 @@ import { chmodSync, copyFileSync, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { buildLauncher } from './launcher.mjs';
 import { lazyPackages } from './lazy-packages.mjs';
+import { buildNative } from './native.mjs';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const TARGET = 'node20.19';
@@ -17,7 +17,7 @@ mkdirSync('dist');
 await bundleCli();
 await bundleLibrary();
 declareTypes();
-buildLauncher();
+buildNative('src/launcher', 'all but run works');
 copyExecutable('src/launcher/invoke_ns.sh', 'dist/invoke_ns');
 
 /**

@@ -32,7 +32,7 @@ export function manifestOf(root: string): Manifest {
         reasons: [{ kind: 'requested', as: at }] as const,
       };
       if (stat.isDirectory()) {
-        entries.push({ type: 'directory', ...base });
+        entries.push({ type: 'directory', ...base, reasons: [{ kind: 'parent' }] });
         walk(at);
       } else if (stat.isSymbolicLink()) {
         entries.push({ type: 'symlink', ...base, target: readlinkSync(root + at) });
