@@ -18,11 +18,13 @@ const positionals = {
     type: 'string',
     demandOption: true,
     describe: 'Directory of the jail; made if it does not exist',
+    complete: 'directory',
   },
   program: {
     type: 'string',
     array: true,
     describe: 'Programs by name, looked up on PATH, or by path',
+    complete: 'program',
   },
 } as const;
 
@@ -32,10 +34,17 @@ const options = {
     type: 'boolean',
     describe: 'Leave files that the jail has already',
   },
+  sysroot: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Take everything from this directory as if it were /',
+  },
   terminfo: {
     type: 'string',
     requiresArg: true,
-    describe: 'Terminal descriptions: all, none, or NAME,... [default: TERM and the usual ones]',
+    describe: 'Terminal descriptions [default: that of TERM and the usual ones]',
+    placeholder: 'all|none|NAME,...',
+    complete: ['all', 'none'],
   },
   'ld-cache': {
     choices: ['copy', 'none'],
@@ -58,6 +67,7 @@ const options = {
     type: 'string',
     requiresArg: true,
     describe: 'Write the manifest to this file as well',
+    complete: 'file',
   },
   run: {
     type: 'boolean',
@@ -74,6 +84,11 @@ export const buildCommand = defineCommand({
   name: 'build',
   usage: '<root> [program..]',
   summary: 'Build a jail in which the programs run (the default command)',
+  rest: {
+    placeholder: '[command..]',
+    describe: 'The command of --run, or programs whose names begin with a dash',
+    complete: 'program',
+  },
   positionals,
   options,
   examples: [
@@ -125,6 +140,7 @@ function requestOf(args: BuildArguments): ResolveRequest {
   return {
     programs: programsOf(args),
     ldCache: args['ld-cache'] === 'none' ? 'none' : 'copy',
+    ...(args.sysroot === undefined ? {} : { sysroot: args.sysroot }),
     ...(args.terminfo === undefined ? {} : { terminfo: terminfoChoice(args.terminfo) }),
   };
 }
