@@ -1,6 +1,6 @@
 import { JailbuildError } from './errors.js';
-import type { FileReport } from './jail/report.js';
 import { refuseInsecure } from './jail/parents.js';
+import type { FileReport } from './jail/report.js';
 import { checkTarget, locateTarget } from './jail/target.js';
 import { writeJail } from './jail/write.js';
 import { addDigests } from './plan/digest.js';

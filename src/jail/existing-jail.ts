@@ -5,18 +5,20 @@ import { Progress } from './progress.js';
 import { type Removal, surveyRemovals } from './removals.js';
 import type { FileReport } from './report.js';
 import { isPrivileged, type Placed, privateFile, stageEntries } from './stage.js';
-import { STATE_DIRECTORY } from './state.js';
+import { RECORD_NAME, STATE_DIRECTORY } from './state.js';
 import { type Finding, survey } from './survey.js';
 import { type Step, Transaction } from './transaction.js';
-import type { StateFile, WriteOptions } from './write.js';
+import type { WriteOptions } from './write.js';
 
 /** Where new content is made ready, and replaced content goes. */
 const STAGE = `${STATE_DIRECTORY}/stage`;
+const RECORD = `${STATE_DIRECTORY}/${RECORD_NAME}`;
 
 /** What an existing jail has to be changed in. */
 interface Work {
   readonly findings: readonly Finding[];
   readonly removals: readonly Removal[];
+  readonly record: string | undefined;
 }
 
 /** Makes an existing jail what the plan says; without the lock only if nothing has to be done. */
@@ -25,15 +27,20 @@ export async function writeExistingJail(
   target: string,
   options: WriteOptions,
 ): Promise<FileReport[]> {
-  const look = (): Work => ({
-    findings: survey(manifest, target, {
+  const look = (): Work => {
+    const findings = survey(manifest, target, {
       noClobber: options.noClobber ?? false,
+      keep: options.keep,
       owners: isPrivileged(),
-    }),
-    removals: surveyRemovals(options.removals ?? [], target),
-  });
+    });
+    return {
+      findings,
+      removals: surveyRemovals(options.removals ?? [], target),
+      record: options.record?.(findings),
+    };
+  };
   let work = look();
-  if (isDone(work) && options.record === undefined) {
+  if (isDone(work)) {
     const progress = new Progress(options.onFile);
     reportFound(work, progress);
     return progress.reports(manifest);
@@ -48,8 +55,9 @@ export async function writeExistingJail(
   }
 }
 
-function isDone({ findings, removals }: Work): boolean {
-  return removals.length === 0 && findings.every(({ need }) => need === 'nothing');
+function isDone({ findings, removals, record }: Work): boolean {
+  if (removals.length > 0 || record !== undefined) return false;
+  return findings.every(({ need }) => need === 'nothing');
 }
 
 function reportFound({ findings }: Work, progress: Progress): void {
@@ -66,7 +74,8 @@ async function change(
   { engine }: JailLock,
   options: WriteOptions,
 ): Promise<FileReport[]> {
-  const { signal, record, noSync = false } = options;
+  const { signal, noSync = false } = options;
+  const { record } = work;
   const exactness = new Exactness(options.strict ?? false, options.onWarning);
   const progress = new Progress(options.onFile);
   const transaction = new Transaction(engine, exactness.note);
@@ -97,13 +106,12 @@ async function change(
       signal,
     });
     const made = units.filter(({ entry }) => !exactness.notMade.has(target + entry.path));
-    const reports = progress.reports(manifest);
     const steps: Step[] = [
-      ...(record === undefined ? [] : announceRecord(record, reports, target)),
+      ...(record === undefined ? [] : announceRecord(record, target)),
       ...sync,
       ...made.map((unit) => putInPlace(unit, target)),
       ...work.removals.map((removal, index) => takeAway(removal, `${STAGE}/-${index}`, target)),
-      ...(record === undefined ? [] : [commitRecord(record, target)]),
+      ...(record === undefined ? [] : [commitRecord(target)]),
     ];
     await transaction.run(steps, { ordered: true, signal });
   } catch (error) {
@@ -162,22 +170,18 @@ function takeAway({ path, directory }: Removal, to: string, target: string): Ste
         subject,
       }
     : {
-        operation: { op: 'prune', path: at },
+        operation: { op: 'rmdir', path: at },
         undo: [
-          { op: 'mkdir', path: at, mayExist: true },
+          { op: 'mkdir', path: at },
           { op: 'attributes', path: at, attributes: directory },
         ],
         subject,
       };
 }
 
-function announceRecord(
-  { name, content }: StateFile,
-  reports: readonly FileReport[],
-  subject: string,
-): Step[] {
-  const path = `${STATE_DIRECTORY}/${name}.new`;
-  const text = typeof content === 'string' ? content : content(reports);
+function announceRecord(text: string, target: string): Step[] {
+  const path = `${RECORD}.new`;
+  const subject = `${target}/${RECORD}`;
   return [
     { operation: { op: 'clear', path }, subject },
     {
@@ -189,9 +193,9 @@ function announceRecord(
 }
 
 /** Nothing follows that could fail, so that nothing has to take it back. */
-function commitRecord({ name }: StateFile, subject: string): Step {
-  const to = `${STATE_DIRECTORY}/${name}`;
-  return { operation: { op: 'replace', path: `${to}.new`, to }, subject };
+function commitRecord(target: string): Step {
+  const operation = { op: 'replace', path: `${RECORD}.new`, to: RECORD } as const;
+  return { operation, subject: `${target}/${RECORD}` };
 }
 
 function inside({ path }: Entry): string {

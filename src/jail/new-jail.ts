@@ -6,7 +6,7 @@ import { openEngine } from './open-engine.js';
 import { Progress } from './progress.js';
 import type { FileReport } from './report.js';
 import { freshDirectory, privateFile, stageEntries } from './stage.js';
-import { STATE_DIRECTORY } from './state.js';
+import { RECORD_NAME, STATE_DIRECTORY } from './state.js';
 import { locateTarget, type Target } from './target.js';
 import { type Step, Transaction } from './transaction.js';
 import type { WriteOptions } from './write.js';
@@ -26,7 +26,7 @@ export async function writeNewJail(
   { path: target, existing: base }: Target,
   options: WriteOptions,
 ): Promise<FileReport[] | undefined> {
-  const { signal, record, onFile, noSync = false } = options;
+  const { signal, onFile, noSync = false } = options;
   const place = path.relative(base, target);
   const stage = path.join(path.dirname(place), stageName(path.basename(place)));
   const exactness = new Exactness(options.strict ?? false, options.onWarning);
@@ -59,13 +59,11 @@ export async function writeNewJail(
       notMade: exactness.notMade,
       signal,
     });
-    const reports = progress.reports(manifest);
+    const record = options.record?.(
+      manifest.entries.map((entry) => ({ entry, need: 'create' as const })),
+    );
     if (record !== undefined) {
-      const { name, content } = record;
-      const text = typeof content === 'string' ? content : content(reports);
-      await transaction.run(stateSteps(`${stage}/${STATE_DIRECTORY}`, name, text, target), {
-        ordered: true,
-      });
+      await transaction.run(writeRecord(stage, record, target), { ordered: true });
     }
     const steps: Step[] = [
       {
@@ -77,7 +75,7 @@ export async function writeNewJail(
     ];
     await transaction.run(steps, { ordered: true, signal });
     if (!noSync) await engine.run([{ op: 'sync-directory', path: path.dirname(place) }]);
-    return reports;
+    return progress.reports(manifest);
   } catch (error) {
     throw await transaction.rollBack(error);
   } finally {
@@ -108,11 +106,15 @@ function makeParents(place: string, base: string): Step[] {
     });
 }
 
-function stateSteps(directory: string, name: string, text: string, subject: string): Step[] {
-  const content = Buffer.from(text);
+function writeRecord(stage: string, text: string, target: string): Step[] {
+  const directory = `${stage}/${STATE_DIRECTORY}`;
+  const path = `${directory}/${RECORD_NAME}`;
   const attributes = privateFile();
   return [
-    { operation: { op: 'mkdir', path: directory }, subject },
-    { operation: { op: 'write', path: `${directory}/${name}`, content, attributes }, subject },
+    { operation: { op: 'mkdir', path: directory }, subject: target },
+    {
+      operation: { op: 'write', path, content: Buffer.from(text), attributes },
+      subject: `${target}/${STATE_DIRECTORY}/${RECORD_NAME}`,
+    },
   ];
 }

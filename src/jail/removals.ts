@@ -1,6 +1,7 @@
 import { type BigIntStats, lstatSync } from 'node:fs';
 import path from 'node:path';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
+import type { Entry } from '../plan/manifest.js';
 import { timestamp } from '../plan/timestamp.js';
 import { toBytes } from '../sysroot/path-bytes.js';
 import type { Attributes } from './operations.js';
@@ -15,12 +16,12 @@ export interface Removal {
 }
 
 /**
- * Those of the paths that are there, what is in a directory before the directory. Never looks
+ * Those of the entries that are there, what is in a directory before the directory. Never looks
  * through a symbolic link: what the link hides is not there.
  *
  * @throws JailbuildError WRITE_FAILED where the jail cannot be read
  */
-export function surveyRemovals(paths: readonly string[], target: string): Removal[] {
+export function surveyRemovals(entries: readonly Entry[], target: string): Removal[] {
   const isDirectory = new Map([['/', true]]);
   const holds = (directory: string): boolean => {
     const known = isDirectory.get(directory);
@@ -30,7 +31,8 @@ export function surveyRemovals(paths: readonly string[], target: string): Remova
     isDirectory.set(directory, found);
     return found;
   };
-  return [...paths]
+  return entries
+    .map((entry) => entry.path)
     .sort((a, b) => (a < b ? 1 : -1))
     .flatMap((at) => {
       const found = holds(path.dirname(at)) ? look(target + at) : undefined;

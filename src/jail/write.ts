@@ -1,9 +1,10 @@
-import type { Manifest } from '../plan/manifest.js';
+import type { Entry, Manifest } from '../plan/manifest.js';
 import { writeExistingJail } from './existing-jail.js';
 import type { JailLock, LockOptions } from './lock.js';
 import { writeNewJail } from './new-jail.js';
-import type { FileReport } from './report.js';
 import { refuseInsecure } from './parents.js';
+import type { FileReport } from './report.js';
+import type { Finding } from './survey.js';
 import { locateTarget } from './target.js';
 
 export interface WriteOptions extends LockOptions {
@@ -23,25 +24,22 @@ export interface WriteOptions extends LockOptions {
   readonly noSync?: boolean;
   /** Accept a jail below directories that others may write to. */
   readonly insecureParents?: boolean;
+  /** Leave what the jail has at these paths. */
+  readonly keep?: ReadonlySet<string>;
   /**
-   * Paths that the jail is to have no more, none of them in the plan. Directories go only when they
-   * are empty; what is not there is no error.
+   * Entries of earlier plans to take out of an existing jail, as far as they are there. Of a
+   * directory, all that is in it must be among them.
    */
-  readonly removals?: readonly string[];
-  /** A file for the jail's state directory, put there, for its owner alone, as the last change of all. */
-  readonly record?: StateFile;
+  readonly removals?: readonly Entry[];
+  /**
+   * The text of the jail's record, given what was found, or undefined if it is to stay as it is.
+   * Called before anything is changed; put in place as the last step. While the jail changes it lies
+   * beside the old one as `record.json.new`, so that after a crash in between both what was and what
+   * was to be are known.
+   */
+  readonly record?: (findings: readonly Finding[]) => string | undefined;
   /** The lock on the jail, if it exists and the caller has it. */
   readonly lock?: JailLock;
-}
-
-/**
- * A file of the jail's state. While the jail changes it lies there as `NAME.new`, so that after a
- * crash in between both what was and what was to be are known; the next write removes that one.
- */
-export interface StateFile {
-  readonly name: string;
-  /** The text, or what makes it when all new content is staged and nothing has been changed yet. */
-  readonly content: string | ((reports: readonly FileReport[]) => string);
 }
 
 /**
