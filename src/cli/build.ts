@@ -9,7 +9,8 @@ import { buildReport, jsonLine } from '../ui/json.js';
 import { outputIsTerminal, writeErr, writeOut } from '../ui/output.js';
 import { buildPlain } from '../ui/plain.js';
 import { type Arguments, defineCommand } from './command.js';
-import { EXIT, INTERRUPT_SIGNALS, type InterruptSignal, signalStatus } from './exit-status.js';
+import { EXIT, signalStatus } from './exit-status.js';
+import { Interrupt } from './interrupt.js';
 import { prepareFile } from './manifest-file.js';
 import { warn } from './report-error.js';
 
@@ -139,7 +140,7 @@ function requestOf(args: BuildArguments): ResolveRequest {
   };
 }
 
-function terminfoChoice(text: string): TerminfoChoice {
+export function terminfoChoice(text: string): TerminfoChoice {
   if (text === 'all' || text === 'none') return text;
   const names = text.split(',').filter((name) => name !== '');
   if (names.length === 0 || names.some((name) => name.includes('/'))) {
@@ -196,26 +197,4 @@ async function runSteps(job: BuildJob, args: BuildArguments): Promise<void> {
 function tellWarnings(manifest: Manifest): void {
   for (const library of manifest.missing) warn(describeMissing(library));
   for (const warning of manifest.warnings) warn(warning);
-}
-
-/** Turns the first signal that asks to end into an abort, so that the target can be put back. */
-class Interrupt {
-  received: InterruptSignal | undefined;
-  readonly #controller = new AbortController();
-  readonly #listener = (signal: NodeJS.Signals): void => {
-    this.received ??= signal as InterruptSignal;
-    this.#controller.abort();
-  };
-
-  constructor() {
-    for (const signal of INTERRUPT_SIGNALS) process.on(signal, this.#listener);
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  stop(): void {
-    for (const signal of INTERRUPT_SIGNALS) process.off(signal, this.#listener);
-  }
 }
