@@ -94,7 +94,7 @@ const writeStep: BuildStep = {
 const verifyStep: BuildStep = {
   name: 'verify',
   async run(job) {
-    job.verified = verifyJail(filled(job.manifest), job.target);
+    job.verified = verifyJail(filled(job.manifest), job.target, filled(job.closure).searchPath);
   },
 };
 

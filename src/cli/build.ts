@@ -35,6 +35,11 @@ const options = {
     type: 'boolean',
     describe: 'Leave files that the jail has already',
   },
+  sysroot: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Take everything from this directory as if it were /',
+  },
   terminfo: {
     type: 'string',
     requiresArg: true,
@@ -136,6 +141,7 @@ function requestOf(args: BuildArguments): ResolveRequest {
   return {
     programs: programsOf(args),
     ldCache: args['ld-cache'] === 'none' ? 'none' : 'copy',
+    ...(args.sysroot === undefined ? {} : { sysroot: args.sysroot }),
     ...(args.terminfo === undefined ? {} : { terminfo: terminfoChoice(args.terminfo) }),
   };
 }

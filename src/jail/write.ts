@@ -5,12 +5,10 @@ import { timestamp } from '../plan/timestamp.js';
 import { NodeEngine } from './node-engine.js';
 import type { Attributes, CreateOperation } from './operations.js';
 import type { FileReport } from './report.js';
+import { STATE_DIRECTORY } from './state.js';
 import { survey } from './survey.js';
 import { locateTarget } from './target.js';
 import { type Step, Transaction } from './transaction.js';
-
-/** Where a jail keeps what belongs to jailbuild, for root's eyes only. */
-export const STATE_DIRECTORY = '.jailbuild';
 
 const STAGE = `${STATE_DIRECTORY}/stage`;
 

@@ -32,6 +32,10 @@ export type Reason =
     }
   /** PT_INTERP of the program `of`. */
   | { readonly kind: 'interpreter'; readonly of: string }
+  /** The interpreter that the first line of the script `of` names. */
+  | { readonly kind: 'shebang'; readonly of: string }
+  /** What env(1), the interpreter of the script `of`, runs by `name`. */
+  | { readonly kind: 'env'; readonly of: string; readonly name: string }
   /** The variant for a CPU feature level (`level`, as x86-64-v3) of the library `of`. */
   | { readonly kind: 'hwcaps'; readonly of: string; readonly level: string }
   /** What the symbolic link `of` points to. */

@@ -1,15 +1,8 @@
-import { isElf } from '../elf/headers.js';
-import type { ElfFile } from '../elf/types.js';
-import { JailbuildError } from '../errors.js';
-import { type LoaderFlavor, loaderFlavor } from '../loader/flavor.js';
-import type { LoadedObject } from '../loader/loaded-object.js';
-import { ObjectTable } from '../loader/objects.js';
-import { loadedObject, mapProcess } from '../loader/process.js';
-import { LibrarySearch, LoaderFiles } from '../loader/search.js';
 import type { ManifestRequest, MissingLibrary } from '../plan/manifest.js';
-import { isTrace, Sysroot, type Trace } from '../sysroot/sysroot.js';
+import { isTrace, Sysroot } from '../sysroot/sysroot.js';
 import { type CollectedFile, FileCollection } from './file-collection.js';
-import { type FoundProgram, findProgram } from './find-program.js';
+import { findProgram } from './find-program.js';
+import { ProgramResolver } from './program-resolver.js';
 import type { ResolveRequest } from './request.js';
 import { addTerminfo } from './terminfo.js';
 
@@ -24,6 +17,8 @@ const MERGED_USR_LINKS = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'
 export interface Closure {
   readonly request: ManifestRequest;
   readonly sysroot: Sysroot;
+  /** The directories in which programs were looked up by name. */
+  readonly searchPath: readonly string[];
   /** In the order of their paths. */
   readonly files: readonly CollectedFile[];
   readonly missing: readonly MissingLibrary[];
@@ -36,7 +31,7 @@ export interface Closure {
  *
  * Libraries that no rule finds are reported in `missing`, not thrown.
  *
- * @throws JailbuildError PROGRAM_NOT_FOUND, NOT_READABLE, NOT_A_REGULAR_FILE, NOT_ELF, SCRIPT,
+ * @throws JailbuildError SYSROOT_NOT_A_DIRECTORY, PROGRAM_NOT_FOUND, NOT_READABLE, NOT_A_REGULAR_FILE, NOT_ELF, SCRIPT,
  *   MALFORMED_ELF, MALFORMED_CACHE, INTERPRETER_NOT_FOUND, TERMINFO_NOT_FOUND
  */
 export function resolve(request: ResolveRequest): Closure {
@@ -49,7 +44,7 @@ export function resolve(request: ResolveRequest): Closure {
   const ldCache = request.ldCache ?? 'copy';
 
   const files = new FileCollection(sysroot);
-  const programs = new ProgramResolver(sysroot, files);
+  const programs = new ProgramResolver(sysroot, files, searchPath);
   for (const name of request.programs) {
     programs.add(findProgram(sysroot, name, searchPath, cwd));
   }
@@ -68,6 +63,7 @@ export function resolve(request: ResolveRequest): Closure {
       ldCache,
     },
     sysroot,
+    searchPath,
     files: files.sorted(),
     missing: programs.missing,
     warnings,
@@ -93,115 +89,4 @@ function terminfoNames(files: FileCollection): string[] {
     .flatMap(({ reasons }) => reasons)
     .flatMap((reason) => (reason.kind === 'terminfo' ? [reason.name] : []));
   return [...new Set(names)].sort();
-}
-
-/** Adds programs with their interpreters and libraries to a collection of files. */
-class ProgramResolver {
-  readonly missing: MissingLibrary[] = [];
-  readonly warnings: string[] = [];
-  anyUsesLdSoCache = false;
-  readonly #sysroot: Sysroot;
-  readonly #files: FileCollection;
-  readonly #objects: ObjectTable;
-  readonly #loaderFiles: LoaderFiles;
-  readonly #searches = new Map<string, { flavor: LoaderFlavor; search: LibrarySearch }>();
-  readonly #done = new Set<string>();
-  readonly #missingSeen = new Set<string>();
-
-  constructor(sysroot: Sysroot, files: FileCollection) {
-    this.#sysroot = sysroot;
-    this.#files = files;
-    this.#objects = new ObjectTable(sysroot);
-    this.#loaderFiles = new LoaderFiles(this.#objects);
-  }
-
-  add({ as, trace }: FoundProgram): void {
-    this.#files.add(trace, { kind: 'requested', as });
-    if (this.#done.has(trace.path)) return;
-    this.#done.add(trace.path);
-
-    const elf = this.#parseProgram(trace);
-    const program = loadedObject(trace.path, trace, elf, undefined, 'path');
-    const interpreter = this.#interpreter(program);
-    if (elf.dynamic === undefined) return;
-    // A static-pie program has a dynamic section that the program itself works off.
-    if (interpreter === undefined && elf.dynamic.needed.length === 0) return;
-
-    const { flavor, search } = this.#searchFor(elf, interpreter);
-    if (flavor.kind === 'glibc') this.anyUsesLdSoCache = true;
-    const image = mapProcess(program, interpreter, search);
-    for (const { by, name, rule, to, lookup } of image.edges) {
-      this.#files.add(lookup ?? to.trace, { kind: 'needed', by: by.trace.path, name, rule });
-    }
-    for (const { of, variant } of image.variants) {
-      this.#files.add(variant.trace, {
-        kind: 'hwcaps',
-        of: FileCollection.nameOf(of.trace),
-        level: variant.level,
-      });
-    }
-    for (const library of image.missing) {
-      const key = `${library.name}\0${library.neededBy}`;
-      if (!this.#missingSeen.has(key)) this.missing.push(library);
-      this.#missingSeen.add(key);
-    }
-  }
-
-  #parseProgram(trace: Trace): ElfFile {
-    try {
-      return this.#objects.parse(trace);
-    } catch (error) {
-      if (error instanceof JailbuildError && error.code === 'NOT_ELF') {
-        throw notElf(this.#sysroot, trace);
-      }
-      throw error;
-    }
-  }
-
-  #interpreter(program: LoadedObject): LoadedObject | undefined {
-    const path = program.elf.interpreter;
-    if (path === undefined) return undefined;
-    const trace = this.#sysroot.trace(path);
-    if (!isTrace(trace) || trace.stat.type !== 'file') {
-      throw new JailbuildError(
-        'INTERPRETER_NOT_FOUND',
-        `${program.trace.path}: its interpreter ${path} does not exist`,
-        program.trace.path,
-      );
-    }
-    this.#files.add(trace, { kind: 'interpreter', of: program.trace.path });
-    return loadedObject(path, trace, this.#objects.parse(trace), undefined, 'interpreter');
-  }
-
-  #searchFor(elf: ElfFile, interpreter: LoadedObject | undefined) {
-    const { headers } = elf;
-    const key = `${interpreter?.name}/${headers.class}/${headers.byteOrder}/${headers.machine}/${headers.flags}`;
-    let known = this.#searches.get(key);
-    if (known === undefined) {
-      const flavor = loaderFlavor(this.#sysroot, interpreter?.name, interpreter?.trace, headers);
-      known = { flavor, search: new LibrarySearch(this.#loaderFiles, flavor, headers) };
-      this.#searches.set(key, known);
-    }
-    return known;
-  }
-}
-
-/** Tells what a file that is no ELF file is: a script names its interpreter. */
-function notElf(sysroot: Sysroot, trace: Trace): JailbuildError {
-  const reader = sysroot.open(trace);
-  try {
-    const start = reader.read(0, 256);
-    if (!isElf(start) && start.length >= 2 && start.toString('latin1', 0, 2) === '#!') {
-      const line = start.toString('utf8', 2).split('\n', 1)[0]?.trim() ?? '';
-      return new JailbuildError(
-        'SCRIPT',
-        `${trace.path}: is a script for ${line || 'no interpreter'}; name an ELF program instead`,
-        trace.path,
-      );
-    }
-    const what = start.length === 0 ? 'is an empty file' : 'is neither an ELF file nor a script';
-    return new JailbuildError('NOT_ELF', `${trace.path}: ${what}`, trace.path);
-  } finally {
-    reader.close();
-  }
 }

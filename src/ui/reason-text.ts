@@ -9,6 +9,10 @@ export function reasonText(reason: Reason): string {
       return `needed by ${reason.by} [${reason.rule}]`;
     case 'interpreter':
       return `interpreter of ${reason.of}`;
+    case 'shebang':
+      return `interpreter of the script ${reason.of}`;
+    case 'env':
+      return `started as ${reason.name} by the script ${reason.of}`;
     case 'hwcaps':
       return `${reason.level} variant of ${reason.of}`;
     case 'link-target':

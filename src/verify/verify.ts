@@ -7,10 +7,15 @@ import { resolve } from '../resolve/resolve.js';
  * same rules as on the host. What the loader would miss in there is an error here.
  *
  * @param root the jail's directory
+ * @param searchPath where a script's env(1) looks for programs; the default is what login(1) sets
  * @returns the number of files that the programs need, all found
  * @throws JailbuildError VERIFY_FAILED naming the program and what it misses
  */
-export function verifyJail(manifest: Manifest, root: string): number {
+export function verifyJail(
+  manifest: Manifest,
+  root: string,
+  searchPath?: readonly string[],
+): number {
   const programs = manifest.entries
     .filter(({ reasons }) => reasons.some(({ kind }) => kind === 'requested'))
     .map(({ path }) => path);
@@ -18,7 +23,13 @@ export function verifyJail(manifest: Manifest, root: string): number {
 
   let closure: ReturnType<typeof resolve>;
   try {
-    closure = resolve({ programs, sysroot: root, terminfo: 'none', ldCache: 'none' });
+    closure = resolve({
+      programs,
+      sysroot: root,
+      terminfo: 'none',
+      ldCache: 'none',
+      ...(searchPath === undefined ? {} : { path: searchPath }),
+    });
   } catch (error) {
     if (!(error instanceof JailbuildError)) throw error;
     throw new JailbuildError('VERIFY_FAILED', `in the jail: ${error.message}`, error.path, {
