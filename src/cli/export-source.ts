@@ -1,6 +1,6 @@
 import type { FileTree } from '../export/file-tree.js';
 import { scanTree } from '../export/scan.js';
-import { STATE_DIRECTORY } from '../jail/write.js';
+import { STATE_DIRECTORY } from '../jail/state.js';
 import type { Manifest } from '../plan/manifest.js';
 import { describeMissing, refuseMissing } from '../plan/missing.js';
 import { plan } from '../plan/plan.js';
