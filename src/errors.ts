@@ -35,6 +35,9 @@ export type ErrorCode =
   | 'WRITE_FAILED'
   | 'NOT_EXACT'
   | 'VERIFY_FAILED'
+  | 'NOT_EXPORTABLE'
+  | 'PLATFORM_UNKNOWN'
+  | 'TOOL_MISSING'
   | 'LAUNCHER_MISSING'
   | 'LAUNCHER_FAILED';
 

@@ -12,7 +12,8 @@ import { buildReport, jsonLine } from '../ui/json.js';
 import { outputIsTerminal, writeErr, writeOut } from '../ui/output.js';
 import { buildPlain } from '../ui/plain.js';
 import { type Arguments, defineCommand } from './command.js';
-import { EXIT, INTERRUPT_SIGNALS, type InterruptSignal, signalStatus } from './exit-status.js';
+import { EXIT, signalStatus } from './exit-status.js';
+import { Interrupt } from './interrupt.js';
 import { findJailFile, targetOf, withDefaults, withFileOptions } from './jail-file.js';
 import { prepareFile } from './manifest-file.js';
 import { warn } from './report-error.js';
@@ -266,7 +267,7 @@ function profileName(name: string): string {
   return name.includes('/') ? path.resolve(name) : name;
 }
 
-function terminfoChoice(text: string): TerminfoChoice {
+export function terminfoChoice(text: string): TerminfoChoice {
   if (text === 'all' || text === 'none') return text;
   const names = text.split(',').filter((name) => name !== '');
   if (names.length === 0 || names.some((name) => name.includes('/'))) {
@@ -326,26 +327,4 @@ async function runSteps(job: BuildJob, args: BuildArguments): Promise<void> {
 function tellWarnings(manifest: Manifest): void {
   for (const library of manifest.missing) warn(describeMissing(library));
   for (const warning of manifest.warnings) warn(warning);
-}
-
-/** Turns the first signal that asks to end into an abort, so that the target can be put back. */
-class Interrupt {
-  received: InterruptSignal | undefined;
-  readonly #controller = new AbortController();
-  readonly #listener = (signal: NodeJS.Signals): void => {
-    this.received ??= signal as InterruptSignal;
-    this.#controller.abort();
-  };
-
-  constructor() {
-    for (const signal of INTERRUPT_SIGNALS) process.on(signal, this.#listener);
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  stop(): void {
-    for (const signal of INTERRUPT_SIGNALS) process.off(signal, this.#listener);
-  }
 }
