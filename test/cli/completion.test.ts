@@ -34,6 +34,10 @@ const CASES: readonly Case[] = [
   { line: 'jailbuild jails/one -- jb-f', offers: ['jb-first'] },
   { line: 'jailbuild run jails/one --net', offers: ['--network'], not: ['--format'] },
   { line: 'jailbuild run jails/one --network n', offers: ['none'] },
+  { line: 'jailbuild jails/one --sysroot j', offers: ['jails/'] },
+  { line: 'jailbuild export ja', offers: ['jails/', 'jailbuild'] },
+  { line: 'jailbuild export jails/one --to t', offers: ['tar:'], not: ['oci:'] },
+  { line: 'jailbuild export jails/one --layers by', offers: ['by-library', 'by-package'] },
   { line: 'jailbuild run ', offers: ['jails/'], not: NAMES },
   { line: 'jailbuild run jails/one -- ', offers: ['inside', 'other'], not: ['jb-first', 'jails/'] },
   { line: 'jailbuild run --network none jails/one -- ins', offers: ['inside'] },
@@ -136,6 +140,11 @@ describe('bash', needs('bash'), () => {
     assert.deepEqual(complete('jailbuild jails/one --format='), ['table', 'json']);
     assert.deepEqual(complete('jailbuild jails/one --manifest=pl'), ['plain.txt']);
   });
+
+  test('a file name behind the form of an archive', () => {
+    assert.deepEqual(complete('jailbuild export jails/one --to tar:pl'), ['plain.txt']);
+    assert.deepEqual(complete('jailbuild export jails/one --to=oci:ja'), ['jails/']);
+  });
 });
 
 describe('fish', needs('fish'), () => {
@@ -171,6 +180,14 @@ describe('fish', needs('fish'), () => {
       '--format=json',
       '--format=table',
     ]);
+  });
+
+  test('a file name behind the form of an archive', () => {
+    const offered = complete('jailbuild export jails/one --to tar:pl');
+    assert.deepEqual(
+      offered.filter((word) => word !== ''),
+      ['tar:plain.txt'],
+    );
   });
 });
 
@@ -220,6 +237,17 @@ describe('in a real terminal', terminal, () => {
     throw new Error(`no ${texts.join(' ')} on\n${shown}`);
   }
 
+  /** Takes back what was typed, until there is a prompt alone. */
+  async function clear(session: string): Promise<void> {
+    for (let tries = 0; tries < 50; tries++) {
+      tmux('send-keys', '-t', session, 'C-c');
+      tmux('send-keys', '-t', session, 'C-l');
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      if (tmux('capture-pane', '-p', '-t', session).stdout.trim() === '>') return;
+    }
+    throw new Error('the line is not cleared');
+  }
+
   const shells = {
     bash: `bash --noprofile --rcfile ${directory}/bashrc -i`,
     zsh: `env ZDOTDIR=${directory}/zsh zsh -d -i`,
@@ -239,6 +267,8 @@ describe('in a real terminal', terminal, () => {
         ['jailbuild jails/one --format=j', ['> jailbuild jails/one --format=json']],
         ['jailbuild jails/one jb-first --manifest pl', ['jb-first --manifest plain.txt']],
         ['jailbuild run jails/one --network n', ['> jailbuild run jails/one --network none']],
+        ['jailbuild export jails/one --to tar:pl', ['--to tar:plain.txt']],
+        ['jailbuild export jails/one --to oci-a', ['--to oci-archive:']],
         ['jailbuild run jails/one -- ', ['inside', 'other']],
         ['jailbuild run jails/one -- ins', ['> jailbuild run jails/one -- inside']],
       ];
@@ -246,9 +276,7 @@ describe('in a real terminal', terminal, () => {
         tmux('send-keys', '-t', shell, '-l', line);
         tmux('send-keys', '-t', shell, 'Tab');
         await screen(shell, shown);
-        tmux('send-keys', '-t', shell, 'C-c');
-        tmux('send-keys', '-t', shell, 'C-l');
-        await screen(shell, ['>']);
+        await clear(shell);
       }
     });
   }

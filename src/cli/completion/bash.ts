@@ -134,7 +134,13 @@ const OFFER = `
     directory) _jailbuild_files -d ;;
     file) _jailbuild_files -f ;;
     program)
-      if [[ $cur == */* ]]; then _jailbuild_files -f; else _jailbuild_programs "\${PATH//:/$'\\n'}"; fi
+      # By name, or by a path, which begins with a directory.
+      if [[ $cur == */* ]]; then
+        _jailbuild_files -f
+      else
+        _jailbuild_programs "\${PATH//:/$'\\n'}"
+        _jailbuild_files -d
+      fi
       ;;
     jail-program)
       _jailbuild_programs "$(printf "\${arguments[0]%/}/%s\\n" {usr/local/,usr/,}{bin,sbin})"

@@ -162,10 +162,14 @@ function __jailbuild_programs
     path filter -fx -- $argv/* | path basename
 end
 
-# Paths, where a program is given by one.
+# A program may be given by a path, which begins with a directory.
 function __jailbuild_paths
     set -l token (__jailbuild_token)
-    string match -q '*/*' -- $token; and __fish_complete_path $token
+    if string match -q '*/*' -- $token
+        __fish_complete_path $token
+    else
+        __fish_complete_directories $token
+    end
 end
 
 # File names behind a word that ends in : or =.

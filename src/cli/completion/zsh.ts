@@ -149,6 +149,7 @@ _jailbuild_value() {
         _files && found=0
       else
         _jailbuild_programs $path && found=0
+        _files -/ && found=0
       fi
       ;;
     jail-program)
