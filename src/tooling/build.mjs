@@ -18,6 +18,7 @@ await bundleCli();
 writeCompletions();
 await bundleLibrary();
 declareTypes();
+writeManual();
 buildNative('src/launcher', 'all but run works');
 copyExecutable('src/launcher/invoke_ns.sh', 'dist/invoke_ns');
 
@@ -79,6 +80,12 @@ function declareTypes() {
       stdio: 'inherit',
     },
   );
+}
+
+function writeManual() {
+  execFileSync(process.execPath, ['--import', 'tsx', 'src/tooling/manual.ts'], {
+    stdio: 'inherit',
+  });
 }
 
 function copyExecutable(from, to) {
