@@ -4,7 +4,7 @@ import { JailbuildError } from '../errors.js';
 import { canonicalJson } from '../plan/canonical-json.js';
 import type { Manifest } from '../plan/manifest.js';
 import { describeMissing } from '../plan/missing.js';
-import type { ResolveRequest, TerminfoChoice } from '../resolve/request.js';
+import type { LdCacheChoice, ResolveRequest, TerminfoChoice } from '../resolve/request.js';
 import { buildReport, jsonLine } from '../ui/json.js';
 import { outputIsTerminal, writeErr, writeOut } from '../ui/output.js';
 import { buildPlain } from '../ui/plain.js';
@@ -47,9 +47,16 @@ const options = {
     complete: ['all', 'none'],
   },
   'ld-cache': {
-    choices: ['copy', 'none'],
-    default: 'copy',
-    describe: "The loader's library cache",
+    choices: ['generate', 'copy', 'none'],
+    default: 'generate',
+    describe: "The loader's library cache: made for the jail, or the host's, or none",
+  },
+  'library-path': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Directories that the programs will have in LD_LIBRARY_PATH',
+    placeholder: 'DIR[:DIR...]',
+    complete: 'directory',
   },
   'allow-missing': {
     type: 'boolean',
@@ -139,10 +146,19 @@ function jobOf(args: BuildArguments, signal?: AbortSignal): BuildJob {
 function requestOf(args: BuildArguments): ResolveRequest {
   return {
     programs: programsOf(args),
-    ldCache: args['ld-cache'] === 'none' ? 'none' : 'copy',
+    ldCache: args['ld-cache'] as LdCacheChoice,
+    ...(args['library-path'] === undefined
+      ? {}
+      : { libraryPath: libraryPathOf(args['library-path'], args.sysroot) }),
     ...(args.sysroot === undefined ? {} : { sysroot: args.sysroot }),
     ...(args.terminfo === undefined ? {} : { terminfo: terminfoChoice(args.terminfo) }),
   };
+}
+
+/** As ld.so(8) takes LD_LIBRARY_PATH; what is relative starts here, or at the top of a sysroot. */
+function libraryPathOf(text: string, sysroot: string | undefined): string[] {
+  const base = sysroot === undefined ? process.cwd() : '/';
+  return text.split(/[:;]/).map((directory) => path.resolve(base, directory));
 }
 
 function terminfoChoice(text: string): TerminfoChoice {
