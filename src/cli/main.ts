@@ -5,6 +5,7 @@ import { writeErr, writeOut } from '../ui/output.js';
 import type { AnyCommand, OptionSpec } from './command.js';
 import { COMMANDS } from './commands.js';
 import { EXIT, exitStatusOf } from './exit-status.js';
+import { findJailFile } from './jail-file.js';
 import { COMMON_OPTIONS, choicesOf, spellings, takesValue } from './option-text.js';
 import { reportError } from './report-error.js';
 import { nearest } from './suggest.js';
@@ -29,7 +30,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 
 async function runLine(argv: readonly string[]): Promise<number> {
   const words = beforeRest(argv);
-  if (argv.length === 0) {
+  if (argv.length === 0 && findJailFile() === undefined) {
     const { shortHelp } = await import('./help.js');
     writeErr(shortHelp(COMMANDS));
     return EXIT.usage;

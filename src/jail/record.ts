@@ -6,13 +6,10 @@ import type { Entry, Manifest } from '../plan/manifest.js';
 import { toEntries, toManifest } from '../plan/read-manifest.js';
 import type { ResolveRequest } from '../resolve/request.js';
 import { HeldDirectory } from './held-directory.js';
-import { STATE_DIRECTORY } from './state.js';
+import { RECORD_NAME, STATE_DIRECTORY } from './state.js';
 
 /** Names the format and its version; a reader refuses one it does not know. */
 export const RECORD_SCHEMA = 'jailbuild.record/1';
-
-/** The record's name in the jail's state directory. */
-export const RECORD_NAME = 'record.json';
 
 const MAX_BYTES = 1 << 26;
 
