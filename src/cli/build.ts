@@ -81,6 +81,7 @@ const options = {
     type: 'string',
     requiresArg: true,
     describe: 'Take everything from this directory as if it were /',
+    complete: 'directory',
   },
   terminfo: {
     type: 'string',
@@ -213,6 +214,11 @@ export function jailFileRequest(file: JailFile): ResolveRequest {
   return requestOf({ args: withFileOptions(NO_ARGUMENTS, file.options, options), file });
 }
 
+/** What options of a command line ask for, those that say what goes into a jail. */
+export function optionsRequest(args: Partial<BuildArguments>): ResolveRequest {
+  return requestOf({ args: { ...NO_ARGUMENTS, ...args }, file: undefined });
+}
+
 function checkUsage({ args, file }: Wanted): void {
   const usage = (message: string): never => {
     throw new JailbuildError('USAGE', message);
@@ -283,7 +289,7 @@ function profileName(name: string): string {
   return name.includes('/') ? path.resolve(name) : name;
 }
 
-export function terminfoChoice(text: string): TerminfoChoice {
+function terminfoChoice(text: string): TerminfoChoice {
   if (text === 'all' || text === 'none') return text;
   const names = text.split(',').filter((name) => name !== '');
   if (names.length === 0 || names.some((name) => name.includes('/'))) {
