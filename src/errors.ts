@@ -79,6 +79,7 @@ const ERRNO_TEXT: Readonly<Record<string, string>> = {
   ENOTDIR: 'not a directory',
   ENOTEMPTY: 'directory not empty',
   ENOTSUP: 'operation not supported',
+  EPIPE: 'broken pipe',
   EPERM: 'operation not permitted',
   EROFS: 'read-only file system',
   EOPNOTSUPP: 'operation not supported',
