@@ -8,7 +8,7 @@ import { EXIT, exitStatusOf } from './exit-status.js';
 import { findJailFile } from './jail-file.js';
 import { COMMON_OPTIONS, choicesOf, spellings, takesValue } from './option-text.js';
 import { reportError } from './report-error.js';
-import { nearest } from './suggest.js';
+import { nearest } from '../suggest.js';
 import { beforeRest, checkArguments, type Parsed, refuse, refuseUnknownOption } from './usage.js';
 
 const SCRIPT = 'jailbuild';

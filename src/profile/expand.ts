@@ -1,0 +1,362 @@
+import path from 'node:path';
+import { JailbuildError } from '../errors.js';
+import type { Reason } from '../plan/manifest.js';
+import type { Additions, Resolution } from '../resolve/additions.js';
+import type { MadeFile } from '../resolve/file-collection.js';
+import { findProgram, lookUpProgram } from '../resolve/find-program.js';
+import type { ResolveRequest } from '../resolve/request.js';
+import { isTrace, type Trace } from '../sysroot/sysroot.js';
+import { AccountDatabase, JailAccounts, type User } from './accounts.js';
+import { glob, type Match, matcher } from './glob.js';
+import type { IncludeRequest } from './include.js';
+import { loadProfiles } from './load.js';
+import type {
+  Alternatives,
+  DeviceWish,
+  DirectoryWish,
+  FileWish,
+  LinkWish,
+  Profile,
+  ProgramWish,
+} from './profile.js';
+
+/**
+ * Where programs of profiles are looked up before PATH, so that a profile means the same to every
+ * caller (the PATH that login(1) sets for root).
+ */
+const STANDARD_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+
+/** Homes that are none. */
+const NO_HOME = new Set(['/', '/nonexistent', '/dev/null', '/var/empty']);
+/** The mode of a home directory that is made (HOME_MODE of login.defs(5)). */
+const HOME_MODE = 0o700;
+/** Of a file that is to be followed; configuration files are a few kilobytes. */
+const MAX_FOLLOWED = 1 << 20;
+
+/**
+ * Loads what a request says of profiles, users, includes and excludes.
+ *
+ * @returns undefined for a request that says nothing of these
+ * @throws JailbuildError PROFILE_NOT_FOUND, PROFILE_INVALID
+ */
+export function additionsOf(request: ResolveRequest): Additions | undefined {
+  const { profiles = [], users = [], include = [], exclude = [] } = request;
+  if ([profiles, users, include, exclude].every(({ length }) => length === 0)) return undefined;
+  const loaded = loadProfiles(profiles);
+  return {
+    request: withSettings(request, loaded),
+    addTo: (resolution) => new Expansion(resolution, request, loaded).run(),
+    takeOut: ({ files }) => files.takeOut(matcher(exclude, true)),
+  };
+}
+
+/** The variables that profiles set, the later ones counting. */
+export function profileEnvironment(profiles: readonly Profile[]): Record<string, string> {
+  return Object.assign({}, ...profiles.map(({ environment }) => environment ?? {}));
+}
+
+/** The request, and what the profiles ask of the resolver beside it. */
+function withSettings(request: ResolveRequest, profiles: readonly Profile[]): ResolveRequest {
+  const lists = <T extends string>(
+    own: T | readonly string[] | undefined,
+    all: readonly (T | readonly string[] | undefined)[],
+    whole: T,
+  ): T | readonly string[] | undefined => {
+    const given = [own, ...all].filter((item) => item !== undefined);
+    if (given.includes(whole)) return whole;
+    return given.length === 0 ? undefined : [...new Set(given.flat())];
+  };
+  const terminfo =
+    request.terminfo ??
+    lists(undefined, profiles.map((profile) => profile.terminfo), 'all');
+  return { ...request, ...(terminfo === undefined ? {} : { terminfo }) };
+}
+
+/** One run over the profiles, users and includes of a request. */
+class Expansion {
+  readonly #resolution: Resolution;
+  readonly #request: ResolveRequest;
+  readonly #profiles: readonly Profile[];
+  readonly #accounts: JailAccounts;
+  readonly #made: { readonly uid: 0; readonly gid: 0; readonly mtimeNs: bigint };
+  readonly #warnings: string[] = [];
+
+  constructor(resolution: Resolution, request: ResolveRequest, profiles: readonly Profile[]) {
+    this.#resolution = resolution;
+    this.#request = request;
+    this.#profiles = profiles;
+    const database = new AccountDatabase(resolution.sysroot);
+    this.#accounts = new JailAccounts(database);
+    this.#made = { uid: 0, gid: 0, mtimeNs: database.mtimeNs };
+  }
+
+  run(): string[] {
+    for (const profile of this.#profiles) this.#addAccounts(profile);
+    for (const user of this.#request.users ?? []) this.#accounts.addUser(user);
+    const programs = new Map<string, Trace>();
+    for (const profile of this.#profiles) {
+      for (const wish of profile.programs ?? []) this.#addProgram(profile, wish, programs);
+    }
+    if (this.#profiles.some((profile) => profile['user-shells'])) this.#addShells();
+    for (const profile of this.#profiles) this.#addFiles(profile, programs);
+    for (const include of this.#request.include ?? []) this.#addInclude(include);
+    this.#writeAccounts();
+    return this.#warnings;
+  }
+
+  #addAccounts(profile: Profile): void {
+    const { sysroot } = this.#resolution;
+    void sysroot;
+    for (const wish of profile.users ?? []) {
+      const { name, optional, ...rest } = typeof wish === 'string' ? { name: wish } : { ...wish };
+      const names = [name].flat();
+      const found = names.find((item) => this.#accounts.uidOf(item) !== undefined);
+      const chosen = found ?? (rest.uid === undefined ? undefined : names[0]);
+      if (chosen !== undefined) {
+        this.#accounts.addUser(found === undefined ? { ...rest, name: chosen } : { ...withoutIds(rest), name: chosen });
+      } else if (!optional) {
+        throw unmet(profile, `no user ${names.join(' or ')} in the sysroot's /etc/passwd`, name);
+      }
+    }
+    for (const group of profile.groups ?? []) {
+      if (this.#accounts.hasGroup(group)) this.#accounts.addGroup(group);
+    }
+  }
+
+  #addProgram(profile: Profile, wish: string | ProgramWish, found: Map<string, Trace>): void {
+    const { sysroot, programs, searchPath } = this.#resolution;
+    const { name, optional } = typeof wish === 'string' ? { name: wish } : { ...wish };
+    const directories = [...STANDARD_PATH, ...searchPath];
+    for (const candidate of [name].flat()) {
+      for (const { path } of candidate.startsWith('/') ? glob(sysroot, candidate) : [{ path: candidate }]) {
+        const trace = lookUpProgram(sysroot, path, directories);
+        if (trace === undefined) continue;
+        programs.addWithReason(trace, { kind: 'profile', name: profile.name, as: path });
+        found.set(path.slice(path.lastIndexOf('/') + 1), trace);
+        return;
+      }
+    }
+    if (!optional) throw unmet(profile, `no program ${[name].flat().join(' or ')}`, name);
+  }
+
+  #addShells(): void {
+    const { sysroot, programs } = this.#resolution;
+    for (const { name, shell } of this.#accounts.users) {
+      if (name === 'root') continue;
+      const trace = lookUpProgram(sysroot, shell, []);
+      if (trace === undefined) {
+        this.#warnings.push(`${shell}, the login shell of ${name}, is not in the sysroot`);
+      } else {
+        programs.addWithReason(trace, { kind: 'account', name, as: shell });
+      }
+    }
+  }
+
+  #addFiles(profile: Profile, programs: ReadonlyMap<string, Trace>): void {
+    const reason: Reason = { kind: 'profile', name: profile.name };
+    for (const wish of profile.directories ?? []) {
+      this.#makeDirectory(typeof wish === 'string' ? { path: wish } : wish, reason);
+    }
+    for (const wish of profile.files ?? []) {
+      this.#addFile(profile, typeof wish === 'string' ? { path: wish } : wish, programs, reason);
+    }
+    for (const link of profile.links ?? []) this.#makeLink(link, reason);
+    for (const device of profile.devices ?? []) this.#makeDevice(device, reason);
+  }
+
+  #addFile(
+    profile: Profile,
+    wish: FileWish,
+    programs: ReadonlyMap<string, Trace>,
+    reason: Reason,
+  ): void {
+    const { sysroot, files } = this.#resolution;
+    if (wish.content !== undefined) {
+      this.#make([wish.path].flat()[0] ?? '', {
+        type: 'file',
+        content: Buffer.from(wish.content),
+        mode: octal(wish.mode, 0o644),
+        ...this.#owner(wish),
+      }, reason);
+      return;
+    }
+    const except = matcher(wish.except ?? [], true);
+    let any = false;
+    for (const alternative of [wish.path].flat()) {
+      const pattern = withVariables(alternative, programs);
+      const matches = pattern === undefined ? [] : glob(sysroot, pattern);
+      for (const match of matches) {
+        any = true;
+        if (wish.follow) this.#addFollowed(match, reason);
+        else this.#addMatch(match, reason, except);
+      }
+      if (any && !wish.all) break;
+    }
+    if (!any && !wish.optional) {
+      throw unmet(profile, `nothing is at ${[wish.path].flat().join(' or ')}`, wish.path);
+    }
+    void files;
+  }
+
+  #addMatch({ path, trace }: Match, reason: Reason, except: (path: string) => boolean): void {
+    if (except(path)) return;
+    const { files, programs } = this.#resolution;
+    if (trace.stat.type === 'directory') {
+      files.add(trace, reason);
+      this.#addBelow(trace, reason, except);
+    } else if (trace.stat.type === 'file') {
+      files.add(trace, reason);
+      programs.addObject(trace);
+    }
+  }
+
+  #addBelow(directory: Trace, reason: Reason, except: (path: string) => boolean): void {
+    const { sysroot, files, programs } = this.#resolution;
+    for (const name of sysroot.list(directory)) {
+      const path = `${directory.path === '/' ? '' : directory.path}/${name}`;
+      if (except(path)) continue;
+      const trace = sysroot.trace(path);
+      if (!isTrace(trace)) continue;
+      const { type } = trace.stat;
+      if (type !== 'directory' && type !== 'file') continue;
+      files.add(trace, reason);
+      if (type === 'file') programs.addObject(trace);
+      // What a link leads to is not below this directory.
+      else if (trace.links.length === 0) this.#addBelow(trace, reason, except);
+    }
+  }
+
+  /** Puts what a path leads to in a regular file of that path. */
+  #addFollowed({ path, trace }: Match, reason: Reason): void {
+    const { sysroot } = this.#resolution;
+    const { type, size, mode, uid, gid, mtimeNs } = trace.stat;
+    if (type !== 'file') return;
+    if (size > MAX_FOLLOWED) {
+      throw new JailbuildError('NOT_READABLE', `${path}: is larger than ${MAX_FOLLOWED} bytes`, path);
+    }
+    const reader = sysroot.open(trace);
+    try {
+      const content = reader.read(0, reader.size);
+      this.#make(path, { type: 'file', content, mode, uid, gid, mtimeNs }, reason);
+    } finally {
+      reader.close();
+    }
+  }
+
+  #addInclude({ from, to }: IncludeRequest): void {
+    const { sysroot, files, cwd } = this.#resolution;
+    const pattern = path.posix.normalize(from.startsWith('/') ? from : `${cwd}/${from}`);
+    const reason: Reason = { kind: 'included', as: from };
+    const matches = glob(sysroot, pattern);
+    if (matches.length === 0) {
+      throw new JailbuildError('INCLUDE_NOT_FOUND', `${from}: nothing is there to include`, from);
+    }
+    if (to === undefined) {
+      for (const match of matches) this.#addMatch(match, reason, () => false);
+      return;
+    }
+    const [only] = matches;
+    if (only === undefined || matches.length > 1) {
+      throw new JailbuildError('USAGE', `include ${from}:${to}: matches more than one path`, from);
+    }
+    files.addElsewhere(only.trace, to, reason);
+  }
+
+  #writeAccounts(): void {
+    if (this.#accounts.isEmpty) return;
+    const { files } = this.#resolution;
+    const [first, ...others] = this.#accounts.users;
+    const named = [first, ...others].flatMap((user) => user?.name ?? []);
+    const reason = (name: string): Reason => ({ kind: 'account', name });
+    for (const [file, text] of [
+      ['/etc/passwd', this.#accounts.passwd()],
+      ['/etc/group', this.#accounts.group()],
+    ] as const) {
+      const at = this.#make(file, { type: 'file', content: Buffer.from(text), mode: 0o644 }, reason(named[0] ?? 'root'));
+      for (const name of named.slice(1)) files.addReason(at, reason(name));
+    }
+    for (const user of this.#accounts.users) this.#makeHome(user, reason(user.name));
+  }
+
+  /** A home as the sysroot has it, without what is in it, or a new one. */
+  #makeHome({ home, uid, gid }: User, reason: Reason): void {
+    const { sysroot, files } = this.#resolution;
+    if (!home.startsWith('/') || NO_HOME.has(home)) return;
+    const trace = sysroot.trace(home);
+    if (isTrace(trace)) {
+      if (trace.stat.type === 'directory' && trace.path !== '/') files.add(trace, reason);
+      return;
+    }
+    if (!files.has(home)) this.#make(home, { type: 'directory', mode: HOME_MODE, uid, gid }, reason);
+  }
+
+  #makeDirectory(wish: DirectoryWish, reason: Reason): void {
+    this.#make(wish.path, { type: 'directory', mode: octal(wish.mode, 0o755), ...this.#owner(wish) }, reason);
+  }
+
+  #makeLink({ path, target }: LinkWish, reason: Reason): void {
+    this.#make(path, { type: 'symlink', mode: 0o777, target }, reason);
+  }
+
+  #makeDevice(wish: DeviceWish, reason: Reason): void {
+    const type = wish.type === 'fifo' ? 'fifo' : (`${wish.type}-device` as const);
+    const { major = 0, minor = 0 } = wish;
+    this.#make(
+      wish.path,
+      {
+        type,
+        mode: octal(wish.mode, 0o666),
+        ...(type === 'fifo' ? {} : { device: { major, minor } }),
+        ...this.#owner(wish),
+      },
+      reason,
+    );
+  }
+
+  #make(path: string, made: Partial<MadeFile> & Pick<MadeFile, 'type' | 'mode'>, reason: Reason): string {
+    return this.#resolution.files.addMade(path, { ...this.#made, ...made }, reason);
+  }
+
+  #owner({ owner, group }: Pick<DirectoryWish, 'owner' | 'group'>): { uid: number; gid: number } {
+    const id = (
+      of: Alternatives | number | undefined,
+      look: (name: string) => number | undefined,
+    ): number => {
+      if (typeof of === 'number') return of;
+      for (const name of [of ?? []].flat()) {
+        const found = look(name);
+        if (found !== undefined) return found;
+      }
+      return 0;
+    };
+    return {
+      uid: id(owner, (name) => this.#accounts.uidOf(name)),
+      gid: id(group, (name) => this.#accounts.gidOf(name)),
+    };
+  }
+}
+
+function withoutIds<T extends { uid?: number; gid?: number }>({ uid, gid, ...rest }: T) {
+  return rest;
+}
+
+/** A pattern with `${NAME:prefix}` and `${NAME:base}` filled in; undefined if the program is not there. */
+function withVariables(pattern: string, programs: ReadonlyMap<string, Trace>): string | undefined {
+  let known = true;
+  const filled = pattern.replace(/\$\{([^:}]+):(prefix|base)\}/g, (_, name: string, what: string) => {
+    const trace = programs.get(name);
+    if (trace === undefined) known = false;
+    const at = trace?.path ?? '/';
+    return what === 'base' ? path.basename(at) : path.dirname(path.dirname(at));
+  });
+  return known ? path.posix.normalize(filled) : undefined;
+}
+
+function octal(text: string | undefined, fallback: number): number {
+  return text === undefined ? fallback : Number.parseInt(text, 8);
+}
+
+function unmet({ name, path }: Profile, what: string, subject: Alternatives): JailbuildError {
+  return new JailbuildError('PROFILE_UNMET', `profile ${name}: ${what}`, [subject].flat()[0] ?? path);
+}
+void findProgram;
