@@ -97,6 +97,26 @@ const options = {
     type: 'boolean',
     describe: 'Build although libraries cannot be found',
   },
+  strict: {
+    type: 'boolean',
+    describe: 'Fail where the jail cannot be exactly as planned, rather than warn',
+  },
+  link: {
+    type: 'boolean',
+    describe: "Hard-link the host's files: for jails to throw away, in which nobody can write",
+  },
+  'no-sync': {
+    type: 'boolean',
+    describe: 'Do not wait until the jail is on the disk',
+  },
+  wait: {
+    type: 'boolean',
+    describe: 'Wait for another build that is at work in the jail',
+  },
+  'insecure-parents': {
+    type: 'boolean',
+    describe: 'Build below directories that others may write to',
+  },
   'dry-run': {
     type: 'boolean',
     describe: 'Write nothing; print the manifest',
@@ -213,6 +233,12 @@ function jobOf(wanted: Wanted, signal?: AbortSignal): BuildJob {
     options: {
       noClobber: args['no-clobber'] ?? false,
       allowMissing: args['allow-missing'] ?? false,
+      strict: args.strict ?? false,
+      link: args.link ?? false,
+      noSync: args['no-sync'] ?? false,
+      insecureParents: args['insecure-parents'] ?? false,
+      wait: args.wait ?? false,
+      onWait: () => warn(`waiting for another build in ${args.root}`),
       digests: args['dry-run'] === true || args.manifest !== undefined,
       ...(signal === undefined ? {} : { signal }),
     },
@@ -282,6 +308,7 @@ async function buildJail(wanted: Wanted): Promise<number> {
   }
   if (args.json) writeOut(jsonLine(buildReport(job)));
   if (job.manifest !== undefined) tellWarnings(job.manifest);
+  for (const warning of job.warnings ?? []) warn(warning);
   return EXIT.ok;
 }
 
