@@ -7,33 +7,85 @@ import { loadedObject, mapProcess } from '../loader/process.js';
 import { LibrarySearch, LoaderFiles } from '../loader/search.js';
 import type { MissingLibrary, Reason } from '../plan/manifest.js';
 import { isTrace, type Sysroot, type Trace } from '../sysroot/sysroot.js';
+import { openNotedLibraries } from './dlopen-notes.js';
 import { isEnvCommand, parseEnvArgument } from './env-command.js';
-import { FileCollection } from './file-collection.js';
+import type { FileCollection } from './file-collection.js';
 import { type FoundProgram, lookUpProgram } from './find-program.js';
+import { Hints } from './hints.js';
+import { NameService } from './name-service.js';
+import type { ResolveRequest } from './request.js';
+import { RunningProcess } from './running-process.js';
+import { RuntimeFacts } from './runtime-facts.js';
 import { isScript, isShebang, MAX_INTERPRETERS, parseShebang, SCRIPT_START } from './shebang.js';
+
+/** A library that opens further files by itself, and one process that has it. */
+export interface UsedLibrary {
+  readonly process: RunningProcess;
+  readonly library: LoadedObject;
+}
+
+const GLIBC_SONAME = /^libc\.so\.6(\.1)?$/;
+const LIBCRYPTO_SONAME = /^libcrypto\.so\./;
 
 /** Adds programs with their interpreters and libraries to a collection of files. */
 export class ProgramResolver {
   readonly missing: MissingLibrary[] = [];
-  readonly warnings: string[] = [];
   anyUsesLdSoCache = false;
+  readonly #libraries = new Map<string, UsedLibrary>();
   readonly #sysroot: Sysroot;
   readonly #files: FileCollection;
-  readonly #objects: ObjectTable;
+  readonly #request: ResolveRequest;
+  readonly #table: ObjectTable;
   readonly #loaderFiles: LoaderFiles;
   readonly #searches = new Map<string, { flavor: LoaderFlavor; search: LibrarySearch }>();
   readonly #searchPath: readonly string[];
   /** Programs seen: how many interpreters each starts until one is no script; endless while it is followed. */
   readonly #interpreters = new Map<string, number>();
   readonly #missingSeen = new Set<string>();
+  readonly #hints = new Hints();
+  readonly #facts: RuntimeFacts;
+  readonly #nameService: NameService;
 
   /** @param searchPath where env(1) looks for the program of a script */
-  constructor(sysroot: Sysroot, files: FileCollection, searchPath: readonly string[]) {
+  constructor(
+    sysroot: Sysroot,
+    files: FileCollection,
+    request: ResolveRequest,
+    searchPath: readonly string[],
+  ) {
     this.#sysroot = sysroot;
     this.#files = files;
+    this.#request = request;
+    this.#facts = new RuntimeFacts(sysroot);
+    this.#nameService = new NameService(sysroot, files);
     this.#searchPath = searchPath;
-    this.#objects = new ObjectTable(sysroot);
-    this.#loaderFiles = new LoaderFiles(this.#objects);
+    this.#table = new ObjectTable(sysroot);
+    this.#loaderFiles = new LoaderFiles(this.#table);
+  }
+
+  get warnings(): readonly string[] {
+    return this.#facts.warnings;
+  }
+
+  /** What the programs may look for when they run, and how to add it: a line a kind. */
+  hints(request: ResolveRequest): string[] {
+    const absent = [...this.#nameService.absent].sort();
+    return [
+      ...this.#hints.lines(request),
+      ...(absent.length === 0
+        ? []
+        : [`nsswitch.conf names services whose modules are not there: ${absent.join(', ')}`]),
+    ];
+  }
+
+  /** Each glibc that programs have. */
+  get glibcs(): readonly UsedLibrary[] {
+    return this.#used(GLIBC_SONAME);
+  }
+
+  /** Each OpenSSL that programs have. */
+  get libcryptos(): readonly UsedLibrary[] {
+    return this.#used(LIBCRYPTO_SONAME);
   }
 
   /**
@@ -64,7 +116,7 @@ export class ProgramResolver {
   /** @returns undefined for a file that is not ELF */
   #parse(trace: Trace): ElfFile | undefined {
     try {
-      return this.#objects.parse(trace);
+      return this.#table.parse(trace);
     } catch (error) {
       if (error instanceof JailbuildError && error.code === 'NOT_ELF') return undefined;
       throw error;
@@ -85,6 +137,7 @@ export class ProgramResolver {
 
     const { interpreter, argument } = shebang;
     const found = this.#scriptInterpreter(trace, interpreter);
+    this.#hints.noteScript(trace.path, found.path);
     const count = 1 + this.#addProgram(found, { kind: 'shebang', of: trace.path });
     if (count > MAX_INTERPRETERS) {
       fail(
@@ -122,6 +175,7 @@ export class ProgramResolver {
         : `is not on PATH (${searchPath.join(':')})`;
       throw interpreterNotFound(script, `its interpreter ${program} ${where}`);
     }
+    this.#hints.noteScript(script.path, found.path);
     const count = this.#addProgram(found, { kind: 'env', of: script.path, name: program });
     if (count === Number.POSITIVE_INFINITY) fail('its env starts the script again, without end');
   }
@@ -145,21 +199,46 @@ export class ProgramResolver {
     const { flavor, search } = this.#searchFor(elf, interpreter);
     if (flavor.kind === 'glibc') this.anyUsesLdSoCache = true;
     const image = mapProcess(program, interpreter, search);
-    for (const { by, name, rule, to, lookup } of image.edges) {
-      this.#files.add(lookup ?? to.trace, { kind: 'needed', by: by.trace.path, name, rule });
+    const process = new RunningProcess(image, this.#files, (library) => this.#miss(library));
+    this.#openAtRunTime(process);
+  }
+
+  /** Opens what the objects of a process open when it runs, as far as any rule knows of it. */
+  #openAtRunTime(process: RunningProcess): void {
+    const { dlopen = 'required', nss = 'auto' } = this.#request;
+    const glibc = process.find(GLIBC_SONAME);
+    for (const object of process.loaded) {
+      this.#noteLibrary(process, object);
+      const { imports, dlopens } = this.#facts.of(object);
+      this.#hints.note(object, imports);
+      for (const library of openNotedLibraries(process, object, dlopens, dlopen)) {
+        this.#miss(library);
+      }
+      if (nss === 'auto' && glibc !== undefined && object !== glibc) {
+        this.#nameService.open(process, glibc, object, imports);
+      }
     }
-    for (const { of, variant } of image.variants) {
-      this.#files.add(variant.trace, {
-        kind: 'hwcaps',
-        of: FileCollection.nameOf(of.trace),
-        level: variant.level,
-      });
+  }
+
+  #noteLibrary(process: RunningProcess, library: LoadedObject): void {
+    const soname = library.elf.dynamic?.soname;
+    if (soname === undefined || this.#libraries.has(library.trace.path)) return;
+    if (GLIBC_SONAME.test(soname) || LIBCRYPTO_SONAME.test(soname)) {
+      this.#libraries.set(library.trace.path, { process, library });
     }
-    for (const library of image.missing) {
-      const key = `${library.name}\0${library.neededBy}`;
-      if (!this.#missingSeen.has(key)) this.missing.push(library);
-      this.#missingSeen.add(key);
-    }
+  }
+
+  #used(soname: RegExp): UsedLibrary[] {
+    return [...this.#libraries.values()].filter(({ library }) =>
+      soname.test(library.elf.dynamic?.soname ?? ''),
+    );
+  }
+
+  #miss(library: MissingLibrary): void {
+    const key = `${library.name}\0${library.neededBy}`;
+    if (this.#missingSeen.has(key)) return;
+    this.#missingSeen.add(key);
+    this.missing.push(library);
   }
 
   #interpreter(program: LoadedObject): LoadedObject | undefined {
@@ -170,7 +249,7 @@ export class ProgramResolver {
       throw interpreterNotFound(program.trace, `its interpreter ${path} does not exist`);
     }
     this.#files.add(trace, { kind: 'interpreter', of: program.trace.path });
-    return loadedObject(path, trace, this.#objects.parse(trace), undefined, 'interpreter');
+    return loadedObject(path, trace, this.#table.parse(trace), undefined, 'interpreter');
   }
 
   #searchFor(elf: ElfFile, interpreter: LoadedObject | undefined) {

@@ -4,6 +4,9 @@ import type { IncludeRequest } from '../profile/include.js';
 /** Which terminal descriptions to bring: all, none, the usual ones, or these. */
 export type TerminfoChoice = 'default' | 'all' | 'none' | readonly string[];
 
+/** How much of what programs say of libraries that they open themselves comes along. */
+export type DlopenChoice = 'required' | 'recommended' | 'suggested' | 'none';
+
 /** What a jail is asked to hold. */
 export interface ResolveRequest {
   /** Names to look up on `path`, or paths. */
@@ -19,6 +22,24 @@ export interface ResolveRequest {
   readonly terminfo?: TerminfoChoice;
   /** `copy` brings the host's /etc/ld.so.cache; the default. */
   readonly ldCache?: 'copy' | 'none';
+  /**
+   * Libraries that an ELF file's note says it opens (.note.dlopen): those of this priority and
+   * higher ones. The default is `required`.
+   */
+  readonly dlopen?: DlopenChoice;
+  /**
+   * `auto`, the default, brings nsswitch.conf and the modules it names for programs that use the C
+   * library's name service.
+   */
+  readonly nss?: 'auto' | 'none';
+  /** Character sets, by any of their names, that iconv(3) is to know; or all. */
+  readonly gconv?: 'all' | readonly string[];
+  /** Locales as in LC_ALL: `de_DE.UTF-8`. */
+  readonly locales?: readonly string[];
+  /** The certificates of authorities that TLS libraries trust, and OpenSSL's configuration. */
+  readonly caCertificates?: boolean;
+  /** Time zones as in TZ: `Europe/Berlin`; `host` is what /etc/localtime is; or all. */
+  readonly timeZones?: 'all' | readonly string[];
   /** The directory that is taken as `/`. The default is the host's own root. */
   readonly sysroot?: string;
   /** Directories for bare program names; the default is PATH of the environment. */

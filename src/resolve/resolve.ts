@@ -4,6 +4,7 @@ import { type CollectedFile, FileCollection } from './file-collection.js';
 import { findProgram } from './find-program.js';
 import { ProgramResolver } from './program-resolver.js';
 import type { ResolveRequest } from './request.js';
+import { addRunTimeData } from './run-time-data.js';
 import { addTerminfo } from './terminfo.js';
 
 const LD_SO_CACHE = '/etc/ld.so.cache';
@@ -23,6 +24,8 @@ export interface Closure {
   readonly files: readonly CollectedFile[];
   readonly missing: readonly MissingLibrary[];
   readonly warnings: readonly string[];
+  /** What the programs may look for when they run, and how to add it. */
+  readonly hints: readonly string[];
 }
 
 /**
@@ -31,8 +34,10 @@ export interface Closure {
  *
  * Libraries that no rule finds are reported in `missing`, not thrown.
  *
- * @throws JailbuildError SYSROOT_NOT_A_DIRECTORY, PROGRAM_NOT_FOUND, NOT_READABLE, NOT_A_REGULAR_FILE, NOT_ELF, SCRIPT,
- *   MALFORMED_ELF, MALFORMED_CACHE, INTERPRETER_NOT_FOUND, TERMINFO_NOT_FOUND
+ * @throws JailbuildError SYSROOT_NOT_A_DIRECTORY, PROGRAM_NOT_FOUND, NOT_READABLE,
+ *   NOT_A_REGULAR_FILE, NOT_ELF, SCRIPT, MALFORMED_ELF, MALFORMED_CACHE, INTERPRETER_NOT_FOUND,
+ *   TERMINFO_NOT_FOUND, CHARSET_NOT_FOUND, LOCALE_NOT_FOUND, CA_CERTIFICATES_NOT_FOUND,
+ *   TIME_ZONE_NOT_FOUND
  */
 export function resolve(request: ResolveRequest): Closure {
   const sysroot = new Sysroot(request.sysroot);
@@ -44,12 +49,16 @@ export function resolve(request: ResolveRequest): Closure {
   const ldCache = request.ldCache ?? 'copy';
 
   const files = new FileCollection(sysroot);
-  const programs = new ProgramResolver(sysroot, files, searchPath);
+  const programs = new ProgramResolver(sysroot, files, request, searchPath);
   for (const name of request.programs) {
     programs.add(findProgram(sysroot, name, searchPath, cwd));
   }
   const term = request.term ?? process.env.TERM;
-  const warnings = [...programs.warnings, ...addTerminfo(sysroot, files, terminfo, term)];
+  const warnings = [
+    ...programs.warnings,
+    ...addTerminfo(sysroot, files, terminfo, term),
+    ...addRunTimeData(sysroot, files, programs, request),
+  ];
 
   if (ldCache === 'copy' && programs.anyUsesLdSoCache) {
     const cache = sysroot.trace(LD_SO_CACHE);
@@ -61,12 +70,27 @@ export function resolve(request: ResolveRequest): Closure {
       programs: request.programs,
       terminfo: terminfo === 'default' ? terminfoNames(files) : terminfo,
       ldCache,
+      ...chosen(request),
     },
     sysroot,
     searchPath,
     files: files.sorted(),
     missing: programs.missing,
     warnings,
+    hints: programs.hints(request),
+  };
+}
+
+/** Choices that are not the default, as a manifest has them. */
+function chosen(request: ResolveRequest): Partial<ManifestRequest> {
+  const { dlopen, nss, gconv = [], locales = [], caCertificates, timeZones = [] } = request;
+  return {
+    ...(dlopen === undefined || dlopen === 'required' ? {} : { dlopen }),
+    ...(nss === 'none' ? { nss } : {}),
+    ...(gconv.length > 0 ? { gconv } : {}),
+    ...(locales.length > 0 ? { locales } : {}),
+    ...(caCertificates ? { caCertificates } : {}),
+    ...(timeZones.length > 0 ? { timeZones } : {}),
   };
 }
 
