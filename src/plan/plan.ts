@@ -26,7 +26,7 @@ function entryOf(file: CollectedFile): Entry | undefined {
     uid: stat.uid,
     gid: stat.gid,
     mtime: timestamp(stat.mtimeNs),
-    ...(file.isMade ? {} : { source: path }),
+    ...(file.isMade ? {} : { source: file.source }),
     reasons: essential(reasons),
   };
   switch (stat.type) {

@@ -34,7 +34,7 @@ export class AccountDatabase {
   constructor(sysroot: Sysroot) {
     const passwd = lines(sysroot, PASSWD);
     const group = lines(sysroot, GROUP);
-    this.mtimeNs = passwd.mtimeNs > group.mtimeNs ? passwd.mtimeNs : group.mtimeNs;
+    this.mtimeNs = [passwd.mtimeNs, group.mtimeNs].reduce((a, b) => (b > a ? b : a));
     this.users = passwd.fields.flatMap(([name = '', , uid, gid, gecos = '', home = '/', shell]) =>
       isId(uid) && isId(gid)
         ? [{ name, uid: Number(uid), gid: Number(gid), gecos, home, shell: shell || DEFAULT_SHELL }]
@@ -131,8 +131,7 @@ export class JailAccounts {
 
   gidOf(name: string): number | undefined {
     return (
-      this.#groups.get(name)?.gid ??
-      this.#database.groups.find((group) => group.name === name)?.gid
+      this.#groups.get(name)?.gid ?? this.#database.groups.find((group) => group.name === name)?.gid
     );
   }
 

@@ -3,8 +3,9 @@ import { JailbuildError } from '../errors.js';
 import type { Reason } from '../plan/manifest.js';
 import type { Additions, Resolution } from '../resolve/additions.js';
 import type { MadeFile } from '../resolve/file-collection.js';
-import { findProgram, lookUpProgram } from '../resolve/find-program.js';
-import type { ResolveRequest } from '../resolve/request.js';
+import { lookUpProgram } from '../resolve/find-program.js';
+import type { ProgramResolver } from '../resolve/program-resolver.js';
+import type { DlopenChoice, ResolveRequest } from '../resolve/request.js';
 import { isTrace, type Trace } from '../sysroot/sysroot.js';
 import { AccountDatabase, JailAccounts, type User } from './accounts.js';
 import { glob, type Match, matcher } from './glob.js';
@@ -18,13 +19,21 @@ import type {
   LinkWish,
   Profile,
   ProgramWish,
+  UserWish,
 } from './profile.js';
 
 /**
  * Where programs of profiles are looked up before PATH, so that a profile means the same to every
  * caller (the PATH that login(1) sets for root).
  */
-const STANDARD_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+const STANDARD_PATH = [
+  '/usr/local/sbin',
+  '/usr/local/bin',
+  '/usr/sbin',
+  '/usr/bin',
+  '/sbin',
+  '/bin',
+];
 
 /** Homes that are none. */
 const NO_HOME = new Set(['/', '/nonexistent', '/dev/null', '/var/empty']);
@@ -46,7 +55,7 @@ export function additionsOf(request: ResolveRequest): Additions | undefined {
   return {
     request: withSettings(request, loaded),
     addTo: (resolution) => new Expansion(resolution, request, loaded).run(),
-    takeOut: ({ files }) => files.takeOut(matcher(exclude, true)),
+    takeOut: (resolution) => takeOut(resolution, exclude),
   };
 }
 
@@ -55,21 +64,82 @@ export function profileEnvironment(profiles: readonly Profile[]): Record<string,
   return Object.assign({}, ...profiles.map(({ environment }) => environment ?? {}));
 }
 
+const DLOPEN_CHOICES: readonly DlopenChoice[] = ['none', 'required', 'recommended', 'suggested'];
+
 /** The request, and what the profiles ask of the resolver beside it. */
 function withSettings(request: ResolveRequest, profiles: readonly Profile[]): ResolveRequest {
-  const lists = <T extends string>(
-    own: T | readonly string[] | undefined,
-    all: readonly (T | readonly string[] | undefined)[],
-    whole: T,
-  ): T | readonly string[] | undefined => {
-    const given = [own, ...all].filter((item) => item !== undefined);
-    if (given.includes(whole)) return whole;
-    return given.length === 0 ? undefined : [...new Set(given.flat())];
-  };
+  const strongest = Math.max(
+    ...profiles.map(({ dlopen }) => (dlopen === undefined ? -1 : DLOPEN_CHOICES.indexOf(dlopen))),
+  );
   const terminfo =
-    request.terminfo ??
-    lists(undefined, profiles.map((profile) => profile.terminfo), 'all');
-  return { ...request, ...(terminfo === undefined ? {} : { terminfo }) };
+    request.terminfo ?? profiles.find((profile) => profile.terminfo !== undefined)?.terminfo;
+  const nss = request.nss ?? profiles.find((profile) => profile.nss !== undefined)?.nss;
+  const dlopen = request.dlopen ?? DLOPEN_CHOICES[strongest];
+  const gconv = union(request.gconv, ...profiles.map((profile) => profile.gconv));
+  const locales = union(request.locales, ...profiles.map((profile) => profile.locales));
+  const zones = union(request.timeZones, ...profiles.map((profile) => profile['time-zones']));
+  const certificates = profiles.some((profile) => profile['ca-certificates']);
+  return {
+    ...request,
+    ...(terminfo === undefined ? {} : { terminfo }),
+    ...(nss === undefined ? {} : { nss }),
+    ...(dlopen === undefined ? {} : { dlopen }),
+    ...(gconv === undefined ? {} : { gconv }),
+    ...(locales === undefined || locales === 'all' ? {} : { locales }),
+    ...(zones === undefined ? {} : { timeZones: zones }),
+    ...(certificates ? { caCertificates: true } : {}),
+  };
+}
+
+/** All that are named, or all there are where one says so. */
+function union(
+  ...choices: readonly ('all' | readonly string[] | undefined)[]
+): 'all' | readonly string[] | undefined {
+  if (choices.includes('all')) return 'all';
+  const given = choices.filter((choice) => choice !== undefined);
+  return given.length === 0 ? undefined : [...new Set(given.flat())];
+}
+
+/** Takes out what the patterns match; a directory goes with all that is in it. */
+function takeOut({ files, programs }: Resolution, patterns: readonly string[]): void {
+  const matches = matcher(patterns, { dot: true, matchBase: true });
+  const out = new Set<string>();
+  for (const { path } of files.sorted()) {
+    if (matches(path) || out.has(path.slice(0, path.lastIndexOf('/')))) out.add(path);
+  }
+  for (const path of out) {
+    for (const reason of files.reasonsOf(path)) refuseOrMiss(path, reason, out, programs);
+  }
+  files.remove(out);
+}
+
+/** A program cannot do without its interpreter; without a library it may, where the user says so. */
+function refuseOrMiss(
+  path: string,
+  reason: Reason,
+  out: ReadonlySet<string>,
+  programs: ProgramResolver,
+): void {
+  const refused = (why: string) =>
+    new JailbuildError('EXCLUDED_NEEDED', `${path}: is excluded, and ${why}`, path);
+  switch (reason.kind) {
+    case 'requested':
+      throw refused(`requested as ${reason.as}`);
+    case 'interpreter':
+    case 'shebang':
+    case 'env':
+      if (!out.has(reason.of)) throw refused(`runs ${reason.of}`);
+      return;
+    case 'needed':
+      if (out.has(reason.by)) return;
+      programs.addMissing({
+        name: reason.name,
+        neededBy: reason.by,
+        searched: [{ rule: 'excluded', path }],
+      });
+      return;
+    default:
+  }
 }
 
 /** One run over the profiles, users and includes of a request. */
@@ -93,6 +163,8 @@ class Expansion {
   run(): string[] {
     for (const profile of this.#profiles) this.#addAccounts(profile);
     for (const user of this.#request.users ?? []) this.#accounts.addUser(user);
+    // The resolver reads nsswitch.conf for the programs: what is made stands before them.
+    for (const profile of this.#profiles) this.#makeFiles(profile);
     const programs = new Map<string, Trace>();
     for (const profile of this.#profiles) {
       for (const wish of profile.programs ?? []) this.#addProgram(profile, wish, programs);
@@ -105,15 +177,15 @@ class Expansion {
   }
 
   #addAccounts(profile: Profile): void {
-    const { sysroot } = this.#resolution;
-    void sysroot;
     for (const wish of profile.users ?? []) {
-      const { name, optional, ...rest } = typeof wish === 'string' ? { name: wish } : { ...wish };
+      const { name, optional, uid, gid, ...rest }: UserWish =
+        typeof wish === 'string' ? { name: wish } : wish;
       const names = [name].flat();
       const found = names.find((item) => this.#accounts.uidOf(item) !== undefined);
-      const chosen = found ?? (rest.uid === undefined ? undefined : names[0]);
-      if (chosen !== undefined) {
-        this.#accounts.addUser(found === undefined ? { ...rest, name: chosen } : { ...withoutIds(rest), name: chosen });
+      if (found !== undefined) {
+        this.#accounts.addUser({ ...rest, name: found });
+      } else if (uid !== undefined) {
+        this.#accounts.addUser({ ...rest, name: names[0] ?? '', uid, gid: gid ?? uid });
       } else if (!optional) {
         throw unmet(profile, `no user ${names.join(' or ')} in the sysroot's /etc/passwd`, name);
       }
@@ -125,16 +197,19 @@ class Expansion {
 
   #addProgram(profile: Profile, wish: string | ProgramWish, found: Map<string, Trace>): void {
     const { sysroot, programs, searchPath } = this.#resolution;
-    const { name, optional } = typeof wish === 'string' ? { name: wish } : { ...wish };
+    const { name, optional }: ProgramWish = typeof wish === 'string' ? { name: wish } : wish;
     const directories = [...STANDARD_PATH, ...searchPath];
-    for (const candidate of [name].flat()) {
-      for (const { path } of candidate.startsWith('/') ? glob(sysroot, candidate) : [{ path: candidate }]) {
-        const trace = lookUpProgram(sysroot, path, directories);
-        if (trace === undefined) continue;
-        programs.addWithReason(trace, { kind: 'profile', name: profile.name, as: path });
-        found.set(path.slice(path.lastIndexOf('/') + 1), trace);
-        return;
-      }
+    const candidates = [name]
+      .flat()
+      .flatMap((item) =>
+        item.startsWith('/') ? glob(sysroot, item).map(({ path }) => path) : [item],
+      );
+    for (const candidate of candidates) {
+      const trace = lookUpProgram(sysroot, candidate, directories);
+      if (trace === undefined) continue;
+      programs.addWithReason(trace, { kind: 'profile', name: profile.name, as: candidate });
+      found.set(path.basename(candidate), trace);
+      return;
     }
     if (!optional) throw unmet(profile, `no program ${[name].flat().join(' or ')}`, name);
   }
@@ -154,14 +229,30 @@ class Expansion {
 
   #addFiles(profile: Profile, programs: ReadonlyMap<string, Trace>): void {
     const reason: Reason = { kind: 'profile', name: profile.name };
+    for (const wish of filesOf(profile)) {
+      if (wish.content === undefined) this.#addFile(profile, wish, programs, reason);
+    }
+  }
+
+  #makeFiles(profile: Profile): void {
+    const reason: Reason = { kind: 'profile', name: profile.name };
     for (const wish of profile.directories ?? []) {
       this.#makeDirectory(typeof wish === 'string' ? { path: wish } : wish, reason);
     }
-    for (const wish of profile.files ?? []) {
-      this.#addFile(profile, typeof wish === 'string' ? { path: wish } : wish, programs, reason);
+    for (const wish of filesOf(profile)) {
+      if (wish.content !== undefined) this.#makeFile(wish, wish.content, reason);
     }
     for (const link of profile.links ?? []) this.#makeLink(link, reason);
     for (const device of profile.devices ?? []) this.#makeDevice(device, reason);
+  }
+
+  #makeFile(wish: FileWish, content: string, reason: Reason): void {
+    const mode = octal(wish.mode, 0o644);
+    this.#make(
+      [wish.path].flat()[0] ?? '',
+      { type: 'file', content: Buffer.from(content), mode, ...this.#owner(wish) },
+      reason,
+    );
   }
 
   #addFile(
@@ -170,17 +261,8 @@ class Expansion {
     programs: ReadonlyMap<string, Trace>,
     reason: Reason,
   ): void {
-    const { sysroot, files } = this.#resolution;
-    if (wish.content !== undefined) {
-      this.#make([wish.path].flat()[0] ?? '', {
-        type: 'file',
-        content: Buffer.from(wish.content),
-        mode: octal(wish.mode, 0o644),
-        ...this.#owner(wish),
-      }, reason);
-      return;
-    }
-    const except = matcher(wish.except ?? [], true);
+    const { sysroot } = this.#resolution;
+    const except = matcher(wish.except ?? [], { dot: true, matchBase: true });
     let any = false;
     for (const alternative of [wish.path].flat()) {
       const pattern = withVariables(alternative, programs);
@@ -195,7 +277,6 @@ class Expansion {
     if (!any && !wish.optional) {
       throw unmet(profile, `nothing is at ${[wish.path].flat().join(' or ')}`, wish.path);
     }
-    void files;
   }
 
   #addMatch({ path, trace }: Match, reason: Reason, except: (path: string) => boolean): void {
@@ -232,7 +313,11 @@ class Expansion {
     const { type, size, mode, uid, gid, mtimeNs } = trace.stat;
     if (type !== 'file') return;
     if (size > MAX_FOLLOWED) {
-      throw new JailbuildError('NOT_READABLE', `${path}: is larger than ${MAX_FOLLOWED} bytes`, path);
+      throw new JailbuildError(
+        'NOT_READABLE',
+        `${path}: is larger than ${MAX_FOLLOWED} bytes`,
+        path,
+      );
     }
     const reader = sysroot.open(trace);
     try {
@@ -272,7 +357,11 @@ class Expansion {
       ['/etc/passwd', this.#accounts.passwd()],
       ['/etc/group', this.#accounts.group()],
     ] as const) {
-      const at = this.#make(file, { type: 'file', content: Buffer.from(text), mode: 0o644 }, reason(named[0] ?? 'root'));
+      const at = this.#make(
+        file,
+        { type: 'file', content: Buffer.from(text), mode: 0o644 },
+        reason(named[0] ?? 'root'),
+      );
       for (const name of named.slice(1)) files.addReason(at, reason(name));
     }
     for (const user of this.#accounts.users) this.#makeHome(user, reason(user.name));
@@ -287,11 +376,16 @@ class Expansion {
       if (trace.stat.type === 'directory' && trace.path !== '/') files.add(trace, reason);
       return;
     }
-    if (!files.has(home)) this.#make(home, { type: 'directory', mode: HOME_MODE, uid, gid }, reason);
+    if (!files.has(home))
+      this.#make(home, { type: 'directory', mode: HOME_MODE, uid, gid }, reason);
   }
 
   #makeDirectory(wish: DirectoryWish, reason: Reason): void {
-    this.#make(wish.path, { type: 'directory', mode: octal(wish.mode, 0o755), ...this.#owner(wish) }, reason);
+    this.#make(
+      wish.path,
+      { type: 'directory', mode: octal(wish.mode, 0o755), ...this.#owner(wish) },
+      reason,
+    );
   }
 
   #makeLink({ path, target }: LinkWish, reason: Reason): void {
@@ -313,7 +407,11 @@ class Expansion {
     );
   }
 
-  #make(path: string, made: Partial<MadeFile> & Pick<MadeFile, 'type' | 'mode'>, reason: Reason): string {
+  #make(
+    path: string,
+    made: Partial<MadeFile> & Pick<MadeFile, 'type' | 'mode'>,
+    reason: Reason,
+  ): string {
     return this.#resolution.files.addMade(path, { ...this.#made, ...made }, reason);
   }
 
@@ -336,20 +434,23 @@ class Expansion {
   }
 }
 
-function withoutIds<T extends { uid?: number; gid?: number }>({ uid, gid, ...rest }: T) {
-  return rest;
-}
-
 /** A pattern with `${NAME:prefix}` and `${NAME:base}` filled in; undefined if the program is not there. */
 function withVariables(pattern: string, programs: ReadonlyMap<string, Trace>): string | undefined {
   let known = true;
-  const filled = pattern.replace(/\$\{([^:}]+):(prefix|base)\}/g, (_, name: string, what: string) => {
-    const trace = programs.get(name);
-    if (trace === undefined) known = false;
-    const at = trace?.path ?? '/';
-    return what === 'base' ? path.basename(at) : path.dirname(path.dirname(at));
-  });
+  const filled = pattern.replace(
+    /\$\{([^:}]+):(prefix|base)\}/g,
+    (_, name: string, what: string) => {
+      const trace = programs.get(name);
+      if (trace === undefined) known = false;
+      const at = trace?.path ?? '/';
+      return what === 'base' ? path.basename(at) : path.dirname(path.dirname(at));
+    },
+  );
   return known ? path.posix.normalize(filled) : undefined;
+}
+
+function filesOf({ files = [] }: Profile): FileWish[] {
+  return files.map((wish) => (typeof wish === 'string' ? { path: wish } : wish));
 }
 
 function octal(text: string | undefined, fallback: number): number {
@@ -357,6 +458,9 @@ function octal(text: string | undefined, fallback: number): number {
 }
 
 function unmet({ name, path }: Profile, what: string, subject: Alternatives): JailbuildError {
-  return new JailbuildError('PROFILE_UNMET', `profile ${name}: ${what}`, [subject].flat()[0] ?? path);
+  return new JailbuildError(
+    'PROFILE_UNMET',
+    `profile ${name}: ${what}`,
+    [subject].flat()[0] ?? path,
+  );
 }
-void findProgram;

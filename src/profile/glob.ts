@@ -38,7 +38,8 @@ export function glob(sysroot: Sysroot, pattern: string): Match[] {
     } else if (isMagic(part)) {
       if (trace.stat.type !== 'directory') return;
       const matches = matcher([part]);
-      for (const name of sysroot.list(trace)) if (matches(name)) visit(`${path}/${name}`, index + 1);
+      for (const name of sysroot.list(trace))
+        if (matches(name)) visit(`${path}/${name}`, index + 1);
     } else {
       visit(`${path}/${part}`, index + 1);
     }
@@ -47,10 +48,20 @@ export function glob(sysroot: Sysroot, pattern: string): Match[] {
   return [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
+export interface MatchOptions {
+  /** `*` matches names that begin with a point as well. */
+  readonly dot?: boolean;
+  /** A pattern without a slash is one for the last name of a path. */
+  readonly matchBase?: boolean;
+}
+
 /** Whether one of the patterns matches a whole name or path. None match nothing. */
-export function matcher(patterns: readonly string[], dot = false): (text: string) => boolean {
+export function matcher(
+  patterns: readonly string[],
+  options: MatchOptions = {},
+): (text: string) => boolean {
   if (patterns.length === 0) return () => false;
-  return picomatch([...patterns], { dot, nonegate: true, noextglob: true, strictSlashes: true });
+  return picomatch([...patterns], { ...options, nonegate: true, noextglob: true });
 }
 
 function isMagic(part: string): boolean {

@@ -3,6 +3,12 @@ import type { FileCollection } from './file-collection.js';
 import type { ProgramResolver } from './program-resolver.js';
 import type { ResolveRequest } from './request.js';
 
+/** Whether a request asks for more than programs, which is to be loaded for it. */
+export function needsAdditions(request: ResolveRequest): boolean {
+  const { profiles = [], users = [], include = [], exclude = [] } = request;
+  return [profiles, users, include, exclude].some(({ length }) => length > 0);
+}
+
 /** A resolution at work, for what adds to it. */
 export interface Resolution {
   readonly sysroot: Sysroot;
@@ -19,7 +25,7 @@ export interface Additions {
   /** The request with what the profiles ask of the resolver. */
   readonly request: ResolveRequest;
   /**
-   * Adds to the programs of the request.
+   * Adds to what the programs of the request will bring.
    *
    * @returns warnings
    */
