@@ -5,20 +5,32 @@ import { timestamp } from '../plan/timestamp.js';
 import { NodeEngine } from './node-engine.js';
 import type { Attributes, CreateOperation } from './operations.js';
 import type { FileReport } from './report.js';
-import { survey } from './survey.js';
+import { RECORD_NAME, STATE_DIRECTORY } from './state.js';
+import { type Finding, survey } from './survey.js';
 import { locateTarget } from './target.js';
 import { type Step, Transaction } from './transaction.js';
 
-/** Where a jail keeps what belongs to jailbuild, for root's eyes only. */
-export const STATE_DIRECTORY = '.jailbuild';
-
 const STAGE = `${STATE_DIRECTORY}/stage`;
+const RECORD = `${STATE_DIRECTORY}/${RECORD_NAME}`;
+const STAGED_RECORD = `${STAGE}/${RECORD_NAME}`;
 
 export interface WriteOptions {
   /** The real path that the sources are in; '' for `/`. */
   readonly sourceRoot?: string;
   /** Leave what the jail has already. */
   readonly noClobber?: boolean;
+  /** Leave what the jail has at these paths. */
+  readonly keep?: ReadonlySet<string>;
+  /**
+   * Entries of earlier plans to take out of an existing jail, parents before what they hold. Of a
+   * directory, all that is in it must be among them.
+   */
+  readonly removals?: readonly Entry[];
+  /**
+   * The text of the jail's record, given what was found, or undefined if it is to stay as it is.
+   * Called before anything is changed; written as the last step.
+   */
+  readonly record?: (findings: readonly Finding[]) => string | undefined;
   /** Called for each entry as its new content is ready, or is found to be there. */
   readonly onFile?: (report: FileReport) => void;
   /** Ends the write, leaving the jail as it was. */
@@ -77,8 +89,20 @@ async function createJail(
     );
     const placed = manifest.entries.map((entry) => ({ entry, path: stage + entry.path }));
     await stageEntries(transaction, placed, target, progress, options.signal);
+    const record = options.record?.(
+      manifest.entries.map((entry) => ({ entry, need: 'create' as const })),
+    );
     await transaction.run(
       [
+        ...(record === undefined
+          ? []
+          : [
+              {
+                operation: { op: 'mkdir', path: `${stage}/${STATE_DIRECTORY}` },
+                subject: target,
+              } as const,
+              writeRecord(`${stage}/${RECORD}`, record, target),
+            ]),
         ...closeDirectories(placed, target),
         { operation: { op: 'attributes', path: stage, attributes: fresh() }, subject: target },
         { operation: { op: 'rename', path: stage, to: place }, subject: target },
@@ -94,19 +118,24 @@ async function createJail(
 async function extendJail(
   manifest: Manifest,
   target: string,
-  { sourceRoot, noClobber = false, onFile, signal }: WriteOptions,
+  { sourceRoot, noClobber = false, keep, removals = [], record, onFile, signal }: WriteOptions,
 ): Promise<FileReport[]> {
   const progress = new Progress(onFile);
-  const findings = survey(manifest, target, { noClobber, owners: ownersAreKept() });
+  const findings = survey(manifest, target, { noClobber, keep, owners: ownersAreKept() });
   for (const { entry, as } of findings) {
     if (as === 'planned') progress.add(entry, 'unchanged');
     if (as === 'kept') progress.add(entry, 'kept');
   }
   const work = findings.filter(({ need }) => need !== 'nothing');
-  if (work.length === 0) return progress.reports(manifest);
+  const newRecord = record?.(findings);
+  if (work.length === 0 && removals.length === 0 && newRecord === undefined) {
+    return progress.reports(manifest);
+  }
 
   const transaction = new Transaction(new NodeEngine(target, sourceRoot || '/'));
-  const hadState = lstatSync(path.join(target, STATE_DIRECTORY), { throwIfNoEntry: false });
+  const look = (inside: string) => lstatSync(path.join(target, inside), { throwIfNoEntry: false });
+  const hadState = look(STATE_DIRECTORY);
+  const hadRecord = look(RECORD) !== undefined;
   const replaced = new Set(
     work.filter(({ need }) => need === 'replace').map(({ entry }) => entry.path),
   );
@@ -118,7 +147,7 @@ async function extendJail(
     .map(({ entry }) => ({ entry, path: entry.path.slice(1) }));
   const tidy: Step[] = [
     { operation: { op: 'clear', path: STAGE }, subject: target },
-    ...(hadState === undefined
+    ...(hadState === undefined && newRecord === undefined
       ? [{ operation: { op: 'rmdir', path: STATE_DIRECTORY }, subject: target } as const]
       : []),
   ];
@@ -144,6 +173,9 @@ async function extendJail(
       { ordered: true },
     );
     await stageEntries(transaction, staged, target, progress, signal, replaced);
+    if (newRecord !== undefined) {
+      await transaction.run([writeRecord(STAGED_RECORD, newRecord, target)]);
+    }
     await transaction.run(
       [
         ...directories.map(({ entry, path }): Step => {
@@ -170,6 +202,8 @@ async function extendJail(
               };
         }),
         ...closeDirectories(directories, target),
+        ...removeEntries(removals, target),
+        ...(newRecord === undefined ? [] : [putRecord(hadRecord, target)]),
       ],
       { ordered: true, signal },
     );
@@ -253,6 +287,51 @@ function closeDirectories(placed: readonly Placed[], target: string): Step[] {
       subject: target + entry.path,
     }))
     .reverse();
+}
+
+/** Takes entries out: files go to the stage, from where they can be brought back, then directories. */
+function removeEntries(entries: readonly Entry[], target: string): Step[] {
+  const files = entries.filter(({ type }) => type !== 'directory');
+  const directories = entries.filter(({ type }) => type === 'directory').reverse();
+  return [
+    ...files.map(({ path }, index): Step => {
+      const [from, to] = [path.slice(1), `${STAGE}/removed-${index}`];
+      return {
+        operation: { op: 'rename', path: from, to },
+        undo: { op: 'rename', path: to, to: from },
+        subject: target + path,
+      };
+    }),
+    ...directories.flatMap((entry): Step[] => {
+      const at = entry.path.slice(1);
+      const subject = target + entry.path;
+      const attributes = { op: 'attributes', path: at, attributes: attributesOf(entry) } as const;
+      return [
+        // It has them already; undone after the next step is, this gives them back to it.
+        { operation: attributes, undo: attributes, subject },
+        { operation: { op: 'rmdir', path: at }, undo: { op: 'mkdir', path: at }, subject },
+      ];
+    }),
+  ];
+}
+
+function writeRecord(path: string, text: string, target: string): Step {
+  const attributes = { ...fresh(), mode: 0o600 };
+  const operation = { op: 'write', path, content: Buffer.from(text), attributes } as const;
+  return { operation, subject: `${target}/${RECORD}` };
+}
+
+/** Puts the staged record in its place. */
+function putRecord(hadRecord: boolean, target: string): Step {
+  const op = hadRecord ? 'exchange' : 'rename';
+  const back = hadRecord
+    ? ({ op, path: STAGED_RECORD, to: RECORD } as const)
+    : ({ op: 'rename', path: RECORD, to: STAGED_RECORD } as const);
+  return {
+    operation: { op, path: STAGED_RECORD, to: RECORD },
+    undo: back,
+    subject: `${target}/${RECORD}`,
+  };
 }
 
 /** Only root may give files away; elsewhere the owner is the user, and set-id bits would be theirs. */

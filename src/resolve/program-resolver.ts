@@ -63,15 +63,16 @@ export class ProgramResolver {
     this.#loaderFiles = new LoaderFiles(this.#table);
   }
 
-  get warnings(): readonly string[] {
-    return this.#facts.warnings;
+  /** What is wrong with files, or stops programs although they start. To be asked at the end. */
+  warnings(): string[] {
+    return [...this.#facts.warnings, ...this.#hints.lines(this.#given(), true)];
   }
 
-  /** What the programs may look for when they run, and how to add it: a line a kind. */
-  hints(request: ResolveRequest): string[] {
+  /** What the programs may look for when they run, a line a kind. To be asked at the end. */
+  hints(): string[] {
     const absent = [...this.#nameService.absent].sort();
     return [
-      ...this.#hints.lines(request),
+      ...this.#hints.lines(this.#given(), false),
       ...(absent.length === 0
         ? []
         : [`nsswitch.conf names services whose modules are not there: ${absent.join(', ')}`]),
@@ -210,7 +211,7 @@ export class ProgramResolver {
     for (const object of process.loaded) {
       this.#noteLibrary(process, object);
       const { imports, dlopens } = this.#facts.of(object);
-      this.#hints.note(object, imports);
+      this.#hints.note(object, imports, dlopens.length > 0);
       for (const library of openNotedLibraries(process, object, dlopens, dlopen)) {
         this.#miss(library);
       }
@@ -218,6 +219,10 @@ export class ProgramResolver {
         this.#nameService.open(process, glibc, object, imports);
       }
     }
+  }
+
+  #given() {
+    return { request: this.#request, has: (path: string) => this.#files.has(path) };
   }
 
   #noteLibrary(process: RunningProcess, library: LoadedObject): void {

@@ -1,3 +1,6 @@
+import type { AccountRequest } from '../profile/account.js';
+import type { IncludeRequest } from '../profile/include.js';
+
 /** Which terminal descriptions to bring: all, none, the usual ones, or these. */
 export type TerminfoChoice = 'default' | 'all' | 'none' | readonly string[];
 
@@ -8,6 +11,14 @@ export type DlopenChoice = 'required' | 'recommended' | 'suggested' | 'none';
 export interface ResolveRequest {
   /** Names to look up on `path`, or paths. */
   readonly programs: readonly string[];
+  /** Names of profiles, or absolute paths of the user's own. */
+  readonly profiles?: readonly string[];
+  /** Users for the jail's passwd(5) and group(5), beside those of profiles. */
+  readonly users?: readonly AccountRequest[];
+  /** Files beside what the programs and profiles need. */
+  readonly include?: readonly IncludeRequest[];
+  /** Patterns of paths in the jail to leave out. */
+  readonly exclude?: readonly string[];
   readonly terminfo?: TerminfoChoice;
   /** `copy` brings the host's /etc/ld.so.cache; the default. */
   readonly ldCache?: 'copy' | 'none';

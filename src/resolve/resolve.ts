@@ -55,7 +55,6 @@ export function resolve(request: ResolveRequest): Closure {
   }
   const term = request.term ?? process.env.TERM;
   const warnings = [
-    ...programs.warnings,
     ...addTerminfo(sysroot, files, terminfo, term),
     ...addRunTimeData(sysroot, files, programs, request),
   ];
@@ -76,8 +75,8 @@ export function resolve(request: ResolveRequest): Closure {
     searchPath,
     files: files.sorted(),
     missing: programs.missing,
-    warnings,
-    hints: programs.hints(request),
+    warnings: [...programs.warnings(), ...warnings],
+    hints: programs.hints(),
   };
 }
 

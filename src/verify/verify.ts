@@ -21,6 +21,7 @@ export function verifyJail(
     .map(({ path }) => path);
   const known = new Set(manifest.missing.map(({ name, neededBy }) => `${name}\0${neededBy}`));
 
+  const { dlopen, nss } = manifest.request;
   let closure: ReturnType<typeof resolve>;
   try {
     closure = resolve({
@@ -28,6 +29,8 @@ export function verifyJail(
       sysroot: root,
       terminfo: 'none',
       ldCache: 'none',
+      ...(dlopen === undefined ? {} : { dlopen }),
+      ...(nss === undefined ? {} : { nss }),
       ...(searchPath === undefined ? {} : { path: searchPath }),
     });
   } catch (error) {

@@ -1,0 +1,104 @@
+import { JailbuildError } from '../errors.js';
+import type { ResolveRequest, TerminfoChoice } from '../resolve/request.js';
+import type { Arguments } from './command.js';
+
+const GROUP = 'What comes along:';
+
+/** The options that say what a program needs and where it is taken from; several commands have them. */
+export const resolveOptions = {
+  sysroot: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Take everything from this directory as if it were /',
+    placeholder: 'DIR',
+    complete: 'directory',
+  },
+  terminfo: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Terminal descriptions [default: that of TERM and the usual ones]',
+    placeholder: 'all|none|NAME,...',
+    complete: ['all', 'none'],
+    group: GROUP,
+  },
+  'ld-cache': {
+    choices: ['copy', 'none'],
+    describe: "The loader's library cache [default: copy]",
+    group: GROUP,
+  },
+  dlopen: {
+    choices: ['required', 'recommended', 'suggested', 'none'],
+    describe: 'Libraries that programs say they open when they run [default: required]',
+    group: GROUP,
+  },
+  nss: {
+    choices: ['auto', 'none'],
+    describe: "nsswitch.conf and the modules of the C library's name service [default: auto]",
+    group: GROUP,
+  },
+  gconv: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Character sets that iconv is to know',
+    placeholder: 'all|NAME,...',
+    complete: ['all'],
+    group: GROUP,
+  },
+  locale: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Locales, as in LC_ALL',
+    placeholder: 'NAME,...',
+    group: GROUP,
+  },
+  'ca-certificates': {
+    type: 'boolean',
+    describe: 'Certificates that TLS libraries trust, and the configuration of OpenSSL',
+    group: GROUP,
+  },
+  tz: {
+    type: 'string',
+    requiresArg: true,
+    describe: "Time zones, as in TZ; host is the host's own",
+    placeholder: 'all|host|NAME,...',
+    complete: ['all', 'host'],
+    group: GROUP,
+  },
+} as const;
+
+type ResolveArguments = Arguments<Record<never, never>, typeof resolveOptions>;
+
+/** What these options ask for. */
+export function resolveChoices(args: ResolveArguments): Omit<ResolveRequest, 'programs'> {
+  const { sysroot, dlopen, nss, terminfo, gconv, locale, tz } = args;
+  return {
+    ldCache: args['ld-cache'] === 'none' ? 'none' : 'copy',
+    ...(sysroot === undefined ? {} : { sysroot }),
+    ...(terminfo === undefined ? {} : { terminfo: terminfoChoice(terminfo) }),
+    ...(dlopen === undefined ? {} : { dlopen: dlopen as NonNullable<ResolveRequest['dlopen']> }),
+    ...(nss === 'none' ? { nss } : {}),
+    ...(gconv === undefined ? {} : { gconv: allOr(gconv, 'gconv') }),
+    ...(locale === undefined ? {} : { locales: names(locale, 'locale') }),
+    ...(args['ca-certificates'] ? { caCertificates: true } : {}),
+    ...(tz === undefined ? {} : { timeZones: allOr(tz, 'tz') }),
+  };
+}
+
+function terminfoChoice(text: string): TerminfoChoice {
+  if (text === 'all' || text === 'none') return text;
+  const entries = text.split(',').filter((name) => name !== '');
+  if (entries.length === 0 || entries.some((name) => name.includes('/'))) {
+    throw new JailbuildError('USAGE', `--terminfo ${text}: give all, none, or NAME,...`);
+  }
+  return entries;
+}
+
+function allOr(text: string, option: string): 'all' | readonly string[] {
+  return text === 'all' ? text : names(text, option);
+}
+
+function names(text: string, option: string): readonly string[] {
+  const list = text.split(',').filter((name) => name !== '');
+  if (list.length > 0) return list;
+  throw new JailbuildError('USAGE', `--${option} ${JSON.stringify(text)}: give NAME,...`);
+}
