@@ -13,6 +13,8 @@ interface HintKind {
   readonly functions: readonly string[];
   readonly what: string;
   readonly add: string;
+  /** Libraries that offer this to others, by their sonames: what they import says nothing. */
+  readonly offeredBy?: RegExp;
   /** True for what stops most of the programs that have it, and that few programs have. */
   readonly isWarning?: boolean;
   /** True if it is there. */
@@ -22,6 +24,7 @@ interface HintKind {
 const some = (names: 'all' | readonly string[] = []): boolean => names.length > 0;
 const certificates = {
   add: '--ca-certificates',
+  offeredBy: /^lib(ssl|crypto|gnutls|curl|curl-gnutls)\./,
   isCovered: ({ request, has }: Given) =>
     request.caCertificates === true || has('/etc/ssl/certs') || has('/etc/pki/tls/certs'),
 } as const;
@@ -120,6 +123,7 @@ export class Hints {
     if (imports.length === 0 || LIBC_SONAME.test(name)) return;
     for (const kind of KINDS) {
       if (!kind.functions.some((item) => imports.includes(item))) continue;
+      if (kind.offeredBy?.test(name)) continue;
       if (isNoted && kind.functions.includes('dlopen')) continue;
       addTo(this.#names, kind, name);
     }

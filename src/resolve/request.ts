@@ -46,6 +46,6 @@ export interface ResolveRequest {
   readonly path?: readonly string[];
   /** Where relative program paths start; the default is the working directory. */
   readonly cwd?: string;
-  /** The terminal in use, one of the usual ones; the default is TERM of the environment. */
+  /** The terminal in use, one of the usual ones; the default is TERM, unless there is a sysroot. */
   readonly term?: string;
 }

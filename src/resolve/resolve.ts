@@ -53,7 +53,7 @@ export function resolve(request: ResolveRequest): Closure {
   for (const name of request.programs) {
     programs.add(findProgram(sysroot, name, searchPath, cwd));
   }
-  const term = request.term ?? process.env.TERM;
+  const term = request.term ?? (isHost ? process.env.TERM : undefined);
   const warnings = [
     ...addTerminfo(sysroot, files, terminfo, term),
     ...addRunTimeData(sysroot, files, programs, request),
