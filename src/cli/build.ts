@@ -83,6 +83,26 @@ const options = {
     type: 'boolean',
     describe: 'Build although libraries cannot be found',
   },
+  strict: {
+    type: 'boolean',
+    describe: 'Fail where the jail cannot be exactly as planned, rather than warn',
+  },
+  link: {
+    type: 'boolean',
+    describe: "Hard-link the host's files: for jails to throw away, in which nobody can write",
+  },
+  'no-sync': {
+    type: 'boolean',
+    describe: 'Do not wait until the jail is on the disk',
+  },
+  wait: {
+    type: 'boolean',
+    describe: 'Wait for another build that is at work in the jail',
+  },
+  'insecure-parents': {
+    type: 'boolean',
+    describe: 'Build below directories that others may write to',
+  },
   'dry-run': {
     type: 'boolean',
     describe: 'Write nothing; print the manifest',
@@ -172,6 +192,11 @@ export function jailFileRequest(file: JailFile): ResolveRequest {
   return requestOf({ args: withFileOptions(NO_ARGUMENTS, file.options, options), file });
 }
 
+/** What options of a command line ask for, those that say what goes into a jail. */
+export function optionsRequest(args: Partial<BuildArguments>): ResolveRequest {
+  return requestOf({ args: { ...NO_ARGUMENTS, ...args }, file: undefined });
+}
+
 function checkUsage({ args, file }: Wanted): void {
   const usage = (message: string): never => {
     throw new JailbuildError('USAGE', message);
@@ -199,6 +224,12 @@ function jobOf(wanted: Wanted, signal?: AbortSignal): BuildJob {
     options: {
       noClobber: args['no-clobber'] ?? false,
       allowMissing: args['allow-missing'] ?? false,
+      strict: args.strict ?? false,
+      link: args.link ?? false,
+      noSync: args['no-sync'] ?? false,
+      insecureParents: args['insecure-parents'] ?? false,
+      wait: args.wait ?? false,
+      onWait: () => warn(`waiting for another build in ${args.root}`),
       digests: args['dry-run'] === true || args.manifest !== undefined,
       ...(signal === undefined ? {} : { signal }),
     },
@@ -260,6 +291,7 @@ async function buildJail(wanted: Wanted): Promise<number> {
     tellWarnings(job.manifest);
     if (args.verbose) for (const hint of job.manifest.hints ?? []) tellHint(hint);
   }
+  for (const warning of job.warnings ?? []) warn(warning);
   return EXIT.ok;
 }
 

@@ -1,5 +1,11 @@
+import path from 'node:path';
 import { JailbuildError } from '../errors.js';
-import type { ResolveRequest, TerminfoChoice } from '../resolve/request.js';
+import type {
+  DlopenChoice,
+  LdCacheChoice,
+  ResolveRequest,
+  TerminfoChoice,
+} from '../resolve/request.js';
 import type { Arguments } from './command.js';
 
 const GROUP = 'What comes along:';
@@ -22,9 +28,16 @@ export const resolveOptions = {
     group: GROUP,
   },
   'ld-cache': {
-    choices: ['copy', 'none'],
-    describe: "The loader's library cache [default: copy]",
+    choices: ['generate', 'copy', 'none'],
+    describe: "The loader's library cache: made, the host's, or none [default: generate]",
     group: GROUP,
+  },
+  'library-path': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Directories that the programs will have in LD_LIBRARY_PATH',
+    placeholder: 'DIR[:DIR...]',
+    complete: 'directory',
   },
   dlopen: {
     choices: ['required', 'recommended', 'suggested', 'none'],
@@ -68,20 +81,35 @@ export const resolveOptions = {
 
 type ResolveArguments = Arguments<Record<never, never>, typeof resolveOptions>;
 
+/** These options alone out of a command's. */
+export function optionsOf(args: ResolveArguments): ResolveArguments {
+  const names = Object.keys(resolveOptions) as (keyof typeof resolveOptions)[];
+  return Object.fromEntries(names.map((name) => [name, args[name]])) as ResolveArguments;
+}
+
 /** What these options ask for. */
 export function resolveChoices(args: ResolveArguments): Omit<ResolveRequest, 'programs'> {
   const { sysroot, dlopen, nss, terminfo, gconv, locale, tz } = args;
   return {
-    ldCache: args['ld-cache'] === 'none' ? 'none' : 'copy',
+    ...(args['ld-cache'] === undefined ? {} : { ldCache: args['ld-cache'] as LdCacheChoice }),
+    ...(args['library-path'] === undefined
+      ? {}
+      : { libraryPath: libraryPathOf(args['library-path'], sysroot) }),
     ...(sysroot === undefined ? {} : { sysroot }),
     ...(terminfo === undefined ? {} : { terminfo: terminfoChoice(terminfo) }),
-    ...(dlopen === undefined ? {} : { dlopen: dlopen as NonNullable<ResolveRequest['dlopen']> }),
+    ...(dlopen === undefined ? {} : { dlopen: dlopen as DlopenChoice }),
     ...(nss === 'none' ? { nss } : {}),
     ...(gconv === undefined ? {} : { gconv: allOr(gconv, 'gconv') }),
     ...(locale === undefined ? {} : { locales: names(locale, 'locale') }),
     ...(args['ca-certificates'] ? { caCertificates: true } : {}),
     ...(tz === undefined ? {} : { timeZones: allOr(tz, 'tz') }),
   };
+}
+
+/** As ld.so(8) takes LD_LIBRARY_PATH; what is relative starts here, or at the top of a sysroot. */
+function libraryPathOf(text: string, sysroot: string | undefined): string[] {
+  const base = sysroot === undefined ? process.cwd() : '/';
+  return text.split(/[:;]/).map((directory) => path.resolve(base, directory));
 }
 
 function terminfoChoice(text: string): TerminfoChoice {

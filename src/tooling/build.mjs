@@ -1,7 +1,7 @@
 // Makes dist/: the command line as one bundled file with its compiled form beside it, the library
 // with its declarations, and the launcher.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -15,6 +15,7 @@ process.chdir(ROOT);
 rmSync('dist', { recursive: true, force: true });
 mkdirSync('dist');
 await bundleCli();
+writeCompletions();
 await bundleLibrary();
 declareTypes();
 buildNative('src/launcher', 'all but run works');
@@ -44,6 +45,16 @@ async function bundleCli() {
   execFileSync(process.execPath, ['src/tooling/code-cache.cjs', 'dist/cli.cjs', 'dist/cli.cache'], {
     stdio: 'ignore',
   });
+}
+
+/** Under the names by which each shell finds them in its own directories. */
+function writeCompletions() {
+  const names = { bash: 'jailbuild.bash', zsh: '_jailbuild', fish: 'jailbuild.fish' };
+  mkdirSync('dist/completions');
+  for (const [shell, name] of Object.entries(names)) {
+    const script = execFileSync(process.execPath, ['dist/jailbuild.cjs', 'completion', shell]);
+    writeFileSync(`dist/completions/${name}`, script);
+  }
 }
 
 async function bundleLibrary() {
