@@ -20,6 +20,7 @@ await bundleCli();
 writeCompletions();
 await bundleLibrary();
 declareTypes();
+writeManual();
 copyExecutable('src/launcher/invoke_ns.sh', 'dist/invoke_ns');
 
 /**
@@ -80,6 +81,12 @@ function declareTypes() {
       stdio: 'inherit',
     },
   );
+}
+
+function writeManual() {
+  execFileSync(process.execPath, ['--import', 'tsx', 'src/tooling/manual.ts'], {
+    stdio: 'inherit',
+  });
 }
 
 function copyExecutable(from, to) {
