@@ -12,6 +12,10 @@ export type ErrorCode =
   | 'LIBRARY_NOT_FOUND'
   | 'INTERPRETER_NOT_FOUND'
   | 'TERMINFO_NOT_FOUND'
+  | 'CHARSET_NOT_FOUND'
+  | 'LOCALE_NOT_FOUND'
+  | 'CA_CERTIFICATES_NOT_FOUND'
+  | 'TIME_ZONE_NOT_FOUND'
   | 'JAIL_FILE_INVALID'
   | 'PROFILE_INVALID'
   | 'PROFILE_NOT_FOUND'
@@ -20,10 +24,6 @@ export type ErrorCode =
   | 'EXCLUDED_NEEDED'
   | 'USER_NOT_FOUND'
   | 'FILE_EXISTS'
-  | 'CHARSET_NOT_FOUND'
-  | 'LOCALE_NOT_FOUND'
-  | 'CA_CERTIFICATES_NOT_FOUND'
-  | 'TIME_ZONE_NOT_FOUND'
   | 'SYSROOT_NOT_A_DIRECTORY'
   | 'TARGET_NOT_A_DIRECTORY'
   | 'TARGET_IS_ROOT'
@@ -83,6 +83,7 @@ const ERRNO_TEXT: Readonly<Record<string, string>> = {
   ENOTDIR: 'not a directory',
   ENOTEMPTY: 'directory not empty',
   ENOTSUP: 'operation not supported',
+  EPIPE: 'broken pipe',
   EPERM: 'operation not permitted',
   EROFS: 'read-only file system',
   EOPNOTSUPP: 'operation not supported',

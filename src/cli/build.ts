@@ -7,7 +7,7 @@ import { describeMissing } from '../plan/missing.js';
 import { parseAccount } from '../profile/account.js';
 import { parseInclude } from '../profile/include.js';
 import type { JailFile } from '../profile/jail-file.js';
-import type { ResolveRequest, TerminfoChoice } from '../resolve/request.js';
+import type { ResolveRequest } from '../resolve/request.js';
 import { buildReport, jsonLine } from '../ui/json.js';
 import { outputIsTerminal, writeErr, writeOut } from '../ui/output.js';
 import { buildPlain } from '../ui/plain.js';
@@ -16,7 +16,8 @@ import { EXIT, signalStatus } from './exit-status.js';
 import { Interrupt } from './interrupt.js';
 import { findJailFile, targetOf, withDefaults, withFileOptions } from './jail-file.js';
 import { prepareFile } from './manifest-file.js';
-import { warn } from './report-error.js';
+import { tellHint, warn } from './report-error.js';
+import { resolveChoices, resolveOptions } from './resolve-options.js';
 
 const positionals = {
   root: {
@@ -77,22 +78,7 @@ const options = {
     type: 'boolean',
     describe: 'Leave files that the jail has already',
   },
-  sysroot: {
-    type: 'string',
-    requiresArg: true,
-    describe: 'Take everything from this directory as if it were /',
-  },
-  terminfo: {
-    type: 'string',
-    requiresArg: true,
-    describe: 'Terminal descriptions [default: that of TERM and the usual ones]',
-    placeholder: 'all|none|NAME,...',
-    complete: ['all', 'none'],
-  },
-  'ld-cache': {
-    choices: ['copy', 'none'],
-    describe: "The loader's library cache [default: copy]",
-  },
+  ...resolveOptions,
   'allow-missing': {
     type: 'boolean',
     describe: 'Build although libraries cannot be found',
@@ -206,6 +192,11 @@ export function jailFileRequest(file: JailFile): ResolveRequest {
   return requestOf({ args: withFileOptions(NO_ARGUMENTS, file.options, options), file });
 }
 
+/** What options of a command line ask for, those that say what goes into a jail. */
+export function optionsRequest(args: Partial<BuildArguments>): ResolveRequest {
+  return requestOf({ args: { ...NO_ARGUMENTS, ...args }, file: undefined });
+}
+
 function checkUsage({ args, file }: Wanted): void {
   const usage = (message: string): never => {
     throw new JailbuildError('USAGE', message);
@@ -256,24 +247,13 @@ function requestOf({ args, file }: Wanted): ResolveRequest {
     ...(users.length === 0 ? {} : { users }),
     ...(include.length === 0 ? {} : { include }),
     ...(exclude.length === 0 ? {} : { exclude }),
-    ldCache: args['ld-cache'] === 'none' ? 'none' : 'copy',
-    ...(args.sysroot === undefined ? {} : { sysroot: args.sysroot }),
-    ...(args.terminfo === undefined ? {} : { terminfo: terminfoChoice(args.terminfo) }),
+    ...resolveChoices(args),
   };
 }
 
 /** A profile of the user's own is a path, which is to mean the same from anywhere. */
 function profileName(name: string): string {
   return name.includes('/') ? path.resolve(name) : name;
-}
-
-export function terminfoChoice(text: string): TerminfoChoice {
-  if (text === 'all' || text === 'none') return text;
-  const names = text.split(',').filter((name) => name !== '');
-  if (names.length === 0 || names.some((name) => name.includes('/'))) {
-    throw new JailbuildError('USAGE', `--terminfo ${text}: give all, none, or NAME,...`);
-  }
-  return names;
 }
 
 async function dryRun(wanted: Wanted): Promise<number> {
@@ -307,7 +287,10 @@ async function buildJail(wanted: Wanted): Promise<number> {
     interrupt.stop();
   }
   if (args.json) writeOut(jsonLine(buildReport(job)));
-  if (job.manifest !== undefined) tellWarnings(job.manifest);
+  if (job.manifest !== undefined) {
+    tellWarnings(job.manifest);
+    if (args.verbose) for (const hint of job.manifest.hints ?? []) tellHint(hint);
+  }
   for (const warning of job.warnings ?? []) warn(warning);
   return EXIT.ok;
 }

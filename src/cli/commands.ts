@@ -1,5 +1,6 @@
 import { buildCommand } from './build.js';
 import type { AnyCommand } from './command.js';
+import { completionCommand } from './completion.js';
 import { exportCommand } from './export.js';
 import { initCommand } from './init.js';
 import { profilesCommand } from './profiles.js';
@@ -12,4 +13,5 @@ export const COMMANDS: readonly AnyCommand[] = [
   exportCommand,
   profilesCommand,
   initCommand,
+  completionCommand,
 ];

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { JailbuildError, strerror } from '../errors.js';
 import type { Entry, FileEntry } from '../plan/manifest.js';
@@ -40,7 +41,7 @@ export class Chunks {
   }
 
   /**
-   * The content of a file, exactly as many bytes as its entry says.
+   * The content of a file, exactly as many bytes as its entry says, and of the digest that it may say.
    *
    * @throws JailbuildError NOT_READABLE, SOURCE_CHANGED
    */
@@ -50,6 +51,7 @@ export class Chunks {
       yield* this.bytes(Buffer.from(content, 'base64'));
       return;
     }
+    const hash = entry.digest === undefined ? undefined : createHash('sha256');
     const fd = open(sourceRoot + source, source);
     try {
       if (fstatSync(fd).size !== size) throw changed(source);
@@ -59,8 +61,11 @@ export class Chunks {
         const count = read(fd, this.#chunk, this.#filled, room, source);
         if (count === 0) throw changed(source);
         left -= count;
+        hash?.update(this.#chunk.subarray(this.#filled, this.#filled + count));
         yield* this.#took(count);
       }
+      const digest = hash === undefined ? undefined : `sha256:${hash.digest('hex')}`;
+      if (digest !== entry.digest) throw changed(source);
     } finally {
       closeSync(fd);
     }
@@ -104,5 +109,9 @@ function notReadable(source: string, error: unknown): JailbuildError {
 }
 
 function changed(source: string): JailbuildError {
-  return new JailbuildError('SOURCE_CHANGED', `${source}: changed while it was exported`, source);
+  return new JailbuildError(
+    'SOURCE_CHANGED',
+    `${source}: is not what was planned; it changed`,
+    source,
+  );
 }

@@ -143,7 +143,9 @@ export interface ManifestRequest {
   readonly programs: readonly string[];
   /** Names, or all, or none; the default is written out as the names it found. */
   readonly terminfo: 'all' | 'none' | readonly string[];
-  readonly ldCache: 'copy' | 'none';
+  readonly ldCache: 'generate' | 'copy' | 'none';
+  /** Directories of LD_LIBRARY_PATH; absent where none were given. */
+  readonly libraryPath?: readonly string[];
   /** These stand here only where they are not the default. */
   readonly profiles?: readonly string[];
   readonly users?: readonly AccountRequest[];
@@ -168,6 +170,8 @@ export interface MissingLibrary {
   }[];
   /** It is needed by a module that came along with others and that no program is known to open. */
   readonly optional?: true;
+  /** Where the source's library cache would lead, for a jail that has no cache. */
+  readonly cachedAt?: string;
 }
 
 export interface Manifest {

@@ -73,7 +73,7 @@ export function toManifest(value: unknown, name: string): Manifest {
   if (schema !== MANIFEST_SCHEMA) {
     root.member('schema').refuse(`is ${JSON.stringify(schema)}, known is ${MANIFEST_SCHEMA}`);
   }
-  root.only(['schema', 'request', 'entries', 'missing', 'warnings']);
+  root.only(['schema', 'request', 'entries', 'missing', 'warnings', 'hints']);
   return {
     schema: MANIFEST_SCHEMA,
     request: toRequest(root.member('request')),
@@ -83,6 +83,7 @@ export function toManifest(value: unknown, name: string): Manifest {
       .member('warnings')
       .items()
       .map((item) => item.string()),
+    ...root.optional('hints', (hints) => hints.items().map((item) => item.string())),
   };
 }
 
@@ -196,7 +197,8 @@ function toRequest(field: Field): ManifestRequest {
   const terminfo = object.member('terminfo');
   if (Array.isArray(terminfo.value)) for (const name of terminfo.items()) name.string();
   else terminfo.matching(/^(?:all|none)$/, '"all", "none" or a list of names');
-  object.member('ldCache').matching(/^(?:copy|none)$/, '"copy" or "none"');
+  object.member('ldCache').matching(/^(?:generate|copy|none)$/, '"generate", "copy" or "none"');
+  object.optional('libraryPath', (list) => list.items().map((item) => item.string()));
   return object.value as ManifestRequest;
 }
 

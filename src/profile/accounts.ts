@@ -34,7 +34,8 @@ export class AccountDatabase {
   constructor(sysroot: Sysroot) {
     const passwd = lines(sysroot, PASSWD);
     const group = lines(sysroot, GROUP);
-    this.mtimeNs = [passwd.mtimeNs, group.mtimeNs].reduce((a, b) => (b > a ? b : a));
+    this.mtimeNs = group.mtimeNs;
+    if (passwd.mtimeNs > this.mtimeNs) this.mtimeNs = passwd.mtimeNs;
     this.users = passwd.fields.flatMap(([name = '', , uid, gid, gecos = '', home = '/', shell]) =>
       isId(uid) && isId(gid)
         ? [{ name, uid: Number(uid), gid: Number(gid), gecos, home, shell: shell || DEFAULT_SHELL }]

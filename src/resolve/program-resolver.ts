@@ -3,9 +3,9 @@ import { JailbuildError } from '../errors.js';
 import { type LoaderFlavor, loaderFlavor } from '../loader/flavor.js';
 import type { LoadedObject } from '../loader/loaded-object.js';
 import { ObjectTable } from '../loader/objects.js';
-import { loadedObject, mapProcess } from '../loader/process.js';
-import { LibrarySearch, LoaderFiles } from '../loader/search.js';
-import type { MissingLibrary, Reason } from '../plan/manifest.js';
+import { type Edge, loadedObject, mapProcess, type VariantEdge } from '../loader/process.js';
+import { type CachePolicy, LibrarySearch, LoaderFiles } from '../loader/search.js';
+import type { MissingLibrary, Reason, SearchRule } from '../plan/manifest.js';
 import { isTrace, type Sysroot, type Trace } from '../sysroot/sysroot.js';
 import { openNotedLibraries } from './dlopen-notes.js';
 import { isEnvCommand, parseEnvArgument } from './env-command.js';
@@ -27,21 +27,43 @@ export interface UsedLibrary {
 const GLIBC_SONAME = /^libc\.so\.6(\.1)?$/;
 const LIBCRYPTO_SONAME = /^libcrypto\.so\./;
 
+/** A library that the loader finds by its name alone, and so may find by its cache. */
+export interface CachedLookup {
+  readonly name: string;
+  /** In the loader's own spelling. */
+  readonly path: string;
+  /** The CPU feature level that it is for; undefined for the baseline. */
+  readonly level: string | undefined;
+  readonly trace: Trace;
+}
+
+export interface ProgramResolverOptions {
+  /** Where env(1) looks for the program of a script. */
+  readonly searchPath: readonly string[];
+  /** What cache the loader in the jail will have. */
+  readonly cache: CachePolicy;
+}
+
+const CACHED_RULES: ReadonlySet<SearchRule> = new Set(['ld.so.cache', 'ld.so.conf', 'default']);
+
 /** Adds programs with their interpreters and libraries to a collection of files. */
 export class ProgramResolver {
   anyUsesLdSoCache = false;
-  readonly #libraries = new Map<string, UsedLibrary>();
+  libraryPathUsed = false;
+  readonly objects: ObjectTable;
+  /** What a cache for the jail must list. */
+  readonly cachedLookups = new Map<string, CachedLookup>();
   readonly #sysroot: Sysroot;
   readonly #files: FileCollection;
   readonly #request: ResolveRequest;
-  readonly #table: ObjectTable;
+  readonly #libraries = new Map<string, UsedLibrary>();
   readonly #loaderFiles: LoaderFiles;
   readonly #searches = new Map<string, { flavor: LoaderFlavor; search: LibrarySearch }>();
   readonly #searchPath: readonly string[];
   /** Programs seen: how many interpreters each starts until one is no script; endless while it is followed. */
   readonly #interpreters = new Map<string, number>();
   /** Files that were looked at for being ELF, by their path. */
-  readonly #objects = new Set<string>();
+  readonly #looked = new Set<string>();
   readonly #missing = new Map<string, MissingLibrary>();
   /** True while what is added may never be opened. */
   #isOptional = false;
@@ -49,21 +71,20 @@ export class ProgramResolver {
   readonly #facts: RuntimeFacts;
   readonly #nameService: NameService;
 
-  /** @param searchPath where env(1) looks for the program of a script */
   constructor(
     sysroot: Sysroot,
     files: FileCollection,
     request: ResolveRequest,
-    searchPath: readonly string[],
+    { searchPath, cache }: ProgramResolverOptions,
   ) {
     this.#sysroot = sysroot;
     this.#files = files;
     this.#request = request;
+    this.#searchPath = searchPath;
     this.#facts = new RuntimeFacts(sysroot);
     this.#nameService = new NameService(sysroot, files);
-    this.#searchPath = searchPath;
-    this.#table = new ObjectTable(sysroot);
-    this.#loaderFiles = new LoaderFiles(this.#table);
+    this.objects = new ObjectTable(sysroot);
+    this.#loaderFiles = new LoaderFiles(this.objects, cache);
   }
 
   /** Libraries that no rule finds, in the order in which they came up. */
@@ -71,15 +92,24 @@ export class ProgramResolver {
     return [...this.#missing.values()];
   }
 
-  get warnings(): readonly string[] {
-    return this.#facts.warnings;
+  /** The directories that ldconfig(8) would go through for the programs' loaders. */
+  systemDirectories(): readonly string[] {
+    const defaults = [...this.#searches.values()]
+      .filter(({ flavor }) => flavor.kind === 'glibc')
+      .flatMap(({ flavor }) => flavor.defaultDirectories);
+    return [...new Set([...this.#loaderFiles.confDirectories(), ...defaults])];
   }
 
-  /** What the programs may look for when they run, and how to add it: a line a kind. */
-  hints(request: ResolveRequest): string[] {
+  /** What is wrong with files, or stops programs although they start. To be asked at the end. */
+  warnings(): string[] {
+    return [...this.#facts.warnings, ...this.#hints.lines(this.#given(), true)];
+  }
+
+  /** What the programs may look for when they run, a line a kind. To be asked at the end. */
+  hints(): string[] {
     const absent = [...this.#nameService.absent].sort();
     return [
-      ...this.#hints.lines(request),
+      ...this.#hints.lines(this.#given(), false),
       ...(absent.length === 0
         ? []
         : [`nsswitch.conf names services whose modules are not there: ${absent.join(', ')}`]),
@@ -122,12 +152,12 @@ export class ProgramResolver {
    * among data. What it misses is no error, for it may never be opened.
    */
   addObject(trace: Trace): void {
-    if (this.#interpreters.has(trace.path) || this.#objects.has(trace.path)) return;
+    if (this.#interpreters.has(trace.path) || this.#looked.has(trace.path)) return;
     if (!mayBeObject(trace)) return;
-    this.#objects.add(trace.path);
+    this.#looked.add(trace.path);
     this.#isOptional = true;
     try {
-      this.#addProcess(trace, this.#table.parse(trace));
+      this.#addProcess(trace, this.objects.parse(trace));
     } catch (error) {
       if (!(error instanceof JailbuildError)) throw error;
     } finally {
@@ -152,7 +182,7 @@ export class ProgramResolver {
   /** @returns undefined for a file that is not ELF */
   #parse(trace: Trace): ElfFile | undefined {
     try {
-      return this.#table.parse(trace);
+      return this.objects.parse(trace);
     } catch (error) {
       if (error instanceof JailbuildError && error.code === 'NOT_ELF') return undefined;
       throw error;
@@ -235,7 +265,13 @@ export class ProgramResolver {
     const { flavor, search } = this.#searchFor(elf, interpreter);
     if (flavor.kind === 'glibc') this.anyUsesLdSoCache = true;
     const image = mapProcess(program, interpreter, search);
-    const process = new RunningProcess(image, this.#files, (library) => this.#miss(library));
+    const process = new RunningProcess(image, this.#files, {
+      onLookup: (edge) => {
+        if (flavor.kind === 'glibc') this.#noteLookup(edge);
+      },
+      onVariant: (edge) => this.#noteVariant(edge),
+      onMissing: (library) => this.#miss(library),
+    });
     this.#openAtRunTime(process);
   }
 
@@ -246,7 +282,7 @@ export class ProgramResolver {
     for (const object of process.loaded) {
       this.#noteLibrary(process, object);
       const { imports, dlopens } = this.#facts.of(object);
-      this.#hints.note(object, imports);
+      this.#hints.note(object, imports, dlopens.length > 0);
       for (const library of openNotedLibraries(process, object, dlopens, dlopen)) {
         this.#miss(library);
       }
@@ -254,6 +290,10 @@ export class ProgramResolver {
         this.#nameService.open(process, glibc, object, imports);
       }
     }
+  }
+
+  #given() {
+    return { request: this.#request, has: (path: string) => this.#files.has(path) };
   }
 
   #noteLibrary(process: RunningProcess, library: LoadedObject): void {
@@ -277,6 +317,24 @@ export class ProgramResolver {
     this.#missing.set(key, this.#isOptional ? { ...library, optional: true } : library);
   }
 
+  #noteLookup({ name, rule, lookup, path }: Edge): void {
+    if (lookup === undefined || path === undefined) return;
+    if (CACHED_RULES.has(rule)) this.#noteCached(name, path, undefined, lookup);
+    if (rule === 'library-path') this.libraryPathUsed = true;
+  }
+
+  #noteVariant({ of, variant }: VariantEdge): void {
+    const name = variant.name.slice(variant.name.lastIndexOf('/') + 1);
+    if (CACHED_RULES.has(of.rule)) {
+      this.#noteCached(name, variant.name, variant.level, variant.trace);
+    }
+  }
+
+  #noteCached(name: string, path: string, level: string | undefined, trace: Trace): void {
+    const key = `${path}\0${name}`;
+    if (!this.cachedLookups.has(key)) this.cachedLookups.set(key, { name, path, level, trace });
+  }
+
   #interpreter(program: LoadedObject): LoadedObject | undefined {
     const path = program.elf.interpreter;
     if (path === undefined) return undefined;
@@ -285,7 +343,7 @@ export class ProgramResolver {
       throw interpreterNotFound(program.trace, `its interpreter ${path} does not exist`);
     }
     this.#files.add(trace, { kind: 'interpreter', of: program.trace.path });
-    return loadedObject(path, trace, this.#table.parse(trace), undefined, 'interpreter');
+    return loadedObject(path, trace, this.objects.parse(trace), undefined, 'interpreter');
   }
 
   #searchFor(elf: ElfFile, interpreter: LoadedObject | undefined) {
@@ -294,7 +352,15 @@ export class ProgramResolver {
     let known = this.#searches.get(key);
     if (known === undefined) {
       const flavor = loaderFlavor(this.#sysroot, interpreter?.name, interpreter?.trace, headers);
-      known = { flavor, search: new LibrarySearch(this.#loaderFiles, flavor, headers) };
+      known = {
+        flavor,
+        search: new LibrarySearch(
+          this.#loaderFiles,
+          flavor,
+          headers,
+          this.#request.libraryPath ?? [],
+        ),
+      };
       this.#searches.set(key, known);
     }
     return known;

@@ -7,6 +7,9 @@ export type TerminfoChoice = 'default' | 'all' | 'none' | readonly string[];
 /** How much of what programs say of libraries that they open themselves comes along. */
 export type DlopenChoice = 'required' | 'recommended' | 'suggested' | 'none';
 
+/** Where the jail's /etc/ld.so.cache comes from. */
+export type LdCacheChoice = 'generate' | 'copy' | 'none';
+
 /** What a jail is asked to hold. */
 export interface ResolveRequest {
   /** Names to look up on `path`, or paths. */
@@ -20,8 +23,6 @@ export interface ResolveRequest {
   /** Patterns of paths in the jail to leave out. */
   readonly exclude?: readonly string[];
   readonly terminfo?: TerminfoChoice;
-  /** `copy` brings the host's /etc/ld.so.cache; the default. */
-  readonly ldCache?: 'copy' | 'none';
   /**
    * Libraries that an ELF file's note says it opens (.note.dlopen): those of this priority and
    * higher ones. The default is `required`.
@@ -40,12 +41,19 @@ export interface ResolveRequest {
   readonly caCertificates?: boolean;
   /** Time zones as in TZ: `Europe/Berlin`; `host` is what /etc/localtime is; or all. */
   readonly timeZones?: 'all' | readonly string[];
+  /**
+   * `generate`, the default, makes an /etc/ld.so.cache of the jail's own libraries; `copy` brings the
+   * host's. With `none` the loader in the jail has its other rules only.
+   */
+  readonly ldCache?: LdCacheChoice;
+  /** Absolute directories that the programs will have in LD_LIBRARY_PATH. */
+  readonly libraryPath?: readonly string[];
   /** The directory that is taken as `/`. The default is the host's own root. */
   readonly sysroot?: string;
   /** Directories for bare program names; the default is PATH of the environment. */
   readonly path?: readonly string[];
   /** Where relative program paths start; the default is the working directory. */
   readonly cwd?: string;
-  /** The terminal in use, one of the usual ones; the default is TERM of the environment. */
+  /** The terminal in use, one of the usual ones; the default is TERM, unless there is a sysroot. */
   readonly term?: string;
 }

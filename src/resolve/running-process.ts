@@ -1,26 +1,29 @@
 import type { LoadedObject } from '../loader/loaded-object.js';
-import type { Edge, ProcessImage } from '../loader/process.js';
+import type { Edge, ProcessImage, VariantEdge } from '../loader/process.js';
 import type { NotFound } from '../loader/search.js';
 import type { MissingLibrary, Reason } from '../plan/manifest.js';
 import { FileCollection } from './file-collection.js';
+
+/** Is told of what the loader of a process does. */
+export interface ProcessWatcher {
+  onLookup(edge: Edge): void;
+  onVariant(edge: VariantEdge): void;
+  onMissing(library: MissingLibrary): void;
+}
 
 /** A process whose objects go into a collection, those too that it opens while it runs. */
 export class RunningProcess {
   readonly #image: ProcessImage;
   readonly #files: FileCollection;
-  readonly #onMissing: (library: MissingLibrary) => void;
+  readonly #watcher: ProcessWatcher;
   #edges = 0;
   #variants = 0;
   #missing = 0;
 
-  constructor(
-    image: ProcessImage,
-    files: FileCollection,
-    onMissing: (library: MissingLibrary) => void,
-  ) {
+  constructor(image: ProcessImage, files: FileCollection, watcher: ProcessWatcher) {
     this.#image = image;
     this.#files = files;
-    this.#onMissing = onMissing;
+    this.#watcher = watcher;
     this.#collect();
   }
 
@@ -49,6 +52,7 @@ export class RunningProcess {
     const result = this.#image.open(name, by);
     if (!('to' in result)) return result;
     this.#files.add(result.lookup ?? result.to.trace, reason(result));
+    this.#watcher.onLookup(result);
     this.#collect();
     return undefined;
   }
@@ -56,17 +60,21 @@ export class RunningProcess {
   /** Adds what the loader has found since the last time. */
   #collect(): void {
     const { edges, variants, missing } = this.#image;
-    for (const { by, name, rule, to, lookup } of edges.slice(this.#edges)) {
+    for (const edge of edges.slice(this.#edges)) {
+      const { by, name, rule, to, lookup } = edge;
       this.#files.add(lookup ?? to.trace, { kind: 'needed', by: by.trace.path, name, rule });
+      this.#watcher.onLookup(edge);
     }
-    for (const { of, variant } of variants.slice(this.#variants)) {
+    for (const edge of variants.slice(this.#variants)) {
+      const { of, variant } = edge;
       this.#files.add(variant.trace, {
         kind: 'hwcaps',
         of: FileCollection.nameOf(of.trace),
         level: variant.level,
       });
+      this.#watcher.onVariant(edge);
     }
-    for (const library of missing.slice(this.#missing)) this.#onMissing(library);
+    for (const library of missing.slice(this.#missing)) this.#watcher.onMissing(library);
     this.#edges = edges.length;
     this.#variants = variants.length;
     this.#missing = missing.length;

@@ -27,13 +27,18 @@ export function verifyJail(
     .map(({ path }) => path);
   const known = new Set(manifest.missing.map(({ name, neededBy }) => `${name}\0${neededBy}`));
 
+  const { libraryPath, dlopen, nss } = manifest.request;
   let closure: ReturnType<typeof resolve>;
   try {
     const request: ResolveRequest = {
       programs,
       sysroot: root,
       terminfo: 'none',
-      ldCache: 'none',
+      ...(dlopen === undefined ? {} : { dlopen }),
+      ...(nss === undefined ? {} : { nss }),
+      // The jail's own cache, if it has one.
+      ldCache: 'copy',
+      ...(libraryPath === undefined ? {} : { libraryPath }),
       ...(searchPath === undefined ? {} : { path: searchPath }),
     };
     closure = resolve(request, withObjects(request, others));
