@@ -14,12 +14,13 @@ const TARGET = 'node20.19';
 process.chdir(ROOT);
 rmSync('dist', { recursive: true, force: true });
 mkdirSync('dist');
+buildNative('src/launcher', 'all but run works');
+buildNative('src/jail/native', 'jails are written without what Node cannot do');
 await bundleCli();
 writeCompletions();
 await bundleLibrary();
 declareTypes();
 writeManual();
-buildNative('src/launcher', 'all but run works');
 copyExecutable('src/launcher/invoke_ns.sh', 'dist/invoke_ns');
 
 /**
