@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { isatty } from 'node:tty';
-import { execa } from 'execa';
+import { execa, type ResultPromise } from 'execa';
 import { JailbuildError } from '../errors.js';
 import { locateLauncher } from './locate.js';
 import { type LaunchOptions, launcherArguments } from './options.js';
@@ -23,19 +23,21 @@ export async function runJail(
   options: LaunchOptions,
   command: readonly string[],
 ): Promise<number> {
-  const launcher = execa(locateLauncher(), launcherArguments(root, options, command), {
-    stdio: 'inherit',
-    reject: false,
-    // The launcher sees to it that the jail ends with it; we must not end first.
-    cleanup: false,
-  });
+  let launcher: ResultPromise | undefined;
   const passOn = (signal: NodeJS.Signals): void => {
-    launcher.kill(signal);
+    launcher?.kill(signal);
   };
   const ignore = (): void => {};
+  // Before the launcher runs: the jail may be up, and others be told so, before we go on.
   for (const signal of PASSED_ON) process.on(signal, passOn);
   for (const signal of KEYBOARD) process.on(signal, isatty(0) ? ignore : passOn);
   try {
+    launcher = execa(locateLauncher(), launcherArguments(root, options, command), {
+      stdio: 'inherit',
+      reject: false,
+      // The launcher sees to it that the jail ends with it; we must not end first.
+      cleanup: false,
+    });
     const result = await launcher;
     if (result.exitCode !== undefined) return result.exitCode;
     if (result.signal !== undefined) return 128 + constants.signals[result.signal];
