@@ -1,11 +1,13 @@
 import { JailbuildError } from './errors.js';
+import { refuseInsecure } from './jail/parents.js';
 import type { FileReport } from './jail/report.js';
-import { checkTarget } from './jail/target.js';
+import { checkTarget, locateTarget } from './jail/target.js';
 import { writeJail } from './jail/write.js';
 import { addDigests } from './plan/digest.js';
 import type { Manifest } from './plan/manifest.js';
 import { refuseMissing } from './plan/missing.js';
 import { plan } from './plan/plan.js';
+import { type Additions, needsAdditions } from './resolve/additions.js';
 import type { ResolveRequest } from './resolve/request.js';
 import type { Closure } from './resolve/resolve.js';
 import { resolve } from './resolve/resolve.js';
@@ -20,6 +22,18 @@ export interface BuildOptions {
   readonly dryRun?: boolean;
   /** Note the SHA-256 of every file in the manifest. */
   readonly digests?: boolean;
+  /** Fail where the jail cannot be exactly as planned, rather than warn. */
+  readonly strict?: boolean;
+  /** Hard-link files to their sources where that is possible. */
+  readonly link?: boolean;
+  /** Do not wait until what is written is on the disk. */
+  readonly noSync?: boolean;
+  /** Accept a target below directories that others may write to. */
+  readonly insecureParents?: boolean;
+  /** Wait for another build that is at work in the target. */
+  readonly wait?: boolean;
+  /** Called once before waiting. */
+  readonly onWait?: () => void;
   /** Ends the build, leaving the target as it was. */
   readonly signal?: AbortSignal;
 }
@@ -37,6 +51,8 @@ export interface BuildJob {
   closure?: Closure;
   manifest?: Manifest;
   files?: readonly FileReport[];
+  /** What the jail has not as the plan says: sentences for the user. */
+  warnings?: readonly string[];
   /** The number of files that the programs were found to load inside the jail. */
   verified?: number;
 }
@@ -50,10 +66,17 @@ export interface BuildStep {
 const resolveStep: BuildStep = {
   name: 'resolve',
   async run(job) {
-    job.closure = resolve(job.request);
+    job.closure = resolve(job.request, await loadAdditions(job.request));
     if (!job.options.allowMissing) refuseMissing(job.closure.missing);
   },
 };
+
+/** Reading profiles costs several milliseconds, which the main job need not pay. */
+async function loadAdditions(request: ResolveRequest): Promise<Additions | undefined> {
+  if (!needsAdditions(request)) return undefined;
+  const { additionsOf } = await import('./profile/expand.js');
+  return additionsOf(request);
+}
 
 const planStep: BuildStep = {
   name: 'plan',
@@ -61,6 +84,9 @@ const planStep: BuildStep = {
     const { sysroot } = filled(job.closure);
     const manifest = plan(filled(job.closure));
     checkPlanTarget(manifest, job, sysroot.prefix);
+    if (!job.options.dryRun && !job.options.insecureParents) {
+      refuseInsecure(locateTarget(job.target), job.target);
+    }
     job.manifest = job.options.digests ? await addDigests(manifest, sysroot.prefix) : manifest;
   },
 };
@@ -82,11 +108,13 @@ function checkPlanTarget(
 const writeStep: BuildStep = {
   name: 'write',
   async run(job, onFile = () => {}) {
+    const warnings: string[] = [];
+    job.warnings = warnings;
     job.files = await writeJail(filled(job.manifest), job.target, {
+      ...job.options,
       sourceRoot: filled(job.closure).sysroot.prefix,
-      noClobber: job.options.noClobber ?? false,
       onFile,
-      ...(job.options.signal === undefined ? {} : { signal: job.options.signal }),
+      onWarning: (message) => warnings.push(message),
     });
   },
 };
@@ -94,7 +122,7 @@ const writeStep: BuildStep = {
 const verifyStep: BuildStep = {
   name: 'verify',
   async run(job) {
-    job.verified = verifyJail(filled(job.manifest), job.target);
+    job.verified = verifyJail(filled(job.manifest), job.target, filled(job.closure).searchPath);
   },
 };
 

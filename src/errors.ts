@@ -12,15 +12,36 @@ export type ErrorCode =
   | 'LIBRARY_NOT_FOUND'
   | 'INTERPRETER_NOT_FOUND'
   | 'TERMINFO_NOT_FOUND'
+  | 'CHARSET_NOT_FOUND'
+  | 'LOCALE_NOT_FOUND'
+  | 'CA_CERTIFICATES_NOT_FOUND'
+  | 'TIME_ZONE_NOT_FOUND'
+  | 'JAIL_FILE_INVALID'
+  | 'PROFILE_INVALID'
+  | 'PROFILE_NOT_FOUND'
+  | 'PROFILE_UNMET'
+  | 'INCLUDE_NOT_FOUND'
+  | 'EXCLUDED_NEEDED'
+  | 'USER_NOT_FOUND'
+  | 'FILE_EXISTS'
+  | 'SYSROOT_NOT_A_DIRECTORY'
   | 'TARGET_NOT_A_DIRECTORY'
   | 'TARGET_IS_ROOT'
   | 'TARGET_HOLDS_SOURCES'
   | 'TARGET_NOT_WRITABLE'
   | 'TARGET_BUSY'
+  | 'TARGET_INSECURE'
   | 'CONFLICT'
+  | 'MANIFEST_INVALID'
+  | 'RECORD_MISSING'
+  | 'RECORD_REFUSED'
   | 'SOURCE_CHANGED'
   | 'WRITE_FAILED'
+  | 'NOT_EXACT'
   | 'VERIFY_FAILED'
+  | 'NOT_EXPORTABLE'
+  | 'PLATFORM_UNKNOWN'
+  | 'TOOL_MISSING'
   | 'LAUNCHER_MISSING'
   | 'LAUNCHER_FAILED';
 
@@ -62,14 +83,21 @@ const ERRNO_TEXT: Readonly<Record<string, string>> = {
   ENOTDIR: 'not a directory',
   ENOTEMPTY: 'directory not empty',
   ENOTSUP: 'operation not supported',
+  EPIPE: 'broken pipe',
   EPERM: 'operation not permitted',
   EROFS: 'read-only file system',
+  EOPNOTSUPP: 'operation not supported',
   EXDEV: 'invalid cross-device link',
 };
 
 /** The words strerror(3) has for an errno, for one-line messages. */
 export function strerror(error: unknown): string {
   const errno = errnoOf(error);
-  if (errno !== undefined) return ERRNO_TEXT[errno] ?? errno;
+  if (errno !== undefined) return errnoText(errno);
   return error instanceof Error ? error.message : String(error);
+}
+
+/** The same words for an errno's name. */
+export function errnoText(errno: string): string {
+  return ERRNO_TEXT[errno] ?? errno;
 }

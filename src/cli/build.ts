@@ -4,47 +4,104 @@ import { JailbuildError } from '../errors.js';
 import { canonicalJson } from '../plan/canonical-json.js';
 import type { Manifest } from '../plan/manifest.js';
 import { describeMissing } from '../plan/missing.js';
-import type { ResolveRequest, TerminfoChoice } from '../resolve/request.js';
+import { parseAccount } from '../profile/account.js';
+import { parseInclude } from '../profile/include.js';
+import type { JailFile } from '../profile/jail-file.js';
+import type { ResolveRequest } from '../resolve/request.js';
 import { buildReport, jsonLine } from '../ui/json.js';
 import { outputIsTerminal, writeErr, writeOut } from '../ui/output.js';
 import { buildPlain } from '../ui/plain.js';
 import { type Arguments, defineCommand } from './command.js';
-import { EXIT, INTERRUPT_SIGNALS, type InterruptSignal, signalStatus } from './exit-status.js';
+import { EXIT, signalStatus } from './exit-status.js';
+import { Interrupt } from './interrupt.js';
+import { findJailFile, targetOf, withDefaults, withFileOptions } from './jail-file.js';
 import { prepareFile } from './manifest-file.js';
-import { warn } from './report-error.js';
+import { tellHint, warn } from './report-error.js';
+import { resolveChoices, resolveOptions } from './resolve-options.js';
 
 const positionals = {
   root: {
     type: 'string',
-    demandOption: true,
     describe: 'Directory of the jail; made if it does not exist',
+    complete: 'directory',
   },
   program: {
     type: 'string',
     array: true,
     describe: 'Programs by name, looked up on PATH, or by path',
+    complete: 'program',
   },
 } as const;
 
 const options = {
+  file: {
+    alias: 'f',
+    type: 'string',
+    requiresArg: true,
+    describe: 'Build what this jail file says [default: jail.yaml, without arguments]',
+    complete: 'file',
+  },
+  profile: {
+    alias: 'p',
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'Bring what a kind of work needs: a name of `jailbuild profiles`, or a file',
+    complete: 'profile',
+  },
+  user: {
+    alias: 'u',
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: "A user for the jail's passwd and group",
+    placeholder: 'NAME[:UID[:GID]]',
+  },
+  include: {
+    alias: 'i',
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'Bring files too: a path or a pattern, perhaps to another place',
+    placeholder: 'FROM[:TO]',
+  },
+  exclude: {
+    alias: 'x',
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'Leave out paths of the jail that match a pattern',
+    placeholder: 'PATTERN',
+  },
   'no-clobber': {
     alias: 'n',
     type: 'boolean',
     describe: 'Leave files that the jail has already',
   },
-  terminfo: {
-    type: 'string',
-    requiresArg: true,
-    describe: 'Terminal descriptions: all, none, or NAME,... [default: TERM and the usual ones]',
-  },
-  'ld-cache': {
-    choices: ['copy', 'none'],
-    default: 'copy',
-    describe: "The loader's library cache",
-  },
+  ...resolveOptions,
   'allow-missing': {
     type: 'boolean',
     describe: 'Build although libraries cannot be found',
+  },
+  strict: {
+    type: 'boolean',
+    describe: 'Fail where the jail cannot be exactly as planned, rather than warn',
+  },
+  link: {
+    type: 'boolean',
+    describe: "Hard-link the host's files: for jails to throw away, in which nobody can write",
+  },
+  'no-sync': {
+    type: 'boolean',
+    describe: 'Do not wait until the jail is on the disk',
+  },
+  wait: {
+    type: 'boolean',
+    describe: 'Wait for another build that is at work in the jail',
+  },
+  'insecure-parents': {
+    type: 'boolean',
+    describe: 'Build below directories that others may write to',
   },
   'dry-run': {
     type: 'boolean',
@@ -58,6 +115,7 @@ const options = {
     type: 'string',
     requiresArg: true,
     describe: 'Write the manifest to this file as well',
+    complete: 'file',
   },
   run: {
     type: 'boolean',
@@ -70,10 +128,21 @@ const options = {
 
 type BuildArguments = Arguments<typeof positionals, typeof options>;
 
+const NO_ARGUMENTS: BuildArguments = {
+  root: undefined,
+  program: undefined,
+  ...withDefaults(options),
+};
+
 export const buildCommand = defineCommand({
   name: 'build',
-  usage: '<root> [program..]',
+  usage: '[root] [program..]',
   summary: 'Build a jail in which the programs run (the default command)',
+  rest: {
+    placeholder: '[command..]',
+    describe: 'The command of --run, or programs whose names begin with a dash',
+    complete: 'program',
+  },
   positionals,
   options,
   examples: [
@@ -81,21 +150,60 @@ export const buildCommand = defineCommand({
     ['/srv/jail /opt/app/server --dry-run', 'Show what would be copied, and why'],
     ['/srv/jail bash --run -- bash', 'Build, and enter'],
   ],
-  async run(args) {
-    checkUsage(args);
-    if (args['dry-run']) return dryRun(args);
-    const status = await buildJail(args);
+  async run(given) {
+    const wanted = await withJailFile(given);
+    const { args, file } = wanted;
+    checkUsage(wanted);
+    if (args['dry-run']) return dryRun(wanted);
+    const status = await buildJail(wanted);
     if (status !== EXIT.ok || !args.run) return status;
-    const { enterJail } = await import('./run.js');
-    return enterJail(args.root, args['--'] ?? []);
+    const { runCommand } = await import('./run.js');
+    const run = withFileOptions(
+      withDefaults(runCommand.options),
+      file?.run.options ?? {},
+      runCommand.options,
+    );
+    return runCommand.run({
+      ...run,
+      root: targetOf(args.root),
+      '--': args['--'] ?? file?.run.command,
+    });
   },
 });
 
-function checkUsage(args: BuildArguments): void {
+/** The command line and, beneath it, a jail file. */
+interface Wanted {
+  readonly args: BuildArguments;
+  readonly file: JailFile | undefined;
+}
+
+async function withJailFile(given: BuildArguments): Promise<Wanted> {
+  const named = findJailFile(given.file, given.root);
+  if (named === undefined) return { args: given, file: undefined };
+  const { readJailFile } = await import('../profile/jail-file.js');
+  const file = readJailFile(named);
+  const args = withFileOptions(given, file.options, options);
+  const root = given.root ?? file.root;
+  return { args: root === undefined ? args : { ...args, root }, file };
+}
+
+/** What a jail file asks for, without the target. Options of the command line are not looked at. */
+export function jailFileRequest(file: JailFile): ResolveRequest {
+  return requestOf({ args: withFileOptions(NO_ARGUMENTS, file.options, options), file });
+}
+
+/** What options of a command line ask for, those that say what goes into a jail. */
+export function optionsRequest(args: Partial<BuildArguments>): ResolveRequest {
+  return requestOf({ args: { ...NO_ARGUMENTS, ...args }, file: undefined });
+}
+
+function checkUsage({ args, file }: Wanted): void {
   const usage = (message: string): never => {
     throw new JailbuildError('USAGE', message);
   };
-  if (programsOf(args).length === 0) usage('name at least one program');
+  targetOf(args.root);
+  const asked = [programsOf(args), args.profile ?? [], file?.programs ?? [], file?.profiles ?? []];
+  if (asked.flat().length === 0) usage('name at least one program or profile');
   if (args.quiet && args.verbose) usage('--quiet and --verbose exclude each other');
   if (args.format !== undefined && !args['dry-run']) usage('--format goes with --dry-run');
   if (args.run && args['dry-run']) usage('--run and --dry-run exclude each other');
@@ -108,38 +216,49 @@ function programsOf(args: BuildArguments): readonly string[] {
   return args.run ? programs : [...programs, ...(args['--'] ?? [])];
 }
 
-function jobOf(args: BuildArguments, signal?: AbortSignal): BuildJob {
+function jobOf(wanted: Wanted, signal?: AbortSignal): BuildJob {
+  const { args } = wanted;
   return {
-    request: requestOf(args),
-    target: path.resolve(args.root),
+    request: requestOf(wanted),
+    target: targetOf(args.root),
     options: {
       noClobber: args['no-clobber'] ?? false,
       allowMissing: args['allow-missing'] ?? false,
+      strict: args.strict ?? false,
+      link: args.link ?? false,
+      noSync: args['no-sync'] ?? false,
+      insecureParents: args['insecure-parents'] ?? false,
+      wait: args.wait ?? false,
+      onWait: () => warn(`waiting for another build in ${args.root}`),
       digests: args['dry-run'] === true || args.manifest !== undefined,
       ...(signal === undefined ? {} : { signal }),
     },
   };
 }
 
-function requestOf(args: BuildArguments): ResolveRequest {
+function requestOf({ args, file }: Wanted): ResolveRequest {
+  const profiles = [...(file?.profiles ?? []), ...(args.profile ?? []).map(profileName)];
+  const users = [...(file?.users ?? []), ...(args.user ?? []).map(parseAccount)];
+  const include = [...(file?.includes ?? []), ...(args.include ?? []).map(parseInclude)];
+  const exclude = [...(file?.excludes ?? []), ...(args.exclude ?? [])];
   return {
-    programs: programsOf(args),
-    ldCache: args['ld-cache'] === 'none' ? 'none' : 'copy',
-    ...(args.terminfo === undefined ? {} : { terminfo: terminfoChoice(args.terminfo) }),
+    programs: [...(file?.programs ?? []), ...programsOf(args)],
+    ...(profiles.length === 0 ? {} : { profiles }),
+    ...(users.length === 0 ? {} : { users }),
+    ...(include.length === 0 ? {} : { include }),
+    ...(exclude.length === 0 ? {} : { exclude }),
+    ...resolveChoices(args),
   };
 }
 
-function terminfoChoice(text: string): TerminfoChoice {
-  if (text === 'all' || text === 'none') return text;
-  const names = text.split(',').filter((name) => name !== '');
-  if (names.length === 0 || names.some((name) => name.includes('/'))) {
-    throw new JailbuildError('USAGE', `--terminfo ${text}: give all, none, or NAME,...`);
-  }
-  return names;
+/** A profile of the user's own is a path, which is to mean the same from anywhere. */
+function profileName(name: string): string {
+  return name.includes('/') ? path.resolve(name) : name;
 }
 
-async function dryRun(args: BuildArguments): Promise<number> {
-  const { request, target, options } = jobOf(args);
+async function dryRun(wanted: Wanted): Promise<number> {
+  const { args } = wanted;
+  const { request, target, options } = jobOf(wanted);
   const manifest = await planJail(request, target, options);
   if (args.json || args.format === 'json') {
     writeOut(canonicalJson(manifest));
@@ -151,10 +270,11 @@ async function dryRun(args: BuildArguments): Promise<number> {
   return EXIT.ok;
 }
 
-async function buildJail(args: BuildArguments): Promise<number> {
+async function buildJail(wanted: Wanted): Promise<number> {
+  const { args } = wanted;
   const file = args.manifest === undefined ? undefined : await prepareFile(args.manifest);
   const interrupt = new Interrupt();
-  const job = jobOf(args, interrupt.signal);
+  const job = jobOf(wanted, interrupt.signal);
   try {
     await runSteps(job, args);
     if (job.manifest !== undefined) await file?.commit(canonicalJson(job.manifest));
@@ -167,7 +287,11 @@ async function buildJail(args: BuildArguments): Promise<number> {
     interrupt.stop();
   }
   if (args.json) writeOut(jsonLine(buildReport(job)));
-  if (job.manifest !== undefined) tellWarnings(job.manifest);
+  if (job.manifest !== undefined) {
+    tellWarnings(job.manifest);
+    if (args.verbose) for (const hint of job.manifest.hints ?? []) tellHint(hint);
+  }
+  for (const warning of job.warnings ?? []) warn(warning);
   return EXIT.ok;
 }
 
@@ -186,26 +310,4 @@ async function runSteps(job: BuildJob, args: BuildArguments): Promise<void> {
 function tellWarnings(manifest: Manifest): void {
   for (const library of manifest.missing) warn(describeMissing(library));
   for (const warning of manifest.warnings) warn(warning);
-}
-
-/** Turns the first signal that asks to end into an abort, so that the target can be put back. */
-class Interrupt {
-  received: InterruptSignal | undefined;
-  readonly #controller = new AbortController();
-  readonly #listener = (signal: NodeJS.Signals): void => {
-    this.received ??= signal as InterruptSignal;
-    this.#controller.abort();
-  };
-
-  constructor() {
-    for (const signal of INTERRUPT_SIGNALS) process.on(signal, this.#listener);
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  stop(): void {
-    for (const signal of INTERRUPT_SIGNALS) process.off(signal, this.#listener);
-  }
 }

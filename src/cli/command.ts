@@ -17,8 +17,32 @@ type ValuesOf<T> = {
   readonly [K in keyof T]: T[K] extends Options | PositionalOptions ? Present<T[K]> : never;
 };
 
-export type OptionTable = Readonly<Record<string, Options>>;
-export type PositionalTable = Readonly<Record<string, PositionalOptions>>;
+/**
+ * What a shell offers for a value: names of one kind, or these words. A word that ends in `:` or `=` is
+ * the beginning of a value, which goes on with the name of a file. `jail-program` is a program inside
+ * the jail that the command line names, `profile` the name of a profile.
+ */
+export type Completion =
+  | 'file'
+  | 'directory'
+  | 'program'
+  | 'jail-program'
+  | 'profile'
+  | readonly string[];
+
+/** What help, completion and the manual tell of a value. Parsing does not look at it. */
+export interface ValueHints {
+  /** Stands for the value, as DIR or NAME=VALUE. Without it: the choices, or what `complete` says. */
+  readonly placeholder?: string;
+  readonly complete?: Completion;
+}
+
+export type OptionSpec = Options & ValueHints;
+export type PositionalSpec = PositionalOptions & ValueHints;
+
+/** Options by their long names. `group` is a heading that help and manual put above some of them. */
+export type OptionTable = Readonly<Record<string, OptionSpec>>;
+export type PositionalTable = Readonly<Record<string, PositionalSpec>>;
 
 /** Declared options and positionals as typed values, and what stands behind `--`. */
 export type Arguments<P, O> = ValuesOf<P> &
@@ -32,10 +56,16 @@ export interface Command<P extends PositionalTable, O extends OptionTable> {
   /** What follows the name, in yargs' notation. */
   readonly usage: string;
   readonly summary: string;
+  /** What more there is to say, in paragraphs, for help and manual. */
+  readonly description?: readonly string[];
+  /** What may stand behind `--`. */
+  readonly rest?: ValueHints & { readonly describe: string };
   readonly positionals: P;
   readonly options: O;
   /** Command lines without the program's name, with what they do. */
   readonly examples: readonly (readonly [line: string, does: string])[];
+  /** The exit statuses that mean something of this command's own. */
+  readonly exits?: readonly (readonly [status: string, meaning: string])[];
   /** Does the work and returns the exit status. */
   run(args: Arguments<P, O>): Promise<number>;
 }

@@ -1,10 +1,15 @@
+import { existsSync } from 'node:fs';
 import yargs, { type Argv } from 'yargs';
 import packageJson from '../../package.json' with { type: 'json' };
-import { JailbuildError } from '../errors.js';
-import type { AnyCommand, OptionTable } from './command.js';
+import { nearest } from '../suggest.js';
+import { writeErr, writeOut } from '../ui/output.js';
+import type { AnyCommand, OptionSpec } from './command.js';
 import { COMMANDS } from './commands.js';
 import { EXIT, exitStatusOf } from './exit-status.js';
+import { findJailFile } from './jail-file.js';
+import { COMMON_OPTIONS, choicesOf, spellings, takesValue } from './option-text.js';
 import { reportError } from './report-error.js';
+import { beforeRest, checkArguments, type Parsed, refuse, refuseUnknownOption } from './usage.js';
 
 const SCRIPT = 'jailbuild';
 
@@ -15,24 +20,75 @@ const SCRIPT = 'jailbuild';
  * @returns the exit status
  */
 export async function main(argv: readonly string[]): Promise<number> {
-  let status: number = EXIT.ok;
   try {
-    const parser = commandLine((running) => {
-      status = running;
-    });
-    await parser.parseAsync([...argv]);
+    return await runLine(argv);
   } catch (error) {
     reportError(error, argv.includes('--json'));
-    status = exitStatusOf(error);
+    return exitStatusOf(error);
   }
+}
+
+async function runLine(argv: readonly string[]): Promise<number> {
+  const words = beforeRest(argv);
+  if (argv.length === 0 && findJailFile() === undefined) {
+    const { shortHelp } = await import('./help.js');
+    writeErr(shortHelp(COMMANDS));
+    return EXIT.usage;
+  }
+  if (words.some((word) => word === '-h' || word === '--help')) return showHelp(words);
+  if (words.some((word) => word === '-V' || word === '--version')) {
+    writeOut(`${packageJson.version}\n`);
+    return EXIT.ok;
+  }
+  refuseMisspeltCommand(words[0]);
+  let status: number = EXIT.ok;
+  const parser = commandLine(words, (running) => {
+    status = running;
+  });
+  await parser.parseAsync([...argv]);
   return status;
 }
 
-/** The parser made from the commands' tables. */
-export function commandLine(onStatus: (status: number) => void): Argv {
+async function showHelp(words: readonly string[]): Promise<number> {
+  const { commandHelp, programHelp } = await import('./help.js');
+  const command = namedCommand(words);
+  writeOut(
+    command === undefined ? programHelp(COMMANDS) : commandHelp(command, command === COMMANDS[0]),
+  );
+  return EXIT.ok;
+}
+
+/** The command that the first word names which is neither an option nor an option's value. */
+function namedCommand(words: readonly string[]): AnyCommand | undefined {
+  const valued = new Set(
+    COMMANDS.flatMap(({ options }) =>
+      Object.entries(options).flatMap(([name, spec]) =>
+        takesValue(spec) ? spellings(name, spec) : [],
+      ),
+    ),
+  );
+  const first = words.find((word, index) => {
+    const before = words[index - 1];
+    return !word.startsWith('-') && (before === undefined || !valued.has(before));
+  });
+  return COMMANDS.find(({ name }) => name === first);
+}
+
+/** A first word that is no command is a target, even where it was meant to be a command. */
+function refuseMisspeltCommand(word: string | undefined): void {
+  if (word === undefined || /^-|\//.test(word)) return;
+  const names = COMMANDS.map(({ name }) => name);
+  if (names.includes(word) || existsSync(word)) return;
+  const command = nearest(word, names, 1);
+  if (command === undefined || command[0] !== word[0]) return;
+  refuse(`no command ${word}; did you mean ${command}? A new directory is written ./${word}`);
+}
+
+/** The parser made from the commands' tables. It takes words apart; ./usage.ts checks them. */
+function commandLine(words: readonly string[], onStatus: (status: number) => void): Argv {
+  let running: AnyCommand | undefined;
   const parser = yargs()
     .scriptName(SCRIPT)
-    .usage('$0 <root> <program..>\n\nBuilds a directory in which the programs really run.')
     .parserConfiguration({
       'boolean-negation': false,
       'camel-case-expansion': false,
@@ -41,57 +97,57 @@ export function commandLine(onStatus: (status: number) => void): Argv {
       'populate--': true,
     })
     .detectLocale(false)
-    .updateStrings({
-      'Not enough non-option arguments: got %s, need at least %s': {
-        one: 'an argument is missing: got %s, need at least %s',
-        other: 'arguments are missing: got %s, need at least %s',
-      },
-    } as never)
     .exitProcess(false)
-    .strict()
-    .version(packageJson.version)
-    .help()
-    .alias({ help: 'h', version: 'V' })
+    .version(false)
+    .help(false)
+    .options(COMMON_OPTIONS)
     .fail((message, error) => {
-      if (error) throw error;
-      const line = message.replace(/\s+/g, ' ').trim();
-      throw new JailbuildError('USAGE', `${line} (see ${SCRIPT} --help)`);
+      // The parser's own errors have this name; any other is a command's.
+      if (error && error.name !== 'YError') throw error;
+      if (running !== undefined) refuseUnknownOption(words, running);
+      refuse(complaint(error?.message ?? message, running), running);
     });
   COMMANDS.forEach((command, index) => {
-    addCommand(parser, command, index === 0, onStatus);
+    const names = [`${command.name} ${command.usage}`.trim(), ...(index === 0 ? ['$0'] : [])];
+    parser.command(
+      names,
+      command.summary,
+      (builder) => {
+        running = command;
+        for (const [name, { choices, ...positional }] of Object.entries(command.positionals)) {
+          builder.positional(name, positional);
+        }
+        for (const [name, option] of Object.entries(command.options)) {
+          builder.option(name, parsing(option));
+        }
+      },
+      async (parsed) => {
+        checkArguments(command, parsed as Parsed);
+        onStatus(parsed.help ? await showHelp(words) : await command.run(parsed as never));
+      },
+    );
   });
   return parser;
 }
 
-function addCommand(
-  parser: Argv,
-  command: AnyCommand,
-  isDefault: boolean,
-  onStatus: (status: number) => void,
-): void {
-  const names = [`${command.name} ${command.usage}`, ...(isDefault ? ['$0'] : [])];
-  parser.command(
-    names,
-    command.summary,
-    (builder) => {
-      for (const [name, positional] of Object.entries(command.positionals)) {
-        builder.positional(name, positional);
-      }
-      builder.options(command.options);
-      for (const [line, does] of command.examples) builder.example(`$0 ${line}`, does);
-    },
-    async (args) => {
-      refuseRepeated(args, command.options);
-      onStatus(await command.run(args as never));
-    },
-  );
+/** An option as yargs is told of it: choices are checked by ./usage.ts, in words for people. */
+function parsing(option: OptionSpec): OptionSpec {
+  if (choicesOf(option) === undefined) return option;
+  const { choices, ...rest } = option;
+  return { type: 'string', requiresArg: true, ...rest };
 }
 
-/** yargs makes an array of an option given twice; only those declared so may be. */
-function refuseRepeated(args: Readonly<Record<string, unknown>>, options: OptionTable): void {
-  for (const [name, { array }] of Object.entries(options)) {
-    if (!array && Array.isArray(args[name])) {
-      throw new JailbuildError('USAGE', `--${name} is given more than once`);
-    }
+/** What yargs complains of, with the names that the user knows. */
+function complaint(message: string, command: AnyCommand | undefined): string {
+  const valueless = /^Not enough arguments following: (.+)$/.exec(message)?.[1];
+  if (valueless !== undefined) return `--${valueless} needs a value`;
+  const missing = /^Not enough non-option arguments: got (\d+)/.exec(message)?.[1];
+  if (missing !== undefined && command !== undefined) {
+    const names = Object.entries(command.positionals).filter(([, spec]) => spec.demandOption);
+    const [name] = names[Number(missing)] ?? [];
+    if (name !== undefined) return `<${name}> is missing`;
   }
+  const demanded = /^Missing required arguments?: (\S+)/.exec(message.trim())?.[1];
+  if (demanded !== undefined) return `--${demanded.replace(',', '')} is missing`;
+  return message.replace(/\s+/g, ' ').trim();
 }

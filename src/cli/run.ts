@@ -4,7 +4,12 @@ import type { LaunchOptions } from '../launcher/options.js';
 import { type Arguments, defineCommand } from './command.js';
 
 const positionals = {
-  root: { type: 'string', demandOption: true, describe: 'Directory of the jail' },
+  root: {
+    type: 'string',
+    demandOption: true,
+    describe: 'Directory of the jail',
+    complete: 'directory',
+  },
 } as const;
 
 const options = {
@@ -12,6 +17,7 @@ const options = {
     type: 'string',
     requiresArg: true,
     describe: "Host name in the jail [default: the directory's name]",
+    placeholder: 'NAME',
   },
   network: {
     choices: ['host', 'none'],
@@ -23,13 +29,15 @@ const options = {
     type: 'string',
     array: true,
     nargs: 1,
-    describe: 'Set a variable, as NAME=VALUE; the environment is else PATH, HOME and TERM',
+    describe: 'Set a variable; the environment is else PATH, HOME and TERM',
+    placeholder: 'NAME=VALUE',
   },
   workdir: {
     alias: 'w',
     type: 'string',
     requiresArg: true,
     describe: 'Working directory in the jail [default: /]',
+    placeholder: 'DIR',
   },
   verbose: { alias: 'v', type: 'boolean', describe: 'Tell each step' },
 } as const;
@@ -38,6 +46,11 @@ export const runCommand = defineCommand({
   name: 'run',
   usage: '<root>',
   summary: 'Run a command, or a shell, in a jail and in namespaces of its own',
+  rest: {
+    placeholder: '[command..]',
+    describe: 'The command and its arguments; a shell of the jail without it',
+    complete: 'jail-program',
+  },
   positionals,
   options,
   examples: [['run /var/local/jail -- ps aux', 'Run one program in the jail']],

@@ -14,6 +14,8 @@ export interface Finding {
 export interface SurveyOptions {
   /** What exists stays, whatever it is. */
   readonly noClobber: boolean;
+  /** What exists at these paths stays. */
+  readonly keep?: ReadonlySet<string> | undefined;
   /** Whether owners are compared; not where the build cannot set them. */
   readonly owners: boolean;
 }
@@ -28,7 +30,7 @@ export interface SurveyOptions {
 export function survey(
   manifest: Manifest,
   target: string,
-  { noClobber, owners }: SurveyOptions,
+  { noClobber, keep, owners }: SurveyOptions,
 ): Finding[] {
   const absent = new Set<string>();
   return manifest.entries.map((entry): Finding => {
@@ -46,7 +48,9 @@ export function survey(
     if (isAsPlanned(entry, found, target + entry.path, owners)) {
       return { entry, need: 'nothing', as: 'planned' };
     }
-    return noClobber ? { entry, need: 'nothing', as: 'kept' } : { entry, need: 'replace' };
+    return noClobber || keep?.has(entry.path)
+      ? { entry, need: 'nothing', as: 'kept' }
+      : { entry, need: 'replace' };
   });
 }
 
@@ -61,7 +65,12 @@ function look(realPath: string): BigIntStats | undefined {
 /** By how much Node's utimes(2), which takes floating point and cuts to microseconds, may be off. */
 const TIME_TOLERANCE = 2000n;
 
-function isAsPlanned(entry: Entry, found: BigIntStats, realPath: string, owners: boolean): boolean {
+export function isAsPlanned(
+  entry: Entry,
+  found: BigIntStats,
+  realPath: string,
+  owners: boolean,
+): boolean {
   if (owners && (Number(found.uid) !== entry.uid || Number(found.gid) !== entry.gid)) return false;
   const drift = found.mtimeNs - nanoseconds(entry.mtime);
   if (drift >= TIME_TOLERANCE || drift <= -TIME_TOLERANCE) return false;

@@ -2,7 +2,7 @@ import type { ElfFile } from '../elf/types.js';
 import type { MissingLibrary, SearchRule } from '../plan/manifest.js';
 import type { Trace } from '../sysroot/sysroot.js';
 import type { LoadedObject } from './loaded-object.js';
-import { isFound, type LibrarySearch, type Variant } from './search.js';
+import { isFound, type LibrarySearch, type NotFound, type Variant } from './search.js';
 
 /** One name in one object's list of needed libraries, and what it leads to. */
 export interface Edge {
@@ -12,6 +12,8 @@ export interface Edge {
   readonly to: LoadedObject;
   /** The path that this request looks up; undefined where an object already loaded answers it. */
   readonly lookup: Trace | undefined;
+  /** That path in the loader's own spelling. */
+  readonly path: string | undefined;
 }
 
 export interface VariantEdge {
@@ -22,9 +24,16 @@ export interface VariantEdge {
 
 /** What a process of one program has mapped when the loader hands over to the program. */
 export interface ProcessImage {
+  /** Every object, in the order in which they came. */
+  readonly loaded: readonly LoadedObject[];
   readonly edges: readonly Edge[];
   readonly variants: readonly VariantEdge[];
   readonly missing: readonly MissingLibrary[];
+  /**
+   * What dlopen(3) of `name`, called by the object `by`, does: the object that it leads to, and
+   * behind `loaded`, `edges`, `variants` and `missing` what that one brings along.
+   */
+  open(name: string, by: LoadedObject): Edge | NotFound;
 }
 
 /**
@@ -56,48 +65,67 @@ export function mapProcess(
   };
   for (const object of loaded) register(object);
 
-  const request = (by: LoadedObject, name: string, optional: boolean) => {
+  const map = (by: LoadedObject, name: string): Edge | NotFound => {
     const known =
       byName.get(name) ?? bySoname.get(name) ?? (search.isOwnName(name) ? interpreter : undefined);
     if (known !== undefined) {
       const again = known.requestedAs.has(name);
-      edges.push({ by, name, rule: again ? known.rule : 'loaded', to: known, lookup: undefined });
-      return;
+      return {
+        by,
+        name,
+        rule: again ? known.rule : 'loaded',
+        to: known,
+        lookup: undefined,
+        path: undefined,
+      };
     }
     const found = search.find(name, by);
-    if (!isFound(found)) {
-      if (!optional) missing.push({ name, neededBy: by.trace.path, searched: found.searched });
-      return;
-    }
+    if (!isFound(found)) return found;
     const same = byIdentity.get(found.trace.stat.identity);
     if (same !== undefined) {
       same.requestedAs.add(name);
       byName.set(name, same);
-      edges.push({ by, name, rule: found.rule, to: same, lookup: found.trace });
-      return;
+      return { by, name, rule: found.rule, to: same, lookup: found.trace, path: found.name };
     }
     const object = loadedObject(found.name, found.trace, found.elf, by, found.rule);
     object.requestedAs.add(name);
     register(object);
     byName.set(name, object);
     loaded.push(object);
-    edges.push({ by, name, rule: found.rule, to: object, lookup: found.trace });
     for (const variant of found.variants) {
       variants.push({ of: object, variant });
       // What the variant needs is loaded on the CPUs that take it.
       loaded.push(loadedObject(variant.name, variant.trace, variant.elf, by, found.rule));
     }
+    return { by, name, rule: found.rule, to: object, lookup: found.trace, path: found.name };
   };
 
-  for (const object of loaded) {
-    const { dynamic } = object.elf;
-    if (dynamic === undefined) continue;
-    for (const name of dynamic.auxiliaries) request(object, name, true);
-    for (const name of dynamic.filters) request(object, name, false);
-    for (const name of dynamic.needed) request(object, name, false);
-    for (const name of dynamic.audits) request(object, name, true);
-  }
-  return { edges, variants, missing };
+  const request = (by: LoadedObject, name: string, optional: boolean) => {
+    const result = map(by, name);
+    if ('to' in result) edges.push(result);
+    else if (!optional) missing.push({ name, neededBy: by.trace.path, ...result });
+  };
+
+  let walked = 0;
+  const walk = () => {
+    for (; walked < loaded.length; walked++) {
+      const object = loaded[walked];
+      const dynamic = object?.elf.dynamic;
+      if (object === undefined || dynamic === undefined) continue;
+      for (const name of dynamic.auxiliaries) request(object, name, true);
+      for (const name of dynamic.filters) request(object, name, false);
+      for (const name of dynamic.needed) request(object, name, false);
+      for (const name of dynamic.audits) request(object, name, true);
+    }
+  };
+  walk();
+
+  const open = (name: string, by: LoadedObject) => {
+    const result = map(by, name);
+    walk();
+    return result;
+  };
+  return { loaded, edges, variants, missing, open };
 }
 
 /** An object opened by `name`, which is the loader's own spelling of the path. */

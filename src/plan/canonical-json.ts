@@ -27,29 +27,31 @@ const KEY_ORDER = [
  * bytes and two of them compare well with diff(1). Ends with a newline.
  */
 export function canonicalJson(manifest: Manifest): string {
-  const { schema, request, entries, missing, warnings } = manifest;
+  const { schema, request, entries, missing, warnings, hints } = manifest;
   const list = (items: readonly unknown[]) =>
     items.length === 0
       ? '[]'
-      : `[\n${items.map((item) => `    ${stringify(item)}`).join(',\n')}\n  ]`;
+      : `[\n${items.map((item) => `    ${canonicalValue(item)}`).join(',\n')}\n  ]`;
   return [
     '{',
     `  "schema": ${JSON.stringify(schema)},`,
-    `  "request": ${stringify(request)},`,
+    `  "request": ${canonicalValue(request)},`,
     `  "entries": ${list(entries satisfies readonly Entry[])},`,
     `  "missing": ${list(missing)},`,
-    `  "warnings": ${list(warnings)}`,
+    `  "warnings": ${list(warnings)}${hints === undefined ? '' : ','}`,
+    ...(hints === undefined ? [] : [`  "hints": ${list(hints)}`]),
     '}\n',
   ].join('\n');
 }
 
-function stringify(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(stringify).join(',')}]`;
+/** A value on one line, with the keys of its objects in the order of a manifest. */
+export function canonicalValue(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalValue).join(',')}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   const members = Object.entries(value)
     .filter(([, member]) => member !== undefined)
     .sort(([a], [b]) => rank(a) - rank(b) || (a < b ? -1 : 1))
-    .map(([key, member]) => `${JSON.stringify(key)}:${stringify(member)}`);
+    .map(([key, member]) => `${JSON.stringify(key)}:${canonicalValue(member)}`);
   return `{${members.join(',')}}`;
 }
 

@@ -40,18 +40,30 @@ export function findProgram(
     mustBeRegular(name, trace);
     return { as: name, trace };
   }
-  for (const directory of searchPath) {
-    if (!directory.startsWith('/')) continue;
-    const trace = sysroot.trace(`${directory.replace(/\/+$/, '')}/${name}`);
-    if (isTrace(trace) && trace.stat.type === 'file' && (trace.stat.mode & 0o111) !== 0) {
-      return { as: name, trace };
-    }
-  }
+  const trace = lookUpProgram(sysroot, name, searchPath);
+  if (trace !== undefined) return { as: name, trace };
   throw new JailbuildError(
     'PROGRAM_NOT_FOUND',
     `${name}: program not found on PATH (${searchPath.join(':')})`,
     name,
   );
+}
+
+/** The executable that execvp(3) would start: a path is taken from the root if it is relative. */
+export function lookUpProgram(
+  sysroot: Sysroot,
+  name: string,
+  searchPath: readonly string[],
+): Trace | undefined {
+  const directories = name.includes('/') ? [''] : searchPath.filter((item) => item.startsWith('/'));
+  for (const directory of directories) {
+    const path = name.startsWith('/') ? name : `${directory.replace(/\/+$/, '')}/${name}`;
+    const trace = sysroot.trace(path);
+    if (isTrace(trace) && trace.stat.type === 'file' && (trace.stat.mode & 0o111) !== 0) {
+      return trace;
+    }
+  }
+  return undefined;
 }
 
 function mustBeRegular(name: string, { stat }: Trace): void {

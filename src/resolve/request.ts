@@ -1,19 +1,59 @@
+import type { AccountRequest } from '../profile/account.js';
+import type { IncludeRequest } from '../profile/include.js';
+
 /** Which terminal descriptions to bring: all, none, the usual ones, or these. */
 export type TerminfoChoice = 'default' | 'all' | 'none' | readonly string[];
+
+/** How much of what programs say of libraries that they open themselves comes along. */
+export type DlopenChoice = 'required' | 'recommended' | 'suggested' | 'none';
+
+/** Where the jail's /etc/ld.so.cache comes from. */
+export type LdCacheChoice = 'generate' | 'copy' | 'none';
 
 /** What a jail is asked to hold. */
 export interface ResolveRequest {
   /** Names to look up on `path`, or paths. */
   readonly programs: readonly string[];
+  /** Names of profiles, or absolute paths of the user's own. */
+  readonly profiles?: readonly string[];
+  /** Users for the jail's passwd(5) and group(5), beside those of profiles. */
+  readonly users?: readonly AccountRequest[];
+  /** Files beside what the programs and profiles need. */
+  readonly include?: readonly IncludeRequest[];
+  /** Patterns of paths in the jail to leave out. */
+  readonly exclude?: readonly string[];
   readonly terminfo?: TerminfoChoice;
-  /** `copy` brings the host's /etc/ld.so.cache; the default. */
-  readonly ldCache?: 'copy' | 'none';
+  /**
+   * Libraries that an ELF file's note says it opens (.note.dlopen): those of this priority and
+   * higher ones. The default is `required`.
+   */
+  readonly dlopen?: DlopenChoice;
+  /**
+   * `auto`, the default, brings nsswitch.conf and the modules it names for programs that use the C
+   * library's name service.
+   */
+  readonly nss?: 'auto' | 'none';
+  /** Character sets, by any of their names, that iconv(3) is to know; or all. */
+  readonly gconv?: 'all' | readonly string[];
+  /** Locales as in LC_ALL: `de_DE.UTF-8`. */
+  readonly locales?: readonly string[];
+  /** The certificates of authorities that TLS libraries trust, and OpenSSL's configuration. */
+  readonly caCertificates?: boolean;
+  /** Time zones as in TZ: `Europe/Berlin`; `host` is what /etc/localtime is; or all. */
+  readonly timeZones?: 'all' | readonly string[];
+  /**
+   * `generate`, the default, makes an /etc/ld.so.cache of the jail's own libraries; `copy` brings the
+   * host's. With `none` the loader in the jail has its other rules only.
+   */
+  readonly ldCache?: LdCacheChoice;
+  /** Absolute directories that the programs will have in LD_LIBRARY_PATH. */
+  readonly libraryPath?: readonly string[];
   /** The directory that is taken as `/`. The default is the host's own root. */
   readonly sysroot?: string;
   /** Directories for bare program names; the default is PATH of the environment. */
   readonly path?: readonly string[];
   /** Where relative program paths start; the default is the working directory. */
   readonly cwd?: string;
-  /** The terminal in use, one of the usual ones; the default is TERM of the environment. */
+  /** The terminal in use, one of the usual ones; the default is TERM, unless there is a sysroot. */
   readonly term?: string;
 }

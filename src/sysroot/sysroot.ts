@@ -6,6 +6,8 @@ import {
   readdirSync,
   readlinkSync,
   readSync,
+  realpathSync,
+  statSync,
 } from 'node:fs';
 import path from 'node:path';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
@@ -71,15 +73,19 @@ export function isTrace(result: Trace | TraceFailure): result is Trace {
  * Answers are remembered: a sysroot is a view for one job, during which the host is taken as still.
  */
 export class Sysroot {
-  /** The root directory's path in the real file system, without a slash at its end; '' for `/`. */
+  /**
+   * The root directory's path in the real file system, without links, and without a slash at its
+   * end; '' for `/`.
+   */
   readonly prefix: string;
   readonly #stats = new Map<string, FileStat | TraceFailure>();
   readonly #lists = new Map<string, string[]>();
   readonly #traces = new Map<string, Trace | TraceFailure>();
 
+  /** @throws JailbuildError SYSROOT_NOT_A_DIRECTORY */
   constructor(root = '/') {
-    const absolute = path.resolve(root);
-    this.prefix = absolute === '/' ? '' : absolute;
+    const real = root === '/' ? root : realDirectory(root);
+    this.prefix = real === '/' ? '' : real;
   }
 
   /** The real path of a path inside, for system calls. */
@@ -223,6 +229,18 @@ export class Sysroot {
       left: [...parent.left, ...end.left],
     };
   }
+}
+
+function realDirectory(root: string): string {
+  let problem = 'is not a directory';
+  try {
+    const real = realpathSync(root);
+    if (statSync(real).isDirectory()) return real;
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    problem = strerror(error);
+  }
+  throw new JailbuildError('SYSROOT_NOT_A_DIRECTORY', `${root}: ${problem}`, root);
 }
 
 function typeOf(mode: bigint): FileType {

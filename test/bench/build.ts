@@ -5,7 +5,7 @@ import { JAILBUILD, PROJECT } from '../support/cli.js';
 import { type Contender, compare } from './compare.js';
 
 const FEW = ['env', 'bash', 'ps', 'ls', 'top'];
-const SMALL_ROUNDS = 15;
+const SMALL_ROUNDS = 25;
 const LARGE_ROUNDS = 3;
 
 /** The main job against the peers: five programs, and all of /usr/bin and /usr/sbin. */

@@ -18,10 +18,11 @@ import { needs, needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 import { snapshot } from '../support/tree.js';
 
-/** A directory of terminal descriptions that this distribution has. */
+/** A directory in which this distribution has terminal descriptions. */
 const TERMINFO =
-  ['/usr/share/terminfo', '/lib/terminfo', '/usr/lib/terminfo'].find((name) => existsSync(name)) ??
-  '/usr/share/terminfo';
+  ['/usr/share/terminfo', '/lib/terminfo', '/usr/lib/terminfo'].find((name) =>
+    existsSync(`${name}/x`),
+  ) ?? '/usr/share/terminfo';
 
 /** One line on stderr, no stack, nothing on stdout, and the status. */
 function assertRefused({ status, stdout, stderr }: Finished, expected: RegExp, code = 1): void {
@@ -148,13 +149,31 @@ describe('a library that cannot be found', needs('cc'), () => {
   });
 });
 
-describe('a script', () => {
+describe('a script that cannot be started is refused, and nothing is written', () => {
   const directory = tempDir();
-  test('names its interpreter or is followed', () => {
-    const script = path.join(directory, 'script');
-    writeFileSync(script, '#!/no/such/interpreter -x\n', { mode: 0o755 });
-    assertRefused(jailbuild([path.join(directory, 'jail'), script]), /\/no\/such\/interpreter/);
-  });
+  const cases: readonly (readonly [name: string, line: string, expected: RegExp])[] = [
+    [
+      'missing',
+      '#!/no/such/interpreter -x',
+      /its interpreter \/no\/such\/interpreter does not exist/,
+    ],
+    ['none', '#!', /names no interpreter/],
+    ['long', `#!/${'x'.repeat(300)}`, /longer than the 255 bytes/],
+    ['mode', '#!/etc/passwd', /\/etc\/passwd is not executable/],
+    ['nobody', '#!/usr/bin/env no-such-program', /no-such-program is not on PATH \(/],
+    ['words', '#!/usr/bin/env bash -e', /"bash -e"; env splits words only with -S/],
+    ['loop', '#!/usr/bin/env A=b bash', /without end/],
+    ['itself', '#!SELF', /more than the 5 that Linux follows/],
+    ['env-itself', '#!/usr/bin/env -S SELF', /starts the script again, without end/],
+  ];
+  for (const [name, line, expected] of cases) {
+    test(name, () => {
+      const script = path.join(directory, name);
+      writeFileSync(script, `${line.replace('SELF', script)}\n`, { mode: 0o755 });
+      assertRefused(jailbuild([path.join(directory, 'jail'), script]), expected);
+      assert.equal(existsSync(path.join(directory, 'jail')), false);
+    });
+  }
 });
 
 describe('a file system that refuses', needsRoot('mount', 'umount'), () => {

@@ -10,7 +10,7 @@ import { tempDir } from '../support/temp-dir.js';
 const PROGRAMS = ['env', 'bash', 'ps', 'ls', 'top', 'sleep', 'stty'];
 
 describe('a jail is entered', needsRoot('ps', 'top', 'tmux'), () => {
-  // Hooks run in their order: the server goes before the directory that has its socket.
+  // Before the directory goes, with the socket in it.
   after(() => {
     tmux('kill-server');
   });

@@ -1,0 +1,148 @@
+import type { AnyCommand, OptionSpec } from './command.js';
+import {
+  COMMON_OPTIONS,
+  describeValue,
+  groupedOptions,
+  longNamesOf,
+  placeholderOf,
+  shortNamesOf,
+} from './option-text.js';
+
+const PROGRAM = 'jailbuild';
+const WIDTH = 80;
+/** The widest left column; what is longer stands on a line of its own. */
+const LEFT = 24;
+
+type Row = readonly [left: string, right: string];
+
+/** What `jailbuild` alone tells. The first command is the one that needs no name. */
+export function shortHelp(commands: readonly AnyCommand[]): string {
+  return page([
+    ...overview(commands),
+    ...commands.slice(0, 1).flatMap(examplesOf),
+    ...wrap(
+      `"${PROGRAM} --help" tells the options of a build, "${PROGRAM} COMMAND --help" others.`,
+    ),
+  ]);
+}
+
+/** What `jailbuild --help` tells: the commands, and all of the one that needs no name. */
+export function programHelp(commands: readonly AnyCommand[]): string {
+  return page([
+    ...overview(commands),
+    ...commands.slice(0, 1).flatMap(details),
+    ...wrap(`"${PROGRAM} COMMAND --help" tells the options of the other commands.`),
+  ]);
+}
+
+/** What `jailbuild COMMAND --help` tells. */
+export function commandHelp(command: AnyCommand, isDefault: boolean): string {
+  return page([
+    ...usage(command, isDefault),
+    '',
+    ...wrap(`${command.summary}.`),
+    '',
+    ...details(command),
+  ]);
+}
+
+/** A command's line, as `jailbuild run <root> [options] [-- command..]`. */
+export function synopsis(command: AnyCommand, isDefault: boolean): string {
+  return [
+    PROGRAM,
+    isDefault ? `[${command.name}]` : command.name,
+    command.usage,
+    '[options]',
+    restSynopsis(command),
+  ]
+    .filter((part) => part !== '')
+    .join(' ');
+}
+
+/** Breaks words into lines of at most `width` columns; a longer word has a line of its own. */
+export function wrap(text: string, width = WIDTH): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(/\s+/)) {
+    const last = lines.at(-1);
+    if (last === undefined || last.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines;
+}
+
+function overview(commands: readonly AnyCommand[]): string[] {
+  return [
+    ...commands.slice(0, 1).flatMap((command) => usage(command, true)),
+    `       ${PROGRAM} COMMAND [argument..]`,
+    '',
+    'Builds a directory in which the programs you name really run.',
+    '',
+    ...section(
+      'Commands',
+      commands.map(({ name, summary }) => [name, summary]),
+    ),
+  ];
+}
+
+function details(command: AnyCommand): string[] {
+  const { positionals, rest, description = [], exits = [] } = command;
+  const values = Object.entries(positionals).map(
+    ([name, spec]): Row => [name, describeValue(spec)],
+  );
+  if (rest !== undefined) values.push([restSynopsis(command), rest.describe]);
+  const groups = [...groupedOptions({ ...command.options, ...COMMON_OPTIONS })];
+  return [
+    ...description.flatMap((paragraph) => [...wrap(paragraph), '']),
+    ...section('Arguments', values),
+    ...groups.flatMap(([heading, options]) => section(heading, options.map(optionRow))),
+    ...section('Exit status', exits),
+    ...examplesOf(command),
+  ];
+}
+
+function examplesOf({ examples }: AnyCommand): string[] {
+  if (examples.length === 0) return [];
+  return [
+    'Examples:',
+    ...examples.flatMap(([line, does]) => [`  # ${does}`, `  ${PROGRAM} ${line}`]),
+    '',
+  ];
+}
+
+function restSynopsis({ rest }: AnyCommand): string {
+  if (rest === undefined) return '';
+  const { placeholder = 'argument..' } = rest;
+  return placeholder.startsWith('[') ? `[-- ${placeholder.slice(1)}` : `-- ${placeholder}`;
+}
+
+function usage(command: AnyCommand, isDefault: boolean): string[] {
+  const [first = '', ...more] = wrap(synopsis(command, isDefault), WIDTH - 9);
+  return [`Usage: ${first}`, ...more.map((line) => `         ${line}`)];
+}
+
+function optionRow([name, spec]: readonly [string, OptionSpec]): Row {
+  const short = shortNamesOf(spec).map((letter) => `-${letter}, `);
+  const long = longNamesOf(name, spec).map((word) => `--${word}`);
+  const value = placeholderOf(spec);
+  const left = `${short.join('').padStart(4)}${long.join(', ')}`;
+  return [value === undefined ? left : `${left} ${value}`, describeValue(spec)];
+}
+
+function section(heading: string, rows: readonly Row[]): string[] {
+  if (rows.length === 0) return [];
+  const fitting = rows.map(([left]) => left.length).filter((length) => length <= LEFT);
+  const column = Math.max(0, ...fitting) + 4;
+  const lines = rows.flatMap(([left, right]) => {
+    const [first = '', ...more] = wrap(right, WIDTH - column);
+    const head = `  ${left}`;
+    const indented = more.map((line) => ' '.repeat(column) + line);
+    return left.length <= LEFT
+      ? [`${head.padEnd(column)}${first}`, ...indented]
+      : [head, ' '.repeat(column) + first, ...indented];
+  });
+  return [`${heading}:`, ...lines, ''];
+}
+
+function page(lines: readonly string[]): string {
+  return `${lines.join('\n').trimEnd()}\n`;
+}

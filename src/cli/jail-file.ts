@@ -1,0 +1,56 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { JailbuildError } from '../errors.js';
+import type { OptionValue, OptionValues } from '../profile/jail-file.js';
+import type { Arguments, OptionTable } from './command.js';
+
+/** The name by which a jail file is found in the working directory. */
+export const JAIL_FILE_NAME = 'jail.yaml';
+
+/**
+ * The jail file of a command line: the one that is named, or jail.yaml of the working directory
+ * where nothing else says what to build.
+ *
+ * @param named the value of `--file`
+ */
+export function findJailFile(named?: string, root?: string): string | undefined {
+  if (named !== undefined || root !== undefined) return named;
+  return existsSync(JAIL_FILE_NAME) ? JAIL_FILE_NAME : undefined;
+}
+
+/**
+ * Options of a file beneath those of the command line: a list is continued, anything else that the
+ * command line gives counts.
+ */
+export function withFileOptions<A extends object>(
+  args: A,
+  values: OptionValues,
+  table: OptionTable,
+): A {
+  const merged = { ...args } as Record<string, unknown>;
+  for (const [name, value] of Object.entries(values)) {
+    const given = merged[name];
+    if (table[name]?.array) merged[name] = [...list(value), ...((given as string[]) ?? [])];
+    else merged[name] = given ?? (typeof value === 'object' ? value.join(',') : value);
+  }
+  return merged as A;
+}
+
+function list(value: OptionValue): readonly string[] {
+  return typeof value === 'object' ? value : [String(value)];
+}
+
+/** The values of a command line without options. */
+export function withDefaults<O extends OptionTable>(table: O): Arguments<object, O> {
+  const defaults = Object.entries(table).map(([name, option]) => [name, option.default]);
+  return Object.fromEntries(defaults) as Arguments<object, O>;
+}
+
+/** The directory that a jail file is to be built into. */
+export function targetOf(root: string | undefined): string {
+  if (root !== undefined) return path.resolve(root);
+  throw new JailbuildError(
+    'USAGE',
+    'name a directory for the jail, and programs; `jailbuild init` writes a jail file to begin with',
+  );
+}

@@ -1,0 +1,103 @@
+import { JailbuildError } from '../errors.js';
+import { didYouMean } from '../suggest.js';
+import type { AnyCommand, OptionTable } from './command.js';
+import { COMMON_OPTIONS, choicesOf, longNamesOf, shortNamesOf } from './option-text.js';
+
+/** What yargs makes of a command line. */
+export type Parsed = Readonly<Record<string, unknown>>;
+
+/**
+ * Refuses what a command's tables do not allow. Each message names the word that is wrong.
+ *
+ * @throws JailbuildError USAGE
+ */
+export function checkArguments(command: AnyCommand, parsed: Parsed): void {
+  const { options, positionals } = command;
+  const known = knownNames(options);
+  for (const name of Object.keys(parsed)) {
+    if (!known.has(name) && !(name in positionals) && !/^(_|\$0|--)$/.test(name)) {
+      refuseOption(name, command);
+    }
+  }
+  const [extra] = extraWords(command, parsed);
+  if (extra !== undefined) {
+    const hint = command.rest === undefined ? '' : '; a command is written behind --';
+    refuse(`${command.name} takes no argument ${extra}${hint}`, command);
+  }
+  for (const [name, option] of Object.entries(options)) {
+    if (!option.array && Array.isArray(parsed[name]))
+      refuse(`--${name} is given more than once`, command);
+    checkChoice(command, `--${name} `, choicesOf(option), parsed[name]);
+  }
+  for (const [name, positional] of Object.entries(positionals)) {
+    checkChoice(command, '', choicesOf(positional), parsed[name]);
+  }
+}
+
+/**
+ * Tells a misspelt option, before any other complaint of the parser: the option's value was then taken
+ * for something else.
+ *
+ * @throws JailbuildError USAGE
+ */
+export function refuseUnknownOption(words: readonly string[], command: AnyCommand): void {
+  const known = knownNames(command.options);
+  for (const word of beforeRest(words)) {
+    const name = /^--([^=]+)/.exec(word)?.[1];
+    if (name !== undefined && !known.has(name)) refuseOption(name, command);
+  }
+}
+
+/** The words before `--`. */
+export function beforeRest(words: readonly string[]): readonly string[] {
+  const end = words.indexOf('--');
+  return end < 0 ? words : words.slice(0, end);
+}
+
+/**
+ * @param command whose help tells more
+ * @throws JailbuildError USAGE
+ */
+export function refuse(message: string, command?: AnyCommand): never {
+  const name = command === undefined ? '' : ` ${command.name}`;
+  throw new JailbuildError('USAGE', `${message} (see jailbuild${name} --help)`);
+}
+
+function refuseOption(name: string, command: AnyCommand): never {
+  if (name.length === 1) refuse(`unknown option -${name}`, command);
+  const long = Object.entries({ ...command.options, ...COMMON_OPTIONS }).flatMap(([key, spec]) =>
+    spec.hidden ? [] : longNamesOf(key, spec),
+  );
+  refuse(`unknown option --${name}${didYouMean(name, long, '--')}`, command);
+}
+
+function knownNames(options: OptionTable): Set<string> {
+  return new Set(
+    Object.entries({ ...options, ...COMMON_OPTIONS }).flatMap(([name, spec]) => [
+      ...longNamesOf(name, spec),
+      ...shortNamesOf(spec),
+    ]),
+  );
+}
+
+/** Words that are no positional; the parser counts the command's name among them. */
+function extraWords(command: AnyCommand, { _: words }: Parsed): readonly unknown[] {
+  if (!Array.isArray(words)) return [];
+  return words[0] === command.name ? words.slice(1) : words;
+}
+
+function checkChoice(
+  command: AnyCommand,
+  what: string,
+  choices: readonly string[] | undefined,
+  given: unknown,
+): void {
+  if (choices === undefined || given === undefined) return;
+  const wrong = [given].flat().find((value) => !choices.includes(String(value)));
+  if (wrong !== undefined) refuse(`${what}${wrong}: give ${oneOf(choices)}`, command);
+}
+
+/** `a`, `a or b`, `a, b or c`. */
+function oneOf(words: readonly string[]): string {
+  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
+}

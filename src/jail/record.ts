@@ -1,0 +1,206 @@
+import { type BigIntStats, closeSync, fstatSync, readFileSync } from 'node:fs';
+import { errnoOf, JailbuildError, strerror } from '../errors.js';
+import { canonicalJson, canonicalValue } from '../plan/canonical-json.js';
+import { Field, parseJson } from '../plan/field.js';
+import type { Entry, Manifest } from '../plan/manifest.js';
+import { toEntries, toManifest } from '../plan/read-manifest.js';
+import type { ResolveRequest } from '../resolve/request.js';
+import { HeldDirectory } from './held-directory.js';
+import { RECORD_NAME, STATE_DIRECTORY } from './state.js';
+
+/** Names the format and its version; a reader refuses one it does not know. */
+export const RECORD_SCHEMA = 'jailbuild.record/1';
+
+const MAX_BYTES = 1 << 26;
+
+/** What a jail was built from, and what of it is jailbuild's. docs/record.md describes every field. */
+export interface JailRecord {
+  readonly schema: typeof RECORD_SCHEMA;
+  /** The version of jailbuild that wrote it. */
+  readonly version: string;
+  /** Everything that was asked for, such that it means the same from any directory and environment. */
+  readonly request: ResolveRequest;
+  readonly options: RecordedOptions;
+  /** Who built it without root's rights, and so owns all of it. */
+  readonly builder?: { readonly uid: number; readonly gid: number };
+  /** Paths of the manifest that the jail had before, as planned: they are never removed. */
+  readonly found: readonly string[];
+  /** Paths of the manifest at which the jail keeps the user's own. */
+  readonly kept: readonly string[];
+  /** Entries of earlier plans that are still in the jail, and that `update` removes. */
+  readonly former: readonly Entry[];
+  /** Defaults for `run`. */
+  readonly run?: Readonly<Record<string, unknown>>;
+  readonly manifest: Manifest;
+}
+
+/** The options of a build that hold for its updates as well. */
+export interface RecordedOptions {
+  readonly allowMissing?: boolean;
+  readonly digests?: boolean;
+}
+
+/**
+ * The record of a jail, or undefined if it has none. Nothing in a jail is trusted: symbolic links
+ * are not followed, and a record that others than root or the caller could have written is refused.
+ *
+ * @param root the jail's directory
+ * @throws JailbuildError RECORD_REFUSED, TARGET_NOT_A_DIRECTORY, NOT_READABLE
+ */
+export function readRecord(root: string): JailRecord | undefined {
+  const text = readState(root, [STATE_DIRECTORY, RECORD_NAME]);
+  return text === undefined
+    ? undefined
+    : parseRecord(text, `${root}/${STATE_DIRECTORY}/${RECORD_NAME}`);
+}
+
+/**
+ * The record of a jail that must have one.
+ *
+ * @throws JailbuildError RECORD_MISSING, and as `readRecord`
+ */
+export function requireRecord(root: string): JailRecord {
+  const record = readRecord(root);
+  if (record === undefined) {
+    throw new JailbuildError(
+      'RECORD_MISSING',
+      `${root}: has no record of a build; jailbuild build makes one`,
+      root,
+    );
+  }
+  return record;
+}
+
+/**
+ * Reads a file of the jail's state.
+ *
+ * @param names the way to it from the jail's directory
+ * @returns undefined if it is not there
+ */
+export function readState(root: string, names: readonly string[]): string | undefined {
+  const held = [openRoot(root)];
+  let at = root;
+  try {
+    for (const name of names.slice(0, -1)) {
+      at += `/${name}`;
+      const directory = held.at(-1)?.directory(name);
+      if (directory === undefined) return undefined;
+      held.push(directory);
+      refuseForeign(directory.stat(), at);
+    }
+    at += `/${names.at(-1)}`;
+    const fd = held.at(-1)?.file(names.at(-1) ?? '');
+    return fd === undefined ? undefined : readOwnFile(fd, at);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === undefined) throw error;
+    if (errno === 'ENOENT') return undefined;
+    if (errno === 'EACCES')
+      throw new JailbuildError('NOT_READABLE', `${at}: ${strerror(error)}`, at);
+    const why =
+      errno === 'ELOOP' || errno === 'ENOTDIR'
+        ? 'is a symbolic link or no directory'
+        : strerror(error);
+    throw refused(at, why);
+  } finally {
+    for (const directory of held) directory.close();
+  }
+}
+
+function openRoot(root: string): HeldDirectory {
+  try {
+    return HeldDirectory.open(root);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === undefined) throw error;
+    const code = errno === 'EACCES' ? 'NOT_READABLE' : 'TARGET_NOT_A_DIRECTORY';
+    throw new JailbuildError(code, `${root}: ${strerror(error)}`, root);
+  }
+}
+
+function readOwnFile(fd: number, at: string): string {
+  try {
+    const stat = fstatSync(fd, { bigint: true });
+    if (!stat.isFile()) throw refused(at, 'is not a regular file');
+    refuseForeign(stat, at);
+    if (stat.size > MAX_BYTES) throw refused(at, `is larger than ${MAX_BYTES} bytes`);
+    return readFileSync(fd, 'utf8');
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** @throws JailbuildError RECORD_REFUSED for what others than root and the caller may have written */
+function refuseForeign(stat: BigIntStats, at: string): void {
+  const uid = Number(stat.uid);
+  if (uid !== 0 && uid !== process.geteuid?.()) {
+    throw refused(at, `belongs to uid ${uid}, who may have changed it`);
+  }
+  if ((stat.mode & 0o022n) !== 0n) throw refused(at, 'others than its owner may write to it');
+}
+
+function refused(at: string, why: string): JailbuildError {
+  return new JailbuildError('RECORD_REFUSED', `${at}: ${why}`, at);
+}
+
+/**
+ * A record from its text.
+ *
+ * @param name what messages call it
+ * @throws JailbuildError RECORD_REFUSED, naming the field
+ */
+export function parseRecord(text: string, name: string): JailRecord {
+  try {
+    return toRecord(parseJson(text, name), name);
+  } catch (error) {
+    if (!(error instanceof JailbuildError)) throw error;
+    throw new JailbuildError('RECORD_REFUSED', error.message, name, { cause: error });
+  }
+}
+
+function toRecord(value: unknown, name: string): JailRecord {
+  const root = new Field(value, name, '').object();
+  const schema = root.member('schema').string();
+  if (schema !== RECORD_SCHEMA) {
+    root.member('schema').refuse(`is ${JSON.stringify(schema)}, known is ${RECORD_SCHEMA}`);
+  }
+  const builder = (field: Field) => ({
+    uid: field.object().member('uid').integer(0, 0xffff_fffe),
+    gid: field.member('gid').integer(0, 0xffff_fffe),
+  });
+  const paths = (field: Field) => field.items().map((item) => item.path());
+  return {
+    schema: RECORD_SCHEMA,
+    version: root.member('version').string(),
+    request: toRequest(root.member('request')),
+    options: root.member('options').object().value as RecordedOptions,
+    ...root.optional('builder', builder),
+    found: paths(root.member('found')),
+    kept: paths(root.member('kept')),
+    former: toEntries(root.member('former'), false),
+    ...root.optional('run', (run) => run.object().value as Readonly<Record<string, unknown>>),
+    manifest: toManifest(root.member('manifest').value, `${name}: manifest`),
+  };
+}
+
+/** The fields known here are checked; those of other stages are taken as they were written. */
+function toRequest(field: Field): ResolveRequest {
+  const object = field.object();
+  for (const name of ['programs', 'path']) {
+    if (name === 'programs' || object.has(name)) {
+      for (const item of object.member(name).items()) item.string();
+    }
+  }
+  for (const name of ['sysroot', 'cwd']) object.optional(name, (path) => path.string());
+  return object.value as ResolveRequest;
+}
+
+/** The record as text, the same for equal records, one entry a line. */
+export function recordText(record: JailRecord): string {
+  const { former, manifest, ...head } = record;
+  const lines = Object.entries(head)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `"${name}": ${canonicalValue(value)}`);
+  const list = former.length === 0 ? '[]' : `[\n${former.map(canonicalValue).join(',\n')}\n]`;
+  return `{\n${lines.join(',\n')},\n"former": ${list},\n"manifest": ${canonicalJson(manifest)}}\n`;
+}

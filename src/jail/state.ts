@@ -1,0 +1,5 @@
+/** Where a jail keeps what belongs to jailbuild, for root's eyes only. */
+export const STATE_DIRECTORY = '.jailbuild';
+
+/** The record's name in it. */
+export const RECORD_NAME = 'record.json';

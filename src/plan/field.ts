@@ -1,0 +1,123 @@
+import { JailbuildError } from '../errors.js';
+
+/** NAME_MAX and the longest path that system calls take (limits.h). */
+const MAX_NAME = 255;
+const MAX_PATH = 4095;
+
+/** @throws JailbuildError MANIFEST_INVALID */
+export function parseJson(text: string, name: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw invalid(name, `is not JSON: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+/** A value of a parsed JSON document that knows where in it it stands, for messages. */
+export class Field {
+  readonly value: unknown;
+  readonly #document: string;
+  readonly #place: string;
+
+  /**
+   * @param document the document's name
+   * @param place where the value is in it: '' for the document itself, or as `entries[3].mode`
+   */
+  constructor(value: unknown, document: string, place: string) {
+    this.value = value;
+    this.#document = document;
+    this.#place = place;
+  }
+
+  refuse(what: string): never {
+    throw invalid(this.#document, this.#place === '' ? what : `${this.#place}: ${what}`);
+  }
+
+  object(): this {
+    const { value } = this;
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      this.refuse(value === undefined ? 'is missing' : 'is not an object');
+    }
+    return this;
+  }
+
+  names(): string[] {
+    return Object.keys(this.value as object);
+  }
+
+  has(name: string): boolean {
+    return Object.hasOwn(this.value as object, name);
+  }
+
+  member(name: string): Field {
+    const value = this.has(name) ? (this.value as Record<string, unknown>)[name] : undefined;
+    return new Field(value, this.#document, this.#place === '' ? name : `${this.#place}.${name}`);
+  }
+
+  /** An object with the member if it is there, to be spread into another. */
+  optional<K extends string, T>(name: K, take: (field: Field) => T): { readonly [P in K]?: T } {
+    return this.has(name) ? ({ [name]: take(this.member(name)) } as { [P in K]?: T }) : {};
+  }
+
+  only(names: readonly string[]): void {
+    const other = this.names().find((name) => !names.includes(name));
+    if (other !== undefined) this.member(other).refuse('is not a field of this format');
+  }
+
+  items(): Field[] {
+    const { value } = this;
+    if (!Array.isArray(value)) {
+      return this.refuse(value === undefined ? 'is missing' : 'is not a list');
+    }
+    return value.map((item, index) => new Field(item, this.#document, `${this.#place}[${index}]`));
+  }
+
+  string(): string {
+    const { value } = this;
+    if (typeof value !== 'string') {
+      return this.refuse(value === undefined ? 'is missing' : 'is not a string');
+    }
+    return value;
+  }
+
+  matching(pattern: RegExp, expected: string): string {
+    const text = this.string();
+    if (!pattern.test(text)) this.refuse(`is not ${expected}`);
+    return text;
+  }
+
+  integer(least: number, most: number): number {
+    const { value } = this;
+    if (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > most) {
+      return this.refuse(value === undefined ? 'is missing' : `is not a number up to ${most}`);
+    }
+    return value as number;
+  }
+
+  linkText(): string {
+    const text = this.string();
+    if (text === '' || text.includes('\0')) this.refuse('is no text of a symbolic link');
+    return text;
+  }
+
+  /** An absolute path without `.`, `..`, empty names and a slash at its end; not `/` itself. */
+  path(): string {
+    const text = this.string();
+    if (!text.startsWith('/')) this.refuse(`${JSON.stringify(text)} is not an absolute path`);
+    if (text.includes('\0')) this.refuse('has a zero byte');
+    if (Buffer.byteLength(text) > MAX_PATH) this.refuse(`is longer than ${MAX_PATH} bytes`);
+    for (const name of text.slice(1).split('/')) {
+      if (name === '' || name === '.' || name === '..') {
+        this.refuse(`${JSON.stringify(text)} has the name "${name}" in it`);
+      }
+      if (Buffer.byteLength(name) > MAX_NAME) {
+        this.refuse(`has a name longer than ${MAX_NAME} bytes`);
+      }
+    }
+    return text;
+  }
+}
+
+export function invalid(document: string, what: string): JailbuildError {
+  return new JailbuildError('MANIFEST_INVALID', `${document}: ${what}`, document);
+}

@@ -1,0 +1,214 @@
+import { readFileSync, statSync } from 'node:fs';
+import { JailbuildError, strerror } from '../errors.js';
+import { Field, invalid, parseJson } from './field.js';
+import {
+  type Entry,
+  MANIFEST_SCHEMA,
+  type Manifest,
+  type ManifestRequest,
+  type MissingLibrary,
+  type Reason,
+} from './manifest.js';
+
+/** Larger than a manifest of all of a distribution's programs by two orders of magnitude. */
+const MAX_BYTES = 1 << 28;
+/** The last uid; the one above stands for none in chown(2). */
+const MAX_ID = 0xffff_fffe;
+
+const MODE = /^0?[0-7]{4}$/;
+const TIME = /^-?\d{1,12}\.\d{9}$/;
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+const XATTR_NAME = /^(?:user|trusted|security|system)\.[^\0]+$/;
+
+const COMMON = ['path', 'type', 'mode', 'uid', 'gid', 'mtime', 'source', 'xattrs', 'reasons'];
+const FIELDS: Readonly<Record<Entry['type'], readonly string[]>> = {
+  directory: COMMON,
+  file: [...COMMON, 'size', 'digest', 'content', 'hardlink'],
+  symlink: [...COMMON, 'target'],
+  'character-device': [...COMMON, 'major', 'minor'],
+  'block-device': [...COMMON, 'major', 'minor'],
+  fifo: COMMON,
+};
+
+/**
+ * Reads a manifest from a file.
+ *
+ * @throws JailbuildError NOT_READABLE, MANIFEST_INVALID
+ */
+export function readManifest(file: string): Manifest {
+  let text: string;
+  try {
+    const { size } = statSync(file);
+    if (size > MAX_BYTES) throw invalid(file, `is larger than ${MAX_BYTES} bytes`);
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if (error instanceof JailbuildError) throw error;
+    throw new JailbuildError('NOT_READABLE', `${file}: ${strerror(error)}`, file);
+  }
+  return parseManifest(text, file);
+}
+
+/**
+ * A manifest from its JSON text, with every field checked.
+ *
+ * @param name what messages call it: its file
+ * @throws JailbuildError MANIFEST_INVALID, naming the field, as `FILE: entries[3].mode: ...`
+ */
+export function parseManifest(text: string, name: string): Manifest {
+  return toManifest(parseJson(text, name), name);
+}
+
+/**
+ * Takes a parsed document for a manifest. Entries may come in any order and are sorted; paths that
+ * could lead out of a jail, entries that are there twice or without a parent directory, and fields
+ * that the format does not have are refused.
+ *
+ * @param name what messages call it: its file, perhaps with the place in it
+ * @throws JailbuildError MANIFEST_INVALID
+ */
+export function toManifest(value: unknown, name: string): Manifest {
+  const root = new Field(value, name, '').object();
+  const schema = root.member('schema').string();
+  if (schema !== MANIFEST_SCHEMA) {
+    root.member('schema').refuse(`is ${JSON.stringify(schema)}, known is ${MANIFEST_SCHEMA}`);
+  }
+  root.only(['schema', 'request', 'entries', 'missing', 'warnings', 'hints']);
+  return {
+    schema: MANIFEST_SCHEMA,
+    request: toRequest(root.member('request')),
+    entries: toEntries(root.member('entries')),
+    missing: root.member('missing').items().map(toMissing),
+    warnings: root
+      .member('warnings')
+      .items()
+      .map((item) => item.string()),
+    ...root.optional('hints', (hints) => hints.items().map((item) => item.string())),
+  };
+}
+
+/**
+ * A list of entries, checked and sorted.
+ *
+ * @param isWhole whether every entry's parents must be among them
+ */
+export function toEntries(list: Field, isWhole = true): Entry[] {
+  const places = list.items().map((field) => ({ entry: toEntry(field), field }));
+  places.sort((a, b) => (a.entry.path < b.entry.path ? -1 : a.entry.path > b.entry.path ? 1 : 0));
+  const types = new Map<string, Entry['type']>();
+  for (const { entry, field } of places) {
+    const at = field.member('path');
+    if (types.has(entry.path)) at.refuse(`${entry.path} is there twice`);
+    const parent = entry.path.slice(0, entry.path.lastIndexOf('/'));
+    const parentType = types.get(parent);
+    if (parent !== '' && (parentType === undefined ? isWhole : parentType !== 'directory')) {
+      at.refuse(`${entry.path} has no directory ${parent} to be in`);
+    }
+    if (entry.type === 'file' && entry.hardlink !== undefined) {
+      if (isWhole && types.get(entry.hardlink) !== 'file') {
+        field.member('hardlink').refuse(`${entry.hardlink} is no file before this one`);
+      }
+    }
+    types.set(entry.path, entry.type);
+  }
+  return places.map(({ entry }) => entry);
+}
+
+function toEntry(field: Field): Entry {
+  const object = field.object();
+  const typeField = object.member('type');
+  const type = typeField.string() as Entry['type'];
+  const fields = Object.hasOwn(FIELDS, type) ? FIELDS[type] : undefined;
+  if (fields === undefined) return typeField.refuse(`is ${JSON.stringify(type)}`);
+  object.only(fields);
+  const base = {
+    path: object.member('path').path(),
+    mode: object.member('mode').matching(MODE, 'an octal mode such as "0755"'),
+    uid: object.member('uid').integer(0, MAX_ID),
+    gid: object.member('gid').integer(0, MAX_ID),
+    mtime: object.member('mtime').matching(TIME, 'seconds, a point and nine digits'),
+    ...object.optional('source', (source) => source.path()),
+    ...object.optional('xattrs', toXattrs),
+    reasons: object.member('reasons').items().map(toReason),
+  };
+  switch (type) {
+    case 'directory':
+    case 'fifo':
+      return { type, ...base };
+    case 'file':
+      return toFile(object, base);
+    case 'symlink':
+      return { type, ...base, target: object.member('target').linkText() };
+    case 'character-device':
+    case 'block-device':
+      return {
+        type,
+        ...base,
+        major: object.member('major').integer(0, 0xfff),
+        minor: object.member('minor').integer(0, 0xf_ffff),
+      };
+  }
+}
+
+function toFile(object: Field, base: Omit<Entry & { type: 'fifo' }, 'type'>): Entry {
+  const file: Entry = {
+    type: 'file',
+    ...base,
+    size: object.member('size').integer(0, Number.MAX_SAFE_INTEGER),
+    ...object.optional('digest', (digest) =>
+      digest.matching(DIGEST, '"sha256:" and 64 hexadecimal digits'),
+    ),
+    ...object.optional('content', (content) => content.matching(BASE64, 'base64')),
+    ...object.optional('hardlink', (hardlink) => hardlink.path()),
+  };
+  const { content, source, size } = file;
+  if (content === undefined && source === undefined && file.hardlink === undefined) {
+    object.refuse('has neither source nor content');
+  }
+  if (content !== undefined && source !== undefined) object.refuse('has both source and content');
+  if (content !== undefined && Buffer.byteLength(content, 'base64') !== size) {
+    object.member('size').refuse(`is ${size}, not the length of content`);
+  }
+  return file;
+}
+
+function toXattrs(field: Field): Readonly<Record<string, string>> {
+  const object = field.object();
+  return Object.fromEntries(
+    object.names().map((name) => {
+      if (!XATTR_NAME.test(name)) object.refuse(`${JSON.stringify(name)} is no attribute's name`);
+      return [name, object.member(name).matching(BASE64, 'base64')];
+    }),
+  );
+}
+
+/** Kinds that a later version adds are let through: they are for people. */
+function toReason(field: Field): Reason {
+  const object = field.object();
+  object.member('kind').string();
+  for (const name of object.names()) object.member(name).string();
+  return object.value as Reason;
+}
+
+/** What the resolver takes; fields that it does not know are kept as they are. */
+function toRequest(field: Field): ManifestRequest {
+  const object = field.object();
+  for (const program of object.member('programs').items()) program.string();
+  const terminfo = object.member('terminfo');
+  if (Array.isArray(terminfo.value)) for (const name of terminfo.items()) name.string();
+  else terminfo.matching(/^(?:all|none)$/, '"all", "none" or a list of names');
+  object.member('ldCache').matching(/^(?:generate|copy|none)$/, '"generate", "copy" or "none"');
+  object.optional('libraryPath', (list) => list.items().map((item) => item.string()));
+  return object.value as ManifestRequest;
+}
+
+function toMissing(field: Field): MissingLibrary {
+  const object = field.object();
+  object.member('name').string();
+  object.member('neededBy').string();
+  for (const place of object.member('searched').items()) {
+    place.object().member('rule').string();
+    place.object().member('path').string();
+  }
+  return object.value as MissingLibrary;
+}

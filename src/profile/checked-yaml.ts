@@ -1,0 +1,219 @@
+import { readFileSync } from 'node:fs';
+import { type Schema, Validator } from '@cfworker/json-schema';
+import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import { type ErrorCode, errnoOf, JailbuildError, strerror } from '../errors.js';
+import { didYouMean } from '../suggest.js';
+
+/** Aliases that one document may expand to, so that a few lines cannot fill the memory. */
+const MAX_ALIASES = 100;
+
+/** The keywords that only pass on what was found further in. */
+const PASSING_ON = new Set([
+  'properties',
+  'patternProperties',
+  'additionalProperties',
+  'items',
+  'prefixItems',
+  'propertyNames',
+  '$ref',
+  'allOf',
+  'anyOf',
+  'oneOf',
+  'if',
+]);
+
+interface Place {
+  readonly line: number;
+  readonly column: number;
+}
+
+/**
+ * Reads a YAML file (YAML 1.2, core schema) and checks it against a JSON Schema (draft 2020-12).
+ *
+ * @param code the code of the errors
+ * @returns the file's value, which is what the schema says
+ * @throws JailbuildError `code`, with file, line and column; NOT_READABLE
+ */
+export function readCheckedYaml(path: string, schema: Schema, code: ErrorCode): unknown {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    throw new JailbuildError('NOT_READABLE', `${path}: ${strerror(error)}`, path);
+  }
+  return checkYaml(text, path, schema, code);
+}
+
+/** As {@link readCheckedYaml}, for text that is at hand; `path` names it in errors. */
+export function checkYaml(text: string, path: string, schema: Schema, code: ErrorCode): unknown {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const refuse = (at: Place, message: string): never => {
+    throw new JailbuildError(code, `${path}:${at.line}:${at.column}: ${message}`, path);
+  };
+  const place = (offset: number): Place => {
+    const { line, col } = lines.linePos(offset);
+    return { line: Math.max(line, 1), column: Math.max(col, 1) };
+  };
+
+  const [malformed] = document.errors;
+  if (malformed !== undefined) refuse(place(malformed.pos[0]), sentence(malformed.message));
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: MAX_ALIASES }) ?? {};
+  } catch (error) {
+    refuse(place(0), sentence(error instanceof Error ? error.message : String(error)));
+  }
+
+  const { errors } = new Validator(schema, '2020-12').validate(value);
+  const index = errors.findIndex(({ keyword }) => !PASSING_ON.has(keyword));
+  const fault = errors[index];
+  if (fault === undefined) return value;
+  const where = steps(fault.instanceLocation);
+  if (fault.keyword === 'false') {
+    // The validator does not tell where a `false` stands, but what passed it on does.
+    const map = schemaAt(schema, errors[index - 1]?.keywordLocation ?? '#');
+    const key = where.at(-1) ?? '';
+    const known = Object.keys(map.properties ?? {});
+    refuse(place(offsetOf(document, where, 'key')), `unknown key ${key}${suggestion(key, known)}`);
+  }
+  const name = where.length === 0 ? 'the file' : keyPath(where);
+  refuse(
+    place(offsetOf(document, where, 'value')),
+    `${name} ${expectation(fault.keyword, schemaAt(schema, fault.keywordLocation), valueAt(value, where))}`,
+  );
+  return undefined;
+}
+
+function suggestion(key: string, known: readonly string[]): string {
+  const near = didYouMean(key, known);
+  return near === '' && known.length > 0 ? `; known are ${known.join(', ')}` : near;
+}
+
+/** What a value must be, from the keyword that it does not meet. */
+function expectation(keyword: string, schema: Schema, value: unknown): string {
+  switch (keyword) {
+    case 'type':
+      return `must be ${oneOf([schema.type ?? []].flat().map(typeName))}, and is ${described(value)}`;
+    case 'enum':
+      return `must be ${oneOf((schema.enum ?? []).map(String))}, and is ${described(value)}`;
+    case 'const':
+      return `must be ${String(schema.const)}`;
+    case 'pattern':
+      return `is ${described(value)}, and must be ${schema.description ?? `like ${schema.pattern}`}`;
+    case 'required': {
+      const has = new Set(Object.keys((value as object | null) ?? {}));
+      const missing = (schema.required ?? []).filter((key) => !has.has(key));
+      return `lacks ${missing.join(', ')}`;
+    }
+    case 'minLength':
+    case 'minItems':
+    case 'minProperties':
+      return 'must not be empty';
+    case 'minimum':
+    case 'maximum':
+      return `is ${described(value)}, and must be from ${schema.minimum ?? '…'} to ${schema.maximum ?? '…'}`;
+    case 'uniqueItems':
+      return 'has an item twice';
+    case 'dependentRequired':
+      return 'lacks what one of its keys goes with';
+    default:
+      return `is not as the schema has it (${keyword})`;
+  }
+}
+
+function oneOf(words: readonly string[]): string {
+  return words.length < 2
+    ? words.join('')
+    : `${words.slice(0, -1).join(', ')} or ${words.at(-1) ?? ''}`;
+}
+
+function typeName(type: string): string {
+  const names: Readonly<Record<string, string>> = {
+    string: 'text',
+    array: 'a list',
+    object: 'a map',
+    boolean: 'true or false',
+    number: 'a number',
+    integer: 'a whole number',
+    null: 'empty',
+  };
+  return names[type] ?? type;
+}
+
+function described(value: unknown): string {
+  if (value === null || value === undefined) return 'empty';
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object') return 'a map';
+  return JSON.stringify(value);
+}
+
+/** The parts of a JSON pointer in a URI fragment (RFC 6901, section 6). */
+function steps(location: string): string[] {
+  return location
+    .split('/')
+    .slice(1)
+    .map((part) => decodeURIComponent(part).replaceAll('~1', '/').replaceAll('~0', '~'));
+}
+
+/** `programs[2].name`. */
+function keyPath(where: readonly string[]): string {
+  return where
+    .map((step, index) => (/^\d+$/.test(step) ? `[${step}]` : index === 0 ? step : `.${step}`))
+    .join('');
+}
+
+function valueAt(value: unknown, where: readonly string[]): unknown {
+  let at = value;
+  for (const step of where) at = (at as Record<string, unknown> | undefined)?.[step];
+  return at;
+}
+
+/** The schema that a keyword is in. */
+function schemaAt(root: Schema, keywordLocation: string): Schema {
+  let schema = root;
+  for (const step of steps(keywordLocation)) {
+    const next: unknown = schema[step];
+    if (step === '$ref' && typeof next === 'string') schema = schemaAt(root, next);
+    else if (isSchema(next)) schema = next;
+  }
+  return schema;
+}
+
+function isSchema(value: unknown): value is Schema {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Where in the text a value, or its key, stands. What is not there stands where its parent does. */
+function offsetOf(document: Document, where: readonly string[], of: 'key' | 'value'): number {
+  let node: unknown = document.contents;
+  let offset = rangeOf(node) ?? 0;
+  for (const [index, step] of where.entries()) {
+    if (isAlias(node)) node = node.resolve(document);
+    if (isMap(node)) {
+      const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === step);
+      if (pair === undefined) return offset;
+      const last = index === where.length - 1;
+      offset = rangeOf(pair.key) ?? offset;
+      if (!(last && of === 'key')) offset = rangeOf(pair.value) ?? offset;
+      node = pair.value;
+    } else if (isSeq(node)) {
+      node = node.items[Number(step)];
+      offset = rangeOf(node) ?? offset;
+    } else {
+      return offset;
+    }
+  }
+  return offset;
+}
+
+function rangeOf(node: unknown): number | undefined {
+  if (typeof node !== 'object' || node === null || !('range' in node)) return undefined;
+  return (node.range as readonly number[] | null | undefined)?.[0];
+}
+
+function sentence(message: string): string {
+  const line = message.replace(/\s+/g, ' ').trim();
+  return line.charAt(0).toLowerCase() + line.slice(1);
+}

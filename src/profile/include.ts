@@ -1,0 +1,15 @@
+/** Files that the user wants in the jail. */
+export interface IncludeRequest {
+  /** A path or a glob(7) pattern with `**`; a directory stands for all that is in it. */
+  readonly from: string;
+  /** The absolute path in the jail, where it is another one. */
+  readonly to?: string;
+}
+
+/**
+ * Reads `FROM`, or `FROM:TO` with an absolute TO.
+ */
+export function parseInclude(text: string): IncludeRequest {
+  const cut = text.lastIndexOf(':/');
+  return cut < 1 ? { from: text } : { from: text.slice(0, cut), to: text.slice(cut + 1) };
+}

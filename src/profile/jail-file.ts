@@ -1,0 +1,182 @@
+import path from 'node:path';
+import { JailbuildError } from '../errors.js';
+import { type AccountRequest, parseAccount } from './account.js';
+import { readCheckedYaml } from './checked-yaml.js';
+import type { IncludeRequest } from './include.js';
+import { publishedSchema } from './templates.js';
+
+/** The options of `build` that are paths. */
+const PATH_OPTIONS: ReadonlySet<string> = new Set(['sysroot', 'manifest']);
+/** The options of `build` that are lists of paths, with colons between. */
+const PATH_LIST_OPTIONS: ReadonlySet<string> = new Set(['library-path']);
+
+export type OptionValue = string | boolean | readonly string[];
+
+/** Options by their long names, as on the command line. */
+export type OptionValues = Readonly<Record<string, OptionValue>>;
+
+/** How an image of the jail is made and what its configuration says (OCI image spec, config.md). */
+export interface ImageOptions {
+  /** Where the image goes, as `export --to` has it. */
+  readonly to?: string;
+  readonly entrypoint?: readonly string[];
+  readonly cmd?: readonly string[];
+  /** NAME=VALUE, beside what the profiles set. */
+  readonly env?: readonly string[];
+  /** User and perhaps group, by name or number: `USER[:GROUP]`. */
+  readonly user?: string;
+  readonly workdir?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+  /** How files are spread over layers. */
+  readonly layers?: 'single' | 'by-package' | 'by-library';
+  /** `OS/ARCHITECTURE[/VARIANT]`. */
+  readonly platform?: string;
+  /** `PORT[/PROTOCOL]` that a server listens on. */
+  readonly expose?: readonly string[];
+  /** Directories for data that outlives a container. */
+  readonly volumes?: readonly string[];
+  readonly 'stop-signal'?: string;
+  readonly author?: string;
+  /** The software bill of materials that goes with it. */
+  readonly sbom?: 'cyclonedx' | 'spdx';
+}
+
+/** A jail file as data. Paths in it are relative to its own directory. */
+export interface JailFile {
+  /** Absolute path of the file. */
+  readonly path: string;
+  /** Absolute path of its directory. */
+  readonly directory: string;
+  /** The jail's directory, absolute. */
+  readonly root?: string;
+  readonly programs: readonly string[];
+  /** Names, and absolute paths of the user's own. */
+  readonly profiles: readonly string[];
+  readonly users: readonly AccountRequest[];
+  /** Files to bring beside what the programs need. */
+  readonly includes: readonly IncludeRequest[];
+  /** Patterns of files to leave out. */
+  readonly excludes: readonly string[];
+  /** The other options of `build`. */
+  readonly options: OptionValues;
+  readonly run: {
+    readonly command: readonly string[];
+    /** The options of `run`. */
+    readonly options: OptionValues;
+  };
+  readonly image: ImageOptions;
+}
+
+type Scalar = string | number | boolean;
+type RawValue = Scalar | readonly Scalar[] | Readonly<Record<string, Scalar>>;
+
+/** The file as its schema has it. */
+interface RawJailFile extends Readonly<Record<string, unknown>> {
+  readonly root?: string;
+  readonly programs?: readonly string[];
+  readonly profiles?: readonly string[];
+  readonly users?: readonly (string | AccountRequest)[];
+  readonly includes?: readonly (string | IncludeRequest)[];
+  readonly excludes?: readonly string[];
+  readonly run?: Readonly<Record<string, RawValue>>;
+  readonly image?: Readonly<Record<string, RawValue>>;
+}
+
+/**
+ * Reads a jail file. docs/jail-file.md describes it, templates/schema/jail.schema.json says what is
+ * allowed in it.
+ *
+ * @throws JailbuildError JAIL_FILE_INVALID with file, line and column; NOT_READABLE
+ */
+export function readJailFile(file: string): JailFile {
+  const raw = readCheckedYaml(file, publishedSchema('jail'), 'JAIL_FILE_INVALID') as RawJailFile;
+  const absolute = path.resolve(file);
+  const directory = path.dirname(absolute);
+  const from = (name: string): string => path.resolve(directory, name);
+  const { root, programs, profiles, users, includes, excludes, run, image, ...options } = raw;
+  const { command, ...runOptions } = run ?? {};
+  return {
+    path: absolute,
+    directory,
+    ...(root === undefined ? {} : { root: from(root) }),
+    programs: (programs ?? []).map((name) => (name.includes('/') ? from(name) : name)),
+    profiles: (profiles ?? []).map((name) => (name.includes('/') ? from(name) : name)),
+    users: (users ?? []).map((user) => (typeof user === 'string' ? account(file, user) : user)),
+    includes: (includes ?? []).map((include) =>
+      typeof include === 'string'
+        ? { from: from(include) }
+        : { ...include, from: from(include.from) },
+    ),
+    excludes: excludes ?? [],
+    options: withPaths(optionValues(options as Readonly<Record<string, RawValue>>), from),
+    run: { command: words(command), options: optionValues(runOptions) },
+    image: imageOptions(image ?? {}),
+  };
+}
+
+function account(file: string, text: string): AccountRequest {
+  try {
+    return parseAccount(text);
+  } catch (error) {
+    if (!(error instanceof JailbuildError)) throw error;
+    throw new JailbuildError('JAIL_FILE_INVALID', `${file}: ${error.message}`, file);
+  }
+}
+
+/** Values as the command line gives them: numbers as text, maps as NAME=VALUE. */
+function optionValues(raw: Readonly<Record<string, RawValue>>): OptionValues {
+  return Object.fromEntries(
+    Object.entries(raw).map(([name, value]) => [
+      name,
+      typeof value === 'boolean' ? value : typeof value === 'object' ? words(value) : String(value),
+    ]),
+  );
+}
+
+function withPaths(values: OptionValues, from: (name: string) => string): OptionValues {
+  const paths = Object.entries(values).flatMap(([name, value]) => {
+    if (typeof value !== 'string') return [];
+    if (PATH_OPTIONS.has(name)) return [[name, from(value)] as const];
+    if (!PATH_LIST_OPTIONS.has(name)) return [];
+    return [[name, value.split(/[:;]/).map(from).join(':')] as const];
+  });
+  return { ...values, ...Object.fromEntries(paths) };
+}
+
+function imageOptions(raw: Readonly<Record<string, RawValue>>): ImageOptions {
+  const text = (value: Scalar): string => String(value);
+  return Object.fromEntries(
+    Object.entries(raw).map(([key, value]) => {
+      switch (key) {
+        case 'labels':
+        case 'annotations':
+          return [
+            key,
+            Object.fromEntries(
+              Object.entries(value as Readonly<Record<string, Scalar>>).map(([name, member]) => [
+                name,
+                text(member),
+              ]),
+            ),
+          ];
+        case 'entrypoint':
+        case 'cmd':
+        case 'env':
+        case 'expose':
+        case 'volumes':
+          return [key, words(value)];
+        default:
+          return [key, text(value as Scalar)];
+      }
+    }),
+  );
+}
+
+/** A list, or one word, or a map as NAME=VALUE. */
+function words(value: RawValue | undefined): string[] {
+  if (value === undefined) return [];
+  if (typeof value !== 'object') return [String(value)];
+  if (Array.isArray(value)) return value.map(String);
+  return Object.entries(value).map(([name, member]) => `${name}=${String(member)}`);
+}

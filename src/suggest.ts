@@ -1,0 +1,22 @@
+import { closest, distance } from 'fastest-levenshtein';
+
+/** `; did you mean X?` where one of the known words is near, else nothing. */
+export function didYouMean(word: string, known: readonly string[], prefix = ''): string {
+  const near = nearest(word, known, word.length > 4 ? 2 : 1);
+  return near === undefined ? '' : `; did you mean ${prefix}${near}?`;
+}
+
+/** The known word that is at most some edits away; two letters in the wrong order are one edit. */
+export function nearest(word: string, known: readonly string[], edits: number): string | undefined {
+  if (known.length === 0) return undefined;
+  const swapped = known.find((other) => isSwap(word, other));
+  if (swapped !== undefined) return swapped;
+  const near = closest(word, [...known]);
+  return distance(word, near) <= edits ? near : undefined;
+}
+
+function isSwap(a: string, b: string): boolean {
+  if (a.length !== b.length) return false;
+  const at = [...a].findIndex((char, index) => char !== b[index]);
+  return at >= 0 && b === a.slice(0, at) + a.charAt(at + 1) + a.charAt(at) + a.slice(at + 2);
+}

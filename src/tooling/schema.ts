@@ -1,0 +1,185 @@
+// Usage: node --import tsx src/tooling/schema.ts
+// Writes templates/schema/jail.schema.json: what is said here, with the options of build and run.
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Options } from 'yargs';
+import { buildCommand } from '../cli/build.js';
+import type { OptionTable } from '../cli/command.js';
+import { runCommand } from '../cli/run.js';
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** Options of the moment, and those that a jail file has another key for. */
+const BUILD_ONLY = [
+  ...['file', 'from', 'json', 'quiet', 'verbose', 'dry-run', 'format', 'run', 'progress'],
+  ...['profile', 'user', 'include', 'exclude'],
+];
+const RUN_ONLY = ['verbose', 'print-command', 'json'];
+/** Options whose words stand in one argument, with commas between them. */
+const COMMA_LISTS = ['terminfo', 'gconv', 'locale', 'tz'];
+
+const SCALAR = { type: ['string', 'number'] };
+const LIST_OR_WORD = { type: ['array', 'string', 'number'], items: SCALAR };
+const LIST_OR_MAP = {
+  type: ['array', 'object'],
+  items: { type: 'string' },
+  additionalProperties: { type: ['string', 'number', 'boolean'] },
+};
+const TEXT_MAP = {
+  type: 'object',
+  additionalProperties: { type: ['string', 'number', 'boolean'] },
+};
+const NAMES = { type: 'array', items: { type: 'string', minLength: 1 } };
+const ID = { type: 'integer', minimum: 0, maximum: 4_294_967_294 };
+
+export function jailSchema(): Json {
+  return {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    title: 'A jail file of jailbuild',
+    description: 'docs/jail-file.md describes it.',
+    type: 'object',
+    additionalProperties: false,
+    properties: {
+      root: { ...text('Directory of the jail, relative to this file'), minLength: 1 },
+      programs: {
+        ...NAMES,
+        description: 'Programs by name, looked up on PATH, or by path, relative to this file',
+      },
+      profiles: {
+        ...NAMES,
+        description: 'Profiles by name, or files by path (with a slash), relative to this file',
+      },
+      users: {
+        description: "Users of the jail's passwd and group",
+        type: 'array',
+        items: {
+          type: ['string', 'object'],
+          pattern: '^[A-Za-z_][A-Za-z0-9_.-]*\\$?(:[0-9]{1,10}){0,2}$',
+          description: 'NAME, NAME:UID or NAME:UID:GID',
+          additionalProperties: false,
+          required: ['name'],
+          properties: {
+            name: {
+              type: 'string',
+              pattern: '^[A-Za-z_][A-Za-z0-9_.-]*\\$?$',
+              description: 'a user name',
+            },
+            uid: ID,
+            gid: ID,
+            home: absolute('Home directory'),
+            shell: absolute('Login shell'),
+            gecos: text('Full name'),
+            groups: NAMES,
+          },
+        },
+      },
+      includes: {
+        description: 'Files to bring: paths and patterns; a directory with all that is in it',
+        type: 'array',
+        items: {
+          type: ['string', 'object'],
+          minLength: 1,
+          additionalProperties: false,
+          required: ['from'],
+          properties: {
+            from: { type: 'string', minLength: 1 },
+            to: absolute('The path in the jail'),
+          },
+        },
+      },
+      excludes: { ...NAMES, description: 'Patterns of paths in the jail to leave out' },
+      ...options(buildCommand.options, BUILD_ONLY),
+      run: {
+        description: 'How `jailbuild run` runs the jail: its long options, and the command',
+        type: 'object',
+        additionalProperties: false,
+        properties: {
+          command: { ...LIST_OR_WORD, description: 'The command, in words' },
+          ...options(runCommand.options, RUN_ONLY),
+          env: { ...LIST_OR_MAP, description: 'Environment variables' },
+        },
+      },
+      image: {
+        description: 'The image that `jailbuild export` makes of the jail',
+        type: 'object',
+        additionalProperties: false,
+        properties: {
+          to: text('Where it goes, as for `export --to`'),
+          entrypoint: { ...LIST_OR_WORD, description: 'The command, in words' },
+          cmd: {
+            ...LIST_OR_WORD,
+            description: 'Words behind the entrypoint, for the user to replace',
+          },
+          env: { ...LIST_OR_MAP, description: 'Environment variables' },
+          user: { ...SCALAR, description: 'USER[:GROUP] by name or number' },
+          workdir: absolute('Working directory'),
+          labels: TEXT_MAP,
+          annotations: TEXT_MAP,
+          layers: {
+            enum: ['single', 'by-package', 'by-library'],
+            description: 'How files are spread over layers',
+          },
+          platform: {
+            type: 'string',
+            pattern: '^[a-z0-9]+/[a-z0-9]+(/[a-z0-9.]+)?$',
+            description: 'OS/ARCHITECTURE[/VARIANT]',
+          },
+          expose: { ...LIST_OR_WORD, description: 'PORT[/PROTOCOL] that a server listens on' },
+          volumes: {
+            ...LIST_OR_WORD,
+            description: 'Directories for data that outlives a container',
+          },
+          'stop-signal': SCALAR,
+          author: text('Who made it'),
+          sbom: { enum: ['cyclonedx', 'spdx'], description: 'Software bill of materials' },
+        },
+      },
+    },
+  };
+}
+
+function text(description: string): Json {
+  return { type: 'string', description };
+}
+
+function absolute(description: string): Json {
+  return { type: 'string', pattern: '^/', description: `${description}, an absolute path` };
+}
+
+function options(table: OptionTable, without: readonly string[]): Json {
+  return Object.fromEntries(
+    Object.entries(table)
+      .filter(([name]) => !without.includes(name))
+      .map(([name, option]) => [
+        name,
+        { ...valueSchema(name, option), description: option.describe },
+      ]),
+  );
+}
+
+function valueSchema(name: string, { type, choices, array }: Options): Json {
+  if (type === 'boolean') return { type };
+  if (array)
+    return choices === undefined ? LIST_OR_WORD : { type: 'array', items: { enum: choices } };
+  if (choices !== undefined) return { enum: choices };
+  return COMMA_LISTS.includes(name) ? LIST_OR_WORD : SCALAR;
+}
+
+/** As it is in the repository. */
+export function jailSchemaText(): string {
+  const json = JSON.stringify(jailSchema(), null, 2);
+  const { stdout, status, stderr } = spawnSync(
+    'node_modules/.bin/biome',
+    ['format', '--stdin-file-path', 'jail.schema.json'],
+    { input: json, encoding: 'utf8' },
+  );
+  if (status !== 0) throw new Error(stderr);
+  return stdout;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  process.chdir(path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..'));
+  writeFileSync('templates/schema/jail.schema.json', jailSchemaText());
+}

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { COMMANDS } from '../../src/cli/commands.js';
+import { shownOptions, spellings } from '../../src/cli/option-text.js';
+import { refuseUnknownOption } from '../../src/cli/usage.js';
+import { jailbuild } from '../support/cli.js';
+
+describe('help', () => {
+  for (const command of COMMANDS) {
+    test(`${command.name} --help tells every option, in 80 columns`, () => {
+      const { status, stdout, stderr } = jailbuild([command.name, '--help']);
+      assert.equal(status, 0, stderr);
+      assert.equal(stderr, '');
+      assert.match(stdout, new RegExp(`^Usage: jailbuild \\[?${command.name}\\b`));
+      for (const line of stdout.split('\n')) assert.ok(line.length <= 80, line);
+      for (const [name, spec] of shownOptions(command.options)) {
+        for (const spelling of spellings(name, spec)) {
+          assert.match(stdout, new RegExp(`(^|\\s)${spelling}[ ,\n]`, 'm'));
+        }
+        assert.ok(spec.describe, `--${name} has no words`);
+      }
+      for (const [line] of command.examples)
+        assert.ok(stdout.includes(`jailbuild ${line}\n`), line);
+    });
+
+    test(`the examples of ${command.name} use options that it has`, () => {
+      for (const [line] of command.examples) refuseUnknownOption(line.split(' '), command);
+    });
+  }
+
+  test('--help before the command, beside it and behind its arguments is the help of it', () => {
+    const { stdout } = jailbuild(['run', '-h']);
+    assert.equal(jailbuild(['--help', 'run']).stdout, stdout);
+    assert.equal(jailbuild(['run', '/srv/jail', '--network', 'none', '--help']).stdout, stdout);
+    assert.equal(jailbuild(['--network', 'none', 'run', '/srv/jail', '-vh']).stdout, stdout);
+  });
+
+  test('--help alone lists the commands and the options of a build', () => {
+    const { stdout, status } = jailbuild(['--help']);
+    assert.equal(status, 0);
+    for (const { name, summary } of COMMANDS) {
+      assert.match(stdout, new RegExp(`^  ${name} `, 'm'));
+      assert.ok(stdout.replace(/\s+/g, ' ').includes(summary));
+    }
+    assert.match(stdout, /--terminfo/);
+    // Words behind -- are a command's.
+    const { stderr } = jailbuild(['run', '/nowhere/jail', '--', 'ls', '--help']);
+    assert.match(stderr, /\/nowhere\/jail/);
+  });
+
+  test('--version is the number alone', () => {
+    const { stdout, status } = jailbuild(['run', '--version']);
+    assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
+    assert.equal(status, 0);
+    assert.equal(jailbuild(['-V']).stdout, stdout);
+  });
+});

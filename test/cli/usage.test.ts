@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { jailbuild } from '../support/cli.js';
+import { tempDir } from '../support/temp-dir.js';
+
+describe('a wrong command line is one line that says what is wrong, status 2', () => {
+  const directory = tempDir();
+  const cases: readonly (readonly [words: string, message: string])[] = [
+    ['jail ls --fromat json', 'unknown option --fromat; did you mean --format? (build)'],
+    ['--fromat json', 'unknown option --fromat; did you mean --format? (build)'],
+    ['jail ls --dryrun', 'unknown option --dryrun; did you mean --dry-run? (build)'],
+    ['jail ls --bandwidth', 'unknown option --bandwidth (build)'],
+    ['jail ls -Z', 'unknown option -Z (build)'],
+    ['jail ls --format', '--format needs a value (build)'],
+    ['jail ls --format yml', '--format yml: give table or json (build)'],
+    ['jail ls --format json --format json', '--format is given more than once (build)'],
+    ['run', '<root> is missing (run)'],
+    ['run jail --env', '--env needs a value (run)'],
+    ['run jail --netwrok none', 'unknown option --netwrok; did you mean --network? (run)'],
+    ['run jail ls', 'run takes no argument ls; a command is written behind -- (run)'],
+    ['export jail', '--to is missing (export)'],
+    ['rnu jail', 'no command rnu; did you mean run? A new directory is written ./rnu ()'],
+    [
+      'biuld jail ls',
+      'no command biuld; did you mean build? A new directory is written ./biuld ()',
+    ],
+  ];
+  for (const [words, message] of cases) {
+    test(words, () => {
+      const { status, stdout, stderr } = jailbuild(words.split(' '), { cwd: directory });
+      const see = message.replace(/ \((\w*)\)$/, (_, name) =>
+        name === '' ? ' (see jailbuild --help)' : ` (see jailbuild ${name} --help)`,
+      );
+      assert.equal(stderr, `jailbuild: ${see}\n`);
+      assert.equal(stdout, '');
+      assert.equal(status, 2);
+    });
+  }
+
+  test('with --json the same is told as JSON', () => {
+    const { status, stdout } = jailbuild(['jail', 'ls', '--json', '--fromat']);
+    assert.deepEqual(JSON.parse(stdout), {
+      status: 'failed',
+      error: {
+        code: 'USAGE',
+        message: 'unknown option --fromat; did you mean --format? (see jailbuild build --help)',
+      },
+    });
+    assert.equal(status, 2);
+  });
+
+  test('a directory that exists is a target, whatever its name is near to', () => {
+    mkdirSync(path.join(directory, 'ruin'));
+    const { stderr } = jailbuild(['ruin', 'no-such-program'], { cwd: directory });
+    assert.match(stderr, /no-such-program/);
+  });
+
+  test('without words: the commands, and an example', () => {
+    const { status, stdout, stderr } = jailbuild([], { cwd: directory });
+    assert.equal(status, 2);
+    assert.equal(stdout, '');
+    assert.match(stderr, /^Usage: /);
+    assert.match(stderr, /^ {2}jailbuild \/var\/local\/jail env bash ps ls top$/m);
+    assert.ok(stderr.split('\n').length <= 40);
+  });
+});

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { writeJail } from '../../src/jail/write.js';
+import type { Manifest } from '../../src/plan/manifest.js';
+import { manifestOf, scratch, snapshot } from './support.js';
+
+/** A host with two directories, a jail that has all of it, and what of it is the old one's alone. */
+async function twoPlans(t: TestContext) {
+  const host = scratch(t);
+  mkdirSync(path.join(host, 'bin'));
+  mkdirSync(path.join(host, 'old/deep'), { recursive: true });
+  writeFileSync(path.join(host, 'bin/ls'), 'ls');
+  writeFileSync(path.join(host, 'old/a'), 'a');
+  writeFileSync(path.join(host, 'old/deep/b'), 'b');
+  const target = path.join(scratch(t), 'jail');
+  const all = manifestOf(host);
+  await writeJail(all, target, { sourceRoot: host, record: () => 'first' });
+  const isOld = ({ path }: { path: string }) => path.startsWith('/old');
+  const removals = all.entries.filter(isOld);
+  const plan: Manifest = { ...all, entries: all.entries.filter((entry) => !isOld(entry)) };
+  return { host, target, plan, removals };
+}
+
+const recordOf = (target: string) => path.join(target, '.jailbuild/record.json');
+
+test('a new jail has its record, for its owner alone', async (t) => {
+  const { target } = await twoPlans(t);
+  assert.equal(readFileSync(recordOf(target), 'utf8'), 'first');
+  assert.equal(lstatSync(recordOf(target)).mode & 0o7777, 0o600);
+  assert.equal(lstatSync(path.dirname(recordOf(target))).mode & 0o7777, 0o700);
+});
+
+test('what earlier plans had is taken out, and the record replaced', async (t) => {
+  const { host, target, plan, removals } = await twoPlans(t);
+  writeFileSync(path.join(host, 'bin/cat'), 'cat');
+  const next = {
+    ...manifestOf(host),
+    entries: manifestOf(host).entries.filter(({ path }) => path.startsWith('/bin')),
+  };
+  assert.ok(next.entries.length > plan.entries.length);
+  await writeJail(next, target, {
+    sourceRoot: host,
+    removals,
+    record: (findings) => findings.map(({ need }) => need).join(),
+  });
+  assert.deepEqual(readdirSync(target).sort(), ['.jailbuild', 'bin']);
+  assert.deepEqual(readdirSync(path.join(target, '.jailbuild')), ['record.json']);
+  assert.equal(readFileSync(recordOf(target), 'utf8'), 'nothing,create,nothing');
+});
+
+test('a removal that fails brings back what was taken out', async (t) => {
+  const { host, target, plan, removals } = await twoPlans(t);
+  chmodSync(path.join(target, 'old/deep'), 0o711);
+  const bits = removals.map((entry) =>
+    entry.path === '/old/deep' ? { ...entry, mode: '0711' } : entry,
+  );
+  appendFileSync(path.join(target, 'old/users'), 'own');
+  const before = snapshot(target);
+  await assert.rejects(
+    writeJail(plan, target, { sourceRoot: host, removals: bits, record: () => 'second' }),
+    { code: 'WRITE_FAILED', message: /old: directory not empty/ },
+  );
+  assert.deepEqual(snapshot(target), before);
+});
+
+test('where nothing is to do and the record stays, nothing is touched', async (t) => {
+  const { host, target, plan } = await twoPlans(t);
+  const before = lstatSync(path.join(target, '.jailbuild'), { bigint: true }).ctimeNs;
+  await writeJail(plan, target, { sourceRoot: host, record: () => undefined });
+  assert.equal(lstatSync(path.join(target, '.jailbuild'), { bigint: true }).ctimeNs, before);
+});
+
+test('what is to be kept stays as it is', async (t) => {
+  const { host, target, plan } = await twoPlans(t);
+  appendFileSync(path.join(target, 'bin/ls'), 'mine');
+  const reports = await writeJail(plan, target, { sourceRoot: host, keep: new Set(['/bin/ls']) });
+  assert.equal(readFileSync(path.join(target, 'bin/ls'), 'utf8'), 'lsmine');
+  assert.equal(reports.find(({ path }) => path === '/bin/ls')?.action, 'kept');
+  assert.ok(existsSync(path.join(target, 'old/a')));
+});

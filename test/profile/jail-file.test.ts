@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { parse } from 'yaml';
+import { jailFileRequest } from '../../src/cli/build.js';
+import { JailbuildError } from '../../src/errors.js';
+import { readJailFile } from '../../src/profile/jail-file.js';
+import { jailSchemaText } from '../../src/tooling/schema.js';
+import { PROJECT } from '../support/cli.js';
+import { tempDir } from '../support/temp-dir.js';
+
+const directory = tempDir();
+const SCHEMA = path.join(PROJECT, 'templates/schema/jail.schema.json');
+
+function jailFile(text: string): string {
+  const file = path.join(directory, 'jail.yaml');
+  writeFileSync(file, text);
+  return file;
+}
+
+const WHOLE = `
+root: jails/web
+programs: [ls, ./server, /bin/bash]
+profiles: [base, ./mine.yaml]
+users:
+  - alice
+  - bob:1002:100
+  - { name: carol, uid: 1003, home: /srv/carol, groups: [tty] }
+includes:
+  - etc/app.conf
+  - { from: site, to: /var/www }
+excludes: ['**/*.a']
+terminfo: [xterm, vt100]
+allow-missing: true
+run:
+  command: [bash, -l]
+  hostname: web
+  env: { A: 1, B: two }
+image:
+  entrypoint: /usr/bin/server
+  cmd: [--port, 80]
+  env: [LANG=C.UTF-8]
+  labels: { version: 1.5 }
+  layers: by-package
+`;
+
+test('a jail file becomes data, with paths from its own directory', () => {
+  const at = (name: string) => path.join(directory, name);
+  const file = readJailFile(jailFile(WHOLE));
+  assert.equal(file.root, at('jails/web'));
+  assert.deepEqual(file.programs, ['ls', at('server'), '/bin/bash']);
+  assert.deepEqual(file.profiles, ['base', at('mine.yaml')]);
+  assert.deepEqual(file.users, [
+    { name: 'alice' },
+    { name: 'bob', uid: 1002, gid: 100 },
+    { name: 'carol', uid: 1003, home: '/srv/carol', groups: ['tty'] },
+  ]);
+  assert.deepEqual(file.includes, [
+    { from: at('etc/app.conf') },
+    { from: at('site'), to: '/var/www' },
+  ]);
+  assert.deepEqual(file.run, {
+    command: ['bash', '-l'],
+    options: { hostname: 'web', env: ['A=1', 'B=two'] },
+  });
+  assert.deepEqual(file.image, {
+    entrypoint: ['/usr/bin/server'],
+    cmd: ['--port', '80'],
+    env: ['LANG=C.UTF-8'],
+    labels: { version: '1.5' },
+    layers: 'by-package',
+  });
+});
+
+test('a jail file becomes a request for the resolver', () => {
+  const request = jailFileRequest(readJailFile(jailFile(WHOLE)));
+  assert.deepEqual(request.terminfo, ['xterm', 'vt100']);
+  assert.deepEqual(request.exclude, ['**/*.a']);
+  assert.equal(request.users?.length, 3);
+  assert.equal(request.programs[0], 'ls');
+});
+
+describe('what is wrong in a jail file is told with its line and column', () => {
+  const refused = (name: string, text: string, expected: RegExp) =>
+    test(name, () => {
+      const file = jailFile(text);
+      assert.throws(
+        () => readJailFile(file),
+        (error: unknown) => {
+          assert.ok(error instanceof JailbuildError);
+          assert.equal(error.code, 'JAIL_FILE_INVALID');
+          assert.equal(error.path, file);
+          assert.ok(error.message.startsWith(`${file}:`));
+          assert.match(error.message.slice(file.length), expected);
+          assert.doesNotMatch(error.message, /\n/);
+          return true;
+        },
+      );
+    });
+
+  refused(
+    'a slip in a key',
+    'root: x\nprogram: [ls]\n',
+    /^:2:1: unknown key program; did you mean programs\?$/,
+  );
+  refused(
+    'a slip in an option',
+    'alow-missing: true',
+    /^:1:1: unknown key alow-missing; did you mean allow-missing\?$/,
+  );
+  refused(
+    'a slip further in',
+    'run:\n  hostnam: a',
+    /^:2:3: unknown key hostnam; did you mean hostname\?$/,
+  );
+  refused(
+    'a key like no other',
+    'users:\n  - { name: a, favourite: b }',
+    /^:2:16: unknown key favourite; known are name, uid, /,
+  );
+  refused(
+    'a word where a list belongs',
+    'programs: ls',
+    /^:1:11: programs must be a list, and is "ls"$/,
+  );
+  refused(
+    'a number where a word belongs',
+    'programs:\n  - ls\n  - 7',
+    /^:3:5: programs\[1\] must be text, and is 7$/,
+  );
+  refused(
+    'a word that is none of the choices',
+    'ld-cache: maybe',
+    /^:1:11: ld-cache must be .*copy.* or none, and is "maybe"$/,
+  );
+  refused(
+    'a user that is none',
+    'users: ["a b"]',
+    /^:1:9: users\[0\] is "a b", and must be NAME, /,
+  );
+  refused('a user without a name', 'users: [{ uid: 3 }]', /^:1:9: users\[0\] lacks name$/);
+  refused(
+    'an id out of range',
+    'users: [{ name: a, uid: 4294967295 }]',
+    /^:1:25: users\[0\]\.uid is 4294967295/,
+  );
+  refused(
+    'a relative place in the jail',
+    'includes: [{ from: a, to: b }]',
+    /^:1:27: includes\[0\]\.to is "b", and must be /,
+  );
+  refused('a list as the whole file', '- ls', /^:1:1: the file must be a map, and is a list$/);
+  refused('a key twice', 'root: a\nroot: b', /^:2:1: map keys must be unique$/);
+  refused('what is no YAML', 'root: [a\n', /^:\d:\d: /);
+  refused(
+    'a bomb of aliases',
+    `a: &a [x,x,x,x,x,x,x,x,x,x]\n${[...'bcdefg'].map((name, index) => `${name}: &${name} [${Array(10).fill(`*${'abcdef'[index]}`).join(',')}]`).join('\n')}`,
+    /alias/,
+  );
+});
+
+test('the published schema is one, and has every option of build and run', () => {
+  const text = readFileSync(SCHEMA, 'utf8');
+  assert.equal(text, jailSchemaText(), 'npm run schema writes it anew');
+  const ajv = new Ajv2020({ strict: true, allowUnionTypes: true });
+  const validate = ajv.compile(JSON.parse(text));
+  assert.equal(validate(parse(WHOLE)), true, ajv.errorsText(validate.errors));
+  assert.equal(validate(parse('program: [ls]')), false);
+});

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { JailbuildError } from '../../src/errors.js';
+import { isTrace, Sysroot } from '../../src/sysroot/sysroot.js';
+import { exec } from '../support/cli.js';
+import { needsRoot } from '../support/need.js';
+import { tempDir } from '../support/temp-dir.js';
+
+/** A root with links that would lead out of it, if they were followed from the real root. */
+function hostileRoot(): string {
+  const root = path.join(tempDir(), 'root');
+  mkdirSync(path.join(root, 'a/b/c'), { recursive: true });
+  mkdirSync(path.join(root, 'etc'));
+  writeFileSync(path.join(root, 'etc/passwd'), 'inside\n');
+  writeFileSync(path.join(root, 'a/file'), 'file\n');
+  const link = (at: string, target: string) => symlinkSync(target, path.join(root, at));
+  link('a/up', '../../../../../../../../etc/passwd');
+  link('a/b/c/up', '../../..');
+  link('a/absolute', '/etc/passwd');
+  link('a/dots', '/../../etc/passwd');
+  link('a/dir', '/a/b/../b/c/');
+  link('a/self', 'self');
+  link('a/ping', 'pong');
+  link('a/pong', '/a/ping');
+  link('a/into', 'into/deeper');
+  link('a/dangling', '/etc/shadow');
+  link('a/through-file', 'file/x');
+  link('proc', '/proc');
+  link('a/l0', 'file');
+  for (let index = 1; index <= 45; index++) link(`a/l${index}`, `l${index - 1}`);
+  for (let index = 1; index <= 30; index++)
+    link(`a/d${index}`, index === 1 ? 'b' : `d${index - 1}`);
+  return root;
+}
+
+const LOOKUPS = [
+  ...[
+    '/etc/passwd',
+    '/a/up',
+    '/a/absolute',
+    '/a/dots',
+    '/../../../etc/passwd',
+    '/a/dir/up/etc/passwd',
+  ],
+  ...['/a/dir', '/a/dir/', '/a/dir/../../file', '/a/b/c/up/a/dir/up', '/proc/self/root/etc/passwd'],
+  ...['/a/self', '/a/ping', '/a/into', '/a/dangling', '/a/through-file', '/a/file/..', '/a/file/.'],
+  ...['/a/l39', '/a/l40', '/a/l41', '/a/l45', '/a/d20/../d20/c', '/a/d21/../d20/c', '/no/../etc'],
+  ...['/', '//', '/.', '/..', '//etc//passwd', '/a/./b/./c'],
+];
+
+describe('a sysroot with hostile links', () => {
+  const root = hostileRoot();
+  const sysroot = new Sysroot(root);
+
+  test('never leads out', () => {
+    for (const lookup of LOOKUPS) {
+      const found = sysroot.trace(lookup);
+      if (!isTrace(found)) continue;
+      const real = path.resolve(sysroot.realPath(found.path));
+      assert.ok(real === root || real.startsWith(`${root}/`), `${lookup}: ${real}`);
+      if (found.path === '/etc/passwd') assert.equal(sysroot.readText(found), 'inside\n');
+    }
+  });
+
+  test('answers as the kernel does in a chroot', needsRoot('chroot', 'busybox'), () => {
+    const busybox = ['/bin/busybox', '/usr/bin/busybox'].find((file) => {
+      const found = new Sysroot().trace(file);
+      return isTrace(found);
+    });
+    assert.ok(busybox, 'busybox-static');
+    exec('cp', [busybox, path.join(root, 'busybox')]);
+    const inside = new Sysroot(root);
+    for (const lookup of LOOKUPS) {
+      const { stdout, status } = exec('chroot', [
+        root,
+        '/busybox',
+        'stat',
+        '-L',
+        '-c',
+        '%d:%i',
+        lookup,
+      ]);
+      const found = inside.trace(lookup);
+      const what = `${lookup}: ${JSON.stringify(found, (_, value) => String(value))}`;
+      assert.equal(isTrace(found) ? found.stat.identity : '', stdout.trim(), what);
+      assert.equal(isTrace(found), status === 0, what);
+    }
+  });
+
+  test('a root that is a link is the directory behind it', () => {
+    const alias = path.join(tempDir(), 'alias');
+    symlinkSync(root, alias);
+    assert.equal(new Sysroot(alias).prefix, root);
+  });
+
+  test('a root that is no directory is refused', () => {
+    for (const bad of [path.join(root, 'etc/passwd'), path.join(root, 'none')]) {
+      assert.throws(
+        () => new Sysroot(bad),
+        (error) => error instanceof JailbuildError && error.code === 'SYSROOT_NOT_A_DIRECTORY',
+      );
+    }
+  });
+});
