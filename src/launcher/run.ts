@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { isatty } from 'node:tty';
-import { execa, type ResultPromise } from 'execa';
+import { execa } from 'execa';
 import { JailbuildError } from '../errors.js';
 import { locateLauncher } from './locate.js';
 import { type LaunchOptions, launcherArguments } from './options.js';
@@ -23,7 +23,7 @@ export async function runJail(
   options: LaunchOptions,
   command: readonly string[],
 ): Promise<number> {
-  let launcher: ResultPromise | undefined;
+  let launcher: { kill(signal: NodeJS.Signals): boolean } | undefined;
   const passOn = (signal: NodeJS.Signals): void => {
     launcher?.kill(signal);
   };
@@ -32,13 +32,14 @@ export async function runJail(
   for (const signal of PASSED_ON) process.on(signal, passOn);
   for (const signal of KEYBOARD) process.on(signal, isatty(0) ? ignore : passOn);
   try {
-    launcher = execa(locateLauncher(), launcherArguments(root, options, command), {
+    const started = execa(locateLauncher(), launcherArguments(root, options, command), {
       stdio: 'inherit',
       reject: false,
       // The launcher sees to it that the jail ends with it; we must not end first.
       cleanup: false,
     });
-    const result = await launcher;
+    launcher = started;
+    const result = await started;
     if (result.exitCode !== undefined) return result.exitCode;
     if (result.signal !== undefined) return 128 + constants.signals[result.signal];
     throw new JailbuildError(
