@@ -7,6 +7,7 @@ import { addDigests } from './plan/digest.js';
 import type { Manifest } from './plan/manifest.js';
 import { refuseMissing } from './plan/missing.js';
 import { plan } from './plan/plan.js';
+import { type Additions, needsAdditions } from './resolve/additions.js';
 import type { ResolveRequest } from './resolve/request.js';
 import type { Closure } from './resolve/resolve.js';
 import { resolve } from './resolve/resolve.js';
@@ -65,10 +66,17 @@ export interface BuildStep {
 const resolveStep: BuildStep = {
   name: 'resolve',
   async run(job) {
-    job.closure = resolve(job.request);
+    job.closure = resolve(job.request, await loadAdditions(job.request));
     if (!job.options.allowMissing) refuseMissing(job.closure.missing);
   },
 };
+
+/** Reading profiles costs several milliseconds, which the main job need not pay. */
+async function loadAdditions(request: ResolveRequest): Promise<Additions | undefined> {
+  if (!needsAdditions(request)) return undefined;
+  const { additionsOf } = await import('./profile/expand.js');
+  return additionsOf(request);
+}
 
 const planStep: BuildStep = {
   name: 'plan',

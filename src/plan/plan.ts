@@ -14,6 +14,7 @@ export function plan(closure: Closure): Manifest {
     entries: linkNames(closure.files),
     missing: closure.missing,
     warnings: closure.warnings,
+    hints: closure.hints,
   };
 }
 
@@ -38,7 +39,7 @@ function entryOf(file: CollectedFile): Entry | undefined {
     uid: stat.uid,
     gid: stat.gid,
     mtime: timestamp(stat.mtimeNs),
-    ...(file.isMade ? {} : { source: path }),
+    ...(file.isMade ? {} : { source: file.source }),
     reasons: essential(reasons),
   };
   switch (stat.type) {
