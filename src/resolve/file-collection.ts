@@ -4,6 +4,8 @@ import { type FileStat, isTrace, type Sysroot, type Trace } from '../sysroot/sys
 /** A path that the jail must have, and why. */
 export interface CollectedFile {
   readonly path: string;
+  /** How many were found before it. */
+  readonly order: number;
   readonly stat: FileStat;
   /** The text of a symbolic link. */
   readonly target: string | undefined;
@@ -96,6 +98,7 @@ export class FileCollection {
     const known = this.#files.get(at);
     this.#files.set(at, {
       path: at,
+      order: known?.order ?? this.#files.size,
       stat: {
         type: made.type,
         mode: made.mode,
@@ -143,6 +146,7 @@ export class FileCollection {
     const stat = this.#sysroot.statOf(path);
     this.#files.set(path, {
       path,
+      order: this.#files.size,
       stat,
       target,
       content: undefined,

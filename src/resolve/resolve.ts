@@ -45,9 +45,7 @@ export interface Closure {
 export function resolve(request: ResolveRequest): Closure {
   const sysroot = new Sysroot(request.sysroot);
   const isHost = sysroot.prefix === '';
-  const searchPath =
-    request.path ?? ((isHost ? process.env.PATH : undefined) || DEFAULT_PATH).split(':');
-  const cwd = request.cwd ?? (isHost ? process.cwd() : '/');
+  const { searchPath, cwd } = programPlaces(sysroot, request);
   const terminfo = request.terminfo ?? 'default';
   const ldCache = request.ldCache ?? 'generate';
   const libraryPath = request.libraryPath ?? [];
@@ -87,6 +85,18 @@ export function resolve(request: ResolveRequest): Closure {
     missing: programs.missing,
     warnings: [...programs.warnings(), ...warnings],
     hints: programs.hints(),
+  };
+}
+
+/** Where programs are looked up by name, and where relative paths of them start. */
+export function programPlaces(
+  { prefix }: Sysroot,
+  { path, cwd }: Pick<ResolveRequest, 'path' | 'cwd'>,
+): { readonly searchPath: readonly string[]; readonly cwd: string } {
+  const isHost = prefix === '';
+  return {
+    searchPath: path ?? ((isHost ? process.env.PATH : undefined) || DEFAULT_PATH).split(':'),
+    cwd: cwd ?? (isHost ? process.cwd() : '/'),
   };
 }
 
