@@ -2,7 +2,9 @@ import { buildCommand } from './build.js';
 import type { AnyCommand } from './command.js';
 import { completionCommand } from './completion.js';
 import { exportCommand } from './export.js';
+import { initCommand } from './init.js';
 import { inspectCommand } from './inspect.js';
+import { profilesCommand } from './profiles.js';
 import { runCommand } from './run.js';
 import { treeCommand } from './tree.js';
 import { whyCommand } from './why.js';
@@ -15,5 +17,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   treeCommand,
   whyCommand,
   inspectCommand,
+  profilesCommand,
+  initCommand,
   completionCommand,
 ];
