@@ -182,6 +182,9 @@ export class ProgramResolver {
     const { flavor, search } = this.#searchFor(elf, interpreter);
     if (flavor.kind === 'glibc') this.anyUsesLdSoCache = true;
     const image = mapProcess(program, interpreter, search);
+    for (const warning of image.warnings) {
+      if (!this.warnings.includes(warning)) this.warnings.push(warning);
+    }
     for (const { by, name, rule, to, lookup, path } of image.edges) {
       this.#files.add(lookup ?? to.trace, { kind: 'needed', by: by.trace.path, name, rule });
       if (lookup === undefined || path === undefined || flavor.kind !== 'glibc') continue;
