@@ -4,12 +4,10 @@ import { type CollectedFile, FileCollection } from './file-collection.js';
 import { findProgram } from './find-program.js';
 import { ProgramResolver } from './program-resolver.js';
 import type { ResolveRequest } from './request.js';
+import { surroundings } from './surroundings.js';
 import { addTerminfo } from './terminfo.js';
 
 const LD_SO_CACHE = '/etc/ld.so.cache';
-/** What login(1) and the C library take where PATH is not set. */
-const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-
 /** What a merged-/usr distribution may have as links in the root directory. */
 const MERGED_USR_LINKS = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
 
@@ -36,10 +34,7 @@ export interface Closure {
  */
 export function resolve(request: ResolveRequest): Closure {
   const sysroot = new Sysroot(request.sysroot);
-  const isHost = sysroot.prefix === '';
-  const searchPath =
-    request.path ?? ((isHost ? process.env.PATH : undefined) || DEFAULT_PATH).split(':');
-  const cwd = request.cwd ?? (isHost ? process.cwd() : '/');
+  const { searchPath, cwd, terminals } = surroundings(request);
   const terminfo = request.terminfo ?? 'default';
   const ldCache = request.ldCache ?? 'copy';
 
@@ -48,8 +43,7 @@ export function resolve(request: ResolveRequest): Closure {
   for (const name of request.programs) {
     programs.add(findProgram(sysroot, name, searchPath, cwd));
   }
-  const term = request.term ?? process.env.TERM;
-  const warnings = [...programs.warnings, ...addTerminfo(sysroot, files, terminfo, term)];
+  const warnings = [...programs.warnings, ...addTerminfo(sysroot, files, terminfo, terminals)];
 
   if (ldCache === 'copy' && programs.anyUsesLdSoCache) {
     const cache = sysroot.trace(LD_SO_CACHE);
@@ -59,7 +53,7 @@ export function resolve(request: ResolveRequest): Closure {
   return {
     request: {
       programs: request.programs,
-      terminfo: terminfo === 'default' ? terminfoNames(files) : terminfo,
+      terminfo: terminfo === 'all' || terminfo === 'none' ? terminfo : terminfoNames(files),
       ldCache,
     },
     sysroot,
