@@ -1,14 +1,33 @@
 import { JailbuildError } from './errors.js';
+import {
+  type ChangedPolicy,
+  findGoners,
+  type Goners,
+  JailView,
+  pathsToKeep,
+} from './jail/belongings.js';
+import { changedRecordText, nextRecord } from './jail/next-record.js';
+import {
+  type JailHistory,
+  type JailRecord,
+  ownEntries,
+  readHistory,
+  recordText,
+  requireRecord,
+} from './jail/record.js';
 import type { FileReport } from './jail/report.js';
-import { checkTarget } from './jail/target.js';
-import { writeJail } from './jail/write.js';
-import { addDigests } from './plan/digest.js';
-import type { Manifest } from './plan/manifest.js';
+import type { Finding } from './jail/survey.js';
+import { checkTarget, locateTarget } from './jail/target.js';
+import { ownersAreKept, writeJail } from './jail/write.js';
+import { addDigests, knownDigests } from './plan/digest.js';
+import type { Entry, Manifest } from './plan/manifest.js';
 import { refuseMissing } from './plan/missing.js';
 import { plan } from './plan/plan.js';
+import { mergeRequests } from './resolve/merge-requests.js';
 import type { ResolveRequest } from './resolve/request.js';
 import type { Closure } from './resolve/resolve.js';
 import { resolve } from './resolve/resolve.js';
+import { settleRequest } from './resolve/surroundings.js';
 import { verifyJail } from './verify/verify.js';
 
 export interface BuildOptions {
@@ -20,6 +39,16 @@ export interface BuildOptions {
   readonly dryRun?: boolean;
   /** Note the SHA-256 of every file in the manifest. */
   readonly digests?: boolean;
+  /** Note them in this jail's record, now and at its updates. */
+  readonly recordDigests?: boolean;
+  /** What happens to files that were changed in the jail since they were made. */
+  readonly changed?: ChangedPolicy;
+  /** Take out what earlier builds put into the jail and the plan no longer has. */
+  readonly prune?: boolean;
+  /** False to leave no record in the jail. */
+  readonly record?: boolean;
+  /** Defaults for `run`, for the record. */
+  readonly run?: JailRecord['run'];
   /** Ends the build, leaving the target as it was. */
   readonly signal?: AbortSignal;
 }
@@ -27,16 +56,28 @@ export interface BuildOptions {
 export interface BuildResult {
   readonly manifest: Manifest;
   readonly files: readonly FileReport[];
+  /** Paths of entries of earlier builds that were taken out. */
+  readonly removed: readonly string[];
+  /** Sentences for the user, beside those of the manifest. */
+  readonly notes: readonly string[];
 }
 
 /** A build on its way through the steps. Each step fills in what the next ones read. */
 export interface BuildJob {
-  readonly request: ResolveRequest;
+  /** What the jail is to hold beside what it was built for before; absent if only that. */
+  readonly request?: ResolveRequest;
   readonly target: string;
   readonly options: BuildOptions;
+  /** What is known of earlier builds in the target. */
+  history?: JailHistory;
+  /** All that the jail is to hold. */
+  whole?: ResolveRequest;
   closure?: Closure;
   manifest?: Manifest;
+  goners?: Goners;
   files?: readonly FileReport[];
+  removed?: readonly string[];
+  notes?: readonly string[];
   /** The number of files that the programs were found to load inside the jail. */
   verified?: number;
 }
@@ -50,10 +91,44 @@ export interface BuildStep {
 const resolveStep: BuildStep = {
   name: 'resolve',
   async run(job) {
-    job.closure = resolve(job.request);
-    if (!job.options.allowMissing) refuseMissing(job.closure.missing);
+    job.history = historyOf(job);
+    job.whole = wholeRequest(job.request, job.history.record);
+    job.closure = resolve(job.whole);
+    if (!recordedOptions(job).allowMissing) refuseMissing(job.closure.missing);
   },
 };
+
+/** What the target's record says. A dry run does without the record of a jail that it may not read. */
+function historyOf({ target, options }: BuildJob): JailHistory {
+  const where = locateTarget(target);
+  if (where.existing !== where.path) return {};
+  try {
+    return readHistory(where.path);
+  } catch (error) {
+    const unreadable = error instanceof JailbuildError && error.code === 'NOT_READABLE';
+    if (!unreadable || !options.dryRun) throw error;
+    return {};
+  }
+}
+
+/** A build that was killed before it had a record does not count: what it was for may never have been right. */
+function wholeRequest(
+  request: ResolveRequest | undefined,
+  record: JailRecord | undefined,
+): ResolveRequest {
+  const asked = request === undefined ? undefined : settleRequest(request);
+  if (record === undefined) return asked ?? { programs: [] };
+  return asked === undefined ? record.request : mergeRequests(record.request, asked);
+}
+
+/** What holds for this build and for later ones, once it was said. */
+function recordedOptions({ options, history }: BuildJob) {
+  const before = history?.record?.options;
+  return {
+    ...(options.allowMissing || before?.allowMissing ? { allowMissing: true } : {}),
+    ...(options.recordDigests || before?.digests ? { digests: true } : {}),
+  };
+}
 
 const planStep: BuildStep = {
   name: 'plan',
@@ -61,9 +136,21 @@ const planStep: BuildStep = {
     const { sysroot } = filled(job.closure);
     const manifest = plan(filled(job.closure));
     checkPlanTarget(manifest, job, sysroot.prefix);
-    job.manifest = job.options.digests ? await addDigests(manifest, sysroot.prefix) : manifest;
+    job.manifest = await withDigests(manifest, job, sysroot.prefix);
   },
 };
+
+/** Digests that are printed are taken anew; for the record alone, those known of unchanged files do. */
+async function withDigests(
+  manifest: Manifest,
+  job: BuildJob,
+  sourceRoot: string,
+): Promise<Manifest> {
+  if (job.options.digests) return addDigests(manifest, sourceRoot);
+  const record = job.history?.record;
+  const known = record === undefined ? manifest : knownDigests(manifest, record.manifest);
+  return recordedOptions(job).digests ? addDigests(known, sourceRoot) : known;
+}
 
 /** A dry run is good for a target that the user may not write to. */
 function checkPlanTarget(
@@ -82,14 +169,86 @@ function checkPlanTarget(
 const writeStep: BuildStep = {
   name: 'write',
   async run(job, onFile = () => {}) {
-    job.files = await writeJail(filled(job.manifest), job.target, {
+    const { target, options } = job;
+    const manifest = filled(job.manifest);
+    const view = jailView(target);
+    const goners = findGoners(manifest, filled(job.history), view);
+    const removals = options.prune ? goners.removable : [];
+    const notes: string[] = options.prune ? goners.changed.map(changedNote('left')) : [];
+    job.files = await writeJail(manifest, target, {
       sourceRoot: filled(job.closure).sysroot.prefix,
-      noClobber: job.options.noClobber ?? false,
+      noClobber: options.noClobber ?? false,
+      keep: pathsToKeep(manifest, filled(job.history), view, policyOf(job)),
+      removals,
+      record: (findings) => {
+        notes.push(...changedNotes(findings, job, view));
+        return newRecordText(job, goners, findings);
+      },
       onFile,
-      ...(job.options.signal === undefined ? {} : { signal: job.options.signal }),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
+    job.removed = removals.map(({ path }) => path);
+    job.notes = notes;
   },
 };
+
+function jailView(target: string): JailView {
+  return new JailView(locateTarget(target).path, ownersAreKept());
+}
+
+function policyOf({ options }: BuildJob): ChangedPolicy {
+  return options.changed ?? 'keep-configuration';
+}
+
+/** Tells what the user had changed of what earlier builds made. */
+function changedNotes(findings: readonly Finding[], job: BuildJob, view: JailView): string[] {
+  const { record } = filled(job.history);
+  if (record === undefined) return [];
+  const own = ownEntries(record);
+  return findings.flatMap(({ entry, need, as }) => {
+    const made = own.get(entry.path);
+    if (made === undefined) return [];
+    if (as === 'kept') return job.options.noClobber ? [] : [changedNote('kept')(entry)];
+    if (need !== 'replace') return [];
+    const found = view.lstat(entry.path);
+    if (found === undefined || view.isAsMade(made, found)) return [];
+    return [changedNote('replaced')(entry)];
+  });
+}
+
+function changedNote(fate: 'kept' | 'left' | 'replaced'): (entry: Entry) => string {
+  return ({ path }) => `${path}: was changed in the jail since it was made, and is ${fate}`;
+}
+
+function newRecordText(
+  job: BuildJob,
+  goners: Goners,
+  findings: readonly Finding[],
+): string | undefined {
+  const history = filled(job.history);
+  const { options } = job;
+  const target = locateTarget(job.target);
+  if (options.record === false) {
+    if (history.record === undefined) return undefined;
+    throw new JailbuildError('USAGE', `${job.target}: has a record, which is to stay true`);
+  }
+  const next = nextRecord(
+    {
+      request: filled(job.whole),
+      options: recordedOptions(job),
+      manifest: filled(job.manifest),
+      former: [...(options.prune ? [] : goners.removable), ...goners.held].sort((a, b) =>
+        a.path < b.path ? -1 : 1,
+      ),
+      run: options.run,
+    },
+    history,
+    findings,
+  );
+  return target.existing === target.path
+    ? changedRecordText(next, history, target.path)
+    : recordText(next);
+}
 
 const verifyStep: BuildStep = {
   name: 'verify',
@@ -133,7 +292,33 @@ export async function build(
 ): Promise<BuildResult> {
   const job: BuildJob = { request, target, options };
   for (const step of BUILD_STEPS) await step.run(job, onFile);
-  return { manifest: filled(job.manifest), files: filled(job.files) };
+  return resultOf(job);
+}
+
+/**
+ * Brings a jail to what the same request gives now. What it had from earlier builds and no longer
+ * needs is taken out, unless it was changed in the jail. On failure the jail is as it was.
+ *
+ * @throws JailbuildError RECORD_MISSING, and with any code of the stages
+ */
+export async function updateJail(
+  target: string,
+  options: BuildOptions = {},
+  onFile: (report: FileReport) => void = () => {},
+): Promise<BuildResult> {
+  requireRecord(target);
+  const job: BuildJob = { target, options: { ...options, prune: true } };
+  for (const step of BUILD_STEPS) await step.run(job, onFile);
+  return resultOf(job);
+}
+
+function resultOf(job: BuildJob): BuildResult {
+  return {
+    manifest: filled(job.manifest),
+    files: filled(job.files),
+    removed: filled(job.removed),
+    notes: filled(job.notes),
+  };
 }
 
 function filled<T>(value: T | undefined): T {

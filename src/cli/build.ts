@@ -2,8 +2,6 @@ import path from 'node:path';
 import { BUILD_STEPS, type BuildJob, planJail } from '../build.js';
 import { JailbuildError } from '../errors.js';
 import { canonicalJson } from '../plan/canonical-json.js';
-import type { Manifest } from '../plan/manifest.js';
-import { describeMissing } from '../plan/missing.js';
 import { parseAccount } from '../profile/account.js';
 import { parseInclude } from '../profile/include.js';
 import type { JailFile } from '../profile/jail-file.js';
@@ -11,11 +9,13 @@ import type { ResolveRequest, TerminfoChoice } from '../resolve/request.js';
 import { buildReport, jsonLine } from '../ui/json.js';
 import { outputIsTerminal, writeErr, writeOut } from '../ui/output.js';
 import { buildPlain } from '../ui/plain.js';
+import { changedOptions, changedPolicy } from './changed-options.js';
 import { type Arguments, defineCommand } from './command.js';
-import { EXIT, INTERRUPT_SIGNALS, type InterruptSignal, signalStatus } from './exit-status.js';
+import { EXIT, signalStatus } from './exit-status.js';
+import { Interrupt } from './interrupt.js';
 import { findJailFile, targetOf, withDefaults, withFileOptions } from './jail-file.js';
 import { prepareFile } from './manifest-file.js';
-import { warn } from './report-error.js';
+import { tellWarnings } from './report-error.js';
 
 const positionals = {
   root: {
@@ -95,6 +95,15 @@ const options = {
   'allow-missing': {
     type: 'boolean',
     describe: 'Build although libraries cannot be found',
+  },
+  ...changedOptions,
+  digests: {
+    type: 'boolean',
+    describe: 'Keep the SHA-256 of every file in the record, so that check needs no sources',
+  },
+  'no-record': {
+    type: 'boolean',
+    describe: 'Leave no record, which check, update and remove need',
   },
   'dry-run': {
     type: 'boolean',
@@ -213,6 +222,10 @@ function jobOf(wanted: Wanted, signal?: AbortSignal): BuildJob {
       noClobber: args['no-clobber'] ?? false,
       allowMissing: args['allow-missing'] ?? false,
       digests: args['dry-run'] === true || args.manifest !== undefined,
+      recordDigests: args.digests ?? false,
+      record: !args['no-record'],
+      ...changedPolicy(args),
+      ...(wanted.file === undefined ? {} : { run: { ...wanted.file.run } }),
       ...(signal === undefined ? {} : { signal }),
     },
   };
@@ -229,7 +242,7 @@ function requestOf({ args, file }: Wanted): ResolveRequest {
     ...(users.length === 0 ? {} : { users }),
     ...(include.length === 0 ? {} : { include }),
     ...(exclude.length === 0 ? {} : { exclude }),
-    ldCache: args['ld-cache'] === 'none' ? 'none' : 'copy',
+    ...(args['ld-cache'] === undefined ? {} : { ldCache: ldCacheChoice(args['ld-cache']) }),
     ...(args.sysroot === undefined ? {} : { sysroot: args.sysroot }),
     ...(args.terminfo === undefined ? {} : { terminfo: terminfoChoice(args.terminfo) }),
   };
@@ -238,6 +251,10 @@ function requestOf({ args, file }: Wanted): ResolveRequest {
 /** A profile of the user's own is a path, which is to mean the same from anywhere. */
 function profileName(name: string): string {
   return name.includes('/') ? path.resolve(name) : name;
+}
+
+function ldCacheChoice(text: string): 'copy' | 'none' {
+  return text === 'none' ? 'none' : 'copy';
 }
 
 function terminfoChoice(text: string): TerminfoChoice {
@@ -251,8 +268,8 @@ function terminfoChoice(text: string): TerminfoChoice {
 
 async function dryRun(wanted: Wanted): Promise<number> {
   const { args } = wanted;
-  const { request, target, options } = jobOf(wanted);
-  const manifest = await planJail(request, target, options);
+  const { target, options } = jobOf(wanted);
+  const manifest = await planJail(requestOf(wanted), target, options);
   if (args.json || args.format === 'json') {
     writeOut(canonicalJson(manifest));
   } else {
@@ -280,7 +297,7 @@ async function buildJail(wanted: Wanted): Promise<number> {
     interrupt.stop();
   }
   if (args.json) writeOut(jsonLine(buildReport(job)));
-  if (job.manifest !== undefined) tellWarnings(job.manifest);
+  if (job.manifest !== undefined) tellWarnings(job.manifest, job.notes);
   return EXIT.ok;
 }
 
@@ -293,32 +310,5 @@ async function runSteps(job: BuildJob, args: BuildArguments): Promise<void> {
     await buildLive(job, args.verbose ?? false);
   } else {
     await buildPlain(job, args.verbose ?? false);
-  }
-}
-
-function tellWarnings(manifest: Manifest): void {
-  for (const library of manifest.missing) warn(describeMissing(library));
-  for (const warning of manifest.warnings) warn(warning);
-}
-
-/** Turns the first signal that asks to end into an abort, so that the target can be put back. */
-class Interrupt {
-  received: InterruptSignal | undefined;
-  readonly #controller = new AbortController();
-  readonly #listener = (signal: NodeJS.Signals): void => {
-    this.received ??= signal as InterruptSignal;
-    this.#controller.abort();
-  };
-
-  constructor() {
-    for (const signal of INTERRUPT_SIGNALS) process.on(signal, this.#listener);
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  stop(): void {
-    for (const signal of INTERRUPT_SIGNALS) process.off(signal, this.#listener);
   }
 }

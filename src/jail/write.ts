@@ -5,12 +5,12 @@ import { timestamp } from '../plan/timestamp.js';
 import { NodeEngine } from './node-engine.js';
 import type { Attributes, CreateOperation } from './operations.js';
 import type { FileReport } from './report.js';
-import { RECORD_NAME, STATE_DIRECTORY } from './state.js';
+import { RECORD_NAME, STAGE_NAME, STATE_DIRECTORY } from './state.js';
 import { type Finding, survey } from './survey.js';
 import { locateTarget } from './target.js';
 import { type Step, Transaction } from './transaction.js';
 
-const STAGE = `${STATE_DIRECTORY}/stage`;
+const STAGE = `${STATE_DIRECTORY}/${STAGE_NAME}`;
 const RECORD = `${STATE_DIRECTORY}/${RECORD_NAME}`;
 const STAGED_RECORD = `${STAGE}/${RECORD_NAME}`;
 
@@ -128,12 +128,11 @@ async function extendJail(
   }
   const work = findings.filter(({ need }) => need !== 'nothing');
   const newRecord = record?.(findings);
-  if (work.length === 0 && removals.length === 0 && newRecord === undefined) {
-    return progress.reports(manifest);
-  }
+  const look = (inside: string) => lstatSync(path.join(target, inside), { throwIfNoEntry: false });
+  const isDone = work.length === 0 && removals.length === 0 && newRecord === undefined;
+  if (isDone && look(STAGE) === undefined) return progress.reports(manifest);
 
   const transaction = new Transaction(new NodeEngine(target, sourceRoot || '/'));
-  const look = (inside: string) => lstatSync(path.join(target, inside), { throwIfNoEntry: false });
   const hadState = look(STATE_DIRECTORY);
   const hadRecord = look(RECORD) !== undefined;
   const replaced = new Set(
@@ -335,7 +334,7 @@ function putRecord(hadRecord: boolean, target: string): Step {
 }
 
 /** Only root may give files away; elsewhere the owner is the user, and set-id bits would be theirs. */
-function ownersAreKept(): boolean {
+export function ownersAreKept(): boolean {
   return process.geteuid?.() === 0;
 }
 

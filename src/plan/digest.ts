@@ -6,7 +6,7 @@ import type { Entry, FileEntry, Manifest } from './manifest.js';
 const CHUNK = 1 << 20;
 
 /**
- * Reads every file of a plan and notes its SHA-256.
+ * Reads the files of a plan that have no digest yet and notes their SHA-256.
  *
  * @param sourceRoot the real path of the sysroot, '' for `/`
  * @param onFile called after each file
@@ -22,7 +22,7 @@ export async function addDigests(
   const buffer = Buffer.allocUnsafe(CHUNK);
   const entries: Entry[] = [];
   for (const entry of manifest.entries) {
-    if (entry.type !== 'file') {
+    if (entry.type !== 'file' || entry.digest !== undefined) {
       entries.push(entry);
       continue;
     }
@@ -36,6 +36,26 @@ export async function addDigests(
     onFile(entry);
   }
   return { ...manifest, entries };
+}
+
+/** The plan with the digests of an earlier one, for files whose source is to all appearance the same. */
+export function knownDigests(manifest: Manifest, earlier: Manifest): Manifest {
+  const files = new Map(
+    earlier.entries.flatMap((entry) =>
+      entry.type === 'file' && entry.digest !== undefined ? [[entry.path, entry]] : [],
+    ),
+  );
+  if (files.size === 0) return manifest;
+  return {
+    ...manifest,
+    entries: manifest.entries.map((entry) => {
+      const known = files.get(entry.path);
+      if (entry.type !== 'file' || known?.digest === undefined) return entry;
+      const same =
+        entry.source === known.source && entry.size === known.size && entry.mtime === known.mtime;
+      return same && entry.content === known.content ? { ...entry, digest: known.digest } : entry;
+    }),
+  };
 }
 
 function digestOf(hash: Hash, realPath: string, source: string, buffer: Buffer): string {
