@@ -6,7 +6,8 @@ import {
   JailView,
   pathsToKeep,
 } from './jail/belongings.js';
-import { changedRecordText, nextRecord } from './jail/next-record.js';
+import { changedRecordText, HistoryChanged, nextRecord } from './jail/next-record.js';
+import { refuseInsecure } from './jail/parents.js';
 import {
   type JailHistory,
   type JailRecord,
@@ -16,9 +17,10 @@ import {
   requireRecord,
 } from './jail/record.js';
 import type { FileReport } from './jail/report.js';
+import { isPrivileged } from './jail/stage.js';
 import type { Finding } from './jail/survey.js';
 import { checkTarget, locateTarget } from './jail/target.js';
-import { ownersAreKept, writeJail } from './jail/write.js';
+import { writeJail } from './jail/write.js';
 import { addDigests, knownDigests } from './plan/digest.js';
 import type { Entry, Manifest } from './plan/manifest.js';
 import { refuseMissing } from './plan/missing.js';
@@ -49,6 +51,18 @@ export interface BuildOptions {
   readonly record?: boolean;
   /** Defaults for `run`, for the record. */
   readonly run?: JailRecord['run'];
+  /** Fail where the jail cannot be exactly as planned, rather than warn. */
+  readonly strict?: boolean;
+  /** Hard-link files to their sources where that is possible. */
+  readonly link?: boolean;
+  /** Do not wait until what is written is on the disk. */
+  readonly noSync?: boolean;
+  /** Accept a target below directories that others may write to. */
+  readonly insecureParents?: boolean;
+  /** Wait for another build that is at work in the target. */
+  readonly wait?: boolean;
+  /** Called once before waiting. */
+  readonly onWait?: () => void;
   /** Ends the build, leaving the target as it was. */
   readonly signal?: AbortSignal;
 }
@@ -59,7 +73,7 @@ export interface BuildResult {
   /** Paths of entries of earlier builds that were taken out. */
   readonly removed: readonly string[];
   /** Sentences for the user, beside those of the manifest. */
-  readonly notes: readonly string[];
+  readonly warnings: readonly string[];
 }
 
 /** A build on its way through the steps. Each step fills in what the next ones read. */
@@ -77,7 +91,8 @@ export interface BuildJob {
   goners?: Goners;
   files?: readonly FileReport[];
   removed?: readonly string[];
-  notes?: readonly string[];
+  /** What the jail has not as the plan says: sentences for the user. */
+  warnings?: readonly string[];
   /** The number of files that the programs were found to load inside the jail. */
   verified?: number;
 }
@@ -136,6 +151,9 @@ const planStep: BuildStep = {
     const { sysroot } = filled(job.closure);
     const manifest = plan(filled(job.closure));
     checkPlanTarget(manifest, job, sysroot.prefix);
+    if (!job.options.dryRun && !job.options.insecureParents) {
+      refuseInsecure(locateTarget(job.target), job.target);
+    }
     job.manifest = await withDigests(manifest, job, sysroot.prefix);
   },
 };
@@ -170,42 +188,55 @@ const writeStep: BuildStep = {
   name: 'write',
   async run(job, onFile = () => {}) {
     const { target, options } = job;
-    const manifest = filled(job.manifest);
-    const view = jailView(target);
-    const goners = findGoners(manifest, filled(job.history), view);
-    const removals = options.prune ? goners.removable : [];
-    const notes: string[] = options.prune ? goners.changed.map(changedNote('left')) : [];
-    job.files = await writeJail(manifest, target, {
-      sourceRoot: filled(job.closure).sysroot.prefix,
-      noClobber: options.noClobber ?? false,
-      keep: pathsToKeep(manifest, filled(job.history), view, policyOf(job)),
-      removals,
-      record: (findings) => {
-        notes.push(...changedNotes(findings, job, view));
-        return newRecordText(job, goners, findings);
-      },
-      onFile,
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
-    });
-    job.removed = removals.map(({ path }) => path);
-    job.notes = notes;
+    for (;;) {
+      const manifest = filled(job.manifest);
+      const view = new JailView(locateTarget(target).path, isPrivileged());
+      const goners = findGoners(manifest, filled(job.history), view);
+      const removals = options.prune ? goners.removable : [];
+      const warnings: string[] = [];
+      let changes: readonly string[] = [];
+      try {
+        job.files = await writeJail(manifest, target, {
+          ...options,
+          sourceRoot: filled(job.closure).sysroot.prefix,
+          keep: pathsToKeep(manifest, filled(job.history), view, policyOf(job)),
+          removals,
+          record: (findings) => {
+            changes = changedNotes(findings, goners, job, view);
+            return newRecordText(job, goners, findings);
+          },
+          onFile,
+          onWarning: (message) => warnings.push(message),
+        });
+      } catch (error) {
+        if (!(error instanceof HistoryChanged)) throw error;
+        await resolveStep.run(job);
+        await planStep.run(job);
+        continue;
+      }
+      job.removed = removals.map(({ path }) => path);
+      job.warnings = [...warnings, ...changes];
+      return;
+    }
   },
 };
-
-function jailView(target: string): JailView {
-  return new JailView(locateTarget(target).path, ownersAreKept());
-}
 
 function policyOf({ options }: BuildJob): ChangedPolicy {
   return options.changed ?? 'keep-configuration';
 }
 
 /** Tells what the user had changed of what earlier builds made. */
-function changedNotes(findings: readonly Finding[], job: BuildJob, view: JailView): string[] {
+function changedNotes(
+  findings: readonly Finding[],
+  goners: Goners,
+  job: BuildJob,
+  view: JailView,
+): string[] {
   const { record } = filled(job.history);
   if (record === undefined) return [];
   const own = ownEntries(record);
-  return findings.flatMap(({ entry, need, as }) => {
+  const left = job.options.prune ? goners.changed.map(changedNote('left')) : [];
+  const others = findings.flatMap(({ entry, need, as }) => {
     const made = own.get(entry.path);
     if (made === undefined) return [];
     if (as === 'kept') return job.options.noClobber ? [] : [changedNote('kept')(entry)];
@@ -214,6 +245,7 @@ function changedNotes(findings: readonly Finding[], job: BuildJob, view: JailVie
     if (found === undefined || view.isAsMade(made, found)) return [];
     return [changedNote('replaced')(entry)];
   });
+  return [...left, ...others];
 }
 
 function changedNote(fate: 'kept' | 'left' | 'replaced'): (entry: Entry) => string {
@@ -317,7 +349,7 @@ function resultOf(job: BuildJob): BuildResult {
     manifest: filled(job.manifest),
     files: filled(job.files),
     removed: filled(job.removed),
-    notes: filled(job.notes),
+    warnings: filled(job.warnings),
   };
 }
 

@@ -26,6 +26,7 @@ export type ErrorCode =
   | 'TARGET_HOLDS_SOURCES'
   | 'TARGET_NOT_WRITABLE'
   | 'TARGET_BUSY'
+  | 'TARGET_INSECURE'
   | 'CONFLICT'
   | 'SYSROOT_DIFFERS'
   | 'MANIFEST_INVALID'
@@ -33,7 +34,11 @@ export type ErrorCode =
   | 'RECORD_REFUSED'
   | 'SOURCE_CHANGED'
   | 'WRITE_FAILED'
+  | 'NOT_EXACT'
   | 'VERIFY_FAILED'
+  | 'NOT_EXPORTABLE'
+  | 'PLATFORM_UNKNOWN'
+  | 'TOOL_MISSING'
   | 'LAUNCHER_MISSING'
   | 'LAUNCHER_FAILED';
 
@@ -75,14 +80,21 @@ const ERRNO_TEXT: Readonly<Record<string, string>> = {
   ENOTDIR: 'not a directory',
   ENOTEMPTY: 'directory not empty',
   ENOTSUP: 'operation not supported',
+  EPIPE: 'broken pipe',
   EPERM: 'operation not permitted',
   EROFS: 'read-only file system',
+  EOPNOTSUPP: 'operation not supported',
   EXDEV: 'invalid cross-device link',
 };
 
 /** The words strerror(3) has for an errno, for one-line messages. */
 export function strerror(error: unknown): string {
   const errno = errnoOf(error);
-  if (errno !== undefined) return ERRNO_TEXT[errno] ?? errno;
+  if (errno !== undefined) return errnoText(errno);
   return error instanceof Error ? error.message : String(error);
+}
+
+/** The same words for an errno's name. */
+export function errnoText(errno: string): string {
+  return ERRNO_TEXT[errno] ?? errno;
 }

@@ -5,7 +5,7 @@ import { canonicalJson } from '../plan/canonical-json.js';
 import { parseAccount } from '../profile/account.js';
 import { parseInclude } from '../profile/include.js';
 import type { JailFile } from '../profile/jail-file.js';
-import type { ResolveRequest, TerminfoChoice } from '../resolve/request.js';
+import type { LdCacheChoice, ResolveRequest, TerminfoChoice } from '../resolve/request.js';
 import { buildReport, jsonLine } from '../ui/json.js';
 import { outputIsTerminal, writeErr, writeOut } from '../ui/output.js';
 import { buildPlain } from '../ui/plain.js';
@@ -15,7 +15,7 @@ import { EXIT, signalStatus } from './exit-status.js';
 import { Interrupt } from './interrupt.js';
 import { findJailFile, targetOf, withDefaults, withFileOptions } from './jail-file.js';
 import { prepareFile } from './manifest-file.js';
-import { tellWarnings } from './report-error.js';
+import { tellWarnings, warn } from './report-error.js';
 
 const positionals = {
   root: {
@@ -80,6 +80,7 @@ const options = {
     type: 'string',
     requiresArg: true,
     describe: 'Take everything from this directory as if it were /',
+    complete: 'directory',
   },
   terminfo: {
     type: 'string',
@@ -89,12 +90,39 @@ const options = {
     complete: ['all', 'none'],
   },
   'ld-cache': {
-    choices: ['copy', 'none'],
-    describe: "The loader's library cache [default: copy]",
+    choices: ['generate', 'copy', 'none'],
+    describe: "The loader's library cache: made, the host's, or none [default: generate]",
+  },
+  'library-path': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Directories that the programs will have in LD_LIBRARY_PATH',
+    placeholder: 'DIR[:DIR...]',
+    complete: 'directory',
   },
   'allow-missing': {
     type: 'boolean',
     describe: 'Build although libraries cannot be found',
+  },
+  strict: {
+    type: 'boolean',
+    describe: 'Fail where the jail cannot be exactly as planned, rather than warn',
+  },
+  link: {
+    type: 'boolean',
+    describe: "Hard-link the host's files: for jails to throw away, in which nobody can write",
+  },
+  'no-sync': {
+    type: 'boolean',
+    describe: 'Do not wait until the jail is on the disk',
+  },
+  wait: {
+    type: 'boolean',
+    describe: 'Wait for another build that is at work in the jail',
+  },
+  'insecure-parents': {
+    type: 'boolean',
+    describe: 'Build below directories that others may write to',
   },
   ...changedOptions,
   digests: {
@@ -194,6 +222,11 @@ export function jailFileRequest(file: JailFile): ResolveRequest {
   return requestOf({ args: withFileOptions(NO_ARGUMENTS, file.options, options), file });
 }
 
+/** What options of a command line ask for, those that say what goes into a jail. */
+export function optionsRequest(args: Partial<BuildArguments>): ResolveRequest {
+  return requestOf({ args: { ...NO_ARGUMENTS, ...args }, file: undefined });
+}
+
 function checkUsage({ args, file }: Wanted): void {
   const usage = (message: string): never => {
     throw new JailbuildError('USAGE', message);
@@ -221,6 +254,12 @@ function jobOf(wanted: Wanted, signal?: AbortSignal): BuildJob {
     options: {
       noClobber: args['no-clobber'] ?? false,
       allowMissing: args['allow-missing'] ?? false,
+      strict: args.strict ?? false,
+      link: args.link ?? false,
+      noSync: args['no-sync'] ?? false,
+      insecureParents: args['insecure-parents'] ?? false,
+      wait: args.wait ?? false,
+      onWait: () => warn(`waiting for another build in ${args.root}`),
       digests: args['dry-run'] === true || args.manifest !== undefined,
       recordDigests: args.digests ?? false,
       record: !args['no-record'],
@@ -242,19 +281,24 @@ function requestOf({ args, file }: Wanted): ResolveRequest {
     ...(users.length === 0 ? {} : { users }),
     ...(include.length === 0 ? {} : { include }),
     ...(exclude.length === 0 ? {} : { exclude }),
-    ...(args['ld-cache'] === undefined ? {} : { ldCache: ldCacheChoice(args['ld-cache']) }),
+    ...(args['ld-cache'] === undefined ? {} : { ldCache: args['ld-cache'] as LdCacheChoice }),
+    ...(args['library-path'] === undefined
+      ? {}
+      : { libraryPath: libraryPathOf(args['library-path'], args.sysroot) }),
     ...(args.sysroot === undefined ? {} : { sysroot: args.sysroot }),
     ...(args.terminfo === undefined ? {} : { terminfo: terminfoChoice(args.terminfo) }),
   };
 }
 
+/** As ld.so(8) takes LD_LIBRARY_PATH; what is relative starts here, or at the top of a sysroot. */
+function libraryPathOf(text: string, sysroot: string | undefined): string[] {
+  const base = sysroot === undefined ? process.cwd() : '/';
+  return text.split(/[:;]/).map((directory) => path.resolve(base, directory));
+}
+
 /** A profile of the user's own is a path, which is to mean the same from anywhere. */
 function profileName(name: string): string {
   return name.includes('/') ? path.resolve(name) : name;
-}
-
-function ldCacheChoice(text: string): 'copy' | 'none' {
-  return text === 'none' ? 'none' : 'copy';
 }
 
 function terminfoChoice(text: string): TerminfoChoice {
@@ -297,7 +341,7 @@ async function buildJail(wanted: Wanted): Promise<number> {
     interrupt.stop();
   }
   if (args.json) writeOut(jsonLine(buildReport(job)));
-  if (job.manifest !== undefined) tellWarnings(job.manifest, job.notes);
+  if (job.manifest !== undefined) tellWarnings(job.manifest, job.warnings);
   return EXIT.ok;
 }
 

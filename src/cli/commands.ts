@@ -1,6 +1,13 @@
 import { buildCommand } from './build.js';
 import type { AnyCommand } from './command.js';
+import { completionCommand } from './completion.js';
+import { exportCommand } from './export.js';
 import { runCommand } from './run.js';
 
 /** Every command, in the order of the help. The first is the one that needs no name. */
-export const COMMANDS: readonly AnyCommand[] = [buildCommand, runCommand];
+export const COMMANDS: readonly AnyCommand[] = [
+  buildCommand,
+  runCommand,
+  exportCommand,
+  completionCommand,
+];

@@ -1,6 +1,6 @@
 import { INTERRUPT_SIGNALS, type InterruptSignal } from './exit-status.js';
 
-/** Turns the first signal that asks to end into an abort, so that the target can be put back. */
+/** Turns the first signal that asks to end into an abort, so that what was begun can be undone. */
 export class Interrupt {
   received: InterruptSignal | undefined;
   readonly #controller = new AbortController();

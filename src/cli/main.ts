@@ -143,9 +143,11 @@ function complaint(message: string, command: AnyCommand | undefined): string {
   if (valueless !== undefined) return `--${valueless} needs a value`;
   const missing = /^Not enough non-option arguments: got (\d+)/.exec(message)?.[1];
   if (missing !== undefined && command !== undefined) {
-    const demanded = Object.entries(command.positionals).filter(([, spec]) => spec.demandOption);
-    const [name] = demanded[Number(missing)] ?? [];
+    const names = Object.entries(command.positionals).filter(([, spec]) => spec.demandOption);
+    const [name] = names[Number(missing)] ?? [];
     if (name !== undefined) return `<${name}> is missing`;
   }
+  const demanded = /^Missing required arguments?: (\S+)/.exec(message.trim())?.[1];
+  if (demanded !== undefined) return `--${demanded.replace(',', '')} is missing`;
   return message.replace(/\s+/g, ' ').trim();
 }

@@ -1,23 +1,39 @@
 import type { Operation } from './operations.js';
 
-/** Carries out the writer's instructions. */
+/** Carries out the writer's instructions below one directory. */
 export interface Engine {
+  /** What this engine cannot keep, for one sentence to the user; undefined if it keeps all. */
+  readonly shortcoming: string | undefined;
+
   /**
    * Carries out operations. Those of one call must not depend on one another's order unless
    * `ordered` is set; then they run one after the other and the first failure ends the run.
    *
-   * @param onDone called with the index of each operation as it is done
    * @throws OperationError for the first operation that failed; those after it may have been done too
    *   unless `ordered` is set
    * @throws the signal's reason, between two operations
    */
   run(operations: readonly Operation[], options?: RunOptions): Promise<void>;
+
+  /** Gives up locks and all else that the engine holds. */
+  close(): Promise<void>;
 }
 
 export interface RunOptions {
   readonly ordered?: boolean;
+  /** Called with the index of each operation as it is done. */
   readonly onDone?: (index: number) => void;
+  /** Called for what could not be kept of an operation that is else done. */
+  readonly onWarning?: (index: number, warning: AttributeWarning) => void;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** Something about an entry that the file system or the rights do not allow. */
+export interface AttributeWarning {
+  /** `owner`, `mode`, `mtime`, `node` (the entry is not made at all), or an extended attribute's name. */
+  readonly attribute: string;
+  /** The errno's name. */
+  readonly errno: string;
 }
 
 /** Why an operation failed. */

@@ -1,5 +1,4 @@
 import packageJson from '../../package.json' with { type: 'json' };
-import { JailbuildError } from '../errors.js';
 import type { Entry, Manifest } from '../plan/manifest.js';
 import type { ResolveRequest } from '../resolve/request.js';
 import { belongings } from './belongings.js';
@@ -50,11 +49,14 @@ export function nextRecord(
   };
 }
 
+/** Thrown where another build changed the jail since its history was read: plan anew. */
+export class HistoryChanged extends Error {}
+
 /**
  * The next record's text, or undefined if the jail has it already.
  *
  * @param target the jail's directory, which exists
- * @throws JailbuildError TARGET_BUSY if another build changed the jail since its history was read
+ * @throws HistoryChanged
  */
 export function changedRecordText(
   next: JailRecord,
@@ -62,11 +64,7 @@ export function changedRecordText(
   target: string,
 ): string | undefined {
   if (readRecordText(target) !== history.text) {
-    throw new JailbuildError(
-      'TARGET_BUSY',
-      `${target}: another build changed it meanwhile`,
-      target,
-    );
+    throw new HistoryChanged('another build changed the jail since its record was read');
   }
   const text = recordText(next);
   return text === history.text && history.interrupted === undefined ? undefined : text;

@@ -1,12 +1,16 @@
 import {
   chmodSync,
+  closeSync,
   constants,
   copyFileSync,
+  fsyncSync,
   lchownSync,
   linkSync,
   lstatSync,
   lutimesSync,
   mkdirSync,
+  openSync,
+  readdirSync,
   renameSync,
   rmdirSync,
   rmSync,
@@ -15,21 +19,28 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import type { Server } from 'node:net';
 import path from 'node:path';
 import { errnoOf } from '../errors.js';
 import { timestamp } from '../plan/timestamp.js';
+import { toBytes } from '../sysroot/path-bytes.js';
 import { type Engine, OperationError, type RunOptions } from './engine.js';
 import type { Attributes, Operation } from './operations.js';
 
 /** After so many operations, others may use the thread: the display, a signal to stop. */
 const TURN = 32;
+/** How often a lock that another process has is tried, in milliseconds. */
+const LOCK_INTERVAL = 50;
 
 /** Carries out operations with Node's own calls: everywhere, but without what Node does not offer. */
 export class NodeEngine implements Engine {
+  readonly shortcoming =
+    'the native writer is not built: times are kept to a microsecond, and extended attributes, capabilities, ACLs, device nodes and fifos are left out';
   readonly #base: string;
   readonly #sourceRoot: string;
   /** Directories found to be no symbolic links, by path relative to the base. */
   readonly #safe = new Set<string>(['.']);
+  readonly #locks: Server[] = [];
 
   /**
    * @param base the directory that every operation stays in
@@ -45,7 +56,11 @@ export class NodeEngine implements Engine {
       if (index % TURN === TURN - 1) await new Promise<void>((resume) => setImmediate(resume));
       options.signal?.throwIfAborted();
       try {
-        this.#carryOut(operation);
+        if (operation.op === 'lock') await this.#lock(operation, options.signal);
+        else if (operation.op === 'node') {
+          // Node has no mknod(2).
+          options.onWarning?.(index, { attribute: 'node', errno: 'ENOTSUP' });
+        } else this.#carryOut(operation);
       } catch (error) {
         if (error instanceof ChangedSource) throw new OperationError(index, 'changed', '');
         const errno = errnoOf(error);
@@ -57,11 +72,14 @@ export class NodeEngine implements Engine {
     }
   }
 
-  #carryOut(operation: Operation): void {
+  async close(): Promise<void> {
+    for (const server of this.#locks.splice(0)) server.close();
+  }
+
+  #carryOut(operation: Exclude<Operation, { op: 'lock' | 'node' }>): void {
     switch (operation.op) {
       case 'mkdir':
-        mkdirSync(this.#inside(operation.path), 0o700);
-        this.#safe.add(operation.path);
+        this.#makeDirectory(operation.path, operation.mayExist ?? false);
         break;
       case 'copy':
         this.#copy(operation);
@@ -72,12 +90,12 @@ export class NodeEngine implements Engine {
         setAttributes(file, operation.attributes);
         break;
       }
-      case 'node':
-        // Node has no mknod(2).
-        throw Object.assign(new Error('not supported'), { code: 'ENOTSUP' });
+      case 'link':
+        linkSync(this.#inside(operation.to), this.#inside(operation.path));
+        break;
       case 'symlink': {
         const link = this.#inside(operation.path);
-        symlinkSync(operation.target, link);
+        symlinkSync(toBytes(operation.target), link);
         const { owner, mtime } = operation.attributes;
         if (owner !== undefined) lchownSync(link, owner.uid, owner.gid);
         lutimesSync(link, seconds(mtime), seconds(mtime));
@@ -95,30 +113,110 @@ export class NodeEngine implements Engine {
         break;
       case 'exchange': {
         const [from, to] = [this.#inside(operation.path), this.#inside(operation.to)];
-        linkSync(to, `${from}.old`);
+        const old = this.#inside(`${operation.path}.old`);
+        linkSync(to, old);
         renameSync(from, to);
-        renameSync(`${from}.old`, from);
+        renameSync(old, from);
         break;
       }
+      case 'replace':
+        renameSync(this.#inside(operation.path), this.#inside(operation.to));
+        break;
       case 'unlink':
         unlinkSync(this.#inside(operation.path));
         break;
       case 'rmdir':
         rmdirSync(this.#inside(operation.path));
         break;
+      case 'prune':
+        this.#prune(operation.path);
+        break;
       case 'clear':
         rmSync(this.#inside(operation.path), { recursive: true, force: true });
+        break;
+      case 'empty':
+        for (const name of readdirSync(this.#inside(operation.path), { encoding: 'buffer' })) {
+          const prefix = Buffer.from(toBytes(`${this.#base}/${operation.path}/`));
+          rmSync(Buffer.concat([prefix, name]), { recursive: true });
+        }
+        break;
+      case 'sync':
+        // Node has no syncfs(2).
+        break;
+      case 'sync-directory':
+        this.#syncDirectory(operation.path);
         break;
     }
   }
 
-  #copy({ path: to, source, size, sourceMtime, attributes }: Operation & { op: 'copy' }): void {
-    const from = path.join(this.#sourceRoot, source);
+  #makeDirectory(directory: string, mayExist: boolean): void {
+    const real = this.#inside(directory);
+    try {
+      mkdirSync(real, 0o700);
+    } catch (error) {
+      if (!mayExist || errnoOf(error) !== 'EEXIST' || !lstatSync(real).isDirectory()) throw error;
+    }
+    this.#safe.add(directory);
+  }
+
+  #prune(directory: string): void {
+    try {
+      rmdirSync(this.#inside(directory));
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOTEMPTY') throw error;
+    }
+  }
+
+  #syncDirectory(directory: string): void {
+    const fd = openSync(this.#inside(directory), 'r');
+    try {
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /**
+   * Node has no flock(2). A socket's abstract name is as good while all builds are in one network
+   * namespace: one process alone can have it, and it dies with its owner (unix(7)).
+   */
+  async #lock(operation: Operation & { op: 'lock' }, signal?: AbortSignal): Promise<void> {
+    const { createServer } = await import('node:net');
+    for (;;) {
+      this.#makeDirectory(operation.path, true);
+      const real = this.#inside(operation.path);
+      const { dev, ino, uid, mode } = lstatSync(real);
+      if (uid !== process.geteuid?.() || (mode & 0o022) !== 0) {
+        throw Object.assign(new Error('not ours'), { code: 'EPERM' });
+      }
+      const server = createServer().unref();
+      const held = await new Promise<boolean>((resolve, reject) => {
+        server.once('listening', () => resolve(true));
+        server.once('error', (error) =>
+          errnoOf(error) === 'EADDRINUSE' ? resolve(false) : reject(error),
+        );
+        server.listen(`\0jailbuild:${dev}:${ino}`);
+      });
+      if (held && lstatSync(real, { throwIfNoEntry: false })?.ino === ino) {
+        this.#locks.push(server);
+        return;
+      }
+      server.close();
+      if (held) continue;
+      if (!operation.wait) throw Object.assign(new Error('locked'), { code: 'EAGAIN' });
+      await new Promise((resume) => setTimeout(resume, LOCK_INTERVAL));
+      signal?.throwIfAborted();
+    }
+  }
+
+  #copy({ path: to, source, size, sourceMtime, attributes, share }: Operation & { op: 'copy' }) {
+    const from = `${this.#sourceRoot === '/' ? '' : this.#sourceRoot}/${source}`;
     const destination = this.#inside(to);
     const before = this.#sourceStat(from);
     if (!before.isFile() || Number(before.size) !== size) throw new ChangedSource();
     if (timestamp(before.mtimeNs) !== sourceMtime) throw new ChangedSource();
-    copyFileSync(from, destination, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+    if (share && linked(from, destination)) return;
+    copyFileSync(toBytes(from), destination, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
     const after = this.#sourceStat(from);
     if (after.ino !== before.ino || after.ctimeNs !== before.ctimeNs) throw new ChangedSource();
     setAttributes(destination, attributes);
@@ -126,22 +224,22 @@ export class NodeEngine implements Engine {
 
   #sourceStat(from: string) {
     try {
-      return lstatSync(from, { bigint: true });
+      return lstatSync(toBytes(from), { bigint: true });
     } catch (error) {
       throw new UnreadableSource(error);
     }
   }
 
   /** The real path, after making sure that no directory on the way is a symbolic link. */
-  #inside(relative: string): string {
+  #inside(relative: string): string | Buffer {
     this.#check(path.dirname(relative));
-    return path.join(this.#base, relative);
+    return toBytes(path.join(this.#base, relative));
   }
 
   #check(directory: string): void {
     if (this.#safe.has(directory)) return;
     this.#check(path.dirname(directory));
-    if (!lstatSync(path.join(this.#base, directory)).isDirectory()) {
+    if (!lstatSync(toBytes(path.join(this.#base, directory))).isDirectory()) {
       throw Object.assign(new Error('not a directory'), { code: 'ENOTDIR' });
     }
     this.#safe.add(directory);
@@ -159,8 +257,18 @@ class UnreadableSource extends Error {
   }
 }
 
+function linked(from: string, destination: string | Buffer): boolean {
+  try {
+    linkSync(toBytes(from), destination);
+    return true;
+  } catch (error) {
+    if (['EXDEV', 'EPERM', 'EMLINK'].includes(errnoOf(error) ?? '')) return false;
+    throw error;
+  }
+}
+
 /** The owner first: chown(2) takes the set-uid and set-gid bits away. */
-function setAttributes(realPath: string, { mode, owner, mtime }: Attributes): void {
+function setAttributes(realPath: string | Buffer, { mode, owner, mtime }: Attributes): void {
   if (owner !== undefined) lchownSync(realPath, owner.uid, owner.gid);
   chmodSync(realPath, mode);
   utimesSync(realPath, seconds(mtime), seconds(mtime));

@@ -6,7 +6,7 @@ import type { Entry, Manifest } from '../plan/manifest.js';
 import { toEntries, toManifest } from '../plan/read-manifest.js';
 import type { ResolveRequest } from '../resolve/request.js';
 import { HeldDirectory } from './held-directory.js';
-import { RECORD_NAME, STAGE_NAME, STATE_DIRECTORY } from './state.js';
+import { RECORD_NAME, STATE_DIRECTORY } from './state.js';
 
 /** Names the format and its version; a reader refuses one it does not know. */
 export const RECORD_SCHEMA = 'jailbuild.record/1';
@@ -81,9 +81,9 @@ export function readRecordText(root: string): string | undefined {
   return readState(root, [STATE_DIRECTORY, RECORD_NAME]);
 }
 
-/** A record is staged whole before the first file changes: one cut short says that none has. */
+/** The new record is written before the first file changes: one cut short says that none has. */
 function interruptedRecord(root: string): JailRecord | undefined {
-  const text = readState(root, [STATE_DIRECTORY, STAGE_NAME, RECORD_NAME]);
+  const text = readState(root, [STATE_DIRECTORY, `${RECORD_NAME}.new`]);
   try {
     return text === undefined ? undefined : parseRecord(text, `${root}/${RECORD}`);
   } catch (error) {

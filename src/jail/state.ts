@@ -3,6 +3,3 @@ export const STATE_DIRECTORY = '.jailbuild';
 
 /** The record's name in it. */
 export const RECORD_NAME = 'record.json';
-
-/** The directory in it that holds what a build is at work on. */
-export const STAGE_NAME = 'stage';

@@ -1,12 +1,12 @@
-import { JailbuildError, strerror } from '../errors.js';
-import { type Engine, OperationError } from './engine.js';
+import { errnoText, JailbuildError } from '../errors.js';
+import { type AttributeWarning, type Engine, OperationError } from './engine.js';
 import type { Operation } from './operations.js';
 
 /** An operation with what a transaction must know about it. */
 export interface Step {
   readonly operation: Operation;
-  /** What takes it back. */
-  readonly undo?: Operation;
+  /** What takes it back, in order. */
+  readonly undo?: Operation | readonly Operation[];
   /** The path that the user is told about if it fails. */
   readonly subject: string;
 }
@@ -20,10 +20,13 @@ export interface StepOptions {
 /** Carries out steps such that all of them can be taken back. */
 export class Transaction {
   readonly #engine: Engine;
-  readonly #undo: Operation[] = [];
+  readonly #onWarning: (step: Step, warning: AttributeWarning) => void;
+  readonly #undo: (readonly Operation[])[] = [];
 
-  constructor(engine: Engine) {
+  /** @param onWarning may throw, which ends the run */
+  constructor(engine: Engine, onWarning: (step: Step, warning: AttributeWarning) => void) {
     this.#engine = engine;
+    this.#onWarning = onWarning;
   }
 
   /**
@@ -37,8 +40,12 @@ export class Transaction {
         ...options,
         onDone: (index) => {
           const undo = steps[index]?.undo;
-          if (undo !== undefined) this.#undo.push(undo);
+          if (undo !== undefined) this.#undo.push('op' in undo ? [undo] : undo);
           options.onDone?.(index);
+        },
+        onWarning: (index, warning) => {
+          const step = steps[index];
+          if (step !== undefined) this.#onWarning(step, warning);
         },
       });
     } catch (error) {
@@ -54,7 +61,7 @@ export class Transaction {
    */
   async rollBack(cause: unknown): Promise<unknown> {
     let failed: unknown;
-    for (const operation of this.#undo.splice(0).reverse()) {
+    for (const operation of this.#undo.splice(0).reverse().flat()) {
       try {
         await this.#engine.run([operation]);
       } catch (error) {
@@ -74,7 +81,7 @@ export class Transaction {
 }
 
 function describe(error: OperationError, { operation, subject }: Step): JailbuildError {
-  const reason = strerror(Object.assign(new Error(error.errno), { code: error.errno }));
+  const reason = errnoText(error.errno);
   const source = operation.op === 'copy' ? `/${operation.source}` : subject;
   switch (error.side) {
     case 'source':

@@ -1,7 +1,7 @@
 // Makes dist/: the command line as one bundled file with its compiled form beside it, the library
 // with its declarations, and the launcher.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -14,10 +14,13 @@ const TARGET = 'node20.19';
 process.chdir(ROOT);
 rmSync('dist', { recursive: true, force: true });
 mkdirSync('dist');
+buildNative('src/launcher', 'all but run works');
+buildNative('src/jail/native', 'jails are written without what Node cannot do');
 await bundleCli();
+writeCompletions();
 await bundleLibrary();
 declareTypes();
-buildNative('src/launcher', 'all but run works');
+writeManual();
 copyExecutable('src/launcher/invoke_ns.sh', 'dist/invoke_ns');
 
 /**
@@ -46,6 +49,16 @@ async function bundleCli() {
   });
 }
 
+/** Under the names by which each shell finds them in its own directories. */
+function writeCompletions() {
+  const names = { bash: 'jailbuild.bash', zsh: '_jailbuild', fish: 'jailbuild.fish' };
+  mkdirSync('dist/completions');
+  for (const [shell, name] of Object.entries(names)) {
+    const script = execFileSync(process.execPath, ['dist/jailbuild.cjs', 'completion', shell]);
+    writeFileSync(`dist/completions/${name}`, script);
+  }
+}
+
 async function bundleLibrary() {
   await build({
     entryPoints: ['src/index.ts'],
@@ -68,6 +81,12 @@ function declareTypes() {
       stdio: 'inherit',
     },
   );
+}
+
+function writeManual() {
+  execFileSync(process.execPath, ['--import', 'tsx', 'src/tooling/manual.ts'], {
+    stdio: 'inherit',
+  });
 }
 
 function copyExecutable(from, to) {

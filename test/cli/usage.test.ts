@@ -20,6 +20,7 @@ describe('a wrong command line is one line that says what is wrong, status 2', (
     ['run jail --env', '--env needs a value (run)'],
     ['run jail --netwrok none', 'unknown option --netwrok; did you mean --network? (run)'],
     ['run jail ls', 'run takes no argument ls; a command is written behind -- (run)'],
+    ['export jail', '--to is missing (export)'],
     ['rnu jail', 'no command rnu; did you mean run? A new directory is written ./rnu ()'],
     [
       'biuld jail ls',

@@ -10,6 +10,10 @@ import { tempDir } from '../support/temp-dir.js';
 const PROGRAMS = ['env', 'bash', 'ps', 'ls', 'top', 'sleep', 'stty'];
 
 describe('a jail is entered', needsRoot('ps', 'top', 'tmux'), () => {
+  // Before the directory goes, with the socket in it.
+  after(() => {
+    tmux('kill-server');
+  });
   const directory = tempDir();
   const jail = path.join(directory, 'calculus');
   const socket = path.join(directory, 'tmux');
@@ -18,9 +22,6 @@ describe('a jail is entered', needsRoot('ps', 'top', 'tmux'), () => {
   before(() => {
     const { status, stderr } = jailbuild([jail, ...PROGRAMS, '--quiet']);
     assert.equal(status, 0, stderr);
-  });
-  after(() => {
-    tmux('kill-server');
   });
 
   /** Waits until the terminal shows a text, and returns all that it shows. */

@@ -1,0 +1,48 @@
+import { writeOut } from '../ui/output.js';
+import { defineCommand } from './command.js';
+import { EXIT } from './exit-status.js';
+
+const positionals = {
+  shell: {
+    choices: ['bash', 'zsh', 'fish'],
+    demandOption: true,
+    describe: 'The shell that is to complete command lines: bash, zsh or fish',
+  },
+} as const;
+
+export const completionCommand = defineCommand({
+  name: 'completion',
+  usage: '<shell>',
+  summary: "Print a shell's completion script",
+  description: [
+    'The script completes commands, options and their values, directories, programs on PATH, and ' +
+      'behind "run ROOT --" the programs of the jail.',
+  ],
+  positionals,
+  options: {},
+  examples: [
+    ['completion bash > /etc/bash_completion.d/jailbuild', 'For every user of bash'],
+    ['completion zsh > /usr/local/share/zsh/site-functions/_jailbuild', 'For every user of zsh'],
+    ['completion fish > ~/.config/fish/completions/jailbuild.fish', 'For one user of fish'],
+  ],
+  async run({ shell }) {
+    writeOut(await completionScript(shell));
+    return EXIT.ok;
+  },
+});
+
+async function completionScript(shell: string): Promise<string> {
+  const [{ COMMANDS }, { completedCommands }] = await Promise.all([
+    import('./commands.js'),
+    import('./completion/model.js'),
+  ]);
+  const commands = completedCommands(COMMANDS, { profiles: [] });
+  switch (shell) {
+    case 'zsh':
+      return (await import('./completion/zsh.js')).zshCompletion(commands);
+    case 'fish':
+      return (await import('./completion/fish.js')).fishCompletion(commands);
+    default:
+      return (await import('./completion/bash.js')).bashCompletion(commands);
+  }
+}

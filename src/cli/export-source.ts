@@ -1,0 +1,144 @@
+import { statSync } from 'node:fs';
+import path from 'node:path';
+import { JailbuildError } from '../errors.js';
+import type { FileTree } from '../export/file-tree.js';
+import { scanTree } from '../export/scan.js';
+import { readRecord } from '../jail/record.js';
+import { STATE_DIRECTORY } from '../jail/state.js';
+import type { Entry, Manifest } from '../plan/manifest.js';
+import { describeMissing, refuseMissing } from '../plan/missing.js';
+import { plan } from '../plan/plan.js';
+import { readManifest } from '../plan/read-manifest.js';
+import { type JailFile, readJailFile } from '../profile/jail-file.js';
+import type { ResolveRequest } from '../resolve/request.js';
+import { resolve } from '../resolve/resolve.js';
+import { jailFileRequest, optionsRequest } from './build.js';
+import type { ExportArguments } from './export.js';
+import { findJailFile } from './jail-file.js';
+
+/** What a command line names for export. */
+export interface ExportSource {
+  /** The jail file, where it is one. */
+  readonly file?: JailFile;
+  read(): SourceTree;
+}
+
+export interface SourceTree {
+  readonly tree: FileTree;
+  readonly warnings: readonly string[];
+  /** What a container runs where nothing else is said. */
+  readonly command?: readonly string[];
+}
+
+/** What says how programs are resolved. */
+const RESOLVE_OPTIONS = [
+  'profile',
+  'include',
+  'exclude',
+  'sysroot',
+  'terminfo',
+  'ld-cache',
+  'library-path',
+  'allow-missing',
+] as const;
+
+/**
+ * Finds what is to be exported: a jail, a jail file, a manifest, or programs.
+ *
+ * @throws JailbuildError USAGE, and what reading a jail file throws
+ */
+export function findSource(args: ExportArguments): ExportSource {
+  const { what = [], from } = args;
+  const options = RESOLVE_OPTIONS.filter((name) => args[name] !== undefined);
+  const only = (kind: string, ...allowed: readonly string[]): void => {
+    const other = options.find((name) => !allowed.includes(name));
+    if (other === undefined) return;
+    throw new JailbuildError('USAGE', `--${other} goes with programs, not with ${kind}`);
+  };
+  if (from !== undefined && what.length > 0) {
+    throw new JailbuildError('USAGE', 'name a jail or programs, or give --from, not both');
+  }
+  if (from?.endsWith('.json')) {
+    only('a manifest', 'sysroot', 'allow-missing');
+    return { read: () => manifestSource(args, from) };
+  }
+  const named = options.includes('profile') ? from : findJailFile(from, what[0]);
+  if (named !== undefined) {
+    only('a jail file', 'allow-missing');
+    const file = readJailFile(named);
+    const allowMissing = args['allow-missing'] ?? file.options['allow-missing'] === true;
+    return { file, read: () => resolvedSource(jailFileRequest(file), allowMissing) };
+  }
+  if (isJail(what)) {
+    only('a jail');
+    return { read: () => jailSource(what[0] ?? '') };
+  }
+  const asked = [...what, ...(args.profile ?? [])];
+  if (asked.length === 0) throw new JailbuildError('USAGE', 'name a jail or at least one program');
+  const { profile, include, exclude, sysroot, terminfo, 'ld-cache': ldCache } = args;
+  const request = { program: [...what], profile, include, exclude, sysroot, terminfo };
+  return {
+    read: () =>
+      resolvedSource(
+        optionsRequest({ ...request, 'ld-cache': ldCache, 'library-path': args['library-path'] }),
+        args['allow-missing'] ?? false,
+      ),
+  };
+}
+
+/** Whether a lone word names a jail. */
+function isJail(what: readonly string[]): boolean {
+  const [word, ...others] = what;
+  if (word === undefined || others.length > 0) return false;
+  return statSync(word, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+/** A jail as it is; what its record knows of the reasons of files helps to split layers. */
+function jailSource(root: string): SourceTree {
+  const { warnings, entries, sourceRoot } = scanTree(root, { leaveOut: [STATE_DIRECTORY] });
+  const manifest = readRecord(root)?.manifest;
+  const planned = new Map(manifest?.entries.map((entry) => [entry.path, entry]));
+  const known = entries.map((entry): Entry => {
+    const reasons = planned.get(entry.path)?.reasons ?? entry.reasons;
+    return { ...entry, reasons };
+  });
+  const command = manifest === undefined ? undefined : firstProgram(manifest);
+  return {
+    tree: { entries: known, sourceRoot },
+    warnings,
+    ...(command === undefined ? {} : { command: [command] }),
+  };
+}
+
+function manifestSource(args: ExportArguments, file: string): SourceTree {
+  const sysroot = args.sysroot === undefined ? '/' : path.resolve(args.sysroot);
+  return planned(
+    readManifest(file),
+    sysroot === '/' ? '' : sysroot,
+    args['allow-missing'] ?? false,
+  );
+}
+
+function resolvedSource(request: ResolveRequest, allowMissing: boolean): SourceTree {
+  const closure = resolve(request);
+  return planned(plan(closure), closure.sysroot.prefix, allowMissing);
+}
+
+function planned(manifest: Manifest, sourceRoot: string, allowMissing: boolean): SourceTree {
+  const { entries, missing, warnings } = manifest;
+  if (!allowMissing) refuseMissing(missing);
+  const program = firstProgram(manifest);
+  return {
+    tree: { entries, sourceRoot },
+    warnings: [...missing.map(describeMissing), ...warnings],
+    ...(program === undefined ? {} : { command: [program] }),
+  };
+}
+
+/** Where the program is that was asked for first. */
+function firstProgram({ request, entries }: Manifest): string | undefined {
+  const [first] = request.programs;
+  return entries.find(({ reasons }) =>
+    reasons.some((reason) => reason.kind === 'requested' && reason.as === first),
+  )?.path;
+}

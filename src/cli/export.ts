@@ -1,0 +1,247 @@
+import { JailbuildError } from '../errors.js';
+import { type Destination, STDOUT_PATH } from '../export/destination.js';
+import type { ExportResult } from '../export/export.js';
+import { jsonLine } from '../ui/json.js';
+import { outputIsTerminal, writeErr, writeOut } from '../ui/output.js';
+import { formatSize, plural, printable } from '../ui/text.js';
+import { buildCommand } from './build.js';
+import { type Arguments, defineCommand } from './command.js';
+import { EXIT, signalStatus } from './exit-status.js';
+import { Interrupt } from './interrupt.js';
+import { warn } from './report-error.js';
+
+const positionals = {
+  what: {
+    type: 'string',
+    array: true,
+    describe: 'Directory of a jail, or programs by name or path',
+    placeholder: 'root|program',
+    complete: 'program',
+  },
+} as const;
+
+const options = {
+  to: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Where it goes, and in what form; - is standard output',
+    placeholder: 'FORM:PATH',
+    complete: ['oci:', 'oci-archive:', 'docker-archive:', 'tar:', 'cpio:'],
+  },
+  from: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Export what this jail file or manifest says [default: jail.yaml, without arguments]',
+    complete: 'file',
+  },
+  layers: {
+    choices: ['single', 'by-package', 'by-library'],
+    describe: 'How files are spread over the layers of an image [default: single]',
+    group: 'Image:',
+  },
+  'max-layers': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Layers at most; the smallest are put together [default: 64]',
+    placeholder: 'NUMBER',
+    group: 'Image:',
+  },
+  entrypoint: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Program that every container runs: a word, or a JSON array of words',
+    placeholder: 'WORDS',
+    group: 'Image:',
+  },
+  cmd: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Command, or arguments of the entrypoint [default: the first program]',
+    placeholder: 'WORDS',
+    group: 'Image:',
+  },
+  env: {
+    alias: 'e',
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'Set a variable',
+    placeholder: 'NAME=VALUE',
+    group: 'Image:',
+  },
+  user: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'User and group that the command runs as',
+    placeholder: 'USER[:GROUP]',
+    group: 'Image:',
+  },
+  workdir: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Directory that the command starts in',
+    placeholder: 'DIR',
+    group: 'Image:',
+  },
+  expose: {
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'A port that the command listens on',
+    placeholder: 'PORT[/tcp|/udp]',
+    group: 'Image:',
+  },
+  volume: {
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'A directory for data that outlives a container',
+    placeholder: 'DIR',
+    group: 'Image:',
+  },
+  'stop-signal': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Signal that asks the command to end',
+    placeholder: 'SIGNAL',
+    group: 'Image:',
+  },
+  label: {
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'A label of the image',
+    placeholder: 'NAME=VALUE',
+    group: 'Image:',
+  },
+  annotation: {
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: "An annotation of the image's manifest",
+    placeholder: 'NAME=VALUE',
+    group: 'Image:',
+  },
+  author: { type: 'string', requiresArg: true, describe: 'Who made the image', group: 'Image:' },
+  platform: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'What the image runs on [default: what the programs are made for]',
+    placeholder: 'OS/ARCH[/VARIANT]',
+    group: 'Image:',
+  },
+  compression: {
+    choices: ['none', 'gzip', 'zstd'],
+    describe: "Of layers [default: gzip] and archives [default: by the file's name]",
+  },
+  'compression-level': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Level of gzip (1 to 9) or zstd (1 to 19)',
+    placeholder: 'NUMBER',
+  },
+  profile: buildCommand.options.profile,
+  include: buildCommand.options.include,
+  exclude: buildCommand.options.exclude,
+  sysroot: buildCommand.options.sysroot,
+  terminfo: buildCommand.options.terminfo,
+  'ld-cache': buildCommand.options['ld-cache'],
+  'library-path': buildCommand.options['library-path'],
+  'allow-missing': { type: 'boolean', describe: 'Export although libraries cannot be found' },
+  json: { type: 'boolean', describe: 'Print one JSON result' },
+  quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },
+} as const;
+
+export type ExportArguments = Arguments<typeof positionals, typeof options>;
+
+export const exportCommand = defineCommand({
+  name: 'export',
+  usage: '[what..]',
+  summary: 'Write a jail, or programs with all they need, as an image or an archive',
+  description: [
+    'A jail is exported as it is, with the files that its owner put there. Programs need no jail on ' +
+      'the disk: they are resolved as in a build, and go into the image from where they are.',
+    'The same files give the same bytes: no name, path or time of the machine goes into what is ' +
+      'written. SOURCE_DATE_EPOCH in the environment limits the times of files.',
+  ],
+  rest: {
+    placeholder: '[command..]',
+    describe: 'The command of the image, in the place of --cmd',
+    complete: 'program',
+  },
+  positionals,
+  options,
+  examples: [
+    ['export /var/local/jail --to tar:jail.tar.gz', 'Pack a jail'],
+    ['export bash ls --to oci:images:tools -- bash', 'Make an image without a jail on the disk'],
+    ['export /srv/jail --to docker-archive:-:jail | docker load', 'Hand an image to Docker'],
+    ['export busybox --to cpio:initrd.gz', 'Make an initramfs'],
+  ],
+  async run(args) {
+    const { findSource } = await import('./export-source.js');
+    const source = findSource(args);
+    const { destinationOf, exportOptions } = await import('./image-options.js');
+    const destination = destinationOf(args, source.file);
+    const toStdout = destination.path === STDOUT_PATH;
+    checkUsage(args, destination, toStdout);
+    if (toStdout && (await outputIsTerminal())) {
+      throw new JailbuildError('USAGE', '--to: an archive is nothing for a terminal');
+    }
+    const interrupt = new Interrupt();
+    try {
+      const { tree, warnings, command } = source.read();
+      for (const warning of warnings) warn(warning);
+      const chosen = exportOptions(args, source.file?.image, command);
+      const { exportTree } = await import('../export/export.js');
+      const result = await exportTree(tree, destination, { ...chosen, signal: interrupt.signal });
+      tell(args, result, toStdout);
+      return EXIT.ok;
+    } catch (error) {
+      if (interrupt.received === undefined) throw error;
+      writeErr(`jailbuild: ended by ${interrupt.received}, nothing was written\n`);
+      return signalStatus(interrupt.received);
+    } finally {
+      interrupt.stop();
+    }
+  },
+});
+
+/** What only an image has. */
+const IMAGE_OPTIONS = Object.entries(options).flatMap(([name, option]) =>
+  'group' in option ? [name as keyof typeof options] : [],
+);
+
+function checkUsage(args: ExportArguments, { kind }: Destination, toStdout: boolean): void {
+  const usage = (message: string): never => {
+    throw new JailbuildError('USAGE', message);
+  };
+  if (args.json && toStdout) usage('--json prints where the archive goes: name a file in --to');
+  if (args.cmd !== undefined && args['--'] !== undefined) usage('--cmd and -- exclude each other');
+  if (kind !== 'tar' && kind !== 'cpio') return;
+  const other = IMAGE_OPTIONS.find((name) => args[name] !== undefined);
+  if (other !== undefined) usage(`--${other} goes with an image, not with ${kind}`);
+  if (args['--'] !== undefined) usage(`the command behind -- goes with an image, not with ${kind}`);
+}
+
+function tell(args: ExportArguments, result: ExportResult, toStdout: boolean): void {
+  if (args.json) {
+    writeOut(jsonLine({ status: 'ok', ...result }));
+    return;
+  }
+  if (args.quiet) return;
+  const write = toStdout ? writeErr : writeOut;
+  const { format, path, digest, size, entries, image } = result;
+  const lines = (image?.layers ?? []).map(
+    ({ name, size: bytes, uncompressedSize, digest: layer }) =>
+      `  ${layer}  ${formatSize(bytes)} of ${formatSize(uncompressedSize)}  ${printable(name)}`,
+  );
+  const name = image?.name === undefined ? '' : `:${image.name}`;
+  write(
+    [
+      `Exported ${plural(entries, 'entry', 'entries')}, ${formatSize(size)}, to ${format}:${printable(path)}${name}`,
+      ...lines,
+      `${image === undefined ? 'Digest' : 'Image'} ${digest}`,
+      '',
+    ].join('\n'),
+  );
+}

@@ -1,0 +1,173 @@
+import path from 'node:path';
+import { JailbuildError } from '../errors.js';
+import type { CompressionChoice } from '../export/compression.js';
+import { type Destination, parseDestination, STDOUT_PATH } from '../export/destination.js';
+import type { ExportOptions } from '../export/export.js';
+import type { ImageOptions } from '../export/image.js';
+import { MAX_LAYERS } from '../export/layers.js';
+import { parsePlatform } from '../export/platform.js';
+import { sourceDateEpoch } from '../export/times.js';
+import type { JailFile, ImageOptions as RequestedImage } from '../profile/jail-file.js';
+import type { ExportArguments } from './export.js';
+
+/**
+ * Where an export goes: what the command line says, or the jail file, whose paths start from its own
+ * directory.
+ *
+ * @throws JailbuildError USAGE
+ */
+export function destinationOf(args: ExportArguments, file: JailFile | undefined): Destination {
+  if (args.to !== undefined) return parseDestination(args.to);
+  const to = file?.image.to;
+  if (file === undefined || to === undefined) {
+    throw new JailbuildError('USAGE', 'say where the export goes: --to FORM:PATH');
+  }
+  const destination = parseDestination(to);
+  if (destination.path === STDOUT_PATH) return destination;
+  return { ...destination, path: path.resolve(file.directory, destination.path) };
+}
+
+/**
+ * How an export is made: the options of the command line, and beneath them those of a jail file.
+ *
+ * @param command what a container runs where nothing else is said
+ * @throws JailbuildError USAGE
+ */
+export function exportOptions(
+  args: ExportArguments,
+  file: RequestedImage = {},
+  command?: readonly string[],
+): ExportOptions {
+  const epoch = sourceDateEpoch();
+  const layers = (args.layers ?? file.layers) as ExportOptions['layers'];
+  const maxLayers = layerLimit(args['max-layers']);
+  const platform = args.platform ?? file.platform;
+  const compression = compressionOf(args);
+  return {
+    image: checkedImage(merged(requestedImage(args), file), command),
+    ...(layers === undefined ? {} : { layers }),
+    ...(maxLayers === undefined ? {} : { maxLayers }),
+    ...(platform === undefined ? {} : { platform: parsePlatform(platform) }),
+    ...(compression === undefined ? {} : { compression }),
+    ...(epoch === undefined ? {} : { epoch }),
+  };
+}
+
+function requestedImage(args: ExportArguments): RequestedImage {
+  const { entrypoint, user, workdir, author, 'stop-signal': stopSignal } = args;
+  const cmd = args['--'] ?? (args.cmd === undefined ? undefined : words('cmd', args.cmd));
+  return {
+    ...(entrypoint === undefined ? {} : { entrypoint: words('entrypoint', entrypoint) }),
+    ...(cmd === undefined ? {} : { cmd }),
+    ...(user === undefined ? {} : { user }),
+    ...(workdir === undefined ? {} : { workdir }),
+    ...(author === undefined ? {} : { author }),
+    ...(stopSignal === undefined ? {} : { 'stop-signal': stopSignal }),
+    env: args.env ?? [],
+    expose: args.expose ?? [],
+    volumes: args.volume ?? [],
+    labels: pairs('label', args.label ?? []),
+    annotations: pairs('annotation', args.annotation ?? []),
+  };
+}
+
+/** Lists and maps are continued; anything else that the command line gives counts. */
+function merged(given: RequestedImage, file: RequestedImage): RequestedImage {
+  // The arguments of another entrypoint mean nothing to this one.
+  const { cmd, ...others } = file;
+  const beneath = given.entrypoint === undefined ? file : others;
+  return {
+    ...beneath,
+    ...given,
+    env: [...(file.env ?? []), ...(given.env ?? [])],
+    expose: [...(file.expose ?? []), ...(given.expose ?? [])],
+    volumes: [...(file.volumes ?? []), ...(given.volumes ?? [])],
+    labels: { ...file.labels, ...given.labels },
+    annotations: { ...file.annotations, ...given.annotations },
+  };
+}
+
+function checkedImage(
+  requested: RequestedImage,
+  command: readonly string[] | undefined,
+): ImageOptions {
+  const { entrypoint, cmd, user, workdir, author, 'stop-signal': stopSignal } = requested;
+  const { labels, annotations } = requested;
+  if (stopSignal !== undefined && !/^(SIG[A-Z0-9+-]+|\d{1,2})$/.test(stopSignal)) {
+    throw new JailbuildError('USAGE', `stop-signal ${stopSignal}: give a name, as SIGTERM`);
+  }
+  const started = cmd ?? (entrypoint === undefined ? command : undefined);
+  return {
+    ...(entrypoint === undefined ? {} : { entrypoint }),
+    ...(started === undefined ? {} : { cmd: started }),
+    ...(user === undefined ? {} : { user }),
+    ...(workdir === undefined ? {} : { workdir: absolute('workdir', workdir) }),
+    ...(author === undefined ? {} : { author }),
+    ...(stopSignal === undefined ? {} : { stopSignal }),
+    ...(labels === undefined ? {} : { labels }),
+    ...(annotations === undefined ? {} : { annotations }),
+    env: Object.entries(pairs('env', requested.env ?? [])).map((variable) => variable.join('=')),
+    ports: (requested.expose ?? []).map(port),
+    volumes: (requested.volumes ?? []).map((volume) => absolute('volume', volume)),
+  };
+}
+
+function layerLimit(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const limit = wholeNumber('max-layers', text);
+  if (limit < 2 || limit > MAX_LAYERS) {
+    throw new JailbuildError('USAGE', `--max-layers ${text}: give 2 to ${MAX_LAYERS}`);
+  }
+  return limit;
+}
+
+function compressionOf(args: ExportArguments): CompressionChoice | undefined {
+  const { compression, 'compression-level': level } = args;
+  if (compression === undefined) {
+    if (level === undefined) return undefined;
+    throw new JailbuildError('USAGE', '--compression-level goes with --compression');
+  }
+  const kind = compression as CompressionChoice['kind'];
+  return level === undefined ? { kind } : { kind, level: wholeNumber('compression-level', level) };
+}
+
+function wholeNumber(option: string, text: string): number {
+  if (/^\d{1,4}$/.test(text)) return Number(text);
+  throw new JailbuildError('USAGE', `--${option} ${text}: give a whole number`);
+}
+
+/** A word, or as in a Dockerfile a JSON array of words. */
+function words(option: string, text: string): readonly string[] {
+  if (!text.startsWith('[')) return [text];
+  try {
+    const list: unknown = JSON.parse(text);
+    if (Array.isArray(list) && list.every((word) => typeof word === 'string')) return list;
+  } catch {
+    // Told below.
+  }
+  throw new JailbuildError('USAGE', `--${option} ${text}: is not a JSON array of words`);
+}
+
+/** Of a name given twice the last value counts. */
+function pairs(option: string, texts: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const cut = text.indexOf('=');
+      if (cut > 0) return [text.slice(0, cut), text.slice(cut + 1)];
+      throw new JailbuildError('USAGE', `${option} ${text}: give NAME=VALUE`);
+    }),
+  );
+}
+
+function port(text: string): string {
+  const [, number, protocol = 'tcp'] = /^(\d{1,5})(?:\/(tcp|udp|sctp))?$/.exec(text) ?? [];
+  if (number !== undefined && Number(number) > 0 && Number(number) < 65536) {
+    return `${Number(number)}/${protocol}`;
+  }
+  throw new JailbuildError('USAGE', `expose ${text}: give PORT, PORT/tcp or PORT/udp`);
+}
+
+function absolute(option: string, text: string): string {
+  if (text.startsWith('/')) return text;
+  throw new JailbuildError('USAGE', `${option} ${text}: give an absolute path`);
+}

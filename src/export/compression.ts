@@ -1,0 +1,48 @@
+import { JailbuildError } from '../errors.js';
+
+export type Compression = 'none' | 'gzip' | 'zstd';
+
+export interface CompressionChoice {
+  readonly kind: Compression;
+  /** Of the format; without it, its own usual one. */
+  readonly level?: number;
+}
+
+/** The levels of each format: least, most, and the usual one. */
+const LEVELS = { gzip: [1, 9, 6], zstd: [1, 19, 3] } as const;
+
+/** @throws JailbuildError USAGE */
+export function checkCompression({ kind, level }: CompressionChoice): void {
+  if (level === undefined) return;
+  if (kind === 'none') {
+    throw new JailbuildError('USAGE', 'a compression level goes with gzip or zstd');
+  }
+  const [least, most] = LEVELS[kind];
+  if (!Number.isInteger(level) || level < least || level > most) {
+    throw new JailbuildError('USAGE', `the levels of ${kind} are ${least} to ${most}`);
+  }
+}
+
+/**
+ * Compresses chunks. The same chunks give the same bytes with the same version of Node (and, where
+ * Node has no zstd, of the zstd program).
+ */
+export async function* compress(
+  chunks: Iterable<Buffer>,
+  { kind, level }: CompressionChoice,
+): AsyncGenerator<Buffer> {
+  switch (kind) {
+    case 'none':
+      yield* chunks;
+      return;
+    case 'gzip': {
+      const { gzip } = await import('./gzip.js');
+      yield* gzip(chunks, level ?? LEVELS.gzip[2]);
+      return;
+    }
+    case 'zstd': {
+      const { zstd } = await import('./zstd.js');
+      yield* zstd(chunks, level ?? LEVELS.zstd[2]);
+    }
+  }
+}

@@ -1,0 +1,147 @@
+import { JailbuildError } from '../errors.js';
+import type { Entry, FileEntry } from '../plan/manifest.js';
+import { nanoseconds } from '../plan/timestamp.js';
+import { Chunks, type FileTree } from './file-tree.js';
+
+/** Headers, names and content begin at multiples of this (Linux, early-userspace/buffer-format). */
+const ALIGNMENT = 4;
+/** cpio(1) writes blocks of this size, and zeros behind the trailer up to it. */
+const BLOCK = 512;
+const MAX_FIELD = 0xffff_ffff;
+const TRAILER = 'TRAILER!!!';
+
+/** The type bits of st_mode (inode(7)). */
+const TYPE_BITS = {
+  directory: 0o040000,
+  file: 0o100000,
+  symlink: 0o120000,
+  'character-device': 0o020000,
+  'block-device': 0o060000,
+  fifo: 0o010000,
+} as const;
+
+interface Header {
+  readonly name: string;
+  readonly inode: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly links: number;
+  readonly seconds: number;
+  readonly size: number;
+  readonly major: number;
+  readonly minor: number;
+}
+
+/**
+ * A tree as a cpio archive in the "newc" format, which the kernel unpacks as an initramfs. Inode
+ * numbers count up from 1 in the order of the entries, so that equal trees give equal bytes. The
+ * content of a file with several names goes with the last of them, as cpio(1) has it.
+ *
+ * @throws JailbuildError NOT_READABLE, SOURCE_CHANGED, NOT_EXPORTABLE
+ */
+export function* cpio({ entries, sourceRoot }: FileTree): Generator<Buffer> {
+  const chunks = new Chunks();
+  const groups = linkGroups(entries);
+  let nextInode = 1;
+  for (const entry of entries) {
+    const group = groups.get(entry.path);
+    if (group !== undefined) group.inode ??= nextInode++;
+    const inode = group?.inode ?? nextInode++;
+    const carries = entry.type === 'file' && (group === undefined || group.last === entry.path);
+    const header = headerOf(entry, inode, group?.names ?? 1);
+    const target = entry.type === 'symlink' ? Buffer.from(entry.target) : undefined;
+    const size = target?.length ?? (carries ? entry.size : 0);
+    yield* writeHeader(chunks, { ...header, size });
+    if (target !== undefined) yield* chunks.bytes(target);
+    if (carries) yield* chunks.content(group?.first ?? entry, sourceRoot);
+    yield* chunks.pad(ALIGNMENT);
+  }
+  yield* writeHeader(chunks, { ...EMPTY, name: TRAILER, links: 1 });
+  yield* chunks.pad(BLOCK);
+  yield* chunks.end();
+}
+
+const EMPTY: Header = {
+  name: '',
+  inode: 0,
+  mode: 0,
+  uid: 0,
+  gid: 0,
+  links: 0,
+  seconds: 0,
+  size: 0,
+  major: 0,
+  minor: 0,
+};
+
+/** The names of one file. */
+interface LinkGroup {
+  /** The entry that has the content. */
+  readonly first: FileEntry;
+  names: number;
+  last: string;
+  inode: number | undefined;
+}
+
+function linkGroups(entries: readonly Entry[]): Map<string, LinkGroup> {
+  const files = new Map<string, FileEntry>();
+  const groups = new Map<string, LinkGroup>();
+  for (const entry of entries) {
+    if (entry.type !== 'file') continue;
+    files.set(entry.path, entry);
+    const first = entry.hardlink === undefined ? undefined : files.get(entry.hardlink);
+    if (first === undefined) continue;
+    const group = groups.get(first.path) ?? { first, names: 1, last: '', inode: undefined };
+    group.names++;
+    group.last = entry.path;
+    groups.set(first.path, group);
+    groups.set(entry.path, group);
+  }
+  return groups;
+}
+
+function headerOf(entry: Entry, inode: number, names: number): Header {
+  const { path, uid, gid } = entry;
+  const device = 'major' in entry ? { major: entry.major, minor: entry.minor } : {};
+  if (entry.type === 'file' && entry.size > MAX_FIELD) {
+    throw new JailbuildError('NOT_EXPORTABLE', `${path}: is too large for cpio (4 GiB)`, path);
+  }
+  const seconds = Number(nanoseconds(entry.mtime) / 1_000_000_000n);
+  return {
+    ...EMPTY,
+    name: path.slice(1),
+    inode,
+    mode: TYPE_BITS[entry.type] | Number.parseInt(entry.mode, 8),
+    uid,
+    gid,
+    links: entry.type === 'directory' ? 2 : names,
+    seconds: Math.min(Math.max(0, seconds), MAX_FIELD),
+    ...device,
+  };
+}
+
+function* writeHeader(chunks: Chunks, header: Header): Generator<Buffer> {
+  const name = Buffer.from(`${header.name}\0`);
+  const fields = [
+    header.inode,
+    header.mode,
+    header.uid,
+    header.gid,
+    header.links,
+    header.seconds,
+    header.size,
+    // The device that the file was on: always none.
+    0,
+    0,
+    header.major,
+    header.minor,
+    name.length,
+    // The checksum is of another format.
+    0,
+  ];
+  const hex = fields.map((field) => field.toString(16).padStart(8, '0')).join('');
+  yield* chunks.bytes(Buffer.from(`070701${hex}`));
+  yield* chunks.bytes(name);
+  yield* chunks.pad(ALIGNMENT);
+}

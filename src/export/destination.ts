@@ -1,0 +1,62 @@
+import { JailbuildError } from '../errors.js';
+import type { Compression } from './compression.js';
+
+/** Where an export goes, and in what form. */
+export type Destination =
+  | { readonly kind: 'oci'; readonly path: string; readonly tag: string }
+  | { readonly kind: 'oci-archive'; readonly path: string; readonly tag: string }
+  | { readonly kind: 'docker-archive'; readonly path: string; readonly ref?: string }
+  | {
+      readonly kind: 'tar' | 'cpio';
+      readonly path: string;
+      /** What the file's name says. */
+      readonly compression: Compression;
+    };
+
+/** The path that stands for standard output. */
+export const STDOUT_PATH = '-';
+
+const DEFAULT_TAG = 'latest';
+/** Reference names of a layout (OCI image spec, annotations.md, "Pre-Defined Annotation Keys"). */
+const TAG = /^[A-Za-z0-9]+([-._:@/+]|--)?([A-Za-z0-9]+([-._:@/+]|--)?)*$/;
+/** `NAME[:TAG]`, with a registry before it perhaps (distribution, "reference" grammar). */
+const REFERENCE = /^[a-z0-9]+([._:/-]+[a-z0-9]+)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$/;
+
+const USAGE =
+  'give oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], tar:FILE or cpio:FILE';
+
+/**
+ * Reads a destination as the user writes it: the words of containers-transports(5), so that the same
+ * text serves skopeo. A path ends at the first colon.
+ *
+ * @throws JailbuildError USAGE
+ */
+export function parseDestination(text: string): Destination {
+  const usage = (why: string) => new JailbuildError('USAGE', `--to ${text}: ${why}`);
+  const colon = text.indexOf(':');
+  const kind = text.slice(0, colon);
+  const rest = text.slice(colon + 1);
+  if (kind === 'tar' || kind === 'cpio') {
+    if (rest === '') throw usage('the path is missing');
+    return { kind, path: rest, compression: compressionOf(rest) };
+  }
+  if (kind !== 'oci' && kind !== 'oci-archive' && kind !== 'docker-archive') throw usage(USAGE);
+  const end = rest.indexOf(':');
+  const path = end < 0 ? rest : rest.slice(0, end);
+  const name = end < 0 ? undefined : rest.slice(end + 1);
+  if (path === '') throw usage('the path is missing');
+  if (kind === 'docker-archive') {
+    if (name === undefined) return { kind, path };
+    if (!REFERENCE.test(name)) throw usage(`${name} is not a reference, as name:tag`);
+    return { kind, path, ref: /:[^/]+$/.test(name) ? name : `${name}:${DEFAULT_TAG}` };
+  }
+  if (kind === 'oci' && path === STDOUT_PATH) throw usage('a directory cannot be standard output');
+  if (name !== undefined && !TAG.test(name)) throw usage(`${name} is not a tag`);
+  return { kind, path, tag: name ?? DEFAULT_TAG };
+}
+
+function compressionOf(file: string): Compression {
+  if (/\.(gz|tgz)$/.test(file)) return 'gzip';
+  if (/\.(zst|tzst)$/.test(file)) return 'zstd';
+  return 'none';
+}

@@ -1,0 +1,314 @@
+import path from 'node:path';
+import { JailbuildError } from '../errors.js';
+import type { Entry } from '../plan/manifest.js';
+import { BlobArchive, BlobDirectory, type BlobStore, blobName } from './blobs.js';
+import { type CompressionChoice, checkCompression, compress } from './compression.js';
+import { cpio } from './cpio.js';
+import { type Destination, STDOUT_PATH } from './destination.js';
+import { DraftDirectory, DraftFile, scratchDirectory, writeToStdout } from './draft.js';
+import type { FileTree } from './file-tree.js';
+import {
+  type ImageOptions,
+  imageConfig,
+  imageManifest,
+  json,
+  type StoredLayer,
+  storeLayers,
+} from './image.js';
+import { type LayerChoice, splitLayers } from './layers.js';
+import { INDEX_FILE, indexWith, LAYOUT, LAYOUT_FILE, readIndex } from './oci-layout.js';
+import { type Platform, platformOf } from './platform.js';
+import { TAR_END, tar } from './tar.js';
+import { creationTime, reproducibleTimes } from './times.js';
+
+export interface ExportOptions {
+  readonly image?: ImageOptions;
+  /** Without it, that of the programs. */
+  readonly platform?: Platform;
+  readonly layers?: LayerChoice;
+  /** The most layers of an image. */
+  readonly maxLayers?: number;
+  /** The package that an entry is from, for layers by package. */
+  readonly packageOf?: (entry: Entry) => string | undefined;
+  /** Of an image's layers, gzip without it; of `tar` and `cpio`, what the file's name says. */
+  readonly compression?: CompressionChoice;
+  /** No time in what is written is later: nanoseconds since the epoch. */
+  readonly epoch?: bigint;
+  /** Called with the number of bytes, before compression, that were written since. */
+  readonly onProgress?: (bytes: number) => void;
+  /** Ends the export; nothing of it stays. */
+  readonly signal?: AbortSignal;
+}
+
+export interface ExportResult {
+  readonly format: Destination['kind'];
+  readonly path: string;
+  /** Of an image the digest of its manifest (docker-archive: of its configuration), else of the file. */
+  readonly digest: string;
+  /** Bytes: of the file, or of an image's manifest, configuration and layers. */
+  readonly size: number;
+  readonly entries: number;
+  readonly image?: {
+    /** The tag, or the reference of a docker-archive. */
+    readonly name: string | undefined;
+    readonly platform: Platform;
+    readonly config: string;
+    readonly layers: readonly StoredLayer[];
+  };
+}
+
+const DEFAULT_MAX_LAYERS = 64;
+
+/**
+ * Writes a tree as an archive or an image. What is written appears whole or not at all, and is the
+ * same to the byte for equal trees: nothing of the machine, the user or the time goes into it.
+ * Memory use does not depend on the size of the tree.
+ *
+ * @throws JailbuildError NOT_READABLE, SOURCE_CHANGED, NOT_EXPORTABLE, PLATFORM_UNKNOWN, CONFLICT,
+ *   TOOL_MISSING, WRITE_FAILED, USAGE
+ * @throws the signal's reason
+ */
+export async function exportTree(
+  tree: FileTree,
+  destination: Destination,
+  options: ExportOptions = {},
+): Promise<ExportResult> {
+  if (options.compression !== undefined) checkCompression(options.compression);
+  const made = { ...tree, entries: reproducibleTimes(tree.entries.map(portable), options.epoch) };
+  switch (destination.kind) {
+    case 'tar':
+    case 'cpio':
+      return exportArchive(made, destination, options);
+    case 'oci':
+      return exportLayout(made, destination, options);
+    case 'oci-archive':
+    case 'docker-archive':
+      return exportImageArchive(made, destination, options);
+  }
+}
+
+/** Attributes that mean something elsewhere (xattr(7)). Labels and signatures are the host's own. */
+const PORTABLE_XATTR = /^(user\.|security\.capability$|system\.posix_acl_(access|default)$)/;
+
+function portable(entry: Entry): Entry {
+  const { xattrs, ...rest } = entry;
+  const kept = Object.entries(xattrs ?? {}).filter(([name]) => PORTABLE_XATTR.test(name));
+  return kept.length === 0 ? rest : { ...rest, xattrs: Object.fromEntries(kept) };
+}
+
+async function exportArchive(
+  tree: FileTree,
+  destination: Extract<Destination, { kind: 'tar' | 'cpio' }>,
+  options: ExportOptions,
+): Promise<ExportResult> {
+  const { kind, path: file } = destination;
+  const compression = options.compression ?? { kind: destination.compression };
+  const chunks = watched(kind === 'tar' ? tar(tree) : cpio(tree), options);
+  const { createHash } = await import('node:crypto');
+  const hash = createHash('sha256');
+  let size = 0;
+  const store = async (write: (chunk: Buffer) => Promise<void>): Promise<void> => {
+    for await (const chunk of compress(chunks, compression)) {
+      hash.update(chunk);
+      size += chunk.length;
+      await write(chunk);
+    }
+  };
+  if (file === STDOUT_PATH) await store(writeToStdout);
+  else {
+    await drafted(DraftFile.create(file), async (draft) => {
+      await store((chunk) => draft.append(chunk));
+      draft.commit(file);
+    });
+  }
+  const digest = `sha256:${hash.digest('hex')}`;
+  return { format: kind, path: file, digest, size, entries: tree.entries.length };
+}
+
+/** Adds to a layout that exists: its index, which makes an image part of it, is written last. */
+async function exportLayout(
+  tree: FileTree,
+  destination: Extract<Destination, { kind: 'oci' }>,
+  options: ExportOptions,
+): Promise<ExportResult> {
+  const { path: directory, tag } = destination;
+  const known = readIndex(directory);
+  const write = async (root: string): Promise<ExportResult> => {
+    const store = new BlobDirectory(root);
+    const image = await storeImage(tree, store, options);
+    if (known === undefined) await store.put([LAYOUT], () => LAYOUT_FILE);
+    const index = DraftFile.create(path.join(root, INDEX_FILE));
+    await drafted(index, async () => {
+      await index.append(indexWith(known, image.manifest, tag, image.platform));
+      index.commit(path.join(root, INDEX_FILE));
+    });
+    return resultOf(tree, destination, image, tag);
+  };
+  if (known !== undefined) return write(directory);
+  return drafted(new DraftDirectory(directory), async (draft) => {
+    const result = await write(draft.path);
+    draft.commit();
+    return result;
+  });
+}
+
+async function exportImageArchive(
+  tree: FileTree,
+  destination: Extract<Destination, { kind: 'oci-archive' | 'docker-archive' }>,
+  options: ExportOptions,
+): Promise<ExportResult> {
+  const { kind, path: file } = destination;
+  const created = creationTime(tree.entries, options.epoch);
+  const write = async (draft: DraftFile): Promise<ExportResult> => {
+    const store = new BlobArchive(draft, BigInt(created.getTime()) * 1_000_000n);
+    const result = await (kind === 'oci-archive'
+      ? storeLayout(tree, store, destination, options)
+      : storeDockerArchive(tree, store, destination, options));
+    await draft.append(TAR_END);
+    return result;
+  };
+  if (file !== STDOUT_PATH) {
+    return drafted(DraftFile.create(file), async (draft) => {
+      const result = await write(draft);
+      draft.commit(file);
+      return result;
+    });
+  }
+  // The headers of an archive's members are known after their content.
+  const { createReadStream, rmSync } = await import('node:fs');
+  const scratch = scratchDirectory();
+  try {
+    const staged = path.join(scratch, 'image.tar');
+    const draft = DraftFile.create(staged);
+    const result = await drafted(draft, write);
+    draft.commit(staged);
+    for await (const chunk of createReadStream(staged)) await writeToStdout(chunk as Buffer);
+    return result;
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+async function storeLayout(
+  tree: FileTree,
+  store: BlobStore,
+  destination: Extract<Destination, { kind: 'oci-archive' }>,
+  options: ExportOptions,
+): Promise<ExportResult> {
+  const image = await storeImage(tree, store, options);
+  const index = indexWith(undefined, image.manifest, destination.tag, image.platform);
+  await store.put([index], () => INDEX_FILE);
+  await store.put([LAYOUT], () => LAYOUT_FILE);
+  return resultOf(tree, destination, image, destination.tag);
+}
+
+/** The format of `docker save`: layers as they are, a configuration, and a list of images. */
+async function storeDockerArchive(
+  tree: FileTree,
+  store: BlobStore,
+  destination: Extract<Destination, { kind: 'docker-archive' }>,
+  options: ExportOptions,
+): Promise<ExportResult> {
+  if (options.compression !== undefined && options.compression.kind !== 'none') {
+    throw new JailbuildError('USAGE', 'the layers of a docker-archive are not compressed');
+  }
+  const uncompressed = { ...options, compression: { kind: 'none' } } as const;
+  const hex = (digest: string) => digest.slice(digest.indexOf(':') + 1);
+  const { layers, platform, config } = await storeLayersAndConfig(tree, store, uncompressed, {
+    layer: (digest) => `${hex(digest)}.tar`,
+    config: (digest) => `${hex(digest)}.json`,
+  });
+  const list = json([
+    {
+      Config: `${hex(config.digest)}.json`,
+      RepoTags: destination.ref === undefined ? [] : [destination.ref],
+      Layers: layers.map(({ digest }) => `${hex(digest)}.tar`),
+    },
+  ]);
+  await store.put([list], () => 'manifest.json');
+  return resultOf(
+    tree,
+    destination,
+    { layers, platform, config, manifest: config },
+    destination.ref,
+  );
+}
+
+type StoredImage = Awaited<ReturnType<typeof storeImage>>;
+
+async function storeImage(tree: FileTree, store: BlobStore, options: ExportOptions) {
+  const compression = options.compression ?? { kind: 'gzip' };
+  const stored = await storeLayersAndConfig(
+    tree,
+    store,
+    { ...options, compression },
+    { layer: blobName, config: blobName },
+  );
+  const { config, layers } = stored;
+  const text = imageManifest(config, layers, compression, options.image?.annotations);
+  const manifest = await store.put([text], blobName);
+  return { ...stored, manifest };
+}
+
+async function storeLayersAndConfig(
+  tree: FileTree,
+  store: BlobStore,
+  options: ExportOptions & { readonly compression: CompressionChoice },
+  nameOf: Readonly<Record<'layer' | 'config', (digest: string) => string>>,
+) {
+  const { entries, sourceRoot } = tree;
+  const platform = options.platform ?? platformOf(tree);
+  const parts = splitLayers(entries, {
+    by: options.layers ?? 'single',
+    most: options.maxLayers ?? DEFAULT_MAX_LAYERS,
+    ...(options.packageOf === undefined ? {} : { packageOf: options.packageOf }),
+  });
+  const onChunk = (bytes: number) => {
+    options.signal?.throwIfAborted();
+    options.onProgress?.(bytes);
+  };
+  const { compression } = options;
+  const layers = await storeLayers(parts, sourceRoot, store, compression, nameOf.layer, onChunk);
+  const created = creationTime(entries, options.epoch);
+  const text = imageConfig(options.image ?? {}, platform, layers, created);
+  const config = await store.put([text], nameOf.config);
+  return { platform, layers, config };
+}
+
+function resultOf(
+  { entries }: FileTree,
+  { kind, path }: Destination,
+  { platform, layers, config, manifest }: StoredImage,
+  name: string | undefined,
+): ExportResult {
+  const parts = manifest === config ? [config, ...layers] : [manifest, config, ...layers];
+  return {
+    format: kind,
+    path,
+    digest: manifest.digest,
+    size: parts.reduce((sum, { size }) => sum + size, 0),
+    entries: entries.length,
+    image: { name, platform, config: config.digest, layers },
+  };
+}
+
+function* watched(chunks: Iterable<Buffer>, options: ExportOptions): Generator<Buffer> {
+  for (const chunk of chunks) {
+    options.signal?.throwIfAborted();
+    options.onProgress?.(chunk.length);
+    yield chunk;
+  }
+}
+
+/** Discards a draft when the work on it fails. */
+async function drafted<D extends { discard(): void }, R>(
+  draft: D,
+  work: (draft: D) => Promise<R>,
+): Promise<R> {
+  try {
+    return await work(draft);
+  } catch (error) {
+    draft.discard();
+    throw error;
+  }
+}

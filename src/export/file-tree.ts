@@ -1,0 +1,117 @@
+import { createHash } from 'node:crypto';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { JailbuildError, strerror } from '../errors.js';
+import type { Entry, FileEntry } from '../plan/manifest.js';
+
+/** What an archive is made of: a plan's entries, and where their content lies. */
+export interface FileTree {
+  /** Sorted by the bytes of `path`, parents first, as in a manifest. */
+  readonly entries: readonly Entry[];
+  /** The real path that `source` starts from; '' for `/`. */
+  readonly sourceRoot: string;
+}
+
+/** Bytes that pass through the exporter at once. Compressed images depend on it: see gzip.ts. */
+export const CHUNK_SIZE = 1 << 20;
+
+/**
+ * Gathers bytes into chunks of CHUNK_SIZE, all full but the last. A chunk that was handed out is
+ * never written again.
+ */
+export class Chunks {
+  /** Bytes taken so far. */
+  offset = 0;
+  #chunk = Buffer.allocUnsafe(CHUNK_SIZE);
+  #filled = 0;
+
+  *bytes(bytes: Uint8Array): Generator<Buffer> {
+    let done = 0;
+    while (done < bytes.length) {
+      const part = bytes.subarray(done, done + CHUNK_SIZE - this.#filled);
+      this.#chunk.set(part, this.#filled);
+      done += part.length;
+      yield* this.#took(part.length);
+    }
+  }
+
+  /** Zero bytes up to a multiple of `alignment`. */
+  *pad(alignment: number): Generator<Buffer> {
+    const rest = this.offset % alignment;
+    if (rest !== 0) yield* this.bytes(Buffer.alloc(alignment - rest));
+  }
+
+  /**
+   * The content of a file, exactly as many bytes as its entry says, and of the digest that it may say.
+   *
+   * @throws JailbuildError NOT_READABLE, SOURCE_CHANGED
+   */
+  *content(entry: FileEntry, sourceRoot: string): Generator<Buffer> {
+    const { source, content = '', size } = entry;
+    if (source === undefined) {
+      yield* this.bytes(Buffer.from(content, 'base64'));
+      return;
+    }
+    const hash = entry.digest === undefined ? undefined : createHash('sha256');
+    const fd = open(sourceRoot + source, source);
+    try {
+      if (fstatSync(fd).size !== size) throw changed(source);
+      let left = size;
+      while (left > 0) {
+        const room = Math.min(left, CHUNK_SIZE - this.#filled);
+        const count = read(fd, this.#chunk, this.#filled, room, source);
+        if (count === 0) throw changed(source);
+        left -= count;
+        hash?.update(this.#chunk.subarray(this.#filled, this.#filled + count));
+        yield* this.#took(count);
+      }
+      const digest = hash === undefined ? undefined : `sha256:${hash.digest('hex')}`;
+      if (digest !== entry.digest) throw changed(source);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** What is left. */
+  *end(): Generator<Buffer> {
+    if (this.#filled > 0) yield this.#chunk.subarray(0, this.#filled);
+    this.#filled = 0;
+  }
+
+  *#took(count: number): Generator<Buffer> {
+    this.offset += count;
+    this.#filled += count;
+    if (this.#filled < CHUNK_SIZE) return;
+    yield this.#chunk;
+    this.#chunk = Buffer.allocUnsafe(CHUNK_SIZE);
+    this.#filled = 0;
+  }
+}
+
+/** A plan names files without links on the way: one that became a link is not what was planned. */
+function open(realPath: string, source: string): number {
+  try {
+    return openSync(realPath, constants.O_RDONLY | constants.O_NOFOLLOW);
+  } catch (error) {
+    throw notReadable(source, error);
+  }
+}
+
+function read(fd: number, buffer: Buffer, offset: number, length: number, source: string): number {
+  try {
+    return readSync(fd, buffer, offset, length, null);
+  } catch (error) {
+    throw notReadable(source, error);
+  }
+}
+
+function notReadable(source: string, error: unknown): JailbuildError {
+  return new JailbuildError('NOT_READABLE', `${source}: ${strerror(error)}`, source);
+}
+
+function changed(source: string): JailbuildError {
+  return new JailbuildError(
+    'SOURCE_CHANGED',
+    `${source}: is not what was planned; it changed`,
+    source,
+  );
+}

@@ -1,0 +1,129 @@
+import type { Entry } from '../plan/manifest.js';
+import { reproducibleTimes } from './times.js';
+
+export type LayerChoice = 'single' | 'by-package' | 'by-library';
+
+/** A part of an image. */
+export interface Layer {
+  /** What it holds: the path of a library, the name of a package, or `files` for the rest. */
+  readonly name: string;
+  readonly entries: readonly Entry[];
+}
+
+export interface LayerOptions {
+  readonly by: LayerChoice;
+  /** Layers in all. The smallest are put together. */
+  readonly most: number;
+  /** The package that an entry is from, for `by-package`. */
+  readonly packageOf?: (entry: Entry) => string | undefined;
+}
+
+/** Container engines stack no more than 127 (overlayfs takes 128 lower directories from them). */
+export const MAX_LAYERS = 127;
+
+/**
+ * Splits entries into the layers of an image. A layer depends on nothing but what is in it, so that
+ * images with the same library, or the same files of a package, share its layer. Each layer holds the
+ * directories that its files are in. The last one holds all directories, and the rest: unpacked in
+ * order, the tree is the same however it was split.
+ */
+export function splitLayers(entries: readonly Entry[], options: LayerOptions): Layer[] {
+  const { by, most, packageOf = () => undefined } = options;
+  if (by === 'single') return [{ name: 'files', entries }];
+  const groupOf = by === 'by-library' ? libraryGroups(entries) : packageOf;
+  const groups = new Map<string, Entry[]>();
+  const rest: Entry[] = [];
+  const groupOfPath = new Map<string, string | undefined>();
+  for (const entry of entries) {
+    if (entry.type === 'directory') continue;
+    // Names of one file stay together.
+    const group =
+      entry.type === 'file' && entry.hardlink !== undefined
+        ? groupOfPath.get(entry.hardlink)
+        : groupOf(entry);
+    groupOfPath.set(entry.path, group);
+    if (group === undefined) rest.push(entry);
+    else groups.set(group, [...(groups.get(group) ?? []), entry]);
+  }
+  const named = fold(groups, most - 1);
+  const layers = [...named].map(([name, members]) => ({
+    name,
+    entries: reproducibleTimes(withParents(entries, members)),
+  }));
+  const directories = entries.filter(({ type }) => type === 'directory');
+  return [...layers, { name: 'files', entries: inOrder(entries, [...directories, ...rest]) }];
+}
+
+/** At most `most` groups, by name: what is too much goes into one, the smallest first. */
+function fold(groups: ReadonlyMap<string, Entry[]>, most: number): Map<string, Entry[]> {
+  const byName = [...groups].sort(([a], [b]) => (a < b ? -1 : 1));
+  if (byName.length <= most) return new Map(byName);
+  const bySize = [...byName].sort(([, a], [, b]) => bytes(b) - bytes(a));
+  const kept = new Set(bySize.slice(0, Math.max(0, most - 1)).map(([name]) => name));
+  const others = byName.filter(([name]) => !kept.has(name)).flatMap(([, members]) => members);
+  return new Map([...byName.filter(([name]) => kept.has(name)), ['others', others]]);
+}
+
+function bytes(entries: readonly Entry[]): number {
+  return entries.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.size : 0), 0);
+}
+
+function withParents(all: readonly Entry[], members: readonly Entry[]): Entry[] {
+  const parents = new Set<string>();
+  for (const { path } of members) {
+    for (let cut = path.lastIndexOf('/'); cut > 0; cut = path.lastIndexOf('/', cut - 1)) {
+      parents.add(path.slice(0, cut));
+    }
+  }
+  const directories = all.filter(({ type, path }) => type === 'directory' && parents.has(path));
+  return inOrder(all, [...directories, ...members]);
+}
+
+function inOrder(all: readonly Entry[], some: readonly Entry[]): Entry[] {
+  const wanted = new Set(some);
+  return all.filter((entry) => wanted.has(entry));
+}
+
+/** The names of shared objects, where no reasons tell what is one. */
+const LIBRARY_NAME = /^(lib|ld[-.]).*\.so(\.[\w.]+)?$/;
+
+/**
+ * The library that an entry belongs to: the path of the file at the end of its links. A library's
+ * variants for newer processors go with it.
+ */
+function libraryGroups(entries: readonly Entry[]): (entry: Entry) => string | undefined {
+  const byPath = new Map(entries.map((entry) => [entry.path, entry]));
+  const targetOf = new Map<string, string>();
+  for (const { path, reasons } of entries) {
+    for (const reason of reasons) {
+      if (reason.kind === 'link-target') targetOf.set(reason.of, path);
+    }
+  }
+  const end = (path: string): string => {
+    const next = targetOf.get(path);
+    return next === undefined ? path : end(next);
+  };
+  const isLibrary = ({ path, type, reasons }: Entry): boolean => {
+    if (type !== 'file' && type !== 'symlink') return false;
+    if (reasons.length === 0) return LIBRARY_NAME.test(path.slice(path.lastIndexOf('/') + 1));
+    return reasons.some((reason) => {
+      switch (reason.kind) {
+        case 'needed':
+        case 'interpreter':
+        case 'hwcaps':
+          return true;
+        case 'link-target': {
+          const link = byPath.get(reason.of);
+          return link !== undefined && isLibrary(link);
+        }
+        default:
+          return false;
+      }
+    });
+  };
+  return (entry) => {
+    if (!isLibrary(entry)) return undefined;
+    const variant = entry.reasons.find((reason) => reason.kind === 'hwcaps');
+    return end(variant?.kind === 'hwcaps' ? variant.of : entry.path);
+  };
+}

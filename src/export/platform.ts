@@ -1,0 +1,131 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+import { isElf } from '../elf/headers.js';
+import { JailbuildError } from '../errors.js';
+import type { Entry, FileEntry } from '../plan/manifest.js';
+import type { FileTree } from './file-tree.js';
+
+/** What an image runs on, in the words of GOOS and GOARCH (OCI image spec, image-index.md). */
+export interface Platform {
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant?: string;
+}
+
+/** Up to e_flags of a 64-bit header (gABI chapter 4, "ELF Header"). */
+const ELF_HEADER = 52;
+const EXECUTABLE = 0o111;
+/** EF_ARM_ABI_FLOAT_HARD (ELF for the Arm architecture): in use with ARMv7 distributions. */
+const ARM_HARD_FLOAT = 0x400;
+
+/**
+ * The platform of a tree: that of the programs which were asked for, or where none is named so, of
+ * all executable files.
+ *
+ * @throws JailbuildError PLATFORM_UNKNOWN if there is no ELF program, or if they are of several kinds
+ */
+export function platformOf({ entries, sourceRoot }: FileTree): Platform {
+  const files = entries.filter(isExecutable);
+  const requested = files.filter(({ reasons }) => isRequested(entries, reasons));
+  const found = new Map<string, string>();
+  for (const { path, source, content } of requested.length > 0 ? requested : files) {
+    const start =
+      source === undefined
+        ? Buffer.from(content ?? '', 'base64').subarray(0, ELF_HEADER)
+        : readStart(sourceRoot + source);
+    const platform = start === undefined ? undefined : elfPlatform(start);
+    if (platform !== undefined && !found.has(platform)) found.set(platform, path);
+  }
+  const [first, second] = [...found];
+  if (first === undefined) {
+    throw unknown('there is no ELF program of a known machine in the image; name one: --platform');
+  }
+  if (second !== undefined) {
+    const each = [first, second].map(([platform, path]) => `${path} is for ${platform}`);
+    throw unknown(`${each.join(', ')}; name one: --platform`);
+  }
+  return parsePlatform(first[0]);
+}
+
+/** @throws JailbuildError USAGE */
+export function parsePlatform(text: string): Platform {
+  const [os = '', architecture = '', variant, ...rest] = text.split('/');
+  if (!/^[a-z]+$/.test(os) || !/^[a-z0-9]+$/.test(architecture) || rest.length > 0) {
+    throw new JailbuildError('USAGE', `--platform ${text}: give OS/ARCH or OS/ARCH/VARIANT`);
+  }
+  return { os, architecture, ...(variant ? { variant } : {}) };
+}
+
+/** `linux/amd64` for the start of an x86-64 ELF file; undefined for what Go has no name for. */
+export function elfPlatform(start: Buffer): string | undefined {
+  if (!isElf(start) || start.length < ELF_HEADER) return undefined;
+  const wide = start[4] === 2;
+  const little = start[5] === 1;
+  const machine = little ? start.readUInt16LE(18) : start.readUInt16BE(18);
+  const flagsAt = wide ? 48 : 36;
+  const flags = little ? start.readUInt32LE(flagsAt) : start.readUInt32BE(flagsAt);
+  const architecture = goArchitecture(machine, wide, little, flags);
+  return architecture === undefined ? undefined : `linux/${architecture}`;
+}
+
+function goArchitecture(
+  machine: number,
+  wide: boolean,
+  little: boolean,
+  flags: number,
+): string | undefined {
+  switch (machine) {
+    case 3:
+      return '386';
+    case 8:
+      return `mips${wide ? '64' : ''}${little ? 'le' : ''}`;
+    case 21:
+      return little ? 'ppc64le' : 'ppc64';
+    case 22:
+      return wide ? 's390x' : undefined;
+    case 40:
+      return flags & ARM_HARD_FLOAT ? 'arm/v7' : 'arm/v5';
+    case 62:
+      return 'amd64';
+    case 183:
+      return 'arm64/v8';
+    case 243:
+      return wide ? 'riscv64' : undefined;
+    case 258:
+      return 'loong64';
+    default:
+      return undefined;
+  }
+}
+
+function isExecutable(entry: Entry): entry is FileEntry {
+  return entry.type === 'file' && (Number.parseInt(entry.mode, 8) & EXECUTABLE) !== 0;
+}
+
+/** Named by the user, by its own path or by a link. */
+function isRequested(entries: readonly Entry[], reasons: Entry['reasons']): boolean {
+  return reasons.some((reason) => {
+    if (reason.kind === 'requested') return true;
+    if (reason.kind !== 'link-target') return false;
+    const link = entries.find(({ path }) => path === reason.of);
+    return link !== undefined && isRequested(entries, link.reasons);
+  });
+}
+
+function readStart(realPath: string): Buffer | undefined {
+  try {
+    const fd = openSync(realPath, 'r');
+    try {
+      const start = Buffer.alloc(ELF_HEADER);
+      return start.subarray(0, readSync(fd, start, 0, ELF_HEADER, 0));
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    // The archive's writer will say why it cannot be read.
+    return undefined;
+  }
+}
+
+function unknown(message: string): JailbuildError {
+  return new JailbuildError('PLATFORM_UNKNOWN', message);
+}

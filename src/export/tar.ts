@@ -1,0 +1,238 @@
+import { JailbuildError } from '../errors.js';
+import type { Entry } from '../plan/manifest.js';
+import { nanoseconds } from '../plan/timestamp.js';
+import { Chunks, type FileTree } from './file-tree.js';
+
+const BLOCK = 512;
+/** Two empty blocks end an archive (POSIX pax, "ustar Interchange Format"). */
+const END = Buffer.alloc(2 * BLOCK);
+
+/** One member of an archive. */
+export interface TarMember {
+  readonly name: string;
+  readonly type: keyof typeof TYPE_FLAG;
+  /** Permission bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Bytes of content that follow the header. */
+  readonly size: number;
+  /** Nanoseconds since the epoch. */
+  readonly mtime: bigint;
+  /** The text of a symbolic link, or the name of the member that a hard link is to. */
+  readonly linkname?: string;
+  readonly major?: number;
+  readonly minor?: number;
+  /** Base64 of the values, by full name. */
+  readonly xattrs?: Readonly<Record<string, string>>;
+}
+
+const TYPE_FLAG = {
+  file: '0',
+  hardlink: '1',
+  symlink: '2',
+  'character-device': '3',
+  'block-device': '4',
+  directory: '5',
+  fifo: '6',
+  pax: 'x',
+} as const;
+
+/** Offset and length of the fields of a ustar header (POSIX pax, "ustar Header Block"). */
+const FIELD = {
+  name: [0, 100],
+  mode: [100, 8],
+  uid: [108, 8],
+  gid: [116, 8],
+  size: [124, 12],
+  mtime: [136, 12],
+  chksum: [148, 8],
+  typeflag: [156, 1],
+  linkname: [157, 100],
+  magic: [257, 8],
+  devmajor: [329, 8],
+  devminor: [337, 8],
+} as const;
+
+type NumericField = 'mode' | 'uid' | 'gid' | 'size' | 'mtime' | 'devmajor' | 'devminor';
+
+/**
+ * A tree as a tar archive in the pax format, in chunks. Owners are numbers, and nothing else of the
+ * machine that it is made on goes into it: equal trees give equal bytes.
+ *
+ * @throws JailbuildError NOT_READABLE, SOURCE_CHANGED, NOT_EXPORTABLE
+ */
+export function* tar({ entries, sourceRoot }: FileTree): Generator<Buffer> {
+  const chunks = new Chunks();
+  for (const entry of entries) {
+    yield* chunks.bytes(tarHeader(memberOf(entry)));
+    if (entry.type !== 'file' || entry.hardlink !== undefined) continue;
+    yield* chunks.content(entry, sourceRoot);
+    yield* chunks.pad(BLOCK);
+  }
+  yield* chunks.bytes(END);
+  yield* chunks.end();
+}
+
+/** What follows a member's content, and what follows the last member. */
+export function tarPadding(size: number): Buffer {
+  return Buffer.alloc((BLOCK - (size % BLOCK)) % BLOCK);
+}
+
+export const TAR_END: Buffer = END;
+
+function memberOf(entry: Entry): TarMember {
+  const { path, mode, uid, gid, mtime, xattrs } = entry;
+  const common = {
+    name: path.slice(1),
+    mode: Number.parseInt(mode, 8),
+    uid,
+    gid,
+    size: 0,
+    mtime: nanoseconds(mtime),
+    ...(xattrs === undefined ? {} : { xattrs }),
+  };
+  switch (entry.type) {
+    case 'directory':
+      return { ...common, type: 'directory', name: `${common.name}/` };
+    case 'symlink':
+      return { ...common, type: 'symlink', linkname: entry.target };
+    case 'file':
+      return entry.hardlink === undefined
+        ? { ...common, type: 'file', size: entry.size }
+        : { ...common, type: 'hardlink', linkname: entry.hardlink.slice(1) };
+    case 'character-device':
+    case 'block-device':
+      return { ...common, type: entry.type, major: entry.major, minor: entry.minor };
+    case 'fifo':
+      return { ...common, type: 'fifo' };
+  }
+}
+
+/**
+ * The header of a member, with a pax extended header before it for all that a ustar header cannot
+ * say: long and non-ASCII names, large numbers, fractions of seconds, extended attributes.
+ *
+ * @throws JailbuildError NOT_EXPORTABLE
+ */
+export function tarHeader(member: TarMember): Buffer {
+  const records: Buffer[] = [];
+  const text = (key: 'path' | 'linkpath', value: string, room: number): string => {
+    if (isPlain(value, room)) return value;
+    records.push(paxRecord(key, Buffer.from(value)));
+    return '';
+  };
+  const number = (key: 'uid' | 'gid' | 'size', value: number): number => {
+    if (value <= largest(key)) return value;
+    records.push(paxRecord(key, Buffer.from(String(value))));
+    return 0;
+  };
+  const header = {
+    ...member,
+    name: text('path', member.name, FIELD.name[1]),
+    linkname: text('linkpath', member.linkname ?? '', FIELD.linkname[1]),
+    size: number('size', member.size),
+    uid: number('uid', member.uid),
+    gid: number('gid', member.gid),
+    mtime: Number(member.mtime / 1_000_000_000n),
+  };
+  if (
+    member.mtime % 1_000_000_000n !== 0n ||
+    member.mtime < 0n ||
+    header.mtime > largest('mtime')
+  ) {
+    records.push(paxRecord('mtime', Buffer.from(paxTime(member.mtime))));
+    header.mtime = Math.min(Math.max(0, header.mtime), largest('mtime'));
+  }
+  for (const [name, value] of Object.entries(member.xattrs ?? {}).sort(byName)) {
+    if (name.includes('=')) {
+      throw notExportable(member, `the name of its attribute ${name} has an equals sign`);
+    }
+    records.push(paxRecord(`SCHILY.xattr.${name}`, Buffer.from(value, 'base64')));
+  }
+  for (const key of ['major', 'minor'] as const) {
+    if ((member[key] ?? 0) > largest('devmajor')) {
+      throw notExportable(member, `its ${key} device number ${member[key]} is too large for tar`);
+    }
+  }
+  if (records.length === 0) return ustarHeader(header);
+  const extended = Buffer.concat(records);
+  const pax = {
+    name: 'PaxHeaders/pax',
+    type: 'pax',
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    mtime: 0,
+  } as const;
+  return Buffer.concat([
+    ustarHeader({ ...pax, size: extended.length }),
+    extended,
+    tarPadding(extended.length),
+    // Readers without pax show this name.
+    ustarHeader({ ...header, name: header.name === '' ? shortName(member.name) : header.name }),
+  ]);
+}
+
+type UstarHeader = Omit<TarMember, 'mtime' | 'xattrs'> & { readonly mtime: number };
+
+function ustarHeader(header: UstarHeader): Buffer {
+  const { name, type, mode, uid, gid, size, mtime, linkname = '', major = 0, minor = 0 } = header;
+  const block = Buffer.alloc(BLOCK);
+  const numbers = { mode, uid, gid, size, mtime, devmajor: major, devminor: minor };
+  block.write(name, ...FIELD.name, 'latin1');
+  block.write(linkname, ...FIELD.linkname, 'latin1');
+  block.write(TYPE_FLAG[type], ...FIELD.typeflag, 'latin1');
+  block.write('ustar\x0000', ...FIELD.magic, 'latin1');
+  for (const [field, value] of Object.entries(numbers)) {
+    const [offset, length] = FIELD[field as NumericField];
+    block.write(octal(value, length - 1), offset, 'latin1');
+  }
+  const [offset, length] = FIELD.chksum;
+  block.fill(' ', offset, offset + length);
+  const sum = block.reduce((total, byte) => total + byte, 0);
+  block.write(`${octal(sum, 6)}\0 `, offset, 'latin1');
+  return block;
+}
+
+/** `LENGTH KEY=VALUE\n`, where the length counts its own digits (POSIX pax, "pax Extended Header"). */
+export function paxRecord(key: string, value: Buffer): Buffer {
+  const rest = Buffer.byteLength(key) + value.length + 3;
+  let length = rest + String(rest).length;
+  if (rest + String(length).length !== length) length++;
+  return Buffer.concat([Buffer.from(`${length} ${key}=`), value, Buffer.from('\n')]);
+}
+
+function isPlain(text: string, room: number): boolean {
+  return text.length <= room && /^[\x20-\x7e]*$/.test(text);
+}
+
+function shortName(name: string): string {
+  return Buffer.from(name).subarray(0, FIELD.name[1]).toString('latin1');
+}
+
+function largest(field: NumericField): number {
+  return 8 ** (FIELD[field][1] - 1) - 1;
+}
+
+function octal(value: number, digits: number): string {
+  return value.toString(8).padStart(digits, '0');
+}
+
+/** Decimal seconds; a fraction without zeros at its end. */
+function paxTime(ns: bigint): string {
+  const absolute = ns < 0n ? -ns : ns;
+  const fraction = String(absolute % 1_000_000_000n)
+    .padStart(9, '0')
+    .replace(/0+$/, '');
+  const sign = ns < 0n ? '-' : '';
+  return `${sign}${absolute / 1_000_000_000n}${fraction === '' ? '' : `.${fraction}`}`;
+}
+
+function byName([a]: readonly [string, string], [b]: readonly [string, string]): number {
+  return a < b ? -1 : 1;
+}
+
+function notExportable({ name }: TarMember, why: string): JailbuildError {
+  return new JailbuildError('NOT_EXPORTABLE', `/${name}: ${why}`, `/${name}`);
+}

@@ -1,0 +1,75 @@
+import { Readable } from 'node:stream';
+import * as zlib from 'node:zlib';
+import { errnoOf, JailbuildError } from '../errors.js';
+
+/** Of Node 22.15 and later (zlib, "Class: ZstdOptions"). */
+interface ZstdOfNode {
+  createZstdCompress?(options: { params: Record<number, number> }): NodeJS.ReadWriteStream;
+  constants: { ZSTD_c_compressionLevel?: number; ZSTD_c_checksumFlag?: number };
+}
+
+/**
+ * Compresses chunks into one zstd frame (RFC 8878) with a checksum: by Node where it can, else by
+ * the zstd program, whose output does not depend on its number of threads.
+ *
+ * @param level 1 to 19
+ * @throws JailbuildError TOOL_MISSING, WRITE_FAILED
+ */
+export async function* zstd(chunks: Iterable<Buffer>, level: number): AsyncGenerator<Buffer> {
+  const { createZstdCompress, constants } = zlib as unknown as ZstdOfNode;
+  const { ZSTD_c_compressionLevel, ZSTD_c_checksumFlag } = constants;
+  if (
+    createZstdCompress === undefined ||
+    ZSTD_c_compressionLevel === undefined ||
+    ZSTD_c_checksumFlag === undefined
+  ) {
+    yield* zstdProgram(chunks, level);
+    return;
+  }
+  const params = { [ZSTD_c_compressionLevel]: level, [ZSTD_c_checksumFlag]: 1 };
+  const { pipeline } = await import('node:stream');
+  const compressor = createZstdCompress({ params });
+  // An error ends the iteration below.
+  pipeline(Readable.from(chunks), compressor, () => {});
+  yield* compressor as AsyncIterable<Buffer>;
+}
+
+async function* zstdProgram(chunks: Iterable<Buffer>, level: number): AsyncGenerator<Buffer> {
+  const { execa } = await import('execa');
+  let broken: unknown;
+  const input = function* () {
+    try {
+      yield* chunks;
+    } catch (error) {
+      broken = error;
+      throw error;
+    }
+  };
+  const program = execa('zstd', ['--quiet', '--stdout', '-T0', `-${level}`], {
+    input: Readable.from(input(), { objectMode: false }),
+    encoding: 'buffer',
+    buffer: { stdout: false, stderr: true },
+    reject: false,
+    // ZSTD_CLEVEL and ZSTD_NBTHREADS of the user would change the output.
+    env: { ZSTD_CLEVEL: undefined, ZSTD_NBTHREADS: undefined },
+  });
+  try {
+    yield* program.iterable({ binary: true, preserveNewlines: true }) as AsyncIterable<Buffer>;
+    const { failed, exitCode, stderr, cause } = await program;
+    if (broken !== undefined) throw broken;
+    if (!failed) return;
+    if (errnoOf(cause) === 'ENOENT') {
+      throw new JailbuildError(
+        'TOOL_MISSING',
+        'zstd: not found; compressing with zstd takes Node 22.15 or the zstd program',
+        'zstd',
+      );
+    }
+    const why = Buffer.from(stderr as Uint8Array)
+      .toString()
+      .trim();
+    throw new JailbuildError('WRITE_FAILED', `zstd: ended with status ${exitCode}: ${why}`, 'zstd');
+  } finally {
+    program.kill();
+  }
+}

@@ -1,0 +1,49 @@
+import { errnoText, JailbuildError } from '../errors.js';
+import type { Entry } from '../plan/manifest.js';
+import type { AttributeWarning, Engine } from './engine.js';
+import { isPrivileged, unprivilegedLoss } from './stage.js';
+import type { Step } from './transaction.js';
+
+/** Extended attributes that only root can set: said once, not for each file. */
+const ROOT_ATTRIBUTE = /^(owner|mode|security\.|trusted\.)/;
+
+/** Tells what the jail cannot have as the plan says, or makes it an error. */
+export class Exactness {
+  /** Paths that could not be made at all, with the reason. */
+  readonly notMade = new Map<string, string>();
+  readonly #strict: boolean;
+  readonly #onWarning: (message: string) => void;
+
+  constructor(strict: boolean, onWarning: (message: string) => void = () => {}) {
+    this.#strict = strict;
+    this.#onWarning = onWarning;
+  }
+
+  /**
+   * Says once what is known before anything is done.
+   *
+   * @throws JailbuildError NOT_EXACT
+   */
+  announce(entries: readonly Entry[], engine: Engine): void {
+    for (const loss of [unprivilegedLoss(entries), engine.shortcoming]) {
+      if (loss !== undefined) this.#tell(loss);
+    }
+  }
+
+  /** @throws JailbuildError NOT_EXACT */
+  readonly note = (step: Step, { attribute, errno }: AttributeWarning): void => {
+    const reason = errnoText(errno);
+    if (attribute === 'node') {
+      const message = `cannot be made: ${reason}`;
+      this.notMade.set(step.subject, message);
+      this.#tell(`${step.subject}: ${message}`, step.subject);
+    } else if (isPrivileged() || !ROOT_ATTRIBUTE.test(attribute)) {
+      this.#tell(`${step.subject}: ${attribute} cannot be kept: ${reason}`, step.subject);
+    }
+  };
+
+  #tell(message: string, path?: string): void {
+    if (this.#strict) throw new JailbuildError('NOT_EXACT', message, path);
+    this.#onWarning(message);
+  }
+}

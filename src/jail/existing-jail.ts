@@ -1,0 +1,209 @@
+import { lstatSync } from 'node:fs';
+import type { Entry, Manifest } from '../plan/manifest.js';
+import { Exactness } from './exactness.js';
+import { type JailLock, lockJail } from './lock.js';
+import { Progress } from './progress.js';
+import { type Removal, surveyRemovals } from './removals.js';
+import type { FileReport } from './report.js';
+import { isPrivileged, type Placed, privateFile, stageEntries } from './stage.js';
+import { RECORD_NAME, STATE_DIRECTORY } from './state.js';
+import { type Finding, survey } from './survey.js';
+import { type Step, Transaction } from './transaction.js';
+import type { WriteOptions } from './write.js';
+
+/** Where new content is made ready, and replaced content goes. */
+const STAGE = `${STATE_DIRECTORY}/stage`;
+const RECORD = `${STATE_DIRECTORY}/${RECORD_NAME}`;
+
+/** What an existing jail has to be changed in. */
+interface Work {
+  readonly findings: readonly Finding[];
+  readonly removals: readonly Removal[];
+  readonly record: string | undefined;
+}
+
+/** Makes an existing jail what the plan says; without the lock only if nothing has to be done. */
+export async function writeExistingJail(
+  manifest: Manifest,
+  target: string,
+  options: WriteOptions,
+): Promise<FileReport[]> {
+  const look = (): Work => {
+    const findings = survey(manifest, target, {
+      noClobber: options.noClobber ?? false,
+      keep: options.keep,
+      owners: isPrivileged(),
+    });
+    return {
+      findings,
+      removals: surveyRemovals(options.removals ?? [], target),
+      record: options.record?.(findings),
+    };
+  };
+  let work = look();
+  if (isDone(work) && !isLeftOver(target)) {
+    const progress = new Progress(options.onFile);
+    reportFound(work, progress);
+    return progress.reports(manifest);
+  }
+  const lock = options.lock ?? (await lockJail(target, options));
+  try {
+    // Another build may have been at work until now.
+    if (options.lock === undefined) work = look();
+    return await change(manifest, target, work, lock, options);
+  } finally {
+    if (options.lock === undefined) await lock.release();
+  }
+}
+
+function isDone({ findings, removals, record }: Work): boolean {
+  if (removals.length > 0 || record !== undefined) return false;
+  return findings.every(({ need }) => need === 'nothing');
+}
+
+/** Whether a build was killed after its last change and before it had tidied up. */
+function isLeftOver(target: string): boolean {
+  return lstatSync(`${target}/${STAGE}`, { throwIfNoEntry: false }) !== undefined;
+}
+
+function reportFound({ findings }: Work, progress: Progress): void {
+  for (const { entry, as } of findings) {
+    if (as === 'planned') progress.add(entry, 'unchanged');
+    if (as === 'kept') progress.add(entry, 'kept', 'exists');
+  }
+}
+
+async function change(
+  manifest: Manifest,
+  target: string,
+  work: Work,
+  { engine }: JailLock,
+  options: WriteOptions,
+): Promise<FileReport[]> {
+  const { signal, noSync = false } = options;
+  const { record } = work;
+  const exactness = new Exactness(options.strict ?? false, options.onWarning);
+  const progress = new Progress(options.onFile);
+  const transaction = new Transaction(engine, exactness.note);
+  reportFound(work, progress);
+  const { placed, units } = place(work.findings);
+  const sync: readonly Step[] = noSync ? [] : [{ operation: { op: 'sync' }, subject: target }];
+  try {
+    if (units.length > 0) exactness.announce(manifest.entries, engine);
+    await transaction.run(
+      [
+        { operation: { op: 'clear', path: STAGE }, subject: target },
+        {
+          operation: { op: 'mkdir', path: STAGE },
+          undo: { op: 'clear', path: STAGE },
+          subject: target,
+        },
+      ],
+      { ordered: true },
+    );
+    const staged = new Map(placed.map(({ entry, path }) => [entry.path, path]));
+    const present = new Set(
+      work.findings.filter(({ as }) => as === 'planned').map(({ entry }) => entry.path),
+    );
+    await stageEntries(transaction, placed, target, progress, {
+      locate: (path) => staged.get(path) ?? (present.has(path) ? path.slice(1) : undefined),
+      share: options.link ?? false,
+      notMade: exactness.notMade,
+      signal,
+    });
+    const made = units.filter(({ entry }) => !exactness.notMade.has(target + entry.path));
+    const steps: Step[] = [
+      ...(record === undefined ? [] : announceRecord(record, target)),
+      ...sync,
+      ...made.map((unit) => putInPlace(unit, target)),
+      ...work.removals.map((removal, index) => takeAway(removal, `${STAGE}/-${index}`, target)),
+      ...(record === undefined ? [] : [commitRecord(target)]),
+    ];
+    await transaction.run(steps, { ordered: true, signal });
+  } catch (error) {
+    throw await transaction.rollBack(error);
+  }
+  await engine.run([{ op: 'clear', path: STAGE }]);
+  if (!noSync) await engine.run([{ op: 'sync' }]);
+  return progress.reports(manifest);
+}
+
+/**
+ * Gives each entry that is to be made a place in the stage. A new directory is staged with all that
+ * is below it, and so appears at once with its final attributes.
+ *
+ * @returns all entries, and those that are moved into the jail by a rename of their own
+ */
+function place(findings: readonly Finding[]): {
+  readonly placed: readonly Placed[];
+  readonly units: readonly Placed[];
+} {
+  const placed: Placed[] = [];
+  const units: Placed[] = [];
+  const directories = new Map<string, string>();
+  for (const { entry, need } of findings) {
+    if (need === 'nothing') continue;
+    const cut = entry.path.lastIndexOf('/');
+    const parent = directories.get(entry.path.slice(0, cut));
+    const path = parent === undefined ? `${STAGE}/${units.length}` : parent + entry.path.slice(cut);
+    const item: Placed = { entry, path, action: need === 'replace' ? 'replaced' : 'created' };
+    if (entry.type === 'directory') directories.set(entry.path, path);
+    if (parent === undefined) units.push(item);
+    placed.push(item);
+  }
+  return { placed, units };
+}
+
+function putInPlace({ entry, path, action }: Placed, target: string): Step {
+  const to = inside(entry);
+  const subject = target + entry.path;
+  return action === 'replaced'
+    ? { operation: { op: 'exchange', path, to }, undo: { op: 'exchange', path, to }, subject }
+    : {
+        operation: { op: 'rename', path, to },
+        undo: { op: 'rename', path: to, to: path },
+        subject,
+      };
+}
+
+function takeAway({ path, directory }: Removal, to: string, target: string): Step {
+  const at = path.slice(1);
+  const subject = target + path;
+  return directory === undefined
+    ? {
+        operation: { op: 'rename', path: at, to },
+        undo: { op: 'rename', path: to, to: at },
+        subject,
+      }
+    : {
+        operation: { op: 'rmdir', path: at },
+        undo: [
+          { op: 'mkdir', path: at },
+          { op: 'attributes', path: at, attributes: directory },
+        ],
+        subject,
+      };
+}
+
+function announceRecord(text: string, target: string): Step[] {
+  const path = `${RECORD}.new`;
+  const subject = `${target}/${RECORD}`;
+  return [
+    { operation: { op: 'clear', path }, subject },
+    {
+      operation: { op: 'write', path, content: Buffer.from(text), attributes: privateFile() },
+      undo: { op: 'unlink', path },
+      subject,
+    },
+  ];
+}
+
+/** Nothing follows that could fail, so that nothing has to take it back. */
+function commitRecord(target: string): Step {
+  const operation = { op: 'replace', path: `${RECORD}.new`, to: RECORD } as const;
+  return { operation, subject: `${target}/${RECORD}` };
+}
+
+function inside({ path }: Entry): string {
+  return path.slice(1);
+}

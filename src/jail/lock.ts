@@ -1,0 +1,99 @@
+import { errnoText, JailbuildError } from '../errors.js';
+import { type Engine, OperationError } from './engine.js';
+import { openEngine } from './open-engine.js';
+import { STATE_DIRECTORY } from './state.js';
+import { locateTarget } from './target.js';
+
+export interface LockOptions {
+  /** Wait while another process has the lock, rather than fail. */
+  readonly wait?: boolean;
+  /** Called once before waiting. */
+  readonly onWait?: () => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The sole right to change an existing jail. It ends with the process that holds it. */
+export interface JailLock {
+  /** The jail's real path. */
+  readonly path: string;
+  /** What works in the jail while the lock is held. */
+  readonly engine: Engine;
+  release(): Promise<void>;
+}
+
+/**
+ * Locks an existing jail, for readers of its record that write afterwards: give the lock to
+ * `writeJail`, which else takes one itself.
+ *
+ * @param sourceRoot the real path that the sources of a write are in; '' for `/`
+ * @throws JailbuildError TARGET_BUSY, TARGET_INSECURE, TARGET_NOT_A_DIRECTORY, WRITE_FAILED
+ */
+export async function lockJail(
+  target: string,
+  options: LockOptions & { readonly sourceRoot?: string } = {},
+): Promise<JailLock> {
+  const { path, existing } = locateTarget(target);
+  if (path !== existing) {
+    throw new JailbuildError('TARGET_NOT_A_DIRECTORY', `${target}: is not a directory`, target);
+  }
+  const engine = await openEngine(path, options.sourceRoot || '/');
+  try {
+    await acquire(engine, STATE_DIRECTORY, target, options);
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+  return {
+    path,
+    engine,
+    async release() {
+      // What keeps no record keeps no state either.
+      await engine.run([{ op: 'prune', path: STATE_DIRECTORY }]).catch(() => {});
+      await engine.close();
+    },
+  };
+}
+
+/**
+ * Locks a directory, relative to the engine's base.
+ *
+ * @param target what the user is told to be busy
+ */
+export async function acquire(
+  engine: Engine,
+  directory: string,
+  target: string,
+  { wait = false, onWait = () => {}, signal }: LockOptions,
+): Promise<void> {
+  const attempt = async (waiting: boolean): Promise<string | undefined> => {
+    try {
+      await engine.run([{ op: 'lock', path: directory, wait: waiting }], { signal });
+      return undefined;
+    } catch (error) {
+      if (error instanceof OperationError) return error.errno;
+      throw error;
+    }
+  };
+  let failure = await attempt(false);
+  if (failure === 'EAGAIN' && wait) {
+    onWait();
+    failure = await attempt(true);
+    signal?.throwIfAborted();
+  }
+  if (failure === undefined) return;
+  if (failure === 'EAGAIN') {
+    throw new JailbuildError(
+      'TARGET_BUSY',
+      `${target}: another build is at work there; --wait waits for its end`,
+      target,
+    );
+  }
+  if (failure === 'EPERM' || failure === 'ENOTDIR' || failure === 'ELOOP') {
+    throw new JailbuildError(
+      'TARGET_INSECURE',
+      `${target}: ${directory} is there and is not a directory of yours alone`,
+      target,
+    );
+  }
+  throw new JailbuildError('WRITE_FAILED', `${target}: ${errnoText(failure)}`, target);
+}

@@ -1,0 +1,120 @@
+import path from 'node:path';
+import type { Manifest } from '../plan/manifest.js';
+import { Exactness } from './exactness.js';
+import { acquire } from './lock.js';
+import { openEngine } from './open-engine.js';
+import { Progress } from './progress.js';
+import type { FileReport } from './report.js';
+import { freshDirectory, privateFile, stageEntries } from './stage.js';
+import { RECORD_NAME, STATE_DIRECTORY } from './state.js';
+import { locateTarget, type Target } from './target.js';
+import { type Step, Transaction } from './transaction.js';
+import type { WriteOptions } from './write.js';
+
+/** The longest name of a jail that fits into the name of its stage, in bytes. */
+const MAX_NAME = 240;
+
+/**
+ * Makes a jail where there is none, staged beside its place, for rename(2) works within one file
+ * system only. The stage is locked by whoever works in it; one that a dead process left is used
+ * again.
+ *
+ * @returns undefined if the jail has come to be there meanwhile
+ */
+export async function writeNewJail(
+  manifest: Manifest,
+  { path: target, existing: base }: Target,
+  options: WriteOptions,
+): Promise<FileReport[] | undefined> {
+  const { signal, onFile, noSync = false } = options;
+  const place = path.relative(base, target);
+  const stage = path.join(path.dirname(place), stageName(path.basename(place)));
+  const exactness = new Exactness(options.strict ?? false, options.onWarning);
+  const progress = new Progress(onFile);
+  const engine = await openEngine(base, options.sourceRoot || '/');
+  const transaction = new Transaction(engine, exactness.note);
+  try {
+    exactness.announce(manifest.entries, engine);
+    await transaction.run(makeParents(place, base), { ordered: true });
+    await acquire(engine, stage, target, options);
+    if (locateTarget(target).existing === target) {
+      await engine.run([{ op: 'clear', path: stage }]);
+      return undefined;
+    }
+    await transaction.run([
+      {
+        operation: { op: 'empty', path: stage },
+        undo: { op: 'clear', path: stage },
+        subject: target,
+      },
+    ]);
+    const placed = manifest.entries.map((entry) => ({
+      entry,
+      path: stage + entry.path,
+      action: 'created' as const,
+    }));
+    await stageEntries(transaction, placed, target, progress, {
+      locate: (original) => stage + original,
+      share: options.link ?? false,
+      notMade: exactness.notMade,
+      signal,
+    });
+    const record = options.record?.(
+      manifest.entries.map((entry) => ({ entry, need: 'create' as const })),
+    );
+    if (record !== undefined) {
+      await transaction.run(writeRecord(stage, record, target), { ordered: true });
+    }
+    const steps: Step[] = [
+      {
+        operation: { op: 'attributes', path: stage, attributes: freshDirectory() },
+        subject: target,
+      },
+      ...(noSync ? [] : [{ operation: { op: 'sync' }, subject: target } as const]),
+      { operation: { op: 'rename', path: stage, to: place }, subject: target },
+    ];
+    await transaction.run(steps, { ordered: true, signal });
+    if (!noSync) await engine.run([{ op: 'sync-directory', path: path.dirname(place) }]);
+    return progress.reports(manifest);
+  } catch (error) {
+    throw await transaction.rollBack(error);
+  } finally {
+    await engine.close();
+  }
+}
+
+function stageName(name: string): string {
+  // A character has up to four bytes.
+  const short = Buffer.byteLength(name) > MAX_NAME ? name.slice(0, MAX_NAME / 4) : name;
+  return `.${short}.jailbuild`;
+}
+
+function makeParents(place: string, base: string): Step[] {
+  const names = place.split('/').slice(0, -1);
+  return names
+    .map((_, index) => names.slice(0, index + 1).join('/'))
+    .flatMap((parent): Step[] => {
+      const subject = path.join(base, parent);
+      return [
+        {
+          operation: { op: 'mkdir', path: parent, mayExist: true },
+          undo: { op: 'prune', path: parent },
+          subject,
+        },
+        { operation: { op: 'attributes', path: parent, attributes: freshDirectory() }, subject },
+      ];
+    });
+}
+
+function writeRecord(stage: string, text: string, target: string): Step[] {
+  const directory = `${stage}/${STATE_DIRECTORY}`;
+  const path = `${directory}/${RECORD_NAME}`;
+  const attributes = privateFile();
+  return [
+    { operation: { op: 'mkdir', path: directory }, subject: target },
+    {
+      operation: { op: 'write', path, content: Buffer.from(text), attributes },
+      subject: `${target}/${STATE_DIRECTORY}/${RECORD_NAME}`,
+    },
+  ];
+}

@@ -1,0 +1,59 @@
+import { type BigIntStats, lstatSync } from 'node:fs';
+import path from 'node:path';
+import { errnoOf, JailbuildError, strerror } from '../errors.js';
+import type { Entry } from '../plan/manifest.js';
+import { timestamp } from '../plan/timestamp.js';
+import { toBytes } from '../sysroot/path-bytes.js';
+import type { Attributes } from './operations.js';
+import { isPrivileged } from './stage.js';
+
+/** Something of the jail that has to go. */
+export interface Removal {
+  /** Absolute inside the jail. */
+  readonly path: string;
+  /** For a directory: what it takes to make it again. */
+  readonly directory: Attributes | undefined;
+}
+
+/**
+ * Those of the entries that are there, what is in a directory before the directory. Never looks
+ * through a symbolic link: what the link hides is not there.
+ *
+ * @throws JailbuildError WRITE_FAILED where the jail cannot be read
+ */
+export function surveyRemovals(entries: readonly Entry[], target: string): Removal[] {
+  const isDirectory = new Map([['/', true]]);
+  const holds = (directory: string): boolean => {
+    const known = isDirectory.get(directory);
+    if (known !== undefined) return known;
+    const found =
+      holds(path.dirname(directory)) && (look(target + directory)?.isDirectory() ?? false);
+    isDirectory.set(directory, found);
+    return found;
+  };
+  return entries
+    .map((entry) => entry.path)
+    .sort((a, b) => (a < b ? 1 : -1))
+    .flatMap((at) => {
+      const found = holds(path.dirname(at)) ? look(target + at) : undefined;
+      if (found === undefined) return [];
+      return { path: at, directory: found.isDirectory() ? attributesOf(found) : undefined };
+    });
+}
+
+function look(realPath: string): BigIntStats | undefined {
+  try {
+    return lstatSync(toBytes(realPath), { bigint: true, throwIfNoEntry: false });
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    throw new JailbuildError('WRITE_FAILED', `${realPath}: ${strerror(error)}`, realPath);
+  }
+}
+
+function attributesOf({ mode, uid, gid, mtimeNs }: BigIntStats): Attributes {
+  return {
+    mode: Number(mode & 0o7777n),
+    mtime: timestamp(mtimeNs),
+    ...(isPrivileged() ? { owner: { uid: Number(uid), gid: Number(gid) } } : {}),
+  };
+}

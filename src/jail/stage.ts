@@ -1,0 +1,156 @@
+import type { Entry } from '../plan/manifest.js';
+import { timestamp } from '../plan/timestamp.js';
+import type { Attributes, CreateOperation } from './operations.js';
+import type { Progress } from './progress.js';
+import type { FileReport } from './report.js';
+import type { Step, Transaction } from './transaction.js';
+
+/** An entry of the plan and where an engine is to make it. */
+export interface Placed {
+  readonly entry: Entry;
+  readonly path: string;
+  /** What the report says is done about it. */
+  readonly action: FileReport['action'];
+}
+
+export interface StageOptions {
+  /** Where a path of the plan is, or is to be, for hard links to it. */
+  readonly locate: (path: string) => string | undefined;
+  readonly share: boolean;
+  /** Paths that could not be made, with the reason; filled in by the transaction's warnings. */
+  readonly notMade: ReadonlyMap<string, string>;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Makes all entries where they are placed, below directories that only the builder can enter. */
+export async function stageEntries(
+  transaction: Transaction,
+  placed: readonly Placed[],
+  target: string,
+  progress: Progress,
+  options: StageOptions,
+): Promise<void> {
+  const directories = placed.filter(({ entry }) => entry.type === 'directory');
+  const links = placed.filter((item) => originalOf(item, options) !== undefined);
+  const isLink = new Set(links);
+  const others = placed.filter((item) => item.entry.type !== 'directory' && !isLink.has(item));
+  for (const group of [directories, others, links]) {
+    if (group.length === 0) continue;
+    const steps = group.map((item) => ({
+      operation: createOperation(item, options),
+      subject: target + item.entry.path,
+    }));
+    await transaction.run(steps, {
+      ordered: group === directories,
+      signal: options.signal,
+      onDone: (index) => {
+        const done = group[index];
+        if (done === undefined) return;
+        const reason = options.notMade.get(target + done.entry.path);
+        progress.add(done.entry, reason === undefined ? done.action : 'none', reason);
+      },
+    });
+  }
+  await transaction.run(closeDirectories(directories, target), {
+    ordered: true,
+    signal: options.signal,
+  });
+}
+
+function originalOf({ entry }: Placed, { locate, share }: StageOptions): string | undefined {
+  // Links to the sources are links to one another already.
+  if (entry.type !== 'file' || entry.hardlink === undefined || share) return undefined;
+  return locate(entry.hardlink);
+}
+
+function createOperation(item: Placed, options: StageOptions): CreateOperation {
+  const { entry, path } = item;
+  const attributes = attributesOf(entry);
+  switch (entry.type) {
+    case 'directory':
+      return { op: 'mkdir', path };
+    case 'symlink':
+      return { op: 'symlink', path, target: entry.target, attributes };
+    case 'file': {
+      const { size, mtime, source, content } = entry;
+      const original = originalOf(item, options);
+      if (original !== undefined) return { op: 'link', path, to: original };
+      if (source === undefined) {
+        return { op: 'write', path, content: Buffer.from(content ?? '', 'base64'), attributes };
+      }
+      return {
+        op: 'copy',
+        path,
+        source: source.slice(1),
+        size,
+        sourceMtime: mtime,
+        attributes,
+        share: options.share,
+      };
+    }
+    case 'character-device':
+    case 'block-device':
+      return {
+        op: 'node',
+        path,
+        type: entry.type,
+        major: entry.major,
+        minor: entry.minor,
+        attributes,
+      };
+    case 'fifo':
+      return { op: 'node', path, type: 'fifo', major: 0, minor: 0, attributes };
+  }
+}
+
+/** The attributes of directories, the innermost first: what is made in one changes its times. */
+function closeDirectories(directories: readonly Placed[], target: string): Step[] {
+  return directories
+    .map(({ entry, path }) => ({
+      operation: { op: 'attributes', path, attributes: attributesOf(entry) } as const,
+      subject: target + entry.path,
+    }))
+    .reverse();
+}
+
+/** Only root may give files away; elsewhere the owner is the user, and set-id bits would be theirs. */
+export function isPrivileged(): boolean {
+  return process.geteuid?.() === 0;
+}
+
+function attributesOf({ mode, uid, gid, mtime, xattrs, source }: Entry): Attributes {
+  const bits = Number.parseInt(mode, 8);
+  return {
+    mtime,
+    ...(isPrivileged() ? { mode: bits, owner: { uid, gid } } : { mode: bits & 0o1777 }),
+    ...(xattrs === undefined ? {} : { xattrs }),
+    ...(source === undefined ? {} : { like: source.slice(1) }),
+  };
+}
+
+/** What a user who is not root cannot give to the jail, if the plan asks for it: one sentence. */
+export function unprivilegedLoss(entries: readonly Entry[]): string | undefined {
+  if (isPrivileged()) return undefined;
+  const [uid, gid] = [process.geteuid?.(), process.getegid?.()];
+  const lost = entries.some(
+    (entry) =>
+      entry.uid !== uid || entry.gid !== gid || (Number.parseInt(entry.mode, 8) & 0o6000) !== 0,
+  );
+  return lost
+    ? 'not built as root: all files belong to the user who builds, without set-id bits, capabilities and devices'
+    : undefined;
+}
+
+/** Attributes for directories that are no one's copy. */
+export function freshDirectory(): Attributes {
+  return { mode: 0o755, mtime: now() };
+}
+
+/** Attributes for files that only their owner may see. */
+export function privateFile(): Attributes {
+  return { mode: 0o600, mtime: now() };
+}
+
+function now(): string {
+  return timestamp(BigInt(Date.now()) * 1_000_000n);
+}

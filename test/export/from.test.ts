@@ -1,0 +1,210 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import path from 'node:path';
+import { test } from 'node:test';
+import { exec, jailbuild } from '../support/cli.js';
+import { needs, needsRoot } from '../support/need.js';
+import { tempDir } from '../support/temp-dir.js';
+import { sha256 } from './support.js';
+
+function succeed(args: readonly string[], cwd?: string): string {
+  const { status, stdout, stderr } = jailbuild(args, cwd === undefined ? {} : { cwd });
+  assert.equal(status, 0, stderr);
+  return stdout;
+}
+
+function fail(args: readonly string[], status: number, message: RegExp): void {
+  const result = jailbuild(args);
+  assert.equal(result.status, status, result.stderr);
+  assert.match(result.stderr, message);
+}
+
+test('a jail file says what an image is', needs('skopeo'), () => {
+  const directory = tempDir();
+  const lines = [
+    'programs: [bash, ls]',
+    'terminfo: none',
+    'ld-cache: none',
+    'image:',
+    '  to: oci:made:v1',
+    '  entrypoint: [/usr/bin/bash, -c]',
+    '  cmd: ls /',
+    '  env: { LANG: C, WHO: file }',
+    '  labels: { org.example.version: 1.5 }',
+    '  layers: by-library',
+  ];
+  writeFileSync(path.join(directory, 'jail.yaml'), `${lines.join('\n')}\n`);
+  const elsewhere = path.join(directory, 'elsewhere');
+  mkdirSync(elsewhere);
+  succeed(['export', '--from', '../jail.yaml', '-e', 'WHO=line', '--label', 'more=x'], elsewhere);
+  const image = `oci:${directory}/made:v1`;
+  const config = JSON.parse(exec('skopeo', ['inspect', '--config', image]).stdout);
+  assert.ok(config.rootfs.diff_ids.length > 3);
+  assert.deepEqual(config.config, {
+    Env: [
+      'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+      'LANG=C',
+      'WHO=line',
+    ],
+    Entrypoint: ['/usr/bin/bash', '-c'],
+    Cmd: ['ls /'],
+    Labels: { more: 'x', 'org.example.version': '1.5' },
+  });
+
+  succeed(['export', '--to', 'tar:one.tar', '-q'], directory);
+  succeed(
+    ['export', 'bash', 'ls', '--terminfo', 'none', '--ld-cache', 'none', '--to', 'tar:two.tar'],
+    directory,
+  );
+  assert.equal(sha256(`${directory}/one.tar`), sha256(`${directory}/two.tar`));
+});
+
+test('a manifest is exported as it stands, and nothing that differs from it', () => {
+  const directory = tempDir();
+  const program = path.join(directory, 'program');
+  writeFileSync(program, readFileSync('/bin/ls'), { mode: 0o755 });
+  const manifest = path.join(directory, 'plan.json');
+  writeFileSync(manifest, succeed([`${directory}/x`, program, '--dry-run', '--json']));
+  const archive = path.join(directory, 'plan.tar');
+  succeed(['export', '--from', manifest, '--to', `tar:${archive}`]);
+  succeed(['export', program, '--to', `tar:${archive}.2`]);
+  assert.equal(sha256(archive), sha256(`${archive}.2`));
+
+  const bytes = readFileSync(program);
+  bytes[5000] = (bytes[5000] ?? 0) ^ 1;
+  writeFileSync(program, bytes);
+  const to = `tar:${directory}/changed.tar`;
+  fail(['export', '--from', manifest, '--to', to], 1, /program: is not what was planned/);
+  writeFileSync(program, 'short');
+  fail(['export', '--from', manifest, '--to', to], 1, /program: is not what was planned/);
+  assert.deepEqual(readdirSync(directory).sort(), [
+    'plan.json',
+    'plan.tar',
+    'plan.tar.2',
+    'program',
+  ]);
+});
+
+test(
+  'a jail goes with what its owner put there, without state, sockets and mounts',
+  needsRoot('mount', 'tar'),
+  async () => {
+    const directory = tempDir();
+    const root = path.join(directory, 'jail');
+    succeed([root, 'ls', '-q']);
+    writeFileSync(`${root}/own`, 'mine');
+    mkdirSync(`${root}/mnt`);
+    assert.equal(exec('mount', ['-t', 'tmpfs', 'none', `${root}/mnt`]).status, 0);
+    let server: Server | undefined;
+    try {
+      writeFileSync(`${root}/mnt/inside`, '');
+      server = createServer().listen(`${root}/socket`);
+      await new Promise((resolve) => server?.once('listening', resolve));
+      const { stderr } = jailbuild(['export', root, '--to', `tar:${directory}/jail.tar`]);
+      assert.match(stderr, /socket: is a socket, left out/);
+      assert.match(stderr, /mnt: is a mount point, its content is left out/);
+    } finally {
+      server?.close();
+      exec('umount', [`${root}/mnt`]);
+    }
+    const names = exec('tar', ['-tf', `${directory}/jail.tar`]).stdout.split('\n');
+    assert.ok(names.includes('own') && names.includes('mnt/') && names.includes('usr/bin/ls'));
+    const others = ['mnt/inside', 'socket', '.jailbuild/'];
+    assert.deepEqual(
+      names.filter((name) => others.includes(name)),
+      [],
+    );
+  },
+);
+
+test('standard output takes archives', needs('tar', 'skopeo'), () => {
+  const directory = tempDir();
+  const cli = `${process.execPath} ${path.resolve('dist/jailbuild.cjs')} export ls`;
+  const shell = (line: string) => exec('sh', ['-c', line], { cwd: directory });
+  assert.match(shell(`${cli} --to tar:- | tar -t`).stdout, /^usr\/bin\/ls$/m);
+  assert.equal(shell(`${cli} --to docker-archive:-:x:y > x.tar`).status, 0);
+  const inspected = JSON.parse(shell('skopeo inspect docker-archive:x.tar').stdout);
+  assert.equal(inspected.Os, 'linux');
+  const closed = shell(`${cli} --to tar:- 2>err | head -c 100 >/dev/null; cat err`);
+  assert.match(closed.stdout, /standard output: broken pipe/);
+});
+
+test('what cannot be written leaves nothing behind', () => {
+  const directory = tempDir();
+  const file = path.join(directory, 'taken');
+  writeFileSync(file, 'precious');
+  mkdirSync(path.join(directory, 'directory'));
+  fail(['export', 'ls', '--to', `oci:${file}`], 1, /taken: exists and is not an OCI image layout/);
+  fail(['export', 'ls', '--to', `oci:${directory}/directory`], 1, /is not an OCI image layout/);
+  fail(['export', 'ls', '--to', `tar:${directory}/directory`], 1, /directory: is a directory/);
+  fail(['export', 'ls', '--to', `tar:${directory}/no/where`], 1, /no such file or directory/);
+  fail(['export', 'ls', '--to', `oci:${directory}/no/where`], 1, /no such file or directory/);
+  fail(
+    ['export', '/etc/hostname', '--to', `oci:${directory}/new`],
+    1,
+    /not an ELF|neither|is not/i,
+  );
+  assert.deepEqual(readdirSync(directory).sort(), ['directory', 'taken']);
+  assert.equal(readFileSync(file, 'utf8'), 'precious');
+});
+
+test('a signal ends an export without a trace', needs('timeout'), () => {
+  const directory = tempDir();
+  const root = path.join(directory, 'jail');
+  mkdirSync(root);
+  // Large enough to be at work for a while: zeros that take no room.
+  assert.equal(exec('truncate', ['-s', '20G', `${root}/large`]).status, 0);
+  const cli = [process.execPath, path.resolve('dist/jailbuild.cjs'), 'export', root];
+  const to = ['--to', `oci:${directory}/image`, '--platform', 'linux/amd64'];
+  const result = exec('timeout', ['--preserve-status', '-s', 'TERM', '1', ...cli, ...to]);
+  assert.equal(result.status, 143);
+  assert.match(result.stderr, /ended by SIGTERM, nothing was written/);
+  assert.deepEqual(readdirSync(directory), ['jail']);
+});
+
+test('memory does not grow with what is exported', needs('truncate'), () => {
+  const directory = tempDir();
+  const root = path.join(directory, 'jail');
+  mkdirSync(root);
+  assert.equal(exec('truncate', ['-s', '1G', `${root}/large`]).status, 0);
+  const measure = path.join(directory, 'measure.cjs');
+  writeFileSync(
+    measure,
+    "process.on('exit', () => console.log(process.resourceUsage().maxRSS / 1024));",
+  );
+  const cli = ['--require', measure, path.resolve('dist/jailbuild.cjs'), 'export', root, '-q'];
+  const fast = ['--compression', 'gzip', '--compression-level', '1'];
+  const { status, stdout } = exec(process.execPath, [
+    ...cli,
+    ...['--to', `tar:${directory}/large.tar.gz`, ...fast],
+  ]);
+  assert.equal(status, 0);
+  const peak = Number(stdout);
+  assert.ok(peak > 10 && peak < 256, `${peak} MiB`);
+});
+
+test('usage errors say what is wrong', () => {
+  const cases: readonly (readonly [readonly string[], RegExp])[] = [
+    [['ls'], /say where the export goes/],
+    [['ls', '--to', 'zip:x'], /give oci:DIR/],
+    [['ls', '--to', 'tar:'], /the path is missing/],
+    [['ls', '--to', 'oci:x:bad tag'], /bad tag is not a tag/],
+    [['ls', '--to', 'oci:-'], /cannot be standard output/],
+    [['ls', '--to', 'docker-archive:x:UPPER'], /UPPER is not a reference/],
+    [['ls', '--to', 'tar:x', '--user', 'me'], /--user goes with an image/],
+    [['ls', '--to', 'tar:-', '--json'], /--json prints where/],
+    [['ls', '--to', 'oci:x', '--env', 'NOVALUE'], /give NAME=VALUE/],
+    [['ls', '--to', 'oci:x', '--expose', '99999'], /give PORT/],
+    [['ls', '--to', 'oci:x', '--workdir', 'relative'], /give an absolute path/],
+    [['ls', '--to', 'oci:x', '--entrypoint', '[1]'], /not a JSON array of words/],
+    [['ls', '--to', 'oci:x', '--stop-signal', 'nine'], /give a name/],
+    [['ls', '--to', 'oci:x', '--max-layers', '1'], /give 2 to 127/],
+    [['ls', '--to', 'oci:x', '--platform', 'linux'], /give OS\/ARCH/],
+    [['ls', '--to', 'tar:x', '--compression-level', '3'], /goes with --compression/],
+    [['ls', '--to', 'tar:x', '--compression', 'gzip', '--compression-level', '12'], /are 1 to 9/],
+    [['/etc', '--to', 'tar:x', '--terminfo', 'none'], /--terminfo goes with programs/],
+    [['ls', '--from', 'x.json', '--to', 'tar:x'], /not both/],
+  ];
+  for (const [args, message] of cases) fail(['export', ...args], 2, message);
+});

@@ -1,0 +1,235 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import path from 'node:path';
+import { test } from 'node:test';
+import { exec, jailbuild } from '../support/cli.js';
+import { needs, needsRoot } from '../support/need.js';
+import { tempDir } from '../support/temp-dir.js';
+import { describeTree } from './support.js';
+
+interface Report {
+  readonly digest: string;
+  readonly size: number;
+  readonly image: {
+    readonly config: string;
+    readonly layers: readonly {
+      readonly name: string;
+      readonly digest: string;
+      readonly diffId: string;
+      readonly size: number;
+    }[];
+  };
+}
+
+const directory = tempDir();
+const layout = path.join(directory, 'layout');
+
+function exported(args: readonly string[], env: NodeJS.ProcessEnv = {}): Report {
+  const result = jailbuild(['export', '--json', ...args], { env: { ...process.env, ...env } });
+  assert.equal(result.status, 0, result.stderr);
+  return JSON.parse(result.stdout);
+}
+
+function succeed(file: string, args: readonly string[]): string {
+  const { status, stdout, stderr } = exec(file, args);
+  assert.equal(status, 0, `${file} ${args.join(' ')}: ${stderr}`);
+  return stdout;
+}
+
+test('skopeo inspects what was asked for', needs('skopeo'), () => {
+  const report = exported([
+    ...['bash', 'ls', '--to', `oci:${layout}:inspected`],
+    ...['--entrypoint', '["/bin/bash","-c"]', '--cmd', '["ls \\"$0\\"","/usr"]'],
+    ...['-e', 'LANG=C.UTF-8', '-e', 'EMPTY=', '--user', '1000:1000', '--workdir', '/usr'],
+    ...['--expose', '8080', '--expose', '53/udp', '--volume', '/data', '--stop-signal', 'SIGINT'],
+    ...['--label', 'a.b=c=d', '--annotation', 'org.example.note=some words', '--author', 'Ann'],
+  ]);
+  const image = `oci:${layout}:inspected`;
+  const inspected = JSON.parse(succeed('skopeo', ['inspect', image]));
+  assert.equal(inspected.Digest, report.digest);
+  assert.equal(inspected.Os, 'linux');
+  assert.deepEqual(inspected.Labels, { 'a.b': 'c=d' });
+  assert.deepEqual(
+    inspected.Layers,
+    report.image.layers.map(({ digest }) => digest),
+  );
+  const config = JSON.parse(succeed('skopeo', ['inspect', '--config', image]));
+  assert.equal(config.author, 'Ann');
+  assert.deepEqual(config.config, {
+    User: '1000:1000',
+    ExposedPorts: { '53/udp': {}, '8080/tcp': {} },
+    Env: [
+      'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+      'LANG=C.UTF-8',
+      'EMPTY=',
+    ],
+    Entrypoint: ['/bin/bash', '-c'],
+    Cmd: ['ls "$0"', '/usr'],
+    Volumes: { '/data': {} },
+    WorkingDir: '/usr',
+    Labels: { 'a.b': 'c=d' },
+    StopSignal: 'SIGINT',
+  });
+  const raw = JSON.parse(succeed('skopeo', ['inspect', '--raw', image]));
+  assert.deepEqual(raw.annotations, { 'org.example.note': 'some words' });
+});
+
+test('skopeo copies every form of an image, to the same layers', needs('skopeo', 'zstd'), () => {
+  const policy = path.join(directory, 'policy.json');
+  writeFileSync(policy, '{"default":[{"type":"insecureAcceptAnything"}]}');
+  const forms = {
+    'oci-archive': ['oci-archive:', ['--compression', 'zstd']],
+    'docker-archive': ['docker-archive:', []],
+    plain: ['oci-archive:', ['--compression', 'none']],
+  } as const;
+  for (const [name, [form, more]] of Object.entries(forms)) {
+    const archive = `${form}${path.join(directory, `${name}.tar`)}:test:v1`;
+    const { image } = exported(['ls', '--to', archive, '--layers', 'by-library', ...more]);
+    const copy = path.join(directory, `copy-of-${name}`);
+    succeed('skopeo', ['--policy', policy, 'copy', '-q', archive, `dir:${copy}`]);
+    const config = JSON.parse(succeed('skopeo', ['inspect', '--config', `dir:${copy}`]));
+    const layers = image.layers.map(({ diffId }) => diffId);
+    assert.deepEqual(config.rootfs.diff_ids, layers);
+    assert.ok(layers.length > 3);
+  }
+});
+
+test('a layout takes further images, which share the layers of their libraries', () => {
+  const shared = path.join(directory, 'shared');
+  const one = exported(['bash', '--to', `oci:${shared}:one`, '--layers', 'by-library']);
+  const two = exported(['env', 'ls', '--to', `oci:${shared}:two`, '--layers', 'by-library']);
+  const libc = (report: Report) =>
+    report.image.layers.find(({ name }) => /\/libc\.so\.6$|libc-[\d.]+\.so$/.test(name));
+  assert.ok(libc(one) !== undefined);
+  assert.deepEqual(libc(one), libc(two));
+  const digests = [one, two].flatMap(({ digest, image }) => [
+    digest,
+    image.config,
+    ...image.layers.map((layer) => layer.digest),
+  ]);
+  const stored = readdirSync(path.join(shared, 'blobs/sha256')).map((hex) => `sha256:${hex}`);
+  assert.deepEqual(stored.sort(), [...new Set(digests)].sort());
+  assert.ok(stored.length < digests.length);
+
+  const again = exported(['env', '--to', `oci:${shared}:one`]);
+  const { manifests } = JSON.parse(readFileSync(path.join(shared, 'index.json'), 'utf8'));
+  assert.deepEqual(
+    manifests.map(({ digest }: { readonly digest: string }) => digest),
+    [two.digest, again.digest],
+  );
+});
+
+test('umoci unpacks the same tree however it was split', needsRoot('umoci'), () => {
+  const root = path.join(directory, 'jail');
+  assert.equal(jailbuild([root, 'bash', 'ls', '-q']).status, 0);
+  const trees = ['single', 'by-package', 'by-library'].map((layers) => {
+    exported([root, '--to', `oci:${layout}:${layers}`, '--layers', layers]);
+    const bundle = path.join(directory, `bundle-${layers}`);
+    succeed('umoci', ['unpack', '--image', `${layout}:${layers}`, bundle]);
+    return describeTree(path.join(bundle, 'rootfs'));
+  });
+  assert.ok(Object.keys(trees[0] ?? {}).length > 20);
+  assert.deepEqual(trees[1], trees[0]);
+  assert.deepEqual(trees[2], trees[0]);
+});
+
+/**
+ * Runs a shell command where the container runtimes find version 2 of the control groups alone,
+ * whatever the machine has: they refuse a mixture.
+ */
+function withPlainCgroups(command: string): string {
+  const mount = 'mount -t cgroup2 none /sys/fs/cgroup';
+  return succeed('unshare', ['-m', 'sh', '-c', `${mount} && ${command}`]);
+}
+
+test('crun runs the bundle that umoci makes', needsRoot('umoci', 'crun', 'unshare'), () => {
+  const bundle = path.join(directory, 'bundle');
+  exported(['bash', 'ls', '--to', `oci:${layout}:run`, '--', 'bash', '-c', 'ls /usr/bin']);
+  succeed('umoci', ['unpack', '--image', `${layout}:run`, bundle]);
+  const file = path.join(bundle, 'config.json');
+  const config = JSON.parse(readFileSync(file, 'utf8'));
+  config.process.terminal = false;
+  // The test's own limits and groups may allow no change of these.
+  delete config.process.rlimits;
+  delete config.linux.resources;
+  writeFileSync(file, JSON.stringify(config));
+  const state = path.join(directory, 'crun');
+  const run = `crun --root ${state} --cgroup-manager=disabled run -b ${bundle} test-${process.pid}`;
+  assert.equal(withPlainCgroups(run), 'bash\nls\n');
+});
+
+test('podman loads and runs an image', needsRoot('podman', 'unshare'), () => {
+  const archive = path.join(directory, 'podman.tar');
+  const to = `docker-archive:${archive}:jailbuild/test:v1`;
+  exported(['bash', 'env', '--to', to, '-e', 'WHO=you', '--', 'bash', '-c', 'env; echo $((6*7))']);
+  const store = ['--root', path.join(directory, 'store'), '--runroot', path.join(directory, 'run')];
+  const podman = ['podman', ...store, '--storage-driver vfs', '--cgroup-manager cgroupfs'].join(
+    ' ',
+  );
+  const limits = '--ulimit nofile=256:256 --ulimit nproc=256:256';
+  const run = `run --rm --network none --cgroups disabled ${limits} jailbuild/test:v1`;
+  const output = withPlainCgroups(`${podman} load -q -i ${archive} && ${podman} ${run}`);
+  assert.match(output, /^WHO=you$/m);
+  assert.match(output, /^42$/m);
+});
+
+test(
+  'a registry takes an image and gives it back',
+  needs('skopeo', 'docker-registry'),
+  async () => {
+    const port = await freePort();
+    const storage = path.join(directory, 'registry');
+    mkdirSync(storage);
+    const configuration = path.join(directory, 'registry.yml');
+    writeFileSync(
+      configuration,
+      JSON.stringify({
+        version: 0.1,
+        log: { level: 'error' },
+        storage: { filesystem: { rootdirectory: storage } },
+        http: { addr: `127.0.0.1:${port}` },
+      }),
+    );
+    const policy = path.join(directory, 'any.json');
+    writeFileSync(policy, '{"default":[{"type":"insecureAcceptAnything"}]}');
+    const registry = spawn('docker-registry', ['serve', configuration], { stdio: 'ignore' });
+    try {
+      await listening(port);
+      const { digest } = exported(['ls', '--to', `oci:${layout}:push`, '--layers', 'by-library']);
+      const remote = `docker://127.0.0.1:${port}/tools/ls:v1`;
+      const skopeo = (...args: readonly string[]) =>
+        succeed('skopeo', ['--policy', policy, ...args]);
+      skopeo('copy', '-q', '--dest-tls-verify=false', `oci:${layout}:push`, remote);
+      const inspected = JSON.parse(skopeo('inspect', '--tls-verify=false', remote));
+      assert.equal(inspected.Digest, digest);
+      const pulled = `oci:${path.join(directory, 'pulled')}:v1`;
+      skopeo('copy', '-q', '--src-tls-verify=false', remote, pulled);
+      assert.equal(JSON.parse(skopeo('inspect', pulled)).Digest, digest);
+    } finally {
+      registry.kill();
+    }
+  },
+);
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  assert.ok(typeof address === 'object' && address !== null);
+  return address.port;
+}
+
+async function listening(port: number): Promise<void> {
+  for (let tries = 0; tries < 200; tries++) {
+    try {
+      await fetch(`http://127.0.0.1:${port}/v2/`);
+      return;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+  assert.fail('the registry does not answer');
+}
