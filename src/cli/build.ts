@@ -5,7 +5,7 @@ import { canonicalJson } from '../plan/canonical-json.js';
 import { parseAccount } from '../profile/account.js';
 import { parseInclude } from '../profile/include.js';
 import type { JailFile } from '../profile/jail-file.js';
-import type { LdCacheChoice, ResolveRequest, TerminfoChoice } from '../resolve/request.js';
+import type { ResolveRequest } from '../resolve/request.js';
 import { buildReport, jsonLine } from '../ui/json.js';
 import { outputIsTerminal, writeErr, writeOut } from '../ui/output.js';
 import { buildPlain } from '../ui/plain.js';
@@ -15,7 +15,8 @@ import { EXIT, signalStatus } from './exit-status.js';
 import { Interrupt } from './interrupt.js';
 import { findJailFile, targetOf, withDefaults, withFileOptions } from './jail-file.js';
 import { prepareFile } from './manifest-file.js';
-import { tellWarnings, warn } from './report-error.js';
+import { tellHint, tellWarnings, warn } from './report-error.js';
+import { resolveChoices, resolveOptions } from './resolve-options.js';
 
 const positionals = {
   root: {
@@ -76,30 +77,7 @@ const options = {
     type: 'boolean',
     describe: 'Leave files that the jail has already',
   },
-  sysroot: {
-    type: 'string',
-    requiresArg: true,
-    describe: 'Take everything from this directory as if it were /',
-    complete: 'directory',
-  },
-  terminfo: {
-    type: 'string',
-    requiresArg: true,
-    describe: 'Terminal descriptions [default: that of TERM and the usual ones]',
-    placeholder: 'all|none|NAME,...',
-    complete: ['all', 'none'],
-  },
-  'ld-cache': {
-    choices: ['generate', 'copy', 'none'],
-    describe: "The loader's library cache: made, the host's, or none [default: generate]",
-  },
-  'library-path': {
-    type: 'string',
-    requiresArg: true,
-    describe: 'Directories that the programs will have in LD_LIBRARY_PATH',
-    placeholder: 'DIR[:DIR...]',
-    complete: 'directory',
-  },
+  ...resolveOptions,
   'allow-missing': {
     type: 'boolean',
     describe: 'Build although libraries cannot be found',
@@ -281,33 +259,13 @@ function requestOf({ args, file }: Wanted): ResolveRequest {
     ...(users.length === 0 ? {} : { users }),
     ...(include.length === 0 ? {} : { include }),
     ...(exclude.length === 0 ? {} : { exclude }),
-    ...(args['ld-cache'] === undefined ? {} : { ldCache: args['ld-cache'] as LdCacheChoice }),
-    ...(args['library-path'] === undefined
-      ? {}
-      : { libraryPath: libraryPathOf(args['library-path'], args.sysroot) }),
-    ...(args.sysroot === undefined ? {} : { sysroot: args.sysroot }),
-    ...(args.terminfo === undefined ? {} : { terminfo: terminfoChoice(args.terminfo) }),
+    ...resolveChoices(args),
   };
-}
-
-/** As ld.so(8) takes LD_LIBRARY_PATH; what is relative starts here, or at the top of a sysroot. */
-function libraryPathOf(text: string, sysroot: string | undefined): string[] {
-  const base = sysroot === undefined ? process.cwd() : '/';
-  return text.split(/[:;]/).map((directory) => path.resolve(base, directory));
 }
 
 /** A profile of the user's own is a path, which is to mean the same from anywhere. */
 function profileName(name: string): string {
   return name.includes('/') ? path.resolve(name) : name;
-}
-
-function terminfoChoice(text: string): TerminfoChoice {
-  if (text === 'all' || text === 'none') return text;
-  const names = text.split(',').filter((name) => name !== '');
-  if (names.length === 0 || names.some((name) => name.includes('/'))) {
-    throw new JailbuildError('USAGE', `--terminfo ${text}: give all, none, or NAME,...`);
-  }
-  return names;
 }
 
 async function dryRun(wanted: Wanted): Promise<number> {
@@ -341,7 +299,10 @@ async function buildJail(wanted: Wanted): Promise<number> {
     interrupt.stop();
   }
   if (args.json) writeOut(jsonLine(buildReport(job)));
-  if (job.manifest !== undefined) tellWarnings(job.manifest, job.warnings);
+  if (job.manifest !== undefined) {
+    tellWarnings(job.manifest, job.warnings);
+    if (args.verbose) for (const hint of job.manifest.hints ?? []) tellHint(hint);
+  }
   return EXIT.ok;
 }
 

@@ -25,6 +25,10 @@ export function reportError(error: unknown, json: boolean): void {
   writeErr(`jailbuild: this is a defect, please report it\n${stack}\n`);
 }
 
+export function tellHint(message: string): void {
+  writeErr(`jailbuild: hint: ${printable(message)}\n`);
+}
+
 export function warn(message: string): void {
   writeErr(`jailbuild: warning: ${printable(message)}\n`);
 }

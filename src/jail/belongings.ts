@@ -1,6 +1,7 @@
 import { type BigIntStats, lstatSync, readdirSync } from 'node:fs';
 import { errnoOf } from '../errors.js';
 import type { Entry, Manifest } from '../plan/manifest.js';
+import { fromBytes, toBytes } from '../sysroot/path-bytes.js';
 import { type JailHistory, ownEntries } from './record.js';
 import { isAsPlanned } from './survey.js';
 
@@ -47,7 +48,7 @@ export class JailView {
 
   lstat(path: string): BigIntStats | undefined {
     if (!this.#isDirectory(path.slice(0, path.lastIndexOf('/')))) return undefined;
-    return lstatSync(this.#root + path, { bigint: true, throwIfNoEntry: false });
+    return lstatSync(toBytes(this.#root + path), { bigint: true, throwIfNoEntry: false });
   }
 
   /** Whether an entry is in the jail as a plan has it. Of a directory, only that it is one counts. */
@@ -59,7 +60,7 @@ export class JailView {
   /** The names in a directory; undefined if it may not be read. */
   names(path: string): string[] | undefined {
     try {
-      return readdirSync(this.#root + path);
+      return readdirSync(toBytes(this.#root + path), { encoding: 'buffer' }).map(fromBytes);
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
       return undefined;

@@ -36,6 +36,35 @@ export type Reason =
   | { readonly kind: 'shebang'; readonly of: string }
   /** What env(1), the interpreter of the script `of`, runs by `name`. */
   | { readonly kind: 'env'; readonly of: string; readonly name: string }
+  /** A note of `by` says that it opens `name` for itself; `rule` is where the loader finds it. */
+  | {
+      readonly kind: 'dlopen';
+      readonly by: string;
+      readonly name: string;
+      readonly rule: SearchRule;
+      readonly priority: 'required' | 'recommended' | 'suggested';
+      readonly feature?: string;
+    }
+  /** nsswitch.conf, which the C library reads for `by`. */
+  | { readonly kind: 'nsswitch'; readonly by: string }
+  /** The module that the C library opens for `by`, which asks `database` of `service`. */
+  | {
+      readonly kind: 'nss-module';
+      readonly by: string;
+      readonly database: string;
+      readonly service: string;
+      readonly rule: SearchRule;
+    }
+  /** The module that converts the character set `name`, or the list of all modules. */
+  | { readonly kind: 'gconv'; readonly name?: string }
+  /** Data of the locale of this name. */
+  | { readonly kind: 'locale'; readonly name: string }
+  /** Certificates of authorities, and where TLS libraries look for them. */
+  | { readonly kind: 'ca-certificates' }
+  /** OpenSSL's configuration, and the modules that it activates. */
+  | { readonly kind: 'openssl' }
+  /** The time zone of this name; `host` for that of the host. */
+  | { readonly kind: 'time-zone'; readonly name: string }
   /** The variant for a CPU feature level (`level`, as x86-64-v3) of the library `of`. */
   | { readonly kind: 'hwcaps'; readonly of: string; readonly level: string }
   /** What the symbolic link `of` points to. */
@@ -107,6 +136,13 @@ export interface ManifestRequest {
   readonly ldCache: 'generate' | 'copy' | 'none';
   /** Directories of LD_LIBRARY_PATH; absent where none were given. */
   readonly libraryPath?: readonly string[];
+  /** These stand here only where they are not the default. */
+  readonly dlopen?: 'recommended' | 'suggested' | 'none';
+  readonly nss?: 'none';
+  readonly gconv?: 'all' | readonly string[];
+  readonly locales?: readonly string[];
+  readonly caCertificates?: true;
+  readonly timeZones?: 'all' | readonly string[];
 }
 
 /** A library that no rule of the loader finds. */
@@ -129,4 +165,6 @@ export interface Manifest {
   readonly entries: readonly Entry[];
   readonly missing: readonly MissingLibrary[];
   readonly warnings: readonly string[];
+  /** What programs may look for when they run, and how to add it; a line a kind. */
+  readonly hints?: readonly string[];
 }

@@ -14,6 +14,7 @@ export function plan(closure: Closure): Manifest {
     entries: closure.files.flatMap((file) => entryOf(file) ?? []),
     missing: closure.missing,
     warnings: closure.warnings,
+    hints: closure.hints,
   };
 }
 

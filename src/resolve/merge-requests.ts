@@ -62,6 +62,7 @@ function joinedTerminfo(
 function joined(earlier: unknown, later: unknown): unknown {
   if (later === undefined) return earlier;
   if (Array.isArray(earlier) && Array.isArray(later)) return joinedLists(earlier, later);
+  if (earlier === 'all' && Array.isArray(later)) return earlier;
   if (!isObject(earlier) || !isObject(later)) return later;
   const names = new Set([...Object.keys(earlier), ...Object.keys(later)]);
   return Object.fromEntries([...names].map((name) => [name, joined(earlier[name], later[name])]));

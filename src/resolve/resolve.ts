@@ -5,6 +5,7 @@ import { findProgram } from './find-program.js';
 import { addGeneratedLdSoCache, LD_SO_CACHE } from './ld-so-cache.js';
 import { ProgramResolver } from './program-resolver.js';
 import type { LdCacheChoice, ResolveRequest } from './request.js';
+import { addRunTimeData } from './run-time-data.js';
 import { surroundings } from './surroundings.js';
 import { addTerminfo } from './terminfo.js';
 
@@ -24,6 +25,8 @@ export interface Closure {
   readonly files: readonly CollectedFile[];
   readonly missing: readonly MissingLibrary[];
   readonly warnings: readonly string[];
+  /** What the programs may look for when they run, and how to add it. */
+  readonly hints: readonly string[];
 }
 
 /**
@@ -32,8 +35,10 @@ export interface Closure {
  *
  * Libraries that no rule finds are reported in `missing`, not thrown.
  *
- * @throws JailbuildError SYSROOT_NOT_A_DIRECTORY, PROGRAM_NOT_FOUND, NOT_READABLE, NOT_A_REGULAR_FILE, NOT_ELF, SCRIPT,
- *   MALFORMED_ELF, MALFORMED_CACHE, INTERPRETER_NOT_FOUND, TERMINFO_NOT_FOUND
+ * @throws JailbuildError SYSROOT_NOT_A_DIRECTORY, PROGRAM_NOT_FOUND, NOT_READABLE,
+ *   NOT_A_REGULAR_FILE, NOT_ELF, SCRIPT, MALFORMED_ELF, MALFORMED_CACHE, INTERPRETER_NOT_FOUND,
+ *   TERMINFO_NOT_FOUND, CHARSET_NOT_FOUND, LOCALE_NOT_FOUND, CA_CERTIFICATES_NOT_FOUND,
+ *   TIME_ZONE_NOT_FOUND
  */
 export function resolve(request: ResolveRequest): Closure {
   const sysroot = new Sysroot(request.sysroot);
@@ -43,14 +48,17 @@ export function resolve(request: ResolveRequest): Closure {
   const libraryPath = request.libraryPath ?? [];
 
   const files = new FileCollection(sysroot);
-  const programs = new ProgramResolver(sysroot, files, searchPath, {
+  const programs = new ProgramResolver(sysroot, files, request, {
+    searchPath,
     cache: CACHE_POLICY[ldCache],
-    libraryPath,
   });
   for (const name of request.programs) {
     programs.add(findProgram(sysroot, name, searchPath, cwd));
   }
-  const warnings = [...programs.warnings, ...addTerminfo(sysroot, files, terminfo, terminals)];
+  const warnings = [
+    ...addTerminfo(sysroot, files, terminfo, terminals),
+    ...addRunTimeData(sysroot, files, programs, request),
+  ];
 
   if (programs.libraryPathUsed) {
     warnings.push(
@@ -64,13 +72,28 @@ export function resolve(request: ResolveRequest): Closure {
       programs: request.programs,
       terminfo: terminfo === 'all' || terminfo === 'none' ? terminfo : terminfoNames(files),
       ldCache,
+      ...chosen(request),
       ...(libraryPath.length === 0 ? {} : { libraryPath }),
     },
     sysroot,
     searchPath,
     files: files.sorted(),
     missing: programs.missing,
-    warnings,
+    warnings: [...programs.warnings(), ...warnings],
+    hints: programs.hints(),
+  };
+}
+
+/** Choices that are not the default, as a manifest has them. */
+function chosen(request: ResolveRequest): Partial<ManifestRequest> {
+  const { dlopen, nss, gconv = [], locales = [], caCertificates, timeZones = [] } = request;
+  return {
+    ...(dlopen === undefined || dlopen === 'required' ? {} : { dlopen }),
+    ...(nss === 'none' ? { nss } : {}),
+    ...(gconv.length > 0 ? { gconv } : {}),
+    ...(locales.length > 0 ? { locales } : {}),
+    ...(caCertificates ? { caCertificates } : {}),
+    ...(timeZones.length > 0 ? { timeZones } : {}),
   };
 }
 

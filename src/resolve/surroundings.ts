@@ -21,7 +21,7 @@ export function surroundings(request: ResolveRequest): Surroundings {
   return {
     searchPath: request.path ?? ((isHost && PATH) || DEFAULT_PATH).split(':'),
     cwd: request.cwd ?? (isHost ? process.cwd() : '/'),
-    terminals: request.terminals ?? (TERM ? [TERM] : []),
+    terminals: request.terminals ?? (isHost && TERM ? [TERM] : []),
   };
 }
 

@@ -11,6 +11,7 @@ export interface BuildReport {
   readonly verified: number;
   readonly missing: readonly MissingLibrary[];
   readonly warnings: readonly string[];
+  readonly hints: readonly string[];
 }
 
 export function buildReport(job: BuildJob): BuildReport {
@@ -21,6 +22,7 @@ export function buildReport(job: BuildJob): BuildReport {
     verified: job.verified ?? 0,
     missing: job.manifest?.missing ?? [],
     warnings: [...(job.manifest?.warnings ?? []), ...(job.warnings ?? [])],
+    hints: job.manifest?.hints ?? [],
   };
 }
 

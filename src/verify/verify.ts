@@ -21,13 +21,15 @@ export function verifyJail(
     .map(({ path }) => path);
   const known = new Set(manifest.missing.map(({ name, neededBy }) => `${name}\0${neededBy}`));
 
-  const { libraryPath } = manifest.request;
+  const { libraryPath, dlopen, nss } = manifest.request;
   let closure: ReturnType<typeof resolve>;
   try {
     closure = resolve({
       programs,
       sysroot: root,
       terminfo: 'none',
+      ...(dlopen === undefined ? {} : { dlopen }),
+      ...(nss === undefined ? {} : { nss }),
       // The jail's own cache, if it has one.
       ldCache: 'copy',
       ...(libraryPath === undefined ? {} : { libraryPath }),
