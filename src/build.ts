@@ -192,14 +192,15 @@ const writeStep: BuildStep = {
       const manifest = filled(job.manifest);
       const view = new JailView(locateTarget(target).path, isPrivileged());
       const goners = findGoners(manifest, filled(job.history), view);
-      const removals = options.prune ? goners.removable : [];
+      const isUpdate = options.prune ?? false;
+      const removals = isUpdate ? goners.removable : [];
       const warnings: string[] = [];
       let changes: readonly string[] = [];
       try {
         job.files = await writeJail(manifest, target, {
           ...options,
           sourceRoot: filled(job.closure).sysroot.prefix,
-          keep: pathsToKeep(manifest, filled(job.history), view, policyOf(job)),
+          keep: pathsToKeep(manifest, filled(job.history), view, policyOf(job), isUpdate),
           removals,
           record: (findings) => {
             changes = changedNotes(findings, goners, job, view);

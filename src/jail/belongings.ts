@@ -78,24 +78,26 @@ export class JailView {
 }
 
 /**
- * The paths at which the jail's own is to stay: where the user has changed what a build made, and the
- * policy is to keep that, or where it was kept before.
+ * The paths at which the jail's own is to stay: where the user has changed what a build made and the
+ * policy is to keep that, and where it was kept before.
+ *
+ * @param isUpdate whether what was kept before stays so whatever the policy, short of `replace`
  */
 export function pathsToKeep(
   manifest: Manifest,
   history: JailHistory,
   view: JailView,
   policy: ChangedPolicy,
+  isUpdate: boolean,
 ): Set<string> {
   const { record } = history;
   if (policy === 'replace' || record === undefined) return new Set();
+  const isKept = (path: string) => policy === 'keep' || isConfiguration(path);
   const own = ownEntries(record);
   const begun = begunEntries(history);
-  const keep = new Set(record.kept);
+  const keep = new Set(record.kept.filter((path) => isUpdate || isKept(path)));
   for (const { path, type } of manifest.entries) {
-    if (type === 'directory') continue;
-    if (policy === 'keep-configuration' && !(path.startsWith('/etc/') && !DERIVED.has(path)))
-      continue;
+    if (type === 'directory' || !isKept(path)) continue;
     const made = own.get(path);
     const found = made === undefined ? undefined : view.lstat(path);
     if (made === undefined || found === undefined || view.isAsMade(made, found)) continue;
@@ -103,6 +105,10 @@ export function pathsToKeep(
     if (next === undefined || !view.isAsMade(next, found)) keep.add(path);
   }
   return keep;
+}
+
+function isConfiguration(path: string): boolean {
+  return path.startsWith('/etc/') && !DERIVED.has(path);
 }
 
 /** Sorts what earlier builds made and the plan no longer has by what the jail has of it. */
