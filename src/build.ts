@@ -21,10 +21,11 @@ import { isPrivileged } from './jail/stage.js';
 import type { Finding } from './jail/survey.js';
 import { checkTarget, locateTarget } from './jail/target.js';
 import { writeJail } from './jail/write.js';
-import { addDigests, knownDigests } from './plan/digest.js';
+import { addDigests, knownDetails } from './plan/digest.js';
 import type { Entry, Manifest } from './plan/manifest.js';
 import { refuseMissing } from './plan/missing.js';
 import { plan } from './plan/plan.js';
+import { type Additions, needsAdditions } from './resolve/additions.js';
 import { mergeRequests } from './resolve/merge-requests.js';
 import type { ResolveRequest } from './resolve/request.js';
 import type { Closure } from './resolve/resolve.js';
@@ -39,7 +40,7 @@ export interface BuildOptions {
   readonly allowMissing?: boolean;
   /** Only a plan is wanted: the target need not be writable. */
   readonly dryRun?: boolean;
-  /** Note the SHA-256 of every file in the manifest. */
+  /** Note the SHA-256 of every file in the manifest, and extended attributes. */
   readonly digests?: boolean;
   /** Note them in this jail's record, now and at its updates. */
   readonly recordDigests?: boolean;
@@ -108,7 +109,7 @@ const resolveStep: BuildStep = {
   async run(job) {
     job.history = historyOf(job);
     job.whole = wholeRequest(job.request, job.history.record);
-    job.closure = resolve(job.whole);
+    job.closure = resolve(job.whole, await loadAdditions(job.whole));
     if (!recordedOptions(job).allowMissing) refuseMissing(job.closure.missing);
   },
 };
@@ -126,7 +127,6 @@ function historyOf({ target, options }: BuildJob): JailHistory {
   }
 }
 
-/** A build that was killed before it had a record does not count: what it was for may never have been right. */
 function wholeRequest(
   request: ResolveRequest | undefined,
   record: JailRecord | undefined,
@@ -145,6 +145,13 @@ function recordedOptions({ options, history }: BuildJob) {
   };
 }
 
+/** Reading profiles costs several milliseconds, which the main job need not pay. */
+async function loadAdditions(request: ResolveRequest): Promise<Additions | undefined> {
+  if (!needsAdditions(request)) return undefined;
+  const { additionsOf } = await import('./profile/expand.js');
+  return additionsOf(request);
+}
+
 const planStep: BuildStep = {
   name: 'plan',
   async run(job) {
@@ -154,20 +161,26 @@ const planStep: BuildStep = {
     if (!job.options.dryRun && !job.options.insecureParents) {
       refuseInsecure(locateTarget(job.target), job.target);
     }
-    job.manifest = await withDigests(manifest, job, sysroot.prefix);
+    job.manifest = await withDetails(manifest, job, sysroot.prefix);
   },
 };
 
-/** Digests that are printed are taken anew; for the record alone, those known of unchanged files do. */
-async function withDigests(
+/** Details that are printed are taken anew; for the record alone, those known of unchanged files do. */
+async function withDetails(
   manifest: Manifest,
   job: BuildJob,
   sourceRoot: string,
 ): Promise<Manifest> {
-  if (job.options.digests) return addDigests(manifest, sourceRoot);
+  if (job.options.digests) return addDetails(manifest, sourceRoot);
   const record = job.history?.record;
-  const known = record === undefined ? manifest : knownDigests(manifest, record.manifest);
-  return recordedOptions(job).digests ? addDigests(known, sourceRoot) : known;
+  const known = record === undefined ? manifest : knownDetails(manifest, record.manifest);
+  return recordedOptions(job).digests ? addDetails(known, sourceRoot) : known;
+}
+
+/** What a manifest has for its readers; the writer copies files and their attributes as they are. */
+async function addDetails(manifest: Manifest, sourceRoot: string): Promise<Manifest> {
+  const { addXattrs } = await import('./jail/source-xattrs.js');
+  return addXattrs(await addDigests(manifest, sourceRoot), sourceRoot);
 }
 
 /** A dry run is good for a target that the user may not write to. */

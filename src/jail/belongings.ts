@@ -1,7 +1,7 @@
 import { type BigIntStats, lstatSync, readdirSync } from 'node:fs';
 import { errnoOf } from '../errors.js';
+import { fromBytes, toBytes } from '../path-bytes.js';
 import type { Entry, Manifest } from '../plan/manifest.js';
-import { fromBytes, toBytes } from '../sysroot/path-bytes.js';
 import { type JailHistory, ownEntries } from './record.js';
 import { isAsPlanned } from './survey.js';
 

@@ -8,7 +8,7 @@ import {
   readdirSync,
   readlinkSync,
 } from 'node:fs';
-import { fromBytes, toBytes } from '../sysroot/path-bytes.js';
+import { fromBytes, toBytes } from '../path-bytes.js';
 
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 

@@ -1,6 +1,7 @@
 import type { Hash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { JailbuildError, strerror } from '../errors.js';
+import { toBytes } from '../path-bytes.js';
 import type { Entry, FileEntry, Manifest } from './manifest.js';
 
 const CHUNK = 1 << 20;
@@ -21,46 +22,59 @@ export async function addDigests(
   const { createHash } = await import('node:crypto');
   const buffer = Buffer.allocUnsafe(CHUNK);
   const entries: Entry[] = [];
+  const known = new Map<string, string>();
   for (const entry of manifest.entries) {
     if (entry.type !== 'file' || entry.digest !== undefined) {
       entries.push(entry);
       continue;
     }
-    const hash = createHash('sha256');
-    const { source, content = '' } = entry;
     const digest =
-      source === undefined
-        ? `sha256:${hash.update(Buffer.from(content, 'base64')).digest('hex')}`
-        : digestOf(hash, sourceRoot + source, source, buffer);
+      (entry.hardlink === undefined ? undefined : known.get(entry.hardlink)) ??
+      digestOf(createHash('sha256'), entry, sourceRoot, buffer);
+    known.set(entry.path, digest);
     entries.push({ ...entry, digest });
     onFile(entry);
   }
   return { ...manifest, entries };
 }
 
-/** The plan with the digests of an earlier one, for files whose source is to all appearance the same. */
-export function knownDigests(manifest: Manifest, earlier: Manifest): Manifest {
-  const files = new Map(
-    earlier.entries.flatMap((entry) =>
-      entry.type === 'file' && entry.digest !== undefined ? [[entry.path, entry]] : [],
-    ),
+/**
+ * The plan with digests and extended attributes of an earlier one, for entries whose source is to all
+ * appearance the same.
+ */
+export function knownDetails(manifest: Manifest, earlier: Manifest): Manifest {
+  const detailed = earlier.entries.filter(
+    (entry) => entry.xattrs !== undefined || (entry.type === 'file' && entry.digest !== undefined),
   );
-  if (files.size === 0) return manifest;
+  if (detailed.length === 0) return manifest;
+  const known = new Map(detailed.map((entry) => [entry.path, entry]));
   return {
     ...manifest,
     entries: manifest.entries.map((entry) => {
-      const known = files.get(entry.path);
-      if (entry.type !== 'file' || known?.digest === undefined) return entry;
-      const same =
-        entry.source === known.source && entry.size === known.size && entry.mtime === known.mtime;
-      return same && entry.content === known.content ? { ...entry, digest: known.digest } : entry;
+      const before = known.get(entry.path);
+      if (before === undefined || !isSameSource(entry, before)) return entry;
+      return { ...before, reasons: entry.reasons };
     }),
   };
 }
 
-function digestOf(hash: Hash, realPath: string, source: string, buffer: Buffer): string {
+/** The reasons may be others. */
+function isSameSource(entry: Entry, before: Entry): boolean {
+  const { digest, xattrs, reasons, ...rest } = { digest: undefined, ...before };
+  return Object.entries(rest).every(([name, value]) => entry[name as keyof Entry] === value);
+}
+
+function digestOf(
+  hash: Hash,
+  { source, content = '' }: FileEntry,
+  sourceRoot: string,
+  buffer: Buffer,
+): string {
+  if (source === undefined) {
+    return `sha256:${hash.update(Buffer.from(content, 'base64')).digest('hex')}`;
+  }
   try {
-    const fd = openSync(realPath, 'r');
+    const fd = openSync(toBytes(sourceRoot + source), 'r');
     try {
       for (;;) {
         const count = readSync(fd, buffer, 0, buffer.length, null);

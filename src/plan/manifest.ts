@@ -3,6 +3,9 @@
  * The resolver's findings become a manifest; the writer, the verifier and the reports follow it.
  */
 
+import type { AccountRequest } from '../profile/account.js';
+import type { IncludeRequest } from '../profile/include.js';
+
 /** Names the format and its version; a reader refuses one it does not know. */
 export const MANIFEST_SCHEMA = 'jailbuild.manifest/1';
 
@@ -17,7 +20,8 @@ export type SearchRule =
   | 'ld-musl.path'
   | 'default'
   | 'interpreter'
-  | 'loaded';
+  | 'loaded'
+  | 'excluded';
 
 /** Why an entry is in the jail. Paths are those of other entries, so that reasons form chains. */
 export type Reason =
@@ -75,6 +79,12 @@ export type Reason =
   | { readonly kind: 'merged-usr' }
   /** The loader's library cache. */
   | { readonly kind: 'ld-cache' }
+  /** The profile has it; `as` is the program's name in there. */
+  | { readonly kind: 'profile'; readonly name: string; readonly as?: string }
+  /** It belongs to the user of this name; `as` is the login shell. */
+  | { readonly kind: 'account'; readonly name: string; readonly as?: string }
+  /** The user included it, by this path or pattern. */
+  | { readonly kind: 'included'; readonly as: string }
   /** The terminal description of this name. */
   | { readonly kind: 'terminfo'; readonly name: string };
 
@@ -137,6 +147,10 @@ export interface ManifestRequest {
   /** Directories of LD_LIBRARY_PATH; absent where none were given. */
   readonly libraryPath?: readonly string[];
   /** These stand here only where they are not the default. */
+  readonly profiles?: readonly string[];
+  readonly users?: readonly AccountRequest[];
+  readonly include?: readonly IncludeRequest[];
+  readonly exclude?: readonly string[];
   readonly dlopen?: 'recommended' | 'suggested' | 'none';
   readonly nss?: 'none';
   readonly gconv?: 'all' | readonly string[];
@@ -154,6 +168,8 @@ export interface MissingLibrary {
     readonly rule: SearchRule;
     readonly path: string;
   }[];
+  /** It is needed by a module that came along with others and that no program is known to open. */
+  readonly optional?: true;
   /** Where the source's library cache would lead, for a jail that has no cache. */
   readonly cachedAt?: string;
 }

@@ -79,7 +79,8 @@ export class NameService {
 
   /**
    * Adds nsswitch.conf, and the modules that glibc opens for the functions that an object imports.
-   * A module that is not there is passed over, as glibc does.
+   * A module that is not there is passed over, as glibc does. A nsswitch.conf that is made for the
+   * jail counts before the sysroot's.
    */
   open(
     process: RunningProcess,
@@ -109,8 +110,10 @@ export class NameService {
   #readConf() {
     if (this.#conf === undefined) {
       const found = this.#sysroot.trace(CONF);
-      const trace = isTrace(found) && found.stat.type === 'file' ? found : undefined;
-      const text = trace === undefined ? '' : this.#sysroot.readText(trace);
+      const own = this.#files.contentOf(CONF)?.toString();
+      const trace =
+        own === undefined && isTrace(found) && found.stat.type === 'file' ? found : undefined;
+      const text = own ?? (trace === undefined ? '' : this.#sysroot.readText(trace));
       this.#conf = { trace, services: parseNsswitch(text) };
     }
     return this.#conf;

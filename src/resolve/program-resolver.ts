@@ -48,7 +48,6 @@ const CACHED_RULES: ReadonlySet<SearchRule> = new Set(['ld.so.cache', 'ld.so.con
 
 /** Adds programs with their interpreters and libraries to a collection of files. */
 export class ProgramResolver {
-  readonly missing: MissingLibrary[] = [];
   anyUsesLdSoCache = false;
   libraryPathUsed = false;
   readonly objects: ObjectTable;
@@ -63,7 +62,11 @@ export class ProgramResolver {
   readonly #searchPath: readonly string[];
   /** Programs seen: how many interpreters each starts until one is no script; endless while it is followed. */
   readonly #interpreters = new Map<string, number>();
-  readonly #missingSeen = new Set<string>();
+  /** Files that were looked at for being ELF, by their path. */
+  readonly #looked = new Set<string>();
+  readonly #missing = new Map<string, MissingLibrary>();
+  /** True while what is added may never be opened. */
+  #isOptional = false;
   readonly #hints = new Hints();
   readonly #facts: RuntimeFacts;
   readonly #nameService: NameService;
@@ -82,6 +85,11 @@ export class ProgramResolver {
     this.#nameService = new NameService(sysroot, files);
     this.objects = new ObjectTable(sysroot);
     this.#loaderFiles = new LoaderFiles(this.objects, cache);
+  }
+
+  /** Libraries that no rule finds, in the order in which they came up. */
+  get missing(): readonly MissingLibrary[] {
+    return [...this.#missing.values()];
   }
 
   /** The directories that ldconfig(8) would go through for the programs' loaders. */
@@ -127,6 +135,34 @@ export class ProgramResolver {
    */
   add({ as, trace }: FoundProgram): void {
     this.#addProgram(trace, { kind: 'requested', as });
+  }
+
+  /** Notes a library that is not to be there. */
+  addMissing(library: MissingLibrary): void {
+    this.#miss(library);
+  }
+
+  /** As {@link add}, for a program that something else than the user asks for. */
+  addWithReason(trace: Trace, reason: Reason): void {
+    this.#addProgram(trace, reason);
+  }
+
+  /**
+   * Adds what a file needs that a program may open or run, if it is ELF: a module, or a program
+   * among data. What it misses is no error, for it may never be opened.
+   */
+  addObject(trace: Trace): void {
+    if (this.#interpreters.has(trace.path) || this.#looked.has(trace.path)) return;
+    if (!mayBeObject(trace)) return;
+    this.#looked.add(trace.path);
+    this.#isOptional = true;
+    try {
+      this.#addProcess(trace, this.objects.parse(trace));
+    } catch (error) {
+      if (!(error instanceof JailbuildError)) throw error;
+    } finally {
+      this.#isOptional = false;
+    }
   }
 
   /** @returns the number of interpreters that Linux starts until one is no script */
@@ -276,9 +312,9 @@ export class ProgramResolver {
 
   #miss(library: MissingLibrary): void {
     const key = `${library.name}\0${library.neededBy}`;
-    if (this.#missingSeen.has(key)) return;
-    this.#missingSeen.add(key);
-    this.missing.push(library);
+    const known = this.#missing.get(key);
+    if (known !== undefined && !known.optional) return;
+    this.#missing.set(key, this.#isOptional ? { ...library, optional: true } : library);
   }
 
   #noteLookup({ name, rule, lookup, path }: Edge): void {
@@ -329,6 +365,11 @@ export class ProgramResolver {
     }
     return known;
   }
+}
+
+/** Shared objects are named so, and programs are executable: nothing else is opened to look. */
+function mayBeObject({ path, stat }: Trace): boolean {
+  return (stat.mode & 0o111) !== 0 || /\.so(\.|$)/.test(path.slice(path.lastIndexOf('/')));
 }
 
 function interpreterNotFound({ path }: Trace, problem: string): JailbuildError {

@@ -1,5 +1,6 @@
 import type { ManifestRequest, MissingLibrary } from '../plan/manifest.js';
 import { isTrace, Sysroot } from '../sysroot/sysroot.js';
+import { type Additions, needsAdditions, type Resolution } from './additions.js';
 import { type CollectedFile, FileCollection } from './file-collection.js';
 import { findProgram } from './find-program.js';
 import { addGeneratedLdSoCache, LD_SO_CACHE } from './ld-so-cache.js';
@@ -35,12 +36,18 @@ export interface Closure {
  *
  * Libraries that no rule finds are reported in `missing`, not thrown.
  *
+ * @param additions what profiles, users, includes and excludes of the request do: see `additionsOf`
+ *
  * @throws JailbuildError SYSROOT_NOT_A_DIRECTORY, PROGRAM_NOT_FOUND, NOT_READABLE,
  *   NOT_A_REGULAR_FILE, NOT_ELF, SCRIPT, MALFORMED_ELF, MALFORMED_CACHE, INTERPRETER_NOT_FOUND,
  *   TERMINFO_NOT_FOUND, CHARSET_NOT_FOUND, LOCALE_NOT_FOUND, CA_CERTIFICATES_NOT_FOUND,
  *   TIME_ZONE_NOT_FOUND
  */
-export function resolve(request: ResolveRequest): Closure {
+export function resolve(asked: ResolveRequest, additions?: Additions): Closure {
+  if (additions === undefined && needsAdditions(asked)) {
+    throw new Error('profiles, users, includes and excludes are loaded first, by additionsOf');
+  }
+  const request = additions?.request ?? asked;
   const sysroot = new Sysroot(request.sysroot);
   const { searchPath, cwd, terminals } = surroundings(request);
   const terminfo = request.terminfo ?? 'default';
@@ -52,10 +59,13 @@ export function resolve(request: ResolveRequest): Closure {
     searchPath,
     cache: CACHE_POLICY[ldCache],
   });
+  const resolution: Resolution = { sysroot, files, programs, searchPath, cwd };
+  const added = additions?.addTo(resolution) ?? [];
   for (const name of request.programs) {
     programs.add(findProgram(sysroot, name, searchPath, cwd));
   }
   const warnings = [
+    ...added,
     ...addTerminfo(sysroot, files, terminfo, terminals),
     ...addRunTimeData(sysroot, files, programs, request),
   ];
@@ -67,6 +77,7 @@ export function resolve(request: ResolveRequest): Closure {
   }
   addMergedUsrLinks(sysroot, files);
   if (programs.anyUsesLdSoCache) addLdSoCache(ldCache, sysroot, files, programs);
+  additions?.takeOut(resolution);
   return {
     request: {
       programs: request.programs,
@@ -84,10 +95,22 @@ export function resolve(request: ResolveRequest): Closure {
   };
 }
 
+/** What the request says beside programs. */
+function sayings(request: ResolveRequest): Partial<ManifestRequest> {
+  const { profiles = [], users = [], include = [], exclude = [] } = request;
+  return {
+    ...(profiles.length > 0 ? { profiles } : {}),
+    ...(users.length > 0 ? { users } : {}),
+    ...(include.length > 0 ? { include } : {}),
+    ...(exclude.length > 0 ? { exclude } : {}),
+  };
+}
+
 /** Choices that are not the default, as a manifest has them. */
 function chosen(request: ResolveRequest): Partial<ManifestRequest> {
   const { dlopen, nss, gconv = [], locales = [], caCertificates, timeZones = [] } = request;
   return {
+    ...sayings(request),
     ...(dlopen === undefined || dlopen === 'required' ? {} : { dlopen }),
     ...(nss === 'none' ? { nss } : {}),
     ...(gconv.length > 0 ? { gconv } : {}),

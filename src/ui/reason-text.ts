@@ -39,6 +39,12 @@ export function reasonText(reason: Reason): string {
       return 'merged-/usr link';
     case 'ld-cache':
       return 'library cache';
+    case 'profile':
+      return `profile ${reason.name}`;
+    case 'account':
+      return reason.as === undefined ? `user ${reason.name}` : `login shell of ${reason.name}`;
+    case 'included':
+      return `included as ${reason.as}`;
     case 'terminfo':
       return `terminal description ${reason.name}`;
   }
