@@ -9,6 +9,7 @@ import { type Arguments, defineCommand } from './command.js';
 import { EXIT, signalStatus } from './exit-status.js';
 import { Interrupt } from './interrupt.js';
 import { warn } from './report-error.js';
+import { resolveOptions } from './resolve-options.js';
 
 const positionals = {
   what: {
@@ -19,6 +20,8 @@ const positionals = {
     complete: 'program',
   },
 } as const;
+
+const IMAGE_GROUP = 'Image:';
 
 const options = {
   to: {
@@ -37,28 +40,28 @@ const options = {
   layers: {
     choices: ['single', 'by-package', 'by-library'],
     describe: 'How files are spread over the layers of an image [default: single]',
-    group: 'Image:',
+    group: IMAGE_GROUP,
   },
   'max-layers': {
     type: 'string',
     requiresArg: true,
     describe: 'Layers at most; the smallest are put together [default: 64]',
     placeholder: 'NUMBER',
-    group: 'Image:',
+    group: IMAGE_GROUP,
   },
   entrypoint: {
     type: 'string',
     requiresArg: true,
     describe: 'Program that every container runs: a word, or a JSON array of words',
     placeholder: 'WORDS',
-    group: 'Image:',
+    group: IMAGE_GROUP,
   },
   cmd: {
     type: 'string',
     requiresArg: true,
     describe: 'Command, or arguments of the entrypoint [default: the first program]',
     placeholder: 'WORDS',
-    group: 'Image:',
+    group: IMAGE_GROUP,
   },
   env: {
     alias: 'e',
@@ -67,21 +70,21 @@ const options = {
     nargs: 1,
     describe: 'Set a variable',
     placeholder: 'NAME=VALUE',
-    group: 'Image:',
+    group: IMAGE_GROUP,
   },
   user: {
     type: 'string',
     requiresArg: true,
     describe: 'User and group that the command runs as',
     placeholder: 'USER[:GROUP]',
-    group: 'Image:',
+    group: IMAGE_GROUP,
   },
   workdir: {
     type: 'string',
     requiresArg: true,
     describe: 'Directory that the command starts in',
     placeholder: 'DIR',
-    group: 'Image:',
+    group: IMAGE_GROUP,
   },
   expose: {
     type: 'string',
@@ -89,7 +92,7 @@ const options = {
     nargs: 1,
     describe: 'A port that the command listens on',
     placeholder: 'PORT[/tcp|/udp]',
-    group: 'Image:',
+    group: IMAGE_GROUP,
   },
   volume: {
     type: 'string',
@@ -97,14 +100,14 @@ const options = {
     nargs: 1,
     describe: 'A directory for data that outlives a container',
     placeholder: 'DIR',
-    group: 'Image:',
+    group: IMAGE_GROUP,
   },
   'stop-signal': {
     type: 'string',
     requiresArg: true,
     describe: 'Signal that asks the command to end',
     placeholder: 'SIGNAL',
-    group: 'Image:',
+    group: IMAGE_GROUP,
   },
   label: {
     type: 'string',
@@ -112,7 +115,7 @@ const options = {
     nargs: 1,
     describe: 'A label of the image',
     placeholder: 'NAME=VALUE',
-    group: 'Image:',
+    group: IMAGE_GROUP,
   },
   annotation: {
     type: 'string',
@@ -120,15 +123,15 @@ const options = {
     nargs: 1,
     describe: "An annotation of the image's manifest",
     placeholder: 'NAME=VALUE',
-    group: 'Image:',
+    group: IMAGE_GROUP,
   },
-  author: { type: 'string', requiresArg: true, describe: 'Who made the image', group: 'Image:' },
+  author: { type: 'string', requiresArg: true, describe: 'Who made the image', group: IMAGE_GROUP },
   platform: {
     type: 'string',
     requiresArg: true,
     describe: 'What the image runs on [default: what the programs are made for]',
     placeholder: 'OS/ARCH[/VARIANT]',
-    group: 'Image:',
+    group: IMAGE_GROUP,
   },
   compression: {
     choices: ['none', 'gzip', 'zstd'],
@@ -143,10 +146,7 @@ const options = {
   profile: buildCommand.options.profile,
   include: buildCommand.options.include,
   exclude: buildCommand.options.exclude,
-  sysroot: buildCommand.options.sysroot,
-  terminfo: buildCommand.options.terminfo,
-  'ld-cache': buildCommand.options['ld-cache'],
-  'library-path': buildCommand.options['library-path'],
+  ...resolveOptions,
   'allow-missing': { type: 'boolean', describe: 'Export although libraries cannot be found' },
   json: { type: 'boolean', describe: 'Print one JSON result' },
   quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },
@@ -208,7 +208,7 @@ export const exportCommand = defineCommand({
 
 /** What only an image has. */
 const IMAGE_OPTIONS = Object.entries(options).flatMap(([name, option]) =>
-  'group' in option ? [name as keyof typeof options] : [],
+  'group' in option && option.group === IMAGE_GROUP ? [name as keyof typeof options] : [],
 );
 
 function checkUsage(args: ExportArguments, { kind }: Destination, toStdout: boolean): void {

@@ -22,8 +22,8 @@ import {
 import type { Server } from 'node:net';
 import path from 'node:path';
 import { errnoOf } from '../errors.js';
+import { toBytes } from '../path-bytes.js';
 import { timestamp } from '../plan/timestamp.js';
-import { toBytes } from '../sysroot/path-bytes.js';
 import { type Engine, OperationError, type RunOptions } from './engine.js';
 import type { Attributes, Operation } from './operations.js';
 
@@ -34,7 +34,8 @@ const LOCK_INTERVAL = 50;
 
 /** Carries out operations with Node's own calls: everywhere, but without what Node does not offer. */
 export class NodeEngine implements Engine {
-  readonly shortcoming: string | undefined = undefined;
+  readonly shortcoming =
+    'the native writer is not built: times are kept to a microsecond, and extended attributes, capabilities, ACLs, device nodes and fifos are left out';
   readonly #base: string;
   readonly #sourceRoot: string;
   /** Directories found to be no symbolic links, by path relative to the base. */
