@@ -33,6 +33,7 @@ export type ErrorCode =
   | 'TARGET_BUSY'
   | 'TARGET_INSECURE'
   | 'CONFLICT'
+  | 'SYSROOT_DIFFERS'
   | 'MANIFEST_INVALID'
   | 'RECORD_MISSING'
   | 'RECORD_REFUSED'

@@ -2,7 +2,7 @@ import { jsonLine } from '../ui/json.js';
 import { writeOut } from '../ui/output.js';
 import { defineCommand } from './command.js';
 import { EXIT } from './exit-status.js';
-import { resolveOptions } from './resolve-options.js';
+import { resolveChoices, resolveOptions } from './resolve-options.js';
 
 const positionals = {
   file: {
@@ -28,11 +28,12 @@ export const inspectCommand = defineCommand({
   async run(args) {
     const { Sysroot } = await import('../sysroot/sysroot.js');
     const { findProgram } = await import('../resolve/find-program.js');
-    const { programPlaces } = await import('../resolve/resolve.js');
+    const { surroundings } = await import('../resolve/surroundings.js');
     const { inspectElf } = await import('../elf/inspect.js');
     const { inspectionJson, inspectionText } = await import('../ui/inspection.js');
-    const sysroot = new Sysroot(args.sysroot);
-    const { searchPath, cwd } = programPlaces(sysroot, {});
+    const request = { programs: [], ...resolveChoices(args) };
+    const sysroot = new Sysroot(request.sysroot);
+    const { searchPath, cwd } = surroundings(request);
     const { trace } = findProgram(sysroot, args.file, searchPath, cwd);
     const reader = sysroot.open(trace);
     try {
