@@ -1,6 +1,7 @@
-import { type BigIntStats, lstatSync, readlinkSync } from 'node:fs';
+import { type BigIntStats, lstatSync } from 'node:fs';
 import { JailbuildError, strerror } from '../errors.js';
-import type { Entry, Manifest } from '../plan/manifest.js';
+import { readLink, toBytes } from '../path-bytes.js';
+import type { DeviceEntry, Entry, Manifest } from '../plan/manifest.js';
 import { nanoseconds } from '../plan/timestamp.js';
 
 /** What is to be done about an entry: the plan compared with what the jail has. */
@@ -33,30 +34,48 @@ export function survey(
   { noClobber, keep, owners }: SurveyOptions,
 ): Finding[] {
   const absent = new Set<string>();
+  const originals = new Map<string, { readonly finding: Finding; readonly found?: BigIntStats }>();
   return manifest.entries.map((entry): Finding => {
     const parent = entry.path.slice(0, entry.path.lastIndexOf('/'));
     const found = absent.has(parent) ? undefined : look(target + entry.path);
     if (found === undefined) {
       if (entry.type === 'directory') absent.add(entry.path);
-      return { entry, need: 'create' };
+      const finding = { entry, need: 'create' } as const;
+      originals.set(entry.path, { finding });
+      return finding;
     }
     if (entry.type === 'directory' ? !found.isDirectory() : found.isDirectory()) {
       throw conflict(entry, target, found);
     }
     // A directory that exists keeps what its owner did to it.
     if (entry.type === 'directory') return { entry, need: 'nothing', as: 'planned' };
-    if (isAsPlanned(entry, found, target + entry.path, owners)) {
-      return { entry, need: 'nothing', as: 'planned' };
-    }
-    return noClobber || keep?.has(entry.path)
-      ? { entry, need: 'nothing', as: 'kept' }
-      : { entry, need: 'replace' };
+    const isPlanned =
+      isAsPlanned(entry, found, target + entry.path, owners) && isSameFile(entry, found);
+    const finding: Finding = isPlanned
+      ? { entry, need: 'nothing', as: 'planned' }
+      : noClobber || keep?.has(entry.path)
+        ? { entry, need: 'nothing', as: 'kept' }
+        : { entry, need: 'replace' };
+    originals.set(entry.path, { finding, found });
+    return finding;
   });
+
+  /** Whether a hard link is one to the file that the jail has, and will have, as the original. */
+  function isSameFile(entry: Entry, found: BigIntStats): boolean {
+    if (entry.type !== 'file' || entry.hardlink === undefined) return true;
+    const original = originals.get(entry.hardlink);
+    if (original === undefined || original.finding.as === 'kept') return true;
+    return (
+      original.finding.need === 'nothing' &&
+      original.found?.ino === found.ino &&
+      original.found.dev === found.dev
+    );
+  }
 }
 
 function look(realPath: string): BigIntStats | undefined {
   try {
-    return lstatSync(realPath, { bigint: true, throwIfNoEntry: false });
+    return lstatSync(toBytes(realPath), { bigint: true, throwIfNoEntry: false });
   } catch (error) {
     throw new JailbuildError('WRITE_FAILED', `${realPath}: ${strerror(error)}`, realPath);
   }
@@ -75,14 +94,34 @@ export function isAsPlanned(
   const drift = found.mtimeNs - nanoseconds(entry.mtime);
   if (drift >= TIME_TOLERANCE || drift <= -TIME_TOLERANCE) return false;
   if (entry.type === 'symlink') {
-    return found.isSymbolicLink() && readlinkSync(realPath) === entry.target;
+    return found.isSymbolicLink() && readLink(realPath) === entry.target;
   }
-  return (
-    entry.type === 'file' &&
-    found.isFile() &&
-    Number(found.size) === entry.size &&
-    Number(found.mode & 0o7777n) === Number.parseInt(entry.mode, 8)
-  );
+  // Who cannot give files away cannot make them set-id for their owner either.
+  const planned = Number.parseInt(entry.mode, 8) & (owners ? 0o7777 : 0o1777);
+  if (Number(found.mode & 0o7777n) !== planned) return false;
+  switch (entry.type) {
+    case 'file':
+      return found.isFile() && Number(found.size) === entry.size;
+    case 'fifo':
+      return found.isFIFO();
+    case 'character-device':
+      return found.isCharacterDevice() && isDevice(entry, found.rdev);
+    case 'block-device':
+      return found.isBlockDevice() && isDevice(entry, found.rdev);
+    case 'directory':
+      return found.isDirectory();
+  }
+}
+
+/** Device numbers as stat(2) has them: makedev(3), the C library's. */
+function isDevice({ major, minor }: DeviceEntry, rdev: bigint): boolean {
+  const [high, low] = [BigInt(major), BigInt(minor)];
+  const number =
+    ((high & 0xfffff000n) << 32n) |
+    ((high & 0xfffn) << 8n) |
+    ((low & 0xffffff00n) << 12n) |
+    (low & 0xffn);
+  return rdev === number;
 }
 
 function conflict({ path, type }: Entry, target: string, found: BigIntStats): JailbuildError {
