@@ -152,7 +152,6 @@ void become_child(struct options *options, int channel)
 	make_jail(options);
 	if (options->pty)
 		terminal = open_pty(channel);
-	close(channel);
 
 	/* Until the command is executed, nobody in the jail is to look into this process. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
@@ -162,8 +161,11 @@ void become_child(struct options *options, int channel)
 		pid_t command = fork();
 		if (command < 0)
 			fail("make the process of the command", NULL);
-		if (command > 0)
-			be_init(command, options->argv);
+		if (command > 0) {
+			enter_group(command, options->group);
+			be_init(command, options, channel);
+		}
+		enter_group(0, options->group);
 		tell_as("Command", options->verbose);
 	}
 	become_command(options, terminal);
