@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "launcher.h"
 
-#include <errno.h>
 #include <unistd.h>
 
 bool has_terminal(void)
@@ -37,13 +36,12 @@ void give_terminal(pid_t group)
 	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
-void enter_group(pid_t process, enum job_group group)
+void enter_group(enum job_group group)
 {
 	if (group == GROUP_SHARED)
 		return;
-	/* EACCES: the child has been there, and is the command already. */
-	if (setpgid(process, process) < 0 && errno != EACCES && errno != ESRCH)
+	if (setpgid(0, 0) < 0)
 		fail("make a process group", NULL);
-	if (group == GROUP_FOREGROUND && process == 0)
+	if (group == GROUP_FOREGROUND)
 		give_terminal(getpid());
 }

@@ -119,6 +119,8 @@ struct options {
 	enum job_group group;
 	bool new_session;
 	bool pty;
+	/* The jail's end of the new terminal. */
+	int terminal;
 	/* NULL-terminated; ends with what --env names. One place is left for HOME. */
 	char **env;
 	size_t env_count;
@@ -250,8 +252,8 @@ _Noreturn void be_init(pid_t command, const struct options *options, int channel
 
 /* group.c */
 enum job_group choose_group(const struct options *options);
-/* Puts a process into the group of the command: itself, or its child, whichever is first. */
-void enter_group(pid_t process, enum job_group group);
+/* Makes the process group of the command. */
+void enter_group(enum job_group group);
 /* True if the terminal is that of our process group. */
 bool has_terminal(void);
 /* Makes a group the terminal's foreground one, from whatever group we are in. */
