@@ -7,7 +7,7 @@ import { describeMissing } from '../plan/missing.js';
 import { parseAccount } from '../profile/account.js';
 import { parseInclude } from '../profile/include.js';
 import type { JailFile } from '../profile/jail-file.js';
-import type { ResolveRequest, TerminfoChoice } from '../resolve/request.js';
+import type { LdCacheChoice, ResolveRequest, TerminfoChoice } from '../resolve/request.js';
 import { buildReport, jsonLine } from '../ui/json.js';
 import { outputIsTerminal, writeErr, writeOut } from '../ui/output.js';
 import { buildPlain } from '../ui/plain.js';
@@ -91,8 +91,15 @@ const options = {
     complete: ['all', 'none'],
   },
   'ld-cache': {
-    choices: ['copy', 'none'],
-    describe: "The loader's library cache [default: copy]",
+    choices: ['generate', 'copy', 'none'],
+    describe: "The loader's library cache: made, the host's, or none [default: generate]",
+  },
+  'library-path': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Directories that the programs will have in LD_LIBRARY_PATH',
+    placeholder: 'DIR[:DIR...]',
+    complete: 'directory',
   },
   'allow-missing': {
     type: 'boolean',
@@ -262,10 +269,19 @@ function requestOf({ args, file }: Wanted): ResolveRequest {
     ...(users.length === 0 ? {} : { users }),
     ...(include.length === 0 ? {} : { include }),
     ...(exclude.length === 0 ? {} : { exclude }),
-    ldCache: args['ld-cache'] === 'none' ? 'none' : 'copy',
+    ...(args['ld-cache'] === undefined ? {} : { ldCache: args['ld-cache'] as LdCacheChoice }),
+    ...(args['library-path'] === undefined
+      ? {}
+      : { libraryPath: libraryPathOf(args['library-path'], args.sysroot) }),
     ...(args.sysroot === undefined ? {} : { sysroot: args.sysroot }),
     ...(args.terminfo === undefined ? {} : { terminfo: terminfoChoice(args.terminfo) }),
   };
+}
+
+/** As ld.so(8) takes LD_LIBRARY_PATH; what is relative starts here, or at the top of a sysroot. */
+function libraryPathOf(text: string, sysroot: string | undefined): string[] {
+  const base = sysroot === undefined ? process.cwd() : '/';
+  return text.split(/[:;]/).map((directory) => path.resolve(base, directory));
 }
 
 /** A profile of the user's own is a path, which is to mean the same from anywhere. */

@@ -38,6 +38,7 @@ const RESOLVE_OPTIONS = [
   'sysroot',
   'terminfo',
   'ld-cache',
+  'library-path',
   'allow-missing',
 ] as const;
 
@@ -79,7 +80,7 @@ export function findSource(args: ExportArguments): ExportSource {
   return {
     read: () =>
       resolvedSource(
-        optionsRequest({ ...request, 'ld-cache': ldCache }),
+        optionsRequest({ ...request, 'ld-cache': ldCache, 'library-path': args['library-path'] }),
         args['allow-missing'] ?? false,
       ),
   };

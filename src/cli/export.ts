@@ -146,6 +146,7 @@ const options = {
   sysroot: buildCommand.options.sysroot,
   terminfo: buildCommand.options.terminfo,
   'ld-cache': buildCommand.options['ld-cache'],
+  'library-path': buildCommand.options['library-path'],
   'allow-missing': { type: 'boolean', describe: 'Export although libraries cannot be found' },
   json: { type: 'boolean', describe: 'Print one JSON result' },
   quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },

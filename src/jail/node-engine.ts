@@ -34,7 +34,8 @@ const LOCK_INTERVAL = 50;
 
 /** Carries out operations with Node's own calls: everywhere, but without what Node does not offer. */
 export class NodeEngine implements Engine {
-  readonly shortcoming: string | undefined = undefined;
+  readonly shortcoming =
+    'the native writer is not built: times are kept to a microsecond, and extended attributes, capabilities, ACLs, device nodes and fifos are left out';
   readonly #base: string;
   readonly #sourceRoot: string;
   /** Directories found to be no symbolic links, by path relative to the base. */

@@ -1,12 +1,29 @@
+import { nativeProgram } from '../native-program.js';
 import type { Engine } from './engine.js';
-import { NodeEngine } from './node-engine.js';
+import type { NativeEngine } from './native-engine.js';
 
 /**
- * The best engine that there is on this machine.
+ * The best engine that there is on this machine; with `JAILBUILD_ENGINE=node` in the environment, the
+ * one in JavaScript.
  *
  * @param base the directory that it works below
  * @param sourceRoot the directory that sources are named from
  */
 export async function openEngine(base: string, sourceRoot: string): Promise<Engine> {
+  const native = await openNativeEngine(base, sourceRoot);
+  if (native !== undefined) return native;
+  const { NodeEngine } = await import('./node-engine.js');
   return new NodeEngine(base, sourceRoot);
+}
+
+/** The native engine, or undefined where it is not built or cannot be executed. */
+export async function openNativeEngine(
+  base: string,
+  sourceRoot: string,
+): Promise<NativeEngine | undefined> {
+  if (process.env.JAILBUILD_ENGINE === 'node') return undefined;
+  const program = nativeProgram('jail_engine').found;
+  if (program === undefined) return undefined;
+  const { NativeEngine } = await import('./native-engine.js');
+  return NativeEngine.start(program, base, sourceRoot);
 }

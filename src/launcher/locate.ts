@@ -1,22 +1,17 @@
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { JailbuildError } from '../errors.js';
+import { nativeProgram } from '../native-program.js';
 
 /**
- * The launcher built for this machine. The build puts it beside the bundles; the sources find it in
- * the project's dist.
+ * The launcher built for this machine.
  *
  * @throws JailbuildError LAUNCHER_MISSING
  */
 export function locateLauncher(): string {
-  const inside = `native/linux-${process.arch}/invoke_ns`;
-  const places = [inside, `../../dist/${inside}`];
-  const candidates = places.map((place) => fileURLToPath(new URL(place, import.meta.url)));
-  const found = candidates.find((candidate) => existsSync(candidate));
+  const { found, expected } = nativeProgram('invoke_ns');
   if (found !== undefined) return found;
   throw new JailbuildError(
     'LAUNCHER_MISSING',
-    `${candidates[0]}: the launcher is not built; install a C compiler and run npm run build`,
-    candidates[0],
+    `${expected}: the launcher is not built; install a C compiler and run npm run build`,
+    expected,
   );
 }

@@ -26,6 +26,8 @@ const EXTENSION_MAGIC = 0xeaa42174;
 const EXTENSION_TAG_HWCAPS = 1;
 /** The upper half of an entry's hwcap field that makes the lower half an index of a hwcaps name. */
 const HWCAP_EXTENSION = 0x40000000;
+/** The bits beside it that may hold the file's ISA level (DL_CACHE_HWCAP_ISA_LEVEL_MASK). */
+const ISA_LEVEL = 0x3ff;
 
 /**
  * Reads /etc/ld.so.cache: the format of glibc 2.2 and later, alone or behind the old one as
@@ -83,7 +85,7 @@ function parseNew(bytes: Buffer, base: number, fail: (problem: string) => Error)
     const at = base + NEW_HEADER_SIZE + index * NEW_ENTRY_SIZE;
     const [low, high] = little ? [u32(at + 16), u32(at + 20)] : [u32(at + 20), u32(at + 16)];
     let hwcaps: string | undefined;
-    if (high === HWCAP_EXTENSION) {
+    if ((high & ~ISA_LEVEL) === HWCAP_EXTENSION) {
       hwcaps = levels[low];
       if (hwcaps === undefined) throw fail(`entry ${index} has the unknown hwcaps index ${low}`);
     } else if (high !== 0 || low !== 0) {
@@ -99,7 +101,10 @@ function parseNew(bytes: Buffer, base: number, fail: (problem: string) => Error)
   return bySoname(entries);
 }
 
-/** The names of the hwcaps extension, by index (struct cache_extension). Offsets count from the file's start. */
+/**
+ * The names of the hwcaps extension, by index (struct cache_extension). Offsets of the extension and
+ * its sections count from the file's start, those of strings from that of the new format.
+ */
 function hwcapsNames(
   bytes: Buffer,
   base: number,
@@ -108,7 +113,7 @@ function hwcapsNames(
   fail: (problem: string) => Error,
 ): string[] {
   if (extension === 0) return [];
-  const start = base + extension;
+  const start = extension;
   if (start + 8 > bytes.length) throw fail('extension_offset lies beyond the end of the file');
   if (u32(start) !== EXTENSION_MAGIC) throw fail('the extension has an unknown magic number');
   const sections = u32(start + 4);
@@ -118,7 +123,7 @@ function hwcapsNames(
   for (let index = 0; index < sections; index++) {
     const at = start + 8 + index * 16;
     if (u32(at) !== EXTENSION_TAG_HWCAPS) continue;
-    const offset = base + u32(at + 8);
+    const offset = u32(at + 8);
     const size = u32(at + 12);
     if (offset + size > bytes.length || size % 4 !== 0) {
       throw fail('the hwcaps section lies beyond the end of the file');

@@ -12,6 +12,8 @@ export interface Edge {
   readonly to: LoadedObject;
   /** The path that this request looks up; undefined where an object already loaded answers it. */
   readonly lookup: Trace | undefined;
+  /** That path in the loader's own spelling. */
+  readonly path: string | undefined;
 }
 
 export interface VariantEdge {
@@ -68,7 +70,14 @@ export function mapProcess(
       byName.get(name) ?? bySoname.get(name) ?? (search.isOwnName(name) ? interpreter : undefined);
     if (known !== undefined) {
       const again = known.requestedAs.has(name);
-      return { by, name, rule: again ? known.rule : 'loaded', to: known, lookup: undefined };
+      return {
+        by,
+        name,
+        rule: again ? known.rule : 'loaded',
+        to: known,
+        lookup: undefined,
+        path: undefined,
+      };
     }
     const found = search.find(name, by);
     if (!isFound(found)) return found;
@@ -76,7 +85,7 @@ export function mapProcess(
     if (same !== undefined) {
       same.requestedAs.add(name);
       byName.set(name, same);
-      return { by, name, rule: found.rule, to: same, lookup: found.trace };
+      return { by, name, rule: found.rule, to: same, lookup: found.trace, path: found.name };
     }
     const object = loadedObject(found.name, found.trace, found.elf, by, found.rule);
     object.requestedAs.add(name);
@@ -88,13 +97,13 @@ export function mapProcess(
       // What the variant needs is loaded on the CPUs that take it.
       loaded.push(loadedObject(variant.name, variant.trace, variant.elf, by, found.rule));
     }
-    return { by, name, rule: found.rule, to: object, lookup: found.trace };
+    return { by, name, rule: found.rule, to: object, lookup: found.trace, path: found.name };
   };
 
   const request = (by: LoadedObject, name: string, optional: boolean) => {
     const result = map(by, name);
     if ('to' in result) edges.push(result);
-    else if (!optional) missing.push({ name, neededBy: by.trace.path, searched: result.searched });
+    else if (!optional) missing.push({ name, neededBy: by.trace.path, ...result });
   };
 
   let walked = 0;

@@ -30,6 +30,8 @@ export interface Found extends Candidate {
 export interface NotFound {
   /** Each place that was looked at, in order: files, and the cache itself. */
   readonly searched: readonly { readonly rule: SearchRule; readonly path: string }[];
+  /** Where a cache would lead that the search was told to do without. */
+  readonly cachedAt?: string;
 }
 
 export function isFound(result: Found | NotFound): result is Found {
@@ -46,18 +48,32 @@ const CACHE_PATH = '/etc/ld.so.cache';
 /** musl takes these names for itself (ldso/dynlink.c, load_library). */
 const MUSL_OWN_NAMES = /^lib(c|pthread|rt|m|dl|util|xnet)\./;
 
+/**
+ * What stands for /etc/ld.so.cache: `read` is the loader's own rule; `read-or-conf` takes the
+ * directories of /etc/ld.so.conf where there is no cache yet, for a jail that will have one; `none`
+ * is for a jail without a cache.
+ */
+export type CachePolicy = 'read' | 'read-or-conf' | 'none';
+
 /** What the loaders of one sysroot share: the cache and the configuration, read once and only if needed. */
 export class LoaderFiles {
   readonly objects: ObjectTable;
+  readonly #policy: CachePolicy;
   #cache: LdSoCache | 'absent' | undefined;
   #confDirectories: readonly string[] | undefined;
 
-  constructor(objects: ObjectTable) {
+  constructor(objects: ObjectTable, policy: CachePolicy = 'read') {
     this.objects = objects;
+    this.#policy = policy;
   }
 
   /** @throws JailbuildError MALFORMED_CACHE */
   cache(): LdSoCache | undefined {
+    return this.#policy === 'none' ? undefined : this.hostCache();
+  }
+
+  /** The cache as it is in the sysroot, whatever the jail will have. */
+  hostCache(): LdSoCache | undefined {
     if (this.#cache === undefined) {
       const { sysroot } = this.objects;
       const found = sysroot.trace(CACHE_PATH);
@@ -73,6 +89,12 @@ export class LoaderFiles {
       }
     }
     return this.#cache === 'absent' ? undefined : this.#cache;
+  }
+
+  /** The directories that are searched in place of a cache. */
+  insteadOfCache(): readonly string[] {
+    const stands = this.#policy === 'read-or-conf' && this.cache() === undefined;
+    return stands ? this.confDirectories() : [];
   }
 
   confDirectories(): readonly string[] {
@@ -197,14 +219,13 @@ export class LibrarySearch {
     const found =
       inPlaces(own) ??
       this.#inCache(name, hideDefaults ? defaults : [], variants, searched) ??
-      (this.#files.cache() === undefined
-        ? inPlaces(asPlaces('ld.so.conf', this.#files.confDirectories()))
-        : undefined) ??
+      inPlaces(asPlaces('ld.so.conf', this.#files.insteadOfCache())) ??
       (hideDefaults ? undefined : inPlaces(asPlaces('default', defaults)));
     if (found !== undefined) return found;
     // With no baseline anywhere, a CPU of the level still finds its variant.
     const [first] = variants;
-    return first === undefined ? { searched } : { ...first, rule: 'default', variants };
+    if (first === undefined) return { searched, ...this.#withheld(name) };
+    return { ...first, rule: 'default', variants };
   }
 
   #inCache(
@@ -226,6 +247,14 @@ export class LibrarySearch {
     }
     if (found === undefined) searched.push({ rule: 'ld.so.cache', path: CACHE_PATH });
     return found;
+  }
+
+  /** Where the cache leads that this search goes without. */
+  #withheld(name: string): { readonly cachedAt?: string } {
+    if (this.#files.cache() !== undefined) return {};
+    const entries = this.#files.hostCache()?.get(name) ?? [];
+    const usable = entries.find(({ path }) => this.#candidate(path) !== undefined);
+    return usable === undefined ? {} : { cachedAt: usable.path };
   }
 
   #inMusl(name: string, own: readonly Place[]): Found | NotFound {

@@ -104,7 +104,9 @@ export interface ManifestRequest {
   readonly programs: readonly string[];
   /** Names, or all, or none; the default is written out as the names it found. */
   readonly terminfo: 'all' | 'none' | readonly string[];
-  readonly ldCache: 'copy' | 'none';
+  readonly ldCache: 'generate' | 'copy' | 'none';
+  /** Directories of LD_LIBRARY_PATH; absent where none were given. */
+  readonly libraryPath?: readonly string[];
 }
 
 /** A library that no rule of the loader finds. */
@@ -116,6 +118,8 @@ export interface MissingLibrary {
     readonly rule: SearchRule;
     readonly path: string;
   }[];
+  /** Where the source's library cache would lead, for a jail that has no cache. */
+  readonly cachedAt?: string;
 }
 
 export interface Manifest {

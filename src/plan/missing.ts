@@ -2,9 +2,13 @@ import { JailbuildError } from '../errors.js';
 import type { MissingLibrary } from './manifest.js';
 
 /** One line for a library that was not found: its name, who needs it, where was searched. */
-export function describeMissing({ name, neededBy, searched }: MissingLibrary): string {
+export function describeMissing({ name, neededBy, searched, cachedAt }: MissingLibrary): string {
   const places = searched.map(({ rule, path }) => `${path} [${rule}]`).join(', ');
-  return `${name}: library not found, needed by ${neededBy}; searched ${places}`;
+  const cache =
+    cachedAt === undefined
+      ? ''
+      : `; only a library cache leads to ${cachedAt}: --ld-cache generate`;
+  return `${name}: library not found, needed by ${neededBy}; searched ${places}${cache}`;
 }
 
 /** @throws JailbuildError LIBRARY_NOT_FOUND for the first one */

@@ -196,7 +196,8 @@ function toRequest(field: Field): ManifestRequest {
   const terminfo = object.member('terminfo');
   if (Array.isArray(terminfo.value)) for (const name of terminfo.items()) name.string();
   else terminfo.matching(/^(?:all|none)$/, '"all", "none" or a list of names');
-  object.member('ldCache').matching(/^(?:copy|none)$/, '"copy" or "none"');
+  object.member('ldCache').matching(/^(?:generate|copy|none)$/, '"generate", "copy" or "none"');
+  object.optional('libraryPath', (list) => list.items().map((item) => item.string()));
   return object.value as ManifestRequest;
 }
 

@@ -7,6 +7,8 @@ import { publishedSchema } from './templates.js';
 
 /** The options of `build` that are paths. */
 const PATH_OPTIONS: ReadonlySet<string> = new Set(['sysroot', 'manifest']);
+/** The options of `build` that are lists of paths, with colons between. */
+const PATH_LIST_OPTIONS: ReadonlySet<string> = new Set(['library-path']);
 
 export type OptionValue = string | boolean | readonly string[];
 
@@ -133,9 +135,12 @@ function optionValues(raw: Readonly<Record<string, RawValue>>): OptionValues {
 }
 
 function withPaths(values: OptionValues, from: (name: string) => string): OptionValues {
-  const paths = Object.entries(values).flatMap(([name, value]) =>
-    PATH_OPTIONS.has(name) && typeof value === 'string' ? [[name, from(value)] as const] : [],
-  );
+  const paths = Object.entries(values).flatMap(([name, value]) => {
+    if (typeof value !== 'string') return [];
+    if (PATH_OPTIONS.has(name)) return [[name, from(value)] as const];
+    if (!PATH_LIST_OPTIONS.has(name)) return [];
+    return [[name, value.split(/[:;]/).map(from).join(':')] as const];
+  });
   return { ...values, ...Object.fromEntries(paths) };
 }
 

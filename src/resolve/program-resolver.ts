@@ -4,22 +4,45 @@ import { type LoaderFlavor, loaderFlavor } from '../loader/flavor.js';
 import type { LoadedObject } from '../loader/loaded-object.js';
 import { ObjectTable } from '../loader/objects.js';
 import { loadedObject, mapProcess } from '../loader/process.js';
-import { LibrarySearch, LoaderFiles } from '../loader/search.js';
-import type { MissingLibrary, Reason } from '../plan/manifest.js';
+import { type CachePolicy, LibrarySearch, LoaderFiles } from '../loader/search.js';
+import type { MissingLibrary, Reason, SearchRule } from '../plan/manifest.js';
 import { isTrace, type Sysroot, type Trace } from '../sysroot/sysroot.js';
 import { isEnvCommand, parseEnvArgument } from './env-command.js';
 import { FileCollection } from './file-collection.js';
 import { type FoundProgram, lookUpProgram } from './find-program.js';
 import { isScript, isShebang, MAX_INTERPRETERS, parseShebang, SCRIPT_START } from './shebang.js';
 
+/** A library that the loader finds by its name alone, and so may find by its cache. */
+export interface CachedLookup {
+  readonly name: string;
+  /** In the loader's own spelling. */
+  readonly path: string;
+  /** The CPU feature level that it is for; undefined for the baseline. */
+  readonly level: string | undefined;
+  readonly trace: Trace;
+}
+
+/** How the loader in the jail will be set up. */
+export interface LoaderSetting {
+  readonly cache?: CachePolicy;
+  /** Directories in the manner of LD_LIBRARY_PATH. */
+  readonly libraryPath?: readonly string[];
+}
+
+const CACHED_RULES: ReadonlySet<SearchRule> = new Set(['ld.so.cache', 'ld.so.conf', 'default']);
+
 /** Adds programs with their interpreters and libraries to a collection of files. */
 export class ProgramResolver {
   readonly missing: MissingLibrary[] = [];
   readonly warnings: string[] = [];
   anyUsesLdSoCache = false;
+  libraryPathUsed = false;
+  readonly objects: ObjectTable;
+  /** What a cache for the jail must list. */
+  readonly cachedLookups = new Map<string, CachedLookup>();
   readonly #sysroot: Sysroot;
   readonly #files: FileCollection;
-  readonly #objects: ObjectTable;
+  readonly #libraryPath: readonly string[];
   readonly #loaderFiles: LoaderFiles;
   readonly #searches = new Map<string, { flavor: LoaderFlavor; search: LibrarySearch }>();
   readonly #searchPath: readonly string[];
@@ -28,12 +51,26 @@ export class ProgramResolver {
   readonly #missingSeen = new Set<string>();
 
   /** @param searchPath where env(1) looks for the program of a script */
-  constructor(sysroot: Sysroot, files: FileCollection, searchPath: readonly string[]) {
+  constructor(
+    sysroot: Sysroot,
+    files: FileCollection,
+    searchPath: readonly string[],
+    { cache = 'read', libraryPath = [] }: LoaderSetting = {},
+  ) {
     this.#sysroot = sysroot;
     this.#files = files;
     this.#searchPath = searchPath;
-    this.#objects = new ObjectTable(sysroot);
-    this.#loaderFiles = new LoaderFiles(this.#objects);
+    this.objects = new ObjectTable(sysroot);
+    this.#loaderFiles = new LoaderFiles(this.objects, cache);
+    this.#libraryPath = libraryPath;
+  }
+
+  /** The directories that ldconfig(8) would go through for the programs' loaders. */
+  systemDirectories(): readonly string[] {
+    const defaults = [...this.#searches.values()]
+      .filter(({ flavor }) => flavor.kind === 'glibc')
+      .flatMap(({ flavor }) => flavor.defaultDirectories);
+    return [...new Set([...this.#loaderFiles.confDirectories(), ...defaults])];
   }
 
   /**
@@ -64,7 +101,7 @@ export class ProgramResolver {
   /** @returns undefined for a file that is not ELF */
   #parse(trace: Trace): ElfFile | undefined {
     try {
-      return this.#objects.parse(trace);
+      return this.objects.parse(trace);
     } catch (error) {
       if (error instanceof JailbuildError && error.code === 'NOT_ELF') return undefined;
       throw error;
@@ -145,8 +182,11 @@ export class ProgramResolver {
     const { flavor, search } = this.#searchFor(elf, interpreter);
     if (flavor.kind === 'glibc') this.anyUsesLdSoCache = true;
     const image = mapProcess(program, interpreter, search);
-    for (const { by, name, rule, to, lookup } of image.edges) {
+    for (const { by, name, rule, to, lookup, path } of image.edges) {
       this.#files.add(lookup ?? to.trace, { kind: 'needed', by: by.trace.path, name, rule });
+      if (lookup === undefined || path === undefined || flavor.kind !== 'glibc') continue;
+      if (CACHED_RULES.has(rule)) this.#noteCached(name, path, undefined, lookup);
+      if (rule === 'library-path') this.libraryPathUsed = true;
     }
     for (const { of, variant } of image.variants) {
       this.#files.add(variant.trace, {
@@ -154,12 +194,21 @@ export class ProgramResolver {
         of: FileCollection.nameOf(of.trace),
         level: variant.level,
       });
+      const name = variant.name.slice(variant.name.lastIndexOf('/') + 1);
+      if (CACHED_RULES.has(of.rule)) {
+        this.#noteCached(name, variant.name, variant.level, variant.trace);
+      }
     }
     for (const library of image.missing) {
       const key = `${library.name}\0${library.neededBy}`;
       if (!this.#missingSeen.has(key)) this.missing.push(library);
       this.#missingSeen.add(key);
     }
+  }
+
+  #noteCached(name: string, path: string, level: string | undefined, trace: Trace): void {
+    const key = `${path}\0${name}`;
+    if (!this.cachedLookups.has(key)) this.cachedLookups.set(key, { name, path, level, trace });
   }
 
   #interpreter(program: LoadedObject): LoadedObject | undefined {
@@ -170,7 +219,7 @@ export class ProgramResolver {
       throw interpreterNotFound(program.trace, `its interpreter ${path} does not exist`);
     }
     this.#files.add(trace, { kind: 'interpreter', of: program.trace.path });
-    return loadedObject(path, trace, this.#objects.parse(trace), undefined, 'interpreter');
+    return loadedObject(path, trace, this.objects.parse(trace), undefined, 'interpreter');
   }
 
   #searchFor(elf: ElfFile, interpreter: LoadedObject | undefined) {
@@ -179,7 +228,10 @@ export class ProgramResolver {
     let known = this.#searches.get(key);
     if (known === undefined) {
       const flavor = loaderFlavor(this.#sysroot, interpreter?.name, interpreter?.trace, headers);
-      known = { flavor, search: new LibrarySearch(this.#loaderFiles, flavor, headers) };
+      known = {
+        flavor,
+        search: new LibrarySearch(this.#loaderFiles, flavor, headers, this.#libraryPath),
+      };
       this.#searches.set(key, known);
     }
     return known;

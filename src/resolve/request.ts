@@ -4,6 +4,9 @@ import type { IncludeRequest } from '../profile/include.js';
 /** Which terminal descriptions to bring: all, none, the usual ones, or these. */
 export type TerminfoChoice = 'default' | 'all' | 'none' | readonly string[];
 
+/** Where the jail's /etc/ld.so.cache comes from. */
+export type LdCacheChoice = 'generate' | 'copy' | 'none';
+
 /** What a jail is asked to hold. */
 export interface ResolveRequest {
   /** Names to look up on `path`, or paths. */
@@ -17,8 +20,13 @@ export interface ResolveRequest {
   /** Patterns of paths in the jail to leave out. */
   readonly exclude?: readonly string[];
   readonly terminfo?: TerminfoChoice;
-  /** `copy` brings the host's /etc/ld.so.cache; the default. */
-  readonly ldCache?: 'copy' | 'none';
+  /**
+   * `generate`, the default, makes an /etc/ld.so.cache of the jail's own libraries; `copy` brings the
+   * host's. With `none` the loader in the jail has its other rules only.
+   */
+  readonly ldCache?: LdCacheChoice;
+  /** Absolute directories that the programs will have in LD_LIBRARY_PATH. */
+  readonly libraryPath?: readonly string[];
   /** The directory that is taken as `/`. The default is the host's own root. */
   readonly sysroot?: string;
   /** Directories for bare program names; the default is PATH of the environment. */

@@ -2,16 +2,19 @@ import type { ManifestRequest, MissingLibrary } from '../plan/manifest.js';
 import { isTrace, Sysroot } from '../sysroot/sysroot.js';
 import { type CollectedFile, FileCollection } from './file-collection.js';
 import { findProgram } from './find-program.js';
+import { addGeneratedLdSoCache, LD_SO_CACHE } from './ld-so-cache.js';
 import { ProgramResolver } from './program-resolver.js';
-import type { ResolveRequest } from './request.js';
+import type { LdCacheChoice, ResolveRequest } from './request.js';
 import { addTerminfo } from './terminfo.js';
 
-const LD_SO_CACHE = '/etc/ld.so.cache';
 /** What login(1) and the C library take where PATH is not set. */
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** What a merged-/usr distribution may have as links in the root directory. */
 const MERGED_USR_LINKS = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
+
+/** How the loader in the jail comes to names, by the cache that the jail gets. */
+const CACHE_POLICY = { generate: 'read-or-conf', copy: 'read', none: 'none' } as const;
 
 /** All that the requested programs need, before it is put in the form of a plan. */
 export interface Closure {
@@ -41,26 +44,33 @@ export function resolve(request: ResolveRequest): Closure {
     request.path ?? ((isHost ? process.env.PATH : undefined) || DEFAULT_PATH).split(':');
   const cwd = request.cwd ?? (isHost ? process.cwd() : '/');
   const terminfo = request.terminfo ?? 'default';
-  const ldCache = request.ldCache ?? 'copy';
+  const ldCache = request.ldCache ?? 'generate';
+  const libraryPath = request.libraryPath ?? [];
 
   const files = new FileCollection(sysroot);
-  const programs = new ProgramResolver(sysroot, files, searchPath);
+  const programs = new ProgramResolver(sysroot, files, searchPath, {
+    cache: CACHE_POLICY[ldCache],
+    libraryPath,
+  });
   for (const name of request.programs) {
     programs.add(findProgram(sysroot, name, searchPath, cwd));
   }
   const term = request.term ?? process.env.TERM;
   const warnings = [...programs.warnings, ...addTerminfo(sysroot, files, terminfo, term)];
 
-  if (ldCache === 'copy' && programs.anyUsesLdSoCache) {
-    const cache = sysroot.trace(LD_SO_CACHE);
-    if (isTrace(cache)) files.add(cache, { kind: 'ld-cache' });
+  if (programs.libraryPathUsed) {
+    warnings.push(
+      `libraries were found by --library-path: the programs need LD_LIBRARY_PATH=${libraryPath.join(':')} in the jail`,
+    );
   }
   addMergedUsrLinks(sysroot, files);
+  if (programs.anyUsesLdSoCache) addLdSoCache(ldCache, sysroot, files, programs);
   return {
     request: {
       programs: request.programs,
       terminfo: terminfo === 'default' ? terminfoNames(files) : terminfo,
       ldCache,
+      ...(libraryPath.length === 0 ? {} : { libraryPath }),
     },
     sysroot,
     searchPath,
@@ -68,6 +78,21 @@ export function resolve(request: ResolveRequest): Closure {
     missing: programs.missing,
     warnings,
   };
+}
+
+function addLdSoCache(
+  choice: LdCacheChoice,
+  sysroot: Sysroot,
+  files: FileCollection,
+  programs: ProgramResolver,
+): void {
+  if (choice === 'copy') {
+    const cache = sysroot.trace(LD_SO_CACHE);
+    if (isTrace(cache)) files.add(cache, { kind: 'ld-cache' });
+  } else if (choice === 'generate') {
+    const lookups = programs.cachedLookups.values();
+    addGeneratedLdSoCache(files, programs.objects, lookups, programs.systemDirectories());
+  }
 }
 
 /**

@@ -14,11 +14,13 @@ const TARGET = 'node20.19';
 process.chdir(ROOT);
 rmSync('dist', { recursive: true, force: true });
 mkdirSync('dist');
+buildNative('src/launcher', 'all but run works');
+buildNative('src/jail/native', 'jails are written without what Node cannot do');
 await bundleCli();
 writeCompletions();
 await bundleLibrary();
 declareTypes();
-buildNative('src/launcher', 'all but run works');
+writeManual();
 copyExecutable('src/launcher/invoke_ns.sh', 'dist/invoke_ns');
 
 /**
@@ -81,6 +83,12 @@ function declareTypes() {
       stdio: 'inherit',
     },
   );
+}
+
+function writeManual() {
+  execFileSync(process.execPath, ['--import', 'tsx', 'src/tooling/manual.ts'], {
+    stdio: 'inherit',
+  });
 }
 
 function copyExecutable(from, to) {

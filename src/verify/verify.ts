@@ -21,13 +21,16 @@ export function verifyJail(
     .map(({ path }) => path);
   const known = new Set(manifest.missing.map(({ name, neededBy }) => `${name}\0${neededBy}`));
 
+  const { libraryPath } = manifest.request;
   let closure: ReturnType<typeof resolve>;
   try {
     closure = resolve({
       programs,
       sysroot: root,
       terminfo: 'none',
-      ldCache: 'none',
+      // The jail's own cache, if it has one.
+      ldCache: 'copy',
+      ...(libraryPath === undefined ? {} : { libraryPath }),
       ...(searchPath === undefined ? {} : { path: searchPath }),
     });
   } catch (error) {

@@ -88,19 +88,16 @@ describe('a jail for env, bash, ps, ls and top', needsRoot('ps', 'top', 'unshare
 
   test('gives each entry the attributes of its source', () => {
     for (const entry of manifest.entries) {
+      // Made for the jail.
+      if (entry.source === undefined) continue;
       const copy = lstatSync(path.join(jail, entry.path), { bigint: true });
-      const source = lstatSync(entry.source ?? entry.path, { bigint: true });
+      const source = lstatSync(entry.source, { bigint: true });
       assert.equal(copy.mode, source.mode, entry.path);
       assert.equal(copy.uid, source.uid, entry.path);
       assert.equal(copy.gid, source.gid, entry.path);
-      // Times are kept as exactly as Node can: it cuts floating point to microseconds.
-      const drift = copy.mtimeNs - source.mtimeNs;
-      assert.ok(drift > -2000n && drift < 2000n, `${entry.path}: ${drift} ns`);
+      assert.equal(copy.mtimeNs, source.mtimeNs, entry.path);
       if (entry.type === 'symlink') {
-        assert.equal(
-          readlinkSync(path.join(jail, entry.path)),
-          readlinkSync(entry.source ?? entry.path),
-        );
+        assert.equal(readlinkSync(path.join(jail, entry.path)), readlinkSync(entry.source));
       }
       if (entry.type === 'file') {
         assert.equal(sha256(path.join(jail, entry.path)), entry.digest, entry.path);

@@ -38,8 +38,9 @@ test('digests are the SHA-256 of the sources', async () => {
   const { entries } = await addDigests(plan(resolve(REQUEST)), '');
   for (const entry of entries) {
     if (entry.type !== 'file') continue;
+    const { source, content = '' } = entry;
     const expected = createHash('sha256')
-      .update(readFileSync(entry.source ?? ''))
+      .update(source === undefined ? Buffer.from(content, 'base64') : readFileSync(source))
       .digest('hex');
     assert.equal(entry.digest, `sha256:${expected}`, entry.path);
   }

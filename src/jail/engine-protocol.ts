@@ -1,0 +1,258 @@
+import { pathBuffer } from '../sysroot/path-bytes.js';
+import type { Attributes, Operation } from './operations.js';
+
+/**
+ * What is said to the native engine, and what it answers; native/engine.h is the other end. All
+ * numbers are little-endian. A string is its length in four bytes, its bytes, and a NUL. A request is
+ * its length in four bytes and then
+ *
+ *     'B' base source-root                          both strings; comes first
+ *     'R' run:4 job:4 ordered:1 count:4 operation…  carry out; jobs of one run end with its first failure
+ *     'S' run:4                                     begin no more operations of a run
+ *
+ * A reply is `job:4 index:4 kind:1 errno:4 length:4 data…`.
+ */
+
+/** The numbers of operations, in native/engine.h in the same order. */
+const NUMBER: Readonly<Record<Operation['op'], number>> = {
+  mkdir: 1,
+  copy: 2,
+  write: 3,
+  link: 4,
+  node: 5,
+  symlink: 6,
+  attributes: 7,
+  rename: 8,
+  exchange: 9,
+  replace: 10,
+  unlink: 11,
+  rmdir: 12,
+  prune: 13,
+  clear: 14,
+  empty: 15,
+  lock: 16,
+  sync: 17,
+  'sync-directory': 18,
+};
+const XATTRS = 19;
+const NODE_TYPE = { fifo: 0, 'character-device': 1, 'block-device': 2 } as const;
+
+const REPLY_HEAD = 17;
+
+export enum ReplyKind {
+  done,
+  failedInJail,
+  failedAtSource,
+  sourceChanged,
+  warning,
+  data,
+  end,
+}
+
+export interface Reply {
+  readonly job: number;
+  /** The operation's place in its job. */
+  readonly index: number;
+  readonly kind: ReplyKind;
+  /** The error's number. */
+  readonly errno: number;
+  readonly data: Buffer;
+}
+
+/** Bytes in the making. */
+class Writer {
+  #bytes = Buffer.allocUnsafe(1 << 14);
+  #length = 4;
+
+  byte(value: number): void {
+    this.#reserve(1);
+    this.#bytes[this.#length++] = value;
+  }
+
+  number(value: number): void {
+    this.#reserve(4);
+    this.#length = this.#bytes.writeUInt32LE(value, this.#length);
+  }
+
+  long(value: bigint): void {
+    this.#reserve(8);
+    this.#length = this.#bytes.writeBigInt64LE(value, this.#length);
+  }
+
+  bytes(value: Buffer): void {
+    this.number(value.length);
+    this.#reserve(value.length);
+    this.#length += value.copy(this.#bytes, this.#length);
+  }
+
+  string(value: string): void {
+    this.bytes(pathBuffer(value));
+    this.byte(0);
+  }
+
+  /** Seconds, a point, nine digits. */
+  time(value: string): void {
+    const cut = value.indexOf('.');
+    this.long(BigInt(value.slice(0, cut)));
+    this.number(Number(value.slice(cut + 1)));
+  }
+
+  /** The whole request, its length before it. */
+  request(): Buffer {
+    this.#bytes.writeUInt32LE(this.#length - 4, 0);
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  #reserve(count: number): void {
+    if (this.#length + count <= this.#bytes.length) return;
+    const larger = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#length + count));
+    this.#bytes.copy(larger, 0, 0, this.#length);
+    this.#bytes = larger;
+  }
+}
+
+export function beginRequest(base: string, sourceRoot: string): Buffer {
+  const writer = new Writer();
+  writer.byte(0x42);
+  writer.string(base);
+  writer.string(sourceRoot);
+  return writer.request();
+}
+
+export function runRequest(
+  run: number,
+  job: number,
+  ordered: boolean,
+  operations: readonly Operation[],
+): Buffer {
+  const writer = jobHead(run, job, ordered, operations.length);
+  for (const operation of operations) encode(writer, operation);
+  return writer.request();
+}
+
+/** Asks for the extended attributes of sources: replies of kind `data`, read by `parseXattrs`. */
+export function xattrsRequest(run: number, job: number, sources: readonly string[]): Buffer {
+  const writer = jobHead(run, job, false, sources.length);
+  for (const source of sources) {
+    writer.byte(XATTRS);
+    writer.byte(0);
+    writer.string(source);
+  }
+  return writer.request();
+}
+
+export function stopRequest(run: number): Buffer {
+  const writer = new Writer();
+  writer.byte(0x53);
+  writer.number(run);
+  return writer.request();
+}
+
+function jobHead(run: number, job: number, ordered: boolean, count: number): Writer {
+  const writer = new Writer();
+  writer.byte(0x52);
+  writer.number(run);
+  writer.number(job);
+  writer.byte(ordered ? 1 : 0);
+  writer.number(count);
+  return writer;
+}
+
+function encode(writer: Writer, operation: Operation): void {
+  writer.byte(NUMBER[operation.op]);
+  writer.byte(flagOf(operation) ? 1 : 0);
+  if (operation.op === 'sync') return;
+  writer.string(operation.path);
+  switch (operation.op) {
+    case 'copy':
+      writer.string(operation.source);
+      writer.long(BigInt(operation.size));
+      writer.time(operation.sourceMtime);
+      break;
+    case 'write':
+      writer.bytes(operation.content);
+      break;
+    case 'node':
+      writer.byte(NODE_TYPE[operation.type]);
+      writer.number(operation.major);
+      writer.number(operation.minor);
+      break;
+    case 'symlink':
+      writer.string(operation.target);
+      break;
+    case 'link':
+    case 'rename':
+    case 'exchange':
+    case 'replace':
+      writer.string(operation.to);
+      break;
+  }
+  if ('attributes' in operation) encodeAttributes(writer, operation.attributes);
+}
+
+function flagOf(operation: Operation): boolean {
+  switch (operation.op) {
+    case 'mkdir':
+      return operation.mayExist ?? false;
+    case 'copy':
+      return operation.share ?? false;
+    case 'lock':
+      return operation.wait;
+    default:
+      return false;
+  }
+}
+
+function encodeAttributes(writer: Writer, { mode, owner, mtime, xattrs, like }: Attributes): void {
+  writer.byte(
+    (owner === undefined ? 0 : 1) | (xattrs === undefined ? 0 : 2) | (like === undefined ? 0 : 4),
+  );
+  writer.number(mode);
+  writer.number(owner?.uid ?? 0);
+  writer.number(owner?.gid ?? 0);
+  writer.time(mtime);
+  if (like !== undefined) writer.string(like);
+  if (xattrs === undefined) return;
+  const list = Object.entries(xattrs);
+  writer.number(list.length);
+  for (const [name, value] of list) {
+    writer.string(name);
+    writer.bytes(Buffer.from(value, 'base64'));
+  }
+}
+
+/** Takes replies out of a stream of bytes. */
+export class ReplyReader {
+  #rest: Buffer = Buffer.alloc(0);
+
+  *read(chunk: Buffer): Generator<Reply> {
+    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    let at = 0;
+    while (bytes.length - at >= REPLY_HEAD) {
+      const end = at + REPLY_HEAD + bytes.readUInt32LE(at + 13);
+      if (end > bytes.length) break;
+      yield {
+        job: bytes.readUInt32LE(at),
+        index: bytes.readUInt32LE(at + 4),
+        kind: bytes.readUInt8(at + 8),
+        errno: bytes.readInt32LE(at + 9),
+        data: bytes.subarray(at + REPLY_HEAD, end),
+      };
+      at = end;
+    }
+    this.#rest = Buffer.from(bytes.subarray(at));
+  }
+}
+
+/** Extended attributes as a manifest has them, from a reply to `xattrsRequest`. */
+export function parseXattrs(data: Buffer): Record<string, string> {
+  const xattrs: Record<string, string> = {};
+  for (let at = 0; at < data.length; ) {
+    const end = data.indexOf(0, at);
+    const start = end + 5;
+    const length = data.readUInt32LE(end + 1);
+    xattrs[data.toString('utf8', at, end)] = data.toString('base64', start, start + length);
+    at = start + length;
+  }
+  return xattrs;
+}

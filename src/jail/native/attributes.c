@@ -1,0 +1,190 @@
+#define _GNU_SOURCE
+#include "engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#define ACCESS_ACL "system.posix_acl_access"
+#define DEFAULT_ACL "system.posix_acl_default"
+/* The largest value and the largest list of names (xattr(7)). */
+#define MAX_XATTRS (1 << 16)
+
+static bool begins_with(const char *text, const char *prefix)
+{
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/*
+ * What belongs to the file goes with it. Labels belong to the place, as its policy says; signatures of
+ * EVM to one inode; others to the file system that made them.
+ */
+static bool is_copied(const char *name)
+{
+	if (begins_with(name, "user."))
+		return true;
+	if (begins_with(name, "security."))
+		return strcmp(name, "security.selinux") != 0 && strcmp(name, "security.evm") != 0;
+	if (begins_with(name, "trusted."))
+		return !begins_with(name, "trusted.overlay.");
+	return strcmp(name, ACCESS_ACL) == 0 || strcmp(name, DEFAULT_ACL) == 0;
+}
+
+static void set_xattr(struct worker *worker, int fd, const char *name, const void *value, size_t length)
+{
+	if (fsetxattr(fd, name, value, length, 0) < 0)
+		reply_warning(worker, name, errno);
+}
+
+static void copy_xattrs(struct worker *worker, int fd, int like)
+{
+	char names[1024];
+	char *list = names;
+	ssize_t length = flistxattr(like, names, sizeof(names));
+
+	if (length < 0 && errno == ERANGE) {
+		list = malloc(MAX_XATTRS);
+		length = list == NULL ? -1 : flistxattr(like, list, MAX_XATTRS);
+	}
+	for (ssize_t at = 0; at < length; at += (ssize_t)strlen(list + at) + 1) {
+		const char *name = list + at;
+		if (!is_copied(name))
+			continue;
+		ssize_t size = fgetxattr(like, name, worker->buffer, sizeof(worker->buffer));
+		if (size < 0)
+			reply_warning(worker, name, errno);
+		else
+			set_xattr(worker, fd, name, worker->buffer, (size_t)size);
+	}
+	if (list != names)
+		free(list);
+}
+
+static void set_planned_xattrs(struct worker *worker, int fd, const struct attributes *attributes)
+{
+	for (uint32_t i = 0; i < attributes->xattr_count; i++) {
+		const struct xattr *xattr = &attributes->xattrs[i];
+		set_xattr(worker, fd, xattr->name, xattr->value, xattr->length);
+	}
+}
+
+/*
+ * The owner comes first, for chown(2) takes set-id bits and capabilities away; then the mode, of which
+ * an ACL is the finer form; the times last.
+ */
+void set_attributes(struct worker *worker, int fd, const struct attributes *attributes, int like)
+{
+	struct timespec times[2] = { attributes->mtime, attributes->mtime };
+
+	if (attributes->has_owner && fchown(fd, attributes->uid, attributes->gid) < 0)
+		reply_warning(worker, "owner", errno);
+	if (fchmod(fd, attributes->mode) < 0)
+		reply_warning(worker, "mode", errno);
+	if (attributes->has_xattrs)
+		set_planned_xattrs(worker, fd, attributes);
+	else if (attributes->like != NULL && like >= 0)
+		copy_xattrs(worker, fd, like);
+	if (futimens(fd, times) < 0)
+		reply_warning(worker, "mtime", errno);
+}
+
+void set_directory_attributes(struct worker *worker, int fd, const struct attributes *attributes)
+{
+	int like = -1;
+
+	if (attributes->like != NULL && !attributes->has_xattrs)
+		like = open_source(attributes->like, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
+	set_attributes(worker, fd, attributes, like);
+	if (like >= 0)
+		close(like);
+}
+
+static void set_owner_and_time(struct worker *worker, int directory, const char *name,
+			       const struct attributes *attributes)
+{
+	struct timespec times[2] = { attributes->mtime, attributes->mtime };
+
+	if (attributes->has_owner &&
+	    fchownat(directory, name, attributes->uid, attributes->gid, AT_SYMLINK_NOFOLLOW) < 0)
+		reply_warning(worker, "owner", errno);
+	if (utimensat(directory, name, times, AT_SYMLINK_NOFOLLOW) < 0)
+		reply_warning(worker, "mtime", errno);
+}
+
+/* A link's own attributes are reached by name alone: from a working directory that is the thread's. */
+void set_link_attributes(struct worker *worker, int directory, const char *name,
+			 const struct attributes *attributes)
+{
+	const char *unset = NULL;
+
+	if (attributes->xattr_count > 0 && !(worker->own_cwd && fchdir(directory) == 0))
+		unset = attributes->xattrs[0].name;
+	for (uint32_t i = 0; unset == NULL && i < attributes->xattr_count; i++) {
+		const struct xattr *xattr = &attributes->xattrs[i];
+		if (lsetxattr(name, xattr->name, xattr->value, xattr->length, 0) < 0)
+			reply_warning(worker, xattr->name, errno);
+	}
+	if (unset != NULL)
+		reply_warning(worker, unset, EOPNOTSUPP);
+	set_owner_and_time(worker, directory, name, attributes);
+}
+
+/* The node is in a directory that no one else can enter: there is no link in its place. */
+void set_node_attributes(struct worker *worker, int directory, const char *name,
+			 const struct attributes *attributes)
+{
+	set_owner_and_time(worker, directory, name, attributes);
+	if (fchmodat(directory, name, attributes->mode, 0) < 0)
+		reply_warning(worker, "mode", errno);
+}
+
+/* Replies with name, NUL, length in four bytes, value for each attribute that goes with a file. */
+int list_xattrs(struct worker *worker, const char *source)
+{
+	char *names = malloc(MAX_XATTRS);
+	uint8_t *reply = malloc(MAX_XATTRS * 4);
+	size_t filled = 0;
+	int result = -1;
+	int fd = open_source(source, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+
+	if (names == NULL || reply == NULL)
+		die("out of memory");
+	if (fd < 0)
+		goto done;
+	ssize_t length = flistxattr(fd, names, MAX_XATTRS);
+	result = length < 0 && errno != EOPNOTSUPP ? -1 : 0;
+	for (ssize_t at = 0; at < length; at += (ssize_t)strlen(names + at) + 1) {
+		const char *name = names + at;
+		size_t name_length = strlen(name) + 1;
+		if (!is_copied(name))
+			continue;
+		ssize_t size = fgetxattr(fd, name, worker->buffer, sizeof(worker->buffer));
+		if (size < 0)
+			continue;
+		if (filled + name_length + 4 + (size_t)size > MAX_XATTRS * 4)
+			break;
+		memcpy(reply + filled, name, name_length);
+		filled += name_length;
+		for (int shift = 0; shift < 32; shift += 8)
+			reply[filled++] = (uint8_t)((uint32_t)size >> shift);
+		memcpy(reply + filled, worker->buffer, (size_t)size);
+		filled += (size_t)size;
+	}
+	if (filled > 0)
+		reply_data(worker, reply, filled);
+	close(fd);
+done:
+	free(names);
+	free(reply);
+	return result;
+}
+
+/* What a directory above has as its default would else go to all that is made below. */
+void remove_acls(int fd)
+{
+	fremovexattr(fd, DEFAULT_ACL);
+	fremovexattr(fd, ACCESS_ACL);
+}

@@ -1,0 +1,182 @@
+#define _GNU_SOURCE
+#include "engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/* FICLONE of linux/fs.h, which musl's compiler does not find: _IOW(0x94, 9, int). */
+#define CLONE_FILE 0x40049409
+
+/* The last device whose files cannot be cloned to where the jail is. */
+static _Atomic uint64_t no_clones_from = UINT64_MAX;
+
+static bool same_time(struct timespec a, struct timespec b)
+{
+	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+/* Shares the source's blocks, where the file system can (ioctl_ficlone(2)). */
+static bool clone_file(int from, int to, dev_t device)
+{
+	if (atomic_load_explicit(&no_clones_from, memory_order_relaxed) == device)
+		return false;
+	if (ioctl(to, CLONE_FILE, from) == 0)
+		return true;
+	if (errno == EXDEV || errno == EOPNOTSUPP || errno == ENOTTY || errno == ENOSYS)
+		atomic_store_explicit(&no_clones_from, device, memory_order_relaxed);
+	return false;
+}
+
+int write_all(int fd, const uint8_t *bytes, size_t length, off_t offset)
+{
+	while (length > 0) {
+		ssize_t count = pwrite(fd, bytes, length, offset);
+		if (count < 0) {
+			if (errno == EINTR)
+				continue;
+			return -1;
+		}
+		bytes += count;
+		length -= (size_t)count;
+		offset += count;
+	}
+	return 0;
+}
+
+/* Copies by way of a buffer, for what copy_file_range(2) does not do. */
+static enum outcome copy_through_buffer(struct worker *worker, int from, int to, off_t start, off_t end)
+{
+	while (start < end) {
+		size_t wanted = sizeof(worker->buffer);
+		if ((off_t)wanted > end - start)
+			wanted = (size_t)(end - start);
+		ssize_t count = pread(from, worker->buffer, wanted, start);
+		if (count < 0) {
+			if (errno == EINTR)
+				continue;
+			return FAILED_AT_SOURCE;
+		}
+		if (count == 0)
+			return SOURCE_CHANGED;
+		if (write_all(to, worker->buffer, (size_t)count, start) < 0)
+			return FAILED_IN_JAIL;
+		start += count;
+	}
+	return DONE;
+}
+
+static enum outcome copy_range(struct worker *worker, int from, int to, off_t start, off_t end)
+{
+	/* For what fits into the buffer, two plain calls are cheaper. */
+	if (end - start <= (off_t)sizeof(worker->buffer))
+		return copy_through_buffer(worker, from, to, start, end);
+	while (start < end) {
+		off_t in = start, out = start;
+		ssize_t count = copy_file_range(from, &in, to, &out, (size_t)(end - start), 0);
+		if (count > 0) {
+			start = in;
+			continue;
+		}
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
+			return FAILED_IN_JAIL;
+		/* Another file system, an old kernel, or an error whose side the plain calls tell. */
+		return copy_through_buffer(worker, from, to, start, end);
+	}
+	return DONE;
+}
+
+/* Copies what is data, so that holes stay holes (lseek(2)). */
+static enum outcome copy_data(struct worker *worker, int from, int to, const struct stat *stat)
+{
+	off_t size = stat->st_size;
+
+	if ((off_t)stat->st_blocks * 512 >= size)
+		return copy_range(worker, from, to, 0, size);
+	for (off_t at = 0; at < size;) {
+		off_t data = lseek(from, at, SEEK_DATA);
+		if (data < 0 && errno == ENXIO)
+			break;
+		off_t hole = data < 0 ? -1 : lseek(from, data, SEEK_HOLE);
+		if (data < 0 || hole < 0) {
+			/* The file system does not tell. */
+			data = at;
+			hole = size;
+		}
+		if (hole > size)
+			hole = size;
+		enum outcome outcome = copy_range(worker, from, to, data, hole);
+		if (outcome != DONE)
+			return outcome;
+		at = hole;
+	}
+	return ftruncate(to, size) < 0 ? FAILED_IN_JAIL : DONE;
+}
+
+/* Gives the source itself a name in the jail; by its descriptor, so that it is the file looked at. */
+static bool link_source(int from, int parent, const char *name)
+{
+	char self[32];
+
+	if (linkat(from, "", parent, name, AT_EMPTY_PATH) == 0)
+		return true;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", from);
+	return linkat(AT_FDCWD, self, parent, name, AT_SYMLINK_FOLLOW) == 0;
+}
+
+static enum outcome copy_opened(struct worker *worker, int from, const struct operation *operation)
+{
+	struct stat before, after;
+	const char *name;
+
+	if (fstat(from, &before) < 0)
+		return FAILED_AT_SOURCE;
+	if (!S_ISREG(before.st_mode) || (uint64_t)before.st_size != operation->size ||
+	    !same_time(before.st_mtim, operation->source_mtime))
+		return SOURCE_CHANGED;
+	int parent = open_parent(worker, operation->path, &name);
+	if (parent < 0)
+		return FAILED_IN_JAIL;
+	if (operation->flag && link_source(from, parent, name))
+		return DONE;
+	int to = openat(parent, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (to < 0)
+		return FAILED_IN_JAIL;
+	enum outcome outcome = DONE;
+	if (before.st_size > 0 && !clone_file(from, to, before.st_dev))
+		outcome = copy_data(worker, from, to, &before);
+	if (outcome == DONE && fstat(from, &after) < 0)
+		outcome = FAILED_AT_SOURCE;
+	if (outcome == DONE && (after.st_size != before.st_size ||
+				!same_time(after.st_mtim, before.st_mtim) ||
+				!same_time(after.st_ctim, before.st_ctim)))
+		outcome = SOURCE_CHANGED;
+	int error = errno;
+	if (outcome == DONE)
+		set_attributes(worker, to, &operation->attributes, from);
+	if (close(to) < 0 && outcome == DONE) {
+		error = errno;
+		outcome = FAILED_IN_JAIL;
+	}
+	errno = error;
+	return outcome;
+}
+
+enum outcome copy_file(struct worker *worker, const struct operation *operation)
+{
+	/* Not to wait for the writer of what has become a fifo. */
+	int from = open_source(operation->to, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+
+	if (from < 0)
+		return errno == ELOOP || errno == ENOENT ? SOURCE_CHANGED : FAILED_AT_SOURCE;
+	enum outcome outcome = copy_opened(worker, from, operation);
+	int error = errno;
+	close(from);
+	errno = error;
+	return outcome;
+}

@@ -1,0 +1,187 @@
+#define _GNU_SOURCE
+#include "engine.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define MAX_WORKERS 8
+/* Fewer operations are done by one thread before others have started. */
+#define WORTH_SHARING 16
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* Broadcast when there may be something to claim, or nothing left. */
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static struct job *first, *last;
+static uint32_t workers, stopped_run;
+static bool ending;
+
+/*
+ * Finds something to do, under the lock. Jobs are taken in their order; one that is ordered waits for
+ * all before it, is followed by none before it is done, and has one operation done at a time.
+ */
+static struct job *claim(uint32_t *index)
+{
+	for (struct job *job = first; job != NULL; job = job->next) {
+		if (job->stopped)
+			job->claimed = job->count;
+		if (job->ordered && (job != first || job->running > 0))
+			return NULL;
+		if (job->claimed < job->count) {
+			*index = job->claimed++;
+			job->running++;
+			return job;
+		}
+		if (job->ordered)
+			return NULL;
+	}
+	return NULL;
+}
+
+/* Takes jobs that are done off the list, under the lock. */
+static void retire(void)
+{
+	for (struct job **link = &first; *link != NULL;) {
+		struct job *job = *link;
+		if (job->stopped)
+			job->claimed = job->count;
+		if (job->claimed < job->count || job->running > 0) {
+			last = job;
+			link = &job->next;
+			continue;
+		}
+		*link = job->next;
+		reply_end(job->number);
+		free_job(job);
+	}
+	if (first == NULL)
+		last = NULL;
+}
+
+/* After a failure, or when asked to stop, nothing more of the same run is begun. */
+static void stop_jobs(uint32_t run)
+{
+	stopped_run = run;
+	for (struct job *job = first; job != NULL; job = job->next) {
+		if (job->run == run)
+			job->stopped = true;
+	}
+}
+
+static void *work(void *argument)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+
+	(void)argument;
+	if (worker == NULL)
+		die("out of memory");
+	worker->directory_fd = -1;
+	worker->own_cwd = unshare(CLONE_FS) == 0;
+	pthread_mutex_lock(&lock);
+	for (;;) {
+		uint32_t index;
+		struct job *job = claim(&index);
+		if (job == NULL) {
+			reply_flush();
+			if (ending)
+				break;
+			pthread_cond_wait(&changed, &lock);
+			continue;
+		}
+		pthread_mutex_unlock(&lock);
+		if (worker->job != job)
+			forget_directory(worker);
+		worker->job = job;
+		worker->index = index;
+		bool done = carry_out(worker, &job->operations[index]);
+		pthread_mutex_lock(&lock);
+		job->running--;
+		if (!done)
+			stop_jobs(job->run);
+		if (job->stopped)
+			job->claimed = job->count;
+		bool was_last = job->running == 0 && job->claimed == job->count;
+		if (was_last || !done) {
+			/* The next one may lie where this one does. */
+			worker->job = NULL;
+			retire();
+			pthread_cond_broadcast(&changed);
+		}
+	}
+	pthread_mutex_unlock(&lock);
+	return NULL;
+}
+
+static uint32_t wanted_workers(const struct job *job)
+{
+	if (job->ordered || job->count < WORTH_SHARING)
+		return 1;
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	if (processors < 2)
+		processors = 2;
+	return processors > MAX_WORKERS ? MAX_WORKERS : (uint32_t)processors;
+}
+
+void post_job(struct job *job)
+{
+	pthread_t thread;
+
+	pthread_mutex_lock(&lock);
+	job->stopped = job->run == stopped_run;
+	if (last != NULL)
+		last->next = job;
+	else
+		first = job;
+	last = job;
+	if (job->stopped || job->count == 0) {
+		retire();
+		reply_flush();
+	}
+	for (uint32_t wanted = wanted_workers(job); workers < wanted; workers++) {
+		if (pthread_create(&thread, NULL, work, NULL) != 0) {
+			if (workers == 0)
+				die("cannot make a thread");
+			break;
+		}
+		pthread_detach(thread);
+	}
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+}
+
+void stop_run(uint32_t run)
+{
+	pthread_mutex_lock(&lock);
+	stop_jobs(run);
+	retire();
+	reply_flush();
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+}
+
+bool is_stopped(const struct worker *worker)
+{
+	pthread_mutex_lock(&lock);
+	bool stopped = worker->job->stopped || ending;
+	pthread_mutex_unlock(&lock);
+	return stopped;
+}
+
+/* Ends after the operations that are being carried out; those not begun are left. */
+void finish_jobs(void)
+{
+	pthread_mutex_lock(&lock);
+	ending = true;
+	for (struct job *job = first; job != NULL; job = job->next)
+		job->stopped = true;
+	for (;;) {
+		bool busy = false;
+		for (struct job *job = first; job != NULL; job = job->next)
+			busy = busy || job->running > 0;
+		if (!busy)
+			break;
+		pthread_cond_wait(&changed, &lock);
+	}
+	/* The process ends with the lock held: no thread begins anything more. */
+}

@@ -1,0 +1,135 @@
+import type { AnyCommand, OptionSpec } from '../cli/command.js';
+import { synopsis } from '../cli/help.js';
+import {
+  COMMON_OPTIONS,
+  describeValue,
+  groupedOptions,
+  longNamesOf,
+  placeholderOf,
+  shortNamesOf,
+} from '../cli/option-text.js';
+import { optionMeanings, tableBelow, unescaped } from './cli-reference.js';
+import {
+  bold,
+  italic,
+  roffCode,
+  roffLines,
+  roffSentence,
+  roffUsage,
+  tagged,
+  titleLine,
+} from './roff.js';
+
+/** What is said of the program as a whole, in words of its own. */
+const NAME = 'build a directory in which the programs you name really run';
+const DESCRIPTION = [
+  '`jailbuild` makes a root directory for chroot(2), a container or an initramfs that holds the ' +
+    'programs you name and what they need: it reads each ELF file, never running it, finds libraries ' +
+    'and interpreters as the dynamic loader would, copies everything with the reason for it, and then ' +
+    'proves that in there the programs find all that they load.',
+  'The first word is a command. Without one it is `build`. A directory whose name is that of a ' +
+    'command is written with a slash: `./run`.',
+];
+const ENVIRONMENT: readonly (readonly [string, string])[] = [
+  ['PATH', 'Where programs that are given by name are looked up.'],
+  ['TERM', 'A terminal whose description is copied, and what `run` tells the command.'],
+  ['NO_COLOR', 'If set and not empty, no colours are shown.'],
+  ['SOURCE_DATE_EPOCH', 'The time that images and archives bear, in seconds since the epoch.'],
+];
+
+/** jailbuild(1) from the tables of its commands and the words of docs/cli.md. */
+export function jailbuildPage(
+  commands: readonly AnyCommand[],
+  reference: string,
+  date: string,
+  version: string,
+): string {
+  return [
+    titleLine('jailbuild', date, version),
+    `.SH NAME\njailbuild \\- ${NAME}\n`,
+    `.SH SYNOPSIS\n.nh\n${commands.map((command, index) => usageLine(command, index === 0)).join('')}.hy\n`,
+    `.SH DESCRIPTION\n${paragraphs(DESCRIPTION)}`,
+    '.SH COMMANDS\n',
+    ...commands.map((command) => commandSection(command, optionMeanings(reference, command))),
+    '.SH OPTIONS\nEvery command has these.\n',
+    ...Object.entries(COMMON_OPTIONS).map(([name, spec]) => optionEntry(name, spec)),
+    '.SH EXIT STATUS\n',
+    ...tableBelow(reference, '## Exit status').map(([status = '', meaning = '']) =>
+      tagged(bold(unescaped(status)), roffSentence(unescaped(meaning))),
+    ),
+    '.SH ENVIRONMENT\n',
+    ...ENVIRONMENT.map(([name, meaning]) => tagged(bold(name), roffSentence(meaning))),
+    '.SH EXAMPLES\n',
+    commands
+      .flatMap(({ examples }) => examples)
+      .map(exampleEntry)
+      .join('.PP\n'),
+    '.SH SEE ALSO\n',
+    `${['invoke_ns(1)', 'chroot(2)', 'namespaces(7)', 'ld.so(8)', 'elf(5)'].map(pageName).join(',\n')}\n`,
+  ].join('');
+}
+
+function usageLine(command: AnyCommand, isDefault: boolean): string {
+  const [program = '', name = '', ...rest] = synopsis(command, isDefault).split(' ');
+  const shown = isDefault ? `[${bold(command.name)}]` : bold(name);
+  return `.HP\n${bold(program)} ${shown} ${roffUsage(rest.join(' '))}\n`;
+}
+
+function commandSection(command: AnyCommand, meanings: ReadonlyMap<string, string>): string {
+  const { name, summary, description = [], positionals, rest, options, exits = [] } = command;
+  const groups = [...groupedOptions(options)];
+  return [
+    `.SS jailbuild ${roffCode(name)}\n${roffSentence(summary)}.\n`,
+    ...description.map((paragraph) => `.PP\n${roffLines(roffSentence(paragraph))}\n`),
+    ...Object.entries(positionals).map(([positional, spec]) =>
+      tagged(italic(positional), sentence(describeValue(spec))),
+    ),
+    ...(rest === undefined
+      ? []
+      : [
+          tagged(
+            `\\fB\\-\\-\\fR ${roffUsage(rest.placeholder ?? 'argument..')}`,
+            sentence(rest.describe),
+          ),
+        ]),
+    ...groups.flatMap(([heading, entries]) => [
+      ...(groups.length > 1 ? [`.PP\n${italic(`${heading}:`)}\n`] : []),
+      ...entries.map(([long, spec]) => optionEntry(long, spec, meanings.get(long))),
+    ]),
+    ...exits.map(([status, meaning]) => tagged(`Exit status ${bold(status)}`, sentence(meaning))),
+  ].join('');
+}
+
+function optionEntry(name: string, spec: OptionSpec, meaning?: string): string {
+  const value = placeholderOf(spec);
+  const words = [
+    ...shortNamesOf(spec).map((letter) => bold(`-${letter}`)),
+    ...longNamesOf(name, spec).map((long) => bold(`--${long}`)),
+  ].join(', ');
+  const text =
+    meaning === undefined || meaning === ''
+      ? sentence(describeValue(spec))
+      : roffSentence(unescaped(meaning));
+  return tagged(value === undefined ? words : `${words} ${italic(value)}`, text);
+}
+
+/** The words of a table, which have no full stop, as a sentence. */
+function sentence(text: string): string {
+  const { 1: what = '', 2: byDefault } = /^(.*?)(?: \[default: ([^\]]*)\])?$/.exec(text) ?? [];
+  return roffSentence(
+    byDefault === undefined ? `${what}.` : `${what}. The default is ${byDefault}.`,
+  );
+}
+
+function exampleEntry([line, does]: readonly [string, string]): string {
+  return `${roffLines(`${roffSentence(does)}:`)}\n.PP\n.RS 4\n.nf\n${roffCode(`jailbuild ${line}`)}\n.fi\n.RE\n`;
+}
+
+function paragraphs(texts: readonly string[]): string {
+  return texts.map((text) => `${roffLines(roffSentence(text))}\n`).join('.PP\n');
+}
+
+function pageName(name: string): string {
+  const { 1: page = '', 2: section = '' } = /^(.+)(\(\d\))$/.exec(name) ?? [];
+  return `\\fB${page}\\fR${section}`;
+}

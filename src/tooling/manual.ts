@@ -1,0 +1,24 @@
+// Writes the manual pages to dist/man. Run by the build, through tsx.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import packageJson from '../../package.json' with { type: 'json' };
+import { COMMANDS } from '../cli/commands.js';
+import { helpInSource, invokeNsPage } from './invoke-ns-page.js';
+import { jailbuildPage } from './jailbuild-page.js';
+
+/** When the words of the pages were last gone through; the same sources give the same pages. */
+const DATE = '2026-11-25';
+
+const read = (file: string): string => readFileSync(file, 'utf8');
+const { version } = packageJson;
+const pages = {
+  'jailbuild.1': jailbuildPage(COMMANDS, read('docs/cli.md'), DATE, version),
+  'invoke_ns.1': invokeNsPage(
+    read('src/launcher/invoke_ns.1'),
+    helpInSource(read('src/launcher/options.c')),
+    DATE,
+    version,
+  ),
+};
+
+mkdirSync('dist/man', { recursive: true });
+for (const [name, page] of Object.entries(pages)) writeFileSync(`dist/man/${name}`, page);

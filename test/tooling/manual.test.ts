@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { COMMANDS } from '../../src/cli/commands.js';
+import { placeholderOf, shownOptions, spellings } from '../../src/cli/option-text.js';
+import { helpInSource } from '../../src/tooling/invoke-ns-page.js';
+import { roffLines, roffSentence, roffUsage } from '../../src/tooling/roff.js';
+import { exec, INVOKE_NS, PROJECT } from '../support/cli.js';
+import { needs } from '../support/need.js';
+
+const PAGES = ['jailbuild.1', 'invoke_ns.1'].map((name) => path.join(PROJECT, 'dist/man', name));
+
+/** A page as a reader sees it, without its line breaks. */
+function rendered(page: string): string {
+  const { stdout, stderr, status } = exec('man', ['--warnings', '-l', page], {
+    env: { ...process.env, LC_ALL: 'C.UTF-8', MANWIDTH: '500', MAN_KEEP_FORMATTING: '' },
+  });
+  assert.equal(stderr, '');
+  assert.equal(status, 0);
+  return stdout.replace(/\s+/g, ' ');
+}
+
+describe('manual pages', () => {
+  for (const page of PAGES) {
+    const name = path.basename(page);
+
+    test(`${name}: mandoc finds nothing to say`, needs('mandoc'), () => {
+      const { stdout, status } = exec('mandoc', ['-T', 'lint', '-W', 'style', page]);
+      assert.equal(stdout, '');
+      assert.equal(status, 0);
+    });
+
+    test(`${name}: groff warns of nothing`, needs('groff'), () => {
+      const { stdout, stderr, status } = exec('groff', ['-man', '-ww', '-z', '-T', 'utf8', page]);
+      assert.equal(stdout + stderr, '');
+      assert.equal(status, 0);
+    });
+  }
+
+  test('jailbuild(1) has every command and option', needs('man'), () => {
+    const text = rendered(PAGES[0] as string);
+    for (const { name, options, examples } of COMMANDS) {
+      const section = text.slice(text.indexOf(` jailbuild ${name} `, text.indexOf(' COMMANDS ')));
+      for (const [long, spec] of shownOptions(options)) {
+        const value = placeholderOf(spec);
+        const entry = spellings(long, spec).join(', ') + (value === undefined ? ' ' : ` ${value} `);
+        assert.ok(section.includes(` ${entry}`), `${name}: ${entry}`);
+      }
+      for (const [line] of examples) {
+        assert.ok(section.includes(` jailbuild ${line.replace(/\s+/g, ' ')} `), line);
+      }
+    }
+    for (const heading of ['SYNOPSIS', 'EXIT STATUS', 'ENVIRONMENT', 'EXAMPLES', 'SEE ALSO']) {
+      assert.ok(text.includes(` ${heading} `), heading);
+    }
+  });
+
+  test('invoke_ns(1) has every option of its help', needs('man'), () => {
+    const help = exec(INVOKE_NS, ['--help']).stdout;
+    assert.equal(helpInSource(readFileSync(`${PROJECT}/src/launcher/options.c`, 'utf8')), help);
+    const text = rendered(PAGES[1] as string);
+    const options = help.match(/(?<=^ .*)(?<![\w-])--?[a-z][a-z-]*/gm) ?? [];
+    assert.ok(options.length >= 10);
+    for (const option of options) assert.ok(text.includes(`${option}`), option);
+    assert.match(text, / -c DIR With DIR as the root directory\. /);
+  });
+
+  test('the package names pages that are there', () => {
+    const { man } = JSON.parse(readFileSync(`${PROJECT}/package.json`, 'utf8'));
+    assert.deepEqual(
+      man.map((page: string) => path.join(PROJECT, page)),
+      PAGES,
+    );
+  });
+});
+
+describe('text as roff', () => {
+  test('nothing in it is a request or an escape', needs('groff'), () => {
+    const text = "a\\fB \\n(.x ~^` 'q' \"d\" .TH x - -- .. x' ...";
+    const page = `.TH X 1\n${roffLines(roffSentence(text))}\n${roffLines(".SH 'x")}\n`;
+    const { stdout } = exec('groff', ['-man', '-Tutf8', '-P-c', '-ww'], { input: page });
+    assert.ok(stdout.replace(/\s+/g, ' ').includes(`${text.replaceAll('  ', ' ')} .SH 'x`), stdout);
+  });
+
+  test('code and options are bold, what is to be replaced is in italics', () => {
+    assert.equal(roffSentence('use `ls -l` or --all'), 'use \\fBls \\-l\\fR or \\fB\\-\\-all\\fR');
+    assert.equal(
+      roffUsage('<root> [program..] [-- command..]'),
+      '\\fIroot\\fR [\\fIprogram\\fR...] [\\-\\- command...]',
+    );
+  });
+});
