@@ -17,6 +17,7 @@ import { Interrupt } from './interrupt.js';
 import { findJailFile, targetOf, withDefaults, withFileOptions } from './jail-file.js';
 import { prepareFile } from './manifest-file.js';
 import { warn } from './report-error.js';
+import { sbomOptions } from './sbom-options.js';
 
 const positionals = {
   root: {
@@ -143,6 +144,7 @@ const options = {
     type: 'boolean',
     describe: 'Then run the command behind -- in the jail, as `run` does',
   },
+  ...sbomOptions,
   json: { type: 'boolean', describe: 'Print one JSON result' },
   quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },
   verbose: { alias: 'v', type: 'boolean', describe: 'Print every entry with what was done' },
@@ -302,7 +304,12 @@ async function dryRun(wanted: Wanted): Promise<number> {
   const { args } = wanted;
   const { request, target, options } = jobOf(wanted);
   const manifest = await planJail(request, target, options);
-  if (args.json || args.format === 'json') {
+  const sbom = await prepareSbom(args, undefined);
+  const document = await sbom?.text(manifest, request.sysroot);
+  if (sbom?.file !== undefined && document !== undefined) await sbom.file.commit(document);
+  if (document !== undefined && sbom?.file === undefined) {
+    writeOut(document);
+  } else if (args.json || args.format === 'json') {
     writeOut(canonicalJson(manifest));
   } else {
     const { manifestTable } = await import('../ui/manifest-table.js');
@@ -315,13 +322,18 @@ async function dryRun(wanted: Wanted): Promise<number> {
 async function buildJail(wanted: Wanted): Promise<number> {
   const { args } = wanted;
   const file = args.manifest === undefined ? undefined : await prepareFile(args.manifest);
+  const sbom = await prepareSbom(args, targetOf(args.root));
   const interrupt = new Interrupt();
   const job = jobOf(wanted, interrupt.signal);
   try {
     await runSteps(job, args);
-    if (job.manifest !== undefined) await file?.commit(canonicalJson(job.manifest));
+    if (job.manifest !== undefined) {
+      await file?.commit(canonicalJson(job.manifest));
+      await sbom?.file?.commit(await sbom.text(job.manifest, job.request.sysroot));
+    }
   } catch (error) {
     await file?.discard();
+    await sbom?.file?.discard();
     if (interrupt.received === undefined) throw error;
     writeErr(`jailbuild: ended by ${interrupt.received}, nothing was changed\n`);
     return signalStatus(interrupt.received);
@@ -332,6 +344,20 @@ async function buildJail(wanted: Wanted): Promise<number> {
   if (job.manifest !== undefined) tellWarnings(job.manifest);
   for (const warning of job.warnings ?? []) warn(warning);
   return EXIT.ok;
+}
+
+/** A bill of materials, and the file that it goes to; without a file, standard output. */
+async function prepareSbom(args: BuildArguments, beside: string | undefined) {
+  if (args.sbom === undefined && args['sbom-file'] === undefined) return undefined;
+  const { manifestSbom, sbomRequest } = await import('./sbom.js');
+  const request = sbomRequest(args, beside);
+  if (request === undefined) return undefined;
+  const file = request.file === undefined ? undefined : await prepareFile(request.file);
+  return {
+    file,
+    text: (manifest: Manifest, sysroot: string | undefined) =>
+      manifestSbom(request, manifest, sysroot),
+  };
 }
 
 /** What shows the work loads only when it is wanted: the terminal's renderer costs 20 ms. */

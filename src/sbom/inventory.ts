@@ -69,8 +69,7 @@ export async function takeInventory(
     seen.set(entry.path, file);
     const origin = origins.get(entry.path);
     const owner =
-      (origin === undefined ? undefined : owners.get(origin)) ??
-      noted(entry, tree.sourceRoot, distribution);
+      (origin === undefined ? undefined : owners.get(origin)) ?? noted(entry, tree.sourceRoot);
     if (owner === undefined) {
       files.push(file);
       partOf.set(entry.path, entry.path);
@@ -133,11 +132,7 @@ const PURL_TYPE: Readonly<Record<string, Package['type']>> = {
 };
 
 /** The package that a file itself names, for want of a database that does. */
-function noted(
-  { source }: FileEntry,
-  sourceRoot: string,
-  distribution: Distribution,
-): Package | undefined {
+function noted({ source }: FileEntry, sourceRoot: string): Package | undefined {
   if (source === undefined) return undefined;
   const reader = new FileReader(sourceRoot + source, source);
   let note: PackageNote | undefined;
@@ -152,7 +147,6 @@ function noted(
     name: note.name,
     version: note.version,
     architecture: note.architecture ?? 'unknown',
-    ...(note.os === undefined || note.os === distribution.id ? {} : { supplier: note.os }),
   };
 }
 

@@ -39,7 +39,8 @@ export function licenseExpression(text: string): string | undefined {
 
 /** All of several licenses. */
 export function allOf(expressions: readonly string[]): string | undefined {
-  const each = [...new Set(expressions)].sort();
+  const parts = expressions.flatMap((one) => (/ OR |\(/i.test(one) ? [one] : one.split(/ AND /i)));
+  const each = [...new Set(parts)].sort();
   if (each.length < 2) return each[0];
   return each.map((one) => (/ OR /i.test(one) ? `(${one})` : one)).join(' AND ');
 }
