@@ -28,7 +28,7 @@ const GNU = /^(A?GPL|LGPL)(?:-|v| )?(\d)(?:\.(\d))?(\+?)$/i;
 export function licenseExpression(text: string): string | undefined {
   const words = text.trim().replace(/\s+/g, ' ');
   if (words === '') return undefined;
-  if (isExpression(words)) return words;
+  if (isExpression(words) && !GNU.test(words)) return words;
   // A comma changes what binds tighter, and an exception has its own names.
   const parts = /[,()]| with /i.test(words) ? [words] : words.split(/ (and|or) /i);
   const translated = parts.map((part, index) =>
