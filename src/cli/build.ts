@@ -3,20 +3,21 @@ import { BUILD_STEPS, type BuildJob, planJail } from '../build.js';
 import { JailbuildError } from '../errors.js';
 import { canonicalJson } from '../plan/canonical-json.js';
 import type { Manifest } from '../plan/manifest.js';
-import { describeMissing } from '../plan/missing.js';
 import { parseAccount } from '../profile/account.js';
 import { parseInclude } from '../profile/include.js';
 import type { JailFile } from '../profile/jail-file.js';
-import type { LdCacheChoice, ResolveRequest, TerminfoChoice } from '../resolve/request.js';
+import type { ResolveRequest } from '../resolve/request.js';
 import { buildReport, jsonLine } from '../ui/json.js';
 import { outputIsTerminal, writeErr, writeOut } from '../ui/output.js';
 import { buildPlain } from '../ui/plain.js';
+import { changedOptions, changedPolicy } from './changed-options.js';
 import { type Arguments, defineCommand } from './command.js';
 import { EXIT, signalStatus } from './exit-status.js';
 import { Interrupt } from './interrupt.js';
 import { findJailFile, targetOf, withDefaults, withFileOptions } from './jail-file.js';
 import { prepareFile } from './manifest-file.js';
-import { warn } from './report-error.js';
+import { tellHint, tellWarnings, warn } from './report-error.js';
+import { resolveChoices, resolveOptions } from './resolve-options.js';
 import { sbomOptions } from './sbom-options.js';
 
 const positionals = {
@@ -78,30 +79,7 @@ const options = {
     type: 'boolean',
     describe: 'Leave files that the jail has already',
   },
-  sysroot: {
-    type: 'string',
-    requiresArg: true,
-    describe: 'Take everything from this directory as if it were /',
-    complete: 'directory',
-  },
-  terminfo: {
-    type: 'string',
-    requiresArg: true,
-    describe: 'Terminal descriptions [default: that of TERM and the usual ones]',
-    placeholder: 'all|none|NAME,...',
-    complete: ['all', 'none'],
-  },
-  'ld-cache': {
-    choices: ['generate', 'copy', 'none'],
-    describe: "The loader's library cache: made, the host's, or none [default: generate]",
-  },
-  'library-path': {
-    type: 'string',
-    requiresArg: true,
-    describe: 'Directories that the programs will have in LD_LIBRARY_PATH',
-    placeholder: 'DIR[:DIR...]',
-    complete: 'directory',
-  },
+  ...resolveOptions,
   'allow-missing': {
     type: 'boolean',
     describe: 'Build although libraries cannot be found',
@@ -125,6 +103,15 @@ const options = {
   'insecure-parents': {
     type: 'boolean',
     describe: 'Build below directories that others may write to',
+  },
+  ...changedOptions,
+  digests: {
+    type: 'boolean',
+    describe: 'Keep the SHA-256 of every file in the record, so that check needs no sources',
+  },
+  'no-record': {
+    type: 'boolean',
+    describe: 'Leave no record, which check, update and remove need',
   },
   'dry-run': {
     type: 'boolean',
@@ -255,6 +242,10 @@ function jobOf(wanted: Wanted, signal?: AbortSignal): BuildJob {
       wait: args.wait ?? false,
       onWait: () => warn(`waiting for another build in ${args.root}`),
       digests: args['dry-run'] === true || args.manifest !== undefined,
+      recordDigests: args.digests ?? false,
+      record: !args['no-record'],
+      ...changedPolicy(args),
+      ...(wanted.file === undefined ? {} : { run: { ...wanted.file.run } }),
       ...(signal === undefined ? {} : { signal }),
     },
   };
@@ -271,19 +262,8 @@ function requestOf({ args, file }: Wanted): ResolveRequest {
     ...(users.length === 0 ? {} : { users }),
     ...(include.length === 0 ? {} : { include }),
     ...(exclude.length === 0 ? {} : { exclude }),
-    ...(args['ld-cache'] === undefined ? {} : { ldCache: args['ld-cache'] as LdCacheChoice }),
-    ...(args['library-path'] === undefined
-      ? {}
-      : { libraryPath: libraryPathOf(args['library-path'], args.sysroot) }),
-    ...(args.sysroot === undefined ? {} : { sysroot: args.sysroot }),
-    ...(args.terminfo === undefined ? {} : { terminfo: terminfoChoice(args.terminfo) }),
+    ...resolveChoices(args),
   };
-}
-
-/** As ld.so(8) takes LD_LIBRARY_PATH; what is relative starts here, or at the top of a sysroot. */
-function libraryPathOf(text: string, sysroot: string | undefined): string[] {
-  const base = sysroot === undefined ? process.cwd() : '/';
-  return text.split(/[:;]/).map((directory) => path.resolve(base, directory));
 }
 
 /** A profile of the user's own is a path, which is to mean the same from anywhere. */
@@ -291,18 +271,10 @@ function profileName(name: string): string {
   return name.includes('/') ? path.resolve(name) : name;
 }
 
-function terminfoChoice(text: string): TerminfoChoice {
-  if (text === 'all' || text === 'none') return text;
-  const names = text.split(',').filter((name) => name !== '');
-  if (names.length === 0 || names.some((name) => name.includes('/'))) {
-    throw new JailbuildError('USAGE', `--terminfo ${text}: give all, none, or NAME,...`);
-  }
-  return names;
-}
-
 async function dryRun(wanted: Wanted): Promise<number> {
   const { args } = wanted;
-  const { request, target, options } = jobOf(wanted);
+  const { target, options } = jobOf(wanted);
+  const request = requestOf(wanted);
   const manifest = await planJail(request, target, options);
   const sbom = await prepareSbom(args, undefined);
   const document = await sbom?.text(manifest, request.sysroot);
@@ -329,7 +301,7 @@ async function buildJail(wanted: Wanted): Promise<number> {
     await runSteps(job, args);
     if (job.manifest !== undefined) {
       await file?.commit(canonicalJson(job.manifest));
-      await sbom?.file?.commit(await sbom.text(job.manifest, job.request.sysroot));
+      await sbom?.file?.commit(await sbom.text(job.manifest, job.closure?.sysroot.prefix));
     }
   } catch (error) {
     await file?.discard();
@@ -341,8 +313,10 @@ async function buildJail(wanted: Wanted): Promise<number> {
     interrupt.stop();
   }
   if (args.json) writeOut(jsonLine(buildReport(job)));
-  if (job.manifest !== undefined) tellWarnings(job.manifest);
-  for (const warning of job.warnings ?? []) warn(warning);
+  if (job.manifest !== undefined) {
+    tellWarnings(job.manifest, job.warnings);
+    if (args.verbose) for (const hint of job.manifest.hints ?? []) tellHint(hint);
+  }
   return EXIT.ok;
 }
 
@@ -370,9 +344,4 @@ async function runSteps(job: BuildJob, args: BuildArguments): Promise<void> {
   } else {
     await buildPlain(job, args.verbose ?? false);
   }
-}
-
-function tellWarnings(manifest: Manifest): void {
-  for (const library of manifest.missing) warn(describeMissing(library));
-  for (const warning of manifest.warnings) warn(warning);
 }

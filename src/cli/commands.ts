@@ -2,6 +2,8 @@ import { buildCommand } from './build.js';
 import type { AnyCommand } from './command.js';
 import { completionCommand } from './completion.js';
 import { exportCommand } from './export.js';
+import { initCommand } from './init.js';
+import { profilesCommand } from './profiles.js';
 import { runCommand } from './run.js';
 
 /** Every command, in the order of the help. The first is the one that needs no name. */
@@ -9,5 +11,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   buildCommand,
   runCommand,
   exportCommand,
+  profilesCommand,
+  initCommand,
   completionCommand,
 ];

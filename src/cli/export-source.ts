@@ -16,6 +16,7 @@ import { isTrace, Sysroot } from '../sysroot/sysroot.js';
 import { jailFileRequest, optionsRequest } from './build.js';
 import type { ExportArguments } from './export.js';
 import { findJailFile } from './jail-file.js';
+import { optionsOf, resolveOptions } from './resolve-options.js';
 
 /** What a command line names for export. */
 export interface ExportSource {
@@ -43,10 +44,7 @@ const RESOLVE_OPTIONS = [
   'profile',
   'include',
   'exclude',
-  'sysroot',
-  'terminfo',
-  'ld-cache',
-  'library-path',
+  ...(Object.keys(resolveOptions) as (keyof typeof resolveOptions)[]),
   'allow-missing',
 ] as const;
 
@@ -83,15 +81,9 @@ export function findSource(args: ExportArguments): ExportSource {
   }
   const asked = [...what, ...(args.profile ?? [])];
   if (asked.length === 0) throw new JailbuildError('USAGE', 'name a jail or at least one program');
-  const { profile, include, exclude, sysroot, terminfo, 'ld-cache': ldCache } = args;
-  const request = { program: [...what], profile, include, exclude, sysroot, terminfo };
-  return {
-    read: () =>
-      resolvedSource(
-        optionsRequest({ ...request, 'ld-cache': ldCache, 'library-path': args['library-path'] }),
-        args['allow-missing'] ?? false,
-      ),
-  };
+  const { profile, include, exclude } = args;
+  const request = { ...optionsOf(args), program: [...what], profile, include, exclude };
+  return { read: () => resolvedSource(optionsRequest(request), args['allow-missing'] ?? false) };
 }
 
 /** Whether a lone word names a jail. */

@@ -14,6 +14,7 @@ import type { ExportSource } from './export-source.js';
 import { Interrupt } from './interrupt.js';
 import { prepareFile } from './manifest-file.js';
 import { warn } from './report-error.js';
+import { resolveOptions } from './resolve-options.js';
 import { sbomOptions } from './sbom-options.js';
 
 const positionals = {
@@ -25,6 +26,8 @@ const positionals = {
     complete: 'program',
   },
 } as const;
+
+const IMAGE_GROUP = 'Image:';
 
 const options = {
   to: {
@@ -43,28 +46,28 @@ const options = {
   layers: {
     choices: ['single', 'by-package', 'by-library'],
     describe: 'How files are spread over the layers of an image [default: single]',
-    group: 'Image:',
+    group: IMAGE_GROUP,
   },
   'max-layers': {
     type: 'string',
     requiresArg: true,
     describe: 'Layers at most; the smallest are put together [default: 64]',
     placeholder: 'NUMBER',
-    group: 'Image:',
+    group: IMAGE_GROUP,
   },
   entrypoint: {
     type: 'string',
     requiresArg: true,
     describe: 'Program that every container runs: a word, or a JSON array of words',
     placeholder: 'WORDS',
-    group: 'Image:',
+    group: IMAGE_GROUP,
   },
   cmd: {
     type: 'string',
     requiresArg: true,
     describe: 'Command, or arguments of the entrypoint [default: the first program]',
     placeholder: 'WORDS',
-    group: 'Image:',
+    group: IMAGE_GROUP,
   },
   env: {
     alias: 'e',
@@ -73,21 +76,21 @@ const options = {
     nargs: 1,
     describe: 'Set a variable',
     placeholder: 'NAME=VALUE',
-    group: 'Image:',
+    group: IMAGE_GROUP,
   },
   user: {
     type: 'string',
     requiresArg: true,
     describe: 'User and group that the command runs as',
     placeholder: 'USER[:GROUP]',
-    group: 'Image:',
+    group: IMAGE_GROUP,
   },
   workdir: {
     type: 'string',
     requiresArg: true,
     describe: 'Directory that the command starts in',
     placeholder: 'DIR',
-    group: 'Image:',
+    group: IMAGE_GROUP,
   },
   expose: {
     type: 'string',
@@ -95,7 +98,7 @@ const options = {
     nargs: 1,
     describe: 'A port that the command listens on',
     placeholder: 'PORT[/tcp|/udp]',
-    group: 'Image:',
+    group: IMAGE_GROUP,
   },
   volume: {
     type: 'string',
@@ -103,14 +106,14 @@ const options = {
     nargs: 1,
     describe: 'A directory for data that outlives a container',
     placeholder: 'DIR',
-    group: 'Image:',
+    group: IMAGE_GROUP,
   },
   'stop-signal': {
     type: 'string',
     requiresArg: true,
     describe: 'Signal that asks the command to end',
     placeholder: 'SIGNAL',
-    group: 'Image:',
+    group: IMAGE_GROUP,
   },
   label: {
     type: 'string',
@@ -118,7 +121,7 @@ const options = {
     nargs: 1,
     describe: 'A label of the image',
     placeholder: 'NAME=VALUE',
-    group: 'Image:',
+    group: IMAGE_GROUP,
   },
   annotation: {
     type: 'string',
@@ -126,15 +129,15 @@ const options = {
     nargs: 1,
     describe: "An annotation of the image's manifest",
     placeholder: 'NAME=VALUE',
-    group: 'Image:',
+    group: IMAGE_GROUP,
   },
-  author: { type: 'string', requiresArg: true, describe: 'Who made the image', group: 'Image:' },
+  author: { type: 'string', requiresArg: true, describe: 'Who made the image', group: IMAGE_GROUP },
   platform: {
     type: 'string',
     requiresArg: true,
     describe: 'What the image runs on [default: what the programs are made for]',
     placeholder: 'OS/ARCH[/VARIANT]',
-    group: 'Image:',
+    group: IMAGE_GROUP,
   },
   compression: {
     choices: ['none', 'gzip', 'zstd'],
@@ -149,10 +152,7 @@ const options = {
   profile: buildCommand.options.profile,
   include: buildCommand.options.include,
   exclude: buildCommand.options.exclude,
-  sysroot: buildCommand.options.sysroot,
-  terminfo: buildCommand.options.terminfo,
-  'ld-cache': buildCommand.options['ld-cache'],
-  'library-path': buildCommand.options['library-path'],
+  ...resolveOptions,
   'allow-missing': { type: 'boolean', describe: 'Export although libraries cannot be found' },
   ...sbomOptions,
   json: { type: 'boolean', describe: 'Print one JSON result' },
@@ -283,7 +283,7 @@ interface ExportReport extends ExportResult {
 
 /** What only an image has. */
 const IMAGE_OPTIONS = Object.entries(options).flatMap(([name, option]) =>
-  'group' in option ? [name as keyof typeof options] : [],
+  'group' in option && option.group === IMAGE_GROUP ? [name as keyof typeof options] : [],
 );
 
 function checkUsage(args: ExportArguments, { kind }: Destination, toStdout: boolean): void {

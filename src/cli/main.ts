@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import yargs, { type Argv } from 'yargs';
 import packageJson from '../../package.json' with { type: 'json' };
+import { nearest } from '../suggest.js';
 import { writeErr, writeOut } from '../ui/output.js';
 import type { AnyCommand, OptionSpec } from './command.js';
 import { COMMANDS } from './commands.js';
@@ -8,7 +9,6 @@ import { EXIT, exitStatusOf } from './exit-status.js';
 import { findJailFile } from './jail-file.js';
 import { COMMON_OPTIONS, choicesOf, spellings, takesValue } from './option-text.js';
 import { reportError } from './report-error.js';
-import { nearest } from './suggest.js';
 import { beforeRest, checkArguments, type Parsed, refuse, refuseUnknownOption } from './usage.js';
 
 const SCRIPT = 'jailbuild';

@@ -1,7 +1,7 @@
 import { JailbuildError } from '../errors.js';
+import { didYouMean } from '../suggest.js';
 import type { AnyCommand, OptionTable } from './command.js';
 import { COMMON_OPTIONS, choicesOf, longNamesOf, shortNamesOf } from './option-text.js';
-import { didYouMean } from './suggest.js';
 
 /** What yargs makes of a command line. */
 export type Parsed = Readonly<Record<string, unknown>>;

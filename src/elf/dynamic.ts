@@ -34,24 +34,14 @@ const MAX_STRING = 1 << 16;
  * @throws JailbuildError MALFORMED_ELF
  */
 export function readDynamic(source: ByteSource, headers: ElfHeaders): DynamicSection | undefined {
-  const segment = headers.segments.find(({ type }) => type === 'dynamic');
-  if (segment === undefined) return undefined;
-  if (segment.filesz > MAX_DYNAMIC_SIZE) {
-    throw malformed(source, 'PT_DYNAMIC', `has a size of ${segment.filesz} bytes`);
-  }
-  // The loader knows the section by its address; debug files have one without contents.
-  const at = fileOffset(headers.segments, segment.vaddr);
-  if (at === undefined) throw malformed(source, 'PT_DYNAMIC', 'is not inside any PT_LOAD');
-  const bytes = source.read(at, segment.filesz);
-  if (bytes.length < segment.filesz) {
-    throw malformed(source, 'PT_DYNAMIC', 'reaches beyond the end of the file');
-  }
+  const bytes = dynamicBytes(source, headers);
+  if (bytes === undefined) return undefined;
 
   let strtab: number | undefined;
   let strsz: number | undefined;
   let flags1 = 0;
   const strings: { tag: number; offset: number }[] = [];
-  for (const [tag, value] of entries(bytes, headers)) {
+  for (const [tag, value] of dynamicEntries(bytes, headers)) {
     switch (tag) {
       case DT.STRTAB:
         strtab = value;
@@ -101,8 +91,30 @@ export function readDynamic(source: ByteSource, headers: ElfHeaders): DynamicSec
   };
 }
 
+/**
+ * The bytes of the dynamic section.
+ *
+ * @returns undefined for a file without PT_DYNAMIC
+ * @throws JailbuildError MALFORMED_ELF
+ */
+export function dynamicBytes(source: ByteSource, headers: ElfHeaders): Buffer | undefined {
+  const segment = headers.segments.find(({ type }) => type === 'dynamic');
+  if (segment === undefined) return undefined;
+  if (segment.filesz > MAX_DYNAMIC_SIZE) {
+    throw malformed(source, 'PT_DYNAMIC', `has a size of ${segment.filesz} bytes`);
+  }
+  // The loader knows the section by its address; debug files have one without contents.
+  const at = fileOffset(headers.segments, segment.vaddr);
+  if (at === undefined) throw malformed(source, 'PT_DYNAMIC', 'is not inside any PT_LOAD');
+  const bytes = source.read(at, segment.filesz);
+  if (bytes.length < segment.filesz) {
+    throw malformed(source, 'PT_DYNAMIC', 'reaches beyond the end of the file');
+  }
+  return bytes;
+}
+
 /** Tag and value of each entry up to DT_NULL; entries whose tag needs more than 32 bits are passed over. */
-function* entries(bytes: Buffer, { class: elfClass, byteOrder }: ElfHeaders) {
+export function* dynamicEntries(bytes: Buffer, { class: elfClass, byteOrder }: ElfHeaders) {
   const little = byteOrder === 'little';
   const u32 = (at: number) => (little ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at));
   const size = elfClass === 32 ? 8 : 16;
@@ -124,7 +136,7 @@ function* entries(bytes: Buffer, { class: elfClass, byteOrder }: ElfHeaders) {
 }
 
 /** The file offset of a virtual address, or undefined if no PT_LOAD brings it from the file. */
-function fileOffset(segments: readonly Segment[], address: number): number | undefined {
+export function fileOffset(segments: readonly Segment[], address: number): number | undefined {
   for (const { type, offset, vaddr, filesz } of segments) {
     if (type === 'load' && address >= vaddr && address < vaddr + filesz) {
       return offset + (address - vaddr);

@@ -27,7 +27,7 @@ const KEY_ORDER = [
  * bytes and two of them compare well with diff(1). Ends with a newline.
  */
 export function canonicalJson(manifest: Manifest): string {
-  const { schema, request, entries, missing, warnings } = manifest;
+  const { schema, request, entries, missing, warnings, hints } = manifest;
   const list = (items: readonly unknown[]) =>
     items.length === 0
       ? '[]'
@@ -38,7 +38,8 @@ export function canonicalJson(manifest: Manifest): string {
     `  "request": ${canonicalValue(request)},`,
     `  "entries": ${list(entries satisfies readonly Entry[])},`,
     `  "missing": ${list(missing)},`,
-    `  "warnings": ${list(warnings)}`,
+    `  "warnings": ${list(warnings)}${hints === undefined ? '' : ','}`,
+    ...(hints === undefined ? [] : [`  "hints": ${list(hints)}`]),
     '}\n',
   ].join('\n');
 }

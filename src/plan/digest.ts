@@ -1,12 +1,13 @@
 import type { Hash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { JailbuildError, strerror } from '../errors.js';
+import { toBytes } from '../path-bytes.js';
 import type { Entry, FileEntry, Manifest } from './manifest.js';
 
 const CHUNK = 1 << 20;
 
 /**
- * Reads every file of a plan and notes its SHA-256.
+ * Reads the files of a plan that have no digest yet and notes their SHA-256.
  *
  * @param sourceRoot the real path of the sysroot, '' for `/`
  * @param onFile called after each file
@@ -21,26 +22,59 @@ export async function addDigests(
   const { createHash } = await import('node:crypto');
   const buffer = Buffer.allocUnsafe(CHUNK);
   const entries: Entry[] = [];
+  const known = new Map<string, string>();
   for (const entry of manifest.entries) {
-    if (entry.type !== 'file') {
+    if (entry.type !== 'file' || entry.digest !== undefined) {
       entries.push(entry);
       continue;
     }
-    const hash = createHash('sha256');
-    const { source, content = '' } = entry;
     const digest =
-      source === undefined
-        ? `sha256:${hash.update(Buffer.from(content, 'base64')).digest('hex')}`
-        : digestOf(hash, sourceRoot + source, source, buffer);
+      (entry.hardlink === undefined ? undefined : known.get(entry.hardlink)) ??
+      digestOf(createHash('sha256'), entry, sourceRoot, buffer);
+    known.set(entry.path, digest);
     entries.push({ ...entry, digest });
     onFile(entry);
   }
   return { ...manifest, entries };
 }
 
-function digestOf(hash: Hash, realPath: string, source: string, buffer: Buffer): string {
+/**
+ * The plan with digests and extended attributes of an earlier one, for entries whose source is to all
+ * appearance the same.
+ */
+export function knownDetails(manifest: Manifest, earlier: Manifest): Manifest {
+  const detailed = earlier.entries.filter(
+    (entry) => entry.xattrs !== undefined || (entry.type === 'file' && entry.digest !== undefined),
+  );
+  if (detailed.length === 0) return manifest;
+  const known = new Map(detailed.map((entry) => [entry.path, entry]));
+  return {
+    ...manifest,
+    entries: manifest.entries.map((entry) => {
+      const before = known.get(entry.path);
+      if (before === undefined || !isSameSource(entry, before)) return entry;
+      return { ...before, reasons: entry.reasons };
+    }),
+  };
+}
+
+/** The reasons may be others. */
+function isSameSource(entry: Entry, before: Entry): boolean {
+  const { digest, xattrs, reasons, ...rest } = { digest: undefined, ...before };
+  return Object.entries(rest).every(([name, value]) => entry[name as keyof Entry] === value);
+}
+
+function digestOf(
+  hash: Hash,
+  { source, content = '' }: FileEntry,
+  sourceRoot: string,
+  buffer: Buffer,
+): string {
+  if (source === undefined) {
+    return `sha256:${hash.update(Buffer.from(content, 'base64')).digest('hex')}`;
+  }
   try {
-    const fd = openSync(realPath, 'r');
+    const fd = openSync(toBytes(sourceRoot + source), 'r');
     try {
       for (;;) {
         const count = readSync(fd, buffer, 0, buffer.length, null);

@@ -3,6 +3,9 @@
  * The resolver's findings become a manifest; the writer, the verifier and the reports follow it.
  */
 
+import type { AccountRequest } from '../profile/account.js';
+import type { IncludeRequest } from '../profile/include.js';
+
 /** Names the format and its version; a reader refuses one it does not know. */
 export const MANIFEST_SCHEMA = 'jailbuild.manifest/1';
 
@@ -17,7 +20,8 @@ export type SearchRule =
   | 'ld-musl.path'
   | 'default'
   | 'interpreter'
-  | 'loaded';
+  | 'loaded'
+  | 'excluded';
 
 /** Why an entry is in the jail. Paths are those of other entries, so that reasons form chains. */
 export type Reason =
@@ -36,6 +40,35 @@ export type Reason =
   | { readonly kind: 'shebang'; readonly of: string }
   /** What env(1), the interpreter of the script `of`, runs by `name`. */
   | { readonly kind: 'env'; readonly of: string; readonly name: string }
+  /** A note of `by` says that it opens `name` for itself; `rule` is where the loader finds it. */
+  | {
+      readonly kind: 'dlopen';
+      readonly by: string;
+      readonly name: string;
+      readonly rule: SearchRule;
+      readonly priority: 'required' | 'recommended' | 'suggested';
+      readonly feature?: string;
+    }
+  /** nsswitch.conf, which the C library reads for `by`. */
+  | { readonly kind: 'nsswitch'; readonly by: string }
+  /** The module that the C library opens for `by`, which asks `database` of `service`. */
+  | {
+      readonly kind: 'nss-module';
+      readonly by: string;
+      readonly database: string;
+      readonly service: string;
+      readonly rule: SearchRule;
+    }
+  /** The module that converts the character set `name`, or the list of all modules. */
+  | { readonly kind: 'gconv'; readonly name?: string }
+  /** Data of the locale of this name. */
+  | { readonly kind: 'locale'; readonly name: string }
+  /** Certificates of authorities, and where TLS libraries look for them. */
+  | { readonly kind: 'ca-certificates' }
+  /** OpenSSL's configuration, and the modules that it activates. */
+  | { readonly kind: 'openssl' }
+  /** The time zone of this name; `host` for that of the host. */
+  | { readonly kind: 'time-zone'; readonly name: string }
   /** The variant for a CPU feature level (`level`, as x86-64-v3) of the library `of`. */
   | { readonly kind: 'hwcaps'; readonly of: string; readonly level: string }
   /** What the symbolic link `of` points to. */
@@ -46,6 +79,12 @@ export type Reason =
   | { readonly kind: 'merged-usr' }
   /** The loader's library cache. */
   | { readonly kind: 'ld-cache' }
+  /** The profile has it; `as` is the program's name in there. */
+  | { readonly kind: 'profile'; readonly name: string; readonly as?: string }
+  /** It belongs to the user of this name; `as` is the login shell. */
+  | { readonly kind: 'account'; readonly name: string; readonly as?: string }
+  /** The user included it, by this path or pattern. */
+  | { readonly kind: 'included'; readonly as: string }
   /** The terminal description of this name. */
   | { readonly kind: 'terminfo'; readonly name: string };
 
@@ -107,6 +146,17 @@ export interface ManifestRequest {
   readonly ldCache: 'generate' | 'copy' | 'none';
   /** Directories of LD_LIBRARY_PATH; absent where none were given. */
   readonly libraryPath?: readonly string[];
+  /** These stand here only where they are not the default. */
+  readonly profiles?: readonly string[];
+  readonly users?: readonly AccountRequest[];
+  readonly include?: readonly IncludeRequest[];
+  readonly exclude?: readonly string[];
+  readonly dlopen?: 'recommended' | 'suggested' | 'none';
+  readonly nss?: 'none';
+  readonly gconv?: 'all' | readonly string[];
+  readonly locales?: readonly string[];
+  readonly caCertificates?: true;
+  readonly timeZones?: 'all' | readonly string[];
 }
 
 /** A library that no rule of the loader finds. */
@@ -118,6 +168,8 @@ export interface MissingLibrary {
     readonly rule: SearchRule;
     readonly path: string;
   }[];
+  /** It is needed by a module that came along with others and that no program is known to open. */
+  readonly optional?: true;
   /** Where the source's library cache would lead, for a jail that has no cache. */
   readonly cachedAt?: string;
 }
@@ -129,4 +181,6 @@ export interface Manifest {
   readonly entries: readonly Entry[];
   readonly missing: readonly MissingLibrary[];
   readonly warnings: readonly string[];
+  /** What programs may look for when they run, and how to add it; a line a kind. */
+  readonly hints?: readonly string[];
 }

@@ -13,9 +13,9 @@ export function describeMissing({ name, neededBy, searched, cachedAt }: MissingL
 
 /** @throws JailbuildError LIBRARY_NOT_FOUND for the first one */
 export function refuseMissing(missing: readonly MissingLibrary[]): void {
-  const [first] = missing;
+  const [first, ...rest] = missing.filter(({ optional }) => !optional);
   if (first === undefined) return;
-  const others = missing.length - 1;
+  const others = rest.length;
   const more = others === 0 ? '' : ` (and ${others} more)`;
   throw new JailbuildError(
     'LIBRARY_NOT_FOUND',

@@ -73,7 +73,7 @@ export function toManifest(value: unknown, name: string): Manifest {
   if (schema !== MANIFEST_SCHEMA) {
     root.member('schema').refuse(`is ${JSON.stringify(schema)}, known is ${MANIFEST_SCHEMA}`);
   }
-  root.only(['schema', 'request', 'entries', 'missing', 'warnings']);
+  root.only(['schema', 'request', 'entries', 'missing', 'warnings', 'hints']);
   return {
     schema: MANIFEST_SCHEMA,
     request: toRequest(root.member('request')),
@@ -83,6 +83,7 @@ export function toManifest(value: unknown, name: string): Manifest {
       .member('warnings')
       .items()
       .map((item) => item.string()),
+    ...root.optional('hints', (hints) => hints.items().map((item) => item.string())),
   };
 }
 

@@ -1,13 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { type Schema, Validator } from '@cfworker/json-schema';
-import { closest, distance } from 'fastest-levenshtein';
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import { type ErrorCode, errnoOf, JailbuildError, strerror } from '../errors.js';
+import { didYouMean } from '../suggest.js';
 
 /** Aliases that one document may expand to, so that a few lines cannot fill the memory. */
 const MAX_ALIASES = 100;
-/** A key this many edits away is no slip of the keyboard. */
-const MAX_EDITS = 3;
 
 /** The keywords that only pass on what was found further in. */
 const PASSING_ON = new Set([
@@ -89,11 +87,8 @@ export function checkYaml(text: string, path: string, schema: Schema, code: Erro
 }
 
 function suggestion(key: string, known: readonly string[]): string {
-  if (known.length === 0) return '';
-  const nearest = closest(key, [...known]);
-  return distance(key, nearest) <= Math.min(MAX_EDITS, Math.ceil(key.length / 2))
-    ? `; did you mean ${nearest}?`
-    : `; known are ${known.join(', ')}`;
+  const near = didYouMean(key, known);
+  return near === '' && known.length > 0 ? `; known are ${known.join(', ')}` : near;
 }
 
 /** What a value must be, from the keyword that it does not meet. */

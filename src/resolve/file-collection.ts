@@ -4,6 +4,8 @@ import { type FileStat, isTrace, type Sysroot, type Trace } from '../sysroot/sys
 /** A path that the jail must have, and why. */
 export interface CollectedFile {
   readonly path: string;
+  /** Where the sysroot has it: elsewhere for what the user puts in another place. */
+  readonly source: string;
   readonly stat: FileStat;
   /** The text of a symbolic link. */
   readonly target: string | undefined;
@@ -53,6 +55,11 @@ export class FileCollection {
     return this.#files.has(path);
   }
 
+  /** The content of a file that is made. */
+  contentOf(path: string): Buffer | undefined {
+    return this.#files.get(path)?.content;
+  }
+
   /** Adds what a look-up needs. The reason goes to the name that was looked up. */
   add(trace: Trace, reason: Reason): void {
     let why = reason;
@@ -96,6 +103,7 @@ export class FileCollection {
     const known = this.#files.get(at);
     this.#files.set(at, {
       path: at,
+      source: at,
       stat: {
         type: made.type,
         mode: made.mode,
@@ -112,6 +120,56 @@ export class FileCollection {
       reasons: [...(known?.reasons ?? []), reason],
     });
     return at;
+  }
+
+  /**
+   * Adds a file, or a directory with all that is below it, at another place. Links inside are kept
+   * as they are written.
+   */
+  addElsewhere(from: Trace, to: string, reason: Reason): void {
+    const cut = to.lastIndexOf('/');
+    const parent = this.#directory(cut <= 0 ? '/' : to.slice(0, cut), from.stat.mtimeNs);
+    this.#copyTo(from.path, `${parent === '/' ? '' : parent}/${to.slice(cut + 1)}`, reason);
+  }
+
+  #copyTo(source: string, path: string, reason: Reason): void {
+    const stat = this.#sysroot.statOf(source);
+    this.#files.set(path, {
+      path,
+      source,
+      stat,
+      target: stat.type === 'symlink' ? this.#sysroot.readlink(source) : undefined,
+      content: undefined,
+      device: undefined,
+      isMade: false,
+      reasons: [reason],
+    });
+    if (stat.type !== 'directory') return;
+    const directory = this.#sysroot.trace(source);
+    if (!isTrace(directory)) return;
+    for (const name of this.#sysroot.list(directory)) {
+      this.#copyTo(`${source}/${name}`, `${path}/${name}`, reason);
+    }
+  }
+
+  /** Gives an entry one reason more. */
+  addReason(path: string, reason: Reason): void {
+    const key = reasonKey(path, reason);
+    if (this.#reasonsSeen.has(key)) return;
+    this.#reasonsSeen.add(key);
+    this.#files.get(path)?.reasons.push(reason);
+  }
+
+  /** Why an entry is there, and of the end of a link why the link is. */
+  reasonsOf(path: string): readonly Reason[] {
+    return (this.#files.get(path)?.reasons ?? []).flatMap((reason) =>
+      reason.kind === 'link-target' ? [reason, ...this.reasonsOf(reason.of)] : [reason],
+    );
+  }
+
+  /** Takes entries out, as if they had never been found. */
+  remove(paths: Iterable<string>): void {
+    for (const path of paths) this.#files.delete(path);
   }
 
   /** The entry by which a look-up is known in reasons: its first own link, or the file itself. */
@@ -132,17 +190,16 @@ export class FileCollection {
   }
 
   #put(path: string, target: string | undefined, reason: Reason): void {
-    const key = reasonKey(path, reason);
-    if (this.#reasonsSeen.has(key)) return;
-    this.#reasonsSeen.add(key);
     const known = this.#files.get(path);
     if (known !== undefined) {
-      known.reasons.push(reason);
+      this.addReason(path, reason);
       return;
     }
+    this.#reasonsSeen.add(reasonKey(path, reason));
     const stat = this.#sysroot.statOf(path);
     this.#files.set(path, {
       path,
+      source: path,
       stat,
       target,
       content: undefined,

@@ -3,14 +3,29 @@ import { JailbuildError } from '../errors.js';
 import { type LoaderFlavor, loaderFlavor } from '../loader/flavor.js';
 import type { LoadedObject } from '../loader/loaded-object.js';
 import { ObjectTable } from '../loader/objects.js';
-import { loadedObject, mapProcess } from '../loader/process.js';
+import { type Edge, loadedObject, mapProcess, type VariantEdge } from '../loader/process.js';
 import { type CachePolicy, LibrarySearch, LoaderFiles } from '../loader/search.js';
 import type { MissingLibrary, Reason, SearchRule } from '../plan/manifest.js';
 import { isTrace, type Sysroot, type Trace } from '../sysroot/sysroot.js';
+import { openNotedLibraries } from './dlopen-notes.js';
 import { isEnvCommand, parseEnvArgument } from './env-command.js';
-import { FileCollection } from './file-collection.js';
+import type { FileCollection } from './file-collection.js';
 import { type FoundProgram, lookUpProgram } from './find-program.js';
+import { Hints } from './hints.js';
+import { NameService } from './name-service.js';
+import type { ResolveRequest } from './request.js';
+import { RunningProcess } from './running-process.js';
+import { RuntimeFacts } from './runtime-facts.js';
 import { isScript, isShebang, MAX_INTERPRETERS, parseShebang, SCRIPT_START } from './shebang.js';
+
+/** A library that opens further files by itself, and one process that has it. */
+export interface UsedLibrary {
+  readonly process: RunningProcess;
+  readonly library: LoadedObject;
+}
+
+const GLIBC_SONAME = /^libc\.so\.6(\.1)?$/;
+const LIBCRYPTO_SONAME = /^libcrypto\.so\./;
 
 /** A library that the loader finds by its name alone, and so may find by its cache. */
 export interface CachedLookup {
@@ -22,19 +37,17 @@ export interface CachedLookup {
   readonly trace: Trace;
 }
 
-/** How the loader in the jail will be set up. */
-export interface LoaderSetting {
-  readonly cache?: CachePolicy;
-  /** Directories in the manner of LD_LIBRARY_PATH. */
-  readonly libraryPath?: readonly string[];
+export interface ProgramResolverOptions {
+  /** Where env(1) looks for the program of a script. */
+  readonly searchPath: readonly string[];
+  /** What cache the loader in the jail will have. */
+  readonly cache: CachePolicy;
 }
 
 const CACHED_RULES: ReadonlySet<SearchRule> = new Set(['ld.so.cache', 'ld.so.conf', 'default']);
 
 /** Adds programs with their interpreters and libraries to a collection of files. */
 export class ProgramResolver {
-  readonly missing: MissingLibrary[] = [];
-  readonly warnings: string[] = [];
   anyUsesLdSoCache = false;
   libraryPathUsed = false;
   readonly objects: ObjectTable;
@@ -42,27 +55,41 @@ export class ProgramResolver {
   readonly cachedLookups = new Map<string, CachedLookup>();
   readonly #sysroot: Sysroot;
   readonly #files: FileCollection;
-  readonly #libraryPath: readonly string[];
+  readonly #request: ResolveRequest;
+  readonly #libraries = new Map<string, UsedLibrary>();
   readonly #loaderFiles: LoaderFiles;
   readonly #searches = new Map<string, { flavor: LoaderFlavor; search: LibrarySearch }>();
   readonly #searchPath: readonly string[];
   /** Programs seen: how many interpreters each starts until one is no script; endless while it is followed. */
   readonly #interpreters = new Map<string, number>();
-  readonly #missingSeen = new Set<string>();
+  /** Files that were looked at for being ELF, by their path. */
+  readonly #looked = new Set<string>();
+  readonly #missing = new Map<string, MissingLibrary>();
+  /** True while what is added may never be opened. */
+  #isOptional = false;
+  readonly #hints = new Hints();
+  readonly #facts: RuntimeFacts;
+  readonly #nameService: NameService;
 
-  /** @param searchPath where env(1) looks for the program of a script */
   constructor(
     sysroot: Sysroot,
     files: FileCollection,
-    searchPath: readonly string[],
-    { cache = 'read', libraryPath = [] }: LoaderSetting = {},
+    request: ResolveRequest,
+    { searchPath, cache }: ProgramResolverOptions,
   ) {
     this.#sysroot = sysroot;
     this.#files = files;
+    this.#request = request;
     this.#searchPath = searchPath;
+    this.#facts = new RuntimeFacts(sysroot);
+    this.#nameService = new NameService(sysroot, files);
     this.objects = new ObjectTable(sysroot);
     this.#loaderFiles = new LoaderFiles(this.objects, cache);
-    this.#libraryPath = libraryPath;
+  }
+
+  /** Libraries that no rule finds, in the order in which they came up. */
+  get missing(): readonly MissingLibrary[] {
+    return [...this.#missing.values()];
   }
 
   /** The directories that ldconfig(8) would go through for the programs' loaders. */
@@ -71,6 +98,32 @@ export class ProgramResolver {
       .filter(({ flavor }) => flavor.kind === 'glibc')
       .flatMap(({ flavor }) => flavor.defaultDirectories);
     return [...new Set([...this.#loaderFiles.confDirectories(), ...defaults])];
+  }
+
+  /** What is wrong with files, or stops programs although they start. To be asked at the end. */
+  warnings(): string[] {
+    return [...this.#facts.warnings, ...this.#hints.lines(this.#given(), true)];
+  }
+
+  /** What the programs may look for when they run, a line a kind. To be asked at the end. */
+  hints(): string[] {
+    const absent = [...this.#nameService.absent].sort();
+    return [
+      ...this.#hints.lines(this.#given(), false),
+      ...(absent.length === 0
+        ? []
+        : [`nsswitch.conf names services whose modules are not there: ${absent.join(', ')}`]),
+    ];
+  }
+
+  /** Each glibc that programs have. */
+  get glibcs(): readonly UsedLibrary[] {
+    return this.#used(GLIBC_SONAME);
+  }
+
+  /** Each OpenSSL that programs have. */
+  get libcryptos(): readonly UsedLibrary[] {
+    return this.#used(LIBCRYPTO_SONAME);
   }
 
   /**
@@ -82,6 +135,34 @@ export class ProgramResolver {
    */
   add({ as, trace }: FoundProgram): void {
     this.#addProgram(trace, { kind: 'requested', as });
+  }
+
+  /** Notes a library that is not to be there. */
+  addMissing(library: MissingLibrary): void {
+    this.#miss(library);
+  }
+
+  /** As {@link add}, for a program that something else than the user asks for. */
+  addWithReason(trace: Trace, reason: Reason): void {
+    this.#addProgram(trace, reason);
+  }
+
+  /**
+   * Adds what a file needs that a program may open or run, if it is ELF: a module, or a program
+   * among data. What it misses is no error, for it may never be opened.
+   */
+  addObject(trace: Trace): void {
+    if (this.#interpreters.has(trace.path) || this.#looked.has(trace.path)) return;
+    if (!mayBeObject(trace)) return;
+    this.#looked.add(trace.path);
+    this.#isOptional = true;
+    try {
+      this.#addProcess(trace, this.objects.parse(trace));
+    } catch (error) {
+      if (!(error instanceof JailbuildError)) throw error;
+    } finally {
+      this.#isOptional = false;
+    }
   }
 
   /** @returns the number of interpreters that Linux starts until one is no script */
@@ -122,6 +203,7 @@ export class ProgramResolver {
 
     const { interpreter, argument } = shebang;
     const found = this.#scriptInterpreter(trace, interpreter);
+    this.#hints.noteScript(trace.path, found.path);
     const count = 1 + this.#addProgram(found, { kind: 'shebang', of: trace.path });
     if (count > MAX_INTERPRETERS) {
       fail(
@@ -159,6 +241,7 @@ export class ProgramResolver {
         : `is not on PATH (${searchPath.join(':')})`;
       throw interpreterNotFound(script, `its interpreter ${program} ${where}`);
     }
+    this.#hints.noteScript(script.path, found.path);
     const count = this.#addProgram(found, { kind: 'env', of: script.path, name: program });
     if (count === Number.POSITIVE_INFINITY) fail('its env starts the script again, without end');
   }
@@ -182,27 +265,68 @@ export class ProgramResolver {
     const { flavor, search } = this.#searchFor(elf, interpreter);
     if (flavor.kind === 'glibc') this.anyUsesLdSoCache = true;
     const image = mapProcess(program, interpreter, search);
-    for (const { by, name, rule, to, lookup, path } of image.edges) {
-      this.#files.add(lookup ?? to.trace, { kind: 'needed', by: by.trace.path, name, rule });
-      if (lookup === undefined || path === undefined || flavor.kind !== 'glibc') continue;
-      if (CACHED_RULES.has(rule)) this.#noteCached(name, path, undefined, lookup);
-      if (rule === 'library-path') this.libraryPathUsed = true;
-    }
-    for (const { of, variant } of image.variants) {
-      this.#files.add(variant.trace, {
-        kind: 'hwcaps',
-        of: FileCollection.nameOf(of.trace),
-        level: variant.level,
-      });
-      const name = variant.name.slice(variant.name.lastIndexOf('/') + 1);
-      if (CACHED_RULES.has(of.rule)) {
-        this.#noteCached(name, variant.name, variant.level, variant.trace);
+    const process = new RunningProcess(image, this.#files, {
+      onLookup: (edge) => {
+        if (flavor.kind === 'glibc') this.#noteLookup(edge);
+      },
+      onVariant: (edge) => this.#noteVariant(edge),
+      onMissing: (library) => this.#miss(library),
+    });
+    this.#openAtRunTime(process);
+  }
+
+  /** Opens what the objects of a process open when it runs, as far as any rule knows of it. */
+  #openAtRunTime(process: RunningProcess): void {
+    const { dlopen = 'required', nss = 'auto' } = this.#request;
+    const glibc = process.find(GLIBC_SONAME);
+    for (const object of process.loaded) {
+      this.#noteLibrary(process, object);
+      const { imports, dlopens } = this.#facts.of(object);
+      this.#hints.note(object, imports, dlopens.length > 0);
+      for (const library of openNotedLibraries(process, object, dlopens, dlopen)) {
+        this.#miss(library);
+      }
+      if (nss === 'auto' && glibc !== undefined && object !== glibc) {
+        this.#nameService.open(process, glibc, object, imports);
       }
     }
-    for (const library of image.missing) {
-      const key = `${library.name}\0${library.neededBy}`;
-      if (!this.#missingSeen.has(key)) this.missing.push(library);
-      this.#missingSeen.add(key);
+  }
+
+  #given() {
+    return { request: this.#request, has: (path: string) => this.#files.has(path) };
+  }
+
+  #noteLibrary(process: RunningProcess, library: LoadedObject): void {
+    const soname = library.elf.dynamic?.soname;
+    if (soname === undefined || this.#libraries.has(library.trace.path)) return;
+    if (GLIBC_SONAME.test(soname) || LIBCRYPTO_SONAME.test(soname)) {
+      this.#libraries.set(library.trace.path, { process, library });
+    }
+  }
+
+  #used(soname: RegExp): UsedLibrary[] {
+    return [...this.#libraries.values()].filter(({ library }) =>
+      soname.test(library.elf.dynamic?.soname ?? ''),
+    );
+  }
+
+  #miss(library: MissingLibrary): void {
+    const key = `${library.name}\0${library.neededBy}`;
+    const known = this.#missing.get(key);
+    if (known !== undefined && !known.optional) return;
+    this.#missing.set(key, this.#isOptional ? { ...library, optional: true } : library);
+  }
+
+  #noteLookup({ name, rule, lookup, path }: Edge): void {
+    if (lookup === undefined || path === undefined) return;
+    if (CACHED_RULES.has(rule)) this.#noteCached(name, path, undefined, lookup);
+    if (rule === 'library-path') this.libraryPathUsed = true;
+  }
+
+  #noteVariant({ of, variant }: VariantEdge): void {
+    const name = variant.name.slice(variant.name.lastIndexOf('/') + 1);
+    if (CACHED_RULES.has(of.rule)) {
+      this.#noteCached(name, variant.name, variant.level, variant.trace);
     }
   }
 
@@ -230,12 +354,22 @@ export class ProgramResolver {
       const flavor = loaderFlavor(this.#sysroot, interpreter?.name, interpreter?.trace, headers);
       known = {
         flavor,
-        search: new LibrarySearch(this.#loaderFiles, flavor, headers, this.#libraryPath),
+        search: new LibrarySearch(
+          this.#loaderFiles,
+          flavor,
+          headers,
+          this.#request.libraryPath ?? [],
+        ),
       };
       this.#searches.set(key, known);
     }
     return known;
   }
+}
+
+/** Shared objects are named so, and programs are executable: nothing else is opened to look. */
+function mayBeObject({ path, stat }: Trace): boolean {
+  return (stat.mode & 0o111) !== 0 || /\.so(\.|$)/.test(path.slice(path.lastIndexOf('/')));
 }
 
 function interpreterNotFound({ path }: Trace, problem: string): JailbuildError {

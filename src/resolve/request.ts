@@ -1,8 +1,14 @@
 import type { AccountRequest } from '../profile/account.js';
 import type { IncludeRequest } from '../profile/include.js';
 
-/** Which terminal descriptions to bring: all, none, the usual ones, or these. */
+/**
+ * Which terminal descriptions to bring: all, none, the usual ones, or these. The word `default` among
+ * names stands for the usual ones.
+ */
 export type TerminfoChoice = 'default' | 'all' | 'none' | readonly string[];
+
+/** How much of what programs say of libraries that they open themselves comes along. */
+export type DlopenChoice = 'required' | 'recommended' | 'suggested' | 'none';
 
 /** Where the jail's /etc/ld.so.cache comes from. */
 export type LdCacheChoice = 'generate' | 'copy' | 'none';
@@ -21,6 +27,24 @@ export interface ResolveRequest {
   readonly exclude?: readonly string[];
   readonly terminfo?: TerminfoChoice;
   /**
+   * Libraries that an ELF file's note says it opens (.note.dlopen): those of this priority and
+   * higher ones. The default is `required`.
+   */
+  readonly dlopen?: DlopenChoice;
+  /**
+   * `auto`, the default, brings nsswitch.conf and the modules it names for programs that use the C
+   * library's name service.
+   */
+  readonly nss?: 'auto' | 'none';
+  /** Character sets, by any of their names, that iconv(3) is to know; or all. */
+  readonly gconv?: 'all' | readonly string[];
+  /** Locales as in LC_ALL: `de_DE.UTF-8`. */
+  readonly locales?: readonly string[];
+  /** The certificates of authorities that TLS libraries trust, and OpenSSL's configuration. */
+  readonly caCertificates?: boolean;
+  /** Time zones as in TZ: `Europe/Berlin`; `host` is what /etc/localtime is; or all. */
+  readonly timeZones?: 'all' | readonly string[];
+  /**
    * `generate`, the default, makes an /etc/ld.so.cache of the jail's own libraries; `copy` brings the
    * host's. With `none` the loader in the jail has its other rules only.
    */
@@ -33,6 +57,6 @@ export interface ResolveRequest {
   readonly path?: readonly string[];
   /** Where relative program paths start; the default is the working directory. */
   readonly cwd?: string;
-  /** The terminal in use, one of the usual ones; the default is TERM of the environment. */
-  readonly term?: string;
+  /** The terminals in use, which the usual ones take in; the default is TERM, unless there is a sysroot. */
+  readonly terminals?: readonly string[];
 }

@@ -1,14 +1,14 @@
 import type { ManifestRequest, MissingLibrary } from '../plan/manifest.js';
 import { isTrace, Sysroot } from '../sysroot/sysroot.js';
+import { type Additions, needsAdditions, type Resolution } from './additions.js';
 import { type CollectedFile, FileCollection } from './file-collection.js';
 import { findProgram } from './find-program.js';
 import { addGeneratedLdSoCache, LD_SO_CACHE } from './ld-so-cache.js';
 import { ProgramResolver } from './program-resolver.js';
 import type { LdCacheChoice, ResolveRequest } from './request.js';
+import { addRunTimeData } from './run-time-data.js';
+import { surroundings } from './surroundings.js';
 import { addTerminfo } from './terminfo.js';
-
-/** What login(1) and the C library take where PATH is not set. */
-const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** What a merged-/usr distribution may have as links in the root directory. */
 const MERGED_USR_LINKS = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
@@ -26,6 +26,8 @@ export interface Closure {
   readonly files: readonly CollectedFile[];
   readonly missing: readonly MissingLibrary[];
   readonly warnings: readonly string[];
+  /** What the programs may look for when they run, and how to add it. */
+  readonly hints: readonly string[];
 }
 
 /**
@@ -34,29 +36,39 @@ export interface Closure {
  *
  * Libraries that no rule finds are reported in `missing`, not thrown.
  *
- * @throws JailbuildError SYSROOT_NOT_A_DIRECTORY, PROGRAM_NOT_FOUND, NOT_READABLE, NOT_A_REGULAR_FILE, NOT_ELF, SCRIPT,
- *   MALFORMED_ELF, MALFORMED_CACHE, INTERPRETER_NOT_FOUND, TERMINFO_NOT_FOUND
+ * @param additions what profiles, users, includes and excludes of the request do: see `additionsOf`
+ *
+ * @throws JailbuildError SYSROOT_NOT_A_DIRECTORY, PROGRAM_NOT_FOUND, NOT_READABLE,
+ *   NOT_A_REGULAR_FILE, NOT_ELF, SCRIPT, MALFORMED_ELF, MALFORMED_CACHE, INTERPRETER_NOT_FOUND,
+ *   TERMINFO_NOT_FOUND, CHARSET_NOT_FOUND, LOCALE_NOT_FOUND, CA_CERTIFICATES_NOT_FOUND,
+ *   TIME_ZONE_NOT_FOUND
  */
-export function resolve(request: ResolveRequest): Closure {
+export function resolve(asked: ResolveRequest, additions?: Additions): Closure {
+  if (additions === undefined && needsAdditions(asked)) {
+    throw new Error('profiles, users, includes and excludes are loaded first, by additionsOf');
+  }
+  const request = additions?.request ?? asked;
   const sysroot = new Sysroot(request.sysroot);
-  const isHost = sysroot.prefix === '';
-  const searchPath =
-    request.path ?? ((isHost ? process.env.PATH : undefined) || DEFAULT_PATH).split(':');
-  const cwd = request.cwd ?? (isHost ? process.cwd() : '/');
+  const { searchPath, cwd, terminals } = surroundings(request);
   const terminfo = request.terminfo ?? 'default';
   const ldCache = request.ldCache ?? 'generate';
   const libraryPath = request.libraryPath ?? [];
 
   const files = new FileCollection(sysroot);
-  const programs = new ProgramResolver(sysroot, files, searchPath, {
+  const programs = new ProgramResolver(sysroot, files, request, {
+    searchPath,
     cache: CACHE_POLICY[ldCache],
-    libraryPath,
   });
+  const resolution: Resolution = { sysroot, files, programs, searchPath, cwd };
+  const added = additions?.addTo(resolution) ?? [];
   for (const name of request.programs) {
     programs.add(findProgram(sysroot, name, searchPath, cwd));
   }
-  const term = request.term ?? process.env.TERM;
-  const warnings = [...programs.warnings, ...addTerminfo(sysroot, files, terminfo, term)];
+  const warnings = [
+    ...added,
+    ...addTerminfo(sysroot, files, terminfo, terminals),
+    ...addRunTimeData(sysroot, files, programs, request),
+  ];
 
   if (programs.libraryPathUsed) {
     warnings.push(
@@ -65,18 +77,46 @@ export function resolve(request: ResolveRequest): Closure {
   }
   addMergedUsrLinks(sysroot, files);
   if (programs.anyUsesLdSoCache) addLdSoCache(ldCache, sysroot, files, programs);
+  additions?.takeOut(resolution);
   return {
     request: {
       programs: request.programs,
-      terminfo: terminfo === 'default' ? terminfoNames(files) : terminfo,
+      terminfo: terminfo === 'all' || terminfo === 'none' ? terminfo : terminfoNames(files),
       ldCache,
+      ...chosen(request),
       ...(libraryPath.length === 0 ? {} : { libraryPath }),
     },
     sysroot,
     searchPath,
     files: files.sorted(),
     missing: programs.missing,
-    warnings,
+    warnings: [...programs.warnings(), ...warnings],
+    hints: programs.hints(),
+  };
+}
+
+/** What the request says beside programs. */
+function sayings(request: ResolveRequest): Partial<ManifestRequest> {
+  const { profiles = [], users = [], include = [], exclude = [] } = request;
+  return {
+    ...(profiles.length > 0 ? { profiles } : {}),
+    ...(users.length > 0 ? { users } : {}),
+    ...(include.length > 0 ? { include } : {}),
+    ...(exclude.length > 0 ? { exclude } : {}),
+  };
+}
+
+/** Choices that are not the default, as a manifest has them. */
+function chosen(request: ResolveRequest): Partial<ManifestRequest> {
+  const { dlopen, nss, gconv = [], locales = [], caCertificates, timeZones = [] } = request;
+  return {
+    ...sayings(request),
+    ...(dlopen === undefined || dlopen === 'required' ? {} : { dlopen }),
+    ...(nss === 'none' ? { nss } : {}),
+    ...(gconv.length > 0 ? { gconv } : {}),
+    ...(locales.length > 0 ? { locales } : {}),
+    ...(caCertificates ? { caCertificates } : {}),
+    ...(timeZones.length > 0 ? { timeZones } : {}),
   };
 }
 

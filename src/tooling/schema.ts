@@ -18,7 +18,7 @@ const BUILD_ONLY = [
 ];
 const RUN_ONLY = ['verbose', 'print-command', 'json'];
 /** Options whose words stand in one argument, with commas between them. */
-const COMMA_LISTS = ['terminfo'];
+const COMMA_LISTS = ['terminfo', 'gconv', 'locale', 'tz'];
 
 const SCALAR = { type: ['string', 'number'] };
 const LIST_OR_WORD = { type: ['array', 'string', 'number'], items: SCALAR };

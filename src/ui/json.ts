@@ -11,6 +11,7 @@ export interface BuildReport {
   readonly verified: number;
   readonly missing: readonly MissingLibrary[];
   readonly warnings: readonly string[];
+  readonly hints: readonly string[];
 }
 
 export function buildReport(job: BuildJob): BuildReport {
@@ -20,7 +21,8 @@ export function buildReport(job: BuildJob): BuildReport {
     files: job.files ?? [],
     verified: job.verified ?? 0,
     missing: job.manifest?.missing ?? [],
-    warnings: job.manifest?.warnings ?? [],
+    warnings: [...(job.manifest?.warnings ?? []), ...(job.warnings ?? [])],
+    hints: job.manifest?.hints ?? [],
   };
 }
 

@@ -43,12 +43,18 @@ export function manifestTable(manifest: Manifest): string {
   const files = manifest.entries.filter((entry) => entry.type === 'file');
   const bytes = files.reduce((sum, { size }) => sum + size, 0);
   const summary = `${plural(manifest.entries.length, 'entry', 'entries')}, ${plural(files.length, 'file')}, ${formatSize(bytes)}`;
-  return `${lines.join('\n')}\n\n${summary}\n`;
+  const hints = (manifest.hints ?? []).map((hint) => `Hint: ${printable(hint)}.\n`);
+  return `${lines.join('\n')}\n\n${summary}\n${hints.join('')}`;
 }
 
-/** The link's target, and the source where it is not the same path. */
+/** What a link leads to, and the source where it is not the same path. */
 function origin(entry: Entry): string {
-  const target = entry.type === 'symlink' ? ` -> ${entry.target}` : '';
+  const target =
+    entry.type === 'symlink'
+      ? ` -> ${entry.target}`
+      : entry.type === 'file' && entry.hardlink !== undefined
+        ? ` = ${entry.hardlink}`
+        : '';
   if (entry.source === undefined || entry.source === entry.path) return target;
   return `${target} (from ${entry.source})`;
 }

@@ -13,6 +13,22 @@ export function reasonText(reason: Reason): string {
       return `interpreter of the script ${reason.of}`;
     case 'env':
       return `started as ${reason.name} by the script ${reason.of}`;
+    case 'dlopen':
+      return `opened by ${reason.by} (${reason.feature ?? 'dlopen'}, ${reason.priority}) [${reason.rule}]`;
+    case 'nsswitch':
+      return `name service of ${reason.by}`;
+    case 'nss-module':
+      return `${reason.database} of ${reason.by} [${reason.rule}]`;
+    case 'gconv':
+      return reason.name === undefined ? 'character sets' : `character set ${reason.name}`;
+    case 'locale':
+      return `locale ${reason.name}`;
+    case 'ca-certificates':
+      return 'CA certificates';
+    case 'openssl':
+      return 'configuration of OpenSSL';
+    case 'time-zone':
+      return `time zone ${reason.name}`;
     case 'hwcaps':
       return `${reason.level} variant of ${reason.of}`;
     case 'link-target':
@@ -23,6 +39,12 @@ export function reasonText(reason: Reason): string {
       return 'merged-/usr link';
     case 'ld-cache':
       return 'library cache';
+    case 'profile':
+      return `profile ${reason.name}`;
+    case 'account':
+      return reason.as === undefined ? `user ${reason.name}` : `login shell of ${reason.name}`;
+    case 'included':
+      return `included as ${reason.as}`;
     case 'terminfo':
       return `terminal description ${reason.name}`;
   }

@@ -1,6 +1,9 @@
 import { JailbuildError } from '../errors.js';
-import type { Manifest } from '../plan/manifest.js';
+import type { Manifest, Reason } from '../plan/manifest.js';
+import type { Additions } from '../resolve/additions.js';
+import type { ResolveRequest } from '../resolve/request.js';
 import { resolve } from '../resolve/resolve.js';
+import { isTrace } from '../sysroot/sysroot.js';
 
 /**
  * Proves a written jail: each requested program is resolved again with the jail as its root, by the
@@ -17,22 +20,28 @@ export function verifyJail(
   searchPath?: readonly string[],
 ): number {
   const programs = manifest.entries
-    .filter(({ reasons }) => reasons.some(({ kind }) => kind === 'requested'))
+    .filter(({ reasons }) => reasons.some(isProgram))
+    .map(({ path }) => path);
+  const others = manifest.entries
+    .filter(({ type, reasons }) => type === 'file' && reasons.some(isData))
     .map(({ path }) => path);
   const known = new Set(manifest.missing.map(({ name, neededBy }) => `${name}\0${neededBy}`));
 
-  const { libraryPath } = manifest.request;
+  const { libraryPath, dlopen, nss } = manifest.request;
   let closure: ReturnType<typeof resolve>;
   try {
-    closure = resolve({
+    const request: ResolveRequest = {
       programs,
       sysroot: root,
       terminfo: 'none',
+      ...(dlopen === undefined ? {} : { dlopen }),
+      ...(nss === undefined ? {} : { nss }),
       // The jail's own cache, if it has one.
       ldCache: 'copy',
       ...(libraryPath === undefined ? {} : { libraryPath }),
       ...(searchPath === undefined ? {} : { path: searchPath }),
-    });
+    };
+    closure = resolve(request, withObjects(request, others));
   } catch (error) {
     if (!(error instanceof JailbuildError)) throw error;
     throw new JailbuildError('VERIFY_FAILED', `in the jail: ${error.message}`, error.path, {
@@ -48,4 +57,27 @@ export function verifyJail(
     );
   }
   return closure.files.filter(({ stat }) => stat.type === 'file').length;
+}
+
+function isProgram(reason: Reason): boolean {
+  return reason.kind === 'requested' || ('as' in reason && reason.kind !== 'included');
+}
+
+/** What came along as data may be a module that some program opens. */
+function isData({ kind }: Reason): boolean {
+  return kind === 'profile' || kind === 'included';
+}
+
+function withObjects(request: ResolveRequest, paths: readonly string[]): Additions {
+  return {
+    request,
+    addTo({ sysroot, programs }) {
+      for (const path of paths) {
+        const trace = sysroot.trace(path);
+        if (isTrace(trace)) programs.addObject(trace);
+      }
+      return [];
+    },
+    takeOut() {},
+  };
 }

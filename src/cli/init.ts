@@ -1,0 +1,46 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { errnoOf, JailbuildError, strerror } from '../errors.js';
+import { jsonLine } from '../ui/json.js';
+import { writeOut } from '../ui/output.js';
+import { defineCommand } from './command.js';
+import { EXIT } from './exit-status.js';
+import { JAIL_FILE_NAME } from './jail-file.js';
+
+const positionals = {
+  file: {
+    type: 'string',
+    describe: 'The file to write [default: jail.yaml]',
+    complete: 'file',
+  },
+} as const;
+
+const options = {
+  json: { type: 'boolean', describe: 'Print one JSON result' },
+} as const;
+
+export const initCommand = defineCommand({
+  name: 'init',
+  usage: '[file]',
+  summary: 'Write a jail file with comments, to begin with',
+  positionals,
+  options,
+  examples: [['init', 'Write jail.yaml in the working directory']],
+  async run({ file = JAIL_FILE_NAME, json }) {
+    const { templatePath } = await import('../profile/templates.js');
+    try {
+      writeFileSync(file, readFileSync(templatePath(JAIL_FILE_NAME)), { flag: 'wx' });
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno === undefined) throw error;
+      throw errno === 'EEXIST'
+        ? new JailbuildError('FILE_EXISTS', `${file}: exists, and is left as it is`, file)
+        : new JailbuildError('WRITE_FAILED', `${file}: ${strerror(error)}`, file);
+    }
+    writeOut(
+      json
+        ? jsonLine({ status: 'ok', file })
+        : `${file}: written; edit it, and \`jailbuild\` builds what it says\n`,
+    );
+    return EXIT.ok;
+  },
+});

@@ -1,0 +1,54 @@
+import { JailbuildError } from '../errors.js';
+import { jsonLine } from '../ui/json.js';
+import { writeOut } from '../ui/output.js';
+import { defineCommand } from './command.js';
+import { EXIT } from './exit-status.js';
+
+const positionals = {
+  action: {
+    type: 'string',
+    choices: ['list', 'show'],
+    describe: 'What to do [default: list]',
+  },
+  name: {
+    type: 'string',
+    array: true,
+    describe: 'Names of profiles, or files by path',
+    complete: 'profile',
+  },
+} as const;
+
+const options = {
+  json: { type: 'boolean', describe: 'Print JSON' },
+} as const;
+
+export const profilesCommand = defineCommand({
+  name: 'profiles',
+  usage: '[action] [name..]',
+  summary: 'List the profiles, or show what they bring and what is left to do',
+  positionals,
+  options,
+  examples: [
+    ['profiles', 'List all profiles'],
+    ['profiles show sftp', 'Show what a profile brings, and its notes'],
+  ],
+  async run({ action, name: names = [], json }) {
+    const { knownProfiles, loadProfiles } = await import('../profile/load.js');
+    if (action !== 'show') {
+      if (names.length > 0)
+        throw new JailbuildError('USAGE', `profiles list ${names[0]}: takes no names`);
+      const profiles = knownProfiles();
+      const { profileTable } = await import('../ui/profile-text.js');
+      writeOut(json ? jsonLine({ profiles }) : profileTable(profiles));
+      return EXIT.ok;
+    }
+    if (names.length === 0) throw new JailbuildError('USAGE', 'profiles show: name a profile');
+    const { profileText } = await import('../ui/profile-text.js');
+    // What a profile includes stands before it.
+    const shown = names
+      .map((name) => loadProfiles([name]).at(-1))
+      .filter((item) => item !== undefined);
+    writeOut(json ? jsonLine({ profiles: shown }) : shown.map(profileText).join('\n'));
+    return EXIT.ok;
+  },
+});

@@ -1,0 +1,132 @@
+import path from 'node:path';
+import { JailbuildError } from '../errors.js';
+import type {
+  DlopenChoice,
+  LdCacheChoice,
+  ResolveRequest,
+  TerminfoChoice,
+} from '../resolve/request.js';
+import type { Arguments } from './command.js';
+
+const GROUP = 'What comes along:';
+
+/** The options that say what a program needs and where it is taken from; several commands have them. */
+export const resolveOptions = {
+  sysroot: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Take everything from this directory as if it were /',
+    placeholder: 'DIR',
+    complete: 'directory',
+  },
+  terminfo: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Terminal descriptions [default: that of TERM and the usual ones]',
+    placeholder: 'all|none|NAME,...',
+    complete: ['all', 'none'],
+    group: GROUP,
+  },
+  'ld-cache': {
+    choices: ['generate', 'copy', 'none'],
+    describe: "The loader's library cache: made, the host's, or none [default: generate]",
+    group: GROUP,
+  },
+  'library-path': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Directories that the programs will have in LD_LIBRARY_PATH',
+    placeholder: 'DIR[:DIR...]',
+    complete: 'directory',
+  },
+  dlopen: {
+    choices: ['required', 'recommended', 'suggested', 'none'],
+    describe: 'Libraries that programs say they open when they run [default: required]',
+    group: GROUP,
+  },
+  nss: {
+    choices: ['auto', 'none'],
+    describe: "nsswitch.conf and the modules of the C library's name service [default: auto]",
+    group: GROUP,
+  },
+  gconv: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Character sets that iconv is to know',
+    placeholder: 'all|NAME,...',
+    complete: ['all'],
+    group: GROUP,
+  },
+  locale: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Locales, as in LC_ALL',
+    placeholder: 'NAME,...',
+    group: GROUP,
+  },
+  'ca-certificates': {
+    type: 'boolean',
+    describe: 'Certificates that TLS libraries trust, and the configuration of OpenSSL',
+    group: GROUP,
+  },
+  tz: {
+    type: 'string',
+    requiresArg: true,
+    describe: "Time zones, as in TZ; host is the host's own",
+    placeholder: 'all|host|NAME,...',
+    complete: ['all', 'host'],
+    group: GROUP,
+  },
+} as const;
+
+type ResolveArguments = Arguments<Record<never, never>, typeof resolveOptions>;
+
+/** These options alone out of a command's. */
+export function optionsOf(args: ResolveArguments): ResolveArguments {
+  const names = Object.keys(resolveOptions) as (keyof typeof resolveOptions)[];
+  return Object.fromEntries(names.map((name) => [name, args[name]])) as ResolveArguments;
+}
+
+/** What these options ask for. */
+export function resolveChoices(args: ResolveArguments): Omit<ResolveRequest, 'programs'> {
+  const { sysroot, dlopen, nss, terminfo, gconv, locale, tz } = args;
+  return {
+    ...(args['ld-cache'] === undefined ? {} : { ldCache: args['ld-cache'] as LdCacheChoice }),
+    ...(args['library-path'] === undefined
+      ? {}
+      : { libraryPath: libraryPathOf(args['library-path'], sysroot) }),
+    ...(sysroot === undefined ? {} : { sysroot }),
+    ...(terminfo === undefined ? {} : { terminfo: terminfoChoice(terminfo) }),
+    ...(dlopen === undefined ? {} : { dlopen: dlopen as DlopenChoice }),
+    ...(nss === 'none' ? { nss } : {}),
+    ...(gconv === undefined ? {} : { gconv: allOr(gconv, 'gconv') }),
+    ...(locale === undefined ? {} : { locales: names(locale, 'locale') }),
+    ...(args['ca-certificates'] ? { caCertificates: true } : {}),
+    ...(tz === undefined ? {} : { timeZones: allOr(tz, 'tz') }),
+  };
+}
+
+/** As ld.so(8) takes LD_LIBRARY_PATH; what is relative starts here, or at the top of a sysroot. */
+function libraryPathOf(text: string, sysroot: string | undefined): string[] {
+  const base = sysroot === undefined ? process.cwd() : '/';
+  return text.split(/[:;]/).map((directory) => path.resolve(base, directory));
+}
+
+function terminfoChoice(text: string): TerminfoChoice {
+  if (text === 'all' || text === 'none') return text;
+  const entries = text.split(',').filter((name) => name !== '');
+  if (entries.length === 0 || entries.some((name) => name.includes('/'))) {
+    throw new JailbuildError('USAGE', `--terminfo ${text}: give all, none, or NAME,...`);
+  }
+  return entries;
+}
+
+function allOr(text: string, option: string): 'all' | readonly string[] {
+  return text === 'all' ? text : names(text, option);
+}
+
+function names(text: string, option: string): readonly string[] {
+  const list = text.split(',').filter((name) => name !== '');
+  if (list.length > 0) return list;
+  throw new JailbuildError('USAGE', `--${option} ${JSON.stringify(text)}: give NAME,...`);
+}

@@ -1,0 +1,89 @@
+import { malformed } from './malformed.js';
+import type { ByteSource, ElfHeaders } from './types.js';
+
+/** A section header (gABI chapter 4, "Section Header"). Bytes. */
+export interface Section {
+  readonly name: string;
+  /** sh_type, as SHT_NOTE = 7. */
+  readonly type: number;
+  readonly flags: number;
+  readonly address: number;
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** What a file may have of them; compilers that put each function into its own make thousands. */
+const MAX_SECTIONS = 1 << 20;
+const MAX_NAMES = 64 << 20;
+const SHN_XINDEX = 0xffff;
+const SHT_NOBITS = 8;
+
+/**
+ * Reads the section headers, which nothing that is loaded needs: a stripped file may have none.
+ *
+ * @returns an empty list for a file without them
+ * @throws JailbuildError MALFORMED_ELF
+ */
+export function readSections(source: ByteSource, headers: ElfHeaders): Section[] {
+  const wide = headers.class === 64;
+  const little = headers.byteOrder === 'little';
+  const u16 = (bytes: Buffer, at: number) =>
+    little ? bytes.readUInt16LE(at) : bytes.readUInt16BE(at);
+  const u32 = (bytes: Buffer, at: number) =>
+    little ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at);
+  const word = (bytes: Buffer, at: number) => {
+    if (!wide) return u32(bytes, at);
+    return Number(little ? bytes.readBigUInt64LE(at) : bytes.readBigUInt64BE(at));
+  };
+
+  const header = source.read(0, wide ? 64 : 52);
+  const table = word(header, wide ? 40 : 32);
+  const tail = wide ? 58 : 46;
+  const size = u16(header, tail);
+  if (table === 0) return [];
+  if (size !== (wide ? 64 : 40)) throw malformed(source, 'e_shentsize', `is ${size}`);
+  const at = { type: 4, flags: 8, address: wide ? 16 : 12, offset: wide ? 24 : 16 };
+  const sizeAt = wide ? 32 : 20;
+  const linkAt = wide ? 40 : 24;
+
+  const read = (first: number, count: number) => {
+    if (table + (first + count) * size > source.size) {
+      throw malformed(source, 'e_shoff', 'puts the section headers beyond the end of the file');
+    }
+    return source.read(table + first * size, count * size);
+  };
+  // Numbers that do not fit into the ELF header are in the first section header.
+  const zero = read(0, 1);
+  const count = u16(header, tail + 2) || word(zero, sizeAt);
+  const namesIndex = u16(header, tail + 4);
+  const names = namesIndex === SHN_XINDEX ? u32(zero, linkAt) : namesIndex;
+  if (count > MAX_SECTIONS) throw malformed(source, 'e_shnum', `is ${count}`);
+  const bytes = read(0, count);
+  const nameTable = names > 0 && names < count ? names * size : undefined;
+  const text =
+    nameTable === undefined
+      ? Buffer.alloc(0)
+      : source.read(
+          word(bytes, nameTable + at.offset),
+          Math.min(word(bytes, nameTable + sizeAt), MAX_NAMES),
+        );
+
+  return Array.from({ length: count }, (_, index) => {
+    const start = index * size;
+    const nameAt = u32(bytes, start);
+    const end = nameAt < text.length ? text.indexOf(0, nameAt) : -1;
+    return {
+      name: end < 0 ? '' : text.toString('utf8', nameAt, end),
+      type: u32(bytes, start + at.type),
+      flags: word(bytes, start + at.flags),
+      address: word(bytes, start + at.address),
+      offset: word(bytes, start + at.offset),
+      size: word(bytes, start + sizeAt),
+    };
+  });
+}
+
+/** True if the section has contents inside the file. */
+export function isInFile({ type, offset, size }: Section, source: ByteSource): boolean {
+  return type !== SHT_NOBITS && offset + size <= source.size;
+}

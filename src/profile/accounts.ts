@@ -1,0 +1,186 @@
+import { JailbuildError } from '../errors.js';
+import { isTrace, type Sysroot } from '../sysroot/sysroot.js';
+import type { AccountRequest } from './account.js';
+
+const PASSWD = '/etc/passwd';
+const GROUP = '/etc/group';
+/** What a user without a shell of its own has: what useradd(8) gives. */
+const DEFAULT_SHELL = '/bin/sh';
+
+/** A line of passwd(5), without the password. */
+export interface User {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly gecos: string;
+  readonly home: string;
+  readonly shell: string;
+}
+
+/** A line of group(5), without the password. */
+export interface Group {
+  readonly name: string;
+  readonly gid: number;
+  readonly members: readonly string[];
+}
+
+/** The users and groups of a sysroot, from its own passwd and group files. */
+export class AccountDatabase {
+  readonly users: readonly User[];
+  readonly groups: readonly Group[];
+  /** Of the two files, the later; 0 without any. */
+  readonly mtimeNs: bigint;
+
+  constructor(sysroot: Sysroot) {
+    const passwd = lines(sysroot, PASSWD);
+    const group = lines(sysroot, GROUP);
+    this.mtimeNs = group.mtimeNs;
+    if (passwd.mtimeNs > this.mtimeNs) this.mtimeNs = passwd.mtimeNs;
+    this.users = passwd.fields.flatMap(([name = '', , uid, gid, gecos = '', home = '/', shell]) =>
+      isId(uid) && isId(gid)
+        ? [{ name, uid: Number(uid), gid: Number(gid), gecos, home, shell: shell || DEFAULT_SHELL }]
+        : [],
+    );
+    this.groups = group.fields.flatMap(([name = '', , gid, members = '']) =>
+      isId(gid)
+        ? [{ name, gid: Number(gid), members: members.split(',').filter((item) => item !== '') }]
+        : [],
+    );
+  }
+
+  user(name: string): User | undefined {
+    return this.users.find((user) => user.name === name);
+  }
+}
+
+/** The users and groups that a jail is to have: those that were named, and their groups. */
+export class JailAccounts {
+  readonly #database: AccountDatabase;
+  readonly #users = new Map<string, User>();
+  readonly #groups = new Map<string, { gid: number; members: Set<string> }>();
+
+  constructor(database: AccountDatabase) {
+    this.#database = database;
+  }
+
+  get isEmpty(): boolean {
+    return this.#users.size === 0 && this.#groups.size === 0;
+  }
+
+  get users(): readonly User[] {
+    return [...this.#users.values()];
+  }
+
+  /**
+   * Adds a user, looked up in the sysroot as far as the request does not say.
+   *
+   * @throws JailbuildError USER_NOT_FOUND
+   */
+  addUser(request: AccountRequest): User {
+    const known = this.#database.user(request.name);
+    const uid = request.uid ?? known?.uid;
+    if (uid === undefined) {
+      throw new JailbuildError(
+        'USER_NOT_FOUND',
+        `${request.name}: no such user in the sysroot's ${PASSWD}; give ${request.name}:UID for a new one`,
+        request.name,
+      );
+    }
+    const sameUid = known?.uid === uid ? known : undefined;
+    const user: User = {
+      name: request.name,
+      uid,
+      gid: request.gid ?? sameUid?.gid ?? uid,
+      gecos: request.gecos ?? sameUid?.gecos ?? '',
+      home: request.home ?? sameUid?.home ?? `/home/${request.name}`,
+      shell: request.shell ?? sameUid?.shell ?? DEFAULT_SHELL,
+    };
+    this.#users.set(user.name, user);
+    this.#addPrimaryGroup(user);
+    for (const { name, gid, members } of this.#database.groups) {
+      if (sameUid !== undefined && members.includes(user.name)) this.#join(name, gid, user.name);
+    }
+    for (const name of request.groups ?? []) {
+      this.addGroup(name);
+      this.#groups.get(name)?.members.add(user.name);
+    }
+    return user;
+  }
+
+  /** @throws JailbuildError USER_NOT_FOUND for a group that the sysroot has not */
+  addGroup(name: string): void {
+    if (this.#groups.has(name)) return;
+    const known = this.#database.groups.find((group) => group.name === name);
+    if (known === undefined) {
+      throw new JailbuildError(
+        'USER_NOT_FOUND',
+        `${name}: no such group in the sysroot's ${GROUP}`,
+        name,
+      );
+    }
+    this.#groups.set(name, { gid: known.gid, members: new Set() });
+  }
+
+  hasGroup(name: string): boolean {
+    return this.#database.groups.some((group) => group.name === name);
+  }
+
+  /** The number of a user, of the jail's or of the sysroot's. */
+  uidOf(name: string): number | undefined {
+    return (this.#users.get(name) ?? this.#database.user(name))?.uid;
+  }
+
+  gidOf(name: string): number | undefined {
+    return (
+      this.#groups.get(name)?.gid ?? this.#database.groups.find((group) => group.name === name)?.gid
+    );
+  }
+
+  /** passwd(5) in the order of the numbers. `*` is no password that any could have typed. */
+  passwd(): string {
+    return this.users
+      .toSorted((a, b) => a.uid - b.uid || (a.name < b.name ? -1 : 1))
+      .map(({ name, uid, gid, gecos, home, shell }) =>
+        [name, '*', uid, gid, gecos, home, shell].join(':'),
+      )
+      .map((line) => `${line}\n`)
+      .join('');
+  }
+
+  /** group(5) in the order of the numbers. Only users of the jail are members. */
+  group(): string {
+    return [...this.#groups]
+      .sort(([a, { gid: first }], [b, { gid: second }]) => first - second || (a < b ? -1 : 1))
+      .map(([name, { gid, members }]) => `${name}:*:${gid}:${[...members].sort().join(',')}\n`)
+      .join('');
+  }
+
+  #addPrimaryGroup({ name, gid }: User): void {
+    if ([...this.#groups.values()].some((group) => group.gid === gid)) return;
+    const known = this.#database.groups.find((group) => group.gid === gid);
+    const taken = this.#groups.has(known?.name ?? name);
+    this.#groups.set(taken ? `${name}${gid}` : (known?.name ?? name), { gid, members: new Set() });
+  }
+
+  #join(name: string, gid: number, member: string): void {
+    const group = this.#groups.get(name) ?? { gid, members: new Set() };
+    group.members.add(member);
+    this.#groups.set(name, group);
+  }
+}
+
+/** The fields of each line. Comments and the `+` and `-` lines of NIS (nsswitch.conf(5)) are none. */
+function lines(sysroot: Sysroot, path: string): { fields: string[][]; mtimeNs: bigint } {
+  const trace = sysroot.trace(path);
+  if (!isTrace(trace) || trace.stat.type !== 'file') return { fields: [], mtimeNs: 0n };
+  const fields = sysroot
+    .readText(trace)
+    .split('\n')
+    .filter((line) => /^[^#+:-]/.test(line))
+    .map((line) => line.split(':'));
+  return { fields, mtimeNs: trace.stat.mtimeNs };
+}
+
+function isId(text: string | undefined): text is string {
+  return text !== undefined && /^\d{1,10}$/.test(text);
+}

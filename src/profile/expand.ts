@@ -1,0 +1,466 @@
+import path from 'node:path';
+import { JailbuildError } from '../errors.js';
+import type { Reason } from '../plan/manifest.js';
+import type { Additions, Resolution } from '../resolve/additions.js';
+import type { MadeFile } from '../resolve/file-collection.js';
+import { lookUpProgram } from '../resolve/find-program.js';
+import type { ProgramResolver } from '../resolve/program-resolver.js';
+import type { DlopenChoice, ResolveRequest } from '../resolve/request.js';
+import { isTrace, type Trace } from '../sysroot/sysroot.js';
+import { AccountDatabase, JailAccounts, type User } from './accounts.js';
+import { glob, type Match, matcher } from './glob.js';
+import type { IncludeRequest } from './include.js';
+import { loadProfiles } from './load.js';
+import type {
+  Alternatives,
+  DeviceWish,
+  DirectoryWish,
+  FileWish,
+  LinkWish,
+  Profile,
+  ProgramWish,
+  UserWish,
+} from './profile.js';
+
+/**
+ * Where programs of profiles are looked up before PATH, so that a profile means the same to every
+ * caller (the PATH that login(1) sets for root).
+ */
+const STANDARD_PATH = [
+  '/usr/local/sbin',
+  '/usr/local/bin',
+  '/usr/sbin',
+  '/usr/bin',
+  '/sbin',
+  '/bin',
+];
+
+/** Homes that are none. */
+const NO_HOME = new Set(['/', '/nonexistent', '/dev/null', '/var/empty']);
+/** The mode of a home directory that is made (HOME_MODE of login.defs(5)). */
+const HOME_MODE = 0o700;
+/** Of a file that is to be followed; configuration files are a few kilobytes. */
+const MAX_FOLLOWED = 1 << 20;
+
+/**
+ * Loads what a request says of profiles, users, includes and excludes.
+ *
+ * @returns undefined for a request that says nothing of these
+ * @throws JailbuildError PROFILE_NOT_FOUND, PROFILE_INVALID
+ */
+export function additionsOf(request: ResolveRequest): Additions | undefined {
+  const { profiles = [], users = [], include = [], exclude = [] } = request;
+  if ([profiles, users, include, exclude].every(({ length }) => length === 0)) return undefined;
+  const loaded = loadProfiles(profiles);
+  return {
+    request: withSettings(request, loaded),
+    addTo: (resolution) => new Expansion(resolution, request, loaded).run(),
+    takeOut: (resolution) => takeOut(resolution, exclude),
+  };
+}
+
+/** The variables that profiles set, the later ones counting. */
+export function profileEnvironment(profiles: readonly Profile[]): Record<string, string> {
+  return Object.assign({}, ...profiles.map(({ environment }) => environment ?? {}));
+}
+
+const DLOPEN_CHOICES: readonly DlopenChoice[] = ['none', 'required', 'recommended', 'suggested'];
+
+/** The request, and what the profiles ask of the resolver beside it. */
+function withSettings(request: ResolveRequest, profiles: readonly Profile[]): ResolveRequest {
+  const strongest = Math.max(
+    ...profiles.map(({ dlopen }) => (dlopen === undefined ? -1 : DLOPEN_CHOICES.indexOf(dlopen))),
+  );
+  const terminfo =
+    request.terminfo ?? profiles.find((profile) => profile.terminfo !== undefined)?.terminfo;
+  const nss = request.nss ?? profiles.find((profile) => profile.nss !== undefined)?.nss;
+  const dlopen = request.dlopen ?? DLOPEN_CHOICES[strongest];
+  const gconv = union(request.gconv, ...profiles.map((profile) => profile.gconv));
+  const locales = union(request.locales, ...profiles.map((profile) => profile.locales));
+  const zones = union(request.timeZones, ...profiles.map((profile) => profile['time-zones']));
+  const certificates = profiles.some((profile) => profile['ca-certificates']);
+  return {
+    ...request,
+    ...(terminfo === undefined ? {} : { terminfo }),
+    ...(nss === undefined ? {} : { nss }),
+    ...(dlopen === undefined ? {} : { dlopen }),
+    ...(gconv === undefined ? {} : { gconv }),
+    ...(locales === undefined || locales === 'all' ? {} : { locales }),
+    ...(zones === undefined ? {} : { timeZones: zones }),
+    ...(certificates ? { caCertificates: true } : {}),
+  };
+}
+
+/** All that are named, or all there are where one says so. */
+function union(
+  ...choices: readonly ('all' | readonly string[] | undefined)[]
+): 'all' | readonly string[] | undefined {
+  if (choices.includes('all')) return 'all';
+  const given = choices.filter((choice) => choice !== undefined);
+  return given.length === 0 ? undefined : [...new Set(given.flat())];
+}
+
+/** Takes out what the patterns match; a directory goes with all that is in it. */
+function takeOut({ files, programs }: Resolution, patterns: readonly string[]): void {
+  const matches = matcher(patterns, { dot: true, matchBase: true });
+  const out = new Set<string>();
+  for (const { path } of files.sorted()) {
+    if (matches(path) || out.has(path.slice(0, path.lastIndexOf('/')))) out.add(path);
+  }
+  for (const path of out) {
+    for (const reason of files.reasonsOf(path)) refuseOrMiss(path, reason, out, programs);
+  }
+  files.remove(out);
+}
+
+/** A program cannot do without its interpreter; without a library it may, where the user says so. */
+function refuseOrMiss(
+  path: string,
+  reason: Reason,
+  out: ReadonlySet<string>,
+  programs: ProgramResolver,
+): void {
+  const refused = (why: string) =>
+    new JailbuildError('EXCLUDED_NEEDED', `${path}: is excluded, and ${why}`, path);
+  switch (reason.kind) {
+    case 'requested':
+      throw refused(`requested as ${reason.as}`);
+    case 'interpreter':
+    case 'shebang':
+    case 'env':
+      if (!out.has(reason.of)) throw refused(`runs ${reason.of}`);
+      return;
+    case 'needed':
+      if (out.has(reason.by)) return;
+      programs.addMissing({
+        name: reason.name,
+        neededBy: reason.by,
+        searched: [{ rule: 'excluded', path }],
+      });
+      return;
+    default:
+  }
+}
+
+/** One run over the profiles, users and includes of a request. */
+class Expansion {
+  readonly #resolution: Resolution;
+  readonly #request: ResolveRequest;
+  readonly #profiles: readonly Profile[];
+  readonly #accounts: JailAccounts;
+  readonly #made: { readonly uid: 0; readonly gid: 0; readonly mtimeNs: bigint };
+  readonly #warnings: string[] = [];
+
+  constructor(resolution: Resolution, request: ResolveRequest, profiles: readonly Profile[]) {
+    this.#resolution = resolution;
+    this.#request = request;
+    this.#profiles = profiles;
+    const database = new AccountDatabase(resolution.sysroot);
+    this.#accounts = new JailAccounts(database);
+    this.#made = { uid: 0, gid: 0, mtimeNs: database.mtimeNs };
+  }
+
+  run(): string[] {
+    for (const profile of this.#profiles) this.#addAccounts(profile);
+    for (const user of this.#request.users ?? []) this.#accounts.addUser(user);
+    // The resolver reads nsswitch.conf for the programs: what is made stands before them.
+    for (const profile of this.#profiles) this.#makeFiles(profile);
+    const programs = new Map<string, Trace>();
+    for (const profile of this.#profiles) {
+      for (const wish of profile.programs ?? []) this.#addProgram(profile, wish, programs);
+    }
+    if (this.#profiles.some((profile) => profile['user-shells'])) this.#addShells();
+    for (const profile of this.#profiles) this.#addFiles(profile, programs);
+    for (const include of this.#request.include ?? []) this.#addInclude(include);
+    this.#writeAccounts();
+    return this.#warnings;
+  }
+
+  #addAccounts(profile: Profile): void {
+    for (const wish of profile.users ?? []) {
+      const { name, optional, uid, gid, ...rest }: UserWish =
+        typeof wish === 'string' ? { name: wish } : wish;
+      const names = [name].flat();
+      const found = names.find((item) => this.#accounts.uidOf(item) !== undefined);
+      if (found !== undefined) {
+        this.#accounts.addUser({ ...rest, name: found });
+      } else if (uid !== undefined) {
+        this.#accounts.addUser({ ...rest, name: names[0] ?? '', uid, gid: gid ?? uid });
+      } else if (!optional) {
+        throw unmet(profile, `no user ${names.join(' or ')} in the sysroot's /etc/passwd`, name);
+      }
+    }
+    for (const group of profile.groups ?? []) {
+      if (this.#accounts.hasGroup(group)) this.#accounts.addGroup(group);
+    }
+  }
+
+  #addProgram(profile: Profile, wish: string | ProgramWish, found: Map<string, Trace>): void {
+    const { sysroot, programs, searchPath } = this.#resolution;
+    const { name, optional }: ProgramWish = typeof wish === 'string' ? { name: wish } : wish;
+    const directories = [...STANDARD_PATH, ...searchPath];
+    const candidates = [name]
+      .flat()
+      .flatMap((item) =>
+        item.startsWith('/') ? glob(sysroot, item).map(({ path }) => path) : [item],
+      );
+    for (const candidate of candidates) {
+      const trace = lookUpProgram(sysroot, candidate, directories);
+      if (trace === undefined) continue;
+      programs.addWithReason(trace, { kind: 'profile', name: profile.name, as: candidate });
+      found.set(path.basename(candidate), trace);
+      return;
+    }
+    if (!optional) throw unmet(profile, `no program ${[name].flat().join(' or ')}`, name);
+  }
+
+  #addShells(): void {
+    const { sysroot, programs } = this.#resolution;
+    for (const { name, shell } of this.#accounts.users) {
+      if (name === 'root') continue;
+      const trace = lookUpProgram(sysroot, shell, []);
+      if (trace === undefined) {
+        this.#warnings.push(`${shell}, the login shell of ${name}, is not in the sysroot`);
+      } else {
+        programs.addWithReason(trace, { kind: 'account', name, as: shell });
+      }
+    }
+  }
+
+  #addFiles(profile: Profile, programs: ReadonlyMap<string, Trace>): void {
+    const reason: Reason = { kind: 'profile', name: profile.name };
+    for (const wish of filesOf(profile)) {
+      if (wish.content === undefined) this.#addFile(profile, wish, programs, reason);
+    }
+  }
+
+  #makeFiles(profile: Profile): void {
+    const reason: Reason = { kind: 'profile', name: profile.name };
+    for (const wish of profile.directories ?? []) {
+      this.#makeDirectory(typeof wish === 'string' ? { path: wish } : wish, reason);
+    }
+    for (const wish of filesOf(profile)) {
+      if (wish.content !== undefined) this.#makeFile(wish, wish.content, reason);
+    }
+    for (const link of profile.links ?? []) this.#makeLink(link, reason);
+    for (const device of profile.devices ?? []) this.#makeDevice(device, reason);
+  }
+
+  #makeFile(wish: FileWish, content: string, reason: Reason): void {
+    const mode = octal(wish.mode, 0o644);
+    this.#make(
+      [wish.path].flat()[0] ?? '',
+      { type: 'file', content: Buffer.from(content), mode, ...this.#owner(wish) },
+      reason,
+    );
+  }
+
+  #addFile(
+    profile: Profile,
+    wish: FileWish,
+    programs: ReadonlyMap<string, Trace>,
+    reason: Reason,
+  ): void {
+    const { sysroot } = this.#resolution;
+    const except = matcher(wish.except ?? [], { dot: true, matchBase: true });
+    let any = false;
+    for (const alternative of [wish.path].flat()) {
+      const pattern = withVariables(alternative, programs);
+      const matches = pattern === undefined ? [] : glob(sysroot, pattern);
+      for (const match of matches) {
+        any = true;
+        if (wish.follow) this.#addFollowed(match, reason);
+        else this.#addMatch(match, reason, except);
+      }
+      if (any && !wish.all) break;
+    }
+    if (!any && !wish.optional) {
+      throw unmet(profile, `nothing is at ${[wish.path].flat().join(' or ')}`, wish.path);
+    }
+  }
+
+  #addMatch({ path, trace }: Match, reason: Reason, except: (path: string) => boolean): void {
+    if (except(path)) return;
+    const { files, programs } = this.#resolution;
+    if (trace.stat.type === 'directory') {
+      files.add(trace, reason);
+      this.#addBelow(trace, reason, except);
+    } else if (trace.stat.type === 'file') {
+      files.add(trace, reason);
+      programs.addObject(trace);
+    }
+  }
+
+  #addBelow(directory: Trace, reason: Reason, except: (path: string) => boolean): void {
+    const { sysroot, files, programs } = this.#resolution;
+    for (const name of sysroot.list(directory)) {
+      const path = `${directory.path === '/' ? '' : directory.path}/${name}`;
+      if (except(path)) continue;
+      const trace = sysroot.trace(path);
+      if (!isTrace(trace)) continue;
+      const { type } = trace.stat;
+      if (type !== 'directory' && type !== 'file') continue;
+      files.add(trace, reason);
+      if (type === 'file') programs.addObject(trace);
+      // What a link leads to is not below this directory.
+      else if (trace.links.length === 0) this.#addBelow(trace, reason, except);
+    }
+  }
+
+  /** Puts what a path leads to in a regular file of that path. */
+  #addFollowed({ path, trace }: Match, reason: Reason): void {
+    const { sysroot } = this.#resolution;
+    const { type, size, mode, uid, gid, mtimeNs } = trace.stat;
+    if (type !== 'file') return;
+    if (size > MAX_FOLLOWED) {
+      throw new JailbuildError(
+        'NOT_READABLE',
+        `${path}: is larger than ${MAX_FOLLOWED} bytes`,
+        path,
+      );
+    }
+    const reader = sysroot.open(trace);
+    try {
+      const content = reader.read(0, reader.size);
+      this.#make(path, { type: 'file', content, mode, uid, gid, mtimeNs }, reason);
+    } finally {
+      reader.close();
+    }
+  }
+
+  #addInclude({ from, to }: IncludeRequest): void {
+    const { sysroot, files, cwd } = this.#resolution;
+    const pattern = path.posix.normalize(from.startsWith('/') ? from : `${cwd}/${from}`);
+    const reason: Reason = { kind: 'included', as: from };
+    const matches = glob(sysroot, pattern);
+    if (matches.length === 0) {
+      throw new JailbuildError('INCLUDE_NOT_FOUND', `${from}: nothing is there to include`, from);
+    }
+    if (to === undefined) {
+      for (const match of matches) this.#addMatch(match, reason, () => false);
+      return;
+    }
+    const [only] = matches;
+    if (only === undefined || matches.length > 1) {
+      throw new JailbuildError('USAGE', `include ${from}:${to}: matches more than one path`, from);
+    }
+    files.addElsewhere(only.trace, to, reason);
+  }
+
+  #writeAccounts(): void {
+    if (this.#accounts.isEmpty) return;
+    const { files } = this.#resolution;
+    const [first, ...others] = this.#accounts.users;
+    const named = [first, ...others].flatMap((user) => user?.name ?? []);
+    const reason = (name: string): Reason => ({ kind: 'account', name });
+    for (const [file, text] of [
+      ['/etc/passwd', this.#accounts.passwd()],
+      ['/etc/group', this.#accounts.group()],
+    ] as const) {
+      const at = this.#make(
+        file,
+        { type: 'file', content: Buffer.from(text), mode: 0o644 },
+        reason(named[0] ?? 'root'),
+      );
+      for (const name of named.slice(1)) files.addReason(at, reason(name));
+    }
+    for (const user of this.#accounts.users) this.#makeHome(user, reason(user.name));
+  }
+
+  /** A home as the sysroot has it, without what is in it, or a new one. */
+  #makeHome({ home, uid, gid }: User, reason: Reason): void {
+    const { sysroot, files } = this.#resolution;
+    if (!home.startsWith('/') || NO_HOME.has(home)) return;
+    const trace = sysroot.trace(home);
+    if (isTrace(trace)) {
+      if (trace.stat.type === 'directory' && trace.path !== '/') files.add(trace, reason);
+      return;
+    }
+    if (!files.has(home))
+      this.#make(home, { type: 'directory', mode: HOME_MODE, uid, gid }, reason);
+  }
+
+  #makeDirectory(wish: DirectoryWish, reason: Reason): void {
+    this.#make(
+      wish.path,
+      { type: 'directory', mode: octal(wish.mode, 0o755), ...this.#owner(wish) },
+      reason,
+    );
+  }
+
+  #makeLink({ path, target }: LinkWish, reason: Reason): void {
+    this.#make(path, { type: 'symlink', mode: 0o777, target }, reason);
+  }
+
+  #makeDevice(wish: DeviceWish, reason: Reason): void {
+    const type = wish.type === 'fifo' ? 'fifo' : (`${wish.type}-device` as const);
+    const { major = 0, minor = 0 } = wish;
+    this.#make(
+      wish.path,
+      {
+        type,
+        mode: octal(wish.mode, 0o666),
+        ...(type === 'fifo' ? {} : { device: { major, minor } }),
+        ...this.#owner(wish),
+      },
+      reason,
+    );
+  }
+
+  #make(
+    path: string,
+    made: Partial<MadeFile> & Pick<MadeFile, 'type' | 'mode'>,
+    reason: Reason,
+  ): string {
+    return this.#resolution.files.addMade(path, { ...this.#made, ...made }, reason);
+  }
+
+  #owner({ owner, group }: Pick<DirectoryWish, 'owner' | 'group'>): { uid: number; gid: number } {
+    const id = (
+      of: Alternatives | number | undefined,
+      look: (name: string) => number | undefined,
+    ): number => {
+      if (typeof of === 'number') return of;
+      for (const name of [of ?? []].flat()) {
+        const found = look(name);
+        if (found !== undefined) return found;
+      }
+      return 0;
+    };
+    return {
+      uid: id(owner, (name) => this.#accounts.uidOf(name)),
+      gid: id(group, (name) => this.#accounts.gidOf(name)),
+    };
+  }
+}
+
+/** A pattern with `${NAME:prefix}` and `${NAME:base}` filled in; undefined if the program is not there. */
+function withVariables(pattern: string, programs: ReadonlyMap<string, Trace>): string | undefined {
+  let known = true;
+  const filled = pattern.replace(
+    /\$\{([^:}]+):(prefix|base)\}/g,
+    (_, name: string, what: string) => {
+      const trace = programs.get(name);
+      if (trace === undefined) known = false;
+      const at = trace?.path ?? '/';
+      return what === 'base' ? path.basename(at) : path.dirname(path.dirname(at));
+    },
+  );
+  return known ? path.posix.normalize(filled) : undefined;
+}
+
+function filesOf({ files = [] }: Profile): FileWish[] {
+  return files.map((wish) => (typeof wish === 'string' ? { path: wish } : wish));
+}
+
+function octal(text: string | undefined, fallback: number): number {
+  return text === undefined ? fallback : Number.parseInt(text, 8);
+}
+
+function unmet({ name, path }: Profile, what: string, subject: Alternatives): JailbuildError {
+  return new JailbuildError(
+    'PROFILE_UNMET',
+    `profile ${name}: ${what}`,
+    [subject].flat()[0] ?? path,
+  );
+}

@@ -1,0 +1,69 @@
+import picomatch from 'picomatch';
+import { isTrace, type Sysroot, type Trace } from '../sysroot/sysroot.js';
+
+/** A path that a pattern found, as the pattern spells it. */
+export interface Match {
+  readonly path: string;
+  readonly trace: Trace;
+}
+
+/**
+ * What a pattern finds in a sysroot: glob(7) with `**` for any number of directories, and `{a,b}`
+ * within one part of a path. A name that begins with a point is matched by a pattern that does; `**`
+ * follows no symbolic links. A pattern without such characters is a path.
+ *
+ * @param pattern absolute
+ * @returns in the order of the paths, without those that are dangling links
+ */
+export function glob(sysroot: Sysroot, pattern: string): Match[] {
+  const parts = pattern.split('/').filter((part) => part !== '');
+  const found = new Map<string, Match>();
+  const visit = (path: string, index: number): void => {
+    const part = parts[index];
+    const trace = sysroot.trace(path === '' ? '/' : path);
+    if (!isTrace(trace)) return;
+    if (part === undefined) {
+      found.set(path, { path: path === '' ? '/' : path, trace });
+    } else if (part === '**') {
+      visit(path, index + 1);
+      if (trace.stat.type !== 'directory') return;
+      for (const name of sysroot.list(trace)) {
+        const below = sysroot.trace(`${path}/${name}`);
+        if (isTrace(below) && below.links.some(({ last }) => last)) {
+          if (index + 1 === parts.length) visit(`${path}/${name}`, index + 1);
+        } else {
+          visit(`${path}/${name}`, index);
+        }
+      }
+    } else if (isMagic(part)) {
+      if (trace.stat.type !== 'directory') return;
+      const matches = matcher([part]);
+      for (const name of sysroot.list(trace))
+        if (matches(name)) visit(`${path}/${name}`, index + 1);
+    } else {
+      visit(`${path}/${part}`, index + 1);
+    }
+  };
+  visit('', 0);
+  return [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+export interface MatchOptions {
+  /** `*` matches names that begin with a point as well. */
+  readonly dot?: boolean;
+  /** A pattern without a slash is one for the last name of a path. */
+  readonly matchBase?: boolean;
+}
+
+/** Whether one of the patterns matches a whole name or path. None match nothing. */
+export function matcher(
+  patterns: readonly string[],
+  options: MatchOptions = {},
+): (text: string) => boolean {
+  if (patterns.length === 0) return () => false;
+  return picomatch([...patterns], { ...options, nonegate: true, noextglob: true });
+}
+
+function isMagic(part: string): boolean {
+  return /[*?[{]/.test(part);
+}

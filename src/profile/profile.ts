@@ -1,0 +1,98 @@
+import type { DlopenChoice, TerminfoChoice } from '../resolve/request.js';
+import type { AccountRequest } from './account.js';
+
+/** One, or several of which the first that there is counts. */
+export type Alternatives = string | readonly string[];
+
+/** A program by name or path. */
+export interface ProgramWish {
+  readonly name: Alternatives;
+  /** Without it the profile does without. */
+  readonly optional?: boolean;
+}
+
+/** Files of the sysroot, or one that is made. */
+export interface FileWish {
+  /**
+   * Absolute paths or patterns; a directory stands for all that is in it. `${NAME:prefix}` is the
+   * directory above that of the program NAME, `${NAME:base}` its name, both without links.
+   */
+  readonly path: Alternatives;
+  readonly optional?: boolean;
+  /** Take what every alternative finds, not the first that finds something. */
+  readonly all?: boolean;
+  /** Patterns of paths to leave out. */
+  readonly except?: readonly string[];
+  /** A regular file with what the path leads to, where the sysroot has a link. */
+  readonly follow?: boolean;
+  /** The text of a file that is made. */
+  readonly content?: string;
+  /** Of a file that is made; the default is 0644. */
+  readonly mode?: string;
+  readonly owner?: Alternatives | number;
+  readonly group?: Alternatives | number;
+}
+
+/** A directory that is made, empty. */
+export interface DirectoryWish {
+  readonly path: string;
+  /** The default is 0755. */
+  readonly mode?: string;
+  /** Users by name or number; the default is root. */
+  readonly owner?: Alternatives | number;
+  readonly group?: Alternatives | number;
+}
+
+export interface LinkWish {
+  readonly path: string;
+  readonly target: string;
+}
+
+export interface DeviceWish {
+  readonly path: string;
+  readonly type: 'character' | 'block' | 'fifo';
+  readonly major?: number;
+  readonly minor?: number;
+  /** The default is 0666. */
+  readonly mode?: string;
+  readonly owner?: Alternatives | number;
+  readonly group?: Alternatives | number;
+}
+
+/** A user, under the first of its names that the sysroot has. */
+export interface UserWish extends Omit<AccountRequest, 'name'> {
+  readonly name: Alternatives;
+  readonly optional?: boolean;
+}
+
+/** What one kind of work needs beside libraries. templates/schema/profile.schema.json is the same. */
+export interface ProfileContent {
+  readonly summary: string;
+  /** Profiles that this one builds on, by name, or by path relative to its own file. */
+  readonly include?: readonly string[];
+  readonly programs?: readonly (string | ProgramWish)[];
+  /** Bring the login shell of every user of the jail. */
+  readonly 'user-shells'?: boolean;
+  readonly files?: readonly (string | FileWish)[];
+  readonly directories?: readonly (string | DirectoryWish)[];
+  readonly links?: readonly LinkWish[];
+  readonly devices?: readonly DeviceWish[];
+  readonly users?: readonly (string | UserWish)[];
+  readonly groups?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly terminfo?: Exclude<TerminfoChoice, 'default'>;
+  readonly nss?: 'none';
+  readonly dlopen?: DlopenChoice;
+  readonly gconv?: 'all' | readonly string[];
+  readonly locales?: readonly string[];
+  readonly 'ca-certificates'?: boolean;
+  readonly 'time-zones'?: 'all' | readonly string[];
+  /** What the administrator has to do beside. */
+  readonly notes?: string;
+}
+
+export interface Profile extends ProfileContent {
+  readonly name: string;
+  /** The file that it is from. */
+  readonly path: string;
+}

@@ -1,0 +1,35 @@
+import type { Sysroot } from '../sysroot/sysroot.js';
+import type { FileCollection } from './file-collection.js';
+import type { ProgramResolver } from './program-resolver.js';
+import type { ResolveRequest } from './request.js';
+
+/** Whether a request asks for more than programs, which is to be loaded for it. */
+export function needsAdditions(request: ResolveRequest): boolean {
+  const { profiles = [], users = [], include = [], exclude = [] } = request;
+  return [profiles, users, include, exclude].some(({ length }) => length > 0);
+}
+
+/** A resolution at work, for what adds to it. */
+export interface Resolution {
+  readonly sysroot: Sysroot;
+  readonly files: FileCollection;
+  readonly programs: ProgramResolver;
+  /** Directories for bare program names. */
+  readonly searchPath: readonly string[];
+  /** Where relative paths start. */
+  readonly cwd: string;
+}
+
+/** What profiles, users, includes and excludes do to a closure. */
+export interface Additions {
+  /** The request with what the profiles ask of the resolver. */
+  readonly request: ResolveRequest;
+  /**
+   * Adds to what the programs of the request will bring.
+   *
+   * @returns warnings
+   */
+  addTo(resolution: Resolution): string[];
+  /** Takes out what is excluded, when nothing more comes. */
+  takeOut(resolution: Resolution): void;
+}

@@ -1,0 +1,41 @@
+import template from '../../templates/ca-certificates.json' with { type: 'json' };
+import { JailbuildError } from '../errors.js';
+import { isTrace, type Sysroot } from '../sysroot/sysroot.js';
+import type { FileCollection } from './file-collection.js';
+import { openSslPaths } from './openssl.js';
+
+/**
+ * Adds the certificates of authorities from wherever the distribution keeps them, both the one file
+ * with all of them and the directory with a file for each: TLS libraries look for either. Where
+ * OpenSSL is among the libraries, also at the paths that it was built with.
+ *
+ * @param libcryptos paths of the OpenSSL libraries that programs load
+ * @throws JailbuildError CA_CERTIFICATES_NOT_FOUND
+ */
+export function addCaCertificates(
+  sysroot: Sysroot,
+  files: FileCollection,
+  libcryptos: readonly string[],
+): void {
+  const configured = libcryptos.flatMap((path) => openSslPaths(sysroot, path)?.directory ?? []);
+  const bundles = [...template.bundles, ...configured.map((path) => `${path}/cert.pem`)];
+  const directories = [...template.directories, ...configured.map((path) => `${path}/certs`)];
+  let found = false;
+  for (const path of bundles) {
+    const trace = sysroot.trace(path);
+    if (!isTrace(trace) || trace.stat.type !== 'file') continue;
+    files.add(trace, { kind: 'ca-certificates' });
+    found = true;
+  }
+  for (const path of directories) {
+    const trace = sysroot.trace(path);
+    if (!isTrace(trace) || trace.stat.type !== 'directory') continue;
+    files.addTree(trace, () => ({ kind: 'ca-certificates' }));
+    found = true;
+  }
+  if (found) return;
+  throw new JailbuildError(
+    'CA_CERTIFICATES_NOT_FOUND',
+    `no CA certificates in ${bundles.join(', ')}; the package ca-certificates has them`,
+  );
+}

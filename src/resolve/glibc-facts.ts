@@ -1,0 +1,55 @@
+import { namesVersion } from '../elf/versions.js';
+import type { LoadedObject } from '../loader/loaded-object.js';
+import type { Sysroot } from '../sysroot/sysroot.js';
+
+/** Where a glibc was built to look for data. */
+export interface GlibcFacts {
+  /** The directory of character set modules. */
+  readonly gconv: string | undefined;
+  readonly locale: string;
+  readonly zoneinfo: string;
+  /** True if the locale C.UTF-8 is inside. */
+  readonly hasUtf8Locale: boolean;
+}
+
+/** What distributions have, for programs whose C library tells nothing. */
+export const USUAL_FACTS: GlibcFacts = {
+  gconv: undefined,
+  locale: '/usr/lib/locale',
+  zoneinfo: '/usr/share/zoneinfo',
+  hasUtf8Locale: false,
+};
+
+/** The release from which on glibc has C.UTF-8 inside. */
+const WITH_UTF8 = 'GLIBC_2.35';
+/** glibc itself has two megabytes. */
+const MAX_LIBC_SIZE = 64 << 20;
+
+/** Learns from the file of a glibc, among its constant strings, where it looks for data. */
+export function glibcFacts(sysroot: Sysroot, { trace, elf }: LoadedObject): GlibcFacts {
+  const reader = sysroot.open(trace);
+  try {
+    const bytes = reader.read(0, Math.min(reader.size, MAX_LIBC_SIZE));
+    return {
+      gconv: directoryOf(bytes, '/gconv-modules.cache'),
+      locale: directoryOf(bytes, '/locale-archive') ?? USUAL_FACTS.locale,
+      zoneinfo: stringWithEnd(bytes, '/zoneinfo') ?? USUAL_FACTS.zoneinfo,
+      hasUtf8Locale: namesVersion(reader, elf.headers, WITH_UTF8),
+    };
+  } finally {
+    reader.close();
+  }
+}
+
+function directoryOf(bytes: Buffer, end: string): string | undefined {
+  return stringWithEnd(bytes, end)?.slice(0, -end.length);
+}
+
+/** The absolute path among the strings of a file that ends so. */
+function stringWithEnd(bytes: Buffer, end: string): string | undefined {
+  const at = bytes.indexOf(`${end}\0`, 0, 'latin1');
+  if (at < 0) return undefined;
+  const start = bytes.lastIndexOf(0, at) + 1;
+  const text = bytes.toString('utf8', start, at + end.length);
+  return text.startsWith('/') && text.length > end.length ? text : undefined;
+}

@@ -1,0 +1,190 @@
+import type { LoadedObject } from '../loader/loaded-object.js';
+import type { ResolveRequest } from './request.js';
+
+/** What was asked for, and whether a path is in the jail. */
+interface Given {
+  readonly request: ResolveRequest;
+  has(path: string): boolean;
+}
+
+/** Something that programs may look for when they run, and that no rule brings of itself. */
+interface HintKind {
+  /** Functions that show it. */
+  readonly functions: readonly string[];
+  readonly what: string;
+  readonly add: string;
+  /** Libraries that offer this to others, by their sonames: what they import says nothing. */
+  readonly offeredBy?: RegExp;
+  /** True for what stops most of the programs that have it, and that few programs have. */
+  readonly isWarning?: boolean;
+  /** True if it is there. */
+  isCovered(given: Given): boolean;
+}
+
+const some = (names: 'all' | readonly string[] = []): boolean => names.length > 0;
+const certificates = {
+  add: '--ca-certificates',
+  offeredBy: /^lib(ssl|crypto|gnutls|curl|curl-gnutls)\./,
+  isCovered: ({ request, has }: Given) =>
+    request.caCertificates === true || has('/etc/ssl/certs') || has('/etc/pki/tls/certs'),
+} as const;
+
+/** In the order in which they are told. */
+const KINDS: readonly HintKind[] = [
+  {
+    functions: [
+      ...['SSL_CTX_set_default_verify_paths', 'SSL_CTX_set_default_verify_file'],
+      ...['X509_STORE_set_default_paths', 'X509_STORE_set_default_paths_ex'],
+      ...['gnutls_certificate_set_x509_system_trust', 'curl_easy_init'],
+    ],
+    what: 'the certificates that TLS peers are verified with',
+    isWarning: true,
+    ...certificates,
+  },
+  {
+    functions: ['SSL_CTX_new', 'SSL_CTX_load_verify_locations', 'SSL_CTX_load_verify_file'],
+    what: 'certificates for TLS',
+    ...certificates,
+  },
+  {
+    functions: ['getaddrinfo', 'gethostbyname', 'gethostbyname2', 'gethostbyname_r', 'res_query'],
+    what: 'names of hosts',
+    add: '/etc/resolv.conf and /etc/hosts',
+    isCovered: ({ has }) => has('/etc/resolv.conf') || has('/etc/hosts'),
+  },
+  {
+    functions: [
+      ...['getpwnam', 'getpwuid', 'getpwnam_r', 'getpwuid_r', 'getpwent'],
+      ...['getgrnam', 'getgrgid', 'getgrnam_r', 'getgrgid_r', 'getgrent', 'initgroups'],
+    ],
+    what: 'names of users and groups',
+    add: '/etc/passwd and /etc/group',
+    isCovered: ({ has }) => has('/etc/passwd') && has('/etc/group'),
+  },
+  {
+    functions: ['pam_start'],
+    what: 'authentication by PAM',
+    add: '/etc/pam.d and the modules that it names',
+    isCovered: ({ has }) => has('/etc/pam.d'),
+  },
+  {
+    functions: ['setlocale', 'newlocale'],
+    what: 'locales other than C and C.UTF-8',
+    add: '--locale NAME',
+    isCovered: ({ request }) => some(request.locales),
+  },
+  {
+    functions: ['iconv_open'],
+    what: 'character sets other than UTF-8 and ASCII',
+    add: '--gconv NAME',
+    isCovered: ({ request }) => some(request.gconv),
+  },
+  {
+    functions: ['tzset', 'localtime', 'localtime_r', 'mktime', 'localtime_rz', 'tzalloc'],
+    what: 'time zones other than UTC',
+    add: '--tz NAME, or --tz host',
+    isCovered: ({ request, has }) => some(request.timeZones) || has('/etc/localtime'),
+  },
+  {
+    functions: ['OSSL_PROVIDER_load', 'ENGINE_by_id', 'ENGINE_load_builtin_engines'],
+    what: 'modules of OpenSSL',
+    add: 'them by path, as further programs',
+    isCovered: () => false,
+  },
+  {
+    functions: ['dlopen', 'dlmopen'],
+    what: 'libraries that they open when they run (dlopen)',
+    add: 'them by path, as further programs',
+    isCovered: () => false,
+  },
+];
+
+/** The functions that hints are about. */
+export const HINT_FUNCTIONS: ReadonlySet<string> = new Set(
+  KINDS.flatMap(({ functions }) => functions),
+);
+
+/** The C library's own libraries: what they import says nothing of what a program does. */
+const LIBC_SONAME =
+  /^(ld-|libc\.|libc-|libm\.|libdl\.|libpthread\.|librt\.|libutil\.|libresolv\.|libnsl\.|libanl\.|libnss_|libthread_db\.|libmvec\.)/;
+
+/** Gathers who may need what, for one line a kind at the end. */
+export class Hints {
+  readonly #names = new Map<HintKind, Set<string>>();
+  readonly #scripts = new Map<string, Set<string>>();
+
+  /**
+   * Notes what an object imports.
+   *
+   * @param isNoted true if it says of itself what it opens by dlopen
+   */
+  note({ trace, elf }: LoadedObject, imports: readonly string[], isNoted: boolean): void {
+    const name = elf.dynamic?.soname ?? baseName(trace.path);
+    if (imports.length === 0 || LIBC_SONAME.test(name)) return;
+    for (const kind of KINDS) {
+      if (!kind.functions.some((item) => imports.includes(item))) continue;
+      if (kind.offeredBy?.test(name)) continue;
+      if (isNoted && kind.functions.includes('dlopen')) continue;
+      addTo(this.#names, kind, name);
+    }
+  }
+
+  /** Notes a script of a language whose own modules nobody follows. */
+  noteScript(script: string, interpreter: string): void {
+    const language = LANGUAGES.find(({ interpreters }) => interpreters.test(baseName(interpreter)));
+    if (language !== undefined) addTo(this.#scripts, language.name, baseName(script));
+  }
+
+  /**
+   * One line for each kind that is not covered, in a fixed order.
+   *
+   * @param isWarning which of them: those that are warnings, or the others
+   */
+  lines(given: Given, isWarning: boolean): string[] {
+    const lines = KINDS.flatMap((kind) => {
+      const names = this.#names.get(kind);
+      if (names === undefined || kind.isCovered(given)) return [];
+      return (kind.isWarning ?? false) === isWarning
+        ? [`${kind.what} (${list(names)}): add ${kind.add}`]
+        : [];
+    });
+    if (isWarning) return lines;
+    const scripts = LANGUAGES.flatMap(({ name }) => {
+      const names = this.#scripts.get(name);
+      return names === undefined
+        ? []
+        : [`modules of ${name} (${list(names)}): add their directories`];
+    });
+    return [...lines, ...scripts];
+  }
+}
+
+function addTo<K>(map: Map<K, Set<string>>, key: K, name: string): void {
+  const names = map.get(key);
+  if (names === undefined) map.set(key, new Set([name]));
+  else names.add(name);
+}
+
+const LANGUAGES: readonly { readonly name: string; readonly interpreters: RegExp }[] = [
+  { name: 'Lua', interpreters: /^lua(jit)?[\d.]*$/ },
+  { name: 'Node.js', interpreters: /^node(js)?[\d.]*$/ },
+  { name: 'Perl', interpreters: /^perl[\d.]*$/ },
+  { name: 'PHP', interpreters: /^php[\d.]*$/ },
+  { name: 'Python', interpreters: /^(python|pypy)[\d.]*$/ },
+  { name: 'Ruby', interpreters: /^ruby[\d.]*$/ },
+  { name: 'Tcl', interpreters: /^(tclsh|wish)[\d.]*$/ },
+];
+
+/** The first names in the order of the alphabet, and how many more there are. */
+function list(names: ReadonlySet<string>): string {
+  const sorted = [...names].sort();
+  const shown = sorted.slice(0, SHOWN);
+  const more = sorted.length - shown.length;
+  return more === 0 ? shown.join(', ') : `${shown.join(', ')} and ${more} more`;
+}
+
+const SHOWN = 4;
+
+function baseName(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}

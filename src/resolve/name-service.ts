@@ -1,0 +1,165 @@
+import { namesVersion } from '../elf/versions.js';
+import type { LoadedObject } from '../loader/loaded-object.js';
+import { isTrace, type Sysroot, type Trace } from '../sysroot/sysroot.js';
+import type { FileCollection } from './file-collection.js';
+import type { RunningProcess } from './running-process.js';
+
+/** A database of nsswitch.conf(5). */
+type Database =
+  | 'aliases'
+  | 'ethers'
+  | 'group'
+  | 'gshadow'
+  | 'hosts'
+  | 'initgroups'
+  | 'netgroup'
+  | 'networks'
+  | 'passwd'
+  | 'protocols'
+  | 'publickey'
+  | 'rpc'
+  | 'services'
+  | 'shadow';
+
+/** The C library's functions that ask each database. Most of them have a variant `_r`. */
+const FUNCTIONS: Readonly<Record<Database, readonly string[]>> = {
+  aliases: ['getaliasbyname', 'getaliasent'],
+  ethers: ['ether_hostton', 'ether_ntohost'],
+  group: ['getgrent', 'getgrgid', 'getgrnam', 'getgrouplist', 'initgroups'],
+  gshadow: ['getsgent', 'getsgnam'],
+  hosts: [
+    ...['getaddrinfo', 'getnameinfo', 'gethostent'],
+    ...['gethostbyaddr', 'gethostbyname', 'gethostbyname2'],
+  ],
+  initgroups: ['getgrouplist', 'initgroups'],
+  netgroup: ['getnetgrent', 'innetgr', 'setnetgrent'],
+  networks: ['getnetbyaddr', 'getnetbyname', 'getnetent'],
+  passwd: ['getpw', 'getpwent', 'getpwnam', 'getpwuid'],
+  protocols: ['getprotobyname', 'getprotobynumber', 'getprotoent'],
+  publickey: ['getpublickey', 'getsecretkey'],
+  rpc: ['getrpcbyname', 'getrpcbynumber', 'getrpcent'],
+  services: ['getaddrinfo', 'getnameinfo', 'getservbyname', 'getservbyport', 'getservent'],
+  shadow: ['getspent', 'getspnam'],
+};
+
+/** The databases that each function asks. */
+export const NSS_FUNCTIONS: ReadonlyMap<string, readonly Database[]> = byFunction();
+
+const CONF = '/etc/nsswitch.conf';
+/** What glibc asks where nsswitch.conf does not say (nss/nss_database.c). */
+const DEFAULT_SERVICES: Readonly<Partial<Record<Database, readonly string[]>>> = {
+  hosts: ['files', 'dns'],
+  networks: ['files', 'dns'],
+  netgroup: ['nis'],
+  initgroups: [],
+};
+const BUILT_IN = new Set(['files', 'dns']);
+
+/** The release from which on the services `files` and `dns` are inside glibc itself. */
+const WITH_SERVICES = 'GLIBC_2.34';
+
+/**
+ * The services that nsswitch.conf(5) of a root puts behind the C library's databases. glibc opens
+ * the library `libnss_SERVICE.so.2` of each when a program asks for the first time; without it, the
+ * service does not answer.
+ */
+export class NameService {
+  /** Services that nsswitch.conf names and whose modules are not there. */
+  readonly absent = new Set<string>();
+  readonly #sysroot: Sysroot;
+  readonly #files: FileCollection;
+  /** glibcs by the path of their file: true if some services are inside. */
+  readonly #hasServices = new Map<string, boolean>();
+  #conf: { readonly trace: Trace | undefined; readonly services: NsswitchConf } | undefined;
+
+  constructor(sysroot: Sysroot, files: FileCollection) {
+    this.#sysroot = sysroot;
+    this.#files = files;
+  }
+
+  /**
+   * Adds nsswitch.conf, and the modules that glibc opens for the functions that an object imports.
+   * A module that is not there is passed over, as glibc does. A nsswitch.conf that is made for the
+   * jail counts before the sysroot's.
+   */
+  open(
+    process: RunningProcess,
+    glibc: LoadedObject,
+    by: LoadedObject,
+    imports: readonly string[],
+  ): void {
+    const databases = new Set(imports.flatMap((name) => NSS_FUNCTIONS.get(name) ?? []));
+    if (databases.size === 0) return;
+    const { trace, services } = this.#readConf();
+    if (trace !== undefined) this.#files.add(trace, { kind: 'nsswitch', by: by.trace.path });
+    for (const database of databases) {
+      for (const service of services.get(database) ?? DEFAULT_SERVICES[database] ?? ['files']) {
+        if (BUILT_IN.has(service) && this.#areInside(glibc)) continue;
+        const isThere = process.opens(`libnss_${service}.so.2`, glibc, ({ rule }) => ({
+          kind: 'nss-module',
+          by: by.trace.path,
+          database,
+          service,
+          rule,
+        }));
+        if (!isThere) this.absent.add(service);
+      }
+    }
+  }
+
+  #readConf() {
+    if (this.#conf === undefined) {
+      const found = this.#sysroot.trace(CONF);
+      const own = this.#files.contentOf(CONF)?.toString();
+      const trace =
+        own === undefined && isTrace(found) && found.stat.type === 'file' ? found : undefined;
+      const text = own ?? (trace === undefined ? '' : this.#sysroot.readText(trace));
+      this.#conf = { trace, services: parseNsswitch(text) };
+    }
+    return this.#conf;
+  }
+
+  #areInside({ trace, elf }: LoadedObject): boolean {
+    let known = this.#hasServices.get(trace.path);
+    if (known === undefined) {
+      const reader = this.#sysroot.open(trace);
+      try {
+        known = namesVersion(reader, elf.headers, WITH_SERVICES);
+      } finally {
+        reader.close();
+      }
+      this.#hasServices.set(trace.path, known);
+    }
+    return known;
+  }
+}
+
+/** The services of each database. */
+export type NsswitchConf = ReadonlyMap<string, readonly string[]>;
+
+/** The services of each database in their order; what to do with their answers is left out. */
+export function parseNsswitch(text: string): NsswitchConf {
+  const services = new Map<string, readonly string[]>();
+  for (const raw of text.split('\n')) {
+    const line = raw.replace(/#.*/, '');
+    const cut = line.indexOf(':');
+    if (cut < 0) continue;
+    const names = line
+      .slice(cut + 1)
+      .replace(/\[[^\]]*\]/g, ' ')
+      .split(/\s+/)
+      .filter((name) => /^[A-Za-z0-9_.-]+$/.test(name));
+    services.set(line.slice(0, cut).trim(), names);
+  }
+  return services;
+}
+
+function byFunction(): Map<string, Database[]> {
+  const map = new Map<string, Database[]>();
+  for (const [database, functions] of Object.entries(FUNCTIONS)) {
+    for (const name of functions.flatMap((plain) => [plain, `${plain}_r`])) {
+      map.set(name, [...(map.get(name) ?? []), database as Database]);
+    }
+  }
+  return map;
+}

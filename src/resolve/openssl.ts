@@ -1,0 +1,90 @@
+import { isTrace, type Sysroot, type Trace } from '../sysroot/sysroot.js';
+import type { FileCollection } from './file-collection.js';
+
+/** Where an OpenSSL was built to look for its data. */
+export interface OpenSslPaths {
+  /** OPENSSLDIR: openssl.cnf, cert.pem and certs/. */
+  readonly directory: string | undefined;
+  /** MODULESDIR: its providers. */
+  readonly modules: string | undefined;
+}
+
+/** libcrypto has some five megabytes. */
+const MAX_LIBCRYPTO_SIZE = 64 << 20;
+/** Providers that are inside of libcrypto. */
+const BUILT_IN = new Set(['default', 'base', 'null']);
+
+/** Learns OpenSSL's directories from libcrypto: the strings that `openssl version -a` prints. */
+export function openSslPaths(sysroot: Sysroot, libcrypto: string): OpenSslPaths | undefined {
+  const trace = sysroot.trace(libcrypto);
+  if (!isTrace(trace)) return undefined;
+  const reader = sysroot.open(trace);
+  try {
+    const bytes = reader.read(0, Math.min(reader.size, MAX_LIBCRYPTO_SIZE));
+    const quoted = (name: string): string | undefined => {
+      const at = bytes.indexOf(`${name}: "`, 0, 'latin1');
+      if (at < 0) return undefined;
+      const text = bytes.toString('utf8', at, Math.min(at + 1024, bytes.length));
+      return /^[A-Z]+: "(\/[^"\0]*)"/.exec(text)?.[1];
+    };
+    return { directory: quoted('OPENSSLDIR'), modules: quoted('MODULESDIR') };
+  } finally {
+    reader.close();
+  }
+}
+
+/**
+ * Adds OpenSSL's configuration, which every program with libcrypto reads, and finds the providers
+ * that it activates (config(5ssl), "Provider Configuration").
+ *
+ * @param open opens a provider from the library that is at `libcrypto`; false if it is not there
+ * @returns warnings
+ */
+export function addOpenSslConfiguration(
+  sysroot: Sysroot,
+  files: FileCollection,
+  libcrypto: string,
+  open: (path: string) => boolean,
+): string[] {
+  const paths = openSslPaths(sysroot, libcrypto);
+  if (paths?.directory === undefined) return [];
+  const conf = sysroot.trace(`${paths.directory}/openssl.cnf`);
+  if (!isTrace(conf) || conf.stat.type !== 'file') return [];
+  files.add(conf, { kind: 'openssl' });
+  return activeProviders(sysroot, conf).flatMap(({ name, module }) => {
+    const path = module ?? `${name}.so`;
+    const absolute = path.startsWith('/') ? path : `${paths.modules ?? paths.directory}/${path}`;
+    if (open(absolute)) return [];
+    return [`${conf.path} activates the provider ${name}, and ${absolute} is not there`];
+  });
+}
+
+function activeProviders(sysroot: Sysroot, conf: Trace) {
+  const sections = parseConfiguration(sysroot.readText(conf));
+  const main = sections.get('')?.get('openssl_conf') ?? 'openssl_init';
+  const list = sections.get(sections.get(main)?.get('providers') ?? '');
+  return [...(list ?? [])].flatMap(([name, section]) => {
+    const values = sections.get(section);
+    const isActive = /^(1|yes|true|on)$/i.test(values?.get('activate') ?? '');
+    if (!isActive || BUILT_IN.has(values?.get('identity') ?? name)) return [];
+    return [{ name: values?.get('identity') ?? name, module: values?.get('module') }];
+  });
+}
+
+/** Names and values by section, '' for what stands above all; of a name given twice the last counts. */
+function parseConfiguration(text: string): Map<string, Map<string, string>> {
+  let section = new Map<string, string>();
+  const sections = new Map([['', section]]);
+  for (const raw of text.split('\n')) {
+    const line = raw.replace(/#.*/, '').trim();
+    const title = /^\[\s*(.*?)\s*\]$/.exec(line)?.[1];
+    if (title !== undefined) {
+      section = sections.get(title) ?? new Map();
+      sections.set(title, section);
+      continue;
+    }
+    const cut = line.indexOf('=');
+    if (cut > 0) section.set(line.slice(0, cut).trim(), line.slice(cut + 1).trim());
+  }
+  return sections;
+}
