@@ -47,14 +47,14 @@ export function sbomRequest(
 /**
  * The bill of materials of a plan, as text.
  *
- * @param sysroot the directory that the plan takes as `/`
+ * @param sysroot the directory that the plan takes as `/`; undefined or '' for `/` itself
  */
 export async function manifestSbom(
   request: SbomRequest,
   manifest: Manifest,
   sysroot: string | undefined,
 ): Promise<string> {
-  const system = new Sysroot(sysroot);
+  const system = new Sysroot(sysroot || '/');
   const tree = { entries: manifest.entries, sourceRoot: system.prefix };
   const made = await makeSbom(request, UNNAMED, tree, system, ({ source }) => source);
   for (const warning of made.warnings) warn(warning);
