@@ -50,7 +50,7 @@ export interface BuildOptions {
   /** False to leave no record in the jail. */
   readonly record?: boolean;
   /** Defaults for `run`, for the record. */
-  readonly run?: JailRecord['run'];
+  readonly run?: JailRecord['run'] | undefined;
   /** Fail where the jail cannot be exactly as planned, rather than warn. */
   readonly strict?: boolean;
   /** Hard-link files to their sources where that is possible. */
