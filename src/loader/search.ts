@@ -2,7 +2,7 @@ import type { ElfFile, ElfHeaders } from '../elf/types.js';
 import { JailbuildError } from '../errors.js';
 import type { SearchRule } from '../plan/manifest.js';
 import { isTrace, type Trace } from '../sysroot/sysroot.js';
-import { acceptsCacheFlags } from './cache-flags.js';
+import { acceptsCacheFlags, cacheFlags } from './cache-flags.js';
 import { cacheKey } from './cache-order.js';
 import {
   type Alternative,
@@ -238,12 +238,25 @@ export class LibrarySearch {
       );
     }
     const isProgram = object.loadedBy === undefined;
+    if (isProgram && this.#needsOrigin(object)) {
+      warnings.push(
+        `${path}: finds libraries by $ORIGIN, for which its loader needs /proc in the jail`,
+      );
+    }
     if (isProgram && (stat.mode & 0o6000) !== 0 && this.#distrusts(object)) {
       warnings.push(
         `${path}: is set-uid or set-gid: for other users the loader passes over directories that it names by $ORIGIN`,
       );
     }
     return warnings;
+  }
+
+  /** The loader learns from /proc/self/exe where the program is (glibc _dl_get_origin, musl fixup_rpath). */
+  #needsOrigin({ elf }: LoadedObject): boolean {
+    const { runpath, rpath = '', dependencies = [] } = elf.dynamic ?? {};
+    const inNames =
+      this.flavor.kind === 'glibc' && dependencies.some(({ name }) => usesOrigin(name));
+    return usesOrigin(runpath ?? rpath) || inNames;
   }
 
   /** For set-uid programs, $ORIGIN must lead into the default directories (glibc elf/dl-load.c). */
@@ -387,10 +400,13 @@ export class LibrarySearch {
     if (cache === undefined) return undefined;
     const { sysroot } = this.#files.objects;
     const { levels } = this.#cpu;
+    const ownFlags = cacheFlags(this.abi);
     let best: { path: string; level: string | undefined; rank: number } | undefined;
     for (const { path, hwcaps, flags } of cache.get(cacheKey(name)) ?? []) {
       if (!acceptsCacheFlags(this.abi, flags)) continue;
-      const rank = hwcaps === undefined ? levels.length : levels.indexOf(hwcaps);
+      // Flags that are accepted although they are not the loader's own come last.
+      const general = flags === ownFlags ? levels.length : levels.length + 1;
+      const rank = hwcaps === undefined ? general : levels.indexOf(hwcaps);
       if (rank < 0 && hwcaps !== undefined) {
         if (isTrace(sysroot.trace(path))) alternatives.push({ kind: 'level', name: hwcaps });
       } else if (best === undefined || rank < best.rank) {
