@@ -3,6 +3,7 @@ import { JailbuildError } from '../errors.js';
 import type { FileTree } from '../export/file-tree.js';
 import { scanTree } from '../export/scan.js';
 import { readRecord } from '../jail/record.js';
+import { addXattrs } from '../jail/source-xattrs.js';
 import { STATE_DIRECTORY } from '../jail/state.js';
 import type { Entry, Manifest } from '../plan/manifest.js';
 import { describeMissing, refuseMissing } from '../plan/missing.js';
@@ -22,7 +23,7 @@ import { optionsOf, resolveOptions } from './resolve-options.js';
 export interface ExportSource {
   /** The jail file, where it is one. */
   readonly file?: JailFile;
-  read(): SourceTree;
+  read(): Promise<SourceTree>;
 }
 
 export interface SourceTree {
@@ -94,8 +95,9 @@ function isJail(what: readonly string[]): boolean {
 }
 
 /** A jail as it is, with what its record knows of reasons and origins. */
-function jailSource(root: string): SourceTree {
-  const { warnings, entries, sourceRoot } = scanTree(root, { leaveOut: [STATE_DIRECTORY] });
+async function jailSource(root: string): Promise<SourceTree> {
+  const { warnings, ...scanned } = scanTree(root, { leaveOut: [STATE_DIRECTORY] });
+  const { entries, sourceRoot } = await addXattrs(scanned, scanned.sourceRoot);
   const { manifest, request } = readRecord(root) ?? {};
   const sysroot = new Sysroot(request?.sysroot);
   const planned = new Map(manifest?.entries.map((entry) => [entry.path, entry]));
@@ -128,14 +130,15 @@ function originOf(entry: Entry, source: string, sysroot: Sysroot): string | unde
   return isCopy ? found.path : undefined;
 }
 
-function manifestSource(args: ExportArguments, file: string): SourceTree {
+async function manifestSource(args: ExportArguments, file: string): Promise<SourceTree> {
   const sysroot = new Sysroot(args.sysroot);
   return planned(readManifest(file), sysroot, args['allow-missing'] ?? false);
 }
 
-function resolvedSource(request: ResolveRequest, allowMissing: boolean): SourceTree {
+async function resolvedSource(request: ResolveRequest, allowMissing: boolean): Promise<SourceTree> {
   const closure = resolve(request);
-  return planned(plan(closure), closure.sysroot, allowMissing);
+  const { prefix } = closure.sysroot;
+  return planned(await addXattrs(plan(closure), prefix), closure.sysroot, allowMissing);
 }
 
 function planned(manifest: Manifest, sysroot: Sysroot, allowMissing: boolean): SourceTree {

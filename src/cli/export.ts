@@ -224,7 +224,7 @@ async function exportSource(
   if (sbom !== undefined && sbom.file === undefined) {
     throw new JailbuildError('USAGE', '--sbom: say where it goes with --sbom-file');
   }
-  const { tree, warnings, command, sysroot, originOf } = source.read();
+  const { tree, warnings, command, sysroot, originOf } = await source.read();
   for (const warning of warnings) warn(warning);
   const chosen = exportOptions(args, file?.image, command);
   const layered = chosen.layers === 'by-package' ? await packagesOf(tree, sysroot, originOf) : {};

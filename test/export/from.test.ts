@@ -118,6 +118,27 @@ test(
   },
 );
 
+test(
+  'capabilities go along, from programs and from a jail',
+  needsRoot('setcap', 'getcap', 'tar'),
+  () => {
+    const directory = tempDir();
+    const program = path.join(directory, 'program');
+    writeFileSync(program, readFileSync('/bin/ls'), { mode: 0o755 });
+    assert.equal(exec('setcap', ['cap_net_raw=ep', program]).status, 0);
+    const root = path.join(directory, 'jail');
+    succeed([root, program, '-q']);
+    for (const what of [program, root]) {
+      const archive = path.join(directory, 'x.tar');
+      succeed(['export', what, '--to', `tar:${archive}`, '-q']);
+      const unpacked = path.join(directory, `from-${path.basename(what)}`);
+      mkdirSync(unpacked);
+      exec('tar', ['-xpf', archive, '-C', unpacked, '--xattrs', '--xattrs-include=*']);
+      assert.match(exec('getcap', [unpacked + program]).stdout, /cap_net_raw=ep/);
+    }
+  },
+);
+
 test('standard output takes archives', needs('tar', 'skopeo'), () => {
   const directory = tempDir();
   const cli = `${process.execPath} ${path.resolve('dist/jailbuild.cjs')} export ls`;
