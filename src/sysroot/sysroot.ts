@@ -279,17 +279,28 @@ export class FileReader {
     this.size = fstatSync(this.#fd).size;
   }
 
-  /** Up to `length` bytes from `offset`; fewer at the end of the file. */
+  /**
+   * Up to `length` bytes from `offset`; fewer at the end of the file.
+   * @throws JailbuildError NOT_READABLE
+   */
   read(offset: number, length: number): Buffer {
     const wanted = Math.max(0, Math.min(length, this.size - offset));
     const buffer = Buffer.allocUnsafe(wanted);
     let done = 0;
     while (done < wanted) {
-      const count = readSync(this.#fd, buffer, done, wanted - done, offset + done);
+      const count = this.#readSome(buffer, done, wanted - done, offset + done);
       if (count === 0) break;
       done += count;
     }
     return buffer.subarray(0, done);
+  }
+
+  #readSome(buffer: Buffer, at: number, length: number, offset: number): number {
+    try {
+      return readSync(this.#fd, buffer, at, length, offset);
+    } catch (error) {
+      throw new JailbuildError('NOT_READABLE', `${this.path}: ${strerror(error)}`, this.path);
+    }
   }
 
   close(): void {

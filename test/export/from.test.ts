@@ -186,7 +186,7 @@ test('memory does not grow with what is exported', needs('truncate'), () => {
 
 test('usage errors say what is wrong', () => {
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
-    [['ls'], /say where the export goes/],
+    [['ls'], /--to is missing/],
     [['ls', '--to', 'zip:x'], /give oci:DIR/],
     [['ls', '--to', 'tar:'], /the path is missing/],
     [['ls', '--to', 'oci:x:bad tag'], /bad tag is not a tag/],
