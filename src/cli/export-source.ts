@@ -10,6 +10,7 @@ import { describeMissing, refuseMissing } from '../plan/missing.js';
 import { plan } from '../plan/plan.js';
 import { readManifest } from '../plan/read-manifest.js';
 import { nanoseconds } from '../plan/timestamp.js';
+import { additionsOf } from '../profile/expand.js';
 import { type JailFile, readJailFile } from '../profile/jail-file.js';
 import type { ResolveRequest } from '../resolve/request.js';
 import { resolve } from '../resolve/resolve.js';
@@ -136,7 +137,7 @@ async function manifestSource(args: ExportArguments, file: string): Promise<Sour
 }
 
 async function resolvedSource(request: ResolveRequest, allowMissing: boolean): Promise<SourceTree> {
-  const closure = resolve(request);
+  const closure = resolve(request, additionsOf(request));
   const { prefix } = closure.sysroot;
   return planned(await addXattrs(plan(closure), prefix), closure.sysroot, allowMissing);
 }

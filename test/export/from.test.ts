@@ -60,6 +60,20 @@ test('a jail file says what an image is', needs('skopeo'), () => {
   assert.equal(sha256(`${directory}/one.tar`), sha256(`${directory}/two.tar`));
 });
 
+test('profiles and further files go into an image as into a jail', needs('git', 'tar'), () => {
+  const directory = tempDir();
+  writeFileSync(path.join(directory, 'motd'), 'welcome\n');
+  const include = ['--include', `${directory}/motd:/etc/motd`];
+  const names = (...args: readonly string[]) => {
+    succeed(['export', ...args, '--to', `tar:${directory}/x.tar`, '-q']);
+    return exec('tar', ['-tf', `${directory}/x.tar`]).stdout.split('\n');
+  };
+  const image = names('--profile', 'git', ...include);
+  assert.ok(image.includes('etc/passwd') && image.includes('etc/motd'));
+  succeed([path.join(directory, 'jail'), '--profile', 'git', ...include, '-q']);
+  assert.deepEqual(image, names(path.join(directory, 'jail')));
+});
+
 test('a manifest is exported as it stands, and nothing that differs from it', () => {
   const directory = tempDir();
   const program = path.join(directory, 'program');
