@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { BUILD_STEPS, type BuildJob, planJail } from '../build.js';
+import { BUILD_STEPS, type BuildJob, type BuildOptions, planJail } from '../build.js';
 import { JailbuildError } from '../errors.js';
 import { canonicalJson } from '../plan/canonical-json.js';
 import { parseAccount } from '../profile/account.js';
@@ -183,6 +183,8 @@ export const buildCommand = defineCommand({
 interface Wanted {
   readonly args: BuildArguments;
   readonly file: JailFile | undefined;
+  /** What the record is to keep for `run`. */
+  readonly run?: BuildOptions['run'] | undefined;
 }
 
 async function withJailFile(given: BuildArguments): Promise<Wanted> {
@@ -192,7 +194,9 @@ async function withJailFile(given: BuildArguments): Promise<Wanted> {
   const file = readJailFile(named);
   const args = withFileOptions(given, file.options, options);
   const root = given.root ?? file.root;
-  return { args: root === undefined ? args : { ...args, root }, file };
+  const { recordableRun } = await import('./run-options.js');
+  const run = recordableRun(file.run.options, file.run.command);
+  return { args: root === undefined ? args : { ...args, root }, file, run };
 }
 
 /** What a jail file asks for, without the target. Options of the command line are not looked at. */
@@ -242,7 +246,7 @@ function jobOf(wanted: Wanted, signal?: AbortSignal): BuildJob {
       recordDigests: args.digests ?? false,
       record: !args['no-record'],
       ...changedPolicy(args),
-      ...(wanted.file === undefined ? {} : { run: { ...wanted.file.run } }),
+      run: wanted.run,
       ...(signal === undefined ? {} : { signal }),
     },
   };

@@ -1,5 +1,6 @@
 import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
+import { deviceNumbers } from '../device-numbers.js';
 import { JailbuildError, strerror } from '../errors.js';
 import type { Entry } from '../plan/manifest.js';
 import { timestamp } from '../plan/timestamp.js';
@@ -89,13 +90,6 @@ function entryOf(at: string, stats: BigIntStats, realPath: string): Entry {
   if (stats.isFile()) return { type: 'file', ...base, size: Number(stats.size) };
   const type = stats.isBlockDevice() ? 'block-device' : 'character-device';
   return { type, ...base, ...deviceNumbers(stats.rdev) };
-}
-
-/** How the C library packs the numbers of a device (makedev(3), sys/sysmacros.h). */
-function deviceNumbers(rdev: bigint): { major: number; minor: number } {
-  const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xfffff000n);
-  const minor = (rdev & 0xffn) | ((rdev >> 12n) & 0xffffff00n);
-  return { major: Number(major), minor: Number(minor) };
 }
 
 function lstat(realPath: string): BigIntStats {
