@@ -131,9 +131,12 @@ function wholeRequest(
   request: ResolveRequest | undefined,
   record: JailRecord | undefined,
 ): ResolveRequest {
-  const asked = request === undefined ? undefined : settleRequest(request);
-  if (record === undefined) return asked ?? { programs: [] };
-  return asked === undefined ? record.request : mergeRequests(record.request, asked);
+  if (record === undefined)
+    return request === undefined ? { programs: [] } : settleRequest(request);
+  if (request === undefined) return record.request;
+  const { sysroot } = record.request;
+  const asked = sysroot === undefined ? request : { sysroot, ...request };
+  return mergeRequests(record.request, settleRequest(asked));
 }
 
 /** What holds for this build and for later ones, once it was said. */

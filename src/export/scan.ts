@@ -14,8 +14,6 @@ export interface Scan extends FileTree {
 export interface ScanOptions {
   /** Names in the root directory that do not belong to the tree. */
   readonly leaveOut: readonly string[];
-  /** The extended attributes of a file, base64 by name. */
-  readonly xattrsOf?: (realPath: string) => Readonly<Record<string, string>> | undefined;
 }
 
 /**
@@ -24,7 +22,7 @@ export interface ScanOptions {
  *
  * @throws JailbuildError TARGET_NOT_A_DIRECTORY, NOT_READABLE, NOT_EXPORTABLE
  */
-export function scanTree(root: string, { leaveOut, xattrsOf }: ScanOptions): Scan {
+export function scanTree(root: string, { leaveOut }: ScanOptions): Scan {
   const sourceRoot = path.resolve(root) === '/' ? '' : path.resolve(root);
   const top = lstat(sourceRoot || '/');
   if (!top.isDirectory()) {
@@ -42,12 +40,8 @@ export function scanTree(root: string, { leaveOut, xattrsOf }: ScanOptions): Sca
         warnings.push(`${sourceRoot}${at}: is a socket, left out`);
         continue;
       }
-      const xattrs = xattrsOf?.(sourceRoot + at);
       found.push({
-        entry: {
-          ...entryOf(at, stats, sourceRoot + at),
-          ...(xattrs === undefined || Object.keys(xattrs).length === 0 ? {} : { xattrs }),
-        },
+        entry: entryOf(at, stats, sourceRoot + at),
         identity: `${stats.dev}:${stats.ino}`,
       });
       if (!stats.isDirectory()) continue;
