@@ -15,7 +15,7 @@ import {
   otherPlatforms,
 } from './cpu.js';
 import type { LoaderFlavor } from './flavor.js';
-import { type LdSoCache, parseLdSoCache } from './ld-so-cache.js';
+import { type LdSoCache, MAX_CACHE_SIZE, parseLdSoCache } from './ld-so-cache.js';
 import { readLdSoConf } from './ld-so-conf.js';
 import type { LoadedObject } from './loaded-object.js';
 import { type ObjectTable, sameAbi } from './objects.js';
@@ -100,7 +100,8 @@ export class LoaderFiles {
       if (isTrace(found) && found.stat.type === 'file') {
         const reader = sysroot.open(found);
         try {
-          this.#cache = parseLdSoCache(reader.read(0, reader.size), found.path);
+          const bytes = reader.read(0, Math.min(reader.size, MAX_CACHE_SIZE + 1));
+          this.#cache = parseLdSoCache(bytes, found.path);
         } finally {
           reader.close();
         }
@@ -484,7 +485,7 @@ export class LibrarySearch {
     const taken: SearchDirectory['taken'][number][] = [];
     const others: SearchDirectory['others'][number][] = [];
     const self = { path: directory, level: undefined };
-    if (!this.#isDirectory(directory)) return { taken: [self], others };
+    if (!this.#isDirectory(directory)) return { taken: [], others };
     if (this.flavor.hasHwcaps && hasLevels(this.abi)) {
       const levels = this.#list(`${directory}/glibc-hwcaps`);
       for (const level of this.#cpu.levels) {
@@ -544,20 +545,21 @@ export class LibrarySearch {
     const elf = objects.parse(trace);
     if (sameAbi(this.abi, elf.headers)) {
       if (elf.headers.type === 'dyn') return { name, trace, elf };
-      throw unloadable(name, 'is no shared library, and the loader looks for one there');
+      throw unloadable(name, 'e_type', 'is not that of a shared library');
     }
     if (this.flavor.kind === 'musl') {
-      throw unloadable(name, "is for another machine, and musl's loader stops at it");
+      throw unloadable(name, 'e_machine', 'is that of another machine');
     }
     if (elf.headers.class === this.abi.class && elf.headers.byteOrder !== this.abi.byteOrder) {
-      throw unloadable(name, 'has another byte order, and the loader stops at it');
+      throw unloadable(name, 'EI_DATA', 'tells of another byte order');
     }
     return undefined;
   }
 }
 
-function unloadable(path: string, problem: string): JailbuildError {
-  return new JailbuildError('MALFORMED_ELF', `${path}: ${problem}`, path);
+function unloadable(path: string, field: string, problem: string): JailbuildError {
+  const message = `${path}: ${field} ${problem}, and the loader would stop at this file`;
+  return new JailbuildError('MALFORMED_ELF', message, path);
 }
 
 /** A directory of a search path; a relative one, or an empty item, is meant from the root of a jail. */
