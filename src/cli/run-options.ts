@@ -16,6 +16,7 @@ import {
   parseUmask,
   parseVariable,
 } from '../launcher/values.js';
+import type { OptionValues } from '../profile/jail-file.js';
 import type { OptionTable } from './command.js';
 import { withFileOptions } from './jail-file.js';
 import type { RunArguments } from './run.js';
@@ -29,6 +30,16 @@ const RECORDABLE: ReadonlySet<string> = new Set([
   ...['memory', 'pids-limit', 'cpus', 'ulimit', 'monotonic', 'boottime'],
 ]);
 
+/** Of what a jail file says of `run`, what the jail's record may keep; undefined if that is nothing. */
+export function recordableRun(
+  options: OptionValues,
+  command: readonly string[] | undefined,
+): Readonly<Record<string, unknown>> | undefined {
+  const kept = Object.entries(options).filter(([name]) => RECORDABLE.has(name));
+  if (command !== undefined && command.length > 0) kept.push(['command', command]);
+  return kept.length === 0 ? undefined : Object.fromEntries(kept);
+}
+
 /**
  * The options and the command that the jail's record has, beneath those of the command line.
  *
@@ -39,7 +50,7 @@ export function withRecordedDefaults(
   args: RunArguments,
   table: OptionTable,
 ): RunArguments {
-  const recorded = readRecord(root)?.run;
+  const recorded = recordedRun(root);
   if (recorded === undefined) return args;
   const { command, ...values } = recorded;
   const refuse = (name: string, why: string): never => {
@@ -57,6 +68,17 @@ export function withRecordedDefaults(
   if (command !== undefined && !isWords(command)) refuse('command', 'is not a list of words');
   const rest = args['--'] ?? (isWords(command) ? command : undefined);
   return { ...withFileOptions(args, Object.fromEntries(options), table), '--': rest };
+}
+
+/** A jail may be run by users who may not read its record: it is then as if there were none. */
+function recordedRun(root: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    return readRecord(root)?.run;
+  } catch (error) {
+    const mayNotRead = error instanceof JailbuildError && error.code === 'NOT_READABLE';
+    if (mayNotRead && process.geteuid?.() !== 0) return undefined;
+    throw error;
+  }
 }
 
 function isWords(value: unknown): value is readonly string[] {
