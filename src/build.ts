@@ -20,7 +20,7 @@ export interface BuildOptions {
   readonly allowMissing?: boolean;
   /** Only a plan is wanted: the target need not be writable. */
   readonly dryRun?: boolean;
-  /** Note the SHA-256 of every file in the manifest. */
+  /** Note the SHA-256 of every file in the manifest, and extended attributes. */
   readonly digests?: boolean;
   /** Fail where the jail cannot be exactly as planned, rather than warn. */
   readonly strict?: boolean;
@@ -87,9 +87,15 @@ const planStep: BuildStep = {
     if (!job.options.dryRun && !job.options.insecureParents) {
       refuseInsecure(locateTarget(job.target), job.target);
     }
-    job.manifest = job.options.digests ? await addDigests(manifest, sysroot.prefix) : manifest;
+    job.manifest = job.options.digests ? await addDetails(manifest, sysroot.prefix) : manifest;
   },
 };
+
+/** What a manifest has for its readers; the writer copies files and their attributes as they are. */
+async function addDetails(manifest: Manifest, sourceRoot: string): Promise<Manifest> {
+  const { addXattrs } = await import('./jail/source-xattrs.js');
+  return addXattrs(await addDigests(manifest, sourceRoot), sourceRoot);
+}
 
 /** A dry run is good for a target that the user may not write to. */
 function checkPlanTarget(

@@ -1,5 +1,6 @@
+import { commandLineWords } from '../path-bytes.js';
 import { main } from './main.js';
 
-main(process.argv.slice(2)).then((status) => {
+main(commandLineWords(process.argv.slice(2))).then((status) => {
   process.exitCode = status;
 });

@@ -1,5 +1,6 @@
 import { lstatSync, readFileSync, type Stats } from 'node:fs';
 import { errnoOf, JailbuildError } from '../errors.js';
+import { toBytes } from '../path-bytes.js';
 import type { Target } from './target.js';
 
 /**
@@ -15,7 +16,7 @@ export function refuseInsecure({ path, existing }: Target, target: string): void
   const names = existing === '/' ? [''] : existing.split('/');
   for (let count = 1; count <= names.length; count++) {
     const at = names.slice(0, count).join('/') || '/';
-    const why = insecurity(lstatSync(at), uid);
+    const why = insecurity(lstatSync(toBytes(at)), uid);
     if (why !== undefined) {
       const where = at === path ? '' : `${at} `;
       throw new JailbuildError(

@@ -1,9 +1,9 @@
 import { type BigIntStats, lstatSync } from 'node:fs';
 import path from 'node:path';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
+import { toBytes } from '../path-bytes.js';
 import type { Entry } from '../plan/manifest.js';
 import { timestamp } from '../plan/timestamp.js';
-import { toBytes } from '../sysroot/path-bytes.js';
 import type { Attributes } from './operations.js';
 import { isPrivileged } from './stage.js';
 

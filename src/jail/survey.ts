@@ -1,5 +1,6 @@
-import { type BigIntStats, lstatSync, readlinkSync } from 'node:fs';
+import { type BigIntStats, lstatSync } from 'node:fs';
 import { JailbuildError, strerror } from '../errors.js';
+import { readLink, toBytes } from '../path-bytes.js';
 import type { Entry, Manifest } from '../plan/manifest.js';
 import { nanoseconds } from '../plan/timestamp.js';
 
@@ -33,30 +34,48 @@ export function survey(
   { noClobber, keep, owners }: SurveyOptions,
 ): Finding[] {
   const absent = new Set<string>();
+  const originals = new Map<string, { readonly finding: Finding; readonly found?: BigIntStats }>();
   return manifest.entries.map((entry): Finding => {
     const parent = entry.path.slice(0, entry.path.lastIndexOf('/'));
     const found = absent.has(parent) ? undefined : look(target + entry.path);
     if (found === undefined) {
       if (entry.type === 'directory') absent.add(entry.path);
-      return { entry, need: 'create' };
+      const finding = { entry, need: 'create' } as const;
+      originals.set(entry.path, { finding });
+      return finding;
     }
     if (entry.type === 'directory' ? !found.isDirectory() : found.isDirectory()) {
       throw conflict(entry, target, found);
     }
     // A directory that exists keeps what its owner did to it.
     if (entry.type === 'directory') return { entry, need: 'nothing', as: 'planned' };
-    if (isAsPlanned(entry, found, target + entry.path, owners)) {
-      return { entry, need: 'nothing', as: 'planned' };
-    }
-    return noClobber || keep?.has(entry.path)
-      ? { entry, need: 'nothing', as: 'kept' }
-      : { entry, need: 'replace' };
+    const isPlanned =
+      isAsPlanned(entry, found, target + entry.path, owners) && isSameFile(entry, found);
+    const finding: Finding = isPlanned
+      ? { entry, need: 'nothing', as: 'planned' }
+      : noClobber || keep?.has(entry.path)
+        ? { entry, need: 'nothing', as: 'kept' }
+        : { entry, need: 'replace' };
+    originals.set(entry.path, { finding, found });
+    return finding;
   });
+
+  /** Whether a hard link is one to the file that the jail has, and will have, as the original. */
+  function isSameFile(entry: Entry, found: BigIntStats): boolean {
+    if (entry.type !== 'file' || entry.hardlink === undefined) return true;
+    const original = originals.get(entry.hardlink);
+    if (original === undefined || original.finding.as === 'kept') return true;
+    return (
+      original.finding.need === 'nothing' &&
+      original.found?.ino === found.ino &&
+      original.found.dev === found.dev
+    );
+  }
 }
 
 function look(realPath: string): BigIntStats | undefined {
   try {
-    return lstatSync(realPath, { bigint: true, throwIfNoEntry: false });
+    return lstatSync(toBytes(realPath), { bigint: true, throwIfNoEntry: false });
   } catch (error) {
     throw new JailbuildError('WRITE_FAILED', `${realPath}: ${strerror(error)}`, realPath);
   }
@@ -75,7 +94,7 @@ export function isAsPlanned(
   const drift = found.mtimeNs - nanoseconds(entry.mtime);
   if (drift >= TIME_TOLERANCE || drift <= -TIME_TOLERANCE) return false;
   if (entry.type === 'symlink') {
-    return found.isSymbolicLink() && readlinkSync(realPath) === entry.target;
+    return found.isSymbolicLink() && readLink(realPath) === entry.target;
   }
   return (
     entry.type === 'file' &&

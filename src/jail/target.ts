@@ -1,6 +1,7 @@
-import { accessSync, constants, lstatSync, realpathSync, statSync } from 'node:fs';
+import { accessSync, constants, lstatSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
+import { realPathOf, toBytes } from '../path-bytes.js';
 import type { Manifest } from '../plan/manifest.js';
 
 /** Where a jail goes, with the symbolic links of the path that the user gave resolved, once. */
@@ -21,8 +22,8 @@ export function locateTarget(target: string): Target {
   let existing = absolute;
   for (;;) {
     try {
-      const real = realpathSync(existing);
-      if (!statSync(real).isDirectory()) throw notADirectory(target, existing);
+      const real = realPathOf(existing);
+      if (!statSync(toBytes(real)).isDirectory()) throw notADirectory(target, existing);
       return { path: path.join(real, path.relative(existing, absolute)), existing: real };
     } catch (error) {
       const errno = errnoOf(error);
@@ -54,7 +55,7 @@ export function checkTarget(manifest: Manifest, target: string, sourceRoot = '')
   }
   refuseSources(manifest, target, where.path, sourceRoot);
   try {
-    accessSync(where.existing, constants.W_OK | constants.X_OK);
+    accessSync(toBytes(where.existing), constants.W_OK | constants.X_OK);
   } catch (error) {
     const at = where.existing === where.path ? '' : `${where.existing}: `;
     throw new JailbuildError('TARGET_NOT_WRITABLE', `${target}: ${at}${strerror(error)}`, target);
@@ -94,7 +95,7 @@ function isBelow(inner: string, outer: string, orEqual: boolean): boolean {
 
 /** Whether a path that leads nowhere does so by a dangling symbolic link. */
 function isLink(at: string): boolean {
-  return lstatSync(at, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+  return lstatSync(toBytes(at), { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
 }
 
 function holdsSources(target: string, what: string): JailbuildError {

@@ -1,6 +1,7 @@
 import type { Hash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { JailbuildError, strerror } from '../errors.js';
+import { toBytes } from '../path-bytes.js';
 import type { Entry, FileEntry, Manifest } from './manifest.js';
 
 const CHUNK = 1 << 20;
@@ -21,26 +22,33 @@ export async function addDigests(
   const { createHash } = await import('node:crypto');
   const buffer = Buffer.allocUnsafe(CHUNK);
   const entries: Entry[] = [];
+  const known = new Map<string, string>();
   for (const entry of manifest.entries) {
     if (entry.type !== 'file') {
       entries.push(entry);
       continue;
     }
-    const hash = createHash('sha256');
-    const { source, content = '' } = entry;
     const digest =
-      source === undefined
-        ? `sha256:${hash.update(Buffer.from(content, 'base64')).digest('hex')}`
-        : digestOf(hash, sourceRoot + source, source, buffer);
+      (entry.hardlink === undefined ? undefined : known.get(entry.hardlink)) ??
+      digestOf(createHash('sha256'), entry, sourceRoot, buffer);
+    known.set(entry.path, digest);
     entries.push({ ...entry, digest });
     onFile(entry);
   }
   return { ...manifest, entries };
 }
 
-function digestOf(hash: Hash, realPath: string, source: string, buffer: Buffer): string {
+function digestOf(
+  hash: Hash,
+  { source, content = '' }: FileEntry,
+  sourceRoot: string,
+  buffer: Buffer,
+): string {
+  if (source === undefined) {
+    return `sha256:${hash.update(Buffer.from(content, 'base64')).digest('hex')}`;
+  }
   try {
-    const fd = openSync(realPath, 'r');
+    const fd = openSync(toBytes(sourceRoot + source), 'r');
     try {
       for (;;) {
         const count = readSync(fd, buffer, 0, buffer.length, null);

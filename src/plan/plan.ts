@@ -11,11 +11,24 @@ export function plan(closure: Closure): Manifest {
   return {
     schema: MANIFEST_SCHEMA,
     request: closure.request,
-    entries: closure.files.flatMap((file) => entryOf(file) ?? []),
+    entries: linkNames(closure.files),
     missing: closure.missing,
     warnings: closure.warnings,
     hints: closure.hints,
   };
+}
+
+/** Names of one file, told by device and inode, become hard links to the first of them. */
+function linkNames(files: readonly CollectedFile[]): Entry[] {
+  const names = new Map<string, string>();
+  return files.flatMap((file) => {
+    const entry = entryOf(file);
+    if (entry?.type !== 'file') return entry ?? [];
+    const first = names.get(file.stat.identity);
+    if (first !== undefined) return { ...entry, hardlink: first };
+    names.set(file.stat.identity, entry.path);
+    return entry;
+  });
 }
 
 function entryOf(file: CollectedFile): Entry | undefined {

@@ -1,16 +1,7 @@
-import {
-  closeSync,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readdirSync,
-  readlinkSync,
-  readSync,
-  realpathSync,
-  statSync,
-} from 'node:fs';
+import { closeSync, fstatSync, lstatSync, openSync, readSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
+import { listNames, readLink, realPathOf, toBytes } from '../path-bytes.js';
 
 /** The kernel follows at most this many symbolic links in one look-up (path_resolution(7)). */
 const MAX_LINKS = 40;
@@ -118,7 +109,7 @@ export class Sysroot {
 
   /** The link's text. The path must have no links on the way, as those in a {@link Trace} have. */
   readlink(inside: string): string {
-    return readlinkSync(this.realPath(inside));
+    return readLink(this.realPath(inside));
   }
 
   /**
@@ -145,7 +136,7 @@ export class Sysroot {
     if (known !== undefined) return known;
     let names: string[] = [];
     try {
-      names = readdirSync(this.realPath(found.path)).sort();
+      names = listNames(this.realPath(found.path)).sort();
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
     }
@@ -158,7 +149,7 @@ export class Sysroot {
     if (known !== undefined) return known;
     let result: FileStat | TraceFailure;
     try {
-      const stats = lstatSync(this.realPath(canonical), {
+      const stats = lstatSync(toBytes(this.realPath(canonical)), {
         bigint: true,
         throwIfNoEntry: false,
       });
@@ -234,8 +225,8 @@ export class Sysroot {
 function realDirectory(root: string): string {
   let problem = 'is not a directory';
   try {
-    const real = realpathSync(root);
-    if (statSync(real).isDirectory()) return real;
+    const real = realPathOf(root);
+    if (statSync(toBytes(real)).isDirectory()) return real;
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     problem = strerror(error);
@@ -273,7 +264,7 @@ export class FileReader {
   constructor(realPath: string, inside: string) {
     this.path = inside;
     try {
-      this.#fd = openSync(realPath, 'r');
+      this.#fd = openSync(toBytes(realPath), 'r');
     } catch (error) {
       throw new JailbuildError('NOT_READABLE', `${inside}: ${strerror(error)}`, inside);
     }

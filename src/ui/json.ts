@@ -21,7 +21,7 @@ export function buildReport(job: BuildJob): BuildReport {
     files: job.files ?? [],
     verified: job.verified ?? 0,
     missing: job.manifest?.missing ?? [],
-    warnings: job.manifest?.warnings ?? [],
+    warnings: [...(job.manifest?.warnings ?? []), ...(job.warnings ?? [])],
     hints: job.manifest?.hints ?? [],
   };
 }

@@ -47,9 +47,14 @@ export function manifestTable(manifest: Manifest): string {
   return `${lines.join('\n')}\n\n${summary}\n${hints.join('')}`;
 }
 
-/** The link's target, and the source where it is not the same path. */
+/** What a link leads to, and the source where it is not the same path. */
 function origin(entry: Entry): string {
-  const target = entry.type === 'symlink' ? ` -> ${entry.target}` : '';
+  const target =
+    entry.type === 'symlink'
+      ? ` -> ${entry.target}`
+      : entry.type === 'file' && entry.hardlink !== undefined
+        ? ` = ${entry.hardlink}`
+        : '';
   if (entry.source === undefined || entry.source === entry.path) return target;
   return `${target} (from ${entry.source})`;
 }

@@ -1,9 +1,15 @@
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not reach a terminal
-const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g;
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u{dc80}-\u{dcff}]/gu;
 
-/** Text from outside for a terminal: control characters become `\xNN`, so that no file name can steer it. */
+/**
+ * Text from outside for a terminal: control characters, so that no file name can steer it, and bytes
+ * that are no UTF-8 (src/path-bytes.ts) become `\xNN`.
+ */
 export function printable(text: string): string {
-  return text.replace(CONTROL, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  return text.replace(
+    UNPRINTABLE,
+    (char) => `\\x${(char.charCodeAt(0) & 0xff).toString(16).padStart(2, '0')}`,
+  );
 }
 
 /** Bytes for people: `17 B`, `1.4 MiB`. */

@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
+
 /**
  * Paths are bytes, strings are not. A name that is no UTF-8 has, in a string, a lone surrogate
  * U+DC80 to U+DCFF for each byte that belongs to no character, as PEP 383 has it: such strings name
@@ -34,11 +36,6 @@ export function fromBytes(bytes: Buffer): string {
   return result;
 }
 
-/** Whether a string that Node made of a name may stand for other bytes than its own. */
-export function isDoubtful(name: string): boolean {
-  return name.includes(REPLACEMENT);
-}
-
 function encode(path: string): Buffer {
   const parts: Buffer[] = [];
   for (const char of path) {
@@ -59,4 +56,41 @@ function sequenceLength(bytes: Buffer, at: number): number {
     if (Buffer.from(text).equals(part)) return length;
   }
   return 0;
+}
+
+/** The text of a symbolic link. */
+export function readLink(realPath: string): string {
+  const text = readlinkSync(toBytes(realPath));
+  return text.includes(REPLACEMENT)
+    ? fromBytes(readlinkSync(toBytes(realPath), { encoding: 'buffer' }))
+    : text;
+}
+
+/** The names in a directory, in no order. */
+export function listNames(realPath: string): string[] {
+  const names = readdirSync(toBytes(realPath), { encoding: 'utf8' });
+  return names.some((name) => name.includes(REPLACEMENT))
+    ? readdirSync(toBytes(realPath), { encoding: 'buffer' }).map(fromBytes)
+    : names;
+}
+
+/** A path without links: realpath(3). */
+export function realPathOf(path: string): string {
+  const real = realpathSync(toBytes(path), { encoding: 'utf8' });
+  return real.includes(REPLACEMENT)
+    ? fromBytes(realpathSync(toBytes(path), { encoding: 'buffer' }))
+    : real;
+}
+
+/** The words of our command line behind the program and the script (proc_pid_cmdline(5)). */
+export function commandLineWords(argv: readonly string[]): readonly string[] {
+  if (!argv.some((word) => word.includes(REPLACEMENT))) return argv;
+  const words: string[] = [];
+  const bytes = readFileSync('/proc/self/cmdline');
+  for (let at = 0; at < bytes.length; ) {
+    const end = bytes.indexOf(0, at);
+    words.push(fromBytes(bytes.subarray(at, end)));
+    at = end + 1;
+  }
+  return words.slice(-argv.length);
 }

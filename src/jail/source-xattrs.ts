@@ -1,0 +1,30 @@
+import type { Manifest } from '../plan/manifest.js';
+import { openNativeEngine } from './open-engine.js';
+
+/**
+ * Notes the extended attributes of every source: capabilities and ACLs among them. Node cannot read
+ * them, so this takes the native engine; without it the manifest is given back as it is.
+ *
+ * @param sourceRoot the real path of the sysroot, '' for `/`
+ */
+export async function addXattrs(manifest: Manifest, sourceRoot: string): Promise<Manifest> {
+  const root = sourceRoot || '/';
+  const engine = await openNativeEngine(root, root);
+  if (engine === undefined) return manifest;
+  try {
+    const sources = manifest.entries.flatMap(({ type, source }) =>
+      source !== undefined && (type === 'file' || type === 'directory') ? [source] : [],
+    );
+    const found = await engine.xattrs(sources.map((source) => source.slice(1)));
+    const bySource = new Map([...found].map(([index, xattrs]) => [sources[index], xattrs]));
+    return {
+      ...manifest,
+      entries: manifest.entries.map((entry) => {
+        const xattrs = bySource.get(entry.source);
+        return xattrs === undefined ? entry : { ...entry, xattrs };
+      }),
+    };
+  } finally {
+    await engine.close();
+  }
+}

@@ -1,0 +1,27 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { PROJECT } from '../support/cli.js';
+import { needs, needsRoot } from '../support/need.js';
+import { runBlocks } from './blocks.js';
+import { Place } from './place.js';
+
+const DOCUMENTS = [
+  'README.md',
+  ...readdirSync(path.join(PROJECT, 'docs')).map((name) => `docs/${name}`),
+]
+  .filter((name) => name.endsWith('.md'))
+  .map((name) => [name, runBlocks(readFileSync(path.join(PROJECT, name), 'utf8'))] as const)
+  .filter(([, blocks]) => blocks.length > 0);
+
+for (const [name, blocks] of DOCUMENTS) {
+  describe(name, needsRoot('unshare', 'nsenter', 'mount', 'bash'), () => {
+    const place = new Place();
+    for (const block of blocks) {
+      const programs = [...block.needs, ...(block.terminal ? ['tmux'] : [])];
+      test(`line ${block.line}: ${block.steps[0]?.command}`, needs(...programs), () =>
+        block.terminal ? place.type(block) : place.run(block),
+      );
+    }
+  });
+}
