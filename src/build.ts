@@ -1,16 +1,36 @@
 import { JailbuildError } from './errors.js';
+import {
+  type ChangedPolicy,
+  findGoners,
+  type Goners,
+  JailView,
+  pathsToKeep,
+} from './jail/belongings.js';
+import { changedRecordText, HistoryChanged, nextRecord } from './jail/next-record.js';
 import { refuseInsecure } from './jail/parents.js';
+import {
+  type JailHistory,
+  type JailRecord,
+  ownEntries,
+  readHistory,
+  recordText,
+  requireRecord,
+} from './jail/record.js';
 import type { FileReport } from './jail/report.js';
+import { isPrivileged } from './jail/stage.js';
+import type { Finding } from './jail/survey.js';
 import { checkTarget, locateTarget } from './jail/target.js';
 import { writeJail } from './jail/write.js';
-import { addDigests } from './plan/digest.js';
-import type { Manifest } from './plan/manifest.js';
+import { addDigests, knownDetails } from './plan/digest.js';
+import type { Entry, Manifest } from './plan/manifest.js';
 import { refuseMissing } from './plan/missing.js';
 import { plan } from './plan/plan.js';
 import { type Additions, needsAdditions } from './resolve/additions.js';
+import { mergeRequests } from './resolve/merge-requests.js';
 import type { ResolveRequest } from './resolve/request.js';
 import type { Closure } from './resolve/resolve.js';
 import { resolve } from './resolve/resolve.js';
+import { settleRequest } from './resolve/surroundings.js';
 import { verifyJail } from './verify/verify.js';
 
 export interface BuildOptions {
@@ -22,6 +42,16 @@ export interface BuildOptions {
   readonly dryRun?: boolean;
   /** Note the SHA-256 of every file in the manifest, and extended attributes. */
   readonly digests?: boolean;
+  /** Note them in this jail's record, now and at its updates. */
+  readonly recordDigests?: boolean;
+  /** What happens to files that were changed in the jail since they were made. */
+  readonly changed?: ChangedPolicy;
+  /** Take out what earlier builds put into the jail and the plan no longer has. */
+  readonly prune?: boolean;
+  /** False to leave no record in the jail. */
+  readonly record?: boolean;
+  /** Defaults for `run`, for the record. */
+  readonly run?: JailRecord['run'];
   /** Fail where the jail cannot be exactly as planned, rather than warn. */
   readonly strict?: boolean;
   /** Hard-link files to their sources where that is possible. */
@@ -41,16 +71,27 @@ export interface BuildOptions {
 export interface BuildResult {
   readonly manifest: Manifest;
   readonly files: readonly FileReport[];
+  /** Paths of entries of earlier builds that were taken out. */
+  readonly removed: readonly string[];
+  /** Sentences for the user, beside those of the manifest. */
+  readonly warnings: readonly string[];
 }
 
 /** A build on its way through the steps. Each step fills in what the next ones read. */
 export interface BuildJob {
-  readonly request: ResolveRequest;
+  /** What the jail is to hold beside what it was built for before; absent if only that. */
+  readonly request?: ResolveRequest;
   readonly target: string;
   readonly options: BuildOptions;
+  /** What is known of earlier builds in the target. */
+  history?: JailHistory;
+  /** All that the jail is to hold. */
+  whole?: ResolveRequest;
   closure?: Closure;
   manifest?: Manifest;
+  goners?: Goners;
   files?: readonly FileReport[];
+  removed?: readonly string[];
   /** What the jail has not as the plan says: sentences for the user. */
   warnings?: readonly string[];
   /** The number of files that the programs were found to load inside the jail. */
@@ -66,10 +107,43 @@ export interface BuildStep {
 const resolveStep: BuildStep = {
   name: 'resolve',
   async run(job) {
-    job.closure = resolve(job.request, await loadAdditions(job.request));
-    if (!job.options.allowMissing) refuseMissing(job.closure.missing);
+    job.history = historyOf(job);
+    job.whole = wholeRequest(job.request, job.history.record);
+    job.closure = resolve(job.whole, await loadAdditions(job.whole));
+    if (!recordedOptions(job).allowMissing) refuseMissing(job.closure.missing);
   },
 };
+
+/** What the target's record says. A dry run does without the record of a jail that it may not read. */
+function historyOf({ target, options }: BuildJob): JailHistory {
+  const where = locateTarget(target);
+  if (where.existing !== where.path) return {};
+  try {
+    return readHistory(where.path);
+  } catch (error) {
+    const unreadable = error instanceof JailbuildError && error.code === 'NOT_READABLE';
+    if (!unreadable || !options.dryRun) throw error;
+    return {};
+  }
+}
+
+function wholeRequest(
+  request: ResolveRequest | undefined,
+  record: JailRecord | undefined,
+): ResolveRequest {
+  const asked = request === undefined ? undefined : settleRequest(request);
+  if (record === undefined) return asked ?? { programs: [] };
+  return asked === undefined ? record.request : mergeRequests(record.request, asked);
+}
+
+/** What holds for this build and for later ones, once it was said. */
+function recordedOptions({ options, history }: BuildJob) {
+  const before = history?.record?.options;
+  return {
+    ...(options.allowMissing || before?.allowMissing ? { allowMissing: true } : {}),
+    ...(options.recordDigests || before?.digests ? { digests: true } : {}),
+  };
+}
 
 /** Reading profiles costs several milliseconds, which the main job need not pay. */
 async function loadAdditions(request: ResolveRequest): Promise<Additions | undefined> {
@@ -87,9 +161,21 @@ const planStep: BuildStep = {
     if (!job.options.dryRun && !job.options.insecureParents) {
       refuseInsecure(locateTarget(job.target), job.target);
     }
-    job.manifest = job.options.digests ? await addDetails(manifest, sysroot.prefix) : manifest;
+    job.manifest = await withDetails(manifest, job, sysroot.prefix);
   },
 };
+
+/** Details that are printed are taken anew; for the record alone, those known of unchanged files do. */
+async function withDetails(
+  manifest: Manifest,
+  job: BuildJob,
+  sourceRoot: string,
+): Promise<Manifest> {
+  if (job.options.digests) return addDetails(manifest, sourceRoot);
+  const record = job.history?.record;
+  const known = record === undefined ? manifest : knownDetails(manifest, record.manifest);
+  return recordedOptions(job).digests ? addDetails(known, sourceRoot) : known;
+}
 
 /** What a manifest has for its readers; the writer copies files and their attributes as they are. */
 async function addDetails(manifest: Manifest, sourceRoot: string): Promise<Manifest> {
@@ -114,16 +200,101 @@ function checkPlanTarget(
 const writeStep: BuildStep = {
   name: 'write',
   async run(job, onFile = () => {}) {
-    const warnings: string[] = [];
-    job.warnings = warnings;
-    job.files = await writeJail(filled(job.manifest), job.target, {
-      ...job.options,
-      sourceRoot: filled(job.closure).sysroot.prefix,
-      onFile,
-      onWarning: (message) => warnings.push(message),
-    });
+    const { target, options } = job;
+    for (;;) {
+      const manifest = filled(job.manifest);
+      const view = new JailView(locateTarget(target).path, isPrivileged());
+      const goners = findGoners(manifest, filled(job.history), view);
+      const isUpdate = options.prune ?? false;
+      const removals = isUpdate ? goners.removable : [];
+      const warnings: string[] = [];
+      let changes: readonly string[] = [];
+      try {
+        job.files = await writeJail(manifest, target, {
+          ...options,
+          sourceRoot: filled(job.closure).sysroot.prefix,
+          keep: pathsToKeep(manifest, filled(job.history), view, policyOf(job), isUpdate),
+          removals,
+          record: (findings) => {
+            changes = changedNotes(findings, goners, job, view);
+            return newRecordText(job, goners, findings);
+          },
+          onFile,
+          onWarning: (message) => warnings.push(message),
+        });
+      } catch (error) {
+        if (!(error instanceof HistoryChanged)) throw error;
+        await resolveStep.run(job);
+        await planStep.run(job);
+        continue;
+      }
+      job.removed = removals.map(({ path }) => path);
+      job.warnings = [...warnings, ...changes];
+      return;
+    }
   },
 };
+
+function policyOf({ options }: BuildJob): ChangedPolicy {
+  return options.changed ?? 'keep-configuration';
+}
+
+/** Tells what the user had changed of what earlier builds made. */
+function changedNotes(
+  findings: readonly Finding[],
+  goners: Goners,
+  job: BuildJob,
+  view: JailView,
+): string[] {
+  const { record } = filled(job.history);
+  if (record === undefined) return [];
+  const own = ownEntries(record);
+  const left = job.options.prune ? goners.changed.map(changedNote('left')) : [];
+  const others = findings.flatMap(({ entry, need, as }) => {
+    const made = own.get(entry.path);
+    if (made === undefined) return [];
+    if (as === 'kept') return job.options.noClobber ? [] : [changedNote('kept')(entry)];
+    if (need !== 'replace') return [];
+    const found = view.lstat(entry.path);
+    if (found === undefined || view.isAsMade(made, found)) return [];
+    return [changedNote('replaced')(entry)];
+  });
+  return [...left, ...others];
+}
+
+function changedNote(fate: 'kept' | 'left' | 'replaced'): (entry: Entry) => string {
+  return ({ path }) => `${path}: was changed in the jail since it was made, and is ${fate}`;
+}
+
+function newRecordText(
+  job: BuildJob,
+  goners: Goners,
+  findings: readonly Finding[],
+): string | undefined {
+  const history = filled(job.history);
+  const { options } = job;
+  const target = locateTarget(job.target);
+  if (options.record === false) {
+    if (history.record === undefined) return undefined;
+    throw new JailbuildError('USAGE', `${job.target}: has a record, which is to stay true`);
+  }
+  const next = nextRecord(
+    {
+      request: filled(job.whole),
+      options: recordedOptions(job),
+      manifest: filled(job.manifest),
+      former: [...(options.prune ? [] : goners.removable), ...goners.held].sort((a, b) =>
+        a.path < b.path ? -1 : 1,
+      ),
+      run: options.run,
+    },
+    history,
+    findings,
+  );
+  return target.existing === target.path
+    ? changedRecordText(next, history, target.path)
+    : recordText(next);
+}
 
 const verifyStep: BuildStep = {
   name: 'verify',
@@ -167,7 +338,33 @@ export async function build(
 ): Promise<BuildResult> {
   const job: BuildJob = { request, target, options };
   for (const step of BUILD_STEPS) await step.run(job, onFile);
-  return { manifest: filled(job.manifest), files: filled(job.files) };
+  return resultOf(job);
+}
+
+/**
+ * Brings a jail to what the same request gives now. What it had from earlier builds and no longer
+ * needs is taken out, unless it was changed in the jail. On failure the jail is as it was.
+ *
+ * @throws JailbuildError RECORD_MISSING, and with any code of the stages
+ */
+export async function updateJail(
+  target: string,
+  options: BuildOptions = {},
+  onFile: (report: FileReport) => void = () => {},
+): Promise<BuildResult> {
+  requireRecord(target);
+  const job: BuildJob = { target, options: { ...options, prune: true } };
+  for (const step of BUILD_STEPS) await step.run(job, onFile);
+  return resultOf(job);
+}
+
+function resultOf(job: BuildJob): BuildResult {
+  return {
+    manifest: filled(job.manifest),
+    files: filled(job.files),
+    removed: filled(job.removed),
+    warnings: filled(job.warnings),
+  };
 }
 
 function filled<T>(value: T | undefined): T {

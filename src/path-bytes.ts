@@ -76,9 +76,10 @@ export function listNames(realPath: string): string[] {
 
 /** A path without links: realpath(3). */
 export function realPathOf(path: string): string {
-  const real = realpathSync(toBytes(path), { encoding: 'utf8' });
+  // The other realpathSync makes a string of every path.
+  const real = realpathSync.native(toBytes(path), { encoding: 'utf8' });
   return real.includes(REPLACEMENT)
-    ? fromBytes(realpathSync(toBytes(path), { encoding: 'buffer' }))
+    ? fromBytes(realpathSync.native(toBytes(path), { encoding: 'buffer' }))
     : real;
 }
 

@@ -2,8 +2,6 @@ import path from 'node:path';
 import { BUILD_STEPS, type BuildJob, planJail } from '../build.js';
 import { JailbuildError } from '../errors.js';
 import { canonicalJson } from '../plan/canonical-json.js';
-import type { Manifest } from '../plan/manifest.js';
-import { describeMissing } from '../plan/missing.js';
 import { parseAccount } from '../profile/account.js';
 import { parseInclude } from '../profile/include.js';
 import type { JailFile } from '../profile/jail-file.js';
@@ -11,12 +9,13 @@ import type { ResolveRequest } from '../resolve/request.js';
 import { buildReport, jsonLine } from '../ui/json.js';
 import { outputIsTerminal, writeErr, writeOut } from '../ui/output.js';
 import { buildPlain } from '../ui/plain.js';
+import { changedOptions, changedPolicy } from './changed-options.js';
 import { type Arguments, defineCommand } from './command.js';
 import { EXIT, signalStatus } from './exit-status.js';
 import { Interrupt } from './interrupt.js';
 import { findJailFile, targetOf, withDefaults, withFileOptions } from './jail-file.js';
 import { prepareFile } from './manifest-file.js';
-import { tellHint, warn } from './report-error.js';
+import { tellHint, tellWarnings, warn } from './report-error.js';
 import { resolveChoices, resolveOptions } from './resolve-options.js';
 
 const positionals = {
@@ -102,6 +101,15 @@ const options = {
   'insecure-parents': {
     type: 'boolean',
     describe: 'Build below directories that others may write to',
+  },
+  ...changedOptions,
+  digests: {
+    type: 'boolean',
+    describe: 'Keep the SHA-256 of every file in the record, so that check needs no sources',
+  },
+  'no-record': {
+    type: 'boolean',
+    describe: 'Leave no record, which check, update and remove need',
   },
   'dry-run': {
     type: 'boolean',
@@ -231,6 +239,10 @@ function jobOf(wanted: Wanted, signal?: AbortSignal): BuildJob {
       wait: args.wait ?? false,
       onWait: () => warn(`waiting for another build in ${args.root}`),
       digests: args['dry-run'] === true || args.manifest !== undefined,
+      recordDigests: args.digests ?? false,
+      record: !args['no-record'],
+      ...changedPolicy(args),
+      ...(wanted.file === undefined ? {} : { run: { ...wanted.file.run } }),
       ...(signal === undefined ? {} : { signal }),
     },
   };
@@ -258,8 +270,8 @@ function profileName(name: string): string {
 
 async function dryRun(wanted: Wanted): Promise<number> {
   const { args } = wanted;
-  const { request, target, options } = jobOf(wanted);
-  const manifest = await planJail(request, target, options);
+  const { target, options } = jobOf(wanted);
+  const manifest = await planJail(requestOf(wanted), target, options);
   if (args.json || args.format === 'json') {
     writeOut(canonicalJson(manifest));
   } else {
@@ -288,10 +300,9 @@ async function buildJail(wanted: Wanted): Promise<number> {
   }
   if (args.json) writeOut(jsonLine(buildReport(job)));
   if (job.manifest !== undefined) {
-    tellWarnings(job.manifest);
+    tellWarnings(job.manifest, job.warnings);
     if (args.verbose) for (const hint of job.manifest.hints ?? []) tellHint(hint);
   }
-  for (const warning of job.warnings ?? []) warn(warning);
   return EXIT.ok;
 }
 
@@ -305,9 +316,4 @@ async function runSteps(job: BuildJob, args: BuildArguments): Promise<void> {
   } else {
     await buildPlain(job, args.verbose ?? false);
   }
-}
-
-function tellWarnings(manifest: Manifest): void {
-  for (const library of manifest.missing) warn(describeMissing(library));
-  for (const warning of manifest.warnings) warn(warning);
 }

@@ -3,14 +3,20 @@ import type { AnyCommand } from './command.js';
 import { completionCommand } from './completion.js';
 import { exportCommand } from './export.js';
 import { initCommand } from './init.js';
+import { inspectCommand } from './inspect.js';
 import { profilesCommand } from './profiles.js';
 import { runCommand } from './run.js';
+import { treeCommand } from './tree.js';
+import { whyCommand } from './why.js';
 
 /** Every command, in the order of the help. The first is the one that needs no name. */
 export const COMMANDS: readonly AnyCommand[] = [
   buildCommand,
   runCommand,
   exportCommand,
+  treeCommand,
+  whyCommand,
+  inspectCommand,
   profilesCommand,
   initCommand,
   completionCommand,

@@ -1,4 +1,6 @@
 import { JailbuildError } from '../errors.js';
+import type { Manifest } from '../plan/manifest.js';
+import { describeMissing } from '../plan/missing.js';
 import { jsonLine } from '../ui/json.js';
 import { writeErr, writeOut } from '../ui/output.js';
 import { printable } from '../ui/text.js';
@@ -29,4 +31,10 @@ export function tellHint(message: string): void {
 
 export function warn(message: string): void {
   writeErr(`jailbuild: warning: ${printable(message)}\n`);
+}
+
+/** Tells what a plan warns of, and what was noticed when it was followed. */
+export function tellWarnings(manifest: Manifest, notes: readonly string[] = []): void {
+  for (const library of manifest.missing) warn(describeMissing(library));
+  for (const warning of [...manifest.warnings, ...notes]) warn(warning);
 }

@@ -88,7 +88,7 @@ export function optionsOf(args: ResolveArguments): ResolveArguments {
 }
 
 /** What these options ask for. */
-export function resolveChoices(args: ResolveArguments): Omit<ResolveRequest, 'programs'> {
+export function resolveChoices(args: Partial<ResolveArguments>): Omit<ResolveRequest, 'programs'> {
   const { sysroot, dlopen, nss, terminfo, gconv, locale, tz } = args;
   return {
     ...(args['ld-cache'] === undefined ? {} : { ldCache: args['ld-cache'] as LdCacheChoice }),

@@ -1,5 +1,5 @@
 import { malformed } from './malformed.js';
-import type { ByteSource, DynamicSection, ElfHeaders, Segment } from './types.js';
+import type { ByteSource, Dependency, DynamicSection, ElfHeaders, Segment } from './types.js';
 
 /** Dynamic tags (gABI; the last five are the GNU and Solaris extensions of elf.h). */
 const DT = {
@@ -16,6 +16,12 @@ const DT = {
   AUXILIARY: 0x7ffffffd,
   FILTER: 0x7fffffff,
 } as const;
+
+const DEPENDENCY_KIND: Readonly<Record<number, Dependency['kind']>> = {
+  [DT.NEEDED]: 'needed',
+  [DT.AUXILIARY]: 'auxiliary',
+  [DT.FILTER]: 'filter',
+};
 
 const DF_1_NODEFLIB = 0x800;
 
@@ -66,12 +72,16 @@ export function readDynamic(source: ByteSource, headers: ElfHeaders): DynamicSec
   }
 
   const values = new Map<number, string[]>();
+  const dependencies: Dependency[] = [];
   if (strings.length > 0) {
     const read = stringTable(source, headers.segments, strtab, strsz);
     for (const { tag, offset } of strings) {
+      const text = read(offset);
       const list = values.get(tag);
-      if (list === undefined) values.set(tag, [read(offset)]);
-      else list.push(read(offset));
+      if (list === undefined) values.set(tag, [text]);
+      else list.push(text);
+      const kind = DEPENDENCY_KIND[tag];
+      if (kind !== undefined) dependencies.push({ kind, name: text });
     }
   }
   const all = (tag: number): readonly string[] => values.get(tag) ?? [];
@@ -80,6 +90,7 @@ export function readDynamic(source: ByteSource, headers: ElfHeaders): DynamicSec
   return {
     soname: one(DT.SONAME),
     needed: all(DT.NEEDED),
+    dependencies,
     rpath: one(DT.RPATH),
     runpath: one(DT.RUNPATH),
     filters: all(DT.FILTER),

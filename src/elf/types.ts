@@ -32,10 +32,18 @@ export interface ElfHeaders {
   readonly segments: readonly Segment[];
 }
 
+/** An entry of DT_NEEDED, DT_FILTER or DT_AUXILIARY. */
+export interface Dependency {
+  readonly kind: 'needed' | 'filter' | 'auxiliary';
+  readonly name: string;
+}
+
 /** The dynamic section's facts about dependencies (gABI chapter 5, "Dynamic Section"). */
 export interface DynamicSection {
   readonly soname: string | undefined;
   readonly needed: readonly string[];
+  /** What the loader loads for this object, in the order of the section. */
+  readonly dependencies: readonly Dependency[];
   readonly rpath: string | undefined;
   readonly runpath: string | undefined;
   /** DT_FILTER and DT_AUXILIARY: objects that are looked up before this one. */

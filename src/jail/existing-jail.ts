@@ -1,3 +1,4 @@
+import { lstatSync } from 'node:fs';
 import type { Entry, Manifest } from '../plan/manifest.js';
 import { Exactness } from './exactness.js';
 import { type JailLock, lockJail } from './lock.js';
@@ -40,7 +41,7 @@ export async function writeExistingJail(
     };
   };
   let work = look();
-  if (isDone(work)) {
+  if (isDone(work) && !isLeftOver(target)) {
     const progress = new Progress(options.onFile);
     reportFound(work, progress);
     return progress.reports(manifest);
@@ -58,6 +59,11 @@ export async function writeExistingJail(
 function isDone({ findings, removals, record }: Work): boolean {
   if (removals.length > 0 || record !== undefined) return false;
   return findings.every(({ need }) => need === 'nothing');
+}
+
+/** Whether a build was killed after its last change and before it had tidied up. */
+function isLeftOver(target: string): boolean {
+  return lstatSync(`${target}/${STAGE}`, { throwIfNoEntry: false }) !== undefined;
 }
 
 function reportFound({ findings }: Work, progress: Progress): void {

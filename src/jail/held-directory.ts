@@ -8,6 +8,7 @@ import {
   readdirSync,
   readlinkSync,
 } from 'node:fs';
+import { fromBytes, toBytes } from '../path-bytes.js';
 
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 
@@ -39,7 +40,7 @@ export class HeldDirectory {
   }
 
   names(): string[] {
-    return readdirSync(`/proc/self/fd/${this.#fd}`).sort();
+    return readdirSync(`/proc/self/fd/${this.#fd}`, { encoding: 'buffer' }).map(fromBytes).sort();
   }
 
   /** What a name stands for, or undefined if there is none. */
@@ -48,7 +49,7 @@ export class HeldDirectory {
   }
 
   readlink(name: string): string {
-    return readlinkSync(this.#at(name));
+    return fromBytes(readlinkSync(this.#at(name), { encoding: 'buffer' }));
   }
 
   stat(): BigIntStats {
@@ -59,7 +60,7 @@ export class HeldDirectory {
     closeSync(this.#fd);
   }
 
-  #at(name: string): string {
-    return `/proc/self/fd/${this.#fd}/${name}`;
+  #at(name: string): string | Buffer {
+    return toBytes(`/proc/self/fd/${this.#fd}/${name}`);
   }
 }

@@ -11,6 +11,7 @@ import { RECORD_NAME, STATE_DIRECTORY } from './state.js';
 /** Names the format and its version; a reader refuses one it does not know. */
 export const RECORD_SCHEMA = 'jailbuild.record/1';
 
+const RECORD = `${STATE_DIRECTORY}/${RECORD_NAME}`;
 const MAX_BYTES = 1 << 26;
 
 /** What a jail was built from, and what of it is jailbuild's. docs/record.md describes every field. */
@@ -40,6 +41,15 @@ export interface RecordedOptions {
   readonly digests?: boolean;
 }
 
+/** What earlier builds are known to have done to a jail. */
+export interface JailHistory {
+  readonly record?: JailRecord;
+  /** The record's text, by which a later look tells whether it is still the same. */
+  readonly text?: string;
+  /** The record that a build would have left which was killed while it changed the jail. */
+  readonly interrupted?: JailRecord;
+}
+
 /**
  * The record of a jail, or undefined if it has none. Nothing in a jail is trusted: symbolic links
  * are not followed, and a record that others than root or the caller could have written is refused.
@@ -48,10 +58,48 @@ export interface RecordedOptions {
  * @throws JailbuildError RECORD_REFUSED, TARGET_NOT_A_DIRECTORY, NOT_READABLE
  */
 export function readRecord(root: string): JailRecord | undefined {
-  const text = readState(root, [STATE_DIRECTORY, RECORD_NAME]);
-  return text === undefined
-    ? undefined
-    : parseRecord(text, `${root}/${STATE_DIRECTORY}/${RECORD_NAME}`);
+  return readHistory(root).record;
+}
+
+/**
+ * The record of a jail, and that of a build that was killed in it. Both are absent in a directory
+ * that no build has left its mark in.
+ *
+ * @throws as `readRecord`
+ */
+export function readHistory(root: string): JailHistory {
+  const text = readRecordText(root);
+  const interrupted = interruptedRecord(root);
+  return {
+    ...(text === undefined ? {} : { text, record: parseRecord(text, `${root}/${RECORD}`) }),
+    ...(interrupted === undefined ? {} : { interrupted }),
+  };
+}
+
+/** @throws as `readRecord` */
+export function readRecordText(root: string): string | undefined {
+  return readState(root, [STATE_DIRECTORY, RECORD_NAME]);
+}
+
+/** The new record is written before the first file changes: one cut short says that none has. */
+function interruptedRecord(root: string): JailRecord | undefined {
+  const text = readState(root, [STATE_DIRECTORY, `${RECORD_NAME}.new`]);
+  try {
+    return text === undefined ? undefined : parseRecord(text, `${root}/${RECORD}`);
+  } catch (error) {
+    if (error instanceof JailbuildError) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * The entries that jailbuild put into a jail and may take out again, by path: not what the jail had
+ * before, and not what the user has in their place.
+ */
+export function ownEntries({ manifest, former, found, kept }: JailRecord): Map<string, Entry> {
+  const own = new Map([...manifest.entries, ...former].map((entry) => [entry.path, entry]));
+  for (const path of [...found, ...kept]) own.delete(path);
+  return own;
 }
 
 /**
@@ -77,7 +125,7 @@ export function requireRecord(root: string): JailRecord {
  * @param names the way to it from the jail's directory
  * @returns undefined if it is not there
  */
-export function readState(root: string, names: readonly string[]): string | undefined {
+function readState(root: string, names: readonly string[]): string | undefined {
   const held = [openRoot(root)];
   let at = root;
   try {

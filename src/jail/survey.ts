@@ -1,7 +1,7 @@
 import { type BigIntStats, lstatSync } from 'node:fs';
 import { JailbuildError, strerror } from '../errors.js';
 import { readLink, toBytes } from '../path-bytes.js';
-import type { Entry, Manifest } from '../plan/manifest.js';
+import type { DeviceEntry, Entry, Manifest } from '../plan/manifest.js';
 import { nanoseconds } from '../plan/timestamp.js';
 
 /** What is to be done about an entry: the plan compared with what the jail has. */
@@ -96,12 +96,32 @@ export function isAsPlanned(
   if (entry.type === 'symlink') {
     return found.isSymbolicLink() && readLink(realPath) === entry.target;
   }
-  return (
-    entry.type === 'file' &&
-    found.isFile() &&
-    Number(found.size) === entry.size &&
-    Number(found.mode & 0o7777n) === Number.parseInt(entry.mode, 8)
-  );
+  // Who cannot give files away cannot make them set-id for their owner either.
+  const planned = Number.parseInt(entry.mode, 8) & (owners ? 0o7777 : 0o1777);
+  if (Number(found.mode & 0o7777n) !== planned) return false;
+  switch (entry.type) {
+    case 'file':
+      return found.isFile() && Number(found.size) === entry.size;
+    case 'fifo':
+      return found.isFIFO();
+    case 'character-device':
+      return found.isCharacterDevice() && isDevice(entry, found.rdev);
+    case 'block-device':
+      return found.isBlockDevice() && isDevice(entry, found.rdev);
+    case 'directory':
+      return found.isDirectory();
+  }
+}
+
+/** Device numbers as stat(2) has them: makedev(3), the C library's. */
+function isDevice({ major, minor }: DeviceEntry, rdev: bigint): boolean {
+  const [high, low] = [BigInt(major), BigInt(minor)];
+  const number =
+    ((high & 0xfffff000n) << 32n) |
+    ((high & 0xfffn) << 8n) |
+    ((low & 0xffffff00n) << 12n) |
+    (low & 0xffn);
+  return rdev === number;
 }
 
 function conflict({ path, type }: Entry, target: string, found: BigIntStats): JailbuildError {

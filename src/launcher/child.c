@@ -2,36 +2,27 @@
 #include "launcher.h"
 
 #include <errno.h>
-#include <net/if.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 /* Where a command is looked for when --env sets no PATH. */
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-/* A new network namespace has a loopback interface, and it is down. */
-static void bring_loopback_up(void)
+static const char *variable(char **env, const char *name)
 {
-	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0)
-		fail("bring up the loopback interface", NULL);
-	close(fd);
-}
-
-static const char *search_path(char **env)
-{
+	size_t length = strlen(name);
 	for (; *env != NULL; env++)
-		if (strncmp(*env, "PATH=", 5) == 0)
-			return *env + 5;
-	return DEFAULT_PATH;
+		if (strncmp(*env, name, length) == 0 && (*env)[length] == '=')
+			return *env + length + 1;
+	return NULL;
 }
 
 /* Returns only if the command cannot be executed, with errno set. */
@@ -44,9 +35,10 @@ static void execute(char **command, char **env)
 static _Noreturn void execute_any(char **command, char **env)
 {
 	char *sh[] = { "sh", NULL }, *bash[] = { "bash", NULL };
+	const char *path = variable(env, "PATH");
 
 	/* execvpe searches by our own environment and hands over the other one. */
-	if (clearenv() != 0 || setenv("PATH", search_path(env), 1) != 0)
+	if (clearenv() != 0 || setenv("PATH", path != NULL ? path : DEFAULT_PATH, 1) != 0)
 		fail("set the environment", NULL);
 	if (command == NULL) {
 		execute(bash, env);
@@ -58,40 +50,115 @@ static _Noreturn void execute_any(char **command, char **env)
 	_exit(status);
 }
 
-void become_command(const struct options *options)
+/*
+ * Without the parent, nobody would wait for the jail nor pass signals on to it. Its end before it was
+ * asked to tell is seen by the channel. With a user namespace the parent first says who is who.
+ */
+static void tie_to_parent(int channel, bool await)
 {
-	tell_as(" Child", options->verbose);
-	tell("PID is %ld", (long)getpid());
-
-	/* Without the parent, nobody would wait for the jail nor pass signals on to it. */
+	char byte;
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		fail("tie the child to its parent", NULL);
+	ssize_t got = recv(channel, &byte, 1, await ? 0 : MSG_DONTWAIT);
+	if (got == 0 || (got < 0 && errno != EAGAIN))
+		_exit(FAILED);
+}
 
-	if (options->hostname != NULL) {
-		tell("setting the host name to %s", options->hostname);
-		if (sethostname(options->hostname, strlen(options->hostname)) < 0)
-			fail("set the host name to", options->hostname);
+static void change_directory(const char *path)
+{
+	char *there;
+	tell("changing to the directory %s", path);
+	if (chdir(path) < 0)
+		fail("change to the directory", path);
+	/* The kernel says so if the directory is not below the root (CVE-2024-21626). */
+	there = getcwd(NULL, 0);
+	if (there == NULL)
+		fail("change to the directory", path);
+	if (*there != '/')
+		refuse("the directory is outside of the root", path);
+	free(there);
+}
+
+static void make_jail(struct options *options)
+{
+	join_cgroup();
+	if (options->new_cgroup) {
+		tell("making a cgroup namespace");
+		if (unshare(CLONE_NEWCGROUP) < 0)
+			fail("make a cgroup namespace", NULL);
 	}
+	if (options->new_time)
+		enter_time_namespace(options);
+	if (options->hostname != NULL)
+		set_hostname(options->hostname);
 	if (options->new_net)
 		bring_loopback_up();
 	if (options->show_queue)
 		send_over_queue();
-
-	/* Before anything is mounted, so that nothing of it is seen outside. */
 	if (options->new_mount)
-		make_mounts_private();
-	if (options->root != NULL)
-		enter_root(options->root, options->new_mount);
-	if (options->root != NULL || (options->new_mount && options->new_pid))
-		make_proc();
-	if (options->new_mount && options->new_pid)
-		mount_proc();
-	if (options->cwd != NULL && chdir(options->cwd) < 0)
-		fail("change to the directory", options->cwd);
+		make_root(options);
+	else if (options->root != NULL)
+		change_root(options->root);
+}
 
-	/* A descriptor to a directory outside would be a way out of the jail. */
+static _Noreturn void become_command(struct options *options, int terminal)
+{
+	struct identity identity = { 0 };
+
+	if (options->user != NULL)
+		look_up_user(options->user, &identity);
+	if (*identity.home == '/' && variable(options->env, "HOME") == NULL) {
+		static char home[sizeof(identity.home) + sizeof("HOME=")];
+		snprintf(home, sizeof(home), "HOME=%s", identity.home);
+		options->env[options->env_count++] = home;
+	}
+	if (options->pty)
+		take_terminal(terminal);
+	else if (options->new_session && setsid() < 0)
+		fail("begin a session", NULL);
+	if (options->new_keyring)
+		leave_keyring();
+	set_rlimits(&options->rlimits);
+	if (options->umask != NULL)
+		umask((mode_t)parse_number(options->umask, 8));
+	give_up_rights(options, &identity);
+
+	/* As the user, who may not be let in. */
+	if (options->cwd != NULL)
+		change_directory(options->cwd);
 	if (syscall(SYS_close_range, 3U, ~0U, 0U) < 0 && errno != ENOSYS)
 		fail("close file descriptors", NULL);
 	release_signals();
 	execute_any(options->command, options->env);
+}
+
+void become_child(struct options *options, int channel)
+{
+	int terminal = -1;
+
+	tell_as(" Child", options->verbose);
+	tell("PID is %ld", (long)getpid());
+	tie_to_parent(channel, options->new_user);
+	if (options->root != NULL)
+		refuse_directories();
+	if (options->new_user)
+		become_mapped_root(options);
+	make_jail(options);
+	if (options->pty)
+		terminal = open_pty(channel);
+	close(channel);
+
+	/* Until the command is executed, nobody in the jail is to look into this process. */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		fail("close this process to others", NULL);
+	if (options->init) {
+		tell("the first process stays as init");
+		pid_t command = fork();
+		if (command < 0)
+			fail("make the process of the command", NULL);
+		if (command > 0)
+			be_init(command, options->argv);
+		tell_as("Command", options->verbose);
+	}
+	become_command(options, terminal);
 }

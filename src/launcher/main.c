@@ -3,38 +3,59 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* A cgroup and a time namespace are entered later: each starts from what the child has done before. */
 static unsigned long namespaces(const struct options *options)
 {
-	return (options->new_pid ? CLONE_NEWPID : 0UL) | (options->new_mount ? CLONE_NEWNS : 0UL) |
-	       (options->new_uts ? CLONE_NEWUTS : 0UL) | (options->new_ipc ? CLONE_NEWIPC : 0UL) |
-	       (options->new_net ? CLONE_NEWNET : 0UL);
+	return (options->new_user ? CLONE_NEWUSER : 0UL) | (options->new_pid ? CLONE_NEWPID : 0UL) |
+	       (options->new_mount ? CLONE_NEWNS : 0UL) | (options->new_uts ? CLONE_NEWUTS : 0UL) |
+	       (options->new_ipc ? CLONE_NEWIPC : 0UL) | (options->new_net ? CLONE_NEWNET : 0UL);
 }
 
 int main(int argc, char **argv)
 {
 	struct options options;
+	/* Over it the child learns that it may go on, or that the parent is gone, and sends its terminal. */
+	int channel[2];
 
+	close_inherited();
 	parse_options(&options, argc, argv);
+	if (options.sealed)
+		run_sealed_copy(argv);
 	tell_as("Parent", options.verbose);
 	tell("PID is %ld", (long)getpid());
+	load_filter(options.seccomp);
 	if (options.show_queue)
 		create_queue();
+	make_cgroup(&options);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0)
+		fail("make a socket pair", NULL);
 	hold_signals();
 
 	/* As fork(2), but the child begins in the new namespaces. */
 	pid_t child = (pid_t)syscall(SYS_clone, namespaces(&options) | SIGCHLD, 0, 0, 0, 0);
 	if (child < 0)
 		fail("make the namespaces", NULL);
-	if (child == 0)
-		become_command(&options);
+	if (child == 0) {
+		close(channel[0]);
+		become_child(&options, channel[1]);
+	}
+	close(channel[1]);
 
 	tell("PID of the child is %ld", (long)child);
+	if (options.new_user) {
+		write_id_maps(child, &options);
+		if (send(channel[0], "", 1, MSG_NOSIGNAL) < 0)
+			fail("tell the child to go on", NULL);
+	}
+	int pty = options.pty ? receive_descriptor(channel[0]) : -1;
 	if (options.show_queue)
 		receive_from_queue();
-	int status = wait_for(child, options.new_pid);
+	int status = wait_for(child, options.new_pid && !options.init, pty);
+	remove_cgroup();
 	tell("the child has ended with status %d", status);
 	return status;
 }

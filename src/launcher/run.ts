@@ -23,20 +23,23 @@ export async function runJail(
   options: LaunchOptions,
   command: readonly string[],
 ): Promise<number> {
-  const launcher = execa(locateLauncher(), launcherArguments(root, options, command), {
-    stdio: 'inherit',
-    reject: false,
-    // The launcher sees to it that the jail ends with it; we must not end first.
-    cleanup: false,
-  });
+  let launcher: { kill(signal: NodeJS.Signals): boolean } | undefined;
   const passOn = (signal: NodeJS.Signals): void => {
-    launcher.kill(signal);
+    launcher?.kill(signal);
   };
   const ignore = (): void => {};
+  // Before the launcher runs: the jail may be up, and others be told so, before we go on.
   for (const signal of PASSED_ON) process.on(signal, passOn);
   for (const signal of KEYBOARD) process.on(signal, isatty(0) ? ignore : passOn);
   try {
-    const result = await launcher;
+    const started = execa(locateLauncher(), launcherArguments(root, options, command), {
+      stdio: 'inherit',
+      reject: false,
+      // The launcher sees to it that the jail ends with it; we must not end first.
+      cleanup: false,
+    });
+    launcher = started;
+    const result = await started;
     if (result.exitCode !== undefined) return result.exitCode;
     if (result.signal !== undefined) return 128 + constants.signals[result.signal];
     throw new JailbuildError(

@@ -29,6 +29,20 @@ void tell(const char *format, ...)
 	fflush(stdout);
 }
 
+static void (*clean_up)(void);
+
+void at_failure(void (*does)(void))
+{
+	clean_up = does;
+}
+
+static _Noreturn void end(void)
+{
+	if (clean_up != NULL)
+		clean_up();
+	_exit(FAILED);
+}
+
 void fail(const char *step, const char *path)
 {
 	const char *reason = strerror(errno);
@@ -36,5 +50,11 @@ void fail(const char *step, const char *path)
 		fprintf(stderr, "invoke_ns: %s %s: %s\n", step, path, reason);
 	else
 		fprintf(stderr, "invoke_ns: %s: %s\n", step, reason);
-	_exit(FAILED);
+	end();
+}
+
+void refuse(const char *message, const char *value)
+{
+	fprintf(stderr, "invoke_ns: %s%s%s\n", message, value ? ": " : "", value ? value : "");
+	end();
 }

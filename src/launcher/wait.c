@@ -2,9 +2,11 @@
 #include "launcher.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,12 +14,11 @@ static const int passed_on[] = {
 	SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH, SIGCONT,
 };
 
-static sigset_t before;
+static sigset_t before, held;
 
 /* From before the child is there until it is waited for, no signal is lost. */
 void hold_signals(void)
 {
-	sigset_t held;
 	sigemptyset(&held);
 	sigaddset(&held, SIGCHLD);
 	for (size_t i = 0; i < sizeof(passed_on) / sizeof(passed_on[0]); i++)
@@ -58,15 +59,15 @@ static bool ends_by_default(int signal)
  * (pid_namespaces(7)): a plain command there would not end by Ctrl-C. What a signal does elsewhere is
  * done here by SIGKILL. Returns true then.
  */
-static bool pass_on(const siginfo_t *info, pid_t child, bool is_init)
+static bool pass_on(const struct signalfd_siginfo *info, pid_t child, bool is_init)
 {
-	int signal = info->si_signo;
+	int signal = (int)info->ssi_signo;
 	if (is_init && ends_by_default(signal) && !handles(child, signal)) {
 		kill(child, SIGKILL);
 		return true;
 	}
 	/* The terminal has sent it to the whole foreground process group, the child's as well. */
-	bool has_it = info->si_code == SI_KERNEL && getpgid(child) == getpgrp();
+	bool has_it = info->ssi_code == SI_KERNEL && getpgid(child) == getpgrp();
 	if (!has_it)
 		kill(child, signal);
 	return false;
@@ -75,35 +76,62 @@ static bool pass_on(const siginfo_t *info, pid_t child, bool is_init)
 /* A shell in the jail has made its process group the terminal's; ours gets the terminal back. */
 static void take_back_terminal(void)
 {
-	sigset_t held;
-	sigemptyset(&held);
-	sigaddset(&held, SIGTTOU);
+	sigset_t background;
+	sigemptyset(&background);
+	sigaddset(&background, SIGTTOU);
 	if (!isatty(STDIN_FILENO) || tcgetpgrp(STDIN_FILENO) < 0)
 		return;
-	sigprocmask(SIG_BLOCK, &held, NULL);
+	sigprocmask(SIG_BLOCK, &background, NULL);
 	tcsetpgrp(STDIN_FILENO, getpgrp());
 }
 
+/* Waits for a signal, and meanwhile carries what there is to carry. */
+static void await_signal(int signals, bool relays, struct signalfd_siginfo *info)
+{
+	struct pollfd polls[1 + RELAY_POLLS] = { { signals, POLLIN, 0 } };
+	do {
+		if (relays)
+			prepare_relay(polls + 1);
+		if (poll(polls, relays ? 1 + RELAY_POLLS : 1, -1) < 0) {
+			if (errno != EINTR)
+				fail("wait for signals", NULL);
+			continue;
+		}
+		if (relays)
+			carry(polls + 1);
+	} while (!(polls[0].revents & POLLIN));
+	if (read(signals, info, sizeof(*info)) != sizeof(*info))
+		fail("read a signal", NULL);
+}
+
 /* Returns the exit status for what became of the child. */
-int wait_for(pid_t child, bool is_init)
+int wait_for(pid_t child, bool is_command_init, int pty)
 {
 	bool in_foreground = isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) == getpgrp();
-	sigset_t awaited;
 	int ended_by = 0, status;
+	int signals = signalfd(-1, &held, SFD_CLOEXEC);
 
-	sigfillset(&awaited);
+	if (signals < 0)
+		fail("wait for signals", NULL);
+	if (pty >= 0)
+		begin_relay(pty);
 	for (;;) {
 		pid_t done = waitpid(child, &status, WNOHANG);
 		if (done == child)
 			break;
 		if (done < 0 && errno != EINTR)
 			fail("wait for the child", NULL);
-		siginfo_t info;
-		if (sigwaitinfo(&awaited, &info) < 0 || info.si_signo == SIGCHLD)
+		struct signalfd_siginfo info;
+		await_signal(signals, pty >= 0, &info);
+		if (info.ssi_signo == SIGCHLD)
 			continue;
-		if (pass_on(&info, child, is_init))
-			ended_by = info.si_signo;
+		if (pty >= 0 && info.ssi_signo == SIGWINCH)
+			resize_terminal();
+		else if (pass_on(&info, child, is_command_init))
+			ended_by = (int)info.ssi_signo;
 	}
+	if (pty >= 0)
+		end_relay();
 	if (in_foreground)
 		take_back_terminal();
 	if (WIFEXITED(status))

@@ -16,6 +16,8 @@ const EM = {
   LOONGARCH: 258,
 } as const;
 
+/** The 32-bit ABI of 64-bit MIPS, and how it writes not-a-number. */
+const EF_MIPS_ABI2 = 0x20;
 const EF_MIPS_NAN2008 = 0x400;
 const EF_ARM_ABI_FLOAT_SOFT = 0x200;
 const EF_ARM_ABI_FLOAT_HARD = 0x400;
@@ -34,6 +36,13 @@ export function cacheFlags({ class: elfClass, machine, flags }: ElfHeaders): num
   return LIBC6 | requiredAbi(elfClass === 64, machine, flags);
 }
 
+/** True if a loader of an ABI takes cache entries with these flags (dl-cache.h of each machine). */
+export function acceptsCacheFlags(abi: ElfHeaders, flags: number): boolean {
+  if (flags === cacheFlags(abi)) return true;
+  const isSoftFloatArm = abi.machine === EM.ARM && (abi.flags & EF_ARM_ABI_FLOAT_HARD) === 0;
+  return isSoftFloatArm && (flags === LIBC6 || flags === (LIBC6 | 0x0b00));
+}
+
 function requiredAbi(is64: boolean, machine: number, flags: number): number {
   switch (machine) {
     case EM.SPARCV9:
@@ -49,7 +58,6 @@ function requiredAbi(is64: boolean, machine: number, flags: number): number {
     case EM.MIPS: {
       const nan2008 = (flags & EF_MIPS_NAN2008) !== 0;
       if (is64) return nan2008 ? 0x0e00 : 0x0700;
-      const EF_MIPS_ABI2 = 0x20;
       if ((flags & EF_MIPS_ABI2) !== 0) return nan2008 ? 0x0d00 : 0x0600;
       return nan2008 ? 0x0c00 : 0;
     }

@@ -8,10 +8,12 @@ export interface LoaderFlavor {
   readonly defaultDirectories: readonly string[];
   /** The value of $LIB. */
   readonly lib: string;
-  /** The value of $PLATFORM. */
-  readonly platform: string;
-  /** musl's name for the machine, as in /etc/ld-musl-x86_64.path. */
-  readonly muslArch: string | undefined;
+  /** True if it searches glibc-hwcaps directories (glibc 2.33). */
+  readonly hasHwcaps: boolean;
+  /** True if it searches subdirectories such as tls (until glibc 2.36). */
+  readonly hasLegacyHwcaps: boolean;
+  /** The file of musl's search path, as /etc/ld-musl-x86_64.path. */
+  readonly muslPathFile: string | undefined;
 }
 
 const EM = {
@@ -25,26 +27,24 @@ const EM = {
   LOONGARCH: 258,
 } as const;
 
-/** AT_PLATFORM by machine; on x86 glibc puts its own value for some CPUs in its place. */
-const PLATFORM: Readonly<Record<number, string>> = {
-  [EM[386]]: 'i686',
-  [EM.ARM]: 'v7l',
-  [EM.X86_64]: 'x86_64',
-  [EM.AARCH64]: 'aarch64',
-};
-
 const MUSL_NAME = /^ld-musl-([A-Za-z0-9_-]+)\.so\.1$/;
 
 /** Loaders are a few hundred kilobytes; no more than this is looked at. */
 const MAX_LOADER_SIZE = 8 << 20;
 
+/** What glibc's loader says of itself: `stable release version 2.36`. */
+const GLIBC_VERSION = /release version 2\.(\d+)/;
+/** The first glibc whose loader knows no subdirectories but those of glibc-hwcaps. */
+const WITHOUT_LEGACY = 37;
+
 /**
  * Learns a loader's flavor from its file, without running it. glibc's default directories are in
  * the loader's read-only data as one run of strings, each with a slash at its end and a zero byte
- * behind (elf/dl-load.c, `system_dirs`), and $LIB is the first of them.
+ * behind (elf/dl-load.c, `system_dirs`), and $LIB is the first of them. musl's loader holds the
+ * pattern of the name of its path file.
  *
- * @param interpreter the loader's file, or undefined if it was not found
  * @param requested the PT_INTERP path, or undefined for a library looked at alone
+ * @param interpreter the loader's file, or undefined if it was not found
  */
 export function loaderFlavor(
   sysroot: Sysroot,
@@ -52,43 +52,56 @@ export function loaderFlavor(
   interpreter: Trace | undefined,
   headers: ElfHeaders,
 ): LoaderFlavor {
-  const platform = PLATFORM[headers.machine] ?? '';
-  const musl = MUSL_NAME.exec(requested?.slice(requested.lastIndexOf('/') + 1) ?? '');
+  const text = interpreter === undefined ? '' : textOf(sysroot, interpreter);
+  const name = requested?.slice(requested.lastIndexOf('/') + 1) ?? '';
+  const musl = /%\.\*s\/etc\/ld-musl-([A-Za-z0-9_-]+)\.path\0/.exec(text) ?? MUSL_NAME.exec(name);
   if (musl !== null) {
     return {
       kind: 'musl',
       defaultDirectories: ['/lib', '/usr/local/lib', '/usr/lib'],
       lib: 'lib',
-      platform,
-      muslArch: musl[1],
+      hasHwcaps: false,
+      hasLegacyHwcaps: false,
+      // musl takes the path file beside the directory that its own name is in.
+      muslPathFile: `${prefixOf(requested ?? '/lib/')}/etc/ld-musl-${musl[1]}.path`,
     };
   }
-  const built = interpreter === undefined ? undefined : systemDirectories(sysroot, interpreter);
-  const directories = built ?? fallbackDirectories(headers);
+  const directories = systemDirectories(text) ?? fallbackDirectories(headers);
+  const version = GLIBC_VERSION.exec(text)?.[1];
+  const legacy = version === undefined || Number(version) < WITHOUT_LEGACY;
   return {
     kind: 'glibc',
     defaultDirectories: directories,
     lib: (directories[0] ?? '/lib').slice(1),
-    platform,
-    muslArch: undefined,
+    hasHwcaps: text === '' || text.includes('glibc-hwcaps'),
+    hasLegacyHwcaps: text !== '' && legacy,
+    muslPathFile: undefined,
   };
 }
 
-function systemDirectories(sysroot: Sysroot, interpreter: Trace): string[] | undefined {
-  const reader = sysroot.open(interpreter);
+/** The directory above the one that a path is in: '' for /lib/ld.so. */
+function prefixOf(path: string): string {
+  const directory = path.slice(0, Math.max(0, path.lastIndexOf('/')));
+  return directory.slice(0, Math.max(0, directory.lastIndexOf('/')));
+}
+
+function textOf(sysroot: Sysroot, loader: Trace): string {
+  const reader = sysroot.open(loader);
   try {
-    if (reader.size > MAX_LOADER_SIZE) return undefined;
-    const text = reader.read(0, reader.size).toString('latin1');
-    let best: string[] | undefined;
-    for (const [run] of text.matchAll(/(?:\/[A-Za-z0-9_./+-]+\/\0){2,}/g)) {
-      const directories = run.split('\0').filter((item) => item !== '');
-      if (!directories.some((item) => /^\/(usr\/)?lib(32|64|x32)?\//.test(item))) continue;
-      if (best === undefined || directories.length > best.length) best = directories;
-    }
-    return best?.map((item) => item.slice(0, -1));
+    return reader.size > MAX_LOADER_SIZE ? '' : reader.read(0, reader.size).toString('latin1');
   } finally {
     reader.close();
   }
+}
+
+function systemDirectories(text: string): string[] | undefined {
+  let best: string[] | undefined;
+  for (const [run] of text.matchAll(/(?:\/[A-Za-z0-9_./+-]+\/\0){2,}/g)) {
+    const directories = run.split('\0').filter((item) => item !== '');
+    if (!directories.some((item) => /^\/(usr\/)?lib(32|64|x32)?\//.test(item))) continue;
+    if (best === undefined || directories.length > best.length) best = directories;
+  }
+  return best?.map((item) => item.slice(0, -1));
 }
 
 const TRIPLET: Readonly<Record<string, string>> = {

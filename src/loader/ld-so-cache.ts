@@ -1,4 +1,5 @@
 import { JailbuildError } from '../errors.js';
+import { cacheKey } from './cache-order.js';
 
 /** One line of the cache: what `ldconfig -p` prints. */
 export interface CacheEntry {
@@ -12,7 +13,7 @@ export interface CacheEntry {
   readonly flags: number;
 }
 
-/** Entries by soname, in the cache's order, which is the loader's order of preference. */
+/** Entries by `cacheKey` of the soname, in the cache's order, which is the loader's order of preference. */
 export type LdSoCache = ReadonlyMap<string, readonly CacheEntry[]>;
 
 const OLD_MAGIC = 'ld.so-1.7.0\0';
@@ -140,8 +141,9 @@ function hwcapsNames(
 function bySoname(entries: readonly CacheEntry[]): LdSoCache {
   const cache = new Map<string, CacheEntry[]>();
   for (const entry of entries) {
-    const list = cache.get(entry.soname);
-    if (list === undefined) cache.set(entry.soname, [entry]);
+    const key = cacheKey(entry.soname);
+    const list = cache.get(key);
+    if (list === undefined) cache.set(key, [entry]);
     else list.push(entry);
   }
   return cache;

@@ -14,6 +14,24 @@ export interface LoadedObject {
   readonly loadedBy: LoadedObject | undefined;
   /** How it was found. */
   readonly rule: SearchRule;
-  /** The names by which others asked for it; a later request by one of them gets this object. */
+  /** The kind of processor that it is for, as x86-64-v3; undefined for all. */
+  readonly level: string | undefined;
+  /** The names by which others asked for it, the first one first. */
   readonly requestedAs: Set<string>;
+}
+
+/** An object opened by `name`, which is the loader's own spelling of the path. */
+export function loadedObject(
+  name: string,
+  trace: Trace,
+  elf: ElfFile,
+  loadedBy: LoadedObject | undefined,
+  rule: SearchRule,
+  level?: string,
+): LoadedObject {
+  // The program's origin comes from /proc/self/exe, without links; a library's from its name.
+  const opened = loadedBy === undefined ? trace.path : name;
+  const cut = opened.lastIndexOf('/');
+  const origin = cut <= 0 ? '/' : opened.slice(0, cut);
+  return { name, trace, elf, origin, loadedBy, rule, level, requestedAs: new Set() };
 }

@@ -26,24 +26,49 @@ export class ObjectTable {
   }
 }
 
-const EM_ARM = 40;
+const EM = { MIPS: 8, PPC64: 21, ARM: 40, RISCV: 243, LOONGARCH: 258 } as const;
+
 const EF_ARM_ABI_FLOAT_SOFT = 0x200;
 const EF_ARM_ABI_FLOAT_HARD = 0x400;
+/** Which of two ABIs of 64-bit PowerPC; 0 fits both. */
+const EF_PPC64_ABI = 3;
+/** The 32-bit ABI of 64-bit MIPS, and how it writes not-a-number. */
+const EF_MIPS_ABI2 = 0x20;
+const EF_MIPS_NAN2008 = 0x400;
+/** How floating point arguments are passed. */
+const EF_RISCV_FLOAT_ABI = 6;
+const EF_LARCH_ABI_MODIFIER = 7;
 
 /**
  * True if a loader of the one ABI would accept an object of the other: same class, byte order and
- * machine, and on ARM no contradiction of hard and soft float (glibc elf/dl-load.c, open_verify).
+ * machine, and no contradiction in the flags that tell ABIs of one machine apart (glibc
+ * elf/dl-load.c, open_verify, and elf_machine_matches_host of each machine).
  */
 export function sameAbi(one: ElfHeaders, other: ElfHeaders): boolean {
   return (
     one.class === other.class &&
     one.byteOrder === other.byteOrder &&
     one.machine === other.machine &&
-    !(one.machine === EM_ARM && floatConflict(one.flags, other.flags))
+    !flagsConflict(one.machine, one.flags, other.flags)
   );
 }
 
-function floatConflict(one: number, other: number): boolean {
-  const both = (one | other) & (EF_ARM_ABI_FLOAT_SOFT | EF_ARM_ABI_FLOAT_HARD);
-  return both === (EF_ARM_ABI_FLOAT_SOFT | EF_ARM_ABI_FLOAT_HARD);
+function flagsConflict(machine: number, one: number, other: number): boolean {
+  const differs = (mask: number) => ((one ^ other) & mask) !== 0;
+  switch (machine) {
+    case EM.ARM: {
+      const both = EF_ARM_ABI_FLOAT_SOFT | EF_ARM_ABI_FLOAT_HARD;
+      return ((one | other) & both) === both;
+    }
+    case EM.PPC64:
+      return (one & EF_PPC64_ABI) !== 0 && (other & EF_PPC64_ABI) !== 0 && differs(EF_PPC64_ABI);
+    case EM.MIPS:
+      return differs(EF_MIPS_ABI2 | EF_MIPS_NAN2008);
+    case EM.RISCV:
+      return differs(EF_RISCV_FLOAT_ABI);
+    case EM.LOONGARCH:
+      return differs(EF_LARCH_ABI_MODIFIER);
+    default:
+      return false;
+  }
 }

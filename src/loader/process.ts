@@ -1,19 +1,16 @@
-import type { ElfFile } from '../elf/types.js';
-import type { MissingLibrary, SearchRule } from '../plan/manifest.js';
-import type { Trace } from '../sysroot/sysroot.js';
+import type { MissingLibrary } from '../plan/manifest.js';
+import { type Cpu, cpuKey, cpusFor } from './cpu.js';
 import type { LoadedObject } from './loaded-object.js';
-import { isFound, type LibrarySearch, type NotFound, type Variant } from './search.js';
+import { type Edge, isEdge, Mapping } from './mapping.js';
+import type { Candidate, LibrarySearch, NotFound } from './search.js';
 
-/** One name in one object's list of needed libraries, and what it leads to. */
-export interface Edge {
-  readonly by: LoadedObject;
-  readonly name: string;
-  readonly rule: SearchRule;
-  readonly to: LoadedObject;
-  /** The path that this request looks up; undefined where an object already loaded answers it. */
-  readonly lookup: Trace | undefined;
-  /** That path in the loader's own spelling. */
-  readonly path: string | undefined;
+export { loadedObject } from './loaded-object.js';
+export type { Edge } from './mapping.js';
+
+/** A library for some processors, which those take before the baseline. */
+export interface Variant extends Candidate {
+  /** The name of the subdirectory that it is in, as x86-64-v3. */
+  readonly level: string;
 }
 
 export interface VariantEdge {
@@ -24,11 +21,13 @@ export interface VariantEdge {
 
 /** What a process of one program has mapped when the loader hands over to the program. */
 export interface ProcessImage {
-  /** Every object, in the order in which they came. */
+  /** Every object, in the order in which they came; those for other processors last. */
   readonly loaded: readonly LoadedObject[];
   readonly edges: readonly Edge[];
   readonly variants: readonly VariantEdge[];
   readonly missing: readonly MissingLibrary[];
+  /** What may come out differently in a jail than on the host, a sentence each. */
+  readonly warnings: readonly string[];
   /**
    * What dlopen(3) of `name`, called by the object `by`, does: the object that it leads to, and
    * behind `loaded`, `edges`, `variants` and `missing` what that one brings along.
@@ -37,9 +36,8 @@ export interface ProcessImage {
 }
 
 /**
- * Does what the loader does before it starts a program: breadth first over DT_NEEDED, an object
- * already loaded answering for its name, its DT_SONAME or the same file (glibc elf/dl-deps.c,
- * elf/dl-load.c; musl ldso/dynlink.c).
+ * Does what the loader does before it starts a program, on a processor with nothing beyond what its
+ * architecture requires, and then on every other one for which some file would be another.
  *
  * @param interpreter the loader itself, which stands in for its soname; undefined for a library alone
  * @throws JailbuildError for an object in the way that is not well-formed
@@ -49,96 +47,138 @@ export function mapProcess(
   interpreter: LoadedObject | undefined,
   search: LibrarySearch,
 ): ProcessImage {
-  const loaded: LoadedObject[] = interpreter === undefined ? [program] : [program, interpreter];
-  const byName = new Map<string, LoadedObject>();
-  const bySoname = new Map<string, LoadedObject>();
-  const byIdentity = new Map<string, LoadedObject>();
-  const edges: Edge[] = [];
-  const variants: VariantEdge[] = [];
-  const missing: MissingLibrary[] = [];
-
-  const register = (object: LoadedObject) => {
-    byIdentity.set(object.trace.stat.identity, object);
-    byName.set(object.name, object);
-    const soname = object.elf.dynamic?.soname;
-    if (soname !== undefined && !bySoname.has(soname)) bySoname.set(soname, object);
-  };
-  for (const object of loaded) register(object);
-
-  const map = (by: LoadedObject, name: string): Edge | NotFound => {
-    const known =
-      byName.get(name) ?? bySoname.get(name) ?? (search.isOwnName(name) ? interpreter : undefined);
-    if (known !== undefined) {
-      const again = known.requestedAs.has(name);
-      return {
-        by,
-        name,
-        rule: again ? known.rule : 'loaded',
-        to: known,
-        lookup: undefined,
-        path: undefined,
-      };
-    }
-    const found = search.find(name, by);
-    if (!isFound(found)) return found;
-    const same = byIdentity.get(found.trace.stat.identity);
-    if (same !== undefined) {
-      same.requestedAs.add(name);
-      byName.set(name, same);
-      return { by, name, rule: found.rule, to: same, lookup: found.trace, path: found.name };
-    }
-    const object = loadedObject(found.name, found.trace, found.elf, by, found.rule);
-    object.requestedAs.add(name);
-    register(object);
-    byName.set(name, object);
-    loaded.push(object);
-    for (const variant of found.variants) {
-      variants.push({ of: object, variant });
-      // What the variant needs is loaded on the CPUs that take it.
-      loaded.push(loadedObject(variant.name, variant.trace, variant.elf, by, found.rule));
-    }
-    return { by, name, rule: found.rule, to: object, lookup: found.trace, path: found.name };
-  };
-
-  const request = (by: LoadedObject, name: string, optional: boolean) => {
-    const result = map(by, name);
-    if ('to' in result) edges.push(result);
-    else if (!optional) missing.push({ name, neededBy: by.trace.path, ...result });
-  };
-
-  let walked = 0;
-  const walk = () => {
-    for (; walked < loaded.length; walked++) {
-      const object = loaded[walked];
-      const dynamic = object?.elf.dynamic;
-      if (object === undefined || dynamic === undefined) continue;
-      for (const name of dynamic.auxiliaries) request(object, name, true);
-      for (const name of dynamic.filters) request(object, name, false);
-      for (const name of dynamic.needed) request(object, name, false);
-      for (const name of dynamic.audits) request(object, name, true);
-    }
-  };
-  walk();
-
-  const open = (name: string, by: LoadedObject) => {
-    const result = map(by, name);
-    walk();
-    return result;
-  };
-  return { loaded, edges, variants, missing, open };
+  return new Image(program, interpreter, search);
 }
 
-/** An object opened by `name`, which is the loader's own spelling of the path. */
-export function loadedObject(
-  name: string,
-  trace: Trace,
-  elf: ElfFile,
-  loadedBy: LoadedObject | undefined,
-  rule: SearchRule,
-): LoadedObject {
-  // The program's origin comes from /proc/self/exe, without links; a library's from its name.
-  const opened = loadedBy === undefined ? trace.path : name;
-  const cut = opened.lastIndexOf('/');
-  const origin = cut <= 0 ? '/' : opened.slice(0, cut);
-  return { name, trace, elf, origin, loadedBy, rule, requestedAs: new Set() };
+/** The objects of a process on one processor, in the order of `ld.so --list`. */
+export function mapOn(
+  cpu: Cpu,
+  program: LoadedObject,
+  interpreter: LoadedObject | undefined,
+  search: LibrarySearch,
+): Mapping {
+  return new Mapping(program, interpreter, search.on(cpu));
+}
+
+class Image implements ProcessImage {
+  readonly loaded: LoadedObject[] = [];
+  readonly edges: Edge[] = [];
+  readonly variants: VariantEdge[] = [];
+  readonly missing: MissingLibrary[] = [];
+  readonly warnings: string[] = [];
+  readonly #program: LoadedObject;
+  readonly #interpreter: LoadedObject | undefined;
+  readonly #search: LibrarySearch;
+  readonly #baseline: Mapping;
+  readonly #others = new Map<string, Mapping>();
+  readonly #opened: { readonly name: string; readonly by: LoadedObject }[] = [];
+  readonly #seen = new Set<string>();
+  #baselineEdges = 0;
+  #baselineMissing = 0;
+
+  constructor(program: LoadedObject, interpreter: LoadedObject | undefined, search: LibrarySearch) {
+    this.#program = program;
+    this.#interpreter = interpreter;
+    this.#search = search;
+    this.#baseline = new Mapping(program, interpreter, search);
+    this.#collect();
+  }
+
+  open(name: string, by: LoadedObject): Edge | NotFound {
+    const result = this.#baseline.open(name, by);
+    for (const other of this.#others.values()) openIn(other, name, by);
+    this.#opened.push({ name, by });
+    // Why it is opened is for the caller to say.
+    if (isEdge(result)) this.#isNew(edgeKey(result));
+    this.#collect();
+    return result;
+  }
+
+  #collect(): void {
+    const { edges, missing, objects, audited } = this.#baseline;
+    for (; this.#baselineEdges < edges.length; this.#baselineEdges++) {
+      const edge = edges[this.#baselineEdges];
+      if (edge !== undefined) this.edges.push(edge);
+    }
+    for (; this.#baselineMissing < missing.length; this.#baselineMissing++) {
+      const library = missing[this.#baselineMissing];
+      if (library !== undefined) this.missing.push(library);
+    }
+    for (const object of objects) this.#addLoaded(object);
+    for (const object of audited) this.#addLoaded(object);
+    this.#mapOnOthers();
+    if (this.#others.size === 0) return;
+    for (const edge of this.edges) this.#isNew(edgeKey(edge));
+    for (const library of this.missing) this.#isNew(missingKey(library));
+    for (const other of this.#others.values()) this.#addOther(other);
+  }
+
+  /** Another processor may come upon further alternatives. */
+  #mapOnOthers(): void {
+    for (let known = -1; known !== this.#others.size; ) {
+      known = this.#others.size;
+      const mappings = [this.#baseline, ...this.#others.values()];
+      const alternatives = mappings.flatMap((mapping) => mapping.alternatives);
+      if (alternatives.length === 0) return;
+      for (const cpu of cpusFor(this.#search.abi, alternatives)) {
+        const key = cpuKey(cpu);
+        if (this.#others.has(key)) continue;
+        const other = mapOn(cpu, this.#program, this.#interpreter, this.#search);
+        for (const { name, by } of this.#opened) openIn(other, name, by);
+        this.#others.set(key, other);
+      }
+    }
+  }
+
+  /** Adds what only another processor has. */
+  #addOther(other: Mapping): void {
+    for (const edge of other.edges) {
+      const { to, name } = edge;
+      const baseline = this.edges.find(
+        (one) => one.name === name && one.to.level === undefined,
+      )?.to;
+      if (to.level === undefined || baseline === undefined) {
+        if (this.#isNew(edgeKey(edge))) this.edges.push(edge);
+      } else if (this.#isNew(`variant\0${to.trace.path}`)) {
+        const { trace, elf, level } = to;
+        this.variants.push({ of: baseline, variant: { name: to.name, trace, elf, level } });
+      }
+    }
+    for (const library of other.missing) {
+      if (this.#isNew(missingKey(library))) this.missing.push(library);
+    }
+    for (const object of [...other.objects, ...other.audited]) this.#addLoaded(object);
+  }
+
+  #addLoaded(object: LoadedObject): void {
+    if (!this.#isNew(`loaded\0${object.trace.stat.identity}`)) return;
+    this.loaded.push(object);
+    this.warnings.push(...this.#search.warningsFor(object));
+  }
+
+  #isNew(key: string): boolean {
+    if (this.#seen.has(key)) return false;
+    this.#seen.add(key);
+    return true;
+  }
+}
+
+/** Opens a library in the process of another processor, where the caller is another object. */
+function openIn(mapping: Mapping, name: string, by: LoadedObject): void {
+  const soname = by.elf.dynamic?.soname;
+  const caller =
+    mapping.objects.find(({ trace }) => trace.path === by.trace.path) ??
+    mapping.objects.find(({ elf }) => soname !== undefined && elf.dynamic?.soname === soname) ??
+    mapping.objects[0];
+  if (caller === undefined) return;
+  const result = mapping.open(name, caller);
+  if (isEdge(result)) mapping.edges.push(result);
+}
+
+function edgeKey({ by, name, to }: Edge): string {
+  return `edge\0${by.trace.path}\0${name}\0${to.trace.path}`;
+}
+
+function missingKey({ name, neededBy }: MissingLibrary): string {
+  return `missing\0${name}\0${neededBy}`;
 }

@@ -1,12 +1,25 @@
 import type { ElfFile, ElfHeaders } from '../elf/types.js';
+import { JailbuildError } from '../errors.js';
 import type { SearchRule } from '../plan/manifest.js';
 import { isTrace, type Trace } from '../sysroot/sysroot.js';
+import { acceptsCacheFlags } from './cache-flags.js';
+import { cacheKey } from './cache-order.js';
+import {
+  type Alternative,
+  baselineCpu,
+  type Cpu,
+  cpuKey,
+  hasLevels,
+  legacySubdirectories,
+  otherLegacyNames,
+  otherPlatforms,
+} from './cpu.js';
 import type { LoaderFlavor } from './flavor.js';
 import { type LdSoCache, parseLdSoCache } from './ld-so-cache.js';
 import { readLdSoConf } from './ld-so-conf.js';
 import type { LoadedObject } from './loaded-object.js';
 import { type ObjectTable, sameAbi } from './objects.js';
-import { expandTokens } from './tokens.js';
+import { expandMuslPath, expandTokens, usesOrigin, usesPlatform } from './tokens.js';
 
 /** A file that the search came upon. */
 export interface Candidate {
@@ -16,15 +29,12 @@ export interface Candidate {
   readonly elf: ElfFile;
 }
 
-/** A library built for a CPU feature level, which a CPU of that level takes before the baseline. */
-export interface Variant extends Candidate {
-  /** The name of the subdirectory of glibc-hwcaps, as x86-64-v3. */
-  readonly level: string;
-}
-
 export interface Found extends Candidate {
   readonly rule: SearchRule;
-  readonly variants: readonly Variant[];
+  /** The subdirectory for a kind of processor that it is in, as x86-64-v3; undefined for none. */
+  readonly level: string | undefined;
+  /** In what respects another processor would find another file. */
+  readonly alternatives: readonly Alternative[];
 }
 
 export interface NotFound {
@@ -32,6 +42,8 @@ export interface NotFound {
   readonly searched: readonly { readonly rule: SearchRule; readonly path: string }[];
   /** Where a cache would lead that the search was told to do without. */
   readonly cachedAt?: string;
+  /** In what respects another processor would find a file. */
+  readonly alternatives?: readonly Alternative[];
 }
 
 export function isFound(result: Found | NotFound): result is Found {
@@ -40,10 +52,18 @@ export function isFound(result: Found | NotFound): result is Found {
 
 interface Place {
   readonly rule: SearchRule;
+  /** Without a slash at its end: '' for the root. */
   readonly directory: string;
+  /** True if it is another one for another processor. */
+  readonly dependsOnCpu: boolean;
+  /** The item as written, if it is relative. */
+  readonly relative: string | undefined;
 }
 
 const CACHE_PATH = '/etc/ld.so.cache';
+
+/** The failures of open(2) at which musl looks into the next directory (path_open). */
+const MUSL_GOES_ON: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'ENAMETOOLONG']);
 
 /** musl takes these names for itself (ldso/dynlink.c, load_library). */
 const MUSL_OWN_NAMES = /^lib(c|pthread|rt|m|dl|util|xnet)\./;
@@ -103,203 +123,434 @@ export class LoaderFiles {
   }
 }
 
+/** The places that depend on who asks. */
+interface OwnPlaces {
+  readonly places: readonly Place[];
+  /** Equal for objects that have the same places. */
+  readonly key: string;
+  readonly alternatives: readonly Alternative[];
+}
+
+/** A directory with the subdirectories that are searched before it. */
+interface SearchDirectory {
+  readonly taken: readonly { readonly path: string; readonly level: string | undefined }[];
+  /** Subdirectories that other processors take. */
+  readonly others: readonly { readonly path: string; readonly alternative: Alternative }[];
+}
+
 /** The search of one loader for programs of one ABI: from a name in DT_NEEDED to a file. */
 export class LibrarySearch {
+  readonly abi: ElfHeaders;
+  readonly flavor: LoaderFlavor;
   readonly #files: LoaderFiles;
-  readonly #flavor: LoaderFlavor;
-  readonly #abi: ElfHeaders;
   readonly #libraryPath: readonly string[];
-  /** Answers by name and search path: most objects have no path of their own and share one. */
-  readonly #answers = new Map<string, Found | NotFound>();
+  readonly #cpu: Cpu;
+  /** Answers by search path and name: most objects have no path of their own and share one. */
+  readonly #answers = new Map<string, Map<string, Found | NotFound>>();
+  readonly #ownPlaces = new WeakMap<LoadedObject, OwnPlaces>();
+  readonly #directories = new Map<string, SearchDirectory>();
+  readonly #others: Map<string, LibrarySearch>;
 
   /**
    * @param abi the program's headers: objects of another ABI are passed over
    * @param libraryPath directories in the manner of LD_LIBRARY_PATH
+   * @param cpu the processor; the default is one with nothing beyond what the architecture requires
    */
   constructor(
     files: LoaderFiles,
     flavor: LoaderFlavor,
     abi: ElfHeaders,
     libraryPath: readonly string[] = [],
+    cpu: Cpu = baselineCpu(abi),
+    others: Map<string, LibrarySearch> = new Map(),
   ) {
     this.#files = files;
-    this.#flavor = flavor;
-    this.#abi = abi;
+    this.flavor = flavor;
+    this.abi = abi;
     this.#libraryPath = libraryPath;
+    this.#cpu = cpu;
+    this.#others = others;
+    others.set(cpuKey(cpu), this);
+  }
+
+  /** The same search on another processor. */
+  on(cpu: Cpu): LibrarySearch {
+    return (
+      this.#others.get(cpuKey(cpu)) ??
+      new LibrarySearch(this.#files, this.flavor, this.abi, this.#libraryPath, cpu, this.#others)
+    );
   }
 
   /** True if the name stands for the C library that is also the loader (musl). */
   isOwnName(name: string): boolean {
-    return this.#flavor.kind === 'musl' && MUSL_OWN_NAMES.test(name);
+    return this.flavor.kind === 'musl' && MUSL_OWN_NAMES.test(name);
+  }
+
+  /**
+   * A name of DT_NEEDED and its like as the loader takes it: glibc expands tokens in it, musl does
+   * not.
+   *
+   * @returns undefined for a name that the loader cannot expand
+   */
+  nameFor(name: string, requester: LoadedObject): string | undefined {
+    return this.flavor.kind === 'musl' ? name : this.#expand(name, requester);
   }
 
   /**
    * Finds a library as the loader would for `requester` (ld.so(8); glibc elf/dl-load.c,
    * _dl_map_object; musl ldso/dynlink.c, load_library).
    *
-   * @throws JailbuildError for a file in the way that the loader would stop at: NOT_ELF, MALFORMED_ELF
+   * @throws JailbuildError for a file in the way that the loader would stop at: NOT_ELF,
+   *   MALFORMED_ELF, NOT_A_REGULAR_FILE
    */
   find(name: string, requester: LoadedObject): Found | NotFound {
-    if (name.includes('/')) return this.#byPath(name, requester);
-    const own = this.#ownPlaces(requester);
+    const taken = this.nameFor(name, requester);
+    if (taken === undefined) return { searched: [] };
+    if (taken.includes('/')) return this.#byPath(taken, usesPlatform(name));
+    const { places, key, alternatives } = this.#placesOf(requester);
     const hidden = requester.elf.dynamic?.noDefaultDirectories === true;
-    const key = `${name}\0${hidden}\0${own.map(({ rule, directory }) => `${rule}=${directory}`).join('\0')}`;
-    let answer = this.#answers.get(key);
+    const answers = this.#answersFor(hidden ? `${key}\0-` : key);
+    let answer = answers.get(taken);
     if (answer === undefined) {
       answer =
-        this.#flavor.kind === 'musl' ? this.#inMusl(name, own) : this.#inGlibc(name, own, hidden);
-      this.#answers.set(key, answer);
+        this.flavor.kind === 'musl'
+          ? this.#inMusl(taken, places)
+          : this.#inGlibc(taken, places, hidden, alternatives);
+      answers.set(taken, answer);
     }
     return answer;
   }
 
-  #byPath(name: string, requester: LoadedObject): Found | NotFound {
-    const expanded = this.#expand(name, requester);
-    // A relative path is meant from the process's working directory: in a jail, its root.
-    const path = expanded.startsWith('/') ? expanded : `/${expanded}`;
-    const candidate = this.#candidate(path);
-    return candidate === undefined
-      ? { searched: [{ rule: 'path', path }] }
-      : { ...candidate, rule: 'path', variants: [] };
+  /** What may come out differently in a jail than on the host, a sentence each. */
+  warningsFor(object: LoadedObject): string[] {
+    const warnings: string[] = [];
+    const { path, stat } = object.trace;
+    for (const { rule, relative } of this.#ownList(object)) {
+      if (relative === undefined) continue;
+      warnings.push(
+        `${path}: its ${rule} has ${JSON.stringify(relative)}, which is relative to the working directory: it is looked for from the root`,
+      );
+    }
+    for (const { name } of object.elf.dynamic?.dependencies ?? []) {
+      if (!name.includes('/') || this.nameFor(name, object)?.startsWith('/') !== false) continue;
+      warnings.push(
+        `${path}: needs ${name}, which is relative to the working directory: it is looked for from the root`,
+      );
+    }
+    const isProgram = object.loadedBy === undefined;
+    if (isProgram && (stat.mode & 0o6000) !== 0 && this.#distrusts(object)) {
+      warnings.push(
+        `${path}: is set-uid or set-gid: for other users the loader passes over directories that it names by $ORIGIN`,
+      );
+    }
+    return warnings;
   }
 
-  /** The places that depend on who asks: those of DT_RPATH and DT_RUNPATH, and LD_LIBRARY_PATH. */
-  #ownPlaces(requester: LoadedObject): Place[] {
-    const fromEnvironment: Place[] = this.#libraryPath.map((directory) => ({
-      rule: 'library-path',
-      directory,
-    }));
-    if (this.#flavor.kind === 'musl') {
-      const inherited: Place[] = [];
-      for (let at: LoadedObject | undefined = requester; at !== undefined; at = at.loadedBy) {
-        const rule = at.elf.dynamic?.runpath === undefined ? 'rpath' : 'runpath';
-        inherited.push(...this.#pathList(rule, at));
-      }
-      return [...fromEnvironment, ...inherited];
+  /** For set-uid programs, $ORIGIN must lead into the default directories (glibc elf/dl-load.c). */
+  #distrusts(object: LoadedObject): boolean {
+    const list = object.elf.dynamic?.runpath ?? object.elf.dynamic?.rpath ?? '';
+    const isTrusted = (directory: string) =>
+      this.flavor.defaultDirectories.some((trusted) => `${directory}/`.startsWith(`${trusted}/`));
+    return list
+      .split(':')
+      .some((item) => usesOrigin(item) && !isTrusted(this.#expand(item, object) ?? ''));
+  }
+
+  #answersFor(key: string): Map<string, Found | NotFound> {
+    let answers = this.#answers.get(key);
+    if (answers === undefined) {
+      answers = new Map();
+      this.#answers.set(key, answers);
     }
+    return answers;
+  }
+
+  #byPath(name: string, dependsOnCpu: boolean): Found | NotFound {
+    // A relative path is meant from the process's working directory: in a jail, its root.
+    const path = name.startsWith('/') ? name : `/${name}`;
+    const alternatives = dependsOnCpu ? this.#otherPlatforms() : [];
+    const candidate = this.#candidate(path);
+    return candidate === undefined
+      ? { searched: [{ rule: 'path', path }], alternatives }
+      : { ...candidate, rule: 'path', level: undefined, alternatives };
+  }
+
+  #otherPlatforms(): Alternative[] {
+    return otherPlatforms(this.abi).map((name) => ({ kind: 'platform', name }));
+  }
+
+  /** The places of DT_RPATH and DT_RUNPATH and of LD_LIBRARY_PATH, in their order. */
+  #placesOf(requester: LoadedObject): OwnPlaces {
+    const known = this.#ownPlaces.get(requester);
+    if (known !== undefined) return known;
+    const places =
+      this.flavor.kind === 'musl' ? this.#muslPlaces(requester) : this.#glibcPlaces(requester);
+    const own = {
+      places,
+      key: places.map(({ rule, directory }) => `${rule}=${directory}`).join('\0'),
+      alternatives: places.some(({ dependsOnCpu }) => dependsOnCpu) ? this.#otherPlatforms() : [],
+    };
+    this.#ownPlaces.set(requester, own);
+    return own;
+  }
+
+  #glibcPlaces(requester: LoadedObject): Place[] {
     const places: Place[] = [];
     if (requester.elf.dynamic?.runpath === undefined) {
       for (let at: LoadedObject | undefined = requester; at !== undefined; at = at.loadedBy) {
-        if (at.elf.dynamic?.runpath === undefined) places.push(...this.#pathList('rpath', at));
+        if (at.elf.dynamic?.runpath === undefined) places.push(...this.#ownList(at));
       }
     }
-    return [...places, ...fromEnvironment, ...this.#pathList('runpath', requester)];
+    places.push(...asPlaces('library-path', this.#libraryPath));
+    if (requester.elf.dynamic?.runpath !== undefined) places.push(...this.#ownList(requester));
+    return places;
   }
 
-  #pathList(rule: 'rpath' | 'runpath', object: LoadedObject): Place[] {
-    const list = object.elf.dynamic?.[rule];
-    if (list === undefined || list === '') return [];
-    return list.split(':').map((item) => {
+  #muslPlaces(requester: LoadedObject): Place[] {
+    const places: Place[] = asPlaces('library-path', this.#libraryPath);
+    for (let at: LoadedObject | undefined = requester; at !== undefined; at = at.loadedBy) {
+      places.push(...this.#ownList(at));
+    }
+    return places;
+  }
+
+  /** The directories of an object's DT_RUNPATH, or else of its DT_RPATH. */
+  #ownList(object: LoadedObject): Place[] {
+    const { runpath, rpath } = object.elf.dynamic ?? {};
+    const rule = runpath === undefined ? 'rpath' : 'runpath';
+    const list = runpath ?? rpath ?? '';
+    if (list === '') return [];
+    if (this.flavor.kind === 'musl') {
+      const items = (expandMuslPath(list, object.origin) ?? '').split(/[:\n]/);
+      return items.filter((item) => item !== '').map((item) => place(rule, item, false));
+    }
+    return list.split(':').flatMap((item) => {
       const expanded = this.#expand(item, object);
-      // An empty item and a relative one are meant from the working directory: in a jail, its root.
-      const absolute = expanded.startsWith('/') ? expanded : `/${expanded}`;
-      return { rule, directory: absolute.length > 1 ? absolute.replace(/\/+$/, '') : '' };
+      // An item that is empty as written is the working directory; one that becomes empty is none.
+      if (expanded === undefined || (expanded === '' && item !== '')) return [];
+      return [place(rule, expanded, usesPlatform(item))];
     });
   }
 
-  #expand(text: string, { origin }: LoadedObject): string {
-    return expandTokens(text, { origin, lib: this.#flavor.lib, platform: this.#flavor.platform });
+  #expand(text: string, { origin }: LoadedObject): string | undefined {
+    return expandTokens(text, { origin, lib: this.flavor.lib, platform: this.#cpu.platform });
   }
 
-  #inGlibc(name: string, own: readonly Place[], hideDefaults: boolean): Found | NotFound {
+  #inGlibc(
+    name: string,
+    own: readonly Place[],
+    hideDefaults: boolean,
+    fromPlatform: readonly Alternative[],
+  ): Found | NotFound {
     const searched: NotFound['searched'][number][] = [];
-    const variants: Variant[] = [];
+    const alternatives: Alternative[] = [...fromPlatform];
+    const { sysroot } = this.#files.objects;
     const inPlaces = (places: readonly Place[]): Found | undefined => {
       for (const { rule, directory } of places) {
-        variants.push(...this.#variantsIn(directory, name));
-        const path = `${directory}/${name}`;
-        const candidate = this.#candidate(path);
-        if (candidate !== undefined) return { ...candidate, rule, variants };
-        searched.push({ rule, path });
+        const { taken, others } = this.#directory(directory);
+        for (const { path, alternative } of others) {
+          if (isTrace(sysroot.trace(`${path}/${name}`))) alternatives.push(alternative);
+        }
+        for (const { path, level } of taken) {
+          const candidate = this.#candidate(`${path}/${name}`);
+          if (candidate !== undefined) return { ...candidate, rule, level, alternatives };
+        }
+        searched.push({ rule, path: `${directory}/${name}` });
       }
       return undefined;
     };
 
-    const defaults = this.#flavor.defaultDirectories;
-    const found =
+    const defaults = this.flavor.defaultDirectories;
+    const isHidden = (path: string) =>
+      hideDefaults && defaults.some((directory) => path.startsWith(`${directory}/`));
+    const instead = this.#files.insteadOfCache().filter((directory) => !isHidden(`${directory}/`));
+    return (
       inPlaces(own) ??
-      this.#inCache(name, hideDefaults ? defaults : [], variants, searched) ??
-      inPlaces(asPlaces('ld.so.conf', this.#files.insteadOfCache())) ??
-      (hideDefaults ? undefined : inPlaces(asPlaces('default', defaults)));
-    if (found !== undefined) return found;
-    // With no baseline anywhere, a CPU of the level still finds its variant.
-    const [first] = variants;
-    if (first === undefined) return { searched, ...this.#withheld(name) };
-    return { ...first, rule: 'default', variants };
+      this.#inCache(name, isHidden, alternatives, searched) ??
+      inPlaces(asPlaces('ld.so.conf', instead)) ??
+      (hideDefaults ? undefined : inPlaces(asPlaces('default', defaults))) ?? {
+        searched,
+        alternatives,
+        ...this.#withheld(name),
+      }
+    );
   }
 
+  /** The cache gives one file; where the loader cannot take that, the search goes on elsewhere. */
   #inCache(
     name: string,
-    hidden: readonly string[],
-    variants: Variant[],
+    isHidden: (path: string) => boolean,
+    alternatives: Alternative[],
     searched: { rule: SearchRule; path: string }[],
   ): Found | undefined {
     const cache = this.#files.cache();
     if (cache === undefined) return undefined;
-    let found: Found | undefined;
-    for (const { path, hwcaps } of cache.get(name) ?? []) {
-      if (hidden.some((directory) => path.startsWith(`${directory}/`))) continue;
-      if (hwcaps === undefined && found !== undefined) continue;
-      const candidate = this.#candidate(path);
-      if (candidate === undefined) continue;
-      if (hwcaps !== undefined) variants.push({ ...candidate, level: hwcaps });
-      else found = { ...candidate, rule: 'ld.so.cache', variants };
+    const { sysroot } = this.#files.objects;
+    const { levels } = this.#cpu;
+    let best: { path: string; level: string | undefined; rank: number } | undefined;
+    for (const { path, hwcaps, flags } of cache.get(cacheKey(name)) ?? []) {
+      if (!acceptsCacheFlags(this.abi, flags)) continue;
+      const rank = hwcaps === undefined ? levels.length : levels.indexOf(hwcaps);
+      if (rank < 0 && hwcaps !== undefined) {
+        if (isTrace(sysroot.trace(path))) alternatives.push({ kind: 'level', name: hwcaps });
+      } else if (best === undefined || rank < best.rank) {
+        best = { path, level: hwcaps, rank };
+      }
     }
-    if (found === undefined) searched.push({ rule: 'ld.so.cache', path: CACHE_PATH });
-    return found;
+    if (best !== undefined && !isHidden(best.path)) {
+      const candidate = this.#candidate(best.path);
+      if (candidate !== undefined) {
+        return { ...candidate, rule: 'ld.so.cache', level: best.level, alternatives };
+      }
+    }
+    searched.push({ rule: 'ld.so.cache', path: CACHE_PATH });
+    return undefined;
   }
 
   /** Where the cache leads that this search goes without. */
   #withheld(name: string): { readonly cachedAt?: string } {
     if (this.#files.cache() !== undefined) return {};
-    const entries = this.#files.hostCache()?.get(name) ?? [];
-    const usable = entries.find(({ path }) => this.#candidate(path) !== undefined);
+    const { sysroot } = this.#files.objects;
+    const usable = this.#files
+      .hostCache()
+      ?.get(cacheKey(name))
+      ?.find(
+        ({ path, flags }) => acceptsCacheFlags(this.abi, flags) && isTrace(sysroot.trace(path)),
+      );
     return usable === undefined ? {} : { cachedAt: usable.path };
   }
 
   #inMusl(name: string, own: readonly Place[]): Found | NotFound {
+    const { sysroot } = this.#files.objects;
     const searched: NotFound['searched'][number][] = [];
-    for (const { rule, directory } of [...own, ...this.#muslSystemPlaces()]) {
-      const path = `${directory}/${name}`;
-      const candidate = this.#candidate(path);
-      if (candidate !== undefined) return { ...candidate, rule, variants: [] };
-      searched.push({ rule, path });
+    // A failure that does not say that there is no such file ends the search in that list.
+    for (const list of [own, this.#muslSystemPlaces()]) {
+      for (const { rule, directory } of list) {
+        const path = `${directory}/${name}`;
+        const trace = sysroot.trace(path);
+        const candidate = isTrace(trace) ? this.#candidate(path) : undefined;
+        if (candidate !== undefined) {
+          return { ...candidate, rule, level: undefined, alternatives: [] };
+        }
+        searched.push({ rule, path });
+        if (!isTrace(trace) && !MUSL_GOES_ON.has(trace.errno)) return { searched };
+      }
     }
     return { searched };
   }
 
   #muslSystemPlaces(): Place[] {
     const { sysroot } = this.#files.objects;
-    const found = sysroot.trace(`/etc/ld-musl-${this.#flavor.muslArch}.path`);
-    if (!isTrace(found) || found.stat.type !== 'file') {
-      return asPlaces('default', this.#flavor.defaultDirectories);
+    const found = sysroot.trace(this.flavor.muslPathFile ?? '');
+    if (!isTrace(found)) {
+      // Only a file that is not there leaves the default.
+      const instead = found.errno === 'ENOENT' ? this.flavor.defaultDirectories : [];
+      return asPlaces('default', instead);
     }
+    if (found.stat.type !== 'file') return [];
     const directories = sysroot
       .readText(found)
       .split(/[:\n]/)
       .filter((item) => item !== '');
-    return asPlaces('ld-musl.path', directories);
+    return directories.map((item) => place('ld-musl.path', item, false));
   }
 
-  #variantsIn(directory: string, name: string): Variant[] {
+  #directory(directory: string): SearchDirectory {
+    let known = this.#directories.get(directory);
+    if (known === undefined) {
+      known = this.#lookInto(directory);
+      this.#directories.set(directory, known);
+    }
+    return known;
+  }
+
+  #lookInto(directory: string): SearchDirectory {
+    const taken: SearchDirectory['taken'][number][] = [];
+    const others: SearchDirectory['others'][number][] = [];
+    const self = { path: directory, level: undefined };
+    if (!this.#isDirectory(directory)) return { taken: [self], others };
+    if (this.flavor.hasHwcaps && hasLevels(this.abi)) {
+      const levels = this.#list(`${directory}/glibc-hwcaps`);
+      for (const level of this.#cpu.levels) {
+        const path = `${directory}/glibc-hwcaps/${level}`;
+        if (levels.includes(level)) taken.push({ path, level });
+      }
+      for (const name of levels.filter((level) => !this.#cpu.levels.includes(level))) {
+        const path = `${directory}/glibc-hwcaps/${name}`;
+        others.push({ path, alternative: { kind: 'level', name } });
+      }
+    }
+    if (this.flavor.hasLegacyHwcaps) {
+      for (const name of legacySubdirectories(this.#cpu.legacy)) {
+        const path = `${directory}/${name}`;
+        if (this.#isDirectory(path)) taken.push({ path, level: name });
+      }
+      for (const name of otherLegacyNames(this.abi)) {
+        if (this.#cpu.legacy.includes(name)) continue;
+        for (const sub of [name, `tls/${name}`]) {
+          const path = `${directory}/${sub}`;
+          if (this.#isDirectory(path)) others.push({ path, alternative: { kind: 'legacy', name } });
+        }
+      }
+    }
+    taken.push(self);
+    return { taken, others };
+  }
+
+  #isDirectory(path: string): boolean {
+    const trace = this.#files.objects.sysroot.trace(path === '' ? '/' : path);
+    return isTrace(trace) && trace.stat.type === 'directory';
+  }
+
+  #list(path: string): readonly string[] {
     const { sysroot } = this.#files.objects;
-    const hwcaps = sysroot.trace(`${directory}/glibc-hwcaps`);
-    if (!isTrace(hwcaps) || hwcaps.stat.type !== 'directory') return [];
-    return sysroot.list(hwcaps).flatMap((level) => {
-      const candidate = this.#candidate(`${directory}/glibc-hwcaps/${level}/${name}`);
-      return candidate === undefined ? [] : [{ ...candidate, level }];
-    });
+    const trace = sysroot.trace(path);
+    return isTrace(trace) && trace.stat.type === 'directory' ? sysroot.list(trace) : [];
   }
 
-  /** The file at a path, if there is one that this loader would take. */
+  /**
+   * The file at a path, if there is one that this loader would take. glibc passes over a file of
+   * another class or machine; whatever else is wrong with a file ends the search, and the program
+   * (elf/dl-load.c, open_verify). musl passes over none.
+   */
   #candidate(name: string): Candidate | undefined {
-    const trace = this.#files.objects.sysroot.trace(name);
-    if (!isTrace(trace) || trace.stat.type !== 'file') return undefined;
-    const elf = this.#files.objects.parse(trace);
-    return sameAbi(this.#abi, elf.headers) ? { name, trace, elf } : undefined;
+    const { objects } = this.#files;
+    const trace = objects.sysroot.trace(name);
+    if (!isTrace(trace)) return undefined;
+    if (trace.stat.type !== 'file') {
+      const what = trace.stat.type.replace('-', ' ');
+      throw new JailbuildError(
+        'NOT_A_REGULAR_FILE',
+        `${name}: is a ${what} where the loader looks for a library`,
+        name,
+      );
+    }
+    const elf = objects.parse(trace);
+    if (sameAbi(this.abi, elf.headers)) {
+      if (elf.headers.type === 'dyn') return { name, trace, elf };
+      throw unloadable(name, 'is no shared library, and the loader looks for one there');
+    }
+    if (this.flavor.kind === 'musl') {
+      throw unloadable(name, "is for another machine, and musl's loader stops at it");
+    }
+    if (elf.headers.class === this.abi.class && elf.headers.byteOrder !== this.abi.byteOrder) {
+      throw unloadable(name, 'has another byte order, and the loader stops at it');
+    }
+    return undefined;
   }
 }
 
+function unloadable(path: string, problem: string): JailbuildError {
+  return new JailbuildError('MALFORMED_ELF', `${path}: ${problem}`, path);
+}
+
+/** A directory of a search path; a relative one, or an empty item, is meant from the root of a jail. */
+function place(rule: SearchRule, item: string, dependsOnCpu: boolean): Place {
+  const isAbsolute = item.startsWith('/');
+  const directory = (isAbsolute ? item : `/${item}`).replace(/\/+$/, '');
+  return { rule, directory, dependsOnCpu, relative: isAbsolute ? undefined : item };
+}
+
 function asPlaces(rule: SearchRule, directories: readonly string[]): Place[] {
-  return directories.map((directory) => ({ rule, directory }));
+  return directories.map((directory) => place(rule, directory, false));
 }

@@ -4,15 +4,23 @@ export interface TokenValues {
   readonly origin: string;
   /** What the loader was built with: `lib/x86_64-linux-gnu`, `lib64`, `lib`. */
   readonly lib: string;
-  /** AT_PLATFORM of the kernel: `x86_64`, `aarch64`. */
-  readonly platform: string;
+  /** AT_PLATFORM of the kernel: `x86_64`, `aarch64`; undefined if it gives none. */
+  readonly platform: string | undefined;
 }
 
 const TOKEN = /\$(?:\{(ORIGIN|LIB|PLATFORM)\}|(ORIGIN|LIB|PLATFORM)(?![A-Za-z0-9_]))/g;
+const PLATFORM_TOKEN = /\$(?:\{PLATFORM\}|PLATFORM(?![A-Za-z0-9_]))/;
+const ORIGIN_TOKEN = /\$(?:\{ORIGIN\}|ORIGIN(?![A-Za-z0-9_]))/;
 
-/** Expands $ORIGIN, $LIB and $PLATFORM, with or without braces; other dollar signs stay. */
-export function expandTokens(text: string, values: TokenValues): string {
+/**
+ * Expands $ORIGIN, $LIB and $PLATFORM, with or without braces; other dollar signs stay (glibc
+ * elf/dl-load.c, _dl_dst_substitute).
+ *
+ * @returns undefined for a string with a token that has no value: the loader passes it over
+ */
+export function expandTokens(text: string, values: TokenValues): string | undefined {
   if (!text.includes('$')) return text;
+  if (values.platform === undefined && usesPlatform(text)) return undefined;
   return text.replace(TOKEN, (_all, braced: string | undefined, bare: string | undefined) => {
     switch (braced ?? bare) {
       case 'ORIGIN':
@@ -20,7 +28,27 @@ export function expandTokens(text: string, values: TokenValues): string {
       case 'LIB':
         return values.lib;
       default:
-        return values.platform;
+        return values.platform ?? '';
     }
   });
+}
+
+/** True if what the string expands to depends on the processor. */
+export function usesPlatform(text: string): boolean {
+  return PLATFORM_TOKEN.test(text);
+}
+
+export function usesOrigin(text: string): boolean {
+  return ORIGIN_TOKEN.test(text);
+}
+
+/**
+ * Expands $ORIGIN in a search path as musl does: no other token is known, and one of them voids the
+ * whole path; what follows a token without braces may be anything (ldso/dynlink.c, fixup_rpath).
+ *
+ * @returns undefined for a path that is passed over
+ */
+export function expandMuslPath(path: string, origin: string): string | undefined {
+  if (/\$(?!ORIGIN|\{ORIGIN\})/.test(path)) return undefined;
+  return path.replace(/\$(?:ORIGIN|\{ORIGIN\})/g, () => origin);
 }

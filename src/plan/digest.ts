@@ -7,7 +7,7 @@ import type { Entry, FileEntry, Manifest } from './manifest.js';
 const CHUNK = 1 << 20;
 
 /**
- * Reads every file of a plan and notes its SHA-256.
+ * Reads the files of a plan that have no digest yet and notes their SHA-256.
  *
  * @param sourceRoot the real path of the sysroot, '' for `/`
  * @param onFile called after each file
@@ -24,7 +24,7 @@ export async function addDigests(
   const entries: Entry[] = [];
   const known = new Map<string, string>();
   for (const entry of manifest.entries) {
-    if (entry.type !== 'file') {
+    if (entry.type !== 'file' || entry.digest !== undefined) {
       entries.push(entry);
       continue;
     }
@@ -36,6 +36,32 @@ export async function addDigests(
     onFile(entry);
   }
   return { ...manifest, entries };
+}
+
+/**
+ * The plan with digests and extended attributes of an earlier one, for entries whose source is to all
+ * appearance the same.
+ */
+export function knownDetails(manifest: Manifest, earlier: Manifest): Manifest {
+  const detailed = earlier.entries.filter(
+    (entry) => entry.xattrs !== undefined || (entry.type === 'file' && entry.digest !== undefined),
+  );
+  if (detailed.length === 0) return manifest;
+  const known = new Map(detailed.map((entry) => [entry.path, entry]));
+  return {
+    ...manifest,
+    entries: manifest.entries.map((entry) => {
+      const before = known.get(entry.path);
+      if (before === undefined || !isSameSource(entry, before)) return entry;
+      return { ...before, reasons: entry.reasons };
+    }),
+  };
+}
+
+/** The reasons may be others. */
+function isSameSource(entry: Entry, before: Entry): boolean {
+  const { digest, xattrs, reasons, ...rest } = { digest: undefined, ...before };
+  return Object.entries(rest).every(([name, value]) => entry[name as keyof Entry] === value);
 }
 
 function digestOf(

@@ -105,17 +105,22 @@ export class Field {
     const text = this.string();
     if (!text.startsWith('/')) this.refuse(`${JSON.stringify(text)} is not an absolute path`);
     if (text.includes('\0')) this.refuse('has a zero byte');
-    if (Buffer.byteLength(text) > MAX_PATH) this.refuse(`is longer than ${MAX_PATH} bytes`);
+    if (byteLength(text) > MAX_PATH) this.refuse(`is longer than ${MAX_PATH} bytes`);
     for (const name of text.slice(1).split('/')) {
       if (name === '' || name === '.' || name === '..') {
         this.refuse(`${JSON.stringify(text)} has the name "${name}" in it`);
       }
-      if (Buffer.byteLength(name) > MAX_NAME) {
+      if (byteLength(name) > MAX_NAME) {
         this.refuse(`has a name longer than ${MAX_NAME} bytes`);
       }
     }
     return text;
   }
+}
+
+/** The length of a path in bytes. One that belongs to no character is a lone surrogate in it. */
+function byteLength(path: string): number {
+  return Buffer.byteLength(path.replace(/[\udc80-\udcff]/gu, '?'));
 }
 
 export function invalid(document: string, what: string): JailbuildError {

@@ -51,12 +51,13 @@ export type Reason =
     }
   /** nsswitch.conf, which the C library reads for `by`. */
   | { readonly kind: 'nsswitch'; readonly by: string }
-  /** The module that the C library opens for `by`, which asks `database` of `service`. */
+  /** The module that the C library opens when `by` asks these databases, of which it is a service. */
   | {
       readonly kind: 'nss-module';
       readonly by: string;
-      readonly database: string;
       readonly service: string;
+      /** As in nsswitch.conf(5), with blanks between them. */
+      readonly databases: string;
       readonly rule: SearchRule;
     }
   /** The module that converts the character set `name`, or the list of all modules. */

@@ -4,6 +4,8 @@ import { type FileStat, isTrace, type Sysroot, type Trace } from '../sysroot/sys
 /** A path that the jail must have, and why. */
 export interface CollectedFile {
   readonly path: string;
+  /** How many were found before it. */
+  readonly order: number;
   /** Where the sysroot has it: elsewhere for what the user puts in another place. */
   readonly source: string;
   readonly stat: FileStat;
@@ -103,6 +105,7 @@ export class FileCollection {
     const known = this.#files.get(at);
     this.#files.set(at, {
       path: at,
+      order: known?.order ?? this.#files.size,
       source: at,
       stat: {
         type: made.type,
@@ -136,6 +139,7 @@ export class FileCollection {
     const stat = this.#sysroot.statOf(source);
     this.#files.set(path, {
       path,
+      order: this.#files.size,
       source,
       stat,
       target: stat.type === 'symlink' ? this.#sysroot.readlink(source) : undefined,
@@ -199,6 +203,7 @@ export class FileCollection {
     const stat = this.#sysroot.statOf(path);
     this.#files.set(path, {
       path,
+      order: this.#files.size,
       source: path,
       stat,
       target,

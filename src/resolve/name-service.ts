@@ -92,18 +92,25 @@ export class NameService {
     if (databases.size === 0) return;
     const { trace, services } = this.#readConf();
     if (trace !== undefined) this.#files.add(trace, { kind: 'nsswitch', by: by.trace.path });
+    const askedFor = new Map<string, Database[]>();
     for (const database of databases) {
       for (const service of services.get(database) ?? DEFAULT_SERVICES[database] ?? ['files']) {
-        if (BUILT_IN.has(service) && this.#areInside(glibc)) continue;
-        const isThere = process.opens(`libnss_${service}.so.2`, glibc, ({ rule }) => ({
-          kind: 'nss-module',
-          by: by.trace.path,
-          database,
-          service,
-          rule,
-        }));
-        if (!isThere) this.absent.add(service);
+        askedFor.set(service, [...(askedFor.get(service) ?? []), database]);
       }
+    }
+    for (const [service, asked] of askedFor) {
+      if (BUILT_IN.has(service) && this.#areInside(glibc)) continue;
+      const soname = `libnss_${service}.so.2`;
+      // A module asks the name service itself, but is there already.
+      if (by.elf.dynamic?.soname === soname) continue;
+      const isThere = process.opens(soname, glibc, ({ rule }) => ({
+        kind: 'nss-module',
+        by: by.trace.path,
+        service,
+        databases: asked.join(' '),
+        rule,
+      }));
+      if (!isThere) this.absent.add(service);
     }
   }
 

@@ -68,6 +68,7 @@ export class ProgramResolver {
   /** True while what is added may never be opened. */
   #isOptional = false;
   readonly #hints = new Hints();
+  readonly #loaderWarnings = new Set<string>();
   readonly #facts: RuntimeFacts;
   readonly #nameService: NameService;
 
@@ -102,7 +103,11 @@ export class ProgramResolver {
 
   /** What is wrong with files, or stops programs although they start. To be asked at the end. */
   warnings(): string[] {
-    return [...this.#facts.warnings, ...this.#hints.lines(this.#given(), true)];
+    return [
+      ...this.#loaderWarnings,
+      ...this.#facts.warnings,
+      ...this.#hints.lines(this.#given(), true),
+    ];
   }
 
   /** What the programs may look for when they run, a line a kind. To be asked at the end. */
@@ -273,6 +278,7 @@ export class ProgramResolver {
       onMissing: (library) => this.#miss(library),
     });
     this.#openAtRunTime(process);
+    for (const warning of image.warnings) this.#loaderWarnings.add(warning);
   }
 
   /** Opens what the objects of a process open when it runs, as far as any rule knows of it. */
@@ -317,9 +323,9 @@ export class ProgramResolver {
     this.#missing.set(key, this.#isOptional ? { ...library, optional: true } : library);
   }
 
-  #noteLookup({ name, rule, lookup, path }: Edge): void {
+  #noteLookup({ name, rule, to, lookup, path }: Edge): void {
     if (lookup === undefined || path === undefined) return;
-    if (CACHED_RULES.has(rule)) this.#noteCached(name, path, undefined, lookup);
+    if (CACHED_RULES.has(rule)) this.#noteCached(name, path, to.level, lookup);
     if (rule === 'library-path') this.libraryPathUsed = true;
   }
 

@@ -1,7 +1,10 @@
 import type { AccountRequest } from '../profile/account.js';
 import type { IncludeRequest } from '../profile/include.js';
 
-/** Which terminal descriptions to bring: all, none, the usual ones, or these. */
+/**
+ * Which terminal descriptions to bring: all, none, the usual ones, or these. The word `default` among
+ * names stands for the usual ones.
+ */
 export type TerminfoChoice = 'default' | 'all' | 'none' | readonly string[];
 
 /** How much of what programs say of libraries that they open themselves comes along. */
@@ -54,6 +57,6 @@ export interface ResolveRequest {
   readonly path?: readonly string[];
   /** Where relative program paths start; the default is the working directory. */
   readonly cwd?: string;
-  /** The terminal in use, one of the usual ones; the default is TERM, unless there is a sysroot. */
-  readonly term?: string;
+  /** The terminals in use, which the usual ones take in; the default is TERM, unless there is a sysroot. */
+  readonly terminals?: readonly string[];
 }

@@ -7,10 +7,8 @@ import { addGeneratedLdSoCache, LD_SO_CACHE } from './ld-so-cache.js';
 import { ProgramResolver } from './program-resolver.js';
 import type { LdCacheChoice, ResolveRequest } from './request.js';
 import { addRunTimeData } from './run-time-data.js';
+import { surroundings } from './surroundings.js';
 import { addTerminfo } from './terminfo.js';
-
-/** What login(1) and the C library take where PATH is not set. */
-const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** What a merged-/usr distribution may have as links in the root directory. */
 const MERGED_USR_LINKS = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
@@ -51,10 +49,7 @@ export function resolve(asked: ResolveRequest, additions?: Additions): Closure {
   }
   const request = additions?.request ?? asked;
   const sysroot = new Sysroot(request.sysroot);
-  const isHost = sysroot.prefix === '';
-  const searchPath =
-    request.path ?? ((isHost ? process.env.PATH : undefined) || DEFAULT_PATH).split(':');
-  const cwd = request.cwd ?? (isHost ? process.cwd() : '/');
+  const { searchPath, cwd, terminals } = surroundings(request);
   const terminfo = request.terminfo ?? 'default';
   const ldCache = request.ldCache ?? 'generate';
   const libraryPath = request.libraryPath ?? [];
@@ -69,10 +64,9 @@ export function resolve(asked: ResolveRequest, additions?: Additions): Closure {
   for (const name of request.programs) {
     programs.add(findProgram(sysroot, name, searchPath, cwd));
   }
-  const term = request.term ?? (isHost ? process.env.TERM : undefined);
   const warnings = [
     ...added,
-    ...addTerminfo(sysroot, files, terminfo, term),
+    ...addTerminfo(sysroot, files, terminfo, terminals),
     ...addRunTimeData(sysroot, files, programs, request),
   ];
 
@@ -87,7 +81,7 @@ export function resolve(asked: ResolveRequest, additions?: Additions): Closure {
   return {
     request: {
       programs: request.programs,
-      terminfo: terminfo === 'default' ? terminfoNames(files) : terminfo,
+      terminfo: terminfo === 'all' || terminfo === 'none' ? terminfo : terminfoNames(files),
       ldCache,
       ...chosen(request),
       ...(libraryPath.length === 0 ? {} : { libraryPath }),

@@ -9,7 +9,7 @@ import type { TerminfoChoice } from './request.js';
  * subdirectory named by its first letter, or by that letter's hexadecimal code (term(5)). Where
  * several directories have one, the first in the library's order of search counts (terminfo(5)).
  *
- * @param term the terminal in use, added to the usual ones
+ * @param terminals those in use, added to the usual ones
  * @returns warnings
  * @throws JailbuildError TERMINFO_NOT_FOUND for a name the user gave
  */
@@ -17,7 +17,7 @@ export function addTerminfo(
   sysroot: Sysroot,
   files: FileCollection,
   choice: TerminfoChoice,
-  term: string | undefined,
+  terminals: readonly string[],
 ): string[] {
   if (choice === 'none') return [];
   if (choice === 'all') {
@@ -29,20 +29,21 @@ export function addTerminfo(
     }
     return [];
   }
-  const inUse = term === undefined || term === '' ? [] : [term];
-  const names = choice === 'default' ? new Set([...inUse, ...template.entries]) : new Set(choice);
+  const named = choice === 'default' ? [] : choice.filter((name) => name !== 'default');
+  const usual =
+    choice === 'default' || choice.includes('default') ? [...terminals, ...template.entries] : [];
   const warnings: string[] = [];
-  for (const name of names) {
+  for (const name of new Set([...usual, ...named])) {
     const found = isEntryName(name) ? findEntry(sysroot, name) : undefined;
     if (found !== undefined) {
       files.add(found, { kind: 'terminfo', name });
-    } else if (choice !== 'default') {
+    } else if (named.includes(name)) {
       throw new JailbuildError(
         'TERMINFO_NOT_FOUND',
         `${name}: no such terminal description in ${template.directories.join(', ')}`,
         name,
       );
-    } else if (name === term) {
+    } else if (terminals.includes(name)) {
       warnings.push(`no terminal description for TERM=${name} on this host`);
     }
   }

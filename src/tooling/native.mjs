@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 
 /**
@@ -10,47 +11,76 @@ const COMPILERS = {
   arm64: ['aarch64-linux-musl-gcc', 'aarch64-linux-gnu-gcc'],
 };
 /** These make programs for the machine they are on. */
-const HOST_COMPILERS = ['musl-gcc', 'cc'];
+const HOST_COMPILERS = ['musl-gcc', 'cc', 'gcc', 'clang'];
+
+const WARNINGS = '-Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes';
 
 /**
- * Compiles a static C program to dist/native/linux-ARCH/, for this machine and for each other one whose
- * cross compiler is here. Its directory has a Makefile, which is given OUT, the directory to write to,
- * and CC. Without a compiler for this machine the rest of jailbuild is still of use: that is told, and
- * no error.
+ * Compiles the C sources of a directory to a static program in dist/native/linux-ARCH/, for this
+ * machine and for each other one whose cross compiler is here. Nothing is needed but a compiler.
+ * Without one for this machine the rest of jailbuild is still of use: that is told, and no error.
  *
  * @param {string} directory
+ * @param {string} program its name
  * @param {string} without what does not work without the program, for the message
- * @returns {string[]} the machines it was made for, in the words of process.arch
  */
-export function buildNative(directory, without) {
-  const make = isThere('make');
-  const compilers = make ? compilersHere() : new Map();
-  if (!compilers.has(process.arch)) {
-    const missing = make ? 'C compiler' : 'make';
-    console.error(`jailbuild: no ${missing} here: ${directory} is not built, and ${without}`);
+export function buildNative(directory, program, without) {
+  for (const arch of new Set([process.arch, ...Object.keys(COMPILERS)])) {
+    const candidates = compilersFor(arch);
+    const isOurs = arch === process.arch;
+    const out = path.resolve(`dist/native/linux-${arch}/${program}`);
+    // One that is there may lack the C library for static programs.
+    const made = candidates.some((compiler, index) =>
+      compileNative(directory, out, compiler, {
+        stdio: isOurs && index === candidates.length - 1 ? 'inherit' : 'ignore',
+      }),
+    );
+    if (made || !isOurs) continue;
+    const why = candidates.length === 0 ? 'no C compiler here' : `${directory} does not compile`;
+    console.error(`jailbuild: ${why}: ${program} is not built, and ${without}`);
   }
-  for (const [arch, compiler] of compilers) {
-    const out = path.resolve(`dist/native/linux-${arch}`);
-    const { status } = spawnSync('make', ['-s', '-C', directory, `OUT=${out}`, `CC=${compiler}`], {
-      stdio: 'inherit',
-    });
-    if (status !== 0) throw new Error(`${directory} does not compile for ${arch}`);
-  }
-  return [...compilers.keys()];
 }
 
-/** @returns {Map<string, string>} the compiler for each machine that has one here */
-function compilersHere() {
-  const found = new Map();
-  for (const arch of new Set([...Object.keys(COMPILERS), process.arch])) {
-    const candidates = [
-      ...(arch === process.arch ? HOST_COMPILERS : []),
-      ...(COMPILERS[arch] ?? []),
-    ];
-    const compiler = candidates.find(isThere);
-    if (compiler !== undefined) found.set(arch, compiler);
-  }
-  return found;
+/**
+ * Compiles the C sources of a directory to one program.
+ *
+ * @param {string} directory
+ * @param {string} out the program's path
+ * @param {string} compiler
+ * @param {{ flags?: string[], stdio?: 'inherit' | 'ignore' }} [options] `flags` in the place of -static -O2 -s
+ * @returns {boolean} whether it compiles
+ */
+export function compileNative(directory, out, compiler, options = {}) {
+  const { flags = ['-static', '-O2', '-s'], stdio = 'inherit' } = options;
+  const sources = readdirSync(directory).filter((name) => name.endsWith('.c'));
+  mkdirSync(path.dirname(out), { recursive: true });
+  const { status } = spawnSync(
+    compiler,
+    [
+      '-std=gnu11',
+      '-pthread',
+      ...WARNINGS.split(' '),
+      ...flags,
+      ...kernelHeaders(compiler),
+      '-o',
+      out,
+      ...sources.sort().map((name) => path.join(directory, name)),
+    ],
+    { stdio },
+  );
+  return status === 0;
+}
+
+/** The kernel's headers are not among those of musl. */
+function kernelHeaders(compiler) {
+  if (!compiler.includes('musl')) return [];
+  const { stdout } = spawnSync(compiler, ['-dumpmachine'], { encoding: 'utf8' });
+  return ['/usr/include', `/usr/include/${stdout.trim()}`].flatMap((at) => ['-idirafter', at]);
+}
+
+function compilersFor(arch) {
+  const candidates = [...(arch === process.arch ? HOST_COMPILERS : []), ...(COMPILERS[arch] ?? [])];
+  return candidates.filter(isThere);
 }
 
 function isThere(tool) {

@@ -18,7 +18,7 @@ export function reasonText(reason: Reason): string {
     case 'nsswitch':
       return `name service of ${reason.by}`;
     case 'nss-module':
-      return `${reason.database} of ${reason.by} [${reason.rule}]`;
+      return `${reason.databases} for ${reason.by} [${reason.rule}]`;
     case 'gconv':
       return reason.name === undefined ? 'character sets' : `character set ${reason.name}`;
     case 'locale':

@@ -14,7 +14,7 @@ export const STEP_TITLE: Readonly<Record<BuildStep['name'], string>> = {
 export function stepSummary(step: BuildStep['name'], job: BuildJob): string {
   switch (step) {
     case 'resolve':
-      return `Resolved ${plural(job.request.programs.length, 'program')}`;
+      return `Resolved ${plural(job.whole?.programs.length ?? 0, 'program')}`;
     case 'plan': {
       const entries = job.manifest?.entries ?? [];
       const bytes = entries.reduce((sum, entry) => sum + ('size' in entry ? entry.size : 0), 0);

@@ -124,8 +124,9 @@ describe('a jail for env, bash, ps, ls and top', needsRoot('ps', 'top', 'unshare
     assert.ok(names.includes('linux'));
   });
 
-  test('holds exactly what the manifest lists', () => {
-    const listed = ['.', ...manifest.entries.map((entry) => entry.path.slice(1))];
+  test('holds exactly what the manifest lists, and its record', () => {
+    const own = ['.jailbuild', '.jailbuild/record.json'];
+    const listed = ['.', ...own, ...manifest.entries.map((entry) => entry.path.slice(1))];
     assert.deepEqual(Object.keys(snapshot(jail)).sort(), listed.sort());
   });
 

@@ -2,6 +2,7 @@ import { lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
+import { listNames, readLink, toBytes } from '../../src/path-bytes.js';
 import type { Entry, Manifest } from '../../src/plan/manifest.js';
 import { MANIFEST_SCHEMA } from '../../src/plan/manifest.js';
 import { timestamp } from '../../src/plan/timestamp.js';
@@ -16,10 +17,11 @@ export function scratch(t: TestContext): string {
 /** A manifest of everything below a directory, as if it were the root of a host. */
 export function manifestOf(root: string): Manifest {
   const entries: Entry[] = [];
+  const identities = new Map<string, string>();
   const walk = (inside: string) => {
-    for (const name of readdirSync(root + inside)) {
+    for (const name of listNames(root + inside).sort()) {
       const at = `${inside}/${name}`;
-      const stat = lstatSync(root + at, { bigint: true });
+      const stat = lstatSync(toBytes(root + at), { bigint: true });
       const base = {
         path: at,
         mode: Number(stat.mode & 0o7777n)
@@ -35,18 +37,34 @@ export function manifestOf(root: string): Manifest {
         entries.push({ type: 'directory', ...base, reasons: [{ kind: 'parent' }] });
         walk(at);
       } else if (stat.isSymbolicLink()) {
-        entries.push({ type: 'symlink', ...base, target: readlinkSync(root + at) });
+        entries.push({ type: 'symlink', ...base, target: readLink(root + at) });
       } else if (stat.isFile()) {
+        identities.set(at, `${stat.dev}:${stat.ino}`);
         entries.push({ type: 'file', ...base, size: Number(stat.size) });
+      } else if (stat.isFIFO()) {
+        entries.push({ type: 'fifo', ...base });
+      } else if (stat.isCharacterDevice() || stat.isBlockDevice()) {
+        // makedev(3), for numbers below 256.
+        const device = { major: Number(stat.rdev >> 8n), minor: Number(stat.rdev & 0xffn) };
+        const type = stat.isBlockDevice() ? 'block-device' : 'character-device';
+        entries.push({ type, ...base, ...device });
       }
     }
   };
   walk('');
   entries.sort((a, b) => (a.path < b.path ? -1 : 1));
+  const firsts = new Map<string, string>();
+  const linked = entries.map((entry): Entry => {
+    const identity = identities.get(entry.path);
+    if (entry.type !== 'file' || identity === undefined) return entry;
+    const first = firsts.get(identity);
+    firsts.set(identity, first ?? entry.path);
+    return first === undefined ? entry : { ...entry, hardlink: first };
+  });
   return {
     schema: MANIFEST_SCHEMA,
     request: { programs: [], terminfo: 'none', ldCache: 'none' },
-    entries,
+    entries: linked,
     missing: [],
     warnings: [],
   };

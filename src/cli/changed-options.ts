@@ -1,0 +1,24 @@
+import type { ChangedPolicy } from '../jail/belongings.js';
+
+/** What build and update do with files that were changed in the jail. */
+export const changedOptions = {
+  'keep-changed': {
+    type: 'boolean',
+    conflicts: 'replace-changed',
+    describe: 'Keep all files that were changed in the jail [default: those below /etc]',
+  },
+  'replace-changed': {
+    type: 'boolean',
+    describe: 'Replace files below /etc too that were changed in the jail',
+  },
+} as const;
+
+interface ChangedArguments {
+  readonly 'keep-changed': boolean | undefined;
+  readonly 'replace-changed': boolean | undefined;
+}
+
+export function changedPolicy(args: ChangedArguments): { readonly changed?: ChangedPolicy } {
+  if (args['keep-changed']) return { changed: 'keep' };
+  return args['replace-changed'] ? { changed: 'replace' } : {};
+}

@@ -1,0 +1,65 @@
+import { JailbuildError } from '../errors.js';
+import { jsonLine } from '../ui/json.js';
+import { writeOut } from '../ui/output.js';
+import { defineCommand } from './command.js';
+import { EXIT } from './exit-status.js';
+import { resolveChoices, resolveOptions } from './resolve-options.js';
+
+const positionals = {
+  program: {
+    type: 'string',
+    array: true,
+    describe: 'Programs and libraries: programs by name or path, libraries by path',
+    complete: 'program',
+  },
+} as const;
+
+const { sysroot, dlopen, nss, ...others } = resolveOptions;
+const options = {
+  sysroot,
+  'library-path': others['library-path'],
+  dlopen,
+  nss,
+  json: { type: 'boolean', describe: 'Print one JSON result' },
+} as const;
+
+export const treeCommand = defineCommand({
+  name: 'tree',
+  usage: '<program..>',
+  summary: 'Show what programs need, and by which rule each of it is found',
+  description: [
+    'Each line is an object with the rule of the loader in brackets. What is needed at several places ' +
+      'is listed with its own needs at the highest; elsewhere three dots stand for them. A library that ' +
+      'is not found comes with each place that the loader would search, and the exit status is 1.',
+  ],
+  positionals,
+  options,
+  examples: [
+    ['tree bash', 'Show the libraries of bash'],
+    ['tree /bin/sh --sysroot /srv/arm64', 'Look into another root, of any architecture'],
+  ],
+  async run(args) {
+    const programs = [...(args.program ?? []), ...(args['--'] ?? [])];
+    if (programs.length === 0) throw new JailbuildError('USAGE', 'name at least one program');
+    const { resolve } = await import('../resolve/resolve.js');
+    const { dependencyTree } = await import('../resolve/dependency-tree.js');
+    const closure = resolve({
+      programs,
+      ...resolveChoices(args),
+      terminfo: 'none',
+      ldCache: 'copy',
+    });
+    const trees = dependencyTree(closure);
+    const isWhole = closure.missing.length === 0;
+    if (args.json) {
+      const status = isWhole ? 'ok' : 'missing';
+      const { missing, warnings } = closure;
+      writeOut(jsonLine({ status, programs: trees, missing, warnings }));
+    } else {
+      const { painter } = await import('../ui/colour.js');
+      const { treeText } = await import('../ui/tree-text.js');
+      writeOut(treeText(trees, await painter()));
+    }
+    return isWhole ? EXIT.ok : EXIT.failure;
+  },
+});

@@ -1,0 +1,83 @@
+import { statSync } from 'node:fs';
+import { JailbuildError } from '../errors.js';
+import type { Manifest } from '../plan/manifest.js';
+import { jsonLine } from '../ui/json.js';
+import { writeOut } from '../ui/output.js';
+import { defineCommand } from './command.js';
+import { EXIT } from './exit-status.js';
+import { resolveChoices, resolveOptions } from './resolve-options.js';
+
+/** Chains of one file that are shown without --all. */
+const USUAL_LIMIT = 10;
+/** What --all shows at most. */
+const ALL_LIMIT = 10_000;
+
+const positionals = {
+  from: {
+    type: 'string',
+    demandOption: true,
+    describe: 'Directory of a jail, or a program by name or path',
+    placeholder: 'root|program',
+    complete: 'program',
+  },
+  path: {
+    type: 'string',
+    demandOption: true,
+    describe: 'Path in the jail, or a name of files in it',
+    placeholder: 'file',
+  },
+} as const;
+
+const options = {
+  ...resolveOptions,
+  all: { type: 'boolean', describe: `Show all chains, not the ${USUAL_LIMIT} shortest` },
+  json: { type: 'boolean', describe: 'Print one JSON result' },
+} as const;
+
+export const whyCommand = defineCommand({
+  name: 'why',
+  usage: '<from> <path>',
+  summary: 'Tell why a file is in a jail, or why a program needs it',
+  description: [
+    'Shows each chain of reasons from what was asked for to the file. For a jail, its record is read; ' +
+      'a program is resolved as in a build, with the same options.',
+  ],
+  positionals,
+  options,
+  examples: [
+    ['why /var/local/jail libtinfo.so.6', 'Tell why a jail has a library'],
+    ['why top libsystemd.so.0', 'Tell why a program needs one'],
+  ],
+  async run(args) {
+    const manifest = await manifestOf(args.from, args);
+    const { entriesNamed, reasonChains } = await import('../plan/reason-chains.js');
+    const found = entriesNamed(manifest, args.path).map(({ path }) => ({
+      path,
+      ...reasonChains(manifest, path, args.all ? ALL_LIMIT : USUAL_LIMIT),
+    }));
+    if (found.length === 0) {
+      throw new JailbuildError('FILE_NOT_FOUND', `${args.path}: is not in ${args.from}`, args.path);
+    }
+    if (args.json) {
+      writeOut(jsonLine({ status: 'ok', files: found }));
+    } else {
+      const { chainsText } = await import('../ui/chains-text.js');
+      writeOut(found.map(chainsText).join('\n'));
+    }
+    return EXIT.ok;
+  },
+});
+
+async function manifestOf(
+  from: string,
+  args: Parameters<typeof resolveChoices>[0],
+): Promise<Manifest> {
+  const isDirectory = statSync(from, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  if (isDirectory && args.sysroot === undefined) {
+    const { requireRecord } = await import('../jail/record.js');
+    return requireRecord(from).manifest;
+  }
+  const { resolve } = await import('../resolve/resolve.js');
+  const { plan } = await import('../plan/plan.js');
+  return plan(resolve({ programs: [from], ...resolveChoices(args) }));
+}

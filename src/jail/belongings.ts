@@ -1,0 +1,150 @@
+import { type BigIntStats, lstatSync, readdirSync } from 'node:fs';
+import { errnoOf } from '../errors.js';
+import { fromBytes, toBytes } from '../path-bytes.js';
+import type { Entry, Manifest } from '../plan/manifest.js';
+import { type JailHistory, ownEntries } from './record.js';
+import { isAsPlanned } from './survey.js';
+
+/** What happens to files of jailbuild's that the user has changed since. */
+export type ChangedPolicy =
+  /** Configuration, that is what is below /etc, is kept; other files are replaced. The default. */
+  'keep-configuration' | 'keep' | 'replace';
+
+/** Made from other files by ldconfig(8), so not the user's work. */
+const DERIVED = new Set(['/etc/ld.so.cache']);
+
+/** What becomes of entries that earlier builds made and that the plan no longer has. */
+export interface Goners {
+  /** Still as they were made, parents before what they hold: nothing but these is in their directories. */
+  readonly removable: readonly Entry[];
+  /** Directories that hold something else as well. */
+  readonly held: readonly Entry[];
+  /** What the user has changed, or put in their place. */
+  readonly changed: readonly Entry[];
+}
+
+/** All entries that builds, also one that was killed, put into a jail, by path. */
+export function belongings(history: JailHistory): Map<string, Entry> {
+  const { record } = history;
+  return new Map([...begunEntries(history), ...(record === undefined ? [] : ownEntries(record))]);
+}
+
+/** What a build that was killed was about to put there, and perhaps did. */
+function begunEntries({ interrupted }: JailHistory): ReadonlyMap<string, Entry> {
+  return interrupted === undefined ? new Map() : ownEntries(interrupted);
+}
+
+/** Looks at a jail by lstat(2), and through none of its symbolic links. */
+export class JailView {
+  readonly #root: string;
+  readonly #owners: boolean;
+  readonly #directories = new Map<string, boolean>([['', true]]);
+
+  /** @param owners whether owners are compared; not where the build could not set them */
+  constructor(root: string, owners: boolean) {
+    this.#root = root;
+    this.#owners = owners;
+  }
+
+  lstat(path: string): BigIntStats | undefined {
+    if (!this.#isDirectory(path.slice(0, path.lastIndexOf('/')))) return undefined;
+    return lstatSync(toBytes(this.#root + path), { bigint: true, throwIfNoEntry: false });
+  }
+
+  /** Whether an entry is in the jail as a plan has it. Of a directory, only that it is one counts. */
+  isAsMade(entry: Entry, found: BigIntStats): boolean {
+    if (entry.type === 'directory') return found.isDirectory();
+    return isAsPlanned(entry, found, this.#root + entry.path, this.#owners);
+  }
+
+  /** The names in a directory; undefined if it may not be read. */
+  names(path: string): string[] | undefined {
+    try {
+      return readdirSync(toBytes(this.#root + path), { encoding: 'buffer' }).map(fromBytes);
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      return undefined;
+    }
+  }
+
+  #isDirectory(path: string): boolean {
+    let known = this.#directories.get(path);
+    if (known === undefined) {
+      known = this.lstat(path)?.isDirectory() ?? false;
+      this.#directories.set(path, known);
+    }
+    return known;
+  }
+}
+
+/**
+ * The paths at which the jail's own is to stay: where the user has changed what a build made and the
+ * policy is to keep that, and where it was kept before.
+ *
+ * @param isUpdate whether what was kept before stays so whatever the policy, short of `replace`
+ */
+export function pathsToKeep(
+  manifest: Manifest,
+  history: JailHistory,
+  view: JailView,
+  policy: ChangedPolicy,
+  isUpdate: boolean,
+): Set<string> {
+  const { record } = history;
+  if (policy === 'replace' || record === undefined) return new Set();
+  const isKept = (path: string) => policy === 'keep' || isConfiguration(path);
+  const own = ownEntries(record);
+  const begun = begunEntries(history);
+  const keep = new Set(record.kept.filter((path) => isUpdate || isKept(path)));
+  for (const { path, type } of manifest.entries) {
+    if (type === 'directory' || !isKept(path)) continue;
+    const made = own.get(path);
+    const found = made === undefined ? undefined : view.lstat(path);
+    if (made === undefined || found === undefined || view.isAsMade(made, found)) continue;
+    const next = begun.get(path);
+    if (next === undefined || !view.isAsMade(next, found)) keep.add(path);
+  }
+  return keep;
+}
+
+function isConfiguration(path: string): boolean {
+  return path.startsWith('/etc/') && !DERIVED.has(path);
+}
+
+/** Sorts what earlier builds made and the plan no longer has by what the jail has of it. */
+export function findGoners(
+  manifest: Manifest | undefined,
+  history: JailHistory,
+  view: JailView,
+): Goners {
+  const own = belongings(history);
+  const begun = begunEntries(history);
+  for (const { path } of manifest?.entries ?? []) own.delete(path);
+  const removable: Entry[] = [];
+  const held: Entry[] = [];
+  const changed: Entry[] = [];
+  const leaving = new Set<string>();
+  const inwards = [...own.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  for (const entry of inwards.reverse()) {
+    const found = view.lstat(entry.path);
+    if (found === undefined) continue;
+    if (![entry, begun.get(entry.path) ?? entry].some((made) => view.isAsMade(made, found))) {
+      changed.push(entry);
+    } else if (entry.type !== 'directory') {
+      leaving.add(entry.path);
+      removable.push(entry);
+    } else if (isEmptied(entry.path, view, leaving)) {
+      leaving.add(entry.path);
+      const mode = (found.mode & 0o7777n).toString(8).padStart(4, '0');
+      removable.push({ ...entry, mode, uid: Number(found.uid), gid: Number(found.gid) });
+    } else {
+      held.push(entry);
+    }
+  }
+  return { removable: removable.reverse(), held: held.reverse(), changed: changed.reverse() };
+}
+
+function isEmptied(path: string, view: JailView, leaving: ReadonlySet<string>): boolean {
+  const names = view.names(path);
+  return names?.every((name) => leaving.has(`${path}/${name}`)) ?? false;
+}

@@ -1,0 +1,71 @@
+import packageJson from '../../package.json' with { type: 'json' };
+import type { Entry, Manifest } from '../plan/manifest.js';
+import type { ResolveRequest } from '../resolve/request.js';
+import { belongings } from './belongings.js';
+import {
+  type JailHistory,
+  type JailRecord,
+  RECORD_SCHEMA,
+  type RecordedOptions,
+  readRecordText,
+  recordText,
+} from './record.js';
+import type { Finding } from './survey.js';
+
+/** What a build is about to make of a jail. */
+export interface RecordedBuild {
+  readonly request: ResolveRequest;
+  readonly options: RecordedOptions;
+  readonly manifest: Manifest;
+  /** What of earlier plans will still be there. */
+  readonly former: readonly Entry[];
+  readonly run?: JailRecord['run'];
+}
+
+/** The record that a jail is to have after a build, given what the build found. */
+export function nextRecord(
+  { request, options, manifest, former, run }: RecordedBuild,
+  history: JailHistory,
+  findings: readonly Finding[],
+): JailRecord {
+  const own = belongings(history);
+  const pathsOf = (as: Finding['as']) =>
+    findings
+      .filter((finding) => finding.as === as && (as === 'kept' || !own.has(finding.entry.path)))
+      .map(({ entry }) => entry.path);
+  const [uid, gid] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0];
+  const defaults = run ?? history.record?.run;
+  return {
+    schema: RECORD_SCHEMA,
+    version: packageJson.version,
+    request,
+    options,
+    ...(uid === 0 ? {} : { builder: { uid, gid } }),
+    found: pathsOf('planned'),
+    kept: pathsOf('kept'),
+    former,
+    ...(defaults === undefined ? {} : { run: defaults }),
+    manifest,
+  };
+}
+
+/** Thrown where another build changed the jail since its history was read: plan anew. */
+export class HistoryChanged extends Error {}
+
+/**
+ * The next record's text, or undefined if the jail has it already.
+ *
+ * @param target the jail's directory, which exists
+ * @throws HistoryChanged
+ */
+export function changedRecordText(
+  next: JailRecord,
+  history: JailHistory,
+  target: string,
+): string | undefined {
+  if (readRecordText(target) !== history.text) {
+    throw new HistoryChanged('another build changed the jail since its record was read');
+  }
+  const text = recordText(next);
+  return text === history.text && history.interrupted === undefined ? undefined : text;
+}

@@ -1,0 +1,194 @@
+/*
+ * Limits by cgroup: of the second version, or, where the host has the hierarchies of the first, these
+ * (cgroups(7)). A group is made for the run and removed after it.
+ */
+#define _GNU_SOURCE
+#include "launcher.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TOP "/sys/fs/cgroup"
+enum { MOST_GROUPS = 3, REMOVAL_TRIES = 100 };
+
+static struct {
+	char path[PATH_MAX];
+	/* Open to its cgroup.procs. */
+	int processes;
+} groups[MOST_GROUPS];
+static size_t group_count;
+static pid_t owner;
+
+static void write_value(const char *group, const char *file, const char *value)
+{
+	char path[PATH_MAX + 64];
+	snprintf(path, sizeof(path), "%s/%s", group, file);
+	tell("writing %s to %s", value, path);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, value, strlen(value)) < 0)
+		fail("limit by cgroup: write", path);
+	close(fd);
+}
+
+static bool has_file(const char *group, const char *file)
+{
+	char path[PATH_MAX + 64];
+	snprintf(path, sizeof(path), "%s/%s", group, file);
+	return access(path, F_OK) == 0;
+}
+
+/* Our own group in a hierarchy of the first version, or in the second, whose line names no controller. */
+static void own_group(const char *controller, char path[PATH_MAX])
+{
+	char *line = NULL;
+	size_t size = 0;
+	FILE *file = fopen("/proc/self/cgroup", "re");
+
+	if (file == NULL)
+		fail("open", "/proc/self/cgroup");
+	strcpy(path, "/");
+	while (getline(&line, &size, file) > 0) {
+		char *rest = line;
+		strsep(&rest, ":");
+		char *names = strsep(&rest, ":");
+		if (names == NULL || rest == NULL)
+			continue;
+		rest[strcspn(rest, "\n")] = '\0';
+		bool found = *controller == '\0' && *names == '\0';
+		for (char *name = strsep(&names, ","); name != NULL; name = strsep(&names, ","))
+			found = found || (*controller != '\0' && strcmp(name, controller) == 0);
+		if (found)
+			snprintf(path, PATH_MAX, "%s", rest);
+	}
+	free(line);
+	fclose(file);
+}
+
+static const char *make_group(const char *parent)
+{
+	char path[PATH_MAX + 64];
+	char *group = groups[group_count].path;
+
+	if (snprintf(group, PATH_MAX, "%s/jail-%ld", parent, (long)owner) >= PATH_MAX)
+		refuse("limit by cgroup: the path is too long", parent);
+	tell("making the cgroup %s", group);
+	/* One of this name is of a launcher that was killed. */
+	if (mkdir(group, 0755) < 0 && (errno != EEXIST || rmdir(group) < 0 || mkdir(group, 0755) < 0))
+		fail("limit by cgroup: make", group);
+	snprintf(path, sizeof(path), "%s/cgroup.procs", group);
+	groups[group_count].processes = open(path, O_WRONLY | O_CLOEXEC);
+	if (groups[group_count++].processes < 0)
+		fail("limit by cgroup: open", path);
+	return group;
+}
+
+static const char *make_v1_group(const char *controller)
+{
+	char own[PATH_MAX], parent[PATH_MAX + sizeof(TOP) + 16];
+	own_group(controller, own);
+	snprintf(parent, sizeof(parent), TOP "/%s%s", controller, strcmp(own, "/") == 0 ? "" : own);
+	/* In a container the path may be that of outside. */
+	if (!has_file(parent, "cgroup.procs"))
+		snprintf(parent, sizeof(parent), TOP "/%s", controller);
+	return make_group(parent);
+}
+
+static void limit_v1(const struct options *options)
+{
+	if (options->memory != NULL) {
+		const char *group = make_v1_group("memory");
+		write_value(group, "memory.limit_in_bytes", options->memory);
+		if (has_file(group, "memory.memsw.limit_in_bytes"))
+			write_value(group, "memory.memsw.limit_in_bytes", options->memory);
+	}
+	if (options->pids != NULL)
+		write_value(make_v1_group("pids"), "pids.max", options->pids);
+	if (options->cpu_quota != NULL) {
+		const char *group = make_v1_group("cpu");
+		write_value(group, "cpu.cfs_period_us", "100000");
+		write_value(group, "cpu.cfs_quota_us", options->cpu_quota);
+	}
+}
+
+/*
+ * A group with processes of its own has no groups with controllers below it, so the new one lies
+ * beside ours; or at the top, if we are root and may have it there.
+ */
+static void limit_v2(const struct options *options)
+{
+	char own[PATH_MAX], parent[PATH_MAX + sizeof(TOP)] = TOP, value[64];
+	if (geteuid() != 0) {
+		own_group("", own);
+		*strrchr(own, '/') = '\0';
+		snprintf(parent, sizeof(parent), TOP "%s", own);
+	}
+	if (options->memory != NULL)
+		write_value(parent, "cgroup.subtree_control", "+memory");
+	if (options->pids != NULL)
+		write_value(parent, "cgroup.subtree_control", "+pids");
+	if (options->cpu_quota != NULL)
+		write_value(parent, "cgroup.subtree_control", "+cpu");
+
+	const char *group = make_group(parent);
+	if (options->memory != NULL) {
+		write_value(group, "memory.max", options->memory);
+		if (has_file(group, "memory.swap.max"))
+			write_value(group, "memory.swap.max", "0");
+	}
+	if (options->pids != NULL)
+		write_value(group, "pids.max", options->pids);
+	if (options->cpu_quota != NULL) {
+		snprintf(value, sizeof(value), "%s 100000", options->cpu_quota);
+		write_value(group, "cpu.max", value);
+	}
+}
+
+void make_cgroup(const struct options *options)
+{
+	struct statfs status;
+	if (options->memory == NULL && options->pids == NULL && options->cpu_quota == NULL)
+		return;
+	owner = getpid();
+	at_failure(remove_cgroup);
+	if (statfs(TOP, &status) < 0)
+		fail("limit by cgroup: look at", TOP);
+	if (status.f_type == CGROUP2_SUPER_MAGIC)
+		limit_v2(options);
+	else
+		limit_v1(options);
+}
+
+void join_cgroup(void)
+{
+	for (size_t i = 0; i < group_count; i++) {
+		tell("joining the cgroup %s", groups[i].path);
+		if (write(groups[i].processes, "0", 1) < 0)
+			fail("limit by cgroup: join", groups[i].path);
+		close(groups[i].processes);
+	}
+}
+
+/* A group is busy as long as the kernel is still at work on the end of its last process. */
+void remove_cgroup(void)
+{
+	const struct timespec moment = { .tv_nsec = 2000000 };
+	if (getpid() != owner)
+		return;
+	while (group_count > 0) {
+		const char *group = groups[--group_count].path;
+		int tries = 0;
+		while (rmdir(group) < 0 && errno == EBUSY && tries++ < REMOVAL_TRIES)
+			nanosleep(&moment, NULL);
+		if (access(group, F_OK) == 0)
+			fprintf(stderr, "invoke_ns: remove the cgroup %s: %s\n", group, strerror(EBUSY));
+	}
+}

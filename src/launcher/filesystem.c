@@ -1,0 +1,132 @@
+/*
+ * Mounting by descriptor: what is mounted, and where, is settled once and cannot be changed under our
+ * hands. Links and `..` in the jail lead nowhere but into the jail (openat2(2), RESOLVE_IN_ROOT).
+ */
+#define _GNU_SOURCE
+#include "launcher.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int open_in_root(int root, const char *path, int flags)
+{
+	struct open_how how = {
+		.flags = (unsigned)(flags | O_CLOEXEC),
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+	long fd;
+	/* EAGAIN: something was renamed meanwhile. */
+	do
+		fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
+	while (fd < 0 && errno == EAGAIN);
+	return (int)fd;
+}
+
+static int make_child(int parent, const char *name, bool directory)
+{
+	/* /proc has always had this mode. */
+	mode_t mode = strcmp(name, "proc") == 0 ? 0555 : 0755;
+	if (!directory)
+		return openat(parent, name, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (mkdirat(parent, name, mode) < 0 && errno != EEXIST)
+		return -1;
+	return openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+int make_mount_point(int root, const char *path, bool directory)
+{
+	char part[PATH_MAX], name[NAME_MAX + 1];
+	int fd = open_in_root(root, path, O_PATH);
+
+	if (fd >= 0)
+		return fd;
+	if (errno != ENOENT)
+		fail("open in the jail", path);
+	tell("making %s in the jail", path);
+	fd = open_in_root(root, "/", O_PATH);
+	for (const char *start = path + strspn(path, "/"), *next; *start != '\0'; start = next) {
+		const char *end = start + strcspn(start, "/");
+		next = end + strspn(end, "/");
+		snprintf(part, sizeof(part), "%.*s", (int)(end - path), path);
+		snprintf(name, sizeof(name), "%.*s", (int)(end - start), start);
+		int child = open_in_root(root, part, O_PATH);
+		if (child < 0 && errno == ENOENT)
+			child = make_child(fd, name, directory || *next != '\0');
+		if (child < 0)
+			fail("make in the jail", path);
+		close(fd);
+		fd = child;
+	}
+	return fd;
+}
+
+static void configure(int context, unsigned int command, const char *key, const char *value, const char *type)
+{
+	if (syscall(SYS_fsconfig, context, command, key, value, 0) < 0)
+		fail(key != NULL ? "set an option of" : "make a file system of type", type);
+}
+
+int make_filesystem(const char *type, unsigned int attributes, const char *data)
+{
+	char options[256] = "";
+	char *rest = options;
+	int context = (int)syscall(SYS_fsopen, type, FSOPEN_CLOEXEC);
+
+	if (context < 0)
+		fail("make a file system of type", type);
+	if (data != NULL && strlen(data) >= sizeof(options))
+		refuse("the options of a file system are too long", data);
+	if (data != NULL)
+		strcpy(options, data);
+	for (char *key = strsep(&rest, ","); key != NULL && *key != '\0'; key = strsep(&rest, ",")) {
+		char *value = strchr(key, '=');
+		if (value != NULL)
+			*value++ = '\0';
+		configure(context, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, key, value, type);
+	}
+	configure(context, FSCONFIG_CMD_CREATE, NULL, NULL, type);
+	int tree = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, attributes);
+	if (tree < 0)
+		fail("make a mount of type", type);
+	close(context);
+	return tree;
+}
+
+int clone_tree(int directory, const char *path)
+{
+	return (int)syscall(SYS_open_tree, directory, path,
+			    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH);
+}
+
+static void change_attributes(int tree, unsigned int flags, struct mount_attr change, const char *path)
+{
+	if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | flags, &change, sizeof(change)) < 0)
+		fail("set the attributes of the mount", path);
+}
+
+void set_attributes(int tree, unsigned int attributes, const char *path)
+{
+	change_attributes(tree, AT_RECURSIVE, (struct mount_attr){ .attr_set = attributes }, path);
+}
+
+void set_read_only(int tree, bool read_only, const char *path)
+{
+	struct mount_attr change = { 0 };
+	*(read_only ? &change.attr_set : &change.attr_clr) = MOUNT_ATTR_RDONLY;
+	change_attributes(tree, 0, change, path);
+}
+
+void attach(int tree, int directory, const char *name, const char *path)
+{
+	unsigned int flags = MOVE_MOUNT_F_EMPTY_PATH | (*name == '\0' ? MOVE_MOUNT_T_EMPTY_PATH : 0U);
+	if (syscall(SYS_move_mount, tree, "", directory, name, flags) < 0)
+		fail("mount at", path);
+}

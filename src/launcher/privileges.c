@@ -1,0 +1,210 @@
+/* What a process of the jail may do, and as whom (capabilities(7), credentials(7)). */
+#define _GNU_SOURCE
+#include "launcher.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/keyctl.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* By their numbers. */
+static const char *const names[] = {
+	"chown",	"dac_override", "dac_read_search", "fowner",	"fsetid",
+	"kill",		"setgid",	"setuid",	   "setpcap",	"linux_immutable",
+	"net_bind_service", "net_broadcast", "net_admin",  "net_raw",	"ipc_lock",
+	"ipc_owner",	"sys_module",	"sys_rawio",	   "sys_chroot", "sys_ptrace",
+	"sys_pacct",	"sys_admin",	"sys_boot",	   "sys_nice",	"sys_resource",
+	"sys_time",	"sys_tty_config", "mknod",	   "lease",	"audit_write",
+	"audit_control", "setfcap",	"mac_override",	   "mac_admin", "syslog",
+	"wake_alarm",	"block_suspend", "audit_read",	   "perfmon",	"bpf",
+	"checkpoint_restore",
+};
+
+#define BIT(number) ((caps)1 << (number))
+
+static int capability(const char *name, size_t length)
+{
+	if (length > 4 && strncasecmp(name, "cap_", 4) == 0)
+		name += 4, length -= 4;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strlen(names[i]) == length && strncasecmp(names[i], name, length) == 0)
+			return (int)i;
+	return -1;
+}
+
+/* Names with or without cap_, in any case, separated by commas; nothing, or "none", is none. */
+caps parse_caps(const char *text)
+{
+	caps set = 0;
+	if (strcmp(text, "none") == 0)
+		return 0;
+	for (const char *name = text; *name != '\0';) {
+		size_t length = strcspn(name, ",");
+		int number = capability(name, length);
+		if (number < 0)
+			refuse("no such capability", name);
+		set |= BIT(number);
+		name += length + (name[length] == ',');
+	}
+	return set;
+}
+
+static caps permitted(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+	if (syscall(SYS_capget, &header, data) < 0)
+		fail("get the capabilities", NULL);
+	return data[0].permitted | (caps)data[1].permitted << 32;
+}
+
+static void set_caps(caps set, caps inheritable)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+	for (int i = 0; i < 2; i++) {
+		data[i].permitted = data[i].effective = (uint32_t)(set >> 32 * i);
+		data[i].inheritable = (uint32_t)(inheritable >> 32 * i);
+	}
+	if (syscall(SYS_capset, &header, data) < 0)
+		fail("set the capabilities", NULL);
+}
+
+/* No program executed from now on gets others, whoever executes it. */
+static void drop_from_bounding_set(caps kept)
+{
+	for (unsigned long number = 0; number < 64; number++) {
+		int there = prctl(PR_CAPBSET_READ, number, 0, 0, 0);
+		/* The kernel has no more. */
+		if (there < 0)
+			break;
+		if (there && !(kept & BIT(number)) && prctl(PR_CAPBSET_DROP, number, 0, 0, 0) < 0)
+			fail("drop from the bounding set the capability", number < 41 ? names[number] : NULL);
+	}
+}
+
+static void make_ambient(caps set)
+{
+	for (unsigned long number = 0; number < 64; number++)
+		if ((set & BIT(number)) && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0) < 0)
+			fail("keep the capability", names[number]);
+}
+
+static void become_user(const struct options *options, const struct identity *identity)
+{
+	/* Without privileges outside, a user namespace does not let groups go (user_namespaces(7)). */
+	if (setgroups(0, NULL) < 0 && !(errno == EPERM && options->new_user))
+		fail("leave the supplementary groups", NULL);
+	if (options->user == NULL)
+		return;
+	tell("becoming user %ld and group %ld", (long)identity->uid, (long)identity->gid);
+	if (prctl(PR_SET_KEEPCAPS, options->ambient != 0, 0, 0, 0) < 0)
+		fail("keep capabilities", NULL);
+	if (setresgid(identity->gid, identity->gid, identity->gid) < 0)
+		fail("become the group of the user", options->user);
+	if (setresuid(identity->uid, identity->uid, identity->uid) < 0)
+		fail("become the user", options->user);
+	/* The kernel forgets it when the user changes. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		fail("tie the command to its parent", NULL);
+}
+
+void give_up_rights(const struct options *options, const struct identity *identity)
+{
+	/* Other than with no_new_privs a filter takes CAP_SYS_ADMIN. */
+	if (!options->no_new_privs)
+		install_filter();
+	if (options->limit_caps) {
+		tell("dropping capabilities");
+		drop_from_bounding_set(options->caps);
+	}
+	if (options->limit_caps || options->user != NULL)
+		become_user(options, identity);
+	if (options->limit_caps) {
+		caps ambient = options->ambient & options->caps & permitted();
+		caps kept = geteuid() == 0 ? options->caps & permitted() : ambient;
+		set_caps(kept, ambient);
+		make_ambient(ambient);
+	}
+	if (options->no_new_privs) {
+		tell("setting no_new_privs");
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+			fail("set no_new_privs", NULL);
+		install_filter();
+	}
+}
+
+/* All that the first process has to do is to signal another, which may be another user's. */
+void keep_only_kill(void)
+{
+	set_caps(permitted() & BIT(CAP_KILL), 0);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		fail("set no_new_privs", NULL);
+}
+
+/* The session keyring of whoever called holds keys of the outside (keyrings(7)). */
+void leave_keyring(void)
+{
+	tell("joining a new session keyring");
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
+		fail("join a new session keyring", NULL);
+}
+
+static const struct {
+	const char *name;
+	int resource;
+} resources[] = {
+	{ "as", RLIMIT_AS },	     { "core", RLIMIT_CORE },	{ "cpu", RLIMIT_CPU },
+	{ "data", RLIMIT_DATA },     { "fsize", RLIMIT_FSIZE }, { "locks", RLIMIT_LOCKS },
+	{ "memlock", RLIMIT_MEMLOCK }, { "msgqueue", RLIMIT_MSGQUEUE }, { "nice", RLIMIT_NICE },
+	{ "nofile", RLIMIT_NOFILE }, { "nproc", RLIMIT_NPROC }, { "rss", RLIMIT_RSS },
+	{ "rtprio", RLIMIT_RTPRIO }, { "rttime", RLIMIT_RTTIME }, { "sigpending", RLIMIT_SIGPENDING },
+	{ "stack", RLIMIT_STACK },
+};
+
+static bool parse_limit(const char *text, rlim_t *limit)
+{
+	if (strcmp(text, "unlimited") == 0) {
+		*limit = RLIM_INFINITY;
+		return true;
+	}
+	long long number = parse_number(text, 10);
+	*limit = (rlim_t)number;
+	return number >= 0;
+}
+
+static void set_rlimit(const char *text)
+{
+	char copy[96];
+	struct rlimit limit;
+	if (strlen(text) >= sizeof(copy))
+		refuse("--rlimit takes NAME=SOFT[:HARD], not", text);
+	char *hard = strcpy(copy, text);
+	const char *name = strsep(&hard, "=");
+	const char *soft = strsep(&hard, ":");
+	if (soft == NULL || !parse_limit(soft, &limit.rlim_cur) ||
+	    !parse_limit(hard != NULL ? hard : soft, &limit.rlim_max))
+		refuse("--rlimit takes NAME=SOFT[:HARD], not", text);
+	for (size_t i = 0; i < sizeof(resources) / sizeof(resources[0]); i++) {
+		if (strcmp(resources[i].name, name) != 0)
+			continue;
+		tell("limiting %s", text);
+		if (setrlimit(resources[i].resource, &limit) < 0)
+			fail("set the limit", text);
+		return;
+	}
+	refuse("--rlimit knows no resource of this name", text);
+}
+
+void set_rlimits(const struct list *limits)
+{
+	for (size_t i = 0; i < limits->count; i++)
+		set_rlimit(limits->items[i]);
+}

@@ -1,0 +1,68 @@
+#define _GNU_SOURCE
+#include "launcher.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/*
+ * What in /proc is not of the jail's own processes, and tells of the host what a jail need not know.
+ * The lists are those that container engines agree on (containers/common, moby).
+ */
+static const char *const hidden[] = {
+	"acpi",	      "asound", "interrupts", "kcore",	     "keys",	    "latency_stats",
+	"sched_debug", "scsi",	"timer_list", "timer_stats",
+};
+/* What there sets something of the host. To root it is open without any capability. */
+static const char *const read_only[] = { "bus", "fs", "irq", "sys", "sysrq-trigger" };
+
+static void hide(int proc, const char *name)
+{
+	struct stat stat;
+	int tree;
+
+	if (fstatat(proc, name, &stat, 0) < 0)
+		return;
+	if (S_ISDIR(stat.st_mode)) {
+		tree = make_filesystem("tmpfs",
+				       ATTRIBUTE_READ_ONLY | ATTRIBUTE_NOSUID | ATTRIBUTE_NODEV | ATTRIBUTE_NOEXEC,
+				       "mode=0555,size=0,nr_inodes=1");
+	} else {
+		tree = clone_tree(AT_FDCWD, "/dev/null");
+		if (tree < 0)
+			fail("take the mount of", "/dev/null");
+	}
+	attach(tree, proc, name, name);
+	close(tree);
+}
+
+static void protect(int proc, const char *name)
+{
+	int tree = clone_tree(proc, name);
+	if (tree < 0 && errno == ENOENT)
+		return;
+	if (tree < 0)
+		fail("take the mount in /proc of", name);
+	set_attributes(tree, ATTRIBUTE_READ_ONLY, name);
+	attach(tree, proc, name, name);
+	close(tree);
+}
+
+void mount_proc(int root, bool masked)
+{
+	tell("mounting proc at /proc");
+	int place = make_mount_point(root, "/proc", true);
+	int proc = make_filesystem("proc", ATTRIBUTE_NOSUID | ATTRIBUTE_NODEV | ATTRIBUTE_NOEXEC, NULL);
+	attach(proc, place, "", "/proc");
+	close(place);
+	if (masked) {
+		tell("masking what of /proc concerns the host");
+		for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
+			hide(proc, hidden[i]);
+		for (size_t i = 0; i < sizeof(read_only) / sizeof(read_only[0]); i++)
+			protect(proc, read_only[i]);
+	}
+	close(proc);
+}

@@ -1,0 +1,242 @@
+/*
+ * A filter for system calls (seccomp(2)), as a small program for the kernel's BPF machine. The default
+ * one is assembled here from denied.h; it is a list of what to deny, since a list of what to allow
+ * would have to know every program.
+ */
+#define _GNU_SOURCE
+#include "launcher.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef AF_VSOCK
+#define AF_VSOCK 40
+#endif
+
+/* One kind of system call numbers. */
+struct table {
+	uint32_t machine;
+	const int *denied;
+	size_t count;
+	int clone, clone3, ioctl, socket, unshare;
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define DENY(name, x86_64, i386, arm64) x86_64,
+static const int denied_x86_64[] = {
+#include "denied.h"
+};
+#undef DENY
+#define DENY(name, x86_64, i386, arm64) i386,
+static const int denied_i386[] = {
+#include "denied.h"
+};
+#undef DENY
+#define DENY(name, x86_64, i386, arm64) arm64,
+static const int denied_arm64[] = {
+#include "denied.h"
+};
+#undef DENY
+
+static const struct table x86_64 = {
+	AUDIT_ARCH_X86_64, denied_x86_64, COUNT(denied_x86_64), 56, 435, 16, 41, 272,
+};
+static const struct table i386 = {
+	AUDIT_ARCH_I386, denied_i386, COUNT(denied_i386), 120, 435, 54, 359, 310,
+};
+static const struct table arm64 = {
+	AUDIT_ARCH_AARCH64, denied_arm64, COUNT(denied_arm64), 220, 435, 29, 198, 97,
+};
+
+/* The last system call whose effect was considered; Linux 6.13. */
+enum { LAST_KNOWN = 466 };
+#define NEW_NAMESPACES                                                                                \
+	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC |       \
+	 CLONE_NEWCGROUP)
+/* CLONE_NEWTIME, which is for unshare(2) alone. */
+#define NEW_TIME 0x80U
+
+#define ALLOW SECCOMP_RET_ALLOW
+#define DENIED (SECCOMP_RET_ERRNO | EPERM)
+#define UNKNOWN (SECCOMP_RET_ERRNO | ENOSYS)
+/* Arguments are compared by their lower half, which is all that the kernel looks at in these. */
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the lower half of an argument is elsewhere here"
+#endif
+#define ARGUMENT(n) ((uint32_t)offsetof(struct seccomp_data, args[n]))
+
+static struct sock_filter program[BPF_MAXINSNS];
+static struct sock_fprog filter = { 0, program };
+
+static void emit(uint16_t code, uint32_t k, uint8_t yes, uint8_t no)
+{
+	program[filter.len++] = (struct sock_filter){ code, yes, no, k };
+}
+
+static void load(uint32_t offset)
+{
+	emit(BPF_LD | BPF_W | BPF_ABS, offset, 0, 0);
+}
+
+static void result(uint32_t what)
+{
+	emit(BPF_RET | BPF_K, what, 0, 0);
+}
+
+/* If the number is the one, the next instructions decide, as many as given. */
+static void for_call(int number, uint8_t instructions)
+{
+	emit(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)number, 0, instructions);
+}
+
+static void deny_if(uint16_t comparison, uint32_t k)
+{
+	emit((uint16_t)(BPF_JMP | comparison | BPF_K), k, 0, 1);
+	result(DENIED);
+}
+
+static int by_value(const void *left, const void *right)
+{
+	return *(const int *)left - *(const int *)right;
+}
+
+/*
+ * Decides by halves whether a number is in a sorted list: the kernel runs the filter for every call
+ * number when it is installed, which with a plain chain takes longer than all the rest of a launch.
+ */
+static void search(const int *numbers, size_t count)
+{
+	if (count <= 4) {
+		for (size_t i = 0; i < count; i++)
+			deny_if(BPF_JEQ, (uint32_t)numbers[i]);
+		result(ALLOW);
+		return;
+	}
+	size_t half = count / 2, jump = filter.len;
+	emit(BPF_JMP | BPF_JGE | BPF_K, (uint32_t)numbers[half], 0, 0);
+	search(numbers, half);
+	program[jump].jt = (uint8_t)(filter.len - jump - 1);
+	search(numbers + half, count - half);
+}
+
+static void decide(const struct table *table)
+{
+	int numbers[COUNT(denied_x86_64)];
+	size_t count = 0;
+
+	load(offsetof(struct seccomp_data, nr));
+	for_call(table->clone, 4);
+	load(ARGUMENT(0));
+	deny_if(BPF_JSET, NEW_NAMESPACES);
+	result(ALLOW);
+	for_call(table->unshare, 4);
+	load(ARGUMENT(0));
+	deny_if(BPF_JSET, NEW_NAMESPACES | NEW_TIME);
+	result(ALLOW);
+	/* Its flags are in memory, where a filter cannot see them; programs then take clone. */
+	for_call(table->clone3, 1);
+	result(UNKNOWN);
+	/* Both put input into a terminal as if it had been typed. */
+	for_call(table->ioctl, 6);
+	load(ARGUMENT(1));
+	deny_if(BPF_JEQ, TIOCSTI);
+	deny_if(BPF_JEQ, TIOCLINUX);
+	result(ALLOW);
+	/* The one reaches the host of a virtual machine, the other much of the kernel; neither is in a namespace. */
+	for_call(table->socket, 6);
+	load(ARGUMENT(0));
+	deny_if(BPF_JEQ, AF_VSOCK);
+	deny_if(BPF_JEQ, AF_ALG);
+	result(ALLOW);
+	/* The numbers of the x32 ABI are all above as well. */
+	emit(BPF_JMP | BPF_JGT | BPF_K, LAST_KNOWN, 0, 1);
+	result(UNKNOWN);
+	for (size_t i = 0; i < table->count; i++)
+		if (table->denied[i] >= 0)
+			numbers[count++] = table->denied[i];
+	qsort(numbers, count, sizeof(numbers[0]), by_value);
+	search(numbers, count);
+}
+
+static void for_machine(const struct table *table)
+{
+	size_t jump = filter.len;
+	load(offsetof(struct seccomp_data, arch));
+	/* A conditional jump reaches 255 instructions, this one any number. */
+	emit(BPF_JMP | BPF_JEQ | BPF_K, table->machine, 1, 0);
+	emit(BPF_JMP | BPF_JA, 0, 0, 0);
+	decide(table);
+	program[jump + 2].k = (uint32_t)(filter.len - jump - 3);
+}
+
+static void assemble_default(void)
+{
+#if defined(__x86_64__)
+	for_machine(&x86_64);
+	for_machine(&i386);
+	(void)arm64;
+#elif defined(__aarch64__)
+	for_machine(&arm64);
+	(void)x86_64, (void)i386;
+#else
+#error "the numbers of system calls on this machine are not known"
+#endif
+	result(UNKNOWN);
+}
+
+/* The form that bwrap --seccomp takes and seccomp_export_bpf(3) makes. */
+static void read_filter(const char *path)
+{
+	struct stat stat;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &stat) < 0)
+		fail("open the filter", path);
+	if (stat.st_size == 0 || stat.st_size % (off_t)sizeof(program[0]) != 0 ||
+	    stat.st_size > (off_t)sizeof(program))
+		refuse("not a seccomp filter in binary form", path);
+	if (read(fd, program, (size_t)stat.st_size) != stat.st_size)
+		fail("read the filter", path);
+	filter.len = (unsigned short)(stat.st_size / (off_t)sizeof(program[0]));
+	close(fd);
+}
+
+void load_filter(const char *which)
+{
+	if (strcmp(which, "off") == 0)
+		return;
+	if (strcmp(which, "default") == 0)
+		assemble_default();
+	else
+		read_filter(which);
+}
+
+void install_filter(void)
+{
+	if (filter.len == 0)
+		return;
+	tell("installing a seccomp filter of %u instructions", filter.len);
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) < 0)
+		fail("install the seccomp filter", NULL);
+}
+
+void list_denied(void)
+{
+#define DENY(name, x86_64, i386, arm64) puts(#name);
+#include "denied.h"
+#undef DENY
+	exit(EXIT_SUCCESS);
+}

@@ -1,0 +1,189 @@
+/* A new terminal for the jail, and what carries bytes between it and our own standard streams. */
+#define _GNU_SOURCE
+#include "launcher.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <termios.h>
+#include <unistd.h>
+
+union control {
+	char bytes[CMSG_SPACE(sizeof(int))];
+	struct cmsghdr header;
+};
+
+static void send_descriptor(int channel, int fd)
+{
+	char byte = 0;
+	struct iovec data = { &byte, 1 };
+	union control control = { 0 };
+	struct msghdr message = {
+		.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	control.header.cmsg_len = CMSG_LEN(sizeof(int));
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	if (sendmsg(channel, &message, MSG_NOSIGNAL) < 0)
+		fail("send the new terminal", NULL);
+}
+
+int receive_descriptor(int channel)
+{
+	char byte;
+	struct iovec data = { &byte, 1 };
+	union control control = { 0 };
+	struct msghdr message = {
+		.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	int fd;
+	if (recvmsg(channel, &message, MSG_CMSG_CLOEXEC) <= 0 ||
+	    control.header.cmsg_len != CMSG_LEN(sizeof(int)) || control.header.cmsg_type != SCM_RIGHTS)
+		return -1;
+	memcpy(&fd, CMSG_DATA(&control.header), sizeof(fd));
+	return fd;
+}
+
+int open_pty(int channel)
+{
+	const char *path = "/dev/pts/ptmx";
+	struct winsize size;
+	int unlocked = 0;
+
+	tell("opening a new terminal");
+	int master = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (master < 0 || ioctl(master, TIOCSPTLCK, &unlocked) < 0)
+		fail("open a new terminal at", path);
+	int terminal = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (terminal < 0)
+		fail("open the other end of the new terminal at", path);
+	for (int fd = 0; fd < 3; fd++)
+		if (ioctl(fd, TIOCGWINSZ, &size) == 0 && ioctl(terminal, TIOCSWINSZ, &size) == 0)
+			break;
+	send_descriptor(channel, master);
+	close(master);
+	return terminal;
+}
+
+void take_terminal(int terminal)
+{
+	if (setsid() < 0)
+		fail("begin a session", NULL);
+	if (ioctl(terminal, TIOCSCTTY, 0) < 0)
+		fail("take the new terminal", NULL);
+	for (int fd = 0; fd < 3; fd++)
+		if (dup2(terminal, fd) < 0)
+			fail("take the new terminal", NULL);
+}
+
+/* Bytes on their way in one direction. */
+struct pipe {
+	int from, to;
+	size_t begin, end;
+	bool ended;
+	char bytes[4096];
+};
+
+static struct pipe in, out;
+static struct termios before;
+static bool was_terminal;
+static int terminal_master = -1;
+
+void begin_relay(int master)
+{
+	struct termios raw;
+	terminal_master = master;
+	in = (struct pipe){ .from = STDIN_FILENO, .to = master };
+	out = (struct pipe){ .from = master, .to = STDOUT_FILENO };
+	if (fcntl(master, F_SETFL, O_NONBLOCK) < 0)
+		fail("set up the new terminal", NULL);
+	was_terminal = tcgetattr(STDIN_FILENO, &before) == 0;
+	if (!was_terminal)
+		return;
+	/* Keys go to the new terminal as they are, which makes of them what ours else would. */
+	raw = before;
+	cfmakeraw(&raw);
+	if (tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) < 0)
+		fail("set up our terminal", NULL);
+}
+
+static bool is_empty(const struct pipe *pipe)
+{
+	return pipe->begin == pipe->end;
+}
+
+/* A negative descriptor is one that poll(2) leaves alone. */
+void prepare_relay(struct pollfd *polls)
+{
+	polls[0] = (struct pollfd){ is_empty(&in) && !in.ended ? in.from : -1, POLLIN, 0 };
+	polls[1] = (struct pollfd){ is_empty(&in) ? -1 : in.to, POLLOUT, 0 };
+	polls[2] = (struct pollfd){ out.ended ? -1 : out.from, POLLIN, 0 };
+}
+
+static void fill(struct pipe *pipe)
+{
+	ssize_t got = read(pipe->from, pipe->bytes, sizeof(pipe->bytes));
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	pipe->begin = 0;
+	pipe->end = got > 0 ? (size_t)got : 0;
+	/* A terminal whose other end nobody has open gives EIO. */
+	pipe->ended = got <= 0;
+	/* What ends a file, said to a terminal (termios(3), VEOF). */
+	if (pipe->ended && pipe == &in && !was_terminal)
+		pipe->bytes[pipe->end++] = 4;
+}
+
+static void drain(struct pipe *pipe)
+{
+	while (!is_empty(pipe)) {
+		ssize_t put = write(pipe->to, pipe->bytes + pipe->begin, pipe->end - pipe->begin);
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put < 0 && errno == EAGAIN)
+			return;
+		/* Nobody is there to read it. */
+		if (put < 0)
+			pipe->begin = pipe->end;
+		else
+			pipe->begin += (size_t)put;
+	}
+}
+
+void carry(const struct pollfd *polls)
+{
+	if (polls[0].revents)
+		fill(&in);
+	if (polls[0].revents || polls[1].revents)
+		drain(&in);
+	if (polls[2].revents) {
+		fill(&out);
+		drain(&out);
+	}
+}
+
+void resize_terminal(void)
+{
+	struct winsize size;
+	if (terminal_master >= 0 && ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0)
+		ioctl(terminal_master, TIOCSWINSZ, &size);
+}
+
+/* Shows what is left to show, and gives our terminal back as it was. */
+void end_relay(void)
+{
+	while (!out.ended) {
+		struct pollfd poll_out = { out.from, POLLIN, 0 };
+		if (poll(&poll_out, 1, 0) <= 0)
+			break;
+		fill(&out);
+		drain(&out);
+	}
+	if (was_terminal)
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
+}

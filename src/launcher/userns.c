@@ -1,0 +1,155 @@
+/* The user namespace: who is who in it (user_namespaces(7)). */
+#define _GNU_SOURCE
+#include "launcher.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* The kernel takes more; a line of one of them has at most 48 characters. */
+enum { MOST_MAPS = 64 };
+
+static bool try_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	bool written = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	int reason = errno;
+	close(fd);
+	errno = reason;
+	return written;
+}
+
+/* INSIDE:OUTSIDE:COUNT. Returns false if the text is nothing of the kind. */
+static bool parse_map(const char *text, long long numbers[3])
+{
+	char copy[64];
+	if (strlen(text) >= sizeof(copy))
+		return false;
+	char *rest = strcpy(copy, text);
+	for (int i = 0; i < 3; i++) {
+		const char *number = strsep(&rest, ":");
+		numbers[i] = number == NULL ? -1 : parse_number(number, 10);
+		if (numbers[i] < 0)
+			return false;
+	}
+	return rest == NULL;
+}
+
+static void read_map(const char *text, long long map[3])
+{
+	if (!parse_map(text, map))
+		refuse("a map is INSIDE:OUTSIDE:COUNT, not", text);
+}
+
+static _Noreturn void execute_helper(const char *path, const struct list *maps, pid_t child)
+{
+	static char pid[24], numbers[MOST_MAPS][3][24], *arguments[3 * MOST_MAPS + 3];
+	char name[64], *none[] = { NULL };
+	size_t count = 0;
+	long long map[3];
+
+	snprintf(name, sizeof(name), "%s", path);
+	snprintf(pid, sizeof(pid), "%ld", (long)child);
+	arguments[count++] = name;
+	arguments[count++] = pid;
+	for (size_t i = 0; i < maps->count; i++) {
+		read_map(maps->items[i], map);
+		for (int field = 0; field < 3; field++) {
+			snprintf(numbers[i][field], sizeof(numbers[i][field]), "%lld", map[field]);
+			arguments[count++] = numbers[i][field];
+		}
+	}
+	release_signals();
+	execve(path, arguments, none);
+	fail("execute", path);
+}
+
+/*
+ * newuidmap(1) and newgidmap(1) know from /etc/subuid and /etc/subgid what a user may have. They are
+ * called by their full path, as PATH is of whoever called us.
+ */
+static void run_helper(const char *path, const struct list *maps, pid_t child)
+{
+	int status;
+	tell("running %s", path);
+	pid_t process = fork();
+	if (process < 0)
+		fail("run", path);
+	if (process == 0)
+		execute_helper(path, maps, child);
+	while (waitpid(process, &status, 0) < 0)
+		if (errno != EINTR)
+			fail("wait for", path);
+	if (status != 0)
+		refuse("the ranges of users or groups were refused by", path);
+}
+
+static void write_maps(const char *file, const char *helper, const struct list *maps, id_t own, pid_t child)
+{
+	char path[64], text[MOST_MAPS * 64];
+	size_t length = 0;
+	long long map[3];
+
+	if (maps->count > MOST_MAPS)
+		refuse("there are too many maps of users or groups", NULL);
+	for (size_t i = 0; i < maps->count; i++) {
+		read_map(maps->items[i], map);
+		length += (size_t)snprintf(text + length, sizeof(text) - length, "%lld %lld %lld\n", map[0],
+					   map[1], map[2]);
+	}
+	/* Without privileges a user may map no other than himself, and needs help for more. */
+	bool only_self = maps->count == 1 && map[1] == (long long)own && map[2] == 1;
+	if (geteuid() != 0 && !only_self) {
+		run_helper(helper, maps, child);
+		return;
+	}
+	snprintf(path, sizeof(path), "/proc/%ld/%s", (long)child, file);
+	tell("writing %s", path);
+	if (!try_write(path, text))
+		fail("write", path);
+}
+
+void write_id_maps(pid_t child, const struct options *options)
+{
+	char path[64], uid_map[64], gid_map[64];
+	const char *uid = uid_map, *gid = gid_map;
+	struct list uids = { &uid, 1 }, gids = { &gid, 1 };
+
+	snprintf(uid_map, sizeof(uid_map), "0:%ld:1", (long)geteuid());
+	snprintf(gid_map, sizeof(gid_map), "0:%ld:1", (long)getegid());
+	if (options->uid_maps.count > 0) {
+		uids = options->uid_maps;
+		gids = options->gid_maps;
+	}
+	/* A user who could leave a group would escape what is denied to that group. */
+	if (geteuid() != 0 && gids.count == 1) {
+		snprintf(path, sizeof(path), "/proc/%ld/setgroups", (long)child);
+		if (!try_write(path, "deny"))
+			fail("write", path);
+	}
+	write_maps("gid_map", "/usr/bin/newgidmap", &gids, getegid(), child);
+	write_maps("uid_map", "/usr/bin/newuidmap", &uids, geteuid(), child);
+}
+
+static bool maps_root(const struct list *maps)
+{
+	for (size_t i = 0; i < maps->count; i++)
+		if (strncmp(maps->items[i], "0:", 2) == 0)
+			return true;
+	return maps->count == 0;
+}
+
+/* Where the namespace has a root, the files that the launcher makes are that root's. */
+void become_mapped_root(const struct options *options)
+{
+	if (maps_root(&options->gid_maps) && setresgid(0, 0, 0) < 0)
+		fail("become the group of root in the user namespace", NULL);
+	if (maps_root(&options->uid_maps) && setresuid(0, 0, 0) < 0)
+		fail("become root in the user namespace", NULL);
+}

@@ -1,0 +1,163 @@
+import type { ElfHeaders } from '../elf/types.js';
+
+/**
+ * A processor as the dynamic loader sees it: what it decides when the loader searches. A jail is
+ * for processors other than this one as well.
+ */
+export interface Cpu {
+  /** The subdirectories of glibc-hwcaps that it takes, the best first (ld.so(8), "HARDWARE CAPABILITIES"). */
+  readonly levels: readonly string[];
+  /** The value of $PLATFORM; undefined where the kernel gives none, which voids what names it. */
+  readonly platform: string | undefined;
+  /**
+   * Subdirectories of every directory that loaders before glibc 2.37 search, each name with all
+   * behind it, as tls and x86_64 (elf/dl-hwcaps.c, _dl_important_hwcaps).
+   */
+  readonly legacy: readonly string[];
+}
+
+/** One respect in which a processor other than the baseline would find other files. */
+export type Alternative =
+  | { readonly kind: 'level'; readonly name: string }
+  | { readonly kind: 'platform'; readonly name: string }
+  | { readonly kind: 'legacy'; readonly name: string };
+
+interface Family {
+  /** Levels in ascending order: each takes those before it as well. */
+  readonly levels: readonly string[];
+  /** AT_PLATFORM of the kernel, or what glibc puts in its place; the baseline first. */
+  readonly platforms: readonly string[];
+  /** Features that have a legacy subdirectory, in descending order of importance. */
+  readonly features: readonly string[];
+  /** Those of them that every processor has. */
+  readonly always: readonly string[];
+}
+
+const NO_FAMILY: Family = { levels: [], platforms: [], features: [], always: [] };
+
+/** By `machine/class`: glibc sysdeps dl-hwcaps_subdirs.c and dl-procinfo.c; Linux ELF_PLATFORM. */
+const FAMILIES: Readonly<Record<string, Family>> = {
+  '3/32': {
+    levels: [],
+    platforms: ['i686', 'i586', 'haswell', 'xeon_phi'],
+    features: ['avx512_1', 'x86_64', 'sse2'],
+    always: [],
+  },
+  '62/32': {
+    levels: ['x86-64-v2', 'x86-64-v3', 'x86-64-v4'],
+    platforms: ['x86_64', 'haswell', 'xeon_phi'],
+    features: ['avx512_1', 'x86_64'],
+    always: ['x86_64'],
+  },
+  '62/64': {
+    levels: ['x86-64-v2', 'x86-64-v3', 'x86-64-v4'],
+    platforms: ['x86_64', 'haswell', 'xeon_phi'],
+    features: ['avx512_1', 'x86_64'],
+    always: ['x86_64'],
+  },
+  '21/64': {
+    levels: ['power9', 'power10'],
+    platforms: ['power8', 'power9', 'power10'],
+    features: ['vsx', 'altivec'],
+    always: [],
+  },
+  '22/64': {
+    levels: ['z13', 'z14', 'z15', 'z16'],
+    platforms: ['z900', 'z990', 'z9-109', 'z10', 'z196', 'zEC12', 'z13', 'z14', 'z15', 'z16'],
+    features: [],
+    always: [],
+  },
+  '40/32': {
+    levels: [],
+    platforms: ['v7l', 'v8l', 'v6l', 'v5l', 'v4l'],
+    features: ['neon', 'vfpv3', 'vfp'],
+    always: [],
+  },
+  '183/64': { levels: [], platforms: ['aarch64'], features: ['atomics'], always: [] },
+};
+
+function familyOf({ machine, class: elfClass }: ElfHeaders): Family {
+  return FAMILIES[`${machine}/${elfClass}`] ?? NO_FAMILY;
+}
+
+/** The processor that has nothing beyond what its architecture requires. */
+export function baselineCpu(headers: ElfHeaders): Cpu {
+  const { platforms, always } = familyOf(headers);
+  return { levels: [], platform: platforms[0], legacy: legacyNames(platforms[0], always) };
+}
+
+/** Values that $PLATFORM has on some processors, without the baseline's. */
+export function otherPlatforms(headers: ElfHeaders): readonly string[] {
+  return familyOf(headers).platforms.slice(1);
+}
+
+/** Names of legacy subdirectories that only some processors search. */
+export function otherLegacyNames(headers: ElfHeaders): readonly string[] {
+  const { platforms, features, always } = familyOf(headers);
+  return [...platforms.slice(1), ...features.filter((name) => !always.includes(name))];
+}
+
+/** True if loaders of the architecture know any levels: others do not look into glibc-hwcaps. */
+export function hasLevels(headers: ElfHeaders): boolean {
+  return familyOf(headers).levels.length > 0;
+}
+
+/** A processor of a level, as x86-64-v3, with all levels below it. */
+export function cpuOfLevel(headers: ElfHeaders, level: string): Cpu {
+  const { levels } = familyOf(headers);
+  const rank = levels.indexOf(level);
+  // A level of a later glibc stands alone.
+  const taken = rank < 0 ? [level] : levels.slice(0, rank + 1).reverse();
+  return { ...baselineCpu(headers), levels: taken };
+}
+
+/** Every processor, other than the baseline, that differs in one or more of the alternatives. */
+export function cpusFor(headers: ElfHeaders, alternatives: readonly Alternative[]): Cpu[] {
+  const family = familyOf(headers);
+  const named = (kind: Alternative['kind']) =>
+    [...new Set(alternatives.filter((one) => one.kind === kind).map(({ name }) => name))].sort();
+  const baseline = baselineCpu(headers);
+  const levels = [[], ...named('level').map((name) => cpuOfLevel(headers, name).levels)];
+  const legacy = named('legacy');
+  const platforms = [
+    baseline.platform,
+    ...family.platforms.filter((name) => named('platform').includes(name) || legacy.includes(name)),
+  ];
+  const optional = family.features.filter((name) => legacy.includes(name));
+  const features = [family.always, ...optional.map((name) => [...family.always, name])];
+
+  const cpus = levels.flatMap((taken) =>
+    platforms.flatMap((platform) =>
+      features.map((has) => ({
+        levels: taken,
+        platform,
+        legacy: legacyNames(
+          platform,
+          family.features.filter((name) => has.includes(name)),
+        ),
+      })),
+    ),
+  );
+  return cpus.filter((cpu) => cpuKey(cpu) !== cpuKey(baseline));
+}
+
+export function cpuKey({ levels, platform, legacy }: Cpu): string {
+  return [levels.join(':'), platform ?? '', legacy.join(':')].join('/');
+}
+
+/**
+ * The legacy subdirectories in the loader's order: every choice of the names, those with more
+ * important names first, and last none of them, which is left out.
+ */
+export function legacySubdirectories(names: readonly string[]): string[] {
+  const found = new Set<string>();
+  for (let choice = 2 ** names.length - 1; choice > 0; choice--) {
+    const chosen = names.filter((_, index) => (choice & (1 << (names.length - 1 - index))) !== 0);
+    found.add(chosen.join('/'));
+  }
+  return [...found];
+}
+
+function legacyNames(platform: string | undefined, features: readonly string[]): string[] {
+  return ['tls', ...(platform === undefined ? [] : [platform]), ...features];
+}

@@ -1,0 +1,185 @@
+import type { MissingLibrary, SearchRule } from '../plan/manifest.js';
+import type { Trace } from '../sysroot/sysroot.js';
+import type { Alternative } from './cpu.js';
+import { type LoadedObject, loadedObject } from './loaded-object.js';
+import { type Found, isFound, type LibrarySearch, type NotFound } from './search.js';
+
+/** One name in one object's list of needed libraries, and what it leads to. */
+export interface Edge {
+  readonly by: LoadedObject;
+  readonly name: string;
+  readonly rule: SearchRule;
+  readonly to: LoadedObject;
+  /** The path that this request looks up; undefined where an object already loaded answers it. */
+  readonly lookup: Trace | undefined;
+  /** That path in the loader's own spelling. */
+  readonly path: string | undefined;
+}
+
+export function isEdge(result: Edge | NotFound): result is Edge {
+  return 'to' in result;
+}
+
+/**
+ * What the loader of one process does on one processor: breadth first over what objects need, an
+ * object already loaded answering for its names (glibc elf/dl-deps.c, elf/dl-load.c; musl
+ * ldso/dynlink.c).
+ */
+export class Mapping {
+  /** In the loader's order: the program, the interpreter, and the others as they come. */
+  readonly objects: LoadedObject[];
+  /** Those in the namespaces of audit modules. */
+  readonly audited: LoadedObject[] = [];
+  readonly edges: Edge[] = [];
+  readonly missing: MissingLibrary[] = [];
+  readonly alternatives: Alternative[] = [];
+  readonly #search: LibrarySearch;
+  readonly #interpreter: LoadedObject | undefined;
+  readonly #names = new Map<string, LoadedObject>();
+  readonly #byIdentity = new Map<string, LoadedObject>();
+  readonly #walked = new Set<LoadedObject>();
+
+  /**
+   * @param program undefined for a namespace of its own, as audit modules have one (rtld-audit(7))
+   * @param interpreter the loader itself, which stands in for its soname
+   */
+  constructor(
+    program: LoadedObject | undefined,
+    interpreter: LoadedObject | undefined,
+    search: LibrarySearch,
+  ) {
+    this.#search = search;
+    this.#interpreter = interpreter;
+    this.objects = [program, interpreter].filter((object) => object !== undefined);
+    for (const object of this.objects) {
+      this.#byIdentity.set(object.trace.stat.identity, object);
+      const soname = object.elf.dynamic?.soname;
+      if (this.#isGlibc && soname !== undefined) this.#name(soname, object);
+    }
+    // It links itself, and needs nothing.
+    if (interpreter !== undefined) {
+      this.#name(interpreter.name, interpreter);
+      this.#walked.add(interpreter);
+    }
+    this.#walk();
+    if (program !== undefined && this.#isGlibc) this.#audit(program);
+  }
+
+  /** Does what dlopen(3) of `name`, called by the object `by`, does. */
+  open(name: string, by: LoadedObject): Edge | NotFound {
+    const result = this.#map(by, name);
+    this.#walk();
+    return result;
+  }
+
+  get #isGlibc(): boolean {
+    return this.#search.flavor.kind === 'glibc';
+  }
+
+  /** The object that is first to have a name keeps it. */
+  #name(name: string, object: LoadedObject): void {
+    if (!this.#names.has(name)) this.#names.set(name, object);
+  }
+
+  #walk(): void {
+    for (let at = 0; at < this.objects.length; ) {
+      const object = this.objects[at];
+      if (object === undefined || this.#walked.has(object)) {
+        at++;
+        continue;
+      }
+      this.#walked.add(object);
+      // What it filters goes in front of it, and is walked at once.
+      let front = at;
+      for (const { kind, name } of object.elf.dynamic?.dependencies ?? []) {
+        if (kind !== 'needed' && !this.#isGlibc) continue;
+        const result = this.#request(object, name, kind === 'auxiliary');
+        if (kind !== 'needed' && result !== undefined && this.#moveTo(front, result)) front++;
+      }
+    }
+  }
+
+  /** @returns false if the object stands before that place already */
+  #moveTo(place: number, object: LoadedObject): boolean {
+    const from = this.objects.indexOf(object);
+    if (from <= place) return false;
+    this.objects.splice(from, 1);
+    this.objects.splice(place, 0, object);
+    return true;
+  }
+
+  #request(by: LoadedObject, name: string, optional: boolean): LoadedObject | undefined {
+    const result = this.#map(by, name);
+    if (isEdge(result)) {
+      this.edges.push(result);
+      return result.to;
+    }
+    if (!optional) {
+      const { searched, cachedAt } = result;
+      this.missing.push({
+        name,
+        neededBy: by.trace.path,
+        searched,
+        ...(cachedAt === undefined ? {} : { cachedAt }),
+      });
+    }
+    return undefined;
+  }
+
+  #map(by: LoadedObject, name: string): Edge | NotFound {
+    const known = this.#known(by, name);
+    if (known !== undefined) {
+      const rule = known.requestedAs.has(name) ? known.rule : 'loaded';
+      return { by, name, rule, to: known, lookup: undefined, path: undefined };
+    }
+    const found = this.#search.find(name, by);
+    if (found.alternatives !== undefined) this.alternatives.push(...found.alternatives);
+    if (!isFound(found)) return found;
+    const to = this.#byIdentity.get(found.trace.stat.identity) ?? this.#load(found, by);
+    to.requestedAs.add(name);
+    this.#nameByRequest(to, name, by);
+    return { by, name, rule: found.rule, to, lookup: found.trace, path: found.name };
+  }
+
+  #known(by: LoadedObject, name: string): LoadedObject | undefined {
+    if (this.#search.isOwnName(name)) return this.#interpreter;
+    const taken = this.#search.nameFor(name, by);
+    return taken === undefined ? undefined : this.#names.get(taken);
+  }
+
+  #load(found: Found, by: LoadedObject): LoadedObject {
+    const { name, trace, elf, rule, level } = found;
+    const object = loadedObject(name, trace, elf, by, rule, level);
+    this.objects.push(object);
+    this.#byIdentity.set(trace.stat.identity, object);
+    if (this.#isGlibc) {
+      this.#name(name, object);
+      const soname = elf.dynamic?.soname;
+      if (soname !== undefined) this.#name(soname, object);
+    }
+    return object;
+  }
+
+  /** musl knows objects by the names that it searched for, and by no others. */
+  #nameByRequest(object: LoadedObject, name: string, by: LoadedObject): void {
+    const taken = this.#search.nameFor(name, by) ?? name;
+    if (this.#isGlibc || !taken.includes('/')) this.#name(taken, object);
+  }
+
+  /**
+   * The program's DT_AUDIT and DT_DEPAUDIT. glibc loads each module into a namespace of its own, and
+   * goes on without one that it does not find; those of libraries mean nothing to it (elf/rtld.c).
+   */
+  #audit(program: LoadedObject): void {
+    for (const name of program.elf.dynamic?.audits ?? []) {
+      const namespace = new Mapping(undefined, this.#interpreter, this.#search);
+      const module = namespace.#request(program, name, true);
+      namespace.#walk();
+      this.alternatives.push(...namespace.alternatives);
+      if (module === undefined) continue;
+      this.edges.push(...namespace.edges);
+      this.missing.push(...namespace.missing);
+      this.audited.push(...namespace.objects.filter((object) => object !== this.#interpreter));
+    }
+  }
+}

@@ -1,0 +1,134 @@
+import type { MissingLibrary, Reason } from '../plan/manifest.js';
+import { reasonSource } from '../plan/reason-source.js';
+import type { CollectedFile } from './file-collection.js';
+import type { Closure } from './resolve.js';
+
+/** A program, or what an object of it needs. */
+export interface DependencyNode {
+  /** The name by which it is needed; of a program, as it was asked for. */
+  readonly name: string;
+  /** Where it is: the path that is looked up, and the file behind its links. Absent if it is missing. */
+  readonly path?: string;
+  readonly file?: string;
+  /** How it is found: a rule of the loader, or the kind of reason. Absent for what was asked for. */
+  readonly by?: string;
+  /** True where its own needs are listed at another place of the tree. */
+  readonly folded?: true;
+  readonly needs: readonly DependencyNode[];
+  /** Each place that was searched for a missing library, in order. */
+  readonly searched?: MissingLibrary['searched'];
+}
+
+interface Edge {
+  readonly name: string;
+  readonly by: string;
+  readonly entry: CollectedFile;
+}
+
+/** A node while the tree grows. */
+type Growing = { -readonly [K in keyof DependencyNode]: DependencyNode[K] } & {
+  needs: Growing[];
+};
+
+/**
+ * The programs of a closure with what each object needs, and how it is found. What several need has
+ * its own needs at one place only: the highest.
+ */
+export function dependencyTree(closure: Closure): DependencyNode[] {
+  const graph = new Graph(closure);
+  const roots = graph.roots().map((edge) => graph.node(edge));
+  const expanded = new Set<string>();
+  // Breadth first, so that needs are listed as high in the tree as they occur.
+  const queue = [...roots];
+  for (const node of queue) {
+    if (node.file === undefined) continue;
+    if (expanded.has(node.file)) {
+      if (graph.hasNeeds(node.file)) node.folded = true;
+      continue;
+    }
+    expanded.add(node.file);
+    node.needs.push(...graph.needsOf(node.file));
+    queue.push(...node.needs);
+  }
+  return roots;
+}
+
+class Graph {
+  readonly #edges = new Map<string, Edge[]>();
+  readonly #missing = new Map<string, MissingLibrary[]>();
+  /** The entry behind each symbolic link. */
+  readonly #behind = new Map<string, string>();
+  readonly #requested: Edge[] = [];
+
+  constructor({ files, missing }: Closure) {
+    for (const entry of [...files].sort((a, b) => a.order - b.order)) {
+      for (const reason of entry.reasons) this.#add(entry, reason);
+    }
+    for (const library of missing) {
+      const list = this.#missing.get(library.neededBy) ?? [];
+      this.#missing.set(library.neededBy, [...list, library]);
+    }
+  }
+
+  /** What was asked for. */
+  roots(): readonly Edge[] {
+    return this.#requested;
+  }
+
+  node({ name, by, entry }: Edge): Growing {
+    let file = entry.path;
+    for (let next = this.#behind.get(file); next !== undefined; next = this.#behind.get(file)) {
+      file = next;
+    }
+    return { name, path: entry.path, file, ...(by === '' ? {} : { by }), needs: [] };
+  }
+
+  hasNeeds(file: string): boolean {
+    return this.#edges.has(file) || this.#missing.has(file);
+  }
+
+  needsOf(file: string): Growing[] {
+    const found = (this.#edges.get(file) ?? []).map((edge) => this.node(edge));
+    const missing = (this.#missing.get(file) ?? []).map(({ name, searched }) => ({
+      name,
+      searched,
+      needs: [],
+    }));
+    return [...found, ...missing];
+  }
+
+  #add(entry: CollectedFile, reason: Reason): void {
+    if (reason.kind === 'link-target') this.#behind.set(reason.of, entry.path);
+    if (reason.kind === 'requested') this.#requested.push({ name: reason.as, by: '', entry });
+    const edge = edgeOf(reason);
+    const source = reasonSource(reason);
+    if (edge === undefined || source === undefined) return;
+    const list = this.#edges.get(source);
+    if (list === undefined) this.#edges.set(source, [{ ...edge, entry }]);
+    else list.push({ ...edge, entry });
+  }
+}
+
+/** How a reason makes one object need another; undefined for reasons of other kinds. */
+function edgeOf(reason: Reason): Omit<Edge, 'entry'> | undefined {
+  switch (reason.kind) {
+    case 'needed':
+      return { name: reason.name, by: reason.rule };
+    case 'interpreter':
+    case 'shebang':
+      return { name: '', by: reason.kind };
+    case 'env':
+      return { name: reason.name, by: 'env' };
+    case 'dlopen':
+      return { name: reason.name, by: `dlopen, ${reason.rule}` };
+    case 'nss-module':
+      return {
+        name: `libnss_${reason.service}.so.2`,
+        by: `nss ${reason.databases}, ${reason.rule}`,
+      };
+    case 'hwcaps':
+      return { name: '', by: reason.level };
+    default:
+      return undefined;
+  }
+}

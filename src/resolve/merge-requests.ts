@@ -1,0 +1,82 @@
+import { JailbuildError } from '../errors.js';
+import { isTrace, Sysroot } from '../sysroot/sysroot.js';
+import { lookUpProgram } from './find-program.js';
+import type { ResolveRequest, TerminfoChoice } from './request.js';
+
+/**
+ * The request for a jail that is to hold what both requests ask for: lists are joined, and of what
+ * can be one thing only, the later counts if it says anything. Both must be settled.
+ *
+ * @param earlier what the jail was built from
+ * @param later what is asked for now
+ * @throws JailbuildError SYSROOT_DIFFERS
+ */
+export function mergeRequests(earlier: ResolveRequest, later: ResolveRequest): ResolveRequest {
+  if (later.sysroot !== undefined && later.sysroot !== earlier.sysroot) {
+    throw new JailbuildError(
+      'SYSROOT_DIFFERS',
+      `--sysroot ${later.sysroot}: the jail's files are from ${earlier.sysroot ?? '/'}`,
+      later.sysroot,
+    );
+  }
+  const pinned = { ...earlier, programs: pinNames(earlier, later) };
+  const { path } = later;
+  return {
+    ...(joined(pinned, later) as ResolveRequest),
+    ...(path === undefined ? {} : { path }),
+    ...joinedTerminfo(earlier.terminfo, later.terminfo),
+  };
+}
+
+/** Names that would stand for another program on the later search path become paths. */
+function pinNames(earlier: ResolveRequest, later: ResolveRequest): readonly string[] {
+  const [before, now] = [earlier.path ?? [], later.path ?? []];
+  if (JSON.stringify(before) === JSON.stringify(now)) return earlier.programs;
+  const sysroot = new Sysroot(earlier.sysroot);
+  return earlier.programs.map((name) => {
+    if (name.includes('/')) return name;
+    const meant = before
+      .filter((directory) => directory.startsWith('/'))
+      .map((directory) => `${directory.replace(/\/+$/, '')}/${name}`)
+      .find((candidate) => lookUpProgram(sysroot, candidate, []) !== undefined);
+    const would = lookUpProgram(sysroot, name, now);
+    const trace = meant === undefined ? undefined : sysroot.trace(meant);
+    if (meant === undefined || trace === undefined || !isTrace(trace)) return name;
+    return would?.path === trace.path ? name : meant;
+  });
+}
+
+function joinedTerminfo(
+  earlier: TerminfoChoice | undefined,
+  later: TerminfoChoice | undefined,
+): { terminfo?: TerminfoChoice } {
+  if (later === undefined) return earlier === undefined ? {} : { terminfo: earlier };
+  const [before, now] = [earlier ?? 'default', later];
+  if (before === 'none' || now === 'all') return { terminfo: now };
+  if (now === 'none' || before === 'all') return { terminfo: before };
+  const names = [...new Set([before, now].flat())];
+  return { terminfo: names.length === 1 && names[0] === 'default' ? 'default' : names };
+}
+
+/** Lists: the earlier's items and then the later's new ones. Objects: member by member. */
+function joined(earlier: unknown, later: unknown): unknown {
+  if (later === undefined) return earlier;
+  if (Array.isArray(earlier) && Array.isArray(later)) return joinedLists(earlier, later);
+  if (earlier === 'all' && Array.isArray(later)) return earlier;
+  if (!isObject(earlier) || !isObject(later)) return later;
+  const names = new Set([...Object.keys(earlier), ...Object.keys(later)]);
+  return Object.fromEntries([...names].map((name) => [name, joined(earlier[name], later[name])]));
+}
+
+/** Of two items with one name, as of two users, the later one counts. */
+function joinedLists(earlier: readonly unknown[], later: readonly unknown[]): unknown[] {
+  const key = (item: unknown) =>
+    isObject(item) && typeof item.name === 'string' ? item.name : JSON.stringify(item);
+  const items = new Map(earlier.map((item) => [key(item), item]));
+  for (const item of later) items.set(key(item), item);
+  return [...items.values()];
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,53 @@
+import path from 'node:path';
+import type { ResolveRequest } from './request.js';
+
+/** What login(1) and the C library take where PATH is not set. */
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** What a request means beside its words. */
+export interface Surroundings {
+  /** Directories for bare program names. */
+  readonly searchPath: readonly string[];
+  /** Where relative paths start, inside the sysroot. */
+  readonly cwd: string;
+  /** Terminals in use. */
+  readonly terminals: readonly string[];
+}
+
+/** What the request says of its surroundings, or else the process's environment and directory. */
+export function surroundings(request: ResolveRequest): Surroundings {
+  const isHost = isHostRoot(request.sysroot);
+  const { PATH, TERM } = process.env;
+  return {
+    searchPath: request.path ?? ((isHost && PATH) || DEFAULT_PATH).split(':'),
+    cwd: request.cwd ?? (isHost ? process.cwd() : '/'),
+    terminals: request.terminals ?? (isHost && TERM ? [TERM] : []),
+  };
+}
+
+/**
+ * The same request in words that mean the same in any directory and environment: relative paths are
+ * made absolute, PATH and TERM are written down.
+ */
+export function settleRequest(request: ResolveRequest): ResolveRequest {
+  const { searchPath, cwd, terminals } = surroundings(request);
+  const { sysroot, cwd: _, include, ...others } = request;
+  const absolute = (name: string) =>
+    name.includes('/') && !name.startsWith('/') ? path.posix.join(cwd, name) : name;
+  return {
+    ...others,
+    programs: request.programs.map(absolute),
+    ...(isHostRoot(sysroot) || sysroot === undefined ? {} : { sysroot: path.resolve(sysroot) }),
+    ...(include === undefined
+      ? {}
+      : {
+          include: include.map((item) => ({ ...item, from: path.posix.resolve(cwd, item.from) })),
+        }),
+    path: searchPath,
+    terminals,
+  };
+}
+
+function isHostRoot(sysroot: string | undefined): boolean {
+  return sysroot === undefined || path.resolve(sysroot) === '/';
+}

@@ -1,0 +1,20 @@
+import type { ReasonChains } from '../plan/reason-chains.js';
+import { reasonText } from './reason-text.js';
+import { printable } from './text.js';
+
+/** Chains of reasons in lines: each step below the one for whose sake it is there. */
+export function chainsText({
+  path,
+  chains,
+  more,
+}: ReasonChains & { readonly path: string }): string {
+  const blocks = chains.map((chain) =>
+    chain
+      .map(({ path: at, reason }, depth) => {
+        const indent = depth === 0 ? '  ' : `  ${'   '.repeat(depth - 1)}└─ `;
+        return `${indent}${printable(at)}: ${printable(reasonText(reason))}\n`;
+      })
+      .join(''),
+  );
+  return `${printable(path)}\n${blocks.join('\n')}${more ? '\n  ... and more chains\n' : ''}`;
+}

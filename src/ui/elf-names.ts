@@ -1,0 +1,75 @@
+/** Names of numbers in ELF files, as readelf(1) and elf.h have them. */
+
+const MACHINES: Readonly<Record<number, string>> = {
+  2: 'sparc',
+  3: 'i386',
+  4: 'm68k',
+  8: 'mips',
+  15: 'parisc',
+  20: 'powerpc',
+  21: 'powerpc64',
+  22: 's390',
+  40: 'arm',
+  42: 'sh',
+  43: 'sparcv9',
+  50: 'ia64',
+  62: 'x86-64',
+  183: 'aarch64',
+  243: 'riscv',
+  258: 'loongarch',
+  36902: 'alpha',
+};
+
+const FILE_TYPES = ['none', 'relocatable', 'executable', 'shared object', 'core'];
+
+const OS_ABIS: Readonly<Record<number, string>> = {
+  0: 'System V',
+  3: 'GNU/Linux',
+  9: 'FreeBSD',
+  97: 'ARM',
+};
+
+const SEGMENTS: Readonly<Record<number, string>> = {
+  0: 'NULL',
+  1: 'LOAD',
+  2: 'DYNAMIC',
+  3: 'INTERP',
+  4: 'NOTE',
+  5: 'SHLIB',
+  6: 'PHDR',
+  7: 'TLS',
+  1685382480: 'GNU_EH_FRAME',
+  1685382481: 'GNU_STACK',
+  1685382482: 'GNU_RELRO',
+  1685382483: 'GNU_PROPERTY',
+};
+
+const SECTIONS: Readonly<Record<number, string>> = {
+  0: 'NULL',
+  1: 'PROGBITS',
+  2: 'SYMTAB',
+  3: 'STRTAB',
+  4: 'RELA',
+  5: 'HASH',
+  6: 'DYNAMIC',
+  7: 'NOTE',
+  8: 'NOBITS',
+  9: 'REL',
+  11: 'DYNSYM',
+  14: 'INIT_ARRAY',
+  15: 'FINI_ARRAY',
+  16: 'PREINIT_ARRAY',
+  17: 'GROUP',
+  1879048182: 'GNU_HASH',
+  1879048189: 'VERDEF',
+  1879048190: 'VERNEED',
+  1879048191: 'VERSYM',
+};
+
+const hex = (number: number): string => `0x${number.toString(16)}`;
+
+export const machineName = (machine: number): string => MACHINES[machine] ?? `machine ${machine}`;
+export const fileTypeName = (type: number): string => FILE_TYPES[type] ?? `type ${hex(type)}`;
+export const osAbiName = (abi: number): string => OS_ABIS[abi] ?? `OS ABI ${abi}`;
+export const segmentName = (type: number): string => SEGMENTS[type] ?? hex(type);
+export const sectionTypeName = (type: number): string => SECTIONS[type] ?? hex(type);

@@ -1,0 +1,38 @@
+import type { DependencyNode } from '../resolve/dependency-tree.js';
+import type { Painter } from './colour.js';
+import { printable } from './text.js';
+
+/** Dependency trees in lines, in the manner of tree(1). */
+export function treeText(roots: readonly DependencyNode[], paint: Painter): string {
+  const lines: string[] = [];
+  for (const root of roots) {
+    lines.push(nodeText(root, paint));
+    addNeeds(root, '', lines, paint);
+  }
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+function addNeeds(node: DependencyNode, indent: string, lines: string[], paint: Painter): void {
+  node.needs.forEach((need, index) => {
+    const isLast = index === node.needs.length - 1;
+    lines.push(`${indent}${isLast ? '└── ' : '├── '}${nodeText(need, paint)}`);
+    const below = `${indent}${isLast ? '    ' : '│   '}`;
+    for (const { rule, path } of need.searched ?? []) {
+      lines.push(`${below}    ${printable(path)} ${paint('dim', `[${rule}]`)}`);
+    }
+    addNeeds(need, below, lines, paint);
+  });
+}
+
+function nodeText({ name, path, by, folded, searched }: DependencyNode, paint: Painter): string {
+  if (path === undefined) {
+    return paint(
+      'red',
+      `${printable(name)}: not found${searched?.length === 0 ? '' : '; searched'}`,
+    );
+  }
+  const isNamed = name !== '' && name !== path && by !== undefined;
+  const text = isNamed ? `${printable(name)} => ${printable(path)}` : printable(path);
+  const rule = by === undefined ? '' : ` ${paint('dim', `[${by}]`)}`;
+  return `${text}${rule}${folded ? paint('dim', ' ...') : ''}`;
+}

@@ -1,0 +1,232 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { before, describe, test } from 'node:test';
+import { RECORD_SCHEMA, recordText } from '../../src/jail/record.js';
+import { RECORD_NAME, STATE_DIRECTORY } from '../../src/jail/state.js';
+import { parseManifest } from '../../src/plan/read-manifest.js';
+import type { ChainLink } from '../../src/plan/reason-chains.js';
+import type { DependencyNode } from '../../src/resolve/dependency-tree.js';
+import { exec, jailbuild } from '../support/cli.js';
+import { needs, needsRoot } from '../support/need.js';
+import { tempDir } from '../support/temp-dir.js';
+
+interface Tree {
+  readonly status: string;
+  readonly programs: readonly DependencyNode[];
+}
+
+function all(nodes: readonly DependencyNode[]): DependencyNode[] {
+  return nodes.flatMap((node) => [node, ...all(node.needs)]);
+}
+
+describe('tree', needs('cc', 'ldd'), () => {
+  const directory = tempDir();
+  const cc = (...args: string[]) => {
+    const { status, stderr } = exec('cc', args, { cwd: directory });
+    assert.equal(status, 0, stderr);
+  };
+
+  before(() => {
+    const source = (name: string, text: string) => writeFileSync(path.join(directory, name), text);
+    mkdirSync(path.join(directory, 'lib'));
+    mkdirSync(path.join(directory, 'gone'));
+    source('base.c', 'int base(void) { return 1; }');
+    source('left.c', 'int base(void); int left(void) { return base(); }');
+    source('right.c', 'int base(void); int right(void) { return base(); }');
+    source('gone.c', 'int gone(void) { return 0; }');
+    source('whole.c', 'int left(void), right(void); int main(void) { return left() + right(); }');
+    source('broken.c', 'int gone(void), left(void); int main(void) { return gone() + left(); }');
+    const library = (name: string, ...more: string[]) =>
+      cc('-shared', '-fPIC', '-o', `lib/lib${name}.so`, `${name}.c`, '-Llib', ...more);
+    library('base');
+    library('left', '-lbase', '-Wl,--enable-new-dtags,-rpath,$ORIGIN');
+    library('right', '-lbase', '-Wl,--disable-new-dtags,-rpath,$ORIGIN');
+    cc('-shared', '-fPIC', '-o', 'gone/libgone.so', 'gone.c');
+    const program = (name: string, ...more: string[]) =>
+      cc(
+        '-o',
+        name,
+        `${name}.c`,
+        '-Llib',
+        ...more,
+        '-Wl,--allow-shlib-undefined',
+        '-Wl,-rpath-link,lib',
+      );
+    program('whole', '-lleft', '-lright', '-Wl,--enable-new-dtags,-rpath,$ORIGIN/lib');
+    program('broken', '-Lgone', '-lgone', '-lleft', '-Wl,--enable-new-dtags,-rpath,$ORIGIN/lib');
+  });
+
+  test('each edge has its rule, and what is shared is folded', () => {
+    const { stdout, stderr, status } = jailbuild(['tree', path.join(directory, 'whole')]);
+    assert.equal(stderr, '');
+    assert.equal(status, 0);
+    const lib = path.join(directory, 'lib');
+    assert.match(
+      stdout,
+      new RegExp(`^├── libleft\\.so => ${lib}/libleft\\.so \\[runpath\\]$`, 'm'),
+    );
+    assert.match(stdout, new RegExp(`libbase\\.so => ${lib}/libbase\\.so \\[runpath\\]$`, 'm'));
+    assert.equal(stdout.match(/libbase\.so => /g)?.length, 2);
+    assert.match(stdout, /libc\.so\.6 => \/.* \[ld\.so\.cache\]( \.\.\.)?$/m);
+    assert.ok(!stdout.includes('\u001b'));
+  });
+
+  test('in JSON, the nodes are those of the loader, at the same paths', () => {
+    const program = path.join(directory, 'whole');
+    const { stdout } = jailbuild(['tree', program, '--json', '--nss', 'none']);
+    const { status, programs }: Tree = JSON.parse(stdout);
+    assert.equal(status, 'ok');
+    const ours = new Set(
+      all(programs).flatMap(({ name, path: at }) =>
+        name.startsWith('lib') ? [`${name} ${at}`] : [],
+      ),
+    );
+    const loaders = [...exec('ldd', [program]).stdout.matchAll(/^\s*(lib\S+) => (\S+)/gm)];
+    assert.deepEqual(
+      [...ours].map((line) => line.split(' ')[0]).sort(),
+      loaders.map(([, name]) => name).sort(),
+    );
+    const expanded = all(programs).filter(({ needs: list }) => list.length > 0);
+    const files = expanded.map(({ file }) => file);
+    assert.equal(new Set(files).size, files.length, 'no file is expanded twice');
+  });
+
+  test('a missing library comes with each place that was searched, and status 1', () => {
+    const program = path.join(directory, 'broken');
+    const { stdout, status } = jailbuild(['tree', program]);
+    assert.equal(status, 1);
+    assert.match(stdout, /libgone\.so: not found; searched$/m);
+    assert.ok(stdout.includes(`${directory}/lib/libgone.so [runpath]`));
+    assert.match(stdout, /\/libgone\.so \[default\]$/m);
+    assert.match(stdout, /libleft\.so => /);
+    const json: Tree = JSON.parse(jailbuild(['tree', program, '--json']).stdout);
+    assert.equal(json.status, 'missing');
+    assert.ok(all(json.programs).some(({ name, searched }) => name === 'libgone.so' && searched));
+  });
+
+  test('a missing one is red on a terminal, unless NO_COLOR is set', needs('script'), () => {
+    const onTerminal = (env: NodeJS.ProcessEnv) =>
+      exec(
+        'script',
+        ['-qec', `'${process.execPath}' dist/jailbuild.cjs tree ${directory}/broken`, '/dev/null'],
+        {
+          env: { PATH: process.env.PATH, TERM: 'xterm', ...env },
+        },
+      ).stdout;
+    assert.ok(onTerminal({}).includes('\u001b[31mlibgone.so: not found'));
+    assert.ok(!onTerminal({ NO_COLOR: '1' }).includes('\u001b['));
+  });
+
+  test('scripts and their interpreters are in it', () => {
+    const script = path.join(directory, 'script');
+    writeFileSync(script, '#!/usr/bin/env -S sh -e\n', { mode: 0o755 });
+    const { stdout } = jailbuild(['tree', script]);
+    assert.match(stdout, /\/env \[shebang\]$/m);
+    assert.match(stdout, /^└── sh => \/.*sh \[env\]$/m);
+  });
+
+  test('a program that is not there, and no program', () => {
+    assert.equal(jailbuild(['tree', 'no-such-program']).status, 1);
+    assert.equal(jailbuild(['tree']).status, 2);
+  });
+});
+
+describe('why', needsRoot('top', 'bash'), () => {
+  const chainsOf = (...args: string[]): ChainLink[][] => {
+    const { stdout, stderr, status } = jailbuild(['why', ...args, '--json', '--all']);
+    assert.equal(stderr, '');
+    assert.equal(status, 0);
+    return JSON.parse(stdout).files[0].chains;
+  };
+
+  test('each chain begins with what was asked for and ends with the file', () => {
+    const chains = chainsOf('top', 'libsystemd.so.0');
+    assert.ok(chains.length > 0);
+    for (const chain of chains) {
+      assert.equal(chain[0]?.reason.kind, 'requested');
+      assert.match(chain.at(-1)?.path ?? '', /\/libsystemd\.so\.0$/);
+      chain.forEach(({ reason }, index) => {
+        if (index === 0) return;
+        const source = 'by' in reason ? reason.by : 'of' in reason ? reason.of : '';
+        assert.equal(source, chain[index - 1]?.path);
+      });
+    }
+    const lengths = chains.map(({ length }) => length);
+    assert.deepEqual(
+      lengths,
+      lengths.toSorted((a, b) => a - b),
+    );
+  });
+
+  test('a jail is asked by its record, by path through its links as well', () => {
+    const jail = path.join(tempDir(), 'jail');
+    assert.equal(jailbuild([jail, 'bash', 'top', '--quiet']).status, 0);
+    const state = path.join(jail, STATE_DIRECTORY);
+    if (!existsSync(path.join(state, RECORD_NAME))) {
+      const planned = jailbuild(['/nonexistent/jail', 'bash', 'top', '--dry-run', '--json']);
+      mkdirSync(state);
+      writeFileSync(
+        path.join(state, RECORD_NAME),
+        recordText({
+          ...{ schema: RECORD_SCHEMA, version: '0', request: { programs: ['bash', 'top'] } },
+          ...{ options: {}, found: [], kept: [], former: [] },
+          manifest: parseManifest(planned.stdout, 'manifest'),
+        }),
+      );
+    }
+    const entry = jailbuild(['why', jail, 'xterm']);
+    assert.match(entry.stdout, /terminal description xterm$/m);
+    const { stdout } = jailbuild(['why', jail, '/bin/bash']);
+    assert.match(stdout, /\/bash: requested as bash$/m);
+    const human = jailbuild(['why', jail, 'libc.so.6']).stdout;
+    assert.match(human, /^ {2}└─ \/.*libc\.so\.6: needed by \/usr\/bin\/bash \[/m);
+    const missing = jailbuild(['why', jail, '/no/such/file']);
+    assert.deepEqual([missing.status, missing.stdout], [1, '']);
+    assert.match(missing.stderr, /^jailbuild: \/no\/such\/file: is not in [^\n]+\n$/);
+  });
+});
+
+describe('inspect', needs('readelf', 'bash'), () => {
+  test('tells what readelf tells of each program of /usr/bin, in short', () => {
+    for (const name of ['bash', 'env', 'perl', 'git']) {
+      const { stdout, status } = jailbuild(['inspect', name, '--json']);
+      if (status !== 0) continue;
+      const ours = JSON.parse(stdout);
+      const readelf = exec('readelf', ['-WhldSn', ours.path]).stdout;
+      const needed = [...readelf.matchAll(/\(NEEDED\).*\[(.*)\]/g)].map(([, soname]) => soname);
+      assert.deepEqual(ours.dynamic.needed, needed);
+      assert.equal(ours.buildId, readelf.match(/Build ID: ([0-9a-f]+)/)?.[1]);
+      assert.equal(ours.interpreter, readelf.match(/interpreter: (.*)\]/)?.[1]);
+      assert.equal(ours.entry, readelf.match(/Entry point address: +(\S+)/)?.[1]);
+      const sections = [
+        ...readelf.matchAll(/^ *\[ *\d+\] (\S*) +(\S+) +([0-9a-f]{8,}) ([0-9a-f]+) ([0-9a-f]+)/gm),
+      ];
+      assert.deepEqual(
+        ours.sections.map((s: Record<string, unknown>) => [s.name, s.offset, s.size]),
+        sections.map(([, section = '', type = '', , offset = '', size = '']) => [
+          type === 'NULL' || section === 'NULL' ? '' : section,
+          Number.parseInt(offset, 16),
+          Number.parseInt(size, 16),
+        ]),
+      );
+      const segments = [
+        ...readelf.matchAll(/^ {2}([A-Z_]+) +0x[0-9a-f]+ 0x[0-9a-f]+ 0x[0-9a-f]+ 0x/gm),
+      ];
+      assert.deepEqual(
+        ours.programHeaders.map((header: { type: string }) => header.type),
+        segments.map(([, type]) => type),
+      );
+    }
+  });
+
+  test('shows it in lines, and refuses what is not ELF', () => {
+    const { stdout } = jailbuild(['inspect', 'bash']);
+    assert.match(stdout, /^Interpreter: \/lib/m);
+    assert.match(stdout, /^LOAD +r-x /m);
+    assert.match(stdout, /\.dynstr +STRTAB /);
+    const refused = jailbuild(['inspect', '/etc/passwd']);
+    assert.equal(refused.status, 1);
+    assert.match(refused.stderr, /^jailbuild: \/etc\/passwd: not an ELF file\n$/);
+  });
+});
