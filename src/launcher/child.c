@@ -101,16 +101,22 @@ static void make_jail(struct options *options)
 		change_root(options->root);
 }
 
+static void set_home(struct options *options, const char *home)
+{
+	static char text[sizeof("HOME=") + sizeof(((struct identity *)0)->home)];
+	if (variable(options->env, "HOME") != NULL)
+		return;
+	snprintf(text, sizeof(text), "HOME=%s", *home == '/' ? home : "/");
+	options->env[options->env_count++] = text;
+}
+
 static _Noreturn void become_command(struct options *options, int terminal)
 {
 	struct identity identity = { 0 };
 
-	if (options->user != NULL)
+	if (options->user != NULL) {
 		look_up_user(options->user, &identity);
-	if (*identity.home == '/' && variable(options->env, "HOME") == NULL) {
-		static char home[sizeof(identity.home) + sizeof("HOME=")];
-		snprintf(home, sizeof(home), "HOME=%s", identity.home);
-		options->env[options->env_count++] = home;
+		set_home(options, identity.home);
 	}
 	if (options->pty)
 		take_terminal(terminal);

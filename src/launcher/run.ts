@@ -51,3 +51,22 @@ export async function runJail(
       process.off(signal, passOn).off(signal, ignore);
   }
 }
+
+/** The launcher's command line for a run, as a shell takes it. */
+export function printCommand(
+  root: string,
+  options: LaunchOptions,
+  command: readonly string[],
+): string {
+  return [locateLauncher(), ...launcherArguments(root, options, command)].map(quoted).join(' ');
+}
+
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/** The system calls that the launcher's default filter denies, by their names. */
+export async function deniedSystemCalls(): Promise<readonly string[]> {
+  const { stdout } = await execa(locateLauncher(), ['--list-denied']);
+  return stdout.split('\n');
+}

@@ -16,7 +16,7 @@ const BUILD_ONLY = [
   ...['file', 'from', 'json', 'quiet', 'verbose', 'dry-run', 'format', 'run', 'progress'],
   ...['profile', 'user', 'include', 'exclude'],
 ];
-const RUN_ONLY = ['verbose', 'print-command', 'json'];
+const RUN_ONLY = ['verbose', 'print-command', 'oci-bundle', 'json'];
 /** Options whose words stand in one argument, with commas between them. */
 const COMMA_LISTS = ['terminfo', 'gconv', 'locale', 'tz'];
 

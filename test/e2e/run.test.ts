@@ -37,11 +37,15 @@ describe('a jail is entered', needsRoot('ps', 'top', 'tmux'), () => {
   const type = (session: string, line: string) => tmux('send-keys', '-t', session, line, 'Enter');
 
   const article = `-c ${jail} env PS1='\\h [\\W] ' TERM=$TERM bash --norc`;
-  const sessions: readonly (readonly [string, string])[] = [
-    ['invoke_ns', `${INVOKE_NS} -vpmu calculus ${article}`],
-    ['run', `'${process.execPath}' ${JAILBUILD} run ${jail} -- env PS1='\\h [\\W] ' bash --norc`],
+  const sessions: readonly (readonly [string, string, string])[] = [
+    ['invoke_ns', 'bash', `${INVOKE_NS} -vpmu calculus ${article}`],
+    [
+      'run',
+      'init',
+      `'${process.execPath}' ${JAILBUILD} run ${jail} -- env PS1='\\h [\\W] ' bash --norc`,
+    ],
   ];
-  for (const [name, command] of sessions) {
+  for (const [name, first, command] of sessions) {
     test(`${name}: an interactive session on a real terminal`, async () => {
       tmux('new-session', '-d', '-s', name, '-x', '90', '-y', '30', 'bash --norc');
       type(name, `${command}; echo "left with $?"`);
@@ -50,14 +54,14 @@ describe('a jail is entered', needsRoot('ps', 'top', 'tmux'), () => {
 
       type(name, 'ps -e -o pid=,tty=,comm=');
       const ps = await screen(name, /\d \S+ +ps$/m);
-      assert.match(ps, /^ +1 \S+ +bash$/m);
+      assert.match(ps, new RegExp(`^ +1 \\S+ +${first}$`, 'm'));
       assert.doesNotMatch(ps, /tmux/);
 
       type(name, 'ls -d /usr /proc/1');
       await screen(name, /^\/proc\/1 +\/usr$/m);
 
       type(name, 'top');
-      await screen(name, /Tasks: +2 total/);
+      await screen(name, first === 'init' ? /Tasks: +3 total/ : /Tasks: +2 total/);
       tmux('send-keys', '-t', name, 'q');
       await screen(name, /^calculus \[\/\]$/m);
 
@@ -88,7 +92,7 @@ describe('a jail is entered', needsRoot('ps', 'top', 'tmux'), () => {
     assert.equal(jailbuild(['run', jail, '--', 'no-such']).status, 127);
     const failed = jailbuild(['run', path.join(directory, 'none'), '--', 'ls']);
     assert.equal(failed.status, 125);
-    assert.match(failed.stderr, /^invoke_ns: .*\/none: No such file or directory\n$/);
+    assert.match(failed.stderr, /^jailbuild: .*\/none: no such file or directory\n$/);
   });
 
   test('options set the host name, the network, the directory and the environment', () => {
@@ -122,7 +126,7 @@ describe('a jail is entered', needsRoot('ps', 'top', 'tmux'), () => {
     const { stdout, status } = jailbuild([
       ...[target, 'bash', 'ps', '--quiet', '--run', '--', 'bash', '-c', 'ps -e -o comm=; exit 5'],
     ]);
-    assert.deepEqual(stdout, 'bash\nps\n');
+    assert.equal(stdout, 'init\nbash\nps\n');
     assert.equal(status, 5);
   });
 });

@@ -1,0 +1,163 @@
+import path from 'node:path';
+import { JailbuildError } from '../errors.js';
+import { readRecord } from '../jail/record.js';
+import { chooseCapabilities } from '../launcher/capabilities.js';
+import { userMaps } from '../launcher/id-maps.js';
+import type { LaunchOptions } from '../launcher/options.js';
+import {
+  parseBind,
+  parseCount,
+  parseCpus,
+  parseIdMap,
+  parseLimit,
+  parseSeconds,
+  parseSize,
+  parseTmpfs,
+  parseUmask,
+  parseVariable,
+} from '../launcher/values.js';
+import type { OptionTable } from './command.js';
+import { withFileOptions } from './jail-file.js';
+import type { RunArguments } from './run.js';
+
+/**
+ * What the record of a jail may ask for. It lies within reach of what runs there as root, and so can
+ * only make a run smaller, or choose what is the jail's own affair.
+ */
+const RECORDABLE: ReadonlySet<string> = new Set([
+  ...['env', 'workdir', 'hostname', 'user', 'umask', 'tmpfs', 'read-only', 'cap-drop'],
+  ...['memory', 'pids-limit', 'cpus', 'ulimit', 'monotonic', 'boottime'],
+]);
+
+/**
+ * The options and the command that the jail's record has, beneath those of the command line.
+ *
+ * @throws JailbuildError RECORD_REFUSED if it asks for more than a record may
+ */
+export function withRecordedDefaults(
+  root: string,
+  args: RunArguments,
+  table: OptionTable,
+): RunArguments {
+  const recorded = readRecord(root)?.run;
+  if (recorded === undefined) return args;
+  const { command, ...values } = recorded;
+  const refuse = (name: string, why: string): never => {
+    throw new JailbuildError(
+      'RECORD_REFUSED',
+      `${root}: in the record of the jail, ${name} of run ${why}`,
+      root,
+    );
+  };
+  const options = Object.entries(values).map(([name, value]) => {
+    if (!RECORDABLE.has(name)) refuse(name, 'is for the command line alone');
+    if (typeof value === 'string' || typeof value === 'boolean') return [name, value] as const;
+    return isWords(value) ? ([name, value] as const) : refuse(name, 'is not text');
+  });
+  if (command !== undefined && !isWords(command)) refuse('command', 'is not a list of words');
+  const rest = args['--'] ?? (isWords(command) ? command : undefined);
+  return { ...withFileOptions(args, Object.fromEntries(options), table), '--': rest };
+}
+
+function isWords(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((word) => typeof word === 'string');
+}
+
+/**
+ * The options of a command line as the launcher wants them.
+ *
+ * @throws JailbuildError USAGE
+ */
+export function launchOptions(args: RunArguments): LaunchOptions {
+  const mounts = [
+    ...(args.bind ?? []).map((text) => parseBind('--bind', text, false)),
+    ...(args['dev-bind'] ?? []).map((text) => parseBind('--dev-bind', text, true)),
+    ...(args.tmpfs ?? []).map((text) => parseTmpfs('--tmpfs', text)),
+  ].sort(byDepth);
+  if (args.tty && args['no-dev']) usage('--tty and --no-dev exclude each other');
+  return {
+    ...defined('hostname', args.hostname),
+    isolateNetwork: args.network === 'none',
+    shareIpc: args.ipc === 'host',
+    shareCgroups: args.cgroupns === 'host',
+    ...defined('userMaps', userMapsOf(args)),
+    ...defined('clockOffsets', clockOffsets(args)),
+    readOnly: args['read-only'] ?? false,
+    ownDev: args['no-dev'] ?? false,
+    proc: (args.proc ?? 'masked') as NonNullable<LaunchOptions['proc']>,
+    mounts,
+    ...defined('memory', parsed('--memory', args.memory, parseSize)),
+    ...defined('pids', parsed('--pids-limit', args['pids-limit'], parseCount)),
+    ...defined('cpus', parsed('--cpus', args.cpus, parseCpus)),
+    rlimits: (args.ulimit ?? []).map((text) => parseLimit('--ulimit', text)),
+    ...defined('user', args.user),
+    capabilities: chooseCapabilities(args['cap-add'] ?? [], args['cap-drop'] ?? []),
+    allowNewPrivileges: args['allow-new-privileges'] ?? false,
+    ...defined('seccomp', seccompOf(args.seccomp)),
+    ...defined('umask', parsed('--umask', args.umask, parseUmask)),
+    noInit: args['no-init'] ?? false,
+    newSession: args['new-session'] ?? false,
+    tty: args.tty ?? false,
+    env: Object.fromEntries((args.env ?? []).map((text) => parseVariable('--env', text))),
+    ...defined('cwd', args.workdir),
+    verbose: args.verbose ?? false,
+  };
+}
+
+function usage(message: string): never {
+  throw new JailbuildError('USAGE', message);
+}
+
+/** What is mounted within another mount comes after it, in whatever order they were given. */
+function byDepth(one: { readonly target: string }, other: { readonly target: string }): number {
+  const depth = ({ target }: { readonly target: string }): number =>
+    target.split('/').filter((name) => name !== '').length;
+  return depth(one) - depth(other);
+}
+
+function seccompOf(text: string | undefined): string | undefined {
+  return text === undefined || text === 'default' || text === 'off' ? text : path.resolve(text);
+}
+
+function userMapsOf(args: RunArguments): LaunchOptions['userMaps'] {
+  const isRoot = process.geteuid?.() === 0;
+  const mode = args.userns ?? (isRoot ? 'host' : 'root');
+  const uids = (args.uidmap ?? []).map((text) => parseIdMap('--uidmap', text));
+  const gids = (args.gidmap ?? args.uidmap ?? []).map((text) => parseIdMap('--gidmap', text));
+  if (uids.length > 0) {
+    if (args.userns !== undefined || args['map-auto'])
+      usage('--uidmap goes with neither --userns nor --map-auto');
+    return { uids, gids };
+  }
+  if (gids.length > 0) usage('--gidmap goes with --uidmap');
+  const subordinate = args['map-auto'] ?? false;
+  if (mode === 'host') {
+    if (subordinate) usage('--map-auto goes with --userns root or keep-id');
+    return undefined;
+  }
+  return userMaps(mode === 'root' ? 'root' : 'keep-id', subordinate);
+}
+
+function clockOffsets(args: RunArguments): LaunchOptions['clockOffsets'] {
+  if (args.monotonic === undefined && args.boottime === undefined) return undefined;
+  return {
+    ...defined('monotonic', parsed('--monotonic', args.monotonic, parseSeconds)),
+    ...defined('boottime', parsed('--boottime', args.boottime, parseSeconds)),
+  };
+}
+
+function parsed<T>(
+  option: string,
+  text: string | undefined,
+  parse: (option: string, text: string) => T,
+): T | undefined {
+  return text === undefined ? undefined : parse(option, text);
+}
+
+/** A property that is there only if it has a value. */
+function defined<K extends string, T>(
+  key: K,
+  value: T | undefined,
+): { readonly [key in K]?: T } | Record<never, never> {
+  return value === undefined ? {} : { [key]: value };
+}

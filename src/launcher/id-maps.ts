@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { JailbuildError, strerror } from '../errors.js';
+import type { IdMap } from './options.js';
+
+/** Who the present user is in a user namespace. */
+export type UserMapping = 'root' | 'keep-id';
+
+interface Caller {
+  readonly uid: number;
+  readonly gid: number;
+  readonly name: string;
+}
+
+/**
+ * The users and groups of a user namespace.
+ *
+ * @param subordinate with the ranges that /etc/subuid and /etc/subgid give to the present user. For root
+ *   these are then all there is, so that root in the jail is nobody outside
+ * @throws JailbuildError USAGE if there are no such ranges, NOT_READABLE
+ */
+export function userMaps(
+  mapping: UserMapping,
+  subordinate: boolean,
+  caller: Caller = presentUser(),
+): { readonly uids: readonly IdMap[]; readonly gids: readonly IdMap[] } {
+  const maps = (own: number, file: string): readonly IdMap[] => {
+    const inside = mapping === 'root' ? 0 : own;
+    if (!subordinate) return [{ inside, outside: own, count: 1 }];
+    const range = rangeOf(file, caller);
+    if (caller.uid === 0) return [{ inside: 0, outside: range.start, count: range.count }];
+    return around(inside, own, range);
+  };
+  return { uids: maps(caller.uid, '/etc/subuid'), gids: maps(caller.gid, '/etc/subgid') };
+}
+
+/** One is the caller; the numbers below and above are the range's, in order. */
+function around(inside: number, own: number, range: Range): readonly IdMap[] {
+  const below = Math.min(inside, range.count);
+  const maps = [
+    { inside: 0, outside: range.start, count: below },
+    { inside, outside: own, count: 1 },
+    { inside: inside + 1, outside: range.start + below, count: range.count - below },
+  ];
+  return maps.filter(({ count }) => count > 0);
+}
+
+interface Range {
+  readonly start: number;
+  readonly count: number;
+}
+
+/** The first range of a user in subuid(5) or subgid(5), by name or by number. */
+function rangeOf(file: string, caller: Caller): Range {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new JailbuildError('NOT_READABLE', `${file}: ${strerror(error)}`, file);
+  }
+  for (const line of text.split('\n')) {
+    const [who, start, count] = line.split(':');
+    if (who !== caller.name && who !== String(caller.uid)) continue;
+    const range = { start: Number(start), count: Number(count) };
+    if (Number.isSafeInteger(range.start) && range.count > 0) return range;
+  }
+  throw new JailbuildError(
+    'USAGE',
+    `--map-auto: ${file} gives no range to ${caller.name}; usermod --add-subuids adds one`,
+    file,
+  );
+}
+
+function presentUser(): Caller {
+  const uid = process.geteuid?.() ?? 0;
+  const gid = process.getegid?.() ?? 0;
+  try {
+    return { uid, gid, name: userInfo().username };
+  } catch {
+    // A user that passwd does not know.
+    return { uid, gid, name: String(uid) };
+  }
+}

@@ -1,0 +1,261 @@
+import { JailbuildError } from '../errors.js';
+import { isTrace, Sysroot } from '../sysroot/sysroot.js';
+import {
+  type BindMount,
+  CPU_PERIOD,
+  DEFAULT_CAPABILITIES,
+  DEFAULT_UMASK,
+  environmentOf,
+  hostnameOf,
+  type IdMap,
+  isTmpfs,
+  type LaunchOptions,
+  type TmpfsMount,
+} from './options.js';
+
+/** config.json of the OCI runtime specification, as far as a run needs it. */
+type Json = Readonly<Record<string, unknown>>;
+
+/**
+ * The lists of proc.c: what of /proc a jail does not see, and what it may only read.
+ */
+const MASKED = [
+  ...['acpi', 'asound', 'interrupts', 'kcore', 'keys', 'latency_stats', 'sched_debug', 'scsi'],
+  ...['timer_list', 'timer_stats'],
+];
+const READ_ONLY = ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'];
+
+/** clone(2): flags of new user, mount, PID, network, UTS, IPC and cgroup namespaces. */
+const NEW_NAMESPACES = [
+  ...[0x10000000, 0x00020000, 0x20000000, 0x40000000, 0x04000000, 0x08000000, 0x02000000],
+];
+/** For unshare(2) alone: a new time namespace. */
+const NEW_TIME = 0x80;
+const TIOCSTI = 0x5412;
+const TIOCLINUX = 0x541c;
+const AF_ALG = 38;
+const AF_VSOCK = 40;
+const EPERM = 1;
+const ENOSYS = 38;
+const LOWER_HALF = 0xffffffff;
+
+/**
+ * The same run for an OCI runtime (runtime-spec 1.0). Such a runtime has no init of its own; all else is
+ * said to it.
+ *
+ * @param root absolute path of the jail
+ * @param command without words, a shell
+ * @param denied names of the system calls that the default filter denies
+ * @throws JailbuildError USAGE for what a bundle cannot say
+ */
+export function ociConfig(
+  root: string,
+  options: LaunchOptions,
+  command: readonly string[],
+  denied: readonly string[],
+): Json {
+  return {
+    ociVersion: options.clockOffsets === undefined ? '1.0.2' : '1.1.0',
+    process: processOf(root, options, command),
+    root: { path: root, readonly: options.readOnly ?? false },
+    hostname: hostnameOf(root, options),
+    mounts: [...standardMounts(options), ...(options.mounts ?? []).map(mountOf)],
+    linux: linuxOf(options, denied),
+  };
+}
+
+function processOf(root: string, options: LaunchOptions, command: readonly string[]): Json {
+  const { uid, gid, home } = identityOf(root, options.user);
+  const { bounding = DEFAULT_CAPABILITIES, ambient = [] } = options.capabilities ?? {};
+  const named = (names: readonly string[]): string[] =>
+    names.map((name) => `CAP_${name.toUpperCase()}`);
+  const own = named(uid === 0 ? bounding : ambient);
+  const env = {
+    ...(home === undefined ? {} : { HOME: home }),
+    ...environmentOf(options, process.env.TERM),
+  };
+  return {
+    terminal: options.tty ?? false,
+    user: { uid, gid, umask: Number.parseInt(options.umask ?? DEFAULT_UMASK, 8) },
+    args: command.length === 0 ? ['sh'] : command,
+    env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
+    cwd: options.cwd ?? '/',
+    capabilities: {
+      bounding: named(bounding),
+      effective: own,
+      permitted: own,
+      inheritable: named(ambient),
+      ambient: named(ambient),
+    },
+    rlimits: (options.rlimits ?? []).map(({ name, soft, hard }) => ({
+      type: `RLIMIT_${name.toUpperCase()}`,
+      soft: limitOf(soft),
+      hard: limitOf(hard),
+    })),
+    noNewPrivileges: !options.allowNewPrivileges,
+  };
+}
+
+/** RLIM_INFINITY as the specification's uint64 has it; no double is exact there, so the greatest that is. */
+function limitOf(value: number | 'unlimited'): number {
+  return value === 'unlimited' ? Number.MAX_SAFE_INTEGER : value;
+}
+
+/** As passwd.c looks it up. A bundle knows numbers alone. */
+function identityOf(
+  root: string,
+  user: string | undefined,
+): { readonly uid: number; readonly gid: number; readonly home?: string } {
+  if (user === undefined) return { uid: 0, gid: 0 };
+  const [name = '', group] = user.split(':', 2);
+  const sysroot = new Sysroot(root);
+  const isNumber = /^\d+$/.test(name);
+  const entry = lineOf(sysroot, '/etc/passwd', isNumber ? 2 : 0, name);
+  if (entry === undefined && !isNumber) refuse(user, 'no such user in /etc/passwd of the jail');
+  const uid = Number(entry?.[2] ?? name);
+  const gid =
+    group === undefined
+      ? Number(entry?.[3] ?? name)
+      : Number(/^\d+$/.test(group) ? group : lineOf(sysroot, '/etc/group', 0, group)?.[2]);
+  if (!Number.isSafeInteger(uid) || !Number.isSafeInteger(gid))
+    refuse(user, 'no such group in /etc/group of the jail');
+  return { uid, gid, home: entry?.[5]?.startsWith('/') ? entry[5] : '/' };
+}
+
+function lineOf(
+  sysroot: Sysroot,
+  file: string,
+  field: number,
+  value: string,
+): readonly string[] | undefined {
+  const found = sysroot.trace(file);
+  if (!isTrace(found) || found.stat.type !== 'file') return undefined;
+  const lines = sysroot.readText(found).split('\n');
+  return lines.map((line) => line.split(':')).find((fields) => fields[field] === value);
+}
+
+function refuse(user: string, why: string): never {
+  throw new JailbuildError('USAGE', `--user ${user}: ${why}`);
+}
+
+function standardMounts({ ownDev, proc = 'masked' }: LaunchOptions): Json[] {
+  const mount = (destination: string, type: string, options: string, source = type): Json => ({
+    destination,
+    type,
+    source,
+    options: options.split(','),
+  });
+  return [
+    ...(proc === 'none' ? [] : [mount('/proc', 'proc', 'nosuid,noexec,nodev')]),
+    ...(ownDev
+      ? []
+      : [
+          mount('/dev', 'tmpfs', 'nosuid,noexec,mode=755,size=65536k', 'tmpfs'),
+          mount('/dev/pts', 'devpts', 'nosuid,noexec,newinstance,ptmxmode=0666,mode=0620'),
+          mount('/dev/shm', 'tmpfs', 'nosuid,noexec,nodev,mode=1777,size=65536k', 'shm'),
+        ]),
+  ];
+}
+
+function mountOf(mount: BindMount | TmpfsMount): Json {
+  if (isTmpfs(mount)) {
+    const shared = ['/tmp', '/var/tmp', '/dev/shm'].includes(mount.target);
+    const given = mount.options?.split(',') ?? [shared ? 'mode=1777' : 'mode=0755'];
+    return {
+      destination: mount.target,
+      type: 'tmpfs',
+      source: 'tmpfs',
+      options: ['nosuid', 'nodev', ...given],
+    };
+  }
+  const options = [
+    ...['rbind', 'rprivate', 'nosuid'],
+    ...(mount.devices ? [] : ['nodev']),
+    ...(mount.readOnly ? ['ro'] : []),
+  ];
+  return { destination: mount.target, type: 'bind', source: mount.source, options };
+}
+
+function linuxOf(options: LaunchOptions, denied: readonly string[]): Json {
+  const masks = (options.proc ?? 'masked') === 'masked';
+  const inProc = (names: readonly string[]): string[] => names.map((name) => `/proc/${name}`);
+  const seccomp = seccompOf(options.seccomp ?? 'default', denied);
+  return {
+    namespaces: namespacesOf(options).map((type) => ({ type })),
+    ...(options.userMaps === undefined
+      ? {}
+      : {
+          uidMappings: options.userMaps.uids.map(mappingOf),
+          gidMappings: options.userMaps.gids.map(mappingOf),
+        }),
+    ...(options.clockOffsets === undefined ? {} : { timeOffsets: offsetsOf(options.clockOffsets) }),
+    ...(masks ? { maskedPaths: inProc(MASKED), readonlyPaths: inProc(READ_ONLY) } : {}),
+    resources: resourcesOf(options),
+    ...(seccomp === undefined ? {} : { seccomp }),
+  };
+}
+
+function namespacesOf(options: LaunchOptions): string[] {
+  return [
+    ...['pid', 'mount', 'uts'],
+    ...(options.shareIpc ? [] : ['ipc']),
+    ...(options.shareCgroups ? [] : ['cgroup']),
+    ...(options.isolateNetwork ? ['network'] : []),
+    ...(options.userMaps === undefined ? [] : ['user']),
+    ...(options.clockOffsets === undefined ? [] : ['time']),
+  ];
+}
+
+function mappingOf({ inside, outside, count }: IdMap): Json {
+  return { containerID: inside, hostID: outside, size: count };
+}
+
+function offsetsOf(offsets: NonNullable<LaunchOptions['clockOffsets']>): Json {
+  return Object.fromEntries(
+    Object.entries(offsets).map(([clock, secs]) => [clock, { secs, nanosecs: 0 }]),
+  );
+}
+
+function resourcesOf({ memory, pids, cpus }: LaunchOptions): Json {
+  return {
+    // What a device file is good for, whoever has made it.
+    devices: [{ allow: false, access: 'rwm' }],
+    ...(memory === undefined ? {} : { memory: { limit: memory, swap: memory } }),
+    ...(pids === undefined ? {} : { pids: { limit: pids } }),
+    ...(cpus === undefined
+      ? {}
+      : { cpu: { quota: Math.round(cpus * CPU_PERIOD), period: CPU_PERIOD } }),
+  };
+}
+
+/** The default filter, in the words of the specification. */
+function seccompOf(which: string, denied: readonly string[]): Json | undefined {
+  if (which === 'off') return undefined;
+  if (which !== 'default')
+    throw new JailbuildError('USAGE', `--seccomp ${which}: a bundle holds no binary filter`);
+  const rule = (names: readonly string[], args: readonly Json[] = [], errnoRet = EPERM): Json => ({
+    names,
+    action: 'SCMP_ACT_ERRNO',
+    errnoRet,
+    ...(args.length === 0 ? {} : { args }),
+  });
+  const equals = (index: number, mask: number, value: number): Json => ({
+    index,
+    value: mask,
+    valueTwo: value,
+    op: 'SCMP_CMP_MASKED_EQ',
+  });
+  return {
+    defaultAction: 'SCMP_ACT_ALLOW',
+    architectures:
+      process.arch === 'arm64' ? ['SCMP_ARCH_AARCH64'] : ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86'],
+    syscalls: [
+      rule(denied),
+      rule(['clone3'], [], ENOSYS),
+      ...NEW_NAMESPACES.map((flag) => rule(['clone', 'unshare'], [equals(0, flag, flag)])),
+      rule(['unshare'], [equals(0, NEW_TIME, NEW_TIME)]),
+      ...[TIOCSTI, TIOCLINUX].map((request) => rule(['ioctl'], [equals(1, LOWER_HALF, request)])),
+      ...[AF_ALG, AF_VSOCK].map((family) => rule(['socket'], [equals(0, LOWER_HALF, family)])),
+    ],
+  };
+}

@@ -1,0 +1,114 @@
+import path from 'node:path';
+import { JailbuildError } from '../errors.js';
+import type { BindMount, IdMap, ResourceLimit, TmpfsMount } from './options.js';
+
+/** The values of run's options, from their texts. Each throws JailbuildError USAGE for another text. */
+
+const UNITS: Readonly<Record<string, number>> = {
+  '': 1,
+  b: 1,
+  k: 2 ** 10,
+  m: 2 ** 20,
+  g: 2 ** 30,
+  t: 2 ** 40,
+};
+
+function refuse(option: string, text: string, wanted: string): never {
+  throw new JailbuildError('USAGE', `${option} ${text}: give ${wanted}`);
+}
+
+/** Bytes, of `512m` or `1.5g`. */
+export function parseSize(option: string, text: string): number {
+  const [, number, unit] = /^(\d+(?:\.\d+)?)([bkmgt]?)b?$/i.exec(text) ?? [];
+  const size = Number(number) * (UNITS[unit?.toLowerCase() ?? ''] ?? Number.NaN);
+  if (!Number.isSafeInteger(Math.round(size)) || size < 1)
+    refuse(option, text, 'a size such as 512m');
+  return Math.round(size);
+}
+
+export function parseCount(option: string, text: string): number {
+  const count = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(count) || count < 1)
+    refuse(option, text, 'a number from 1 on');
+  return count;
+}
+
+/** A number of processors; a hundredth is the least that the kernel takes (cgroups(7), cpu.max). */
+export function parseCpus(option: string, text: string): number {
+  const cpus = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+  if (!(cpus >= 0.01 && cpus <= 100_000))
+    refuse(option, text, 'a number of processors from 0.01 on');
+  return cpus;
+}
+
+export function parseSeconds(option: string, text: string): number {
+  const seconds = Number(text);
+  if (!/^-?\d+$/.test(text) || !Number.isSafeInteger(seconds))
+    refuse(option, text, 'whole seconds');
+  return seconds;
+}
+
+/** SRC[:DEST][:ro|rw], SRC as seen from the working directory. */
+export function parseBind(option: string, text: string, devices: boolean): BindMount {
+  const wanted = 'SRC[:DEST][:ro], DEST an absolute path';
+  const parts = text.split(':');
+  const mode = /^r[ow]$/.test(parts.at(-1) ?? '') && parts.length > 1 ? parts.pop() : 'rw';
+  const [given = '', target = path.resolve(given), ...more] = parts;
+  if (given === '' || !target.startsWith('/') || more.length > 0) refuse(option, text, wanted);
+  const source = path.resolve(given);
+  // Of a working directory that has one.
+  if (source.includes(':')) refuse(option, text, 'a path without a colon');
+  return { source, target: insideOf(option, target), readOnly: mode === 'ro', devices };
+}
+
+/** DEST[:OPTION,...] */
+export function parseTmpfs(option: string, text: string): TmpfsMount {
+  const cut = text.indexOf(':');
+  const target = cut < 0 ? text : text.slice(0, cut);
+  if (!target.startsWith('/')) refuse(option, text, 'an absolute path, and options after a colon');
+  return {
+    target: insideOf(option, target),
+    ...(cut < 0 ? {} : { options: text.slice(cut + 1) }),
+  };
+}
+
+function insideOf(option: string, target: string): string {
+  if (/^\/+$/.test(target)) refuse(option, target, 'another place than the root of the jail');
+  return target;
+}
+
+const LIMITS =
+  'as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack';
+
+/** NAME=SOFT[:HARD], as podman's --ulimit. */
+export function parseLimit(option: string, text: string): ResourceLimit {
+  const wanted = `NAME=SOFT[:HARD], NAME one of ${LIMITS.replaceAll(' ', ', ')}`;
+  const [, name = '', soft = '', hard = soft] =
+    /^([a-z]+)=(-1|\d+|unlimited)(?::(-1|\d+|unlimited))?$/.exec(text) ?? [];
+  if (!LIMITS.split(' ').includes(name)) refuse(option, text, wanted);
+  return { name, soft: limitValue(soft), hard: limitValue(hard) };
+}
+
+function limitValue(text: string): number | 'unlimited' {
+  return text === '-1' || text === 'unlimited' ? 'unlimited' : Number(text);
+}
+
+/** Octal, as umask(1) has it. */
+export function parseUmask(option: string, text: string): string {
+  if (!/^[0-7]{1,4}$/.test(text) || Number.parseInt(text, 8) > 0o777)
+    refuse(option, text, 'an octal mode up to 777');
+  return text;
+}
+
+/** INSIDE:OUTSIDE:COUNT */
+export function parseIdMap(option: string, text: string): IdMap {
+  const [, inside, outside, count] = /^(\d+):(\d+):([1-9]\d*)$/.exec(text) ?? [];
+  if (count === undefined) refuse(option, text, 'INSIDE:OUTSIDE:COUNT');
+  return { inside: Number(inside), outside: Number(outside), count: Number(count) };
+}
+
+export function parseVariable(option: string, text: string): [name: string, value: string] {
+  const cut = text.indexOf('=');
+  if (cut < 1) refuse(option, text, 'NAME=VALUE');
+  return [text.slice(0, cut), text.slice(cut + 1)];
+}
