@@ -14,7 +14,6 @@ import {
   ownEntries,
   readHistory,
   recordText,
-  requireRecord,
 } from './jail/record.js';
 import type { FileReport } from './jail/report.js';
 import { isPrivileged } from './jail/stage.js';
@@ -51,7 +50,7 @@ export interface BuildOptions {
   /** False to leave no record in the jail. */
   readonly record?: boolean;
   /** Defaults for `run`, for the record. */
-  readonly run?: JailRecord['run'];
+  readonly run?: JailRecord['run'] | undefined;
   /** Fail where the jail cannot be exactly as planned, rather than warn. */
   readonly strict?: boolean;
   /** Hard-link files to their sources where that is possible. */
@@ -89,7 +88,8 @@ export interface BuildJob {
   whole?: ResolveRequest;
   closure?: Closure;
   manifest?: Manifest;
-  goners?: Goners;
+  /** What was found to be changed by the user: sentences. */
+  changes?: readonly string[];
   files?: readonly FileReport[];
   removed?: readonly string[];
   /** What the jail has not as the plan says: sentences for the user. */
@@ -131,9 +131,12 @@ function wholeRequest(
   request: ResolveRequest | undefined,
   record: JailRecord | undefined,
 ): ResolveRequest {
-  const asked = request === undefined ? undefined : settleRequest(request);
-  if (record === undefined) return asked ?? { programs: [] };
-  return asked === undefined ? record.request : mergeRequests(record.request, asked);
+  if (record === undefined)
+    return request === undefined ? { programs: [] } : settleRequest(request);
+  if (request === undefined) return record.request;
+  const { sysroot } = record.request;
+  const asked = sysroot === undefined ? request : { sysroot, ...request };
+  return mergeRequests(record.request, settleRequest(asked));
 }
 
 /** What holds for this build and for later ones, once it was said. */
@@ -200,24 +203,18 @@ function checkPlanTarget(
 const writeStep: BuildStep = {
   name: 'write',
   async run(job, onFile = () => {}) {
-    const { target, options } = job;
     for (;;) {
-      const manifest = filled(job.manifest);
-      const view = new JailView(locateTarget(target).path, isPrivileged());
-      const goners = findGoners(manifest, filled(job.history), view);
-      const isUpdate = options.prune ?? false;
-      const removals = isUpdate ? goners.removable : [];
+      const intent = intentOf(job);
       const warnings: string[] = [];
-      let changes: readonly string[] = [];
       try {
-        job.files = await writeJail(manifest, target, {
-          ...options,
+        job.files = await writeJail(filled(job.manifest), job.target, {
+          ...job.options,
           sourceRoot: filled(job.closure).sysroot.prefix,
-          keep: pathsToKeep(manifest, filled(job.history), view, policyOf(job), isUpdate),
-          removals,
+          keep: intent.keep,
+          removals: intent.removals,
           record: (findings) => {
-            changes = changedNotes(findings, goners, job, view);
-            return newRecordText(job, goners, findings);
+            job.changes = changedNotes(findings, intent, job);
+            return newRecordText(job, intent.goners, findings);
           },
           onFile,
           onWarning: (message) => warnings.push(message),
@@ -228,32 +225,53 @@ const writeStep: BuildStep = {
         await planStep.run(job);
         continue;
       }
-      job.removed = removals.map(({ path }) => path);
-      job.warnings = [...warnings, ...changes];
+      job.removed = intent.removals.map(({ path }) => path);
+      job.warnings = [...warnings, ...(job.changes ?? [])];
       return;
     }
   },
 };
+
+/** What a build means to do with what earlier builds put into the jail. */
+export interface BuildIntent {
+  readonly view: JailView;
+  readonly goners: Goners;
+  readonly removals: readonly Entry[];
+  readonly keep: ReadonlySet<string>;
+}
+
+/** @param job one that is planned */
+export function intentOf(job: BuildJob): BuildIntent {
+  const manifest = filled(job.manifest);
+  const history = filled(job.history);
+  const isUpdate = job.options.prune ?? false;
+  const view = new JailView(locateTarget(job.target).path, isPrivileged());
+  const goners = findGoners(manifest, history, view);
+  return {
+    view,
+    goners,
+    removals: isUpdate ? goners.removable : [],
+    keep: pathsToKeep(manifest, history, view, policyOf(job), isUpdate),
+  };
+}
 
 function policyOf({ options }: BuildJob): ChangedPolicy {
   return options.changed ?? 'keep-configuration';
 }
 
 /** Tells what the user had changed of what earlier builds made. */
-function changedNotes(
+export function changedNotes(
   findings: readonly Finding[],
-  goners: Goners,
-  job: BuildJob,
-  view: JailView,
+  { goners, view }: BuildIntent,
+  { history, options }: BuildJob,
 ): string[] {
-  const { record } = filled(job.history);
-  if (record === undefined) return [];
-  const own = ownEntries(record);
-  const left = job.options.prune ? goners.changed.map(changedNote('left')) : [];
+  if (history?.record === undefined) return [];
+  const own = ownEntries(history.record);
+  const left = options.prune ? goners.changed.map(changedNote('left')) : [];
   const others = findings.flatMap(({ entry, need, as }) => {
     const made = own.get(entry.path);
     if (made === undefined) return [];
-    if (as === 'kept') return job.options.noClobber ? [] : [changedNote('kept')(entry)];
+    if (as === 'kept') return options.noClobber ? [] : [changedNote('kept')(entry)];
     if (need !== 'replace') return [];
     const found = view.lstat(entry.path);
     if (found === undefined || view.isAsMade(made, found)) return [];
@@ -341,24 +359,7 @@ export async function build(
   return resultOf(job);
 }
 
-/**
- * Brings a jail to what the same request gives now. What it had from earlier builds and no longer
- * needs is taken out, unless it was changed in the jail. On failure the jail is as it was.
- *
- * @throws JailbuildError RECORD_MISSING, and with any code of the stages
- */
-export async function updateJail(
-  target: string,
-  options: BuildOptions = {},
-  onFile: (report: FileReport) => void = () => {},
-): Promise<BuildResult> {
-  requireRecord(target);
-  const job: BuildJob = { target, options: { ...options, prune: true } };
-  for (const step of BUILD_STEPS) await step.run(job, onFile);
-  return resultOf(job);
-}
-
-function resultOf(job: BuildJob): BuildResult {
+export function resultOf(job: BuildJob): BuildResult {
   return {
     manifest: filled(job.manifest),
     files: filled(job.files),
@@ -367,7 +368,7 @@ function resultOf(job: BuildJob): BuildResult {
   };
 }
 
-function filled<T>(value: T | undefined): T {
+export function filled<T>(value: T | undefined): T {
   if (value === undefined) throw new Error('a build step ran before the one it depends on');
   return value;
 }

@@ -37,6 +37,8 @@ export type ErrorCode =
   | 'MANIFEST_INVALID'
   | 'RECORD_MISSING'
   | 'RECORD_REFUSED'
+  | 'MOUNTED'
+  | 'DIGEST_MISMATCH'
   | 'SOURCE_CHANGED'
   | 'WRITE_FAILED'
   | 'NOT_EXACT'

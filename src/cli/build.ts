@@ -1,7 +1,8 @@
 import path from 'node:path';
-import { BUILD_STEPS, type BuildJob, planJail } from '../build.js';
+import { BUILD_STEPS, type BuildJob, type BuildOptions, planJail } from '../build.js';
 import { JailbuildError } from '../errors.js';
 import { canonicalJson } from '../plan/canonical-json.js';
+import type { Manifest } from '../plan/manifest.js';
 import { parseAccount } from '../profile/account.js';
 import { parseInclude } from '../profile/include.js';
 import type { JailFile } from '../profile/jail-file.js';
@@ -17,6 +18,7 @@ import { findJailFile, targetOf, withDefaults, withFileOptions } from './jail-fi
 import { prepareFile } from './manifest-file.js';
 import { tellHint, tellWarnings, warn } from './report-error.js';
 import { resolveChoices, resolveOptions } from './resolve-options.js';
+import { sbomOptions } from './sbom-options.js';
 
 const positionals = {
   root: {
@@ -129,6 +131,7 @@ const options = {
     type: 'boolean',
     describe: 'Then run the command behind -- in the jail, as `run` does',
   },
+  ...sbomOptions,
   json: { type: 'boolean', describe: 'Print one JSON result' },
   quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },
   verbose: { alias: 'v', type: 'boolean', describe: 'Print every entry with what was done' },
@@ -183,6 +186,8 @@ export const buildCommand = defineCommand({
 interface Wanted {
   readonly args: BuildArguments;
   readonly file: JailFile | undefined;
+  /** What the record is to keep for `run`. */
+  readonly run?: BuildOptions['run'] | undefined;
 }
 
 async function withJailFile(given: BuildArguments): Promise<Wanted> {
@@ -192,7 +197,9 @@ async function withJailFile(given: BuildArguments): Promise<Wanted> {
   const file = readJailFile(named);
   const args = withFileOptions(given, file.options, options);
   const root = given.root ?? file.root;
-  return { args: root === undefined ? args : { ...args, root }, file };
+  const { recordableRun } = await import('./run-options.js');
+  const run = recordableRun(file.run.options, file.run.command);
+  return { args: root === undefined ? args : { ...args, root }, file, run };
 }
 
 /** What a jail file asks for, without the target. Options of the command line are not looked at. */
@@ -242,7 +249,7 @@ function jobOf(wanted: Wanted, signal?: AbortSignal): BuildJob {
       recordDigests: args.digests ?? false,
       record: !args['no-record'],
       ...changedPolicy(args),
-      ...(wanted.file === undefined ? {} : { run: { ...wanted.file.run } }),
+      run: wanted.run,
       ...(signal === undefined ? {} : { signal }),
     },
   };
@@ -271,8 +278,14 @@ function profileName(name: string): string {
 async function dryRun(wanted: Wanted): Promise<number> {
   const { args } = wanted;
   const { target, options } = jobOf(wanted);
-  const manifest = await planJail(requestOf(wanted), target, options);
-  if (args.json || args.format === 'json') {
+  const request = requestOf(wanted);
+  const manifest = await planJail(request, target, options);
+  const sbom = await prepareSbom(args, undefined);
+  const document = await sbom?.text(manifest, request.sysroot);
+  if (sbom?.file !== undefined && document !== undefined) await sbom.file.commit(document);
+  if (document !== undefined && sbom?.file === undefined) {
+    writeOut(document);
+  } else if (args.json || args.format === 'json') {
     writeOut(canonicalJson(manifest));
   } else {
     const { manifestTable } = await import('../ui/manifest-table.js');
@@ -285,13 +298,18 @@ async function dryRun(wanted: Wanted): Promise<number> {
 async function buildJail(wanted: Wanted): Promise<number> {
   const { args } = wanted;
   const file = args.manifest === undefined ? undefined : await prepareFile(args.manifest);
+  const sbom = await prepareSbom(args, targetOf(args.root));
   const interrupt = new Interrupt();
   const job = jobOf(wanted, interrupt.signal);
   try {
     await runSteps(job, args);
-    if (job.manifest !== undefined) await file?.commit(canonicalJson(job.manifest));
+    if (job.manifest !== undefined) {
+      await file?.commit(canonicalJson(job.manifest));
+      await sbom?.file?.commit(await sbom.text(job.manifest, job.closure?.sysroot.prefix));
+    }
   } catch (error) {
     await file?.discard();
+    await sbom?.file?.discard();
     if (interrupt.received === undefined) throw error;
     writeErr(`jailbuild: ended by ${interrupt.received}, nothing was changed\n`);
     return signalStatus(interrupt.received);
@@ -304,6 +322,20 @@ async function buildJail(wanted: Wanted): Promise<number> {
     if (args.verbose) for (const hint of job.manifest.hints ?? []) tellHint(hint);
   }
   return EXIT.ok;
+}
+
+/** A bill of materials, and the file that it goes to; without a file, standard output. */
+async function prepareSbom(args: BuildArguments, beside: string | undefined) {
+  if (args.sbom === undefined && args['sbom-file'] === undefined) return undefined;
+  const { manifestSbom, sbomRequest } = await import('./sbom.js');
+  const request = sbomRequest(args, beside);
+  if (request === undefined) return undefined;
+  const file = request.file === undefined ? undefined : await prepareFile(request.file);
+  return {
+    file,
+    text: (manifest: Manifest, sysroot: string | undefined) =>
+      manifestSbom(request, manifest, sysroot),
+  };
 }
 
 /** What shows the work loads only when it is wanted: the terminal's renderer costs 20 ms. */

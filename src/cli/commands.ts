@@ -1,18 +1,24 @@
 import { buildCommand } from './build.js';
+import { checkCommand } from './check.js';
 import type { AnyCommand } from './command.js';
 import { completionCommand } from './completion.js';
 import { exportCommand } from './export.js';
 import { initCommand } from './init.js';
 import { inspectCommand } from './inspect.js';
 import { profilesCommand } from './profiles.js';
+import { removeCommand } from './remove.js';
 import { runCommand } from './run.js';
 import { treeCommand } from './tree.js';
+import { updateCommand } from './update.js';
 import { whyCommand } from './why.js';
 
 /** Every command, in the order of the help. The first is the one that needs no name. */
 export const COMMANDS: readonly AnyCommand[] = [
   buildCommand,
   runCommand,
+  checkCommand,
+  updateCommand,
+  removeCommand,
   exportCommand,
   treeCommand,
   whyCommand,

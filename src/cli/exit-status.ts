@@ -5,6 +5,8 @@ export const EXIT = {
   ok: 0,
   failure: 1,
   usage: 2,
+  /** `check` found something. */
+  drift: 3,
   /** `run` could not start the command; what is above is the command's own, as in env(1). */
   launcher: 125,
 } as const;

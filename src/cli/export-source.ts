@@ -1,17 +1,20 @@
 import { statSync } from 'node:fs';
-import path from 'node:path';
 import { JailbuildError } from '../errors.js';
 import type { FileTree } from '../export/file-tree.js';
 import { scanTree } from '../export/scan.js';
 import { readRecord } from '../jail/record.js';
+import { addXattrs } from '../jail/source-xattrs.js';
 import { STATE_DIRECTORY } from '../jail/state.js';
 import type { Entry, Manifest } from '../plan/manifest.js';
 import { describeMissing, refuseMissing } from '../plan/missing.js';
 import { plan } from '../plan/plan.js';
 import { readManifest } from '../plan/read-manifest.js';
+import { nanoseconds } from '../plan/timestamp.js';
+import { additionsOf } from '../profile/expand.js';
 import { type JailFile, readJailFile } from '../profile/jail-file.js';
 import type { ResolveRequest } from '../resolve/request.js';
 import { resolve } from '../resolve/resolve.js';
+import { isTrace, Sysroot } from '../sysroot/sysroot.js';
 import { jailFileRequest, optionsRequest } from './build.js';
 import type { ExportArguments } from './export.js';
 import { findJailFile } from './jail-file.js';
@@ -21,15 +24,22 @@ import { optionsOf, resolveOptions } from './resolve-options.js';
 export interface ExportSource {
   /** The jail file, where it is one. */
   readonly file?: JailFile;
-  read(): SourceTree;
+  read(): Promise<SourceTree>;
 }
 
 export interface SourceTree {
   readonly tree: FileTree;
   readonly warnings: readonly string[];
+  /** The system that the files are from, and whose packages own them. */
+  readonly sysroot: Sysroot;
+  /** The path in it that an entry is a copy of. */
+  originOf(entry: Entry): string | undefined;
   /** What a container runs where nothing else is said. */
   readonly command?: readonly string[];
 }
+
+/** How far a time may be off that a file system or a copy keeps less exactly, in nanoseconds. */
+const TIME_DRIFT = 1_000n;
 
 /** What says how programs are resolved. */
 const RESOLVE_OPTIONS = [
@@ -85,10 +95,12 @@ function isJail(what: readonly string[]): boolean {
   return statSync(word, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
-/** A jail as it is; what its record knows of the reasons of files helps to split layers. */
-function jailSource(root: string): SourceTree {
-  const { warnings, entries, sourceRoot } = scanTree(root, { leaveOut: [STATE_DIRECTORY] });
-  const manifest = readRecord(root)?.manifest;
+/** A jail as it is, with what its record knows of reasons and origins. */
+async function jailSource(root: string): Promise<SourceTree> {
+  const { warnings, ...scanned } = scanTree(root, { leaveOut: [STATE_DIRECTORY] });
+  const { entries, sourceRoot } = await addXattrs(scanned, scanned.sourceRoot);
+  const { manifest, request } = readRecord(root) ?? {};
+  const sysroot = new Sysroot(request?.sysroot);
   const planned = new Map(manifest?.entries.map((entry) => [entry.path, entry]));
   const known = entries.map((entry): Entry => {
     const reasons = planned.get(entry.path)?.reasons ?? entry.reasons;
@@ -98,30 +110,46 @@ function jailSource(root: string): SourceTree {
   return {
     tree: { entries: known, sourceRoot },
     warnings,
+    sysroot,
+    originOf: (entry) => originOf(entry, planned.get(entry.path)?.source ?? entry.path, sysroot),
     ...(command === undefined ? {} : { command: [command] }),
   };
 }
 
-function manifestSource(args: ExportArguments, file: string): SourceTree {
-  const sysroot = args.sysroot === undefined ? '/' : path.resolve(args.sysroot);
-  return planned(
-    readManifest(file),
-    sysroot === '/' ? '' : sysroot,
-    args['allow-missing'] ?? false,
-  );
+/**
+ * Where a jail's file comes from: the file of the system that it is a copy of by size and time, which
+ * copies keep.
+ */
+function originOf(entry: Entry, source: string, sysroot: Sysroot): string | undefined {
+  const found = sysroot.trace(source);
+  if (!isTrace(found)) return undefined;
+  if (entry.type !== 'file')
+    return found.links.some(({ path }) => path === source) ? source : undefined;
+  const { size, mtimeNs } = found.stat;
+  const drift = mtimeNs - nanoseconds(entry.mtime);
+  const isCopy = size === entry.size && drift < TIME_DRIFT && drift > -TIME_DRIFT;
+  return isCopy ? found.path : undefined;
 }
 
-function resolvedSource(request: ResolveRequest, allowMissing: boolean): SourceTree {
-  const closure = resolve(request);
-  return planned(plan(closure), closure.sysroot.prefix, allowMissing);
+async function manifestSource(args: ExportArguments, file: string): Promise<SourceTree> {
+  const sysroot = new Sysroot(args.sysroot);
+  return planned(readManifest(file), sysroot, args['allow-missing'] ?? false);
 }
 
-function planned(manifest: Manifest, sourceRoot: string, allowMissing: boolean): SourceTree {
+async function resolvedSource(request: ResolveRequest, allowMissing: boolean): Promise<SourceTree> {
+  const closure = resolve(request, additionsOf(request));
+  const { prefix } = closure.sysroot;
+  return planned(await addXattrs(plan(closure), prefix), closure.sysroot, allowMissing);
+}
+
+function planned(manifest: Manifest, sysroot: Sysroot, allowMissing: boolean): SourceTree {
   const { entries, missing, warnings } = manifest;
   if (!allowMissing) refuseMissing(missing);
   const program = firstProgram(manifest);
   return {
-    tree: { entries, sourceRoot },
+    tree: { entries, sourceRoot: sysroot.prefix },
+    sysroot,
+    originOf: ({ source }) => source,
     warnings: [...missing.map(describeMissing), ...warnings],
     ...(program === undefined ? {} : { command: [program] }),
   };

@@ -1,15 +1,21 @@
 import { JailbuildError } from '../errors.js';
 import { type Destination, STDOUT_PATH } from '../export/destination.js';
-import type { ExportResult } from '../export/export.js';
+import type { ExportOptions, ExportResult } from '../export/export.js';
+import type { FileTree } from '../export/file-tree.js';
+import type { Entry } from '../plan/manifest.js';
+import { isTrace, type Sysroot } from '../sysroot/sysroot.js';
 import { jsonLine } from '../ui/json.js';
 import { outputIsTerminal, writeErr, writeOut } from '../ui/output.js';
 import { formatSize, plural, printable } from '../ui/text.js';
 import { buildCommand } from './build.js';
 import { type Arguments, defineCommand } from './command.js';
 import { EXIT, signalStatus } from './exit-status.js';
+import type { ExportSource } from './export-source.js';
 import { Interrupt } from './interrupt.js';
+import { prepareFile } from './manifest-file.js';
 import { warn } from './report-error.js';
 import { resolveOptions } from './resolve-options.js';
+import { sbomOptions } from './sbom-options.js';
 
 const positionals = {
   what: {
@@ -148,6 +154,7 @@ const options = {
   exclude: buildCommand.options.exclude,
   ...resolveOptions,
   'allow-missing': { type: 'boolean', describe: 'Export although libraries cannot be found' },
+  ...sbomOptions,
   json: { type: 'boolean', describe: 'Print one JSON result' },
   quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },
 } as const;
@@ -180,7 +187,7 @@ export const exportCommand = defineCommand({
   async run(args) {
     const { findSource } = await import('./export-source.js');
     const source = findSource(args);
-    const { destinationOf, exportOptions } = await import('./image-options.js');
+    const { destinationOf } = await import('./image-options.js');
     const destination = destinationOf(args, source.file);
     const toStdout = destination.path === STDOUT_PATH;
     checkUsage(args, destination, toStdout);
@@ -189,11 +196,7 @@ export const exportCommand = defineCommand({
     }
     const interrupt = new Interrupt();
     try {
-      const { tree, warnings, command } = source.read();
-      for (const warning of warnings) warn(warning);
-      const chosen = exportOptions(args, source.file?.image, command);
-      const { exportTree } = await import('../export/export.js');
-      const result = await exportTree(tree, destination, { ...chosen, signal: interrupt.signal });
+      const result = await exportSource(args, source, destination, interrupt.signal);
       tell(args, result, toStdout);
       return EXIT.ok;
     } catch (error) {
@@ -205,6 +208,78 @@ export const exportCommand = defineCommand({
     }
   },
 });
+
+async function exportSource(
+  args: ExportArguments,
+  source: ExportSource,
+  destination: Destination,
+  signal: AbortSignal,
+): Promise<ExportReport> {
+  const { makeSbom, sbomRequest, UNNAMED } = await import('./sbom.js');
+  const { exportOptions } = await import('./image-options.js');
+  const { exportTree } = await import('../export/export.js');
+  const { file } = source;
+  const beside = destination.path === STDOUT_PATH ? undefined : destination.path;
+  const sbom = sbomRequest(args, beside, file?.image.sbom);
+  if (sbom !== undefined && sbom.file === undefined) {
+    throw new JailbuildError('USAGE', '--sbom: say where it goes with --sbom-file');
+  }
+  const { tree, warnings, command, sysroot, originOf } = await source.read();
+  for (const warning of warnings) warn(warning);
+  const chosen = exportOptions(args, file?.image, command);
+  const layered = chosen.layers === 'by-package' ? await packagesOf(tree, sysroot, originOf) : {};
+  const options = { ...chosen, ...layered, signal };
+  if (sbom?.file === undefined) return exportTree(tree, destination, options);
+
+  const pending = await prepareFile(sbom.file);
+  try {
+    const name = chosen.image?.labels?.['org.opencontainers.image.title'] ?? UNNAMED;
+    const made = await makeSbom(sbom, name, tree, sysroot, originOf);
+    for (const warning of made.warnings) warn(warning);
+    // What is exported is then what the bill of materials tells, or an error.
+    const entries = tree.entries.map((entry): Entry => {
+      const digest = made.digests.get(entry.path);
+      return entry.type === 'file' && digest !== undefined ? { ...entry, digest } : entry;
+    });
+    const result = await exportTree({ ...tree, entries }, destination, options);
+    await pending.commit(made.text);
+    return { ...result, sbom: { format: sbom.format, path: sbom.file } };
+  } catch (error) {
+    await pending.discard();
+    throw error;
+  }
+}
+
+async function packagesOf(
+  { entries }: FileTree,
+  sysroot: Sysroot,
+  originOf: (entry: Entry) => string | undefined,
+): Promise<Pick<ExportOptions, 'packageOf'>> {
+  const { packageOwners } = await import('../sbom/owners.js');
+  // A link to a directory is of no package: all that have something behind it list it.
+  const origins = new Map(
+    entries.flatMap((entry) => {
+      const origin = originOf(entry);
+      const found = origin === undefined ? undefined : sysroot.trace(origin);
+      return found === undefined || !isTrace(found) || found.stat.type === 'directory'
+        ? []
+        : [[entry.path, origin] as const];
+    }),
+  );
+  const known = [...origins.values()].filter((origin) => origin !== undefined);
+  const { owners, warnings } = await packageOwners(sysroot, known);
+  for (const warning of warnings) warn(warning);
+  return {
+    packageOf({ path }) {
+      const owner = owners.get(origins.get(path) ?? '');
+      return owner === undefined ? undefined : `${owner.name} ${owner.version}`;
+    },
+  };
+}
+
+interface ExportReport extends ExportResult {
+  readonly sbom?: { readonly format: string; readonly path: string };
+}
 
 /** What only an image has. */
 const IMAGE_OPTIONS = Object.entries(options).flatMap(([name, option]) =>
@@ -223,7 +298,7 @@ function checkUsage(args: ExportArguments, { kind }: Destination, toStdout: bool
   if (args['--'] !== undefined) usage(`the command behind -- goes with an image, not with ${kind}`);
 }
 
-function tell(args: ExportArguments, result: ExportResult, toStdout: boolean): void {
+function tell(args: ExportArguments, result: ExportReport, toStdout: boolean): void {
   if (args.json) {
     writeOut(jsonLine({ status: 'ok', ...result }));
     return;

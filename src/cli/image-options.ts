@@ -20,7 +20,7 @@ export function destinationOf(args: ExportArguments, file: JailFile | undefined)
   if (args.to !== undefined) return parseDestination(args.to);
   const to = file?.image.to;
   if (file === undefined || to === undefined) {
-    throw new JailbuildError('USAGE', 'say where the export goes: --to FORM:PATH');
+    throw new JailbuildError('USAGE', '--to is missing (see jailbuild export --help)');
   }
   const destination = parseDestination(to);
   if (destination.path === STDOUT_PATH) return destination;

@@ -16,6 +16,7 @@ import {
   parseUmask,
   parseVariable,
 } from '../launcher/values.js';
+import type { OptionValues } from '../profile/jail-file.js';
 import type { OptionTable } from './command.js';
 import { withFileOptions } from './jail-file.js';
 import type { RunArguments } from './run.js';
@@ -28,6 +29,16 @@ const RECORDABLE: ReadonlySet<string> = new Set([
   ...['env', 'workdir', 'hostname', 'user', 'umask', 'tmpfs', 'read-only', 'cap-drop'],
   ...['memory', 'pids-limit', 'cpus', 'ulimit', 'monotonic', 'boottime'],
 ]);
+
+/** Of what a jail file says of `run`, what the jail's record may keep; undefined if that is nothing. */
+export function recordableRun(
+  options: OptionValues,
+  command: readonly string[] | undefined,
+): Readonly<Record<string, unknown>> | undefined {
+  const kept = Object.entries(options).filter(([name]) => RECORDABLE.has(name));
+  if (command !== undefined && command.length > 0) kept.push(['command', command]);
+  return kept.length === 0 ? undefined : Object.fromEntries(kept);
+}
 
 /**
  * The options and the command that the jail's record has, beneath those of the command line.

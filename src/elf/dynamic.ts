@@ -29,8 +29,11 @@ const DF_1_NODEFLIB = 0x800;
 const MAX_DYNAMIC_SIZE = 1 << 20;
 /** A string table up to this size is read at once; a larger one string by string. */
 const WHOLE_TABLE = 1 << 16;
-/** The longest name or search path that is believed. */
+/** The longest name or search path that is believed, and how long all of a file may be together. */
 const MAX_STRING = 1 << 16;
+const MAX_STRINGS = 1 << 20;
+/** Large programs need some hundred libraries. */
+const MAX_NAMES = 8192;
 
 /**
  * Reads the dynamic section. DT_STRTAB is a virtual address and is found in the file through
@@ -73,10 +76,16 @@ export function readDynamic(source: ByteSource, headers: ElfHeaders): DynamicSec
 
   const values = new Map<number, string[]>();
   const dependencies: Dependency[] = [];
+  if (strings.length > MAX_NAMES) {
+    throw malformed(source, 'dynamic section', `names ${strings.length} libraries and paths`);
+  }
   if (strings.length > 0) {
+    let room = MAX_STRINGS;
     const read = stringTable(source, headers.segments, strtab, strsz);
     for (const { tag, offset } of strings) {
       const text = read(offset);
+      room -= text.length;
+      if (room < 0) throw malformed(source, 'DT_STRTAB', 'has overlong names and paths');
       const list = values.get(tag);
       if (list === undefined) values.set(tag, [text]);
       else list.push(text);

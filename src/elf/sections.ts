@@ -13,8 +13,8 @@ export interface Section {
 }
 
 /** What a file may have of them; compilers that put each function into its own make thousands. */
-const MAX_SECTIONS = 1 << 20;
-const MAX_NAMES = 64 << 20;
+const MAX_SECTIONS = 1 << 18;
+const MAX_NAMES = 16 << 20;
 const SHN_XINDEX = 0xffff;
 const SHT_NOBITS = 8;
 

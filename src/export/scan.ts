@@ -1,5 +1,6 @@
 import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
+import { deviceNumbers } from '../device-numbers.js';
 import { JailbuildError, strerror } from '../errors.js';
 import type { Entry } from '../plan/manifest.js';
 import { timestamp } from '../plan/timestamp.js';
@@ -13,8 +14,6 @@ export interface Scan extends FileTree {
 export interface ScanOptions {
   /** Names in the root directory that do not belong to the tree. */
   readonly leaveOut: readonly string[];
-  /** The extended attributes of a file, base64 by name. */
-  readonly xattrsOf?: (realPath: string) => Readonly<Record<string, string>> | undefined;
 }
 
 /**
@@ -23,7 +22,7 @@ export interface ScanOptions {
  *
  * @throws JailbuildError TARGET_NOT_A_DIRECTORY, NOT_READABLE, NOT_EXPORTABLE
  */
-export function scanTree(root: string, { leaveOut, xattrsOf }: ScanOptions): Scan {
+export function scanTree(root: string, { leaveOut }: ScanOptions): Scan {
   const sourceRoot = path.resolve(root) === '/' ? '' : path.resolve(root);
   const top = lstat(sourceRoot || '/');
   if (!top.isDirectory()) {
@@ -41,12 +40,8 @@ export function scanTree(root: string, { leaveOut, xattrsOf }: ScanOptions): Sca
         warnings.push(`${sourceRoot}${at}: is a socket, left out`);
         continue;
       }
-      const xattrs = xattrsOf?.(sourceRoot + at);
       found.push({
-        entry: {
-          ...entryOf(at, stats, sourceRoot + at),
-          ...(xattrs === undefined || Object.keys(xattrs).length === 0 ? {} : { xattrs }),
-        },
+        entry: entryOf(at, stats, sourceRoot + at),
         identity: `${stats.dev}:${stats.ino}`,
       });
       if (!stats.isDirectory()) continue;
@@ -89,13 +84,6 @@ function entryOf(at: string, stats: BigIntStats, realPath: string): Entry {
   if (stats.isFile()) return { type: 'file', ...base, size: Number(stats.size) };
   const type = stats.isBlockDevice() ? 'block-device' : 'character-device';
   return { type, ...base, ...deviceNumbers(stats.rdev) };
-}
-
-/** How the C library packs the numbers of a device (makedev(3), sys/sysmacros.h). */
-function deviceNumbers(rdev: bigint): { major: number; minor: number } {
-  const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xfffff000n);
-  const minor = (rdev & 0xffn) | ((rdev >> 12n) & 0xffffff00n);
-  return { major: Number(major), minor: Number(minor) };
 }
 
 function lstat(realPath: string): BigIntStats {

@@ -111,11 +111,17 @@ function isConfiguration(path: string): boolean {
   return path.startsWith('/etc/') && !DERIVED.has(path);
 }
 
-/** Sorts what earlier builds made and the plan no longer has by what the jail has of it. */
+/**
+ * Sorts what earlier builds made and the plan no longer has by what the jail has of it.
+ *
+ * @param manifest undefined if nothing is to stay
+ * @param evenChanged whether what the user has changed is removable too
+ */
 export function findGoners(
   manifest: Manifest | undefined,
   history: JailHistory,
   view: JailView,
+  evenChanged = false,
 ): Goners {
   const own = belongings(history);
   const begun = begunEntries(history);
@@ -128,17 +134,17 @@ export function findGoners(
   for (const entry of inwards.reverse()) {
     const found = view.lstat(entry.path);
     if (found === undefined) continue;
-    if (![entry, begun.get(entry.path) ?? entry].some((made) => view.isAsMade(made, found))) {
+    const isAsMade = [entry, begun.get(entry.path) ?? entry].some((made) =>
+      view.isAsMade(made, found),
+    );
+    const isTakenAnyway = evenChanged && entry.type !== 'directory' && !found.isDirectory();
+    if (!isAsMade && !isTakenAnyway) {
       changed.push(entry);
-    } else if (entry.type !== 'directory') {
+    } else if (entry.type === 'directory' && !isEmptied(entry.path, view, leaving)) {
+      held.push(entry);
+    } else {
       leaving.add(entry.path);
       removable.push(entry);
-    } else if (isEmptied(entry.path, view, leaving)) {
-      leaving.add(entry.path);
-      const mode = (found.mode & 0o7777n).toString(8).padStart(4, '0');
-      removable.push({ ...entry, mode, uid: Number(found.uid), gid: Number(found.gid) });
-    } else {
-      held.push(entry);
     }
   }
   return { removable: removable.reverse(), held: held.reverse(), changed: changed.reverse() };

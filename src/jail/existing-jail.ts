@@ -185,16 +185,15 @@ function takeAway({ path, directory }: Removal, to: string, target: string): Ste
       };
 }
 
+/** Made in the stage, so that it is whole when it lies beside the old one. */
 function announceRecord(text: string, target: string): Step[] {
-  const path = `${RECORD}.new`;
+  const path = `${STAGE}/${RECORD_NAME}`;
+  const next = `${RECORD}.new`;
   const subject = `${target}/${RECORD}`;
+  const content = Buffer.from(text);
   return [
-    { operation: { op: 'clear', path }, subject },
-    {
-      operation: { op: 'write', path, content: Buffer.from(text), attributes: privateFile() },
-      undo: { op: 'unlink', path },
-      subject,
-    },
+    { operation: { op: 'write', path, content, attributes: privateFile() }, subject },
+    { operation: { op: 'replace', path, to: next }, undo: { op: 'unlink', path: next }, subject },
   ];
 }
 

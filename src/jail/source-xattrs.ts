@@ -7,7 +7,10 @@ import { openNativeEngine } from './open-engine.js';
  *
  * @param sourceRoot the real path of the sysroot, '' for `/`
  */
-export async function addXattrs(manifest: Manifest, sourceRoot: string): Promise<Manifest> {
+export async function addXattrs<M extends Pick<Manifest, 'entries'>>(
+  manifest: M,
+  sourceRoot: string,
+): Promise<M> {
   const root = sourceRoot || '/';
   const engine = await openNativeEngine(root, root);
   if (engine === undefined) return manifest;

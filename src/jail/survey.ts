@@ -82,7 +82,7 @@ function look(realPath: string): BigIntStats | undefined {
 }
 
 /** By how much Node's utimes(2), which takes floating point and cuts to microseconds, may be off. */
-const TIME_TOLERANCE = 2000n;
+export const TIME_TOLERANCE = 2000n;
 
 export function isAsPlanned(
   entry: Entry,

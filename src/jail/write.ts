@@ -58,11 +58,17 @@ export async function writeJail(
   target: string,
   options: WriteOptions = {},
 ): Promise<FileReport[]> {
+  let told = false;
+  const onWait = (): void => {
+    if (!told) options.onWait?.();
+    told = true;
+  };
   for (;;) {
     const where = locateTarget(target);
     if (!options.insecureParents) refuseInsecure(where, target);
-    if (where.existing === where.path) return writeExistingJail(manifest, where.path, options);
-    const reports = await writeNewJail(manifest, where, options);
+    if (where.existing === where.path)
+      return writeExistingJail(manifest, where.path, { ...options, onWait });
+    const reports = await writeNewJail(manifest, where, { ...options, onWait });
     // Nothing, if another build made the jail meanwhile.
     if (reports !== undefined) return reports;
   }

@@ -36,9 +36,12 @@ export function cacheFlags({ class: elfClass, machine, flags }: ElfHeaders): num
   return LIBC6 | requiredAbi(elfClass === 64, machine, flags);
 }
 
+/** FLAG_ELF: what ldconfig before glibc 2.37 takes for no library of any C library. */
+const ANY_LIBC = 0x0001;
+
 /** True if a loader of an ABI takes cache entries with these flags (dl-cache.h of each machine). */
 export function acceptsCacheFlags(abi: ElfHeaders, flags: number): boolean {
-  if (flags === cacheFlags(abi)) return true;
+  if (flags === cacheFlags(abi) || flags === ANY_LIBC) return true;
   const isSoftFloatArm = abi.machine === EM.ARM && (abi.flags & EF_ARM_ABI_FLOAT_HARD) === 0;
   return isSoftFloatArm && (flags === LIBC6 || flags === (LIBC6 | 0x0b00));
 }

@@ -30,6 +30,11 @@ const HWCAP_EXTENSION = 0x40000000;
 /** The bits beside it that may hold the file's ISA level (DL_CACHE_HWCAP_ISA_LEVEL_MASK). */
 const ISA_LEVEL = 0x3ff;
 
+/** Caches of large systems have about a megabyte. */
+export const MAX_CACHE_SIZE = 8 << 20;
+/** No name or path in one is longer (limits.h, PATH_MAX). */
+const MAX_STRING = 4096;
+
 /**
  * Reads /etc/ld.so.cache: the format of glibc 2.2 and later, alone or behind the old one as
  * `ldconfig -c compat` writes it, or the old format alone (glibc sysdeps/generic/dl-cache.h).
@@ -39,6 +44,7 @@ const ISA_LEVEL = 0x3ff;
 export function parseLdSoCache(bytes: Buffer, path: string): LdSoCache {
   const fail = (problem: string) =>
     new JailbuildError('MALFORMED_CACHE', `${path}: malformed library cache: ${problem}`, path);
+  if (bytes.length > MAX_CACHE_SIZE) throw fail(`it has ${bytes.length} bytes`);
   if (startsWith(bytes, 0, NEW_MAGIC)) return parseNew(bytes, 0, fail);
   if (!startsWith(bytes, 0, OLD_MAGIC)) throw fail('unknown magic number');
 
@@ -54,11 +60,12 @@ export function parseLdSoCache(bytes: Buffer, path: string): LdSoCache {
   if (startsWith(bytes, aligned, NEW_MAGIC)) return parseNew(bytes, aligned, fail);
 
   const u32 = reader(bytes, little);
+  const string = stringReader(bytes, fail);
   const entries: CacheEntry[] = [];
   for (let at = OLD_HEADER_SIZE; at < end; at += OLD_ENTRY_SIZE) {
     entries.push({
-      soname: stringAt(bytes, end + u32(at + 4), fail),
-      path: stringAt(bytes, end + u32(at + 8), fail),
+      soname: string(end + u32(at + 4)),
+      path: string(end + u32(at + 8)),
       hwcaps: undefined,
       flags: u32(at),
     });
@@ -79,7 +86,8 @@ function parseNew(bytes: Buffer, base: number, fail: (problem: string) => Error)
   if (!fits(count, NEW_HEADER_SIZE, NEW_ENTRY_SIZE, room)) {
     throw fail(`nlibs is ${count}, more than the file holds`);
   }
-  const levels = hwcapsNames(bytes, base, u32(base + 32), u32, fail);
+  const string = stringReader(bytes, fail);
+  const levels = hwcapsNames(bytes, base, u32(base + 32), u32, string, fail);
 
   const entries: CacheEntry[] = [];
   for (let index = 0; index < count; index++) {
@@ -93,8 +101,8 @@ function parseNew(bytes: Buffer, base: number, fail: (problem: string) => Error)
       hwcaps = `hwcap-${(BigInt(high) * 2n ** 32n + BigInt(low)).toString(16)}`;
     }
     entries.push({
-      soname: stringAt(bytes, base + u32(at + 4), fail),
-      path: stringAt(bytes, base + u32(at + 8), fail),
+      soname: string(base + u32(at + 4)),
+      path: string(base + u32(at + 8)),
       hwcaps,
       flags: u32(at),
     });
@@ -111,6 +119,7 @@ function hwcapsNames(
   base: number,
   extension: number,
   u32: (at: number) => number,
+  string: (at: number) => string,
   fail: (problem: string) => Error,
 ): string[] {
   if (extension === 0) return [];
@@ -131,7 +140,7 @@ function hwcapsNames(
     }
     const names: string[] = [];
     for (let item = 0; item < size; item += 4) {
-      names.push(stringAt(bytes, base + u32(offset + item), fail));
+      names.push(string(base + u32(offset + item)));
     }
     return names;
   }
@@ -149,10 +158,25 @@ function bySoname(entries: readonly CacheEntry[]): LdSoCache {
   return cache;
 }
 
-function stringAt(bytes: Buffer, at: number, fail: (problem: string) => Error): string {
-  const end = at < bytes.length ? bytes.indexOf(0, at) : -1;
-  if (end < 0) throw fail(`a string at ${at} lies beyond the end of the file`);
-  return bytes.toString('utf8', at, end);
+/**
+ * A function that reads the string at an offset. Strings may share their ends and no more: those of a
+ * cache have in all no more than twice its bytes.
+ */
+function stringReader(bytes: Buffer, fail: (problem: string) => Error): (at: number) => string {
+  const known = new Map<number, string>();
+  let budget = 2 * bytes.length;
+  return (at) => {
+    const again = known.get(at);
+    if (again !== undefined) return again;
+    const end = at < bytes.length ? bytes.indexOf(0, at) : -1;
+    if (end < 0) throw fail(`a string at ${at} lies beyond the end of the file`);
+    if (end - at > MAX_STRING) throw fail(`a string at ${at} has ${end - at} bytes`);
+    budget -= end - at;
+    if (budget < 0) throw fail('its strings overlap');
+    const text = bytes.toString('utf8', at, end);
+    known.set(at, text);
+    return text;
+  };
 }
 
 function startsWith(bytes: Buffer, at: number, text: string): boolean {

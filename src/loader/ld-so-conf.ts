@@ -57,28 +57,73 @@ function glob(sysroot: Sysroot, pattern: string): string[] {
       paths = paths.map((path) => `${path}/${part}`);
       continue;
     }
-    const matcher = new RegExp(`^${globToRegExp(part)}$`, 's');
+    const matches = globMatcher(part);
     paths = paths.flatMap((path) => {
       const directory = sysroot.trace(path === '' ? '/' : path);
       if (!isTrace(directory) || directory.stat.type !== 'directory') return [];
       return sysroot
         .list(directory)
-        .filter((name) => (part.startsWith('.') || !name.startsWith('.')) && matcher.test(name))
+        .filter((name) => (part.startsWith('.') || !name.startsWith('.')) && matches(name))
         .map((name) => `${path}/${name}`);
     });
   }
   return paths.filter((path) => isTrace(sysroot.trace(path)));
 }
 
-function globToRegExp(part: string): string {
-  return part.replace(/\\(.)|\*|\?|\[(!|\^)?(\]?[^\]]*)\]|[.+^${}()|[\]\\]/gs, (all, ...groups) => {
-    const [escaped, negated, set] = groups as (string | undefined)[];
-    if (escaped !== undefined) return escaped.replace(/[^\w]/, '\\$&');
-    if (all === '*') return '.*';
-    if (all === '?') return '.';
-    if (set !== undefined) {
-      return `[${negated === undefined ? '' : '^'}${set.replace(/[\\\]]/g, '\\$&')}]`;
+const ANY = Symbol('*');
+
+/**
+ * Matches names against a glob(7) pattern. Only the last star is ever gone back to, so that no pattern
+ * takes long.
+ */
+export function globMatcher(pattern: string): (name: string) => boolean {
+  const items = globItems(pattern);
+  return (name) => {
+    const letters = [...name];
+    let at = 0;
+    let item = 0;
+    let star = -1;
+    let starAt = 0;
+    while (at < letters.length) {
+      const wanted = items[item];
+      if (wanted === ANY) {
+        star = item++;
+        starAt = at;
+      } else if (wanted?.(letters[at] ?? '')) {
+        at++;
+        item++;
+      } else if (star >= 0) {
+        item = star + 1;
+        at = ++starAt;
+      } else {
+        return false;
+      }
     }
-    return `\\${all}`;
-  });
+    while (items[item] === ANY) item++;
+    return item === items.length;
+  };
+}
+
+type GlobItem = typeof ANY | ((letter: string) => boolean);
+
+function globItems(pattern: string): GlobItem[] {
+  const items: GlobItem[] = [];
+  // A bracket that nothing closes, and a backslash at the end, stand for themselves.
+  for (const [all, escaped, negated, set] of pattern.matchAll(
+    /\\(.)|\[([!^]?)(\]?[^\]]*)\]|./gsu,
+  )) {
+    if (escaped !== undefined) items.push((letter) => letter === escaped);
+    else if (set !== undefined) items.push(letterIn(set, negated !== ''));
+    else if (all === '*') items.push(ANY);
+    else items.push(all === '?' ? () => true : (letter) => letter === all);
+  }
+  return items;
+}
+
+function letterIn(set: string, negated: boolean): (letter: string) => boolean {
+  const ranges = [...set.matchAll(/(.)-(.)|./gsu)].map(([one, first, last]) =>
+    first === undefined ? [one, one] : [first, last],
+  );
+  return (letter) =>
+    negated !== ranges.some(([first = '', last = '']) => first <= letter && letter <= last);
 }

@@ -1,3 +1,4 @@
+import { JailbuildError } from '../errors.js';
 import type { MissingLibrary, SearchRule } from '../plan/manifest.js';
 import type { Trace } from '../sysroot/sysroot.js';
 import type { Alternative } from './cpu.js';
@@ -20,6 +21,18 @@ export function isEdge(result: Edge | NotFound): result is Edge {
   return 'to' in result;
 }
 
+/** No real program has so many missing libraries and directories. */
+const MAX_LOOKED = 100_000;
+
+function tooMany({ trace: { path } }: LoadedObject): JailbuildError {
+  const problem = `its libraries would have to be looked for in over ${MAX_LOOKED} places`;
+  return new JailbuildError(
+    'MALFORMED_ELF',
+    `${path}: malformed ELF file: dynamic section: ${problem}`,
+    path,
+  );
+}
+
 /**
  * What the loader of one process does on one processor: breadth first over what objects need, an
  * object already loaded answering for its names (glibc elf/dl-deps.c, elf/dl-load.c; musl
@@ -38,6 +51,8 @@ export class Mapping {
   readonly #names = new Map<string, LoadedObject>();
   readonly #byIdentity = new Map<string, LoadedObject>();
   readonly #walked = new Set<LoadedObject>();
+  /** Places where libraries were looked for that were not there. */
+  #looked = 0;
 
   /**
    * @param program undefined for a namespace of its own, as audit modules have one (rtld-audit(7))
@@ -134,7 +149,11 @@ export class Mapping {
     }
     const found = this.#search.find(name, by);
     if (found.alternatives !== undefined) this.alternatives.push(...found.alternatives);
-    if (!isFound(found)) return found;
+    if (!isFound(found)) {
+      this.#looked += found.searched.length;
+      if (this.#looked > MAX_LOOKED) throw tooMany(by);
+      return found;
+    }
     const to = this.#byIdentity.get(found.trace.stat.identity) ?? this.#load(found, by);
     to.requestedAs.add(name);
     this.#nameByRequest(to, name, by);

@@ -2,7 +2,7 @@ import type { ElfFile, ElfHeaders } from '../elf/types.js';
 import { JailbuildError } from '../errors.js';
 import type { SearchRule } from '../plan/manifest.js';
 import { isTrace, type Trace } from '../sysroot/sysroot.js';
-import { acceptsCacheFlags } from './cache-flags.js';
+import { acceptsCacheFlags, cacheFlags } from './cache-flags.js';
 import { cacheKey } from './cache-order.js';
 import {
   type Alternative,
@@ -15,7 +15,7 @@ import {
   otherPlatforms,
 } from './cpu.js';
 import type { LoaderFlavor } from './flavor.js';
-import { type LdSoCache, parseLdSoCache } from './ld-so-cache.js';
+import { type LdSoCache, MAX_CACHE_SIZE, parseLdSoCache } from './ld-so-cache.js';
 import { readLdSoConf } from './ld-so-conf.js';
 import type { LoadedObject } from './loaded-object.js';
 import { type ObjectTable, sameAbi } from './objects.js';
@@ -100,7 +100,8 @@ export class LoaderFiles {
       if (isTrace(found) && found.stat.type === 'file') {
         const reader = sysroot.open(found);
         try {
-          this.#cache = parseLdSoCache(reader.read(0, reader.size), found.path);
+          const bytes = reader.read(0, Math.min(reader.size, MAX_CACHE_SIZE + 1));
+          this.#cache = parseLdSoCache(bytes, found.path);
         } finally {
           reader.close();
         }
@@ -238,12 +239,25 @@ export class LibrarySearch {
       );
     }
     const isProgram = object.loadedBy === undefined;
+    if (isProgram && this.#needsOrigin(object)) {
+      warnings.push(
+        `${path}: finds libraries by $ORIGIN, for which its loader needs /proc in the jail`,
+      );
+    }
     if (isProgram && (stat.mode & 0o6000) !== 0 && this.#distrusts(object)) {
       warnings.push(
         `${path}: is set-uid or set-gid: for other users the loader passes over directories that it names by $ORIGIN`,
       );
     }
     return warnings;
+  }
+
+  /** The loader learns from /proc/self/exe where the program is (glibc _dl_get_origin, musl fixup_rpath). */
+  #needsOrigin({ elf }: LoadedObject): boolean {
+    const { runpath, rpath = '', dependencies = [] } = elf.dynamic ?? {};
+    const inNames =
+      this.flavor.kind === 'glibc' && dependencies.some(({ name }) => usesOrigin(name));
+    return usesOrigin(runpath ?? rpath) || inNames;
   }
 
   /** For set-uid programs, $ORIGIN must lead into the default directories (glibc elf/dl-load.c). */
@@ -387,10 +401,13 @@ export class LibrarySearch {
     if (cache === undefined) return undefined;
     const { sysroot } = this.#files.objects;
     const { levels } = this.#cpu;
+    const ownFlags = cacheFlags(this.abi);
     let best: { path: string; level: string | undefined; rank: number } | undefined;
     for (const { path, hwcaps, flags } of cache.get(cacheKey(name)) ?? []) {
       if (!acceptsCacheFlags(this.abi, flags)) continue;
-      const rank = hwcaps === undefined ? levels.length : levels.indexOf(hwcaps);
+      // Flags that are accepted although they are not the loader's own come last.
+      const general = flags === ownFlags ? levels.length : levels.length + 1;
+      const rank = hwcaps === undefined ? general : levels.indexOf(hwcaps);
       if (rank < 0 && hwcaps !== undefined) {
         if (isTrace(sysroot.trace(path))) alternatives.push({ kind: 'level', name: hwcaps });
       } else if (best === undefined || rank < best.rank) {
@@ -468,7 +485,7 @@ export class LibrarySearch {
     const taken: SearchDirectory['taken'][number][] = [];
     const others: SearchDirectory['others'][number][] = [];
     const self = { path: directory, level: undefined };
-    if (!this.#isDirectory(directory)) return { taken: [self], others };
+    if (!this.#isDirectory(directory)) return { taken: [], others };
     if (this.flavor.hasHwcaps && hasLevels(this.abi)) {
       const levels = this.#list(`${directory}/glibc-hwcaps`);
       for (const level of this.#cpu.levels) {
@@ -528,20 +545,21 @@ export class LibrarySearch {
     const elf = objects.parse(trace);
     if (sameAbi(this.abi, elf.headers)) {
       if (elf.headers.type === 'dyn') return { name, trace, elf };
-      throw unloadable(name, 'is no shared library, and the loader looks for one there');
+      throw unloadable(name, 'e_type', 'is not that of a shared library');
     }
     if (this.flavor.kind === 'musl') {
-      throw unloadable(name, "is for another machine, and musl's loader stops at it");
+      throw unloadable(name, 'e_machine', 'is that of another machine');
     }
     if (elf.headers.class === this.abi.class && elf.headers.byteOrder !== this.abi.byteOrder) {
-      throw unloadable(name, 'has another byte order, and the loader stops at it');
+      throw unloadable(name, 'EI_DATA', 'tells of another byte order');
     }
     return undefined;
   }
 }
 
-function unloadable(path: string, problem: string): JailbuildError {
-  return new JailbuildError('MALFORMED_ELF', `${path}: ${problem}`, path);
+function unloadable(path: string, field: string, problem: string): JailbuildError {
+  const message = `${path}: ${field} ${problem}, and the loader would stop at this file`;
+  return new JailbuildError('MALFORMED_ELF', message, path);
 }
 
 /** A directory of a search path; a relative one, or an empty item, is meant from the root of a jail. */

@@ -6,6 +6,11 @@ import { listNames, readLink, realPathOf, toBytes } from '../path-bytes.js';
 /** The kernel follows at most this many symbolic links in one look-up (path_resolution(7)). */
 const MAX_LINKS = 40;
 
+/** The longest path that system calls take, without the zero byte (limits.h, PATH_MAX). */
+const MAX_PATH = 4095;
+/** Names that links of one look-up may put in its way: real ones have a few dozen. */
+const MAX_LINKED_NAMES = 1024;
+
 export type FileType =
   | 'directory'
   | 'file'
@@ -88,7 +93,8 @@ export class Sysroot {
   trace(inside: string): Trace | TraceFailure {
     const known = this.#traces.get(inside);
     if (known !== undefined) return known;
-    const result = this.#walk(inside, 0);
+    if (inside.length > MAX_PATH) return { errno: 'ENAMETOOLONG', at: inside };
+    const result = this.#walk(inside, 0, 0);
     this.#traces.set(inside, result);
     return result;
   }
@@ -172,7 +178,9 @@ export class Sysroot {
     return result;
   }
 
-  #walk(inside: string, followed: number): Trace | TraceFailure {
+  /** @param depth how many names this is below the link that was followed first */
+  #walk(inside: string, followed: number, depth: number): Trace | TraceFailure {
+    if (depth > MAX_LINKED_NAMES) return { errno: 'ENAMETOOLONG', at: inside };
     if (inside === '/') {
       const stat = this.#lstat('/');
       return 'errno' in stat ? stat : { path: '/', stat, links: [], left: [] };
@@ -182,7 +190,7 @@ export class Sysroot {
     const parent =
       followed === 0
         ? this.trace(cut <= 0 ? '/' : inside.slice(0, cut))
-        : this.#walk(cut <= 0 ? '/' : inside.slice(0, cut), followed);
+        : this.#walk(cut <= 0 ? '/' : inside.slice(0, cut), followed, depth + 1);
     if (!isTrace(parent)) return parent;
     if (parent.stat.type !== 'directory') return { errno: 'ENOTDIR', at: parent.path };
     const passed = parent.links.some((link) => link.last)
@@ -211,7 +219,7 @@ export class Sysroot {
     if (count > MAX_LINKS) return { errno: 'ELOOP', at: inside };
     const target = this.readlink(canonical);
     const next = target.startsWith('/') ? target : `${parent.path}/${target}`;
-    const end = this.#walk(next, count);
+    const end = this.#walk(next, count, depth + 1);
     if (!isTrace(end)) return end;
     return {
       path: end.path,
@@ -271,17 +279,28 @@ export class FileReader {
     this.size = fstatSync(this.#fd).size;
   }
 
-  /** Up to `length` bytes from `offset`; fewer at the end of the file. */
+  /**
+   * Up to `length` bytes from `offset`; fewer at the end of the file.
+   * @throws JailbuildError NOT_READABLE
+   */
   read(offset: number, length: number): Buffer {
     const wanted = Math.max(0, Math.min(length, this.size - offset));
     const buffer = Buffer.allocUnsafe(wanted);
     let done = 0;
     while (done < wanted) {
-      const count = readSync(this.#fd, buffer, done, wanted - done, offset + done);
+      const count = this.#readSome(buffer, done, wanted - done, offset + done);
       if (count === 0) break;
       done += count;
     }
     return buffer.subarray(0, done);
+  }
+
+  #readSome(buffer: Buffer, at: number, length: number, offset: number): number {
+    try {
+      return readSync(this.#fd, buffer, at, length, offset);
+    } catch (error) {
+      throw new JailbuildError('NOT_READABLE', `${this.path}: ${strerror(error)}`, this.path);
+    }
   }
 
   close(): void {

@@ -40,6 +40,8 @@ async function bundleCli() {
     banner: { js: 'const importMetaUrl=require("url").pathToFileURL(__filename).href;' },
     // vm.Script has no import(); require loads as lazily.
     supported: { 'dynamic-import': false },
+    // It reads a file of its own package, and only for rpm databases.
+    external: ['node-sqlite3-wasm'],
     plugins: [lazyPackages],
     logLevel: 'warning',
   });

@@ -1,8 +1,8 @@
 import { JailbuildError } from '../errors.js';
-import type { Manifest, Reason } from '../plan/manifest.js';
+import type { Manifest, MissingLibrary, Reason } from '../plan/manifest.js';
 import type { Additions } from '../resolve/additions.js';
 import type { ResolveRequest } from '../resolve/request.js';
-import { resolve } from '../resolve/resolve.js';
+import { type Closure, resolve } from '../resolve/resolve.js';
 import { isTrace } from '../sysroot/sysroot.js';
 
 /**
@@ -19,36 +19,16 @@ export function verifyJail(
   root: string,
   searchPath?: readonly string[],
 ): number {
-  const programs = manifest.entries
-    .filter(({ reasons }) => reasons.some(isProgram))
-    .map(({ path }) => path);
-  const others = manifest.entries
-    .filter(({ type, reasons }) => type === 'file' && reasons.some(isData))
-    .map(({ path }) => path);
-  const known = new Set(manifest.missing.map(({ name, neededBy }) => `${name}\0${neededBy}`));
-
-  const { libraryPath, dlopen, nss } = manifest.request;
-  let closure: ReturnType<typeof resolve>;
+  let closure: Closure;
   try {
-    const request: ResolveRequest = {
-      programs,
-      sysroot: root,
-      terminfo: 'none',
-      ...(dlopen === undefined ? {} : { dlopen }),
-      ...(nss === undefined ? {} : { nss }),
-      // The jail's own cache, if it has one.
-      ldCache: 'copy',
-      ...(libraryPath === undefined ? {} : { libraryPath }),
-      ...(searchPath === undefined ? {} : { path: searchPath }),
-    };
-    closure = resolve(request, withObjects(request, others));
+    closure = resolveInJail(manifest, root, programsOf(manifest), searchPath);
   } catch (error) {
     if (!(error instanceof JailbuildError)) throw error;
     throw new JailbuildError('VERIFY_FAILED', `in the jail: ${error.message}`, error.path, {
       cause: error,
     });
   }
-  const missing = closure.missing.find(({ name, neededBy }) => !known.has(`${name}\0${neededBy}`));
+  const [missing] = newlyMissing(closure, manifest);
   if (missing !== undefined) {
     throw new JailbuildError(
       'VERIFY_FAILED',
@@ -57,6 +37,46 @@ export function verifyJail(
     );
   }
   return closure.files.filter(({ stat }) => stat.type === 'file').length;
+}
+
+/** The paths of the programs that were asked for. */
+export function programsOf({ entries }: Manifest): string[] {
+  return entries.filter(({ reasons }) => reasons.some(isProgram)).map(({ path }) => path);
+}
+
+/**
+ * What programs find with the jail as their root.
+ *
+ * @throws JailbuildError with any code of `resolve`
+ */
+export function resolveInJail(
+  manifest: Manifest,
+  root: string,
+  programs: readonly string[],
+  searchPath?: readonly string[],
+): Closure {
+  const others = manifest.entries
+    .filter(({ type, reasons }) => type === 'file' && reasons.some(isData))
+    .map(({ path }) => path);
+  const { libraryPath, dlopen, nss } = manifest.request;
+  const request: ResolveRequest = {
+    programs,
+    sysroot: root,
+    terminfo: 'none',
+    ...(dlopen === undefined ? {} : { dlopen }),
+    ...(nss === undefined ? {} : { nss }),
+    // The jail's own cache, if it has one.
+    ldCache: 'copy',
+    ...(libraryPath === undefined ? {} : { libraryPath }),
+    ...(searchPath === undefined ? {} : { path: searchPath }),
+  };
+  return resolve(request, withObjects(request, others));
+}
+
+/** Libraries that are not found, short of those that were missing when the jail was planned. */
+export function newlyMissing(closure: Closure, manifest: Manifest): MissingLibrary[] {
+  const known = new Set(manifest.missing.map(({ name, neededBy }) => `${name}\0${neededBy}`));
+  return closure.missing.filter(({ name, neededBy }) => !known.has(`${name}\0${neededBy}`));
 }
 
 function isProgram(reason: Reason): boolean {

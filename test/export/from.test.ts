@@ -60,6 +60,20 @@ test('a jail file says what an image is', needs('skopeo'), () => {
   assert.equal(sha256(`${directory}/one.tar`), sha256(`${directory}/two.tar`));
 });
 
+test('profiles and further files go into an image as into a jail', needs('git', 'tar'), () => {
+  const directory = tempDir();
+  writeFileSync(path.join(directory, 'motd'), 'welcome\n');
+  const include = ['--include', `${directory}/motd:/etc/motd`];
+  const names = (...args: readonly string[]) => {
+    succeed(['export', ...args, '--to', `tar:${directory}/x.tar`, '-q']);
+    return exec('tar', ['-tf', `${directory}/x.tar`]).stdout.split('\n');
+  };
+  const image = names('--profile', 'git', ...include);
+  assert.ok(image.includes('etc/passwd') && image.includes('etc/motd'));
+  succeed([path.join(directory, 'jail'), '--profile', 'git', ...include, '-q']);
+  assert.deepEqual(image, names(path.join(directory, 'jail')));
+});
+
 test('a manifest is exported as it stands, and nothing that differs from it', () => {
   const directory = tempDir();
   const program = path.join(directory, 'program');
@@ -115,6 +129,27 @@ test(
       names.filter((name) => others.includes(name)),
       [],
     );
+  },
+);
+
+test(
+  'capabilities go along, from programs and from a jail',
+  needsRoot('setcap', 'getcap', 'tar'),
+  () => {
+    const directory = tempDir();
+    const program = path.join(directory, 'program');
+    writeFileSync(program, readFileSync('/bin/ls'), { mode: 0o755 });
+    assert.equal(exec('setcap', ['cap_net_raw=ep', program]).status, 0);
+    const root = path.join(directory, 'jail');
+    succeed([root, program, '-q']);
+    for (const what of [program, root]) {
+      const archive = path.join(directory, 'x.tar');
+      succeed(['export', what, '--to', `tar:${archive}`, '-q']);
+      const unpacked = path.join(directory, `from-${path.basename(what)}`);
+      mkdirSync(unpacked);
+      exec('tar', ['-xpf', archive, '-C', unpacked, '--xattrs', '--xattrs-include=*']);
+      assert.match(exec('getcap', [unpacked + program]).stdout, /cap_net_raw=ep/);
+    }
   },
 );
 
@@ -186,7 +221,7 @@ test('memory does not grow with what is exported', needs('truncate'), () => {
 
 test('usage errors say what is wrong', () => {
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
-    [['ls'], /say where the export goes/],
+    [['ls'], /--to is missing/],
     [['ls', '--to', 'zip:x'], /give oci:DIR/],
     [['ls', '--to', 'tar:'], /the path is missing/],
     [['ls', '--to', 'oci:x:bad tag'], /bad tag is not a tag/],

@@ -3,6 +3,7 @@ import {
   chmodSync,
   chownSync,
   closeSync,
+  cpSync,
   linkSync,
   lstatSync,
   mkdirSync,
@@ -19,7 +20,7 @@ import path from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { writeJail } from '../../src/jail/write.js';
 import type { Manifest } from '../../src/plan/manifest.js';
-import { exec, jailbuild } from '../support/cli.js';
+import { exec, JAILBUILD, jailbuild } from '../support/cli.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 import { manifestOf, scratch } from './support.js';
@@ -285,10 +286,13 @@ describe('a jail of a program with a capability', needsRoot('ping', 'ip', 'setca
 test('who is not root gets what can be built, and is told once', needsRoot('setpriv'), () => {
   const directory = tempDir();
   run('chown', '65534:65534', directory);
+  // The project may be where only root can go.
+  const dist = path.join(tempDir(), 'dist');
+  cpSync(path.dirname(JAILBUILD), dist, { recursive: true });
   const asNobody = (...args: string[]) =>
     exec('setpriv', [
       ...['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath],
-      ...[path.resolve('dist/jailbuild.cjs'), `${directory}/jail`, 'ls', 'su', ...args],
+      ...[path.join(dist, path.basename(JAILBUILD)), `${directory}/jail`, 'ls', 'su', ...args],
     ]);
   const strict = asNobody('--strict', '-q');
   assert.equal(strict.status, 1);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -125,24 +125,38 @@ describe('what is planted in a jail leads nothing out of it', needsRoot(), () =>
   });
 });
 
-/** Puts a link to the outside in the place of a directory, and back, as fast as it can. */
-function startSwapper(t: TestContext, jail: string, outside: string): ChildProcess {
+/**
+ * Does something while another process puts a link to the outside in the place of a directory, and
+ * back, as fast as it can.
+ */
+async function whileSwapping(
+  jail: string,
+  outside: string,
+  action: () => Promise<void>,
+): Promise<void> {
   const swap = `
     const fs = require('node:fs');
     process.chdir(process.argv[1]);
     fs.symlinkSync(process.argv[2], 'usr/link');
-    for (;;) {
+    const end = Date.now() + 60_000;
+    while (Date.now() < end) {
       try {
         fs.renameSync('usr/lib', 'usr/real');
         fs.renameSync('usr/link', 'usr/lib');
         fs.renameSync('usr/lib', 'usr/link');
         fs.renameSync('usr/real', 'usr/lib');
       } catch {}
-      if (process.ppid === 1) break;
     }`;
   const swapper = spawn(process.execPath, ['-e', swap, jail, outside], { stdio: 'ignore' });
-  t.after(() => swapper.kill('SIGKILL'));
-  return swapper;
+  const ended = new Promise((resolve) => swapper.once('exit', resolve));
+  try {
+    while (!existsSync(`${jail}/usr/link`)) await pause(1);
+    await action();
+  } finally {
+    // Before the directories are removed: that fails while they change.
+    swapper.kill('SIGKILL');
+    await ended;
+  }
 }
 
 describe(
@@ -154,9 +168,6 @@ describe(
       mkdirSync(`${jail}/usr/lib`, { recursive: true });
       const engine = await openNativeEngine(jail, host);
       assert.ok(engine, 'the native engine is built');
-      t.after(() => engine.close());
-      startSwapper(t, jail, outside);
-      while (!existsSync(`${jail}/usr/link`)) await pause(1);
       const attributes = { mode: 0o4777, owner: { uid: 1, gid: 1 }, mtime: '1.000000000' };
       const content = Buffer.from('x');
       const round: Operation[] = [
@@ -176,17 +187,19 @@ describe(
         { op: 'mkdir', path: 'usr/lib' },
       ];
       const outcomes = { done: 0, refused: 0 };
-      for (let count = 0; count < 3000; count++) {
-        const operation = round[count % round.length];
-        assert.ok(operation);
-        try {
-          await engine.run([operation]);
-          outcomes.done++;
-        } catch (error) {
-          assert.ok(error instanceof OperationError, String(error));
-          if (['ELOOP', 'ENOTDIR'].includes(error.errno)) outcomes.refused++;
+      await whileSwapping(jail, outside, async () => {
+        for (let count = 0; count < 3000; count++) {
+          const operation = round[count % round.length];
+          assert.ok(operation);
+          try {
+            await engine.run([operation]);
+            outcomes.done++;
+          } catch (error) {
+            assert.ok(error instanceof OperationError, String(error));
+            if (['ELOOP', 'ENOTDIR'].includes(error.errno)) outcomes.refused++;
+          }
         }
-      }
+      }).finally(() => engine.close());
       // Else nothing was raced.
       assert.ok(outcomes.done > 0 && outcomes.refused > 0, JSON.stringify(outcomes));
       assert.deepEqual(snapshot(outside), untouched);
@@ -195,15 +208,15 @@ describe(
     test('whole builds', async (t) => {
       const { outside, host, jail, untouched } = makePlaces(t);
       mkdirSync(`${jail}/usr/lib`, { recursive: true });
-      startSwapper(t, jail, outside);
-      while (!existsSync(`${jail}/usr/link`)) await pause(1);
-      for (let count = 0; count < 25; count++) {
-        utimesSync(`${host}/usr/lib/libc.so.6`, count, count);
-        utimesSync(`${host}/usr/bin/ls`, count, count);
-        await writeJail(manifestOf(host), jail, { sourceRoot: host, noSync: true }).catch(
-          ({ code }) => assert.match(code, /^(CONFLICT|WRITE_FAILED)$/),
-        );
-      }
+      await whileSwapping(jail, outside, async () => {
+        for (let count = 0; count < 25; count++) {
+          utimesSync(`${host}/usr/lib/libc.so.6`, count, count);
+          utimesSync(`${host}/usr/bin/ls`, count, count);
+          await writeJail(manifestOf(host), jail, { sourceRoot: host, noSync: true }).catch(
+            ({ code }) => assert.match(code, /^(CONFLICT|WRITE_FAILED)$/),
+          );
+        }
+      });
       assert.deepEqual(snapshot(outside), untouched);
     });
   },

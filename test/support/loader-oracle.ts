@@ -15,6 +15,8 @@ import { exec } from './cli.js';
 export interface LoaderList {
   readonly found: readonly string[];
   readonly missing: readonly string[];
+  /** Of our own list: the rules by which the objects were found. */
+  readonly rules?: readonly string[];
   /** Why the loader would not go on, if it would not. */
   readonly error?: string;
 }
@@ -63,10 +65,10 @@ export class OurLoader {
       const search = this.#searchFor(loader, interpreter, elf);
       const cpu = cpuOf?.(loader) ?? baselineCpu(elf.headers);
       const { objects, missing } = mapOn(cpu, program, interpreter, search);
+      const libraries = objects.filter((object) => object !== program && object !== interpreter);
       return {
-        found: objects
-          .filter((object) => object !== program && object !== interpreter)
-          .map((object) => `${this.#firstName(object, search)} => ${object.name}`),
+        found: libraries.map((object) => `${this.#firstName(object, search)} => ${object.name}`),
+        rules: libraries.map(({ rule }) => rule),
         missing: [...new Set(missing.map(({ name }) => name))].sort(),
       };
     } catch (error) {
@@ -160,7 +162,10 @@ export function parseList(stdout: string, stderr: string, loader: string): Loade
   for (const [, name = ''] of stderr.matchAll(/Error loading shared library (\S+?): /g)) {
     missing.add(name);
   }
-  const error = stderr.replace(/^.*Error (?:loading|relocating).*\n/gm, '').trim();
+  const error = stderr
+    .replace(/^.*Error loading shared library \S+: No such file.*\n/gm, '')
+    .replace(/^.*audit interface: cannot open shared object file; ignored\.\n/gm, '')
+    .trim();
   return {
     found,
     missing: [...missing].sort(),

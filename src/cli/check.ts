@@ -1,0 +1,70 @@
+import { JailbuildError } from '../errors.js';
+import { jsonLine } from '../ui/json.js';
+import { writeOut } from '../ui/output.js';
+import { FINDING_KINDS, type FindingKind } from '../verify/finding.js';
+import { defineCommand } from './command.js';
+import { EXIT } from './exit-status.js';
+import { targetOf } from './jail-file.js';
+
+const positionals = {
+  root: {
+    type: 'string',
+    demandOption: true,
+    describe: 'Directory of the jail',
+    complete: 'directory',
+  },
+} as const;
+
+const options = {
+  quick: {
+    type: 'boolean',
+    describe: 'Compare sizes, times and attributes, and read no file',
+  },
+  ignore: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Kinds of findings to leave out',
+    placeholder: 'KIND,...',
+    complete: FINDING_KINDS,
+  },
+  json: { type: 'boolean', describe: 'Print one JSON result' },
+  quiet: { alias: 'q', type: 'boolean', describe: 'Print nothing; the exit status tells' },
+} as const;
+
+export const checkCommand = defineCommand({
+  name: 'check',
+  usage: '<root>',
+  summary: 'Tell in what a jail is not as it was built, or as it would be built now',
+  positionals,
+  options,
+  examples: [
+    ['check /var/local/jail', 'Compare a jail with its record and with the host'],
+    ['check /var/local/jail --ignore stale', 'Leave out what has changed on the host'],
+  ],
+  async run(args) {
+    const ignore = kindsOf(args.ignore);
+    const target = targetOf(args.root);
+    const { checkJail } = await import('../verify/check.js');
+    const result = await checkJail(target, { quick: args.quick ?? false, ignore });
+    const isClean = result.findings.length === 0;
+    if (args.json) {
+      writeOut(jsonLine({ status: isClean ? 'clean' : 'drift', target, ...result }));
+    } else if (!args.quiet) {
+      const { checkText } = await import('../ui/check-text.js');
+      writeOut(checkText(result));
+    }
+    return isClean ? EXIT.ok : EXIT.drift;
+  },
+});
+
+function kindsOf(text: string | undefined): readonly FindingKind[] {
+  const words = (text ?? '').split(',').filter((word) => word !== '');
+  const unknown = words.find((word) => !FINDING_KINDS.includes(word as FindingKind));
+  if (unknown !== undefined) {
+    throw new JailbuildError(
+      'USAGE',
+      `--ignore ${unknown}: the kinds are ${FINDING_KINDS.join(', ')}`,
+    );
+  }
+  return words as FindingKind[];
+}

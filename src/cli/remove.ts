@@ -1,0 +1,69 @@
+import { jsonLine } from '../ui/json.js';
+import { writeErr, writeOut } from '../ui/output.js';
+import { printable } from '../ui/text.js';
+import { defineCommand } from './command.js';
+import { EXIT, signalStatus } from './exit-status.js';
+import { Interrupt } from './interrupt.js';
+import { targetOf } from './jail-file.js';
+import { warn } from './report-error.js';
+
+const positionals = {
+  root: {
+    type: 'string',
+    demandOption: true,
+    describe: 'Directory of the jail',
+    complete: 'directory',
+  },
+} as const;
+
+const options = {
+  changed: {
+    type: 'boolean',
+    describe: 'Remove files too that were changed in the jail since they were made',
+  },
+  wait: { type: 'boolean', describe: 'Wait for a build that is at work in the jail' },
+  'dry-run': { type: 'boolean', describe: 'Only print what would be removed' },
+  json: { type: 'boolean', describe: 'Print one JSON result' },
+  quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },
+} as const;
+
+export const removeCommand = defineCommand({
+  name: 'remove',
+  usage: '<root>',
+  summary: 'Remove what builds put into a jail, and nothing else',
+  positionals,
+  options,
+  examples: [['remove /var/local/jail', 'Remove a jail; what is not of a build stays']],
+  async run(args) {
+    const target = targetOf(args.root);
+    const interrupt = new Interrupt();
+    const { removeJail } = await import('../jail/remove.js');
+    try {
+      const result = await removeJail(target, {
+        changed: args.changed ?? false,
+        dryRun: args['dry-run'] ?? false,
+        wait: args.wait ?? false,
+        onWait: () => warn(`waiting for a build in ${args.root}`),
+        signal: interrupt.signal,
+      });
+      const { removed, left, warnings } = result;
+      if (args.json) {
+        writeOut(jsonLine({ status: 'ok', target, removed, left, warnings }));
+      } else if (!args.quiet) {
+        const lines = [
+          ...removed.map((at) => `- ${printable(at)}`),
+          ...left.map(({ path, why }) => `  ${printable(path)}: left, ${why}`),
+        ];
+        writeOut(lines.map((line) => `${line}\n`).join(''));
+      }
+      for (const warning of warnings) warn(warning);
+      return EXIT.ok;
+    } catch (error) {
+      if (interrupt.received === undefined) throw error;
+      writeErr(`jailbuild: ended by ${interrupt.received}; remove again to finish\n`);
+      return signalStatus(interrupt.received);
+    } finally {
+      interrupt.stop();
+    }
+  },
+});

@@ -1,0 +1,88 @@
+import packageJson from '../../package.json' with { type: 'json' };
+import { JailbuildError } from '../errors.js';
+import type { FileTree } from '../export/file-tree.js';
+import { creationTime, sourceDateEpoch } from '../export/times.js';
+import type { Entry, Manifest } from '../plan/manifest.js';
+import { SBOM_EXTENSION, type SbomFormat, sbomDocument } from '../sbom/document.js';
+import { takeInventory } from '../sbom/inventory.js';
+import { Sysroot } from '../sysroot/sysroot.js';
+import { warn } from './report-error.js';
+
+/** What is described where it has no name of its own: the name of a directory says nothing elsewhere. */
+export const UNNAMED = 'rootfs';
+
+interface SbomArguments {
+  readonly sbom: string | undefined;
+  readonly 'sbom-file': string | undefined;
+}
+
+export interface SbomRequest {
+  readonly format: SbomFormat;
+  /** Undefined for standard output. */
+  readonly file: string | undefined;
+}
+
+/**
+ * The bill of materials that a command line asks for.
+ *
+ * @param beside what it describes; undefined where that is no file
+ * @param format what a jail file asks for
+ * @throws JailbuildError USAGE
+ */
+export function sbomRequest(
+  args: SbomArguments,
+  beside: string | undefined,
+  format?: SbomFormat,
+): SbomRequest | undefined {
+  const chosen = (args.sbom as SbomFormat | undefined) ?? format;
+  if (chosen === undefined) {
+    if (args['sbom-file'] === undefined) return undefined;
+    throw new JailbuildError('USAGE', '--sbom-file goes with --sbom');
+  }
+  const file =
+    args['sbom-file'] ?? (beside === undefined ? undefined : beside + SBOM_EXTENSION[chosen]);
+  return { format: chosen, file };
+}
+
+/**
+ * The bill of materials of a plan, as text.
+ *
+ * @param sysroot the directory that the plan takes as `/`; undefined or '' for `/` itself
+ */
+export async function manifestSbom(
+  request: SbomRequest,
+  manifest: Manifest,
+  sysroot: string | undefined,
+): Promise<string> {
+  const system = new Sysroot(sysroot || '/');
+  const tree = { entries: manifest.entries, sourceRoot: system.prefix };
+  const made = await makeSbom(request, UNNAMED, tree, system, ({ source }) => source);
+  for (const warning of made.warnings) warn(warning);
+  return made.text;
+}
+
+/** A bill of materials as text, and the digests of the files as it says them. */
+export async function makeSbom(
+  { format }: SbomRequest,
+  name: string,
+  tree: FileTree,
+  sysroot: Sysroot,
+  originOf: (entry: Entry) => string | undefined,
+): Promise<{
+  readonly text: string;
+  readonly digests: ReadonlyMap<string, string>;
+  readonly warnings: readonly string[];
+}> {
+  const inventory = await takeInventory(tree, sysroot, originOf);
+  const text = await sbomDocument(format, inventory, {
+    name,
+    created: creationTime(tree.entries, sourceDateEpoch()),
+    toolVersion: packageJson.version,
+  });
+  const files = [...inventory.files, ...inventory.packages.flatMap((owner) => owner.files)];
+  return {
+    text,
+    digests: new Map(files.map(({ path, sha256 }) => [path, `sha256:${sha256}`])),
+    warnings: inventory.warnings,
+  };
+}

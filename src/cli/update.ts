@@ -1,0 +1,93 @@
+import { jsonLine } from '../ui/json.js';
+import { writeErr, writeOut } from '../ui/output.js';
+import { plural, printable } from '../ui/text.js';
+import type { JailChange } from '../update.js';
+import { changedOptions, changedPolicy } from './changed-options.js';
+import { defineCommand } from './command.js';
+import { EXIT, signalStatus } from './exit-status.js';
+import { Interrupt } from './interrupt.js';
+import { targetOf } from './jail-file.js';
+import { tellWarnings, warn } from './report-error.js';
+
+const positionals = {
+  root: {
+    type: 'string',
+    demandOption: true,
+    describe: 'Directory of the jail',
+    complete: 'directory',
+  },
+} as const;
+
+const options = {
+  ...changedOptions,
+  strict: {
+    type: 'boolean',
+    describe: 'Fail where the jail cannot be exactly as planned, rather than warn',
+  },
+  'no-sync': { type: 'boolean', describe: 'Do not wait until the jail is on the disk' },
+  wait: { type: 'boolean', describe: 'Wait for another build that is at work in the jail' },
+  'insecure-parents': {
+    type: 'boolean',
+    describe: 'Accept a jail below directories that others may write to',
+  },
+  'dry-run': { type: 'boolean', describe: 'Only print what would be done' },
+  json: { type: 'boolean', describe: 'Print one JSON result' },
+  quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },
+} as const;
+
+const MARK = { added: '+', replaced: '~', removed: '-', kept: '=' } as const;
+
+export const updateCommand = defineCommand({
+  name: 'update',
+  usage: '<root>',
+  summary: 'Bring a jail to what it was built for gives now',
+  positionals,
+  options,
+  examples: [
+    ['update /var/local/jail', 'Take over what has changed on the host'],
+    ['update /var/local/jail --dry-run', 'Show what that would be'],
+  ],
+  async run(args) {
+    const target = targetOf(args.root);
+    const interrupt = new Interrupt();
+    const { planUpdate, updateJail } = await import('../update.js');
+    try {
+      const act = args['dry-run'] ? planUpdate : updateJail;
+      const { changes, manifest, warnings } = await act(target, {
+        strict: args.strict ?? false,
+        noSync: args['no-sync'] ?? false,
+        wait: args.wait ?? false,
+        insecureParents: args['insecure-parents'] ?? false,
+        onWait: () => warn(`waiting for another build in ${args.root}`),
+        signal: interrupt.signal,
+        ...changedPolicy(args),
+      });
+      if (args.json) {
+        const all = [...manifest.warnings, ...warnings];
+        writeOut(
+          jsonLine({ status: 'ok', target, changes, missing: manifest.missing, warnings: all }),
+        );
+      } else if (!args.quiet) {
+        writeOut(changesText(changes, manifest.entries.length));
+      }
+      tellWarnings(manifest, warnings);
+      return EXIT.ok;
+    } catch (error) {
+      if (interrupt.received === undefined) throw error;
+      writeErr(`jailbuild: ended by ${interrupt.received}, nothing was changed\n`);
+      return signalStatus(interrupt.received);
+    } finally {
+      interrupt.stop();
+    }
+  },
+});
+
+function changesText(changes: readonly JailChange[], entries: number): string {
+  const lines = changes.map(({ action, path }) => `${MARK[action]} ${printable(path)}`);
+  const touched = changes.filter(({ action }) => action !== 'kept').length;
+  const summary =
+    touched === 0
+      ? `Up to date: ${plural(entries, 'entry', 'entries')}`
+      : plural(touched, 'change');
+  return [...lines, summary].map((line) => `${line}\n`).join('');
+}

@@ -1,0 +1,142 @@
+import { lstatSync, rmdirSync } from 'node:fs';
+import { errnoOf, JailbuildError } from '../errors.js';
+import { toBytes } from '../path-bytes.js';
+import type { Entry } from '../plan/manifest.js';
+import { findGoners, JailView } from './belongings.js';
+import { type LockOptions, lockJail } from './lock.js';
+import { mountsBelow, processesIn } from './occupants.js';
+import { readHistory, requireRecord } from './record.js';
+import { isPrivileged } from './stage.js';
+import { RECORD_NAME, STATE_DIRECTORY } from './state.js';
+import { locateTarget } from './target.js';
+import { Transaction } from './transaction.js';
+
+export interface RemoveOptions extends LockOptions {
+  /** Remove files too that were changed in the jail since they were made. */
+  readonly changed?: boolean;
+  /** Only tell what would be removed. */
+  readonly dryRun?: boolean;
+  /** Called with each path of the jail as it is gone. */
+  readonly onRemoved?: (path: string) => void;
+}
+
+/** Something that stays. */
+export interface Leftover {
+  readonly path: string;
+  readonly why: 'changed' | 'holds other files' | 'not made by jailbuild';
+}
+
+export interface RemoveResult {
+  /** Paths inside the jail, what is in a directory before the directory; `/` for the jail's own. */
+  readonly removed: readonly string[];
+  readonly left: readonly Leftover[];
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Removes what builds put into a jail, the record last, and then the jail's directory if nothing is
+ * left in it. What the user put there or changed stays. Killed in between, it can be run again.
+ *
+ * @param target the jail's directory
+ * @throws JailbuildError RECORD_MISSING, RECORD_REFUSED, MOUNTED, TARGET_BUSY, WRITE_FAILED
+ */
+export async function removeJail(
+  target: string,
+  options: RemoveOptions = {},
+): Promise<RemoveResult> {
+  requireRecord(target);
+  const root = locateTarget(target).path;
+  refuseMounts(root);
+  const warnings = processesIn(root).map(
+    ({ pid, name }) => `process ${pid} (${name}) is running in the jail`,
+  );
+  if (options.dryRun) return { ...whatGoes(root, options), warnings };
+  const lock = await lockJail(target, options);
+  let goes: Going;
+  let done: RemoveResult;
+  try {
+    goes = whatGoes(root, options);
+    const removed = await takeOut(goes, root, new Transaction(lock.engine, () => {}), options);
+    done = { ...goes, removed, warnings };
+  } finally {
+    await lock.release();
+  }
+  return goes.removed.includes('/') && removeRoot(root)
+    ? { ...done, removed: [...done.removed, '/'] }
+    : done;
+}
+
+/** Removes the jail's directory unless something has come into it, or it is a mount point. */
+function removeRoot(root: string): boolean {
+  try {
+    rmdirSync(root);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return false;
+  }
+}
+
+function refuseMounts(root: string): void {
+  const [first, ...others] = mountsBelow(root);
+  if (first === undefined) return;
+  const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
+  throw new JailbuildError('MOUNTED', `${first}: is mounted in the jail${more}`, first);
+}
+
+/** What goes, what is in a directory before the directory, and what stays. */
+interface Going {
+  readonly removed: readonly string[];
+  readonly left: readonly Leftover[];
+}
+
+function whatGoes(root: string, { changed = false }: RemoveOptions): Going {
+  const view = new JailView(root, isPrivileged());
+  const history = readHistory(root);
+  const goners = findGoners(undefined, history, view, changed);
+  const removed = goners.removable.map(({ path: at }) => at).reverse();
+  const record = history.record;
+  const notOurs = [...(record?.found ?? []), ...(record?.kept ?? [])].filter(
+    (at) => view.lstat(at) !== undefined,
+  );
+  const left = [
+    ...goners.changed.map(leftover('changed')),
+    ...goners.held.map(leftover('holds other files')),
+    ...notOurs.map((at) => ({ path: at, why: 'not made by jailbuild' as const })),
+  ].sort((a, b) => (a.path < b.path ? -1 : 1));
+  const going = new Set([...removed, `/${STATE_DIRECTORY}`]);
+  const isEmptied = view.names('')?.every((name) => going.has(`/${name}`)) ?? false;
+  return { removed: isEmptied ? [...removed, '/'] : removed, left };
+}
+
+function leftover(why: Leftover['why']): (entry: Entry) => Leftover {
+  return (entry) => ({ path: entry.path, why });
+}
+
+async function takeOut(
+  { removed }: Going,
+  root: string,
+  transaction: Transaction,
+  { onRemoved = () => {}, signal }: RemoveOptions,
+): Promise<string[]> {
+  const inside = removed.filter((at) => at !== '/');
+  const steps = inside.map((at) => ({
+    operation: { op: isDirectory(root + at) ? 'rmdir' : 'unlink', path: at.slice(1) } as const,
+    subject: root + at,
+  }));
+  await transaction.run(steps, {
+    ordered: true,
+    signal,
+    onDone: (index) => onRemoved(inside[index] ?? ''),
+  });
+  const state = ['stage', `${RECORD_NAME}.new`, RECORD_NAME].map((name) => ({
+    operation: { op: 'clear', path: `${STATE_DIRECTORY}/${name}` } as const,
+    subject: `${root}/${STATE_DIRECTORY}`,
+  }));
+  await transaction.run(state, { ordered: true });
+  return inside;
+}
+
+function isDirectory(realPath: string): boolean {
+  return lstatSync(toBytes(realPath), { throwIfNoEntry: false })?.isDirectory() ?? false;
+}

@@ -1,0 +1,32 @@
+import { isTrace, type Sysroot } from '../sysroot/sysroot.js';
+
+/** What a merged-/usr distribution may have as links in the root directory. */
+const TOP_LINKS = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
+
+/**
+ * The names by which a package database may know files: their own, and those by way of the links of a
+ * merged /usr, for packages name files where they were before the merge.
+ *
+ * @param paths without links on the way
+ * @returns the path by each of its names
+ */
+export function databaseNames(sysroot: Sysroot, paths: readonly string[]): Map<string, string> {
+  const links = TOP_LINKS.flatMap((link) => {
+    const trace = sysroot.trace(link);
+    return isTrace(trace) && trace.links.length > 0 ? [{ link, to: `${trace.path}/` }] : [];
+  });
+  const names = new Map<string, string>();
+  for (const path of paths) {
+    for (const { link, to } of links) {
+      if (path.startsWith(to)) names.set(`${link}/${path.slice(to.length)}`, path);
+    }
+  }
+  for (const path of paths) names.set(path, path);
+  return names;
+}
+
+/** The text of a file of the sysroot, or undefined if there is none. */
+export function readIfThere(sysroot: Sysroot, path: string): string | undefined {
+  const found = sysroot.trace(path);
+  return isTrace(found) && found.stat.type === 'file' ? sysroot.readText(found) : undefined;
+}

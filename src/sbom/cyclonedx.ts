@@ -1,0 +1,88 @@
+import { rfc3339 } from '../export/times.js';
+import { contactOf, contentUuid, type SbomSubject } from './document.js';
+import { type Inventory, type InventoryFile, type InventoryPackage, ROOT } from './inventory.js';
+import { fullVersion } from './package.js';
+
+const ROOT_REF = 'root';
+
+/** An inventory in the form of CycloneDX 1.6 (ECMA-424). */
+export function cycloneDx(inventory: Inventory, subject: SbomSubject): object {
+  const { distribution, packages, files, dependencies } = inventory;
+  const system =
+    distribution.id === undefined
+      ? []
+      : [
+          {
+            type: 'operating-system',
+            'bom-ref': `os:${distribution.id}`,
+            name: distribution.id,
+            version: distribution.version,
+          },
+        ];
+  const document = {
+    metadata: {
+      timestamp: rfc3339(subject.created),
+      tools: {
+        components: [{ type: 'application', name: 'jailbuild', version: subject.toolVersion }],
+      },
+      component: {
+        type: 'container',
+        'bom-ref': ROOT_REF,
+        name: subject.name,
+        version: subject.version,
+      },
+    },
+    components: [...system, ...packages.map(packageComponent), ...files.map(fileComponent)],
+    dependencies: [...dependencies].map(([part, needs]) => ({
+      ref: refOf(part),
+      dependsOn: needs.map(refOf),
+    })),
+  };
+  return {
+    $schema: 'http://cyclonedx.org/schema/bom-1.6.schema.json',
+    bomFormat: 'CycloneDX',
+    specVersion: '1.6',
+    serialNumber: `urn:uuid:${contentUuid(document)}`,
+    version: 1,
+    ...document,
+  };
+}
+
+function packageComponent(owner: InventoryPackage): object {
+  const { name, purl, supplier, license, homepage, source, files } = owner;
+  return {
+    type: 'library',
+    'bom-ref': purl,
+    supplier: supplier === undefined ? undefined : supplierOf(supplier),
+    name,
+    version: fullVersion(owner),
+    licenses: license === undefined ? undefined : [{ expression: license }],
+    purl,
+    externalReferences:
+      homepage === undefined ? undefined : [{ type: 'website', url: encodeURI(homepage) }],
+    properties: source === undefined ? undefined : [{ name: 'jailbuild:source', value: source }],
+    components: files.map(fileComponent),
+  };
+}
+
+function supplierOf(supplier: string): object {
+  const { name, email } = contactOf(supplier);
+  return { name, contact: email === undefined ? undefined : [{ email }] };
+}
+
+function fileComponent({ path, sha1, sha256 }: InventoryFile): object {
+  return {
+    type: 'file',
+    'bom-ref': refOf(path),
+    name: path,
+    hashes: [
+      { alg: 'SHA-1', content: sha1 },
+      { alg: 'SHA-256', content: sha256 },
+    ],
+  };
+}
+
+function refOf(part: string): string {
+  if (part === ROOT) return ROOT_REF;
+  return part.startsWith('/') ? `file:${part}` : part;
+}

@@ -1,0 +1,23 @@
+import type { Sysroot } from '../sysroot/sysroot.js';
+import { readIfThere } from './aliases.js';
+
+/** What os-release(5) says of a system. */
+export interface Distribution {
+  /** As `debian`. */
+  readonly id?: string;
+  /** As `12`. */
+  readonly version?: string;
+}
+
+export function readDistribution(sysroot: Sysroot): Distribution {
+  const text =
+    readIfThere(sysroot, '/etc/os-release') ?? readIfThere(sysroot, '/usr/lib/os-release') ?? '';
+  const value = (name: string): string | undefined =>
+    new RegExp(`^${name}=["']?([A-Za-z0-9._-]+)["']?\\s*$`, 'm').exec(text)?.[1];
+  const id = value('ID');
+  const version = value('VERSION_ID');
+  return {
+    ...(id === undefined ? {} : { id }),
+    ...(version === undefined ? {} : { version }),
+  };
+}

@@ -1,0 +1,173 @@
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { isTrace, type Sysroot } from '../sysroot/sysroot.js';
+import { databaseNames } from './aliases.js';
+import { licenseExpression } from './license.js';
+import type { Ownership, Package } from './package.js';
+
+const DIRECTORIES = ['/usr/lib/sysimage/rpm', '/var/lib/rpm'];
+const DATABASE = 'rpmdb.sqlite';
+/** Formats of rpm before 4.16 and of SUSE: Berkeley DB and ndb. */
+const OTHER_FORMATS = ['Packages', 'Packages.db'];
+
+/** Tags of a package header (rpm, include/rpm/rpmtag.h). */
+const TAG = {
+  name: 1000,
+  version: 1001,
+  release: 1002,
+  epoch: 1003,
+  vendor: 1011,
+  license: 1014,
+  url: 1020,
+  arch: 1022,
+  sourceRpm: 1044,
+  dirIndexes: 1116,
+  baseNames: 1117,
+  dirNames: 1118,
+} as const;
+
+/** Types of a tag's data (rpm, "RPM V4 Package format", Header Structure). */
+const TYPE = { int32: 4, string: 6, stringArray: 8, i18nString: 9 } as const;
+
+/** A header is at most this long (rpm, lib/header_internal.hh). */
+const MAX_ENTRIES = 1 << 16;
+
+/**
+ * Which rpm packages own files: from the headers in rpm's SQLite database.
+ *
+ * @returns undefined if the sysroot has no such database
+ */
+export async function rpmOwners(
+  sysroot: Sysroot,
+  paths: readonly string[],
+): Promise<Ownership | undefined> {
+  for (const directory of DIRECTORIES) {
+    const found = sysroot.trace(`${directory}/${DATABASE}`);
+    if (isTrace(found)) return ownersIn(sysroot, sysroot.realPath(found.path), paths);
+    const other = OTHER_FORMATS.find((file) => isTrace(sysroot.trace(`${directory}/${file}`)));
+    if (other !== undefined) {
+      const warning = `${directory}/${other}: is an rpm database in a format other than SQLite, and is not read`;
+      return { owners: new Map(), warnings: [warning] };
+    }
+  }
+  return undefined;
+}
+
+async function ownersIn(
+  sysroot: Sysroot,
+  database: string,
+  paths: readonly string[],
+): Promise<Ownership> {
+  const wanted = databaseNames(sysroot, paths);
+  const owners = new Map<string, Package>();
+  for (const blob of await readHeaders(database)) {
+    const header = parseHeader(blob);
+    if (header === undefined) continue;
+    const found = filesOf(header).flatMap((file) => wanted.get(file) ?? []);
+    if (found.length === 0) continue;
+    const owner = packageOf(header);
+    for (const at of found) owners.set(at, owner);
+  }
+  return { owners, warnings: [] };
+}
+
+/** The blobs of a copy: reading a database that has a log of changes writes to it. */
+async function readHeaders(database: string): Promise<Buffer[]> {
+  const scratch = mkdtempSync(path.join(tmpdir(), 'jailbuild-rpm-'));
+  try {
+    const copy = path.join(scratch, DATABASE);
+    copyFileSync(database, copy);
+    if (existsSync(`${database}-wal`)) copyFileSync(`${database}-wal`, `${copy}-wal`);
+    const { default: sqlite } = await import('node-sqlite3-wasm');
+    const opened = new sqlite.Database(copy);
+    try {
+      // There is no shared memory to coordinate others by.
+      opened.exec('PRAGMA locking_mode = EXCLUSIVE');
+      return opened
+        .all('SELECT blob FROM Packages ORDER BY hnum')
+        .map(({ blob }) => Buffer.from(blob as Uint8Array));
+    } finally {
+      opened.close();
+    }
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+type Header = ReadonlyMap<number, readonly (string | number)[]>;
+
+/**
+ * A header: the number of entries, the length of the data, entries of tag, type, offset and count,
+ * and the data; all numbers have the high byte first.
+ */
+export function parseHeader(blob: Buffer): Header | undefined {
+  if (blob.length < 8) return undefined;
+  const entries = blob.readUInt32BE(0);
+  const dataStart = 8 + entries * 16;
+  if (entries > MAX_ENTRIES || dataStart + blob.readUInt32BE(4) > blob.length) return undefined;
+  const data = blob.subarray(dataStart);
+  const wanted = new Set<number>(Object.values(TAG));
+  const header = new Map<number, (string | number)[]>();
+  for (let index = 0; index < entries; index++) {
+    const at = 8 + index * 16;
+    const tag = blob.readUInt32BE(at);
+    if (!wanted.has(tag)) continue;
+    const values = valuesAt(
+      data,
+      blob.readUInt32BE(at + 4),
+      blob.readUInt32BE(at + 8),
+      blob.readUInt32BE(at + 12),
+    );
+    header.set(tag, values);
+  }
+  return header;
+}
+
+function valuesAt(data: Buffer, type: number, start: number, count: number): (string | number)[] {
+  const values: (string | number)[] = [];
+  let at = start;
+  for (let index = 0; index < count && at < data.length; index++) {
+    if (type === TYPE.int32) {
+      if (at + 4 > data.length) break;
+      values.push(data.readUInt32BE(at));
+      at += 4;
+    } else if (type === TYPE.string || type === TYPE.stringArray || type === TYPE.i18nString) {
+      const end = data.indexOf(0, at);
+      if (end < 0) break;
+      values.push(data.toString('utf8', at, end));
+      at = end + 1;
+    } else break;
+  }
+  return values;
+}
+
+function filesOf(header: Header): string[] {
+  const directories = header.get(TAG.dirNames) ?? [];
+  const indexes = header.get(TAG.dirIndexes) ?? [];
+  return (header.get(TAG.baseNames) ?? []).map(
+    (name, index) => `${directories[Number(indexes[index])] ?? ''}${name}`,
+  );
+}
+
+function packageOf(header: Header): Package {
+  const text = (tag: number) => header.get(tag)?.[0]?.toString();
+  const epoch = header.get(TAG.epoch)?.[0];
+  const name = text(TAG.name) ?? '';
+  // NAME-VERSION-RELEASE.src.rpm
+  const source = text(TAG.sourceRpm)?.replace(/-[^-]+-[^-]+$/, '');
+  const supplier = text(TAG.vendor);
+  const homepage = text(TAG.url);
+  const license = licenseExpression(text(TAG.license) ?? '');
+  return {
+    type: 'rpm',
+    name,
+    version: `${text(TAG.version)}-${text(TAG.release)}`,
+    architecture: text(TAG.arch) ?? 'noarch',
+    ...(typeof epoch === 'number' ? { epoch } : {}),
+    ...(source === undefined || source === name ? {} : { source }),
+    ...(supplier === undefined ? {} : { supplier }),
+    ...(homepage === undefined ? {} : { homepage }),
+    ...(license === undefined ? {} : { license }),
+  };
+}

@@ -1,0 +1,149 @@
+import { createHash } from 'node:crypto';
+import { rfc3339 } from '../export/times.js';
+import { contactOf, contentUuid, type SbomSubject } from './document.js';
+import { type Inventory, type InventoryFile, type InventoryPackage, ROOT } from './inventory.js';
+import { licenseReferences } from './license.js';
+import { fullVersion } from './package.js';
+
+const DOCUMENT = 'SPDXRef-DOCUMENT';
+const ROOT_ID = 'SPDXRef-Root';
+const UNKNOWN = 'NOASSERTION';
+
+/** An inventory in the form of SPDX 2.3 (ISO/IEC 5962). */
+export function spdx(inventory: Inventory, subject: SbomSubject): object {
+  const { packages, files, dependencies } = inventory;
+  const ids = new Map<string, string>([[ROOT, ROOT_ID]]);
+  for (const { purl, type, name } of packages) ids.set(purl, idOf(`Package-${type}-${name}`, purl));
+  for (const { path } of files) ids.set(path, fileId(path));
+  const id = (part: string) => ids.get(part) ?? UNKNOWN;
+  const relationships = [
+    relationship(DOCUMENT, 'DESCRIBES', ROOT_ID),
+    ...files.map(({ path }) => relationship(ROOT_ID, 'CONTAINS', id(path))),
+    ...packages.flatMap((owner) => [
+      relationship(ROOT_ID, 'CONTAINS', id(owner.purl)),
+      ...owner.files.map(({ path }) => relationship(id(owner.purl), 'CONTAINS', fileId(path))),
+    ]),
+    ...[...dependencies].flatMap(([part, needs]) =>
+      needs.map((need) => relationship(id(part), 'DEPENDS_ON', id(need))),
+    ),
+  ];
+  const document = {
+    name: subject.name,
+    creationInfo: {
+      created: rfc3339(subject.created),
+      creators: [`Tool: jailbuild-${subject.toolVersion}`],
+    },
+    packages: [
+      {
+        SPDXID: ROOT_ID,
+        name: subject.name,
+        versionInfo: subject.version,
+        primaryPackagePurpose: 'CONTAINER',
+        ...unknownOrigin(files),
+        licenseDeclared: UNKNOWN,
+      },
+      ...packages.map((owner) => packageOf(owner, id(owner.purl))),
+    ],
+    files: [...files, ...packages.flatMap((owner) => owner.files)].map(fileOf),
+    relationships,
+    hasExtractedLicensingInfos: licensesOf(packages),
+  };
+  return {
+    spdxVersion: 'SPDX-2.3',
+    dataLicense: 'CC0-1.0',
+    SPDXID: DOCUMENT,
+    documentNamespace: `urn:uuid:${contentUuid(document)}`,
+    ...document,
+  };
+}
+
+function packageOf(owner: InventoryPackage, id: string): object {
+  const { name, supplier, license, homepage, purl, source, files } = owner;
+  return {
+    SPDXID: id,
+    name,
+    versionInfo: fullVersion(owner),
+    supplier: supplier === undefined ? UNKNOWN : supplierOf(supplier),
+    homepage: homepage === undefined ? undefined : encodeURI(homepage),
+    sourceInfo: source === undefined ? undefined : `built from the source package ${source}`,
+    ...unknownOrigin(files),
+    licenseDeclared: license ?? UNKNOWN,
+    externalRefs: [
+      {
+        referenceCategory: 'PACKAGE-MANAGER',
+        referenceType: 'purl',
+        referenceLocator: purl,
+      },
+    ],
+  };
+}
+
+/** What is known of every package alike. Files were looked at if there are any (7.8 and 7.9). */
+function unknownOrigin(files: readonly InventoryFile[]): object {
+  const analyzed = files.length > 0;
+  const code = createHash('sha1')
+    .update(
+      files
+        .map(({ sha1 }) => sha1)
+        .sort()
+        .join(''),
+    )
+    .digest('hex');
+  return {
+    downloadLocation: UNKNOWN,
+    filesAnalyzed: analyzed,
+    packageVerificationCode: analyzed ? { packageVerificationCodeValue: code } : undefined,
+    licenseConcluded: UNKNOWN,
+    licenseInfoFromFiles: analyzed ? [UNKNOWN] : undefined,
+    copyrightText: UNKNOWN,
+  };
+}
+
+function supplierOf(supplier: string): string {
+  const { name, email } = contactOf(supplier);
+  return `Organization: ${name}${email === undefined ? '' : ` (${email})`}`;
+}
+
+function fileOf({ path, sha1, sha256 }: InventoryFile): object {
+  return {
+    SPDXID: fileId(path),
+    fileName: `.${path}`,
+    checksums: [
+      { algorithm: 'SHA1', checksumValue: sha1 },
+      { algorithm: 'SHA256', checksumValue: sha256 },
+    ],
+    licenseConcluded: UNKNOWN,
+    licenseInfoInFiles: [UNKNOWN],
+    copyrightText: UNKNOWN,
+  };
+}
+
+/** Licenses that SPDX has no name for, by the names that packages give them (10.1). */
+function licensesOf(packages: readonly InventoryPackage[]): object[] | undefined {
+  const users = new Map<string, string>();
+  for (const { name, license } of packages) {
+    for (const reference of licenseReferences(license ?? '')) {
+      if (!users.has(reference)) users.set(reference, name);
+    }
+  }
+  if (users.size === 0) return undefined;
+  return [...users].sort().map(([licenseId, user]) => ({
+    licenseId,
+    name: licenseId.slice('LicenseRef-'.length),
+    extractedText: `The license that the package ${user} calls ${licenseId.slice('LicenseRef-'.length)}`,
+  }));
+}
+
+function relationship(from: string, type: string, to: string): object {
+  return { spdxElementId: from, relationshipType: type, relatedSpdxElement: to };
+}
+
+function fileId(path: string): string {
+  return idOf('File', path);
+}
+
+/** Identifiers have letters, digits, points and hyphens (3.2): the rest is told apart by a digest. */
+function idOf(text: string, unique: string): string {
+  const digest = createHash('sha256').update(unique).digest('hex').slice(0, 16);
+  return `SPDXRef-${text.replace(/[^A-Za-z0-9.-]/g, '-')}-${digest}`;
+}

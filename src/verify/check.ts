@@ -1,0 +1,405 @@
+import { type BigIntStats, closeSync, lstatSync, readlinkSync } from 'node:fs';
+import { deviceNumbers } from '../device-numbers.js';
+import { errnoOf, JailbuildError, strerror } from '../errors.js';
+import { HeldDirectory } from '../jail/held-directory.js';
+import { openNativeEngine } from '../jail/open-engine.js';
+import { type JailRecord, requireRecord } from '../jail/record.js';
+import { STATE_DIRECTORY } from '../jail/state.js';
+import { TIME_TOLERANCE } from '../jail/survey.js';
+import { locateTarget } from '../jail/target.js';
+import { fromBytes, toBytes } from '../path-bytes.js';
+import type { Entry, FileEntry } from '../plan/manifest.js';
+import { nanoseconds } from '../plan/timestamp.js';
+import { ContentComparer } from './compare-content.js';
+import { type CheckFinding, FINDING_KINDS, type FindingKind } from './finding.js';
+import { SystemDirectories } from './system-directories.js';
+import { newlyMissing, programsOf, resolveInJail } from './verify.js';
+
+export interface CheckOptions {
+  /** Do not read files: compare what lstat(2) tells. */
+  readonly quick?: boolean;
+  /** Kinds that are not looked for. */
+  readonly ignore?: readonly FindingKind[];
+}
+
+export interface CheckResult {
+  /** By kind and then by path. */
+  readonly findings: readonly CheckFinding[];
+  /** Entries of the record that were compared. */
+  readonly checked: number;
+  /** Files whose content could not be compared, for the source has changed and there is no digest. */
+  readonly unknown: readonly string[];
+}
+
+/**
+ * Compares a jail with the record of its build, with the rules of the loader and with its sources.
+ * Reads only, never through a symbolic link of the jail, and not into what is mounted in it.
+ *
+ * @param root the jail's directory
+ * @throws JailbuildError RECORD_MISSING, RECORD_REFUSED, NOT_READABLE, TARGET_NOT_A_DIRECTORY
+ */
+export async function checkJail(root: string, options: CheckOptions = {}): Promise<CheckResult> {
+  const record = requireRecord(root);
+  const { path } = locateTarget(root);
+  const sourceRoot = record.request.sysroot ?? '';
+  const check = new JailCheck(
+    record,
+    options.quick ? undefined : await ContentComparer.load(sourceRoot),
+  );
+  check.walk(path);
+  await check.compareXattrs(path);
+  check.resolvePrograms(path);
+  check.compareSources(sourceRoot);
+  const ignored = new Set(options.ignore);
+  const findings = check.findings.filter(({ kind }) => !ignored.has(kind));
+  const rank = ({ kind }: CheckFinding) => FINDING_KINDS.indexOf(kind);
+  findings.sort((a, b) => rank(a) - rank(b) || (a.path < b.path ? -1 : 1));
+  return { findings, checked: record.manifest.entries.length, unknown: check.unknown };
+}
+
+class JailCheck {
+  readonly findings: CheckFinding[] = [];
+  readonly unknown: string[] = [];
+  readonly #record: JailRecord;
+  readonly #comparer: ContentComparer | undefined;
+  readonly #system: SystemDirectories;
+  /** Entries of the plan by path, and the names of them by directory. */
+  readonly #planned = new Map<string, Entry>();
+  readonly #names = new Map<string, string[]>();
+  readonly #found: ReadonlySet<string>;
+  readonly #kept: ReadonlySet<string>;
+  readonly #former: ReadonlySet<string>;
+  /** Paths that are there, and those of the plan that are so with their type. */
+  readonly #seen = new Set<string>();
+  readonly #present = new Set<string>();
+  /** Results by device and inode: names of one file are compared once. */
+  readonly #contents = new Map<string, string>();
+  #device = 0n;
+  #builtNs = 0n;
+
+  constructor(record: JailRecord, comparer: ContentComparer | undefined) {
+    this.#record = record;
+    this.#comparer = comparer;
+    this.#system = new SystemDirectories(record.manifest);
+    this.#found = new Set(record.found);
+    this.#kept = new Set(record.kept);
+    this.#former = new Set(record.former.map(({ path }) => path));
+    for (const entry of record.manifest.entries) {
+      this.#planned.set(entry.path, entry);
+      const cut = entry.path.lastIndexOf('/');
+      const parent = entry.path.slice(0, cut);
+      const names = this.#names.get(parent);
+      if (names === undefined) this.#names.set(parent, [entry.path.slice(cut + 1)]);
+      else names.push(entry.path.slice(cut + 1));
+    }
+  }
+
+  walk(root: string): void {
+    const directory = HeldDirectory.open(root);
+    try {
+      const stat = directory.stat();
+      this.#device = stat.dev;
+      this.#builtNs = recordTime(directory);
+      this.#checkWritable('', stat, undefined);
+      this.#walk(directory, '');
+    } finally {
+      directory.close();
+    }
+  }
+
+  async compareXattrs(root: string): Promise<void> {
+    const entries = this.#record.manifest.entries.filter(
+      ({ path, xattrs }) =>
+        xattrs !== undefined && this.#present.has(path) && !this.#kept.has(path),
+    );
+    if (entries.length === 0) return;
+    const engine = await openNativeEngine(root, root);
+    if (engine === undefined) return;
+    try {
+      const found = await engine.xattrs(entries.map(({ path }) => path.slice(1)));
+      for (const [index, { path, xattrs = {} }] of entries.entries()) {
+        const actual = found.get(index) ?? {};
+        const names = new Set([...Object.keys(xattrs), ...Object.keys(actual)]);
+        const differing = [...names].filter((name) => xattrs[name] !== actual[name]);
+        if (differing.length > 0) this.#add('changed', path, differing.sort());
+      }
+    } finally {
+      await engine.close();
+    }
+  }
+
+  resolvePrograms(root: string): void {
+    const { manifest, request } = this.#record;
+    const programs = programsOf(manifest).filter((path) => this.#present.has(path));
+    const attempt = (some: readonly string[]): JailbuildError | undefined => {
+      try {
+        const closure = resolveInJail(manifest, root, some, request.path);
+        for (const { name, neededBy } of newlyMissing(closure, manifest)) {
+          this.#add('unresolved', neededBy, [name]);
+        }
+        return undefined;
+      } catch (error) {
+        if (error instanceof JailbuildError) return error;
+        throw error;
+      }
+    };
+    // All together is fastest, but one that cannot even be parsed hides the others.
+    if (attempt(programs) === undefined) return;
+    for (const program of programs) {
+      const error = attempt([program]);
+      if (error !== undefined) this.#add('unresolved', program, [error.message]);
+    }
+  }
+
+  compareSources(sourceRoot: string): void {
+    for (const entry of this.#record.manifest.entries) {
+      if (entry.source === undefined) continue;
+      const details = sourceChanges(entry, sourceRoot + entry.source);
+      if (details.length > 0) this.#add('stale', entry.path, details);
+    }
+  }
+
+  #walk(directory: HeldDirectory, path: string): void {
+    for (const name of namesOf(directory, path)) {
+      if (path === '' && name === STATE_DIRECTORY) continue;
+      try {
+        this.#visit(directory, name, `${path}/${name}`);
+      } catch (error) {
+        throw unreadable(`${path}/${name}`, error);
+      }
+    }
+    for (const name of this.#names.get(path) ?? []) {
+      const at = `${path}/${name}`;
+      if (!this.#seen.has(at)) this.#miss(at);
+    }
+  }
+
+  #visit(directory: HeldDirectory, name: string, path: string): void {
+    const stat = directory.lstat(name);
+    if (stat === undefined) return;
+    this.#seen.add(path);
+    const entry = this.#planned.get(path);
+    if (entry !== undefined) this.#compare(entry, stat, directory, name);
+    else if (!this.#former.has(path)) this.#checkForeign(path, stat);
+    if (stat.isFile() && setId(stat) !== 0 && setId(stat) !== expectedSetId(entry)) {
+      this.#add('set-id', path, [`mode ${octal(stat)}`]);
+    }
+    if (!stat.isDirectory()) {
+      if (entry?.type === 'directory') this.#missBelow(path);
+      return;
+    }
+    this.#checkWritable(path, stat, entry);
+    if (stat.dev !== this.#device) return;
+    const inner = enter(directory, name);
+    if (inner === undefined) return;
+    try {
+      this.#walk(inner, path);
+    } finally {
+      inner.close();
+    }
+  }
+
+  #compare(entry: Entry, stat: BigIntStats, directory: HeldDirectory, name: string): void {
+    const { path } = entry;
+    const type = typeOf(stat);
+    if (type !== entry.type) {
+      if (this.#kept.has(path)) return;
+      this.#add('changed', path, [`type ${entry.type} -> ${type}`]);
+      return;
+    }
+    this.#present.add(path);
+    // What the jail had before, or the user put there, is the user's.
+    if (this.#kept.has(path) || (type === 'directory' && this.#found.has(path))) return;
+    const details = [
+      ...attributeChanges(entry, stat, this.#record.builder),
+      ...(entry.type === 'symlink' ? targetChange(entry.target, directory.readlink(name)) : []),
+      ...(entry.type === 'file' ? this.#contentChange(entry, stat, directory, name) : []),
+    ];
+    if (details.length > 0) this.#add('changed', path, details);
+  }
+
+  #contentChange(
+    entry: FileEntry,
+    stat: BigIntStats,
+    directory: HeldDirectory,
+    name: string,
+  ): string[] {
+    if (Number(stat.size) !== entry.size) return [`size ${entry.size} -> ${stat.size}`];
+    if (this.#comparer === undefined) return [];
+    const key = `${stat.dev}:${stat.ino}`;
+    let result = this.#contents.get(key);
+    if (result === undefined) {
+      result = this.#compareContent(this.#comparer, entry, directory, name);
+      this.#contents.set(key, result);
+    }
+    if (result === 'different') return ['content'];
+    if (result !== 'unknown') return result === 'same' ? [] : [`content: ${result}`];
+    if (stat.ctimeNs > this.#builtNs) return ['content: was touched since the build'];
+    this.unknown.push(entry.path);
+    return [];
+  }
+
+  #compareContent(
+    comparer: ContentComparer,
+    entry: FileEntry,
+    directory: HeldDirectory,
+    name: string,
+  ): string {
+    try {
+      const fd = directory.file(name);
+      try {
+        return comparer.compare(fd, entry);
+      } finally {
+        closeSync(fd);
+      }
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      return strerror(error);
+    }
+  }
+
+  #checkForeign(path: string, stat: BigIntStats): void {
+    const type = typeOf(stat);
+    const isDevice = type === 'character-device' || type === 'block-device';
+    if (isDevice || this.#system.mayNotHold(path)) this.#add('foreign', path, [type]);
+  }
+
+  /** What the source lets others do is the source's matter; what came later is not. */
+  #checkWritable(path: string, stat: BigIntStats, entry: Entry | undefined): void {
+    if (!this.#system.isSystem(path)) return;
+    const { builder } = this.#record;
+    const planned = entry !== undefined && !this.#found.has(path) ? entry : undefined;
+    const allowed = planned === undefined ? 0 : Number.parseInt(planned.mode, 8);
+    const owners = [0, builder?.uid, planned?.uid];
+    const details = [
+      ...((Number(stat.mode) & 0o022 & ~allowed) === 0 ? [] : [`mode ${octal(stat)}`]),
+      ...(owners.includes(Number(stat.uid)) ? [] : [`uid ${stat.uid}`]),
+    ];
+    if (details.length > 0) this.#add('writable', path === '' ? '/' : path, details);
+  }
+
+  #missBelow(path: string): void {
+    for (const name of this.#names.get(path) ?? []) this.#miss(`${path}/${name}`);
+  }
+
+  #miss(path: string): void {
+    this.#seen.add(path);
+    this.#add('missing', path, []);
+    this.#missBelow(path);
+  }
+
+  #add(kind: FindingKind, path: string, details: readonly string[]): void {
+    this.findings.push({ kind, path, details });
+  }
+}
+
+function namesOf(directory: HeldDirectory, path: string): string[] {
+  try {
+    return directory.names();
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+}
+
+/** Opens a directory; one that is no longer what it was a moment ago is left out. */
+function enter(directory: HeldDirectory, name: string): HeldDirectory | undefined {
+  try {
+    return directory.directory(name);
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(errnoOf(error) ?? '')) return undefined;
+    throw error;
+  }
+}
+
+function unreadable(path: string, error: unknown): unknown {
+  if (errnoOf(error) === undefined) return error;
+  return new JailbuildError('NOT_READABLE', `${path || '/'}: ${strerror(error)}`, path || '/');
+}
+
+/** When the build was done: its record is the last that it wrote. */
+function recordTime(root: HeldDirectory): bigint {
+  const state = root.directory(STATE_DIRECTORY);
+  try {
+    return state.lstat('record.json')?.ctimeNs ?? 0n;
+  } finally {
+    state.close();
+  }
+}
+
+function attributeChanges(
+  entry: Entry,
+  stat: BigIntStats,
+  builder: JailRecord['builder'],
+): string[] {
+  const { uid, gid } = builder ?? entry;
+  const mode = Number.parseInt(entry.mode, 8) & (builder === undefined ? 0o7777 : 0o1777);
+  const drift = stat.mtimeNs - nanoseconds(entry.mtime);
+  const details: string[] = [];
+  if (entry.type !== 'symlink' && Number(stat.mode & 0o7777n) !== mode) {
+    details.push(`mode ${mode.toString(8).padStart(4, '0')} -> ${octal(stat)}`);
+  }
+  if (Number(stat.uid) !== uid) details.push(`uid ${uid} -> ${stat.uid}`);
+  if (Number(stat.gid) !== gid) details.push(`gid ${gid} -> ${stat.gid}`);
+  if ('major' in entry) {
+    const numbers = deviceNumbers(stat.rdev);
+    if (numbers.major !== entry.major || numbers.minor !== entry.minor) {
+      details.push(`device ${entry.major}:${entry.minor} -> ${numbers.major}:${numbers.minor}`);
+    }
+  }
+  // A directory's time changes with what others put into it.
+  if (entry.type !== 'directory' && (drift > TIME_TOLERANCE || drift < -TIME_TOLERANCE)) {
+    details.push('mtime');
+  }
+  return details;
+}
+
+function targetChange(expected: string, found: string): string[] {
+  return found === expected ? [] : [`target ${expected} -> ${found}`];
+}
+
+/** What is no longer as it was planned about a source. */
+function sourceChanges(entry: Entry, realPath: string): string[] {
+  let stat: BigIntStats | undefined;
+  try {
+    stat = lstatSync(toBytes(realPath), { bigint: true, throwIfNoEntry: false });
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return [`source: ${strerror(error)}`];
+  }
+  if (stat === undefined) return ['source: is gone'];
+  const type = typeOf(stat);
+  if (type !== entry.type) return [`type ${entry.type} -> ${type}`];
+  const size =
+    entry.type === 'file' && Number(stat.size) !== entry.size
+      ? [`size ${entry.size} -> ${stat.size}`]
+      : [];
+  const target =
+    entry.type === 'symlink'
+      ? targetChange(
+          entry.target,
+          fromBytes(readlinkSync(toBytes(realPath), { encoding: 'buffer' })),
+        )
+      : [];
+  return [...size, ...target, ...attributeChanges(entry, stat, undefined)];
+}
+
+function setId(stat: BigIntStats): number {
+  return Number(stat.mode & 0o6000n);
+}
+
+function expectedSetId(entry: Entry | undefined): number {
+  return entry === undefined ? 0 : Number.parseInt(entry.mode, 8) & 0o6000;
+}
+
+function octal(stat: BigIntStats): string {
+  return (stat.mode & 0o7777n).toString(8).padStart(4, '0');
+}
+
+function typeOf(stat: BigIntStats): Entry['type'] | 'socket' {
+  if (stat.isFile()) return 'file';
+  if (stat.isDirectory()) return 'directory';
+  if (stat.isSymbolicLink()) return 'symlink';
+  if (stat.isCharacterDevice()) return 'character-device';
+  if (stat.isBlockDevice()) return 'block-device';
+  return stat.isFIFO() ? 'fifo' : 'socket';
+}

@@ -1,0 +1,101 @@
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { errnoOf } from '../errors.js';
+import { toBytes } from '../path-bytes.js';
+import type { FileEntry } from '../plan/manifest.js';
+import { timestamp } from '../plan/timestamp.js';
+
+const CHUNK = 1 << 20;
+
+/** How a file's content compares with what the plan says of it. */
+export type ContentResult =
+  | 'same'
+  | 'different'
+  /** There is no digest, and the source is no longer what it was. */
+  | 'unknown';
+
+/** Compares files of a jail with their digests or, where there are none, with their sources. */
+export class ContentComparer {
+  readonly #sourceRoot: string;
+  readonly #buffers = [Buffer.allocUnsafe(CHUNK), Buffer.allocUnsafe(CHUNK)] as const;
+  readonly #createHash: typeof import('node:crypto').createHash;
+
+  /** @param sourceRoot the real path of the sysroot, '' for `/` */
+  static async load(sourceRoot: string): Promise<ContentComparer> {
+    const { createHash } = await import('node:crypto');
+    return new ContentComparer(sourceRoot, createHash);
+  }
+
+  private constructor(sourceRoot: string, createHash: typeof import('node:crypto').createHash) {
+    this.#sourceRoot = sourceRoot;
+    this.#createHash = createHash;
+  }
+
+  /**
+   * @param fd the jail's file, open at its start
+   * @throws the system's errors
+   */
+  compare(fd: number, entry: FileEntry): ContentResult {
+    if (entry.content !== undefined) {
+      return this.#compareBytes(fd, Buffer.from(entry.content, 'base64'));
+    }
+    if (entry.digest !== undefined) {
+      return `sha256:${this.#sha256(fd)}` === entry.digest ? 'same' : 'different';
+    }
+    const source = this.#openSource(entry);
+    if (source === undefined) return 'unknown';
+    try {
+      return this.#compareFiles(fd, source);
+    } finally {
+      closeSync(source);
+    }
+  }
+
+  /** The source, if it is still the file that was copied. */
+  #openSource({ source, size, mtime }: FileEntry): number | undefined {
+    if (source === undefined) return undefined;
+    let fd: number;
+    try {
+      const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+      fd = openSync(toBytes(this.#sourceRoot + source), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      return undefined;
+    }
+    const stat = fstatSync(fd, { bigint: true });
+    if (stat.isFile() && Number(stat.size) === size && timestamp(stat.mtimeNs) === mtime) return fd;
+    closeSync(fd);
+    return undefined;
+  }
+
+  #sha256(fd: number): string {
+    const hash = this.#createHash('sha256');
+    const [buffer] = this.#buffers;
+    for (;;) {
+      const count = readSync(fd, buffer, 0, CHUNK, null);
+      if (count === 0) return hash.digest('hex');
+      hash.update(buffer.subarray(0, count));
+    }
+  }
+
+  #compareBytes(fd: number, expected: Buffer): ContentResult {
+    const [buffer] = this.#buffers;
+    let at = 0;
+    for (;;) {
+      const count = readSync(fd, buffer, 0, CHUNK, null);
+      if (count === 0) return at === expected.length ? 'same' : 'different';
+      if (!buffer.subarray(0, count).equals(expected.subarray(at, at + count))) return 'different';
+      at += count;
+    }
+  }
+
+  #compareFiles(a: number, b: number): ContentResult {
+    const [first, second] = this.#buffers;
+    for (let at = 0; ; ) {
+      const count = readSync(a, first, 0, CHUNK, at);
+      const other = readSync(b, second, 0, CHUNK, at);
+      if (count !== other || first.compare(second, 0, other, 0, count) !== 0) return 'different';
+      if (count === 0) return 'same';
+      at += count;
+    }
+  }
+}

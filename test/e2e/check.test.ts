@@ -1,0 +1,326 @@
+import assert from 'node:assert/strict';
+import {
+  appendFileSync,
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  lchownSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { before, describe, test } from 'node:test';
+import { exec, jailbuild } from '../support/cli.js';
+import { needsRoot } from '../support/need.js';
+import { makeSysroot } from '../support/sysroot.js';
+import { tempDir } from '../support/temp-dir.js';
+import { snapshot } from '../support/tree.js';
+
+interface Finding {
+  readonly kind: string;
+  readonly path: string;
+  readonly details: readonly string[];
+}
+
+/** The findings about a jail as lines, and the exit status. */
+function check(jail: string, ...args: readonly string[]) {
+  const { status, stdout, stderr } = jailbuild(['check', jail, '--json', ...args]);
+  assert.equal(stderr, '');
+  const report = JSON.parse(stdout);
+  assert.equal(report.status, status === 0 ? 'clean' : 'drift');
+  const lines = report.findings.map(({ kind, path: at, details }: Finding) =>
+    [kind, at, ...details].join(' '),
+  );
+  return { status, lines, unknown: report.unknown };
+}
+
+describe('check', needsRoot(), () => {
+  const directory = tempDir();
+  const pristine = path.join(directory, 'pristine');
+  const host = path.join(directory, 'host');
+  let libc = '';
+  let tinfo = '';
+  let count = 0;
+
+  before(() => {
+    makeSysroot(directory, 'ls', 'bash');
+    const { status, stderr } = jailbuild([pristine, 'ls', 'bash', '--sysroot', host, '-q']);
+    assert.equal(status, 0, stderr);
+    const real = (name: string) => realpathSync(path.join(host, name)).slice(host.length);
+    libc = exec('find', [host, '-name', 'libc.so.6', '-printf', '/%P']).stdout;
+    tinfo = real(exec('find', [host, '-name', 'libtinfo.so.6', '-printf', '/%P']).stdout);
+  });
+
+  /** A copy of the jail for one test to spoil; its record is as new as its files. */
+  function jail(): string {
+    const copy = path.join(directory, `jail-${count++}`);
+    assert.equal(exec('cp', ['-a', pristine, copy]).status, 0);
+    return copy;
+  }
+
+  const finds = (
+    name: string,
+    spoil: (jail: string) => void,
+    expected: () => readonly (string | RegExp)[],
+  ) =>
+    test(name, () => {
+      const root = jail();
+      spoil(root);
+      const { status, lines } = check(root);
+      assert.equal(status, 3);
+      const wanted = expected();
+      assert.equal(lines.length, wanted.length, lines.join('\n'));
+      for (const [index, line] of lines.entries()) {
+        const pattern = wanted[index];
+        if (pattern instanceof RegExp) assert.match(line, pattern);
+        else assert.equal(line, pattern);
+      }
+    });
+
+  test('a jail as it was built is clean, and reading it changes nothing', () => {
+    const root = jail();
+    const before = snapshot(root);
+    assert.deepEqual(check(root), { status: 0, lines: [], unknown: [] });
+    assert.deepEqual(check(root, '--quick').status, 0);
+    assert.deepEqual(snapshot(root), before);
+    const { stdout, status } = jailbuild(['check', root]);
+    assert.equal(status, 0);
+    assert.match(stdout, /^Clean: \d+ entries as built\n$/);
+  });
+
+  finds(
+    'missing: a file that is gone, and who misses it',
+    (root) => unlinkSync(root + tinfo),
+    () => [`missing ${tinfo}`, /^unresolved \/usr\/bin\/bash libtinfo\.so\.6$/],
+  );
+  finds(
+    'missing: what is below a directory that is gone',
+    (root) => rmSync(`${root}/etc`, { recursive: true }),
+    () =>
+      ['missing /etc', 'missing /etc/ld.so.cache', 'missing /etc/nsswitch.conf'].filter((line) =>
+        existsSync(`${pristine}/${line.split(' /')[1]}`),
+      ),
+  );
+  finds(
+    'changed: content of the same length and time',
+    (root) => {
+      const at = `${root}/usr/bin/ls`;
+      const { atime, mtime } = lstatSync(at);
+      const bytes = readFileSync(at);
+      bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
+      writeFileSync(at, bytes);
+      utimesSync(at, atime, mtime);
+    },
+    () => [/^changed \/usr\/bin\/ls (mtime )?content$/],
+  );
+  finds(
+    'changed: size and time',
+    (root) => appendFileSync(`${root}/usr/bin/ls`, 'x'),
+    () => [/^changed \/usr\/bin\/ls mtime size \d+ -> \d+$/],
+  );
+  finds(
+    'changed: mode',
+    (root) => chmodSync(`${root}/usr/bin/ls`, 0o700),
+    () => ['changed /usr/bin/ls mode 0755 -> 0700'],
+  );
+  finds(
+    'changed: owner, of a link too',
+    (root) => lchownSync(`${root}/bin`, 1000, 1001),
+    () => ['changed /bin uid 0 -> 1000 gid 0 -> 1001'],
+  );
+  finds(
+    'changed: where a link points',
+    (root) => {
+      const { mtime } = lstatSync(`${root}/bin`);
+      unlinkSync(`${root}/bin`);
+      symlinkSync('/etc', `${root}/bin`);
+      exec('touch', ['-h', '-d', mtime.toISOString(), `${root}/bin`]);
+    },
+    () => [/^changed \/bin (mtime )?target usr\/bin -> \/etc$/],
+  );
+  finds(
+    'changed: type; what the link leads to is not looked at',
+    (root) => {
+      rmSync(`${root}/etc`, { recursive: true });
+      symlinkSync('/etc', `${root}/etc`);
+    },
+    () => [
+      ...['missing /etc/ld.so.cache', 'missing /etc/nsswitch.conf'].filter((line) =>
+        existsSync(`${pristine}/${line.split(' /')[1]}`),
+      ),
+      'changed /etc type directory -> symlink',
+    ],
+  );
+  finds(
+    'foreign: a program and a library that are not of the plan, whole directories once',
+    (root) => {
+      copyFileSync('/bin/true', `${root}/usr/bin/extra`);
+      mkdirSync(`${root}/usr/lib/more/deep`, { recursive: true });
+      writeFileSync(`${root}/etc/ld.so.preload`, '/usr/lib/evil.so');
+      // Not a place in which the loader or a shell looks.
+      mkdirSync(`${root}/home/user`, { recursive: true });
+      writeFileSync(`${root}/home/user/notes`, 'mine');
+    },
+    () => [
+      'foreign /etc/ld.so.preload file',
+      'foreign /usr/bin/extra file',
+      'foreign /usr/lib/more directory',
+      'foreign /usr/lib/more/deep directory',
+    ],
+  );
+  finds(
+    'foreign: a device, wherever',
+    (root) => {
+      mkdirSync(`${root}/home`);
+      assert.equal(exec('mknod', [`${root}/home/disk`, 'b', '8', '0']).status, 0);
+    },
+    () => ['foreign /home/disk block-device'],
+  );
+  finds(
+    'set-id: a file anywhere that is not planned to be so',
+    (root) => {
+      mkdirSync(`${root}/tmp`);
+      writeFileSync(`${root}/tmp/shell`, 'x');
+      chmodSync(`${root}/tmp/shell`, 0o4755);
+      chmodSync(`${root}/usr/bin/ls`, 0o2755);
+    },
+    () => [
+      'changed /usr/bin/ls mode 0755 -> 2755',
+      'set-id /tmp/shell mode 4755',
+      'set-id /usr/bin/ls mode 2755',
+    ],
+  );
+  finds(
+    'writable: system directories, and the jail itself',
+    (root) => {
+      chmodSync(root, 0o777);
+      chmodSync(`${root}/usr/lib`, 0o775);
+      mkdirSync(`${root}/tmp`);
+      chmodSync(`${root}/tmp`, 0o1777);
+    },
+    () => [
+      'changed /usr/lib mode 0755 -> 0775',
+      'writable / mode 0777',
+      'writable /usr/lib mode 0775',
+    ],
+  );
+  finds(
+    'unresolved: a program that is no longer one, and others beside it',
+    (root) => {
+      const { size } = lstatSync(`${root}/usr/bin/ls`);
+      writeFileSync(`${root}/usr/bin/ls`, Buffer.alloc(size));
+      unlinkSync(root + tinfo);
+    },
+    () => [
+      `missing ${tinfo}`,
+      /^changed \/usr\/bin\/ls mtime content$/,
+      /^unresolved \/usr\/bin\/bash libtinfo\.so\.6$/,
+      /^unresolved \/usr\/bin\/ls \/usr\/bin\/ls: is neither an ELF file/,
+    ],
+  );
+
+  test('stale: sources that have changed or are gone; --ignore leaves them out', () => {
+    const root = jail();
+    const source = host + libc;
+    renameSync(`${host}${tinfo}`, `${host}${tinfo}.away`);
+    const bytes = readFileSync(source);
+    const { atime, mtime } = lstatSync(source);
+    appendFileSync(source, 'x');
+    try {
+      const { status, lines, unknown } = check(root);
+      assert.equal(status, 3);
+      assert.ok(lines.includes(`stale ${tinfo} source: is gone`), lines.join('\n'));
+      assert.ok(lines.some((line: string) => line.startsWith(`stale ${libc} size `)));
+      assert.ok(lines.every((line: string) => line.startsWith('stale ')));
+      // Neither a digest nor the source tells what these were.
+      assert.deepEqual([...unknown].sort(), [tinfo, libc].sort());
+      assert.deepEqual(check(root, '--ignore', 'stale').status, 0);
+      appendFileSync(`${root}/home-made`, '');
+      exec('touch', ['-a', root + libc]);
+      const touched = check(root, '--ignore', 'stale').lines;
+      assert.deepEqual(touched, [`changed ${libc} content: was touched since the build`]);
+    } finally {
+      writeFileSync(source, bytes);
+      utimesSync(source, atime, mtime);
+      renameSync(`${host}${tinfo}.away`, `${host}${tinfo}`);
+    }
+  });
+
+  test('with digests in the record, the sources are not needed', () => {
+    const root = path.join(directory, 'digests');
+    const own = makeSysroot(path.join(directory, 'own'), 'ls');
+    assert.equal(jailbuild([root, 'ls', '--sysroot', own, '--digests', '-q']).status, 0);
+    rmSync(own, { recursive: true });
+    assert.deepEqual(check(root, '--ignore', 'stale'), { status: 0, lines: [], unknown: [] });
+    const at = `${root}/usr/bin/ls`;
+    const { atime, mtime } = lstatSync(at);
+    const bytes = readFileSync(at);
+    bytes[100] = (bytes[100] ?? 0) ^ 1;
+    writeFileSync(at, bytes);
+    utimesSync(at, atime, mtime);
+    assert.match(
+      check(root, '--ignore', 'stale').lines.join(),
+      /^changed \/usr\/bin\/ls (mtime )?content$/,
+    );
+    // lstat(2) alone does not tell.
+    assert.doesNotMatch(check(root, '--ignore', 'stale', '--quick').lines.join(), /content/);
+  });
+
+  test('with digests, capabilities are compared as well', needsRoot('setcap'), () => {
+    const root = path.join(directory, 'capabilities');
+    assert.equal(exec('setcap', ['cap_net_raw=ep', `${host}/usr/bin/ls`]).status, 0);
+    assert.equal(jailbuild([root, 'ls', '--sysroot', host, '--digests', '-q']).status, 0);
+    assert.equal(check(root).status, 0);
+    assert.equal(exec('setcap', ['-r', `${root}/usr/bin/ls`]).status, 0);
+    assert.equal(exec('setcap', ['-r', `${host}/usr/bin/ls`]).status, 0);
+    assert.deepEqual(check(root).lines, ['changed /usr/bin/ls security.capability']);
+  });
+
+  test('prints a line a finding, grouped, and what they come to', () => {
+    const root = jail();
+    writeFileSync(`${root}/usr/bin/e\nvil`, '');
+    chmodSync(`${root}/usr/bin/ls`, 0o700);
+    const { status, stdout } = jailbuild(['check', root]);
+    assert.equal(status, 3);
+    const lines = stdout.split('\n');
+    assert.equal(lines[0], 'changed     /usr/bin/ls: mode 0755 -> 0700');
+    assert.equal(lines[1], 'foreign     /usr/bin/e\\x0avil: file');
+    assert.match(lines[2] ?? '', /^\d+ entries: 1 changed, 1 foreign$/);
+    const quiet = jailbuild(['check', root, '--quiet']);
+    assert.deepEqual([quiet.status, quiet.stdout], [3, '']);
+  });
+
+  test('what is mounted in the jail is not looked into', needsRoot('mount', 'umount'), () => {
+    const root = jail();
+    mkdirSync(`${root}/usr/lib/mnt`);
+    assert.equal(exec('mount', ['-t', 'tmpfs', 'tmpfs', `${root}/usr/lib/mnt`]).status, 0);
+    try {
+      writeFileSync(`${root}/usr/lib/mnt/shell`, '');
+      chmodSync(`${root}/usr/lib/mnt/shell`, 0o4755);
+      const { lines } = check(root);
+      assert.deepEqual(
+        lines.filter((line: string) => line.includes('shell')),
+        [],
+      );
+    } finally {
+      exec('umount', [`${root}/usr/lib/mnt`]);
+    }
+  });
+
+  test('a directory without a record is refused, and an unknown kind', () => {
+    const none = jailbuild(['check', tempDir()]);
+    assert.equal(none.status, 1);
+    assert.match(none.stderr, /^jailbuild: [^\n]*: has no record of a build[^\n]*\n$/);
+    const kind = jailbuild(['check', pristine, '--ignore', 'dust']);
+    assert.equal(kind.status, 2);
+    assert.match(kind.stderr, /--ignore dust: the kinds are missing, changed/);
+  });
+});

@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { exec, jailbuild } from '../support/cli.js';
+import { needsRoot } from '../support/need.js';
+import { tempDir } from '../support/temp-dir.js';
+import { snapshot } from '../support/tree.js';
+
+function build(jail: string, ...args: readonly string[]): void {
+  const { status, stderr } = jailbuild([jail, ...args, '-q']);
+  assert.equal(status, 0, stderr);
+}
+
+describe('remove', needsRoot(), () => {
+  test('removes all of a jail, and its directory', () => {
+    const directory = tempDir();
+    const jail = path.join(directory, 'jail');
+    build(jail, 'ls', 'bash');
+    const before = snapshot(jail);
+    const dry = jailbuild(['remove', jail, '--dry-run']);
+    assert.deepEqual(snapshot(jail), before);
+    const { status, stdout, stderr } = jailbuild(['remove', jail]);
+    assert.equal(status, 0, stderr);
+    assert.equal(stdout, dry.stdout);
+    assert.match(stdout, /^- \/usr\/bin\/ls$/m);
+    assert.match(stdout, /^- \/\n$/m);
+    assert.deepEqual(readdirSync(directory), []);
+  });
+
+  test("leaves the user's files, changed ones too, and tells", () => {
+    const jail = path.join(tempDir(), 'jail');
+    build(jail, 'ls');
+    mkdirSync(`${jail}/home`);
+    writeFileSync(`${jail}/home/notes`, 'mine');
+    writeFileSync(`${jail}/usr/bin/own`, 'mine');
+    appendFileSync(`${jail}/usr/bin/ls`, 'mine');
+    const { status, stdout } = jailbuild(['remove', jail, '--json']);
+    assert.equal(status, 0);
+    const { left, removed } = JSON.parse(stdout);
+    assert.deepEqual(left, [
+      { path: '/usr', why: 'holds other files' },
+      { path: '/usr/bin', why: 'holds other files' },
+      { path: '/usr/bin/ls', why: 'changed' },
+    ]);
+    assert.equal(removed.includes('/'), false);
+    assert.deepEqual(Object.keys(snapshot(jail)), [
+      '.',
+      'home',
+      'home/notes',
+      'usr',
+      'usr/bin',
+      'usr/bin/ls',
+      'usr/bin/own',
+    ]);
+  });
+
+  test('--changed removes changed files as well', () => {
+    const jail = path.join(tempDir(), 'jail');
+    build(jail, 'ls');
+    appendFileSync(`${jail}/usr/bin/ls`, 'mine');
+    assert.equal(jailbuild(['remove', jail, '--changed']).status, 0);
+    assert.equal(existsSync(jail), false);
+  });
+
+  test('leaves what the jail had before it was built', () => {
+    const jail = path.join(tempDir(), 'jail');
+    mkdirSync(`${jail}/usr/bin`, { recursive: true });
+    build(jail, 'ls');
+    const { stdout } = jailbuild(['remove', jail]);
+    assert.match(stdout, /^ {2}\/usr\/bin: left, not made by jailbuild$/m);
+    assert.deepEqual(Object.keys(snapshot(jail)), ['.', 'usr', 'usr/bin']);
+  });
+
+  test('follows no link of the jail out of it', () => {
+    const directory = tempDir();
+    const jail = path.join(directory, 'jail');
+    build(jail, 'ls');
+    const outside = path.join(directory, 'outside');
+    exec('cp', ['-a', `${jail}/usr/bin`, outside]);
+    exec('rm', ['-r', `${jail}/usr/bin`]);
+    symlinkSync(outside, `${jail}/usr/bin`);
+    const { status, stdout } = jailbuild(['remove', jail]);
+    assert.equal(status, 0);
+    assert.match(stdout, /\/usr\/bin: left, changed/);
+    assert.deepEqual(readdirSync(outside), ['ls']);
+  });
+
+  test('refuses while something is mounted inside', needsRoot('mount', 'umount'), () => {
+    const jail = path.join(tempDir(), 'a jail');
+    build(jail, 'ls');
+    mkdirSync(`${jail}/proc x`);
+    assert.equal(exec('mount', ['-t', 'tmpfs', 'tmpfs', `${jail}/proc x`]).status, 0);
+    const before = snapshot(jail);
+    try {
+      const { status, stderr } = jailbuild(['remove', jail]);
+      assert.equal(status, 1);
+      assert.equal(stderr, `jailbuild: ${jail}/proc x: is mounted in the jail\n`);
+      assert.deepEqual(snapshot(jail), before);
+    } finally {
+      exec('umount', [`${jail}/proc x`]);
+    }
+  });
+
+  test('warns of processes that run in it', needsRoot('chroot'), async () => {
+    const jail = path.join(tempDir(), 'jail');
+    build(jail, 'sleep');
+    const sleeper = spawn('chroot', [jail, 'sleep', '60'], { stdio: 'ignore' });
+    try {
+      const deadline = Date.now() + 10_000;
+      let stderr = '';
+      while (!stderr.includes('running') && Date.now() < deadline) {
+        stderr = jailbuild(['remove', jail, '--dry-run', '-q']).stderr;
+      }
+      assert.equal(
+        stderr,
+        `jailbuild: warning: process ${sleeper.pid} (sleep) is running in the jail\n`,
+      );
+    } finally {
+      sleeper.kill('SIGKILL');
+    }
+  });
+
+  test('a directory without a record is refused', () => {
+    const directory = tempDir();
+    writeFileSync(`${directory}/file`, '');
+    const { status, stderr } = jailbuild(['remove', directory]);
+    assert.equal(status, 1);
+    assert.match(stderr, /has no record of a build/);
+    assert.deepEqual(readdirSync(directory), ['file']);
+  });
+});

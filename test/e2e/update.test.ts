@@ -1,0 +1,288 @@
+import assert from 'node:assert/strict';
+import {
+  appendFileSync,
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { exec, jailbuild } from '../support/cli.js';
+import { needsRoot } from '../support/need.js';
+import { makeSysroot } from '../support/sysroot.js';
+import { tempDir } from '../support/temp-dir.js';
+import { snapshot } from '../support/tree.js';
+
+/** A host of ls, bash and true with an nsswitch.conf, and a jail of programs from it. */
+function setUp(...programs: readonly string[]) {
+  const directory = tempDir();
+  const host = makeSysroot(directory, 'ls', 'bash', 'true');
+  const jail = path.join(directory, 'jail');
+  ok([jail, ...programs, '--sysroot', host, '-q']);
+  return { directory, host, jail };
+}
+
+function ok(args: readonly string[]): { readonly stdout: string; readonly stderr: string } {
+  const { status, stdout, stderr } = jailbuild(args);
+  assert.equal(status, 0, stderr);
+  return { stdout, stderr };
+}
+
+function find(root: string, name: string): string {
+  const { stdout } = exec('find', [root, '-name', name, '-printf', '/%P']);
+  return realpathSync(root + stdout).slice(root.length);
+}
+
+function recordOf(jail: string) {
+  return JSON.parse(readFileSync(`${jail}/.jailbuild/record.json`, 'utf8'));
+}
+
+/** The tree with the inodes of its files, without the record. */
+function filesOf(jail: string): Record<string, string> {
+  const all = Object.entries(snapshot(jail));
+  return Object.fromEntries(all.filter(([name]) => !name.startsWith('.jailbuild')));
+}
+
+describe('update', needsRoot(), () => {
+  test('does nothing where nothing has changed, not even to the record', () => {
+    const { jail } = setUp('ls');
+    const before = snapshot(jail);
+    const { stdout, stderr } = ok(['update', jail]);
+    assert.match(stdout, /^Up to date: \d+ entries\n$/);
+    assert.equal(stderr, '');
+    assert.deepEqual(snapshot(jail), before);
+  });
+
+  test('replaces what has changed on the host and touches nothing else', () => {
+    const { host, jail } = setUp('ls', 'bash');
+    const libc = find(host, 'libc.so.6');
+    appendFileSync(host + libc, 'newer');
+    // Not the newest of the libraries, whose time that of the loader's cache is.
+    utimesSync(host + libc, 1_500_000_000, 1_500_000_000);
+    const before = filesOf(jail);
+    const dry = ok(['update', jail, '--dry-run']);
+    assert.deepEqual(filesOf(jail), before);
+    const { stdout } = ok(['update', jail]);
+    assert.equal(stdout, dry.stdout);
+    assert.equal(stdout, `~ ${libc}\n1 change\n`);
+    const after = filesOf(jail);
+    const differing = Object.keys(after).filter((name) => after[name] !== before[name]);
+    assert.deepEqual(differing, [libc.slice(1)]);
+    assert.deepEqual(readFileSync(jail + libc), readFileSync(host + libc));
+    assert.match(ok(['update', jail]).stdout, /^Up to date/);
+    assert.match(ok(['check', jail]).stdout, /^Clean/);
+  });
+
+  test('adds what programs have come to need, and removes what they no longer do', () => {
+    const { host, jail } = setUp('bash', 'true');
+    const tinfo = find(host, 'libtinfo.so.6');
+    // bash comes to be a program that needs the C library alone, true becomes one that needs more.
+    copyFileSync(`${host}/usr/bin/true`, `${host}/usr/bin/bash`);
+    const { stdout } = ok(['update', jail, '--json']);
+    const { changes } = JSON.parse(stdout);
+    const of = (action: string) =>
+      changes.flatMap((change: { action: string; path: string }) =>
+        change.action === action ? [change.path] : [],
+      );
+    assert.ok(of('removed').includes(tinfo), stdout);
+    assert.ok(of('replaced').includes('/usr/bin/bash'));
+    assert.equal(existsSync(jail + tinfo), false);
+    assert.deepEqual(recordOf(jail).former, []);
+    copyFileSync(`${host}/usr/bin/ls`, `${host}/usr/bin/true`);
+    const added = JSON.parse(ok(['update', jail, '--json']).stdout).changes;
+    assert.ok(
+      added.some(
+        ({ action, path: at }: { action: string; path: string }) =>
+          action === 'added' && /libselinux/.test(at),
+      ),
+    );
+    assert.match(ok(['check', jail]).stdout, /^Clean/);
+  });
+
+  test("leaves the user's files, and the directories that hold them", () => {
+    const { host, jail } = setUp('bash');
+    const terminfo = path.dirname(find(jail, 'xterm'));
+    writeFileSync(`${jail}${terminfo}/my-terminal`, 'mine');
+    mkdirSync(`${jail}/home/user`, { recursive: true });
+    writeFileSync(`${jail}/home/user/notes`, 'mine');
+    rmSync(`${host}${path.dirname(terminfo)}`, { recursive: true });
+    const { stdout } = ok(['update', jail]);
+    assert.match(stdout, new RegExp(`^- ${terminfo}/xterm$`, 'm'));
+    assert.equal(readFileSync(`${jail}${terminfo}/my-terminal`, 'utf8'), 'mine');
+    assert.equal(readFileSync(`${jail}/home/user/notes`, 'utf8'), 'mine');
+    assert.ok(recordOf(jail).former.some((entry: { path: string }) => entry.path === terminfo));
+    // What had held them goes when they are gone.
+    rmSync(`${jail}${terminfo}/my-terminal`);
+    assert.match(ok(['update', jail]).stdout, new RegExp(`^- ${terminfo}$`, 'm'));
+  });
+
+  test('replaces changed programs with a warning, keeps changed configuration with one', () => {
+    const { host, jail } = setUp('ls');
+    writeFileSync(`${host}/etc/nsswitch.conf`, 'passwd: files\n');
+    ok(['update', jail, '-q']);
+    writeFileSync(`${jail}/etc/nsswitch.conf`, 'passwd: files # mine\n');
+    appendFileSync(`${jail}/usr/bin/ls`, 'mine');
+    const { stdout, stderr } = ok(['update', jail]);
+    assert.equal(stdout, '= /etc/nsswitch.conf\n~ /usr/bin/ls\n1 change\n');
+    assert.match(stderr, /warning: \/etc\/nsswitch\.conf: was changed .* and is kept\n/);
+    assert.match(stderr, /warning: \/usr\/bin\/ls: was changed .* and is replaced\n/);
+    assert.match(readFileSync(`${jail}/etc/nsswitch.conf`, 'utf8'), /mine/);
+    assert.deepEqual(recordOf(jail).kept, ['/etc/nsswitch.conf']);
+    // It stays the user's, also when the host's changes, and when the jail is built again.
+    writeFileSync(`${host}/etc/nsswitch.conf`, 'passwd: files dns\n');
+    ok(['update', jail, '-q']);
+    ok([jail, 'ls', '-q']);
+    assert.match(readFileSync(`${jail}/etc/nsswitch.conf`, 'utf8'), /mine/);
+    ok(['update', jail, '--replace-changed', '-q']);
+    assert.equal(readFileSync(`${jail}/etc/nsswitch.conf`, 'utf8'), 'passwd: files dns\n');
+    assert.deepEqual(recordOf(jail).kept, []);
+  });
+
+  test('--keep-changed keeps changed programs too', () => {
+    const { host, jail } = setUp('ls');
+    utimesSync(`${jail}/usr/bin/ls`, 1, 1);
+    appendFileSync(`${host}/usr/bin/ls`, 'newer');
+    assert.match(ok(['update', jail, '--keep-changed']).stdout, /^= \/usr\/bin\/ls$/m);
+    assert.equal(lstatSync(`${jail}/usr/bin/ls`).mtimeMs, 1000);
+    // And so it is left by later updates.
+    ok(['update', jail, '-q']);
+    assert.equal(lstatSync(`${jail}/usr/bin/ls`).mtimeMs, 1000);
+  });
+
+  test('changed files that are no longer needed are left', () => {
+    const { host, jail } = setUp('bash');
+    const tinfo = find(jail, 'libtinfo.so.6');
+    appendFileSync(jail + tinfo, 'mine');
+    copyFileSync(`${host}/usr/bin/true`, `${host}/usr/bin/bash`);
+    const { stdout, stderr } = ok(['update', jail]);
+    assert.doesNotMatch(stdout, new RegExp(`^. ${tinfo}$`, 'm'));
+    assert.ok(
+      stderr.includes(`${tinfo}: was changed in the jail since it was made, and is left\n`),
+    );
+    assert.ok(existsSync(jail + tinfo));
+  });
+
+  test('means the same from another directory and with another PATH and TERM', () => {
+    const { jail } = setUp('ls');
+    const before = snapshot(jail);
+    const { status, stdout } = jailbuild(['update', jail], {
+      cwd: '/',
+      env: { PATH: '/nowhere', TERM: 'vt220' },
+    });
+    assert.equal(status, 0);
+    assert.match(stdout, /^Up to date/);
+    assert.deepEqual(snapshot(jail), before);
+  });
+
+  test('on failure the jail is as it was', () => {
+    const { host, jail } = setUp('ls');
+    const before = snapshot(jail);
+    rmSync(find(host, 'libc.so.6').replace(/^/, host));
+    const { status, stderr } = jailbuild(['update', jail]);
+    assert.equal(status, 1);
+    assert.match(stderr, /^jailbuild: libc\.so\.6: library not found, needed by [^\n]*\n$/);
+    assert.deepEqual(snapshot(jail), before);
+  });
+
+  test('a directory without a record is refused', () => {
+    const { status, stderr } = jailbuild(['update', tempDir()]);
+    assert.equal(status, 1);
+    assert.match(stderr, /has no record of a build/);
+  });
+});
+
+describe('building again', needsRoot(), () => {
+  test('extends what the jail was built for', () => {
+    const { host, jail } = setUp('ls');
+    const before = filesOf(jail);
+    ok([jail, 'bash', '--sysroot', host, '-q']);
+    const after = filesOf(jail);
+    for (const name of Object.keys(before)) {
+      // The loader's cache lists the new libraries too.
+      if (name !== 'etc/ld.so.cache') assert.equal(after[name], before[name], name);
+    }
+    assert.deepEqual(recordOf(jail).request.programs, ['ls', 'bash']);
+    assert.deepEqual(recordOf(jail).manifest.request.programs, ['ls', 'bash']);
+    assert.deepEqual(recordOf(jail).found, []);
+    assert.match(ok(['update', jail]).stdout, /^Up to date/);
+  });
+
+  test('changes nothing where nothing is new', () => {
+    const { host, jail } = setUp('ls', 'bash');
+    const before = snapshot(jail);
+    ok([jail, 'bash', '--sysroot', host, '-q']);
+    ok([jail, 'ls', '-q']);
+    assert.deepEqual(snapshot(jail), before);
+  });
+
+  test('leaves what is no longer needed to update', () => {
+    const { host, jail } = setUp('bash', 'true');
+    const tinfo = find(jail, 'libtinfo.so.6');
+    copyFileSync(`${host}/usr/bin/true`, `${host}/usr/bin/bash`);
+    ok([jail, 'true', '-q']);
+    assert.ok(existsSync(jail + tinfo));
+    assert.ok(recordOf(jail).former.some((entry: { path: string }) => entry.path === tinfo));
+    assert.match(ok(['update', jail]).stdout, new RegExp(`^- ${tinfo}$`, 'm'));
+  });
+
+  test('from another root is refused', () => {
+    const { jail } = setUp('ls');
+    const { status, stderr } = jailbuild([jail, 'ls', '--sysroot', '/usr']);
+    assert.equal(status, 1);
+    assert.match(stderr, /--sysroot \/usr: the jail's files are from .*\/host\n$/);
+  });
+
+  test("takes up what was there before, and keeps it apart as not jailbuild's", () => {
+    const directory = tempDir();
+    const host = makeSysroot(directory, 'ls');
+    const jail = path.join(directory, 'jail');
+    ok([jail, 'ls', '--sysroot', host, '-q', '--no-record']);
+    assert.equal(existsSync(`${jail}/.jailbuild`), false);
+    ok([jail, 'ls', '--sysroot', host, '-q']);
+    const { found, manifest } = recordOf(jail);
+    assert.deepEqual(
+      found,
+      manifest.entries.map((entry: { path: string }) => entry.path),
+    );
+    appendFileSync(`${host}/usr/bin/ls`, 'newer');
+    assert.match(ok(['update', jail]).stdout, /^~ \/usr\/bin\/ls$/m);
+    assert.equal(recordOf(jail).found.includes('/usr/bin/ls'), false);
+  });
+
+  test('a record that others could have written is refused', () => {
+    const { jail } = setUp('ls');
+    chmodSync(`${jail}/.jailbuild/record.json`, 0o666);
+    for (const args of [
+      [jail, 'ls'],
+      ['update', jail],
+      ['check', jail],
+      ['remove', jail],
+    ]) {
+      const { status, stderr } = jailbuild(args);
+      assert.equal(status, 1);
+      assert.match(
+        stderr,
+        /^jailbuild: [^\n]*record\.json: others than its owner may write[^\n]*\n$/,
+      );
+    }
+  });
+
+  test('two builds at once both count', async () => {
+    const { host, jail } = setUp('true');
+    const { execa } = await import('execa');
+    const { JAILBUILD } = await import('../support/cli.js');
+    const both = ['ls', 'bash'].map((name) =>
+      execa(process.execPath, [JAILBUILD, jail, name, '--sysroot', host, '--wait', '-q']),
+    );
+    await Promise.all(both);
+    assert.deepEqual([...recordOf(jail).request.programs].sort(), ['bash', 'ls', 'true']);
+    assert.match(ok(['check', jail]).stdout, /^Clean/);
+  });
+});

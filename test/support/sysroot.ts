@@ -1,0 +1,11 @@
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { jailbuild } from './cli.js';
+
+/** A directory that can be taken as `/`: what the programs need of this host, to be changed at will. */
+export function makeSysroot(directory: string, ...programs: readonly string[]): string {
+  const sysroot = path.join(directory, 'host');
+  const { status, stderr } = jailbuild([sysroot, ...programs, '--quiet', '--no-record']);
+  assert.equal(status, 0, stderr);
+  return sysroot;
+}
