@@ -50,7 +50,7 @@ export function withRecordedDefaults(
   args: RunArguments,
   table: OptionTable,
 ): RunArguments {
-  const recorded = readRecord(root)?.run;
+  const recorded = recordedRun(root);
   if (recorded === undefined) return args;
   const { command, ...values } = recorded;
   const refuse = (name: string, why: string): never => {
@@ -68,6 +68,17 @@ export function withRecordedDefaults(
   if (command !== undefined && !isWords(command)) refuse('command', 'is not a list of words');
   const rest = args['--'] ?? (isWords(command) ? command : undefined);
   return { ...withFileOptions(args, Object.fromEntries(options), table), '--': rest };
+}
+
+/** A jail may be run by users who may not read its record: it is then as if there were none. */
+function recordedRun(root: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    return readRecord(root)?.run;
+  } catch (error) {
+    const mayNotRead = error instanceof JailbuildError && error.code === 'NOT_READABLE';
+    if (mayNotRead && process.geteuid?.() !== 0) return undefined;
+    throw error;
+  }
 }
 
 function isWords(value: unknown): value is readonly string[] {

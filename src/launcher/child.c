@@ -110,7 +110,7 @@ static void set_home(struct options *options, const char *home)
 	options->env[options->env_count++] = text;
 }
 
-static _Noreturn void become_command(struct options *options, int terminal)
+static _Noreturn void become_command(struct options *options)
 {
 	struct identity identity = { 0 };
 
@@ -119,7 +119,7 @@ static _Noreturn void become_command(struct options *options, int terminal)
 		set_home(options, identity.home);
 	}
 	if (options->pty)
-		take_terminal(terminal);
+		take_terminal(options->terminal);
 	else if (options->new_session && setsid() < 0)
 		fail("begin a session", NULL);
 	if (options->new_keyring)
@@ -138,10 +138,21 @@ static _Noreturn void become_command(struct options *options, int terminal)
 	execute_any(options->command, options->env);
 }
 
+/* As fork(2) would do, but nothing is copied, and the init goes on once the command is executed. */
+static _Noreturn void split(struct options *options, int channel)
+{
+	pid_t command = vfork();
+	if (command < 0)
+		fail("make the process of the command", NULL);
+	if (command > 0)
+		be_init(command, options, channel);
+	tell_as("Command", options->verbose);
+	enter_group(options->group);
+	become_command(options);
+}
+
 void become_child(struct options *options, int channel)
 {
-	int terminal = -1;
-
 	tell_as(" Child", options->verbose);
 	tell("PID is %ld", (long)getpid());
 	tie_to_parent(channel, options->new_user);
@@ -151,20 +162,14 @@ void become_child(struct options *options, int channel)
 		become_mapped_root(options);
 	make_jail(options);
 	if (options->pty)
-		terminal = open_pty(channel);
-	close(channel);
+		options->terminal = open_pty(channel);
 
 	/* Until the command is executed, nobody in the jail is to look into this process. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		fail("close this process to others", NULL);
 	if (options->init) {
-		tell("the first process stays as init");
-		pid_t command = fork();
-		if (command < 0)
-			fail("make the process of the command", NULL);
-		if (command > 0)
-			be_init(command, options->argv);
-		tell_as("Command", options->verbose);
+		tell("this process stays as init");
+		split(options, channel);
 	}
-	become_command(options, terminal);
+	become_command(options);
 }

@@ -46,21 +46,12 @@ static void bind_device(int dev, const char *name)
 	close(tree);
 }
 
-static void mount_in_dev(int dev, const char *name, mode_t mode, const char *type, unsigned int attributes,
-			 const char *data)
-{
-	if (mkdirat(dev, name, mode) < 0)
-		fail("make in /dev", name);
-	int tree = make_filesystem(type, attributes, data);
-	attach(tree, dev, name, name);
-	close(tree);
-}
-
 void mount_dev(int root)
 {
 	tell("mounting a minimal /dev");
 	int place = make_mount_point(root, "/dev", true);
-	int dev = make_filesystem("tmpfs", ATTRIBUTE_NOSUID | ATTRIBUTE_NOEXEC, "mode=0755,size=64k");
+	/* The size is for /dev/shm, which another file system of its own would not make any safer. */
+	int dev = make_filesystem("tmpfs", ATTRIBUTE_NOSUID | ATTRIBUTE_NOEXEC, "mode=0755,size=64m");
 	attach(dev, place, "", "/dev");
 	close(place);
 
@@ -75,10 +66,12 @@ void mount_dev(int root)
 	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
 		if (symlinkat(links[i].target, dev, links[i].name) < 0)
 			fail("make in /dev", links[i].name);
-	mount_in_dev(dev, "shm", 01777, "tmpfs", ATTRIBUTE_NOSUID | ATTRIBUTE_NODEV | ATTRIBUTE_NOEXEC,
-		     "mode=1777,size=64m");
-	mount_in_dev(dev, "pts", 0755, "devpts", ATTRIBUTE_NOSUID | ATTRIBUTE_NOEXEC,
-		     "newinstance,ptmxmode=0666,mode=0620");
+	if (mkdirat(dev, "shm", 01777) < 0 || mkdirat(dev, "pts", 0755) < 0)
+		fail("make in /dev", "shm, pts");
+	int pts = make_filesystem("devpts", ATTRIBUTE_NOSUID | ATTRIBUTE_NOEXEC,
+				  "newinstance,ptmxmode=0666,mode=0620");
+	attach(pts, dev, "pts", "/dev/pts");
+	close(pts);
 	close(dev);
 }
 

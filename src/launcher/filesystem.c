@@ -86,6 +86,8 @@ int make_filesystem(const char *type, unsigned int attributes, const char *data)
 		refuse("the options of a file system are too long", data);
 	if (data != NULL)
 		strcpy(options, data);
+	/* What /proc/mounts shows in its first column. */
+	configure(context, FSCONFIG_SET_STRING, "source", type, type);
 	for (char *key = strsep(&rest, ","); key != NULL && *key != '\0'; key = strsep(&rest, ",")) {
 		char *value = strchr(key, '=');
 		if (value != NULL)

@@ -10,21 +10,27 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Reaps all that have ended. Returns true if the command is one of them. */
-static bool reap(pid_t command, int *status)
+/* Reaps all that have ended. Returns true if the command is one of them, and tells if it has stopped. */
+static bool reap(pid_t command, int *status, int channel)
 {
 	bool has_ended = false;
 	int ended;
 	for (;;) {
-		pid_t process = waitpid(-1, &ended, WNOHANG);
+		pid_t process = waitpid(-1, &ended, WNOHANG | WUNTRACED);
 		if (process < 0 && errno == EINTR)
 			continue;
 		if (process <= 0)
 			return has_ended;
+		if (WIFSTOPPED(ended)) {
+			if (process == command)
+				send(channel, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+			continue;
+		}
 		if (process == command) {
 			*status = ended;
 			has_ended = true;
@@ -49,25 +55,42 @@ static void rename_process(char **argv)
 	prctl(PR_SET_NAME, name);
 }
 
-void be_init(pid_t command, char **argv)
+/* Not to hold open what the command closes; but for a terminal, which is to be given to it. */
+static void close_all_but(int channel, bool terminal)
+{
+	if (dup2(channel, 3) < 0)
+		fail("keep the channel to the parent", NULL);
+	syscall(SYS_close_range, terminal ? 1U : 0U, 2U, 0U);
+	syscall(SYS_close_range, 4U, ~0U, 0U);
+}
+
+static void pass_on(pid_t command, const siginfo_t *info, enum job_group group)
+{
+	bool has_job = group == GROUP_TERMINAL || group == GROUP_FOREGROUND;
+	/* The terminal has sent it to the whole foreground process group, the command's as well. */
+	if (info->si_code == SI_KERNEL && getpgid(command) == getpgrp())
+		return;
+	if (info->si_signo == SIGCONT && has_job) {
+		if (info->si_code == SI_QUEUE && info->si_value.sival_int)
+			give_terminal(command);
+		kill(-command, SIGCONT);
+	}
+	kill(command, info->si_signo);
+}
+
+void be_init(pid_t command, const struct options *options, int channel)
 {
 	sigset_t awaited;
 	siginfo_t info;
 	int status;
 
-	/* Not to hold open what the command closes. */
-	syscall(SYS_close_range, 0U, ~0U, 0U);
+	close_all_but(channel, options->group >= GROUP_TERMINAL);
 	keep_only_kill();
-	rename_process(argv);
+	rename_process(options->argv);
 	/* Without a handler the first process gets no signal; these are held since before it was there. */
 	sigfillset(&awaited);
-	while (!reap(command, &status)) {
-		if (sigwaitinfo(&awaited, &info) < 0 || info.si_signo == SIGCHLD)
-			continue;
-		/* The terminal has sent it to the whole foreground process group, the command's as well. */
-		if (info.si_code == SI_KERNEL && getpgid(command) == getpgrp())
-			continue;
-		kill(command, info.si_signo);
-	}
+	while (!reap(command, &status, 3))
+		if (sigwaitinfo(&awaited, &info) >= 0 && info.si_signo != SIGCHLD)
+			pass_on(command, &info, options->group);
 	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }

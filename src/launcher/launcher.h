@@ -36,6 +36,20 @@ struct mount {
 	int tree;
 };
 
+/*
+ * A process may signal its whole process group, and so those of it that are outside. So the command has
+ * a group of its own, unless the terminal is to reach it and others alike.
+ */
+enum job_group {
+	/* Ours. */
+	GROUP_SHARED,
+	/* Its own, which no terminal concerns. */
+	GROUP_OWN,
+	/* Its own; the terminal is given to it, if it is ours to give. */
+	GROUP_TERMINAL,
+	GROUP_FOREGROUND,
+};
+
 /* The values of an option that may be given several times. */
 struct list {
 	const char **items;
@@ -101,8 +115,12 @@ struct options {
 
 	/* The process. */
 	bool init;
+	/* How the command shares signals of a terminal; with an init alone. */
+	enum job_group group;
 	bool new_session;
 	bool pty;
+	/* The jail's end of the new terminal. */
+	int terminal;
 	/* NULL-terminated; ends with what --env names. One place is left for HOME. */
 	char **env;
 	size_t env_count;
@@ -230,7 +248,16 @@ void end_relay(void);
 _Noreturn void become_child(struct options *options, int channel);
 
 /* init.c */
-_Noreturn void be_init(pid_t command, char **argv);
+_Noreturn void be_init(pid_t command, const struct options *options, int channel);
+
+/* group.c */
+enum job_group choose_group(const struct options *options);
+/* Makes the process group of the command. */
+void enter_group(enum job_group group);
+/* True if the terminal is that of our process group. */
+bool has_terminal(void);
+/* Makes a group the terminal's foreground one, from whatever group we are in. */
+void give_terminal(pid_t group);
 
 /* queue.c */
 void create_queue(void);
@@ -240,6 +267,7 @@ void receive_from_queue(void);
 /* wait.c */
 void hold_signals(void);
 void release_signals(void);
-int wait_for(pid_t child, bool is_command_init, int pty);
+/* Returns the exit status for what became of the child. */
+int wait_for(pid_t child, const struct options *options, int channel, int pty);
 
 #endif

@@ -18,7 +18,7 @@ static unsigned long namespaces(const struct options *options)
 int main(int argc, char **argv)
 {
 	struct options options;
-	/* Over it the child learns that it may go on, or that the parent is gone, and sends its terminal. */
+	/* The child learns of it that it may go on, or that the parent is gone, and tells of its terminal. */
 	int channel[2];
 
 	close_inherited();
@@ -33,6 +33,7 @@ int main(int argc, char **argv)
 	make_cgroup(&options);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0)
 		fail("make a socket pair", NULL);
+	options.group = choose_group(&options);
 	hold_signals();
 
 	/* As fork(2), but the child begins in the new namespaces. */
@@ -54,7 +55,7 @@ int main(int argc, char **argv)
 	int pty = options.pty ? receive_descriptor(channel[0]) : -1;
 	if (options.show_queue)
 		receive_from_queue();
-	int status = wait_for(child, options.new_pid && !options.init, pty);
+	int status = wait_for(child, &options, channel[0], pty);
 	remove_cgroup();
 	tell("the child has ended with status %d", status);
 	return status;

@@ -18,24 +18,27 @@ static const char *const hidden[] = {
 /* What there sets something of the host. To root it is open without any capability. */
 static const char *const read_only[] = { "bus", "fs", "irq", "sys", "sysrq-trigger" };
 
+/* One empty directory serves for all: the first is made, the others are its copies. */
+static int empty_directory(void)
+{
+	static int first = -1;
+	if (first >= 0)
+		return clone_tree(first, "");
+	first = make_filesystem("tmpfs",
+				ATTRIBUTE_READ_ONLY | ATTRIBUTE_NOSUID | ATTRIBUTE_NODEV | ATTRIBUTE_NOEXEC,
+				"mode=0555,size=0,nr_inodes=1");
+	return first;
+}
+
 static void hide(int proc, const char *name)
 {
 	struct stat stat;
-	int tree;
-
 	if (fstatat(proc, name, &stat, 0) < 0)
 		return;
-	if (S_ISDIR(stat.st_mode)) {
-		tree = make_filesystem("tmpfs",
-				       ATTRIBUTE_READ_ONLY | ATTRIBUTE_NOSUID | ATTRIBUTE_NODEV | ATTRIBUTE_NOEXEC,
-				       "mode=0555,size=0,nr_inodes=1");
-	} else {
-		tree = clone_tree(AT_FDCWD, "/dev/null");
-		if (tree < 0)
-			fail("take the mount of", "/dev/null");
-	}
+	int tree = S_ISDIR(stat.st_mode) ? empty_directory() : clone_tree(AT_FDCWD, "/dev/null");
+	if (tree < 0)
+		fail("take the mount to hide with", name);
 	attach(tree, proc, name, name);
-	close(tree);
 }
 
 static void protect(int proc, const char *name)
@@ -47,7 +50,6 @@ static void protect(int proc, const char *name)
 		fail("take the mount in /proc of", name);
 	set_attributes(tree, ATTRIBUTE_READ_ONLY, name);
 	attach(tree, proc, name, name);
-	close(tree);
 }
 
 void mount_proc(int root, bool masked)

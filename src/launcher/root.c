@@ -86,7 +86,12 @@ static void mount_in_root(int root, const struct mount *mount)
 	} else {
 		tell("mounting %s at %s", mount->source, target);
 	}
-	int place = make_mount_point(root, target, is_directory(tree));
+	bool directory = is_directory(tree);
+	int place = make_mount_point(root, target, directory);
+	if (is_directory(place) != directory) {
+		errno = directory ? ENOTDIR : EISDIR;
+		fail("mount at", target);
+	}
 	attach(tree, place, "", target);
 	close(place);
 	close(tree);

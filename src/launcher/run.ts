@@ -35,6 +35,8 @@ export async function runJail(
     const started = execa(locateLauncher(), launcherArguments(root, options, command), {
       stdio: 'inherit',
       reject: false,
+      // The present directory may be one that only its user may enter, and is of no use there.
+      cwd: '/',
       // The launcher sees to it that the jail ends with it; we must not end first.
       cleanup: false,
     });

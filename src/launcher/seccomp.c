@@ -79,6 +79,7 @@ enum { LAST_KNOWN = 466 };
  */
 #define ARGUMENT(n) ((uint32_t)offsetof(struct seccomp_data, args[n]))
 
+enum { MOST_BOUNDS = 2 * (COUNT(denied_x86_64) + 5) };
 static struct sock_filter program[BPF_MAXINSNS];
 static struct sock_fprog filter = { 0, program };
 
@@ -114,31 +115,61 @@ static int by_value(const void *left, const void *right)
 	return *(const int *)left - *(const int *)right;
 }
 
+/* Jumps to what comes last, since all jumps are forward: ALLOW, and behind it look_closer. */
+static struct {
+	size_t from;
+	bool if_yes, allowed;
+} verdicts[MOST_BOUNDS * 2];
+static size_t verdict_count;
+
 /*
- * Decides by halves whether a number is in a sorted list: the kernel runs the filter for every call
- * number when it is installed, which with a plain chain takes longer than all the rest of a launch.
+ * Decides by halves in which interval a number is. Bounds are where the verdict changes, the first from
+ * "allowed". Few steps count: when the filter is installed, the kernel takes them for every number.
  */
-static void search(const int *numbers, size_t count)
+static void search(const int *bounds, size_t first, size_t end)
 {
-	if (count <= 4) {
-		for (size_t i = 0; i < count; i++)
-			deny_if(BPF_JEQ, (uint32_t)numbers[i]);
-		result(ALLOW);
-		return;
+	size_t middle = first + (end - first) / 2, jump = filter.len;
+	emit(BPF_JMP | BPF_JGE | BPF_K, (uint32_t)bounds[middle], 0, 0);
+	if (middle > first)
+		search(bounds, first, middle);
+	else
+		verdicts[verdict_count++] = (typeof(verdicts[0])){ jump, false, middle % 2 == 0 };
+	if (middle + 1 < end) {
+		program[jump].jt = (uint8_t)(filter.len - jump - 1);
+		search(bounds, middle + 1, end);
+	} else {
+		verdicts[verdict_count++] = (typeof(verdicts[0])){ jump, true, middle % 2 == 1 };
 	}
-	size_t half = count / 2, jump = filter.len;
-	emit(BPF_JMP | BPF_JGE | BPF_K, (uint32_t)numbers[half], 0, 0);
-	search(numbers, half);
-	program[jump].jt = (uint8_t)(filter.len - jump - 1);
-	search(numbers + half, count - half);
 }
 
-static void decide(const struct table *table)
+/*
+ * Intervals of neighbouring numbers that are not simply allowed, each as its first and the one after its
+ * last.
+ */
+static size_t find_bounds(const struct table *table, int bounds[MOST_BOUNDS])
 {
-	int numbers[COUNT(denied_x86_64)];
-	size_t count = 0;
+	int numbers[COUNT(denied_x86_64) + 5] = {
+		table->clone, table->clone3, table->ioctl, table->socket, table->unshare,
+	};
+	size_t count = 5, bound = 0;
+	for (size_t i = 0; i < table->count; i++)
+		if (table->denied[i] >= 0)
+			numbers[count++] = table->denied[i];
+	qsort(numbers, count, sizeof(numbers[0]), by_value);
+	for (size_t i = 0; i < count; i++) {
+		if (bound > 0 && bounds[bound - 1] == numbers[i]) {
+			bounds[bound - 1]++;
+			continue;
+		}
+		bounds[bound++] = numbers[i];
+		bounds[bound++] = numbers[i] + 1;
+	}
+	return bound;
+}
 
-	load(offsetof(struct seccomp_data, nr));
+/* Number by number what is to be looked at more closely; all others that come here are denied. */
+static void look_closer(const struct table *table)
+{
 	for_call(table->clone, 4);
 	load(ARGUMENT(0));
 	deny_if(BPF_JSET, NEW_NAMESPACES);
@@ -162,14 +193,27 @@ static void decide(const struct table *table)
 	deny_if(BPF_JEQ, AF_VSOCK);
 	deny_if(BPF_JEQ, AF_ALG);
 	result(ALLOW);
+	result(DENIED);
+}
+
+static void decide(const struct table *table)
+{
+	int bounds[MOST_BOUNDS];
+
+	load(offsetof(struct seccomp_data, nr));
 	/* The numbers of the x32 ABI are all above as well. */
 	emit(BPF_JMP | BPF_JGT | BPF_K, LAST_KNOWN, 0, 1);
 	result(UNKNOWN);
-	for (size_t i = 0; i < table->count; i++)
-		if (table->denied[i] >= 0)
-			numbers[count++] = table->denied[i];
-	qsort(numbers, count, sizeof(numbers[0]), by_value);
-	search(numbers, count);
+	search(bounds, 0, find_bounds(table, bounds));
+
+	size_t allow = filter.len;
+	result(ALLOW);
+	look_closer(table);
+	while (verdict_count > 0) {
+		size_t i = --verdict_count, from = verdicts[i].from;
+		uint8_t distance = (uint8_t)(allow + !verdicts[i].allowed - from - 1);
+		*(verdicts[i].if_yes ? &program[from].jt : &program[from].jf) = distance;
+	}
 }
 
 static void for_machine(const struct table *table)

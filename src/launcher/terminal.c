@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -49,6 +50,21 @@ int receive_descriptor(int channel)
 	return fd;
 }
 
+/* As its /dev/console the jail has this terminal. */
+static void make_console(int master)
+{
+	char path[32];
+	int number;
+	if (ioctl(master, TIOCGPTN, &number) < 0)
+		fail("name the new terminal", NULL);
+	snprintf(path, sizeof(path), "/dev/pts/%d", number);
+	int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), tree = clone_tree(AT_FDCWD, path);
+	if (root < 0 || tree < 0)
+		fail("take the mount of", path);
+	bind_console(root, tree);
+	close(root);
+}
+
 int open_pty(int channel)
 {
 	const char *path = "/dev/pts/ptmx";
@@ -65,6 +81,7 @@ int open_pty(int channel)
 	for (int fd = 0; fd < 3; fd++)
 		if (ioctl(fd, TIOCGWINSZ, &size) == 0 && ioctl(terminal, TIOCSWINSZ, &size) == 0)
 			break;
+	make_console(master);
 	send_descriptor(channel, master);
 	close(master);
 	return terminal;

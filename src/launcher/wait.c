@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -73,41 +74,56 @@ static bool pass_on(const struct signalfd_siginfo *info, pid_t child, bool is_in
 	return false;
 }
 
-/* A shell in the jail has made its process group the terminal's; ours gets the terminal back. */
-static void take_back_terminal(void)
+/*
+ * The command has been stopped, as by Ctrl-Z. What a shell does to a job is done to all of ours: the
+ * terminal comes back, and our group stops, until the shell has it go on.
+ */
+static void stop_with_command(int channel, bool has_job)
 {
-	sigset_t background;
-	sigemptyset(&background);
-	sigaddset(&background, SIGTTOU);
-	if (!isatty(STDIN_FILENO) || tcgetpgrp(STDIN_FILENO) < 0)
+	char byte;
+	if (recv(channel, &byte, 1, MSG_DONTWAIT) != 1 || !has_job)
 		return;
-	sigprocmask(SIG_BLOCK, &background, NULL);
-	tcsetpgrp(STDIN_FILENO, getpgrp());
+	give_terminal(getpgrp());
+	kill(0, SIGTSTP);
+}
+
+/* Tells the init whether the terminal is ours, and so the command's. */
+static void go_on(pid_t child)
+{
+	union sigval value = { .sival_int = has_terminal() };
+	sigqueue(child, SIGCONT, value);
 }
 
 /* Waits for a signal, and meanwhile carries what there is to carry. */
-static void await_signal(int signals, bool relays, struct signalfd_siginfo *info)
+static void await_signal(int signals, int channel, bool has_job, bool relays, struct signalfd_siginfo *info)
 {
-	struct pollfd polls[1 + RELAY_POLLS] = { { signals, POLLIN, 0 } };
+	struct pollfd polls[2 + RELAY_POLLS] = { { signals, POLLIN, 0 }, { channel, POLLIN, 0 } };
 	do {
 		if (relays)
-			prepare_relay(polls + 1);
-		if (poll(polls, relays ? 1 + RELAY_POLLS : 1, -1) < 0) {
+			prepare_relay(polls + 2);
+		polls[0].revents = 0;
+		if (poll(polls, relays ? 2 + RELAY_POLLS : 2, -1) < 0) {
 			if (errno != EINTR)
 				fail("wait for signals", NULL);
 			continue;
 		}
 		if (relays)
-			carry(polls + 1);
+			carry(polls + 2);
+		if (polls[1].revents & POLLIN)
+			stop_with_command(channel, has_job);
+		/* Its other end is closed. */
+		if (polls[1].revents & POLLHUP)
+			polls[1].fd = -1;
 	} while (!(polls[0].revents & POLLIN));
 	if (read(signals, info, sizeof(*info)) != sizeof(*info))
 		fail("read a signal", NULL);
 }
 
-/* Returns the exit status for what became of the child. */
-int wait_for(pid_t child, bool is_command_init, int pty)
+int wait_for(pid_t child, const struct options *options, int channel, int pty)
 {
-	bool in_foreground = isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) == getpgrp();
+	bool is_command_init = options->new_pid && !options->init;
+	bool has_job = options->group == GROUP_TERMINAL || options->group == GROUP_FOREGROUND;
+	bool had_terminal = has_terminal() || options->group == GROUP_FOREGROUND;
 	int ended_by = 0, status;
 	int signals = signalfd(-1, &held, SFD_CLOEXEC);
 
@@ -122,18 +138,21 @@ int wait_for(pid_t child, bool is_command_init, int pty)
 		if (done < 0 && errno != EINTR)
 			fail("wait for the child", NULL);
 		struct signalfd_siginfo info;
-		await_signal(signals, pty >= 0, &info);
+		await_signal(signals, channel, has_job, pty >= 0, &info);
 		if (info.ssi_signo == SIGCHLD)
 			continue;
 		if (pty >= 0 && info.ssi_signo == SIGWINCH)
 			resize_terminal();
+		else if (has_job && info.ssi_signo == SIGCONT)
+			go_on(child);
 		else if (pass_on(&info, child, is_command_init))
 			ended_by = (int)info.ssi_signo;
 	}
 	if (pty >= 0)
 		end_relay();
-	if (in_foreground)
-		take_back_terminal();
+	/* The command, or a shell that it was, has made its process group the terminal's. */
+	if (had_terminal && isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) >= 0)
+		give_terminal(getpgrp());
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
 	return 128 + (ended_by != 0 ? ended_by : WTERMSIG(status));

@@ -38,7 +38,12 @@ test('bsdtar lists the same names', needsRoot('bsdtar'), async () => {
   const tree = richTree(path.join(directory, 'source'));
   const file = path.join(directory, 'tree.cpio.gz');
   await exportTree(tree, { kind: 'cpio', path: file, compression: 'gzip' });
-  const names = execFileSync('bsdtar', ['-tf', file]).toString().trim().split('\n');
+  const names = execFileSync('bsdtar', ['-tf', file], {
+    env: { ...process.env, LC_ALL: 'C.UTF-8' },
+  })
+    .toString()
+    .trim()
+    .split('\n');
   assert.deepEqual(
     names.map((name) => `/${name.replace(/\/$/, '')}`),
     tree.entries.map((entry) => entry.path),

@@ -1,0 +1,47 @@
+/* Process groups, by which a terminal says whom its keys concern (setpgid(2), tty_ioctl(4)). */
+#define _GNU_SOURCE
+#include "launcher.h"
+
+#include <unistd.h>
+
+bool has_terminal(void)
+{
+	return isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) == getpgrp();
+}
+
+/*
+ * On a terminal for input and output the command is as a job of a shell. Where but one is a terminal, the
+ * other end of a pipe may read from the terminal too, and all stay together.
+ */
+enum job_group choose_group(const struct options *options)
+{
+	if (!options->init || options->pty || options->new_session)
+		return GROUP_SHARED;
+	if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
+		return has_terminal() ? GROUP_FOREGROUND : GROUP_TERMINAL;
+	for (int fd = 0; fd < 3; fd++)
+		if (isatty(fd))
+			return GROUP_SHARED;
+	return GROUP_OWN;
+}
+
+/* From a group that is not in the foreground, this stops who asks, unless the signal is held. */
+void give_terminal(pid_t group)
+{
+	sigset_t background, before;
+	sigemptyset(&background);
+	sigaddset(&background, SIGTTOU);
+	sigprocmask(SIG_BLOCK, &background, &before);
+	tcsetpgrp(STDIN_FILENO, group);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
+void enter_group(enum job_group group)
+{
+	if (group == GROUP_SHARED)
+		return;
+	if (setpgid(0, 0) < 0)
+		fail("make a process group", NULL);
+	if (group == GROUP_FOREGROUND)
+		give_terminal(getpid());
+}
