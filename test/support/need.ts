@@ -1,4 +1,5 @@
 import { accessSync, constants } from 'node:fs';
+import path from 'node:path';
 
 /** Options for a test that needs programs of the machine: skipped, with the reason, without them. */
 export function needs(...programs: readonly string[]): { readonly skip: string | false } {
@@ -12,9 +13,10 @@ export function needsRoot(...programs: readonly string[]): { readonly skip: stri
 }
 
 function onPath(program: string): boolean {
-  return (process.env.PATH ?? '').split(':').some((directory) => {
+  const directories = program.startsWith('/') ? [''] : (process.env.PATH ?? '').split(':');
+  return directories.some((directory) => {
     try {
-      accessSync(`${directory}/${program}`, constants.X_OK);
+      accessSync(path.resolve(directory, program), constants.X_OK);
       return true;
     } catch {
       return false;

@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { type ExecOptions, exec, type Finished, jailbuild } from './cli.js';
+
+/** Builds a jail; anything on standard error but what `expected` matches is a failure. */
+export function buildJail(root: string, args: readonly string[], expected?: RegExp): void {
+  const { status, stderr } = jailbuild([root, ...args, '--quiet']);
+  if (expected === undefined) assert.equal(stderr, '');
+  else assert.match(stderr, expected);
+  assert.equal(status, 0);
+}
+
+/** Runs a command in a jail as `jailbuild run` does, and wants it to succeed. */
+export function runInJail(
+  root: string,
+  command: readonly string[],
+  runOptions: readonly string[] = [],
+  options: ExecOptions = {},
+): Finished {
+  const done = jailbuild(['run', root, ...runOptions, '--', ...command], options);
+  assert.equal(done.status, 0, `${command.join(' ')}: ${done.stdout}${done.stderr}`);
+  return done;
+}
+
+/** Runs a command under chroot(1) in a pid and a mount namespace of its own, with /proc. */
+export function chrootInJail(root: string, command: readonly string[]): Finished {
+  return exec('unshare', [
+    ...['--mount', '--pid', '--fork', '--kill-child', 'sh', '-c'],
+    'mkdir -p "$0/proc" && mount -t proc proc "$0/proc" && exec chroot "$0" "$@"',
+    root,
+    ...command,
+  ]);
+}

@@ -1,0 +1,73 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { connect, createServer } from 'node:net';
+
+/** How long a server may take to answer, in milliseconds: ample, for a loaded machine. */
+const PATIENCE = 20_000;
+const PAUSE = 30;
+
+/** A TCP port of the loopback interface that nothing listens on. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      const port = typeof address === 'object' && address !== null ? address.port : 0;
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+export interface RunningServer {
+  /** What it has said so far. */
+  readonly output: () => string;
+  /** Ends it, by its process id. */
+  stop(): Promise<void>;
+}
+
+/** Starts a server in the foreground and waits until it listens on a port of 127.0.0.1. */
+export async function startServer(
+  file: string,
+  args: readonly string[],
+  port: number,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<RunningServer> {
+  const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (data: Buffer) => {
+      output += data.toString();
+    });
+  }
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const stop = async () => {
+    child.kill('SIGTERM');
+    const force = setTimeout(() => child.kill('SIGKILL'), PATIENCE);
+    await ended;
+    clearTimeout(force);
+  };
+  const deadline = Date.now() + PATIENCE;
+  while (!(await answers(port))) {
+    if (hasEnded(child) || Date.now() > deadline) {
+      await stop();
+      throw new Error(`${file} does not listen on port ${port}: ${output}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, PAUSE));
+  }
+  return { output: () => output, stop };
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
