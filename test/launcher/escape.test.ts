@@ -276,8 +276,9 @@ describe('ways out of a jail', needsRoot('gcc', 'setpriv', 'script', 'setcap', '
       assert.match(onTerminal([...mountsAlone, '/probe', way]), /^out: /m);
       for (const launch of [{}, { capabilities: ALL }, { tty: true }])
         assert.match(
+          // What script(1) itself was given may be echoed before it.
           onTerminal(launcherArguments(jail, launch, ['/probe', way])),
-          /^held: ioctl/m,
+          /held: ioctl/,
           way,
         );
     }
