@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { type LaunchOptions, launcherArguments } from '../../src/launcher/options.js';
+import { type ExecOptions, exec, type Finished, INVOKE_NS, PROJECT } from '../support/cli.js';
+
+/** Compiles a program of fixtures/launcher, statically. */
+export function compileFixture(name: string, out: string, flags: readonly string[] = []): void {
+  const source = path.join(PROJECT, 'fixtures/launcher', `${name}.c`);
+  const { status, stderr } = exec('gcc', [
+    ...['-static', '-O1', '-Wall', '-Wextra', ...flags, '-o', out, source],
+    // i386 programs find the kernel's headers with those of this machine.
+    ...['-idirafter', '/usr/include/x86_64-linux-gnu'],
+  ]);
+  assert.equal(status, 0, stderr);
+}
+
+/** A user of the host without any rights, who has no name. */
+export const NOBODY = 54321;
+
+/** The words that make a command run as that user. */
+export const AS_NOBODY = [
+  ...['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', '--'],
+];
+
+/** The one user of a user namespace that somebody without rights makes. */
+export const NOBODY_AS_ROOT = {
+  uids: [{ inside: 0, outside: NOBODY, count: 1 }],
+  gids: [{ inside: 0, outside: NOBODY, count: 1 }],
+};
+
+/** Runs a command in a jail with the launcher's arguments that `jailbuild run` gives. */
+export function runDirectly(
+  jail: string,
+  launch: LaunchOptions,
+  command: readonly string[],
+  { before = [], ...options }: ExecOptions & { readonly before?: readonly string[] } = {},
+): Finished {
+  const [file = '', ...args] = [...before, INVOKE_NS, ...launcherArguments(jail, launch, command)];
+  return exec(file, args, options);
+}
+
+/** Runs a command with some of the launcher's own options. */
+export function invoke(args: readonly string[], options: ExecOptions = {}): Finished {
+  return exec(INVOKE_NS, args, options);
+}
