@@ -117,7 +117,7 @@ int main(void) {
   test('a note outside of all segments is read, a malformed one is a warning', () => {
     const json = '[{"soname":["libmust.so"],"priority":"required"}]';
     source('plain.c', 'int main(void) { return 0; }');
-    cc('-o', 'plain', 'plain.c', '-Wl,-rpath,$ORIGIN/lib');
+    cc('-o', 'plain', 'plain.c', `-Wl,-rpath,${directory}/lib`);
     const make = (name: string, text: string): string => {
       const bytes = Buffer.alloc(16 + Math.ceil((text.length + 1) / 4) * 4);
       bytes.writeUInt32LE(4, 0);

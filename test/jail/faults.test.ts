@@ -1,0 +1,202 @@
+import assert from 'node:assert/strict';
+import {
+  cpSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import { writeJail } from '../../src/jail/write.js';
+import { exec, type Finished, JAILBUILD, jailbuild } from '../support/cli.js';
+import { needsRoot } from '../support/need.js';
+import { tempDir } from '../support/temp-dir.js';
+import { manifestOf, scratch, snapshot } from './support.js';
+
+function run(file: string, ...args: string[]): string {
+  const { status, stdout, stderr } = exec(file, args);
+  assert.equal(status, 0, `${file} ${args.join(' ')}: ${stderr}`);
+  return stdout;
+}
+
+/** A file system of a kind, in an image of its own, mounted until the test ends. */
+function mountImage(t: TestContext, kind: 'btrfs' | 'xfs', mebibytes: number): string {
+  let mounted: string | undefined;
+  // Before the directory is removed: hooks run in their order.
+  t.after(() => mounted !== undefined && run('umount', mounted));
+  const directory = scratch(t);
+  const image = path.join(directory, 'image');
+  const mount = path.join(directory, 'mnt');
+  writeFileSync(image, '');
+  truncateSync(image, mebibytes << 20);
+  run(`mkfs.${kind}`, '-q', image);
+  mkdirSync(mount);
+  run('mount', '-o', 'loop', image, mount);
+  mounted = mount;
+  return mount;
+}
+
+describe('where the file system can share blocks', () => {
+  for (const kind of ['btrfs', 'xfs'] as const) {
+    test(`${kind}: a copy takes no room`, needsRoot(`mkfs.${kind}`, 'filefrag'), async (t) => {
+      const mount = mountImage(t, kind, 320);
+      const host = path.join(mount, 'host');
+      mkdirSync(host);
+      for (const name of ['a', 'b']) {
+        writeFileSync(`${host}/${name}`, Buffer.alloc(2 << 20, name));
+      }
+      run('sync', '-f', mount);
+      await writeJail(manifestOf(host), `${mount}/jail`, { sourceRoot: host });
+      for (const name of ['a', 'b']) {
+        const [source, copy] = [host, `${mount}/jail`].map((root) =>
+          run('filefrag', '-v', `${root}/${name}`)
+            .split('\n')
+            .filter((line) => /^\s+\d+:/.test(line))
+            .map((line) => line.split(':')[2]?.trim()),
+        );
+        assert.ok(copy && copy.length > 0);
+        assert.deepEqual(copy, source);
+        assert.match(run('filefrag', '-v', `${mount}/jail/${name}`), /shared/);
+      }
+      assert.equal(lstatSync(`${mount}/jail/a`).mtimeMs, lstatSync(`${host}/a`).mtimeMs);
+    });
+  }
+});
+
+test(
+  'a full btrfs: the build fails, naming a file, and the jail is as before',
+  needsRoot('mkfs.btrfs'),
+  async (t) => {
+    const host = scratch(t);
+    for (const name of ['a', 'b', 'c', 'd']) {
+      writeFileSync(`${host}/${name}`, Buffer.alloc(20 << 20, name));
+    }
+    const mount = mountImage(t, 'btrfs', 114);
+    mkdirSync(`${mount}/old`);
+    writeFileSync(`${mount}/old/a`, 'old');
+    exec('dd', ['if=/dev/zero', `of=${mount}/filler`, 'bs=1M', 'count=60']);
+    const before = snapshot(`${mount}/old`);
+    for (const jail of [`${mount}/old`, `${mount}/new`]) {
+      await assert.rejects(writeJail(manifestOf(host), jail, { sourceRoot: host }), {
+        code: 'WRITE_FAILED',
+        message: /no space left on device/,
+      });
+      assert.deepEqual(snapshot(`${mount}/old`), before);
+      assert.deepEqual(readdirSync(mount).sort(), ['filler', 'old']);
+    }
+  },
+);
+
+describe('a system call that fails, wherever', needsRoot('strace'), () => {
+  const directory = tempDir();
+  /** What the programs need, as built without any failure. */
+  const good = path.join(directory, 'good');
+  const contents = (root: string) =>
+    Object.fromEntries(
+      readdirSync(root, { recursive: true, encoding: 'utf8' })
+        .filter((name) => !name.startsWith('.jailbuild') && lstatSync(`${root}/${name}`).isFile())
+        .map((name) => [name, readFileSync(`${root}/${name}`)]),
+    );
+  /** Runs a build in which the n-th call of a kind fails, in the native program alone. */
+  const withFault = (jail: string, call: string, error: string, count: number): Finished =>
+    exec('strace', [
+      ...['-f', '-o', '/dev/null', '-e', `trace=${call}`],
+      ...['-e', `inject=${call}:error=${error}:when=${count}`],
+      ...[process.execPath, JAILBUILD, jail, 'ls', 'id', '-q'],
+    ]);
+  const faults: [call: string, error: string, counts: number[]][] = [
+    ['pwrite64', 'ENOSPC', [1, 4]],
+    ['copy_file_range', 'ENOSPC', [1, 3]],
+    ['renameat2', 'EIO', [1, 3]],
+    ['syncfs', 'EIO', [1]],
+    ['mkdirat', 'EDQUOT', [2, 5]],
+    ['symlinkat', 'EROFS', [1, 4]],
+    ['pread64', 'EIO', [40]],
+  ];
+
+  test('leaves no new jail, and an existing one as it was; the next build succeeds', async () => {
+    assert.equal(jailbuild([good, 'ls', 'id', '-q']).status, 0);
+    const finished = contents(good);
+    let failed = 0;
+    for (const [call, error, counts] of faults) {
+      for (const count of counts) {
+        const at = path.join(directory, `${call}-${count}`);
+        mkdirSync(at);
+        const fresh = path.join(at, 'new');
+        const made = withFault(fresh, call, error, count);
+        if (made.status !== 0) {
+          failed++;
+          assert.match(made.stderr, /^jailbuild: [^\n]+\n$/);
+          assert.deepEqual(readdirSync(at), [], `${call} ${count}: ${made.stderr}`);
+        }
+        // Half of an old jail: some files to be made, some to be replaced.
+        const old = path.join(at, 'old');
+        cpSync(good, old, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true });
+        exec('rm', ['-rf', `${old}/.jailbuild`, `${old}/usr/bin/id`, `${old}/etc`]);
+        writeFileSync(`${old}/usr/bin/ls`, 'an old ls');
+        const before = snapshot(old);
+        const changed = withFault(old, call, error, count);
+        if (changed.status !== 0) {
+          failed++;
+          assert.match(changed.stderr, /^jailbuild: [^\n]+\n$/);
+          assert.deepEqual(snapshot(old), before, `${call} ${count}: ${changed.stderr}`);
+        }
+        for (const jail of [fresh, old]) {
+          const next = jailbuild([jail, 'ls', 'id', '-q']);
+          assert.equal(next.status, 0, next.stderr);
+          assert.deepEqual(contents(jail), finished);
+        }
+      }
+    }
+    // Else the faults were none.
+    assert.ok(failed >= faults.length * 2, `${failed} builds failed`);
+  });
+});
+
+describe('the order in which things reach the disk', needsRoot('strace'), () => {
+  const directory = tempDir();
+  const trace = (...args: string[]): string[] => {
+    const log = path.join(directory, 'log');
+    const filter = 'trace=syncfs,fsync,fdatasync,renameat2,rename,renameat,pwrite64,unlinkat';
+    const { status, stderr } = exec('strace', [
+      ...['-f', '-o', log, '-e', filter, process.execPath, JAILBUILD, ...args],
+    ]);
+    assert.equal(status, 0, stderr);
+    return readFileSync(log, 'utf8')
+      .split('\n')
+      .flatMap((line) => /^\d+ +(syncfs|fsync|renameat2?|pwrite64)\(.*= \d+$/.exec(line) ?? []);
+  };
+  const calls = (lines: string[], pattern: RegExp) =>
+    lines.flatMap((line, index) => (pattern.test(line) ? [index] : []));
+
+  test('a new jail: all of its content, then its name, then the directory that has the name', () => {
+    const lines = trace(path.join(directory, 'jail'), 'ls', '-q');
+    const [sync] = calls(lines, /syncfs\(/);
+    const [rename] = calls(lines, /renameat2\(.*RENAME_NOREPLACE/);
+    const [names] = calls(lines, / fsync\(/);
+    assert.ok(sync !== undefined && rename !== undefined && names !== undefined, lines.join('\n'));
+    assert.ok(sync < rename && rename < names, lines.join('\n'));
+    assert.ok(Math.max(...calls(lines, /pwrite64\(/)) < sync);
+  });
+
+  test('an existing jail: all new content before the first rename, and all renames after it', () => {
+    const jail = path.join(directory, 'jail');
+    writeFileSync(`${jail}/usr/bin/ls`, 'old');
+    const lines = trace(jail, 'ls', 'id', '-q');
+    const syncs = calls(lines, /syncfs\(/);
+    // The record to come is only laid beside the one that holds.
+    const renames = calls(lines, /renameat2?\((?!.*"record\.json\.new"\))/);
+    assert.ok(renames.length >= 2, lines.join('\n'));
+    assert.ok(Math.max(...calls(lines, /pwrite64\(/)) < (syncs[0] ?? 0), lines.join('\n'));
+    assert.ok((syncs[0] ?? 0) < Math.min(...renames), lines.join('\n'));
+    assert.ok((syncs.at(-1) ?? 0) > Math.max(...renames), lines.join('\n'));
+  });
+
+  test('--no-sync waits for nothing', () => {
+    const lines = trace(path.join(directory, 'other'), 'ls', '-q', '--no-sync');
+    assert.deepEqual(calls(lines, /sync/), []);
+  });
+});

@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import { lockJail } from '../../src/jail/lock.js';
+import { NodeEngine } from '../../src/jail/node-engine.js';
+import { openNativeEngine } from '../../src/jail/open-engine.js';
+import { writeJail } from '../../src/jail/write.js';
+import { JAILBUILD, jailbuild, PROJECT } from '../support/cli.js';
+import { manifestOf, scratch } from './support.js';
+
+function makeHost(t: TestContext): string {
+  const host = scratch(t);
+  mkdirSync(`${host}/bin`);
+  writeFileSync(`${host}/bin/ls`, 'ls');
+  return host;
+}
+
+/** A process that locks a directory and says so. */
+async function startHolder(t: TestContext, base: string, name: string): Promise<ChildProcess> {
+  const script = `
+    const { openEngine } = await import('${PROJECT}/src/jail/open-engine.ts');
+    const engine = await openEngine(${JSON.stringify(base)}, '/');
+    await engine.run([{ op: 'lock', path: ${JSON.stringify(name)}, wait: false }]);
+    process.stdout.write('locked');
+    setInterval(() => {}, 1000);`;
+  const args = ['--import', 'tsx', '--input-type=module', '-e', script];
+  const holder = spawn(process.execPath, args, {
+    cwd: PROJECT,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.after(() => holder.kill('SIGKILL'));
+  await new Promise((resolve, reject) => {
+    holder.stdout?.once('data', resolve);
+    holder.once('exit', () => reject(new Error('ended before it had the lock')));
+  });
+  return holder;
+}
+
+describe('two builds of one jail', () => {
+  test('the second one fails with one line, or waits with one', async (t) => {
+    const host = makeHost(t);
+    const jail = scratch(t);
+    const lock = await lockJail(jail);
+    await assert.rejects(writeJail(manifestOf(host), jail, { sourceRoot: host }), {
+      code: 'TARGET_BUSY',
+      message: `${jail}: another build is at work there; --wait waits for its end`,
+    });
+    assert.deepEqual(readdirSync(jail), ['.jailbuild']);
+    let waited = 0;
+    const waiting = writeJail(manifestOf(host), jail, {
+      sourceRoot: host,
+      wait: true,
+      onWait: () => {
+        waited++;
+        void lock.release();
+      },
+    });
+    await waiting;
+    assert.equal(waited, 1);
+    assert.deepEqual(readdirSync(jail), ['bin']);
+  });
+
+  test('one that waits can be ended', async (t) => {
+    const host = makeHost(t);
+    const jail = scratch(t);
+    const lock = await lockJail(jail);
+    t.after(() => lock.release());
+    const stop = new AbortController();
+    const reason = new Error('stopped');
+    const waiting = writeJail(manifestOf(host), jail, {
+      sourceRoot: host,
+      wait: true,
+      onWait: () => setTimeout(() => stop.abort(reason), 20),
+      signal: stop.signal,
+    });
+    await assert.rejects(waiting, reason);
+  });
+
+  test('with the lock in hand, a write needs no other', async (t) => {
+    const host = makeHost(t);
+    const jail = scratch(t);
+    const lock = await lockJail(jail, { sourceRoot: host });
+    await writeJail(manifestOf(host), jail, { sourceRoot: host, lock });
+    assert.equal(readFileSync(`${jail}/bin/ls`, 'utf8'), 'ls');
+    await lock.release();
+    assert.deepEqual(readdirSync(jail), ['bin']);
+  });
+
+  test('a lock dies with its owner', async (t) => {
+    const host = makeHost(t);
+    const parent = scratch(t);
+    mkdirSync(`${parent}/old`);
+    for (const [base, name, jail] of [
+      [`${parent}/old`, '.jailbuild', `${parent}/old`],
+      [parent, '.new.jailbuild', `${parent}/new`],
+    ] as const) {
+      const holder = await startHolder(t, base, name);
+      const write = () => writeJail(manifestOf(host), jail, { sourceRoot: host });
+      await assert.rejects(write(), { code: 'TARGET_BUSY' });
+      const ended = new Promise((resolve) => holder.once('exit', resolve));
+      holder.kill('SIGKILL');
+      await ended;
+      await writeJail(manifestOf(host), jail, { sourceRoot: host, wait: true });
+      assert.equal(readFileSync(`${jail}/bin/ls`, 'utf8'), 'ls');
+    }
+    assert.deepEqual(readdirSync(parent).sort(), ['new', 'old']);
+  });
+
+  test('on the command line: many at once, and all succeed', async (t) => {
+    const parent = scratch(t);
+    const jail = `${parent}/a/jail`;
+    const builds = ['ls', 'cat', 'env', 'id'].map(
+      (program) =>
+        new Promise<{ status: number | null; stderr: string }>((resolve) => {
+          const build = spawn(process.execPath, [JAILBUILD, jail, program, '--wait', '-q'], {
+            stdio: ['ignore', 'ignore', 'pipe'],
+          });
+          let stderr = '';
+          build.stderr.on('data', (text) => {
+            stderr += text;
+          });
+          build.once('close', (status) => resolve({ status, stderr }));
+        }),
+    );
+    for (const { status, stderr } of await Promise.all(builds)) {
+      assert.equal(status, 0, stderr);
+      assert.match(stderr, /^(jailbuild: warning: waiting for another build in [^\n]+\n)*$/);
+    }
+    for (const program of ['ls', 'cat', 'env', 'id']) {
+      assert.ok(lstatSync(`${jail}/usr/bin/${program}`).isFile());
+    }
+    assert.deepEqual(readdirSync(path.dirname(jail)), ['jail']);
+    assert.equal(jailbuild([jail, 'ls', 'cat', 'env', 'id', '-q']).status, 0);
+  });
+
+  test('the engine in JavaScript has a lock of its own', async (t) => {
+    const base = scratch(t);
+    const lock = { op: 'lock', path: 'dir', wait: false } as const;
+    const [first, second] = [new NodeEngine(base, '/'), new NodeEngine(base, '/')];
+    await first.run([lock]);
+    await assert.rejects(second.run([lock]), { errno: 'EAGAIN' });
+    setTimeout(() => void first.close(), 20);
+    await second.run([{ ...lock, wait: true }]);
+    await second.close();
+  });
+
+  test('whoever gets the lock on a directory that is gone by then locks the new one', async (t) => {
+    const base = scratch(t);
+    const open = async () => {
+      const engine = await openNativeEngine(base, '/');
+      assert.ok(engine);
+      return engine;
+    };
+    const [first, second, third] = [await open(), await open(), await open()];
+    const lock = { op: 'lock', path: 'dir', wait: false } as const;
+    await first.run([lock]);
+    const waiting = second.run([{ ...lock, wait: true }]);
+    await first.run([{ op: 'rename', path: 'dir', to: 'elsewhere' }]);
+    await first.close();
+    await waiting;
+    await assert.rejects(third.run([lock]), { errno: 'EAGAIN' });
+    await second.close();
+    await third.close();
+    assert.deepEqual(readdirSync(base).sort(), ['dir', 'elsewhere']);
+  });
+});
