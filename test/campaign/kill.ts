@@ -64,8 +64,8 @@ export interface KillResult {
 
 /**
  * Kills builds, extensions and updates at system calls of the native writer, by a fixed seed. Half of
- * the kills meet the renames that put files into their places: one after the other, so that with
- * enough points each of them is met. After each kill all that is in the jail is as it was before or
+ * the kills meet the renames that put files into their places, so that with enough points each of
+ * them is met; the other half meets each kind of call in turn. After each kill all that is in the jail is as it was before or
  * as it is after, and the same command, run once more, leaves exactly what it leaves when nobody kills
  * it, with nothing beside it.
  *
@@ -97,7 +97,7 @@ export async function killAtWork(
       sweeps[which] = (sweeps[which] ?? 0) + 13;
       count = 1 + ((sweeps[which] ?? 0) % renames);
     } else {
-      call = calls[random.below(calls.length)] ?? call;
+      call = calls[(round >> 1) % calls.length] ?? call;
       count = 1 + random.below(scenario.counts.get(call) ?? 1);
     }
     const victim = VICTIMS[random.below(VICTIMS.length)] ?? 'both';
