@@ -254,6 +254,9 @@ const writeStep: BuildStep = {
           ...job.options,
           sourceRoot: sourceRootOf(job),
           ...(sources === undefined ? {} : sources.guard),
+          ...(sources === undefined
+            ? {}
+            : { disguised: sources.disguised(locateTarget(target).path) }),
           keep: intent.keep,
           removals: intent.removals,
           record: (findings) => {

@@ -3,6 +3,8 @@ import { type BigIntStats, closeSync, constants, fstatSync, lstatSync, openSync 
 import { deviceNumbers } from './device-numbers.js';
 import { typeOf } from './entry-type.js';
 import { errnoOf, JailbuildError, strerror } from './errors.js';
+import { JailView } from './jail/belongings.js';
+import { isPrivileged } from './jail/stage.js';
 import { STATE_DIRECTORY } from './jail/state.js';
 import { readLink, toBytes } from './path-bytes.js';
 import { readDigest } from './plan/digest.js';
@@ -21,16 +23,12 @@ export class ManifestSources {
   readonly sysroot: Sysroot;
   /** The manifest as the writer is to follow it: attributes that it does not name are none. */
   readonly instructions: Manifest;
-  readonly #seen: ReadonlyMap<FileEntry, BigIntStats>;
+  readonly #comparison: Comparison;
 
-  private constructor(
-    sysroot: Sysroot,
-    instructions: Manifest,
-    seen: ReadonlyMap<FileEntry, BigIntStats>,
-  ) {
+  private constructor(sysroot: Sysroot, instructions: Manifest, comparison: Comparison) {
     this.sysroot = sysroot;
     this.instructions = instructions;
-    this.#seen = seen;
+    this.#comparison = comparison;
   }
 
   /**
@@ -53,12 +51,31 @@ export class ManifestSources {
     const { createHash } = await import('node:crypto');
     const comparison = new Comparison(sysroot, () => createHash('sha256'));
     for (const entry of manifest.entries) comparison.add(entry);
-    return new ManifestSources(sysroot, instructionsOf(manifest), comparison.seen);
+    return new ManifestSources(sysroot, instructionsOf(manifest), comparison);
+  }
+
+  /**
+   * Paths at which a jail has a file with the size, time and attributes of the manifest's, and with
+   * another content.
+   *
+   * @param jail its real path
+   */
+  disguised(jail: string): Set<string> {
+    const view = new JailView(jail, isPrivileged());
+    const paths = this.instructions.entries.flatMap((entry) => {
+      const found = view.lstat(entry.path);
+      const isCandidate =
+        entry.type === 'file' && found !== undefined && view.isAsMade(entry, found);
+      if (!isCandidate || this.#comparison.digest(jail + entry.path).digest === entry.digest)
+        return [];
+      return [entry.path];
+    });
+    return new Set(paths);
   }
 
   /** What makes the writer take the files that were compared, and no others. */
   get guard() {
-    const times = [...this.#seen].map(
+    const times = [...this.#comparison.seen].map(
       ([{ path }, { mtimeNs }]) => [path, timestamp(mtimeNs)] as const,
     );
     return { sourceTimes: new Map(times), onStaged: () => this.#refuseChanged() };
@@ -66,7 +83,7 @@ export class ManifestSources {
 
   /** A time of change cannot be set back: what has the same one has the content that was compared. */
   #refuseChanged(): void {
-    for (const [{ source = '' }, before] of this.#seen) {
+    for (const [{ source = '' }, before] of this.#comparison.seen) {
       const now = lstatSync(toBytes(this.sysroot.realPath(source)), {
         bigint: true,
         throwIfNoEntry: false,
@@ -136,23 +153,33 @@ class Comparison {
   }
 
   #compareContent(entry: FileEntry, source: string): void {
+    const { stat, digest } = this.digest(this.#sysroot.realPath(source), source);
+    this.seen.set(entry, stat);
+    expect(source, 'has the digest', digest, entry.digest);
+  }
+
+  /**
+   * Reads a file, once whatever its names.
+   *
+   * @param name what messages call it
+   * @throws JailbuildError NOT_READABLE
+   */
+  digest(realPath: string, name = realPath) {
     try {
       const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
-      const real = toBytes(this.#sysroot.realPath(source));
-      const fd = openSync(real, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+      const fd = openSync(toBytes(realPath), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
       try {
         const stat = fstatSync(fd, { bigint: true });
         const key = `${stat.dev}:${stat.ino}:${stat.ctimeNs}`;
         const digest = this.#digests.get(key) ?? readDigest(this.#newHash(), fd, this.#buffer);
         this.#digests.set(key, digest);
-        this.seen.set(entry, stat);
-        expect(source, 'has the digest', digest, entry.digest);
+        return { stat, digest };
       } finally {
         closeSync(fd);
       }
     } catch (error) {
-      if (error instanceof JailbuildError) throw error;
-      throw unreadable(source, strerror(error));
+      if (errnoOf(error) === undefined) throw error;
+      throw unreadable(name, strerror(error));
     }
   }
 }

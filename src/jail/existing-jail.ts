@@ -32,6 +32,7 @@ export async function writeExistingJail(
     const findings = survey(manifest, target, {
       noClobber: options.noClobber ?? false,
       keep: options.keep,
+      disguised: options.disguised,
       owners: isPrivileged(),
     });
     return {

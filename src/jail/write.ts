@@ -33,6 +33,8 @@ export interface WriteOptions extends LockOptions {
   readonly insecureParents?: boolean;
   /** Leave what the jail has at these paths. */
   readonly keep?: ReadonlySet<string>;
+  /** Replace what the jail has at these paths, although it has the plan's size, time and attributes. */
+  readonly disguised?: ReadonlySet<string>;
   /**
    * Entries of earlier plans to take out of an existing jail, as far as they are there. Of a
    * directory, all that is in it must be among them.

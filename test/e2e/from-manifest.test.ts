@@ -262,6 +262,24 @@ describe('build --from', needsRoot(), () => {
     assert.match(ok(['check', jail]), /^Clean/);
   });
 
+  test('replaces what only looks like a file of the manifest', () => {
+    const { host, jail, from } = setUp();
+    assert.equal(from('-q').status, 0);
+    const at = `${jail}/usr/bin/ls`;
+    const { mtimeNs } = lstatSync(at, { bigint: true });
+    const bytes = readFileSync(at);
+    bytes[bytes.length - 1] = (bytes[bytes.length - 1] ?? 0) ^ 1;
+    writeFileSync(at, bytes);
+    const nanos = String(mtimeNs % 1_000_000_000n).padStart(9, '0');
+    const time = `@${mtimeNs / 1_000_000_000n}.${nanos}`;
+    assert.equal(exec('touch', ['-m', '-d', time, at]).status, 0);
+    const inode = lstatSync(`${jail}/usr/bin/bash`).ino;
+    const { status, stderr } = from('-q');
+    assert.equal(status, 0, stderr);
+    assert.deepEqual(readFileSync(at), readFileSync(`${host}/usr/bin/ls`));
+    assert.equal(lstatSync(`${jail}/usr/bin/bash`).ino, inode);
+  });
+
   test('keeps jails of manifests and of programs apart', () => {
     const { host, jail, from } = setUp();
     assert.equal(from('-q').status, 0);
