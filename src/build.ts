@@ -20,6 +20,7 @@ import { isPrivileged } from './jail/stage.js';
 import type { Finding } from './jail/survey.js';
 import { checkTarget, locateTarget } from './jail/target.js';
 import { writeJail } from './jail/write.js';
+import type { ManifestSources } from './manifest-sources.js';
 import { addDigests, knownDetails } from './plan/digest.js';
 import type { Entry, Manifest } from './plan/manifest.js';
 import { refuseMissing } from './plan/missing.js';
@@ -80,8 +81,12 @@ export interface BuildResult {
 export interface BuildJob {
   /** What the jail is to hold beside what it was built for before; absent if only that. */
   readonly request?: ResolveRequest;
+  /** A manifest that is to be built as it is; with it goes no request. */
+  readonly from?: GivenManifest;
   readonly target: string;
   readonly options: BuildOptions;
+  /** The sources of a given manifest, compared with it. */
+  sources?: ManifestSources;
   /** What is known of earlier builds in the target. */
   history?: JailHistory;
   /** All that the jail is to hold. */
@@ -108,11 +113,47 @@ const resolveStep: BuildStep = {
   name: 'resolve',
   async run(job) {
     job.history = historyOf(job);
+    refuseOtherOrigin(job);
+    if (job.from !== undefined) return takeManifest(job, job.from);
     job.whole = wholeRequest(job.request, job.history.record);
     job.closure = resolve(job.whole, await loadAdditions(job.whole));
     if (!recordedOptions(job).allowMissing) refuseMissing(job.closure.missing);
   },
 };
+
+/** A manifest given by the user, as it was read. */
+export interface GivenManifest {
+  readonly manifest: Manifest;
+  /** Its file's absolute path. */
+  readonly file: string;
+  /** The directory that its sources are in; the default is `/`. */
+  readonly sysroot?: string | undefined;
+}
+
+/** What a manifest says is the whole jail: it neither extends programs nor is extended by some. */
+function refuseOtherOrigin({ from, history, target }: BuildJob): void {
+  const record = history?.record;
+  if (record === undefined || (record.from === undefined) === (from === undefined)) return;
+  const what =
+    record.from === undefined
+      ? 'was built from programs, not from a manifest'
+      : `was built from the manifest ${record.from}, which build --from takes again`;
+  throw new JailbuildError('RECORD_DIFFERS', `${target}: ${what}; remove it first`, target);
+}
+
+async function takeManifest(job: BuildJob, { manifest, file, sysroot }: GivenManifest) {
+  const { ManifestSources } = await import('./manifest-sources.js');
+  if (!job.options.allowMissing) refuseMissing(manifest.missing);
+  job.sources = await ManifestSources.compare(manifest, file, sysroot);
+  const { prefix } = job.sources.sysroot;
+  job.whole = { ...manifest.request, ...(prefix === '' ? {} : { sysroot: prefix }) };
+  job.manifest = manifest;
+}
+
+/** The real path that the sources are in, '' for `/`. */
+export function sourceRootOf({ sources, closure }: BuildJob): string {
+  return (sources ?? filled(closure)).sysroot.prefix;
+}
 
 /** What the target's record says. A dry run does without the record of a jail that it may not read. */
 function historyOf({ target, options }: BuildJob): JailHistory {
@@ -158,13 +199,13 @@ async function loadAdditions(request: ResolveRequest): Promise<Additions | undef
 const planStep: BuildStep = {
   name: 'plan',
   async run(job) {
-    const { sysroot } = filled(job.closure);
-    const manifest = plan(filled(job.closure));
-    checkPlanTarget(manifest, job, sysroot.prefix);
+    const sourceRoot = sourceRootOf(job);
+    const manifest = job.from?.manifest ?? plan(filled(job.closure));
+    checkPlanTarget(manifest, job, sourceRoot);
     if (!job.options.dryRun && !job.options.insecureParents) {
       refuseInsecure(locateTarget(job.target), job.target);
     }
-    job.manifest = await withDetails(manifest, job, sysroot.prefix);
+    if (job.from === undefined) job.manifest = await withDetails(manifest, job, sourceRoot);
   },
 };
 
@@ -207,9 +248,15 @@ const writeStep: BuildStep = {
       const intent = intentOf(job);
       const warnings: string[] = [];
       try {
-        job.files = await writeJail(filled(job.manifest), job.target, {
+        const { sources, target } = job;
+        const manifest = filled(job.manifest);
+        job.files = await writeJail(sources?.instructions ?? manifest, target, {
           ...job.options,
-          sourceRoot: filled(job.closure).sysroot.prefix,
+          sourceRoot: sourceRootOf(job),
+          ...(sources === undefined ? {} : sources.guard),
+          ...(sources === undefined
+            ? {}
+            : { disguised: sources.disguised(locateTarget(target).path) }),
           keep: intent.keep,
           removals: intent.removals,
           record: (findings) => {
@@ -244,7 +291,7 @@ export interface BuildIntent {
 export function intentOf(job: BuildJob): BuildIntent {
   const manifest = filled(job.manifest);
   const history = filled(job.history);
-  const isUpdate = job.options.prune ?? false;
+  const isUpdate = prunes(job);
   const view = new JailView(locateTarget(job.target).path, isPrivileged());
   const goners = findGoners(manifest, history, view);
   return {
@@ -255,19 +302,25 @@ export function intentOf(job: BuildJob): BuildIntent {
   };
 }
 
-function policyOf({ options }: BuildJob): ChangedPolicy {
-  return options.changed ?? 'keep-configuration';
+/** What a manifest does not have, a jail that is built from it has not either. */
+function prunes({ options, from }: BuildJob): boolean {
+  return options.prune ?? from !== undefined;
+}
+
+function policyOf({ options, from }: BuildJob): ChangedPolicy {
+  return options.changed ?? (from === undefined ? 'keep-configuration' : 'replace');
 }
 
 /** Tells what the user had changed of what earlier builds made. */
 export function changedNotes(
   findings: readonly Finding[],
   { goners, view }: BuildIntent,
-  { history, options }: BuildJob,
+  job: BuildJob,
 ): string[] {
+  const { history, options } = job;
   if (history?.record === undefined) return [];
   const own = ownEntries(history.record);
-  const left = options.prune ? goners.changed.map(changedNote('left')) : [];
+  const left = prunes(job) ? goners.changed.map(changedNote('left')) : [];
   const others = findings.flatMap(({ entry, need, as }) => {
     const made = own.get(entry.path);
     if (made === undefined) return [];
@@ -301,10 +354,11 @@ function newRecordText(
       request: filled(job.whole),
       options: recordedOptions(job),
       manifest: filled(job.manifest),
-      former: [...(options.prune ? [] : goners.removable), ...goners.held].sort((a, b) =>
+      former: [...(prunes(job) ? [] : goners.removable), ...goners.held].sort((a, b) =>
         a.path < b.path ? -1 : 1,
       ),
       run: options.run,
+      from: job.from?.file,
     },
     history,
     findings,
@@ -317,7 +371,7 @@ function newRecordText(
 const verifyStep: BuildStep = {
   name: 'verify',
   async run(job) {
-    job.verified = verifyJail(filled(job.manifest), job.target, filled(job.closure).searchPath);
+    job.verified = verifyJail(filled(job.manifest), job.target, job.closure?.searchPath);
   },
 };
 
@@ -334,10 +388,32 @@ export async function planJail(
   target: string,
   options: BuildOptions = {},
 ): Promise<Manifest> {
-  const job: BuildJob = { request, target, options: { ...options, dryRun: true } };
+  return planJob({ request, target, options });
+}
+
+/** The same for a job that is put together. */
+export async function planJob(wanted: BuildJob): Promise<Manifest> {
+  const job: BuildJob = { ...wanted, options: { ...wanted.options, dryRun: true } };
   await resolveStep.run(job);
   await planStep.run(job);
   return filled(job.manifest);
+}
+
+/**
+ * Builds exactly what a manifest says: its sources are compared with its digests first, and what an
+ * earlier manifest put into the jail and this one does not have is taken out.
+ *
+ * @throws JailbuildError DIGEST_MISMATCH, MANIFEST_INVALID, and as `build`
+ */
+export async function buildManifest(
+  from: GivenManifest,
+  target: string,
+  options: BuildOptions = {},
+  onFile: (report: FileReport) => void = () => {},
+): Promise<BuildResult> {
+  const job: BuildJob = { from, target, options };
+  for (const step of BUILD_STEPS) await step.run(job, onFile);
+  return resultOf(job);
 }
 
 /**

@@ -6,6 +6,8 @@ export {
   type BuildResult,
   type BuildStep,
   build,
+  buildManifest,
+  type GivenManifest,
   planJail,
 } from './build.js';
 export { type ErrorCode, JailbuildError } from './errors.js';

@@ -1,5 +1,12 @@
 import path from 'node:path';
-import { BUILD_STEPS, type BuildJob, type BuildOptions, planJail } from '../build.js';
+import {
+  BUILD_STEPS,
+  type BuildJob,
+  type BuildOptions,
+  type GivenManifest,
+  planJob,
+  sourceRootOf,
+} from '../build.js';
 import { JailbuildError } from '../errors.js';
 import { canonicalJson } from '../plan/canonical-json.js';
 import type { Manifest } from '../plan/manifest.js';
@@ -40,6 +47,13 @@ const options = {
     type: 'string',
     requiresArg: true,
     describe: 'Build what this jail file says [default: jail.yaml, without arguments]',
+    complete: 'file',
+  },
+  from: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Build exactly what this manifest says, from sources with its digests',
+    placeholder: 'MANIFEST',
     complete: 'file',
   },
   profile: {
@@ -137,6 +151,19 @@ const options = {
   verbose: { alias: 'v', type: 'boolean', describe: 'Print every entry with what was done' },
 } as const;
 
+/** What a manifest has settled already, or what would make the jail another one. */
+const ASKING = [
+  'file',
+  'user',
+  'include',
+  'exclude',
+  'no-clobber',
+  'link',
+  ...(Object.keys(resolveOptions) as (keyof typeof resolveOptions)[]).filter(
+    (name) => name !== 'sysroot',
+  ),
+] as const;
+
 type BuildArguments = Arguments<typeof positionals, typeof options>;
 
 const NO_ARGUMENTS: BuildArguments = {
@@ -186,11 +213,13 @@ export const buildCommand = defineCommand({
 interface Wanted {
   readonly args: BuildArguments;
   readonly file: JailFile | undefined;
+  readonly from?: GivenManifest;
   /** What the record is to keep for `run`. */
   readonly run?: BuildOptions['run'] | undefined;
 }
 
 async function withJailFile(given: BuildArguments): Promise<Wanted> {
+  if (given.from !== undefined) return withManifest(given, given.from);
   const named = findJailFile(given.file, given.root);
   if (named === undefined) return { args: given, file: undefined };
   const { readJailFile } = await import('../profile/jail-file.js');
@@ -200,6 +229,17 @@ async function withJailFile(given: BuildArguments): Promise<Wanted> {
   const { recordableRun } = await import('./run-options.js');
   const run = recordableRun(file.run.options, file.run.command);
   return { args: root === undefined ? args : { ...args, root }, file, run };
+}
+
+async function withManifest(args: BuildArguments, file: string): Promise<Wanted> {
+  const other = ASKING.find((name) => args[name] !== undefined);
+  if (other !== undefined) {
+    throw new JailbuildError('USAGE', `--from and --${other} exclude each other`);
+  }
+  const { readManifest } = await import('../plan/read-manifest.js');
+  const manifest = readManifest(file);
+  const from = { manifest, file: path.resolve(file), sysroot: args.sysroot };
+  return { args, file: undefined, from };
 }
 
 /** What a jail file asks for, without the target. Options of the command line are not looked at. */
@@ -218,7 +258,9 @@ function checkUsage({ args, file }: Wanted): void {
   };
   targetOf(args.root);
   const asked = [programsOf(args), args.profile ?? [], file?.programs ?? [], file?.profiles ?? []];
-  if (asked.flat().length === 0) usage('name at least one program or profile');
+  const hasPrograms = asked.flat().length > 0;
+  if (!hasPrograms && args.from === undefined) usage('name at least one program or profile');
+  if (hasPrograms && args.from !== undefined) usage('--from and programs exclude each other');
   if (args.quiet && args.verbose) usage('--quiet and --verbose exclude each other');
   if (args.format !== undefined && !args['dry-run']) usage('--format goes with --dry-run');
   if (args.run && args['dry-run']) usage('--run and --dry-run exclude each other');
@@ -232,9 +274,9 @@ function programsOf(args: BuildArguments): readonly string[] {
 }
 
 function jobOf(wanted: Wanted, signal?: AbortSignal): BuildJob {
-  const { args } = wanted;
+  const { args, from } = wanted;
   return {
-    request: requestOf(wanted),
+    ...(from === undefined ? { request: requestOf(wanted) } : { from }),
     target: targetOf(args.root),
     options: {
       noClobber: args['no-clobber'] ?? false,
@@ -277,11 +319,10 @@ function profileName(name: string): string {
 
 async function dryRun(wanted: Wanted): Promise<number> {
   const { args } = wanted;
-  const { target, options } = jobOf(wanted);
-  const request = requestOf(wanted);
-  const manifest = await planJail(request, target, options);
+  const job = jobOf(wanted);
+  const manifest = await planJob(job);
   const sbom = await prepareSbom(args, undefined);
-  const document = await sbom?.text(manifest, request.sysroot);
+  const document = await sbom?.text(manifest, args.sysroot);
   if (sbom?.file !== undefined && document !== undefined) await sbom.file.commit(document);
   if (document !== undefined && sbom?.file === undefined) {
     writeOut(document);
@@ -305,7 +346,7 @@ async function buildJail(wanted: Wanted): Promise<number> {
     await runSteps(job, args);
     if (job.manifest !== undefined) {
       await file?.commit(canonicalJson(job.manifest));
-      await sbom?.file?.commit(await sbom.text(job.manifest, job.closure?.sysroot.prefix));
+      await sbom?.file?.commit(await sbom.text(job.manifest, sourceRootOf(job)));
     }
   } catch (error) {
     await file?.discard();

@@ -1,6 +1,8 @@
+import { lstatSync } from 'node:fs';
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
 import { readRecord } from '../jail/record.js';
+import { STATE_DIRECTORY } from '../jail/state.js';
 import { chooseCapabilities } from '../launcher/capabilities.js';
 import { userMaps } from '../launcher/id-maps.js';
 import type { LaunchOptions } from '../launcher/options.js';
@@ -124,6 +126,14 @@ export function launchOptions(args: RunArguments): LaunchOptions {
     ...defined('cwd', args.workdir),
     verbose: args.verbose ?? false,
   };
+}
+
+/** The record of a jail is of no concern to what runs in it: an empty directory lies upon it. */
+export function hideRecord(root: string, launch: LaunchOptions): LaunchOptions {
+  const state = lstatSync(path.join(root, STATE_DIRECTORY), { throwIfNoEntry: false });
+  if (!state?.isDirectory()) return launch;
+  const cover = { target: `/${STATE_DIRECTORY}`, options: 'ro,mode=0555,nr_inodes=1' };
+  return { ...launch, mounts: [cover, ...(launch.mounts ?? [])] };
 }
 
 function usage(message: string): never {

@@ -285,9 +285,9 @@ export const runCommand = defineCommand({
 
 async function runInJail(args: RunArguments): Promise<number> {
   const root = path.resolve(args.root);
-  const { launchOptions, withRecordedDefaults } = await import('./run-options.js');
+  const { hideRecord, launchOptions, withRecordedDefaults } = await import('./run-options.js');
   const all = withRecordedDefaults(root, args, options);
-  const launch = launchOptions(all);
+  const launch = hideRecord(root, launchOptions(all));
   const command = all['--'] ?? [];
   if (args['oci-bundle'] !== undefined)
     return writeBundle(args['oci-bundle'], root, launch, command);

@@ -32,6 +32,7 @@ export async function writeExistingJail(
     const findings = survey(manifest, target, {
       noClobber: options.noClobber ?? false,
       keep: options.keep,
+      disguised: options.disguised,
       owners: isPrivileged(),
     });
     return {
@@ -108,9 +109,11 @@ async function change(
     await stageEntries(transaction, placed, target, progress, {
       locate: (path) => staged.get(path) ?? (present.has(path) ? path.slice(1) : undefined),
       share: options.link ?? false,
+      sourceTimes: options.sourceTimes,
       notMade: exactness.notMade,
       signal,
     });
+    options.onStaged?.();
     const made = units.filter(({ entry }) => !exactness.notMade.has(target + entry.path));
     const steps: Step[] = [
       ...(record === undefined ? [] : announceRecord(record, target)),

@@ -56,9 +56,11 @@ export async function writeNewJail(
     await stageEntries(transaction, placed, target, progress, {
       locate: (original) => stage + original,
       share: options.link ?? false,
+      sourceTimes: options.sourceTimes,
       notMade: exactness.notMade,
       signal,
     });
+    options.onStaged?.();
     const record = options.record?.(
       manifest.entries.map((entry) => ({ entry, need: 'create' as const })),
     );

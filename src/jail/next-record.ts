@@ -20,11 +20,12 @@ export interface RecordedBuild {
   /** What of earlier plans will still be there. */
   readonly former: readonly Entry[];
   readonly run?: JailRecord['run'];
+  readonly from?: string | undefined;
 }
 
 /** The record that a jail is to have after a build, given what the build found. */
 export function nextRecord(
-  { request, options, manifest, former, run }: RecordedBuild,
+  { request, options, manifest, former, run, from }: RecordedBuild,
   history: JailHistory,
   findings: readonly Finding[],
 ): JailRecord {
@@ -40,6 +41,7 @@ export function nextRecord(
     version: packageJson.version,
     request,
     options,
+    ...(from === undefined ? {} : { from }),
     ...(uid === 0 ? {} : { builder: { uid, gid } }),
     found: pathsOf('planned'),
     kept: pathsOf('kept'),

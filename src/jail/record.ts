@@ -22,6 +22,8 @@ export interface JailRecord {
   /** Everything that was asked for, such that it means the same from any directory and environment. */
   readonly request: ResolveRequest;
   readonly options: RecordedOptions;
+  /** The manifest's file, of a jail that was built from one. */
+  readonly from?: string;
   /** Who built it without root's rights, and so owns all of it. */
   readonly builder?: { readonly uid: number; readonly gid: number };
   /** Paths of the manifest that the jail had before, as planned: they are never removed. */
@@ -222,6 +224,7 @@ function toRecord(value: unknown, name: string): JailRecord {
     version: root.member('version').string(),
     request: toRequest(root.member('request')),
     options: root.member('options').object().value as RecordedOptions,
+    ...root.optional('from', (from) => from.string()),
     ...root.optional('builder', builder),
     found: paths(root.member('found')),
     kept: paths(root.member('kept')),

@@ -14,6 +14,8 @@ export interface Placed {
 }
 
 export interface StageOptions {
+  /** Times of sources, by path of the plan, where they are not those that the plan has. */
+  readonly sourceTimes?: ReadonlyMap<string, string> | undefined;
   /** Where a path of the plan is, or is to be, for hard links to it. */
   readonly locate: (path: string) => string | undefined;
   readonly share: boolean;
@@ -83,7 +85,7 @@ function createOperation(item: Placed, options: StageOptions): CreateOperation {
         path,
         source: source.slice(1),
         size,
-        sourceMtime: mtime,
+        sourceMtime: options.sourceTimes?.get(entry.path) ?? mtime,
         attributes,
         share: options.share,
       };

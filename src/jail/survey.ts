@@ -17,6 +17,8 @@ export interface SurveyOptions {
   readonly noClobber: boolean;
   /** What exists at these paths stays. */
   readonly keep?: ReadonlySet<string> | undefined;
+  /** What exists at these paths is not as planned, whatever it looks like. */
+  readonly disguised?: ReadonlySet<string> | undefined;
   /** Whether owners are compared; not where the build cannot set them. */
   readonly owners: boolean;
 }
@@ -31,7 +33,7 @@ export interface SurveyOptions {
 export function survey(
   manifest: Manifest,
   target: string,
-  { noClobber, keep, owners }: SurveyOptions,
+  { noClobber, keep, disguised, owners }: SurveyOptions,
 ): Finding[] {
   const absent = new Set<string>();
   const originals = new Map<string, { readonly finding: Finding; readonly found?: BigIntStats }>();
@@ -50,7 +52,9 @@ export function survey(
     // A directory that exists keeps what its owner did to it.
     if (entry.type === 'directory') return { entry, need: 'nothing', as: 'planned' };
     const isPlanned =
-      isAsPlanned(entry, found, target + entry.path, owners) && isSameFile(entry, found);
+      !disguised?.has(entry.path) &&
+      isAsPlanned(entry, found, target + entry.path, owners) &&
+      isSameFile(entry, found);
     const finding: Finding = isPlanned
       ? { entry, need: 'nothing', as: 'planned' }
       : noClobber || keep?.has(entry.path)

@@ -10,6 +10,13 @@ import { locateTarget } from './target.js';
 export interface WriteOptions extends LockOptions {
   /** The real path that the sources are in; '' for `/`. */
   readonly sourceRoot?: string;
+  /**
+   * Modification times of sources, by path of the plan, where they are not those that the plan has: a
+   * source is refused that has another one when it is copied.
+   */
+  readonly sourceTimes?: ReadonlyMap<string, string>;
+  /** Called when all new content is ready and none is in place. What it throws ends the build. */
+  readonly onStaged?: () => void;
   /** Leave what the jail has already. */
   readonly noClobber?: boolean;
   /** Called for each entry as its new content is ready, or is found to be there. */
@@ -26,6 +33,8 @@ export interface WriteOptions extends LockOptions {
   readonly insecureParents?: boolean;
   /** Leave what the jail has at these paths. */
   readonly keep?: ReadonlySet<string>;
+  /** Replace what the jail has at these paths, although it has the plan's size, time and attributes. */
+  readonly disguised?: ReadonlySet<string>;
   /**
    * Entries of earlier plans to take out of an existing jail, as far as they are there. Of a
    * directory, all that is in it must be among them.

@@ -76,16 +76,25 @@ function digestOf(
   try {
     const fd = openSync(toBytes(sourceRoot + source), 'r');
     try {
-      for (;;) {
-        const count = readSync(fd, buffer, 0, buffer.length, null);
-        if (count === 0) break;
-        hash.update(buffer.subarray(0, count));
-      }
+      return readDigest(hash, fd, buffer);
     } finally {
       closeSync(fd);
     }
   } catch (error) {
     throw new JailbuildError('NOT_READABLE', `${source}: ${strerror(error)}`, source);
   }
-  return `sha256:${hash.digest('hex')}`;
+}
+
+/**
+ * The digest of what is left to read of an open file, as a manifest has it.
+ *
+ * @param buffer what it is read through
+ * @throws the system's errors
+ */
+export function readDigest(hash: Hash, fd: number, buffer: Buffer): string {
+  for (;;) {
+    const count = readSync(fd, buffer, 0, buffer.length, null);
+    if (count === 0) return `sha256:${hash.digest('hex')}`;
+    hash.update(buffer.subarray(0, count));
+  }
 }

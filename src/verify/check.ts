@@ -1,5 +1,6 @@
-import { type BigIntStats, closeSync, lstatSync, readlinkSync } from 'node:fs';
+import { type BigIntStats, closeSync, constants, lstatSync, openSync, readlinkSync } from 'node:fs';
 import { deviceNumbers } from '../device-numbers.js';
+import { typeOf } from '../entry-type.js';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
 import { HeldDirectory } from '../jail/held-directory.js';
 import { openNativeEngine } from '../jail/open-engine.js';
@@ -154,8 +155,32 @@ class JailCheck {
   compareSources(sourceRoot: string): void {
     for (const entry of this.#record.manifest.entries) {
       if (entry.source === undefined) continue;
-      const details = sourceChanges(entry, sourceRoot + entry.source);
+      const details =
+        this.#record.from === undefined
+          ? sourceChanges(entry, sourceRoot + entry.source)
+          : this.#givenSourceChanges(entry, sourceRoot + entry.source);
       if (details.length > 0) this.#add('stale', entry.path, details);
+    }
+  }
+
+  /** Attributes come from the manifest; a source of another time may have the same content. */
+  #givenSourceChanges(entry: Entry, realPath: string): string[] {
+    const details = sourceChanges(entry, realPath);
+    const essential = details.filter((detail) =>
+      /^(?:source|type|size|target|device)\b/.test(detail),
+    );
+    if (entry.type !== 'file' || essential.length > 0) return essential;
+    if (this.#comparer === undefined || !details.includes('mtime')) return [];
+    try {
+      const fd = openSync(toBytes(realPath), constants.O_RDONLY | constants.O_NOFOLLOW);
+      try {
+        return this.#comparer.compare(fd, entry) === 'different' ? ['content'] : [];
+      } finally {
+        closeSync(fd);
+      }
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      return [`source: ${strerror(error)}`];
     }
   }
 
@@ -393,13 +418,4 @@ function expectedSetId(entry: Entry | undefined): number {
 
 function octal(stat: BigIntStats): string {
   return (stat.mode & 0o7777n).toString(8).padStart(4, '0');
-}
-
-function typeOf(stat: BigIntStats): Entry['type'] | 'socket' {
-  if (stat.isFile()) return 'file';
-  if (stat.isDirectory()) return 'directory';
-  if (stat.isSymbolicLink()) return 'symlink';
-  if (stat.isCharacterDevice()) return 'character-device';
-  if (stat.isBlockDevice()) return 'block-device';
-  return stat.isFIFO() ? 'fifo' : 'socket';
 }

@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { errnoOf } from '../errors.js';
 import { toBytes } from '../path-bytes.js';
+import { readDigest } from '../plan/digest.js';
 import type { FileEntry } from '../plan/manifest.js';
 import { timestamp } from '../plan/timestamp.js';
 
@@ -39,7 +40,8 @@ export class ContentComparer {
       return this.#compareBytes(fd, Buffer.from(entry.content, 'base64'));
     }
     if (entry.digest !== undefined) {
-      return `sha256:${this.#sha256(fd)}` === entry.digest ? 'same' : 'different';
+      const digest = readDigest(this.#createHash('sha256'), fd, this.#buffers[0]);
+      return digest === entry.digest ? 'same' : 'different';
     }
     const source = this.#openSource(entry);
     if (source === undefined) return 'unknown';
@@ -65,16 +67,6 @@ export class ContentComparer {
     if (stat.isFile() && Number(stat.size) === size && timestamp(stat.mtimeNs) === mtime) return fd;
     closeSync(fd);
     return undefined;
-  }
-
-  #sha256(fd: number): string {
-    const hash = this.#createHash('sha256');
-    const [buffer] = this.#buffers;
-    for (;;) {
-      const count = readSync(fd, buffer, 0, CHUNK, null);
-      if (count === 0) return hash.digest('hex');
-      hash.update(buffer.subarray(0, count));
-    }
   }
 
   #compareBytes(fd: number, expected: Buffer): ContentResult {

@@ -21,7 +21,12 @@ export interface Timing {
  * What contenders see of the environment. Variables for Node change what its start costs:
  * NODE_EXTRA_CA_CERTS, with the bundle of a distribution, more than doubles it.
  */
-const ENVIRONMENT = { PATH: process.env.PATH, HOME: '/root', TERM: 'xterm', LANG: 'C.UTF-8' };
+export const ENVIRONMENT = {
+  PATH: process.env.PATH,
+  HOME: '/root',
+  TERM: 'xterm',
+  LANG: 'C.UTF-8',
+};
 
 /**
  * Runs contenders in turn, so that all see the same moods of the machine, and prints the medians with

@@ -1,8 +1,12 @@
 // Usage: npm run bench [-- NAME...]
 // Times jailbuild beside its peers. Run as root, after npm run build, on a machine that is otherwise still.
 import { benchBuild } from './build.js';
+import { benchLaunch } from './launch.js';
 
-const BENCHES: Readonly<Record<string, () => Promise<void>>> = { build: benchBuild };
+const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
+  build: benchBuild,
+  launch: benchLaunch,
+};
 
 const names = process.argv.slice(2);
 for (const name of names.length === 0 ? Object.keys(BENCHES) : names) {

@@ -43,3 +43,11 @@ export function runDirectly(
 export function invoke(args: readonly string[], options: ExecOptions = {}): Finished {
   return exec(INVOKE_NS, args, options);
 }
+
+/** What a command prints on a terminal of its own; script(1) makes that. */
+export function onTerminal(command: readonly string[], size = 'rows 24 cols 80'): string {
+  const words = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
+  const { stdout } = exec('script', ['-qec', `stty ${size}; ${words}`, '/dev/null']);
+  // script types an end of file when its own input ends, and the terminal may echo it.
+  return stdout.replace(/\^[@D][\b]*/g, '').replaceAll('\r', '');
+}

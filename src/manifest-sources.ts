@@ -1,0 +1,245 @@
+import type { Hash } from 'node:crypto';
+import { type BigIntStats, closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs';
+import { deviceNumbers } from './device-numbers.js';
+import { typeOf } from './entry-type.js';
+import { errnoOf, JailbuildError, strerror } from './errors.js';
+import { JailView } from './jail/belongings.js';
+import { isPrivileged } from './jail/stage.js';
+import { STATE_DIRECTORY } from './jail/state.js';
+import { readLink, toBytes } from './path-bytes.js';
+import { readDigest } from './plan/digest.js';
+import type { Entry, FileEntry, Manifest } from './plan/manifest.js';
+import { timestamp } from './plan/timestamp.js';
+import { isTrace, Sysroot } from './sysroot/sysroot.js';
+
+const CHUNK = 1 << 20;
+
+/**
+ * The sources of a manifest, found to be what it says by type, size, digest, text of a link and device
+ * numbers. Modes, owners, times and extended attributes are the manifest's to give, so that a source
+ * may have others.
+ */
+export class ManifestSources {
+  readonly sysroot: Sysroot;
+  /** The manifest as the writer is to follow it: attributes that it does not name are none. */
+  readonly instructions: Manifest;
+  readonly #comparison: Comparison;
+
+  private constructor(sysroot: Sysroot, instructions: Manifest, comparison: Comparison) {
+    this.sysroot = sysroot;
+    this.instructions = instructions;
+    this.#comparison = comparison;
+  }
+
+  /**
+   * Reads every source once.
+   *
+   * @param name the manifest's file, for messages
+   * @param root the directory that the sources are in
+   * @throws JailbuildError DIGEST_MISMATCH for the first source that is not as the manifest says;
+   *   MANIFEST_INVALID where it says too little, or what no build makes; NOT_READABLE
+   * @throws JailbuildError SYSROOT_NOT_A_DIRECTORY
+   */
+  static async compare(
+    manifest: Manifest,
+    name: string,
+    root: string | undefined,
+  ): Promise<ManifestSources> {
+    refuseUnfit(manifest, name);
+    const sysroot = new Sysroot(root);
+    // Loaded when it is wanted: the main job does without.
+    const { createHash } = await import('node:crypto');
+    const comparison = new Comparison(sysroot, () => createHash('sha256'));
+    for (const entry of manifest.entries) comparison.add(entry);
+    return new ManifestSources(sysroot, instructionsOf(manifest), comparison);
+  }
+
+  /**
+   * Paths at which a jail has a file with the size, time and attributes of the manifest's, and with
+   * another content.
+   *
+   * @param jail its real path
+   */
+  disguised(jail: string): Set<string> {
+    const view = new JailView(jail, isPrivileged());
+    const paths = this.instructions.entries.flatMap((entry) => {
+      const found = view.lstat(entry.path);
+      const isCandidate =
+        entry.type === 'file' && found !== undefined && view.isAsMade(entry, found);
+      if (!isCandidate || this.#comparison.digest(jail + entry.path).digest === entry.digest)
+        return [];
+      return [entry.path];
+    });
+    return new Set(paths);
+  }
+
+  /** What makes the writer take the files that were compared, and no others. */
+  get guard() {
+    const times = [...this.#comparison.seen].map(
+      ([{ path }, { mtimeNs }]) => [path, timestamp(mtimeNs)] as const,
+    );
+    return { sourceTimes: new Map(times), onStaged: () => this.#refuseChanged() };
+  }
+
+  /** A time of change cannot be set back: what has the same one has the content that was compared. */
+  #refuseChanged(): void {
+    for (const [{ source = '' }, before] of this.#comparison.seen) {
+      const now = lstatSync(toBytes(this.sysroot.realPath(source)), {
+        bigint: true,
+        throwIfNoEntry: false,
+      });
+      if (now?.ino === before.ino && now.dev === before.dev && now.ctimeNs === before.ctimeNs)
+        continue;
+      throw new JailbuildError('SOURCE_CHANGED', `${source}: changed during the build`, source);
+    }
+  }
+}
+
+class Comparison {
+  /** Files with the state in which their sources were compared. */
+  readonly seen = new Map<FileEntry, BigIntStats>();
+  readonly #sysroot: Sysroot;
+  readonly #newHash: () => Hash;
+  readonly #buffer = Buffer.allocUnsafe(CHUNK);
+  readonly #digests = new Map<string, string>();
+
+  constructor(sysroot: Sysroot, newHash: () => Hash) {
+    this.#sysroot = sysroot;
+    this.#newHash = newHash;
+  }
+
+  add(entry: Entry): void {
+    if (entry.type === 'file' && entry.content !== undefined) {
+      const content = Buffer.from(entry.content, 'base64');
+      const digest = `sha256:${this.#newHash().update(content).digest('hex')}`;
+      expect(entry.path, 'content has the digest', digest, entry.digest);
+    }
+    const { source } = entry;
+    if (source === undefined) return;
+    const stat = this.#look(source);
+    expect(source, 'is of type', typeOf(stat), entry.type);
+    switch (entry.type) {
+      case 'file':
+        expect(source, 'has the size', Number(stat.size), entry.size);
+        this.#compareContent(entry, source);
+        break;
+      case 'symlink':
+        expect(source, 'leads to', readLink(this.#sysroot.realPath(source)), entry.target);
+        break;
+      case 'character-device':
+      case 'block-device': {
+        const { major, minor } = deviceNumbers(stat.rdev);
+        expect(source, 'is device', `${major}:${minor}`, `${entry.major}:${entry.minor}`);
+      }
+    }
+  }
+
+  /** Sources of a manifest have no symbolic links on the way, which could lead out of the sysroot. */
+  #look(source: string): BigIntStats {
+    const parent = source.slice(0, source.lastIndexOf('/')) || '/';
+    const trace = this.#sysroot.trace(parent);
+    if (!isTrace(trace)) {
+      const gone = trace.errno === 'ENOENT' || trace.errno === 'ENOTDIR';
+      throw gone ? mismatch(source, 'is not there') : unreadable(source, trace.errno);
+    }
+    if (trace.path !== parent)
+      throw mismatch(source, `is at ${trace.path}, behind a symbolic link`);
+    try {
+      return lstatSync(toBytes(this.#sysroot.realPath(source)), { bigint: true });
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') throw mismatch(source, 'is not there');
+      throw unreadable(source, strerror(error));
+    }
+  }
+
+  #compareContent(entry: FileEntry, source: string): void {
+    const { stat, digest } = this.digest(this.#sysroot.realPath(source), source);
+    this.seen.set(entry, stat);
+    expect(source, 'has the digest', digest, entry.digest);
+  }
+
+  /**
+   * Reads a file, once whatever its names.
+   *
+   * @param name what messages call it
+   * @throws JailbuildError NOT_READABLE
+   */
+  digest(realPath: string, name = realPath) {
+    try {
+      const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+      const fd = openSync(toBytes(realPath), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+      try {
+        const stat = fstatSync(fd, { bigint: true });
+        const key = `${stat.dev}:${stat.ino}:${stat.ctimeNs}`;
+        const digest = this.#digests.get(key) ?? readDigest(this.#newHash(), fd, this.#buffer);
+        this.#digests.set(key, digest);
+        return { stat, digest };
+      } finally {
+        closeSync(fd);
+      }
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      throw unreadable(name, strerror(error));
+    }
+  }
+}
+
+function expect<T extends string | number>(
+  path: string,
+  what: string,
+  found: T,
+  planned: T | undefined,
+): void {
+  if (found !== planned) throw mismatch(path, `${what} ${found}, in the manifest ${planned}`);
+}
+
+function mismatch(path: string, what: string): JailbuildError {
+  return new JailbuildError('DIGEST_MISMATCH', `${path}: ${what}`, path);
+}
+
+function unreadable(path: string, why: string): JailbuildError {
+  return new JailbuildError('NOT_READABLE', `${path}: ${why}`, path);
+}
+
+/** What the format allows and a build does not. */
+function refuseUnfit({ entries }: Manifest, name: string): void {
+  const refuse = (entry: Entry, what: string): never => {
+    throw new JailbuildError('MANIFEST_INVALID', `${name}: ${entry.path}: ${what}`, name);
+  };
+  const files = new Map<string, FileEntry>();
+  for (const entry of entries) {
+    if (`${entry.path}/`.startsWith(`/${STATE_DIRECTORY}/`)) {
+      refuse(entry, 'is where the record of the jail is');
+    }
+    if (entry.type !== 'file') continue;
+    if (entry.digest === undefined) {
+      refuse(entry, 'has no digest, and so could be any file of its size');
+    }
+    files.set(entry.path, entry);
+    if (entry.hardlink === undefined) continue;
+    const original = files.get(entry.hardlink);
+    if (original?.hardlink !== undefined) refuse(entry, 'is a hard link to a hard link');
+    const differing = SHARED.find((field) => original?.[field] !== entry[field]);
+    if (differing !== undefined) refuse(entry, `has another ${differing} than ${entry.hardlink}`);
+  }
+}
+
+/** Names of one file have these in common. */
+const SHARED = ['digest', 'size', 'mode', 'uid', 'gid', 'mtime'] as const;
+
+function instructionsOf(manifest: Manifest): Manifest {
+  const contents = new Map<string, FileEntry>();
+  const entries = manifest.entries.map((entry): Entry => {
+    const whole = { ...entry, xattrs: entry.xattrs ?? {} };
+    if (whole.type !== 'file') return whole;
+    contents.set(whole.path, whole);
+    if (whole.source !== undefined || whole.content !== undefined) return whole;
+    const { source, content } = contents.get(whole.hardlink ?? '') ?? {};
+    return {
+      ...whole,
+      ...(source === undefined ? {} : { source }),
+      ...(content === undefined ? {} : { content }),
+    };
+  });
+  return { ...manifest, entries };
+}

@@ -1,0 +1,149 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { locateLauncher } from '../../src/launcher/locate.js';
+import { launcherArguments } from '../../src/launcher/options.js';
+import { JAILBUILD, PROJECT } from '../support/cli.js';
+import { ENVIRONMENT } from './compare.js';
+
+const ROUNDS = 100;
+/** The program itself, as jailbuild run starts it; the script of its name first looks for it. */
+const LAUNCHER = locateLauncher();
+
+interface Launch {
+  readonly name: string;
+  readonly command: readonly string[];
+}
+
+/** The start of a static program that does nothing, in a jail, by the launcher and by others. */
+export async function benchLaunch(): Promise<void> {
+  const scratch = mkdtempSync('/srv/jailbuild-bench-');
+  try {
+    const jail = path.join(scratch, 'jail');
+    for (const name of ['proc', 'dev']) mkdirSync(path.join(jail, name), { recursive: true });
+    for (const name of ['bound', 'stopwatch'])
+      compile(path.join(PROJECT, `test/bench/${name}.c`), path.join(scratch, name));
+    compile('-', path.join(jail, 'true'), 'int main(void) { return 0; }');
+    compile('-', path.join(jail, 'wait'), '#include <unistd.h>\nint main(void) { pause(); }');
+    const bundle = path.join(scratch, 'bundle');
+    spawnSync(process.execPath, [
+      ...[JAILBUILD, 'run', jail, '--network', 'none', '--oci-bundle', bundle, '--', '/true'],
+    ]);
+    time(scratch, launches(scratch, jail, bundle));
+    await memory(jail);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+function launches(scratch: string, jail: string, bundle: string): Launch[] {
+  const bwrap = ['bwrap', '--bind', jail, '/', '--proc', '/proc'];
+  const defaults = launcherArguments(jail, { isolateNetwork: true }, ['/true']);
+  return [
+    { name: 'only the system calls', command: [`${scratch}/bound`, jail, '/true'] },
+    {
+      name: 'invoke_ns, the same work',
+      command: [LAUNCHER, '-pmn', '-u', 'jail', '--ipc', '-c', jail, '/true'],
+    },
+    {
+      name: 'unshare(1), the same work',
+      command: ['unshare', '-muinpf', `--root=${jail}`, '--mount-proc', '/true'],
+    },
+    {
+      name: 'bwrap, the same work',
+      command: [
+        ...[...bwrap, '--unshare-pid', '--unshare-uts', '--hostname', 'jail', '--unshare-ipc'],
+        ...['--unshare-net', '--as-pid-1', '/true'],
+      ],
+    },
+    { name: 'invoke_ns, defaults of run', command: [LAUNCHER, ...defaults] },
+    {
+      name: 'bwrap, with /dev and all namespaces',
+      command: [
+        ...[...bwrap, '--dev', '/dev', '--unshare-all', '--hostname', 'jail', '--new-session'],
+        ...['--die-with-parent', '--clearenv', '--cap-drop', 'ALL', '/true'],
+      ],
+    },
+    {
+      name: 'crun, the bundle of run',
+      command: [
+        ...['crun', '--root', `${scratch}/crun`, '--cgroup-manager=disabled'],
+        ...['run', '--bundle', bundle, `bench-${process.pid}`],
+      ],
+    },
+    {
+      name: 'jailbuild run',
+      command: [process.execPath, JAILBUILD, 'run', jail, '--network', 'none', '--', '/true'],
+    },
+  ];
+}
+
+function time(scratch: string, contenders: readonly Launch[]): void {
+  const words = contenders.flatMap(({ command }, i) => (i === 0 ? command : ['---', ...command]));
+  // crun refuses a mixture of control groups, so all see those of version 2 alone.
+  const script = 'mount -t cgroup2 none /sys/fs/cgroup && exec "$@"';
+  const { stdout } = spawnSync(
+    'unshare',
+    ['-m', 'sh', '-c', script, 'sh', `${scratch}/stopwatch`, String(ROUNDS), ...words],
+    { encoding: 'utf8', maxBuffer: 1 << 26, env: ENVIRONMENT },
+  );
+  const times = contenders.map((): number[] => []);
+  const failed = new Set<number>();
+  for (const line of stdout.trim().split('\n')) {
+    const [place = 0, micros = 0, status] = line.split(' ').map(Number);
+    times[place]?.push(micros);
+    if (status !== 0) failed.add(place);
+  }
+  console.log(`\nlaunch of a static program (median of ${ROUNDS} interleaved runs)`);
+  const medians = times.map((list) => list.sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? 0);
+  for (const [i, { name }] of contenders.entries()) {
+    if (failed.has(i)) {
+      console.log(`  ${name.padEnd(38)} not measured: it fails`);
+      continue;
+    }
+    const [median = 0, least = 0] = [medians[i], times[i]?.[0]];
+    const ratio = (median / (medians[0] ?? 1)).toFixed(2);
+    console.log(
+      `  ${name.padEnd(38)} ${median.toFixed(0).padStart(7)} µs   least ${least.toFixed(0).padStart(7)}   ${ratio.padStart(6)} x`,
+    );
+  }
+}
+
+/** Resident memory while the launcher waits for a command. */
+async function memory(jail: string): Promise<void> {
+  const launcher = spawn(LAUNCHER, ['-v', ...launcherArguments(jail, {}, ['/wait'])], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let said = '';
+  for await (const chunk of launcher.stdout) {
+    said += chunk;
+    if (said.includes('executing')) break;
+  }
+  const init = Number(/PID of the child is (\d+)/.exec(said)?.[1]);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  console.log('\nmemory while a command runs');
+  for (const [name, pid] of [
+    ['the waiting launcher', launcher.pid],
+    ['the init of the jail', init],
+  ]) {
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+    const field = (key: string): string =>
+      new RegExp(`^${key}:\\s+(.*)$`, 'm').exec(status)?.[1] ?? '';
+    console.log(`  ${name}: ${field('VmRSS')} resident, of which anonymous ${field('RssAnon')}`);
+  }
+  launcher.kill('SIGKILL');
+}
+
+function compile(source: string, out: string, input = ''): void {
+  const compiler = spawnSync('musl-gcc', ['--version']).error === undefined ? 'musl-gcc' : 'gcc';
+  const flags = ['-static', '-O2', '-s', '-idirafter', '/usr/include'];
+  const headers = [
+    '-idirafter',
+    `/usr/include/${process.arch === 'x64' ? 'x86_64' : 'aarch64'}-linux-gnu`,
+  ];
+  const { status, stderr } = spawnSync(compiler, [...flags, ...headers, '-xc', source, '-o', out], {
+    input,
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(`${source}: ${stderr}`);
+}
