@@ -4,7 +4,7 @@ import path from 'node:path';
 import { JAILBUILD, PROJECT } from '../support/cli.js';
 import { type Contender, compare } from './compare.js';
 
-const FEW = ['env', 'bash', 'ps', 'ls', 'top'];
+export const FEW = ['env', 'bash', 'ps', 'ls', 'top'];
 const SMALL_ROUNDS = 25;
 const LARGE_ROUNDS = 3;
 
@@ -72,7 +72,7 @@ function copyOfResult(programs: readonly string[]): Contender {
   };
 }
 
-function elfPrograms(directories: readonly string[]): string[] {
+export function elfPrograms(directories: readonly string[]): string[] {
   const magic = Buffer.alloc(4);
   return directories
     .flatMap((directory) => readdirSync(directory).map((name) => `${directory}/${name}`))
