@@ -29,6 +29,7 @@ import { refuseMissing } from './plan/missing.js';
 import { plan } from './plan/plan.js';
 import { type Additions, needsAdditions } from './resolve/additions.js';
 import { mergeRequests } from './resolve/merge-requests.js';
+import type { Originals } from './resolve/program-resolver.js';
 import type { ResolveRequest } from './resolve/request.js';
 import type { Closure } from './resolve/resolve.js';
 import { resolve } from './resolve/resolve.js';
@@ -379,10 +380,32 @@ function newRecordText(
     : recordText(next);
 }
 
+/**
+ * What the resolver has read of the sources of files that the jail had already: by size, time, mode and
+ * owner they are the copies that an earlier build made, so that proving the jail takes no second reading.
+ */
+function originalsOf({ closure, files = [] }: BuildJob): Originals | undefined {
+  if (closure === undefined) return undefined;
+  const unchanged = new Set(
+    files.filter(({ action }) => action === 'unchanged').map(({ path }) => path),
+  );
+  const identities = new Map(
+    closure.files
+      .filter(({ path, isMade }) => !isMade && unchanged.has(path))
+      .map(({ path, stat }) => [path, stat.identity]),
+  );
+  return (path) => {
+    const identity = identities.get(path);
+    return identity === undefined ? undefined : closure.read(identity);
+  };
+}
+
 const verifyStep: BuildStep = {
   name: 'verify',
   async run(job) {
-    job.verified = verifyJail(filled(job.manifest), job.target, job.closure?.searchPath);
+    const { closure, target } = job;
+    const manifest = filled(job.manifest);
+    job.verified = verifyJail(manifest, target, closure?.searchPath, originalsOf(job));
   },
 };
 

@@ -6,14 +6,22 @@ import type { Sysroot, Trace } from '../sysroot/sysroot.js';
 export class ObjectTable {
   readonly sysroot: Sysroot;
   readonly #byIdentity = new Map<string, ElfFile>();
+  readonly #known: (found: Trace) => ElfFile | undefined;
 
-  constructor(sysroot: Sysroot) {
+  /** @param known gives what need not be read */
+  constructor(sysroot: Sysroot, known: (found: Trace) => ElfFile | undefined = () => undefined) {
     this.sysroot = sysroot;
+    this.#known = known;
+  }
+
+  /** A file that was parsed, by its identity. */
+  parsed(identity: string): ElfFile | undefined {
+    return this.#byIdentity.get(identity);
   }
 
   /** @throws JailbuildError NOT_READABLE, NOT_ELF, MALFORMED_ELF */
   parse(found: Trace): ElfFile {
-    const known = this.#byIdentity.get(found.stat.identity);
+    const known = this.#byIdentity.get(found.stat.identity) ?? this.#known(found);
     if (known !== undefined) return known;
     const reader = this.sysroot.open(found);
     try {

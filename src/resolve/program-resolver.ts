@@ -15,7 +15,7 @@ import { Hints } from './hints.js';
 import { NameService } from './name-service.js';
 import type { ResolveRequest } from './request.js';
 import { RunningProcess } from './running-process.js';
-import { RuntimeFacts } from './runtime-facts.js';
+import { type ObjectFacts, RuntimeFacts } from './runtime-facts.js';
 import { isScript, isShebang, MAX_INTERPRETERS, parseShebang, SCRIPT_START } from './shebang.js';
 
 /** A library that opens further files by itself, and one process that has it. */
@@ -37,11 +37,21 @@ export interface CachedLookup {
   readonly trace: Trace;
 }
 
+/** What was read of a file, as far as it was. */
+export interface ReadFile {
+  readonly elf: ElfFile | undefined;
+  readonly facts: ObjectFacts | undefined;
+}
+
+/** What was read of the file that the one at a path is a copy of, if it is known to be one. */
+export type Originals = (path: string) => ReadFile | undefined;
+
 export interface ProgramResolverOptions {
   /** Where env(1) looks for the program of a script. */
   readonly searchPath: readonly string[];
   /** What cache the loader in the jail will have. */
   readonly cache: CachePolicy;
+  readonly originals?: Originals | undefined;
 }
 
 const CACHED_RULES: ReadonlySet<SearchRule> = new Set(['ld.so.cache', 'ld.so.conf', 'default']);
@@ -76,16 +86,21 @@ export class ProgramResolver {
     sysroot: Sysroot,
     files: FileCollection,
     request: ResolveRequest,
-    { searchPath, cache }: ProgramResolverOptions,
+    { searchPath, cache, originals = () => undefined }: ProgramResolverOptions,
   ) {
     this.#sysroot = sysroot;
     this.#files = files;
     this.#request = request;
     this.#searchPath = searchPath;
-    this.#facts = new RuntimeFacts(sysroot);
+    this.#facts = new RuntimeFacts(sysroot, ({ path }) => originals(path)?.facts);
     this.#nameService = new NameService(sysroot, files);
-    this.objects = new ObjectTable(sysroot);
+    this.objects = new ObjectTable(sysroot, ({ path }) => originals(path)?.elf);
     this.#loaderFiles = new LoaderFiles(this.objects, cache);
+  }
+
+  /** What was read of a file, by its identity. */
+  read(identity: string): ReadFile {
+    return { elf: this.objects.parsed(identity), facts: this.#facts.ofRead(identity) };
   }
 
   /** Libraries that no rule finds, in the order in which they came up. */

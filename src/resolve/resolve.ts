@@ -4,7 +4,7 @@ import { type Additions, needsAdditions, type Resolution } from './additions.js'
 import { type CollectedFile, FileCollection } from './file-collection.js';
 import { findProgram } from './find-program.js';
 import { addGeneratedLdSoCache, LD_SO_CACHE } from './ld-so-cache.js';
-import { ProgramResolver } from './program-resolver.js';
+import { type Originals, ProgramResolver, type ReadFile } from './program-resolver.js';
 import type { LdCacheChoice, ResolveRequest } from './request.js';
 import { addRunTimeData } from './run-time-data.js';
 import { surroundings } from './surroundings.js';
@@ -28,6 +28,8 @@ export interface Closure {
   readonly warnings: readonly string[];
   /** What the programs may look for when they run, and how to add it. */
   readonly hints: readonly string[];
+  /** What was read of a file, by its identity. */
+  readonly read: (identity: string) => ReadFile;
 }
 
 /**
@@ -37,13 +39,18 @@ export interface Closure {
  * Libraries that no rule finds are reported in `missing`, not thrown.
  *
  * @param additions what profiles, users, includes and excludes of the request do: see `additionsOf`
+ * @param originals what is known of files, so that they need not be read
  *
  * @throws JailbuildError SYSROOT_NOT_A_DIRECTORY, PROGRAM_NOT_FOUND, NOT_READABLE,
  *   NOT_A_REGULAR_FILE, NOT_ELF, SCRIPT, MALFORMED_ELF, MALFORMED_CACHE, INTERPRETER_NOT_FOUND,
  *   TERMINFO_NOT_FOUND, CHARSET_NOT_FOUND, LOCALE_NOT_FOUND, CA_CERTIFICATES_NOT_FOUND,
  *   TIME_ZONE_NOT_FOUND
  */
-export function resolve(asked: ResolveRequest, additions?: Additions): Closure {
+export function resolve(
+  asked: ResolveRequest,
+  additions?: Additions,
+  originals?: Originals,
+): Closure {
   if (additions === undefined && needsAdditions(asked)) {
     throw new Error('profiles, users, includes and excludes are loaded first, by additionsOf');
   }
@@ -58,6 +65,7 @@ export function resolve(asked: ResolveRequest, additions?: Additions): Closure {
   const programs = new ProgramResolver(sysroot, files, request, {
     searchPath,
     cache: CACHE_POLICY[ldCache],
+    originals,
   });
   const resolution: Resolution = { sysroot, files, programs, searchPath, cwd };
   const added = additions?.addTo(resolution) ?? [];
@@ -92,6 +100,7 @@ export function resolve(asked: ResolveRequest, additions?: Additions): Closure {
     missing: programs.missing,
     warnings: [...programs.warnings(), ...warnings],
     hints: programs.hints(),
+    read: (identity) => programs.read(identity),
   };
 }
 

@@ -2,7 +2,7 @@ import { importedSymbols } from '../elf/imports.js';
 import { type DlopenNeed, dlopenNeeds, readNotes } from '../elf/notes.js';
 import { JailbuildError } from '../errors.js';
 import type { LoadedObject } from '../loader/loaded-object.js';
-import type { Sysroot } from '../sysroot/sysroot.js';
+import type { Sysroot, Trace } from '../sysroot/sysroot.js';
 import { HINT_FUNCTIONS } from './hints.js';
 import { NSS_FUNCTIONS } from './name-service.js';
 
@@ -18,15 +18,23 @@ export class RuntimeFacts {
   readonly warnings: string[] = [];
   readonly #sysroot: Sysroot;
   readonly #byIdentity = new Map<string, ObjectFacts>();
+  readonly #known: (found: Trace) => ObjectFacts | undefined;
 
-  constructor(sysroot: Sysroot) {
+  /** @param known gives what need not be read */
+  constructor(sysroot: Sysroot, known: (found: Trace) => ObjectFacts | undefined) {
     this.#sysroot = sysroot;
+    this.#known = known;
+  }
+
+  /** Those of a file that was read, by its identity. */
+  ofRead(identity: string): ObjectFacts | undefined {
+    return this.#byIdentity.get(identity);
   }
 
   /** What is not well-formed is a warning: the loader takes the file all the same. */
   of({ trace, elf }: LoadedObject): ObjectFacts {
     const { identity } = trace.stat;
-    const known = this.#byIdentity.get(identity);
+    const known = this.#byIdentity.get(identity) ?? this.#known(trace);
     if (known !== undefined) return known;
     const reader = this.#sysroot.open(trace);
     try {

@@ -1,6 +1,7 @@
 import { JailbuildError } from '../errors.js';
 import type { Manifest, MissingLibrary, Reason } from '../plan/manifest.js';
 import type { Additions } from '../resolve/additions.js';
+import type { Originals } from '../resolve/program-resolver.js';
 import type { ResolveRequest } from '../resolve/request.js';
 import { type Closure, resolve } from '../resolve/resolve.js';
 import { isTrace } from '../sysroot/sysroot.js';
@@ -10,6 +11,7 @@ import { isTrace } from '../sysroot/sysroot.js';
  * same rules as on the host. What the loader would miss in there is an error here.
  *
  * @param root the jail's directory
+ * @param originals gives what was read of the sources of files that are known to be copies of them
  * @param searchPath where a script's env(1) looks for programs; the default is what login(1) sets
  * @returns the number of files that the programs need, all found
  * @throws JailbuildError VERIFY_FAILED naming the program and what it misses
@@ -18,10 +20,11 @@ export function verifyJail(
   manifest: Manifest,
   root: string,
   searchPath?: readonly string[],
+  originals?: Originals,
 ): number {
   let closure: Closure;
   try {
-    closure = resolveInJail(manifest, root, programsOf(manifest), searchPath);
+    closure = resolveInJail(manifest, root, programsOf(manifest), searchPath, originals);
   } catch (error) {
     if (!(error instanceof JailbuildError)) throw error;
     throw new JailbuildError('VERIFY_FAILED', `in the jail: ${error.message}`, error.path, {
@@ -54,6 +57,7 @@ export function resolveInJail(
   root: string,
   programs: readonly string[],
   searchPath?: readonly string[],
+  originals?: Originals,
 ): Closure {
   const others = manifest.entries
     .filter(({ type, reasons }) => type === 'file' && reasons.some(isData))
@@ -70,7 +74,7 @@ export function resolveInJail(
     ...(libraryPath === undefined ? {} : { libraryPath }),
     ...(searchPath === undefined ? {} : { path: searchPath }),
   };
-  return resolve(request, withObjects(request, others));
+  return resolve(request, withObjects(request, others), originals);
 }
 
 /** Libraries that are not found, short of those that were missing when the jail was planned. */
