@@ -4,7 +4,9 @@ import {
   findGoners,
   type Goners,
   JailView,
+  ownDirectories,
   pathsToKeep,
+  pathsToTurn,
 } from './jail/belongings.js';
 import { changedRecordText, HistoryChanged, nextRecord } from './jail/next-record.js';
 import { refuseInsecure } from './jail/parents.js';
@@ -258,6 +260,8 @@ const writeStep: BuildStep = {
             ? {}
             : { disguised: sources.disguised(locateTarget(target).path) }),
           keep: intent.keep,
+          mine: intent.mine,
+          turns: intent.turns,
           removals: intent.removals,
           record: (findings) => {
             job.changes = changedNotes(findings, intent, job);
@@ -285,6 +289,10 @@ export interface BuildIntent {
   readonly goners: Goners;
   readonly removals: readonly Entry[];
   readonly keep: ReadonlySet<string>;
+  /** Directories whose mode and owner are set. */
+  readonly mine: ReadonlySet<string>;
+  /** Where a directory and something else may take each other's place. */
+  readonly turns: ReadonlySet<string>;
 }
 
 /** @param job one that is planned */
@@ -298,6 +306,9 @@ export function intentOf(job: BuildJob): BuildIntent {
     view,
     goners,
     removals: isUpdate ? goners.removable : [],
+    mine:
+      isUpdate && policyOf(job) !== 'keep' ? ownDirectories(manifest, history) : new Set<string>(),
+    turns: isUpdate ? pathsToTurn(manifest, history, view, goners) : new Set<string>(),
     keep: pathsToKeep(manifest, history, view, policyOf(job), isUpdate),
   };
 }

@@ -31,6 +31,7 @@ const ACTION = {
   kept: 'kept',
   create: 'added',
   replace: 'replaced',
+  repair: 'replaced',
 } as const;
 
 /**
@@ -72,6 +73,8 @@ export async function planUpdate(
   const findings = survey(manifest, locateTarget(target).path, {
     noClobber: options.noClobber ?? false,
     keep: intent.keep,
+    mine: intent.mine,
+    turns: intent.turns,
     owners: isPrivileged(),
   });
   const would = findings.flatMap(({ entry: { path }, need, as }): JailChange[] => {

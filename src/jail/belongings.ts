@@ -111,6 +111,35 @@ function isConfiguration(path: string): boolean {
   return path.startsWith('/etc/') && !DERIVED.has(path);
 }
 
+/** Directories of the plan that builds made, and whose mode and owner are for builds to set. */
+export function ownDirectories(manifest: Manifest, history: JailHistory): Set<string> {
+  const own = belongings(history);
+  const directories = manifest.entries.filter(({ type }) => type === 'directory');
+  return new Set(directories.map(({ path }) => path).filter((path) => own.has(path)));
+}
+
+/**
+ * Paths at which the plan has a directory where a build made something else, or the other way round,
+ * if that is still as it was made. A directory must hold nothing but what leaves the jail.
+ */
+export function pathsToTurn(
+  manifest: Manifest,
+  history: JailHistory,
+  view: JailView,
+  { removable }: Goners,
+): Set<string> {
+  const own = belongings(history);
+  const leaving = new Set(removable.map(({ path }) => path));
+  const turning = manifest.entries.filter(({ path, type }) => {
+    const made = own.get(path);
+    if (made === undefined || (made.type === 'directory') === (type === 'directory')) return false;
+    const found = view.lstat(path);
+    if (found === undefined || !view.isAsMade(made, found)) return false;
+    return made.type !== 'directory' || isEmptied(path, view, leaving);
+  });
+  return new Set(turning.map(({ path }) => path));
+}
+
 /**
  * Sorts what earlier builds made and the plan no longer has by what the jail has of it.
  *

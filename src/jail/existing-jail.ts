@@ -3,9 +3,9 @@ import type { Entry, Manifest } from '../plan/manifest.js';
 import { Exactness } from './exactness.js';
 import { type JailLock, lockJail } from './lock.js';
 import { Progress } from './progress.js';
-import { type Removal, surveyRemovals } from './removals.js';
+import { attributesOf as foundAttributes, type Removal, surveyRemovals } from './removals.js';
 import type { FileReport } from './report.js';
-import { isPrivileged, type Placed, privateFile, stageEntries } from './stage.js';
+import { attributesOf, isPrivileged, type Placed, privateFile, stageEntries } from './stage.js';
 import { RECORD_NAME, STATE_DIRECTORY } from './state.js';
 import { type Finding, survey } from './survey.js';
 import { type Step, Transaction } from './transaction.js';
@@ -33,11 +33,13 @@ export async function writeExistingJail(
       noClobber: options.noClobber ?? false,
       keep: options.keep,
       disguised: options.disguised,
+      mine: options.mine,
+      turns: options.turns,
       owners: isPrivileged(),
     });
     return {
       findings,
-      removals: surveyRemovals(options.removals ?? [], target),
+      removals: surveyRemovals(remaining(options), target),
       record: options.record?.(findings),
     };
   };
@@ -57,6 +59,17 @@ export async function writeExistingJail(
   }
 }
 
+/** What is to be taken out of directories that stay; a replaced directory goes with all it holds. */
+function remaining({ removals = [], turns }: WriteOptions): readonly Entry[] {
+  if (turns === undefined || turns.size === 0) return removals;
+  return removals.filter(({ path }) => {
+    for (let at = path; at !== ''; at = at.slice(0, at.lastIndexOf('/'))) {
+      if (turns.has(at)) return false;
+    }
+    return true;
+  });
+}
+
 function isDone({ findings, removals, record }: Work): boolean {
   if (removals.length > 0 || record !== undefined) return false;
   return findings.every(({ need }) => need === 'nothing');
@@ -68,9 +81,10 @@ function isLeftOver(target: string): boolean {
 }
 
 function reportFound({ findings }: Work, progress: Progress): void {
-  for (const { entry, as } of findings) {
+  for (const { entry, as, need } of findings) {
     if (as === 'planned') progress.add(entry, 'unchanged');
     if (as === 'kept') progress.add(entry, 'kept', 'exists');
+    if (need === 'repair') progress.add(entry, 'replaced');
   }
 }
 
@@ -119,6 +133,7 @@ async function change(
       ...(record === undefined ? [] : announceRecord(record, target)),
       ...sync,
       ...made.map((unit) => putInPlace(unit, target)),
+      ...work.findings.flatMap((finding) => repair(finding, target)),
       ...work.removals.map((removal, index) => takeAway(removal, `${STAGE}/-${index}`, target)),
       ...(record === undefined ? [] : [commitRecord(target)]),
     ];
@@ -145,7 +160,7 @@ function place(findings: readonly Finding[]): {
   const units: Placed[] = [];
   const directories = new Map<string, string>();
   for (const { entry, need } of findings) {
-    if (need === 'nothing') continue;
+    if (need === 'nothing' || need === 'repair') continue;
     const cut = entry.path.lastIndexOf('/');
     const parent = directories.get(entry.path.slice(0, cut));
     const path = parent === undefined ? `${STAGE}/${units.length}` : parent + entry.path.slice(cut);
@@ -167,6 +182,25 @@ function putInPlace({ entry, path, action }: Placed, target: string): Step {
         undo: { op: 'rename', path: to, to: path },
         subject,
       };
+}
+
+function repair({ entry, need, found }: Finding, target: string): Step[] {
+  if (need !== 'repair' || found === undefined) return [];
+  const path = inside(entry);
+  const before = foundAttributes(found);
+  const { mtime } = before;
+  const { mode, owner } = attributesOf(entry);
+  return [
+    {
+      operation: {
+        op: 'attributes',
+        path,
+        attributes: { mode, mtime, ...(owner === undefined ? {} : { owner }) },
+      },
+      undo: { op: 'attributes', path, attributes: before },
+      subject: target + entry.path,
+    },
+  ];
 }
 
 function takeAway({ path, directory }: Removal, to: string, target: string): Step {

@@ -114,7 +114,10 @@ export class NodeEngine implements Engine {
       case 'exchange': {
         const [from, to] = [this.#inside(operation.path), this.#inside(operation.to)];
         const old = this.#inside(`${operation.path}.old`);
-        linkSync(to, old);
+        // A directory has no second name: for a moment there is nothing in its place.
+        const [inner, outer] = [from, to].map((at) => lstatSync(at).isDirectory());
+        if (inner || outer) renameSync(to, old);
+        else linkSync(to, old);
         renameSync(from, to);
         renameSync(old, from);
         break;

@@ -50,7 +50,8 @@ function look(realPath: string): BigIntStats | undefined {
   }
 }
 
-function attributesOf({ mode, uid, gid, mtimeNs }: BigIntStats): Attributes {
+/** What it takes to give an entry back what it has. */
+export function attributesOf({ mode, uid, gid, mtimeNs }: BigIntStats): Attributes {
   return {
     mode: Number(mode & 0o7777n),
     mtime: timestamp(mtimeNs),

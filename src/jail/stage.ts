@@ -120,7 +120,7 @@ export function isPrivileged(): boolean {
   return process.geteuid?.() === 0;
 }
 
-function attributesOf({ mode, uid, gid, mtime, xattrs, source }: Entry): Attributes {
+export function attributesOf({ mode, uid, gid, mtime, xattrs, source }: Entry): Attributes {
   const bits = Number.parseInt(mode, 8);
   return {
     mtime,

@@ -7,9 +7,12 @@ import { nanoseconds } from '../plan/timestamp.js';
 /** What is to be done about an entry: the plan compared with what the jail has. */
 export interface Finding {
   readonly entry: Entry;
-  readonly need: 'create' | 'replace' | 'nothing';
+  /** `repair` is for a directory whose mode or owner is not as planned. */
+  readonly need: 'create' | 'replace' | 'repair' | 'nothing';
   /** For `nothing`: whether the jail's own is as planned, or is the user's and kept. */
   readonly as?: 'planned' | 'kept';
+  /** For `repair`: what the directory has. */
+  readonly found?: BigIntStats;
 }
 
 export interface SurveyOptions {
@@ -19,6 +22,10 @@ export interface SurveyOptions {
   readonly keep?: ReadonlySet<string> | undefined;
   /** What exists at these paths is not as planned, whatever it looks like. */
   readonly disguised?: ReadonlySet<string> | undefined;
+  /** Directories whose mode and owner are to be as planned. Others keep what their owner did to them. */
+  readonly mine?: ReadonlySet<string> | undefined;
+  /** Paths at which a directory may be replaced by something else, or the other way round. */
+  readonly turns?: ReadonlySet<string> | undefined;
   /** Whether owners are compared; not where the build cannot set them. */
   readonly owners: boolean;
 }
@@ -33,7 +40,7 @@ export interface SurveyOptions {
 export function survey(
   manifest: Manifest,
   target: string,
-  { noClobber, keep, disguised, owners }: SurveyOptions,
+  { noClobber, keep, disguised, mine, turns, owners }: SurveyOptions,
 ): Finding[] {
   const absent = new Set<string>();
   const originals = new Map<string, { readonly finding: Finding; readonly found?: BigIntStats }>();
@@ -46,11 +53,18 @@ export function survey(
       originals.set(entry.path, { finding });
       return finding;
     }
-    if (entry.type === 'directory' ? !found.isDirectory() : found.isDirectory()) {
-      throw conflict(entry, target, found);
+    if ((entry.type === 'directory') !== found.isDirectory()) {
+      if (!turns?.has(entry.path)) throw conflict(entry, target, found);
+      if (entry.type === 'directory') absent.add(entry.path);
+      const finding = { entry, need: 'replace' } as const;
+      originals.set(entry.path, { finding });
+      return finding;
     }
-    // A directory that exists keeps what its owner did to it.
-    if (entry.type === 'directory') return { entry, need: 'nothing', as: 'planned' };
+    if (entry.type === 'directory') {
+      return !mine?.has(entry.path) || hasPlannedAccess(entry, found, owners)
+        ? { entry, need: 'nothing', as: 'planned' }
+        : { entry, need: 'repair', found };
+    }
     const isPlanned =
       !disguised?.has(entry.path) &&
       isAsPlanned(entry, found, target + entry.path, owners) &&
@@ -94,15 +108,13 @@ export function isAsPlanned(
   realPath: string,
   owners: boolean,
 ): boolean {
-  if (owners && (Number(found.uid) !== entry.uid || Number(found.gid) !== entry.gid)) return false;
+  if (owners && !isOwnedAsPlanned(entry, found)) return false;
   const drift = found.mtimeNs - nanoseconds(entry.mtime);
   if (drift >= TIME_TOLERANCE || drift <= -TIME_TOLERANCE) return false;
   if (entry.type === 'symlink') {
     return found.isSymbolicLink() && readLink(realPath) === entry.target;
   }
-  // Who cannot give files away cannot make them set-id for their owner either.
-  const planned = Number.parseInt(entry.mode, 8) & (owners ? 0o7777 : 0o1777);
-  if (Number(found.mode & 0o7777n) !== planned) return false;
+  if (!hasPlannedAccess(entry, found, owners)) return false;
   switch (entry.type) {
     case 'file':
       return found.isFile() && Number(found.size) === entry.size;
@@ -115,6 +127,18 @@ export function isAsPlanned(
     case 'directory':
       return found.isDirectory();
   }
+}
+
+function isOwnedAsPlanned({ uid, gid }: Entry, found: BigIntStats): boolean {
+  return Number(found.uid) === uid && Number(found.gid) === gid;
+}
+
+/** Whether owner and mode are as planned. */
+function hasPlannedAccess(entry: Entry, found: BigIntStats, owners: boolean): boolean {
+  if (owners && !isOwnedAsPlanned(entry, found)) return false;
+  // Who cannot give files away cannot make them set-id for their owner either.
+  const planned = Number.parseInt(entry.mode, 8) & (owners ? 0o7777 : 0o1777);
+  return Number(found.mode & 0o7777n) === planned;
 }
 
 /** Device numbers as stat(2) has them: makedev(3), the C library's. */

@@ -35,6 +35,13 @@ export interface WriteOptions extends LockOptions {
   readonly keep?: ReadonlySet<string>;
   /** Replace what the jail has at these paths, although it has the plan's size, time and attributes. */
   readonly disguised?: ReadonlySet<string>;
+  /** Directories of an existing jail that get the mode and owner of the plan. */
+  readonly mine?: ReadonlySet<string>;
+  /**
+   * Paths at which the jail has a directory and the plan has not, or the other way round, and what is
+   * there may go, with all that is in it.
+   */
+  readonly turns?: ReadonlySet<string>;
   /**
    * Entries of earlier plans to take out of an existing jail, as far as they are there. Of a
    * directory, all that is in it must be among them.

@@ -6,6 +6,7 @@ import type { ByteSource } from '../../src/elf/types.js';
 import { JailbuildError } from '../../src/errors.js';
 import { parseLdSoCache } from '../../src/loader/ld-so-cache.js';
 import { resolve } from '../../src/resolve/resolve.js';
+import { Random } from './random.js';
 
 /** What may be taken from the heap in one case, and how long one may take. */
 const MAX_GROWTH = 64 << 20;
@@ -36,29 +37,6 @@ export interface FuzzResult {
   readonly growth: number;
   /** What should not have happened: another kind of error, or a limit that was passed. */
   readonly failures: readonly string[];
-}
-
-/** Numbers from a seed, the same ones each time (xorshift). */
-export class Random {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed >>> 0 || 1;
-  }
-
-  below(limit: number): number {
-    let x = this.#state;
-    x ^= x << 13;
-    x >>>= 0;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    this.#state = x >>> 0;
-    return this.#state % Math.max(1, limit);
-  }
-
-  of<T>(items: readonly T[]): T {
-    return items[this.below(items.length)] as T;
-  }
 }
 
 /** A file in memory of which parts are changed, without copying it. */

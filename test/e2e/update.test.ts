@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import {
   appendFileSync,
   chmodSync,
+  chownSync,
   copyFileSync,
   existsSync,
   lstatSync,
@@ -105,6 +106,62 @@ describe('update', needsRoot(), () => {
     );
     assert.match(ok(['check', jail]).stdout, /^Clean/);
   });
+
+  test('gives directories that it made their mode and owner back, and others not', () => {
+    const { directory, host } = setUp('ls');
+    const jail = path.join(directory, 'other');
+    mkdirSync(`${jail}/etc`, { recursive: true });
+    chmodSync(`${jail}/etc`, 0o750);
+    ok([jail, 'ls', '--sysroot', host, '-q']);
+    chmodSync(`${jail}/usr/bin`, 0o777);
+    chownSync(`${jail}/usr`, 1234, 1234);
+    assert.match(ok(['update', jail, '--keep-changed']).stdout, /^Up to date/);
+    const dry = ok(['update', jail, '--dry-run']);
+    assert.equal(dry.stdout, '~ /usr\n~ /usr/bin\n2 changes\n');
+    assert.equal(ok(['update', jail]).stdout, dry.stdout);
+    assert.equal(lstatSync(`${jail}/usr/bin`).mode & 0o7777, 0o755);
+    assert.equal(lstatSync(`${jail}/usr`).uid, 0);
+    assert.equal(lstatSync(`${jail}/etc`).mode & 0o7777, 0o750);
+    assert.match(ok(['check', jail]).stdout, /^Clean/);
+    assert.match(ok(['update', jail]).stdout, /^Up to date/);
+  });
+
+  for (const engine of ['native', 'node']) {
+    test(`follows files that become directories, and the reverse (${engine})`, () => {
+      const env = { ...process.env, ...(engine === 'node' ? { JAILBUILD_ENGINE: 'node' } : {}) };
+      const { directory, host } = setUp('ls');
+      const jail = path.join(directory, 'other');
+      const update = () => {
+        const { status, stdout, stderr } = jailbuild(['update', jail], { env });
+        assert.equal(status, 0, stderr);
+        assert.match(ok(['check', jail]).stdout, /^Clean/);
+        return stdout;
+      };
+      mkdirSync(`${host}/opt`);
+      writeFileSync(`${host}/opt/data`, 'one');
+      ok([jail, 'ls', '--include', '/opt/data', '--sysroot', host, '-q']);
+      rmSync(`${host}/opt/data`);
+      mkdirSync(`${host}/opt/data/inner`, { recursive: true });
+      writeFileSync(`${host}/opt/data/inner/file`, 'two');
+      const inner = '/opt/data/inner';
+      assert.equal(update(), `~ /opt/data\n+ ${inner}\n+ ${inner}/file\n3 changes\n`);
+      assert.equal(readFileSync(`${jail}${inner}/file`, 'utf8'), 'two');
+      rmSync(`${host}/opt/data`, { recursive: true });
+      writeFileSync(`${host}/opt/data`, 'three');
+      writeFileSync(`${jail}${inner}/mine`, 'mine');
+      const refused = jailbuild(['update', jail], { env });
+      assert.equal(refused.status, 1);
+      assert.match(
+        refused.stderr,
+        /opt\/data: is a directory in the jail, where the plan has a file/,
+      );
+      assert.equal(readFileSync(`${jail}${inner}/file`, 'utf8'), 'two');
+      rmSync(`${jail}${inner}/mine`);
+      assert.equal(update(), `~ /opt/data\n- ${inner}\n- ${inner}/file\n3 changes\n`);
+      assert.equal(readFileSync(`${jail}/opt/data`, 'utf8'), 'three');
+      assert.match(update(), /^Up to date/);
+    });
+  }
 
   test("leaves the user's files, and the directories that hold them", () => {
     const { host, jail } = setUp('bash');

@@ -12,7 +12,8 @@ export function needsRoot(...programs: readonly string[]): { readonly skip: stri
   return process.getuid?.() === 0 ? needs(...programs) : { skip: 'needs root' };
 }
 
-function onPath(program: string): boolean {
+/** Whether the shell would find a program. */
+export function onPath(program: string): boolean {
   const directories = program.startsWith('/') ? [''] : (process.env.PATH ?? '').split(':');
   return directories.some((directory) => {
     try {

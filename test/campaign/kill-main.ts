@@ -1,0 +1,22 @@
+// Usage: npm run campaign:kill [-- POINTS [SEED]]
+// Kills builds, extensions and updates at work, and looks at what they leave. Run as root, after npm run build.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { killAtWork } from './kill.js';
+
+const [points = '400', seed = '1'] = process.argv.slice(2);
+delete process.env.NODE_EXTRA_CA_CERTS;
+const scratch = mkdtempSync('/srv/jailbuild-kill-');
+const start = performance.now();
+try {
+  const results = await killAtWork(scratch, Number(points), Number(seed));
+  for (const { name, killed, finished, failures, ...left } of results) {
+    console.log(
+      `${name}: ${killed} killed (then ${left.old} old, ${left.partly} partly new, ${left.new} new), ${finished} ended before; ${failures.length} failures`,
+    );
+    for (const failure of failures.slice(0, 10)) console.log(`  ${failure}`);
+    if (failures.length > 0) process.exitCode = 1;
+  }
+  console.log(`${((performance.now() - start) / 1000).toFixed(1)} s`);
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}

@@ -1,0 +1,360 @@
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { exec, JAILBUILD, jailbuild } from '../support/cli.js';
+import { onPath } from '../support/need.js';
+import { Random } from './random.js';
+
+/** What is killed: the native writer, the command above it, or both before either can react. */
+const VICTIMS = ['both', 'writer', 'command'] as const;
+
+/** The system calls by which the native writer changes anything; each call of each is a moment. */
+const CALLS = [
+  ...['renameat2', 'renameat', 'linkat', 'unlinkat', 'mkdirat', 'symlinkat'],
+  ...['copy_file_range', 'pwrite64', 'fchmod', 'utimensat', 'syncfs', 'fsync'],
+];
+
+const FEW = ['ls', 'bash'];
+const MORE = ['ps', 'top', 'find', 'tar', 'grep', 'sed', 'ssh', 'curl'];
+
+/** A job that is killed, between two states of a jail. */
+interface Scenario {
+  readonly name: string;
+  /** What is copied to where the job works; undefined for a job that makes a new jail. */
+  readonly start: string | undefined;
+  readonly args: (jail: string) => readonly string[];
+  readonly before: Tree;
+  readonly after: Tree;
+  readonly record: string;
+  /** Calls of each kind by one thread, at most, in a run that nobody kills. */
+  readonly counts: ReadonlyMap<string, number>;
+}
+
+/** What a jail holds beside the state of jailbuild: a line for each path. */
+type Tree = ReadonlyMap<string, string>;
+
+export interface KillResult {
+  readonly name: string;
+  /** Runs that were killed at work. */
+  killed: number;
+  /** Runs that ended before the moment came. */
+  finished: number;
+  /** After a kill: nothing was new yet. */
+  old: number;
+  /** After a kill: some was old and some was new. */
+  partly: number;
+  /** After a kill: all was new. */
+  new: number;
+  readonly failures: string[];
+}
+
+/**
+ * Kills builds, extensions and updates at system calls of the native writer, by a fixed seed. Half of
+ * the kills meet the renames that put files into their places, so that with enough points each of
+ * them is met; the other half meets each kind of call in turn. After each kill all that is in the jail is as it was before or
+ * as it is after, and the same command, run once more, leaves exactly what it leaves when nobody kills
+ * it, with nothing beside it.
+ *
+ * @param scratch an empty directory; what is made in it is left to the caller
+ * @param points how many kills, over all scenarios
+ */
+export async function killAtWork(
+  scratch: string,
+  points: number,
+  seed: number,
+): Promise<KillResult[]> {
+  const scenarios = makeScenarios(scratch);
+  const random = new Random(seed);
+  const results = scenarios.map(({ name }): KillResult => {
+    return { name, killed: 0, finished: 0, old: 0, partly: 0, new: 0, failures: [] };
+  });
+  const sweeps = scenarios.map(() => random.below(1000));
+  for (let point = 0; point < points; point++) {
+    const which = point % scenarios.length;
+    const [scenario, result] = [scenarios[which], results[which]];
+    if (scenario === undefined || result === undefined) throw new Error('no scenario');
+    const round = Math.floor(point / scenarios.length);
+    const calls = [...scenario.counts.keys()];
+    let call = 'renameat2';
+    let count = 1;
+    const renames = scenario.counts.get(call) ?? 1;
+    if (round % 2 === 0 && renames > 1) {
+      // A stride that is prime to most counts, so that few points are spread and many meet all.
+      sweeps[which] = (sweeps[which] ?? 0) + 13;
+      count = 1 + ((sweeps[which] ?? 0) % renames);
+    } else {
+      call = calls[(round >> 1) % calls.length] ?? call;
+      count = 1 + random.below(scenario.counts.get(call) ?? 1);
+    }
+    const victim = VICTIMS[random.below(VICTIMS.length)] ?? 'both';
+    await killOnce(scenario, { call, count, victim }, scratch, result);
+  }
+  return results;
+}
+
+interface Moment {
+  readonly call: string;
+  readonly count: number;
+  readonly victim: (typeof VICTIMS)[number];
+}
+
+async function killOnce(
+  scenario: Scenario,
+  moment: Moment,
+  scratch: string,
+  result: KillResult,
+): Promise<void> {
+  const directory = mkdtempSync(path.join(scratch, 'run-'));
+  const jail = `${directory}/jail`;
+  const fail = (what: string): void => {
+    const { call, count, victim } = moment;
+    result.failures.push(`${scenario.name}, ${call} ${count}, ${victim} killed: ${what}`);
+  };
+  try {
+    if (scenario.start !== undefined) copy(scenario.start, jail);
+    const killed = await runAndKill(scenario.args(jail), moment, `${directory}/log`);
+    rmSync(`${directory}/log`, { force: true });
+    if (killed) result.killed++;
+    else result.finished++;
+    compare(scenario, existsSync(jail) ? treeOf(jail) : new Map(), killed, result, fail);
+    const next = jailbuild(scenario.args(jail));
+    if (next.status !== 0) return fail(`the next run: ${next.stderr}`);
+    const tree = treeOf(jail);
+    for (const at of new Set([...tree.keys(), ...scenario.after.keys()])) {
+      const [is, expected] = [tree.get(at), scenario.after.get(at)];
+      if (is !== expected) fail(`after the next run ${at} is ${is}, not ${expected}`);
+    }
+    if (readFileSync(`${jail}/.jailbuild/record.json`, 'utf8') !== scenario.record) {
+      fail('the next run leaves another record');
+    }
+    const left = [
+      ...readdirSync(directory).filter((name) => name !== 'jail'),
+      ...readdirSync(`${jail}/.jailbuild`).filter((name) => name !== 'record.json'),
+    ];
+    if (left.length > 0) fail(`the next run leaves ${left.join(', ')}`);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Each path is as before or as after; a new jail is whole or not there. */
+function compare(
+  { start, before, after }: Scenario,
+  tree: Tree,
+  killed: boolean,
+  result: KillResult,
+  fail: (what: string) => void,
+): void {
+  let some = 0;
+  let all = true;
+  for (const at of new Set([...tree.keys(), ...before.keys(), ...after.keys()])) {
+    const [is, was, will] = [tree.get(at), before.get(at), after.get(at)];
+    if (is !== was && is !== will) fail(`${at} is ${is}, neither ${was} nor ${will}`);
+    if (is !== was && is === will) some++;
+    if (is !== will) all = false;
+  }
+  if (start === undefined && tree.size > 0 && !all) fail('a new jail that is not whole');
+  if (!killed) return;
+  if (some === 0) result.old++;
+  else if (all) result.new++;
+  else result.partly++;
+}
+
+/**
+ * Runs the command such that the native writer stops at a system call, and kills it or the command
+ * there.
+ *
+ * @returns whether the moment came
+ */
+async function runAndKill(
+  args: readonly string[],
+  { call, count, victim }: Moment,
+  log: string,
+): Promise<boolean> {
+  const strace = spawn(
+    'strace',
+    [
+      ...['-f', '-o', log, '-e', `trace=${call}`],
+      ...['-e', `inject=${call}:signal=SIGSTOP:when=${count}`],
+      ...[process.execPath, JAILBUILD, ...args],
+    ],
+    { stdio: 'ignore' },
+  );
+  let running = true;
+  const ended = new Promise<void>((resolve) => {
+    strace.once('exit', () => {
+      running = false;
+      resolve();
+    });
+  });
+  let stopped: string | undefined;
+  while (running && stopped === undefined) {
+    await pause(3);
+    const text = existsSync(log) ? readFileSync(log, 'latin1') : '';
+    stopped = /^(\d+) +--- stopped by SIGSTOP ---$/m.exec(text)?.[1];
+  }
+  if (stopped !== undefined) {
+    const writer = statusOf(stopped, 'Tgid');
+    const command = statusOf(String(writer), 'PPid');
+    // Never 0 or 1: these would be whole groups, or the machine's first process.
+    if (!(writer > 1 && command > 1)) throw new Error(`cannot find the writer of ${stopped}`);
+    if (victim !== 'writer') process.kill(command, 'SIGKILL');
+    if (victim !== 'command') process.kill(writer, 'SIGKILL');
+    // What is left goes on, and may stop once more in another thread.
+    while (running) {
+      if (victim === 'command') goOn(writer);
+      await Promise.race([ended, pause(5)]);
+    }
+  }
+  await ended;
+  return stopped !== undefined;
+}
+
+function goOn(pid: number): void {
+  try {
+    process.kill(pid, 'SIGCONT');
+  } catch {
+    // It has ended.
+  }
+}
+
+/** A number in /proc/PID/status. */
+function statusOf(pid: string, field: string): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+  return Number(new RegExp(`^${field}:\\s+(\\d+)$`, 'm').exec(status)?.[1]);
+}
+
+function makeScenarios(scratch: string): Scenario[] {
+  const host = `${scratch}/host`;
+  const more = MORE.filter((name) => onPath(name));
+  const options = ['--sysroot', host, '--quiet'];
+  succeed([host, ...FEW, ...more, '--quiet', '--no-record', '--no-sync']);
+  const few = `${scratch}/few`;
+  const all = `${scratch}/all`;
+  const old = `${scratch}/old`;
+  const users = `${scratch}/users`;
+  succeed([few, ...FEW, ...options]);
+  succeed([old, ...FEW, ...more, ...options]);
+  copy(old, users);
+  changeAsUser(users);
+  changeHost(host);
+  const build = (jail: string) => [jail, ...FEW, ...more, ...options];
+  const extend = (jail: string) => [jail, ...more, ...options];
+  const update = (jail: string) => ['update', jail, '--quiet'];
+  // The jail of few programs is of the host as it is now.
+  rmSync(few, { recursive: true });
+  succeed([few, ...FEW, ...options]);
+  succeed(build(all));
+  return [
+    scenario('a new jail', undefined, build, scratch),
+    scenario('more programs', few, extend, scratch),
+    scenario('an update', old, update, scratch),
+    scenario("an update of a jail with a user's changes", users, update, scratch),
+  ];
+}
+
+function scenario(
+  name: string,
+  start: string | undefined,
+  args: Scenario['args'],
+  scratch: string,
+): Scenario {
+  const directory = mkdtempSync(path.join(scratch, 'model-'));
+  const jail = `${directory}/jail`;
+  if (start !== undefined) copy(start, jail);
+  const before: Tree = start === undefined ? new Map() : treeOf(jail);
+  const log = `${directory}/log`;
+  const { status, stderr } = exec('strace', [
+    ...['-f', '-o', log, '-e', `trace=${CALLS.join(',')}`],
+    ...[process.execPath, JAILBUILD, ...args(jail)],
+  ]);
+  if (status !== 0) throw new Error(`${name}: ${stderr}`);
+  const after = treeOf(jail);
+  const record = readFileSync(`${jail}/.jailbuild/record.json`, 'utf8');
+  const counts = countCalls(readFileSync(log, 'latin1'));
+  rmSync(directory, { recursive: true });
+  return { name, start, args, before, after, record, counts };
+}
+
+function countCalls(log: string): Map<string, number> {
+  const threads = new Map<string, number>();
+  for (const [call] of log.matchAll(/^\d+ +[a-z]\w+(?=\()/gm)) {
+    threads.set(call, (threads.get(call) ?? 0) + 1);
+  }
+  const counts = new Map<string, number>();
+  for (const [thread, count] of threads) {
+    const call = thread.replace(/^\d+ +/, '');
+    counts.set(call, Math.max(count, counts.get(call) ?? 0));
+  }
+  return counts;
+}
+
+/** Every second library gets new content, and one program needs fewer of them. */
+function changeHost(host: string): void {
+  const libraries = [...treeOf(host).keys()].filter(
+    (at) => at.includes('.so') && lstatSync(host + at).isFile() && !at.endsWith('.cache'),
+  );
+  for (const [index, at] of libraries.entries()) {
+    if (index % 2 === 1) appendFileSync(host + at, 'newer');
+  }
+  const replaced = onPath('curl') ? 'curl' : 'tar';
+  rmSync(`${host}/usr/bin/${replaced}`);
+  copyFileSync(`${host}/usr/bin/ls`, `${host}/usr/bin/${replaced}`);
+}
+
+/** What an administrator does in a jail: files of their own, one changed, one taken out. */
+function changeAsUser(jail: string): void {
+  mkdirSync(`${jail}/srv/data`, { recursive: true });
+  writeFileSync(`${jail}/srv/data/upload`, 'precious');
+  writeFileSync(`${jail}/usr/bin/own`, 'own', { mode: 0o755 });
+  writeFileSync(`${jail}/usr/bin/grep`, 'changed');
+  rmSync(`${jail}/usr/bin/sed`);
+}
+
+/** Type, rights and content of all that is below a directory; of files also their times. */
+function treeOf(root: string): Map<string, string> {
+  const tree = new Map<string, string>();
+  const walk = (inside: string): void => {
+    for (const name of readdirSync(root + inside)) {
+      const at = `${inside}/${name}`;
+      if (at === '/.jailbuild') continue;
+      const stat = lstatSync(root + at, { bigint: true });
+      const own = `${stat.mode.toString(8)} ${stat.uid}:${stat.gid}`;
+      if (stat.isDirectory()) {
+        tree.set(at, own);
+        walk(at);
+      } else if (stat.isSymbolicLink()) {
+        tree.set(at, `${own} ${readlinkSync(root + at)}`);
+      } else {
+        const digest = createHash('sha1').update(readFileSync(root + at));
+        tree.set(at, `${own} ${stat.mtimeNs} ${digest.digest('hex')}`);
+      }
+    }
+  };
+  walk('');
+  return tree;
+}
+
+function copy(from: string, to: string): void {
+  const { status, stderr } = exec('cp', ['-a', from, to]);
+  if (status !== 0) throw new Error(stderr);
+}
+
+function succeed(args: readonly string[]): void {
+  const { status, stderr } = jailbuild(args);
+  if (status !== 0) throw new Error(`${args.join(' ')}: ${stderr}`);
+}
