@@ -136,6 +136,13 @@ describe('ways out of a jail', needsRoot('gcc', 'setpriv', 'script', 'setcap', '
       except: existsSync('/proc/modules') ? [] : BY_FILTER,
     }),
     'keys of the kernel': () => ({ probe: ['keyring'], control: chroot, except: BY_FILTER }),
+    // AF_VSOCK and AF_ALG
+    'the host of a virtual machine': () => ({
+      probe: ['socket', '40'],
+      control: chroot,
+      except: BY_FILTER,
+    }),
+    "the kernel's ciphers": () => ({ probe: ['socket', '38'], control: chroot, except: BY_FILTER }),
     'a user namespace, by unshare': () => ({
       probe: ['unshare'],
       control: mountsAlone,
