@@ -48,6 +48,11 @@ function contenders(programs: readonly string[]): Contender[] {
       name: 'jailbuild',
       command: (d) => [process.execPath, JAILBUILD, `${d}/jail`, ...programs],
     },
+    {
+      // As the peers, which do not wait for the disk.
+      name: 'jailbuild --no-sync',
+      command: (d) => [process.execPath, JAILBUILD, `${d}/jail`, ...programs, '--no-sync'],
+    },
     { name: 'ldd and cp -p in a loop', command: (d) => [loop, `${d}/jail`, ...programs] },
     { name: 'jk_cp', command: (d) => ['jk_cp', '-j', d, ...programs] },
     {

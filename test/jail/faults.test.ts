@@ -16,6 +16,9 @@ import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 import { manifestOf, scratch, snapshot } from './support.js';
 
+/** One line with the path of what failed and why. */
+const NAMES_A_FILE = /^jailbuild: \/[^\n:]+: [^\n]+\n$/;
+
 function run(file: string, ...args: string[]): string {
   const { status, stdout, stderr } = exec(file, args);
   assert.equal(status, 0, `${file} ${args.join(' ')}: ${stderr}`);
@@ -129,7 +132,7 @@ describe('a system call that fails, wherever', needsRoot('strace'), () => {
         const made = withFault(fresh, call, error, count);
         if (made.status !== 0) {
           failed++;
-          assert.match(made.stderr, /^jailbuild: [^\n]+\n$/);
+          assert.match(made.stderr, NAMES_A_FILE);
           assert.deepEqual(readdirSync(at), [], `${call} ${count}: ${made.stderr}`);
         }
         // Half of an old jail: some files to be made, some to be replaced.
@@ -141,7 +144,7 @@ describe('a system call that fails, wherever', needsRoot('strace'), () => {
         const changed = withFault(old, call, error, count);
         if (changed.status !== 0) {
           failed++;
-          assert.match(changed.stderr, /^jailbuild: [^\n]+\n$/);
+          assert.match(changed.stderr, NAMES_A_FILE);
           assert.deepEqual(snapshot(old), before, `${call} ${count}: ${changed.stderr}`);
         }
         for (const jail of [fresh, old]) {

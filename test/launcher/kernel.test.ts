@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict';
+import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { before, describe, test } from 'node:test';
+import { CAPABILITIES } from '../../src/launcher/capabilities.js';
+import { type LaunchOptions, launcherArguments } from '../../src/launcher/options.js';
+import { exec, jailbuild, PROJECT } from '../support/cli.js';
+import { boot, needsKernel } from '../support/kernel.js';
+import { tempDir } from '../support/temp-dir.js';
+import { compileFixture, NOBODY } from './support.js';
+
+const MEMORY = 32 * 1024 * 1024;
+const ALL = { bounding: CAPABILITIES, ambient: [] };
+
+/**
+ * In a machine of its own: Debian's kernel, with modules, the magic keys and version 2 of the control
+ * groups alone, whatever the host has.
+ */
+describe('under the kernel of a distribution', needsKernel('gcc', 'busybox'), () => {
+  const directory = tempDir();
+  const root = path.join(directory, 'root');
+  /** What was printed, by the name of the command. */
+  const said = new Map<string, string>();
+
+  const quoted = (words: readonly string[]): string =>
+    words.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
+  const run = (launch: LaunchOptions, ...command: string[]): string =>
+    quoted(['/invoke_ns', ...launcherArguments('/jail', launch, command)]);
+  const alone = (...words: string[]): string =>
+    quoted(['/invoke_ns', '-pm', '-c', '/jail', ...words]);
+
+  const forks = ['sh', '-c', 'for i in 1 2 3 4 5 6; do busybox sleep 0.1 & done; wait; echo done'];
+  const cgroups = {
+    mounts: [{ source: '/sys/fs/cgroup', target: '/cgroup', readOnly: true, devices: false }],
+  };
+  const identity = (outside: number) => [{ inside: 0, outside, count: 1 }];
+  const asNobody = { userMaps: { uids: identity(NOBODY), gids: identity(NOBODY) } };
+  const files = ['/proc/sysrq-trigger', '/proc/sys/kernel/modprobe'];
+  const hidden = ['/proc/kcore', '/proc/keys', '/proc/timer_list'];
+
+  const commands: Readonly<Record<string, string>> = {
+    controllers: 'busybox cat /sys/fs/cgroup/cgroup.controllers',
+    'little memory': run({ memory: MEMORY }, '/grow', '8'),
+    'much memory': run({ memory: MEMORY }, '/grow', '100'),
+    'much memory without a limit': run({}, '/grow', '100'),
+    'few processes': run({ pids: 20 }, ...forks),
+    'many processes': run({ pids: 4 }, ...forks),
+    processors: run({ cpus: 0.5, ...cgroups }, 'sh', '-c', 'busybox cat /cgroup/jail-*/cpu.max'),
+    'groups left': 'busybox ls -d /sys/fs/cgroup/jail-*',
+    // In a group that was given to the user, as systemd does.
+    delegated: [
+      'g=/sys/fs/cgroup/user; busybox mkdir -p $g/session',
+      `busybox chown -R ${NOBODY} $g; echo "+memory +pids" > /sys/fs/cgroup/cgroup.subtree_control`,
+      '(echo 0 > $g/session/cgroup.procs',
+      `exec /invoke_ns --user ${NOBODY} --caps none ${run({ pids: 4, ...asNobody }, ...forks)})`,
+    ].join('\n'),
+    ...Object.fromEntries(
+      files.flatMap((file) => [
+        [`${file} alone`, alone('/probe', 'open-write', file)],
+        [`${file} in a jail`, run({ capabilities: ALL }, '/probe', 'open-write', file)],
+      ]),
+    ),
+    ...Object.fromEntries(
+      hidden.flatMap((file) => [
+        [`${file} alone`, alone('sh', '-c', `busybox head -c 64 ${file} | busybox wc -c`)],
+        [`${file} in a jail`, run({}, 'sh', '-c', `busybox head -c 64 ${file} | busybox wc -c`)],
+      ]),
+    ),
+    'module alone': alone('/probe', 'module'),
+    'module without the filter': run({ seccomp: 'off' }, '/probe', 'module'),
+    'module with capabilities': run({ capabilities: ALL }, '/probe', 'module'),
+  };
+
+  before(() => {
+    for (const name of ['jail/bin', 'jail/cgroup', 'jail/proc', 'jail/dev', 'bin', 'dev', 'new'])
+      mkdirSync(path.join(root, name), { recursive: true });
+    assert.equal(exec('mknod', [`${root}/dev/console`, 'c', '5', '1']).status, 0);
+    copyFileSync(path.join(PROJECT, 'dist/native/linux-x64/invoke_ns'), `${root}/invoke_ns`);
+    for (const at of ['bin', 'jail/bin'])
+      for (const name of ['busybox', 'sh'])
+        copyFileSync('/usr/bin/busybox', `${root}/${at}/${name}`);
+    for (const name of ['probe', 'grow']) compileFixture(name, `${root}/jail/${name}`);
+    // The first file system of a kernel cannot be left by pivot_root(2), that which follows can.
+    writeFileSync(
+      `${root}/init`,
+      [
+        '#!/bin/sh',
+        'busybox mount -t tmpfs none /new',
+        'busybox cp -a /bin /jail /invoke_ns /second /new',
+        'busybox mkdir /new/proc /new/dev /new/sys',
+        'exec busybox switch_root /new /second',
+      ].join('\n'),
+    );
+    const steps = Object.entries(commands).map(
+      ([name, command]) => `echo; echo "@ ${name}"\n${command}\necho "status $?"`,
+    );
+    writeFileSync(
+      `${root}/second`,
+      [
+        ...['#!/bin/sh', 'exec 2>&1', 'busybox mount -t proc proc /proc'],
+        ...['busybox mount -t devtmpfs dev /dev', 'busybox mount -t sysfs sys /sys'],
+        ...['busybox mount -t cgroup2 none /sys/fs/cgroup', ...steps, ''],
+      ].join('\n'),
+    );
+    for (const name of ['init', 'second', 'invoke_ns']) chmodSync(`${root}/${name}`, 0o755);
+    const archive = path.join(directory, 'initrd.cpio.gz');
+    assert.equal(jailbuild(['export', root, '--to', `cpio:${archive}`]).status, 0);
+    const console = boot(archive);
+    for (const part of console.split('\n@ ').slice(1)) {
+      const end = part.indexOf('\n');
+      said.set(part.slice(0, end), part.slice(end + 1).replace(/(status \d+\n)[\s\S]*$/, '$1'));
+    }
+    assert.equal(said.size, Object.keys(commands).length, console);
+  });
+  const output = (name: string): string => said.get(name) ?? '';
+
+  test('there is version 2 of the control groups, with its controllers', () => {
+    for (const name of ['cpu', 'memory', 'pids'])
+      assert.match(output('controllers'), new RegExp(`\\b${name}\\b`));
+  });
+
+  test('memory is limited', () => {
+    assert.equal(output('little memory'), 'status 0\n');
+    assert.match(output('much memory'), /status 137\n$/);
+    assert.equal(output('much memory without a limit'), 'status 0\n');
+  });
+
+  test('processes are limited', () => {
+    assert.equal(output('few processes'), 'done\nstatus 0\n');
+    assert.match(output('many processes'), /can't fork: Resource temporarily unavailable/);
+  });
+
+  test('processor time is limited', () => {
+    assert.equal(output('processors'), '50000 100000\nstatus 0\n');
+  });
+
+  test('the groups are removed', () => {
+    assert.match(output('groups left'), /No such file or directory/);
+  });
+
+  test('a user limits in a group that is his', () => {
+    assert.match(output('delegated'), /can't fork: Resource temporarily unavailable/);
+  });
+
+  test('what sets something of the host can be read alone', () => {
+    for (const file of files) {
+      assert.match(output(`${file} alone`), /^out: /, file);
+      assert.match(output(`${file} in a jail`), /^held: .*Read-only file system/, file);
+    }
+  });
+
+  test('what tells of the host is hidden', () => {
+    for (const file of hidden) {
+      assert.match(output(`${file} alone`), /^[1-9]/, file);
+      assert.equal(output(`${file} in a jail`), '0\nstatus 0\n', file);
+    }
+  });
+
+  test('no module is loaded', () => {
+    assert.match(output('module alone'), /^out: /);
+    assert.match(
+      output('module without the filter'),
+      /^held: init_module: Operation not permitted/,
+    );
+    assert.match(output('module with capabilities'), /^held: init_module: Operation not permitted/);
+  });
+});
