@@ -16,6 +16,7 @@ import {
   ownEntries,
   readHistory,
   recordText,
+  requireRecord,
 } from './jail/record.js';
 import type { FileReport } from './jail/report.js';
 import { isPrivileged } from './jail/stage.js';
@@ -117,6 +118,8 @@ const resolveStep: BuildStep = {
   async run(job) {
     job.history = historyOf(job);
     refuseOtherOrigin(job);
+    const isUpdate = job.request === undefined && job.from === undefined;
+    if (isUpdate && job.history.record === undefined) requireRecord(job.target);
     if (job.from !== undefined) return takeManifest(job, job.from);
     job.whole = wholeRequest(job.request, job.history.record);
     job.closure = resolve(job.whole, await loadAdditions(job.whole));
@@ -175,9 +178,8 @@ function wholeRequest(
   request: ResolveRequest | undefined,
   record: JailRecord | undefined,
 ): ResolveRequest {
-  if (record === undefined)
-    return request === undefined ? { programs: [] } : settleRequest(request);
-  if (request === undefined) return record.request;
+  if (request === undefined) return filled(record).request;
+  if (record === undefined) return settleRequest(request);
   const { sysroot } = record.request;
   const asked = sysroot === undefined ? request : { sysroot, ...request };
   return mergeRequests(record.request, settleRequest(asked));

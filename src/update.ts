@@ -8,7 +8,6 @@ import {
   intentOf,
   resultOf,
 } from './build.js';
-import { requireRecord } from './jail/record.js';
 import type { FileReport } from './jail/report.js';
 import { isPrivileged } from './jail/stage.js';
 import { survey } from './jail/survey.js';
@@ -91,7 +90,6 @@ export async function planUpdate(
 }
 
 function updateJob(target: string, options: BuildOptions): BuildJob {
-  requireRecord(target);
   return { target, options: { ...options, prune: true } };
 }
 
