@@ -194,18 +194,18 @@ export function fuzzCache(cases: number, seed: number, caches: readonly Buffer[]
 /** Resolves mutated programs in a root file system, which is a process with all that it would load. */
 export function fuzzResolve(cases: number, seed: number, root: string): FuzzResult {
   const random = new Random(seed);
-  const original = readFileSync('/usr/bin/ls');
-  const base = seedOf(original);
+  const program = seedOf(readFileSync('/usr/bin/ls'));
+  const library = seedOf(readFileSync('/lib/x86_64-linux-gnu/libdl.so.2'));
   const loader = '/lib64/ld-linux-x86-64.so.2';
   mkdirSync(`${root}/lib64`, { recursive: true });
   mkdirSync(`${root}/lib`, { recursive: true });
   copyFileSync(loader, root + loader);
   return run(cases, () => {
     const asLibrary = random.below(2) === 0;
-    const source = mutate(random, base);
+    const source = mutate(random, asLibrary ? library : program);
     const mutated = source.read(0, source.size);
-    writeFileSync(`${root}/program`, asLibrary ? original : mutated);
-    writeFileSync(`${root}/lib/libc.so.6`, asLibrary ? mutated : original);
+    writeFileSync(`${root}/program`, asLibrary ? program.bytes : mutated);
+    writeFileSync(`${root}/lib/libc.so.6`, asLibrary ? mutated : library.bytes);
     const request = { programs: ['/program'], sysroot: root, terminfo: 'none' } as const;
     return { parse: () => resolve(request), read: () => mutated.length };
   });
