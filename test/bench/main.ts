@@ -3,11 +3,13 @@
 import { benchBuild } from './build.js';
 import { benchKeep } from './keep.js';
 import { benchLaunch } from './launch.js';
+import { benchResolve } from './resolve.js';
 
 const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   build: benchBuild,
   keep: benchKeep,
   launch: benchLaunch,
+  resolve: benchResolve,
 };
 
 const names = process.argv.slice(2);
