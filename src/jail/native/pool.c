@@ -126,6 +126,8 @@ static uint32_t wanted_workers(const struct job *job)
 void post_job(struct job *job)
 {
 	pthread_t thread;
+	/* A job of a run that has failed is gone as soon as it is posted. */
+	uint32_t wanted = wanted_workers(job);
 
 	pthread_mutex_lock(&lock);
 	job->stopped = job->run == stopped_run;
@@ -138,7 +140,7 @@ void post_job(struct job *job)
 		retire();
 		reply_flush();
 	}
-	for (uint32_t wanted = wanted_workers(job); workers < wanted; workers++) {
+	for (; workers < wanted; workers++) {
 		if (pthread_create(&thread, NULL, work, NULL) != 0) {
 			if (workers == 0)
 				die("cannot make a thread");
