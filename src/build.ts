@@ -382,18 +382,22 @@ function newRecordText(
     : recordText(next);
 }
 
+/** What was done about files that are as planned then. */
+const AS_PLANNED: ReadonlySet<FileReport['action']> = new Set(['created', 'replaced', 'unchanged']);
+
 /**
- * What the resolver has read of the sources of files that the jail had already: by size, time, mode and
- * owner they are the copies that an earlier build made, so that proving the jail takes no second reading.
+ * What the resolver has read of the sources of files that the jail has as planned: this build copied
+ * them, from sources of the size and times that the resolver saw, or by size, time, mode and owner they
+ * are the copies of an earlier one. So proving the jail takes no second reading.
  */
 function originalsOf({ closure, files = [] }: BuildJob): Originals | undefined {
   if (closure === undefined) return undefined;
-  const unchanged = new Set(
-    files.filter(({ action }) => action === 'unchanged').map(({ path }) => path),
+  const planned = new Set(
+    files.filter(({ action }) => AS_PLANNED.has(action)).map(({ path }) => path),
   );
   const identities = new Map(
     closure.files
-      .filter(({ path, isMade }) => !isMade && unchanged.has(path))
+      .filter(({ path, isMade }) => !isMade && planned.has(path))
       .map(({ path, stat }) => [path, stat.identity]),
   );
   return (path) => {

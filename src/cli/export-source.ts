@@ -36,6 +36,8 @@ export interface SourceTree {
   originOf(entry: Entry): string | undefined;
   /** What a container runs where nothing else is said. */
   readonly command?: readonly string[];
+  /** Variables that its profiles set, by name. */
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 /** How far a time may be off that a file system or a copy keeps less exactly, in nanoseconds. */
@@ -112,6 +114,7 @@ async function jailSource(root: string): Promise<SourceTree> {
     warnings,
     sysroot,
     originOf: (entry) => originOf(entry, planned.get(entry.path)?.source ?? entry.path, sysroot),
+    environment: manifest?.environment ?? {},
     ...(command === undefined ? {} : { command: [command] }),
   };
 }
@@ -143,7 +146,7 @@ async function resolvedSource(request: ResolveRequest, allowMissing: boolean): P
 }
 
 function planned(manifest: Manifest, sysroot: Sysroot, allowMissing: boolean): SourceTree {
-  const { entries, missing, warnings } = manifest;
+  const { entries, environment = {}, missing, warnings } = manifest;
   if (!allowMissing) refuseMissing(missing);
   const program = firstProgram(manifest);
   return {
@@ -151,6 +154,7 @@ function planned(manifest: Manifest, sysroot: Sysroot, allowMissing: boolean): S
     sysroot,
     originOf: ({ source }) => source,
     warnings: [...missing.map(describeMissing), ...warnings],
+    environment,
     ...(program === undefined ? {} : { command: [program] }),
   };
 }

@@ -222,9 +222,9 @@ async function exportSource(
   if (sbom !== undefined && sbom.file === undefined) {
     throw new JailbuildError('USAGE', '--sbom: say where it goes with --sbom-file');
   }
-  const { tree, warnings, command, sysroot, originOf } = await source.read();
+  const { tree, warnings, command, environment, sysroot, originOf } = await source.read();
   for (const warning of warnings) warn(warning);
-  const chosen = exportOptions(args, file?.image, command);
+  const chosen = exportOptions(args, file?.image, { command, environment });
   const layered = chosen.layers === 'by-package' ? await packagesOf(tree, sysroot, originOf) : {};
   const options = { ...chosen, ...layered, signal };
   if (sbom?.file === undefined) return exportTree(tree, destination, options);

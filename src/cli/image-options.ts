@@ -27,16 +27,23 @@ export function destinationOf(args: ExportArguments, file: JailFile | undefined)
   return { ...destination, path: path.resolve(file.directory, destination.path) };
 }
 
+/** What an image's configuration has where nothing else is said. */
+export interface ImageDefaults {
+  readonly command?: readonly string[] | undefined;
+  /** Variables by name. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
 /**
- * How an export is made: the options of the command line, and beneath them those of a jail file.
+ * How an export is made: the options of the command line, beneath them those of a jail file, and
+ * beneath these what the jail itself says.
  *
- * @param command what a container runs where nothing else is said
  * @throws JailbuildError USAGE
  */
 export function exportOptions(
   args: ExportArguments,
   file: RequestedImage = {},
-  command?: readonly string[],
+  defaults: ImageDefaults = {},
 ): ExportOptions {
   const epoch = sourceDateEpoch();
   const layers = (args.layers ?? file.layers) as ExportOptions['layers'];
@@ -44,7 +51,7 @@ export function exportOptions(
   const platform = args.platform ?? file.platform;
   const compression = compressionOf(args);
   return {
-    image: checkedImage(merged(requestedImage(args), file), command),
+    image: checkedImage(merged(requestedImage(args), file), defaults),
     ...(layers === undefined ? {} : { layers }),
     ...(maxLayers === undefined ? {} : { maxLayers }),
     ...(platform === undefined ? {} : { platform: parsePlatform(platform) }),
@@ -89,13 +96,14 @@ function merged(given: RequestedImage, file: RequestedImage): RequestedImage {
 
 function checkedImage(
   requested: RequestedImage,
-  command: readonly string[] | undefined,
+  { command, environment }: ImageDefaults,
 ): ImageOptions {
   const { entrypoint, cmd, user, workdir, author, 'stop-signal': stopSignal } = requested;
   const { labels, annotations } = requested;
   if (stopSignal !== undefined && !/^(SIG[A-Z0-9+-]+|\d{1,2})$/.test(stopSignal)) {
     throw new JailbuildError('USAGE', `stop-signal ${stopSignal}: give a name, as SIGTERM`);
   }
+  const variables = { ...environment, ...pairs('env', requested.env ?? []) };
   const started = cmd ?? (entrypoint === undefined ? command : undefined);
   return {
     ...(entrypoint === undefined ? {} : { entrypoint }),
@@ -106,7 +114,7 @@ function checkedImage(
     ...(stopSignal === undefined ? {} : { stopSignal }),
     ...(labels === undefined ? {} : { labels }),
     ...(annotations === undefined ? {} : { annotations }),
-    env: Object.entries(pairs('env', requested.env ?? [])).map((variable) => variable.join('=')),
+    env: Object.entries(variables).map((variable) => variable.join('=')),
     ports: (requested.expose ?? []).map(port),
     volumes: (requested.volumes ?? []).map((volume) => absolute('volume', volume)),
   };

@@ -106,10 +106,15 @@ export function resolveChoices(args: Partial<ResolveArguments>): Omit<ResolveReq
   };
 }
 
-/** As ld.so(8) takes LD_LIBRARY_PATH; what is relative starts here, or at the top of a sysroot. */
+/**
+ * As ld.so(8) takes LD_LIBRARY_PATH; what is relative starts here, or at the top of a sysroot, but for
+ * what begins with a token, as $ORIGIN.
+ */
 function libraryPathOf(text: string, sysroot: string | undefined): string[] {
   const base = sysroot === undefined ? process.cwd() : '/';
-  return text.split(/[:;]/).map((directory) => path.resolve(base, directory));
+  return text
+    .split(/[:;]/)
+    .map((directory) => (directory.startsWith('$') ? directory : path.resolve(base, directory)));
 }
 
 function terminfoChoice(text: string): TerminfoChoice {

@@ -1,7 +1,7 @@
 import { lstatSync } from 'node:fs';
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
-import { readRecord } from '../jail/record.js';
+import { type JailRecord, readRecord } from '../jail/record.js';
 import { STATE_DIRECTORY } from '../jail/state.js';
 import { chooseCapabilities } from '../launcher/capabilities.js';
 import { userMaps } from '../launcher/id-maps.js';
@@ -59,7 +59,8 @@ export function checkedRun(file: JailFile, table: OptionTable): readonly string[
 }
 
 /**
- * The options and the command that the jail's record has, beneath those of the command line.
+ * The options and the command that the jail's record has, beneath those of the command line, and
+ * beneath both the variables that the jail's profiles set.
  *
  * @throws JailbuildError RECORD_REFUSED if it asks for more than a record may
  */
@@ -68,9 +69,9 @@ export function withRecordedDefaults(
   args: RunArguments,
   table: OptionTable,
 ): RunArguments {
-  const recorded = recordedRun(root);
-  if (recorded === undefined) return args;
-  const { command, ...values } = recorded;
+  const record = recordOf(root);
+  if (record === undefined) return args;
+  const { command, ...values } = record.run ?? {};
   const refuse = (name: string, why: string): never => {
     throw new JailbuildError(
       'RECORD_REFUSED',
@@ -85,13 +86,16 @@ export function withRecordedDefaults(
   });
   if (command !== undefined && !isWords(command)) refuse('command', 'is not a list of words');
   const rest = args['--'] ?? (isWords(command) ? command : undefined);
-  return { ...withFileOptions(args, Object.fromEntries(options), table), '--': rest };
+  const variables = Object.entries(record.manifest.environment ?? {});
+  const all = withFileOptions(args, Object.fromEntries(options), table);
+  const env = [...variables.map((variable) => variable.join('=')), ...(all.env ?? [])];
+  return { ...all, env, '--': rest };
 }
 
 /** A jail may be run by users who may not read its record: it is then as if there were none. */
-function recordedRun(root: string): Readonly<Record<string, unknown>> | undefined {
+function recordOf(root: string): JailRecord | undefined {
   try {
-    return readRecord(root)?.run;
+    return readRecord(root);
   } catch (error) {
     const mayNotRead = error instanceof JailbuildError && error.code === 'NOT_READABLE';
     if (mayNotRead && process.geteuid?.() !== 0) return undefined;

@@ -26,7 +26,7 @@ const options = {
     type: 'string',
     array: true,
     nargs: 1,
-    describe: 'Set a variable; the environment is else PATH, HOME and TERM',
+    describe: 'Set a variable; the environment is else PATH, HOME, TERM and what the profiles set',
     placeholder: 'NAME=VALUE',
   },
   workdir: {

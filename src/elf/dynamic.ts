@@ -24,6 +24,7 @@ const DEPENDENCY_KIND: Readonly<Record<number, Dependency['kind']>> = {
 };
 
 const DF_1_NODEFLIB = 0x800;
+const DF_1_PIE = 0x0800_0000;
 
 /** Real dynamic sections have under 100 entries, 16 bytes each. */
 const MAX_DYNAMIC_SIZE = 1 << 20;
@@ -108,6 +109,7 @@ export function readDynamic(source: ByteSource, headers: ElfHeaders): DynamicSec
       .flatMap((list) => list?.split(':') ?? [])
       .filter((name) => name !== ''),
     noDefaultDirectories: (flags1 & DF_1_NODEFLIB) !== 0,
+    isProgram: (flags1 & DF_1_PIE) !== 0,
   };
 }
 

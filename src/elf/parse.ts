@@ -1,10 +1,11 @@
 import { readDynamic } from './dynamic.js';
 import { readHeaders } from './headers.js';
+import { readIdentification } from './identification.js';
 import { malformed } from './malformed.js';
 import type { ByteSource, ElfFile, ElfHeaders } from './types.js';
 
-/** Enough for the header, the program headers and, as linkers lay files out, PT_INTERP. */
-const FIRST_READ = 4096;
+/** What {@link parseElf} reads first. Enough for the header, the program headers and, as linkers lay files out, PT_INTERP. */
+export const FIRST_READ = 4096;
 
 /** The kernel refuses an interpreter path above PATH_MAX (fs/binfmt_elf.c). */
 const PATH_MAX = 4096;
@@ -12,12 +13,15 @@ const PATH_MAX = 4096;
 /**
  * Parses what a file says about how it is loaded. Reads a few kilobytes, whatever the file's size.
  *
+ * @param start the file's first {@link FIRST_READ} bytes
  * @throws JailbuildError NOT_ELF, MALFORMED_ELF (naming the field)
  */
-export function parseElf(source: ByteSource): ElfFile {
-  const start = source.read(0, FIRST_READ);
+export function parseElf(source: ByteSource, start = source.read(0, FIRST_READ)): ElfFile {
   const headers = readHeaders(source, start);
+  const identification = readIdentification(start);
+  if (identification === undefined) throw malformed(source, 'header', 'is cut short');
   return {
+    identification,
     headers,
     interpreter: readInterpreter(source, headers, start),
     dynamic: readDynamic(source, headers),

@@ -1,3 +1,5 @@
+import type { Identification } from './identification.js';
+
 /** A file to parse: bounded reads at offsets, as `FileReader` of the sysroot gives them. */
 export interface ByteSource {
   /** For messages. */
@@ -53,9 +55,12 @@ export interface DynamicSection {
   readonly audits: readonly string[];
   /** DF_1_NODEFLIB: the default directories are not searched. */
   readonly noDefaultDirectories: boolean;
+  /** DF_1_PIE: it is a program, and no library although its type says so. */
+  readonly isProgram: boolean;
 }
 
 export interface ElfFile {
+  readonly identification: Identification;
   readonly headers: ElfHeaders;
   /** PT_INTERP. */
   readonly interpreter: string | undefined;

@@ -6,11 +6,11 @@ export interface Engine {
   readonly shortcoming: string | undefined;
 
   /**
-   * Carries out operations. Those of one call must not depend on one another's order unless
-   * `ordered` is set; then they run one after the other and the first failure ends the run.
+   * Carries out operations. Those of one call must not depend on one another's order unless they are
+   * `ordered`; the first failure ends the run.
    *
    * @throws OperationError for the first operation that failed; those after it may have been done too
-   *   unless `ordered` is set
+   *   unless they are `ordered`
    * @throws the signal's reason, between two operations
    */
   run(operations: readonly Operation[], options?: RunOptions): Promise<void>;
@@ -20,7 +20,11 @@ export interface Engine {
 }
 
 export interface RunOptions {
-  readonly ordered?: boolean;
+  /**
+   * Whether operations, or those whose index it is true for, begin when all before them are done, and
+   * those after them when they are.
+   */
+  readonly ordered?: boolean | ((index: number) => boolean);
   /** Called with the index of each operation as it is done. */
   readonly onDone?: (index: number) => void;
   /** Called for what could not be kept of an operation that is else done. */

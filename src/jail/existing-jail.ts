@@ -2,6 +2,7 @@ import { lstatSync } from 'node:fs';
 import type { Entry, Manifest } from '../plan/manifest.js';
 import { Exactness } from './exactness.js';
 import { type JailLock, lockJail } from './lock.js';
+import type { Operation } from './operations.js';
 import { Progress } from './progress.js';
 import { attributesOf as foundAttributes, type Removal, surveyRemovals } from './removals.js';
 import type { FileReport } from './report.js';
@@ -105,8 +106,12 @@ async function change(
   const sync: readonly Step[] = noSync ? [] : [{ operation: { op: 'sync' }, subject: target }];
   try {
     if (units.length > 0) exactness.announce(manifest.entries, engine);
-    await transaction.run(
-      [
+    const staged = new Map(placed.map(({ entry, path }) => [entry.path, path]));
+    const present = new Set(
+      work.findings.filter(({ as }) => as === 'planned').map(({ entry }) => entry.path),
+    );
+    await stageEntries(transaction, placed, target, progress, {
+      before: [
         { operation: { op: 'clear', path: STAGE }, subject: target },
         {
           operation: { op: 'mkdir', path: STAGE },
@@ -114,13 +119,6 @@ async function change(
           subject: target,
         },
       ],
-      { ordered: true },
-    );
-    const staged = new Map(placed.map(({ entry, path }) => [entry.path, path]));
-    const present = new Set(
-      work.findings.filter(({ as }) => as === 'planned').map(({ entry }) => entry.path),
-    );
-    await stageEntries(transaction, placed, target, progress, {
       locate: (path) => staged.get(path) ?? (present.has(path) ? path.slice(1) : undefined),
       share: options.link ?? false,
       sourceTimes: options.sourceTimes,
@@ -141,8 +139,11 @@ async function change(
   } catch (error) {
     throw await transaction.rollBack(error);
   }
-  await engine.run([{ op: 'clear', path: STAGE }]);
-  if (!noSync) await engine.run([{ op: 'sync' }]);
+  const last: Operation[] = [
+    { op: 'clear', path: STAGE },
+    ...(noSync ? [] : [{ op: 'sync' } as const]),
+  ];
+  await engine.run(last, { ordered: true });
   return progress.reports(manifest);
 }
 

@@ -15,10 +15,10 @@ import {
 } from './engine-protocol.js';
 import type { Operation } from './operations.js';
 
-/** Operations that go in one request. */
+/** Operations without an order that go in one request. */
 const CHUNK = 256;
-/** Requests of a run that may be unanswered: while one is worked on, the next is there. */
-const AHEAD = 2;
+/** Requests of a run that may be unanswered: an answer takes longer than many a request. */
+const AHEAD = 8;
 
 const SIDE = {
   [ReplyKind.failedInJail]: 'jail',
@@ -92,7 +92,6 @@ export class NativeEngine implements Engine {
     let done = 0;
     let failure: OperationError | undefined;
     let thrown: { readonly error: unknown } | undefined;
-    const chunks = chunksOf(operations, ordered ? operations.length : CHUNK);
     const pending: Promise<void>[] = [];
     const take = (first: number, { kind, index, errno, data }: Reply): void => {
       if (thrown !== undefined) return;
@@ -112,15 +111,12 @@ export class NativeEngine implements Engine {
       }
     };
     try {
-      let first = 0;
-      for (const chunk of chunks) {
+      for (const { first, chunk, isOrdered } of chunksOf(operations, ordered)) {
         if (failure !== undefined || thrown !== undefined || signal?.aborted) break;
         if (pending.length >= AHEAD) await pending[pending.length - AHEAD];
-        const start = first;
         const job = ++this.#jobs;
-        pending.push(this.#listen(job, (reply) => take(start, reply)));
-        this.#child.stdin.write(runRequest(run, job, ordered, chunk));
-        first += chunk.length;
+        pending.push(this.#listen(job, (reply) => take(first, reply)));
+        this.#child.stdin.write(runRequest(run, job, isOrdered, chunk));
       }
       await Promise.all(pending);
     } finally {
@@ -187,8 +183,26 @@ class EngineEnded extends JailbuildError {
   }
 }
 
-function* chunksOf<T>(items: readonly T[], size: number): Generator<readonly T[]> {
-  for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size);
+/** Operations of one request, and the index of the first. */
+interface Chunk {
+  readonly first: number;
+  readonly chunk: readonly Operation[];
+  readonly isOrdered: boolean;
+}
+
+function* chunksOf(
+  operations: readonly Operation[],
+  ordered: NonNullable<RunOptions['ordered']>,
+): Generator<Chunk> {
+  const isIn = typeof ordered === 'function' ? ordered : () => ordered;
+  for (let first = 0; first < operations.length; ) {
+    const isOrdered = isIn(first);
+    let end = first + 1;
+    const limit = isOrdered ? operations.length : Math.min(first + CHUNK, operations.length);
+    while (end < limit && isIn(end) === isOrdered) end++;
+    yield { first, chunk: operations.slice(first, end), isOrdered };
+    first = end;
+  }
 }
 
 function errnoName(errno: number): string {

@@ -35,39 +35,44 @@ export async function writeNewJail(
   const transaction = new Transaction(engine, exactness.note);
   try {
     exactness.announce(manifest.entries, engine);
-    await transaction.run(makeParents(place, base), { ordered: true });
+    const parents = makeParents(place, base);
+    if (parents.length > 0) await transaction.run(parents, { ordered: true });
     await acquire(engine, stage, target, options);
     if (locateTarget(target).existing === target) {
       await engine.run([{ op: 'clear', path: stage }]);
       return undefined;
     }
-    await transaction.run([
-      {
-        operation: { op: 'empty', path: stage },
-        undo: { op: 'clear', path: stage },
-        subject: target,
-      },
-    ]);
     const placed = manifest.entries.map((entry) => ({
       entry,
       path: stage + entry.path,
       action: 'created' as const,
     }));
-    await stageEntries(transaction, placed, target, progress, {
+    const staging = stageEntries(transaction, placed, target, progress, {
+      before: [
+        {
+          operation: { op: 'empty', path: stage },
+          undo: { op: 'clear', path: stage },
+          subject: target,
+        },
+      ],
       locate: (original) => stage + original,
       share: options.link ?? false,
       sourceTimes: options.sourceTimes,
       notMade: exactness.notMade,
       signal,
     });
-    options.onStaged?.();
-    const record = options.record?.(
-      manifest.entries.map((entry) => ({ entry, need: 'create' as const })),
-    );
-    if (record !== undefined) {
-      await transaction.run(writeRecord(stage, record, target), { ordered: true });
+    let record: string | undefined;
+    try {
+      // While files are copied.
+      record = options.record?.(
+        manifest.entries.map((entry) => ({ entry, need: 'create' as const })),
+      );
+    } finally {
+      await staging;
     }
+    options.onStaged?.();
     const steps: Step[] = [
+      ...(record === undefined ? [] : writeRecord(stage, record, target)),
       {
         operation: { op: 'attributes', path: stage, attributes: freshDirectory() },
         subject: target,

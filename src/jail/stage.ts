@@ -14,6 +14,8 @@ export interface Placed {
 }
 
 export interface StageOptions {
+  /** What is done first. */
+  readonly before: readonly Step[];
   /** Times of sources, by path of the plan, where they are not those that the plan has. */
   readonly sourceTimes?: ReadonlyMap<string, string> | undefined;
   /** Where a path of the plan is, or is to be, for hard links to it. */
@@ -24,7 +26,10 @@ export interface StageOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Makes all entries where they are placed, below directories that only the builder can enter. */
+/**
+ * Makes all entries where they are placed, below directories that only the builder can enter. It is
+ * all one run, for to wait for an answer in between takes longer than many a step.
+ */
 export async function stageEntries(
   transaction: Transaction,
   placed: readonly Placed[],
@@ -32,30 +37,30 @@ export async function stageEntries(
   progress: Progress,
   options: StageOptions,
 ): Promise<void> {
+  const { before, notMade, signal } = options;
   const directories = placed.filter(({ entry }) => entry.type === 'directory');
   const links = placed.filter((item) => originalOf(item, options) !== undefined);
   const isLink = new Set(links);
   const others = placed.filter((item) => item.entry.type !== 'directory' && !isLink.has(item));
-  for (const group of [directories, others, links]) {
-    if (group.length === 0) continue;
-    const steps = group.map((item) => ({
+  const made = [...directories, ...others, ...links];
+  const steps = [
+    ...before,
+    ...made.map((item) => ({
       operation: createOperation(item, options),
       subject: target + item.entry.path,
-    }));
-    await transaction.run(steps, {
-      ordered: group === directories,
-      signal: options.signal,
-      onDone: (index) => {
-        const done = group[index];
-        if (done === undefined) return;
-        const reason = options.notMade.get(target + done.entry.path);
-        progress.add(done.entry, reason === undefined ? done.action : 'none', reason);
-      },
-    });
-  }
-  await transaction.run(closeDirectories(directories, target), {
-    ordered: true,
-    signal: options.signal,
+    })),
+    ...closeDirectories(directories, target),
+  ];
+  const firstOther = before.length + directories.length;
+  await transaction.run(steps, {
+    ordered: (index) => index < firstOther || index >= firstOther + others.length,
+    signal,
+    onDone: (index) => {
+      const done = made[index - before.length];
+      if (done === undefined) return;
+      const reason = notMade.get(target + done.entry.path);
+      progress.add(done.entry, reason === undefined ? done.action : 'none', reason);
+    },
   });
 }
 

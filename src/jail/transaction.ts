@@ -1,5 +1,5 @@
 import { type ErrorCode, errnoText, JailbuildError } from '../errors.js';
-import { type AttributeWarning, type Engine, OperationError } from './engine.js';
+import { type AttributeWarning, type Engine, OperationError, type RunOptions } from './engine.js';
 import type { Operation } from './operations.js';
 
 /** An operation with what a transaction must know about it. */
@@ -11,11 +11,7 @@ export interface Step {
   readonly subject: string;
 }
 
-export interface StepOptions {
-  readonly ordered?: boolean;
-  readonly onDone?: (index: number) => void;
-  readonly signal?: AbortSignal | undefined;
-}
+export type StepOptions = Omit<RunOptions, 'onWarning'>;
 
 /** Carries out steps such that all of them can be taken back. */
 export class Transaction {

@@ -141,6 +141,7 @@ static _Noreturn void become_command(struct options *options)
 /* As fork(2) would do, but nothing is copied, and the init goes on once the command is executed. */
 static _Noreturn void split(struct options *options, int channel)
 {
+	rename_to_init(options->argv);
 	pid_t command = vfork();
 	if (command < 0)
 		fail("make the process of the command", NULL);

@@ -42,7 +42,7 @@ static bool reap(pid_t command, int *status, int channel)
  * The command line that we were called with names paths of the outside and variables that are the
  * command's alone; everyone in the jail may read it.
  */
-static void rename_process(char **argv)
+void rename_to_init(char **argv)
 {
 	static const char name[] = "init";
 	char **last = argv;
@@ -86,7 +86,6 @@ void be_init(pid_t command, const struct options *options, int channel)
 
 	close_all_but(channel, options->group >= GROUP_TERMINAL);
 	keep_only_kill();
-	rename_process(options->argv);
 	/* Without a handler the first process gets no signal; these are held since before it was there. */
 	sigfillset(&awaited);
 	while (!reap(command, &status, 3))

@@ -248,6 +248,7 @@ void end_relay(void);
 _Noreturn void become_child(struct options *options, int channel);
 
 /* init.c */
+void rename_to_init(char **argv);
 _Noreturn void be_init(pid_t command, const struct options *options, int channel);
 
 /* group.c */

@@ -247,6 +247,23 @@ static void check(const struct options *options)
 		refuse("--pty needs --dev", NULL);
 }
 
+/* The init wipes the arguments we were called with while the command still uses what they said. */
+static char **copies_of(int argc, char **argv)
+{
+	static char *text, **copies;
+	char *last = argc > 0 ? argv[argc - 1] : NULL;
+	/* The kernel has put the arguments one after the other. */
+	size_t size = last != NULL ? (size_t)(last + strlen(last) + 1 - *argv) : 0;
+
+	copies = list_of((size_t)argc + 1, sizeof(char *));
+	text = list_of(size, 1);
+	if (last != NULL)
+		memcpy(text, *argv, size);
+	for (int index = 0; index < argc; index++)
+		copies[index] = text + (argv[index] - *argv);
+	return copies;
+}
+
 void parse_options(struct options *options, int argc, char **argv)
 {
 	/* No option can be given more often than there are arguments. */
@@ -254,6 +271,7 @@ void parse_options(struct options *options, int argc, char **argv)
 	int option;
 
 	*options = (struct options){ .seccomp = "off", .argv = argv };
+	argv = copies_of(argc, argv);
 	options->env = list_of(most + 1, sizeof(char *));
 	options->mounts = list_of(most, sizeof(struct mount));
 	options->uid_maps.items = list_of(most, sizeof(char *));

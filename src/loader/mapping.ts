@@ -1,6 +1,7 @@
 import { JailbuildError } from '../errors.js';
 import type { MissingLibrary, SearchRule } from '../plan/manifest.js';
 import type { Trace } from '../sysroot/sysroot.js';
+import { checkMappable } from './acceptance.js';
 import type { Alternative } from './cpu.js';
 import { type LoadedObject, loadedObject } from './loaded-object.js';
 import { type Found, isFound, type LibrarySearch, type NotFound } from './search.js';
@@ -168,6 +169,7 @@ export class Mapping {
 
   #load(found: Found, by: LoadedObject): LoadedObject {
     const { name, trace, elf, rule, level } = found;
+    checkMappable(name, elf, this.#search.flavor.kind);
     const object = loadedObject(name, trace, elf, by, rule, level);
     this.objects.push(object);
     this.#byIdentity.set(trace.stat.identity, object);

@@ -1,33 +1,77 @@
-import { parseElf } from '../elf/parse.js';
-import type { ElfFile, ElfHeaders } from '../elf/types.js';
+import { isElf } from '../elf/headers.js';
+import { type Identification, readIdentification } from '../elf/identification.js';
+import { FIRST_READ, parseElf } from '../elf/parse.js';
+import type { ByteSource, ElfFile, ElfHeaders } from '../elf/types.js';
+import { JailbuildError } from '../errors.js';
 import type { Sysroot, Trace } from '../sysroot/sysroot.js';
 
-/** Parsed ELF files by identity, so that each file is opened and parsed once however often it is met. */
+/** What a file is that a loader came upon. */
+export interface LookedAt {
+  /** Undefined for what is no ELF file, or has no whole ELF header. */
+  readonly identification: Identification | undefined;
+  /** The parsed file, or what keeps it from being parsed: NOT_ELF, MALFORMED_ELF. */
+  readonly elf: ElfFile | JailbuildError;
+}
+
+/** Files by identity, so that each is opened and parsed once however often it is met. */
 export class ObjectTable {
   readonly sysroot: Sysroot;
-  readonly #byIdentity = new Map<string, ElfFile>();
+  readonly #byIdentity = new Map<string, LookedAt>();
   readonly #known: (found: Trace) => ElfFile | undefined;
+  readonly #alsoRead: (source: ByteSource, elf: ElfFile, found: Trace) => void;
 
-  /** @param known gives what need not be read */
-  constructor(sysroot: Sysroot, known: (found: Trace) => ElfFile | undefined = () => undefined) {
+  /**
+   * @param known gives what need not be read
+   * @param alsoRead is given each file while it is open
+   */
+  constructor(
+    sysroot: Sysroot,
+    known: (found: Trace) => ElfFile | undefined = () => undefined,
+    alsoRead: (source: ByteSource, elf: ElfFile, found: Trace) => void = () => {},
+  ) {
     this.sysroot = sysroot;
     this.#known = known;
+    this.#alsoRead = alsoRead;
   }
 
   /** A file that was parsed, by its identity. */
   parsed(identity: string): ElfFile | undefined {
-    return this.#byIdentity.get(identity);
+    const elf = this.#byIdentity.get(identity)?.elf;
+    return elf instanceof JailbuildError ? undefined : elf;
   }
 
   /** @throws JailbuildError NOT_READABLE, NOT_ELF, MALFORMED_ELF */
   parse(found: Trace): ElfFile {
-    const known = this.#byIdentity.get(found.stat.identity) ?? this.#known(found);
-    if (known !== undefined) return known;
+    const { elf } = this.look(found);
+    if (elf instanceof JailbuildError) throw elf;
+    return elf;
+  }
+
+  /** @throws JailbuildError NOT_READABLE */
+  look(found: Trace): LookedAt {
+    const { identity } = found.stat;
+    let looked = this.#byIdentity.get(identity);
+    if (looked !== undefined) return looked;
+    const known = this.#known(found);
+    if (known !== undefined) return { identification: known.identification, elf: known };
+    looked = this.#read(found);
+    this.#byIdentity.set(identity, looked);
+    return looked;
+  }
+
+  #read(found: Trace): LookedAt {
     const reader = this.sysroot.open(found);
     try {
-      const elf = parseElf(reader);
-      this.#byIdentity.set(found.stat.identity, elf);
-      return elf;
+      const start = reader.read(0, FIRST_READ);
+      try {
+        const elf = parseElf(reader, start);
+        this.#alsoRead(reader, elf, found);
+        return { identification: elf.identification, elf };
+      } catch (error) {
+        if (!(error instanceof JailbuildError) || error.code === 'NOT_READABLE') throw error;
+        const identification = isElf(start) ? readIdentification(start) : undefined;
+        return { identification, elf: error };
+      }
     } finally {
       reader.close();
     }

@@ -2,6 +2,7 @@ import type { ElfFile, ElfHeaders } from '../elf/types.js';
 import { JailbuildError } from '../errors.js';
 import type { SearchRule } from '../plan/manifest.js';
 import { isTrace, type Trace } from '../sysroot/sysroot.js';
+import { acceptForGlibc, acceptForMusl } from './acceptance.js';
 import { acceptsCacheFlags, cacheFlags } from './cache-flags.js';
 import { cacheKey } from './cache-order.js';
 import {
@@ -18,7 +19,7 @@ import type { LoaderFlavor } from './flavor.js';
 import { type LdSoCache, MAX_CACHE_SIZE, parseLdSoCache } from './ld-so-cache.js';
 import { readLdSoConf } from './ld-so-conf.js';
 import type { LoadedObject } from './loaded-object.js';
-import { type ObjectTable, sameAbi } from './objects.js';
+import type { ObjectTable } from './objects.js';
 import { expandMuslPath, expandTokens, usesOrigin, usesPlatform } from './tokens.js';
 
 /** A file that the search came upon. */
@@ -61,6 +62,9 @@ interface Place {
 }
 
 const CACHE_PATH = '/etc/ld.so.cache';
+
+/** The failures of open(2) at which glibc looks into the next directory of a list (open_path). */
+const GLIBC_GOES_ON: ReadonlySet<string> = new Set(['ENOENT', 'EACCES']);
 
 /** The failures of open(2) at which musl looks into the next directory (path_open). */
 const MUSL_GOES_ON: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'ENAMETOOLONG']);
@@ -126,7 +130,8 @@ export class LoaderFiles {
 
 /** The places that depend on who asks. */
 interface OwnPlaces {
-  readonly places: readonly Place[];
+  /** A list for each DT_RPATH, DT_RUNPATH and LD_LIBRARY_PATH, in their order. */
+  readonly lists: readonly (readonly Place[])[];
   /** Equal for objects that have the same places. */
   readonly key: string;
   readonly alternatives: readonly Alternative[];
@@ -208,15 +213,15 @@ export class LibrarySearch {
     const taken = this.nameFor(name, requester);
     if (taken === undefined) return { searched: [] };
     if (taken.includes('/')) return this.#byPath(taken, usesPlatform(name));
-    const { places, key, alternatives } = this.#placesOf(requester);
+    const { lists, key, alternatives } = this.#placesOf(requester);
     const hidden = requester.elf.dynamic?.noDefaultDirectories === true;
     const answers = this.#answersFor(hidden ? `${key}\0-` : key);
     let answer = answers.get(taken);
     if (answer === undefined) {
       answer =
         this.flavor.kind === 'musl'
-          ? this.#inMusl(taken, places)
-          : this.#inGlibc(taken, places, hidden, alternatives);
+          ? this.#inMusl(taken, lists.flat())
+          : this.#inGlibc(taken, lists, hidden, alternatives);
       answers.set(taken, answer);
     }
     return answer;
@@ -297,35 +302,48 @@ export class LibrarySearch {
   #placesOf(requester: LoadedObject): OwnPlaces {
     const known = this.#ownPlaces.get(requester);
     if (known !== undefined) return known;
-    const places =
-      this.flavor.kind === 'musl' ? this.#muslPlaces(requester) : this.#glibcPlaces(requester);
+    const lists = (
+      this.flavor.kind === 'musl' ? this.#muslLists(requester) : this.#glibcLists(requester)
+    ).filter(({ length }) => length > 0);
+    const text = ({ rule, directory }: Place) => `${rule}=${directory}`;
     const own = {
-      places,
-      key: places.map(({ rule, directory }) => `${rule}=${directory}`).join('\0'),
-      alternatives: places.some(({ dependsOnCpu }) => dependsOnCpu) ? this.#otherPlatforms() : [],
+      lists,
+      key: lists.map((places) => places.map(text).join('\0')).join('\0\0'),
+      alternatives: lists.flat().some(({ dependsOnCpu }) => dependsOnCpu)
+        ? this.#otherPlatforms()
+        : [],
     };
     this.#ownPlaces.set(requester, own);
     return own;
   }
 
-  #glibcPlaces(requester: LoadedObject): Place[] {
-    const places: Place[] = [];
+  #glibcLists(requester: LoadedObject): Place[][] {
+    const lists: Place[][] = [];
     if (requester.elf.dynamic?.runpath === undefined) {
       for (let at: LoadedObject | undefined = requester; at !== undefined; at = at.loadedBy) {
-        if (at.elf.dynamic?.runpath === undefined) places.push(...this.#ownList(at));
+        if (at.elf.dynamic?.runpath === undefined) lists.push(this.#ownList(at));
       }
     }
-    places.push(...asPlaces('library-path', this.#libraryPath));
-    if (requester.elf.dynamic?.runpath !== undefined) places.push(...this.#ownList(requester));
-    return places;
+    lists.push(this.#libraryPathOf(programOf(requester)));
+    if (requester.elf.dynamic?.runpath !== undefined) lists.push(this.#ownList(requester));
+    return lists;
   }
 
-  #muslPlaces(requester: LoadedObject): Place[] {
-    const places: Place[] = asPlaces('library-path', this.#libraryPath);
+  #muslLists(requester: LoadedObject): Place[][] {
+    const lists = [asPlaces('library-path', this.#libraryPath)];
     for (let at: LoadedObject | undefined = requester; at !== undefined; at = at.loadedBy) {
-      places.push(...this.#ownList(at));
+      lists.push(this.#ownList(at));
     }
-    return places;
+    return lists;
+  }
+
+  /** In LD_LIBRARY_PATH tokens have the program's values (glibc elf/dl-load.c, _dl_init_paths). */
+  #libraryPathOf(program: LoadedObject): Place[] {
+    return this.#libraryPath.flatMap((item) => {
+      const expanded = this.#expand(item, program);
+      if (expanded === undefined) return [];
+      return [place('library-path', expanded, usesPlatform(item))];
+    });
   }
 
   /** The directories of an object's DT_RUNPATH, or else of its DT_RPATH. */
@@ -352,7 +370,7 @@ export class LibrarySearch {
 
   #inGlibc(
     name: string,
-    own: readonly Place[],
+    own: readonly (readonly Place[])[],
     hideDefaults: boolean,
     fromPlatform: readonly Alternative[],
   ): Found | NotFound {
@@ -370,6 +388,16 @@ export class LibrarySearch {
           if (candidate !== undefined) return { ...candidate, rule, level, alternatives };
         }
         searched.push({ rule, path: `${directory}/${name}` });
+        // A failure that does not say that there is no such file ends the search in this list.
+        const trace = sysroot.trace(`${directory}/${name}`);
+        if (taken.length > 0 && !isTrace(trace) && !GLIBC_GOES_ON.has(trace.errno)) break;
+      }
+      return undefined;
+    };
+    const inLists = (lists: readonly (readonly Place[])[]): Found | undefined => {
+      for (const places of lists) {
+        const found = inPlaces(places);
+        if (found !== undefined) return found;
       }
       return undefined;
     };
@@ -379,9 +407,9 @@ export class LibrarySearch {
       hideDefaults && defaults.some((directory) => path.startsWith(`${directory}/`));
     const instead = this.#files.insteadOfCache().filter((directory) => !isHidden(`${directory}/`));
     return (
-      inPlaces(own) ??
+      inLists(own) ??
       this.#inCache(name, isHidden, alternatives, searched) ??
-      inPlaces(asPlaces('ld.so.conf', instead)) ??
+      inLists(instead.map((directory) => asPlaces('ld.so.conf', [directory]))) ??
       (hideDefaults ? undefined : inPlaces(asPlaces('default', defaults))) ?? {
         searched,
         alternatives,
@@ -525,11 +553,7 @@ export class LibrarySearch {
     return isTrace(trace) && trace.stat.type === 'directory' ? sysroot.list(trace) : [];
   }
 
-  /**
-   * The file at a path, if there is one that this loader would take. glibc passes over a file of
-   * another class or machine; whatever else is wrong with a file ends the search, and the program
-   * (elf/dl-load.c, open_verify). musl passes over none.
-   */
+  /** The file at a path, if there is one that this loader would take. */
   #candidate(name: string): Candidate | undefined {
     const { objects } = this.#files;
     const trace = objects.sysroot.trace(name);
@@ -542,24 +566,17 @@ export class LibrarySearch {
         name,
       );
     }
-    const elf = objects.parse(trace);
-    if (sameAbi(this.abi, elf.headers)) {
-      if (elf.headers.type === 'dyn') return { name, trace, elf };
-      throw unloadable(name, 'e_type', 'is not that of a shared library');
-    }
-    if (this.flavor.kind === 'musl') {
-      throw unloadable(name, 'e_machine', 'is that of another machine');
-    }
-    if (elf.headers.class === this.abi.class && elf.headers.byteOrder !== this.abi.byteOrder) {
-      throw unloadable(name, 'EI_DATA', 'tells of another byte order');
-    }
-    return undefined;
+    const accept = this.flavor.kind === 'musl' ? acceptForMusl : acceptForGlibc;
+    const elf = accept(name, objects.look(trace), this.abi);
+    return elf === undefined ? undefined : { name, trace, elf };
   }
 }
 
-function unloadable(path: string, field: string, problem: string): JailbuildError {
-  const message = `${path}: ${field} ${problem}, and the loader would stop at this file`;
-  return new JailbuildError('MALFORMED_ELF', message, path);
+/** The program that a library was loaded for. */
+function programOf(object: LoadedObject): LoadedObject {
+  let at = object;
+  while (at.loadedBy !== undefined) at = at.loadedBy;
+  return at;
 }
 
 /** A directory of a search path; a relative one, or an empty item, is meant from the root of a jail. */

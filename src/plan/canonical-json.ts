@@ -27,7 +27,7 @@ const KEY_ORDER = [
  * bytes and two of them compare well with diff(1). Ends with a newline.
  */
 export function canonicalJson(manifest: Manifest): string {
-  const { schema, request, entries, missing, warnings, hints } = manifest;
+  const { schema, request, environment, entries, missing, warnings, hints } = manifest;
   const list = (items: readonly unknown[]) =>
     items.length === 0
       ? '[]'
@@ -36,6 +36,7 @@ export function canonicalJson(manifest: Manifest): string {
     '{',
     `  "schema": ${JSON.stringify(schema)},`,
     `  "request": ${canonicalValue(request)},`,
+    ...(environment === undefined ? [] : [`  "environment": ${canonicalValue(environment)},`]),
     `  "entries": ${list(entries satisfies readonly Entry[])},`,
     `  "missing": ${list(missing)},`,
     `  "warnings": ${list(warnings)}${hints === undefined ? '' : ','}`,

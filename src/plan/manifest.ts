@@ -178,6 +178,8 @@ export interface MissingLibrary {
 export interface Manifest {
   readonly schema: typeof MANIFEST_SCHEMA;
   readonly request: ManifestRequest;
+  /** Variables that the jail's profiles set for what runs in it. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** Sorted by the bytes of `path`; every parent stands before what it holds. */
   readonly entries: readonly Entry[];
   readonly missing: readonly MissingLibrary[];

@@ -11,6 +11,7 @@ export function plan(closure: Closure): Manifest {
   return {
     schema: MANIFEST_SCHEMA,
     request: closure.request,
+    ...(Object.keys(closure.environment).length === 0 ? {} : { environment: closure.environment }),
     entries: linkNames(closure.files),
     missing: closure.missing,
     warnings: closure.warnings,

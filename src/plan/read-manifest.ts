@@ -19,6 +19,8 @@ const MODE = /^0?[0-7]{4}$/;
 const TIME = /^-?\d{1,12}\.\d{9}$/;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+const VARIABLE = /^[^=\0]+$/;
+const WITHOUT_NUL = /^[^\0]*$/;
 const XATTR_NAME = /^(?:user|trusted|security|system)\.[^\0]+$/;
 
 const COMMON = ['path', 'type', 'mode', 'uid', 'gid', 'mtime', 'source', 'xattrs', 'reasons'];
@@ -73,10 +75,11 @@ export function toManifest(value: unknown, name: string): Manifest {
   if (schema !== MANIFEST_SCHEMA) {
     root.member('schema').refuse(`is ${JSON.stringify(schema)}, known is ${MANIFEST_SCHEMA}`);
   }
-  root.only(['schema', 'request', 'entries', 'missing', 'warnings', 'hints']);
+  root.only(['schema', 'request', 'environment', 'entries', 'missing', 'warnings', 'hints']);
   return {
     schema: MANIFEST_SCHEMA,
     request: toRequest(root.member('request')),
+    ...root.optional('environment', toEnvironment),
     entries: toEntries(root.member('entries')),
     missing: root.member('missing').items().map(toMissing),
     warnings: root
@@ -200,6 +203,16 @@ function toRequest(field: Field): ManifestRequest {
   object.member('ldCache').matching(/^(?:generate|copy|none)$/, '"generate", "copy" or "none"');
   object.optional('libraryPath', (list) => list.items().map((item) => item.string()));
   return object.value as ManifestRequest;
+}
+
+function toEnvironment(field: Field): Readonly<Record<string, string>> {
+  const object = field.object();
+  return Object.fromEntries(
+    object.names().map((name) => {
+      if (!VARIABLE.test(name)) object.refuse(`${JSON.stringify(name)} is no variable's name`);
+      return [name, object.member(name).matching(WITHOUT_NUL, 'text without NUL')];
+    }),
+  );
 }
 
 function toMissing(field: Field): MissingLibrary {

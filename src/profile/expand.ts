@@ -54,14 +54,17 @@ export function additionsOf(request: ResolveRequest): Additions | undefined {
   const loaded = loadProfiles(profiles);
   return {
     request: withSettings(request, loaded),
+    environment: environmentOf(loaded),
     addTo: (resolution) => new Expansion(resolution, request, loaded).run(),
     takeOut: (resolution) => takeOut(resolution, exclude),
   };
 }
 
-/** The variables that profiles set, the later ones counting. */
-export function profileEnvironment(profiles: readonly Profile[]): Record<string, string> {
-  return Object.assign({}, ...profiles.map(({ environment }) => environment ?? {}));
+/** The variables that profiles set, the later ones counting; in the order of their names. */
+function environmentOf(profiles: readonly Profile[]): Record<string, string> {
+  const variables = profiles.flatMap(({ environment }) => Object.entries(environment ?? {}));
+  const last = Object.entries(Object.fromEntries(variables));
+  return Object.fromEntries(last.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 const DLOPEN_CHOICES: readonly DlopenChoice[] = ['none', 'required', 'recommended', 'suggested'];

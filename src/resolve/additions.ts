@@ -24,6 +24,8 @@ export interface Resolution {
 export interface Additions {
   /** The request with what the profiles ask of the resolver. */
   readonly request: ResolveRequest;
+  /** Variables that the profiles set, by name. */
+  readonly environment?: Readonly<Record<string, string>>;
   /**
    * Adds to what the programs of the request will bring.
    *

@@ -19,6 +19,8 @@ const CACHE_POLICY = { generate: 'read-or-conf', copy: 'read', none: 'none' } as
 /** All that the requested programs need, before it is put in the form of a plan. */
 export interface Closure {
   readonly request: ManifestRequest;
+  /** Variables that the profiles set, by name. */
+  readonly environment: Readonly<Record<string, string>>;
   readonly sysroot: Sysroot;
   /** The directories in which programs were looked up by name. */
   readonly searchPath: readonly string[];
@@ -94,6 +96,7 @@ export function resolve(
       ...chosen(request),
       ...(libraryPath.length === 0 ? {} : { libraryPath }),
     },
+    environment: additions?.environment ?? {},
     sysroot,
     searchPath,
     files: files.sorted(),

@@ -3,6 +3,8 @@ import { errnoOf, JailbuildError, strerror } from '../errors.js';
 
 const STDOUT = 1;
 const STDERR = 2;
+/** /dev/null: major 1, minor 3 (null(4)). */
+const NULL_DEVICE = 0x103;
 /** How long to wait for the reader of a full non-blocking pipe, in milliseconds. */
 const FULL_PIPE_PAUSE = 5;
 
@@ -34,8 +36,9 @@ export function writeErr(text: string): void {
 /** True if standard output is a terminal. */
 export async function outputIsTerminal(): Promise<boolean> {
   try {
-    // Most often it is a pipe or a file, and node:tty need not be loaded.
-    if (!fstatSync(STDOUT).isCharacterDevice()) return false;
+    // Most often it is a pipe, a file or /dev/null, and node:tty need not be loaded.
+    const found = fstatSync(STDOUT);
+    if (!found.isCharacterDevice() || found.rdev === NULL_DEVICE) return false;
   } catch {
     return false;
   }

@@ -158,7 +158,7 @@ const WITHOUT_FIELD: ReadonlySet<string> = new Set(['NOT_ELF', 'INTERPRETER_NOT_
 function fieldOf({ code, message }: JailbuildError): string | undefined {
   if (WITHOUT_FIELD.has(code)) return code;
   const field =
-    /(?:malformed ELF file|fuzzed|program|libc\.so\.6): ((?:EI|e|PT|DT)_\w+|header|program headers|dynamic section|section headers|\.[\w.]+)/.exec(
+    /(?:malformed ELF file|fuzzed|program|libc\.so\.6): ((?:EI|e|PT|SHT|DT)_\w+|header|program headers|dynamic section|section headers|\.[\w.]+)/.exec(
       message,
     )?.[1] ?? /malformed library cache: (\w+ ?\w*)/.exec(message)?.[1];
   return field === undefined ? undefined : `${code} ${field}`;
@@ -194,18 +194,18 @@ export function fuzzCache(cases: number, seed: number, caches: readonly Buffer[]
 /** Resolves mutated programs in a root file system, which is a process with all that it would load. */
 export function fuzzResolve(cases: number, seed: number, root: string): FuzzResult {
   const random = new Random(seed);
-  const original = readFileSync('/usr/bin/ls');
-  const base = seedOf(original);
+  const program = seedOf(readFileSync('/usr/bin/ls'));
+  const library = seedOf(readFileSync('/lib/x86_64-linux-gnu/libdl.so.2'));
   const loader = '/lib64/ld-linux-x86-64.so.2';
   mkdirSync(`${root}/lib64`, { recursive: true });
   mkdirSync(`${root}/lib`, { recursive: true });
   copyFileSync(loader, root + loader);
   return run(cases, () => {
     const asLibrary = random.below(2) === 0;
-    const source = mutate(random, base);
+    const source = mutate(random, asLibrary ? library : program);
     const mutated = source.read(0, source.size);
-    writeFileSync(`${root}/program`, asLibrary ? original : mutated);
-    writeFileSync(`${root}/lib/libc.so.6`, asLibrary ? mutated : original);
+    writeFileSync(`${root}/program`, asLibrary ? program.bytes : mutated);
+    writeFileSync(`${root}/lib/libc.so.6`, asLibrary ? mutated : library.bytes);
     const request = { programs: ['/program'], sysroot: root, terminfo: 'none' } as const;
     return { parse: () => resolve(request), read: () => mutated.length };
   });

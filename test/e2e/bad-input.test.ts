@@ -93,13 +93,13 @@ describe('bad input is refused with one line, and nothing is written', () => {
     /cut: malformed ELF file: /,
   );
   refuses(
-    'an ELF file whose dynamic section is nonsense',
+    'an ELF file whose dynamic section is nowhere',
     () => {
       const bytes = readFileSync('/bin/ls');
       const phoff = Number(bytes.readBigUInt64LE(32));
       for (let index = 0; index < bytes.readUInt16LE(56); index++) {
         const at = phoff + index * 56;
-        if (bytes.readUInt32LE(at) === 2) bytes.writeBigUInt64LE(0x7fff_ffff_ffff_fff0n, at + 8);
+        if (bytes.readUInt32LE(at) === 2) bytes.writeBigUInt64LE(0x7fff_ffff_ffff_fff0n, at + 16);
       }
       return [jail, file('broken', bytes)];
     },

@@ -102,9 +102,9 @@ describe('people at a terminal in a jail', needsRoot('tmux', 'less', 'vi', 'top'
     );
   });
 
-  test('bash has a prompt, job control and a line editor', async () => {
+  test("bash has the profile's prompt, job control and a line editor", async () => {
     start('bash', '--norc');
-    await screen(/^bash-.*[#$]/m);
+    await screen(/^\[root@jail ~?[^ ]*\]#/m);
     keys("sh -c 'echo up; exec sleep 100'", 'Enter');
     await screen(/^up$/m);
     keys('C-z');

@@ -74,6 +74,44 @@ test('profiles and further files go into an image as into a jail', needs('git', 
   assert.deepEqual(image, names(path.join(directory, 'jail')));
 });
 
+test(
+  'what profiles set is in the environment of an image and of a run',
+  needsRoot('skopeo'),
+  () => {
+    const directory = tempDir();
+    const at = (name: string) => path.join(directory, name);
+    const profile = at('own.yaml');
+    writeFileSync(
+      profile,
+      'summary: own\ninclude: [locale]\nprograms: [env]\nenvironment: { A: own, B: own, C: own }\n',
+    );
+    const programs = ['--profile', profile, '--terminfo', 'none'];
+    const environmentOf = (...args: readonly string[]): string[] => {
+      succeed(['export', ...args, '--to', `oci:${directory}/image`, '-q'], directory);
+      const { stdout } = exec('skopeo', ['inspect', '--config', `oci:${directory}/image`]);
+      return JSON.parse(stdout).config.Env.slice(1);
+    };
+    const own = ['A=own', 'B=own', 'C=own', 'LANG=C.UTF-8'];
+    assert.deepEqual(environmentOf(...programs), own);
+    assert.deepEqual(environmentOf(...programs, '-e', 'B=line', '-e', 'D=line'), [
+      ...['A=own', 'B=line', 'C=own', 'LANG=C.UTF-8', 'D=line'],
+    ]);
+
+    succeed([at('jail'), ...programs, '--manifest', at('plan.json'), '-q']);
+    assert.deepEqual(environmentOf(at('jail')), own);
+    assert.deepEqual(environmentOf('--from', at('plan.json')), own);
+
+    const file = ['profiles: [./own.yaml]', 'terminfo: none', 'root: file-jail'];
+    const settings = ['run: { env: { B: file } }', 'image: { env: { B: file } }'];
+    writeFileSync(at('jail.yaml'), [...file, ...settings].join('\n'));
+    const both = ['A=own', 'B=file', 'C=line', 'LANG=C.UTF-8'];
+    assert.deepEqual(environmentOf('-e', 'C=line'), both);
+    succeed(['-q'], directory);
+    const lines = succeed(['run', at('file-jail'), '-e', 'C=line', '--', 'env']).split('\n');
+    for (const variable of both) assert.ok(lines.includes(variable), variable);
+  },
+);
+
 test('a manifest is exported as it stands, and nothing that differs from it', () => {
   const directory = tempDir();
   const program = path.join(directory, 'program');

@@ -101,7 +101,7 @@ function linkTo(file: string): string | undefined {
 /** The answer of the loader itself, in the root: the kernel starts it, or it is told a level. */
 function ask(root: string, one: Case, loader: string): Promise<LoaderList> {
   const { program, libraryPath, level, lists } = one;
-  const path = libraryPath.length === 0 ? '' : `LD_LIBRARY_PATH=${libraryPath.join(':')}`;
+  const path = libraryPath.length === 0 ? '' : `LD_LIBRARY_PATH='${libraryPath.join(':')}'`;
   const levels = level === undefined || level === '' ? ['none'] : cpuFor(level).levels;
   let command: string;
   if (lists || isMusl(root, loader)) {

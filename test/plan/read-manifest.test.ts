@@ -50,6 +50,16 @@ describe('a bad manifest is refused, with the place in it', () => {
   const refused: readonly (readonly [name: string, text: string, message: string])[] = [
     ['no JSON', '{', 'is not JSON: '],
     ['a list', '[]', 'is not an object'],
+    [
+      'a variable whose name has an equals sign',
+      text([], { environment: { 'A=B': '' } }),
+      'environment: "A=B" is no variable\'s name',
+    ],
+    [
+      'a variable that is a number',
+      text([], { environment: { A: 1 } }),
+      'environment.A: is not a string',
+    ],
     ['no schema', '{}', 'schema: is missing'],
     [
       'another version',

@@ -126,7 +126,7 @@ static uint32_t wanted_workers(const struct job *job)
 void post_job(struct job *job)
 {
 	pthread_t thread;
-	/* A job that is stopped already is freed below. */
+	/* A job of a run that has failed is gone as soon as it is posted. */
 	uint32_t wanted = wanted_workers(job);
 
 	pthread_mutex_lock(&lock);

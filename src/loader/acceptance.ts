@@ -1,0 +1,111 @@
+import type { Identification } from '../elf/identification.js';
+import type { ElfFile, ElfHeaders } from '../elf/types.js';
+import { JailbuildError } from '../errors.js';
+import { type LookedAt, sameAbi } from './objects.js';
+
+const OSABI = { SYSV: 0, GNU: 3, ARM_AEABI: 64, ARM: 97 } as const;
+const EM = { MIPS: 8, ARM: 40 } as const;
+/** The versions of its ABI that glibc knows: from here on it takes none (libc-abis). */
+const GNU_ABI_MAX = 4;
+
+/**
+ * What glibc makes of a file that it comes upon in a search: it takes it, passes over it for being of
+ * another class or machine, or stops, and the program with it (elf/dl-load.c, open_verify).
+ *
+ * @param abi the program's
+ * @returns undefined for a file that is passed over
+ * @throws JailbuildError NOT_ELF, MALFORMED_ELF
+ */
+export function acceptForGlibc(
+  path: string,
+  { identification, elf }: LookedAt,
+  abi: ElfHeaders,
+): ElfFile | undefined {
+  if (identification === undefined) {
+    if (elf instanceof JailbuildError) throw elf;
+    return elf;
+  }
+  if (identification.class !== (abi.class === 64 ? 2 : 1)) return undefined;
+  const problem = identificationProblem(identification, abi);
+  if (problem !== undefined) {
+    // The machine excuses what differs in e_ident, but it is looked at after e_version.
+    if (problem[0] !== 'e_version' && !isForMachine(identification, abi)) return undefined;
+    throw unloadable(path, ...problem);
+  }
+  if (!isForMachine(identification, abi)) return undefined;
+  if (elf instanceof JailbuildError) throw elf;
+  if (!sameAbi(abi, elf.headers)) return undefined;
+  if (elf.headers.type === 'dyn' || elf.headers.type === 'exec') return elf;
+  throw unloadable(path, 'e_type', 'is not that of a shared library');
+}
+
+/**
+ * musl takes the first file of the name, whatever it is for (ldso/dynlink.c, map_library): one that is
+ * for another machine is refused here, because the loader would crash.
+ *
+ * @throws JailbuildError NOT_ELF, MALFORMED_ELF
+ */
+export function acceptForMusl(path: string, { elf }: LookedAt, abi: ElfHeaders): ElfFile {
+  if (elf instanceof JailbuildError) throw elf;
+  if (!sameAbi(abi, elf.headers)) {
+    throw unloadable(path, 'e_machine', 'is that of another machine');
+  }
+  if (elf.headers.type === 'dyn' || elf.headers.type === 'exec') return elf;
+  throw unloadable(path, 'e_type', 'is not that of a shared library');
+}
+
+/**
+ * What else keeps a loader from mapping a file that it has taken (glibc elf/dl-load.c,
+ * _dl_map_object_from_fd; musl map_library).
+ *
+ * @throws JailbuildError MALFORMED_ELF
+ */
+export function checkMappable(
+  path: string,
+  { headers, dynamic }: ElfFile,
+  kind: 'glibc' | 'musl',
+): void {
+  if (kind === 'glibc' && (headers.type === 'exec' || dynamic?.isProgram)) {
+    throw unloadable(path, 'e_type', 'is that of a program');
+  }
+  if (!headers.segments.some(({ type }) => type === 'load')) {
+    throw unloadable(path, 'PT_LOAD', 'is missing');
+  }
+  if (dynamic === undefined) throw unloadable(path, 'PT_DYNAMIC', 'is missing');
+}
+
+/** As a loader of the other byte order reads it too. */
+function isForMachine(identification: Identification, { byteOrder, machine }: ElfHeaders): boolean {
+  const { machineLittle, machineBig } = identification;
+  return machine === (byteOrder === 'little' ? machineLittle : machineBig);
+}
+
+function identificationProblem(
+  { data, version, osAbi, abiVersion, isPadded, fileVersion }: Identification,
+  { byteOrder, machine }: ElfHeaders,
+): readonly [field: string, problem: string] | undefined {
+  if (data !== (byteOrder === 'little' ? 1 : 2)) {
+    return ['EI_DATA', 'tells of another byte order'];
+  }
+  if (version !== 1) return ['EI_VERSION', `is ${version}`];
+  if (!takesOsAbi(machine, osAbi)) return ['EI_OSABI', `is ${osAbi}`];
+  if (!takesAbiVersion(machine, osAbi, abiVersion)) return ['EI_ABIVERSION', `is ${abiVersion}`];
+  if (!isPadded) return ['e_ident', 'has other bytes than zero behind EI_ABIVERSION'];
+  if (fileVersion !== 1) return ['e_version', `is ${fileVersion}`];
+  return undefined;
+}
+
+function takesOsAbi(machine: number, osAbi: number): boolean {
+  if (osAbi === OSABI.SYSV || osAbi === OSABI.GNU) return true;
+  return machine === EM.ARM && (osAbi === OSABI.ARM_AEABI || osAbi === OSABI.ARM);
+}
+
+/** On MIPS the version has another meaning, and is taken as it is. */
+function takesAbiVersion(machine: number, osAbi: number, version: number): boolean {
+  return version === 0 || machine === EM.MIPS || (osAbi === OSABI.GNU && version < GNU_ABI_MAX);
+}
+
+function unloadable(path: string, field: string, problem: string): JailbuildError {
+  const message = `${path}: ${field} ${problem}, and the loader would stop at this file`;
+  return new JailbuildError('MALFORMED_ELF', message, path);
+}
