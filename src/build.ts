@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { JailbuildError } from './errors.js';
 import {
   type ChangedPolicy,
@@ -10,6 +11,15 @@ import {
 } from './jail/belongings.js';
 import { changedRecordText, HistoryChanged, nextRecord } from './jail/next-record.js';
 import { refuseInsecure } from './jail/parents.js';
+import {
+  hostState,
+  isHostUnchanged,
+  isJailUnchanged,
+  jailState,
+  keepProof,
+  type Proof,
+  readProof,
+} from './jail/proof.js';
 import {
   type JailHistory,
   type JailRecord,
@@ -34,8 +44,8 @@ import type { Originals } from './resolve/program-resolver.js';
 import type { ResolveRequest } from './resolve/request.js';
 import type { Closure } from './resolve/resolve.js';
 import { resolve } from './resolve/resolve.js';
-import { settleRequest } from './resolve/surroundings.js';
-import { verifyJail } from './verify/verify.js';
+import { settleRequest, surroundings } from './resolve/surroundings.js';
+import { type Verified, verifyJail } from './verify/verify.js';
 
 export interface BuildOptions {
   /** Leave files that the target has already. */
@@ -95,7 +105,12 @@ export interface BuildJob {
   history?: JailHistory;
   /** All that the jail is to hold. */
   whole?: ResolveRequest;
-  closure?: Closure;
+  /** Absent where the manifest is given, or was found to come out as it is recorded. */
+  closure?: Closure | undefined;
+  /** What proved that. */
+  proof?: Proof | undefined;
+  /** When what came of the sources began to be looked at: milliseconds since the epoch. */
+  began?: number;
   manifest?: Manifest;
   /** What was found to be changed by the user: sentences. */
   changes?: readonly string[];
@@ -122,10 +137,35 @@ const resolveStep: BuildStep = {
     if (isUpdate && job.history.record === undefined) requireRecord(job.target);
     if (job.from !== undefined) return takeManifest(job, job.from);
     job.whole = wholeRequest(job.request, job.history.record);
-    job.closure = resolve(job.whole, await loadAdditions(job.whole));
-    if (!recordedOptions(job).allowMissing) refuseMissing(job.closure.missing);
+    job.began = Date.now();
+    job.proof = proofFor(job);
+    job.closure =
+      job.proof === undefined ? resolve(job.whole, await loadAdditions(job.whole)) : undefined;
+    const { missing } = job.closure ?? recordedManifest(job);
+    if (!recordedOptions(job).allowMissing) refuseMissing(missing);
   },
 };
+
+function recordedManifest({ history }: BuildJob): Manifest {
+  return filled(history?.record).manifest;
+}
+
+/**
+ * The proof that the request gives what is recorded, if the same was asked for before and nothing that
+ * the answer rests on has changed.
+ */
+function proofFor(job: BuildJob): Proof | undefined {
+  const { history, options } = job;
+  const whole = filled(job.whole);
+  const record = history?.record;
+  // What profiles say is not looked at by the resolver.
+  if (record === undefined || history?.interrupted !== undefined || options.digests)
+    return undefined;
+  if (whole.profiles !== undefined || !isDeepStrictEqual(whole, record.request)) return undefined;
+  if (!isDeepStrictEqual(recordedOptions(job), record.options)) return undefined;
+  const proof = readProof(locateTarget(job.target).path, history?.stamp);
+  return proof !== undefined && isHostUnchanged(proof) ? proof : undefined;
+}
 
 /** A manifest given by the user, as it was read. */
 export interface GivenManifest {
@@ -157,8 +197,8 @@ async function takeManifest(job: BuildJob, { manifest, file, sysroot }: GivenMan
 }
 
 /** The real path that the sources are in, '' for `/`. */
-export function sourceRootOf({ sources, closure }: BuildJob): string {
-  return (sources ?? filled(closure)).sysroot.prefix;
+export function sourceRootOf({ sources, closure, proof }: BuildJob): string {
+  return proof?.sourceRoot ?? (sources ?? filled(closure)).sysroot.prefix;
 }
 
 /** What the target's record says. A dry run does without the record of a jail that it may not read. */
@@ -205,12 +245,13 @@ const planStep: BuildStep = {
   name: 'plan',
   async run(job) {
     const sourceRoot = sourceRootOf(job);
-    const manifest = job.from?.manifest ?? plan(filled(job.closure));
+    const given = job.proof === undefined ? job.from?.manifest : recordedManifest(job);
+    const manifest = given ?? plan(filled(job.closure));
     checkPlanTarget(manifest, job, sourceRoot);
     if (!job.options.dryRun && !job.options.insecureParents) {
       refuseInsecure(locateTarget(job.target), job.target);
     }
-    if (job.from === undefined) job.manifest = await withDetails(manifest, job, sourceRoot);
+    job.manifest = given === undefined ? await withDetails(manifest, job, sourceRoot) : manifest;
   },
 };
 
@@ -409,11 +450,32 @@ function originalsOf({ closure, files = [] }: BuildJob): Originals | undefined {
 const verifyStep: BuildStep = {
   name: 'verify',
   async run(job) {
-    const { closure, target } = job;
+    const { closure, target, files = [], proof } = job;
+    const root = locateTarget(target).path;
+    const isUntouched = files.every(({ action }) => action === 'unchanged');
+    if (proof !== undefined && isUntouched && isJailUnchanged(proof, root)) {
+      job.verified = proof.jail.files;
+      return;
+    }
     const manifest = filled(job.manifest);
-    job.verified = verifyJail(manifest, target, closure?.searchPath, originalsOf(job));
+    const { searchPath } = closure ?? (proof === undefined ? {} : surroundings(filled(job.whole)));
+    const verified = verifyJail(manifest, target, searchPath, originalsOf(job));
+    job.verified = verified.files;
+    if (job.from === undefined && job.options.record !== false) prove(job, root, verified);
   },
 };
+
+/** Leaves word of what the build rests on, so that the next one may find that nothing has changed. */
+function prove(job: BuildJob, root: string, { files, observed }: Verified): void {
+  const { closure, proof, began = 0 } = job;
+  const paths = new Set(filled(job.manifest).entries.map(({ path }) => path));
+  const isPlanned = (path: string) => paths.has(path);
+  const seen = closure?.sysroot.observed();
+  const sourceRoot = sourceRootOf(job);
+  const host = seen === undefined ? proof?.host : hostState(seen, sourceRoot, began, isPlanned);
+  const jail = observed === undefined ? undefined : jailState(observed, files, isPlanned);
+  if (host !== undefined && jail !== undefined) keepProof(root, { sourceRoot, host, jail });
+}
 
 /** The pipeline of the main job, in order. A user interface may run the steps itself. */
 export const BUILD_STEPS: readonly BuildStep[] = [resolveStep, planStep, writeStep, verifyStep];

@@ -13,13 +13,14 @@ export type Parsed = Readonly<Record<string, unknown>>;
  */
 export function checkArguments(command: AnyCommand, parsed: Parsed): void {
   const { options, positionals } = command;
+  const { _: extras } = parsed;
   const known = knownNames(options);
   for (const name of Object.keys(parsed)) {
     if (!known.has(name) && !(name in positionals) && !/^(_|\$0|--)$/.test(name)) {
       refuseOption(name, command);
     }
   }
-  const [extra] = extraWords(command, parsed);
+  const [extra] = Array.isArray(extras) ? extras : [];
   if (extra !== undefined) {
     const hint = command.rest === undefined ? '' : '; a command is written behind --';
     refuse(`${command.name} takes no argument ${extra}${hint}`, command);
@@ -78,12 +79,6 @@ function knownNames(options: OptionTable): Set<string> {
       ...shortNamesOf(spec),
     ]),
   );
-}
-
-/** Words that are no positional; the parser counts the command's name among them. */
-function extraWords(command: AnyCommand, { _: words }: Parsed): readonly unknown[] {
-  if (!Array.isArray(words)) return [];
-  return words[0] === command.name ? words.slice(1) : words;
 }
 
 function checkChoice(

@@ -7,7 +7,7 @@ import {
   type JailRecord,
   RECORD_SCHEMA,
   type RecordedOptions,
-  readRecordText,
+  readRecordStamp,
   recordText,
 } from './record.js';
 import type { Finding } from './survey.js';
@@ -65,7 +65,7 @@ export function changedRecordText(
   history: JailHistory,
   target: string,
 ): string | undefined {
-  if (readRecordText(target) !== history.text) {
+  if (readRecordStamp(target) !== history.stamp) {
     throw new HistoryChanged('another build changed the jail since its record was read');
   }
   const text = recordText(next);
