@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { exec, jailbuild } from '../support/cli.js';
+import { jailbuild, succeed } from '../support/cli.js';
+import { CRUN, makeRunnable, plainCgroups, trustingPolicy } from '../support/containers.js';
 import { needs, needsRoot } from '../support/need.js';
+import { startRegistry } from '../support/registry.js';
 import { tempDir } from '../support/temp-dir.js';
 import { describeTree } from './support.js';
 
@@ -30,12 +30,6 @@ function exported(args: readonly string[], env: NodeJS.ProcessEnv = {}): Report 
   const result = jailbuild(['export', '--json', ...args], { env: { ...process.env, ...env } });
   assert.equal(result.status, 0, result.stderr);
   return JSON.parse(result.stdout);
-}
-
-function succeed(file: string, args: readonly string[]): string {
-  const { status, stdout, stderr } = exec(file, args);
-  assert.equal(status, 0, `${file} ${args.join(' ')}: ${stderr}`);
-  return stdout;
 }
 
 test('skopeo inspects what was asked for', needs('skopeo'), () => {
@@ -77,8 +71,7 @@ test('skopeo inspects what was asked for', needs('skopeo'), () => {
 });
 
 test('skopeo copies every form of an image, to the same layers', needs('skopeo', 'zstd'), () => {
-  const policy = path.join(directory, 'policy.json');
-  writeFileSync(policy, '{"default":[{"type":"insecureAcceptAnything"}]}');
+  const policy = trustingPolicy(directory);
   const forms = {
     'oci-archive': ['oci-archive:', ['--compression', 'zstd']],
     'docker-archive': ['docker-archive:', []],
@@ -135,29 +128,14 @@ test('umoci unpacks the same tree however it was split', needsRoot('umoci'), () 
   assert.deepEqual(trees[2], trees[0]);
 });
 
-/**
- * Runs a shell command where the container runtimes find version 2 of the control groups alone,
- * whatever the machine has: they refuse a mixture.
- */
-function withPlainCgroups(command: string): string {
-  const mount = 'mount -t cgroup2 none /sys/fs/cgroup';
-  return succeed('unshare', ['-m', 'sh', '-c', `${mount} && ${command}`]);
-}
-
 test('crun runs the bundle that umoci makes', needsRoot('umoci', 'crun', 'unshare'), () => {
   const bundle = path.join(directory, 'bundle');
   exported(['bash', 'ls', '--to', `oci:${layout}:run`, '--', 'bash', '-c', 'ls /usr/bin']);
   succeed('umoci', ['unpack', '--image', `${layout}:run`, bundle]);
-  const file = path.join(bundle, 'config.json');
-  const config = JSON.parse(readFileSync(file, 'utf8'));
-  config.process.terminal = false;
-  // The test's own limits and groups may allow no change of these.
-  delete config.process.rlimits;
-  delete config.linux.resources;
-  writeFileSync(file, JSON.stringify(config));
+  makeRunnable(bundle);
   const state = path.join(directory, 'crun');
-  const run = `crun --root ${state} --cgroup-manager=disabled run -b ${bundle} test-${process.pid}`;
-  assert.equal(withPlainCgroups(run), 'bash\nls\n');
+  const run = `${CRUN} --root ${state} run -b ${bundle} test-${process.pid}`;
+  assert.equal(succeed('unshare', plainCgroups(run)), 'bash\nls\n');
 });
 
 test('podman loads and runs an image', needsRoot('podman', 'unshare'), () => {
@@ -170,7 +148,8 @@ test('podman loads and runs an image', needsRoot('podman', 'unshare'), () => {
   );
   const limits = '--ulimit nofile=256:256 --ulimit nproc=256:256';
   const run = `run --rm --network none --cgroups disabled ${limits} jailbuild/test:v1`;
-  const output = withPlainCgroups(`${podman} load -q -i ${archive} && ${podman} ${run}`);
+  const both = `${podman} load -q -i ${archive} && ${podman} ${run}`;
+  const output = succeed('unshare', plainCgroups(both));
   assert.match(output, /^WHO=you$/m);
   assert.match(output, /^42$/m);
 });
@@ -179,26 +158,11 @@ test(
   'a registry takes an image and gives it back',
   needs('skopeo', 'docker-registry'),
   async () => {
-    const port = await freePort();
-    const storage = path.join(directory, 'registry');
-    mkdirSync(storage);
-    const configuration = path.join(directory, 'registry.yml');
-    writeFileSync(
-      configuration,
-      JSON.stringify({
-        version: 0.1,
-        log: { level: 'error' },
-        storage: { filesystem: { rootdirectory: storage } },
-        http: { addr: `127.0.0.1:${port}` },
-      }),
-    );
-    const policy = path.join(directory, 'any.json');
-    writeFileSync(policy, '{"default":[{"type":"insecureAcceptAnything"}]}');
-    const registry = spawn('docker-registry', ['serve', configuration], { stdio: 'ignore' });
+    const policy = trustingPolicy(directory);
+    const registry = await startRegistry(path.join(directory, 'registry'));
     try {
-      await listening(port);
       const { digest } = exported(['ls', '--to', `oci:${layout}:push`, '--layers', 'by-library']);
-      const remote = `docker://127.0.0.1:${port}/tools/ls:v1`;
+      const remote = `docker://${registry.address}/tools/ls:v1`;
       const skopeo = (...args: readonly string[]) =>
         succeed('skopeo', ['--policy', policy, ...args]);
       skopeo('copy', '-q', '--dest-tls-verify=false', `oci:${layout}:push`, remote);
@@ -208,28 +172,7 @@ test(
       skopeo('copy', '-q', '--src-tls-verify=false', remote, pulled);
       assert.equal(JSON.parse(skopeo('inspect', pulled)).Digest, digest);
     } finally {
-      registry.kill();
+      await registry.stop();
     }
   },
 );
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  assert.ok(typeof address === 'object' && address !== null);
-  return address.port;
-}
-
-async function listening(port: number): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
-    try {
-      await fetch(`http://127.0.0.1:${port}/v2/`);
-      return;
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
-  assert.fail('the registry does not answer');
-}

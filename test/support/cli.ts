@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 
@@ -28,6 +29,13 @@ export function exec(file: string, args: readonly string[], options: ExecOptions
   });
   if (error !== undefined) throw error;
   return { status, signal, stdout, stderr };
+}
+
+/** The output of a program that ends with status 0. */
+export function succeed(file: string, args: readonly string[], options: ExecOptions = {}): string {
+  const { status, stdout, stderr } = exec(file, args, options);
+  assert.equal(status, 0, `${file} ${args.join(' ')}: ${stdout}${stderr}`);
+  return stdout;
 }
 
 /** Runs the built command line. */
