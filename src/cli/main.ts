@@ -143,10 +143,12 @@ function complaint(message: string, command: AnyCommand | undefined): string {
   if (valueless !== undefined) return `--${valueless} needs a value`;
   const missing = /^Not enough non-option arguments: got (\d+)/.exec(message)?.[1];
   if (missing !== undefined && command !== undefined) {
-    const names = Object.entries(command.positionals).filter(([, spec]) => spec.demandOption);
-    const [name] = names[Number(missing)] ?? [];
-    if (name !== undefined) return `<${name}> is missing`;
+    // As the usage line has them: `<root>`, `<program..>`.
+    const name = command.usage.match(/<[^>]+>/g)?.[Number(missing)];
+    if (name !== undefined) return `${name} is missing`;
   }
+  const exclusive = /^Arguments (\S+) and (\S+) are mutually exclusive/.exec(message.trim());
+  if (exclusive !== null) return `--${exclusive[1]} and --${exclusive[2]} exclude each other`;
   const demanded = /^Missing required arguments?: (\S+)/.exec(message.trim())?.[1];
   if (demanded !== undefined) return `--${demanded.replace(',', '')} is missing`;
   return message.replace(/\s+/g, ' ').trim();

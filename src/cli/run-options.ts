@@ -18,9 +18,9 @@ import {
   parseUmask,
   parseVariable,
 } from '../launcher/values.js';
-import type { OptionValues } from '../profile/jail-file.js';
+import type { JailFile, OptionValues } from '../profile/jail-file.js';
 import type { OptionTable } from './command.js';
-import { withFileOptions } from './jail-file.js';
+import { withDefaults, withFileOptions } from './jail-file.js';
 import type { RunArguments } from './run.js';
 
 /**
@@ -40,6 +40,22 @@ export function recordableRun(
   const kept = Object.entries(options).filter(([name]) => RECORDABLE.has(name));
   if (command !== undefined && command.length > 0) kept.push(['command', command]);
   return kept.length === 0 ? undefined : Object.fromEntries(kept);
+}
+
+/**
+ * What a jail file says of `run` that its record may not keep: it holds for `--run` alone.
+ *
+ * @throws JailbuildError JAIL_FILE_INVALID for a value that `run` would refuse
+ */
+export function checkedRun(file: JailFile, table: OptionTable): readonly string[] {
+  const { options } = file.run;
+  try {
+    launchOptions(withFileOptions(withDefaults(table) as RunArguments, options, table));
+  } catch (error) {
+    if (!(error instanceof JailbuildError) || error.code !== 'USAGE') throw error;
+    throw new JailbuildError('JAIL_FILE_INVALID', `${file.name}: run: ${error.message}`, file.path);
+  }
+  return Object.keys(options).filter((name) => !RECORDABLE.has(name));
 }
 
 /**

@@ -1,6 +1,6 @@
 import { JailbuildError } from '../errors.js';
 import { didYouMean } from '../suggest.js';
-import type { AnyCommand, OptionTable } from './command.js';
+import type { AnyCommand, OptionSpec, OptionTable } from './command.js';
 import { COMMON_OPTIONS, choicesOf, longNamesOf, shortNamesOf } from './option-text.js';
 
 /** What yargs makes of a command line. */
@@ -28,9 +28,11 @@ export function checkArguments(command: AnyCommand, parsed: Parsed): void {
     if (!option.array && Array.isArray(parsed[name]))
       refuse(`--${name} is given more than once`, command);
     checkChoice(command, `--${name} `, choicesOf(option), parsed[name]);
+    if (isPath(option)) refuseEmpty(`--${name}`, parsed[name], command);
   }
   for (const [name, positional] of Object.entries(positionals)) {
     checkChoice(command, '', choicesOf(positional), parsed[name]);
+    refuseEmpty(`<${name}>`, parsed[name], command);
   }
 }
 
@@ -78,6 +80,15 @@ function knownNames(options: OptionTable): Set<string> {
       ...shortNamesOf(spec),
     ]),
   );
+}
+
+function isPath({ complete }: OptionSpec): boolean {
+  return complete === 'file' || complete === 'directory';
+}
+
+/** An empty word is most often a variable that is not set; as a path it would be the present directory. */
+function refuseEmpty(what: string, given: unknown, command: AnyCommand): void {
+  if ([given].flat().includes('')) refuse(`${what} is empty`, command);
 }
 
 /** Words that are no positional; the parser counts the command's name among them. */

@@ -62,7 +62,7 @@ export const whyCommand = defineCommand({
       writeOut(jsonLine({ status: 'ok', files: found }));
     } else {
       const { chainsText } = await import('../ui/chains-text.js');
-      writeOut(found.map(chainsText).join('\n'));
+      writeOut(found.map((item) => chainsText(item)).join('\n'));
     }
     return EXIT.ok;
   },

@@ -204,7 +204,12 @@ export function parseRecord(text: string, name: string): JailRecord {
     return toRecord(parseJson(text, name), name);
   } catch (error) {
     if (!(error instanceof JailbuildError)) throw error;
-    throw new JailbuildError('RECORD_REFUSED', error.message, name, { cause: error });
+    throw new JailbuildError(
+      'RECORD_REFUSED',
+      `${error.message}; without this file a build begins a new record`,
+      name,
+      { cause: error },
+    );
   }
 }
 

@@ -44,6 +44,8 @@ export interface ImageOptions {
 
 /** A jail file as data. Paths in it are relative to its own directory. */
 export interface JailFile {
+  /** What it was called, for messages. */
+  readonly name: string;
   /** Absolute path of the file. */
   readonly path: string;
   /** Absolute path of its directory. */
@@ -97,6 +99,7 @@ export function readJailFile(file: string): JailFile {
   const { root, programs, profiles, users, includes, excludes, run, image, ...options } = raw;
   const { command, ...runOptions } = run ?? {};
   return {
+    name: file,
     path: absolute,
     directory,
     ...(root === undefined ? {} : { root: from(root) }),

@@ -32,6 +32,23 @@ function assertRefused({ status, stdout, stderr }: Finished, expected: RegExp, c
   assert.equal(status, code);
 }
 
+test('standard output on a full disk is an error of one line', needs('sh'), () => {
+  for (const line of ['profiles', 'profiles show no-such --json', 'tree ls --nss none']) {
+    const { status, stderr } = exec('sh', [
+      '-c',
+      `exec "$0" "$@" >/dev/full`,
+      process.execPath,
+      JAILBUILD,
+      ...line.split(' '),
+    ]);
+    assert.match(
+      stderr,
+      /^jailbuild: (standard output: no space left on device|no-such: [^\n]+)\n$/,
+    );
+    assert.equal(status, 1);
+  }
+});
+
 describe('bad input is refused with one line, and nothing is written', () => {
   const directory = tempDir();
   const jail = path.join(directory, 'jail');
