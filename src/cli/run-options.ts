@@ -5,7 +5,7 @@ import { type JailRecord, readRecord } from '../jail/record.js';
 import { STATE_DIRECTORY } from '../jail/state.js';
 import { chooseCapabilities } from '../launcher/capabilities.js';
 import { userMaps } from '../launcher/id-maps.js';
-import type { LaunchOptions } from '../launcher/options.js';
+import type { IdMap, LaunchOptions } from '../launcher/options.js';
 import {
   parseBind,
   parseCount,
@@ -118,13 +118,15 @@ export function launchOptions(args: RunArguments): LaunchOptions {
     ...(args['dev-bind'] ?? []).map((text) => parseBind('--dev-bind', text, true)),
     ...(args.tmpfs ?? []).map((text) => parseTmpfs('--tmpfs', text)),
   ].sort(byDepth);
+  const userMaps = userMapsOf(args);
+  if (userMaps !== undefined) refuseUnmapped(args.user, userMaps);
   if (args.tty && args['no-dev']) usage('--tty and --no-dev exclude each other');
   return {
     ...defined('hostname', args.hostname),
     isolateNetwork: args.network === 'none',
     shareIpc: args.ipc === 'host',
     shareCgroups: args.cgroupns === 'host',
-    ...defined('userMaps', userMapsOf(args)),
+    ...defined('userMaps', userMaps),
     ...defined('clockOffsets', clockOffsets(args)),
     readOnly: args['read-only'] ?? false,
     ownDev: args['no-dev'] ?? false,
@@ -169,6 +171,23 @@ function byDepth(one: { readonly target: string }, other: { readonly target: str
 
 function seccompOf(text: string | undefined): string | undefined {
   return text === undefined || text === 'default' || text === 'off' ? text : path.resolve(text);
+}
+
+/** Whoever is not in the namespace cannot be become; the kernel would say no more than EINVAL. */
+function refuseUnmapped(
+  user: string | undefined,
+  maps: NonNullable<LaunchOptions['userMaps']>,
+): void {
+  const { 1: uid, 2: gid } = /^(\d+)(?::(\d+))?$/.exec(user ?? '') ?? [];
+  const isIn = (id: string, ranges: readonly IdMap[]): boolean =>
+    ranges.some(({ inside, count }) => Number(id) >= inside && Number(id) < inside + count);
+  for (const [id, ranges, what] of [
+    [uid, maps.uids, 'user'],
+    [gid, maps.gids, 'group'],
+  ] as const) {
+    if (id !== undefined && !isIn(id, ranges))
+      usage(`--user ${user}: the namespace has no ${what} ${id}; --map-auto brings more`);
+  }
 }
 
 function userMapsOf(args: RunArguments): LaunchOptions['userMaps'] {

@@ -26,7 +26,7 @@ export class HeldDirectory {
 
   /** Opens a directory by a path whose symbolic links are the user's own and followed. */
   static open(path: string): HeldDirectory {
-    return new HeldDirectory(openSync(path, O_RDONLY | O_DIRECTORY));
+    return new HeldDirectory(openSync(toBytes(path), O_RDONLY | O_DIRECTORY));
   }
 
   /** Opens a directory in this one. ENOTDIR or ELOOP if it is a symbolic link. */

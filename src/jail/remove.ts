@@ -69,7 +69,7 @@ export async function removeJail(
 /** Removes the jail's directory unless something has come into it, or it is a mount point. */
 function removeRoot(root: string): boolean {
   try {
-    rmdirSync(root);
+    rmdirSync(toBytes(root));
     return true;
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
