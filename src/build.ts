@@ -9,6 +9,7 @@ import {
   pathsToKeep,
   pathsToTurn,
 } from './jail/belongings.js';
+import { ContentComparer } from './jail/compare-content.js';
 import { changedRecordText, HistoryChanged, nextRecord } from './jail/next-record.js';
 import { refuseInsecure } from './jail/parents.js';
 import {
@@ -300,9 +301,7 @@ const writeStep: BuildStep = {
           ...job.options,
           sourceRoot: sourceRootOf(job),
           ...(sources === undefined ? {} : sources.guard),
-          ...(sources === undefined
-            ? {}
-            : { disguised: sources.disguised(locateTarget(target).path) }),
+          isDisguised: disguiseTest(job, intent),
           keep: intent.keep,
           mine: intent.mine,
           turns: intent.turns,
@@ -344,7 +343,9 @@ export function intentOf(job: BuildJob): BuildIntent {
   const manifest = filled(job.manifest);
   const history = filled(job.history);
   const isUpdate = prunes(job);
-  const view = new JailView(locateTarget(job.target).path, isPrivileged());
+  const comparer =
+    history.record === undefined ? undefined : new ContentComparer(sourceRootOf(job));
+  const view = new JailView(locateTarget(job.target).path, isPrivileged(), comparer);
   const goners = findGoners(manifest, history, view);
   return {
     view,
@@ -355,6 +356,13 @@ export function intentOf(job: BuildJob): BuildIntent {
     turns: isUpdate ? pathsToTurn(manifest, history, view, goners) : new Set<string>(),
     keep: pathsToKeep(manifest, history, view, policyOf(job), isUpdate),
   };
+}
+
+/** What tells that a file of the jail has another content than its attributes say. */
+export function disguiseTest({ sources, target }: BuildJob, { view }: BuildIntent) {
+  if (sources === undefined) return view.isDisguised.bind(view);
+  const disguised = sources.disguised(locateTarget(target).path);
+  return ({ path }: Entry) => disguised.has(path);
 }
 
 /** What a manifest does not have, a jail that is built from it has not either. */
@@ -419,7 +427,12 @@ function newRecordText(
     findings,
   );
   return target.existing === target.path
-    ? changedRecordText(next, history, target.path)
+    ? changedRecordText(
+        next,
+        history,
+        target.path,
+        findings.some(({ need }) => need !== 'nothing'),
+      )
     : recordText(next);
 }
 
