@@ -13,13 +13,14 @@ export type Parsed = Readonly<Record<string, unknown>>;
  */
 export function checkArguments(command: AnyCommand, parsed: Parsed): void {
   const { options, positionals } = command;
+  const { _: extras } = parsed;
   const known = knownNames(options);
   for (const name of Object.keys(parsed)) {
     if (!known.has(name) && !(name in positionals) && !/^(_|\$0|--)$/.test(name)) {
       refuseOption(name, command);
     }
   }
-  const [extra] = extraWords(command, parsed);
+  const [extra] = Array.isArray(extras) ? extras : [];
   if (extra !== undefined) {
     const hint = command.rest === undefined ? '' : '; a command is written behind --';
     refuse(`${command.name} takes no argument ${extra}${hint}`, command);
@@ -89,12 +90,6 @@ function isPath({ complete }: OptionSpec): boolean {
 /** An empty word is most often a variable that is not set; as a path it would be the present directory. */
 function refuseEmpty(what: string, given: unknown, command: AnyCommand): void {
   if ([given].flat().includes('')) refuse(`${what} is empty`, command);
-}
-
-/** Words that are no positional; the parser counts the command's name among them. */
-function extraWords(command: AnyCommand, { _: words }: Parsed): readonly unknown[] {
-  if (!Array.isArray(words)) return [];
-  return words[0] === command.name ? words.slice(1) : words;
 }
 
 function checkChoice(

@@ -34,7 +34,7 @@ export async function writeExistingJail(
     const findings = survey(manifest, target, {
       noClobber: options.noClobber ?? false,
       keep: options.keep,
-      disguised: options.disguised,
+      isDisguised: options.isDisguised,
       mine: options.mine,
       turns: options.turns,
       owners: isPrivileged(),

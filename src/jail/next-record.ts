@@ -7,7 +7,7 @@ import {
   type JailRecord,
   RECORD_SCHEMA,
   type RecordedOptions,
-  readRecordText,
+  readRecordStamp,
   recordText,
 } from './record.js';
 import type { Finding } from './survey.js';
@@ -58,16 +58,19 @@ export class HistoryChanged extends Error {}
  * The next record's text, or undefined if the jail has it already.
  *
  * @param target the jail's directory, which exists
+ * @param isChanging whether files change: what changed after the record was put in place is suspect
  * @throws HistoryChanged
  */
 export function changedRecordText(
   next: JailRecord,
   history: JailHistory,
   target: string,
+  isChanging: boolean,
 ): string | undefined {
-  if (readRecordText(target) !== history.text) {
+  if (readRecordStamp(target) !== history.stamp) {
     throw new HistoryChanged('another build changed the jail since its record was read');
   }
   const text = recordText(next);
-  return text === history.text && history.interrupted === undefined ? undefined : text;
+  const isSame = text === history.text && history.interrupted === undefined;
+  return isSame && !isChanging ? undefined : text;
 }
