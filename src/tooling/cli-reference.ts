@@ -46,13 +46,19 @@ export function withOptionTables(markdown: string): string {
     if (options === undefined) throw new Error(`no options of ${name}${group ? `: ${group}` : ''}`);
     const meanings = optionMeanings(markdown, command as AnyCommand);
     const rows = options.map(([long, spec]) => {
-      const meaning = meanings.get(long) ?? `${describeValue(spec).replaceAll('|', '\\|')}.`;
+      const meaning = meanings.get(long) ?? sentence(describeValue(spec)).replaceAll('|', '\\|');
       return `| ${optionSyntax(long, spec)} | ${meaning} |`;
     });
     const table = ['', '| Option | Meaning |', '| --- | --- |', ...rows, ''];
     lines.splice(from + 1, to - from - 1, ...table);
   }
   return lines.join('\n');
+}
+
+/** The words of a table, which have no full stop, as a sentence. */
+export function sentence(text: string): string {
+  const { 1: what = '', 2: byDefault } = /^(.*?)(?: \[default: ([^\]]*)\])?$/.exec(text) ?? [];
+  return byDefault === undefined ? `${what}.` : `${what}. The default is ${byDefault}.`;
 }
 
 /** An option as it is written, for a table: `-w`, `--workdir DIR`. */
