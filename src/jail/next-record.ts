@@ -1,5 +1,5 @@
-import { isDeepStrictEqual } from 'node:util';
 import packageJson from '../../package.json' with { type: 'json' };
+import { isSameValue } from '../plan/canonical-json.js';
 import type { Entry, Manifest } from '../plan/manifest.js';
 import type { ResolveRequest } from '../resolve/request.js';
 import { belongings } from './belongings.js';
@@ -81,5 +81,5 @@ export function changedRecordText(
 function isRecorded({ manifest, ...next }: JailRecord, record: JailRecord | undefined): boolean {
   if (record === undefined || manifest !== record.manifest) return false;
   const { manifest: _, ...known } = record;
-  return isDeepStrictEqual(next, known);
+  return isSameValue(next, known);
 }

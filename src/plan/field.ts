@@ -113,12 +113,14 @@ export class Field {
     const text = this.string();
     if (!text.startsWith('/')) this.refuse(`${JSON.stringify(text)} is not an absolute path`);
     if (text.includes('\0')) this.refuse('has a zero byte');
-    if (byteLength(text) > MAX_PATH) this.refuse(`is longer than ${MAX_PATH} bytes`);
+    // No character has more than three bytes a unit.
+    const mayBeLong = text.length * 3 > MAX_NAME;
+    if (mayBeLong && byteLength(text) > MAX_PATH) this.refuse(`is longer than ${MAX_PATH} bytes`);
     for (const name of text.slice(1).split('/')) {
       if (name === '' || name === '.' || name === '..') {
         this.refuse(`${JSON.stringify(text)} has the name "${name}" in it`);
       }
-      if (byteLength(name) > MAX_NAME) {
+      if (mayBeLong && byteLength(name) > MAX_NAME) {
         this.refuse(`has a name longer than ${MAX_NAME} bytes`);
       }
     }
