@@ -59,6 +59,15 @@ export interface TraceFailure {
   readonly at: string;
 }
 
+/** All that look-ups have come upon: what they gave rests on this, and on the content of the files. */
+export interface Observed {
+  /** By path without links. */
+  readonly found: ReadonlyMap<string, FileStat>;
+  readonly absent: readonly string[];
+  /** The names in directories. */
+  readonly lists: ReadonlyMap<string, readonly string[]>;
+}
+
 export function isTrace(result: Trace | TraceFailure): result is Trace {
   return 'stat' in result;
 }
@@ -148,6 +157,18 @@ export class Sysroot {
     }
     this.#lists.set(found.path, names);
     return names;
+  }
+
+  /** What was looked at so far; undefined if something could be neither found nor missed. */
+  observed(): Observed | undefined {
+    const found = new Map<string, FileStat>();
+    const absent: string[] = [];
+    for (const [at, stat] of this.#stats) {
+      if (!('errno' in stat)) found.set(at, stat);
+      else if (stat.errno === 'ENOENT') absent.push(at);
+      else return undefined;
+    }
+    return { found, absent, lists: this.#lists };
   }
 
   #lstat(canonical: string): FileStat | TraceFailure {
