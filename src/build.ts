@@ -8,8 +8,18 @@ import {
   pathsToKeep,
   pathsToTurn,
 } from './jail/belongings.js';
+import { ContentComparer } from './jail/compare-content.js';
 import { changedRecordText, HistoryChanged, nextRecord } from './jail/next-record.js';
 import { refuseInsecure } from './jail/parents.js';
+import {
+  hostState,
+  isHostUnchanged,
+  isJailUnchanged,
+  jailState,
+  keepProof,
+  type Proof,
+  readProof,
+} from './jail/proof.js';
 import {
   type JailHistory,
   type JailRecord,
@@ -24,6 +34,7 @@ import type { Finding } from './jail/survey.js';
 import { checkTarget, locateTarget } from './jail/target.js';
 import { writeJail } from './jail/write.js';
 import type { ManifestSources } from './manifest-sources.js';
+import { isSameValue } from './plan/canonical-json.js';
 import { addDigests, knownDetails } from './plan/digest.js';
 import type { Entry, Manifest } from './plan/manifest.js';
 import { refuseMissing } from './plan/missing.js';
@@ -34,8 +45,8 @@ import type { Originals } from './resolve/program-resolver.js';
 import type { ResolveRequest } from './resolve/request.js';
 import type { Closure } from './resolve/resolve.js';
 import { resolve } from './resolve/resolve.js';
-import { settleRequest } from './resolve/surroundings.js';
-import { verifyJail } from './verify/verify.js';
+import { settleRequest, surroundings } from './resolve/surroundings.js';
+import { type Verified, verifyJail } from './verify/verify.js';
 
 export interface BuildOptions {
   /** Leave files that the target has already. */
@@ -95,7 +106,12 @@ export interface BuildJob {
   history?: JailHistory;
   /** All that the jail is to hold. */
   whole?: ResolveRequest;
-  closure?: Closure;
+  /** Absent where the manifest is given, or was found to come out as it is recorded. */
+  closure?: Closure | undefined;
+  /** What proved that. */
+  proof?: Proof | undefined;
+  /** When what came of the sources began to be looked at: milliseconds since the epoch. */
+  began?: number;
   manifest?: Manifest;
   /** What was found to be changed by the user: sentences. */
   changes?: readonly string[];
@@ -122,10 +138,35 @@ const resolveStep: BuildStep = {
     if (isUpdate && job.history.record === undefined) requireRecord(job.target);
     if (job.from !== undefined) return takeManifest(job, job.from);
     job.whole = wholeRequest(job.request, job.history.record);
-    job.closure = resolve(job.whole, await loadAdditions(job.whole));
-    if (!recordedOptions(job).allowMissing) refuseMissing(job.closure.missing);
+    job.began = Date.now();
+    job.proof = proofFor(job);
+    job.closure =
+      job.proof === undefined ? resolve(job.whole, await loadAdditions(job.whole)) : undefined;
+    const { missing } = job.closure ?? recordedManifest(job);
+    if (!recordedOptions(job).allowMissing) refuseMissing(missing);
   },
 };
+
+function recordedManifest({ history }: BuildJob): Manifest {
+  return filled(history?.record).manifest;
+}
+
+/**
+ * The proof that the request gives what is recorded, if the same was asked for before and nothing that
+ * the answer rests on has changed.
+ */
+function proofFor(job: BuildJob): Proof | undefined {
+  const { history, options } = job;
+  const whole = filled(job.whole);
+  const record = history?.record;
+  // What profiles say is not looked at by the resolver.
+  if (record === undefined || history?.interrupted !== undefined || options.digests)
+    return undefined;
+  if (whole.profiles !== undefined || !isSameValue(whole, record.request)) return undefined;
+  if (!isSameValue(recordedOptions(job), record.options)) return undefined;
+  const proof = readProof(locateTarget(job.target).path, history?.stamp);
+  return proof !== undefined && isHostUnchanged(proof) ? proof : undefined;
+}
 
 /** A manifest given by the user, as it was read. */
 export interface GivenManifest {
@@ -157,8 +198,8 @@ async function takeManifest(job: BuildJob, { manifest, file, sysroot }: GivenMan
 }
 
 /** The real path that the sources are in, '' for `/`. */
-export function sourceRootOf({ sources, closure }: BuildJob): string {
-  return (sources ?? filled(closure)).sysroot.prefix;
+export function sourceRootOf({ sources, closure, proof }: BuildJob): string {
+  return proof?.sourceRoot ?? (sources ?? filled(closure)).sysroot.prefix;
 }
 
 /** What the target's record says. A dry run does without the record of a jail that it may not read. */
@@ -205,12 +246,13 @@ const planStep: BuildStep = {
   name: 'plan',
   async run(job) {
     const sourceRoot = sourceRootOf(job);
-    const manifest = job.from?.manifest ?? plan(filled(job.closure));
+    const given = job.proof === undefined ? job.from?.manifest : recordedManifest(job);
+    const manifest = given ?? plan(filled(job.closure));
     checkPlanTarget(manifest, job, sourceRoot);
     if (!job.options.dryRun && !job.options.insecureParents) {
       refuseInsecure(locateTarget(job.target), job.target);
     }
-    if (job.from === undefined) job.manifest = await withDetails(manifest, job, sourceRoot);
+    job.manifest = given === undefined ? await withDetails(manifest, job, sourceRoot) : manifest;
   },
 };
 
@@ -259,9 +301,7 @@ const writeStep: BuildStep = {
           ...job.options,
           sourceRoot: sourceRootOf(job),
           ...(sources === undefined ? {} : sources.guard),
-          ...(sources === undefined
-            ? {}
-            : { disguised: sources.disguised(locateTarget(target).path) }),
+          isDisguised: disguiseTest(job, intent),
           keep: intent.keep,
           mine: intent.mine,
           turns: intent.turns,
@@ -303,7 +343,9 @@ export function intentOf(job: BuildJob): BuildIntent {
   const manifest = filled(job.manifest);
   const history = filled(job.history);
   const isUpdate = prunes(job);
-  const view = new JailView(locateTarget(job.target).path, isPrivileged());
+  const comparer =
+    history.record === undefined ? undefined : new ContentComparer(sourceRootOf(job));
+  const view = new JailView(locateTarget(job.target).path, isPrivileged(), comparer);
   const goners = findGoners(manifest, history, view);
   return {
     view,
@@ -314,6 +356,13 @@ export function intentOf(job: BuildJob): BuildIntent {
     turns: isUpdate ? pathsToTurn(manifest, history, view, goners) : new Set<string>(),
     keep: pathsToKeep(manifest, history, view, policyOf(job), isUpdate),
   };
+}
+
+/** What tells that a file of the jail has another content than its attributes say. */
+export function disguiseTest({ sources, target }: BuildJob, { view }: BuildIntent) {
+  if (sources === undefined) return view.isDisguised.bind(view);
+  const disguised = sources.disguised(locateTarget(target).path);
+  return ({ path }: Entry) => disguised.has(path);
 }
 
 /** What a manifest does not have, a jail that is built from it has not either. */
@@ -378,7 +427,12 @@ function newRecordText(
     findings,
   );
   return target.existing === target.path
-    ? changedRecordText(next, history, target.path)
+    ? changedRecordText(
+        next,
+        history,
+        target.path,
+        findings.some(({ need }) => need !== 'nothing'),
+      )
     : recordText(next);
 }
 
@@ -409,11 +463,32 @@ function originalsOf({ closure, files = [] }: BuildJob): Originals | undefined {
 const verifyStep: BuildStep = {
   name: 'verify',
   async run(job) {
-    const { closure, target } = job;
+    const { closure, target, files = [], proof } = job;
+    const root = locateTarget(target).path;
+    const isUntouched = files.every(({ action }) => action === 'unchanged');
+    if (proof !== undefined && isUntouched && isJailUnchanged(proof, root)) {
+      job.verified = proof.jail.files;
+      return;
+    }
     const manifest = filled(job.manifest);
-    job.verified = verifyJail(manifest, target, closure?.searchPath, originalsOf(job));
+    const { searchPath } = closure ?? (proof === undefined ? {} : surroundings(filled(job.whole)));
+    const verified = verifyJail(manifest, target, searchPath, originalsOf(job));
+    job.verified = verified.files;
+    if (job.from === undefined && job.options.record !== false) prove(job, root, verified);
   },
 };
+
+/** Leaves word of what the build rests on, so that the next one may find that nothing has changed. */
+function prove(job: BuildJob, root: string, { files, observed }: Verified): void {
+  const { closure, proof, began = 0 } = job;
+  const paths = new Set(filled(job.manifest).entries.map(({ path }) => path));
+  const isPlanned = (path: string) => paths.has(path);
+  const seen = closure?.sysroot.observed();
+  const sourceRoot = sourceRootOf(job);
+  const host = seen === undefined ? proof?.host : hostState(seen, sourceRoot, began, isPlanned);
+  const jail = observed === undefined ? undefined : jailState(observed, files, isPlanned);
+  if (host !== undefined && jail !== undefined) keepProof(root, { sourceRoot, host, jail });
+}
 
 /** The pipeline of the main job, in order. A user interface may run the steps itself. */
 export const BUILD_STEPS: readonly BuildStep[] = [resolveStep, planStep, writeStep, verifyStep];

@@ -4,6 +4,7 @@ import {
   type BuildOptions,
   type BuildResult,
   changedNotes,
+  disguiseTest,
   filled,
   intentOf,
   resultOf,
@@ -72,6 +73,7 @@ export async function planUpdate(
   const findings = survey(manifest, locateTarget(target).path, {
     noClobber: options.noClobber ?? false,
     keep: intent.keep,
+    isDisguised: disguiseTest(job, intent),
     mine: intent.mine,
     turns: intent.turns,
     owners: isPrivileged(),

@@ -14,12 +14,13 @@ import { parseAccount } from '../profile/account.js';
 import { parseInclude } from '../profile/include.js';
 import type { JailFile } from '../profile/jail-file.js';
 import type { ResolveRequest } from '../resolve/request.js';
+import { printsUnicode } from '../ui/character-set.js';
 import { buildReport, jsonLine } from '../ui/json.js';
-import { outputIsTerminal, writeErr, writeOut } from '../ui/output.js';
+import { outputIsScreen, writeOut } from '../ui/output.js';
 import { buildPlain } from '../ui/plain.js';
 import { changedOptions, changedPolicy } from './changed-options.js';
 import { type Arguments, defineCommand } from './command.js';
-import { EXIT, signalStatus } from './exit-status.js';
+import { EXIT } from './exit-status.js';
 import { Interrupt } from './interrupt.js';
 import { findJailFile, targetOf, withDefaults, withFileOptions } from './jail-file.js';
 import { prepareFile } from './manifest-file.js';
@@ -226,9 +227,23 @@ async function withJailFile(given: BuildArguments): Promise<Wanted> {
   const file = readJailFile(named);
   const args = withFileOptions(given, file.options, options);
   const root = given.root ?? file.root;
-  const { recordableRun } = await import('./run-options.js');
-  const run = recordableRun(file.run.options, file.run.command);
+  const run = await runOf(file, given);
   return { args: root === undefined ? args : { ...args, root }, file, run };
+}
+
+/** What the record of the jail is to keep of the file for `run`. */
+async function runOf(file: JailFile, { run, quiet }: BuildArguments): Promise<BuildOptions['run']> {
+  const { options: given, command } = file.run;
+  const { checkedRun, recordableRun } = await import('./run-options.js');
+  if (Object.keys(given).length > 0) {
+    const { runCommand } = await import('./run.js');
+    const unkept = checkedRun(file, runCommand.options);
+    if (unkept.length > 0 && !run && !quiet) {
+      const names = unkept.map((name) => `--${name}`).join(' ');
+      warn(`${file.name}: the jail does not remember ${names}: give it to \`jailbuild run\` again`);
+    }
+  }
+  return recordableRun(given, command);
 }
 
 async function withManifest(args: BuildArguments, file: string): Promise<Wanted> {
@@ -256,10 +271,16 @@ function checkUsage({ args, file }: Wanted): void {
   const usage = (message: string): never => {
     throw new JailbuildError('USAGE', message);
   };
-  targetOf(args.root);
+  targetOf(args.root, file?.name);
   const asked = [programsOf(args), args.profile ?? [], file?.programs ?? [], file?.profiles ?? []];
   const hasPrograms = asked.flat().length > 0;
-  if (!hasPrograms && args.from === undefined) usage('name at least one program or profile');
+  if (!hasPrograms && args.from === undefined) {
+    usage(
+      file === undefined
+        ? 'name at least one program or profile'
+        : `${file.name}: has no programs and no profiles, and none are named`,
+    );
+  }
   if (hasPrograms && args.from !== undefined) usage('--from and programs exclude each other');
   if (args.quiet && args.verbose) usage('--quiet and --verbose exclude each other');
   if (args.format !== undefined && !args['dry-run']) usage('--format goes with --dry-run');
@@ -351,9 +372,7 @@ async function buildJail(wanted: Wanted): Promise<number> {
   } catch (error) {
     await file?.discard();
     await sbom?.file?.discard();
-    if (interrupt.received === undefined) throw error;
-    writeErr(`jailbuild: ended by ${interrupt.received}, nothing was changed\n`);
-    return signalStatus(interrupt.received);
+    return interrupt.statusAfter(error, 'nothing was changed');
   } finally {
     interrupt.stop();
   }
@@ -383,7 +402,7 @@ async function prepareSbom(args: BuildArguments, beside: string | undefined) {
 async function runSteps(job: BuildJob, args: BuildArguments): Promise<void> {
   if (args.json || args.quiet) {
     for (const step of BUILD_STEPS) await step.run(job, () => {});
-  } else if (await outputIsTerminal()) {
+  } else if ((await outputIsScreen()) && printsUnicode()) {
     const { buildLive } = await import('../ui/live.js');
     await buildLive(job, args.verbose ?? false);
   } else {

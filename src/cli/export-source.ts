@@ -5,6 +5,7 @@ import { scanTree } from '../export/scan.js';
 import { readRecord } from '../jail/record.js';
 import { addXattrs } from '../jail/source-xattrs.js';
 import { STATE_DIRECTORY } from '../jail/state.js';
+import { toBytes } from '../path-bytes.js';
 import type { Entry, Manifest } from '../plan/manifest.js';
 import { describeMissing, refuseMissing } from '../plan/missing.js';
 import { plan } from '../plan/plan.js';
@@ -94,7 +95,7 @@ export function findSource(args: ExportArguments): ExportSource {
 function isJail(what: readonly string[]): boolean {
   const [word, ...others] = what;
   if (word === undefined || others.length > 0) return false;
-  return statSync(word, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  return statSync(toBytes(word), { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 /** A jail as it is, with what its record knows of reasons and origins. */

@@ -9,7 +9,7 @@ import { outputIsTerminal, writeErr, writeOut } from '../ui/output.js';
 import { formatSize, plural, printable } from '../ui/text.js';
 import { buildCommand } from './build.js';
 import { type Arguments, defineCommand } from './command.js';
-import { EXIT, signalStatus } from './exit-status.js';
+import { EXIT } from './exit-status.js';
 import type { ExportSource } from './export-source.js';
 import { Interrupt } from './interrupt.js';
 import { prepareFile } from './manifest-file.js';
@@ -200,9 +200,7 @@ export const exportCommand = defineCommand({
       tell(args, result, toStdout);
       return EXIT.ok;
     } catch (error) {
-      if (interrupt.received === undefined) throw error;
-      writeErr(`jailbuild: ended by ${interrupt.received}, nothing was written\n`);
-      return signalStatus(interrupt.received);
+      return interrupt.statusAfter(error, 'nothing was written');
     } finally {
       interrupt.stop();
     }

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
 import { jsonLine } from '../ui/json.js';
 import { writeOut } from '../ui/output.js';
+import { printable } from '../ui/text.js';
 import { defineCommand } from './command.js';
 import { EXIT } from './exit-status.js';
 import { JAIL_FILE_NAME } from './jail-file.js';
@@ -39,7 +40,7 @@ export const initCommand = defineCommand({
     writeOut(
       json
         ? jsonLine({ status: 'ok', file })
-        : `${file}: written; edit it, and \`jailbuild\` builds what it says\n`,
+        : `${printable(file)}: written; edit it, and \`jailbuild${file === JAIL_FILE_NAME ? '' : ` --file ${printable(file)}`}\` builds what it says\n`,
     );
     return EXIT.ok;
   },

@@ -1,4 +1,7 @@
-import { INTERRUPT_SIGNALS, type InterruptSignal } from './exit-status.js';
+import { JailbuildError } from '../errors.js';
+import { writeErr } from '../ui/output.js';
+import { INTERRUPT_SIGNALS, type InterruptSignal, signalStatus } from './exit-status.js';
+import { reportError } from './report-error.js';
 
 /** Turns the first signal that asks to end into an abort, so that what was begun can be undone. */
 export class Interrupt {
@@ -15,6 +18,21 @@ export class Interrupt {
 
   get signal(): AbortSignal {
     return this.#controller.signal;
+  }
+
+  /**
+   * Tells that the work was ended, and gives the exit status.
+   *
+   * @param error what the work threw
+   * @param outcome what has become of it
+   * @throws `error`, where no signal ended the work
+   */
+  statusAfter(error: unknown, outcome: string): number {
+    if (this.received === undefined) throw error;
+    // Anything but the abort itself: not all could be undone.
+    if (error instanceof JailbuildError) reportError(error, false);
+    else writeErr(`jailbuild: ended by ${this.received}, ${outcome}\n`);
+    return signalStatus(this.received);
   }
 
   stop(): void {

@@ -46,11 +46,19 @@ export function withDefaults<O extends OptionTable>(table: O): Arguments<object,
   return Object.fromEntries(defaults) as Arguments<object, O>;
 }
 
-/** The directory that a jail file is to be built into. */
-export function targetOf(root: string | undefined): string {
+/**
+ * The directory that is to be the jail.
+ *
+ * @param file the jail file that was read
+ * @throws JailbuildError USAGE
+ */
+export function targetOf(root: string | undefined, file?: string): string {
   if (root !== undefined) return path.resolve(root);
   throw new JailbuildError(
     'USAGE',
-    'name a directory for the jail, and programs; `jailbuild init` writes a jail file to begin with',
+    file === undefined
+      ? 'name a directory for the jail, and programs; `jailbuild init` writes a jail file to begin with'
+      : `${file}: has no root, and none is named: say where the jail is to be`,
+    file,
   );
 }

@@ -41,17 +41,19 @@ async function runLine(argv: readonly string[]): Promise<number> {
     return EXIT.ok;
   }
   refuseMisspeltCommand(words[0]);
+  const { command, at } = namedCommand(words) ?? { command: COMMANDS[0], at: -1 };
+  if (command === undefined) throw new Error('there are no commands');
   let status: number = EXIT.ok;
-  const parser = commandLine(words, (running) => {
+  const parser = commandLine(command, words, (running) => {
     status = running;
   });
-  await parser.parseAsync([...argv]);
+  await parser.parseAsync(argv.filter((_, index) => index !== at));
   return status;
 }
 
 async function showHelp(words: readonly string[]): Promise<number> {
   const { commandHelp, programHelp } = await import('./help.js');
-  const command = namedCommand(words);
+  const command = namedCommand(words)?.command;
   writeOut(
     command === undefined ? programHelp(COMMANDS) : commandHelp(command, command === COMMANDS[0]),
   );
@@ -59,7 +61,15 @@ async function showHelp(words: readonly string[]): Promise<number> {
 }
 
 /** The command that the first word names which is neither an option nor an option's value. */
-function namedCommand(words: readonly string[]): AnyCommand | undefined {
+function namedCommand(
+  words: readonly string[],
+): { readonly command: AnyCommand; readonly at: number } | undefined {
+  const at = words[0]?.startsWith('-') ? firstArgument(words) : 0;
+  const command = COMMANDS.find(({ name }) => name === words[at]);
+  return command === undefined ? undefined : { command, at };
+}
+
+function firstArgument(words: readonly string[]): number {
   const valued = new Set(
     COMMANDS.flatMap(({ options }) =>
       Object.entries(options).flatMap(([name, spec]) =>
@@ -67,11 +77,10 @@ function namedCommand(words: readonly string[]): AnyCommand | undefined {
       ),
     ),
   );
-  const first = words.find((word, index) => {
+  return words.findIndex((word, index) => {
     const before = words[index - 1];
     return !word.startsWith('-') && (before === undefined || !valued.has(before));
   });
-  return COMMANDS.find(({ name }) => name === first);
 }
 
 /** A first word that is no command is a target, even where it was meant to be a command. */
@@ -84,10 +93,18 @@ function refuseMisspeltCommand(word: string | undefined): void {
   refuse(`no command ${word}; did you mean ${command}? A new directory is written ./${word}`);
 }
 
-/** The parser made from the commands' tables. It takes words apart; ./usage.ts checks them. */
-function commandLine(words: readonly string[], onStatus: (status: number) => void): Argv {
+/**
+ * The parser made from a command's tables. It takes words apart; ./usage.ts checks them. The command is
+ * its default one, for with others it prepares the text of their help (60 ms), and those that are not
+ * run would be registered for nothing.
+ */
+function commandLine(
+  command: AnyCommand,
+  words: readonly string[],
+  onStatus: (status: number) => void,
+): Argv {
   let running: AnyCommand | undefined;
-  const parser = yargs()
+  return yargs()
     .scriptName(SCRIPT)
     .parserConfiguration({
       'boolean-negation': false,
@@ -106,18 +123,18 @@ function commandLine(words: readonly string[], onStatus: (status: number) => voi
       if (error && error.name !== 'YError') throw error;
       if (running !== undefined) refuseUnknownOption(words, running);
       refuse(complaint(error?.message ?? message, running), running);
-    });
-  COMMANDS.forEach((command, index) => {
-    const names = [`${command.name} ${command.usage}`.trim(), ...(index === 0 ? ['$0'] : [])];
-    parser.command(
-      names,
+    })
+    .command(
+      `$0 ${command.usage}`.trim(),
       command.summary,
       (builder) => {
         running = command;
         for (const [name, { choices, ...positional }] of Object.entries(command.positionals)) {
           builder.positional(name, positional);
         }
+        const flags = words.filter((word) => word.startsWith('-'));
         for (const [name, option] of Object.entries(command.options)) {
+          if (option.default === undefined && !mayBeAmong(flags, name, option)) continue;
           builder.option(name, parsing(option));
         }
       },
@@ -126,8 +143,18 @@ function commandLine(words: readonly string[], onStatus: (status: number) => voi
         onStatus(parsed.help ? await showHelp(words) : await command.run(parsed as never));
       },
     );
-  });
-  return parser;
+}
+
+/** Whether words with dashes may have an option in them: to register the others takes 2 ms. */
+function mayBeAmong(flags: readonly string[], name: string, option: OptionSpec): boolean {
+  if (flags.length === 0) return false;
+  return spellings(name, option).some((spelling) =>
+    flags.some((flag) =>
+      spelling.startsWith('--')
+        ? flag.startsWith(spelling)
+        : !flag.startsWith('--') && flag.includes(spelling.slice(1)),
+    ),
+  );
 }
 
 /** An option as yargs is told of it: choices are checked by ./usage.ts, in words for people. */
@@ -143,10 +170,12 @@ function complaint(message: string, command: AnyCommand | undefined): string {
   if (valueless !== undefined) return `--${valueless} needs a value`;
   const missing = /^Not enough non-option arguments: got (\d+)/.exec(message)?.[1];
   if (missing !== undefined && command !== undefined) {
-    const names = Object.entries(command.positionals).filter(([, spec]) => spec.demandOption);
-    const [name] = names[Number(missing)] ?? [];
-    if (name !== undefined) return `<${name}> is missing`;
+    // As the usage line has them: `<root>`, `<program..>`.
+    const name = command.usage.match(/<[^>]+>/g)?.[Number(missing)];
+    if (name !== undefined) return `${name} is missing`;
   }
+  const exclusive = /^Arguments (\S+) and (\S+) are mutually exclusive/.exec(message.trim());
+  if (exclusive !== null) return `--${exclusive[1]} and --${exclusive[2]} exclude each other`;
   const demanded = /^Missing required arguments?: (\S+)/.exec(message.trim())?.[1];
   if (demanded !== undefined) return `--${demanded.replace(',', '')} is missing`;
   return message.replace(/\s+/g, ' ').trim();

@@ -1,8 +1,8 @@
 import { jsonLine } from '../ui/json.js';
-import { writeErr, writeOut } from '../ui/output.js';
+import { writeOut } from '../ui/output.js';
 import { printable } from '../ui/text.js';
 import { defineCommand } from './command.js';
-import { EXIT, signalStatus } from './exit-status.js';
+import { EXIT } from './exit-status.js';
 import { Interrupt } from './interrupt.js';
 import { targetOf } from './jail-file.js';
 import { warn } from './report-error.js';
@@ -59,9 +59,7 @@ export const removeCommand = defineCommand({
       for (const warning of warnings) warn(warning);
       return EXIT.ok;
     } catch (error) {
-      if (interrupt.received === undefined) throw error;
-      writeErr(`jailbuild: ended by ${interrupt.received}; remove again to finish\n`);
-      return signalStatus(interrupt.received);
+      return interrupt.statusAfter(error, 'remove again to finish');
     } finally {
       interrupt.stop();
     }

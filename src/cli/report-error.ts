@@ -5,6 +5,9 @@ import { jsonLine } from '../ui/json.js';
 import { writeErr, writeOut } from '../ui/output.js';
 import { printable } from '../ui/text.js';
 
+/** Fewer warnings of one kind are all shown. */
+const FOLDED_FROM = 4;
+
 /**
  * Tells an error: one line on stderr, and for machines the same as JSON on stdout. A defect of
  * jailbuild, that is anything but a JailbuildError, shows its stack.
@@ -15,7 +18,7 @@ export function reportError(error: unknown, json: boolean): void {
   if (json) {
     const code = known ? error.code : 'INTERNAL';
     const path = known ? error.path : undefined;
-    writeOut(jsonLine({ status: 'failed', error: { code, message, path } }));
+    tryToWrite(jsonLine({ status: 'failed', error: { code, message, path } }));
   }
   if (known) {
     writeErr(`jailbuild: ${printable(message)}\n`);
@@ -23,6 +26,15 @@ export function reportError(error: unknown, json: boolean): void {
   }
   const stack = error instanceof Error ? (error.stack ?? message) : message;
   writeErr(`jailbuild: this is a defect, please report it\n${stack}\n`);
+}
+
+/** Where standard output takes nothing more, that may be the very error. */
+function tryToWrite(text: string): void {
+  try {
+    writeOut(text);
+  } catch (error) {
+    if (!(error instanceof JailbuildError)) throw error;
+  }
 }
 
 export function tellHint(message: string): void {
@@ -36,5 +48,17 @@ export function warn(message: string): void {
 /** Tells what a plan warns of, and what was noticed when it was followed. */
 export function tellWarnings(manifest: Manifest, notes: readonly string[] = []): void {
   for (const library of manifest.missing) warn(describeMissing(library));
-  for (const warning of [...manifest.warnings, ...notes]) warn(warning);
+  for (const warning of folded([...manifest.warnings, ...notes])) warn(warning);
+}
+
+/** Of many files with the same warning the first stands for all: the manifest has every one. */
+export function folded(warnings: readonly string[]): string[] {
+  const groups = new Map<string, string[]>();
+  for (const warning of warnings) {
+    const what = /^\/.*?(: .*)$/s.exec(warning)?.[1] ?? warning;
+    groups.set(what, [...(groups.get(what) ?? []), warning]);
+  }
+  return [...groups.values()].flatMap((group) =>
+    group.length < FOLDED_FROM ? group : [`${group[0]} (and ${group.length - 1} files more)`],
+  );
 }

@@ -5,7 +5,7 @@ import { type JailRecord, readRecord } from '../jail/record.js';
 import { STATE_DIRECTORY } from '../jail/state.js';
 import { chooseCapabilities } from '../launcher/capabilities.js';
 import { userMaps } from '../launcher/id-maps.js';
-import type { LaunchOptions } from '../launcher/options.js';
+import type { IdMap, LaunchOptions } from '../launcher/options.js';
 import {
   parseBind,
   parseCount,
@@ -18,9 +18,9 @@ import {
   parseUmask,
   parseVariable,
 } from '../launcher/values.js';
-import type { OptionValues } from '../profile/jail-file.js';
+import type { JailFile, OptionValues } from '../profile/jail-file.js';
 import type { OptionTable } from './command.js';
-import { withFileOptions } from './jail-file.js';
+import { withDefaults, withFileOptions } from './jail-file.js';
 import type { RunArguments } from './run.js';
 
 /**
@@ -40,6 +40,22 @@ export function recordableRun(
   const kept = Object.entries(options).filter(([name]) => RECORDABLE.has(name));
   if (command !== undefined && command.length > 0) kept.push(['command', command]);
   return kept.length === 0 ? undefined : Object.fromEntries(kept);
+}
+
+/**
+ * What a jail file says of `run` that its record may not keep: it holds for `--run` alone.
+ *
+ * @throws JailbuildError JAIL_FILE_INVALID for a value that `run` would refuse
+ */
+export function checkedRun(file: JailFile, table: OptionTable): readonly string[] {
+  const { options } = file.run;
+  try {
+    launchOptions(withFileOptions(withDefaults(table) as RunArguments, options, table));
+  } catch (error) {
+    if (!(error instanceof JailbuildError) || error.code !== 'USAGE') throw error;
+    throw new JailbuildError('JAIL_FILE_INVALID', `${file.name}: run: ${error.message}`, file.path);
+  }
+  return Object.keys(options).filter((name) => !RECORDABLE.has(name));
 }
 
 /**
@@ -102,13 +118,15 @@ export function launchOptions(args: RunArguments): LaunchOptions {
     ...(args['dev-bind'] ?? []).map((text) => parseBind('--dev-bind', text, true)),
     ...(args.tmpfs ?? []).map((text) => parseTmpfs('--tmpfs', text)),
   ].sort(byDepth);
+  const userMaps = userMapsOf(args);
+  if (userMaps !== undefined) refuseUnmapped(args.user, userMaps);
   if (args.tty && args['no-dev']) usage('--tty and --no-dev exclude each other');
   return {
     ...defined('hostname', args.hostname),
     isolateNetwork: args.network === 'none',
     shareIpc: args.ipc === 'host',
     shareCgroups: args.cgroupns === 'host',
-    ...defined('userMaps', userMapsOf(args)),
+    ...defined('userMaps', userMaps),
     ...defined('clockOffsets', clockOffsets(args)),
     readOnly: args['read-only'] ?? false,
     ownDev: args['no-dev'] ?? false,
@@ -153,6 +171,23 @@ function byDepth(one: { readonly target: string }, other: { readonly target: str
 
 function seccompOf(text: string | undefined): string | undefined {
   return text === undefined || text === 'default' || text === 'off' ? text : path.resolve(text);
+}
+
+/** Whoever is not in the namespace cannot be become; the kernel would say no more than EINVAL. */
+function refuseUnmapped(
+  user: string | undefined,
+  maps: NonNullable<LaunchOptions['userMaps']>,
+): void {
+  const { 1: uid, 2: gid } = /^(\d+)(?::(\d+))?$/.exec(user ?? '') ?? [];
+  const isIn = (id: string, ranges: readonly IdMap[]): boolean =>
+    ranges.some(({ inside, count }) => Number(id) >= inside && Number(id) < inside + count);
+  for (const [id, ranges, what] of [
+    [uid, maps.uids, 'user'],
+    [gid, maps.gids, 'group'],
+  ] as const) {
+    if (id !== undefined && !isIn(id, ranges))
+      usage(`--user ${user}: the namespace has no ${what} ${id}; --map-auto brings more`);
+  }
 }
 
 function userMapsOf(args: RunArguments): LaunchOptions['userMaps'] {

@@ -1,10 +1,10 @@
 import { jsonLine } from '../ui/json.js';
-import { writeErr, writeOut } from '../ui/output.js';
+import { writeOut } from '../ui/output.js';
 import { plural, printable } from '../ui/text.js';
 import type { JailChange } from '../update.js';
 import { changedOptions, changedPolicy } from './changed-options.js';
 import { defineCommand } from './command.js';
-import { EXIT, signalStatus } from './exit-status.js';
+import { EXIT } from './exit-status.js';
 import { Interrupt } from './interrupt.js';
 import { targetOf } from './jail-file.js';
 import { tellWarnings, warn } from './report-error.js';
@@ -73,9 +73,7 @@ export const updateCommand = defineCommand({
       tellWarnings(manifest, warnings);
       return EXIT.ok;
     } catch (error) {
-      if (interrupt.received === undefined) throw error;
-      writeErr(`jailbuild: ended by ${interrupt.received}, nothing was changed\n`);
-      return signalStatus(interrupt.received);
+      return interrupt.statusAfter(error, 'nothing was changed');
     } finally {
       interrupt.stop();
     }

@@ -1,6 +1,6 @@
 import { JailbuildError } from '../errors.js';
 import { didYouMean } from '../suggest.js';
-import type { AnyCommand, OptionTable } from './command.js';
+import type { AnyCommand, OptionSpec, OptionTable } from './command.js';
 import { COMMON_OPTIONS, choicesOf, longNamesOf, shortNamesOf } from './option-text.js';
 
 /** What yargs makes of a command line. */
@@ -13,13 +13,14 @@ export type Parsed = Readonly<Record<string, unknown>>;
  */
 export function checkArguments(command: AnyCommand, parsed: Parsed): void {
   const { options, positionals } = command;
+  const { _: extras } = parsed;
   const known = knownNames(options);
   for (const name of Object.keys(parsed)) {
     if (!known.has(name) && !(name in positionals) && !/^(_|\$0|--)$/.test(name)) {
       refuseOption(name, command);
     }
   }
-  const [extra] = extraWords(command, parsed);
+  const [extra] = Array.isArray(extras) ? extras : [];
   if (extra !== undefined) {
     const hint = command.rest === undefined ? '' : '; a command is written behind --';
     refuse(`${command.name} takes no argument ${extra}${hint}`, command);
@@ -28,9 +29,11 @@ export function checkArguments(command: AnyCommand, parsed: Parsed): void {
     if (!option.array && Array.isArray(parsed[name]))
       refuse(`--${name} is given more than once`, command);
     checkChoice(command, `--${name} `, choicesOf(option), parsed[name]);
+    if (isPath(option)) refuseEmpty(`--${name}`, parsed[name], command);
   }
   for (const [name, positional] of Object.entries(positionals)) {
     checkChoice(command, '', choicesOf(positional), parsed[name]);
+    refuseEmpty(`<${name}>`, parsed[name], command);
   }
 }
 
@@ -80,10 +83,13 @@ function knownNames(options: OptionTable): Set<string> {
   );
 }
 
-/** Words that are no positional; the parser counts the command's name among them. */
-function extraWords(command: AnyCommand, { _: words }: Parsed): readonly unknown[] {
-  if (!Array.isArray(words)) return [];
-  return words[0] === command.name ? words.slice(1) : words;
+function isPath({ complete }: OptionSpec): boolean {
+  return complete === 'file' || complete === 'directory';
+}
+
+/** An empty word is most often a variable that is not set; as a path it would be the present directory. */
+function refuseEmpty(what: string, given: unknown, command: AnyCommand): void {
+  if ([given].flat().includes('')) refuse(`${what} is empty`, command);
 }
 
 function checkChoice(

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { JailbuildError } from '../errors.js';
+import { toBytes } from '../path-bytes.js';
 import type { Manifest } from '../plan/manifest.js';
 import { jsonLine } from '../ui/json.js';
 import { writeOut } from '../ui/output.js';
@@ -62,7 +63,7 @@ export const whyCommand = defineCommand({
       writeOut(jsonLine({ status: 'ok', files: found }));
     } else {
       const { chainsText } = await import('../ui/chains-text.js');
-      writeOut(found.map(chainsText).join('\n'));
+      writeOut(found.map((item) => chainsText(item)).join('\n'));
     }
     return EXIT.ok;
   },
@@ -72,7 +73,7 @@ async function manifestOf(
   from: string,
   args: Parameters<typeof resolveChoices>[0],
 ): Promise<Manifest> {
-  const isDirectory = statSync(from, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  const isDirectory = statSync(toBytes(from), { throwIfNoEntry: false })?.isDirectory() ?? false;
   if (isDirectory && args.sysroot === undefined) {
     const { requireRecord } = await import('../jail/record.js');
     return requireRecord(from).manifest;

@@ -7,6 +7,7 @@ declare module 'elf-tools' {
     readonly vaddr: number;
     readonly filesz: number;
     readonly memsz: number;
+    readonly align: number;
   }
   export interface Elf {
     readonly header: {

@@ -30,7 +30,7 @@ export function* importedSymbols(source: ByteSource, headers: ElfHeaders): Gener
     headers.byteOrder === 'little' ? bytes.readUInt16LE(at) : bytes.readUInt16BE(at);
   const u32 = wordReader(headers);
   const size = wide ? 24 : 16;
-  const count = symbolCount(source, headers, tags);
+  const count = undefinedBelow(source, headers, tags);
   const base = offsetOf(source, headers, 'DT_SYMTAB', tags.symtab);
   if (base + count * size > source.size) {
     throw malformed(source, 'DT_SYMTAB', `has ${count} symbols, more than the file holds`);
@@ -69,9 +69,18 @@ function symbolTags(source: ByteSource, headers: ElfHeaders): SymbolTags | undef
   return { symtab, strtab, strsz, hash, gnuHash };
 }
 
-function symbolCount(source: ByteSource, headers: ElfHeaders, tags: SymbolTags): number {
+/**
+ * The number of the table's first entries that hold all that are undefined. DT_GNU_HASH puts those
+ * first that nobody looks for in this file. The undefined are among them, but for functions whose
+ * address an executable gives to others, so that only in executables all are to be counted.
+ */
+function undefinedBelow(source: ByteSource, headers: ElfHeaders, tags: SymbolTags): number {
   const u32 = wordReader(headers);
   const wide = headers.class === 64;
+  if (tags.gnuHash !== undefined && !isExecutable(headers)) {
+    const at = offsetOf(source, headers, 'DT_GNU_HASH', tags.gnuHash);
+    return u32(readAll(source, at, 16, 'DT_GNU_HASH'), 4);
+  }
   if (tags.hash !== undefined) {
     const at = offsetOf(source, headers, 'DT_HASH', tags.hash);
     const words = wide && WIDE_HASH_MACHINES.has(headers.machine) ? 8 : 4;
@@ -96,15 +105,22 @@ function symbolCount(source: ByteSource, headers: ElfHeaders, tags: SymbolTags):
   }
 }
 
+function isExecutable({ type, segments }: ElfHeaders): boolean {
+  return type === 'exec' || segments.some((segment) => segment.type === 'interp');
+}
+
 /** A function that reads the name at an offset of the string table; beyond its end names are empty. */
 function names(source: ByteSource, headers: ElfHeaders, { strtab, strsz }: SymbolTags) {
   const base = offsetOf(source, headers, 'DT_STRTAB', strtab);
-  const whole = strsz <= WHOLE_TABLE ? source.read(base, strsz) : undefined;
+  // Decoded once: each call into a Buffer takes longer than a search in a string.
+  const whole = strsz <= WHOLE_TABLE ? source.read(base, strsz).toString('latin1') : undefined;
   return (offset: number): string => {
     if (offset >= strsz) return '';
-    const bytes =
-      whole?.subarray(offset, offset + MAX_NAME) ??
-      source.read(base + offset, Math.min(MAX_NAME, strsz - offset));
+    if (whole !== undefined) {
+      const end = whole.indexOf('\0', offset);
+      return whole.slice(offset, Math.min(end < 0 ? whole.length : end, offset + MAX_NAME));
+    }
+    const bytes = source.read(base + offset, Math.min(MAX_NAME, strsz - offset));
     const end = bytes.indexOf(0);
     return bytes.toString('latin1', 0, end < 0 ? bytes.length : end);
   };

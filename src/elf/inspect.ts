@@ -1,4 +1,5 @@
 import { JailbuildError } from '../errors.js';
+import { decodeProgramHeaders } from './elf-tools-view.js';
 import { malformed } from './malformed.js';
 import {
   buildId,
@@ -99,19 +100,17 @@ function readStart(source: ByteSource, { headers }: ElfFile) {
     abiVersion: start[8] ?? 0,
     fileType: u16(start, 16),
     entry: word(start, 24),
-    programHeaders: Array.from({ length: count }, (_, index) => {
-      const at = index * size;
-      const field = (narrow: number, wideAt: number) =>
-        Number(word(table, at + (wide ? wideAt : narrow)));
-      return {
-        type: u32(table, at),
-        flags: u32(table, at + (wide ? 4 : 24)),
-        offset: field(4, 8),
-        address: field(8, 16),
-        fileSize: field(16, 32),
-        memorySize: field(20, 40),
-        alignment: field(28, 48),
-      };
-    }),
+    programHeaders: decodeProgramHeaders(source, headers, start, table).map(
+      ({ offset, vaddr, filesz, memsz, align }, index) => ({
+        // The package names the types that it knows; here are all.
+        type: u32(table, index * size),
+        flags: u32(table, index * size + (wide ? 4 : 24)),
+        offset,
+        address: vaddr,
+        fileSize: filesz,
+        memorySize: memsz,
+        alignment: align,
+      }),
+    ),
   };
 }

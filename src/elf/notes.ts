@@ -1,6 +1,6 @@
 import { JailbuildError } from '../errors.js';
 import { malformed } from './malformed.js';
-import { isInFile, readSections, type Section } from './sections.js';
+import { isInFile, type Section, sectionsOfType } from './sections.js';
 import type { ByteSource, ElfHeaders } from './types.js';
 
 /** One note (gABI chapter 5, "Note Section"). */
@@ -45,11 +45,11 @@ export function readNotes(source: ByteSource, headers: ElfHeaders): Note[] {
   const ranges = headers.segments
     .filter(({ type }) => type === 'note')
     .map(({ offset, filesz }) => ({ offset, size: filesz, field: 'PT_NOTE' }));
-  for (const { name, offset, size } of noteSections(source, headers)) {
+  for (const { offset, size } of noteSections(source, headers)) {
     const isKnown = ranges.some(
       (range) => range.offset <= offset && offset + size <= range.offset + range.size,
     );
-    if (!isKnown) ranges.push({ offset, size, field: name });
+    if (!isKnown) ranges.push({ offset, size, field: 'SHT_NOTE' });
   }
   for (const range of ranges) notes.push(...notesIn(source, headers, range));
   return notes;
@@ -58,9 +58,7 @@ export function readNotes(source: ByteSource, headers: ElfHeaders): Note[] {
 /** A file whose section headers are not well-formed is loaded all the same. */
 function noteSections(source: ByteSource, headers: ElfHeaders): Section[] {
   try {
-    return readSections(source, headers).filter(
-      (section) => section.type === SHT_NOTE && isInFile(section, source),
-    );
+    return sectionsOfType(source, headers, SHT_NOTE).filter((section) => isInFile(section, source));
   } catch (error) {
     if (error instanceof JailbuildError) return [];
     throw error;

@@ -18,6 +18,14 @@ const MAX_NAMES = 16 << 20;
 const SHN_XINDEX = 0xffff;
 const SHT_NOBITS = 8;
 
+/** The section headers as the file has them. */
+interface Table {
+  readonly count: number;
+  readonly namesIndex: number;
+  readonly type: (index: number) => number;
+  readonly section: (index: number, text: Buffer) => Section;
+}
+
 /**
  * Reads the section headers, which nothing that is loaded needs: a stripped file may have none.
  *
@@ -25,6 +33,33 @@ const SHT_NOBITS = 8;
  * @throws JailbuildError MALFORMED_ELF
  */
 export function readSections(source: ByteSource, headers: ElfHeaders): Section[] {
+  const table = readTable(source, headers);
+  if (table === undefined) return [];
+  const { count, namesIndex } = table;
+  const text = namesIndex > 0 && namesIndex < count ? nameTable(source, table) : Buffer.alloc(0);
+  return Array.from({ length: count }, (_, index) => table.section(index, text));
+}
+
+/**
+ * Those of one type alone, without their names.
+ *
+ * @throws JailbuildError MALFORMED_ELF
+ */
+export function sectionsOfType(source: ByteSource, headers: ElfHeaders, type: number): Section[] {
+  const table = readTable(source, headers);
+  const found: Section[] = [];
+  for (let index = 0; table !== undefined && index < table.count; index++) {
+    if (table.type(index) === type) found.push(table.section(index, Buffer.alloc(0)));
+  }
+  return found;
+}
+
+function nameTable(source: ByteSource, { section, namesIndex }: Table): Buffer {
+  const { offset, size } = section(namesIndex, Buffer.alloc(0));
+  return source.read(offset, Math.min(size, MAX_NAMES));
+}
+
+function readTable(source: ByteSource, headers: ElfHeaders): Table | undefined {
   const wide = headers.class === 64;
   const little = headers.byteOrder === 'little';
   const u16 = (bytes: Buffer, at: number) =>
@@ -33,14 +68,14 @@ export function readSections(source: ByteSource, headers: ElfHeaders): Section[]
     little ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at);
   const word = (bytes: Buffer, at: number) => {
     if (!wide) return u32(bytes, at);
-    return Number(little ? bytes.readBigUInt64LE(at) : bytes.readBigUInt64BE(at));
+    return u32(bytes, little ? at : at + 4) + u32(bytes, little ? at + 4 : at) * 2 ** 32;
   };
 
   const header = source.read(0, wide ? 64 : 52);
   const table = word(header, wide ? 40 : 32);
   const tail = wide ? 58 : 46;
   const size = u16(header, tail);
-  if (table === 0) return [];
+  if (table === 0) return undefined;
   if (size !== (wide ? 64 : 40)) throw malformed(source, 'e_shentsize', `is ${size}`);
   const at = { type: 4, flags: 8, address: wide ? 16 : 12, offset: wide ? 24 : 16 };
   const sizeAt = wide ? 32 : 20;
@@ -52,35 +87,31 @@ export function readSections(source: ByteSource, headers: ElfHeaders): Section[]
     }
     return source.read(table + first * size, count * size);
   };
+  const saidCount = u16(header, tail + 2);
+  const saidNames = u16(header, tail + 4);
   // Numbers that do not fit into the ELF header are in the first section header.
-  const zero = read(0, 1);
-  const count = u16(header, tail + 2) || word(zero, sizeAt);
-  const namesIndex = u16(header, tail + 4);
-  const names = namesIndex === SHN_XINDEX ? u32(zero, linkAt) : namesIndex;
+  const zero = saidCount === 0 || saidNames === SHN_XINDEX ? read(0, 1) : undefined;
+  const count = zero !== undefined && saidCount === 0 ? word(zero, sizeAt) : saidCount;
   if (count > MAX_SECTIONS) throw malformed(source, 'e_shnum', `is ${count}`);
   const bytes = read(0, count);
-  const nameTable = names > 0 && names < count ? names * size : undefined;
-  const text =
-    nameTable === undefined
-      ? Buffer.alloc(0)
-      : source.read(
-          word(bytes, nameTable + at.offset),
-          Math.min(word(bytes, nameTable + sizeAt), MAX_NAMES),
-        );
-
-  return Array.from({ length: count }, (_, index) => {
-    const start = index * size;
-    const nameAt = u32(bytes, start);
-    const end = nameAt < text.length ? text.indexOf(0, nameAt) : -1;
-    return {
-      name: end < 0 ? '' : text.toString('utf8', nameAt, end),
-      type: u32(bytes, start + at.type),
-      flags: word(bytes, start + at.flags),
-      address: word(bytes, start + at.address),
-      offset: word(bytes, start + at.offset),
-      size: word(bytes, start + sizeAt),
-    };
-  });
+  return {
+    count,
+    namesIndex: zero !== undefined && saidNames === SHN_XINDEX ? u32(zero, linkAt) : saidNames,
+    type: (index) => u32(bytes, index * size + at.type),
+    section(index, text) {
+      const start = index * size;
+      const nameAt = u32(bytes, start);
+      const end = nameAt < text.length ? text.indexOf(0, nameAt) : -1;
+      return {
+        name: end < 0 ? '' : text.toString('utf8', nameAt, end),
+        type: u32(bytes, start + at.type),
+        flags: word(bytes, start + at.flags),
+        address: word(bytes, start + at.address),
+        offset: word(bytes, start + at.offset),
+        size: word(bytes, start + sizeAt),
+      };
+    },
+  };
 }
 
 /** True if the section has contents inside the file. */

@@ -1,8 +1,10 @@
-import { type BigIntStats, lstatSync, readdirSync } from 'node:fs';
+import { type BigIntStats, closeSync, constants, lstatSync, openSync, readdirSync } from 'node:fs';
 import { errnoOf } from '../errors.js';
 import { fromBytes, toBytes } from '../path-bytes.js';
 import type { Entry, Manifest } from '../plan/manifest.js';
+import type { ContentComparer } from './compare-content.js';
 import { type JailHistory, ownEntries } from './record.js';
+import { RECORD_NAME, STATE_DIRECTORY } from './state.js';
 import { isAsPlanned } from './survey.js';
 
 /** What happens to files of jailbuild's that the user has changed since. */
@@ -38,12 +40,22 @@ function begunEntries({ interrupted }: JailHistory): ReadonlyMap<string, Entry> 
 export class JailView {
   readonly #root: string;
   readonly #owners: boolean;
+  readonly #comparer: ContentComparer | undefined;
+  readonly #recordedNs: bigint;
   readonly #directories = new Map<string, boolean>([['', true]]);
 
-  /** @param owners whether owners are compared; not where the build could not set them */
-  constructor(root: string, owners: boolean) {
+  /**
+   * @param owners whether owners are compared; not where the build could not set them
+   * @param comparer undefined to take all content for what its file's attributes say
+   */
+  constructor(root: string, owners: boolean, comparer?: ContentComparer) {
     this.#root = root;
     this.#owners = owners;
+    this.#comparer = comparer;
+    this.#recordedNs =
+      comparer === undefined
+        ? 0n
+        : (this.lstat(`/${STATE_DIRECTORY}/${RECORD_NAME}`)?.ctimeNs ?? 0n);
   }
 
   lstat(path: string): BigIntStats | undefined {
@@ -54,7 +66,32 @@ export class JailView {
   /** Whether an entry is in the jail as a plan has it. Of a directory, only that it is one counts. */
   isAsMade(entry: Entry, found: BigIntStats): boolean {
     if (entry.type === 'directory') return found.isDirectory();
-    return isAsPlanned(entry, found, this.#root + entry.path, this.#owners);
+    return (
+      isAsPlanned(entry, found, this.#root + entry.path, this.#owners) &&
+      !this.isDisguised(entry, found)
+    );
+  }
+
+  /**
+   * Whether a file that looks as planned was given another content since the jail was built. A size, a
+   * time of modification and a mode can be set back, the time of change cannot (inode(7)): only what
+   * changed after the record was put in place is read.
+   */
+  isDisguised(entry: Entry, found: BigIntStats): boolean {
+    if (entry.type !== 'file' || this.#comparer === undefined) return false;
+    if (found.ctimeNs <= this.#recordedNs) return false;
+    try {
+      const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+      const fd = openSync(toBytes(this.#root + entry.path), flags);
+      try {
+        return this.#comparer.compare(fd, entry) === 'different';
+      } finally {
+        closeSync(fd);
+      }
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      return false;
+    }
   }
 
   /** The names in a directory; undefined if it may not be read. */

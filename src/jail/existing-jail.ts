@@ -1,4 +1,5 @@
 import { lstatSync } from 'node:fs';
+import { toBytes } from '../path-bytes.js';
 import type { Entry, Manifest } from '../plan/manifest.js';
 import { Exactness } from './exactness.js';
 import { type JailLock, lockJail } from './lock.js';
@@ -33,7 +34,7 @@ export async function writeExistingJail(
     const findings = survey(manifest, target, {
       noClobber: options.noClobber ?? false,
       keep: options.keep,
-      disguised: options.disguised,
+      isDisguised: options.isDisguised,
       mine: options.mine,
       turns: options.turns,
       owners: isPrivileged(),
@@ -78,7 +79,7 @@ function isDone({ findings, removals, record }: Work): boolean {
 
 /** Whether a build was killed after its last change and before it had tidied up. */
 function isLeftOver(target: string): boolean {
-  return lstatSync(`${target}/${STAGE}`, { throwIfNoEntry: false }) !== undefined;
+  return lstatSync(toBytes(`${target}/${STAGE}`), { throwIfNoEntry: false }) !== undefined;
 }
 
 function reportFound({ findings }: Work, progress: Progress): void {

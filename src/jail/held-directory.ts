@@ -7,10 +7,14 @@ import {
   openSync,
   readdirSync,
   readlinkSync,
+  renameSync,
+  unlinkSync,
+  writeFileSync,
 } from 'node:fs';
+import { errnoOf } from '../errors.js';
 import { fromBytes, toBytes } from '../path-bytes.js';
 
-const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
 
 /**
  * A directory that is held open, so that its names are looked up in it and nowhere else, whatever
@@ -26,7 +30,7 @@ export class HeldDirectory {
 
   /** Opens a directory by a path whose symbolic links are the user's own and followed. */
   static open(path: string): HeldDirectory {
-    return new HeldDirectory(openSync(path, O_RDONLY | O_DIRECTORY));
+    return new HeldDirectory(openSync(toBytes(path), O_RDONLY | O_DIRECTORY));
   }
 
   /** Opens a directory in this one. ENOTDIR or ELOOP if it is a symbolic link. */
@@ -54,6 +58,29 @@ export class HeldDirectory {
 
   stat(): BigIntStats {
     return fstatSync(this.#fd, { bigint: true });
+  }
+
+  /**
+   * Gives a name to new content, for its owner alone, by a rename. What lies at `name.new` is taken for
+   * the rest of such an attempt.
+   */
+  replaceFile(name: string, content: string): void {
+    const next = this.#at(`${name}.new`);
+    const create = () => openSync(next, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+    let fd: number;
+    try {
+      fd = create();
+    } catch (error) {
+      if (errnoOf(error) !== 'EEXIST') throw error;
+      unlinkSync(next);
+      fd = create();
+    }
+    try {
+      writeFileSync(fd, content);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(next, this.#at(name));
   }
 
   close(): void {

@@ -1,4 +1,5 @@
 import packageJson from '../../package.json' with { type: 'json' };
+import { isSameValue } from '../plan/canonical-json.js';
 import type { Entry, Manifest } from '../plan/manifest.js';
 import type { ResolveRequest } from '../resolve/request.js';
 import { belongings } from './belongings.js';
@@ -7,7 +8,7 @@ import {
   type JailRecord,
   RECORD_SCHEMA,
   type RecordedOptions,
-  readRecordText,
+  readRecordStamp,
   recordText,
 } from './record.js';
 import type { Finding } from './survey.js';
@@ -58,16 +59,27 @@ export class HistoryChanged extends Error {}
  * The next record's text, or undefined if the jail has it already.
  *
  * @param target the jail's directory, which exists
+ * @param isChanging whether files change: what changed after the record was put in place is suspect
  * @throws HistoryChanged
  */
 export function changedRecordText(
   next: JailRecord,
   history: JailHistory,
   target: string,
+  isChanging: boolean,
 ): string | undefined {
-  if (readRecordText(target) !== history.text) {
+  if (readRecordStamp(target) !== history.stamp) {
     throw new HistoryChanged('another build changed the jail since its record was read');
   }
+  const mayStay = history.interrupted === undefined && !isChanging;
+  if (mayStay && isRecorded(next, history.record)) return undefined;
   const text = recordText(next);
-  return text === history.text && history.interrupted === undefined ? undefined : text;
+  return mayStay && text === history.text ? undefined : text;
+}
+
+/** Whether a record says the same, without a look at a manifest that is the very same. */
+function isRecorded({ manifest, ...next }: JailRecord, record: JailRecord | undefined): boolean {
+  if (record === undefined || manifest !== record.manifest) return false;
+  const { manifest: _, ...known } = record;
+  return isSameValue(next, known);
 }

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { errnoOf } from '../errors.js';
+import { toBytes } from '../path-bytes.js';
 
 /** A process whose root directory is the jail. */
 export interface Occupant {
@@ -30,7 +31,7 @@ function unescapePath(text: string): string {
 
 /** Processes that live in a directory, in whatever mount namespace: their root is the same directory. */
 export function processesIn(directory: string): Occupant[] {
-  const jail = statSync(directory, { bigint: true });
+  const jail = statSync(toBytes(directory), { bigint: true });
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => {

@@ -48,6 +48,8 @@ export interface JailHistory {
   readonly record?: JailRecord;
   /** The record's text, by which a later look tells whether it is still the same. */
   readonly text?: string;
+  /** What tells the record's file from any other. */
+  readonly stamp?: string;
   /** The record that a build would have left which was killed while it changed the jail. */
   readonly interrupted?: JailRecord;
 }
@@ -70,22 +72,31 @@ export function readRecord(root: string): JailRecord | undefined {
  * @throws as `readRecord`
  */
 export function readHistory(root: string): JailHistory {
-  const text = readRecordText(root);
+  const found = readState(root, RECORD_NAME);
   const interrupted = interruptedRecord(root);
   return {
-    ...(text === undefined ? {} : { text, record: parseRecord(text, `${root}/${RECORD}`) }),
+    ...(found === undefined
+      ? {}
+      : { ...found, record: parseRecord(found.text, `${root}/${RECORD}`) }),
     ...(interrupted === undefined ? {} : { interrupted }),
   };
 }
 
-/** @throws as `readRecord` */
-export function readRecordText(root: string): string | undefined {
-  return readState(root, [STATE_DIRECTORY, RECORD_NAME]);
+/**
+ * What tells the record's file from any other, `JailHistory.stamp`, without reading it.
+ *
+ * @throws as `readRecord`
+ */
+export function readRecordStamp(root: string): string | undefined {
+  return inState(root, RECORD_NAME, (state) => {
+    const stat = state.lstat(RECORD_NAME);
+    return stat === undefined ? undefined : stampOf(stat);
+  });
 }
 
 /** The new record is written before the first file changes: one cut short says that none has. */
 function interruptedRecord(root: string): JailRecord | undefined {
-  const text = readState(root, [STATE_DIRECTORY, `${RECORD_NAME}.new`]);
+  const text = readState(root, `${RECORD_NAME}.new`)?.text;
   try {
     return text === undefined ? undefined : parseRecord(text, `${root}/${RECORD}`);
   } catch (error) {
@@ -121,26 +132,56 @@ export function requireRecord(root: string): JailRecord {
   return record;
 }
 
+/** A file of the jail's state. */
+interface StateFile {
+  readonly text: string;
+  readonly stamp: string;
+}
+
 /**
  * Reads a file of the jail's state.
  *
- * @param names the way to it from the jail's directory
  * @returns undefined if it is not there
+ * @throws as `readRecord`
  */
-function readState(root: string, names: readonly string[]): string | undefined {
-  const held = [openRoot(root)];
-  let at = root;
+export function readState(root: string, name: string): StateFile | undefined {
+  return inState(root, name, (state, at) => {
+    return readOwnFile(state.file(name), at);
+  });
+}
+
+/**
+ * Puts a file into the jail's state which it does not need: one that cannot be written is left out.
+ *
+ * @param content is given the stamp of the record; without a record there is nothing to write
+ * @throws as `readRecord`
+ */
+export function keepState(root: string, name: string, content: (stamp: string) => string): void {
   try {
-    for (const name of names.slice(0, -1)) {
-      at += `/${name}`;
-      const directory = held.at(-1)?.directory(name);
-      if (directory === undefined) return undefined;
-      held.push(directory);
-      refuseForeign(directory.stat(), at);
-    }
-    at += `/${names.at(-1)}`;
-    const fd = held.at(-1)?.file(names.at(-1) ?? '');
-    return fd === undefined ? undefined : readOwnFile(fd, at);
+    inState(root, name, (state) => {
+      const record = state.lstat(RECORD_NAME);
+      if (record !== undefined) state.replaceFile(name, content(stampOf(record)));
+    });
+  } catch (error) {
+    if (errnoOf(error) === undefined && !(error instanceof JailbuildError)) throw error;
+  }
+}
+
+/** Does something in the directory of the jail's state; undefined if it is not there, or what is asked of it. */
+function inState<T>(
+  root: string,
+  name: string,
+  action: (state: HeldDirectory, at: string) => T,
+): T | undefined {
+  const jail = openRoot(root);
+  const held = [jail];
+  let at = `${root}/${STATE_DIRECTORY}`;
+  try {
+    const state = jail.directory(STATE_DIRECTORY);
+    held.push(state);
+    refuseForeign(state.stat(), at);
+    at += `/${name}`;
+    return action(state, at);
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === undefined) throw error;
@@ -157,6 +198,11 @@ function readState(root: string, names: readonly string[]): string | undefined {
   }
 }
 
+/** A file that was written again, or moved here from elsewhere, has another one. */
+function stampOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
+  return [dev, ino, size, mtimeNs, ctimeNs].join(':');
+}
+
 function openRoot(root: string): HeldDirectory {
   try {
     return HeldDirectory.open(root);
@@ -168,13 +214,13 @@ function openRoot(root: string): HeldDirectory {
   }
 }
 
-function readOwnFile(fd: number, at: string): string {
+function readOwnFile(fd: number, at: string): StateFile {
   try {
     const stat = fstatSync(fd, { bigint: true });
     if (!stat.isFile()) throw refused(at, 'is not a regular file');
     refuseForeign(stat, at);
     if (stat.size > MAX_BYTES) throw refused(at, `is larger than ${MAX_BYTES} bytes`);
-    return readFileSync(fd, 'utf8');
+    return { text: readFileSync(fd, 'utf8'), stamp: stampOf(stat) };
   } finally {
     closeSync(fd);
   }
@@ -204,12 +250,17 @@ export function parseRecord(text: string, name: string): JailRecord {
     return toRecord(parseJson(text, name), name);
   } catch (error) {
     if (!(error instanceof JailbuildError)) throw error;
-    throw new JailbuildError('RECORD_REFUSED', error.message, name, { cause: error });
+    throw new JailbuildError(
+      'RECORD_REFUSED',
+      `${error.message}; without this file a build begins a new record`,
+      name,
+      { cause: error },
+    );
   }
 }
 
 function toRecord(value: unknown, name: string): JailRecord {
-  const root = new Field(value, name, '').object();
+  const root = new Field(value, name).object();
   const schema = root.member('schema').string();
   if (schema !== RECORD_SCHEMA) {
     root.member('schema').refuse(`is ${JSON.stringify(schema)}, known is ${RECORD_SCHEMA}`);

@@ -7,7 +7,7 @@ import { type LockOptions, lockJail } from './lock.js';
 import { mountsBelow, processesIn } from './occupants.js';
 import { readHistory, requireRecord } from './record.js';
 import { isPrivileged } from './stage.js';
-import { RECORD_NAME, STATE_DIRECTORY } from './state.js';
+import { PROOF_NAME, RECORD_NAME, STATE_DIRECTORY } from './state.js';
 import { locateTarget } from './target.js';
 import { Transaction } from './transaction.js';
 
@@ -69,7 +69,7 @@ export async function removeJail(
 /** Removes the jail's directory unless something has come into it, or it is a mount point. */
 function removeRoot(root: string): boolean {
   try {
-    rmdirSync(root);
+    rmdirSync(toBytes(root));
     return true;
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
@@ -129,7 +129,8 @@ async function takeOut(
     signal,
     onDone: (index) => onRemoved(inside[index] ?? ''),
   });
-  const state = ['stage', `${RECORD_NAME}.new`, RECORD_NAME].map((name) => ({
+  const names = ['stage', PROOF_NAME, `${PROOF_NAME}.new`, `${RECORD_NAME}.new`, RECORD_NAME];
+  const state = names.map((name) => ({
     operation: { op: 'clear', path: `${STATE_DIRECTORY}/${name}` } as const,
     subject: `${root}/${STATE_DIRECTORY}`,
   }));

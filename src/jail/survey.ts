@@ -20,8 +20,8 @@ export interface SurveyOptions {
   readonly noClobber: boolean;
   /** What exists at these paths stays. */
   readonly keep?: ReadonlySet<string> | undefined;
-  /** What exists at these paths is not as planned, whatever it looks like. */
-  readonly disguised?: ReadonlySet<string> | undefined;
+  /** Whether a file has another content, although its size, time and attributes are as planned. */
+  readonly isDisguised?: ((entry: Entry, found: BigIntStats) => boolean) | undefined;
   /** Directories whose mode and owner are to be as planned. Others keep what their owner did to them. */
   readonly mine?: ReadonlySet<string> | undefined;
   /** Paths at which a directory may be replaced by something else, or the other way round. */
@@ -31,7 +31,7 @@ export interface SurveyOptions {
 }
 
 /**
- * Compares the plan with the jail by one lstat(2) an entry and no reads. Never looks through a
+ * Compares the plan with the jail by one lstat(2) an entry. Never looks through a
  * symbolic link: below one nothing is taken to exist, and the plan's directory there is a conflict.
  *
  * @throws JailbuildError CONFLICT where one of plan and jail has a directory and the other has not
@@ -40,7 +40,7 @@ export interface SurveyOptions {
 export function survey(
   manifest: Manifest,
   target: string,
-  { noClobber, keep, disguised, mine, turns, owners }: SurveyOptions,
+  { noClobber, keep, isDisguised, mine, turns, owners }: SurveyOptions,
 ): Finding[] {
   const absent = new Set<string>();
   const originals = new Map<string, { readonly finding: Finding; readonly found?: BigIntStats }>();
@@ -66,9 +66,9 @@ export function survey(
         : { entry, need: 'repair', found };
     }
     const isPlanned =
-      !disguised?.has(entry.path) &&
       isAsPlanned(entry, found, target + entry.path, owners) &&
-      isSameFile(entry, found);
+      isSameFile(entry, found) &&
+      !isDisguised?.(entry, found);
     const finding: Finding = isPlanned
       ? { entry, need: 'nothing', as: 'planned' }
       : noClobber || keep?.has(entry.path)

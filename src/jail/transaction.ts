@@ -1,4 +1,4 @@
-import { errnoText, JailbuildError } from '../errors.js';
+import { type ErrorCode, errnoText, JailbuildError } from '../errors.js';
 import { type AttributeWarning, type Engine, OperationError, type RunOptions } from './engine.js';
 import type { Operation } from './operations.js';
 
@@ -65,14 +65,17 @@ export class Transaction {
         failed ??= error;
       }
     }
-    if (failed === undefined || !(cause instanceof JailbuildError)) return cause;
-    const { code, message, path } = cause;
-    return new JailbuildError(
-      code,
-      `${message}; not all could be taken back: the next build repairs it`,
-      path,
-      { cause: failed },
-    );
+    if (failed === undefined) return cause;
+    const notAll = (code: ErrorCode, what: string, path?: string): JailbuildError =>
+      new JailbuildError(
+        code,
+        `${what}; not all could be taken back: the next build repairs it`,
+        path,
+        { cause: failed },
+      );
+    if (cause instanceof JailbuildError) return notAll(cause.code, cause.message, cause.path);
+    const isAbort = cause instanceof Error && cause.name === 'AbortError';
+    return isAbort ? notAll('WRITE_FAILED', 'ended by a signal') : cause;
   }
 }
 

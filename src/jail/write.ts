@@ -1,3 +1,4 @@
+import type { BigIntStats } from 'node:fs';
 import type { Entry, Manifest } from '../plan/manifest.js';
 import { writeExistingJail } from './existing-jail.js';
 import type { JailLock, LockOptions } from './lock.js';
@@ -33,8 +34,8 @@ export interface WriteOptions extends LockOptions {
   readonly insecureParents?: boolean;
   /** Leave what the jail has at these paths. */
   readonly keep?: ReadonlySet<string>;
-  /** Replace what the jail has at these paths, although it has the plan's size, time and attributes. */
-  readonly disguised?: ReadonlySet<string>;
+  /** Whether to replace a file of the jail that has the plan's size, time and attributes. */
+  readonly isDisguised?: (entry: Entry, found: BigIntStats) => boolean;
   /** Directories of an existing jail that get the mode and owner of the plan. */
   readonly mine?: ReadonlySet<string>;
   /**

@@ -32,6 +32,24 @@ static void execute(char **command, char **env)
 	execvpe(command[0], command, env);
 }
 
+static bool is_there(const char *name)
+{
+	const char *directory = getenv("PATH");
+	char path[4096];
+
+	if (strchr(name, '/') != NULL)
+		return access(name, F_OK) == 0;
+	while (directory != NULL && *directory != '\0') {
+		int length = (int)strcspn(directory, ":");
+		int count = snprintf(path, sizeof(path), "%.*s/%s", length, directory, name);
+		if (count > 0 && (size_t)count < sizeof(path) && access(path, F_OK) == 0)
+			return true;
+		directory += length;
+		directory += *directory == ':';
+	}
+	return false;
+}
+
 static _Noreturn void execute_any(char **command, char **env)
 {
 	char *sh[] = { "sh", NULL }, *bash[] = { "bash", NULL };
@@ -45,9 +63,12 @@ static _Noreturn void execute_any(char **command, char **env)
 		command = sh;
 	}
 	execute(command, env);
-	int status = errno == ENOENT || errno == ENOTDIR ? NOT_FOUND : NOT_EXECUTABLE;
-	fprintf(stderr, "invoke_ns: execute %s: %s\n", command[0], strerror(errno));
-	_exit(status);
+	int reason = errno;
+	/* execve(2) has one word for a file that is missing and for one whose interpreter is. */
+	bool no_interpreter = reason == ENOENT && is_there(command[0]);
+	fprintf(stderr, "invoke_ns: execute %s: %s\n", command[0],
+		no_interpreter ? "the interpreter that it names is not there" : strerror(reason));
+	_exit(reason == ENOENT || reason == ENOTDIR ? NOT_FOUND : NOT_EXECUTABLE);
 }
 
 /*

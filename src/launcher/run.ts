@@ -23,6 +23,13 @@ export async function runJail(
   options: LaunchOptions,
   command: readonly string[],
 ): Promise<number> {
+  if (!root.isWellFormed()) {
+    throw new JailbuildError(
+      'LAUNCHER_FAILED',
+      `${root}: is not UTF-8, and only such a path can be handed to the launcher`,
+      root,
+    );
+  }
   let launcher: { kill(signal: NodeJS.Signals): boolean } | undefined;
   const passOn = (signal: NodeJS.Signals): void => {
     launcher?.kill(signal);

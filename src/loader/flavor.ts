@@ -27,13 +27,14 @@ const EM = {
   LOONGARCH: 258,
 } as const;
 
+const MUSL_PATH_FILE = /%\.\*s\/etc\/ld-musl-([A-Za-z0-9_-]+)\.path\0/y;
 const MUSL_NAME = /^ld-musl-([A-Za-z0-9_-]+)\.so\.1$/;
 
 /** Loaders are a few hundred kilobytes; no more than this is looked at. */
 const MAX_LOADER_SIZE = 8 << 20;
 
 /** What glibc's loader says of itself: `stable release version 2.36`. */
-const GLIBC_VERSION = /release version 2\.(\d+)/;
+const GLIBC_VERSION = /release version 2\.(\d+)/y;
 /** The first glibc whose loader knows no subdirectories but those of glibc-hwcaps. */
 const WITHOUT_LEGACY = 37;
 
@@ -54,7 +55,7 @@ export function loaderFlavor(
 ): LoaderFlavor {
   const text = interpreter === undefined ? '' : textOf(sysroot, interpreter);
   const name = requested?.slice(requested.lastIndexOf('/') + 1) ?? '';
-  const musl = /%\.\*s\/etc\/ld-musl-([A-Za-z0-9_-]+)\.path\0/.exec(text) ?? MUSL_NAME.exec(name);
+  const musl = matchAt(text, '%.*s/etc/ld-musl-', MUSL_PATH_FILE) ?? MUSL_NAME.exec(name);
   if (musl !== null) {
     return {
       kind: 'musl',
@@ -67,7 +68,7 @@ export function loaderFlavor(
     };
   }
   const directories = systemDirectories(text) ?? fallbackDirectories(headers);
-  const version = GLIBC_VERSION.exec(text)?.[1];
+  const version = matchAt(text, 'release version 2.', GLIBC_VERSION)?.[1];
   const legacy = version === undefined || Number(version) < WITHOUT_LEGACY;
   return {
     kind: 'glibc',
@@ -77,6 +78,12 @@ export function loaderFlavor(
     hasLegacyHwcaps: text !== '' && legacy,
     muslPathFile: undefined,
   };
+}
+
+/** What a sticky pattern matches where a text begins. */
+function matchAt(text: string, start: string, pattern: RegExp): RegExpExecArray | null {
+  pattern.lastIndex = text.indexOf(start);
+  return pattern.lastIndex < 0 ? null : pattern.exec(text);
 }
 
 /** The directory above the one that a path is in: '' for /lib/ld.so. */
@@ -94,14 +101,30 @@ function textOf(sysroot: Sysroot, loader: Trace): string {
   }
 }
 
+/**
+ * The longest run of such strings with a library directory among them. To search for where one string
+ * follows another is much faster than to try a pattern everywhere.
+ */
 function systemDirectories(text: string): string[] | undefined {
   let best: string[] | undefined;
-  for (const [run] of text.matchAll(/(?:\/[A-Za-z0-9_./+-]+\/\0){2,}/g)) {
-    const directories = run.split('\0').filter((item) => item !== '');
+  const run = /(?:\/[A-Za-z0-9_./+-]+\/\0){2,}/y;
+  for (let at = text.indexOf('/\0/'); at >= 0; at = text.indexOf('/\0/', at + 1)) {
+    run.lastIndex = startOfPath(text, at);
+    const [found] = run.exec(text) ?? [];
+    if (found === undefined) continue;
+    at = run.lastIndex - 1;
+    const directories = found.split('\0').filter((item) => item !== '');
     if (!directories.some((item) => /^\/(usr\/)?lib(32|64|x32)?\//.test(item))) continue;
     if (best === undefined || directories.length > best.length) best = directories;
   }
   return best?.map((item) => item.slice(0, -1));
+}
+
+/** Where the path begins that has a character at a place; what is before it may be no text. */
+function startOfPath(text: string, at: number): number {
+  let start = at;
+  while (start > 0 && /[A-Za-z0-9_./+-]/.test(text.charAt(start - 1))) start--;
+  return text.indexOf('/', start);
 }
 
 const TRIPLET: Readonly<Record<string, string>> = {

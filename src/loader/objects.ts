@@ -1,7 +1,7 @@
 import { isElf } from '../elf/headers.js';
 import { type Identification, readIdentification } from '../elf/identification.js';
 import { FIRST_READ, parseElf } from '../elf/parse.js';
-import type { ElfFile, ElfHeaders } from '../elf/types.js';
+import type { ByteSource, ElfFile, ElfHeaders } from '../elf/types.js';
 import { JailbuildError } from '../errors.js';
 import type { Sysroot, Trace } from '../sysroot/sysroot.js';
 
@@ -18,11 +18,20 @@ export class ObjectTable {
   readonly sysroot: Sysroot;
   readonly #byIdentity = new Map<string, LookedAt>();
   readonly #known: (found: Trace) => ElfFile | undefined;
+  readonly #alsoRead: (source: ByteSource, elf: ElfFile, found: Trace) => void;
 
-  /** @param known gives what need not be read */
-  constructor(sysroot: Sysroot, known: (found: Trace) => ElfFile | undefined = () => undefined) {
+  /**
+   * @param known gives what need not be read
+   * @param alsoRead is given each file while it is open
+   */
+  constructor(
+    sysroot: Sysroot,
+    known: (found: Trace) => ElfFile | undefined = () => undefined,
+    alsoRead: (source: ByteSource, elf: ElfFile, found: Trace) => void = () => {},
+  ) {
     this.sysroot = sysroot;
     this.#known = known;
+    this.#alsoRead = alsoRead;
   }
 
   /** A file that was parsed, by its identity. */
@@ -56,6 +65,7 @@ export class ObjectTable {
       const start = reader.read(0, FIRST_READ);
       try {
         const elf = parseElf(reader, start);
+        this.#alsoRead(reader, elf, found);
         return { identification: elf.identification, elf };
       } catch (error) {
         if (!(error instanceof JailbuildError) || error.code === 'NOT_READABLE') throw error;

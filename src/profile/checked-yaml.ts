@@ -95,13 +95,16 @@ function suggestion(key: string, known: readonly string[]): string {
 function expectation(keyword: string, schema: Schema, value: unknown): string {
   switch (keyword) {
     case 'type':
+      if (schema.type === 'string' && schema.pattern !== undefined && typeof value === 'number') {
+        return `is ${described(value)}, and must be ${likeness(schema)}`;
+      }
       return `must be ${oneOf([schema.type ?? []].flat().map(typeName))}, and is ${described(value)}`;
     case 'enum':
       return `must be ${oneOf((schema.enum ?? []).map(String))}, and is ${described(value)}`;
     case 'const':
       return `must be ${String(schema.const)}`;
     case 'pattern':
-      return `is ${described(value)}, and must be ${schema.description ?? `like ${schema.pattern}`}`;
+      return `is ${described(value)}, and must be ${likeness(schema)}`;
     case 'required': {
       const has = new Set(Object.keys((value as object | null) ?? {}));
       const missing = (schema.required ?? []).filter((key) => !has.has(key));
@@ -121,6 +124,12 @@ function expectation(keyword: string, schema: Schema, value: unknown): string {
     default:
       return `is not as the schema has it (${keyword})`;
   }
+}
+
+/** What a pattern asks for: the words of the description, or of what several have in common. */
+function likeness({ pattern, description }: Schema): string {
+  if (pattern !== undefined && /^\^\(?\//.test(pattern)) return 'an absolute path';
+  return description ?? `like ${pattern}`;
 }
 
 function oneOf(words: readonly string[]): string {

@@ -418,24 +418,33 @@ class Expansion {
     return this.#resolution.files.addMade(path, { ...this.#made, ...made }, reason);
   }
 
-  #owner({ owner, group }: Pick<DirectoryWish, 'owner' | 'group'>): { uid: number; gid: number } {
+  #owner({ path, owner, group }: Owned): { uid: number; gid: number } {
     const id = (
       of: Alternatives | number | undefined,
+      what: string,
       look: (name: string) => number | undefined,
     ): number => {
       if (typeof of === 'number') return of;
-      for (const name of [of ?? []].flat()) {
+      const names = [of ?? []].flat();
+      for (const name of names) {
         const found = look(name);
         if (found !== undefined) return found;
+      }
+      if (names.length > 0) {
+        const [at = ''] = [path].flat();
+        this.#warnings.push(`${at}: there is no ${what} ${names.join(' or ')}: it belongs to root`);
       }
       return 0;
     };
     return {
-      uid: id(owner, (name) => this.#accounts.uidOf(name)),
-      gid: id(group, (name) => this.#accounts.gidOf(name)),
+      uid: id(owner, 'user', (name) => this.#accounts.uidOf(name)),
+      gid: id(group, 'group', (name) => this.#accounts.gidOf(name)),
     };
   }
 }
+
+/** What is made, with whom it is to belong to. */
+type Owned = Pick<FileWish, 'path' | 'owner' | 'group'>;
 
 /** A pattern with `${NAME:prefix}` and `${NAME:base}` filled in; undefined if the program is not there. */
 function withVariables(pattern: string, programs: ReadonlyMap<string, Trace>): string | undefined {

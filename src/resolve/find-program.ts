@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
+import { nearest } from '../suggest.js';
 import { isTrace, type Sysroot, type Trace } from '../sysroot/sysroot.js';
 
 /** A program that was asked for and where it is. */
@@ -8,6 +9,9 @@ export interface FoundProgram {
   readonly as: string;
   readonly trace: Trace;
 }
+
+/** Where programs are that a user's PATH often lacks. */
+const SYSTEM_DIRECTORIES = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
 
 const WHY_NOT: Readonly<Record<string, string>> = {
   ENOENT: 'no such file or directory',
@@ -44,9 +48,31 @@ export function findProgram(
   if (trace !== undefined) return { as: name, trace };
   throw new JailbuildError(
     'PROGRAM_NOT_FOUND',
-    `${name}: program not found on PATH (${searchPath.join(':')})`,
+    `${name}: program not found on PATH (${searchPath.join(':')})${hint(sysroot, name, searchPath, cwd)}`,
     name,
   );
+}
+
+/** What may have been meant by a name that is not on the search path. */
+function hint(sysroot: Sysroot, name: string, searchPath: readonly string[], cwd: string): string {
+  const [elsewhere] = [...SYSTEM_DIRECTORIES, cwd]
+    .filter((directory) => !searchPath.includes(directory))
+    .filter((directory) => lookUpProgram(sysroot, name, [directory]) !== undefined);
+  if (elsewhere !== undefined) {
+    return `; there is ${elsewhere === cwd ? '.' : elsewhere}/${name}, which is named by its path`;
+  }
+  const programs = searchPath.flatMap((directory) => {
+    const trace = directory.startsWith('/') ? sysroot.trace(directory) : undefined;
+    if (trace === undefined || !isTrace(trace) || trace.stat.type !== 'directory') return [];
+    return sysroot.list(trace).map((other) => ({ other, directory }));
+  });
+  // Two letters are near to too many names.
+  const edits = name.length > 2 ? 1 : 0;
+  const near = nearest(name, [...new Set(programs.map(({ other }) => other))], edits);
+  const found = programs.find(({ other }) => other === near);
+  return near === undefined || lookUpProgram(sysroot, near, [found?.directory ?? '']) === undefined
+    ? ''
+    : `; did you mean ${near}?`;
 }
 
 /** The executable that execvp(3) would start: a path is taken from the root if it is relative. */

@@ -1,4 +1,3 @@
-import { namesVersion } from '../elf/versions.js';
 import type { LoadedObject } from '../loader/loaded-object.js';
 import { isTrace, type Sysroot, type Trace } from '../sysroot/sysroot.js';
 import type { FileCollection } from './file-collection.js';
@@ -55,8 +54,8 @@ const DEFAULT_SERVICES: Readonly<Partial<Record<Database, readonly string[]>>> =
 };
 const BUILT_IN = new Set(['files', 'dns']);
 
-/** The release from which on the services `files` and `dns` are inside glibc itself. */
-const WITH_SERVICES = 'GLIBC_2.34';
+/** The version that glibc has from the release on in which the services `files` and `dns` are inside. */
+export const WITH_SERVICES = 'GLIBC_2.34';
 
 /**
  * The services that nsswitch.conf(5) of a root puts behind the C library's databases. glibc opens
@@ -68,8 +67,6 @@ export class NameService {
   readonly absent = new Set<string>();
   readonly #sysroot: Sysroot;
   readonly #files: FileCollection;
-  /** glibcs by the path of their file: true if some services are inside. */
-  readonly #hasServices = new Map<string, boolean>();
   #conf: { readonly trace: Trace | undefined; readonly services: NsswitchConf } | undefined;
 
   constructor(sysroot: Sysroot, files: FileCollection) {
@@ -81,10 +78,12 @@ export class NameService {
    * Adds nsswitch.conf, and the modules that glibc opens for the functions that an object imports.
    * A module that is not there is passed over, as glibc does. A nsswitch.conf that is made for the
    * jail counts before the sysroot's.
+   *
+   * @param glibc with `hasServices` if some services are inside
    */
   open(
     process: RunningProcess,
-    glibc: LoadedObject,
+    glibc: { readonly object: LoadedObject; readonly hasServices: boolean },
     by: LoadedObject,
     imports: readonly string[],
   ): void {
@@ -99,11 +98,11 @@ export class NameService {
       }
     }
     for (const [service, asked] of askedFor) {
-      if (BUILT_IN.has(service) && this.#areInside(glibc)) continue;
+      if (BUILT_IN.has(service) && glibc.hasServices) continue;
       const soname = `libnss_${service}.so.2`;
       // A module asks the name service itself, but is there already.
       if (by.elf.dynamic?.soname === soname) continue;
-      const isThere = process.opens(soname, glibc, ({ rule }) => ({
+      const isThere = process.opens(soname, glibc.object, ({ rule }) => ({
         kind: 'nss-module',
         by: by.trace.path,
         service,
@@ -124,20 +123,6 @@ export class NameService {
       this.#conf = { trace, services: parseNsswitch(text) };
     }
     return this.#conf;
-  }
-
-  #areInside({ trace, elf }: LoadedObject): boolean {
-    let known = this.#hasServices.get(trace.path);
-    if (known === undefined) {
-      const reader = this.#sysroot.open(trace);
-      try {
-        known = namesVersion(reader, elf.headers, WITH_SERVICES);
-      } finally {
-        reader.close();
-      }
-      this.#hasServices.set(trace.path, known);
-    }
-    return known;
   }
 }
 

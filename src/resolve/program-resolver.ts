@@ -15,7 +15,7 @@ import { Hints } from './hints.js';
 import { NameService } from './name-service.js';
 import type { ResolveRequest } from './request.js';
 import { RunningProcess } from './running-process.js';
-import { type ObjectFacts, RuntimeFacts } from './runtime-facts.js';
+import { GLIBC_SONAME, type ObjectFacts, RuntimeFacts } from './runtime-facts.js';
 import { isScript, isShebang, MAX_INTERPRETERS, parseShebang, SCRIPT_START } from './shebang.js';
 
 /** A library that opens further files by itself, and one process that has it. */
@@ -24,7 +24,6 @@ export interface UsedLibrary {
   readonly library: LoadedObject;
 }
 
-const GLIBC_SONAME = /^libc\.so\.6(\.1)?$/;
 const LIBCRYPTO_SONAME = /^libcrypto\.so\./;
 
 /** A library that the loader finds by its name alone, and so may find by its cache. */
@@ -92,9 +91,13 @@ export class ProgramResolver {
     this.#files = files;
     this.#request = request;
     this.#searchPath = searchPath;
-    this.#facts = new RuntimeFacts(sysroot, ({ path }) => originals(path)?.facts);
+    this.#facts = new RuntimeFacts(({ path }) => originals(path)?.facts);
     this.#nameService = new NameService(sysroot, files);
-    this.objects = new ObjectTable(sysroot, ({ path }) => originals(path)?.elf);
+    this.objects = new ObjectTable(
+      sysroot,
+      ({ path }) => originals(path)?.elf,
+      (source, file, found) => this.#facts.read(source, file, found),
+    );
     this.#loaderFiles = new LoaderFiles(this.objects, cache);
   }
 
@@ -299,7 +302,8 @@ export class ProgramResolver {
   /** Opens what the objects of a process open when it runs, as far as any rule knows of it. */
   #openAtRunTime(process: RunningProcess): void {
     const { dlopen = 'required', nss = 'auto' } = this.#request;
-    const glibc = process.find(GLIBC_SONAME);
+    const libc = process.find(GLIBC_SONAME);
+    const glibc = libc && { object: libc, hasServices: this.#facts.of(libc).hasServices };
     for (const object of process.loaded) {
       this.#noteLibrary(process, object);
       const { imports, dlopens } = this.#facts.of(object);
@@ -307,7 +311,7 @@ export class ProgramResolver {
       for (const library of openNotedLibraries(process, object, dlopens, dlopen)) {
         this.#miss(library);
       }
-      if (nss === 'auto' && glibc !== undefined && object !== glibc) {
+      if (nss === 'auto' && glibc !== undefined && object !== libc) {
         this.#nameService.open(process, glibc, object, imports);
       }
     }

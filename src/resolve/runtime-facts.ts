@@ -1,28 +1,34 @@
 import { importedSymbols } from '../elf/imports.js';
 import { type DlopenNeed, dlopenNeeds, readNotes } from '../elf/notes.js';
+import type { ByteSource, ElfFile } from '../elf/types.js';
+import { namesVersion } from '../elf/versions.js';
 import { JailbuildError } from '../errors.js';
 import type { LoadedObject } from '../loader/loaded-object.js';
-import type { Sysroot, Trace } from '../sysroot/sysroot.js';
+import type { Trace } from '../sysroot/sysroot.js';
 import { HINT_FUNCTIONS } from './hints.js';
-import { NSS_FUNCTIONS } from './name-service.js';
+import { NSS_FUNCTIONS, WITH_SERVICES } from './name-service.js';
 
 /** What an object tells of what it opens when it runs. */
 export interface ObjectFacts {
   /** Those of the functions it imports that some rule is about. */
   readonly imports: readonly string[];
   readonly dlopens: readonly DlopenNeed[];
+  /** Of a glibc: services of its name service are inside. */
+  readonly hasServices: boolean;
 }
 
-/** Reads the facts of each file once, however many programs load it. */
+export const GLIBC_SONAME = /^libc\.so\.6(\.1)?$/;
+
+/** The facts of files, each read once, while it is open for its headers. */
 export class RuntimeFacts {
   readonly warnings: string[] = [];
-  readonly #sysroot: Sysroot;
   readonly #byIdentity = new Map<string, ObjectFacts>();
+  /** Of files that no process has yet. */
+  readonly #warnings = new Map<string, readonly string[]>();
   readonly #known: (found: Trace) => ObjectFacts | undefined;
 
   /** @param known gives what need not be read */
-  constructor(sysroot: Sysroot, known: (found: Trace) => ObjectFacts | undefined) {
-    this.#sysroot = sysroot;
+  constructor(known: (found: Trace) => ObjectFacts | undefined) {
     this.#known = known;
   }
 
@@ -31,32 +37,42 @@ export class RuntimeFacts {
     return this.#byIdentity.get(identity);
   }
 
-  /** What is not well-formed is a warning: the loader takes the file all the same. */
-  of({ trace, elf }: LoadedObject): ObjectFacts {
-    const { identity } = trace.stat;
-    const known = this.#byIdentity.get(identity) ?? this.#known(trace);
-    if (known !== undefined) return known;
-    const reader = this.#sysroot.open(trace);
-    try {
-      const facts = {
-        imports: this.#tolerate([], () => watched(importedSymbols(reader, elf.headers))),
-        dlopens: this.#tolerate([], () => dlopenNeeds(readNotes(reader, elf.headers), reader)),
-      };
-      this.#byIdentity.set(identity, facts);
-      return facts;
-    } finally {
-      reader.close();
-    }
+  /** Reads what an open file tells. What is not well-formed is a warning: the loader takes the file. */
+  read(source: ByteSource, { headers, dynamic }: ElfFile, { stat }: Trace): void {
+    if (dynamic === undefined) return;
+    const warnings: string[] = [];
+    this.#byIdentity.set(stat.identity, {
+      imports: tolerate<string[]>(warnings, [], () => watched(importedSymbols(source, headers))),
+      dlopens: tolerate<DlopenNeed[]>(warnings, [], () =>
+        dlopenNeeds(readNotes(source, headers), source),
+      ),
+      hasServices: tolerate(
+        warnings,
+        false,
+        () =>
+          GLIBC_SONAME.test(dynamic.soname ?? '') && namesVersion(source, headers, WITH_SERVICES),
+      ),
+    });
+    this.#warnings.set(stat.identity, warnings);
   }
 
-  #tolerate<T>(otherwise: T, read: () => T): T {
-    try {
-      return read();
-    } catch (error) {
-      if (!(error instanceof JailbuildError)) throw error;
-      this.warnings.push(error.message);
-      return otherwise;
-    }
+  of({ trace }: LoadedObject): ObjectFacts {
+    const { identity } = trace.stat;
+    this.warnings.push(...(this.#warnings.get(identity) ?? []));
+    this.#warnings.delete(identity);
+    return this.#byIdentity.get(identity) ?? this.#known(trace) ?? NO_FACTS;
+  }
+}
+
+const NO_FACTS: ObjectFacts = { imports: [], dlopens: [], hasServices: false };
+
+function tolerate<T>(warnings: string[], otherwise: T, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof JailbuildError)) throw error;
+    warnings.push(error.message);
+    return otherwise;
   }
 }
 

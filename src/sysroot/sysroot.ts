@@ -59,6 +59,15 @@ export interface TraceFailure {
   readonly at: string;
 }
 
+/** All that look-ups have come upon: what they gave rests on this, and on the content of the files. */
+export interface Observed {
+  /** By path without links. */
+  readonly found: ReadonlyMap<string, FileStat>;
+  readonly absent: readonly string[];
+  /** The names in directories. */
+  readonly lists: ReadonlyMap<string, readonly string[]>;
+}
+
 export function isTrace(result: Trace | TraceFailure): result is Trace {
   return 'stat' in result;
 }
@@ -148,6 +157,18 @@ export class Sysroot {
     }
     this.#lists.set(found.path, names);
     return names;
+  }
+
+  /** What was looked at so far; undefined if something could be neither found nor missed. */
+  observed(): Observed | undefined {
+    const found = new Map<string, FileStat>();
+    const absent: string[] = [];
+    for (const [at, stat] of this.#stats) {
+      if (!('errno' in stat)) found.set(at, stat);
+      else if (stat.errno === 'ENOENT') absent.push(at);
+      else return undefined;
+    }
+    return { found, absent, lists: this.#lists };
   }
 
   #lstat(canonical: string): FileStat | TraceFailure {
@@ -261,13 +282,21 @@ function typeOf(mode: bigint): FileType {
   }
 }
 
-/** Reads parts of one file. Every read is bounded by the file's size when it was opened. */
+/** Parts of a file that are kept while it is open: as many, and of this size at most. */
+const MAX_KEPT = 16;
+const MAX_KEPT_SIZE = 256 << 10;
+
+/**
+ * Reads parts of one file. Every read is bounded by the file's size when it was opened. What lies in a
+ * part that was read before is not read again.
+ */
 export class FileReader {
   /** The path inside the sysroot, for messages. */
   readonly path: string;
   /** Bytes. */
   readonly size: number;
   readonly #fd: number;
+  readonly #kept: { readonly offset: number; readonly bytes: Buffer }[] = [];
 
   constructor(realPath: string, inside: string) {
     this.path = inside;
@@ -280,11 +309,23 @@ export class FileReader {
   }
 
   /**
-   * Up to `length` bytes from `offset`; fewer at the end of the file.
+   * Up to `length` bytes from `offset`; fewer at the end of the file. They are not to be written to.
    * @throws JailbuildError NOT_READABLE
    */
   read(offset: number, length: number): Buffer {
     const wanted = Math.max(0, Math.min(length, this.size - offset));
+    for (const { offset: start, bytes } of this.#kept) {
+      const at = offset - start;
+      if (at >= 0 && at + wanted <= bytes.length) return bytes.subarray(at, at + wanted);
+    }
+    const bytes = this.#readAll(offset, wanted);
+    if (bytes.length <= MAX_KEPT_SIZE && this.#kept.length < MAX_KEPT) {
+      this.#kept.push({ offset, bytes });
+    }
+    return bytes;
+  }
+
+  #readAll(offset: number, wanted: number): Buffer {
     const buffer = Buffer.allocUnsafe(wanted);
     let done = 0;
     while (done < wanted) {

@@ -1,17 +1,18 @@
 import type { ReasonChains } from '../plan/reason-chains.js';
+import { printsUnicode } from './character-set.js';
 import { reasonText } from './reason-text.js';
 import { printable } from './text.js';
 
 /** Chains of reasons in lines: each step below the one for whose sake it is there. */
-export function chainsText({
-  path,
-  chains,
-  more,
-}: ReasonChains & { readonly path: string }): string {
+export function chainsText(
+  { path, chains, more }: ReasonChains & { readonly path: string },
+  unicode = printsUnicode(),
+): string {
+  const branch = unicode ? '└─ ' : '`- ';
   const blocks = chains.map((chain) =>
     chain
       .map(({ path: at, reason }, depth) => {
-        const indent = depth === 0 ? '  ' : `  ${'   '.repeat(depth - 1)}└─ `;
+        const indent = depth === 0 ? '  ' : `  ${'   '.repeat(depth - 1)}${branch}`;
         return `${indent}${printable(at)}: ${printable(reasonText(reason))}\n`;
       })
       .join(''),

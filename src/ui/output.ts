@@ -1,5 +1,5 @@
 import { fstatSync, writeSync } from 'node:fs';
-import { errnoOf } from '../errors.js';
+import { errnoOf, JailbuildError, strerror } from '../errors.js';
 
 const STDOUT = 1;
 const STDERR = 2;
@@ -12,14 +12,25 @@ const FULL_PIPE_PAUSE = 5;
  * Writes to standard output. Goes to the descriptor itself: process.stdout costs 4 ms to make, a
  * tenth of the main job. When a reader has seen enough, as head(1), the rest is dropped: the work
  * itself goes on.
+ *
+ * @throws JailbuildError WRITE_FAILED, as where it is a file on a full disk
  */
 export function writeOut(text: string): void {
-  write(STDOUT, text);
+  try {
+    write(STDOUT, text);
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    throw new JailbuildError('WRITE_FAILED', `standard output: ${strerror(error)}`);
+  }
 }
 
-/** Writes to standard error. */
+/** Writes to standard error, as far as that takes it: there is nowhere else to tell. */
 export function writeErr(text: string): void {
-  write(STDERR, text);
+  try {
+    write(STDERR, text);
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+  }
 }
 
 /** True if standard output is a terminal. */
@@ -32,6 +43,11 @@ export async function outputIsTerminal(): Promise<boolean> {
     return false;
   }
   return (await import('node:tty')).isatty(STDOUT);
+}
+
+/** True if standard output is a terminal on which one can move about, as any but a `dumb` one. */
+export async function outputIsScreen(): Promise<boolean> {
+  return process.env.TERM !== 'dumb' && (await outputIsTerminal());
 }
 
 function write(fd: number, text: string): void {

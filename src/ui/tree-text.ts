@@ -1,26 +1,47 @@
 import type { DependencyNode } from '../resolve/dependency-tree.js';
+import { printsUnicode } from './character-set.js';
 import type { Painter } from './colour.js';
 import { printable } from './text.js';
 
+interface Branches {
+  readonly middle: string;
+  readonly last: string;
+  readonly passing: string;
+}
+
+const LINES: Branches = { middle: '├── ', last: '└── ', passing: '│   ' };
+const ASCII: Branches = { middle: '|-- ', last: '`-- ', passing: '|   ' };
+
 /** Dependency trees in lines, in the manner of tree(1). */
-export function treeText(roots: readonly DependencyNode[], paint: Painter): string {
+export function treeText(
+  roots: readonly DependencyNode[],
+  paint: Painter,
+  unicode = printsUnicode(),
+): string {
+  const branches = unicode ? LINES : ASCII;
   const lines: string[] = [];
   for (const root of roots) {
     lines.push(nodeText(root, paint));
-    addNeeds(root, '', lines, paint);
+    addNeeds(root, '', lines, paint, branches);
   }
   return lines.map((line) => `${line}\n`).join('');
 }
 
-function addNeeds(node: DependencyNode, indent: string, lines: string[], paint: Painter): void {
+function addNeeds(
+  node: DependencyNode,
+  indent: string,
+  lines: string[],
+  paint: Painter,
+  branches: Branches,
+): void {
   node.needs.forEach((need, index) => {
     const isLast = index === node.needs.length - 1;
-    lines.push(`${indent}${isLast ? '└── ' : '├── '}${nodeText(need, paint)}`);
-    const below = `${indent}${isLast ? '    ' : '│   '}`;
+    lines.push(`${indent}${isLast ? branches.last : branches.middle}${nodeText(need, paint)}`);
+    const below = `${indent}${isLast ? '    ' : branches.passing}`;
     for (const { rule, path } of need.searched ?? []) {
       lines.push(`${below}    ${printable(path)} ${paint('dim', `[${rule}]`)}`);
     }
-    addNeeds(need, below, lines, paint);
+    addNeeds(need, below, lines, paint, branches);
   });
 }
 

@@ -2,6 +2,7 @@ import { type BigIntStats, closeSync, constants, lstatSync, openSync, readlinkSy
 import { deviceNumbers } from '../device-numbers.js';
 import { typeOf } from '../entry-type.js';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
+import { ContentComparer } from '../jail/compare-content.js';
 import { HeldDirectory } from '../jail/held-directory.js';
 import { openNativeEngine } from '../jail/open-engine.js';
 import { type JailRecord, requireRecord } from '../jail/record.js';
@@ -11,7 +12,7 @@ import { locateTarget } from '../jail/target.js';
 import { fromBytes, toBytes } from '../path-bytes.js';
 import type { Entry, FileEntry } from '../plan/manifest.js';
 import { nanoseconds } from '../plan/timestamp.js';
-import { ContentComparer } from './compare-content.js';
+
 import { type CheckFinding, FINDING_KINDS, type FindingKind } from './finding.js';
 import { SystemDirectories } from './system-directories.js';
 import { newlyMissing, programsOf, resolveInJail } from './verify.js';
@@ -43,10 +44,7 @@ export async function checkJail(root: string, options: CheckOptions = {}): Promi
   const record = requireRecord(root);
   const { path } = locateTarget(root);
   const sourceRoot = record.request.sysroot ?? '';
-  const check = new JailCheck(
-    record,
-    options.quick ? undefined : await ContentComparer.load(sourceRoot),
-  );
+  const check = new JailCheck(record, options.quick ? undefined : new ContentComparer(sourceRoot));
   check.walk(path);
   await check.compareXattrs(path);
   check.resolvePrograms(path);

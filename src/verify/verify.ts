@@ -4,7 +4,14 @@ import type { Additions } from '../resolve/additions.js';
 import type { Originals } from '../resolve/program-resolver.js';
 import type { ResolveRequest } from '../resolve/request.js';
 import { type Closure, resolve } from '../resolve/resolve.js';
-import { isTrace } from '../sysroot/sysroot.js';
+import { isTrace, type Observed } from '../sysroot/sysroot.js';
+
+export interface Verified {
+  /** The number of files that the programs need, all found. */
+  readonly files: number;
+  /** What was looked at in the jail, as `Sysroot` tells it. */
+  readonly observed: Observed | undefined;
+}
 
 /**
  * Proves a written jail: each requested program is resolved again with the jail as its root, by the
@@ -13,7 +20,6 @@ import { isTrace } from '../sysroot/sysroot.js';
  * @param root the jail's directory
  * @param originals gives what was read of the sources of files that are known to be copies of them
  * @param searchPath where a script's env(1) looks for programs; the default is what login(1) sets
- * @returns the number of files that the programs need, all found
  * @throws JailbuildError VERIFY_FAILED naming the program and what it misses
  */
 export function verifyJail(
@@ -21,7 +27,7 @@ export function verifyJail(
   root: string,
   searchPath?: readonly string[],
   originals?: Originals,
-): number {
+): Verified {
   let closure: Closure;
   try {
     closure = resolveInJail(manifest, root, programsOf(manifest), searchPath, originals);
@@ -39,7 +45,10 @@ export function verifyJail(
       missing.neededBy,
     );
   }
-  return closure.files.filter(({ stat }) => stat.type === 'file').length;
+  return {
+    files: closure.files.filter(({ stat }) => stat.type === 'file').length,
+    observed: closure.sysroot.observed(),
+  };
 }
 
 /** The paths of the programs that were asked for. */

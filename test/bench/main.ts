@@ -4,12 +4,14 @@ import { benchBuild } from './build.js';
 import { benchExport } from './export.js';
 import { benchKeep } from './keep.js';
 import { benchLaunch } from './launch.js';
+import { benchResolve } from './resolve.js';
 
 const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   build: benchBuild,
   export: benchExport,
   keep: benchKeep,
   launch: benchLaunch,
+  resolve: benchResolve,
 };
 
 const names = process.argv.slice(2);

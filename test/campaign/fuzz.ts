@@ -158,7 +158,7 @@ const WITHOUT_FIELD: ReadonlySet<string> = new Set(['NOT_ELF', 'INTERPRETER_NOT_
 function fieldOf({ code, message }: JailbuildError): string | undefined {
   if (WITHOUT_FIELD.has(code)) return code;
   const field =
-    /(?:malformed ELF file|fuzzed|program|libc\.so\.6): ((?:EI|e|PT|DT)_\w+|header|program headers|dynamic section|section headers|\.[\w.]+)/.exec(
+    /(?:malformed ELF file|fuzzed|program|libc\.so\.6): ((?:EI|e|PT|SHT|DT)_\w+|header|program headers|dynamic section|section headers|\.[\w.]+)/.exec(
       message,
     )?.[1] ?? /malformed library cache: (\w+ ?\w*)/.exec(message)?.[1];
   return field === undefined ? undefined : `${code} ${field}`;

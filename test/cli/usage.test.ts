@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { jailbuild } from '../support/cli.js';
@@ -21,6 +21,12 @@ describe('a wrong command line is one line that says what is wrong, status 2', (
     ['run jail --netwrok none', 'unknown option --netwrok; did you mean --network? (run)'],
     ['run jail ls', 'run takes no argument ls; a command is written behind -- (run)'],
     ['export jail', '--to is missing (export)'],
+    ['tree', '<program..> is missing (tree)'],
+    ['why ls', '<path> is missing (why)'],
+    [
+      'update jail --keep-changed --replace-changed',
+      '--keep-changed and --replace-changed exclude each other (update)',
+    ],
     ['rnu jail', 'no command rnu; did you mean run? A new directory is written ./rnu ()'],
     [
       'biuld jail ls',
@@ -36,6 +42,24 @@ describe('a wrong command line is one line that says what is wrong, status 2', (
       assert.equal(stderr, `jailbuild: ${see}\n`);
       assert.equal(stdout, '');
       assert.equal(status, 2);
+    });
+  }
+
+  const empty: readonly (readonly [words: readonly string[], message: string])[] = [
+    [['', 'ls'], '<root> is empty (see jailbuild build --help)'],
+    [['jail', ''], '<program> is empty (see jailbuild build --help)'],
+    [['jail', 'ls', '--sysroot', ''], '--sysroot is empty (see jailbuild build --help)'],
+    [['run', '', '--', 'ls'], '<root> is empty (see jailbuild run --help)'],
+    [['remove', ''], '<root> is empty (see jailbuild remove --help)'],
+    [['init', ''], '<file> is empty (see jailbuild init --help)'],
+  ];
+  for (const [words, message] of empty) {
+    test(`an empty word is no path: ${JSON.stringify(words)}`, () => {
+      const before = readdirSync(directory);
+      const { status, stderr } = jailbuild(words, { cwd: directory });
+      assert.equal(stderr, `jailbuild: ${message}\n`);
+      assert.equal(status, 2);
+      assert.deepEqual(readdirSync(directory), before);
     });
   }
 

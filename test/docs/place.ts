@@ -49,6 +49,13 @@ export class Place {
     await once(stdout, 'data');
   }
 
+  /** Writes the file that a block is the content of. */
+  write({ file = '', text }: Block): void {
+    const script = 'mkdir -p "$(dirname "$0")" && cat > "$0"';
+    const { status, stderr } = this.#exec(['sh', '-c', script, file], `${text}\n`);
+    assert.equal(status, 0, stderr);
+  }
+
   /** Runs the commands one by one, and compares what each prints. */
   run({ steps, fails }: Block): void {
     for (const [index, { line, command, output }] of steps.entries()) {
@@ -112,9 +119,12 @@ export class Place {
     ]);
   }
 
-  #exec(command: readonly string[]) {
+  #exec(command: readonly string[], input?: string) {
     const target = String(this.#holder?.pid);
-    return exec('nsenter', ['--target', target, '--mount', '--wd=/srv', ...command], {
+    // --wd= would be a directory of the outside.
+    const inside = ['sh', '-c', 'cd /srv && exec "$@"', 'sh', ...command];
+    return exec('nsenter', ['--target', target, '--mount', ...inside], {
+      ...(input === undefined ? {} : { input }),
       env: {
         PATH: `${this.#directory}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
         HOME: '/root',

@@ -32,6 +32,23 @@ function assertRefused({ status, stdout, stderr }: Finished, expected: RegExp, c
   assert.equal(status, code);
 }
 
+test('standard output on a full disk is an error of one line', needs('sh'), () => {
+  for (const line of ['profiles', 'profiles show no-such --json', 'tree ls --nss none']) {
+    const { status, stderr } = exec('sh', [
+      '-c',
+      `exec "$0" "$@" >/dev/full`,
+      process.execPath,
+      JAILBUILD,
+      ...line.split(' '),
+    ]);
+    assert.match(
+      stderr,
+      /^jailbuild: (standard output: no space left on device|no-such: [^\n]+)\n$/,
+    );
+    assert.equal(status, 1);
+  }
+});
+
 describe('bad input is refused with one line, and nothing is written', () => {
   const directory = tempDir();
   const jail = path.join(directory, 'jail');
@@ -76,13 +93,13 @@ describe('bad input is refused with one line, and nothing is written', () => {
     /cut: malformed ELF file: /,
   );
   refuses(
-    'an ELF file whose dynamic section is nonsense',
+    'an ELF file whose dynamic section is nowhere',
     () => {
       const bytes = readFileSync('/bin/ls');
       const phoff = Number(bytes.readBigUInt64LE(32));
       for (let index = 0; index < bytes.readUInt16LE(56); index++) {
         const at = phoff + index * 56;
-        if (bytes.readUInt32LE(at) === 2) bytes.writeBigUInt64LE(0x7fff_ffff_ffff_fff0n, at + 8);
+        if (bytes.readUInt32LE(at) === 2) bytes.writeBigUInt64LE(0x7fff_ffff_ffff_fff0n, at + 16);
       }
       return [jail, file('broken', bytes)];
     },

@@ -10,8 +10,8 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { exec, jailbuild } from '../support/cli.js';
-import { needsRoot } from '../support/need.js';
+import { exec, JAILBUILD, jailbuild } from '../support/cli.js';
+import { needs, needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 import { snapshot } from '../support/tree.js';
 
@@ -127,6 +127,29 @@ describe('remove', needsRoot(), () => {
     } finally {
       sleeper.kill('SIGKILL');
     }
+  });
+
+  test('a jail whose name is not UTF-8 is kept like any other', needs('bash'), () => {
+    const directory = tempDir();
+    const commands = [
+      'jail=$(printf "bad\\377")',
+      'jailbuild() { "$NODE" "$CLI" "$@"; }',
+      'jailbuild "$jail" ls --quiet',
+      'chmod 700 "$jail/usr/bin/ls"',
+      'jailbuild check "$jail" --quiet || echo "check: $?"',
+      'jailbuild update "$jail" --quiet --strict',
+      'jailbuild check "$jail"',
+      'jailbuild why "$jail" ls | head -n 1',
+      'jailbuild run "$jail" -- ls || echo "run: $?"',
+      'jailbuild remove "$jail" --quiet',
+    ];
+    const { stdout, stderr } = exec('bash', ['-ec', commands.join('\n')], {
+      cwd: directory,
+      env: { ...process.env, NODE: process.execPath, CLI: JAILBUILD },
+    });
+    assert.match(stdout, /^check: 3\nClean: \d+ entries as built\n\/usr\/bin\/ls\nrun: 125\n$/);
+    assert.match(stderr, /jailbuild: \S*\/bad\\xff: is not UTF-8, [^\n]*\n$/);
+    assert.deepEqual(readdirSync(directory), []);
   });
 
   test('a directory without a record is refused', () => {

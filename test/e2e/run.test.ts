@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { exec, INVOKE_NS, JAILBUILD, jailbuild } from '../support/cli.js';
@@ -93,6 +94,32 @@ describe('a jail is entered', needsRoot('ps', 'top', 'tmux'), () => {
     const failed = jailbuild(['run', path.join(directory, 'none'), '--', 'ls']);
     assert.equal(failed.status, 125);
     assert.match(failed.stderr, /^jailbuild: .*\/none: no such file or directory\n$/);
+  });
+
+  test('a program whose interpreter is missing is told from one that is not there', () => {
+    const script = path.join(jail, 'usr/bin/orphan');
+    writeFileSync(script, '#!/usr/bin/no-such-shell\n', { mode: 0o755 });
+    const told = (command: string): string => {
+      const { status, stderr } = jailbuild(['run', jail, '--', command]);
+      assert.equal(status, 127);
+      return stderr;
+    };
+    const missing = 'the interpreter that it names is not there';
+    assert.equal(told('orphan'), `invoke_ns: execute orphan: ${missing}\n`);
+    assert.equal(told('/usr/bin/orphan'), `invoke_ns: execute /usr/bin/orphan: ${missing}\n`);
+    assert.equal(told('nobody'), 'invoke_ns: execute nobody: No such file or directory\n');
+    rmSync(script);
+  });
+
+  test('a user that the namespace does not have is refused before anything starts', () => {
+    const { status, stderr } = jailbuild([
+      ...['run', jail, '--userns', 'root', '--user', '1000', '--', 'ls'],
+    ]);
+    assert.equal(
+      stderr,
+      'jailbuild: --user 1000: the namespace has no user 1000; --map-auto brings more\n',
+    );
+    assert.equal(status, 2);
   });
 
   test('options set the host name, the network, the directory and the environment', () => {

@@ -8,7 +8,7 @@ import { jailFileRequest } from '../../src/cli/build.js';
 import { JailbuildError } from '../../src/errors.js';
 import { readJailFile } from '../../src/profile/jail-file.js';
 import { jailSchemaText } from '../../src/tooling/schema.js';
-import { PROJECT } from '../support/cli.js';
+import { jailbuild, PROJECT } from '../support/cli.js';
 import { tempDir } from '../support/temp-dir.js';
 
 const directory = tempDir();
@@ -72,6 +72,25 @@ test('a jail file becomes data, with paths from its own directory', () => {
     labels: { version: '1.5' },
     layers: 'by-package',
   });
+});
+
+test('paths of a run start from the file too', () => {
+  const at = (name: string) => path.join(directory, name);
+  const { options, run } = readJailFile(
+    jailFile(`
+sbom: spdx
+sbom-file: bill.json
+run: { bind: [data:/data:ro, /srv], dev-bind: ./dev, seccomp: filter.bpf }
+`),
+  );
+  assert.equal(options['sbom-file'], at('bill.json'));
+  assert.deepEqual(run.options, {
+    bind: [`${at('data')}:/data:ro`, '/srv'],
+    'dev-bind': [at('dev')],
+    seccomp: at('filter.bpf'),
+  });
+  const { run: off } = readJailFile(jailFile('run: { seccomp: off }'));
+  assert.deepEqual(off.options, { seccomp: 'off' });
 });
 
 test('a jail file becomes a request for the resolver', () => {
@@ -151,6 +170,11 @@ describe('what is wrong in a jail file is told with its line and column', () => 
     'includes: [{ from: a, to: b }]',
     /^:1:27: includes\[0\]\.to is "b", and must be /,
   );
+  refused(
+    'a relative directory of an image',
+    'image: { workdir: app }',
+    /^:1:19: image\.workdir is "app", and must be an absolute path$/,
+  );
   refused('a list as the whole file', '- ls', /^:1:1: the file must be a map, and is a list$/);
   refused('a key twice', 'root: a\nroot: b', /^:2:1: map keys must be unique$/);
   refused('what is no YAML', 'root: [a\n', /^:\d:\d: /);
@@ -158,6 +182,41 @@ describe('what is wrong in a jail file is told with its line and column', () => 
     'a bomb of aliases',
     `a: &a [x,x,x,x,x,x,x,x,x,x]\n${[...'bcdefg'].map((name, index) => `${name}: &${name} [${Array(10).fill(`*${'abcdef'[index]}`).join(',')}]`).join('\n')}`,
     /alias/,
+  );
+});
+
+describe('what a jail file says is told by its name', () => {
+  const says = (name: string, text: string, status: number, expected: string) =>
+    test(name, () => {
+      jailFile(text);
+      const finished = jailbuild(['--insecure-parents'], { cwd: directory });
+      assert.equal(finished.stderr, `jailbuild: ${expected}\n`);
+      assert.equal(finished.status, status);
+    });
+
+  says(
+    'no root',
+    'programs: [ls]',
+    2,
+    'jail.yaml: has no root, and none is named: say where the jail is to be',
+  );
+  says(
+    'no programs',
+    'root: jail',
+    2,
+    'jail.yaml: has no programs and no profiles, and none are named',
+  );
+  says(
+    'a value that run would refuse',
+    'root: jail\nprograms: [ls]\nrun: { memory: lots }',
+    1,
+    'jail.yaml: run: --memory lots: give a size such as 512m',
+  );
+  says(
+    'what the jail cannot remember',
+    'root: jail\nprograms: [ls]\nrun: { bind: [/srv], hostname: h }',
+    0,
+    'warning: jail.yaml: the jail does not remember --bind: give it to `jailbuild run` again',
   );
 });
 

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { folded } from '../../src/cli/report-error.js';
+import { chainsText } from '../../src/ui/chains-text.js';
+import { printsUnicode } from '../../src/ui/character-set.js';
 import { formatSize, plural, printable } from '../../src/ui/text.js';
+import { treeText } from '../../src/ui/tree-text.js';
 
 test('control characters cannot reach a terminal', () => {
   assert.equal(printable('a\u001b[31mb\nc\u009bd é'), 'a\\x1b[31mb\\x0ac\\x9bd é');
@@ -16,4 +20,54 @@ test('one is singular, everything else plural', () => {
   assert.equal(plural(1, 'file'), '1 file');
   assert.equal(plural(0, 'file'), '0 files');
   assert.equal(plural(2, 'entry', 'entries'), '2 entries');
+});
+
+test('the first locale variable that is set says the character set; without any it is UTF-8', () => {
+  const cases: readonly (readonly [NodeJS.ProcessEnv, boolean])[] = [
+    [{}, true],
+    [{ LANG: '' }, true],
+    [{ LANG: 'de_DE.UTF-8' }, true],
+    [{ LANG: 'en_US.utf8' }, true],
+    [{ LANG: 'ca_ES.UTF-8@valencia' }, true],
+    [{ LANG: 'C' }, false],
+    [{ LANG: 'de_DE' }, false],
+    [{ LANG: 'de_DE.ISO-8859-1' }, false],
+    [{ LANG: 'C.UTF-8', LC_ALL: 'POSIX' }, false],
+    [{ LANG: 'C', LC_CTYPE: 'C.UTF-8' }, true],
+  ];
+  for (const [env, expected] of cases)
+    assert.equal(printsUnicode(env), expected, JSON.stringify(env));
+});
+
+test('trees and chains can be drawn in ASCII', () => {
+  const leaf = { name: 'b', path: '/b', needs: [] };
+  const root = {
+    name: '',
+    path: '/a',
+    needs: [
+      { ...leaf, needs: [leaf] },
+      { ...leaf, name: 'c', path: '/c' },
+    ],
+  };
+  const plain = (_: string, text: string) => text;
+  assert.equal(treeText([root], plain, false), '/a\n|-- /b\n|   `-- /b\n`-- /c\n');
+  const reason = { kind: 'requested', as: 'a' } as const;
+  const chain = [
+    { path: '/a', reason },
+    { path: '/b', reason },
+  ];
+  assert.match(
+    chainsText({ path: '/b', chains: [chain], more: false }, false),
+    /\n {2}`- \/b: requested as a\n$/,
+  );
+});
+
+test('a warning that many files share is one line', () => {
+  const of = (...names: readonly string[]) => names.map((name) => `/${name}: has no friends`);
+  assert.deepEqual(folded([...of('a', 'b', 'c'), 'x']), [...of('a', 'b', 'c'), 'x']);
+  assert.deepEqual(folded(['x', ...of('a', 'b', 'c', 'd'), 'y']), [
+    'x',
+    '/a: has no friends (and 3 files more)',
+    'y',
+  ]);
 });

@@ -17,18 +17,15 @@ export type ContentResult =
 /** Compares files of a jail with their digests or, where there are none, with their sources. */
 export class ContentComparer {
   readonly #sourceRoot: string;
-  readonly #buffers = [Buffer.allocUnsafe(CHUNK), Buffer.allocUnsafe(CHUNK)] as const;
-  readonly #createHash: typeof import('node:crypto').createHash;
-
+  #chunks: readonly [Buffer, Buffer] | undefined;
   /** @param sourceRoot the real path of the sysroot, '' for `/` */
-  static async load(sourceRoot: string): Promise<ContentComparer> {
-    const { createHash } = await import('node:crypto');
-    return new ContentComparer(sourceRoot, createHash);
+  constructor(sourceRoot: string) {
+    this.#sourceRoot = sourceRoot;
   }
 
-  private constructor(sourceRoot: string, createHash: typeof import('node:crypto').createHash) {
-    this.#sourceRoot = sourceRoot;
-    this.#createHash = createHash;
+  get #buffers(): readonly [Buffer, Buffer] {
+    this.#chunks ??= [Buffer.allocUnsafe(CHUNK), Buffer.allocUnsafe(CHUNK)];
+    return this.#chunks;
   }
 
   /**
@@ -40,7 +37,9 @@ export class ContentComparer {
       return this.#compareBytes(fd, Buffer.from(entry.content, 'base64'));
     }
     if (entry.digest !== undefined) {
-      const digest = readDigest(this.#createHash('sha256'), fd, this.#buffers[0]);
+      // Loaded when it is wanted: the main job does without.
+      const { createHash } = process.getBuiltinModule('node:crypto');
+      const digest = readDigest(createHash('sha256'), fd, this.#buffers[0]);
       return digest === entry.digest ? 'same' : 'different';
     }
     const source = this.#openSource(entry);

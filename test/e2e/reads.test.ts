@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { copyFileSync, readFileSync, statSync, truncateSync } from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { exec, JAILBUILD } from '../support/cli.js';
+import { needs } from '../support/need.js';
+import { tempDir } from '../support/temp-dir.js';
+
+/** What the command line did with files, by the path behind all links. */
+interface Access {
+  readonly opens: ReadonlyMap<string, number>;
+  /** Bytes by pread64(2), which nothing but our own reader uses. */
+  readonly bytes: ReadonlyMap<string, number>;
+}
+
+function traced(...args: readonly string[]): Access {
+  const log = path.join(tempDir(), 'strace');
+  const command = ['-f', '-y', '-e', 'trace=openat,pread64', '-o', log, process.execPath];
+  const { status, stderr } = exec('strace', [...command, JAILBUILD, ...args]);
+  assert.equal(status, 0, stderr);
+  const opens = new Map<string, number>();
+  const bytes = new Map<string, number>();
+  const add = (map: Map<string, number>, file: string, count: number) =>
+    map.set(file, (map.get(file) ?? 0) + count);
+  for (const line of readFileSync(log, 'utf8').split('\n')) {
+    const opened = /openat\(.*\) = \d+<(.*)>$/.exec(line)?.[1];
+    if (opened !== undefined) add(opens, opened, 1);
+    const [, file, count] = /pread64\(\d+<(.*?)>, .*\) = (\d+)$/.exec(line) ?? [];
+    if (file !== undefined) add(bytes, file, Number(count));
+  }
+  return { opens, bytes };
+}
+
+function isElf(file: string): boolean {
+  return readFileSync(file).subarray(0, 4).toString('latin1') === '\x7fELF';
+}
+
+const PROGRAMS = ['env', 'bash', 'ps', 'ls', 'top', 'ssh', 'perl', 'python3', 'git', 'rsync'];
+
+describe('what is read of files', needs('strace', ...PROGRAMS), () => {
+  // Node itself opens some libraries.
+  const before = traced('--version');
+
+  for (const { title, args, times } of [
+    { title: 'each is opened once', args: ['tree', ...PROGRAMS], times: 1 },
+    {
+      title: 'and once more for the digest that a manifest has',
+      args: ['/nowhere/jail', ...PROGRAMS, '--dry-run'],
+      times: 2,
+    },
+  ]) {
+    test(title, () => {
+      const { opens } = traced(...args);
+      const elf = [...opens].filter(([file]) => file.startsWith('/usr/') && isElf(file));
+      assert.ok(elf.length > PROGRAMS.length + 20, `${elf.length} ELF files`);
+      const again = elf
+        .map(([file, count]) => [file, count - (before.opens.get(file) ?? 0)] as const)
+        // The loader is read for what it was built with as well.
+        .filter(([file, count]) => count > times + (/\/ld-[^/]*$/.test(file) ? 1 : 0));
+      assert.deepEqual(again, []);
+    });
+  }
+
+  test('is little, however large they are', () => {
+    const large = path.join(tempDir(), 'large');
+    copyFileSync('/usr/bin/env', large);
+    truncateSync(large, 8 * 2 ** 30);
+    const { bytes } = traced('tree', large, ...PROGRAMS);
+    const read = bytes.get(large) ?? 0;
+    assert.ok(read > 0 && read <= 32 << 10, `${read} bytes`);
+    let all = 0;
+    let sizes = 0;
+    for (const [file, count] of bytes) {
+      // The loader is searched for what it was built with.
+      if (file === large || /\/ld-[^/]*$/.test(file) || !isElf(file)) continue;
+      all += count;
+      sizes += statSync(file).size;
+    }
+    assert.ok(all > 0 && all < sizes / 4, `${all} bytes of ${sizes}`);
+  });
+});

@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { exec, JAILBUILD, jailbuild } from '../support/cli.js';
+import { needsRoot } from '../support/need.js';
+import { makeSysroot } from '../support/sysroot.js';
+import { tempDir } from '../support/temp-dir.js';
+import { snapshot } from '../support/tree.js';
+
+const PROOF = '.jailbuild/proof.json';
+
+describe('a build where nothing has changed', needsRoot('strace'), async () => {
+  const jails = new Map<string, { host: string; jail: string; before: string }>();
+  const names = ['still', 'new', 'hidden', 'broken', 'other'];
+  for (const name of names) {
+    const directory = tempDir();
+    const host = makeSysroot(directory, 'ls', 'true');
+    const jail = path.join(directory, 'jail');
+    // The one is there, the other is not.
+    writeFileSync(`${host}/etc/nsswitch.conf`, 'passwd: files extra\n');
+    const { status, stderr } = jailbuild([jail, 'ls', '--sysroot', host, '-q']);
+    assert.equal(status, 0, stderr);
+    jails.set(name, { host, jail, before: readFileSync(`${jail}/.jailbuild/record.json`, 'utf8') });
+  }
+  // Files that changed a moment ago could change again without having another time.
+  await new Promise((resolve) => setTimeout(resolve, 2100));
+
+  const set = (name: string) => {
+    const made = jails.get(name);
+    assert.ok(made !== undefined);
+    assert.equal(existsSync(`${made.jail}/${PROOF}`), false);
+    assert.equal(again(made.jail), upToDate(made.jail));
+    assert.equal(existsSync(`${made.jail}/${PROOF}`), true);
+    return made;
+  };
+
+  test('reads neither the host nor the jail, and gives the same', () => {
+    const { host, jail, before } = set('still');
+    const tree = snapshot(jail);
+    const log = path.join(tempDir(), 'log');
+    for (const words of [
+      ['update', jail],
+      [jail, 'ls', '--sysroot', host],
+    ]) {
+      const call = ['-f', '-qq', '-o', log, '-e', 'trace=open,openat,openat2,execve'];
+      const { status, stderr } = exec('strace', [...call, process.execPath, JAILBUILD, ...words]);
+      assert.equal(status, 0, stderr);
+      const opened = readFileSync(log, 'utf8')
+        .split('\n')
+        .filter((line) => line.includes(host) || line.includes(jail) || line.includes('engine'));
+      const ours = opened.filter((line) => !line.includes('execve') || line.includes('engine'));
+      // The jail's directory, to find its record from.
+      for (const line of ours) assert.match(line, /"[^"]*\/jail", O_RDONLY\|O_[^ ]*DIRECTORY/);
+    }
+    assert.deepEqual(snapshot(jail), tree);
+    assert.equal(readFileSync(`${jail}/.jailbuild/record.json`, 'utf8'), before);
+    assert.match(jailbuild(['check', jail]).stdout, /^Clean/);
+  });
+
+  test('finds a program that has come to be found before the one that was', () => {
+    const { host, jail } = set('new');
+    mkdirSync(`${host}/usr/local/bin`, { recursive: true });
+    copyFileSync(`${host}/usr/bin/true`, `${host}/usr/local/bin/ls`);
+    assert.match(again(jail), /^\+ \/usr\/local\/bin\/ls$/m);
+  });
+
+  test('finds what has come to be in the way of the programs in the jail', () => {
+    const { jail } = set('hidden');
+    const [libc = ''] = readdirSync(jail, { recursive: true, encoding: 'utf8' }).filter((name) =>
+      name.endsWith('/libc.so.6'),
+    );
+    const module = path.join(jail, path.dirname(libc), 'libnss_extra.so.2');
+    writeFileSync(module, '\x7fELF, and no more');
+    const { status, stderr } = jailbuild(['update', jail]);
+    assert.equal(status, 1);
+    assert.match(stderr, /in the jail: .*libnss_extra\.so\.2: malformed/);
+    rmSync(module);
+    assert.equal(again(jail), upToDate(jail));
+  });
+
+  test('does without a proof that is broken, or of another record', () => {
+    const { jail, before } = set('broken');
+    for (const text of ['{', 'null', '{"schema":"jailbuild.proof/1"}']) {
+      writeFileSync(`${jail}/${PROOF}`, text);
+      assert.equal(again(jail), upToDate(jail));
+      assert.notEqual(readFileSync(`${jail}/${PROOF}`, 'utf8'), text);
+    }
+    // The same record at another time is one that may have been changed.
+    const other = before.replace('"programs":["ls"]', '"programs":["true"]');
+    assert.notEqual(other, before);
+    writeFileSync(`${jail}/.jailbuild/record.json`, other);
+    assert.match(again(jail), /^\+ \/usr\/bin\/true$/m);
+  });
+
+  test('asks for more, and gets it', () => {
+    const { host, jail } = set('other');
+    const { status, stdout } = jailbuild([jail, 'true', '--sysroot', host, '--json']);
+    assert.equal(status, 0);
+    assert.match(stdout, /"\/usr\/bin\/true"/);
+    assert.ok(existsSync(`${jail}/usr/bin/true`));
+  });
+});
+
+function again(jail: string): string {
+  const { status, stdout, stderr } = jailbuild(['update', jail]);
+  assert.equal(status, 0, stderr);
+  return stdout;
+}
+
+function upToDate(jail: string): string {
+  const { manifest } = JSON.parse(readFileSync(`${jail}/.jailbuild/record.json`, 'utf8'));
+  return `Up to date: ${manifest.entries.length} entries\n`;
+}

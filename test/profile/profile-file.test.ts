@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { loadProfiles } from '../../src/profile/load.js';
+import { jailbuild } from '../support/cli.js';
+import { tempDir } from '../support/temp-dir.js';
+
+const directory = tempDir();
+
+function profile(text: string): string {
+  const file = path.join(directory, 'mine.yaml');
+  writeFileSync(file, `summary: Mine\n${text}\n`);
+  return file;
+}
+
+describe('what is wrong in a profile is told with its line and column', () => {
+  const refused = (text: string, expected: string) =>
+    test(text, () => {
+      const file = profile(text);
+      assert.throws(() => loadProfiles([file]), {
+        code: 'PROFILE_INVALID',
+        message: `${file}:${expected}`,
+      });
+    });
+
+  refused('progams: [ls]', '2:1: unknown key progams; did you mean programs?');
+  refused('files: [etc/motd]', '2:9: files[0] is "etc/motd", and must be an absolute path');
+  refused(
+    'files: [{ path: /etc/motd, mode: 0644 }]',
+    '2:34: files[0].mode is 644, and must be four octal digits in quotes, as "0755"',
+  );
+  refused('devices: [{ path: /dev/x, type: character }]', '2:11: devices[0] lacks major, minor');
+  refused('devices: [{ path: /dev/x, type: block, major: 8 }]', '2:11: devices[0] lacks minor');
+});
+
+test('a fifo has no numbers', () => {
+  const [mine] = loadProfiles([profile('devices: [{ path: /run/queue, type: fifo }]')]);
+  assert.equal(mine?.devices?.length, 1);
+});
+
+test('an owner that there is not is a warning', () => {
+  const file = profile(
+    'programs: [ls]\ndirectories: [{ path: /data, owner: [no-such-user, nor-me] }]',
+  );
+  const { stderr, status } = jailbuild([`${directory}/jail`, '-p', file, '--dry-run']);
+  assert.equal(
+    stderr,
+    'jailbuild: warning: /data: there is no user no-such-user or nor-me: it belongs to root\n',
+  );
+  assert.equal(status, 0);
+});

@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { findProgram } from '../../src/resolve/find-program.js';
+import { Sysroot } from '../../src/sysroot/sysroot.js';
+import { tempDir } from '../support/temp-dir.js';
+
+describe('a name that is not on PATH', () => {
+  const root = tempDir();
+  for (const file of ['usr/bin/rsync', 'usr/bin/xz', 'usr/sbin/nginx', 'srv/server']) {
+    mkdirSync(path.join(root, path.dirname(file)), { recursive: true });
+    writeFileSync(path.join(root, file), '', { mode: 0o755 });
+  }
+  writeFileSync(path.join(root, 'usr/bin/notes'), '', { mode: 0o644 });
+  const refuses = (name: string, hint: string) =>
+    test(`${name}${hint}`, () => {
+      assert.throws(() => findProgram(new Sysroot(root), name, ['/usr/bin'], '/srv'), {
+        code: 'PROGRAM_NOT_FOUND',
+        message: `${name}: program not found on PATH (/usr/bin)${hint}`,
+      });
+    });
+
+  refuses('rsinc', '; did you mean rsync?');
+  refuses('nginx', '; there is /usr/sbin/nginx, which is named by its path');
+  refuses('server', '; there is ./server, which is named by its path');
+  refuses('postgres', '');
+  refuses('zz', '');
+  // What is near cannot be executed.
+  refuses('note', '');
+});
