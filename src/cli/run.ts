@@ -234,7 +234,7 @@ const options = {
   },
 } as const;
 
-export type RunArguments = Arguments<typeof positionals, typeof options>;
+export type RunArguments = Arguments<typeof ROOT_ARGUMENT, typeof options>;
 
 export const runCommand = defineCommand({
   name: 'run',
