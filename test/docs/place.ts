@@ -40,6 +40,8 @@ export class Place {
     const mounts = OWN.map(
       (name) => `mkdir -p ${name} && mount -t tmpfs -o mode=755 tmpfs ${name}`,
     );
+    // Where sshd keeps its unprivileged half; a service's directory, which the init system makes.
+    mounts.push('mount -t tmpfs -o mode=755 tmpfs /run && mkdir /run/sshd');
     const script = [...mounts, 'echo ready', 'exec sleep infinity'].join(' && ');
     this.#holder = spawn('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', script], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -59,7 +61,7 @@ export class Place {
   /** Runs the commands one by one, and compares what each prints. */
   run({ steps, fails }: Block): void {
     for (const [index, { line, command, output }] of steps.entries()) {
-      const finished = this.#exec(['bash', '-c', `exec 2>&1\n${command}`]);
+      const finished = this.#exec(['bash', '--norc', '-c', `exec 2>&1\n${command}`]);
       const toFail = fails && index === steps.length - 1;
       assert.equal(
         finished.status !== 0,
