@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import { JailbuildError } from './errors.js';
 import {
   type ChangedPolicy,
@@ -35,6 +34,7 @@ import type { Finding } from './jail/survey.js';
 import { checkTarget, locateTarget } from './jail/target.js';
 import { writeJail } from './jail/write.js';
 import type { ManifestSources } from './manifest-sources.js';
+import { isSameValue } from './plan/canonical-json.js';
 import { addDigests, knownDetails } from './plan/digest.js';
 import type { Entry, Manifest } from './plan/manifest.js';
 import { refuseMissing } from './plan/missing.js';
@@ -162,8 +162,8 @@ function proofFor(job: BuildJob): Proof | undefined {
   // What profiles say is not looked at by the resolver.
   if (record === undefined || history?.interrupted !== undefined || options.digests)
     return undefined;
-  if (whole.profiles !== undefined || !isDeepStrictEqual(whole, record.request)) return undefined;
-  if (!isDeepStrictEqual(recordedOptions(job), record.options)) return undefined;
+  if (whole.profiles !== undefined || !isSameValue(whole, record.request)) return undefined;
+  if (!isSameValue(recordedOptions(job), record.options)) return undefined;
   const proof = readProof(locateTarget(job.target).path, history?.stamp);
   return proof !== undefined && isHostUnchanged(proof) ? proof : undefined;
 }

@@ -5,15 +5,7 @@ import { FINDING_KINDS, type FindingKind } from '../verify/finding.js';
 import { defineCommand } from './command.js';
 import { EXIT } from './exit-status.js';
 import { targetOf } from './jail-file.js';
-
-const positionals = {
-  root: {
-    type: 'string',
-    demandOption: true,
-    describe: 'Directory of the jail',
-    complete: 'directory',
-  },
-} as const;
+import { ROOT_ARGUMENT } from './root-argument.js';
 
 const options = {
   quick: {
@@ -35,7 +27,7 @@ export const checkCommand = defineCommand({
   name: 'check',
   usage: '<root>',
   summary: 'Tell in what a jail is not as it was built, or as it would be built now',
-  positionals,
+  positionals: ROOT_ARGUMENT,
   options,
   examples: [
     ['check /var/local/jail', 'Compare a jail with its record and with the host'],

@@ -32,11 +32,12 @@ export const completionCommand = defineCommand({
 });
 
 async function completionScript(shell: string): Promise<string> {
-  const [{ COMMANDS }, { completedCommands }] = await Promise.all([
+  const [{ COMMANDS }, { completedCommands }, { profileNames }] = await Promise.all([
     import('./commands.js'),
     import('./completion/model.js'),
+    import('../profile/load.js'),
   ]);
-  const commands = completedCommands(COMMANDS, { profiles: [] });
+  const commands = completedCommands(COMMANDS, { profiles: profileNames() });
   switch (shell) {
     case 'zsh':
       return (await import('./completion/zsh.js')).zshCompletion(commands);

@@ -64,6 +64,12 @@ async function showHelp(words: readonly string[]): Promise<number> {
 function namedCommand(
   words: readonly string[],
 ): { readonly command: AnyCommand; readonly at: number } | undefined {
+  const at = words[0]?.startsWith('-') ? firstArgument(words) : 0;
+  const command = COMMANDS.find(({ name }) => name === words[at]);
+  return command === undefined ? undefined : { command, at };
+}
+
+function firstArgument(words: readonly string[]): number {
   const valued = new Set(
     COMMANDS.flatMap(({ options }) =>
       Object.entries(options).flatMap(([name, spec]) =>
@@ -71,12 +77,10 @@ function namedCommand(
       ),
     ),
   );
-  const at = words.findIndex((word, index) => {
+  return words.findIndex((word, index) => {
     const before = words[index - 1];
     return !word.startsWith('-') && (before === undefined || !valued.has(before));
   });
-  const command = COMMANDS.find(({ name }) => name === words[at]);
-  return command === undefined ? undefined : { command, at };
 }
 
 /** A first word that is no command is a target, even where it was meant to be a command. */
@@ -128,7 +132,9 @@ function commandLine(
         for (const [name, { choices, ...positional }] of Object.entries(command.positionals)) {
           builder.positional(name, positional);
         }
+        const flags = words.filter((word) => word.startsWith('-'));
         for (const [name, option] of Object.entries(command.options)) {
+          if (option.default === undefined && !mayBeAmong(flags, name, option)) continue;
           builder.option(name, parsing(option));
         }
       },
@@ -137,6 +143,18 @@ function commandLine(
         onStatus(parsed.help ? await showHelp(words) : await command.run(parsed as never));
       },
     );
+}
+
+/** Whether words with dashes may have an option in them: to register the others takes 2 ms. */
+function mayBeAmong(flags: readonly string[], name: string, option: OptionSpec): boolean {
+  if (flags.length === 0) return false;
+  return spellings(name, option).some((spelling) =>
+    flags.some((flag) =>
+      spelling.startsWith('--')
+        ? flag.startsWith(spelling)
+        : !flag.startsWith('--') && flag.includes(spelling.slice(1)),
+    ),
+  );
 }
 
 /** An option as yargs is told of it: choices are checked by ./usage.ts, in words for people. */

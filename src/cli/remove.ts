@@ -6,15 +6,7 @@ import { EXIT } from './exit-status.js';
 import { Interrupt } from './interrupt.js';
 import { targetOf } from './jail-file.js';
 import { warn } from './report-error.js';
-
-const positionals = {
-  root: {
-    type: 'string',
-    demandOption: true,
-    describe: 'Directory of the jail',
-    complete: 'directory',
-  },
-} as const;
+import { ROOT_ARGUMENT } from './root-argument.js';
 
 const options = {
   changed: {
@@ -31,7 +23,7 @@ export const removeCommand = defineCommand({
   name: 'remove',
   usage: '<root>',
   summary: 'Remove what builds put into a jail, and nothing else',
-  positionals,
+  positionals: ROOT_ARGUMENT,
   options,
   examples: [['remove /var/local/jail', 'Remove a jail; what is not of a build stays']],
   async run(args) {

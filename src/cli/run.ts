@@ -5,15 +5,7 @@ import { writeOut } from '../ui/output.js';
 import { type Arguments, defineCommand } from './command.js';
 import { EXIT } from './exit-status.js';
 import { reportError } from './report-error.js';
-
-const positionals = {
-  root: {
-    type: 'string',
-    demandOption: true,
-    describe: 'Directory of the jail',
-    complete: 'directory',
-  },
-} as const;
+import { ROOT_ARGUMENT } from './root-argument.js';
 
 const NAMESPACES = 'Namespaces';
 const FILES = 'Files';
@@ -242,7 +234,7 @@ const options = {
   },
 } as const;
 
-export type RunArguments = Arguments<typeof positionals, typeof options>;
+export type RunArguments = Arguments<typeof ROOT_ARGUMENT, typeof options>;
 
 export const runCommand = defineCommand({
   name: 'run',
@@ -256,7 +248,7 @@ export const runCommand = defineCommand({
     describe: 'The command and its arguments; a shell of the jail without it',
     complete: 'jail-program',
   },
-  positionals,
+  positionals: ROOT_ARGUMENT,
   options,
   examples: [
     ['run /var/local/jail -- ps aux', 'Run one program in the jail'],

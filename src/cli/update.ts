@@ -8,15 +8,7 @@ import { EXIT } from './exit-status.js';
 import { Interrupt } from './interrupt.js';
 import { targetOf } from './jail-file.js';
 import { tellWarnings, warn } from './report-error.js';
-
-const positionals = {
-  root: {
-    type: 'string',
-    demandOption: true,
-    describe: 'Directory of the jail',
-    complete: 'directory',
-  },
-} as const;
+import { ROOT_ARGUMENT } from './root-argument.js';
 
 const options = {
   ...changedOptions,
@@ -41,7 +33,7 @@ export const updateCommand = defineCommand({
   name: 'update',
   usage: '<root>',
   summary: 'Bring a jail to what it was built for gives now',
-  positionals,
+  positionals: ROOT_ARGUMENT,
   options,
   examples: [
     ['update /var/local/jail', 'Take over what has changed on the host'],

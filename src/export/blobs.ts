@@ -3,10 +3,16 @@ import { existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
 import { DraftFile, writeFailed } from './draft.js';
+import { CHUNKS_IN_TURN } from './file-tree.js';
 import { tarHeader, tarPadding } from './tar.js';
 
 /** A ustar header without extensions. */
 const ROOM = 512;
+
+/** Bytes to write at once: a thread does it, and waking it for less costs more than the writing. */
+const WRITE_SIZE = 4 << 20;
+/** Chunks to write at once. While they are written, as many are gathered, all of Chunks perhaps. */
+const MOST_GATHERED = CHUNKS_IN_TURN / 2;
 
 /** The digest and size of stored bytes, as image manifests name them (OCI image spec, descriptor.md). */
 export interface Blob {
@@ -44,7 +50,7 @@ export class BlobDirectory implements BlobStore {
   ): Promise<Blob> {
     const draft = DraftFile.create(path.join(this.#root, 'incoming'));
     try {
-      const blob = await copy(chunks, (chunk) => draft.append(chunk));
+      const blob = await writeBlob(chunks, (...some) => draft.append(...some));
       const file = path.join(this.#root, nameOf(blob.digest));
       if (existsSync(file)) {
         draft.discard();
@@ -84,7 +90,7 @@ export class BlobArchive implements BlobStore {
   ): Promise<Blob> {
     const start = this.#draft.size;
     await this.#draft.append(Buffer.alloc(ROOM));
-    const blob = await copy(chunks, (chunk) => this.#draft.append(chunk));
+    const blob = await writeBlob(chunks, (...some) => this.#draft.append(...some));
     const name = nameOf(blob.digest);
     await this.#draft.append(tarPadding(blob.size));
     const header = this.#header(name, blob.size);
@@ -101,16 +107,40 @@ export class BlobArchive implements BlobStore {
   }
 }
 
-async function copy(
+/**
+ * Writes chunks in their order, some at a time, while the next ones are made and digested.
+ *
+ * @param write is called again when it is done
+ */
+export async function writeBlob(
   chunks: AsyncIterable<Buffer> | Iterable<Buffer>,
-  write: (chunk: Buffer) => Promise<void>,
+  write: (...chunks: readonly Buffer[]) => Promise<void>,
 ): Promise<Blob> {
   const hash = createHash('sha256');
   let size = 0;
-  for await (const chunk of chunks) {
-    hash.update(chunk);
-    size += chunk.length;
-    await write(chunk);
+  let gathered: Buffer[] = [];
+  let gatheredSize = 0;
+  let writing = Promise.resolve();
+  const flush = async (): Promise<void> => {
+    await writing;
+    writing = write(...gathered);
+    // A failure is thrown by what awaits it next; until then it is none that nobody handles.
+    writing.catch(() => {});
+    gathered = [];
+    gatheredSize = 0;
+  };
+  try {
+    for await (const chunk of chunks) {
+      hash.update(chunk);
+      size += chunk.length;
+      gathered.push(chunk);
+      gatheredSize += chunk.length;
+      if (gatheredSize >= WRITE_SIZE || gathered.length === MOST_GATHERED) await flush();
+    }
+    await flush();
+    await writing;
+  } finally {
+    await writing.catch(() => {});
   }
   return { digest: `sha256:${hash.digest('hex')}`, size };
 }

@@ -6,15 +6,15 @@ import {
   renameSync,
   rmSync,
   statSync,
-  write as writeCallback,
   writeSync,
+  writev as writevCallback,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
 
-const write = promisify(writeCallback);
+const writev = promisify(writevCallback);
 const STDOUT = 1;
 /** How long to wait for the reader of a full non-blocking pipe, in milliseconds. */
 const FULL_PIPE_PAUSE = 5;
@@ -50,9 +50,8 @@ export class DraftFile {
     }
   }
 
-  async append(chunk: Uint8Array): Promise<void> {
-    await writeAll(this.#fd, chunk, this.#name);
-    this.size += chunk.length;
+  async append(...chunks: readonly Uint8Array[]): Promise<void> {
+    this.size += await writeAll(this.#fd, chunks, this.#name);
   }
 
   /** Replaces what was written at an offset before. */
@@ -119,20 +118,35 @@ export function scratchDirectory(): string {
 }
 
 /** @throws JailbuildError WRITE_FAILED, also when the reader of a pipe is gone */
-export async function writeToStdout(chunk: Uint8Array): Promise<void> {
-  await writeAll(STDOUT, chunk, 'standard output');
+export async function writeToStdout(...chunks: readonly Uint8Array[]): Promise<void> {
+  await writeAll(STDOUT, chunks, 'standard output');
 }
 
-async function writeAll(fd: number, bytes: Uint8Array, name: string): Promise<void> {
-  let done = 0;
-  while (done < bytes.length) {
+/** Returns the number of bytes. */
+async function writeAll(fd: number, chunks: readonly Uint8Array[], name: string): Promise<number> {
+  let left = chunks.filter(({ length }) => length > 0);
+  let size = 0;
+  while (left.length > 0) {
     try {
-      done += (await write(fd, bytes, done, bytes.length - done, null)).bytesWritten;
+      const { bytesWritten } = await writev(fd, left);
+      size += bytesWritten;
+      left = without(left, bytesWritten);
     } catch (error) {
       if (errnoOf(error) !== 'EAGAIN') throw writeFailed(name, error);
       await new Promise((resolve) => setTimeout(resolve, FULL_PIPE_PAUSE));
     }
   }
+  return size;
+}
+
+/** What follows the first bytes. */
+function without(chunks: readonly Uint8Array[], count: number): Uint8Array[] {
+  let skipped = count;
+  return chunks.flatMap((chunk) => {
+    const rest = chunk.subarray(skipped);
+    skipped -= chunk.length - rest.length;
+    return rest.length === 0 ? [] : rest;
+  });
 }
 
 export function writeFailed(name: string, error: unknown): unknown {

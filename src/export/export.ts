@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
 import type { Entry } from '../plan/manifest.js';
-import { BlobArchive, BlobDirectory, type BlobStore, blobName } from './blobs.js';
+import { BlobArchive, BlobDirectory, type BlobStore, blobName, writeBlob } from './blobs.js';
 import { type CompressionChoice, checkCompression, compress } from './compression.js';
 import { cpio } from './cpio.js';
 import { type Destination, STDOUT_PATH } from './destination.js';
@@ -104,25 +104,17 @@ async function exportArchive(
   const { kind, path: file } = destination;
   const compression = options.compression ?? { kind: destination.compression };
   const chunks = watched(kind === 'tar' ? tar(tree) : cpio(tree), options);
-  const { createHash } = await import('node:crypto');
-  const hash = createHash('sha256');
-  let size = 0;
-  const store = async (write: (chunk: Buffer) => Promise<void>): Promise<void> => {
-    for await (const chunk of compress(chunks, compression)) {
-      hash.update(chunk);
-      size += chunk.length;
-      await write(chunk);
-    }
-  };
-  if (file === STDOUT_PATH) await store(writeToStdout);
-  else {
-    await drafted(DraftFile.create(file), async (draft) => {
-      await store((chunk) => draft.append(chunk));
-      draft.commit(file);
-    });
-  }
-  const digest = `sha256:${hash.digest('hex')}`;
-  return { format: kind, path: file, digest, size, entries: tree.entries.length };
+  const store = (write: (...some: readonly Buffer[]) => Promise<void>) =>
+    writeBlob(compress(chunks, compression), write);
+  const blob =
+    file === STDOUT_PATH
+      ? await store(writeToStdout)
+      : await drafted(DraftFile.create(file), async (draft) => {
+          const stored = await store((...some) => draft.append(...some));
+          draft.commit(file);
+          return stored;
+        });
+  return { format: kind, path: file, ...blob, entries: tree.entries.length };
 }
 
 /** Adds to a layout that exists: its index, which makes an image part of it, is written last. */

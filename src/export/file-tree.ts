@@ -15,14 +15,26 @@ export interface FileTree {
 export const CHUNK_SIZE = 1 << 20;
 
 /**
- * Gathers bytes into chunks of CHUNK_SIZE, all full but the last. A chunk that was handed out is
- * never written again.
+ * How many chunks there are, to be filled in turn: new memory for each would cost more than the copy.
+ * It is more than compressors have in hand.
+ */
+export const CHUNKS_IN_TURN = 16;
+
+/**
+ * Gathers bytes into chunks of CHUNK_SIZE, all full but the last. A chunk that was handed out stays as it
+ * is until CHUNKS_IN_TURN - 1 more were.
  */
 export class Chunks {
   /** Bytes taken so far. */
   offset = 0;
-  #chunk = Buffer.allocUnsafe(CHUNK_SIZE);
+  readonly #turn: Buffer[] = [];
+  #number = 0;
   #filled = 0;
+
+  get #chunk(): Buffer {
+    this.#turn[this.#number] ??= Buffer.allocUnsafeSlow(CHUNK_SIZE);
+    return this.#turn[this.#number] as Buffer;
+  }
 
   *bytes(bytes: Uint8Array): Generator<Buffer> {
     let done = 0;
@@ -82,7 +94,7 @@ export class Chunks {
     this.#filled += count;
     if (this.#filled < CHUNK_SIZE) return;
     yield this.#chunk;
-    this.#chunk = Buffer.allocUnsafe(CHUNK_SIZE);
+    this.#number = (this.#number + 1) % CHUNKS_IN_TURN;
     this.#filled = 0;
   }
 }

@@ -1,11 +1,16 @@
 import { availableParallelism } from 'node:os';
 import { promisify } from 'node:util';
 import { constants, crc32, deflateRaw } from 'node:zlib';
+import { CHUNK_SIZE } from './file-tree.js';
 
 const deflate = promisify(deflateRaw);
 
 /** How far back DEFLATE looks (RFC 1951). */
 const WINDOW = 32 * 1024;
+/** Room for what a chunk becomes: deflate hands over all at once, and not by the 16 KiB. */
+const OUTPUT = CHUNK_SIZE + 4096;
+/** More than a machine with so many processors would get from further ones. */
+const MOST_AT_ONCE = 8;
 /** An empty last block. */
 const LAST_BLOCK = Buffer.from([0x03, 0x00]);
 
@@ -17,7 +22,7 @@ const LAST_BLOCK = Buffer.from([0x03, 0x00]);
  * @param level 1 to 9
  */
 export async function* gzip(chunks: Iterable<Buffer>, level: number): AsyncGenerator<Buffer> {
-  const atOnce = Math.min(availableParallelism(), 8) + 1;
+  const atOnce = Math.min(availableParallelism(), MOST_AT_ONCE) + 1;
   const running: Promise<Buffer>[] = [];
   let before: Buffer | undefined;
   let sum = 0;
@@ -29,6 +34,7 @@ export async function* gzip(chunks: Iterable<Buffer>, level: number): AsyncGener
     running.push(
       deflate(chunk, {
         level,
+        chunkSize: OUTPUT,
         finishFlush: constants.Z_SYNC_FLUSH,
         ...(before === undefined ? {} : { dictionary: before.subarray(-WINDOW) }),
       }),

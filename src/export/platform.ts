@@ -26,16 +26,9 @@ const ARM_HARD_FLOAT = 0x400;
 export function platformOf({ entries, sourceRoot }: FileTree): Platform {
   const files = entries.filter(isExecutable);
   const requested = files.filter(({ reasons }) => isRequested(entries, reasons));
-  const found = new Map<string, string>();
-  for (const { path, source, content } of requested.length > 0 ? requested : files) {
-    const start =
-      source === undefined
-        ? Buffer.from(content ?? '', 'base64').subarray(0, ELF_HEADER)
-        : readStart(sourceRoot + source);
-    const platform = start === undefined ? undefined : elfPlatform(start);
-    if (platform !== undefined && !found.has(platform)) found.set(platform, path);
-  }
-  const [first, second] = [...found];
+  const asked = platformsOf(requested, sourceRoot);
+  // Scripts have none of their own, but what they run on has.
+  const [first, second] = [...(asked.size > 0 ? asked : platformsOf(files, sourceRoot))];
   if (first === undefined) {
     throw unknown('there is no ELF program of a known machine in the image; name one: --platform');
   }
@@ -44,6 +37,20 @@ export function platformOf({ entries, sourceRoot }: FileTree): Platform {
     throw unknown(`${each.join(', ')}; name one: --platform`);
   }
   return parsePlatform(first[0]);
+}
+
+/** The platforms of ELF files, each with a file that is for it. */
+function platformsOf(files: readonly FileEntry[], sourceRoot: string): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const { path, source, content } of files) {
+    const start =
+      source === undefined
+        ? Buffer.from(content ?? '', 'base64').subarray(0, ELF_HEADER)
+        : readStart(sourceRoot + source);
+    const platform = start === undefined ? undefined : elfPlatform(start);
+    if (platform !== undefined && !found.has(platform)) found.set(platform, path);
+  }
+  return found;
 }
 
 /** @throws JailbuildError USAGE */

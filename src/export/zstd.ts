@@ -30,7 +30,7 @@ export async function* zstd(chunks: Iterable<Buffer>, level: number): AsyncGener
   const { pipeline } = await import('node:stream');
   const compressor = createZstdCompress({ params });
   // An error ends the iteration below.
-  pipeline(Readable.from(chunks), compressor, () => {});
+  pipeline(Readable.from(chunks, { highWaterMark: 1 }), compressor, () => {});
   yield* compressor as AsyncIterable<Buffer>;
 }
 

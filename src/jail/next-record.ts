@@ -1,4 +1,5 @@
 import packageJson from '../../package.json' with { type: 'json' };
+import { isSameValue } from '../plan/canonical-json.js';
 import type { Entry, Manifest } from '../plan/manifest.js';
 import type { ResolveRequest } from '../resolve/request.js';
 import { belongings } from './belongings.js';
@@ -70,7 +71,15 @@ export function changedRecordText(
   if (readRecordStamp(target) !== history.stamp) {
     throw new HistoryChanged('another build changed the jail since its record was read');
   }
+  const mayStay = history.interrupted === undefined && !isChanging;
+  if (mayStay && isRecorded(next, history.record)) return undefined;
   const text = recordText(next);
-  const isSame = text === history.text && history.interrupted === undefined;
-  return isSame && !isChanging ? undefined : text;
+  return mayStay && text === history.text ? undefined : text;
+}
+
+/** Whether a record says the same, without a look at a manifest that is the very same. */
+function isRecorded({ manifest, ...next }: JailRecord, record: JailRecord | undefined): boolean {
+  if (record === undefined || manifest !== record.manifest) return false;
+  const { manifest: _, ...known } = record;
+  return isSameValue(next, known);
 }

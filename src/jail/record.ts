@@ -260,7 +260,7 @@ export function parseRecord(text: string, name: string): JailRecord {
 }
 
 function toRecord(value: unknown, name: string): JailRecord {
-  const root = new Field(value, name, '').object();
+  const root = new Field(value, name).object();
   const schema = root.member('schema').string();
   if (schema !== RECORD_SCHEMA) {
     root.member('schema').refuse(`is ${JSON.stringify(schema)}, known is ${RECORD_SCHEMA}`);

@@ -4,9 +4,10 @@ import { JailbuildError } from '../errors.js';
 import { type LookedAt, sameAbi } from './objects.js';
 
 const OSABI = { SYSV: 0, GNU: 3, ARM_AEABI: 64, ARM: 97 } as const;
-const EM = { MIPS: 8, ARM: 40 } as const;
-/** The versions of its ABI that glibc knows: from here on it takes none (libc-abis). */
-const GNU_ABI_MAX = 4;
+const EM = { MIPS: 8, S390: 22, ARM: 40, AARCH64: 183 } as const;
+/** The highest version of its ABI that glibc takes (libc-abis), and where it is another one. */
+const GNU_ABI = 3;
+const GNU_ABI_OF: Readonly<Record<number, number>> = { [EM.AARCH64]: 2, [EM.S390]: 2 };
 
 /**
  * What glibc makes of a file that it comes upon in a search: it takes it, passes over it for being of
@@ -102,7 +103,8 @@ function takesOsAbi(machine: number, osAbi: number): boolean {
 
 /** On MIPS the version has another meaning, and is taken as it is. */
 function takesAbiVersion(machine: number, osAbi: number, version: number): boolean {
-  return version === 0 || machine === EM.MIPS || (osAbi === OSABI.GNU && version < GNU_ABI_MAX);
+  const highest = GNU_ABI_OF[machine] ?? GNU_ABI;
+  return version === 0 || machine === EM.MIPS || (osAbi === OSABI.GNU && version <= highest);
 }
 
 function unloadable(path: string, field: string, problem: string): JailbuildError {

@@ -45,6 +45,11 @@ export function canonicalJson(manifest: Manifest): string {
   ].join('\n');
 }
 
+/** Whether two values are the same in print. */
+export function isSameValue(a: unknown, b: unknown): boolean {
+  return canonicalValue(a) === canonicalValue(b);
+}
+
 /** A value on one line, with the keys of its objects in the order of a manifest. */
 export function canonicalValue(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalValue).join(',')}]`;

@@ -17,20 +17,28 @@ export function parseJson(text: string, name: string): unknown {
 export class Field {
   readonly value: unknown;
   readonly #document: string;
-  readonly #place: string;
+  /** What it is in, and its name or index there; texts are made of them when something is wrong. */
+  readonly #parent: Field | undefined;
+  readonly #key: string | number;
 
-  /**
-   * @param document the document's name
-   * @param place where the value is in it: '' for the document itself, or as `entries[3].mode`
-   */
-  constructor(value: unknown, document: string, place: string) {
+  /** @param document the document's name */
+  constructor(value: unknown, document: string, parent?: Field, key: string | number = '') {
     this.value = value;
     this.#document = document;
-    this.#place = place;
+    this.#parent = parent;
+    this.#key = key;
   }
 
   refuse(what: string): never {
-    throw invalid(this.#document, this.#place === '' ? what : `${this.#place}: ${what}`);
+    const place = this.#place();
+    throw invalid(this.#document, place === '' ? what : `${place}: ${what}`);
+  }
+
+  /** Where it is in the document: '' for the document itself, or as `entries[3].mode`. */
+  #place(): string {
+    const above = this.#parent === undefined ? '' : this.#parent.#place();
+    if (typeof this.#key === 'number') return `${above}[${this.#key}]`;
+    return above === '' ? this.#key : `${above}.${this.#key}`;
   }
 
   object(): this {
@@ -51,7 +59,7 @@ export class Field {
 
   member(name: string): Field {
     const value = this.has(name) ? (this.value as Record<string, unknown>)[name] : undefined;
-    return new Field(value, this.#document, this.#place === '' ? name : `${this.#place}.${name}`);
+    return new Field(value, this.#document, this, name);
   }
 
   /** An object with the member if it is there, to be spread into another. */
@@ -69,7 +77,7 @@ export class Field {
     if (!Array.isArray(value)) {
       return this.refuse(value === undefined ? 'is missing' : 'is not a list');
     }
-    return value.map((item, index) => new Field(item, this.#document, `${this.#place}[${index}]`));
+    return value.map((item, index) => new Field(item, this.#document, this, index));
   }
 
   string(): string {
@@ -105,12 +113,14 @@ export class Field {
     const text = this.string();
     if (!text.startsWith('/')) this.refuse(`${JSON.stringify(text)} is not an absolute path`);
     if (text.includes('\0')) this.refuse('has a zero byte');
-    if (byteLength(text) > MAX_PATH) this.refuse(`is longer than ${MAX_PATH} bytes`);
+    // No character has more than three bytes a unit.
+    const mayBeLong = text.length * 3 > MAX_NAME;
+    if (mayBeLong && byteLength(text) > MAX_PATH) this.refuse(`is longer than ${MAX_PATH} bytes`);
     for (const name of text.slice(1).split('/')) {
       if (name === '' || name === '.' || name === '..') {
         this.refuse(`${JSON.stringify(text)} has the name "${name}" in it`);
       }
-      if (byteLength(name) > MAX_NAME) {
+      if (mayBeLong && byteLength(name) > MAX_NAME) {
         this.refuse(`has a name longer than ${MAX_NAME} bytes`);
       }
     }

@@ -70,7 +70,7 @@ export function parseManifest(text: string, name: string): Manifest {
  * @throws JailbuildError MANIFEST_INVALID
  */
 export function toManifest(value: unknown, name: string): Manifest {
-  const root = new Field(value, name, '').object();
+  const root = new Field(value, name).object();
   const schema = root.member('schema').string();
   if (schema !== MANIFEST_SCHEMA) {
     root.member('schema').refuse(`is ${JSON.stringify(schema)}, known is ${MANIFEST_SCHEMA}`);

@@ -6,7 +6,7 @@ import type { IncludeRequest } from './include.js';
 import { publishedSchema } from './templates.js';
 
 /** The options of `build` that are paths. */
-const PATH_OPTIONS: ReadonlySet<string> = new Set(['sysroot', 'manifest']);
+const PATH_OPTIONS: ReadonlySet<string> = new Set(['sysroot', 'manifest', 'sbom-file']);
 /** The options of `build` that are lists of paths, with colons between. */
 const PATH_LIST_OPTIONS: ReadonlySet<string> = new Set(['library-path']);
 
@@ -113,7 +113,7 @@ export function readJailFile(file: string): JailFile {
     ),
     excludes: excludes ?? [],
     options: withPaths(optionValues(options as Readonly<Record<string, RawValue>>), from),
-    run: { command: words(command), options: optionValues(runOptions) },
+    run: { command: words(command), options: withRunPaths(optionValues(runOptions), from) },
     image: imageOptions(image ?? {}),
   };
 }
@@ -145,6 +145,26 @@ function withPaths(values: OptionValues, from: (name: string) => string): Option
     return [[name, value.split(/[:;]/).map(from).join(':')] as const];
   });
   return { ...values, ...Object.fromEntries(paths) };
+}
+
+/** A mount is SOURCE[:...]; a filter may be one of two words. */
+function withRunPaths(values: OptionValues, from: (name: string) => string): OptionValues {
+  const source = (mount: string): string => {
+    const [place = '', ...rest] = mount.split(':');
+    return [from(place), ...rest].join(':');
+  };
+  const isFile = (filter: OptionValue): filter is string =>
+    typeof filter === 'string' && filter !== 'default' && filter !== 'off';
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]): [string, OptionValue] => {
+      if (name === 'bind' || name === 'dev-bind') return [name, list(value).map(source)];
+      return [name, name === 'seccomp' && isFile(value) ? from(value) : value];
+    }),
+  );
+}
+
+function list(value: OptionValue): readonly string[] {
+  return typeof value === 'object' ? value : [String(value)];
 }
 
 function imageOptions(raw: Readonly<Record<string, RawValue>>): ImageOptions {

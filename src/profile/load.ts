@@ -10,7 +10,7 @@ const SUFFIX = '.yaml';
 
 /** Every profile that comes with jailbuild, in the order of their names. */
 export function knownProfiles(): Profile[] {
-  return knownNames().map((name) => readProfile(builtInPath(name)));
+  return profileNames().map((name) => readProfile(builtInPath(name)));
 }
 
 /**
@@ -48,13 +48,14 @@ function readProfile(file: string): Profile {
 }
 
 function builtInPath(name: string): string {
-  const names = knownNames();
+  const names = profileNames();
   if (names.includes(name)) return templatePath(`profiles/${name}${SUFFIX}`);
   const help = didYouMean(name, names) || '; `jailbuild profiles` lists them';
   throw new JailbuildError('PROFILE_NOT_FOUND', `${name}: no such profile${help}`, name);
 }
 
-function knownNames(): string[] {
+/** The names of the profiles that come with jailbuild, sorted. */
+export function profileNames(): string[] {
   return readdirSync(templatePath('profiles'))
     .filter((file) => file.endsWith(SUFFIX))
     .map(nameOf)

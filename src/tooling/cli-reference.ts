@@ -1,5 +1,12 @@
 import type { AnyCommand, OptionSpec } from '../cli/command.js';
-import { longNamesOf, placeholderOf, shortNamesOf } from '../cli/option-text.js';
+import { COMMANDS } from '../cli/commands.js';
+import {
+  describeValue,
+  groupedOptions,
+  longNamesOf,
+  placeholderOf,
+  shortNamesOf,
+} from '../cli/option-text.js';
 
 /** Rows of a table in Markdown, each as its cells. */
 export type Rows = readonly (readonly string[])[];
@@ -20,13 +27,38 @@ export function tableBelow(markdown: string, heading: string): Rows {
  * command's table.
  */
 export function optionMeanings(markdown: string, command: AnyCommand): Map<string, string> {
-  const block = blocks(markdown).find(({ name }) => name === command.name);
+  const rows = blocks(markdown).flatMap((block) => (block.name === command.name ? block.rows : []));
   const meanings = new Map<string, string>();
-  for (const [syntax = '', meaning = ''] of block?.rows ?? []) {
+  for (const [syntax = '', meaning = ''] of rows) {
     const name = /`--([\w-]+)/.exec(syntax)?.[1];
     if (name !== undefined) meanings.set(name, meaning);
   }
   return meanings;
+}
+
+/** The document with a row for each option, in the order of the help; words that are there stay. */
+export function withOptionTables(markdown: string): string {
+  const lines = markdown.split('\n');
+  // From the end, so that the places of the others stay.
+  for (const { name, group, from, to } of blocks(markdown).reverse()) {
+    const command = COMMANDS.find((candidate) => candidate.name === name);
+    const options = command && groupedOptions(command.options).get(group ?? 'Options');
+    if (options === undefined) throw new Error(`no options of ${name}${group ? `: ${group}` : ''}`);
+    const meanings = optionMeanings(markdown, command as AnyCommand);
+    const rows = options.map(([long, spec]) => {
+      const meaning = meanings.get(long) ?? sentence(describeValue(spec)).replaceAll('|', '\\|');
+      return `| ${optionSyntax(long, spec)} | ${meaning} |`;
+    });
+    const table = ['', '| Option | Meaning |', '| --- | --- |', ...rows, ''];
+    lines.splice(from + 1, to - from - 1, ...table);
+  }
+  return lines.join('\n');
+}
+
+/** The words of a table, which have no full stop, as a sentence. */
+export function sentence(text: string): string {
+  const { 1: what = '', 2: byDefault } = /^(.*?)(?: \[default: ([^\]]*)\])?$/.exec(text) ?? [];
+  return byDefault === undefined ? `${what}.` : `${what}. The default is ${byDefault}.`;
 }
 
 /** An option as it is written, for a table: `-w`, `--workdir DIR`. */
@@ -45,16 +77,18 @@ export function optionSyntax(name: string, spec: OptionSpec): string {
 
 export interface Block {
   readonly name: string;
+  /** The heading of the options in the help; the others have none. */
+  readonly group: string | undefined;
   readonly from: number;
   readonly to: number;
   readonly rows: Rows;
 }
 
-/** The tables between `<!-- options of NAME -->` and `<!-- end -->`, with where they are, in lines. */
+/** The tables between `<!-- options of NAME: GROUP -->` and `<!-- end -->`, with their lines. */
 export function blocks(markdown: string): Block[] {
   const lines = markdown.split('\n');
   return lines.flatMap((line, from) => {
-    const name = /^<!-- options of ([\w-]+) -->$/.exec(line)?.[1];
+    const { 1: name, 2: group } = /^<!-- options of ([\w-]+)(?:: (.+))? -->$/.exec(line) ?? [];
     if (name === undefined) return [];
     const to = lines.indexOf('<!-- end -->', from);
     if (to < 0) throw new Error(`no end of the options of ${name}`);
@@ -62,7 +96,7 @@ export function blocks(markdown: string): Block[] {
       .slice(from + 1, to)
       .filter((row) => row.startsWith('|'))
       .map(cellsOf);
-    return [{ name, from, to, rows: rows.slice(2) }];
+    return [{ name, group, from, to, rows: rows.slice(2) }];
   });
 }
 

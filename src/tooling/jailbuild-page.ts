@@ -8,7 +8,12 @@ import {
   placeholderOf,
   shortNamesOf,
 } from '../cli/option-text.js';
-import { optionMeanings, tableBelow, unescaped } from './cli-reference.js';
+import {
+  optionMeanings,
+  sentence as plainSentence,
+  tableBelow,
+  unescaped,
+} from './cli-reference.js';
 import {
   bold,
   italic,
@@ -32,8 +37,15 @@ const DESCRIPTION = [
 ];
 const ENVIRONMENT: readonly (readonly [string, string])[] = [
   ['PATH', 'Where programs that are given by name are looked up.'],
-  ['TERM', 'A terminal whose description is copied, and what `run` tells the command.'],
+  [
+    'TERM',
+    'A terminal whose description is copied, and what `run` tells the command. On a `dumb` one the output is as into a pipe.',
+  ],
   ['NO_COLOR', 'If set and not empty, no colours are shown.'],
+  [
+    'LC_ALL, LC_CTYPE, LANG',
+    'The first that is not empty says the character set. If that is not UTF-8, trees are drawn in ASCII.',
+  ],
   ['SOURCE_DATE_EPOCH', 'The time that images and archives bear, in seconds since the epoch.'],
 ];
 
@@ -113,12 +125,9 @@ function optionEntry(name: string, spec: OptionSpec, meaning?: string): string {
   return tagged(value === undefined ? words : `${words} ${italic(value)}`, text);
 }
 
-/** The words of a table, which have no full stop, as a sentence. */
+/** The words of a table as a sentence in roff. */
 function sentence(text: string): string {
-  const { 1: what = '', 2: byDefault } = /^(.*?)(?: \[default: ([^\]]*)\])?$/.exec(text) ?? [];
-  return roffSentence(
-    byDefault === undefined ? `${what}.` : `${what}. The default is ${byDefault}.`,
-  );
+  return roffSentence(plainSentence(text));
 }
 
 function exampleEntry([line, does]: readonly [string, string]): string {

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { locateLauncher } from '../../src/launcher/locate.js';
 import { launcherArguments } from '../../src/launcher/options.js';
 import { JAILBUILD, PROJECT } from '../support/cli.js';
-import { ENVIRONMENT } from './compare.js';
+import { compile, inTurn, middle } from './stopwatch.js';
 
 const ROUNDS = 100;
 /** The program itself, as jailbuild run starts it; the script of its name first looks for it. */
@@ -21,8 +21,7 @@ export async function benchLaunch(): Promise<void> {
   try {
     const jail = path.join(scratch, 'jail');
     for (const name of ['proc', 'dev']) mkdirSync(path.join(jail, name), { recursive: true });
-    for (const name of ['bound', 'stopwatch'])
-      compile(path.join(PROJECT, `test/bench/${name}.c`), path.join(scratch, name));
+    compile(path.join(PROJECT, 'test/bench/bound.c'), path.join(scratch, 'bound'));
     compile('-', path.join(jail, 'true'), 'int main(void) { return 0; }');
     compile('-', path.join(jail, 'wait'), '#include <unistd.h>\nint main(void) { pause(); }');
     const bundle = path.join(scratch, 'bundle');
@@ -79,30 +78,20 @@ function launches(scratch: string, jail: string, bundle: string): Launch[] {
 }
 
 function time(scratch: string, contenders: readonly Launch[]): void {
-  const words = contenders.flatMap(({ command }, i) => (i === 0 ? command : ['---', ...command]));
   // crun refuses a mixture of control groups, so all see those of version 2 alone.
   const script = 'mount -t cgroup2 none /sys/fs/cgroup && exec "$@"';
-  const { stdout } = spawnSync(
-    'unshare',
-    ['-m', 'sh', '-c', script, 'sh', `${scratch}/stopwatch`, String(ROUNDS), ...words],
-    { encoding: 'utf8', maxBuffer: 1 << 26, env: ENVIRONMENT },
-  );
-  const times = contenders.map((): number[] => []);
-  const failed = new Set<number>();
-  for (const line of stdout.trim().split('\n')) {
-    const [place = 0, micros = 0, status] = line.split(' ').map(Number);
-    times[place]?.push(micros);
-    if (status !== 0) failed.add(place);
-  }
+  const commands = contenders.map(({ command }) => command);
+  const laps = inTurn(commands, ROUNDS, scratch, ['unshare', '-m', 'sh', '-c', script, 'sh']);
   console.log(`\nlaunch of a static program (median of ${ROUNDS} interleaved runs)`);
-  const medians = times.map((list) => list.sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? 0);
+  const [first] = middle(laps[0]?.times ?? []);
   for (const [i, { name }] of contenders.entries()) {
-    if (failed.has(i)) {
+    const { times = [], failed = true } = laps[i] ?? {};
+    if (failed) {
       console.log(`  ${name.padEnd(38)} not measured: it fails`);
       continue;
     }
-    const [median = 0, least = 0] = [medians[i], times[i]?.[0]];
-    const ratio = (median / (medians[0] ?? 1)).toFixed(2);
+    const [median, least] = middle(times);
+    const ratio = (median / first).toFixed(2);
     console.log(
       `  ${name.padEnd(38)} ${median.toFixed(0).padStart(7)} µs   least ${least.toFixed(0).padStart(7)}   ${ratio.padStart(6)} x`,
     );
@@ -132,18 +121,4 @@ async function memory(jail: string): Promise<void> {
     console.log(`  ${name}: ${field('VmRSS')} resident, of which anonymous ${field('RssAnon')}`);
   }
   launcher.kill('SIGKILL');
-}
-
-function compile(source: string, out: string, input = ''): void {
-  const compiler = spawnSync('musl-gcc', ['--version']).error === undefined ? 'musl-gcc' : 'gcc';
-  const flags = ['-static', '-O2', '-s', '-idirafter', '/usr/include'];
-  const headers = [
-    '-idirafter',
-    `/usr/include/${process.arch === 'x64' ? 'x86_64' : 'aarch64'}-linux-gnu`,
-  ];
-  const { status, stderr } = spawnSync(compiler, [...flags, ...headers, '-xc', source, '-o', out], {
-    input,
-    encoding: 'utf8',
-  });
-  if (status !== 0) throw new Error(`${source}: ${stderr}`);
 }

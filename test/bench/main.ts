@@ -1,13 +1,19 @@
 // Usage: npm run bench [-- NAME...]
 // Times jailbuild beside its peers. Run as root, after npm run build, on a machine that is otherwise still.
 import { benchBuild } from './build.js';
+import { benchExport } from './export.js';
 import { benchKeep } from './keep.js';
 import { benchLaunch } from './launch.js';
+import { benchResolve } from './resolve.js';
+import { benchSizes } from './sizes.js';
 
 const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   build: benchBuild,
+  export: benchExport,
   keep: benchKeep,
   launch: benchLaunch,
+  sizes: benchSizes,
+  resolve: benchResolve,
 };
 
 const names = process.argv.slice(2);

@@ -1,7 +1,8 @@
 /*
  * Times commands in turn: stopwatch ROUNDS COMMAND [ARGUMENT...] [--- COMMAND [ARGUMENT...]]...
- * Prints a line for each command and round: the command's place, its microseconds, its exit status. A
- * script would take longer to start a process than the fastest of these run.
+ * Prints a line for each command and round: the command's place, its microseconds, its exit status, and
+ * the most that it had in memory, in kilobytes. A script would take longer to start a process than the
+ * fastest of these run.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,14 +46,15 @@ int main(int argc, char **argv)
 		for (int i = 0; i < count; i++) {
 			pid_t child;
 			int status = 0;
+			struct rusage usage = { 0 };
 			double start = now();
 			if (posix_spawnp(&child, commands[i][0], &quiet, NULL, commands[i], environ) != 0)
 				status = -1;
 			else
-				waitpid(child, &status, 0);
+				wait4(child, &status, 0, &usage);
 			double time = now() - start;
 			if (round >= 0)
-				printf("%d %.1f %d\n", i, time, status);
+				printf("%d %.1f %d %ld\n", i, time, status, usage.ru_maxrss);
 		}
 	}
 	return 0;

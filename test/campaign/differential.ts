@@ -49,7 +49,7 @@ export async function compareWithLoaders(
 
   const cpus = new Map<string, Cpu>();
   const cpuOf = (loader: string): Cpu => {
-    const known = cpus.get(loader) ?? cpuOfLoader(loader);
+    const known = cpus.get(loader) ?? cpuOfLoader([loader]);
     cpus.set(loader, known);
     return known;
   };

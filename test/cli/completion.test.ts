@@ -31,6 +31,8 @@ const CASES: readonly Case[] = [
   { line: 'jailbuild --format ', offers: ['json', 'table'], not: ['jails/', 'run'] },
   { line: 'jailbuild --format json ', offers: ['run', 'jails/'] },
   { line: 'jailbuild jails/one --manifest pl', offers: ['plain.txt'] },
+  { line: 'jailbuild jails/one --profile s', offers: ['scp', 'sftp', 'shell'], not: ['base'] },
+  { line: 'jailbuild profiles show py', offers: ['python'] },
   { line: 'jailbuild jails/one -- jb-f', offers: ['jb-first'] },
   { line: 'jailbuild run jails/one --net', offers: ['--network'], not: ['--format'] },
   { line: 'jailbuild run jails/one --network n', offers: ['none'] },

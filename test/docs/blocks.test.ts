@@ -32,6 +32,14 @@ describe('blocks that are run', () => {
     assert.deepEqual([plain?.terminal, plain?.fails], [false, true]);
   });
 
+  test('the content of a file', () => {
+    const [file, ...more] = runBlocks(
+      '```yaml file=site/jail.yaml\nroot: a\n```\n```yaml\nb: c\n```',
+    );
+    assert.deepEqual(more, []);
+    assert.deepEqual([file?.file, file?.text, file?.steps], ['site/jail.yaml', 'root: a', []]);
+  });
+
   test('output without a command is a mistake of the document', () => {
     assert.throws(() => runBlocks('```console\nprinted\n```'), /line 2: output without a command/);
   });

@@ -18,6 +18,8 @@ export interface Block {
   readonly needs: readonly string[];
   readonly steps: readonly Step[];
   readonly text: string;
+  /** Where the text is written to, rather than run. */
+  readonly file?: string;
 }
 
 /** `$ ` of the host's shell, or the prompt of the shell in the jail, as `calculus [/] `. */
@@ -26,25 +28,32 @@ export const PROMPT = /^(?:\$|\w+ \[[^\]]*\]) /;
 /**
  * The blocks of a document that are run: `console` has prompts and what is printed, `sh run` commands
  * alone. Words behind the language say how: `terminal`, `fails`, `needs=...`. A line that ends in a
- * backslash goes on with the next.
+ * backslash goes on with the next. A block of any language with `file=PATH` is the content of that file.
  */
 export function runBlocks(markdown: string): Block[] {
   const lines = markdown.split('\n');
   return lines.flatMap((line, index) => {
-    const { 1: language, 2: words } = /^```(console|sh run) *(.*)$/.exec(line) ?? [];
+    const { 1: language, 2: words } = /^```(console|sh run|\w+(?= file=)) *(.*)$/.exec(line) ?? [];
     if (language === undefined || words === undefined) return [];
     const how = words.split(' ');
     const end = lines.indexOf('```', index);
     const needed = how.find((word) => word.startsWith('needs='))?.slice('needs='.length);
     const content = lines.slice(index + 1, end);
+    const file = how.find((word) => word.startsWith('file='))?.slice('file='.length);
     return [
       {
         line: index + 2,
         terminal: how.includes('terminal'),
         fails: how.includes('fails'),
         needs: needed?.split(',') ?? [],
-        steps: language === 'console' ? typed(content, index + 2) : commands(content, index + 2),
+        steps:
+          file !== undefined
+            ? []
+            : language === 'console'
+              ? typed(content, index + 2)
+              : commands(content, index + 2),
         text: content.join('\n'),
+        ...(file === undefined ? {} : { file }),
       },
     ];
   });

@@ -19,8 +19,13 @@ for (const [name, blocks] of DOCUMENTS) {
     const place = new Place();
     for (const block of blocks) {
       const programs = [...block.needs, ...(block.terminal ? ['tmux'] : [])];
-      test(`line ${block.line}: ${block.steps[0]?.command}`, needs(...programs), () =>
-        block.terminal ? place.type(block) : place.run(block),
+      test(
+        `line ${block.line}: ${block.file ?? block.steps[0]?.command}`,
+        needs(...programs),
+        () => {
+          if (block.file !== undefined) return place.write(block);
+          return block.terminal ? place.type(block) : place.run(block);
+        },
       );
     }
   });

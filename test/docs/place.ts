@@ -40,6 +40,8 @@ export class Place {
     const mounts = OWN.map(
       (name) => `mkdir -p ${name} && mount -t tmpfs -o mode=755 tmpfs ${name}`,
     );
+    // Where sshd keeps its unprivileged half; a service's directory, which the init system makes.
+    mounts.push('mount -t tmpfs -o mode=755 tmpfs /run && mkdir /run/sshd');
     const script = [...mounts, 'echo ready', 'exec sleep infinity'].join(' && ');
     this.#holder = spawn('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', script], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -49,10 +51,17 @@ export class Place {
     await once(stdout, 'data');
   }
 
+  /** Writes the file that a block is the content of. */
+  write({ file = '', text }: Block): void {
+    const script = 'mkdir -p "$(dirname "$0")" && cat > "$0"';
+    const { status, stderr } = this.#exec(['sh', '-c', script, file], `${text}\n`);
+    assert.equal(status, 0, stderr);
+  }
+
   /** Runs the commands one by one, and compares what each prints. */
   run({ steps, fails }: Block): void {
     for (const [index, { line, command, output }] of steps.entries()) {
-      const finished = this.#exec(['bash', '-c', `exec 2>&1\n${command}`]);
+      const finished = this.#exec(['bash', '--norc', '-c', `exec 2>&1\n${command}`]);
       const toFail = fails && index === steps.length - 1;
       assert.equal(
         finished.status !== 0,
@@ -112,9 +121,12 @@ export class Place {
     ]);
   }
 
-  #exec(command: readonly string[]) {
+  #exec(command: readonly string[], input?: string) {
     const target = String(this.#holder?.pid);
-    return exec('nsenter', ['--target', target, '--mount', '--wd=/srv', ...command], {
+    // --wd= would be a directory of the outside.
+    const inside = ['sh', '-c', 'cd /srv && exec "$@"', 'sh', ...command];
+    return exec('nsenter', ['--target', target, '--mount', ...inside], {
+      ...(input === undefined ? {} : { input }),
       env: {
         PATH: `${this.#directory}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
         HOME: '/root',

@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
+import { writeBlob } from '../../src/export/blobs.js';
 import { checkCompression, compress } from '../../src/export/compression.js';
-import { CHUNK_SIZE } from '../../src/export/file-tree.js';
+import { CHUNK_SIZE, CHUNKS_IN_TURN, type FileTree } from '../../src/export/file-tree.js';
+import { tar } from '../../src/export/tar.js';
 import { needs } from '../support/need.js';
+import { tempDir } from '../support/temp-dir.js';
 
 /** Half of it compresses, half does not. */
 function sample(size: number): Buffer {
@@ -49,6 +55,68 @@ test('zstd gives a frame with a checksum that zstd(1) reads', needs('zstd'), asy
     // Content_Checksum_flag of the frame header descriptor (RFC 8878, section 3.1.1.1.1).
     assert.equal((packed[4] ?? 0) & 4, 4);
   }
+});
+
+test(
+  'chunks that are filled in turn arrive as they were, at a slow reader too',
+  needs('gzip', 'zstd'),
+  async () => {
+    const directory = tempDir();
+    const bytes = randomBytes(2 * CHUNKS_IN_TURN * CHUNK_SIZE + 77);
+    writeFileSync(path.join(directory, 'large'), bytes);
+    const tree: FileTree = {
+      sourceRoot: directory,
+      entries: [
+        {
+          ...{ path: '/large', type: 'file', source: '/large', size: bytes.length },
+          ...{ mode: '0644', uid: 0, gid: 0, mtime: '1.000000000', reasons: [] },
+        },
+      ],
+    };
+    const expected = digestOf(tar(tree));
+    for (const kind of ['gzip', 'zstd'] as const) {
+      const parts: Buffer[] = [];
+      for await (const part of compress(tar(tree), { kind, level: 1 })) {
+        parts.push(part);
+        await setTimeout(2);
+      }
+      const unpacked = spawnSync(kind, ['-dcq'], {
+        input: Buffer.concat(parts),
+        maxBuffer: 1 << 27,
+      });
+      assert.equal(digestOf([unpacked.stdout]), expected, kind);
+    }
+    const written: Buffer[] = [];
+    const { digest, size } = await writeBlob(tar(tree), async (...some) => {
+      await setTimeout(2);
+      written.push(...some.map((chunk) => Buffer.from(chunk)));
+    });
+    assert.equal(digestOf(written), expected);
+    assert.equal(digest, `sha256:${expected}`);
+    assert.equal(size, Buffer.concat(written).length);
+  },
+);
+
+function digestOf(chunks: Iterable<Buffer>): string {
+  const hash = createHash('sha256');
+  for (const chunk of chunks) hash.update(chunk);
+  return hash.digest('hex');
+}
+
+test('a write that fails ends the work, whatever comes meanwhile', async () => {
+  const failure = new Error('disk full');
+  let count = 0;
+  const chunks = (async function* () {
+    for (; count < 1000; count++) {
+      await setTimeout(1);
+      yield Buffer.alloc(CHUNK_SIZE);
+    }
+  })();
+  await assert.rejects(
+    writeBlob(chunks, () => Promise.reject(failure)),
+    failure,
+  );
+  assert.ok(count < CHUNKS_IN_TURN, `${count}`);
 });
 
 test('the same bytes are compressed to the same bytes', needs('zstd'), async () => {

@@ -74,6 +74,25 @@ test('a jail file becomes data, with paths from its own directory', () => {
   });
 });
 
+test('paths of a run start from the file too', () => {
+  const at = (name: string) => path.join(directory, name);
+  const { options, run } = readJailFile(
+    jailFile(`
+sbom: spdx
+sbom-file: bill.json
+run: { bind: [data:/data:ro, /srv], dev-bind: ./dev, seccomp: filter.bpf }
+`),
+  );
+  assert.equal(options['sbom-file'], at('bill.json'));
+  assert.deepEqual(run.options, {
+    bind: [`${at('data')}:/data:ro`, '/srv'],
+    'dev-bind': [at('dev')],
+    seccomp: at('filter.bpf'),
+  });
+  const { run: off } = readJailFile(jailFile('run: { seccomp: off }'));
+  assert.deepEqual(off.options, { seccomp: 'off' });
+});
+
 test('a jail file becomes a request for the resolver', () => {
   const request = jailFileRequest(readJailFile(jailFile(WHOLE)));
   assert.deepEqual(request.terminfo, ['xterm', 'vt100']);

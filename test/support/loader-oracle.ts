@@ -100,9 +100,14 @@ export class OurLoader {
   }
 }
 
-/** What kind of processor a glibc loader takes this machine for, by its own `--help`. */
-export function cpuOfLoader(loader: string): Cpu {
-  const { stdout } = exec(loader, ['--help']);
+/**
+ * What kind of processor a glibc loader takes this machine for, by its own `--help`.
+ *
+ * @param command the loader, with an emulator before it if it needs one
+ */
+export function cpuOfLoader(command: readonly [file: string, ...args: string[]]): Cpu {
+  const [file, ...args] = command;
+  const { stdout } = exec(file, [...args, '--help']);
   const named = (title: RegExp) => {
     const section = stdout.split(title)[1]?.split('\n\n')[0] ?? '';
     return [...section.matchAll(/^ {2}(\S+) \((.*?)\)/gm)].map(([, name = '', facts = '']) => ({

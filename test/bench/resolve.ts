@@ -1,0 +1,60 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { JAILBUILD } from '../support/cli.js';
+import { elfPrograms } from './build.js';
+import { ENVIRONMENT } from './compare.js';
+import { inTurn, middle } from './stopwatch.js';
+
+const ROUNDS = 15;
+
+/** The closure of all programs, without copying, beside libtree. */
+export async function benchResolve(): Promise<void> {
+  const programs = elfPrograms(['/usr/bin', '/usr/sbin']);
+  const scratch = mkdtempSync('/srv/jailbuild-bench-');
+  // Without -vv libtree leaves out what the C library's packages have; with -vvv it lists again what
+  // it has listed.
+  const contenders = [
+    ['jailbuild tree', process.execPath, JAILBUILD, 'tree', ...programs],
+    ['jailbuild tree --json', process.execPath, JAILBUILD, 'tree', '--json', ...programs],
+    ['libtree -p -vv', 'libtree', '-p', '-vv', ...programs],
+    ['libtree -p -vvv', 'libtree', '-p', '-vvv', ...programs],
+    ['node -e 0', process.execPath, '-e', '0'],
+  ] as const;
+  try {
+    console.log(
+      `\nclosure of all ${programs.length} ELF programs of /usr/bin and /usr/sbin (median of ${ROUNDS} interleaved runs)`,
+    );
+    const laps = inTurn(
+      contenders.map(([, ...command]) => command),
+      ROUNDS,
+      scratch,
+    );
+    const [first] = middle(laps[0]?.times ?? []);
+    for (const [i, [name, file, ...args]] of contenders.entries()) {
+      const { times = [], memory = 0, failed = true } = laps[i] ?? {};
+      const [median, least] = middle(times);
+      const ratio = (median / first).toFixed(2);
+      console.log(
+        `  ${name.padEnd(24)} ${ms(median)} ms   least ${ms(least)}   ${ratio.padStart(6)} x   ${(memory / 1024).toFixed(0).padStart(4)} MB${failed ? `   ${missed(file, args)}` : ''}`,
+      );
+    }
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+function ms(micros: number): string {
+  return (micros / 1000).toFixed(1).padStart(8);
+}
+
+/** What keeps a contender from status 0. */
+function missed(file: string, args: readonly string[]): string {
+  const { stderr, error } = spawnSync(file, args, {
+    encoding: 'utf8',
+    env: ENVIRONMENT,
+    maxBuffer: 1 << 28,
+  });
+  if (error !== undefined) return error.message;
+  const lines = stderr.trim().split('\n');
+  return `${lines.length} programs fail: ${lines[0]}`;
+}

@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { parseElf } from '../../src/elf/parse.js';
+import { KINDS, MemorySource, makeElf } from '../support/make-elf.js';
+
+describe('an ELF file', () => {
+  for (const kind of KINDS) {
+    test(`of ${kind.class} bits, ${kind.byteOrder}-endian`, () => {
+      const made = makeElf({
+        ...kind,
+        type: 2,
+        machine: 0xbeef,
+        flags: 0x8000_0401,
+        interpreter: '/lib/ld.so',
+        dynamic: [],
+        notes: [],
+      });
+      const { headers, identification, interpreter } = parseElf(new MemorySource(made.bytes));
+      const { segments, ...rest } = headers;
+      assert.deepEqual(rest, { ...kind, type: 'exec', machine: 0xbeef, flags: 0x8000_0401 });
+      assert.equal(interpreter, '/lib/ld.so');
+      assert.deepEqual(
+        segments.map(({ type }) => type),
+        ['load', 'dynamic', 'interp', 'note'],
+      );
+      const [load, dynamic] = segments;
+      assert.equal(load?.offset, 0);
+      assert.equal(load?.filesz, made.bytes.length);
+      assert.equal(dynamic?.offset, made.dynamicAt);
+      assert.equal(dynamic?.vaddr, 0x40_0000 + made.dynamicAt);
+      assert.deepEqual(identification, {
+        class: kind.class / 32,
+        data: kind.byteOrder === 'little' ? 1 : 2,
+        version: 1,
+        osAbi: 0,
+        abiVersion: 0,
+        isPadded: true,
+        machineLittle: kind.byteOrder === 'little' ? 0xbeef : 0xefbe,
+        machineBig: kind.byteOrder === 'little' ? 0xefbe : 0xbeef,
+        fileVersion: 1,
+      });
+    });
+  }
+
+  test('has each type', () => {
+    for (const [number, name] of [
+      [1, 'rel'],
+      [2, 'exec'],
+      [3, 'dyn'],
+      [4, 'core'],
+    ] as const) {
+      const { headers } = parseElf(new MemorySource(makeElf({ type: number }).bytes));
+      assert.equal(headers.type, name);
+    }
+  });
+
+  test('may have its program headers anywhere', () => {
+    const { bytes, programHeadersAt, programHeaderSize } = makeElf({ interpreter: '/lib/ld.so' });
+    const table = bytes.subarray(programHeadersAt, programHeadersAt + 2 * programHeaderSize);
+    const moved = Buffer.concat([bytes, Buffer.alloc(1 << 20), table]);
+    moved.fill(0, programHeadersAt, programHeadersAt + 2 * programHeaderSize);
+    moved.writeBigUInt64LE(BigInt(moved.length - table.length), 32);
+    const source = new MemorySource(moved);
+    assert.equal(parseElf(source).interpreter, '/lib/ld.so');
+    assert.ok(source.taken < 8192, `${source.taken} bytes read`);
+  });
+});
+
+describe('a file that is not well-formed names its field', () => {
+  const byte =
+    (at: number, ...values: readonly number[]) =>
+    (bytes: Buffer) => {
+      Buffer.from(values).copy(bytes, at);
+      return bytes;
+    };
+  const cases: readonly (readonly [
+    title: string,
+    code: string,
+    message: RegExp,
+    change: (bytes: Buffer, made: ReturnType<typeof makeElf>) => Buffer,
+  ])[] = [
+    ['no magic', 'NOT_ELF', /not an ELF file$/, byte(0, 0x7e)],
+    ['nothing', 'NOT_ELF', /not an ELF file$/, (bytes) => bytes.subarray(0, 0)],
+    ['the magic alone', 'MALFORMED_ELF', /EI_CLASS is missing$/, (bytes) => bytes.subarray(0, 4)],
+    ['a class', 'MALFORMED_ELF', /EI_CLASS is 3$/, byte(4, 3)],
+    ['a byte order', 'MALFORMED_ELF', /EI_DATA is 0$/, byte(5, 0)],
+    ['half a header', 'MALFORMED_ELF', /header is cut short/, (bytes) => bytes.subarray(0, 63)],
+    ['the size of program headers', 'MALFORMED_ELF', /e_phentsize is 55/, byte(54, 55)],
+    ['their number', 'MALFORMED_ELF', /e_phnum is 65535$/, byte(56, 0xff, 0xff)],
+    ['their place', 'MALFORMED_ELF', /e_phoff puts/, byte(32, 0, 0, 0, 1)],
+    ['their place, far away', 'MALFORMED_ELF', /e_phoff puts/, byte(39, 0x7f)],
+    [
+      'an interpreter beyond the end',
+      'MALFORMED_ELF',
+      /PT_INTERP reaches beyond/,
+      (bytes, { programHeadersAt, programHeaderSize }) => {
+        bytes.writeUInt32LE(1 << 20, programHeadersAt + programHeaderSize + 8);
+        return bytes;
+      },
+    ],
+    [
+      'an interpreter that is too long',
+      'MALFORMED_ELF',
+      /PT_INTERP has a size of 5000 bytes$/,
+      (bytes, { programHeadersAt, programHeaderSize }) => {
+        bytes.writeUInt32LE(5000, programHeadersAt + programHeaderSize + 32);
+        return bytes;
+      },
+    ],
+    [
+      'an interpreter that does not end',
+      'MALFORMED_ELF',
+      /PT_INTERP does not end with a zero byte$/,
+      (bytes, { programHeadersAt, programHeaderSize }) => {
+        bytes.writeUInt32LE(5, programHeadersAt + programHeaderSize + 32);
+        return bytes;
+      },
+    ],
+    [
+      'an interpreter that is relative',
+      'MALFORMED_ELF',
+      /PT_INTERP is not an absolute path: "xlib\/ld.so"$/,
+      (bytes, { interpreterAt }) => byte(interpreterAt, 0x78)(bytes),
+    ],
+  ];
+  for (const [title, code, message, change] of cases) {
+    test(title, () => {
+      const made = makeElf({ interpreter: '/lib/ld.so' });
+      const source = new MemorySource(change(made.bytes, made));
+      assert.throws(() => parseElf(source), { code, message, path: '/made' });
+    });
+  }
+});
