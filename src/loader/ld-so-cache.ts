@@ -7,7 +7,10 @@ export interface CacheEntry {
   readonly soname: string;
   /** The file's absolute path. */
   readonly path: string;
-  /** The glibc-hwcaps level that a CPU must have, as x86-64-v3; undefined for the baseline. */
+  /**
+   * The glibc-hwcaps level that a CPU must have, as x86-64-v3; undefined for the baseline, and empty
+   * where the loader finds no name for it, so that it takes the entry on no CPU.
+   */
   readonly hwcaps: string | undefined;
   /** Flags for library type and required ABI (glibc sysdeps/generic/ldconfig.h). */
   readonly flags: number;
@@ -111,8 +114,10 @@ function parseNew(bytes: Buffer, base: number, fail: (problem: string) => Error)
 }
 
 /**
- * The names of the hwcaps extension, by index (struct cache_extension). Offsets of the extension and
- * its sections count from the file's start, those of strings from that of the new format.
+ * The names of the hwcaps extension, by index (struct cache_extension). All offsets count from the
+ * file's start. ldconfig writes those of strings as from the start of the new format: behind an old one
+ * the loader, and `ldconfig -p`, look for the names at the wrong places (dl-cache.c,
+ * glibc_hwcaps_compare).
  */
 function hwcapsNames(
   bytes: Buffer,
@@ -140,7 +145,7 @@ function hwcapsNames(
     }
     const names: string[] = [];
     for (let item = 0; item < size; item += 4) {
-      names.push(string(base + u32(offset + item)));
+      names.push(base === 0 ? string(u32(offset + item)) : '');
     }
     return names;
   }

@@ -432,7 +432,7 @@ export class LibrarySearch {
     const ownFlags = cacheFlags(this.abi);
     let best: { path: string; level: string | undefined; rank: number } | undefined;
     for (const { path, hwcaps, flags } of cache.get(cacheKey(name)) ?? []) {
-      if (!acceptsCacheFlags(this.abi, flags)) continue;
+      if (!acceptsCacheFlags(this.abi, flags) || hwcaps === '') continue;
       // Flags that are accepted although they are not the loader's own come last.
       const general = flags === ownFlags ? levels.length : levels.length + 1;
       const rank = hwcaps === undefined ? general : levels.indexOf(hwcaps);

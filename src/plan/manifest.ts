@@ -80,6 +80,8 @@ export type Reason =
   | { readonly kind: 'merged-usr' }
   /** The loader's library cache. */
   | { readonly kind: 'ld-cache' }
+  /** The search path of musl's loader `of`. */
+  | { readonly kind: 'ld-musl-path'; readonly of: string }
   /** The profile has it; `as` is the program's name in there. */
   | { readonly kind: 'profile'; readonly name: string; readonly as?: string }
   /** It belongs to the user of this name; `as` is the login shell. */

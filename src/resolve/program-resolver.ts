@@ -287,6 +287,7 @@ export class ProgramResolver {
 
     const { flavor, search } = this.#searchFor(elf, interpreter);
     if (flavor.kind === 'glibc') this.anyUsesLdSoCache = true;
+    else if (interpreter !== undefined) this.#addMuslPath(flavor, interpreter);
     const image = mapProcess(program, interpreter, search);
     const process = new RunningProcess(image, this.#files, {
       onLookup: (edge) => {
@@ -297,6 +298,13 @@ export class ProgramResolver {
     });
     this.#openAtRunTime(process);
     for (const warning of image.warnings) this.#loaderWarnings.add(warning);
+  }
+
+  /** Without it the loader would search its default directories. */
+  #addMuslPath({ muslPathFile }: LoaderFlavor, { trace: { path } }: LoadedObject): void {
+    const found = this.#sysroot.trace(muslPathFile ?? '');
+    if (!isTrace(found) || found.stat.type !== 'file') return;
+    this.#files.add(found, { kind: 'ld-musl-path', of: path });
   }
 
   /** Opens what the objects of a process open when it runs, as far as any rule knows of it. */

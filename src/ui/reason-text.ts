@@ -39,6 +39,8 @@ export function reasonText(reason: Reason): string {
       return 'merged-/usr link';
     case 'ld-cache':
       return 'library cache';
+    case 'ld-musl-path':
+      return `search path of ${reason.of}`;
     case 'profile':
       return `profile ${reason.name}`;
     case 'account':

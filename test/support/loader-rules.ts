@@ -9,6 +9,7 @@ import {
   readlinkSync,
 } from 'node:fs';
 import path from 'node:path';
+import { build } from '../../src/build.js';
 import { type Cpu, cpuOfLevel } from '../../src/loader/cpu.js';
 import { resolve } from '../../src/resolve/resolve.js';
 import { exec, PROJECT } from './cli.js';
@@ -39,6 +40,8 @@ interface Case {
   readonly level: string | undefined;
   /** True to ask by `--list`, which unlike tracing has no entries for what is missing and need not be. */
   readonly lists: boolean;
+  /** False where a jail comes out differently, because nothing is in the way in it. */
+  readonly inJail: boolean;
   /** Lines `name => path [rule]`, `name => not found` or `error: text`. */
   readonly lines: readonly string[];
 }
@@ -61,9 +64,10 @@ export function ruleNames(): string[] {
 /** Builds a rule's root, and compares our answers with what is expected and with the loader's own. */
 export async function checkRule(name: string, machine: RuleMachine): Promise<void> {
   const rule = readRule(name, machine);
-  const root = build(name, rule, machine);
+  const root = makeRoot(name, rule, machine);
   for (const one of rule.cases) await check(root, one, machine);
   checkClosure(root, rule, machine);
+  await checkJails(root, rule, machine);
 }
 
 /** Reads `expected`: a line for each case, with the lines of its answer indented below. */
@@ -92,6 +96,7 @@ function readRule(name: string, machine: RuleMachine): Rule {
         libraryPath,
         level: fact('cpu='),
         lists: facts.includes('list'),
+        inJail: !facts.includes('no-jail'),
         lines,
       });
     }
@@ -100,7 +105,7 @@ function readRule(name: string, machine: RuleMachine): Rule {
 }
 
 /** Builds a rule's root, and copies the loaders that its programs name into it. */
-function build(name: string, { cases }: Rule, { make, loaders, emulator }: RuleMachine): string {
+function makeRoot(name: string, { cases }: Rule, { make, loaders, emulator }: RuleMachine): string {
   const root = tempDir();
   const args = ['-s', '-C', path.join(RULES, name), `ROOT=${root}`, ...make];
   const { status, stderr } = exec('make', args);
@@ -114,8 +119,12 @@ function build(name: string, { cases }: Rule, { make, loaders, emulator }: RuleM
     mkdirSync(root + path.dirname(loader), { recursive: true });
     copyFileSync(file, root + loader);
   }
-  if (emulator !== undefined) copyFileSync(emulator, `${root}/emulator`);
+  addEmulator(root, emulator);
   return root;
+}
+
+function addEmulator(root: string, emulator: string | undefined): void {
+  if (emulator !== undefined) copyFileSync(emulator, `${root}/emulator`);
 }
 
 function linkTo(file: string): string | undefined {
@@ -152,6 +161,11 @@ function ask(root: string, one: Case, loader: string, machine: RuleMachine): Pro
 
 function isMusl(root: string, loader: string): boolean {
   return (linkTo(root + loader) ?? loader).includes('ld-musl');
+}
+
+/** Whether the loader can be told to take this machine for what the case is about. */
+function isSupported({ level }: Case, { cpu }: RuleMachine): boolean {
+  return level === undefined || level === '' || cpu.levels.includes(level);
 }
 
 /** A processor of a level, as far as the loader of this machine has a say in it. */
@@ -191,8 +205,7 @@ async function check(root: string, one: Case, machine: RuleMachine): Promise<voi
     level === undefined ? cpu : cpuFor(level, machine, loader),
   );
   const [first = ''] = lines;
-  const isSupported = level === undefined || level === '' || cpu.levels.includes(level);
-  const theirs = isSupported ? await ask(root, one, loader, machine) : undefined;
+  const theirs = isSupported(one, machine) ? await ask(root, one, loader, machine) : undefined;
   if (first.startsWith('error: ')) {
     assert.ok(list.error?.includes(first.slice('error: '.length)), `${title}: ${list.error}`);
     if (theirs !== undefined)
@@ -230,5 +243,40 @@ function checkClosure(
       result.warnings.some((line) => line.startsWith(warning)),
       result.warnings.join('\n'),
     );
+  }
+}
+
+/**
+ * Builds a jail from the root, for the programs that are asked with one library path: the loader must
+ * give in there the answers that it gives in the root, on each processor that it can be told to have.
+ */
+async function checkJails(root: string, { cases }: Rule, machine: RuleMachine): Promise<void> {
+  const started = cases.filter(
+    ({ program, lines, inJail }) =>
+      inJail &&
+      !lines[0]?.startsWith('error: ') &&
+      new OurLoader(root).parse(program).elf.interpreter !== undefined,
+  );
+  const paths = new Set(started.map(({ libraryPath }) => libraryPath.join(':')));
+  for (const libraryPath of paths) {
+    const asked = started.filter((one) => one.libraryPath.join(':') === libraryPath);
+    const request = {
+      programs: [...new Set(asked.map(({ program }) => program))],
+      sysroot: root,
+      terminfo: 'none',
+      ...(libraryPath === '' ? {} : { libraryPath: libraryPath.split(':') }),
+    } as const;
+    const jail = path.join(tempDir(), 'jail');
+    await build(request, jail, { allowMissing: true, noSync: true, record: false });
+    addEmulator(jail, machine.emulator);
+    for (const one of asked) {
+      const loader = new OurLoader(root).parse(one.program).elf.interpreter;
+      if (loader === undefined || !isSupported(one, machine)) continue;
+      assert.deepEqual(
+        answer(await ask(jail, one, loader, machine)),
+        answer(await ask(root, one, loader, machine)),
+        `${one.program} ${one.level ?? ''} ${libraryPath} in a jail`,
+      );
+    }
   }
 }
