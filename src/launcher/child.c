@@ -180,8 +180,11 @@ void become_child(struct options *options, int channel)
 	tie_to_parent(channel, options->new_user);
 	if (options->root != NULL)
 		refuse_directories();
-	if (options->new_user)
+	if (options->new_user) {
 		become_mapped_root(options);
+		/* The kernel forgets it when the user changes. */
+		tie_to_parent(channel, false);
+	}
 	make_jail(options);
 	if (options->pty)
 		options->terminal = open_pty(channel);

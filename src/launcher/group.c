@@ -2,11 +2,21 @@
 #define _GNU_SOURCE
 #include "launcher.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <unistd.h>
 
 bool has_terminal(void)
 {
 	return isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) == getpgrp();
+}
+
+/* A terminal of a group that has ended is for us to take; that of any other is not, as of the shell's. */
+void take_back_terminal(void)
+{
+	pid_t group = isatty(STDIN_FILENO) ? tcgetpgrp(STDIN_FILENO) : -1;
+	if (group > 0 && kill(-group, 0) < 0 && errno == ESRCH)
+		give_terminal(getpgrp());
 }
 
 /*

@@ -15,6 +15,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Stopped in the background, as by SIGTTIN, it has no terminal to give back: that is the shell's. */
+static void tell_of_stop(int channel)
+{
+	/* Of a group outside of this PID namespace the kernel says 0. */
+	char has_terminal = tcgetpgrp(STDIN_FILENO) > 0;
+	send(channel, &has_terminal, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 /* Reaps all that have ended. Returns true if the command is one of them, and tells if it has stopped. */
 static bool reap(pid_t command, int *status, int channel)
 {
@@ -28,7 +36,7 @@ static bool reap(pid_t command, int *status, int channel)
 			return has_ended;
 		if (WIFSTOPPED(ended)) {
 			if (process == command)
-				send(channel, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+				tell_of_stop(channel);
 			continue;
 		}
 		if (process == command) {

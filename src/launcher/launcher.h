@@ -114,6 +114,7 @@ struct options {
 	bool sealed;
 
 	/* The process. */
+	bool die_with_parent;
 	bool init;
 	/* How the command shares signals of a terminal; with an init alone. */
 	enum job_group group;
@@ -236,10 +237,11 @@ int receive_descriptor(int channel);
 /* Makes a terminal the controlling one of a new session, and its standard streams. */
 void take_terminal(int terminal);
 /* Between our own standard streams and a new terminal: begin, carry what there is, end. */
-enum { RELAY_POLLS = 3 };
+enum { RELAY_POLLS = 4 };
 struct pollfd;
 void begin_relay(int master);
-void prepare_relay(struct pollfd *polls);
+/* Of what is left once the jail is gone, only output is carried. Returns false if there is none. */
+bool prepare_relay(struct pollfd *polls, bool is_over);
 void carry(const struct pollfd *polls);
 void resize_terminal(void);
 void end_relay(void);
@@ -259,6 +261,8 @@ void enter_group(enum job_group group);
 bool has_terminal(void);
 /* Makes a group the terminal's foreground one, from whatever group we are in. */
 void give_terminal(pid_t group);
+/* Makes ours the terminal's foreground group once the jail, whose group was that, is gone. */
+void take_back_terminal(void);
 
 /* queue.c */
 void create_queue(void);
@@ -266,6 +270,8 @@ void send_over_queue(void);
 void receive_from_queue(void);
 
 /* wait.c */
+/* The jail is killed when the process that called us ends, however it ends. */
+void tie_to_caller(pid_t caller);
 void hold_signals(void);
 void release_signals(void);
 /* Returns the exit status for what became of the child. */

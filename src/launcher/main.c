@@ -21,6 +21,8 @@ int main(int argc, char **argv)
 	/* The child learns of it that it may go on, or that the parent is gone, and tells of its terminal. */
 	int channel[2];
 
+	pid_t caller = getppid();
+
 	close_inherited();
 	parse_options(&options, argc, argv);
 	if (options.sealed)
@@ -35,6 +37,8 @@ int main(int argc, char **argv)
 		fail("make a socket pair", NULL);
 	options.group = choose_group(&options);
 	hold_signals();
+	if (options.die_with_parent)
+		tie_to_caller(caller);
 
 	/* As fork(2), but the child begins in the new namespaces. */
 	pid_t child = (pid_t)syscall(SYS_clone, namespaces(&options) | SIGCHLD, 0, 0, 0, 0);

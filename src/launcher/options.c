@@ -64,6 +64,8 @@ static const char usage[] =
 	"  --sealed       run this launcher from a copy that cannot be written to\n"
 	"\n"
 	"The process\n"
+	"  --die-with-parent\n"
+	"                 kill the jail when the process that called us ends\n"
 	"  --init         with a first process that reaps and passes on signals\n"
 	"  --new-session  in a session without a terminal\n"
 	"  --pty          on a new terminal\n"
@@ -83,6 +85,7 @@ enum {
 	OPTION_CWD,
 	OPTION_DEV,
 	OPTION_DEV_BIND,
+	OPTION_DIE_WITH_PARENT,
 	OPTION_ENV,
 	OPTION_GID_MAP,
 	OPTION_INIT,
@@ -119,6 +122,7 @@ static const struct option long_options[] = {
 	{ "cwd", required_argument, NULL, OPTION_CWD },
 	{ "dev", no_argument, NULL, OPTION_DEV },
 	{ "dev-bind", required_argument, NULL, OPTION_DEV_BIND },
+	{ "die-with-parent", no_argument, NULL, OPTION_DIE_WITH_PARENT },
 	{ "env", required_argument, NULL, OPTION_ENV },
 	{ "gid-map", required_argument, NULL, OPTION_GID_MAP },
 	{ "help", no_argument, NULL, 'h' },
@@ -396,6 +400,9 @@ void parse_options(struct options *options, int argc, char **argv)
 			break;
 		case OPTION_SEALED:
 			options->sealed = true;
+			break;
+		case OPTION_DIE_WITH_PARENT:
+			options->die_with_parent = true;
 			break;
 		case OPTION_INIT:
 			options->init = true;

@@ -38,13 +38,15 @@ export async function runJail(
   // Before the launcher runs: the jail may be up, and others be told so, before we go on.
   for (const signal of PASSED_ON) process.on(signal, passOn);
   for (const signal of KEYBOARD) process.on(signal, isatty(0) ? ignore : passOn);
+  // However we end: nobody would be there to pass on signals, or to learn what becomes of the command.
+  const args = ['--die-with-parent', ...launcherArguments(root, options, command)];
   try {
-    const started = execa(locateLauncher(), launcherArguments(root, options, command), {
+    const started = execa(locateLauncher(), args, {
       stdio: 'inherit',
       reject: false,
       // The present directory may be one that only its user may enter, and is of no use there.
       cwd: '/',
-      // The launcher sees to it that the jail ends with it; we must not end first.
+      // We must not end first, other than by being killed.
       cleanup: false,
     });
     launcher = started;

@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,7 +105,9 @@ struct pipe {
 	int from, to;
 	size_t begin, end;
 	bool ended;
-	char bytes[4096];
+	/* No more than a pipe that is ready takes at once, so that nothing waits in write(2); and an end. */
+	char bytes[PIPE_BUF + 2];
+	char last;
 };
 
 static struct pipe in, out;
@@ -119,6 +123,8 @@ void begin_relay(int master)
 	out = (struct pipe){ .from = master, .to = STDOUT_FILENO };
 	if (fcntl(master, F_SETFL, O_NONBLOCK) < 0)
 		fail("set up the new terminal", NULL);
+	/* Where nobody reads the output any more, the new terminal is hung up, and ours given back. */
+	signal(SIGPIPE, SIG_IGN);
 	was_terminal = tcgetattr(STDIN_FILENO, &before) == 0;
 	if (!was_terminal)
 		return;
@@ -135,72 +141,85 @@ static bool is_empty(const struct pipe *pipe)
 }
 
 /* A negative descriptor is one that poll(2) leaves alone. */
-void prepare_relay(struct pollfd *polls)
+bool prepare_relay(struct pollfd *polls, bool is_over)
 {
-	polls[0] = (struct pollfd){ is_empty(&in) && !in.ended ? in.from : -1, POLLIN, 0 };
-	polls[1] = (struct pollfd){ is_empty(&in) ? -1 : in.to, POLLOUT, 0 };
-	polls[2] = (struct pollfd){ out.ended ? -1 : out.from, POLLIN, 0 };
+	bool shows = !is_empty(&out);
+	polls[0] = (struct pollfd){ is_empty(&in) && !in.ended && !is_over ? in.from : -1, POLLIN, 0 };
+	polls[1] = (struct pollfd){ is_empty(&in) || is_over ? -1 : in.to, POLLOUT, 0 };
+	polls[2] = (struct pollfd){ shows || out.ended ? -1 : out.from, POLLIN, 0 };
+	polls[3] = (struct pollfd){ shows ? out.to : -1, POLLOUT, 0 };
+	return shows || !out.ended;
+}
+
+static void hang_up(void)
+{
+	close(terminal_master);
+	terminal_master = -1;
+	in = out = (struct pipe){ .from = -1, .to = -1, .ended = true };
+}
+
+/*
+ * What ends a file, said to a terminal (termios(3), VEOF): in the midst of a line the first only ends
+ * that, and the second is the end.
+ */
+static void type_end(struct pipe *pipe)
+{
+	if (pipe->last != '\0' && pipe->last != '\n')
+		pipe->bytes[pipe->end++] = 4;
+	pipe->bytes[pipe->end++] = 4;
 }
 
 static void fill(struct pipe *pipe)
 {
-	ssize_t got = read(pipe->from, pipe->bytes, sizeof(pipe->bytes));
+	ssize_t got = read(pipe->from, pipe->bytes, PIPE_BUF);
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	pipe->begin = 0;
 	pipe->end = got > 0 ? (size_t)got : 0;
 	/* A terminal whose other end nobody has open gives EIO. */
 	pipe->ended = got <= 0;
-	/* What ends a file, said to a terminal (termios(3), VEOF). */
-	if (pipe->ended && pipe == &in && !was_terminal)
-		pipe->bytes[pipe->end++] = 4;
+	if (got > 0)
+		pipe->last = pipe->bytes[got - 1];
+	else if (pipe == &in && !was_terminal)
+		type_end(pipe);
 }
 
 static void drain(struct pipe *pipe)
 {
-	while (!is_empty(pipe)) {
-		ssize_t put = write(pipe->to, pipe->bytes + pipe->begin, pipe->end - pipe->begin);
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put < 0 && errno == EAGAIN)
-			return;
-		/* Nobody is there to read it. */
-		if (put < 0)
-			pipe->begin = pipe->end;
-		else
-			pipe->begin += (size_t)put;
-	}
+	ssize_t put = write(pipe->to, pipe->bytes + pipe->begin, pipe->end - pipe->begin);
+	if (put >= 0)
+		pipe->begin += (size_t)put;
+	else if (errno == EINTR || errno == EAGAIN)
+		return;
+	else if (pipe == &out)
+		hang_up();
+	else
+		pipe->begin = pipe->end;
 }
 
 void carry(const struct pollfd *polls)
 {
 	if (polls[0].revents)
 		fill(&in);
-	if (polls[0].revents || polls[1].revents)
+	if (polls[1].revents)
 		drain(&in);
-	if (polls[2].revents) {
+	if (polls[2].revents)
 		fill(&out);
+	if (polls[3].revents)
 		drain(&out);
-	}
 }
 
 void resize_terminal(void)
 {
 	struct winsize size;
-	if (terminal_master >= 0 && ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0)
-		ioctl(terminal_master, TIOCSWINSZ, &size);
+	for (int fd = 0; fd < 3 && terminal_master >= 0; fd++)
+		if (ioctl(fd, TIOCGWINSZ, &size) == 0 && ioctl(terminal_master, TIOCSWINSZ, &size) == 0)
+			break;
 }
 
-/* Shows what is left to show, and gives our terminal back as it was. */
+/* Gives our terminal back as it was. */
 void end_relay(void)
 {
-	while (!out.ended) {
-		struct pollfd poll_out = { out.from, POLLIN, 0 };
-		if (poll(&poll_out, 1, 0) <= 0)
-			break;
-		fill(&out);
-		drain(&out);
-	}
 	if (was_terminal)
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
 }

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -15,13 +16,26 @@ static const int passed_on[] = {
 	SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH, SIGCONT,
 };
 
+/* Sent by the kernel at the end of our caller; nobody else has a use for it here. */
+enum { CALLER_ENDED = SIGPWR };
+
 static sigset_t before, held;
+
+void tie_to_caller(pid_t caller)
+{
+	if (prctl(PR_SET_PDEATHSIG, CALLER_ENDED) < 0)
+		fail("tie the jail to our caller", NULL);
+	/* It ended before that. */
+	if (getppid() != caller)
+		raise(CALLER_ENDED);
+}
 
 /* From before the child is there until it is waited for, no signal is lost. */
 void hold_signals(void)
 {
 	sigemptyset(&held);
 	sigaddset(&held, SIGCHLD);
+	sigaddset(&held, CALLER_ENDED);
 	for (size_t i = 0; i < sizeof(passed_on) / sizeof(passed_on[0]); i++)
 		sigaddset(&held, passed_on[i]);
 	if (sigprocmask(SIG_BLOCK, &held, &before) < 0)
@@ -63,6 +77,10 @@ static bool ends_by_default(int signal)
 static bool pass_on(const struct signalfd_siginfo *info, pid_t child, bool is_init)
 {
 	int signal = (int)info->ssi_signo;
+	if (signal == CALLER_ENDED) {
+		kill(child, SIGKILL);
+		return false;
+	}
 	if (is_init && ends_by_default(signal) && !handles(child, signal)) {
 		kill(child, SIGKILL);
 		return true;
@@ -76,14 +94,15 @@ static bool pass_on(const struct signalfd_siginfo *info, pid_t child, bool is_in
 
 /*
  * The command has been stopped, as by Ctrl-Z. What a shell does to a job is done to all of ours: the
- * terminal comes back, and our group stops, until the shell has it go on.
+ * terminal comes back, if it had that, and our group stops, until the shell has it go on.
  */
 static void stop_with_command(int channel, bool has_job)
 {
-	char byte;
-	if (recv(channel, &byte, 1, MSG_DONTWAIT) != 1 || !has_job)
+	char had_terminal;
+	if (recv(channel, &had_terminal, 1, MSG_DONTWAIT) != 1 || !has_job)
 		return;
-	give_terminal(getpgrp());
+	if (had_terminal)
+		give_terminal(getpgrp());
 	kill(0, SIGTSTP);
 }
 
@@ -100,7 +119,7 @@ static void await_signal(int signals, int channel, bool has_job, bool relays, st
 	struct pollfd polls[2 + RELAY_POLLS] = { { signals, POLLIN, 0 }, { channel, POLLIN, 0 } };
 	do {
 		if (relays)
-			prepare_relay(polls + 2);
+			prepare_relay(polls + 2, false);
 		polls[0].revents = 0;
 		if (poll(polls, relays ? 2 + RELAY_POLLS : 2, -1) < 0) {
 			if (errno != EINTR)
@@ -119,11 +138,36 @@ static void await_signal(int signals, int channel, bool has_job, bool relays, st
 		fail("read a signal", NULL);
 }
 
+/* In milliseconds: how long nothing need be read of the output when we have been told to end. */
+enum { PATIENCE = 1000 };
+
+/* The jail is gone, and what it has written last may not have been shown yet; a signal ends this. */
+static void show_rest(int signals, bool is_hurried)
+{
+	struct signalfd_siginfo info;
+	struct pollfd polls[1 + RELAY_POLLS] = { { signals, POLLIN, 0 } };
+	while (prepare_relay(polls + 1, true)) {
+		/* A process that is in no PID namespace of ours may have the new terminal still open. */
+		bool shows = polls[RELAY_POLLS].fd >= 0;
+		int ready = poll(polls, 1 + RELAY_POLLS, !shows ? 0 : is_hurried ? PATIENCE : -1);
+		if (ready == 0 || (ready < 0 && errno != EINTR))
+			break;
+		if (ready < 0)
+			continue;
+		carry(polls + 1);
+		if (!(polls[0].revents & POLLIN) || read(signals, &info, sizeof(info)) != sizeof(info))
+			continue;
+		if (info.ssi_signo != SIGCHLD && ends_by_default((int)info.ssi_signo))
+			break;
+	}
+	end_relay();
+}
+
 int wait_for(pid_t child, const struct options *options, int channel, int pty)
 {
 	bool is_command_init = options->new_pid && !options->init;
 	bool has_job = options->group == GROUP_TERMINAL || options->group == GROUP_FOREGROUND;
-	bool had_terminal = has_terminal() || options->group == GROUP_FOREGROUND;
+	bool is_hurried = false;
 	int ended_by = 0, status;
 	int signals = signalfd(-1, &held, SFD_CLOEXEC);
 
@@ -141,6 +185,8 @@ int wait_for(pid_t child, const struct options *options, int channel, int pty)
 		await_signal(signals, channel, has_job, pty >= 0, &info);
 		if (info.ssi_signo == SIGCHLD)
 			continue;
+		is_hurried = is_hurried || info.ssi_signo == SIGTERM || info.ssi_signo == SIGHUP ||
+			     info.ssi_signo == CALLER_ENDED;
 		if (pty >= 0 && info.ssi_signo == SIGWINCH)
 			resize_terminal();
 		else if (has_job && info.ssi_signo == SIGCONT)
@@ -149,10 +195,9 @@ int wait_for(pid_t child, const struct options *options, int channel, int pty)
 			ended_by = (int)info.ssi_signo;
 	}
 	if (pty >= 0)
-		end_relay();
-	/* The command, or a shell that it was, has made its process group the terminal's. */
-	if (had_terminal && isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) >= 0)
-		give_terminal(getpgrp());
+		show_rest(signals, is_hurried);
+	/* The command, or a shell that it was, may have made its process group the terminal's. */
+	take_back_terminal();
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
 	return 128 + (ended_by != 0 ? ended_by : WTERMSIG(status));

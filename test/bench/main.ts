@@ -5,12 +5,14 @@ import { benchExport } from './export.js';
 import { benchKeep } from './keep.js';
 import { benchLaunch } from './launch.js';
 import { benchResolve } from './resolve.js';
+import { benchSizes } from './sizes.js';
 
 const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   build: benchBuild,
   export: benchExport,
   keep: benchKeep,
   launch: benchLaunch,
+  sizes: benchSizes,
   resolve: benchResolve,
 };
 

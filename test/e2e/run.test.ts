@@ -88,6 +88,35 @@ describe('a jail is entered', needsRoot('ps', 'top', 'tmux'), () => {
     });
   }
 
+  test('a job in the background leaves the terminal to the shell', async () => {
+    const run = `'${process.execPath}' ${JAILBUILD} run ${jail} --`;
+    tmux('new-session', '-d', '-s', 'jobs', '-x', '200', '-y', '40', 'bash --norc');
+    // It ends while the shell has the terminal.
+    type('jobs', `${run} bash -c 'echo started; sleep 1.5'`);
+    await screen('jobs', /^started$/m);
+    tmux('send-keys', '-t', 'jobs', 'C-z');
+    await screen('jobs', /^\[1\]\+ +Stopped/m);
+    type('jobs', 'bg; wait; echo "the first: $?"');
+    await screen('jobs', /^the first: 0$/m);
+    type('jobs', 'echo still "here"');
+    await screen('jobs', /^still here$/m);
+
+    // It is stopped there as soon as it reads from the terminal.
+    type('jobs', `${run} bash -c 'read line; echo "got $line"' &`);
+    for (let tries = 0; tries < 100; tries++) {
+      type('jobs', 'jobs');
+      if (/^\[1\]\+ +Stopped/m.test(tmux('capture-pane', '-p', '-t', 'jobs').stdout)) break;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      tmux('send-keys', '-t', 'jobs', 'clear', 'Enter');
+    }
+    type('jobs', 'echo and "here"');
+    await screen('jobs', /^and here$/m);
+    type('jobs', 'fg');
+    await screen('jobs', /# fg$/m);
+    type('jobs', 'a line');
+    await screen('jobs', /^got a line$/m);
+  });
+
   test('the exit status of the command is returned', () => {
     assert.equal(jailbuild(['run', jail, '--', 'bash', '-c', 'exit 7']).status, 7);
     assert.equal(jailbuild(['run', jail, '--', 'no-such']).status, 127);
@@ -146,6 +175,22 @@ describe('a jail is entered', needsRoot('ps', 'top', 'tmux'), () => {
     await once(child.stdout, 'data');
     child.kill('SIGTERM');
     assert.deepEqual(await once(child, 'exit'), [33, null]);
+  });
+
+  test('the jail ends with jailbuild, also when that is killed', async () => {
+    const mark = `8${process.pid}.5`;
+    const script = `echo ready; exec sleep ${mark}`;
+    const child = spawn(process.execPath, [JAILBUILD, 'run', jail, '--', 'bash', '-c', script]);
+    await once(child.stdout, 'data');
+    const left = (): string => exec('ps', ['-C', 'sleep', '-o', 'pid=,args=']).stdout;
+    const pid = new RegExp(`(\\d+) sleep ${mark}$`, 'm').exec(left())?.[1];
+    assert.ok(pid);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    for (let tries = 0; left().includes(mark) && tries < 100; tries++) exec('sleep', ['0.02']);
+    const survives = left().includes(mark);
+    if (survives) process.kill(Number(pid), 'SIGKILL');
+    assert.equal(survives, false);
   });
 
   test('--run builds and enters in one go', () => {

@@ -393,6 +393,69 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
     });
   }
 
+  test('the end of the launcher ends a jail whose root is another user outside', async () => {
+    const range = [{ inside: 0, outside: 200000, count: 65536 }];
+    for (const user of [{}, { user: '1000' }]) {
+      const mark = `7${process.pid}.${Object.keys(user).length}`;
+      const launch = { userMaps: { uids: range, gids: range }, ...user };
+      const script = `echo ready; exec sleep ${mark}`;
+      const args = launcherArguments(jail, launch, ['bash', '-c', script]);
+      const child = spawn(INVOKE_NS, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+      await once(child.stdout, 'data');
+      const left = (): string => exec('ps', ['-C', 'sleep', '-o', 'pid=,args=']).stdout;
+      const pid = new RegExp(`(\\d+) sleep ${mark}$`, 'm').exec(left())?.[1];
+      assert.ok(pid);
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      for (let tries = 0; left().includes(mark) && tries < 100; tries++) exec('sleep', ['0.02']);
+      const survives = left().includes(mark);
+      if (survives) process.kill(Number(pid), 'SIGKILL');
+      assert.equal(survives, false);
+    }
+  });
+
+  describe('a new terminal whose output goes elsewhere', needsRoot('perl', 'timeout'), () => {
+    /** What bash makes of the launcher's command line with a new terminal. */
+    const outside = (script: string, ...command: string[]) => {
+      const words = [INVOKE_NS, ...launcherArguments(jail, { tty: true }, command)];
+      return exec('timeout', ['20', 'bash', '-c', script, 'bash', ...words]);
+    };
+
+    test('all of it arrives at a slow reader that does not let write(2) wait', () => {
+      const nonblocking = 'fcntl(STDOUT, 4, 04001); exec @ARGV';
+      const { stdout, status } = outside(
+        `perl -e '${nonblocking}' "$@" < /dev/null | (sleep 0.3; wc -c); exit \${PIPESTATUS[0]}`,
+        ...['bash', '-c', 'for i in {1..50000}; do echo 12345678; done'],
+      );
+      assert.equal(status, 0);
+      assert.equal(stdout.trim(), '500000');
+    });
+
+    test('input that ends in the midst of a line ends', () => {
+      assert.equal(outside('printf abc | "$@"', 'cat').stdout, 'abcabc');
+      assert.equal(outside('echo abc | "$@"', 'cat').stdout, 'abc\r\nabc\r\n');
+    });
+
+    test('SIGTERM ends it while nobody reads', () => {
+      const { stdout } = outside(
+        'mkfifo "$0" && exec 9<> "$0"; "$@" >&9 < /dev/null & sleep 0.5; kill $!; wait $!; echo $?'
+          // A fifo that nobody empties.
+          .replaceAll('"$0"', path.join(directory, 'full')),
+        ...['cat', '/dev/zero'],
+      );
+      assert.equal(stdout, '143\n');
+    });
+
+    test('the terminal is hung up when its reader ends, and ours given back', () => {
+      const said = onTerminal([
+        ...['bash', '-c', 'set -o pipefail; "$@" | read; echo $?; stty -a', 'bash', INVOKE_NS],
+        ...launcherArguments(jail, { tty: true }, ['bash', '-c', 'while :; do echo x; done']),
+      ]);
+      assert.match(said, /^129$/m);
+      assert.match(said, /[^-]icanon/);
+    });
+  });
+
   describe('users', () => {
     test('a user by name, by number, with another group', () => {
       const as = (user: string): string => sh('id -u; id -g; id -G; echo $HOME', { user });
