@@ -146,7 +146,7 @@ const options = {
   'compression-level': {
     type: 'string',
     requiresArg: true,
-    describe: 'Level of gzip (1 to 9) or zstd (1 to 19)',
+    describe: 'Level of gzip (1 to 9) or zstd (1 to 19) [default: 5, 3]',
     placeholder: 'NUMBER',
   },
   profile: buildCommand.options.profile,
