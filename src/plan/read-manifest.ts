@@ -176,11 +176,11 @@ function toFile(object: Field, base: Omit<Entry & { type: 'fifo' }, 'type'>): En
 }
 
 function toXattrs(field: Field): Readonly<Record<string, string>> {
-  return toTexts(field, [XATTR_NAME, "an attribute's name"], [BASE64, 'base64']);
+  return toTexts(field, [XATTR_NAME, "attribute's name"], [BASE64, 'base64']);
 }
 
 function toEnvironment(field: Field): Readonly<Record<string, string>> {
-  return toTexts(field, [VARIABLE, "a variable's name"], [WITHOUT_NUL, 'text without NUL']);
+  return toTexts(field, [VARIABLE, "variable's name"], [WITHOUT_NUL, 'text without NUL']);
 }
 
 type Form = readonly [pattern: RegExp, expected: string];
@@ -191,7 +191,7 @@ function toTexts(field: Field, names: Form, values: Form): Readonly<Record<strin
   const [pattern, expected] = names;
   return Object.fromEntries(
     object.names().map((name) => {
-      if (!pattern.test(name)) object.refuse(`${JSON.stringify(name)} is not ${expected}`);
+      if (!pattern.test(name)) object.refuse(`${JSON.stringify(name)} is no ${expected}`);
       return [name, object.member(name).matching(...values)];
     }),
   );
