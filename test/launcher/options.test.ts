@@ -6,6 +6,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   readlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -627,6 +628,40 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
     const { stdout } = runInJail(jail, ['bash', '-c', script], options);
     assert.match(stdout, /^1000\n50\n0027\n64\nh b \/tmp\nof the host\n/);
     assert.deepEqual(capabilitiesOf(stdout, 'CapEff'), ['net_raw']);
+  });
+
+  test('the record of the jail can make a run smaller, and no larger', () => {
+    const file = path.join(jail, '.jailbuild/record.json');
+    const before = readFileSync(file, 'utf8');
+    const withRun = (run: object) => {
+      writeFileSync(file, JSON.stringify({ ...JSON.parse(before), run }));
+      return jailbuild(['run', jail, '--print-command', '--', 'ls']);
+    };
+    try {
+      const larger = ['bind', 'dev-bind', 'cap-add', 'seccomp', 'proc', 'allow-new-privileges'];
+      for (const name of [...larger, 'network', 'userns', 'no-dev', 'no-init', '__proto__']) {
+        const { stdout, stderr, status } = withRun(JSON.parse(`{"${name}": "ALL"}`));
+        assert.match(
+          stderr,
+          new RegExp(`record of the jail, ${name} of run is for the command line`),
+        );
+        assert.deepEqual([stdout, status], ['', 125]);
+      }
+      const ulimit = ['rtprio=99', 'nofile=64:4294967296', 'core=0', 'memlock=unlimited'];
+      const { stdout } = withRun({ ulimit, 'cap-drop': ['ALL'], user: '7', tmpfs: ['/run'] });
+      const own = exec('bash', ['-c', 'ulimit -Hr; ulimit -Hn; ulimit -Hl']).stdout.split('\n');
+      const locked = own[2] === 'unlimited' ? own[2] : Number(own[2]) * 1024;
+      for (const words of [
+        `--rlimit rtprio=${own[0]}:${own[0]} --rlimit nofile=64:${own[1]} --rlimit core=0:0`,
+        `--rlimit memlock=${locked}:${locked}`,
+        '--caps none',
+        '--user 7',
+        '--tmpfs /run',
+      ])
+        assert.ok(stdout.includes(` ${words} `), stdout);
+    } finally {
+      writeFileSync(file, before);
+    }
   });
 
   test('the record of the jail is hidden from what runs in it', () => {
