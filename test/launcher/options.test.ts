@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
@@ -465,6 +466,22 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
       assert.equal(as('ann:staff'), '1000\n50\n50\n/home/ann');
       assert.equal(as('4000'), '4000\n4000\n4000\n/');
       assert.equal(as('4000:staff'), '4000\n50\n50\n/');
+    });
+
+    test('a passwd of the jail that has no end is not read', () => {
+      const file = path.join(jail, 'etc/passwd');
+      const before = readFileSync(file);
+      try {
+        truncateSync(file, 2 ** 40);
+        const { stderr, status } = fails('true', { user: 'bob' });
+        assert.equal(stderr, 'invoke_ns: too large in the jail: /etc/passwd\n');
+        assert.equal(status, 125);
+        const bundle = path.join(directory, 'endless');
+        const written = jailbuild(['run', jail, '--user', 'bob', '--oci-bundle', bundle]);
+        assert.match(written.stderr, /^jailbuild: --user bob: no such user [^\n]*\n$/);
+      } finally {
+        writeFileSync(file, before);
+      }
     });
 
     test('root keeps no supplementary group of the caller', () => {
