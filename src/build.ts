@@ -119,6 +119,8 @@ export interface BuildJob {
   removed?: readonly string[];
   /** What the jail has not as the plan says: sentences for the user. */
   warnings?: readonly string[];
+  /** What came of verifying a new jail, before it appeared. */
+  verifiedNew?: Verified;
   /** The number of files that the programs were found to load inside the jail. */
   verified?: number;
 }
@@ -311,6 +313,9 @@ const writeStep: BuildStep = {
             return newRecordText(job, intent.goners, findings);
           },
           onFile,
+          onWhole: (root, files) => {
+            job.verifiedNew = verify(job, root, files);
+          },
           onWarning: (message) => warnings.push(message),
         });
       } catch (error) {
@@ -444,7 +449,10 @@ const AS_PLANNED: ReadonlySet<FileReport['action']> = new Set(['created', 'repla
  * them, from sources of the size and times that the resolver saw, or by size, time, mode and owner they
  * are the copies of an earlier one. So proving the jail takes no second reading.
  */
-function originalsOf({ closure, files = [] }: BuildJob): Originals | undefined {
+function originalsOf(
+  closure: Closure | undefined,
+  files: readonly FileReport[],
+): Originals | undefined {
   if (closure === undefined) return undefined;
   const planned = new Set(
     files.filter(({ action }) => AS_PLANNED.has(action)).map(({ path }) => path),
@@ -463,20 +471,25 @@ function originalsOf({ closure, files = [] }: BuildJob): Originals | undefined {
 const verifyStep: BuildStep = {
   name: 'verify',
   async run(job) {
-    const { closure, target, files = [], proof } = job;
+    const { target, files = [], proof } = job;
     const root = locateTarget(target).path;
     const isUntouched = files.every(({ action }) => action === 'unchanged');
     if (proof !== undefined && isUntouched && isJailUnchanged(proof, root)) {
       job.verified = proof.jail.files;
       return;
     }
-    const manifest = filled(job.manifest);
-    const { searchPath } = closure ?? (proof === undefined ? {} : surroundings(filled(job.whole)));
-    const verified = verifyJail(manifest, target, searchPath, originalsOf(job));
+    const verified = job.verifiedNew ?? verify(job, root, files);
     job.verified = verified.files;
     if (job.from === undefined && job.options.record !== false) prove(job, root, verified);
   },
 };
+
+/** @param root where the jail is */
+function verify(job: BuildJob, root: string, files: readonly FileReport[]): Verified {
+  const { closure, proof } = job;
+  const { searchPath } = closure ?? (proof === undefined ? {} : surroundings(filled(job.whole)));
+  return verifyJail(filled(job.manifest), root, searchPath, originalsOf(closure, files));
+}
 
 /** Leaves word of what the build rests on, so that the next one may find that nothing has changed. */
 function prove(job: BuildJob, root: string, { files, observed }: Verified): void {

@@ -24,6 +24,7 @@ import { EXIT } from './exit-status.js';
 import { Interrupt } from './interrupt.js';
 import { findJailFile, targetOf, withDefaults, withFileOptions } from './jail-file.js';
 import { prepareFile } from './manifest-file.js';
+import { optimizeLater } from './optimize-later.js';
 import { tellHint, tellWarnings, warn } from './report-error.js';
 import { resolveChoices, resolveOptions } from './resolve-options.js';
 import { sbomOptions } from './sbom-options.js';
@@ -193,6 +194,7 @@ export const buildCommand = defineCommand({
     const wanted = await withJailFile(given);
     const { args, file } = wanted;
     checkUsage(wanted);
+    await optimizeLater(args['dry-run'] ? undefined : targetOf(args.root));
     if (args['dry-run']) return dryRun(wanted);
     const status = await buildJail(wanted);
     if (status !== EXIT.ok || !args.run) return status;

@@ -3,6 +3,7 @@ import { jsonLine } from '../ui/json.js';
 import { writeOut } from '../ui/output.js';
 import { defineCommand } from './command.js';
 import { EXIT } from './exit-status.js';
+import { optimizeLater } from './optimize-later.js';
 import { resolveChoices, resolveOptions } from './resolve-options.js';
 
 const positionals = {
@@ -41,6 +42,7 @@ export const treeCommand = defineCommand({
   async run(args) {
     const programs = [...(args.program ?? []), ...(args['--'] ?? [])];
     if (programs.length === 0) throw new JailbuildError('USAGE', 'name at least one program');
+    await optimizeLater();
     const { resolve } = await import('../resolve/resolve.js');
     const { dependencyTree } = await import('../resolve/dependency-tree.js');
     const closure = resolve({

@@ -7,6 +7,7 @@ import { defineCommand } from './command.js';
 import { EXIT } from './exit-status.js';
 import { Interrupt } from './interrupt.js';
 import { targetOf } from './jail-file.js';
+import { optimizeLater } from './optimize-later.js';
 import { tellWarnings, warn } from './report-error.js';
 import { ROOT_ARGUMENT } from './root-argument.js';
 
@@ -41,6 +42,7 @@ export const updateCommand = defineCommand({
   ],
   async run(args) {
     const target = targetOf(args.root);
+    await optimizeLater(target);
     const interrupt = new Interrupt();
     const { planUpdate, updateJail } = await import('../update.js');
     try {

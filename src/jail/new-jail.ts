@@ -83,11 +83,20 @@ export async function writeNewJail(
         subject: target,
       },
       ...(noSync ? [] : [{ operation: { op: 'sync' }, subject: target } as const]),
-      { operation: { op: 'rename', path: stage, to: place }, subject: target },
     ];
-    await transaction.run(steps, { ordered: true, signal });
+    const finishing = transaction.run(steps, { ordered: true, signal });
+    const reports = progress.reports(manifest);
+    try {
+      // While it goes to the disk.
+      options.onWhole?.(path.join(base, stage), reports);
+    } finally {
+      await finishing;
+    }
+    await transaction.run([
+      { operation: { op: 'rename', path: stage, to: place }, subject: target },
+    ]);
     if (!noSync) await engine.run([{ op: 'sync-directory', path: path.dirname(place) }]);
-    return progress.reports(manifest);
+    return reports;
   } catch (error) {
     throw await transaction.rollBack(error);
   } finally {

@@ -18,6 +18,13 @@ export interface WriteOptions extends LockOptions {
   readonly sourceTimes?: ReadonlyMap<string, string>;
   /** Called when all new content is ready and none is in place. What it throws ends the build. */
   readonly onStaged?: () => void;
+  /**
+   * Called for a new jail when it has all its files and has not appeared yet. What it throws ends the
+   * build.
+   *
+   * @param root where it is until then
+   */
+  readonly onWhole?: (root: string, files: readonly FileReport[]) => void;
   /** Leave what the jail has already. */
   readonly noClobber?: boolean;
   /** Called for each entry as its new content is ready, or is found to be there. */

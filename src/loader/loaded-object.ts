@@ -17,7 +17,7 @@ export interface LoadedObject {
   /** The kind of processor that it is for, as x86-64-v3; undefined for all. */
   readonly level: string | undefined;
   /** The names by which others asked for it, the first one first. */
-  readonly requestedAs: Set<string>;
+  readonly requestedAs: string[];
 }
 
 /** An object opened by `name`, which is the loader's own spelling of the path. */
@@ -33,5 +33,5 @@ export function loadedObject(
   const opened = loadedBy === undefined ? trace.path : name;
   const cut = opened.lastIndexOf('/');
   const origin = cut <= 0 ? '/' : opened.slice(0, cut);
-  return { name, trace, elf, origin, loadedBy, rule, level, requestedAs: new Set() };
+  return { name, trace, elf, origin, loadedBy, rule, level, requestedAs: [] };
 }

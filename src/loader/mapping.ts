@@ -145,7 +145,7 @@ export class Mapping {
   #map(by: LoadedObject, name: string): Edge | NotFound {
     const known = this.#known(by, name);
     if (known !== undefined) {
-      const rule = known.requestedAs.has(name) ? known.rule : 'loaded';
+      const rule = known.requestedAs.includes(name) ? known.rule : 'loaded';
       return { by, name, rule, to: known, lookup: undefined, path: undefined };
     }
     const found = this.#search.find(name, by);
@@ -156,7 +156,7 @@ export class Mapping {
       return found;
     }
     const to = this.#byIdentity.get(found.trace.stat.identity) ?? this.#load(found, by);
-    to.requestedAs.add(name);
+    to.requestedAs.push(name);
     this.#nameByRequest(to, name, by);
     return { by, name, rule: found.rule, to, lookup: found.trace, path: found.name };
   }

@@ -73,6 +73,8 @@ class Image implements ProcessImage {
   readonly #others = new Map<string, Mapping>();
   readonly #opened: { readonly name: string; readonly by: LoadedObject }[] = [];
   readonly #seen = new Set<string>();
+  /** Of the objects that are loaded. */
+  readonly #identities = new Set<string>();
   #baselineEdges = 0;
   #baselineMissing = 0;
 
@@ -151,7 +153,9 @@ class Image implements ProcessImage {
   }
 
   #addLoaded(object: LoadedObject): void {
-    if (!this.#isNew(`loaded\0${object.trace.stat.identity}`)) return;
+    const { identity } = object.trace.stat;
+    if (this.#identities.has(identity)) return;
+    this.#identities.add(identity);
     this.loaded.push(object);
     this.warnings.push(...this.#search.warningsFor(object));
   }

@@ -137,6 +137,8 @@ interface OwnPlaces {
   readonly alternatives: readonly Alternative[];
 }
 
+const NO_PLACES: OwnPlaces = { lists: [], key: '', alternatives: [] };
+
 /** A directory with the subdirectories that are searched before it. */
 interface SearchDirectory {
   readonly taken: readonly { readonly path: string; readonly level: string | undefined }[];
@@ -154,6 +156,7 @@ export class LibrarySearch {
   /** Answers by search path and name: most objects have no path of their own and share one. */
   readonly #answers = new Map<string, Map<string, Found | NotFound>>();
   readonly #ownPlaces = new WeakMap<LoadedObject, OwnPlaces>();
+  readonly #warned = new Set<ElfFile>();
   readonly #directories = new Map<string, SearchDirectory>();
   readonly #others: Map<string, LibrarySearch>;
 
@@ -227,8 +230,11 @@ export class LibrarySearch {
     return answer;
   }
 
-  /** What may come out differently in a jail than on the host, a sentence each. */
+  /** What may come out differently in a jail than on the host, a sentence each; of a library once. */
   warningsFor(object: LoadedObject): string[] {
+    const isProgram = object.loadedBy === undefined;
+    if (!isProgram && this.#warned.has(object.elf)) return [];
+    this.#warned.add(object.elf);
     const warnings: string[] = [];
     const { path, stat } = object.trace;
     for (const { rule, relative } of this.#ownList(object)) {
@@ -243,7 +249,6 @@ export class LibrarySearch {
         `${path}: needs ${name}, which is relative to the working directory: it is looked for from the root`,
       );
     }
-    const isProgram = object.loadedBy === undefined;
     if (isProgram && this.#needsOrigin(object)) {
       warnings.push(
         `${path}: finds libraries by $ORIGIN, for which its loader needs /proc in the jail`,
@@ -300,6 +305,7 @@ export class LibrarySearch {
 
   /** The places of DT_RPATH and DT_RUNPATH and of LD_LIBRARY_PATH, in their order. */
   #placesOf(requester: LoadedObject): OwnPlaces {
+    if (this.#libraryPath.length === 0 && !hasPath(requester)) return NO_PLACES;
     const known = this.#ownPlaces.get(requester);
     if (known !== undefined) return known;
     const lists = (
@@ -570,6 +576,15 @@ export class LibrarySearch {
     const elf = accept(name, objects.look(trace), this.abi);
     return elf === undefined ? undefined : { name, trace, elf };
   }
+}
+
+/** True if an object, or one of those that it was loaded for, has a search path of its own. */
+function hasPath(object: LoadedObject): boolean {
+  for (let at: LoadedObject | undefined = object; at !== undefined; at = at.loadedBy) {
+    const { rpath, runpath } = at.elf.dynamic ?? {};
+    if (rpath !== undefined || runpath !== undefined) return true;
+  }
+  return false;
 }
 
 /** The program that a library was loaded for. */

@@ -1,3 +1,4 @@
+import type { ElfFile } from '../elf/types.js';
 import type { LoadedObject } from '../loader/loaded-object.js';
 import type { ResolveRequest } from './request.js';
 
@@ -112,6 +113,7 @@ const LIBC_SONAME =
 export class Hints {
   readonly #names = new Map<HintKind, Set<string>>();
   readonly #scripts = new Map<string, Set<string>>();
+  readonly #noted = new Set<ElfFile>();
 
   /**
    * Notes what an object imports.
@@ -119,6 +121,8 @@ export class Hints {
    * @param isNoted true if it says of itself what it opens by dlopen
    */
   note({ trace, elf }: LoadedObject, imports: readonly string[], isNoted: boolean): void {
+    if (this.#noted.has(elf)) return;
+    this.#noted.add(elf);
     const name = elf.dynamic?.soname ?? baseName(trace.path);
     if (imports.length === 0 || LIBC_SONAME.test(name)) return;
     for (const kind of KINDS) {

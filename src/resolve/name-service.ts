@@ -67,6 +67,8 @@ export class NameService {
   readonly absent = new Set<string>();
   readonly #sysroot: Sysroot;
   readonly #files: FileCollection;
+  /** By the list of imports itself: each file has one, and many processes have the file. */
+  readonly #asked = new Map<readonly string[], ReadonlyMap<string, Database[]> | undefined>();
   #conf: { readonly trace: Trace | undefined; readonly services: NsswitchConf } | undefined;
 
   constructor(sysroot: Sysroot, files: FileCollection) {
@@ -87,16 +89,11 @@ export class NameService {
     by: LoadedObject,
     imports: readonly string[],
   ): void {
-    const databases = new Set(imports.flatMap((name) => NSS_FUNCTIONS.get(name) ?? []));
-    if (databases.size === 0) return;
-    const { trace, services } = this.#readConf();
+    if (imports.length === 0) return;
+    const askedFor = this.#askedBy(imports);
+    if (askedFor === undefined) return;
+    const { trace } = this.#readConf();
     if (trace !== undefined) this.#files.add(trace, { kind: 'nsswitch', by: by.trace.path });
-    const askedFor = new Map<string, Database[]>();
-    for (const database of databases) {
-      for (const service of services.get(database) ?? DEFAULT_SERVICES[database] ?? ['files']) {
-        askedFor.set(service, [...(askedFor.get(service) ?? []), database]);
-      }
-    }
     for (const [service, asked] of askedFor) {
       if (BUILT_IN.has(service) && glibc.hasServices) continue;
       const soname = `libnss_${service}.so.2`;
@@ -111,6 +108,24 @@ export class NameService {
       }));
       if (!isThere) this.absent.add(service);
     }
+  }
+
+  /** The services that functions ask, each for some databases; undefined if they ask none. */
+  #askedBy(imports: readonly string[]): ReadonlyMap<string, readonly Database[]> | undefined {
+    if (this.#asked.has(imports)) return this.#asked.get(imports);
+    const databases = new Set(imports.flatMap((name) => NSS_FUNCTIONS.get(name) ?? []));
+    let askedFor: Map<string, Database[]> | undefined;
+    if (databases.size > 0) {
+      const { services } = this.#readConf();
+      askedFor = new Map();
+      for (const database of databases) {
+        for (const service of services.get(database) ?? DEFAULT_SERVICES[database] ?? ['files']) {
+          askedFor.set(service, [...(askedFor.get(service) ?? []), database]);
+        }
+      }
+    }
+    this.#asked.set(imports, askedFor);
+    return askedFor;
   }
 
   #readConf() {

@@ -9,6 +9,7 @@ import type { LdCacheChoice, ResolveRequest } from './request.js';
 import { addRunTimeData } from './run-time-data.js';
 import { surroundings } from './surroundings.js';
 import { addTerminfo } from './terminfo.js';
+import { unprovided } from './unprovided.js';
 
 /** What a merged-/usr distribution may have as links in the root directory. */
 const MERGED_USR_LINKS = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
@@ -88,6 +89,7 @@ export function resolve(
   addMergedUsrLinks(sysroot, files);
   if (programs.anyUsesLdSoCache) addLdSoCache(ldCache, sysroot, files, programs);
   additions?.takeOut(resolution);
+  const all = files.sorted();
   return {
     request: {
       programs: request.programs,
@@ -99,9 +101,9 @@ export function resolve(
     environment: additions?.environment ?? {},
     sysroot,
     searchPath,
-    files: files.sorted(),
+    files: all,
     missing: programs.missing,
-    warnings: [...programs.warnings(), ...warnings],
+    warnings: [...programs.warnings(), ...warnings, ...unprovided(all.map(({ path }) => path))],
     hints: programs.hints(),
     read: (identity) => programs.read(identity),
   };

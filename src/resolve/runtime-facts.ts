@@ -76,10 +76,12 @@ function tolerate<T>(warnings: string[], otherwise: T, read: () => T): T {
   }
 }
 
+const WATCHED: ReadonlySet<string> = new Set([...NSS_FUNCTIONS.keys(), ...HINT_FUNCTIONS]);
+
 function watched(names: Iterable<string>): string[] {
   const found: string[] = [];
   for (const name of names) {
-    if (NSS_FUNCTIONS.has(name) || HINT_FUNCTIONS.has(name)) found.push(name);
+    if (WATCHED.has(name)) found.push(name);
   }
   return found;
 }

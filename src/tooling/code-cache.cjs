@@ -4,6 +4,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const Module = require('node:module');
+const v8 = require('node:v8');
 const vm = require('node:vm');
 
 const bundle = path.resolve(process.argv[2]);
@@ -18,6 +19,8 @@ const jobs = [
 ];
 
 const script = new vm.Script(Module.wrap(fs.readFileSync(bundle, 'latin1')), { filename: bundle });
+// V8 takes only what was compiled under the same flags.
+v8.setFlagsFromString = () => {};
 const { exit } = process;
 // What a job thinks of this machine is no matter of the build's.
 process.exit = next;

@@ -75,6 +75,15 @@ describe('a wrong command line is one line that says what is wrong, status 2', (
     assert.equal(status, 2);
   });
 
+  test('a profile is shown with and without the word', () => {
+    const shown = jailbuild(['profiles', 'show', 'tz', 'ssl']);
+    assert.match(shown.stdout, /^tz: [\s\S]*\nssl: /);
+    assert.deepEqual(jailbuild(['profiles', 'tz', 'ssl']), shown);
+    const { status, stderr } = jailbuild(['profiles', 'sfpt']);
+    assert.equal(stderr, 'jailbuild: sfpt: no such profile; did you mean sftp?\n');
+    assert.equal(status, 1);
+  });
+
   test('a directory that exists is a target, whatever its name is near to', () => {
     mkdirSync(path.join(directory, 'ruin'));
     const { stderr } = jailbuild(['ruin', 'no-such-program'], { cwd: directory });
