@@ -146,7 +146,7 @@ const options = {
   'compression-level': {
     type: 'string',
     requiresArg: true,
-    describe: 'Level of gzip (1 to 9) or zstd (1 to 19)',
+    describe: 'Level of gzip (1 to 9) or zstd (1 to 19) [default: 5, 3]',
     placeholder: 'NUMBER',
   },
   profile: buildCommand.options.profile,
@@ -225,6 +225,12 @@ async function exportSource(
   const { tree, warnings, command, environment, sysroot, originOf } = await source.read();
   for (const warning of warnings) warn(warning);
   const chosen = exportOptions(args, file?.image, { command, environment });
+  if (chosen.image?.user !== undefined) {
+    const { unknownNames } = await import('../export/image-user.js');
+    const unknown = unknownNames(tree, chosen.image.user);
+    if (unknown.length > 0)
+      warn(`the image has no ${unknown.join(' and no ')}: name it by number, or bring it`);
+  }
   const layered = chosen.layers === 'by-package' ? await packagesOf(tree, sysroot, originOf) : {};
   const options = { ...chosen, ...layered, signal };
   if (sbom?.file === undefined) return exportTree(tree, destination, options);

@@ -7,8 +7,8 @@ import { EXIT } from './exit-status.js';
 const positionals = {
   action: {
     type: 'string',
-    choices: ['list', 'show'],
-    describe: 'What to do [default: list]',
+    complete: ['list', 'show'],
+    describe: 'What to do: list or show; show may be left out before names [default: list]',
   },
   name: {
     type: 'string',
@@ -32,9 +32,10 @@ export const profilesCommand = defineCommand({
     ['profiles', 'List all profiles'],
     ['profiles show sftp', 'Show what a profile brings, and its notes'],
   ],
-  async run({ action, name: names = [], json }) {
+  async run({ action = 'list', name: further = [], json }) {
     const { knownProfiles, loadProfiles } = await import('../profile/load.js');
-    if (action !== 'show') {
+    const names = action === 'list' || action === 'show' ? further : [action, ...further];
+    if (action === 'list') {
       if (names.length > 0)
         throw new JailbuildError('USAGE', `profiles list ${names[0]}: takes no names`);
       const profiles = knownProfiles();

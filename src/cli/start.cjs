@@ -4,6 +4,13 @@ const { readFileSync } = require('node:fs');
 const { createRequire, wrap } = require('node:module');
 const { Script } = require('node:vm');
 
+// As "engines" of package.json has it. An older one would fail in words of its own.
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+  console.error(`jailbuild: needs Node 20.19 or later, and this is ${process.versions.node}`);
+  process.exit(1);
+}
+
 const bundle = `${__dirname}/cli.cjs`;
 let cachedData;
 try {

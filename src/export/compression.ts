@@ -4,12 +4,12 @@ export type Compression = 'none' | 'gzip' | 'zstd';
 
 export interface CompressionChoice {
   readonly kind: Compression;
-  /** Of the format; without it, its own usual one. */
+  /** Of the format; without it, 5 for gzip and 3 for zstd. */
   readonly level?: number;
 }
 
-/** The levels of each format: least, most, and the usual one. */
-const LEVELS = { gzip: [1, 9, 6], zstd: [1, 19, 3] } as const;
+/** The levels of each format: least, most, and the one that is taken without a choice. */
+const LEVELS = { gzip: [1, 9, 5], zstd: [1, 19, 3] } as const;
 
 /** @throws JailbuildError USAGE */
 export function checkCompression({ kind, level }: CompressionChoice): void {

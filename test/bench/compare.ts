@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 
 /** One program in a comparison. */
@@ -15,6 +15,8 @@ export interface Timing {
   readonly name: string;
   /** Milliseconds of wall time, one for each round, sorted. */
   readonly times: readonly number[];
+  /** Milliseconds of processor time, of all its processes, on the average. */
+  readonly processor: number;
 }
 
 /**
@@ -28,6 +30,11 @@ export const ENVIRONMENT = {
   LANG: 'C.UTF-8',
 };
 
+/** How often each contender runs: BENCH_ROUNDS of the environment, or what suits the job. */
+function roundsOf(usual: number): number {
+  return Number(process.env.BENCH_ROUNDS ?? usual);
+}
+
 /**
  * Runs contenders in turn, so that all see the same moods of the machine, and prints the medians with
  * their ratio to the first one. A contender that is not installed, or that fails, is told and left out.
@@ -37,10 +44,12 @@ export const ENVIRONMENT = {
 export function compare(
   title: string,
   contenders: readonly Contender[],
-  rounds: number,
+  usualRounds: number,
   scratch: string,
 ): Timing[] {
+  const rounds = roundsOf(usualRounds);
   const times = new Map<string, number[]>();
+  const processor = new Map<string, number>();
   const failed = new Map<string, string>();
   for (let round = -1; round < rounds; round++) {
     for (const contender of contenders) {
@@ -49,6 +58,7 @@ export function compare(
       try {
         contender.prepare?.(directory);
         const [file, ...args] = contender.command(directory);
+        const before = processorTime();
         const start = performance.now();
         const { status, stderr, error } = spawnSync(file, args, {
           stdio: ['ignore', 'ignore', 'pipe'],
@@ -62,18 +72,36 @@ export function compare(
           continue;
         }
         // The first round warms the page cache.
-        if (round >= 0) times.set(contender.name, [...(times.get(contender.name) ?? []), time]);
+        if (round < 0) continue;
+        times.set(contender.name, [...(times.get(contender.name) ?? []), time]);
+        const used = processorTime() - before;
+        processor.set(contender.name, (processor.get(contender.name) ?? 0) + used / rounds);
       } finally {
         rmSync(directory, { recursive: true, force: true });
       }
     }
   }
-  const timings = [...times].map(([name, all]) => ({ name, times: all.sort((a, b) => a - b) }));
+  const timings = [...times].map(([name, all]) => ({
+    name,
+    times: all.sort((a, b) => a - b),
+    processor: processor.get(name) ?? Number.NaN,
+  }));
   print(title, timings, failed, rounds);
   return timings;
 }
 
-export function median({ times }: Timing): number {
+/**
+ * The processor time of processes that have ended, in milliseconds (proc_pid_stat(5), cutime and cstime).
+ * It counts in hundredths of a second, which evens out over the rounds.
+ */
+function processorTime(): number {
+  const fields = readFileSync('/proc/self/stat', 'latin1')
+    .replace(/^.*\) /, '')
+    .split(' ');
+  return (Number(fields[13]) + Number(fields[14])) * 10;
+}
+
+export function median({ times }: Pick<Timing, 'times'>): number {
   return times[Math.floor(times.length / 2)] ?? Number.NaN;
 }
 
@@ -90,7 +118,7 @@ function print(
     const time = median(timing);
     const least = timing.times[0] ?? Number.NaN;
     console.log(
-      `  ${timing.name.padEnd(34)} ${time.toFixed(1).padStart(9)} ms   least ${least.toFixed(1).padStart(9)}   ${(time / base).toFixed(2).padStart(6)} x`,
+      `  ${timing.name.padEnd(34)} ${time.toFixed(1).padStart(9)} ms   least ${least.toFixed(1).padStart(9)}   processor ${timing.processor.toFixed(0).padStart(6)}   ${(time / base).toFixed(2).padStart(6)} x`,
     );
   }
   for (const [name, reason] of failed) console.log(`  ${name.padEnd(34)} not measured: ${reason}`);

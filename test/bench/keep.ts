@@ -1,46 +1,67 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, utimesSync } from 'node:fs';
+import { mkdtempSync, readdirSync, utimesSync } from 'node:fs';
 import { JAILBUILD } from '../support/cli.js';
-import { elfPrograms, FEW } from './build.js';
+import { elfPrograms, FEW, inScratch, PEERS, type Peer } from './build.js';
 import { type Contender, compare, ENVIRONMENT } from './compare.js';
 
 const SMALL_ROUNDS = 25;
 const LARGE_ROUNDS = 5;
 
-/** What it costs to build again where nothing has changed, and to update one library. */
+/**
+ * What it costs to build again where nothing has changed, and to update one library; and what peers do
+ * when they are called again.
+ */
 export async function benchKeep(): Promise<void> {
-  const scratch = mkdtempSync('/srv/jailbuild-bench-');
-  try {
-    const node: Contender = { name: 'node -e 0', command: () => [process.execPath, '-e', '0'] };
-    const few = FEW.map((name) => `/usr/bin/${name}`);
-    const all = elfPrograms(['/usr/bin', '/usr/sbin']);
-    for (const [title, programs, rounds] of [
-      [FEW.join(' '), few, SMALL_ROUNDS],
-      [`all ${all.length} ELF programs of /usr/bin and /usr/sbin`, all, LARGE_ROUNDS],
-    ] as const) {
-      const place = `${scratch}/${programs.length}`;
-      run(`${place}/jail`, ...programs);
-      run(`${place}/host`, ...programs, '--no-record');
-      run(`${place}/updated`, ...programs, '--sysroot', `${place}/host`);
-      compare(
-        `${title}, in the jail that is there`,
-        [
-          node,
-          job('the same build, nothing changed', `${place}/jail`, ...programs),
-          job('update, nothing changed', 'update', `${place}/jail`),
-          {
-            ...job('update, one library changed', 'update', `${place}/updated`),
-            prepare: () => touchLibrary(`${place}/host`),
-          },
-        ],
-        rounds,
-        scratch,
-      );
-      rmSync(place, { recursive: true });
-    }
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
+  keep(
+    FEW.join(' '),
+    FEW.map((name) => `/usr/bin/${name}`),
+    PEERS,
+    SMALL_ROUNDS,
+  );
+}
+
+/** The same for all programs; of the peers only the fastest, for they do all their work again. */
+export async function benchKeepAll(): Promise<void> {
+  const all = elfPrograms(['/usr/bin', '/usr/sbin']);
+  const title = `all ${all.length} ELF programs of /usr/bin and /usr/sbin`;
+  const peers = PEERS.filter(({ name }) => name === 'jk_cp');
+  keep(title, all, peers, LARGE_ROUNDS);
+}
+
+function keep(
+  title: string,
+  programs: readonly string[],
+  peers: readonly Peer[],
+  rounds: number,
+): void {
+  const node: Contender = { name: 'node -e 0', command: () => [process.execPath, '-e', '0'] };
+  inScratch((scratch) => {
+    run(`${scratch}/jail`, ...programs);
+    run(`${scratch}/host`, ...programs, '--no-record');
+    run(`${scratch}/updated`, ...programs, '--sysroot', `${scratch}/host`);
+    compare(
+      `${title}, in the jail that is there`,
+      [
+        node,
+        job('the same build, nothing changed', `${scratch}/jail`, ...programs),
+        job('update, nothing changed', 'update', `${scratch}/jail`),
+        {
+          ...job('update, one library changed', 'update', `${scratch}/updated`),
+          prepare: () => touchLibrary(`${scratch}/host`),
+        },
+        ...peers.map((peer) => again(peer, mkdtempSync(`${scratch}/peer-`), programs)),
+      ],
+      rounds,
+      scratch,
+    );
+  });
+}
+
+/** A peer in the jail that it has made. */
+function again({ name, command }: Peer, place: string, programs: readonly string[]): Contender {
+  const line = command(place, programs);
+  spawnSync(line[0], line.slice(1), { env: ENVIRONMENT, stdio: 'ignore' });
+  return { name: `${name}, again`, command: () => line };
 }
 
 function job(name: string, ...args: readonly string[]): Contender {

@@ -1,16 +1,18 @@
-// Usage: npm run bench [-- NAME...]
+// Usage: [BENCH_ROUNDS=N] npm run bench [-- NAME...]
 // Times jailbuild beside its peers. Run as root, after npm run build, on a machine that is otherwise still.
-import { benchBuild } from './build.js';
+import { benchBuild, benchBuildAll } from './build.js';
 import { benchExport } from './export.js';
-import { benchKeep } from './keep.js';
+import { benchKeep, benchKeepAll } from './keep.js';
 import { benchLaunch } from './launch.js';
 import { benchResolve } from './resolve.js';
 import { benchSizes } from './sizes.js';
 
 const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   build: benchBuild,
+  'build-all': benchBuildAll,
   export: benchExport,
   keep: benchKeep,
+  'keep-all': benchKeepAll,
   launch: benchLaunch,
   sizes: benchSizes,
   resolve: benchResolve,

@@ -12,6 +12,8 @@ describe('a wrong command line is one line that says what is wrong, status 2', (
     ['--fromat json', 'unknown option --fromat; did you mean --format? (build)'],
     ['jail ls --dryrun', 'unknown option --dryrun; did you mean --dry-run? (build)'],
     ['jail ls --bandwidth', 'unknown option --bandwidth (build)'],
+    ['jail ls --prof sftp', 'unknown option --prof; did you mean --profile? (build)'],
+    ['jail ls --ca', 'unknown option --ca (build)'],
     ['jail ls -Z', 'unknown option -Z (build)'],
     ['jail ls --format', '--format needs a value (build)'],
     ['jail ls --format yml', '--format yml: give table or json (build)'],
@@ -73,6 +75,15 @@ describe('a wrong command line is one line that says what is wrong, status 2', (
       },
     });
     assert.equal(status, 2);
+  });
+
+  test('a profile is shown with and without the word', () => {
+    const shown = jailbuild(['profiles', 'show', 'tz', 'ssl']);
+    assert.match(shown.stdout, /^tz: [\s\S]*\nssl: /);
+    assert.deepEqual(jailbuild(['profiles', 'tz', 'ssl']), shown);
+    const { status, stderr } = jailbuild(['profiles', 'sfpt']);
+    assert.equal(stderr, 'jailbuild: sfpt: no such profile; did you mean sftp?\n');
+    assert.equal(status, 1);
   });
 
   test('a directory that exists is a target, whatever its name is near to', () => {

@@ -220,6 +220,16 @@ describe('what a jail file says is told by its name', () => {
   );
 });
 
+test('what init writes is a jail file, and so it is with all that is commented out in it', () => {
+  const template = readFileSync(path.join(PROJECT, 'templates/jail.yaml'), 'utf8');
+  assert.deepEqual(readJailFile(jailFile(template)).programs, ['env', 'bash', 'ls']);
+  // Words are behind one blank.
+  const whole = readJailFile(jailFile(template.replace(/^#(?! \S)/gm, '')));
+  assert.deepEqual(whole.profiles, ['base', path.join(directory, 'my-profile.yaml')]);
+  assert.equal(whole.users.length, 3);
+  assert.equal(whole.image.entrypoint?.length, 1);
+});
+
 test('the published schema is one, and has every option of build and run', () => {
   const text = readFileSync(SCHEMA, 'utf8');
   assert.equal(text, jailSchemaText(), 'npm run schema writes it anew');

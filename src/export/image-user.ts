@@ -1,0 +1,39 @@
+import { readFileSync } from 'node:fs';
+import { errnoOf } from '../errors.js';
+import { toBytes } from '../path-bytes.js';
+import type { FileTree } from './file-tree.js';
+
+/**
+ * Names of an image's user that the image does not know: an engine looks `USER[:GROUP]` up in its own
+ * passwd(5) and group(5), and starts nothing without a match. Numbers need no match.
+ */
+export function unknownNames(tree: FileTree, user: string): string[] {
+  const [name = '', group] = user.split(':');
+  return [
+    ...(isKnown(tree, '/etc/passwd', name) ? [] : [`user ${name}`]),
+    ...(group === undefined || isKnown(tree, '/etc/group', group) ? [] : [`group ${group}`]),
+  ];
+}
+
+function isKnown({ entries, sourceRoot }: FileTree, path: string, name: string): boolean {
+  if (/^\d+$/.test(name)) return true;
+  const entry = entries.find((candidate) => candidate.path === path);
+  if (entry?.type !== 'file') return false;
+  return contentOf(entry, sourceRoot)
+    .split('\n')
+    .some((line) => line.startsWith(`${name}:`));
+}
+
+function contentOf(
+  { content, source }: { readonly content?: string; readonly source?: string },
+  sourceRoot: string,
+): string {
+  if (source === undefined) return Buffer.from(content ?? '', 'base64').toString();
+  try {
+    return readFileSync(toBytes(sourceRoot + source), 'utf8');
+  } catch (error) {
+    // Told by the export, which reads it as well.
+    if (errnoOf(error) === undefined) throw error;
+    return '';
+  }
+}
