@@ -129,6 +129,13 @@ static bool link_source(int from, int parent, const char *name)
 	return linkat(AT_FDCWD, self, parent, name, AT_SYMLINK_FOLLOW) == 0;
 }
 
+/* That it got or lost another name changes its time of change, and nothing else. */
+static bool is_still(const struct stat *before, const struct stat *after)
+{
+	return after->st_size == before->st_size && same_time(after->st_mtim, before->st_mtim) &&
+	       (same_time(after->st_ctim, before->st_ctim) || after->st_nlink != before->st_nlink);
+}
+
 static enum outcome copy_opened(struct worker *worker, int from, const struct operation *operation)
 {
 	struct stat before, after;
@@ -152,9 +159,7 @@ static enum outcome copy_opened(struct worker *worker, int from, const struct op
 		outcome = copy_data(worker, from, to, &before);
 	if (outcome == DONE && fstat(from, &after) < 0)
 		outcome = FAILED_AT_SOURCE;
-	if (outcome == DONE && (after.st_size != before.st_size ||
-				!same_time(after.st_mtim, before.st_mtim) ||
-				!same_time(after.st_ctim, before.st_ctim)))
+	if (outcome == DONE && !is_still(&before, &after))
 		outcome = SOURCE_CHANGED;
 	int error = errno;
 	if (outcome == DONE)
