@@ -6,6 +6,7 @@ import { STATE_DIRECTORY } from '../jail/state.js';
 import { chooseCapabilities } from '../launcher/capabilities.js';
 import { userMaps } from '../launcher/id-maps.js';
 import type { IdMap, LaunchOptions } from '../launcher/options.js';
+import { noHigherThanOwn } from '../launcher/own-limits.js';
 import {
   parseBind,
   parseCount,
@@ -82,7 +83,8 @@ export function withRecordedDefaults(
   const options = Object.entries(values).map(([name, value]) => {
     if (!RECORDABLE.has(name)) refuse(name, 'is for the command line alone');
     if (typeof value === 'string' || typeof value === 'boolean') return [name, value] as const;
-    return isWords(value) ? ([name, value] as const) : refuse(name, 'is not text');
+    if (!isWords(value)) return refuse(name, 'is not text');
+    return [name, name === 'ulimit' ? value.map(noHigherLimit) : value] as const;
   });
   if (command !== undefined && !isWords(command)) refuse('command', 'is not a list of words');
   const rest = args['--'] ?? (isWords(command) ? command : undefined);
@@ -90,6 +92,12 @@ export function withRecordedDefaults(
   const all = withFileOptions(args, Object.fromEntries(options), table);
   const env = [...variables.map((variable) => variable.join('=')), ...(all.env ?? [])];
   return { ...all, env, '--': rest };
+}
+
+/** A record may lower the limits of a process, and not raise them, which root can. */
+function noHigherLimit(text: string): string {
+  const { name, soft, hard } = noHigherThanOwn(parseLimit('--ulimit', text));
+  return `${name}=${soft}:${hard}`;
 }
 
 /** A jail may be run by users who may not read its record: it is then as if there were none. */

@@ -3,6 +3,7 @@ import type { Manifest } from '../plan/manifest.js';
 import { Exactness } from './exactness.js';
 import { acquire } from './lock.js';
 import { openEngine } from './open-engine.js';
+import { refuseInsecure } from './parents.js';
 import { Progress } from './progress.js';
 import type { FileReport } from './report.js';
 import { freshDirectory, privateFile, stageEntries } from './stage.js';
@@ -36,7 +37,11 @@ export async function writeNewJail(
   try {
     exactness.announce(manifest.entries, engine);
     const parents = makeParents(place, base);
-    if (parents.length > 0) await transaction.run(parents, { ordered: true });
+    if (parents.length > 0) {
+      await transaction.run(parents, { ordered: true });
+      // In a directory such as /tmp, somebody may have made one of them first.
+      if (!options.insecureParents) refuseInsecure(locateTarget(path.dirname(target)), target);
+    }
     await acquire(engine, stage, target, options);
     if (locateTarget(target).existing === target) {
       await engine.run([{ op: 'clear', path: stage }]);

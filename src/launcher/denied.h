@@ -37,6 +37,9 @@ DENY(add_key, 248, 286, 217)
 DENY(request_key, 249, 287, 218)
 DENY(keyctl, 250, 288, 219)
 
+/* What the kernel has logged, of the host and all others; some kernels show it to everyone. */
+DENY(syslog, 103, 103, 116)
+
 /* Clocks, swap, quota and accounting of the whole machine. */
 DENY(settimeofday, 164, 79, 170)
 DENY(stime, -1, 25, -1)

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 enum { MOST_FIELDS = 7, NAME = 0, ID = 2, GROUP = 3, HOME = 5 };
+/* More of a file is not read: a hole of any size costs its maker nothing. */
+enum { MOST_BYTES = 16 << 20 };
 /* The last two are reserved: "no change" of setresuid(2), and its 16-bit form. */
 #define MOST_ID 4294967294LL
 
@@ -34,6 +36,8 @@ static bool find_line(const char *path, int field, const char *text, char line[1
 		return false;
 	if (fstat(fd, &stat) < 0 || !S_ISREG(stat.st_mode))
 		refuse("not a regular file in the jail", path);
+	if (stat.st_size > MOST_BYTES)
+		refuse("too large in the jail", path);
 	FILE *file = fdopen(fd, "r");
 	if (file == NULL)
 		fail("read", path);

@@ -11,6 +11,8 @@ const MAX_PATH = 4095;
 /** Names that links of one look-up may put in its way: real ones have a few dozen. */
 const MAX_LINKED_NAMES = 1024;
 
+const MAX_TEXT = 16 << 20;
+
 export type FileType =
   | 'directory'
   | 'file'
@@ -135,11 +137,11 @@ export class Sysroot {
     return new FileReader(this.realPath(found.path), found.path);
   }
 
-  /** The whole of a small text file. */
+  /** The whole of a small text file; of one beyond any use, its beginning. */
   readText(found: Trace): string {
     const reader = this.open(found);
     try {
-      return reader.read(0, reader.size).toString('utf8');
+      return reader.read(0, Math.min(reader.size, MAX_TEXT)).toString('utf8');
     } finally {
       reader.close();
     }

@@ -16,6 +16,7 @@ import path from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { OperationError } from '../../src/jail/engine.js';
+import { writeNewJail } from '../../src/jail/new-jail.js';
 import { openNativeEngine } from '../../src/jail/open-engine.js';
 import type { Operation } from '../../src/jail/operations.js';
 import { refuseInsecure } from '../../src/jail/parents.js';
@@ -262,6 +263,20 @@ describe('a jail that others could exchange is refused', needsRoot(), () => {
       }
     });
   }
+
+  test('below a parent that was to be made, and that another user made first', async (t) => {
+    const directory = scratch(t);
+    chmodSync(directory, 0o1777);
+    const target = `${directory}/parent/jail`;
+    const where = locateTarget(target);
+    mkdirSync(`${directory}/parent`);
+    chownSync(`${directory}/parent`, uid, 0);
+    const manifest = manifestOf(scratch(t));
+    await assert.rejects(writeNewJail(manifest, where, {}), { code: 'TARGET_INSECURE' });
+    assert.deepEqual(readdirSync(`${directory}`), []);
+    mkdirSync(`${directory}/parent`);
+    await writeNewJail(manifest, where, {});
+  });
 
   test('on the command line, before anything is said; --insecure-parents builds', (t) => {
     const parent = path.join(scratch(t), 'parent');

@@ -6,7 +6,9 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   readlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
@@ -466,6 +468,22 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
       assert.equal(as('4000:staff'), '4000\n50\n50\n/');
     });
 
+    test('a passwd of the jail that has no end is not read', () => {
+      const file = path.join(jail, 'etc/passwd');
+      const before = readFileSync(file);
+      try {
+        truncateSync(file, 2 ** 40);
+        const { stderr, status } = fails('true', { user: 'bob' });
+        assert.equal(stderr, 'invoke_ns: too large in the jail: /etc/passwd\n');
+        assert.equal(status, 125);
+        const bundle = path.join(directory, 'endless');
+        const written = jailbuild(['run', jail, '--user', 'bob', '--oci-bundle', bundle]);
+        assert.match(written.stderr, /^jailbuild: --user bob: no such user [^\n]*\n$/);
+      } finally {
+        writeFileSync(file, before);
+      }
+    });
+
     test('root keeps no supplementary group of the caller', () => {
       const args = launcherArguments(jail, {}, ['id', '-G']);
       const { stdout } = exec('setpriv', ['--groups=4,20', '--', INVOKE_NS, ...args]);
@@ -627,6 +645,40 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
     const { stdout } = runInJail(jail, ['bash', '-c', script], options);
     assert.match(stdout, /^1000\n50\n0027\n64\nh b \/tmp\nof the host\n/);
     assert.deepEqual(capabilitiesOf(stdout, 'CapEff'), ['net_raw']);
+  });
+
+  test('the record of the jail can make a run smaller, and no larger', () => {
+    const file = path.join(jail, '.jailbuild/record.json');
+    const before = readFileSync(file, 'utf8');
+    const withRun = (run: object) => {
+      writeFileSync(file, JSON.stringify({ ...JSON.parse(before), run }));
+      return jailbuild(['run', jail, '--print-command', '--', 'ls']);
+    };
+    try {
+      const larger = ['bind', 'dev-bind', 'cap-add', 'seccomp', 'proc', 'allow-new-privileges'];
+      for (const name of [...larger, 'network', 'userns', 'no-dev', 'no-init', '__proto__']) {
+        const { stdout, stderr, status } = withRun(JSON.parse(`{"${name}": "ALL"}`));
+        assert.match(
+          stderr,
+          new RegExp(`record of the jail, ${name} of run is for the command line`),
+        );
+        assert.deepEqual([stdout, status], ['', 125]);
+      }
+      const ulimit = ['rtprio=99', 'nofile=64:4294967296', 'core=0', 'memlock=unlimited'];
+      const { stdout } = withRun({ ulimit, 'cap-drop': ['ALL'], user: '7', tmpfs: ['/run'] });
+      const own = exec('bash', ['-c', 'ulimit -Hr; ulimit -Hn; ulimit -Hl']).stdout.split('\n');
+      const locked = own[2] === 'unlimited' ? own[2] : Number(own[2]) * 1024;
+      for (const words of [
+        `--rlimit rtprio=${own[0]}:${own[0]} --rlimit nofile=64:${own[1]} --rlimit core=0:0`,
+        `--rlimit memlock=${locked}:${locked}`,
+        '--caps none',
+        '--user 7',
+        '--tmpfs /run',
+      ])
+        assert.ok(stdout.includes(` ${words} `), stdout);
+    } finally {
+      writeFileSync(file, before);
+    }
   });
 
   test('the record of the jail is hidden from what runs in it', () => {

@@ -53,7 +53,7 @@ int remove_entry(int directory, const char *name)
 		return -1;
 	/* A directory that only its owner's chmod(2) opens again was made so by a plan. */
 	if (remove_content(directory, name) < 0) {
-		if (errno != EACCES || fchmodat(directory, name, 0700, 0) < 0)
+		if (errno != EACCES || fchmodat(directory, name, 0700, AT_SYMLINK_NOFOLLOW) < 0)
 			return -1;
 		if (remove_content(directory, name) < 0)
 			return -1;
