@@ -92,20 +92,6 @@ static bool pass_on(const struct signalfd_siginfo *info, pid_t child, bool is_in
 	return false;
 }
 
-/*
- * The command has been stopped, as by Ctrl-Z. What a shell does to a job is done to all of ours: the
- * terminal comes back, if it had that, and our group stops, until the shell has it go on.
- */
-static void stop_with_command(int channel, bool has_job)
-{
-	char had_terminal;
-	if (recv(channel, &had_terminal, 1, MSG_DONTWAIT) != 1 || !has_job)
-		return;
-	if (had_terminal)
-		give_terminal(getpgrp());
-	kill(0, SIGTSTP);
-}
-
 /* Tells the init whether the terminal is ours, and so the command's. */
 static void go_on(pid_t child)
 {
@@ -113,8 +99,28 @@ static void go_on(pid_t child)
 	sigqueue(child, SIGCONT, value);
 }
 
+/*
+ * The command has been stopped, as by Ctrl-Z. What a shell does to a job is done to all of ours: the
+ * terminal comes back, if it had that, and our group stops, until the shell has it go on.
+ */
+static void stop_with_command(pid_t child, int channel, bool has_job)
+{
+	char had_terminal;
+	if (recv(channel, &had_terminal, 1, MSG_DONTWAIT) != 1 || !has_job)
+		return;
+	/* A shell does not tell a job that it puts into the foreground while the job runs. */
+	if (!had_terminal && has_terminal()) {
+		go_on(child);
+		return;
+	}
+	if (had_terminal)
+		give_terminal(getpgrp());
+	kill(0, SIGTSTP);
+}
+
 /* Waits for a signal, and meanwhile carries what there is to carry. */
-static void await_signal(int signals, int channel, bool has_job, bool relays, struct signalfd_siginfo *info)
+static void await_signal(int signals, pid_t child, int channel, bool has_job, bool relays,
+			 struct signalfd_siginfo *info)
 {
 	struct pollfd polls[2 + RELAY_POLLS] = { { signals, POLLIN, 0 }, { channel, POLLIN, 0 } };
 	do {
@@ -129,7 +135,7 @@ static void await_signal(int signals, int channel, bool has_job, bool relays, st
 		if (relays)
 			carry(polls + 2);
 		if (polls[1].revents & POLLIN)
-			stop_with_command(channel, has_job);
+			stop_with_command(child, channel, has_job);
 		/* Its other end is closed. */
 		if (polls[1].revents & POLLHUP)
 			polls[1].fd = -1;
@@ -182,7 +188,7 @@ int wait_for(pid_t child, const struct options *options, int channel, int pty)
 		if (done < 0 && errno != EINTR)
 			fail("wait for the child", NULL);
 		struct signalfd_siginfo info;
-		await_signal(signals, channel, has_job, pty >= 0, &info);
+		await_signal(signals, child, channel, has_job, pty >= 0, &info);
 		if (info.ssi_signo == SIGCHLD)
 			continue;
 		is_hurried = is_hurried || info.ssi_signo == SIGTERM || info.ssi_signo == SIGHUP ||

@@ -176,11 +176,23 @@ function toFile(object: Field, base: Omit<Entry & { type: 'fifo' }, 'type'>): En
 }
 
 function toXattrs(field: Field): Readonly<Record<string, string>> {
+  return toTexts(field, [XATTR_NAME, "attribute's name"], [BASE64, 'base64']);
+}
+
+function toEnvironment(field: Field): Readonly<Record<string, string>> {
+  return toTexts(field, [VARIABLE, "variable's name"], [WITHOUT_NUL, 'text without NUL']);
+}
+
+type Form = readonly [pattern: RegExp, expected: string];
+
+/** An object whose members have names of one form, and values of another. */
+function toTexts(field: Field, names: Form, values: Form): Readonly<Record<string, string>> {
   const object = field.object();
+  const [pattern, expected] = names;
   return Object.fromEntries(
     object.names().map((name) => {
-      if (!XATTR_NAME.test(name)) object.refuse(`${JSON.stringify(name)} is no attribute's name`);
-      return [name, object.member(name).matching(BASE64, 'base64')];
+      if (!pattern.test(name)) object.refuse(`${JSON.stringify(name)} is no ${expected}`);
+      return [name, object.member(name).matching(...values)];
     }),
   );
 }
@@ -203,16 +215,6 @@ function toRequest(field: Field): ManifestRequest {
   object.member('ldCache').matching(/^(?:generate|copy|none)$/, '"generate", "copy" or "none"');
   object.optional('libraryPath', (list) => list.items().map((item) => item.string()));
   return object.value as ManifestRequest;
-}
-
-function toEnvironment(field: Field): Readonly<Record<string, string>> {
-  const object = field.object();
-  return Object.fromEntries(
-    object.names().map((name) => {
-      if (!VARIABLE.test(name)) object.refuse(`${JSON.stringify(name)} is no variable's name`);
-      return [name, object.member(name).matching(WITHOUT_NUL, 'text without NUL')];
-    }),
-  );
 }
 
 function toMissing(field: Field): MissingLibrary {

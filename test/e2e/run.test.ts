@@ -102,6 +102,7 @@ describe('a jail is entered', needsRoot('ps', 'top', 'tmux'), () => {
     await screen('jobs', /^still here$/m);
 
     // It is stopped there as soon as it reads from the terminal.
+    tmux('send-keys', '-t', 'jobs', 'clear', 'Enter');
     type('jobs', `${run} bash -c 'read line; echo "got $line"' &`);
     for (let tries = 0; tries < 100; tries++) {
       type('jobs', 'jobs');
@@ -115,6 +116,14 @@ describe('a jail is entered', needsRoot('ps', 'top', 'tmux'), () => {
     await screen('jobs', /# fg$/m);
     type('jobs', 'a line');
     await screen('jobs', /^got a line$/m);
+
+    // A shell that puts a job into the foreground while it runs sends no signal.
+    type('jobs', `${run} bash -c 'sleep 1; read line; echo "got $line"' &`);
+    await screen('jobs', /^\[1\] \d+$/m);
+    type('jobs', 'fg');
+    await screen('jobs', /# fg\n[^#]*$/);
+    type('jobs', 'another');
+    await screen('jobs', /^got another$/m);
   });
 
   test('the exit status of the command is returned', () => {

@@ -112,6 +112,20 @@ test(
   },
 );
 
+test('variables that no environment can hold are refused', () => {
+  const profile = path.join(tempDir(), 'own.yaml');
+  const refused: readonly (readonly [string, string])[] = [
+    ['{ "A=B": x }', 'environment.A=B is "x", and must be a name without an equals sign'],
+    ['{ A: "a\\0b" }', 'environment.A is "a\\u0000b", and must be text without NUL'],
+  ];
+  for (const [variables, message] of refused) {
+    writeFileSync(profile, `summary: own\nprograms: [env]\nenvironment: ${variables}\n`);
+    const { status, stderr } = jailbuild(['export', '--profile', profile, '--to', 'tar:-']);
+    assert.equal(status, 1);
+    assert.ok(stderr.includes(`: ${message}\n`), stderr);
+  }
+});
+
 test('a manifest is exported as it stands, and nothing that differs from it', () => {
   const directory = tempDir();
   const program = path.join(directory, 'program');
