@@ -1,9 +1,18 @@
 import { closest, distance } from 'fastest-levenshtein';
 
-/** `; did you mean X?` where one of the known words is near, else nothing. */
+/** Fewer letters are the beginning of too much. */
+const MIN_BEGINNING = 3;
+
+/** `; did you mean X?` where one of the known words is near, or begins so, else nothing. */
 export function didYouMean(word: string, known: readonly string[], prefix = ''): string {
-  const near = nearest(word, known, word.length > 4 ? 2 : 1);
+  const near = nearest(word, known, word.length > 4 ? 2 : 1) ?? completed(word, known);
   return near === undefined ? '' : `; did you mean ${prefix}${near}?`;
+}
+
+/** The only known word that begins with another. */
+function completed(word: string, known: readonly string[]): string | undefined {
+  const found = known.filter((other) => other.startsWith(word));
+  return word.length >= MIN_BEGINNING && found.length === 1 ? found[0] : undefined;
 }
 
 /** The known word that is at most some edits away; two letters in the wrong order are one edit. */

@@ -131,7 +131,7 @@ const options = {
   },
   'dry-run': {
     type: 'boolean',
-    describe: 'Write nothing; print the manifest',
+    describe: 'Build nothing; print the manifest',
   },
   format: {
     choices: ['table', 'json'],
@@ -343,7 +343,15 @@ function profileName(name: string): string {
 async function dryRun(wanted: Wanted): Promise<number> {
   const { args } = wanted;
   const job = jobOf(wanted);
-  const manifest = await planJob(job);
+  const file = args.manifest === undefined ? undefined : await prepareFile(args.manifest);
+  let manifest: Manifest;
+  try {
+    manifest = await planJob(job);
+  } catch (error) {
+    await file?.discard();
+    throw error;
+  }
+  await file?.commit(canonicalJson(manifest));
   const sbom = await prepareSbom(args, undefined);
   const document = await sbom?.text(manifest, args.sysroot);
   if (sbom?.file !== undefined && document !== undefined) await sbom.file.commit(document);

@@ -9,7 +9,8 @@ export interface CacheEntry {
   readonly path: string;
   /**
    * The glibc-hwcaps level that a CPU must have, as x86-64-v3; undefined for the baseline, and empty
-   * where the loader finds no name for it, so that it takes the entry on no CPU.
+   * where the loader finds no name for it, so that it takes the entry on no CPU. `tls` is for a file in
+   * a subdirectory of that name, which loaders before glibc 2.37 take on every CPU.
    */
   readonly hwcaps: string | undefined;
   /** Flags for library type and required ABI (glibc sysdeps/generic/ldconfig.h). */
@@ -32,6 +33,10 @@ const EXTENSION_TAG_HWCAPS = 1;
 const HWCAP_EXTENSION = 0x40000000;
 /** The bits beside it that may hold the file's ISA level (DL_CACHE_HWCAP_ISA_LEVEL_MASK). */
 const ISA_LEVEL = 0x3ff;
+
+/** The upper half of the hwcap field for a file in a subdirectory tls (_DL_HWCAP_TLS_MASK). */
+const TLS_HWCAP = 0x80000000;
+export const TLS = 'tls';
 
 /** Caches of large systems have about a megabyte. */
 export const MAX_CACHE_SIZE = 8 << 20;
@@ -100,6 +105,8 @@ function parseNew(bytes: Buffer, base: number, fail: (problem: string) => Error)
     if ((high & ~ISA_LEVEL) === HWCAP_EXTENSION) {
       hwcaps = levels[low];
       if (hwcaps === undefined) throw fail(`entry ${index} has the unknown hwcaps index ${low}`);
+    } else if (high === TLS_HWCAP && low === 0) {
+      hwcaps = TLS;
     } else if (high !== 0 || low !== 0) {
       hwcaps = `hwcap-${(BigInt(high) * 2n ** 32n + BigInt(low)).toString(16)}`;
     }

@@ -52,6 +52,8 @@ export class Mapping {
   readonly #names = new Map<string, LoadedObject>();
   readonly #byIdentity = new Map<string, LoadedObject>();
   readonly #walked = new Set<LoadedObject>();
+  /** Of musl. */
+  readonly #hasShortName = new Set<LoadedObject>();
   /** Places where libraries were looked for that were not there. */
   #looked = 0;
 
@@ -181,10 +183,18 @@ export class Mapping {
     return object;
   }
 
-  /** musl knows objects by the names that it searched for, and by no others. */
+  /**
+   * glibc knows an object by each name that led to it; musl by one short name, which it gets when a
+   * search first finds it: the end of the path by which it was opened (load_library).
+   */
   #nameByRequest(object: LoadedObject, name: string, by: LoadedObject): void {
     const taken = this.#search.nameFor(name, by) ?? name;
-    if (this.#isGlibc || !taken.includes('/')) this.#name(taken, object);
+    if (this.#isGlibc) {
+      this.#name(taken, object);
+    } else if (!taken.includes('/') && !this.#hasShortName.has(object)) {
+      this.#hasShortName.add(object);
+      this.#name(object.name.slice(object.name.lastIndexOf('/') + 1), object);
+    }
   }
 
   /**

@@ -16,7 +16,7 @@ import {
   otherPlatforms,
 } from './cpu.js';
 import type { LoaderFlavor } from './flavor.js';
-import { type LdSoCache, MAX_CACHE_SIZE, parseLdSoCache } from './ld-so-cache.js';
+import { type LdSoCache, MAX_CACHE_SIZE, parseLdSoCache, TLS } from './ld-so-cache.js';
 import { readLdSoConf } from './ld-so-conf.js';
 import type { LoadedObject } from './loaded-object.js';
 import type { ObjectTable } from './objects.js';
@@ -439,13 +439,15 @@ export class LibrarySearch {
     let best: { path: string; level: string | undefined; rank: number } | undefined;
     for (const { path, hwcaps, flags } of cache.get(cacheKey(name)) ?? []) {
       if (!acceptsCacheFlags(this.abi, flags) || hwcaps === '') continue;
+      if (hwcaps === TLS && !this.flavor.hasLegacyHwcaps) continue;
+      const level = hwcaps === TLS ? undefined : hwcaps;
       // Flags that are accepted although they are not the loader's own come last.
       const general = flags === ownFlags ? levels.length : levels.length + 1;
-      const rank = hwcaps === undefined ? general : levels.indexOf(hwcaps);
-      if (rank < 0 && hwcaps !== undefined) {
-        if (isTrace(sysroot.trace(path))) alternatives.push({ kind: 'level', name: hwcaps });
+      const rank = level === undefined ? general : levels.indexOf(level);
+      if (rank < 0 && level !== undefined) {
+        if (isTrace(sysroot.trace(path))) alternatives.push({ kind: 'level', name: level });
       } else if (best === undefined || rank < best.rank) {
-        best = { path, level: hwcaps, rank };
+        best = { path, level, rank };
       }
     }
     if (best !== undefined && !isHidden(best.path)) {

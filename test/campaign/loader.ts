@@ -5,7 +5,7 @@ import { compareWithLoaders } from './differential.js';
 const directories = process.argv.slice(2);
 const start = performance.now();
 const result = await compareWithLoaders(
-  directories.length === 0 ? ['/usr', '/opt', '/var/lib', '/srv'] : directories,
+  directories.length === 0 ? ['/usr', '/opt', '/var/lib'] : directories,
 );
 for (const { file, ours, theirs } of result.differences) {
   console.log(`\n${file}`);

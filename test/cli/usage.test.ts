@@ -12,6 +12,8 @@ describe('a wrong command line is one line that says what is wrong, status 2', (
     ['--fromat json', 'unknown option --fromat; did you mean --format? (build)'],
     ['jail ls --dryrun', 'unknown option --dryrun; did you mean --dry-run? (build)'],
     ['jail ls --bandwidth', 'unknown option --bandwidth (build)'],
+    ['jail ls --prof sftp', 'unknown option --prof; did you mean --profile? (build)'],
+    ['jail ls --ca', 'unknown option --ca (build)'],
     ['jail ls -Z', 'unknown option -Z (build)'],
     ['jail ls --format', '--format needs a value (build)'],
     ['jail ls --format yml', '--format yml: give table or json (build)'],

@@ -8,6 +8,7 @@ import { type LoadedObject, loadedObject } from '../../src/loader/loaded-object.
 import { ObjectTable } from '../../src/loader/objects.js';
 import { mapOn } from '../../src/loader/process.js';
 import { LibrarySearch, LoaderFiles } from '../../src/loader/search.js';
+import type { MissingLibrary } from '../../src/plan/manifest.js';
 import { isTrace, Sysroot, type Trace } from '../../src/sysroot/sysroot.js';
 import { exec } from './cli.js';
 
@@ -19,6 +20,8 @@ export interface LoaderList {
   readonly rules?: readonly string[];
   /** Why the loader would not go on, if it would not. */
   readonly error?: string;
+  /** The signal that ended it. */
+  readonly crashed?: string;
 }
 
 /** The loader that takes libraries of an ABI, for files that name none. */
@@ -65,11 +68,15 @@ export class OurLoader {
       const search = this.#searchFor(loader, interpreter, elf);
       const cpu = cpuOf?.(loader) ?? baselineCpu(elf.headers);
       const { objects, missing } = mapOn(cpu, program, interpreter, search);
+      const expanded = ({ name, neededBy }: MissingLibrary) => {
+        const by = objects.find((object) => object.trace.path === neededBy);
+        return (by && search.nameFor(name, by)) ?? name;
+      };
       const libraries = objects.filter((object) => object !== program && object !== interpreter);
       return {
         found: libraries.map((object) => `${this.#firstName(object, search)} => ${object.name}`),
         rules: libraries.map(({ rule }) => rule),
-        missing: [...new Set(missing.map(({ name }) => name))].sort(),
+        missing: [...new Set(missing.map(expanded))].sort(),
       };
     } catch (error) {
       if (!(error instanceof Error)) throw error;
@@ -148,7 +155,8 @@ export function askLoader(
     child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
     child.on('error', reject);
-    child.on('close', () => {
+    child.on('close', (_code, signal) => {
+      if (signal !== null) return resolve({ found: [], missing: [], crashed: signal });
       resolve(parseList(Buffer.concat(out).toString(), Buffer.concat(err).toString(), loader));
     });
   });
@@ -168,7 +176,10 @@ export function parseList(stdout: string, stderr: string, loader: string): Loade
     missing.add(name);
   }
   const error = stderr
-    .replace(/^.*Error loading shared library \S+: No such file.*\n/gm, '')
+    .replace(
+      /^.*Error loading shared library \S+: (No such file|Symbolic link loop|No error information).*\n/gm,
+      '',
+    )
     .replace(/^.*audit interface: cannot open shared object file; ignored\.\n/gm, '')
     .trim();
   return {

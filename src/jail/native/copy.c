@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -118,6 +119,36 @@ static enum outcome copy_data(struct worker *worker, int from, int to, const str
 	return ftruncate(to, size) < 0 ? FAILED_IN_JAIL : DONE;
 }
 
+static bool read_all(int fd, char *bytes, size_t length, off_t at)
+{
+	while (length > 0) {
+		ssize_t count = pread(fd, bytes, length, at);
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count <= 0)
+			return false;
+		bytes += count;
+		length -= (size_t)count;
+		at += count;
+	}
+	return true;
+}
+
+static bool same_content(struct worker *worker, int from, int to, off_t size)
+{
+	size_t half = sizeof(worker->buffer) / 2;
+	char *one = (char *)worker->buffer, *other = one + half;
+
+	for (off_t at = 0; at < size;) {
+		size_t length = size - at < (off_t)half ? (size_t)(size - at) : half;
+		if (!read_all(from, one, length, at) || !read_all(to, other, length, at) ||
+		    memcmp(one, other, length) != 0)
+			return false;
+		at += (off_t)length;
+	}
+	return true;
+}
+
 /* Gives the source itself a name in the jail; by its descriptor, so that it is the file looked at. */
 static bool link_source(int from, int parent, const char *name)
 {
@@ -153,8 +184,11 @@ static enum outcome copy_opened(struct worker *worker, int from, const struct op
 	if (outcome == DONE && fstat(from, &after) < 0)
 		outcome = FAILED_AT_SOURCE;
 	if (outcome == DONE && (after.st_size != before.st_size ||
-				!same_time(after.st_mtim, before.st_mtim) ||
-				!same_time(after.st_ctim, before.st_ctim)))
+				!same_time(after.st_mtim, before.st_mtim)))
+		outcome = SOURCE_CHANGED;
+	/* A further hard link changes the inode too, and nothing that was copied. */
+	if (outcome == DONE && !same_time(after.st_ctim, before.st_ctim) &&
+	    !same_content(worker, from, to, before.st_size))
 		outcome = SOURCE_CHANGED;
 	int error = errno;
 	if (outcome == DONE)
