@@ -733,16 +733,17 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
   test('--map-auto gives the ranges of /etc/subuid', needsRoot('newuidmap', 'newgidmap'), () => {
     const ranges = path.join(directory, 'ranges');
     writeFileSync(ranges, 'nobody:400000:65536\nroot:500000:65536\n');
-    const run = (before: readonly string[]): string => {
+    const run = (before: readonly string[], mode = 'root', words = 'cat /proc/self/uid_map') => {
       const command = [
-        ...[...before, process.execPath, JAILBUILD, 'run', jail, '--userns', 'root'],
-        ...['--map-auto', '--', 'cat', '/proc/self/uid_map'],
+        ...[...before, process.execPath, JAILBUILD, 'run', jail, '--userns', mode],
+        ...['--map-auto', '--', ...words.split(' ')],
       ];
       // In a mount namespace of its own: the machine's files stay as they are.
       const files = ['/etc/subuid', '/etc/subgid'];
       const mounts = files.map((file) => `mount --bind ${ranges} ${file}`).join(' && ');
-      const words = ['-m', 'sh', '-c', `${mounts} && exec "$@"`, 'sh', ...command];
-      const { stdout, stderr, status } = exec('unshare', words);
+      const { stdout, stderr, status } = exec('unshare', [
+        ...['-m', 'sh', '-c', `${mounts} && exec "$@"`, 'sh', ...command],
+      ]);
       assert.equal(status, 0, stderr);
       return stdout.replace(/ +/g, ' ');
     };
@@ -750,6 +751,8 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
     const user = exec('id', ['-u', 'nobody']).stdout.trim();
     const asUser = ['setpriv', `--reuid=${user}`, `--regid=${user}`, '--clear-groups', '--'];
     assert.equal(run(asUser), ` 0 ${user} 1\n 1 400000 65536\n`);
+    assert.equal(run(asUser, 'keep-id', 'id -u'), `${user}\n`);
+    assert.equal(run([], 'keep-id', 'id -u'), '0\n');
   });
 
   test('options that lack what they need are refused', () => {
