@@ -19,6 +19,7 @@ import { type LaunchOptions, launcherArguments } from '../../src/launcher/option
 import { exec, INVOKE_NS, JAILBUILD, jailbuild } from '../support/cli.js';
 import { buildJail, runInJail } from '../support/jail.js';
 import { needsRoot } from '../support/need.js';
+import { assertEndsWith } from '../support/survivor.js';
 import { tempDir } from '../support/temp-dir.js';
 import {
   AS_NOBODY,
@@ -404,15 +405,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
       const args = launcherArguments(jail, launch, ['bash', '-c', script]);
       const child = spawn(INVOKE_NS, args, { stdio: ['ignore', 'pipe', 'inherit'] });
       await once(child.stdout, 'data');
-      const left = (): string => exec('ps', ['-C', 'sleep', '-o', 'pid=,args=']).stdout;
-      const pid = new RegExp(`(\\d+) sleep ${mark}$`, 'm').exec(left())?.[1];
-      assert.ok(pid);
-      child.kill('SIGKILL');
-      await once(child, 'exit');
-      for (let tries = 0; left().includes(mark) && tries < 100; tries++) exec('sleep', ['0.02']);
-      const survives = left().includes(mark);
-      if (survives) process.kill(Number(pid), 'SIGKILL');
-      assert.equal(survives, false);
+      await assertEndsWith(child, mark);
     }
   });
 
