@@ -33,6 +33,8 @@ int main(int argc, char **argv)
 	if (options.show_queue)
 		create_queue();
 	make_cgroup(&options);
+	if (options.new_mount && options.root != NULL && has_other_root(&options))
+		make_places(&options);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0)
 		fail("make a socket pair", NULL);
 	options.group = choose_group(&options);
