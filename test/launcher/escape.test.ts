@@ -253,7 +253,8 @@ describe('ways out of a jail', needsRoot('gcc', 'setpriv', 'script', 'setcap', '
   test('a signal to the process group of the launcher', () => {
     // In a process group of its own, so that no other process is concerned.
     const hit = (args: readonly string[]): boolean => {
-      const script = `trap : USR1; sleep 30 & ${INVOKE_NS} ${args.join(' ')} >&2`;
+      const target = 'trap : USR1; sleep 30 & until grep -q sleep /proc/$!/comm; do :; done';
+      const script = `${target}; ${INVOKE_NS} ${args.join(' ')} >&2`;
       // Of the two signals SIGUSR1 has the lower number, and is taken first.
       const { stdout } = exec('setsid', [
         '-w',
