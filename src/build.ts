@@ -65,6 +65,11 @@ export interface BuildOptions {
   readonly prune?: boolean;
   /** False to leave no record in the jail. */
   readonly record?: boolean;
+  /**
+   * The jail file that the request is from, by its absolute path: a jail of it alone is to hold what
+   * the file says now, and no more.
+   */
+  readonly file?: string;
   /** Defaults for `run`, for the record. */
   readonly run?: JailRecord['run'] | undefined;
   /** Fail where the jail cannot be exactly as planned, rather than warn. */
@@ -139,7 +144,7 @@ const resolveStep: BuildStep = {
     const isUpdate = job.request === undefined && job.from === undefined;
     if (isUpdate && job.history.record === undefined) requireRecord(job.target);
     if (job.from !== undefined) return takeManifest(job, job.from);
-    job.whole = wholeRequest(job.request, job.history.record);
+    job.whole = wholeRequest(job);
     job.began = Date.now();
     job.proof = proofFor(job);
     job.closure =
@@ -217,20 +222,36 @@ function historyOf({ target, options }: BuildJob): JailHistory {
   }
 }
 
-function wholeRequest(
-  request: ResolveRequest | undefined,
-  record: JailRecord | undefined,
-): ResolveRequest {
+function wholeRequest(job: BuildJob): ResolveRequest {
+  const { request, history } = job;
+  const record = history?.record;
   if (request === undefined) return filled(record).request;
   if (record === undefined) return settleRequest(request);
   const { sysroot } = record.request;
-  const asked = sysroot === undefined ? request : { sysroot, ...request };
-  return mergeRequests(record.request, settleRequest(asked));
+  const asked = settleRequest(sysroot === undefined ? request : { sysroot, ...request });
+  const merged = mergeRequests(record.request, asked);
+  return isOfFile(job) ? asked : merged;
+}
+
+/** Whether the jail is one of this jail file, and nothing else has added to it. */
+function isOfFile({ options: { file }, request, history }: BuildJob): boolean {
+  if (file === undefined || request === undefined) return false;
+  return history?.record === undefined || history.record.file === file;
+}
+
+/** The file of a jail that is of it alone, for its record; an update changes nothing of that. */
+function fileOf(job: BuildJob): string | undefined {
+  return job.request === undefined && job.from === undefined
+    ? job.history?.record?.file
+    : isOfFile(job)
+      ? job.options.file
+      : undefined;
 }
 
 /** What holds for this build and for later ones, once it was said. */
-function recordedOptions({ options, history }: BuildJob) {
-  const before = history?.record?.options;
+function recordedOptions(job: BuildJob) {
+  const { options, history } = job;
+  const before = isOfFile(job) ? undefined : history?.record?.options;
   return {
     ...(options.allowMissing || before?.allowMissing ? { allowMissing: true } : {}),
     ...(options.recordDigests || before?.digests ? { digests: true } : {}),
@@ -370,9 +391,9 @@ export function disguiseTest({ sources, target }: BuildJob, { view }: BuildInten
   return ({ path }: Entry) => disguised.has(path);
 }
 
-/** What a manifest does not have, a jail that is built from it has not either. */
-function prunes({ options, from }: BuildJob): boolean {
-  return options.prune ?? from !== undefined;
+/** What a manifest or a jail file does not have, a jail that is built from it has not either. */
+function prunes(job: BuildJob): boolean {
+  return job.options.prune ?? (job.from !== undefined || isOfFile(job));
 }
 
 function policyOf({ options, from }: BuildJob): ChangedPolicy {
@@ -427,6 +448,7 @@ function newRecordText(
       ),
       run: options.run,
       from: job.from?.file,
+      file: fileOf(job),
     },
     history,
     findings,

@@ -219,6 +219,8 @@ interface Wanted {
   readonly from?: GivenManifest;
   /** What the record is to keep for `run`. */
   readonly run?: BuildOptions['run'] | undefined;
+  /** The jail file says all that the jail is to hold. */
+  readonly isDeclared?: boolean;
 }
 
 async function withJailFile(given: BuildArguments): Promise<Wanted> {
@@ -230,7 +232,11 @@ async function withJailFile(given: BuildArguments): Promise<Wanted> {
   const args = withFileOptions(given, file.options, options);
   const root = given.root ?? file.root;
   const run = await runOf(file, given);
-  return { args: root === undefined ? args : { ...args, root }, file, run };
+  const isDeclared =
+    (given.program ?? []).length === 0 &&
+    given.profile === undefined &&
+    ASKING.every((name) => name === 'file' || given[name] === undefined);
+  return { args: root === undefined ? args : { ...args, root }, file, run, isDeclared };
 }
 
 /** What the record of the jail is to keep of the file for `run`. */
@@ -315,6 +321,7 @@ function jobOf(wanted: Wanted, signal?: AbortSignal): BuildJob {
       record: !args['no-record'],
       ...changedPolicy(args),
       run: wanted.run,
+      ...(wanted.file === undefined || !wanted.isDeclared ? {} : { file: wanted.file.path }),
       ...(signal === undefined ? {} : { signal }),
     },
   };

@@ -22,11 +22,13 @@ export interface RecordedBuild {
   readonly former: readonly Entry[];
   readonly run?: JailRecord['run'];
   readonly from?: string | undefined;
+  /** The jail file, where that alone says what the jail holds. */
+  readonly file?: string | undefined;
 }
 
 /** The record that a jail is to have after a build, given what the build found. */
 export function nextRecord(
-  { request, options, manifest, former, run, from }: RecordedBuild,
+  { request, options, manifest, former, run, from, file }: RecordedBuild,
   history: JailHistory,
   findings: readonly Finding[],
 ): JailRecord {
@@ -36,7 +38,7 @@ export function nextRecord(
       .filter((finding) => finding.as === as && (as === 'kept' || !own.has(finding.entry.path)))
       .map(({ entry }) => entry.path);
   const [uid, gid] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0];
-  const defaults = run ?? history.record?.run;
+  const defaults = run ?? (file === undefined ? history.record?.run : undefined);
   return {
     schema: RECORD_SCHEMA,
     version: packageJson.version,
@@ -48,6 +50,7 @@ export function nextRecord(
     kept: pathsOf('kept'),
     former,
     ...(defaults === undefined ? {} : { run: defaults }),
+    ...(file === undefined ? {} : { file }),
     manifest,
   };
 }

@@ -34,6 +34,8 @@ export interface JailRecord {
   readonly former: readonly Entry[];
   /** Defaults for `run`. */
   readonly run?: Readonly<Record<string, unknown>>;
+  /** The jail file that alone has said what the jail holds, by its absolute path. */
+  readonly file?: string;
   readonly manifest: Manifest;
 }
 
@@ -281,6 +283,7 @@ function toRecord(value: unknown, name: string): JailRecord {
     kept: paths(root.member('kept')),
     former: toEntries(root.member('former'), false),
     ...root.optional('run', (run) => run.object().value as Readonly<Record<string, unknown>>),
+    ...root.optional('file', (file) => file.string()),
     manifest: toManifest(root.member('manifest').value, `${name}: manifest`),
   };
 }

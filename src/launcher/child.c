@@ -153,8 +153,7 @@ static _Noreturn void become_command(struct options *options)
 	/* As the user, who may not be let in. */
 	if (options->cwd != NULL)
 		change_directory(options->cwd);
-	if (syscall(SYS_close_range, 3U, ~0U, 0U) < 0 && errno != ENOSYS)
-		fail("close file descriptors", NULL);
+	close_from(3);
 	release_signals();
 	execute_any(options->command, options->env);
 }

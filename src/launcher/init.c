@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -68,8 +67,9 @@ static void close_all_but(int channel, bool terminal)
 {
 	if (dup2(channel, 3) < 0)
 		fail("keep the channel to the parent", NULL);
-	syscall(SYS_close_range, terminal ? 1U : 0U, 2U, 0U);
-	syscall(SYS_close_range, 4U, ~0U, 0U);
+	for (int fd = terminal ? 1 : 0; fd <= 2; fd++)
+		close(fd);
+	close_from(4);
 }
 
 static void pass_on(pid_t command, const siginfo_t *info, enum job_group group)

@@ -148,6 +148,8 @@ _Noreturn void refuse(const char *message, const char *value);
 void at_failure(void (*does)(void));
 
 /* seal.c */
+/* Closes all descriptors from one on. */
+void close_from(unsigned int first);
 /* Closes all but the standard streams, and sees to it that these three are there. */
 void close_inherited(void);
 void run_sealed_copy(char **argv);

@@ -6,14 +6,31 @@
 #include <fcntl.h>
 #include <linux/memfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* What fs.nr_open of sysctl(8) allows unless it was raised. */
+enum { MOST_DESCRIPTORS = 1 << 20 };
+
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x10U
 #endif
+
+void close_from(unsigned int first)
+{
+	struct rlimit limit;
+
+	if (syscall(SYS_close_range, first, ~0U, 0U) == 0)
+		return;
+	/* Linux before 5.9 does not know it. */
+	if (errno != ENOSYS || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		fail("close file descriptors", NULL);
+	for (rlim_t fd = first; fd < limit.rlim_max && fd < MOST_DESCRIPTORS; fd++)
+		close((int)fd);
+}
 
 /*
  * A descriptor to a directory outside would be a way out of the jail (CVE-2024-21626). The standard
@@ -21,8 +38,7 @@
  */
 void close_inherited(void)
 {
-	if (syscall(SYS_close_range, 3U, ~0U, 0U) < 0 && errno != ENOSYS)
-		fail("close file descriptors", NULL);
+	close_from(3);
 	for (int fd = 0; fd < 3; fd++)
 		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
 			fail("open", "/dev/null");

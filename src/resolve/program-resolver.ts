@@ -1,4 +1,4 @@
-import type { ElfFile } from '../elf/types.js';
+import type { ElfFile, ElfHeaders } from '../elf/types.js';
 import { JailbuildError } from '../errors.js';
 import { type LoaderFlavor, loaderFlavor } from '../loader/flavor.js';
 import type { LoadedObject } from '../loader/loaded-object.js';
@@ -375,8 +375,15 @@ export class ProgramResolver {
     if (!isTrace(trace) || trace.stat.type !== 'file') {
       throw interpreterNotFound(program.trace, `its interpreter ${path} does not exist`);
     }
+    if ((trace.stat.mode & 0o111) === 0) {
+      throw interpreterNotFound(program.trace, `its interpreter ${path} is not executable`);
+    }
+    const elf = this.objects.parse(trace);
+    if (!isForSameMachine(program.elf.headers, elf.headers)) {
+      throw interpreterNotFound(program.trace, `its interpreter ${path} is for another machine`);
+    }
     this.#files.add(trace, { kind: 'interpreter', of: program.trace.path });
-    return loadedObject(path, trace, this.objects.parse(trace), undefined, 'interpreter');
+    return loadedObject(path, trace, elf, undefined, 'interpreter');
   }
 
   #searchFor(elf: ElfFile, interpreter: LoadedObject | undefined) {
@@ -403,6 +410,13 @@ export class ProgramResolver {
 /** Shared objects are named so, and programs are executable: nothing else is opened to look. */
 function mayBeObject({ path, stat }: Trace): boolean {
   return (stat.mode & 0o111) !== 0 || /\.so(\.|$)/.test(path.slice(path.lastIndexOf('/')));
+}
+
+/** Linux does not start a program with another kind of interpreter (fs/binfmt_elf.c, load_elf_interp). */
+function isForSameMachine(one: ElfHeaders, other: ElfHeaders): boolean {
+  return (
+    one.class === other.class && one.byteOrder === other.byteOrder && one.machine === other.machine
+  );
 }
 
 function interpreterNotFound({ path }: Trace, problem: string): JailbuildError {

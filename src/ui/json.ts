@@ -7,6 +7,8 @@ export interface BuildReport {
   readonly status: 'ok';
   readonly target: string;
   readonly files: readonly FileReport[];
+  /** Paths that earlier builds had put there, and that were taken out. */
+  readonly removed: readonly string[];
   /** The number of files that the programs were found to load inside the jail. */
   readonly verified: number;
   readonly missing: readonly MissingLibrary[];
@@ -19,6 +21,7 @@ export function buildReport(job: BuildJob): BuildReport {
     status: 'ok',
     target: job.target,
     files: job.files ?? [],
+    removed: job.removed ?? [],
     verified: job.verified ?? 0,
     missing: job.manifest?.missing ?? [],
     warnings: [...(job.manifest?.warnings ?? []), ...(job.warnings ?? [])],

@@ -1,5 +1,4 @@
 import type { BuildJob, BuildStep } from '../build.js';
-import type { FileReport } from '../jail/report.js';
 import { formatSize, plural, printable } from './text.js';
 
 /** What a step is called while it runs. */
@@ -21,19 +20,19 @@ export function stepSummary(step: BuildStep['name'], job: BuildJob): string {
       return `Planned ${plural(entries.length, 'entry', 'entries')}, ${formatSize(bytes)}`;
     }
     case 'write':
-      return `Wrote ${printable(job.target)}: ${actionCounts(job.files ?? [])}`;
+      return `Wrote ${printable(job.target)}: ${actionCounts(job)}`;
     case 'verify':
       return `Verified: the programs find all of their ${plural(job.verified ?? 0, 'file')} in the jail`;
   }
 }
 
-const ACTIONS = ['created', 'replaced', 'unchanged', 'kept'] as const;
+const ACTIONS = ['created', 'replaced', 'unchanged', 'kept', 'removed'] as const;
 
 /** `40 created, 2 unchanged`. */
-function actionCounts(files: readonly FileReport[]): string {
-  const counts = new Map<string, number>();
+function actionCounts({ files = [], removed = [] }: BuildJob): string {
+  const counts = new Map<string, number>([['removed', removed.length]]);
   for (const { action } of files) counts.set(action, (counts.get(action) ?? 0) + 1);
-  return ACTIONS.filter((action) => counts.has(action))
+  return ACTIONS.filter((action) => (counts.get(action) ?? 0) > 0)
     .map((action) => `${counts.get(action)} ${action}`)
     .join(', ');
 }

@@ -28,7 +28,14 @@ function makeProject(directory: string, port = 8080): string {
   }
   const nginx = template('nginx.conf').replace('listen 8080;', `listen 127.0.0.1:${port};`);
   writeFileSync(path.join(directory, 'nginx.conf'), nginx);
-  const pack = ['pack', '--silent', '--ignore-scripts', '--pack-destination', directory];
+  const pack = [
+    'pack',
+    '--silent',
+    '--ignore-scripts',
+    '--no-update-notifier',
+    '--pack-destination',
+    directory,
+  ];
   return path.join(directory, succeed('npm', pack, { cwd: PROJECT }).trim());
 }
 

@@ -11,7 +11,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { hostname, networkInterfaces } from 'node:os';
+import { hostname, networkInterfaces, constants as osConstants } from 'node:os';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
 import { CAPABILITIES, chooseCapabilities } from '../../src/launcher/capabilities.js';
@@ -601,17 +601,26 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
   });
 
   describe('the filter for system calls', () => {
-    test('one from a file', () => {
-      // seccomp_data.nr == getpid (39 on x86-64, 172 on arm64): errno 42; else allowed.
-      const file = path.join(directory, 'filter');
-      const number = process.arch === 'arm64' ? 29 : 16;
-      const program = [
-        [0x20, 0, 0, 0],
-        [0x15, 0, 1, number],
-        [0x06, 0, 0, 0x0005002a],
-        [0x06, 0, 0, 0x7fff0000],
+    test('without close_range(2) descriptors of the outside are closed all the same', () => {
+      const file = path.join(directory, 'older');
+      writeFileSync(file, filterOf(436, osConstants.errno.ENOSYS));
+      const inner = [
+        INVOKE_NS,
+        ...launcherArguments(jail, {}, ['bash', '-c', 'echo /proc/*/fd/*']),
       ];
-      writeFileSync(file, Buffer.concat(program.map(instruction)));
+      const { stdout, stderr } = invoke([
+        ...['--no-new-privs', '--seccomp', file, '--env', `PATH=${process.env.PATH}`],
+        ...['bash', '--norc', '-c', 'exec 9< / 100< /; "$@"', 'bash', ...inner],
+      ]);
+      assert.equal(stderr, '');
+      assert.doesNotMatch(stdout, /fd\/(9|100)\b/);
+      assert.match(stdout, /fd\/2\b/);
+    });
+
+    test('one from a file', () => {
+      // ioctl(2)
+      const file = path.join(directory, 'filter');
+      writeFileSync(file, filterOf(process.arch === 'arm64' ? 29 : 16, 42));
       // ioctl fails so, and no terminal is found thereby.
       const { stderr } = runDirectly(jail, { seccomp: file }, ['/grow', 'ioctl']);
       assert.match(stderr, /No message of desired type/);
@@ -747,6 +756,17 @@ function capabilitiesOf(status: string, set: string): string[] {
   assert.notEqual(hex, '', status);
   const bits = BigInt(`0x${hex}`);
   return CAPABILITIES.filter((_, number) => (bits >> BigInt(number)) & 1n);
+}
+
+/** A filter in binary form by which one system call, by its number, fails with an errno. */
+function filterOf(number: number, errno: number): Buffer {
+  const program = [
+    [0x20, 0, 0, 0],
+    [0x15, 0, 1, number],
+    [0x06, 0, 0, 0x00050000 + errno],
+    [0x06, 0, 0, 0x7fff0000],
+  ];
+  return Buffer.concat(program.map(instruction));
 }
 
 /** struct sock_filter */

@@ -1,9 +1,13 @@
-import { existsSync } from 'node:fs';
+import assert from 'node:assert/strict';
+import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, test } from 'node:test';
+import { build } from '../../src/build.js';
 import { exec } from '../support/cli.js';
 import { cpuOfLoader } from '../support/loader-oracle.js';
 import { checkRule, type RuleMachine } from '../support/loader-rules.js';
 import { needsRoot } from '../support/need.js';
+import { tempDir } from '../support/temp-dir.js';
 
 interface Foreign {
   readonly name: string;
@@ -69,5 +73,35 @@ for (const { name, loader, otherMachine, otherOrder, without } of FOREIGN) {
     for (const rule of RULES) {
       if (!without.includes(rule)) test(rule, () => checkRule(rule, machine));
     }
+
+    test('it takes the cache that is made for a jail, in its byte order', async () => {
+      const root = tempDir();
+      const cc = (...args: string[]) => {
+        const { status, stderr } = exec(compiler, ['-nostdlib', '-x', 'c', ...args], {
+          cwd: root,
+          input: 'int main(void) { return 0; }',
+        });
+        assert.equal(status, 0, stderr);
+      };
+      for (const directory of ['lib', 'etc', 'opt/lib']) {
+        mkdirSync(path.join(root, directory), { recursive: true });
+      }
+      copyFileSync(file, path.join(root, 'lib', loader));
+      for (const n of [9, 10]) {
+        cc('-shared', '-fPIC', '-o', `opt/lib/liba.so.${n}`, `-Wl,-soname,liba.so.${n}`, '-');
+      }
+      const linked = ['-Wl,--no-as-needed', '-Lopt/lib', '-l:liba.so.9', '-l:liba.so.10'];
+      cc('-o', 'program', '-Wl,-e,main', '-', ...linked);
+      // Nothing but a cache leads there, and the root has none.
+      writeFileSync(path.join(root, 'etc/ld.so.conf'), '/opt/lib\n');
+      const jail = path.join(tempDir(), 'jail');
+      const request = { programs: ['/program'], sysroot: root, terminfo: 'none' } as const;
+      await build(request, jail, { noSync: true, record: false });
+      copyFileSync(emulator, path.join(jail, 'emulator'));
+      const command = ['chroot', jail, '/emulator', `/lib/${loader}`, '--list', '/program'];
+      const { stdout, stderr } = exec('busybox', command);
+      assert.match(stdout, /liba\.so\.9 => \/opt\/lib\/liba\.so\.9 /, stderr);
+      assert.match(stdout, /liba\.so\.10 => \/opt\/lib\/liba\.so\.10 /, stderr);
+    });
   });
 }

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { globMatcher, readLdSoConf } from '../../src/loader/ld-so-conf.js';
 import { resolve } from '../../src/resolve/resolve.js';
 import { isTrace, Sysroot } from '../../src/sysroot/sysroot.js';
 import { exec } from '../support/cli.js';
+import { makeElf } from '../support/make-elf.js';
 import { needs } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
@@ -58,6 +59,31 @@ describe('links without end', needs('cc'), () => {
       const found = new Sysroot(root).trace(name);
       assert.ok(isTrace(found) ? found.path === '/l40' : found.errno !== '', name);
     }
+  });
+});
+
+describe('an interpreter that Linux does not take', needs('cc'), () => {
+  const LOADER = '/lib64/ld-linux-x86-64.so.2';
+
+  test('is for another machine', () => {
+    const others = [{ class: 32 }, { byteOrder: 'big' }, { machine: 183 }] as const;
+    for (const other of others) {
+      const root = rootWithProgram();
+      writeFileSync(root + LOADER, makeElf({ machine: 62, ...other }).bytes);
+      assert.throws(() => resolve(request(root)), {
+        code: 'INTERPRETER_NOT_FOUND',
+        message: `/program: its interpreter ${LOADER} is for another machine`,
+      });
+    }
+  });
+
+  test('is not executable', () => {
+    const root = rootWithProgram();
+    chmodSync(root + LOADER, 0o644);
+    assert.throws(() => resolve(request(root)), {
+      code: 'INTERPRETER_NOT_FOUND',
+      message: `/program: its interpreter ${LOADER} is not executable`,
+    });
   });
 });
 
