@@ -18,6 +18,7 @@ import { printsUnicode } from '../ui/character-set.js';
 import { buildReport, jsonLine } from '../ui/json.js';
 import { outputIsScreen, writeOut } from '../ui/output.js';
 import { buildPlain } from '../ui/plain.js';
+import { printable } from '../ui/text.js';
 import { changedOptions, changedPolicy } from './changed-options.js';
 import { type Arguments, defineCommand } from './command.js';
 import { EXIT } from './exit-status.js';
@@ -394,11 +395,23 @@ async function buildJail(wanted: Wanted): Promise<number> {
     interrupt.stop();
   }
   if (args.json) writeOut(jsonLine(buildReport(job)));
+  else if (!args.quiet) await tellNotes(job.request?.profiles ?? []);
   if (job.manifest !== undefined) {
     tellWarnings(job.manifest, job.warnings);
     if (args.verbose) for (const hint of job.manifest.hints ?? []) tellHint(hint);
   }
   return EXIT.ok;
+}
+
+/** Where the notes of the profiles that were named are to be read: what is left to do on the host. */
+async function tellNotes(profiles: readonly string[]): Promise<void> {
+  if (profiles.length === 0) return;
+  const { loadProfiles } = await import('../profile/load.js');
+  // What a profile includes stands before it.
+  const noted = profiles.filter((name) => loadProfiles([name]).at(-1)?.notes !== undefined);
+  if (noted.length > 0) {
+    writeOut(`Notes: jailbuild profiles show ${noted.map(printable).join(' ')}\n`);
+  }
 }
 
 /** A bill of materials, and the file that it goes to; without a file, standard output. */

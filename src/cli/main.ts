@@ -23,7 +23,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     return await runLine(argv);
   } catch (error) {
-    reportError(error, argv.includes('--json'));
+    reportError(error, beforeRest(argv).includes('--json'));
     return exitStatusOf(error);
   }
 }

@@ -35,7 +35,7 @@ const LOCK_INTERVAL = 50;
 /** Carries out operations with Node's own calls: everywhere, but without what Node does not offer. */
 export class NodeEngine implements Engine {
   readonly shortcoming =
-    'the native writer is not built: times are kept to a microsecond, and extended attributes, capabilities, ACLs, device nodes and fifos are left out';
+    'the native writer is not built: times are kept to a microsecond, and extended attributes, capabilities, ACLs, device nodes and fifos are left out; nobody else may change the jail meanwhile';
   readonly #base: string;
   readonly #sourceRoot: string;
   /** Directories found to be no symbolic links, by path relative to the base. */

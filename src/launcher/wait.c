@@ -106,6 +106,7 @@ static void go_on(pid_t child)
 static void stop_with_command(pid_t child, int channel, bool has_job)
 {
 	char had_terminal;
+	sigset_t pending;
 	if (recv(channel, &had_terminal, 1, MSG_DONTWAIT) != 1 || !has_job)
 		return;
 	/* A shell does not tell a job that it puts into the foreground while the job runs. */
@@ -116,6 +117,9 @@ static void stop_with_command(pid_t child, int channel, bool has_job)
 	if (had_terminal)
 		give_terminal(getpgrp());
 	kill(0, SIGTSTP);
+	/* A group that no shell looks after does not stop (setpgid(2), NOTES), and then nor does the command. */
+	if (had_terminal && sigpending(&pending) == 0 && !sigismember(&pending, SIGCONT))
+		go_on(child);
 }
 
 /* Waits for a signal, and meanwhile carries what there is to carry. */

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, lstatSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
 import { listNames, readLink, realPathOf, toBytes } from '../path-bytes.js';
@@ -284,6 +284,10 @@ function typeOf(mode: bigint): FileType {
   }
 }
 
+/** Of what has become a link or a fifo meanwhile, neither another file is read nor a writer awaited. */
+const READ_AT_ONCE =
+  constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
+
 /** Parts of a file that are kept while it is open: as many, and of this size at most. */
 const MAX_KEPT = 16;
 const MAX_KEPT_SIZE = 256 << 10;
@@ -303,11 +307,15 @@ export class FileReader {
   constructor(realPath: string, inside: string) {
     this.path = inside;
     try {
-      this.#fd = openSync(toBytes(realPath), 'r');
+      this.#fd = openSync(toBytes(realPath), READ_AT_ONCE);
     } catch (error) {
       throw new JailbuildError('NOT_READABLE', `${inside}: ${strerror(error)}`, inside);
     }
-    this.size = fstatSync(this.#fd).size;
+    const stat = fstatSync(this.#fd);
+    this.size = stat.size;
+    if (stat.isFile()) return;
+    closeSync(this.#fd);
+    throw new JailbuildError('NOT_READABLE', `${inside}: is no longer a regular file`, inside);
   }
 
   /**

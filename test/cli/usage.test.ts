@@ -77,6 +77,12 @@ describe('a wrong command line is one line that says what is wrong, status 2', (
     assert.equal(status, 2);
   });
 
+  test('what stands behind -- does not ask for JSON', () => {
+    const { stdout, stderr } = jailbuild(['run', 'jail', '--ipc', 'x', '--', 'app', '--json']);
+    assert.equal(stderr, 'jailbuild: --ipc x: give private or host (see jailbuild run --help)\n');
+    assert.equal(stdout, '');
+  });
+
   test('a profile is shown with and without the word', () => {
     const shown = jailbuild(['profiles', 'show', 'tz', 'ssl']);
     assert.match(shown.stdout, /^tz: [\s\S]*\nssl: /);

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before } from 'node:test';
-import { exec, INVOKE_NS, JAILBUILD } from '../support/cli.js';
+import { exec, INVOKE_NS, JAILBUILD, PROJECT } from '../support/cli.js';
 import { tempDir } from '../support/temp-dir.js';
 import { type Block, isPrinted, PROMPT } from './blocks.js';
 
@@ -42,6 +42,7 @@ export class Place {
     );
     // Where sshd keeps its unprivileged half; a service's directory, which the init system makes.
     mounts.push('mount -t tmpfs -o mode=755 tmpfs /run && mkdir /run/sshd');
+    mounts.push(`mkdir /srv/node_modules && ln -s ${PROJECT} /srv/node_modules/jailbuild`);
     const script = [...mounts, 'echo ready', 'exec sleep infinity'].join(' && ');
     this.#holder = spawn('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', script], {
       stdio: ['ignore', 'pipe', 'inherit'],

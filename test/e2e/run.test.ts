@@ -126,6 +126,19 @@ describe('a jail is entered', needsRoot('ps', 'top', 'tmux'), () => {
     await screen('jobs', /^got another$/m);
   });
 
+  test('on a terminal without a shell, Ctrl-Z stops nothing', async () => {
+    // It is the first process of its session: nobody could continue it.
+    const run = `exec '${process.execPath}' ${JAILBUILD} run ${jail} --`;
+    const script = 'echo ready; while read line; do echo "got $line"; done';
+    const command = `${run} bash -c '${script}'`;
+    tmux('new-session', '-d', '-s', 'alone', '-x', '90', '-y', '30', command);
+    await screen('alone', /^ready$/m);
+    tmux('send-keys', '-t', 'alone', 'C-z');
+    type('alone', 'a line');
+    await screen('alone', /got .*a line$/m);
+    tmux('send-keys', '-t', 'alone', 'C-c');
+  });
+
   test('the exit status of the command is returned', () => {
     assert.equal(jailbuild(['run', jail, '--', 'bash', '-c', 'exit 7']).status, 7);
     assert.equal(jailbuild(['run', jail, '--', 'no-such']).status, 127);

@@ -39,6 +39,20 @@ test('a fifo has no numbers', () => {
   assert.equal(mine?.devices?.length, 1);
 });
 
+test('a build says where notes are to be read', () => {
+  const file = profile('programs: [ls]\nnotes: Feed it.');
+  const without = path.join(directory, 'silent.yaml');
+  writeFileSync(without, 'summary: Nothing to say\n');
+  const last = (...args: readonly string[]) =>
+    jailbuild([`${directory}/noted`, '--insecure-parents', ...args])
+      .stdout.split('\n')
+      .at(-2);
+  const both = ['-p', file, '-p', without, '-p', 'locale'];
+  assert.equal(last(...both), `Notes: jailbuild profiles show ${file} locale`);
+  assert.equal(last('-p', without), '...... Done');
+  assert.equal(last(...both, '--quiet'), undefined);
+});
+
 test('an owner that there is not is a warning', () => {
   const file = profile(
     'programs: [ls]\ndirectories: [{ path: /data, owner: [no-such-user, nor-me] }]',

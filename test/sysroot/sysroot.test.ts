@@ -4,7 +4,7 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import { JailbuildError } from '../../src/errors.js';
 import { isTrace, Sysroot } from '../../src/sysroot/sysroot.js';
-import { exec } from '../support/cli.js';
+import { exec, PROJECT } from '../support/cli.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
@@ -103,4 +103,36 @@ describe('a sysroot with hostile links', () => {
       );
     }
   });
+});
+
+test('a file that has become something else meanwhile is not waited for, nor followed', () => {
+  const root = path.join(tempDir(), 'root');
+  const script = `
+    import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
+    import { execFileSync } from 'node:child_process';
+    import { Sysroot } from '${path.join(PROJECT, 'src/sysroot/sysroot.ts')}';
+    const file = '${root}/file';
+    writeFileSync(file, 'text');
+    const sysroot = new Sysroot('${root}');
+    const found = sysroot.trace('/file');
+    for (const become of [
+      () => execFileSync('mkfifo', [file]),
+      () => symlinkSync('/etc/passwd', file),
+    ]) {
+      rmSync(file);
+      become();
+      try { console.log(sysroot.readText(found)); } catch (error) { console.log(error.message); }
+    }
+  `;
+  mkdirSync(root);
+  // In a process of its own, which would hang without any signal reaching it.
+  const { stdout, stderr } = exec('timeout', [
+    ...['-s', 'KILL', '20', process.execPath, '--import', 'tsx', '--input-type=module'],
+    ...['-e', script],
+  ]);
+  assert.equal(stderr, '');
+  assert.equal(
+    stdout,
+    '/file: is no longer a regular file\n/file: too many levels of symbolic links\n',
+  );
 });
