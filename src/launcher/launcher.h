@@ -158,6 +158,8 @@ void refuse_directories(void);
 /* userns.c */
 void write_id_maps(pid_t child, const struct options *options);
 void become_mapped_root(const struct options *options);
+/* True if root of the user namespace is not who calls us, and so may not write where we may. */
+bool has_other_root(const struct options *options);
 
 /* cgroup.c */
 /* Opened by the parent, joined by the child, removed by the parent. */
@@ -197,6 +199,8 @@ void attach(int tree, int directory, const char *name, const char *path);
 
 /* root.c */
 void change_root(const char *root);
+/* Makes the places to mount on that are missing, as ourselves and in our own mount namespace. */
+void make_places(const struct options *options);
 /* In a mount namespace of our own: makes the root with all that is mounted in it, and enters it. */
 void make_root(struct options *options);
 
@@ -249,6 +253,7 @@ void resize_terminal(void);
 void end_relay(void);
 
 /* child.c */
+bool awaits_parent(const struct options *options);
 _Noreturn void become_child(struct options *options, int channel);
 
 /* init.c */

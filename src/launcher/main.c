@@ -33,6 +33,8 @@ int main(int argc, char **argv)
 	if (options.show_queue)
 		create_queue();
 	make_cgroup(&options);
+	if (options.new_mount && options.root != NULL && has_other_root(&options))
+		make_places(&options);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0)
 		fail("make a socket pair", NULL);
 	options.group = choose_group(&options);
@@ -51,11 +53,10 @@ int main(int argc, char **argv)
 	close(channel[1]);
 
 	tell("PID of the child is %ld", (long)child);
-	if (options.new_user) {
+	if (options.new_user)
 		write_id_maps(child, &options);
-		if (send(channel[0], "", 1, MSG_NOSIGNAL) < 0)
-			fail("tell the child to go on", NULL);
-	}
+	if (awaits_parent(&options) && send(channel[0], "", 1, MSG_NOSIGNAL) < 0)
+		fail("tell the child to go on", NULL);
 	int pty = options.pty ? receive_descriptor(channel[0]) : -1;
 	if (options.show_queue)
 		receive_from_queue();

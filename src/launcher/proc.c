@@ -35,9 +35,10 @@ static void hide(int proc, const char *name)
 	struct stat stat;
 	if (fstatat(proc, name, &stat, 0) < 0)
 		return;
-	int tree = S_ISDIR(stat.st_mode) ? empty_directory() : clone_tree(AT_FDCWD, "/dev/null");
+	bool is_directory = S_ISDIR(stat.st_mode);
+	int tree = is_directory ? empty_directory() : clone_tree(AT_FDCWD, "/dev/null");
 	if (tree < 0)
-		fail("take the mount to hide with", name);
+		fail("take the mount to hide with", is_directory ? name : "/dev/null");
 	attach(tree, proc, name, name);
 }
 

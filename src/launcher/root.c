@@ -97,6 +97,47 @@ static void mount_in_root(int root, const struct mount *mount)
 	close(tree);
 }
 
+static bool is_below(const char *path, const char *directory)
+{
+	size_t length = strlen(directory);
+	return strncmp(path, directory, length) == 0 && path[length] == '/';
+}
+
+/* What lies within another mount is not of the jail's own files. */
+static bool is_within_another(const struct options *options, const char *target)
+{
+	if ((options->make_dev && is_below(target, "/dev")) || (!options->no_proc && is_below(target, "/proc")))
+		return true;
+	for (size_t i = 0; i < options->mount_count; i++)
+		if (is_below(target, options->mounts[i].target))
+			return true;
+	return false;
+}
+
+void make_places(const struct options *options)
+{
+	mode_t mask = umask(0);
+	struct stat stat_of_source;
+	int root = open(options->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		fail("open", options->root);
+	if (options->new_pid && !options->no_proc)
+		close(make_mount_point(root, "/proc", true));
+	if (options->make_dev)
+		close(make_mount_point(root, "/dev", true));
+	for (size_t i = 0; i < options->mount_count; i++) {
+		const struct mount *mount = &options->mounts[i];
+		if (is_within_another(options, mount->target))
+			continue;
+		if (mount->source != NULL && stat(mount->source, &stat_of_source) < 0)
+			fail("take the mount of", mount->source);
+		bool directory = mount->source == NULL || S_ISDIR(stat_of_source.st_mode);
+		close(make_mount_point(root, mount->target, directory));
+	}
+	close(root);
+	umask(mask);
+}
+
 /* The old root comes to lie upon the new one, and is taken away from there (pivot_root(2), NOTES). */
 static void pivot(int root, const char *path)
 {

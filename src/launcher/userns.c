@@ -145,6 +145,15 @@ static bool maps_root(const struct list *maps)
 	return maps->count == 0;
 }
 
+bool has_other_root(const struct options *options)
+{
+	long long map[3];
+	for (size_t i = 0; i < options->uid_maps.count; i++)
+		if (parse_map(options->uid_maps.items[i], map) && map[0] == 0)
+			return map[1] != (long long)geteuid();
+	return false;
+}
+
 /* Where the namespace has a root, the files that the launcher makes are that root's. */
 void become_mapped_root(const struct options *options)
 {

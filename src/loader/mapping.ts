@@ -22,6 +22,16 @@ export function isEdge(result: Edge | NotFound): result is Edge {
   return 'to' in result;
 }
 
+/** What work gives, or undefined where a file is in its way that the loader cannot map. */
+function tolerate<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof JailbuildError) return undefined;
+    throw error;
+  }
+}
+
 /** No real program has so many missing libraries and directories. */
 const MAX_LOOKED = 100_000;
 
@@ -126,8 +136,10 @@ export class Mapping {
     return true;
   }
 
+  /** @param optional true for what the loader goes on without, whatever keeps it from being mapped */
   #request(by: LoadedObject, name: string, optional: boolean): LoadedObject | undefined {
-    const result = this.#map(by, name);
+    const result = optional ? tolerate(() => this.#map(by, name)) : this.#map(by, name);
+    if (result === undefined) return undefined;
     if (isEdge(result)) {
       this.edges.push(result);
       return result.to;
@@ -199,13 +211,17 @@ export class Mapping {
 
   /**
    * The program's DT_AUDIT and DT_DEPAUDIT. glibc loads each module into a namespace of its own, and
-   * goes on without one that it does not find; those of libraries mean nothing to it (elf/rtld.c).
+   * goes on without one that it does not find, or cannot map with what it needs; those of libraries
+   * mean nothing to it (elf/rtld.c).
    */
   #audit(program: LoadedObject): void {
     for (const name of program.elf.dynamic?.audits ?? []) {
       const namespace = new Mapping(undefined, this.#interpreter, this.#search);
-      const module = namespace.#request(program, name, true);
-      namespace.#walk();
+      const module = tolerate(() => {
+        const found = namespace.#request(program, name, true);
+        namespace.#walk();
+        return found;
+      });
       this.alternatives.push(...namespace.alternatives);
       if (module === undefined) continue;
       this.edges.push(...namespace.edges);

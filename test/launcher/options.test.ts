@@ -512,6 +512,36 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
       assert.equal(exec('stat', ['-c', '%u', path.join(data, 'made')]).stdout, '300000\n');
     });
 
+    test('a root that is another user outside finds the places to mount on', () => {
+      const fresh = path.join(directory, 'fresh');
+      buildJail(fresh, PROGRAMS);
+      const range = [{ inside: 0, outside: 200000, count: 65536 }];
+      const mounts = [
+        { target: '/tmp', options: 'size=1m,mode=1777' },
+        { source: data, target: '/tmp/data', readOnly: true, devices: false },
+        { source: data, target: '/srv/data', readOnly: true, devices: false },
+        { source: path.join(data, 'text'), target: '/text', readOnly: true, devices: false },
+      ];
+      const launch = { userMaps: { uids: range, gids: range }, user: '1000', mounts };
+      const script = 'id -u; touch /tmp/new /dev/shm/new; cat /text /tmp/data/text /srv/data/text';
+      for (const readOnly of [true, false]) {
+        const { stdout, stderr } = runDirectly(fresh, { ...launch, readOnly }, [
+          ...['bash', '-c', script],
+        ]);
+        assert.equal(stderr, '');
+        assert.equal(stdout, `1000\n${'of the host\n'.repeat(3)}`);
+      }
+      const made = readdirSync(fresh).filter((name) => !name.startsWith('.'));
+      for (const name of ['proc', 'dev', 'tmp', 'srv', 'text'])
+        assert.ok(made.includes(name), name);
+      assert.deepEqual(readdirSync(path.join(fresh, 'tmp')), []);
+      const refused = runDirectly(fresh, { ...launch, mounts: [{ target: '/text/x' }] }, ['id']);
+      assert.match(
+        refused.stderr,
+        /^invoke_ns: (open|make) in the jail \/text\/x: Not a directory/,
+      );
+    });
+
     test('the present user keeps his number', () => {
       const keep = [{ inside: NOBODY, outside: NOBODY, count: 1 }];
       const caller = { launch: { userMaps: { uids: keep, gids: keep } }, before: AS_NOBODY };
@@ -606,7 +636,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
       writeFileSync(file, filterOf(436, osConstants.errno.ENOSYS));
       const inner = [
         INVOKE_NS,
-        ...launcherArguments(jail, {}, ['bash', '-c', 'echo /proc/*/fd/*']),
+        ...launcherArguments(jail, {}, ['bash', '-c', 'echo /proc/self/fd/*']),
       ];
       const { stdout, stderr } = invoke([
         ...['--no-new-privs', '--seccomp', file, '--env', `PATH=${process.env.PATH}`],
@@ -703,16 +733,17 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
   test('--map-auto gives the ranges of /etc/subuid', needsRoot('newuidmap', 'newgidmap'), () => {
     const ranges = path.join(directory, 'ranges');
     writeFileSync(ranges, 'nobody:400000:65536\nroot:500000:65536\n');
-    const run = (before: readonly string[]): string => {
+    const run = (before: readonly string[], mode = 'root', words = 'cat /proc/self/uid_map') => {
       const command = [
-        ...[...before, process.execPath, JAILBUILD, 'run', jail, '--userns', 'root'],
-        ...['--map-auto', '--', 'cat', '/proc/self/uid_map'],
+        ...[...before, process.execPath, JAILBUILD, 'run', jail, '--userns', mode],
+        ...['--map-auto', '--', ...words.split(' ')],
       ];
       // In a mount namespace of its own: the machine's files stay as they are.
       const files = ['/etc/subuid', '/etc/subgid'];
       const mounts = files.map((file) => `mount --bind ${ranges} ${file}`).join(' && ');
-      const words = ['-m', 'sh', '-c', `${mounts} && exec "$@"`, 'sh', ...command];
-      const { stdout, stderr, status } = exec('unshare', words);
+      const { stdout, stderr, status } = exec('unshare', [
+        ...['-m', 'sh', '-c', `${mounts} && exec "$@"`, 'sh', ...command],
+      ]);
       assert.equal(status, 0, stderr);
       return stdout.replace(/ +/g, ' ');
     };
@@ -720,6 +751,8 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
     const user = exec('id', ['-u', 'nobody']).stdout.trim();
     const asUser = ['setpriv', `--reuid=${user}`, `--regid=${user}`, '--clear-groups', '--'];
     assert.equal(run(asUser), ` 0 ${user} 1\n 1 400000 65536\n`);
+    assert.equal(run(asUser, 'keep-id', 'id -u'), `${user}\n`);
+    assert.equal(run([], 'keep-id', 'id -u'), '0\n');
   });
 
   test('options that lack what they need are refused', () => {

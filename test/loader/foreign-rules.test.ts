@@ -45,7 +45,7 @@ const RULES = [
   ...['identification', 'library-path', 'library-path-tokens', 'list-ends', 'not-mappable'],
   ...['origin', 'path-items', 'rpath', 'rpath-chain', 'runpath', 'runpath-voids-rpath'],
   ...['same-file', 'slash-name', 'soname-reuse', 'stops-at-file', 'token-in-name', 'tokens'],
-  ...['wrong-class'],
+  ...['audit-search', 'slash-name-wrong-class', 'wrong-class'],
 ];
 
 for (const { name, loader, otherMachine, otherOrder, without } of FOREIGN) {

@@ -176,11 +176,9 @@ export function parseList(stdout: string, stderr: string, loader: string): Loade
     missing.add(name);
   }
   const error = stderr
-    .replace(
-      /^.*Error loading shared library \S+: (No such file|Symbolic link loop|No error information).*\n/gm,
-      '',
-    )
-    .replace(/^.*audit interface: cannot open shared object file; ignored\.\n/gm, '')
+    // What is not found, for whatever reason, is missing; the rest stops the loader.
+    .replace(/^.*Error loading shared library \S+: (?!Exec format error).*\n/gm, '')
+    .replace(/^.*audit interface: .*; ignored\.\n/gm, '')
     .trim();
   return {
     found,
