@@ -36,6 +36,7 @@ async function runLine(argv: readonly string[]): Promise<number> {
     return EXIT.usage;
   }
   if (words.some((word) => word === '-h' || word === '--help')) return showHelp(words);
+  if (asksForHelp(argv)) return showHelp(argv.slice(1));
   if (words.some((word) => word === '-V' || word === '--version')) {
     writeOut(`${packageJson.version}\n`);
     return EXIT.ok;
@@ -49,6 +50,12 @@ async function runLine(argv: readonly string[]): Promise<number> {
   });
   await parser.parseAsync(argv.filter((_, index) => index !== at));
   return status;
+}
+
+/** `help` and `help COMMAND`, as many programs have it. With anything else it is a target. */
+function asksForHelp([first, about, ...more]: readonly string[]): boolean {
+  if (first !== 'help' || more.length > 0) return false;
+  return about === undefined || COMMANDS.some(({ name }) => name === about);
 }
 
 async function showHelp(words: readonly string[]): Promise<number> {

@@ -127,7 +127,8 @@ export function launchOptions(args: RunArguments): LaunchOptions {
     ...(args.tmpfs ?? []).map((text) => parseTmpfs('--tmpfs', text)),
   ].sort(byDepth);
   const userMaps = userMapsOf(args);
-  if (userMaps !== undefined) refuseUnmapped(args.user, userMaps);
+  const user = args.user ?? keptUser(args);
+  if (userMaps !== undefined) refuseUnmapped(user, userMaps);
   if (args.tty && args['no-dev']) usage('--tty and --no-dev exclude each other');
   return {
     ...defined('hostname', args.hostname),
@@ -144,7 +145,7 @@ export function launchOptions(args: RunArguments): LaunchOptions {
     ...defined('pids', parsed('--pids-limit', args['pids-limit'], parseCount)),
     ...defined('cpus', parsed('--cpus', args.cpus, parseCpus)),
     rlimits: (args.ulimit ?? []).map((text) => parseLimit('--ulimit', text)),
-    ...defined('user', args.user),
+    ...defined('user', user),
     capabilities: chooseCapabilities(args['cap-add'] ?? [], args['cap-drop'] ?? []),
     allowNewPrivileges: args['allow-new-privileges'] ?? false,
     ...defined('seccomp', seccompOf(args.seccomp)),
@@ -196,6 +197,12 @@ function refuseUnmapped(
     if (id !== undefined && !isIn(id, ranges))
       usage(`--user ${user}: the namespace has no ${what} ${id}; --map-auto brings more`);
   }
+}
+
+/** Who keeps his number is he in the jail, though there is a root now who makes what is mounted. */
+function keptUser(args: RunArguments): string | undefined {
+  const [uid, gid] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0];
+  return args.userns === 'keep-id' && args['map-auto'] && uid !== 0 ? `${uid}:${gid}` : undefined;
 }
 
 function userMapsOf(args: RunArguments): LaunchOptions['userMaps'] {

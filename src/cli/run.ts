@@ -22,7 +22,7 @@ const options = {
     placeholder: 'NAME=VALUE',
   },
   workdir: {
-    alias: ['w', 'cwd'],
+    alias: ['w', 'cwd', 'chdir'],
     type: 'string',
     requiresArg: true,
     describe: 'Working directory in the jail [default: /]',

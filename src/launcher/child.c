@@ -72,8 +72,17 @@ static _Noreturn void execute_any(char **command, char **env)
 }
 
 /*
+ * With a user namespace the parent first says who is who; and what it tells is to be read before what the
+ * command writes.
+ */
+bool awaits_parent(const struct options *options)
+{
+	return options->new_user || options->verbose;
+}
+
+/*
  * Without the parent, nobody would wait for the jail nor pass signals on to it. Its end before it was
- * asked to tell is seen by the channel. With a user namespace the parent first says who is who.
+ * asked to tell is seen by the channel.
  */
 static void tie_to_parent(int channel, bool await)
 {
@@ -175,8 +184,8 @@ static _Noreturn void split(struct options *options, int channel)
 void become_child(struct options *options, int channel)
 {
 	tell_as(" Child", options->verbose);
+	tie_to_parent(channel, awaits_parent(options));
 	tell("PID is %ld", (long)getpid());
-	tie_to_parent(channel, options->new_user);
 	if (options->root != NULL)
 		refuse_directories();
 	if (options->new_user) {

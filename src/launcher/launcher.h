@@ -253,6 +253,7 @@ void resize_terminal(void);
 void end_relay(void);
 
 /* child.c */
+bool awaits_parent(const struct options *options);
 _Noreturn void become_child(struct options *options, int channel);
 
 /* init.c */

@@ -53,11 +53,10 @@ int main(int argc, char **argv)
 	close(channel[1]);
 
 	tell("PID of the child is %ld", (long)child);
-	if (options.new_user) {
+	if (options.new_user)
 		write_id_maps(child, &options);
-		if (send(channel[0], "", 1, MSG_NOSIGNAL) < 0)
-			fail("tell the child to go on", NULL);
-	}
+	if (awaits_parent(&options) && send(channel[0], "", 1, MSG_NOSIGNAL) < 0)
+		fail("tell the child to go on", NULL);
 	int pty = options.pty ? receive_descriptor(channel[0]) : -1;
 	if (options.show_queue)
 		receive_from_queue();

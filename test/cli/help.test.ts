@@ -35,6 +35,15 @@ describe('help', () => {
     assert.equal(jailbuild(['--network', 'none', 'run', '/srv/jail', '-vh']).stdout, stdout);
   });
 
+  test('help is a word for it too, unless it is a target', () => {
+    assert.equal(jailbuild(['help']).stdout, jailbuild(['--help']).stdout);
+    assert.equal(jailbuild(['help', 'run']).stdout, jailbuild(['run', '--help']).stdout);
+    assert.match(
+      jailbuild(['help', 'no-such-program']).stderr,
+      /no-such-program: program not found/,
+    );
+  });
+
   test('--help alone lists the commands and the options of a build', () => {
     const { stdout, status } = jailbuild(['--help']);
     assert.equal(status, 0);

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { exec, INVOKE_NS, JAILBUILD, jailbuild } from '../support/cli.js';
 import { needsRoot } from '../support/need.js';
+import { assertEndsWith } from '../support/survivor.js';
 import { tempDir } from '../support/temp-dir.js';
 
 const PROGRAMS = ['env', 'bash', 'ps', 'ls', 'top', 'sleep', 'stty'];
@@ -204,15 +205,7 @@ describe('a jail is entered', needsRoot('ps', 'top', 'tmux'), () => {
     const script = `echo ready; exec sleep ${mark}`;
     const child = spawn(process.execPath, [JAILBUILD, 'run', jail, '--', 'bash', '-c', script]);
     await once(child.stdout, 'data');
-    const left = (): string => exec('ps', ['-C', 'sleep', '-o', 'pid=,args=']).stdout;
-    const pid = new RegExp(`(\\d+) sleep ${mark}$`, 'm').exec(left())?.[1];
-    assert.ok(pid);
-    child.kill('SIGKILL');
-    await once(child, 'exit');
-    for (let tries = 0; left().includes(mark) && tries < 100; tries++) exec('sleep', ['0.02']);
-    const survives = left().includes(mark);
-    if (survives) process.kill(Number(pid), 'SIGKILL');
-    assert.equal(survives, false);
+    await assertEndsWith(child, mark);
   });
 
   test('--run builds and enters in one go', () => {

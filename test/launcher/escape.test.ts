@@ -253,9 +253,17 @@ describe('ways out of a jail', needsRoot('gcc', 'setpriv', 'script', 'setcap', '
   test('a signal to the process group of the launcher', () => {
     // In a process group of its own, so that no other process is concerned.
     const hit = (args: readonly string[]): boolean => {
-      const script = `trap : USR1; sleep 30 & ${INVOKE_NS} ${args.join(' ')} >&2; sleep 0.05`;
-      const { stdout } = exec('setsid', ['-w', 'bash', '-c', `${script}; kill $! || echo hit`]);
-      return stdout === 'hit\n';
+      const target = 'trap : USR1; sleep 30 & until grep -q sleep /proc/$!/comm; do :; done';
+      const script = `${target}; ${INVOKE_NS} ${args.join(' ')} >&2`;
+      // Of the two signals SIGUSR1 has the lower number, and is taken first.
+      const { stdout } = exec('setsid', [
+        '-w',
+        'bash',
+        '-c',
+        `${script}; kill $!; wait $!; kill -l $?`,
+      ]);
+      assert.match(stdout, /^(USR1|TERM)\n$/);
+      return stdout === 'USR1\n';
     };
     assert.ok(hit(['-pm', '-c', jail, '/probe', 'kill-group']));
     assert.ok(!hit(launcherArguments(jail, {}, ['/probe', 'kill-group'])));

@@ -19,6 +19,7 @@ import { type LaunchOptions, launcherArguments } from '../../src/launcher/option
 import { exec, INVOKE_NS, JAILBUILD, jailbuild } from '../support/cli.js';
 import { buildJail, runInJail } from '../support/jail.js';
 import { needsRoot } from '../support/need.js';
+import { assertEndsWith } from '../support/survivor.js';
 import { tempDir } from '../support/temp-dir.js';
 import {
   AS_NOBODY,
@@ -404,15 +405,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
       const args = launcherArguments(jail, launch, ['bash', '-c', script]);
       const child = spawn(INVOKE_NS, args, { stdio: ['ignore', 'pipe', 'inherit'] });
       await once(child.stdout, 'data');
-      const left = (): string => exec('ps', ['-C', 'sleep', '-o', 'pid=,args=']).stdout;
-      const pid = new RegExp(`(\\d+) sleep ${mark}$`, 'm').exec(left())?.[1];
-      assert.ok(pid);
-      child.kill('SIGKILL');
-      await once(child, 'exit');
-      for (let tries = 0; left().includes(mark) && tries < 100; tries++) exec('sleep', ['0.02']);
-      const survives = left().includes(mark);
-      if (survives) process.kill(Number(pid), 'SIGKILL');
-      assert.equal(survives, false);
+      await assertEndsWith(child, mark);
     }
   });
 
@@ -733,16 +726,17 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
   test('--map-auto gives the ranges of /etc/subuid', needsRoot('newuidmap', 'newgidmap'), () => {
     const ranges = path.join(directory, 'ranges');
     writeFileSync(ranges, 'nobody:400000:65536\nroot:500000:65536\n');
-    const run = (before: readonly string[]): string => {
+    const run = (before: readonly string[], mode = 'root', words = 'cat /proc/self/uid_map') => {
       const command = [
-        ...[...before, process.execPath, JAILBUILD, 'run', jail, '--userns', 'root'],
-        ...['--map-auto', '--', 'cat', '/proc/self/uid_map'],
+        ...[...before, process.execPath, JAILBUILD, 'run', jail, '--userns', mode],
+        ...['--map-auto', '--', ...words.split(' ')],
       ];
       // In a mount namespace of its own: the machine's files stay as they are.
       const files = ['/etc/subuid', '/etc/subgid'];
       const mounts = files.map((file) => `mount --bind ${ranges} ${file}`).join(' && ');
-      const words = ['-m', 'sh', '-c', `${mounts} && exec "$@"`, 'sh', ...command];
-      const { stdout, stderr, status } = exec('unshare', words);
+      const { stdout, stderr, status } = exec('unshare', [
+        ...['-m', 'sh', '-c', `${mounts} && exec "$@"`, 'sh', ...command],
+      ]);
       assert.equal(status, 0, stderr);
       return stdout.replace(/ +/g, ' ');
     };
@@ -750,6 +744,8 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
     const user = exec('id', ['-u', 'nobody']).stdout.trim();
     const asUser = ['setpriv', `--reuid=${user}`, `--regid=${user}`, '--clear-groups', '--'];
     assert.equal(run(asUser), ` 0 ${user} 1\n 1 400000 65536\n`);
+    assert.equal(run(asUser, 'keep-id', 'id -u'), `${user}\n`);
+    assert.equal(run([], 'keep-id', 'id -u'), '0\n');
   });
 
   test('options that lack what they need are refused', () => {
