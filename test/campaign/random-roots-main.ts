@@ -1,17 +1,18 @@
-// Usage: npm run campaign:roots [-- CASES [SEED]]
+// Usage: npm run campaign:roots [-- CASES [SEED [FIRST]]]
 // Compares our closures with the loaders' own in root file systems made at random. Run as root.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { compareInRandomRoots } from './random-roots.js';
 
-const [cases = '10000', seed = '1'] = process.argv.slice(2);
+const [cases = '10000', seed = '1', first = '0'] = process.argv.slice(2);
 const scratch = mkdtempSync(path.join(tmpdir(), 'jailbuild-roots-'));
 const start = performance.now();
 const { names, missing, stops, crashes, differences } = await compareInRandomRoots(
   Number(cases),
   Number(seed),
   scratch,
+  Number(first),
 );
 const seconds = ((performance.now() - start) / 1000).toFixed(1);
 for (const { ours, theirs, case: one } of differences.slice(0, 5)) {

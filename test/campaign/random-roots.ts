@@ -72,17 +72,19 @@ export interface RandomResult {
  * a program with that of its loader, in each of them.
  *
  * @param scratch a directory for the roots
+ * @param first the number of the first case: the same seed and number make the same root
  */
 export async function compareInRandomRoots(
   cases: number,
   seed: number,
   scratch: string,
+  first = 0,
 ): Promise<RandomResult> {
   const cpu = cpuOfLoader([GLIBC]);
   const result = { cases, names: 0, missing: 0, stops: 0, crashes: 0 };
   const differences: RandomResult['differences'][number][] = [];
   await inParallel(
-    Array.from({ length: cases }, (_, index) => index),
+    Array.from({ length: cases }, (_, index) => first + index),
     2,
     async (index) => {
       const root = path.join(scratch, `root-${index}`);

@@ -149,7 +149,14 @@ export function askLoader(
 ): Promise<LoaderList> {
   return new Promise((resolve, reject) => {
     const [file, ...args] = command;
-    const child = spawn(file, args, { env, stdio: ['ignore', 'pipe', 'pipe'], cwd: '/' });
+    // Objects that filter each other can keep a loader busy for ever.
+    const child = spawn(file, args, {
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      cwd: '/',
+      timeout: 20_000,
+      killSignal: 'SIGKILL',
+    });
     const out: Buffer[] = [];
     const err: Buffer[] = [];
     child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
