@@ -33,6 +33,8 @@ export function compareCacheNames(one: string, other: string): number {
 
 /** Equal for names that the order has as equal: lib.so.1 and lib.so.01. */
 export function cacheKey(name: string): string {
+  // Of nearly all names each number is written as it is printed.
+  if (!/0\d|\d{10}/.test(name)) return name;
   return name.replace(/\d+/g, (digits) => `${number(Buffer.from(digits), 0)[0]}`);
 }
 

@@ -42,6 +42,9 @@ export const TLS = 'tls';
 export const MAX_CACHE_SIZE = 8 << 20;
 /** No name or path in one is longer (limits.h, PATH_MAX). */
 const MAX_STRING = 4096;
+/** Of this machine. */
+const IS_LITTLE = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+const NON_ASCII = /[\x80-\xff]/;
 
 /**
  * Reads /etc/ld.so.cache: the format of glibc 2.2 and later, alone or behind the old one as
@@ -98,9 +101,13 @@ function parseNew(bytes: Buffer, base: number, fail: (problem: string) => Error)
   const levels = hwcapsNames(bytes, base, u32(base + 32), u32, string, fail);
 
   const entries: CacheEntry[] = [];
+  const table = base + NEW_HEADER_SIZE;
+  const words = wordsOf(bytes.subarray(table, table + count * NEW_ENTRY_SIZE), little);
+  const word = (index: number) => words[index] ?? 0;
   for (let index = 0; index < count; index++) {
-    const at = base + NEW_HEADER_SIZE + index * NEW_ENTRY_SIZE;
-    const [low, high] = little ? [u32(at + 16), u32(at + 20)] : [u32(at + 20), u32(at + 16)];
+    const at = index * (NEW_ENTRY_SIZE / 4);
+    const low = word(little ? at + 4 : at + 5);
+    const high = word(little ? at + 5 : at + 4);
     let hwcaps: string | undefined;
     if ((high & ~ISA_LEVEL) === HWCAP_EXTENSION) {
       hwcaps = levels[low];
@@ -111,13 +118,21 @@ function parseNew(bytes: Buffer, base: number, fail: (problem: string) => Error)
       hwcaps = `hwcap-${(BigInt(high) * 2n ** 32n + BigInt(low)).toString(16)}`;
     }
     entries.push({
-      soname: string(base + u32(at + 4)),
-      path: string(base + u32(at + 8)),
+      soname: string(base + word(at + 1)),
+      path: string(base + word(at + 2)),
       hwcaps,
-      flags: u32(at),
+      flags: word(at),
     });
   }
   return bySoname(entries);
+}
+
+/** All words of a table at once: a call for each takes longer than all the rest of the reading. */
+function wordsOf(table: Buffer, little: boolean): Uint32Array {
+  const copy = Buffer.from(new ArrayBuffer(table.length));
+  table.copy(copy);
+  if (little !== IS_LITTLE) copy.swap32();
+  return new Uint32Array(copy.buffer);
 }
 
 /**
@@ -176,16 +191,19 @@ function bySoname(entries: readonly CacheEntry[]): LdSoCache {
  */
 function stringReader(bytes: Buffer, fail: (problem: string) => Error): (at: number) => string {
   const known = new Map<number, string>();
+  // Decoded once: each call into a Buffer takes longer than a search in a string.
+  const latin1 = bytes.toString('latin1');
   let budget = 2 * bytes.length;
   return (at) => {
     const again = known.get(at);
     if (again !== undefined) return again;
-    const end = at < bytes.length ? bytes.indexOf(0, at) : -1;
+    const end = at < bytes.length ? latin1.indexOf('\0', at) : -1;
     if (end < 0) throw fail(`a string at ${at} lies beyond the end of the file`);
     if (end - at > MAX_STRING) throw fail(`a string at ${at} has ${end - at} bytes`);
     budget -= end - at;
     if (budget < 0) throw fail('its strings overlap');
-    const text = bytes.toString('utf8', at, end);
+    const raw = latin1.slice(at, end);
+    const text = NON_ASCII.test(raw) ? bytes.toString('utf8', at, end) : raw;
     known.set(at, text);
     return text;
   };
