@@ -109,7 +109,8 @@ describe('people at a terminal in a jail', needsRoot('tmux', 'less', 'vi', 'top'
     await screen(/^up$/m);
     keys('C-z');
     await screen(/Stopped +sh -c/);
-    keys('kill %1; echo $((6 * 7))', 'Enter');
+    // Without the wait, bash may still take the job for stopped when it is to end.
+    keys('kill %1; wait; echo $((6 * 7))', 'Enter');
     await screen(/^42$/m);
     keys('ls /et', 'Tab');
     await screen(/ls \/etc\/$/m);
