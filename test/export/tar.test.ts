@@ -39,7 +39,8 @@ for (const [name, extract] of Object.entries(EXTRACTORS)) {
     const root = path.join(directory, 'root');
     mkdirSync(root);
     const [program, args] = extract(file, root) as [string, string[]];
-    execFileSync(program, args, { stdio: 'pipe' });
+    // bsdtar refuses names that the locale has no characters for.
+    execFileSync(program, args, { stdio: 'pipe', env: { ...process.env, LC_ALL: 'C.UTF-8' } });
 
     const found = describeTree(root);
     const owner = (at: string) => found[at]?.split(' ')[1];

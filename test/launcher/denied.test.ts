@@ -4,7 +4,7 @@ import path from 'node:path';
 import { before, describe, test } from 'node:test';
 import { CAPABILITIES } from '../../src/launcher/capabilities.js';
 import { exec, INVOKE_NS, PROJECT } from '../support/cli.js';
-import { needs, needsRoot } from '../support/need.js';
+import { needs, needsI386, needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 import { compileFixture, runDirectly } from './support.js';
 
@@ -91,7 +91,7 @@ describe('the default filter', needsRoot('gcc'), () => {
     );
   });
 
-  test('denies each of them to i386 programs', { skip: process.arch !== 'x64' && 'x86-64' }, () => {
+  test('denies each of them to i386 programs', needsI386(), () => {
     compileFixture('calls', path.join(jail, 'calls32'), ['-m32']);
     const numbers = numbersOf(1);
     assert.deepEqual(

@@ -18,7 +18,7 @@ import { CAPABILITIES, chooseCapabilities } from '../../src/launcher/capabilitie
 import { type LaunchOptions, launcherArguments } from '../../src/launcher/options.js';
 import { Cleanup } from '../support/cleanup.js';
 import { exec, INVOKE_NS, jailbuild, PROJECT } from '../support/cli.js';
-import { needsRoot } from '../support/need.js';
+import { needsI386, needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 import {
   AS_NOBODY,
@@ -324,7 +324,7 @@ describe('ways out of a jail', needsRoot('gcc', 'setpriv', 'script', 'setcap', '
     assert.match(inJail(['key'], {}, withKey), /^held: .*Operation not permitted/);
   });
 
-  test('the system calls of other ABIs', { skip: process.arch !== 'x64' && 'x86-64 alone' }, () => {
+  test('the system calls of other ABIs', needsI386(), () => {
     compileFixture('probe', path.join(jail, 'probe32'), ['-m32']);
     assert.match(inJail(['x32'], { capabilities: ALL }), /^held: x32/);
     const ways = [['mount', '/tmp/m'], ['fsopen'], ['unshare'], ['clone'], ['clone3'], ['module']];

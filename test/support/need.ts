@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 
@@ -10,6 +11,13 @@ export function needs(...programs: readonly string[]): { readonly skip: string |
 /** Options for a test that needs root's rights, and programs of the machine. */
 export function needsRoot(...programs: readonly string[]): { readonly skip: string | false } {
   return process.getuid?.() === 0 ? needs(...programs) : { skip: 'needs root' };
+}
+
+/** Options for a test that compiles 32-bit programs of an x86-64 machine. */
+export function needsI386(): { readonly skip: string | false } {
+  const [source, flags] = ['#include <errno.h>\nint main(void) { return errno; }\n', ['-m32']];
+  const { status } = spawnSync('cc', [...flags, '-xc', '-', '-o', '/dev/null'], { input: source });
+  return { skip: status === 0 ? false : 'needs a compiler and a C library for i386' };
 }
 
 /** Whether the shell would find a program. */
