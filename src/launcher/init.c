@@ -14,12 +14,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* How often the parent had the job go on, as far as is known here. */
+static int rounds;
+
 /* Stopped in the background, as by SIGTTIN, it has no terminal to give back: that is the shell's. */
 static void tell_of_stop(int channel)
 {
 	/* Of a group outside of this PID namespace the kernel says 0. */
-	char has_terminal = tcgetpgrp(STDIN_FILENO) > 0;
-	send(channel, &has_terminal, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	int state = rounds << 1 | (tcgetpgrp(STDIN_FILENO) > 0);
+	send(channel, &state, sizeof(state), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 /* Reaps all that have ended. Returns true if the command is one of them, and tells if it has stopped. */
@@ -79,8 +82,11 @@ static void pass_on(pid_t command, const siginfo_t *info, enum job_group group)
 	if (info->si_code == SI_KERNEL && getpgid(command) == getpgrp())
 		return;
 	if (info->si_signo == SIGCONT && has_job) {
-		if (info->si_code == SI_QUEUE && info->si_value.sival_int)
-			give_terminal(command);
+		if (info->si_code == SI_QUEUE) {
+			rounds = info->si_value.sival_int >> 1;
+			if (info->si_value.sival_int & 1)
+				give_terminal(command);
+		}
 		kill(-command, SIGCONT);
 	}
 	kill(command, info->si_signo);

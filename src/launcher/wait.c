@@ -92,10 +92,13 @@ static bool pass_on(const struct signalfd_siginfo *info, pid_t child, bool is_in
 	return false;
 }
 
+/* How often the job was made to go on. */
+static int rounds;
+
 /* Tells the init whether the terminal is ours, and so the command's. */
 static void go_on(pid_t child)
 {
-	union sigval value = { .sival_int = has_terminal() };
+	union sigval value = { .sival_int = rounds << 1 | has_terminal() };
 	sigqueue(child, SIGCONT, value);
 }
 
@@ -105,12 +108,16 @@ static void go_on(pid_t child)
  */
 static void stop_with_command(pid_t child, int channel, bool has_job)
 {
-	char had_terminal;
+	int state;
 	sigset_t pending;
-	if (recv(channel, &had_terminal, 1, MSG_DONTWAIT) != 1 || !has_job)
+	if (recv(channel, &state, sizeof(state), MSG_DONTWAIT) != sizeof(state) || !has_job)
 		return;
-	/* A shell does not tell a job that it puts into the foreground while the job runs. */
-	if (!had_terminal && has_terminal()) {
+	bool had_terminal = state & 1;
+	/*
+	 * A shell does not tell a job that it puts into the foreground while the job runs. And its SIGCONT may
+	 * reach the init before ours: the command, still without the terminal, stops once more then.
+	 */
+	if (!had_terminal && (has_terminal() || state >> 1 != rounds)) {
 		go_on(child);
 		return;
 	}
@@ -199,8 +206,10 @@ int wait_for(pid_t child, const struct options *options, int channel, int pty)
 			     info.ssi_signo == CALLER_ENDED;
 		if (pty >= 0 && info.ssi_signo == SIGWINCH)
 			resize_terminal();
-		else if (has_job && info.ssi_signo == SIGCONT)
+		else if (has_job && info.ssi_signo == SIGCONT) {
+			rounds = (rounds + 1) & 0xffff;
 			go_on(child);
+		}
 		else if (pass_on(&info, child, is_command_init))
 			ended_by = (int)info.ssi_signo;
 	}

@@ -15,7 +15,7 @@ export function needsRoot(...programs: readonly string[]): { readonly skip: stri
 
 /** Options for a test that compiles 32-bit programs of an x86-64 machine. */
 export function needsI386(): { readonly skip: string | false } {
-  const [source, flags] = ['#include <errno.h>\nint main(void) { return errno; }\n', ['-m32']];
+  const [source, flags] = ['#include <stdlib.h>\nint main(void) { exit(0); }\n', ['-m32']];
   const { status } = spawnSync('cc', [...flags, '-xc', '-', '-o', '/dev/null'], { input: source });
   return { skip: status === 0 ? false : 'needs a compiler and a C library for i386' };
 }
