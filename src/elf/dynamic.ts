@@ -1,3 +1,4 @@
+import { fieldReader } from './fields.js';
 import { malformed } from './malformed.js';
 import type { ByteSource, Dependency, DynamicSection, ElfHeaders, Segment } from './types.js';
 
@@ -22,6 +23,9 @@ const DEPENDENCY_KIND: Readonly<Record<number, Dependency['kind']>> = {
   [DT.AUXILIARY]: 'auxiliary',
   [DT.FILTER]: 'filter',
 };
+
+/** All that are known are below. */
+const MAX_TAG = 0xffff_ffff;
 
 const DF_1_NODEFLIB = 0x800;
 const DF_1_PIE = 0x0800_0000;
@@ -136,24 +140,14 @@ export function dynamicBytes(source: ByteSource, headers: ElfHeaders): Buffer | 
 }
 
 /** Tag and value of each entry up to DT_NULL; entries whose tag needs more than 32 bits are passed over. */
-export function* dynamicEntries(bytes: Buffer, { class: elfClass, byteOrder }: ElfHeaders) {
-  const little = byteOrder === 'little';
-  const u32 = (at: number) => (little ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at));
-  const size = elfClass === 32 ? 8 : 16;
-  for (let at = 0; at + size <= bytes.length; at += size) {
-    let tag: number;
-    let value: number;
-    if (elfClass === 32) {
-      tag = u32(at);
-      value = u32(at + 4);
-    } else {
-      const [low, high] = little ? [0, 4] : [4, 0];
-      if (u32(at + high) !== 0) continue;
-      tag = u32(at + low);
-      value = u32(at + 8 + low) + u32(at + 8 + high) * 2 ** 32;
-    }
+export function* dynamicEntries(bytes: Buffer, headers: ElfHeaders) {
+  const { word } = fieldReader(headers);
+  const half = headers.class === 32 ? 4 : 8;
+  for (let at = 0; at + 2 * half <= bytes.length; at += 2 * half) {
+    const tag = word(bytes, at);
+    if (tag > MAX_TAG) continue;
     if (tag === DT.NULL) return;
-    yield [tag, value] as const;
+    yield [tag, word(bytes, at + half)] as const;
   }
 }
 

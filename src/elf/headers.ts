@@ -1,4 +1,5 @@
 import { JailbuildError } from '../errors.js';
+import { fieldReader } from './fields.js';
 import { malformed } from './malformed.js';
 import type { ByteSource, ElfHeaders, Segment } from './types.js';
 
@@ -65,18 +66,12 @@ export function readHeaders(source: ByteSource, start: Buffer): ElfHeaders {
     throw malformed(source, 'header', `is cut short: the file has ${source.size} bytes`);
   }
 
-  const u16 = (at: number) => (little ? start.readUInt16LE(at) : start.readUInt16BE(at));
-  const u32 = (bytes: Buffer, at: number) =>
-    little ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at);
-  // What is above 2^53 is beyond any file, and need not be exact.
-  const word = (bytes: Buffer, at: number) => {
-    if (elfClass === 32) return u32(bytes, at);
-    return u32(bytes, little ? at : at + 4) + u32(bytes, little ? at + 4 : at) * 2 ** 32;
-  };
+  const byteOrder = little ? 'little' : 'big';
+  const { u16, u32, word } = fieldReader({ class: elfClass, byteOrder });
   const { phentsize } = layout;
   const phoff = word(start, layout.phoff);
-  const saidSize = u16(layout.tail + 2);
-  const phnum = u16(layout.tail + 4);
+  const saidSize = u16(start, layout.tail + 2);
+  const phnum = u16(start, layout.tail + 4);
   const tableSize = phnum * phentsize;
   if (phnum > 0 && saidSize !== phentsize) {
     throw malformed(source, 'e_phentsize', `is ${saidSize}, not ${phentsize}`);
@@ -103,10 +98,10 @@ export function readHeaders(source: ByteSource, start: Buffer): ElfHeaders {
   }
   return {
     class: elfClass,
-    byteOrder: little ? 'little' : 'big',
-    machine: u16(18),
+    byteOrder,
+    machine: u16(start, 18),
     flags: u32(start, layout.flags),
-    type: FILE_TYPE[u16(16)],
+    type: FILE_TYPE[u16(start, 16)],
     segments,
   };
 }

@@ -1,4 +1,5 @@
 import { dynamicBytes, dynamicEntries, fileOffset } from './dynamic.js';
+import { fieldReader } from './fields.js';
 import { malformed } from './malformed.js';
 import type { ByteSource, ElfHeaders } from './types.js';
 
@@ -26,9 +27,7 @@ export function* importedSymbols(source: ByteSource, headers: ElfHeaders): Gener
   const tags = symbolTags(source, headers);
   if (tags === undefined) return;
   const wide = headers.class === 64;
-  const u16 = (bytes: Buffer, at: number) =>
-    headers.byteOrder === 'little' ? bytes.readUInt16LE(at) : bytes.readUInt16BE(at);
-  const u32 = wordReader(headers);
+  const { u16, u32 } = fieldReader(headers);
   const size = wide ? 24 : 16;
   const count = undefinedBelow(source, headers, tags);
   const base = offsetOf(source, headers, 'DT_SYMTAB', tags.symtab);
@@ -75,7 +74,7 @@ function symbolTags(source: ByteSource, headers: ElfHeaders): SymbolTags | undef
  * address an executable gives to others, so that only in executables all are to be counted.
  */
 function undefinedBelow(source: ByteSource, headers: ElfHeaders, tags: SymbolTags): number {
-  const u32 = wordReader(headers);
+  const { u32 } = fieldReader(headers);
   const wide = headers.class === 64;
   if (tags.gnuHash !== undefined && !isExecutable(headers)) {
     const at = offsetOf(source, headers, 'DT_GNU_HASH', tags.gnuHash);
@@ -137,10 +136,4 @@ function readAll(source: ByteSource, at: number, length: number, field: string):
     throw malformed(source, field, 'reaches beyond the end of the file');
   }
   return source.read(at, length);
-}
-
-function wordReader({ byteOrder }: ElfHeaders): (bytes: Buffer, at: number) => number {
-  return byteOrder === 'little'
-    ? (bytes, at) => bytes.readUInt32LE(at)
-    : (bytes, at) => bytes.readUInt32BE(at);
 }

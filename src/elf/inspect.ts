@@ -1,5 +1,6 @@
 import { JailbuildError } from '../errors.js';
 import { decodeProgramHeaders } from './elf-tools-view.js';
+import { fieldReader } from './fields.js';
 import { malformed } from './malformed.js';
 import {
   buildId,
@@ -79,16 +80,13 @@ export function inspectElf(source: ByteSource): Inspection {
 function readStart(source: ByteSource, { headers }: ElfFile) {
   const little = headers.byteOrder === 'little';
   const wide = headers.class === 64;
-  const u16 = (bytes: Buffer, at: number) =>
-    little ? bytes.readUInt16LE(at) : bytes.readUInt16BE(at);
-  const u32 = (bytes: Buffer, at: number) =>
-    little ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at);
-  const word = (bytes: Buffer, at: number): bigint => {
+  const { u16, u32, word } = fieldReader(headers);
+  const address = (bytes: Buffer, at: number): bigint => {
     if (!wide) return BigInt(u32(bytes, at));
     return little ? bytes.readBigUInt64LE(at) : bytes.readBigUInt64BE(at);
   };
   const start = source.read(0, wide ? 64 : 52);
-  const offset = Number(word(start, wide ? 32 : 28));
+  const offset = word(start, wide ? 32 : 28);
   const count = u16(start, wide ? 56 : 44);
   const size = wide ? 56 : 32;
   const table = source.read(offset, count * size);
@@ -99,7 +97,7 @@ function readStart(source: ByteSource, { headers }: ElfFile) {
     osAbi: start[7] ?? 0,
     abiVersion: start[8] ?? 0,
     fileType: u16(start, 16),
-    entry: word(start, 24),
+    entry: address(start, 24),
     programHeaders: decodeProgramHeaders(source, headers, start, table).map(
       ({ offset, vaddr, filesz, memsz, align }, index) => ({
         // The package names the types that it knows; here are all.

@@ -1,4 +1,5 @@
 import { JailbuildError } from '../errors.js';
+import { fieldReader } from './fields.js';
 import { malformed } from './malformed.js';
 import { isInFile, type Section, sectionsOfType } from './sections.js';
 import type { ByteSource, ElfHeaders } from './types.js';
@@ -67,24 +68,23 @@ function noteSections(source: ByteSource, headers: ElfHeaders): Section[] {
 
 function notesIn(
   source: ByteSource,
-  { byteOrder }: ElfHeaders,
+  headers: ElfHeaders,
   { offset, size, field }: { offset: number; size: number; field: string },
 ): Note[] {
   if (size > MAX_NOTES) throw malformed(source, field, `has a size of ${size} bytes`);
   const bytes = source.read(offset, size);
   if (bytes.length < size) throw malformed(source, field, 'reaches beyond the end of the file');
-  const u32 = (at: number) =>
-    byteOrder === 'little' ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at);
+  const { u32 } = fieldReader(headers);
   const notes: Note[] = [];
   for (let at = 0; at + 12 <= size; ) {
-    const nameSize = u32(at);
+    const nameSize = u32(bytes, at);
     const descriptionAt = at + 12 + align(nameSize);
-    const end = descriptionAt + u32(at + 4);
+    const end = descriptionAt + u32(bytes, at + 4);
     if (end > size)
       throw malformed(source, field, `has a note at ${at} that reaches beyond its end`);
     notes.push({
       owner: bytes.toString('latin1', at + 12, at + 12 + nameSize).replace(/\0.*$/s, ''),
-      type: u32(at + 8),
+      type: u32(bytes, at + 8),
       description: bytes.subarray(descriptionAt, end),
     });
     at = align(end);

@@ -1,3 +1,4 @@
+import { fieldReader } from './fields.js';
 import { malformed } from './malformed.js';
 import type { ByteSource, ElfHeaders } from './types.js';
 
@@ -61,15 +62,7 @@ function nameTable(source: ByteSource, { section, namesIndex }: Table): Buffer {
 
 function readTable(source: ByteSource, headers: ElfHeaders): Table | undefined {
   const wide = headers.class === 64;
-  const little = headers.byteOrder === 'little';
-  const u16 = (bytes: Buffer, at: number) =>
-    little ? bytes.readUInt16LE(at) : bytes.readUInt16BE(at);
-  const u32 = (bytes: Buffer, at: number) =>
-    little ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at);
-  const word = (bytes: Buffer, at: number) => {
-    if (!wide) return u32(bytes, at);
-    return u32(bytes, little ? at : at + 4) + u32(bytes, little ? at + 4 : at) * 2 ** 32;
-  };
+  const { u16, u32, word } = fieldReader(headers);
 
   const header = source.read(0, wide ? 64 : 52);
   const table = word(header, wide ? 40 : 32);

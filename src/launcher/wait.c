@@ -209,8 +209,7 @@ int wait_for(pid_t child, const struct options *options, int channel, int pty)
 		else if (has_job && info.ssi_signo == SIGCONT) {
 			rounds = (rounds + 1) & 0xffff;
 			go_on(child);
-		}
-		else if (pass_on(&info, child, is_command_init))
+		} else if (pass_on(&info, child, is_command_init))
 			ended_by = (int)info.ssi_signo;
 	}
 	if (pty >= 0)

@@ -35,9 +35,7 @@ export function acceptForGlibc(
   }
   if (!isForMachine(identification, abi)) return undefined;
   if (elf instanceof JailbuildError) throw elf;
-  if (!sameAbi(abi, elf.headers)) return undefined;
-  if (elf.headers.type === 'dyn' || elf.headers.type === 'exec') return elf;
-  throw unloadable(path, 'e_type', 'is not that of a shared library');
+  return sameAbi(abi, elf.headers) ? programOrLibrary(path, elf) : undefined;
 }
 
 /**
@@ -51,6 +49,10 @@ export function acceptForMusl(path: string, { elf }: LookedAt, abi: ElfHeaders):
   if (!sameAbi(abi, elf.headers)) {
     throw unloadable(path, 'e_machine', 'is that of another machine');
   }
+  return programOrLibrary(path, elf);
+}
+
+function programOrLibrary(path: string, elf: ElfFile): ElfFile {
   if (elf.headers.type === 'dyn' || elf.headers.type === 'exec') return elf;
   throw unloadable(path, 'e_type', 'is not that of a shared library');
 }

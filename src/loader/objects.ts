@@ -91,18 +91,20 @@ const EF_MIPS_NAN2008 = 0x400;
 const EF_RISCV_FLOAT_ABI = 6;
 const EF_LARCH_ABI_MODIFIER = 7;
 
+/** True if both are for one class, byte order and machine. */
+export function sameMachine(one: ElfHeaders, other: ElfHeaders): boolean {
+  return (
+    one.class === other.class && one.byteOrder === other.byteOrder && one.machine === other.machine
+  );
+}
+
 /**
  * True if a loader of the one ABI would accept an object of the other: same class, byte order and
  * machine, and no contradiction in the flags that tell ABIs of one machine apart (glibc
  * elf/dl-load.c, open_verify, and elf_machine_matches_host of each machine).
  */
 export function sameAbi(one: ElfHeaders, other: ElfHeaders): boolean {
-  return (
-    one.class === other.class &&
-    one.byteOrder === other.byteOrder &&
-    one.machine === other.machine &&
-    !flagsConflict(one.machine, one.flags, other.flags)
-  );
+  return sameMachine(one, other) && !flagsConflict(one.machine, one.flags, other.flags);
 }
 
 function flagsConflict(machine: number, one: number, other: number): boolean {

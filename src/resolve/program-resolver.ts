@@ -1,8 +1,8 @@
-import type { ElfFile, ElfHeaders } from '../elf/types.js';
+import type { ElfFile } from '../elf/types.js';
 import { JailbuildError } from '../errors.js';
 import { type LoaderFlavor, loaderFlavor } from '../loader/flavor.js';
 import type { LoadedObject } from '../loader/loaded-object.js';
-import { ObjectTable } from '../loader/objects.js';
+import { ObjectTable, sameMachine } from '../loader/objects.js';
 import { type Edge, loadedObject, mapProcess, type VariantEdge } from '../loader/process.js';
 import { type CachePolicy, LibrarySearch, LoaderFiles } from '../loader/search.js';
 import type { MissingLibrary, Reason, SearchRule } from '../plan/manifest.js';
@@ -379,7 +379,8 @@ export class ProgramResolver {
       throw interpreterNotFound(program.trace, `its interpreter ${path} is not executable`);
     }
     const elf = this.objects.parse(trace);
-    if (!isForSameMachine(program.elf.headers, elf.headers)) {
+    // Linux does not start a program with another kind (fs/binfmt_elf.c, load_elf_interp).
+    if (!sameMachine(program.elf.headers, elf.headers)) {
       throw interpreterNotFound(program.trace, `its interpreter ${path} is for another machine`);
     }
     this.#files.add(trace, { kind: 'interpreter', of: program.trace.path });
@@ -410,13 +411,6 @@ export class ProgramResolver {
 /** Shared objects are named so, and programs are executable: nothing else is opened to look. */
 function mayBeObject({ path, stat }: Trace): boolean {
   return (stat.mode & 0o111) !== 0 || /\.so(\.|$)/.test(path.slice(path.lastIndexOf('/')));
-}
-
-/** Linux does not start a program with another kind of interpreter (fs/binfmt_elf.c, load_elf_interp). */
-function isForSameMachine(one: ElfHeaders, other: ElfHeaders): boolean {
-  return (
-    one.class === other.class && one.byteOrder === other.byteOrder && one.machine === other.machine
-  );
 }
 
 function interpreterNotFound({ path }: Trace, problem: string): JailbuildError {

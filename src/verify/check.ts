@@ -12,7 +12,6 @@ import { locateTarget } from '../jail/target.js';
 import { fromBytes, toBytes } from '../path-bytes.js';
 import type { Entry, FileEntry } from '../plan/manifest.js';
 import { nanoseconds } from '../plan/timestamp.js';
-
 import { type CheckFinding, FINDING_KINDS, type FindingKind } from './finding.js';
 import { SystemDirectories } from './system-directories.js';
 import { newlyMissing, programsOf, resolveInJail } from './verify.js';

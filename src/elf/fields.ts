@@ -1,0 +1,28 @@
+import type { ElfHeaders } from './types.js';
+
+/** Reads the numbers of an ELF file, each at an offset of some bytes of it. */
+export interface FieldReader {
+  readonly u16: (bytes: Buffer, at: number) => number;
+  readonly u32: (bytes: Buffer, at: number) => number;
+  /**
+   * An address, offset or size of the file's class. What is above 2^53 is beyond any file, and need not be
+   * exact.
+   */
+  readonly word: (bytes: Buffer, at: number) => number;
+}
+
+export function fieldReader({
+  class: elfClass,
+  byteOrder,
+}: Pick<ElfHeaders, 'class' | 'byteOrder'>): FieldReader {
+  const little = byteOrder === 'little';
+  const u16 = (bytes: Buffer, at: number) =>
+    little ? bytes.readUInt16LE(at) : bytes.readUInt16BE(at);
+  const u32 = (bytes: Buffer, at: number) =>
+    little ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at);
+  const word = (bytes: Buffer, at: number) => {
+    if (elfClass === 32) return u32(bytes, at);
+    return u32(bytes, little ? at : at + 4) + u32(bytes, little ? at + 4 : at) * 2 ** 32;
+  };
+  return { u16, u32, word };
+}
