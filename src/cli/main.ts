@@ -4,7 +4,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { nearest } from '../suggest.js';
 import { writeErr, writeOut } from '../ui/output.js';
 import type { AnyCommand, OptionSpec } from './command.js';
-import { COMMANDS } from './commands.js';
+import { COMMANDS } from './commands/index.js';
 import { EXIT, exitStatusOf } from './exit-status.js';
 import { findJailFile } from './jail-file.js';
 import { COMMON_OPTIONS, choicesOf, spellings, takesValue } from './option-text.js';

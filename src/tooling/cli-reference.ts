@@ -1,5 +1,5 @@
 import type { AnyCommand, OptionSpec } from '../cli/command.js';
-import { COMMANDS } from '../cli/commands.js';
+import { COMMANDS } from '../cli/commands/index.js';
 import {
   describeValue,
   groupedOptions,

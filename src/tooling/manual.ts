@@ -1,7 +1,7 @@
 // Writes the manual pages to dist/man. Run by the build, through tsx.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import packageJson from '../../package.json' with { type: 'json' };
-import { COMMANDS } from '../cli/commands.js';
+import { COMMANDS } from '../cli/commands/index.js';
 import { helpInSource, invokeNsPage } from './invoke-ns-page.js';
 import { jailbuildPage } from './jailbuild-page.js';
 

@@ -5,9 +5,9 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Options } from 'yargs';
-import { buildCommand } from '../cli/build.js';
 import type { OptionTable } from '../cli/command.js';
-import { runCommand } from '../cli/run.js';
+import { buildCommand } from '../cli/commands/build.js';
+import { runCommand } from '../cli/commands/run.js';
 
 type Json = Readonly<Record<string, unknown>>;
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { COMMANDS } from '../../src/cli/commands.js';
+import { COMMANDS } from '../../src/cli/commands/index.js';
 import { shownOptions, spellings } from '../../src/cli/option-text.js';
 import { exec, JAILBUILD, jailbuild, PROJECT } from '../support/cli.js';
 import { needs } from '../support/need.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { COMMANDS } from '../../src/cli/commands.js';
+import { COMMANDS } from '../../src/cli/commands/index.js';
 import { shownOptions, spellings } from '../../src/cli/option-text.js';
 import { refuseUnknownOption } from '../../src/cli/usage.js';
 import { jailbuild } from '../support/cli.js';

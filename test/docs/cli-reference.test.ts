@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { COMMANDS } from '../../src/cli/commands.js';
+import { COMMANDS } from '../../src/cli/commands/index.js';
 import { EXIT } from '../../src/cli/exit-status.js';
 import { groupedOptions } from '../../src/cli/option-text.js';
 import { blocks, tableBelow, unescaped } from '../../src/tooling/cli-reference.js';

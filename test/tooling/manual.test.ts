@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { COMMANDS } from '../../src/cli/commands.js';
+import { COMMANDS } from '../../src/cli/commands/index.js';
 import { placeholderOf, shownOptions, spellings } from '../../src/cli/option-text.js';
 import { helpInSource } from '../../src/tooling/invoke-ns-page.js';
 import { roffLines, roffSentence, roffUsage } from '../../src/tooling/roff.js';

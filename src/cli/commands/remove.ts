@@ -1,12 +1,12 @@
-import { jsonLine } from '../ui/json.js';
-import { writeOut } from '../ui/output.js';
-import { printable } from '../ui/text.js';
-import { defineCommand } from './command.js';
-import { EXIT } from './exit-status.js';
-import { Interrupt } from './interrupt.js';
-import { targetOf } from './jail-file.js';
-import { warn } from './report-error.js';
-import { ROOT_ARGUMENT } from './root-argument.js';
+import { jsonLine } from '../../ui/json.js';
+import { writeOut } from '../../ui/output.js';
+import { printable } from '../../ui/text.js';
+import { defineCommand } from '../command.js';
+import { EXIT } from '../exit-status.js';
+import { Interrupt } from '../interrupt.js';
+import { targetOf } from '../jail-file.js';
+import { warn } from '../report-error.js';
+import { ROOT_ARGUMENT } from '../root-argument.js';
 
 const options = {
   changed: {
@@ -29,7 +29,7 @@ export const removeCommand = defineCommand({
   async run(args) {
     const target = targetOf(args.root);
     const interrupt = new Interrupt();
-    const { removeJail } = await import('../jail/remove.js');
+    const { removeJail } = await import('../../jail/remove.js');
     try {
       const result = await removeJail(target, {
         changed: args.changed ?? false,

@@ -1,6 +1,6 @@
-import { writeOut } from '../ui/output.js';
-import { defineCommand } from './command.js';
-import { EXIT } from './exit-status.js';
+import { writeOut } from '../../ui/output.js';
+import { defineCommand } from '../command.js';
+import { EXIT } from '../exit-status.js';
 
 const positionals = {
   shell: {
@@ -33,17 +33,17 @@ export const completionCommand = defineCommand({
 
 async function completionScript(shell: string): Promise<string> {
   const [{ COMMANDS }, { completedCommands }, { profileNames }] = await Promise.all([
-    import('./commands.js'),
-    import('./completion/model.js'),
-    import('../profile/load.js'),
+    import('./index.js'),
+    import('../completion/model.js'),
+    import('../../profile/load.js'),
   ]);
   const commands = completedCommands(COMMANDS, { profiles: profileNames() });
   switch (shell) {
     case 'zsh':
-      return (await import('./completion/zsh.js')).zshCompletion(commands);
+      return (await import('../completion/zsh.js')).zshCompletion(commands);
     case 'fish':
-      return (await import('./completion/fish.js')).fishCompletion(commands);
+      return (await import('../completion/fish.js')).fishCompletion(commands);
     default:
-      return (await import('./completion/bash.js')).bashCompletion(commands);
+      return (await import('../completion/bash.js')).bashCompletion(commands);
   }
 }

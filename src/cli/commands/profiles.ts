@@ -1,8 +1,8 @@
-import { JailbuildError } from '../errors.js';
-import { jsonLine } from '../ui/json.js';
-import { writeOut } from '../ui/output.js';
-import { defineCommand } from './command.js';
-import { EXIT } from './exit-status.js';
+import { JailbuildError } from '../../errors.js';
+import { jsonLine } from '../../ui/json.js';
+import { writeOut } from '../../ui/output.js';
+import { defineCommand } from '../command.js';
+import { EXIT } from '../exit-status.js';
 
 const positionals = {
   action: {
@@ -33,18 +33,18 @@ export const profilesCommand = defineCommand({
     ['profiles show sftp', 'Show what a profile brings, and its notes'],
   ],
   async run({ action = 'list', name: further = [], json }) {
-    const { knownProfiles, loadProfiles } = await import('../profile/load.js');
+    const { knownProfiles, loadProfiles } = await import('../../profile/load.js');
     const names = action === 'list' || action === 'show' ? further : [action, ...further];
     if (action === 'list') {
       if (names.length > 0)
         throw new JailbuildError('USAGE', `profiles list ${names[0]}: takes no names`);
       const profiles = knownProfiles();
-      const { profileTable } = await import('../ui/profile-text.js');
+      const { profileTable } = await import('../../ui/profile-text.js');
       writeOut(json ? jsonLine({ profiles }) : profileTable(profiles));
       return EXIT.ok;
     }
     if (names.length === 0) throw new JailbuildError('USAGE', 'profiles show: name a profile');
-    const { profileText } = await import('../ui/profile-text.js');
+    const { profileText } = await import('../../ui/profile-text.js');
     // What a profile includes stands before it.
     const shown = names
       .map((name) => loadProfiles([name]).at(-1))

@@ -1,10 +1,10 @@
-import { JailbuildError } from '../errors.js';
-import { jsonLine } from '../ui/json.js';
-import { writeOut } from '../ui/output.js';
-import { defineCommand } from './command.js';
-import { EXIT } from './exit-status.js';
-import { optimizeLater } from './optimize-later.js';
-import { resolveChoices, resolveOptions } from './resolve-options.js';
+import { JailbuildError } from '../../errors.js';
+import { jsonLine } from '../../ui/json.js';
+import { writeOut } from '../../ui/output.js';
+import { defineCommand } from '../command.js';
+import { EXIT } from '../exit-status.js';
+import { optimizeLater } from '../optimize-later.js';
+import { resolveChoices, resolveOptions } from '../resolve-options.js';
 
 const positionals = {
   program: {
@@ -43,8 +43,8 @@ export const treeCommand = defineCommand({
     const programs = [...(args.program ?? []), ...(args['--'] ?? [])];
     if (programs.length === 0) throw new JailbuildError('USAGE', 'name at least one program');
     await optimizeLater();
-    const { resolve } = await import('../resolve/resolve.js');
-    const { dependencyTree } = await import('../resolve/dependency-tree.js');
+    const { resolve } = await import('../../resolve/resolve.js');
+    const { dependencyTree } = await import('../../resolve/dependency-tree.js');
     const closure = resolve({
       programs,
       ...resolveChoices(args),
@@ -58,8 +58,8 @@ export const treeCommand = defineCommand({
       const { missing, warnings } = closure;
       writeOut(jsonLine({ status, programs: trees, missing, warnings }));
     } else {
-      const { painter } = await import('../ui/colour.js');
-      const { treeText } = await import('../ui/tree-text.js');
+      const { painter } = await import('../../ui/colour.js');
+      const { treeText } = await import('../../ui/tree-text.js');
       writeOut(treeText(trees, await painter()));
     }
     return isWhole ? EXIT.ok : EXIT.failure;

@@ -1,11 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { errnoOf, JailbuildError, strerror } from '../errors.js';
-import { jsonLine } from '../ui/json.js';
-import { writeOut } from '../ui/output.js';
-import { printable } from '../ui/text.js';
-import { defineCommand } from './command.js';
-import { EXIT } from './exit-status.js';
-import { JAIL_FILE_NAME } from './jail-file.js';
+import { errnoOf, JailbuildError, strerror } from '../../errors.js';
+import { jsonLine } from '../../ui/json.js';
+import { writeOut } from '../../ui/output.js';
+import { printable } from '../../ui/text.js';
+import { defineCommand } from '../command.js';
+import { EXIT } from '../exit-status.js';
+import { JAIL_FILE_NAME } from '../jail-file.js';
 
 const positionals = {
   file: {
@@ -27,7 +27,7 @@ export const initCommand = defineCommand({
   options,
   examples: [['init', 'Write jail.yaml in the working directory']],
   async run({ file = JAIL_FILE_NAME, json }) {
-    const { templatePath } = await import('../profile/templates.js');
+    const { templatePath } = await import('../../profile/templates.js');
     try {
       writeFileSync(file, readFileSync(templatePath(JAIL_FILE_NAME)), { flag: 'wx' });
     } catch (error) {

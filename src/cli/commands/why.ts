@@ -1,12 +1,12 @@
 import { statSync } from 'node:fs';
-import { JailbuildError } from '../errors.js';
-import { toBytes } from '../path-bytes.js';
-import type { Manifest } from '../plan/manifest.js';
-import { jsonLine } from '../ui/json.js';
-import { writeOut } from '../ui/output.js';
-import { defineCommand } from './command.js';
-import { EXIT } from './exit-status.js';
-import { resolveChoices, resolveOptions } from './resolve-options.js';
+import { JailbuildError } from '../../errors.js';
+import { toBytes } from '../../path-bytes.js';
+import type { Manifest } from '../../plan/manifest.js';
+import { jsonLine } from '../../ui/json.js';
+import { writeOut } from '../../ui/output.js';
+import { defineCommand } from '../command.js';
+import { EXIT } from '../exit-status.js';
+import { resolveChoices, resolveOptions } from '../resolve-options.js';
 
 /** Chains of one file that are shown without --all. */
 const USUAL_LIMIT = 10;
@@ -51,7 +51,7 @@ export const whyCommand = defineCommand({
   ],
   async run(args) {
     const manifest = await manifestOf(args.from, args);
-    const { entriesNamed, reasonChains } = await import('../plan/reason-chains.js');
+    const { entriesNamed, reasonChains } = await import('../../plan/reason-chains.js');
     const found = entriesNamed(manifest, args.path).map(({ path }) => ({
       path,
       ...reasonChains(manifest, path, args.all ? ALL_LIMIT : USUAL_LIMIT),
@@ -62,7 +62,7 @@ export const whyCommand = defineCommand({
     if (args.json) {
       writeOut(jsonLine({ status: 'ok', files: found }));
     } else {
-      const { chainsText } = await import('../ui/chains-text.js');
+      const { chainsText } = await import('../../ui/chains-text.js');
       writeOut(found.map((item) => chainsText(item)).join('\n'));
     }
     return EXIT.ok;
@@ -75,10 +75,10 @@ async function manifestOf(
 ): Promise<Manifest> {
   const isDirectory = statSync(toBytes(from), { throwIfNoEntry: false })?.isDirectory() ?? false;
   if (isDirectory && args.sysroot === undefined) {
-    const { requireRecord } = await import('../jail/record.js');
+    const { requireRecord } = await import('../../jail/record.js');
     return requireRecord(from).manifest;
   }
-  const { resolve } = await import('../resolve/resolve.js');
-  const { plan } = await import('../plan/plan.js');
+  const { resolve } = await import('../../resolve/resolve.js');
+  const { plan } = await import('../../plan/plan.js');
   return plan(resolve({ programs: [from], ...resolveChoices(args) }));
 }

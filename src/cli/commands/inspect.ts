@@ -1,8 +1,8 @@
-import { jsonLine } from '../ui/json.js';
-import { writeOut } from '../ui/output.js';
-import { defineCommand } from './command.js';
-import { EXIT } from './exit-status.js';
-import { resolveChoices, resolveOptions } from './resolve-options.js';
+import { jsonLine } from '../../ui/json.js';
+import { writeOut } from '../../ui/output.js';
+import { defineCommand } from '../command.js';
+import { EXIT } from '../exit-status.js';
+import { resolveChoices, resolveOptions } from '../resolve-options.js';
 
 const positionals = {
   file: {
@@ -26,11 +26,11 @@ export const inspectCommand = defineCommand({
   options,
   examples: [['inspect /usr/bin/bash', 'Show headers, libraries, notes and sections']],
   async run(args) {
-    const { Sysroot } = await import('../sysroot/sysroot.js');
-    const { findProgram } = await import('../resolve/find-program.js');
-    const { surroundings } = await import('../resolve/surroundings.js');
-    const { inspectElf } = await import('../elf/inspect.js');
-    const { inspectionJson, inspectionText } = await import('../ui/inspection.js');
+    const { Sysroot } = await import('../../sysroot/sysroot.js');
+    const { findProgram } = await import('../../resolve/find-program.js');
+    const { surroundings } = await import('../../resolve/surroundings.js');
+    const { inspectElf } = await import('../../elf/inspect.js');
+    const { inspectionJson, inspectionText } = await import('../../ui/inspection.js');
     const request = { programs: [], ...resolveChoices(args) };
     const sysroot = new Sysroot(request.sysroot);
     const { searchPath, cwd } = surroundings(request);

@@ -1,25 +1,25 @@
 import { statSync } from 'node:fs';
-import { JailbuildError } from '../errors.js';
-import type { FileTree } from '../export/file-tree.js';
-import { scanTree } from '../export/scan.js';
-import { readRecord } from '../jail/record.js';
-import { addXattrs } from '../jail/source-xattrs.js';
-import { STATE_DIRECTORY } from '../jail/state.js';
-import { toBytes } from '../path-bytes.js';
-import type { Entry, Manifest } from '../plan/manifest.js';
-import { describeMissing, refuseMissing } from '../plan/missing.js';
-import { plan } from '../plan/plan.js';
-import { readManifest } from '../plan/read-manifest.js';
-import { nanoseconds } from '../plan/timestamp.js';
-import { additionsOf } from '../profile/expand.js';
-import { type JailFile, readJailFile } from '../profile/jail-file.js';
-import type { ResolveRequest } from '../resolve/request.js';
-import { resolve } from '../resolve/resolve.js';
-import { isTrace, Sysroot } from '../sysroot/sysroot.js';
+import { JailbuildError } from '../../errors.js';
+import type { FileTree } from '../../export/file-tree.js';
+import { scanTree } from '../../export/scan.js';
+import { readRecord } from '../../jail/record.js';
+import { addXattrs } from '../../jail/source-xattrs.js';
+import { STATE_DIRECTORY } from '../../jail/state.js';
+import { toBytes } from '../../path-bytes.js';
+import type { Entry, Manifest } from '../../plan/manifest.js';
+import { describeMissing, refuseMissing } from '../../plan/missing.js';
+import { plan } from '../../plan/plan.js';
+import { readManifest } from '../../plan/read-manifest.js';
+import { nanoseconds } from '../../plan/timestamp.js';
+import { additionsOf } from '../../profile/expand.js';
+import { type JailFile, readJailFile } from '../../profile/jail-file.js';
+import type { ResolveRequest } from '../../resolve/request.js';
+import { resolve } from '../../resolve/resolve.js';
+import { isTrace, Sysroot } from '../../sysroot/sysroot.js';
+import { findJailFile } from '../jail-file.js';
+import { optionsOf, resolveOptions } from '../resolve-options.js';
 import { jailFileRequest, optionsRequest } from './build.js';
 import type { ExportArguments } from './export.js';
-import { findJailFile } from './jail-file.js';
-import { optionsOf, resolveOptions } from './resolve-options.js';
 
 /** What a command line names for export. */
 export interface ExportSource {

@@ -1,21 +1,21 @@
-import { JailbuildError } from '../errors.js';
-import { type Destination, STDOUT_PATH } from '../export/destination.js';
-import type { ExportOptions, ExportResult } from '../export/export.js';
-import type { FileTree } from '../export/file-tree.js';
-import type { Entry } from '../plan/manifest.js';
-import { isTrace, type Sysroot } from '../sysroot/sysroot.js';
-import { jsonLine } from '../ui/json.js';
-import { outputIsTerminal, writeErr, writeOut } from '../ui/output.js';
-import { formatSize, plural, printable } from '../ui/text.js';
+import { JailbuildError } from '../../errors.js';
+import { type Destination, STDOUT_PATH } from '../../export/destination.js';
+import type { ExportOptions, ExportResult } from '../../export/export.js';
+import type { FileTree } from '../../export/file-tree.js';
+import type { Entry } from '../../plan/manifest.js';
+import { isTrace, type Sysroot } from '../../sysroot/sysroot.js';
+import { jsonLine } from '../../ui/json.js';
+import { outputIsTerminal, writeErr, writeOut } from '../../ui/output.js';
+import { formatSize, plural, printable } from '../../ui/text.js';
+import { type Arguments, defineCommand } from '../command.js';
+import { EXIT } from '../exit-status.js';
+import { Interrupt } from '../interrupt.js';
+import { prepareFile } from '../manifest-file.js';
+import { warn } from '../report-error.js';
+import { resolveOptions } from '../resolve-options.js';
+import { sbomOptions } from '../sbom-options.js';
 import { buildCommand } from './build.js';
-import { type Arguments, defineCommand } from './command.js';
-import { EXIT } from './exit-status.js';
 import type { ExportSource } from './export-source.js';
-import { Interrupt } from './interrupt.js';
-import { prepareFile } from './manifest-file.js';
-import { warn } from './report-error.js';
-import { resolveOptions } from './resolve-options.js';
-import { sbomOptions } from './sbom-options.js';
 
 const positionals = {
   what: {
@@ -187,7 +187,7 @@ export const exportCommand = defineCommand({
   async run(args) {
     const { findSource } = await import('./export-source.js');
     const source = findSource(args);
-    const { destinationOf } = await import('./image-options.js');
+    const { destinationOf } = await import('../image-options.js');
     const destination = destinationOf(args, source.file);
     const toStdout = destination.path === STDOUT_PATH;
     checkUsage(args, destination, toStdout);
@@ -213,9 +213,9 @@ async function exportSource(
   destination: Destination,
   signal: AbortSignal,
 ): Promise<ExportReport> {
-  const { makeSbom, sbomRequest, UNNAMED } = await import('./sbom.js');
-  const { exportOptions } = await import('./image-options.js');
-  const { exportTree } = await import('../export/export.js');
+  const { makeSbom, sbomRequest, UNNAMED } = await import('./sbom-document.js');
+  const { exportOptions } = await import('../image-options.js');
+  const { exportTree } = await import('../../export/export.js');
   const { file } = source;
   const beside = destination.path === STDOUT_PATH ? undefined : destination.path;
   const sbom = sbomRequest(args, beside, file?.image.sbom);
@@ -226,7 +226,7 @@ async function exportSource(
   for (const warning of warnings) warn(warning);
   const chosen = exportOptions(args, file?.image, { command, environment });
   if (chosen.image?.user !== undefined) {
-    const { unknownNames } = await import('../export/image-user.js');
+    const { unknownNames } = await import('../../export/image-user.js');
     const unknown = unknownNames(tree, chosen.image.user);
     if (unknown.length > 0)
       warn(`the image has no ${unknown.join(' and no ')}: name it by number, or bring it`);
@@ -259,7 +259,7 @@ async function packagesOf(
   sysroot: Sysroot,
   originOf: (entry: Entry) => string | undefined,
 ): Promise<Pick<ExportOptions, 'packageOf'>> {
-  const { packageOwners } = await import('../sbom/owners.js');
+  const { packageOwners } = await import('../../sbom/owners.js');
   // A link to a directory is of no package: all that have something behind it list it.
   const origins = new Map(
     entries.flatMap((entry) => {

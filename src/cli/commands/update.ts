@@ -1,15 +1,15 @@
-import { jsonLine } from '../ui/json.js';
-import { writeOut } from '../ui/output.js';
-import { plural, printable } from '../ui/text.js';
-import type { JailChange } from '../update.js';
-import { changedOptions, changedPolicy } from './changed-options.js';
-import { defineCommand } from './command.js';
-import { EXIT } from './exit-status.js';
-import { Interrupt } from './interrupt.js';
-import { targetOf } from './jail-file.js';
-import { optimizeLater } from './optimize-later.js';
-import { tellWarnings, warn } from './report-error.js';
-import { ROOT_ARGUMENT } from './root-argument.js';
+import { jsonLine } from '../../ui/json.js';
+import { writeOut } from '../../ui/output.js';
+import { plural, printable } from '../../ui/text.js';
+import type { JailChange } from '../../update.js';
+import { changedOptions, changedPolicy } from '../changed-options.js';
+import { defineCommand } from '../command.js';
+import { EXIT } from '../exit-status.js';
+import { Interrupt } from '../interrupt.js';
+import { targetOf } from '../jail-file.js';
+import { optimizeLater } from '../optimize-later.js';
+import { tellWarnings, warn } from '../report-error.js';
+import { ROOT_ARGUMENT } from '../root-argument.js';
 
 const options = {
   ...changedOptions,
@@ -44,7 +44,7 @@ export const updateCommand = defineCommand({
     const target = targetOf(args.root);
     await optimizeLater(target);
     const interrupt = new Interrupt();
-    const { planUpdate, updateJail } = await import('../update.js');
+    const { planUpdate, updateJail } = await import('../../update.js');
     try {
       const act = args['dry-run'] ? planUpdate : updateJail;
       const { changes, manifest, warnings } = await act(target, {

@@ -1,11 +1,11 @@
-import { JailbuildError } from '../errors.js';
-import { jsonLine } from '../ui/json.js';
-import { writeOut } from '../ui/output.js';
-import { FINDING_KINDS, type FindingKind } from '../verify/finding.js';
-import { defineCommand } from './command.js';
-import { EXIT } from './exit-status.js';
-import { targetOf } from './jail-file.js';
-import { ROOT_ARGUMENT } from './root-argument.js';
+import { JailbuildError } from '../../errors.js';
+import { jsonLine } from '../../ui/json.js';
+import { writeOut } from '../../ui/output.js';
+import { FINDING_KINDS, type FindingKind } from '../../verify/finding.js';
+import { defineCommand } from '../command.js';
+import { EXIT } from '../exit-status.js';
+import { targetOf } from '../jail-file.js';
+import { ROOT_ARGUMENT } from '../root-argument.js';
 
 const options = {
   quick: {
@@ -36,13 +36,13 @@ export const checkCommand = defineCommand({
   async run(args) {
     const ignore = kindsOf(args.ignore);
     const target = targetOf(args.root);
-    const { checkJail } = await import('../verify/check.js');
+    const { checkJail } = await import('../../verify/check.js');
     const result = await checkJail(target, { quick: args.quick ?? false, ignore });
     const isClean = result.findings.length === 0;
     if (args.json) {
       writeOut(jsonLine({ status: isClean ? 'clean' : 'drift', target, ...result }));
     } else if (!args.quiet) {
-      const { checkText } = await import('../ui/check-text.js');
+      const { checkText } = await import('../../ui/check-text.js');
       writeOut(checkText(result));
     }
     return isClean ? EXIT.ok : EXIT.drift;

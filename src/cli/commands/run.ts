@@ -1,11 +1,11 @@
 import path from 'node:path';
-import { JailbuildError } from '../errors.js';
-import type { LaunchOptions } from '../launcher/options.js';
-import { writeOut } from '../ui/output.js';
-import { type Arguments, defineCommand } from './command.js';
-import { EXIT } from './exit-status.js';
-import { reportError } from './report-error.js';
-import { ROOT_ARGUMENT } from './root-argument.js';
+import { JailbuildError } from '../../errors.js';
+import type { LaunchOptions } from '../../launcher/options.js';
+import { writeOut } from '../../ui/output.js';
+import { type Arguments, defineCommand } from '../command.js';
+import { EXIT } from '../exit-status.js';
+import { reportError } from '../report-error.js';
+import { ROOT_ARGUMENT } from '../root-argument.js';
 
 const NAMESPACES = 'Namespaces';
 const FILES = 'Files';
@@ -277,13 +277,13 @@ export const runCommand = defineCommand({
 
 async function runInJail(args: RunArguments): Promise<number> {
   const root = path.resolve(args.root);
-  const { hideRecord, launchOptions, withRecordedDefaults } = await import('./run-options.js');
+  const { hideRecord, launchOptions, withRecordedDefaults } = await import('../run-options.js');
   const all = withRecordedDefaults(root, args, options);
   const launch = hideRecord(root, launchOptions(all));
   const command = all['--'] ?? [];
   if (args['oci-bundle'] !== undefined)
     return writeBundle(args['oci-bundle'], root, launch, command);
-  const { printCommand, runJail } = await import('../launcher/run.js');
+  const { printCommand, runJail } = await import('../../launcher/run.js');
   if (!args['print-command']) return runJail(root, launch, command);
   writeOut(`${printCommand(root, launch, command)}\n`);
   return EXIT.ok;
@@ -295,7 +295,7 @@ async function writeBundle(
   launch: LaunchOptions,
   command: readonly string[],
 ): Promise<number> {
-  const { writeOciBundle } = await import('../launcher/oci-bundle.js');
+  const { writeOciBundle } = await import('../../launcher/oci-bundle.js');
   await writeOciBundle(directory, root, launch, command);
   return EXIT.ok;
 }

@@ -1,6 +1,6 @@
+import type { AnyCommand } from '../command.js';
 import { buildCommand } from './build.js';
 import { checkCommand } from './check.js';
-import type { AnyCommand } from './command.js';
 import { completionCommand } from './completion.js';
 import { exportCommand } from './export.js';
 import { initCommand } from './init.js';

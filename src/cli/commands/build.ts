@@ -6,29 +6,29 @@ import {
   type GivenManifest,
   planJob,
   sourceRootOf,
-} from '../build.js';
-import { JailbuildError } from '../errors.js';
-import { canonicalJson } from '../plan/canonical-json.js';
-import type { Manifest } from '../plan/manifest.js';
-import { parseAccount } from '../profile/account.js';
-import { parseInclude } from '../profile/include.js';
-import type { JailFile } from '../profile/jail-file.js';
-import type { ResolveRequest } from '../resolve/request.js';
-import { printsUnicode } from '../ui/character-set.js';
-import { buildReport, jsonLine } from '../ui/json.js';
-import { outputIsScreen, writeOut } from '../ui/output.js';
-import { buildPlain } from '../ui/plain.js';
-import { printable } from '../ui/text.js';
-import { changedOptions, changedPolicy } from './changed-options.js';
-import { type Arguments, defineCommand } from './command.js';
-import { EXIT } from './exit-status.js';
-import { Interrupt } from './interrupt.js';
-import { findJailFile, targetOf, withDefaults, withFileOptions } from './jail-file.js';
-import { prepareFile } from './manifest-file.js';
-import { optimizeLater } from './optimize-later.js';
-import { tellHint, tellWarnings, warn } from './report-error.js';
-import { resolveChoices, resolveOptions } from './resolve-options.js';
-import { sbomOptions } from './sbom-options.js';
+} from '../../build.js';
+import { JailbuildError } from '../../errors.js';
+import { canonicalJson } from '../../plan/canonical-json.js';
+import type { Manifest } from '../../plan/manifest.js';
+import { parseAccount } from '../../profile/account.js';
+import { parseInclude } from '../../profile/include.js';
+import type { JailFile } from '../../profile/jail-file.js';
+import type { ResolveRequest } from '../../resolve/request.js';
+import { printsUnicode } from '../../ui/character-set.js';
+import { buildReport, jsonLine } from '../../ui/json.js';
+import { outputIsScreen, writeOut } from '../../ui/output.js';
+import { buildPlain } from '../../ui/plain.js';
+import { printable } from '../../ui/text.js';
+import { changedOptions, changedPolicy } from '../changed-options.js';
+import { type Arguments, defineCommand } from '../command.js';
+import { EXIT } from '../exit-status.js';
+import { Interrupt } from '../interrupt.js';
+import { findJailFile, targetOf, withDefaults, withFileOptions } from '../jail-file.js';
+import { prepareFile } from '../manifest-file.js';
+import { optimizeLater } from '../optimize-later.js';
+import { tellHint, tellWarnings, warn } from '../report-error.js';
+import { resolveChoices, resolveOptions } from '../resolve-options.js';
+import { sbomOptions } from '../sbom-options.js';
 
 const positionals = {
   root: {
@@ -228,7 +228,7 @@ async function withJailFile(given: BuildArguments): Promise<Wanted> {
   if (given.from !== undefined) return withManifest(given, given.from);
   const named = findJailFile(given.file, given.root);
   if (named === undefined) return { args: given, file: undefined };
-  const { readJailFile } = await import('../profile/jail-file.js');
+  const { readJailFile } = await import('../../profile/jail-file.js');
   const file = readJailFile(named);
   const args = withFileOptions(given, file.options, options);
   const root = given.root ?? file.root;
@@ -243,7 +243,7 @@ async function withJailFile(given: BuildArguments): Promise<Wanted> {
 /** What the record of the jail is to keep of the file for `run`. */
 async function runOf(file: JailFile, { run, quiet }: BuildArguments): Promise<BuildOptions['run']> {
   const { options: given, command } = file.run;
-  const { checkedRun, recordableRun } = await import('./run-options.js');
+  const { checkedRun, recordableRun } = await import('../run-options.js');
   if (Object.keys(given).length > 0) {
     const { runCommand } = await import('./run.js');
     const unkept = checkedRun(file, runCommand.options);
@@ -260,7 +260,7 @@ async function withManifest(args: BuildArguments, file: string): Promise<Wanted>
   if (other !== undefined) {
     throw new JailbuildError('USAGE', `--from and --${other} exclude each other`);
   }
-  const { readManifest } = await import('../plan/read-manifest.js');
+  const { readManifest } = await import('../../plan/read-manifest.js');
   const manifest = readManifest(file);
   const from = { manifest, file: path.resolve(file), sysroot: args.sysroot };
   return { args, file: undefined, from };
@@ -368,7 +368,7 @@ async function dryRun(wanted: Wanted): Promise<number> {
   } else if (args.json || args.format === 'json') {
     writeOut(canonicalJson(manifest));
   } else {
-    const { manifestTable } = await import('../ui/manifest-table.js');
+    const { manifestTable } = await import('../../ui/manifest-table.js');
     writeOut(manifestTable(manifest));
   }
   tellWarnings(manifest);
@@ -406,7 +406,7 @@ async function buildJail(wanted: Wanted): Promise<number> {
 /** Where the notes of the profiles that were named are to be read: what is left to do on the host. */
 async function tellNotes(profiles: readonly string[]): Promise<void> {
   if (profiles.length === 0) return;
-  const { loadProfiles } = await import('../profile/load.js');
+  const { loadProfiles } = await import('../../profile/load.js');
   // What a profile includes stands before it.
   const noted = profiles.filter((name) => loadProfiles([name]).at(-1)?.notes !== undefined);
   if (noted.length > 0) {
@@ -417,7 +417,7 @@ async function tellNotes(profiles: readonly string[]): Promise<void> {
 /** A bill of materials, and the file that it goes to; without a file, standard output. */
 async function prepareSbom(args: BuildArguments, beside: string | undefined) {
   if (args.sbom === undefined && args['sbom-file'] === undefined) return undefined;
-  const { manifestSbom, sbomRequest } = await import('./sbom.js');
+  const { manifestSbom, sbomRequest } = await import('./sbom-document.js');
   const request = sbomRequest(args, beside);
   if (request === undefined) return undefined;
   const file = request.file === undefined ? undefined : await prepareFile(request.file);
@@ -433,7 +433,7 @@ async function runSteps(job: BuildJob, args: BuildArguments): Promise<void> {
   if (args.json || args.quiet) {
     for (const step of BUILD_STEPS) await step.run(job, () => {});
   } else if ((await outputIsScreen()) && printsUnicode()) {
-    const { buildLive } = await import('../ui/live.js');
+    const { buildLive } = await import('../../ui/live.js');
     await buildLive(job, args.verbose ?? false);
   } else {
     await buildPlain(job, args.verbose ?? false);
