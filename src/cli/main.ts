@@ -6,8 +6,8 @@ import { writeErr, writeOut } from '../ui/output.js';
 import type { AnyCommand, OptionSpec } from './command.js';
 import { COMMANDS } from './commands/index.js';
 import { EXIT, exitStatusOf } from './exit-status.js';
-import { findJailFile } from './jail-file.js';
 import { COMMON_OPTIONS, choicesOf, spellings, takesValue } from './option-text.js';
+import { findJailFile } from './options/jail-file.js';
 import { reportError } from './report-error.js';
 import { beforeRest, checkArguments, type Parsed, refuse, refuseUnknownOption } from './usage.js';
 

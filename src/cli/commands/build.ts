@@ -19,16 +19,16 @@ import { buildReport, jsonLine } from '../../ui/json.js';
 import { outputIsScreen, writeOut } from '../../ui/output.js';
 import { buildPlain } from '../../ui/plain.js';
 import { printable } from '../../ui/text.js';
-import { changedOptions, changedPolicy } from '../changed-options.js';
 import { type Arguments, defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { Interrupt } from '../interrupt.js';
-import { findJailFile, targetOf, withDefaults, withFileOptions } from '../jail-file.js';
 import { prepareFile } from '../manifest-file.js';
 import { optimizeLater } from '../optimize-later.js';
+import { changedOptions, changedPolicy } from '../options/changed.js';
+import { findJailFile, targetOf, withDefaults, withFileOptions } from '../options/jail-file.js';
+import { resolveChoices, resolveOptions } from '../options/resolve.js';
+import { sbomOptions } from '../options/sbom.js';
 import { tellHint, tellWarnings, warn } from '../report-error.js';
-import { resolveChoices, resolveOptions } from '../resolve-options.js';
-import { sbomOptions } from '../sbom-options.js';
 
 const positionals = {
   root: {
@@ -243,7 +243,7 @@ async function withJailFile(given: BuildArguments): Promise<Wanted> {
 /** What the record of the jail is to keep of the file for `run`. */
 async function runOf(file: JailFile, { run, quiet }: BuildArguments): Promise<BuildOptions['run']> {
   const { options: given, command } = file.run;
-  const { checkedRun, recordableRun } = await import('../run-options.js');
+  const { checkedRun, recordableRun } = await import('../options/launch.js');
   if (Object.keys(given).length > 0) {
     const { runCommand } = await import('./run.js');
     const unkept = checkedRun(file, runCommand.options);

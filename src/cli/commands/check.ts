@@ -4,8 +4,8 @@ import { writeOut } from '../../ui/output.js';
 import { FINDING_KINDS, type FindingKind } from '../../verify/finding.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
-import { targetOf } from '../jail-file.js';
-import { ROOT_ARGUMENT } from '../root-argument.js';
+import { targetOf } from '../options/jail-file.js';
+import { ROOT_ARGUMENT } from '../options/root.js';
 
 const options = {
   quick: {

@@ -16,8 +16,8 @@ import { type JailFile, readJailFile } from '../../profile/jail-file.js';
 import type { ResolveRequest } from '../../resolve/request.js';
 import { resolve } from '../../resolve/resolve.js';
 import { isTrace, Sysroot } from '../../sysroot/sysroot.js';
-import { findJailFile } from '../jail-file.js';
-import { optionsOf, resolveOptions } from '../resolve-options.js';
+import { findJailFile } from '../options/jail-file.js';
+import { optionsOf, resolveOptions } from '../options/resolve.js';
 import { jailFileRequest, optionsRequest } from './build.js';
 import type { ExportArguments } from './export.js';
 

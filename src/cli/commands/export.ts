@@ -11,9 +11,9 @@ import { type Arguments, defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { Interrupt } from '../interrupt.js';
 import { prepareFile } from '../manifest-file.js';
+import { resolveOptions } from '../options/resolve.js';
+import { sbomOptions } from '../options/sbom.js';
 import { warn } from '../report-error.js';
-import { resolveOptions } from '../resolve-options.js';
-import { sbomOptions } from '../sbom-options.js';
 import { buildCommand } from './build.js';
 import type { ExportSource } from './export-source.js';
 
@@ -187,7 +187,7 @@ export const exportCommand = defineCommand({
   async run(args) {
     const { findSource } = await import('./export-source.js');
     const source = findSource(args);
-    const { destinationOf } = await import('../image-options.js');
+    const { destinationOf } = await import('../options/image.js');
     const destination = destinationOf(args, source.file);
     const toStdout = destination.path === STDOUT_PATH;
     checkUsage(args, destination, toStdout);
@@ -214,7 +214,7 @@ async function exportSource(
   signal: AbortSignal,
 ): Promise<ExportReport> {
   const { makeSbom, sbomRequest, UNNAMED } = await import('./sbom-document.js');
-  const { exportOptions } = await import('../image-options.js');
+  const { exportOptions } = await import('../options/image.js');
   const { exportTree } = await import('../../export/export.js');
   const { file } = source;
   const beside = destination.path === STDOUT_PATH ? undefined : destination.path;

@@ -5,7 +5,7 @@ import { writeOut } from '../../ui/output.js';
 import { printable } from '../../ui/text.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
-import { JAIL_FILE_NAME } from '../jail-file.js';
+import { JAIL_FILE_NAME } from '../options/jail-file.js';
 
 const positionals = {
   file: {

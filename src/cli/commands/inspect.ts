@@ -2,7 +2,7 @@ import { jsonLine } from '../../ui/json.js';
 import { writeOut } from '../../ui/output.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
-import { resolveChoices, resolveOptions } from '../resolve-options.js';
+import { resolveChoices, resolveOptions } from '../options/resolve.js';
 
 const positionals = {
   file: {

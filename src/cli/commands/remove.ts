@@ -4,9 +4,9 @@ import { printable } from '../../ui/text.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { Interrupt } from '../interrupt.js';
-import { targetOf } from '../jail-file.js';
+import { targetOf } from '../options/jail-file.js';
+import { ROOT_ARGUMENT } from '../options/root.js';
 import { warn } from '../report-error.js';
-import { ROOT_ARGUMENT } from '../root-argument.js';
 
 const options = {
   changed: {

@@ -4,8 +4,8 @@ import type { LaunchOptions } from '../../launcher/options.js';
 import { writeOut } from '../../ui/output.js';
 import { type Arguments, defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
+import { ROOT_ARGUMENT } from '../options/root.js';
 import { reportError } from '../report-error.js';
-import { ROOT_ARGUMENT } from '../root-argument.js';
 
 const NAMESPACES = 'Namespaces';
 const FILES = 'Files';
@@ -277,7 +277,7 @@ export const runCommand = defineCommand({
 
 async function runInJail(args: RunArguments): Promise<number> {
   const root = path.resolve(args.root);
-  const { hideRecord, launchOptions, withRecordedDefaults } = await import('../run-options.js');
+  const { hideRecord, launchOptions, withRecordedDefaults } = await import('../options/launch.js');
   const all = withRecordedDefaults(root, args, options);
   const launch = hideRecord(root, launchOptions(all));
   const command = all['--'] ?? [];

@@ -4,7 +4,7 @@ import { writeOut } from '../../ui/output.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { optimizeLater } from '../optimize-later.js';
-import { resolveChoices, resolveOptions } from '../resolve-options.js';
+import { resolveChoices, resolveOptions } from '../options/resolve.js';
 
 const positionals = {
   program: {

@@ -2,14 +2,14 @@ import { jsonLine } from '../../ui/json.js';
 import { writeOut } from '../../ui/output.js';
 import { plural, printable } from '../../ui/text.js';
 import type { JailChange } from '../../update.js';
-import { changedOptions, changedPolicy } from '../changed-options.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { Interrupt } from '../interrupt.js';
-import { targetOf } from '../jail-file.js';
 import { optimizeLater } from '../optimize-later.js';
+import { changedOptions, changedPolicy } from '../options/changed.js';
+import { targetOf } from '../options/jail-file.js';
+import { ROOT_ARGUMENT } from '../options/root.js';
 import { tellWarnings, warn } from '../report-error.js';
-import { ROOT_ARGUMENT } from '../root-argument.js';
 
 const options = {
   ...changedOptions,

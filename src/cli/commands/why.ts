@@ -6,7 +6,7 @@ import { jsonLine } from '../../ui/json.js';
 import { writeOut } from '../../ui/output.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
-import { resolveChoices, resolveOptions } from '../resolve-options.js';
+import { resolveChoices, resolveOptions } from '../options/resolve.js';
 
 /** Chains of one file that are shown without --all. */
 const USUAL_LIMIT = 10;

@@ -1,14 +1,14 @@
 import path from 'node:path';
-import { JailbuildError } from '../errors.js';
-import type { CompressionChoice } from '../export/compression.js';
-import { type Destination, parseDestination, STDOUT_PATH } from '../export/destination.js';
-import type { ExportOptions } from '../export/export.js';
-import type { ImageOptions } from '../export/image.js';
-import { MAX_LAYERS } from '../export/layers.js';
-import { parsePlatform } from '../export/platform.js';
-import { sourceDateEpoch } from '../export/times.js';
-import type { JailFile, ImageOptions as RequestedImage } from '../profile/jail-file.js';
-import type { ExportArguments } from './commands/export.js';
+import { JailbuildError } from '../../errors.js';
+import type { CompressionChoice } from '../../export/compression.js';
+import { type Destination, parseDestination, STDOUT_PATH } from '../../export/destination.js';
+import type { ExportOptions } from '../../export/export.js';
+import type { ImageOptions } from '../../export/image.js';
+import { MAX_LAYERS } from '../../export/layers.js';
+import { parsePlatform } from '../../export/platform.js';
+import { sourceDateEpoch } from '../../export/times.js';
+import type { JailFile, ImageOptions as RequestedImage } from '../../profile/jail-file.js';
+import type { ExportArguments } from '../commands/export.js';
 
 /**
  * Where an export goes: what the command line says, or the jail file, whose paths start from its own

@@ -1,12 +1,12 @@
 import { lstatSync } from 'node:fs';
 import path from 'node:path';
-import { JailbuildError } from '../errors.js';
-import { type JailRecord, readRecord } from '../jail/record.js';
-import { STATE_DIRECTORY } from '../jail/state.js';
-import { chooseCapabilities } from '../launcher/capabilities.js';
-import { userMaps } from '../launcher/id-maps.js';
-import type { IdMap, LaunchOptions } from '../launcher/options.js';
-import { noHigherThanOwn } from '../launcher/own-limits.js';
+import { JailbuildError } from '../../errors.js';
+import { type JailRecord, readRecord } from '../../jail/record.js';
+import { STATE_DIRECTORY } from '../../jail/state.js';
+import { chooseCapabilities } from '../../launcher/capabilities.js';
+import { userMaps } from '../../launcher/id-maps.js';
+import type { IdMap, LaunchOptions } from '../../launcher/options.js';
+import { noHigherThanOwn } from '../../launcher/own-limits.js';
 import {
   parseBind,
   parseCount,
@@ -18,10 +18,10 @@ import {
   parseTmpfs,
   parseUmask,
   parseVariable,
-} from '../launcher/values.js';
-import type { JailFile, OptionValues } from '../profile/jail-file.js';
-import type { OptionTable } from './command.js';
-import type { RunArguments } from './commands/run.js';
+} from '../../launcher/values.js';
+import type { JailFile, OptionValues } from '../../profile/jail-file.js';
+import type { OptionTable } from '../command.js';
+import type { RunArguments } from '../commands/run.js';
 import { withDefaults, withFileOptions } from './jail-file.js';
 
 /**

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { JailbuildError } from '../errors.js';
-import type { OptionValue, OptionValues } from '../profile/jail-file.js';
-import type { Arguments, OptionTable } from './command.js';
+import { JailbuildError } from '../../errors.js';
+import type { OptionValue, OptionValues } from '../../profile/jail-file.js';
+import type { Arguments, OptionTable } from '../command.js';
 
 /** The name by which a jail file is found in the working directory. */
 export const JAIL_FILE_NAME = 'jail.yaml';

@@ -1,12 +1,12 @@
 import path from 'node:path';
-import { JailbuildError } from '../errors.js';
+import { JailbuildError } from '../../errors.js';
 import type {
   DlopenChoice,
   LdCacheChoice,
   ResolveRequest,
   TerminfoChoice,
-} from '../resolve/request.js';
-import type { Arguments } from './command.js';
+} from '../../resolve/request.js';
+import type { Arguments } from '../command.js';
 
 const GROUP = 'What comes along:';
 
