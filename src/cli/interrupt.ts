@@ -1,6 +1,6 @@
 import { JailbuildError } from '../errors.js';
-import { writeErr } from '../ui/output.js';
 import { INTERRUPT_SIGNALS, type InterruptSignal, signalStatus } from './exit-status.js';
+import { writeErr } from './output/output.js';
 import { reportError } from './report-error.js';
 
 /** Turns the first signal that asks to end into an abort, so that what was begun can be undone. */

@@ -2,12 +2,12 @@ import { existsSync } from 'node:fs';
 import yargs, { type Argv } from 'yargs';
 import packageJson from '../../package.json' with { type: 'json' };
 import { nearest } from '../suggest.js';
-import { writeErr, writeOut } from '../ui/output.js';
 import type { AnyCommand, OptionSpec } from './command.js';
 import { COMMANDS } from './commands/index.js';
 import { EXIT, exitStatusOf } from './exit-status.js';
 import { COMMON_OPTIONS, choicesOf, spellings, takesValue } from './option-text.js';
 import { findJailFile } from './options/jail-file.js';
+import { writeErr, writeOut } from './output/output.js';
 import { reportError } from './report-error.js';
 import { beforeRest, checkArguments, type Parsed, refuse, refuseUnknownOption } from './usage.js';
 

@@ -1,9 +1,9 @@
 import { JailbuildError } from '../errors.js';
 import type { Manifest } from '../plan/manifest.js';
 import { describeMissing } from '../plan/missing.js';
-import { jsonLine } from '../ui/json.js';
-import { writeErr, writeOut } from '../ui/output.js';
-import { printable } from '../ui/text.js';
+import { jsonLine } from './output/json.js';
+import { writeErr, writeOut } from './output/output.js';
+import { printable } from './output/text.js';
 
 /** Fewer warnings of one kind are all shown. */
 const FOLDED_FROM = 4;

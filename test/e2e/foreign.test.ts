@@ -9,7 +9,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { machineName } from '../../src/ui/elf-names.js';
+import { machineName } from '../../src/cli/output/elf-names.js';
 import { exec, jailbuild } from '../support/cli.js';
 import { unpackDebian } from '../support/debian.js';
 import { needsRoot } from '../support/need.js';

@@ -14,11 +14,6 @@ import { parseAccount } from '../../profile/account.js';
 import { parseInclude } from '../../profile/include.js';
 import type { JailFile } from '../../profile/jail-file.js';
 import type { ResolveRequest } from '../../resolve/request.js';
-import { printsUnicode } from '../../ui/character-set.js';
-import { buildReport, jsonLine } from '../../ui/json.js';
-import { outputIsScreen, writeOut } from '../../ui/output.js';
-import { buildPlain } from '../../ui/plain.js';
-import { printable } from '../../ui/text.js';
 import { type Arguments, defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { Interrupt } from '../interrupt.js';
@@ -28,6 +23,11 @@ import { changedOptions, changedPolicy } from '../options/changed.js';
 import { findJailFile, targetOf, withDefaults, withFileOptions } from '../options/jail-file.js';
 import { resolveChoices, resolveOptions } from '../options/resolve.js';
 import { sbomOptions } from '../options/sbom.js';
+import { printsUnicode } from '../output/character-set.js';
+import { buildReport, jsonLine } from '../output/json.js';
+import { outputIsScreen, writeOut } from '../output/output.js';
+import { buildPlain } from '../output/plain.js';
+import { printable } from '../output/text.js';
 import { tellHint, tellWarnings, warn } from '../report-error.js';
 
 const positionals = {
@@ -368,7 +368,7 @@ async function dryRun(wanted: Wanted): Promise<number> {
   } else if (args.json || args.format === 'json') {
     writeOut(canonicalJson(manifest));
   } else {
-    const { manifestTable } = await import('../../ui/manifest-table.js');
+    const { manifestTable } = await import('../output/manifest-table.js');
     writeOut(manifestTable(manifest));
   }
   tellWarnings(manifest);
@@ -433,7 +433,7 @@ async function runSteps(job: BuildJob, args: BuildArguments): Promise<void> {
   if (args.json || args.quiet) {
     for (const step of BUILD_STEPS) await step.run(job, () => {});
   } else if ((await outputIsScreen()) && printsUnicode()) {
-    const { buildLive } = await import('../../ui/live.js');
+    const { buildLive } = await import('../output/live.js');
     await buildLive(job, args.verbose ?? false);
   } else {
     await buildPlain(job, args.verbose ?? false);

@@ -1,11 +1,11 @@
 import { JailbuildError } from '../../errors.js';
-import { jsonLine } from '../../ui/json.js';
-import { writeOut } from '../../ui/output.js';
 import { FINDING_KINDS, type FindingKind } from '../../verify/finding.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { targetOf } from '../options/jail-file.js';
 import { ROOT_ARGUMENT } from '../options/root.js';
+import { jsonLine } from '../output/json.js';
+import { writeOut } from '../output/output.js';
 
 const options = {
   quick: {
@@ -42,7 +42,7 @@ export const checkCommand = defineCommand({
     if (args.json) {
       writeOut(jsonLine({ status: isClean ? 'clean' : 'drift', target, ...result }));
     } else if (!args.quiet) {
-      const { checkText } = await import('../../ui/check-text.js');
+      const { checkText } = await import('../output/check-text.js');
       writeOut(checkText(result));
     }
     return isClean ? EXIT.ok : EXIT.drift;

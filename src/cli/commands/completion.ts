@@ -1,6 +1,6 @@
-import { writeOut } from '../../ui/output.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
+import { writeOut } from '../output/output.js';
 
 const positionals = {
   shell: {

@@ -1,11 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { errnoOf, JailbuildError, strerror } from '../../errors.js';
-import { jsonLine } from '../../ui/json.js';
-import { writeOut } from '../../ui/output.js';
-import { printable } from '../../ui/text.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { JAIL_FILE_NAME } from '../options/jail-file.js';
+import { jsonLine } from '../output/json.js';
+import { writeOut } from '../output/output.js';
+import { printable } from '../output/text.js';
 
 const positionals = {
   file: {

@@ -1,8 +1,8 @@
-import { jsonLine } from '../../ui/json.js';
-import { writeOut } from '../../ui/output.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { resolveChoices, resolveOptions } from '../options/resolve.js';
+import { jsonLine } from '../output/json.js';
+import { writeOut } from '../output/output.js';
 
 const positionals = {
   file: {
@@ -30,7 +30,7 @@ export const inspectCommand = defineCommand({
     const { findProgram } = await import('../../resolve/find-program.js');
     const { surroundings } = await import('../../resolve/surroundings.js');
     const { inspectElf } = await import('../../elf/inspect.js');
-    const { inspectionJson, inspectionText } = await import('../../ui/inspection.js');
+    const { inspectionJson, inspectionText } = await import('../output/inspection.js');
     const request = { programs: [], ...resolveChoices(args) };
     const sysroot = new Sysroot(request.sysroot);
     const { searchPath, cwd } = surroundings(request);

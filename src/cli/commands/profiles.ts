@@ -1,8 +1,8 @@
 import { JailbuildError } from '../../errors.js';
-import { jsonLine } from '../../ui/json.js';
-import { writeOut } from '../../ui/output.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
+import { jsonLine } from '../output/json.js';
+import { writeOut } from '../output/output.js';
 
 const positionals = {
   action: {
@@ -39,12 +39,12 @@ export const profilesCommand = defineCommand({
       if (names.length > 0)
         throw new JailbuildError('USAGE', `profiles list ${names[0]}: takes no names`);
       const profiles = knownProfiles();
-      const { profileTable } = await import('../../ui/profile-text.js');
+      const { profileTable } = await import('../output/profile-text.js');
       writeOut(json ? jsonLine({ profiles }) : profileTable(profiles));
       return EXIT.ok;
     }
     if (names.length === 0) throw new JailbuildError('USAGE', 'profiles show: name a profile');
-    const { profileText } = await import('../../ui/profile-text.js');
+    const { profileText } = await import('../output/profile-text.js');
     // What a profile includes stands before it.
     const shown = names
       .map((name) => loadProfiles([name]).at(-1))

@@ -1,11 +1,11 @@
-import { jsonLine } from '../../ui/json.js';
-import { writeOut } from '../../ui/output.js';
-import { printable } from '../../ui/text.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { Interrupt } from '../interrupt.js';
 import { targetOf } from '../options/jail-file.js';
 import { ROOT_ARGUMENT } from '../options/root.js';
+import { jsonLine } from '../output/json.js';
+import { writeOut } from '../output/output.js';
+import { printable } from '../output/text.js';
 import { warn } from '../report-error.js';
 
 const options = {

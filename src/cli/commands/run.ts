@@ -1,10 +1,10 @@
 import path from 'node:path';
 import { JailbuildError } from '../../errors.js';
 import type { LaunchOptions } from '../../launcher/options.js';
-import { writeOut } from '../../ui/output.js';
 import { type Arguments, defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { ROOT_ARGUMENT } from '../options/root.js';
+import { writeOut } from '../output/output.js';
 import { reportError } from '../report-error.js';
 
 const NAMESPACES = 'Namespaces';

@@ -1,10 +1,10 @@
 import { JailbuildError } from '../../errors.js';
-import { jsonLine } from '../../ui/json.js';
-import { writeOut } from '../../ui/output.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { optimizeLater } from '../optimize-later.js';
 import { resolveChoices, resolveOptions } from '../options/resolve.js';
+import { jsonLine } from '../output/json.js';
+import { writeOut } from '../output/output.js';
 
 const positionals = {
   program: {
@@ -58,8 +58,8 @@ export const treeCommand = defineCommand({
       const { missing, warnings } = closure;
       writeOut(jsonLine({ status, programs: trees, missing, warnings }));
     } else {
-      const { painter } = await import('../../ui/colour.js');
-      const { treeText } = await import('../../ui/tree-text.js');
+      const { painter } = await import('../output/colour.js');
+      const { treeText } = await import('../output/tree-text.js');
       writeOut(treeText(trees, await painter()));
     }
     return isWhole ? EXIT.ok : EXIT.failure;

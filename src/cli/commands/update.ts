@@ -1,6 +1,3 @@
-import { jsonLine } from '../../ui/json.js';
-import { writeOut } from '../../ui/output.js';
-import { plural, printable } from '../../ui/text.js';
 import type { JailChange } from '../../update.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
@@ -9,6 +6,9 @@ import { optimizeLater } from '../optimize-later.js';
 import { changedOptions, changedPolicy } from '../options/changed.js';
 import { targetOf } from '../options/jail-file.js';
 import { ROOT_ARGUMENT } from '../options/root.js';
+import { jsonLine } from '../output/json.js';
+import { writeOut } from '../output/output.js';
+import { plural, printable } from '../output/text.js';
 import { tellWarnings, warn } from '../report-error.js';
 
 const options = {

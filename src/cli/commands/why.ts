@@ -2,11 +2,11 @@ import { statSync } from 'node:fs';
 import { JailbuildError } from '../../errors.js';
 import { toBytes } from '../../path-bytes.js';
 import type { Manifest } from '../../plan/manifest.js';
-import { jsonLine } from '../../ui/json.js';
-import { writeOut } from '../../ui/output.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { resolveChoices, resolveOptions } from '../options/resolve.js';
+import { jsonLine } from '../output/json.js';
+import { writeOut } from '../output/output.js';
 
 /** Chains of one file that are shown without --all. */
 const USUAL_LIMIT = 10;
@@ -62,7 +62,7 @@ export const whyCommand = defineCommand({
     if (args.json) {
       writeOut(jsonLine({ status: 'ok', files: found }));
     } else {
-      const { chainsText } = await import('../../ui/chains-text.js');
+      const { chainsText } = await import('../output/chains-text.js');
       writeOut(found.map((item) => chainsText(item)).join('\n'));
     }
     return EXIT.ok;

@@ -1,4 +1,4 @@
-import type { FileReport } from '../jail/report.js';
+import type { FileReport } from '../../jail/report.js';
 import { printable } from './text.js';
 
 /** The width to which the originals' script aligns names. */

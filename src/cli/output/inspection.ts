@@ -1,5 +1,5 @@
-import type { Inspection } from '../elf/inspect.js';
-import type { Note } from '../elf/notes.js';
+import type { Inspection } from '../../elf/inspect.js';
+import type { Note } from '../../elf/notes.js';
 import { fileTypeName, machineName, osAbiName, sectionTypeName, segmentName } from './elf-names.js';
 import { printable } from './text.js';
 

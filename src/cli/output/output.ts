@@ -1,5 +1,5 @@
 import { fstatSync, writeSync } from 'node:fs';
-import { errnoOf, JailbuildError, strerror } from '../errors.js';
+import { errnoOf, JailbuildError, strerror } from '../../errors.js';
 
 const STDOUT = 1;
 const STDERR = 2;

@@ -1,4 +1,4 @@
-import type { DependencyNode } from '../resolve/dependency-tree.js';
+import type { DependencyNode } from '../../resolve/dependency-tree.js';
 import { printsUnicode } from './character-set.js';
 import type { Painter } from './colour.js';
 import { printable } from './text.js';

@@ -1,4 +1,4 @@
-import type { Profile, ProfileContent } from '../profile/profile.js';
+import type { Profile, ProfileContent } from '../../profile/profile.js';
 import { printable } from './text.js';
 
 /** Profiles for people: a line each. */

@@ -1,6 +1,6 @@
-import type { BuildJob } from '../build.js';
-import type { FileReport } from '../jail/report.js';
-import type { MissingLibrary } from '../plan/manifest.js';
+import type { BuildJob } from '../../build.js';
+import type { FileReport } from '../../jail/report.js';
+import type { MissingLibrary } from '../../plan/manifest.js';
 
 /** What `--json` prints for a build. docs/cli.md describes it. */
 export interface BuildReport {
