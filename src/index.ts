@@ -11,6 +11,7 @@ export {
   planJail,
 } from './build.js';
 export { type ErrorCode, JailbuildError } from './errors.js';
+export type { FileStat } from './fs/sysroot.js';
 export type { ChangedPolicy } from './jail/belongings.js';
 export { type JailRecord, RECORD_SCHEMA, readRecord } from './jail/record.js';
 export { type Leftover, type RemoveOptions, type RemoveResult, removeJail } from './jail/remove.js';
@@ -34,7 +35,6 @@ export { parseManifest, readManifest } from './plan/read-manifest.js';
 export type { CollectedFile } from './resolve/file-collection.js';
 export type { ResolveRequest, TerminfoChoice } from './resolve/request.js';
 export { type Closure, resolve } from './resolve/resolve.js';
-export type { FileStat } from './sysroot/sysroot.js';
 export { type JailChange, planUpdate, type UpdateResult, updateJail } from './update.js';
 export { type CheckOptions, type CheckResult, checkJail } from './verify/check.js';
 export type { CheckFinding, FindingKind } from './verify/finding.js';

@@ -1,4 +1,4 @@
-import { commandLineWords } from '../path-bytes.js';
+import { commandLineWords } from '../fs/path-bytes.js';
 import { main } from './main.js';
 
 // All is written by then. To let the event loop run dry costs 10 ms more: it waits for what V8 still compiles.

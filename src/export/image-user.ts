@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { errnoOf } from '../errors.js';
-import { toBytes } from '../path-bytes.js';
+import { toBytes } from '../fs/path-bytes.js';
 import type { FileTree } from './file-tree.js';
 
 /**

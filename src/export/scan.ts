@@ -1,7 +1,7 @@
 import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
-import { deviceNumbers } from '../device-numbers.js';
 import { JailbuildError, strerror } from '../errors.js';
+import { deviceNumbers } from '../fs/device-numbers.js';
 import type { Entry } from '../plan/manifest.js';
 import { timestamp } from '../plan/timestamp.js';
 import type { FileTree } from './file-tree.js';

@@ -1,6 +1,6 @@
 import { type BigIntStats, closeSync, constants, lstatSync, openSync, readdirSync } from 'node:fs';
 import { errnoOf } from '../errors.js';
-import { fromBytes, toBytes } from '../path-bytes.js';
+import { fromBytes, toBytes } from '../fs/path-bytes.js';
 import type { Entry, Manifest } from '../plan/manifest.js';
 import type { ContentComparer } from './compare-content.js';
 import { type JailHistory, ownEntries } from './record.js';

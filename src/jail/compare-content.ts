@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { errnoOf } from '../errors.js';
-import { toBytes } from '../path-bytes.js';
+import { toBytes } from '../fs/path-bytes.js';
 import { readDigest } from '../plan/digest.js';
 import type { FileEntry } from '../plan/manifest.js';
 import { timestamp } from '../plan/timestamp.js';

@@ -1,5 +1,5 @@
 import { lstatSync } from 'node:fs';
-import { toBytes } from '../path-bytes.js';
+import { toBytes } from '../fs/path-bytes.js';
 import type { Entry, Manifest } from '../plan/manifest.js';
 import { Exactness } from './exactness.js';
 import { type JailLock, lockJail } from './lock.js';

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { errnoOf } from '../errors.js';
-import { toBytes } from '../path-bytes.js';
+import { toBytes } from '../fs/path-bytes.js';
 
 /** A process whose root directory is the jail. */
 export interface Occupant {

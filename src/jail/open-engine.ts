@@ -1,4 +1,4 @@
-import { nativeProgram } from '../native-program.js';
+import { nativeProgram } from '../fs/native-program.js';
 import type { Engine } from './engine.js';
 import type { NativeEngine } from './native-engine.js';
 

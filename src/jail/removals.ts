@@ -1,7 +1,7 @@
 import { type BigIntStats, lstatSync } from 'node:fs';
 import path from 'node:path';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
-import { toBytes } from '../path-bytes.js';
+import { toBytes } from '../fs/path-bytes.js';
 import type { Entry } from '../plan/manifest.js';
 import { timestamp } from '../plan/timestamp.js';
 import type { Attributes } from './operations.js';

@@ -1,6 +1,6 @@
 import { lstatSync, rmdirSync } from 'node:fs';
 import { errnoOf, JailbuildError } from '../errors.js';
-import { toBytes } from '../path-bytes.js';
+import { toBytes } from '../fs/path-bytes.js';
 import type { Entry } from '../plan/manifest.js';
 import { findGoners, JailView } from './belongings.js';
 import { type LockOptions, lockJail } from './lock.js';

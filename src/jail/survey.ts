@@ -1,6 +1,6 @@
 import { type BigIntStats, lstatSync } from 'node:fs';
 import { JailbuildError, strerror } from '../errors.js';
-import { readLink, toBytes } from '../path-bytes.js';
+import { readLink, toBytes } from '../fs/path-bytes.js';
 import type { DeviceEntry, Entry, Manifest } from '../plan/manifest.js';
 import { nanoseconds } from '../plan/timestamp.js';
 

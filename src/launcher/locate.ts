@@ -1,5 +1,5 @@
 import { JailbuildError } from '../errors.js';
-import { nativeProgram } from '../native-program.js';
+import { nativeProgram } from '../fs/native-program.js';
 
 /**
  * The launcher built for this machine.

@@ -1,5 +1,5 @@
 import type { ElfHeaders } from '../elf/types.js';
-import type { Sysroot, Trace } from '../sysroot/sysroot.js';
+import type { Sysroot, Trace } from '../fs/sysroot.js';
 
 /** How a particular dynamic loader behaves: which family of rules, and what it was built with. */
 export interface LoaderFlavor {

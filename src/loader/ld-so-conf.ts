@@ -1,4 +1,4 @@
-import { isTrace, type Sysroot } from '../sysroot/sysroot.js';
+import { isTrace, type Sysroot } from '../fs/sysroot.js';
 
 /** Includes inside includes are followed this deep; ldconfig itself has no limit. */
 const MAX_DEPTH = 16;

@@ -3,7 +3,7 @@ import { type Identification, readIdentification } from '../elf/identification.j
 import { FIRST_READ, parseElf } from '../elf/parse.js';
 import type { ByteSource, ElfFile, ElfHeaders } from '../elf/types.js';
 import { JailbuildError } from '../errors.js';
-import type { Sysroot, Trace } from '../sysroot/sysroot.js';
+import type { Sysroot, Trace } from '../fs/sysroot.js';
 
 /** What a file is that a loader came upon. */
 export interface LookedAt {

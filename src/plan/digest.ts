@@ -1,7 +1,7 @@
 import type { Hash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { JailbuildError, strerror } from '../errors.js';
-import { toBytes } from '../path-bytes.js';
+import { toBytes } from '../fs/path-bytes.js';
 import type { Entry, FileEntry, Manifest } from './manifest.js';
 
 const CHUNK = 1 << 20;

@@ -1,5 +1,5 @@
 import { JailbuildError } from '../errors.js';
-import { isTrace, type Sysroot } from '../sysroot/sysroot.js';
+import { isTrace, type Sysroot } from '../fs/sysroot.js';
 import type { AccountRequest } from './account.js';
 
 const PASSWD = '/etc/passwd';

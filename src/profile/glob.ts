@@ -1,5 +1,5 @@
 import picomatch from 'picomatch';
-import { isTrace, type Sysroot, type Trace } from '../sysroot/sysroot.js';
+import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
 
 /** A path that a pattern found, as the pattern spells it. */
 export interface Match {

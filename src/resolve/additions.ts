@@ -1,4 +1,4 @@
-import type { Sysroot } from '../sysroot/sysroot.js';
+import type { Sysroot } from '../fs/sysroot.js';
 import type { FileCollection } from './file-collection.js';
 import type { ProgramResolver } from './program-resolver.js';
 import type { ResolveRequest } from './request.js';

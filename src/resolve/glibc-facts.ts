@@ -1,6 +1,6 @@
 import { namesVersion } from '../elf/versions.js';
+import type { Sysroot } from '../fs/sysroot.js';
 import type { LoadedObject } from '../loader/loaded-object.js';
-import type { Sysroot } from '../sysroot/sysroot.js';
 
 /** Where a glibc was built to look for data. */
 export interface GlibcFacts {

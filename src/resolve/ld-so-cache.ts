@@ -1,9 +1,9 @@
 import { JailbuildError } from '../errors.js';
+import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
 import { cacheFlags } from '../loader/cache-flags.js';
 import type { CacheEntry } from '../loader/ld-so-cache.js';
 import { writeLdSoCache } from '../loader/ld-so-cache-writer.js';
 import type { ObjectTable } from '../loader/objects.js';
-import { isTrace, type Sysroot, type Trace } from '../sysroot/sysroot.js';
 import type { CollectedFile, FileCollection } from './file-collection.js';
 import type { CachedLookup } from './program-resolver.js';
 

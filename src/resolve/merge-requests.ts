@@ -1,5 +1,5 @@
 import { JailbuildError } from '../errors.js';
-import { isTrace, Sysroot } from '../sysroot/sysroot.js';
+import { isTrace, Sysroot } from '../fs/sysroot.js';
 import { lookUpProgram } from './find-program.js';
 import type { ResolveRequest, TerminfoChoice } from './request.js';
 

@@ -1,5 +1,5 @@
+import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
 import type { LoadedObject } from '../loader/loaded-object.js';
-import { isTrace, type Sysroot, type Trace } from '../sysroot/sysroot.js';
 import type { FileCollection } from './file-collection.js';
 import type { RunningProcess } from './running-process.js';
 

@@ -1,4 +1,4 @@
-import { isTrace, type Sysroot, type Trace } from '../sysroot/sysroot.js';
+import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
 import type { FileCollection } from './file-collection.js';
 
 /** Where an OpenSSL was built to look for its data. */

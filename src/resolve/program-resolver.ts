@@ -1,12 +1,12 @@
 import type { ElfFile } from '../elf/types.js';
 import { JailbuildError } from '../errors.js';
+import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
 import { type LoaderFlavor, loaderFlavor } from '../loader/flavor.js';
 import type { LoadedObject } from '../loader/loaded-object.js';
 import { ObjectTable, sameMachine } from '../loader/objects.js';
 import { type Edge, loadedObject, mapProcess, type VariantEdge } from '../loader/process.js';
 import { type CachePolicy, LibrarySearch, LoaderFiles } from '../loader/search.js';
 import type { MissingLibrary, Reason, SearchRule } from '../plan/manifest.js';
-import { isTrace, type Sysroot, type Trace } from '../sysroot/sysroot.js';
 import { openNotedLibraries } from './dlopen-notes.js';
 import { isEnvCommand, parseEnvArgument } from './env-command.js';
 import type { FileCollection } from './file-collection.js';

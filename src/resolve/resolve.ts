@@ -1,5 +1,5 @@
+import { isTrace, Sysroot } from '../fs/sysroot.js';
 import type { ManifestRequest, MissingLibrary } from '../plan/manifest.js';
-import { isTrace, Sysroot } from '../sysroot/sysroot.js';
 import { type Additions, needsAdditions, type Resolution } from './additions.js';
 import { type CollectedFile, FileCollection } from './file-collection.js';
 import { findProgram } from './find-program.js';

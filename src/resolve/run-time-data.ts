@@ -1,4 +1,4 @@
-import type { Sysroot } from '../sysroot/sysroot.js';
+import type { Sysroot } from '../fs/sysroot.js';
 import { addCaCertificates } from './ca-certificates.js';
 import type { FileCollection } from './file-collection.js';
 import { addGconv } from './gconv.js';

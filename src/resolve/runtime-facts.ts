@@ -3,8 +3,8 @@ import { type DlopenNeed, dlopenNeeds, readNotes } from '../elf/notes.js';
 import type { ByteSource, ElfFile } from '../elf/types.js';
 import { namesVersion } from '../elf/versions.js';
 import { JailbuildError } from '../errors.js';
+import type { Trace } from '../fs/sysroot.js';
 import type { LoadedObject } from '../loader/loaded-object.js';
-import type { Trace } from '../sysroot/sysroot.js';
 import { HINT_FUNCTIONS } from './hints.js';
 import { NSS_FUNCTIONS, WITH_SERVICES } from './name-service.js';
 

@@ -1,6 +1,6 @@
 import template from '../../templates/terminfo.json' with { type: 'json' };
 import { JailbuildError } from '../errors.js';
-import { isTrace, type Sysroot } from '../sysroot/sysroot.js';
+import { isTrace, type Sysroot } from '../fs/sysroot.js';
 import type { FileCollection } from './file-collection.js';
 import type { TerminfoChoice } from './request.js';
 

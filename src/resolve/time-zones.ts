@@ -1,5 +1,5 @@
 import { JailbuildError } from '../errors.js';
-import { isTrace, type Sysroot, type Trace } from '../sysroot/sysroot.js';
+import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
 import type { FileCollection } from './file-collection.js';
 
 const LOCALTIME = '/etc/localtime';

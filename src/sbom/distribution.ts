@@ -1,4 +1,4 @@
-import type { Sysroot } from '../sysroot/sysroot.js';
+import type { Sysroot } from '../fs/sysroot.js';
 import { readIfThere } from './aliases.js';
 
 /** What os-release(5) says of a system. */

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { PackageURL } from 'packageurl-js';
 import { CHUNK_SIZE, type FileTree } from '../export/file-tree.js';
+import { FileReader, type Sysroot } from '../fs/sysroot.js';
 import type { Entry, FileEntry, Reason } from '../plan/manifest.js';
-import { FileReader, type Sysroot } from '../sysroot/sysroot.js';
 import { type Distribution, readDistribution } from './distribution.js';
 import { packageOwners } from './owners.js';
 import { fullVersion, type Package } from './package.js';

@@ -1,15 +1,15 @@
 import { type BigIntStats, closeSync, constants, lstatSync, openSync, readlinkSync } from 'node:fs';
-import { deviceNumbers } from '../device-numbers.js';
 import { typeOf } from '../entry-type.js';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
+import { deviceNumbers } from '../fs/device-numbers.js';
+import { HeldDirectory } from '../fs/dir-handle.js';
+import { fromBytes, toBytes } from '../fs/path-bytes.js';
 import { ContentComparer } from '../jail/compare-content.js';
-import { HeldDirectory } from '../jail/held-directory.js';
 import { openNativeEngine } from '../jail/open-engine.js';
 import { type JailRecord, requireRecord } from '../jail/record.js';
 import { STATE_DIRECTORY } from '../jail/state.js';
 import { TIME_TOLERANCE } from '../jail/survey.js';
 import { locateTarget } from '../jail/target.js';
-import { fromBytes, toBytes } from '../path-bytes.js';
 import type { Entry, FileEntry } from '../plan/manifest.js';
 import { nanoseconds } from '../plan/timestamp.js';
 import { type CheckFinding, FINDING_KINDS, type FindingKind } from './finding.js';

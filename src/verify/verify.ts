@@ -1,10 +1,10 @@
 import { JailbuildError } from '../errors.js';
+import { isTrace, type Observed } from '../fs/sysroot.js';
 import type { Manifest, MissingLibrary, Reason } from '../plan/manifest.js';
 import type { Additions } from '../resolve/additions.js';
 import type { Originals } from '../resolve/program-resolver.js';
 import type { ResolveRequest } from '../resolve/request.js';
 import { type Closure, resolve } from '../resolve/resolve.js';
-import { isTrace, type Observed } from '../sysroot/sysroot.js';
 
 export interface Verified {
   /** The number of files that the programs need, all found. */

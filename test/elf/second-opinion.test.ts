@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from
 import path from 'node:path';
 import { test } from 'node:test';
 import { parseElf } from '../../src/elf/parse.js';
-import { isTrace, Sysroot } from '../../src/sysroot/sysroot.js';
+import { isTrace, Sysroot } from '../../src/fs/sysroot.js';
 import { exec } from '../support/cli.js';
 import { needs } from '../support/need.js';
 

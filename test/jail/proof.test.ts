@@ -13,8 +13,8 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
+import { Sysroot } from '../../src/fs/sysroot.js';
 import { type HostState, hostState, isHostUnchanged, jailState } from '../../src/jail/proof.js';
-import { Sysroot } from '../../src/sysroot/sysroot.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 

@@ -2,7 +2,7 @@ import { lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
-import { listNames, readLink, toBytes } from '../../src/path-bytes.js';
+import { listNames, readLink, toBytes } from '../../src/fs/path-bytes.js';
 import type { Entry, Manifest } from '../../src/plan/manifest.js';
 import { MANIFEST_SCHEMA } from '../../src/plan/manifest.js';
 import { timestamp } from '../../src/plan/timestamp.js';

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
+import { Sysroot } from '../../src/fs/sysroot.js';
 import { findProgram } from '../../src/resolve/find-program.js';
-import { Sysroot } from '../../src/sysroot/sysroot.js';
 import { tempDir } from '../support/temp-dir.js';
 
 describe('a name that is not on PATH', () => {

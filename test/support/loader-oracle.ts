@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 import path from 'node:path';
 import type { ElfFile } from '../../src/elf/types.js';
+import { isTrace, Sysroot, type Trace } from '../../src/fs/sysroot.js';
 import { baselineCpu, type Cpu } from '../../src/loader/cpu.js';
 import { loaderFlavor } from '../../src/loader/flavor.js';
 import { type LoadedObject, loadedObject } from '../../src/loader/loaded-object.js';
@@ -9,7 +10,6 @@ import { ObjectTable } from '../../src/loader/objects.js';
 import { mapOn } from '../../src/loader/process.js';
 import { LibrarySearch, LoaderFiles } from '../../src/loader/search.js';
 import type { MissingLibrary } from '../../src/plan/manifest.js';
-import { isTrace, Sysroot, type Trace } from '../../src/sysroot/sysroot.js';
 import { exec } from './cli.js';
 
 /** What a loader lists for a file: the name asked for and the path opened, in its order. */

@@ -3,7 +3,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { JailbuildError } from '../../src/errors.js';
-import { isTrace, Sysroot } from '../../src/sysroot/sysroot.js';
+import { isTrace, Sysroot } from '../../src/fs/sysroot.js';
 import { exec, PROJECT } from '../support/cli.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
@@ -110,7 +110,7 @@ test('a file that has become something else meanwhile is not waited for, nor fol
   const script = `
     import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
     import { execFileSync } from 'node:child_process';
-    import { Sysroot } from '${path.join(PROJECT, 'src/sysroot/sysroot.ts')}';
+    import { Sysroot } from '${path.join(PROJECT, 'src/fs/sysroot.ts')}';
     const file = '${root}/file';
     writeFileSync(file, 'text');
     const sysroot = new Sysroot('${root}');

@@ -26,7 +26,7 @@ export const inspectCommand = defineCommand({
   options,
   examples: [['inspect /usr/bin/bash', 'Show headers, libraries, notes and sections']],
   async run(args) {
-    const { Sysroot } = await import('../../sysroot/sysroot.js');
+    const { Sysroot } = await import('../../fs/sysroot.js');
     const { findProgram } = await import('../../resolve/find-program.js');
     const { surroundings } = await import('../../resolve/surroundings.js');
     const { inspectElf } = await import('../../elf/inspect.js');

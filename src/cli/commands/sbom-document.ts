@@ -2,10 +2,10 @@ import packageJson from '../../../package.json' with { type: 'json' };
 import { JailbuildError } from '../../errors.js';
 import type { FileTree } from '../../export/file-tree.js';
 import { creationTime, sourceDateEpoch } from '../../export/times.js';
+import { Sysroot } from '../../fs/sysroot.js';
 import type { Entry, Manifest } from '../../plan/manifest.js';
 import { SBOM_EXTENSION, type SbomFormat, sbomDocument } from '../../sbom/document.js';
 import { takeInventory } from '../../sbom/inventory.js';
-import { Sysroot } from '../../sysroot/sysroot.js';
 import { warn } from '../report-error.js';
 
 /** What is described where it has no name of its own: the name of a directory says nothing elsewhere. */

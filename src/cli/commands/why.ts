@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { JailbuildError } from '../../errors.js';
-import { toBytes } from '../../path-bytes.js';
+import { toBytes } from '../../fs/path-bytes.js';
 import type { Manifest } from '../../plan/manifest.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';

@@ -3,7 +3,7 @@ const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u{dc80}-\u{dcff}]/gu;
 
 /**
  * Text from outside for a terminal: control characters, so that no file name can steer it, and bytes
- * that are no UTF-8 (src/path-bytes.ts) become `\xNN`.
+ * that are no UTF-8 (src/fs/path-bytes.ts) become `\xNN`.
  */
 export function printable(text: string): string {
   return text.replace(

@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { errnoOf } from '../errors.js';
-import { fromBytes, toBytes } from '../path-bytes.js';
+import { fromBytes, toBytes } from './path-bytes.js';
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
 
