@@ -9,6 +9,7 @@ import {
   pathsToTurn,
 } from './jail/belongings.js';
 import { ContentComparer } from './jail/compare-content.js';
+import type { ManifestSources } from './jail/manifest-sources.js';
 import { changedRecordText, HistoryChanged, nextRecord } from './jail/next-record.js';
 import { refuseInsecure } from './jail/parents.js';
 import {
@@ -32,8 +33,8 @@ import type { FileReport } from './jail/report.js';
 import { isPrivileged } from './jail/stage.js';
 import type { Finding } from './jail/survey.js';
 import { checkTarget, locateTarget } from './jail/target.js';
+import { type Verified, verifyJail } from './jail/verify.js';
 import { writeJail } from './jail/write.js';
-import type { ManifestSources } from './manifest-sources.js';
 import { isSameValue } from './plan/canonical-json.js';
 import { addDigests, knownDetails } from './plan/digest.js';
 import type { Entry, Manifest } from './plan/manifest.js';
@@ -46,7 +47,6 @@ import type { ResolveRequest } from './resolve/request.js';
 import type { Closure } from './resolve/resolve.js';
 import { resolve } from './resolve/resolve.js';
 import { settleRequest, surroundings } from './resolve/surroundings.js';
-import { type Verified, verifyJail } from './verify/verify.js';
 
 export interface BuildOptions {
   /** Leave files that the target has already. */
@@ -196,7 +196,7 @@ function refuseOtherOrigin({ from, history, target }: BuildJob): void {
 }
 
 async function takeManifest(job: BuildJob, { manifest, file, sysroot }: GivenManifest) {
-  const { ManifestSources } = await import('./manifest-sources.js');
+  const { ManifestSources } = await import('./jail/manifest-sources.js');
   if (!job.options.allowMissing) refuseMissing(manifest.missing);
   job.sources = await ManifestSources.compare(manifest, file, sysroot);
   const { prefix } = job.sources.sysroot;

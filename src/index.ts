@@ -16,6 +16,7 @@ export type { ChangedPolicy } from './jail/belongings.js';
 export { type JailRecord, RECORD_SCHEMA, readRecord } from './jail/record.js';
 export { type Leftover, type RemoveOptions, type RemoveResult, removeJail } from './jail/remove.js';
 export type { FileAction, FileReport, FileStatus } from './jail/report.js';
+export { type JailChange, planUpdate, type UpdateResult, updateJail } from './jail/update.js';
 export { canonicalJson } from './plan/canonical-json.js';
 export { addDigests } from './plan/digest.js';
 export {
@@ -35,6 +36,5 @@ export { parseManifest, readManifest } from './plan/read-manifest.js';
 export type { CollectedFile } from './resolve/file-collection.js';
 export type { ResolveRequest, TerminfoChoice } from './resolve/request.js';
 export { type Closure, resolve } from './resolve/resolve.js';
-export { type JailChange, planUpdate, type UpdateResult, updateJail } from './update.js';
 export { type CheckOptions, type CheckResult, checkJail } from './verify/check.js';
 export type { CheckFinding, FindingKind } from './verify/finding.js';

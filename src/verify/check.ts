@@ -10,11 +10,11 @@ import { type JailRecord, requireRecord } from '../jail/record.js';
 import { STATE_DIRECTORY } from '../jail/state.js';
 import { TIME_TOLERANCE } from '../jail/survey.js';
 import { locateTarget } from '../jail/target.js';
+import { newlyMissing, programsOf, resolveInJail } from '../jail/verify.js';
 import type { Entry, FileEntry } from '../plan/manifest.js';
 import { nanoseconds } from '../plan/timestamp.js';
 import { type CheckFinding, FINDING_KINDS, type FindingKind } from './finding.js';
 import { SystemDirectories } from './system-directories.js';
-import { newlyMissing, programsOf, resolveInJail } from './verify.js';
 
 export interface CheckOptions {
   /** Do not read files: compare what lstat(2) tells. */

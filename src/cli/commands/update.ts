@@ -1,4 +1,4 @@
-import type { JailChange } from '../../update.js';
+import type { JailChange } from '../../jail/update.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { Interrupt } from '../interrupt.js';
@@ -44,7 +44,7 @@ export const updateCommand = defineCommand({
     const target = targetOf(args.root);
     await optimizeLater(target);
     const interrupt = new Interrupt();
-    const { planUpdate, updateJail } = await import('../../update.js');
+    const { planUpdate, updateJail } = await import('../../jail/update.js');
     try {
       const act = args['dry-run'] ? planUpdate : updateJail;
       const { changes, manifest, warnings } = await act(target, {

@@ -1,16 +1,16 @@
 import type { Hash } from 'node:crypto';
 import { type BigIntStats, closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs';
-import { typeOf } from './entry-type.js';
-import { errnoOf, JailbuildError, strerror } from './errors.js';
-import { deviceNumbers } from './fs/device-numbers.js';
-import { readLink, toBytes } from './fs/path-bytes.js';
-import { isTrace, Sysroot } from './fs/sysroot.js';
-import { JailView } from './jail/belongings.js';
-import { isPrivileged } from './jail/stage.js';
-import { STATE_DIRECTORY } from './jail/state.js';
-import { readDigest } from './plan/digest.js';
-import type { Entry, FileEntry, Manifest } from './plan/manifest.js';
-import { timestamp } from './plan/timestamp.js';
+import { typeOf } from '../entry-type.js';
+import { errnoOf, JailbuildError, strerror } from '../errors.js';
+import { deviceNumbers } from '../fs/device-numbers.js';
+import { readLink, toBytes } from '../fs/path-bytes.js';
+import { isTrace, Sysroot } from '../fs/sysroot.js';
+import { readDigest } from '../plan/digest.js';
+import type { Entry, FileEntry, Manifest } from '../plan/manifest.js';
+import { timestamp } from '../plan/timestamp.js';
+import { JailView } from './belongings.js';
+import { isPrivileged } from './stage.js';
+import { STATE_DIRECTORY } from './state.js';
 
 const CHUNK = 1 << 20;
 

@@ -8,11 +8,11 @@ import {
   filled,
   intentOf,
   resultOf,
-} from './build.js';
-import type { FileReport } from './jail/report.js';
-import { isPrivileged } from './jail/stage.js';
-import { survey } from './jail/survey.js';
-import { locateTarget } from './jail/target.js';
+} from '../build.js';
+import type { FileReport } from './report.js';
+import { isPrivileged } from './stage.js';
+import { survey } from './survey.js';
+import { locateTarget } from './target.js';
 
 /** What an update does to one path of a jail. */
 export interface JailChange {
