@@ -1,4 +1,8 @@
 /** The library: from requested programs to a closure, from that to a plan, from that to a jail. */
+
+export { type ErrorCode, JailbuildError } from './errors.js';
+export type { FileStat } from './fs/sysroot.js';
+export type { ChangedPolicy } from './jail/belongings.js';
 export {
   BUILD_STEPS,
   type BuildJob,
@@ -9,10 +13,7 @@ export {
   buildManifest,
   type GivenManifest,
   planJail,
-} from './build.js';
-export { type ErrorCode, JailbuildError } from './errors.js';
-export type { FileStat } from './fs/sysroot.js';
-export type { ChangedPolicy } from './jail/belongings.js';
+} from './jail/build/pipeline.js';
 export { type JailRecord, RECORD_SCHEMA, readRecord } from './jail/record.js';
 export { type Leftover, type RemoveOptions, type RemoveResult, removeJail } from './jail/remove.js';
 export type { FileAction, FileReport, FileStatus } from './jail/report.js';

@@ -8,7 +8,7 @@ import {
   filled,
   intentOf,
   resultOf,
-} from '../build.js';
+} from './build/pipeline.js';
 import type { FileReport } from './report.js';
 import { isPrivileged } from './stage.js';
 import { survey } from './survey.js';

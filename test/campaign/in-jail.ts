@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { build } from '../../src/build.js';
 import { JailbuildError } from '../../src/errors.js';
+import { build } from '../../src/jail/build/pipeline.js';
 import { elfFiles, type LoaderList, OurLoader, parseList } from '../support/loader-oracle.js';
 
 export interface InJailResult {

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { JailbuildError } from '../../errors.js';
 import {
   BUILD_STEPS,
   type BuildJob,
@@ -6,8 +7,7 @@ import {
   type GivenManifest,
   planJob,
   sourceRootOf,
-} from '../../build.js';
-import { JailbuildError } from '../../errors.js';
+} from '../../jail/build/pipeline.js';
 import { canonicalJson } from '../../plan/canonical-json.js';
 import type { Manifest } from '../../plan/manifest.js';
 import { parseAccount } from '../../profile/account.js';

@@ -1,4 +1,4 @@
-import type { BuildJob } from '../../build.js';
+import type { BuildJob } from '../../jail/build/pipeline.js';
 import type { FileReport } from '../../jail/report.js';
 import type { MissingLibrary } from '../../plan/manifest.js';
 

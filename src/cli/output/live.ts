@@ -1,5 +1,5 @@
 import { Listr } from 'listr2';
-import { BUILD_STEPS, type BuildJob } from '../../build.js';
+import { BUILD_STEPS, type BuildJob } from '../../jail/build/pipeline.js';
 import { fileLine } from './file-line.js';
 import { STEP_TITLE, stepSummary } from './summary.js';
 

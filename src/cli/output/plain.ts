@@ -1,4 +1,4 @@
-import { BUILD_STEPS, type BuildJob } from '../../build.js';
+import { BUILD_STEPS, type BuildJob } from '../../jail/build/pipeline.js';
 import { fileLine } from './file-line.js';
 import { writeOut } from './output.js';
 import { stepSummary } from './summary.js';

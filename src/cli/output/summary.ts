@@ -1,4 +1,4 @@
-import type { BuildJob, BuildStep } from '../../build.js';
+import type { BuildJob, BuildStep } from '../../jail/build/pipeline.js';
 import { formatSize, plural, printable } from './text.js';
 
 /** What a step is called while it runs. */

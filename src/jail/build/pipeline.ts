@@ -1,4 +1,16 @@
-import { JailbuildError } from './errors.js';
+import { JailbuildError } from '../../errors.js';
+import { isSameValue } from '../../plan/canonical-json.js';
+import { addDigests, knownDetails } from '../../plan/digest.js';
+import type { Entry, Manifest } from '../../plan/manifest.js';
+import { refuseMissing } from '../../plan/missing.js';
+import { plan } from '../../plan/plan.js';
+import { type Additions, needsAdditions } from '../../resolve/additions.js';
+import { mergeRequests } from '../../resolve/merge-requests.js';
+import type { Originals } from '../../resolve/program-resolver.js';
+import type { ResolveRequest } from '../../resolve/request.js';
+import type { Closure } from '../../resolve/resolve.js';
+import { resolve } from '../../resolve/resolve.js';
+import { settleRequest, surroundings } from '../../resolve/surroundings.js';
 import {
   type ChangedPolicy,
   findGoners,
@@ -7,11 +19,11 @@ import {
   ownDirectories,
   pathsToKeep,
   pathsToTurn,
-} from './jail/belongings.js';
-import { ContentComparer } from './jail/compare-content.js';
-import type { ManifestSources } from './jail/manifest-sources.js';
-import { changedRecordText, HistoryChanged, nextRecord } from './jail/next-record.js';
-import { refuseInsecure } from './jail/parents.js';
+} from '../belongings.js';
+import { ContentComparer } from '../compare-content.js';
+import type { ManifestSources } from '../manifest-sources.js';
+import { changedRecordText, HistoryChanged, nextRecord } from '../next-record.js';
+import { refuseInsecure } from '../parents.js';
 import {
   hostState,
   isHostUnchanged,
@@ -20,7 +32,7 @@ import {
   keepProof,
   type Proof,
   readProof,
-} from './jail/proof.js';
+} from '../proof.js';
 import {
   type JailHistory,
   type JailRecord,
@@ -28,25 +40,13 @@ import {
   readHistory,
   recordText,
   requireRecord,
-} from './jail/record.js';
-import type { FileReport } from './jail/report.js';
-import { isPrivileged } from './jail/stage.js';
-import type { Finding } from './jail/survey.js';
-import { checkTarget, locateTarget } from './jail/target.js';
-import { type Verified, verifyJail } from './jail/verify.js';
-import { writeJail } from './jail/write.js';
-import { isSameValue } from './plan/canonical-json.js';
-import { addDigests, knownDetails } from './plan/digest.js';
-import type { Entry, Manifest } from './plan/manifest.js';
-import { refuseMissing } from './plan/missing.js';
-import { plan } from './plan/plan.js';
-import { type Additions, needsAdditions } from './resolve/additions.js';
-import { mergeRequests } from './resolve/merge-requests.js';
-import type { Originals } from './resolve/program-resolver.js';
-import type { ResolveRequest } from './resolve/request.js';
-import type { Closure } from './resolve/resolve.js';
-import { resolve } from './resolve/resolve.js';
-import { settleRequest, surroundings } from './resolve/surroundings.js';
+} from '../record.js';
+import type { FileReport } from '../report.js';
+import { isPrivileged } from '../stage.js';
+import type { Finding } from '../survey.js';
+import { checkTarget, locateTarget } from '../target.js';
+import { type Verified, verifyJail } from '../verify.js';
+import { writeJail } from '../write.js';
 
 export interface BuildOptions {
   /** Leave files that the target has already. */
@@ -196,7 +196,7 @@ function refuseOtherOrigin({ from, history, target }: BuildJob): void {
 }
 
 async function takeManifest(job: BuildJob, { manifest, file, sysroot }: GivenManifest) {
-  const { ManifestSources } = await import('./jail/manifest-sources.js');
+  const { ManifestSources } = await import('../manifest-sources.js');
   if (!job.options.allowMissing) refuseMissing(manifest.missing);
   job.sources = await ManifestSources.compare(manifest, file, sysroot);
   const { prefix } = job.sources.sysroot;
@@ -261,7 +261,7 @@ function recordedOptions(job: BuildJob) {
 /** Reading profiles costs several milliseconds, which the main job need not pay. */
 async function loadAdditions(request: ResolveRequest): Promise<Additions | undefined> {
   if (!needsAdditions(request)) return undefined;
-  const { additionsOf } = await import('./profile/expand.js');
+  const { additionsOf } = await import('../../profile/expand.js');
   return additionsOf(request);
 }
 
@@ -293,7 +293,7 @@ async function withDetails(
 
 /** What a manifest has for its readers; the writer copies files and their attributes as they are. */
 async function addDetails(manifest: Manifest, sourceRoot: string): Promise<Manifest> {
-  const { addXattrs } = await import('./jail/source-xattrs.js');
+  const { addXattrs } = await import('../source-xattrs.js');
   return addXattrs(await addDigests(manifest, sourceRoot), sourceRoot);
 }
 
