@@ -14,6 +14,8 @@ export {
   type GivenManifest,
   planJail,
 } from './jail/build/pipeline.js';
+export { type CheckOptions, type CheckResult, checkJail } from './jail/check/check.js';
+export type { CheckFinding, FindingKind } from './jail/check/finding.js';
 export { type JailRecord, RECORD_SCHEMA, readRecord } from './jail/record.js';
 export { type Leftover, type RemoveOptions, type RemoveResult, removeJail } from './jail/remove.js';
 export type { FileAction, FileReport, FileStatus } from './jail/report.js';
@@ -37,5 +39,3 @@ export { parseManifest, readManifest } from './plan/read-manifest.js';
 export type { CollectedFile } from './resolve/file-collection.js';
 export type { ResolveRequest, TerminfoChoice } from './resolve/request.js';
 export { type Closure, resolve } from './resolve/resolve.js';
-export { type CheckOptions, type CheckResult, checkJail } from './verify/check.js';
-export type { CheckFinding, FindingKind } from './verify/finding.js';

@@ -1,5 +1,5 @@
 import { JailbuildError } from '../../errors.js';
-import { FINDING_KINDS, type FindingKind } from '../../verify/finding.js';
+import { FINDING_KINDS, type FindingKind } from '../../jail/check/finding.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { targetOf } from '../options/jail-file.js';
@@ -36,7 +36,7 @@ export const checkCommand = defineCommand({
   async run(args) {
     const ignore = kindsOf(args.ignore);
     const target = targetOf(args.root);
-    const { checkJail } = await import('../../verify/check.js');
+    const { checkJail } = await import('../../jail/check/check.js');
     const result = await checkJail(target, { quick: args.quick ?? false, ignore });
     const isClean = result.findings.length === 0;
     if (args.json) {

@@ -1,5 +1,5 @@
-import type { CheckResult } from '../../verify/check.js';
-import type { CheckFinding } from '../../verify/finding.js';
+import type { CheckResult } from '../../jail/check/check.js';
+import type { CheckFinding } from '../../jail/check/finding.js';
 import { plural, printable } from './text.js';
 
 const KIND_WIDTH = 10;
