@@ -1,9 +1,9 @@
 import { lstatSync } from 'node:fs';
 import { toBytes } from '../fs/path-bytes.js';
 import type { Entry, Manifest } from '../plan/manifest.js';
+import type { Operation } from './engine/operations.js';
 import { Exactness } from './exactness.js';
 import { type JailLock, lockJail } from './lock.js';
-import type { Operation } from './operations.js';
 import { Progress } from './progress.js';
 import { attributesOf as foundAttributes, type Removal, surveyRemovals } from './removals.js';
 import type { FileReport } from './report.js';

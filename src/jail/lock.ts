@@ -1,6 +1,6 @@
 import { errnoText, JailbuildError } from '../errors.js';
-import { type Engine, OperationError } from './engine.js';
-import { openEngine } from './open-engine.js';
+import { type Engine, OperationError } from './engine/engine.js';
+import { openEngine } from './engine/open.js';
 import { STATE_DIRECTORY } from './state.js';
 import { locateTarget } from './target.js';
 

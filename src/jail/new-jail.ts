@@ -1,8 +1,8 @@
 import path from 'node:path';
 import type { Manifest } from '../plan/manifest.js';
+import { openEngine } from './engine/open.js';
 import { Exactness } from './exactness.js';
 import { acquire } from './lock.js';
-import { openEngine } from './open-engine.js';
 import { refuseInsecure } from './parents.js';
 import { Progress } from './progress.js';
 import type { FileReport } from './report.js';

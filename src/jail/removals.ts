@@ -4,7 +4,7 @@ import { errnoOf, JailbuildError, strerror } from '../errors.js';
 import { toBytes } from '../fs/path-bytes.js';
 import type { Entry } from '../plan/manifest.js';
 import { timestamp } from '../plan/timestamp.js';
-import type { Attributes } from './operations.js';
+import type { Attributes } from './engine/operations.js';
 import { isPrivileged } from './stage.js';
 
 /** Something of the jail that has to go. */

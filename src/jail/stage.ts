@@ -1,6 +1,6 @@
 import type { Entry } from '../plan/manifest.js';
 import { timestamp } from '../plan/timestamp.js';
-import type { Attributes, CreateOperation } from './operations.js';
+import type { Attributes, CreateOperation } from './engine/operations.js';
 import type { Progress } from './progress.js';
 import type { FileReport } from './report.js';
 import type { Step, Transaction } from './transaction.js';

@@ -15,10 +15,10 @@ import {
 import path from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { OperationError } from '../../src/jail/engine.js';
+import { OperationError } from '../../src/jail/engine/engine.js';
+import { openNativeEngine } from '../../src/jail/engine/open.js';
+import type { Operation } from '../../src/jail/engine/operations.js';
 import { writeNewJail } from '../../src/jail/new-jail.js';
-import { openNativeEngine } from '../../src/jail/open-engine.js';
-import type { Operation } from '../../src/jail/operations.js';
 import { refuseInsecure } from '../../src/jail/parents.js';
 import { locateTarget } from '../../src/jail/target.js';
 import { writeJail } from '../../src/jail/write.js';

@@ -3,9 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { NodeEngine } from '../../src/jail/engine/node.js';
+import { openNativeEngine } from '../../src/jail/engine/open.js';
 import { lockJail } from '../../src/jail/lock.js';
-import { NodeEngine } from '../../src/jail/node-engine.js';
-import { openNativeEngine } from '../../src/jail/open-engine.js';
 import { writeJail } from '../../src/jail/write.js';
 import { JAILBUILD, jailbuild, PROJECT } from '../support/cli.js';
 import { manifestOf, scratch } from './support.js';
@@ -20,7 +20,7 @@ function makeHost(t: TestContext): string {
 /** A process that locks a directory and says so. */
 async function startHolder(t: TestContext, base: string, name: string): Promise<ChildProcess> {
   const script = `
-    const { openEngine } = await import('${PROJECT}/src/jail/open-engine.ts');
+    const { openEngine } = await import('${PROJECT}/src/jail/engine/open.ts');
     const engine = await openEngine(${JSON.stringify(base)}, '/');
     await engine.run([{ op: 'lock', path: ${JSON.stringify(name)}, wait: false }]);
     process.stdout.write('locked');

@@ -293,7 +293,7 @@ async function withDetails(
 
 /** What a manifest has for its readers; the writer copies files and their attributes as they are. */
 async function addDetails(manifest: Manifest, sourceRoot: string): Promise<Manifest> {
-  const { addXattrs } = await import('../source-xattrs.js');
+  const { addXattrs } = await import('../engine/source-xattrs.js');
   return addXattrs(await addDigests(manifest, sourceRoot), sourceRoot);
 }
 

@@ -7,7 +7,7 @@ import { fromBytes, toBytes } from '../../fs/path-bytes.js';
 import type { Entry, FileEntry } from '../../plan/manifest.js';
 import { nanoseconds } from '../../plan/timestamp.js';
 import { ContentComparer } from '../compare-content.js';
-import { openNativeEngine } from '../open-engine.js';
+import { openNativeEngine } from '../engine/open.js';
 import { type JailRecord, requireRecord } from '../record.js';
 import { STATE_DIRECTORY } from '../state.js';
 import { TIME_TOLERANCE } from '../survey.js';

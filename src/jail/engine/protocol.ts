@@ -1,4 +1,4 @@
-import { pathBuffer } from '../fs/path-bytes.js';
+import { pathBuffer } from '../../fs/path-bytes.js';
 import type { Attributes, Operation } from './operations.js';
 
 /**

@@ -1,6 +1,6 @@
-import { nativeProgram } from '../fs/native-program.js';
+import { nativeProgram } from '../../fs/native-program.js';
 import type { Engine } from './engine.js';
-import type { NativeEngine } from './native-engine.js';
+import type { NativeEngine } from './native.js';
 
 /**
  * The best engine that there is on this machine; with `JAILBUILD_ENGINE=node` in the environment, the
@@ -12,7 +12,7 @@ import type { NativeEngine } from './native-engine.js';
 export async function openEngine(base: string, sourceRoot: string): Promise<Engine> {
   const native = await openNativeEngine(base, sourceRoot);
   if (native !== undefined) return native;
-  const { NodeEngine } = await import('./node-engine.js');
+  const { NodeEngine } = await import('./node.js');
   return new NodeEngine(base, sourceRoot);
 }
 
@@ -24,6 +24,6 @@ export async function openNativeEngine(
   if (process.env.JAILBUILD_ENGINE === 'node') return undefined;
   const program = nativeProgram('jail_engine').found;
   if (program === undefined) return undefined;
-  const { NativeEngine } = await import('./native-engine.js');
+  const { NativeEngine } = await import('./native.js');
   return NativeEngine.start(program, base, sourceRoot);
 }

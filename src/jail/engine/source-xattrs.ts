@@ -1,5 +1,5 @@
-import type { Manifest } from '../plan/manifest.js';
-import { openNativeEngine } from './open-engine.js';
+import type { Manifest } from '../../plan/manifest.js';
+import { openNativeEngine } from './open.js';
 
 /**
  * Notes the extended attributes of every source: capabilities and ACLs among them. Node cannot read

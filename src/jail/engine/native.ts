@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { getSystemErrorName } from 'node:util';
-import { JailbuildError } from '../errors.js';
+import { JailbuildError } from '../../errors.js';
 import { type Engine, OperationError, type RunOptions } from './engine.js';
+import type { Operation } from './operations.js';
 import {
   beginRequest,
   parseXattrs,
@@ -12,8 +13,7 @@ import {
   runRequest,
   stopRequest,
   xattrsRequest,
-} from './engine-protocol.js';
-import type { Operation } from './operations.js';
+} from './protocol.js';
 
 /** Operations without an order that go in one request. */
 const CHUNK = 256;
