@@ -2,7 +2,6 @@
 
 export { type ErrorCode, JailbuildError } from './errors.js';
 export type { FileStat } from './fs/sysroot.js';
-export type { ChangedPolicy } from './jail/belongings.js';
 export {
   BUILD_STEPS,
   type BuildJob,
@@ -16,7 +15,8 @@ export {
 } from './jail/build/pipeline.js';
 export { type CheckOptions, type CheckResult, checkJail } from './jail/check/check.js';
 export type { CheckFinding, FindingKind } from './jail/check/finding.js';
-export { type JailRecord, RECORD_SCHEMA, readRecord } from './jail/record.js';
+export type { ChangedPolicy } from './jail/record/owned-entries.js';
+export { type JailRecord, RECORD_SCHEMA, readRecord } from './jail/record/record.js';
 export { type Leftover, type RemoveOptions, type RemoveResult, removeJail } from './jail/remove.js';
 export type { FileAction, FileReport, FileStatus } from './jail/report.js';
 export { type JailChange, planUpdate, type UpdateResult, updateJail } from './jail/update.js';

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { PROOF_NAME, STATE_DIRECTORY } from '../jail/state.js';
+import { PROOF_NAME, STATE_DIRECTORY } from '../jail/record/state.js';
 
 /** V8 of Node 22 has no such flag, and complains of it. */
 const KNOWN_NODE = /^v20\./;

@@ -1,7 +1,7 @@
 import { errnoText, JailbuildError } from '../errors.js';
 import { type Engine, OperationError } from './engine/engine.js';
 import { openEngine } from './engine/open.js';
-import { STATE_DIRECTORY } from './state.js';
+import { STATE_DIRECTORY } from './record/state.js';
 import { locateTarget } from './target.js';
 
 export interface LockOptions {

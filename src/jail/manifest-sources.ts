@@ -8,9 +8,9 @@ import { isTrace, Sysroot } from '../fs/sysroot.js';
 import { readDigest } from '../plan/digest.js';
 import type { Entry, FileEntry, Manifest } from '../plan/manifest.js';
 import { timestamp } from '../plan/timestamp.js';
-import { JailView } from './belongings.js';
+import { JailView } from './record/owned-entries.js';
+import { STATE_DIRECTORY } from './record/state.js';
 import { isPrivileged } from './stage.js';
-import { STATE_DIRECTORY } from './state.js';
 
 const CHUNK = 1 << 20;
 

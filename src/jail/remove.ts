@@ -2,12 +2,12 @@ import { lstatSync, rmdirSync } from 'node:fs';
 import { errnoOf, JailbuildError } from '../errors.js';
 import { toBytes } from '../fs/path-bytes.js';
 import type { Entry } from '../plan/manifest.js';
-import { findGoners, JailView } from './belongings.js';
 import { type LockOptions, lockJail } from './lock.js';
 import { mountsBelow, processesIn } from './occupants.js';
-import { readHistory, requireRecord } from './record.js';
+import { findGoners, JailView } from './record/owned-entries.js';
+import { readHistory, requireRecord } from './record/record.js';
+import { PROOF_NAME, RECORD_NAME, STATE_DIRECTORY } from './record/state.js';
 import { isPrivileged } from './stage.js';
-import { PROOF_NAME, RECORD_NAME, STATE_DIRECTORY } from './state.js';
 import { locateTarget } from './target.js';
 import { Transaction } from './transaction.js';
 

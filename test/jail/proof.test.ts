@@ -14,7 +14,12 @@ import {
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { Sysroot } from '../../src/fs/sysroot.js';
-import { type HostState, hostState, isHostUnchanged, jailState } from '../../src/jail/proof.js';
+import {
+  type HostState,
+  hostState,
+  isHostUnchanged,
+  jailState,
+} from '../../src/jail/record/fingerprint.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 

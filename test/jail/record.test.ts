@@ -14,7 +14,12 @@ import {
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { JailbuildError } from '../../src/errors.js';
-import { type JailRecord, parseRecord, readRecord, recordText } from '../../src/jail/record.js';
+import {
+  type JailRecord,
+  parseRecord,
+  readRecord,
+  recordText,
+} from '../../src/jail/record/record.js';
 import { plan } from '../../src/plan/plan.js';
 import { resolve } from '../../src/resolve/resolve.js';
 import { needsRoot } from '../support/need.js';

@@ -75,7 +75,7 @@ async function manifestOf(
 ): Promise<Manifest> {
   const isDirectory = statSync(toBytes(from), { throwIfNoEntry: false })?.isDirectory() ?? false;
   if (isDirectory && args.sysroot === undefined) {
-    const { requireRecord } = await import('../../jail/record.js');
+    const { requireRecord } = await import('../../jail/record/record.js');
     return requireRecord(from).manifest;
   }
   const { resolve } = await import('../../resolve/resolve.js');

@@ -1,4 +1,4 @@
-import type { ChangedPolicy } from '../../jail/belongings.js';
+import type { ChangedPolicy } from '../../jail/record/owned-entries.js';
 
 /** What build and update do with files that were changed in the jail. */
 export const changedOptions = {

@@ -1,8 +1,8 @@
 import { lstatSync } from 'node:fs';
 import path from 'node:path';
 import { JailbuildError } from '../../errors.js';
-import { type JailRecord, readRecord } from '../../jail/record.js';
-import { STATE_DIRECTORY } from '../../jail/state.js';
+import { type JailRecord, readRecord } from '../../jail/record/record.js';
+import { STATE_DIRECTORY } from '../../jail/record/state.js';
 import { chooseCapabilities } from '../../launcher/capabilities.js';
 import { userMaps } from '../../launcher/id-maps.js';
 import type { IdMap, LaunchOptions } from '../../launcher/options.js';

@@ -11,18 +11,8 @@ import type { ResolveRequest } from '../../resolve/request.js';
 import type { Closure } from '../../resolve/resolve.js';
 import { resolve } from '../../resolve/resolve.js';
 import { settleRequest, surroundings } from '../../resolve/surroundings.js';
-import {
-  type ChangedPolicy,
-  findGoners,
-  type Goners,
-  JailView,
-  ownDirectories,
-  pathsToKeep,
-  pathsToTurn,
-} from '../belongings.js';
 import { ContentComparer } from '../compare-content.js';
 import type { ManifestSources } from '../manifest-sources.js';
-import { changedRecordText, HistoryChanged, nextRecord } from '../next-record.js';
 import { refuseInsecure } from '../parents.js';
 import {
   hostState,
@@ -32,7 +22,17 @@ import {
   keepProof,
   type Proof,
   readProof,
-} from '../proof.js';
+} from '../record/fingerprint.js';
+import { changedRecordText, HistoryChanged, nextRecord } from '../record/next-record.js';
+import {
+  type ChangedPolicy,
+  findGoners,
+  type Goners,
+  JailView,
+  ownDirectories,
+  pathsToKeep,
+  pathsToTurn,
+} from '../record/owned-entries.js';
 import {
   type JailHistory,
   type JailRecord,
@@ -40,7 +40,7 @@ import {
   readHistory,
   recordText,
   requireRecord,
-} from '../record.js';
+} from '../record/record.js';
 import type { FileReport } from '../report.js';
 import { isPrivileged } from '../stage.js';
 import type { Finding } from '../survey.js';

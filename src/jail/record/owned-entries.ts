@@ -1,11 +1,11 @@
 import { type BigIntStats, closeSync, constants, lstatSync, openSync, readdirSync } from 'node:fs';
-import { errnoOf } from '../errors.js';
-import { fromBytes, toBytes } from '../fs/path-bytes.js';
-import type { Entry, Manifest } from '../plan/manifest.js';
-import type { ContentComparer } from './compare-content.js';
+import { errnoOf } from '../../errors.js';
+import { fromBytes, toBytes } from '../../fs/path-bytes.js';
+import type { Entry, Manifest } from '../../plan/manifest.js';
+import type { ContentComparer } from '../compare-content.js';
+import { isAsPlanned } from '../survey.js';
 import { type JailHistory, ownEntries } from './record.js';
 import { RECORD_NAME, STATE_DIRECTORY } from './state.js';
-import { isAsPlanned } from './survey.js';
 
 /** What happens to files of jailbuild's that the user has changed since. */
 export type ChangedPolicy =

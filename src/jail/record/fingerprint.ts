@@ -1,9 +1,9 @@
 import { lstatSync, type Stats, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import packageJson from '../../package.json' with { type: 'json' };
-import { errnoOf, JailbuildError } from '../errors.js';
-import { listNames, toBytes } from '../fs/path-bytes.js';
-import type { FileStat, Observed } from '../fs/sysroot.js';
+import packageJson from '../../../package.json' with { type: 'json' };
+import { errnoOf, JailbuildError } from '../../errors.js';
+import { listNames, toBytes } from '../../fs/path-bytes.js';
+import type { FileStat, Observed } from '../../fs/sysroot.js';
 import { keepState, readState } from './record.js';
 import { PROOF_NAME } from './state.js';
 

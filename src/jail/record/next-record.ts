@@ -1,8 +1,9 @@
-import packageJson from '../../package.json' with { type: 'json' };
-import { isSameValue } from '../plan/canonical-json.js';
-import type { Entry, Manifest } from '../plan/manifest.js';
-import type { ResolveRequest } from '../resolve/request.js';
-import { belongings } from './belongings.js';
+import packageJson from '../../../package.json' with { type: 'json' };
+import { isSameValue } from '../../plan/canonical-json.js';
+import type { Entry, Manifest } from '../../plan/manifest.js';
+import type { ResolveRequest } from '../../resolve/request.js';
+import type { Finding } from '../survey.js';
+import { belongings } from './owned-entries.js';
 import {
   type JailHistory,
   type JailRecord,
@@ -11,7 +12,6 @@ import {
   readRecordStamp,
   recordText,
 } from './record.js';
-import type { Finding } from './survey.js';
 
 /** What a build is about to make of a jail. */
 export interface RecordedBuild {
