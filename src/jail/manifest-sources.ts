@@ -10,7 +10,7 @@ import type { Entry, FileEntry, Manifest } from '../plan/manifest.js';
 import { timestamp } from '../plan/timestamp.js';
 import { JailView } from './record/owned-entries.js';
 import { STATE_DIRECTORY } from './record/state.js';
-import { isPrivileged } from './stage.js';
+import { isPrivileged } from './write/stage.js';
 
 const CHUNK = 1 << 20;
 

@@ -7,9 +7,9 @@ import { mountsBelow, processesIn } from './occupants.js';
 import { findGoners, JailView } from './record/owned-entries.js';
 import { readHistory, requireRecord } from './record/record.js';
 import { PROOF_NAME, RECORD_NAME, STATE_DIRECTORY } from './record/state.js';
-import { isPrivileged } from './stage.js';
 import { locateTarget } from './target.js';
-import { Transaction } from './transaction.js';
+import { isPrivileged } from './write/stage.js';
+import { Transaction } from './write/transaction.js';
 
 export interface RemoveOptions extends LockOptions {
   /** Remove files too that were changed in the jail since they were made. */

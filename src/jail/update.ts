@@ -10,9 +10,9 @@ import {
   resultOf,
 } from './build/pipeline.js';
 import type { FileReport } from './report.js';
-import { isPrivileged } from './stage.js';
-import { survey } from './survey.js';
 import { locateTarget } from './target.js';
+import { isPrivileged } from './write/stage.js';
+import { survey } from './write/survey.js';
 
 /** What an update does to one path of a jail. */
 export interface JailChange {

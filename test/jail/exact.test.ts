@@ -18,7 +18,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { writeJail } from '../../src/jail/write.js';
+import { writeJail } from '../../src/jail/write/write.js';
 import type { Manifest } from '../../src/plan/manifest.js';
 import { exec, JAILBUILD, jailbuild } from '../support/cli.js';
 import { needsRoot } from '../support/need.js';

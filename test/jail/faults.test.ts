@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { writeJail } from '../../src/jail/write.js';
+import { writeJail } from '../../src/jail/write/write.js';
 import { exec, type Finished, JAILBUILD, jailbuild } from '../support/cli.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { openEngine } from '../../src/jail/engine/open.js';
 import type { Operation } from '../../src/jail/engine/operations.js';
-import { writeJail } from '../../src/jail/write.js';
+import { writeJail } from '../../src/jail/write/write.js';
 import { MANIFEST_SCHEMA, type Manifest } from '../../src/plan/manifest.js';
 import { scratch } from './support.js';
 

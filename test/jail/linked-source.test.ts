@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { writeJail } from '../../src/jail/write.js';
+import { writeJail } from '../../src/jail/write/write.js';
 import { manifestOf, scratch } from './support.js';
 
 const FILES = 8;

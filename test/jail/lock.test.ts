@@ -6,7 +6,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { NodeEngine } from '../../src/jail/engine/node.js';
 import { openNativeEngine } from '../../src/jail/engine/open.js';
 import { lockJail } from '../../src/jail/lock.js';
-import { writeJail } from '../../src/jail/write.js';
+import { writeJail } from '../../src/jail/write/write.js';
 import { JAILBUILD, jailbuild, PROJECT } from '../support/cli.js';
 import { manifestOf, scratch } from './support.js';
 

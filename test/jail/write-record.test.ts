@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { writeJail } from '../../src/jail/write.js';
+import { writeJail } from '../../src/jail/write/write.js';
 import type { Manifest } from '../../src/plan/manifest.js';
 import { manifestOf, scratch, snapshot } from './support.js';
 

@@ -19,7 +19,7 @@ import { type TestContext, test } from 'node:test';
 import type { ErrorCode } from '../../src/errors.js';
 import { JailbuildError } from '../../src/errors.js';
 import type { FileReport } from '../../src/jail/report.js';
-import { writeJail } from '../../src/jail/write.js';
+import { writeJail } from '../../src/jail/write/write.js';
 import { manifestOf, scratch, snapshot } from './support.js';
 
 /** A small host with all that a jail is made of. */

@@ -42,11 +42,11 @@ import {
   requireRecord,
 } from '../record/record.js';
 import type { FileReport } from '../report.js';
-import { isPrivileged } from '../stage.js';
-import type { Finding } from '../survey.js';
 import { checkTarget, locateTarget } from '../target.js';
 import { type Verified, verifyJail } from '../verify.js';
-import { writeJail } from '../write.js';
+import { isPrivileged } from '../write/stage.js';
+import type { Finding } from '../write/survey.js';
+import { writeJail } from '../write/write.js';
 
 export interface BuildOptions {
   /** Leave files that the target has already. */

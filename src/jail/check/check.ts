@@ -10,9 +10,9 @@ import { ContentComparer } from '../compare-content.js';
 import { openNativeEngine } from '../engine/open.js';
 import { type JailRecord, requireRecord } from '../record/record.js';
 import { STATE_DIRECTORY } from '../record/state.js';
-import { TIME_TOLERANCE } from '../survey.js';
 import { locateTarget } from '../target.js';
 import { newlyMissing, programsOf, resolveInJail } from '../verify.js';
+import { TIME_TOLERANCE } from '../write/survey.js';
 import { type CheckFinding, FINDING_KINDS, type FindingKind } from './finding.js';
 import { SystemDirectories } from './system-directories.js';
 

@@ -3,7 +3,7 @@ import { errnoOf } from '../../errors.js';
 import { fromBytes, toBytes } from '../../fs/path-bytes.js';
 import type { Entry, Manifest } from '../../plan/manifest.js';
 import type { ContentComparer } from '../compare-content.js';
-import { isAsPlanned } from '../survey.js';
+import { isAsPlanned } from '../write/survey.js';
 import { type JailHistory, ownEntries } from './record.js';
 import { RECORD_NAME, STATE_DIRECTORY } from './state.js';
 

@@ -1,14 +1,14 @@
 import path from 'node:path';
-import type { Manifest } from '../plan/manifest.js';
-import { openEngine } from './engine/open.js';
-import { Exactness } from './exactness.js';
-import { acquire } from './lock.js';
-import { refuseInsecure } from './parents.js';
+import type { Manifest } from '../../plan/manifest.js';
+import { openEngine } from '../engine/open.js';
+import { acquire } from '../lock.js';
+import { refuseInsecure } from '../parents.js';
+import { RECORD_NAME, STATE_DIRECTORY } from '../record/state.js';
+import type { FileReport } from '../report.js';
+import { locateTarget, type Target } from '../target.js';
+import { Exactness } from './fidelity.js';
 import { Progress } from './progress.js';
-import { RECORD_NAME, STATE_DIRECTORY } from './record/state.js';
-import type { FileReport } from './report.js';
 import { freshDirectory, privateFile, stageEntries } from './stage.js';
-import { locateTarget, type Target } from './target.js';
 import { type Step, Transaction } from './transaction.js';
 import type { WriteOptions } from './write.js';
 

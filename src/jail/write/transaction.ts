@@ -1,11 +1,11 @@
-import { type ErrorCode, errnoText, JailbuildError } from '../errors.js';
+import { type ErrorCode, errnoText, JailbuildError } from '../../errors.js';
 import {
   type AttributeWarning,
   type Engine,
   OperationError,
   type RunOptions,
-} from './engine/engine.js';
-import type { Operation } from './engine/operations.js';
+} from '../engine/engine.js';
+import type { Operation } from '../engine/operations.js';
 
 /** An operation with what a transaction must know about it. */
 export interface Step {

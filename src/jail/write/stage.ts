@@ -1,8 +1,8 @@
-import type { Entry } from '../plan/manifest.js';
-import { timestamp } from '../plan/timestamp.js';
-import type { Attributes, CreateOperation } from './engine/operations.js';
+import type { Entry } from '../../plan/manifest.js';
+import { timestamp } from '../../plan/timestamp.js';
+import type { Attributes, CreateOperation } from '../engine/operations.js';
+import type { FileReport } from '../report.js';
 import type { Progress } from './progress.js';
-import type { FileReport } from './report.js';
 import type { Step, Transaction } from './transaction.js';
 
 /** An entry of the plan and where an engine is to make it. */

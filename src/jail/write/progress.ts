@@ -1,5 +1,5 @@
-import type { Entry, Manifest } from '../plan/manifest.js';
-import type { FileReport } from './report.js';
+import type { Entry, Manifest } from '../../plan/manifest.js';
+import type { FileReport } from '../report.js';
 
 /** Collects the reports on the entries of a plan. */
 export class Progress {

@@ -1,12 +1,12 @@
 import type { BigIntStats } from 'node:fs';
-import type { Entry, Manifest } from '../plan/manifest.js';
+import type { Entry, Manifest } from '../../plan/manifest.js';
+import type { JailLock, LockOptions } from '../lock.js';
+import { refuseInsecure } from '../parents.js';
+import type { FileReport } from '../report.js';
+import { locateTarget } from '../target.js';
 import { writeExistingJail } from './existing-jail.js';
-import type { JailLock, LockOptions } from './lock.js';
 import { writeNewJail } from './new-jail.js';
-import { refuseInsecure } from './parents.js';
-import type { FileReport } from './report.js';
 import type { Finding } from './survey.js';
-import { locateTarget } from './target.js';
 
 export interface WriteOptions extends LockOptions {
   /** The real path that the sources are in; '' for `/`. */

@@ -1,6 +1,6 @@
-import { errnoText, JailbuildError } from '../errors.js';
-import type { Entry } from '../plan/manifest.js';
-import type { AttributeWarning, Engine } from './engine/engine.js';
+import { errnoText, JailbuildError } from '../../errors.js';
+import type { Entry } from '../../plan/manifest.js';
+import type { AttributeWarning, Engine } from '../engine/engine.js';
 import { isPrivileged, unprivilegedLoss } from './stage.js';
 import type { Step } from './transaction.js';
 
