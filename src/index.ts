@@ -20,8 +20,8 @@ export { type JailRecord, RECORD_SCHEMA, readRecord } from './jail/record/record
 export { type Leftover, type RemoveOptions, type RemoveResult, removeJail } from './jail/remove.js';
 export type { FileAction, FileReport, FileStatus } from './jail/report.js';
 export { type JailChange, planUpdate, type UpdateResult, updateJail } from './jail/update.js';
-export { canonicalJson } from './plan/canonical-json.js';
-export { addDigests } from './plan/digest.js';
+export { canonicalJson } from './manifest/canonical-json.js';
+export { addDigests } from './manifest/digest.js';
 export {
   type DirectoryEntry,
   type Entry,
@@ -33,9 +33,9 @@ export {
   type Reason,
   type SearchRule,
   type SymlinkEntry,
-} from './plan/manifest.js';
+} from './manifest/manifest.js';
+export { parseManifest, readManifest } from './manifest/read.js';
+export type { ResolveRequest, TerminfoChoice } from './manifest/request.js';
 export { plan } from './plan/plan.js';
-export { parseManifest, readManifest } from './plan/read-manifest.js';
 export type { CollectedFile } from './resolve/file-collection.js';
-export type { ResolveRequest, TerminfoChoice } from './resolve/request.js';
 export { type Closure, resolve } from './resolve/resolve.js';

@@ -1,6 +1,6 @@
 import { JailbuildError } from '../errors.js';
-import type { Manifest } from '../plan/manifest.js';
-import { describeMissing } from '../plan/missing.js';
+import type { Manifest } from '../manifest/manifest.js';
+import { describeMissing } from '../manifest/missing.js';
 import { jsonLine } from './output/json.js';
 import { writeErr, writeOut } from './output/output.js';
 import { printable } from './output/text.js';

@@ -1,6 +1,6 @@
 import { JailbuildError } from '../errors.js';
-import type { Entry, FileEntry } from '../plan/manifest.js';
-import { nanoseconds } from '../plan/timestamp.js';
+import type { Entry, FileEntry } from '../manifest/manifest.js';
+import { nanoseconds } from '../manifest/timestamp.js';
 import { Chunks, type FileTree } from './file-tree.js';
 
 /** Headers, names and content begin at multiples of this (Linux, early-userspace/buffer-format). */

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
-import type { Entry } from '../plan/manifest.js';
+import type { Entry } from '../manifest/manifest.js';
 import { BlobArchive, BlobDirectory, type BlobStore, blobName, writeBlob } from './blobs.js';
 import { type CompressionChoice, checkCompression, compress } from './compression.js';
 import { cpio } from './cpio.js';

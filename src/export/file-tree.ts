@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { JailbuildError, strerror } from '../errors.js';
-import type { Entry, FileEntry } from '../plan/manifest.js';
+import type { Entry, FileEntry } from '../manifest/manifest.js';
 
 /** What an archive is made of: a plan's entries, and where their content lies. */
 export interface FileTree {

@@ -1,4 +1,4 @@
-import type { Entry } from '../plan/manifest.js';
+import type { Entry } from '../manifest/manifest.js';
 import { reproducibleTimes } from './times.js';
 
 export type LayerChoice = 'single' | 'by-package' | 'by-library';

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { isElf } from '../elf/headers.js';
 import { JailbuildError } from '../errors.js';
-import type { Entry, FileEntry } from '../plan/manifest.js';
+import type { Entry, FileEntry } from '../manifest/manifest.js';
 import type { FileTree } from './file-tree.js';
 
 /** What an image runs on, in the words of GOOS and GOARCH (OCI image spec, image-index.md). */

@@ -2,8 +2,8 @@ import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from 'node:fs'
 import path from 'node:path';
 import { JailbuildError, strerror } from '../errors.js';
 import { deviceNumbers } from '../fs/device-numbers.js';
-import type { Entry } from '../plan/manifest.js';
-import { timestamp } from '../plan/timestamp.js';
+import type { Entry } from '../manifest/manifest.js';
+import { timestamp } from '../manifest/timestamp.js';
 import type { FileTree } from './file-tree.js';
 
 export interface Scan extends FileTree {

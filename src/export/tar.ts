@@ -1,6 +1,6 @@
 import { JailbuildError } from '../errors.js';
-import type { Entry } from '../plan/manifest.js';
-import { nanoseconds } from '../plan/timestamp.js';
+import type { Entry } from '../manifest/manifest.js';
+import { nanoseconds } from '../manifest/timestamp.js';
 import { Chunks, type FileTree } from './file-tree.js';
 
 const BLOCK = 512;

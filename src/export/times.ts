@@ -1,6 +1,6 @@
 import { JailbuildError } from '../errors.js';
-import type { Entry } from '../plan/manifest.js';
-import { nanoseconds, timestamp } from '../plan/timestamp.js';
+import type { Entry } from '../manifest/manifest.js';
+import { nanoseconds, timestamp } from '../manifest/timestamp.js';
 
 const SECOND = 1_000_000_000n;
 

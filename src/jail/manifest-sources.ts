@@ -1,13 +1,13 @@
 import type { Hash } from 'node:crypto';
 import { type BigIntStats, closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs';
-import { typeOf } from '../entry-type.js';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
 import { deviceNumbers } from '../fs/device-numbers.js';
 import { readLink, toBytes } from '../fs/path-bytes.js';
 import { isTrace, Sysroot } from '../fs/sysroot.js';
-import { readDigest } from '../plan/digest.js';
-import type { Entry, FileEntry, Manifest } from '../plan/manifest.js';
-import { timestamp } from '../plan/timestamp.js';
+import { readDigest } from '../manifest/digest.js';
+import { typeOf } from '../manifest/entry-type.js';
+import type { Entry, FileEntry, Manifest } from '../manifest/manifest.js';
+import { timestamp } from '../manifest/timestamp.js';
 import { JailView } from './record/owned-entries.js';
 import { STATE_DIRECTORY } from './record/state.js';
 import { isPrivileged } from './write/stage.js';

@@ -1,7 +1,7 @@
 import { lstatSync, rmdirSync } from 'node:fs';
 import { errnoOf, JailbuildError } from '../errors.js';
 import { toBytes } from '../fs/path-bytes.js';
-import type { Entry } from '../plan/manifest.js';
+import type { Entry } from '../manifest/manifest.js';
 import { type LockOptions, lockJail } from './lock.js';
 import { mountsBelow, processesIn } from './occupants.js';
 import { findGoners, JailView } from './record/owned-entries.js';

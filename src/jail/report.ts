@@ -1,4 +1,4 @@
-import type { Entry } from '../plan/manifest.js';
+import type { Entry } from '../manifest/manifest.js';
 
 /** How an entry of the plan fared. */
 export type FileStatus = 'ok' | 'skipped' | 'failed';

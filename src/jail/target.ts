@@ -2,7 +2,7 @@ import { accessSync, constants, lstatSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
 import { realPathOf, toBytes } from '../fs/path-bytes.js';
-import type { Manifest } from '../plan/manifest.js';
+import type { Manifest } from '../manifest/manifest.js';
 
 /** Where a jail goes, with the symbolic links of the path that the user gave resolved, once. */
 export interface Target {

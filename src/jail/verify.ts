@@ -1,9 +1,9 @@
 import { JailbuildError } from '../errors.js';
 import { isTrace, type Observed } from '../fs/sysroot.js';
-import type { Manifest, MissingLibrary, Reason } from '../plan/manifest.js';
+import type { Manifest, MissingLibrary, Reason } from '../manifest/manifest.js';
+import type { ResolveRequest } from '../manifest/request.js';
 import type { Additions } from '../resolve/additions.js';
 import type { Originals } from '../resolve/program-resolver.js';
-import type { ResolveRequest } from '../resolve/request.js';
 import { type Closure, resolve } from '../resolve/resolve.js';
 
 export interface Verified {

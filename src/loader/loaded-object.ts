@@ -1,6 +1,6 @@
 import type { ElfFile } from '../elf/types.js';
 import type { Trace } from '../fs/sysroot.js';
-import type { SearchRule } from '../plan/manifest.js';
+import type { SearchRule } from '../manifest/manifest.js';
 
 /** An object as the dynamic loader of one process would have it in its list (glibc's link_map). */
 export interface LoadedObject {

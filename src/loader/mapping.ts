@@ -1,6 +1,6 @@
 import { JailbuildError } from '../errors.js';
 import type { Trace } from '../fs/sysroot.js';
-import type { MissingLibrary, SearchRule } from '../plan/manifest.js';
+import type { MissingLibrary, SearchRule } from '../manifest/manifest.js';
 import { checkMappable } from './acceptance.js';
 import type { Alternative } from './cpu.js';
 import { type LoadedObject, loadedObject } from './loaded-object.js';

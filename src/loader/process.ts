@@ -1,4 +1,4 @@
-import type { MissingLibrary } from '../plan/manifest.js';
+import type { MissingLibrary } from '../manifest/manifest.js';
 import { type Cpu, cpuKey, cpusFor } from './cpu.js';
 import type { LoadedObject } from './loaded-object.js';
 import { type Edge, isEdge, Mapping } from './mapping.js';

@@ -1,7 +1,7 @@
 import type { ElfFile, ElfHeaders } from '../elf/types.js';
 import { JailbuildError } from '../errors.js';
 import { isTrace, type Trace } from '../fs/sysroot.js';
-import type { SearchRule } from '../plan/manifest.js';
+import type { SearchRule } from '../manifest/manifest.js';
 import { acceptForGlibc, acceptForMusl } from './acceptance.js';
 import { acceptsCacheFlags, cacheFlags } from './cache-flags.js';
 import { cacheKey } from './cache-order.js';

@@ -1,6 +1,6 @@
 import { JailbuildError } from '../errors.js';
 import { isTrace, type Sysroot } from '../fs/sysroot.js';
-import type { AccountRequest } from './account.js';
+import type { AccountRequest } from '../manifest/account-request.js';
 
 const PASSWD = '/etc/passwd';
 const GROUP = '/etc/group';

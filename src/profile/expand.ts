@@ -1,15 +1,15 @@
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
 import { isTrace, type Trace } from '../fs/sysroot.js';
-import type { Reason } from '../plan/manifest.js';
+import type { IncludeRequest } from '../manifest/include-request.js';
+import type { Reason } from '../manifest/manifest.js';
+import type { DlopenChoice, ResolveRequest } from '../manifest/request.js';
 import type { Additions, Resolution } from '../resolve/additions.js';
 import type { MadeFile } from '../resolve/file-collection.js';
 import { lookUpProgram } from '../resolve/find-program.js';
 import type { ProgramResolver } from '../resolve/program-resolver.js';
-import type { DlopenChoice, ResolveRequest } from '../resolve/request.js';
 import { AccountDatabase, JailAccounts, type User } from './accounts.js';
 import { glob, type Match, matcher } from './glob.js';
-import type { IncludeRequest } from './include.js';
 import { loadProfiles } from './load.js';
 import type {
   Alternatives,

@@ -1,8 +1,8 @@
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
-import { type AccountRequest, parseAccount } from './account.js';
+import { type AccountRequest, parseAccount } from '../manifest/account-request.js';
+import type { IncludeRequest } from '../manifest/include-request.js';
 import { readCheckedYaml } from './checked-yaml.js';
-import type { IncludeRequest } from './include.js';
 import { publishedSchema } from './templates.js';
 
 /** The options of `build` that are paths. */

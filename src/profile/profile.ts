@@ -1,5 +1,5 @@
-import type { DlopenChoice, TerminfoChoice } from '../resolve/request.js';
-import type { AccountRequest } from './account.js';
+import type { AccountRequest } from '../manifest/account-request.js';
+import type { DlopenChoice, TerminfoChoice } from '../manifest/request.js';
 
 /** One, or several of which the first that there is counts. */
 export type Alternatives = string | readonly string[];

@@ -1,7 +1,7 @@
 import type { Sysroot } from '../fs/sysroot.js';
+import type { ResolveRequest } from '../manifest/request.js';
 import type { FileCollection } from './file-collection.js';
 import type { ProgramResolver } from './program-resolver.js';
-import type { ResolveRequest } from './request.js';
 
 /** Whether a request asks for more than programs, which is to be loaded for it. */
 export function needsAdditions(request: ResolveRequest): boolean {

@@ -1,5 +1,5 @@
-import type { MissingLibrary, Reason } from '../plan/manifest.js';
-import { reasonSource } from '../plan/reason-source.js';
+import type { MissingLibrary, Reason } from '../manifest/manifest.js';
+import { reasonSource } from '../manifest/reason-source.js';
 import type { CollectedFile } from './file-collection.js';
 import type { Closure } from './resolve.js';
 

@@ -1,5 +1,5 @@
 import { type FileStat, isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
-import type { Reason } from '../plan/manifest.js';
+import type { Reason } from '../manifest/manifest.js';
 
 /** A path that the jail must have, and why. */
 export interface CollectedFile {

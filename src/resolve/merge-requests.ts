@@ -1,7 +1,7 @@
 import { JailbuildError } from '../errors.js';
 import { isTrace, Sysroot } from '../fs/sysroot.js';
+import type { ResolveRequest, TerminfoChoice } from '../manifest/request.js';
 import { lookUpProgram } from './find-program.js';
-import type { ResolveRequest, TerminfoChoice } from './request.js';
 
 /**
  * The request for a jail that is to hold what both requests ask for: lists are joined, and of what

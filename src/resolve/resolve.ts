@@ -1,11 +1,11 @@
 import { isTrace, Sysroot } from '../fs/sysroot.js';
-import type { ManifestRequest, MissingLibrary } from '../plan/manifest.js';
+import type { ManifestRequest, MissingLibrary } from '../manifest/manifest.js';
+import type { LdCacheChoice, ResolveRequest } from '../manifest/request.js';
 import { type Additions, needsAdditions, type Resolution } from './additions.js';
 import { type CollectedFile, FileCollection } from './file-collection.js';
 import { findProgram } from './find-program.js';
 import { addGeneratedLdSoCache, LD_SO_CACHE } from './ld-so-cache.js';
 import { type Originals, ProgramResolver, type ReadFile } from './program-resolver.js';
-import type { LdCacheChoice, ResolveRequest } from './request.js';
 import { addRunTimeData } from './run-time-data.js';
 import { surroundings } from './surroundings.js';
 import { addTerminfo } from './terminfo.js';

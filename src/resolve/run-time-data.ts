@@ -1,4 +1,5 @@
 import type { Sysroot } from '../fs/sysroot.js';
+import type { ResolveRequest } from '../manifest/request.js';
 import { addCaCertificates } from './ca-certificates.js';
 import type { FileCollection } from './file-collection.js';
 import { addGconv } from './gconv.js';
@@ -6,7 +7,6 @@ import { glibcFacts, USUAL_FACTS } from './glibc-facts.js';
 import { addLocales } from './locales.js';
 import { addOpenSslConfiguration } from './openssl.js';
 import type { ProgramResolver } from './program-resolver.js';
-import type { ResolveRequest } from './request.js';
 import { addTimeZones } from './time-zones.js';
 
 /**

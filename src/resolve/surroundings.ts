@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { ResolveRequest } from './request.js';
+import type { ResolveRequest } from '../manifest/request.js';
 
 /** What login(1) and the C library take where PATH is not set. */
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { PackageURL } from 'packageurl-js';
 import { CHUNK_SIZE, type FileTree } from '../export/file-tree.js';
 import { FileReader, type Sysroot } from '../fs/sysroot.js';
-import type { Entry, FileEntry, Reason } from '../plan/manifest.js';
+import type { Entry, FileEntry, Reason } from '../manifest/manifest.js';
 import { type Distribution, readDistribution } from './distribution.js';
 import { packageOwners } from './owners.js';
 import { fullVersion, type Package } from './package.js';

@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
-import type { Entry, Manifest } from '../../src/plan/manifest.js';
+import type { Entry, Manifest } from '../../src/manifest/manifest.js';
 import { exec, type Finished, jailbuild } from '../support/cli.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';

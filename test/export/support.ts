@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import type { FileTree } from '../../src/export/file-tree.js';
-import type { Entry } from '../../src/plan/manifest.js';
+import type { Entry } from '../../src/manifest/manifest.js';
 
 /** Bytes that are no text in any encoding, with what pax records are made of among them. */
 export const BINARY = Buffer.from([0x00, 0xff, 0x0a, 0x3d, 0x80, 0x20, 0x31, 0x00, 0xc3]);

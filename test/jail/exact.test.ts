@@ -19,7 +19,7 @@ import {
 import path from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { writeJail } from '../../src/jail/write/write.js';
-import type { Manifest } from '../../src/plan/manifest.js';
+import type { Manifest } from '../../src/manifest/manifest.js';
 import { exec, JAILBUILD, jailbuild } from '../support/cli.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';

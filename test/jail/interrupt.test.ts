@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { openEngine } from '../../src/jail/engine/open.js';
 import type { Operation } from '../../src/jail/engine/operations.js';
 import { writeJail } from '../../src/jail/write/write.js';
-import { MANIFEST_SCHEMA, type Manifest } from '../../src/plan/manifest.js';
+import { MANIFEST_SCHEMA, type Manifest } from '../../src/manifest/manifest.js';
 import { scratch } from './support.js';
 
 /** More than an engine is asked for at a time, so that requests are under way when it is to stop. */

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { listNames, readLink, toBytes } from '../../src/fs/path-bytes.js';
-import type { Entry, Manifest } from '../../src/plan/manifest.js';
-import { MANIFEST_SCHEMA } from '../../src/plan/manifest.js';
-import { timestamp } from '../../src/plan/timestamp.js';
+import type { Entry, Manifest } from '../../src/manifest/manifest.js';
+import { MANIFEST_SCHEMA } from '../../src/manifest/manifest.js';
+import { timestamp } from '../../src/manifest/timestamp.js';
 
 /** A directory of the test's own, removed when it ends. */
 export function scratch(t: TestContext): string {

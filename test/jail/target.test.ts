@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import type { ErrorCode } from '../../src/errors.js';
 import { JailbuildError } from '../../src/errors.js';
 import { checkTarget, locateTarget } from '../../src/jail/target.js';
-import type { Entry } from '../../src/plan/manifest.js';
+import type { Entry } from '../../src/manifest/manifest.js';
 import { manifestOf, scratch } from './support.js';
 
 function refusal(code: ErrorCode, words: RegExp) {

@@ -12,7 +12,7 @@ import {
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { writeJail } from '../../src/jail/write/write.js';
-import type { Manifest } from '../../src/plan/manifest.js';
+import type { Manifest } from '../../src/manifest/manifest.js';
 import { manifestOf, scratch, snapshot } from './support.js';
 
 /** A host with two directories, a jail that has all of it, and what of it is the old one's alone. */

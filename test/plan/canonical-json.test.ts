@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { canonicalJson } from '../../src/plan/canonical-json.js';
-import { type Entry, MANIFEST_SCHEMA, type Manifest } from '../../src/plan/manifest.js';
+import { canonicalJson } from '../../src/manifest/canonical-json.js';
+import { type Entry, MANIFEST_SCHEMA, type Manifest } from '../../src/manifest/manifest.js';
 
 const entry: Entry = {
   path: '/bin',

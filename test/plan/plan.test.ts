@@ -4,8 +4,8 @@ import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'nod
 import path from 'node:path';
 import { test } from 'node:test';
 import { JailbuildError } from '../../src/errors.js';
-import { addDigests } from '../../src/plan/digest.js';
-import { describeMissing, refuseMissing } from '../../src/plan/missing.js';
+import { addDigests } from '../../src/manifest/digest.js';
+import { describeMissing, refuseMissing } from '../../src/manifest/missing.js';
 import { plan } from '../../src/plan/plan.js';
 import { resolve } from '../../src/resolve/resolve.js';
 import { tempDir } from '../support/temp-dir.js';

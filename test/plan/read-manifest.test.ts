@@ -3,11 +3,11 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { JailbuildError } from '../../src/errors.js';
-import { canonicalJson } from '../../src/plan/canonical-json.js';
-import { addDigests } from '../../src/plan/digest.js';
-import { MANIFEST_SCHEMA } from '../../src/plan/manifest.js';
+import { canonicalJson } from '../../src/manifest/canonical-json.js';
+import { addDigests } from '../../src/manifest/digest.js';
+import { MANIFEST_SCHEMA } from '../../src/manifest/manifest.js';
+import { parseManifest, readManifest } from '../../src/manifest/read.js';
 import { plan } from '../../src/plan/plan.js';
-import { parseManifest, readManifest } from '../../src/plan/read-manifest.js';
 import { resolve } from '../../src/resolve/resolve.js';
 import { tempDir } from '../support/temp-dir.js';
 

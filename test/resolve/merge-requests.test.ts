@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
+import type { ResolveRequest } from '../../src/manifest/request.js';
 import { mergeRequests } from '../../src/resolve/merge-requests.js';
-import type { ResolveRequest } from '../../src/resolve/request.js';
 import { settleRequest } from '../../src/resolve/surroundings.js';
 import { tempDir } from '../support/temp-dir.js';
 

@@ -9,7 +9,7 @@ import { type LoadedObject, loadedObject } from '../../src/loader/loaded-object.
 import { ObjectTable } from '../../src/loader/objects.js';
 import { mapOn } from '../../src/loader/process.js';
 import { LibrarySearch, LoaderFiles } from '../../src/loader/search.js';
-import type { MissingLibrary } from '../../src/plan/manifest.js';
+import type { MissingLibrary } from '../../src/manifest/manifest.js';
 import { exec } from './cli.js';
 
 /** What a loader lists for a file: the name asked for and the path opened, in its order. */

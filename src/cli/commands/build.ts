@@ -8,12 +8,12 @@ import {
   planJob,
   sourceRootOf,
 } from '../../jail/build/pipeline.js';
-import { canonicalJson } from '../../plan/canonical-json.js';
-import type { Manifest } from '../../plan/manifest.js';
-import { parseAccount } from '../../profile/account.js';
-import { parseInclude } from '../../profile/include.js';
+import { parseAccount } from '../../manifest/account-request.js';
+import { canonicalJson } from '../../manifest/canonical-json.js';
+import { parseInclude } from '../../manifest/include-request.js';
+import type { Manifest } from '../../manifest/manifest.js';
+import type { ResolveRequest } from '../../manifest/request.js';
 import type { JailFile } from '../../profile/jail-file.js';
-import type { ResolveRequest } from '../../resolve/request.js';
 import { type Arguments, defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { Interrupt } from '../interrupt.js';
@@ -260,7 +260,7 @@ async function withManifest(args: BuildArguments, file: string): Promise<Wanted>
   if (other !== undefined) {
     throw new JailbuildError('USAGE', `--from and --${other} exclude each other`);
   }
-  const { readManifest } = await import('../../plan/read-manifest.js');
+  const { readManifest } = await import('../../manifest/read.js');
   const manifest = readManifest(file);
   const from = { manifest, file: path.resolve(file), sysroot: args.sysroot };
   return { args, file: undefined, from };

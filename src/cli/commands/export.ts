@@ -3,7 +3,7 @@ import { type Destination, STDOUT_PATH } from '../../export/destination.js';
 import type { ExportOptions, ExportResult } from '../../export/export.js';
 import type { FileTree } from '../../export/file-tree.js';
 import { isTrace, type Sysroot } from '../../fs/sysroot.js';
-import type { Entry } from '../../plan/manifest.js';
+import type { Entry } from '../../manifest/manifest.js';
 import { type Arguments, defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { Interrupt } from '../interrupt.js';

@@ -3,7 +3,7 @@ import { JailbuildError } from '../../errors.js';
 import type { FileTree } from '../../export/file-tree.js';
 import { creationTime, sourceDateEpoch } from '../../export/times.js';
 import { Sysroot } from '../../fs/sysroot.js';
-import type { Entry, Manifest } from '../../plan/manifest.js';
+import type { Entry, Manifest } from '../../manifest/manifest.js';
 import { SBOM_EXTENSION, type SbomFormat, sbomDocument } from '../../sbom/document.js';
 import { takeInventory } from '../../sbom/inventory.js';
 import { warn } from '../report-error.js';

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { JailbuildError } from '../../errors.js';
 import { toBytes } from '../../fs/path-bytes.js';
-import type { Manifest } from '../../plan/manifest.js';
+import type { Manifest } from '../../manifest/manifest.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { resolveChoices, resolveOptions } from '../options/resolve.js';
@@ -51,7 +51,7 @@ export const whyCommand = defineCommand({
   ],
   async run(args) {
     const manifest = await manifestOf(args.from, args);
-    const { entriesNamed, reasonChains } = await import('../../plan/reason-chains.js');
+    const { entriesNamed, reasonChains } = await import('../../manifest/reason-chains.js');
     const found = entriesNamed(manifest, args.path).map(({ path }) => ({
       path,
       ...reasonChains(manifest, path, args.all ? ALL_LIMIT : USUAL_LIMIT),

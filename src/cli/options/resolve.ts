@@ -5,7 +5,7 @@ import type {
   LdCacheChoice,
   ResolveRequest,
   TerminfoChoice,
-} from '../../resolve/request.js';
+} from '../../manifest/request.js';
 import type { Arguments } from '../command.js';
 
 const GROUP = 'What comes along:';

@@ -1,4 +1,4 @@
-import type { ReasonChains } from '../../plan/reason-chains.js';
+import type { ReasonChains } from '../../manifest/reason-chains.js';
 import { printsUnicode } from './character-set.js';
 import { reasonText } from './reason-text.js';
 import { printable } from './text.js';

@@ -1,6 +1,6 @@
 import type { BuildJob } from '../../jail/build/pipeline.js';
 import type { FileReport } from '../../jail/report.js';
-import type { MissingLibrary } from '../../plan/manifest.js';
+import type { MissingLibrary } from '../../manifest/manifest.js';
 
 /** What `--json` prints for a build. docs/cli.md describes it. */
 export interface BuildReport {

@@ -1,4 +1,4 @@
-import type { Entry, Manifest } from '../../plan/manifest.js';
+import type { Entry, Manifest } from '../../manifest/manifest.js';
 import { reasonText } from './reason-text.js';
 import { formatSize, plural, printable } from './text.js';
 

@@ -1,4 +1,4 @@
-import type { Reason } from '../../plan/manifest.js';
+import type { Reason } from '../../manifest/manifest.js';
 
 /** A reason as a few words, to stand behind a path. */
 export function reasonText(reason: Reason): string {

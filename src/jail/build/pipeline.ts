@@ -1,17 +1,17 @@
 import { JailbuildError } from '../../errors.js';
-import { isSameValue } from '../../plan/canonical-json.js';
-import { addDigests, knownDetails } from '../../plan/digest.js';
-import type { Entry, Manifest } from '../../plan/manifest.js';
-import { refuseMissing } from '../../plan/missing.js';
+import { isSameValue } from '../../manifest/canonical-json.js';
+import { ContentComparer } from '../../manifest/compare-content.js';
+import { addDigests, knownDetails } from '../../manifest/digest.js';
+import type { Entry, Manifest } from '../../manifest/manifest.js';
+import { refuseMissing } from '../../manifest/missing.js';
+import type { ResolveRequest } from '../../manifest/request.js';
 import { plan } from '../../plan/plan.js';
 import { type Additions, needsAdditions } from '../../resolve/additions.js';
 import { mergeRequests } from '../../resolve/merge-requests.js';
 import type { Originals } from '../../resolve/program-resolver.js';
-import type { ResolveRequest } from '../../resolve/request.js';
 import type { Closure } from '../../resolve/resolve.js';
 import { resolve } from '../../resolve/resolve.js';
 import { settleRequest, surroundings } from '../../resolve/surroundings.js';
-import { ContentComparer } from '../compare-content.js';
 import type { ManifestSources } from '../manifest-sources.js';
 import { refuseInsecure } from '../parents.js';
 import {

@@ -1,12 +1,12 @@
 import { type BigIntStats, closeSync, constants, lstatSync, openSync, readlinkSync } from 'node:fs';
-import { typeOf } from '../../entry-type.js';
 import { errnoOf, JailbuildError, strerror } from '../../errors.js';
 import { deviceNumbers } from '../../fs/device-numbers.js';
 import { HeldDirectory } from '../../fs/dir-handle.js';
 import { fromBytes, toBytes } from '../../fs/path-bytes.js';
-import type { Entry, FileEntry } from '../../plan/manifest.js';
-import { nanoseconds } from '../../plan/timestamp.js';
-import { ContentComparer } from '../compare-content.js';
+import { ContentComparer } from '../../manifest/compare-content.js';
+import { typeOf } from '../../manifest/entry-type.js';
+import type { Entry, FileEntry } from '../../manifest/manifest.js';
+import { nanoseconds } from '../../manifest/timestamp.js';
 import { openNativeEngine } from '../engine/open.js';
 import { type JailRecord, requireRecord } from '../record/record.js';
 import { STATE_DIRECTORY } from '../record/state.js';

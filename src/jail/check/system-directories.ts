@@ -1,4 +1,4 @@
-import type { Manifest, Reason } from '../../plan/manifest.js';
+import type { Manifest, Reason } from '../../manifest/manifest.js';
 
 /** Where programs, libraries and the loader's configuration are looked for (hier(7), ld.so(8)). */
 const TREES = [

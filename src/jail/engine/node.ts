@@ -23,7 +23,7 @@ import type { Server } from 'node:net';
 import path from 'node:path';
 import { errnoOf } from '../../errors.js';
 import { toBytes } from '../../fs/path-bytes.js';
-import { timestamp } from '../../plan/timestamp.js';
+import { timestamp } from '../../manifest/timestamp.js';
 import { type Engine, OperationError, type RunOptions } from './engine.js';
 import type { Attributes, Operation } from './operations.js';
 

@@ -1,4 +1,4 @@
-import type { Manifest } from '../../plan/manifest.js';
+import type { Manifest } from '../../manifest/manifest.js';
 import { openNativeEngine } from './open.js';
 
 /**

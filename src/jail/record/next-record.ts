@@ -1,7 +1,7 @@
 import packageJson from '../../../package.json' with { type: 'json' };
-import { isSameValue } from '../../plan/canonical-json.js';
-import type { Entry, Manifest } from '../../plan/manifest.js';
-import type { ResolveRequest } from '../../resolve/request.js';
+import { isSameValue } from '../../manifest/canonical-json.js';
+import type { Entry, Manifest } from '../../manifest/manifest.js';
+import type { ResolveRequest } from '../../manifest/request.js';
 import type { Finding } from '../write/survey.js';
 import { belongings } from './owned-entries.js';
 import {

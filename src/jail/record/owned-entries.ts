@@ -1,8 +1,8 @@
 import { type BigIntStats, closeSync, constants, lstatSync, openSync, readdirSync } from 'node:fs';
 import { errnoOf } from '../../errors.js';
 import { fromBytes, toBytes } from '../../fs/path-bytes.js';
-import type { Entry, Manifest } from '../../plan/manifest.js';
-import type { ContentComparer } from '../compare-content.js';
+import type { ContentComparer } from '../../manifest/compare-content.js';
+import type { Entry, Manifest } from '../../manifest/manifest.js';
 import { isAsPlanned } from '../write/survey.js';
 import { type JailHistory, ownEntries } from './record.js';
 import { RECORD_NAME, STATE_DIRECTORY } from './state.js';

@@ -1,11 +1,11 @@
 import { type BigIntStats, closeSync, fstatSync, readFileSync } from 'node:fs';
 import { errnoOf, JailbuildError, strerror } from '../../errors.js';
 import { HeldDirectory } from '../../fs/dir-handle.js';
-import { canonicalJson, canonicalValue } from '../../plan/canonical-json.js';
-import { Field, parseJson } from '../../plan/field.js';
-import type { Entry, Manifest } from '../../plan/manifest.js';
-import { toEntries, toManifest } from '../../plan/read-manifest.js';
-import type { ResolveRequest } from '../../resolve/request.js';
+import { canonicalJson, canonicalValue } from '../../manifest/canonical-json.js';
+import { Field, parseJson } from '../../manifest/json-field.js';
+import type { Entry, Manifest } from '../../manifest/manifest.js';
+import { toEntries, toManifest } from '../../manifest/read.js';
+import type { ResolveRequest } from '../../manifest/request.js';
 import { RECORD_NAME, STATE_DIRECTORY } from './state.js';
 
 /** Names the format and its version; a reader refuses one it does not know. */

@@ -1,6 +1,6 @@
 import { lstatSync } from 'node:fs';
 import { toBytes } from '../../fs/path-bytes.js';
-import type { Entry, Manifest } from '../../plan/manifest.js';
+import type { Entry, Manifest } from '../../manifest/manifest.js';
 import type { Operation } from '../engine/operations.js';
 import { type JailLock, lockJail } from '../lock.js';
 import { RECORD_NAME, STATE_DIRECTORY } from '../record/state.js';

@@ -1,5 +1,5 @@
 import { errnoText, JailbuildError } from '../../errors.js';
-import type { Entry } from '../../plan/manifest.js';
+import type { Entry } from '../../manifest/manifest.js';
 import type { AttributeWarning, Engine } from '../engine/engine.js';
 import { isPrivileged, unprivilegedLoss } from './stage.js';
 import type { Step } from './transaction.js';

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { Manifest } from '../../plan/manifest.js';
+import type { Manifest } from '../../manifest/manifest.js';
 import { openEngine } from '../engine/open.js';
 import { acquire } from '../lock.js';
 import { refuseInsecure } from '../parents.js';

@@ -1,4 +1,4 @@
-import type { Entry, Manifest } from '../../plan/manifest.js';
+import type { Entry, Manifest } from '../../manifest/manifest.js';
 import type { FileReport } from '../report.js';
 
 /** Collects the reports on the entries of a plan. */

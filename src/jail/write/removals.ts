@@ -2,8 +2,8 @@ import { type BigIntStats, lstatSync } from 'node:fs';
 import path from 'node:path';
 import { errnoOf, JailbuildError, strerror } from '../../errors.js';
 import { toBytes } from '../../fs/path-bytes.js';
-import type { Entry } from '../../plan/manifest.js';
-import { timestamp } from '../../plan/timestamp.js';
+import type { Entry } from '../../manifest/manifest.js';
+import { timestamp } from '../../manifest/timestamp.js';
 import type { Attributes } from '../engine/operations.js';
 import { isPrivileged } from './stage.js';
 

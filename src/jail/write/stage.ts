@@ -1,5 +1,5 @@
-import type { Entry } from '../../plan/manifest.js';
-import { timestamp } from '../../plan/timestamp.js';
+import type { Entry } from '../../manifest/manifest.js';
+import { timestamp } from '../../manifest/timestamp.js';
 import type { Attributes, CreateOperation } from '../engine/operations.js';
 import type { FileReport } from '../report.js';
 import type { Progress } from './progress.js';

@@ -1,8 +1,8 @@
 import { type BigIntStats, lstatSync } from 'node:fs';
 import { JailbuildError, strerror } from '../../errors.js';
 import { readLink, toBytes } from '../../fs/path-bytes.js';
-import type { DeviceEntry, Entry, Manifest } from '../../plan/manifest.js';
-import { nanoseconds } from '../../plan/timestamp.js';
+import type { DeviceEntry, Entry, Manifest } from '../../manifest/manifest.js';
+import { nanoseconds } from '../../manifest/timestamp.js';
 
 /** What is to be done about an entry: the plan compared with what the jail has. */
 export interface Finding {

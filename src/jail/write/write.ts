@@ -1,5 +1,5 @@
 import type { BigIntStats } from 'node:fs';
-import type { Entry, Manifest } from '../../plan/manifest.js';
+import type { Entry, Manifest } from '../../manifest/manifest.js';
 import type { JailLock, LockOptions } from '../lock.js';
 import { refuseInsecure } from '../parents.js';
 import type { FileReport } from '../report.js';

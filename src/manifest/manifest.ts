@@ -3,8 +3,8 @@
  * The resolver's findings become a manifest; the writer, the verifier and the reports follow it.
  */
 
-import type { AccountRequest } from '../profile/account.js';
-import type { IncludeRequest } from '../profile/include.js';
+import type { AccountRequest } from './account-request.js';
+import type { IncludeRequest } from './include-request.js';
 
 /** Names the format and its version; a reader refuses one it does not know. */
 export const MANIFEST_SCHEMA = 'jailbuild.manifest/1';

@@ -1,9 +1,9 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { errnoOf } from '../errors.js';
 import { toBytes } from '../fs/path-bytes.js';
-import { readDigest } from '../plan/digest.js';
-import type { FileEntry } from '../plan/manifest.js';
-import { timestamp } from '../plan/timestamp.js';
+import { readDigest } from './digest.js';
+import type { FileEntry } from './manifest.js';
+import { timestamp } from './timestamp.js';
 
 const CHUNK = 1 << 20;
 

@@ -1,5 +1,5 @@
 import type { BigIntStats } from 'node:fs';
-import type { Entry } from './plan/manifest.js';
+import type { Entry } from './manifest.js';
 
 /** What a manifest calls the type of a file; sockets have no place in one. */
 export function typeOf(stat: BigIntStats): Entry['type'] | 'socket' {

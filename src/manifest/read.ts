@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { JailbuildError, strerror } from '../errors.js';
-import { Field, invalid, parseJson } from './field.js';
+import { Field, invalid, parseJson } from './json-field.js';
 import {
   type Entry,
   MANIFEST_SCHEMA,

@@ -1,5 +1,5 @@
-import type { AccountRequest } from '../profile/account.js';
-import type { IncludeRequest } from '../profile/include.js';
+import type { AccountRequest } from './account-request.js';
+import type { IncludeRequest } from './include-request.js';
 
 /**
  * Which terminal descriptions to bring: all, none, the usual ones, or these. The word `default` among
