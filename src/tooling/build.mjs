@@ -21,7 +21,7 @@ writeCompletions();
 await bundleLibrary();
 declareTypes();
 writeManual();
-copyExecutable('src/launcher/invoke_ns.sh', 'dist/invoke_ns');
+copyExecutable('src/native/launcher/invoke_ns.sh', 'dist/invoke_ns');
 
 /**
  * CommonJS, because Node compiles one CommonJS script faster than ES modules, and because

@@ -26,7 +26,8 @@ export function invokeNsPage(source: string, help: string, date: string, version
 /** The text of the launcher's help, from its source: the program may be for another machine. */
 export function helpInSource(source: string): string {
   const text = /\busage\[\] =\s*((?:"(?:[^"\\]|\\.)*"\s*)+);/.exec(source)?.[1];
-  if (text === undefined) throw new Error('src/launcher/options.c: the usage is not where it was');
+  if (text === undefined)
+    throw new Error('src/native/launcher/options.c: the usage is not where it was');
   return [...text.matchAll(/"((?:[^"\\]|\\.)*)"/g)]
     .map(([, piece = '']) => piece.replaceAll('\\n', '\n').replace(/\\(.)/g, '$1'))
     .join('');

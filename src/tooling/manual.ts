@@ -14,7 +14,7 @@ const pages = {
   'jailbuild.1': jailbuildPage(COMMANDS, read('docs/cli.md'), DATE, version),
   'invoke_ns.1': invokeNsPage(
     read('src/launcher/invoke_ns.1'),
-    helpInSource(read('src/launcher/options.c')),
+    helpInSource(read('src/native/launcher/options.c')),
     DATE,
     version,
   ),

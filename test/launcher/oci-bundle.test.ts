@@ -70,7 +70,7 @@ describe('an OCI runtime bundle', needsRoot('gcc', 'unshare'), () => {
   });
 
   test('its lists are those of the launcher', () => {
-    const source = readFileSync(path.join(PROJECT, 'src/launcher/proc.c'), 'utf8');
+    const source = readFileSync(path.join(PROJECT, 'src/native/launcher/proc.c'), 'utf8');
     const list = (name: string): string[] => {
       const text = new RegExp(`${name}\\[\\] = \\{([^}]*)\\}`).exec(source)?.[1] ?? '';
       return [...text.matchAll(/"([^"]+)"/g)].map(([, word]) => `/proc/${word}`).sort();

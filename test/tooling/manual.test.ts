@@ -58,7 +58,10 @@ describe('manual pages', () => {
 
   test('invoke_ns(1) has every option of its help', needs('man'), () => {
     const help = exec(INVOKE_NS, ['--help']).stdout;
-    assert.equal(helpInSource(readFileSync(`${PROJECT}/src/launcher/options.c`, 'utf8')), help);
+    assert.equal(
+      helpInSource(readFileSync(`${PROJECT}/src/native/launcher/options.c`, 'utf8')),
+      help,
+    );
     const text = rendered(PAGES[1] as string);
     const options = help.match(/(?<=^ .*)(?<![\w-])--?[a-z][a-z-]*/gm) ?? [];
     assert.ok(options.length >= 10);
