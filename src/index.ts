@@ -36,6 +36,6 @@ export {
 } from './manifest/manifest.js';
 export { parseManifest, readManifest } from './manifest/read.js';
 export type { ResolveRequest, TerminfoChoice } from './manifest/request.js';
-export { plan } from './plan/plan.js';
 export type { CollectedFile } from './resolve/file-collection.js';
 export { type Closure, resolve } from './resolve/resolve.js';
+export { plan } from './resolve/to-manifest.js';

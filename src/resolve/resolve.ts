@@ -2,12 +2,12 @@ import { isTrace, Sysroot } from '../fs/sysroot.js';
 import type { ManifestRequest, MissingLibrary } from '../manifest/manifest.js';
 import type { LdCacheChoice, ResolveRequest } from '../manifest/request.js';
 import { type Additions, needsAdditions, type Resolution } from './additions.js';
+import { surroundings } from './environment.js';
 import { type CollectedFile, FileCollection } from './file-collection.js';
 import { findProgram } from './find-program.js';
 import { addGeneratedLdSoCache, LD_SO_CACHE } from './ld-so-cache.js';
 import { type Originals, ProgramResolver, type ReadFile } from './program-resolver.js';
 import { addRunTimeData } from './run-time-data.js';
-import { surroundings } from './surroundings.js';
 import { addTerminfo } from './terminfo.js';
 import { unprovided } from './unprovided.js';
 

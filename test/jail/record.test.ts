@@ -20,8 +20,8 @@ import {
   readRecord,
   recordText,
 } from '../../src/jail/record/record.js';
-import { plan } from '../../src/plan/plan.js';
 import { resolve } from '../../src/resolve/resolve.js';
+import { plan } from '../../src/resolve/to-manifest.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 

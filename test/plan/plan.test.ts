@@ -6,8 +6,8 @@ import { test } from 'node:test';
 import { JailbuildError } from '../../src/errors.js';
 import { addDigests } from '../../src/manifest/digest.js';
 import { describeMissing, refuseMissing } from '../../src/manifest/missing.js';
-import { plan } from '../../src/plan/plan.js';
 import { resolve } from '../../src/resolve/resolve.js';
+import { plan } from '../../src/resolve/to-manifest.js';
 import { tempDir } from '../support/temp-dir.js';
 
 const REQUEST = { programs: ['/bin/ls'], terminfo: ['dumb'] } as const;

@@ -7,8 +7,8 @@ import { canonicalJson } from '../../src/manifest/canonical-json.js';
 import { addDigests } from '../../src/manifest/digest.js';
 import { MANIFEST_SCHEMA } from '../../src/manifest/manifest.js';
 import { parseManifest, readManifest } from '../../src/manifest/read.js';
-import { plan } from '../../src/plan/plan.js';
 import { resolve } from '../../src/resolve/resolve.js';
+import { plan } from '../../src/resolve/to-manifest.js';
 import { tempDir } from '../support/temp-dir.js';
 
 type Json = Record<string, unknown>;

@@ -3,8 +3,8 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { ResolveRequest } from '../../src/manifest/request.js';
+import { settleRequest } from '../../src/resolve/environment.js';
 import { mergeRequests } from '../../src/resolve/merge-requests.js';
-import { settleRequest } from '../../src/resolve/surroundings.js';
 import { tempDir } from '../support/temp-dir.js';
 
 const PATH = ['/usr/bin'];

@@ -28,7 +28,7 @@ export const inspectCommand = defineCommand({
   async run(args) {
     const { Sysroot } = await import('../../fs/sysroot.js');
     const { findProgram } = await import('../../resolve/find-program.js');
-    const { surroundings } = await import('../../resolve/surroundings.js');
+    const { surroundings } = await import('../../resolve/environment.js');
     const { inspectElf } = await import('../../elf/inspect.js');
     const { inspectionJson, inspectionText } = await import('../output/inspection.js');
     const request = { programs: [], ...resolveChoices(args) };

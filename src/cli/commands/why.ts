@@ -79,6 +79,6 @@ async function manifestOf(
     return requireRecord(from).manifest;
   }
   const { resolve } = await import('../../resolve/resolve.js');
-  const { plan } = await import('../../plan/plan.js');
+  const { plan } = await import('../../resolve/to-manifest.js');
   return plan(resolve({ programs: [from], ...resolveChoices(args) }));
 }

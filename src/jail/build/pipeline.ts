@@ -5,13 +5,13 @@ import { addDigests, knownDetails } from '../../manifest/digest.js';
 import type { Entry, Manifest } from '../../manifest/manifest.js';
 import { refuseMissing } from '../../manifest/missing.js';
 import type { ResolveRequest } from '../../manifest/request.js';
-import { plan } from '../../plan/plan.js';
 import { type Additions, needsAdditions } from '../../resolve/additions.js';
+import { settleRequest, surroundings } from '../../resolve/environment.js';
 import { mergeRequests } from '../../resolve/merge-requests.js';
 import type { Originals } from '../../resolve/program-resolver.js';
 import type { Closure } from '../../resolve/resolve.js';
 import { resolve } from '../../resolve/resolve.js';
-import { settleRequest, surroundings } from '../../resolve/surroundings.js';
+import { plan } from '../../resolve/to-manifest.js';
 import type { ManifestSources } from '../manifest-sources.js';
 import { refuseInsecure } from '../parents.js';
 import {

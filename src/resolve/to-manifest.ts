@@ -1,7 +1,7 @@
 import { type Entry, MANIFEST_SCHEMA, type Manifest, type Reason } from '../manifest/manifest.js';
 import { timestamp } from '../manifest/timestamp.js';
-import type { CollectedFile } from '../resolve/file-collection.js';
-import type { Closure } from '../resolve/resolve.js';
+import type { CollectedFile } from './file-collection.js';
+import type { Closure } from './resolve.js';
 
 /**
  * Puts a closure in the form of a manifest. Files carry no digests yet: see `addDigests`.
