@@ -8,11 +8,11 @@ import { type Edge, loadedObject, mapProcess, type VariantEdge } from '../loader
 import { type CachePolicy, LibrarySearch, LoaderFiles } from '../loader/search.js';
 import type { MissingLibrary, Reason, SearchRule } from '../manifest/manifest.js';
 import type { ResolveRequest } from '../manifest/request.js';
+import { Hints } from './advice/hints.js';
 import { openNotedLibraries } from './dlopen-notes.js';
 import { isEnvCommand, parseEnvArgument } from './env-command.js';
 import type { FileCollection } from './file-collection.js';
 import { type FoundProgram, lookUpProgram } from './find-program.js';
-import { Hints } from './hints.js';
 import { NameService } from './name-service.js';
 import { RunningProcess } from './running-process.js';
 import { GLIBC_SONAME, type ObjectFacts, RuntimeFacts } from './runtime-facts.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { loadProfiles } from '../../src/profile/load.js';
-import { unprovided } from '../../src/resolve/unprovided.js';
+import { unprovided } from '../../src/resolve/advice/unprovided.js';
 import { jailbuild } from '../support/cli.js';
 import { tempDir } from '../support/temp-dir.js';
 

@@ -1,6 +1,6 @@
-import type { ElfFile } from '../elf/types.js';
-import type { LoadedObject } from '../loader/loaded-object.js';
-import type { ResolveRequest } from '../manifest/request.js';
+import type { ElfFile } from '../../elf/types.js';
+import type { LoadedObject } from '../../loader/loaded-object.js';
+import type { ResolveRequest } from '../../manifest/request.js';
 
 /** What was asked for, and whether a path is in the jail. */
 interface Given {
