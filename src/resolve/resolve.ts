@@ -3,13 +3,13 @@ import type { ManifestRequest, MissingLibrary } from '../manifest/manifest.js';
 import type { LdCacheChoice, ResolveRequest } from '../manifest/request.js';
 import { type Additions, needsAdditions, type Resolution } from './additions.js';
 import { unprovided } from './advice/unprovided.js';
+import { addRunTimeData } from './data/run-time-data.js';
+import { addTerminfo } from './data/terminfo.js';
 import { surroundings } from './environment.js';
 import { type CollectedFile, FileCollection } from './file-collection.js';
 import { findProgram } from './find-program.js';
 import { addGeneratedLdSoCache, LD_SO_CACHE } from './ld-so-cache.js';
 import { type Originals, ProgramResolver, type ReadFile } from './program-resolver.js';
-import { addRunTimeData } from './run-time-data.js';
-import { addTerminfo } from './terminfo.js';
 
 /** What a merged-/usr distribution may have as links in the root directory. */
 const MERGED_USR_LINKS = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];

@@ -1,12 +1,12 @@
-import type { Sysroot } from '../fs/sysroot.js';
-import type { ResolveRequest } from '../manifest/request.js';
+import type { Sysroot } from '../../fs/sysroot.js';
+import type { ResolveRequest } from '../../manifest/request.js';
+import type { FileCollection } from '../file-collection.js';
+import type { ProgramResolver } from '../program-resolver.js';
 import { addCaCertificates } from './ca-certificates.js';
-import type { FileCollection } from './file-collection.js';
 import { addGconv } from './gconv.js';
 import { glibcFacts, USUAL_FACTS } from './glibc-facts.js';
 import { addLocales } from './locales.js';
 import { addOpenSslConfiguration } from './openssl.js';
-import type { ProgramResolver } from './program-resolver.js';
 import { addTimeZones } from './time-zones.js';
 
 /**

@@ -1,6 +1,6 @@
-import { JailbuildError } from '../errors.js';
-import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
-import type { FileCollection } from './file-collection.js';
+import { JailbuildError } from '../../errors.js';
+import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
+import type { FileCollection } from '../file-collection.js';
 import type { GlibcFacts } from './glibc-facts.js';
 
 /** AR_MAGIC of glibc's locale/locarchive.h. */

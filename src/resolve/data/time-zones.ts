@@ -1,6 +1,6 @@
-import { JailbuildError } from '../errors.js';
-import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
-import type { FileCollection } from './file-collection.js';
+import { JailbuildError } from '../../errors.js';
+import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
+import type { FileCollection } from '../file-collection.js';
 
 const LOCALTIME = '/etc/localtime';
 /** The name by which a request means the zone of the host. */

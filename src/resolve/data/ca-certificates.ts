@@ -1,7 +1,7 @@
-import template from '../../templates/ca-certificates.json' with { type: 'json' };
-import { JailbuildError } from '../errors.js';
-import { isTrace, type Sysroot } from '../fs/sysroot.js';
-import type { FileCollection } from './file-collection.js';
+import template from '../../../templates/ca-certificates.json' with { type: 'json' };
+import { JailbuildError } from '../../errors.js';
+import { isTrace, type Sysroot } from '../../fs/sysroot.js';
+import type { FileCollection } from '../file-collection.js';
 import { openSslPaths } from './openssl.js';
 
 /**

@@ -1,6 +1,6 @@
-import { namesVersion } from '../elf/versions.js';
-import type { Sysroot } from '../fs/sysroot.js';
-import type { LoadedObject } from '../loader/loaded-object.js';
+import { namesVersion } from '../../elf/versions.js';
+import type { Sysroot } from '../../fs/sysroot.js';
+import type { LoadedObject } from '../../loader/loaded-object.js';
 
 /** Where a glibc was built to look for data. */
 export interface GlibcFacts {

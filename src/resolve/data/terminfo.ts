@@ -1,8 +1,8 @@
-import template from '../../templates/terminfo.json' with { type: 'json' };
-import { JailbuildError } from '../errors.js';
-import { isTrace, type Sysroot } from '../fs/sysroot.js';
-import type { TerminfoChoice } from '../manifest/request.js';
-import type { FileCollection } from './file-collection.js';
+import template from '../../../templates/terminfo.json' with { type: 'json' };
+import { JailbuildError } from '../../errors.js';
+import { isTrace, type Sysroot } from '../../fs/sysroot.js';
+import type { TerminfoChoice } from '../../manifest/request.js';
+import type { FileCollection } from '../file-collection.js';
 
 /**
  * Adds terminal descriptions from wherever the distribution keeps them. An entry is in a

@@ -1,6 +1,6 @@
-import { JailbuildError } from '../errors.js';
-import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
-import type { FileCollection } from './file-collection.js';
+import { JailbuildError } from '../../errors.js';
+import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
+import type { FileCollection } from '../file-collection.js';
 
 /** What glibc converts without a module (iconv/gconv_builtin.h), by the names that it gives them. */
 const BUILT_IN = new Set([

@@ -1,5 +1,5 @@
-import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
-import type { FileCollection } from './file-collection.js';
+import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
+import type { FileCollection } from '../file-collection.js';
 
 /** Where an OpenSSL was built to look for its data. */
 export interface OpenSslPaths {
