@@ -9,13 +9,13 @@ import { type CachePolicy, LibrarySearch, LoaderFiles } from '../loader/search.j
 import type { MissingLibrary, Reason, SearchRule } from '../manifest/manifest.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { Hints } from './advice/hints.js';
-import { openNotedLibraries } from './dlopen-notes.js';
 import { isEnvCommand, parseEnvArgument } from './env-command.js';
 import type { FileCollection } from './file-collection.js';
 import { type FoundProgram, lookUpProgram } from './find-program.js';
-import { NameService } from './name-service.js';
-import { RunningProcess } from './running-process.js';
-import { GLIBC_SONAME, type ObjectFacts, RuntimeFacts } from './runtime-facts.js';
+import { openNotedLibraries } from './process/dlopen-notes.js';
+import { NameService } from './process/name-service.js';
+import { RunningProcess } from './process/running-process.js';
+import { GLIBC_SONAME, type ObjectFacts, RuntimeFacts } from './process/runtime-facts.js';
 import { isScript, isShebang, MAX_INTERPRETERS, parseShebang, SCRIPT_START } from './shebang.js';
 
 /** A library that opens further files by itself, and one process that has it. */

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
 import type { Manifest } from '../../src/manifest/manifest.js';
-import { parseNsswitch } from '../../src/resolve/name-service.js';
+import { parseNsswitch } from '../../src/resolve/process/name-service.js';
 import { exec, jailbuild } from '../support/cli.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';

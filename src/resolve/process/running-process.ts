@@ -1,8 +1,8 @@
-import type { LoadedObject } from '../loader/loaded-object.js';
-import type { Edge, ProcessImage, VariantEdge } from '../loader/process.js';
-import type { NotFound } from '../loader/search.js';
-import type { MissingLibrary, Reason } from '../manifest/manifest.js';
-import { FileCollection } from './file-collection.js';
+import type { LoadedObject } from '../../loader/loaded-object.js';
+import type { Edge, ProcessImage, VariantEdge } from '../../loader/process.js';
+import type { NotFound } from '../../loader/search.js';
+import type { MissingLibrary, Reason } from '../../manifest/manifest.js';
+import { FileCollection } from '../file-collection.js';
 
 /** Is told of what the loader of a process does. */
 export interface ProcessWatcher {

@@ -1,6 +1,6 @@
-import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
-import type { LoadedObject } from '../loader/loaded-object.js';
-import type { FileCollection } from './file-collection.js';
+import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
+import type { LoadedObject } from '../../loader/loaded-object.js';
+import type { FileCollection } from '../file-collection.js';
 import type { RunningProcess } from './running-process.js';
 
 /** A database of nsswitch.conf(5). */

@@ -1,11 +1,11 @@
-import { importedSymbols } from '../elf/imports.js';
-import { type DlopenNeed, dlopenNeeds, readNotes } from '../elf/notes.js';
-import type { ByteSource, ElfFile } from '../elf/types.js';
-import { namesVersion } from '../elf/versions.js';
-import { JailbuildError } from '../errors.js';
-import type { Trace } from '../fs/sysroot.js';
-import type { LoadedObject } from '../loader/loaded-object.js';
-import { HINT_FUNCTIONS } from './advice/hints.js';
+import { importedSymbols } from '../../elf/imports.js';
+import { type DlopenNeed, dlopenNeeds, readNotes } from '../../elf/notes.js';
+import type { ByteSource, ElfFile } from '../../elf/types.js';
+import { namesVersion } from '../../elf/versions.js';
+import { JailbuildError } from '../../errors.js';
+import type { Trace } from '../../fs/sysroot.js';
+import type { LoadedObject } from '../../loader/loaded-object.js';
+import { HINT_FUNCTIONS } from '../advice/hints.js';
 import { NSS_FUNCTIONS, WITH_SERVICES } from './name-service.js';
 
 /** What an object tells of what it opens when it runs. */

@@ -1,8 +1,8 @@
-import type { DlopenNeed } from '../elf/notes.js';
-import type { LoadedObject } from '../loader/loaded-object.js';
-import type { NotFound } from '../loader/search.js';
-import type { MissingLibrary } from '../manifest/manifest.js';
-import type { DlopenChoice } from '../manifest/request.js';
+import type { DlopenNeed } from '../../elf/notes.js';
+import type { LoadedObject } from '../../loader/loaded-object.js';
+import type { NotFound } from '../../loader/search.js';
+import type { MissingLibrary } from '../../manifest/manifest.js';
+import type { DlopenChoice } from '../../manifest/request.js';
 import type { RunningProcess } from './running-process.js';
 
 const RANK = { none: 0, required: 1, recommended: 2, suggested: 3 } as const;
