@@ -9,14 +9,20 @@ import { type CachePolicy, LibrarySearch, LoaderFiles } from '../loader/search.j
 import type { MissingLibrary, Reason, SearchRule } from '../manifest/manifest.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { Hints } from './advice/hints.js';
-import { isEnvCommand, parseEnvArgument } from './env-command.js';
 import type { FileCollection } from './file-collection.js';
 import { type FoundProgram, lookUpProgram } from './find-program.js';
 import { openNotedLibraries } from './process/dlopen-notes.js';
 import { NameService } from './process/name-service.js';
 import { RunningProcess } from './process/running-process.js';
 import { GLIBC_SONAME, type ObjectFacts, RuntimeFacts } from './process/runtime-facts.js';
-import { isScript, isShebang, MAX_INTERPRETERS, parseShebang, SCRIPT_START } from './shebang.js';
+import { isEnvCommand, parseEnvArgument } from './scripts/env-command.js';
+import {
+  isScript,
+  isShebang,
+  MAX_INTERPRETERS,
+  parseShebang,
+  SCRIPT_START,
+} from './scripts/shebang.js';
 
 /** A library that opens further files by itself, and one process that has it. */
 export interface UsedLibrary {

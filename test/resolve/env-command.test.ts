@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { isEnvCommand, parseEnvArgument } from '../../src/resolve/env-command.js';
+import { isEnvCommand, parseEnvArgument } from '../../src/resolve/scripts/env-command.js';
 import { exec } from '../support/cli.js';
 import { needs } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
