@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import yargs, { type Argv } from 'yargs';
 import packageJson from '../../package.json' with { type: 'json' };
-import { nearest } from '../suggest.js';
+import { nearest } from '../text/suggest.js';
 import type { AnyCommand, OptionSpec } from './command.js';
 import { COMMANDS } from './commands/index.js';
 import { EXIT, exitStatusOf } from './exit-status.js';

@@ -1,5 +1,5 @@
 import { JailbuildError } from '../errors.js';
-import { didYouMean } from '../suggest.js';
+import { didYouMean } from '../text/suggest.js';
 import type { AnyCommand, OptionSpec, OptionTable } from './command.js';
 import { COMMON_OPTIONS, choicesOf, longNamesOf, shortNamesOf } from './option-text.js';
 

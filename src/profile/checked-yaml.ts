@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type Schema, Validator } from '@cfworker/json-schema';
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import { type ErrorCode, errnoOf, JailbuildError, strerror } from '../errors.js';
-import { didYouMean } from '../suggest.js';
+import { didYouMean } from '../text/suggest.js';
 
 /** Aliases that one document may expand to, so that a few lines cannot fill the memory. */
 const MAX_ALIASES = 100;

@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
-import { didYouMean } from '../suggest.js';
+import { didYouMean } from '../text/suggest.js';
 import { readCheckedYaml } from './checked-yaml.js';
 import type { Profile, ProfileContent } from './profile.js';
 import { publishedSchema, templatePath } from './templates.js';

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
 import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
-import { nearest } from '../suggest.js';
+import { nearest } from '../text/suggest.js';
 
 /** A program that was asked for and where it is. */
 export interface FoundProgram {
