@@ -13,6 +13,6 @@ export function nativeProgram(name: string): {
 } {
   const inside = `native/linux-${process.arch}/${name}`;
   const expected = fileURLToPath(new URL(inside, import.meta.url));
-  const places = [expected, fileURLToPath(new URL(`../dist/${inside}`, import.meta.url))];
+  const places = [expected, fileURLToPath(new URL(`../../dist/${inside}`, import.meta.url))];
   return { found: places.find((place) => existsSync(place)), expected };
 }

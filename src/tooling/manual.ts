@@ -13,7 +13,7 @@ const { version } = packageJson;
 const pages = {
   'jailbuild.1': jailbuildPage(COMMANDS, read('docs/cli.md'), DATE, version),
   'invoke_ns.1': invokeNsPage(
-    read('src/launcher/invoke_ns.1'),
+    read('src/native/launcher/invoke_ns.1'),
     helpInSource(read('src/native/launcher/options.c')),
     DATE,
     version,

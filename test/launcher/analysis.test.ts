@@ -9,8 +9,8 @@ import { needs, needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 import { AS_NOBODY, NOBODY_AS_ROOT, onTerminal } from './support.js';
 
-const LAUNCHER = path.join(PROJECT, 'src/launcher');
-const ENGINE = path.join(PROJECT, 'src/jail/native');
+const LAUNCHER = path.join(PROJECT, 'src/native/launcher');
+const ENGINE = path.join(PROJECT, 'src/native/engine');
 const REPORT = /AddressSanitizer|runtime error|SUMMARY:/;
 
 /** Command lines that are refused before anything is done, and those that only print. */

@@ -10,7 +10,7 @@ import { compileFixture, runDirectly } from './support.js';
 
 const EPERM = 1;
 const ENOSYS = 38;
-const LAUNCHER = path.join(PROJECT, 'src/launcher');
+const LAUNCHER = path.join(PROJECT, 'src/native/launcher');
 
 interface Denied {
   readonly name: string;
