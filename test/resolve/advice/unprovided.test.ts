@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { loadProfiles } from '../../src/profile/load.js';
-import { unprovided } from '../../src/resolve/advice/unprovided.js';
-import { jailbuild } from '../support/cli.js';
-import { tempDir } from '../support/temp-dir.js';
+import { loadProfiles } from '../../../src/profile/load.js';
+import { unprovided } from '../../../src/resolve/advice/unprovided.js';
+import { jailbuild } from '../../support/cli.js';
+import { tempDir } from '../../support/temp-dir.js';
 
 test('what a program fails without is told with the profile that has it', () => {
   assert.deepEqual(unprovided(['/usr/bin/env', '/usr/bin/python3.11', '/usr/sbin/nginx']), [

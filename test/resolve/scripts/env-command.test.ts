@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { isEnvCommand, parseEnvArgument } from '../../src/resolve/scripts/env-command.js';
-import { exec } from '../support/cli.js';
-import { needs } from '../support/need.js';
-import { tempDir } from '../support/temp-dir.js';
+import { isEnvCommand, parseEnvArgument } from '../../../src/resolve/scripts/env-command.js';
+import { exec } from '../../support/cli.js';
+import { needs } from '../../support/need.js';
+import { tempDir } from '../../support/temp-dir.js';
 
 /** A word that env gets, and the program that it starts; undefined where it starts none. */
 const CASES: readonly (readonly [string | undefined, string | undefined])[] = [

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fileLine } from '../../src/cli/output/file-line.js';
-import { manifestTable } from '../../src/cli/output/manifest-table.js';
-import { type Entry, MANIFEST_SCHEMA } from '../../src/manifest/manifest.js';
+import { fileLine } from '../../../src/cli/output/file-line.js';
+import { manifestTable } from '../../../src/cli/output/manifest-table.js';
+import { type Entry, MANIFEST_SCHEMA } from '../../../src/manifest/manifest.js';
 
 function table(...entries: Entry[]): string[] {
   return manifestTable({

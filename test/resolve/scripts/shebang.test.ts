@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { chmodSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { isShebang, parseShebang } from '../../src/resolve/scripts/shebang.js';
-import { exec } from '../support/cli.js';
-import { needs } from '../support/need.js';
-import { tempDir } from '../support/temp-dir.js';
+import { isShebang, parseShebang } from '../../../src/resolve/scripts/shebang.js';
+import { exec } from '../../support/cli.js';
+import { needs } from '../../support/need.js';
+import { tempDir } from '../../support/temp-dir.js';
 
 const parse = (line: string) => parseShebang(Buffer.from(line, 'latin1'));
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chainsText } from '../../src/cli/output/chains-text.js';
-import { printsUnicode } from '../../src/cli/output/character-set.js';
-import { formatSize, plural, printable } from '../../src/cli/output/text.js';
-import { treeText } from '../../src/cli/output/tree-text.js';
-import { folded } from '../../src/cli/report-error.js';
+import { chainsText } from '../../../src/cli/output/chains-text.js';
+import { printsUnicode } from '../../../src/cli/output/character-set.js';
+import { formatSize, plural, printable } from '../../../src/cli/output/text.js';
+import { treeText } from '../../../src/cli/output/tree-text.js';
+import { folded } from '../../../src/cli/report-error.js';
 
 test('control characters cannot reach a terminal', () => {
   assert.equal(printable('a\u001b[31mb\nc\u009bd é'), 'a\\x1b[31mb\\x0ac\\x9bd é');
