@@ -260,7 +260,7 @@ _Noreturn void become_child(struct options *options, int channel);
 void rename_to_init(char **argv);
 _Noreturn void be_init(pid_t command, const struct options *options, int channel);
 
-/* group.c */
+/* process_group.c */
 enum job_group choose_group(const struct options *options);
 /* Makes the process group of the command. */
 void enter_group(enum job_group group);
@@ -271,7 +271,7 @@ void give_terminal(pid_t group);
 /* Makes ours the terminal's foreground group once the jail, whose group was that, is gone. */
 void take_back_terminal(void);
 
-/* queue.c */
+/* mqueue_demo.c */
 void create_queue(void);
 void send_over_queue(void);
 void receive_from_queue(void);
