@@ -1,6 +1,6 @@
 import type { ElfFile, ElfHeaders } from '../elf/types.js';
 import { JailbuildError } from '../errors.js';
-import { isTrace, type Trace } from '../fs/sysroot.js';
+import { isTrace } from '../fs/sysroot.js';
 import type { SearchRule } from '../manifest/manifest.js';
 import { acceptForGlibc, acceptForMusl } from './acceptance.js';
 import { acceptsCacheFlags, cacheFlags } from './cache-flags.js';
@@ -16,52 +16,20 @@ import {
   otherPlatforms,
 } from './cpu.js';
 import type { LoaderFlavor } from './flavor.js';
-import { type LdSoCache, MAX_CACHE_SIZE, parseLdSoCache, TLS } from './ld-so-cache.js';
-import { readLdSoConf } from './ld-so-conf.js';
+import { TLS } from './ld-so-cache.js';
 import type { LoadedObject } from './loaded-object.js';
-import type { ObjectTable } from './objects.js';
+import { CACHE_PATH, type LoaderFiles } from './loader-files.js';
+import {
+  asPlaces,
+  hasPath,
+  NO_PLACES,
+  type OwnPlaces,
+  type Place,
+  place,
+  programOf,
+} from './search-path.js';
+import type { Candidate, Found, NotFound } from './search-result.js';
 import { expandMuslPath, expandTokens, usesOrigin, usesPlatform } from './tokens.js';
-
-/** A file that the search came upon. */
-export interface Candidate {
-  /** The path as the loader would open it. */
-  readonly name: string;
-  readonly trace: Trace;
-  readonly elf: ElfFile;
-}
-
-export interface Found extends Candidate {
-  readonly rule: SearchRule;
-  /** The subdirectory for a kind of processor that it is in, as x86-64-v3; undefined for none. */
-  readonly level: string | undefined;
-  /** In what respects another processor would find another file. */
-  readonly alternatives: readonly Alternative[];
-}
-
-export interface NotFound {
-  /** Each place that was looked at, in order: files, and the cache itself. */
-  readonly searched: readonly { readonly rule: SearchRule; readonly path: string }[];
-  /** Where a cache would lead that the search was told to do without. */
-  readonly cachedAt?: string;
-  /** In what respects another processor would find a file. */
-  readonly alternatives?: readonly Alternative[];
-}
-
-export function isFound(result: Found | NotFound): result is Found {
-  return 'trace' in result;
-}
-
-interface Place {
-  readonly rule: SearchRule;
-  /** Without a slash at its end: '' for the root. */
-  readonly directory: string;
-  /** True if it is another one for another processor. */
-  readonly dependsOnCpu: boolean;
-  /** The item as written, if it is relative. */
-  readonly relative: string | undefined;
-}
-
-const CACHE_PATH = '/etc/ld.so.cache';
 
 /** The failures of open(2) at which glibc looks into the next directory of a list (open_path). */
 const GLIBC_GOES_ON: ReadonlySet<string> = new Set(['ENOENT', 'EACCES']);
@@ -71,73 +39,6 @@ const MUSL_GOES_ON: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'EACCES'
 
 /** musl takes these names for itself (ldso/dynlink.c, load_library). */
 const MUSL_OWN_NAMES = /^lib(c|pthread|rt|m|dl|util|xnet)\./;
-
-/**
- * What stands for /etc/ld.so.cache: `read` is the loader's own rule; `read-or-conf` takes the
- * directories of /etc/ld.so.conf where there is no cache yet, for a jail that will have one; `none`
- * is for a jail without a cache.
- */
-export type CachePolicy = 'read' | 'read-or-conf' | 'none';
-
-/** What the loaders of one sysroot share: the cache and the configuration, read once and only if needed. */
-export class LoaderFiles {
-  readonly objects: ObjectTable;
-  readonly #policy: CachePolicy;
-  #cache: LdSoCache | 'absent' | undefined;
-  #confDirectories: readonly string[] | undefined;
-
-  constructor(objects: ObjectTable, policy: CachePolicy = 'read') {
-    this.objects = objects;
-    this.#policy = policy;
-  }
-
-  /** @throws JailbuildError MALFORMED_CACHE */
-  cache(): LdSoCache | undefined {
-    return this.#policy === 'none' ? undefined : this.hostCache();
-  }
-
-  /** The cache as it is in the sysroot, whatever the jail will have. */
-  hostCache(): LdSoCache | undefined {
-    if (this.#cache === undefined) {
-      const { sysroot } = this.objects;
-      const found = sysroot.trace(CACHE_PATH);
-      if (isTrace(found) && found.stat.type === 'file') {
-        const reader = sysroot.open(found);
-        try {
-          const bytes = reader.read(0, Math.min(reader.size, MAX_CACHE_SIZE + 1));
-          this.#cache = parseLdSoCache(bytes, found.path);
-        } finally {
-          reader.close();
-        }
-      } else {
-        this.#cache = 'absent';
-      }
-    }
-    return this.#cache === 'absent' ? undefined : this.#cache;
-  }
-
-  /** The directories that are searched in place of a cache. */
-  insteadOfCache(): readonly string[] {
-    const stands = this.#policy === 'read-or-conf' && this.cache() === undefined;
-    return stands ? this.confDirectories() : [];
-  }
-
-  confDirectories(): readonly string[] {
-    this.#confDirectories ??= readLdSoConf(this.objects.sysroot);
-    return this.#confDirectories;
-  }
-}
-
-/** The places that depend on who asks. */
-interface OwnPlaces {
-  /** A list for each DT_RPATH, DT_RUNPATH and LD_LIBRARY_PATH, in their order. */
-  readonly lists: readonly (readonly Place[])[];
-  /** Equal for objects that have the same places. */
-  readonly key: string;
-  readonly alternatives: readonly Alternative[];
-}
-
-const NO_PLACES: OwnPlaces = { lists: [], key: '', alternatives: [] };
 
 /** A directory with the subdirectories that are searched before it. */
 interface SearchDirectory {
@@ -578,31 +479,4 @@ export class LibrarySearch {
     const elf = accept(name, objects.look(trace), this.abi);
     return elf === undefined ? undefined : { name, trace, elf };
   }
-}
-
-/** True if an object, or one of those that it was loaded for, has a search path of its own. */
-function hasPath(object: LoadedObject): boolean {
-  for (let at: LoadedObject | undefined = object; at !== undefined; at = at.loadedBy) {
-    const { rpath, runpath } = at.elf.dynamic ?? {};
-    if (rpath !== undefined || runpath !== undefined) return true;
-  }
-  return false;
-}
-
-/** The program that a library was loaded for. */
-function programOf(object: LoadedObject): LoadedObject {
-  let at = object;
-  while (at.loadedBy !== undefined) at = at.loadedBy;
-  return at;
-}
-
-/** A directory of a search path; a relative one, or an empty item, is meant from the root of a jail. */
-function place(rule: SearchRule, item: string, dependsOnCpu: boolean): Place {
-  const isAbsolute = item.startsWith('/');
-  const directory = (isAbsolute ? item : `/${item}`).replace(/\/+$/, '');
-  return { rule, directory, dependsOnCpu, relative: isAbsolute ? undefined : item };
-}
-
-function asPlaces(rule: SearchRule, directories: readonly string[]): Place[] {
-  return directories.map((directory) => place(rule, directory, false));
 }
