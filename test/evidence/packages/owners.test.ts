@@ -4,7 +4,8 @@ import { copyFileSync, cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSyn
 import path from 'node:path';
 import { test } from 'node:test';
 import { packageOwners } from '../../../src/evidence/packages/owners.js';
-import { FileReader, isTrace, Sysroot } from '../../../src/fs/sysroot.js';
+import { FileReader } from '../../../src/fs/file-reader.js';
+import { isTrace, Sysroot } from '../../../src/fs/sysroot.js';
 import { readPackageNote } from '../../../src/sbom/package-note.js';
 import { PROJECT } from '../../support/cli.js';
 import { needs } from '../../support/need.js';
