@@ -7,10 +7,10 @@ import { RECORD_NAME, STATE_DIRECTORY } from '../record/state.js';
 import type { FileReport } from '../report.js';
 import { locateTarget, type Target } from '../target.js';
 import { Exactness } from './fidelity.js';
+import type { WriteOptions } from './options.js';
 import { Progress } from './progress.js';
 import { freshDirectory, privateFile, stageEntries } from './stage.js';
 import { type Step, Transaction } from './transaction.js';
-import type { WriteOptions } from './write.js';
 
 /** The longest name of a jail that fits into the name of its stage, in bytes. */
 const MAX_NAME = 240;
