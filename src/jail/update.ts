@@ -4,10 +4,10 @@ import {
   type BuildOptions,
   type BuildResult,
   changedNotes,
-  disguiseTest,
   filled,
   intentOf,
   resultOf,
+  tamperTest,
 } from './build/pipeline.js';
 import type { FileReport } from './report.js';
 import { locateTarget } from './target.js';
@@ -73,9 +73,9 @@ export async function planUpdate(
   const findings = survey(manifest, locateTarget(target).path, {
     noClobber: options.noClobber ?? false,
     keep: intent.keep,
-    isDisguised: disguiseTest(job, intent),
-    mine: intent.mine,
-    turns: intent.turns,
+    isTampered: tamperTest(job, intent),
+    managed: intent.managed,
+    typeChanges: intent.typeChanges,
     owners: isPrivileged(),
   });
   const would = findings.flatMap(({ entry: { path }, need, as }): JailChange[] => {

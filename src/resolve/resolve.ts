@@ -5,7 +5,7 @@ import { type Additions, needsAdditions, type Resolution } from './additions.js'
 import { unprovided } from './advice/unprovided.js';
 import { addRunTimeData } from './data/run-time-data.js';
 import { addTerminfo } from './data/terminfo.js';
-import { surroundings } from './environment.js';
+import { resolveEnvironment } from './environment.js';
 import { type CollectedFile, FileCollection } from './file-collection.js';
 import { findProgram } from './find-program.js';
 import { addGeneratedLdSoCache, LD_SO_CACHE } from './ld-so-cache.js';
@@ -59,7 +59,7 @@ export function resolve(
   }
   const request = additions?.request ?? asked;
   const sysroot = new Sysroot(request.sysroot);
-  const { searchPath, cwd, terminals } = surroundings(request);
+  const { searchPath, cwd, terminals } = resolveEnvironment(request);
   const terminfo = request.terminfo ?? 'default';
   const ldCache = request.ldCache ?? 'generate';
   const libraryPath = request.libraryPath ?? [];

@@ -6,7 +6,7 @@ import type { Entry, Manifest } from '../../manifest/manifest.js';
 import { refuseMissing } from '../../manifest/missing.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import { type Additions, needsAdditions } from '../../resolve/additions.js';
-import { settleRequest, surroundings } from '../../resolve/environment.js';
+import { resolveEnvironment, settleRequest } from '../../resolve/environment.js';
 import { mergeRequests } from '../../resolve/merge-requests.js';
 import type { Originals } from '../../resolve/program-resolver.js';
 import type { Closure } from '../../resolve/resolve.js';
@@ -15,28 +15,28 @@ import { plan } from '../../resolve/to-manifest.js';
 import type { ManifestSources } from '../manifest-sources.js';
 import { refuseInsecure } from '../parents.js';
 import {
+  type Fingerprint,
   hostState,
   isHostUnchanged,
   isJailUnchanged,
   jailState,
-  keepProof,
-  type Proof,
-  readProof,
+  keepFingerprint,
+  readFingerprint,
 } from '../record/fingerprint.js';
 import { changedRecordText, HistoryChanged, nextRecord } from '../record/next-record.js';
 import {
   type ChangedPolicy,
-  findGoners,
-  type Goners,
+  findObsolete,
+  findTypeChanges,
   JailView,
-  ownDirectories,
+  managedDirectories,
+  type ObsoleteEntries,
   pathsToKeep,
-  pathsToTurn,
 } from '../record/owned-entries.js';
 import {
+  entriesOwned,
   type JailHistory,
   type JailRecord,
-  ownEntries,
   readHistory,
   recordText,
   requireRecord,
@@ -114,7 +114,7 @@ export interface BuildJob {
   /** Absent where the manifest is given, or was found to come out as it is recorded. */
   closure?: Closure | undefined;
   /** What proved that. */
-  proof?: Proof | undefined;
+  fingerprint?: Fingerprint | undefined;
   /** When what came of the sources began to be looked at: milliseconds since the epoch. */
   began?: number;
   manifest?: Manifest;
@@ -146,9 +146,11 @@ const resolveStep: BuildStep = {
     if (job.from !== undefined) return takeManifest(job, job.from);
     job.whole = wholeRequest(job);
     job.began = Date.now();
-    job.proof = proofFor(job);
+    job.fingerprint = fingerprintFor(job);
     job.closure =
-      job.proof === undefined ? resolve(job.whole, await loadAdditions(job.whole)) : undefined;
+      job.fingerprint === undefined
+        ? resolve(job.whole, await loadAdditions(job.whole))
+        : undefined;
     const { missing } = job.closure ?? recordedManifest(job);
     if (!recordedOptions(job).allowMissing) refuseMissing(missing);
   },
@@ -159,10 +161,10 @@ function recordedManifest({ history }: BuildJob): Manifest {
 }
 
 /**
- * The proof that the request gives what is recorded, if the same was asked for before and nothing that
+ * The fingerprint of the recorded resolution, if the same was asked for before and nothing that
  * the answer rests on has changed.
  */
-function proofFor(job: BuildJob): Proof | undefined {
+function fingerprintFor(job: BuildJob): Fingerprint | undefined {
   const { history, options } = job;
   const whole = filled(job.whole);
   const record = history?.record;
@@ -171,8 +173,8 @@ function proofFor(job: BuildJob): Proof | undefined {
     return undefined;
   if (whole.profiles !== undefined || !isSameValue(whole, record.request)) return undefined;
   if (!isSameValue(recordedOptions(job), record.options)) return undefined;
-  const proof = readProof(locateTarget(job.target).path, history?.stamp);
-  return proof !== undefined && isHostUnchanged(proof) ? proof : undefined;
+  const fingerprint = readFingerprint(locateTarget(job.target).path, history?.stamp);
+  return fingerprint !== undefined && isHostUnchanged(fingerprint) ? fingerprint : undefined;
 }
 
 /** A manifest given by the user, as it was read. */
@@ -205,8 +207,8 @@ async function takeManifest(job: BuildJob, { manifest, file, sysroot }: GivenMan
 }
 
 /** The real path that the sources are in, '' for `/`. */
-export function sourceRootOf({ sources, closure, proof }: BuildJob): string {
-  return proof?.sourceRoot ?? (sources ?? filled(closure)).sysroot.prefix;
+export function sourceRootOf({ sources, closure, fingerprint }: BuildJob): string {
+  return fingerprint?.sourceRoot ?? (sources ?? filled(closure)).sysroot.prefix;
 }
 
 /** What the target's record says. A dry run does without the record of a jail that it may not read. */
@@ -269,7 +271,7 @@ const planStep: BuildStep = {
   name: 'plan',
   async run(job) {
     const sourceRoot = sourceRootOf(job);
-    const given = job.proof === undefined ? job.from?.manifest : recordedManifest(job);
+    const given = job.fingerprint === undefined ? job.from?.manifest : recordedManifest(job);
     const manifest = given ?? plan(filled(job.closure));
     checkPlanTarget(manifest, job, sourceRoot);
     if (!job.options.dryRun && !job.options.insecureParents) {
@@ -324,14 +326,14 @@ const writeStep: BuildStep = {
           ...job.options,
           sourceRoot: sourceRootOf(job),
           ...(sources === undefined ? {} : sources.guard),
-          isDisguised: disguiseTest(job, intent),
+          isTampered: tamperTest(job, intent),
           keep: intent.keep,
-          mine: intent.mine,
-          turns: intent.turns,
+          managed: intent.managed,
+          typeChanges: intent.typeChanges,
           removals: intent.removals,
           record: (findings) => {
             job.changes = changedNotes(findings, intent, job);
-            return newRecordText(job, intent.goners, findings);
+            return newRecordText(job, intent.obsolete, findings);
           },
           onFile,
           onWhole: (root, files) => {
@@ -355,13 +357,13 @@ const writeStep: BuildStep = {
 /** What a build means to do with what earlier builds put into the jail. */
 export interface BuildIntent {
   readonly view: JailView;
-  readonly goners: Goners;
+  readonly obsolete: ObsoleteEntries;
   readonly removals: readonly Entry[];
   readonly keep: ReadonlySet<string>;
   /** Directories whose mode and owner are set. */
-  readonly mine: ReadonlySet<string>;
+  readonly managed: ReadonlySet<string>;
   /** Where a directory and something else may take each other's place. */
-  readonly turns: ReadonlySet<string>;
+  readonly typeChanges: ReadonlySet<string>;
 }
 
 /** @param job one that is planned */
@@ -372,23 +374,25 @@ export function intentOf(job: BuildJob): BuildIntent {
   const comparer =
     history.record === undefined ? undefined : new ContentComparer(sourceRootOf(job));
   const view = new JailView(locateTarget(job.target).path, isPrivileged(), comparer);
-  const goners = findGoners(manifest, history, view);
+  const obsolete = findObsolete(manifest, history, view);
   return {
     view,
-    goners,
-    removals: isUpdate ? goners.removable : [],
-    mine:
-      isUpdate && policyOf(job) !== 'keep' ? ownDirectories(manifest, history) : new Set<string>(),
-    turns: isUpdate ? pathsToTurn(manifest, history, view, goners) : new Set<string>(),
+    obsolete,
+    removals: isUpdate ? obsolete.removable : [],
+    managed:
+      isUpdate && policyOf(job) !== 'keep'
+        ? managedDirectories(manifest, history)
+        : new Set<string>(),
+    typeChanges: isUpdate ? findTypeChanges(manifest, history, view, obsolete) : new Set<string>(),
     keep: pathsToKeep(manifest, history, view, policyOf(job), isUpdate),
   };
 }
 
 /** What tells that a file of the jail has another content than its attributes say. */
-export function disguiseTest({ sources, target }: BuildJob, { view }: BuildIntent) {
-  if (sources === undefined) return view.isDisguised.bind(view);
-  const disguised = sources.disguised(locateTarget(target).path);
-  return ({ path }: Entry) => disguised.has(path);
+export function tamperTest({ sources, target }: BuildJob, { view }: BuildIntent) {
+  if (sources === undefined) return view.isTampered.bind(view);
+  const tampered = sources.tampered(locateTarget(target).path);
+  return ({ path }: Entry) => tampered.has(path);
 }
 
 /** What a manifest or a jail file does not have, a jail that is built from it has not either. */
@@ -403,13 +407,13 @@ function policyOf({ options, from }: BuildJob): ChangedPolicy {
 /** Tells what the user had changed of what earlier builds made. */
 export function changedNotes(
   findings: readonly Finding[],
-  { goners, view }: BuildIntent,
+  { obsolete, view }: BuildIntent,
   job: BuildJob,
 ): string[] {
   const { history, options } = job;
   if (history?.record === undefined) return [];
-  const own = ownEntries(history.record);
-  const left = prunes(job) ? goners.changed.map(changedNote('left')) : [];
+  const own = entriesOwned(history.record);
+  const left = prunes(job) ? obsolete.changed.map(changedNote('left')) : [];
   const others = findings.flatMap(({ entry, need, as }) => {
     const made = own.get(entry.path);
     if (made === undefined) return [];
@@ -428,7 +432,7 @@ function changedNote(fate: 'kept' | 'left' | 'replaced'): (entry: Entry) => stri
 
 function newRecordText(
   job: BuildJob,
-  goners: Goners,
+  obsolete: ObsoleteEntries,
   findings: readonly Finding[],
 ): string | undefined {
   const history = filled(job.history);
@@ -443,7 +447,7 @@ function newRecordText(
       request: filled(job.whole),
       options: recordedOptions(job),
       manifest: filled(job.manifest),
-      former: [...(prunes(job) ? [] : goners.removable), ...goners.held].sort((a, b) =>
+      former: [...(prunes(job) ? [] : obsolete.removable), ...obsolete.held].sort((a, b) =>
         a.path < b.path ? -1 : 1,
       ),
       run: options.run,
@@ -493,11 +497,11 @@ function originalsOf(
 const verifyStep: BuildStep = {
   name: 'verify',
   async run(job) {
-    const { target, files = [], proof } = job;
+    const { target, files = [], fingerprint } = job;
     const root = locateTarget(target).path;
     const isUntouched = files.every(({ action }) => action === 'unchanged');
-    if (proof !== undefined && isUntouched && isJailUnchanged(proof, root)) {
-      job.verified = proof.jail.files;
+    if (fingerprint !== undefined && isUntouched && isJailUnchanged(fingerprint, root)) {
+      job.verified = fingerprint.jail.files;
       return;
     }
     const verified = job.verifiedNew ?? verify(job, root, files);
@@ -508,21 +512,23 @@ const verifyStep: BuildStep = {
 
 /** @param root where the jail is */
 function verify(job: BuildJob, root: string, files: readonly FileReport[]): Verified {
-  const { closure, proof } = job;
-  const { searchPath } = closure ?? (proof === undefined ? {} : surroundings(filled(job.whole)));
+  const { closure, fingerprint } = job;
+  const { searchPath } =
+    closure ?? (fingerprint === undefined ? {} : resolveEnvironment(filled(job.whole)));
   return verifyJail(filled(job.manifest), root, searchPath, originalsOf(closure, files));
 }
 
 /** Leaves word of what the build rests on, so that the next one may find that nothing has changed. */
 function prove(job: BuildJob, root: string, { files, observed }: Verified): void {
-  const { closure, proof, began = 0 } = job;
+  const { closure, fingerprint, began = 0 } = job;
   const paths = new Set(filled(job.manifest).entries.map(({ path }) => path));
   const isPlanned = (path: string) => paths.has(path);
   const seen = closure?.sysroot.observed();
   const sourceRoot = sourceRootOf(job);
-  const host = seen === undefined ? proof?.host : hostState(seen, sourceRoot, began, isPlanned);
+  const host =
+    seen === undefined ? fingerprint?.host : hostState(seen, sourceRoot, began, isPlanned);
   const jail = observed === undefined ? undefined : jailState(observed, files, isPlanned);
-  if (host !== undefined && jail !== undefined) keepProof(root, { sourceRoot, host, jail });
+  if (host !== undefined && jail !== undefined) keepFingerprint(root, { sourceRoot, host, jail });
 }
 
 /** The pipeline of the main job, in order. A user interface may run the steps itself. */
