@@ -2,7 +2,8 @@ import path from 'node:path';
 import type { ResolveRequest } from '../manifest/request.js';
 
 /** What login(1) and the C library take where PATH is not set. */
-const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+export const DEFAULT_SEARCH_PATH: readonly string[] =
+  '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'.split(':');
 
 /** What a request means beside its words. */
 export interface ResolveEnvironment {
@@ -19,7 +20,7 @@ export function resolveEnvironment(request: ResolveRequest): ResolveEnvironment 
   const isHost = isHostRoot(request.sysroot);
   const { PATH, TERM } = process.env;
   return {
-    searchPath: request.path ?? ((isHost && PATH) || DEFAULT_PATH).split(':'),
+    searchPath: request.path ?? (isHost && PATH ? PATH.split(':') : DEFAULT_SEARCH_PATH),
     cwd: request.cwd ?? (isHost ? process.cwd() : '/'),
     terminals: request.terminals ?? (isHost && TERM ? [TERM] : []),
   };
