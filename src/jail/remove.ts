@@ -6,7 +6,12 @@ import { type LockOptions, lockJail } from './lock.js';
 import { mountsBelow, processesIn } from './occupants.js';
 import { findObsolete, JailView } from './record/owned-entries.js';
 import { readHistory, requireRecord } from './record/record.js';
-import { FINGERPRINT_NAME, RECORD_NAME, STATE_DIRECTORY } from './record/state.js';
+import {
+  FINGERPRINT_NAME,
+  FORMER_STATE_NAMES,
+  RECORD_NAME,
+  STATE_DIRECTORY,
+} from './record/state.js';
 import { locateTarget } from './target.js';
 import { isPrivileged } from './write/stage.js';
 import { Transaction } from './write/transaction.js';
@@ -133,6 +138,7 @@ async function takeOut(
     'stage',
     FINGERPRINT_NAME,
     `${FINGERPRINT_NAME}.new`,
+    ...FORMER_STATE_NAMES,
     `${RECORD_NAME}.new`,
     RECORD_NAME,
   ];

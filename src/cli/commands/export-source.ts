@@ -14,10 +14,10 @@ import type { ResolveRequest } from '../../manifest/request.js';
 import { nanoseconds } from '../../manifest/timestamp.js';
 import { planRequest } from '../../plan/resolve-request.js';
 import { type JailFile, readJailFile } from '../../profile/jail-file.js';
+import type { ExportArguments } from '../options/export.js';
 import { findJailFile } from '../options/jail-file.js';
+import { jailFileRequest, optionsRequest } from '../options/request.js';
 import { optionsOf, resolveOptions } from '../options/resolve.js';
-import { jailFileRequest, optionsRequest } from './build.js';
-import type { ExportArguments } from './export.js';
 
 /** What a command line names for export. */
 export interface ExportSource {

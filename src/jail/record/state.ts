@@ -6,3 +6,6 @@ export const RECORD_NAME = 'record.json';
 
 /** The name of the fingerprint of an unchanged build: see ./fingerprint.ts. */
 export const FINGERPRINT_NAME = 'fingerprint.json';
+
+/** Files in it that earlier versions kept, and that nothing reads any more. */
+export const FORMER_STATE_NAMES: readonly string[] = ['proof.json', 'proof.json.new'];
