@@ -33,7 +33,8 @@ export class DpkgDatabase implements PackageDatabase {
   /** By name, the native architecture's first. */
   readonly #packages = new Map<string, InstalledPackage[]>();
   readonly #listOf = new Map<InstalledPackage, string>();
-  readonly #files = new Map<string, readonly string[]>();
+  /** Lists of files that were read. */
+  readonly #texts = new Map<string, string>();
   #info: { readonly trace: Trace; readonly names: ReadonlySet<string> } | undefined;
   #index: PathIndex | undefined;
   #diversions: ReadonlyMap<string, Diversion> | undefined;
@@ -92,12 +93,11 @@ export class DpkgDatabase implements PackageDatabase {
   filesOf(installed: InstalledPackage): readonly string[] | undefined {
     const list = this.#listOf.get(installed);
     if (list === undefined) return undefined;
-    const diversions = this.#diverted();
-    return this.#lines(list).flatMap((listed) => {
-      if (!listed.startsWith('/') || listed === '/.') return [];
-      const diverted = diversions.get(listed);
-      return diverted === undefined || diverted.by === installed.name ? listed : diverted.to;
-    });
+    return this.#text(list)
+      .split('\n')
+      .flatMap((listed) =>
+        !listed.startsWith('/') || listed === '/.' ? [] : this.#placeOf(listed, installed),
+      );
   }
 
   ownersOf(paths: readonly string[]): ReadonlyMap<string, readonly InstalledPackage[]> {
@@ -110,7 +110,8 @@ export class DpkgDatabase implements PackageDatabase {
       if (candidates.length > MAX_OWNERS) continue;
       for (const list of candidates) {
         const owner = this.#ownerBy(list);
-        if (owner === undefined || !this.filesOf(owner)?.includes(name)) continue;
+        if (owner === undefined || !this.#names(list, listed)) continue;
+        if (this.#placeOf(listed, owner) !== name) continue;
         const known = owners.get(path) ?? [];
         if (!known.includes(owner)) owners.set(path, [...known, owner]);
       }
@@ -189,13 +190,24 @@ export class DpkgDatabase implements PackageDatabase {
     return name === undefined ? undefined : this.find(name);
   }
 
-  #lines(list: string): readonly string[] {
-    let lines = this.#files.get(list);
-    if (lines === undefined) {
-      lines = this.#read(list).toString('utf8').split('\n');
-      this.#files.set(list, lines);
+  /** Where a package has a file that its list names. */
+  #placeOf(listed: string, { name }: InstalledPackage): string {
+    const diverted = this.#diverted().get(listed);
+    return diverted === undefined || diverted.by === name ? listed : diverted.to;
+  }
+
+  #names(list: string, listed: string): boolean {
+    const text = this.#text(list);
+    return text.startsWith(`${listed}\n`) || text.includes(`\n${listed}\n`);
+  }
+
+  #text(list: string): string {
+    let text = this.#texts.get(list);
+    if (text === undefined) {
+      text = `${this.#read(list).toString('utf8')}\n`;
+      this.#texts.set(list, text);
     }
-    return lines;
+    return text;
   }
 
   #read(list: string): Buffer {

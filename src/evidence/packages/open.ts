@@ -27,9 +27,7 @@ export async function openDatabases(sysroot: Sysroot): Promise<OpenedDatabases> 
  * @returns undefined where there is none
  * @throws JailbuildError NOT_READABLE
  */
-export async function openPackages(
-  sysroot: Sysroot,
-): Promise<{
+export async function openPackages(sysroot: Sysroot): Promise<{
   readonly database: PackageDatabase | undefined;
   readonly warnings: readonly string[];
 }> {
