@@ -155,8 +155,8 @@ static void take_operation(struct cursor *cursor, struct operation *operation)
 	case OP_MKDIR:
 	case OP_UNLINK:
 	case OP_RMDIR:
-	case OP_PRUNE:
-	case OP_CLEAR:
+	case OP_REMOVE_IF_EMPTY:
+	case OP_REMOVE_TREE:
 	case OP_EMPTY:
 	case OP_LOCK:
 	case OP_XATTRS:
@@ -213,13 +213,4 @@ void parse_begin(uint8_t *bytes, size_t length, const char **base, const char **
 
 	*base = take_string(&cursor);
 	*source_root = take_string(&cursor);
-}
-
-void free_job(struct job *job)
-{
-	for (uint32_t i = 0; i < job->count; i++)
-		free(job->operations[i].attributes.xattrs);
-	free(job->operations);
-	free(job->bytes);
-	free(job);
 }
