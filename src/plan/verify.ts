@@ -2,8 +2,8 @@ import { JailbuildError } from '../errors.js';
 import { isTrace, type Observed, type Sysroot } from '../fs/sysroot.js';
 import type { Manifest, MissingLibrary, Reason } from '../manifest/manifest.js';
 import type { ResolveRequest } from '../manifest/request.js';
+import { STANDARD_PATH } from '../manifest/standard-path.js';
 import type { Additions } from '../resolve/additions.js';
-import { DEFAULT_SEARCH_PATH } from '../resolve/environment.js';
 import type { Originals } from '../resolve/program-resolver.js';
 import { type Closure, resolve } from '../resolve/resolve.js';
 
@@ -80,7 +80,7 @@ export function resolveInRoot(
     // Nothing in a root depends on the directory or the terminal of the caller.
     cwd: '/',
     terminals: [],
-    path: searchPath ?? DEFAULT_SEARCH_PATH,
+    path: searchPath ?? STANDARD_PATH,
     terminfo: 'none',
     ...(dlopen === undefined ? {} : { dlopen }),
     ...(nss === undefined ? {} : { nss }),
