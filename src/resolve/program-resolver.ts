@@ -317,7 +317,6 @@ export class ProgramResolver {
   #openAtRunTime(process: RunningProcess): void {
     const { dlopen = 'required', nss = 'auto' } = this.#request;
     const libc = process.find(GLIBC_SONAME);
-    const glibc = libc && { object: libc, hasServices: this.#facts.of(libc).hasServices };
     for (const object of process.loaded) {
       this.#noteLibrary(process, object);
       const { imports, dlopens } = this.#facts.of(object);
@@ -325,8 +324,8 @@ export class ProgramResolver {
       for (const library of openNotedLibraries(process, object, dlopens, dlopen)) {
         this.#miss(library);
       }
-      if (nss === 'auto' && glibc !== undefined && object !== libc) {
-        this.#nameService.open(process, glibc, object, imports);
+      if (nss === 'auto' && libc !== undefined && object !== libc) {
+        this.#nameService.open(process, libc, object, imports);
       }
     }
   }
