@@ -1,6 +1,7 @@
-import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, statSync } from 'node:fs';
+import { lstatSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
+import { FileReader } from './file-reader.js';
 import { listNames, readLink, realPathOf, toBytes } from './path-bytes.js';
 
 /** The kernel follows at most this many symbolic links in one look-up (path_resolution(7)). */
@@ -8,6 +9,7 @@ const MAX_LINKS = 40;
 
 /** The longest path that system calls take, without the zero byte (limits.h, PATH_MAX). */
 const MAX_PATH = 4095;
+
 /** Names that links of one look-up may put in its way: real ones have a few dozen. */
 const MAX_LINKED_NAMES = 1024;
 
@@ -281,80 +283,5 @@ function typeOf(mode: bigint): FileType {
       return 'socket';
     default:
       return 'file';
-  }
-}
-
-/** Of what has become a link or a fifo meanwhile, neither another file is read nor a writer awaited. */
-const READ_AT_ONCE =
-  constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
-
-/** Parts of a file that are kept while it is open: as many, and of this size at most. */
-const MAX_KEPT = 16;
-const MAX_KEPT_SIZE = 256 << 10;
-
-/**
- * Reads parts of one file. Every read is bounded by the file's size when it was opened. What lies in a
- * part that was read before is not read again.
- */
-export class FileReader {
-  /** The path inside the sysroot, for messages. */
-  readonly path: string;
-  /** Bytes. */
-  readonly size: number;
-  readonly #fd: number;
-  readonly #kept: { readonly offset: number; readonly bytes: Buffer }[] = [];
-
-  constructor(realPath: string, inside: string) {
-    this.path = inside;
-    try {
-      this.#fd = openSync(toBytes(realPath), READ_AT_ONCE);
-    } catch (error) {
-      throw new JailbuildError('NOT_READABLE', `${inside}: ${strerror(error)}`, inside);
-    }
-    const stat = fstatSync(this.#fd);
-    this.size = stat.size;
-    if (stat.isFile()) return;
-    closeSync(this.#fd);
-    throw new JailbuildError('NOT_READABLE', `${inside}: is no longer a regular file`, inside);
-  }
-
-  /**
-   * Up to `length` bytes from `offset`; fewer at the end of the file. They are not to be written to.
-   * @throws JailbuildError NOT_READABLE
-   */
-  read(offset: number, length: number): Buffer {
-    const wanted = Math.max(0, Math.min(length, this.size - offset));
-    for (const { offset: start, bytes } of this.#kept) {
-      const at = offset - start;
-      if (at >= 0 && at + wanted <= bytes.length) return bytes.subarray(at, at + wanted);
-    }
-    const bytes = this.#readAll(offset, wanted);
-    if (bytes.length <= MAX_KEPT_SIZE && this.#kept.length < MAX_KEPT) {
-      this.#kept.push({ offset, bytes });
-    }
-    return bytes;
-  }
-
-  #readAll(offset: number, wanted: number): Buffer {
-    const buffer = Buffer.allocUnsafe(wanted);
-    let done = 0;
-    while (done < wanted) {
-      const count = this.#readSome(buffer, done, wanted - done, offset + done);
-      if (count === 0) break;
-      done += count;
-    }
-    return buffer.subarray(0, done);
-  }
-
-  #readSome(buffer: Buffer, at: number, length: number, offset: number): number {
-    try {
-      return readSync(this.#fd, buffer, at, length, offset);
-    } catch (error) {
-      throw new JailbuildError('NOT_READABLE', `${this.path}: ${strerror(error)}`, this.path);
-    }
-  }
-
-  close(): void {
-    closeSync(this.#fd);
   }
 }

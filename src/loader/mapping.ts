@@ -4,7 +4,8 @@ import type { MissingLibrary, SearchRule } from '../manifest/manifest.js';
 import { checkMappable } from './acceptance.js';
 import type { Alternative } from './cpu.js';
 import { type LoadedObject, loadedObject } from './loaded-object.js';
-import { type Found, isFound, type LibrarySearch, type NotFound } from './search.js';
+import type { LibrarySearch } from './search.js';
+import { type Found, isFound, type NotFound } from './search-result.js';
 
 /** One name in one object's list of needed libraries, and what it leads to. */
 export interface Edge {

@@ -2,7 +2,8 @@ import type { MissingLibrary } from '../manifest/manifest.js';
 import { type Cpu, cpuKey, cpusFor } from './cpu.js';
 import type { LoadedObject } from './loaded-object.js';
 import { type Edge, isEdge, Mapping } from './mapping.js';
-import type { Candidate, LibrarySearch, NotFound } from './search.js';
+import type { LibrarySearch } from './search.js';
+import type { Candidate, NotFound } from './search-result.js';
 
 export { loadedObject } from './loaded-object.js';
 export type { Edge } from './mapping.js';

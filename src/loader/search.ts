@@ -1,150 +1,15 @@
-import type { ElfFile, ElfHeaders } from '../elf/types.js';
-import { JailbuildError } from '../errors.js';
-import { isTrace, type Trace } from '../fs/sysroot.js';
-import type { SearchRule } from '../manifest/manifest.js';
-import { acceptForGlibc, acceptForMusl } from './acceptance.js';
-import { acceptsCacheFlags, cacheFlags } from './cache-flags.js';
-import { cacheKey } from './cache-order.js';
-import {
-  type Alternative,
-  baselineCpu,
-  type Cpu,
-  cpuKey,
-  hasLevels,
-  legacySubdirectories,
-  otherLegacyNames,
-  otherPlatforms,
-} from './cpu.js';
+import type { ElfHeaders } from '../elf/types.js';
+import { candidateAt } from './candidate.js';
+import { baselineCpu, type Cpu, cpuKey } from './cpu.js';
 import type { LoaderFlavor } from './flavor.js';
-import { type LdSoCache, MAX_CACHE_SIZE, parseLdSoCache, TLS } from './ld-so-cache.js';
-import { readLdSoConf } from './ld-so-conf.js';
+import { GlibcSearch } from './glibc-search.js';
 import type { LoadedObject } from './loaded-object.js';
-import type { ObjectTable } from './objects.js';
-import { expandMuslPath, expandTokens, usesOrigin, usesPlatform } from './tokens.js';
-
-/** A file that the search came upon. */
-export interface Candidate {
-  /** The path as the loader would open it. */
-  readonly name: string;
-  readonly trace: Trace;
-  readonly elf: ElfFile;
-}
-
-export interface Found extends Candidate {
-  readonly rule: SearchRule;
-  /** The subdirectory for a kind of processor that it is in, as x86-64-v3; undefined for none. */
-  readonly level: string | undefined;
-  /** In what respects another processor would find another file. */
-  readonly alternatives: readonly Alternative[];
-}
-
-export interface NotFound {
-  /** Each place that was looked at, in order: files, and the cache itself. */
-  readonly searched: readonly { readonly rule: SearchRule; readonly path: string }[];
-  /** Where a cache would lead that the search was told to do without. */
-  readonly cachedAt?: string;
-  /** In what respects another processor would find a file. */
-  readonly alternatives?: readonly Alternative[];
-}
-
-export function isFound(result: Found | NotFound): result is Found {
-  return 'trace' in result;
-}
-
-interface Place {
-  readonly rule: SearchRule;
-  /** Without a slash at its end: '' for the root. */
-  readonly directory: string;
-  /** True if it is another one for another processor. */
-  readonly dependsOnCpu: boolean;
-  /** The item as written, if it is relative. */
-  readonly relative: string | undefined;
-}
-
-const CACHE_PATH = '/etc/ld.so.cache';
-
-/** The failures of open(2) at which glibc looks into the next directory of a list (open_path). */
-const GLIBC_GOES_ON: ReadonlySet<string> = new Set(['ENOENT', 'EACCES']);
-
-/** The failures of open(2) at which musl looks into the next directory (path_open). */
-const MUSL_GOES_ON: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'ENAMETOOLONG']);
-
-/** musl takes these names for itself (ldso/dynlink.c, load_library). */
-const MUSL_OWN_NAMES = /^lib(c|pthread|rt|m|dl|util|xnet)\./;
-
-/**
- * What stands for /etc/ld.so.cache: `read` is the loader's own rule; `read-or-conf` takes the
- * directories of /etc/ld.so.conf where there is no cache yet, for a jail that will have one; `none`
- * is for a jail without a cache.
- */
-export type CachePolicy = 'read' | 'read-or-conf' | 'none';
-
-/** What the loaders of one sysroot share: the cache and the configuration, read once and only if needed. */
-export class LoaderFiles {
-  readonly objects: ObjectTable;
-  readonly #policy: CachePolicy;
-  #cache: LdSoCache | 'absent' | undefined;
-  #confDirectories: readonly string[] | undefined;
-
-  constructor(objects: ObjectTable, policy: CachePolicy = 'read') {
-    this.objects = objects;
-    this.#policy = policy;
-  }
-
-  /** @throws JailbuildError MALFORMED_CACHE */
-  cache(): LdSoCache | undefined {
-    return this.#policy === 'none' ? undefined : this.hostCache();
-  }
-
-  /** The cache as it is in the sysroot, whatever the jail will have. */
-  hostCache(): LdSoCache | undefined {
-    if (this.#cache === undefined) {
-      const { sysroot } = this.objects;
-      const found = sysroot.trace(CACHE_PATH);
-      if (isTrace(found) && found.stat.type === 'file') {
-        const reader = sysroot.open(found);
-        try {
-          const bytes = reader.read(0, Math.min(reader.size, MAX_CACHE_SIZE + 1));
-          this.#cache = parseLdSoCache(bytes, found.path);
-        } finally {
-          reader.close();
-        }
-      } else {
-        this.#cache = 'absent';
-      }
-    }
-    return this.#cache === 'absent' ? undefined : this.#cache;
-  }
-
-  /** The directories that are searched in place of a cache. */
-  insteadOfCache(): readonly string[] {
-    const stands = this.#policy === 'read-or-conf' && this.cache() === undefined;
-    return stands ? this.confDirectories() : [];
-  }
-
-  confDirectories(): readonly string[] {
-    this.#confDirectories ??= readLdSoConf(this.objects.sysroot);
-    return this.#confDirectories;
-  }
-}
-
-/** The places that depend on who asks. */
-interface OwnPlaces {
-  /** A list for each DT_RPATH, DT_RUNPATH and LD_LIBRARY_PATH, in their order. */
-  readonly lists: readonly (readonly Place[])[];
-  /** Equal for objects that have the same places. */
-  readonly key: string;
-  readonly alternatives: readonly Alternative[];
-}
-
-const NO_PLACES: OwnPlaces = { lists: [], key: '', alternatives: [] };
-
-/** A directory with the subdirectories that are searched before it. */
-interface SearchDirectory {
-  readonly taken: readonly { readonly path: string; readonly level: string | undefined }[];
-  /** Subdirectories that other processors take. */
-  readonly others: readonly { readonly path: string; readonly alternative: Alternative }[];
-}
+import type { LoaderFiles } from './loader-files.js';
+import { isMuslName, MuslSearch } from './musl-search.js';
+import { PathWarnings } from './path-warnings.js';
+import { SearchPath } from './search-path.js';
+import type { Found, NotFound } from './search-result.js';
+import { usesPlatform } from './tokens.js';
 
 /** The search of one loader for programs of one ABI: from a name in DT_NEEDED to a file. */
 export class LibrarySearch {
@@ -152,12 +17,11 @@ export class LibrarySearch {
   readonly flavor: LoaderFlavor;
   readonly #files: LoaderFiles;
   readonly #libraryPath: readonly string[];
-  readonly #cpu: Cpu;
+  readonly #path: SearchPath;
+  readonly #warnings: PathWarnings;
+  readonly #loader: GlibcSearch | MuslSearch;
   /** Answers by search path and name: most objects have no path of their own and share one. */
   readonly #answers = new Map<string, Map<string, Found | NotFound>>();
-  readonly #ownPlaces = new WeakMap<LoadedObject, OwnPlaces>();
-  readonly #warned = new Set<ElfFile>();
-  readonly #directories = new Map<string, SearchDirectory>();
   readonly #others: Map<string, LibrarySearch>;
 
   /**
@@ -177,7 +41,12 @@ export class LibrarySearch {
     this.flavor = flavor;
     this.abi = abi;
     this.#libraryPath = libraryPath;
-    this.#cpu = cpu;
+    this.#path = new SearchPath(flavor, abi, cpu, libraryPath);
+    this.#warnings = new PathWarnings(flavor, this.#path);
+    this.#loader =
+      flavor.kind === 'musl'
+        ? new MuslSearch(files, flavor, abi)
+        : new GlibcSearch(files, flavor, abi, cpu);
     this.#others = others;
     others.set(cpuKey(cpu), this);
   }
@@ -192,7 +61,7 @@ export class LibrarySearch {
 
   /** True if the name stands for the C library that is also the loader (musl). */
   isOwnName(name: string): boolean {
-    return this.flavor.kind === 'musl' && MUSL_OWN_NAMES.test(name);
+    return this.flavor.kind === 'musl' && isMuslName(name);
   }
 
   /**
@@ -202,7 +71,7 @@ export class LibrarySearch {
    * @returns undefined for a name that the loader cannot expand
    */
   nameFor(name: string, requester: LoadedObject): string | undefined {
-    return this.flavor.kind === 'musl' ? name : this.#expand(name, requester);
+    return this.#path.nameFor(name, requester);
   }
 
   /**
@@ -216,15 +85,12 @@ export class LibrarySearch {
     const taken = this.nameFor(name, requester);
     if (taken === undefined) return { searched: [] };
     if (taken.includes('/')) return this.#byPath(taken, usesPlatform(name));
-    const { lists, key, alternatives } = this.#placesOf(requester);
+    const places = this.#path.placesOf(requester);
     const hidden = requester.elf.dynamic?.noDefaultDirectories === true;
-    const answers = this.#answersFor(hidden ? `${key}\0-` : key);
+    const answers = this.#answersFor(hidden ? `${places.key}\0-` : places.key);
     let answer = answers.get(taken);
     if (answer === undefined) {
-      answer =
-        this.flavor.kind === 'musl'
-          ? this.#inMusl(taken, lists.flat())
-          : this.#inGlibc(taken, lists, hidden, alternatives);
+      answer = this.#loader.find(taken, places, hidden);
       answers.set(taken, answer);
     }
     return answer;
@@ -232,52 +98,7 @@ export class LibrarySearch {
 
   /** What may come out differently in a jail than on the host, a sentence each; of a library once. */
   warningsFor(object: LoadedObject): string[] {
-    const isProgram = object.loadedBy === undefined;
-    if (!isProgram && this.#warned.has(object.elf)) return [];
-    this.#warned.add(object.elf);
-    const warnings: string[] = [];
-    const { path, stat } = object.trace;
-    for (const { rule, relative } of this.#ownList(object)) {
-      if (relative === undefined) continue;
-      warnings.push(
-        `${path}: its ${rule} has ${JSON.stringify(relative)}, which is relative to the working directory: it is looked for from the root`,
-      );
-    }
-    for (const { name } of object.elf.dynamic?.dependencies ?? []) {
-      if (!name.includes('/') || this.nameFor(name, object)?.startsWith('/') !== false) continue;
-      warnings.push(
-        `${path}: needs ${name}, which is relative to the working directory: it is looked for from the root`,
-      );
-    }
-    if (isProgram && this.#needsOrigin(object)) {
-      warnings.push(
-        `${path}: finds libraries by $ORIGIN, for which its loader needs /proc in the jail`,
-      );
-    }
-    if (isProgram && (stat.mode & 0o6000) !== 0 && this.#distrusts(object)) {
-      warnings.push(
-        `${path}: is set-uid or set-gid: for other users the loader passes over directories that it names by $ORIGIN`,
-      );
-    }
-    return warnings;
-  }
-
-  /** The loader learns from /proc/self/exe where the program is (glibc _dl_get_origin, musl fixup_rpath). */
-  #needsOrigin({ elf }: LoadedObject): boolean {
-    const { runpath, rpath = '', dependencies = [] } = elf.dynamic ?? {};
-    const inNames =
-      this.flavor.kind === 'glibc' && dependencies.some(({ name }) => usesOrigin(name));
-    return usesOrigin(runpath ?? rpath) || inNames;
-  }
-
-  /** For set-uid programs, $ORIGIN must lead into the default directories (glibc elf/dl-load.c). */
-  #distrusts(object: LoadedObject): boolean {
-    const list = object.elf.dynamic?.runpath ?? object.elf.dynamic?.rpath ?? '';
-    const isTrusted = (directory: string) =>
-      this.flavor.defaultDirectories.some((trusted) => `${directory}/`.startsWith(`${trusted}/`));
-    return list
-      .split(':')
-      .some((item) => usesOrigin(item) && !isTrusted(this.#expand(item, object) ?? ''));
+    return this.#warnings.of(object);
   }
 
   #answersFor(key: string): Map<string, Found | NotFound> {
@@ -292,317 +113,10 @@ export class LibrarySearch {
   #byPath(name: string, dependsOnCpu: boolean): Found | NotFound {
     // A relative path is meant from the process's working directory: in a jail, its root.
     const path = name.startsWith('/') ? name : `/${name}`;
-    const alternatives = dependsOnCpu ? this.#otherPlatforms() : [];
-    const candidate = this.#candidate(path);
+    const alternatives = dependsOnCpu ? this.#path.otherPlatforms() : [];
+    const candidate = candidateAt(path, this.#files.objects, this.flavor, this.abi);
     return candidate === undefined
       ? { searched: [{ rule: 'path', path }], alternatives }
       : { ...candidate, rule: 'path', level: undefined, alternatives };
   }
-
-  #otherPlatforms(): Alternative[] {
-    return otherPlatforms(this.abi).map((name) => ({ kind: 'platform', name }));
-  }
-
-  /** The places of DT_RPATH and DT_RUNPATH and of LD_LIBRARY_PATH, in their order. */
-  #placesOf(requester: LoadedObject): OwnPlaces {
-    if (this.#libraryPath.length === 0 && !hasPath(requester)) return NO_PLACES;
-    const known = this.#ownPlaces.get(requester);
-    if (known !== undefined) return known;
-    const lists = (
-      this.flavor.kind === 'musl' ? this.#muslLists(requester) : this.#glibcLists(requester)
-    ).filter(({ length }) => length > 0);
-    const text = ({ rule, directory }: Place) => `${rule}=${directory}`;
-    const own = {
-      lists,
-      key: lists.map((places) => places.map(text).join('\0')).join('\0\0'),
-      alternatives: lists.flat().some(({ dependsOnCpu }) => dependsOnCpu)
-        ? this.#otherPlatforms()
-        : [],
-    };
-    this.#ownPlaces.set(requester, own);
-    return own;
-  }
-
-  #glibcLists(requester: LoadedObject): Place[][] {
-    const lists: Place[][] = [];
-    if (requester.elf.dynamic?.runpath === undefined) {
-      for (let at: LoadedObject | undefined = requester; at !== undefined; at = at.loadedBy) {
-        if (at.elf.dynamic?.runpath === undefined) lists.push(this.#ownList(at));
-      }
-    }
-    lists.push(this.#libraryPathOf(programOf(requester)));
-    if (requester.elf.dynamic?.runpath !== undefined) lists.push(this.#ownList(requester));
-    return lists;
-  }
-
-  #muslLists(requester: LoadedObject): Place[][] {
-    const lists = [asPlaces('library-path', this.#libraryPath)];
-    for (let at: LoadedObject | undefined = requester; at !== undefined; at = at.loadedBy) {
-      lists.push(this.#ownList(at));
-    }
-    return lists;
-  }
-
-  /** In LD_LIBRARY_PATH tokens have the program's values (glibc elf/dl-load.c, _dl_init_paths). */
-  #libraryPathOf(program: LoadedObject): Place[] {
-    return this.#libraryPath.flatMap((item) => {
-      const expanded = this.#expand(item, program);
-      if (expanded === undefined) return [];
-      return [place('library-path', expanded, usesPlatform(item))];
-    });
-  }
-
-  /** The directories of an object's DT_RUNPATH, or else of its DT_RPATH. */
-  #ownList(object: LoadedObject): Place[] {
-    const { runpath, rpath } = object.elf.dynamic ?? {};
-    const rule = runpath === undefined ? 'rpath' : 'runpath';
-    const list = runpath ?? rpath ?? '';
-    if (list === '') return [];
-    if (this.flavor.kind === 'musl') {
-      const items = (expandMuslPath(list, object.origin) ?? '').split(/[:\n]/);
-      return items.filter((item) => item !== '').map((item) => place(rule, item, false));
-    }
-    return list.split(':').flatMap((item) => {
-      const expanded = this.#expand(item, object);
-      // An item that is empty as written is the working directory; one that becomes empty is none.
-      if (expanded === undefined || (expanded === '' && item !== '')) return [];
-      return [place(rule, expanded, usesPlatform(item))];
-    });
-  }
-
-  #expand(text: string, { origin }: LoadedObject): string | undefined {
-    return expandTokens(text, { origin, lib: this.flavor.lib, platform: this.#cpu.platform });
-  }
-
-  #inGlibc(
-    name: string,
-    own: readonly (readonly Place[])[],
-    hideDefaults: boolean,
-    fromPlatform: readonly Alternative[],
-  ): Found | NotFound {
-    const searched: NotFound['searched'][number][] = [];
-    const alternatives: Alternative[] = [...fromPlatform];
-    const { sysroot } = this.#files.objects;
-    const inPlaces = (places: readonly Place[]): Found | undefined => {
-      for (const { rule, directory } of places) {
-        const { taken, others } = this.#directory(directory);
-        for (const { path, alternative } of others) {
-          if (isTrace(sysroot.trace(`${path}/${name}`))) alternatives.push(alternative);
-        }
-        for (const { path, level } of taken) {
-          const candidate = this.#candidate(`${path}/${name}`);
-          if (candidate !== undefined) return { ...candidate, rule, level, alternatives };
-        }
-        searched.push({ rule, path: `${directory}/${name}` });
-        // A failure that does not say that there is no such file ends the search in this list.
-        const trace = sysroot.trace(`${directory}/${name}`);
-        if (taken.length > 0 && !isTrace(trace) && !GLIBC_GOES_ON.has(trace.errno)) break;
-      }
-      return undefined;
-    };
-    const inLists = (lists: readonly (readonly Place[])[]): Found | undefined => {
-      for (const places of lists) {
-        const found = inPlaces(places);
-        if (found !== undefined) return found;
-      }
-      return undefined;
-    };
-
-    const defaults = this.flavor.defaultDirectories;
-    const isHidden = (path: string) =>
-      hideDefaults && defaults.some((directory) => path.startsWith(`${directory}/`));
-    const instead = this.#files.insteadOfCache().filter((directory) => !isHidden(`${directory}/`));
-    return (
-      inLists(own) ??
-      this.#inCache(name, isHidden, alternatives, searched) ??
-      inLists(instead.map((directory) => asPlaces('ld.so.conf', [directory]))) ??
-      (hideDefaults ? undefined : inPlaces(asPlaces('default', defaults))) ?? {
-        searched,
-        alternatives,
-        ...this.#withheld(name),
-      }
-    );
-  }
-
-  /** The cache gives one file; where the loader cannot take that, the search goes on elsewhere. */
-  #inCache(
-    name: string,
-    isHidden: (path: string) => boolean,
-    alternatives: Alternative[],
-    searched: { rule: SearchRule; path: string }[],
-  ): Found | undefined {
-    const cache = this.#files.cache();
-    if (cache === undefined) return undefined;
-    const { sysroot } = this.#files.objects;
-    const { levels } = this.#cpu;
-    const ownFlags = cacheFlags(this.abi);
-    let best: { path: string; level: string | undefined; rank: number } | undefined;
-    for (const { path, hwcaps, flags } of cache.get(cacheKey(name)) ?? []) {
-      if (!acceptsCacheFlags(this.abi, flags) || hwcaps === '') continue;
-      if (hwcaps === TLS && !this.flavor.hasLegacyHwcaps) continue;
-      const level = hwcaps === TLS ? undefined : hwcaps;
-      // Flags that are accepted although they are not the loader's own come last.
-      const general = flags === ownFlags ? levels.length : levels.length + 1;
-      const rank = level === undefined ? general : levels.indexOf(level);
-      if (rank < 0 && level !== undefined) {
-        if (isTrace(sysroot.trace(path))) alternatives.push({ kind: 'level', name: level });
-      } else if (best === undefined || rank < best.rank) {
-        best = { path, level, rank };
-      }
-    }
-    if (best !== undefined && !isHidden(best.path)) {
-      const candidate = this.#candidate(best.path);
-      if (candidate !== undefined) {
-        return { ...candidate, rule: 'ld.so.cache', level: best.level, alternatives };
-      }
-    }
-    searched.push({ rule: 'ld.so.cache', path: CACHE_PATH });
-    return undefined;
-  }
-
-  /** Where the cache leads that this search goes without. */
-  #withheld(name: string): { readonly cachedAt?: string } {
-    if (this.#files.cache() !== undefined) return {};
-    const { sysroot } = this.#files.objects;
-    const usable = this.#files
-      .hostCache()
-      ?.get(cacheKey(name))
-      ?.find(
-        ({ path, flags }) => acceptsCacheFlags(this.abi, flags) && isTrace(sysroot.trace(path)),
-      );
-    return usable === undefined ? {} : { cachedAt: usable.path };
-  }
-
-  #inMusl(name: string, own: readonly Place[]): Found | NotFound {
-    const { sysroot } = this.#files.objects;
-    const searched: NotFound['searched'][number][] = [];
-    // A failure that does not say that there is no such file ends the search in that list.
-    for (const list of [own, this.#muslSystemPlaces()]) {
-      for (const { rule, directory } of list) {
-        const path = `${directory}/${name}`;
-        const trace = sysroot.trace(path);
-        const candidate = isTrace(trace) ? this.#candidate(path) : undefined;
-        if (candidate !== undefined) {
-          return { ...candidate, rule, level: undefined, alternatives: [] };
-        }
-        searched.push({ rule, path });
-        if (!isTrace(trace) && !MUSL_GOES_ON.has(trace.errno)) return { searched };
-      }
-    }
-    return { searched };
-  }
-
-  #muslSystemPlaces(): Place[] {
-    const { sysroot } = this.#files.objects;
-    const found = sysroot.trace(this.flavor.muslPathFile ?? '');
-    if (!isTrace(found)) {
-      // Only a file that is not there leaves the default.
-      const instead = found.errno === 'ENOENT' ? this.flavor.defaultDirectories : [];
-      return asPlaces('default', instead);
-    }
-    if (found.stat.type !== 'file') return [];
-    const directories = sysroot
-      .readText(found)
-      .split(/[:\n]/)
-      .filter((item) => item !== '');
-    return directories.map((item) => place('ld-musl.path', item, false));
-  }
-
-  #directory(directory: string): SearchDirectory {
-    let known = this.#directories.get(directory);
-    if (known === undefined) {
-      known = this.#lookInto(directory);
-      this.#directories.set(directory, known);
-    }
-    return known;
-  }
-
-  #lookInto(directory: string): SearchDirectory {
-    const taken: SearchDirectory['taken'][number][] = [];
-    const others: SearchDirectory['others'][number][] = [];
-    const self = { path: directory, level: undefined };
-    if (!this.#isDirectory(directory)) return { taken: [], others };
-    if (this.flavor.hasHwcaps && hasLevels(this.abi)) {
-      const levels = this.#list(`${directory}/glibc-hwcaps`);
-      for (const level of this.#cpu.levels) {
-        const path = `${directory}/glibc-hwcaps/${level}`;
-        if (levels.includes(level)) taken.push({ path, level });
-      }
-      for (const name of levels.filter((level) => !this.#cpu.levels.includes(level))) {
-        const path = `${directory}/glibc-hwcaps/${name}`;
-        others.push({ path, alternative: { kind: 'level', name } });
-      }
-    }
-    if (this.flavor.hasLegacyHwcaps) {
-      for (const name of legacySubdirectories(this.#cpu.legacy)) {
-        const path = `${directory}/${name}`;
-        if (this.#isDirectory(path)) taken.push({ path, level: name });
-      }
-      for (const name of otherLegacyNames(this.abi)) {
-        if (this.#cpu.legacy.includes(name)) continue;
-        for (const sub of [name, `tls/${name}`]) {
-          const path = `${directory}/${sub}`;
-          if (this.#isDirectory(path)) others.push({ path, alternative: { kind: 'legacy', name } });
-        }
-      }
-    }
-    taken.push(self);
-    return { taken, others };
-  }
-
-  #isDirectory(path: string): boolean {
-    const trace = this.#files.objects.sysroot.trace(path === '' ? '/' : path);
-    return isTrace(trace) && trace.stat.type === 'directory';
-  }
-
-  #list(path: string): readonly string[] {
-    const { sysroot } = this.#files.objects;
-    const trace = sysroot.trace(path);
-    return isTrace(trace) && trace.stat.type === 'directory' ? sysroot.list(trace) : [];
-  }
-
-  /** The file at a path, if there is one that this loader would take. */
-  #candidate(name: string): Candidate | undefined {
-    const { objects } = this.#files;
-    const trace = objects.sysroot.trace(name);
-    if (!isTrace(trace)) return undefined;
-    if (trace.stat.type !== 'file') {
-      const what = trace.stat.type.replace('-', ' ');
-      throw new JailbuildError(
-        'NOT_A_REGULAR_FILE',
-        `${name}: is a ${what} where the loader looks for a library`,
-        name,
-      );
-    }
-    const accept = this.flavor.kind === 'musl' ? acceptForMusl : acceptForGlibc;
-    const elf = accept(name, objects.look(trace), this.abi);
-    return elf === undefined ? undefined : { name, trace, elf };
-  }
-}
-
-/** True if an object, or one of those that it was loaded for, has a search path of its own. */
-function hasPath(object: LoadedObject): boolean {
-  for (let at: LoadedObject | undefined = object; at !== undefined; at = at.loadedBy) {
-    const { rpath, runpath } = at.elf.dynamic ?? {};
-    if (rpath !== undefined || runpath !== undefined) return true;
-  }
-  return false;
-}
-
-/** The program that a library was loaded for. */
-function programOf(object: LoadedObject): LoadedObject {
-  let at = object;
-  while (at.loadedBy !== undefined) at = at.loadedBy;
-  return at;
-}
-
-/** A directory of a search path; a relative one, or an empty item, is meant from the root of a jail. */
-function place(rule: SearchRule, item: string, dependsOnCpu: boolean): Place {
-  const isAbsolute = item.startsWith('/');
-  const directory = (isAbsolute ? item : `/${item}`).replace(/\/+$/, '');
-  return { rule, directory, dependsOnCpu, relative: isAbsolute ? undefined : item };
-}
-
-function asPlaces(rule: SearchRule, directories: readonly string[]): Place[] {
-  return directories.map((directory) => place(rule, directory, false));
 }

@@ -3,12 +3,12 @@ import { JailbuildError } from '../errors.js';
 import { isTrace, type Trace } from '../fs/sysroot.js';
 import type { IncludeRequest } from '../manifest/include-request.js';
 import type { Reason } from '../manifest/manifest.js';
-import type { DlopenChoice, ResolveRequest } from '../manifest/request.js';
+import type { ResolveRequest } from '../manifest/request.js';
 import type { Additions, Resolution } from '../resolve/additions.js';
 import type { MadeFile } from '../resolve/file-collection.js';
 import { lookUpProgram } from '../resolve/find-program.js';
-import type { ProgramResolver } from '../resolve/program-resolver.js';
 import { AccountDatabase, JailAccounts, type User } from './accounts.js';
+import { takeOut } from './exclude.js';
 import { glob, type Match, matcher } from './glob.js';
 import { loadProfiles } from './load.js';
 import type {
@@ -21,6 +21,7 @@ import type {
   ProgramWish,
   UserWish,
 } from './profile.js';
+import { environmentOf, withSettings } from './settings.js';
 
 /**
  * Where programs of profiles are looked up before PATH, so that a profile means the same to every
@@ -37,8 +38,10 @@ const STANDARD_PATH = [
 
 /** Homes that are none. */
 const NO_HOME = new Set(['/', '/nonexistent', '/dev/null', '/var/empty']);
+
 /** The mode of a home directory that is made (HOME_MODE of login.defs(5)). */
 const HOME_MODE = 0o700;
+
 /** Of a file that is to be followed; configuration files are a few kilobytes. */
 const MAX_FOLLOWED = 1 << 20;
 
@@ -58,91 +61,6 @@ export function additionsOf(request: ResolveRequest): Additions | undefined {
     addTo: (resolution) => new Expansion(resolution, request, loaded).run(),
     takeOut: (resolution) => takeOut(resolution, exclude),
   };
-}
-
-/** The variables that profiles set, the later ones counting; in the order of their names. */
-function environmentOf(profiles: readonly Profile[]): Record<string, string> {
-  const variables = profiles.flatMap(({ environment }) => Object.entries(environment ?? {}));
-  const last = Object.entries(Object.fromEntries(variables));
-  return Object.fromEntries(last.sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-const DLOPEN_CHOICES: readonly DlopenChoice[] = ['none', 'required', 'recommended', 'suggested'];
-
-/** The request, and what the profiles ask of the resolver beside it. */
-function withSettings(request: ResolveRequest, profiles: readonly Profile[]): ResolveRequest {
-  const strongest = Math.max(
-    ...profiles.map(({ dlopen }) => (dlopen === undefined ? -1 : DLOPEN_CHOICES.indexOf(dlopen))),
-  );
-  const terminfo =
-    request.terminfo ?? profiles.find((profile) => profile.terminfo !== undefined)?.terminfo;
-  const nss = request.nss ?? profiles.find((profile) => profile.nss !== undefined)?.nss;
-  const dlopen = request.dlopen ?? DLOPEN_CHOICES[strongest];
-  const gconv = union(request.gconv, ...profiles.map((profile) => profile.gconv));
-  const locales = union(request.locales, ...profiles.map((profile) => profile.locales));
-  const zones = union(request.timeZones, ...profiles.map((profile) => profile['time-zones']));
-  const certificates = profiles.some((profile) => profile['ca-certificates']);
-  return {
-    ...request,
-    ...(terminfo === undefined ? {} : { terminfo }),
-    ...(nss === undefined ? {} : { nss }),
-    ...(dlopen === undefined ? {} : { dlopen }),
-    ...(gconv === undefined ? {} : { gconv }),
-    ...(locales === undefined || locales === 'all' ? {} : { locales }),
-    ...(zones === undefined ? {} : { timeZones: zones }),
-    ...(certificates ? { caCertificates: true } : {}),
-  };
-}
-
-/** All that are named, or all there are where one says so. */
-function union(
-  ...choices: readonly ('all' | readonly string[] | undefined)[]
-): 'all' | readonly string[] | undefined {
-  if (choices.includes('all')) return 'all';
-  const given = choices.filter((choice) => choice !== undefined);
-  return given.length === 0 ? undefined : [...new Set(given.flat())];
-}
-
-/** Takes out what the patterns match; a directory goes with all that is in it. */
-function takeOut({ files, programs }: Resolution, patterns: readonly string[]): void {
-  const matches = matcher(patterns, { dot: true, matchBase: true });
-  const out = new Set<string>();
-  for (const { path } of files.sorted()) {
-    if (matches(path) || out.has(path.slice(0, path.lastIndexOf('/')))) out.add(path);
-  }
-  for (const path of out) {
-    for (const reason of files.reasonsOf(path)) refuseOrMiss(path, reason, out, programs);
-  }
-  files.remove(out);
-}
-
-/** A program cannot do without its interpreter; without a library it may, where the user says so. */
-function refuseOrMiss(
-  path: string,
-  reason: Reason,
-  out: ReadonlySet<string>,
-  programs: ProgramResolver,
-): void {
-  const refused = (why: string) =>
-    new JailbuildError('EXCLUDED_NEEDED', `${path}: is excluded, and ${why}`, path);
-  switch (reason.kind) {
-    case 'requested':
-      throw refused(`requested as ${reason.as}`);
-    case 'interpreter':
-    case 'shebang':
-    case 'env':
-      if (!out.has(reason.of)) throw refused(`runs ${reason.of}`);
-      return;
-    case 'needed':
-      if (out.has(reason.by)) return;
-      programs.addMissing({
-        name: reason.name,
-        neededBy: reason.by,
-        searched: [{ rule: 'excluded', path }],
-      });
-      return;
-    default:
-  }
 }
 
 /** One run over the profiles, users and includes of a request. */

@@ -3,26 +3,21 @@ import { JailbuildError } from '../errors.js';
 import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
 import { type LoaderFlavor, loaderFlavor } from '../loader/flavor.js';
 import type { LoadedObject } from '../loader/loaded-object.js';
+import { type CachePolicy, LoaderFiles } from '../loader/loader-files.js';
 import { ObjectTable, sameMachine } from '../loader/objects.js';
 import { type Edge, loadedObject, mapProcess, type VariantEdge } from '../loader/process.js';
-import { type CachePolicy, LibrarySearch, LoaderFiles } from '../loader/search.js';
+import { LibrarySearch } from '../loader/search.js';
 import type { MissingLibrary, Reason, SearchRule } from '../manifest/manifest.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { Hints } from './advice/hints.js';
 import type { FileCollection } from './file-collection.js';
-import { type FoundProgram, lookUpProgram } from './find-program.js';
+import type { FoundProgram } from './find-program.js';
+import { executableAt, interpreterNotFound } from './interpreter.js';
 import { openNotedLibraries } from './process/dlopen-notes.js';
 import { NameService } from './process/name-service.js';
 import { RunningProcess } from './process/running-process.js';
 import { GLIBC_SONAME, type ObjectFacts, RuntimeFacts } from './process/runtime-facts.js';
-import { isEnvCommand, parseEnvArgument } from './scripts/env-command.js';
-import {
-  isScript,
-  isShebang,
-  MAX_INTERPRETERS,
-  parseShebang,
-  SCRIPT_START,
-} from './scripts/shebang.js';
+import { ScriptResolver } from './scripts/script-resolver.js';
 
 /** A library that opens further files by itself, and one process that has it. */
 export interface UsedLibrary {
@@ -74,7 +69,7 @@ export class ProgramResolver {
   readonly #libraries = new Map<string, UsedLibrary>();
   readonly #loaderFiles: LoaderFiles;
   readonly #searches = new Map<string, { flavor: LoaderFlavor; search: LibrarySearch }>();
-  readonly #searchPath: readonly string[];
+  readonly #scripts: ScriptResolver;
   /** Programs seen: how many interpreters each starts until one is no script; endless while it is followed. */
   readonly #interpreters = new Map<string, number>();
   /** Files that were looked at for being ELF, by their path. */
@@ -96,7 +91,10 @@ export class ProgramResolver {
     this.#sysroot = sysroot;
     this.#files = files;
     this.#request = request;
-    this.#searchPath = searchPath;
+    this.#scripts = new ScriptResolver(sysroot, searchPath, {
+      add: (trace, reason) => this.#addProgram(trace, reason),
+      onInterpreter: (script, interpreter) => this.#hints.noteScript(script, interpreter),
+    });
     this.#facts = new RuntimeFacts(({ path }) => originals(path)?.facts);
     this.#nameService = new NameService(sysroot, files);
     this.objects = new ObjectTable(
@@ -202,7 +200,7 @@ export class ProgramResolver {
     this.#interpreters.set(trace.path, Number.POSITIVE_INFINITY);
     const elf = this.#parse(trace);
     let count = 0;
-    if (elf === undefined) count = this.#addScript(trace);
+    if (elf === undefined) count = this.#scripts.add(trace);
     else this.#addProcess(trace, elf);
     this.#interpreters.set(trace.path, count);
     return count;
@@ -215,72 +213,6 @@ export class ProgramResolver {
     } catch (error) {
       if (error instanceof JailbuildError && error.code === 'NOT_ELF') return undefined;
       throw error;
-    }
-  }
-
-  #addScript(trace: Trace): number {
-    const start = this.#start(trace);
-    if (!isScript(start)) {
-      const what = start.length === 0 ? 'is an empty file' : 'is neither an ELF file nor a script';
-      throw new JailbuildError('NOT_ELF', `${trace.path}: ${what}`, trace.path);
-    }
-    const fail = (problem: string): never => {
-      throw new JailbuildError('SCRIPT', `${trace.path}: ${problem}`, trace.path);
-    };
-    const shebang = parseShebang(start);
-    if (!isShebang(shebang)) return fail(shebang.problem);
-
-    const { interpreter, argument } = shebang;
-    const found = this.#scriptInterpreter(trace, interpreter);
-    this.#hints.noteScript(trace.path, found.path);
-    const count = 1 + this.#addProgram(found, { kind: 'shebang', of: trace.path });
-    if (count > MAX_INTERPRETERS) {
-      fail(
-        `its interpreters are scripts too, more than the ${MAX_INTERPRETERS} that Linux follows`,
-      );
-    }
-    if (interpreter.slice(interpreter.lastIndexOf('/') + 1) === 'env') {
-      this.#addEnvProgram(trace, argument, fail);
-    }
-    return count;
-  }
-
-  #scriptInterpreter(script: Trace, interpreter: string): Trace {
-    // A relative path is meant from the process's working directory: in a jail, its root.
-    const found = this.#sysroot.trace(
-      interpreter.startsWith('/') ? interpreter : `/${interpreter}`,
-    );
-    if (!isTrace(found) || found.stat.type !== 'file') {
-      throw interpreterNotFound(script, `its interpreter ${interpreter} does not exist`);
-    }
-    if ((found.stat.mode & 0o111) === 0) {
-      throw interpreterNotFound(script, `its interpreter ${interpreter} is not executable`);
-    }
-    return found;
-  }
-
-  #addEnvProgram(script: Trace, argument: string | undefined, fail: (problem: string) => never) {
-    const command = parseEnvArgument(argument);
-    if (!isEnvCommand(command)) return fail(command.problem);
-    const { program, searchPath = this.#searchPath } = command;
-    const found = lookUpProgram(this.#sysroot, program, searchPath);
-    if (found === undefined) {
-      const where = program.includes('/')
-        ? 'does not exist'
-        : `is not on PATH (${searchPath.join(':')})`;
-      throw interpreterNotFound(script, `its interpreter ${program} ${where}`);
-    }
-    this.#hints.noteScript(script.path, found.path);
-    const count = this.#addProgram(found, { kind: 'env', of: script.path, name: program });
-    if (count === Number.POSITIVE_INFINITY) fail('its env starts the script again, without end');
-  }
-
-  #start(trace: Trace): Buffer {
-    const reader = this.#sysroot.open(trace);
-    try {
-      return reader.read(0, SCRIPT_START);
-    } finally {
-      reader.close();
     }
   }
 
@@ -376,13 +308,7 @@ export class ProgramResolver {
   #interpreter(program: LoadedObject): LoadedObject | undefined {
     const path = program.elf.interpreter;
     if (path === undefined) return undefined;
-    const trace = this.#sysroot.trace(path);
-    if (!isTrace(trace) || trace.stat.type !== 'file') {
-      throw interpreterNotFound(program.trace, `its interpreter ${path} does not exist`);
-    }
-    if ((trace.stat.mode & 0o111) === 0) {
-      throw interpreterNotFound(program.trace, `its interpreter ${path} is not executable`);
-    }
+    const trace = executableAt(this.#sysroot, path, program.trace);
     const elf = this.objects.parse(trace);
     // Linux does not start a program with another kind (fs/binfmt_elf.c, load_elf_interp).
     if (!sameMachine(program.elf.headers, elf.headers)) {
@@ -416,8 +342,4 @@ export class ProgramResolver {
 /** Shared objects are named so, and programs are executable: nothing else is opened to look. */
 function mayBeObject({ path, stat }: Trace): boolean {
   return (stat.mode & 0o111) !== 0 || /\.so(\.|$)/.test(path.slice(path.lastIndexOf('/')));
-}
-
-function interpreterNotFound({ path }: Trace, problem: string): JailbuildError {
-  return new JailbuildError('INTERPRETER_NOT_FOUND', `${path}: ${problem}`, path);
 }

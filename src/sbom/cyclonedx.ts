@@ -1,7 +1,7 @@
 import { rfc3339 } from '../export/times.js';
-import { contactOf, contentUuid, type SbomSubject } from './document.js';
 import { type Inventory, type InventoryFile, type InventoryPackage, ROOT } from './inventory.js';
 import { fullVersion } from './package.js';
+import { contactOf, contentUuid, type SbomSubject } from './subject.js';
 
 const ROOT_REF = 'root';
 

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { PackageURL } from 'packageurl-js';
 import { CHUNK_SIZE, type FileTree } from '../export/file-tree.js';
-import { FileReader, type Sysroot } from '../fs/sysroot.js';
+import { FileReader } from '../fs/file-reader.js';
+import type { Sysroot } from '../fs/sysroot.js';
 import type { Entry, FileEntry, Reason } from '../manifest/manifest.js';
 import { type Distribution, readDistribution } from './distribution.js';
 import { packageOwners } from './owners.js';

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { rfc3339 } from '../export/times.js';
-import { contactOf, contentUuid, type SbomSubject } from './document.js';
 import { type Inventory, type InventoryFile, type InventoryPackage, ROOT } from './inventory.js';
 import { licenseReferences } from './license.js';
 import { fullVersion } from './package.js';
+import { contactOf, contentUuid, type SbomSubject } from './subject.js';
 
 const DOCUMENT = 'SPDXRef-DOCUMENT';
 const ROOT_ID = 'SPDXRef-Root';

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { parse } from 'yaml';
-import { jailFileRequest } from '../../src/cli/commands/build.js';
+import { jailFileRequest } from '../../src/cli/options/request.js';
 import { JailbuildError } from '../../src/errors.js';
 import { readJailFile } from '../../src/profile/jail-file.js';
 import { jailSchemaText } from '../../src/tooling/schema.js';

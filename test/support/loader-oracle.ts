@@ -6,9 +6,10 @@ import { isTrace, Sysroot, type Trace } from '../../src/fs/sysroot.js';
 import { baselineCpu, type Cpu } from '../../src/loader/cpu.js';
 import { loaderFlavor } from '../../src/loader/flavor.js';
 import { type LoadedObject, loadedObject } from '../../src/loader/loaded-object.js';
+import { LoaderFiles } from '../../src/loader/loader-files.js';
 import { ObjectTable } from '../../src/loader/objects.js';
 import { mapOn } from '../../src/loader/process.js';
-import { LibrarySearch, LoaderFiles } from '../../src/loader/search.js';
+import { LibrarySearch } from '../../src/loader/search.js';
 import type { MissingLibrary } from '../../src/manifest/manifest.js';
 import { exec } from './cli.js';
 

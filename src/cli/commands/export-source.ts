@@ -16,10 +16,10 @@ import { additionsOf } from '../../profile/expand.js';
 import { type JailFile, readJailFile } from '../../profile/jail-file.js';
 import { resolve } from '../../resolve/resolve.js';
 import { plan } from '../../resolve/to-manifest.js';
+import type { ExportArguments } from '../options/export.js';
 import { findJailFile } from '../options/jail-file.js';
+import { jailFileRequest, optionsRequest } from '../options/request.js';
 import { optionsOf, resolveOptions } from '../options/resolve.js';
-import { jailFileRequest, optionsRequest } from './build.js';
-import type { ExportArguments } from './export.js';
 
 /** What a command line names for export. */
 export interface ExportSource {

@@ -4,162 +4,21 @@ import type { ExportOptions, ExportResult } from '../../export/export.js';
 import type { FileTree } from '../../export/file-tree.js';
 import { isTrace, type Sysroot } from '../../fs/sysroot.js';
 import type { Entry } from '../../manifest/manifest.js';
-import { type Arguments, defineCommand } from '../command.js';
+import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { Interrupt } from '../interrupt.js';
 import { prepareFile } from '../manifest-file.js';
-import { resolveOptions } from '../options/resolve.js';
-import { sbomOptions } from '../options/sbom.js';
+import {
+  type ExportArguments,
+  exportOptions,
+  exportPositionals,
+  IMAGE_OPTIONS,
+} from '../options/export.js';
 import { jsonLine } from '../output/json.js';
 import { outputIsTerminal, writeErr, writeOut } from '../output/output.js';
 import { formatSize, plural, printable } from '../output/text.js';
 import { warn } from '../report-error.js';
-import { buildCommand } from './build.js';
 import type { ExportSource } from './export-source.js';
-
-const positionals = {
-  what: {
-    type: 'string',
-    array: true,
-    describe: 'Directory of a jail, or programs by name or path',
-    placeholder: 'root|program',
-    complete: 'program',
-  },
-} as const;
-
-const IMAGE_GROUP = 'Image:';
-
-const options = {
-  to: {
-    type: 'string',
-    requiresArg: true,
-    describe: 'Where it goes, and in what form; - is standard output',
-    placeholder: 'FORM:PATH',
-    complete: ['oci:', 'oci-archive:', 'docker-archive:', 'tar:', 'cpio:'],
-  },
-  from: {
-    type: 'string',
-    requiresArg: true,
-    describe: 'Export what this jail file or manifest says [default: jail.yaml, without arguments]',
-    complete: 'file',
-  },
-  layers: {
-    choices: ['single', 'by-package', 'by-library'],
-    describe: 'How files are spread over the layers of an image [default: single]',
-    group: IMAGE_GROUP,
-  },
-  'max-layers': {
-    type: 'string',
-    requiresArg: true,
-    describe: 'Layers at most; the smallest are put together [default: 64]',
-    placeholder: 'NUMBER',
-    group: IMAGE_GROUP,
-  },
-  entrypoint: {
-    type: 'string',
-    requiresArg: true,
-    describe: 'Program that every container runs: a word, or a JSON array of words',
-    placeholder: 'WORDS',
-    group: IMAGE_GROUP,
-  },
-  cmd: {
-    type: 'string',
-    requiresArg: true,
-    describe: 'Command, or arguments of the entrypoint [default: the first program]',
-    placeholder: 'WORDS',
-    group: IMAGE_GROUP,
-  },
-  env: {
-    alias: 'e',
-    type: 'string',
-    array: true,
-    nargs: 1,
-    describe: 'Set a variable',
-    placeholder: 'NAME=VALUE',
-    group: IMAGE_GROUP,
-  },
-  user: {
-    type: 'string',
-    requiresArg: true,
-    describe: 'User and group that the command runs as',
-    placeholder: 'USER[:GROUP]',
-    group: IMAGE_GROUP,
-  },
-  workdir: {
-    type: 'string',
-    requiresArg: true,
-    describe: 'Directory that the command starts in',
-    placeholder: 'DIR',
-    group: IMAGE_GROUP,
-  },
-  expose: {
-    type: 'string',
-    array: true,
-    nargs: 1,
-    describe: 'A port that the command listens on',
-    placeholder: 'PORT[/tcp|/udp]',
-    group: IMAGE_GROUP,
-  },
-  volume: {
-    type: 'string',
-    array: true,
-    nargs: 1,
-    describe: 'A directory for data that outlives a container',
-    placeholder: 'DIR',
-    group: IMAGE_GROUP,
-  },
-  'stop-signal': {
-    type: 'string',
-    requiresArg: true,
-    describe: 'Signal that asks the command to end',
-    placeholder: 'SIGNAL',
-    group: IMAGE_GROUP,
-  },
-  label: {
-    type: 'string',
-    array: true,
-    nargs: 1,
-    describe: 'A label of the image',
-    placeholder: 'NAME=VALUE',
-    group: IMAGE_GROUP,
-  },
-  annotation: {
-    type: 'string',
-    array: true,
-    nargs: 1,
-    describe: "An annotation of the image's manifest",
-    placeholder: 'NAME=VALUE',
-    group: IMAGE_GROUP,
-  },
-  author: { type: 'string', requiresArg: true, describe: 'Who made the image', group: IMAGE_GROUP },
-  platform: {
-    type: 'string',
-    requiresArg: true,
-    describe: 'What the image runs on [default: what the programs are made for]',
-    placeholder: 'OS/ARCH[/VARIANT]',
-    group: IMAGE_GROUP,
-  },
-  compression: {
-    choices: ['none', 'gzip', 'zstd'],
-    describe: "Of layers [default: gzip] and archives [default: by the file's name]",
-  },
-  'compression-level': {
-    type: 'string',
-    requiresArg: true,
-    describe: 'Level of gzip (1 to 9) or zstd (1 to 19) [default: 5, 3]',
-    placeholder: 'NUMBER',
-  },
-  profile: buildCommand.options.profile,
-  include: buildCommand.options.include,
-  exclude: buildCommand.options.exclude,
-  ...resolveOptions,
-  'allow-missing': { type: 'boolean', describe: 'Export although libraries cannot be found' },
-  ...sbomOptions,
-  json: { type: 'boolean', describe: 'Print one JSON result' },
-  quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },
-} as const;
-
-export type ExportArguments = Arguments<typeof positionals, typeof options>;
 
 export const exportCommand = defineCommand({
   name: 'export',
@@ -176,8 +35,8 @@ export const exportCommand = defineCommand({
     describe: 'The command of the image, in the place of --cmd',
     complete: 'program',
   },
-  positionals,
-  options,
+  positionals: exportPositionals,
+  options: exportOptions,
   examples: [
     ['export /var/local/jail --to tar:jail.tar.gz', 'Pack a jail'],
     ['export bash ls --to oci:images:tools -- bash', 'Make an image without a jail on the disk'],
@@ -214,7 +73,7 @@ async function exportSource(
   signal: AbortSignal,
 ): Promise<ExportReport> {
   const { makeSbom, sbomRequest, UNNAMED } = await import('./sbom-document.js');
-  const { exportOptions } = await import('../options/image.js');
+  const { exportOptionsOf } = await import('../options/image.js');
   const { exportTree } = await import('../../export/export.js');
   const { file } = source;
   const beside = destination.path === STDOUT_PATH ? undefined : destination.path;
@@ -224,7 +83,7 @@ async function exportSource(
   }
   const { tree, warnings, command, environment, sysroot, originOf } = await source.read();
   for (const warning of warnings) warn(warning);
-  const chosen = exportOptions(args, file?.image, { command, environment });
+  const chosen = exportOptionsOf(args, file?.image, { command, environment });
   if (chosen.image?.user !== undefined) {
     const { unknownNames } = await import('../../export/image-user.js');
     const unknown = unknownNames(tree, chosen.image.user);
@@ -284,11 +143,6 @@ async function packagesOf(
 interface ExportReport extends ExportResult {
   readonly sbom?: { readonly format: string; readonly path: string };
 }
-
-/** What only an image has. */
-const IMAGE_OPTIONS = Object.entries(options).flatMap(([name, option]) =>
-  'group' in option && option.group === IMAGE_GROUP ? [name as keyof typeof options] : [],
-);
 
 function checkUsage(args: ExportArguments, { kind }: Destination, toStdout: boolean): void {
   const usage = (message: string): never => {

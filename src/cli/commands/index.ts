@@ -25,5 +25,5 @@ export const COMMANDS: readonly AnyCommand[] = [
   inspectCommand,
   profilesCommand,
   initCommand,
-  completionCommand,
+  completionCommand(() => COMMANDS),
 ];

@@ -8,7 +8,7 @@ import { MAX_LAYERS } from '../../export/layers.js';
 import { parsePlatform } from '../../export/platform.js';
 import { sourceDateEpoch } from '../../export/times.js';
 import type { JailFile, ImageOptions as RequestedImage } from '../../profile/jail-file.js';
-import type { ExportArguments } from '../commands/export.js';
+import type { ExportArguments } from './export.js';
 
 /**
  * Where an export goes: what the command line says, or the jail file, whose paths start from its own
@@ -40,7 +40,7 @@ export interface ImageDefaults {
  *
  * @throws JailbuildError USAGE
  */
-export function exportOptions(
+export function exportOptionsOf(
   args: ExportArguments,
   file: RequestedImage = {},
   defaults: ImageDefaults = {},

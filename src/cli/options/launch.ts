@@ -21,8 +21,8 @@ import {
 } from '../../launcher/values.js';
 import type { JailFile, OptionValues } from '../../profile/jail-file.js';
 import type { OptionTable } from '../command.js';
-import type { RunArguments } from '../commands/run.js';
 import { withDefaults, withFileOptions } from './jail-file.js';
+import type { RunArguments } from './run.js';
 
 /**
  * What the record of a jail may ask for. It lies within reach of what runs there as root, and so can

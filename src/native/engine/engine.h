@@ -1,6 +1,6 @@
 /*
  * Carries out what the jail's writer decides. Requests come on standard input, replies go to standard
- * output; ../native-engine.ts is the other end, and describes both. All that is done is done below two
+ * output; src/jail/engine/native.ts is the other end, and describes both. All that is done is done below two
  * directories, which are held open: the base, which is written to, and the source root, which is read.
  */
 #ifndef ENGINE_H
@@ -76,7 +76,8 @@ struct job {
 	bool ordered;
 	/* The pool's, under its lock. */
 	uint32_t claimed, running;
-	bool stopped;
+	/* Written under the pool's lock, read without it. */
+	_Atomic bool stopped;
 	uint8_t *bytes;
 	struct operation *operations;
 };
@@ -99,18 +100,22 @@ struct worker {
 extern int base_fd, source_fd;
 /* Why there is no base. */
 extern int base_error;
+
+/* die.c */
 _Noreturn void die(const char *what);
+
+/* job.c */
+bool is_stopped(const struct worker *worker);
+void free_job(struct job *job);
 
 /* request.c */
 struct job *parse_job(uint8_t *bytes, size_t length);
 uint32_t parse_number(const uint8_t *bytes, size_t length);
 void parse_begin(uint8_t *bytes, size_t length, const char **base, const char **source_root);
-void free_job(struct job *job);
 
 /* pool.c */
 void post_job(struct job *job);
 void stop_run(uint32_t run);
-bool is_stopped(const struct worker *worker);
 void finish_jobs(void);
 
 /* reply.c */

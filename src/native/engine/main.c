@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -16,12 +15,6 @@
 
 int base_fd = -1, source_fd = -1;
 int base_error = EBADF;
-
-_Noreturn void die(const char *what)
-{
-	dprintf(STDERR_FILENO, "jail_engine: %s\n", what);
-	exit(2);
-}
 
 /* Returns false at the end of the input. */
 static bool read_exactly(uint8_t *bytes, size_t length)

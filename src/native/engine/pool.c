@@ -162,14 +162,6 @@ void stop_run(uint32_t run)
 	pthread_mutex_unlock(&lock);
 }
 
-bool is_stopped(const struct worker *worker)
-{
-	pthread_mutex_lock(&lock);
-	bool stopped = worker->job->stopped || ending;
-	pthread_mutex_unlock(&lock);
-	return stopped;
-}
-
 /* Ends after the operations that are being carried out; those not begun are left. */
 void finish_jobs(void)
 {

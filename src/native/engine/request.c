@@ -214,12 +214,3 @@ void parse_begin(uint8_t *bytes, size_t length, const char **base, const char **
 	*base = take_string(&cursor);
 	*source_root = take_string(&cursor);
 }
-
-void free_job(struct job *job)
-{
-	for (uint32_t i = 0; i < job->count; i++)
-		free(job->operations[i].attributes.xattrs);
-	free(job->operations);
-	free(job->bytes);
-	free(job);
-}

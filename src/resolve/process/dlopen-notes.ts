@@ -1,6 +1,6 @@
 import type { DlopenNeed } from '../../elf/notes.js';
 import type { LoadedObject } from '../../loader/loaded-object.js';
-import type { NotFound } from '../../loader/search.js';
+import type { NotFound } from '../../loader/search-result.js';
 import type { MissingLibrary } from '../../manifest/manifest.js';
 import type { DlopenChoice } from '../../manifest/request.js';
 import type { RunningProcess } from './running-process.js';

@@ -1,6 +1,6 @@
 import type { LoadedObject } from '../../loader/loaded-object.js';
 import type { Edge, ProcessImage, VariantEdge } from '../../loader/process.js';
-import type { NotFound } from '../../loader/search.js';
+import type { NotFound } from '../../loader/search-result.js';
 import type { MissingLibrary, Reason } from '../../manifest/manifest.js';
 import { FileCollection } from '../file-collection.js';
 

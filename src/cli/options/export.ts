@@ -1,0 +1,153 @@
+import type { Arguments } from '../command.js';
+import { buildOptions } from './build.js';
+import { resolveOptions } from './resolve.js';
+import { sbomOptions } from './sbom.js';
+
+export const exportPositionals = {
+  what: {
+    type: 'string',
+    array: true,
+    describe: 'Directory of a jail, or programs by name or path',
+    placeholder: 'root|program',
+    complete: 'program',
+  },
+} as const;
+
+const IMAGE_GROUP = 'Image:';
+
+export const exportOptions = {
+  to: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Where it goes, and in what form; - is standard output',
+    placeholder: 'FORM:PATH',
+    complete: ['oci:', 'oci-archive:', 'docker-archive:', 'tar:', 'cpio:'],
+  },
+  from: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Export what this jail file or manifest says [default: jail.yaml, without arguments]',
+    complete: 'file',
+  },
+  layers: {
+    choices: ['single', 'by-package', 'by-library'],
+    describe: 'How files are spread over the layers of an image [default: single]',
+    group: IMAGE_GROUP,
+  },
+  'max-layers': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Layers at most; the smallest are put together [default: 64]',
+    placeholder: 'NUMBER',
+    group: IMAGE_GROUP,
+  },
+  entrypoint: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Program that every container runs: a word, or a JSON array of words',
+    placeholder: 'WORDS',
+    group: IMAGE_GROUP,
+  },
+  cmd: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Command, or arguments of the entrypoint [default: the first program]',
+    placeholder: 'WORDS',
+    group: IMAGE_GROUP,
+  },
+  env: {
+    alias: 'e',
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'Set a variable',
+    placeholder: 'NAME=VALUE',
+    group: IMAGE_GROUP,
+  },
+  user: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'User and group that the command runs as',
+    placeholder: 'USER[:GROUP]',
+    group: IMAGE_GROUP,
+  },
+  workdir: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Directory that the command starts in',
+    placeholder: 'DIR',
+    group: IMAGE_GROUP,
+  },
+  expose: {
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'A port that the command listens on',
+    placeholder: 'PORT[/tcp|/udp]',
+    group: IMAGE_GROUP,
+  },
+  volume: {
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'A directory for data that outlives a container',
+    placeholder: 'DIR',
+    group: IMAGE_GROUP,
+  },
+  'stop-signal': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Signal that asks the command to end',
+    placeholder: 'SIGNAL',
+    group: IMAGE_GROUP,
+  },
+  label: {
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'A label of the image',
+    placeholder: 'NAME=VALUE',
+    group: IMAGE_GROUP,
+  },
+  annotation: {
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: "An annotation of the image's manifest",
+    placeholder: 'NAME=VALUE',
+    group: IMAGE_GROUP,
+  },
+  author: { type: 'string', requiresArg: true, describe: 'Who made the image', group: IMAGE_GROUP },
+  platform: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'What the image runs on [default: what the programs are made for]',
+    placeholder: 'OS/ARCH[/VARIANT]',
+    group: IMAGE_GROUP,
+  },
+  compression: {
+    choices: ['none', 'gzip', 'zstd'],
+    describe: "Of layers [default: gzip] and archives [default: by the file's name]",
+  },
+  'compression-level': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Level of gzip (1 to 9) or zstd (1 to 19) [default: 5, 3]',
+    placeholder: 'NUMBER',
+  },
+  profile: buildOptions.profile,
+  include: buildOptions.include,
+  exclude: buildOptions.exclude,
+  ...resolveOptions,
+  'allow-missing': { type: 'boolean', describe: 'Export although libraries cannot be found' },
+  ...sbomOptions,
+  json: { type: 'boolean', describe: 'Print one JSON result' },
+  quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },
+} as const;
+
+export type ExportArguments = Arguments<typeof exportPositionals, typeof exportOptions>;
+
+/** What only an image has. */
+export const IMAGE_OPTIONS = Object.entries(exportOptions).flatMap(([name, option]) =>
+  'group' in option && option.group === IMAGE_GROUP ? [name as keyof typeof exportOptions] : [],
+);

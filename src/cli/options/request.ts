@@ -1,0 +1,100 @@
+import path from 'node:path';
+import { JailbuildError } from '../../errors.js';
+import type { BuildOptions, GivenManifest } from '../../jail/build/pipeline.js';
+import { parseAccount } from '../../manifest/account-request.js';
+import { parseInclude } from '../../manifest/include-request.js';
+import type { ResolveRequest } from '../../manifest/request.js';
+import type { JailFile } from '../../profile/jail-file.js';
+import { warn } from '../report-error.js';
+import { ASKING, type BuildArguments, buildOptions, NO_ARGUMENTS } from './build.js';
+import { findJailFile, withFileOptions } from './jail-file.js';
+import { resolveChoices } from './resolve.js';
+import { runOptions } from './run.js';
+
+/** The command line and, beneath it, a jail file. */
+export interface Wanted {
+  readonly args: BuildArguments;
+  readonly file: JailFile | undefined;
+  readonly from?: GivenManifest;
+  /** What the record is to keep for `run`. */
+  readonly run?: BuildOptions['run'] | undefined;
+  /** The jail file says all that the jail is to hold. */
+  readonly isDeclared?: boolean;
+}
+
+export async function withJailFile(given: BuildArguments): Promise<Wanted> {
+  if (given.from !== undefined) return withManifest(given, given.from);
+  const named = findJailFile(given.file, given.root);
+  if (named === undefined) return { args: given, file: undefined };
+  const { readJailFile } = await import('../../profile/jail-file.js');
+  const file = readJailFile(named);
+  const args = withFileOptions(given, file.options, buildOptions);
+  const root = given.root ?? file.root;
+  const run = await runOf(file, given);
+  const isDeclared =
+    (given.program ?? []).length === 0 &&
+    given.profile === undefined &&
+    ASKING.every((name) => name === 'file' || given[name] === undefined);
+  return { args: root === undefined ? args : { ...args, root }, file, run, isDeclared };
+}
+
+/** What the record of the jail is to keep of the file for `run`. */
+async function runOf(file: JailFile, { run, quiet }: BuildArguments): Promise<BuildOptions['run']> {
+  const { options: given, command } = file.run;
+  const { checkedRun, recordableRun } = await import('./launch.js');
+  if (Object.keys(given).length > 0) {
+    const unkept = checkedRun(file, runOptions);
+    if (unkept.length > 0 && !run && !quiet) {
+      const names = unkept.map((name) => `--${name}`).join(' ');
+      warn(`${file.name}: the jail does not remember ${names}: give it to \`jailbuild run\` again`);
+    }
+  }
+  return recordableRun(given, command);
+}
+
+async function withManifest(args: BuildArguments, file: string): Promise<Wanted> {
+  const other = ASKING.find((name) => args[name] !== undefined);
+  if (other !== undefined) {
+    throw new JailbuildError('USAGE', `--from and --${other} exclude each other`);
+  }
+  const { readManifest } = await import('../../manifest/read.js');
+  const manifest = readManifest(file);
+  const from = { manifest, file: path.resolve(file), sysroot: args.sysroot };
+  return { args, file: undefined, from };
+}
+
+/** What a jail file asks for, without the target. Options of the command line are not looked at. */
+export function jailFileRequest(file: JailFile): ResolveRequest {
+  return requestOf({ args: withFileOptions(NO_ARGUMENTS, file.options, buildOptions), file });
+}
+
+/** What options of a command line ask for, those that say what goes into a jail. */
+export function optionsRequest(args: Partial<BuildArguments>): ResolveRequest {
+  return requestOf({ args: { ...NO_ARGUMENTS, ...args }, file: undefined });
+}
+
+/** Behind `--` stands the command of `--run`, or programs whose names begin with a dash. */
+export function programsOf(args: BuildArguments): readonly string[] {
+  const programs = args.program ?? [];
+  return args.run ? programs : [...programs, ...(args['--'] ?? [])];
+}
+
+export function requestOf({ args, file }: Wanted): ResolveRequest {
+  const profiles = [...(file?.profiles ?? []), ...(args.profile ?? []).map(profileName)];
+  const users = [...(file?.users ?? []), ...(args.user ?? []).map(parseAccount)];
+  const include = [...(file?.includes ?? []), ...(args.include ?? []).map(parseInclude)];
+  const exclude = [...(file?.excludes ?? []), ...(args.exclude ?? [])];
+  return {
+    programs: [...(file?.programs ?? []), ...programsOf(args)],
+    ...(profiles.length === 0 ? {} : { profiles }),
+    ...(users.length === 0 ? {} : { users }),
+    ...(include.length === 0 ? {} : { include }),
+    ...(exclude.length === 0 ? {} : { exclude }),
+    ...resolveChoices(args),
+  };
+}
+
+/** A profile of the user's own is a path, which is to mean the same from anywhere. */
+function profileName(name: string): string {
+  return name.includes('/') ? path.resolve(name) : name;
+}

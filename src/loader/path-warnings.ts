@@ -1,0 +1,68 @@
+import type { ElfFile } from '../elf/types.js';
+import type { LoaderFlavor } from './flavor.js';
+import type { LoadedObject } from './loaded-object.js';
+import type { SearchPath } from './search-path.js';
+import { usesOrigin } from './tokens.js';
+
+/** Says where the look-ups of objects may come out differently in a jail. */
+export class PathWarnings {
+  readonly #flavor: LoaderFlavor;
+  readonly #path: SearchPath;
+  readonly #warned = new Set<ElfFile>();
+
+  constructor(flavor: LoaderFlavor, path: SearchPath) {
+    this.#flavor = flavor;
+    this.#path = path;
+  }
+
+  /** What may come out differently in a jail than on the host, a sentence each; of a library once. */
+  of(object: LoadedObject): string[] {
+    const isProgram = object.loadedBy === undefined;
+    if (!isProgram && this.#warned.has(object.elf)) return [];
+    this.#warned.add(object.elf);
+    const warnings: string[] = [];
+    const { path, stat } = object.trace;
+    for (const { rule, relative } of this.#path.ownList(object)) {
+      if (relative === undefined) continue;
+      warnings.push(
+        `${path}: its ${rule} has ${JSON.stringify(relative)}, which is relative to the working directory: it is looked for from the root`,
+      );
+    }
+    for (const { name } of object.elf.dynamic?.dependencies ?? []) {
+      if (!name.includes('/') || this.#path.nameFor(name, object)?.startsWith('/') !== false)
+        continue;
+      warnings.push(
+        `${path}: needs ${name}, which is relative to the working directory: it is looked for from the root`,
+      );
+    }
+    if (isProgram && this.#needsOrigin(object)) {
+      warnings.push(
+        `${path}: finds libraries by $ORIGIN, for which its loader needs /proc in the jail`,
+      );
+    }
+    if (isProgram && (stat.mode & 0o6000) !== 0 && this.#distrusts(object)) {
+      warnings.push(
+        `${path}: is set-uid or set-gid: for other users the loader passes over directories that it names by $ORIGIN`,
+      );
+    }
+    return warnings;
+  }
+
+  /** The loader learns from /proc/self/exe where the program is (glibc _dl_get_origin, musl fixup_rpath). */
+  #needsOrigin({ elf }: LoadedObject): boolean {
+    const { runpath, rpath = '', dependencies = [] } = elf.dynamic ?? {};
+    const inNames =
+      this.#flavor.kind === 'glibc' && dependencies.some(({ name }) => usesOrigin(name));
+    return usesOrigin(runpath ?? rpath) || inNames;
+  }
+
+  /** For set-uid programs, $ORIGIN must lead into the default directories (glibc elf/dl-load.c). */
+  #distrusts(object: LoadedObject): boolean {
+    const list = object.elf.dynamic?.runpath ?? object.elf.dynamic?.rpath ?? '';
+    const isTrusted = (directory: string) =>
+      this.#flavor.defaultDirectories.some((trusted) => `${directory}/`.startsWith(`${trusted}/`));
+    return list
+      .split(':')
+      .some((item) => usesOrigin(item) && !isTrusted(this.#path.expand(item, object) ?? ''));
+  }
+}

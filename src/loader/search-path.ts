@@ -1,0 +1,157 @@
+import type { ElfHeaders } from '../elf/types.js';
+import type { SearchRule } from '../manifest/manifest.js';
+import { type Alternative, type Cpu, otherPlatforms } from './cpu.js';
+import type { LoaderFlavor } from './flavor.js';
+import type { LoadedObject } from './loaded-object.js';
+import { expandMuslPath, expandTokens, usesPlatform } from './tokens.js';
+
+export interface Place {
+  readonly rule: SearchRule;
+  /** Without a slash at its end: '' for the root. */
+  readonly directory: string;
+  /** True if it is another one for another processor. */
+  readonly dependsOnCpu: boolean;
+  /** The item as written, if it is relative. */
+  readonly relative: string | undefined;
+}
+
+/** The places that depend on who asks. */
+export interface OwnPlaces {
+  /** A list for each DT_RPATH, DT_RUNPATH and LD_LIBRARY_PATH, in their order. */
+  readonly lists: readonly (readonly Place[])[];
+  /** Equal for objects that have the same places. */
+  readonly key: string;
+  readonly alternatives: readonly Alternative[];
+}
+
+const NO_PLACES: OwnPlaces = { lists: [], key: '', alternatives: [] };
+
+/** The directories that DT_RPATH, DT_RUNPATH and LD_LIBRARY_PATH name, for one loader and processor. */
+export class SearchPath {
+  readonly #flavor: LoaderFlavor;
+  readonly #abi: ElfHeaders;
+  readonly #cpu: Cpu;
+  readonly #libraryPath: readonly string[];
+  readonly #ownPlaces = new WeakMap<LoadedObject, OwnPlaces>();
+
+  constructor(flavor: LoaderFlavor, abi: ElfHeaders, cpu: Cpu, libraryPath: readonly string[]) {
+    this.#flavor = flavor;
+    this.#abi = abi;
+    this.#cpu = cpu;
+    this.#libraryPath = libraryPath;
+  }
+
+  /** The places of DT_RPATH and DT_RUNPATH and of LD_LIBRARY_PATH, in their order. */
+  placesOf(requester: LoadedObject): OwnPlaces {
+    if (this.#libraryPath.length === 0 && !hasPath(requester)) return NO_PLACES;
+    const known = this.#ownPlaces.get(requester);
+    if (known !== undefined) return known;
+    const lists = (
+      this.#flavor.kind === 'musl' ? this.#muslLists(requester) : this.#glibcLists(requester)
+    ).filter(({ length }) => length > 0);
+    const text = ({ rule, directory }: Place) => `${rule}=${directory}`;
+    const own = {
+      lists,
+      key: lists.map((places) => places.map(text).join('\0')).join('\0\0'),
+      alternatives: lists.flat().some(({ dependsOnCpu }) => dependsOnCpu)
+        ? this.otherPlatforms()
+        : [],
+    };
+    this.#ownPlaces.set(requester, own);
+    return own;
+  }
+
+  #glibcLists(requester: LoadedObject): Place[][] {
+    const lists: Place[][] = [];
+    if (requester.elf.dynamic?.runpath === undefined) {
+      for (let at: LoadedObject | undefined = requester; at !== undefined; at = at.loadedBy) {
+        if (at.elf.dynamic?.runpath === undefined) lists.push(this.ownList(at));
+      }
+    }
+    lists.push(this.#libraryPathOf(programOf(requester)));
+    if (requester.elf.dynamic?.runpath !== undefined) lists.push(this.ownList(requester));
+    return lists;
+  }
+
+  #muslLists(requester: LoadedObject): Place[][] {
+    const lists = [asPlaces('library-path', this.#libraryPath)];
+    for (let at: LoadedObject | undefined = requester; at !== undefined; at = at.loadedBy) {
+      lists.push(this.ownList(at));
+    }
+    return lists;
+  }
+
+  /** In LD_LIBRARY_PATH tokens have the program's values (glibc elf/dl-load.c, _dl_init_paths). */
+  #libraryPathOf(program: LoadedObject): Place[] {
+    return this.#libraryPath.flatMap((item) => {
+      const expanded = this.expand(item, program);
+      if (expanded === undefined) return [];
+      return [place('library-path', expanded, usesPlatform(item))];
+    });
+  }
+
+  /** The directories of an object's DT_RUNPATH, or else of its DT_RPATH. */
+  ownList(object: LoadedObject): Place[] {
+    const { runpath, rpath } = object.elf.dynamic ?? {};
+    const rule = runpath === undefined ? 'rpath' : 'runpath';
+    const list = runpath ?? rpath ?? '';
+    if (list === '') return [];
+    if (this.#flavor.kind === 'musl') {
+      const items = (expandMuslPath(list, object.origin) ?? '').split(/[:\n]/);
+      return items.filter((item) => item !== '').map((item) => place(rule, item, false));
+    }
+    return list.split(':').flatMap((item) => {
+      const expanded = this.expand(item, object);
+      // An item that is empty as written is the working directory; one that becomes empty is none.
+      if (expanded === undefined || (expanded === '' && item !== '')) return [];
+      return [place(rule, expanded, usesPlatform(item))];
+    });
+  }
+
+  /**
+   * A name of DT_NEEDED and its like as the loader takes it: glibc expands tokens in it, musl does
+   * not.
+   *
+   * @returns undefined for a name that the loader cannot expand
+   */
+  nameFor(name: string, requester: LoadedObject): string | undefined {
+    return this.#flavor.kind === 'musl' ? name : this.expand(name, requester);
+  }
+
+  /** Expands the tokens of glibc; undefined where the loader cannot. */
+  expand(text: string, { origin }: LoadedObject): string | undefined {
+    return expandTokens(text, { origin, lib: this.#flavor.lib, platform: this.#cpu.platform });
+  }
+
+  /** The values of $PLATFORM on other processors. */
+  otherPlatforms(): Alternative[] {
+    return otherPlatforms(this.#abi).map((name) => ({ kind: 'platform', name }));
+  }
+}
+
+/** True if an object, or one of those that it was loaded for, has a search path of its own. */
+function hasPath(object: LoadedObject): boolean {
+  for (let at: LoadedObject | undefined = object; at !== undefined; at = at.loadedBy) {
+    const { rpath, runpath } = at.elf.dynamic ?? {};
+    if (rpath !== undefined || runpath !== undefined) return true;
+  }
+  return false;
+}
+
+/** The program that a library was loaded for. */
+function programOf(object: LoadedObject): LoadedObject {
+  let at = object;
+  while (at.loadedBy !== undefined) at = at.loadedBy;
+  return at;
+}
+
+/** A directory of a search path; a relative one, or an empty item, is meant from the root of a jail. */
+export function place(rule: SearchRule, item: string, dependsOnCpu: boolean): Place {
+  const isAbsolute = item.startsWith('/');
+  const directory = (isAbsolute ? item : `/${item}`).replace(/\/+$/, '');
+  return { rule, directory, dependsOnCpu, relative: isAbsolute ? undefined : item };
+}
+
+export function asPlaces(rule: SearchRule, directories: readonly string[]): Place[] {
+  return directories.map((directory) => place(rule, directory, false));
+}

@@ -1,0 +1,47 @@
+import { JailbuildError } from '../errors.js';
+import type { Reason } from '../manifest/manifest.js';
+import type { Resolution } from '../resolve/additions.js';
+import type { ProgramResolver } from '../resolve/program-resolver.js';
+import { matcher } from './glob.js';
+
+/** Takes out what the patterns match; a directory goes with all that is in it. */
+export function takeOut({ files, programs }: Resolution, patterns: readonly string[]): void {
+  const matches = matcher(patterns, { dot: true, matchBase: true });
+  const out = new Set<string>();
+  for (const { path } of files.sorted()) {
+    if (matches(path) || out.has(path.slice(0, path.lastIndexOf('/')))) out.add(path);
+  }
+  for (const path of out) {
+    for (const reason of files.reasonsOf(path)) refuseOrMiss(path, reason, out, programs);
+  }
+  files.remove(out);
+}
+
+/** A program cannot do without its interpreter; without a library it may, where the user says so. */
+function refuseOrMiss(
+  path: string,
+  reason: Reason,
+  out: ReadonlySet<string>,
+  programs: ProgramResolver,
+): void {
+  const refused = (why: string) =>
+    new JailbuildError('EXCLUDED_NEEDED', `${path}: is excluded, and ${why}`, path);
+  switch (reason.kind) {
+    case 'requested':
+      throw refused(`requested as ${reason.as}`);
+    case 'interpreter':
+    case 'shebang':
+    case 'env':
+      if (!out.has(reason.of)) throw refused(`runs ${reason.of}`);
+      return;
+    case 'needed':
+      if (out.has(reason.by)) return;
+      programs.addMissing({
+        name: reason.name,
+        neededBy: reason.by,
+        searched: [{ rule: 'excluded', path }],
+      });
+      return;
+    default:
+  }
+}

@@ -1,0 +1,48 @@
+import type { DlopenChoice, ResolveRequest } from '../manifest/request.js';
+import type { Profile } from './profile.js';
+
+/** The variables that profiles set, the later ones counting; in the order of their names. */
+export function environmentOf(profiles: readonly Profile[]): Record<string, string> {
+  const variables = profiles.flatMap(({ environment }) => Object.entries(environment ?? {}));
+  const last = Object.entries(Object.fromEntries(variables));
+  return Object.fromEntries(last.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+const DLOPEN_CHOICES: readonly DlopenChoice[] = ['none', 'required', 'recommended', 'suggested'];
+
+/** The request, and what the profiles ask of the resolver beside it. */
+export function withSettings(
+  request: ResolveRequest,
+  profiles: readonly Profile[],
+): ResolveRequest {
+  const strongest = Math.max(
+    ...profiles.map(({ dlopen }) => (dlopen === undefined ? -1 : DLOPEN_CHOICES.indexOf(dlopen))),
+  );
+  const terminfo =
+    request.terminfo ?? profiles.find((profile) => profile.terminfo !== undefined)?.terminfo;
+  const nss = request.nss ?? profiles.find((profile) => profile.nss !== undefined)?.nss;
+  const dlopen = request.dlopen ?? DLOPEN_CHOICES[strongest];
+  const gconv = union(request.gconv, ...profiles.map((profile) => profile.gconv));
+  const locales = union(request.locales, ...profiles.map((profile) => profile.locales));
+  const zones = union(request.timeZones, ...profiles.map((profile) => profile['time-zones']));
+  const certificates = profiles.some((profile) => profile['ca-certificates']);
+  return {
+    ...request,
+    ...(terminfo === undefined ? {} : { terminfo }),
+    ...(nss === undefined ? {} : { nss }),
+    ...(dlopen === undefined ? {} : { dlopen }),
+    ...(gconv === undefined ? {} : { gconv }),
+    ...(locales === undefined || locales === 'all' ? {} : { locales }),
+    ...(zones === undefined ? {} : { timeZones: zones }),
+    ...(certificates ? { caCertificates: true } : {}),
+  };
+}
+
+/** All that are named, or all there are where one says so. */
+function union(
+  ...choices: readonly ('all' | readonly string[] | undefined)[]
+): 'all' | readonly string[] | undefined {
+  if (choices.includes('all')) return 'all';
+  const given = choices.filter((choice) => choice !== undefined);
+  return given.length === 0 ? undefined : [...new Set(given.flat())];
+}

@@ -1,0 +1,26 @@
+import { JailbuildError } from '../errors.js';
+import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
+
+/**
+ * Finds the interpreter that a program or a script names, as execve(2) does.
+ *
+ * @param name its path; a relative one is meant from the root
+ * @param of the program, for messages
+ * @throws JailbuildError INTERPRETER_NOT_FOUND
+ */
+export function executableAt(sysroot: Sysroot, name: string, of: Trace): Trace {
+  // A relative path is meant from the process's working directory: in a jail, its root.
+  const found = sysroot.trace(name.startsWith('/') ? name : `/${name}`);
+  if (!isTrace(found) || found.stat.type !== 'file') {
+    throw interpreterNotFound(of, `its interpreter ${name} does not exist`);
+  }
+  if ((found.stat.mode & 0o111) === 0) {
+    throw interpreterNotFound(of, `its interpreter ${name} is not executable`);
+  }
+  return found;
+}
+
+/** The error of a program whose interpreter cannot start it. */
+export function interpreterNotFound({ path }: Trace, problem: string): JailbuildError {
+  return new JailbuildError('INTERPRETER_NOT_FOUND', `${path}: ${problem}`, path);
+}

@@ -1,0 +1,92 @@
+import { JailbuildError } from '../../errors.js';
+import type { Sysroot, Trace } from '../../fs/sysroot.js';
+import type { Reason } from '../../manifest/manifest.js';
+import { lookUpProgram } from '../find-program.js';
+import { executableAt, interpreterNotFound } from '../interpreter.js';
+import { isEnvCommand, parseEnvArgument } from './env-command.js';
+import { isScript, isShebang, MAX_INTERPRETERS, parseShebang, SCRIPT_START } from './shebang.js';
+
+/** Where the interpreters of scripts go. */
+export interface ScriptPrograms {
+  /**
+   * Adds a program.
+   *
+   * @returns the number of interpreters that Linux starts until one is no script; endless for one that
+   *   is being added
+   */
+  add(trace: Trace, reason: Reason): number;
+  /** Called with the paths of a script and of what runs it. */
+  onInterpreter(script: string, interpreter: string): void;
+}
+
+/** Adds the interpreters of scripts (execve(2), env(1)). */
+export class ScriptResolver {
+  readonly #sysroot: Sysroot;
+  readonly #searchPath: readonly string[];
+  readonly #programs: ScriptPrograms;
+
+  /** @param searchPath where env(1) looks for programs */
+  constructor(sysroot: Sysroot, searchPath: readonly string[], programs: ScriptPrograms) {
+    this.#sysroot = sysroot;
+    this.#searchPath = searchPath;
+    this.#programs = programs;
+  }
+
+  /**
+   * Adds what Linux starts for a script: its interpreter, and the program that env(1) starts.
+   *
+   * @returns the number of interpreters that Linux starts until one is no script
+   * @throws JailbuildError NOT_ELF for a file that is no script, SCRIPT, INTERPRETER_NOT_FOUND
+   */
+  add(trace: Trace): number {
+    const start = this.#start(trace);
+    if (!isScript(start)) {
+      const what = start.length === 0 ? 'is an empty file' : 'is neither an ELF file nor a script';
+      throw new JailbuildError('NOT_ELF', `${trace.path}: ${what}`, trace.path);
+    }
+    const fail = (problem: string): never => {
+      throw new JailbuildError('SCRIPT', `${trace.path}: ${problem}`, trace.path);
+    };
+    const shebang = parseShebang(start);
+    if (!isShebang(shebang)) return fail(shebang.problem);
+
+    const { interpreter, argument } = shebang;
+    const found = executableAt(this.#sysroot, interpreter, trace);
+    this.#programs.onInterpreter(trace.path, found.path);
+    const count = 1 + this.#programs.add(found, { kind: 'shebang', of: trace.path });
+    if (count > MAX_INTERPRETERS) {
+      fail(
+        `its interpreters are scripts too, more than the ${MAX_INTERPRETERS} that Linux follows`,
+      );
+    }
+    if (interpreter.slice(interpreter.lastIndexOf('/') + 1) === 'env') {
+      this.#addEnvProgram(trace, argument, fail);
+    }
+    return count;
+  }
+
+  #addEnvProgram(script: Trace, argument: string | undefined, fail: (problem: string) => never) {
+    const command = parseEnvArgument(argument);
+    if (!isEnvCommand(command)) return fail(command.problem);
+    const { program, searchPath = this.#searchPath } = command;
+    const found = lookUpProgram(this.#sysroot, program, searchPath);
+    if (found === undefined) {
+      const where = program.includes('/')
+        ? 'does not exist'
+        : `is not on PATH (${searchPath.join(':')})`;
+      throw interpreterNotFound(script, `its interpreter ${program} ${where}`);
+    }
+    this.#programs.onInterpreter(script.path, found.path);
+    const count = this.#programs.add(found, { kind: 'env', of: script.path, name: program });
+    if (count === Number.POSITIVE_INFINITY) fail('its env starts the script again, without end');
+  }
+
+  #start(trace: Trace): Buffer {
+    const reader = this.#sysroot.open(trace);
+    try {
+      return reader.read(0, SCRIPT_START);
+    } finally {
+      reader.close();
+    }
+  }
+}

@@ -1,0 +1,198 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { exec, type Finished, JAILBUILD, jailbuild, PROJECT, succeed } from '../support/cli.js';
+
+const FIXTURES = path.join(PROJECT, 'fixtures/jobs');
+const BUSYBOX = '/bin/busybox';
+/** How long a job may take, in seconds. */
+const TIMEOUT = 40;
+/** How long a program may take to show its window, in milliseconds. */
+const WINDOW_TIMEOUT = 12_000;
+
+/** A real job of real programs; fixtures/jobs/README.md describes the fields. */
+export interface Job {
+  readonly name: string;
+  readonly programs: readonly string[];
+  readonly script: string;
+  readonly expect: string;
+  readonly user?: string;
+  readonly display?: boolean;
+  readonly files?: readonly string[];
+}
+
+/** What came of a job. */
+export interface Outcome {
+  readonly passes: boolean;
+  /** Standard output and standard error, or for a job with a window the tree of windows. */
+  readonly output: string;
+}
+
+/** Returns the command line of jailbuild that runs a command with options of `run`. */
+export type Launch = (runOptions: readonly string[], command: readonly string[]) => string[];
+
+/** Reads the jobs of a file below fixtures/jobs. */
+export function readJobs(file = 'jobs.json'): Job[] {
+  return JSON.parse(readFileSync(path.join(FIXTURES, file), 'utf8')) as Job[];
+}
+
+/** Programs of the host that jobs need beside their own. */
+export function toolsOf(jobs: readonly Job[]): string[] {
+  const own = jobs.flatMap(({ programs }) => programs);
+  const windows = jobs.some(({ display }) => display) ? ['Xvfb', 'xwininfo'] : [];
+  return [...new Set([...own, BUSYBOX, ...windows])];
+}
+
+/**
+ * A job with a directory for its jail and one for its files, both below `directory`, to be tried one
+ * or several times.
+ */
+export class JobTrial {
+  readonly job: Job;
+  /** Where the jail is built. */
+  readonly root: string;
+  readonly #directory: string;
+  #work = '';
+
+  constructor(job: Job, directory: string) {
+    this.job = job;
+    this.#directory = mkdtempSync(path.join(directory, `${job.name.replace(/\W/g, '-')}-`));
+    chmodSync(this.#directory, 0o755);
+    this.root = path.join(this.#directory, 'jail');
+    this.prepare();
+  }
+
+  /** Makes a new directory for the job's files, so that a second run finds nothing of the first. */
+  prepare(): void {
+    this.#work = mkdtempSync(path.join(this.#directory, 'work-'));
+    copyFileSync(BUSYBOX, path.join(this.#work, 'busybox'));
+    chmodSync(path.join(this.#work, 'busybox'), 0o755);
+    for (const file of this.job.files ?? []) {
+      copyFileSync(path.join(FIXTURES, file), path.join(this.#work, file));
+    }
+    const { uid, gid } = this.#user;
+    chownSync(this.#work, uid, gid);
+    chmodSync(this.#work, 0o755);
+  }
+
+  /** Builds the jail of the job's programs with further options of `build`. */
+  build(options: readonly string[] = []): Finished {
+    return jailbuild([this.root, ...this.job.programs, '--no-sync', ...options]);
+  }
+
+  /** The size of the jail in bytes: of regular files, hard links counted once. */
+  get size(): number {
+    return sizeOf(this.root, new Set());
+  }
+
+  /** Options of `run` that the job needs. */
+  get runOptions(): string[] {
+    const { uid, gid } = this.#user;
+    return [
+      ...['--bind', `${this.#work}:/w`, '--workdir', '/w', '--tmpfs', '/tmp'],
+      ...['--network', this.job.display ? 'host' : 'none'],
+      ...(uid === 0 ? [] : ['--user', `${uid}:${gid}`]),
+    ];
+  }
+
+  /** The command that the jail runs. */
+  get command(): string[] {
+    return ['/w/busybox', 'timeout', String(TIMEOUT), '/w/busybox', 'sh', '-c', this.job.script];
+  }
+
+  /**
+   * Runs the job in its jail.
+   *
+   * @param launch another way than `jailbuild run ROOT OPTIONS -- COMMAND`
+   */
+  async run(
+    launch: Launch = (options, command) => ['run', this.root, ...options, '--', ...command],
+  ) {
+    const output = this.job.display
+      ? await this.#windows(launch)
+      : outputOf(jailbuild(launch(this.runOptions, this.command)));
+    return { passes: new RegExp(this.job.expect, 'm').test(output), output } satisfies Outcome;
+  }
+
+  get #user(): { readonly uid: number; readonly gid: number } {
+    const { user } = this.job;
+    if (user === undefined) return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+    return { uid: Number(succeed('id', ['-u', user])), gid: Number(succeed('id', ['-g', user])) };
+  }
+
+  /** Runs the job with an X server of its own until the expected window is there. */
+  async #windows(launch: Launch): Promise<string> {
+    const server = await startServer();
+    const display = [
+      ...['--bind', '/tmp/.X11-unix:/tmp/.X11-unix', '--env', `DISPLAY=${server.display}`],
+    ];
+    const args = launch([...this.runOptions, ...display], this.command);
+    const job = spawn(process.execPath, [JAILBUILD, ...args], { stdio: 'ignore' });
+    try {
+      let tree = '';
+      for (let waited = 0; waited < WINDOW_TIMEOUT && job.exitCode === null; waited += 250) {
+        await sleep(250);
+        tree = exec('xwininfo', ['-root', '-tree', '-display', server.display]).stdout;
+        if (new RegExp(this.job.expect, 'm').test(tree)) break;
+      }
+      return tree;
+    } finally {
+      await end(job);
+      await end(server.process);
+    }
+  }
+}
+
+/** Starts an X server on the first display that is free. */
+async function startServer(): Promise<{
+  readonly display: string;
+  readonly process: ChildProcess;
+}> {
+  const server = spawn(
+    'Xvfb',
+    ['-displayfd', '1', '-screen', '0', '800x600x24', '-nolisten', 'tcp'],
+    {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    },
+  );
+  let text = '';
+  for await (const part of server.stdout) {
+    text += String(part);
+    if (text.includes('\n')) break;
+  }
+  return { display: `:${text.trim()}`, process: server };
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.kill();
+  await ended;
+}
+
+function outputOf({ stdout, stderr }: Finished): string {
+  return stdout + stderr;
+}
+
+function sizeOf(directory: string, seen: Set<number>): number {
+  let sum = 0;
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    const at = path.join(directory, entry.name);
+    if (entry.isDirectory()) sum += sizeOf(at, seen);
+    if (!entry.isFile()) continue;
+    const { ino, size } = lstatSync(at);
+    if (seen.has(ino)) continue;
+    seen.add(ino);
+    sum += size;
+  }
+  return sum;
+}
