@@ -1,6 +1,6 @@
+import { JailbuildError } from '../errors.js';
 import { fieldReader } from './fields.js';
 import { malformed } from './malformed.js';
-import { JailbuildError } from '../errors.js';
 import type {
   ByteSource,
   Dependency,

@@ -1,6 +1,7 @@
 import { JailbuildError } from '../errors.js';
 import { isTrace, type Observed } from '../fs/sysroot.js';
 import type { Manifest, MissingLibrary, Reason } from '../manifest/manifest.js';
+import { describeMissing, missingId } from '../manifest/missing.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import type { Additions } from '../resolve/additions.js';
 import type { Originals } from '../resolve/program-resolver.js';
@@ -41,7 +42,9 @@ export function verifyJail(
   if (missing !== undefined) {
     throw new JailbuildError(
       'VERIFY_FAILED',
-      `in the jail: ${missing.name}, needed by ${missing.neededBy}, is not found`,
+      missing.version === undefined
+        ? `in the jail: ${missing.name}, needed by ${missing.neededBy}, is not found`
+        : `in the jail: ${describeMissing(missing)}`,
       missing.neededBy,
     );
   }
@@ -88,8 +91,8 @@ export function resolveInJail(
 
 /** Libraries that are not found, short of those that were missing when the jail was planned. */
 export function newlyMissing(closure: Closure, manifest: Manifest): MissingLibrary[] {
-  const known = new Set(manifest.missing.map(({ name, neededBy }) => `${name}\0${neededBy}`));
-  return closure.missing.filter(({ name, neededBy }) => !known.has(`${name}\0${neededBy}`));
+  const known = new Set(manifest.missing.map(missingId));
+  return closure.missing.filter((library) => !known.has(missingId(library)));
 }
 
 function isProgram(reason: Reason): boolean {

@@ -1,9 +1,9 @@
-import type { MissingVersion } from '../manifest/manifest.js';
+import type { MissingLibrary, MissingVersion } from '../manifest/manifest.js';
 import type { LoadedObject } from './loaded-object.js';
 
 /** What the loader makes of the symbol versions that objects need. */
 export interface VersionReport {
-  readonly missing: readonly MissingVersion[];
+  readonly missing: readonly MissingLibrary[];
   /** What the loader warns of and goes on, a sentence each. */
   readonly warnings: readonly string[];
 }
@@ -28,12 +28,15 @@ export function checkVersions(
   const { versions, needed = [] } = object.elf.dynamic ?? {};
   if (versions === undefined) return { missing: [], warnings: [] };
   const neededBy = object.trace.path;
-  const missing: MissingVersion[] = [];
+  const missing: MissingLibrary[] = [];
   const warnings = new Set<string>();
-  const miss = (name: string, version: string, reason: MissingVersion['reason'], file?: string) => {
-    missing.push({ name, neededBy, version, reason, ...(file === undefined ? {} : { file }) });
+  const miss = (name: string, of: string, problem: MissingVersion['problem'], file?: string) => {
+    const version = { name: of, problem, ...(file === undefined ? {} : { file }) };
+    missing.push({ name, neededBy, version, searched: [] });
   };
-  if (versions.problem !== undefined) miss('', '', 'malformed', neededBy);
+  if (versions.problem !== undefined) {
+    miss(neededBy.slice(neededBy.lastIndexOf('/') + 1), '', 'malformed', neededBy);
+  }
 
   for (const { file: name, version, isWeak } of versions.needs) {
     const library = named(name);

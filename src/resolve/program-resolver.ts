@@ -8,6 +8,7 @@ import { ObjectTable, sameMachine } from '../loader/objects.js';
 import { type Edge, loadedObject, mapProcess, type VariantEdge } from '../loader/process.js';
 import { LibrarySearch } from '../loader/search.js';
 import type { MissingLibrary, Reason, SearchRule } from '../manifest/manifest.js';
+import { missingId } from '../manifest/missing.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { Hints } from './advice/hints.js';
 import type { FileCollection } from './file-collection.js';
@@ -281,7 +282,7 @@ export class ProgramResolver {
   }
 
   #miss(library: MissingLibrary): void {
-    const key = `${library.name}\0${library.neededBy}`;
+    const key = missingId(library);
     const known = this.#missing.get(key);
     if (known !== undefined && !known.optional) return;
     this.#missing.set(key, this.#isOptional ? { ...library, optional: true } : library);

@@ -6,6 +6,7 @@ import { fromBytes, toBytes } from '../../fs/path-bytes.js';
 import { ContentComparer } from '../../manifest/compare-content.js';
 import { typeOf } from '../../manifest/entry-type.js';
 import type { Entry, FileEntry } from '../../manifest/manifest.js';
+import { describeMissing } from '../../manifest/missing.js';
 import { nanoseconds } from '../../manifest/timestamp.js';
 import { openNativeEngine } from '../engine/open.js';
 import { type JailRecord, requireRecord } from '../record/record.js';
@@ -132,8 +133,11 @@ class JailCheck {
     const attempt = (some: readonly string[]): JailbuildError | undefined => {
       try {
         const closure = resolveInJail(manifest, root, some, request.path);
-        for (const { name, neededBy } of newlyMissing(closure, manifest)) {
-          this.#add('unresolved', neededBy, [name]);
+        for (const library of newlyMissing(closure, manifest)) {
+          const { name, neededBy, version } = library;
+          this.#add('unresolved', neededBy, [
+            version === undefined ? name : describeMissing(library),
+          ]);
         }
         return undefined;
       } catch (error) {
