@@ -1,6 +1,6 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { JailbuildError, strerror } from '../errors.js';
+import { openOutput, writeFailed } from '../fs/atomic-file.js';
 import { ociConfig } from './oci-config.js';
 import type { LaunchOptions } from './options.js';
 import { deniedSystemCalls } from './run.js';
@@ -23,8 +23,14 @@ export async function writeOciBundle(
   const file = path.join(directory, 'config.json');
   try {
     await mkdir(directory, { recursive: true });
-    await writeFile(file, `${JSON.stringify(config, undefined, 2)}\n`);
   } catch (error) {
-    throw new JailbuildError('WRITE_FAILED', `${file}: ${strerror(error)}`, file);
+    throw writeFailed(file, error);
+  }
+  const output = await openOutput(file);
+  try {
+    await output.append(Buffer.from(`${JSON.stringify(config, undefined, 2)}\n`));
+    output.commit();
+  } finally {
+    output.discard();
   }
 }

@@ -16,6 +16,7 @@ rmSync('dist', { recursive: true, force: true });
 mkdirSync('dist');
 buildNative('src/native/launcher', 'invoke_ns', 'all but run works');
 buildNative('src/native/engine', 'jail_engine', 'jails are written without what Node cannot do');
+buildNative('src/native/observer', 'jail_observer', 'nothing can be observed');
 await bundleCli();
 writeCompletions();
 await bundleLibrary();
