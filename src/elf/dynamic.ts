@@ -228,7 +228,7 @@ function stringTable(
   }
   const window = strsz <= WHOLE_TABLE ? strsz : STRING_WINDOW;
   let start = 0;
-  let bytes = source.read(base, window);
+  let bytes = strsz <= WHOLE_TABLE ? source.read(base, strsz) : Buffer.alloc(0);
 
   return (offset) => {
     if (offset >= strsz) {

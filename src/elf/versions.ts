@@ -42,7 +42,11 @@ export function readVersions(
   string: (offset: number) => string,
 ): Pick<SymbolVersions, 'needs' | 'defines'> {
   const { u16, u32 } = fieldReader(headers);
-  const record = recordReader(source);
+  const { needs: needsAt, defines: definesAt } = tables;
+  const starts = [needsAt, definesAt].filter((at) => at !== undefined);
+  if (starts.length === 0) return { needs: [], defines: undefined };
+  // Linkers put the one table behind the other.
+  const record = recordReader(source, Math.min(...starts));
   let left = MAX_RECORDS;
   const count = (field: string) => {
     if (--left < 0) throw malformed(source, field, `has more than ${MAX_RECORDS} records`);
@@ -57,7 +61,7 @@ export function readVersions(
   };
 
   const needs: VersionNeed[] = [];
-  for (let at = tables.needs; at !== undefined; ) {
+  for (let at = needsAt; at !== undefined; ) {
     count('DT_VERNEED');
     const need = record(at, SIZE.need, 'DT_VERNEED');
     if (u16(need, 0) !== 1) {
@@ -74,9 +78,9 @@ export function readVersions(
     at = following(at, u32(need, 12));
   }
 
-  if (tables.defines === undefined) return { needs, defines: undefined };
+  if (definesAt === undefined) return { needs, defines: undefined };
   const defines = new Set<string>();
-  for (let at: number | undefined = tables.defines; at !== undefined; ) {
+  for (let at: number | undefined = definesAt; at !== undefined; ) {
     count('DT_VERDEF');
     const definition = record(at, SIZE.definition, 'DT_VERDEF');
     if (u16(definition, 0) !== 1) {
@@ -95,9 +99,9 @@ function following(at: number, link: number): number | undefined {
 }
 
 /** Reads records through a window, since they stand close together. */
-function recordReader(source: ByteSource) {
-  let start = 0;
-  let bytes: Buffer = Buffer.alloc(0);
+function recordReader(source: ByteSource, first: number) {
+  let start = first;
+  let bytes = source.read(first, WINDOW);
   return (at: number, size: number, field: string): Buffer => {
     if (at < start || at + size > start + bytes.length) {
       start = at;
