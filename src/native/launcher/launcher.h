@@ -136,15 +136,15 @@ void parse_options(struct options *options, int argc, char **argv);
 /* The whole text as a number, or -1. */
 long long parse_number(const char *text, int base);
 
-/* tell.c */
-void tell_as(const char *who, bool verbose);
-void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* log.c */
+void log_as(const char *who, bool verbose);
+void log_step(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Names the step and the path that failed, with strerror of errno, and ends with status 125. */
-_Noreturn void fail(const char *step, const char *path);
-/* As fail, where no system call has a reason to give. */
-_Noreturn void refuse(const char *message, const char *value);
+_Noreturn void die_errno(const char *step, const char *path);
+/* As die_errno, where no system call has a reason to give. */
+_Noreturn void die(const char *message, const char *value);
 
-/* What fail and refuse do before they end. */
+/* What die and die_errno do before they end. */
 void at_failure(void (*does)(void));
 
 /* seal.c */
