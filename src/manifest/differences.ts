@@ -71,8 +71,8 @@ export function differences(
   if (entry.type !== 'directory' && !isSameTime(nanoseconds(entry.mtime), stat.mtimeNs)) {
     list.push({ attribute: 'mtime', planned: entry.mtime, found: timestamp(stat.mtimeNs) });
   }
-  if (entry.type === 'symlink') compare('target', entry.target, readTarget());
   if (entry.type === 'file') compare('size', entry.size, Number(stat.size));
+  if (entry.type === 'symlink') compare('target', entry.target, readTarget());
   return list;
 }
 

@@ -66,7 +66,13 @@ export class PlanView implements FileView {
 
   #openEntry(entry: FileEntry): OpenFile {
     const { path, source, content } = entry;
-    if (source !== undefined) return new FileReader(this.#sourceRoot + source, path);
+    if (source !== undefined) {
+      const reader = new FileReader(this.#sourceRoot + source, path);
+      if (reader.size === entry.size) return reader;
+      reader.close();
+      const message = `${source}: is not what was planned; it changed`;
+      throw new JailbuildError('SOURCE_CHANGED', message, source);
+    }
     if (content !== undefined) return new BufferReader(Buffer.from(content, 'base64'), path);
     const original = entry.hardlink === undefined ? undefined : this.#entries.get(entry.hardlink);
     if (original?.type === 'file' && original.hardlink === undefined) {

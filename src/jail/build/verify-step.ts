@@ -1,4 +1,6 @@
+import { DirectoryView } from '../../fs/file-view.js';
 import { Sysroot } from '../../fs/sysroot.js';
+import { PlanView } from '../../plan/plan-view.js';
 import { originalsOf, type Verified, verifyPlan } from '../../plan/verify.js';
 import { resolveEnvironment } from '../../resolve/environment.js';
 import type { Originals } from '../../resolve/program-resolver.js';
@@ -55,6 +57,21 @@ export function verifyDirectory(
   return verifyPlan(manifest, new Sysroot(root), {
     where: 'in the jail',
     originals: copiesOf(resolution, files),
+    ...(searchPath === undefined ? {} : { searchPath }),
+  });
+}
+
+/** Verifies the plan as the jail that would come of it, with what the target already has. */
+export function verifyPlanned({ job, manifest, request, resolution, sourceRoot }: Planned): void {
+  // What the fingerprint of a jail vouches for was verified there.
+  if (resolution.kind === 'recorded') return;
+  const { path, existing } = locateTarget(job.target);
+  const below = existing === path ? new DirectoryView(path) : undefined;
+  const searchPath = searchPathOf(request, resolution);
+  verifyPlan(manifest, new Sysroot(new PlanView(manifest.entries, sourceRoot, below)), {
+    where: 'in the jail',
+    originals:
+      resolution.kind === 'closure' ? originalsOf(resolution.closure, () => true) : undefined,
     ...(searchPath === undefined ? {} : { searchPath }),
   });
 }

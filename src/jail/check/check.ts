@@ -173,9 +173,11 @@ class JailCheck {
   #sourceChanges(entry: Entry, realPath: string): readonly string[] {
     const found = sourceDifferences(entry, realPath);
     if (typeof found === 'string') return [found];
-    if (this.#record.from === undefined) return found.map(describeDifference);
-    // A manifest gives attributes itself; a source of another time may have the same content.
     const essential = found.filter(({ attribute }) => SOURCE_ATTRIBUTES.has(attribute));
+    if (this.#record.from === undefined) {
+      return [...new Set([...essential, ...found])].map(describeDifference);
+    }
+    // A manifest gives attributes itself; a source of another time may have the same content.
     if (entry.type !== 'file' || essential.length > 0) return essential.map(describeDifference);
     const isOfOtherTime = found.some(({ attribute }) => attribute === 'mtime');
     return isOfOtherTime ? this.#sourceContent(entry, realPath) : [];
