@@ -21,6 +21,7 @@ export {
   type Manifest,
   type ManifestRequest,
   type MissingLibrary,
+  type MissingVersion,
   type Reason,
   type SearchRule,
   type SymlinkEntry,

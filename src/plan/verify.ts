@@ -1,9 +1,10 @@
 import { JailbuildError } from '../errors.js';
 import { isTrace, type Observed, type Sysroot } from '../fs/sysroot.js';
 import type { Manifest, MissingLibrary, Reason } from '../manifest/manifest.js';
+import { describeMissing, missingId } from '../manifest/missing.js';
 import type { ResolveRequest } from '../manifest/request.js';
+import { STANDARD_PATH } from '../manifest/standard-path.js';
 import type { Additions } from '../resolve/additions.js';
-import { DEFAULT_SEARCH_PATH } from '../resolve/environment.js';
 import type { Originals } from '../resolve/program-resolver.js';
 import { type Closure, resolve } from '../resolve/resolve.js';
 
@@ -45,7 +46,9 @@ export function verifyPlan(manifest: Manifest, root: Sysroot, options: VerifyOpt
   if (missing !== undefined) {
     throw new JailbuildError(
       'VERIFY_FAILED',
-      `${where}: ${missing.name}, needed by ${missing.neededBy}, is not found`,
+      missing.version === undefined
+        ? `${where}: ${missing.name}, needed by ${missing.neededBy}, is not found`
+        : `${where}: ${describeMissing(missing)}`,
       missing.neededBy,
     );
   }
@@ -98,7 +101,7 @@ export function resolveInRoot(
     // Nothing in a root depends on the directory or the terminal of the caller.
     cwd: '/',
     terminals: [],
-    path: searchPath ?? DEFAULT_SEARCH_PATH,
+    path: searchPath ?? STANDARD_PATH,
     terminfo: 'none',
     ...(dlopen === undefined ? {} : { dlopen }),
     ...(nss === undefined ? {} : { nss }),
@@ -111,8 +114,8 @@ export function resolveInRoot(
 
 /** Libraries that are not found, short of those that were missing when the jail was planned. */
 export function newlyMissing(closure: Closure, manifest: Manifest): MissingLibrary[] {
-  const known = new Set(manifest.missing.map(({ name, neededBy }) => `${name}\0${neededBy}`));
-  return closure.missing.filter(({ name, neededBy }) => !known.has(`${name}\0${neededBy}`));
+  const known = new Set(manifest.missing.map(missingId));
+  return closure.missing.filter((library) => !known.has(missingId(library)));
 }
 
 function isProgram(reason: Reason): boolean {

@@ -4,6 +4,7 @@ import { isTrace, type Trace } from '../fs/sysroot.js';
 import type { IncludeRequest } from '../manifest/include-request.js';
 import type { Reason } from '../manifest/manifest.js';
 import type { ResolveRequest } from '../manifest/request.js';
+import { STANDARD_PATH } from '../manifest/standard-path.js';
 import type { Additions, Resolution } from '../resolve/additions.js';
 import type { MadeFile } from '../resolve/file-collection.js';
 import { lookUpProgram } from '../resolve/find-program.js';
@@ -22,19 +23,6 @@ import type {
   UserSpec,
 } from './profile.js';
 import { environmentOf, withSettings } from './settings.js';
-
-/**
- * Where programs of profiles are looked up before PATH, so that a profile means the same to every
- * caller (the PATH that login(1) sets for root).
- */
-const STANDARD_PATH = [
-  '/usr/local/sbin',
-  '/usr/local/bin',
-  '/usr/sbin',
-  '/usr/bin',
-  '/sbin',
-  '/bin',
-];
 
 /** Homes that are none. */
 const NO_HOME = new Set(['/', '/nonexistent', '/dev/null', '/var/empty']);
@@ -119,6 +107,7 @@ class Expansion {
   #addProgram(profile: Profile, spec: string | ProgramSpec, found: Map<string, Trace>): void {
     const { sysroot, programs, searchPath } = this.#resolution;
     const { name, optional }: ProgramSpec = typeof spec === 'string' ? { name: spec } : spec;
+    // Before PATH, so that a profile means the same to every caller.
     const directories = [...STANDARD_PATH, ...searchPath];
     const candidates = [name]
       .flat()

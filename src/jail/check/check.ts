@@ -12,6 +12,7 @@ import {
 } from '../../manifest/differences.js';
 import { typeOf } from '../../manifest/entry-type.js';
 import type { Entry, FileEntry } from '../../manifest/manifest.js';
+import { describeMissing } from '../../manifest/missing.js';
 import { newlyMissing, programsOf, resolveInRoot } from '../../plan/verify.js';
 import { openNativeEngine } from '../engine/open.js';
 import { type JailRecord, requireRecord } from '../record/record.js';
@@ -145,8 +146,11 @@ class JailCheck {
     const attempt = (some: readonly string[]): JailbuildError | undefined => {
       try {
         const closure = resolveInRoot(manifest, new Sysroot(root), some, searchPath);
-        for (const { name, neededBy } of newlyMissing(closure, manifest)) {
-          this.#add('unresolved', neededBy, [name]);
+        for (const library of newlyMissing(closure, manifest)) {
+          const { name, neededBy, version } = library;
+          this.#add('unresolved', neededBy, [
+            version === undefined ? name : describeMissing(library),
+          ]);
         }
         return undefined;
       } catch (error) {

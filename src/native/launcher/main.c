@@ -23,8 +23,8 @@ int main(int argc, char **argv)
 
 	pid_t caller = getppid();
 
-	close_inherited();
 	parse_options(&options, argc, argv);
+	close_inherited(options.observed ? OBSERVER + 1 : 3);
 	if (options.sealed)
 		run_sealed_copy(argv);
 	log_as("Parent", options.verbose);

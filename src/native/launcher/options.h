@@ -70,4 +70,5 @@ OPTION(0, "die-with-parent", NULL, parse_flag, die_with_parent, "",
 OPTION(0, "init", NULL, parse_flag, init, "-p", "with a first process that reaps and passes on signals")
 OPTION(0, "new-session", NULL, parse_flag, new_session, "", "in a session without a terminal")
 OPTION(0, "pty", NULL, parse_flag, pty, "--dev", "on a new terminal")
+OPTION(0, "observed", NULL, parse_flag, observed, "", "under jail_observer, which is at descriptor 3")
 OPTION(0, "env", "NAME=VALUE", parse_variable, env, "", "set a variable; the environment is otherwise empty")

@@ -119,8 +119,10 @@ static void become_user(const struct options *options, const struct identity *id
 void give_up_rights(const struct options *options, const struct identity *identity)
 {
 	/* Other than with no_new_privs a filter takes CAP_SYS_ADMIN. */
-	if (!options->no_new_privs)
+	if (!options->no_new_privs) {
 		install_filter();
+		install_observation();
+	}
 	if (options->limit_caps) {
 		log_step("dropping capabilities");
 		drop_from_bounding_set(options->caps);
@@ -138,6 +140,7 @@ void give_up_rights(const struct options *options, const struct identity *identi
 		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 			die_errno("set no_new_privs", NULL);
 		install_filter();
+		install_observation();
 	}
 }
 

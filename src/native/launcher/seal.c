@@ -36,9 +36,9 @@ void close_from(unsigned int first)
  * A descriptor to a directory outside would be a way out of the jail (CVE-2024-21626). The standard
  * streams are given to the command, and must not be what the launcher opens for itself.
  */
-void close_inherited(void)
+void close_inherited(unsigned int first)
 {
-	close_from(3);
+	close_from(first);
 	for (int fd = 0; fd < 3; fd++)
 		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
 			die_errno("open", "/dev/null");
