@@ -1,3 +1,4 @@
+import { JailbuildError } from '../errors.js';
 import { isTrace, Sysroot } from '../fs/sysroot.js';
 import type { ManifestRequest, MissingLibrary } from '../manifest/manifest.js';
 import type { LdCacheChoice, ResolveRequest } from '../manifest/request.js';
@@ -9,7 +10,7 @@ import { resolveEnvironment } from './environment.js';
 import { type CollectedFile, FileCollection } from './file-collection.js';
 import { findProgram } from './find-program.js';
 import { addGeneratedLdSoCache, LD_SO_CACHE } from './ld-so-cache.js';
-import type { BringPackages } from './packages/bring-packages.js';
+import type { BringPackages, Brought } from './packages/bring-packages.js';
 import { type Originals, ProgramResolver, type ReadFile } from './program-resolver.js';
 
 /** What a merged-/usr distribution may have as links in the root directory. */
@@ -81,9 +82,11 @@ export function resolve(asked: ResolveRequest, context: ResolveContext = {}): Cl
   const added = additions?.addTo(resolution) ?? [];
   const requested = request.programs.map((name) => findProgram(sysroot, name, searchPath, cwd));
   for (const program of requested) programs.add(program);
+  const brought = context.packages?.(resolution, requested);
+  if (brought !== undefined) addWanted(resolution, brought);
   const warnings = [
     ...added,
-    ...(context.packages?.(resolution, requested) ?? []),
+    ...(brought?.warnings ?? []),
     ...addTerminfo(sysroot, files, terminfo, terminals),
     ...addRunTimeData(sysroot, files, programs, request),
   ];
@@ -131,6 +134,20 @@ function sayings(request: ResolveRequest): Partial<ManifestRequest> {
     ...(include.length > 0 ? { include } : {}),
     ...(exclude.length > 0 ? { exclude } : {}),
   };
+}
+
+/** Adds character sets and locales that programs may want, as far as the sysroot has them. */
+function addWanted(
+  { sysroot, files, programs }: Resolution,
+  { gconv, locales }: Pick<Brought, 'gconv' | 'locales'>,
+): void {
+  for (const wanted of [...gconv.map((name) => ({ gconv: [name] })), { locales }]) {
+    try {
+      addRunTimeData(sysroot, files, programs, { programs: [], ...wanted });
+    } catch (error) {
+      if (!(error instanceof JailbuildError)) throw error;
+    }
+  }
 }
 
 /** Choices that are not the default, as a manifest has them. */

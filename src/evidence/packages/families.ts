@@ -8,6 +8,14 @@ const STATE = /^\/(var|run|tmp|home|root|srv)(\/|$)/;
 /** Directories within directories, so that links cannot make it endless. */
 const MAX_DEPTH = 12;
 
+const HEADER = /^\/usr\/include\/.*\.h$/;
+const OWN_HEADER = /^\/usr\/lib(32|64|exec)?\/.*\/include\/.*\.h$/;
+
+/** Packages without machine code, as data, scripts and fonts. */
+function isData({ architecture }: InstalledPackage): boolean {
+  return architecture === 'all' || architecture === 'noarch';
+}
+
 /** Relations between the packages of a database, and what belongs to them beyond their lists. */
 export class PackageFamilies {
   readonly #sysroot: Sysroot;
@@ -26,17 +34,45 @@ export class PackageFamilies {
   }
 
   /**
-   * Returns packages, and those of the same source that they depend on or recommend: a source is split
-   * so that parts can be left out, not because they were made to work alone.
+   * Returns packages, with those of the same source that they depend on, recommend or suggest, for a
+   * source is split so that parts can be left out, not because these work alone; and with the packages
+   * of data that they depend on, which are those for all architectures.
    */
   family(packages: Iterable<InstalledPackage>): Set<InstalledPackage> {
     const members = new Set(packages);
     for (const member of members) {
-      for (const other of this.#related(member, [...member.depends, ...member.recommends])) {
+      const { depends, recommends, suggests } = member;
+      for (const other of this.#related(member, [...depends, ...recommends, ...suggests])) {
         if (sourceOf(other) === sourceOf(member)) members.add(other);
+      }
+      for (const other of this.#related(member, depends)) {
+        if (isData(other) && !this.base().has(other)) members.add(other);
       }
     }
     return members;
+  }
+
+  /**
+   * Returns what compilers open beside their own files: packages with files in /usr/include that
+   * these depend on or recommend, directly or by way of each other. Packages that have headers in
+   * directories of their own are those of compilers; others have none but in /usr/include.
+   */
+  headers(packages: ReadonlySet<InstalledPackage>): Set<InstalledPackage> {
+    const found = new Set<InstalledPackage>();
+    if (![...packages].some((member) => this.#hasFile(member, OWN_HEADER))) return found;
+    const front = [...packages];
+    for (const member of front) {
+      for (const other of this.#related(member, [...member.depends, ...member.recommends])) {
+        if (found.has(other) || !this.#hasFile(other, HEADER)) continue;
+        found.add(other);
+        front.push(other);
+      }
+    }
+    return found;
+  }
+
+  #hasFile(member: InstalledPackage, pattern: RegExp): boolean {
+    return this.#database.filesOf(member)?.some((file) => pattern.test(file)) ?? false;
   }
 
   /**

@@ -7,10 +7,10 @@ import type { Reason } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import { nearest } from '../../text/suggest.js';
 import type { Resolution } from '../additions.js';
-import { startedShell } from '../advice/shell.js';
+import { startedShell, startsPrograms } from '../advice/shell.js';
 import type { FoundProgram } from '../find-program.js';
 import { alternativeLinks } from './alternatives.js';
-import { namedPaths } from './named-paths.js';
+import { namedPaths, namedWords } from './named-paths.js';
 
 /** A directory that a program names comes as a whole up to this size, in bytes. */
 const MAX_NAMED_TREE = 64 << 20;
@@ -19,11 +19,21 @@ const SHOWN = 3;
 /** Configuration and state, where files may be secrets of the host. */
 const CONFIGURATION = /^\/(etc|var)\//;
 
+/** A program of a package. */
+const PROGRAM = /^(?:\/usr)?\/s?bin\/([^/]+)$/;
+/** What programs convert that convert at all; all of glibc's modules have 8 MB. */
+const USUAL_CHARSETS = ['ISO-8859-1', 'ISO-8859-15', 'UTF-16', 'UTF-32', 'CP1252'];
+
+/** What came of packages beside files. */
+export interface Brought {
+  readonly warnings: readonly string[];
+  /** Character sets and locales that the programs want. */
+  readonly gconv: readonly string[];
+  readonly locales: readonly string[];
+}
+
 /** What brings packages into a closure. */
-export type BringPackages = (
-  resolution: Resolution,
-  requested: readonly FoundProgram[],
-) => string[];
+export type BringPackages = (resolution: Resolution, requested: readonly FoundProgram[]) => Brought;
 
 /**
  * Returns what brings the packages that a request names, and those that own its programs.
@@ -45,7 +55,8 @@ export function packagesOf(
         `package ${name}: there is no package database`,
       );
     }
-    return ['--with-package: there is no package database to look in'];
+    const warnings = ['--with-package: there is no package database to look in'];
+    return { warnings, gconv: [], locales: [] };
   };
 }
 
@@ -55,6 +66,8 @@ class Expansion {
   readonly #database: PackageDatabase;
   readonly #families: PackageFamilies;
   readonly #warnings: string[] = [];
+  readonly #gconv = new Set<string>();
+  readonly #locales = new Set<string>();
   #alternatives: ReadonlyMap<string, readonly string[]> | undefined;
 
   constructor(resolution: Resolution, request: ResolveRequest, database: PackageDatabase) {
@@ -64,23 +77,64 @@ class Expansion {
     this.#families = new PackageFamilies(resolution.sysroot, database);
   }
 
-  run(requested: readonly FoundProgram[]): string[] {
+  run(requested: readonly FoundProgram[]): Brought {
     const { packages = [], withPackage, packageDepends = 0, packageEssential } = this.#request;
     const named = new Set(packages.map((name) => this.#find(name)));
-    const family = new Set<InstalledPackage>();
-    if (withPackage) {
-      const owners = requested.flatMap((program) => this.#ownersOf(program));
-      for (const member of this.#families.family(owners)) family.add(member);
-    }
+    const family = withPackage ? this.#familyOf(requested) : new Set<InstalledPackage>();
     const asked = new Set([...named, ...family]);
     const depth = packageDepends === 'all' ? Number.POSITIVE_INFINITY : packageDepends;
     const needed = this.#families.dependencies(asked, depth, packageEssential);
-    for (const member of asked) this.#addPackage(member, named.has(member));
-    for (const member of needed) if (!asked.has(member)) this.#addPackage(member, false);
-    const all = new Set([...asked, ...needed]);
+    const headers = withPackage ? this.#families.headers(family) : new Set<InstalledPackage>();
+    const all = new Set([...asked, ...needed, ...headers]);
+    for (const member of all) {
+      const isCompiled = headers.size > 0 && (family.has(member) || headers.has(member));
+      this.#addPackage(member, named.has(member), isCompiled);
+    }
     this.#addUnowned(all);
     if (withPackage) this.#addNamed(requested, family, all);
-    return this.#warnings;
+    return { warnings: this.#warnings, gconv: [...this.#gconv], locales: [...this.#locales] };
+  }
+
+  /**
+   * The packages of the programs, of what runs them where they are scripts, of the libraries that they
+   * load, and of programs that they start by name from what they depend on; each with its family.
+   */
+  #familyOf(requested: readonly FoundProgram[]): Set<InstalledPackage> {
+    const { files } = this.#resolution;
+    const base = this.#families.base();
+    const owners = requested.flatMap((program) => this.#ownersOf(program));
+    const interpreters = files.withReason('shebang', 'env');
+    const others = [...this.#database.ownersOf([...interpreters, ...files.withReason('needed')])];
+    const linked = others.flatMap(([, found]) => found).filter((owner) => !base.has(owner));
+    const running = [...this.#database.ownersOf(interpreters).values()].flat();
+    const family = this.#families.family([...owners, ...running, ...linked]);
+    const started = this.#startedOwners(requested, owners);
+    return started.length === 0 ? family : this.#families.family([...family, ...started]);
+  }
+
+  /** The owners of programs that these start by a bare name, among what their packages depend on. */
+  #startedOwners(
+    requested: readonly FoundProgram[],
+    owners: readonly InstalledPackage[],
+  ): InstalledPackage[] {
+    const { sysroot, programs } = this.#resolution;
+    const own = new Set(owners);
+    const near = [...this.#families.dependencies(this.#families.family(owners), 1)];
+    const candidates = near.filter((other) => !own.has(other));
+    if (candidates.length === 0) return [];
+    const words = new Set<string>();
+    for (const { trace } of requested) {
+      const { elf, facts } = programs.read(trace.stat.identity);
+      if (elf === undefined || !startsPrograms(facts?.imports ?? [])) continue;
+      for (const word of namedWords(sysroot, trace, elf)) words.add(word);
+    }
+    if (words.size === 0) return [];
+    return candidates.filter((other) =>
+      this.#database.filesOf(other)?.some((file) => {
+        const [, name] = PROGRAM.exec(file) ?? [];
+        return name !== undefined && words.has(name);
+      }),
+    );
   }
 
   #find(name: string): InstalledPackage {
@@ -99,14 +153,19 @@ class Expansion {
     return owners;
   }
 
-  /** @param isNamed the user named it: then it must be there */
-  #addPackage(member: InstalledPackage, isNamed: boolean): void {
+  /**
+   * @param isNamed the user named it: then it must be there
+   * @param isCompiled with headers and static libraries
+   */
+  #addPackage(member: InstalledPackage, isNamed: boolean, isCompiled: boolean): void {
     const listed = this.#database.filesOf(member);
     if (listed === undefined) {
       this.#incomplete(member, 'the database has no list of its files', isNamed);
       return;
     }
-    const wanted = this.#request.packageDocs ? listed : listed.filter(isRunTimeFile);
+    const wanted = this.#request.packageDocs
+      ? listed
+      : listed.filter((path) => isRunTimeFile(path, isCompiled));
     const missing: string[] = [];
     let found = 0;
     for (const path of wanted) {
@@ -165,7 +224,12 @@ class Expansion {
       const { elf, facts } = programs.read(object.stat.identity);
       if (elf === undefined) return [];
       const paths = namedPaths(probe, object, elf);
-      this.#addShell(startedShell(facts?.imports ?? [], paths), object.path);
+      const imports = facts?.imports ?? [];
+      this.#addShell(startedShell(imports, paths), object.path);
+      if (imports.includes('iconv_open')) for (const set of USUAL_CHARSETS) this.#gconv.add(set);
+      if (imports.includes('setlocale') && imports.includes('nl_langinfo')) {
+        this.#locales.add('C.UTF-8');
+      }
       return paths.map((path) => ({ ...path, by: object.path }));
     });
     const absent = named.filter(
@@ -191,7 +255,7 @@ class Expansion {
   #ownObjects(requested: readonly FoundProgram[], family: ReadonlySet<InstalledPackage>): Trace[] {
     const { sysroot, files } = this.#resolution;
     const own = new Set([...family].flatMap((member) => this.#database.filesOf(member) ?? []));
-    const libraries = files.needed().flatMap((path) => {
+    const libraries = files.withReason('needed').flatMap((path) => {
       const trace = sysroot.trace(path);
       return isTrace(trace) && trace.stat.type === 'file' && isListed(own, path) ? [trace] : [];
     });
@@ -201,7 +265,7 @@ class Expansion {
   #allowedOwners(family: ReadonlySet<InstalledPackage>): ReadonlySet<InstalledPackage> {
     const { files } = this.#resolution;
     const base = this.#families.base();
-    const linked = [...this.#database.ownersOf(files.needed()).values()].flat();
+    const linked = [...this.#database.ownersOf(files.withReason('needed')).values()].flat();
     const all = [
       ...this.#families.dependencies(family, Number.POSITIVE_INFINITY),
       ...linked.filter((owner) => !base.has(owner)),

@@ -1,4 +1,4 @@
-import { pathStrings } from '../../elf/path-strings.js';
+import { pathStrings, wordStrings } from '../../elf/path-strings.js';
 import type { ElfFile } from '../../elf/types.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 
@@ -36,4 +36,14 @@ export function namedPaths(probe: Sysroot, program: Trace, elf: ElfFile): NamedP
     if (trace.stat.type === 'file' || trace.stat.type === 'directory') found.push({ name, trace });
   }
   return found;
+}
+
+/** Returns words that a program has in its data and that may be names of programs. */
+export function namedWords(sysroot: Sysroot, program: Trace, elf: ElfFile): Set<string> {
+  const reader = sysroot.open(program);
+  try {
+    return wordStrings(reader, elf.headers, MAX_READ);
+  } finally {
+    reader.close();
+  }
 }

@@ -72,6 +72,7 @@ const WATCHED: ReadonlySet<string> = new Set([
   ...NSS_FUNCTIONS.keys(),
   ...HINT_FUNCTIONS,
   ...SPAWN_FUNCTIONS,
+  'nl_langinfo',
 ]);
 
 function watched(names: Iterable<string>): string[] {
