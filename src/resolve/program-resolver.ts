@@ -183,12 +183,21 @@ export class ProgramResolver {
     this.#addOptional(trace, () => this.#addProcess(trace, this.objects.parse(trace)));
   }
 
-  /** As {@link addObject}, and for a script what runs it. */
-  addRunnable(trace: Trace): void {
+  /**
+   * As {@link addObject}, and for a script what runs it.
+   *
+   * @param isWanted asked for each interpreter of a script
+   */
+  addRunnable(trace: Trace, isWanted: (interpreter: Trace) => boolean): void {
     this.#addOptional(trace, () => {
       const elf = this.#parse(trace);
       if (elf !== undefined) this.#addProcess(trace, elf);
-      else if ((trace.stat.mode & 0o111) !== 0) this.#scripts.add(trace);
+      else if (
+        (trace.stat.mode & 0o111) !== 0 &&
+        this.#scripts.interpreters(trace).every(isWanted)
+      ) {
+        this.#scripts.add(trace);
+      }
     });
   }
 

@@ -8,13 +8,9 @@ const STATE = /^\/(var|run|tmp|home|root|srv)(\/|$)/;
 /** Directories within directories, so that links cannot make it endless. */
 const MAX_DEPTH = 12;
 
+const PROGRAM = /^(\/usr)?\/s?bin\/./;
 const HEADER = /^\/usr\/include\/.*\.h$/;
 const OWN_HEADER = /^\/usr\/lib(32|64|exec)?\/.*\/include\/.*\.h$/;
-
-/** Packages without machine code, as data, scripts and fonts. */
-function isData({ architecture }: InstalledPackage): boolean {
-  return architecture === 'all' || architecture === 'noarch';
-}
 
 /** Relations between the packages of a database, and what belongs to them beyond their lists. */
 export class PackageFamilies {
@@ -46,20 +42,44 @@ export class PackageFamilies {
         if (sourceOf(other) === sourceOf(member)) members.add(other);
       }
       for (const other of this.#related(member, depends)) {
-        if (isData(other) && !this.base().has(other)) members.add(other);
+        if (this.#isData(other)) members.add(other);
       }
     }
     return members;
   }
 
   /**
+   * Returns what the packages of loaded libraries cannot do without, beside the libraries: packages of
+   * the same source and of data that they depend on.
+   */
+  companions(libraries: ReadonlySet<InstalledPackage>): Set<InstalledPackage> {
+    const found = new Set<InstalledPackage>();
+    const front = [...libraries];
+    for (const member of front) {
+      for (const other of this.#related(member, member.depends)) {
+        if (libraries.has(other) || found.has(other) || this.base().has(other)) continue;
+        if (sourceOf(other) !== sourceOf(member) && !this.#isData(other)) continue;
+        found.add(other);
+        front.push(other);
+      }
+    }
+    return found;
+  }
+
+  /** Whether a package has neither machine code nor programs: modules, fonts, descriptions. */
+  #isData(member: InstalledPackage): boolean {
+    const { architecture } = member;
+    if (architecture !== 'all' && architecture !== 'noarch') return false;
+    return !this.base().has(member) && !this.#hasFile(member, PROGRAM);
+  }
+
+  /**
    * Returns what compilers open beside their own files: packages with files in /usr/include that
-   * these depend on or recommend, directly or by way of each other. Packages that have headers in
-   * directories of their own are those of compilers; others have none but in /usr/include.
+   * these depend on or recommend, directly or by way of each other.
    */
   headers(packages: ReadonlySet<InstalledPackage>): Set<InstalledPackage> {
     const found = new Set<InstalledPackage>();
-    if (![...packages].some((member) => this.#hasFile(member, OWN_HEADER))) return found;
+    if (!this.isCompiler(packages)) return found;
     const front = [...packages];
     for (const member of front) {
       for (const other of this.#related(member, [...member.depends, ...member.recommends])) {
@@ -69,6 +89,14 @@ export class PackageFamilies {
       }
     }
     return found;
+  }
+
+  /**
+   * Whether packages are those of a compiler: these have headers in directories of their own, others
+   * have them in /usr/include alone.
+   */
+  isCompiler(packages: ReadonlySet<InstalledPackage>): boolean {
+    return [...packages].some((member) => this.#hasFile(member, OWN_HEADER));
   }
 
   #hasFile(member: InstalledPackage, pattern: RegExp): boolean {

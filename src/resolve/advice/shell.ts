@@ -9,6 +9,11 @@ const START_FUNCTIONS: ReadonlySet<string> = new Set([
 ]);
 const SHELL = /^(\/usr)?\/bin\/(sh|ash|bash|dash|ksh|zsh)$/;
 
+/** Whether a path is that of a shell. */
+export function isShell(path: string): boolean {
+  return SHELL.test(path);
+}
+
 /** The functions that show that a program starts others. */
 export const SPAWN_FUNCTIONS: ReadonlySet<string> = new Set([
   ...SHELL_FUNCTIONS,
@@ -27,9 +32,4 @@ export function startedShell(
   if (!imports.some((name) => START_FUNCTIONS.has(name))) return undefined;
   const shells = named.map(({ name }) => name).filter((name) => SHELL.test(name));
   return shells.find((name) => name.endsWith('/sh')) ?? shells[0];
-}
-
-/** Whether a program may start others, as its imports tell. */
-export function startsPrograms(imports: readonly string[]): boolean {
-  return imports.some((name) => SPAWN_FUNCTIONS.has(name));
 }

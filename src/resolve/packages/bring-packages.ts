@@ -7,10 +7,10 @@ import type { Reason } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import { nearest } from '../../text/suggest.js';
 import type { Resolution } from '../additions.js';
-import { startedShell, startsPrograms } from '../advice/shell.js';
+import { isShell, startedShell } from '../advice/shell.js';
 import type { FoundProgram } from '../find-program.js';
 import { alternativeLinks } from './alternatives.js';
-import { namedPaths, namedWords } from './named-paths.js';
+import { type Mentions, mentionsOf, namedPaths, scriptMentions } from './named-paths.js';
 
 /** A directory that a program names comes as a whole up to this size, in bytes. */
 const MAX_NAMED_TREE = 64 << 20;
@@ -67,6 +67,12 @@ class Expansion {
   readonly #families: PackageFamilies;
   readonly #warnings: string[] = [];
   readonly #gconv = new Set<string>();
+  /** Of each program, by what names it may start others. */
+  readonly #mentions: Mentions[] = [];
+  readonly #mentioned = new Map<string, boolean>();
+  /** Packages of which no other programs come than those that are started. */
+  readonly #few = new Set<InstalledPackage>();
+  readonly #dependencies = new Map<InstalledPackage, ReadonlySet<InstalledPackage>>();
   readonly #locales = new Set<string>();
   #alternatives: ReadonlyMap<string, readonly string[]> | undefined;
 
@@ -107,34 +113,48 @@ class Expansion {
     const others = [...this.#database.ownersOf([...interpreters, ...files.withReason('needed')])];
     const linked = others.flatMap(([, found]) => found).filter((owner) => !base.has(owner));
     const running = [...this.#database.ownersOf(interpreters).values()].flat();
-    const family = this.#families.family([...owners, ...running, ...linked]);
-    const started = this.#startedOwners(requested, owners);
-    return started.length === 0 ? family : this.#families.family([...family, ...started]);
+    this.#noteMentions(requested);
+    const family = this.#families.family([...owners, ...running]);
+    for (const member of this.#families.companions(new Set(linked))) family.add(member);
+    for (const member of family) this.#few.add(member);
+    const started = this.#families.family(this.#startedBy(this.#families.family(owners)));
+    for (const member of started) family.add(member);
+    return family;
   }
 
-  /** The owners of programs that these start by a bare name, among what their packages depend on. */
-  #startedOwners(
-    requested: readonly FoundProgram[],
-    owners: readonly InstalledPackage[],
-  ): InstalledPackage[] {
-    const { sysroot, programs } = this.#resolution;
-    const own = new Set(owners);
-    const near = [...this.#families.dependencies(this.#families.family(owners), 1)];
-    const candidates = near.filter((other) => !own.has(other));
-    if (candidates.length === 0) return [];
-    const words = new Set<string>();
-    for (const { trace } of requested) {
-      const { elf, facts } = programs.read(trace.stat.identity);
-      if (elf === undefined || !startsPrograms(facts?.imports ?? [])) continue;
-      for (const word of namedWords(sysroot, trace, elf)) words.add(word);
-    }
-    if (words.size === 0) return [];
-    return candidates.filter((other) =>
+  /**
+   * Packages that these depend on and whose programs they start: by a bare name, or, as compilers do
+   * with assembler and linker, by names that they put together.
+   */
+  #startedBy(family: ReadonlySet<InstalledPackage>): InstalledPackage[] {
+    const near = [...this.#families.dependencies(family, 1)].filter((other) => !family.has(other));
+    const isCompiler = this.#families.isCompiler(family);
+    return near.filter((other) =>
       this.#database.filesOf(other)?.some((file) => {
         const [, name] = PROGRAM.exec(file) ?? [];
-        return name !== undefined && words.has(name);
+        return name !== undefined && (isCompiler || this.#isMentioned(name));
       }),
     );
+  }
+
+  /** Notes by what names programs may start others. */
+  #noteMentions(requested: readonly FoundProgram[]): void {
+    const { sysroot, programs } = this.#resolution;
+    for (const { trace } of requested) {
+      const { elf } = programs.read(trace.stat.identity);
+      const mentions =
+        elf === undefined ? scriptMentions(sysroot, trace) : mentionsOf(sysroot, trace, elf);
+      this.#mentions.push(mentions);
+    }
+  }
+
+  #isMentioned(name: string): boolean {
+    let known = this.#mentioned.get(name);
+    if (known === undefined) {
+      known = this.#mentions.some((mentions) => mentions(name));
+      this.#mentioned.set(name, known);
+    }
+    return known;
   }
 
   #find(name: string): InstalledPackage {
@@ -166,9 +186,11 @@ class Expansion {
     const wanted = this.#request.packageDocs
       ? listed
       : listed.filter((path) => isRunTimeFile(path, isCompiled));
+    const isFew = !isNamed && this.#few.has(member);
     const missing: string[] = [];
     let found = 0;
     for (const path of wanted) {
+      if (isFew && !this.#isStarted(path)) continue;
       const trace = this.#resolution.sysroot.trace(path);
       if (!isTrace(trace)) {
         // Configuration files may be removed by the administrator.
@@ -176,13 +198,19 @@ class Expansion {
         continue;
       }
       if (trace.stat.type === 'file') found++;
-      this.#add(trace, { kind: 'package', name: member.name });
+      this.#add(trace, { kind: 'package', name: member.name }, member);
       this.#addAlternatives(path, member);
     }
     if (missing.length === 0) return;
     const more = missing.length - SHOWN;
     const names = missing.slice(0, SHOWN).join(', ') + (more > 0 ? ` and ${more} more` : '');
     this.#incomplete(member, `is not there as it was installed: ${names}`, isNamed && found === 0);
+  }
+
+  /** Of a package's programs those that were asked for, and those that they name. */
+  #isStarted(path: string): boolean {
+    const [, name] = PROGRAM.exec(path) ?? [];
+    return name === undefined || this.#isMentioned(name) || this.#resolution.files.has(path);
   }
 
   #incomplete({ name }: InstalledPackage, problem: string, isFatal: boolean): void {
@@ -305,8 +333,12 @@ class Expansion {
     return left < 0 ? undefined : found;
   }
 
-  /** Adds a path alone: of a directory, and of a link to one, nothing that is in it. */
-  #add(trace: Trace, reason: Reason): void {
+  /**
+   * Adds a path alone: of a directory, and of a link to one, nothing that is in it. Of a script, what
+   * runs it comes if it is a shell or what the package depends on: other scripts are for those who
+   * have their language.
+   */
+  #add(trace: Trace, reason: Reason, owner?: InstalledPackage): void {
     const { files, programs } = this.#resolution;
     const { type, mode } = trace.stat;
     if (type === 'directory') {
@@ -321,7 +353,19 @@ class Expansion {
       return;
     }
     files.add(trace, reason);
-    programs.addRunnable(trace);
+    programs.addRunnable(trace, (interpreter) => this.#runsWith(interpreter, owner));
+  }
+
+  #runsWith(interpreter: Trace, owner: InstalledPackage | undefined): boolean {
+    if (isShell(interpreter.path) || this.#resolution.files.has(interpreter.path)) return true;
+    if (owner === undefined) return false;
+    let needed = this.#dependencies.get(owner);
+    if (needed === undefined) {
+      needed = this.#families.dependencies([owner], Number.POSITIVE_INFINITY);
+      this.#dependencies.set(owner, needed);
+    }
+    const owners = this.#database.ownersOf([interpreter.path]).get(interpreter.path) ?? [];
+    return owners.some((item) => item === owner || needed.has(item));
   }
 }
 
