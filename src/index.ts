@@ -2,17 +2,8 @@
 
 export { type ErrorCode, JailbuildError } from './errors.js';
 export type { FileStat } from './fs/sysroot.js';
-export {
-  BUILD_STEPS,
-  type BuildJob,
-  type BuildOptions,
-  type BuildResult,
-  type BuildStep,
-  build,
-  buildManifest,
-  type GivenManifest,
-  planJail,
-} from './jail/build/pipeline.js';
+export type { BuildOptions, GivenManifest } from './jail/build/job.js';
+export { type BuildResult, build, buildManifest, planJail } from './jail/build/pipeline.js';
 export { type CheckOptions, type CheckResult, checkJail } from './jail/check/check.js';
 export type { CheckFinding, FindingKind } from './jail/check/finding.js';
 export type { ChangedPolicy } from './jail/record/owned-entries.js';

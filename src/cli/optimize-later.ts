@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { PROOF_NAME, STATE_DIRECTORY } from '../jail/record/state.js';
+import { FINGERPRINT_NAME, STATE_DIRECTORY } from '../jail/record/state.js';
 
 /** V8 of Node 22 has no such flag, and complains of it. */
 const KNOWN_NODE = /^v20\./;
@@ -16,7 +16,8 @@ const FLAG = '--interrupt-budget=1000000';
  */
 export async function optimizeLater(target?: string): Promise<void> {
   if (!KNOWN_NODE.test(process.version)) return;
-  if (target !== undefined && existsSync(path.join(target, STATE_DIRECTORY, PROOF_NAME))) return;
+  if (target !== undefined && existsSync(path.join(target, STATE_DIRECTORY, FINGERPRINT_NAME)))
+    return;
   const { setFlagsFromString } = await import('node:v8');
   setFlagsFromString(FLAG);
 }

@@ -48,7 +48,7 @@ export async function lockJail(
     engine,
     async release() {
       // What keeps no record keeps no state either.
-      await engine.run([{ op: 'prune', path: STATE_DIRECTORY }]).catch(() => {});
+      await engine.run([{ op: 'remove-if-empty', path: STATE_DIRECTORY }]).catch(() => {});
       await engine.close();
     },
   };

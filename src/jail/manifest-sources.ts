@@ -60,7 +60,7 @@ export class ManifestSources {
    *
    * @param jail its real path
    */
-  disguised(jail: string): Set<string> {
+  tampered(jail: string): Set<string> {
     const view = new JailView(jail, isPrivileged());
     const paths = this.instructions.entries.flatMap((entry) => {
       const found = view.lstat(entry.path);

@@ -4,9 +4,14 @@ import { toBytes } from '../fs/path-bytes.js';
 import type { Entry } from '../manifest/manifest.js';
 import { type LockOptions, lockJail } from './lock.js';
 import { mountsBelow, processesIn } from './occupants.js';
-import { findGoners, JailView } from './record/owned-entries.js';
+import { findObsolete, JailView } from './record/owned-entries.js';
 import { readHistory, requireRecord } from './record/record.js';
-import { PROOF_NAME, RECORD_NAME, STATE_DIRECTORY } from './record/state.js';
+import {
+  FINGERPRINT_NAME,
+  FORMER_STATE_NAMES,
+  RECORD_NAME,
+  STATE_DIRECTORY,
+} from './record/state.js';
 import { locateTarget } from './target.js';
 import { isPrivileged } from './write/stage.js';
 import { Transaction } from './write/transaction.js';
@@ -93,15 +98,15 @@ interface Going {
 function whatGoes(root: string, { changed = false }: RemoveOptions): Going {
   const view = new JailView(root, isPrivileged());
   const history = readHistory(root);
-  const goners = findGoners(undefined, history, view, changed);
-  const removed = goners.removable.map(({ path: at }) => at).reverse();
+  const obsolete = findObsolete(undefined, history, view, changed);
+  const removed = obsolete.removable.map(({ path: at }) => at).reverse();
   const record = history.record;
   const notOurs = [...(record?.found ?? []), ...(record?.kept ?? [])].filter(
     (at) => view.lstat(at) !== undefined,
   );
   const left = [
-    ...goners.changed.map(leftover('changed')),
-    ...goners.held.map(leftover('holds other files')),
+    ...obsolete.changed.map(leftover('changed')),
+    ...obsolete.held.map(leftover('holds other files')),
     ...notOurs.map((at) => ({ path: at, why: 'not made by jailbuild' as const })),
   ].sort((a, b) => (a.path < b.path ? -1 : 1));
   const going = new Set([...removed, `/${STATE_DIRECTORY}`]);
@@ -129,9 +134,16 @@ async function takeOut(
     signal,
     onDone: (index) => onRemoved(inside[index] ?? ''),
   });
-  const names = ['stage', PROOF_NAME, `${PROOF_NAME}.new`, `${RECORD_NAME}.new`, RECORD_NAME];
+  const names = [
+    'stage',
+    FINGERPRINT_NAME,
+    `${FINGERPRINT_NAME}.new`,
+    ...FORMER_STATE_NAMES,
+    `${RECORD_NAME}.new`,
+    RECORD_NAME,
+  ];
   const state = names.map((name) => ({
-    operation: { op: 'clear', path: `${STATE_DIRECTORY}/${name}` } as const,
+    operation: { op: 'remove-tree', path: `${STATE_DIRECTORY}/${name}` } as const,
     subject: `${root}/${STATE_DIRECTORY}`,
   }));
   await transaction.run(state, { ordered: true });

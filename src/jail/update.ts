@@ -1,14 +1,6 @@
-import {
-  BUILD_STEPS,
-  type BuildJob,
-  type BuildOptions,
-  type BuildResult,
-  changedNotes,
-  disguiseTest,
-  filled,
-  intentOf,
-  resultOf,
-} from './build/pipeline.js';
+import { changedNotes, intentOf } from './build/intent.js';
+import type { BuildJob, BuildOptions } from './build/job.js';
+import { type BuildResult, planBuild, resultOf, runBuild } from './build/pipeline.js';
 import type { FileReport } from './report.js';
 import { locateTarget } from './target.js';
 import { isPrivileged } from './write/stage.js';
@@ -46,9 +38,7 @@ export async function updateJail(
   options: BuildOptions = {},
   onFile: (report: FileReport) => void = () => {},
 ): Promise<UpdateResult> {
-  const job = updateJob(target, options);
-  for (const step of BUILD_STEPS) await step.run(job, onFile);
-  const result = resultOf(job);
+  const result = resultOf(await runBuild(updateJob(target, options), { onFile }));
   const done = result.files.flatMap(({ action, path }) =>
     action === 'unchanged' || action === 'none' ? [] : [{ action: ACTION[action], path }],
   );
@@ -63,19 +53,13 @@ export async function updateJail(
 export async function planUpdate(
   target: string,
   options: BuildOptions = {},
-): Promise<Omit<UpdateResult, 'files'>> {
-  const job = updateJob(target, { ...options, dryRun: true });
-  for (const step of BUILD_STEPS) {
-    if (step.name === 'resolve' || step.name === 'plan') await step.run(job);
-  }
-  const manifest = filled(job.manifest);
-  const intent = intentOf(job);
+): Promise<Omit<UpdateResult, 'files' | 'verifiedFiles'>> {
+  const planned = await planBuild(updateJob(target, options));
+  const { manifest } = planned;
+  const intent = intentOf(planned);
   const findings = survey(manifest, locateTarget(target).path, {
+    ...intent,
     noClobber: options.noClobber ?? false,
-    keep: intent.keep,
-    isDisguised: disguiseTest(job, intent),
-    mine: intent.mine,
-    turns: intent.turns,
     owners: isPrivileged(),
   });
   const would = findings.flatMap(({ entry: { path }, need, as }): JailChange[] => {
@@ -86,13 +70,13 @@ export async function planUpdate(
   return {
     manifest,
     removed,
-    warnings: changedNotes(findings, intent, job),
+    warnings: changedNotes(findings, intent, planned),
     changes: sorted(would, removed),
   };
 }
 
 function updateJob(target: string, options: BuildOptions): BuildJob {
-  return { target, options: { ...options, prune: true } };
+  return { origin: { kind: 'record' }, target, options: { ...options, prune: true } };
 }
 
 function sorted(changes: readonly JailChange[], removed: readonly string[]): JailChange[] {

@@ -2,10 +2,11 @@ import path from 'node:path';
 import type { ResolveRequest } from '../manifest/request.js';
 
 /** What login(1) and the C library take where PATH is not set. */
-const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+export const DEFAULT_SEARCH_PATH: readonly string[] =
+  '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'.split(':');
 
 /** What a request means beside its words. */
-export interface Surroundings {
+export interface ResolveEnvironment {
   /** Directories for bare program names. */
   readonly searchPath: readonly string[];
   /** Where relative paths start, inside the sysroot. */
@@ -14,12 +15,12 @@ export interface Surroundings {
   readonly terminals: readonly string[];
 }
 
-/** What the request says of its surroundings, or else the process's environment and directory. */
-export function surroundings(request: ResolveRequest): Surroundings {
+/** What the request says of its resolveEnvironment, or else the process's environment and directory. */
+export function resolveEnvironment(request: ResolveRequest): ResolveEnvironment {
   const isHost = isHostRoot(request.sysroot);
   const { PATH, TERM } = process.env;
   return {
-    searchPath: request.path ?? ((isHost && PATH) || DEFAULT_PATH).split(':'),
+    searchPath: request.path ?? (isHost && PATH ? PATH.split(':') : DEFAULT_SEARCH_PATH),
     cwd: request.cwd ?? (isHost ? process.cwd() : '/'),
     terminals: request.terminals ?? (isHost && TERM ? [TERM] : []),
   };
@@ -30,7 +31,7 @@ export function surroundings(request: ResolveRequest): Surroundings {
  * made absolute, PATH and TERM are written down.
  */
 export function settleRequest(request: ResolveRequest): ResolveRequest {
-  const { searchPath, cwd, terminals } = surroundings(request);
+  const { searchPath, cwd, terminals } = resolveEnvironment(request);
   const { sysroot, cwd: _, include, ...others } = request;
   const absolute = (name: string) =>
     name.includes('/') && !name.startsWith('/') ? path.posix.join(cwd, name) : name;

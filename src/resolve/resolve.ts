@@ -5,7 +5,7 @@ import { type Additions, needsAdditions, type Resolution } from './additions.js'
 import { unprovided } from './advice/unprovided.js';
 import { addRunTimeData } from './data/run-time-data.js';
 import { addTerminfo } from './data/terminfo.js';
-import { surroundings } from './environment.js';
+import { resolveEnvironment } from './environment.js';
 import { type CollectedFile, FileCollection } from './file-collection.js';
 import { findProgram } from './find-program.js';
 import { addGeneratedLdSoCache, LD_SO_CACHE } from './ld-so-cache.js';
@@ -35,31 +35,35 @@ export interface Closure {
   readonly read: (identity: string) => ReadFile;
 }
 
+/** What a resolution has beside its request. */
+export interface ResolveContext {
+  /** What profiles, users, includes and excludes of the request do: see `additionsOf`. */
+  readonly additions?: Additions | undefined;
+  /** What is known of files, so that they need not be read. */
+  readonly originals?: Originals | undefined;
+  /** The root that is resolved in, where it is not a directory that the request names. */
+  readonly sysroot?: Sysroot;
+}
+
 /**
  * From requested programs to everything they need, with the reason for each file. Reads only, and
  * runs nothing.
  *
  * Libraries that no rule finds are reported in `missing`, not thrown.
  *
- * @param additions what profiles, users, includes and excludes of the request do: see `additionsOf`
- * @param originals what is known of files, so that they need not be read
- *
  * @throws JailbuildError SYSROOT_NOT_A_DIRECTORY, PROGRAM_NOT_FOUND, NOT_READABLE,
  *   NOT_A_REGULAR_FILE, NOT_ELF, SCRIPT, MALFORMED_ELF, MALFORMED_CACHE, INTERPRETER_NOT_FOUND,
  *   TERMINFO_NOT_FOUND, CHARSET_NOT_FOUND, LOCALE_NOT_FOUND, CA_CERTIFICATES_NOT_FOUND,
  *   TIME_ZONE_NOT_FOUND
  */
-export function resolve(
-  asked: ResolveRequest,
-  additions?: Additions,
-  originals?: Originals,
-): Closure {
+export function resolve(asked: ResolveRequest, context: ResolveContext = {}): Closure {
+  const { additions, originals } = context;
   if (additions === undefined && needsAdditions(asked)) {
     throw new Error('profiles, users, includes and excludes are loaded first, by additionsOf');
   }
   const request = additions?.request ?? asked;
-  const sysroot = new Sysroot(request.sysroot);
-  const { searchPath, cwd, terminals } = surroundings(request);
+  const sysroot = context.sysroot ?? new Sysroot(request.sysroot);
+  const { searchPath, cwd, terminals } = resolveEnvironment(request);
   const terminfo = request.terminfo ?? 'default';
   const ldCache = request.ldCache ?? 'generate';
   const libraryPath = request.libraryPath ?? [];

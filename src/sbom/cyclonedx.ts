@@ -1,6 +1,6 @@
+import { fullVersion } from '../evidence/packages/package.js';
 import { rfc3339 } from '../export/times.js';
 import { type Inventory, type InventoryFile, type InventoryPackage, ROOT } from './inventory.js';
-import { fullVersion } from './package.js';
 import { contactOf, contentUuid, type SbomSubject } from './subject.js';
 
 const ROOT_REF = 'root';

@@ -1,5 +1,5 @@
+import { readIfThere } from '../evidence/packages/aliases.js';
 import type { Sysroot } from '../fs/sysroot.js';
-import { readIfThere } from './aliases.js';
 
 /** What os-release(5) says of a system. */
 export interface Distribution {

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { PackageURL } from 'packageurl-js';
+import { packageOwners } from '../evidence/packages/owners.js';
+import { fullVersion, type Package } from '../evidence/packages/package.js';
 import { CHUNK_SIZE, type FileTree } from '../export/file-tree.js';
 import { FileReader } from '../fs/file-reader.js';
 import type { Sysroot } from '../fs/sysroot.js';
 import type { Entry, FileEntry, Reason } from '../manifest/manifest.js';
 import { type Distribution, readDistribution } from './distribution.js';
-import { packageOwners } from './owners.js';
-import { fullVersion, type Package } from './package.js';
 import { type PackageNote, readPackageNote } from './package-note.js';
 
 /** A regular file of a tree. */

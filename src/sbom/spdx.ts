@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
+import { licenseReferences } from '../evidence/packages/license.js';
+import { fullVersion } from '../evidence/packages/package.js';
 import { rfc3339 } from '../export/times.js';
 import { type Inventory, type InventoryFile, type InventoryPackage, ROOT } from './inventory.js';
-import { licenseReferences } from './license.js';
-import { fullVersion } from './package.js';
 import { contactOf, contentUuid, type SbomSubject } from './subject.js';
 
 const DOCUMENT = 'SPDXRef-DOCUMENT';

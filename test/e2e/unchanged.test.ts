@@ -16,7 +16,7 @@ import { makeSysroot } from '../support/sysroot.js';
 import { tempDir } from '../support/temp-dir.js';
 import { snapshot } from '../support/tree.js';
 
-const PROOF = '.jailbuild/proof.json';
+const PROOF = '.jailbuild/fingerprint.json';
 
 describe('a build where nothing has changed', needsRoot('strace'), async () => {
   const jails = new Map<string, { host: string; jail: string; before: string }>();

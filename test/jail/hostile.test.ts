@@ -186,9 +186,9 @@ describe(
         { op: 'link', path: 'usr/lib/secret', to: 'usr/lib/libc.so.6' },
         { op: 'unlink', path: 'usr/lib/libc.so.6' },
         { op: 'rmdir', path: 'usr/lib/directory' },
-        { op: 'clear', path: 'usr/lib/old' },
+        { op: 'remove-tree', path: 'usr/lib/old' },
         { op: 'empty', path: 'usr/lib' },
-        { op: 'clear', path: 'usr/lib' },
+        { op: 'remove-tree', path: 'usr/lib' },
         { op: 'mkdir', path: 'usr/lib' },
       ];
       const outcomes = { done: 0, refused: 0 };

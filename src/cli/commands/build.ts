@@ -1,5 +1,7 @@
 import { JailbuildError } from '../../errors.js';
-import { BUILD_STEPS, type BuildJob, planJob, sourceRootOf } from '../../jail/build/pipeline.js';
+import type { BuildJob } from '../../jail/build/job.js';
+import { planBuild, resultOf, runBuild } from '../../jail/build/pipeline.js';
+import type { Proven } from '../../jail/build/verify-step.js';
 import { canonicalJson } from '../../manifest/canonical-json.js';
 import type { Manifest } from '../../manifest/manifest.js';
 import { defineCommand } from '../command.js';
@@ -77,7 +79,10 @@ function checkUsage({ args, file }: Wanted): void {
 function jobOf(wanted: Wanted, signal?: AbortSignal): BuildJob {
   const { args, from } = wanted;
   return {
-    ...(from === undefined ? { request: requestOf(wanted) } : { from }),
+    origin:
+      from === undefined
+        ? { kind: 'request', request: requestOf(wanted) }
+        : { kind: 'manifest', given: from },
     target: targetOf(args.root),
     options: {
       noClobber: args['no-clobber'] ?? false,
@@ -105,7 +110,7 @@ async function dryRun(wanted: Wanted): Promise<number> {
   const file = args.manifest === undefined ? undefined : await prepareFile(args.manifest);
   let manifest: Manifest;
   try {
-    manifest = await planJob(job);
+    manifest = (await planBuild(job)).manifest;
   } catch (error) {
     await file?.discard();
     throw error;
@@ -132,12 +137,12 @@ async function buildJail(wanted: Wanted): Promise<number> {
   const sbom = await prepareSbom(args, targetOf(args.root));
   const interrupt = new Interrupt();
   const job = jobOf(wanted, interrupt.signal);
+  let built: Proven;
   try {
-    await runSteps(job, args);
-    if (job.manifest !== undefined) {
-      await file?.commit(canonicalJson(job.manifest));
-      await sbom?.file?.commit(await sbom.text(job.manifest, sourceRootOf(job)));
-    }
+    built = await build(job, args);
+    const { manifest, sourceRoot } = built.planned;
+    await file?.commit(canonicalJson(manifest));
+    await sbom?.file?.commit(await sbom.text(manifest, sourceRoot));
   } catch (error) {
     await file?.discard();
     await sbom?.file?.discard();
@@ -145,12 +150,13 @@ async function buildJail(wanted: Wanted): Promise<number> {
   } finally {
     interrupt.stop();
   }
-  if (args.json) writeOut(jsonLine(buildReport(job)));
-  else if (!args.quiet) await tellNotes(job.request?.profiles ?? []);
-  if (job.manifest !== undefined) {
-    tellWarnings(job.manifest, job.warnings);
-    if (args.verbose) for (const hint of job.manifest.hints ?? []) tellHint(hint);
+  const result = resultOf(built);
+  if (args.json) writeOut(jsonLine(buildReport(job.target, result)));
+  else if (!args.quiet && job.origin.kind === 'request') {
+    await tellNotes(job.origin.request.profiles ?? []);
   }
+  tellWarnings(result.manifest, result.warnings);
+  if (args.verbose) for (const hint of result.manifest.hints ?? []) tellHint(hint);
   return EXIT.ok;
 }
 
@@ -180,13 +186,11 @@ async function prepareSbom(args: BuildArguments, beside: string | undefined) {
 }
 
 /** What shows the work loads only when it is wanted: the terminal's renderer costs 20 ms. */
-async function runSteps(job: BuildJob, args: BuildArguments): Promise<void> {
-  if (args.json || args.quiet) {
-    for (const step of BUILD_STEPS) await step.run(job, () => {});
-  } else if ((await outputIsScreen()) && printsUnicode()) {
+async function build(job: BuildJob, args: BuildArguments): Promise<Proven> {
+  if (args.json || args.quiet) return runBuild(job);
+  if ((await outputIsScreen()) && printsUnicode()) {
     const { buildLive } = await import('../output/live.js');
-    await buildLive(job, args.verbose ?? false);
-  } else {
-    await buildPlain(job, args.verbose ?? false);
+    return buildLive(job, args.verbose ?? false);
   }
+  return buildPlain(job, args.verbose ?? false);
 }

@@ -12,10 +12,8 @@ import { describeMissing, refuseMissing } from '../../manifest/missing.js';
 import { readManifest } from '../../manifest/read.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import { nanoseconds } from '../../manifest/timestamp.js';
-import { additionsOf } from '../../profile/expand.js';
+import { planRequest } from '../../plan/resolve-request.js';
 import { type JailFile, readJailFile } from '../../profile/jail-file.js';
-import { resolve } from '../../resolve/resolve.js';
-import { plan } from '../../resolve/to-manifest.js';
 import type { ExportArguments } from '../options/export.js';
 import { findJailFile } from '../options/jail-file.js';
 import { jailFileRequest, optionsRequest } from '../options/request.js';
@@ -141,9 +139,9 @@ async function manifestSource(args: ExportArguments, file: string): Promise<Sour
 }
 
 async function resolvedSource(request: ResolveRequest, allowMissing: boolean): Promise<SourceTree> {
-  const closure = resolve(request, additionsOf(request));
-  const { prefix } = closure.sysroot;
-  return planned(await addXattrs(plan(closure), prefix), closure.sysroot, allowMissing);
+  const { closure, manifest } = await planRequest(request, allowMissing);
+  const { sysroot } = closure;
+  return planned(await addXattrs(manifest, sysroot.prefix), sysroot, allowMissing);
 }
 
 function planned(manifest: Manifest, sysroot: Sysroot, allowMissing: boolean): SourceTree {

@@ -118,7 +118,7 @@ async function packagesOf(
   sysroot: Sysroot,
   originOf: (entry: Entry) => string | undefined,
 ): Promise<Pick<ExportOptions, 'packageOf'>> {
-  const { packageOwners } = await import('../../sbom/owners.js');
+  const { packageOwners } = await import('../../evidence/packages/owners.js');
   // A link to a directory is of no package: all that have something behind it list it.
   const origins = new Map(
     entries.flatMap((entry) => {

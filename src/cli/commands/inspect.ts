@@ -28,12 +28,12 @@ export const inspectCommand = defineCommand({
   async run(args) {
     const { Sysroot } = await import('../../fs/sysroot.js');
     const { findProgram } = await import('../../resolve/find-program.js');
-    const { surroundings } = await import('../../resolve/environment.js');
+    const { resolveEnvironment } = await import('../../resolve/environment.js');
     const { inspectElf } = await import('../../elf/inspect.js');
     const { inspectionJson, inspectionText } = await import('../output/inspection.js');
     const request = { programs: [], ...resolveChoices(args) };
     const sysroot = new Sysroot(request.sysroot);
-    const { searchPath, cwd } = surroundings(request);
+    const { searchPath, cwd } = resolveEnvironment(request);
     const { trace } = findProgram(sysroot, args.file, searchPath, cwd);
     const reader = sysroot.open(trace);
     try {

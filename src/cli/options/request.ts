@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { JailbuildError } from '../../errors.js';
-import type { BuildOptions, GivenManifest } from '../../jail/build/pipeline.js';
+import type { BuildOptions, GivenManifest } from '../../jail/build/job.js';
 import { parseAccount } from '../../manifest/account-request.js';
 import { parseInclude } from '../../manifest/include-request.js';
 import type { ResolveRequest } from '../../manifest/request.js';

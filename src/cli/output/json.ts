@@ -1,4 +1,4 @@
-import type { BuildJob } from '../../jail/build/pipeline.js';
+import type { BuildResult } from '../../jail/build/pipeline.js';
 import type { FileReport } from '../../jail/report.js';
 import type { MissingLibrary } from '../../manifest/manifest.js';
 
@@ -16,16 +16,17 @@ export interface BuildReport {
   readonly hints: readonly string[];
 }
 
-export function buildReport(job: BuildJob): BuildReport {
+export function buildReport(target: string, result: BuildResult): BuildReport {
+  const { files, removed, verifiedFiles, manifest, warnings } = result;
   return {
     status: 'ok',
-    target: job.target,
-    files: job.files ?? [],
-    removed: job.removed ?? [],
-    verified: job.verified ?? 0,
-    missing: job.manifest?.missing ?? [],
-    warnings: [...(job.manifest?.warnings ?? []), ...(job.warnings ?? [])],
-    hints: job.manifest?.hints ?? [],
+    target,
+    files,
+    removed,
+    verified: verifiedFiles,
+    missing: manifest.missing,
+    warnings: [...manifest.warnings, ...warnings],
+    hints: manifest.hints ?? [],
   };
 }
 

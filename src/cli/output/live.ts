@@ -1,5 +1,7 @@
 import { Listr } from 'listr2';
-import { BUILD_STEPS, type BuildJob } from '../../jail/build/pipeline.js';
+import type { BuildJob } from '../../jail/build/job.js';
+import { runBuild, STEP_NAMES, type StepName } from '../../jail/build/pipeline.js';
+import type { Proven } from '../../jail/build/verify-step.js';
 import { fileLine } from './file-line.js';
 import { STEP_TITLE, stepSummary } from './summary.js';
 
@@ -10,14 +12,14 @@ const LINES_IN_VIEW = 6;
  * Runs a build as a live task list on a terminal: a line a step, below the running one its last
  * file reports, which are gone at the end unless `verbose`.
  */
-export async function buildLive(job: BuildJob, verbose: boolean): Promise<void> {
-  const tasks = BUILD_STEPS.map((step) => ({
-    title: STEP_TITLE[step.name],
+export async function buildLive(job: BuildJob, verbose: boolean): Promise<Proven> {
+  const steps = new FollowedSteps(job, verbose);
+  const tasks = STEP_NAMES.map((name) => ({
+    title: STEP_TITLE[name],
     task: async (_: unknown, task: { title: string; output: string }) => {
-      await step.run(job, (report) => {
-        if (verbose || report.type !== 'directory') task.output = fileLine(report, verbose);
+      task.title = await steps.summaryOf(name, (line) => {
+        task.output = line;
       });
-      task.title = stepSummary(step.name, job);
     },
     rendererOptions: {
       outputBar: verbose ? Number.POSITIVE_INFINITY : LINES_IN_VIEW,
@@ -29,4 +31,49 @@ export async function buildLive(job: BuildJob, verbose: boolean): Promise<void> 
     registerSignalListeners: false,
     rendererOptions: { showErrorMessage: false, collapseErrors: false },
   }).run();
+  return steps.build();
+}
+
+/** One build, whose steps are waited for one by one. It begins when the first is. */
+class FollowedSteps {
+  readonly #job: BuildJob;
+  readonly #verbose: boolean;
+  readonly #summaries = new Map<StepName, string>();
+  #onStepDone: () => void = () => {};
+  #onLine: (line: string) => void = () => {};
+  #build: Promise<Proven> | undefined;
+
+  constructor(job: BuildJob, verbose: boolean) {
+    this.#job = job;
+    this.#verbose = verbose;
+  }
+
+  build(): Promise<Proven> {
+    this.#build ??= runBuild(this.#job, {
+      onStepDone: (name, result) => {
+        this.#summaries.set(name, stepSummary(name, result));
+        this.#onStepDone();
+      },
+      onFile: (report) => {
+        if (this.#verbose || report.type !== 'directory') {
+          this.#onLine(fileLine(report, this.#verbose));
+        }
+      },
+    });
+    return this.#build;
+  }
+
+  /** Waits for a step. @throws what the build throws */
+  async summaryOf(name: StepName, onLine: (line: string) => void): Promise<string> {
+    this.#onLine = onLine;
+    const build = this.build();
+    for (;;) {
+      const summary = this.#summaries.get(name);
+      if (summary !== undefined) return summary;
+      const next = new Promise<void>((resolve) => {
+        this.#onStepDone = resolve;
+      });
+      await Promise.race([next, build]);
+    }
+  }
 }

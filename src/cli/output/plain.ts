@@ -1,4 +1,6 @@
-import { BUILD_STEPS, type BuildJob } from '../../jail/build/pipeline.js';
+import type { BuildJob } from '../../jail/build/job.js';
+import { runBuild } from '../../jail/build/pipeline.js';
+import type { Proven } from '../../jail/build/verify-step.js';
 import { fileLine } from './file-line.js';
 import { writeOut } from './output.js';
 import { stepSummary } from './summary.js';
@@ -6,18 +8,23 @@ import { stepSummary } from './summary.js';
 /** How long lines may wait to be written together, in milliseconds. */
 const FLUSH_INTERVAL = 200;
 
-/** Runs a build and tells it in plain lines, in the manner of the script that it follows. */
-export async function buildPlain(job: BuildJob, verbose: boolean): Promise<void> {
+/** Runs a build and reports it in plain lines, in the manner of the script that it follows. */
+export async function buildPlain(job: BuildJob, verbose: boolean): Promise<Proven> {
   const out = new LineBuffer();
   try {
-    for (const step of BUILD_STEPS) {
-      if (step.name === 'write') out.line('Copying ...\n');
-      await step.run(job, (report) => {
+    const proven = await runBuild(job, {
+      onStep: (name) => {
+        if (name === 'write') out.line('Copying ...\n');
+      },
+      onStepDone: (name, result) => {
+        if (verbose && name !== 'write') out.line(stepSummary(name, result));
+      },
+      onFile: (report) => {
         if (verbose || report.type !== 'directory') out.line(fileLine(report, verbose));
-      });
-      if (verbose && step.name !== 'write') out.line(stepSummary(step.name, job));
-    }
+      },
+    });
     out.line('\n...... Done');
+    return proven;
   } finally {
     out.flush();
   }

@@ -3,15 +3,16 @@ import { errnoOf, JailbuildError, strerror } from '../../errors.js';
 import { deviceNumbers } from '../../fs/device-numbers.js';
 import { HeldDirectory } from '../../fs/dir-handle.js';
 import { fromBytes, toBytes } from '../../fs/path-bytes.js';
+import { Sysroot } from '../../fs/sysroot.js';
 import { ContentComparer } from '../../manifest/compare-content.js';
 import { typeOf } from '../../manifest/entry-type.js';
 import type { Entry, FileEntry } from '../../manifest/manifest.js';
 import { nanoseconds } from '../../manifest/timestamp.js';
+import { newlyMissing, programsOf, resolveInRoot } from '../../plan/verify.js';
 import { openNativeEngine } from '../engine/open.js';
 import { type JailRecord, requireRecord } from '../record/record.js';
 import { STATE_DIRECTORY } from '../record/state.js';
 import { locateTarget } from '../target.js';
-import { newlyMissing, programsOf, resolveInJail } from '../verify.js';
 import { TIME_TOLERANCE } from '../write/survey.js';
 import { type CheckFinding, FINDING_KINDS, type FindingKind } from './finding.js';
 import { SystemDirectories } from './system-directories.js';
@@ -128,10 +129,11 @@ class JailCheck {
 
   resolvePrograms(root: string): void {
     const { manifest, request } = this.#record;
+    const searchPath = request.path === undefined ? {} : { searchPath: request.path };
     const programs = programsOf(manifest).filter((path) => this.#present.has(path));
     const attempt = (some: readonly string[]): JailbuildError | undefined => {
       try {
-        const closure = resolveInJail(manifest, root, some, request.path);
+        const closure = resolveInRoot(manifest, new Sysroot(root), some, searchPath);
         for (const { name, neededBy } of newlyMissing(closure, manifest)) {
           this.#add('unresolved', neededBy, [name]);
         }

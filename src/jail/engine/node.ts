@@ -131,10 +131,10 @@ export class NodeEngine implements Engine {
       case 'rmdir':
         rmdirSync(this.#inside(operation.path));
         break;
-      case 'prune':
-        this.#prune(operation.path);
+      case 'remove-if-empty':
+        this.#removeIfEmpty(operation.path);
         break;
-      case 'clear':
+      case 'remove-tree':
         rmSync(this.#inside(operation.path), { recursive: true, force: true });
         break;
       case 'empty':
@@ -162,7 +162,7 @@ export class NodeEngine implements Engine {
     this.#safe.add(directory);
   }
 
-  #prune(directory: string): void {
+  #removeIfEmpty(directory: string): void {
     try {
       rmdirSync(this.#inside(directory));
     } catch (error) {

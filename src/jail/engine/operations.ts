@@ -73,9 +73,9 @@ export type ChangeOperation =
   | { readonly op: 'unlink'; readonly path: string }
   | { readonly op: 'rmdir'; readonly path: string }
   /** Removes a directory if nothing is in it. */
-  | { readonly op: 'prune'; readonly path: string }
+  | { readonly op: 'remove-if-empty'; readonly path: string }
   /** Removes an entry with all that is below it; does nothing if there is none. */
-  | { readonly op: 'clear'; readonly path: string }
+  | { readonly op: 'remove-tree'; readonly path: string }
   /** Removes all that is below a directory. */
   | { readonly op: 'empty'; readonly path: string }
   /**

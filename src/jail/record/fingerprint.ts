@@ -5,10 +5,10 @@ import { errnoOf, JailbuildError } from '../../errors.js';
 import { listNames, toBytes } from '../../fs/path-bytes.js';
 import type { FileStat, Observed } from '../../fs/sysroot.js';
 import { keepState, readState } from './record.js';
-import { PROOF_NAME } from './state.js';
+import { FINGERPRINT_NAME } from './state.js';
 
 /** Names the format and its version; a reader passes over one it does not know. */
-const PROOF_SCHEMA = 'jailbuild.proof/1';
+const FINGERPRINT_SCHEMA = 'jailbuild.fingerprint/1';
 
 /**
  * How long before it was looked at a file must have changed last, in milliseconds: file systems keep
@@ -20,11 +20,11 @@ const SETTLED = 2000;
 const ROW = 8;
 
 /**
- * What the record's manifest and its proof in the jail rest on, so that the next build may tell by
+ * What the manifest of the record and its verification in the jail rest on, so that the next build may tell by
  * lstat(2) alone that both would come out the same.
  */
-export interface Proof {
-  readonly schema: typeof PROOF_SCHEMA;
+export interface Fingerprint {
+  readonly schema: typeof FINGERPRINT_SCHEMA;
   /** The program that resolved: another one may come to another result. */
   readonly program: string;
   /** The record's stamp. */
@@ -102,29 +102,42 @@ export function jailState(
   return { files, absent, lists: Object.fromEntries(lists) };
 }
 
-/** The proof that belongs to a record; undefined if there is none, or it cannot be used. */
-export function readProof(root: string, recordStamp: string | undefined): Proof | undefined {
+/** The fingerprint that belongs to a record; undefined if there is none, or it cannot be used. */
+export function readFingerprint(
+  root: string,
+  recordStamp: string | undefined,
+): Fingerprint | undefined {
   try {
-    const text = readState(root, PROOF_NAME)?.text;
-    const proof: Proof | undefined = text === undefined ? undefined : JSON.parse(text);
+    const text = readState(root, FINGERPRINT_NAME)?.text;
+    const fingerprint: Fingerprint | undefined = text === undefined ? undefined : JSON.parse(text);
     const isOurs =
-      proof?.schema === PROOF_SCHEMA && proof.program === program() && proof.record === recordStamp;
-    return isOurs ? proof : undefined;
+      fingerprint?.schema === FINGERPRINT_SCHEMA &&
+      fingerprint.program === program() &&
+      fingerprint.record === recordStamp;
+    return isOurs ? fingerprint : undefined;
   } catch (error) {
     if (error instanceof SyntaxError || error instanceof JailbuildError) return undefined;
     throw error;
   }
 }
 
-/** Keeps a proof beside the record as it is now. A jail that cannot take it does without. */
-export function keepProof(root: string, proof: Pick<Proof, 'sourceRoot' | 'host' | 'jail'>): void {
-  keepState(root, PROOF_NAME, (record) =>
-    JSON.stringify({ schema: PROOF_SCHEMA, program: program(), record, ...proof } satisfies Proof),
+/** Keeps a fingerprint beside the record as it is now. A jail that cannot take it does without. */
+export function keepFingerprint(
+  root: string,
+  fingerprint: Pick<Fingerprint, 'sourceRoot' | 'host' | 'jail'>,
+): void {
+  keepState(root, FINGERPRINT_NAME, (record) =>
+    JSON.stringify({
+      schema: FINGERPRINT_SCHEMA,
+      program: program(),
+      record,
+      ...fingerprint,
+    } satisfies Fingerprint),
   );
 }
 
 /** Whether the host is as it was. */
-export function isHostUnchanged({ host, sourceRoot }: Proof): boolean {
+export function isHostUnchanged({ host, sourceRoot }: Fingerprint): boolean {
   const { paths, stats, passed } = host;
   return holds(
     () =>
@@ -146,7 +159,7 @@ export function isHostUnchanged({ host, sourceRoot }: Proof): boolean {
  *
  * @param root the jail's real path; it must have all entries of the record's manifest as planned
  */
-export function isJailUnchanged({ jail }: Proof, root: string): boolean {
+export function isJailUnchanged({ jail }: Fingerprint, root: string): boolean {
   return holds(() => isStillAbsent(jail, root));
 }
 

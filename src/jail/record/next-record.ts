@@ -3,7 +3,7 @@ import { isSameValue } from '../../manifest/canonical-json.js';
 import type { Entry, Manifest } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import type { Finding } from '../write/survey.js';
-import { belongings } from './owned-entries.js';
+import { ownedEntries } from './owned-entries.js';
 import {
   type JailHistory,
   type JailRecord,
@@ -32,7 +32,7 @@ export function nextRecord(
   history: JailHistory,
   findings: readonly Finding[],
 ): JailRecord {
-  const own = belongings(history);
+  const own = ownedEntries(history);
   const pathsOf = (as: Finding['as']) =>
     findings
       .filter((finding) => finding.as === as && (as === 'kept' || !own.has(finding.entry.path)))

@@ -4,7 +4,7 @@ import { fromBytes, toBytes } from '../../fs/path-bytes.js';
 import type { ContentComparer } from '../../manifest/compare-content.js';
 import type { Entry, Manifest } from '../../manifest/manifest.js';
 import { isAsPlanned } from '../write/survey.js';
-import { type JailHistory, ownEntries } from './record.js';
+import { entriesOwned, type JailHistory } from './record.js';
 import { RECORD_NAME, STATE_DIRECTORY } from './state.js';
 
 /** What happens to files of jailbuild's that the user has changed since. */
@@ -16,7 +16,7 @@ export type ChangedPolicy =
 const DERIVED = new Set(['/etc/ld.so.cache']);
 
 /** What becomes of entries that earlier builds made and that the plan no longer has. */
-export interface Goners {
+export interface ObsoleteEntries {
   /** Still as they were made, parents before what they hold: nothing but these is in their directories. */
   readonly removable: readonly Entry[];
   /** Directories that hold something else as well. */
@@ -26,14 +26,14 @@ export interface Goners {
 }
 
 /** All entries that builds, also one that was killed, put into a jail, by path. */
-export function belongings(history: JailHistory): Map<string, Entry> {
+export function ownedEntries(history: JailHistory): Map<string, Entry> {
   const { record } = history;
-  return new Map([...begunEntries(history), ...(record === undefined ? [] : ownEntries(record))]);
+  return new Map([...begunEntries(history), ...(record === undefined ? [] : entriesOwned(record))]);
 }
 
 /** What a build that was killed was about to put there, and perhaps did. */
 function begunEntries({ interrupted }: JailHistory): ReadonlyMap<string, Entry> {
-  return interrupted === undefined ? new Map() : ownEntries(interrupted);
+  return interrupted === undefined ? new Map() : entriesOwned(interrupted);
 }
 
 /** Looks at a jail by lstat(2), and through none of its symbolic links. */
@@ -68,7 +68,7 @@ export class JailView {
     if (entry.type === 'directory') return found.isDirectory();
     return (
       isAsPlanned(entry, found, this.#root + entry.path, this.#owners) &&
-      !this.isDisguised(entry, found)
+      !this.isTampered(entry, found)
     );
   }
 
@@ -77,7 +77,7 @@ export class JailView {
    * time of modification and a mode can be set back, the time of change cannot (inode(7)): only what
    * changed after the record was put in place is read.
    */
-  isDisguised(entry: Entry, found: BigIntStats): boolean {
+  isTampered(entry: Entry, found: BigIntStats): boolean {
     if (entry.type !== 'file' || this.#comparer === undefined) return false;
     if (found.ctimeNs <= this.#recordedNs) return false;
     try {
@@ -130,7 +130,7 @@ export function pathsToKeep(
   const { record } = history;
   if (policy === 'replace' || record === undefined) return new Set();
   const isKept = (path: string) => policy === 'keep' || isConfiguration(path);
-  const own = ownEntries(record);
+  const own = entriesOwned(record);
   const begun = begunEntries(history);
   const keep = new Set(record.kept.filter((path) => isUpdate || isKept(path)));
   for (const { path, type } of manifest.entries) {
@@ -149,8 +149,8 @@ function isConfiguration(path: string): boolean {
 }
 
 /** Directories of the plan that builds made, and whose mode and owner are for builds to set. */
-export function ownDirectories(manifest: Manifest, history: JailHistory): Set<string> {
-  const own = belongings(history);
+export function managedDirectories(manifest: Manifest, history: JailHistory): Set<string> {
+  const own = ownedEntries(history);
   const directories = manifest.entries.filter(({ type }) => type === 'directory');
   return new Set(directories.map(({ path }) => path).filter((path) => own.has(path)));
 }
@@ -159,13 +159,13 @@ export function ownDirectories(manifest: Manifest, history: JailHistory): Set<st
  * Paths at which the plan has a directory where a build made something else, or the other way round,
  * if that is still as it was made. A directory must hold nothing but what leaves the jail.
  */
-export function pathsToTurn(
+export function findTypeChanges(
   manifest: Manifest,
   history: JailHistory,
   view: JailView,
-  { removable }: Goners,
+  { removable }: ObsoleteEntries,
 ): Set<string> {
-  const own = belongings(history);
+  const own = ownedEntries(history);
   const leaving = new Set(removable.map(({ path }) => path));
   const turning = manifest.entries.filter(({ path, type }) => {
     const made = own.get(path);
@@ -183,13 +183,13 @@ export function pathsToTurn(
  * @param manifest undefined if nothing is to stay
  * @param evenChanged whether what the user has changed is removable too
  */
-export function findGoners(
+export function findObsolete(
   manifest: Manifest | undefined,
   history: JailHistory,
   view: JailView,
   evenChanged = false,
-): Goners {
-  const own = belongings(history);
+): ObsoleteEntries {
+  const own = ownedEntries(history);
   const begun = begunEntries(history);
   for (const { path } of manifest?.entries ?? []) own.delete(path);
   const removable: Entry[] = [];

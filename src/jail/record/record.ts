@@ -111,7 +111,7 @@ function interruptedRecord(root: string): JailRecord | undefined {
  * The entries that jailbuild put into a jail and may take out again, by path: not what the jail had
  * before, and not what the user has in their place.
  */
-export function ownEntries({ manifest, former, found, kept }: JailRecord): Map<string, Entry> {
+export function entriesOwned({ manifest, former, found, kept }: JailRecord): Map<string, Entry> {
   const own = new Map([...manifest.entries, ...former].map((entry) => [entry.path, entry]));
   for (const path of [...found, ...kept]) own.delete(path);
   return own;

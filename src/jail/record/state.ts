@@ -4,5 +4,8 @@ export const STATE_DIRECTORY = '.jailbuild';
 /** The record's name in it. */
 export const RECORD_NAME = 'record.json';
 
-/** The name of what proves that nothing has changed since: see ./proof.ts. */
-export const PROOF_NAME = 'proof.json';
+/** The name of the fingerprint of an unchanged build: see ./fingerprint.ts. */
+export const FINGERPRINT_NAME = 'fingerprint.json';
+
+/** Files in it that earlier versions kept, and that nothing reads any more. */
+export const FORMER_STATE_NAMES: readonly string[] = ['proof.json', 'proof.json.new'];

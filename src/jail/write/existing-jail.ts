@@ -5,7 +5,7 @@ import type { Operation } from '../engine/operations.js';
 import { type JailLock, lockJail } from '../lock.js';
 import { RECORD_NAME, STATE_DIRECTORY } from '../record/state.js';
 import type { FileReport } from '../report.js';
-import { Exactness } from './fidelity.js';
+import { Fidelity } from './fidelity.js';
 import { Progress } from './progress.js';
 import { attributesOf as foundAttributes, type Removal, surveyRemovals } from './removals.js';
 import { attributesOf, isPrivileged, type Placed, privateFile, stageEntries } from './stage.js';
@@ -34,9 +34,9 @@ export async function writeExistingJail(
     const findings = survey(manifest, target, {
       noClobber: options.noClobber ?? false,
       keep: options.keep,
-      isDisguised: options.isDisguised,
-      mine: options.mine,
-      turns: options.turns,
+      isTampered: options.isTampered,
+      managed: options.managed,
+      typeChanges: options.typeChanges,
       owners: isPrivileged(),
     });
     return {
@@ -62,11 +62,11 @@ export async function writeExistingJail(
 }
 
 /** What is to be taken out of directories that stay; a replaced directory goes with all it holds. */
-function remaining({ removals = [], turns }: WriteOptions): readonly Entry[] {
-  if (turns === undefined || turns.size === 0) return removals;
+function remaining({ removals = [], typeChanges }: WriteOptions): readonly Entry[] {
+  if (typeChanges === undefined || typeChanges.size === 0) return removals;
   return removals.filter(({ path }) => {
     for (let at = path; at !== ''; at = at.slice(0, at.lastIndexOf('/'))) {
-      if (turns.has(at)) return false;
+      if (typeChanges.has(at)) return false;
     }
     return true;
   });
@@ -99,35 +99,35 @@ async function change(
 ): Promise<FileReport[]> {
   const { signal, noSync = false } = options;
   const { record } = work;
-  const exactness = new Exactness(options.strict ?? false, options.onWarning);
+  const fidelity = new Fidelity(options.strict ?? false, options.onWarning);
   const progress = new Progress(options.onFile);
-  const transaction = new Transaction(engine, exactness.note);
+  const transaction = new Transaction(engine, fidelity.note);
   reportFound(work, progress);
   const { placed, units } = place(work.findings);
   const sync: readonly Step[] = noSync ? [] : [{ operation: { op: 'sync' }, subject: target }];
   try {
-    if (units.length > 0) exactness.announce(manifest.entries, engine);
+    if (units.length > 0) fidelity.announce(manifest.entries, engine);
     const staged = new Map(placed.map(({ entry, path }) => [entry.path, path]));
     const present = new Set(
       work.findings.filter(({ as }) => as === 'planned').map(({ entry }) => entry.path),
     );
     await stageEntries(transaction, placed, target, progress, {
       before: [
-        { operation: { op: 'clear', path: STAGE }, subject: target },
+        { operation: { op: 'remove-tree', path: STAGE }, subject: target },
         {
           operation: { op: 'mkdir', path: STAGE },
-          undo: { op: 'clear', path: STAGE },
+          undo: { op: 'remove-tree', path: STAGE },
           subject: target,
         },
       ],
       locate: (path) => staged.get(path) ?? (present.has(path) ? path.slice(1) : undefined),
       share: options.link ?? false,
       sourceTimes: options.sourceTimes,
-      notMade: exactness.notMade,
+      notMade: fidelity.notMade,
       signal,
     });
     options.onStaged?.();
-    const made = units.filter(({ entry }) => !exactness.notMade.has(target + entry.path));
+    const made = units.filter(({ entry }) => !fidelity.notMade.has(target + entry.path));
     const steps: Step[] = [
       ...(record === undefined ? [] : announceRecord(record, target)),
       ...sync,
@@ -141,7 +141,7 @@ async function change(
     throw await transaction.rollBack(error);
   }
   const last: Operation[] = [
-    { op: 'clear', path: STAGE },
+    { op: 'remove-tree', path: STAGE },
     ...(noSync ? [] : [{ op: 'sync' } as const]),
   ];
   await engine.run(last, { ordered: true });

@@ -8,7 +8,7 @@ import type { Step } from './transaction.js';
 const ROOT_ATTRIBUTE = /^(owner|mode|security\.|trusted\.)/;
 
 /** Tells what the jail cannot have as the plan says, or makes it an error. */
-export class Exactness {
+export class Fidelity {
   /** Paths that could not be made at all, with the reason. */
   readonly notMade = new Map<string, string>();
   readonly #strict: boolean;

@@ -6,7 +6,7 @@ import { refuseInsecure } from '../parents.js';
 import { RECORD_NAME, STATE_DIRECTORY } from '../record/state.js';
 import type { FileReport } from '../report.js';
 import { locateTarget, type Target } from '../target.js';
-import { Exactness } from './fidelity.js';
+import { Fidelity } from './fidelity.js';
 import { Progress } from './progress.js';
 import { freshDirectory, privateFile, stageEntries } from './stage.js';
 import { type Step, Transaction } from './transaction.js';
@@ -30,12 +30,12 @@ export async function writeNewJail(
   const { signal, onFile, noSync = false } = options;
   const place = path.relative(base, target);
   const stage = path.join(path.dirname(place), stageName(path.basename(place)));
-  const exactness = new Exactness(options.strict ?? false, options.onWarning);
+  const fidelity = new Fidelity(options.strict ?? false, options.onWarning);
   const progress = new Progress(onFile);
   const engine = await openEngine(base, options.sourceRoot || '/');
-  const transaction = new Transaction(engine, exactness.note);
+  const transaction = new Transaction(engine, fidelity.note);
   try {
-    exactness.announce(manifest.entries, engine);
+    fidelity.announce(manifest.entries, engine);
     const parents = makeParents(place, base);
     if (parents.length > 0) {
       await transaction.run(parents, { ordered: true });
@@ -44,7 +44,7 @@ export async function writeNewJail(
     }
     await acquire(engine, stage, target, options);
     if (locateTarget(target).existing === target) {
-      await engine.run([{ op: 'clear', path: stage }]);
+      await engine.run([{ op: 'remove-tree', path: stage }]);
       return undefined;
     }
     const placed = manifest.entries.map((entry) => ({
@@ -56,14 +56,14 @@ export async function writeNewJail(
       before: [
         {
           operation: { op: 'empty', path: stage },
-          undo: { op: 'clear', path: stage },
+          undo: { op: 'remove-tree', path: stage },
           subject: target,
         },
       ],
       locate: (original) => stage + original,
       share: options.link ?? false,
       sourceTimes: options.sourceTimes,
-      notMade: exactness.notMade,
+      notMade: fidelity.notMade,
       signal,
     });
     let record: string | undefined;
@@ -119,7 +119,7 @@ function makeParents(place: string, base: string): Step[] {
       return [
         {
           operation: { op: 'mkdir', path: parent, mayExist: true },
-          undo: { op: 'prune', path: parent },
+          undo: { op: 'remove-if-empty', path: parent },
           subject,
         },
         { operation: { op: 'attributes', path: parent, attributes: freshDirectory() }, subject },

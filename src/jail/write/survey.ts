@@ -21,11 +21,11 @@ export interface SurveyOptions {
   /** What exists at these paths stays. */
   readonly keep?: ReadonlySet<string> | undefined;
   /** Whether a file has another content, although its size, time and attributes are as planned. */
-  readonly isDisguised?: ((entry: Entry, found: BigIntStats) => boolean) | undefined;
+  readonly isTampered?: ((entry: Entry, found: BigIntStats) => boolean) | undefined;
   /** Directories whose mode and owner are to be as planned. Others keep what their owner did to them. */
-  readonly mine?: ReadonlySet<string> | undefined;
+  readonly managed?: ReadonlySet<string> | undefined;
   /** Paths at which a directory may be replaced by something else, or the other way round. */
-  readonly turns?: ReadonlySet<string> | undefined;
+  readonly typeChanges?: ReadonlySet<string> | undefined;
   /** Whether owners are compared; not where the build cannot set them. */
   readonly owners: boolean;
 }
@@ -40,7 +40,7 @@ export interface SurveyOptions {
 export function survey(
   manifest: Manifest,
   target: string,
-  { noClobber, keep, isDisguised, mine, turns, owners }: SurveyOptions,
+  { noClobber, keep, isTampered, managed, typeChanges, owners }: SurveyOptions,
 ): Finding[] {
   const absent = new Set<string>();
   const originals = new Map<string, { readonly finding: Finding; readonly found?: BigIntStats }>();
@@ -54,21 +54,21 @@ export function survey(
       return finding;
     }
     if ((entry.type === 'directory') !== found.isDirectory()) {
-      if (!turns?.has(entry.path)) throw conflict(entry, target, found);
+      if (!typeChanges?.has(entry.path)) throw conflict(entry, target, found);
       if (entry.type === 'directory') absent.add(entry.path);
       const finding = { entry, need: 'replace' } as const;
       originals.set(entry.path, { finding });
       return finding;
     }
     if (entry.type === 'directory') {
-      return !mine?.has(entry.path) || hasPlannedAccess(entry, found, owners)
+      return !managed?.has(entry.path) || hasPlannedAccess(entry, found, owners)
         ? { entry, need: 'nothing', as: 'planned' }
         : { entry, need: 'repair', found };
     }
     const isPlanned =
       isAsPlanned(entry, found, target + entry.path, owners) &&
       isSameFile(entry, found) &&
-      !isDisguised?.(entry, found);
+      !isTampered?.(entry, found);
     const finding: Finding = isPlanned
       ? { entry, need: 'nothing', as: 'planned' }
       : noClobber || keep?.has(entry.path)

@@ -42,14 +42,14 @@ export interface WriteOptions extends LockOptions {
   /** Leave what the jail has at these paths. */
   readonly keep?: ReadonlySet<string>;
   /** Whether to replace a file of the jail that has the plan's size, time and attributes. */
-  readonly isDisguised?: (entry: Entry, found: BigIntStats) => boolean;
+  readonly isTampered?: (entry: Entry, found: BigIntStats) => boolean;
   /** Directories of an existing jail that get the mode and owner of the plan. */
-  readonly mine?: ReadonlySet<string>;
+  readonly managed?: ReadonlySet<string>;
   /**
    * Paths at which the jail has a directory and the plan has not, or the other way round, and what is
    * there may go, with all that is in it.
    */
-  readonly turns?: ReadonlySet<string>;
+  readonly typeChanges?: ReadonlySet<string>;
   /**
    * Entries of earlier plans to take out of an existing jail, as far as they are there. Of a
    * directory, all that is in it must be among them.

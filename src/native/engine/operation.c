@@ -195,12 +195,12 @@ static int with_one(struct worker *worker, const struct operation *operation)
 	case OP_RMDIR:
 		result = unlinkat(parent, name, AT_REMOVEDIR);
 		break;
-	case OP_PRUNE:
+	case OP_REMOVE_IF_EMPTY:
 		result = unlinkat(parent, name, AT_REMOVEDIR);
 		if (result < 0 && (errno == ENOTEMPTY || errno == EEXIST))
 			result = 0;
 		break;
-	case OP_CLEAR:
+	case OP_REMOVE_TREE:
 		result = remove_entry(parent, name);
 		break;
 	default:

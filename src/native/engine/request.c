@@ -155,8 +155,8 @@ static void take_operation(struct cursor *cursor, struct operation *operation)
 	case OP_MKDIR:
 	case OP_UNLINK:
 	case OP_RMDIR:
-	case OP_PRUNE:
-	case OP_CLEAR:
+	case OP_REMOVE_IF_EMPTY:
+	case OP_REMOVE_TREE:
 	case OP_EMPTY:
 	case OP_LOCK:
 	case OP_XATTRS:

@@ -3,13 +3,13 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { FileReader } from '../../src/fs/file-reader.js';
-import { isTrace, Sysroot } from '../../src/fs/sysroot.js';
-import { packageOwners } from '../../src/sbom/owners.js';
-import { readPackageNote } from '../../src/sbom/package-note.js';
-import { PROJECT } from '../support/cli.js';
-import { needs } from '../support/need.js';
-import { tempDir } from '../support/temp-dir.js';
+import { packageOwners } from '../../../src/evidence/packages/owners.js';
+import { FileReader } from '../../../src/fs/file-reader.js';
+import { isTrace, Sysroot } from '../../../src/fs/sysroot.js';
+import { readPackageNote } from '../../../src/sbom/package-note.js';
+import { PROJECT } from '../../support/cli.js';
+import { needs } from '../../support/need.js';
+import { tempDir } from '../../support/temp-dir.js';
 
 function put(root: string, file: string, text = ''): void {
   mkdirSync(path.dirname(root + file), { recursive: true });

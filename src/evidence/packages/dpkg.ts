@@ -1,4 +1,4 @@
-import { isTrace, type Sysroot } from '../fs/sysroot.js';
+import { isTrace, type Sysroot } from '../../fs/sysroot.js';
 import { databaseNames, readIfThere } from './aliases.js';
 import { allOf, licenseExpression } from './license.js';
 import type { Ownership, Package } from './package.js';

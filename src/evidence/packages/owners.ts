@@ -1,4 +1,4 @@
-import type { Sysroot } from '../fs/sysroot.js';
+import type { Sysroot } from '../../fs/sysroot.js';
 import { apkOwners } from './apk.js';
 import { dpkgOwners } from './dpkg.js';
 import type { Ownership, Package } from './package.js';

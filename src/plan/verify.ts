@@ -1,39 +1,43 @@
 import { JailbuildError } from '../errors.js';
-import { isTrace, type Observed } from '../fs/sysroot.js';
+import { isTrace, type Observed, type Sysroot } from '../fs/sysroot.js';
 import type { Manifest, MissingLibrary, Reason } from '../manifest/manifest.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import type { Additions } from '../resolve/additions.js';
+import { DEFAULT_SEARCH_PATH } from '../resolve/environment.js';
 import type { Originals } from '../resolve/program-resolver.js';
 import { type Closure, resolve } from '../resolve/resolve.js';
 
 export interface Verified {
   /** The number of files that the programs need, all found. */
   readonly files: number;
-  /** What was looked at in the jail, as `Sysroot` tells it. */
+  /** What was looked at in the root, as `Sysroot` lists it. */
   readonly observed: Observed | undefined;
 }
 
+export interface VerifyOptions {
+  /** What the root is, for messages: `in the jail`. */
+  readonly where: string;
+  /** Gives what was read of the sources of files that are known to be copies of them. */
+  readonly originals?: Originals | undefined;
+  /** Where a script's env(1) looks for programs; the default is what login(1) sets. */
+  readonly searchPath?: readonly string[];
+}
+
 /**
- * Proves a written jail: each requested program is resolved again with the jail as its root, by the
+ * Verifies a plan: each requested program is resolved again in the root that the plan makes, by the
  * same rules as on the host. What the loader would miss in there is an error here.
  *
- * @param root the jail's directory
- * @param originals gives what was read of the sources of files that are known to be copies of them
- * @param searchPath where a script's env(1) looks for programs; the default is what login(1) sets
+ * @param root a jail's directory, or the plan itself as a root: see `PlanView`
  * @throws JailbuildError VERIFY_FAILED naming the program and what it misses
  */
-export function verifyJail(
-  manifest: Manifest,
-  root: string,
-  searchPath?: readonly string[],
-  originals?: Originals,
-): Verified {
+export function verifyPlan(manifest: Manifest, root: Sysroot, options: VerifyOptions): Verified {
+  const { where } = options;
   let closure: Closure;
   try {
-    closure = resolveInJail(manifest, root, programsOf(manifest), searchPath, originals);
+    closure = resolveInRoot(manifest, root, programsOf(manifest), options);
   } catch (error) {
     if (!(error instanceof JailbuildError)) throw error;
-    throw new JailbuildError('VERIFY_FAILED', `in the jail: ${error.message}`, error.path, {
+    throw new JailbuildError('VERIFY_FAILED', `${where}: ${error.message}`, error.path, {
       cause: error,
     });
   }
@@ -41,7 +45,7 @@ export function verifyJail(
   if (missing !== undefined) {
     throw new JailbuildError(
       'VERIFY_FAILED',
-      `in the jail: ${missing.name}, needed by ${missing.neededBy}, is not found`,
+      `${where}: ${missing.name}, needed by ${missing.neededBy}, is not found`,
       missing.neededBy,
     );
   }
@@ -57,16 +61,15 @@ export function programsOf({ entries }: Manifest): string[] {
 }
 
 /**
- * What programs find with the jail as their root.
+ * What programs find in a root.
  *
  * @throws JailbuildError with any code of `resolve`
  */
-export function resolveInJail(
+export function resolveInRoot(
   manifest: Manifest,
-  root: string,
+  root: Sysroot,
   programs: readonly string[],
-  searchPath?: readonly string[],
-  originals?: Originals,
+  { searchPath, originals }: Omit<VerifyOptions, 'where'> = {},
 ): Closure {
   const others = manifest.entries
     .filter(({ type, reasons }) => type === 'file' && reasons.some(isData))
@@ -74,16 +77,18 @@ export function resolveInJail(
   const { libraryPath, dlopen, nss } = manifest.request;
   const request: ResolveRequest = {
     programs,
-    sysroot: root,
+    // Nothing in a root depends on the directory or the terminal of the caller.
+    cwd: '/',
+    terminals: [],
+    path: searchPath ?? DEFAULT_SEARCH_PATH,
     terminfo: 'none',
     ...(dlopen === undefined ? {} : { dlopen }),
     ...(nss === undefined ? {} : { nss }),
     // The jail's own cache, if it has one.
     ldCache: 'copy',
     ...(libraryPath === undefined ? {} : { libraryPath }),
-    ...(searchPath === undefined ? {} : { path: searchPath }),
   };
-  return resolve(request, withObjects(request, others), originals);
+  return resolve(request, { additions: withObjects(request, others), originals, sysroot: root });
 }
 
 /** Libraries that are not found, short of those that were missing when the jail was planned. */

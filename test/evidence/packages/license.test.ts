@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { debianLicense } from '../../src/sbom/dpkg.js';
-import { allOf, licenseExpression, licenseReferences } from '../../src/sbom/license.js';
+import { debianLicense } from '../../../src/evidence/packages/dpkg.js';
+import {
+  allOf,
+  licenseExpression,
+  licenseReferences,
+} from '../../../src/evidence/packages/license.js';
 
 test('names of other lists become those of SPDX', () => {
   const names = {

@@ -1,4 +1,4 @@
-import type { Sysroot } from '../fs/sysroot.js';
+import type { Sysroot } from '../../fs/sysroot.js';
 import { databaseNames, readIfThere } from './aliases.js';
 import { licenseExpression } from './license.js';
 import type { Ownership, Package } from './package.js';

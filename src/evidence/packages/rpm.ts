@@ -1,7 +1,7 @@
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { isTrace, type Sysroot } from '../fs/sysroot.js';
+import { isTrace, type Sysroot } from '../../fs/sysroot.js';
 import { databaseNames } from './aliases.js';
 import { licenseExpression } from './license.js';
 import type { Ownership, Package } from './package.js';

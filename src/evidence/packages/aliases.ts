@@ -1,4 +1,4 @@
-import { isTrace, type Sysroot } from '../fs/sysroot.js';
+import { isTrace, type Sysroot } from '../../fs/sysroot.js';
 
 /** What a merged-/usr distribution may have as links in the root directory. */
 const TOP_LINKS = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];

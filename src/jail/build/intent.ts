@@ -1,0 +1,80 @@
+import type { BigIntStats } from 'node:fs';
+import { ContentComparer } from '../../manifest/compare-content.js';
+import type { Entry } from '../../manifest/manifest.js';
+import {
+  findObsolete,
+  findTypeChanges,
+  JailView,
+  managedDirectories,
+  type ObsoleteEntries,
+  pathsToKeep,
+} from '../record/owned-entries.js';
+import { entriesOwned } from '../record/record.js';
+import { locateTarget } from '../target.js';
+import { isPrivileged } from '../write/stage.js';
+import type { Finding } from '../write/survey.js';
+import { changedPolicy, isPruning } from './job.js';
+import type { Planned } from './plan-step.js';
+
+/** What a build means to do with what earlier builds put into the jail. */
+export interface BuildIntent {
+  readonly view: JailView;
+  readonly obsolete: ObsoleteEntries;
+  readonly removals: readonly Entry[];
+  readonly keep: ReadonlySet<string>;
+  /** Directories whose mode and owner are set. */
+  readonly managed: ReadonlySet<string>;
+  /** Where a directory and something else may take each other's place. */
+  readonly typeChanges: ReadonlySet<string>;
+  /** Whether a file of the jail has another content than its attributes say. */
+  readonly isTampered: (entry: Entry, found: BigIntStats) => boolean;
+}
+
+/** Decides by looking at the jail; changes nothing. */
+export function intentOf({ job, manifest, resolution, sourceRoot }: Planned): BuildIntent {
+  const { history } = job;
+  const pruning = isPruning(job);
+  const policy = changedPolicy(job);
+  const comparer = history.record === undefined ? undefined : new ContentComparer(sourceRoot);
+  const root = locateTarget(job.target).path;
+  const view = new JailView(root, isPrivileged(), comparer);
+  const obsolete = findObsolete(manifest, history, view);
+  const tampered = resolution.kind === 'given' ? resolution.sources.tampered(root) : undefined;
+  return {
+    view,
+    obsolete,
+    removals: pruning ? obsolete.removable : [],
+    managed:
+      pruning && policy !== 'keep' ? managedDirectories(manifest, history) : new Set<string>(),
+    typeChanges: pruning ? findTypeChanges(manifest, history, view, obsolete) : new Set<string>(),
+    keep: pathsToKeep(manifest, history, view, policy, pruning),
+    isTampered:
+      tampered === undefined ? view.isTampered.bind(view) : ({ path }) => tampered.has(path),
+  };
+}
+
+/** Lists, as sentences, what the user had changed of what earlier builds made. */
+export function changedNotes(
+  findings: readonly Finding[],
+  { obsolete, view }: BuildIntent,
+  { job }: Planned,
+): string[] {
+  const { history, options } = job;
+  if (history.record === undefined) return [];
+  const own = entriesOwned(history.record);
+  const left = isPruning(job) ? obsolete.changed.map(changedNote('left')) : [];
+  const others = findings.flatMap(({ entry, need, as }) => {
+    const made = own.get(entry.path);
+    if (made === undefined) return [];
+    if (as === 'kept') return options.noClobber ? [] : [changedNote('kept')(entry)];
+    if (need !== 'replace') return [];
+    const found = view.lstat(entry.path);
+    if (found === undefined || view.isAsMade(made, found)) return [];
+    return [changedNote('replaced')(entry)];
+  });
+  return [...left, ...others];
+}
+
+function changedNote(fate: 'kept' | 'left' | 'replaced'): (entry: Entry) => string {
+  return ({ path }) => `${path}: was changed in the jail since it was made, and is ${fate}`;
+}

@@ -1,0 +1,107 @@
+import type { Manifest } from '../../manifest/manifest.js';
+import type { ResolveRequest } from '../../manifest/request.js';
+import type { ChangedPolicy } from '../record/owned-entries.js';
+import type { JailHistory, JailRecord, RecordedOptions } from '../record/record.js';
+
+export interface BuildOptions {
+  /** Leave files that the target has already. */
+  readonly noClobber?: boolean;
+  /** Build although libraries are missing. */
+  readonly allowMissing?: boolean;
+  /** Only a plan is wanted: the target need not be writable. */
+  readonly dryRun?: boolean;
+  /** Note the SHA-256 of every file in the manifest, and extended attributes. */
+  readonly digests?: boolean;
+  /** Note them in this jail's record, now and at its updates. */
+  readonly recordDigests?: boolean;
+  /** What happens to files that were changed in the jail since they were made. */
+  readonly changed?: ChangedPolicy;
+  /** Take out what earlier builds put into the jail and the plan no longer has. */
+  readonly prune?: boolean;
+  /** False to leave no record in the jail. */
+  readonly record?: boolean;
+  /**
+   * The jail file that the request is from, by its absolute path: a jail of it alone is to hold what
+   * the file says now, and no more.
+   */
+  readonly file?: string;
+  /** Defaults for `run`, for the record. */
+  readonly run?: JailRecord['run'] | undefined;
+  /** Fail where the jail cannot be exactly as planned, rather than warn. */
+  readonly strict?: boolean;
+  /** Hard-link files to their sources where that is possible. */
+  readonly link?: boolean;
+  /** Do not wait until what is written is on the disk. */
+  readonly noSync?: boolean;
+  /** Accept a target below directories that others may write to. */
+  readonly insecureParents?: boolean;
+  /** Wait for another build that is at work in the target. */
+  readonly wait?: boolean;
+  /** Called once before waiting. */
+  readonly onWait?: () => void;
+  /** Ends the build, leaving the target as it was. */
+  readonly signal?: AbortSignal;
+}
+
+/** A manifest given by the user, as it was read. */
+export interface GivenManifest {
+  readonly manifest: Manifest;
+  /** Its file's absolute path. */
+  readonly file: string;
+  /** The directory that its sources are in; the default is `/`. */
+  readonly sysroot?: string | undefined;
+}
+
+/** Where it is said what the jail is to hold. */
+export type BuildOrigin =
+  /** What the jail is to hold beside what it was built for before. */
+  | { readonly kind: 'request'; readonly request: ResolveRequest }
+  /** A manifest that is to be built as it is. */
+  | { readonly kind: 'manifest'; readonly given: GivenManifest }
+  /** The record of the jail: an update. */
+  | { readonly kind: 'record' };
+
+/** What the caller asks for. */
+export interface BuildJob {
+  readonly origin: BuildOrigin;
+  /** The jail's directory, as the user names it. */
+  readonly target: string;
+  readonly options: BuildOptions;
+}
+
+/** A job with what is known of earlier builds in its target. */
+export interface KnownJob extends BuildJob {
+  readonly history: JailHistory;
+}
+
+/** Whether the jail is one of the job's jail file, and nothing else has added to it. */
+export function isOfFile({ options: { file }, origin, history }: KnownJob): boolean {
+  if (file === undefined || origin.kind !== 'request') return false;
+  return history.record === undefined || history.record.file === file;
+}
+
+/** The file of a jail that is of it alone, for its record; an update changes nothing of that. */
+export function recordedFile(job: KnownJob): string | undefined {
+  if (job.origin.kind === 'record') return job.history.record?.file;
+  return isOfFile(job) ? job.options.file : undefined;
+}
+
+/** Options that hold for this build and for later ones, once they were given. */
+export function recordedOptions(job: KnownJob): RecordedOptions {
+  const { options, history } = job;
+  const before = isOfFile(job) ? undefined : history.record?.options;
+  return {
+    ...(options.allowMissing || before?.allowMissing ? { allowMissing: true } : {}),
+    ...(options.recordDigests || before?.digests ? { digests: true } : {}),
+  };
+}
+
+/** Entries absent from the manifest or the jail file are removed from the jail. */
+export function isPruning(job: KnownJob): boolean {
+  return job.options.prune ?? (job.origin.kind === 'manifest' || isOfFile(job));
+}
+
+/** What happens to files that were changed in the jail. */
+export function changedPolicy({ options, origin }: BuildJob): ChangedPolicy {
+  return options.changed ?? (origin.kind === 'manifest' ? 'replace' : 'keep-configuration');
+}

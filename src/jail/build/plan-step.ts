@@ -1,0 +1,69 @@
+import { JailbuildError } from '../../errors.js';
+import { addDigests, knownDetails } from '../../manifest/digest.js';
+import type { Manifest } from '../../manifest/manifest.js';
+import { plan } from '../../resolve/to-manifest.js';
+import { refuseInsecure } from '../parents.js';
+import { checkTarget, locateTarget } from '../target.js';
+import { type BuildJob, recordedOptions } from './job.js';
+import type { Resolved } from './resolve-step.js';
+
+/** A job with its plan. */
+export interface Planned extends Resolved {
+  readonly manifest: Manifest;
+}
+
+/**
+ * Puts what was resolved in the form of a plan, and refuses targets that it must not be written to.
+ *
+ * @throws JailbuildError TARGET_IS_ROOT, TARGET_NOT_A_DIRECTORY, TARGET_HOLDS_SOURCES,
+ *   TARGET_NOT_WRITABLE, TARGET_INSECURE, NOT_READABLE
+ */
+export async function planStep(resolved: Resolved): Promise<Planned> {
+  const { job, sourceRoot } = resolved;
+  const manifest = manifestOf(resolved);
+  checkPlanTarget(manifest, job, sourceRoot);
+  if (!job.options.dryRun && !job.options.insecureParents) {
+    refuseInsecure(locateTarget(job.target), job.target);
+  }
+  const isDetailed = resolved.resolution.kind !== 'closure';
+  return { ...resolved, manifest: isDetailed ? manifest : await withDetails(manifest, resolved) };
+}
+
+function manifestOf({ resolution }: Resolved): Manifest {
+  switch (resolution.kind) {
+    case 'closure':
+      return plan(resolution.closure);
+    case 'recorded':
+      return resolution.manifest;
+    case 'given':
+      return resolution.given.manifest;
+  }
+}
+
+/** Details that are printed are taken anew; for the record alone, those known of unchanged files do. */
+async function withDetails(manifest: Manifest, { job, sourceRoot }: Resolved): Promise<Manifest> {
+  if (job.options.digests) return addDetails(manifest, sourceRoot);
+  const { record } = job.history;
+  const known = record === undefined ? manifest : knownDetails(manifest, record.manifest);
+  return recordedOptions(job).digests ? addDetails(known, sourceRoot) : known;
+}
+
+/** What a manifest has for its readers; the writer copies files and their attributes as they are. */
+async function addDetails(manifest: Manifest, sourceRoot: string): Promise<Manifest> {
+  const { addXattrs } = await import('../engine/source-xattrs.js');
+  return addXattrs(await addDigests(manifest, sourceRoot), sourceRoot);
+}
+
+/** A dry run is good for a target that the user may not write to. */
+function checkPlanTarget(
+  manifest: Manifest,
+  { target, options }: BuildJob,
+  sourceRoot: string,
+): void {
+  try {
+    checkTarget(manifest, target, sourceRoot);
+  } catch (error) {
+    const unwritable = error instanceof JailbuildError && error.code === 'TARGET_NOT_WRITABLE';
+    if (!unwritable || !options.dryRun) throw error;
+  }
+}

@@ -1,0 +1,137 @@
+import { JailbuildError } from '../../errors.js';
+import { isSameValue } from '../../manifest/canonical-json.js';
+import type { Manifest } from '../../manifest/manifest.js';
+import { refuseMissing } from '../../manifest/missing.js';
+import type { ResolveRequest } from '../../manifest/request.js';
+import { resolveRequest } from '../../plan/resolve-request.js';
+import { settleRequest } from '../../resolve/environment.js';
+import { mergeRequests } from '../../resolve/merge-requests.js';
+import type { Closure } from '../../resolve/resolve.js';
+import type { ManifestSources } from '../manifest-sources.js';
+import { type Fingerprint, isHostUnchanged, readFingerprint } from '../record/fingerprint.js';
+import { type JailHistory, readHistory, requireRecord } from '../record/record.js';
+import { locateTarget } from '../target.js';
+import {
+  type BuildJob,
+  type BuildOrigin,
+  type GivenManifest,
+  isOfFile,
+  type KnownJob,
+  recordedOptions,
+} from './job.js';
+
+/** What the jail is to hold, found in one of three ways. */
+export type Resolution =
+  /** By resolving; `began` is when, in milliseconds since the epoch. */
+  | { readonly kind: 'closure'; readonly closure: Closure; readonly began: number }
+  /** By a fingerprint of the last build, which found nothing changed since. */
+  | { readonly kind: 'recorded'; readonly fingerprint: Fingerprint; readonly manifest: Manifest }
+  /** By a manifest that the user gave, compared with its sources. */
+  | { readonly kind: 'given'; readonly given: GivenManifest; readonly sources: ManifestSources };
+
+/** A job of which it is known what the jail is to hold. */
+export interface Resolved {
+  readonly job: KnownJob;
+  /** All that was asked for, now and before. */
+  readonly request: ResolveRequest;
+  readonly resolution: Resolution;
+  /** The real path that the sources are in, '' for `/`. */
+  readonly sourceRoot: string;
+}
+
+/**
+ * Finds out what the jail is to hold, with what it was built for before.
+ *
+ * @throws JailbuildError RECORD_MISSING, RECORD_DIFFERS, RECORD_REFUSED, LIBRARY_NOT_FOUND, and as
+ *   `resolveRequest` or `ManifestSources.compare`
+ */
+export async function resolveStep(asked: BuildJob): Promise<Resolved> {
+  const job = { ...asked, history: historyOf(asked) };
+  refuseOtherOrigin(job);
+  const { origin } = job;
+  if (origin.kind === 'manifest') return takeManifest(job, origin.given);
+  const request = wholeRequest(job, origin);
+  const { allowMissing = false } = recordedOptions(job);
+  const began = Date.now();
+  const known = fingerprinted(job, request);
+  if (known !== undefined) {
+    if (!allowMissing) refuseMissing(known.manifest.missing);
+    return { job, request, resolution: known, sourceRoot: known.fingerprint.sourceRoot };
+  }
+  const closure = await resolveRequest(request);
+  if (!allowMissing) refuseMissing(closure.missing);
+  const resolution = { kind: 'closure', closure, began } as const;
+  return { job, request, resolution, sourceRoot: closure.sysroot.prefix };
+}
+
+/** The record of the target. A dry run does without that of a jail that it may not read. */
+function historyOf({ target, options }: BuildJob): JailHistory {
+  const where = locateTarget(target);
+  if (where.existing !== where.path) return {};
+  try {
+    return readHistory(where.path);
+  } catch (error) {
+    const unreadable = error instanceof JailbuildError && error.code === 'NOT_READABLE';
+    if (!unreadable || !options.dryRun) throw error;
+    return {};
+  }
+}
+
+/** A manifest describes the whole jail: it neither extends programs nor is extended by some. */
+function refuseOtherOrigin({ origin, history: { record }, target }: KnownJob): void {
+  if (record === undefined) return;
+  if ((record.from !== undefined) === (origin.kind === 'manifest')) return;
+  const what =
+    record.from === undefined
+      ? 'was built from programs, not from a manifest'
+      : `was built from the manifest ${record.from}, which build --from takes again`;
+  throw new JailbuildError('RECORD_DIFFERS', `${target}: ${what}; remove it first`, target);
+}
+
+async function takeManifest(job: KnownJob, given: GivenManifest): Promise<Resolved> {
+  const { manifest, file, sysroot } = given;
+  if (!job.options.allowMissing) refuseMissing(manifest.missing);
+  const { ManifestSources } = await import('../manifest-sources.js');
+  const sources = await ManifestSources.compare(manifest, file, sysroot);
+  const { prefix } = sources.sysroot;
+  return {
+    job,
+    request: { ...manifest.request, ...(prefix === '' ? {} : { sysroot: prefix }) },
+    resolution: { kind: 'given', given, sources },
+    sourceRoot: prefix,
+  };
+}
+
+function wholeRequest(
+  job: KnownJob,
+  origin: Exclude<BuildOrigin, { kind: 'manifest' }>,
+): ResolveRequest {
+  const { record } = job.history;
+  if (origin.kind === 'record') return (record ?? requireRecord(job.target)).request;
+  const { request } = origin;
+  if (record === undefined) return settleRequest(request);
+  const { sysroot } = record.request;
+  const asked = settleRequest(sysroot === undefined ? request : { sysroot, ...request });
+  const merged = mergeRequests(record.request, asked);
+  return isOfFile(job) ? asked : merged;
+}
+
+/**
+ * The recorded manifest, if the same was asked for before and nothing that the answer rests on has
+ * changed since. Profiles are not looked at by the resolver, so what names some is resolved again.
+ */
+function fingerprinted(
+  job: KnownJob,
+  request: ResolveRequest,
+): Extract<Resolution, { kind: 'recorded' }> | undefined {
+  const { history, options } = job;
+  const { record } = history;
+  if (record === undefined || history.interrupted !== undefined || options.digests)
+    return undefined;
+  if (request.profiles !== undefined || !isSameValue(request, record.request)) return undefined;
+  if (!isSameValue(recordedOptions(job), record.options)) return undefined;
+  const fingerprint = readFingerprint(locateTarget(job.target).path, history.stamp);
+  return fingerprint !== undefined && isHostUnchanged(fingerprint)
+    ? { kind: 'recorded', fingerprint, manifest: record.manifest }
+    : undefined;
+}

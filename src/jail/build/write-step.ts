@@ -1,0 +1,111 @@
+import { JailbuildError } from '../../errors.js';
+import type { Verified } from '../../plan/verify.js';
+import { changedRecordText, HistoryChanged, nextRecord } from '../record/next-record.js';
+import { recordText } from '../record/record.js';
+import type { FileReport } from '../report.js';
+import { locateTarget } from '../target.js';
+import type { Finding } from '../write/survey.js';
+import { writeJail } from '../write/write.js';
+import { type BuildIntent, changedNotes, intentOf } from './intent.js';
+import { isPruning, recordedFile, recordedOptions } from './job.js';
+import type { Planned } from './plan-step.js';
+import { verifyDirectory } from './verify-step.js';
+
+/** A jail as it was written. */
+export interface Written {
+  readonly planned: Planned;
+  readonly files: readonly FileReport[];
+  /** Paths of entries of earlier builds that were removed. */
+  readonly removed: readonly string[];
+  /** What the jail does not have as planned, and what the user had changed: sentences. */
+  readonly warnings: readonly string[];
+  /** The verification of a new jail, before it appeared. */
+  readonly verified?: Verified;
+}
+
+/**
+ * Writes the jail, and its record as the last step.
+ *
+ * @returns `outdated` where another build changed the jail since the job was resolved: nothing was
+ *   written, and the job is to be resolved again
+ * @throws JailbuildError USAGE, VERIFY_FAILED for a new jail, and as `writeJail`
+ */
+export async function writeStep(
+  planned: Planned,
+  onFile: (report: FileReport) => void,
+): Promise<Written | 'outdated'> {
+  const { job, resolution, sourceRoot, manifest } = planned;
+  const { options, target } = job;
+  const intent = intentOf(planned);
+  const { managed, keep, typeChanges, removals, isTampered } = intent;
+  const given = resolution.kind === 'given' ? resolution.sources : undefined;
+  const warnings: string[] = [];
+  let changes: readonly string[] = [];
+  let verified: Verified | undefined;
+  try {
+    const files = await writeJail(given?.instructions ?? manifest, target, {
+      ...options,
+      sourceRoot,
+      ...given?.guard,
+      isTampered,
+      keep,
+      managed,
+      typeChanges,
+      removals,
+      record: (findings) => {
+        changes = changedNotes(findings, intent, planned);
+        return newRecordText(planned, intent, findings);
+      },
+      onFile,
+      onWhole: (root, reports) => {
+        verified = verifyDirectory(planned, root, reports);
+      },
+      onWarning: (message) => warnings.push(message),
+    });
+    return {
+      planned,
+      files,
+      removed: removals.map(({ path }) => path),
+      warnings: [...warnings, ...changes],
+      ...(verified === undefined ? {} : { verified }),
+    };
+  } catch (error) {
+    if (error instanceof HistoryChanged) return 'outdated';
+    throw error;
+  }
+}
+
+function newRecordText(
+  { job, request, manifest }: Planned,
+  { obsolete }: BuildIntent,
+  findings: readonly Finding[],
+): string | undefined {
+  const { history, options, origin } = job;
+  if (options.record === false) {
+    if (history.record === undefined) return undefined;
+    throw new JailbuildError('USAGE', `${job.target}: has a record, which is to stay true`);
+  }
+  const next = nextRecord(
+    {
+      request,
+      options: recordedOptions(job),
+      manifest,
+      former: [...(isPruning(job) ? [] : obsolete.removable), ...obsolete.held].sort((a, b) =>
+        a.path < b.path ? -1 : 1,
+      ),
+      run: options.run,
+      from: origin.kind === 'manifest' ? origin.given.file : undefined,
+      file: recordedFile(job),
+    },
+    history,
+    findings,
+  );
+  const { path, existing } = locateTarget(job.target);
+  if (existing !== path) return recordText(next);
+  return changedRecordText(
+    next,
+    history,
+    path,
+    findings.some(({ need }) => need !== 'nothing'),
+  );
+}
