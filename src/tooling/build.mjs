@@ -1,7 +1,7 @@
 // Makes dist/: the command line as one bundled file with its compiled form beside it, the library
 // with its declarations, and the launcher.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -10,12 +10,20 @@ import { buildNative } from './native.mjs';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const TARGET = 'node20.19';
+/** The front is the writer as well, with a main program of its own. */
+const FRONT = [
+  'src/native/front',
+  ...readdirSync(path.join(ROOT, 'src/native/engine'))
+    .filter((name) => name.endsWith('.c') && name !== 'main.c')
+    .map((name) => `src/native/engine/${name}`),
+];
 
 process.chdir(ROOT);
 rmSync('dist', { recursive: true, force: true });
 mkdirSync('dist');
 buildNative('src/native/launcher', 'invoke_ns', 'all but run works');
 buildNative('src/native/engine', 'jail_engine', 'jails are written without what Node cannot do');
+buildNative(FRONT, 'jailbuild', 'the command is a script, which starts slower');
 await bundleCli();
 writeCompletions();
 await bundleLibrary();
