@@ -4,6 +4,12 @@ import { main } from './main.js';
 
 export { main };
 
+/** Makes this process one to take a snapshot of, which runs other command lines. */
+export async function prepare(jobs: readonly (readonly string[])[]): Promise<void> {
+  const { prepareSnapshot } = await import('./snapshot.js');
+  await prepareSnapshot(jobs, start);
+}
+
 /** Runs this process's command line, and ends the process. */
 export async function start(): Promise<void> {
   meetFront();

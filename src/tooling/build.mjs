@@ -1,7 +1,15 @@
 // Makes dist/: the command line as one bundled file with its compiled form beside it, the library
 // with its declarations, and the launcher.
-import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -29,7 +37,9 @@ writeCompletions();
 await bundleLibrary();
 declareTypes();
 writeManual();
-copyExecutable('src/native/launcher/invoke_ns.sh', 'dist/invoke_ns');
+copyExecutable('src/native/start.sh', 'dist/invoke_ns');
+copyExecutable('src/native/start.sh', 'dist/jailbuild');
+optimize();
 
 /**
  * CommonJS, because Node compiles one CommonJS script faster than ES modules, and because
@@ -57,6 +67,15 @@ async function bundleCli() {
   execFileSync(process.execPath, ['src/tooling/code-cache.cjs', 'dist/cli.cjs', 'dist/cli.cache'], {
     stdio: 'ignore',
   });
+}
+
+/** The snapshot that the front starts from: only for the Node that builds, and not packed. */
+function optimize() {
+  if (!existsSync(`dist/native/linux-${process.arch}/jailbuild`)) return;
+  const { status, stderr } = spawnSync(process.execPath, ['dist/jailbuild.cjs', 'optimize'], {
+    encoding: 'utf8',
+  });
+  if (status !== 0) console.error(`${stderr.trim()}: the command starts slower`);
 }
 
 /** Under the names by which each shell finds them in its own directories. */

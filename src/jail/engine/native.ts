@@ -165,7 +165,10 @@ export class NativeEngine implements Engine {
   #take(reply: Reply): void {
     const listener = this.#listeners.get(reply.job);
     if (listener === undefined) return;
-    if (reply.kind !== ReplyKind.end) return listener.reply(reply);
+    if (reply.kind !== ReplyKind.end) {
+      listener.reply(reply);
+      return;
+    }
     this.#listeners.delete(reply.job);
     this.#outstanding -= listener.operations;
     listener.end(reply.errno !== 0);

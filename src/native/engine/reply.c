@@ -41,9 +41,11 @@ static void flush(void)
 				tell_kept();
 			break;
 		}
-		/* Without anyone to tell, there is nothing to do. */
-		if (count < 0)
+		/* Without anyone to tell, there is nothing to do; a front goes on to learn why. */
+		if (count < 0 && tell_kept == NULL)
 			_exit(1);
+		if (count < 0)
+			count = (ssize_t)(filled - done);
 		done += (size_t)count;
 	}
 	filled -= done;

@@ -53,11 +53,15 @@ pid_t start_node(const struct start *start, const struct channel *channel);
 _Noreturn void become_node(const struct start *start);
 
 /* snapshot.c */
-/* Finds a snapshot that Node and this machine can start from. */
-bool choose_snapshot(const struct start *start, char blob[PATH_MAX]);
-int make_snapshot(struct start *start, const char *entry);
+/*
+ * Finds a snapshot that Node and this machine can start from. Otherwise says why there is none to use,
+ * unless none was ever made here.
+ */
+bool choose_snapshot(const struct start *start, char blob[PATH_MAX], const char **reason);
+/* Has Node run an entry script and keep its memory; prints the snapshot's path. */
+int make_snapshot(struct start *start, char *entry);
 
-/* say.c */
+/* fail.c */
 _Noreturn void fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -22,6 +22,15 @@ static bool is_without_writer(const char *word)
 	return false;
 }
 
+static bool is_verbose(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		if (strcmp(argv[i], "--verbose") == 0 || strcmp(argv[i], "-v") == 0)
+			return true;
+	}
+	return false;
+}
+
 /* `node jailbuild.cjs WORD...`, or the same from a snapshot. */
 static void set_words(struct start *start, int argc, char **argv)
 {
@@ -33,9 +42,12 @@ static void set_words(struct start *start, int argc, char **argv)
 	start->words = word;
 	snprintf(script, sizeof(script), "%s/jailbuild.cjs", start->dist);
 	*word++ = "node";
-	if (choose_snapshot(start, blob)) {
+	const char *reason = NULL;
+	if (choose_snapshot(start, blob, &reason)) {
 		*word++ = "--snapshot-blob";
 		*word++ = blob;
+	} else if (reason != NULL && is_verbose(argc, argv)) {
+		fprintf(stderr, "jailbuild: starts without the start-up snapshot: %s\n", reason);
 	}
 	*word++ = script;
 	for (int i = 1; i < argc; i++)
@@ -64,8 +76,11 @@ int main(int argc, char **argv)
 
 	find_node(start.node);
 	find_dist(start.dist);
-	set_words(&start, argc, argv);
 	tune_memory(&start);
+	/* What `jailbuild optimize` asks for. */
+	if (argc == 3 && strcmp(argv[1], "--build-snapshot") == 0)
+		return make_snapshot(&start, argv[2]);
+	set_words(&start, argc, argv);
 	if (argc > 1 && is_without_writer(argv[1]))
 		become_node(&start);
 	open_channel(&channel);
