@@ -1,4 +1,5 @@
-import { type FileStat, isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
+import type { FileStat } from '../fs/file-view.js';
+import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
 import type { Reason } from '../manifest/manifest.js';
 
 /** A path that the jail must have, and why. */

@@ -8,6 +8,7 @@ import { ObjectTable, sameMachine } from '../loader/objects.js';
 import { type Edge, loadedObject, mapProcess, type VariantEdge } from '../loader/process.js';
 import { LibrarySearch } from '../loader/search.js';
 import type { MissingLibrary, Reason, SearchRule } from '../manifest/manifest.js';
+import { missingId } from '../manifest/missing.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { Hints } from './advice/hints.js';
 import type { FileCollection } from './file-collection.js';
@@ -249,7 +250,6 @@ export class ProgramResolver {
   #openAtRunTime(process: RunningProcess): void {
     const { dlopen = 'required', nss = 'auto' } = this.#request;
     const libc = process.find(GLIBC_SONAME);
-    const glibc = libc && { object: libc, hasServices: this.#facts.of(libc).hasServices };
     for (const object of process.loaded) {
       this.#noteLibrary(process, object);
       const { imports, dlopens } = this.#facts.of(object);
@@ -257,8 +257,8 @@ export class ProgramResolver {
       for (const library of openNotedLibraries(process, object, dlopens, dlopen)) {
         this.#miss(library);
       }
-      if (nss === 'auto' && glibc !== undefined && object !== libc) {
-        this.#nameService.open(process, glibc, object, imports);
+      if (nss === 'auto' && libc !== undefined && object !== libc) {
+        this.#nameService.open(process, libc, object, imports);
       }
     }
   }
@@ -282,7 +282,7 @@ export class ProgramResolver {
   }
 
   #miss(library: MissingLibrary): void {
-    const key = `${library.name}\0${library.neededBy}`;
+    const key = missingId(library);
     const known = this.#missing.get(key);
     if (known !== undefined && !known.optional) return;
     this.#missing.set(key, this.#isOptional ? { ...library, optional: true } : library);

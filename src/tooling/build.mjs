@@ -7,6 +7,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -14,6 +15,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { lazyPackages } from './lazy-packages.mjs';
+import { writeLicenses } from './licenses.mjs';
 import { buildNative } from './native.mjs';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
@@ -27,14 +29,17 @@ const FRONT = [
 ];
 
 process.chdir(ROOT);
+const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
 rmSync('dist', { recursive: true, force: true });
 mkdirSync('dist');
 buildNative('src/native/launcher', 'invoke_ns', 'all but run works');
 buildNative('src/native/engine', 'jail_engine', 'jails are written without what Node cannot do');
 buildNative(FRONT, 'jailbuild', 'the command is a script, which starts slower');
-await bundleCli();
+buildNative('src/native/observer', 'jail_observer', 'nothing can be observed');
+const cli = await bundleCli();
 writeCompletions();
-await bundleLibrary();
+const library = await bundleLibrary();
+writeLicenses('dist/third-party-licenses.txt', [cli.metafile, library.metafile]);
 declareTypes();
 writeManual();
 copyExecutable('src/native/start.sh', 'dist/invoke_ns');
@@ -46,7 +51,7 @@ optimize();
  * vm.Script, which takes the compiled form, knows scripts alone.
  */
 async function bundleCli() {
-  await build({
+  const result = await build({
     entryPoints: ['src/cli/jailbuild.ts'],
     outfile: 'dist/cli.cjs',
     bundle: true,
@@ -61,12 +66,14 @@ async function bundleCli() {
     // It reads a file of its own package, and only for rpm databases.
     external: ['node-sqlite3-wasm'],
     plugins: [lazyPackages],
+    metafile: true,
     logLevel: 'warning',
   });
   copyExecutable('src/cli/start.cjs', 'dist/jailbuild.cjs');
   execFileSync(process.execPath, ['src/tooling/code-cache.cjs', 'dist/cli.cjs', 'dist/cli.cache'], {
     stdio: 'ignore',
   });
+  return result;
 }
 
 /** The snapshot that the front starts from: only for the Node that builds, and not packed. */
@@ -88,15 +95,21 @@ function writeCompletions() {
   }
 }
 
+/** The packages of package.json's dependencies stay outside; all others go into the file. */
 async function bundleLibrary() {
-  await build({
+  return build({
     entryPoints: ['src/index.ts'],
     outfile: 'dist/index.js',
     bundle: true,
     platform: 'node',
     target: TARGET,
     format: 'esm',
-    packages: 'external',
+    external: Object.keys(dependencies),
+    // Packages in CommonJS, of which there are some, load Node's modules by it.
+    banner: {
+      js: "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);",
+    },
+    metafile: true,
     logLevel: 'warning',
   });
 }

@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import packageJson from '../../package.json' with { type: 'json' };
 import { COMMANDS } from '../cli/commands/index.js';
-import { helpInSource, invokeNsPage } from './invoke-ns-page.js';
+import { invokeNsPage, optionsInSource } from './invoke-ns-page.js';
 import { jailbuildPage } from './jailbuild-page.js';
 
 /** When the words of the pages were last gone through; the same sources give the same pages. */
@@ -14,7 +14,7 @@ const pages = {
   'jailbuild.1': jailbuildPage(COMMANDS, read('docs/cli.md'), DATE, version),
   'invoke_ns.1': invokeNsPage(
     read('src/native/launcher/invoke_ns.1'),
-    helpInSource(read('src/native/launcher/options.c')),
+    optionsInSource(read('src/native/launcher/options.h')),
     DATE,
     version,
   ),

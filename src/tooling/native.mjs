@@ -1,6 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+
+/** Of the package; `--version` of each program prints it. */
+const { version: VERSION } = JSON.parse(
+  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+);
 
 /**
  * The machines that the package has programs for, with compilers in order of preference: musl makes
@@ -58,6 +63,7 @@ export function compileNative(sources, out, compiler, options = {}) {
     compiler,
     [
       '-std=gnu11',
+      `-DVERSION="${VERSION}"`,
       '-pthread',
       ...WARNINGS.split(' '),
       ...flags,

@@ -143,7 +143,9 @@ async function killOnce(
     }
     const left = [
       ...readdirSync(directory).filter((name) => name !== 'jail'),
-      ...readdirSync(`${jail}/.jailbuild`).filter((name) => !/^(record|proof)\.json$/.test(name)),
+      ...readdirSync(`${jail}/.jailbuild`).filter(
+        (name) => !/^(record|fingerprint)\.json$/.test(name),
+      ),
     ];
     if (left.length > 0) fail(`the next run leaves ${left.join(', ')}`);
   } finally {

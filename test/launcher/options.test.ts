@@ -750,21 +750,21 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
 
   test('options that lack what they need are refused', () => {
     const refused: readonly (readonly [readonly string[], RegExp])[] = [
-      [['--read-only'], /need -m/],
-      [['-p', '--mask-proc'], /need -m/],
+      [['--read-only'], /--read-only needs -m/],
+      [['-p', '--mask-proc'], /--mask-proc needs -m/],
       [['-m', '--mask-proc'], /--mask-proc needs -p/],
       [['-m', '--read-only'], /--read-only needs -c/],
-      [['--uid-map', '0:0:1'], /need --userns/],
-      [['--userns', '--uid-map', '0:0:1'], /go together/],
-      [['--monotonic', '1'], /need --time/],
+      [['--uid-map', '0:0:1'], /--uid-map needs --userns/],
+      [['--userns', '--uid-map', '0:0:1'], /--uid-map needs --gid-map/],
+      [['--monotonic', '1'], /--monotonic needs --time/],
       [['--init'], /--init needs -p/],
       [['--pty'], /--pty needs --dev/],
-      [['--memory', '1g'], /--memory takes bytes, not: 1g/],
+      [['--memory', '1g'], /--memory takes BYTES, not: 1g/],
       [['--caps', 'chown,none'], /no such capability: none/],
       [['--rlimit', 'x=1'], /knows no resource of this name: x=1/],
-      [['--umask', '1777'], /--umask takes an octal mode/],
-      [['-m', '--bind', 'a:b'], /DEST an absolute path, not: a:b/],
-      [['-m', '--tmpfs', 'a'], /DEST an absolute path, not: a/],
+      [['--umask', '1777'], /--umask takes OCTAL, not: 1777/],
+      [['-m', '--bind', 'a:b'], /--bind takes SRC.*, not: a:b/],
+      [['-m', '--tmpfs', 'a'], /--tmpfs takes DEST.*, not: a/],
       [['--userns', '--uid-map', '0:x:1', '--gid-map', '0:0:1'], /a map is INSIDE:OUTSIDE:COUNT/],
     ];
     for (const [args, expected] of refused) {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { cpSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 
 export const PROJECT = path.resolve(import.meta.dirname, '../..');
@@ -36,6 +37,17 @@ export function succeed(file: string, args: readonly string[], options: ExecOpti
   const { status, stdout, stderr } = exec(file, args, options);
   assert.equal(status, 0, `${file} ${args.join(' ')}: ${stdout}${stderr}`);
   return stdout;
+}
+
+/** Copies the package as it is where no C compiler was: jailbuild without its native programs. */
+export function withoutNative(directory: string): string {
+  const copy = path.join(directory, 'package');
+  cpSync(path.join(PROJECT, 'dist'), path.join(copy, 'dist'), {
+    recursive: true,
+    filter: (source) => path.basename(source) !== 'native',
+  });
+  symlinkSync(path.join(PROJECT, 'templates'), path.join(copy, 'templates'));
+  return path.join(copy, 'dist/jailbuild.cjs');
 }
 
 /** Runs the built command line. */

@@ -1,56 +1,273 @@
-import { isTrace, type Sysroot } from '../../fs/sysroot.js';
+import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import { databaseNames, readIfThere } from './aliases.js';
 import { allOf, licenseExpression } from './license.js';
-import type { Ownership, Package } from './package.js';
+import {
+  type InstalledPackage,
+  MAX_OWNERS,
+  type Package,
+  type PackageDatabase,
+} from './package.js';
+import { PathIndex } from './path-index.js';
+import { dpkgRelations } from './relations.js';
 import { type Stanza, stanzas } from './stanzas.js';
 
 const DATABASE = '/var/lib/dpkg';
+/** States in which a package's files are there (dpkg(1), "Package states"). */
+const PRESENT = / (installed|triggers-pending|triggers-awaited|half-configured|unpacked)$/;
+
+interface Diversion {
+  readonly to: string;
+  readonly by: string;
+}
 
 /**
- * Which Debian packages own files: from dpkg's status file and lists of files (dpkg(1), "FILES"), and
- * from status.d, which images without a package manager have. Diverted files belong to the package
- * that they were diverted for or from (dpkg-divert(1)).
- *
- * @returns undefined if the sysroot has no such database
+ * The packages of dpkg's status file and lists of files (dpkg(1), "FILES"), and of status.d, which
+ * images without a package manager have. Diverted files belong to the package that they were diverted
+ * for or from (dpkg-divert(1)).
  */
-export function dpkgOwners(sysroot: Sysroot, paths: readonly string[]): Ownership | undefined {
-  const status = readIfThere(sysroot, `${DATABASE}/status`);
-  const parts = namesIn(sysroot, `${DATABASE}/status.d`);
-  if (status === undefined && parts.length === 0) return undefined;
+export class DpkgDatabase implements PackageDatabase {
+  readonly #sysroot: Sysroot;
+  readonly #status: string;
+  /** Files of status.d by the names of their packages. */
+  readonly #parts: ReadonlyMap<string, string>;
+  /** By name, the native architecture's first. */
+  readonly #packages = new Map<string, InstalledPackage[]>();
+  readonly #listOf = new Map<InstalledPackage, string>();
+  /** Lists of files that were read. */
+  readonly #texts = new Map<string, string>();
+  #info: { readonly trace: Trace; readonly names: ReadonlySet<string> } | undefined;
+  #index: PathIndex | undefined;
+  #diversions: ReadonlyMap<string, Diversion> | undefined;
+  #providers: ReadonlyMap<string, readonly string[]> | undefined;
 
-  const wanted = databaseNames(sysroot, paths);
-  const diversions = readDiversions(readIfThere(sysroot, `${DATABASE}/diversions`) ?? '');
-  const owners = new Map<string, Package>();
-  const claim = (owner: () => Package, name: string, listed: string): void => {
-    const diverted = diversions.get(listed);
-    const at = diverted === undefined || diverted.by === name ? listed : diverted.to;
-    const path = wanted.get(at);
-    if (path !== undefined && !owners.has(path)) owners.set(path, owner());
-  };
-
-  const lists = new Set(namesIn(sysroot, `${DATABASE}/info`));
-  for (const stanza of stanzas(status ?? '')) {
-    const name = stanza.get('package');
-    if (name === undefined || !/ installed$/.test(stanza.get('status') ?? '')) continue;
-    const list = [`${name}:${stanza.get('architecture')}.list`, `${name}.list`].find((file) =>
-      lists.has(file),
-    );
-    if (list === undefined) continue;
-    const owner = lazyPackage(sysroot, name, stanza);
-    const text = readIfThere(sysroot, `${DATABASE}/info/${list}`) ?? '';
-    for (const line of text.split('\n')) claim(owner, name, line);
+  private constructor(sysroot: Sysroot, status: string, parts: ReadonlyMap<string, string>) {
+    this.#sysroot = sysroot;
+    this.#status = status;
+    this.#parts = parts;
   }
-  for (const part of parts.filter((file) => !file.endsWith('.md5sums'))) {
-    const [stanza] = stanzas(readIfThere(sysroot, `${DATABASE}/status.d/${part}`) ?? '');
-    const name = stanza?.get('package');
-    if (stanza === undefined || name === undefined) continue;
-    const owner = lazyPackage(sysroot, name, stanza);
-    const sums = readIfThere(sysroot, `${DATABASE}/status.d/${part}.md5sums`) ?? '';
-    for (const line of sums.split('\n')) {
-      claim(owner, name, `/${line.replace(/^[0-9a-f]{32}\s+\.?\/?/, '')}`);
+
+  /**
+   * Opens the database of a sysroot.
+   *
+   * @returns undefined if there is none, and a sentence if it cannot be used
+   */
+  static open(sysroot: Sysroot): DpkgDatabase | string | undefined {
+    const status = readIfThere(sysroot, `${DATABASE}/status`);
+    const parts = new Map<string, string>();
+    for (const part of namesIn(sysroot, `${DATABASE}/status.d`)) {
+      if (part.endsWith('.md5sums')) continue;
+      const text = readIfThere(sysroot, `${DATABASE}/status.d/${part}`) ?? '';
+      const name = stanzas(text).next().value?.get('package');
+      if (name !== undefined) parts.set(name, part);
     }
+    if (status === undefined && parts.size === 0) return undefined;
+    if (status !== undefined && status.trim() !== '' && !/^Package: /m.test(status)) {
+      return `${DATABASE}/status: is damaged: packages are not taken into account`;
+    }
+    return new DpkgDatabase(sysroot, status ?? '', parts);
   }
-  return { owners, warnings: [] };
+
+  names(): readonly string[] {
+    const names = new Set(this.#parts.keys());
+    for (const [, name] of this.#status.matchAll(/^Package: (.*)$/gm)) {
+      if (name !== undefined && this.#named(name).length > 0) names.add(name);
+    }
+    return [...names];
+  }
+
+  find(name: string): InstalledPackage | undefined {
+    const [base = '', architecture] = name.split(':');
+    const named = this.#named(base);
+    return architecture === undefined
+      ? named[0]
+      : named.find((installed) => installed.architecture === architecture);
+  }
+
+  providersOf(capability: string): readonly InstalledPackage[] {
+    const named = this.#named(capability);
+    if (named.length > 0) return named.slice(0, 1);
+    this.#providers ??= this.#readProviders();
+    return (this.#providers.get(capability) ?? []).flatMap((name) => this.find(name) ?? []);
+  }
+
+  filesOf(installed: InstalledPackage): readonly string[] | undefined {
+    const list = this.#listOf.get(installed);
+    if (list === undefined) return undefined;
+    return this.#text(list)
+      .split('\n')
+      .flatMap((listed) =>
+        !listed.startsWith('/') || listed === '/.' ? [] : this.#placeOf(listed, installed),
+      );
+  }
+
+  ownersOf(paths: readonly string[]): ReadonlyMap<string, readonly InstalledPackage[]> {
+    const owners = new Map<string, InstalledPackage[]>();
+    if (paths.length === 0) return owners;
+    const back = new Map([...this.#diverted()].map(([from, { to }]) => [to, from]));
+    for (const [name, path] of databaseNames(this.#sysroot, paths)) {
+      const listed = back.get(name) ?? name;
+      const candidates = this.#indexed().listsOf(listed);
+      if (candidates.length > MAX_OWNERS) continue;
+      for (const list of candidates) {
+        const owner = this.#ownerBy(list);
+        if (owner === undefined || !this.#names(list, listed)) continue;
+        if (this.#placeOf(listed, owner) !== name) continue;
+        const known = owners.get(path) ?? [];
+        if (!known.includes(owner)) owners.set(path, [...known, owner]);
+      }
+    }
+    return owners;
+  }
+
+  detailsOf(installed: InstalledPackage): Package {
+    const { depends, recommends, isEssential, ...others } = installed;
+    const copyright = readIfThere(this.#sysroot, `/usr/share/doc/${installed.name}/copyright`);
+    const license = debianLicense(copyright ?? '');
+    return license === undefined ? others : { ...others, license };
+  }
+
+  /** Packages of a name, made from their stanzas when they are asked for. */
+  #named(name: string): readonly InstalledPackage[] {
+    const known = this.#packages.get(name);
+    if (known !== undefined) return known;
+    const found: InstalledPackage[] = [];
+    this.#packages.set(name, found);
+    for (const stanza of this.#stanzasOf(name)) {
+      const installed = packageOf(name, stanza);
+      const list = [`${name}:${installed.architecture}.list`, `${name}.list`].find((file) =>
+        this.#lists().names.has(file),
+      );
+      if (list !== undefined) this.#listOf.set(installed, list);
+      found.push(installed);
+    }
+    if (found.length > 1) {
+      const native = readIfThere(this.#sysroot, `${DATABASE}/arch`)?.split('\n')[0];
+      const rank = ({ architecture }: InstalledPackage) => Number(architecture !== native);
+      found.sort((a, b) => rank(a) - rank(b));
+    }
+    const part = this.#parts.get(name);
+    if (part !== undefined) {
+      const text = readIfThere(this.#sysroot, `${DATABASE}/status.d/${part}`) ?? '';
+      for (const stanza of stanzas(text)) {
+        const installed = packageOf(name, stanza);
+        this.#listOf.set(installed, `${part}.md5sums`);
+        found.push(installed);
+      }
+    }
+    return found;
+  }
+
+  #stanzasOf(name: string): Stanza[] {
+    const found: Stanza[] = [];
+    const head = `Package: ${name}\n`;
+    for (
+      let at = this.#status.indexOf(head);
+      at >= 0;
+      at = this.#status.indexOf(head, at + head.length)
+    ) {
+      if (at > 0 && this.#status[at - 1] !== '\n') continue;
+      const end = this.#status.indexOf('\n\n', at);
+      const [stanza] = stanzas(this.#status.slice(at, end < 0 ? undefined : end));
+      if (stanza !== undefined && PRESENT.test(stanza.get('status') ?? '')) found.push(stanza);
+    }
+    return found;
+  }
+
+  #lists(): { readonly trace: Trace | undefined; readonly names: ReadonlySet<string> } {
+    if (this.#info !== undefined) return this.#info;
+    const trace = this.#sysroot.trace(`${DATABASE}/info`);
+    if (!isTrace(trace) || trace.stat.type !== 'directory') {
+      return { trace: undefined, names: new Set() };
+    }
+    this.#info = { trace, names: new Set(this.#sysroot.list(trace)) };
+    return this.#info;
+  }
+
+  #ownerBy(list: string): InstalledPackage | undefined {
+    const name = list.endsWith('.md5sums')
+      ? [...this.#parts].find(([, part]) => `${part}.md5sums` === list)?.[0]
+      : list.replace(/\.list$/, '');
+    return name === undefined ? undefined : this.find(name);
+  }
+
+  /** Where a package has a file that its list names. */
+  #placeOf(listed: string, { name }: InstalledPackage): string {
+    const diverted = this.#diverted().get(listed);
+    return diverted === undefined || diverted.by === name ? listed : diverted.to;
+  }
+
+  #names(list: string, listed: string): boolean {
+    const text = this.#text(list);
+    return text.startsWith(`${listed}\n`) || text.includes(`\n${listed}\n`);
+  }
+
+  #text(list: string): string {
+    let text = this.#texts.get(list);
+    if (text === undefined) {
+      text = `${this.#read(list).toString('utf8')}\n`;
+      this.#texts.set(list, text);
+    }
+    return text;
+  }
+
+  #read(list: string): Buffer {
+    if (!list.endsWith('.md5sums')) {
+      return readBytes(this.#sysroot, `${DATABASE}/info/${list}`);
+    }
+    const sums = readIfThere(this.#sysroot, `${DATABASE}/status.d/${list}`) ?? '';
+    return Buffer.from(sums.replace(/^[0-9a-f]{32}\s+\.?\/?/gm, '/'));
+  }
+
+  /** Of the host's own root it is kept for later builds: making it takes a tenth of a second. */
+  #indexed(): PathIndex {
+    if (this.#index !== undefined) return this.#index;
+    const { trace, names } = this.#lists();
+    const state =
+      this.#sysroot.prefix === '' && this.#parts.size === 0 ? stateOf(trace) : undefined;
+    this.#index = state === undefined ? undefined : PathIndex.kept(state);
+    if (this.#index === undefined) {
+      const lists = [...names].filter((name) => name.endsWith('.list'));
+      const parts = [...this.#parts.values()].map((part) => `${part}.md5sums`);
+      this.#index = PathIndex.of([...lists, ...parts], (list) => this.#read(list));
+      if (state !== undefined) this.#index.keep(state);
+    }
+    return this.#index;
+  }
+
+  #diverted(): ReadonlyMap<string, Diversion> {
+    this.#diversions ??= readDiversions(readIfThere(this.#sysroot, `${DATABASE}/diversions`) ?? '');
+    return this.#diversions;
+  }
+
+  #readProviders(): ReadonlyMap<string, readonly string[]> {
+    const providers = new Map<string, string[]>();
+    for (const stanza of stanzas(this.#status)) {
+      const name = stanza.get('package');
+      if (name === undefined || !PRESENT.test(stanza.get('status') ?? '')) continue;
+      for (const capability of dpkgRelations(stanza.get('provides')).flat()) {
+        providers.set(capability, [...(providers.get(capability) ?? []), name]);
+      }
+    }
+    return providers;
+  }
+}
+
+/** The directory changes with each installation: a list is replaced, not written to. */
+function stateOf(info: Trace | undefined): string | undefined {
+  if (info === undefined) return undefined;
+  const { identity, mtimeNs } = info.stat;
+  return `${identity} ${mtimeNs}`;
+}
+
+function readBytes(sysroot: Sysroot, path: string): Buffer {
+  const found = sysroot.trace(path);
+  if (!isTrace(found) || found.stat.type !== 'file') return Buffer.alloc(0);
+  const reader = sysroot.open(found);
+  try {
+    return reader.read(0, reader.size);
+  } finally {
+    reader.close();
+  }
 }
 
 function namesIn(sysroot: Sysroot, directory: string): string[] {
@@ -58,17 +275,7 @@ function namesIn(sysroot: Sysroot, directory: string): string[] {
   return isTrace(found) && found.stat.type === 'directory' ? sysroot.list(found) : [];
 }
 
-/** Packages that own nothing of what is asked for are not looked at closer. */
-function lazyPackage(sysroot: Sysroot, name: string, stanza: Stanza): () => Package {
-  let made: Package | undefined;
-  return () => {
-    made ??= packageOf(sysroot, name, stanza);
-    return made;
-  };
-}
-
-function packageOf(sysroot: Sysroot, name: string, stanza: Stanza): Package {
-  const license = debianLicense(readIfThere(sysroot, `/usr/share/doc/${name}/copyright`) ?? '');
+function packageOf(name: string, stanza: Stanza): InstalledPackage {
   const source = stanza.get('source')?.split(' ')[0];
   const supplier = stanza.get('maintainer');
   const homepage = stanza.get('homepage');
@@ -80,7 +287,9 @@ function packageOf(sysroot: Sysroot, name: string, stanza: Stanza): Package {
     ...(source === undefined || source === name ? {} : { source }),
     ...(supplier === undefined ? {} : { supplier }),
     ...(homepage === undefined ? {} : { homepage }),
-    ...(license === undefined ? {} : { license }),
+    depends: dpkgRelations(`${stanza.get('pre-depends') ?? ''},${stanza.get('depends') ?? ''}`),
+    recommends: dpkgRelations(stanza.get('recommends')),
+    isEssential: stanza.get('essential') === 'yes',
   };
 }
 

@@ -1,8 +1,6 @@
 import type { Sysroot } from '../../fs/sysroot.js';
-import { apkOwners } from './apk.js';
-import { dpkgOwners } from './dpkg.js';
+import { openDatabases } from './open.js';
 import type { Ownership, Package } from './package.js';
-import { rpmOwners } from './rpm.js';
 
 /**
  * Which packages own files, read from the files of each package database that a sysroot has. Nothing
@@ -15,12 +13,16 @@ export async function packageOwners(
   sysroot: Sysroot,
   paths: readonly string[],
 ): Promise<Ownership> {
+  const { databases, warnings } = await openDatabases(sysroot);
   const owners = new Map<string, Package>();
-  const warnings: string[] = [];
-  for (const database of [dpkgOwners, apkOwners, rpmOwners]) {
-    const found = await database(sysroot, paths);
-    for (const [path, owner] of found?.owners ?? []) owners.set(path, owner);
-    warnings.push(...(found?.warnings ?? []));
+  for (const database of databases) {
+    const details = new Map<object, Package>();
+    for (const [path, [owner]] of database.ownersOf(paths)) {
+      if (owner === undefined) continue;
+      const known = details.get(owner) ?? database.detailsOf(owner);
+      details.set(owner, known);
+      owners.set(path, known);
+    }
   }
   return { owners, warnings };
 }

@@ -2,9 +2,9 @@ import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { isTrace, type Sysroot } from '../../fs/sysroot.js';
-import { databaseNames } from './aliases.js';
 import { licenseExpression } from './license.js';
-import type { Ownership, Package } from './package.js';
+import { LoadedDatabase, type PackageRecord } from './loaded-database.js';
+import type { Relation } from './package.js';
 
 const DIRECTORIES = ['/usr/lib/sysimage/rpm', '/var/lib/rpm'];
 const DATABASE = 'rpmdb.sqlite';
@@ -22,9 +22,12 @@ const TAG = {
   url: 1020,
   arch: 1022,
   sourceRpm: 1044,
+  provideName: 1047,
+  requireName: 1049,
   dirIndexes: 1116,
   baseNames: 1117,
   dirNames: 1118,
+  recommendName: 5046,
 } as const;
 
 /** Types of a tag's data (rpm, "RPM V4 Package format", Header Structure). */
@@ -34,42 +37,33 @@ const TYPE = { int32: 4, string: 6, stringArray: 8, i18nString: 9 } as const;
 const MAX_ENTRIES = 1 << 16;
 
 /**
- * Which rpm packages own files: from the headers in rpm's SQLite database.
+ * Opens rpm's SQLite database: the headers of all packages.
  *
- * @returns undefined if the sysroot has no such database
+ * @returns undefined if the sysroot has none, and a sentence if it cannot be used
  */
-export async function rpmOwners(
+export async function openRpmDatabase(
   sysroot: Sysroot,
-  paths: readonly string[],
-): Promise<Ownership | undefined> {
+): Promise<LoadedDatabase | string | undefined> {
   for (const directory of DIRECTORIES) {
     const found = sysroot.trace(`${directory}/${DATABASE}`);
-    if (isTrace(found)) return ownersIn(sysroot, sysroot.realPath(found.path), paths);
+    if (isTrace(found)) return load(sysroot, found.path);
     const other = OTHER_FORMATS.find((file) => isTrace(sysroot.trace(`${directory}/${file}`)));
     if (other !== undefined) {
-      const warning = `${directory}/${other}: is an rpm database in a format other than SQLite, and is not read`;
-      return { owners: new Map(), warnings: [warning] };
+      return `${directory}/${other}: is an rpm database in a format other than SQLite, and is not read`;
     }
   }
   return undefined;
 }
 
-async function ownersIn(
-  sysroot: Sysroot,
-  database: string,
-  paths: readonly string[],
-): Promise<Ownership> {
-  const wanted = databaseNames(sysroot, paths);
-  const owners = new Map<string, Package>();
-  for (const blob of await readHeaders(database)) {
-    const header = parseHeader(blob);
-    if (header === undefined) continue;
-    const found = filesOf(header).flatMap((file) => wanted.get(file) ?? []);
-    if (found.length === 0) continue;
-    const owner = packageOf(header);
-    for (const at of found) owners.set(at, owner);
+async function load(sysroot: Sysroot, database: string): Promise<LoadedDatabase | string> {
+  let blobs: Buffer[];
+  try {
+    blobs = await readHeaders(sysroot.realPath(database));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return `${database}: is damaged (${why}): packages are not taken into account`;
   }
-  return { owners, warnings: [] };
+  return new LoadedDatabase(sysroot, blobs.flatMap(recordOf));
 }
 
 /** The blobs of a copy: reading a database that has a log of changes writes to it. */
@@ -150,24 +144,40 @@ function filesOf(header: Header): string[] {
   );
 }
 
-function packageOf(header: Header): Package {
+function recordOf(blob: Buffer): PackageRecord | [] {
+  const header = parseHeader(blob);
+  if (header === undefined) return [];
   const text = (tag: number) => header.get(tag)?.[0]?.toString();
+  const all = (tag: number) => (header.get(tag) ?? []).map(String);
   const epoch = header.get(TAG.epoch)?.[0];
   const name = text(TAG.name) ?? '';
   // NAME-VERSION-RELEASE.src.rpm
   const source = text(TAG.sourceRpm)?.replace(/-[^-]+-[^-]+$/, '');
   const supplier = text(TAG.vendor);
   const homepage = text(TAG.url);
-  const license = licenseExpression(text(TAG.license) ?? '');
   return {
-    type: 'rpm',
-    name,
-    version: `${text(TAG.version)}-${text(TAG.release)}`,
-    architecture: text(TAG.arch) ?? 'noarch',
-    ...(typeof epoch === 'number' ? { epoch } : {}),
-    ...(source === undefined || source === name ? {} : { source }),
-    ...(supplier === undefined ? {} : { supplier }),
-    ...(homepage === undefined ? {} : { homepage }),
-    ...(license === undefined ? {} : { license }),
+    installed: {
+      type: 'rpm',
+      name,
+      version: `${text(TAG.version)}-${text(TAG.release)}`,
+      architecture: text(TAG.arch) ?? 'noarch',
+      ...(typeof epoch === 'number' ? { epoch } : {}),
+      ...(source === undefined || source === name ? {} : { source }),
+      ...(supplier === undefined ? {} : { supplier }),
+      ...(homepage === undefined ? {} : { homepage }),
+      depends: relationsOf(all(TAG.requireName)),
+      recommends: relationsOf(all(TAG.recommendName)),
+      isEssential: false,
+    },
+    provides: all(TAG.provideName),
+    license: licenseExpression(text(TAG.license) ?? ''),
+    files: filesOf(header),
   };
+}
+
+/** `rpmlib(...)` and `config(...)` are met by rpm and by the package; `(a or b)` is not taken apart. */
+function relationsOf(names: readonly string[]): Relation[] {
+  return [...new Set(names)]
+    .filter((name) => !/^(rpmlib|config)?\(/.test(name))
+    .map((name) => [name]);
 }

@@ -6,12 +6,12 @@ import { type JailLock, lockJail } from '../lock.js';
 import { RECORD_NAME, STATE_DIRECTORY } from '../record/state.js';
 import type { FileReport } from '../report.js';
 import { Fidelity } from './fidelity.js';
+import type { WriteOptions } from './options.js';
 import { Progress } from './progress.js';
 import { attributesOf as foundAttributes, type Removal, surveyRemovals } from './removals.js';
 import { attributesOf, isPrivileged, type Placed, privateFile, stageEntries } from './stage.js';
 import { type Finding, survey } from './survey.js';
 import { type Step, Transaction } from './transaction.js';
-import type { WriteOptions } from './write.js';
 
 /** Where new content is made ready, and replaced content goes. */
 const STAGE = `${STATE_DIRECTORY}/stage`;

@@ -7,10 +7,10 @@ import { RECORD_NAME, STATE_DIRECTORY } from '../record/state.js';
 import type { FileReport } from '../report.js';
 import { locateTarget, type Target } from '../target.js';
 import { Fidelity } from './fidelity.js';
+import type { WriteOptions } from './options.js';
 import { Progress } from './progress.js';
 import { freshDirectory, privateFile, stageEntries } from './stage.js';
 import { type Step, Transaction } from './transaction.js';
-import type { WriteOptions } from './write.js';
 
 /** The longest name of a jail that fits into the name of its stage, in bytes. */
 const MAX_NAME = 240;
@@ -32,7 +32,7 @@ export async function writeNewJail(
   const stage = path.join(path.dirname(place), stageName(path.basename(place)));
   const fidelity = new Fidelity(options.strict ?? false, options.onWarning);
   const progress = new Progress(onFile);
-  const engine = await openEngine(base, options.sourceRoot || '/');
+  const engine = await (options.openEngine ?? openEngine)(base, options.sourceRoot || '/');
   const transaction = new Transaction(engine, fidelity.note);
   try {
     fidelity.announce(manifest.entries, engine);

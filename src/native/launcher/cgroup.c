@@ -32,10 +32,10 @@ static void write_value(const char *group, const char *file, const char *value)
 {
 	char path[PATH_MAX + 64];
 	snprintf(path, sizeof(path), "%s/%s", group, file);
-	tell("writing %s to %s", value, path);
+	log_step("writing %s to %s", value, path);
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, value, strlen(value)) < 0)
-		fail("limit by cgroup: write", path);
+		die_errno("limit by cgroup: write", path);
 	close(fd);
 }
 
@@ -54,7 +54,7 @@ static void own_group(const char *controller, char path[PATH_MAX])
 	FILE *file = fopen("/proc/self/cgroup", "re");
 
 	if (file == NULL)
-		fail("open", "/proc/self/cgroup");
+		die_errno("open", "/proc/self/cgroup");
 	strcpy(path, "/");
 	while (getline(&line, &size, file) > 0) {
 		char *rest = line;
@@ -79,15 +79,15 @@ static const char *make_group(const char *parent)
 	char *group = groups[group_count].path;
 
 	if (snprintf(group, PATH_MAX, "%s/jail-%ld", parent, (long)owner) >= PATH_MAX)
-		refuse("limit by cgroup: the path is too long", parent);
-	tell("making the cgroup %s", group);
+		die("limit by cgroup: the path is too long", parent);
+	log_step("making the cgroup %s", group);
 	/* One of this name is of a launcher that was killed. */
 	if (mkdir(group, 0755) < 0 && (errno != EEXIST || rmdir(group) < 0 || mkdir(group, 0755) < 0))
-		fail("limit by cgroup: make", group);
+		die_errno("limit by cgroup: make", group);
 	snprintf(path, sizeof(path), "%s/cgroup.procs", group);
 	groups[group_count].processes = open(path, O_WRONLY | O_CLOEXEC);
 	if (groups[group_count++].processes < 0)
-		fail("limit by cgroup: open", path);
+		die_errno("limit by cgroup: open", path);
 	return group;
 }
 
@@ -160,7 +160,7 @@ void make_cgroup(const struct options *options)
 	owner = getpid();
 	at_failure(remove_cgroup);
 	if (statfs(TOP, &status) < 0)
-		fail("limit by cgroup: look at", TOP);
+		die_errno("limit by cgroup: look at", TOP);
 	if (status.f_type == CGROUP2_SUPER_MAGIC)
 		limit_v2(options);
 	else
@@ -170,9 +170,9 @@ void make_cgroup(const struct options *options)
 void join_cgroup(void)
 {
 	for (size_t i = 0; i < group_count; i++) {
-		tell("joining the cgroup %s", groups[i].path);
+		log_step("joining the cgroup %s", groups[i].path);
 		if (write(groups[i].processes, "0", 1) < 0)
-			fail("limit by cgroup: join", groups[i].path);
+			die_errno("limit by cgroup: join", groups[i].path);
 		close(groups[i].processes);
 	}
 }

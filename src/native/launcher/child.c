@@ -28,7 +28,7 @@ static const char *variable(char **env, const char *name)
 /* Returns only if the command cannot be executed, with errno set. */
 static void execute(char **command, char **env)
 {
-	tell("executing %s", command[0]);
+	log_step("executing %s", command[0]);
 	execvpe(command[0], command, env);
 }
 
@@ -57,7 +57,7 @@ static _Noreturn void execute_any(char **command, char **env)
 
 	/* execvpe searches by our own environment and hands over the other one. */
 	if (clearenv() != 0 || setenv("PATH", path != NULL ? path : DEFAULT_PATH, 1) != 0)
-		fail("set the environment", NULL);
+		die_errno("set the environment", NULL);
 	if (command == NULL) {
 		execute(bash, env);
 		command = sh;
@@ -88,7 +88,7 @@ static void tie_to_parent(int channel, bool await)
 {
 	char byte;
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-		fail("tie the child to its parent", NULL);
+		die_errno("tie the child to its parent", NULL);
 	ssize_t got = recv(channel, &byte, 1, await ? 0 : MSG_DONTWAIT);
 	if (got == 0 || (got < 0 && errno != EAGAIN))
 		_exit(FAILED);
@@ -97,15 +97,15 @@ static void tie_to_parent(int channel, bool await)
 static void change_directory(const char *path)
 {
 	char *there;
-	tell("changing to the directory %s", path);
+	log_step("changing to the directory %s", path);
 	if (chdir(path) < 0)
-		fail("change to the directory", path);
+		die_errno("change to the directory", path);
 	/* The kernel says so if the directory is not below the root (CVE-2024-21626). */
 	there = getcwd(NULL, 0);
 	if (there == NULL)
-		fail("change to the directory", path);
+		die_errno("change to the directory", path);
 	if (*there != '/')
-		refuse("the directory is outside of the root", path);
+		die("the directory is outside of the root", path);
 	free(there);
 }
 
@@ -113,9 +113,9 @@ static void make_jail(struct options *options)
 {
 	join_cgroup();
 	if (options->new_cgroup) {
-		tell("making a cgroup namespace");
+		log_step("making a cgroup namespace");
 		if (unshare(CLONE_NEWCGROUP) < 0)
-			fail("make a cgroup namespace", NULL);
+			die_errno("make a cgroup namespace", NULL);
 	}
 	if (options->new_time)
 		enter_time_namespace(options);
@@ -151,13 +151,16 @@ static _Noreturn void become_command(struct options *options)
 	if (options->pty)
 		take_terminal(options->terminal);
 	else if (options->new_session && setsid() < 0)
-		fail("begin a session", NULL);
+		die_errno("begin a session", NULL);
 	if (options->new_keyring)
 		leave_keyring();
 	set_rlimits(&options->rlimits);
 	if (options->umask != NULL)
 		umask((mode_t)parse_number(options->umask, 8));
+	if (options->observed)
+		meet_observer();
 	give_up_rights(options, &identity);
+	be_observable();
 
 	/* As the user, who may not be let in. */
 	if (options->cwd != NULL)
@@ -173,19 +176,19 @@ static _Noreturn void split(struct options *options, int channel)
 	rename_to_init(options->argv);
 	pid_t command = vfork();
 	if (command < 0)
-		fail("make the process of the command", NULL);
+		die_errno("make the process of the command", NULL);
 	if (command > 0)
 		be_init(command, options, channel);
-	tell_as("Command", options->verbose);
+	log_as("Command", options->verbose);
 	enter_group(options->group);
 	become_command(options);
 }
 
 void become_child(struct options *options, int channel)
 {
-	tell_as(" Child", options->verbose);
+	log_as(" Child", options->verbose);
 	tie_to_parent(channel, awaits_parent(options));
-	tell("PID is %ld", (long)getpid());
+	log_step("PID is %ld", (long)getpid());
 	if (options->root != NULL)
 		refuse_directories();
 	if (options->new_user) {
@@ -199,9 +202,9 @@ void become_child(struct options *options, int channel)
 
 	/* Until the command is executed, nobody in the jail is to look into this process. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		fail("close this process to others", NULL);
+		die_errno("close this process to others", NULL);
 	if (options->init) {
-		tell("this process stays as init");
+		log_step("this process stays as init");
 		split(options, channel);
 	}
 	become_command(options);

@@ -29,7 +29,7 @@ static void make_file(int dev, const char *name)
 {
 	int fd = openat(dev, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
-		fail("make in /dev", name);
+		die_errno("make in /dev", name);
 	close(fd);
 }
 
@@ -40,7 +40,7 @@ static void bind_device(int dev, const char *name)
 	snprintf(path, sizeof(path), "/dev/%s", name);
 	int tree = clone_tree(AT_FDCWD, path);
 	if (tree < 0)
-		fail("take the mount of", path);
+		die_errno("take the mount of", path);
 	make_file(dev, name);
 	attach(tree, dev, name, path);
 	close(tree);
@@ -48,7 +48,7 @@ static void bind_device(int dev, const char *name)
 
 void mount_dev(int root)
 {
-	tell("mounting a minimal /dev");
+	log_step("mounting a minimal /dev");
 	int place = make_mount_point(root, "/dev", true);
 	/* The size is for /dev/shm, which another file system of its own would not make any safer. */
 	int dev = make_filesystem("tmpfs", ATTRIBUTE_NOSUID | ATTRIBUTE_NOEXEC, "mode=0755,size=64m");
@@ -60,14 +60,14 @@ void mount_dev(int root)
 		if (mknodat(dev, name, S_IFCHR | 0666, makedev(devices[i].major, devices[i].minor)) == 0)
 			continue;
 		if (errno != EPERM)
-			fail("make in /dev", name);
+			die_errno("make in /dev", name);
 		bind_device(dev, name);
 	}
 	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
 		if (symlinkat(links[i].target, dev, links[i].name) < 0)
-			fail("make in /dev", links[i].name);
+			die_errno("make in /dev", links[i].name);
 	if (mkdirat(dev, "shm", 01777) < 0 || mkdirat(dev, "pts", 0755) < 0)
-		fail("make in /dev", "shm, pts");
+		die_errno("make in /dev", "shm, pts");
 	int pts = make_filesystem("devpts", ATTRIBUTE_NOSUID | ATTRIBUTE_NOEXEC,
 				  "newinstance,ptmxmode=0666,mode=0620");
 	attach(pts, dev, "pts", "/dev/pts");
@@ -77,10 +77,10 @@ void mount_dev(int root)
 
 void bind_console(int root, int terminal_tree)
 {
-	tell("making the terminal /dev/console");
+	log_step("making the terminal /dev/console");
 	int dev = open_in_root(root, "/dev", O_PATH | O_DIRECTORY);
 	if (dev < 0)
-		fail("open in the jail", "/dev");
+		die_errno("open in the jail", "/dev");
 	make_file(dev, "console");
 	attach(terminal_tree, dev, "console", "/dev/console");
 	close(terminal_tree);

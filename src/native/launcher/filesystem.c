@@ -49,8 +49,8 @@ int make_mount_point(int root, const char *path, bool directory)
 	if (fd >= 0)
 		return fd;
 	if (errno != ENOENT)
-		fail("open in the jail", path);
-	tell("making %s in the jail", path);
+		die_errno("open in the jail", path);
+	log_step("making %s in the jail", path);
 	fd = open_in_root(root, "/", O_PATH);
 	for (const char *start = path + strspn(path, "/"), *next; *start != '\0'; start = next) {
 		const char *end = start + strcspn(start, "/");
@@ -61,7 +61,7 @@ int make_mount_point(int root, const char *path, bool directory)
 		if (child < 0 && errno == ENOENT)
 			child = make_child(fd, name, directory || *next != '\0');
 		if (child < 0)
-			fail("make in the jail", path);
+			die_errno("make in the jail", path);
 		close(fd);
 		fd = child;
 	}
@@ -71,7 +71,7 @@ int make_mount_point(int root, const char *path, bool directory)
 static void configure(int context, unsigned int command, const char *key, const char *value, const char *type)
 {
 	if (syscall(SYS_fsconfig, context, command, key, value, 0) < 0)
-		fail(key != NULL ? "set an option of" : "make a file system of type", type);
+		die_errno(key != NULL ? "set an option of" : "make a file system of type", type);
 }
 
 int make_filesystem(const char *type, unsigned int attributes, const char *data)
@@ -81,9 +81,9 @@ int make_filesystem(const char *type, unsigned int attributes, const char *data)
 	int context = (int)syscall(SYS_fsopen, type, FSOPEN_CLOEXEC);
 
 	if (context < 0)
-		fail("make a file system of type", type);
+		die_errno("make a file system of type", type);
 	if (data != NULL && strlen(data) >= sizeof(options))
-		refuse("the options of a file system are too long", data);
+		die("the options of a file system are too long", data);
 	if (data != NULL)
 		strcpy(options, data);
 	/* What /proc/mounts shows in its first column. */
@@ -97,7 +97,7 @@ int make_filesystem(const char *type, unsigned int attributes, const char *data)
 	configure(context, FSCONFIG_CMD_CREATE, NULL, NULL, type);
 	int tree = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, attributes);
 	if (tree < 0)
-		fail("make a mount of type", type);
+		die_errno("make a mount of type", type);
 	close(context);
 	return tree;
 }
@@ -111,7 +111,7 @@ int clone_tree(int directory, const char *path)
 static void change_attributes(int tree, unsigned int flags, struct mount_attr change, const char *path)
 {
 	if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | flags, &change, sizeof(change)) < 0)
-		fail("set the attributes of the mount", path);
+		die_errno("set the attributes of the mount", path);
 }
 
 void set_attributes(int tree, unsigned int attributes, const char *path)
@@ -130,5 +130,5 @@ void attach(int tree, int directory, const char *name, const char *path)
 {
 	unsigned int flags = MOVE_MOUNT_F_EMPTY_PATH | (*name == '\0' ? MOVE_MOUNT_T_EMPTY_PATH : 0U);
 	if (syscall(SYS_move_mount, tree, "", directory, name, flags) < 0)
-		fail("mount at", path);
+		die_errno("mount at", path);
 }

@@ -69,7 +69,7 @@ void rename_to_init(char **argv)
 static void close_all_but(int channel, bool terminal)
 {
 	if (dup2(channel, 3) < 0)
-		fail("keep the channel to the parent", NULL);
+		die_errno("keep the channel to the parent", NULL);
 	for (int fd = terminal ? 1 : 0; fd <= 2; fd++)
 		close(fd);
 	close_from(4);

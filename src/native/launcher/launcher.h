@@ -112,6 +112,8 @@ struct options {
 	/* Octal, or NULL. */
 	const char *umask;
 	bool sealed;
+	/* The caller is jail_observer, and observes the command. */
+	bool observed;
 
 	/* The process. */
 	bool die_with_parent;
@@ -136,22 +138,22 @@ void parse_options(struct options *options, int argc, char **argv);
 /* The whole text as a number, or -1. */
 long long parse_number(const char *text, int base);
 
-/* tell.c */
-void tell_as(const char *who, bool verbose);
-void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* log.c */
+void log_as(const char *who, bool verbose);
+void log_step(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Names the step and the path that failed, with strerror of errno, and ends with status 125. */
-_Noreturn void fail(const char *step, const char *path);
-/* As fail, where no system call has a reason to give. */
-_Noreturn void refuse(const char *message, const char *value);
+_Noreturn void die_errno(const char *step, const char *path);
+/* As die_errno, where no system call has a reason to give. */
+_Noreturn void die(const char *message, const char *value);
 
-/* What fail and refuse do before they end. */
+/* What die and die_errno do before they end. */
 void at_failure(void (*does)(void));
 
 /* seal.c */
 /* Closes all descriptors from one on. */
 void close_from(unsigned int first);
-/* Closes all but the standard streams, and sees to it that these three are there. */
-void close_inherited(void);
+/* Closes all from one on, and sees to it that the standard streams are there. */
+void close_inherited(unsigned int first);
 void run_sealed_copy(char **argv);
 void refuse_directories(void);
 
@@ -234,6 +236,16 @@ void look_up_user(const char *user, struct identity *identity);
 void load_filter(const char *which);
 void install_filter(void);
 _Noreturn void list_denied(void);
+
+/* observed.c */
+/* The descriptor that leads to the observer. */
+enum { OBSERVER = 3 };
+/* Lets the observer trace this process, and receives its filter for system calls. */
+void meet_observer(void);
+/* Installs that filter, where there is an observer. */
+void install_observation(void);
+/* Lets the observer read the memory of this process, where there is an observer. */
+void be_observable(void);
 
 /* terminal.c */
 /* Opens a new terminal of the jail, sends its master over the channel, and returns the other end. */

@@ -23,12 +23,12 @@ int main(int argc, char **argv)
 
 	pid_t caller = getppid();
 
-	close_inherited();
 	parse_options(&options, argc, argv);
+	close_inherited(options.observed ? OBSERVER + 1 : 3);
 	if (options.sealed)
 		run_sealed_copy(argv);
-	tell_as("Parent", options.verbose);
-	tell("PID is %ld", (long)getpid());
+	log_as("Parent", options.verbose);
+	log_step("PID is %ld", (long)getpid());
 	load_filter(options.seccomp);
 	if (options.show_queue)
 		create_queue();
@@ -36,7 +36,7 @@ int main(int argc, char **argv)
 	if (options.new_mount && options.root != NULL && has_other_root(&options))
 		make_places(&options);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0)
-		fail("make a socket pair", NULL);
+		die_errno("make a socket pair", NULL);
 	options.group = choose_group(&options);
 	hold_signals();
 	if (options.die_with_parent)
@@ -45,23 +45,23 @@ int main(int argc, char **argv)
 	/* As fork(2), but the child begins in the new namespaces. */
 	pid_t child = (pid_t)syscall(SYS_clone, namespaces(&options) | SIGCHLD, 0, 0, 0, 0);
 	if (child < 0)
-		fail("make the namespaces", NULL);
+		die_errno("make the namespaces", NULL);
 	if (child == 0) {
 		close(channel[0]);
 		become_child(&options, channel[1]);
 	}
 	close(channel[1]);
 
-	tell("PID of the child is %ld", (long)child);
+	log_step("PID of the child is %ld", (long)child);
 	if (options.new_user)
 		write_id_maps(child, &options);
 	if (awaits_parent(&options) && send(channel[0], "", 1, MSG_NOSIGNAL) < 0)
-		fail("tell the child to go on", NULL);
+		die_errno("tell the child to go on", NULL);
 	int pty = options.pty ? receive_descriptor(channel[0]) : -1;
 	if (options.show_queue)
 		receive_from_queue();
 	int status = wait_for(child, &options, channel[0], pty);
 	remove_cgroup();
-	tell("the child has ended with status %d", status);
+	log_step("the child has ended with status %d", status);
 	return status;
 }

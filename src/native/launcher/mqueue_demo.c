@@ -22,10 +22,10 @@ void create_queue(void)
 	snprintf(name, sizeof(name), "/invoke_ns.%ld", (long)getpid());
 	queue = mq_open(name, O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, 0600, &attributes);
 	if (queue < 0)
-		fail("create the message queue", name);
+		die_errno("create the message queue", name);
 	if (pipe2(done, O_CLOEXEC) < 0)
-		fail("make a pipe", NULL);
-	tell("created the message queue %s", name);
+		die_errno("make a pipe", NULL);
+	log_step("created the message queue %s", name);
 }
 
 /* In an IPC namespace of its own the child does not find the queue: this is what -i shows. */
@@ -34,11 +34,11 @@ void send_over_queue(void)
 	const char message[] = "hello from the child";
 	mqd_t own = mq_open(name, O_WRONLY | O_CLOEXEC);
 	if (own < 0) {
-		tell("the message queue %s is not to be seen from here", name);
+		log_step("the message queue %s is not to be seen from here", name);
 	} else {
 		if (mq_send(own, message, sizeof(message), 0) < 0)
-			fail("send to the message queue", name);
-		tell("sent a message to the queue %s", name);
+			die_errno("send to the message queue", name);
+		log_step("sent a message to the queue %s", name);
 		mq_close(own);
 	}
 	close(done[1]);
@@ -56,9 +56,9 @@ void receive_from_queue(void)
 	while (poll(waiting, 2, -1) < 0 && errno == EINTR)
 		continue;
 	if ((waiting[0].revents & POLLIN) && mq_receive(queue, message, sizeof(message), NULL) > 0)
-		tell("received \"%.*s\"", MESSAGE_SIZE, message);
+		log_step("received \"%.*s\"", MESSAGE_SIZE, message);
 	else
-		tell("received no message");
+		log_step("received no message");
 	close(done[0]);
 	mq_close(queue);
 	mq_unlink(name);

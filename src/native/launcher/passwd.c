@@ -35,12 +35,12 @@ static bool find_line(const char *path, int field, const char *text, char line[1
 	if (fd < 0)
 		return false;
 	if (fstat(fd, &stat) < 0 || !S_ISREG(stat.st_mode))
-		refuse("not a regular file in the jail", path);
+		die("not a regular file in the jail", path);
 	if (stat.st_size > MOST_BYTES)
-		refuse("too large in the jail", path);
+		die("too large in the jail", path);
 	FILE *file = fdopen(fd, "r");
 	if (file == NULL)
-		fail("read", path);
+		die_errno("read", path);
 	while (!found && fgets(line, 1024, file) != NULL) {
 		char *rest = line;
 		line[strcspn(line, "\n")] = '\0';
@@ -61,10 +61,10 @@ static gid_t find_group(const char *group)
 	if (gid >= 0)
 		return (gid_t)gid;
 	if (!find_line("/etc/group", NAME, group, line, fields))
-		refuse("no such group in /etc/group of the jail", group);
+		die("no such group in /etc/group of the jail", group);
 	gid = parse_id(fields[ID]);
 	if (gid < 0)
-		refuse("no group number in /etc/group of the jail for", group);
+		die("no group number in /etc/group of the jail for", group);
 	return (gid_t)gid;
 }
 
@@ -76,18 +76,18 @@ void look_up_user(const char *user, struct identity *identity)
 
 	*identity = (struct identity){ 0 };
 	if (snprintf(name, sizeof(name), "%.*s", (int)strcspn(user, ":"), user) >= (int)sizeof(name))
-		refuse("no such user in /etc/passwd of the jail", user);
+		die("no such user in /etc/passwd of the jail", user);
 	long long uid = parse_id(name);
 	bool known = find_line("/etc/passwd", uid >= 0 ? ID : NAME, name, line, fields);
 	long long gid = known ? parse_id(fields[GROUP]) : uid;
 	if (!known && uid < 0)
-		refuse("no such user in /etc/passwd of the jail", user);
+		die("no such user in /etc/passwd of the jail", user);
 	if (known) {
 		uid = parse_id(fields[ID]);
 		snprintf(identity->home, sizeof(identity->home), "%s", fields[HOME]);
 	}
 	if (uid < 0 || gid < 0)
-		refuse("no user or group number in /etc/passwd of the jail for", user);
+		die("no user or group number in /etc/passwd of the jail for", user);
 	identity->uid = (uid_t)uid;
 	identity->gid = group != NULL ? find_group(group + 1) : (gid_t)gid;
 }

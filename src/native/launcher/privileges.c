@@ -49,7 +49,7 @@ caps parse_caps(const char *text)
 		size_t length = strcspn(name, ",");
 		int number = capability(name, length);
 		if (number < 0)
-			refuse("no such capability", name);
+			die("no such capability", name);
 		set |= BIT(number);
 		name += length + (name[length] == ',');
 	}
@@ -61,7 +61,7 @@ static caps permitted(void)
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2];
 	if (syscall(SYS_capget, &header, data) < 0)
-		fail("get the capabilities", NULL);
+		die_errno("get the capabilities", NULL);
 	return data[0].permitted | (caps)data[1].permitted << 32;
 }
 
@@ -74,7 +74,7 @@ static void set_caps(caps set, caps inheritable)
 		data[i].inheritable = (uint32_t)(inheritable >> 32 * i);
 	}
 	if (syscall(SYS_capset, &header, data) < 0)
-		fail("set the capabilities", NULL);
+		die_errno("set the capabilities", NULL);
 }
 
 /* No program executed from now on gets others, whoever executes it. */
@@ -86,7 +86,7 @@ static void drop_from_bounding_set(caps kept)
 		/* The kernel has no more. */
 		if (errno == EINVAL)
 			break;
-		fail("drop capabilities from the bounding set", NULL);
+		die_errno("drop capabilities from the bounding set", NULL);
 	}
 }
 
@@ -94,35 +94,37 @@ static void make_ambient(caps set)
 {
 	for (unsigned long number = 0; number < 64; number++)
 		if ((set & BIT(number)) && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0) < 0)
-			fail("keep the capability", names[number]);
+			die_errno("keep the capability", names[number]);
 }
 
 static void become_user(const struct options *options, const struct identity *identity)
 {
 	/* Without privileges outside, a user namespace does not let groups go (user_namespaces(7)). */
 	if (setgroups(0, NULL) < 0 && !(errno == EPERM && options->new_user))
-		fail("leave the supplementary groups", NULL);
+		die_errno("leave the supplementary groups", NULL);
 	if (options->user == NULL)
 		return;
-	tell("becoming user %ld and group %ld", (long)identity->uid, (long)identity->gid);
+	log_step("becoming user %ld and group %ld", (long)identity->uid, (long)identity->gid);
 	if (prctl(PR_SET_KEEPCAPS, options->ambient != 0, 0, 0, 0) < 0)
-		fail("keep capabilities", NULL);
+		die_errno("keep capabilities", NULL);
 	if (setresgid(identity->gid, identity->gid, identity->gid) < 0)
-		fail("become the group of the user", options->user);
+		die_errno("become the group of the user", options->user);
 	if (setresuid(identity->uid, identity->uid, identity->uid) < 0)
-		fail("become the user", options->user);
+		die_errno("become the user", options->user);
 	/* The kernel forgets it when the user changes. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-		fail("tie the command to its parent", NULL);
+		die_errno("tie the command to its parent", NULL);
 }
 
 void give_up_rights(const struct options *options, const struct identity *identity)
 {
 	/* Other than with no_new_privs a filter takes CAP_SYS_ADMIN. */
-	if (!options->no_new_privs)
+	if (!options->no_new_privs) {
 		install_filter();
+		install_observation();
+	}
 	if (options->limit_caps) {
-		tell("dropping capabilities");
+		log_step("dropping capabilities");
 		drop_from_bounding_set(options->caps);
 	}
 	if (options->limit_caps || options->user != NULL)
@@ -134,10 +136,11 @@ void give_up_rights(const struct options *options, const struct identity *identi
 		make_ambient(ambient);
 	}
 	if (options->no_new_privs) {
-		tell("setting no_new_privs");
+		log_step("setting no_new_privs");
 		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-			fail("set no_new_privs", NULL);
+			die_errno("set no_new_privs", NULL);
 		install_filter();
+		install_observation();
 	}
 }
 
@@ -146,15 +149,15 @@ void keep_only_kill(void)
 {
 	set_caps(permitted() & BIT(CAP_KILL), 0);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		fail("set no_new_privs", NULL);
+		die_errno("set no_new_privs", NULL);
 }
 
 /* The session keyring of whoever called holds keys of the outside (keyrings(7)). */
 void leave_keyring(void)
 {
-	tell("joining a new session keyring");
+	log_step("joining a new session keyring");
 	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
-		fail("join a new session keyring", NULL);
+		die_errno("join a new session keyring", NULL);
 }
 
 static const struct {
@@ -185,22 +188,22 @@ static void set_rlimit(const char *text)
 	char copy[96];
 	struct rlimit limit;
 	if (strlen(text) >= sizeof(copy))
-		refuse("--rlimit takes NAME=SOFT[:HARD], not", text);
+		die("--rlimit takes NAME=SOFT[:HARD], not", text);
 	char *hard = strcpy(copy, text);
 	const char *name = strsep(&hard, "=");
 	const char *soft = strsep(&hard, ":");
 	if (soft == NULL || !parse_limit(soft, &limit.rlim_cur) ||
 	    !parse_limit(hard != NULL ? hard : soft, &limit.rlim_max))
-		refuse("--rlimit takes NAME=SOFT[:HARD], not", text);
+		die("--rlimit takes NAME=SOFT[:HARD], not", text);
 	for (size_t i = 0; i < sizeof(resources) / sizeof(resources[0]); i++) {
 		if (strcmp(resources[i].name, name) != 0)
 			continue;
-		tell("limiting %s", text);
+		log_step("limiting %s", text);
 		if (setrlimit(resources[i].resource, &limit) < 0)
-			fail("set the limit", text);
+			die_errno("set the limit", text);
 		return;
 	}
-	refuse("--rlimit knows no resource of this name", text);
+	die("--rlimit knows no resource of this name", text);
 }
 
 void set_rlimits(const struct list *limits)

@@ -38,7 +38,7 @@ static void hide(int proc, const char *name)
 	bool is_directory = S_ISDIR(stat.st_mode);
 	int tree = is_directory ? empty_directory() : clone_tree(AT_FDCWD, "/dev/null");
 	if (tree < 0)
-		fail("take the mount to hide with", is_directory ? name : "/dev/null");
+		die_errno("take the mount to hide with", is_directory ? name : "/dev/null");
 	attach(tree, proc, name, name);
 }
 
@@ -48,20 +48,20 @@ static void protect(int proc, const char *name)
 	if (tree < 0 && errno == ENOENT)
 		return;
 	if (tree < 0)
-		fail("take the mount in /proc of", name);
+		die_errno("take the mount in /proc of", name);
 	set_attributes(tree, ATTRIBUTE_READ_ONLY, name);
 	attach(tree, proc, name, name);
 }
 
 void mount_proc(int root, bool masked)
 {
-	tell("mounting proc at /proc");
+	log_step("mounting proc at /proc");
 	int place = make_mount_point(root, "/proc", true);
 	int proc = make_filesystem("proc", ATTRIBUTE_NOSUID | ATTRIBUTE_NODEV | ATTRIBUTE_NOEXEC, NULL);
 	attach(proc, place, "", "/proc");
 	close(place);
 	if (masked) {
-		tell("masking what of /proc concerns the host");
+		log_step("masking what of /proc concerns the host");
 		for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
 			hide(proc, hidden[i]);
 		for (size_t i = 0; i < sizeof(read_only) / sizeof(read_only[0]); i++)

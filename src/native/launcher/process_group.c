@@ -51,7 +51,7 @@ void enter_group(enum job_group group)
 	if (group == GROUP_SHARED)
 		return;
 	if (setpgid(0, 0) < 0)
-		fail("make a process group", NULL);
+		die_errno("make a process group", NULL);
 	if (group == GROUP_FOREGROUND)
 		give_terminal(getpid());
 }

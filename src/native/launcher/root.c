@@ -15,15 +15,15 @@
 /* Without mounts of our own chroot(2) is all there is, and root may leave it. */
 void change_root(const char *root)
 {
-	tell("making %s the root directory", root);
+	log_step("making %s the root directory", root);
 	if (chroot(root) < 0)
-		fail("change the root directory to", root);
+		die_errno("change the root directory to", root);
 	if (chdir("/") < 0)
-		fail("change to the directory", "/");
+		die_errno("change to the directory", "/");
 	if (mkdir("/proc", 0555) == 0)
-		tell("made /proc");
+		log_step("made /proc");
 	else if (errno != EEXIST)
-		fail("make the directory", "/proc");
+		die_errno("make the directory", "/proc");
 }
 
 /* The sources are outside, and out of reach once the root is another. */
@@ -40,7 +40,7 @@ static void take_sources(const struct options *options)
 			attributes |= ATTRIBUTE_READ_ONLY;
 		mount->tree = clone_tree(AT_FDCWD, mount->source);
 		if (mount->tree < 0)
-			fail("take the mount of", mount->source);
+			die_errno("take the mount of", mount->source);
 		set_attributes(mount->tree, attributes, mount->source);
 	}
 }
@@ -76,21 +76,21 @@ static void mount_in_root(int root, const struct mount *mount)
 	int tree = mount->tree;
 
 	if (target[strspn(target, "/")] == '\0')
-		refuse("nothing can be mounted on the root of the jail", NULL);
+		die("nothing can be mounted on the root of the jail", NULL);
 	if (mount->kind == MOUNT_TMPFS) {
 		const char *data = mount->data;
 		if (data == NULL)
 			data = is_shared_by_all(target) ? "mode=1777" : "mode=0755";
-		tell("mounting a tmpfs at %s", target);
+		log_step("mounting a tmpfs at %s", target);
 		tree = make_filesystem("tmpfs", ATTRIBUTE_NOSUID | ATTRIBUTE_NODEV, data);
 	} else {
-		tell("mounting %s at %s", mount->source, target);
+		log_step("mounting %s at %s", mount->source, target);
 	}
 	bool directory = is_directory(tree);
 	int place = make_mount_point(root, target, directory);
 	if (is_directory(place) != directory) {
 		errno = directory ? ENOTDIR : EISDIR;
-		fail("mount at", target);
+		die_errno("mount at", target);
 	}
 	attach(tree, place, "", target);
 	close(place);
@@ -120,7 +120,7 @@ void make_places(const struct options *options)
 	struct stat stat_of_source;
 	int root = open(options->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
-		fail("open", options->root);
+		die_errno("open", options->root);
 	if (options->new_pid && !options->no_proc)
 		close(make_mount_point(root, "/proc", true));
 	if (options->make_dev)
@@ -130,7 +130,7 @@ void make_places(const struct options *options)
 		if (is_within_another(options, mount->target))
 			continue;
 		if (mount->source != NULL && stat(mount->source, &stat_of_source) < 0)
-			fail("take the mount of", mount->source);
+			die_errno("take the mount of", mount->source);
 		bool directory = mount->source == NULL || S_ISDIR(stat_of_source.st_mode);
 		close(make_mount_point(root, mount->target, directory));
 	}
@@ -142,13 +142,13 @@ void make_places(const struct options *options)
 static void pivot(int root, const char *path)
 {
 	if (fchdir(root) < 0)
-		fail("change to the directory", path);
+		die_errno("change to the directory", path);
 	if (syscall(SYS_pivot_root, ".", ".") < 0)
-		fail("change the root directory to", path);
+		die_errno("change the root directory to", path);
 	if (umount2(".", MNT_DETACH) < 0)
-		fail("take away the old root", NULL);
+		die_errno("take away the old root", NULL);
 	if (chdir("/") < 0)
-		fail("change to the directory", "/");
+		die_errno("change to the directory", "/");
 }
 
 /*
@@ -161,20 +161,20 @@ void make_root(struct options *options)
 	mode_t mask = umask(0);
 
 	/* Before anything is mounted, so that nothing of it is seen outside. */
-	tell("making all mounts private");
+	log_step("making all mounts private");
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		fail("make private the mounts below", "/");
+		die_errno("make private the mounts below", "/");
 	take_sources(options);
 	int terminal = options->make_dev && !options->pty ? take_terminal_tree() : -1;
 
 	if (options->root != NULL) {
-		tell("making %s the root directory", path);
+		log_step("making %s the root directory", path);
 		if (mount(path, path, NULL, MS_BIND | MS_REC, NULL) < 0)
-			fail("mount on itself the directory", path);
+			die_errno("mount on itself the directory", path);
 	}
 	int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
-		fail("open", path);
+		die_errno("open", path);
 
 	struct statvfs status;
 	bool make_read_only = options->read_only && fstatvfs(root, &status) == 0 && !(status.f_flag & ST_RDONLY);

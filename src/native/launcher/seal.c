@@ -27,7 +27,7 @@ void close_from(unsigned int first)
 		return;
 	/* Linux before 5.9 does not know it. */
 	if (errno != ENOSYS || getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		fail("close file descriptors", NULL);
+		die_errno("close file descriptors", NULL);
 	for (rlim_t fd = first; fd < limit.rlim_max && fd < MOST_DESCRIPTORS; fd++)
 		close((int)fd);
 }
@@ -36,12 +36,12 @@ void close_from(unsigned int first)
  * A descriptor to a directory outside would be a way out of the jail (CVE-2024-21626). The standard
  * streams are given to the command, and must not be what the launcher opens for itself.
  */
-void close_inherited(void)
+void close_inherited(unsigned int first)
 {
-	close_from(3);
+	close_from(first);
 	for (int fd = 0; fd < 3; fd++)
 		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
-			fail("open", "/dev/null");
+			die_errno("open", "/dev/null");
 }
 
 void refuse_directories(void)
@@ -49,7 +49,7 @@ void refuse_directories(void)
 	struct stat stat;
 	for (int fd = 0; fd < 3; fd++)
 		if (fstat(fd, &stat) == 0 && S_ISDIR(stat.st_mode))
-			refuse("a standard stream is a directory outside of the jail", NULL);
+			die("a standard stream is a directory outside of the jail", NULL);
 }
 
 /*
@@ -65,7 +65,7 @@ void run_sealed_copy(char **argv)
 	char *none[] = { NULL };
 
 	if (self < 0 || fstat(self, &stat) < 0)
-		fail("open", "/proc/self/exe");
+		die_errno("open", "/proc/self/exe");
 	int seals = fcntl(self, F_GET_SEALS);
 	if (seals >= 0 && (seals & F_SEAL_WRITE)) {
 		close(self);
@@ -79,16 +79,16 @@ void run_sealed_copy(char **argv)
 	if (copy < 0 && errno == EINVAL)
 		copy = (int)syscall(SYS_memfd_create, "invoke_ns", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (copy < 0)
-		fail("make a copy of the launcher", NULL);
+		die_errno("make a copy of the launcher", NULL);
 	for (off_t left = stat.st_size; left > 0;) {
 		ssize_t sent = sendfile(copy, self, NULL, (size_t)left);
 		if (sent <= 0)
-			fail("copy the launcher", NULL);
+			die_errno("copy the launcher", NULL);
 		left -= sent;
 	}
 	if (fcntl(copy, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
-		fail("seal the copy of the launcher", NULL);
+		die_errno("seal the copy of the launcher", NULL);
 	/* Nothing here looks at the environment after this. */
 	syscall(SYS_execveat, copy, "", argv, none, AT_EMPTY_PATH);
-	fail("execute the copy of the launcher", NULL);
+	die_errno("execute the copy of the launcher", NULL);
 }

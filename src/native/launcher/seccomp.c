@@ -238,7 +238,7 @@ static void assemble_default(void)
 	(void)x86_64, (void)i386;
 #else
 	(void)x86_64, (void)i386, (void)arm64;
-	refuse("there is no default filter for this machine; give a file, or off", NULL);
+	die("there is no default filter for this machine; give a file, or off", NULL);
 #endif
 	result(UNKNOWN);
 }
@@ -249,12 +249,12 @@ static void read_filter(const char *path)
 	struct stat stat;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &stat) < 0)
-		fail("open the filter", path);
+		die_errno("open the filter", path);
 	if (stat.st_size == 0 || stat.st_size % (off_t)sizeof(program[0]) != 0 ||
 	    stat.st_size > (off_t)sizeof(program))
-		refuse("not a seccomp filter in binary form", path);
+		die("not a seccomp filter in binary form", path);
 	if (read(fd, program, (size_t)stat.st_size) != stat.st_size)
-		fail("read the filter", path);
+		die_errno("read the filter", path);
 	filter.len = (unsigned short)(stat.st_size / (off_t)sizeof(program[0]));
 	close(fd);
 }
@@ -273,9 +273,9 @@ void install_filter(void)
 {
 	if (filter.len == 0)
 		return;
-	tell("installing a seccomp filter of %u instructions", filter.len);
+	log_step("installing a seccomp filter of %u instructions", filter.len);
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) < 0)
-		fail("install the seccomp filter", NULL);
+		die_errno("install the seccomp filter", NULL);
 }
 
 void list_denied(void)

@@ -33,7 +33,7 @@ static void send_descriptor(int channel, int fd)
 	control.header.cmsg_type = SCM_RIGHTS;
 	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
 	if (sendmsg(channel, &message, MSG_NOSIGNAL) < 0)
-		fail("send the new terminal", NULL);
+		die_errno("send the new terminal", NULL);
 }
 
 int receive_descriptor(int channel)
@@ -58,11 +58,11 @@ static void make_console(int master)
 	char path[32];
 	int number;
 	if (ioctl(master, TIOCGPTN, &number) < 0)
-		fail("name the new terminal", NULL);
+		die_errno("name the new terminal", NULL);
 	snprintf(path, sizeof(path), "/dev/pts/%d", number);
 	int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), tree = clone_tree(AT_FDCWD, path);
 	if (root < 0 || tree < 0)
-		fail("take the mount of", path);
+		die_errno("take the mount of", path);
 	bind_console(root, tree);
 	close(root);
 }
@@ -73,13 +73,13 @@ int open_pty(int channel)
 	struct winsize size;
 	int unlocked = 0;
 
-	tell("opening a new terminal");
+	log_step("opening a new terminal");
 	int master = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (master < 0 || ioctl(master, TIOCSPTLCK, &unlocked) < 0)
-		fail("open a new terminal at", path);
+		die_errno("open a new terminal at", path);
 	int terminal = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (terminal < 0)
-		fail("open the other end of the new terminal at", path);
+		die_errno("open the other end of the new terminal at", path);
 	for (int fd = 0; fd < 3; fd++)
 		if (ioctl(fd, TIOCGWINSZ, &size) == 0 && ioctl(terminal, TIOCSWINSZ, &size) == 0)
 			break;
@@ -92,12 +92,12 @@ int open_pty(int channel)
 void take_terminal(int terminal)
 {
 	if (setsid() < 0)
-		fail("begin a session", NULL);
+		die_errno("begin a session", NULL);
 	if (ioctl(terminal, TIOCSCTTY, 0) < 0)
-		fail("take the new terminal", NULL);
+		die_errno("take the new terminal", NULL);
 	for (int fd = 0; fd < 3; fd++)
 		if (dup2(terminal, fd) < 0)
-			fail("take the new terminal", NULL);
+			die_errno("take the new terminal", NULL);
 }
 
 /* Bytes on their way in one direction. */
@@ -122,7 +122,7 @@ void begin_relay(int master)
 	in = (struct pipe){ .from = STDIN_FILENO, .to = master };
 	out = (struct pipe){ .from = master, .to = STDOUT_FILENO };
 	if (fcntl(master, F_SETFL, O_NONBLOCK) < 0)
-		fail("set up the new terminal", NULL);
+		die_errno("set up the new terminal", NULL);
 	/* Where nobody reads the output any more, the new terminal is hung up, and ours given back. */
 	signal(SIGPIPE, SIG_IGN);
 	was_terminal = tcgetattr(STDIN_FILENO, &before) == 0;
@@ -132,7 +132,7 @@ void begin_relay(int master)
 	raw = before;
 	cfmakeraw(&raw);
 	if (tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) < 0)
-		fail("set up our terminal", NULL);
+		die_errno("set up our terminal", NULL);
 }
 
 static bool is_empty(const struct pipe *pipe)

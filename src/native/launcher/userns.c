@@ -44,7 +44,7 @@ static bool parse_map(const char *text, long long numbers[3])
 static void read_map(const char *text, long long map[3])
 {
 	if (!parse_map(text, map))
-		refuse("a map is INSIDE:OUTSIDE:COUNT, not", text);
+		die("a map is INSIDE:OUTSIDE:COUNT, not", text);
 }
 
 static _Noreturn void execute_helper(const char *path, const struct list *maps, pid_t child)
@@ -67,7 +67,7 @@ static _Noreturn void execute_helper(const char *path, const struct list *maps, 
 	}
 	release_signals();
 	execve(path, arguments, none);
-	fail("execute", path);
+	die_errno("execute", path);
 }
 
 /*
@@ -77,17 +77,17 @@ static _Noreturn void execute_helper(const char *path, const struct list *maps, 
 static void run_helper(const char *path, const struct list *maps, pid_t child)
 {
 	int status;
-	tell("running %s", path);
+	log_step("running %s", path);
 	pid_t process = fork();
 	if (process < 0)
-		fail("run", path);
+		die_errno("run", path);
 	if (process == 0)
 		execute_helper(path, maps, child);
 	while (waitpid(process, &status, 0) < 0)
 		if (errno != EINTR)
-			fail("wait for", path);
+			die_errno("wait for", path);
 	if (status != 0)
-		refuse("the ranges of users or groups were refused by", path);
+		die("the ranges of users or groups were refused by", path);
 }
 
 static void write_maps(const char *file, const char *helper, const struct list *maps, id_t own, pid_t child)
@@ -97,7 +97,7 @@ static void write_maps(const char *file, const char *helper, const struct list *
 	long long map[3];
 
 	if (maps->count > MOST_MAPS)
-		refuse("there are too many maps of users or groups", NULL);
+		die("there are too many maps of users or groups", NULL);
 	for (size_t i = 0; i < maps->count; i++) {
 		read_map(maps->items[i], map);
 		length += (size_t)snprintf(text + length, sizeof(text) - length, "%lld %lld %lld\n", map[0],
@@ -110,9 +110,9 @@ static void write_maps(const char *file, const char *helper, const struct list *
 		return;
 	}
 	snprintf(path, sizeof(path), "/proc/%ld/%s", (long)child, file);
-	tell("writing %s", path);
+	log_step("writing %s", path);
 	if (!try_write(path, text))
-		fail("write", path);
+		die_errno("write", path);
 }
 
 void write_id_maps(pid_t child, const struct options *options)
@@ -131,7 +131,7 @@ void write_id_maps(pid_t child, const struct options *options)
 	if (geteuid() != 0 && gids.count == 1) {
 		snprintf(path, sizeof(path), "/proc/%ld/setgroups", (long)child);
 		if (!try_write(path, "deny"))
-			fail("write", path);
+			die_errno("write", path);
 	}
 	write_maps("gid_map", "/usr/bin/newgidmap", &gids, getegid(), child);
 	write_maps("uid_map", "/usr/bin/newuidmap", &uids, geteuid(), child);
@@ -158,7 +158,7 @@ bool has_other_root(const struct options *options)
 void become_mapped_root(const struct options *options)
 {
 	if (maps_root(&options->gid_maps) && setresgid(0, 0, 0) < 0)
-		fail("become the group of root in the user namespace", NULL);
+		die_errno("become the group of root in the user namespace", NULL);
 	if (maps_root(&options->uid_maps) && setresuid(0, 0, 0) < 0)
-		fail("become root in the user namespace", NULL);
+		die_errno("become root in the user namespace", NULL);
 }

@@ -24,7 +24,7 @@ static sigset_t before, held;
 void tie_to_caller(pid_t caller)
 {
 	if (prctl(PR_SET_PDEATHSIG, CALLER_ENDED) < 0)
-		fail("tie the jail to our caller", NULL);
+		die_errno("tie the jail to our caller", NULL);
 	/* It ended before that. */
 	if (getppid() != caller)
 		raise(CALLER_ENDED);
@@ -39,13 +39,13 @@ void hold_signals(void)
 	for (size_t i = 0; i < sizeof(passed_on) / sizeof(passed_on[0]); i++)
 		sigaddset(&held, passed_on[i]);
 	if (sigprocmask(SIG_BLOCK, &held, &before) < 0)
-		fail("hold signals", NULL);
+		die_errno("hold signals", NULL);
 }
 
 void release_signals(void)
 {
 	if (sigprocmask(SIG_SETMASK, &before, NULL) < 0)
-		fail("release signals", NULL);
+		die_errno("release signals", NULL);
 }
 
 /* True if a process catches or ignores a signal; proc(5), SigCgt and SigIgn. */
@@ -140,7 +140,7 @@ static void await_signal(int signals, pid_t child, int channel, bool has_job, bo
 		polls[0].revents = 0;
 		if (poll(polls, relays ? 2 + RELAY_POLLS : 2, -1) < 0) {
 			if (errno != EINTR)
-				fail("wait for signals", NULL);
+				die_errno("wait for signals", NULL);
 			continue;
 		}
 		if (relays)
@@ -152,7 +152,7 @@ static void await_signal(int signals, pid_t child, int channel, bool has_job, bo
 			polls[1].fd = -1;
 	} while (!(polls[0].revents & POLLIN));
 	if (read(signals, info, sizeof(*info)) != sizeof(*info))
-		fail("read a signal", NULL);
+		die_errno("read a signal", NULL);
 }
 
 /* In milliseconds: how long nothing need be read of the output when we have been told to end. */
@@ -189,7 +189,7 @@ int wait_for(pid_t child, const struct options *options, int channel, int pty)
 	int signals = signalfd(-1, &held, SFD_CLOEXEC);
 
 	if (signals < 0)
-		fail("wait for signals", NULL);
+		die_errno("wait for signals", NULL);
 	if (pty >= 0)
 		begin_relay(pty);
 	for (;;) {
@@ -197,7 +197,7 @@ int wait_for(pid_t child, const struct options *options, int channel, int pty)
 		if (done == child)
 			break;
 		if (done < 0 && errno != EINTR)
-			fail("wait for the child", NULL);
+			die_errno("wait for the child", NULL);
 		struct signalfd_siginfo info;
 		await_signal(signals, child, channel, has_job, pty >= 0, &info);
 		if (info.ssi_signo == SIGCHLD)

@@ -6,21 +6,21 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *teller = "Parent";
+static const char *speaker = "Parent";
 static bool is_verbose;
 
-void tell_as(const char *who, bool verbose)
+void log_as(const char *who, bool verbose)
 {
-	teller = who;
+	speaker = who;
 	is_verbose = verbose;
 }
 
-void tell(const char *format, ...)
+void log_step(const char *format, ...)
 {
 	if (!is_verbose)
 		return;
 	va_list arguments;
-	printf("%s: ", teller);
+	printf("%s: ", speaker);
 	va_start(arguments, format);
 	vprintf(format, arguments);
 	va_end(arguments);
@@ -43,7 +43,7 @@ static _Noreturn void end(void)
 	_exit(FAILED);
 }
 
-void fail(const char *step, const char *path)
+void die_errno(const char *step, const char *path)
 {
 	const char *reason = strerror(errno);
 	if (path != NULL)
@@ -53,7 +53,7 @@ void fail(const char *step, const char *path)
 	end();
 }
 
-void refuse(const char *message, const char *value)
+void die(const char *message, const char *value)
 {
 	fprintf(stderr, "invoke_ns: %s%s%s\n", message, value ? ": " : "", value ? value : "");
 	end();

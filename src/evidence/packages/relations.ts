@@ -1,0 +1,30 @@
+import type { Relation } from './package.js';
+
+/**
+ * Reads a dpkg relationship field: relations between commas, alternatives between bars, without
+ * versions, architectures and build profiles (Debian policy, 7.1).
+ */
+export function dpkgRelations(field: string | undefined): Relation[] {
+  return (field ?? '')
+    .split(',')
+    .map((relation) =>
+      relation
+        .split('|')
+        .map((alternative) =>
+          alternative
+            .replace(/[([<].*$/s, '')
+            .trim()
+            .replace(/:.*$/, ''),
+        )
+        .filter((name) => name !== ''),
+    )
+    .filter(({ length }) => length > 0);
+}
+
+/** Reads capabilities of apk: words with perhaps a version behind `<`, `=`, `>` or `~`; `!` conflicts. */
+export function apkCapabilities(field: string | undefined): string[] {
+  return (field ?? '')
+    .split(' ')
+    .filter((word) => word !== '' && !word.startsWith('!'))
+    .map((word) => word.replace(/[<=>~@].*$/, ''));
+}
