@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { chmodSync, cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { exec, type Finished, PROJECT } from '../support/cli.js';
@@ -54,6 +62,7 @@ describe('the start-up snapshot', NEEDS_FRONT, () => {
   test('of another place is not used', () => {
     if (!existsSync(snapshots)) return;
     assert.match(run().reason, /there is none for this Node/);
+    rmSync(snapshots, { recursive: true });
   });
 
   test('is made, used, and removed again', () => {
