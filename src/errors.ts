@@ -48,7 +48,11 @@ export type ErrorCode =
   | 'PLATFORM_UNKNOWN'
   | 'TOOL_MISSING'
   | 'LAUNCHER_MISSING'
-  | 'LAUNCHER_FAILED';
+  | 'LAUNCHER_FAILED'
+  | 'OBSERVER_MISSING'
+  | 'OBSERVATION_FAILED'
+  | 'TRACE_INVALID'
+  | 'TRACE_STALE';
 
 /**
  * An error the user can act on: a code for machines, one sentence for people, and the path concerned.

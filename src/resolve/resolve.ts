@@ -115,12 +115,16 @@ export function resolve(asked: ResolveRequest, context: ResolveContext = {}): Cl
 
 /** What the request says beside programs. */
 function sayings(request: ResolveRequest): Partial<ManifestRequest> {
-  const { profiles = [], users = [], include = [], exclude = [] } = request;
+  const { profiles = [], users = [], include = [], exclude = [], traces = [] } = request;
+  const { traceScope = 'files', allowStaleTraces } = request;
   return {
     ...(profiles.length > 0 ? { profiles } : {}),
     ...(users.length > 0 ? { users } : {}),
     ...(include.length > 0 ? { include } : {}),
     ...(exclude.length > 0 ? { exclude } : {}),
+    ...(traces.length > 0 ? { traces } : {}),
+    ...(traces.length > 0 && traceScope !== 'files' ? { traceScope } : {}),
+    ...(traces.length > 0 && allowStaleTraces ? { allowStaleTraces } : {}),
   };
 }
 

@@ -8,6 +8,7 @@ import { inspectCommand } from './inspect.js';
 import { profilesCommand } from './profiles.js';
 import { removeCommand } from './remove.js';
 import { runCommand } from './run.js';
+import { traceCommand } from './trace.js';
 import { treeCommand } from './tree.js';
 import { updateCommand } from './update.js';
 import { whyCommand } from './why.js';
@@ -20,6 +21,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   updateCommand,
   removeCommand,
   exportCommand,
+  traceCommand,
   treeCommand,
   whyCommand,
   inspectCommand,
