@@ -172,7 +172,8 @@ async function exportImageArchive(
   return drafted(await openArchive(file, options), async (output) => {
     if (output.isDraft) return write(output);
     // The headers of an archive's members are known after their content.
-    const { createReadStream, rmSync } = await import('node:fs');
+    const { createReadStream } = await import('node:fs');
+    const { remove } = await import('fs-extra/esm');
     const scratch = scratchDirectory();
     try {
       const staged = path.join(scratch, 'image.tar');
@@ -181,7 +182,7 @@ async function exportImageArchive(
       output.commit();
       return result;
     } finally {
-      rmSync(scratch, { recursive: true, force: true });
+      await remove(scratch);
     }
   });
 }

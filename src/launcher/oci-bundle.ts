@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { openOutput, writeFailed } from '../fs/atomic-file.js';
 import { ociConfig } from './oci-config.js';
@@ -22,7 +21,8 @@ export async function writeOciBundle(
   const config = ociConfig(root, options, command, denied);
   const file = path.join(directory, 'config.json');
   try {
-    await mkdir(directory, { recursive: true });
+    const { ensureDir } = await import('fs-extra/esm');
+    await ensureDir(directory);
   } catch (error) {
     throw writeFailed(file, error);
   }

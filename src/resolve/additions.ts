@@ -9,6 +9,13 @@ export function needsAdditions(request: ResolveRequest): boolean {
   return [profiles, users, include, exclude, traces].some(({ length }) => length > 0);
 }
 
+/** Whether a request asks for packages, whose database is to be opened for it. */
+export function needsPackages(request: ResolveRequest): boolean {
+  const { packages = [], withPackage, traces = [], traceScope } = request;
+  const areTraced = traces.length > 0 && traceScope === 'packages';
+  return packages.length > 0 || withPackage === true || areTraced;
+}
+
 /** A resolution at work, for what adds to it. */
 export interface Resolution {
   readonly sysroot: Sysroot;

@@ -64,6 +64,12 @@ export function reasonText(reason: Reason): string {
       const by = reason.by === undefined ? '' : ` by ${reason.by}`;
       return `observed: ${USED[reason.use] ?? reason.use}${by} in ${reason.in}`;
     }
+    case 'package':
+      return `package ${reason.name}`;
+    case 'named':
+      return `named by ${reason.by}, package ${reason.package}`;
+    case 'command':
+      return `started as ${reason.name} by ${reason.by}`;
     case 'terminfo':
       return `terminal description ${reason.name}`;
   }

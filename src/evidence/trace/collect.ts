@@ -1,7 +1,8 @@
 import { machine } from 'node:os';
 import path from 'node:path';
 import { JailbuildError } from '../../errors.js';
-import { type FileType, isTrace, Sysroot } from '../../fs/sysroot.js';
+import type { FileType } from '../../fs/file-view.js';
+import { isTrace, Sysroot } from '../../fs/sysroot.js';
 import type { ObservedCounts, ObservedUse } from './report.js';
 import {
   FILE_USES,

@@ -3,7 +3,7 @@
  * field. Neither times nor process numbers are in it: the same run gives the same bytes.
  */
 
-import type { FileType } from '../../fs/sysroot.js';
+import type { FileType } from '../../fs/file-view.js';
 
 /** Names the format and its version; a reader refuses one it does not know. */
 export const TRACE_SCHEMA = 'jailbuild.trace/1';

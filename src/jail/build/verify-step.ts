@@ -1,5 +1,7 @@
+import { DirectoryView } from '../../fs/file-view.js';
 import { Sysroot } from '../../fs/sysroot.js';
-import { type Verified, verifyPlan } from '../../plan/verify.js';
+import { PlanView } from '../../plan/plan-view.js';
+import { originalsOf, type Verified, verifyPlan } from '../../plan/verify.js';
 import { resolveEnvironment } from '../../resolve/environment.js';
 import type { Originals } from '../../resolve/program-resolver.js';
 import { hostState, isJailUnchanged, jailState, keepFingerprint } from '../record/fingerprint.js';
@@ -54,7 +56,22 @@ export function verifyDirectory(
   const searchPath = searchPathOf(request, resolution);
   return verifyPlan(manifest, new Sysroot(root), {
     where: 'in the jail',
-    originals: originalsOf(resolution, files),
+    originals: copiesOf(resolution, files),
+    ...(searchPath === undefined ? {} : { searchPath }),
+  });
+}
+
+/** Verifies the plan as the jail that would come of it, with what the target already has. */
+export function verifyPlanned({ job, manifest, request, resolution, sourceRoot }: Planned): void {
+  // What the fingerprint of a jail vouches for was verified there.
+  if (resolution.kind === 'recorded') return;
+  const { path, existing } = locateTarget(job.target);
+  const below = existing === path ? new DirectoryView(path) : undefined;
+  const searchPath = searchPathOf(request, resolution);
+  verifyPlan(manifest, new Sysroot(new PlanView(manifest.entries, sourceRoot, below)), {
+    where: 'in the jail',
+    originals:
+      resolution.kind === 'closure' ? originalsOf(resolution.closure, () => true) : undefined,
     ...(searchPath === undefined ? {} : { searchPath }),
   });
 }
@@ -73,32 +90,18 @@ function searchPathOf(
   }
 }
 
-/** What was done about files that are as planned then. */
+/** What was done about files that are as planned then: copied by this build or by an earlier one. */
 const AS_PLANNED: ReadonlySet<FileReport['action']> = new Set(['created', 'replaced', 'unchanged']);
 
-/**
- * What the resolver has read of the sources of files that the jail has as planned: this build copied
- * them, from sources of the size and times that the resolver saw, or by size, time, mode and owner they
- * are the copies of an earlier one. So verifying the jail takes no second reading.
- */
-function originalsOf(
+function copiesOf(
   resolution: Resolved['resolution'],
   files: readonly FileReport[],
 ): Originals | undefined {
   if (resolution.kind !== 'closure') return undefined;
-  const { closure } = resolution;
   const planned = new Set(
     files.filter(({ action }) => AS_PLANNED.has(action)).map(({ path }) => path),
   );
-  const identities = new Map(
-    closure.files
-      .filter(({ path, isMade }) => !isMade && planned.has(path))
-      .map(({ path, stat }) => [path, stat.identity]),
-  );
-  return (path) => {
-    const identity = identities.get(path);
-    return identity === undefined ? undefined : closure.read(identity);
-  };
+  return originalsOf(resolution.closure, (path) => planned.has(path));
 }
 
 function rememberState(

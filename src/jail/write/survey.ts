@@ -1,8 +1,8 @@
 import { type BigIntStats, lstatSync } from 'node:fs';
 import { JailbuildError, strerror } from '../../errors.js';
 import { readLink, toBytes } from '../../fs/path-bytes.js';
-import type { DeviceEntry, Entry, Manifest } from '../../manifest/manifest.js';
-import { nanoseconds } from '../../manifest/timestamp.js';
+import { differences } from '../../manifest/differences.js';
+import type { Entry, Manifest } from '../../manifest/manifest.js';
 
 /** What is to be done about an entry: the plan compared with what the jail has. */
 export interface Finding {
@@ -61,7 +61,7 @@ export function survey(
       return finding;
     }
     if (entry.type === 'directory') {
-      return !managed?.has(entry.path) || hasPlannedAccess(entry, found, owners)
+      return !managed?.has(entry.path) || isAsPlanned(entry, found, target + entry.path, owners)
         ? { entry, need: 'nothing', as: 'planned' }
         : { entry, need: 'repair', found };
     }
@@ -91,65 +91,26 @@ export function survey(
   }
 }
 
-function look(realPath: string): BigIntStats | undefined {
-  try {
-    return lstatSync(toBytes(realPath), { bigint: true, throwIfNoEntry: false });
-  } catch (error) {
-    throw new JailbuildError('WRITE_FAILED', `${realPath}: ${strerror(error)}`, realPath);
-  }
-}
-
-/** By how much Node's utimes(2), which takes floating point and cuts to microseconds, may be off. */
-export const TIME_TOLERANCE = 2000n;
-
+/**
+ * Whether a file is as planned, by its attributes. Where the build cannot set owners, they are not
+ * compared.
+ */
 export function isAsPlanned(
   entry: Entry,
   found: BigIntStats,
   realPath: string,
   owners: boolean,
 ): boolean {
-  if (owners && !isOwnedAsPlanned(entry, found)) return false;
-  const drift = found.mtimeNs - nanoseconds(entry.mtime);
-  if (drift >= TIME_TOLERANCE || drift <= -TIME_TOLERANCE) return false;
-  if (entry.type === 'symlink') {
-    return found.isSymbolicLink() && readLink(realPath) === entry.target;
+  const owner = owners ? 'planned' : 'any';
+  return differences(entry, found, { owner, readTarget: () => readLink(realPath) }).length === 0;
+}
+
+function look(realPath: string): BigIntStats | undefined {
+  try {
+    return lstatSync(toBytes(realPath), { bigint: true, throwIfNoEntry: false });
+  } catch (error) {
+    throw new JailbuildError('WRITE_FAILED', `${realPath}: ${strerror(error)}`, realPath);
   }
-  if (!hasPlannedAccess(entry, found, owners)) return false;
-  switch (entry.type) {
-    case 'file':
-      return found.isFile() && Number(found.size) === entry.size;
-    case 'fifo':
-      return found.isFIFO();
-    case 'character-device':
-      return found.isCharacterDevice() && isDevice(entry, found.rdev);
-    case 'block-device':
-      return found.isBlockDevice() && isDevice(entry, found.rdev);
-    case 'directory':
-      return found.isDirectory();
-  }
-}
-
-function isOwnedAsPlanned({ uid, gid }: Entry, found: BigIntStats): boolean {
-  return Number(found.uid) === uid && Number(found.gid) === gid;
-}
-
-/** Whether owner and mode are as planned. */
-function hasPlannedAccess(entry: Entry, found: BigIntStats, owners: boolean): boolean {
-  if (owners && !isOwnedAsPlanned(entry, found)) return false;
-  // Who cannot give files away cannot make them set-id for their owner either.
-  const planned = Number.parseInt(entry.mode, 8) & (owners ? 0o7777 : 0o1777);
-  return Number(found.mode & 0o7777n) === planned;
-}
-
-/** Device numbers as stat(2) has them: makedev(3), the C library's. */
-function isDevice({ major, minor }: DeviceEntry, rdev: bigint): boolean {
-  const [high, low] = [BigInt(major), BigInt(minor)];
-  const number =
-    ((high & 0xfffff000n) << 32n) |
-    ((high & 0xfffn) << 8n) |
-    ((low & 0xffffff00n) << 12n) |
-    (low & 0xffn);
-  return rdev === number;
 }
 
 function conflict({ path, type }: Entry, target: string, found: BigIntStats): JailbuildError {
