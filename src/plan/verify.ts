@@ -58,6 +58,24 @@ export function verifyPlan(manifest: Manifest, root: Sysroot, options: VerifyOpt
   };
 }
 
+/**
+ * What the resolver has read of the sources of files, for a root that has copies of them: so verifying
+ * takes no second reading.
+ *
+ * @param isCopy whether the root has the file at a path of the plan as it was planned
+ */
+export function originalsOf(closure: Closure, isCopy: (path: string) => boolean): Originals {
+  const identities = new Map(
+    closure.files
+      .filter(({ path, isMade }) => !isMade && isCopy(path))
+      .map(({ path, stat }) => [path, stat.identity]),
+  );
+  return (path) => {
+    const identity = identities.get(path);
+    return identity === undefined ? undefined : closure.read(identity);
+  };
+}
+
 /** The paths of the programs that were asked for. */
 export function programsOf({ entries }: Manifest): string[] {
   return entries.filter(({ reasons }) => reasons.some(isProgram)).map(({ path }) => path);
@@ -104,9 +122,11 @@ function isProgram(reason: Reason): boolean {
   return reason.kind === 'requested' || ('as' in reason && reason.kind !== 'included');
 }
 
+const DATA: ReadonlySet<Reason['kind']> = new Set(['profile', 'included', 'package', 'named']);
+
 /** What came along as data may be a module that some program opens. */
 function isData({ kind }: Reason): boolean {
-  return kind === 'profile' || kind === 'included';
+  return DATA.has(kind);
 }
 
 function withObjects(request: ResolveRequest, paths: readonly string[]): Additions {

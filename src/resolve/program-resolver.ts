@@ -181,12 +181,25 @@ export class ProgramResolver {
    * among data. What it misses is no error, for it may never be opened.
    */
   addObject(trace: Trace): void {
+    this.#addOptional(trace, () => this.#addProcess(trace, this.objects.parse(trace)));
+  }
+
+  /** As {@link addObject}, and for a script what runs it. */
+  addRunnable(trace: Trace): void {
+    this.#addOptional(trace, () => {
+      const elf = this.#parse(trace);
+      if (elf !== undefined) this.#addProcess(trace, elf);
+      else if ((trace.stat.mode & 0o111) !== 0) this.#scripts.add(trace);
+    });
+  }
+
+  #addOptional(trace: Trace, add: () => void): void {
     if (this.#interpreters.has(trace.path) || this.#looked.has(trace.path)) return;
     if (!mayBeObject(trace)) return;
     this.#looked.add(trace.path);
     this.#isOptional = true;
     try {
-      this.#addProcess(trace, this.objects.parse(trace));
+      add();
     } catch (error) {
       if (!(error instanceof JailbuildError)) throw error;
     } finally {

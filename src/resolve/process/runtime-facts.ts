@@ -5,6 +5,7 @@ import { JailbuildError } from '../../errors.js';
 import type { Trace } from '../../fs/sysroot.js';
 import type { LoadedObject } from '../../loader/loaded-object.js';
 import { HINT_FUNCTIONS } from '../advice/hints.js';
+import { SPAWN_FUNCTIONS } from '../advice/shell.js';
 import { LIBC_FUNCTIONS } from './libc-libraries.js';
 import { NSS_FUNCTIONS } from './name-service.js';
 
@@ -72,6 +73,7 @@ const WATCHED: ReadonlySet<string> = new Set([
   ...NSS_FUNCTIONS.keys(),
   ...LIBC_FUNCTIONS,
   ...HINT_FUNCTIONS,
+  ...SPAWN_FUNCTIONS,
 ]);
 
 function watched(names: Iterable<string>): string[] {
