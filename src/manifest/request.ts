@@ -25,6 +25,16 @@ export interface ResolveRequest {
   readonly include?: readonly IncludeRequest[];
   /** Patterns of paths in the jail to leave out. */
   readonly exclude?: readonly string[];
+  /** Packages of which to bring the files that programs may open when they run. */
+  readonly packages?: readonly string[];
+  /** The same of the packages that own the programs, with what belongs to these. */
+  readonly withPackage?: boolean;
+  /** How many steps of what packages depend on come along; the default is 0. */
+  readonly packageDepends?: 'all' | number;
+  /** Follow them to essential packages as well, which every system has. */
+  readonly packageEssential?: boolean;
+  /** Bring documentation, translations, headers and static libraries of packages too. */
+  readonly packageDocs?: boolean;
   readonly terminfo?: TerminfoChoice;
   /**
    * Libraries that an ELF file's note says it opens (.note.dlopen): those of this priority and

@@ -9,6 +9,11 @@ export function needsAdditions(request: ResolveRequest): boolean {
   return [profiles, users, include, exclude].some(({ length }) => length > 0);
 }
 
+/** Whether a request asks for packages, whose database is to be opened for it. */
+export function needsPackages({ packages = [], withPackage }: ResolveRequest): boolean {
+  return packages.length > 0 || withPackage === true;
+}
+
 /** A resolution at work, for what adds to it. */
 export interface Resolution {
   readonly sysroot: Sysroot;

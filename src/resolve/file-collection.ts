@@ -1,4 +1,5 @@
-import { type FileStat, isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
+import type { FileStat } from '../fs/file-view.js';
+import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
 import type { Reason } from '../manifest/manifest.js';
 
 /** A path that the jail must have, and why. */
@@ -55,6 +56,14 @@ export class FileCollection {
 
   has(path: string): boolean {
     return this.#files.has(path);
+  }
+
+  /** Paths of the libraries that programs need. */
+  needed(): string[] {
+    const files = [...this.#files.values()].filter(({ stat }) => stat.type === 'file');
+    return files
+      .filter(({ path }) => this.reasonsOf(path).some(({ kind }) => kind === 'needed'))
+      .map(({ path }) => path);
   }
 
   /** The content of a file that is made. */

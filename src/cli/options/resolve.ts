@@ -19,6 +19,37 @@ export const resolveOptions = {
     placeholder: 'DIR',
     complete: 'directory',
   },
+  package: {
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'Bring the files of a package that programs may open when they run',
+    placeholder: 'NAME',
+    group: GROUP,
+  },
+  'with-package': {
+    type: 'boolean',
+    describe: 'Bring those of the packages that own the programs, and the data that they name',
+    group: GROUP,
+  },
+  'package-depends': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'How many steps of what packages depend on come along [default: 0]',
+    placeholder: 'N|all',
+    complete: ['all'],
+    group: GROUP,
+  },
+  'package-essential': {
+    type: 'boolean',
+    describe: 'Follow them to essential packages as well, which every system has',
+    group: GROUP,
+  },
+  'package-docs': {
+    type: 'boolean',
+    describe: 'Bring documentation, translations, headers and static libraries of packages too',
+    group: GROUP,
+  },
   terminfo: {
     type: 'string',
     requiresArg: true,
@@ -96,6 +127,7 @@ export function resolveChoices(args: Partial<ResolveArguments>): Omit<ResolveReq
       ? {}
       : { libraryPath: libraryPathOf(args['library-path'], sysroot) }),
     ...(sysroot === undefined ? {} : { sysroot }),
+    ...packageChoices(args),
     ...(terminfo === undefined ? {} : { terminfo: terminfoChoice(terminfo) }),
     ...(dlopen === undefined ? {} : { dlopen: dlopen as DlopenChoice }),
     ...(nss === 'none' ? { nss } : {}),
@@ -104,6 +136,23 @@ export function resolveChoices(args: Partial<ResolveArguments>): Omit<ResolveReq
     ...(args['ca-certificates'] ? { caCertificates: true } : {}),
     ...(tz === undefined ? {} : { timeZones: allOr(tz, 'tz') }),
   };
+}
+
+function packageChoices(args: Partial<ResolveArguments>): Partial<ResolveRequest> {
+  const { package: packages = [], 'package-depends': depends } = args;
+  return {
+    ...(packages.length === 0 ? {} : { packages }),
+    ...(args['with-package'] ? { withPackage: true } : {}),
+    ...(depends === undefined ? {} : { packageDepends: depthOf(depends) }),
+    ...(args['package-essential'] ? { packageEssential: true } : {}),
+    ...(args['package-docs'] ? { packageDocs: true } : {}),
+  };
+}
+
+function depthOf(text: string): 'all' | number {
+  if (text === 'all') return text;
+  if (/^\d{1,3}$/.test(text)) return Number(text);
+  throw new JailbuildError('USAGE', `--package-depends ${text}: give a number of steps, or all`);
 }
 
 /**

@@ -47,6 +47,12 @@ export function reasonText(reason: Reason): string {
       return reason.as === undefined ? `user ${reason.name}` : `login shell of ${reason.name}`;
     case 'included':
       return `included as ${reason.as}`;
+    case 'package':
+      return `package ${reason.name}`;
+    case 'named':
+      return `named by ${reason.by}, package ${reason.package}`;
+    case 'command':
+      return `started as ${reason.name} by ${reason.by}`;
     case 'terminfo':
       return `terminal description ${reason.name}`;
   }
