@@ -22,6 +22,8 @@ export type ErrorCode =
   | 'PROFILE_INVALID'
   | 'PROFILE_NOT_FOUND'
   | 'PROFILE_UNMET'
+  | 'PACKAGE_NOT_FOUND'
+  | 'PACKAGE_INCOMPLETE'
   | 'INCLUDE_NOT_FOUND'
   | 'EXCLUDED_NEEDED'
   | 'USER_NOT_FOUND'
@@ -50,7 +52,11 @@ export type ErrorCode =
   | 'PLATFORM_UNKNOWN'
   | 'TOOL_MISSING'
   | 'LAUNCHER_MISSING'
-  | 'LAUNCHER_FAILED';
+  | 'LAUNCHER_FAILED'
+  | 'OBSERVER_MISSING'
+  | 'OBSERVATION_FAILED'
+  | 'TRACE_INVALID'
+  | 'TRACE_STALE';
 
 /**
  * An error the user can act on: a code for machines, one sentence for people, and the path concerned.

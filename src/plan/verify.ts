@@ -122,9 +122,11 @@ function isProgram(reason: Reason): boolean {
   return reason.kind === 'requested' || ('as' in reason && reason.kind !== 'included');
 }
 
+const DATA: ReadonlySet<Reason['kind']> = new Set(['profile', 'included', 'package', 'named']);
+
 /** What came along as data may be a module that some program opens. */
 function isData({ kind }: Reason): boolean {
-  return kind === 'profile' || kind === 'included';
+  return DATA.has(kind);
 }
 
 function withObjects(request: ResolveRequest, paths: readonly string[]): Additions {

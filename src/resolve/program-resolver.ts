@@ -15,6 +15,7 @@ import type { FileCollection } from './file-collection.js';
 import type { FoundProgram } from './find-program.js';
 import { executableAt, interpreterNotFound } from './interpreter.js';
 import { openNotedLibraries } from './process/dlopen-notes.js';
+import { openLibcLibraries } from './process/libc-libraries.js';
 import { NameService } from './process/name-service.js';
 import { RunningProcess } from './process/running-process.js';
 import { GLIBC_SONAME, type ObjectFacts, RuntimeFacts } from './process/runtime-facts.js';
@@ -180,12 +181,25 @@ export class ProgramResolver {
    * among data. What it misses is no error, for it may never be opened.
    */
   addObject(trace: Trace): void {
+    this.#addOptional(trace, () => this.#addProcess(trace, this.objects.parse(trace)));
+  }
+
+  /** As {@link addObject}, and for a script what runs it. */
+  addRunnable(trace: Trace): void {
+    this.#addOptional(trace, () => {
+      const elf = this.#parse(trace);
+      if (elf !== undefined) this.#addProcess(trace, elf);
+      else if ((trace.stat.mode & 0o111) !== 0) this.#scripts.add(trace);
+    });
+  }
+
+  #addOptional(trace: Trace, add: () => void): void {
     if (this.#interpreters.has(trace.path) || this.#looked.has(trace.path)) return;
     if (!mayBeObject(trace)) return;
     this.#looked.add(trace.path);
     this.#isOptional = true;
     try {
-      this.#addProcess(trace, this.objects.parse(trace));
+      add();
     } catch (error) {
       if (!(error instanceof JailbuildError)) throw error;
     } finally {
@@ -257,7 +271,11 @@ export class ProgramResolver {
       for (const library of openNotedLibraries(process, object, dlopens, dlopen)) {
         this.#miss(library);
       }
-      if (nss === 'auto' && libc !== undefined && object !== libc) {
+      if (libc === undefined || object === libc) continue;
+      for (const warning of openLibcLibraries(process, libc, object, imports, dlopen)) {
+        this.#loaderWarnings.add(warning);
+      }
+      if (nss === 'auto') {
         this.#nameService.open(process, libc, object, imports);
       }
     }

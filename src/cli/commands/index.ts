@@ -9,6 +9,7 @@ import { optimizeCommand } from './optimize.js';
 import { profilesCommand } from './profiles.js';
 import { removeCommand } from './remove.js';
 import { runCommand } from './run.js';
+import { traceCommand } from './trace.js';
 import { treeCommand } from './tree.js';
 import { updateCommand } from './update.js';
 import { whyCommand } from './why.js';
@@ -21,6 +22,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   updateCommand,
   removeCommand,
   exportCommand,
+  traceCommand,
   treeCommand,
   whyCommand,
   inspectCommand,
