@@ -10,6 +10,7 @@ export type ErrorCode =
   | 'MALFORMED_CACHE'
   | 'MALFORMED_CONF'
   | 'LIBRARY_NOT_FOUND'
+  | 'VERSION_NOT_FOUND'
   | 'INTERPRETER_NOT_FOUND'
   | 'TERMINFO_NOT_FOUND'
   | 'FILE_NOT_FOUND'
@@ -21,6 +22,8 @@ export type ErrorCode =
   | 'PROFILE_INVALID'
   | 'PROFILE_NOT_FOUND'
   | 'PROFILE_UNMET'
+  | 'PACKAGE_NOT_FOUND'
+  | 'PACKAGE_INCOMPLETE'
   | 'INCLUDE_NOT_FOUND'
   | 'EXCLUDED_NEEDED'
   | 'USER_NOT_FOUND'
@@ -32,6 +35,7 @@ export type ErrorCode =
   | 'TARGET_NOT_WRITABLE'
   | 'TARGET_BUSY'
   | 'TARGET_INSECURE'
+  | 'OPTIMIZE_FAILED'
   | 'CONFLICT'
   | 'SYSROOT_DIFFERS'
   | 'MANIFEST_INVALID'
@@ -48,7 +52,11 @@ export type ErrorCode =
   | 'PLATFORM_UNKNOWN'
   | 'TOOL_MISSING'
   | 'LAUNCHER_MISSING'
-  | 'LAUNCHER_FAILED';
+  | 'LAUNCHER_FAILED'
+  | 'OBSERVER_MISSING'
+  | 'OBSERVATION_FAILED'
+  | 'TRACE_INVALID'
+  | 'TRACE_STALE';
 
 /**
  * An error the user can act on: a code for machines, one sentence for people, and the path concerned.

@@ -1,7 +1,7 @@
 /** The library: from requested programs to a closure, from that to a plan, from that to a jail. */
 
 export { type ErrorCode, JailbuildError } from './errors.js';
-export type { FileStat } from './fs/sysroot.js';
+export type { FileStat } from './fs/file-view.js';
 export type { BuildOptions, GivenManifest } from './jail/build/job.js';
 export { type BuildResult, build, buildManifest, planJail } from './jail/build/pipeline.js';
 export { type CheckOptions, type CheckResult, checkJail } from './jail/check/check.js';
@@ -21,6 +21,7 @@ export {
   type Manifest,
   type ManifestRequest,
   type MissingLibrary,
+  type MissingVersion,
   type Reason,
   type SearchRule,
   type SymlinkEntry,

@@ -1,41 +1,27 @@
-import { statSync, writeFileSync } from 'node:fs';
-import { errnoOf, JailbuildError, strerror } from '../errors.js';
+import { openOutput } from '../fs/atomic-file.js';
 
-/** A file that appears whole at the end of a build, or not at all. */
+/** A text that goes out whole at the end of a build, or not at all. */
 export interface PendingFile {
   commit(text: string): Promise<void>;
   discard(): Promise<void>;
 }
 
 /**
- * Makes sure, before anything else is written, that a file can be written.
+ * Makes sure, before anything else is written, that a text can be written to a path.
  *
+ * @param signal ends the wait for the reader of a fifo
  * @throws JailbuildError WRITE_FAILED
+ * @throws the signal's reason
  */
-export async function prepareFile(path: string): Promise<PendingFile> {
-  const draft = `${path}.${process.pid}.tmp`;
-  const failed = (error: unknown): unknown =>
-    errnoOf(error) === undefined
-      ? error
-      : new JailbuildError('WRITE_FAILED', `${path}: ${strerror(error)}`, path);
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new JailbuildError('WRITE_FAILED', `${path}: is a directory`, path);
-  }
-  try {
-    writeFileSync(draft, '', { flag: 'wx' });
-  } catch (error) {
-    throw failed(error);
-  }
-  const { move, remove } = await import('fs-extra/esm');
+export async function prepareFile(path: string, signal?: AbortSignal): Promise<PendingFile> {
+  const output = await openOutput(path, signal);
   return {
     async commit(text) {
-      try {
-        writeFileSync(draft, text);
-        await move(draft, path, { overwrite: true });
-      } catch (error) {
-        throw failed(error);
-      }
+      await output.append(Buffer.from(text));
+      output.commit();
     },
-    discard: () => remove(draft),
+    async discard() {
+      output.discard();
+    },
   };
 }

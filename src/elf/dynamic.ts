@@ -1,8 +1,17 @@
+import { JailbuildError } from '../errors.js';
 import { fieldReader } from './fields.js';
 import { malformed } from './malformed.js';
-import type { ByteSource, Dependency, DynamicSection, ElfHeaders, Segment } from './types.js';
+import type {
+  ByteSource,
+  Dependency,
+  DynamicSection,
+  ElfHeaders,
+  Segment,
+  SymbolVersions,
+} from './types.js';
+import { NO_VERSIONS, readVersions } from './versions.js';
 
-/** Dynamic tags (gABI; the last five are the GNU and Solaris extensions of elf.h). */
+/** Dynamic tags (gABI; those from DEPAUDIT on are the GNU and Solaris extensions of elf.h). */
 const DT = {
   NULL: 0,
   NEEDED: 1,
@@ -11,9 +20,13 @@ const DT = {
   SONAME: 14,
   RPATH: 15,
   RUNPATH: 29,
+  RELR: 36,
   DEPAUDIT: 0x6ffffefb,
   AUDIT: 0x6ffffefc,
+  VERSYM: 0x6ffffff0,
   FLAGS_1: 0x6ffffffb,
+  VERDEF: 0x6ffffffc,
+  VERNEED: 0x6ffffffe,
   AUXILIARY: 0x7ffffffd,
   FILTER: 0x7fffffff,
 } as const;
@@ -32,8 +45,9 @@ const DF_1_PIE = 0x0800_0000;
 
 /** Real dynamic sections have under 100 entries, 16 bytes each. */
 const MAX_DYNAMIC_SIZE = 1 << 20;
-/** A string table up to this size is read at once; a larger one string by string. */
+/** A string table up to this size is read at once; of a larger one, a piece at a time. */
 const WHOLE_TABLE = 1 << 16;
+const STRING_WINDOW = 2048;
 /** The longest name or search path that is believed, and how long all of a file may be together. */
 const MAX_STRING = 1 << 16;
 const MAX_STRINGS = 1 << 20;
@@ -54,6 +68,7 @@ export function readDynamic(source: ByteSource, headers: ElfHeaders): DynamicSec
   let strtab: number | undefined;
   let strsz: number | undefined;
   let flags1 = 0;
+  const versionTags = new Map<number, number>();
   const strings: { tag: number; offset: number }[] = [];
   for (const [tag, value] of dynamicEntries(bytes, headers)) {
     switch (tag) {
@@ -65,6 +80,12 @@ export function readDynamic(source: ByteSource, headers: ElfHeaders): DynamicSec
         break;
       case DT.FLAGS_1:
         flags1 = value;
+        break;
+      case DT.RELR:
+      case DT.VERSYM:
+      case DT.VERDEF:
+      case DT.VERNEED:
+        versionTags.set(tag, value);
         break;
       case DT.NEEDED:
       case DT.SONAME:
@@ -84,18 +105,19 @@ export function readDynamic(source: ByteSource, headers: ElfHeaders): DynamicSec
   if (strings.length > MAX_NAMES) {
     throw malformed(source, 'dynamic section', `names ${strings.length} libraries and paths`);
   }
+  const text = once(() => stringTable(source, headers.segments, strtab, strsz));
   if (strings.length > 0) {
     let room = MAX_STRINGS;
-    const read = stringTable(source, headers.segments, strtab, strsz);
+    const read = text();
     for (const { tag, offset } of strings) {
-      const text = read(offset);
-      room -= text.length;
+      const value = read(offset);
+      room -= value.length;
       if (room < 0) throw malformed(source, 'DT_STRTAB', 'has overlong names and paths');
       const list = values.get(tag);
-      if (list === undefined) values.set(tag, [text]);
-      else list.push(text);
+      if (list === undefined) values.set(tag, [value]);
+      else list.push(value);
       const kind = DEPENDENCY_KIND[tag];
-      if (kind !== undefined) dependencies.push({ kind, name: text });
+      if (kind !== undefined) dependencies.push({ kind, name: value });
     }
   }
   const all = (tag: number): readonly string[] => values.get(tag) ?? [];
@@ -114,7 +136,36 @@ export function readDynamic(source: ByteSource, headers: ElfHeaders): DynamicSec
       .filter((name) => name !== ''),
     noDefaultDirectories: (flags1 & DF_1_NODEFLIB) !== 0,
     isProgram: (flags1 & DF_1_PIE) !== 0,
+    versions: versionsOf(source, headers, versionTags, text),
   };
+}
+
+/** The loader alone judges these tables, so what is wrong with them is told and not thrown. */
+function versionsOf(
+  source: ByteSource,
+  headers: ElfHeaders,
+  tags: ReadonlyMap<number, number>,
+  text: () => (offset: number) => string,
+): SymbolVersions {
+  if (tags.size === 0) return NO_VERSIONS;
+  const facts = { hasTable: tags.has(DT.VERSYM), hasRelr: tags.has(DT.RELR) };
+  const place = (tag: number, field: string): number | undefined => {
+    const address = tags.get(tag);
+    if (address === undefined) return undefined;
+    const at = fileOffset(headers.segments, address);
+    if (at === undefined) throw malformed(source, field, 'is not inside any PT_LOAD');
+    return at;
+  };
+  try {
+    const needs = place(DT.VERNEED, 'DT_VERNEED');
+    const defines = place(DT.VERDEF, 'DT_VERDEF');
+    if (needs === undefined && defines === undefined) return { ...NO_VERSIONS, ...facts };
+    const read = readVersions(source, headers, { needs, defines }, text());
+    return { ...read, ...facts, problem: undefined };
+  } catch (error) {
+    if (!(error instanceof JailbuildError)) throw error;
+    return { ...NO_VERSIONS, ...facts, problem: error.message };
+  }
 }
 
 /**
@@ -175,21 +226,37 @@ function stringTable(
   if (base + strsz > source.size) {
     throw malformed(source, 'DT_STRSZ', 'reaches beyond the end of the file');
   }
-  const whole = strsz <= WHOLE_TABLE ? source.read(base, strsz) : undefined;
+  const window = strsz <= WHOLE_TABLE ? strsz : STRING_WINDOW;
+  let start = 0;
+  let bytes = strsz <= WHOLE_TABLE ? source.read(base, strsz) : Buffer.alloc(0);
 
   return (offset) => {
     if (offset >= strsz) {
       throw malformed(source, 'dynamic section', `names a string at ${offset}, beyond DT_STRSZ`);
     }
     const limit = Math.min(strsz - offset, MAX_STRING);
-    let end = -1;
-    let bytes = whole?.subarray(offset) ?? source.read(base + offset, Math.min(limit, 256));
-    end = bytes.indexOf(0);
-    if (end < 0 && bytes.length < limit) {
-      bytes = source.read(base + offset, limit);
+    let from = offset - start;
+    let end = from >= 0 && from < bytes.length ? bytes.indexOf(0, from) : -1;
+    // Names of one kind stand together, so the bytes read for one hold the next ones.
+    for (const length of [window, limit]) {
+      if (end >= 0) break;
+      start = offset;
+      from = 0;
+      bytes = source.read(base + offset, Math.min(limit, length));
       end = bytes.indexOf(0);
     }
-    if (end < 0) throw malformed(source, 'DT_STRTAB', `has a string without end at ${offset}`);
-    return bytes.toString('utf8', 0, end);
+    if (end < 0 || end - from >= MAX_STRING) {
+      throw malformed(source, 'DT_STRTAB', `has a string without end at ${offset}`);
+    }
+    return bytes.toString('utf8', from, end);
+  };
+}
+
+/** Does some work when its result is first asked for. */
+function once<T>(work: () => T): () => T {
+  let done: { readonly value: T } | undefined;
+  return () => {
+    done ??= { value: work() };
+    return done.value;
   };
 }

@@ -1,5 +1,6 @@
 import { dynamicBytes, dynamicEntries, fileOffset } from './dynamic.js';
 import { fieldReader } from './fields.js';
+import { EM } from './machines.js';
 import { malformed } from './malformed.js';
 import type { ByteSource, ElfHeaders } from './types.js';
 
@@ -14,7 +15,7 @@ const MAX_NAME = 256;
 const BATCH = 4096;
 
 /** Machines whose DT_HASH has words of 8 bytes in 64-bit files: s390x and Alpha (glibc, Elf_Symndx). */
-const WIDE_HASH_MACHINES = new Set([22, 0x9026]);
+const WIDE_HASH_MACHINES = new Set<number>([EM.S390, EM.ALPHA]);
 
 /**
  * The names of the functions and objects that a file wants from others: the undefined entries of its

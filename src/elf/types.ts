@@ -40,6 +40,29 @@ export interface Dependency {
   readonly name: string;
 }
 
+/** A version of another object's symbols that an object was linked with, as `GLIBC_2.34`. */
+export interface VersionNeed {
+  /** The other object, by the name in DT_NEEDED. */
+  readonly file: string;
+  readonly version: string;
+  /** VER_FLG_WEAK: the loader goes on without it. */
+  readonly isWeak: boolean;
+}
+
+/** The symbol versions of an object (gABI, "Symbol Versioning"; LSB Core, "Symbol Versioning"). */
+export interface SymbolVersions {
+  /** DT_VERNEED. */
+  readonly needs: readonly VersionNeed[];
+  /** DT_VERDEF: the versions that it defines; undefined for an object without the table. */
+  readonly defines: ReadonlySet<string> | undefined;
+  /** True if its symbols have versions at all (DT_VERSYM). */
+  readonly hasTable: boolean;
+  /** True if it has DT_RELR, which glibc takes only with a need of GLIBC_ABI_DT_RELR. */
+  readonly hasRelr: boolean;
+  /** What is not well-formed in these tables, as one sentence. */
+  readonly problem: string | undefined;
+}
+
 /** The dynamic section's facts about dependencies (gABI chapter 5, "Dynamic Section"). */
 export interface DynamicSection {
   readonly soname: string | undefined;
@@ -57,6 +80,7 @@ export interface DynamicSection {
   readonly noDefaultDirectories: boolean;
   /** DF_1_PIE: it is a program, and no library although its type says so. */
   readonly isProgram: boolean;
+  readonly versions: SymbolVersions;
 }
 
 export interface ElfFile {

@@ -1,24 +1,113 @@
-import { dynamicBytes, dynamicEntries, fileOffset } from './dynamic.js';
-import type { ByteSource, ElfHeaders } from './types.js';
+import { fieldReader } from './fields.js';
+import { malformed } from './malformed.js';
+import type { ByteSource, ElfHeaders, SymbolVersions, VersionNeed } from './types.js';
 
-const DT_STRTAB = 5;
-const DT_STRSZ = 10;
-/** glibc's own string table has about 40 kB. */
-const MAX_TABLE = 8 << 20;
+/** File offsets of the tables; undefined for one that the object does not have. */
+export interface VersionTables {
+  readonly needs: number | undefined;
+  readonly defines: number | undefined;
+}
+
+export const NO_VERSIONS: SymbolVersions = {
+  needs: [],
+  defines: undefined,
+  hasTable: false,
+  hasRelr: false,
+  problem: undefined,
+};
+
+const VER_FLG_WEAK = 2;
+
+/** Sizes of the records, which are the same in both classes. */
+const SIZE = { need: 16, needed: 16, definition: 20, name: 8 } as const;
+
+/** glibc's own libraries have some dozens of each; large programs need some hundreds. */
+const MAX_RECORDS = 1 << 16;
+/** How long all names may be together, in bytes. */
+const MAX_NAMES = 1 << 20;
+/** Records are read so many bytes at a time. */
+const WINDOW = 2048;
 
 /**
- * True if a library defines, or wants, symbols of this version, as `GLIBC_2.34`: the name is then
- * among the strings of its dynamic section (gABI, "Symbol Versioning").
+ * Reads which symbol versions an object needs and defines. The loader follows the links between the
+ * records and passes over the counts in the dynamic section, as this does.
  *
+ * @param string reads a string of the dynamic section's string table
  * @throws JailbuildError MALFORMED_ELF
  */
-export function namesVersion(source: ByteSource, headers: ElfHeaders, version: string): boolean {
-  const bytes = dynamicBytes(source, headers);
-  if (bytes === undefined) return false;
-  const values = new Map(dynamicEntries(bytes, headers));
-  const offset = fileOffset(headers.segments, values.get(DT_STRTAB) ?? -1);
-  const size = values.get(DT_STRSZ);
-  if (offset === undefined || size === undefined) return false;
-  const table = source.read(offset, Math.min(size, MAX_TABLE));
-  return table.indexOf(`\0${version}\0`, 0, 'latin1') >= 0;
+export function readVersions(
+  source: ByteSource,
+  headers: ElfHeaders,
+  tables: VersionTables,
+  string: (offset: number) => string,
+): Pick<SymbolVersions, 'needs' | 'defines'> {
+  const { u16, u32 } = fieldReader(headers);
+  const { needs: needsAt, defines: definesAt } = tables;
+  const starts = [needsAt, definesAt].filter((at) => at !== undefined);
+  if (starts.length === 0) return { needs: [], defines: undefined };
+  // Linkers put the one table behind the other.
+  const record = recordReader(source, Math.min(...starts));
+  let left = MAX_RECORDS;
+  const count = (field: string) => {
+    if (--left < 0) throw malformed(source, field, `has more than ${MAX_RECORDS} records`);
+  };
+
+  let room = MAX_NAMES;
+  const text = (offset: number): string => {
+    const value = string(offset);
+    room -= value.length;
+    if (room < 0) throw malformed(source, 'DT_STRTAB', 'has overlong names of versions');
+    return value;
+  };
+
+  const needs: VersionNeed[] = [];
+  for (let at = needsAt; at !== undefined; ) {
+    count('DT_VERNEED');
+    const need = record(at, SIZE.need, 'DT_VERNEED');
+    if (u16(need, 0) !== 1) {
+      throw malformed(source, 'DT_VERNEED', `has a record of version ${u16(need, 0)}`);
+    }
+    const file = text(u32(need, 4));
+    for (let next: number | undefined = at + u32(need, 8); next !== undefined; ) {
+      count('DT_VERNEED');
+      const needed = record(next, SIZE.needed, 'DT_VERNEED');
+      const isWeak = (u16(needed, 4) & VER_FLG_WEAK) !== 0;
+      needs.push({ file, version: text(u32(needed, 8)), isWeak });
+      next = following(next, u32(needed, 12));
+    }
+    at = following(at, u32(need, 12));
+  }
+
+  if (definesAt === undefined) return { needs, defines: undefined };
+  const defines = new Set<string>();
+  for (let at: number | undefined = definesAt; at !== undefined; ) {
+    count('DT_VERDEF');
+    const definition = record(at, SIZE.definition, 'DT_VERDEF');
+    if (u16(definition, 0) !== 1) {
+      throw malformed(source, 'DT_VERDEF', `has a record of version ${u16(definition, 0)}`);
+    }
+    const name = record(at + u32(definition, 12), SIZE.name, 'DT_VERDEF');
+    defines.add(text(u32(name, 0)));
+    at = following(at, u32(definition, 16));
+  }
+  return { needs, defines };
+}
+
+/** Where the next record is; a link of zero ends the list. */
+function following(at: number, link: number): number | undefined {
+  return link === 0 ? undefined : at + link;
+}
+
+/** Reads records through a window, since they stand close together. */
+function recordReader(source: ByteSource, first: number) {
+  let start = first;
+  let bytes = source.read(first, WINDOW);
+  return (at: number, size: number, field: string): Buffer => {
+    if (at < start || at + size > start + bytes.length) {
+      start = at;
+      bytes = source.read(at, WINDOW);
+      if (bytes.length < size) throw malformed(source, field, 'reaches beyond the end of the file');
+    }
+    return bytes.subarray(at - start, at - start + size);
+  };
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
-import { DraftFile, writeFailed } from './draft.js';
+import { draftFile, type OutputFile, writeFailed } from '../fs/atomic-file.js';
 import { CHUNKS_IN_TURN } from './file-tree.js';
 import { tarHeader, tarPadding } from './tar.js';
 
@@ -48,14 +48,11 @@ export class BlobDirectory implements BlobStore {
     chunks: AsyncIterable<Buffer> | Iterable<Buffer>,
     nameOf: (digest: string) => string,
   ): Promise<Blob> {
-    const draft = DraftFile.create(path.join(this.#root, 'incoming'));
+    const draft = draftFile(path.join(this.#root, 'incoming'));
     try {
       const blob = await writeBlob(chunks, (...some) => draft.append(...some));
       const file = path.join(this.#root, nameOf(blob.digest));
-      if (existsSync(file)) {
-        draft.discard();
-        return blob;
-      }
+      if (existsSync(file)) return blob;
       try {
         mkdirSync(path.dirname(file), { recursive: true });
       } catch (error) {
@@ -63,9 +60,8 @@ export class BlobDirectory implements BlobStore {
       }
       draft.commit(file);
       return blob;
-    } catch (error) {
+    } finally {
       draft.discard();
-      throw error;
     }
   }
 }
@@ -75,11 +71,11 @@ export class BlobDirectory implements BlobStore {
  * when they are known, in the room left for it.
  */
 export class BlobArchive implements BlobStore {
-  readonly #draft: DraftFile;
+  readonly #draft: OutputFile;
   readonly #mtime: bigint;
 
   /** @param mtime of all members, in nanoseconds since the epoch */
-  constructor(draft: DraftFile, mtime: bigint) {
+  constructor(draft: OutputFile, mtime: bigint) {
     this.#draft = draft;
     this.#mtime = mtime;
   }

@@ -1,11 +1,18 @@
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
+import {
+  DraftDirectory,
+  draftFile,
+  type OutputFile,
+  openOutput,
+  standardOutput,
+} from '../fs/atomic-file.js';
 import type { Entry } from '../manifest/manifest.js';
 import { BlobArchive, BlobDirectory, type BlobStore, blobName, writeBlob } from './blobs.js';
 import { type CompressionChoice, checkCompression, compress } from './compression.js';
 import { cpio } from './cpio.js';
 import { type Destination, STDOUT_PATH } from './destination.js';
-import { DraftDirectory, DraftFile, scratchDirectory, writeToStdout } from './draft.js';
+import { scratchDirectory } from './draft.js';
 import type { FileTree } from './file-tree.js';
 import {
   type ImageOptions,
@@ -104,17 +111,20 @@ async function exportArchive(
   const { kind, path: file } = destination;
   const compression = options.compression ?? { kind: destination.compression };
   const chunks = watched(kind === 'tar' ? tar(tree) : cpio(tree), options);
-  const store = (write: (...some: readonly Buffer[]) => Promise<void>) =>
-    writeBlob(compress(chunks, compression), write);
-  const blob =
-    file === STDOUT_PATH
-      ? await store(writeToStdout)
-      : await drafted(DraftFile.create(file), async (draft) => {
-          const stored = await store((...some) => draft.append(...some));
-          draft.commit(file);
-          return stored;
-        });
+  const blob = await drafted(await openArchive(file, options), async (output) => {
+    const write = (...some: readonly Buffer[]) => output.append(...some);
+    const stored = await writeBlob(compress(chunks, compression), write);
+    output.commit();
+    return stored;
+  });
   return { format: kind, path: file, ...blob, entries: tree.entries.length };
+}
+
+async function openArchive(file: string, { signal }: ExportOptions): Promise<OutputFile> {
+  const output = file === STDOUT_PATH ? standardOutput() : await openOutput(file, signal);
+  if (!(await output.isTerminal)) return output;
+  output.discard();
+  throw new JailbuildError('USAGE', `${file}: refusing to write an archive to a terminal`);
 }
 
 /** Adds to a layout that exists: its index, which makes an image part of it, is written last. */
@@ -129,10 +139,9 @@ async function exportLayout(
     const store = new BlobDirectory(root);
     const image = await storeImage(tree, store, options);
     if (known === undefined) await store.put([LAYOUT], () => LAYOUT_FILE);
-    const index = DraftFile.create(path.join(root, INDEX_FILE));
-    await drafted(index, async () => {
+    await drafted(draftFile(path.join(root, INDEX_FILE)), async (index) => {
       await index.append(indexWith(known, image.manifest, tag, image.platform));
-      index.commit(path.join(root, INDEX_FILE));
+      index.commit();
     });
     return resultOf(tree, destination, image, tag);
   };
@@ -151,34 +160,31 @@ async function exportImageArchive(
 ): Promise<ExportResult> {
   const { kind, path: file } = destination;
   const created = creationTime(tree.entries, options.epoch);
-  const write = async (draft: DraftFile): Promise<ExportResult> => {
+  const write = async (draft: OutputFile): Promise<ExportResult> => {
     const store = new BlobArchive(draft, BigInt(created.getTime()) * 1_000_000n);
     const result = await (kind === 'oci-archive'
       ? storeLayout(tree, store, destination, options)
       : storeDockerArchive(tree, store, destination, options));
     await draft.append(TAR_END);
+    draft.commit();
     return result;
   };
-  if (file !== STDOUT_PATH) {
-    return drafted(DraftFile.create(file), async (draft) => {
-      const result = await write(draft);
-      draft.commit(file);
+  return drafted(await openArchive(file, options), async (output) => {
+    if (output.isDraft) return write(output);
+    // The headers of an archive's members are known after their content.
+    const { createReadStream } = await import('node:fs');
+    const { remove } = await import('fs-extra/esm');
+    const scratch = scratchDirectory();
+    try {
+      const staged = path.join(scratch, 'image.tar');
+      const result = await drafted(draftFile(staged), write);
+      for await (const chunk of createReadStream(staged)) await output.append(chunk as Buffer);
+      output.commit();
       return result;
-    });
-  }
-  // The headers of an archive's members are known after their content.
-  const { createReadStream, rmSync } = await import('node:fs');
-  const scratch = scratchDirectory();
-  try {
-    const staged = path.join(scratch, 'image.tar');
-    const draft = DraftFile.create(staged);
-    const result = await drafted(draft, write);
-    draft.commit(staged);
-    for await (const chunk of createReadStream(staged)) await writeToStdout(chunk as Buffer);
-    return result;
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
+    } finally {
+      await remove(scratch);
+    }
+  });
 }
 
 async function storeLayout(

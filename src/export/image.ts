@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { STANDARD_PATH } from '../manifest/standard-path.js';
 import { type Blob, type BlobStore, blobName } from './blobs.js';
 import { type CompressionChoice, compress } from './compression.js';
 import type { Layer } from './layers.js';
@@ -27,7 +28,7 @@ export interface ImageOptions {
 }
 
 /** What engines take where an image has no PATH. */
-const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const DEFAULT_PATH = `PATH=${STANDARD_PATH.join(':')}`;
 
 /** A layer as it was stored. */
 export interface StoredLayer extends Blob {

@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { isElf } from '../elf/headers.js';
+import { EF, EM } from '../elf/machines.js';
 import { JailbuildError } from '../errors.js';
 import type { Entry, FileEntry } from '../manifest/manifest.js';
 import type { FileTree } from './file-tree.js';
@@ -14,8 +15,6 @@ export interface Platform {
 /** Up to e_flags of a 64-bit header (gABI chapter 4, "ELF Header"). */
 const ELF_HEADER = 52;
 const EXECUTABLE = 0o111;
-/** EF_ARM_ABI_FLOAT_HARD (ELF for the Arm architecture): in use with ARMv7 distributions. */
-const ARM_HARD_FLOAT = 0x400;
 
 /**
  * The platform of a tree: that of the programs which were asked for, or where none is named so, of
@@ -81,23 +80,24 @@ function goArchitecture(
   flags: number,
 ): string | undefined {
   switch (machine) {
-    case 3:
+    case EM[386]:
       return '386';
-    case 8:
+    case EM.MIPS:
       return `mips${wide ? '64' : ''}${little ? 'le' : ''}`;
-    case 21:
+    case EM.PPC64:
       return little ? 'ppc64le' : 'ppc64';
-    case 22:
+    case EM.S390:
       return wide ? 's390x' : undefined;
-    case 40:
-      return flags & ARM_HARD_FLOAT ? 'arm/v7' : 'arm/v5';
-    case 62:
+    case EM.ARM:
+      // Distributions for ARMv7 pass floating point arguments in its registers.
+      return flags & EF.ARM_ABI_FLOAT_HARD ? 'arm/v7' : 'arm/v5';
+    case EM.X86_64:
       return 'amd64';
-    case 183:
+    case EM.AARCH64:
       return 'arm64/v8';
-    case 243:
+    case EM.RISCV:
       return wide ? 'riscv64' : undefined;
-    case 258:
+    case EM.LOONGARCH:
       return 'loong64';
     default:
       return undefined;

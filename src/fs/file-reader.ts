@@ -11,14 +11,45 @@ const MAX_KEPT = 16;
 
 const MAX_KEPT_SIZE = 256 << 10;
 
+/** A regular file that is open for reading in parts. */
+export interface OpenFile {
+  /** The path inside its root, for messages. */
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  /**
+   * Up to `length` bytes from `offset`; fewer at the end of the file. They are not to be written to.
+   * @throws JailbuildError NOT_READABLE
+   */
+  read(offset: number, length: number): Buffer;
+  close(): void;
+}
+
+/** A file whose content is in memory. */
+export class BufferReader implements OpenFile {
+  readonly path: string;
+  readonly size: number;
+  readonly #content: Buffer;
+
+  constructor(content: Buffer, inside: string) {
+    this.path = inside;
+    this.size = content.length;
+    this.#content = content;
+  }
+
+  read(offset: number, length: number): Buffer {
+    return this.#content.subarray(offset, offset + Math.max(0, length));
+  }
+
+  close(): void {}
+}
+
 /**
  * Reads parts of one file. Every read is bounded by the file's size when it was opened. What lies in a
  * part that was read before is not read again.
  */
-export class FileReader {
-  /** The path inside the sysroot, for messages. */
+export class FileReader implements OpenFile {
   readonly path: string;
-  /** Bytes. */
   readonly size: number;
   readonly #fd: number;
   readonly #kept: { readonly offset: number; readonly bytes: Buffer }[] = [];
@@ -37,10 +68,6 @@ export class FileReader {
     throw new JailbuildError('NOT_READABLE', `${inside}: is no longer a regular file`, inside);
   }
 
-  /**
-   * Up to `length` bytes from `offset`; fewer at the end of the file. They are not to be written to.
-   * @throws JailbuildError NOT_READABLE
-   */
   read(offset: number, length: number): Buffer {
     const wanted = Math.max(0, Math.min(length, this.size - offset));
     for (const { offset: start, bytes } of this.#kept) {

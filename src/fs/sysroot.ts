@@ -1,8 +1,9 @@
-import { lstatSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import path from 'node:path';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
-import { FileReader } from './file-reader.js';
-import { listNames, readLink, realPathOf, toBytes } from './path-bytes.js';
+import type { OpenFile } from './file-reader.js';
+import { DirectoryView, type FileStat, type FileView } from './file-view.js';
+import { realPathOf, toBytes } from './path-bytes.js';
 
 /** The kernel follows at most this many symbolic links in one look-up (path_resolution(7)). */
 const MAX_LINKS = 40;
@@ -14,28 +15,6 @@ const MAX_PATH = 4095;
 const MAX_LINKED_NAMES = 1024;
 
 const MAX_TEXT = 16 << 20;
-
-export type FileType =
-  | 'directory'
-  | 'file'
-  | 'symlink'
-  | 'character-device'
-  | 'block-device'
-  | 'fifo'
-  | 'socket';
-
-export interface FileStat {
-  readonly type: FileType;
-  /** Permission bits with set-uid, set-gid and sticky: `mode & 0o7777`. */
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly size: number;
-  /** Nanoseconds since the epoch. */
-  readonly mtimeNs: bigint;
-  /** Device and inode: equal for two names of one file. */
-  readonly identity: string;
-}
 
 /** A symbolic link that a look-up followed. */
 export interface FollowedLink {
@@ -82,24 +61,35 @@ export function isTrace(result: Trace | TraceFailure): result is Trace {
  * Answers are remembered: a sysroot is a view for one job, during which the host is taken as still.
  */
 export class Sysroot {
-  /**
-   * The root directory's path in the real file system, without links, and without a slash at its
-   * end; '' for `/`.
-   */
-  readonly prefix: string;
+  readonly #view: FileView;
   readonly #stats = new Map<string, FileStat | TraceFailure>();
   readonly #lists = new Map<string, string[]>();
   readonly #traces = new Map<string, Trace | TraceFailure>();
 
-  /** @throws JailbuildError SYSROOT_NOT_A_DIRECTORY */
-  constructor(root = '/') {
-    const real = root === '/' ? root : realDirectory(root);
-    this.prefix = real === '/' ? '' : real;
+  /**
+   * @param root a directory, or a tree that is none, such as a plan
+   * @throws JailbuildError SYSROOT_NOT_A_DIRECTORY
+   */
+  constructor(root: string | FileView = '/') {
+    this.#view = typeof root === 'string' ? directoryView(root) : root;
+  }
+
+  /**
+   * The root directory's path in the real file system, without links, and without a slash at its
+   * end; '' for `/`.
+   */
+  get prefix(): string {
+    return this.#directory.prefix;
   }
 
   /** The real path of a path inside, for system calls. */
   realPath(inside: string): string {
-    return this.prefix === '' ? inside : this.prefix + inside;
+    return this.#directory.realPath(inside);
+  }
+
+  get #directory(): DirectoryView {
+    if (this.#view instanceof DirectoryView) return this.#view;
+    throw new Error('this root is not a directory of the file system');
   }
 
   /** Looks a path up as stat(2) would, following links, and tells every hop. */
@@ -128,15 +118,15 @@ export class Sysroot {
 
   /** The link's text. The path must have no links on the way, as those in a {@link Trace} have. */
   readlink(inside: string): string {
-    return readLink(this.realPath(inside));
+    return this.#view.readlink(inside);
   }
 
   /**
    * Opens a regular file found by {@link trace}.
    * @throws JailbuildError NOT_READABLE
    */
-  open(found: Trace): FileReader {
-    return new FileReader(this.realPath(found.path), found.path);
+  open(found: Trace): OpenFile {
+    return this.#view.open(found.path);
   }
 
   /** The whole of a small text file; of one beyond any use, its beginning. */
@@ -155,7 +145,7 @@ export class Sysroot {
     if (known !== undefined) return known;
     let names: string[] = [];
     try {
-      names = listNames(this.realPath(found.path)).sort();
+      names = this.#view.names(found.path).sort();
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
     }
@@ -180,22 +170,7 @@ export class Sysroot {
     if (known !== undefined) return known;
     let result: FileStat | TraceFailure;
     try {
-      const stats = lstatSync(toBytes(this.realPath(canonical)), {
-        bigint: true,
-        throwIfNoEntry: false,
-      });
-      result =
-        stats === undefined
-          ? { errno: 'ENOENT', at: canonical }
-          : {
-              type: typeOf(stats.mode),
-              mode: Number(stats.mode & 0o7777n),
-              uid: Number(stats.uid),
-              gid: Number(stats.gid),
-              size: Number(stats.size),
-              mtimeNs: stats.mtimeNs,
-              identity: `${stats.dev}:${stats.ino}`,
-            };
+      result = this.#view.lstat(canonical) ?? { errno: 'ENOENT', at: canonical };
     } catch (error) {
       result = { errno: errnoOf(error) ?? 'EIO', at: canonical };
     }
@@ -255,6 +230,11 @@ export class Sysroot {
   }
 }
 
+function directoryView(root: string): DirectoryView {
+  const real = root === '/' ? root : realDirectory(root);
+  return new DirectoryView(real === '/' ? '' : real);
+}
+
 function realDirectory(root: string): string {
   let problem = 'is not a directory';
   try {
@@ -265,23 +245,4 @@ function realDirectory(root: string): string {
     problem = strerror(error);
   }
   throw new JailbuildError('SYSROOT_NOT_A_DIRECTORY', `${root}: ${problem}`, root);
-}
-
-function typeOf(mode: bigint): FileType {
-  switch (Number(mode & 0o170000n)) {
-    case 0o040000:
-      return 'directory';
-    case 0o120000:
-      return 'symlink';
-    case 0o020000:
-      return 'character-device';
-    case 0o060000:
-      return 'block-device';
-    case 0o010000:
-      return 'fifo';
-    case 0o140000:
-      return 'socket';
-    default:
-      return 'file';
-  }
 }

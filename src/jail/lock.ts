@@ -1,6 +1,6 @@
 import { errnoText, JailbuildError } from '../errors.js';
 import { type Engine, OperationError } from './engine/engine.js';
-import { openEngine } from './engine/open.js';
+import { type OpenEngine, openEngine } from './engine/open.js';
 import { STATE_DIRECTORY } from './record/state.js';
 import { locateTarget } from './target.js';
 
@@ -10,6 +10,8 @@ export interface LockOptions {
   /** Called once before waiting. */
   readonly onWait?: () => void;
   readonly signal?: AbortSignal | undefined;
+  /** Opens what carries out the changes [default: the native engine if it is available] */
+  readonly openEngine?: OpenEngine;
 }
 
 /** The sole right to change an existing jail. It ends with the process that holds it. */
@@ -36,7 +38,7 @@ export async function lockJail(
   if (path !== existing) {
     throw new JailbuildError('TARGET_NOT_A_DIRECTORY', `${target}: is not a directory`, target);
   }
-  const engine = await openEngine(path, options.sourceRoot || '/');
+  const engine = await (options.openEngine ?? openEngine)(path, options.sourceRoot || '/');
   try {
     await acquire(engine, STATE_DIRECTORY, target, options);
   } catch (error) {

@@ -1,11 +1,10 @@
 import type { Hash } from 'node:crypto';
 import { type BigIntStats, closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
-import { deviceNumbers } from '../fs/device-numbers.js';
 import { readLink, toBytes } from '../fs/path-bytes.js';
 import { isTrace, Sysroot } from '../fs/sysroot.js';
+import { type Difference, differences } from '../manifest/differences.js';
 import { readDigest } from '../manifest/digest.js';
-import { typeOf } from '../manifest/entry-type.js';
 import type { Entry, FileEntry, Manifest } from '../manifest/manifest.js';
 import { timestamp } from '../manifest/timestamp.js';
 import { JailView } from './record/owned-entries.js';
@@ -95,6 +94,14 @@ export class ManifestSources {
   }
 }
 
+/** What a source must have as the manifest says, and how messages say it. */
+const GIVEN_BY_SOURCE: Partial<Record<Difference['attribute'], string>> = {
+  type: 'is of type',
+  size: 'has the size',
+  target: 'leads to',
+  device: 'is device',
+};
+
 class Comparison {
   /** Files with the state in which their sources were compared. */
   readonly seen = new Map<FileEntry, BigIntStats>();
@@ -117,21 +124,12 @@ class Comparison {
     const { source } = entry;
     if (source === undefined) return;
     const stat = this.#look(source);
-    expect(source, 'is of type', typeOf(stat), entry.type);
-    switch (entry.type) {
-      case 'file':
-        expect(source, 'has the size', Number(stat.size), entry.size);
-        this.#compareContent(entry, source);
-        break;
-      case 'symlink':
-        expect(source, 'leads to', readLink(this.#sysroot.realPath(source)), entry.target);
-        break;
-      case 'character-device':
-      case 'block-device': {
-        const { major, minor } = deviceNumbers(stat.rdev);
-        expect(source, 'is device', `${major}:${minor}`, `${entry.major}:${entry.minor}`);
-      }
+    const readTarget = () => readLink(this.#sysroot.realPath(source));
+    for (const { attribute, planned, found } of differences(entry, stat, { readTarget })) {
+      const what = GIVEN_BY_SOURCE[attribute];
+      if (what !== undefined) expect(source, what, found, planned);
     }
+    if (entry.type === 'file') this.#compareContent(entry, source);
   }
 
   /** Sources of a manifest have no symbolic links on the way, which could lead out of the sysroot. */
@@ -184,12 +182,7 @@ class Comparison {
   }
 }
 
-function expect<T extends string | number>(
-  path: string,
-  what: string,
-  found: T,
-  planned: T | undefined,
-): void {
+function expect(path: string, what: string, found: string, planned: string | undefined): void {
   if (found !== planned) throw mismatch(path, `${what} ${found}, in the manifest ${planned}`);
 }
 

@@ -1,6 +1,5 @@
-import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { JailbuildError, strerror } from '../errors.js';
+import { openOutput, writeFailed } from '../fs/atomic-file.js';
 import { ociConfig } from './oci-config.js';
 import type { LaunchOptions } from './options.js';
 import { deniedSystemCalls } from './run.js';
@@ -22,9 +21,16 @@ export async function writeOciBundle(
   const config = ociConfig(root, options, command, denied);
   const file = path.join(directory, 'config.json');
   try {
-    await mkdir(directory, { recursive: true });
-    await writeFile(file, `${JSON.stringify(config, undefined, 2)}\n`);
+    const { ensureDir } = await import('fs-extra/esm');
+    await ensureDir(directory);
   } catch (error) {
-    throw new JailbuildError('WRITE_FAILED', `${file}: ${strerror(error)}`, file);
+    throw writeFailed(file, error);
+  }
+  const output = await openOutput(file);
+  try {
+    await output.append(Buffer.from(`${JSON.stringify(config, undefined, 2)}\n`));
+    output.commit();
+  } finally {
+    output.discard();
   }
 }

@@ -1,3 +1,4 @@
+import { STANDARD_PATH } from '../manifest/standard-path.js';
 /** A file or directory of the host, mounted in the jail. */
 export interface BindMount {
   /** Absolute path on the host. */
@@ -116,7 +117,7 @@ export function environmentOf(
   term: string | undefined,
 ): Record<string, string> {
   return {
-    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    PATH: STANDARD_PATH.join(':'),
     // That of another user is in the jail's passwd.
     ...(user === undefined ? { HOME: '/' } : {}),
     ...(term === undefined ? {} : { TERM: term }),

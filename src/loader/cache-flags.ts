@@ -1,31 +1,8 @@
+import { EF, EM } from '../elf/machines.js';
 import type { ElfHeaders } from '../elf/types.js';
 
 /** A library of glibc 2 and later, FLAG_ELF_LIBC6 (glibc sysdeps/generic/ldconfig.h). */
 const LIBC6 = 0x0003;
-
-const EM = {
-  MIPS: 8,
-  PPC64: 21,
-  S390: 22,
-  ARM: 40,
-  SPARCV9: 43,
-  IA_64: 50,
-  X86_64: 62,
-  AARCH64: 183,
-  RISCV: 243,
-  LOONGARCH: 258,
-} as const;
-
-/** The 32-bit ABI of 64-bit MIPS, and how it writes not-a-number. */
-const EF_MIPS_ABI2 = 0x20;
-const EF_MIPS_NAN2008 = 0x400;
-const EF_ARM_ABI_FLOAT_SOFT = 0x200;
-const EF_ARM_ABI_FLOAT_HARD = 0x400;
-/** The bits of e_flags that tell the calling convention for floating point. */
-const EF_RISCV_FLOAT_ABI = 0x6;
-const EF_RISCV_FLOAT_ABI_DOUBLE = 0x4;
-const EF_LARCH_ABI_MODIFIER = 0x7;
-const EF_LARCH_ABI_DOUBLE_FLOAT = 0x3;
 
 /**
  * The flags that an entry of ld.so.cache has for libraries of an ABI: FLAG_ELF_LIBC6, and in the
@@ -42,7 +19,7 @@ const ANY_LIBC = 0x0001;
 /** True if a loader of an ABI takes cache entries with these flags (dl-cache.h of each machine). */
 export function acceptsCacheFlags(abi: ElfHeaders, flags: number): boolean {
   if (flags === cacheFlags(abi) || flags === ANY_LIBC) return true;
-  const isSoftFloatArm = abi.machine === EM.ARM && (abi.flags & EF_ARM_ABI_FLOAT_HARD) === 0;
+  const isSoftFloatArm = abi.machine === EM.ARM && (abi.flags & EF.ARM_ABI_FLOAT_HARD) === 0;
   return isSoftFloatArm && (flags === LIBC6 || flags === (LIBC6 | 0x0b00));
 }
 
@@ -59,20 +36,20 @@ function requiredAbi(is64: boolean, machine: number, flags: number): number {
     case EM.PPC64:
       return 0x0500;
     case EM.MIPS: {
-      const nan2008 = (flags & EF_MIPS_NAN2008) !== 0;
+      const nan2008 = (flags & EF.MIPS_NAN2008) !== 0;
       if (is64) return nan2008 ? 0x0e00 : 0x0700;
-      if ((flags & EF_MIPS_ABI2) !== 0) return nan2008 ? 0x0d00 : 0x0600;
+      if ((flags & EF.MIPS_ABI2) !== 0) return nan2008 ? 0x0d00 : 0x0600;
       return nan2008 ? 0x0c00 : 0;
     }
     case EM.ARM:
-      if ((flags & EF_ARM_ABI_FLOAT_HARD) !== 0) return 0x0900;
-      return (flags & EF_ARM_ABI_FLOAT_SOFT) !== 0 ? 0x0b00 : 0;
+      if ((flags & EF.ARM_ABI_FLOAT_HARD) !== 0) return 0x0900;
+      return (flags & EF.ARM_ABI_FLOAT_SOFT) !== 0 ? 0x0b00 : 0;
     case EM.AARCH64:
       return 0x0a00;
     case EM.RISCV:
-      return (flags & EF_RISCV_FLOAT_ABI) === EF_RISCV_FLOAT_ABI_DOUBLE ? 0x1000 : 0x0f00;
+      return (flags & EF.RISCV_FLOAT_ABI) === EF.RISCV_FLOAT_ABI_DOUBLE ? 0x1000 : 0x0f00;
     case EM.LOONGARCH:
-      return (flags & EF_LARCH_ABI_MODIFIER) === EF_LARCH_ABI_DOUBLE_FLOAT ? 0x1200 : 0x1100;
+      return (flags & EF.LARCH_ABI_MODIFIER) === EF.LARCH_ABI_DOUBLE_FLOAT ? 0x1200 : 0x1100;
     default:
       return 0;
   }

@@ -1,3 +1,4 @@
+import { EM } from '../elf/machines.js';
 import type { ElfHeaders } from '../elf/types.js';
 
 /**
@@ -37,43 +38,43 @@ const NO_FAMILY: Family = { levels: [], platforms: [], features: [], always: [] 
 
 /** By `machine/class`: glibc sysdeps dl-hwcaps_subdirs.c and dl-procinfo.c; Linux ELF_PLATFORM. */
 const FAMILIES: Readonly<Record<string, Family>> = {
-  '3/32': {
+  [`${EM[386]}/32`]: {
     levels: [],
     platforms: ['i686', 'i586', 'haswell', 'xeon_phi'],
     features: ['avx512_1', 'x86_64', 'sse2'],
     always: [],
   },
-  '62/32': {
+  [`${EM.X86_64}/32`]: {
     levels: ['x86-64-v2', 'x86-64-v3', 'x86-64-v4'],
     platforms: ['x86_64', 'haswell', 'xeon_phi'],
     features: ['avx512_1', 'x86_64'],
     always: ['x86_64'],
   },
-  '62/64': {
+  [`${EM.X86_64}/64`]: {
     levels: ['x86-64-v2', 'x86-64-v3', 'x86-64-v4'],
     platforms: ['x86_64', 'haswell', 'xeon_phi'],
     features: ['avx512_1', 'x86_64'],
     always: ['x86_64'],
   },
-  '21/64': {
+  [`${EM.PPC64}/64`]: {
     levels: ['power9', 'power10'],
     platforms: ['power8', 'power9', 'power10'],
     features: ['vsx', 'altivec'],
     always: [],
   },
-  '22/64': {
+  [`${EM.S390}/64`]: {
     levels: ['z13', 'z14', 'z15', 'z16'],
     platforms: ['z900', 'z990', 'z9-109', 'z10', 'z196', 'zEC12', 'z13', 'z14', 'z15', 'z16'],
     features: [],
     always: [],
   },
-  '40/32': {
+  [`${EM.ARM}/32`]: {
     levels: [],
     platforms: ['v7l', 'v8l', 'v6l', 'v5l', 'v4l'],
     features: ['neon', 'vfpv3', 'vfp'],
     always: [],
   },
-  '183/64': { levels: [], platforms: ['aarch64'], features: ['atomics'], always: [] },
+  [`${EM.AARCH64}/64`]: { levels: [], platforms: ['aarch64'], features: ['atomics'], always: [] },
 };
 
 function familyOf({ machine, class: elfClass }: ElfHeaders): Family {

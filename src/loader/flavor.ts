@@ -1,3 +1,4 @@
+import { EM } from '../elf/machines.js';
 import type { ElfHeaders } from '../elf/types.js';
 import type { Sysroot, Trace } from '../fs/sysroot.js';
 
@@ -15,17 +16,6 @@ export interface LoaderFlavor {
   /** The file of musl's search path, as /etc/ld-musl-x86_64.path. */
   readonly muslPathFile: string | undefined;
 }
-
-const EM = {
-  386: 3,
-  PPC64: 21,
-  S390: 22,
-  ARM: 40,
-  X86_64: 62,
-  AARCH64: 183,
-  RISCV: 243,
-  LOONGARCH: 258,
-} as const;
 
 const MUSL_PATH_FILE = /%\.\*s\/etc\/ld-musl-([A-Za-z0-9_-]+)\.path\0/y;
 const MUSL_NAME = /^ld-musl-([A-Za-z0-9_-]+)\.so\.1$/;

@@ -1,18 +1,10 @@
 import type { ByteOrder } from '../elf/types.js';
+import { ENDIAN_FLAG, EXTENSION, HWCAP_EXTENSION, NEW } from './cache-format.js';
 import { compareCacheNames } from './cache-order.js';
 import type { CacheEntry } from './ld-so-cache.js';
 
-const MAGIC = 'glibc-ld.so.cache1.1';
-const HEADER_SIZE = 48;
-const ENTRY_SIZE = 24;
-/** The mark of the byte order in the header's flags (cache_file_new_flags). */
-const ENDIAN_FLAG = { little: 2, big: 3 } as const;
-
-const EXTENSION_MAGIC = 0xeaa42174;
-const EXTENSION_TAG_HWCAPS = 1;
-const SECTION_SIZE = 16;
-/** The upper half of an entry's hwcap field that makes the lower half an index of a hwcaps name. */
-const HWCAP_EXTENSION = 0x40000000;
+const { MAGIC, HEADER_SIZE, ENTRY_SIZE } = NEW;
+const { MAGIC: EXTENSION_MAGIC, HEADER_SIZE: EXTENSION_HEADER_SIZE, SECTION_SIZE } = EXTENSION;
 
 /**
  * The bytes of an ld.so.cache in the format of glibc 2.2 and later, with the extension of glibc
@@ -34,7 +26,10 @@ export function writeLdSoCache(entries: readonly CacheEntry[], byteOrder: ByteOr
   const text = strings.bytes();
   const textEnd = HEADER_SIZE + sorted.length * ENTRY_SIZE + text.length;
   const extension = levels.length === 0 ? 0 : Math.ceil(textEnd / 4) * 4;
-  const size = extension === 0 ? textEnd : extension + 8 + SECTION_SIZE + levels.length * 4;
+  const size =
+    extension === 0
+      ? textEnd
+      : extension + EXTENSION_HEADER_SIZE + SECTION_SIZE + levels.length * 4;
 
   const out = Buffer.alloc(size);
   const u32 = (value: number, at: number) =>
@@ -56,10 +51,10 @@ export function writeLdSoCache(entries: readonly CacheEntry[], byteOrder: ByteOr
   });
   text.copy(out, HEADER_SIZE + sorted.length * ENTRY_SIZE);
   if (extension > 0) {
-    const names = extension + 8 + SECTION_SIZE;
+    const names = extension + EXTENSION_HEADER_SIZE + SECTION_SIZE;
     u32(EXTENSION_MAGIC, extension);
     u32(1, extension + 4);
-    u32(EXTENSION_TAG_HWCAPS, extension + 8);
+    u32(EXTENSION.TAG_HWCAPS, extension + 8);
     u32(names, extension + 16);
     u32(levels.length * 4, extension + 20);
     levels.forEach((level, index) => {

@@ -1,4 +1,13 @@
 import { JailbuildError } from '../errors.js';
+import {
+  ENDIAN_FLAG,
+  EXTENSION,
+  HWCAP_EXTENSION,
+  ISA_LEVEL,
+  NEW,
+  OLD,
+  TLS_HWCAP,
+} from './cache-format.js';
 import { cacheKey } from './cache-order.js';
 
 /** One line of the cache: what `ldconfig -p` prints. */
@@ -20,22 +29,6 @@ export interface CacheEntry {
 /** Entries by `cacheKey` of the soname, in the cache's order, which is the loader's order of preference. */
 export type LdSoCache = ReadonlyMap<string, readonly CacheEntry[]>;
 
-const OLD_MAGIC = 'ld.so-1.7.0\0';
-const NEW_MAGIC = 'glibc-ld.so.cache1.1';
-const NEW_HEADER_SIZE = 48;
-const NEW_ENTRY_SIZE = 24;
-const OLD_HEADER_SIZE = 16;
-const OLD_ENTRY_SIZE = 12;
-
-const EXTENSION_MAGIC = 0xeaa42174;
-const EXTENSION_TAG_HWCAPS = 1;
-/** The upper half of an entry's hwcap field that makes the lower half an index of a hwcaps name. */
-const HWCAP_EXTENSION = 0x40000000;
-/** The bits beside it that may hold the file's ISA level (DL_CACHE_HWCAP_ISA_LEVEL_MASK). */
-const ISA_LEVEL = 0x3ff;
-
-/** The upper half of the hwcap field for a file in a subdirectory tls (_DL_HWCAP_TLS_MASK). */
-const TLS_HWCAP = 0x80000000;
 export const TLS = 'tls';
 
 /** Caches of large systems have about a megabyte. */
@@ -56,24 +49,24 @@ export function parseLdSoCache(bytes: Buffer, path: string): LdSoCache {
   const fail = (problem: string) =>
     new JailbuildError('MALFORMED_CACHE', `${path}: malformed library cache: ${problem}`, path);
   if (bytes.length > MAX_CACHE_SIZE) throw fail(`it has ${bytes.length} bytes`);
-  if (startsWith(bytes, 0, NEW_MAGIC)) return parseNew(bytes, 0, fail);
-  if (!startsWith(bytes, 0, OLD_MAGIC)) throw fail('unknown magic number');
+  if (startsWith(bytes, 0, NEW.MAGIC)) return parseNew(bytes, 0, fail);
+  if (!startsWith(bytes, 0, OLD.MAGIC)) throw fail('unknown magic number');
 
-  if (bytes.length < OLD_HEADER_SIZE) throw fail('the header is cut short');
+  if (bytes.length < OLD.HEADER_SIZE) throw fail('the header is cut short');
   // The old header has no mark of its byte order: the right one gives a table that fits.
-  const little = fits(bytes.readUInt32LE(12), OLD_HEADER_SIZE, OLD_ENTRY_SIZE, bytes.length);
+  const little = fits(bytes.readUInt32LE(12), OLD.HEADER_SIZE, OLD.ENTRY_SIZE, bytes.length);
   const count = little ? bytes.readUInt32LE(12) : bytes.readUInt32BE(12);
-  if (!fits(count, OLD_HEADER_SIZE, OLD_ENTRY_SIZE, bytes.length)) {
+  if (!fits(count, OLD.HEADER_SIZE, OLD.ENTRY_SIZE, bytes.length)) {
     throw fail(`nlibs is ${count}, more than the file holds`);
   }
-  const end = OLD_HEADER_SIZE + count * OLD_ENTRY_SIZE;
+  const end = OLD.HEADER_SIZE + count * OLD.ENTRY_SIZE;
   const aligned = Math.ceil(end / 8) * 8;
-  if (startsWith(bytes, aligned, NEW_MAGIC)) return parseNew(bytes, aligned, fail);
+  if (startsWith(bytes, aligned, NEW.MAGIC)) return parseNew(bytes, aligned, fail);
 
   const u32 = reader(bytes, little);
   const string = stringReader(bytes, fail);
   const entries: CacheEntry[] = [];
-  for (let at = OLD_HEADER_SIZE; at < end; at += OLD_ENTRY_SIZE) {
+  for (let at = OLD.HEADER_SIZE; at < end; at += OLD.ENTRY_SIZE) {
     entries.push({
       soname: string(end + u32(at + 4)),
       path: string(end + u32(at + 8)),
@@ -86,26 +79,26 @@ export function parseLdSoCache(bytes: Buffer, path: string): LdSoCache {
 
 function parseNew(bytes: Buffer, base: number, fail: (problem: string) => Error): LdSoCache {
   const room = bytes.length - base;
-  if (room < NEW_HEADER_SIZE) throw fail('the header is cut short');
-  // 2 and 3 are little and big endian; older caches leave it 0 (cache_file_new_flags).
+  if (room < NEW.HEADER_SIZE) throw fail('the header is cut short');
   const mark = (bytes[base + 28] ?? 0) & 3;
   const little =
-    mark === 2 ||
-    (mark !== 3 && fits(bytes.readUInt32LE(base + 20), NEW_HEADER_SIZE, NEW_ENTRY_SIZE, room));
+    mark === ENDIAN_FLAG.little ||
+    (mark !== ENDIAN_FLAG.big &&
+      fits(bytes.readUInt32LE(base + 20), NEW.HEADER_SIZE, NEW.ENTRY_SIZE, room));
   const u32 = reader(bytes, little);
   const count = u32(base + 20);
-  if (!fits(count, NEW_HEADER_SIZE, NEW_ENTRY_SIZE, room)) {
+  if (!fits(count, NEW.HEADER_SIZE, NEW.ENTRY_SIZE, room)) {
     throw fail(`nlibs is ${count}, more than the file holds`);
   }
   const string = stringReader(bytes, fail);
   const levels = hwcapsNames(bytes, base, u32(base + 32), u32, string, fail);
 
   const entries: CacheEntry[] = [];
-  const table = base + NEW_HEADER_SIZE;
-  const words = wordsOf(bytes.subarray(table, table + count * NEW_ENTRY_SIZE), little);
+  const table = base + NEW.HEADER_SIZE;
+  const words = wordsOf(bytes.subarray(table, table + count * NEW.ENTRY_SIZE), little);
   const word = (index: number) => words[index] ?? 0;
   for (let index = 0; index < count; index++) {
-    const at = index * (NEW_ENTRY_SIZE / 4);
+    const at = index * (NEW.ENTRY_SIZE / 4);
     const low = word(little ? at + 4 : at + 5);
     const high = word(little ? at + 5 : at + 4);
     let hwcaps: string | undefined;
@@ -151,15 +144,16 @@ function hwcapsNames(
 ): string[] {
   if (extension === 0) return [];
   const start = extension;
-  if (start + 8 > bytes.length) throw fail('extension_offset lies beyond the end of the file');
-  if (u32(start) !== EXTENSION_MAGIC) throw fail('the extension has an unknown magic number');
+  if (start + EXTENSION.HEADER_SIZE > bytes.length)
+    throw fail('extension_offset lies beyond the end of the file');
+  if (u32(start) !== EXTENSION.MAGIC) throw fail('the extension has an unknown magic number');
   const sections = u32(start + 4);
-  if (!fits(sections, 8, 16, bytes.length - start)) {
+  if (!fits(sections, EXTENSION.HEADER_SIZE, EXTENSION.SECTION_SIZE, bytes.length - start)) {
     throw fail(`the extension has ${sections} sections, more than the file holds`);
   }
   for (let index = 0; index < sections; index++) {
-    const at = start + 8 + index * 16;
-    if (u32(at) !== EXTENSION_TAG_HWCAPS) continue;
+    const at = start + EXTENSION.HEADER_SIZE + index * EXTENSION.SECTION_SIZE;
+    if (u32(at) !== EXTENSION.TAG_HWCAPS) continue;
     const offset = u32(at + 8);
     const size = u32(at + 12);
     if (offset + size > bytes.length || size % 4 !== 0) {

@@ -6,6 +6,7 @@ import type { Alternative } from './cpu.js';
 import { type LoadedObject, loadedObject } from './loaded-object.js';
 import type { LibrarySearch } from './search.js';
 import { type Found, isFound, type NotFound } from './search-result.js';
+import { checkVersions } from './version-check.js';
 
 /** One name in one object's list of needed libraries, and what it leads to. */
 export interface Edge {
@@ -57,12 +58,16 @@ export class Mapping {
   readonly audited: LoadedObject[] = [];
   readonly edges: Edge[] = [];
   readonly missing: MissingLibrary[] = [];
+  /** What the loader prints and goes on, a sentence each. */
+  readonly warnings: string[] = [];
   readonly alternatives: Alternative[] = [];
   readonly #search: LibrarySearch;
   readonly #interpreter: LoadedObject | undefined;
   readonly #names = new Map<string, LoadedObject>();
   readonly #byIdentity = new Map<string, LoadedObject>();
   readonly #walked = new Set<LoadedObject>();
+  /** Objects whose symbol versions are checked already. */
+  readonly #checked = new Set<LoadedObject>();
   /** Of musl. */
   readonly #hasShortName = new Set<LoadedObject>();
   /** Places where libraries were looked for that were not there. */
@@ -91,6 +96,7 @@ export class Mapping {
       this.#walked.add(interpreter);
     }
     this.#walk();
+    this.#checkVersions();
     if (program !== undefined && this.#isGlibc) this.#audit(program);
   }
 
@@ -98,6 +104,7 @@ export class Mapping {
   open(name: string, by: LoadedObject): Edge | NotFound {
     const result = this.#map(by, name);
     this.#walk();
+    this.#checkVersions();
     return result;
   }
 
@@ -125,6 +132,22 @@ export class Mapping {
         const result = this.#request(object, name, kind === 'auxiliary');
         if (kind !== 'needed' && result !== undefined && this.#moveTo(front, result)) front++;
       }
+    }
+  }
+
+  /** musl binds symbols whatever their versions (ldso/dynlink.c, find_sym). */
+  #checkVersions(): void {
+    if (!this.#isGlibc) return;
+    for (const object of this.objects) {
+      if (this.#checked.has(object)) continue;
+      this.#checked.add(object);
+      const { missing, warnings } = checkVersions(
+        object,
+        (name) => this.#names.get(name),
+        (name) => this.missing.some((library) => library.name === name),
+      );
+      this.missing.push(...missing);
+      this.warnings.push(...warnings);
     }
   }
 

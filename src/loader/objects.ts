@@ -1,5 +1,6 @@
 import { isElf } from '../elf/headers.js';
 import { type Identification, readIdentification } from '../elf/identification.js';
+import { EF, EM } from '../elf/machines.js';
 import { FIRST_READ, parseElf } from '../elf/parse.js';
 import type { ByteSource, ElfFile, ElfHeaders } from '../elf/types.js';
 import { JailbuildError } from '../errors.js';
@@ -78,19 +79,6 @@ export class ObjectTable {
   }
 }
 
-const EM = { MIPS: 8, PPC64: 21, ARM: 40, RISCV: 243, LOONGARCH: 258 } as const;
-
-const EF_ARM_ABI_FLOAT_SOFT = 0x200;
-const EF_ARM_ABI_FLOAT_HARD = 0x400;
-/** Which of two ABIs of 64-bit PowerPC; 0 fits both. */
-const EF_PPC64_ABI = 3;
-/** The 32-bit ABI of 64-bit MIPS, and how it writes not-a-number. */
-const EF_MIPS_ABI2 = 0x20;
-const EF_MIPS_NAN2008 = 0x400;
-/** How floating point arguments are passed. */
-const EF_RISCV_FLOAT_ABI = 6;
-const EF_LARCH_ABI_MODIFIER = 7;
-
 /** True if both are for one class, byte order and machine. */
 export function sameMachine(one: ElfHeaders, other: ElfHeaders): boolean {
   return (
@@ -111,17 +99,17 @@ function flagsConflict(machine: number, one: number, other: number): boolean {
   const differs = (mask: number) => ((one ^ other) & mask) !== 0;
   switch (machine) {
     case EM.ARM: {
-      const both = EF_ARM_ABI_FLOAT_SOFT | EF_ARM_ABI_FLOAT_HARD;
+      const both = EF.ARM_ABI_FLOAT_SOFT | EF.ARM_ABI_FLOAT_HARD;
       return ((one | other) & both) === both;
     }
     case EM.PPC64:
-      return (one & EF_PPC64_ABI) !== 0 && (other & EF_PPC64_ABI) !== 0 && differs(EF_PPC64_ABI);
+      return (one & EF.PPC64_ABI) !== 0 && (other & EF.PPC64_ABI) !== 0 && differs(EF.PPC64_ABI);
     case EM.MIPS:
-      return differs(EF_MIPS_ABI2 | EF_MIPS_NAN2008);
+      return differs(EF.MIPS_ABI2 | EF.MIPS_NAN2008);
     case EM.RISCV:
-      return differs(EF_RISCV_FLOAT_ABI);
+      return differs(EF.RISCV_FLOAT_ABI);
     case EM.LOONGARCH:
-      return differs(EF_LARCH_ABI_MODIFIER);
+      return differs(EF.LARCH_ABI_MODIFIER);
     default:
       return false;
   }

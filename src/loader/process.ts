@@ -1,4 +1,5 @@
 import type { MissingLibrary } from '../manifest/manifest.js';
+import { missingId } from '../manifest/missing.js';
 import { type Cpu, cpuKey, cpusFor } from './cpu.js';
 import type { LoadedObject } from './loaded-object.js';
 import { type Edge, isEdge, Mapping } from './mapping.js';
@@ -109,6 +110,7 @@ class Image implements ProcessImage {
     }
     for (const object of objects) this.#addLoaded(object);
     for (const object of audited) this.#addLoaded(object);
+    this.#addWarnings(this.#baseline);
     this.#mapOnOthers();
     if (this.#others.size === 0) return;
     for (const edge of this.edges) this.#isNew(edgeKey(edge));
@@ -151,6 +153,13 @@ class Image implements ProcessImage {
       if (this.#isNew(missingKey(library))) this.missing.push(library);
     }
     for (const object of [...other.objects, ...other.audited]) this.#addLoaded(object);
+    this.#addWarnings(other);
+  }
+
+  #addWarnings({ warnings }: Mapping): void {
+    for (const warning of warnings) {
+      if (!this.warnings.includes(warning)) this.warnings.push(warning);
+    }
   }
 
   #addLoaded(object: LoadedObject): void {
@@ -184,6 +193,6 @@ function edgeKey({ by, name, to }: Edge): string {
   return `edge\0${by.trace.path}\0${name}\0${to.trace.path}`;
 }
 
-function missingKey({ name, neededBy }: MissingLibrary): string {
-  return `missing\0${name}\0${neededBy}`;
+function missingKey(library: MissingLibrary): string {
+  return `missing\0${missingId(library)}`;
 }

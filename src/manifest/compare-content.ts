@@ -1,9 +1,9 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { errnoOf } from '../errors.js';
 import { toBytes } from '../fs/path-bytes.js';
+import { isCopyOf } from './differences.js';
 import { readDigest } from './digest.js';
 import type { FileEntry } from './manifest.js';
-import { timestamp } from './timestamp.js';
 
 const CHUNK = 1 << 20;
 
@@ -52,7 +52,8 @@ export class ContentComparer {
   }
 
   /** The source, if it is still the file that was copied. */
-  #openSource({ source, size, mtime }: FileEntry): number | undefined {
+  #openSource(entry: FileEntry): number | undefined {
+    const { source } = entry;
     if (source === undefined) return undefined;
     let fd: number;
     try {
@@ -63,7 +64,8 @@ export class ContentComparer {
       return undefined;
     }
     const stat = fstatSync(fd, { bigint: true });
-    if (stat.isFile() && Number(stat.size) === size && timestamp(stat.mtimeNs) === mtime) return fd;
+    const { size, mtimeNs } = stat;
+    if (stat.isFile() && isCopyOf(entry, { size: Number(size), mtimeNs })) return fd;
     closeSync(fd);
     return undefined;
   }

@@ -88,6 +88,19 @@ export type Reason =
   | { readonly kind: 'account'; readonly name: string; readonly as?: string }
   /** The user included it, by this path or pattern. */
   | { readonly kind: 'included'; readonly as: string }
+  /** A run used it in this way, in a program of this path; `in` is the trace's file name. */
+  | {
+      readonly kind: 'observed';
+      readonly use: string;
+      readonly by?: string;
+      readonly in: string;
+    }
+  /** The package has it, or made it when it was installed. */
+  | { readonly kind: 'package'; readonly name: string }
+  /** `by` names this path, which the package has. */
+  | { readonly kind: 'named'; readonly by: string; readonly package: string }
+  /** `by` starts it by this name. */
+  | { readonly kind: 'command'; readonly by: string; readonly name: string }
   /** The terminal description of this name. */
   | { readonly kind: 'terminfo'; readonly name: string };
 
@@ -154,6 +167,14 @@ export interface ManifestRequest {
   readonly users?: readonly AccountRequest[];
   readonly include?: readonly IncludeRequest[];
   readonly exclude?: readonly string[];
+  readonly traces?: readonly string[];
+  readonly traceScope?: 'directories' | 'packages';
+  readonly allowStaleTraces?: true;
+  readonly packages?: readonly string[];
+  readonly withPackage?: true;
+  readonly packageDepends?: 'all' | number;
+  readonly packageEssential?: true;
+  readonly packageDocs?: true;
   readonly dlopen?: 'recommended' | 'suggested' | 'none';
   readonly nss?: 'none';
   readonly gconv?: 'all' | readonly string[];
@@ -162,11 +183,26 @@ export interface ManifestRequest {
   readonly timeZones?: 'all' | readonly string[];
 }
 
-/** A library that no rule of the loader finds. */
+/** A symbol version that keeps the loader from starting a program. */
+export interface MissingVersion {
+  /** As `GLIBC_2.34`. */
+  readonly name: string;
+  /**
+   * Why it is not met: the library does not define it; has no versions at all; the object uses DT_RELR
+   * without declaring it; no library of the process has the name; or a table is malformed.
+   */
+  readonly problem: 'undefined' | 'unversioned' | 'undeclared' | 'not-loaded' | 'malformed';
+  /** The library that the loader binds; absent if there is none. */
+  readonly file?: string;
+}
+
+/** A library that no rule of the loader finds, or that lacks a symbol version. */
 export interface MissingLibrary {
   readonly name: string;
   readonly neededBy: string;
-  /** Each place the loader would look, in its order. */
+  /** Present if the library is found and lacks this version. */
+  readonly version?: MissingVersion;
+  /** Each place the loader would look, in its order; empty if only a version is missing. */
   readonly searched: readonly {
     readonly rule: SearchRule;
     readonly path: string;

@@ -1,8 +1,15 @@
 import { JailbuildError } from '../errors.js';
-import type { MissingLibrary } from './manifest.js';
+import type { MissingLibrary, MissingVersion } from './manifest.js';
 
-/** One line for a library that was not found: its name, who needs it, where was searched. */
-export function describeMissing({ name, neededBy, searched, cachedAt }: MissingLibrary): string {
+/** Returns a key that is equal for the same library or version missed by the same object. */
+export function missingId({ name, neededBy, version }: MissingLibrary): string {
+  return [name, neededBy, ...(version === undefined ? [] : [version.name])].join('\0');
+}
+
+/** Describes a missing library in one line: its name, what needs it, where the loader looked. */
+export function describeMissing(library: MissingLibrary): string {
+  const { name, neededBy, searched, cachedAt, version } = library;
+  if (version !== undefined) return describeVersion(name, neededBy, version);
   const places = searched.map(({ rule, path }) => `${path} [${rule}]`).join(', ');
   const cache =
     cachedAt === undefined
@@ -11,14 +18,30 @@ export function describeMissing({ name, neededBy, searched, cachedAt }: MissingL
   return `${name}: library not found, needed by ${neededBy}; searched ${places}${cache}`;
 }
 
-/** @throws JailbuildError LIBRARY_NOT_FOUND for the first one */
+function describeVersion(name: string, neededBy: string, version: MissingVersion): string {
+  const { file = name } = version;
+  switch (version.problem) {
+    case 'undefined':
+      return `${file}: does not define version ${version.name}, needed by ${neededBy}: bring the release of ${name} that it was linked with`;
+    case 'unversioned':
+      return `${file}: its symbols have no versions, and ${neededBy} needs ${version.name} of ${name}: bring the release that it was linked with`;
+    case 'undeclared':
+      return `${neededBy}: has DT_RELR without needing ${version.name} of ${name}, which the loader demands: link it again with -z pack-relative-relocs`;
+    case 'not-loaded':
+      return `${neededBy}: needs version ${version.name} of ${name}, which is not among the libraries that it names: link it again`;
+    case 'malformed':
+      return `${file}: its symbol versions are malformed, and the loader fails at them; needed by ${neededBy}`;
+  }
+}
+
+/** @throws JailbuildError LIBRARY_NOT_FOUND or VERSION_NOT_FOUND for the first one */
 export function refuseMissing(missing: readonly MissingLibrary[]): void {
   const [first, ...rest] = missing.filter(({ optional }) => !optional);
   if (first === undefined) return;
   const others = rest.length;
   const more = others === 0 ? '' : ` (and ${others} more)`;
   throw new JailbuildError(
-    'LIBRARY_NOT_FOUND',
+    first.version === undefined ? 'LIBRARY_NOT_FOUND' : 'VERSION_NOT_FOUND',
     `${describeMissing(first)}${more}; --allow-missing builds without it`,
     first.neededBy,
   );

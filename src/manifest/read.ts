@@ -225,6 +225,12 @@ function toMissing(field: Field): MissingLibrary {
   const object = field.object();
   object.member('name').string();
   object.member('neededBy').string();
+  object.optional('version', (version) => {
+    version.object().member('name').string();
+    const problems = /^(?:undefined|unversioned|undeclared|not-loaded|malformed)$/;
+    version.object().member('problem').matching(problems, 'the name of a problem');
+    version.object().optional('file', (file) => file.string());
+  });
   for (const place of object.member('searched').items()) {
     place.object().member('rule').string();
     place.object().member('path').string();

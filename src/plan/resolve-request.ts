@@ -1,7 +1,8 @@
+import { Sysroot } from '../fs/sysroot.js';
 import type { Manifest } from '../manifest/manifest.js';
 import { refuseMissing } from '../manifest/missing.js';
 import type { ResolveRequest } from '../manifest/request.js';
-import { type Additions, needsAdditions } from '../resolve/additions.js';
+import { type Additions, needsAdditions, needsPackages } from '../resolve/additions.js';
 import { type Closure, resolve } from '../resolve/resolve.js';
 import { plan } from '../resolve/to-manifest.js';
 
@@ -18,7 +19,11 @@ export interface PlannedRequest {
  * @throws JailbuildError as `resolve`, and what reading a profile throws
  */
 export async function resolveRequest(request: ResolveRequest): Promise<Closure> {
-  return resolve(request, { additions: await loadAdditions(request) });
+  const sysroot = new Sysroot(request.sysroot);
+  const { bring, warnings } = await loadPackages(request, sysroot);
+  const additions = await loadAdditions(request);
+  const closure = resolve(request, { sysroot, additions, packages: bring });
+  return { ...closure, warnings: [...warnings, ...closure.warnings] };
 }
 
 /**
@@ -34,6 +39,21 @@ export async function planRequest(
   const closure = await resolveRequest(request);
   if (!allowMissing) refuseMissing(closure.missing);
   return { closure, manifest: plan(closure) };
+}
+
+/** Package databases are opened only for those who ask for packages. */
+async function loadPackages(request: ResolveRequest, sysroot: Sysroot) {
+  if (!needsPackages(request)) return { bring: undefined, warnings: [] };
+  const { openPackages } = await import('../evidence/packages/open.js');
+  const { packagesOf } = await import('../resolve/packages/bring-packages.js');
+  const { database, warnings } = await openPackages(sysroot);
+  const { traces = [], traceScope, packages = [] } = request;
+  if (traceScope !== 'packages' || database === undefined)
+    return { bring: packagesOf(request, database), warnings };
+  const { packagesUsed } = await import('../evidence/trace/owners.js');
+  const used = packagesUsed(traces, sysroot, database);
+  const whole = { ...request, packages: [...new Set([...packages, ...used])] };
+  return { bring: packagesOf(whole, database), warnings };
 }
 
 /** Reading profiles costs several milliseconds, which the main job need not pay. */

@@ -1,9 +1,10 @@
 import { JailbuildError } from '../errors.js';
 import { isTrace, type Observed, type Sysroot } from '../fs/sysroot.js';
 import type { Manifest, MissingLibrary, Reason } from '../manifest/manifest.js';
+import { describeMissing, missingId } from '../manifest/missing.js';
 import type { ResolveRequest } from '../manifest/request.js';
+import { STANDARD_PATH } from '../manifest/standard-path.js';
 import type { Additions } from '../resolve/additions.js';
-import { DEFAULT_SEARCH_PATH } from '../resolve/environment.js';
 import type { Originals } from '../resolve/program-resolver.js';
 import { type Closure, resolve } from '../resolve/resolve.js';
 
@@ -45,13 +46,33 @@ export function verifyPlan(manifest: Manifest, root: Sysroot, options: VerifyOpt
   if (missing !== undefined) {
     throw new JailbuildError(
       'VERIFY_FAILED',
-      `${where}: ${missing.name}, needed by ${missing.neededBy}, is not found`,
+      missing.version === undefined
+        ? `${where}: ${missing.name}, needed by ${missing.neededBy}, is not found`
+        : `${where}: ${describeMissing(missing)}`,
       missing.neededBy,
     );
   }
   return {
     files: closure.files.filter(({ stat }) => stat.type === 'file').length,
     observed: closure.sysroot.observed(),
+  };
+}
+
+/**
+ * What the resolver has read of the sources of files, for a root that has copies of them: so verifying
+ * takes no second reading.
+ *
+ * @param isCopy whether the root has the file at a path of the plan as it was planned
+ */
+export function originalsOf(closure: Closure, isCopy: (path: string) => boolean): Originals {
+  const identities = new Map(
+    closure.files
+      .filter(({ path, isMade }) => !isMade && isCopy(path))
+      .map(({ path, stat }) => [path, stat.identity]),
+  );
+  return (path) => {
+    const identity = identities.get(path);
+    return identity === undefined ? undefined : closure.read(identity);
   };
 }
 
@@ -80,7 +101,7 @@ export function resolveInRoot(
     // Nothing in a root depends on the directory or the terminal of the caller.
     cwd: '/',
     terminals: [],
-    path: searchPath ?? DEFAULT_SEARCH_PATH,
+    path: searchPath ?? STANDARD_PATH,
     terminfo: 'none',
     ...(dlopen === undefined ? {} : { dlopen }),
     ...(nss === undefined ? {} : { nss }),
@@ -93,17 +114,19 @@ export function resolveInRoot(
 
 /** Libraries that are not found, short of those that were missing when the jail was planned. */
 export function newlyMissing(closure: Closure, manifest: Manifest): MissingLibrary[] {
-  const known = new Set(manifest.missing.map(({ name, neededBy }) => `${name}\0${neededBy}`));
-  return closure.missing.filter(({ name, neededBy }) => !known.has(`${name}\0${neededBy}`));
+  const known = new Set(manifest.missing.map(missingId));
+  return closure.missing.filter((library) => !known.has(missingId(library)));
 }
 
 function isProgram(reason: Reason): boolean {
   return reason.kind === 'requested' || ('as' in reason && reason.kind !== 'included');
 }
 
+const DATA: ReadonlySet<Reason['kind']> = new Set(['profile', 'included', 'package', 'named']);
+
 /** What came along as data may be a module that some program opens. */
 function isData({ kind }: Reason): boolean {
-  return kind === 'profile' || kind === 'included';
+  return DATA.has(kind);
 }
 
 function withObjects(request: ResolveRequest, paths: readonly string[]): Additions {

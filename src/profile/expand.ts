@@ -4,37 +4,26 @@ import { isTrace, type Trace } from '../fs/sysroot.js';
 import type { IncludeRequest } from '../manifest/include-request.js';
 import type { Reason } from '../manifest/manifest.js';
 import type { ResolveRequest } from '../manifest/request.js';
-import type { Additions, Resolution } from '../resolve/additions.js';
+import { STANDARD_PATH } from '../manifest/standard-path.js';
+import { type Additions, needsAdditions, type Resolution } from '../resolve/additions.js';
 import type { MadeFile } from '../resolve/file-collection.js';
 import { lookUpProgram } from '../resolve/find-program.js';
+import { addTracedFiles } from '../resolve/traced-files.js';
 import { AccountDatabase, JailAccounts, type User } from './accounts.js';
 import { takeOut } from './exclude.js';
 import { glob, type Match, matcher } from './glob.js';
 import { loadProfiles } from './load.js';
 import type {
   Alternatives,
-  DeviceWish,
-  DirectoryWish,
-  FileWish,
-  LinkWish,
+  DeviceSpec,
+  DirectorySpec,
+  FileSpec,
+  LinkSpec,
   Profile,
-  ProgramWish,
-  UserWish,
+  ProgramSpec,
+  UserSpec,
 } from './profile.js';
 import { environmentOf, withSettings } from './settings.js';
-
-/**
- * Where programs of profiles are looked up before PATH, so that a profile means the same to every
- * caller (the PATH that login(1) sets for root).
- */
-const STANDARD_PATH = [
-  '/usr/local/sbin',
-  '/usr/local/bin',
-  '/usr/sbin',
-  '/usr/bin',
-  '/sbin',
-  '/bin',
-];
 
 /** Homes that are none. */
 const NO_HOME = new Set(['/', '/nonexistent', '/dev/null', '/var/empty']);
@@ -52,8 +41,8 @@ const MAX_FOLLOWED = 1 << 20;
  * @throws JailbuildError PROFILE_NOT_FOUND, PROFILE_INVALID
  */
 export function additionsOf(request: ResolveRequest): Additions | undefined {
-  const { profiles = [], users = [], include = [], exclude = [] } = request;
-  if ([profiles, users, include, exclude].every(({ length }) => length === 0)) return undefined;
+  const { profiles = [], exclude = [] } = request;
+  if (!needsAdditions(request)) return undefined;
   const loaded = loadProfiles(profiles);
   return {
     request: withSettings(request, loaded),
@@ -88,19 +77,20 @@ class Expansion {
     for (const profile of this.#profiles) this.#makeFiles(profile);
     const programs = new Map<string, Trace>();
     for (const profile of this.#profiles) {
-      for (const wish of profile.programs ?? []) this.#addProgram(profile, wish, programs);
+      for (const spec of profile.programs ?? []) this.#addProgram(profile, spec, programs);
     }
     if (this.#profiles.some((profile) => profile['user-shells'])) this.#addShells();
     for (const profile of this.#profiles) this.#addFiles(profile, programs);
     for (const include of this.#request.include ?? []) this.#addInclude(include);
+    this.#warnings.push(...addTracedFiles(this.#resolution, this.#request));
     this.#writeAccounts();
     return this.#warnings;
   }
 
   #addAccounts(profile: Profile): void {
-    for (const wish of profile.users ?? []) {
-      const { name, optional, uid, gid, ...rest }: UserWish =
-        typeof wish === 'string' ? { name: wish } : wish;
+    for (const spec of profile.users ?? []) {
+      const { name, optional, uid, gid, ...rest }: UserSpec =
+        typeof spec === 'string' ? { name: spec } : spec;
       const names = [name].flat();
       const found = names.find((item) => this.#accounts.uidOf(item) !== undefined);
       if (found !== undefined) {
@@ -116,9 +106,10 @@ class Expansion {
     }
   }
 
-  #addProgram(profile: Profile, wish: string | ProgramWish, found: Map<string, Trace>): void {
+  #addProgram(profile: Profile, spec: string | ProgramSpec, found: Map<string, Trace>): void {
     const { sysroot, programs, searchPath } = this.#resolution;
-    const { name, optional }: ProgramWish = typeof wish === 'string' ? { name: wish } : wish;
+    const { name, optional }: ProgramSpec = typeof spec === 'string' ? { name: spec } : spec;
+    // Before PATH, so that a profile means the same to every caller.
     const directories = [...STANDARD_PATH, ...searchPath];
     const candidates = [name]
       .flat()
@@ -150,53 +141,53 @@ class Expansion {
 
   #addFiles(profile: Profile, programs: ReadonlyMap<string, Trace>): void {
     const reason: Reason = { kind: 'profile', name: profile.name };
-    for (const wish of filesOf(profile)) {
-      if (wish.content === undefined) this.#addFile(profile, wish, programs, reason);
+    for (const spec of filesOf(profile)) {
+      if (spec.content === undefined) this.#addFile(profile, spec, programs, reason);
     }
   }
 
   #makeFiles(profile: Profile): void {
     const reason: Reason = { kind: 'profile', name: profile.name };
-    for (const wish of profile.directories ?? []) {
-      this.#makeDirectory(typeof wish === 'string' ? { path: wish } : wish, reason);
+    for (const spec of profile.directories ?? []) {
+      this.#makeDirectory(typeof spec === 'string' ? { path: spec } : spec, reason);
     }
-    for (const wish of filesOf(profile)) {
-      if (wish.content !== undefined) this.#makeFile(wish, wish.content, reason);
+    for (const spec of filesOf(profile)) {
+      if (spec.content !== undefined) this.#makeFile(spec, spec.content, reason);
     }
     for (const link of profile.links ?? []) this.#makeLink(link, reason);
     for (const device of profile.devices ?? []) this.#makeDevice(device, reason);
   }
 
-  #makeFile(wish: FileWish, content: string, reason: Reason): void {
-    const mode = octal(wish.mode, 0o644);
+  #makeFile(spec: FileSpec, content: string, reason: Reason): void {
+    const mode = octal(spec.mode, 0o644);
     this.#make(
-      [wish.path].flat()[0] ?? '',
-      { type: 'file', content: Buffer.from(content), mode, ...this.#owner(wish) },
+      [spec.path].flat()[0] ?? '',
+      { type: 'file', content: Buffer.from(content), mode, ...this.#owner(spec) },
       reason,
     );
   }
 
   #addFile(
     profile: Profile,
-    wish: FileWish,
+    spec: FileSpec,
     programs: ReadonlyMap<string, Trace>,
     reason: Reason,
   ): void {
     const { sysroot } = this.#resolution;
-    const except = matcher(wish.except ?? [], { dot: true, matchBase: true });
+    const except = matcher(spec.except ?? [], { dot: true, matchBase: true });
     let any = false;
-    for (const alternative of [wish.path].flat()) {
+    for (const alternative of [spec.path].flat()) {
       const pattern = withVariables(alternative, programs);
       const matches = pattern === undefined ? [] : glob(sysroot, pattern);
       for (const match of matches) {
         any = true;
-        if (wish.follow) this.#addFollowed(match, reason);
+        if (spec.follow) this.#addFollowed(match, reason);
         else this.#addMatch(match, reason, except);
       }
-      if (any && !wish.all) break;
+      if (any && !spec.all) break;
     }
-    if (!any && !wish.optional) {
-      throw unmet(profile, `nothing is at ${[wish.path].flat().join(' or ')}`, wish.path);
+    if (!any && !spec.optional) {
+      throw unmet(profile, `nothing is at ${[spec.path].flat().join(' or ')}`, spec.path);
     }
   }
 
@@ -301,28 +292,28 @@ class Expansion {
       this.#make(home, { type: 'directory', mode: HOME_MODE, uid, gid }, reason);
   }
 
-  #makeDirectory(wish: DirectoryWish, reason: Reason): void {
+  #makeDirectory(spec: DirectorySpec, reason: Reason): void {
     this.#make(
-      wish.path,
-      { type: 'directory', mode: octal(wish.mode, 0o755), ...this.#owner(wish) },
+      spec.path,
+      { type: 'directory', mode: octal(spec.mode, 0o755), ...this.#owner(spec) },
       reason,
     );
   }
 
-  #makeLink({ path, target }: LinkWish, reason: Reason): void {
+  #makeLink({ path, target }: LinkSpec, reason: Reason): void {
     this.#make(path, { type: 'symlink', mode: 0o777, target }, reason);
   }
 
-  #makeDevice(wish: DeviceWish, reason: Reason): void {
-    const type = wish.type === 'fifo' ? 'fifo' : (`${wish.type}-device` as const);
-    const { major = 0, minor = 0 } = wish;
+  #makeDevice(spec: DeviceSpec, reason: Reason): void {
+    const type = spec.type === 'fifo' ? 'fifo' : (`${spec.type}-device` as const);
+    const { major = 0, minor = 0 } = spec;
     this.#make(
-      wish.path,
+      spec.path,
       {
         type,
-        mode: octal(wish.mode, 0o666),
+        mode: octal(spec.mode, 0o666),
         ...(type === 'fifo' ? {} : { device: { major, minor } }),
-        ...this.#owner(wish),
+        ...this.#owner(spec),
       },
       reason,
     );
@@ -362,7 +353,7 @@ class Expansion {
 }
 
 /** What is made, with whom it is to belong to. */
-type Owned = Pick<FileWish, 'path' | 'owner' | 'group'>;
+type Owned = Pick<FileSpec, 'path' | 'owner' | 'group'>;
 
 /** A pattern with `${NAME:prefix}` and `${NAME:base}` filled in; undefined if the program is not there. */
 function withVariables(pattern: string, programs: ReadonlyMap<string, Trace>): string | undefined {
@@ -379,8 +370,8 @@ function withVariables(pattern: string, programs: ReadonlyMap<string, Trace>): s
   return known ? path.posix.normalize(filled) : undefined;
 }
 
-function filesOf({ files = [] }: Profile): FileWish[] {
-  return files.map((wish) => (typeof wish === 'string' ? { path: wish } : wish));
+function filesOf({ files = [] }: Profile): FileSpec[] {
+  return files.map((spec) => (typeof spec === 'string' ? { path: spec } : spec));
 }
 
 function octal(text: string | undefined, fallback: number): number {

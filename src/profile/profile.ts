@@ -5,14 +5,14 @@ import type { DlopenChoice, TerminfoChoice } from '../manifest/request.js';
 export type Alternatives = string | readonly string[];
 
 /** A program by name or path. */
-export interface ProgramWish {
+export interface ProgramSpec {
   readonly name: Alternatives;
   /** Without it the profile does without. */
   readonly optional?: boolean;
 }
 
 /** Files of the sysroot, or one that is made. */
-export interface FileWish {
+export interface FileSpec {
   /**
    * Absolute paths or patterns; a directory stands for all that is in it. `${NAME:prefix}` is the
    * directory above that of the program NAME, `${NAME:base}` its name, both without links.
@@ -34,7 +34,7 @@ export interface FileWish {
 }
 
 /** A directory that is made, empty. */
-export interface DirectoryWish {
+export interface DirectorySpec {
   readonly path: string;
   /** The default is 0755. */
   readonly mode?: string;
@@ -43,12 +43,12 @@ export interface DirectoryWish {
   readonly group?: Alternatives | number;
 }
 
-export interface LinkWish {
+export interface LinkSpec {
   readonly path: string;
   readonly target: string;
 }
 
-export interface DeviceWish {
+export interface DeviceSpec {
   readonly path: string;
   readonly type: 'character' | 'block' | 'fifo';
   readonly major?: number;
@@ -60,7 +60,7 @@ export interface DeviceWish {
 }
 
 /** A user, under the first of its names that the sysroot has. */
-export interface UserWish extends Omit<AccountRequest, 'name'> {
+export interface UserSpec extends Omit<AccountRequest, 'name'> {
   readonly name: Alternatives;
   readonly optional?: boolean;
 }
@@ -70,14 +70,14 @@ export interface ProfileContent {
   readonly summary: string;
   /** Profiles that this one builds on, by name, or by path relative to its own file. */
   readonly include?: readonly string[];
-  readonly programs?: readonly (string | ProgramWish)[];
+  readonly programs?: readonly (string | ProgramSpec)[];
   /** Bring the login shell of every user of the jail. */
   readonly 'user-shells'?: boolean;
-  readonly files?: readonly (string | FileWish)[];
-  readonly directories?: readonly (string | DirectoryWish)[];
-  readonly links?: readonly LinkWish[];
-  readonly devices?: readonly DeviceWish[];
-  readonly users?: readonly (string | UserWish)[];
+  readonly files?: readonly (string | FileSpec)[];
+  readonly directories?: readonly (string | DirectorySpec)[];
+  readonly links?: readonly LinkSpec[];
+  readonly devices?: readonly DeviceSpec[];
+  readonly users?: readonly (string | UserSpec)[];
   readonly groups?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   readonly terminfo?: Exclude<TerminfoChoice, 'default'>;

@@ -1,4 +1,4 @@
-import type { MissingLibrary, Reason } from '../manifest/manifest.js';
+import type { MissingLibrary, MissingVersion, Reason } from '../manifest/manifest.js';
 import { reasonSource } from '../manifest/reason-source.js';
 import type { CollectedFile } from './file-collection.js';
 import type { Closure } from './resolve.js';
@@ -17,6 +17,8 @@ export interface DependencyNode {
   readonly needs: readonly DependencyNode[];
   /** Each place that was searched for a missing library, in order. */
   readonly searched?: MissingLibrary['searched'];
+  /** The symbol version that the library of this name lacks. */
+  readonly version?: MissingVersion;
 }
 
 interface Edge {
@@ -89,9 +91,9 @@ class Graph {
 
   needsOf(file: string): Growing[] {
     const found = (this.#edges.get(file) ?? []).map((edge) => this.node(edge));
-    const missing = (this.#missing.get(file) ?? []).map(({ name, searched }) => ({
+    const missing = (this.#missing.get(file) ?? []).map(({ name, searched, version }) => ({
       name,
-      searched,
+      ...(version === undefined ? { searched } : { version }),
       needs: [],
     }));
     return [...found, ...missing];

@@ -1,9 +1,6 @@
 import path from 'node:path';
 import type { ResolveRequest } from '../manifest/request.js';
-
-/** What login(1) and the C library take where PATH is not set. */
-export const DEFAULT_SEARCH_PATH: readonly string[] =
-  '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'.split(':');
+import { STANDARD_PATH } from '../manifest/standard-path.js';
 
 /** What a request means beside its words. */
 export interface ResolveEnvironment {
@@ -15,12 +12,12 @@ export interface ResolveEnvironment {
   readonly terminals: readonly string[];
 }
 
-/** What the request says of its resolveEnvironment, or else the process's environment and directory. */
+/** The environment that the request gives, otherwise that of the process. */
 export function resolveEnvironment(request: ResolveRequest): ResolveEnvironment {
   const isHost = isHostRoot(request.sysroot);
   const { PATH, TERM } = process.env;
   return {
-    searchPath: request.path ?? (isHost && PATH ? PATH.split(':') : DEFAULT_SEARCH_PATH),
+    searchPath: request.path ?? (isHost && PATH ? PATH.split(':') : STANDARD_PATH),
     cwd: request.cwd ?? (isHost ? process.cwd() : '/'),
     terminals: request.terminals ?? (isHost && TERM ? [TERM] : []),
   };

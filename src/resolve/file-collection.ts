@@ -1,4 +1,5 @@
-import { type FileStat, isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
+import type { FileStat } from '../fs/file-view.js';
+import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
 import type { Reason } from '../manifest/manifest.js';
 
 /** A path that the jail must have, and why. */
@@ -57,6 +58,14 @@ export class FileCollection {
     return this.#files.has(path);
   }
 
+  /** Paths of the libraries that programs need. */
+  needed(): string[] {
+    const files = [...this.#files.values()].filter(({ stat }) => stat.type === 'file');
+    return files
+      .filter(({ path }) => this.reasonsOf(path).some(({ kind }) => kind === 'needed'))
+      .map(({ path }) => path);
+  }
+
   /** The content of a file that is made. */
   contentOf(path: string): Buffer | undefined {
     return this.#files.get(path)?.content;
@@ -71,6 +80,11 @@ export class FileCollection {
     }
     for (const directory of trace.left) this.#put(directory, undefined, { kind: 'parent' });
     this.#put(trace.path, undefined, why);
+  }
+
+  /** Adds a symbolic link that leads nowhere. The path has no links on the way. */
+  addLink(canonical: string, reason: Reason): void {
+    this.#put(canonical, this.#sysroot.readlink(canonical), reason);
   }
 
   /**

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
 import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
+import { STANDARD_PATH } from '../manifest/standard-path.js';
 import { nearest } from '../text/suggest.js';
 
 /** A program that was asked for and where it is. */
@@ -11,7 +12,7 @@ export interface FoundProgram {
 }
 
 /** Where programs are that a user's PATH often lacks. */
-const SYSTEM_DIRECTORIES = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
+const SYSTEM_DIRECTORIES = STANDARD_PATH.filter((directory) => directory.endsWith('/sbin'));
 
 const WHY_NOT: Readonly<Record<string, string>> = {
   ENOENT: 'no such file or directory',

@@ -8,12 +8,14 @@ import { ObjectTable, sameMachine } from '../loader/objects.js';
 import { type Edge, loadedObject, mapProcess, type VariantEdge } from '../loader/process.js';
 import { LibrarySearch } from '../loader/search.js';
 import type { MissingLibrary, Reason, SearchRule } from '../manifest/manifest.js';
+import { missingId } from '../manifest/missing.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { Hints } from './advice/hints.js';
 import type { FileCollection } from './file-collection.js';
 import type { FoundProgram } from './find-program.js';
 import { executableAt, interpreterNotFound } from './interpreter.js';
 import { openNotedLibraries } from './process/dlopen-notes.js';
+import { openLibcLibraries } from './process/libc-libraries.js';
 import { NameService } from './process/name-service.js';
 import { RunningProcess } from './process/running-process.js';
 import { GLIBC_SONAME, type ObjectFacts, RuntimeFacts } from './process/runtime-facts.js';
@@ -179,12 +181,25 @@ export class ProgramResolver {
    * among data. What it misses is no error, for it may never be opened.
    */
   addObject(trace: Trace): void {
+    this.#addOptional(trace, () => this.#addProcess(trace, this.objects.parse(trace)));
+  }
+
+  /** As {@link addObject}, and for a script what runs it. */
+  addRunnable(trace: Trace): void {
+    this.#addOptional(trace, () => {
+      const elf = this.#parse(trace);
+      if (elf !== undefined) this.#addProcess(trace, elf);
+      else if ((trace.stat.mode & 0o111) !== 0) this.#scripts.add(trace);
+    });
+  }
+
+  #addOptional(trace: Trace, add: () => void): void {
     if (this.#interpreters.has(trace.path) || this.#looked.has(trace.path)) return;
     if (!mayBeObject(trace)) return;
     this.#looked.add(trace.path);
     this.#isOptional = true;
     try {
-      this.#addProcess(trace, this.objects.parse(trace));
+      add();
     } catch (error) {
       if (!(error instanceof JailbuildError)) throw error;
     } finally {
@@ -249,7 +264,6 @@ export class ProgramResolver {
   #openAtRunTime(process: RunningProcess): void {
     const { dlopen = 'required', nss = 'auto' } = this.#request;
     const libc = process.find(GLIBC_SONAME);
-    const glibc = libc && { object: libc, hasServices: this.#facts.of(libc).hasServices };
     for (const object of process.loaded) {
       this.#noteLibrary(process, object);
       const { imports, dlopens } = this.#facts.of(object);
@@ -257,8 +271,12 @@ export class ProgramResolver {
       for (const library of openNotedLibraries(process, object, dlopens, dlopen)) {
         this.#miss(library);
       }
-      if (nss === 'auto' && glibc !== undefined && object !== libc) {
-        this.#nameService.open(process, glibc, object, imports);
+      if (libc === undefined || object === libc) continue;
+      for (const warning of openLibcLibraries(process, libc, object, imports, dlopen)) {
+        this.#loaderWarnings.add(warning);
+      }
+      if (nss === 'auto') {
+        this.#nameService.open(process, libc, object, imports);
       }
     }
   }
@@ -282,7 +300,7 @@ export class ProgramResolver {
   }
 
   #miss(library: MissingLibrary): void {
-    const key = `${library.name}\0${library.neededBy}`;
+    const key = missingId(library);
     const known = this.#missing.get(key);
     if (known !== undefined && !known.optional) return;
     this.#missing.set(key, this.#isOptional ? { ...library, optional: true } : library);

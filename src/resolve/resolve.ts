@@ -9,6 +9,7 @@ import { resolveEnvironment } from './environment.js';
 import { type CollectedFile, FileCollection } from './file-collection.js';
 import { findProgram } from './find-program.js';
 import { addGeneratedLdSoCache, LD_SO_CACHE } from './ld-so-cache.js';
+import type { BringPackages } from './packages/bring-packages.js';
 import { type Originals, ProgramResolver, type ReadFile } from './program-resolver.js';
 
 /** What a merged-/usr distribution may have as links in the root directory. */
@@ -39,6 +40,8 @@ export interface Closure {
 export interface ResolveContext {
   /** What profiles, users, includes and excludes of the request do: see `additionsOf`. */
   readonly additions?: Additions | undefined;
+  /** What the packages of the request bring: see `packagesOf`. */
+  readonly packages?: BringPackages | undefined;
   /** What is known of files, so that they need not be read. */
   readonly originals?: Originals | undefined;
   /** The root that is resolved in, where it is not a directory that the request names. */
@@ -76,11 +79,11 @@ export function resolve(asked: ResolveRequest, context: ResolveContext = {}): Cl
   });
   const resolution: Resolution = { sysroot, files, programs, searchPath, cwd };
   const added = additions?.addTo(resolution) ?? [];
-  for (const name of request.programs) {
-    programs.add(findProgram(sysroot, name, searchPath, cwd));
-  }
+  const requested = request.programs.map((name) => findProgram(sysroot, name, searchPath, cwd));
+  for (const program of requested) programs.add(program);
   const warnings = [
     ...added,
+    ...(context.packages?.(resolution, requested) ?? []),
     ...addTerminfo(sysroot, files, terminfo, terminals),
     ...addRunTimeData(sysroot, files, programs, request),
   ];
@@ -115,12 +118,22 @@ export function resolve(asked: ResolveRequest, context: ResolveContext = {}): Cl
 
 /** What the request says beside programs. */
 function sayings(request: ResolveRequest): Partial<ManifestRequest> {
-  const { profiles = [], users = [], include = [], exclude = [] } = request;
+  const { profiles = [], users = [], include = [], exclude = [], packages = [] } = request;
+  const { traces = [], traceScope = 'files', allowStaleTraces } = request;
+  const { withPackage, packageDepends, packageEssential, packageDocs } = request;
   return {
+    ...(packages.length > 0 ? { packages } : {}),
+    ...(withPackage ? { withPackage } : {}),
+    ...(packageDepends === undefined ? {} : { packageDepends }),
+    ...(packageEssential ? { packageEssential } : {}),
+    ...(packageDocs ? { packageDocs } : {}),
     ...(profiles.length > 0 ? { profiles } : {}),
     ...(users.length > 0 ? { users } : {}),
     ...(include.length > 0 ? { include } : {}),
     ...(exclude.length > 0 ? { exclude } : {}),
+    ...(traces.length > 0 ? { traces } : {}),
+    ...(traces.length > 0 && traceScope !== 'files' ? { traceScope } : {}),
+    ...(traces.length > 0 && allowStaleTraces ? { allowStaleTraces } : {}),
   };
 }
 

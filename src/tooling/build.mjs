@@ -1,34 +1,57 @@
 // Makes dist/: the command line as one bundled file with its compiled form beside it, the library
 // with its declarations, and the launcher.
-import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { lazyPackages } from './lazy-packages.mjs';
+import { writeLicenses } from './licenses.mjs';
 import { buildNative } from './native.mjs';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const TARGET = 'node20.19';
+/** The front is the writer as well, with a main program of its own. */
+const FRONT = [
+  'src/native/front',
+  ...readdirSync(path.join(ROOT, 'src/native/engine'))
+    .filter((name) => name.endsWith('.c') && name !== 'main.c')
+    .map((name) => `src/native/engine/${name}`),
+];
 
 process.chdir(ROOT);
+const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
 rmSync('dist', { recursive: true, force: true });
 mkdirSync('dist');
 buildNative('src/native/launcher', 'invoke_ns', 'all but run works');
 buildNative('src/native/engine', 'jail_engine', 'jails are written without what Node cannot do');
-await bundleCli();
+buildNative(FRONT, 'jailbuild', 'the command is a script, which starts slower');
+buildNative('src/native/observer', 'jail_observer', 'nothing can be observed');
+const cli = await bundleCli();
 writeCompletions();
-await bundleLibrary();
+const library = await bundleLibrary();
+writeLicenses('dist/third-party-licenses.txt', [cli.metafile, library.metafile]);
 declareTypes();
 writeManual();
-copyExecutable('src/native/launcher/invoke_ns.sh', 'dist/invoke_ns');
+copyExecutable('src/native/start.sh', 'dist/invoke_ns');
+copyExecutable('src/native/start.sh', 'dist/jailbuild');
+optimize();
 
 /**
  * CommonJS, because Node compiles one CommonJS script faster than ES modules, and because
  * vm.Script, which takes the compiled form, knows scripts alone.
  */
 async function bundleCli() {
-  await build({
+  const result = await build({
     entryPoints: ['src/cli/jailbuild.ts'],
     outfile: 'dist/cli.cjs',
     bundle: true,
@@ -43,12 +66,23 @@ async function bundleCli() {
     // It reads a file of its own package, and only for rpm databases.
     external: ['node-sqlite3-wasm'],
     plugins: [lazyPackages],
+    metafile: true,
     logLevel: 'warning',
   });
   copyExecutable('src/cli/start.cjs', 'dist/jailbuild.cjs');
   execFileSync(process.execPath, ['src/tooling/code-cache.cjs', 'dist/cli.cjs', 'dist/cli.cache'], {
     stdio: 'ignore',
   });
+  return result;
+}
+
+/** The snapshot that the front starts from: only for the Node that builds, and not packed. */
+function optimize() {
+  if (!existsSync(`dist/native/linux-${process.arch}/jailbuild`)) return;
+  const { status, stderr } = spawnSync(process.execPath, ['dist/jailbuild.cjs', 'optimize'], {
+    encoding: 'utf8',
+  });
+  if (status !== 0) console.error(`${stderr.trim()}: the command starts slower`);
 }
 
 /** Under the names by which each shell finds them in its own directories. */
@@ -61,15 +95,21 @@ function writeCompletions() {
   }
 }
 
+/** The packages of package.json's dependencies stay outside; all others go into the file. */
 async function bundleLibrary() {
-  await build({
+  return build({
     entryPoints: ['src/index.ts'],
     outfile: 'dist/index.js',
     bundle: true,
     platform: 'node',
     target: TARGET,
     format: 'esm',
-    packages: 'external',
+    external: Object.keys(dependencies),
+    // Packages in CommonJS, of which there are some, load Node's modules by it.
+    banner: {
+      js: "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);",
+    },
+    metafile: true,
     logLevel: 'warning',
   });
 }

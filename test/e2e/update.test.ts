@@ -15,7 +15,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { exec, jailbuild } from '../support/cli.js';
+import { exec, JAILBUILD, jailbuild, withoutNative } from '../support/cli.js';
 import { needsRoot } from '../support/need.js';
 import { makeSysroot } from '../support/sysroot.js';
 import { tempDir } from '../support/temp-dir.js';
@@ -174,11 +174,12 @@ describe('update', needsRoot(), () => {
 
   for (const engine of ['native', 'node']) {
     test(`follows files that become directories, and the reverse (${engine})`, () => {
-      const env = { ...process.env, ...(engine === 'node' ? { JAILBUILD_ENGINE: 'node' } : {}) };
       const { directory, host } = setUp('ls');
+      const program = engine === 'node' ? withoutNative(directory) : JAILBUILD;
+      const updateJail = () => exec(process.execPath, [program, 'update', jail]);
       const jail = path.join(directory, 'other');
       const update = () => {
-        const { status, stdout, stderr } = jailbuild(['update', jail], { env });
+        const { status, stdout, stderr } = updateJail();
         assert.equal(status, 0, stderr);
         assert.match(ok(['check', jail]).stdout, /^Clean/);
         return stdout;
@@ -195,7 +196,7 @@ describe('update', needsRoot(), () => {
       rmSync(`${host}/opt/data`, { recursive: true });
       writeFileSync(`${host}/opt/data`, 'three');
       writeFileSync(`${jail}${inner}/mine`, 'mine');
-      const refused = jailbuild(['update', jail], { env });
+      const refused = updateJail();
       assert.equal(refused.status, 1);
       assert.match(
         refused.stderr,

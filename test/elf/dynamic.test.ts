@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parseElf } from '../../src/elf/parse.js';
+import { NO_VERSIONS } from '../../src/elf/versions.js';
 import { type ElfParts, KINDS, MemorySource, makeElf } from '../support/make-elf.js';
 
 const DT = {
@@ -55,6 +56,7 @@ describe('the dynamic section', () => {
         audits: ['one.so', 'two.so', 'three.so'],
         noDefaultDirectories: true,
         isProgram: true,
+        versions: NO_VERSIONS,
       });
     });
   }

@@ -3,7 +3,6 @@ import { describe, test } from 'node:test';
 import { importedSymbols } from '../../src/elf/imports.js';
 import { parseElf } from '../../src/elf/parse.js';
 import type { ByteOrder, ElfClass } from '../../src/elf/types.js';
-import { namesVersion } from '../../src/elf/versions.js';
 import { KINDS, MemorySource, makeElf, Writer } from '../support/make-elf.js';
 
 const DT = { NEEDED: 1, HASH: 4, SYMTAB: 6, GNU_HASH: 0x6ffffef5 } as const;
@@ -120,21 +119,5 @@ describe('imported symbols', () => {
         message: new RegExp(`${field} is not inside any PT_LOAD$`),
       });
     }
-  });
-});
-
-describe('versions', () => {
-  test('are whole strings of the table', () => {
-    for (const kind of KINDS) {
-      const { bytes } = makeElf({ ...kind, dynamic: [[DT.NEEDED, 'GLIBC_2.34']] });
-      const source = new MemorySource(bytes);
-      const { headers } = parseElf(source);
-      assert.equal(namesVersion(source, headers, 'GLIBC_2.34'), true);
-      for (const part of ['GLIBC_2.3', 'LIBC_2.34', 'GLIBC_2.345']) {
-        assert.equal(namesVersion(source, headers, part), false, part);
-      }
-    }
-    const none = new MemorySource(makeElf().bytes);
-    assert.equal(namesVersion(none, parseElf(none).headers, 'GLIBC_2.34'), false);
   });
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { openEngine } from '../../src/jail/engine/open.js';
+import { openEngine, openNodeEngine } from '../../src/jail/engine/open.js';
 import type { Operation } from '../../src/jail/engine/operations.js';
 import { writeJail } from '../../src/jail/write/write.js';
 import { MANIFEST_SCHEMA, type Manifest } from '../../src/manifest/manifest.js';
@@ -33,13 +33,12 @@ function manifest(): Manifest {
   };
 }
 
-for (const engine of ['native', 'node']) {
+for (const [engine, open] of [
+  ['native', openEngine],
+  ['node', openNodeEngine],
+] as const) {
   test(`${engine}: a build that is interrupted at any place leaves nothing`, async (t) => {
     const directory = scratch(t);
-    process.env.JAILBUILD_ENGINE = engine;
-    t.after(() => {
-      delete process.env.JAILBUILD_ENGINE;
-    });
     for (const at of [1, 300, 700]) {
       const controller = new AbortController();
       let seen = 0;
@@ -48,6 +47,7 @@ for (const engine of ['native', 'node']) {
         writeJail(manifest(), target, {
           signal: controller.signal,
           insecureParents: true,
+          openEngine: open,
           onFile: () => {
             if (++seen === at) controller.abort();
           },

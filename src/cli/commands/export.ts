@@ -2,6 +2,7 @@ import { JailbuildError } from '../../errors.js';
 import { type Destination, STDOUT_PATH } from '../../export/destination.js';
 import type { ExportOptions, ExportResult } from '../../export/export.js';
 import type { FileTree } from '../../export/file-tree.js';
+import { isStandardOutput, isStream } from '../../fs/atomic-file.js';
 import { isTrace, type Sysroot } from '../../fs/sysroot.js';
 import type { Entry } from '../../manifest/manifest.js';
 import { defineCommand } from '../command.js';
@@ -48,10 +49,10 @@ export const exportCommand = defineCommand({
     const source = findSource(args);
     const { destinationOf } = await import('../options/image.js');
     const destination = destinationOf(args, source.file);
-    const toStdout = destination.path === STDOUT_PATH;
+    const toStdout = destination.path === STDOUT_PATH || isStandardOutput(destination.path);
     checkUsage(args, destination, toStdout);
     if (toStdout && (await outputIsTerminal())) {
-      throw new JailbuildError('USAGE', '--to: an archive is nothing for a terminal');
+      throw new JailbuildError('USAGE', '--to: refusing to write an archive to a terminal');
     }
     const interrupt = new Interrupt();
     try {
@@ -76,7 +77,8 @@ async function exportSource(
   const { exportOptionsOf } = await import('../options/image.js');
   const { exportTree } = await import('../../export/export.js');
   const { file } = source;
-  const beside = destination.path === STDOUT_PATH ? undefined : destination.path;
+  const { path } = destination;
+  const beside = path === STDOUT_PATH || isStream(path) ? undefined : path;
   const sbom = sbomRequest(args, beside, file?.image.sbom);
   if (sbom !== undefined && sbom.file === undefined) {
     throw new JailbuildError('USAGE', '--sbom: say where it goes with --sbom-file');
@@ -94,7 +96,7 @@ async function exportSource(
   const options = { ...chosen, ...layered, signal };
   if (sbom?.file === undefined) return exportTree(tree, destination, options);
 
-  const pending = await prepareFile(sbom.file);
+  const pending = await prepareFile(sbom.file, signal);
   try {
     const name = chosen.image?.labels?.['org.opencontainers.image.title'] ?? UNNAMED;
     const made = await makeSbom(sbom, name, tree, sysroot, originOf);

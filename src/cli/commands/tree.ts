@@ -43,9 +43,9 @@ export const treeCommand = defineCommand({
     const programs = [...(args.program ?? []), ...(args['--'] ?? [])];
     if (programs.length === 0) throw new JailbuildError('USAGE', 'name at least one program');
     await optimizeLater();
-    const { resolve } = await import('../../resolve/resolve.js');
+    const { resolveRequest } = await import('../../plan/resolve-request.js');
     const { dependencyTree } = await import('../../resolve/dependency-tree.js');
-    const closure = resolve({
+    const closure = await resolveRequest({
       programs,
       ...resolveChoices(args),
       terminfo: 'none',

@@ -78,7 +78,7 @@ async function manifestOf(
     const { requireRecord } = await import('../../jail/record/record.js');
     return requireRecord(from).manifest;
   }
-  const { resolve } = await import('../../resolve/resolve.js');
-  const { plan } = await import('../../resolve/to-manifest.js');
-  return plan(resolve({ programs: [from], ...resolveChoices(args) }));
+  const { planRequest } = await import('../../plan/resolve-request.js');
+  const request = { programs: [from], ...resolveChoices(args) };
+  return (await planRequest(request, true)).manifest;
 }

@@ -5,6 +5,7 @@ import type {
   LdCacheChoice,
   ResolveRequest,
   TerminfoChoice,
+  TraceScope,
 } from '../../manifest/request.js';
 import type { Arguments } from '../command.js';
 
@@ -18,6 +19,37 @@ export const resolveOptions = {
     describe: 'Take everything from this directory as if it were /',
     placeholder: 'DIR',
     complete: 'directory',
+  },
+  package: {
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'Bring the files of a package that programs may open when they run',
+    placeholder: 'NAME',
+    group: GROUP,
+  },
+  'with-package': {
+    type: 'boolean',
+    describe: 'Bring those of the packages that own the programs, and the data that they name',
+    group: GROUP,
+  },
+  'package-depends': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'How many steps of what packages depend on come along [default: 0]',
+    placeholder: 'N|all',
+    complete: ['all'],
+    group: GROUP,
+  },
+  'package-essential': {
+    type: 'boolean',
+    describe: 'Follow them to essential packages as well, which every system has',
+    group: GROUP,
+  },
+  'package-docs': {
+    type: 'boolean',
+    describe: 'Bring documentation, translations, headers and static libraries of packages too',
+    group: GROUP,
   },
   terminfo: {
     type: 'string',
@@ -77,6 +109,21 @@ export const resolveOptions = {
     complete: ['all', 'host'],
     group: GROUP,
   },
+  trace: {
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'Bring what a run used: a file that `jailbuild trace` wrote',
+    placeholder: 'FILE',
+    complete: 'file',
+    group: GROUP,
+  },
+  'trace-scope': {
+    choices: ['files', 'directories', 'packages'],
+    describe:
+      'Bring what a run used, also the directories that hold it, or the packages [default: files]',
+    group: GROUP,
+  },
 } as const;
 
 type ResolveArguments = Arguments<Record<never, never>, typeof resolveOptions>;
@@ -89,13 +136,15 @@ export function optionsOf(args: ResolveArguments): ResolveArguments {
 
 /** What these options ask for. */
 export function resolveChoices(args: Partial<ResolveArguments>): Omit<ResolveRequest, 'programs'> {
-  const { sysroot, dlopen, nss, terminfo, gconv, locale, tz } = args;
+  const { sysroot, dlopen, nss, terminfo, gconv, locale, tz, trace } = args;
+  const scope = args['trace-scope'];
   return {
     ...(args['ld-cache'] === undefined ? {} : { ldCache: args['ld-cache'] as LdCacheChoice }),
     ...(args['library-path'] === undefined
       ? {}
       : { libraryPath: libraryPathOf(args['library-path'], sysroot) }),
     ...(sysroot === undefined ? {} : { sysroot }),
+    ...packageChoices(args),
     ...(terminfo === undefined ? {} : { terminfo: terminfoChoice(terminfo) }),
     ...(dlopen === undefined ? {} : { dlopen: dlopen as DlopenChoice }),
     ...(nss === 'none' ? { nss } : {}),
@@ -103,7 +152,26 @@ export function resolveChoices(args: Partial<ResolveArguments>): Omit<ResolveReq
     ...(locale === undefined ? {} : { locales: names(locale, 'locale') }),
     ...(args['ca-certificates'] ? { caCertificates: true } : {}),
     ...(tz === undefined ? {} : { timeZones: allOr(tz, 'tz') }),
+    ...(trace === undefined ? {} : { traces: trace.map((file) => path.resolve(file)) }),
+    ...(scope === undefined ? {} : { traceScope: scope as TraceScope }),
   };
+}
+
+function packageChoices(args: Partial<ResolveArguments>): Partial<ResolveRequest> {
+  const { package: packages = [], 'package-depends': depends } = args;
+  return {
+    ...(packages.length === 0 ? {} : { packages }),
+    ...(args['with-package'] ? { withPackage: true } : {}),
+    ...(depends === undefined ? {} : { packageDepends: depthOf(depends) }),
+    ...(args['package-essential'] ? { packageEssential: true } : {}),
+    ...(args['package-docs'] ? { packageDocs: true } : {}),
+  };
+}
+
+function depthOf(text: string): 'all' | number {
+  if (text === 'all') return text;
+  if (/^\d{1,3}$/.test(text)) return Number(text);
+  throw new JailbuildError('USAGE', `--package-depends ${text}: give a number of steps, or all`);
 }
 
 /**

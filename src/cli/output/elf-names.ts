@@ -1,23 +1,25 @@
 /** Names of numbers in ELF files, as readelf(1) and elf.h have them. */
 
+import { EM } from '../../elf/machines.js';
+
 const MACHINES: Readonly<Record<number, string>> = {
-  2: 'sparc',
-  3: 'i386',
-  4: 'm68k',
-  8: 'mips',
-  15: 'parisc',
-  20: 'powerpc',
-  21: 'powerpc64',
-  22: 's390',
-  40: 'arm',
-  42: 'sh',
-  43: 'sparcv9',
-  50: 'ia64',
-  62: 'x86-64',
-  183: 'aarch64',
-  243: 'riscv',
-  258: 'loongarch',
-  36902: 'alpha',
+  [EM.SPARC]: 'sparc',
+  [EM[386]]: 'i386',
+  [EM.M68K]: 'm68k',
+  [EM.MIPS]: 'mips',
+  [EM.PARISC]: 'parisc',
+  [EM.PPC]: 'powerpc',
+  [EM.PPC64]: 'powerpc64',
+  [EM.S390]: 's390',
+  [EM.ARM]: 'arm',
+  [EM.SH]: 'sh',
+  [EM.SPARCV9]: 'sparcv9',
+  [EM.IA_64]: 'ia64',
+  [EM.X86_64]: 'x86-64',
+  [EM.AARCH64]: 'aarch64',
+  [EM.RISCV]: 'riscv',
+  [EM.LOONGARCH]: 'loongarch',
+  [EM.ALPHA]: 'alpha',
 };
 
 const FILE_TYPES = ['none', 'relocatable', 'executable', 'shared object', 'core'];

@@ -1,3 +1,4 @@
+import type { MissingVersion } from '../../manifest/manifest.js';
 import type { DependencyNode } from '../../resolve/dependency-tree.js';
 import { printsUnicode } from './character-set.js';
 import type { Painter } from './colour.js';
@@ -11,6 +12,14 @@ interface Branches {
 
 const LINES: Branches = { middle: '├── ', last: '└── ', passing: '│   ' };
 const ASCII: Branches = { middle: '|-- ', last: '`-- ', passing: '|   ' };
+
+const VERSION_PROBLEM = {
+  undefined: 'not defined',
+  unversioned: 'needed, but no symbol has a version',
+  undeclared: 'needed for DT_RELR, but not declared',
+  'not-loaded': 'needed of a library that is not loaded',
+  malformed: 'unknown: malformed tables',
+} as const satisfies Readonly<Record<MissingVersion['problem'], string>>;
 
 /** Dependency trees in lines, in the manner of tree(1). */
 export function treeText(
@@ -45,7 +54,17 @@ function addNeeds(
   });
 }
 
-function nodeText({ name, path, by, folded, searched }: DependencyNode, paint: Painter): string {
+function nodeText(
+  { name, path, by, folded, searched, version }: DependencyNode,
+  paint: Painter,
+): string {
+  if (version !== undefined) {
+    const where = version.file === undefined ? '' : ` in ${printable(version.file)}`;
+    return paint(
+      'red',
+      `${printable(name)}: version ${printable(version.name)} ${VERSION_PROBLEM[version.problem]}${where}`,
+    );
+  }
   if (path === undefined) {
     return paint(
       'red',

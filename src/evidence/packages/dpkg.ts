@@ -119,6 +119,14 @@ export class DpkgDatabase implements PackageDatabase {
     return owners;
   }
 
+  essentials(): readonly InstalledPackage[] {
+    const names = [...this.#status.matchAll(/^Essential: yes$/gm)].map(({ index }) => {
+      const start = this.#status.lastIndexOf('\n\n', index);
+      return /^Package: (.*)$/m.exec(this.#status.slice(Math.max(start, 0), index))?.[1];
+    });
+    return names.flatMap((name) => (name === undefined ? [] : (this.find(name) ?? [])));
+  }
+
   detailsOf(installed: InstalledPackage): Package {
     const { depends, recommends, isEssential, ...others } = installed;
     const copyright = readIfThere(this.#sysroot, `/usr/share/doc/${installed.name}/copyright`);

@@ -59,6 +59,10 @@ export class LoadedDatabase implements PackageDatabase {
     return owners;
   }
 
+  essentials(): readonly InstalledPackage[] {
+    return [];
+  }
+
   detailsOf(installed: InstalledPackage): Package {
     const { depends, recommends, isEssential, ...others } = installed;
     const license = this.#records.find((record) => record.installed === installed)?.license;

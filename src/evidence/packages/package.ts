@@ -45,6 +45,8 @@ export interface PackageDatabase {
    * @param paths inside the sysroot, without links on the way
    */
   ownersOf(paths: readonly string[]): ReadonlyMap<string, readonly InstalledPackage[]>;
+  /** Packages that the distribution takes for present on every system. */
+  essentials(): readonly InstalledPackage[];
   /** Returns the package with its license. */
   detailsOf(installed: InstalledPackage): Package;
 }

@@ -4,6 +4,7 @@ import type { FileReport } from '../report.js';
 import type { BuildJob, BuildOptions, GivenManifest } from './job.js';
 import { type Planned, planStep } from './plan-step.js';
 import { type Resolved, resolveStep } from './resolve-step.js';
+import { verifyPlanned } from './verify-planned.js';
 import { type Proven, verifyStep } from './verify-step.js';
 import { type Written, writeStep } from './write-step.js';
 
@@ -57,12 +58,15 @@ export async function runBuild(job: BuildJob, progress: BuildProgress = {}): Pro
 }
 
 /**
- * Runs a job up to its plan: nothing is written.
+ * Runs a job up to its plan, and verifies that: nothing is written.
  *
- * @throws JailbuildError with any code of these steps
+ * @throws JailbuildError VERIFY_FAILED, and with any code of these steps
  */
 export async function planBuild(job: BuildJob): Promise<Planned> {
-  return planStep(await resolveStep({ ...job, options: { ...job.options, dryRun: true } }));
+  const asked = { ...job, options: { ...job.options, dryRun: true } };
+  const planned = await planStep(await resolveStep(asked));
+  verifyPlanned(planned);
+  return planned;
 }
 
 export interface BuildResult {

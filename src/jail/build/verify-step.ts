@@ -1,12 +1,9 @@
-import { Sysroot } from '../../fs/sysroot.js';
-import { type Verified, verifyPlan } from '../../plan/verify.js';
-import { resolveEnvironment } from '../../resolve/environment.js';
-import type { Originals } from '../../resolve/program-resolver.js';
+import type { Verified } from '../../plan/verify.js';
 import { hostState, isJailUnchanged, jailState, keepFingerprint } from '../record/fingerprint.js';
-import type { FileReport } from '../report.js';
 import { locateTarget } from '../target.js';
 import type { Planned } from './plan-step.js';
 import type { Resolved } from './resolve-step.js';
+import { verifyDirectory } from './verify-planned.js';
 import type { Written } from './write-step.js';
 
 /** A jail that was found to have all that its programs load. */
@@ -38,67 +35,6 @@ export function verifyStep(written: Written): Proven {
     rememberState(planned, root, verified);
   }
   return { ...written, verifiedFiles: verified.files };
-}
-
-/**
- * Verifies the plan in a directory.
- *
- * @param root where the jail is, for now or for good
- * @param files what was done about each of its entries
- */
-export function verifyDirectory(
-  { manifest, request, resolution }: Planned,
-  root: string,
-  files: readonly FileReport[],
-): Verified {
-  const searchPath = searchPathOf(request, resolution);
-  return verifyPlan(manifest, new Sysroot(root), {
-    where: 'in the jail',
-    originals: originalsOf(resolution, files),
-    ...(searchPath === undefined ? {} : { searchPath }),
-  });
-}
-
-function searchPathOf(
-  request: Resolved['request'],
-  resolution: Resolved['resolution'],
-): readonly string[] | undefined {
-  switch (resolution.kind) {
-    case 'closure':
-      return resolution.closure.searchPath;
-    case 'recorded':
-      return resolveEnvironment(request).searchPath;
-    case 'given':
-      return undefined;
-  }
-}
-
-/** What was done about files that are as planned then. */
-const AS_PLANNED: ReadonlySet<FileReport['action']> = new Set(['created', 'replaced', 'unchanged']);
-
-/**
- * What the resolver has read of the sources of files that the jail has as planned: this build copied
- * them, from sources of the size and times that the resolver saw, or by size, time, mode and owner they
- * are the copies of an earlier one. So verifying the jail takes no second reading.
- */
-function originalsOf(
-  resolution: Resolved['resolution'],
-  files: readonly FileReport[],
-): Originals | undefined {
-  if (resolution.kind !== 'closure') return undefined;
-  const { closure } = resolution;
-  const planned = new Set(
-    files.filter(({ action }) => AS_PLANNED.has(action)).map(({ path }) => path),
-  );
-  const identities = new Map(
-    closure.files
-      .filter(({ path, isMade }) => !isMade && planned.has(path))
-      .map(({ path, stat }) => [path, stat.identity]),
-  );
-  return (path) => {
-    const identity = identities.get(path);
-    return identity === undefined ? undefined : closure.read(identity);
-  };
 }
 
 function rememberState(

@@ -1,19 +1,23 @@
-import { type BigIntStats, closeSync, constants, lstatSync, openSync, readlinkSync } from 'node:fs';
+import { type BigIntStats, closeSync, constants, lstatSync, openSync } from 'node:fs';
 import { errnoOf, JailbuildError, strerror } from '../../errors.js';
-import { deviceNumbers } from '../../fs/device-numbers.js';
 import { HeldDirectory } from '../../fs/dir-handle.js';
-import { fromBytes, toBytes } from '../../fs/path-bytes.js';
+import { readLink, toBytes } from '../../fs/path-bytes.js';
 import { Sysroot } from '../../fs/sysroot.js';
 import { ContentComparer } from '../../manifest/compare-content.js';
+import {
+  type Difference,
+  describeDifference,
+  differences,
+  octal,
+} from '../../manifest/differences.js';
 import { typeOf } from '../../manifest/entry-type.js';
 import type { Entry, FileEntry } from '../../manifest/manifest.js';
-import { nanoseconds } from '../../manifest/timestamp.js';
+import { describeMissing } from '../../manifest/missing.js';
 import { newlyMissing, programsOf, resolveInRoot } from '../../plan/verify.js';
 import { openNativeEngine } from '../engine/open.js';
 import { type JailRecord, requireRecord } from '../record/record.js';
 import { STATE_DIRECTORY } from '../record/state.js';
 import { locateTarget } from '../target.js';
-import { TIME_TOLERANCE } from '../write/survey.js';
 import { type CheckFinding, FINDING_KINDS, type FindingKind } from './finding.js';
 import { SystemDirectories } from './system-directories.js';
 
@@ -55,6 +59,14 @@ export async function checkJail(root: string, options: CheckOptions = {}): Promi
   findings.sort((a, b) => rank(a) - rank(b) || (a.path < b.path ? -1 : 1));
   return { findings, checked: record.manifest.entries.length, unknown: check.unknown };
 }
+
+/** What a source gives to an entry of a manifest that was built from. */
+const SOURCE_ATTRIBUTES: ReadonlySet<Difference['attribute']> = new Set([
+  'type',
+  'size',
+  'target',
+  'device',
+]);
 
 class JailCheck {
   readonly findings: CheckFinding[] = [];
@@ -134,8 +146,11 @@ class JailCheck {
     const attempt = (some: readonly string[]): JailbuildError | undefined => {
       try {
         const closure = resolveInRoot(manifest, new Sysroot(root), some, searchPath);
-        for (const { name, neededBy } of newlyMissing(closure, manifest)) {
-          this.#add('unresolved', neededBy, [name]);
+        for (const library of newlyMissing(closure, manifest)) {
+          const { name, neededBy, version } = library;
+          this.#add('unresolved', neededBy, [
+            version === undefined ? name : describeMissing(library),
+          ]);
         }
         return undefined;
       } catch (error) {
@@ -154,22 +169,26 @@ class JailCheck {
   compareSources(sourceRoot: string): void {
     for (const entry of this.#record.manifest.entries) {
       if (entry.source === undefined) continue;
-      const details =
-        this.#record.from === undefined
-          ? sourceChanges(entry, sourceRoot + entry.source)
-          : this.#givenSourceChanges(entry, sourceRoot + entry.source);
+      const details = this.#sourceChanges(entry, sourceRoot + entry.source);
       if (details.length > 0) this.#add('stale', entry.path, details);
     }
   }
 
-  /** Attributes come from the manifest; a source of another time may have the same content. */
-  #givenSourceChanges(entry: Entry, realPath: string): string[] {
-    const details = sourceChanges(entry, realPath);
-    const essential = details.filter((detail) =>
-      /^(?:source|type|size|target|device)\b/.test(detail),
-    );
-    if (entry.type !== 'file' || essential.length > 0) return essential;
-    if (this.#comparer === undefined || !details.includes('mtime')) return [];
+  #sourceChanges(entry: Entry, realPath: string): readonly string[] {
+    const found = sourceDifferences(entry, realPath);
+    if (typeof found === 'string') return [found];
+    const essential = found.filter(({ attribute }) => SOURCE_ATTRIBUTES.has(attribute));
+    if (this.#record.from === undefined) {
+      return [...new Set([...essential, ...found])].map(describeDifference);
+    }
+    // A manifest gives attributes itself; a source of another time may have the same content.
+    if (entry.type !== 'file' || essential.length > 0) return essential.map(describeDifference);
+    const isOfOtherTime = found.some(({ attribute }) => attribute === 'mtime');
+    return isOfOtherTime ? this.#sourceContent(entry, realPath) : [];
+  }
+
+  #sourceContent(entry: FileEntry, realPath: string): readonly string[] {
+    if (this.#comparer === undefined) return [];
     try {
       const fd = openSync(toBytes(realPath), constants.O_RDONLY | constants.O_NOFOLLOW);
       try {
@@ -206,7 +225,7 @@ class JailCheck {
     if (entry !== undefined) this.#compare(entry, stat, directory, name);
     else if (!this.#former.has(path)) this.#checkForeign(path, stat);
     if (stat.isFile() && setId(stat) !== 0 && setId(stat) !== expectedSetId(entry)) {
-      this.#add('set-id', path, [`mode ${octal(stat)}`]);
+      this.#add('set-id', path, [`mode ${octal(Number(stat.mode & 0o7777n))}`]);
     }
     if (!stat.isDirectory()) {
       if (entry?.type === 'directory') this.#missBelow(path);
@@ -225,19 +244,21 @@ class JailCheck {
 
   #compare(entry: Entry, stat: BigIntStats, directory: HeldDirectory, name: string): void {
     const { path } = entry;
-    const type = typeOf(stat);
-    if (type !== entry.type) {
-      if (this.#kept.has(path)) return;
-      this.#add('changed', path, [`type ${entry.type} -> ${type}`]);
-      return;
-    }
-    this.#present.add(path);
+    const found = differences(entry, stat, {
+      owner: this.#record.builder ?? 'planned',
+      readTarget: () => directory.readlink(name),
+    });
+    const isOfType = found[0]?.attribute !== 'type';
+    if (isOfType) this.#present.add(path);
     // What the jail had before, or the user put there, is the user's.
-    if (this.#kept.has(path) || (type === 'directory' && this.#found.has(path))) return;
+    if (this.#kept.has(path)) return;
+    if (isOfType && entry.type === 'directory' && this.#found.has(path)) return;
+    const isOfSize = found.every(({ attribute }) => attribute !== 'type' && attribute !== 'size');
     const details = [
-      ...attributeChanges(entry, stat, this.#record.builder),
-      ...(entry.type === 'symlink' ? targetChange(entry.target, directory.readlink(name)) : []),
-      ...(entry.type === 'file' ? this.#contentChange(entry, stat, directory, name) : []),
+      ...found.map(describeDifference),
+      ...(entry.type === 'file' && isOfSize
+        ? this.#contentChange(entry, stat, directory, name)
+        : []),
     ];
     if (details.length > 0) this.#add('changed', path, details);
   }
@@ -248,7 +269,6 @@ class JailCheck {
     directory: HeldDirectory,
     name: string,
   ): string[] {
-    if (Number(stat.size) !== entry.size) return [`size ${entry.size} -> ${stat.size}`];
     if (this.#comparer === undefined) return [];
     const key = `${stat.dev}:${stat.ino}`;
     let result = this.#contents.get(key);
@@ -296,7 +316,9 @@ class JailCheck {
     const allowed = planned === undefined ? 0 : Number.parseInt(planned.mode, 8);
     const owners = [0, builder?.uid, planned?.uid];
     const details = [
-      ...((Number(stat.mode) & 0o022 & ~allowed) === 0 ? [] : [`mode ${octal(stat)}`]),
+      ...((Number(stat.mode) & 0o022 & ~allowed) === 0
+        ? []
+        : [`mode ${octal(Number(stat.mode & 0o7777n))}`]),
       ...(owners.includes(Number(stat.uid)) ? [] : [`uid ${stat.uid}`]),
     ];
     if (details.length > 0) this.#add('writable', path === '' ? '/' : path, details);
@@ -350,61 +372,16 @@ function recordTime(root: HeldDirectory): bigint {
   }
 }
 
-function attributeChanges(
-  entry: Entry,
-  stat: BigIntStats,
-  builder: JailRecord['builder'],
-): string[] {
-  const { uid, gid } = builder ?? entry;
-  const mode = Number.parseInt(entry.mode, 8) & (builder === undefined ? 0o7777 : 0o1777);
-  const drift = stat.mtimeNs - nanoseconds(entry.mtime);
-  const details: string[] = [];
-  if (entry.type !== 'symlink' && Number(stat.mode & 0o7777n) !== mode) {
-    details.push(`mode ${mode.toString(8).padStart(4, '0')} -> ${octal(stat)}`);
-  }
-  if (Number(stat.uid) !== uid) details.push(`uid ${uid} -> ${stat.uid}`);
-  if (Number(stat.gid) !== gid) details.push(`gid ${gid} -> ${stat.gid}`);
-  if ('major' in entry) {
-    const numbers = deviceNumbers(stat.rdev);
-    if (numbers.major !== entry.major || numbers.minor !== entry.minor) {
-      details.push(`device ${entry.major}:${entry.minor} -> ${numbers.major}:${numbers.minor}`);
-    }
-  }
-  // A directory's time changes with what others put into it.
-  if (entry.type !== 'directory' && (drift > TIME_TOLERANCE || drift < -TIME_TOLERANCE)) {
-    details.push('mtime');
-  }
-  return details;
-}
-
-function targetChange(expected: string, found: string): string[] {
-  return found === expected ? [] : [`target ${expected} -> ${found}`];
-}
-
-/** What is no longer as it was planned about a source. */
-function sourceChanges(entry: Entry, realPath: string): string[] {
-  let stat: BigIntStats | undefined;
+/** What is no longer as it was planned about a source: its differences, or why there are none to see. */
+function sourceDifferences(entry: Entry, realPath: string): readonly Difference[] | string {
   try {
-    stat = lstatSync(toBytes(realPath), { bigint: true, throwIfNoEntry: false });
+    const stat = lstatSync(toBytes(realPath), { bigint: true, throwIfNoEntry: false });
+    if (stat === undefined) return 'source: is gone';
+    return differences(entry, stat, { readTarget: () => readLink(realPath) });
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
-    return [`source: ${strerror(error)}`];
+    return `source: ${strerror(error)}`;
   }
-  if (stat === undefined) return ['source: is gone'];
-  const type = typeOf(stat);
-  if (type !== entry.type) return [`type ${entry.type} -> ${type}`];
-  const size =
-    entry.type === 'file' && Number(stat.size) !== entry.size
-      ? [`size ${entry.size} -> ${stat.size}`]
-      : [];
-  const target =
-    entry.type === 'symlink'
-      ? targetChange(
-          entry.target,
-          fromBytes(readlinkSync(toBytes(realPath), { encoding: 'buffer' })),
-        )
-      : [];
-  return [...size, ...target, ...attributeChanges(entry, stat, undefined)];
 }
 
 function setId(stat: BigIntStats): number {
@@ -413,8 +390,4 @@ function setId(stat: BigIntStats): number {
 
 function expectedSetId(entry: Entry | undefined): number {
   return entry === undefined ? 0 : Number.parseInt(entry.mode, 8) & 0o6000;
-}
-
-function octal(stat: BigIntStats): string {
-  return (stat.mode & 0o7777n).toString(8).padStart(4, '0');
 }

@@ -2,8 +2,9 @@ import { lstatSync, type Stats, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import packageJson from '../../../package.json' with { type: 'json' };
 import { errnoOf, JailbuildError } from '../../errors.js';
+import type { FileStat } from '../../fs/file-view.js';
 import { listNames, toBytes } from '../../fs/path-bytes.js';
-import type { FileStat, Observed } from '../../fs/sysroot.js';
+import type { Observed } from '../../fs/sysroot.js';
 import { keepState, readState } from './record.js';
 import { FINGERPRINT_NAME } from './state.js';
 

@@ -32,7 +32,7 @@ export async function writeNewJail(
   const stage = path.join(path.dirname(place), stageName(path.basename(place)));
   const fidelity = new Fidelity(options.strict ?? false, options.onWarning);
   const progress = new Progress(onFile);
-  const engine = await openEngine(base, options.sourceRoot || '/');
+  const engine = await (options.openEngine ?? openEngine)(base, options.sourceRoot || '/');
   const transaction = new Transaction(engine, fidelity.note);
   try {
     fidelity.announce(manifest.entries, engine);

@@ -1,19 +1,9 @@
 import { type BigIntStats, lstatSync } from 'node:fs';
 import { JailbuildError, strerror } from '../../errors.js';
 import { readLink, toBytes } from '../../fs/path-bytes.js';
-import type { DeviceEntry, Entry, Manifest } from '../../manifest/manifest.js';
-import { nanoseconds } from '../../manifest/timestamp.js';
-
-/** What is to be done about an entry: the plan compared with what the jail has. */
-export interface Finding {
-  readonly entry: Entry;
-  /** `repair` is for a directory whose mode or owner is not as planned. */
-  readonly need: 'create' | 'replace' | 'repair' | 'nothing';
-  /** For `nothing`: whether the jail's own is as planned, or is the user's and kept. */
-  readonly as?: 'planned' | 'kept';
-  /** For `repair`: what the directory has. */
-  readonly found?: BigIntStats;
-}
+import { type Expectation, isAsPlanned } from '../../manifest/differences.js';
+import type { Entry, Manifest } from '../../manifest/manifest.js';
+import type { Finding } from '../record/finding.js';
 
 export interface SurveyOptions {
   /** What exists stays, whatever it is. */
@@ -61,12 +51,12 @@ export function survey(
       return finding;
     }
     if (entry.type === 'directory') {
-      return !managed?.has(entry.path) || hasPlannedAccess(entry, found, owners)
+      return !managed?.has(entry.path) || isAsPlanned(entry, found, expectationOf(entry))
         ? { entry, need: 'nothing', as: 'planned' }
         : { entry, need: 'repair', found };
     }
     const isPlanned =
-      isAsPlanned(entry, found, target + entry.path, owners) &&
+      isAsPlanned(entry, found, expectationOf(entry)) &&
       isSameFile(entry, found) &&
       !isTampered?.(entry, found);
     const finding: Finding = isPlanned
@@ -77,6 +67,11 @@ export function survey(
     originals.set(entry.path, { finding, found });
     return finding;
   });
+
+  function expectationOf({ path }: Entry): Expectation {
+    const readTarget = () => readLink(target + path);
+    return { owner: owners ? 'planned' : 'any', readTarget };
+  }
 
   /** Whether a hard link is one to the file that the jail has, and will have, as the original. */
   function isSameFile(entry: Entry, found: BigIntStats): boolean {
@@ -97,59 +92,6 @@ function look(realPath: string): BigIntStats | undefined {
   } catch (error) {
     throw new JailbuildError('WRITE_FAILED', `${realPath}: ${strerror(error)}`, realPath);
   }
-}
-
-/** By how much Node's utimes(2), which takes floating point and cuts to microseconds, may be off. */
-export const TIME_TOLERANCE = 2000n;
-
-export function isAsPlanned(
-  entry: Entry,
-  found: BigIntStats,
-  realPath: string,
-  owners: boolean,
-): boolean {
-  if (owners && !isOwnedAsPlanned(entry, found)) return false;
-  const drift = found.mtimeNs - nanoseconds(entry.mtime);
-  if (drift >= TIME_TOLERANCE || drift <= -TIME_TOLERANCE) return false;
-  if (entry.type === 'symlink') {
-    return found.isSymbolicLink() && readLink(realPath) === entry.target;
-  }
-  if (!hasPlannedAccess(entry, found, owners)) return false;
-  switch (entry.type) {
-    case 'file':
-      return found.isFile() && Number(found.size) === entry.size;
-    case 'fifo':
-      return found.isFIFO();
-    case 'character-device':
-      return found.isCharacterDevice() && isDevice(entry, found.rdev);
-    case 'block-device':
-      return found.isBlockDevice() && isDevice(entry, found.rdev);
-    case 'directory':
-      return found.isDirectory();
-  }
-}
-
-function isOwnedAsPlanned({ uid, gid }: Entry, found: BigIntStats): boolean {
-  return Number(found.uid) === uid && Number(found.gid) === gid;
-}
-
-/** Whether owner and mode are as planned. */
-function hasPlannedAccess(entry: Entry, found: BigIntStats, owners: boolean): boolean {
-  if (owners && !isOwnedAsPlanned(entry, found)) return false;
-  // Who cannot give files away cannot make them set-id for their owner either.
-  const planned = Number.parseInt(entry.mode, 8) & (owners ? 0o7777 : 0o1777);
-  return Number(found.mode & 0o7777n) === planned;
-}
-
-/** Device numbers as stat(2) has them: makedev(3), the C library's. */
-function isDevice({ major, minor }: DeviceEntry, rdev: bigint): boolean {
-  const [high, low] = [BigInt(major), BigInt(minor)];
-  const number =
-    ((high & 0xfffff000n) << 32n) |
-    ((high & 0xfffn) << 8n) |
-    ((low & 0xffffff00n) << 12n) |
-    (low & 0xffn);
-  return rdev === number;
 }
 
 function conflict({ path, type }: Entry, target: string, found: BigIntStats): JailbuildError {

@@ -167,7 +167,10 @@ static _Noreturn void become_command(struct options *options)
 	set_rlimits(&options->rlimits);
 	if (options->umask != NULL)
 		umask((mode_t)parse_number(options->umask, 8));
+	if (options->observed)
+		meet_observer();
 	give_up_rights(options, &identity);
+	be_observable();
 
 	/* As the user, who may not be let in. */
 	if (options->cwd != NULL)

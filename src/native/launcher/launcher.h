@@ -160,6 +160,8 @@ struct options {
 	/* Octal, or NULL. */
 	const char *umask;
 	bool sealed;
+	/* The caller is jail_observer, and observes the command. */
+	bool observed;
 
 	/* The process. */
 	bool die_with_parent;
@@ -357,6 +359,16 @@ bool has_filter(void);
 /* Nothing but execve(2) need be allowed from then on. */
 void install_filters(void);
 _Noreturn void list_denied(void);
+
+/* observed.c */
+/* The descriptor that leads to the observer. */
+enum { OBSERVER = 3 };
+/* Lets the observer trace this process, and receives its filter for system calls. */
+void meet_observer(void);
+/* Installs that filter, where there is an observer. */
+void install_observation(void);
+/* Lets the observer read the memory of this process, where there is an observer. */
+void be_observable(void);
 
 /* terminal.c */
 /* Opens a new terminal of the jail, sends its master over the channel, and returns the other end. */

@@ -151,6 +151,12 @@ static void parse_passed(struct options *options, const struct row *row, const c
 	add_descriptor(&options->passed, parse_descriptor(options, row, value));
 }
 
+static void parse_observed(struct options *options, const struct row *row, const char *value)
+{
+	parse_flag(options, row, value);
+	add_descriptor(&options->named, OBSERVER);
+}
+
 static void parse_held(struct options *options, const struct row *row, const char *value)
 {
 	add_descriptor(&options->held, parse_descriptor(options, row, value));

@@ -106,3 +106,4 @@ OPTION(0, "block-fd", "FD", parse_fd, block_fd, "",
 OPTION(0, "sync-fd", "FD", parse_held, held, "--init", "hold this descriptor open as long as the jail is")
 OPTION(0, "lock-file", "DEST", parse_item, lock_files, "--init",
        "hold a lock for reading on a file of the jail as long as the jail is")
+OPTION(0, "observed", NULL, parse_observed, observed, "", "under jail_observer, which is at descriptor 3")

@@ -100,7 +100,7 @@ static void make_ambient(caps set)
 /* Other than with no_new_privs a filter takes CAP_SYS_ADMIN (seccomp(2)). */
 static bool installs_as_admin(const struct options *options)
 {
-	return has_filter() && !options->no_new_privs;
+	return (has_filter() || options->observed) && !options->no_new_privs;
 }
 
 /* The sets that are left in the end, and whether others are left until then. */
@@ -157,6 +157,7 @@ void give_up_rights(const struct options *options, const struct identity *identi
 
 void give_up_last_rights(void)
 {
+	install_observation();
 	install_filters();
 	if (last.is_due)
 		set_caps(last.permitted, last.inheritable);

@@ -1,4 +1,3 @@
-import { namesVersion } from '../../elf/versions.js';
 import type { Sysroot } from '../../fs/sysroot.js';
 import type { LoadedObject } from '../../loader/loaded-object.js';
 
@@ -34,7 +33,7 @@ export function glibcFacts(sysroot: Sysroot, { trace, elf }: LoadedObject): Glib
       gconv: directoryOf(bytes, '/gconv-modules.cache'),
       locale: directoryOf(bytes, '/locale-archive') ?? USUAL_FACTS.locale,
       zoneinfo: stringWithEnd(bytes, '/zoneinfo') ?? USUAL_FACTS.zoneinfo,
-      hasUtf8Locale: namesVersion(reader, elf.headers, WITH_UTF8),
+      hasUtf8Locale: elf.dynamic?.versions.defines?.has(WITH_UTF8) === true,
     };
   } finally {
     reader.close();

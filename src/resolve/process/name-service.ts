@@ -54,8 +54,8 @@ const DEFAULT_SERVICES: Readonly<Partial<Record<Database, readonly string[]>>> =
 };
 const BUILT_IN = new Set(['files', 'dns']);
 
-/** The version that glibc has from the release on in which the services `files` and `dns` are inside. */
-export const WITH_SERVICES = 'GLIBC_2.34';
+/** A version of glibc from the release on in which the services `files` and `dns` are inside. */
+const WITH_SERVICES = 'GLIBC_2.34';
 
 /**
  * The services that nsswitch.conf(5) of a root puts behind the C library's databases. glibc opens
@@ -81,11 +81,11 @@ export class NameService {
    * A module that is not there is passed over, as glibc does. A nsswitch.conf that is made for the
    * jail counts before the sysroot's.
    *
-   * @param glibc with `hasServices` if some services are inside
+   * @param glibc the C library of the process
    */
   open(
     process: RunningProcess,
-    glibc: { readonly object: LoadedObject; readonly hasServices: boolean },
+    glibc: LoadedObject,
     by: LoadedObject,
     imports: readonly string[],
   ): void {
@@ -94,12 +94,13 @@ export class NameService {
     if (askedFor === undefined) return;
     const { trace } = this.#readConf();
     if (trace !== undefined) this.#files.add(trace, { kind: 'nsswitch', by: by.trace.path });
+    const hasServices = glibc.elf.dynamic?.versions.defines?.has(WITH_SERVICES) === true;
     for (const [service, asked] of askedFor) {
-      if (BUILT_IN.has(service) && glibc.hasServices) continue;
+      if (BUILT_IN.has(service) && hasServices) continue;
       const soname = `libnss_${service}.so.2`;
       // A module asks the name service itself, but is there already.
       if (by.elf.dynamic?.soname === soname) continue;
-      const isThere = process.opens(soname, glibc.object, ({ rule }) => ({
+      const isThere = process.opens(soname, glibc, ({ rule }) => ({
         kind: 'nss-module',
         by: by.trace.path,
         service,

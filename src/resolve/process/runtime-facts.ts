@@ -1,20 +1,19 @@
 import { importedSymbols } from '../../elf/imports.js';
 import { type DlopenNeed, dlopenNeeds, readNotes } from '../../elf/notes.js';
 import type { ByteSource, ElfFile } from '../../elf/types.js';
-import { namesVersion } from '../../elf/versions.js';
 import { JailbuildError } from '../../errors.js';
 import type { Trace } from '../../fs/sysroot.js';
 import type { LoadedObject } from '../../loader/loaded-object.js';
 import { HINT_FUNCTIONS } from '../advice/hints.js';
-import { NSS_FUNCTIONS, WITH_SERVICES } from './name-service.js';
+import { SPAWN_FUNCTIONS } from '../advice/shell.js';
+import { LIBC_FUNCTIONS } from './libc-libraries.js';
+import { NSS_FUNCTIONS } from './name-service.js';
 
 /** What an object tells of what it opens when it runs. */
 export interface ObjectFacts {
   /** Those of the functions it imports that some rule is about. */
   readonly imports: readonly string[];
   readonly dlopens: readonly DlopenNeed[];
-  /** Of a glibc: services of its name service are inside. */
-  readonly hasServices: boolean;
 }
 
 export const GLIBC_SONAME = /^libc\.so\.6(\.1)?$/;
@@ -46,12 +45,6 @@ export class RuntimeFacts {
       dlopens: tolerate<DlopenNeed[]>(warnings, [], () =>
         dlopenNeeds(readNotes(source, headers), source),
       ),
-      hasServices: tolerate(
-        warnings,
-        false,
-        () =>
-          GLIBC_SONAME.test(dynamic.soname ?? '') && namesVersion(source, headers, WITH_SERVICES),
-      ),
     });
     this.#warnings.set(stat.identity, warnings);
   }
@@ -64,7 +57,7 @@ export class RuntimeFacts {
   }
 }
 
-const NO_FACTS: ObjectFacts = { imports: [], dlopens: [], hasServices: false };
+const NO_FACTS: ObjectFacts = { imports: [], dlopens: [] };
 
 function tolerate<T>(warnings: string[], otherwise: T, read: () => T): T {
   try {
@@ -76,7 +69,12 @@ function tolerate<T>(warnings: string[], otherwise: T, read: () => T): T {
   }
 }
 
-const WATCHED: ReadonlySet<string> = new Set([...NSS_FUNCTIONS.keys(), ...HINT_FUNCTIONS]);
+const WATCHED: ReadonlySet<string> = new Set([
+  ...NSS_FUNCTIONS.keys(),
+  ...LIBC_FUNCTIONS,
+  ...HINT_FUNCTIONS,
+  ...SPAWN_FUNCTIONS,
+]);
 
 function watched(names: Iterable<string>): string[] {
   const found: string[] = [];

@@ -1,0 +1,44 @@
+import type { ByteSource, ElfHeaders } from './types.js';
+
+/** Segments are read in pieces of this size. */
+const PIECE = 4 << 20;
+/** Strings at the end of a piece are read again with the next one. */
+const MAX_STRING = 512;
+const SLASH = 0x2f;
+const MARK = Buffer.from([0, SLASH]);
+/** What is believed to be an absolute path: no format, no option, no comment. */
+const PATH = /^(?:\/[A-Za-z0-9._+@,=~-]+){1,40}\/?$/;
+
+/**
+ * Returns the absolute paths among the zero-terminated strings of what is loaded of a file: whole
+ * strings, and the parts of lists with colons.
+ *
+ * @param limit stop after so many bytes
+ */
+export function pathStrings(source: ByteSource, headers: ElfHeaders, limit: number): Set<string> {
+  const paths = new Set<string>();
+  let left = limit;
+  for (const { type, offset, filesz } of headers.segments) {
+    if (type !== 'load') continue;
+    const end = Math.min(offset + filesz, source.size);
+    for (let at = offset; at < end && left > 0; at += PIECE) {
+      const bytes = source.read(at, Math.min(PIECE + MAX_STRING, end - at));
+      left -= bytes.length;
+      collect(bytes, paths);
+    }
+  }
+  return paths;
+}
+
+function collect(bytes: Buffer, paths: Set<string>): void {
+  for (let at = bytes.indexOf(MARK); at >= 0; at = bytes.indexOf(MARK, at + 1)) {
+    const end = bytes.indexOf(0, at + 1);
+    if (end < 0 || end - at > MAX_STRING || end - at < MIN_STRING) continue;
+    for (const part of bytes.toString('latin1', at + 1, end).split(':')) {
+      if (PATH.test(part)) paths.add(part.replace(/\/$/, ''));
+    }
+  }
+}
+
+/** `/usr` and shorter ones name nothing of use. */
+const MIN_STRING = 6;

@@ -1,0 +1,137 @@
+import { JailbuildError } from '../errors.js';
+import { DirectoryView } from '../fs/file-view.js';
+import { isTrace, Sysroot } from '../fs/sysroot.js';
+import { addXattrs } from '../jail/engine/source-xattrs.js';
+import { readRecord } from '../jail/record/record.js';
+import { STATE_DIRECTORY } from '../jail/record/state.js';
+import { isCopyOf } from '../manifest/differences.js';
+import type { Entry, Manifest } from '../manifest/manifest.js';
+import { describeMissing, refuseMissing } from '../manifest/missing.js';
+import { readManifest } from '../manifest/read.js';
+import type { ResolveRequest } from '../manifest/request.js';
+import { PlanView } from '../plan/plan-view.js';
+import { planRequest } from '../plan/resolve-request.js';
+import { originalsOf, type VerifyOptions, verifyPlan } from '../plan/verify.js';
+import type { FileTree } from './file-tree.js';
+import { scanTree } from './scan.js';
+
+/** A tree to export, verified as a build verifies its jail. */
+export interface SourceTree {
+  readonly tree: FileTree;
+  readonly warnings: readonly string[];
+  /** The system that the files are from, and whose packages own them. */
+  readonly sysroot: Sysroot;
+  /** The path in it that an entry is a copy of. */
+  originOf(entry: Entry): string | undefined;
+  /** What a container runs where nothing else is said. */
+  readonly command?: readonly string[];
+  /** Variables that its profiles set, by name. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/**
+ * A jail as it is, with the reasons and origins of its record. A program of the record that no longer
+ * finds its libraries there is a warning: the jail is its owner's.
+ *
+ * @throws JailbuildError TARGET_NOT_A_DIRECTORY, NOT_READABLE, NOT_EXPORTABLE, RECORD_REFUSED
+ */
+export async function jailTree(root: string): Promise<SourceTree> {
+  const { warnings, ...scanned } = scanTree(root, { leaveOut: [STATE_DIRECTORY] });
+  const { entries, sourceRoot } = await addXattrs(scanned, scanned.sourceRoot);
+  const { manifest, request } = readRecord(root) ?? {};
+  const sysroot = new Sysroot(request?.sysroot);
+  const planned = new Map(manifest?.entries.map((entry) => [entry.path, entry]));
+  const known = entries.map((entry): Entry => {
+    const reasons = planned.get(entry.path)?.reasons ?? entry.reasons;
+    return { ...entry, reasons };
+  });
+  const command = manifest === undefined ? undefined : firstProgram(manifest);
+  return {
+    tree: { entries: known, sourceRoot },
+    warnings: [...warnings, ...(manifest === undefined ? [] : jailProblems(manifest, sourceRoot))],
+    sysroot,
+    originOf: (entry) => originOf(entry, planned.get(entry.path)?.source ?? entry.path, sysroot),
+    environment: manifest?.environment ?? {},
+    ...(command === undefined ? {} : { command: [command] }),
+  };
+}
+
+/**
+ * The entries of a manifest, from the sources that it names.
+ *
+ * @param root the directory that the sources are in; the default is `/`
+ * @throws JailbuildError MANIFEST_INVALID, LIBRARY_NOT_FOUND, VERIFY_FAILED
+ */
+export async function manifestTree(
+  file: string,
+  root: string | undefined,
+  allowMissing: boolean,
+): Promise<SourceTree> {
+  const sysroot = new Sysroot(root);
+  const manifest = readManifest(file);
+  if (!allowMissing) refuseMissing(manifest.missing);
+  return plannedTree(manifest, sysroot, {});
+}
+
+/**
+ * What a request needs, without a jail on the disk.
+ *
+ * @throws JailbuildError VERIFY_FAILED, and as `planRequest`
+ */
+export async function requestTree(
+  request: ResolveRequest,
+  allowMissing: boolean,
+): Promise<SourceTree> {
+  const { closure, manifest } = await planRequest(request, allowMissing);
+  const { sysroot, searchPath } = closure;
+  const originals = originalsOf(closure, () => true);
+  const detailed = await addXattrs(manifest, sysroot.prefix);
+  return plannedTree(detailed, sysroot, { searchPath, originals });
+}
+
+function plannedTree(
+  manifest: Manifest,
+  sysroot: Sysroot,
+  options: Omit<VerifyOptions, 'where'>,
+): SourceTree {
+  const { entries, environment = {}, missing, warnings } = manifest;
+  const root = new Sysroot(new PlanView(entries, sysroot.prefix));
+  verifyPlan(manifest, root, { ...options, where: 'in the exported root' });
+  const program = firstProgram(manifest);
+  return {
+    tree: { entries, sourceRoot: sysroot.prefix },
+    sysroot,
+    originOf: ({ source }) => source,
+    warnings: [...missing.map(describeMissing), ...warnings],
+    environment,
+    ...(program === undefined ? {} : { command: [program] }),
+  };
+}
+
+function jailProblems(manifest: Manifest, root: string): readonly string[] {
+  try {
+    verifyPlan(manifest, new Sysroot(new DirectoryView(root)), { where: 'in the jail' });
+    return [];
+  } catch (error) {
+    if (error instanceof JailbuildError) return [error.message];
+    throw error;
+  }
+}
+
+/** Where a jail's file comes from: the file of the system that it is a copy of, by size and time. */
+function originOf(entry: Entry, source: string, sysroot: Sysroot): string | undefined {
+  const found = sysroot.trace(source);
+  if (!isTrace(found)) return undefined;
+  if (entry.type !== 'file') {
+    return found.links.some(({ path }) => path === source) ? source : undefined;
+  }
+  return isCopyOf(entry, found.stat) ? found.path : undefined;
+}
+
+/** Where the program is that was asked for first. */
+function firstProgram({ request, entries }: Manifest): string | undefined {
+  const [first] = request.programs;
+  return entries.find(({ reasons }) =>
+    reasons.some((reason) => reason.kind === 'requested' && reason.as === first),
+  )?.path;
+}

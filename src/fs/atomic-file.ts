@@ -1,0 +1,459 @@
+import {
+  type BigIntStats,
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+  writev as writevCallback,
+} from 'node:fs';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { errnoOf, JailbuildError, strerror } from '../errors.js';
+import { fromBytes, readLink, realPathOf, toBytes } from './path-bytes.js';
+
+const writev = promisify(writevCallback);
+
+/** Looks a path up without opening what is there (open(2)); Node has no name for it. */
+const O_PATH = 0o10000000;
+const { O_CREAT, O_EXCL, O_NOCTTY, O_NONBLOCK, O_RDWR, O_WRONLY } = constants;
+
+const STDOUT = 1;
+/** How long to wait for the other end of a full pipe, or of a fifo, in milliseconds. */
+const PAUSE = 5;
+/** The kernel follows at most this many links in one look-up (path_resolution(7)). */
+const MAX_LINKS = 40;
+/** The age from which another machine's draft counts as abandoned, in milliseconds. */
+const ABANDONED = 24 * 60 * 60 * 1000;
+
+/**
+ * Somewhere to write to. A regular file appears whole at `commit`, or not at all; a device, a fifo and
+ * a descriptor are written to as they are. All methods throw JailbuildError WRITE_FAILED.
+ */
+export interface OutputFile {
+  /** Bytes written so far. */
+  readonly size: number;
+  /** Whether what was written can be replaced by `patch`, and is nowhere to be seen before `commit`. */
+  readonly isDraft: boolean;
+  readonly isTerminal: Promise<boolean>;
+  append(...chunks: readonly Uint8Array[]): Promise<void>;
+  /** Replaces what was written at an offset before. Only for drafts. */
+  patch(offset: number, bytes: Uint8Array): void;
+  /** Puts the file in place: a draft by one rename(2). */
+  commit(): void;
+  /** Gives the output up. May follow a `commit`, and then does nothing. */
+  discard(): void;
+}
+
+/**
+ * Opens the output that a path leads to. Symbolic links are followed, as by tar(1) and cp(1), and the
+ * regular file at their end is replaced; one that exists keeps its mode, and its owner where we may set
+ * it. Nothing is written yet, but everything that refuses to be written to is found out.
+ *
+ * @param signal ends the wait for the reader of a fifo
+ * @throws JailbuildError WRITE_FAILED
+ * @throws the signal's reason
+ */
+export async function openOutput(file: string, signal?: AbortSignal): Promise<OutputFile> {
+  try {
+    const descriptor = ownDescriptor(file);
+    if (descriptor !== undefined) return new StreamOutput(descriptor, file, false);
+    const held = openWhat(file);
+    if (held === undefined) return Draft.create(file, file);
+    try {
+      return await openHeld(held, file, signal);
+    } finally {
+      closeSync(held.fd);
+    }
+  } catch (error) {
+    throw writeFailed(file, error);
+  }
+}
+
+/** The output that `-` stands for. */
+export function standardOutput(): OutputFile {
+  return new StreamOutput(STDOUT, 'standard output', false);
+}
+
+/** Whether a path is another name of our standard output, such as /dev/stdout. */
+export function isStandardOutput(file: string): boolean {
+  try {
+    return ownDescriptor(file) === STDOUT;
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return false;
+  }
+}
+
+/** Whether a path leads to something that is written to as it is, and has no place for a file beside it. */
+export function isStream(file: string): boolean {
+  try {
+    if (ownDescriptor(file) !== undefined) return true;
+    const stat = statSync(toBytes(file), { throwIfNoEntry: false });
+    return stat !== undefined && !stat.isFile() && !stat.isDirectory();
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return false;
+  }
+}
+
+/**
+ * Opens a new file in a directory of ours, such as a part of an image layout.
+ *
+ * @param file where it is to be, unless `commit` says otherwise; whatever is there is replaced
+ * @throws JailbuildError WRITE_FAILED
+ */
+export function draftFile(file: string): Draft {
+  try {
+    return Draft.create(file, file);
+  } catch (error) {
+    throw writeFailed(file, error);
+  }
+}
+
+/**
+ * The number of our own descriptor that a path names. To open /dev/stdout anew would begin again at
+ * the start of the file that the shell has put there, and does not work for a socket.
+ */
+function ownDescriptor(file: string): number | undefined {
+  let at = path.resolve(file);
+  for (let hops = 0; hops < MAX_LINKS; hops++) {
+    const name = path.basename(at);
+    let directory: string;
+    try {
+      directory = realPathOf(path.dirname(at));
+    } catch {
+      return undefined;
+    }
+    const own = new RegExp(`^/proc/${process.pid}/(task/\\d+/)?fd$`);
+    if (own.test(directory) && /^\d+$/.test(name)) return Number(name);
+    at = path.join(directory, name);
+    if (!lstatSync(toBytes(at), { throwIfNoEntry: false })?.isSymbolicLink()) return undefined;
+    at = path.resolve(directory, readLink(at));
+  }
+  return undefined;
+}
+
+interface Held {
+  readonly fd: number;
+  readonly stat: BigIntStats;
+  /** Whether it was made just now, in the place that a dangling link leads to. */
+  readonly isNew: boolean;
+}
+
+/** Holds what is at a path, which the kernel has looked up; undefined if nothing is. */
+function openWhat(file: string): Held | undefined {
+  const open = (isNew: boolean): Held => {
+    const fd = openSync(toBytes(file), O_PATH);
+    return { fd, stat: fstatSync(fd, { bigint: true }), isNew };
+  };
+  try {
+    return open(false);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    const link = lstatSync(toBytes(file), { throwIfNoEntry: false });
+    if (link === undefined) return undefined;
+  }
+  // The kernel may refuse to follow a link in /tmp (protected_symlinks of proc_sys_fs(5)).
+  closeSync(openSync(toBytes(file), O_WRONLY | O_CREAT, 0o666));
+  return open(true);
+}
+
+async function openHeld(held: Held, file: string, signal?: AbortSignal): Promise<OutputFile> {
+  const { fd, stat, isNew } = held;
+  const magic = `/proc/self/fd/${fd}`;
+  if (stat.isDirectory()) throw new JailbuildError('WRITE_FAILED', `${file}: is a directory`, file);
+  if (stat.isSocket()) throw new JailbuildError('WRITE_FAILED', `${file}: is a socket`, file);
+  if (stat.isFile()) {
+    const real = fromBytes(readlinkSync(magic, { encoding: 'buffer' }));
+    const found = lstatSync(toBytes(real), { bigint: true, throwIfNoEntry: false });
+    if (found !== undefined && found.dev === stat.dev && found.ino === stat.ino) {
+      return Draft.create(real, file, stat, isNew);
+    }
+    // It has no name any more: somebody holds it open.
+  }
+  const out = await openForWriting(magic, stat, signal);
+  return new StreamOutput(out, file, true);
+}
+
+/** Opens what is no regular file, once it has a reader where it is a fifo. */
+async function openForWriting(
+  magic: string,
+  stat: BigIntStats,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const flags = O_WRONLY | O_NOCTTY | (stat.isFile() ? constants.O_TRUNC : O_NONBLOCK);
+  for (;;) {
+    signal?.throwIfAborted();
+    try {
+      const fd = openSync(magic, flags);
+      if (!stat.isFIFO()) return fd;
+      // The reader is there: what follows does not wait, and need not ask again and again.
+      try {
+        return openSync(magic, O_WRONLY);
+      } finally {
+        closeSync(fd);
+      }
+    } catch (error) {
+      if (errnoOf(error) !== 'ENXIO' || !stat.isFIFO()) throw error;
+      await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    }
+  }
+}
+
+/** Something that is written to as it is. */
+class StreamOutput implements OutputFile {
+  size = 0;
+  readonly isDraft = false;
+  readonly #fd: number;
+  readonly #name: string;
+  #isOurs: boolean;
+
+  /** @param isOurs whether to close the descriptor */
+  constructor(fd: number, name: string, isOurs: boolean) {
+    this.#fd = fd;
+    this.#name = name;
+    this.#isOurs = isOurs;
+  }
+
+  get isTerminal(): Promise<boolean> {
+    return import('node:tty').then(({ isatty }) => isatty(this.#fd));
+  }
+
+  async append(...chunks: readonly Uint8Array[]): Promise<void> {
+    this.size += await writeAll(this.#fd, chunks, this.#name);
+  }
+
+  patch(): void {
+    throw new Error('a stream cannot be patched');
+  }
+
+  commit(): void {
+    if (!this.#isOurs) return;
+    this.#isOurs = false;
+    try {
+      closeSync(this.#fd);
+    } catch (error) {
+      throw writeFailed(this.#name, error);
+    }
+  }
+
+  discard(): void {
+    if (this.#isOurs) closeSync(this.#fd);
+    this.#isOurs = false;
+  }
+}
+
+/** A regular file in the making. */
+export class Draft implements OutputFile {
+  size = 0;
+  readonly isDraft = true;
+  readonly isTerminal = Promise.resolve(false);
+  readonly #fd: number;
+  readonly #draft: string;
+  readonly #real: string;
+  readonly #name: string;
+  readonly #isNew: boolean;
+  #isOpen = true;
+
+  private constructor(fd: number, draft: string, real: string, name: string, isNew: boolean) {
+    this.#fd = fd;
+    this.#draft = draft;
+    this.#real = real;
+    this.#name = name;
+    this.#isNew = isNew;
+  }
+
+  /**
+   * @param real the file's path, at the end of all links
+   * @param name what messages call it
+   * @param like what is replaced
+   */
+  static create(real: string, name: string, like?: BigIntStats, isNew = false): Draft {
+    const directory = path.dirname(real);
+    removeAbandoned(directory);
+    const draft = draftPath(directory);
+    const mode = like === undefined ? 0o666 : Number(like.mode & 0o777n);
+    const fd = openSync(toBytes(draft), O_RDWR | O_CREAT | O_EXCL, mode);
+    if (like !== undefined && !isNew) keepAccess(draft, like);
+    return new Draft(fd, draft, real, name, isNew);
+  }
+
+  async append(...chunks: readonly Uint8Array[]): Promise<void> {
+    this.size += await writeAll(this.#fd, chunks, this.#name);
+  }
+
+  patch(offset: number, bytes: Uint8Array): void {
+    try {
+      writeSync(this.#fd, bytes, 0, bytes.length, offset);
+    } catch (error) {
+      throw writeFailed(this.#name, error);
+    }
+  }
+
+  /** @param to another path in the same file system */
+  commit(to = this.#real): void {
+    this.#isOpen = false;
+    try {
+      closeSync(this.#fd);
+      renameSync(toBytes(this.#draft), toBytes(to));
+    } catch (error) {
+      this.#remove();
+      throw writeFailed(this.#name, error);
+    }
+  }
+
+  discard(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    closeSync(this.#fd);
+    this.#remove();
+  }
+
+  #remove(): void {
+    rmSync(toBytes(this.#draft), { force: true });
+    if (this.#isNew) rmSync(toBytes(this.#real), { force: true });
+  }
+}
+
+/** A directory that appears whole, by one rename(2), or not at all. */
+export class DraftDirectory {
+  readonly path: string;
+  readonly #target: string;
+
+  /** @throws JailbuildError WRITE_FAILED */
+  constructor(target: string) {
+    this.#target = path.resolve(target);
+    const directory = path.dirname(this.#target);
+    try {
+      removeAbandoned(directory);
+      this.path = draftPath(directory);
+      mkdirSync(toBytes(this.path));
+    } catch (error) {
+      throw writeFailed(target, error);
+    }
+  }
+
+  commit(): void {
+    try {
+      renameSync(toBytes(this.path), toBytes(this.#target));
+    } catch (error) {
+      throw writeFailed(this.#target, error);
+    }
+  }
+
+  discard(): void {
+    rmSync(toBytes(this.path), { recursive: true, force: true });
+  }
+}
+
+/** The file that is replaced keeps what its owner gave it, as far as we may: the owner comes first. */
+function keepAccess(draft: string, { uid, gid, mode }: BigIntStats): void {
+  try {
+    chownSync(toBytes(draft), Number(uid), Number(gid));
+  } catch (error) {
+    if (errnoOf(error) !== 'EPERM') throw error;
+  }
+  chmodSync(toBytes(draft), Number(mode & 0o777n));
+}
+
+let drafts = 0;
+
+/** The name of a draft tells who makes it, so that it can be told later whether it was abandoned. */
+function draftPath(directory: string): string {
+  return path.join(directory, `.jailbuild-${process.pid}-${system()}-${drafts++}.tmp`);
+}
+
+const DRAFT_NAME = /^\.jailbuild-(\d+)-([0-9a-f]+)-\d+\.tmp$/;
+
+let knownSystem: string | undefined;
+
+/** Tells apart the systems in which a process number means something: this boot, this PID namespace. */
+function system(): string {
+  if (knownSystem === undefined) {
+    try {
+      const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').slice(0, 8);
+      const namespace = /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0';
+      knownSystem = `${boot}${Number(namespace).toString(16)}`;
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      knownSystem = '0';
+    }
+  }
+  return knownSystem;
+}
+
+/** Removes the drafts that killed processes of ours have left in a directory. */
+function removeAbandoned(directory: string): void {
+  try {
+    const above = lstatSync(toBytes(directory));
+    for (const name of readdirSync(toBytes(directory), { encoding: 'latin1' })) {
+      const [, pid, where] = DRAFT_NAME.exec(name) ?? [];
+      if (pid === undefined) continue;
+      const at = path.join(directory, name);
+      const stat = lstatSync(toBytes(at));
+      if (stat.uid !== process.geteuid?.()) continue;
+      const isAbandoned =
+        where === system() ? !isAlive(Number(pid)) : Date.now() - stat.mtimeMs > ABANDONED;
+      // Who can exchange the directory while it is emptied would have something else emptied.
+      const isShared = (above.mode & 0o022) !== 0 && (above.mode & 0o1000) === 0;
+      if (!isAbandoned || (stat.isDirectory() && isShared)) continue;
+      rmSync(toBytes(at), { recursive: true, force: true });
+    }
+  } catch (error) {
+    // To clean up is not what was asked for.
+    if (errnoOf(error) === undefined) throw error;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return errnoOf(error) === 'EPERM';
+  }
+}
+
+/** Returns the number of bytes. */
+async function writeAll(fd: number, chunks: readonly Uint8Array[], name: string): Promise<number> {
+  let left = chunks.filter(({ length }) => length > 0);
+  let size = 0;
+  while (left.length > 0) {
+    try {
+      const { bytesWritten } = await writev(fd, left);
+      size += bytesWritten;
+      left = without(left, bytesWritten);
+    } catch (error) {
+      if (errnoOf(error) !== 'EAGAIN') throw writeFailed(name, error);
+      await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    }
+  }
+  return size;
+}
+
+/** What follows the first bytes. */
+function without(chunks: readonly Uint8Array[], count: number): Uint8Array[] {
+  let skipped = count;
+  return chunks.flatMap((chunk) => {
+    const rest = chunk.subarray(skipped);
+    skipped -= chunk.length - rest.length;
+    return rest.length === 0 ? [] : rest;
+  });
+}
+
+/** A system's error as one for the user. */
+export function writeFailed(name: string, error: unknown): unknown {
+  if (errnoOf(error) === undefined) return error;
+  return new JailbuildError('WRITE_FAILED', `${name}: ${strerror(error)}`, name);
+}

@@ -1,0 +1,69 @@
+import type { MissingLibrary, MissingVersion } from '../manifest/manifest.js';
+import type { LoadedObject } from './loaded-object.js';
+
+/** What the loader makes of the symbol versions that objects need. */
+export interface VersionReport {
+  readonly missing: readonly MissingLibrary[];
+  /** What the loader warns of and goes on, a sentence each. */
+  readonly warnings: readonly string[];
+}
+
+/** Has a glibc that knows DT_RELR want a need of the same name beside it. */
+const RELR_VERSION = 'GLIBC_ABI_DT_RELR';
+const LIBC_NAME = /^libc\.so\./;
+
+/**
+ * Compares DT_VERNEED of one object with DT_VERDEF of those that it names (glibc elf/dl-version.c,
+ * _dl_check_map_versions). An object without definitions is taken with a warning, and one whose symbols
+ * have no versions at all fails at the first symbol that is bound to it (elf/dl-lookup.c, check_match).
+ *
+ * @param named gives the object of the process that has a name
+ * @param isMissing true for names that no object has because none was found
+ */
+export function checkVersions(
+  object: LoadedObject,
+  named: (name: string) => LoadedObject | undefined,
+  isMissing: (name: string) => boolean,
+): VersionReport {
+  const { versions, needed = [] } = object.elf.dynamic ?? {};
+  if (versions === undefined) return { missing: [], warnings: [] };
+  const neededBy = object.trace.path;
+  const missing: MissingLibrary[] = [];
+  const warnings = new Set<string>();
+  const miss = (name: string, of: string, problem: MissingVersion['problem'], file?: string) => {
+    const version = { name: of, problem, ...(file === undefined ? {} : { file }) };
+    missing.push({ name, neededBy, version, searched: [] });
+  };
+  if (versions.problem !== undefined) {
+    miss(neededBy.slice(neededBy.lastIndexOf('/') + 1), '', 'malformed', neededBy);
+  }
+
+  for (const { file: name, version, isWeak } of versions.needs) {
+    const library = named(name);
+    if (library === undefined) {
+      if (!isMissing(name)) miss(name, version, 'not-loaded');
+      continue;
+    }
+    const { path } = library.trace;
+    const { defines, hasTable, problem } = library.elf.dynamic?.versions ?? {};
+    if (problem !== undefined) {
+      miss(name, version, 'malformed', path);
+    } else if (defines === undefined) {
+      if (hasTable !== true && !isWeak) miss(name, version, 'unversioned', path);
+      else warnings.add(`${path}: has no version information, which ${neededBy} was linked with`);
+    } else if (!defines.has(version)) {
+      if (!isWeak) miss(name, version, 'undefined', path);
+      else warnings.add(`${path}: does not define ${version}, a weak need of ${neededBy}`);
+    }
+  }
+
+  const lacksRelr = versions.hasRelr && versions.needs.length > 0;
+  if (lacksRelr && !versions.needs.some(({ version }) => version === RELR_VERSION)) {
+    const name = needed.find((item) => LIBC_NAME.test(item));
+    const libc = name === undefined ? undefined : named(name);
+    if (name !== undefined && libc?.elf.dynamic?.versions.defines?.has(RELR_VERSION)) {
+      miss(name, RELR_VERSION, 'undeclared', libc.trace.path);
+    }
+  }
+  return { missing, warnings: [...warnings] };
+}

@@ -1,0 +1,106 @@
+import type { BigIntStats } from 'node:fs';
+import { deviceNumbers } from '../fs/device-numbers.js';
+import { typeOf } from './entry-type.js';
+import type { Entry, FileEntry } from './manifest.js';
+import { nanoseconds, timestamp } from './timestamp.js';
+
+/** An attribute in which a file is not as its entry describes it. */
+export interface Difference {
+  readonly attribute: 'type' | 'mode' | 'uid' | 'gid' | 'size' | 'target' | 'device' | 'mtime';
+  readonly planned: string;
+  readonly found: string;
+}
+
+export interface Expectation {
+  /**
+   * Who owns the file: as the entry says, which is the default; always the same account, of a jail
+   * whose builder could not give files away; or `any`, where the builder's account is not known. The
+   * last two leave set-id bits out, which such a builder does not set.
+   */
+  readonly owner?: 'planned' | 'any' | { readonly uid: number; readonly gid: number };
+  /** Reads the text of the link, where the file is one. */
+  readonly readTarget: () => string;
+}
+
+/**
+ * How far two times may be apart and be the same, in nanoseconds. Node's utimes(2), by which jails are
+ * written without the native writer, takes floating-point seconds and cuts to microseconds: both
+ * together lose less than 2 µs. File systems and archives that keep microseconds lose less.
+ */
+const TIME_TOLERANCE = 2_000n;
+
+/** Permission bits with set-uid, set-gid and sticky, and those that any owner of a file may set. */
+const ALL_BITS = 0o7777;
+const OWN_BITS = 0o1777;
+
+/**
+ * Lists how a file differs from its entry, by lstat(2) and the text of a link; content is compared by
+ * `ContentComparer`. A difference of type is the only one in the list. The time of a directory is not
+ * compared, for it changes with what others put into it, nor is the mode of a link, which has none.
+ */
+export function differences(
+  entry: Entry,
+  stat: BigIntStats,
+  { owner = 'planned', readTarget }: Expectation,
+): Difference[] {
+  const type = typeOf(stat);
+  if (type !== entry.type) return [{ attribute: 'type', planned: entry.type, found: type }];
+  const list: Difference[] = [];
+  const compare = (
+    attribute: Difference['attribute'],
+    planned: string | number,
+    found: string | number,
+  ): void => {
+    if (planned === found) return;
+    list.push({ attribute, planned: String(planned), found: String(found) });
+  };
+  if (entry.type !== 'symlink') {
+    const planned = Number.parseInt(entry.mode, 8) & (owner === 'planned' ? ALL_BITS : OWN_BITS);
+    const found = Number(stat.mode) & ALL_BITS;
+    if (planned !== found) compare('mode', octal(planned), octal(found));
+  }
+  if (owner !== 'any') {
+    const { uid, gid } = owner === 'planned' ? entry : owner;
+    compare('uid', uid, Number(stat.uid));
+    compare('gid', gid, Number(stat.gid));
+  }
+  if ('major' in entry) {
+    const { major, minor } = deviceNumbers(stat.rdev);
+    compare('device', `${entry.major}:${entry.minor}`, `${major}:${minor}`);
+  }
+  if (entry.type !== 'directory' && !isSameTime(nanoseconds(entry.mtime), stat.mtimeNs)) {
+    list.push({ attribute: 'mtime', planned: entry.mtime, found: timestamp(stat.mtimeNs) });
+  }
+  if (entry.type === 'file') compare('size', entry.size, Number(stat.size));
+  if (entry.type === 'symlink') compare('target', entry.target, readTarget());
+  return list;
+}
+
+/** Whether a file is as its entry describes it, short of its content. */
+export function isAsPlanned(entry: Entry, stat: BigIntStats, expectation: Expectation): boolean {
+  return differences(entry, stat, expectation).length === 0;
+}
+
+/** Whether two times, in nanoseconds since the epoch, are the same as far as copies keep them. */
+export function isSameTime(one: bigint, other: bigint): boolean {
+  const drift = one - other;
+  return drift < TIME_TOLERANCE && drift > -TIME_TOLERANCE;
+}
+
+/** Whether a file is to all appearance a copy of another one, or the other still what was copied. */
+export function isCopyOf(
+  { size, mtime }: Pick<FileEntry, 'size' | 'mtime'>,
+  other: { readonly size: number; readonly mtimeNs: bigint },
+): boolean {
+  return size === other.size && isSameTime(nanoseconds(mtime), other.mtimeNs);
+}
+
+/** A difference in one line: `mode 0755 -> 0700`. Times are only said to differ. */
+export function describeDifference({ attribute, planned, found }: Difference): string {
+  return attribute === 'mtime' ? attribute : `${attribute} ${planned} -> ${found}`;
+}
+
+/** Permission bits as manifests have them: four octal digits. */
+export function octal(mode: number): string {
+  return mode.toString(8).padStart(4, '0');
+}

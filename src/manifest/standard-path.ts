@@ -1,0 +1,12 @@
+/**
+ * The search path of root (login(1), ENV_SUPATH of login.defs(5)), which container engines take where an
+ * image has none. It stands wherever no other PATH is known.
+ */
+export const STANDARD_PATH: readonly string[] = [
+  '/usr/local/sbin',
+  '/usr/local/bin',
+  '/usr/sbin',
+  '/usr/bin',
+  '/sbin',
+  '/bin',
+];

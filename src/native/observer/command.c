@@ -1,0 +1,110 @@
+/*
+ * Starting the command. It waits, stopped, until it is traced and the filter is there; only then is it
+ * executed. Run by the launcher, it is a process of a jail that says so over a socket.
+ */
+#define _GNU_SOURCE
+#include "observer.h"
+
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* The launcher's end of the socket. */
+enum { LAUNCHER_DESCRIPTOR = 3 };
+
+/* Without CAP_SYS_ADMIN the kernel takes a filter only from who can gain no rights. */
+static void install(const struct sock_fprog *filter)
+{
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, filter) == 0)
+		return;
+	if (errno != EACCES || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, filter) < 0)
+		die("install a filter for system calls");
+}
+
+static _Noreturn void become_command(const struct options *options, int channel,
+				     const struct sock_fprog *filter)
+{
+	char byte;
+	close(options->report);
+	/* The observer has failed, and said so. */
+	if (read(channel, &byte, 1) != 1)
+		_exit(FAILED);
+	close(channel);
+	install(filter);
+	execvp(options->command[0], options->command);
+	int reason = errno;
+	fprintf(stderr, "jailbuild: %s: %s\n", options->command[0],
+		reason == ENOENT ? "command not found" : strerror(reason));
+	_exit(reason == ENOENT || reason == ENOTDIR ? NOT_FOUND : NOT_EXECUTABLE);
+}
+
+static _Noreturn void become_launcher(const struct options *options, int channel)
+{
+	if (dup2(channel, LAUNCHER_DESCRIPTOR) < 0)
+		die("hand over a socket");
+	syscall(SYS_close_range, LAUNCHER_DESCRIPTOR + 1, ~0U, 0U);
+	execv(options->command[0], options->command);
+	die(options->command[0]);
+}
+
+/* Who sends the message is told by the kernel, as the number that it has here (unix(7), SCM_CREDENTIALS). */
+static pid_t await_announcement(int channel)
+{
+	char byte;
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(struct ucred))];
+	} control;
+	struct iovec data = { &byte, 1 };
+	struct msghdr message = {
+		.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	ssize_t got;
+	do
+		got = recvmsg(channel, &message, MSG_CMSG_CLOEXEC);
+	while (got < 0 && errno == EINTR);
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+	if (got != 1 || header == NULL || header->cmsg_type != SCM_CREDENTIALS)
+		return 0;
+	struct ucred sender;
+	memcpy(&sender, CMSG_DATA(header), sizeof(sender));
+	return sender.pid;
+}
+
+struct command start_command(const struct options *options, const struct sock_fprog *filter)
+{
+	int channel[2], on = 1;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0 ||
+	    setsockopt(channel[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
+		die("make a socket pair");
+	pid_t child = fork();
+	if (child < 0)
+		die("make a process");
+	if (child == 0) {
+		close(channel[0]);
+		if (options->launcher)
+			become_launcher(options, channel[1]);
+		become_command(options, channel[1], filter);
+	}
+	close(channel[1]);
+	pass_signals_to(child);
+	return (struct command){ child, options->launcher ? await_announcement(channel[0]) : child, channel[0] };
+}
+
+void release_command(struct command *command, const struct options *options, const struct sock_fprog *filter)
+{
+	/* The launcher installs what it is sent. */
+	const void *message = options->launcher ? (const void *)filter->filter : "";
+	size_t size = options->launcher ? filter->len * sizeof(filter->filter[0]) : 1;
+	if (send(command->channel, message, size, MSG_NOSIGNAL) < 0)
+		die("let the command go on");
+	close(command->channel);
+}

@@ -1,0 +1,96 @@
+#define _GNU_SOURCE
+#include "observer.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+static const char usage[] =
+	"Usage: jail_observer --report FD [option...] command [argument...]\n"
+	"Runs a command and reports which files it and its descendants use.\n"
+	"\n"
+	"  --report FD       write the report to this descriptor\n"
+	"  --mechanism ptrace|notify\n"
+	"                    how system calls are seen [default: ptrace]\n"
+	"  --linger MS       observe what still runs when the command has ended for so long\n"
+	"  --launcher        the command is invoke_ns with --observed: observe what it runs\n"
+	"  --all-calls       report the numbers of all system calls as well\n";
+
+static _Noreturn void misuse(const char *message)
+{
+	fprintf(stderr, "jail_observer: %s\n", message);
+	exit(FAILED);
+}
+
+static int number(const char *text)
+{
+	char *end;
+	long value = strtol(text, &end, 10);
+	if (*text == '\0' || *end != '\0' || value < 0 || value > 1 << 30)
+		misuse("a number is expected");
+	return (int)value;
+}
+
+static void parse(struct options *options, int argc, char **argv)
+{
+	enum { REPORT = 256, MECHANISM, LINGER, LAUNCHER, ALL_CALLS };
+	static const struct option names[] = {
+		{ "report", required_argument, NULL, REPORT },
+		{ "mechanism", required_argument, NULL, MECHANISM },
+		{ "linger", required_argument, NULL, LINGER },
+		{ "launcher", no_argument, NULL, LAUNCHER },
+		{ "all-calls", no_argument, NULL, ALL_CALLS },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int option;
+	*options = (struct options){ .report = -1 };
+	while ((option = getopt_long(argc, argv, "+h", names, NULL)) != -1) {
+		switch (option) {
+		case 'h':
+			fputs(usage, stdout);
+			exit(EXIT_SUCCESS);
+		case REPORT:
+			options->report = number(optarg);
+			break;
+		case MECHANISM:
+			if (strcmp(optarg, "ptrace") != 0 && strcmp(optarg, "notify") != 0)
+				misuse("--mechanism takes ptrace or notify");
+			options->mechanism = *optarg == 'p' ? BY_PTRACE : BY_NOTIFICATION;
+			break;
+		case LINGER:
+			options->linger = number(optarg);
+			break;
+		case LAUNCHER:
+			options->launcher = true;
+			break;
+		case ALL_CALLS:
+			options->all_calls = true;
+			break;
+		default:
+			exit(FAILED);
+		}
+	}
+	options->command = argv + optind;
+	if (options->command[0] == NULL || options->report < 0)
+		misuse("a report and a command are expected");
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	parse(&options, argc, argv);
+	if (fcntl(options.report, F_SETFD, FD_CLOEXEC) < 0)
+		die("open the report");
+	signal(SIGPIPE, SIG_IGN);
+	/* Nobody would be there to read the report; what is traced ends with its tracer. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		die("tie itself to its caller");
+	open_report(options.report);
+	return options.mechanism == BY_PTRACE ? trace(&options) : listen_to_notifications(&options);
+}

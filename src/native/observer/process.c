@@ -1,0 +1,117 @@
+#define _GNU_SOURCE
+#include "observer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* PID_MAX_LIMIT of the kernel. Pages that are not used take no memory. */
+enum { MOST_PROCESSES = 1 << 22 };
+static struct process **processes;
+
+/* Programs that were run, each once. */
+struct program {
+	struct program *next;
+	char path[];
+};
+/* Beyond this, programs have no name: somebody makes them to fill our memory. */
+enum { MOST_PROGRAMS = 1 << 16 };
+static size_t program_count;
+
+static const char *intern(const char *path)
+{
+	static struct program *buckets[1024];
+	size_t bucket = 5381;
+	for (const char *c = path; *c != '\0'; c++)
+		bucket = bucket * 33 + (unsigned char)*c;
+	struct program **head = &buckets[bucket % COUNT(buckets)];
+	for (struct program *program = *head; program != NULL; program = program->next)
+		if (strcmp(program->path, path) == 0)
+			return program->path;
+	size_t size = strlen(path) + 1;
+	struct program *program = program_count < MOST_PROGRAMS ? malloc(sizeof(*program) + size) : NULL;
+	if (program == NULL)
+		return "";
+	program_count++;
+	memcpy(program->path, path, size);
+	program->next = *head;
+	*head = program;
+	return program->path;
+}
+
+struct process *find_process(pid_t id)
+{
+	return processes == NULL ? NULL : processes[id];
+}
+
+void learn_program(struct process *process)
+{
+	char link[32], text[PATH_SIZE];
+	const struct root *root = current_root(process);
+	struct stat stat_of_program;
+
+	snprintf(link, sizeof(link), "/proc/%d/exe", process->id);
+	ssize_t length = readlink(link, text, sizeof(text) - 1);
+	if (length < 0) {
+		process->program = "";
+		return;
+	}
+	text[length] = '\0';
+	size_t above = strlen(root->text);
+	bool is_below = strncmp(text, root->text, above) == 0 && text[above] == '/';
+	process->program = intern(is_below && root->is_known ? text + above : text);
+	/* The kernel gives no rights through a program to what an unprivileged process traces. */
+	if (process->has_started && geteuid() != 0 && stat(link, &stat_of_program) == 0 &&
+	    (stat_of_program.st_mode & (S_ISUID | S_ISGID)) != 0 &&
+	    note_seen(seen_key("set-id", process->program, root, ""), FOUND))
+		report("set-id", "found", process->program, process->program);
+}
+
+struct process *add_process(pid_t id, const struct process *parent)
+{
+	if (processes == NULL && (processes = calloc(MOST_PROCESSES, sizeof(struct process *))) == NULL)
+		die("prepare its memory");
+	struct process *process = processes[id];
+	if (process == NULL && (process = processes[id] = calloc(1, sizeof(*process))) == NULL)
+		die("note a process");
+	process->id = id;
+	if (parent != NULL) {
+		process->program = parent->program;
+		process->root = parent->root;
+		process->generation = parent->generation;
+		process->has_started = parent->has_started;
+	} else {
+		process->generation = root_generation() - 1;
+		process->has_started = true;
+		learn_program(process);
+	}
+	return process;
+}
+
+void clear_pending(struct pending *pending)
+{
+	for (size_t i = 0; i < pending->count; i++)
+		free(pending->paths[i]);
+	*pending = (struct pending){ 0 };
+}
+
+void forget_process(pid_t id)
+{
+	struct process *process = find_process(id);
+	if (process == NULL)
+		return;
+	clear_pending(&process->pending);
+	free(process);
+	processes[id] = NULL;
+}
+
+const struct root *current_root(struct process *process)
+{
+	if (process->root == NULL || process->generation != root_generation()) {
+		process->generation = root_generation();
+		process->root = root_of(process->id);
+	}
+	return process->root;
+}

@@ -1,0 +1,80 @@
+/*
+ * The report: records of four strings, each with a zero byte at its end, which no name can hold.
+ *
+ *   USE     RESULT   PROGRAM  PATH     a use of a file
+ *   count   NAME     ""       NUMBER
+ *   exit    ""       ""       STATUS   the last one
+ */
+#include "observer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+unsigned long counters[COUNTERS];
+
+static const char *const names[COUNTERS] = {
+	[UNREAD] = "unread",   [ELSEWHERE] = "elsewhere", [DROPPED] = "dropped",
+	[TRACERS] = "tracers", [LISTENERS] = "listeners", [STOPS] = "stops",
+};
+
+static int descriptor = -1;
+static char buffer[1 << 16];
+static size_t filled;
+
+void open_report(int to)
+{
+	descriptor = to;
+}
+
+static void flush(void)
+{
+	for (size_t done = 0; done < filled && descriptor >= 0;) {
+		ssize_t written = write(descriptor, buffer + done, filled - done);
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0) {
+			/* Nobody reads it: the command goes on undisturbed. */
+			close(descriptor);
+			descriptor = -1;
+			break;
+		}
+		done += (size_t)written;
+	}
+	filled = 0;
+}
+
+static void put(const char *text)
+{
+	size_t size = strlen(text) + 1;
+	if (size > sizeof(buffer) - filled)
+		flush();
+	memcpy(buffer + filled, text, size);
+	filled += size;
+}
+
+void report(const char *what, const char *result, const char *program, const char *path)
+{
+	if (descriptor < 0)
+		return;
+	put(what);
+	put(result);
+	put(program);
+	put(path);
+}
+
+void close_report(int status)
+{
+	char number[24];
+	for (int i = 0; i < COUNTERS; i++) {
+		snprintf(number, sizeof(number), "%lu", counters[i]);
+		report("count", names[i], "", number);
+	}
+	snprintf(number, sizeof(number), "%d", status);
+	report("exit", "", "", number);
+	flush();
+	if (descriptor >= 0)
+		close(descriptor);
+	descriptor = -1;
+}

@@ -1,0 +1,243 @@
+/* The first mechanism: a tracer that the filter for system calls wakes up (ptrace(2), PTRACE_EVENT_SECCOMP). */
+#define _GNU_SOURCE
+#include "observer.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/ptrace.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+	OPTIONS = PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE |
+		  PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL,
+	/* What the end of a system call is told by (PTRACE_O_TRACESYSGOOD). */
+	SYSCALL_STOP = SIGTRAP | 0x80,
+};
+
+/* C libraries do not agree on the types of ptrace(2), nor does their header go with the kernel's. */
+static long control(long request, pid_t process, unsigned long address, void *data)
+{
+	return syscall(SYS_ptrace, request, process, address, data);
+}
+
+static void go_on(int request, pid_t process, int signal)
+{
+	/* One that was killed meanwhile cannot be told. */
+	control(request, process, 0, (void *)(intptr_t)signal);
+}
+
+/*
+ * A child that no tracer is to have would get ENOSYS for each of its calls that the filter stops, so it
+ * gets one. The flags are the first argument everywhere.
+ */
+static void keep_traced(pid_t process, uint32_t machine, uint64_t flags)
+{
+	(void)machine;
+	if (!(flags & CLONE_UNTRACED))
+		return;
+	flags &= ~(uint64_t)CLONE_UNTRACED;
+#if defined(__x86_64__)
+	size_t at = machine == AUDIT_ARCH_I386 ? offsetof(struct user_regs_struct, rbx) :
+						 offsetof(struct user_regs_struct, rdi);
+	control(PTRACE_POKEUSR, process, at, (void *)(uintptr_t)flags);
+#elif defined(__aarch64__)
+	struct user_regs_struct registers;
+	struct iovec data = { &registers, sizeof(registers) };
+	if (control(PTRACE_GETREGSET, process, NT_PRSTATUS, &data) < 0)
+		return;
+	registers.regs[0] = flags;
+	control(PTRACE_SETREGSET, process, NT_PRSTATUS, &data);
+#endif
+}
+
+static struct process *process_of(pid_t id)
+{
+	struct process *process = find_process(id);
+	/* Its first stop is often told before its parent's. */
+	return process != NULL ? process : add_process(id, NULL);
+}
+
+static void note_number(uint32_t machine, uint64_t number)
+{
+	static uint8_t noted[2][1024];
+	char text[24], arch[24];
+	uint8_t *place = &noted[machine == AUDIT_ARCH_I386][number % 1024];
+	if (*place || number >= 1024)
+		return;
+	*place = 1;
+	snprintf(text, sizeof(text), "%lu", (unsigned long)number);
+	snprintf(arch, sizeof(arch), "%lx", (unsigned long)machine);
+	report("syscall", arch, "", text);
+}
+
+static void at_call(pid_t id, bool all_calls)
+{
+	struct ptrace_syscall_info info;
+	struct process *process = process_of(id);
+
+	counters[STOPS]++;
+	if (control(PTRACE_GET_SYSCALL_INFO, id, sizeof(info), &info) <= 0 ||
+	    info.op != PTRACE_SYSCALL_INFO_SECCOMP) {
+		go_on(PTRACE_CONT, id, 0);
+		return;
+	}
+	const struct call *call = find_call(info.arch, info.seccomp.nr);
+	if (all_calls) {
+		note_number(info.arch, info.seccomp.nr);
+		if (call == NULL) {
+			go_on(PTRACE_CONT, id, 0);
+			return;
+		}
+	}
+	if (call != NULL && call->use == USE_CLONE)
+		keep_traced(id, info.arch, info.seccomp.args[0]);
+	uint64_t arguments[6];
+	for (size_t i = 0; i < COUNT(arguments); i++)
+		arguments[i] = info.seccomp.args[i];
+	go_on(begin_call(process, info.arch, info.seccomp.nr, arguments) ? PTRACE_SYSCALL : PTRACE_CONT, id, 0);
+}
+
+static void at_end_of_call(pid_t id)
+{
+	struct ptrace_syscall_info info;
+	counters[STOPS]++;
+	if (control(PTRACE_GET_SYSCALL_INFO, id, sizeof(info), &info) > 0 && info.op == PTRACE_SYSCALL_INFO_EXIT)
+		end_call(process_of(id), info.exit.rval);
+	go_on(PTRACE_CONT, id, 0);
+}
+
+/* All other threads are gone, and the one that called has the number of the process now. */
+static void at_exec(pid_t id)
+{
+	unsigned long former = (unsigned long)id;
+	control(PTRACE_GETEVENTMSG, id, 0, &former);
+	struct process *process = process_of(id), *caller = find_process((pid_t)former);
+
+	if (caller != NULL && caller != process) {
+		clear_pending(&process->pending);
+		process->pending = caller->pending;
+		caller->pending = (struct pending){ 0 };
+		forget_process((pid_t)former);
+	}
+	if (!process->has_started) {
+		process->has_started = true;
+		process->generation = root_generation() - 1;
+		process->program = "";
+		current_root(process);
+		process->pending.root = process->root;
+	}
+	end_call(process, 0);
+	learn_program(process);
+	go_on(PTRACE_CONT, id, 0);
+}
+
+static void at_birth(pid_t parent)
+{
+	unsigned long child = 0;
+	if (control(PTRACE_GETEVENTMSG, parent, 0, &child) == 0 && child != 0) {
+		struct process *process = process_of(parent);
+		/* With a mount namespace of its own it has its own root. */
+		if (process->pending.moves_root)
+			roots_changed();
+		if (find_process((pid_t)child) == NULL)
+			add_process((pid_t)child, process);
+	}
+	go_on(process_of(parent)->pending.call != NULL ? PTRACE_SYSCALL : PTRACE_CONT, parent, 0);
+}
+
+static bool stops_jobs(int signal)
+{
+	return signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
+}
+
+static void at_stop(pid_t id, int status, bool all_calls)
+{
+	int signal = WSTOPSIG(status), event = status >> 16;
+	if (event == PTRACE_EVENT_SECCOMP)
+		at_call(id, all_calls);
+	else if (signal == SYSCALL_STOP)
+		at_end_of_call(id);
+	else if (event == PTRACE_EVENT_EXEC)
+		at_exec(id);
+	else if (event == PTRACE_EVENT_STOP)
+		go_on(stops_jobs(signal) ? PTRACE_LISTEN : PTRACE_CONT, id, 0);
+	else if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK || event == PTRACE_EVENT_CLONE)
+		at_birth(id);
+	else
+		go_on(PTRACE_CONT, id, event != 0 ? 0 : signal);
+}
+
+/*
+ * Goes on until the command and all that it has started have ended, or it has and the time for the rest
+ * is over: then the report is closed, and what still runs is served without being looked at, for without a
+ * tracer its calls would fail.
+ */
+static int follow(const struct options *options, pid_t child)
+{
+	int status, result = FAILED;
+	int64_t end = 0;
+	bool is_over = false;
+
+	for (;;) {
+		pid_t id = waitpid(-1, &status, __WALL);
+		if (id < 0 && errno != EINTR)
+			break;
+		if (id > 0 && WIFSTOPPED(status)) {
+			if (is_over)
+				go_on(stops_jobs(WSTOPSIG(status)) && status >> 16 ? PTRACE_LISTEN : PTRACE_CONT, id,
+				      status >> 16 || WSTOPSIG(status) == SYSCALL_STOP ? 0 : WSTOPSIG(status));
+			else
+				at_stop(id, status, options->all_calls);
+		} else if (id > 0) {
+			forget_process(id);
+			if (id == child) {
+				result = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+				end = now() + options->linger;
+				start_ticking();
+			}
+		}
+		if (end != 0 && !is_over && now() >= end) {
+			is_over = true;
+			close_report(result);
+			prctl(PR_SET_PDEATHSIG, 0);
+			int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+			for (int fd = 0; fd < 3 && nothing >= 0; fd++)
+				dup2(nothing, fd);
+		}
+	}
+	if (!is_over)
+		close_report(result);
+	return result;
+}
+
+int trace(const struct options *options)
+{
+	const struct sock_fprog *filter = make_filter(SECCOMP_RET_TRACE, options->all_calls);
+	struct command command = start_command(options, filter);
+
+	if (command.observed > 0) {
+		if (control(PTRACE_SEIZE, command.observed, 0, (void *)(uintptr_t)OPTIONS) < 0)
+			die("trace it");
+		add_process(command.observed, &(struct process){ .program = "" });
+		/*
+		 * Only now, for the child would have it too, and not be traced by who is not root. From here on
+		 * no program can trace us, read our memory or take our descriptors (ptrace(2), prctl(2)).
+		 */
+		if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+			die("close this process to others");
+		release_command(&command, options, filter);
+	}
+	return follow(options, command.child);
+}

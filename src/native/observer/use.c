@@ -1,0 +1,372 @@
+/* From a system call and its answer to the uses of files that the report has. */
+#define _GNU_SOURCE
+#include "observer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* Operations of socketcall(2). */
+enum { SOCKET_BIND = 2, SOCKET_CONNECT = 3 };
+
+static const char *const words[] = {
+	[USE_OPEN] = "open",	   [USE_STAT] = "stat",	      [USE_ACCESS] = "access", [USE_READLINK] = "readlink",
+	[USE_EXECUTE] = "execute", [USE_CHDIR] = "chdir",     [USE_FCHDIR] = "chdir",  [USE_LIST] = "list",
+	[USE_MAKE] = "make",	   [USE_LINK] = "link",	      [USE_RENAME] = "rename", [USE_REMOVE] = "remove",
+	[USE_CHANGE] = "change",   [USE_MOUNT] = "mount",     [USE_WATCH] = "watch",   [USE_CONNECT] = "connect",
+	[USE_BIND] = "bind",	   [USE_SEND] = "connect",    [USE_ROOT] = "chdir",    [USE_HANDLE] = "open",
+};
+
+static void note(struct process *process, const struct root *root, const char *what, enum result result,
+		 const char *path)
+{
+	static const char *const results[] = {
+		[FOUND] = "found", [ABSENT] = "absent", [DENIED] = "denied", [CREATED] = "created",
+	};
+	if (!root->is_known) {
+		counters[ELSEWHERE]++;
+		return;
+	}
+	if (note_seen(seen_key(what, process->program, root, path), result))
+		report(what, results[result], process->program, path);
+}
+
+/* How a file is opened. */
+static uint64_t open_flags(struct process *process, const struct call *call, const uint64_t arguments[6])
+{
+	struct open_how how = { 0 };
+	if (strcmp(call->name, "open") == 0)
+		return arguments[1];
+	if (strcmp(call->name, "openat") == 0)
+		return arguments[2];
+	if (strcmp(call->name, "creat") == 0)
+		return O_CREAT | O_WRONLY | O_TRUNC;
+	if (strcmp(call->name, "openat2") == 0)
+		read_memory(process->id, arguments[2], &how, sizeof(how.flags));
+	return how.flags;
+}
+
+static void prepare_open(struct process *process, const uint64_t arguments[6])
+{
+	struct pending *pending = &process->pending;
+	uint64_t flags = open_flags(process, pending->call, arguments);
+	uint64_t access = flags & O_ACCMODE;
+
+	pending->no_follow = (flags & O_NOFOLLOW) != 0;
+	/* An unnamed file is made in a directory, which is what the path names. */
+	if ((flags & O_TMPFILE) == O_TMPFILE) {
+		pending->what = "chdir";
+		return;
+	}
+	pending->may_create = (flags & O_CREAT) != 0;
+	pending->exclusive = pending->may_create && (flags & O_EXCL) != 0;
+	if (flags & O_PATH)
+		pending->what = "stat";
+	else if (access == O_WRONLY && (flags & (O_TRUNC | O_EXCL)))
+		pending->what = "overwrite";
+	else if (access != O_RDONLY)
+		pending->what = "write";
+}
+
+/* Returns false if there is no such name. */
+static bool add_name(struct process *process, const struct root *root, int directory, uint64_t address)
+{
+	static char path[PATH_SIZE], full[2 * PATH_SIZE];
+	struct pending *pending = &process->pending;
+
+	switch (read_path(process->id, address, path)) {
+	case READ_REFUSED:
+		counters[UNREAD]++;
+		return false;
+	case READ_FAULT:
+		return false;
+	case READ_OK:
+		break;
+	}
+	/* With AT_EMPTY_PATH it is the descriptor's own file, which was opened by some name before. */
+	if (path[0] == '\0') {
+		if (pending->call->use != USE_EXECUTE || !path_of_descriptor(process->id, root, directory, full))
+			return false;
+	} else if (!absolute(process->id, root, directory, path, full)) {
+		return false;
+	}
+	char *copy = strdup(full);
+	if (copy == NULL) {
+		counters[DROPPED]++;
+		return false;
+	}
+	pending->paths[pending->count++] = copy;
+	return true;
+}
+
+static int directory_of(int place, const uint64_t arguments[6])
+{
+	return place < 0 ? AT_FDCWD : (int)arguments[place];
+}
+
+static void add_address(struct process *process, const struct root *root, uint64_t address, uint64_t size)
+{
+	struct sockaddr_un name = { 0 };
+	static char full[2 * PATH_SIZE];
+	struct pending *pending = &process->pending;
+
+	if (size > sizeof(name))
+		size = sizeof(name);
+	if (size <= offsetof(struct sockaddr_un, sun_path))
+		return;
+	enum reading reading = read_memory(process->id, address, &name, size);
+	counters[UNREAD] += reading == READ_REFUSED;
+	/* A name that begins with a zero byte is in no file system (unix(7)). */
+	if (reading != READ_OK || name.sun_family != AF_UNIX || name.sun_path[0] == '\0')
+		return;
+	char path[sizeof(name.sun_path) + 1] = "";
+	memcpy(path, name.sun_path, sizeof(name.sun_path));
+	if (absolute(process->id, root, AT_FDCWD, path, full) &&
+	    (pending->paths[0] = strdup(full)) != NULL)
+		pending->count = 1;
+}
+
+static void add_socketcall(struct process *process, const struct root *root, const uint64_t arguments[6])
+{
+	uint32_t values[3];
+	if (arguments[0] != SOCKET_BIND && arguments[0] != SOCKET_CONNECT)
+		return;
+	if (read_memory(process->id, arguments[1], values, sizeof(values)) != READ_OK)
+		return;
+	process->pending.what = arguments[0] == SOCKET_BIND ? "bind" : "connect";
+	add_address(process, root, values[1], values[2]);
+}
+
+/* Uses whose answer says nothing more than that the descriptor is one. */
+static void note_descriptor(struct process *process, const struct call *call, int descriptor)
+{
+	char full[2 * PATH_SIZE];
+	const struct root *root = current_root(process);
+	if (path_of_descriptor(process->id, root, descriptor, full))
+		note(process, root, words[call->use], FOUND, full);
+}
+
+static bool is_not_followed(const struct call *call, const uint64_t arguments[6])
+{
+	if (call->use == USE_READLINK || call->use == USE_REMOVE || call->use == USE_RENAME)
+		return true;
+	if (call->name[0] == 'l' && call->use != USE_LINK)
+		return true;
+	return call->flags >= 0 && (arguments[call->flags] & AT_SYMLINK_NOFOLLOW) != 0;
+}
+
+/* True if the kernel's answer is known: what was found stays used, and what was absent still is absent. */
+static bool is_known(struct process *process)
+{
+	struct pending *pending = &process->pending;
+	if (pending->may_create || pending->count != 1)
+		return false;
+	switch (pending->call->use) {
+	case USE_OPEN:
+	case USE_STAT:
+	case USE_ACCESS:
+	case USE_READLINK:
+	case USE_CHDIR:
+		break;
+	default:
+		return false;
+	}
+	unsigned int results =
+		seen(seen_key(pending->what, process->program, pending->root, pending->paths[0]));
+	return (results & FOUND) ||
+	       ((results & ABSENT) && is_absent(pending->root, pending->paths[0], pending->no_follow));
+}
+
+static void add_names(struct process *process, const uint64_t arguments[6])
+{
+	struct pending *pending = &process->pending;
+	const struct call *call = pending->call;
+	const struct root *root = pending->root;
+
+	switch (call->use) {
+	case USE_CONNECT:
+	case USE_BIND:
+		add_address(process, root, arguments[1], arguments[2]);
+		break;
+	case USE_SEND:
+		add_address(process, root, arguments[4], arguments[5]);
+		break;
+	case USE_SOCKETCALL:
+		add_socketcall(process, root, arguments);
+		break;
+	default:
+		if (call->path >= 0 &&
+		    add_name(process, root, directory_of(call->directory, arguments), arguments[call->path]) &&
+		    call->path2 >= 0)
+			add_name(process, root, directory_of(call->directory2, arguments),
+				 arguments[call->path2]);
+	}
+}
+
+/* Calls that are looked at for another reason than a name. Returns false for those with names. */
+static bool begin_other(struct process *process, const struct call *call, const uint64_t arguments[6])
+{
+	switch (call->use) {
+	case USE_LIST:
+	case USE_FCHDIR:
+		note_descriptor(process, call, (int)arguments[0]);
+		return true;
+	case USE_PTRACE:
+		counters[TRACERS]++;
+		return true;
+	case USE_LISTENER:
+		counters[LISTENERS]++;
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool begin_call(struct process *process, uint32_t machine, uint64_t number, const uint64_t arguments[6])
+{
+	struct pending *pending = &process->pending;
+	const struct call *call = find_call(machine, number);
+
+	clear_pending(pending);
+	/* Before the command is executed, it is our own code that runs there. */
+	if (!process->has_started && (call == NULL || call->use != USE_EXECUTE))
+		return false;
+	if (call == NULL) {
+		counters[UNREAD]++;
+		return false;
+	}
+	if (begin_other(process, call, arguments))
+		return false;
+	*pending = (struct pending){
+		.call = call,
+		.what = words[call->use],
+		.no_follow = is_not_followed(call, arguments),
+		.moves_root = call->use == USE_ROOT || call->use == USE_NAMESPACE || call->use == USE_CLONE,
+		.root = current_root(process),
+	};
+	if (call->use == USE_OPEN)
+		prepare_open(process, arguments);
+	add_names(process, arguments);
+	if (is_known(process)) {
+		clear_pending(pending);
+		return false;
+	}
+	/* The answer does not say whether the file was there before. */
+	if (pending->may_create && !pending->exclusive && pending->count == 1)
+		pending->may_create = is_absent(pending->root, pending->paths[0], false);
+	if (pending->count == 0 && !pending->moves_root && call->use != USE_HANDLE)
+		return false;
+	return true;
+}
+
+/* What an answer says of the name that was asked for; 0 if nothing. */
+static enum result result_of(int64_t answer)
+{
+	switch (answer) {
+	case -ENOENT:
+	case -ENOTDIR:
+		return ABSENT;
+	case -EACCES:
+	case -EPERM:
+	case -EROFS:
+		return DENIED;
+	case -EFAULT:
+	case -ENAMETOOLONG:
+	case -EBADF:
+	case -ENOMEM:
+	case -EMFILE:
+	case -ENFILE:
+	case -EINTR:
+	case -ENOSYS:
+		return 0;
+	default:
+		/* ERESTARTSYS and its like, which only the kernel itself and tracers see: it is asked again. */
+		return answer <= -512 && answer >= -516 ? 0 : FOUND;
+	}
+}
+
+/* Files of /proc may be other names of files: what was opened by them is asked of the descriptor. */
+static void note_magic(struct process *process, const struct pending *pending, int64_t descriptor)
+{
+	char full[2 * PATH_SIZE];
+	if ((pending->call->use == USE_HANDLE || strncmp(pending->paths[0], "/proc/", 6) == 0 ||
+	     strncmp(pending->paths[0], "/dev/fd/", 8) == 0) &&
+	    path_of_descriptor(process->id, pending->root, (int)descriptor, full))
+		note(process, pending->root, pending->what, FOUND, full);
+}
+
+static void note_answer(struct process *process, const struct pending *pending, int64_t answer)
+{
+	enum result result = result_of(answer);
+	if (result == 0 || pending->count == 0)
+		return;
+	switch (pending->call->use) {
+	case USE_MAKE:
+	case USE_BIND:
+		result = answer == 0 ? CREATED : result;
+		break;
+	case USE_LINK:
+	case USE_RENAME:
+		if (answer == 0 && pending->count > 1) {
+			note(process, pending->root, pending->what, FOUND, pending->paths[0]);
+			note(process, pending->root, pending->what, CREATED, pending->paths[1]);
+			/* In pairs, so that what is known of the one is known of the other. */
+			return;
+		}
+		break;
+	default:
+		if (pending->may_create && answer >= 0)
+			result = CREATED;
+	}
+	note(process, pending->root, pending->what, result, pending->paths[0]);
+	if (pending->call->use == USE_OPEN && answer >= 0)
+		note_magic(process, pending, answer);
+	/* The second path of mount(2), pivot_root(2) and move_mount(2) is used as the first is. */
+	if (pending->count > 1 && (pending->call->use == USE_MOUNT || pending->call->use == USE_ROOT))
+		note(process, pending->root, pending->what, result, pending->paths[1]);
+}
+
+void end_call(struct process *process, int64_t answer)
+{
+	struct pending pending = process->pending;
+	if (pending.call == NULL)
+		return;
+	process->pending = (struct pending){ 0 };
+	if (!process->has_started) {
+		/* Where the command is not. */
+		clear_pending(&pending);
+		return;
+	}
+	if (pending.call->use == USE_HANDLE && answer >= 0)
+		note_magic(process, &pending, answer);
+	else
+		note_answer(process, &pending, answer);
+	if (pending.moves_root && answer >= 0)
+		roots_changed();
+	clear_pending(&pending);
+}
+
+void guess_call(struct process *process)
+{
+	struct pending *pending = &process->pending;
+	if (pending->call == NULL)
+		return;
+	bool moves = pending->moves_root;
+	for (size_t i = 0; i < pending->count; i++) {
+		bool absent = is_absent(pending->root, pending->paths[i], pending->no_follow);
+		enum result result = pending->may_create || pending->call->use == USE_MAKE ? CREATED : ABSENT;
+		note(process, pending->root, pending->what, absent ? result : FOUND, pending->paths[i]);
+	}
+	clear_pending(pending);
+	if (moves)
+		roots_changed();
+}

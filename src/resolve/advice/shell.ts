@@ -1,0 +1,30 @@
+import type { NamedPath } from '../packages/named-paths.js';
+
+/** Functions of the C library that start /bin/sh (system(3), popen(3), wordexp(3)). */
+const SHELL_FUNCTIONS: ReadonlySet<string> = new Set(['system', 'popen', 'wordexp']);
+/** Functions that start what they are given (exec(3), posix_spawn(3)). */
+const START_FUNCTIONS: ReadonlySet<string> = new Set([
+  ...['execl', 'execlp', 'execle', 'execv', 'execvp', 'execvpe', 'execve', 'fexecve'],
+  ...['posix_spawn', 'posix_spawnp'],
+]);
+const SHELL = /^(\/usr)?\/bin\/(sh|ash|bash|dash|ksh|zsh)$/;
+
+/** The functions that show that a program starts others. */
+export const SPAWN_FUNCTIONS: ReadonlySet<string> = new Set([
+  ...SHELL_FUNCTIONS,
+  ...START_FUNCTIONS,
+]);
+
+/**
+ * Returns the shell that a program starts, as its imports and the paths that it names tell: /bin/sh by
+ * way of the C library, or a shell that it names and may give to exec(3).
+ */
+export function startedShell(
+  imports: readonly string[],
+  named: readonly Pick<NamedPath, 'name'>[],
+): string | undefined {
+  if (imports.some((name) => SHELL_FUNCTIONS.has(name))) return '/bin/sh';
+  if (!imports.some((name) => START_FUNCTIONS.has(name))) return undefined;
+  const shells = named.map(({ name }) => name).filter((name) => SHELL.test(name));
+  return shells.find((name) => name.endsWith('/sh')) ?? shells[0];
+}
