@@ -2,7 +2,7 @@ import { accessSync, constants, lstatSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
 import { realPathOf, toBytes } from '../fs/path-bytes.js';
-import type { Manifest } from '../manifest/manifest.js';
+import type { Manifest, Reason } from '../manifest/manifest.js';
 
 /** Where a jail goes, with the symbolic links of the path that the user gave resolved, once. */
 export interface Target {
@@ -78,12 +78,15 @@ function refuseSources(manifest: Manifest, target: string, real: string, sourceR
   }
 }
 
+/** Reasons of directories that are there for their own sake, or as a way: not for what is in them. */
+const WITHOUT_CONTENT: ReadonlySet<Reason['kind']> = new Set(['parent', 'link-target', 'observed']);
+
 /** Directories copied for their content, not only as the way to something: these have a reason to be there. */
 function copiedTrees({ entries }: Manifest): string[] {
   return entries.flatMap(({ type, source, reasons }) =>
     type === 'directory' &&
     source !== undefined &&
-    reasons.some(({ kind }) => kind !== 'parent' && kind !== 'link-target')
+    reasons.some(({ kind }) => !WITHOUT_CONTENT.has(kind))
       ? [source]
       : [],
   );

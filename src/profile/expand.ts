@@ -5,9 +5,10 @@ import type { IncludeRequest } from '../manifest/include-request.js';
 import type { Reason } from '../manifest/manifest.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { STANDARD_PATH } from '../manifest/standard-path.js';
-import type { Additions, Resolution } from '../resolve/additions.js';
+import { type Additions, needsAdditions, type Resolution } from '../resolve/additions.js';
 import type { MadeFile } from '../resolve/file-collection.js';
 import { lookUpProgram } from '../resolve/find-program.js';
+import { addTracedFiles } from '../resolve/traced-files.js';
 import { AccountDatabase, JailAccounts, type User } from './accounts.js';
 import { takeOut } from './exclude.js';
 import { glob, type Match, matcher } from './glob.js';
@@ -40,8 +41,8 @@ const MAX_FOLLOWED = 1 << 20;
  * @throws JailbuildError PROFILE_NOT_FOUND, PROFILE_INVALID
  */
 export function additionsOf(request: ResolveRequest): Additions | undefined {
-  const { profiles = [], users = [], include = [], exclude = [] } = request;
-  if ([profiles, users, include, exclude].every(({ length }) => length === 0)) return undefined;
+  const { profiles = [], exclude = [] } = request;
+  if (!needsAdditions(request)) return undefined;
   const loaded = loadProfiles(profiles);
   return {
     request: withSettings(request, loaded),
@@ -81,6 +82,7 @@ class Expansion {
     if (this.#profiles.some((profile) => profile['user-shells'])) this.#addShells();
     for (const profile of this.#profiles) this.#addFiles(profile, programs);
     for (const include of this.#request.include ?? []) this.#addInclude(include);
+    this.#warnings.push(...addTracedFiles(this.#resolution, this.#request));
     this.#writeAccounts();
     return this.#warnings;
   }

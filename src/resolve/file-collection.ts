@@ -82,6 +82,11 @@ export class FileCollection {
     this.#put(trace.path, undefined, why);
   }
 
+  /** Adds a symbolic link that leads nowhere. The path has no links on the way. */
+  addLink(canonical: string, reason: Reason): void {
+    this.#put(canonical, this.#sysroot.readlink(canonical), reason);
+  }
+
   /**
    * Adds a directory with all that is below it, following no links inside but keeping them. Having a
    * reason of its own marks a directory as copied for its content.

@@ -15,6 +15,7 @@ import type { FileCollection } from './file-collection.js';
 import type { FoundProgram } from './find-program.js';
 import { executableAt, interpreterNotFound } from './interpreter.js';
 import { openNotedLibraries } from './process/dlopen-notes.js';
+import { openLibcLibraries } from './process/libc-libraries.js';
 import { NameService } from './process/name-service.js';
 import { RunningProcess } from './process/running-process.js';
 import { GLIBC_SONAME, type ObjectFacts, RuntimeFacts } from './process/runtime-facts.js';
@@ -270,7 +271,11 @@ export class ProgramResolver {
       for (const library of openNotedLibraries(process, object, dlopens, dlopen)) {
         this.#miss(library);
       }
-      if (nss === 'auto' && libc !== undefined && object !== libc) {
+      if (libc === undefined || object === libc) continue;
+      for (const warning of openLibcLibraries(process, libc, object, imports, dlopen)) {
+        this.#loaderWarnings.add(warning);
+      }
+      if (nss === 'auto') {
         this.#nameService.open(process, libc, object, imports);
       }
     }

@@ -22,7 +22,7 @@ import {
 import type { JailFile, OptionValues } from '../../profile/jail-file.js';
 import type { OptionTable } from '../command.js';
 import { withDefaults, withFileOptions } from './jail-file.js';
-import type { RunArguments } from './run.js';
+import { type RunArguments, runOptions } from './run.js';
 
 /**
  * What the record of a jail may ask for. It lies within reach of what runs there as root, and so can
@@ -157,6 +157,17 @@ export function launchOptions(args: RunArguments): LaunchOptions {
     ...defined('cwd', args.workdir),
     verbose: args.verbose ?? false,
   };
+}
+
+/** How a command is run in a jail where nothing is said of that but in the jail's record. */
+export function jailLaunch(root: string): LaunchOptions {
+  const args = withDefaults(runOptions) as RunArguments;
+  return hideRecord(root, launchOptions(withRecordedDefaults(root, args, runOptions)));
+}
+
+/** How a command is run in a root file system that is no jail of ours. */
+export function sysrootLaunch(): LaunchOptions {
+  return launchOptions(withDefaults(runOptions) as RunArguments);
 }
 
 /** The record of a jail is of no concern to what runs in it: an empty directory lies upon it. */

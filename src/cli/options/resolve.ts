@@ -5,6 +5,7 @@ import type {
   LdCacheChoice,
   ResolveRequest,
   TerminfoChoice,
+  TraceScope,
 } from '../../manifest/request.js';
 import type { Arguments } from '../command.js';
 
@@ -108,6 +109,21 @@ export const resolveOptions = {
     complete: ['all', 'host'],
     group: GROUP,
   },
+  trace: {
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'Bring what a run used: a file that `jailbuild trace` wrote',
+    placeholder: 'FILE',
+    complete: 'file',
+    group: GROUP,
+  },
+  'trace-scope': {
+    choices: ['files', 'directories', 'packages'],
+    describe:
+      'Bring what a run used, also the directories that hold it, or the packages [default: files]',
+    group: GROUP,
+  },
 } as const;
 
 type ResolveArguments = Arguments<Record<never, never>, typeof resolveOptions>;
@@ -120,7 +136,8 @@ export function optionsOf(args: ResolveArguments): ResolveArguments {
 
 /** What these options ask for. */
 export function resolveChoices(args: Partial<ResolveArguments>): Omit<ResolveRequest, 'programs'> {
-  const { sysroot, dlopen, nss, terminfo, gconv, locale, tz } = args;
+  const { sysroot, dlopen, nss, terminfo, gconv, locale, tz, trace } = args;
+  const scope = args['trace-scope'];
   return {
     ...(args['ld-cache'] === undefined ? {} : { ldCache: args['ld-cache'] as LdCacheChoice }),
     ...(args['library-path'] === undefined
@@ -135,6 +152,8 @@ export function resolveChoices(args: Partial<ResolveArguments>): Omit<ResolveReq
     ...(locale === undefined ? {} : { locales: names(locale, 'locale') }),
     ...(args['ca-certificates'] ? { caCertificates: true } : {}),
     ...(tz === undefined ? {} : { timeZones: allOr(tz, 'tz') }),
+    ...(trace === undefined ? {} : { traces: trace.map((file) => path.resolve(file)) }),
+    ...(scope === undefined ? {} : { traceScope: scope as TraceScope }),
   };
 }
 

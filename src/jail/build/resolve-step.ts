@@ -118,7 +118,8 @@ function wholeRequest(
 
 /**
  * The recorded manifest, if the same was asked for before and nothing that the answer rests on has
- * changed since. Profiles are not looked at by the resolver, so what names some is resolved again.
+ * changed since. Profiles and
+ * traces are not looked at by the resolver, so what names some is resolved again.
  */
 function fingerprinted(
   job: KnownJob,
@@ -128,7 +129,8 @@ function fingerprinted(
   const { record } = history;
   if (record === undefined || history.interrupted !== undefined || options.digests)
     return undefined;
-  if (request.profiles !== undefined || !isSameValue(request, record.request)) return undefined;
+  if (request.profiles !== undefined || request.traces !== undefined) return undefined;
+  if (!isSameValue(request, record.request)) return undefined;
   if (!isSameValue(recordedOptions(job), record.options)) return undefined;
   const fingerprint = readFingerprint(locateTarget(job.target).path, history.stamp);
   return fingerprint !== undefined && isHostUnchanged(fingerprint)

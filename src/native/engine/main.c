@@ -2,19 +2,8 @@
 #include "engine.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-/* A request holds at most the content of one generated file and some. */
-#define MAX_REQUEST (1U << 30)
-
-int base_fd = -1, source_fd = -1;
-int base_error = EBADF;
 
 /* Returns false at the end of the input. */
 static bool read_exactly(uint8_t *bytes, size_t length)
@@ -31,6 +20,7 @@ static bool read_exactly(uint8_t *bytes, size_t length)
 	return true;
 }
 
+<<<<<<< HEAD
 static void begin(uint8_t *bytes, size_t length)
 {
 	const char *base, *source_root;
@@ -64,14 +54,14 @@ static void allow_many_files(void)
 	}
 }
 
+=======
+/* Serves whoever has the other ends of the standard streams, until its end. */
+>>>>>>> main
 int main(void)
 {
 	uint8_t head[4];
 
-	ignore_signals();
-	allow_many_files();
-	umask(0);
-	probe_openat2();
+	prepare_to_serve();
 	while (read_exactly(head, sizeof(head))) {
 		uint32_t length = parse_number(head, sizeof(head));
 		if (length == 0 || length > MAX_REQUEST)
@@ -81,21 +71,7 @@ int main(void)
 			die("out of memory");
 		if (!read_exactly(bytes, length))
 			break;
-		switch (bytes[0]) {
-		case 'B':
-			begin(bytes + 1, length - 1);
-			free(bytes);
-			break;
-		case 'R':
-			post_job(parse_job(bytes, length));
-			break;
-		case 'S':
-			stop_run(parse_number(bytes + 1, length - 1));
-			free(bytes);
-			break;
-		default:
-			die("an unknown request");
-		}
+		serve(bytes, length);
 	}
 	finish_jobs();
 	return 0;
