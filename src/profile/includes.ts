@@ -1,0 +1,84 @@
+import path from 'node:path';
+import { JailbuildError } from '../errors.js';
+import { isTrace } from '../fs/sysroot.js';
+import type { IncludeRequest } from '../manifest/include-request.js';
+import type { Reason } from '../manifest/manifest.js';
+import type { Resolution } from '../resolve/additions.js';
+import { glob, type Match } from './glob.js';
+
+/** Files that the user includes at another place in the jail. */
+export class PlacedIncludes {
+  readonly #resolution: Resolution;
+  readonly #reasons = new Map<string, Reason>();
+
+  constructor(resolution: Resolution) {
+    this.#resolution = resolution;
+  }
+
+  /**
+   * Puts what an include names at its place, so that look-ups in the jail find it.
+   *
+   * @throws JailbuildError INCLUDE_NOT_FOUND, USAGE
+   */
+  place({ from, to }: IncludeRequest & { readonly to: string }): void {
+    const { sysroot, files } = this.#resolution;
+    const [only, ...others] = includeMatches(this.#resolution, from);
+    if (only === undefined || others.length > 0) {
+      throw new JailbuildError('USAGE', `include ${from}:${to}: matches more than one path`, from);
+    }
+    const name = path.posix.basename(only.path);
+    let at = path.posix.join('/', to.endsWith('/') ? `${to}/${name}` : to);
+    const there = sysroot.trace(at);
+    // As cp -T does: a directory is merged with the one that a link leads to.
+    const isMerged = only.trace.stat.type === 'directory' && isTrace(there);
+    if (isMerged && there.stat.type === 'directory') at = there.path;
+    if (at === '/') {
+      throw new JailbuildError('USAGE', `include ${from}:${to}: would be the root itself`, from);
+    }
+    const reason: Reason = { kind: 'included', as: from };
+    for (const placed of files.addElsewhere(only.trace, at, reason)) {
+      this.#reasons.set(placed, reason);
+    }
+  }
+
+  /**
+   * Adds what the placed files need at their place: libraries, interpreters of scripts, and what links
+   * lead to.
+   *
+   * @returns warnings
+   */
+  resolve(): string[] {
+    const { sysroot, sources, files, programs } = this.#resolution;
+    const warnings: string[] = [];
+    for (const [at, reason] of this.#reasons) {
+      const entry = files.at(at);
+      if (entry?.stat.type === 'file') {
+        const trace = sysroot.trace(at);
+        if (isTrace(trace)) programs.addRunnable(trace);
+      } else if (entry?.stat.type === 'symlink') {
+        const trace = sysroot.trace(at);
+        if (isTrace(trace)) files.add(trace, reason);
+        else if (isTrace(sources.trace(entry.source))) {
+          warnings.push(
+            `${at}: leads to ${entry.target}, which is not there from its place in the jail: include that too`,
+          );
+        }
+      }
+    }
+    return warnings;
+  }
+}
+
+/**
+ * The files that an include names.
+ *
+ * @throws JailbuildError INCLUDE_NOT_FOUND
+ */
+export function includeMatches({ sources, cwd }: Resolution, from: string): readonly Match[] {
+  const pattern = path.posix.normalize(from.startsWith('/') ? from : `${cwd}/${from}`);
+  const matches = glob(sources, pattern);
+  if (matches.length === 0) {
+    throw new JailbuildError('INCLUDE_NOT_FOUND', `${from}: nothing is there to include`, from);
+  }
+  return matches;
+}
