@@ -18,7 +18,7 @@ export class PlacedIncludes {
   /**
    * Puts what an include names at its place, so that look-ups in the jail find it.
    *
-   * @throws JailbuildError INCLUDE_NOT_FOUND, USAGE
+   * @throws JailbuildError INCLUDE_NOT_FOUND, CONFLICT, USAGE
    */
   place({ from, to }: IncludeRequest & { readonly to: string }): void {
     const { sysroot, files } = this.#resolution;
@@ -29,9 +29,17 @@ export class PlacedIncludes {
     const name = path.posix.basename(only.path);
     let at = path.posix.join('/', to.endsWith('/') ? `${to}/${name}` : to);
     const there = sysroot.trace(at);
-    // As cp -T does: a directory is merged with the one that a link leads to.
-    const isMerged = only.trace.stat.type === 'directory' && isTrace(there);
-    if (isMerged && there.stat.type === 'directory') at = there.path;
+    if (isTrace(there) && there.stat.type === 'directory') {
+      if (only.trace.stat.type !== 'directory') {
+        throw new JailbuildError(
+          'CONFLICT',
+          `include ${from}:${to}: ${at} is a directory; end the destination with / to put the file inside`,
+          at,
+        );
+      }
+      // A directory is merged with the one that a link leads to.
+      at = there.path;
+    }
     if (at === '/') {
       throw new JailbuildError('USAGE', `include ${from}:${to}: would be the root itself`, from);
     }
