@@ -8,6 +8,8 @@ export interface PlacedFile {
   readonly stat: FileStat;
   /** The text of a symbolic link. */
   readonly target?: string | undefined;
+  /** Whether others can change what is in a directory that this is a copy of. */
+  isShared?(): boolean;
   /** Opens its content; absent for what is not a regular file. */
   open?(): OpenFile;
 }
@@ -61,6 +63,12 @@ export class OverlayView implements FileView {
     if (placed === undefined) return this.#below.openAt(path);
     if (placed.open !== undefined) return placed.open();
     throw new JailbuildError('NOT_READABLE', `${path}: is not a regular file`, path);
+  }
+
+  isShared(directory: string): boolean {
+    const placed = this.#placed.get(directory);
+    if (placed !== undefined) return placed.isShared?.() ?? false;
+    return this.#directoryBelow(directory) !== undefined && this.#below.isShared(directory);
   }
 
   /** What is below where a directory is placed may be anything, or not be reachable. */

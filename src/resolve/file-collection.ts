@@ -206,7 +206,8 @@ export class FileCollection {
       const open = isMade
         ? () => new BufferReader(content ?? Buffer.alloc(0), path)
         : () => sources.openAt(source);
-      overlay.place(path, stat.type === 'file' ? { stat, open } : { stat, target });
+      const isShared = () => !isMade && stat.type === 'directory' && sources.isShared(source);
+      overlay.place(path, stat.type === 'file' ? { stat, open } : { stat, target, isShared });
     }
     this.#sysroot.forget();
   }
