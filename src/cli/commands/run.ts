@@ -6,7 +6,7 @@ import { EXIT } from '../exit-status.js';
 import { ROOT_ARGUMENT } from '../options/root.js';
 import { type RunArguments, runOptions } from '../options/run.js';
 import { writeOut } from '../output/output.js';
-import { reportError } from '../report-error.js';
+import { reportError, warn } from '../report-error.js';
 
 export const runCommand = defineCommand({
   name: 'run',
@@ -56,9 +56,21 @@ async function runInJail(args: RunArguments): Promise<number> {
   if (args['oci-bundle'] !== undefined)
     return writeBundle(args['oci-bundle'], root, launch, command);
   const { printCommand, runJail } = await import('../../launcher/run.js');
-  if (!args['print-command']) return runJail(root, launch, command);
+  if (!args['print-command']) {
+    await warnOfUncovering(root, launch);
+    return runJail(root, launch, command);
+  }
   writeOut(`${printCommand(root, launch, command)}\n`);
   return EXIT.ok;
+}
+
+/** What gets past the cover of the record takes the record's worth. */
+async function warnOfUncovering(root: string, launch: LaunchOptions): Promise<void> {
+  const { canUncover } = await import('../../launcher/uncovering.js');
+  if (!canUncover(root, launch)) return;
+  const { noteUnprotected } = await import('../../jail/record/protection.js');
+  if (noteUnprotected(root)) return;
+  warn(`${root}: the command can write the record of the jail: do not update this jail afterwards`);
 }
 
 async function writeBundle(

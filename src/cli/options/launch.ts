@@ -1,6 +1,6 @@
-import { lstatSync } from 'node:fs';
 import path from 'node:path';
 import { JailbuildError } from '../../errors.js';
+import { isCoverable } from '../../jail/record/protection.js';
 import { type JailRecord, readRecord } from '../../jail/record/record.js';
 import { STATE_DIRECTORY } from '../../jail/record/state.js';
 import { chooseCapabilities } from '../../launcher/capabilities.js';
@@ -170,10 +170,12 @@ export function sysrootLaunch(): LaunchOptions {
   return launchOptions(withDefaults(runOptions) as RunArguments);
 }
 
-/** The record of a jail is of no concern to what runs in it: an empty directory lies upon it. */
+/**
+ * The record of a jail is of no concern to what runs in it: an empty directory lies upon it, or upon the
+ * place that it would have.
+ */
 export function hideRecord(root: string, launch: LaunchOptions): LaunchOptions {
-  const state = lstatSync(path.join(root, STATE_DIRECTORY), { throwIfNoEntry: false });
-  if (!state?.isDirectory()) return launch;
+  if (!isCoverable(root)) return launch;
   const cover = { target: `/${STATE_DIRECTORY}`, options: 'ro,mode=0555,nr_inodes=1' };
   return { ...launch, mounts: [cover, ...(launch.mounts ?? [])] };
 }
