@@ -35,6 +35,7 @@ export type ErrorCode =
   | 'TARGET_NOT_WRITABLE'
   | 'TARGET_BUSY'
   | 'TARGET_INSECURE'
+  | 'OPTIMIZE_FAILED'
   | 'CONFLICT'
   | 'SYSROOT_DIFFERS'
   | 'MANIFEST_INVALID'
@@ -51,7 +52,11 @@ export type ErrorCode =
   | 'PLATFORM_UNKNOWN'
   | 'TOOL_MISSING'
   | 'LAUNCHER_MISSING'
-  | 'LAUNCHER_FAILED';
+  | 'LAUNCHER_FAILED'
+  | 'OBSERVER_MISSING'
+  | 'OBSERVATION_FAILED'
+  | 'TRACE_INVALID'
+  | 'TRACE_STALE';
 
 /**
  * An error the user can act on: a code for machines, one sentence for people, and the path concerned.

@@ -30,6 +30,8 @@ export function exitStatusOf(error: unknown): number {
       return EXIT.usage;
     case 'LAUNCHER_MISSING':
     case 'LAUNCHER_FAILED':
+    case 'OBSERVER_MISSING':
+    case 'OBSERVATION_FAILED':
       return EXIT.launcher;
     default:
       return EXIT.failure;

@@ -1,14 +1,9 @@
 import { constants } from 'node:os';
-import { isatty } from 'node:tty';
 import { execa } from 'execa';
 import { JailbuildError } from '../errors.js';
 import { locateLauncher } from './locate.js';
 import { type LaunchOptions, launcherArguments } from './options.js';
-
-/** The signals that others send to us and that are the jail's concern. */
-const PASSED_ON = ['SIGHUP', 'SIGTERM', 'SIGUSR1', 'SIGUSR2'] as const;
-/** From a terminal these reach the launcher without us. */
-const KEYBOARD = ['SIGINT', 'SIGQUIT'] as const;
+import { SignalPassing } from './pass-signals.js';
 
 /**
  * Runs a command in a jail, on our own standard streams, to its end.
@@ -30,14 +25,8 @@ export async function runJail(
       root,
     );
   }
-  let launcher: { kill(signal: NodeJS.Signals): boolean } | undefined;
-  const passOn = (signal: NodeJS.Signals): void => {
-    launcher?.kill(signal);
-  };
-  const ignore = (): void => {};
-  // Before the launcher runs: the jail may be up, and others be told so, before we go on.
-  for (const signal of PASSED_ON) process.on(signal, passOn);
-  for (const signal of KEYBOARD) process.on(signal, isatty(0) ? ignore : passOn);
+  const signals = new SignalPassing();
+  signals.start();
   // However we end: nobody would be there to pass on signals, or to learn what becomes of the command.
   const args = ['--die-with-parent', ...launcherArguments(root, options, command)];
   try {
@@ -49,7 +38,7 @@ export async function runJail(
       // We must not end first, other than by being killed.
       cleanup: false,
     });
-    launcher = started;
+    signals.to(started);
     const result = await started;
     if (result.exitCode !== undefined) return result.exitCode;
     if (result.signal !== undefined) return 128 + constants.signals[result.signal];
@@ -58,8 +47,7 @@ export async function runJail(
       `the launcher did not start: ${result.originalMessage}`,
     );
   } finally {
-    for (const signal of [...PASSED_ON, ...KEYBOARD])
-      process.off(signal, passOn).off(signal, ignore);
+    signals.stop();
   }
 }
 

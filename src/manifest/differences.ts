@@ -76,6 +76,11 @@ export function differences(
   return list;
 }
 
+/** Whether a file is as its entry describes it, short of its content. */
+export function isAsPlanned(entry: Entry, stat: BigIntStats, expectation: Expectation): boolean {
+  return differences(entry, stat, expectation).length === 0;
+}
+
 /** Whether two times, in nanoseconds since the epoch, are the same as far as copies keep them. */
 export function isSameTime(one: bigint, other: bigint): boolean {
   const drift = one - other;

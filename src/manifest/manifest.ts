@@ -88,6 +88,13 @@ export type Reason =
   | { readonly kind: 'account'; readonly name: string; readonly as?: string }
   /** The user included it, by this path or pattern. */
   | { readonly kind: 'included'; readonly as: string }
+  /** A run used it in this way, in a program of this path; `in` is the trace's file name. */
+  | {
+      readonly kind: 'observed';
+      readonly use: string;
+      readonly by?: string;
+      readonly in: string;
+    }
   /** The package has it, or made it when it was installed. */
   | { readonly kind: 'package'; readonly name: string }
   /** `by` names this path, which the package has. */
@@ -160,6 +167,9 @@ export interface ManifestRequest {
   readonly users?: readonly AccountRequest[];
   readonly include?: readonly IncludeRequest[];
   readonly exclude?: readonly string[];
+  readonly traces?: readonly string[];
+  readonly traceScope?: 'directories' | 'packages';
+  readonly allowStaleTraces?: true;
   readonly packages?: readonly string[];
   readonly withPackage?: true;
   readonly packageDepends?: 'all' | number;

@@ -13,6 +13,9 @@ export type DlopenChoice = 'required' | 'recommended' | 'suggested' | 'none';
 /** Where the jail's /etc/ld.so.cache comes from. */
 export type LdCacheChoice = 'generate' | 'copy' | 'none';
 
+/** What comes along with a file that a run used: nothing more, its directory, or its package. */
+export type TraceScope = 'files' | 'directories' | 'packages';
+
 /** What a jail is asked to hold. */
 export interface ResolveRequest {
   /** Names to look up on `path`, or paths. */
@@ -25,6 +28,12 @@ export interface ResolveRequest {
   readonly include?: readonly IncludeRequest[];
   /** Patterns of paths in the jail to leave out. */
   readonly exclude?: readonly string[];
+  /** Absolute paths of traces of runs: what the runs used comes along. */
+  readonly traces?: readonly string[];
+  /** How far what a run used is taken to speak for its surroundings; the default is `files`. */
+  readonly traceScope?: TraceScope;
+  /** Go on although what a trace has is no longer there. */
+  readonly allowStaleTraces?: boolean;
   /** Packages of which to bring the files that programs may open when they run. */
   readonly packages?: readonly string[];
   /** The same of the packages that own the programs, with what belongs to these. */

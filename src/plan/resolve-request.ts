@@ -47,7 +47,13 @@ async function loadPackages(request: ResolveRequest, sysroot: Sysroot) {
   const { openPackages } = await import('../evidence/packages/open.js');
   const { packagesOf } = await import('../resolve/packages/bring-packages.js');
   const { database, warnings } = await openPackages(sysroot);
-  return { bring: packagesOf(request, database), warnings };
+  const { traces = [], traceScope, packages = [] } = request;
+  if (traceScope !== 'packages' || database === undefined)
+    return { bring: packagesOf(request, database), warnings };
+  const { packagesUsed } = await import('../evidence/trace/owners.js');
+  const used = packagesUsed(traces, sysroot, database);
+  const whole = { ...request, packages: [...new Set([...packages, ...used])] };
+  return { bring: packagesOf(whole, database), warnings };
 }
 
 /** Reading profiles costs several milliseconds, which the main job need not pay. */

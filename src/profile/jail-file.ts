@@ -60,6 +60,8 @@ export interface JailFile {
   readonly includes: readonly IncludeRequest[];
   /** Patterns of files to leave out. */
   readonly excludes: readonly string[];
+  /** Absolute paths of traces of runs. */
+  readonly traces: readonly string[];
   /** The other options of `build`. */
   readonly options: OptionValues;
   readonly run: {
@@ -81,6 +83,7 @@ interface RawJailFile extends Readonly<Record<string, unknown>> {
   readonly users?: readonly (string | AccountRequest)[];
   readonly includes?: readonly (string | IncludeRequest)[];
   readonly excludes?: readonly string[];
+  readonly traces?: readonly string[];
   readonly run?: Readonly<Record<string, RawValue>>;
   readonly image?: Readonly<Record<string, RawValue>>;
 }
@@ -96,7 +99,8 @@ export function readJailFile(file: string): JailFile {
   const absolute = path.resolve(file);
   const directory = path.dirname(absolute);
   const from = (name: string): string => path.resolve(directory, name);
-  const { root, programs, profiles, users, includes, excludes, run, image, ...options } = raw;
+  const { root, programs, profiles, users, includes, excludes, traces, run, image, ...options } =
+    raw;
   const { command, ...runOptions } = run ?? {};
   return {
     name: file,
@@ -112,6 +116,7 @@ export function readJailFile(file: string): JailFile {
         : { ...include, from: from(include.from) },
     ),
     excludes: excludes ?? [],
+    traces: (traces ?? []).map(from),
     options: withPaths(optionValues(options as Readonly<Record<string, RawValue>>), from),
     run: { command: words(command), options: withRunPaths(optionValues(runOptions), from) },
     image: imageOptions(image ?? {}),

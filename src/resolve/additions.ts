@@ -5,18 +5,23 @@ import type { ProgramResolver } from './program-resolver.js';
 
 /** Whether a request asks for more than programs, which is to be loaded for it. */
 export function needsAdditions(request: ResolveRequest): boolean {
-  const { profiles = [], users = [], include = [], exclude = [] } = request;
-  return [profiles, users, include, exclude].some(({ length }) => length > 0);
+  const { profiles = [], users = [], include = [], exclude = [], traces = [] } = request;
+  return [profiles, users, include, exclude, traces].some(({ length }) => length > 0);
 }
 
 /** Whether a request asks for packages, whose database is to be opened for it. */
-export function needsPackages({ packages = [], withPackage }: ResolveRequest): boolean {
-  return packages.length > 0 || withPackage === true;
+export function needsPackages(request: ResolveRequest): boolean {
+  const { packages = [], withPackage, traces = [], traceScope } = request;
+  const areTraced = traces.length > 0 && traceScope === 'packages';
+  return packages.length > 0 || withPackage === true || areTraced;
 }
 
 /** A resolution at work, for what adds to it. */
 export interface Resolution {
+  /** The root in which programs are resolved: the sources, with what is placed over them. */
   readonly sysroot: Sysroot;
+  /** What files are copied from. */
+  readonly sources: Sysroot;
   readonly files: FileCollection;
   readonly programs: ProgramResolver;
   /** Directories for bare program names. */

@@ -14,7 +14,7 @@ type Json = Readonly<Record<string, unknown>>;
 /** Options of the moment, and those that a jail file has another key for. */
 const BUILD_ONLY = [
   ...['file', 'from', 'json', 'quiet', 'verbose', 'dry-run', 'format', 'run', 'progress'],
-  ...['profile', 'user', 'include', 'exclude'],
+  ...['profile', 'user', 'include', 'exclude', 'trace'],
 ];
 const RUN_ONLY = ['verbose', 'print-command', 'oci-bundle', 'json'];
 /** Options whose words stand in one argument, with commas between them. */
@@ -90,6 +90,10 @@ export function jailSchema(): Json {
         },
       },
       excludes: { ...NAMES, description: 'Patterns of paths in the jail to leave out' },
+      traces: {
+        ...NAMES,
+        description: 'Traces of runs, relative to this file: what the runs used comes along',
+      },
       ...options(buildCommand.options, BUILD_ONLY),
       run: {
         description: 'How `jailbuild run` runs the jail: its long options, and the command',

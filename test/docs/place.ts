@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before } from 'node:test';
-import { exec, INVOKE_NS, JAILBUILD, PROJECT } from '../support/cli.js';
+import { exec, PROJECT } from '../support/cli.js';
 import { tempDir } from '../support/temp-dir.js';
 import { type Block, isPrinted, PROMPT } from './blocks.js';
 
@@ -33,16 +33,23 @@ export class Place {
   async #prepare(): Promise<void> {
     const bin = path.join(this.#directory, 'bin');
     mkdirSync(bin);
-    symlinkSync(JAILBUILD, path.join(bin, 'jailbuild'));
-    symlinkSync(INVOKE_NS, path.join(bin, 'invoke_ns'));
-    symlinkSync(process.execPath, path.join(bin, 'node'));
+    // The clone, or Node, may lie below a directory that is to be empty.
+    const project = path.join(this.#directory, 'project');
+    const node = path.join(this.#directory, 'node');
+    mkdirSync(project);
+    writeFileSync(node, '');
+    symlinkSync(path.join(project, 'dist/jailbuild.cjs'), path.join(bin, 'jailbuild'));
+    symlinkSync(path.join(project, 'dist/invoke_ns'), path.join(bin, 'invoke_ns'));
+    symlinkSync(node, path.join(bin, 'node'));
     writeFileSync(path.join(this.#directory, 'rc'), "PS1='$ '\n");
-    const mounts = OWN.map(
-      (name) => `mkdir -p ${name} && mount -t tmpfs -o mode=755 tmpfs ${name}`,
-    );
+    const mounts = [
+      `mount --bind '${PROJECT}' ${project}`,
+      `mount --bind '${process.execPath}' ${node}`,
+      ...OWN.map((name) => `mkdir -p ${name} && mount -t tmpfs -o mode=755 tmpfs ${name}`),
+    ];
     // Where sshd keeps its unprivileged half; a service's directory, which the init system makes.
     mounts.push('mount -t tmpfs -o mode=755 tmpfs /run && mkdir /run/sshd');
-    mounts.push(`mkdir /srv/node_modules && ln -s ${PROJECT} /srv/node_modules/jailbuild`);
+    mounts.push(`mkdir /srv/node_modules && ln -s ${project} /srv/node_modules/jailbuild`);
     const script = [...mounts, 'echo ready', 'exec sleep infinity'].join(' && ');
     this.#holder = spawn('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', script], {
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import path from 'node:path';
+import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { exec, jailbuild } from '../support/cli.js';
+import { setTimeout } from 'node:timers/promises';
+import { exec, JAILBUILD, jailbuild } from '../support/cli.js';
 import { needs, needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 import { sha256 } from './support.js';
@@ -207,7 +211,7 @@ test(
 
 test('standard output takes archives', needs('tar', 'skopeo'), () => {
   const directory = tempDir();
-  const cli = `${process.execPath} ${path.resolve('dist/jailbuild.cjs')} export ls`;
+  const cli = `${process.execPath} ${JAILBUILD} export ls`;
   const shell = (line: string) => exec('sh', ['-c', line], { cwd: directory });
   assert.match(shell(`${cli} --to tar:- | tar -t`).stdout, /^usr\/bin\/ls$/m);
   assert.equal(shell(`${cli} --to docker-archive:-:x:y > x.tar`).status, 0);
@@ -236,17 +240,23 @@ test('what cannot be written leaves nothing behind', () => {
   assert.equal(readFileSync(file, 'utf8'), 'precious');
 });
 
-test('a signal ends an export without a trace', needs('timeout'), () => {
+test('a signal ends an export without a trace', needs('truncate'), async () => {
   const directory = tempDir();
   const root = path.join(directory, 'jail');
   mkdirSync(root);
   // Large enough to be at work for a while: zeros that take no room.
   assert.equal(exec('truncate', ['-s', '20G', `${root}/large`]).status, 0);
-  const cli = [process.execPath, path.resolve('dist/jailbuild.cjs'), 'export', root];
   const to = ['--to', `oci:${directory}/image`, '--platform', 'linux/amd64'];
-  const result = exec('timeout', ['--preserve-status', '-s', 'TERM', '1', ...cli, ...to]);
-  assert.equal(result.status, 143);
-  assert.match(result.stderr, /ended by SIGTERM, nothing was written/);
+  const child = spawn(process.execPath, [JAILBUILD, 'export', root, ...to], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const ended = once(child, 'exit');
+  const stderr = text(child.stderr);
+  // It is at work when its draft is there.
+  while (readdirSync(directory).length < 2 && child.exitCode === null) await setTimeout(5);
+  child.kill('SIGTERM');
+  assert.deepEqual(await ended, [143, null]);
+  assert.match(await stderr, /ended by SIGTERM, nothing was written/);
   assert.deepEqual(readdirSync(directory), ['jail']);
 });
 
@@ -260,7 +270,7 @@ test('memory does not grow with what is exported', needs('truncate'), () => {
     measure,
     "process.on('exit', () => console.log(process.resourceUsage().maxRSS / 1024));",
   );
-  const cli = ['--require', measure, path.resolve('dist/jailbuild.cjs'), 'export', root, '-q'];
+  const cli = ['--require', measure, JAILBUILD, 'export', root, '-q'];
   const fast = ['--compression', 'gzip', '--compression-level', '1'];
   const { status, stdout } = exec(process.execPath, [
     ...cli,
@@ -279,7 +289,7 @@ test('usage errors say what is wrong', () => {
     [['ls', '--to', 'oci:x:bad tag'], /bad tag is not a tag/],
     [['ls', '--to', 'oci:-'], /cannot be standard output/],
     [['ls', '--to', 'docker-archive:x:UPPER'], /UPPER is not a reference/],
-    [['ls', '--to', 'tar:x', '--user', 'me'], /--user goes with an image/],
+    [['ls', '--to', 'tar:x', '--user', 'me'], /--user applies to images/],
     [['ls', '--to', 'tar:-', '--json'], /--json prints where/],
     [['ls', '--to', 'oci:x', '--env', 'NOVALUE'], /give NAME=VALUE/],
     [['ls', '--to', 'oci:x', '--expose', '99999'], /give PORT/],
@@ -288,9 +298,9 @@ test('usage errors say what is wrong', () => {
     [['ls', '--to', 'oci:x', '--stop-signal', 'nine'], /give a name/],
     [['ls', '--to', 'oci:x', '--max-layers', '1'], /give 2 to 127/],
     [['ls', '--to', 'oci:x', '--platform', 'linux'], /give OS\/ARCH/],
-    [['ls', '--to', 'tar:x', '--compression-level', '3'], /goes with --compression/],
+    [['ls', '--to', 'tar:x', '--compression-level', '3'], /requires --compression/],
     [['ls', '--to', 'tar:x', '--compression', 'gzip', '--compression-level', '12'], /are 1 to 9/],
-    [['/etc', '--to', 'tar:x', '--terminfo', 'none'], /--terminfo goes with programs/],
+    [['/etc', '--to', 'tar:x', '--terminfo', 'none'], /--terminfo applies to programs/],
     [['ls', '--from', 'x.json', '--to', 'tar:x'], /not both/],
   ];
   for (const [args, message] of cases) fail(['export', ...args], 2, message);

@@ -1,11 +1,33 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, symlinkSync } from 'node:fs';
+import { chmodSync, cpSync, mkdtempSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 export const PROJECT = path.resolve(import.meta.dirname, '../..');
-export const JAILBUILD = path.join(PROJECT, 'dist/jailbuild.cjs');
-export const INVOKE_NS = path.join(PROJECT, 'dist/invoke_ns');
+/** The built package where every user can reach it, as where one is installed. */
+const PACKAGE = isReachable(PROJECT) ? PROJECT : copyPackage();
+export const JAILBUILD = path.join(PACKAGE, 'dist/jailbuild.cjs');
+export const INVOKE_NS = path.join(PACKAGE, 'dist/invoke_ns');
+
+/** True if whoever is not root can get there, as not below /root. */
+function isReachable(directory: string): boolean {
+  if (process.getuid?.() !== 0) return true;
+  for (let at = directory; at !== '/'; at = path.dirname(at)) {
+    if ((statSync(at).mode & 0o001) === 0) return false;
+  }
+  return true;
+}
+
+function copyPackage(): string {
+  const copy = mkdtempSync(path.join(tmpdir(), 'jailbuild-package-'));
+  chmodSync(copy, 0o755);
+  process.on('exit', () => rmSync(copy, { recursive: true, force: true }));
+  for (const name of ['dist', 'templates', 'package.json']) {
+    cpSync(path.join(PROJECT, name), path.join(copy, name), { recursive: true });
+  }
+  return copy;
+}
 
 export interface Finished {
   readonly status: number | null;

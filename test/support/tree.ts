@@ -1,7 +1,11 @@
 import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
+import { FINGERPRINT_NAME } from '../../src/jail/record/state.js';
 
-/** All that can be told of a tree from outside its files, by path: to compare before and after. */
+/**
+ * All that can be told of a tree from outside its files, by path: to compare before and after. Without a
+ * jail's fingerprint, which the next build that finds its sources settled may add.
+ */
 export function snapshot(root: string): Record<string, string> {
   const found: Record<string, string> = {};
   const visit = (file: string): void => {
@@ -11,7 +15,10 @@ export function snapshot(root: string): Record<string, string> {
     const content = stat.isDirectory() ? '' : ` ${stat.size} ${stat.mtimeNs} ${stat.ino}`;
     found[path.relative(root, file) || '.'] =
       `${stat.mode.toString(8)} ${stat.uid}:${stat.gid}${content}${link}`;
-    if (stat.isDirectory()) for (const name of readdirSync(file)) visit(path.join(file, name));
+    if (!stat.isDirectory()) return;
+    for (const name of readdirSync(file)) {
+      if (name !== FINGERPRINT_NAME) visit(path.join(file, name));
+    }
   };
   visit(root);
   return found;

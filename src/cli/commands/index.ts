@@ -5,9 +5,11 @@ import { completionCommand } from './completion.js';
 import { exportCommand } from './export.js';
 import { initCommand } from './init.js';
 import { inspectCommand } from './inspect.js';
+import { optimizeCommand } from './optimize.js';
 import { profilesCommand } from './profiles.js';
 import { removeCommand } from './remove.js';
 import { runCommand } from './run.js';
+import { traceCommand } from './trace.js';
 import { treeCommand } from './tree.js';
 import { updateCommand } from './update.js';
 import { whyCommand } from './why.js';
@@ -20,10 +22,12 @@ export const COMMANDS: readonly AnyCommand[] = [
   updateCommand,
   removeCommand,
   exportCommand,
+  traceCommand,
   treeCommand,
   whyCommand,
   inspectCommand,
   profilesCommand,
   initCommand,
+  optimizeCommand,
   completionCommand(() => COMMANDS),
 ];

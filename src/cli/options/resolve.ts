@@ -5,6 +5,7 @@ import type {
   LdCacheChoice,
   ResolveRequest,
   TerminfoChoice,
+  TraceScope,
 } from '../../manifest/request.js';
 import type { Arguments } from '../command.js';
 
@@ -23,67 +24,67 @@ export const resolveOptions = {
     type: 'string',
     array: true,
     nargs: 1,
-    describe: 'Bring the files of a package that programs may open when they run',
+    describe: 'Add the files of a package that programs may open at run time',
     placeholder: 'NAME',
     group: GROUP,
   },
   'with-package': {
     type: 'boolean',
-    describe: 'Bring those of the packages that own the programs, and the data that they name',
+    describe: 'Add the packages that own the programs, and the data that they name',
     group: GROUP,
   },
   'package-depends': {
     type: 'string',
     requiresArg: true,
-    describe: 'How many steps of what packages depend on come along [default: 0]',
+    describe: 'Follow dependencies of packages to this depth [default: 0]',
     placeholder: 'N|all',
     complete: ['all'],
     group: GROUP,
   },
   'package-essential': {
     type: 'boolean',
-    describe: 'Follow them to essential packages as well, which every system has',
+    describe: 'Follow dependencies to essential packages too',
     group: GROUP,
   },
   'package-docs': {
     type: 'boolean',
-    describe: 'Bring documentation, translations, headers and static libraries of packages too',
+    describe: 'Add documentation, translations, headers and static libraries of packages too',
     group: GROUP,
   },
   terminfo: {
     type: 'string',
     requiresArg: true,
-    describe: 'Terminal descriptions [default: that of TERM and the usual ones]',
+    describe: 'Terminal descriptions [default: that of TERM and common ones]',
     placeholder: 'all|none|NAME,...',
     complete: ['all', 'none'],
     group: GROUP,
   },
   'ld-cache': {
     choices: ['generate', 'copy', 'none'],
-    describe: "The loader's library cache: made, the host's, or none [default: generate]",
+    describe: "Library cache of the loader: generated, the host's, or none [default: generate]",
     group: GROUP,
   },
   'library-path': {
     type: 'string',
     requiresArg: true,
-    describe: 'Directories that the programs will have in LD_LIBRARY_PATH',
+    describe: 'Directories that LD_LIBRARY_PATH will contain when the programs run',
     placeholder: 'DIR[:DIR...]',
     complete: 'directory',
   },
   dlopen: {
     choices: ['required', 'recommended', 'suggested', 'none'],
-    describe: 'Libraries that programs say they open when they run [default: required]',
+    describe: 'Libraries that programs declare to open at run time [default: required]',
     group: GROUP,
   },
   nss: {
     choices: ['auto', 'none'],
-    describe: "nsswitch.conf and the modules of the C library's name service [default: auto]",
+    describe: 'nsswitch.conf and the name service modules that it lists [default: auto]',
     group: GROUP,
   },
   gconv: {
     type: 'string',
     requiresArg: true,
-    describe: 'Character sets that iconv is to know',
+    describe: 'Character sets for iconv',
     placeholder: 'all|NAME,...',
     complete: ['all'],
     group: GROUP,
@@ -97,15 +98,30 @@ export const resolveOptions = {
   },
   'ca-certificates': {
     type: 'boolean',
-    describe: 'Certificates that TLS libraries trust, and the configuration of OpenSSL',
+    describe: 'CA certificates for TLS, and the configuration of OpenSSL',
     group: GROUP,
   },
   tz: {
     type: 'string',
     requiresArg: true,
-    describe: "Time zones, as in TZ; host is the host's own",
+    describe: 'Time zones, as in TZ; host is that of the host',
     placeholder: 'all|host|NAME,...',
     complete: ['all', 'host'],
+    group: GROUP,
+  },
+  trace: {
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'Add the files that a run used, from a file written by `jailbuild trace`',
+    placeholder: 'FILE',
+    complete: 'file',
+    group: GROUP,
+  },
+  'trace-scope': {
+    choices: ['files', 'directories', 'packages'],
+    describe:
+      'Add the files that a run used, their directories, or their packages [default: files]',
     group: GROUP,
   },
 } as const;
@@ -120,7 +136,8 @@ export function optionsOf(args: ResolveArguments): ResolveArguments {
 
 /** What these options ask for. */
 export function resolveChoices(args: Partial<ResolveArguments>): Omit<ResolveRequest, 'programs'> {
-  const { sysroot, dlopen, nss, terminfo, gconv, locale, tz } = args;
+  const { sysroot, dlopen, nss, terminfo, gconv, locale, tz, trace } = args;
+  const scope = args['trace-scope'];
   return {
     ...(args['ld-cache'] === undefined ? {} : { ldCache: args['ld-cache'] as LdCacheChoice }),
     ...(args['library-path'] === undefined
@@ -135,6 +152,8 @@ export function resolveChoices(args: Partial<ResolveArguments>): Omit<ResolveReq
     ...(locale === undefined ? {} : { locales: names(locale, 'locale') }),
     ...(args['ca-certificates'] ? { caCertificates: true } : {}),
     ...(tz === undefined ? {} : { timeZones: allOr(tz, 'tz') }),
+    ...(trace === undefined ? {} : { traces: trace.map((file) => path.resolve(file)) }),
+    ...(scope === undefined ? {} : { traceScope: scope as TraceScope }),
   };
 }
 

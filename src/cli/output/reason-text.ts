@@ -1,5 +1,18 @@
 import type { Reason } from '../../manifest/manifest.js';
 
+const USED: Readonly<Record<string, string>> = {
+  execute: 'executed',
+  open: 'opened',
+  write: 'written',
+  list: 'listed',
+  readlink: 'read as a link',
+  access: 'looked at',
+  stat: 'looked at',
+  chdir: 'entered',
+  connect: 'connected to',
+  hold: 'written in',
+};
+
 /** A reason as a few words, to stand behind a path. */
 export function reasonText(reason: Reason): string {
   switch (reason.kind) {
@@ -47,6 +60,10 @@ export function reasonText(reason: Reason): string {
       return reason.as === undefined ? `user ${reason.name}` : `login shell of ${reason.name}`;
     case 'included':
       return `included as ${reason.as}`;
+    case 'observed': {
+      const by = reason.by === undefined ? '' : ` by ${reason.by}`;
+      return `observed: ${USED[reason.use] ?? reason.use}${by} in ${reason.in}`;
+    }
     case 'package':
       return `package ${reason.name}`;
     case 'named':

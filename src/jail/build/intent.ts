@@ -1,6 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import { ContentComparer } from '../../manifest/compare-content.js';
 import type { Entry } from '../../manifest/manifest.js';
+import type { Finding } from '../record/finding.js';
 import {
   findObsolete,
   findTypeChanges,
@@ -12,7 +13,6 @@ import {
 import { entriesOwned } from '../record/record.js';
 import { locateTarget } from '../target.js';
 import { isPrivileged } from '../write/stage.js';
-import type { Finding } from '../write/survey.js';
 import { changedPolicy, isPruning } from './job.js';
 import type { Planned } from './plan-step.js';
 

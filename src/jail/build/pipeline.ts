@@ -4,7 +4,8 @@ import type { FileReport } from '../report.js';
 import type { BuildJob, BuildOptions, GivenManifest } from './job.js';
 import { type Planned, planStep } from './plan-step.js';
 import { type Resolved, resolveStep } from './resolve-step.js';
-import { type Proven, verifyPlanned, verifyStep } from './verify-step.js';
+import { verifyPlanned } from './verify-planned.js';
+import { type Proven, verifyStep } from './verify-step.js';
 import { type Written, writeStep } from './write-step.js';
 
 /** The steps of a build in their order, each with what it returns. */

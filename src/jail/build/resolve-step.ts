@@ -9,6 +9,7 @@ import { mergeRequests } from '../../resolve/merge-requests.js';
 import type { Closure } from '../../resolve/resolve.js';
 import type { ManifestSources } from '../manifest-sources.js';
 import { type Fingerprint, isHostUnchanged, readFingerprint } from '../record/fingerprint.js';
+import { refuseUnprotected } from '../record/protection.js';
 import { type JailHistory, readHistory, requireRecord } from '../record/record.js';
 import { locateTarget } from '../target.js';
 import {
@@ -68,6 +69,7 @@ export async function resolveStep(asked: BuildJob): Promise<Resolved> {
 function historyOf({ target, options }: BuildJob): JailHistory {
   const where = locateTarget(target);
   if (where.existing !== where.path) return {};
+  refuseUnprotected(where.path);
   try {
     return readHistory(where.path);
   } catch (error) {
@@ -118,7 +120,8 @@ function wholeRequest(
 
 /**
  * The recorded manifest, if the same was asked for before and nothing that the answer rests on has
- * changed since. Profiles are not looked at by the resolver, so what names some is resolved again.
+ * changed since. Profiles and
+ * traces are not looked at by the resolver, so what names some is resolved again.
  */
 function fingerprinted(
   job: KnownJob,
@@ -128,7 +131,8 @@ function fingerprinted(
   const { record } = history;
   if (record === undefined || history.interrupted !== undefined || options.digests)
     return undefined;
-  if (request.profiles !== undefined || !isSameValue(request, record.request)) return undefined;
+  if (request.profiles !== undefined || request.traces !== undefined) return undefined;
+  if (!isSameValue(request, record.request)) return undefined;
   if (!isSameValue(recordedOptions(job), record.options)) return undefined;
   const fingerprint = readFingerprint(locateTarget(job.target).path, history.stamp);
   return fingerprint !== undefined && isHostUnchanged(fingerprint)

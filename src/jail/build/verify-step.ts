@@ -1,14 +1,9 @@
-import { DirectoryView } from '../../fs/file-view.js';
-import { Sysroot } from '../../fs/sysroot.js';
-import { PlanView } from '../../plan/plan-view.js';
-import { originalsOf, type Verified, verifyPlan } from '../../plan/verify.js';
-import { resolveEnvironment } from '../../resolve/environment.js';
-import type { Originals } from '../../resolve/program-resolver.js';
+import type { Verified } from '../../plan/verify.js';
 import { hostState, isJailUnchanged, jailState, keepFingerprint } from '../record/fingerprint.js';
-import type { FileReport } from '../report.js';
 import { locateTarget } from '../target.js';
 import type { Planned } from './plan-step.js';
 import type { Resolved } from './resolve-step.js';
+import { verifyDirectory } from './verify-planned.js';
 import type { Written } from './write-step.js';
 
 /** A jail that was found to have all that its programs load. */
@@ -40,68 +35,6 @@ export function verifyStep(written: Written): Proven {
     rememberState(planned, root, verified);
   }
   return { ...written, verifiedFiles: verified.files };
-}
-
-/**
- * Verifies the plan in a directory.
- *
- * @param root where the jail is, for now or for good
- * @param files what was done about each of its entries
- */
-export function verifyDirectory(
-  { manifest, request, resolution }: Planned,
-  root: string,
-  files: readonly FileReport[],
-): Verified {
-  const searchPath = searchPathOf(request, resolution);
-  return verifyPlan(manifest, new Sysroot(root), {
-    where: 'in the jail',
-    originals: copiesOf(resolution, files),
-    ...(searchPath === undefined ? {} : { searchPath }),
-  });
-}
-
-/** Verifies the plan as the jail that would come of it, with what the target already has. */
-export function verifyPlanned({ job, manifest, request, resolution, sourceRoot }: Planned): void {
-  // What the fingerprint of a jail vouches for was verified there.
-  if (resolution.kind === 'recorded') return;
-  const { path, existing } = locateTarget(job.target);
-  const below = existing === path ? new DirectoryView(path) : undefined;
-  const searchPath = searchPathOf(request, resolution);
-  verifyPlan(manifest, new Sysroot(new PlanView(manifest.entries, sourceRoot, below)), {
-    where: 'in the jail',
-    originals:
-      resolution.kind === 'closure' ? originalsOf(resolution.closure, () => true) : undefined,
-    ...(searchPath === undefined ? {} : { searchPath }),
-  });
-}
-
-function searchPathOf(
-  request: Resolved['request'],
-  resolution: Resolved['resolution'],
-): readonly string[] | undefined {
-  switch (resolution.kind) {
-    case 'closure':
-      return resolution.closure.searchPath;
-    case 'recorded':
-      return resolveEnvironment(request).searchPath;
-    case 'given':
-      return undefined;
-  }
-}
-
-/** What was done about files that are as planned then: copied by this build or by an earlier one. */
-const AS_PLANNED: ReadonlySet<FileReport['action']> = new Set(['created', 'replaced', 'unchanged']);
-
-function copiesOf(
-  resolution: Resolved['resolution'],
-  files: readonly FileReport[],
-): Originals | undefined {
-  if (resolution.kind !== 'closure') return undefined;
-  const planned = new Set(
-    files.filter(({ action }) => AS_PLANNED.has(action)).map(({ path }) => path),
-  );
-  return originalsOf(resolution.closure, (path) => planned.has(path));
 }
 
 function rememberState(

@@ -1,15 +1,15 @@
 import { JailbuildError } from '../../errors.js';
 import type { Verified } from '../../plan/verify.js';
+import type { Finding } from '../record/finding.js';
 import { changedRecordText, HistoryChanged, nextRecord } from '../record/next-record.js';
 import { recordText } from '../record/record.js';
 import type { FileReport } from '../report.js';
 import { locateTarget } from '../target.js';
-import type { Finding } from '../write/survey.js';
 import { writeJail } from '../write/write.js';
 import { type BuildIntent, changedNotes, intentOf } from './intent.js';
 import { isPruning, recordedFile, recordedOptions } from './job.js';
 import type { Planned } from './plan-step.js';
-import { verifyDirectory } from './verify-step.js';
+import { verifyDirectory } from './verify-planned.js';
 
 /** A jail as it was written. */
 export interface Written {
@@ -83,7 +83,10 @@ function newRecordText(
   const { history, options, origin } = job;
   if (options.record === false) {
     if (history.record === undefined) return undefined;
-    throw new JailbuildError('USAGE', `${job.target}: has a record, which is to stay true`);
+    throw new JailbuildError(
+      'USAGE',
+      `${job.target}: has a record, which --no-record would leave wrong: build without that option`,
+    );
   }
   const next = nextRecord(
     {

@@ -2,7 +2,7 @@ import packageJson from '../../../package.json' with { type: 'json' };
 import { isSameValue } from '../../manifest/canonical-json.js';
 import type { Entry, Manifest } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
-import type { Finding } from '../write/survey.js';
+import type { Finding } from './finding.js';
 import { ownedEntries } from './owned-entries.js';
 import {
   type JailHistory,

@@ -1,9 +1,9 @@
 import { type BigIntStats, closeSync, constants, lstatSync, openSync, readdirSync } from 'node:fs';
 import { errnoOf } from '../../errors.js';
-import { fromBytes, toBytes } from '../../fs/path-bytes.js';
+import { fromBytes, readLink, toBytes } from '../../fs/path-bytes.js';
 import type { ContentComparer } from '../../manifest/compare-content.js';
+import { isAsPlanned } from '../../manifest/differences.js';
 import type { Entry, Manifest } from '../../manifest/manifest.js';
-import { isAsPlanned } from '../write/survey.js';
 import { entriesOwned, type JailHistory } from './record.js';
 import { RECORD_NAME, STATE_DIRECTORY } from './state.js';
 
@@ -66,10 +66,9 @@ export class JailView {
   /** Whether an entry is in the jail as a plan has it. Of a directory, only that it is one counts. */
   isAsMade(entry: Entry, found: BigIntStats): boolean {
     if (entry.type === 'directory') return found.isDirectory();
-    return (
-      isAsPlanned(entry, found, this.#root + entry.path, this.#owners) &&
-      !this.isTampered(entry, found)
-    );
+    const owner = this.#owners ? 'planned' : 'any';
+    const readTarget = () => readLink(this.#root + entry.path);
+    return isAsPlanned(entry, found, { owner, readTarget }) && !this.isTampered(entry, found);
   }
 
   /**

@@ -3,6 +3,7 @@ import { toBytes } from '../../fs/path-bytes.js';
 import type { Entry, Manifest } from '../../manifest/manifest.js';
 import type { Operation } from '../engine/operations.js';
 import { type JailLock, lockJail } from '../lock.js';
+import type { Finding } from '../record/finding.js';
 import { RECORD_NAME, STATE_DIRECTORY } from '../record/state.js';
 import type { FileReport } from '../report.js';
 import { Fidelity } from './fidelity.js';
@@ -10,7 +11,7 @@ import type { WriteOptions } from './options.js';
 import { Progress } from './progress.js';
 import { attributesOf as foundAttributes, type Removal, surveyRemovals } from './removals.js';
 import { attributesOf, isPrivileged, type Placed, privateFile, stageEntries } from './stage.js';
-import { type Finding, survey } from './survey.js';
+import { survey } from './survey.js';
 import { type Step, Transaction } from './transaction.js';
 
 /** Where new content is made ready, and replaced content goes. */

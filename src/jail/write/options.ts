@@ -1,8 +1,8 @@
 import type { BigIntStats } from 'node:fs';
 import type { Entry } from '../../manifest/manifest.js';
 import type { JailLock, LockOptions } from '../lock.js';
+import type { Finding } from '../record/finding.js';
 import type { FileReport } from '../report.js';
-import type { Finding } from './survey.js';
 
 export interface WriteOptions extends LockOptions {
   /** The real path that the sources are in; '' for `/`. */

@@ -1,19 +1,9 @@
 import { type BigIntStats, lstatSync } from 'node:fs';
 import { JailbuildError, strerror } from '../../errors.js';
 import { readLink, toBytes } from '../../fs/path-bytes.js';
-import { differences } from '../../manifest/differences.js';
+import { type Expectation, isAsPlanned } from '../../manifest/differences.js';
 import type { Entry, Manifest } from '../../manifest/manifest.js';
-
-/** What is to be done about an entry: the plan compared with what the jail has. */
-export interface Finding {
-  readonly entry: Entry;
-  /** `repair` is for a directory whose mode or owner is not as planned. */
-  readonly need: 'create' | 'replace' | 'repair' | 'nothing';
-  /** For `nothing`: whether the jail's own is as planned, or is the user's and kept. */
-  readonly as?: 'planned' | 'kept';
-  /** For `repair`: what the directory has. */
-  readonly found?: BigIntStats;
-}
+import type { Finding } from '../record/finding.js';
 
 export interface SurveyOptions {
   /** What exists stays, whatever it is. */
@@ -61,12 +51,12 @@ export function survey(
       return finding;
     }
     if (entry.type === 'directory') {
-      return !managed?.has(entry.path) || isAsPlanned(entry, found, target + entry.path, owners)
+      return !managed?.has(entry.path) || isAsPlanned(entry, found, expectationOf(entry))
         ? { entry, need: 'nothing', as: 'planned' }
         : { entry, need: 'repair', found };
     }
     const isPlanned =
-      isAsPlanned(entry, found, target + entry.path, owners) &&
+      isAsPlanned(entry, found, expectationOf(entry)) &&
       isSameFile(entry, found) &&
       !isTampered?.(entry, found);
     const finding: Finding = isPlanned
@@ -77,6 +67,11 @@ export function survey(
     originals.set(entry.path, { finding, found });
     return finding;
   });
+
+  function expectationOf({ path }: Entry): Expectation {
+    const readTarget = () => readLink(target + path);
+    return { owner: owners ? 'planned' : 'any', readTarget };
+  }
 
   /** Whether a hard link is one to the file that the jail has, and will have, as the original. */
   function isSameFile(entry: Entry, found: BigIntStats): boolean {
@@ -89,20 +84,6 @@ export function survey(
       original.found.dev === found.dev
     );
   }
-}
-
-/**
- * Whether a file is as planned, by its attributes. Where the build cannot set owners, they are not
- * compared.
- */
-export function isAsPlanned(
-  entry: Entry,
-  found: BigIntStats,
-  realPath: string,
-  owners: boolean,
-): boolean {
-  const owner = owners ? 'planned' : 'any';
-  return differences(entry, found, { owner, readTarget: () => readLink(realPath) }).length === 0;
 }
 
 function look(realPath: string): BigIntStats | undefined {

@@ -5,7 +5,8 @@ import type { MissingLibrary } from '../../manifest/manifest.js';
 import type { DlopenChoice } from '../../manifest/request.js';
 import type { RunningProcess } from './running-process.js';
 
-const RANK = { none: 0, required: 1, recommended: 2, suggested: 3 } as const;
+/** The order of the priorities. */
+export const RANK = { none: 0, required: 1, recommended: 2, suggested: 3 } as const;
 
 /**
  * Opens what an object says in its notes that it opens at run time (systemd, "dlopen() Metadata for

@@ -6,6 +6,7 @@ import type { Trace } from '../../fs/sysroot.js';
 import type { LoadedObject } from '../../loader/loaded-object.js';
 import { HINT_FUNCTIONS } from '../advice/hints.js';
 import { SPAWN_FUNCTIONS } from '../advice/shell.js';
+import { LIBC_FUNCTIONS } from './libc-libraries.js';
 import { NSS_FUNCTIONS } from './name-service.js';
 
 /** What an object tells of what it opens when it runs. */
@@ -70,6 +71,7 @@ function tolerate<T>(warnings: string[], otherwise: T, read: () => T): T {
 
 const WATCHED: ReadonlySet<string> = new Set([
   ...NSS_FUNCTIONS.keys(),
+  ...LIBC_FUNCTIONS,
   ...HINT_FUNCTIONS,
   ...SPAWN_FUNCTIONS,
   'nl_langinfo',

@@ -1,0 +1,199 @@
+import path from 'node:path';
+import { JailbuildError } from '../../errors.js';
+import type { ObservedCounts } from '../../evidence/trace/report.js';
+import type { Trace } from '../../evidence/trace/trace.js';
+import { type Arguments, defineCommand } from '../command.js';
+import { EXIT } from '../exit-status.js';
+import { observeOptions } from '../options/trace.js';
+import { jsonLine } from '../output/json.js';
+import { writeErr, writeOut } from '../output/output.js';
+import { plural, printable } from '../output/text.js';
+import { reportError, warn } from '../report-error.js';
+
+const positionals = {
+  action: {
+    type: 'string',
+    describe: '`merge` to merge traces; otherwise run the command behind --',
+    complete: ['merge'],
+  },
+  trace: {
+    type: 'string',
+    array: true,
+    describe: 'Traces to merge',
+    complete: 'file',
+  },
+} as const;
+
+const options = {
+  output: {
+    alias: 'o',
+    type: 'string',
+    requiresArg: true,
+    describe: 'Write the trace to this file [default: trace.json]',
+    placeholder: 'FILE',
+    complete: 'file',
+  },
+  sysroot: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Run the command with this directory as its root, and trace it there',
+    placeholder: 'DIR',
+    complete: 'directory',
+  },
+  in: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Run the command in this jail, as `run` does',
+    placeholder: 'ROOT',
+    complete: 'directory',
+  },
+  ...observeOptions,
+  json: { type: 'boolean', describe: 'Print one JSON result' },
+  quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },
+} as const;
+
+type TraceArguments = Arguments<typeof positionals, typeof options>;
+
+export const traceCommand = defineCommand({
+  name: 'trace',
+  usage: '[action] [trace..]',
+  summary: 'Run a command and record which files it uses',
+  description: [
+    'Observes the command and all its descendants: what they open, execute, list and look for, and whether it is there. `build --trace` builds a jail from that. The command runs on the host, as if it were started without jailbuild: its exit status, signals and terminal are its own.',
+    'Needs no root. Programs that trace others, such as debuggers, need --mechanism notify. As a user, set-user-ID programs run without the rights of their owner.',
+  ],
+  rest: {
+    placeholder: '[command..]',
+    describe: 'The command and its arguments',
+    complete: 'program',
+  },
+  positionals,
+  options,
+  examples: [
+    ['trace -o curl.trace -- curl -s https://example.org', 'Trace one run'],
+    ['trace merge -o all.trace curl.trace other.trace', 'Unite traces of several runs'],
+    ['build jail curl --trace curl.trace', 'Build a jail of what was used'],
+  ],
+  exits: [
+    ['125', 'The command could not be observed; a line on standard error gives the reason'],
+    ['126', 'The command cannot be executed'],
+    ['127', 'The command is not found'],
+  ],
+  async run(args) {
+    if (args.action === 'merge') return merge(args);
+    if (args.action !== undefined) {
+      throw new JailbuildError('USAGE', `trace ${args.action}: put the command behind --`);
+    }
+    try {
+      return await traceCommandLine(args);
+    } catch (error) {
+      // Any other status may be the command's own.
+      if (!(error instanceof JailbuildError) || error.code === 'USAGE') throw error;
+      reportError(error, args.json ?? false);
+      return EXIT.launcher;
+    }
+  },
+});
+
+async function traceCommandLine(args: TraceArguments): Promise<number> {
+  const command = args['--'] ?? [];
+  if (command.length === 0) throw new JailbuildError('USAGE', 'trace: name a command behind --');
+  if (args.in !== undefined && args.sysroot !== undefined)
+    throw new JailbuildError('USAGE', '--in and --sysroot cannot be combined');
+  const { runTraced } = await import('../../prove/run-traced.js');
+  const { linger, mechanism } = observing(args);
+  const where = await placeOf(args);
+  return intoFile(args, async () => {
+    const run = await runTraced(command, { ...where, linger, mechanism });
+    tellLimits(run.counts);
+    return run;
+  });
+}
+
+/** Warns of what could not be observed. */
+export function tellLimits({ tracers, listeners }: ObservedCounts): void {
+  if (tracers > 0) {
+    warn('the command traces processes, which fails under observation: use --mechanism notify');
+  }
+  if (listeners > 0) {
+    warn('a program listens for system calls of others: what it sees is missing from the trace');
+  }
+}
+
+/** How the observer is to work, of the command line. */
+export function observing(args: {
+  readonly mechanism: string | undefined;
+  readonly linger: string | undefined;
+}): { readonly mechanism: 'ptrace' | 'notify'; readonly linger: number } {
+  const seconds = Number(args.linger ?? '2');
+  if (!(seconds >= 0 && seconds <= 1_000_000)) {
+    throw new JailbuildError('USAGE', `--linger ${args.linger}: give seconds`);
+  }
+  const mechanism = args.mechanism === 'notify' ? 'notify' : 'ptrace';
+  return { mechanism, linger: Math.round(seconds * 1000) };
+}
+
+async function placeOf(args: TraceArguments) {
+  if (args.in === undefined && args.sysroot === undefined) return {};
+  const { jailLaunch, sysrootLaunch } = await import('../options/launch.js');
+  if (args.in !== undefined) {
+    const root = path.resolve(args.in);
+    return { root, launch: jailLaunch(root) };
+  }
+  const root = path.resolve(args.sysroot ?? '/');
+  return { root, launch: sysrootLaunch() };
+}
+
+async function merge(args: TraceArguments): Promise<number> {
+  const names = args.trace ?? [];
+  if (names.length === 0) throw new JailbuildError('USAGE', 'trace merge: name traces');
+  if ((args['--'] ?? []).length > 0)
+    throw new JailbuildError('USAGE', 'trace merge: takes no command');
+  const { readTrace } = await import('../../evidence/trace/trace-json.js');
+  const { mergeTraces } = await import('../../evidence/trace/merge.js');
+  return intoFile(args, async () => ({
+    trace: mergeTraces(names.map((name) => ({ name, trace: readTrace(name) }))),
+    status: EXIT.ok,
+  }));
+}
+
+/** Opens the output before anything runs, and writes the trace to it at the end, or nothing. */
+async function intoFile(
+  args: TraceArguments,
+  make: () => Promise<{ readonly trace: Trace; readonly status: number }>,
+): Promise<number> {
+  const { traceJson } = await import('../../evidence/trace/trace-json.js');
+  const { prepareFile } = await import('../manifest-file.js');
+  const output = await prepareFile(fileOf(args));
+  try {
+    const { trace, status } = await make();
+    await output.commit(traceJson(trace));
+    tell(args, trace);
+    return status;
+  } finally {
+    await output.discard();
+  }
+}
+
+function fileOf({ output }: TraceArguments): string {
+  return output ?? 'trace.json';
+}
+
+function tell(args: TraceArguments, trace: Trace): void {
+  const count = (state: string): number =>
+    trace.files.filter((file) => file.state === state).length;
+  const { incomplete } = trace;
+  if (args.json) {
+    const states = ['found', 'created', 'absent', 'denied', 'removed'];
+    const counts = Object.fromEntries(states.map((state) => [state, count(state)]));
+    writeOut(jsonLine({ status: 'ok', file: fileOf(args), incomplete, ...counts }));
+    return;
+  }
+  if (incomplete > 0)
+    warn(`the trace is incomplete: ${plural(incomplete, 'use')} could not be read`);
+  if (args.quiet) return;
+  // The command's own output is on standard output.
+  writeErr(
+    `jailbuild: ${printable(fileOf(args))}: ${plural(count('found'), 'file')} used, ${count('absent')} looked for and absent\n`,
+  );
+}

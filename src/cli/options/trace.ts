@@ -1,0 +1,15 @@
+/** The options of `trace` and of what observes runs in jails. */
+export const observeOptions = {
+  mechanism: {
+    choices: ['ptrace', 'notify'],
+    describe:
+      'How system calls are seen. With ptrace, the command cannot trace processes itself, as debuggers do; with notify it can, but calls that a signal interrupts may fail with EINTR, and whether a file exists is looked up beside the call rather than taken from its answer [default: ptrace]',
+  },
+  linger: {
+    type: 'string',
+    requiresArg: true,
+    describe:
+      'Seconds for which to observe processes that the command leaves behind [default: 2]; they go on after that',
+    placeholder: 'SECONDS',
+  },
+} as const;

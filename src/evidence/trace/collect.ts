@@ -1,0 +1,185 @@
+import { machine } from 'node:os';
+import path from 'node:path';
+import { JailbuildError } from '../../errors.js';
+import type { FileType } from '../../fs/file-view.js';
+import { isTrace, Sysroot } from '../../fs/sysroot.js';
+import type { ObservedCounts, ObservedUse } from './report.js';
+import {
+  FILE_USES,
+  type FileState,
+  type FileUse,
+  TRACE_SCHEMA,
+  type Trace,
+  type TracedFile,
+  type TracedSystem,
+} from './trace.js';
+
+/** Paths of one run that are kept; somebody who uses more wants to fill our memory. */
+const MAX_PATHS = 1_000_000;
+
+/** What the kernel makes, and another for each process and machine. */
+const KERNEL_FILES = /^\/(?:proc|sys|dev)(?:\/|$)/;
+/** Where names are made up by chance, so that looking for a free one says nothing. */
+const TEMPORARY = /^\/(?:tmp|var\/tmp|run|dev\/shm)\/./;
+
+const USES: ReadonlySet<string> = new Set(FILE_USES);
+
+interface SeenFile {
+  state: FileState;
+  readonly uses: Map<string, Set<FileUse>>;
+}
+
+/** Makes a trace of the uses that an observer reports, in their order. */
+export class TraceCollector {
+  readonly #root: string;
+  readonly #files = new Map<string, SeenFile>();
+  readonly #created = new Set<string>();
+  #dropped = 0;
+
+  /** @param root the real path of the directory that is `/` for the run */
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  add({ use, result, program, path: name }: ObservedUse): void {
+    if (!USES.has(use) || !name.startsWith('/')) return;
+    const at = this.#canonical(name, program);
+    if (KERNEL_FILES.test(at)) return;
+    this.#note(at, use as FileUse, result, program);
+  }
+
+  /**
+   * The trace, with what is there now.
+   *
+   * @param home the home directory of the run
+   */
+  finish(counts: ObservedCounts, home: string | undefined): Trace {
+    const sysroot = new Sysroot(this.#root);
+    const files = [...this.#files].flatMap(([at, seen]) => traced(sysroot, at, seen) ?? []);
+    return {
+      schema: TRACE_SCHEMA,
+      system: systemOf(sysroot),
+      homes: home === undefined || home === '/' || !home.startsWith('/') ? [] : [home],
+      incomplete: counts.unread + counts.elsewhere + counts.dropped + this.#dropped,
+      files: files.sort((a, b) => (a.path < b.path ? -1 : 1)),
+    };
+  }
+
+  #note(at: string, use: FileUse, result: string, program: string): void {
+    let seen = this.#files.get(at);
+    const state = this.#stateOf(at, result, seen?.state);
+    if (seen === undefined) {
+      if (this.#files.size >= MAX_PATHS) {
+        this.#dropped++;
+        return;
+      }
+      seen = { state, uses: new Map() };
+      this.#files.set(at, seen);
+    }
+    seen.state = state;
+    let uses = seen.uses.get(program);
+    if (uses === undefined) {
+      uses = new Set();
+      seen.uses.set(program, uses);
+    }
+    uses.add(use);
+    if (state === 'created') {
+      this.#created.add(at);
+      const parent = path.posix.dirname(at);
+      // What is made needs the directory that it is made in.
+      if (!this.#isBelowCreated(parent)) this.#note(parent, 'hold', 'found', program);
+    }
+  }
+
+  /** What was there before the run stays that, whatever the run does to it. */
+  #stateOf(at: string, result: string, before: FileState | undefined): FileState {
+    if (before === 'found' || before === 'created') return before;
+    if (result === 'created' || (result === 'found' && before === 'absent')) return 'created';
+    if (result === 'found') return this.#isBelowCreated(at) ? 'created' : 'found';
+    return result === 'denied' ? 'denied' : (before ?? 'absent');
+  }
+
+  #isBelowCreated(at: string): boolean {
+    for (let above = at; above !== '/'; above = path.posix.dirname(above)) {
+      if (this.#created.has(above)) return true;
+    }
+    return false;
+  }
+
+  /** Without `.`, `..` and empty names. A `..` leaves the directory that the kernel was in. */
+  #canonical(name: string, program: string): string {
+    if (!name.includes('/..')) return clean(name);
+    let at = '';
+    for (const part of name.split('/')) {
+      if (part === '' || part === '.') continue;
+      if (part !== '..') {
+        at = `${at}/${part}`;
+        continue;
+      }
+      if (at === '') continue;
+      // To be left, a directory must be there.
+      const here = new Sysroot(this.#root).trace(at);
+      if (!KERNEL_FILES.test(at))
+        this.#note(at, 'stat', isTrace(here) ? 'found' : 'absent', program);
+      at = path.posix.dirname(isTrace(here) ? here.path : at);
+      if (at === '/') at = '';
+    }
+    return at === '' ? '/' : at;
+  }
+}
+
+function clean(name: string): string {
+  if (!/\/\/|\/\.(?:\/|$)|.\/$/.test(name)) return name;
+  return `/${name
+    .split('/')
+    .filter((part) => part !== '' && part !== '.')
+    .join('/')}`;
+}
+
+/** A file as the trace has it; undefined for what came and went with the run. */
+function traced(sysroot: Sysroot, at: string, seen: SeenFile): TracedFile | undefined {
+  const type = typeAt(sysroot, at);
+  if (type === undefined && seen.state === 'created') return undefined;
+  if (seen.state === 'absent' && TEMPORARY.test(at)) return undefined;
+  const state = type === undefined && seen.state === 'found' ? 'removed' : seen.state;
+  const uses = [...seen.uses]
+    .map(([program, set]) => [program, FILE_USES.filter((use) => set.has(use))] as const)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  const isThere = state !== 'absent' && state !== 'denied' && type !== undefined;
+  return {
+    path: at,
+    state,
+    ...(isThere ? { type } : {}),
+    uses: Object.fromEntries(uses),
+  };
+}
+
+/** The type of what a path names, not following a link at its end. */
+export function typeAt(sysroot: Sysroot, at: string): FileType | undefined {
+  const parent = sysroot.trace(path.posix.dirname(at));
+  if (!isTrace(parent) || parent.stat.type !== 'directory') return undefined;
+  if (at === '/') return 'directory';
+  const name = path.posix.basename(at);
+  try {
+    return sysroot.statOf(`${parent.path === '/' ? '' : parent.path}/${name}`).type;
+  } catch (error) {
+    if (error instanceof JailbuildError) return undefined;
+    throw error;
+  }
+}
+
+const OS_RELEASE = ['/etc/os-release', '/usr/lib/os-release'];
+
+/** What a root says of its system (os-release(5)). */
+export function systemOf(sysroot: Sysroot): TracedSystem {
+  const file = OS_RELEASE.map((name) => sysroot.trace(name)).find(isTrace);
+  const text = file?.stat.type === 'file' ? sysroot.readText(file) : '';
+  const value = (name: string): string | undefined =>
+    new RegExp(`^${name}=["']?([^"'\n]*)`, 'm').exec(text)?.[1];
+  const [id, version] = [value('ID'), value('VERSION_ID')];
+  return {
+    ...(id === undefined ? {} : { id }),
+    ...(version === undefined ? {} : { version }),
+    machine: machine(),
+  };
+}

@@ -1,0 +1,74 @@
+import { fromBytes } from '../../fs/path-bytes.js';
+
+/** A record of the observer's report (src/native/observer/report.c). */
+export interface ObservedUse {
+  readonly use: string;
+  readonly result: string;
+  readonly program: string;
+  readonly path: string;
+}
+
+/** What the observer counts beside uses. */
+export interface ObservedCounts {
+  /** Names that could not be read: of programs that nobody may look into. */
+  readonly unread: number;
+  /** Uses in roots that the run made for itself. */
+  readonly elsewhere: number;
+  /** Uses that were not noted, for want of memory. */
+  readonly dropped: number;
+  /** Attempts to trace a process, which the observer makes fail. */
+  readonly tracers: number;
+  /** Listeners for system calls, behind which calls are not seen. */
+  readonly listeners: number;
+}
+
+/** The whole report of a run that has ended. */
+export interface ObservedEnd {
+  readonly status: number;
+  readonly counts: ObservedCounts;
+}
+
+const FIELDS = 4;
+/** Two paths of the longest kind: a root's prefix and a name below it. */
+const MAX_FIELD = 2 * 4096;
+
+/** Takes the observer's report as it arrives. */
+export class ReportReader {
+  readonly #onUse: (use: ObservedUse) => void;
+  readonly #counts = { unread: 0, elsewhere: 0, dropped: 0, tracers: 0, listeners: 0 };
+  #rest = Buffer.alloc(0);
+  #fields: string[] = [];
+  #status: number | undefined;
+
+  constructor(onUse: (use: ObservedUse) => void) {
+    this.#onUse = onUse;
+  }
+
+  /** Takes the next bytes. What is no report is passed over. */
+  take(chunk: Buffer): void {
+    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    let from = 0;
+    for (let end = bytes.indexOf(0); end >= 0; end = bytes.indexOf(0, from)) {
+      this.#fields.push(fromBytes(bytes.subarray(from, end)));
+      from = end + 1;
+      if (this.#fields.length === FIELDS) this.#finish();
+    }
+    this.#rest = Buffer.from(bytes.subarray(from, from + MAX_FIELD));
+  }
+
+  /** Undefined if the observer ended before the run did. */
+  end(): ObservedEnd | undefined {
+    return this.#status === undefined
+      ? undefined
+      : { status: this.#status, counts: { ...this.#counts } };
+  }
+
+  #finish(): void {
+    const [use = '', result = '', program = '', path = ''] = this.#fields;
+    this.#fields = [];
+    if (use === 'exit') this.#status = Number(path);
+    else if (use !== 'count') this.#onUse({ use, result, program, path });
+    else if (Object.hasOwn(this.#counts, result))
+      this.#counts[result as keyof ObservedCounts] = Number(path);
+  }
+}

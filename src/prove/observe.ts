@@ -1,0 +1,114 @@
+import type { Readable } from 'node:stream';
+import { execa } from 'execa';
+import { JailbuildError } from '../errors.js';
+import { type ObservedEnd, type ObservedUse, ReportReader } from '../evidence/trace/report.js';
+import { nativeProgram } from '../fs/native-program.js';
+import { locateLauncher } from '../launcher/locate.js';
+import { type LaunchOptions, launcherArguments } from '../launcher/options.js';
+import { SignalPassing } from '../launcher/pass-signals.js';
+
+/** The descriptor that the observer gets for its report. */
+const REPORT = 3;
+
+export interface ObserveOptions {
+  /** How system calls are seen; docs/trace.md describes the limits of each. The default is `ptrace`. */
+  readonly mechanism?: 'ptrace' | 'notify';
+  /** Milliseconds for which to observe what still runs when the command has ended. */
+  readonly linger?: number;
+  /** Report the numbers of all system calls as well. */
+  readonly allCalls?: boolean;
+  /** Called for each use of a file, once for each program, in their order. */
+  readonly onUse: (use: ObservedUse) => void;
+}
+
+/**
+ * Runs a command on the host, on our own standard streams, and observes it and its descendants.
+ *
+ * @throws JailbuildError OBSERVER_MISSING, OBSERVATION_FAILED
+ */
+export async function observeCommand(
+  command: readonly string[],
+  options: ObserveOptions,
+): Promise<ObservedEnd> {
+  return observe([...observerArguments(options), '--', ...command], options);
+}
+
+/**
+ * Runs a command in a jail as `runJail` does, and observes it and its descendants, not the launcher.
+ *
+ * @param root absolute path of the jail
+ * @param command without words, a shell
+ * @throws JailbuildError OBSERVER_MISSING, OBSERVATION_FAILED, LAUNCHER_MISSING
+ */
+export async function observeJail(
+  root: string,
+  launch: LaunchOptions,
+  command: readonly string[],
+  options: ObserveOptions,
+): Promise<ObservedEnd> {
+  const launcher = [
+    locateLauncher(),
+    '--observed',
+    '--die-with-parent',
+    ...launcherArguments(root, launch, command),
+  ];
+  return observe([...observerArguments(options), '--launcher', '--', ...launcher], options, '/');
+}
+
+function observerArguments({ mechanism, linger, allCalls }: ObserveOptions): string[] {
+  return [
+    ...['--report', String(REPORT)],
+    ...(mechanism === undefined ? [] : ['--mechanism', mechanism]),
+    ...(linger === undefined ? [] : ['--linger', String(linger)]),
+    ...(allCalls ? ['--all-calls'] : []),
+  ];
+}
+
+async function observe(
+  args: readonly string[],
+  { onUse }: ObserveOptions,
+  cwd?: string,
+): Promise<ObservedEnd> {
+  const signals = new SignalPassing();
+  signals.start();
+  try {
+    const started = execa(locateObserver(), args, {
+      stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
+      buffer: false,
+      reject: false,
+      // We must not end first, other than by being killed.
+      cleanup: false,
+      ...(cwd === undefined ? {} : { cwd }),
+    });
+    signals.to(started);
+    const reader = new ReportReader(onUse);
+    for await (const chunk of started.stdio[REPORT] as unknown as Readable) {
+      reader.take(chunk as Buffer);
+    }
+    const end = reader.end();
+    if (end !== undefined) {
+      // It goes on serving what the command has left running, and tells nothing more.
+      started.unref();
+      return end;
+    }
+    const result = await started;
+    throw new JailbuildError(
+      'OBSERVATION_FAILED',
+      result.exitCode === undefined
+        ? `the observer ended before the command (${result.signal ?? result.originalMessage}): there is no trace`
+        : 'the command could not be observed: the line above names the reason',
+    );
+  } finally {
+    signals.stop();
+  }
+}
+
+function locateObserver(): string {
+  const { found, expected } = nativeProgram('jail_observer');
+  if (found !== undefined) return found;
+  throw new JailbuildError(
+    'OBSERVER_MISSING',
+    `${expected}: the observer is not built; install a C compiler and run npm run build`,
+    expected,
+  );
+}

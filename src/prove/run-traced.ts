@@ -1,0 +1,46 @@
+import { TraceCollector } from '../evidence/trace/collect.js';
+import type { ObservedCounts } from '../evidence/trace/report.js';
+import type { Trace } from '../evidence/trace/trace.js';
+import { realPathOf } from '../fs/path-bytes.js';
+import type { LaunchOptions } from '../launcher/options.js';
+import { observeCommand, observeJail } from './observe.js';
+
+export interface TraceOptions {
+  /** The jail or root file system to run the command in; the default is the host. */
+  readonly root?: string;
+  /** How it is run there. */
+  readonly launch?: LaunchOptions;
+  readonly mechanism?: 'ptrace' | 'notify';
+  /** Milliseconds for which to observe what still runs when the command has ended. */
+  readonly linger?: number;
+}
+
+export interface TracedRun {
+  /** The command's exit status, as of `runJail`. */
+  readonly status: number;
+  readonly trace: Trace;
+  readonly counts: ObservedCounts;
+}
+
+/**
+ * Runs a command on our own standard streams and traces which files it uses.
+ *
+ * @throws JailbuildError OBSERVER_MISSING, OBSERVATION_FAILED, LAUNCHER_MISSING
+ */
+export async function runTraced(
+  command: readonly string[],
+  { root, launch, mechanism = 'ptrace', linger = 0 }: TraceOptions,
+): Promise<TracedRun> {
+  const collector = new TraceCollector(root === undefined ? '/' : realPathOf(root));
+  const options = {
+    mechanism,
+    linger,
+    onUse: (use: Parameters<TraceCollector['add']>[0]) => collector.add(use),
+  };
+  const end =
+    root === undefined
+      ? await observeCommand(command, options)
+      : await observeJail(root, launch ?? {}, command, options);
+  const home = root === undefined ? process.env.HOME : launch?.env?.HOME;
+  return { status: end.status, trace: collector.finish(end.counts, home), counts: end.counts };
+}

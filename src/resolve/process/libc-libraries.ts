@@ -1,0 +1,77 @@
+import type { LoadedObject } from '../../loader/loaded-object.js';
+import type { DlopenChoice } from '../../manifest/request.js';
+import { RANK } from './dlopen-notes.js';
+import type { RunningProcess } from './running-process.js';
+
+/** A library that glibc opens by itself when a program calls one of some functions. */
+interface LibcLibrary {
+  readonly functions: readonly string[];
+  readonly priority: 'required' | 'recommended' | 'suggested';
+  /** The name that a glibc has for it. */
+  soname(glibc: LoadedObject): string;
+  /** What a program cannot do without it. */
+  readonly without: string;
+}
+
+/** From this version on glibc has libidn2 do what its own libcidn did. */
+const WITH_LIBIDN2 = 'GLIBC_2.28';
+
+/**
+ * Every library that glibc opens and that no file names (calls of __libc_dlopen in its source), but for
+ * the modules of the name service and of character sets, which have rules of their own.
+ */
+const LIBRARIES: readonly LibcLibrary[] = [
+  {
+    // Unwinding a thread's stack (misc/unwind-link.c; sysdeps/nptl/pthread_cancel_init.c before 2.34).
+    functions: ['pthread_cancel', 'pthread_exit', 'thrd_exit', 'backtrace'],
+    priority: 'required',
+    soname: () => 'libgcc_s.so.1',
+    without: 'end or cancel threads, or print a backtrace',
+  },
+  {
+    // Host names with other letters than ASCII: AI_IDN, NI_IDN (inet/idna.c).
+    functions: ['getaddrinfo', 'getnameinfo', 'getaddrinfo_a'],
+    priority: 'suggested',
+    soname: ({ elf }) =>
+      elf.dynamic?.versions.defines?.has(WITH_LIBIDN2) === false ? 'libcidn.so.1' : 'libidn2.so.0',
+    without: 'look up internationalized host names',
+  },
+];
+
+/** The functions that lead to these libraries. */
+export const LIBC_FUNCTIONS: ReadonlySet<string> = new Set(
+  LIBRARIES.flatMap(({ functions }) => functions),
+);
+
+/**
+ * Opens the libraries that glibc opens for the functions that an object imports.
+ *
+ * @param glibc the C library of the process
+ * @param choice libraries of this priority and of higher ones
+ * @returns a warning for each library that is not there and that a program fails without
+ */
+export function openLibcLibraries(
+  process: RunningProcess,
+  glibc: LoadedObject,
+  by: LoadedObject,
+  imports: readonly string[],
+  choice: DlopenChoice,
+): string[] {
+  return LIBRARIES.flatMap(({ functions, priority, soname, without }) => {
+    const feature = functions.find((name) => imports.includes(name));
+    if (feature === undefined || RANK[priority] > RANK[choice]) return [];
+    const name = soname(glibc);
+    const isThere = process.opens(name, glibc, ({ rule }) => ({
+      kind: 'dlopen',
+      by: by.trace.path,
+      name,
+      rule,
+      priority,
+      feature,
+    }));
+    if (isThere || priority !== 'required') return [];
+    return [
+      `${by.trace.path}: calls ${feature}, for which glibc opens ${name}, and that is not found: the program cannot ${without}`,
+    ];
+  });
+}
