@@ -79,7 +79,12 @@ function refuseSources(manifest: Manifest, target: string, real: string, sourceR
 }
 
 /** Reasons of directories that are there for their own sake, or as a way: not for what is in them. */
-const WITHOUT_CONTENT: ReadonlySet<Reason['kind']> = new Set(['parent', 'link-target', 'observed']);
+const WITHOUT_CONTENT: ReadonlySet<Reason['kind']> = new Set([
+  'parent',
+  'link-target',
+  'observed',
+  'directory',
+]);
 
 /** Directories copied for their content, not only as the way to something: these have a reason to be there. */
 function copiedTrees({ entries }: Manifest): string[] {

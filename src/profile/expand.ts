@@ -82,6 +82,7 @@ class Expansion {
     if (this.#profiles.some((profile) => profile['user-shells'])) this.#addShells();
     for (const profile of this.#profiles) this.#addFiles(profile, programs);
     for (const include of this.#request.include ?? []) this.#addInclude(include);
+    for (const directory of this.#request.directories ?? []) this.#addDirectory(directory);
     this.#warnings.push(...addTracedFiles(this.#resolution, this.#request));
     this.#writeAccounts();
     return this.#warnings;
@@ -257,6 +258,16 @@ class Expansion {
       throw new JailbuildError('USAGE', `include ${from}:${to}: matches more than one path`, from);
     }
     files.addElsewhere(only.trace, to, reason);
+  }
+
+  /** A directory as the sysroot has it, empty. */
+  #addDirectory(from: string): void {
+    const { sysroot, files, cwd } = this.#resolution;
+    const found = sysroot.trace(path.posix.resolve(cwd, from));
+    if (!isTrace(found) || found.stat.type !== 'directory') {
+      throw new JailbuildError('INCLUDE_NOT_FOUND', `${from}: is no directory to bring`, from);
+    }
+    if (found.path !== '/') files.add(found, { kind: 'directory', name: from });
   }
 
   #writeAccounts(): void {

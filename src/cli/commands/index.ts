@@ -6,6 +6,7 @@ import { exportCommand } from './export.js';
 import { initCommand } from './init.js';
 import { inspectCommand } from './inspect.js';
 import { profilesCommand } from './profiles.js';
+import { proveCommand } from './prove.js';
 import { removeCommand } from './remove.js';
 import { runCommand } from './run.js';
 import { traceCommand } from './trace.js';
@@ -22,6 +23,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   removeCommand,
   exportCommand,
   traceCommand,
+  proveCommand,
   treeCommand,
   whyCommand,
   inspectCommand,

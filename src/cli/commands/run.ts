@@ -49,10 +49,8 @@ export const runCommand = defineCommand({
 
 async function runInJail(args: RunArguments): Promise<number> {
   const root = path.resolve(args.root);
-  const { hideRecord, launchOptions, withRecordedDefaults } = await import('../options/launch.js');
-  const all = withRecordedDefaults(root, args, runOptions);
-  const launch = hideRecord(root, launchOptions(all));
-  const command = all['--'] ?? [];
+  const { runnable } = await import('../options/launch.js');
+  const { launch, command } = runnable(root, args);
   if (args['oci-bundle'] !== undefined)
     return writeBundle(args['oci-bundle'], root, launch, command);
   const { printCommand, runJail } = await import('../../launcher/run.js');

@@ -57,6 +57,14 @@ export const buildOptions = {
     describe: 'Bring files too: a path or a pattern, perhaps to another place',
     placeholder: 'FROM[:TO]',
   },
+  directory: {
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'Bring a directory, without what is in it',
+    placeholder: 'DIR',
+    complete: 'directory',
+  },
   exclude: {
     alias: 'x',
     type: 'string',
@@ -133,6 +141,7 @@ export const ASKING = [
   'file',
   'user',
   'include',
+  'directory',
   'exclude',
   'no-clobber',
   'link',
