@@ -30,8 +30,8 @@ const BASE =
   /^(?:libc6|libc-bin|libgcc-s1|libstdc\+\+6|base-passwd|passwd|login|debconf|musl|glibc|tzdata|locales|ncurses-base|ncurses-term)$/;
 /** A directory that is looked for comes with what is in it up to this size, in bytes. */
 const MAX_TREE = 32 << 20;
-/** Packages that fill a directory which was listed. */
-const MAX_LISTED_PACKAGES = 3;
+/** The part of what a listing lacks from which on a package counts. */
+const LISTED_SHARE = 0.2;
 /** Files of a directory; one with more is no data of one program. */
 const MAX_NAMES = 20_000;
 
@@ -81,12 +81,13 @@ function listingCures(
   if (!isTrace(found) || STATE.test(found.path) || isSharedDirectory(found.path)) return [];
   const paths = names.map((name) => `${found.path}/${name}`);
   const owners = [...(database?.ownersOf(paths).values() ?? [])].flat();
-  const packages = [...new Set(owners.map(({ name }) => name))];
-  if (packages.length > MAX_LISTED_PACKAGES) return [];
-  const cures = packages
-    .filter((name) => !have.includes(name) && !BASE.test(name))
-    .map((name): Cure => ({ kind: 'package', name }));
-  if (packages.length > 0 || !isSmall(found, host)) return cures;
+  const counts = new Map<string, number>();
+  for (const { name } of owners) counts.set(name, (counts.get(name) ?? 0) + 1);
+  const cures = [...counts]
+    .filter(([name, count]) => count >= owners.length * LISTED_SHARE && !have.includes(name))
+    .filter(([name]) => !BASE.test(name))
+    .map(([name]): Cure => ({ kind: 'package', name }));
+  if (counts.size > 0 || !isSmall(found, host)) return cures;
   return [{ kind: 'include', path: directory }];
 }
 

@@ -7,7 +7,10 @@ const MAX_REMEDIES = 20;
 const MAX_LACKS = 3;
 
 /** What a run lacked, with what would bring it: one remedy a line, the likeliest causes first. */
-export function lacksText({ remedies, added, passes }: ProofRound): string {
+export function lacksText({ remedies: all, added, passes }: ProofRound): string {
+  // What a listing did not show has done no harm then.
+  const isOfUse = ({ lacks }: Remedy): boolean => lacks.some(({ unlisted }) => !unlisted);
+  const remedies = passes ? all.filter(isOfUse) : all;
   if (remedies.length === 0) {
     return passes ? '' : '  nothing that the host has was looked for in vain\n';
   }
