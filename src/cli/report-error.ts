@@ -65,8 +65,8 @@ export function folded(warnings: readonly string[]): string[] {
 }
 
 /** Warns of what could not be observed. */
-export function tellLimits({ tracers, listeners }: ObservedCounts): void {
-  if (tracers > 0) {
+export function tellLimits({ tracers, listeners }: ObservedCounts, mechanism?: string): void {
+  if (tracers > 0 && mechanism !== 'notify') {
     warn('the command traces processes, which fails under observation: use --mechanism notify');
   }
   if (listeners > 0) {

@@ -25,6 +25,9 @@ export interface Remedy {
 
 /** Directories that hold what was made on this machine. */
 const STATE = /^\/(?:tmp|var|run|home|root|srv|mnt|media)(?:\/|$)/;
+/** Headers are looked for one by one, and each names others. */
+const HEADERS = /^\/usr\/include(?:\/|$)/;
+const ACCOUNTS: readonly string[] = ['/etc/passwd', '/etc/group'];
 /** Packages that every other one rests on: of these a jail gets files one by one. */
 const BASE =
   /^(?:libc6|libc-bin|libgcc-s1|libstdc\+\+6|base-passwd|passwd|login|debconf|musl|glibc|tzdata|locales|ncurses-base|ncurses-term)$/;
@@ -66,7 +69,32 @@ function curesOf(
   have: readonly string[],
 ): readonly Cure[] {
   if (lack.unlisted !== undefined) return listingCures(lack, lack.unlisted, host, database, have);
-  return [cureOf(lack, host, database, have)].filter((cure) => cure !== undefined);
+  if (ACCOUNTS.includes(lack.path)) {
+    // Whoever looks for a user looks for its group next.
+    return ACCOUNTS.filter((at) => isTrace(host.trace(at))).map(includeOf);
+  }
+  const cure = cureOf(lack, host, database, have);
+  if (cure === undefined) return [];
+  if (cure.kind === 'package') return [cure, ...staticLibraries(cure.name, host, database)];
+  // Too large to come as a whole: what is in it comes by its packages.
+  const found = host.trace(lack.path);
+  const names = cure.kind === 'directory' && isTrace(found) ? host.list(found) : [];
+  return [cure, ...listingCures(lack, names, host, database, have)];
+}
+
+function includeOf(at: string): Cure {
+  return { kind: 'include', path: at };
+}
+
+/** A package that is for compiling is of no use without its static libraries, which are left out otherwise. */
+function staticLibraries(
+  name: string,
+  host: Sysroot,
+  database: PackageDatabase | undefined,
+): readonly Cure[] {
+  const installed = /-dev(?:el)?$/.test(name) ? database?.find(name) : undefined;
+  const files = installed === undefined ? [] : (database?.filesOf(installed) ?? []);
+  return files.filter((at) => /\.l?a$/.test(at) && isTrace(host.trace(at))).map(includeOf);
 }
 
 /** Directories that many packages fill show too much that is of no use. */
@@ -87,7 +115,7 @@ function listingCures(
     .filter(([name, count]) => count >= owners.length * LISTED_SHARE && !have.includes(name))
     .filter(([name]) => !BASE.test(name))
     .map(([name]): Cure => ({ kind: 'package', name }));
-  if (counts.size > 0 || !isSmall(found, host)) return cures;
+  if (counts.size > 0 || names.length === 0 || !isSmall(found, host)) return cures;
   return [{ kind: 'include', path: directory }];
 }
 
@@ -103,6 +131,7 @@ function cureOf(
   const { type } = found.stat;
   if (type !== 'file' && type !== 'directory') return undefined;
   const isDirectory = type === 'directory';
+  if (HEADERS.test(found.path)) return { kind: 'include', path: '/usr/include' };
   if (isDirectory && (lack.isPlace || STATE.test(found.path) || isSharedDirectory(found.path))) {
     return { kind: 'directory', path: lack.path };
   }
@@ -110,9 +139,22 @@ function cureOf(
   if (owner !== undefined && !have.includes(owner) && isRunTimeFile(found.path)) {
     return { kind: 'package', name: owner };
   }
-  if (found.path.startsWith('/usr/include/')) return { kind: 'include', path: '/usr/include' };
+  const own = ownDirectory(found.path, host);
+  if (own !== undefined) return { kind: 'include', path: own };
   if (!isDirectory || isSmall(found, host)) return { kind: 'include', path: lack.path };
   return { kind: 'directory', path: lack.path };
+}
+
+/** The highest directory above a path that is not shared by many programs, if it is small. */
+function ownDirectory(at: string, host: Sysroot): string | undefined {
+  if (!/^\/usr\/(?:local\/)?(?:lib|share|libexec)/.test(at)) return undefined;
+  let own: string | undefined;
+  for (let above = path.posix.dirname(at); above !== '/'; above = path.posix.dirname(above)) {
+    if (isSharedDirectory(above)) break;
+    own = above;
+  }
+  const found = own === undefined ? undefined : host.trace(own);
+  return found !== undefined && isTrace(found) && isSmall(found, host) ? own : undefined;
 }
 
 /** The package that owns what is found, unless everything rests on it. */

@@ -135,16 +135,16 @@ function isNew(cure: Remedy['cure'], tried: Set<string>): boolean {
   return true;
 }
 
-/** What comes in later rounds is what the things of the earlier ones depend on. */
-const DEPTHS = [0, 1, 'all'] as const;
+/**
+ * What comes in later rounds is what the packages of the earlier ones depend on, and from the second on
+ * the packages of the programs themselves.
+ */
+const DEPTHS = [0, 1, 1, 'all'] as const;
 
 async function addCures(root: string, remedies: readonly Remedy[], number: number): Promise<void> {
   const request = requestOfCures(remedies.map(({ cure }) => cure));
   const packageDepends = DEPTHS[Math.min(number, DEPTHS.length) - 1] ?? 0;
-  const hasPackages = request.packages !== undefined;
-  await build(
-    { ...request, ...(hasPackages && packageDepends !== 0 ? { packageDepends } : {}) },
-    root,
-    { noSync: true },
-  );
+  const later = number > 1 ? { withPackage: true } : {};
+  const depends = packageDepends === 0 ? {} : { packageDepends };
+  await build({ ...request, ...later, ...depends }, root, { noSync: true });
 }

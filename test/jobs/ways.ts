@@ -39,10 +39,11 @@ export async function prove(trial: JobTrial): Promise<Tried> {
   ]);
   trial.prepare();
   const outcome = await trial.run();
-  const rounds = [...proof.output.matchAll(/^jailbuild: round (\d+)/gm)].length;
+  const rounds = [...proof.output.matchAll(/jailbuild: round \d+: /g)].length;
   return {
     built,
     outcome: { ...outcome, output: `${proof.output}--- then\n${outcome.output}` },
-    note: `, ${rounds} rounds`,
+    // The last run adds nothing.
+    note: `, ${Math.max(rounds - 1, 0)} rounds`,
   };
 }

@@ -11,7 +11,12 @@ import { lacksText } from '../output/lacks-text.js';
 import { writeErr, writeOut } from '../output/output.js';
 import { reportError, tellLimits } from '../report-error.js';
 
-const { 'print-command': _print, 'oci-bundle': _bundle, ...launchOptions } = runOptions;
+const {
+  'print-command': _print,
+  'oci-bundle': _bundle,
+  observe: _observe,
+  ...launchOptions
+} = runOptions;
 
 const options = {
   add: {
@@ -87,7 +92,7 @@ async function prove(args: ProveArguments): Promise<number> {
   const last = rounds.at(-1);
   if (last === undefined) return EXIT.failure;
   if (args.json) writeOut(jsonLine(jsonOf(rounds)));
-  tellLimits(last.counts);
+  tellLimits(last.counts, args.mechanism);
   return last.passes || last.status !== 0 ? last.status : EXIT.failure;
 }
 

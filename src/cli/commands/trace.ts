@@ -104,7 +104,7 @@ async function traceCommandLine(args: TraceArguments): Promise<number> {
   const where = await placeOf(args);
   return intoFile(args, async () => {
     const run = await runTraced(command, { ...where, linger, mechanism });
-    tellLimits(run.counts);
+    tellLimits(run.counts, args.mechanism);
     return run;
   });
 }

@@ -130,6 +130,10 @@ export const buildOptions = {
     type: 'boolean',
     describe: 'Then run the command behind -- in the jail, as `run` does',
   },
+  prove: {
+    type: 'boolean',
+    describe: 'Run the proofs of the jail file first; where one fails, write nothing',
+  },
   ...sbomOptions,
   json: { type: 'boolean', describe: 'Print one JSON result' },
   quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },

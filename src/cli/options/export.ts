@@ -29,6 +29,7 @@ export const exportOptions = {
     describe: 'Export what this jail file or manifest says [default: jail.yaml, without arguments]',
     complete: 'file',
   },
+  prove: buildOptions.prove,
   layers: {
     choices: ['single', 'by-package', 'by-library'],
     describe: 'How files are spread over the layers of an image [default: single]',

@@ -162,9 +162,14 @@ export function launchOptions(args: RunArguments): LaunchOptions {
 /** How a command line runs a command in a jail, and which: with what the jail's record has. */
 export function runnable(
   root: string,
-  args: Omit<RunArguments, 'print-command' | 'oci-bundle'>,
+  args: Omit<RunArguments, 'print-command' | 'oci-bundle' | 'observe'>,
 ): { readonly launch: LaunchOptions; readonly command: readonly string[] } {
-  const whole = { 'print-command': undefined, 'oci-bundle': undefined, ...args };
+  const whole = {
+    'print-command': undefined,
+    'oci-bundle': undefined,
+    observe: undefined,
+    ...args,
+  };
   const all = withRecordedDefaults(root, whole, runOptions);
   return { launch: hideRecord(root, launchOptions(all)), command: all['--'] ?? [] };
 }

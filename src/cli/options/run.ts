@@ -39,6 +39,10 @@ export const runOptions = {
     describe: 'Let the command be the first process: nothing reaps what others leave behind',
   },
   verbose: { alias: 'v', type: 'boolean', describe: 'Tell each step' },
+  observe: {
+    type: 'boolean',
+    describe: 'Report at the end what the jail lacked for the command, as `prove` does',
+  },
   'print-command': {
     type: 'boolean',
     describe: 'Print the command line of the launcher, and run nothing',

@@ -252,6 +252,7 @@ void be_observable(void);
 int open_pty(int channel);
 /* The master of a terminal, or -1 if the child has ended before it sent one. */
 int receive_descriptor(int channel);
+void send_descriptor(int channel, int fd);
 /* Makes a terminal the controlling one of a new session, and its standard streams. */
 void take_terminal(int terminal);
 /* Between our own standard streams and a new terminal: begin, carry what there is, end. */

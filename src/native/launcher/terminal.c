@@ -20,7 +20,7 @@ union control {
 	struct cmsghdr header;
 };
 
-static void send_descriptor(int channel, int fd)
+void send_descriptor(int channel, int fd)
 {
 	char byte = 0;
 	struct iovec data = { &byte, 1 };

@@ -4,7 +4,6 @@
 
 #include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/ptrace.h>
 #include <linux/seccomp.h>
@@ -223,11 +222,7 @@ static int follow(const struct options *options, pid_t child)
 		}
 		if (end != 0 && !is_over && now() >= end) {
 			is_over = true;
-			close_report(result);
-			prctl(PR_SET_PDEATHSIG, 0);
-			int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
-			for (int fd = 0; fd < 3 && nothing >= 0; fd++)
-				dup2(nothing, fd);
+			finish_unseen(result);
 		}
 	}
 	if (!is_over)
