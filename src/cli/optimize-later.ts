@@ -18,6 +18,8 @@ export async function optimizeLater(target?: string): Promise<void> {
   if (!KNOWN_NODE.test(process.version)) return;
   if (target !== undefined && existsSync(path.join(target, STATE_DIRECTORY, FINGERPRINT_NAME)))
     return;
-  const { setFlagsFromString } = await import('node:v8');
+  const { setFlagsFromString, startupSnapshot } = await import('node:v8');
+  // A snapshot is good under the flags alone that it was made under.
+  if (startupSnapshot.isBuildingSnapshot()) return;
   setFlagsFromString(FLAG);
 }

@@ -12,9 +12,21 @@ if (major < 20 || (major === 20 && minor < 19)) {
 }
 
 const bundle = `${__dirname}/cli.cjs`;
-let cachedData;
-try {
-  cachedData = readFileSync(`${__dirname}/cli.cache`);
-} catch {}
-const script = new Script(wrap(readFileSync(bundle, 'latin1')), { filename: bundle, cachedData });
+const script = new Script(wrap(readFileSync(bundle, 'latin1')), {
+  filename: bundle,
+  cachedData: compiledForm(`${__dirname}/cli.cache`),
+});
 script.runInThisContext()(exports, createRequire(bundle), module, bundle, __dirname);
+module.exports.start();
+
+// V8 does not look at the checksum of what it takes, and crashes on a damaged one. Ours is at its end.
+function compiledForm(file) {
+  try {
+    const bytes = readFileSync(file);
+    const content = bytes.subarray(0, -4);
+    const { crc32 } = require('node:zlib');
+    return crc32(content) === bytes.readUInt32LE(content.length) ? content : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -12,20 +12,28 @@ import type { Target } from './target.js';
  * @throws JailbuildError TARGET_INSECURE naming the directory
  */
 export function refuseInsecure({ path, existing }: Target, target: string): void {
+  const found = insecureParent(existing);
+  if (found === undefined) return;
+  const where = found.path === path ? '' : `${found.path} `;
+  throw new JailbuildError(
+    'TARGET_INSECURE',
+    `${target}: ${where}${found.why}, who could turn the build elsewhere; --insecure-parents builds all the same`,
+    target,
+  );
+}
+
+/** The first directory of a real path that others could change, itself included, and why they could. */
+export function insecureParent(
+  existing: string,
+): { readonly path: string; readonly why: string } | undefined {
   const uid = process.geteuid?.() ?? 0;
   const names = existing === '/' ? [''] : existing.split('/');
   for (let count = 1; count <= names.length; count++) {
     const at = names.slice(0, count).join('/') || '/';
     const why = insecurity(lstatSync(toBytes(at)), uid);
-    if (why !== undefined) {
-      const where = at === path ? '' : `${at} `;
-      throw new JailbuildError(
-        'TARGET_INSECURE',
-        `${target}: ${where}${why}, who could turn the build elsewhere; --insecure-parents builds all the same`,
-        target,
-      );
-    }
+    if (why !== undefined) return { path: at, why };
   }
+  return undefined;
 }
 
 function insecurity({ uid: owner, gid, mode }: Stats, uid: number): string | undefined {

@@ -1,7 +1,16 @@
 // Makes dist/: the command line as one bundled file with its compiled form beside it, the library
 // with its declarations, and the launcher.
-import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -11,6 +20,13 @@ import { buildNative } from './native.mjs';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const TARGET = 'node20.19';
+/** The front is the writer as well, with a main program of its own. */
+const FRONT = [
+  'src/native/front',
+  ...readdirSync(path.join(ROOT, 'src/native/engine'))
+    .filter((name) => name.endsWith('.c') && name !== 'main.c')
+    .map((name) => `src/native/engine/${name}`),
+];
 
 process.chdir(ROOT);
 const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
@@ -18,6 +34,7 @@ rmSync('dist', { recursive: true, force: true });
 mkdirSync('dist');
 buildNative('src/native/launcher', 'invoke_ns', 'all but run works');
 buildNative('src/native/engine', 'jail_engine', 'jails are written without what Node cannot do');
+buildNative(FRONT, 'jailbuild', 'the command is a script, which starts slower');
 buildNative('src/native/observer', 'jail_observer', 'nothing can be observed');
 const cli = await bundleCli();
 writeCompletions();
@@ -25,7 +42,9 @@ const library = await bundleLibrary();
 writeLicenses('dist/third-party-licenses.txt', [cli.metafile, library.metafile]);
 declareTypes();
 writeManual();
-copyExecutable('src/native/launcher/invoke_ns.sh', 'dist/invoke_ns');
+copyExecutable('src/native/start.sh', 'dist/invoke_ns');
+copyExecutable('src/native/start.sh', 'dist/jailbuild');
+optimize();
 
 /**
  * CommonJS, because Node compiles one CommonJS script faster than ES modules, and because
@@ -55,6 +74,15 @@ async function bundleCli() {
     stdio: 'ignore',
   });
   return result;
+}
+
+/** The snapshot that the front starts from: only for the Node that builds, and not packed. */
+function optimize() {
+  if (!existsSync(`dist/native/linux-${process.arch}/jailbuild`)) return;
+  const { status, stderr } = spawnSync(process.execPath, ['dist/jailbuild.cjs', 'optimize'], {
+    encoding: 'utf8',
+  });
+  if (status !== 0) console.error(`${stderr.trim()}: the command starts slower`);
 }
 
 /** Under the names by which each shell finds them in its own directories. */

@@ -1,11 +1,13 @@
 // Usage: node code-cache.cjs BUNDLE CACHE
-// Does the bundle's main jobs, in a directory of its own, and keeps what V8 compiled for them.
+// Does the bundle's main jobs, in a directory of its own, and keeps what V8 compiled for them, with a
+// CRC-32 at its end.
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const Module = require('node:module');
 const v8 = require('node:v8');
 const vm = require('node:vm');
+const { crc32 } = require('node:zlib');
 
 const bundle = path.resolve(process.argv[2]);
 const cache = path.resolve(process.argv[3]);
@@ -21,24 +23,24 @@ const jobs = [
 const script = new vm.Script(Module.wrap(fs.readFileSync(bundle, 'latin1')), { filename: bundle });
 // V8 takes only what was compiled under the same flags.
 v8.setFlagsFromString = () => {};
-const { exit } = process;
-// What a job thinks of this machine is no matter of the build's.
-process.exit = next;
-next();
+script.runInThisContext()(
+  exports,
+  Module.createRequire(bundle),
+  module,
+  bundle,
+  path.dirname(bundle),
+);
+compile();
 
-function next() {
-  const words = jobs.shift();
-  if (words === undefined) {
-    fs.writeFileSync(cache, script.createCachedData());
+async function compile() {
+  try {
+    // What a job thinks of this machine is no matter of the build's.
+    for (const words of jobs) await module.exports.main(words);
+  } finally {
     fs.rmSync(scratch, { recursive: true, force: true });
-    exit(0);
   }
-  process.argv = [process.execPath, bundle, ...words];
-  script.runInThisContext()(
-    exports,
-    Module.createRequire(bundle),
-    module,
-    bundle,
-    path.dirname(bundle),
-  );
+  const content = script.createCachedData();
+  const sum = Buffer.alloc(4);
+  sum.writeUInt32LE(crc32(content));
+  fs.writeFileSync(cache, Buffer.concat([content, sum]));
 }

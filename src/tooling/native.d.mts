@@ -1,6 +1,10 @@
-export function buildNative(directory: string, program: string, without: string): void;
+export function buildNative(
+  sources: string | readonly string[],
+  program: string,
+  without: string,
+): void;
 export function compileNative(
-  directory: string,
+  sources: string | readonly string[],
   out: string,
   compiler: string,
   options?: { readonly flags?: readonly string[]; readonly stdio?: 'inherit' | 'ignore' },

@@ -21,43 +21,43 @@ const HOST_COMPILERS = ['musl-gcc', 'cc', 'gcc', 'clang'];
 const WARNINGS = '-Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes';
 
 /**
- * Compiles the C sources of a directory to a static program in dist/native/linux-ARCH/, for this
- * machine and for each other one whose cross compiler is here. Nothing is needed but a compiler.
+ * Compiles C sources to a static program in dist/native/linux-ARCH/, for this machine and for each other
+ * one whose cross compiler is here. Nothing is needed but a compiler.
  * Without one for this machine the rest of jailbuild is still of use: that is told, and no error.
  *
- * @param {string} directory
+ * @param {string | string[]} sources files, and directories of files
  * @param {string} program its name
  * @param {string} without what does not work without the program, for the message
  */
-export function buildNative(directory, program, without) {
+export function buildNative(sources, program, without) {
   for (const arch of new Set([process.arch, ...Object.keys(COMPILERS)])) {
     const candidates = compilersFor(arch);
     const isOurs = arch === process.arch;
     const out = path.resolve(`dist/native/linux-${arch}/${program}`);
     // One that is there may lack the C library for static programs.
     const made = candidates.some((compiler, index) =>
-      compileNative(directory, out, compiler, {
+      compileNative(sources, out, compiler, {
         stdio: isOurs && index === candidates.length - 1 ? 'inherit' : 'ignore',
       }),
     );
     if (made || !isOurs) continue;
-    const why = candidates.length === 0 ? 'no C compiler here' : `${directory} does not compile`;
+    const why =
+      candidates.length === 0 ? 'no C compiler here' : `${[sources].flat()[0]} does not compile`;
     console.error(`jailbuild: ${why}: ${program} is not built, and ${without}`);
   }
 }
 
 /**
- * Compiles the C sources of a directory to one program.
+ * Compiles C sources to one program.
  *
- * @param {string} directory
+ * @param {string | string[]} sources files, and directories of files
  * @param {string} out the program's path
  * @param {string} compiler
  * @param {{ flags?: string[], stdio?: 'inherit' | 'ignore' }} [options] `flags` in the place of -static -O2 -s
  * @returns {boolean} whether it compiles
  */
-export function compileNative(directory, out, compiler, options = {}) {
+export function compileNative(sources, out, compiler, options = {}) {
   const { flags = ['-static', '-O2', '-s'], stdio = 'inherit' } = options;
-  const sources = readdirSync(directory).filter((name) => name.endsWith('.c'));
   mkdirSync(path.dirname(out), { recursive: true });
   const { status } = spawnSync(
     compiler,
@@ -70,11 +70,17 @@ export function compileNative(directory, out, compiler, options = {}) {
       ...kernelHeaders(compiler),
       '-o',
       out,
-      ...sources.sort().map((name) => path.join(directory, name)),
+      ...[sources].flat().flatMap(sourceFiles),
     ],
     { stdio },
   );
   return status === 0;
+}
+
+function sourceFiles(source) {
+  if (source.endsWith('.c')) return [source];
+  const names = readdirSync(source).filter((name) => name.endsWith('.c'));
+  return names.sort().map((name) => path.join(source, name));
 }
 
 /** The kernel's headers are not among those of musl. */

@@ -105,7 +105,7 @@ describe('invoke_ns', needsRoot('ps', 'top', 'cc'), () => {
       [['--cwd', '/no/such', 'ls'], /change to the directory \/no\/such: No such file/],
       [['-i', 'maybe', 'ls'], /-i takes yes\|no, not: maybe/],
       [['-x'], /option.*x/],
-      [['--env', 'A', 'env'], /--env takes NAME=VALUE/],
+      [['--env', '=A', 'env'], /--env takes NAME\[=VALUE\], not: =A/],
     ];
     for (const [args, expected] of failures) {
       const { status, stdout, stderr } = invoke(...args);

@@ -80,12 +80,19 @@ describe('under the kernel of a distribution', needsKernel('gcc', 'busybox'), ()
       for (const name of ['busybox', 'sh'])
         copyFileSync('/usr/bin/busybox', `${root}/${at}/${name}`);
     for (const name of ['probe', 'grow']) compileFixture(name, `${root}/jail/${name}`);
-    // The first file system of a kernel cannot be left by pivot_root(2), that which follows can.
+    // The first file system of a kernel cannot be left by pivot_root(2), the following one can.
     writeFileSync(
       `${root}/init`,
       [
-        '#!/bin/sh',
-        'busybox mount -t tmpfs none /new',
+        ...['#!/bin/sh', 'exec 2>&1', 'busybox mkdir /proc', 'busybox mount -t proc proc /proc'],
+        'busybox mount -t devtmpfs dev /dev',
+        ...['echo; echo "@ initramfs"', run({}, 'sh', '-c', 'busybox ls -1 /'), 'echo "status $?"'],
+        ...[
+          'echo; echo "@ initramfs chroot"',
+          run({ seccomp: 'off' }, '/probe', 'chroot', '/init'),
+        ],
+        ...['echo; echo "@ initramfs chroot alone"', `/invoke_ns -c /jail /probe chroot /init`],
+        ...['busybox umount /dev', 'busybox umount /proc', 'busybox mount -t tmpfs none /new'],
         'busybox cp -a /bin /jail /invoke_ns /second /new',
         'busybox mkdir /new/proc /new/dev /new/sys',
         'exec busybox switch_root /new /second',
@@ -110,9 +117,15 @@ describe('under the kernel of a distribution', needsKernel('gcc', 'busybox'), ()
       const end = part.indexOf('\n');
       said.set(part.slice(0, end), part.slice(end + 1).replace(/(status \d+\n)[\s\S]*$/, '$1'));
     }
-    assert.equal(said.size, Object.keys(commands).length, console);
+    assert.equal(said.size, Object.keys(commands).length + 3, console);
   });
   const output = (name: string): string => said.get(name) ?? '';
+
+  test('a jail runs in an initramfs, and its root is not left', () => {
+    assert.equal(output('initramfs'), 'bin\ncgroup\ndev\ngrow\nprobe\nproc\nstatus 0\n');
+    assert.match(output('initramfs chroot alone'), /^out: /);
+    assert.match(output('initramfs chroot'), /^held: /);
+  });
 
   test('there is version 2 of the control groups, with its controllers', () => {
     for (const name of ['cpu', 'memory', 'pids'])

@@ -5,6 +5,7 @@ import { completionCommand } from './completion.js';
 import { exportCommand } from './export.js';
 import { initCommand } from './init.js';
 import { inspectCommand } from './inspect.js';
+import { optimizeCommand } from './optimize.js';
 import { profilesCommand } from './profiles.js';
 import { proveCommand } from './prove.js';
 import { removeCommand } from './remove.js';
@@ -29,5 +30,6 @@ export const COMMANDS: readonly AnyCommand[] = [
   inspectCommand,
   profilesCommand,
   initCommand,
+  optimizeCommand,
   completionCommand(() => COMMANDS),
 ];

@@ -1,7 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import type { Readable, Writable } from 'node:stream';
 import { getSystemErrorName } from 'node:util';
 import { JailbuildError } from '../../errors.js';
+import { type Connect, type Connection, NotConnected } from './connection.js';
 import { type Engine, OperationError, type RunOptions } from './engine.js';
 import type { Operation } from './operations.js';
 import {
@@ -26,12 +25,15 @@ const SIDE = {
   [ReplyKind.sourceChanged]: 'changed',
 } as const;
 
-type Child = ChildProcess & { readonly stdin: Writable; readonly stdout: Readable };
+/** How long a signal may take to reach this process after it has ended the front's work, in milliseconds. */
+const SIGNAL_DELAY = 2000;
 
 /** What waits for the replies to a job. */
 interface Listener {
+  readonly operations: number;
   reply(reply: Reply): void;
-  end(): void;
+  /** @param interrupted whether a signal has ended the job */
+  end(interrupted: boolean): void;
   fail(error: Error): void;
 }
 
@@ -42,57 +44,51 @@ interface Listener {
  */
 export class NativeEngine implements Engine {
   readonly shortcoming = undefined;
-  readonly #child: Child;
+  readonly #connection: Connection;
   readonly #replies = new ReplyReader();
   readonly #listeners = new Map<number, Listener>();
-  readonly #ended: Promise<void>;
   #failure: Error | undefined;
+  #outstanding = 0;
   #jobs = 0;
   #runs = 0;
 
-  private constructor(child: Child, base: string, sourceRoot: string) {
-    this.#child = child;
-    this.#ended = new Promise((resolve) => {
-      child.once('exit', (status, signal) => {
-        this.#fail(new EngineEnded(signal ?? `status ${status}`));
-        resolve();
-      });
+  private constructor(connect: Connect, base: string, sourceRoot: string) {
+    this.#connection = connect({
+      take: (bytes) => {
+        for (const reply of this.#replies.read(bytes)) this.#take(reply);
+      },
+      fail: (how) => this.#fail(new EngineEnded(how)),
+      outstanding: () => this.#outstanding,
     });
-    // The exit tells.
-    child.on('error', () => {});
-    child.stdin.on('error', () => {});
-    child.stdout.on('data', (chunk: Buffer) => {
-      for (const reply of this.#replies.read(chunk)) this.#take(reply);
-    });
-    child.stdin.write(beginRequest(base, sourceRoot));
+    this.#connection.write(beginRequest(base, sourceRoot));
   }
 
   /**
-   * Starts the program.
+   * Begins to work by a connection.
    *
-   * @returns undefined if this machine cannot execute it
+   * @returns undefined if there is none
    */
-  static start(program: string, base: string, sourceRoot: string): NativeEngine | undefined {
-    const child = spawn(program, { stdio: ['pipe', 'pipe', 'inherit'] });
-    if (child.pid === undefined) {
-      child.on('error', () => {});
-      return undefined;
+  static start(connect: Connect, base: string, sourceRoot: string): NativeEngine | undefined {
+    try {
+      return new NativeEngine(connect, base, sourceRoot);
+    } catch (error) {
+      if (error instanceof NotConnected) return undefined;
+      throw error;
     }
-    return new NativeEngine(child, base, sourceRoot);
   }
 
   async run(operations: readonly Operation[], options: RunOptions = {}): Promise<void> {
     const { ordered = false, signal } = options;
     const run = ++this.#runs;
     const stop = (): void => {
-      this.#child.stdin.write(stopRequest(run));
+      this.#connection.write(stopRequest(run));
     };
     signal?.throwIfAborted();
     signal?.addEventListener('abort', stop);
     let done = 0;
     let failure: OperationError | undefined;
     let thrown: { readonly error: unknown } | undefined;
-    const pending: Promise<void>[] = [];
+    const pending: Promise<boolean>[] = [];
     const take = (first: number, { kind, index, errno, data }: Reply): void => {
       if (thrown !== undefined) return;
       const at = first + index;
@@ -115,10 +111,11 @@ export class NativeEngine implements Engine {
         if (failure !== undefined || thrown !== undefined || signal?.aborted) break;
         if (pending.length >= AHEAD) await pending[pending.length - AHEAD];
         const job = ++this.#jobs;
-        pending.push(this.#listen(job, (reply) => take(first, reply)));
-        this.#child.stdin.write(runRequest(run, job, isOrdered, chunk));
+        pending.push(this.#listen(job, chunk.length, (reply) => take(first, reply)));
+        this.#ask(runRequest(run, job, isOrdered, chunk, signal !== undefined));
       }
-      await Promise.all(pending);
+      const ends = await Promise.all(pending);
+      if (signal !== undefined && ends.includes(true)) await abortion(signal);
     } finally {
       signal?.removeEventListener('abort', stop);
     }
@@ -136,44 +133,69 @@ export class NativeEngine implements Engine {
   async xattrs(sources: readonly string[]): Promise<Map<number, Record<string, string>>> {
     const found = new Map<number, Record<string, string>>();
     const job = ++this.#jobs;
-    const ended = this.#listen(job, ({ kind, index, data }) => {
+    const ended = this.#listen(job, sources.length, ({ kind, index, data }) => {
       if (kind === ReplyKind.data) found.set(index, parseXattrs(data));
     });
-    this.#child.stdin.write(xattrsRequest(++this.#runs, job, sources));
+    this.#ask(xattrsRequest(++this.#runs, job, sources));
     await ended;
     return found;
   }
 
   async close(): Promise<void> {
-    this.#child.stdin.end();
-    await this.#ended;
+    await this.#connection.close();
   }
 
-  #listen(job: number, reply: (reply: Reply) => void): Promise<void> {
+  /** @returns whether a signal has ended the job */
+  #listen(job: number, operations: number, reply: (reply: Reply) => void): Promise<boolean> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    const ended = new Promise<void>((end, fail) => {
-      this.#listeners.set(job, { reply, end, fail });
+    this.#outstanding += operations;
+    const ended = new Promise<boolean>((end, fail) => {
+      this.#listeners.set(job, { operations, reply, end, fail });
     });
     // Awaited later: a failure before that is not one that nobody sees.
     ended.catch(() => {});
     return ended;
   }
 
+  #ask(request: Buffer): void {
+    this.#connection.write(request);
+    this.#connection.expect();
+  }
+
   #take(reply: Reply): void {
     const listener = this.#listeners.get(reply.job);
-    if (reply.kind === ReplyKind.end) {
-      this.#listeners.delete(reply.job);
-      listener?.end();
-    } else {
-      listener?.reply(reply);
+    if (listener === undefined) return;
+    if (reply.kind !== ReplyKind.end) {
+      listener.reply(reply);
+      return;
     }
+    this.#listeners.delete(reply.job);
+    this.#outstanding -= listener.operations;
+    listener.end(reply.errno !== 0);
   }
 
   #fail(error: Error): void {
     this.#failure = error;
     for (const { fail } of this.#listeners.values()) fail(error);
     this.#listeners.clear();
+    this.#outstanding = 0;
   }
+}
+
+/**
+ * Waits for a signal of which the front has learned before this process has.
+ *
+ * @throws JailbuildError WRITE_FAILED if it does not come
+ */
+async function abortion(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(() => reject(new EngineEnded('by a signal')), SIGNAL_DELAY);
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }
 
 /** The native program ended before its work did, as when it is killed. */

@@ -1,5 +1,6 @@
 import { nativeProgram } from '../../fs/native-program.js';
 import type { Engine } from './engine.js';
+import { FrontConnection } from './front-connection.js';
 import type { NativeEngine } from './native.js';
 
 /**
@@ -25,8 +26,16 @@ export async function openNativeEngine(
   base: string,
   sourceRoot: string,
 ): Promise<NativeEngine | undefined> {
+  const { NativeEngine } = await import('./native.js');
+  if (FrontConnection.isFree) {
+    return NativeEngine.start((receiver) => FrontConnection.open(receiver), base, sourceRoot);
+  }
   const program = nativeProgram('jail_engine').found;
   if (program === undefined) return undefined;
-  const { NativeEngine } = await import('./native.js');
-  return NativeEngine.start(program, base, sourceRoot);
+  const { ChildConnection } = await import('./child-connection.js');
+  return NativeEngine.start(
+    (receiver) => ChildConnection.start(program, receiver),
+    base,
+    sourceRoot,
+  );
 }

@@ -7,10 +7,13 @@ import type { Attributes, Operation } from './operations.js';
  * its length in four bytes and then
  *
  *     'B' base source-root                          both strings; comes first
- *     'R' run:4 job:4 ordered:1 count:4 operation…  carry out; jobs of one run end with its first failure
+ *     'R' run:4 job:4 flags:1 count:4 operation…    carry out; jobs of one run end with its first failure.
+ *                                                   Flag 1: in this order; flag 2: a signal ends it
  *     'S' run:4                                     begin no more operations of a run
+ *     'E' job:4                                     give up locks and directories; a reply says when
  *
- * A reply is `job:4 index:4 kind:1 errno:4 length:4 data…`.
+ * A reply is `job:4 index:4 kind:1 errno:4 length:4 data…`. The one at a job's end has the errno ECANCELED
+ * if a signal has ended it.
  */
 
 /** The numbers of operations, in native/engine.h in the same order. */
@@ -124,20 +127,29 @@ export function runRequest(
   job: number,
   ordered: boolean,
   operations: readonly Operation[],
+  interruptible: boolean,
 ): Buffer {
-  const writer = jobHead(run, job, ordered, operations.length);
+  const writer = jobHead(run, job, (ordered ? 1 : 0) | (interruptible ? 2 : 0), operations.length);
   for (const operation of operations) encode(writer, operation);
   return writer.request();
 }
 
 /** Asks for the extended attributes of sources: replies of kind `data`, read by `parseXattrs`. */
 export function xattrsRequest(run: number, job: number, sources: readonly string[]): Buffer {
-  const writer = jobHead(run, job, false, sources.length);
+  const writer = jobHead(run, job, 0, sources.length);
   for (const source of sources) {
     writer.byte(XATTRS);
     writer.byte(0);
     writer.string(source);
   }
+  return writer.request();
+}
+
+/** Ends a session with a program that serves more than one. */
+export function endRequest(job: number): Buffer {
+  const writer = new Writer();
+  writer.byte(0x45);
+  writer.number(job);
   return writer.request();
 }
 
@@ -148,12 +160,12 @@ export function stopRequest(run: number): Buffer {
   return writer.request();
 }
 
-function jobHead(run: number, job: number, ordered: boolean, count: number): Writer {
+function jobHead(run: number, job: number, flags: number, count: number): Writer {
   const writer = new Writer();
   writer.byte(0x52);
   writer.number(run);
   writer.number(job);
-  writer.byte(ordered ? 1 : 0);
+  writer.byte(flags);
   writer.number(count);
   return writer;
 }

@@ -74,10 +74,15 @@ struct job {
 	struct job *next;
 	uint32_t run, number, count;
 	bool ordered;
+	/* Whether a signal may end the run: what takes back another's work goes on. */
+	bool interruptible;
 	/* The pool's, under its lock. */
+	uint64_t serial;
 	uint32_t claimed, running;
 	/* Written under the pool's lock, read without it. */
 	_Atomic bool stopped;
+	/* Stopped by a signal, of which who asks may not know yet. */
+	bool interrupted;
 	uint8_t *bytes;
 	struct operation *operations;
 };
@@ -87,6 +92,8 @@ enum outcome { DONE, FAILED_IN_JAIL, FAILED_AT_SOURCE, SOURCE_CHANGED };
 /* A thread's state. */
 struct worker {
 	const struct job *job;
+	/* The serial of the job that `directory` was looked up for. */
+	uint64_t serial;
 	uint32_t index;
 	/* The last directory below the base that was looked up. */
 	char directory[4096];
@@ -96,10 +103,15 @@ struct worker {
 	uint8_t buffer[1 << 17];
 };
 
-/* main.c */
+/* serve.c */
 extern int base_fd, source_fd;
 /* Why there is no base. */
 extern int base_error;
+/* The most that a request may have, in bytes. */
+#define MAX_REQUEST (1U << 30)
+void prepare_to_serve(void);
+/* Takes one request, whose bytes become the engine's. */
+void serve(uint8_t *bytes, size_t length);
 
 /* die.c */
 _Noreturn void die(const char *what);
@@ -116,14 +128,25 @@ void parse_begin(uint8_t *bytes, size_t length, const char **base, const char **
 /* pool.c */
 void post_job(struct job *job);
 void stop_run(uint32_t run);
+/* Stops every run that a signal may end. */
+void interrupt_runs(void);
+/* Waits for what is being carried out and drops the rest; then there may be more. */
+void drop_jobs(void);
 void finish_jobs(void);
 
 /* reply.c */
 void reply_outcome(const struct worker *worker, enum outcome outcome, int error);
 void reply_warning(const struct worker *worker, const char *attribute, int error);
 void reply_data(const struct worker *worker, const uint8_t *data, size_t length);
-void reply_end(uint32_t job);
+/* The error is ECANCELED for a job that a signal has ended, or 0. */
+void reply_end(uint32_t job, int error);
 void reply_flush(void);
+/*
+ * Where replies go. If writing there would block, they are kept, and what is told is called, once for
+ * each time that something begins to be kept.
+ */
+void reply_to(int fd, void (*told)(void));
+bool replies_are_kept(void);
 
 /* operation.c: returns whether it was done, after telling the outcome */
 bool carry_out(struct worker *worker, const struct operation *operation);
@@ -155,5 +178,6 @@ int remove_content(int directory, const char *name);
 
 /* lock.c: 0, or -1 with errno */
 int lock_directory(struct worker *worker, int directory, const char *name, bool wait);
+void release_locks(void);
 
 #endif

@@ -3,11 +3,30 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <unistd.h>
 
 /* How often a lock that another process has is tried: blocking could not be broken off. */
 static const struct timespec interval = { 0, 50 * 1000 * 1000 };
+
+/* Locks are taken by one worker at a time, since what they protect waits for them. */
+static int *locks;
+static size_t lock_count;
+
+static void hold(int fd)
+{
+	locks = realloc(locks, (lock_count + 1) * sizeof(*locks));
+	if (locks == NULL)
+		die("out of memory");
+	locks[lock_count++] = fd;
+}
+
+void release_locks(void)
+{
+	while (lock_count > 0)
+		close(locks[--lock_count]);
+}
 
 static int open_own_directory(int parent, const char *name)
 {
@@ -42,7 +61,7 @@ static bool is_still_there(int parent, const char *name, int fd)
 }
 
 /*
- * The descriptor stays open, and with it the lock, until this process ends. Who had the lock before may
+ * The descriptor stays open, and with it the lock, until the session or the process ends. Who had the lock before may
  * have renamed or removed the directory: then there is another one to lock.
  */
 int lock_directory(struct worker *worker, int parent, const char *name, bool wait)
@@ -61,6 +80,7 @@ int lock_directory(struct worker *worker, int parent, const char *name, bool wai
 			if (error != EWOULDBLOCK) {
 				/* A file system without locks: better no lock than no jail. */
 				reply_warning(worker, "lock", error);
+				hold(fd);
 				return 0;
 			}
 			if (!wait || is_stopped(worker)) {
@@ -70,8 +90,10 @@ int lock_directory(struct worker *worker, int parent, const char *name, bool wai
 			}
 			nanosleep(&interval, NULL);
 		}
-		if (is_still_there(parent, name, fd))
+		if (is_still_there(parent, name, fd)) {
+			hold(fd);
 			return 0;
+		}
 		close(fd);
 	}
 }

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "engine.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static struct job *first, *last;
 static uint32_t workers, stopped_run;
+static uint64_t posted;
 static bool ending;
 
 /*
@@ -52,7 +54,7 @@ static void retire(void)
 			continue;
 		}
 		*link = job->next;
-		reply_end(job->number);
+		reply_end(job->number, job->interrupted ? ECANCELED : 0);
 		free_job(job);
 	}
 	if (first == NULL)
@@ -90,8 +92,9 @@ static void *work(void *argument)
 			continue;
 		}
 		pthread_mutex_unlock(&lock);
-		if (worker->job != job)
+		if (worker->serial != job->serial)
 			forget_directory(worker);
+		worker->serial = job->serial;
 		worker->job = job;
 		worker->index = index;
 		bool done = carry_out(worker, &job->operations[index]);
@@ -130,6 +133,7 @@ void post_job(struct job *job)
 	uint32_t wanted = wanted_workers(job);
 
 	pthread_mutex_lock(&lock);
+	job->serial = ++posted;
 	job->stopped = job->run == stopped_run;
 	if (last != NULL)
 		last->next = job;
@@ -162,13 +166,29 @@ void stop_run(uint32_t run)
 	pthread_mutex_unlock(&lock);
 }
 
-/* Ends after the operations that are being carried out; those not begun are left. */
-void finish_jobs(void)
+void interrupt_runs(void)
 {
 	pthread_mutex_lock(&lock);
-	ending = true;
+	for (struct job *job = first; job != NULL; job = job->next) {
+		if (!job->interruptible || job->stopped)
+			continue;
+		job->interrupted = true;
+		stop_jobs(job->run);
+	}
+	retire();
+	reply_flush();
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+}
+
+static void stop_all(void)
+{
 	for (struct job *job = first; job != NULL; job = job->next)
 		job->stopped = true;
+}
+
+static void wait_until_idle(void)
+{
 	for (;;) {
 		bool busy = false;
 		for (struct job *job = first; job != NULL; job = job->next)
@@ -177,5 +197,24 @@ void finish_jobs(void)
 			break;
 		pthread_cond_wait(&changed, &lock);
 	}
+}
+
+void drop_jobs(void)
+{
+	pthread_mutex_lock(&lock);
+	stop_all();
+	wait_until_idle();
+	retire();
+	stopped_run = 0;
+	pthread_mutex_unlock(&lock);
+}
+
+/* Ends after the operations that are being carried out; those not begun are left. */
+void finish_jobs(void)
+{
+	pthread_mutex_lock(&lock);
+	ending = true;
+	stop_all();
+	wait_until_idle();
 	/* The process ends with the lock held: no thread begins anything more. */
 }

@@ -11,28 +11,62 @@
 enum { REPLY_WARNING = 4, REPLY_DATA, REPLY_END };
 
 /* Replies are gathered: a write for each would cost more than many an operation. */
-static uint8_t buffer[1 << 14];
-static size_t filled;
+#define GATHERED (1 << 14)
+/* The part of an emptied buffer that is worth keeping. */
+#define KEPT (1 << 20)
+
+static uint8_t *buffer;
+static size_t filled, size;
+static int reply_fd = STDOUT_FILENO;
+static void (*tell_kept)(void);
+static bool kept;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static void write_out(const uint8_t *bytes, size_t length)
+void reply_to(int fd, void (*told)(void))
 {
-	while (length > 0) {
-		ssize_t count = write(STDOUT_FILENO, bytes, length);
-		if (count < 0 && errno == EINTR)
-			continue;
-		/* Without anyone to tell, there is nothing to do. */
-		if (count < 0)
-			_exit(1);
-		bytes += count;
-		length -= (size_t)count;
-	}
+	reply_fd = fd;
+	tell_kept = told;
 }
 
 static void flush(void)
 {
-	write_out(buffer, filled);
-	filled = 0;
+	size_t done = 0;
+
+	while (done < filled) {
+		ssize_t count = write(reply_fd, buffer + done, filled - done);
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count < 0 && errno == EAGAIN && tell_kept != NULL) {
+			if (!kept)
+				tell_kept();
+			break;
+		}
+		/* Without anyone to tell, there is nothing to do; a front goes on to learn why. */
+		if (count < 0 && tell_kept == NULL)
+			_exit(1);
+		if (count < 0)
+			count = (ssize_t)(filled - done);
+		done += (size_t)count;
+	}
+	filled -= done;
+	kept = filled > 0;
+	memmove(buffer, buffer + done, filled);
+	if (filled == 0 && size > KEPT) {
+		free(buffer);
+		buffer = NULL;
+		size = 0;
+	}
+}
+
+static void reserve(size_t length)
+{
+	if (filled + length <= size)
+		return;
+	while (filled + length > size)
+		size = size == 0 ? GATHERED : size * 2;
+	buffer = realloc(buffer, size);
+	if (buffer == NULL)
+		die("out of memory");
 }
 
 static void put_number(uint32_t number)
@@ -46,21 +80,26 @@ static void put(uint32_t job, uint32_t index, uint8_t kind, int error, const voi
 	static const size_t head = 17;
 
 	pthread_mutex_lock(&lock);
-	if (filled + head + length > sizeof(buffer))
+	if (filled + head + length > GATHERED && !kept)
 		flush();
+	reserve(head + length);
 	put_number(job);
 	put_number(index);
 	buffer[filled++] = kind;
 	put_number((uint32_t)error);
 	put_number((uint32_t)length);
-	if (filled + length > sizeof(buffer)) {
-		flush();
-		write_out(data, length);
-	} else if (length > 0) {
+	if (length > 0)
 		memcpy(buffer + filled, data, length);
-		filled += length;
-	}
+	filled += length;
 	pthread_mutex_unlock(&lock);
+}
+
+bool replies_are_kept(void)
+{
+	pthread_mutex_lock(&lock);
+	bool are_kept = kept;
+	pthread_mutex_unlock(&lock);
+	return are_kept;
 }
 
 void reply_outcome(const struct worker *worker, enum outcome outcome, int error)
@@ -78,9 +117,9 @@ void reply_data(const struct worker *worker, const uint8_t *data, size_t length)
 	put(worker->job->number, worker->index, REPLY_DATA, 0, data, length);
 }
 
-void reply_end(uint32_t job)
+void reply_end(uint32_t job, int error)
 {
-	put(job, 0, REPLY_END, 0, NULL, 0);
+	put(job, 0, REPLY_END, error, NULL, 0);
 	reply_flush();
 }
 

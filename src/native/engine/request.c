@@ -183,7 +183,9 @@ struct job *parse_job(uint8_t *bytes, size_t length)
 	job->bytes = bytes;
 	job->run = take_number(&cursor);
 	job->number = take_number(&cursor);
-	job->ordered = take_byte(&cursor);
+	uint8_t flags = take_byte(&cursor);
+	job->ordered = flags & 1;
+	job->interruptible = flags & 2;
 	job->count = take_number(&cursor);
 	if (job->count > cursor.left / 2)
 		die("more operations than there can be");

@@ -35,7 +35,7 @@ static void write_value(const char *group, const char *file, const char *value)
 	log_step("writing %s to %s", value, path);
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, value, strlen(value)) < 0)
-		die_errno("limit by cgroup: write", path);
+		die_advised("limit by cgroup: write", path, delegation_advice());
 	close(fd);
 }
 
@@ -83,7 +83,7 @@ static const char *make_group(const char *parent)
 	log_step("making the cgroup %s", group);
 	/* One of this name is of a launcher that was killed. */
 	if (mkdir(group, 0755) < 0 && (errno != EEXIST || rmdir(group) < 0 || mkdir(group, 0755) < 0))
-		die_errno("limit by cgroup: make", group);
+		die_advised("limit by cgroup: make", group, delegation_advice());
 	snprintf(path, sizeof(path), "%s/cgroup.procs", group);
 	groups[group_count].processes = open(path, O_WRONLY | O_CLOEXEC);
 	if (groups[group_count++].processes < 0)

@@ -25,13 +25,6 @@ static const char *variable(char **env, const char *name)
 	return NULL;
 }
 
-/* Returns only if the command cannot be executed, with errno set. */
-static void execute(char **command, char **env)
-{
-	log_step("executing %s", command[0]);
-	execvpe(command[0], command, env);
-}
-
 static bool is_there(const char *name)
 {
 	const char *directory = getenv("PATH");
@@ -50,23 +43,30 @@ static bool is_there(const char *name)
 	return false;
 }
 
-static _Noreturn void execute_any(char **command, char **env)
+/* execvpe searches by our own environment and hands over the other one. */
+static void set_search_path(char **env)
 {
-	char *sh[] = { "sh", NULL }, *bash[] = { "bash", NULL };
 	const char *path = variable(env, "PATH");
-
-	/* execvpe searches by our own environment and hands over the other one. */
 	if (clearenv() != 0 || setenv("PATH", path != NULL ? path : DEFAULT_PATH, 1) != 0)
 		die_errno("set the environment", NULL);
-	if (command == NULL) {
-		execute(bash, env);
+}
+
+/* From here on the filter may allow nothing but execve(2). */
+static _Noreturn void execute(const char *file, char **command, char **env)
+{
+	char *sh[] = { "sh", NULL }, *bash[] = { "bash", NULL };
+
+	give_up_last_rights();
+	if (command == NULL || file == NULL) {
+		execvpe(*bash, bash, env);
+		file = *sh;
 		command = sh;
 	}
-	execute(command, env);
+	execvpe(file, command, env);
 	int reason = errno;
 	/* execve(2) has one word for a file that is missing and for one whose interpreter is. */
-	bool no_interpreter = reason == ENOENT && is_there(command[0]);
-	fprintf(stderr, "invoke_ns: execute %s: %s\n", command[0],
+	bool no_interpreter = reason == ENOENT && is_there(file);
+	fprintf(stderr, "invoke_ns: execute %s: %s\n", file,
 		no_interpreter ? "the interpreter that it names is not there" : strerror(reason));
 	_exit(reason == ENOENT || reason == ENOTDIR ? NOT_FOUND : NOT_EXECUTABLE);
 }
@@ -77,7 +77,7 @@ static _Noreturn void execute_any(char **command, char **env)
  */
 bool awaits_parent(const struct options *options)
 {
-	return options->new_user || options->verbose;
+	return options->new_user || options->verbose || reports_jail(options);
 }
 
 /*
@@ -109,7 +109,7 @@ static void change_directory(const char *path)
 	free(there);
 }
 
-static void make_jail(struct options *options)
+static void make_jail(struct options *options, int channel)
 {
 	join_cgroup();
 	if (options->new_cgroup) {
@@ -126,18 +126,27 @@ static void make_jail(struct options *options)
 	if (options->show_queue)
 		send_over_queue();
 	if (options->new_mount)
-		make_root(options);
+		make_root(options, channel);
 	else if (options->root != NULL)
 		change_root(options->root);
 }
 
-static void set_home(struct options *options, const char *home)
+static void set_variable(struct options *options, const char *name, const char *value)
 {
-	static char text[sizeof("HOME=") + sizeof(((struct identity *)0)->home)];
-	if (variable(options->env, "HOME") != NULL)
-		return;
-	snprintf(text, sizeof(text), "HOME=%s", *home == '/' ? home : "/");
+	size_t size = strlen(name) + strlen(value) + 2;
+	char *text = allocate(size);
+	snprintf(text, size, "%s=%s", name, value);
+	options->env = grown(options->env, options->env_count, sizeof(char *));
 	options->env[options->env_count++] = text;
+}
+
+/* Sockets are for the process of this number alone (sd_listen_fds(3)). */
+static void set_listeners(struct options *options)
+{
+	char pid[24];
+	snprintf(pid, sizeof(pid), "%ld", (long)getpid());
+	set_variable(options, "LISTEN_FDS", options->listen_fds);
+	set_variable(options, "LISTEN_PID", pid);
 }
 
 static _Noreturn void become_command(struct options *options)
@@ -146,7 +155,8 @@ static _Noreturn void become_command(struct options *options)
 
 	if (options->user != NULL) {
 		look_up_user(options->user, &identity);
-		set_home(options, identity.home);
+		if (variable(options->env, "HOME") == NULL)
+			set_variable(options, "HOME", *identity.home == '/' ? identity.home : "/");
 	}
 	if (options->pty)
 		take_terminal(options->terminal);
@@ -165,9 +175,16 @@ static _Noreturn void become_command(struct options *options)
 	/* As the user, who may not be let in. */
 	if (options->cwd != NULL)
 		change_directory(options->cwd);
-	close_from(3);
+	if (options->listen_fds != NULL)
+		set_listeners(options);
+	const char *file = options->command != NULL ? options->command[0] : NULL;
+	if (file != NULL && options->argv0 != NULL)
+		options->command[0] = (char *)options->argv0;
+	close_others(3, &options->passed);
 	release_signals();
-	execute_any(options->command, options->env);
+	set_search_path(options->env);
+	log_step("executing %s", file != NULL ? file : "a shell");
+	execute(file, options->command, options->env);
 }
 
 /* As fork(2) would do, but nothing is copied, and the init goes on once the command is executed. */
@@ -196,9 +213,14 @@ void become_child(struct options *options, int channel)
 		/* The kernel forgets it when the user changes. */
 		tie_to_parent(channel, false);
 	}
-	make_jail(options);
+	make_jail(options, channel);
 	if (options->pty)
 		options->terminal = open_pty(channel);
+
+	if (reports_jail(options) && send(channel, "", 1, MSG_NOSIGNAL) < 0)
+		_exit(FAILED);
+	wait_until_unblocked(options);
+	take_locks(options);
 
 	/* Until the command is executed, nobody in the jail is to look into this process. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)

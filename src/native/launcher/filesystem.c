@@ -16,6 +16,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* Of sys/mount.h, which does not go together with linux/mount.h. */
+int umount2(const char *target, int flags);
+#define MNT_DETACH 2
+#ifndef MS_PRIVATE
+#define MS_PRIVATE (1 << 18)
+#endif
+
 int open_in_root(int root, const char *path, int flags)
 {
 	struct open_how how = {
@@ -41,37 +48,75 @@ static int make_child(int parent, const char *name, bool directory)
 	return openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-int make_mount_point(int root, const char *path, bool directory)
-{
-	char part[PATH_MAX], name[NAME_MAX + 1];
-	int fd = open_in_root(root, path, O_PATH);
+/* As many as the kernel follows (path_resolution(7)). */
+enum { MOST_LINKS = 40 };
 
-	if (fd >= 0)
-		return fd;
-	if (errno != ENOENT)
-		die_errno("open in the jail", path);
-	log_step("making %s in the jail", path);
-	fd = open_in_root(root, "/", O_PATH);
+static int make_place(int root, const char *path, bool directory, int links);
+
+/* A link that leads nowhere yet: what it names is made, as far as it lies in the jail. */
+static int make_target(int root, const char *prefix, int length, const char *link, const char *rest,
+		       bool directory, int links)
+{
+	char path[2 * PATH_MAX];
+	const char *between = *rest != '\0' ? "/" : "";
+	int size = *link == '/' ? snprintf(path, sizeof(path), "%s%s%s", link, between, rest) :
+				  snprintf(path, sizeof(path), "%.*s/%s%s%s", length, prefix, link, between, rest);
+	errno = links == MOST_LINKS ? ELOOP : ENAMETOOLONG;
+	if (links == MOST_LINKS || size >= PATH_MAX)
+		die_errno("make in the jail", prefix);
+	return make_place(root, path, directory, links + 1);
+}
+
+static int make_place(int root, const char *path, bool directory, int links)
+{
+	char part[PATH_MAX], name[NAME_MAX + 1], link[PATH_MAX];
+	int fd = open_in_root(root, "/", O_PATH);
+
 	for (const char *start = path + strspn(path, "/"), *next; *start != '\0'; start = next) {
 		const char *end = start + strcspn(start, "/");
 		next = end + strspn(end, "/");
 		snprintf(part, sizeof(part), "%.*s", (int)(end - path), path);
 		snprintf(name, sizeof(name), "%.*s", (int)(end - start), start);
 		int child = open_in_root(root, part, O_PATH);
-		if (child < 0 && errno == ENOENT)
+		if (child < 0 && errno == ENOENT) {
+			ssize_t length = readlinkat(fd, name, link, sizeof(link) - 1);
+			if (length > 0) {
+				link[length] = '\0';
+				close(fd);
+				return make_target(root, path, (int)(start - path), link, next, directory, links);
+			}
 			child = make_child(fd, name, directory || *next != '\0');
+		}
 		if (child < 0)
-			die_errno("make in the jail", path);
+			die_advised("make in the jail", path,
+				    errno == EACCES || errno == EPERM ?
+					    "the jail is another user's: make it as its owner, or use --overlay tmpfs" :
+				    errno == EROFS ? "make it where the jail can be written to" :
+						     NULL);
 		close(fd);
 		fd = child;
 	}
 	return fd;
 }
 
+int make_mount_point(int root, const char *path, bool directory)
+{
+	int fd = open_in_root(root, path, O_PATH);
+	if (fd >= 0)
+		return fd;
+	if (errno != ENOENT)
+		die_errno("open in the jail", path);
+	log_step("making %s in the jail", path);
+	return make_place(root, path, directory, 0);
+}
+
 static void configure(int context, unsigned int command, const char *key, const char *value, const char *type)
 {
-	if (syscall(SYS_fsconfig, context, command, key, value, 0) < 0)
-		die_errno(key != NULL ? "set an option of" : "make a file system of type", type);
+	if (syscall(SYS_fsconfig, context, command, key, value, 0) == 0)
+		return;
+	if (key != NULL)
+		die_errno("set an option of", type);
+	die_errno("make a file system of type", type);
 }
 
 int make_filesystem(const char *type, unsigned int attributes, const char *data)
@@ -97,7 +142,7 @@ int make_filesystem(const char *type, unsigned int attributes, const char *data)
 	configure(context, FSCONFIG_CMD_CREATE, NULL, NULL, type);
 	int tree = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, attributes);
 	if (tree < 0)
-		die_errno("make a mount of type", type);
+		die_advised("make a mount of type", type, strcmp(type, "proc") == 0 ? proc_advice() : NULL);
 	close(context);
 	return tree;
 }
@@ -108,6 +153,11 @@ int clone_tree(int directory, const char *path)
 			    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH);
 }
 
+int clone_mount(int directory, const char *path)
+{
+	return (int)syscall(SYS_open_tree, directory, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+}
+
 static void change_attributes(int tree, unsigned int flags, struct mount_attr change, const char *path)
 {
 	if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | flags, &change, sizeof(change)) < 0)
@@ -116,7 +166,11 @@ static void change_attributes(int tree, unsigned int flags, struct mount_attr ch
 
 void set_attributes(int tree, unsigned int attributes, const char *path)
 {
-	change_attributes(tree, AT_RECURSIVE, (struct mount_attr){ .attr_set = attributes }, path);
+	struct mount_attr change = { .attr_set = attributes, .propagation = MS_PRIVATE };
+	/* The four ways of access times are values of one field (mount_setattr(2)). */
+	if (attributes & (ATTRIBUTE_NOATIME | ATTRIBUTE_STRICTATIME))
+		change.attr_clr = MOUNT_ATTR__ATIME;
+	change_attributes(tree, AT_RECURSIVE, change, path);
 }
 
 void set_read_only(int tree, bool read_only, const char *path)
@@ -131,4 +185,41 @@ void attach(int tree, int directory, const char *name, const char *path)
 	unsigned int flags = MOVE_MOUNT_F_EMPTY_PATH | (*name == '\0' ? MOVE_MOUNT_T_EMPTY_PATH : 0U);
 	if (syscall(SYS_move_mount, tree, "", directory, name, flags) < 0)
 		die_errno("mount at", path);
+}
+
+int empty_tree(bool directory)
+{
+	static int first = -1;
+	if (!directory)
+		return clone_tree(AT_FDCWD, "/dev/null");
+	/* One serves for all: the first is made, the others are its copies. */
+	if (first >= 0)
+		return clone_tree(first, "");
+	first = make_filesystem("tmpfs",
+				ATTRIBUTE_READ_ONLY | ATTRIBUTE_NOSUID | ATTRIBUTE_NODEV | ATTRIBUTE_NOEXEC,
+				"mode=0555,size=0,nr_inodes=1");
+	return first;
+}
+
+/* Only of what is mounted somewhere a copy can be taken. What is opened by the root lies below it. */
+int open_workshop(int root)
+{
+	int workshop = make_filesystem("tmpfs", ATTRIBUTE_NOSUID, "mode=0700");
+	attach(workshop, root, "", "the root");
+	return workshop;
+}
+
+int take_from_workshop(int workshop)
+{
+	int tree = clone_mount(workshop, "made");
+	if (tree < 0 || unlinkat(workshop, "made", 0) < 0)
+		die_errno("take what was made for the jail", NULL);
+	return tree;
+}
+
+void close_workshop(int workshop)
+{
+	if (fchdir(workshop) < 0 || umount2(".", MNT_DETACH) < 0)
+		die_errno("take away what was made for the jail", NULL);
+	close(workshop);
 }

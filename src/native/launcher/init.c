@@ -65,14 +65,18 @@ void rename_to_init(char **argv)
 	prctl(PR_SET_NAME, name);
 }
 
-/* Not to hold open what the command closes; but for a terminal, which is to be given to it. */
-static void close_all_but(int channel, bool terminal)
+/*
+ * Not to hold open what the command closes; but for a terminal, which is to be given to it, and what
+ * supervisors hold the jail by.
+ */
+static void close_all_but(int channel, bool terminal, const struct options *options)
 {
-	if (dup2(channel, 3) < 0)
-		die_errno("keep the channel to the parent", NULL);
+	struct descriptors kept = options->held;
+	kept.items = grown(kept.items, kept.count, sizeof(int));
+	kept.items[kept.count++] = channel;
 	for (int fd = terminal ? 1 : 0; fd <= 2; fd++)
 		close(fd);
-	close_from(4);
+	close_others(3, &kept);
 }
 
 static void pass_on(pid_t command, const siginfo_t *info, enum job_group group)
@@ -98,11 +102,11 @@ void be_init(pid_t command, const struct options *options, int channel)
 	siginfo_t info;
 	int status;
 
-	close_all_but(channel, options->group >= GROUP_TERMINAL);
+	close_all_but(channel, options->group >= GROUP_TERMINAL, options);
 	keep_only_kill();
 	/* Without a handler the first process gets no signal; these are held since before it was there. */
 	sigfillset(&awaited);
-	while (!reap(command, &status, 3))
+	while (!reap(command, &status, channel))
 		if (sigwaitinfo(&awaited, &info) >= 0 && info.si_signo != SIGCHLD)
 			pass_on(command, &info, options->group);
 	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));

@@ -11,30 +11,71 @@
 #ifndef LAUNCHER_H
 #define LAUNCHER_H
 
+#include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <unistd.h>
+
+/* A descriptor that is closed at the end of its scope; errno stays as it is. */
+static inline void close_scoped(const int *fd)
+{
+	int reason = errno;
+	if (*fd >= 0)
+		close(*fd);
+	errno = reason;
+}
+#define scoped_fd __attribute__((cleanup(close_scoped))) int
 
 /* Exit statuses of our own, as those of env(1). */
 enum { FAILED = 125, NOT_EXECUTABLE = 126, NOT_FOUND = 127 };
 
-enum mount_kind { MOUNT_BIND, MOUNT_DEVICES, MOUNT_TMPFS };
+enum mount_kind {
+	/* What is mounted at a path, or at a descriptor, of the outside. */
+	MOUNT_BIND,
+	MOUNT_FILESYSTEM,
+	/* A file with what a descriptor holds, mounted. */
+	MOUNT_DATA,
+	/* A device node of its own, mounted. */
+	MOUNT_DEVICE,
+	/* Nothing to be seen of what is there. */
+	MOUNT_MASK,
+	/* What is there, read-only. */
+	MOUNT_PROTECT,
+	/* In the jail's own files: what a descriptor holds, a directory, a symbolic link, a mode. */
+	MAKE_FILE,
+	MAKE_DIRECTORY,
+	MAKE_LINK,
+	CHANGE_MODE,
+};
 
-/* What --bind, --dev-bind and --tmpfs ask for, in their order. */
+/* What an option puts into the jail. They are put there in their order. */
 struct mount {
 	enum mount_kind kind;
-	/* Outside of the jail; NULL for a tmpfs. */
+	/* Outside of the jail, or the text of a symbolic link; NULL if there is none. */
 	const char *source;
 	/* In the jail. */
 	const char *target;
-	/* Options of a tmpfs, comma-separated, or NULL. */
+	/* Of a file system, and its options, comma-separated, or NULL. */
+	const char *type;
 	const char *data;
-	bool read_only;
+	/* ATTRIBUTE_... */
+	unsigned int attributes;
+	/* The source need not be there. */
+	bool is_optional;
+	/* Without what is mounted below the source. */
+	bool is_flat;
+	/* Of what is made; MODE_UNSET where the option says nothing of it. */
+	mode_t mode;
+	dev_t device;
+	/* The descriptor that an option names, or -1. */
+	int fd;
 	/* The source, taken before it is out of reach. */
 	int tree;
 };
+#define MODE_UNSET ((mode_t)-1)
 
 /*
  * A process may signal its whole process group, and so those of it that are outside. So the command has
@@ -53,6 +94,11 @@ enum job_group {
 /* The values of an option that may be given several times. */
 struct list {
 	const char **items;
+	size_t count;
+};
+
+struct descriptors {
+	int *items;
 	size_t count;
 };
 
@@ -90,6 +136,8 @@ struct options {
 	bool mask_proc;
 	struct mount *mounts;
 	size_t mount_count;
+	/* "tmpfs", or a directory that keeps what is written to the root; or NULL. */
+	const char *overlay;
 	/* Working directory in the new root, or NULL for its top. */
 	const char *cwd;
 
@@ -106,8 +154,8 @@ struct options {
 	caps caps;
 	caps ambient;
 	bool no_new_privs;
-	/* "default", "off" or the path of a file. */
-	const char *seccomp;
+	/* Each "default", "off" or the path of a file. */
+	struct list seccomp;
 	bool new_keyring;
 	/* Octal, or NULL. */
 	const char *umask;
@@ -117,7 +165,24 @@ struct options {
 
 	/* The process. */
 	bool die_with_parent;
+	/* A process whose end ends the jail, or NULL. */
+	const char *die_with;
 	bool init;
+	/* Descriptors that an option names, and of these the ones that the command gets. */
+	struct descriptors named;
+	struct descriptors passed;
+	/* Those that the first process holds open. */
+	struct descriptors held;
+	/* How many of those passed are LISTEN_FDS; or NULL. */
+	const char *listen_fds;
+	/* Descriptors, or -1. */
+	int info_fd;
+	int status_fd;
+	int block_fd;
+	/* Files of the jail to hold a lock on. */
+	struct list lock_files;
+	/* The command's name for itself, or NULL. */
+	const char *argv0;
 	/* How the command shares signals of a terminal; with an init alone. */
 	enum job_group group;
 	bool new_session;
@@ -127,35 +192,72 @@ struct options {
 	/* NULL-terminated; ends with what --env names. One place is left for HOME. */
 	char **env;
 	size_t env_count;
+	/* The standard input is a file that nobody in the jail is to write to. */
+	bool protects_input;
+	/* A file with further arguments, or the number of a descriptor, until it is read. */
+	const char *args;
 	/* The command, NULL-terminated; NULL for a shell. */
 	char **command;
 	/* Our own arguments. */
 	char **argv;
+	/* Of options that say all when they are read. */
+	const char *ignored;
 };
 
 /* options.c */
+struct row;
 void parse_options(struct options *options, int argc, char **argv);
 /* The whole text as a number, or -1. */
 long long parse_number(const char *text, int base);
+/* Refuses a value, naming the option and what it takes. */
+_Noreturn void die_of(const struct row *row, const char *value);
+/* Memory that is kept to the end of the process. */
+void *allocate(size_t size);
+/* A copy of a list with room for one more, and behind it the end of a list of texts. */
+void *grown(const void *list, size_t count, size_t size);
+void add_descriptor(struct descriptors *list, int fd);
+/* A descriptor that is open here. */
+int parse_descriptor(struct options *options, const struct row *row, const char *value);
+
+/* mount_options.c */
+typedef void parser(struct options *options, const struct row *row, const char *value);
+parser parse_bind, parse_dev_bind, parse_bind_fd, parse_tmpfs, parse_filesystem, parse_mqueue, parse_file;
+parser parse_bind_data, parse_dir, parse_symlink, parse_chmod, parse_mask, parse_protect, parse_device;
 
 /* log.c */
 void log_as(const char *who, bool verbose);
 void log_step(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Names the step and the path that failed, with strerror of errno, and ends with status 125. */
 _Noreturn void die_errno(const char *step, const char *path);
+/* As die_errno, and says what to do about it; advice may be NULL. */
+_Noreturn void die_advised(const char *step, const char *path, const char *advice);
 /* As die_errno, where no system call has a reason to give. */
 _Noreturn void die(const char *message, const char *value);
 
 /* What die and die_errno do before they end. */
 void at_failure(void (*does)(void));
 
-/* seal.c */
-/* Closes all descriptors from one on. */
-void close_from(unsigned int first);
-/* Closes all from one on, and sees to it that the standard streams are there. */
-void close_inherited(unsigned int first);
-void run_sealed_copy(char **argv);
+/* advice.c: the cause that the kernel does not name, and its cure; or NULL. */
+/* Of a namespace that is refused. */
+const char *namespace_advice(const struct options *options);
+const char *proc_advice(void);
+const char *delegation_advice(void);
+
+/* descriptors.c */
+/* Closes all descriptors from one on, but for some. */
+void close_others(unsigned int first, const struct descriptors *kept);
+void open_standard_streams(void);
 void refuse_directories(void);
+/* Sends a descriptor, or receives one; -1 if the other end has ended before it sent one. */
+void send_descriptor(int channel, int fd);
+int receive_descriptor(int channel);
+/* True if our input is a file to read, which no process of the jail is to write to. */
+bool has_input_file(void);
+/* Reopens it below a read-only mount. Returns a descriptor of it, or -1 if it cannot be found. */
+int protect_input(void);
+
+/* seal.c */
+void run_sealed_copy(char **argv);
 
 /* userns.c */
 void write_id_maps(pid_t child, const struct options *options);
@@ -183,6 +285,9 @@ enum {
 	ATTRIBUTE_NOSUID = 0x2,
 	ATTRIBUTE_NODEV = 0x4,
 	ATTRIBUTE_NOEXEC = 0x8,
+	ATTRIBUTE_NOATIME = 0x10,
+	ATTRIBUTE_STRICTATIME = 0x20,
+	ATTRIBUTE_NODIRATIME = 0x80,
 };
 /* Opens a path of the jail, or returns -1. */
 int open_in_root(int root, const char *path, int flags);
@@ -192,19 +297,33 @@ int make_mount_point(int root, const char *path, bool directory);
 int make_filesystem(const char *type, unsigned int attributes, const char *data);
 /* A copy of what is mounted at a path and below, or at the descriptor if the path is empty; or -1. */
 int clone_tree(int directory, const char *path);
-/* Adds attributes to a mount and to all below it. */
+/* The same without what is mounted below. */
+int clone_mount(int directory, const char *path);
+/* Adds attributes to a mount and to all below it, and makes them private. */
 void set_attributes(int tree, unsigned int attributes, const char *path);
 /* Changes the one mount alone. */
 void set_read_only(int tree, bool read_only, const char *path);
 /* Mounts a tree on a name in a directory, or on the descriptor if the name is empty. */
 void attach(int tree, int directory, const char *name, const char *path);
 
+/* An empty directory or file, to lie upon what is not to be seen. */
+int empty_tree(bool directory);
+/* A file system on the root of the jail for files to be mounted from, one after the other, in there. */
+int open_workshop(int root);
+/* Takes what was made there, as a tree. */
+int take_from_workshop(int workshop);
+void close_workshop(int workshop);
+
+/* overlay.c */
+/* A file system over the root that takes what is written; mounted on the root, and returned. */
+int mount_overlay(int root, const char *where, const char *path);
+
 /* root.c */
 void change_root(const char *root);
 /* Makes the places to mount on that are missing, as ourselves and in our own mount namespace. */
 void make_places(const struct options *options);
 /* In a mount namespace of our own: makes the root with all that is mounted in it, and enters it. */
-void make_root(struct options *options);
+void make_root(struct options *options, int channel);
 
 /* proc.c */
 void mount_proc(int root, bool masked);
@@ -227,14 +346,18 @@ caps parse_caps(const char *names);
 void leave_keyring(void);
 void set_rlimits(const struct list *limits);
 void give_up_rights(const struct options *options, const struct identity *identity);
+/* Gives up what the installation of a filter took, and installs it. */
+void give_up_last_rights(void);
 void keep_only_kill(void);
 
 /* passwd.c */
 void look_up_user(const char *user, struct identity *identity);
 
 /* seccomp.c */
-void load_filter(const char *which);
-void install_filter(void);
+void load_filters(const struct list *which);
+bool has_filter(void);
+/* Nothing but execve(2) need be allowed from then on. */
+void install_filters(void);
 _Noreturn void list_denied(void);
 
 /* observed.c */
@@ -250,9 +373,6 @@ void be_observable(void);
 /* terminal.c */
 /* Opens a new terminal of the jail, sends its master over the channel, and returns the other end. */
 int open_pty(int channel);
-/* The master of a terminal, or -1 if the child has ended before it sent one. */
-int receive_descriptor(int channel);
-void send_descriptor(int channel, int fd);
 /* Makes a terminal the controlling one of a new session, and its standard streams. */
 void take_terminal(int terminal);
 /* Between our own standard streams and a new terminal: begin, carry what there is, end. */
@@ -264,6 +384,14 @@ bool prepare_relay(struct pollfd *polls, bool is_over);
 void carry(const struct pollfd *polls);
 void resize_terminal(void);
 void end_relay(void);
+
+/* status.c: what supervisors are told, and what they hold the jail by. */
+void write_info(const struct options *options, pid_t child);
+void write_exit_status(const struct options *options, int status);
+void take_locks(struct options *options);
+/* True if the parent is to know when the jail is there. */
+bool reports_jail(const struct options *options);
+void wait_until_unblocked(const struct options *options);
 
 /* child.c */
 bool awaits_parent(const struct options *options);
@@ -292,6 +420,8 @@ void receive_from_queue(void);
 /* wait.c */
 /* The jail is killed when the process that called us ends, however it ends. */
 void tie_to_caller(pid_t caller);
+/* The same for the process that called our caller, by its number. */
+void tie_to_process(const char *process);
 void hold_signals(void);
 void release_signals(void);
 /* Returns the exit status for what became of the child. */

@@ -43,14 +43,17 @@ static _Noreturn void end(void)
 	_exit(FAILED);
 }
 
-void die_errno(const char *step, const char *path)
+void die_advised(const char *step, const char *path, const char *advice)
 {
 	const char *reason = strerror(errno);
-	if (path != NULL)
-		fprintf(stderr, "invoke_ns: %s %s: %s\n", step, path, reason);
-	else
-		fprintf(stderr, "invoke_ns: %s: %s\n", step, reason);
+	fprintf(stderr, "invoke_ns: %s%s%s: %s%s%s\n", step, path ? " " : "", path ? path : "", reason,
+		advice ? ": " : "", advice ? advice : "");
 	end();
+}
+
+void die_errno(const char *step, const char *path)
+{
+	die_advised(step, path, NULL);
 }
 
 void die(const char *message, const char *value)

@@ -23,29 +23,33 @@ int main(int argc, char **argv)
 
 	pid_t caller = getppid();
 
+	open_standard_streams();
 	parse_options(&options, argc, argv);
-	close_inherited(options.observed ? OBSERVER + 1 : 3);
+	close_others(3, &options.named);
 	if (options.sealed)
 		run_sealed_copy(argv);
 	log_as("Parent", options.verbose);
 	log_step("PID is %ld", (long)getpid());
-	load_filter(options.seccomp);
+	load_filters(&options.seccomp);
 	if (options.show_queue)
 		create_queue();
 	make_cgroup(&options);
-	if (options.new_mount && options.root != NULL && has_other_root(&options))
+	if (options.new_mount && options.root != NULL && options.overlay == NULL &&
+	    has_other_root(&options))
 		make_places(&options);
+	options.protects_input = options.new_mount && options.root != NULL && has_input_file();
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0)
 		die_errno("make a socket pair", NULL);
 	options.group = choose_group(&options);
 	hold_signals();
 	if (options.die_with_parent)
 		tie_to_caller(caller);
+	tie_to_process(options.die_with);
 
 	/* As fork(2), but the child begins in the new namespaces. */
 	pid_t child = (pid_t)syscall(SYS_clone, namespaces(&options) | SIGCHLD, 0, 0, 0, 0);
 	if (child < 0)
-		die_errno("make the namespaces", NULL);
+		die_advised("make the namespaces", NULL, namespace_advice(&options));
 	if (child == 0) {
 		close(channel[0]);
 		become_child(&options, channel[1]);
@@ -57,11 +61,19 @@ int main(int argc, char **argv)
 		write_id_maps(child, &options);
 	if (awaits_parent(&options) && send(channel[0], "", 1, MSG_NOSIGNAL) < 0)
 		die_errno("tell the child to go on", NULL);
+	int input = options.protects_input ? receive_descriptor(channel[0]) : -1;
 	int pty = options.pty ? receive_descriptor(channel[0]) : -1;
+	char byte;
+	if (reports_jail(&options) && recv(channel[0], &byte, 1, 0) == 1)
+		write_info(&options, child);
 	if (options.show_queue)
 		receive_from_queue();
 	int status = wait_for(child, &options, channel[0], pty);
+	/* Who shares our input goes on where the jail has stopped reading. */
+	if (input >= 0)
+		lseek(STDIN_FILENO, lseek(input, 0, SEEK_CUR), SEEK_SET);
 	remove_cgroup();
+	write_exit_status(&options, status);
 	log_step("the child has ended with status %d", status);
 	return status;
 }

@@ -1,8 +1,11 @@
 /* The command line: parsers, and what they fill by the table of options.h. */
+#define _GNU_SOURCE
 #include "launcher.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,11 +23,9 @@ struct row {
 	const char *needs, *help;
 };
 
-static void parse_flag(struct options *options, const struct row *row, const char *value);
 static _Noreturn void print_help(struct options *options, const struct row *row, const char *value);
 
-/* Refuses a value, naming the option and what it takes. */
-static _Noreturn void die_of(const struct row *row, const char *value)
+void die_of(const struct row *row, const char *value)
 {
 	char message[160];
 	bool named = row->name != NULL;
@@ -44,7 +45,7 @@ long long parse_number(const char *text, int base)
 }
 
 /* What the options hold is kept to the end of the process. */
-static void *allocate(size_t size)
+void *allocate(size_t size)
 {
 	static struct kept {
 		struct kept *next;
@@ -64,8 +65,7 @@ static char *copy_of(const char *text)
 	return strcpy(allocate(strlen(text) + 1), text);
 }
 
-/* A list with room for one more, and behind it the end of a list of texts. */
-static void *grown(const void *list, size_t count, size_t size)
+void *grown(const void *list, size_t count, size_t size)
 {
 	void *larger = allocate((count + 3) * size);
 	return count == 0 ? larger : memcpy(larger, list, count * size);
@@ -126,49 +126,54 @@ static void parse_ipc(struct options *options, const struct row *row, const char
 	options->show_queue = true;
 }
 
-static struct mount *add_mount(struct options *options, struct mount mount)
+void add_descriptor(struct descriptors *list, int fd)
 {
-	options->mounts = grown(options->mounts, options->mount_count, sizeof(mount));
-	options->mounts[options->mount_count] = mount;
-	return &options->mounts[options->mount_count++];
+	list->items = grown(list->items, list->count, sizeof(int));
+	list->items[list->count++] = fd;
 }
 
-/* SRC[:DEST][:ro] */
-static void parse_bind(struct options *options, const struct row *row, const char *value)
+int parse_descriptor(struct options *options, const struct row *row, const char *value)
 {
-	char *text = copy_of(value);
-	char *colon = strrchr(text, ':');
-	struct mount *mount = add_mount(options, (struct mount){ MOUNT_BIND, .source = text, .target = text, .tree = -1 });
-	if (colon != NULL && (strcmp(colon, ":ro") == 0 || strcmp(colon, ":rw") == 0)) {
-		mount->read_only = colon[2] == 'o';
-		*colon = '\0';
-	}
-	colon = strchr(text, ':');
-	if (colon != NULL) {
-		*colon = '\0';
-		mount->target = colon + 1;
-	}
-	if (*mount->source == '\0' || *mount->target != '/' || strchr(mount->target, ':') != NULL)
+	long long fd = parse_number(value, 10);
+	if (fd < 0 || fd > INT_MAX || fcntl((int)fd, F_GETFD) < 0)
 		die_of(row, value);
+	add_descriptor(&options->named, (int)fd);
+	return (int)fd;
 }
 
-static void parse_dev_bind(struct options *options, const struct row *row, const char *value)
+static void parse_fd(struct options *options, const struct row *row, const char *value)
 {
-	parse_bind(options, row, value);
-	options->mounts[options->mount_count - 1].kind = MOUNT_DEVICES;
+	*(int *)place_of(options, row) = parse_descriptor(options, row, value);
 }
 
-static void parse_tmpfs(struct options *options, const struct row *row, const char *value)
+static void parse_passed(struct options *options, const struct row *row, const char *value)
 {
-	char *text = copy_of(value);
-	char *colon = strchr(text, ':');
-	struct mount *mount = add_mount(options, (struct mount){ MOUNT_TMPFS, .target = text, .tree = -1 });
-	if (colon != NULL) {
-		*colon = '\0';
-		mount->data = colon + 1;
-	}
-	if (*text != '/')
+	add_descriptor(&options->passed, parse_descriptor(options, row, value));
+}
+
+static void parse_observed(struct options *options, const struct row *row, const char *value)
+{
+	parse_flag(options, row, value);
+	add_descriptor(&options->named, OBSERVER);
+}
+
+static void parse_held(struct options *options, const struct row *row, const char *value)
+{
+	add_descriptor(&options->held, parse_descriptor(options, row, value));
+}
+
+/* From 3 on, as sd_listen_fds(3) and podman have them. */
+static void parse_passed_count(struct options *options, const struct row *row, const char *value)
+{
+	char fd[16];
+	long long count = parse_number(value, 10);
+	if (count < 0 || count > 1 << 20)
 		die_of(row, value);
+	for (int i = 0; i < (int)count; i++) {
+		snprintf(fd, sizeof(fd), "%d", 3 + i);
+		parse_passed(options, row, fd);
+	}
+	*(const char **)place_of(options, row) = value;
 }
 
 static void parse_kept_caps(struct options *options, const struct row *row, const char *value)
@@ -193,8 +198,18 @@ static void parse_umask(struct options *options, const struct row *row, const ch
 
 static void parse_variable(struct options *options, const struct row *row, const char *value)
 {
-	if (strchr(value, '=') == NULL || *value == '=')
+	if (*value == '=' || *value == '\0')
 		die_of(row, value);
+	/* Of our own environment, so that its value is in no list of processes. */
+	if (strchr(value, '=') == NULL) {
+		char **own = environ;
+		size_t length = strlen(value);
+		while (*own != NULL && (strncmp(*own, value, length) != 0 || (*own)[length] != '='))
+			own++;
+		if (*own == NULL)
+			return;
+		value = *own;
+	}
 	options->env = grown(options->env, options->env_count, sizeof(char *));
 	options->env[options->env_count++] = (char *)value;
 }
@@ -299,6 +314,42 @@ static char **copies_of(int argc, char **argv)
 	return copies;
 }
 
+/*
+ * Puts the arguments of a file, each ended by a NUL, in the place of those that are done with. Returns the
+ * new list; getopt begins with it anew.
+ */
+static char **spliced(struct options *options, const struct row *row, int *argc, char **argv)
+{
+	const char *path = options->args;
+	bool is_number = parse_number(path, 10) >= 0;
+	scoped_fd fd = is_number ? parse_descriptor(options, row, path) : open(path, O_RDONLY | O_CLOEXEC);
+	char *text = NULL, **all = NULL;
+	size_t size = 0, count = 0;
+
+	FILE *file = fd < 0 ? NULL : fdopen(dup(fd), "r");
+	if (file == NULL)
+		die_errno("open the arguments", path);
+	all = grown(all, count++, sizeof(char *));
+	all[0] = argv[0];
+	while (getdelim(&text, &size, '\0', file) > 0) {
+		all = grown(all, count, sizeof(char *));
+		all[count++] = copy_of(text);
+	}
+	if (ferror(file))
+		die_errno("read the arguments", path);
+	free(text);
+	fclose(file);
+	for (int index = optind; index < *argc; index++) {
+		all = grown(all, count, sizeof(char *));
+		all[count++] = argv[index];
+	}
+	*argc = (int)count;
+	options->args = NULL;
+	/* Begin again, for glibc and for musl. */
+	optind = 0;
+	return all;
+}
+
 void parse_options(struct options *options, int argc, char **argv)
 {
 	struct option long_options[ROWS + 1] = { 0 };
@@ -317,7 +368,7 @@ void parse_options(struct options *options, int argc, char **argv)
 			letters[length++] = ':';
 	}
 
-	*options = (struct options){ .seccomp = "off", .argv = argv };
+	*options = (struct options){ .info_fd = -1, .status_fd = -1, .block_fd = -1, .argv = argv };
 	options->env = grown(NULL, 0, sizeof(char *));
 	argv = copies_of(argc, argv);
 	while ((option = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
@@ -328,6 +379,8 @@ void parse_options(struct options *options, int argc, char **argv)
 			exit(FAILED);
 		given[row - rows] = true;
 		row->parse(options, row, optarg);
+		if (options->args != NULL)
+			argv = spliced(options, row, &argc, argv);
 	}
 	options->command = optind < argc ? argv + optind : NULL;
 	for (int index = 0; index < ROWS; index++)

@@ -13,6 +13,7 @@ OPTION('i', NULL, "yes|no", parse_ipc, new_ipc, "",
        "in a new IPC namespace, or the present one; a message queue shows which")
 OPTION('c', NULL, "DIR", parse_text, root, "", "with DIR as the root directory")
 OPTION('v', NULL, NULL, parse_flag, verbose, "", "report each step")
+OPTION(0, "args", "FD|FILE", parse_text, args, "", "read further arguments, each ended by a NUL, from there")
 OPTION('h', "help", NULL, print_help, verbose, "", "show this help")
 OPTION('V', "version", NULL, print_version, verbose, "", "show the version")
 
@@ -36,10 +37,28 @@ OPTION(0, "dev", NULL, parse_flag, make_dev, "-m",
 OPTION(0, "no-proc", NULL, parse_flag, no_proc, "", "no /proc")
 OPTION(0, "mask-proc", NULL, parse_flag, mask_proc, "-m -p",
        "hide what of /proc concerns the host, or make it read-only")
-OPTION(0, "bind", "SRC[:DEST][:ro]", parse_bind, mounts, "-m", "a file or directory of the host")
-OPTION(0, "dev-bind", "SRC[:DEST][:ro]", parse_dev_bind, mounts, "-m", "the same, and devices in it work")
+OPTION(0, "overlay", "tmpfs|DIR", parse_text, overlay, "-m -c",
+       "what is written to the root goes to memory, or to DIR, and the root stays as it is")
+OPTION(0, "bind", "SRC[:DEST[:OPTION,...]]", parse_bind, mounts, "-m",
+       "a file or directory of the host; options are ro, rw, dev, suid, noexec, noatime, flat, and try: it need not be there. In all paths with options \\: is a colon")
+OPTION(0, "dev-bind", "SRC[:DEST[:OPTION,...]]", parse_dev_bind, mounts, "-m",
+       "the same, and devices in it work")
+OPTION(0, "bind-fd", "FD:DEST[:OPTION,...]", parse_bind_fd, mounts, "-m",
+       "the file or directory that a descriptor is open to")
 OPTION(0, "tmpfs", "DEST[:OPTION,...]", parse_tmpfs, mounts, "-m",
        "an empty file system in memory, such as /tmp:size=64m,mode=1777")
+OPTION(0, "mqueue", "DEST", parse_mqueue, mounts, "-m", "the message queues of the IPC namespace")
+OPTION(0, "filesystem", "TYPE:DEST[:OPTION,...]", parse_filesystem, mounts, "-m",
+       "a file system of any type that needs no device")
+OPTION(0, "bind-data", "FD:DEST[:ro][,mode=OCTAL]", parse_bind_data, mounts, "-m",
+       "a file of what is read from a descriptor, mounted")
+OPTION(0, "file", "FD:DEST[:OCTAL]", parse_file, mounts, "-m", "write what is read from a descriptor to a file")
+OPTION(0, "dir", "DEST[:OCTAL]", parse_dir, mounts, "-m", "make a directory, unless it is there")
+OPTION(0, "symlink", "TEXT:DEST", parse_symlink, mounts, "-m", "make a symbolic link, unless it is there")
+OPTION(0, "chmod", "OCTAL:DEST", parse_chmod, mounts, "-m", "set the mode of what is there")
+OPTION(0, "mask", "DEST", parse_mask, mounts, "-m", "hide a file or directory, if it is there")
+OPTION(0, "protect", "DEST", parse_protect, mounts, "-m", "make a file or directory read-only, if it is there")
+OPTION(0, "device", "DEST:b|c:MAJOR:MINOR[:OCTAL]", parse_device, mounts, "-m", "a device node")
 OPTION(0, "cwd", "DIR", parse_text, cwd, "", "start in this directory of the new root")
 
 HEADING("Limits")
@@ -56,8 +75,8 @@ OPTION(0, "user", "NAME|UID[:GID]", parse_text, user, "",
 OPTION(0, "caps", "NAME,...", parse_kept_caps, caps, "", "no capabilities but these")
 OPTION(0, "ambient", "NAME,...", parse_ambient, ambient, "", "these for a user other than root as well")
 OPTION(0, "no-new-privs", NULL, parse_flag, no_new_privs, "", "no program gives rights to who executes it")
-OPTION(0, "seccomp", "default|off|FILE", parse_text, seccomp, "",
-       "a filter for system calls; FILE has it in binary form")
+OPTION(0, "seccomp", "default|off|FILE", parse_item, seccomp, "",
+       "a filter for system calls, one upon the other; FILE has it in binary form")
 OPTION(0, "list-denied", NULL, print_denied, verbose, "",
        "print the system calls that the default filter denies")
 OPTION(0, "keyring", NULL, parse_flag, new_keyring, "", "in a new session keyring")
@@ -67,8 +86,24 @@ OPTION(0, "sealed", NULL, parse_flag, sealed, "", "run this launcher from a copy
 HEADING("The process")
 OPTION(0, "die-with-parent", NULL, parse_flag, die_with_parent, "",
        "kill the jail when the process that called us ends")
+OPTION(0, "die-with", "PID", parse_number_text, die_with, "",
+       "kill the jail when this process, the parent of our parent, ends")
 OPTION(0, "init", NULL, parse_flag, init, "-p", "with a first process that reaps and passes on signals")
 OPTION(0, "new-session", NULL, parse_flag, new_session, "", "in a session without a terminal")
 OPTION(0, "pty", NULL, parse_flag, pty, "--dev", "on a new terminal")
-OPTION(0, "observed", NULL, parse_flag, observed, "", "under jail_observer, which is at descriptor 3")
-OPTION(0, "env", "NAME=VALUE", parse_variable, env, "", "set a variable; the environment is otherwise empty")
+OPTION(0, "env", "NAME[=VALUE]", parse_variable, env, "",
+       "set a variable, or bring that of the launcher; the environment is otherwise empty")
+OPTION(0, "argv0", "NAME", parse_text, argv0, "", "what the command finds as its own name")
+OPTION(0, "fd", "FD", parse_passed, passed, "", "the command has this descriptor")
+OPTION(0, "preserve-fds", "COUNT", parse_passed_count, ignored, "", "the command has as many descriptors from 3 on")
+OPTION(0, "listen-fds", "COUNT", parse_passed_count, listen_fds, "",
+       "the same, as sockets that it is to serve (sd_listen_fds(3))")
+OPTION(0, "info-fd", "FD", parse_fd, info_fd, "",
+       "write a line of JSON there: the number of the first process, and the namespaces")
+OPTION(0, "json-status-fd", "FD", parse_fd, status_fd, "", "the same, and a line with the exit status at the end")
+OPTION(0, "block-fd", "FD", parse_fd, block_fd, "",
+       "run the command only when there is something to read there, or its end")
+OPTION(0, "sync-fd", "FD", parse_held, held, "--init", "hold this descriptor open as long as the jail is")
+OPTION(0, "lock-file", "DEST", parse_item, lock_files, "--init",
+       "hold a lock for reading on a file of the jail as long as the jail is")
+OPTION(0, "observed", NULL, parse_observed, observed, "", "under jail_observer, which is at descriptor 3")

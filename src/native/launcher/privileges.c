@@ -97,6 +97,18 @@ static void make_ambient(caps set)
 			die_errno("keep the capability", names[number]);
 }
 
+/* Other than with no_new_privs a filter takes CAP_SYS_ADMIN (seccomp(2)). */
+static bool installs_as_admin(const struct options *options)
+{
+	return (has_filter() || options->observed) && !options->no_new_privs;
+}
+
+/* The sets that are left in the end, and whether others are left until then. */
+static struct {
+	bool is_due;
+	caps permitted, inheritable;
+} last;
+
 static void become_user(const struct options *options, const struct identity *identity)
 {
 	/* Without privileges outside, a user namespace does not let groups go (user_namespaces(7)). */
@@ -105,12 +117,14 @@ static void become_user(const struct options *options, const struct identity *id
 	if (options->user == NULL)
 		return;
 	log_step("becoming user %ld and group %ld", (long)identity->uid, (long)identity->gid);
-	if (prctl(PR_SET_KEEPCAPS, options->ambient != 0, 0, 0, 0) < 0)
+	if (prctl(PR_SET_KEEPCAPS, options->ambient != 0 || installs_as_admin(options), 0, 0, 0) < 0)
 		die_errno("keep capabilities", NULL);
+	/* EINVAL: the user namespace does not have it. */
+	const char *advice = "it is not in the user namespace: map it (--uid-map, --gid-map; of jailbuild run --map-auto)";
 	if (setresgid(identity->gid, identity->gid, identity->gid) < 0)
-		die_errno("become the group of the user", options->user);
+		die_advised("become the group of the user", options->user, errno == EINVAL ? advice : NULL);
 	if (setresuid(identity->uid, identity->uid, identity->uid) < 0)
-		die_errno("become the user", options->user);
+		die_advised("become the user", options->user, errno == EINVAL ? advice : NULL);
 	/* The kernel forgets it when the user changes. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		die_errno("tie the command to its parent", NULL);
@@ -118,30 +132,35 @@ static void become_user(const struct options *options, const struct identity *id
 
 void give_up_rights(const struct options *options, const struct identity *identity)
 {
-	/* Other than with no_new_privs a filter takes CAP_SYS_ADMIN. */
-	if (!options->no_new_privs) {
-		install_filter();
-		install_observation();
-	}
+	caps ambient = options->limit_caps ? options->ambient & options->caps & permitted() : 0;
 	if (options->limit_caps) {
 		log_step("dropping capabilities");
 		drop_from_bounding_set(options->caps);
 	}
 	if (options->limit_caps || options->user != NULL)
 		become_user(options, identity);
-	if (options->limit_caps) {
-		caps ambient = options->ambient & options->caps & permitted();
-		caps kept = geteuid() == 0 ? options->caps & permitted() : ambient;
-		set_caps(kept, ambient);
+	bool loses_all = options->user != NULL && geteuid() != 0;
+	if (options->limit_caps || (loses_all && installs_as_admin(options))) {
+		caps more = installs_as_admin(options) ? permitted() & BIT(CAP_SYS_ADMIN) : 0;
+		last.permitted = geteuid() == 0 ? options->caps & permitted() : ambient;
+		last.inheritable = ambient;
+		last.is_due = more != 0;
+		set_caps(last.permitted | more, ambient);
 		make_ambient(ambient);
 	}
 	if (options->no_new_privs) {
 		log_step("setting no_new_privs");
 		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 			die_errno("set no_new_privs", NULL);
-		install_filter();
-		install_observation();
 	}
+}
+
+void give_up_last_rights(void)
+{
+	install_observation();
+	install_filters();
+	if (last.is_due)
+		set_caps(last.permitted, last.inheritable);
 }
 
 /* All that the first process has to do is to signal another, which may be another user's. */

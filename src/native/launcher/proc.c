@@ -18,25 +18,13 @@ static const char *const hidden[] = {
 /* What there sets something of the host. To root it is open without any capability. */
 static const char *const read_only[] = { "bus", "fs", "irq", "sys", "sysrq-trigger" };
 
-/* One empty directory serves for all: the first is made, the others are its copies. */
-static int empty_directory(void)
-{
-	static int first = -1;
-	if (first >= 0)
-		return clone_tree(first, "");
-	first = make_filesystem("tmpfs",
-				ATTRIBUTE_READ_ONLY | ATTRIBUTE_NOSUID | ATTRIBUTE_NODEV | ATTRIBUTE_NOEXEC,
-				"mode=0555,size=0,nr_inodes=1");
-	return first;
-}
-
 static void hide(int proc, const char *name)
 {
 	struct stat stat;
 	if (fstatat(proc, name, &stat, 0) < 0)
 		return;
 	bool is_directory = S_ISDIR(stat.st_mode);
-	int tree = is_directory ? empty_directory() : clone_tree(AT_FDCWD, "/dev/null");
+	int tree = empty_tree(is_directory);
 	if (tree < 0)
 		die_errno("take the mount to hide with", is_directory ? name : "/dev/null");
 	attach(tree, proc, name, name);

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -31,17 +33,18 @@ static void take_sources(const struct options *options)
 {
 	for (size_t i = 0; i < options->mount_count; i++) {
 		struct mount *mount = &options->mounts[i];
-		if (mount->source == NULL)
+		if (mount->kind != MOUNT_BIND)
 			continue;
-		unsigned int attributes = ATTRIBUTE_NOSUID;
-		if (mount->kind != MOUNT_DEVICES)
-			attributes |= ATTRIBUTE_NODEV;
-		if (mount->read_only)
-			attributes |= ATTRIBUTE_READ_ONLY;
-		mount->tree = clone_tree(AT_FDCWD, mount->source);
+		int directory = mount->fd >= 0 ? mount->fd : AT_FDCWD;
+		const char *path = mount->fd >= 0 ? "" : mount->source;
+		mount->tree = mount->is_flat ? clone_mount(directory, path) : clone_tree(directory, path);
+		if (mount->tree < 0 && errno == ENOENT && mount->is_optional) {
+			log_step("%s is not there, and need not be", mount->source);
+			continue;
+		}
 		if (mount->tree < 0)
 			die_errno("take the mount of", mount->source);
-		set_attributes(mount->tree, attributes, mount->source);
+		set_attributes(mount->tree, mount->attributes, mount->source);
 	}
 }
 
@@ -70,31 +73,189 @@ static bool is_shared_by_all(const char *path)
 	return strcmp(path, "/tmp") == 0 || strcmp(path, "/var/tmp") == 0 || strcmp(path, "/dev/shm") == 0;
 }
 
-static void mount_in_root(int root, const struct mount *mount)
+static void refuse_root(const char *target)
 {
-	const char *target = mount->target;
-	int tree = mount->tree;
-
 	if (target[strspn(target, "/")] == '\0')
 		die("nothing can be mounted on the root of the jail", NULL);
-	if (mount->kind == MOUNT_TMPFS) {
-		const char *data = mount->data;
-		if (data == NULL)
-			data = is_shared_by_all(target) ? "mode=1777" : "mode=0755";
-		log_step("mounting a tmpfs at %s", target);
-		tree = make_filesystem("tmpfs", ATTRIBUTE_NOSUID | ATTRIBUTE_NODEV, data);
+}
+
+static void copy_data(int from, int to, const char *target)
+{
+	char bytes[1 << 16];
+	ssize_t got;
+	while ((got = read(from, bytes, sizeof(bytes))) > 0)
+		for (ssize_t done = 0, put; done < got; done += put)
+			if ((put = write(to, bytes + done, (size_t)(got - done))) < 0)
+				die_errno("write in the jail", target);
+	if (got < 0)
+		die_errno("read what is to be written to", target);
+}
+
+/* A file or device of its own, made where nothing in the jail sees it, as a tree to be mounted. */
+static int make_tree(int root, const struct mount *mount)
+{
+	int workshop = open_workshop(root);
+	if (mount->kind == MOUNT_DEVICE) {
+		if (mknodat(workshop, "made", mount->mode, mount->device) < 0)
+			die_errno("make the device", mount->target);
 	} else {
-		log_step("mounting %s at %s", mount->source, target);
+		scoped_fd file = openat(workshop, "made", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		if (file < 0)
+			die_errno("make a file to be mounted at", mount->target);
+		copy_data(mount->fd, file, mount->target);
+		if (fchmod(file, mount->mode != MODE_UNSET ? mount->mode : 0644) < 0)
+			die_errno("set the mode of", mount->target);
 	}
+	int tree = take_from_workshop(workshop);
+	close_workshop(workshop);
+	if (mount->attributes != 0)
+		set_attributes(tree, mount->attributes, mount->target);
+	return tree;
+}
+
+static int tree_of(int root, const struct mount *mount)
+{
+	const char *data = mount->data;
+	switch (mount->kind) {
+	case MOUNT_FILESYSTEM:
+		if (data == NULL && strcmp(mount->type, "tmpfs") == 0)
+			data = is_shared_by_all(mount->target) ? "mode=1777" : "mode=0755";
+		log_step("mounting a file system of type %s at %s", mount->type, mount->target);
+		return make_filesystem(mount->type, mount->attributes, data);
+	case MOUNT_DATA:
+	case MOUNT_DEVICE:
+		log_step("mounting what is made for it at %s", mount->target);
+		return make_tree(root, mount);
+	default:
+		log_step("mounting %s at %s", mount->source, mount->target);
+		return mount->tree;
+	}
+}
+
+static void mount_in_root(int root, const struct mount *mount)
+{
+	refuse_root(mount->target);
+	scoped_fd tree = tree_of(root, mount);
 	bool directory = is_directory(tree);
-	int place = make_mount_point(root, target, directory);
+	scoped_fd place = make_mount_point(root, mount->target, directory);
 	if (is_directory(place) != directory) {
 		errno = directory ? ENOTDIR : EISDIR;
-		die_errno("mount at", target);
+		die_errno("mount at", mount->target);
 	}
-	attach(tree, place, "", target);
-	close(place);
-	close(tree);
+	attach(tree, place, "", mount->target);
+}
+
+static void cover_in_root(int root, const struct mount *mount)
+{
+	refuse_root(mount->target);
+	scoped_fd place = open_in_root(root, mount->target, O_PATH);
+	if (place < 0 && errno == ENOENT)
+		return;
+	if (place < 0)
+		die_errno("open in the jail", mount->target);
+	bool masks = mount->kind == MOUNT_MASK;
+	log_step("%s %s", masks ? "masking" : "protecting", mount->target);
+	scoped_fd tree = masks ? empty_tree(is_directory(place)) : clone_tree(place, "");
+	if (tree < 0)
+		die_errno("take the mount to cover", mount->target);
+	if (!masks)
+		set_attributes(tree, ATTRIBUTE_READ_ONLY, mount->target);
+	attach(tree, place, "", mount->target);
+}
+
+/* The directory that a path lies in, made if it is not there; and the path's last name. */
+static int open_parent(int root, const char *path, char name[NAME_MAX + 1])
+{
+	char parent[PATH_MAX];
+	const char *end = path + strlen(path);
+	while (end > path && end[-1] == '/')
+		end--;
+	const char *start = end;
+	while (start > path && start[-1] != '/')
+		start--;
+	size_t length = (size_t)(start - path);
+	if (length >= sizeof(parent) || end - start > NAME_MAX || start == end)
+		die("not a path that can be made in the jail", path);
+	snprintf(name, NAME_MAX + 1, "%.*s", (int)(end - start), start);
+	snprintf(parent, sizeof(parent), "%.*s", (int)length, path);
+	return make_mount_point(root, parent, true);
+}
+
+static void write_file(int root, const struct mount *mount)
+{
+	scoped_fd place = make_mount_point(root, mount->target, false);
+	/* By its descriptor, and not by its name, which may be another's by now. */
+	char link[32];
+	struct stat stat;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", place);
+	if (fstatat(place, "", &stat, AT_EMPTY_PATH) < 0 || !S_ISREG(stat.st_mode))
+		die("not a regular file in the jail", mount->target);
+	scoped_fd file = open(link, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	if (file < 0)
+		die_errno("write in the jail", mount->target);
+	copy_data(mount->fd, file, mount->target);
+	if (mount->mode != MODE_UNSET && fchmod(file, mount->mode) < 0)
+		die_errno("set the mode of", mount->target);
+}
+
+static void make_link(int root, const struct mount *mount)
+{
+	char name[NAME_MAX + 1], there[PATH_MAX];
+	scoped_fd parent = open_parent(root, mount->target, name);
+	if (symlinkat(mount->source, parent, name) == 0)
+		return;
+	ssize_t length = errno == EEXIST ? readlinkat(parent, name, there, sizeof(there)) : -1;
+	bool is_same = length == (ssize_t)strlen(mount->source) && memcmp(there, mount->source, (size_t)length) == 0;
+	if (is_same)
+		return;
+	errno = EEXIST;
+	die_errno("make the symbolic link", mount->target);
+}
+
+static void change_mode(int root, const struct mount *mount)
+{
+	char link[32];
+	scoped_fd place = open_in_root(root, mount->target, O_PATH);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", place);
+	if (place < 0 || chmod(link, mount->mode) < 0)
+		die_errno("set the mode of", mount->target);
+}
+
+static void make_directory(int root, const struct mount *mount)
+{
+	char name[NAME_MAX + 1];
+	mode_t mode = mount->mode != MODE_UNSET ? mount->mode : 0755;
+	scoped_fd parent = open_parent(root, mount->target, name);
+	if (mkdirat(parent, name, mode) == 0)
+		return;
+	scoped_fd there = errno == EEXIST ? open_in_root(root, mount->target, O_PATH | O_DIRECTORY) : -1;
+	if (there < 0)
+		die_errno("make the directory", mount->target);
+}
+
+static void put_in_root(int root, const struct mount *mount)
+{
+	switch (mount->kind) {
+	case MOUNT_MASK:
+	case MOUNT_PROTECT:
+		cover_in_root(root, mount);
+		return;
+	case MAKE_FILE:
+		write_file(root, mount);
+		return;
+	case MAKE_DIRECTORY:
+		make_directory(root, mount);
+		return;
+	case MAKE_LINK:
+		make_link(root, mount);
+		return;
+	case CHANGE_MODE:
+		change_mode(root, mount);
+		return;
+	default:
+		if (mount->kind != MOUNT_BIND || mount->tree >= 0)
+			mount_in_root(root, mount);
+	}
 }
 
 static bool is_below(const char *path, const char *directory)
@@ -109,7 +270,7 @@ static bool is_within_another(const struct options *options, const char *target)
 	if ((options->make_dev && is_below(target, "/dev")) || (!options->no_proc && is_below(target, "/proc")))
 		return true;
 	for (size_t i = 0; i < options->mount_count; i++)
-		if (is_below(target, options->mounts[i].target))
+		if (options->mounts[i].kind <= MOUNT_DEVICE && is_below(target, options->mounts[i].target))
 			return true;
 	return false;
 }
@@ -127,55 +288,99 @@ void make_places(const struct options *options)
 		close(make_mount_point(root, "/dev", true));
 	for (size_t i = 0; i < options->mount_count; i++) {
 		const struct mount *mount = &options->mounts[i];
-		if (is_within_another(options, mount->target))
+		bool directory = mount->kind == MOUNT_FILESYSTEM;
+		if (mount->kind > MOUNT_DEVICE || is_within_another(options, mount->target))
 			continue;
-		if (mount->source != NULL && stat(mount->source, &stat_of_source) < 0)
-			die_errno("take the mount of", mount->source);
-		bool directory = mount->source == NULL || S_ISDIR(stat_of_source.st_mode);
+		if (mount->kind == MOUNT_BIND) {
+			int failed = mount->fd >= 0 ? fstat(mount->fd, &stat_of_source) :
+						      stat(mount->source, &stat_of_source);
+			if (failed && errno == ENOENT && mount->is_optional)
+				continue;
+			if (failed)
+				die_errno("take the mount of", mount->source);
+			directory = S_ISDIR(stat_of_source.st_mode);
+		}
 		close(make_mount_point(root, mount->target, directory));
 	}
 	close(root);
 	umask(mask);
 }
 
-/* The old root comes to lie upon the new one, and is taken away from there (pivot_root(2), NOTES). */
+/*
+ * The old root comes to lie upon the new one, and is taken away from there (pivot_root(2), NOTES). The root
+ * of an initramfs is no mount that could be put elsewhere: the new one is put upon it, which nothing in the
+ * jail gets below, as `..` ends at a root.
+ */
 static void pivot(int root, const char *path)
 {
 	if (fchdir(root) < 0)
 		die_errno("change to the directory", path);
-	if (syscall(SYS_pivot_root, ".", ".") < 0)
+	if (syscall(SYS_pivot_root, ".", ".") == 0) {
+		if (umount2(".", MNT_DETACH) < 0)
+			die_errno("take away the old root", NULL);
+	} else if (errno != EINVAL || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0) {
 		die_errno("change the root directory to", path);
-	if (umount2(".", MNT_DETACH) < 0)
-		die_errno("take away the old root", NULL);
+	}
 	if (chdir("/") < 0)
 		die_errno("change to the directory", "/");
 }
 
 /*
- * With mounts of our own the old root is taken away, so that no chroot(2) within the jail can reach it
- * again; pivot_root(2) wants the new root to be a mount point.
+ * So that nothing that is mounted here is seen outside. In a chroot no path leads to the mount that it lies
+ * in; who enters the mount namespace, though it is the own one, gets the root of that (setns(2)).
  */
-void make_root(struct options *options)
+static void make_private(void)
+{
+	log_step("making all mounts private");
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
+		return;
+	scoped_fd self = errno == EINVAL ? (int)syscall(SYS_pidfd_open, getpid(), 0) : -1;
+	if (self < 0 || setns(self, CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		die_errno("make private the mounts below", "/");
+}
+
+/* The root as a mount of its own, which pivot_root(2) wants. */
+static int bind_root(int given, const struct options *options, const char *path)
+{
+	log_step("making %s the root directory", path);
+	if (options->overlay != NULL)
+		return mount_overlay(given, options->overlay, path);
+	int root = clone_tree(given, "");
+	if (root < 0)
+		die_errno("mount on itself the directory", path);
+	set_attributes(root, 0, path);
+	attach(root, given, "", path);
+	return root;
+}
+
+/*
+ * With mounts of our own the old root is taken away, so that no chroot(2) within the jail can reach it
+ * again.
+ */
+void make_root(struct options *options, int channel)
 {
 	const char *path = options->root != NULL ? options->root : "/";
+	bool is_new = options->root != NULL;
 	mode_t mask = umask(0);
-
-	/* Before anything is mounted, so that nothing of it is seen outside. */
-	log_step("making all mounts private");
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		die_errno("make private the mounts below", "/");
-	take_sources(options);
-	int terminal = options->make_dev && !options->pty ? take_terminal_tree() : -1;
-
-	if (options->root != NULL) {
-		log_step("making %s the root directory", path);
-		if (mount(path, path, NULL, MS_BIND | MS_REC, NULL) < 0)
-			die_errno("mount on itself the directory", path);
-	}
-	int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0)
+	scoped_fd given = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct stat before, after;
+	if (given < 0 || stat("/", &before) < 0)
 		die_errno("open", path);
 
+	/* By the paths of our caller, and by the terminal's and the input's own. */
+	take_sources(options);
+	int terminal = options->make_dev && !options->pty ? take_terminal_tree() : -1;
+	if (options->protects_input) {
+		scoped_fd input = protect_input();
+		send_descriptor(channel, input);
+	}
+	make_private();
+	/* The root of a chroot, which was left. */
+	is_new = is_new || stat("/", &after) < 0 || before.st_ino != after.st_ino || before.st_dev != after.st_dev;
+
+	scoped_fd root = is_new ? bind_root(given, options, path) : dup(given);
+	if (root < 0)
+		die_errno("open", path);
 	struct statvfs status;
 	bool make_read_only = options->read_only && fstatvfs(root, &status) == 0 && !(status.f_flag & ST_RDONLY);
 	if (options->root != NULL && (options->read_only || options->make_dev)) {
@@ -195,11 +400,10 @@ void make_root(struct options *options)
 	if (terminal >= 0)
 		bind_console(root, terminal);
 	for (size_t i = 0; i < options->mount_count; i++)
-		mount_in_root(root, &options->mounts[i]);
+		put_in_root(root, &options->mounts[i]);
 	if (make_read_only)
 		set_read_only(root, true, path);
-	if (options->root != NULL)
+	if (is_new)
 		pivot(root, path);
-	close(root);
 	umask(mask);
 }

@@ -1,55 +1,49 @@
-/* What of the outside could be reached through the launcher itself: its descriptors and its file. */
+/* What of the outside could be reached through the launcher's own file. */
 #define _GNU_SOURCE
 #include "launcher.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/memfd.h>
+#include <stdio.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-/* What fs.nr_open of sysctl(8) allows unless it was raised. */
-enum { MOST_DESCRIPTORS = 1 << 20 };
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x10U
 #endif
 
-void close_from(unsigned int first)
-{
-	struct rlimit limit;
-
-	if (syscall(SYS_close_range, first, ~0U, 0U) == 0)
-		return;
-	/* Linux before 5.9 does not know it. */
-	if (errno != ENOSYS || getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		die_errno("close file descriptors", NULL);
-	for (rlim_t fd = first; fd < limit.rlim_max && fd < MOST_DESCRIPTORS; fd++)
-		close((int)fd);
-}
-
 /*
- * A descriptor to a directory outside would be a way out of the jail (CVE-2024-21626). The standard
- * streams are given to the command, and must not be what the launcher opens for itself.
+ * Where vm.memfd_noexec=2 lets no file in memory be executed, a file without a name takes its place. What
+ * is written to it changes nothing that anybody starts later.
  */
-void close_inherited(unsigned int first)
+static int unnamed_file(void)
 {
-	close_from(first);
-	for (int fd = 0; fd < 3; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
-			die_errno("open", "/dev/null");
+	static const char *const directories[] = { "/run", "/tmp", "/var/tmp", "/dev/shm" };
+	for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++) {
+		struct statvfs status;
+		if (statvfs(directories[i], &status) < 0 || (status.f_flag & ST_NOEXEC))
+			continue;
+		int fd = open(directories[i], O_TMPFILE | O_RDWR | O_CLOEXEC, 0700);
+		if (fd >= 0)
+			return fd;
+	}
+	errno = EACCES;
+	return -1;
 }
 
-void refuse_directories(void)
+/* A file that is open for writing cannot be executed (execve(2), ETXTBSY). */
+static int reopened(int fd)
 {
-	struct stat stat;
-	for (int fd = 0; fd < 3; fd++)
-		if (fstat(fd, &stat) == 0 && S_ISDIR(stat.st_mode))
-			die("a standard stream is a directory outside of the jail", NULL);
+	char link[32];
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	int reader = open(link, O_RDONLY | O_CLOEXEC);
+	close(fd);
+	return reader;
 }
 
 /*
@@ -62,12 +56,12 @@ void run_sealed_copy(char **argv)
 {
 	int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	struct stat stat;
-	char *none[] = { NULL };
+	bool is_sealed = true;
 
 	if (self < 0 || fstat(self, &stat) < 0)
 		die_errno("open", "/proc/self/exe");
-	int seals = fcntl(self, F_GET_SEALS);
-	if (seals >= 0 && (seals & F_SEAL_WRITE)) {
+	/* The copy, which has no name: nobody can start it again. */
+	if (stat.st_nlink == 0) {
 		close(self);
 		/* It was the number of a descriptor. */
 		prctl(PR_SET_NAME, "invoke_ns");
@@ -78,17 +72,23 @@ void run_sealed_copy(char **argv)
 	/* Linux before 6.3 does not know MFD_EXEC, and has no need of it. */
 	if (copy < 0 && errno == EINVAL)
 		copy = (int)syscall(SYS_memfd_create, "invoke_ns", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (copy < 0 && errno == EACCES) {
+		is_sealed = false;
+		copy = unnamed_file();
+	}
 	if (copy < 0)
-		die_errno("make a copy of the launcher", NULL);
+		die_advised("make a copy of the launcher", NULL,
+			    "set vm.memfd_noexec to 1, or mount /run, /tmp or /var/tmp without noexec");
 	for (off_t left = stat.st_size; left > 0;) {
 		ssize_t sent = sendfile(copy, self, NULL, (size_t)left);
 		if (sent <= 0)
 			die_errno("copy the launcher", NULL);
 		left -= sent;
 	}
-	if (fcntl(copy, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+	if (!is_sealed && (copy = reopened(copy)) < 0)
+		die_errno("reopen the copy of the launcher", NULL);
+	if (is_sealed && fcntl(copy, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
 		die_errno("seal the copy of the launcher", NULL);
-	/* Nothing here looks at the environment after this. */
-	syscall(SYS_execveat, copy, "", argv, none, AT_EMPTY_PATH);
+	syscall(SYS_execveat, copy, "", argv, environ, AT_EMPTY_PATH);
 	die_errno("execute the copy of the launcher", NULL);
 }

@@ -244,38 +244,53 @@ static void assemble_default(void)
 }
 
 /* The form that bwrap --seccomp takes and seccomp_export_bpf(3) makes. */
-static void read_filter(const char *path)
+static struct sock_fprog read_filter(const char *path)
 {
 	struct stat stat;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	scoped_fd fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &stat) < 0)
 		die_errno("open the filter", path);
 	if (stat.st_size == 0 || stat.st_size % (off_t)sizeof(program[0]) != 0 ||
 	    stat.st_size > (off_t)sizeof(program))
 		die("not a seccomp filter in binary form", path);
-	if (read(fd, program, (size_t)stat.st_size) != stat.st_size)
+	struct sock_fprog read_one = { (unsigned short)(stat.st_size / (off_t)sizeof(program[0])),
+				       allocate((size_t)stat.st_size) };
+	if (read(fd, read_one.filter, (size_t)stat.st_size) != stat.st_size)
 		die_errno("read the filter", path);
-	filter.len = (unsigned short)(stat.st_size / (off_t)sizeof(program[0]));
-	close(fd);
+	return read_one;
 }
 
-void load_filter(const char *which)
+/* In the order in which they are installed. */
+static struct sock_fprog *filters;
+static size_t filter_count;
+
+void load_filters(const struct list *which)
 {
-	if (strcmp(which, "off") == 0)
-		return;
-	if (strcmp(which, "default") == 0)
-		assemble_default();
-	else
-		read_filter(which);
+	filters = allocate(which->count * sizeof(filters[0]));
+	for (size_t i = 0; i < which->count; i++) {
+		if (strcmp(which->items[i], "off") == 0)
+			continue;
+		if (strcmp(which->items[i], "default") != 0) {
+			filters[filter_count++] = read_filter(which->items[i]);
+			continue;
+		}
+		if (filter.len == 0)
+			assemble_default();
+		filters[filter_count++] = filter;
+	}
 }
 
-void install_filter(void)
+bool has_filter(void)
 {
-	if (filter.len == 0)
-		return;
-	log_step("installing a seccomp filter of %u instructions", filter.len);
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) < 0)
-		die_errno("install the seccomp filter", NULL);
+	return filter_count > 0;
+}
+
+/* Each but the last has to allow the installation of the next. */
+void install_filters(void)
+{
+	for (size_t i = 0; i < filter_count; i++)
+		if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filters[i]) < 0)
+			die_errno("install the seccomp filter", NULL);
 }
 
 void list_denied(void)

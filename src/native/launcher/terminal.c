@@ -15,43 +15,6 @@
 #include <termios.h>
 #include <unistd.h>
 
-union control {
-	char bytes[CMSG_SPACE(sizeof(int))];
-	struct cmsghdr header;
-};
-
-void send_descriptor(int channel, int fd)
-{
-	char byte = 0;
-	struct iovec data = { &byte, 1 };
-	union control control = { 0 };
-	struct msghdr message = {
-		.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control),
-	};
-	control.header.cmsg_len = CMSG_LEN(sizeof(int));
-	control.header.cmsg_level = SOL_SOCKET;
-	control.header.cmsg_type = SCM_RIGHTS;
-	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-	if (sendmsg(channel, &message, MSG_NOSIGNAL) < 0)
-		die_errno("send the new terminal", NULL);
-}
-
-int receive_descriptor(int channel)
-{
-	char byte;
-	struct iovec data = { &byte, 1 };
-	union control control = { 0 };
-	struct msghdr message = {
-		.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control),
-	};
-	int fd;
-	if (recvmsg(channel, &message, MSG_CMSG_CLOEXEC) <= 0 ||
-	    control.header.cmsg_len != CMSG_LEN(sizeof(int)) || control.header.cmsg_type != SCM_RIGHTS)
-		return -1;
-	memcpy(&fd, CMSG_DATA(&control.header), sizeof(fd));
-	return fd;
-}
-
 /* As its /dev/console the jail has this terminal. */
 static void make_console(int master)
 {

@@ -2,13 +2,16 @@
 #include "launcher.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,6 +30,27 @@ void tie_to_caller(pid_t caller)
 		die_errno("tie the jail to our caller", NULL);
 	/* It ended before that. */
 	if (getppid() != caller)
+		raise(CALLER_ENDED);
+}
+
+/* A pidfd of the process that the jail ends with, or -1. */
+static int tied_to = -1;
+
+/* Its number may be another's by now, unless it is still the parent of our parent. */
+void tie_to_process(const char *process)
+{
+	char path[64], line[512];
+	int parent = -1;
+	if (process == NULL)
+		return;
+	tied_to = (int)syscall(SYS_pidfd_open, (pid_t)parse_number(process, 10), 0);
+	snprintf(path, sizeof(path), "/proc/%ld/stat", (long)getppid());
+	scoped_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t length = fd < 0 ? -1 : read(fd, line, sizeof(line) - 1);
+	line[length > 0 ? length : 0] = '\0';
+	/* The name, in parentheses, may have any sign in it. */
+	const char *rest = strrchr(line, ')');
+	if (rest == NULL || sscanf(rest, ") %*c %d", &parent) != 1 || parent != parse_number(process, 10) || tied_to < 0)
 		raise(CALLER_ENDED);
 }
 
@@ -133,18 +157,24 @@ static void stop_with_command(pid_t child, int channel, bool has_job)
 static void await_signal(int signals, pid_t child, int channel, bool has_job, bool relays,
 			 struct signalfd_siginfo *info)
 {
-	struct pollfd polls[2 + RELAY_POLLS] = { { signals, POLLIN, 0 }, { channel, POLLIN, 0 } };
+	struct pollfd polls[3 + RELAY_POLLS] = {
+		{ signals, POLLIN, 0 }, { channel, POLLIN, 0 }, { tied_to, POLLIN, 0 },
+	};
 	do {
 		if (relays)
-			prepare_relay(polls + 2, false);
+			prepare_relay(polls + 3, false);
 		polls[0].revents = 0;
-		if (poll(polls, relays ? 2 + RELAY_POLLS : 2, -1) < 0) {
+		if (poll(polls, relays ? 3 + RELAY_POLLS : 3, -1) < 0) {
 			if (errno != EINTR)
 				die_errno("wait for signals", NULL);
 			continue;
 		}
 		if (relays)
-			carry(polls + 2);
+			carry(polls + 3);
+		if (polls[2].revents & POLLIN) {
+			tied_to = polls[2].fd = -1;
+			kill(getpid(), CALLER_ENDED);
+		}
 		if (polls[1].revents & POLLIN)
 			stop_with_command(child, channel, has_job);
 		/* Its other end is closed. */

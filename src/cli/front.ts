@@ -1,0 +1,23 @@
+import { useFront } from '../jail/engine/front-connection.js';
+
+/** The name of the variable that the native front sets; native/front/start.c writes it. */
+const VARIABLE = 'JAILBUILD_FRONT';
+
+/**
+ * Learns what the native front says that has started this process, and hides it from those that this
+ * one starts: `REQUESTS,REPLIES,PROCESS`, the descriptors of the writer's pipes, where it stays to be the
+ * writer; then `;tuned` where it has set glibc's memory settings.
+ *
+ * @param environment the process's own, of which it takes out what is the front's
+ */
+export function meetFront(environment: NodeJS.ProcessEnv = process.env): void {
+  const said = environment[VARIABLE];
+  if (said === undefined) return;
+  delete environment[VARIABLE];
+  const [channel = '', settings] = said.split(';');
+  if (settings === 'tuned') delete environment.GLIBC_TUNABLES;
+  const [requests, replies, front] = channel.split(',').map(Number);
+  // A variable that was passed on by somebody else is not about us.
+  if (requests === undefined || replies === undefined || front !== process.ppid) return;
+  useFront({ requests, replies });
+}

@@ -1,0 +1,21 @@
+import { startupSnapshot } from 'node:v8';
+import { useFront } from '../jail/engine/front-connection.js';
+import { meetFront } from './front.js';
+import { main } from './main.js';
+
+/**
+ * Makes this process one whose memory can be kept as a start-up snapshot (node --build-snapshot): does
+ * some jobs, since what they compile and load is then ready, and leaves no trace of them.
+ *
+ * @param jobs command lines, which may fail: what they say of this machine does not matter
+ * @param start what a process does that begins with the snapshot
+ */
+export async function prepareSnapshot(
+  jobs: readonly (readonly string[])[],
+  start: () => Promise<void>,
+): Promise<void> {
+  startupSnapshot.setDeserializeMainFunction(() => void start());
+  meetFront();
+  for (const words of jobs) await main(words);
+  useFront(undefined);
+}

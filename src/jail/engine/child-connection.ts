@@ -1,0 +1,46 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
+import { type Connection, NotConnected, type Receiver } from './connection.js';
+
+type Child = ChildProcess & { readonly stdin: Writable; readonly stdout: Readable };
+
+/** A connection to a program that is started for it, and ends with it. */
+export class ChildConnection implements Connection {
+  readonly #child: Child;
+  readonly #ended: Promise<void>;
+
+  private constructor(child: Child, receiver: Receiver) {
+    this.#child = child;
+    this.#ended = new Promise((resolve) => {
+      child.once('exit', (status, signal) => {
+        receiver.fail(signal ?? `status ${status}`);
+        resolve();
+      });
+    });
+    // The exit tells.
+    child.on('error', () => {});
+    child.stdin.on('error', () => {});
+    child.stdout.on('data', (bytes: Buffer) => receiver.take(bytes));
+  }
+
+  /** @throws NotConnected if this machine cannot execute the program */
+  static start(program: string, receiver: Receiver): ChildConnection {
+    const child = spawn(program, { stdio: ['pipe', 'pipe', 'inherit'] });
+    if (child.pid === undefined) {
+      child.on('error', () => {});
+      throw new NotConnected(program);
+    }
+    return new ChildConnection(child, receiver);
+  }
+
+  write(request: Buffer): void {
+    this.#child.stdin.write(request);
+  }
+
+  expect(): void {}
+
+  async close(): Promise<void> {
+    this.#child.stdin.end();
+    await this.#ended;
+  }
+}

@@ -1,0 +1,90 @@
+#define _GNU_SOURCE
+#include "front.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Commands that write no jail and read none by the writer: Node takes our place. */
+static bool is_without_writer(const char *word)
+{
+	static const char *const words[] = { "run",	 "tree", "why",	 "inspect",    "profiles", "init",
+					     "completion", "help", "optimize", "--version", "-V", "--help", "-h" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcmp(word, words[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_verbose(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		if (strcmp(argv[i], "--verbose") == 0 || strcmp(argv[i], "-v") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* `node jailbuild.cjs WORD...`, or the same from a snapshot. */
+static void set_words(struct start *start, int argc, char **argv)
+{
+	static char script[PATH_MAX + 16], blob[PATH_MAX];
+	char **word = calloc((size_t)argc + 4, sizeof(*word));
+
+	if (word == NULL)
+		fail(1, "out of memory");
+	start->words = word;
+	snprintf(script, sizeof(script), "%s/jailbuild.cjs", start->dist);
+	*word++ = "node";
+	const char *reason = NULL;
+	if (choose_snapshot(start, blob, &reason)) {
+		*word++ = "--snapshot-blob";
+		*word++ = blob;
+	} else if (reason != NULL && is_verbose(argc, argv)) {
+		fprintf(stderr, "jailbuild: starts without the start-up snapshot: %s\n", reason);
+	}
+	*word++ = script;
+	for (int i = 1; i < argc; i++)
+		*word++ = argv[i];
+}
+
+/* Ends as Node has: by the same signal, so that a shell sees what it would see of Node. */
+static int end_as(int status)
+{
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	int signal_ = WTERMSIG(status);
+	/* The core is Node's. */
+	static const struct rlimit none = { 0, 0 };
+	setrlimit(RLIMIT_CORE, &none);
+	signal(signal_, SIG_DFL);
+	restore_signals();
+	raise(signal_);
+	return 128 + signal_;
+}
+
+int main(int argc, char **argv)
+{
+	static struct start start;
+	struct channel channel;
+
+	find_node(start.node);
+	find_dist(start.dist);
+	tune_memory(&start);
+	/* What `jailbuild optimize` asks for. */
+	if (argc == 3 && strcmp(argv[1], "--build-snapshot") == 0)
+		return make_snapshot(&start, argv[2]);
+	set_words(&start, argc, argv);
+	if (argc > 1 && is_without_writer(argv[1]))
+		become_node(&start);
+	open_channel(&channel);
+	int signals = catch_signals();
+	pid_t node = start_node(&start, &channel);
+	return end_as(serve_channel(&channel, node, signals));
+}

@@ -1,0 +1,77 @@
+#define _GNU_SOURCE
+#include "front.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+/* What may be meant for the command: Node has it from a terminal, or from us. */
+static const int PASSED_ON[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGCONT };
+#define PASSED_ON_COUNT (sizeof(PASSED_ON) / sizeof(PASSED_ON[0]))
+
+static sigset_t before;
+
+/* Has signals come by a descriptor. What was ignored stays so. */
+int catch_signals(void)
+{
+	sigset_t caught;
+
+	sigemptyset(&caught);
+	for (size_t i = 0; i < PASSED_ON_COUNT; i++)
+		sigaddset(&caught, PASSED_ON[i]);
+	sigaddset(&caught, SIGTSTP);
+	sigaddset(&caught, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &caught, &before);
+	int fd = signalfd(-1, &caught, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		fail(1, "signalfd: %s", strerror(errno));
+	return fd;
+}
+
+void restore_signals(void)
+{
+	sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
+/* Stops as whoever sent the signal wants it; the shell sees the command stopped. */
+static void stop_here(void)
+{
+	sigset_t stop;
+
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTSTP);
+	raise(SIGTSTP);
+	sigprocmask(SIG_UNBLOCK, &stop, NULL);
+	sigprocmask(SIG_BLOCK, &stop, NULL);
+}
+
+bool take_signals(int signals, pid_t node)
+{
+	struct signalfd_siginfo info[8];
+	bool interrupted = false, stopped = false;
+
+	for (;;) {
+		ssize_t count = read(signals, info, sizeof(info));
+		if (count <= 0)
+			break;
+		for (size_t i = 0; i < (size_t)count / sizeof(info[0]); i++) {
+			int signal = (int)info[i].ssi_signo;
+			/* The kernel sends a terminal's signals to Node as well. */
+			bool is_for_both = info[i].ssi_code == SI_KERNEL;
+			if (signal == SIGCHLD)
+				continue;
+			if (!is_for_both || signal == SIGCONT)
+				kill(node, signal);
+			interrupted = interrupted || signal == SIGINT || signal == SIGTERM || signal == SIGHUP;
+			if (signal == SIGTSTP)
+				stopped = true;
+			if (signal == SIGCONT)
+				stopped = false;
+		}
+	}
+	if (stopped)
+		stop_here();
+	return interrupted;
+}

@@ -1,0 +1,141 @@
+/* Descriptors: what of the outside they could reach, and how they go from one process to another. */
+#define _GNU_SOURCE
+#include "launcher.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* What fs.nr_open of sysctl(8) allows unless it was raised. */
+enum { MOST_DESCRIPTORS = 1 << 20 };
+
+static void close_between(unsigned int first, unsigned int last)
+{
+	struct rlimit limit;
+
+	if (first > last || syscall(SYS_close_range, first, last, 0U) == 0)
+		return;
+	/* Linux before 5.9 does not know it. */
+	if (errno != ENOSYS || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		die_errno("close file descriptors", NULL);
+	for (rlim_t fd = first; fd <= last && fd < limit.rlim_max && fd < MOST_DESCRIPTORS; fd++)
+		close((int)fd);
+}
+
+static int by_value(const void *left, const void *right)
+{
+	return *(const int *)left - *(const int *)right;
+}
+
+/* A descriptor to a directory outside would be a way out of the jail (CVE-2024-21626). */
+void close_others(unsigned int first, const struct descriptors *kept)
+{
+	if (kept->count > 1)
+		qsort(kept->items, kept->count, sizeof(int), by_value);
+	for (size_t i = 0; i < kept->count; i++) {
+		unsigned int fd = (unsigned int)kept->items[i];
+		if (fd < first)
+			continue;
+		close_between(first, fd - 1);
+		first = fd + 1;
+	}
+	close_between(first, ~0U);
+}
+
+/* They are given to the command, and must not be what the launcher opens for itself. */
+void open_standard_streams(void)
+{
+	for (int fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			die_errno("open", "/dev/null");
+}
+
+void refuse_directories(void)
+{
+	struct stat stat;
+	for (int fd = 0; fd < 3; fd++)
+		if (fstat(fd, &stat) == 0 && S_ISDIR(stat.st_mode))
+			die("a standard stream is a directory outside of the jail", NULL);
+}
+
+union control {
+	char bytes[CMSG_SPACE(sizeof(int))];
+	struct cmsghdr header;
+};
+
+void send_descriptor(int channel, int fd)
+{
+	char byte = 0;
+	struct iovec data = { &byte, 1 };
+	union control control = { 0 };
+	struct msghdr message = {
+		.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	control.header.cmsg_len = CMSG_LEN(sizeof(int));
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	if (fd < 0)
+		message.msg_controllen = 0;
+	if (sendmsg(channel, &message, MSG_NOSIGNAL) < 0)
+		die_errno("send a descriptor", NULL);
+}
+
+int receive_descriptor(int channel)
+{
+	char byte;
+	struct iovec data = { &byte, 1 };
+	union control control = { 0 };
+	struct msghdr message = {
+		.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	int fd;
+	if (recvmsg(channel, &message, MSG_CMSG_CLOEXEC) <= 0 || message.msg_controllen == 0 ||
+	    control.header.cmsg_len != CMSG_LEN(sizeof(int)) || control.header.cmsg_type != SCM_RIGHTS)
+		return -1;
+	memcpy(&fd, CMSG_DATA(&control.header), sizeof(fd));
+	return fd;
+}
+
+bool has_input_file(void)
+{
+	struct stat stat;
+	int flags = fcntl(STDIN_FILENO, F_GETFL);
+	return flags >= 0 && (flags & O_ACCMODE) == O_RDONLY && fstat(STDIN_FILENO, &stat) == 0 &&
+	       S_ISREG(stat.st_mode);
+}
+
+/*
+ * Whoever has a descriptor for reading may open the same file for writing by /proc/self/fd, if its mode
+ * lets him; and root in the jail may be root outside. Below a read-only mount of that file it is read-only to
+ * everyone. A file without a path here stays as it is: nobody but who has it open can come by it.
+ */
+int protect_input(void)
+{
+	char path[PATH_MAX], link[32];
+	struct stat given, found;
+	ssize_t length = readlink("/proc/self/fd/0", path, sizeof(path) - 1);
+	if (length <= 0 || fstat(STDIN_FILENO, &given) < 0)
+		return -1;
+	path[length] = '\0';
+	scoped_fd tree = clone_mount(AT_FDCWD, path);
+	if (tree < 0 || fstat(tree, &found) < 0 || found.st_dev != given.st_dev || found.st_ino != given.st_ino)
+		return -1;
+	set_attributes(tree, ATTRIBUTE_READ_ONLY, path);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", tree);
+	int input = open(link, O_RDONLY | O_CLOEXEC);
+	/* Whoever opened it for us may read it, and we may not. */
+	if (input < 0)
+		return -1;
+	if (lseek(input, lseek(STDIN_FILENO, 0, SEEK_CUR), SEEK_SET) < 0 || dup2(input, STDIN_FILENO) < 0)
+		die_errno("reopen the standard input", NULL);
+	return input;
+}

@@ -1,0 +1,84 @@
+/* For who starts jails: what is said of them, and what they are held by. The formats are bubblewrap's. */
+#define _GNU_SOURCE
+#include "launcher.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct {
+	const char *file, *key;
+} namespaces[] = {
+	{ "cgroup", "cgroup-namespace" }, { "ipc", "ipc-namespace" },	{ "mnt", "mnt-namespace" },
+	{ "net", "net-namespace" },	  { "pid", "pid-namespace" },	{ "time", "time-namespace" },
+	{ "user", "user-namespace" },	  { "uts", "uts-namespace" },
+};
+
+static void write_line(int fd, const char *line)
+{
+	size_t length = strlen(line);
+	if (write(fd, line, length) != (ssize_t)length && errno != EPIPE)
+		die_errno("write the status", NULL);
+}
+
+bool reports_jail(const struct options *options)
+{
+	return options->info_fd >= 0 || options->status_fd >= 0;
+}
+
+void write_info(const struct options *options, pid_t child)
+{
+	char line[640], path[64];
+	struct stat stat;
+	int length = snprintf(line, sizeof(line), "{ \"child-pid\": %ld", (long)child);
+	for (size_t i = 0; i < sizeof(namespaces) / sizeof(namespaces[0]); i++) {
+		snprintf(path, sizeof(path), "/proc/%ld/ns/%s", (long)child, namespaces[i].file);
+		if (fstatat(AT_FDCWD, path, &stat, 0) == 0)
+			length += snprintf(line + length, sizeof(line) - (size_t)length, ", \"%s\": %llu",
+					   namespaces[i].key, (unsigned long long)stat.st_ino);
+	}
+	snprintf(line + length, sizeof(line) - (size_t)length, " }\n");
+	if (options->info_fd >= 0) {
+		write_line(options->info_fd, line);
+		close(options->info_fd);
+	}
+	if (options->status_fd >= 0)
+		write_line(options->status_fd, line);
+}
+
+void write_exit_status(const struct options *options, int status)
+{
+	char line[64];
+	snprintf(line, sizeof(line), "{ \"exit-code\": %d }\n", status);
+	if (options->status_fd >= 0)
+		write_line(options->status_fd, line);
+}
+
+/* Of a process, and so of the first one, which stays (fcntl(2)). */
+void take_locks(struct options *options)
+{
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+	for (size_t i = 0; i < options->lock_files.count; i++) {
+		const char *path = options->lock_files.items[i];
+		int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+		if (fd < 0 || fcntl(fd, F_SETLK, &lock) < 0)
+			die_errno("lock", path);
+		/* To close it would give up the lock. */
+		add_descriptor(&options->held, fd);
+	}
+}
+
+void wait_until_unblocked(const struct options *options)
+{
+	char byte;
+	if (options->block_fd < 0)
+		return;
+	log_step("waiting for descriptor %d", options->block_fd);
+	while (read(options->block_fd, &byte, 1) < 0)
+		if (errno != EINTR)
+			die_errno("wait for the descriptor of --block-fd", NULL);
+	close(options->block_fd);
+}
