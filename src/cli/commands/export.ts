@@ -93,7 +93,7 @@ async function exportSource(
   const beside = path === STDOUT_PATH || isStream(path) ? undefined : path;
   const sbom = sbomRequest(args, beside, file?.image.sbom);
   if (sbom !== undefined && sbom.file === undefined) {
-    throw new JailbuildError('USAGE', '--sbom: say where it goes with --sbom-file');
+    throw new JailbuildError('USAGE', '--sbom: name its file with --sbom-file');
   }
   const { tree, warnings, command, environment, sysroot, originOf } = await source.read();
   for (const warning of warnings) warn(warning);
@@ -163,11 +163,11 @@ function checkUsage(args: ExportArguments, { kind }: Destination, toStdout: bool
     throw new JailbuildError('USAGE', message);
   };
   if (args.json && toStdout) usage('--json prints where the archive goes: name a file in --to');
-  if (args.cmd !== undefined && args['--'] !== undefined) usage('--cmd and -- exclude each other');
+  if (args.cmd !== undefined && args['--'] !== undefined) usage('--cmd and -- cannot be combined');
   if (kind !== 'tar' && kind !== 'cpio') return;
   const other = IMAGE_OPTIONS.find((name) => args[name] !== undefined);
-  if (other !== undefined) usage(`--${other} goes with an image, not with ${kind}`);
-  if (args['--'] !== undefined) usage(`the command behind -- goes with an image, not with ${kind}`);
+  if (other !== undefined) usage(`--${other} applies to images, not to ${kind}`);
+  if (args['--'] !== undefined) usage(`the command behind -- applies to images, not to ${kind}`);
 }
 
 function tell(args: ExportArguments, result: ExportReport, toStdout: boolean): void {

@@ -8,7 +8,7 @@ import { type RunArguments, runOptions } from '../options/run.js';
 import { lacksText } from '../output/lacks-text.js';
 import { writeErr, writeOut } from '../output/output.js';
 import { printable } from '../output/text.js';
-import { reportError, tellLimits } from '../report-error.js';
+import { reportError, tellLimits, warn } from '../report-error.js';
 
 export const runCommand = defineCommand({
   name: 'run',
@@ -55,9 +55,13 @@ async function runInJail(args: RunArguments): Promise<number> {
   const { launch, command } = runnable(root, args);
   if (args['oci-bundle'] !== undefined)
     return writeBundle(args['oci-bundle'], root, launch, command);
-  if (args.observe && !args['print-command']) return runObserved(root, launch, command);
+  if (args.observe && !args['print-command']) {
+    await warnOfUncovering(root, launch);
+    return runObserved(root, launch, command);
+  }
   const { printCommand, runJail } = await import('../../launcher/run.js');
   if (!args['print-command']) {
+    await warnOfUncovering(root, launch);
     const status = await runJail(root, launch, command);
     if (status === NOT_EXECUTABLE || status === NOT_FOUND) tellOfProve(args.root, command);
     return status;
@@ -85,6 +89,15 @@ async function runObserved(
   writeErr(`jailbuild: the command ended with status ${round.status}\n${lacksText(round)}`);
   tellLimits(round.counts);
   return round.status;
+}
+
+/** What gets past the cover of the record takes the record's worth. */
+async function warnOfUncovering(root: string, launch: LaunchOptions): Promise<void> {
+  const { canUncover } = await import('../../launcher/uncovering.js');
+  if (!canUncover(root, launch)) return;
+  const { noteUnprotected } = await import('../../jail/record/protection.js');
+  if (noteUnprotected(root)) return;
+  warn(`${root}: the command can write the record of the jail: do not update this jail afterwards`);
 }
 
 async function writeBundle(

@@ -98,7 +98,7 @@ async function traceCommandLine(args: TraceArguments): Promise<number> {
   const command = args['--'] ?? [];
   if (command.length === 0) throw new JailbuildError('USAGE', 'trace: name a command behind --');
   if (args.in !== undefined && args.sysroot !== undefined)
-    throw new JailbuildError('USAGE', '--in and --sysroot exclude each other');
+    throw new JailbuildError('USAGE', '--in and --sysroot cannot be combined');
   const { runTraced } = await import('../../prove/run-traced.js');
   const { linger, mechanism } = observing(args);
   const where = await placeOf(args);

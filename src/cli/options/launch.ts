@@ -1,6 +1,6 @@
-import { lstatSync } from 'node:fs';
 import path from 'node:path';
 import { JailbuildError } from '../../errors.js';
+import { isCoverable } from '../../jail/record/protection.js';
 import { type JailRecord, readRecord } from '../../jail/record/record.js';
 import { STATE_DIRECTORY } from '../../jail/record/state.js';
 import { chooseCapabilities } from '../../launcher/capabilities.js';
@@ -129,7 +129,7 @@ export function launchOptions(args: RunArguments): LaunchOptions {
   const userMaps = userMapsOf(args);
   const user = args.user ?? keptUser(args);
   if (userMaps !== undefined) refuseUnmapped(user, userMaps);
-  if (args.tty && args['no-dev']) usage('--tty and --no-dev exclude each other');
+  if (args.tty && args['no-dev']) usage('--tty and --no-dev cannot be combined');
   return {
     ...defined('hostname', args.hostname),
     isolateNetwork: args.network === 'none',
@@ -185,10 +185,12 @@ export function sysrootLaunch(): LaunchOptions {
   return launchOptions(withDefaults(runOptions) as RunArguments);
 }
 
-/** The record of a jail is of no concern to what runs in it: an empty directory lies upon it. */
+/**
+ * The record of a jail is of no concern to what runs in it: an empty directory lies upon it, or upon the
+ * place that it would have.
+ */
 export function hideRecord(root: string, launch: LaunchOptions): LaunchOptions {
-  const state = lstatSync(path.join(root, STATE_DIRECTORY), { throwIfNoEntry: false });
-  if (!state?.isDirectory()) return launch;
+  if (!isCoverable(root)) return launch;
   const cover = { target: `/${STATE_DIRECTORY}`, options: 'ro,mode=0555,nr_inodes=1' };
   return { ...launch, mounts: [cover, ...(launch.mounts ?? [])] };
 }
@@ -238,13 +240,13 @@ function userMapsOf(args: RunArguments): LaunchOptions['userMaps'] {
   const gids = (args.gidmap ?? args.uidmap ?? []).map((text) => parseIdMap('--gidmap', text));
   if (uids.length > 0) {
     if (args.userns !== undefined || args['map-auto'])
-      usage('--uidmap goes with neither --userns nor --map-auto');
+      usage('--uidmap cannot be combined with --userns or --map-auto');
     return { uids, gids };
   }
-  if (gids.length > 0) usage('--gidmap goes with --uidmap');
+  if (gids.length > 0) usage('--gidmap requires --uidmap');
   const subordinate = args['map-auto'] ?? false;
   if (mode === 'host') {
-    if (subordinate) usage('--map-auto goes with --userns root or keep-id');
+    if (subordinate) usage('--map-auto requires --userns root or keep-id');
     return undefined;
   }
   return userMaps(mode === 'root' ? 'root' : 'keep-id', subordinate);
