@@ -135,7 +135,7 @@ function jailToBe(
 /** What the request says beside programs. */
 function sayings(request: ResolveRequest): Partial<ManifestRequest> {
   const { profiles = [], users = [], include = [], exclude = [], packages = [] } = request;
-  const { traces = [], traceScope = 'files', allowStaleTraces } = request;
+  const { directories = [], traces = [], traceScope = 'files', allowStaleTraces } = request;
   const { withPackage, packageDepends, packageEssential, packageDocs } = request;
   return {
     ...(packages.length > 0 ? { packages } : {}),
@@ -147,6 +147,7 @@ function sayings(request: ResolveRequest): Partial<ManifestRequest> {
     ...(users.length > 0 ? { users } : {}),
     ...(include.length > 0 ? { include } : {}),
     ...(exclude.length > 0 ? { exclude } : {}),
+    ...(directories.length > 0 ? { directories } : {}),
     ...(traces.length > 0 ? { traces } : {}),
     ...(traces.length > 0 && traceScope !== 'files' ? { traceScope } : {}),
     ...(traces.length > 0 && allowStaleTraces ? { allowStaleTraces } : {}),
