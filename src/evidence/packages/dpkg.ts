@@ -128,7 +128,7 @@ export class DpkgDatabase implements PackageDatabase {
   }
 
   detailsOf(installed: InstalledPackage): Package {
-    const { depends, recommends, suggests, isEssential, ...others } = installed;
+    const { section, depends, recommends, suggests, isEssential, ...others } = installed;
     const copyright = readIfThere(this.#sysroot, `/usr/share/doc/${installed.name}/copyright`);
     const license = debianLicense(copyright ?? '');
     return license === undefined ? others : { ...others, license };
@@ -287,6 +287,7 @@ function packageOf(name: string, stanza: Stanza): InstalledPackage {
   const source = stanza.get('source')?.split(' ')[0];
   const supplier = stanza.get('maintainer');
   const homepage = stanza.get('homepage');
+  const section = stanza.get('section')?.replace(/^.*\//, '');
   return {
     type: 'deb',
     name,
@@ -295,6 +296,7 @@ function packageOf(name: string, stanza: Stanza): InstalledPackage {
     ...(source === undefined || source === name ? {} : { source }),
     ...(supplier === undefined ? {} : { supplier }),
     ...(homepage === undefined ? {} : { homepage }),
+    ...(section === undefined ? {} : { section }),
     depends: dpkgRelations(`${stanza.get('pre-depends') ?? ''},${stanza.get('depends') ?? ''}`),
     recommends: dpkgRelations(stanza.get('recommends')),
     suggests: dpkgRelations(stanza.get('suggests')),
