@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
-import { isTrace, type Trace } from '../fs/sysroot.js';
+import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
 import type { IncludeRequest } from '../manifest/include-request.js';
 import type { Reason } from '../manifest/manifest.js';
 import type { ResolveRequest } from '../manifest/request.js';
@@ -245,6 +245,14 @@ class Expansion {
     const pattern = path.posix.normalize(from.startsWith('/') ? from : `${cwd}/${from}`);
     const reason: Reason = { kind: 'included', as: from };
     const matches = glob(sysroot, pattern);
+    const astray = leadingAstray(sysroot, pattern, matches);
+    if (astray !== undefined) {
+      throw new JailbuildError(
+        'NOT_READABLE',
+        `${from}: passes ${astray}, a symbolic link that others can change: name what it leads to`,
+        from,
+      );
+    }
     if (matches.length === 0) {
       throw new JailbuildError('INCLUDE_NOT_FOUND', `${from}: nothing is there to include`, from);
     }
@@ -384,4 +392,20 @@ function unmet({ name, path }: Profile, what: string, subject: Alternatives): Ja
     `profile ${name}: ${what}`,
     [subject].flat()[0] ?? path,
   );
+}
+
+/**
+ * A link of others by which an include would bring a directory, or a file that is not for everyone,
+ * that they have no hand in: who may write below what is included does not choose what that is.
+ */
+function leadingAstray(
+  sysroot: Sysroot,
+  pattern: string,
+  matches: readonly Match[],
+): string | undefined {
+  if (matches.length === 0) {
+    const found = sysroot.trace(pattern);
+    return !isTrace(found) && found.errno === 'EACCES' ? found.at : undefined;
+  }
+  return matches.map(({ trace }) => sysroot.astrayBy(trace)).find((link) => link !== undefined);
 }
