@@ -122,6 +122,18 @@ export class Sysroot {
     return stat;
   }
 
+  /**
+   * The same, undefined for what is not there.
+   *
+   * @throws an error with the errno as its code
+   */
+  lstat(canonical: string): FileStat | undefined {
+    const stat = this.#lstat(canonical);
+    if (!('errno' in stat)) return stat;
+    if (stat.errno === 'ENOENT') return undefined;
+    throw Object.assign(new Error(`${canonical}: ${stat.errno}`), { code: stat.errno });
+  }
+
   /** The link's text. The path must have no links on the way, as those in a {@link Trace} have. */
   readlink(inside: string): string {
     return this.#view.readlink(inside);
@@ -132,7 +144,29 @@ export class Sysroot {
    * @throws JailbuildError NOT_READABLE
    */
   open(found: Trace): OpenFile {
-    return this.#view.open(found.path);
+    return this.openAt(found.path);
+  }
+
+  /** The same by a path that has no links on the way. */
+  openAt(canonical: string): OpenFile {
+    return this.#view.open(canonical);
+  }
+
+  /** The names in the directory at a path that has no links on the way, sorted. */
+  names(canonical: string): readonly string[] {
+    return this.#listAt(canonical);
+  }
+
+  /** Whether others than root and the caller can change what is in a directory. */
+  isShared(directory: string): boolean {
+    return this.#view.isShared?.(directory) ?? false;
+  }
+
+  /** Forgets all answers, because the tree has changed. */
+  forget(): void {
+    this.#stats.clear();
+    this.#lists.clear();
+    this.#traces.clear();
   }
 
   /** The whole of a small text file; of one beyond any use, its beginning. */
@@ -150,13 +184,19 @@ export class Sysroot {
     const known = this.#lists.get(found.path);
     if (known !== undefined) return known;
     if (isLedByOthers(found) && !this.#isPublic(found, 0o004)) return [];
+    return this.#listAt(found.path);
+  }
+
+  #listAt(canonical: string): string[] {
+    const known = this.#lists.get(canonical);
+    if (known !== undefined) return known;
     let names: string[] = [];
     try {
-      names = this.#view.names(found.path).sort();
+      names = this.#view.names(canonical).sort();
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
     }
-    this.#lists.set(found.path, names);
+    this.#lists.set(canonical, names);
     return names;
   }
 
