@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { JailbuildError, strerror } from '../errors.js';
+import { MAX_ID } from './account-request.js';
 import { Field, invalid, parseJson } from './json-field.js';
 import {
   type Entry,
@@ -12,8 +13,6 @@ import {
 
 /** Larger than a manifest of all of a distribution's programs by two orders of magnitude. */
 const MAX_BYTES = 1 << 28;
-/** The last uid; the one above stands for none in chown(2). */
-const MAX_ID = 0xffff_fffe;
 
 const MODE = /^0?[0-7]{4}$/;
 const TIME = /^-?\d{1,12}\.\d{9}$/;
