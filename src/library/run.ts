@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { recordCover, recordOfRun } from '../jail/record/of-run.js';
+import { noteUnprotected } from '../jail/record/protection.js';
 import { chooseCapabilities } from '../launcher/capabilities.js';
 import { userMaps } from '../launcher/id-maps.js';
 import type {
@@ -11,6 +12,7 @@ import type {
 } from '../launcher/options.js';
 import { checkRecordedRun, type RecordedRun } from '../launcher/recorded-run.js';
 import { runJail } from '../launcher/run.js';
+import { canUncover } from '../launcher/uncovering.js';
 import {
   parseCount,
   parseCpus,
@@ -23,7 +25,7 @@ import {
 } from '../launcher/values.js';
 import { absolute, type Checks, checked, oneOf, text, texts } from '../manifest/check-request.js';
 import { Field } from '../manifest/json-field.js';
-import { checkOptions, checkPath, flag } from './options.js';
+import { callback, checkOptions, checkPath, flag } from './options.js';
 
 /** Options of `runInJail`. Defaults are those of `jailbuild run`. */
 export interface RunOptions extends Omit<LaunchOptions, 'capabilities'> {
@@ -31,6 +33,8 @@ export interface RunOptions extends Omit<LaunchOptions, 'capabilities'> {
   readonly addCapabilities?: readonly string[];
   /** Capabilities to drop that are kept by default, or `ALL`. */
   readonly dropCapabilities?: readonly string[];
+  /** Called with a sentence for the user before the command runs. */
+  readonly onWarning?: (message: string) => void;
 }
 
 const count = (field: Field): number => field.integer(1, Number.MAX_SAFE_INTEGER);
@@ -102,6 +106,7 @@ const RUN: Checks<RunOptions> = {
   },
   cwd: absolute,
   verbose: flag,
+  onWarning: callback<(message: string) => void>,
 };
 
 /**
@@ -120,7 +125,12 @@ export async function runInJail(
 ): Promise<number> {
   const jail = path.resolve(checkPath(root, 'root'));
   const words = texts(new Field(command, { name: 'command', code: 'USAGE' }));
-  const { addCapabilities = [], dropCapabilities = [], ...given } = checkOptions(options, RUN);
+  const {
+    addCapabilities = [],
+    dropCapabilities = [],
+    onWarning = () => {},
+    ...given
+  } = checkOptions(options, RUN);
   const record = recordOfRun(jail);
   const recorded = checkRecordedRun(jail, record?.run);
   const launch = {
@@ -136,6 +146,9 @@ export async function runInJail(
   };
   const users = launch.userMaps ?? usersOf();
   const whole: LaunchOptions = users === undefined ? launch : { ...launch, userMaps: users };
+  if (canUncover(jail, whole) && !noteUnprotected(jail)) {
+    onWarning(`${jail}: the command can write the record of the jail: do not update it afterwards`);
+  }
   return runJail(jail, whole, words.length > 0 ? words : (recorded.command ?? []));
 }
 

@@ -6,18 +6,18 @@ import { EXIT } from '../exit-status.js';
 import { ROOT_ARGUMENT } from '../options/root.js';
 import { type RunArguments, runOptions } from '../options/run.js';
 import { writeOut } from '../output/output.js';
-import { reportError } from '../report-error.js';
+import { reportError, warn } from '../report-error.js';
 
 export const runCommand = defineCommand({
   name: 'run',
   usage: '<root>',
-  summary: 'Run a command, or a shell, in a jail and in namespaces of its own',
+  summary: 'Run a command or a shell in a jail, in namespaces of its own',
   description: [
-    'Without options, the command sees the jail as its root, a minimal /dev, a /proc of its own processes, and the network of the host. It has few capabilities and cannot gain others, and system calls that concern the machine as a whole are denied. docs/security.md tells what this protects from, and what not.',
+    'Without options, the command sees the jail as its root, a minimal /dev, a /proc of its own processes, and the network of the host. It has few capabilities and cannot gain others, and system calls that concern the machine as a whole are denied. docs/security.md describes what this protects from and what it does not.',
   ],
   rest: {
     placeholder: '[command..]',
-    describe: 'The command and its arguments; a shell of the jail without it',
+    describe: 'The command and its arguments [default: a shell of the jail]',
     complete: 'jail-program',
   },
   positionals: ROOT_ARGUMENT,
@@ -56,9 +56,21 @@ async function runInJail(args: RunArguments): Promise<number> {
   if (args['oci-bundle'] !== undefined)
     return writeBundle(args['oci-bundle'], root, launch, command);
   const { printCommand, runJail } = await import('../../launcher/run.js');
-  if (!args['print-command']) return runJail(root, launch, command);
+  if (!args['print-command']) {
+    await warnOfUncovering(root, launch);
+    return runJail(root, launch, command);
+  }
   writeOut(`${printCommand(root, launch, command)}\n`);
   return EXIT.ok;
+}
+
+/** What gets past the cover of the record takes the record's worth. */
+async function warnOfUncovering(root: string, launch: LaunchOptions): Promise<void> {
+  const { canUncover } = await import('../../launcher/uncovering.js');
+  if (!canUncover(root, launch)) return;
+  const { noteUnprotected } = await import('../../jail/record/protection.js');
+  if (noteUnprotected(root)) return;
+  warn(`${root}: the command can write the record of the jail: do not update this jail afterwards`);
 }
 
 async function writeBundle(

@@ -1,6 +1,5 @@
-import { lstatSync } from 'node:fs';
-import path from 'node:path';
 import { JailbuildError } from '../../errors.js';
+import { isCoverable } from './protection.js';
 import { type JailRecord, readRecord } from './record.js';
 import { STATE_DIRECTORY } from './state.js';
 
@@ -21,13 +20,12 @@ export function recordOfRun(root: string): JailRecord | undefined {
 }
 
 /**
- * What lies upon the record of a jail while something runs in it, whose concern it is not: an empty
- * directory. Undefined for a jail without a record.
+ * What lies upon the record of a jail while something runs in it, whose concern it is not, or upon the
+ * place that a record would have: an empty directory. Undefined where nothing can be mounted.
  */
 export function recordCover(
   root: string,
 ): { readonly target: string; readonly options: string } | undefined {
-  const state = lstatSync(path.join(root, STATE_DIRECTORY), { throwIfNoEntry: false });
-  if (!state?.isDirectory()) return undefined;
+  if (!isCoverable(root)) return undefined;
   return { target: `/${STATE_DIRECTORY}`, options: 'ro,mode=0555,nr_inodes=1' };
 }
