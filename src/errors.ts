@@ -57,6 +57,7 @@ export const ERROR_CODES = [
   'OBSERVATION_FAILED',
   'TRACE_INVALID',
   'TRACE_STALE',
+  'PROOF_FAILED',
 ] as const;
 
 /** What went wrong, as a stable word for machines. */

@@ -112,6 +112,21 @@ export function launchOptions(args: RunArguments): LaunchOptions {
   };
 }
 
+/** How a command line runs a command in a jail, and which: with what the jail's record has. */
+export function runnable(
+  root: string,
+  args: Omit<RunArguments, 'print-command' | 'oci-bundle' | 'observe'>,
+): { readonly launch: LaunchOptions; readonly command: readonly string[] } {
+  const whole = {
+    'print-command': undefined,
+    'oci-bundle': undefined,
+    observe: undefined,
+    ...args,
+  };
+  const all = withRecordedDefaults(root, whole, runOptions);
+  return { launch: hideRecord(root, launchOptions(all)), command: all['--'] ?? [] };
+}
+
 /** How a command is run in a jail where nothing is said of that but in the jail's record. */
 export function jailLaunch(root: string): LaunchOptions {
   const args = withDefaults(runOptions) as RunArguments;
