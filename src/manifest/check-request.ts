@@ -27,6 +27,7 @@ const REQUEST: Checks<ResolveRequest> = {
   profiles: texts,
   users: (field) => field.items().map((item) => checked(item, ACCOUNT, ['name'])),
   include: (field) => field.items().map((item) => checked(item, INCLUDE, ['from'])),
+  directories: (field) => field.items().map(absolute),
   exclude: texts,
   traces: texts,
   traceScope: oneOf('files', 'directories', 'packages'),
