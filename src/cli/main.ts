@@ -1,17 +1,15 @@
 import { existsSync } from 'node:fs';
-import yargs, { type Argv } from 'yargs';
 import packageJson from '../../package.json' with { type: 'json' };
 import { nearest } from '../text/suggest.js';
-import type { AnyCommand, OptionSpec } from './command.js';
+import type { AnyCommand } from './command.js';
 import { COMMANDS } from './commands/index.js';
 import { EXIT, exitStatusOf } from './exit-status.js';
-import { COMMON_OPTIONS, choicesOf, spellings, takesValue } from './option-text.js';
+import { spellings, takesValue } from './option-text.js';
 import { findJailFile } from './options/jail-file.js';
 import { writeErr, writeOut } from './output/output.js';
+import { parsePlainWords } from './plain-words.js';
 import { reportError } from './report-error.js';
-import { beforeRest, checkArguments, type Parsed, refuse, refuseUnknownOption } from './usage.js';
-
-const SCRIPT = 'jailbuild';
+import { beforeRest, checkArguments, type Parsed, refuse } from './usage.js';
 
 /**
  * Runs one command line.
@@ -44,12 +42,16 @@ async function runLine(argv: readonly string[]): Promise<number> {
   refuseMisspeltCommand(words[0]);
   const { command, at } = namedCommand(words) ?? { command: COMMANDS[0], at: -1 };
   if (command === undefined) throw new Error('there are no commands');
-  let status: number = EXIT.ok;
-  const parser = commandLine(command, words, (running) => {
-    status = running;
-  });
-  await parser.parseAsync(argv.filter((_, index) => index !== at));
-  return status;
+  const rest = argv.filter((_, index) => index !== at);
+  const parsed = parsePlainWords(command, rest) ?? (await parseAnyWords(command, rest));
+  checkArguments(command, parsed);
+  return parsed.help ? showHelp(words) : command.run(parsed as never);
+}
+
+/** yargs takes several milliseconds to load, and as much to parse. */
+async function parseAnyWords(command: AnyCommand, words: readonly string[]): Promise<Parsed> {
+  const { parseWords } = await import('./parse-words.js');
+  return parseWords(command, words);
 }
 
 /** `help` and `help COMMAND`, as many programs have it. With anything else it is a target. */
@@ -98,92 +100,4 @@ function refuseMisspeltCommand(word: string | undefined): void {
   const command = nearest(word, names, 1);
   if (command === undefined || command[0] !== word[0]) return;
   refuse(`no command ${word}; did you mean ${command}? A new directory is written ./${word}`);
-}
-
-/**
- * The parser made from a command's tables. It takes words apart; ./usage.ts checks them. The command is
- * its default one, for with others it prepares the text of their help (60 ms), and those that are not
- * run would be registered for nothing.
- */
-function commandLine(
-  command: AnyCommand,
-  words: readonly string[],
-  onStatus: (status: number) => void,
-): Argv {
-  let running: AnyCommand | undefined;
-  return yargs()
-    .scriptName(SCRIPT)
-    .parserConfiguration({
-      'boolean-negation': false,
-      'camel-case-expansion': false,
-      'parse-numbers': false,
-      'parse-positional-numbers': false,
-      'populate--': true,
-    })
-    .detectLocale(false)
-    .exitProcess(false)
-    .version(false)
-    .help(false)
-    .options(COMMON_OPTIONS)
-    .fail((message, error) => {
-      // The parser's own errors have this name; any other is a command's.
-      if (error && error.name !== 'YError') throw error;
-      if (running !== undefined) refuseUnknownOption(words, running);
-      refuse(complaint(error?.message ?? message, running), running);
-    })
-    .command(
-      `$0 ${command.usage}`.trim(),
-      command.summary,
-      (builder) => {
-        running = command;
-        for (const [name, { choices, ...positional }] of Object.entries(command.positionals)) {
-          builder.positional(name, positional);
-        }
-        const flags = words.filter((word) => word.startsWith('-'));
-        for (const [name, option] of Object.entries(command.options)) {
-          if (option.default === undefined && !mayBeAmong(flags, name, option)) continue;
-          builder.option(name, parsing(option));
-        }
-      },
-      async (parsed) => {
-        checkArguments(command, parsed as Parsed);
-        onStatus(parsed.help ? await showHelp(words) : await command.run(parsed as never));
-      },
-    );
-}
-
-/** Whether words with dashes may have an option in them: to register the others takes 2 ms. */
-function mayBeAmong(flags: readonly string[], name: string, option: OptionSpec): boolean {
-  if (flags.length === 0) return false;
-  return spellings(name, option).some((spelling) =>
-    flags.some((flag) =>
-      spelling.startsWith('--')
-        ? flag.startsWith(spelling)
-        : !flag.startsWith('--') && flag.includes(spelling.slice(1)),
-    ),
-  );
-}
-
-/** An option as yargs is told of it: choices are checked by ./usage.ts, in words for people. */
-function parsing(option: OptionSpec): OptionSpec {
-  if (choicesOf(option) === undefined) return option;
-  const { choices, ...rest } = option;
-  return { type: 'string', requiresArg: true, ...rest };
-}
-
-/** What yargs complains of, with the names that the user knows. */
-function complaint(message: string, command: AnyCommand | undefined): string {
-  const valueless = /^Not enough arguments following: (.+)$/.exec(message)?.[1];
-  if (valueless !== undefined) return `--${valueless} needs a value`;
-  const missing = /^Not enough non-option arguments: got (\d+)/.exec(message)?.[1];
-  if (missing !== undefined && command !== undefined) {
-    // As the usage line has them: `<root>`, `<program..>`.
-    const name = command.usage.match(/<[^>]+>/g)?.[Number(missing)];
-    if (name !== undefined) return `${name} is missing`;
-  }
-  const exclusive = /^Arguments (\S+) and (\S+) are mutually exclusive/.exec(message.trim());
-  if (exclusive !== null) return `--${exclusive[1]} and --${exclusive[2]} exclude each other`;
-  const demanded = /^Missing required arguments?: (\S+)/.exec(message.trim())?.[1];
-  if (demanded !== undefined) return `--${demanded.replace(',', '')} is missing`;
-  return message.replace(/\s+/g, ' ').trim();
 }

@@ -41,7 +41,7 @@ interface Header {
  * @throws JailbuildError NOT_READABLE, SOURCE_CHANGED, NOT_EXPORTABLE
  */
 export function* cpio({ entries, sourceRoot }: FileTree): Generator<Buffer> {
-  const chunks = new Chunks();
+  const chunks = new Chunks(sourceRoot);
   const groups = linkGroups(entries);
   let nextInode = 1;
   for (const entry of entries) {
@@ -54,7 +54,7 @@ export function* cpio({ entries, sourceRoot }: FileTree): Generator<Buffer> {
     const size = target?.length ?? (carries ? entry.size : 0);
     yield* writeHeader(chunks, { ...header, size });
     if (target !== undefined) yield* chunks.bytes(target);
-    if (carries) yield* chunks.content(group?.first ?? entry, sourceRoot);
+    if (carries) yield* chunks.content(group?.first ?? entry);
     yield* chunks.pad(ALIGNMENT);
   }
   yield* writeHeader(chunks, { ...EMPTY, name: TRAILER, links: 1 });

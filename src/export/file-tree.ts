@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { JailbuildError, strerror } from '../errors.js';
+import { closeSync, fstatSync, readSync } from 'node:fs';
+import { errnoOf, JailbuildError, strerror } from '../errors.js';
+import { HeldTree } from '../fs/held-tree.js';
 import type { Entry, FileEntry } from '../manifest/manifest.js';
 
 /** What an archive is made of: a plan's entries, and where their content lies. */
@@ -30,6 +31,12 @@ export class Chunks {
   readonly #turn: Buffer[] = [];
   #number = 0;
   #filled = 0;
+  readonly #tree: HeldTree;
+
+  /** @param sourceRoot the real path that the sources of content start from; '' for `/` */
+  constructor(sourceRoot: string) {
+    this.#tree = new HeldTree(sourceRoot);
+  }
 
   get #chunk(): Buffer {
     this.#turn[this.#number] ??= Buffer.allocUnsafeSlow(CHUNK_SIZE);
@@ -57,16 +64,17 @@ export class Chunks {
    *
    * @throws JailbuildError NOT_READABLE, SOURCE_CHANGED
    */
-  *content(entry: FileEntry, sourceRoot: string): Generator<Buffer> {
+  *content(entry: FileEntry): Generator<Buffer> {
     const { source, content = '', size } = entry;
     if (source === undefined) {
       yield* this.bytes(Buffer.from(content, 'base64'));
       return;
     }
     const hash = entry.digest === undefined ? undefined : createHash('sha256');
-    const fd = open(sourceRoot + source, source);
+    const fd = open(this.#tree, source);
     try {
-      if (fstatSync(fd).size !== size) throw changed(source);
+      const stat = fstatSync(fd);
+      if (!stat.isFile() || stat.size !== size) throw changed(source);
       let left = size;
       while (left > 0) {
         const room = Math.min(left, CHUNK_SIZE - this.#filled);
@@ -87,6 +95,7 @@ export class Chunks {
   *end(): Generator<Buffer> {
     if (this.#filled > 0) yield this.#chunk.subarray(0, this.#filled);
     this.#filled = 0;
+    this.#tree.close();
   }
 
   *#took(count: number): Generator<Buffer> {
@@ -99,12 +108,13 @@ export class Chunks {
   }
 }
 
-/** A plan names files without links on the way: one that became a link is not what was planned. */
-function open(realPath: string, source: string): number {
+/** A plan names files without links on the way: what became a link is not what was planned. */
+function open(tree: HeldTree, source: string): number {
   try {
-    return openSync(realPath, constants.O_RDONLY | constants.O_NOFOLLOW);
+    return tree.open(source);
   } catch (error) {
-    throw notReadable(source, error);
+    const errno = errnoOf(error);
+    throw errno === 'ELOOP' || errno === 'ENOTDIR' ? changed(source) : notReadable(source, error);
   }
 }
 

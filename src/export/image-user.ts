@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, readFileSync } from 'node:fs';
 import { errnoOf } from '../errors.js';
-import { toBytes } from '../fs/path-bytes.js';
+import { HeldTree } from '../fs/held-tree.js';
 import type { FileTree } from './file-tree.js';
 
 /**
@@ -30,7 +30,12 @@ function contentOf(
 ): string {
   if (source === undefined) return Buffer.from(content ?? '', 'base64').toString();
   try {
-    return readFileSync(toBytes(sourceRoot + source), 'utf8');
+    const fd = new HeldTree(sourceRoot).open(source);
+    try {
+      return readFileSync(fd, 'utf8');
+    } finally {
+      closeSync(fd);
+    }
   } catch (error) {
     // Told by the export, which reads it as well.
     if (errnoOf(error) === undefined) throw error;

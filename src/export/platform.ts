@@ -1,7 +1,8 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, readSync } from 'node:fs';
 import { isElf } from '../elf/headers.js';
 import { EF, EM } from '../elf/machines.js';
 import { JailbuildError } from '../errors.js';
+import { HeldTree } from '../fs/held-tree.js';
 import type { Entry, FileEntry } from '../manifest/manifest.js';
 import type { FileTree } from './file-tree.js';
 
@@ -41,11 +42,12 @@ export function platformOf({ entries, sourceRoot }: FileTree): Platform {
 /** The platforms of ELF files, each with a file that is for it. */
 function platformsOf(files: readonly FileEntry[], sourceRoot: string): Map<string, string> {
   const found = new Map<string, string>();
+  const tree = new HeldTree(sourceRoot);
   for (const { path, source, content } of files) {
     const start =
       source === undefined
         ? Buffer.from(content ?? '', 'base64').subarray(0, ELF_HEADER)
-        : readStart(sourceRoot + source);
+        : readStart(tree, source);
     const platform = start === undefined ? undefined : elfPlatform(start);
     if (platform !== undefined && !found.has(platform)) found.set(platform, path);
   }
@@ -118,9 +120,9 @@ function isRequested(entries: readonly Entry[], reasons: Entry['reasons']): bool
   });
 }
 
-function readStart(realPath: string): Buffer | undefined {
+function readStart(tree: HeldTree, source: string): Buffer | undefined {
   try {
-    const fd = openSync(realPath, 'r');
+    const fd = tree.open(source);
     try {
       const start = Buffer.alloc(ELF_HEADER);
       return start.subarray(0, readSync(fd, start, 0, ELF_HEADER, 0));

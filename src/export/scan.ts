@@ -1,7 +1,9 @@
-import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
 import path from 'node:path';
-import { JailbuildError, strerror } from '../errors.js';
+import { errnoOf, JailbuildError, strerror } from '../errors.js';
 import { deviceNumbers } from '../fs/device-numbers.js';
+import { HeldTree } from '../fs/held-tree.js';
+import { pathBuffer, realPathOf } from '../fs/path-bytes.js';
 import type { Entry } from '../manifest/manifest.js';
 import { timestamp } from '../manifest/timestamp.js';
 import type { FileTree } from './file-tree.js';
@@ -20,28 +22,34 @@ export interface ScanOptions {
  * Everything in a directory, as the entries of a plan. Other file systems that are mounted in it are
  * left out: of what is mounted, the mount point alone is the tree's own.
  *
- * @throws JailbuildError TARGET_NOT_A_DIRECTORY, NOT_READABLE, NOT_EXPORTABLE
+ * @throws JailbuildError TARGET_NOT_A_DIRECTORY, NOT_READABLE, SOURCE_CHANGED
  */
 export function scanTree(root: string, { leaveOut }: ScanOptions): Scan {
-  const sourceRoot = path.resolve(root) === '/' ? '' : path.resolve(root);
-  const top = lstat(sourceRoot || '/');
-  if (!top.isDirectory()) {
+  const real = reading(root, () => realPathOf(path.resolve(root)));
+  const sourceRoot = real === '/' ? '' : real;
+  const tree = new HeldTree(sourceRoot);
+  const look = (at: string): BigIntStats | undefined =>
+    reading(sourceRoot + at, () => tree.lstat(at));
+  const top = look('/');
+  if (!top?.isDirectory()) {
     throw new JailbuildError('TARGET_NOT_A_DIRECTORY', `${root}: is not a directory`, root);
   }
   const found: { readonly entry: Entry; readonly identity: string }[] = [];
   const warnings: string[] = [];
 
   const visit = (inside: string): void => {
-    for (const name of list(sourceRoot + inside)) {
+    const names = reading(sourceRoot + inside, () => tree.names(inside || '/'));
+    for (const name of names) {
       if (inside === '' && leaveOut.includes(name)) continue;
       const at = `${inside}/${name}`;
-      const stats = lstat(sourceRoot + at);
+      const stats = look(at);
+      if (stats === undefined) throw changed(sourceRoot + at);
       if (stats.isSocket()) {
         warnings.push(`${sourceRoot}${at}: is a socket, left out`);
         continue;
       }
       found.push({
-        entry: entryOf(at, stats, sourceRoot + at),
+        entry: reading(sourceRoot + at, () => entryOf(at, stats, tree)),
         identity: `${stats.dev}:${stats.ino}`,
       });
       if (!stats.isDirectory()) continue;
@@ -49,8 +57,12 @@ export function scanTree(root: string, { leaveOut }: ScanOptions): Scan {
       else warnings.push(`${sourceRoot}${at}: is a mount point, its content is left out`);
     }
   };
-  visit('');
-  found.sort((a, b) => Buffer.compare(Buffer.from(a.entry.path), Buffer.from(b.entry.path)));
+  try {
+    visit('');
+  } finally {
+    tree.close();
+  }
+  found.sort((a, b) => Buffer.compare(pathBuffer(a.entry.path), pathBuffer(b.entry.path)));
   return { entries: withHardlinks(found), sourceRoot, warnings };
 }
 
@@ -68,7 +80,7 @@ function withHardlinks(
   });
 }
 
-function entryOf(at: string, stats: BigIntStats, realPath: string): Entry {
+function entryOf(at: string, stats: BigIntStats, tree: HeldTree): Entry {
   const base = {
     path: at,
     mode: (stats.mode & 0o7777n).toString(8).padStart(4, '0'),
@@ -79,45 +91,26 @@ function entryOf(at: string, stats: BigIntStats, realPath: string): Entry {
     reasons: [],
   };
   if (stats.isDirectory()) return { type: 'directory', ...base };
-  if (stats.isSymbolicLink()) return { type: 'symlink', ...base, target: readlink(realPath) };
+  if (stats.isSymbolicLink()) return { type: 'symlink', ...base, target: tree.readlink(at) };
   if (stats.isFIFO()) return { type: 'fifo', ...base };
   if (stats.isFile()) return { type: 'file', ...base, size: Number(stats.size) };
   const type = stats.isBlockDevice() ? 'block-device' : 'character-device';
   return { type, ...base, ...deviceNumbers(stats.rdev) };
 }
 
-function lstat(realPath: string): BigIntStats {
+/** Does a step of reading; its errors are the user's, naming the path. */
+function reading<T>(realPath: string, step: () => T): T {
   try {
-    return lstatSync(realPath, { bigint: true });
+    return step();
   } catch (error) {
-    throw notReadable(realPath, error);
+    const errno = errnoOf(error);
+    if (errno === undefined) throw error;
+    if (errno === 'ELOOP' || errno === 'ENOTDIR') throw changed(realPath);
+    throw new JailbuildError('NOT_READABLE', `${realPath}: ${strerror(error)}`, realPath);
   }
 }
 
-function list(realPath: string): string[] {
-  try {
-    return readdirSync(realPath, { encoding: 'buffer' }).map((name) => text(name, realPath));
-  } catch (error) {
-    throw notReadable(realPath, error);
-  }
-}
-
-function readlink(realPath: string): string {
-  try {
-    return text(readlinkSync(realPath, { encoding: 'buffer' }), realPath);
-  } catch (error) {
-    throw notReadable(realPath, error);
-  }
-}
-
-/** A plan's names are text: a name in another encoding would come out as another name. */
-function text(bytes: Buffer, realPath: string): string {
-  const name = bytes.toString('utf8');
-  if (Buffer.from(name).equals(bytes)) return name;
-  throw new JailbuildError('NOT_EXPORTABLE', `${realPath}: ${name} is not UTF-8`, realPath);
-}
-
-function notReadable(realPath: string, error: unknown): unknown {
-  if (error instanceof JailbuildError) return error;
-  return new JailbuildError('NOT_READABLE', `${realPath}: ${strerror(error)}`, realPath);
+/** What became a link, or went away, between two looks. */
+function changed(realPath: string): JailbuildError {
+  return new JailbuildError('SOURCE_CHANGED', `${realPath}: changed while it was read`, realPath);
 }

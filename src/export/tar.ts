@@ -63,11 +63,11 @@ type NumericField = 'mode' | 'uid' | 'gid' | 'size' | 'mtime' | 'devmajor' | 'de
  * @throws JailbuildError NOT_READABLE, SOURCE_CHANGED, NOT_EXPORTABLE
  */
 export function* tar({ entries, sourceRoot }: FileTree): Generator<Buffer> {
-  const chunks = new Chunks();
+  const chunks = new Chunks(sourceRoot);
   for (const entry of entries) {
     yield* chunks.bytes(tarHeader(memberOf(entry)));
     if (entry.type !== 'file' || entry.hardlink !== undefined) continue;
-    yield* chunks.content(entry, sourceRoot);
+    yield* chunks.content(entry);
     yield* chunks.pad(BLOCK);
   }
   yield* chunks.bytes(END);

@@ -1,10 +1,6 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, readSync } from 'node:fs';
 import { JailbuildError, strerror } from '../errors.js';
-import { toBytes } from './path-bytes.js';
-
-/** Of what has become a link or a fifo meanwhile, neither another file is read nor a writer awaited. */
-const READ_AT_ONCE =
-  constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
+import type { HeldTree } from './held-tree.js';
 
 /** Parts of a file that are kept while it is open: as many, and of this size at most. */
 const MAX_KEPT = 16;
@@ -54,10 +50,15 @@ export class FileReader implements OpenFile {
   readonly #fd: number;
   readonly #kept: { readonly offset: number; readonly bytes: Buffer }[] = [];
 
-  constructor(realPath: string, inside: string) {
+  /**
+   * @param source the file's path in the tree
+   * @param inside what messages call it
+   * @throws JailbuildError NOT_READABLE
+   */
+  constructor(tree: HeldTree, source: string, inside = source) {
     this.path = inside;
     try {
-      this.#fd = openSync(toBytes(realPath), READ_AT_ONCE);
+      this.#fd = tree.open(source);
     } catch (error) {
       throw new JailbuildError('NOT_READABLE', `${inside}: ${strerror(error)}`, inside);
     }

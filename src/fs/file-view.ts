@@ -1,6 +1,5 @@
-import { lstatSync } from 'node:fs';
 import { FileReader, type OpenFile } from './file-reader.js';
-import { listNames, readLink, toBytes } from './path-bytes.js';
+import { HeldTree } from './held-tree.js';
 
 export type FileType =
   | 'directory'
@@ -46,19 +45,24 @@ export interface FileView {
    * @throws JailbuildError NOT_READABLE
    */
   open(path: string): OpenFile;
+  /** Whether others than root and the caller can change what is in a directory; false without it. */
+  isShared?(directory: string): boolean;
 }
 
 /** A directory of the real file system as a tree. */
 export class DirectoryView implements FileView {
   /** The directory's path, without links, and without a slash at its end; '' for `/`. */
   readonly prefix: string;
+  /** By which all is read. */
+  readonly tree: HeldTree;
 
   constructor(prefix: string) {
     this.prefix = prefix;
+    this.tree = new HeldTree(prefix);
   }
 
   lstat(path: string): FileStat | undefined {
-    const stats = lstatSync(toBytes(this.realPath(path)), { bigint: true, throwIfNoEntry: false });
+    const stats = this.tree.lstat(path);
     if (stats === undefined) return undefined;
     return {
       type: typeOf(stats.mode),
@@ -72,15 +76,19 @@ export class DirectoryView implements FileView {
   }
 
   readlink(path: string): string {
-    return readLink(this.realPath(path));
+    return this.tree.readlink(path);
   }
 
   names(path: string): string[] {
-    return listNames(this.realPath(path));
+    return this.tree.names(path);
   }
 
   open(path: string): OpenFile {
-    return new FileReader(this.realPath(path), path);
+    return new FileReader(this.tree, path);
+  }
+
+  isShared(directory: string): boolean {
+    return this.tree.isShared(directory);
   }
 
   /** The path in the real file system. */

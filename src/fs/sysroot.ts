@@ -24,6 +24,8 @@ export interface FollowedLink {
   readonly target: string;
   /** False for a link to a directory in the middle of the path, such as /lib on merged-/usr hosts. */
   readonly last: boolean;
+  /** Whether others than root and the caller may have put it there. */
+  readonly isForeign?: true;
 }
 
 /** A successful look-up: what the kernel's path resolution does, with every hop noted. */
@@ -49,6 +51,10 @@ export interface Observed {
   readonly absent: readonly string[];
   /** The names in directories. */
   readonly lists: ReadonlyMap<string, readonly string[]>;
+}
+
+function isLedByOthers({ links }: Trace): boolean {
+  return links.some(({ isForeign }) => isForeign);
 }
 
 export function isTrace(result: Trace | TraceFailure): result is Trace {
@@ -97,7 +103,7 @@ export class Sysroot {
     const known = this.#traces.get(inside);
     if (known !== undefined) return known;
     if (inside.length > MAX_PATH) return { errno: 'ENAMETOOLONG', at: inside };
-    const result = this.#walk(inside, 0, 0);
+    const result = this.#guarded(this.#walk(inside, 0, 0));
     this.#traces.set(inside, result);
     return result;
   }
@@ -116,6 +122,18 @@ export class Sysroot {
     return stat;
   }
 
+  /**
+   * The same, undefined for what is not there.
+   *
+   * @throws an error with the errno as its code
+   */
+  lstat(canonical: string): FileStat | undefined {
+    const stat = this.#lstat(canonical);
+    if (!('errno' in stat)) return stat;
+    if (stat.errno === 'ENOENT') return undefined;
+    throw Object.assign(new Error(`${canonical}: ${stat.errno}`), { code: stat.errno });
+  }
+
   /** The link's text. The path must have no links on the way, as those in a {@link Trace} have. */
   readlink(inside: string): string {
     return this.#view.readlink(inside);
@@ -126,7 +144,29 @@ export class Sysroot {
    * @throws JailbuildError NOT_READABLE
    */
   open(found: Trace): OpenFile {
-    return this.#view.open(found.path);
+    return this.openAt(found.path);
+  }
+
+  /** The same by a path that has no links on the way. */
+  openAt(canonical: string): OpenFile {
+    return this.#view.open(canonical);
+  }
+
+  /** The names in the directory at a path that has no links on the way, sorted. */
+  names(canonical: string): readonly string[] {
+    return this.#listAt(canonical);
+  }
+
+  /** Whether others than root and the caller can change what is in a directory. */
+  isShared(directory: string): boolean {
+    return this.#view.isShared?.(directory) ?? false;
+  }
+
+  /** Forgets all answers, because the tree has changed. */
+  forget(): void {
+    this.#stats.clear();
+    this.#lists.clear();
+    this.#traces.clear();
   }
 
   /** The whole of a small text file; of one beyond any use, its beginning. */
@@ -143,14 +183,28 @@ export class Sysroot {
   list(found: Trace): string[] {
     const known = this.#lists.get(found.path);
     if (known !== undefined) return known;
+    if (isLedByOthers(found) && !this.#isPublic(found, 0o004)) return [];
+    return this.#listAt(found.path);
+  }
+
+  #listAt(canonical: string): string[] {
+    const known = this.#lists.get(canonical);
+    if (known !== undefined) return known;
     let names: string[] = [];
     try {
-      names = this.#view.names(found.path).sort();
+      names = this.#view.names(canonical).sort();
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
     }
-    this.#lists.set(found.path, names);
+    this.#lists.set(canonical, names);
     return names;
+  }
+
+  /** The link of others that leads to a directory in which they have no hand; undefined without one. */
+  astrayBy({ path: at, stat, links }: Trace): string | undefined {
+    if (stat.type !== 'directory' || this.#view.isShared?.(path.posix.dirname(at)))
+      return undefined;
+    return links.find(({ isForeign }) => isForeign)?.path;
   }
 
   /** What was looked at so far; undefined if something could be neither found nor missed. */
@@ -176,6 +230,37 @@ export class Sysroot {
     }
     this.#stats.set(canonical, result);
     return result;
+  }
+
+  #link(canonical: string, target: string, directory: string, { uid }: FileStat): FollowedLink {
+    const isOurs =
+      (uid === 0 || uid === process.geteuid?.()) && !(this.#view.isShared?.(directory) ?? false);
+    return { path: canonical, target, last: true, ...(isOurs ? {} : { isForeign: true }) };
+  }
+
+  /**
+   * Follows links of others only to where they could go themselves: who may write to a directory must
+   * not make us read what is not for their eyes (as fs.protected_symlinks, proc_sys_fs(5)).
+   */
+  #guarded(result: Trace | TraceFailure): Trace | TraceFailure {
+    if (!isTrace(result) || !isLedByOthers(result)) return result;
+    if (this.#isPublic(result, result.stat.type === 'directory' ? 0o001 : 0o004)) return result;
+    return {
+      errno: 'EACCES',
+      at: result.links.find((link) => link.isForeign)?.path ?? result.path,
+    };
+  }
+
+  /** Whether everyone has a right to what was found, or somebody else put it there as well. */
+  #isPublic({ path: at, stat }: Trace, right: number): boolean {
+    let directory = path.posix.dirname(at);
+    if (this.#view.isShared?.(directory)) return true;
+    if ((stat.mode & right) === 0) return false;
+    for (; directory !== '/'; directory = path.posix.dirname(directory)) {
+      const above = this.#lstat(directory);
+      if ('errno' in above || (above.mode & 0o001) === 0) return false;
+    }
+    return true;
   }
 
   /** @param depth how many names this is below the link that was followed first */
@@ -217,14 +302,22 @@ export class Sysroot {
 
     const count = followed + passed.length + 1;
     if (count > MAX_LINKS) return { errno: 'ELOOP', at: inside };
-    const target = this.readlink(canonical);
+    let target: string;
+    try {
+      target = this.readlink(canonical);
+    } catch (error) {
+      // It was one a moment ago.
+      const errno = errnoOf(error);
+      if (errno === undefined) throw error;
+      return { errno, at: canonical };
+    }
     const next = target.startsWith('/') ? target : `${parent.path}/${target}`;
     const end = this.#walk(next, count, depth + 1);
     if (!isTrace(end)) return end;
     return {
       path: end.path,
       stat: end.stat,
-      links: [...passed, { path: canonical, target, last: true }, ...end.links],
+      links: [...passed, this.#link(canonical, target, parent.path, stat), ...end.links],
       left: [...parent.left, ...end.left],
     };
   }

@@ -1,7 +1,7 @@
 import type { Hash } from 'node:crypto';
-import { type BigIntStats, closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs';
+import { type BigIntStats, closeSync, fstatSync } from 'node:fs';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
-import { readLink, toBytes } from '../fs/path-bytes.js';
+import { HeldTree } from '../fs/held-tree.js';
 import { isTrace, Sysroot } from '../fs/sysroot.js';
 import { type Difference, differences } from '../manifest/differences.js';
 import { readDigest } from '../manifest/digest.js';
@@ -61,11 +61,12 @@ export class ManifestSources {
    */
   tampered(jail: string): Set<string> {
     const view = new JailView(jail, isPrivileged());
+    const tree = new HeldTree(jail);
     const paths = this.instructions.entries.flatMap((entry) => {
       const found = view.lstat(entry.path);
       const isCandidate =
         entry.type === 'file' && found !== undefined && view.isAsMade(entry, found);
-      if (!isCandidate || this.#comparison.digest(jail + entry.path).digest === entry.digest)
+      if (!isCandidate || this.#comparison.digest(tree, entry.path).digest === entry.digest)
         return [];
       return [entry.path];
     });
@@ -83,10 +84,7 @@ export class ManifestSources {
   /** A time of change cannot be set back: what has the same one has the content that was compared. */
   #refuseChanged(): void {
     for (const [{ source = '' }, before] of this.#comparison.seen) {
-      const now = lstatSync(toBytes(this.sysroot.realPath(source)), {
-        bigint: true,
-        throwIfNoEntry: false,
-      });
+      const now = this.#comparison.sources.lstat(source);
       if (now?.ino === before.ino && now.dev === before.dev && now.ctimeNs === before.ctimeNs)
         continue;
       throw new JailbuildError('SOURCE_CHANGED', `${source}: changed during the build`, source);
@@ -105,12 +103,14 @@ const GIVEN_BY_SOURCE: Partial<Record<Difference['attribute'], string>> = {
 class Comparison {
   /** Files with the state in which their sources were compared. */
   readonly seen = new Map<FileEntry, BigIntStats>();
+  readonly sources: HeldTree;
   readonly #sysroot: Sysroot;
   readonly #newHash: () => Hash;
   readonly #buffer = Buffer.allocUnsafe(CHUNK);
   readonly #digests = new Map<string, string>();
 
   constructor(sysroot: Sysroot, newHash: () => Hash) {
+    this.sources = new HeldTree(sysroot.prefix);
     this.#sysroot = sysroot;
     this.#newHash = newHash;
   }
@@ -124,7 +124,7 @@ class Comparison {
     const { source } = entry;
     if (source === undefined) return;
     const stat = this.#look(source);
-    const readTarget = () => readLink(this.#sysroot.realPath(source));
+    const readTarget = () => this.sources.readlink(source);
     for (const { attribute, planned, found } of differences(entry, stat, { readTarget })) {
       const what = GIVEN_BY_SOURCE[attribute];
       if (what !== undefined) expect(source, what, found, planned);
@@ -143,15 +143,17 @@ class Comparison {
     if (trace.path !== parent)
       throw mismatch(source, `is at ${trace.path}, behind a symbolic link`);
     try {
-      return lstatSync(toBytes(this.#sysroot.realPath(source)), { bigint: true });
+      const stat = this.sources.lstat(source);
+      if (stat !== undefined) return stat;
     } catch (error) {
-      if (errnoOf(error) === 'ENOENT') throw mismatch(source, 'is not there');
+      if (errnoOf(error) === undefined) throw error;
       throw unreadable(source, strerror(error));
     }
+    throw mismatch(source, 'is not there');
   }
 
   #compareContent(entry: FileEntry, source: string): void {
-    const { stat, digest } = this.digest(this.#sysroot.realPath(source), source);
+    const { stat, digest } = this.digest(this.sources, source);
     this.seen.set(entry, stat);
     expect(source, 'has the digest', digest, entry.digest);
   }
@@ -159,13 +161,11 @@ class Comparison {
   /**
    * Reads a file, once whatever its names.
    *
-   * @param name what messages call it
    * @throws JailbuildError NOT_READABLE
    */
-  digest(realPath: string, name = realPath) {
+  digest(tree: HeldTree, path: string) {
     try {
-      const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
-      const fd = openSync(toBytes(realPath), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+      const fd = tree.open(path);
       try {
         const stat = fstatSync(fd, { bigint: true });
         const key = `${stat.dev}:${stat.ino}:${stat.ctimeNs}`;
@@ -177,7 +177,7 @@ class Comparison {
       }
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
-      throw unreadable(name, strerror(error));
+      throw unreadable(path, strerror(error));
     }
   }
 }

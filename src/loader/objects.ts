@@ -14,11 +14,21 @@ export interface LookedAt {
   readonly elf: ElfFile | JailbuildError;
 }
 
+/** What need not be read of a file again. */
+export interface KnownObject {
+  readonly elf: ElfFile | undefined;
+  readonly isElf: boolean | undefined;
+}
+
+const MAGIC_SIZE = 4;
+
 /** Files by identity, so that each is opened and parsed once however often it is met. */
 export class ObjectTable {
   readonly sysroot: Sysroot;
   readonly #byIdentity = new Map<string, LookedAt>();
-  readonly #known: (found: Trace) => ElfFile | undefined;
+  /** Whether files begin with the magic number, of which nothing more may be known. */
+  readonly #isElf = new Map<string, boolean>();
+  readonly #known: (found: Trace) => KnownObject | undefined;
   readonly #alsoRead: (source: ByteSource, elf: ElfFile, found: Trace) => void;
 
   /**
@@ -27,7 +37,7 @@ export class ObjectTable {
    */
   constructor(
     sysroot: Sysroot,
-    known: (found: Trace) => ElfFile | undefined = () => undefined,
+    known: (found: Trace) => KnownObject | undefined = () => undefined,
     alsoRead: (source: ByteSource, elf: ElfFile, found: Trace) => void = () => {},
   ) {
     this.sysroot = sysroot;
@@ -39,6 +49,40 @@ export class ObjectTable {
   parsed(identity: string): ElfFile | undefined {
     const elf = this.#byIdentity.get(identity)?.elf;
     return elf instanceof JailbuildError ? undefined : elf;
+  }
+
+  /** Whether a file was found to begin with the ELF magic number, by its identity. */
+  knownElf(identity: string): boolean | undefined {
+    return this.#byIdentity.has(identity) || this.#isElf.get(identity);
+  }
+
+  /** Returns whether a file begins with the ELF magic number; one that cannot be read does not. */
+  isElf(found: Trace): boolean {
+    const { identity, size } = found.stat;
+    if (size < MAGIC_SIZE) return false;
+    let known = this.#isElf.get(identity);
+    if (known === undefined) {
+      const looked = this.#byIdentity.get(identity);
+      known =
+        looked !== undefined ? looked.identification !== undefined : this.#known(found)?.isElf;
+      known ??= this.#readMagic(found);
+      this.#isElf.set(identity, known);
+    }
+    return known;
+  }
+
+  #readMagic(found: Trace): boolean {
+    try {
+      const reader = this.sysroot.open(found);
+      try {
+        return isElf(reader.read(0, MAGIC_SIZE));
+      } finally {
+        reader.close();
+      }
+    } catch (error) {
+      if (error instanceof JailbuildError && error.code === 'NOT_READABLE') return false;
+      throw error;
+    }
   }
 
   /** @throws JailbuildError NOT_READABLE, NOT_ELF, MALFORMED_ELF */
@@ -53,7 +97,7 @@ export class ObjectTable {
     const { identity } = found.stat;
     let looked = this.#byIdentity.get(identity);
     if (looked !== undefined) return looked;
-    const known = this.#known(found);
+    const known = this.#known(found)?.elf;
     if (known !== undefined) return { identification: known.identification, elf: known };
     looked = this.#read(found);
     this.#byIdentity.set(identity, looked);

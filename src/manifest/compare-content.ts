@@ -1,6 +1,6 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, readSync } from 'node:fs';
 import { errnoOf } from '../errors.js';
-import { toBytes } from '../fs/path-bytes.js';
+import { HeldTree } from '../fs/held-tree.js';
 import { isCopyOf } from './differences.js';
 import { readDigest } from './digest.js';
 import type { FileEntry } from './manifest.js';
@@ -16,11 +16,11 @@ export type ContentResult =
 
 /** Compares files of a jail with their digests or, where there are none, with their sources. */
 export class ContentComparer {
-  readonly #sourceRoot: string;
+  readonly #sources: HeldTree;
   #chunks: readonly [Buffer, Buffer] | undefined;
   /** @param sourceRoot the real path of the sysroot, '' for `/` */
   constructor(sourceRoot: string) {
-    this.#sourceRoot = sourceRoot;
+    this.#sources = new HeldTree(sourceRoot);
   }
 
   get #buffers(): readonly [Buffer, Buffer] {
@@ -57,8 +57,7 @@ export class ContentComparer {
     if (source === undefined) return undefined;
     let fd: number;
     try {
-      const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
-      fd = openSync(toBytes(this.#sourceRoot + source), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+      fd = this.#sources.open(source);
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
       return undefined;

@@ -1,7 +1,7 @@
 import type { Hash } from 'node:crypto';
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, readSync } from 'node:fs';
 import { JailbuildError, strerror } from '../errors.js';
-import { toBytes } from '../fs/path-bytes.js';
+import { HeldTree } from '../fs/held-tree.js';
 import type { Entry, FileEntry, Manifest } from './manifest.js';
 
 const CHUNK = 1 << 20;
@@ -21,6 +21,7 @@ export async function addDigests(
   // Loaded when it is wanted: the main job does without.
   const { createHash } = await import('node:crypto');
   const buffer = Buffer.allocUnsafe(CHUNK);
+  const tree = new HeldTree(sourceRoot);
   const entries: Entry[] = [];
   const known = new Map<string, string>();
   for (const entry of manifest.entries) {
@@ -30,11 +31,12 @@ export async function addDigests(
     }
     const digest =
       (entry.hardlink === undefined ? undefined : known.get(entry.hardlink)) ??
-      digestOf(createHash('sha256'), entry, sourceRoot, buffer);
+      digestOf(createHash('sha256'), entry, tree, buffer);
     known.set(entry.path, digest);
     entries.push({ ...entry, digest });
     onFile(entry);
   }
+  tree.close();
   return { ...manifest, entries };
 }
 
@@ -67,14 +69,14 @@ function isSameSource(entry: Entry, before: Entry): boolean {
 function digestOf(
   hash: Hash,
   { source, content = '' }: FileEntry,
-  sourceRoot: string,
+  tree: HeldTree,
   buffer: Buffer,
 ): string {
   if (source === undefined) {
     return `sha256:${hash.update(Buffer.from(content, 'base64')).digest('hex')}`;
   }
   try {
-    const fd = openSync(toBytes(sourceRoot + source), 'r');
+    const fd = tree.open(source);
     try {
       return readDigest(hash, fd, buffer);
     } finally {

@@ -1,6 +1,7 @@
 import { JailbuildError } from '../errors.js';
 import { BufferReader, FileReader, type OpenFile } from '../fs/file-reader.js';
 import type { FileStat, FileView } from '../fs/file-view.js';
+import { HeldTree } from '../fs/held-tree.js';
 import type { Entry, FileEntry } from '../manifest/manifest.js';
 import { nanoseconds } from '../manifest/timestamp.js';
 
@@ -22,7 +23,7 @@ const IMPLIED: FileStat = {
 export class PlanView implements FileView {
   readonly #entries = new Map<string, Entry>();
   readonly #names = new Map<string, Set<string>>([['/', new Set()]]);
-  readonly #sourceRoot: string;
+  readonly #sources: HeldTree;
   readonly #below: FileView | undefined;
 
   /**
@@ -30,7 +31,7 @@ export class PlanView implements FileView {
    * @param below what is at paths that the plan does not name, such as a jail that it adds to
    */
   constructor(entries: readonly Entry[], sourceRoot: string, below?: FileView) {
-    this.#sourceRoot = sourceRoot;
+    this.#sources = new HeldTree(sourceRoot);
     this.#below = below;
     for (const entry of entries) {
       this.#entries.set(entry.path, entry);
@@ -67,7 +68,7 @@ export class PlanView implements FileView {
   #openEntry(entry: FileEntry): OpenFile {
     const { path, source, content } = entry;
     if (source !== undefined) {
-      const reader = new FileReader(this.#sourceRoot + source, path);
+      const reader = new FileReader(this.#sources, source, path);
       if (reader.size === entry.size) return reader;
       reader.close();
       const message = `${source}: is not what was planned; it changed`;

@@ -135,7 +135,7 @@ function withObjects(request: ResolveRequest, paths: readonly string[]): Additio
     addTo({ sysroot, programs }) {
       for (const path of paths) {
         const trace = sysroot.trace(path);
-        if (isTrace(trace)) programs.addObject(trace);
+        if (isTrace(trace)) programs.addRunnable(trace);
       }
       return [];
     },

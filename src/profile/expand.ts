@@ -1,7 +1,6 @@
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
 import { isTrace, type Trace } from '../fs/sysroot.js';
-import type { IncludeRequest } from '../manifest/include-request.js';
 import type { Reason } from '../manifest/manifest.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { STANDARD_PATH } from '../manifest/standard-path.js';
@@ -12,6 +11,7 @@ import { addTracedFiles } from '../resolve/traced-files.js';
 import { AccountDatabase, JailAccounts, type User } from './accounts.js';
 import { takeOut } from './exclude.js';
 import { glob, type Match, matcher } from './glob.js';
+import { includeMatches, PlacedIncludes } from './includes.js';
 import { loadProfiles } from './load.js';
 import type {
   Alternatives,
@@ -75,13 +75,18 @@ class Expansion {
     for (const user of this.#request.users ?? []) this.#accounts.addUser(user);
     // The resolver reads nsswitch.conf for the programs: what is made stands before them.
     for (const profile of this.#profiles) this.#makeFiles(profile);
+    // So does what is put in another place, which programs are to find there.
+    const { include = [] } = this.#request;
+    const placed = new PlacedIncludes(this.#resolution);
+    for (const { from, to } of include) if (to !== undefined) placed.place({ from, to });
     const programs = new Map<string, Trace>();
     for (const profile of this.#profiles) {
       for (const spec of profile.programs ?? []) this.#addProgram(profile, spec, programs);
     }
     if (this.#profiles.some((profile) => profile['user-shells'])) this.#addShells();
     for (const profile of this.#profiles) this.#addFiles(profile, programs);
-    for (const include of this.#request.include ?? []) this.#addInclude(include);
+    for (const { from, to } of include) if (to === undefined) this.#addInclude(from);
+    this.#warnings.push(...placed.resolve());
     this.#warnings.push(...addTracedFiles(this.#resolution, this.#request));
     this.#writeAccounts();
     return this.#warnings;
@@ -193,18 +198,25 @@ class Expansion {
 
   #addMatch({ path, trace }: Match, reason: Reason, except: (path: string) => boolean): void {
     if (except(path)) return;
-    const { files, programs } = this.#resolution;
+    const { files } = this.#resolution;
     if (trace.stat.type === 'directory') {
       files.add(trace, reason);
       this.#addBelow(trace, reason, except);
     } else if (trace.stat.type === 'file') {
       files.add(trace, reason);
-      programs.addObject(trace);
+      this.#addNeeds(trace, reason);
     }
   }
 
+  /** A profile names the programs that its scripts need; an include does not. */
+  #addNeeds(trace: Trace, reason: Reason): void {
+    const { programs } = this.#resolution;
+    if (reason.kind === 'included') programs.addRunnable(trace);
+    else programs.addObject(trace);
+  }
+
   #addBelow(directory: Trace, reason: Reason, except: (path: string) => boolean): void {
-    const { sysroot, files, programs } = this.#resolution;
+    const { sysroot, files } = this.#resolution;
     for (const name of sysroot.list(directory)) {
       const path = `${directory.path === '/' ? '' : directory.path}/${name}`;
       if (except(path)) continue;
@@ -213,7 +225,7 @@ class Expansion {
       const { type } = trace.stat;
       if (type !== 'directory' && type !== 'file') continue;
       files.add(trace, reason);
-      if (type === 'file') programs.addObject(trace);
+      if (type === 'file') this.#addNeeds(trace, reason);
       // What a link leads to is not below this directory.
       else if (trace.links.length === 0) this.#addBelow(trace, reason, except);
     }
@@ -240,23 +252,11 @@ class Expansion {
     }
   }
 
-  #addInclude({ from, to }: IncludeRequest): void {
-    const { sysroot, files, cwd } = this.#resolution;
-    const pattern = path.posix.normalize(from.startsWith('/') ? from : `${cwd}/${from}`);
+  #addInclude(from: string): void {
     const reason: Reason = { kind: 'included', as: from };
-    const matches = glob(sysroot, pattern);
-    if (matches.length === 0) {
-      throw new JailbuildError('INCLUDE_NOT_FOUND', `${from}: nothing is there to include`, from);
+    for (const match of includeMatches(this.#resolution, from)) {
+      this.#addMatch(match, reason, () => false);
     }
-    if (to === undefined) {
-      for (const match of matches) this.#addMatch(match, reason, () => false);
-      return;
-    }
-    const [only] = matches;
-    if (only === undefined || matches.length > 1) {
-      throw new JailbuildError('USAGE', `include ${from}:${to}: matches more than one path`, from);
-    }
-    files.addElsewhere(only.trace, to, reason);
   }
 
   #writeAccounts(): void {

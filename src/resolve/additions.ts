@@ -18,7 +18,10 @@ export function needsPackages(request: ResolveRequest): boolean {
 
 /** A resolution at work, for what adds to it. */
 export interface Resolution {
+  /** The root in which programs are resolved: the sources, with what is placed over them. */
   readonly sysroot: Sysroot;
+  /** What files are copied from. */
+  readonly sources: Sysroot;
   readonly files: FileCollection;
   readonly programs: ProgramResolver;
   /** Directories for bare program names. */

@@ -1,4 +1,7 @@
+import { JailbuildError } from '../errors.js';
+import { BufferReader } from '../fs/file-reader.js';
 import type { FileStat } from '../fs/file-view.js';
+import type { OverlayView } from '../fs/overlay-view.js';
 import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
 import type { Reason } from '../manifest/manifest.js';
 
@@ -36,17 +39,29 @@ export interface MadeFile {
   readonly device?: { readonly major: number; readonly minor: number };
 }
 
+/** The sources of a jail, and the view of them with what is placed over them. */
+export interface Placement {
+  readonly sources: Sysroot;
+  readonly overlay: OverlayView;
+}
+
 /**
  * The files found so far. Adding a look-up adds every hop of it: the links, the directories that
  * it passes, and the file at its end, so that the same look-up succeeds in the jail.
  */
 export class FileCollection {
   readonly #sysroot: Sysroot;
+  readonly #placement: Placement | undefined;
   readonly #files = new Map<string, CollectedFile>();
   readonly #reasonsSeen = new Set<string>();
 
-  constructor(sysroot: Sysroot) {
+  /**
+   * @param sysroot what look-ups are made in
+   * @param placement where that is a jail-to-be: what is made, or put in another place, is found in it
+   */
+  constructor(sysroot: Sysroot, placement?: Placement) {
     this.#sysroot = sysroot;
+    this.#placement = placement;
   }
 
   /** All files in the order of their paths. */
@@ -136,37 +151,90 @@ export class FileCollection {
       isMade: true,
       reasons: [...(known?.reasons ?? []), reason],
     });
+    this.#place([at]);
     return at;
   }
 
   /**
-   * Adds a file, or a directory with all that is below it, at another place. Links inside are kept
-   * as they are written.
+   * Adds a file of the sources, or a directory with all that is below it, at another place. Links
+   * inside are kept as they are written.
+   *
+   * @param from as the sources have it
+   * @returns the paths that it all has in the jail
    */
-  addElsewhere(from: Trace, to: string, reason: Reason): void {
+  addElsewhere(from: Trace, to: string, reason: Reason): string[] {
     const cut = to.lastIndexOf('/');
     const parent = this.#directory(cut <= 0 ? '/' : to.slice(0, cut), from.stat.mtimeNs);
-    this.#copyTo(from.path, `${parent === '/' ? '' : parent}/${to.slice(cut + 1)}`, reason);
+    const paths: string[] = [];
+    this.#copyTo(from.path, `${parent === '/' ? '' : parent}/${to.slice(cut + 1)}`, reason, paths);
+    this.#place(paths);
+    return paths;
   }
 
-  #copyTo(source: string, path: string, reason: Reason): void {
-    const stat = this.#sysroot.statOf(source);
+  #copyTo(source: string, path: string, reason: Reason, paths: string[]): void {
+    const sources = this.#placement?.sources ?? this.#sysroot;
+    const stat = sources.statOf(source);
+    this.#reasonsSeen.add(reasonKey(path, reason));
     this.#files.set(path, {
       path,
       order: this.#files.size,
       source,
       stat,
-      target: stat.type === 'symlink' ? this.#sysroot.readlink(source) : undefined,
+      target: stat.type === 'symlink' ? sources.readlink(source) : undefined,
       content: undefined,
       device: undefined,
       isMade: false,
       reasons: [reason],
     });
+    paths.push(path);
     if (stat.type !== 'directory') return;
-    const directory = this.#sysroot.trace(source);
+    const directory = sources.trace(source);
     if (!isTrace(directory)) return;
-    for (const name of this.#sysroot.list(directory)) {
-      this.#copyTo(`${source}/${name}`, `${path}/${name}`, reason);
+    for (const name of sources.list(directory)) {
+      this.#copyTo(`${source}/${name}`, `${path}/${name}`, reason, paths);
+    }
+  }
+
+  /** Lets look-ups find what was added at these paths. */
+  #place(paths: readonly string[]): void {
+    if (this.#placement === undefined) return;
+    const { sources, overlay } = this.#placement;
+    for (const path of paths) {
+      const file = this.#files.get(path);
+      if (file === undefined) continue;
+      const { stat, target, content, source, isMade } = file;
+      const open = isMade
+        ? () => new BufferReader(content ?? Buffer.alloc(0), path)
+        : () => sources.openAt(source);
+      const isShared = () => !isMade && stat.type === 'directory' && sources.isShared(source);
+      overlay.place(path, stat.type === 'file' ? { stat, open } : { stat, target, isShared });
+    }
+    this.#sysroot.forget();
+  }
+
+  /** The entry at a path. */
+  at(path: string): CollectedFile | undefined {
+    return this.#files.get(path);
+  }
+
+  /**
+   * Refuses a jail in which something that is no directory has entries below it.
+   *
+   * @throws JailbuildError CONFLICT
+   */
+  refuseConflicts(): void {
+    for (const { path } of this.#files.values()) {
+      const cut = path.lastIndexOf('/');
+      const parent = cut > 0 ? this.#files.get(path.slice(0, cut)) : undefined;
+      if (parent === undefined || parent.stat.type === 'directory') continue;
+      const include = parent.reasons.find((reason) => reason.kind === 'included');
+      const what = include === undefined ? '' : `include ${include.as}: `;
+      const remedy = include === undefined ? '' : '; end the destination with / to put it inside';
+      throw new JailbuildError(
+        'CONFLICT',
+        `${what}${parent.path} is a ${parent.stat.type.replace('-', ' ')} of the plan, and ${path} needs a directory there${remedy}`,
+        parent.path,
+      );
     }
   }
 

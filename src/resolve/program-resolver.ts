@@ -43,6 +43,8 @@ export interface CachedLookup {
 export interface ReadFile {
   readonly elf: ElfFile | undefined;
   readonly facts: ObjectFacts | undefined;
+  /** True if it begins with the ELF magic number; undefined if nobody looked. */
+  readonly isElf: boolean | undefined;
 }
 
 /** What was read of the file that the one at a path is a copy of, if it is known to be one. */
@@ -101,7 +103,7 @@ export class ProgramResolver {
     this.#nameService = new NameService(sysroot, files);
     this.objects = new ObjectTable(
       sysroot,
-      ({ path }) => originals(path)?.elf,
+      ({ path }) => originals(path),
       (source, file, found) => this.#facts.read(source, file, found),
     );
     this.#loaderFiles = new LoaderFiles(this.objects, cache);
@@ -109,7 +111,11 @@ export class ProgramResolver {
 
   /** What was read of a file, by its identity. */
   read(identity: string): ReadFile {
-    return { elf: this.objects.parsed(identity), facts: this.#facts.ofRead(identity) };
+    return {
+      elf: this.objects.parsed(identity),
+      facts: this.#facts.ofRead(identity),
+      isElf: this.objects.knownElf(identity),
+    };
   }
 
   /** Libraries that no rule finds, in the order in which they came up. */
@@ -181,27 +187,42 @@ export class ProgramResolver {
    * among data. What it misses is no error, for it may never be opened.
    */
   addObject(trace: Trace): void {
+    if (!this.#isObject(trace)) return;
     this.#addOptional(trace, () => this.#addProcess(trace, this.objects.parse(trace)));
   }
 
   /** As {@link addObject}, and for a script what runs it. */
   addRunnable(trace: Trace): void {
-    this.#addOptional(trace, () => {
-      const elf = this.#parse(trace);
-      if (elf !== undefined) this.#addProcess(trace, elf);
-      else if ((trace.stat.mode & 0o111) !== 0) this.#scripts.add(trace);
-    });
+    const isRun = (trace.stat.mode & 0o111) !== 0;
+    const onError = ({ code, message }: JailbuildError) => {
+      if (isRun && code === 'INTERPRETER_NOT_FOUND') this.#loaderWarnings.add(message);
+    };
+    if (this.#isObject(trace)) {
+      this.#addOptional(trace, () => this.#addProcess(trace, this.objects.parse(trace)), onError);
+    } else if (isRun) {
+      this.#addOptional(trace, () => this.#scripts.add(trace), onError);
+    }
   }
 
-  #addOptional(trace: Trace, add: () => void): void {
+  /** The magic number decides, whatever a file's name and mode: modules have any. */
+  #isObject(trace: Trace): boolean {
+    if (this.#interpreters.has(trace.path) || this.#looked.has(trace.path)) return false;
+    return trace.stat.type === 'file' && this.objects.isElf(trace);
+  }
+
+  #addOptional(
+    trace: Trace,
+    add: () => void,
+    onError: (error: JailbuildError) => void = () => {},
+  ): void {
     if (this.#interpreters.has(trace.path) || this.#looked.has(trace.path)) return;
-    if (!mayBeObject(trace)) return;
     this.#looked.add(trace.path);
     this.#isOptional = true;
     try {
       add();
     } catch (error) {
       if (!(error instanceof JailbuildError)) throw error;
+      onError(error);
     } finally {
       this.#isOptional = false;
     }
@@ -356,9 +377,4 @@ export class ProgramResolver {
     }
     return known;
   }
-}
-
-/** Shared objects are named so, and programs are executable: nothing else is opened to look. */
-function mayBeObject({ path, stat }: Trace): boolean {
-  return (stat.mode & 0o111) !== 0 || /\.so(\.|$)/.test(path.slice(path.lastIndexOf('/')));
 }

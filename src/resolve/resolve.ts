@@ -1,3 +1,4 @@
+import { OverlayView } from '../fs/overlay-view.js';
 import { isTrace, Sysroot } from '../fs/sysroot.js';
 import type { ManifestRequest, MissingLibrary } from '../manifest/manifest.js';
 import type { LdCacheChoice, ResolveRequest } from '../manifest/request.js';
@@ -6,7 +7,7 @@ import { unprovided } from './advice/unprovided.js';
 import { addRunTimeData } from './data/run-time-data.js';
 import { addTerminfo } from './data/terminfo.js';
 import { resolveEnvironment } from './environment.js';
-import { type CollectedFile, FileCollection } from './file-collection.js';
+import { type CollectedFile, FileCollection, type Placement } from './file-collection.js';
 import { findProgram } from './find-program.js';
 import { addGeneratedLdSoCache, LD_SO_CACHE } from './ld-so-cache.js';
 import type { BringPackages } from './packages/bring-packages.js';
@@ -65,25 +66,26 @@ export function resolve(asked: ResolveRequest, context: ResolveContext = {}): Cl
     throw new Error('profiles, users, includes and excludes are loaded first, by additionsOf');
   }
   const request = additions?.request ?? asked;
-  const sysroot = context.sysroot ?? new Sysroot(request.sysroot);
+  const sources = context.sysroot ?? new Sysroot(request.sysroot);
+  const { sysroot, placement } = jailToBe(sources, additions !== undefined);
   const { searchPath, cwd, terminals } = resolveEnvironment(request);
   const terminfo = request.terminfo ?? 'default';
   const ldCache = request.ldCache ?? 'generate';
   const libraryPath = request.libraryPath ?? [];
 
-  const files = new FileCollection(sysroot);
+  const files = new FileCollection(sysroot, placement);
   const programs = new ProgramResolver(sysroot, files, request, {
     searchPath,
     cache: CACHE_POLICY[ldCache],
     originals,
   });
-  const resolution: Resolution = { sysroot, files, programs, searchPath, cwd };
+  const resolution: Resolution = { sysroot, sources, files, programs, searchPath, cwd };
   const added = additions?.addTo(resolution) ?? [];
   const requested = request.programs.map((name) => findProgram(sysroot, name, searchPath, cwd));
   for (const program of requested) programs.add(program);
   const warnings = [
     ...added,
-    ...(context.packages?.(resolution, requested) ?? []),
+    ...(context.packages?.({ ...resolution, sysroot: sources }, requested) ?? []),
     ...addTerminfo(sysroot, files, terminfo, terminals),
     ...addRunTimeData(sysroot, files, programs, request),
   ];
@@ -96,6 +98,7 @@ export function resolve(asked: ResolveRequest, context: ResolveContext = {}): Cl
   addMergedUsrLinks(sysroot, files);
   if (programs.anyUsesLdSoCache) addLdSoCache(ldCache, sysroot, files, programs);
   additions?.takeOut(resolution);
+  files.refuseConflicts();
   const all = files.sorted();
   return {
     request: {
@@ -106,7 +109,7 @@ export function resolve(asked: ResolveRequest, context: ResolveContext = {}): Cl
       ...(libraryPath.length === 0 ? {} : { libraryPath }),
     },
     environment: additions?.environment ?? {},
-    sysroot,
+    sysroot: sources,
     searchPath,
     files: all,
     missing: programs.missing,
@@ -114,6 +117,16 @@ export function resolve(asked: ResolveRequest, context: ResolveContext = {}): Cl
     hints: programs.hints(),
     read: (identity) => programs.read(identity),
   };
+}
+
+/** The root in which programs are resolved: the sources, with what is placed over them in the jail. */
+function jailToBe(
+  sources: Sysroot,
+  isPlacedOver: boolean,
+): { readonly sysroot: Sysroot; readonly placement?: Placement } {
+  if (!isPlacedOver) return { sysroot: sources };
+  const overlay = new OverlayView(sources);
+  return { sysroot: new Sysroot(overlay), placement: { sources, overlay } };
 }
 
 /** What the request says beside programs. */

@@ -4,6 +4,7 @@ import { packageOwners } from '../evidence/packages/owners.js';
 import { fullVersion, type Package } from '../evidence/packages/package.js';
 import { CHUNK_SIZE, type FileTree } from '../export/file-tree.js';
 import { FileReader } from '../fs/file-reader.js';
+import { HeldTree } from '../fs/held-tree.js';
 import type { Sysroot } from '../fs/sysroot.js';
 import type { Entry, FileEntry, Reason } from '../manifest/manifest.js';
 import { type Distribution, readDistribution } from './distribution.js';
@@ -54,6 +55,7 @@ export async function takeInventory(
   originOf: (entry: Entry) => string | undefined,
 ): Promise<Inventory> {
   const distribution = readDistribution(sysroot);
+  const held = new HeldTree(tree.sourceRoot);
   const regular = tree.entries.filter((entry) => entry.type === 'file');
   const origins = new Map(regular.map((entry) => [entry.path, originOf(entry)]));
   const known = [...origins.values()].filter((origin) => origin !== undefined);
@@ -65,12 +67,11 @@ export async function takeInventory(
   const seen = new Map<string, InventoryFile>();
   for (const entry of regular) {
     const same = entry.hardlink === undefined ? undefined : seen.get(entry.hardlink);
-    const hashes = same ?? hashesOf(entry, tree.sourceRoot);
+    const hashes = same ?? hashesOf(entry, held);
     const file = { path: entry.path, sha1: hashes.sha1, sha256: hashes.sha256 };
     seen.set(entry.path, file);
     const origin = origins.get(entry.path);
-    const owner =
-      (origin === undefined ? undefined : owners.get(origin)) ?? noted(entry, tree.sourceRoot);
+    const owner = (origin === undefined ? undefined : owners.get(origin)) ?? noted(entry, held);
     if (owner === undefined) {
       files.push(file);
       partOf.set(entry.path, entry.path);
@@ -106,18 +107,18 @@ export function packageUrl(owner: Package, { id, version }: Distribution): strin
   return new PackageURL(type, id, name, shown, qualifiers, undefined).toString();
 }
 
-function hashesOf(entry: FileEntry, sourceRoot: string): { sha1: string; sha256: string } {
+function hashesOf(entry: FileEntry, held: HeldTree): { sha1: string; sha256: string } {
   const hashes = [createHash('sha1'), createHash('sha256')] as const;
-  for (const part of contentOf(entry, sourceRoot)) for (const hash of hashes) hash.update(part);
+  for (const part of contentOf(entry, held)) for (const hash of hashes) hash.update(part);
   return { sha1: hashes[0].digest('hex'), sha256: hashes[1].digest('hex') };
 }
 
-function* contentOf({ source, content = '' }: FileEntry, sourceRoot: string): Generator<Buffer> {
+function* contentOf({ source, content = '' }: FileEntry, held: HeldTree): Generator<Buffer> {
   if (source === undefined) {
     yield Buffer.from(content, 'base64');
     return;
   }
-  const reader = new FileReader(sourceRoot + source, source);
+  const reader = new FileReader(held, source);
   try {
     for (let at = 0; at < reader.size; at += CHUNK_SIZE) yield reader.read(at, CHUNK_SIZE);
   } finally {
@@ -133,9 +134,9 @@ const PURL_TYPE: Readonly<Record<string, Package['type']>> = {
 };
 
 /** The package that a file itself names, for want of a database that does. */
-function noted({ source }: FileEntry, sourceRoot: string): Package | undefined {
+function noted({ source }: FileEntry, held: HeldTree): Package | undefined {
   if (source === undefined) return undefined;
-  const reader = new FileReader(sourceRoot + source, source);
+  const reader = new FileReader(held, source);
   let note: PackageNote | undefined;
   try {
     note = readPackageNote(reader);

@@ -1,5 +1,6 @@
-// Usage: node --import tsx src/tooling/test.mjs [FILE or DIRECTORY...]
-// Runs the tests and shows what was skipped and why; with NO_SKIPS in the environment, that is a failure.
+// Usage: node --import tsx src/tooling/test.mjs [unit|e2e|slow|FILE|DIRECTORY...]
+// Runs the tests, shows what was skipped and why, and ends with a line of what they came to. With NO_SKIPS
+// in the environment, a skipped test is a failure.
 import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { run } from 'node:test';
@@ -7,33 +8,75 @@ import { spec } from 'node:test/reporters';
 
 const FILE_TIMEOUT = 15 * 60 * 1000;
 
+/** Tests of one room each, from its sources: seconds for all of them. */
+const UNIT = [
+  /^(cli\/output|elf|manifest|plan|text)\//,
+  /^resolve\/(?!advice)/,
+  /^docs\/(?!documents)/,
+  /^evidence\/packages\/license/,
+  /^export\/(compression|cpio|tar)\./,
+  /^fs\/sysroot/,
+  /^jail\/(fingerprint|interrupt|record|target|write-record|write)\./,
+  /^loader\/hostile\./,
+];
+/** Tests of many cases, other distributions, other machines, or real servers. */
+const SLOW = [
+  /^(ci|jobs)\//,
+  /^cli\/completion/,
+  /^docs\/documents/,
+  /^e2e\/(foreign|profile-.*|run-time-.*)\.test/,
+  /^export\/(images|initramfs|reproducible)\./,
+  /^jail\/kill\./,
+  /^launcher\/(analysis|kernel)\./,
+  /^loader\/(differential|foreign-rules|fuzz|in-jail|random-roots|rules)\./,
+];
+const SPEEDS = ['unit', 'e2e', 'slow'];
+
 // With it, Node's start takes more than twice its time, and warns whoever may not read the file.
 delete process.env.NODE_EXTRA_CA_CERTS;
 
-const roots = process.argv.slice(2);
-const files = (roots.length === 0 ? ['test'] : roots).flatMap(testFiles);
+const words = process.argv.slice(2);
+const files = [...new Set((words.length === 0 ? ['test'] : words).flatMap(testFiles))];
 const skipped = [];
+const count = { passed: 0, failed: 0, skipped: 0 };
 
 const results = run({ files, concurrency: 2, timeout: FILE_TIMEOUT });
-results.on('test:fail', () => {
+results.on('test:fail', ({ details }) => {
   process.exitCode = 1;
+  if (details.type !== 'suite') count.failed++;
 });
-results.on('test:pass', ({ name, skip }) => {
-  if (skip !== undefined && skip !== false) skipped.push(`${name}: ${skip}`);
+results.on('test:pass', ({ name, skip, details }) => {
+  const isSkipped = skip !== undefined && skip !== false;
+  if (isSkipped) skipped.push(`${name}: ${skip}`);
+  if (isSkipped) count.skipped++;
+  else if (details.type !== 'suite') count.passed++;
 });
 results.compose(new spec()).pipe(process.stdout);
 results.on('end', () => {
-  if (skipped.length === 0) return;
+  if (process.env.NO_SKIPS && skipped.length > 0) process.exitCode = 1;
   process.on('exit', () => {
-    process.stdout.write(`\nSkipped:\n${skipped.map((line) => `  ${line}\n`).join('')}`);
+    const list = skipped.map((line) => `  ${line}\n`).join('');
+    const { passed, failed } = count;
+    process.stdout.write(
+      `${list === '' ? '' : `\nSkipped:\n${list}`}\n${passed} passed, ${failed} failed, ${count.skipped} skipped\n`,
+    );
   });
-  if (process.env.NO_SKIPS) process.exitCode = 1;
 });
 
-function testFiles(root) {
-  if (statSync(root).isFile()) return [path.resolve(root)];
-  return readdirSync(root, { recursive: true })
+function testFiles(word) {
+  if (SPEEDS.includes(word)) return testsIn('test').filter((name) => speedOf(name) === word);
+  return statSync(word).isFile() ? [path.resolve(word)] : testsIn(word);
+}
+
+function testsIn(directory) {
+  return readdirSync(directory, { recursive: true })
     .filter((name) => name.endsWith('.test.ts'))
     .sort()
-    .map((name) => path.resolve(root, name));
+    .map((name) => path.resolve(directory, name));
+}
+
+function speedOf(file) {
+  const name = path.relative('test', file);
+  if (UNIT.some((pattern) => pattern.test(name))) return 'unit';
+  return SLOW.some((pattern) => pattern.test(name)) ? 'slow' : 'e2e';
 }

@@ -17,8 +17,10 @@ const DOCUMENTS = [
 for (const [name, blocks] of DOCUMENTS) {
   describe(name, needsRoot('unshare', 'nsenter', 'mount', 'bash'), () => {
     const place = new Place();
+    // A block may use what those before it leave.
+    const programs: string[] = [];
     for (const block of blocks) {
-      const programs = [...block.needs, ...(block.terminal ? ['tmux'] : [])];
+      programs.push(...block.needs, ...(block.terminal ? ['tmux'] : []));
       test(
         `line ${block.line}: ${block.file ?? block.steps[0]?.command}`,
         needs(...programs),

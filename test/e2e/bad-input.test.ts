@@ -67,12 +67,12 @@ describe('bad input is refused with one line, and nothing is written', () => {
     });
 
   refuses(
-    'a library with something else in its place: the jail is proven before it appears',
+    'a library with something else in its place',
     () => {
       const libc = exec('ldd', [process.execPath]).stdout.match(/=> (\/\S+libc\.so\.6)/)?.[1];
       return [jail, 'ls', '--quiet', '--include', `${file('text', 'no library')}:${libc}`];
     },
-    /in the jail: \/\S+\/libc\.so\.6: not an ELF file/,
+    /\/text: not an ELF file/,
   );
   refuses(
     'a program that is not on PATH',

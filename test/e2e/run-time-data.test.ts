@@ -76,51 +76,55 @@ describe('--gconv', needsRoot('iconv', 'chroot'), () => {
   });
 });
 
-describe('--locale', needsRoot('localedef', 'locale', 'date', 'chroot'), () => {
-  let archive: string;
-  let directories: string;
+describe(
+  '--locale',
+  needsRoot('localedef', '/usr/share/i18n/charmaps', 'locale', 'date', 'chroot'),
+  () => {
+    let archive: string;
+    let directories: string;
 
-  before(() => {
-    const make = (name: string, ...options: string[]): string => {
-      const root = build(name, 'date', 'locale', '--terminfo', 'none');
-      mkdirSync(path.join(root, 'usr/lib/locale'), { recursive: true });
-      const made = exec('localedef', [
-        ...[`--prefix=${root}`, ...options, '-i', 'de_DE', '-f', 'UTF-8', 'de_DE.UTF-8'],
-      ]);
-      assert.equal(made.status, 0, made.stderr);
-      return root;
-    };
-    archive = make('archive-root');
-    directories = make('directories-root', '--no-archive');
-  });
+    before(() => {
+      const make = (name: string, ...options: string[]): string => {
+        const root = build(name, 'date', 'locale', '--terminfo', 'none');
+        mkdirSync(path.join(root, 'usr/lib/locale'), { recursive: true });
+        const made = exec('localedef', [
+          ...[`--prefix=${root}`, ...options, '-i', 'de_DE', '-f', 'UTF-8', 'de_DE.UTF-8'],
+        ]);
+        assert.equal(made.status, 0, made.stderr);
+        return root;
+      };
+      archive = make('archive-root');
+      directories = make('directories-root', '--no-archive');
+    });
 
-  const day = (jail: string, locale: string) =>
-    inside(jail, { LC_ALL: locale }, 'date', '-u', '-d', '2026-11-25', '+%A').stdout.trim();
+    const day = (jail: string, locale: string) =>
+      inside(jail, { LC_ALL: locale }, 'date', '-u', '-d', '2026-11-25', '+%A').stdout.trim();
 
-  test('brings a directory, by either spelling of the character set', () => {
-    for (const name of ['de_DE.UTF-8', 'de_DE.utf8']) {
-      const jail = build(`dir-${name}`, 'date', '--sysroot', directories, '--locale', name);
+    test('brings a directory, by either spelling of the character set', () => {
+      for (const name of ['de_DE.UTF-8', 'de_DE.utf8']) {
+        const jail = build(`dir-${name}`, 'date', '--sysroot', directories, '--locale', name);
+        assert.equal(day(jail, 'de_DE.UTF-8'), 'Mittwoch');
+      }
+    });
+
+    test('brings the archive', () => {
+      const jail = build('archive', 'date', '--sysroot', archive, '--locale', 'de_DE.UTF-8');
       assert.equal(day(jail, 'de_DE.UTF-8'), 'Mittwoch');
-    }
-  });
+      assert.equal(day(jail, 'C'), 'Wednesday');
+    });
 
-  test('brings the archive', () => {
-    const jail = build('archive', 'date', '--sysroot', archive, '--locale', 'de_DE.UTF-8');
-    assert.equal(day(jail, 'de_DE.UTF-8'), 'Mittwoch');
-    assert.equal(day(jail, 'C'), 'Wednesday');
-  });
-
-  test('has C, POSIX and C.UTF-8 without more, and refuses what is not made', () => {
-    const jail = build('c-locales', 'locale', '--locale', 'C,POSIX,C.UTF-8');
-    assert.equal(inside(jail, { LC_ALL: 'C.UTF-8' }, 'locale', 'charmap').stdout, 'UTF-8\n');
-    refused(
-      /xx_XX\.UTF-8: no such locale in \/usr\/lib\/locale; localedef/,
-      'locale',
-      '--locale',
-      'xx_XX.UTF-8',
-    );
-  });
-});
+    test('has C, POSIX and C.UTF-8 without more, and refuses what is not made', () => {
+      const jail = build('c-locales', 'locale', '--locale', 'C,POSIX,C.UTF-8');
+      assert.equal(inside(jail, { LC_ALL: 'C.UTF-8' }, 'locale', 'charmap').stdout, 'UTF-8\n');
+      refused(
+        /xx_XX\.UTF-8: no such locale in \/usr\/lib\/locale; localedef/,
+        'locale',
+        '--locale',
+        'xx_XX.UTF-8',
+      );
+    });
+  },
+);
 
 describe('--tz', needsRoot('date', 'chroot'), () => {
   const clock = (jail: string, tz?: string) =>

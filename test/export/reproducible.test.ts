@@ -33,7 +33,7 @@ function build(directory: string, jail: string, prefix: readonly string[], env: 
 
 test(
   'two builds, at other times, in other directories and surroundings, are the same bytes',
-  needsRoot('unshare', 'hostname'),
+  needsRoot('unshare', 'hostname', 'top'),
   async () => {
     const env = { PATH: process.env.PATH, TERM: 'xterm' };
     const one = build(tempDir(), 'jail', [], env);

@@ -170,7 +170,7 @@ function shuffled<T>(items: readonly T[]): T[] {
 describe('--ld-cache generate', () => {
   test(
     'makes a cache of exactly the jail, that ldconfig and the loader use',
-    needsRoot('chroot'),
+    needsRoot('chroot', 'ssh'),
     () => {
       const jail = path.join(tempDir(), 'jail');
       const { status, stderr } = jailbuild([jail, 'ls', 'ssh', '--quiet']);

@@ -2,9 +2,13 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 
-/** Options for a test that needs programs of the machine: skipped, with the reason, without them. */
+/**
+ * Options for a test that needs programs of the machine: skipped, with the reason, without them.
+ *
+ * @param programs names on PATH, or paths, also of directories
+ */
 export function needs(...programs: readonly string[]): { readonly skip: string | false } {
-  const missing = programs.filter((program) => !onPath(program));
+  const missing = [...new Set(programs)].filter((program) => !onPath(program));
   return { skip: missing.length === 0 ? false : `needs ${missing.join(', ')}` };
 }
 

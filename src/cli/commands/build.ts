@@ -27,7 +27,7 @@ export const buildCommand = defineCommand({
   summary: 'Build a jail in which the programs run (the default command)',
   rest: {
     placeholder: '[command..]',
-    describe: 'The command of --run, or programs whose names begin with a dash',
+    describe: 'The command of --run, or programs whose names start with a dash',
     complete: 'program',
   },
   positionals: buildPositionals,

@@ -24,16 +24,16 @@ import type { ExportSource } from './export-source.js';
 export const exportCommand = defineCommand({
   name: 'export',
   usage: '[what..]',
-  summary: 'Write a jail, or programs with all they need, as an image or an archive',
+  summary: 'Write a jail, or programs with everything they need, as an image or an archive',
   description: [
-    'A jail is exported as it is, with the files that its owner put there. Programs need no jail on ' +
-      'the disk: they are resolved as in a build, and go into the image from where they are.',
-    'The same files give the same bytes: no name, path or time of the machine goes into what is ' +
-      'written. SOURCE_DATE_EPOCH in the environment limits the times of files.',
+    'A jail is exported as it is, including files that its owner added. Programs need no jail on the ' +
+      'disk: they are resolved as in a build and read from the host.',
+    'The same files give the same bytes: the output contains no name, path or time of the machine. ' +
+      'SOURCE_DATE_EPOCH in the environment limits the times of files.',
   ],
   rest: {
     placeholder: '[command..]',
-    describe: 'The command of the image, in the place of --cmd',
+    describe: 'The command of the image, instead of --cmd',
     complete: 'program',
   },
   positionals: exportPositionals,

@@ -22,7 +22,7 @@ const options = {
 export const initCommand = defineCommand({
   name: 'init',
   usage: '[file]',
-  summary: 'Write a jail file with comments, to begin with',
+  summary: 'Write a commented jail file to start from',
   positionals,
   options,
   examples: [['init', 'Write jail.yaml in the working directory']],

@@ -1,8 +1,10 @@
 import {
+  type BigIntStats,
   chmodSync,
   closeSync,
   constants,
   copyFileSync,
+  fstatSync,
   fsyncSync,
   lchownSync,
   linkSync,
@@ -22,6 +24,7 @@ import {
 import type { Server } from 'node:net';
 import path from 'node:path';
 import { errnoOf } from '../../errors.js';
+import { HeldTree } from '../../fs/held-tree.js';
 import { toBytes } from '../../fs/path-bytes.js';
 import { timestamp } from '../../manifest/timestamp.js';
 import { type Engine, OperationError, type RunOptions } from './engine.js';
@@ -38,6 +41,7 @@ export class NodeEngine implements Engine {
     'the native writer is not built: times are kept to a microsecond, and extended attributes, capabilities, ACLs, device nodes and fifos are left out; nobody else may change the jail meanwhile';
   readonly #base: string;
   readonly #sourceRoot: string;
+  readonly #sources: HeldTree;
   /** Directories found to be no symbolic links, by path relative to the base. */
   readonly #safe = new Set<string>(['.']);
   readonly #locks: Server[] = [];
@@ -49,6 +53,7 @@ export class NodeEngine implements Engine {
   constructor(base: string, sourceRoot: string) {
     this.#base = base;
     this.#sourceRoot = sourceRoot;
+    this.#sources = new HeldTree(sourceRoot);
   }
 
   async run(operations: readonly Operation[], options: RunOptions = {}): Promise<void> {
@@ -73,6 +78,7 @@ export class NodeEngine implements Engine {
   }
 
   async close(): Promise<void> {
+    this.#sources.close();
     for (const server of this.#locks.splice(0)) server.close();
   }
 
@@ -213,24 +219,47 @@ export class NodeEngine implements Engine {
   }
 
   #copy({ path: to, source, size, sourceMtime, attributes, share }: Operation & { op: 'copy' }) {
-    const from = `${this.#sourceRoot === '/' ? '' : this.#sourceRoot}/${source}`;
     const destination = this.#inside(to);
-    const before = this.#sourceStat(from);
-    if (!before.isFile() || Number(before.size) !== size) throw new ChangedSource();
-    if (timestamp(before.mtimeNs) !== sourceMtime) throw new ChangedSource();
-    if (share && linked(from, destination)) return;
-    copyFileSync(toBytes(from), destination, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-    const after = this.#sourceStat(from);
-    if (after.ino !== before.ino || after.ctimeNs !== before.ctimeNs) throw new ChangedSource();
+    const fd = this.#openSource(`/${source}`);
+    try {
+      const before = fstatSync(fd, { bigint: true });
+      if (!before.isFile() || Number(before.size) !== size) throw new ChangedSource();
+      if (timestamp(before.mtimeNs) !== sourceMtime) throw new ChangedSource();
+      // The file itself, whatever has become of its name.
+      const from = `/proc/self/fd/${fd}`;
+      if (share && this.#linked(`/${source}`, before, destination)) return;
+      copyFileSync(from, destination, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+      if (fstatSync(fd, { bigint: true }).ctimeNs !== before.ctimeNs) throw new ChangedSource();
+    } finally {
+      closeSync(fd);
+    }
     setAttributes(destination, attributes);
   }
 
-  #sourceStat(from: string) {
+  #openSource(source: string): number {
     try {
-      return lstatSync(toBytes(from), { bigint: true });
+      return this.#sources.open(source);
     } catch (error) {
-      throw new UnreadableSource(error);
+      const errno = errnoOf(error);
+      if (errno === undefined) throw error;
+      throw errno === 'ELOOP' || errno === 'ENOTDIR'
+        ? new ChangedSource()
+        : new UnreadableSource(error);
     }
+  }
+
+  /** Node has no linkat(2), which links what is open: that it is the same is looked at afterwards. */
+  #linked(source: string, before: BigIntStats, destination: string | Buffer): boolean {
+    try {
+      linkSync(toBytes((this.#sourceRoot === '/' ? '' : this.#sourceRoot) + source), destination);
+    } catch (error) {
+      if (['EXDEV', 'EPERM', 'EMLINK'].includes(errnoOf(error) ?? '')) return false;
+      throw error;
+    }
+    const made = lstatSync(destination, { bigint: true });
+    if (made.ino === before.ino && made.dev === before.dev) return true;
+    unlinkSync(destination);
+    throw new ChangedSource();
   }
 
   /** The real path, after making sure that no directory on the way is a symbolic link. */
@@ -257,16 +286,6 @@ class UnreadableSource extends Error {
   constructor(cause: unknown) {
     super('source', { cause });
     this.code = errnoOf(cause);
-  }
-}
-
-function linked(from: string, destination: string | Buffer): boolean {
-  try {
-    linkSync(toBytes(from), destination);
-    return true;
-  } catch (error) {
-    if (['EXDEV', 'EPERM', 'EMLINK'].includes(errnoOf(error) ?? '')) return false;
-    throw error;
   }
 }
 

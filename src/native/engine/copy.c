@@ -207,7 +207,8 @@ enum outcome copy_file(struct worker *worker, const struct operation *operation)
 	int from = open_source(operation->to, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 
 	if (from < 0)
-		return errno == ELOOP || errno == ENOENT ? SOURCE_CHANGED : FAILED_AT_SOURCE;
+		return errno == ELOOP || errno == ENOTDIR || errno == ENOENT ? SOURCE_CHANGED :
+									       FAILED_AT_SOURCE;
 	enum outcome outcome = copy_opened(worker, from, operation);
 	int error = errno;
 	close(from);

@@ -31,7 +31,7 @@ static void begin(uint8_t *bytes, size_t length)
 	/* The links of both paths were followed by who asks. */
 	base_fd = open_beneath(AT_FDCWD, base, O_RDONLY | O_DIRECTORY);
 	base_error = errno;
-	source_fd = open(source_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	source_fd = open_beneath(AT_FDCWD, source_root, O_PATH | O_DIRECTORY);
 }
 
 /* Gives up what belongs to one session: a front serves several, one after the other. */

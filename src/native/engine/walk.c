@@ -14,7 +14,7 @@
 struct how {
 	uint64_t flags, mode, resolve;
 };
-enum { NO_MAGICLINKS = 0x02, NO_SYMLINKS = 0x04, BENEATH = 0x08, IN_ROOT = 0x10 };
+enum { NO_MAGICLINKS = 0x02, NO_SYMLINKS = 0x04, BENEATH = 0x08 };
 
 static bool has_openat2;
 
@@ -77,12 +77,10 @@ int open_beneath(int root, const char *path, int flags)
 	return call_openat2(root, path, flags, beneath | NO_SYMLINKS | NO_MAGICLINKS);
 }
 
-/* Opens a source: links on the way are the host's own, and start at the source root again. */
+/* Opens a source: a plan names it without links, so that one on the way was put there since. */
 int open_source(const char *path, int flags)
 {
-	if (!has_openat2)
-		return walk(source_fd, path, flags);
-	return call_openat2(source_fd, path, flags | O_NOFOLLOW, IN_ROOT | NO_MAGICLINKS);
+	return open_beneath(source_fd, path, flags);
 }
 
 void forget_directory(struct worker *worker)

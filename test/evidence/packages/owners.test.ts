@@ -1,10 +1,19 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { packageOwners } from '../../../src/evidence/packages/owners.js';
 import { FileReader } from '../../../src/fs/file-reader.js';
+import { HeldTree } from '../../../src/fs/held-tree.js';
 import { isTrace, Sysroot } from '../../../src/fs/sysroot.js';
 import { readPackageNote } from '../../../src/sbom/package-note.js';
 import { PROJECT } from '../../support/cli.js';
@@ -213,7 +222,10 @@ test('an ELF file tells its package itself', needs('cc'), () => {
   const metadata = `--package-metadata=${JSON.stringify(note)}`;
   const options = ['-Xlinker', metadata, '-o', `${directory}/tool`];
   execFileSync('cc', [`${directory}/tool.c`, ...options]);
-  assert.deepEqual(readPackageNote(new FileReader(`${directory}/tool`, '/tool')), note);
-  assert.equal(readPackageNote(new FileReader('/usr/bin/env', '/usr/bin/env')), undefined);
-  assert.equal(readPackageNote(new FileReader(`${directory}/tool.c`, '/tool.c')), undefined);
+  assert.deepEqual(readPackageNote(new FileReader(new HeldTree(directory), '/tool')), note);
+  assert.equal(
+    readPackageNote(new FileReader(new HeldTree(''), realpathSync('/usr/bin/env'))),
+    undefined,
+  );
+  assert.equal(readPackageNote(new FileReader(new HeldTree(directory), '/tool.c')), undefined);
 });

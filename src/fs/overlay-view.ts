@@ -1,0 +1,96 @@
+import { errnoOf, JailbuildError } from '../errors.js';
+import type { OpenFile } from './file-reader.js';
+import type { FileStat, FileView } from './file-view.js';
+import type { Sysroot } from './sysroot.js';
+
+/** A file that stands in for what the tree below has at its path. */
+export interface PlacedFile {
+  readonly stat: FileStat;
+  /** The text of a symbolic link. */
+  readonly target?: string | undefined;
+  /** Whether others can change what is in a directory that this is a copy of. */
+  isShared?(): boolean;
+  /** Opens its content; absent for what is not a regular file. */
+  open?(): OpenFile;
+}
+
+/** Directories that placed files are in and that the tree below does not have. */
+const IMPLIED: Omit<FileStat, 'identity'> = {
+  type: 'directory',
+  mode: 0o755,
+  uid: 0,
+  gid: 0,
+  size: 0,
+  mtimeNs: 0n,
+};
+
+/** A tree with further files placed over it, as a jail will be: look-ups in it find both. */
+export class OverlayView implements FileView {
+  readonly #below: Sysroot;
+  readonly #placed = new Map<string, PlacedFile>();
+  readonly #names = new Map<string, Set<string>>();
+
+  constructor(below: Sysroot) {
+    this.#below = below;
+  }
+
+  /** Places a file at a path without links on the way, in front of what may be there. */
+  place(path: string, file: PlacedFile): void {
+    this.#placed.set(path, file);
+    this.#addName(path);
+  }
+
+  lstat(path: string): FileStat | undefined {
+    const placed = this.#placed.get(path);
+    if (placed !== undefined) return placed.stat;
+    if (!this.#names.has(path)) return this.#below.lstat(path);
+    const below = this.#directoryBelow(path);
+    return below ?? { ...IMPLIED, identity: `placed:${path}` };
+  }
+
+  readlink(path: string): string {
+    return this.#placed.get(path)?.target ?? this.#below.readlink(path);
+  }
+
+  names(path: string): string[] {
+    const placed = this.#names.get(path) ?? [];
+    const below = this.#directoryBelow(path) === undefined ? [] : this.#below.names(path);
+    return [...new Set([...placed, ...below])];
+  }
+
+  open(path: string): OpenFile {
+    const placed = this.#placed.get(path);
+    if (placed === undefined) return this.#below.openAt(path);
+    if (placed.open !== undefined) return placed.open();
+    throw new JailbuildError('NOT_READABLE', `${path}: is not a regular file`, path);
+  }
+
+  isShared(directory: string): boolean {
+    const placed = this.#placed.get(directory);
+    if (placed !== undefined) return placed.isShared?.() ?? false;
+    return this.#directoryBelow(directory) !== undefined && this.#below.isShared(directory);
+  }
+
+  /** What is below where a directory is placed may be anything, or not be reachable. */
+  #directoryBelow(path: string): FileStat | undefined {
+    try {
+      const stat = this.#below.lstat(path);
+      return stat?.type === 'directory' ? stat : undefined;
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      return undefined;
+    }
+  }
+
+  #addName(path: string): void {
+    const cut = path.lastIndexOf('/');
+    const parent = path.slice(0, cut) || '/';
+    const known = this.#names.get(parent);
+    if (known !== undefined) {
+      known.add(path.slice(cut + 1));
+      return;
+    }
+    this.#names.set(parent, new Set([path.slice(cut + 1)]));
+    if (parent !== '/') this.#addName(parent);
+  }
+}

@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, type TestContext, test } from 'node:test';
+import { JailbuildError } from '../../src/errors.js';
+import { scanTree } from '../../src/export/scan.js';
+import { tar } from '../../src/export/tar.js';
+import { isTrace, Sysroot } from '../../src/fs/sysroot.js';
+import { addDigests } from '../../src/manifest/digest.js';
+import type { Entry } from '../../src/manifest/manifest.js';
+import { takeInventory } from '../../src/sbom/inventory.js';
+import { jailbuild } from '../support/cli.js';
+import { needs } from '../support/need.js';
+import { HARMLESS, HIDDEN_NAME, SECRET, SwapRace } from '../support/swap-race.js';
+import { tempDir } from '../support/temp-dir.js';
+
+/** How long each is tried, in milliseconds. */
+const DURATION = 1500;
+const LEAST = 5;
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+/** Says how often something came through, and fails if it ever showed what it must not. */
+async function tryOften(
+  t: TestContext,
+  attempt: () => unknown,
+  shows: (result: unknown) => string,
+): Promise<void> {
+  const end = Date.now() + DURATION;
+  let whole = 0;
+  let tries = 0;
+  while (Date.now() < end || tries < LEAST) {
+    tries++;
+    try {
+      const text = shows(await attempt());
+      whole++;
+      for (const sign of [SECRET, sha256(SECRET), HIDDEN_NAME]) {
+        assert.ok(!text.includes(sign), 'the host shows');
+      }
+    } catch (error) {
+      // What changes meanwhile may be refused.
+      if (!(error instanceof JailbuildError)) throw error;
+      assert.match(error.code, /^(NOT_READABLE|SOURCE_CHANGED)$/);
+    }
+  }
+  t.diagnostic(`${whole} of ${tries} came through`);
+}
+
+describe('a directory that is exchanged for a link', needs('cc'), () => {
+  const directory = tempDir();
+  const race = new SwapRace(directory);
+  before(() => race.begin());
+  after(() => race.end());
+
+  const scan = () => scanTree(race.root, { leaveOut: [] });
+  /** The tree as it is when nobody disturbs. */
+  const entries: readonly Entry[] = scan().entries;
+  const tree = { entries, sourceRoot: race.root };
+
+  test('a jail is scanned and exported without it', async (t) => {
+    await tryOften(
+      t,
+      () => Buffer.concat([...tar(scan())].map((chunk) => Buffer.from(chunk))),
+      (bytes) => (bytes as Buffer).toString('latin1'),
+    );
+  });
+
+  test('a scan names nothing behind the link', async (t) => {
+    await tryOften(t, scan, (found) => JSON.stringify(found));
+  });
+
+  test('planned files are exported without it', async (t) => {
+    await tryOften(
+      t,
+      () => Buffer.concat([...tar(tree)].map((chunk) => Buffer.from(chunk))),
+      (bytes) => (bytes as Buffer).toString('latin1'),
+    );
+  });
+
+  test('digests are not of it', async (t) => {
+    const manifest = { entries } as Parameters<typeof addDigests>[0];
+    await tryOften(
+      t,
+      () => addDigests(manifest, race.root),
+      (found) => JSON.stringify(found),
+    );
+  });
+
+  test('a bill of materials does not list it', async (t) => {
+    await tryOften(
+      t,
+      () => takeInventory(tree, new Sysroot(race.root), () => undefined),
+      (found) => JSON.stringify((found as { files: unknown }).files),
+    );
+  });
+
+  test('a look-up in a sysroot does not pass it', async (t) => {
+    await tryOften(
+      t,
+      () => {
+        // Here the link leads nowhere: what is outside can only come by an exchange.
+        const sysroot = new Sysroot(race.root);
+        const found = sysroot.trace(`${race.inside}/deeper/f1`);
+        return isTrace(found) ? sysroot.readText(found) : '';
+      },
+      (text) => text as string,
+    );
+  });
+
+  const commands: Readonly<Record<string, readonly string[]>> = {
+    'a dry run': ['jail', 'true', '--dry-run', '--format', 'json'],
+    'a dry run with a bill of materials': ['jail', 'true', '--dry-run', '--sbom', 'spdx'],
+    'an export': ['export', 'true', '--to', 'tar:-'],
+  };
+  for (const [name, words] of Object.entries(commands)) {
+    test(`${name} of an included directory`, async (t) => {
+      const include = ['--include', path.join(race.root, race.inside)];
+      await tryOften(
+        t,
+        () => jailbuild([...words, ...include], { cwd: path.dirname(race.root) }),
+        (finished) => (finished as { stdout: string }).stdout,
+      );
+    });
+  }
+
+  test('a build with an included directory', async (t) => {
+    const jail = path.join(path.dirname(race.root), 'jail');
+    const include = `${race.root}${race.inside}:/included`;
+    await tryOften(
+      t,
+      () => {
+        jailbuild([jail, 'true', '--include', include, '--no-sync']);
+        return below(jail);
+      },
+      (text) => text as string,
+    );
+  });
+});
+
+/** The content of all files below a directory. */
+function below(directory: string): string {
+  try {
+    return readdirSync(path.join(directory, 'included'), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => readFileSync(path.join(entry.parentPath ?? entry.path, entry.name), 'utf8'))
+      .join('');
+  } catch {
+    return HARMLESS;
+  }
+}
