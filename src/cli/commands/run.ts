@@ -49,16 +49,26 @@ export const runCommand = defineCommand({
 
 async function runInJail(args: RunArguments): Promise<number> {
   const root = path.resolve(args.root);
-  const { hideRecord, launchOptions, withRecordedDefaults } = await import('../options/launch.js');
+  const { hideRecord, launchOptions, outgoingNetwork, withRecordedDefaults } = await import(
+    '../options/launch.js'
+  );
   const all = withRecordedDefaults(root, args, runOptions);
-  const launch = hideRecord(root, launchOptions(all));
+  const launch = withListeners(hideRecord(root, launchOptions(all)));
   const command = all['--'] ?? [];
   if (args['oci-bundle'] !== undefined)
     return writeBundle(args['oci-bundle'], root, launch, command);
   const { printCommand, runJail } = await import('../../launcher/run.js');
-  if (!args['print-command']) return runJail(root, launch, command);
+  if (!args['print-command']) return runJail(root, launch, command, outgoingNetwork(all));
   writeOut(`${printCommand(root, launch, command)}\n`);
   return EXIT.ok;
+}
+
+/** The sockets that a supervisor gave to us are for the command (sd_listen_fds(3)). */
+function withListeners(launch: LaunchOptions): LaunchOptions {
+  const { LISTEN_FDS = '', LISTEN_FDNAMES, LISTEN_PID } = process.env;
+  if (LISTEN_PID !== String(process.pid) || !/^[1-9]\d*$/.test(LISTEN_FDS)) return launch;
+  const names = LISTEN_FDNAMES === undefined ? {} : { LISTEN_FDNAMES };
+  return { ...launch, listenFds: Number(LISTEN_FDS), env: { ...launch.env, ...names } };
 }
 
 async function writeBundle(
