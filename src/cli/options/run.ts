@@ -138,7 +138,7 @@ export const runOptions = {
     describe:
       "The host's network, only a loopback interface, outgoing connections by pasta or slirp4netns, or a namespace by its path or name [default: host]",
     placeholder: 'host|none|outgoing|pasta|slirp4netns|ns:PATH',
-    complete: ['host', 'none', 'outgoing', 'pasta', 'slirp4netns', 'ns:'],
+    complete: ['host', 'none', 'outgoing', 'pasta', 'slirp4netns'],
   },
   publish: {
     alias: 'p',
