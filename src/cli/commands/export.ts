@@ -54,6 +54,7 @@ export const exportCommand = defineCommand({
     if (toStdout && (await outputIsTerminal())) {
       throw new JailbuildError('USAGE', '--to: refusing to write an archive to a terminal');
     }
+    if (args.prove) await proveFirst(args, source);
     const interrupt = new Interrupt();
     try {
       const result = await exportSource(args, source, destination, interrupt.signal);
@@ -66,6 +67,17 @@ export const exportCommand = defineCommand({
     }
   },
 });
+
+/** Runs the proofs of the jail file in a jail of the same, which is built for that alone. */
+async function proveFirst(args: ExportArguments, { file }: ExportSource): Promise<void> {
+  const { proofsOf } = await import('../options/proofs.js');
+  const options = proofsOf(file, '--prove', false);
+  if (file === undefined) return;
+  const { jailFileRequest } = await import('../options/request.js');
+  const { proveRequest } = await import('../../prove/proofs.js');
+  const allowMissing = args['allow-missing'] ?? file.options['allow-missing'] === true;
+  await proveRequest(jailFileRequest(file), { ...options, allowMissing });
+}
 
 async function exportSource(
   args: ExportArguments,
@@ -81,7 +93,7 @@ async function exportSource(
   const beside = path === STDOUT_PATH || isStream(path) ? undefined : path;
   const sbom = sbomRequest(args, beside, file?.image.sbom);
   if (sbom !== undefined && sbom.file === undefined) {
-    throw new JailbuildError('USAGE', '--sbom: say where it goes with --sbom-file');
+    throw new JailbuildError('USAGE', '--sbom: name its file with --sbom-file');
   }
   const { tree, warnings, command, environment, sysroot, originOf } = await source.read();
   for (const warning of warnings) warn(warning);
@@ -151,11 +163,11 @@ function checkUsage(args: ExportArguments, { kind }: Destination, toStdout: bool
     throw new JailbuildError('USAGE', message);
   };
   if (args.json && toStdout) usage('--json prints where the archive goes: name a file in --to');
-  if (args.cmd !== undefined && args['--'] !== undefined) usage('--cmd and -- exclude each other');
+  if (args.cmd !== undefined && args['--'] !== undefined) usage('--cmd and -- cannot be combined');
   if (kind !== 'tar' && kind !== 'cpio') return;
   const other = IMAGE_OPTIONS.find((name) => args[name] !== undefined);
-  if (other !== undefined) usage(`--${other} goes with an image, not with ${kind}`);
-  if (args['--'] !== undefined) usage(`the command behind -- goes with an image, not with ${kind}`);
+  if (other !== undefined) usage(`--${other} applies to images, not to ${kind}`);
+  if (args['--'] !== undefined) usage(`the command behind -- applies to images, not to ${kind}`);
 }
 
 function tell(args: ExportArguments, result: ExportReport, toStdout: boolean): void {

@@ -1,14 +1,13 @@
 import path from 'node:path';
 import { JailbuildError } from '../../errors.js';
-import type { ObservedCounts } from '../../evidence/trace/report.js';
 import type { Trace } from '../../evidence/trace/trace.js';
 import { type Arguments, defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
-import { observeOptions } from '../options/trace.js';
+import { observeOptions, observing } from '../options/trace.js';
 import { jsonLine } from '../output/json.js';
 import { writeErr, writeOut } from '../output/output.js';
 import { plural, printable } from '../output/text.js';
-import { reportError, warn } from '../report-error.js';
+import { reportError, tellLimits, warn } from '../report-error.js';
 
 const positionals = {
   action: {
@@ -99,38 +98,15 @@ async function traceCommandLine(args: TraceArguments): Promise<number> {
   const command = args['--'] ?? [];
   if (command.length === 0) throw new JailbuildError('USAGE', 'trace: name a command behind --');
   if (args.in !== undefined && args.sysroot !== undefined)
-    throw new JailbuildError('USAGE', '--in and --sysroot exclude each other');
+    throw new JailbuildError('USAGE', '--in and --sysroot cannot be combined');
   const { runTraced } = await import('../../prove/run-traced.js');
   const { linger, mechanism } = observing(args);
   const where = await placeOf(args);
   return intoFile(args, async () => {
     const run = await runTraced(command, { ...where, linger, mechanism });
-    tellLimits(run.counts);
+    tellLimits(run.counts, args.mechanism);
     return run;
   });
-}
-
-/** Warns of what could not be observed. */
-export function tellLimits({ tracers, listeners }: ObservedCounts): void {
-  if (tracers > 0) {
-    warn('the command traces processes, which fails under observation: use --mechanism notify');
-  }
-  if (listeners > 0) {
-    warn('a program listens for system calls of others: what it sees is missing from the trace');
-  }
-}
-
-/** How the observer is to work, of the command line. */
-export function observing(args: {
-  readonly mechanism: string | undefined;
-  readonly linger: string | undefined;
-}): { readonly mechanism: 'ptrace' | 'notify'; readonly linger: number } {
-  const seconds = Number(args.linger ?? '2');
-  if (!(seconds >= 0 && seconds <= 1_000_000)) {
-    throw new JailbuildError('USAGE', `--linger ${args.linger}: give seconds`);
-  }
-  const mechanism = args.mechanism === 'notify' ? 'notify' : 'ptrace';
-  return { mechanism, linger: Math.round(seconds * 1000) };
 }
 
 async function placeOf(args: TraceArguments) {

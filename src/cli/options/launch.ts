@@ -1,6 +1,7 @@
-import { lstatSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { JailbuildError, strerror } from '../../errors.js';
+import { isCoverable } from '../../jail/record/protection.js';
 import { type JailRecord, readRecord } from '../../jail/record/record.js';
 import { STATE_DIRECTORY } from '../../jail/record/state.js';
 import { chooseCapabilities } from '../../launcher/capabilities.js';
@@ -131,7 +132,7 @@ export function launchOptions(args: RunArguments): LaunchOptions {
   const userMaps = userMapsOf(args);
   const user = args.user ?? keptUser(args);
   if (userMaps !== undefined) refuseUnmapped(user, userMaps);
-  if (args.tty && args['no-dev']) usage('--tty and --no-dev exclude each other');
+  if (args.tty && args['no-dev']) usage('--tty and --no-dev cannot be combined');
   return {
     ...defined('hostname', args.hostname),
     isolateNetwork: !['host', undefined].includes(args.network),
@@ -186,6 +187,29 @@ export function launchOptions(args: RunArguments): LaunchOptions {
   };
 }
 
+/** How a command line runs a command in a jail, and which: with what the jail's record has. */
+export function runnable(
+  root: string,
+  args: Omit<RunArguments, 'print-command' | 'oci-bundle' | 'observe'>,
+): {
+  readonly launch: LaunchOptions;
+  readonly command: readonly string[];
+  readonly network?: OutgoingNetwork;
+} {
+  const whole = {
+    'print-command': undefined,
+    'oci-bundle': undefined,
+    observe: undefined,
+    ...args,
+  };
+  const all = withRecordedDefaults(root, whole, runOptions);
+  return {
+    launch: hideRecord(root, launchOptions(all)),
+    command: all['--'] ?? [],
+    ...defined('network', outgoingNetwork(all)),
+  };
+}
+
 /** How a command is run in a jail where nothing is said of that but in the jail's record. */
 export function jailLaunch(root: string): LaunchOptions {
   const args = withDefaults(runOptions) as RunArguments;
@@ -197,10 +221,12 @@ export function sysrootLaunch(): LaunchOptions {
   return launchOptions(withDefaults(runOptions) as RunArguments);
 }
 
-/** The record of a jail is of no concern to what runs in it: an empty directory lies upon it. */
+/**
+ * The record of a jail is of no concern to what runs in it: an empty directory lies upon it, or upon the
+ * place that it would have.
+ */
 export function hideRecord(root: string, launch: LaunchOptions): LaunchOptions {
-  const state = lstatSync(path.join(root, STATE_DIRECTORY), { throwIfNoEntry: false });
-  if (!state?.isDirectory()) return launch;
+  if (!isCoverable(root)) return launch;
   const cover = { target: `/${STATE_DIRECTORY}`, options: 'ro,mode=0555,nr_inodes=1' };
   return { ...launch, mounts: [cover, ...(launch.mounts ?? [])] };
 }
@@ -269,7 +295,7 @@ function joinedOf(args: RunArguments): JoinedNamespaces | undefined {
 const NETWORKS = ['host', 'none', 'outgoing', 'pasta', 'slirp4netns'];
 
 /** The network that a helper makes, if one is asked for. */
-export function outgoingNetwork(args: RunArguments): OutgoingNetwork | undefined {
+function outgoingNetwork(args: RunArguments): OutgoingNetwork | undefined {
   const publish = (args.publish ?? []).map((text) => parsePublish('--publish', text));
   const { network } = args;
   if (network !== 'outgoing' && network !== 'pasta' && network !== 'slirp4netns') {
@@ -313,10 +339,10 @@ function userMapsOf(args: RunArguments): LaunchOptions['userMaps'] {
   const gids = (args.gidmap ?? args.uidmap ?? []).map((text) => parseIdMap('--gidmap', text));
   if (uids.length > 0) {
     if (args.userns !== undefined || args['map-auto'])
-      usage('--uidmap goes with neither --userns nor --map-auto');
+      usage('--uidmap cannot be combined with --userns or --map-auto');
     return { uids, gids };
   }
-  if (gids.length > 0) usage('--gidmap goes with --uidmap');
+  if (gids.length > 0) usage('--gidmap requires --uidmap');
   const subordinate = args['map-auto'] ?? false;
   if (isPath(mode)) {
     if (subordinate) usage('--map-auto goes with --userns root or keep-id');
@@ -325,7 +351,7 @@ function userMapsOf(args: RunArguments): LaunchOptions['userMaps'] {
   if (!['host', 'root', 'keep-id'].includes(mode))
     usage(`--userns ${mode}: give host, root, keep-id or a path`);
   if (mode === 'host') {
-    if (subordinate) usage('--map-auto goes with --userns root or keep-id');
+    if (subordinate) usage('--map-auto requires --userns root or keep-id');
     return undefined;
   }
   return userMaps(mode === 'root' ? 'root' : 'keep-id', subordinate);
