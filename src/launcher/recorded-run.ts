@@ -43,6 +43,10 @@ export function checkRecordedRun(
   };
   const options = Object.entries(values).map(([name, value]) => {
     if (!isRecordable(name)) refuse(name, 'is for the command line alone');
+    // A variable of the caller's is for the caller to give.
+    if (name === 'env' && isWords(value) && value.some((text) => !text.includes('='))) {
+      refuse(name, 'has a variable without a value');
+    }
     if (typeof value === 'string' || typeof value === 'boolean') return [name, value] as const;
     if (!isWords(value)) return refuse(name, 'is not text');
     return [name, name === 'ulimit' ? value.map(noHigherLimit) : value] as const;

@@ -28,11 +28,62 @@ import { Field } from '../manifest/json-field.js';
 import { callback, checkOptions, checkPath, flag } from './options.js';
 
 /** Options of `runInJail`. Defaults are those of `jailbuild run`. */
-export interface RunOptions extends Omit<LaunchOptions, 'capabilities'> {
+export interface RunOptions {
+  /** Host name in the jail. The default is the base name of its directory. */
+  readonly hostname?: string;
+  /** A network namespace of its own, with the loopback interface alone. */
+  readonly isolateNetwork?: boolean;
+  /** The host's message queues, semaphores and shared memory. */
+  readonly shareIpc?: boolean;
+  /** The host's view of the cgroup hierarchy. */
+  readonly shareCgroups?: boolean;
+  /**
+   * Users and groups of a user namespace. The default is that of the host for root, and for others a
+   * namespace in which they are root.
+   */
+  readonly userMaps?: { readonly uids: readonly IdMap[]; readonly gids: readonly IdMap[] };
+  /** Whole seconds to add to the clocks of a new time namespace. */
+  readonly clockOffsets?: { readonly monotonic?: number; readonly boottime?: number };
+  /** Mount the root read-only. */
+  readonly readOnly?: boolean;
+  /** Mount no /dev: that of the jail's directory, if any, is used. */
+  readonly ownDev?: boolean;
+  /** /proc without what concerns the host, with it, or none. The default is `masked`. */
+  readonly proc?: 'masked' | 'full' | 'none';
+  /** Mounted in the order of their depth. */
+  readonly mounts?: readonly (BindMount | TmpfsMount)[];
+  /** Memory of all processes together, without swap, in bytes. */
+  readonly memory?: number;
+  /** The number of processes and threads. */
+  readonly pids?: number;
+  /** Processor time, as a number of processors such as 1.5. */
+  readonly cpus?: number;
+  /** Limits of each process. */
+  readonly rlimits?: readonly ResourceLimit[];
+  /** NAME or UID, and perhaps :GROUP or :GID, as the jail's passwd and group have them. */
+  readonly user?: string;
   /** Capabilities to keep that are dropped by default, or `ALL`. */
   readonly addCapabilities?: readonly string[];
   /** Capabilities to drop that are kept by default, or `ALL`. */
   readonly dropCapabilities?: readonly string[];
+  /** Let set-user-ID programs and file capabilities give rights. */
+  readonly allowNewPrivileges?: boolean;
+  /** The filter for system calls: `default`, `off`, or the absolute path of one in binary form. */
+  readonly seccomp?: string;
+  /** File mode creation mask, octal. The default is `022`. */
+  readonly umask?: string;
+  /** Let the command be the first process: nothing reaps what others leave behind. */
+  readonly noInit?: boolean;
+  /** Run in a session without a terminal. */
+  readonly newSession?: boolean;
+  /** Give the command a new terminal. */
+  readonly tty?: boolean;
+  /** Variables beside PATH, HOME, TERM and those of the jail's profiles and record. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Working directory in the jail. The default is `/`. */
+  readonly cwd?: string;
+  /** Let the launcher print each step on standard output. */
+  readonly verbose?: boolean;
   /** Called with a sentence for the user before the command runs. */
   readonly onWarning?: (message: string) => void;
 }
@@ -54,6 +105,8 @@ const BIND: Checks<BindMount> = {
   target: absolute,
   readOnly: flag,
   devices: flag,
+  optional: flag,
+  flat: flag,
 };
 const TMPFS: Checks<TmpfsMount> = { target: absolute, options: text };
 
@@ -153,11 +206,11 @@ export async function runInJail(
 }
 
 /** A user without rights is root of a namespace that has no one else. */
-function usersOf(): LaunchOptions['userMaps'] {
+function usersOf(): RunOptions['userMaps'] {
   return process.geteuid?.() === 0 ? undefined : userMaps('root', false);
 }
 
-function recordedOptions(recorded: RecordedRun): LaunchOptions {
+function recordedOptions(recorded: RecordedRun): RunOptions {
   const value = <T>(name: string, parse: (option: string, text: string) => T): T | undefined => {
     const found = recorded.options[name];
     return found === undefined ? undefined : parse(name, String(found));
@@ -183,8 +236,8 @@ function recordedOptions(recorded: RecordedRun): LaunchOptions {
 function mountsOf(
   jail: string,
   recorded: RecordedRun,
-  given: NonNullable<LaunchOptions['mounts']>,
-): NonNullable<LaunchOptions['mounts']> {
+  given: NonNullable<RunOptions['mounts']>,
+): NonNullable<RunOptions['mounts']> {
   const cover = recordCover(jail);
   const kept = listOf(recorded, 'tmpfs').map((word) => parseTmpfs('tmpfs', word));
   const depth = ({ target }: { readonly target: string }): number =>

@@ -68,8 +68,8 @@ export async function proveRequest(
   try {
     const root = path.join(directory, 'jail');
     const { allowMissing = false } = options;
-    const options = { allowMissing, noSync: true, insecureParents: true };
-    await runBuild({ origin: { kind: 'request', request }, target: root, options });
+    const build = { allowMissing, noSync: true, insecureParents: true };
+    await runBuild({ origin: { kind: 'request', request }, target: root, options: build });
     refuseFailed(await runProofs(root, request.sysroot, options));
   } finally {
     rmSync(directory, { recursive: true, force: true });
