@@ -17,6 +17,7 @@ const LAYOUT = {
     offset: 4,
     vaddr: 8,
     filesz: 16,
+    memsz: 20,
   },
   64: {
     ehsize: 64,
@@ -27,6 +28,7 @@ const LAYOUT = {
     offset: 8,
     vaddr: 16,
     filesz: 32,
+    memsz: 40,
   },
 } as const;
 
@@ -94,6 +96,7 @@ export function readHeaders(source: ByteSource, start: Buffer): ElfHeaders {
       offset: word(table, at + layout.offset),
       vaddr: word(table, at + layout.vaddr),
       filesz: word(table, at + layout.filesz),
+      memsz: word(table, at + layout.memsz),
     });
   }
   return {

@@ -5,7 +5,13 @@ import { type LoaderFlavor, loaderFlavor } from '../loader/flavor.js';
 import type { LoadedObject } from '../loader/loaded-object.js';
 import { type CachePolicy, LoaderFiles } from '../loader/loader-files.js';
 import { ObjectTable, sameMachine } from '../loader/objects.js';
-import { type Edge, loadedObject, mapProcess, type VariantEdge } from '../loader/process.js';
+import {
+  type Edge,
+  loadedObject,
+  mapProcess,
+  type ProcessImage,
+  type VariantEdge,
+} from '../loader/process.js';
 import { LibrarySearch } from '../loader/search.js';
 import type { MissingLibrary, Reason, SearchRule } from '../manifest/manifest.js';
 import { missingId } from '../manifest/missing.js';
@@ -16,7 +22,15 @@ import type { FoundProgram } from './find-program.js';
 import { executableAt, interpreterNotFound } from './interpreter.js';
 import { openNotedLibraries } from './process/dlopen-notes.js';
 import { openLibcLibraries } from './process/libc-libraries.js';
+import {
+  isModule,
+  type MappedProgram,
+  type Module,
+  mapModule,
+  muslInterpreterOf,
+} from './process/module-contexts.js';
 import { NameService } from './process/name-service.js';
+import { PRELOAD, preloadNames } from './process/preload.js';
 import { RunningProcess } from './process/running-process.js';
 import { GLIBC_SONAME, type ObjectFacts, RuntimeFacts } from './process/runtime-facts.js';
 import { ScriptResolver } from './scripts/script-resolver.js';
@@ -81,6 +95,15 @@ export class ProgramResolver {
   readonly #missing = new Map<string, MissingLibrary>();
   /** True while what is added may never be opened. */
   #isOptional = false;
+  /** Programs whose processes are mapped, for the modules that they may open. */
+  readonly #programs: (MappedProgram & { readonly process: RunningProcess })[] = [];
+  /** Modules that wait until the programs are known. */
+  readonly #modules: (Module & { readonly isOptional: boolean })[] = [];
+  /** Which of the missing libraries are needed by modules. */
+  readonly #ofModules = new Set<string>();
+  /** Names that objects of the jail have for the loader. */
+  readonly #sonames = new Set<string>();
+  readonly #preloaded = new Set<RunningProcess>();
   readonly #hints = new Hints();
   readonly #loaderWarnings = new Set<string>();
   readonly #facts: RuntimeFacts;
@@ -120,7 +143,12 @@ export class ProgramResolver {
 
   /** Libraries that no rule finds, in the order in which they came up. */
   get missing(): readonly MissingLibrary[] {
-    return [...this.#missing.values()];
+    // A module's need is met by an object of the jail that its process has opened before.
+    const isMet = (library: MissingLibrary) =>
+      library.version === undefined &&
+      this.#sonames.has(library.name) &&
+      this.#ofModules.has(missingId(library));
+    return [...this.#missing.values()].filter((library) => !isMet(library));
   }
 
   /** The directories that ldconfig(8) would go through for the programs' loaders. */
@@ -253,6 +281,11 @@ export class ProgramResolver {
   }
 
   #addProcess(trace: Trace, elf: ElfFile): void {
+    if (isModule(elf)) {
+      if ((elf.dynamic?.needed.length ?? 0) === 0) this.#noteSoname(trace, elf);
+      else this.#modules.push({ trace, elf, isOptional: this.#isOptional });
+      return;
+    }
     const program = loadedObject(trace.path, trace, elf, undefined, 'path');
     const interpreter = this.#interpreter(program);
     if (elf.dynamic === undefined) return;
@@ -262,16 +295,94 @@ export class ProgramResolver {
     const { flavor, search } = this.#searchFor(elf, interpreter);
     if (flavor.kind === 'glibc') this.anyUsesLdSoCache = true;
     else if (interpreter !== undefined) this.#addMuslPath(flavor, interpreter);
-    const image = mapProcess(program, interpreter, search);
+    const process = this.#run(mapProcess(program, interpreter, search), flavor, (library) =>
+      this.#missByProgram(library),
+    );
+    this.#programs.push({ program, interpreter, search, process });
+  }
+
+  #run(
+    image: ProcessImage,
+    { kind }: LoaderFlavor,
+    onMissing: (library: MissingLibrary) => void,
+  ): RunningProcess {
     const process = new RunningProcess(image, this.#files, {
       onLookup: (edge) => {
-        if (flavor.kind === 'glibc') this.#noteLookup(edge);
+        if (kind === 'glibc') this.#noteLookup(edge);
       },
       onVariant: (edge) => this.#noteVariant(edge),
-      onMissing: (library) => this.#miss(library),
+      onMissing,
     });
     this.#openAtRunTime(process);
     for (const warning of image.warnings) this.#loaderWarnings.add(warning);
+    return process;
+  }
+
+  /**
+   * Adds what modules need, now that the programs are known that may open them, and what
+   * /etc/ld.so.preload has every program load. To be called when programs or data have been added.
+   */
+  finish(): void {
+    this.#preload();
+    for (let module = this.#modules.shift(); module !== undefined; module = this.#modules.shift()) {
+      this.#isOptional = module.isOptional;
+      try {
+        this.#addModule(module);
+      } catch (error) {
+        if (!module.isOptional || !(error instanceof JailbuildError)) throw error;
+      } finally {
+        this.#isOptional = false;
+      }
+    }
+  }
+
+  #addModule(module: Module): void {
+    const { trace, elf } = module;
+    this.#noteSoname(trace, elf);
+    const { image, search } = mapModule(module, this.#programs, () => {
+      const interpreter = this.#muslInterpreter(elf);
+      return { interpreter, search: this.#searchFor(elf, interpreter).search };
+    });
+    if (search.flavor.kind === 'glibc') this.anyUsesLdSoCache = true;
+    this.#run(image, search.flavor, (library) => {
+      const id = missingId(library);
+      if (!this.#missing.has(id)) this.#ofModules.add(id);
+      this.#miss(library);
+    });
+  }
+
+  #muslInterpreter(elf: ElfFile): LoadedObject | undefined {
+    const name = muslInterpreterOf(elf);
+    const trace = name === undefined ? undefined : this.#sysroot.trace(name);
+    if (name === undefined || trace === undefined || !isTrace(trace)) return undefined;
+    return loadedObject(name, trace, this.objects.parse(trace), undefined, 'interpreter');
+  }
+
+  /** glibc has each program load these before what it needs; one that is not there it passes over. */
+  #preload(): void {
+    const trace = this.#files.has(PRELOAD) ? this.#sysroot.trace(PRELOAD) : undefined;
+    if (trace === undefined || !isTrace(trace) || trace.stat.type !== 'file') return;
+    const names = preloadNames(this.#sysroot.readText(trace));
+    for (const { program, search, process } of this.#programs) {
+      if (search.flavor.kind !== 'glibc' || this.#preloaded.has(process)) continue;
+      this.#preloaded.add(process);
+      for (const name of names) {
+        const isThere = process.opens(name, program, ({ rule }) => ({
+          kind: 'needed',
+          by: trace.path,
+          name,
+          rule,
+        }));
+        if (!isThere) {
+          this.#loaderWarnings.add(`${trace.path}: names ${name}, which is not found`);
+        }
+      }
+      this.#openAtRunTime(process);
+    }
+  }
+
+  #noteSoname({ path }: Trace, { dynamic }: ElfFile): void {
+    this.#sonames.add(dynamic?.soname ?? path.slice(path.lastIndexOf('/') + 1));
   }
 
   /** Without it the loader would search its default directories. */
@@ -307,6 +418,7 @@ export class ProgramResolver {
   }
 
   #noteLibrary(process: RunningProcess, library: LoadedObject): void {
+    this.#noteSoname(library.trace, library.elf);
     const soname = library.elf.dynamic?.soname;
     if (soname === undefined || this.#libraries.has(library.trace.path)) return;
     if (GLIBC_SONAME.test(soname) || LIBCRYPTO_SONAME.test(soname)) {
@@ -318,6 +430,11 @@ export class ProgramResolver {
     return [...this.#libraries.values()].filter(({ library }) =>
       soname.test(library.elf.dynamic?.soname ?? ''),
     );
+  }
+
+  #missByProgram(library: MissingLibrary): void {
+    this.#ofModules.delete(missingId(library));
+    this.#miss(library);
   }
 
   #miss(library: MissingLibrary): void {
@@ -333,8 +450,7 @@ export class ProgramResolver {
     if (rule === 'library-path') this.libraryPathUsed = true;
   }
 
-  #noteVariant({ of, variant }: VariantEdge): void {
-    const name = variant.name.slice(variant.name.lastIndexOf('/') + 1);
+  #noteVariant({ of, name, variant }: VariantEdge): void {
     if (CACHED_RULES.has(of.rule)) {
       this.#noteCached(name, variant.name, variant.level, variant.trace);
     }

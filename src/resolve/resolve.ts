@@ -83,12 +83,14 @@ export function resolve(asked: ResolveRequest, context: ResolveContext = {}): Cl
   const added = additions?.addTo(resolution) ?? [];
   const requested = request.programs.map((name) => findProgram(sysroot, name, searchPath, cwd));
   for (const program of requested) programs.add(program);
+  programs.finish();
   const warnings = [
     ...added,
     ...(context.packages?.({ ...resolution, sysroot: sources }, requested) ?? []),
     ...addTerminfo(sysroot, files, terminfo, terminals),
     ...addRunTimeData(sysroot, files, programs, request),
   ];
+  programs.finish();
 
   if (programs.libraryPathUsed) {
     warnings.push(
