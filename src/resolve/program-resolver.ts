@@ -41,6 +41,11 @@ export interface UsedLibrary {
   readonly library: LoadedObject;
 }
 
+const FILE_KIND: Readonly<Record<string, string>> = {
+  rel: 'an object file, which',
+  core: 'a core dump, which',
+};
+
 const LIBCRYPTO_SONAME = /^libcrypto\.so\./;
 
 /** A library that the loader finds by its name alone, and so may find by its cache. */
@@ -173,10 +178,22 @@ export class ProgramResolver {
     const absent = [...this.#nameService.absent].sort();
     return [
       ...this.#hints.lines(this.#given(), false),
+      ...this.#unusedPreload(),
       ...(absent.length === 0
         ? []
         : [`nsswitch.conf names services whose modules are not there: ${absent.join(', ')}`]),
     ];
+  }
+
+  /** The libraries that programs have on the host because of /etc/ld.so.preload. */
+  #unusedPreload(): string[] {
+    if (!this.anyUsesLdSoCache || this.#files.has(PRELOAD)) return [];
+    const trace = this.#sysroot.trace(PRELOAD);
+    if (!isTrace(trace) || trace.stat.type !== 'file') return [];
+    const names = preloadNames(this.#sysroot.readText(trace));
+    return names.length === 0
+      ? []
+      : [`libraries that ${PRELOAD} names (${names.join(', ')}): add --include ${PRELOAD}`];
   }
 
   /** Each glibc that programs have. */
@@ -273,7 +290,15 @@ export class ProgramResolver {
   /** @returns undefined for a file that is not ELF */
   #parse(trace: Trace): ElfFile | undefined {
     try {
-      return this.objects.parse(trace);
+      const elf = this.objects.parse(trace);
+      const { type } = elf.headers;
+      if (type === 'exec' || type === 'dyn') return elf;
+      const kind = type === undefined ? 'an ELF file of a type that' : FILE_KIND[type];
+      throw new JailbuildError(
+        'NOT_A_PROGRAM',
+        `${trace.path}: is ${kind ?? 'an ELF file that'} Linux does not run: name a program or a shared library`,
+        trace.path,
+      );
     } catch (error) {
       if (error instanceof JailbuildError && error.code === 'NOT_ELF') return undefined;
       throw error;
