@@ -89,7 +89,7 @@ function complaint(message: string, command: AnyCommand | undefined): string {
     if (name !== undefined) return `${name} is missing`;
   }
   const exclusive = /^Arguments (\S+) and (\S+) are mutually exclusive/.exec(message.trim());
-  if (exclusive !== null) return `--${exclusive[1]} and --${exclusive[2]} exclude each other`;
+  if (exclusive !== null) return `--${exclusive[1]} and --${exclusive[2]} cannot be combined`;
   const demanded = /^Missing required arguments?: (\S+)/.exec(message.trim())?.[1];
   if (demanded !== undefined) return `--${demanded.replace(',', '')} is missing`;
   return message.replace(/\s+/g, ' ').trim();

@@ -15,7 +15,7 @@ const LEVELS = { gzip: [1, 9, 5], zstd: [1, 19, 3] } as const;
 export function checkCompression({ kind, level }: CompressionChoice): void {
   if (level === undefined) return;
   if (kind === 'none') {
-    throw new JailbuildError('USAGE', 'a compression level goes with gzip or zstd');
+    throw new JailbuildError('USAGE', 'a compression level requires gzip or zstd');
   }
   const [least, most] = LEVELS[kind];
   if (!Number.isInteger(level) || level < least || level > most) {

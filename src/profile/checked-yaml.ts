@@ -120,7 +120,7 @@ function expectation(keyword: string, schema: Schema, value: unknown): string {
     case 'uniqueItems':
       return 'has an item twice';
     case 'dependentRequired':
-      return 'lacks what one of its keys goes with';
+      return 'lacks what one of its keys requires';
     default:
       return `is not as the schema has it (${keyword})`;
   }

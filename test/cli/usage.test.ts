@@ -27,7 +27,7 @@ describe('a wrong command line is one line that says what is wrong, status 2', (
     ['why ls', '<path> is missing (why)'],
     [
       'update jail --keep-changed --replace-changed',
-      '--keep-changed and --replace-changed exclude each other (update)',
+      '--keep-changed and --replace-changed cannot be combined (update)',
     ],
     ['rnu jail', 'no command rnu; did you mean run? A new directory is written ./rnu ()'],
     [

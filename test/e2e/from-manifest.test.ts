@@ -307,7 +307,7 @@ describe('build --from', needsRoot(), () => {
     for (const more of [['ls'], ['--include', '/etc/hosts'], ['--link'], ['--nss', 'none']]) {
       const { status, stderr } = from(...more);
       assert.equal(status, 2, stderr);
-      assert.match(stderr, /--from and .* exclude each other/);
+      assert.match(stderr, /--from and .* cannot be combined/);
     }
   });
 

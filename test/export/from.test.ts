@@ -289,7 +289,7 @@ test('usage errors say what is wrong', () => {
     [['ls', '--to', 'oci:x:bad tag'], /bad tag is not a tag/],
     [['ls', '--to', 'oci:-'], /cannot be standard output/],
     [['ls', '--to', 'docker-archive:x:UPPER'], /UPPER is not a reference/],
-    [['ls', '--to', 'tar:x', '--user', 'me'], /--user goes with an image/],
+    [['ls', '--to', 'tar:x', '--user', 'me'], /--user applies to images/],
     [['ls', '--to', 'tar:-', '--json'], /--json prints where/],
     [['ls', '--to', 'oci:x', '--env', 'NOVALUE'], /give NAME=VALUE/],
     [['ls', '--to', 'oci:x', '--expose', '99999'], /give PORT/],
@@ -298,9 +298,9 @@ test('usage errors say what is wrong', () => {
     [['ls', '--to', 'oci:x', '--stop-signal', 'nine'], /give a name/],
     [['ls', '--to', 'oci:x', '--max-layers', '1'], /give 2 to 127/],
     [['ls', '--to', 'oci:x', '--platform', 'linux'], /give OS\/ARCH/],
-    [['ls', '--to', 'tar:x', '--compression-level', '3'], /goes with --compression/],
+    [['ls', '--to', 'tar:x', '--compression-level', '3'], /requires --compression/],
     [['ls', '--to', 'tar:x', '--compression', 'gzip', '--compression-level', '12'], /are 1 to 9/],
-    [['/etc', '--to', 'tar:x', '--terminfo', 'none'], /--terminfo goes with programs/],
+    [['/etc', '--to', 'tar:x', '--terminfo', 'none'], /--terminfo applies to programs/],
     [['ls', '--from', 'x.json', '--to', 'tar:x'], /not both/],
   ];
   for (const [args, message] of cases) fail(['export', ...args], 2, message);

@@ -125,7 +125,7 @@ test('a bill of materials beside a stream needs a name', () => {
     { cwd: directory },
   );
   assert.equal(status, 2);
-  assert.match(stderr, /say where it goes with --sbom-file/);
+  assert.match(stderr, /name its file with --sbom-file/);
 });
 
 test('a dangling link gives its file a name; a failed export takes it away again', () => {

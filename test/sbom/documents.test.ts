@@ -181,5 +181,5 @@ test('usage errors', () => {
     assert.match(stderr, message);
   };
   refused(['export', 'ls', '--to', 'tar:-', '--sbom', 'spdx', '--json'], /--json|--sbom-file/);
-  refused(['export', 'ls', '--to', 'tar:x', '--sbom-file', 'y'], /--sbom-file goes with --sbom/);
+  refused(['export', 'ls', '--to', 'tar:x', '--sbom-file', 'y'], /--sbom-file requires --sbom/);
 });

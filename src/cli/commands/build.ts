@@ -27,7 +27,7 @@ export const buildCommand = defineCommand({
   summary: 'Build a jail in which the programs run (the default command)',
   rest: {
     placeholder: '[command..]',
-    describe: 'The command of --run, or programs whose names begin with a dash',
+    describe: 'The command of --run, or programs whose names start with a dash',
     complete: 'program',
   },
   positionals: buildPositionals,
@@ -69,11 +69,11 @@ function checkUsage({ args, file }: Wanted): void {
         : `${file.name}: has no programs and no profiles, and none are named`,
     );
   }
-  if (hasPrograms && args.from !== undefined) usage('--from and programs exclude each other');
-  if (args.quiet && args.verbose) usage('--quiet and --verbose exclude each other');
-  if (args.format !== undefined && !args['dry-run']) usage('--format goes with --dry-run');
-  if (args.run && args['dry-run']) usage('--run and --dry-run exclude each other');
-  if (args.run && args.json) usage('--run and --json exclude each other');
+  if (hasPrograms && args.from !== undefined) usage('--from and programs cannot be combined');
+  if (args.quiet && args.verbose) usage('--quiet and --verbose cannot be combined');
+  if (args.format !== undefined && !args['dry-run']) usage('--format requires --dry-run');
+  if (args.run && args['dry-run']) usage('--run and --dry-run cannot be combined');
+  if (args.run && args.json) usage('--run and --json cannot be combined');
 }
 
 function jobOf(wanted: Wanted, signal?: AbortSignal): BuildJob {

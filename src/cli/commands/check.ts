@@ -10,23 +10,23 @@ import { writeOut } from '../output/output.js';
 const options = {
   quick: {
     type: 'boolean',
-    describe: 'Compare sizes, times and attributes, and read no file',
+    describe: 'Compare only sizes, times and attributes; read no files',
   },
   ignore: {
     type: 'string',
     requiresArg: true,
-    describe: 'Kinds of findings to leave out',
+    describe: 'Kinds of findings to ignore',
     placeholder: 'KIND,...',
     complete: FINDING_KINDS,
   },
   json: { type: 'boolean', describe: 'Print one JSON result' },
-  quiet: { alias: 'q', type: 'boolean', describe: 'Print nothing; the exit status tells' },
+  quiet: { alias: 'q', type: 'boolean', describe: 'Print nothing; only set the exit status' },
 } as const;
 
 export const checkCommand = defineCommand({
   name: 'check',
   usage: '<root>',
-  summary: 'Tell in what a jail is not as it was built, or as it would be built now',
+  summary: 'Report how a jail differs from its record and from the host',
   positionals: ROOT_ARGUMENT,
   options,
   examples: [

@@ -6,7 +6,7 @@ const positionals = {
   shell: {
     choices: ['bash', 'zsh', 'fish'],
     demandOption: true,
-    describe: 'The shell that is to complete command lines: bash, zsh or fish',
+    describe: 'Shell: bash, zsh or fish',
   },
 } as const;
 
@@ -19,10 +19,10 @@ export const completionCommand = (commands: () => readonly AnyCommand[]) =>
   defineCommand({
     name: 'completion',
     usage: '<shell>',
-    summary: "Print a shell's completion script",
+    summary: 'Print the completion script of a shell',
     description: [
       'The script completes commands, options and their values, directories, programs on PATH, and ' +
-        'behind "run ROOT --" the programs of the jail.',
+        'after "run ROOT --" the programs of the jail.',
     ],
     positionals,
     options: {},

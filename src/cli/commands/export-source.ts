@@ -35,7 +35,7 @@ export function findSource(args: ExportArguments): ExportSource {
   const only = (kind: string, ...allowed: readonly string[]): void => {
     const other = options.find((name) => !allowed.includes(name));
     if (other === undefined) return;
-    throw new JailbuildError('USAGE', `--${other} goes with programs, not with ${kind}`);
+    throw new JailbuildError('USAGE', `--${other} applies to programs, not to ${kind}`);
   };
   if (from !== undefined && what.length > 0) {
     throw new JailbuildError('USAGE', 'name a jail or programs, or give --from, not both');

@@ -24,16 +24,16 @@ import type { ExportSource } from './export-source.js';
 export const exportCommand = defineCommand({
   name: 'export',
   usage: '[what..]',
-  summary: 'Write a jail, or programs with all they need, as an image or an archive',
+  summary: 'Write a jail, or programs with everything they need, as an image or an archive',
   description: [
-    'A jail is exported as it is, with the files that its owner put there. Programs need no jail on ' +
-      'the disk: they are resolved as in a build, and go into the image from where they are.',
-    'The same files give the same bytes: no name, path or time of the machine goes into what is ' +
-      'written. SOURCE_DATE_EPOCH in the environment limits the times of files.',
+    'A jail is exported as it is, including files that its owner added. Programs need no jail on the ' +
+      'disk: they are resolved as in a build and read from the host.',
+    'The same files give the same bytes: the output contains no name, path or time of the machine. ' +
+      'SOURCE_DATE_EPOCH in the environment limits the times of files.',
   ],
   rest: {
     placeholder: '[command..]',
-    describe: 'The command of the image, in the place of --cmd',
+    describe: 'The command of the image, instead of --cmd',
     complete: 'program',
   },
   positionals: exportPositionals,
@@ -81,7 +81,7 @@ async function exportSource(
   const beside = path === STDOUT_PATH || isStream(path) ? undefined : path;
   const sbom = sbomRequest(args, beside, file?.image.sbom);
   if (sbom !== undefined && sbom.file === undefined) {
-    throw new JailbuildError('USAGE', '--sbom: say where it goes with --sbom-file');
+    throw new JailbuildError('USAGE', '--sbom: name its file with --sbom-file');
   }
   const { tree, warnings, command, environment, sysroot, originOf } = await source.read();
   for (const warning of warnings) warn(warning);
@@ -151,11 +151,11 @@ function checkUsage(args: ExportArguments, { kind }: Destination, toStdout: bool
     throw new JailbuildError('USAGE', message);
   };
   if (args.json && toStdout) usage('--json prints where the archive goes: name a file in --to');
-  if (args.cmd !== undefined && args['--'] !== undefined) usage('--cmd and -- exclude each other');
+  if (args.cmd !== undefined && args['--'] !== undefined) usage('--cmd and -- cannot be combined');
   if (kind !== 'tar' && kind !== 'cpio') return;
   const other = IMAGE_OPTIONS.find((name) => args[name] !== undefined);
-  if (other !== undefined) usage(`--${other} goes with an image, not with ${kind}`);
-  if (args['--'] !== undefined) usage(`the command behind -- goes with an image, not with ${kind}`);
+  if (other !== undefined) usage(`--${other} applies to images, not to ${kind}`);
+  if (args['--'] !== undefined) usage(`the command behind -- applies to images, not to ${kind}`);
 }
 
 function tell(args: ExportArguments, result: ExportReport, toStdout: boolean): void {

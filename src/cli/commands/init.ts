@@ -22,7 +22,7 @@ const options = {
 export const initCommand = defineCommand({
   name: 'init',
   usage: '[file]',
-  summary: 'Write a jail file with comments, to begin with',
+  summary: 'Write a commented jail file to start from',
   positionals,
   options,
   examples: [['init', 'Write jail.yaml in the working directory']],
@@ -34,7 +34,11 @@ export const initCommand = defineCommand({
       const errno = errnoOf(error);
       if (errno === undefined) throw error;
       throw errno === 'EEXIST'
-        ? new JailbuildError('FILE_EXISTS', `${file}: exists, and is left as it is`, file)
+        ? new JailbuildError(
+            'FILE_EXISTS',
+            `${file}: already exists, and is not overwritten: name another file`,
+            file,
+          )
         : new JailbuildError('WRITE_FAILED', `${file}: ${strerror(error)}`, file);
     }
     writeOut(

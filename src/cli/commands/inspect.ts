@@ -21,7 +21,7 @@ const options = {
 export const inspectCommand = defineCommand({
   name: 'inspect',
   usage: '<file>',
-  summary: 'Show what an ELF file says of itself: how it is loaded, its notes, its sections',
+  summary: 'Show how an ELF file is loaded, its notes and its sections',
   positionals,
   options,
   examples: [['inspect /usr/bin/bash', 'Show headers, libraries, notes and sections']],

@@ -8,12 +8,12 @@ const positionals = {
   action: {
     type: 'string',
     complete: ['list', 'show'],
-    describe: 'What to do: list or show; show may be left out before names [default: list]',
+    describe: 'list or show; show is implied by names [default: list]',
   },
   name: {
     type: 'string',
     array: true,
-    describe: 'Names of profiles, or files by path',
+    describe: 'Names or paths of profiles',
     complete: 'profile',
   },
 } as const;
@@ -25,7 +25,7 @@ const options = {
 export const profilesCommand = defineCommand({
   name: 'profiles',
   usage: '[action] [name..]',
-  summary: 'List the profiles, or show what they bring and what is left to do',
+  summary: 'List profiles, or show what they add and their notes',
   positionals,
   options,
   examples: [

@@ -11,10 +11,10 @@ import { warn } from '../report-error.js';
 const options = {
   changed: {
     type: 'boolean',
-    describe: 'Remove files too that were changed in the jail since they were made',
+    describe: 'Also remove files that were changed in the jail',
   },
-  wait: { type: 'boolean', describe: 'Wait for a build that is at work in the jail' },
-  'dry-run': { type: 'boolean', describe: 'Only print what would be removed' },
+  wait: { type: 'boolean', describe: 'Wait for a build in the same jail to end' },
+  'dry-run': { type: 'boolean', describe: 'Print what would be removed and change nothing' },
   json: { type: 'boolean', describe: 'Print one JSON result' },
   quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },
 } as const;
@@ -22,7 +22,7 @@ const options = {
 export const removeCommand = defineCommand({
   name: 'remove',
   usage: '<root>',
-  summary: 'Remove what builds put into a jail, and nothing else',
+  summary: 'Remove everything that builds put into a jail, and nothing else',
   positionals: ROOT_ARGUMENT,
   options,
   examples: [['remove /var/local/jail', 'Remove a jail; what is not of a build stays']],

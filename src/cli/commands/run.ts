@@ -11,13 +11,13 @@ import { reportError } from '../report-error.js';
 export const runCommand = defineCommand({
   name: 'run',
   usage: '<root>',
-  summary: 'Run a command, or a shell, in a jail and in namespaces of its own',
+  summary: 'Run a command or a shell in a jail, in namespaces of its own',
   description: [
-    'Without options, the command sees the jail as its root, a minimal /dev, a /proc of its own processes, and the network of the host. It has few capabilities and cannot gain others, and system calls that concern the machine as a whole are denied. docs/security.md tells what this protects from, and what not.',
+    'Without options, the command sees the jail as its root, a minimal /dev, a /proc of its own processes, and the network of the host. It has few capabilities and cannot gain others, and system calls that concern the machine as a whole are denied. docs/security.md describes what this protects from and what it does not.',
   ],
   rest: {
     placeholder: '[command..]',
-    describe: 'The command and its arguments; a shell of the jail without it',
+    describe: 'The command and its arguments [default: a shell of the jail]',
     complete: 'jail-program',
   },
   positionals: ROOT_ARGUMENT,

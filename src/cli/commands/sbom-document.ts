@@ -37,7 +37,7 @@ export function sbomRequest(
   const chosen = (args.sbom as SbomFormat | undefined) ?? format;
   if (chosen === undefined) {
     if (args['sbom-file'] === undefined) return undefined;
-    throw new JailbuildError('USAGE', '--sbom-file goes with --sbom');
+    throw new JailbuildError('USAGE', '--sbom-file requires --sbom');
   }
   const file =
     args['sbom-file'] ?? (beside === undefined ? undefined : beside + SBOM_EXTENSION[chosen]);

@@ -13,7 +13,7 @@ import { reportError, warn } from '../report-error.js';
 const positionals = {
   action: {
     type: 'string',
-    describe: '`merge` to unite traces; without it, the command behind -- is run',
+    describe: '`merge` to merge traces; otherwise run the command behind --',
     complete: ['merge'],
   },
   trace: {
@@ -57,7 +57,7 @@ type TraceArguments = Arguments<typeof positionals, typeof options>;
 export const traceCommand = defineCommand({
   name: 'trace',
   usage: '[action] [trace..]',
-  summary: 'Run a command and write down which files it uses',
+  summary: 'Run a command and record which files it uses',
   description: [
     'Observes the command and all its descendants: what they open, execute, list and look for, and whether it is there. `build --trace` builds a jail from that. The command runs on the host, as if it were started without jailbuild: its exit status, signals and terminal are its own.',
     'Needs no root. Programs that trace others, such as debuggers, need --mechanism notify. As a user, set-user-ID programs run without the rights of their owner.',
@@ -99,7 +99,7 @@ async function traceCommandLine(args: TraceArguments): Promise<number> {
   const command = args['--'] ?? [];
   if (command.length === 0) throw new JailbuildError('USAGE', 'trace: name a command behind --');
   if (args.in !== undefined && args.sysroot !== undefined)
-    throw new JailbuildError('USAGE', '--in and --sysroot exclude each other');
+    throw new JailbuildError('USAGE', '--in and --sysroot cannot be combined');
   const { runTraced } = await import('../../prove/run-traced.js');
   const { linger, mechanism } = observing(args);
   const where = await placeOf(args);

@@ -27,11 +27,11 @@ const options = {
 export const treeCommand = defineCommand({
   name: 'tree',
   usage: '<program..>',
-  summary: 'Show what programs need, and by which rule each of it is found',
+  summary: 'Show the libraries that programs need, and the rule that finds each',
   description: [
-    'Each line is an object with the rule of the loader in brackets. What is needed at several places ' +
-      'is listed with its own needs at the highest; elsewhere three dots stand for them. A library that ' +
-      'is not found comes with each place that the loader would search, and the exit status is 1.',
+    'Each line is an object, with the loader rule that finds it in brackets. The dependencies of an ' +
+      'object are listed once, at its highest place; elsewhere three dots stand for them. A missing ' +
+      'library is shown with each place that the loader would search, and the exit status is 1.',
   ],
   positionals,
   options,

@@ -15,15 +15,15 @@ const options = {
   ...changedOptions,
   strict: {
     type: 'boolean',
-    describe: 'Fail where the jail cannot be exactly as planned, rather than warn',
+    describe: 'Fail instead of warning if the jail cannot be exactly as planned',
   },
-  'no-sync': { type: 'boolean', describe: 'Do not wait until the jail is on the disk' },
-  wait: { type: 'boolean', describe: 'Wait for another build that is at work in the jail' },
+  'no-sync': { type: 'boolean', describe: 'Do not wait until the jail is on disk' },
+  wait: { type: 'boolean', describe: 'Wait for another build in the same jail to end' },
   'insecure-parents': {
     type: 'boolean',
-    describe: 'Accept a jail below directories that others may write to',
+    describe: 'Allow directories above the jail that others can write to',
   },
-  'dry-run': { type: 'boolean', describe: 'Only print what would be done' },
+  'dry-run': { type: 'boolean', describe: 'Print what would be done and change nothing' },
   json: { type: 'boolean', describe: 'Print one JSON result' },
   quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },
 } as const;
@@ -33,7 +33,7 @@ const MARK = { added: '+', replaced: '~', removed: '-', kept: '=' } as const;
 export const updateCommand = defineCommand({
   name: 'update',
   usage: '<root>',
-  summary: 'Bring a jail to what it was built for gives now',
+  summary: 'Update a jail to match the current host',
   positionals: ROOT_ARGUMENT,
   options,
   examples: [

@@ -24,7 +24,7 @@ const positionals = {
   path: {
     type: 'string',
     demandOption: true,
-    describe: 'Path in the jail, or a name of files in it',
+    describe: 'Path in the jail, or a file name',
     placeholder: 'file',
   },
 } as const;
@@ -38,10 +38,10 @@ const options = {
 export const whyCommand = defineCommand({
   name: 'why',
   usage: '<from> <path>',
-  summary: 'Tell why a file is in a jail, or why a program needs it',
+  summary: 'Show why a file is in a jail, or why a program needs it',
   description: [
-    'Shows each chain of reasons from what was asked for to the file. For a jail, its record is read; ' +
-      'a program is resolved as in a build, with the same options.',
+    'Shows each chain of reasons from the request to the file. For a jail, its record is read; a ' +
+      'program is resolved as in a build, with the same options.',
   ],
   positionals,
   options,

@@ -7,7 +7,7 @@ import { sbomOptions } from './sbom.js';
 export const buildPositionals = {
   root: {
     type: 'string',
-    describe: 'Directory of the jail; made if it does not exist',
+    describe: 'Directory of the jail; created if it does not exist',
     complete: 'directory',
   },
   program: {
@@ -23,13 +23,13 @@ export const buildOptions = {
     alias: 'f',
     type: 'string',
     requiresArg: true,
-    describe: 'Build what this jail file says [default: jail.yaml, without arguments]',
+    describe: 'Build this jail file [default: jail.yaml, without arguments]',
     complete: 'file',
   },
   from: {
     type: 'string',
     requiresArg: true,
-    describe: 'Build exactly what this manifest says, from sources with its digests',
+    describe: 'Build exactly this manifest, from sources with its digests',
     placeholder: 'MANIFEST',
     complete: 'file',
   },
@@ -38,7 +38,7 @@ export const buildOptions = {
     type: 'string',
     array: true,
     nargs: 1,
-    describe: 'Bring what a kind of work needs: a name of `jailbuild profiles`, or a file',
+    describe: 'Add what a job needs: a name from `jailbuild profiles`, or a file',
     complete: 'profile',
   },
   user: {
@@ -46,7 +46,7 @@ export const buildOptions = {
     type: 'string',
     array: true,
     nargs: 1,
-    describe: "A user for the jail's passwd and group",
+    describe: 'Add a user to passwd and group of the jail',
     placeholder: 'NAME[:UID[:GID]]',
   },
   include: {
@@ -54,7 +54,7 @@ export const buildOptions = {
     type: 'string',
     array: true,
     nargs: 1,
-    describe: 'Bring files too: a path or a pattern, perhaps to another place',
+    describe: 'Add files: a path or a pattern, optionally at another path',
     placeholder: 'FROM[:TO]',
   },
   exclude: {
@@ -62,70 +62,70 @@ export const buildOptions = {
     type: 'string',
     array: true,
     nargs: 1,
-    describe: 'Leave out paths of the jail that match a pattern',
+    describe: 'Leave out paths that match a pattern',
     placeholder: 'PATTERN',
   },
   'no-clobber': {
     alias: 'n',
     type: 'boolean',
-    describe: 'Leave files that the jail has already',
+    describe: 'Keep files that already exist in the jail',
   },
   ...resolveOptions,
   'allow-missing': {
     type: 'boolean',
-    describe: 'Build although libraries cannot be found',
+    describe: 'Build even if libraries are missing',
   },
   strict: {
     type: 'boolean',
-    describe: 'Fail where the jail cannot be exactly as planned, rather than warn',
+    describe: 'Fail instead of warning if the jail cannot be exactly as planned',
   },
   link: {
     type: 'boolean',
-    describe: "Hard-link the host's files: for jails to throw away, in which nobody can write",
+    describe: 'Hard-link files instead of copying: for throw-away jails that nobody can write to',
   },
   'no-sync': {
     type: 'boolean',
-    describe: 'Do not wait until the jail is on the disk',
+    describe: 'Do not wait until the jail is on disk',
   },
   wait: {
     type: 'boolean',
-    describe: 'Wait for another build that is at work in the jail',
+    describe: 'Wait for another build in the same jail to end',
   },
   'insecure-parents': {
     type: 'boolean',
-    describe: 'Build below directories that others may write to',
+    describe: 'Allow directories above the jail that others can write to',
   },
   ...changedOptions,
   digests: {
     type: 'boolean',
-    describe: 'Keep the SHA-256 of every file in the record, so that check needs no sources',
+    describe: 'Record the SHA-256 of every file, so that check needs no sources',
   },
   'no-record': {
     type: 'boolean',
-    describe: 'Leave no record, which check, update and remove need',
+    describe: 'Write no record, which check, update and remove need',
   },
   'dry-run': {
     type: 'boolean',
-    describe: 'Build nothing; print the manifest',
+    describe: 'Print the manifest and build nothing',
   },
   format: {
     choices: ['table', 'json'],
-    describe: 'How --dry-run prints [default: table]',
+    describe: 'Output format of --dry-run [default: table]',
   },
   manifest: {
     type: 'string',
     requiresArg: true,
-    describe: 'Write the manifest to this file as well',
+    describe: 'Also write the manifest to this file',
     complete: 'file',
   },
   run: {
     type: 'boolean',
-    describe: 'Then run the command behind -- in the jail, as `run` does',
+    describe: 'After the build, run the command behind -- in the jail',
   },
   ...sbomOptions,
   json: { type: 'boolean', describe: 'Print one JSON result' },
   quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },
-  verbose: { alias: 'v', type: 'boolean', describe: 'Print every entry with what was done' },
+  verbose: { alias: 'v', type: 'boolean', describe: 'Print every entry and what was done' },
 } as const;
 
 /** What a manifest has settled already, or what would make the jail another one. */

@@ -5,11 +5,11 @@ export const changedOptions = {
   'keep-changed': {
     type: 'boolean',
     conflicts: 'replace-changed',
-    describe: 'Keep all files that were changed in the jail [default: those below /etc]',
+    describe: 'Keep all files changed in the jail [default: those below /etc]',
   },
   'replace-changed': {
     type: 'boolean',
-    describe: 'Replace files below /etc too that were changed in the jail',
+    describe: 'Replace changed files below /etc too',
   },
 } as const;
 

@@ -133,7 +133,7 @@ function compressionOf(args: ExportArguments): CompressionChoice | undefined {
   const { compression, 'compression-level': level } = args;
   if (compression === undefined) {
     if (level === undefined) return undefined;
-    throw new JailbuildError('USAGE', '--compression-level goes with --compression');
+    throw new JailbuildError('USAGE', '--compression-level requires --compression');
   }
   const kind = compression as CompressionChoice['kind'];
   return level === undefined ? { kind } : { kind, level: wholeNumber('compression-level', level) };

@@ -129,7 +129,7 @@ export function launchOptions(args: RunArguments): LaunchOptions {
   const userMaps = userMapsOf(args);
   const user = args.user ?? keptUser(args);
   if (userMaps !== undefined) refuseUnmapped(user, userMaps);
-  if (args.tty && args['no-dev']) usage('--tty and --no-dev exclude each other');
+  if (args.tty && args['no-dev']) usage('--tty and --no-dev cannot be combined');
   return {
     ...defined('hostname', args.hostname),
     isolateNetwork: args.network === 'none',
@@ -223,13 +223,13 @@ function userMapsOf(args: RunArguments): LaunchOptions['userMaps'] {
   const gids = (args.gidmap ?? args.uidmap ?? []).map((text) => parseIdMap('--gidmap', text));
   if (uids.length > 0) {
     if (args.userns !== undefined || args['map-auto'])
-      usage('--uidmap goes with neither --userns nor --map-auto');
+      usage('--uidmap cannot be combined with --userns or --map-auto');
     return { uids, gids };
   }
-  if (gids.length > 0) usage('--gidmap goes with --uidmap');
+  if (gids.length > 0) usage('--gidmap requires --uidmap');
   const subordinate = args['map-auto'] ?? false;
   if (mode === 'host') {
-    if (subordinate) usage('--map-auto goes with --userns root or keep-id');
+    if (subordinate) usage('--map-auto requires --userns root or keep-id');
     return undefined;
   }
   return userMaps(mode === 'root' ? 'root' : 'keep-id', subordinate);

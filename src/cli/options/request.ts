@@ -55,7 +55,7 @@ async function runOf(file: JailFile, { run, quiet }: BuildArguments): Promise<Bu
 async function withManifest(args: BuildArguments, file: string): Promise<Wanted> {
   const other = ASKING.find((name) => args[name] !== undefined);
   if (other !== undefined) {
-    throw new JailbuildError('USAGE', `--from and --${other} exclude each other`);
+    throw new JailbuildError('USAGE', `--from and --${other} cannot be combined`);
   }
   const { readManifest } = await import('../../manifest/read.js');
   const manifest = readManifest(file);

@@ -15,7 +15,7 @@ export const runOptions = {
     type: 'string',
     array: true,
     nargs: 1,
-    describe: 'Set a variable; the environment is else PATH, HOME, TERM and what the profiles set',
+    describe: 'Set a variable [default: PATH, HOME, TERM and the variables set by profiles]',
     placeholder: 'NAME=VALUE',
   },
   workdir: {
@@ -28,7 +28,7 @@ export const runOptions = {
   tty: {
     alias: 't',
     type: 'boolean',
-    describe: 'Give the command a new terminal, rather than the present one',
+    describe: 'Give the command a new terminal instead of the current one',
   },
   'new-session': {
     type: 'boolean',
@@ -36,9 +36,9 @@ export const runOptions = {
   },
   'no-init': {
     type: 'boolean',
-    describe: 'Let the command be the first process: nothing reaps what others leave behind',
+    describe: 'Run the command as PID 1, without an init that reaps orphans',
   },
-  verbose: { alias: 'v', type: 'boolean', describe: 'Tell each step' },
+  verbose: { alias: 'v', type: 'boolean', describe: 'Print each step' },
   'print-command': {
     type: 'boolean',
     describe: 'Print the command line of the launcher, and run nothing',
@@ -60,37 +60,36 @@ export const runOptions = {
   network: {
     group: NAMESPACES,
     choices: ['host', 'none'],
-    describe: "The host's network, or a loopback interface alone [default: host]",
+    describe: "The host's network, or only a loopback interface [default: host]",
   },
   ipc: {
     group: NAMESPACES,
     choices: ['private', 'host'],
     describe:
-      'Message queues, semaphores and shared memory of its own, or those of the host [default: private]',
+      'Private message queues, semaphores and shared memory, or those of the host [default: private]',
   },
   cgroupns: {
     group: NAMESPACES,
     choices: ['private', 'host'],
-    describe:
-      'The cgroup hierarchy from the own group down, or as the host sees it [default: private]',
+    describe: 'Show only the cgroups of the jail, or those of the host [default: private]',
   },
   userns: {
     group: NAMESPACES,
     choices: ['host', 'root', 'keep-id'],
     describe:
-      'Users of the host; or a namespace where the present user is root, or keeps its number [default: host for root, else root]',
+      'User namespace: none, or one in which the caller is root or keeps its ID [default: host for root, otherwise root]',
   },
   'map-auto': {
     group: NAMESPACES,
     type: 'boolean',
-    describe: 'Further users and groups from /etc/subuid and /etc/subgid',
+    describe: 'Map the subordinate IDs of /etc/subuid and /etc/subgid too',
   },
   uidmap: {
     group: NAMESPACES,
     type: 'string',
     array: true,
     nargs: 1,
-    describe: 'Users of the namespace, one range after the other',
+    describe: 'User IDs of the namespace, range by range',
     placeholder: 'INSIDE:OUTSIDE:COUNT',
   },
   gidmap: {
@@ -98,21 +97,21 @@ export const runOptions = {
     type: 'string',
     array: true,
     nargs: 1,
-    describe: 'Groups of the namespace [default: as --uidmap]',
+    describe: 'Group IDs of the namespace [default: as --uidmap]',
     placeholder: 'INSIDE:OUTSIDE:COUNT',
   },
   monotonic: {
     group: NAMESPACES,
     type: 'string',
     requiresArg: true,
-    describe: 'Seconds to add to the clock CLOCK_MONOTONIC',
+    describe: 'Offset of CLOCK_MONOTONIC in seconds',
     placeholder: 'SECONDS',
   },
   boottime: {
     group: NAMESPACES,
     type: 'string',
     requiresArg: true,
-    describe: 'Seconds to add to the clock CLOCK_BOOTTIME, and so to the uptime',
+    describe: 'Offset of CLOCK_BOOTTIME, and so of the uptime, in seconds',
     placeholder: 'SECONDS',
   },
   'read-only': { group: FILES, type: 'boolean', describe: 'Mount the root read-only' },
@@ -122,7 +121,7 @@ export const runOptions = {
     type: 'string',
     array: true,
     nargs: 1,
-    describe: 'Mount a file or directory of the host; devices in it do not work',
+    describe: 'Bind-mount a file or directory of the host, without access to devices',
     placeholder: 'SRC[:DEST][:ro]',
     complete: 'file',
   },
@@ -131,7 +130,7 @@ export const runOptions = {
     type: 'string',
     array: true,
     nargs: 1,
-    describe: 'As --bind, and devices work',
+    describe: 'As --bind, with access to devices',
     placeholder: 'SRC[:DEST][:ro]',
     complete: 'file',
   },
@@ -140,19 +139,18 @@ export const runOptions = {
     type: 'string',
     array: true,
     nargs: 1,
-    describe: 'Mount an empty file system in memory, such as /tmp or /run:size=16m',
+    describe: 'Mount an empty tmpfs, such as /tmp or /run:size=16m',
     placeholder: 'DEST[:OPTION,...]',
   },
   'no-dev': {
     group: FILES,
     type: 'boolean',
-    describe: "Mount no minimal /dev; the jail's own, if any, is used",
+    describe: 'Do not mount a minimal /dev; use that of the jail, if any',
   },
   proc: {
     group: FILES,
     choices: ['masked', 'full', 'none'],
-    describe:
-      'Mount /proc without what concerns the host, with it, or not at all [default: masked]',
+    describe: 'Mount /proc with host settings hidden, in full, or not at all [default: masked]',
   },
   user: {
     alias: 'u',
@@ -183,14 +181,14 @@ export const runOptions = {
     type: 'string',
     requiresArg: true,
     describe:
-      'The filter for system calls: a file with one in binary form, the default one, or none [default: default]',
+      'System call filter: a compiled filter in a file, the default, or none [default: default]',
     placeholder: 'FILE|default|off',
     complete: 'file',
   },
   'allow-new-privileges': {
     group: RIGHTS,
     type: 'boolean',
-    describe: 'Let set-user-ID programs and file capabilities give rights',
+    describe: 'Let set-user-ID programs and file capabilities raise privileges',
   },
   umask: {
     group: RIGHTS,
@@ -204,21 +202,21 @@ export const runOptions = {
     group: LIMITS,
     type: 'string',
     requiresArg: true,
-    describe: 'Memory of all processes together, without swap, by a cgroup',
+    describe: 'Memory of all processes together, without swap, set by a cgroup',
     placeholder: 'SIZE',
   },
   'pids-limit': {
     group: LIMITS,
     type: 'string',
     requiresArg: true,
-    describe: 'Number of processes and threads, by a cgroup',
+    describe: 'Number of processes and threads, set by a cgroup',
     placeholder: 'N',
   },
   cpus: {
     group: LIMITS,
     type: 'string',
     requiresArg: true,
-    describe: 'Processor time, as a number of processors such as 1.5, by a cgroup',
+    describe: 'CPU time, as a number of CPUs such as 1.5, set by a cgroup',
     placeholder: 'N',
   },
   ulimit: {
@@ -226,7 +224,7 @@ export const runOptions = {
     type: 'string',
     array: true,
     nargs: 1,
-    describe: 'Limit of each process (setrlimit(2)), such as nofile=1024:2048',
+    describe: 'Resource limit of each process (setrlimit(2)), such as nofile=1024:2048',
     placeholder: 'NAME=SOFT[:HARD]',
   },
 } as const;

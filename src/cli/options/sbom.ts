@@ -2,12 +2,12 @@
 export const sbomOptions = {
   sbom: {
     choices: ['cyclonedx', 'spdx'],
-    describe: 'Write a software bill of materials too: the packages that files are from',
+    describe: 'Also write a software bill of materials: the packages that own the files',
   },
   'sbom-file': {
     type: 'string',
     requiresArg: true,
-    describe: 'Where it goes [default: beside what is written, .cdx.json or .spdx.json]',
+    describe: 'Path of the bill of materials [default: beside the output, .cdx.json or .spdx.json]',
     complete: 'file',
   },
 } as const;

@@ -83,7 +83,10 @@ function newRecordText(
   const { history, options, origin } = job;
   if (options.record === false) {
     if (history.record === undefined) return undefined;
-    throw new JailbuildError('USAGE', `${job.target}: has a record, which is to stay true`);
+    throw new JailbuildError(
+      'USAGE',
+      `${job.target}: has a record, which --no-record would leave wrong: build without that option`,
+    );
   }
   const next = nextRecord(
     {
