@@ -19,7 +19,7 @@ import type { ResolveRequest } from '../manifest/request.js';
 import { Hints } from './advice/hints.js';
 import type { FileCollection } from './file-collection.js';
 import type { FoundProgram } from './find-program.js';
-import { executableAt, interpreterNotFound } from './interpreter.js';
+import { executableAt, InterpreterError } from './interpreter.js';
 import { openNotedLibraries } from './process/dlopen-notes.js';
 import { openLibcLibraries } from './process/libc-libraries.js';
 import {
@@ -75,6 +75,8 @@ export interface ProgramResolverOptions {
   /** What cache the loader in the jail will have. */
   readonly cache: CachePolicy;
   readonly originals?: Originals | undefined;
+  /** Note interpreters that are not there as missing, and go on. */
+  readonly goesOn?: boolean | undefined;
 }
 
 const CACHED_RULES: ReadonlySet<SearchRule> = new Set(['ld.so.cache', 'ld.so.conf', 'default']);
@@ -87,6 +89,7 @@ export class ProgramResolver {
   /** What a cache for the jail must list. */
   readonly cachedLookups = new Map<string, CachedLookup>();
   readonly #sysroot: Sysroot;
+  readonly #goesOn: boolean;
   readonly #files: FileCollection;
   readonly #request: ResolveRequest;
   readonly #libraries = new Map<string, UsedLibrary>();
@@ -118,9 +121,10 @@ export class ProgramResolver {
     sysroot: Sysroot,
     files: FileCollection,
     request: ResolveRequest,
-    { searchPath, cache, originals = () => undefined }: ProgramResolverOptions,
+    { searchPath, cache, originals = () => undefined, goesOn = false }: ProgramResolverOptions,
   ) {
     this.#sysroot = sysroot;
+    this.#goesOn = goesOn;
     this.#files = files;
     this.#request = request;
     this.#scripts = new ScriptResolver(sysroot, searchPath, {
@@ -281,8 +285,9 @@ export class ProgramResolver {
     this.#interpreters.set(trace.path, Number.POSITIVE_INFINITY);
     const elf = this.#parse(trace);
     let count = 0;
-    if (elf === undefined) count = this.#scripts.add(trace);
-    else this.#addProcess(trace, elf);
+    if (elf === undefined) {
+      count = this.#tolerant(trace, () => this.#scripts.add(trace)) ?? 0;
+    } else this.#addProcess(trace, elf);
     this.#interpreters.set(trace.path, count);
     return count;
   }
@@ -293,10 +298,10 @@ export class ProgramResolver {
       const elf = this.objects.parse(trace);
       const { type } = elf.headers;
       if (type === 'exec' || type === 'dyn') return elf;
-      const kind = type === undefined ? 'an ELF file of a type that' : FILE_KIND[type];
+      const kind = FILE_KIND[type ?? ''] ?? 'an ELF file of an e_type that';
       throw new JailbuildError(
         'NOT_A_PROGRAM',
-        `${trace.path}: is ${kind ?? 'an ELF file that'} Linux does not run: name a program or a shared library`,
+        `${trace.path}: is ${kind} Linux does not run: name a program or a shared library`,
         trace.path,
       );
     } catch (error) {
@@ -489,14 +494,35 @@ export class ProgramResolver {
   #interpreter(program: LoadedObject): LoadedObject | undefined {
     const path = program.elf.interpreter;
     if (path === undefined) return undefined;
-    const trace = executableAt(this.#sysroot, path, program.trace);
+    const trace = this.#tolerant(program.trace, () =>
+      executableAt(this.#sysroot, path, program.trace),
+    );
+    if (trace === undefined) return undefined;
+    if (!path.startsWith('/')) {
+      this.#loaderWarnings.add(
+        `${program.trace.path}: its interpreter ${path} is relative to the working directory: it is looked for from the root`,
+      );
+    }
     const elf = this.objects.parse(trace);
     // Linux does not start a program with another kind (fs/binfmt_elf.c, load_elf_interp).
     if (!sameMachine(program.elf.headers, elf.headers)) {
-      throw interpreterNotFound(program.trace, `its interpreter ${path} is for another machine`);
+      throw new InterpreterError(program.trace, path, 'is for another machine');
     }
     this.#files.add(trace, { kind: 'interpreter', of: program.trace.path });
-    return loadedObject(path, trace, elf, undefined, 'interpreter');
+    const name = path.startsWith('/') ? path : `/${path}`;
+    return loadedObject(name, trace, elf, undefined, 'interpreter');
+  }
+
+  /** Notes an interpreter that is not there as missing, where the rest is to be shown all the same. */
+  #tolerant<T>({ path }: Trace, find: () => T): T | undefined {
+    try {
+      return find();
+    } catch (error) {
+      if (!this.#goesOn || !(error instanceof InterpreterError)) throw error;
+      const name = error.interpreter;
+      this.#miss({ name, neededBy: path, searched: [{ rule: 'interpreter', path: name }] });
+      return undefined;
+    }
   }
 
   #searchFor(elf: ElfFile, interpreter: LoadedObject | undefined) {

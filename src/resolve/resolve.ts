@@ -45,6 +45,8 @@ export interface ResolveContext {
   readonly packages?: BringPackages | undefined;
   /** What is known of files, so that they need not be read. */
   readonly originals?: Originals | undefined;
+  /** Note interpreters that are not there as missing, and go on. */
+  readonly goesOn?: boolean;
   /** The root that is resolved in, where it is not a directory that the request names. */
   readonly sysroot?: Sysroot;
 }
@@ -67,7 +69,7 @@ export function resolve(asked: ResolveRequest, context: ResolveContext = {}): Cl
   }
   const request = additions?.request ?? asked;
   const sources = context.sysroot ?? new Sysroot(request.sysroot);
-  const { sysroot, placement } = jailToBe(sources, additions !== undefined);
+  const { sysroot, placement } = jailToBe(sources, additions?.places === true);
   const { searchPath, cwd, terminals } = resolveEnvironment(request);
   const terminfo = request.terminfo ?? 'default';
   const ldCache = request.ldCache ?? 'generate';
@@ -78,6 +80,7 @@ export function resolve(asked: ResolveRequest, context: ResolveContext = {}): Cl
     searchPath,
     cache: CACHE_POLICY[ldCache],
     originals,
+    goesOn: context.goesOn,
   });
   const resolution: Resolution = { sysroot, sources, files, programs, searchPath, cwd };
   const added = additions?.addTo(resolution) ?? [];
