@@ -1,6 +1,6 @@
-import { lstatSync } from 'node:fs';
 import path from 'node:path';
 import { JailbuildError } from '../../errors.js';
+import { isCoverable } from '../../jail/record/protection.js';
 import { type JailRecord, readRecord } from '../../jail/record/record.js';
 import { STATE_DIRECTORY } from '../../jail/record/state.js';
 import { chooseCapabilities } from '../../launcher/capabilities.js';
@@ -159,6 +159,21 @@ export function launchOptions(args: RunArguments): LaunchOptions {
   };
 }
 
+/** How a command line runs a command in a jail, and which: with what the jail's record has. */
+export function runnable(
+  root: string,
+  args: Omit<RunArguments, 'print-command' | 'oci-bundle' | 'observe'>,
+): { readonly launch: LaunchOptions; readonly command: readonly string[] } {
+  const whole = {
+    'print-command': undefined,
+    'oci-bundle': undefined,
+    observe: undefined,
+    ...args,
+  };
+  const all = withRecordedDefaults(root, whole, runOptions);
+  return { launch: hideRecord(root, launchOptions(all)), command: all['--'] ?? [] };
+}
+
 /** How a command is run in a jail where nothing is said of that but in the jail's record. */
 export function jailLaunch(root: string): LaunchOptions {
   const args = withDefaults(runOptions) as RunArguments;
@@ -170,10 +185,12 @@ export function sysrootLaunch(): LaunchOptions {
   return launchOptions(withDefaults(runOptions) as RunArguments);
 }
 
-/** The record of a jail is of no concern to what runs in it: an empty directory lies upon it. */
+/**
+ * The record of a jail is of no concern to what runs in it: an empty directory lies upon it, or upon the
+ * place that it would have.
+ */
 export function hideRecord(root: string, launch: LaunchOptions): LaunchOptions {
-  const state = lstatSync(path.join(root, STATE_DIRECTORY), { throwIfNoEntry: false });
-  if (!state?.isDirectory()) return launch;
+  if (!isCoverable(root)) return launch;
   const cover = { target: `/${STATE_DIRECTORY}`, options: 'ro,mode=0555,nr_inodes=1' };
   return { ...launch, mounts: [cover, ...(launch.mounts ?? [])] };
 }

@@ -39,6 +39,10 @@ export const runOptions = {
     describe: 'Run the command as PID 1, without an init that reaps orphans',
   },
   verbose: { alias: 'v', type: 'boolean', describe: 'Print each step' },
+  observe: {
+    type: 'boolean',
+    describe: 'Report at the end what the jail lacked for the command, as `prove` does',
+  },
   'print-command': {
     type: 'boolean',
     describe: 'Print the command line of the launcher, and run nothing',
