@@ -5,6 +5,7 @@ export const ERROR_CODES = [
   'NOT_READABLE',
   'NOT_A_REGULAR_FILE',
   'NOT_ELF',
+  'NOT_A_PROGRAM',
   'SCRIPT',
   'MALFORMED_ELF',
   'MALFORMED_CACHE',

@@ -27,14 +27,7 @@ export {
 export type { Leftover, RemoveResult } from './jail/remove.js';
 export type { FileAction, FileReport, FileStatus } from './jail/report.js';
 export type { JailChange, UpdateResult } from './jail/update.js';
-export type {
-  BindMount,
-  CapabilityChoice,
-  IdMap,
-  LaunchOptions,
-  ResourceLimit,
-  TmpfsMount,
-} from './launcher/options.js';
+export type { BindMount, IdMap, ResourceLimit, TmpfsMount } from './launcher/options.js';
 export {
   type BuildManifestOptions,
   type BuildOptions,

@@ -27,6 +27,7 @@ export function writePublicApi() {
   const config = ExtractorConfig.prepare({
     configObject: {
       projectFolder: process.cwd(),
+      newlineKind: 'lf',
       mainEntryPointFilePath: path.resolve(DECLARATIONS, 'index.d.ts'),
       compiler: { tsconfigFilePath: tsconfig },
       apiReport: {
