@@ -252,7 +252,7 @@ function limitsOf(recorded: RecordedRun): readonly ResourceLimit[] {
 }
 
 function variablesOf(recorded: RecordedRun): Readonly<Record<string, string>> {
-  return Object.fromEntries(listOf(recorded, 'env').map((word) => parseVariable('env', word)));
+  return Object.fromEntries(listOf(recorded, 'env').flatMap((word) => parseVariable('env', word)));
 }
 
 /** An option that may be given several times. */
