@@ -128,7 +128,7 @@ function expectation(keyword: string, schema: Schema, value: unknown): string {
 
 /** What a pattern asks for: the words of the description, or of what several have in common. */
 function likeness({ pattern, description }: Schema): string {
-  if (pattern !== undefined && /^\^\(?\//.test(pattern)) return 'an absolute path';
+  if (pattern !== undefined && /^\^\(?\/(?!\[)/.test(pattern)) return 'an absolute path';
   return description ?? `like ${pattern}`;
 }
 

@@ -324,7 +324,7 @@ class Expansion {
     made: Partial<MadeFile> & Pick<MadeFile, 'type' | 'mode'>,
     reason: Reason,
   ): string {
-    return this.#resolution.files.addMade(path, { ...this.#made, ...made }, reason);
+    return this.#resolution.files.addMade(jailPath(path), { ...this.#made, ...made }, reason);
   }
 
   #owner({ path, owner, group }: Owned): { uid: number; gid: number } {
@@ -383,5 +383,16 @@ function unmet({ name, path }: Profile, what: string, subject: Alternatives): Ja
     'PROFILE_UNMET',
     `profile ${name}: ${what}`,
     [subject].flat()[0] ?? path,
+  );
+}
+
+/** A path of the jail without `.`, `..` and further slashes: above its root there is nothing. */
+function jailPath(text: string): string {
+  const plain = path.posix.normalize(text).replace(/(?<=.)\/$/, '');
+  if (plain.startsWith('/') && plain !== '/' && !plain.includes('\0')) return plain;
+  throw new JailbuildError(
+    'PROFILE_INVALID',
+    `${JSON.stringify(text)}: is no path in a jail`,
+    text,
   );
 }
