@@ -1,4 +1,5 @@
 import { JailbuildError } from '../errors.js';
+import { pathBuffer } from '../fs/path-bytes.js';
 import type { Entry } from '../manifest/manifest.js';
 import { nanoseconds } from '../manifest/timestamp.js';
 import { Chunks, type FileTree } from './file-tree.js';
@@ -119,7 +120,10 @@ export function tarHeader(member: TarMember): Buffer {
   const records: Buffer[] = [];
   const text = (key: 'path' | 'linkpath', value: string, room: number): string => {
     if (isPlain(value, room)) return value;
-    records.push(paxRecord(key, Buffer.from(value)));
+    const bytes = pathBuffer(value);
+    // pax records are UTF-8; readers take the bytes of other names from the header as they are.
+    if (!value.isWellFormed() && bytes.length <= room) return bytes.toString('latin1');
+    records.push(paxRecord(key, bytes));
     return '';
   };
   const number = (key: 'uid' | 'gid' | 'size', value: number): number => {
@@ -208,7 +212,7 @@ function isPlain(text: string, room: number): boolean {
 }
 
 function shortName(name: string): string {
-  return Buffer.from(name).subarray(0, FIELD.name[1]).toString('latin1');
+  return pathBuffer(name).subarray(0, FIELD.name[1]).toString('latin1');
 }
 
 function largest(field: NumericField): number {

@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 import { execa } from 'execa';
 import { JailbuildError } from '../errors.js';
+import { pathBuffer } from '../fs/path-bytes.js';
 import { locateLauncher } from './locate.js';
 import { type LaunchOptions, launcherArguments } from './options.js';
 import { SignalPassing } from './pass-signals.js';
@@ -18,20 +19,16 @@ export async function runJail(
   options: LaunchOptions,
   command: readonly string[],
 ): Promise<number> {
-  if (!root.isWellFormed()) {
-    throw new JailbuildError(
-      'LAUNCHER_FAILED',
-      `${root}: is not UTF-8, and only such a path can be handed to the launcher`,
-      root,
-    );
-  }
   const signals = new SignalPassing();
   signals.start();
   // However we end: nobody would be there to pass on signals, or to learn what becomes of the command.
   const args = ['--die-with-parent', ...launcherArguments(root, options, command)];
   try {
-    const started = execa(locateLauncher(), args, {
-      stdio: 'inherit',
+    // Node makes text of all arguments: other bytes go by a pipe.
+    const isText = args.every((arg) => arg.isWellFormed());
+    const bytes = Buffer.concat(args.map((arg) => pathBuffer(`${arg}\0`)));
+    const started = execa(locateLauncher(), isText ? args : ['--args', '3'], {
+      stdio: isText ? 'inherit' : ['inherit', 'inherit', 'inherit', bytes],
       reject: false,
       // The present directory may be one that only its user may enter, and is of no use there.
       cwd: '/',

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
+import { pathBuffer } from '../fs/path-bytes.js';
 import { isTrace, type Trace } from '../fs/sysroot.js';
 import type { Reason } from '../manifest/manifest.js';
 import type { ResolveRequest } from '../manifest/request.js';
@@ -271,7 +272,7 @@ class Expansion {
     ] as const) {
       const at = this.#make(
         file,
-        { type: 'file', content: Buffer.from(text), mode: 0o644 },
+        { type: 'file', content: pathBuffer(text), mode: 0o644 },
         reason(named[0] ?? 'root'),
       );
       for (const name of named.slice(1)) files.addReason(at, reason(name));
