@@ -8,6 +8,9 @@ const BLOCK = 512;
 /** Two empty blocks end an archive (POSIX pax, "ustar Interchange Format"). */
 const END = Buffer.alloc(2 * BLOCK);
 
+/** Says that names in pax records are bytes, not UTF-8 (POSIX pax, "pax Extended Header"). */
+const BINARY_NAMES = paxRecord('hdrcharset', Buffer.from('BINARY'));
+
 /** One member of an archive. */
 export interface TarMember {
   readonly name: string;
@@ -121,8 +124,9 @@ export function tarHeader(member: TarMember): Buffer {
   const text = (key: 'path' | 'linkpath', value: string, room: number): string => {
     if (isPlain(value, room)) return value;
     const bytes = pathBuffer(value);
-    // pax records are UTF-8; readers take the bytes of other names from the header as they are.
+    // Readers take the bytes of a header as they are.
     if (!value.isWellFormed() && bytes.length <= room) return bytes.toString('latin1');
+    if (!value.isWellFormed()) records.push(BINARY_NAMES);
     records.push(paxRecord(key, bytes));
     return '';
   };

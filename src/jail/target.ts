@@ -81,7 +81,12 @@ function refuseSources(manifest: Manifest, target: string, real: string, sourceR
 }
 
 /** Reasons of directories that are there for their own sake, or as a way: not for what is in them. */
-const WITHOUT_CONTENT: ReadonlySet<Reason['kind']> = new Set(['parent', 'link-target', 'observed']);
+const WITHOUT_CONTENT: ReadonlySet<Reason['kind']> = new Set([
+  'parent',
+  'link-target',
+  'observed',
+  'directory',
+]);
 
 /** A plan that brought a record would say itself what later builds bring. */
 function refuseState({ entries }: Manifest): void {

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { JailbuildError } from '../errors.js';
 import { openOutput, writeFailed } from '../fs/atomic-file.js';
 import { ociConfig } from './oci-config.js';
-import type { LaunchOptions } from './options.js';
+import { filtersOf, type LaunchOptions } from './options.js';
 import { deniedSystemCalls } from './run.js';
 
 /**
@@ -18,7 +18,7 @@ export async function writeOciBundle(
   options: LaunchOptions,
   command: readonly string[],
 ): Promise<void> {
-  const denied = (options.seccomp ?? 'default') === 'default' ? await deniedSystemCalls() : [];
+  const denied = filtersOf(options).includes('default') ? await deniedSystemCalls() : [];
   const config = ociConfig(root, options, command, denied);
   const file = path.join(directory, 'config.json');
   const text = JSON.stringify(config, undefined, 2);
