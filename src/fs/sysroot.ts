@@ -291,7 +291,8 @@ export class Sysroot {
         path: up,
         stat,
         links: passed,
-        left: [...parent.left, parent.path],
+        // The root is its own parent, and always there.
+        left: parent.path === '/' ? parent.left : [...parent.left, parent.path],
       };
     }
 

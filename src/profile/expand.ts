@@ -41,11 +41,12 @@ const MAX_FOLLOWED = 1 << 20;
  * @throws JailbuildError PROFILE_NOT_FOUND, PROFILE_INVALID
  */
 export function additionsOf(request: ResolveRequest): Additions | undefined {
-  const { profiles = [], exclude = [] } = request;
+  const { profiles = [], users = [], include = [], exclude = [] } = request;
   if (!needsAdditions(request)) return undefined;
   const loaded = loadProfiles(profiles);
   return {
     request: withSettings(request, loaded),
+    places: loaded.length > 0 || users.length > 0 || include.some(({ to }) => to !== undefined),
     environment: environmentOf(loaded),
     addTo: (resolution) => new Expansion(resolution, request, loaded).run(),
     takeOut: (resolution) => takeOut(resolution, exclude),

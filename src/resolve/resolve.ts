@@ -1,3 +1,4 @@
+import { JailbuildError } from '../errors.js';
 import { OverlayView } from '../fs/overlay-view.js';
 import { isTrace, Sysroot } from '../fs/sysroot.js';
 import type { ManifestRequest, MissingLibrary } from '../manifest/manifest.js';
@@ -10,7 +11,7 @@ import { resolveEnvironment } from './environment.js';
 import { type CollectedFile, FileCollection, type Placement } from './file-collection.js';
 import { findProgram } from './find-program.js';
 import { addGeneratedLdSoCache, LD_SO_CACHE } from './ld-so-cache.js';
-import type { BringPackages } from './packages/bring-packages.js';
+import type { BringPackages, Brought } from './packages/bring-packages.js';
 import { type Originals, ProgramResolver, type ReadFile } from './program-resolver.js';
 
 /** What a merged-/usr distribution may have as links in the root directory. */
@@ -45,6 +46,8 @@ export interface ResolveContext {
   readonly packages?: BringPackages | undefined;
   /** What is known of files, so that they need not be read. */
   readonly originals?: Originals | undefined;
+  /** Note interpreters that are not there as missing, and go on. */
+  readonly goesOn?: boolean;
   /** The root that is resolved in, where it is not a directory that the request names. */
   readonly sysroot?: Sysroot;
 }
@@ -67,7 +70,7 @@ export function resolve(asked: ResolveRequest, context: ResolveContext = {}): Cl
   }
   const request = additions?.request ?? asked;
   const sources = context.sysroot ?? new Sysroot(request.sysroot);
-  const { sysroot, placement } = jailToBe(sources, additions !== undefined);
+  const { sysroot, placement } = jailToBe(sources, additions?.places === true);
   const { searchPath, cwd, terminals } = resolveEnvironment(request);
   const terminfo = request.terminfo ?? 'default';
   const ldCache = request.ldCache ?? 'generate';
@@ -78,17 +81,22 @@ export function resolve(asked: ResolveRequest, context: ResolveContext = {}): Cl
     searchPath,
     cache: CACHE_POLICY[ldCache],
     originals,
+    goesOn: context.goesOn,
   });
   const resolution: Resolution = { sysroot, sources, files, programs, searchPath, cwd };
   const added = additions?.addTo(resolution) ?? [];
   const requested = request.programs.map((name) => findProgram(sysroot, name, searchPath, cwd));
   for (const program of requested) programs.add(program);
+  programs.finish();
+  const brought = context.packages?.({ ...resolution, sysroot: sources }, requested);
+  if (brought !== undefined) addWanted(resolution, brought);
   const warnings = [
     ...added,
-    ...(context.packages?.({ ...resolution, sysroot: sources }, requested) ?? []),
+    ...(brought?.warnings ?? []),
     ...addTerminfo(sysroot, files, terminfo, terminals),
     ...addRunTimeData(sysroot, files, programs, request),
   ];
+  programs.finish();
 
   if (programs.libraryPathUsed) {
     warnings.push(
@@ -149,6 +157,20 @@ function sayings(request: ResolveRequest): Partial<ManifestRequest> {
     ...(traces.length > 0 && traceScope !== 'files' ? { traceScope } : {}),
     ...(traces.length > 0 && allowStaleTraces ? { allowStaleTraces } : {}),
   };
+}
+
+/** Adds character sets and locales that programs may want, as far as the sysroot has them. */
+function addWanted(
+  { sysroot, files, programs }: Resolution,
+  { gconv, locales }: Pick<Brought, 'gconv' | 'locales'>,
+): void {
+  for (const wanted of [...gconv.map((name) => ({ gconv: [name] })), { locales }]) {
+    try {
+      addRunTimeData(sysroot, files, programs, { programs: [], ...wanted });
+    } catch (error) {
+      if (!(error instanceof JailbuildError)) throw error;
+    }
+  }
 }
 
 /** Choices that are not the default, as a manifest has them. */

@@ -1,8 +1,8 @@
 import { JailbuildError } from '../../errors.js';
-import type { Sysroot, Trace } from '../../fs/sysroot.js';
+import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import type { Reason } from '../../manifest/manifest.js';
 import { lookUpProgram } from '../find-program.js';
-import { executableAt, interpreterNotFound } from '../interpreter.js';
+import { executableAt, InterpreterError } from '../interpreter.js';
 import { isEnvCommand, parseEnvArgument } from './env-command.js';
 import { isScript, isShebang, MAX_INTERPRETERS, parseShebang, SCRIPT_START } from './shebang.js';
 
@@ -65,6 +65,23 @@ export class ScriptResolver {
     return count;
   }
 
+  /** Returns what runs a script: of env(1), the program that it starts. Empty where nothing can. */
+  interpreters(trace: Trace): Trace[] {
+    const start = this.#start(trace);
+    const shebang = isScript(start) ? parseShebang(start) : undefined;
+    if (shebang === undefined || !isShebang(shebang)) return [];
+    const { interpreter, argument } = shebang;
+    if (interpreter.endsWith('/env')) {
+      const command = parseEnvArgument(argument);
+      if (!isEnvCommand(command)) return [];
+      const { program, searchPath = this.#searchPath } = command;
+      const found = lookUpProgram(this.#sysroot, program, searchPath);
+      return found === undefined ? [] : [found];
+    }
+    const found = this.#sysroot.trace(interpreter);
+    return isTrace(found) ? [found] : [];
+  }
+
   #addEnvProgram(script: Trace, argument: string | undefined, fail: (problem: string) => never) {
     const command = parseEnvArgument(argument);
     if (!isEnvCommand(command)) return fail(command.problem);
@@ -74,7 +91,7 @@ export class ScriptResolver {
       const where = program.includes('/')
         ? 'does not exist'
         : `is not on PATH (${searchPath.join(':')})`;
-      throw interpreterNotFound(script, `its interpreter ${program} ${where}`);
+      throw new InterpreterError(script, program, where);
     }
     this.#programs.onInterpreter(script.path, found.path);
     const count = this.#programs.add(found, { kind: 'env', of: script.path, name: program });
