@@ -112,7 +112,7 @@ describe('the native front', NEEDS_FRONT, () => {
     assert.equal(shown.status, 0, shown.stderr);
     assert.match(shown.stdout, /^0\n1\n2\n3\n(?!\d)/);
     assert.doesNotMatch(shown.stdout, /JAILBUILD|GLIBC/);
-    const through = exec(FRONT, ['run', jail, '--', 'cat'], { env: ENVIRONMENT, input: 'word' });
+    const through = exec(FRONT, ['run', jail, '--env', 'A=b', '--', 'cat'], { env: ENVIRONMENT, input: 'word' });
     assert.deepEqual([through.status, through.stdout], [0, 'word']);
   });
 

@@ -55,10 +55,24 @@ async function runInJail(args: RunArguments): Promise<number> {
   const command = all['--'] ?? [];
   if (args['oci-bundle'] !== undefined)
     return writeBundle(args['oci-bundle'], root, launch, command);
+  if (isWithoutOptions(args)) {
+    const { rememberLaunch } = await import('../remembered-launch.js');
+    const { '--': recorded = [] } = withRecordedDefaults(
+      root,
+      { ...args, '--': undefined },
+      runOptions,
+    );
+    await rememberLaunch(root, launch, recorded);
+  }
   const { printCommand, runJail } = await import('../../launcher/run.js');
   if (!args['print-command']) return runJail(root, launch, command);
   writeOut(`${printCommand(root, launch, command)}\n`);
   return EXIT.ok;
+}
+
+/** Whether all that the launcher is told comes from the jail's record. */
+function isWithoutOptions(args: RunArguments): boolean {
+  return Object.keys(runOptions).every((name) => args[name as keyof RunArguments] === undefined);
 }
 
 async function writeBundle(
