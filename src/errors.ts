@@ -56,7 +56,8 @@ export type ErrorCode =
   | 'OBSERVER_MISSING'
   | 'OBSERVATION_FAILED'
   | 'TRACE_INVALID'
-  | 'TRACE_STALE';
+  | 'TRACE_STALE'
+  | 'PROOF_FAILED';
 
 /**
  * An error the user can act on: a code for machines, one sentence for people, and the path concerned.

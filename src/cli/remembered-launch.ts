@@ -1,19 +1,11 @@
-import {
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { errnoOf } from '../errors.js';
 import { insecureParent } from '../jail/parents.js';
 import { readRecordStamp, stampOf } from '../jail/record/record.js';
-import { STATE_DIRECTORY } from '../jail/record/state.js';
-import { type LaunchOptions, launcherArguments } from '../launcher/options.js';
+import { environmentOf, type LaunchOptions, launcherArguments } from '../launcher/options.js';
+import { canUncover } from '../launcher/uncovering.js';
 import { hasFront } from './front.js';
 
 /**
@@ -40,26 +32,27 @@ export async function rememberLaunch(
   const term = process.env.TERM;
   if (!hasFront() || process.geteuid?.() !== 0 || process.getuid?.() !== 0 || term === undefined)
     return;
-  // They also depend on those of who runs it.
-  if ((options.rlimits ?? []).length > 0) return;
+  // Limits also depend on those of who runs it, sockets come from a supervisor, and a warning is to be seen.
+  const isPlain = (options.rlimits ?? []).length === 0 && options.listenFds === undefined;
+  if (!isPlain || canUncover(root, options)) return;
   try {
-    const stamp = recordStampOf(root);
+    const stamp = readRecordStamp(root);
     if (stamp === undefined) return;
-    const words = launcherArguments(root, options, []).map((word) =>
+    const words = launcherArguments(root, options, [], 'names');
+    const variables = Object.entries(environmentOf(options, term)).map(([name, value]) =>
       // The value is that of each run, unless the jail has one of its own.
-      word === `TERM=${term}` && options.env?.TERM === undefined ? 'TERM' : word,
+      name === 'TERM' && options.env?.TERM === undefined ? name : `${name}=${value}`,
     );
-    const fields = [SCHEMA, ...program(), root, stamp, words.length, ...words, ...command];
+    const fields = [
+      ...[SCHEMA, ...program(), root, stamp],
+      ...[words.length, ...words],
+      ...[variables.length, ...variables],
+      ...command,
+    ];
     await keep(nameOf(root), fields.map((field) => `${field}\0`).join(''));
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
   }
-}
-
-/** `-` for a root without a jail's state; undefined where there is state without a record. */
-function recordStampOf(root: string): string | undefined {
-  const state = lstatSync(`${root}/${STATE_DIRECTORY}`, { throwIfNoEntry: false });
-  return state === undefined ? '-' : readRecordStamp(root);
 }
 
 /** Another one may tell the launcher something else. */

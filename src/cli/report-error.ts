@@ -1,4 +1,5 @@
 import { JailbuildError } from '../errors.js';
+import type { ObservedCounts } from '../evidence/trace/report.js';
 import type { Manifest } from '../manifest/manifest.js';
 import { describeMissing } from '../manifest/missing.js';
 import { jsonLine } from './output/json.js';
@@ -61,4 +62,14 @@ export function folded(warnings: readonly string[]): string[] {
   return [...groups.values()].flatMap((group) =>
     group.length < FOLDED_FROM ? group : [`${group[0]} (and ${group.length - 1} files more)`],
   );
+}
+
+/** Warns of what could not be observed. */
+export function tellLimits({ tracers, listeners }: ObservedCounts, mechanism?: string): void {
+  if (tracers > 0 && mechanism !== 'notify') {
+    warn('the command traces processes, which fails under observation: use --mechanism notify');
+  }
+  if (listeners > 0) {
+    warn('a program listens for system calls of others: what it sees is missing from the trace');
+  }
 }

@@ -9,14 +9,40 @@ const MARK = Buffer.from([0, SLASH]);
 /** What is believed to be an absolute path: no format, no option, no comment. */
 const PATH = /^(?:\/[A-Za-z0-9._+@,=~-]+){1,40}\/?$/;
 
+/** What is believed to be the name of a program: a word without a path. */
+const WORD = /^[a-z][a-z0-9][A-Za-z0-9._+-]{0,30}$/;
+
 /**
  * Returns the absolute paths among the zero-terminated strings of what is loaded of a file: whole
- * strings, and the parts of lists with colons.
+ * strings, the parts of lists with colons, and of formats, as `/usr/share/zoneinfo/%s`, the directory.
  *
  * @param limit stop after so many bytes
  */
 export function pathStrings(source: ByteSource, headers: ElfHeaders, limit: number): Set<string> {
   const paths = new Set<string>();
+  for (const bytes of loadedPieces(source, headers, limit)) collectPaths(bytes, paths);
+  return paths;
+}
+
+/**
+ * Returns the first words of zero-terminated strings of what is loaded of a file that may be names of
+ * programs.
+ *
+ * @param limit stop after so many bytes
+ */
+export function wordStrings(source: ByteSource, headers: ElfHeaders, limit: number): Set<string> {
+  const words = new Set<string>();
+  for (const bytes of loadedPieces(source, headers, limit)) {
+    for (const text of bytes.toString('latin1').split('\0')) {
+      if (text.length > MAX_STRING) continue;
+      const [word = ''] = text.split(' ', 1);
+      if (WORD.test(word)) words.add(word);
+    }
+  }
+  return words;
+}
+
+function* loadedPieces(source: ByteSource, headers: ElfHeaders, limit: number): Generator<Buffer> {
   let left = limit;
   for (const { type, offset, filesz } of headers.segments) {
     if (type !== 'load') continue;
@@ -24,18 +50,20 @@ export function pathStrings(source: ByteSource, headers: ElfHeaders, limit: numb
     for (let at = offset; at < end && left > 0; at += PIECE) {
       const bytes = source.read(at, Math.min(PIECE + MAX_STRING, end - at));
       left -= bytes.length;
-      collect(bytes, paths);
+      yield bytes;
     }
   }
-  return paths;
 }
 
-function collect(bytes: Buffer, paths: Set<string>): void {
+function collectPaths(bytes: Buffer, paths: Set<string>): void {
   for (let at = bytes.indexOf(MARK); at >= 0; at = bytes.indexOf(MARK, at + 1)) {
     const end = bytes.indexOf(0, at + 1);
     if (end < 0 || end - at > MAX_STRING || end - at < MIN_STRING) continue;
     for (const part of bytes.toString('latin1', at + 1, end).split(':')) {
-      if (PATH.test(part)) paths.add(part.replace(/\/$/, ''));
+      const whole = part.includes('%')
+        ? part.slice(0, part.lastIndexOf('/', part.indexOf('%')))
+        : part;
+      if (PATH.test(whole)) paths.add(whole.replace(/\/$/, ''));
     }
   }
 }

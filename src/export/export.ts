@@ -26,6 +26,7 @@ import { type LayerChoice, splitLayers } from './layers.js';
 import { INDEX_FILE, indexWith, LAYOUT, LAYOUT_FILE, readIndex } from './oci-layout.js';
 import { type Platform, platformOf } from './platform.js';
 import { TAR_END, tar } from './tar.js';
+import { imageXattrs, refuseReservedNames } from './target-names.js';
 import { creationTime, reproducibleTimes } from './times.js';
 
 export interface ExportOptions {
@@ -81,7 +82,11 @@ export async function exportTree(
   options: ExportOptions = {},
 ): Promise<ExportResult> {
   if (options.compression !== undefined) checkCompression(options.compression);
-  const made = { ...tree, entries: reproducibleTimes(tree.entries.map(portable), options.epoch) };
+  const { kind } = destination;
+  refuseReservedNames(tree.entries, kind);
+  const isImage = kind !== 'tar' && kind !== 'cpio';
+  const entries = tree.entries.map((entry) => portable(entry, isImage));
+  const made = { ...tree, entries: reproducibleTimes(entries, options.epoch) };
   switch (destination.kind) {
     case 'tar':
     case 'cpio':
@@ -97,9 +102,10 @@ export async function exportTree(
 /** Attributes that mean something elsewhere (xattr(7)). Labels and signatures are the host's own. */
 const PORTABLE_XATTR = /^(user\.|security\.capability$|system\.posix_acl_(access|default)$)/;
 
-function portable(entry: Entry): Entry {
-  const { xattrs, ...rest } = entry;
-  const kept = Object.entries(xattrs ?? {}).filter(([name]) => PORTABLE_XATTR.test(name));
+function portable(entry: Entry, isImage: boolean): Entry {
+  const { xattrs = {}, ...rest } = entry;
+  const meant = isImage ? imageXattrs(xattrs) : xattrs;
+  const kept = Object.entries(meant).filter(([name]) => PORTABLE_XATTR.test(name));
   return kept.length === 0 ? rest : { ...rest, xattrs: Object.fromEntries(kept) };
 }
 

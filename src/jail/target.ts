@@ -3,6 +3,7 @@ import path from 'node:path';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
 import { realPathOf, toBytes } from '../fs/path-bytes.js';
 import type { Manifest, Reason } from '../manifest/manifest.js';
+import { STATE_DIRECTORY } from './record/state.js';
 
 /** Where a jail goes, with the symbolic links of the path that the user gave resolved, once. */
 export interface Target {
@@ -45,7 +46,7 @@ export function locateTarget(target: string): Target {
  * Refuses a target that a jail cannot or must not be built into.
  *
  * @param sourceRoot the real path of the sysroot, '' for `/`
- * @throws JailbuildError TARGET_IS_ROOT, TARGET_NOT_A_DIRECTORY, TARGET_HOLDS_SOURCES; after these
+ * @throws JailbuildError TARGET_IS_ROOT, TARGET_NOT_A_DIRECTORY, TARGET_HOLDS_SOURCES, CONFLICT; after these
  *   TARGET_NOT_WRITABLE, which a dry run may ignore
  */
 export function checkTarget(manifest: Manifest, target: string, sourceRoot = ''): void {
@@ -54,6 +55,7 @@ export function checkTarget(manifest: Manifest, target: string, sourceRoot = '')
     throw new JailbuildError('TARGET_IS_ROOT', `${target}: is the root directory`, target);
   }
   refuseSources(manifest, target, where.path, sourceRoot);
+  refuseState(manifest);
   try {
     accessSync(toBytes(where.existing), constants.W_OK | constants.X_OK);
   } catch (error) {
@@ -79,7 +81,23 @@ function refuseSources(manifest: Manifest, target: string, real: string, sourceR
 }
 
 /** Reasons of directories that are there for their own sake, or as a way: not for what is in them. */
-const WITHOUT_CONTENT: ReadonlySet<Reason['kind']> = new Set(['parent', 'link-target', 'observed']);
+const WITHOUT_CONTENT: ReadonlySet<Reason['kind']> = new Set([
+  'parent',
+  'link-target',
+  'observed',
+  'directory',
+]);
+
+/** A plan that brought a record would say itself what later builds bring. */
+function refuseState({ entries }: Manifest): void {
+  const found = entries.find(({ path: at }) => `${at}/`.startsWith(`/${STATE_DIRECTORY}/`));
+  if (found === undefined) return;
+  throw new JailbuildError(
+    'CONFLICT',
+    `${found.path}: /${STATE_DIRECTORY} is where the record of the jail is: leave it out, or put it elsewhere`,
+    found.path,
+  );
+}
 
 /** Directories copied for their content, not only as the way to something: these have a reason to be there. */
 function copiedTrees({ entries }: Manifest): string[] {

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { openOutput, writeFailed } from '../fs/atomic-file.js';
 import { ociConfig } from './oci-config.js';
-import type { LaunchOptions } from './options.js';
+import { filtersOf, type LaunchOptions } from './options.js';
 import { deniedSystemCalls } from './run.js';
 
 /**
@@ -17,7 +17,7 @@ export async function writeOciBundle(
   options: LaunchOptions,
   command: readonly string[],
 ): Promise<void> {
-  const denied = (options.seccomp ?? 'default') === 'default' ? await deniedSystemCalls() : [];
+  const denied = filtersOf(options).includes('default') ? await deniedSystemCalls() : [];
   const config = ociConfig(root, options, command, denied);
   const file = path.join(directory, 'config.json');
   try {

@@ -95,6 +95,8 @@ export type Reason =
       readonly by?: string;
       readonly in: string;
     }
+  /** The user asked for the directory without what is in it, by this path. */
+  | { readonly kind: 'directory'; readonly name: string }
   /** The package has it, or made it when it was installed. */
   | { readonly kind: 'package'; readonly name: string }
   /** `by` names this path, which the package has. */
@@ -166,6 +168,7 @@ export interface ManifestRequest {
   readonly profiles?: readonly string[];
   readonly users?: readonly AccountRequest[];
   readonly include?: readonly IncludeRequest[];
+  readonly directories?: readonly string[];
   readonly exclude?: readonly string[];
   readonly traces?: readonly string[];
   readonly traceScope?: 'directories' | 'packages';

@@ -26,6 +26,8 @@ export interface ResolveRequest {
   readonly users?: readonly AccountRequest[];
   /** Files beside what the programs and profiles need. */
   readonly include?: readonly IncludeRequest[];
+  /** Directories of the sysroot to bring without what is in them. */
+  readonly directories?: readonly string[];
   /** Patterns of paths in the jail to leave out. */
   readonly exclude?: readonly string[];
   /** Absolute paths of traces of runs: what the runs used comes along. */

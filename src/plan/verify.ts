@@ -122,7 +122,13 @@ function isProgram(reason: Reason): boolean {
   return reason.kind === 'requested' || ('as' in reason && reason.kind !== 'included');
 }
 
-const DATA: ReadonlySet<Reason['kind']> = new Set(['profile', 'included', 'package', 'named']);
+const DATA: ReadonlySet<Reason['kind']> = new Set([
+  'profile',
+  'included',
+  'package',
+  'named',
+  'observed',
+]);
 
 /** What came along as data may be a module that some program opens. */
 function isData({ kind }: Reason): boolean {

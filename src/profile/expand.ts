@@ -87,6 +87,7 @@ class Expansion {
     for (const profile of this.#profiles) this.#addFiles(profile, programs);
     for (const { from, to } of include) if (to === undefined) this.#addInclude(from);
     this.#warnings.push(...placed.resolve());
+    for (const directory of this.#request.directories ?? []) this.#addDirectory(directory);
     this.#warnings.push(...addTracedFiles(this.#resolution, this.#request));
     this.#writeAccounts();
     return this.#warnings;
@@ -257,6 +258,16 @@ class Expansion {
     for (const match of includeMatches(this.#resolution, from)) {
       this.#addMatch(match, reason, () => false);
     }
+  }
+
+  /** A directory as the sysroot has it, empty. */
+  #addDirectory(from: string): void {
+    const { sysroot, files, cwd } = this.#resolution;
+    const found = sysroot.trace(path.posix.resolve(cwd, from));
+    if (!isTrace(found) || found.stat.type !== 'directory') {
+      throw new JailbuildError('INCLUDE_NOT_FOUND', `${from}: is no directory to bring`, from);
+    }
+    if (found.path !== '/') files.add(found, { kind: 'directory', name: from });
   }
 
   #writeAccounts(): void {

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { JailbuildError } from '../errors.js';
 import { type AccountRequest, parseAccount } from '../manifest/account-request.js';
 import type { IncludeRequest } from '../manifest/include-request.js';
+import type { ProofSpec } from '../manifest/proof-spec.js';
 import { readCheckedYaml } from './checked-yaml.js';
 import { publishedSchema } from './templates.js';
 
@@ -62,6 +63,8 @@ export interface JailFile {
   readonly excludes: readonly string[];
   /** Absolute paths of traces of runs. */
   readonly traces: readonly string[];
+  /** Commands that are to succeed in the jail. */
+  readonly proofs: readonly ProofSpec[];
   /** The other options of `build`. */
   readonly options: OptionValues;
   readonly run: {
@@ -75,6 +78,11 @@ export interface JailFile {
 type Scalar = string | number | boolean;
 type RawValue = Scalar | readonly Scalar[] | Readonly<Record<string, Scalar>>;
 
+type RawProof = Omit<ProofSpec, 'name' | 'command' | 'output'> & {
+  readonly command: RawValue;
+  readonly output?: string;
+};
+
 /** The file as its schema has it. */
 interface RawJailFile extends Readonly<Record<string, unknown>> {
   readonly root?: string;
@@ -84,6 +92,7 @@ interface RawJailFile extends Readonly<Record<string, unknown>> {
   readonly includes?: readonly (string | IncludeRequest)[];
   readonly excludes?: readonly string[];
   readonly traces?: readonly string[];
+  readonly proofs?: Readonly<Record<string, RawProof>>;
   readonly run?: Readonly<Record<string, RawValue>>;
   readonly image?: Readonly<Record<string, RawValue>>;
 }
@@ -99,8 +108,19 @@ export function readJailFile(file: string): JailFile {
   const absolute = path.resolve(file);
   const directory = path.dirname(absolute);
   const from = (name: string): string => path.resolve(directory, name);
-  const { root, programs, profiles, users, includes, excludes, traces, run, image, ...options } =
-    raw;
+  const {
+    root,
+    programs,
+    profiles,
+    users,
+    includes,
+    excludes,
+    traces,
+    run,
+    image,
+    proofs,
+    ...options
+  } = raw;
   const { command, ...runOptions } = run ?? {};
   return {
     name: file,
@@ -117,10 +137,21 @@ export function readJailFile(file: string): JailFile {
     ),
     excludes: excludes ?? [],
     traces: (traces ?? []).map(from),
+    proofs: Object.entries(proofs ?? {}).map(([name, proof]) => proofSpec(file, name, proof)),
     options: withPaths(optionValues(options as Readonly<Record<string, RawValue>>), from),
     run: { command: words(command), options: withRunPaths(optionValues(runOptions), from) },
     image: imageOptions(image ?? {}),
   };
+}
+
+function proofSpec(file: string, name: string, { command, ...proof }: RawProof): ProofSpec {
+  try {
+    new RegExp(proof.output ?? '', 'm');
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error);
+    throw new JailbuildError('JAIL_FILE_INVALID', `${file}: proof ${name}: ${problem}`, file);
+  }
+  return { ...proof, name, command: words(command) };
 }
 
 function account(file: string, text: string): AccountRequest {

@@ -1,4 +1,6 @@
+import type { ChildProcess } from 'node:child_process';
 import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { JailbuildError } from '../errors.js';
 import { type ObservedEnd, type ObservedUse, ReportReader } from '../evidence/trace/report.js';
@@ -10,6 +12,24 @@ import { SignalPassing } from '../launcher/pass-signals.js';
 /** The descriptor that the observer gets for its report. */
 const REPORT = 3;
 
+/** A command's input, and what came of it. */
+export interface Captured {
+  readonly stdin?: string;
+  /** Seconds. */
+  readonly timeout?: number;
+  /** Show the output as well. */
+  readonly echo?: boolean;
+  output: string;
+  isTimedOut: boolean;
+}
+
+/** How long output may come after the end of a command, in milliseconds. */
+const LAST_OUTPUT = 2000;
+/** The status of a command that took too long, as of timeout(1). */
+const TIMED_OUT = 124;
+/** Output that is kept of a command, in characters. */
+const MAX_OUTPUT = 16 << 20;
+
 export interface ObserveOptions {
   /** How system calls are seen; docs/trace.md describes the limits of each. The default is `ptrace`. */
   readonly mechanism?: 'ptrace' | 'notify';
@@ -17,6 +37,8 @@ export interface ObserveOptions {
   readonly linger?: number;
   /** Report the numbers of all system calls as well. */
   readonly allCalls?: boolean;
+  /** Takes the command's output and gives its input, rather than on our own streams. */
+  readonly captured?: Captured;
   /** Called for each use of a file, once for each program, in their order. */
   readonly onUse: (use: ObservedUse) => void;
 }
@@ -66,14 +88,14 @@ function observerArguments({ mechanism, linger, allCalls }: ObserveOptions): str
 
 async function observe(
   args: readonly string[],
-  { onUse }: ObserveOptions,
+  { onUse, captured }: ObserveOptions,
   cwd?: string,
 ): Promise<ObservedEnd> {
   const signals = new SignalPassing();
   signals.start();
   try {
     const started = execa(locateObserver(), args, {
-      stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
+      stdio: [...(captured === undefined ? INHERITED : streamsOf(captured)), 'pipe'],
       buffer: false,
       reject: false,
       // We must not end first, other than by being killed.
@@ -81,11 +103,16 @@ async function observe(
       ...(cwd === undefined ? {} : { cwd }),
     });
     signals.to(started);
+    const timer = captured === undefined ? undefined : capture(started, captured);
     const reader = new ReportReader(onUse);
     for await (const chunk of started.stdio[REPORT] as unknown as Readable) {
       reader.take(chunk as Buffer);
     }
+    clearTimeout(timer);
     const end = reader.end();
+    // What was written last is still on its way.
+    if (captured !== undefined) await Promise.race([started, sleep(LAST_OUTPUT)]);
+    if (captured?.isTimedOut) return { status: TIMED_OUT, counts: reader.counts() };
     if (end !== undefined) {
       // It goes on serving what the command has left running, and tells nothing more.
       started.unref();
@@ -101,6 +128,35 @@ async function observe(
   } finally {
     signals.stop();
   }
+}
+
+const INHERITED = ['inherit', 'inherit', 'inherit'] as const;
+
+function streamsOf({ stdin }: Captured) {
+  return [stdin === undefined ? 'inherit' : 'pipe', 'pipe', 'pipe'] as const;
+}
+
+/** Feeds and drains the streams of a command. @returns the timer that ends it */
+function capture(
+  started: Pick<ChildProcess, 'stdin' | 'stdout' | 'stderr' | 'kill'>,
+  captured: Captured,
+): NodeJS.Timeout | undefined {
+  started.stdin?.on('error', () => {});
+  if (captured.stdin !== undefined) started.stdin?.end(captured.stdin);
+  for (const [stream, own] of [
+    [started.stdout, process.stdout],
+    [started.stderr, process.stderr],
+  ] as const) {
+    stream?.on('data', (chunk: Buffer) => {
+      if (captured.output.length < MAX_OUTPUT) captured.output += chunk.toString('utf8');
+      if (captured.echo) own.write(chunk);
+    });
+  }
+  if (captured.timeout === undefined) return undefined;
+  return setTimeout(() => {
+    captured.isTimedOut = true;
+    started.kill('SIGKILL');
+  }, captured.timeout * 1000);
 }
 
 function locateObserver(): string {

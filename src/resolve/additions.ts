@@ -5,8 +5,9 @@ import type { ProgramResolver } from './program-resolver.js';
 
 /** Whether a request asks for more than programs, which is to be loaded for it. */
 export function needsAdditions(request: ResolveRequest): boolean {
-  const { profiles = [], users = [], include = [], exclude = [], traces = [] } = request;
-  return [profiles, users, include, exclude, traces].some(({ length }) => length > 0);
+  const { profiles = [], users = [], include = [], exclude = [] } = request;
+  const { traces = [], directories = [] } = request;
+  return [profiles, users, include, exclude, traces, directories].some(({ length }) => length > 0);
 }
 
 /** Whether a request asks for packages, whose database is to be opened for it. */

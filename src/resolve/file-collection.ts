@@ -73,11 +73,11 @@ export class FileCollection {
     return this.#files.has(path);
   }
 
-  /** Paths of the libraries that programs need. */
-  needed(): string[] {
+  /** Paths of the regular files that are there for such a reason. */
+  withReason(...kinds: readonly Reason['kind'][]): string[] {
     const files = [...this.#files.values()].filter(({ stat }) => stat.type === 'file');
     return files
-      .filter(({ path }) => this.reasonsOf(path).some(({ kind }) => kind === 'needed'))
+      .filter(({ path }) => this.reasonsOf(path).some(({ kind }) => kinds.includes(kind)))
       .map(({ path }) => path);
   }
 

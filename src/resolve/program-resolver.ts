@@ -191,15 +191,19 @@ export class ProgramResolver {
     this.#addOptional(trace, () => this.#addProcess(trace, this.objects.parse(trace)));
   }
 
-  /** As {@link addObject}, and for a script what runs it. */
-  addRunnable(trace: Trace): void {
+  /**
+   * As {@link addObject}, and for a script what runs it.
+   *
+   * @param isWanted asked for each interpreter of a script
+   */
+  addRunnable(trace: Trace, isWanted: (interpreter: Trace) => boolean = () => true): void {
     const isRun = (trace.stat.mode & 0o111) !== 0;
     const onError = ({ code, message }: JailbuildError) => {
       if (isRun && code === 'INTERPRETER_NOT_FOUND') this.#loaderWarnings.add(message);
     };
     if (this.#isObject(trace)) {
       this.#addOptional(trace, () => this.#addProcess(trace, this.objects.parse(trace)), onError);
-    } else if (isRun) {
+    } else if (isRun && this.#scripts.interpreters(trace).every(isWanted)) {
       this.#addOptional(trace, () => this.#scripts.add(trace), onError);
     }
   }

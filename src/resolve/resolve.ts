@@ -1,3 +1,4 @@
+import { JailbuildError } from '../errors.js';
 import { OverlayView } from '../fs/overlay-view.js';
 import { isTrace, Sysroot } from '../fs/sysroot.js';
 import type { ManifestRequest, MissingLibrary } from '../manifest/manifest.js';
@@ -10,7 +11,7 @@ import { resolveEnvironment } from './environment.js';
 import { type CollectedFile, FileCollection, type Placement } from './file-collection.js';
 import { findProgram } from './find-program.js';
 import { addGeneratedLdSoCache, LD_SO_CACHE } from './ld-so-cache.js';
-import type { BringPackages } from './packages/bring-packages.js';
+import type { BringPackages, Brought } from './packages/bring-packages.js';
 import { type Originals, ProgramResolver, type ReadFile } from './program-resolver.js';
 
 /** What a merged-/usr distribution may have as links in the root directory. */
@@ -83,9 +84,11 @@ export function resolve(asked: ResolveRequest, context: ResolveContext = {}): Cl
   const added = additions?.addTo(resolution) ?? [];
   const requested = request.programs.map((name) => findProgram(sysroot, name, searchPath, cwd));
   for (const program of requested) programs.add(program);
+  const brought = context.packages?.({ ...resolution, sysroot: sources }, requested);
+  if (brought !== undefined) addWanted(resolution, brought);
   const warnings = [
     ...added,
-    ...(context.packages?.({ ...resolution, sysroot: sources }, requested) ?? []),
+    ...(brought?.warnings ?? []),
     ...addTerminfo(sysroot, files, terminfo, terminals),
     ...addRunTimeData(sysroot, files, programs, request),
   ];
@@ -132,7 +135,7 @@ function jailToBe(
 /** What the request says beside programs. */
 function sayings(request: ResolveRequest): Partial<ManifestRequest> {
   const { profiles = [], users = [], include = [], exclude = [], packages = [] } = request;
-  const { traces = [], traceScope = 'files', allowStaleTraces } = request;
+  const { directories = [], traces = [], traceScope = 'files', allowStaleTraces } = request;
   const { withPackage, packageDepends, packageEssential, packageDocs } = request;
   return {
     ...(packages.length > 0 ? { packages } : {}),
@@ -144,10 +147,25 @@ function sayings(request: ResolveRequest): Partial<ManifestRequest> {
     ...(users.length > 0 ? { users } : {}),
     ...(include.length > 0 ? { include } : {}),
     ...(exclude.length > 0 ? { exclude } : {}),
+    ...(directories.length > 0 ? { directories } : {}),
     ...(traces.length > 0 ? { traces } : {}),
     ...(traces.length > 0 && traceScope !== 'files' ? { traceScope } : {}),
     ...(traces.length > 0 && allowStaleTraces ? { allowStaleTraces } : {}),
   };
+}
+
+/** Adds character sets and locales that programs may want, as far as the sysroot has them. */
+function addWanted(
+  { sysroot, files, programs }: Resolution,
+  { gconv, locales }: Pick<Brought, 'gconv' | 'locales'>,
+): void {
+  for (const wanted of [...gconv.map((name) => ({ gconv: [name] })), { locales }]) {
+    try {
+      addRunTimeData(sysroot, files, programs, { programs: [], ...wanted });
+    } catch (error) {
+      if (!(error instanceof JailbuildError)) throw error;
+    }
+  }
 }
 
 /** Choices that are not the default, as a manifest has them. */

@@ -33,6 +33,11 @@ const CACHES = /^\/var\/cache\/(?!man\/|fontconfig\/)./;
 const SHARED_DIRECTORIES =
   /^\/(?:(?:usr\/(?:local\/)?)?(?:bin|sbin|games|lib|lib32|lib64|libexec|libx32|share|include)(?:\/[^/]+-linux-[^/]+)?|usr|usr\/local|etc|opt|srv|mnt|media|boot|var|var\/(?:lib|cache|log|tmp|spool)|run|tmp|root|home|home\/[^/]+)?$/;
 
+/** Whether a directory holds files of many programs. */
+export function isSharedDirectory(directory: string): boolean {
+  return SHARED_DIRECTORIES.test(directory);
+}
+
 /** Of a list in a message; the rest is counted. */
 const LISTED = 10;
 
@@ -189,7 +194,7 @@ class TracedFiles {
 
   /** Brings all files of a directory, and of those below it. */
   #widen(directory: LookUp, reason: Reason): void {
-    if (SHARED_DIRECTORIES.test(directory.path) || this.#widened.has(directory.path)) return;
+    if (isSharedDirectory(directory.path) || this.#widened.has(directory.path)) return;
     this.#widened.add(directory.path);
     const { sysroot, files, programs } = this.#resolution;
     for (const name of sysroot.list(directory)) {

@@ -14,9 +14,9 @@ type Json = Readonly<Record<string, unknown>>;
 /** Options of the moment, and those that a jail file has another key for. */
 const BUILD_ONLY = [
   ...['file', 'from', 'json', 'quiet', 'verbose', 'dry-run', 'format', 'run', 'progress'],
-  ...['profile', 'user', 'include', 'exclude', 'trace'],
+  ...['profile', 'user', 'include', 'exclude', 'trace', 'prove'],
 ];
-const RUN_ONLY = ['verbose', 'print-command', 'oci-bundle', 'json'];
+const RUN_ONLY = ['verbose', 'print-command', 'oci-bundle', 'observe', 'json'];
 /** Options whose words stand in one argument, with commas between them. */
 const COMMA_LISTS = ['terminfo', 'gconv', 'locale', 'tz'];
 
@@ -93,6 +93,27 @@ export function jailSchema(): Json {
       traces: {
         ...NAMES,
         description: 'Traces of runs, relative to this file: what the runs used comes along',
+      },
+      proofs: {
+        description: 'Commands that are to succeed in the jail, by names of their own',
+        type: 'object',
+        additionalProperties: {
+          type: 'object',
+          additionalProperties: false,
+          required: ['command'],
+          properties: {
+            command: { ...LIST_OR_WORD, description: 'The command, in words' },
+            stdin: text('What it reads; nothing, if absent'),
+            status: {
+              type: 'integer',
+              minimum: 0,
+              maximum: 255,
+              description: 'Expected exit status',
+            },
+            output: text('A regular expression that its output matches'),
+            timeout: { type: 'number', exclusiveMinimum: 0, description: 'Seconds; 60 if absent' },
+          },
+        },
       },
       ...options(buildCommand.options, BUILD_ONLY),
       run: {

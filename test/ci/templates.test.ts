@@ -14,7 +14,7 @@ import { freePort, startServer } from '../support/server.js';
 import { tempDir } from '../support/temp-dir.js';
 import { makeDistribution } from './distribution.js';
 
-const TEMPLATES = path.join(PROJECT, 'templates/ci');
+const TEMPLATES = path.join(PROJECT, 'templates/examples/ci');
 const PAGE = '<p>made in a pipeline</p>\n';
 
 const template = (name: string): string => readFileSync(path.join(TEMPLATES, name), 'utf8');

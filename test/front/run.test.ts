@@ -1,20 +1,30 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { exec, type Finished, jailbuild } from '../support/cli.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
-import { ENVIRONMENT, FRONT, NEEDS_FRONT } from './support.js';
+import {
+  childrenOf,
+  ENVIRONMENT,
+  FRONT,
+  NEEDS_FRONT,
+  nameOf,
+  OWN_CACHE,
+  stateOf,
+  until,
+} from './support.js';
 
 const directory = tempDir();
 const jail = `${directory}/jail`;
-/** With it in the place of the host's, what is remembered is gone with the mount namespace. */
-const OWN_CACHE = 'mount -t tmpfs -o mode=0755 tmpfs /var/cache && ';
+
+const ENV = { ...ENVIRONMENT, TERM: 'xterm', FRONT, JAIL: jail, NOWHERE: `${directory}/none` };
 
 /** Runs a script as root in a mount namespace of its own; $FRONT is the command, $JAIL the jail. */
 function script(text: string): Finished {
   return exec('unshare', ['--mount', 'sh', '-c', OWN_CACHE + text], {
-    env: { ...ENVIRONMENT, TERM: 'xterm', FRONT, JAIL: jail, NOWHERE: `${directory}/none` },
+    env: ENV,
   });
 }
 
@@ -23,7 +33,10 @@ const WITHOUT_NODE = 'PATH=$NOWHERE "$FRONT" run "$JAIL"';
 const FIRST = '"$FRONT" run "$JAIL" -- true && ';
 
 describe('a run that is like an earlier one', { ...NEEDS_FRONT, ...needsRoot('unshare') }, () => {
-  assert.equal(jailbuild([jail, 'sh', 'env', 'cat', 'grep', 'true', 'sleep', '-q']).status, 0);
+  assert.equal(
+    jailbuild([jail, 'sh', 'env', 'cat', 'grep', 'true', 'sleep', 'ls', '-q']).status,
+    0,
+  );
 
   test('takes no Node', () => {
     assert.equal(script(`${WITHOUT_NODE} -- true`).status, 127);
@@ -102,10 +115,32 @@ describe('a run that is like an earlier one', { ...NEEDS_FRONT, ...needsRoot('un
     assert.equal(stdout, '');
   });
 
-  test('ends its command when it is killed', () => {
-    const { status, stderr } = script(
-      `${FIRST} { ${WITHOUT_NODE} -- sleep 4321 & sleep 0.5; grep -lzs 4321 /proc/[0-9]*/cmdline >/dev/null || exit 9; kill -9 $!; sleep 0.5; ! pgrep -fx "sleep 4321"; }`,
-    );
-    assert.equal(status, 0, stderr);
+  for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+    test(`hands ${signal} on, or takes its command with it`, async (t) => {
+      const text = `${OWN_CACHE} ${FIRST} PATH=$NOWHERE exec "$FRONT" run "$JAIL" -- sleep 60`;
+      const child = spawn('unshare', ['--mount', 'sh', '-c', text], { env: ENV, stdio: 'ignore' });
+      const { pid = -1 } = child;
+      t.after(() => child.kill('SIGKILL'));
+      const ended = new Promise((resolve) => child.once('exit', (...how) => resolve(how)));
+      // The launcher, the first process of the jail, and the command.
+      const down = (from: number): number => childrenOf(from)[0] ?? -1;
+      const isUp = () => nameOf(down(down(down(pid)))) === 'sleep';
+      await until(isUp, 'the command runs');
+      const command = down(down(down(pid)));
+      child.kill(signal);
+      assert.deepEqual(await ended, signal === 'SIGKILL' ? [null, signal] : [143, null]);
+      await until(() => [undefined, 'Z'].includes(stateOf(command)), 'the command is gone');
+    });
+  }
+
+  test('hands on nothing that is open beside the standard streams', () => {
+    const { stdout } = script(`${FIRST} ${WITHOUT_NODE} -- sh -c 'ls /proc/self/fd' 9</dev/null`);
+    assert.match(stdout, /^0\n1\n2\n3\n$/);
+  });
+
+  test('tells of prove where a command does not start', () => {
+    const first = script('"$FRONT" run "$JAIL" -- no-such "a b"');
+    assert.match(first.stderr, /prove/);
+    assert.deepEqual(script(`${FIRST} ${WITHOUT_NODE} -- no-such "a b"`), first);
   });
 });

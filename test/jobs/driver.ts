@@ -104,6 +104,21 @@ export class JobTrial {
     ];
   }
 
+  /** The directory of the job's files, which is /w for the job. */
+  get work(): string {
+    return this.#work;
+  }
+
+  /** The directory of all that belongs to the trial. */
+  get directory(): string {
+    return this.#directory;
+  }
+
+  /** The number of the user that the job runs as, and of the group. */
+  get user(): { readonly uid: number; readonly gid: number } {
+    return this.#user;
+  }
+
   /** The command that the jail runs. */
   get command(): string[] {
     return ['/w/busybox', 'timeout', String(TIMEOUT), '/w/busybox', 'sh', '-c', this.job.script];
@@ -117,9 +132,17 @@ export class JobTrial {
   async run(
     launch: Launch = (options, command) => ['run', this.root, ...options, '--', ...command],
   ) {
+    return this.start((options, command) => [
+      ...[process.execPath, JAILBUILD],
+      ...launch(options, command),
+    ]);
+  }
+
+  /** As {@link run}, with the whole command line. */
+  async start(launch: Launch) {
     const output = this.job.display
       ? await this.#windows(launch)
-      : outputOf(jailbuild(launch(this.runOptions, this.command)));
+      : outputOf(execWords(launch(this.runOptions, this.command)));
     return { passes: new RegExp(this.job.expect, 'm').test(output), output } satisfies Outcome;
   }
 
@@ -136,7 +159,8 @@ export class JobTrial {
       ...['--bind', '/tmp/.X11-unix:/tmp/.X11-unix', '--env', `DISPLAY=${server.display}`],
     ];
     const args = launch([...this.runOptions, ...display], this.command);
-    const job = spawn(process.execPath, [JAILBUILD, ...args], { stdio: 'ignore' });
+    const [program = '', ...rest] = args;
+    const job = spawn(program, rest, { stdio: 'ignore' });
     try {
       let tree = '';
       for (let waited = 0; waited < WINDOW_TIMEOUT && job.exitCode === null; waited += 250) {
@@ -177,6 +201,10 @@ async function end(child: ChildProcess): Promise<void> {
   const ended = new Promise((resolve) => child.once('exit', resolve));
   child.kill();
   await ended;
+}
+
+function execWords([program = '', ...args]: readonly string[]): Finished {
+  return exec(program, args);
 }
 
 function outputOf({ stdout, stderr }: Finished): string {

@@ -14,6 +14,7 @@ import {
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
+import { hideRecord } from '../../src/cli/options/launch.js';
 import { CAPABILITIES, chooseCapabilities } from '../../src/launcher/capabilities.js';
 import { type LaunchOptions, launcherArguments } from '../../src/launcher/options.js';
 import { Cleanup } from '../support/cleanup.js';
@@ -198,7 +199,10 @@ describe('ways out of a jail', needsRoot('gcc', 'setpriv', 'script', 'setcap', '
     const { stdout } = jailbuild(['run', jail, '--print-command', '--', '/probe', 'x']);
     const words = [
       INVOKE_NS,
-      ...launcherArguments(jail, { capabilities: chooseCapabilities([], []) }, ['/probe', 'x']),
+      ...launcherArguments(jail, hideRecord(jail, { capabilities: chooseCapabilities([], []) }), [
+        '/probe',
+        'x',
+      ]),
     ];
     const file = stdout.split(' ', 1)[0] ?? '';
     assert.equal(stdout.slice(file.length), `${words.join(' ').slice(INVOKE_NS.length)}\n`);

@@ -43,6 +43,7 @@ export const buildCommand = defineCommand({
     checkUsage(wanted);
     await optimizeLater(args['dry-run'] ? undefined : targetOf(args.root));
     if (args['dry-run']) return dryRun(wanted);
+    if (args.prove) await proveFirst(wanted);
     const status = await buildJail(wanted);
     if (status !== EXIT.ok || !args.run) return status;
     const { runCommand } = await import('./run.js');
@@ -72,6 +73,7 @@ function checkUsage({ args, file }: Wanted): void {
   if (hasPrograms && args.from !== undefined) usage('--from and programs cannot be combined');
   if (args.quiet && args.verbose) usage('--quiet and --verbose cannot be combined');
   if (args.format !== undefined && !args['dry-run']) usage('--format requires --dry-run');
+  if (args.prove && args['dry-run']) usage('--prove and --dry-run cannot be combined');
   if (args.run && args['dry-run']) usage('--run and --dry-run cannot be combined');
   if (args.run && args.json) usage('--run and --json cannot be combined');
 }
@@ -102,6 +104,18 @@ function jobOf(wanted: Wanted, signal?: AbortSignal): BuildJob {
       ...(signal === undefined ? {} : { signal }),
     },
   };
+}
+
+/** Runs the proofs in a jail of the same, which is built for that alone. */
+async function proveFirst(wanted: Wanted): Promise<void> {
+  const { args, file } = wanted;
+  const { proofsOf } = await import('../options/proofs.js');
+  const options = proofsOf(file, '--prove', args.quiet ?? false);
+  const { proveRequest } = await import('../../prove/proofs.js');
+  // With what the jail was built for before.
+  const { request } = await planBuild(jobOf(wanted));
+  const allowMissing = args['allow-missing'] ?? false;
+  await proveRequest(request, { ...options, allowMissing, beside: targetOf(args.root) });
 }
 
 async function dryRun(wanted: Wanted): Promise<number> {

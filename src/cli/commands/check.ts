@@ -19,6 +19,10 @@ const options = {
     placeholder: 'KIND,...',
     complete: FINDING_KINDS,
   },
+  prove: {
+    type: 'boolean',
+    describe: 'Run the proofs of the jail file that the jail was built from as well',
+  },
   json: { type: 'boolean', describe: 'Print one JSON result' },
   quiet: { alias: 'q', type: 'boolean', describe: 'Print nothing; only set the exit status' },
 } as const;
@@ -45,9 +49,22 @@ export const checkCommand = defineCommand({
       const { checkText } = await import('../output/check-text.js');
       writeOut(checkText(result));
     }
-    return isClean ? EXIT.ok : EXIT.drift;
+    const isProven = args.prove !== true || (await areProven(target, args.quiet ?? false));
+    return isClean && isProven ? EXIT.ok : EXIT.drift;
   },
 });
+
+/** Runs the proofs of the jail file that the record names. */
+async function areProven(target: string, quiet: boolean): Promise<boolean> {
+  const { requireRecord } = await import('../../jail/record/record.js');
+  const { request, file } = requireRecord(target);
+  const { readJailFile } = await import('../../profile/jail-file.js');
+  const { proofsOf } = await import('../options/proofs.js');
+  const options = proofsOf(file === undefined ? undefined : readJailFile(file), '--prove', quiet);
+  const { runProofs } = await import('../../prove/proofs.js');
+  const results = await runProofs(target, request.sysroot, options);
+  return results.every(({ passes }) => passes);
+}
 
 function kindsOf(text: string | undefined): readonly FindingKind[] {
   const words = (text ?? '').split(',').filter((word) => word !== '');

@@ -54,6 +54,7 @@ export const exportCommand = defineCommand({
     if (toStdout && (await outputIsTerminal())) {
       throw new JailbuildError('USAGE', '--to: refusing to write an archive to a terminal');
     }
+    if (args.prove) await proveFirst(args, source);
     const interrupt = new Interrupt();
     try {
       const result = await exportSource(args, source, destination, interrupt.signal);
@@ -66,6 +67,17 @@ export const exportCommand = defineCommand({
     }
   },
 });
+
+/** Runs the proofs of the jail file in a jail of the same, which is built for that alone. */
+async function proveFirst(args: ExportArguments, { file }: ExportSource): Promise<void> {
+  const { proofsOf } = await import('../options/proofs.js');
+  const options = proofsOf(file, '--prove', false);
+  if (file === undefined) return;
+  const { jailFileRequest } = await import('../options/request.js');
+  const { proveRequest } = await import('../../prove/proofs.js');
+  const allowMissing = args['allow-missing'] ?? file.options['allow-missing'] === true;
+  await proveRequest(jailFileRequest(file), { ...options, allowMissing });
+}
 
 async function exportSource(
   args: ExportArguments,

@@ -7,6 +7,7 @@ import { initCommand } from './init.js';
 import { inspectCommand } from './inspect.js';
 import { optimizeCommand } from './optimize.js';
 import { profilesCommand } from './profiles.js';
+import { proveCommand } from './prove.js';
 import { removeCommand } from './remove.js';
 import { runCommand } from './run.js';
 import { traceCommand } from './trace.js';
@@ -23,6 +24,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   removeCommand,
   exportCommand,
   traceCommand,
+  proveCommand,
   treeCommand,
   whyCommand,
   inspectCommand,

@@ -1,14 +1,13 @@
 import path from 'node:path';
 import { JailbuildError } from '../../errors.js';
-import type { ObservedCounts } from '../../evidence/trace/report.js';
 import type { Trace } from '../../evidence/trace/trace.js';
 import { type Arguments, defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
-import { observeOptions } from '../options/trace.js';
+import { observeOptions, observing } from '../options/trace.js';
 import { jsonLine } from '../output/json.js';
 import { writeErr, writeOut } from '../output/output.js';
 import { plural, printable } from '../output/text.js';
-import { reportError, warn } from '../report-error.js';
+import { reportError, tellLimits, warn } from '../report-error.js';
 
 const positionals = {
   action: {
@@ -105,32 +104,9 @@ async function traceCommandLine(args: TraceArguments): Promise<number> {
   const where = await placeOf(args);
   return intoFile(args, async () => {
     const run = await runTraced(command, { ...where, linger, mechanism });
-    tellLimits(run.counts);
+    tellLimits(run.counts, args.mechanism);
     return run;
   });
-}
-
-/** Warns of what could not be observed. */
-export function tellLimits({ tracers, listeners }: ObservedCounts): void {
-  if (tracers > 0) {
-    warn('the command traces processes, which fails under observation: use --mechanism notify');
-  }
-  if (listeners > 0) {
-    warn('a program listens for system calls of others: what it sees is missing from the trace');
-  }
-}
-
-/** How the observer is to work, of the command line. */
-export function observing(args: {
-  readonly mechanism: string | undefined;
-  readonly linger: string | undefined;
-}): { readonly mechanism: 'ptrace' | 'notify'; readonly linger: number } {
-  const seconds = Number(args.linger ?? '2');
-  if (!(seconds >= 0 && seconds <= 1_000_000)) {
-    throw new JailbuildError('USAGE', `--linger ${args.linger}: give seconds`);
-  }
-  const mechanism = args.mechanism === 'notify' ? 'notify' : 'ptrace';
-  return { mechanism, linger: Math.round(seconds * 1000) };
 }
 
 async function placeOf(args: TraceArguments) {

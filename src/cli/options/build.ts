@@ -57,6 +57,14 @@ export const buildOptions = {
     describe: 'Add files: a path or a pattern, optionally at another path',
     placeholder: 'FROM[:TO]',
   },
+  directory: {
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'Bring a directory, without what is in it',
+    placeholder: 'DIR',
+    complete: 'directory',
+  },
   exclude: {
     alias: 'x',
     type: 'string',
@@ -122,6 +130,10 @@ export const buildOptions = {
     type: 'boolean',
     describe: 'After the build, run the command behind -- in the jail',
   },
+  prove: {
+    type: 'boolean',
+    describe: 'Run the proofs of the jail file first; where one fails, write nothing',
+  },
   ...sbomOptions,
   json: { type: 'boolean', describe: 'Print one JSON result' },
   quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },
@@ -133,6 +145,7 @@ export const ASKING = [
   'file',
   'user',
   'include',
+  'directory',
   'exclude',
   'no-clobber',
   'link',

@@ -29,6 +29,7 @@ export const exportOptions = {
     describe: 'Export this jail file or manifest [default: jail.yaml, without arguments]',
     complete: 'file',
   },
+  prove: buildOptions.prove,
   layers: {
     choices: ['single', 'by-package', 'by-library'],
     describe: 'How files are split into image layers [default: single]',

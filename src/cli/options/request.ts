@@ -84,6 +84,7 @@ export function requestOf({ args, file }: Wanted): ResolveRequest {
   const users = [...(file?.users ?? []), ...(args.user ?? []).map(parseAccount)];
   const include = [...(file?.includes ?? []), ...(args.include ?? []).map(parseInclude)];
   const exclude = [...(file?.excludes ?? []), ...(args.exclude ?? [])];
+  const directories = (args.directory ?? []).map((name) => path.resolve(name));
   const choices = resolveChoices(args);
   const traces = [...(file?.traces ?? []), ...(choices.traces ?? [])];
   return {
@@ -92,6 +93,7 @@ export function requestOf({ args, file }: Wanted): ResolveRequest {
     ...(users.length === 0 ? {} : { users }),
     ...(include.length === 0 ? {} : { include }),
     ...(exclude.length === 0 ? {} : { exclude }),
+    ...(directories.length === 0 ? {} : { directories }),
     ...choices,
     ...(traces.length === 0 ? {} : { traces }),
     ...(traces.length > 0 && args['allow-missing'] ? { allowStaleTraces: true } : {}),

@@ -1,3 +1,5 @@
+import { JailbuildError } from '../../errors.js';
+
 /** The options of `trace` and of what observes runs in jails. */
 export const observeOptions = {
   mechanism: {
@@ -13,3 +15,16 @@ export const observeOptions = {
     placeholder: 'SECONDS',
   },
 } as const;
+
+/** How the observer is to work, of the command line. */
+export function observing(args: {
+  readonly mechanism: string | undefined;
+  readonly linger: string | undefined;
+}): { readonly mechanism: 'ptrace' | 'notify'; readonly linger: number } {
+  const seconds = Number(args.linger ?? '2');
+  if (!(seconds >= 0 && seconds <= 1_000_000)) {
+    throw new JailbuildError('USAGE', `--linger ${args.linger}: give seconds`);
+  }
+  const mechanism = args.mechanism === 'notify' ? 'notify' : 'ptrace';
+  return { mechanism, linger: Math.round(seconds * 1000) };
+}

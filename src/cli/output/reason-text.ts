@@ -64,6 +64,8 @@ export function reasonText(reason: Reason): string {
       const by = reason.by === undefined ? '' : ` by ${reason.by}`;
       return `observed: ${USED[reason.use] ?? reason.use}${by} in ${reason.in}`;
     }
+    case 'directory':
+      return `asked for as ${reason.name}`;
     case 'package':
       return `package ${reason.name}`;
     case 'named':

@@ -52,6 +52,7 @@ function recordOf(paragraph: string): PackageRecord | [] {
       ...(homepage === undefined ? {} : { homepage }),
       depends: apkCapabilities(fields.get('D:')).map((capability) => [capability]),
       recommends: [],
+      suggests: [],
       isEssential: false,
     },
     provides: apkCapabilities(fields.get('p:')),

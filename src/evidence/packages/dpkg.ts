@@ -128,7 +128,7 @@ export class DpkgDatabase implements PackageDatabase {
   }
 
   detailsOf(installed: InstalledPackage): Package {
-    const { depends, recommends, isEssential, ...others } = installed;
+    const { depends, recommends, suggests, isEssential, ...others } = installed;
     const copyright = readIfThere(this.#sysroot, `/usr/share/doc/${installed.name}/copyright`);
     const license = debianLicense(copyright ?? '');
     return license === undefined ? others : { ...others, license };
@@ -297,6 +297,7 @@ function packageOf(name: string, stanza: Stanza): InstalledPackage {
     ...(homepage === undefined ? {} : { homepage }),
     depends: dpkgRelations(`${stanza.get('pre-depends') ?? ''},${stanza.get('depends') ?? ''}`),
     recommends: dpkgRelations(stanza.get('recommends')),
+    suggests: dpkgRelations(stanza.get('suggests')),
     isEssential: stanza.get('essential') === 'yes',
   };
 }

@@ -8,6 +8,10 @@ const STATE = /^\/(var|run|tmp|home|root|srv)(\/|$)/;
 /** Directories within directories, so that links cannot make it endless. */
 const MAX_DEPTH = 12;
 
+const PROGRAM = /^(\/usr)?\/s?bin\/./;
+const HEADER = /^\/usr\/include\/.*\.h$/;
+const OWN_HEADER = /^\/usr\/lib(32|64|exec)?\/.*\/include\/.*\.h$/;
+
 /** Relations between the packages of a database, and what belongs to them beyond their lists. */
 export class PackageFamilies {
   readonly #sysroot: Sysroot;
@@ -26,17 +30,77 @@ export class PackageFamilies {
   }
 
   /**
-   * Returns packages, and those of the same source that they depend on or recommend: a source is split
-   * so that parts can be left out, not because they were made to work alone.
+   * Returns packages, with those of the same source that they depend on, recommend or suggest, for a
+   * source is split so that parts can be left out, not because these work alone; and with the packages
+   * of data that they depend on, which are those for all architectures.
    */
   family(packages: Iterable<InstalledPackage>): Set<InstalledPackage> {
     const members = new Set(packages);
     for (const member of members) {
-      for (const other of this.#related(member, [...member.depends, ...member.recommends])) {
+      const { depends, recommends, suggests } = member;
+      for (const other of this.#related(member, [...depends, ...recommends, ...suggests])) {
         if (sourceOf(other) === sourceOf(member)) members.add(other);
+      }
+      for (const other of this.#related(member, depends)) {
+        if (this.#isData(other)) members.add(other);
       }
     }
     return members;
+  }
+
+  /**
+   * Returns what the packages of loaded libraries cannot do without, beside the libraries: packages of
+   * the same source and of data that they depend on.
+   */
+  companions(libraries: ReadonlySet<InstalledPackage>): Set<InstalledPackage> {
+    const found = new Set<InstalledPackage>();
+    const front = [...libraries];
+    for (const member of front) {
+      for (const other of this.#related(member, member.depends)) {
+        if (libraries.has(other) || found.has(other) || this.base().has(other)) continue;
+        if (sourceOf(other) !== sourceOf(member) && !this.#isData(other)) continue;
+        found.add(other);
+        front.push(other);
+      }
+    }
+    return found;
+  }
+
+  /** Whether a package has neither machine code nor programs: modules, fonts, descriptions. */
+  #isData(member: InstalledPackage): boolean {
+    const { architecture } = member;
+    if (architecture !== 'all' && architecture !== 'noarch') return false;
+    return !this.base().has(member) && !this.#hasFile(member, PROGRAM);
+  }
+
+  /**
+   * Returns what compilers open beside their own files: packages with files in /usr/include that
+   * these depend on or recommend, directly or by way of each other.
+   */
+  headers(packages: ReadonlySet<InstalledPackage>): Set<InstalledPackage> {
+    const found = new Set<InstalledPackage>();
+    if (!this.isCompiler(packages)) return found;
+    const front = [...packages];
+    for (const member of front) {
+      for (const other of this.#related(member, [...member.depends, ...member.recommends])) {
+        if (found.has(other) || !this.#hasFile(other, HEADER)) continue;
+        found.add(other);
+        front.push(other);
+      }
+    }
+    return found;
+  }
+
+  /**
+   * Whether packages are those of a compiler: these have headers in directories of their own, others
+   * have them in /usr/include alone.
+   */
+  isCompiler(packages: ReadonlySet<InstalledPackage>): boolean {
+    return [...packages].some((member) => this.#hasFile(member, OWN_HEADER));
+  }
+
+  #hasFile(member: InstalledPackage, pattern: RegExp): boolean {
+    return this.#database.filesOf(member)?.some((file) => pattern.test(file)) ?? false;
   }
 
   /**

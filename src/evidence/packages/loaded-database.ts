@@ -64,7 +64,7 @@ export class LoadedDatabase implements PackageDatabase {
   }
 
   detailsOf(installed: InstalledPackage): Package {
-    const { depends, recommends, isEssential, ...others } = installed;
+    const { depends, recommends, suggests, isEssential, ...others } = installed;
     const license = this.#records.find((record) => record.installed === installed)?.license;
     return license === undefined ? others : { ...others, license };
   }

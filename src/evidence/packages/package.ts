@@ -22,6 +22,7 @@ export type Relation = readonly string[];
 export interface InstalledPackage extends Package {
   readonly depends: readonly Relation[];
   readonly recommends: readonly Relation[];
+  readonly suggests: readonly Relation[];
   /** The distribution takes it for present on every system. */
   readonly isEssential: boolean;
 }

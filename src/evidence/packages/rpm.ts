@@ -28,6 +28,7 @@ const TAG = {
   baseNames: 1117,
   dirNames: 1118,
   recommendName: 5046,
+  suggestName: 5049,
 } as const;
 
 /** Types of a tag's data (rpm, "RPM V4 Package format", Header Structure). */
@@ -167,6 +168,7 @@ function recordOf(blob: Buffer): PackageRecord | [] {
       ...(homepage === undefined ? {} : { homepage }),
       depends: relationsOf(all(TAG.requireName)),
       recommends: relationsOf(all(TAG.recommendName)),
+      suggests: relationsOf(all(TAG.suggestName)),
       isEssential: false,
     },
     provides: all(TAG.provideName),

@@ -4,10 +4,14 @@ const NO_RUN_TIME = [
   /^\/usr\/share\/(locale|locale-langpack)\//,
   /^\/usr\/share\/(bash-completion|fish\/vendor_completions\.d|zsh\/(vendor-completions|site-functions))(\/|$)/,
   /^\/etc\/bash_completion\.d(\/|$)/,
-  /^\/usr\/(local\/)?include(\/|$)/,
-  /^(\/usr)?\/lib(32|64|x32)?(\/[^/]+-linux-[^/]+)?\/([^/]+\.l?a|pkgconfig|cmake)(\/|$)/,
   /\/(__pycache__|\.build-id)(\/|$)/,
   /^\/usr\/share\/(pkgconfig|aclocal|vala|gir-1\.0)(\/|$)/,
+];
+
+/** What compilers alone open. */
+const COMPILED = [
+  /^\/usr\/(local\/)?include(\/|$)/,
+  /^(\/usr)?\/lib(32|64|x32)?(\/[^/]+-linux-[^/]+)?\/([^/]+\.l?a|pkgconfig|cmake)(\/|$)/,
 ];
 
 /**
@@ -15,7 +19,9 @@ const NO_RUN_TIME = [
  * translations, completions, headers, or static libraries.
  *
  * @param path as the package has it
+ * @param forCompiler headers and static libraries are wanted
  */
-export function isRunTimeFile(path: string): boolean {
+export function isRunTimeFile(path: string, forCompiler = false): boolean {
+  if (!forCompiler && COMPILED.some((pattern) => pattern.test(path))) return false;
   return !NO_RUN_TIME.some((pattern) => pattern.test(path));
 }

@@ -56,11 +56,13 @@ export class ReportReader {
     this.#rest = Buffer.from(bytes.subarray(from, from + MAX_FIELD));
   }
 
+  counts(): ObservedCounts {
+    return { ...this.#counts };
+  }
+
   /** Undefined if the observer ended before the run did. */
   end(): ObservedEnd | undefined {
-    return this.#status === undefined
-      ? undefined
-      : { status: this.#status, counts: { ...this.#counts } };
+    return this.#status === undefined ? undefined : { status: this.#status, counts: this.counts() };
   }
 
   #finish(): void {

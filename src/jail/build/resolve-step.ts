@@ -9,6 +9,7 @@ import { mergeRequests } from '../../resolve/merge-requests.js';
 import type { Closure } from '../../resolve/resolve.js';
 import type { ManifestSources } from '../manifest-sources.js';
 import { type Fingerprint, isHostUnchanged, readFingerprint } from '../record/fingerprint.js';
+import { refuseUnprotected } from '../record/protection.js';
 import { type JailHistory, readHistory, requireRecord } from '../record/record.js';
 import { locateTarget } from '../target.js';
 import {
@@ -68,6 +69,7 @@ export async function resolveStep(asked: BuildJob): Promise<Resolved> {
 function historyOf({ target, options }: BuildJob): JailHistory {
   const where = locateTarget(target);
   if (where.existing !== where.path) return {};
+  refuseUnprotected(where.path);
   try {
     return readHistory(where.path);
   } catch (error) {

@@ -222,6 +222,9 @@ function readOwnFile(fd: number, at: string): StateFile {
     const stat = fstatSync(fd, { bigint: true });
     if (!stat.isFile()) throw refused(at, 'is not a regular file');
     refuseForeign(stat, at);
+    // A build makes it for its owner alone, and gives it no second name.
+    if ((stat.mode & 0o077n) !== 0n) throw refused(at, 'others than its owner have rights to it');
+    if (stat.nlink !== 1n) throw refused(at, 'has another name, by which it could be written');
     if (stat.size > MAX_BYTES) throw refused(at, `is larger than ${MAX_BYTES} bytes`);
     return { text: readFileSync(fd, 'utf8'), stamp: stampOf(stat) };
   } finally {

@@ -1,5 +1,6 @@
 import type { Manifest } from '../../manifest/manifest.js';
 import { refuseInsecure } from '../parents.js';
+import { forgetUnprotected } from '../record/protection.js';
 import type { FileReport } from '../report.js';
 import { locateTarget } from '../target.js';
 import { writeExistingJail } from './existing-jail.js';
@@ -34,6 +35,8 @@ export async function writeJail(
       return writeExistingJail(manifest, where.path, { ...options, onWait });
     const reports = await writeNewJail(manifest, where, { ...options, onWait });
     // Nothing, if another build made the jail meanwhile.
-    if (reports !== undefined) return reports;
+    if (reports === undefined) continue;
+    forgetUnprotected(where.path);
+    return reports;
   }
 }

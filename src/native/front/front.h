@@ -71,7 +71,7 @@ bool choose_snapshot(const struct start *start, char blob[PATH_MAX], const char 
 int make_snapshot(struct start *start, char *entry);
 
 /* run.c */
-/* Becomes the launcher, if what it is to be told is known without Node; otherwise returns. */
+/* Runs the launcher and ends, if what it is to be told is known without Node; otherwise returns. */
 void run_as_before(const struct start *start, int argc, char **argv);
 
 /* fail.c */

@@ -12,7 +12,8 @@
 /* Commands that write no jail and read none by the writer: Node takes our place. */
 static bool is_without_writer(const char *word)
 {
-	static const char *const words[] = { "run",	 "trace", "tree", "why",	 "inspect",    "profiles", "init",
+	static const char *const words[] = { "run",	 "ps",	 "exec",  "diff",    "oci-runtime", "trace",
+					     "tree",	 "why",	 "inspect",    "profiles", "init",
 					     "completion", "help", "optimize", "--version", "-V", "--help", "-h" };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {

@@ -3,11 +3,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+/* CLOSE_RANGE_CLOEXEC, since Linux 5.11: run needs 5.12. */
+#define CLOSE_ON_EXEC 4U
 
 /*
  * `jailbuild run ROOT [-- COMMAND]` without options starts the launcher with words that depend on the jail's
@@ -103,7 +112,7 @@ static void write_stamp(char *text, size_t size, const struct stat *stat)
 		 stat->st_ctim.tv_nsec);
 }
 
-/* `-` for a root without a record. False if there is one that root does not trust. */
+/* False if there is no record, or one that root does not trust. */
 static bool stamp_record(const char *root, char *text, size_t size)
 {
 	struct stat stat;
@@ -112,12 +121,9 @@ static bool stamp_record(const char *root, char *text, size_t size)
 
 	if (fd < 0)
 		return false;
-	if (fstatat(fd, ".jailbuild", &stat, AT_SYMLINK_NOFOLLOW) < 0) {
-		snprintf(text, size, "-");
-		good = errno == ENOENT;
-	} else if (S_ISDIR(stat.st_mode) && is_roots(&stat) &&
-		   fstatat(fd, ".jailbuild/record.json", &stat, AT_SYMLINK_NOFOLLOW) == 0 &&
-		   S_ISREG(stat.st_mode) && is_roots(&stat)) {
+	if (is_roots_directory(fd, ".jailbuild") &&
+	    fstatat(fd, ".jailbuild/record.json", &stat, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISREG(stat.st_mode) && is_roots(&stat)) {
 		write_stamp(text, size, &stat);
 		good = true;
 	}
@@ -161,55 +167,129 @@ static bool are_current(const struct start *start, const char *root, struct fiel
 }
 
 /* The variable TERM stands without a value, for it is that of each run. */
-static char *with_term(const char *word)
+static char *with_value(const char *variable)
 {
-	const char *term = getenv("TERM");
-	char *variable = NULL;
+	char *text = NULL;
 
-	if (strcmp(word, "TERM") != 0)
-		return (char *)word;
-	return asprintf(&variable, "TERM=%s", term) < 0 ? NULL : variable;
+	if (strcmp(variable, "TERM") != 0)
+		return (char *)variable;
+	return asprintf(&text, "TERM=%s", getenv("TERM")) < 0 ? NULL : text;
+}
+
+/* A number and as many fields; NULL if there are fewer. `spare` places are left behind them. */
+static char **take_list(struct fields *fields, size_t spare, size_t *count)
+{
+	const char *number = next_field(fields);
+
+	*count = number == NULL ? 0 : strtoul(number, NULL, 10);
+	if (*count == 0 || *count > MAX_SIZE)
+		return NULL;
+	char **list = calloc(*count + spare + 1, sizeof(*list));
+	for (size_t i = 0; list != NULL && i < *count; i++) {
+		list[i] = (char *)next_field(fields);
+		if (list[i] == NULL)
+			return NULL;
+	}
+	return list;
+}
+
+/* A word that needs no escapes on a terminal. */
+static bool is_printable(const char *word)
+{
+	for (; *word != '\0'; word++) {
+		if (*word < ' ' || *word > '~')
+			return false;
+	}
+	return true;
+}
+
+/* As cli/commands/run.ts tells it of a command that cannot start, or does not find its libraries. */
+static void tell_of_prove(const char *root, char **command)
+{
+	for (char **word = command; *word != NULL; word++) {
+		if (!is_printable(*word))
+			return;
+	}
+	if (!is_printable(root))
+		return;
+	fprintf(stderr, "jailbuild: `jailbuild prove %s --", root);
+	for (char **word = command; *word != NULL; word++)
+		fprintf(stderr, " %s", *word);
+	fputs("` would tell what is lacking\n", stderr);
+}
+
+/* Starts the launcher, passes signals on to it, and returns the status to end with. */
+static int launch(const char *launcher, char **words, char **environment)
+{
+	int signals = catch_signals(), status;
+	volatile int error = 0;
+	pid_t child = vfork();
+
+	if (child == 0) {
+		restore_signals();
+		/* The present directory may be one that only its user may enter. */
+		if (chdir("/") == 0)
+			execve(launcher, words, environment);
+		error = errno;
+		_exit(125);
+	}
+	if (child < 0)
+		error = errno;
+	if (error != 0)
+		fail(125, "%s: %s", launcher, strerror(error));
+	for (;;) {
+		struct pollfd fd = { .fd = signals, .events = POLLIN };
+		pid_t waited = waitpid(child, &status, WNOHANG);
+		if (waited == child)
+			return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+		if (waited < 0)
+			fail(125, "waitpid: %s", strerror(errno));
+		if (poll(&fd, 1, -1) > 0)
+			take_signals(signals, child);
+	}
 }
 
 void run_as_before(const struct start *start, int argc, char **argv)
 {
 	static char launcher[PATH_MAX + 64];
 	struct fields fields;
+	size_t word_count, variable_count;
 
+	/* Sockets of a supervisor are for Node to see to. */
 	if (argc < 3 || strcmp(argv[1], "run") != 0 || !is_resolved(argv[2]) ||
 	    (argc > 3 && strcmp(argv[3], "--") != 0) || getuid() != 0 || geteuid() != 0 ||
-	    getenv("TERM") == NULL)
+	    getenv("TERM") == NULL || getenv("LISTEN_FDS") != NULL)
 		return;
 	const char *root = argv[2];
-	if (!is_safe_place() || !read_words(root, &fields) || !are_current(start, root, &fields))
+	snprintf(launcher, sizeof(launcher), "%s/native/linux-" ARCHITECTURE "/invoke_ns", start->dist);
+	if (!is_safe_place() || !read_words(root, &fields) || !are_current(start, root, &fields) ||
+	    access(launcher, X_OK) < 0)
 		return;
-	const char *number = next_field(&fields);
-	long count = number == NULL ? 0 : strtol(number, NULL, 10);
-	char **words = calloc(MAX_SIZE + (size_t)argc, sizeof(*words)), **word = words;
-	if (words == NULL)
+	char **words = take_list(&fields, MAX_SIZE + (size_t)argc, &word_count);
+	char **environment = words == NULL ? NULL : take_list(&fields, 0, &variable_count);
+	if (environment == NULL)
 		return;
-	*word++ = launcher;
-	for (long i = 0; i < count; i++) {
-		const char *field = next_field(&fields);
-		if (field == NULL || (*word++ = with_term(field)) == NULL)
-			return;
-	}
-	char **rest = word;
-	*word++ = "--";
+	for (size_t i = 0; i < variable_count; i++)
+		environment[i] = with_value(environment[i]);
+	/* Without a command, a shell. */
+	char **command = words + word_count + 3, **end = command;
 	if (argc > 4) {
 		for (int i = 4; i < argc; i++)
-			*word++ = argv[i];
+			*end++ = argv[i];
 	} else {
 		for (const char *field; (field = next_field(&fields)) != NULL;)
-			*word++ = (char *)field;
+			*end++ = (char *)field;
 	}
-	/* Without a command, a shell. */
-	if (word == rest + 1)
-		*rest = NULL;
-	snprintf(launcher, sizeof(launcher), "%s/native/linux-" ARCHITECTURE "/invoke_ns", start->dist);
-	/* The present directory may be one that only its user may enter. */
-	if (access(launcher, X_OK) < 0 || chdir("/") < 0)
+	/* The launcher ends with us: nobody would pass on signals. */
+	memmove(words + 2, words, word_count * sizeof(*words));
+	words[0] = launcher;
+	words[1] = "--die-with-parent";
+	words[word_count + 2] = end == command ? NULL : "--";
+	/* What is open beside the standard streams is not the jail's. */
+	if (syscall(SYS_close_range, 3U, ~0U, CLOSE_ON_EXEC) < 0)
 		return;
-	execv(launcher, words);
-	fail(125, "%s: %s", launcher, strerror(errno));
+	int status = launch(launcher, words, environment);
+	if (status == 126 || status == 127)
+		tell_of_prove(root, command);
+	exit(status);
 }

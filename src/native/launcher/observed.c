@@ -15,27 +15,34 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static struct sock_filter program[BPF_MAXINSNS];
-static struct sock_fprog filter = { 0, program };
+/* What the observer sends: flags for seccomp(2), in the place of an instruction, and then the filter. */
+static struct sock_filter message[BPF_MAXINSNS + 1];
+static struct sock_fprog filter = { 0, message + 1 };
 
 void meet_observer(void)
 {
 	/* Only while nothing else runs in the jail: the observer may have no rights to trace others. */
 	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0 || send(OBSERVER, "", 1, MSG_NOSIGNAL) != 1)
 		die_errno("reach the observer", NULL);
-	ssize_t size = recv(OBSERVER, program, sizeof(program), 0);
+	ssize_t size = recv(OBSERVER, message, sizeof(message), 0);
 	if (size == 0)
 		_exit(FAILED);
-	if (size < 0 || size % (ssize_t)sizeof(program[0]) != 0)
+	if (size < (ssize_t)sizeof(message[0]) || size % (ssize_t)sizeof(message[0]) != 0)
 		die_errno("receive a filter from the observer", NULL);
-	filter.len = (unsigned short)(size / (ssize_t)sizeof(program[0]));
-	close(OBSERVER);
+	filter.len = (unsigned short)(size / (ssize_t)sizeof(message[0]) - 1);
 }
 
 void install_observation(void)
 {
-	if (filter.len > 0 && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) < 0)
+	if (filter.len == 0)
+		return;
+	int listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, message[0].k, &filter);
+	if (listener < 0)
 		die_errno("install the observer's filter", NULL);
+	if (message[0].k & SECCOMP_FILTER_FLAG_NEW_LISTENER)
+		send_descriptor(OBSERVER, listener);
+	/* With all other descriptors, the listener is closed before the command is executed. */
+	close(OBSERVER);
 }
 
 void be_observable(void)

@@ -157,6 +157,14 @@ static void parse_observed(struct options *options, const struct row *row, const
 	add_descriptor(&options->named, OBSERVER);
 }
 
+static void parse_try(struct options *options, const struct row *row, const char *value)
+{
+	options->try_user = strcmp(value, "user") == 0 || strcmp(value, "user,cgroup") == 0;
+	options->try_cgroup = strcmp(value, "cgroup") == 0 || strcmp(value, "user,cgroup") == 0;
+	if (!options->try_user && !options->try_cgroup)
+		die_of(row, value);
+}
+
 static void parse_held(struct options *options, const struct row *row, const char *value)
 {
 	add_descriptor(&options->held, parse_descriptor(options, row, value));
@@ -295,9 +303,15 @@ static void check_needs(const struct row *row)
 {
 	for (const char *word = row->needs; *word != '\0';) {
 		char message[120];
-		size_t length = strcspn(word, " ");
-		const struct row *needed = row_named(word, length);
-		if (needed == NULL || !given[needed - rows]) {
+		size_t length = strcspn(word, " "), part;
+		bool is_met = false;
+		/* One of these. */
+		for (const char *one = word; one < word + length; one += part + 1) {
+			part = strcspn(one, "| ");
+			const struct row *needed = row_named(one, part);
+			is_met = is_met || (needed != NULL && given[needed - rows]);
+		}
+		if (!is_met) {
 			snprintf(message, sizeof(message), "--%s needs %.*s", row->name, (int)length, word);
 			die(message, NULL);
 		}

@@ -6,6 +6,7 @@
 #include "observer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <stdio.h>
@@ -16,17 +17,82 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+/* Of Linux 5.19. */
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
+
 /* The launcher's end of the socket. */
 enum { LAUNCHER_DESCRIPTOR = 3 };
 
 /* Without CAP_SYS_ADMIN the kernel takes a filter only from who can gain no rights. */
-static void install(const struct sock_fprog *filter)
+static int install(const struct sock_fprog *filter, unsigned int flags)
 {
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, filter) == 0)
-		return;
-	if (errno != EACCES || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, filter) < 0)
+	int result = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, filter);
+	if (result < 0 && errno == EACCES && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
+		result = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, filter);
+	if (result < 0 && errno == EINVAL && (flags & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV))
+		return install(filter, flags & ~(unsigned int)SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+	if (result < 0)
 		die("install a filter for system calls");
+	return result;
+}
+
+/* Flags for the filter: signals that come while the observer is asked wait until it has answered. */
+static unsigned int flags_of(const struct options *options)
+{
+	return options->mechanism == BY_PTRACE ?
+		       0 :
+		       SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+}
+
+union descriptor_message {
+	struct cmsghdr header;
+	char space[CMSG_SPACE(sizeof(int))];
+};
+
+static void send_descriptor(int channel, int descriptor)
+{
+	union descriptor_message control = { 0 };
+	struct iovec data = { "", 1 };
+	struct msghdr message = {
+		.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(descriptor));
+	memcpy(CMSG_DATA(header), &descriptor, sizeof(descriptor));
+	if (sendmsg(channel, &message, MSG_NOSIGNAL) != 1)
+		die("hand over the listener");
+}
+
+int receive_listener(const struct command *command)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
+	} control;
+	char byte;
+	struct iovec data = { &byte, 1 };
+	struct msghdr message = {
+		.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	ssize_t got;
+	do
+		got = recvmsg(command->channel, &message, MSG_CMSG_CLOEXEC);
+	while (got < 0 && errno == EINTR);
+	close(command->channel);
+	for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header != NULL && got == 1;
+	     header = CMSG_NXTHDR(&message, header)) {
+		int descriptor;
+		if (header->cmsg_type != SCM_RIGHTS)
+			continue;
+		memcpy(&descriptor, CMSG_DATA(header), sizeof(descriptor));
+		return descriptor;
+	}
+	/* Who was to send it has said why it did not. */
+	_exit(FAILED);
 }
 
 static _Noreturn void become_command(const struct options *options, int channel,
@@ -37,8 +103,12 @@ static _Noreturn void become_command(const struct options *options, int channel,
 	/* The observer has failed, and said so. */
 	if (read(channel, &byte, 1) != 1)
 		_exit(FAILED);
+	int listener = install(filter, flags_of(options));
+	if (options->mechanism == BY_NOTIFICATION) {
+		send_descriptor(channel, listener);
+		close(listener);
+	}
 	close(channel);
-	install(filter);
 	execvp(options->command[0], options->command);
 	int reason = errno;
 	fprintf(stderr, "jailbuild: %s: %s\n", options->command[0],
@@ -79,6 +149,16 @@ static pid_t await_announcement(int channel)
 	return sender.pid;
 }
 
+void finish_unseen(int status)
+{
+	close_report(status);
+	/* Whoever reads what the command writes is not to wait for us. */
+	prctl(PR_SET_PDEATHSIG, 0);
+	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (int fd = 0; fd < 3 && nothing >= 0; fd++)
+		dup2(nothing, fd);
+}
+
 struct command start_command(const struct options *options, const struct sock_fprog *filter)
 {
 	int channel[2], on = 1;
@@ -101,10 +181,16 @@ struct command start_command(const struct options *options, const struct sock_fp
 
 void release_command(struct command *command, const struct options *options, const struct sock_fprog *filter)
 {
-	/* The launcher installs what it is sent. */
-	const void *message = options->launcher ? (const void *)filter->filter : "";
-	size_t size = options->launcher ? filter->len * sizeof(filter->filter[0]) : 1;
+	/* The launcher installs what it is sent: flags, in the place of an instruction, and the filter. */
+	static struct sock_filter message[BPF_MAXINSNS + 1];
+	size_t size = 1;
+	if (options->launcher) {
+		message[0].k = flags_of(options);
+		memcpy(message + 1, filter->filter, filter->len * sizeof(message[0]));
+		size = (filter->len + 1U) * sizeof(message[0]);
+	}
 	if (send(command->channel, message, size, MSG_NOSIGNAL) < 0)
 		die("let the command go on");
-	close(command->channel);
+	if (options->mechanism == BY_PTRACE)
+		close(command->channel);
 }

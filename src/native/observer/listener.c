@@ -1,2 +1,141 @@
+/*
+ * The second mechanism: a listener that the kernel asks before each call (seccomp_unotify(2)). It leaves
+ * ptrace(2) to the command. The call goes on after the answer, so what came of it is not known: whether a
+ * file exists is looked up beside it.
+ */
+#define _GNU_SOURCE
 #include "observer.h"
-int listen_to_notifications(const struct options *options) { (void)options; return FAILED; }
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Of Linux 6.6, and newer than the headers of many systems. */
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
+#endif
+
+/* Milliseconds between looks at whether the command has ended. */
+enum { PAUSE = 50 };
+
+/* Until it is executed, it is our own code that makes the calls. */
+static bool has_started;
+
+static void look_at(const struct seccomp_notif *request)
+{
+	struct process process = { .id = (pid_t)request->pid, .has_started = true };
+	uint64_t arguments[6];
+
+	counters[STOPS]++;
+	process.generation = root_generation() - 1;
+	for (size_t i = 0; i < COUNT(arguments); i++)
+		arguments[i] = request->data.args[i];
+	const struct call *call = find_call(request->data.arch, (uint64_t)request->data.nr);
+	if (!has_started && (call == NULL || call->use != USE_EXECUTE))
+		return;
+	learn_program(&process);
+	if (!has_started)
+		process.program = "";
+	if (!begin_call(&process, request->data.arch, (uint64_t)request->data.nr, arguments))
+		return;
+	struct pending *pending = &process.pending;
+	if (!has_started) {
+		/* Where the command is not. */
+		if (pending->count == 0 || is_absent(pending->root, pending->paths[0], false)) {
+			clear_pending(pending);
+			return;
+		}
+		has_started = true;
+	}
+	guess_call(&process);
+}
+
+static bool answer(int listener)
+{
+	struct seccomp_notif request = { 0 };
+	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &request) < 0)
+		return errno == EINTR || errno == ENOENT;
+	look_at(&request);
+	struct seccomp_notif_resp response = {
+		.id = request.id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE,
+	};
+	/* Who has asked may be gone. */
+	ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
+	return true;
+}
+
+static void answer_unseen(int listener)
+{
+	struct seccomp_notif request = { 0 };
+	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &request) < 0)
+		return;
+	struct seccomp_notif_resp response = {
+		.id = request.id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE,
+	};
+	ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
+}
+
+static int serve(const struct options *options, int listener, pid_t child)
+{
+	int status, result = FAILED;
+	int64_t end = 0;
+	bool is_over = false;
+
+	for (;;) {
+		struct pollfd poll_listener = { listener, POLLIN, 0 };
+		poll(&poll_listener, 1, end != 0 && is_over ? -1 : PAUSE);
+		if (poll_listener.revents & POLLIN) {
+			if (is_over)
+				answer_unseen(listener);
+			else if (!answer(listener))
+				break;
+		}
+		if (end == 0 && waitpid(child, &status, WNOHANG) == child) {
+			result = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+			end = now() + options->linger;
+		}
+		/* Nobody is left who has the filter. */
+		if ((poll_listener.revents & (POLLHUP | POLLERR)) && end != 0)
+			break;
+		if (poll_listener.revents & (POLLHUP | POLLERR))
+			usleep(PAUSE * 1000);
+		if (end != 0 && !is_over && now() >= end) {
+			is_over = true;
+			finish_unseen(result);
+		}
+	}
+	if (!is_over)
+		close_report(result);
+	return result;
+}
+
+int listen_to_notifications(const struct options *options)
+{
+	const struct sock_fprog *filter = make_filter(SECCOMP_RET_USER_NOTIF, false);
+	struct command command = start_command(options, filter);
+	int status;
+
+	if (command.observed <= 0) {
+		/* The launcher has failed, and said so. */
+		while (waitpid(command.child, &status, 0) < 0 && errno == EINTR)
+			;
+		status = WIFEXITED(status) ? WEXITSTATUS(status) : FAILED;
+		close_report(status);
+		return status;
+	}
+	release_command(&command, options, filter);
+	int listener = receive_listener(&command);
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		die("close this process to others");
+	/* Answers come sooner where the kernel knows it. */
+	ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+	return serve(options, listener, command.child);
+}

@@ -223,6 +223,11 @@ struct command {
 struct command start_command(const struct options *options, const struct sock_fprog *filter);
 void release_command(struct command *command, const struct options *options, const struct sock_fprog *filter);
 
+/* The listener of the filter, which the command has sent. */
+int receive_listener(const struct command *command);
+/* Closes the report, and lets go of what the caller has given us: we only serve from now on. */
+void finish_unseen(int status);
+
 /* signals.c */
 /* Passes on to the command what others send to us; the terminal's signals reach it without us. */
 void pass_signals_to(pid_t child);

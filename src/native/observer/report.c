@@ -2,6 +2,7 @@
  * The report: records of four strings, each with a zero byte at its end, which no name can hold.
  *
  *   USE     RESULT   PROGRAM  PATH     a use of a file
+ *   end     STATUS   PROGRAM  ""       a process that failed
  *   count   NAME     ""       NUMBER
  *   exit    ""       ""       STATUS   the last one
  */

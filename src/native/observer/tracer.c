@@ -4,7 +4,6 @@
 
 #include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/ptrace.h>
 #include <linux/seccomp.h>
@@ -179,6 +178,18 @@ static void at_stop(pid_t id, int status, bool all_calls)
 		go_on(PTRACE_CONT, id, event != 0 ? 0 : signal);
 }
 
+/* A program that failed may have done so for want of what it looked for last. */
+static void note_end(pid_t id, int status)
+{
+	char text[16];
+	const struct process *process = find_process(id);
+	int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	if (process == NULL || !process->has_started || code == 0)
+		return;
+	snprintf(text, sizeof(text), "%d", code);
+	report("end", text, process->program, "");
+}
+
 /*
  * Goes on until the command and all that it has started have ended, or it has and the time for the rest
  * is over: then the report is closed, and what still runs is served without being looked at, for without a
@@ -201,6 +212,7 @@ static int follow(const struct options *options, pid_t child)
 			else
 				at_stop(id, status, options->all_calls);
 		} else if (id > 0) {
+			note_end(id, status);
 			forget_process(id);
 			if (id == child) {
 				result = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -210,11 +222,7 @@ static int follow(const struct options *options, pid_t child)
 		}
 		if (end != 0 && !is_over && now() >= end) {
 			is_over = true;
-			close_report(result);
-			prctl(PR_SET_PDEATHSIG, 0);
-			int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
-			for (int fd = 0; fd < 3 && nothing >= 0; fd++)
-				dup2(nothing, fd);
+			finish_unseen(result);
 		}
 	}
 	if (!is_over)

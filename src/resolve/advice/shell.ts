@@ -9,6 +9,11 @@ const START_FUNCTIONS: ReadonlySet<string> = new Set([
 ]);
 const SHELL = /^(\/usr)?\/bin\/(sh|ash|bash|dash|ksh|zsh)$/;
 
+/** Whether a path is that of a shell. */
+export function isShell(path: string): boolean {
+  return SHELL.test(path);
+}
+
 /** The functions that show that a program starts others. */
 export const SPAWN_FUNCTIONS: ReadonlySet<string> = new Set([
   ...SHELL_FUNCTIONS,

@@ -7,10 +7,10 @@ import type { Reason } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import { nearest } from '../../text/suggest.js';
 import type { Resolution } from '../additions.js';
-import { startedShell } from '../advice/shell.js';
+import { isShell, startedShell } from '../advice/shell.js';
 import type { FoundProgram } from '../find-program.js';
 import { alternativeLinks } from './alternatives.js';
-import { namedPaths } from './named-paths.js';
+import { type Mentions, mentionsOf, namedPaths, scriptMentions } from './named-paths.js';
 
 /** A directory that a program names comes as a whole up to this size, in bytes. */
 const MAX_NAMED_TREE = 64 << 20;
@@ -19,11 +19,21 @@ const SHOWN = 3;
 /** Configuration and state, where files may be secrets of the host. */
 const CONFIGURATION = /^\/(etc|var)\//;
 
+/** A program of a package. */
+const PROGRAM = /^(?:\/usr)?\/s?bin\/([^/]+)$/;
+/** What programs convert that convert at all; all of glibc's modules have 8 MB. */
+const USUAL_CHARSETS = ['ISO-8859-1', 'ISO-8859-15', 'UTF-16', 'UTF-32', 'CP1252'];
+
+/** What came of packages beside files. */
+export interface Brought {
+  readonly warnings: readonly string[];
+  /** Character sets and locales that the programs want. */
+  readonly gconv: readonly string[];
+  readonly locales: readonly string[];
+}
+
 /** What brings packages into a closure. */
-export type BringPackages = (
-  resolution: Resolution,
-  requested: readonly FoundProgram[],
-) => string[];
+export type BringPackages = (resolution: Resolution, requested: readonly FoundProgram[]) => Brought;
 
 /**
  * Returns what brings the packages that a request names, and those that own its programs.
@@ -45,7 +55,8 @@ export function packagesOf(
         `package ${name}: there is no package database`,
       );
     }
-    return ['--with-package: there is no package database to look in'];
+    const warnings = ['--with-package: there is no package database to look in'];
+    return { warnings, gconv: [], locales: [] };
   };
 }
 
@@ -55,6 +66,14 @@ class Expansion {
   readonly #database: PackageDatabase;
   readonly #families: PackageFamilies;
   readonly #warnings: string[] = [];
+  readonly #gconv = new Set<string>();
+  /** Of each program, by what names it may start others. */
+  readonly #mentions: Mentions[] = [];
+  readonly #mentioned = new Map<string, boolean>();
+  /** Packages of which no other programs come than those that are started. */
+  readonly #few = new Set<InstalledPackage>();
+  readonly #dependencies = new Map<InstalledPackage, ReadonlySet<InstalledPackage>>();
+  readonly #locales = new Set<string>();
   #alternatives: ReadonlyMap<string, readonly string[]> | undefined;
 
   constructor(resolution: Resolution, request: ResolveRequest, database: PackageDatabase) {
@@ -64,23 +83,78 @@ class Expansion {
     this.#families = new PackageFamilies(resolution.sysroot, database);
   }
 
-  run(requested: readonly FoundProgram[]): string[] {
+  run(requested: readonly FoundProgram[]): Brought {
     const { packages = [], withPackage, packageDepends = 0, packageEssential } = this.#request;
     const named = new Set(packages.map((name) => this.#find(name)));
-    const family = new Set<InstalledPackage>();
-    if (withPackage) {
-      const owners = requested.flatMap((program) => this.#ownersOf(program));
-      for (const member of this.#families.family(owners)) family.add(member);
-    }
+    const family = withPackage ? this.#familyOf(requested) : new Set<InstalledPackage>();
     const asked = new Set([...named, ...family]);
     const depth = packageDepends === 'all' ? Number.POSITIVE_INFINITY : packageDepends;
     const needed = this.#families.dependencies(asked, depth, packageEssential);
-    for (const member of asked) this.#addPackage(member, named.has(member));
-    for (const member of needed) if (!asked.has(member)) this.#addPackage(member, false);
-    const all = new Set([...asked, ...needed]);
+    const headers = withPackage ? this.#families.headers(family) : new Set<InstalledPackage>();
+    const all = new Set([...asked, ...needed, ...headers]);
+    for (const member of all) {
+      const isCompiled = headers.size > 0 && (family.has(member) || headers.has(member));
+      this.#addPackage(member, named.has(member), isCompiled);
+    }
     this.#addUnowned(all);
     if (withPackage) this.#addNamed(requested, family, all);
-    return this.#warnings;
+    return { warnings: this.#warnings, gconv: [...this.#gconv], locales: [...this.#locales] };
+  }
+
+  /**
+   * The packages of the programs, of what runs them where they are scripts, of the libraries that they
+   * load, and of programs that they start by name from what they depend on; each with its family.
+   */
+  #familyOf(requested: readonly FoundProgram[]): Set<InstalledPackage> {
+    const { files } = this.#resolution;
+    const base = this.#families.base();
+    const owners = requested.flatMap((program) => this.#ownersOf(program));
+    const interpreters = files.withReason('shebang', 'env');
+    const others = [...this.#database.ownersOf([...interpreters, ...files.withReason('needed')])];
+    const linked = others.flatMap(([, found]) => found).filter((owner) => !base.has(owner));
+    const running = [...this.#database.ownersOf(interpreters).values()].flat();
+    this.#noteMentions(requested);
+    const family = this.#families.family([...owners, ...running]);
+    for (const member of this.#families.companions(new Set(linked))) family.add(member);
+    for (const member of family) this.#few.add(member);
+    const started = this.#families.family(this.#startedBy(this.#families.family(owners)));
+    for (const member of started) family.add(member);
+    return family;
+  }
+
+  /**
+   * Packages that these depend on and whose programs they start: by a bare name, or, as compilers do
+   * with assembler and linker, by names that they put together.
+   */
+  #startedBy(family: ReadonlySet<InstalledPackage>): InstalledPackage[] {
+    const near = [...this.#families.dependencies(family, 1)].filter((other) => !family.has(other));
+    const isCompiler = this.#families.isCompiler(family);
+    return near.filter((other) =>
+      this.#database.filesOf(other)?.some((file) => {
+        const [, name] = PROGRAM.exec(file) ?? [];
+        return name !== undefined && (isCompiler || this.#isMentioned(name));
+      }),
+    );
+  }
+
+  /** Notes by what names programs may start others. */
+  #noteMentions(requested: readonly FoundProgram[]): void {
+    const { sysroot, programs } = this.#resolution;
+    for (const { trace } of requested) {
+      const { elf } = programs.read(trace.stat.identity);
+      const mentions =
+        elf === undefined ? scriptMentions(sysroot, trace) : mentionsOf(sysroot, trace, elf);
+      this.#mentions.push(mentions);
+    }
+  }
+
+  #isMentioned(name: string): boolean {
+    let known = this.#mentioned.get(name);
+    if (known === undefined) {
+      known = this.#mentions.some((mentions) => mentions(name));
+      this.#mentioned.set(name, known);
+    }
+    return known;
   }
 
   #find(name: string): InstalledPackage {
@@ -99,17 +173,24 @@ class Expansion {
     return owners;
   }
 
-  /** @param isNamed the user named it: then it must be there */
-  #addPackage(member: InstalledPackage, isNamed: boolean): void {
+  /**
+   * @param isNamed the user named it: then it must be there
+   * @param isCompiled with headers and static libraries
+   */
+  #addPackage(member: InstalledPackage, isNamed: boolean, isCompiled: boolean): void {
     const listed = this.#database.filesOf(member);
     if (listed === undefined) {
       this.#incomplete(member, 'the database has no list of its files', isNamed);
       return;
     }
-    const wanted = this.#request.packageDocs ? listed : listed.filter(isRunTimeFile);
+    const wanted = this.#request.packageDocs
+      ? listed
+      : listed.filter((path) => isRunTimeFile(path, isCompiled));
+    const isFew = !isNamed && this.#few.has(member);
     const missing: string[] = [];
     let found = 0;
     for (const path of wanted) {
+      if (isFew && !this.#isStarted(path)) continue;
       const trace = this.#resolution.sysroot.trace(path);
       if (!isTrace(trace)) {
         // Configuration files may be removed by the administrator.
@@ -117,13 +198,19 @@ class Expansion {
         continue;
       }
       if (trace.stat.type === 'file') found++;
-      this.#add(trace, { kind: 'package', name: member.name });
+      this.#add(trace, { kind: 'package', name: member.name }, member);
       this.#addAlternatives(path, member);
     }
     if (missing.length === 0) return;
     const more = missing.length - SHOWN;
     const names = missing.slice(0, SHOWN).join(', ') + (more > 0 ? ` and ${more} more` : '');
     this.#incomplete(member, `is not there as it was installed: ${names}`, isNamed && found === 0);
+  }
+
+  /** Of a package's programs those that were asked for, and those that they name. */
+  #isStarted(path: string): boolean {
+    const [, name] = PROGRAM.exec(path) ?? [];
+    return name === undefined || this.#isMentioned(name) || this.#resolution.files.has(path);
   }
 
   #incomplete({ name }: InstalledPackage, problem: string, isFatal: boolean): void {
@@ -165,7 +252,12 @@ class Expansion {
       const { elf, facts } = programs.read(object.stat.identity);
       if (elf === undefined) return [];
       const paths = namedPaths(probe, object, elf);
-      this.#addShell(startedShell(facts?.imports ?? [], paths), object.path);
+      const imports = facts?.imports ?? [];
+      this.#addShell(startedShell(imports, paths), object.path);
+      if (imports.includes('iconv_open')) for (const set of USUAL_CHARSETS) this.#gconv.add(set);
+      if (imports.includes('setlocale') && imports.includes('nl_langinfo')) {
+        this.#locales.add('C.UTF-8');
+      }
       return paths.map((path) => ({ ...path, by: object.path }));
     });
     const absent = named.filter(
@@ -191,7 +283,7 @@ class Expansion {
   #ownObjects(requested: readonly FoundProgram[], family: ReadonlySet<InstalledPackage>): Trace[] {
     const { sysroot, files } = this.#resolution;
     const own = new Set([...family].flatMap((member) => this.#database.filesOf(member) ?? []));
-    const libraries = files.needed().flatMap((path) => {
+    const libraries = files.withReason('needed').flatMap((path) => {
       const trace = sysroot.trace(path);
       return isTrace(trace) && trace.stat.type === 'file' && isListed(own, path) ? [trace] : [];
     });
@@ -201,7 +293,7 @@ class Expansion {
   #allowedOwners(family: ReadonlySet<InstalledPackage>): ReadonlySet<InstalledPackage> {
     const { files } = this.#resolution;
     const base = this.#families.base();
-    const linked = [...this.#database.ownersOf(files.needed()).values()].flat();
+    const linked = [...this.#database.ownersOf(files.withReason('needed')).values()].flat();
     const all = [
       ...this.#families.dependencies(family, Number.POSITIVE_INFINITY),
       ...linked.filter((owner) => !base.has(owner)),
@@ -241,8 +333,12 @@ class Expansion {
     return left < 0 ? undefined : found;
   }
 
-  /** Adds a path alone: of a directory, and of a link to one, nothing that is in it. */
-  #add(trace: Trace, reason: Reason): void {
+  /**
+   * Adds a path alone: of a directory, and of a link to one, nothing that is in it. Of a script, what
+   * runs it comes if it is a shell or what the package depends on: other scripts are for those who
+   * have their language.
+   */
+  #add(trace: Trace, reason: Reason, owner?: InstalledPackage): void {
     const { files, programs } = this.#resolution;
     const { type, mode } = trace.stat;
     if (type === 'directory') {
@@ -257,7 +353,19 @@ class Expansion {
       return;
     }
     files.add(trace, reason);
-    programs.addRunnable(trace);
+    programs.addRunnable(trace, (interpreter) => this.#runsWith(interpreter, owner));
+  }
+
+  #runsWith(interpreter: Trace, owner: InstalledPackage | undefined): boolean {
+    if (isShell(interpreter.path) || this.#resolution.files.has(interpreter.path)) return true;
+    if (owner === undefined) return false;
+    let needed = this.#dependencies.get(owner);
+    if (needed === undefined) {
+      needed = this.#families.dependencies([owner], Number.POSITIVE_INFINITY);
+      this.#dependencies.set(owner, needed);
+    }
+    const owners = this.#database.ownersOf([interpreter.path]).get(interpreter.path) ?? [];
+    return owners.some((item) => item === owner || needed.has(item));
   }
 }
 

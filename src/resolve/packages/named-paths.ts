@@ -1,4 +1,4 @@
-import { pathStrings } from '../../elf/path-strings.js';
+import { pathStrings, wordStrings } from '../../elf/path-strings.js';
 import type { ElfFile } from '../../elf/types.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 
@@ -36,4 +36,42 @@ export function namedPaths(probe: Sysroot, program: Trace, elf: ElfFile): NamedP
     if (trace.stat.type === 'file' || trace.stat.type === 'directory') found.push({ name, trace });
   }
   return found;
+}
+
+/** What tells whether a program may start another by a bare name. */
+export type Mentions = (name: string) => boolean;
+
+/**
+ * Returns whether a program has a name in its data: as the first word of a string, or at the end of
+ * one, where linkers put strings that are ends of others.
+ */
+export function mentionsOf(sysroot: Sysroot, program: Trace, elf: ElfFile): Mentions {
+  const reader = sysroot.open(program);
+  try {
+    const words = wordStrings(reader, elf.headers, MAX_READ);
+    const text = reader.read(0, Math.min(reader.size, MAX_READ)).toString('latin1');
+    return (name) => words.has(name) || endsString(text, name);
+  } finally {
+    reader.close();
+  }
+}
+
+function endsString(text: string, name: string): boolean {
+  const end = `${name}\0`;
+  for (let at = text.indexOf(end); at > 0; at = text.indexOf(end, at + 1)) {
+    if (!/[\w.+-]/.test(text.charAt(at - 1))) return true;
+  }
+  return false;
+}
+
+/** Scripts beyond this size, in bytes, are programs in disguise, as archives that unpack themselves. */
+const MAX_SCRIPT = 1 << 20;
+
+/** Returns whether a script has a name among its words, whatever its language. */
+export function scriptMentions(sysroot: Sysroot, script: Trace): Mentions {
+  const text = script.stat.size > MAX_SCRIPT ? '' : sysroot.readText(script);
+  const words = new Set(text.match(/[A-Za-z][\w.+-]+/g) ?? []);
+  const own = script.path.slice(script.path.lastIndexOf('/') + 1);
+  // `exec $0.bin` is the way of wrappers.
+  return (name) => words.has(name) || name.startsWith(`${own}.`);
 }

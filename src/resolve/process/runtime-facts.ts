@@ -74,6 +74,7 @@ const WATCHED: ReadonlySet<string> = new Set([
   ...LIBC_FUNCTIONS,
   ...HINT_FUNCTIONS,
   ...SPAWN_FUNCTIONS,
+  'nl_langinfo',
 ]);
 
 function watched(names: Iterable<string>): string[] {

@@ -1,5 +1,5 @@
 import { JailbuildError } from '../../errors.js';
-import type { Sysroot, Trace } from '../../fs/sysroot.js';
+import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import type { Reason } from '../../manifest/manifest.js';
 import { lookUpProgram } from '../find-program.js';
 import { executableAt, interpreterNotFound } from '../interpreter.js';
@@ -63,6 +63,23 @@ export class ScriptResolver {
       this.#addEnvProgram(trace, argument, fail);
     }
     return count;
+  }
+
+  /** Returns what runs a script: of env(1), the program that it starts. Empty where nothing can. */
+  interpreters(trace: Trace): Trace[] {
+    const start = this.#start(trace);
+    const shebang = isScript(start) ? parseShebang(start) : undefined;
+    if (shebang === undefined || !isShebang(shebang)) return [];
+    const { interpreter, argument } = shebang;
+    if (interpreter.endsWith('/env')) {
+      const command = parseEnvArgument(argument);
+      if (!isEnvCommand(command)) return [];
+      const { program, searchPath = this.#searchPath } = command;
+      const found = lookUpProgram(this.#sysroot, program, searchPath);
+      return found === undefined ? [] : [found];
+    }
+    const found = this.#sysroot.trace(interpreter);
+    return isTrace(found) ? [found] : [];
   }
 
   #addEnvProgram(script: Trace, argument: string | undefined, fail: (problem: string) => never) {

@@ -1,0 +1,13 @@
+/** A command that is to succeed in a jail. */
+export interface ProofSpec {
+  readonly name: string;
+  readonly command: readonly string[];
+  /** Standard input; empty if absent. */
+  readonly stdin?: string;
+  /** The expected exit status; 0 if absent. */
+  readonly status?: number;
+  /** A regular expression that standard output and standard error together match. */
+  readonly output?: string;
+  /** Seconds. */
+  readonly timeout?: number;
+}

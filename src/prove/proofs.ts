@@ -1,0 +1,94 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { JailbuildError } from '../errors.js';
+import { Sysroot } from '../fs/sysroot.js';
+import { build } from '../jail/build/pipeline.js';
+import { locateTarget } from '../jail/target.js';
+import type { LaunchOptions } from '../launcher/options.js';
+import type { ProofSpec } from '../manifest/proof-spec.js';
+import type { ResolveRequest } from '../manifest/request.js';
+import { findRemedies, type Remedy } from './cures.js';
+import { type ProofRun, proveOnce } from './prove.js';
+
+/** What came of one proof. */
+export interface ProofResult extends ProofRun {
+  readonly name: string;
+  /** What would bring what a failed proof lacked. */
+  readonly remedies: readonly Remedy[];
+}
+
+/** How proofs are run. */
+export interface ProofOptions {
+  readonly proofs: readonly ProofSpec[];
+  /** How a command is run in a jail at this path. */
+  readonly launchIn: (root: string) => LaunchOptions;
+  /** Called after each proof. */
+  readonly onProof?: (result: ProofResult) => void;
+}
+
+/** Seconds that a proof may take where it does not say so. */
+const USUAL_TIMEOUT = 60;
+
+/**
+ * Runs proofs in a jail, all of them.
+ *
+ * @param root absolute path of the jail
+ * @param sysroot where its files are from
+ */
+export async function runProofs(
+  root: string,
+  sysroot: string | undefined,
+  { proofs, launchIn, onProof }: ProofOptions,
+): Promise<readonly ProofResult[]> {
+  const results: ProofResult[] = [];
+  for (const { name, command, stdin = '', timeout = USUAL_TIMEOUT, ...expect } of proofs) {
+    const options = { launch: launchIn(root), expect: { ...expect, stdin, timeout } };
+    const run = await proveOnce(root, sysroot, command, options);
+    const remedies = run.passes ? [] : await findRemedies(run.lacks, new Sysroot(sysroot), []);
+    const result = { ...run, name, remedies };
+    results.push(result);
+    onProof?.(result);
+  }
+  return results;
+}
+
+/**
+ * Proves what a request gives in a jail that is built for that alone, and removed.
+ *
+ * @param beside the path near which it is built; a directory for temporary files otherwise
+ * @throws JailbuildError PROOF_FAILED, and as `build`
+ */
+export async function proveRequest(
+  request: ResolveRequest,
+  options: ProofOptions & { readonly allowMissing?: boolean; readonly beside?: string },
+): Promise<void> {
+  const near = options.beside === undefined ? tmpdir() : nearest(options.beside);
+  const directory = mkdtempSync(path.join(near, '.jailbuild-proof-'));
+  try {
+    const root = path.join(directory, 'jail');
+    const { allowMissing = false } = options;
+    await build(request, root, { allowMissing, noSync: true, insecureParents: true });
+    refuseFailed(await runProofs(root, request.sysroot, options));
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** The directory that a jail is or is to be in, or the first one above that is there. */
+function nearest(target: string): string {
+  const { existing, path: whole } = locateTarget(target);
+  return existing === whole ? path.dirname(whole) : existing;
+}
+
+/** @throws JailbuildError PROOF_FAILED */
+export function refuseFailed(results: readonly ProofResult[]): void {
+  const failed = results.filter(({ passes }) => !passes);
+  const [first] = failed;
+  if (first === undefined) return;
+  const others = failed.length > 1 ? ` (and ${failed.length - 1} more)` : '';
+  throw new JailbuildError(
+    'PROOF_FAILED',
+    `proof ${first.name}${others} failed with status ${first.status}: nothing was written`,
+  );
+}

@@ -1,0 +1,150 @@
+import type { ObservedCounts } from '../evidence/trace/report.js';
+import type { Trace } from '../evidence/trace/trace.js';
+import { realPathOf } from '../fs/path-bytes.js';
+import { Sysroot } from '../fs/sysroot.js';
+import { build } from '../jail/build/pipeline.js';
+import { requireRecord } from '../jail/record/record.js';
+import type { LaunchOptions } from '../launcher/options.js';
+import { findRemedies, type Remedy, requestOfCures } from './cures.js';
+import { type Lack, LackFinder } from './lacks.js';
+import { type Captured, observeJail } from './observe.js';
+
+/** What a run in a jail is to be, to count as a success. */
+export interface Expectation {
+  /** The exit status; the default is 0. */
+  readonly status?: number;
+  /** A regular expression that standard output and standard error together match. */
+  readonly output?: string;
+  /** Seconds after which the command is ended, and has failed. */
+  readonly timeout?: number;
+  /** Standard input; the default is our own. */
+  readonly stdin?: string;
+}
+
+export interface ProofRun {
+  /** The command's exit status, as of `runJail`. */
+  readonly status: number;
+  readonly passes: boolean;
+  /** Standard output and standard error together, where the expectation is about it. */
+  readonly output?: string;
+  readonly lacks: readonly Lack[];
+  readonly trace: Trace;
+  readonly counts: ObservedCounts;
+}
+
+export interface ProveOptions {
+  readonly launch: LaunchOptions;
+  readonly mechanism?: 'ptrace' | 'notify';
+  readonly linger?: number;
+  readonly expect?: Expectation;
+  /** Show what the command writes although it is captured. */
+  readonly echo?: boolean;
+}
+
+/**
+ * Runs a command in a jail as `run` does, observed, and finds what it looked for that the jail lacks and
+ * the host has.
+ *
+ * @param root absolute path of the jail
+ * @param sysroot where the jail's files are from
+ * @throws JailbuildError OBSERVER_MISSING, OBSERVATION_FAILED, LAUNCHER_MISSING
+ */
+export async function proveOnce(
+  root: string,
+  sysroot: string | undefined,
+  command: readonly string[],
+  { launch, mechanism, linger, expect = {}, echo }: ProveOptions,
+): Promise<ProofRun> {
+  const real = realPathOf(root);
+  const finder = new LackFinder(real);
+  const { output: pattern, stdin, timeout } = expect;
+  const isCaptured = pattern !== undefined || stdin !== undefined || timeout !== undefined;
+  const captured: Captured | undefined = isCaptured
+    ? {
+        ...(stdin === undefined ? {} : { stdin }),
+        ...(timeout === undefined ? {} : { timeout }),
+        ...(echo === undefined ? {} : { echo }),
+        output: '',
+        isTimedOut: false,
+      }
+    : undefined;
+  const end = await observeJail(root, launch, command, {
+    ...(mechanism === undefined ? {} : { mechanism }),
+    ...(linger === undefined ? {} : { linger }),
+    ...(captured === undefined ? {} : { captured }),
+    onUse: (use) => finder.add(use),
+  });
+  const found = finder.finish(end.counts, new Sysroot(sysroot), new Sysroot(real));
+  const matches = pattern === undefined || new RegExp(pattern, 'm').test(captured?.output ?? '');
+  return {
+    status: end.status,
+    passes: end.status === (expect.status ?? 0) && matches && captured?.isTimedOut !== true,
+    ...(captured === undefined ? {} : { output: captured.output }),
+    lacks: found.lacks,
+    trace: found.trace,
+    counts: end.counts,
+  };
+}
+
+/** A run, and what would bring what it lacked. */
+export interface ProofRound extends ProofRun {
+  readonly remedies: readonly Remedy[];
+  /** Cures that were taken over into the jail after the run. */
+  readonly added: readonly Remedy[];
+}
+
+/** Rounds after which the rest is not for cures to solve. */
+const MAX_ROUNDS = 8;
+
+/**
+ * Proves a jail by a run; with `add`, takes what it lacks into the jail and runs again, until the run
+ * succeeds or nothing new is found.
+ *
+ * @param onRound called after each run, before anything is added
+ * @throws JailbuildError RECORD_MISSING, and as `proveOnce` and `build`
+ */
+export async function proveJail(
+  root: string,
+  command: readonly string[],
+  options: ProveOptions & { readonly add?: boolean },
+  onRound: (round: ProofRound, number: number) => void = () => {},
+): Promise<readonly ProofRound[]> {
+  const { sysroot } = requireRecord(root).request;
+  const host = new Sysroot(sysroot);
+  const rounds: ProofRound[] = [];
+  const tried = new Set<string>();
+  for (let number = 1; number <= MAX_ROUNDS; number++) {
+    const run = await proveOnce(root, sysroot, command, options);
+    const { packages = [] } = requireRecord(root).request;
+    const remedies = await findRemedies(run.lacks, host, packages);
+    const isOver = run.passes || options.add !== true;
+    const added = isOver ? [] : remedies.filter(({ cure }) => isNew(cure, tried));
+    const round = { ...run, remedies, added };
+    rounds.push(round);
+    onRound(round, number);
+    if (added.length === 0) break;
+    await addCures(root, added, number);
+  }
+  return rounds;
+}
+
+function isNew(cure: Remedy['cure'], tried: Set<string>): boolean {
+  const key = JSON.stringify(cure);
+  if (cure.kind === 'secret' || tried.has(key)) return false;
+  tried.add(key);
+  return true;
+}
+
+/**
+ * What comes in later rounds is what the packages of the earlier ones depend on, and from the second on
+ * the packages of the programs themselves.
+ */
+const DEPTHS = [0, 1, 1, 'all'] as const;
+
+async function addCures(root: string, remedies: readonly Remedy[], number: number): Promise<void> {
+  const request = requestOfCures(remedies.map(({ cure }) => cure));
+  const packageDepends = DEPTHS[Math.min(number, DEPTHS.length) - 1] ?? 0;
+  const later = number > 1 ? { withPackage: true } : {};
+  const depends = packageDepends === 0 ? {} : { packageDepends };
+  await build({ ...request, ...later, ...depends }, root, { noSync: true });
+}

@@ -1,0 +1,230 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import type { Manifest } from '../../src/manifest/manifest.js';
+import { exec, jailbuild, succeed } from '../support/cli.js';
+import { needs } from '../support/need.js';
+import { tempDir } from '../support/temp-dir.js';
+
+function planOf(args: readonly string[]): Manifest & { readonly stderr: string } {
+  const target = path.join(tempDir(), 'jail');
+  const { status, stdout, stderr } = jailbuild([target, ...args, '--dry-run', '--json']);
+  assert.equal(status, 0, stderr);
+  return { ...(JSON.parse(stdout) as Manifest), stderr };
+}
+
+const pathsOf = ({ entries }: Manifest) => entries.map(({ path: at }) => at);
+
+/** A dpkg database and files, in a root of their own, with a static program. */
+class DebianRoot {
+  readonly path = tempDir();
+  #status = '';
+
+  constructor() {
+    for (const directory of ['bin', 'lib']) {
+      mkdirSync(`${this.path}/usr/${directory}`, { recursive: true });
+      symlinkSync(`usr/${directory}`, `${this.path}/${directory}`);
+    }
+    this.put('/var/lib/dpkg/status', '');
+    mkdirSync(`${this.path}/var/lib/dpkg/info`, { recursive: true });
+  }
+
+  put(file: string, text: string, mode = 0o644): void {
+    mkdirSync(path.dirname(this.path + file), { recursive: true });
+    writeFileSync(this.path + file, text, { mode });
+  }
+
+  install(name: string, files: Readonly<Record<string, string>>, fields = ''): void {
+    this.#status += `Package: ${name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n${fields}\n`;
+    this.put('/var/lib/dpkg/status', this.#status);
+    const directories = new Set(Object.keys(files).flatMap(parents));
+    const listed = ['/.', ...directories, ...Object.keys(files)];
+    this.put(`/var/lib/dpkg/info/${name}.list`, listed.map((line) => `${line}\n`).join(''));
+    for (const [file, text] of Object.entries(files)) {
+      this.put(file, text, file.includes('/bin/') ? 0o755 : 0o644);
+    }
+  }
+}
+
+function parents(file: string): string[] {
+  const parts = file.split('/').slice(1, -1);
+  return parts.map((_, index) => `/${parts.slice(0, index + 1).join('/')}`);
+}
+
+function smallRoot(): DebianRoot {
+  const root = new DebianRoot();
+  root.install(
+    'dash',
+    { '/bin/sh': '#!/bin/tool\n', '/usr/share/doc/dash/x': '' },
+    'Essential: yes\n',
+  );
+  root.install(
+    'app',
+    {
+      '/usr/bin/app': '#!/bin/tool\n',
+      '/usr/bin/app-helper': '#!/bin/tool\n',
+      '/usr/lib/app/data': 'data',
+      '/usr/share/man/man1/app.1': '',
+      '/usr/include/app.h': '',
+      '/usr/lib/libapp.a': '',
+      '/etc/app/app.conf': '',
+    },
+    'Source: app-source\nDepends: app-data (= 1), other | none, dash\nRecommends: app-extra\n',
+  );
+  root.install('app-data', { '/usr/share/app/table': '' }, 'Source: app-source\n');
+  root.install('app-extra', { '/usr/lib/app/extra': '' }, 'Source: app-source\n');
+  root.install('other', { '/usr/share/other/file': '' }, 'Depends: deep\n');
+  root.install('deep', { '/usr/share/deep/file': '' });
+  root.install('tool', { '/bin/tool': '' });
+  succeed('cp', ['/bin/busybox', `${root.path}/usr/bin/tool`]);
+  root.put('/usr/lib/app/made.cache', 'made at installation');
+  root.put('/usr/lib/app/host.key', 'secret');
+  root.put('/usr/lib/app/private', 'secret', 0o600);
+  return root;
+}
+
+describe('packages of a sysroot', needs('/bin/busybox'), () => {
+  const root = smallRoot();
+  const plan = (...args: string[]) =>
+    planOf(['--sysroot', root.path, '--terminfo', 'none', ...args]);
+
+  test('--package brings run-time files, and no others', () => {
+    const paths = pathsOf(plan('tool', '--package', 'app'));
+    for (const there of ['/usr/bin/app', '/usr/bin/app-helper', '/usr/lib/app/data']) {
+      assert.ok(paths.includes(there), there);
+    }
+    assert.ok(paths.includes('/etc/app/app.conf'));
+    const others = ['/usr/share/man/man1/app.1', '/usr/include/app.h', '/usr/lib/libapp.a'];
+    assert.deepEqual(
+      others.filter((file) => paths.includes(file)),
+      [],
+    );
+    const withDocs = pathsOf(plan('tool', '--package', 'app', '--package-docs'));
+    assert.deepEqual(
+      others.filter((file) => !withDocs.includes(file)),
+      [],
+    );
+  });
+
+  test('--with-package brings packages of the same source and what installation made, no keys', () => {
+    const paths = pathsOf(plan('app', '--with-package'));
+    for (const there of ['/usr/share/app/table', '/usr/lib/app/extra', '/usr/lib/app/made.cache']) {
+      assert.ok(paths.includes(there), there);
+    }
+    for (const absent of [
+      '/usr/lib/app/host.key',
+      '/usr/lib/app/private',
+      '/usr/share/other/file',
+    ]) {
+      assert.ok(!paths.includes(absent), absent);
+    }
+  });
+
+  test('--package-depends follows dependencies to a depth, short of essential packages', () => {
+    const at = (...depth: string[]) => pathsOf(plan('tool', '--package', 'app', ...depth));
+    assert.ok(!at().includes('/usr/share/other/file'));
+    assert.ok(at('--package-depends', '1').includes('/usr/share/other/file'));
+    assert.ok(!at('--package-depends', '1').includes('/usr/share/deep/file'));
+    const all = at('--package-depends', 'all');
+    assert.ok(all.includes('/usr/share/deep/file'));
+    assert.ok(!all.includes('/usr/bin/sh'));
+    assert.ok(at('--package-depends', '1', '--package-essential').includes('/usr/bin/sh'));
+  });
+
+  test('an unknown package is named with the nearest one, and a broken one with what it lacks', () => {
+    const build = (...args: string[]) =>
+      jailbuild([path.join(tempDir(), 'j'), 'tool', '--sysroot', root.path, ...args]);
+    const unknown = build('--package', 'othre');
+    assert.equal(unknown.status, 1);
+    assert.match(unknown.stderr, /package othre: is not installed; did you mean other\?/);
+    rmSync(`${root.path}/usr/share/deep/file`);
+    const broken = build('--package', 'deep');
+    assert.equal(broken.status, 1);
+    assert.match(
+      broken.stderr,
+      /package deep: is not there as it was installed: \/usr\/share\/deep\/file/,
+    );
+    const partly = build('--package', 'app', '--package-depends', 'all', '--quiet');
+    assert.equal(partly.status, 0);
+    assert.match(partly.stderr, /warning: package deep: is not there as it was installed/);
+  });
+
+  test('a damaged database is one line, and no database is none', () => {
+    root.put('/var/lib/dpkg/status', 'garbage\n');
+    const damaged = jailbuild([
+      ...[path.join(tempDir(), 'j'), 'tool', '--sysroot', root.path],
+      ...['--with-package', '--quiet'],
+    ]);
+    assert.equal(damaged.status, 0);
+    assert.match(damaged.stderr, /\/var\/lib\/dpkg\/status: is damaged/);
+    rmSync(`${root.path}/var`, { recursive: true });
+    const none = jailbuild([path.join(tempDir(), 'j'), 'tool', '--sysroot', root.path, '-q']);
+    assert.deepEqual([none.status, none.stderr], [0, '']);
+  });
+});
+
+test(
+  'a package of rpm comes by its own database, with what it requires',
+  needs('rpm', 'rpmbuild', '/bin/busybox'),
+  () => {
+    const directory = tempDir();
+    const root = path.join(directory, 'root');
+    const spec = path.join(directory, 'tool.spec');
+    writeFileSync(
+      spec,
+      `Name: tool
+Version: 1
+Release: 1
+Summary: a test
+License: MIT
+AutoReqProv: no
+Requires: tool-data
+%description
+A test.
+%package data
+Summary: data
+AutoReqProv: no
+%description data
+Data.
+%package far
+Summary: data of another kind
+AutoReqProv: no
+%description far
+Far.
+%install
+mkdir -p %{buildroot}/usr/bin %{buildroot}/usr/share/tool %{buildroot}/usr/share/far
+cp /bin/busybox %{buildroot}/usr/bin/tool
+echo one > %{buildroot}/usr/share/tool/one
+echo two > %{buildroot}/usr/share/far/two
+%files
+/usr/bin/tool
+%files data
+/usr/share/tool
+%files far
+/usr/share/far
+`,
+    );
+    succeed('rpmbuild', [
+      ...['-bb', '--quiet', '--define', `_topdir ${directory}/build`],
+      ...['--define', '__os_install_post %{nil}', '--define', 'debug_package %{nil}', spec],
+    ]);
+    const packages = readdirSync(`${directory}/build/RPMS`, { recursive: true })
+      .map(String)
+      .filter((file) => file.endsWith('.rpm'))
+      .map((file) => `${directory}/build/RPMS/${file}`);
+    mkdirSync(root);
+    const installed = exec('rpm', [
+      ...['--root', root, '--dbpath', '/var/lib/rpm', '--nodeps', '-i'],
+      ...packages,
+    ]);
+    assert.equal(installed.status, 0, installed.stderr);
+    assert.ok(existsSync(`${root}/usr/bin/tool`));
+    const plan = (...args: string[]) =>
+      pathsOf(planOf(['/usr/bin/tool', '--sysroot', root, '--terminfo', 'none', ...args]));
+    assert.ok(!plan().includes('/usr/share/tool/one'));
+    assert.ok(plan('--with-package').includes('/usr/share/tool/one'));
+    assert.ok(!plan('--with-package').includes('/usr/share/far/two'));
+    assert.ok(plan('--package', 'tool-far').includes('/usr/share/far/two'));
+  },
+);

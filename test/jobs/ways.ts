@@ -1,0 +1,49 @@
+import { chownSync, mkdirSync } from 'node:fs';
+import path from 'node:path';
+import type { Finished } from '../support/cli.js';
+import type { JobTrial, Outcome } from './driver.js';
+import { hostTrace } from './host-view.js';
+
+/** A jail built in some way, and what came of the job in it. */
+export interface Tried {
+  readonly built: Finished;
+  readonly outcome: Outcome;
+  /** What more there is to say. */
+  readonly note?: string;
+}
+
+/** Traces the job on the host, builds the jail from the trace, and runs the job there once. */
+export async function trace(trial: JobTrial): Promise<Tried> {
+  const own = path.join(trial.directory, 'out');
+  mkdirSync(own);
+  chownSync(own, trial.user.uid, trial.user.gid);
+  const file = path.join(own, 'job.trace');
+  const onHost = await trial.start(hostTrace(trial, file));
+  trial.prepare();
+  // The job's own files are bound, and the host has none of them.
+  const built = trial.build(['--trace', file, '--allow-missing']);
+  if (built.status !== 0) return { built, outcome: { passes: false, output: built.stderr } };
+  const outcome = await trial.run();
+  const note = onHost.passes ? '' : ', FAILED on the host';
+  const output = onHost.passes ? outcome.output : `on the host: ${onHost.output}${outcome.output}`;
+  return { built, outcome: { ...outcome, output }, note };
+}
+
+/** Builds a jail of the job's programs alone, and lets `prove --add` bring the rest. */
+export async function prove(trial: JobTrial): Promise<Tried> {
+  const built = trial.build();
+  if (built.status !== 0) return { built, outcome: { passes: false, output: built.stderr } };
+  const proof = await trial.run((options, command) => [
+    ...['prove', trial.root, '--add', '--expect', trial.job.expect],
+    ...[...options, '--', ...command],
+  ]);
+  trial.prepare();
+  const outcome = await trial.run();
+  const rounds = [...proof.output.matchAll(/jailbuild: round \d+: /g)].length;
+  return {
+    built,
+    outcome: { ...outcome, output: `${proof.output}--- then\n${outcome.output}` },
+    // The last run adds nothing.
+    note: `, ${Math.max(rounds - 1, 0)} rounds`,
+  };
+}
