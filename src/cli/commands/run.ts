@@ -8,7 +8,8 @@ import { type RunArguments, runOptions } from '../options/run.js';
 import { lacksText } from '../output/lacks-text.js';
 import { writeErr, writeOut } from '../output/output.js';
 import { printable } from '../output/text.js';
-import { reportError, tellLimits, warn } from '../report-error.js';
+import { reportError, tellLimits } from '../report-error.js';
+import { warnOfUncovering } from '../uncovering.js';
 
 export const runCommand = defineCommand({
   name: 'run',
@@ -111,15 +112,6 @@ async function runObserved(
   writeErr(`jailbuild: the command ended with status ${round.status}\n${lacksText(round)}`);
   tellLimits(round.counts);
   return round.status;
-}
-
-/** What gets past the cover of the record takes the record's worth. */
-async function warnOfUncovering(root: string, launch: LaunchOptions): Promise<void> {
-  const { canUncover } = await import('../../launcher/uncovering.js');
-  if (!canUncover(root, launch)) return;
-  const { noteUnprotected } = await import('../../jail/record/protection.js');
-  if (noteUnprotected(root)) return;
-  warn(`${root}: the command can write the record of the jail: do not update this jail afterwards`);
 }
 
 async function writeBundle(
