@@ -57,7 +57,7 @@ export const exportCommand = defineCommand({
     if (args.prove) await proveFirst(args, source);
     const interrupt = new Interrupt();
     try {
-      const result = await exportSource(args, source, destination, interrupt.signal);
+      const result = await exportSource(args, source, destination, interrupt);
       tell(args, result, toStdout);
       return EXIT.ok;
     } catch (error) {
@@ -83,7 +83,7 @@ async function exportSource(
   args: ExportArguments,
   source: ExportSource,
   destination: Destination,
-  signal: AbortSignal,
+  interrupt: Interrupt,
 ): Promise<ExportReport> {
   const { makeSbom, sbomRequest, UNNAMED } = await import('./sbom-document.js');
   const { exportOptionsOf } = await import('../options/image.js');
@@ -105,8 +105,12 @@ async function exportSource(
       warn(`the image has no ${unknown.join(' and no ')}: name it by number, or bring it`);
   }
   const layered = chosen.layers === 'by-package' ? await packagesOf(tree, sysroot, originOf) : {};
+  const { signal } = interrupt;
   const options = { ...chosen, ...layered, signal };
-  if (sbom?.file === undefined) return exportTree(tree, destination, options);
+  if (sbom?.file === undefined) {
+    interrupt.listen();
+    return exportTree(tree, destination, options);
+  }
 
   const pending = await prepareFile(sbom.file, signal);
   try {
@@ -118,6 +122,7 @@ async function exportSource(
       const digest = made.digests.get(entry.path);
       return entry.type === 'file' && digest !== undefined ? { ...entry, digest } : entry;
     });
+    interrupt.listen();
     const result = await exportTree({ ...tree, entries }, destination, options);
     await pending.commit(made.text);
     return { ...result, sbom: { format: sbom.format, path: sbom.file } };

@@ -39,6 +39,8 @@ export interface BuildOptions {
   readonly wait?: boolean;
   /** Called once before waiting. */
   readonly onWait?: () => void;
+  /** Called before anything is written. */
+  readonly onWrite?: () => void;
   /** Ends the build, leaving the target as it was. */
   readonly signal?: AbortSignal;
 }
