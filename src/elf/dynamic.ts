@@ -1,4 +1,5 @@
 import { JailbuildError } from '../errors.js';
+import { fromBytes } from '../fs/path-bytes.js';
 import { fieldReader } from './fields.js';
 import { malformed } from './malformed.js';
 import type {
@@ -260,7 +261,7 @@ function stringTable(
     if (end < 0 || end - from >= MAX_STRING) {
       throw malformed(source, 'DT_STRTAB', `has a string without end at ${offset}`);
     }
-    return bytes.toString('utf8', from, end);
+    return fromBytes(bytes.subarray(from, end));
   };
 }
 

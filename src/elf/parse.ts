@@ -1,3 +1,4 @@
+import { fromBytes } from '../fs/path-bytes.js';
 import { readDynamic } from './dynamic.js';
 import { readHeaders } from './headers.js';
 import { readIdentification } from './identification.js';
@@ -54,7 +55,7 @@ export function readInterpreter(
   }
   if (bytes[filesz - 1] !== 0)
     throw malformed(source, 'PT_INTERP', 'does not end with a zero byte');
-  const name = bytes.toString('utf8', 0, bytes.indexOf(0));
+  const name = fromBytes(bytes.subarray(0, bytes.indexOf(0)));
   if (name === '') throw malformed(source, 'PT_INTERP', 'is an empty path');
   return name;
 }
