@@ -26,7 +26,7 @@ import {
 import type { JailFile, OptionValues } from '../../profile/jail-file.js';
 import type { OptionTable } from '../command.js';
 import { withDefaults, withFileOptions } from './jail-file.js';
-import { type RunArguments, runOptions } from './run.js';
+import { type provableOptions, type RunArguments, runOptions } from './run.js';
 
 /**
  * What the record of a jail may ask for. It lies within reach of what runs there as root, and so can
@@ -190,18 +190,14 @@ export function launchOptions(args: RunArguments): LaunchOptions {
 /** How a command line runs a command in a jail, and which: with what the jail's record has. */
 export function runnable(
   root: string,
-  args: Omit<RunArguments, 'print-command' | 'oci-bundle' | 'observe'>,
+  args: Omit<RunArguments, Exclude<keyof typeof runOptions, keyof typeof provableOptions>> &
+    Partial<RunArguments>,
 ): {
   readonly launch: LaunchOptions;
   readonly command: readonly string[];
   readonly network?: OutgoingNetwork;
 } {
-  const whole = {
-    'print-command': undefined,
-    'oci-bundle': undefined,
-    observe: undefined,
-    ...args,
-  };
+  const whole = { ...(withDefaults(runOptions) as RunArguments), ...args };
   const all = withRecordedDefaults(root, whole, runOptions);
   return {
     launch: hideRecord(root, launchOptions(all)),
