@@ -2,6 +2,7 @@ import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { execa } from 'execa';
 import { JailbuildError } from '../errors.js';
+import { pathBuffer } from '../fs/path-bytes.js';
 import { locateLauncher } from './locate.js';
 import { descriptorsOf, environmentOf, type LaunchOptions, launcherArguments } from './options.js';
 import type { Helper, OutgoingNetwork } from './outgoing-network.js';
@@ -22,13 +23,6 @@ export async function runJail(
   command: readonly string[],
   network?: OutgoingNetwork,
 ): Promise<number> {
-  if (!root.isWellFormed()) {
-    throw new JailbuildError(
-      'LAUNCHER_FAILED',
-      `${root}: is not UTF-8, and only such a path can be handed to the launcher`,
-      root,
-    );
-  }
   const signals = new SignalPassing();
   signals.start();
   const outgoing = network === undefined ? undefined : await import('./outgoing-network.js');
@@ -50,25 +44,32 @@ export async function runJail(
             },
           ],
         };
+  const environment = environmentOf(options, process.env.TERM);
+  // Node makes text of all arguments and variables: other bytes go by a pipe.
+  const given = own + (network === undefined ? 0 : 3);
+  const isText = [root, ...launcherArguments(root, launched, command)].every((word) =>
+    word.isWellFormed(),
+  );
   const args = [
     // However we end: nobody would be there to pass on signals, or to learn what becomes of the command.
     '--die-with-parent',
     ...(options.dieWithParent ? ['--die-with', String(process.ppid)] : []),
-    ...launcherArguments(root, launched, command, 'names'),
+    ...launcherArguments(root, launched, command, isText ? 'names' : 'values'),
   ];
   let helper: Helper | undefined;
   try {
-    const started = execa(locateLauncher(), args, {
+    const started = execa(locateLauncher(), isText ? args : ['--args', String(given)], {
       stdio: [
         ...(['inherit', 'inherit', 'inherit'] as const),
         ...Array.from({ length: own - 3 }, (_, index) =>
           descriptors.includes(index + 3) ? ('inherit' as const) : ('ignore' as const),
         ),
         ...(outgoing === undefined ? [] : (['pipe', 'pipe', 'pipe'] as const)),
+        ...(isText ? [] : [Buffer.concat(args.map((arg) => pathBuffer(`${arg}\0`)))]),
       ],
       buffer: false,
       reject: false,
-      env: environmentOf(options, process.env.TERM),
+      env: isText ? environment : {},
       extendEnv: false,
       // The present directory may be one that only its user may enter, and is of no use there.
       cwd: '/',

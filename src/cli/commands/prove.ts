@@ -10,6 +10,7 @@ import { jsonLine } from '../output/json.js';
 import { lacksText } from '../output/lacks-text.js';
 import { writeErr, writeOut } from '../output/output.js';
 import { reportError, tellLimits } from '../report-error.js';
+import { warnOfUncovering } from '../uncovering.js';
 
 const options = {
   add: {
@@ -67,6 +68,7 @@ async function prove(args: ProveArguments): Promise<number> {
   const { launch, command, network } = runnable(root, args);
   if (network !== undefined)
     throw new JailbuildError('USAGE', '--network: prove runs with host, none or ns:PATH alone');
+  await warnOfUncovering(root, launch);
   const { proveJail } = await import('../../prove/prove.js');
   const rounds = await proveJail(
     root,

@@ -220,6 +220,8 @@ struct options {
 	char **command;
 	/* Our own arguments. */
 	char **argv;
+	/* With those of files in their places. */
+	char **words;
 	/* Of options that say all when they are read. */
 	const char *ignored;
 };

@@ -34,7 +34,7 @@ int main(int argc, char **argv)
 	parse_options(&options, argc, argv);
 	close_others(3, &options.named);
 	if (options.sealed)
-		run_sealed_copy(argv);
+		run_sealed_copy(options.words);
 	log_as("Parent", options.verbose);
 	log_step("PID is %ld", (long)getpid());
 	load_filters(&options.seccomp);

@@ -341,6 +341,35 @@ static char **copies_of(int argc, char **argv)
 	return copies;
 }
 
+/* The arguments before the last file of them. */
+static char **done;
+static size_t done_count;
+
+/* Keeps what getopt has taken, but for the option that names the file and, as a word of its own, the name. */
+static void keep_done(char **argv, const char *path)
+{
+	int last = optind - (argv[optind - 1] == path ? 2 : 1);
+	for (int index = 1; index < last; index++) {
+		done = grown(done, done_count, sizeof(char *));
+		done[done_count++] = argv[index];
+	}
+}
+
+/* All arguments, those of files in their places, for a copy of us that has not these files any more. */
+static char **whole_list(int argc, char **argv)
+{
+	char **all = allocate((done_count + (size_t)argc + 1) * sizeof(char *));
+	size_t count = 0;
+
+	all[count++] = argv[0];
+	for (size_t index = 0; index < done_count; index++)
+		all[count++] = done[index];
+	for (int index = 1; index < argc; index++)
+		all[count++] = argv[index];
+	all[count] = NULL;
+	return all;
+}
+
 /*
  * Puts the arguments of a file, each ended by a NUL, in the place of those that are done with. Returns the
  * new list; getopt begins with it anew.
@@ -356,6 +385,7 @@ static char **spliced(struct options *options, const struct row *row, int *argc,
 	FILE *file = fd < 0 ? NULL : fdopen(dup(fd), "r");
 	if (file == NULL)
 		die_errno("open the arguments", path);
+	keep_done(argv, path);
 	all = grown(all, count++, sizeof(char *));
 	all[0] = argv[0];
 	while (getdelim(&text, &size, '\0', file) > 0) {
@@ -409,6 +439,7 @@ void parse_options(struct options *options, int argc, char **argv)
 		if (options->args != NULL)
 			argv = spliced(options, row, &argc, argv);
 	}
+	options->words = whole_list(argc, argv);
 	options->command = optind < argc ? argv + optind : NULL;
 	for (int index = 0; index < ROWS; index++)
 		if (given[index])
