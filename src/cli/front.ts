@@ -2,6 +2,15 @@ import { useFront } from '../jail/engine/front-connection.js';
 
 /** The name of the variable that the native front sets; native/front/start.c writes it. */
 const VARIABLE = 'JAILBUILD_FRONT';
+/** What the front has put aside, for Node would read it at its start; native/front/front.h has both. */
+const [CERTIFICATES, ASIDE] = ['NODE_EXTRA_CA_CERTS', 'JAILBUILD_NODE_EXTRA_CA_CERTS'];
+
+let isFronted = false;
+
+/** Whether a native front has started this process, and so may start others later. */
+export function hasFront(): boolean {
+  return isFronted;
+}
 
 /**
  * Learns what the native front says that has started this process, and hides it from those that this
@@ -12,8 +21,14 @@ const VARIABLE = 'JAILBUILD_FRONT';
  */
 export function meetFront(environment: NodeJS.ProcessEnv = process.env): void {
   const said = environment[VARIABLE];
+  isFronted = said !== undefined;
   if (said === undefined) return;
   delete environment[VARIABLE];
+  const certificates = environment[ASIDE];
+  if (certificates !== undefined) {
+    delete environment[ASIDE];
+    environment[CERTIFICATES] = certificates;
+  }
   const [channel = '', settings] = said.split(';');
   if (settings === 'tuned') delete environment.GLIBC_TUNABLES;
   const [requests, replies, front] = channel.split(',').map(Number);

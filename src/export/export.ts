@@ -11,7 +11,7 @@ import type { Entry } from '../manifest/manifest.js';
 import { BlobArchive, BlobDirectory, type BlobStore, blobName, writeBlob } from './blobs.js';
 import { type CompressionChoice, checkCompression, compress } from './compression.js';
 import { cpio } from './cpio.js';
-import { type Destination, STDOUT_PATH } from './destination.js';
+import { type Destination, type ExportFormat, STDOUT_PATH } from './destination.js';
 import { scratchDirectory } from './draft.js';
 import type { FileTree } from './file-tree.js';
 import {
@@ -24,7 +24,7 @@ import {
 } from './image.js';
 import { type LayerChoice, splitLayers } from './layers.js';
 import { INDEX_FILE, indexWith, LAYOUT, LAYOUT_FILE, readIndex } from './oci-layout.js';
-import { type Platform, platformOf } from './platform.js';
+import { checkPlatform, type Platform, platformOf } from './platform.js';
 import { TAR_END, tar } from './tar.js';
 import { imageXattrs, refuseReservedNames } from './target-names.js';
 import { creationTime, reproducibleTimes } from './times.js';
@@ -48,8 +48,9 @@ export interface ExportOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What was written. */
 export interface ExportResult {
-  readonly format: Destination['kind'];
+  readonly format: ExportFormat;
   readonly path: string;
   /** Of an image the digest of its manifest (docker-archive: of its configuration), else of the file. */
   readonly digest: string;
@@ -261,6 +262,7 @@ async function storeLayersAndConfig(
   nameOf: Readonly<Record<'layer' | 'config', (digest: string) => string>>,
 ) {
   const { entries, sourceRoot } = tree;
+  if (options.platform !== undefined) checkPlatform(tree, options.platform);
   const platform = options.platform ?? platformOf(tree);
   const parts = splitLayers(entries, {
     by: options.layers ?? 'single',

@@ -18,6 +18,8 @@ export interface Variant extends Candidate {
 export interface VariantEdge {
   /** The baseline that it stands in for. */
   readonly of: LoadedObject;
+  /** The name that is asked for. */
+  readonly name: string;
   readonly variant: Variant;
 }
 
@@ -111,6 +113,8 @@ class Image implements ProcessImage {
     for (const object of objects) this.#addLoaded(object);
     for (const object of audited) this.#addLoaded(object);
     this.#addWarnings(this.#baseline);
+    const byOrigin = this.#search.originWarning(this.#program, this.loaded);
+    if (byOrigin !== undefined && !this.warnings.includes(byOrigin)) this.warnings.push(byOrigin);
     this.#mapOnOthers();
     if (this.#others.size === 0) return;
     for (const edge of this.edges) this.#isNew(edgeKey(edge));
@@ -144,9 +148,9 @@ class Image implements ProcessImage {
       )?.to;
       if (to.level === undefined || baseline === undefined) {
         if (this.#isNew(edgeKey(edge))) this.edges.push(edge);
-      } else if (this.#isNew(`variant\0${to.trace.path}`)) {
+      } else if (this.#isNew(`variant\0${name}\0${to.name}`)) {
         const { trace, elf, level } = to;
-        this.variants.push({ of: baseline, variant: { name: to.name, trace, elf, level } });
+        this.variants.push({ of: baseline, name, variant: { name: to.name, trace, elf, level } });
       }
     }
     for (const library of other.missing) {

@@ -107,7 +107,8 @@ export type Reason =
   /** The terminal description of this name. */
   | { readonly kind: 'terminfo'; readonly name: string };
 
-interface EntryBase {
+/** What all entries have. */
+export interface EntryBase {
   /** Absolute path inside the jail, without `.`, `..`, or symbolic links on the way. */
   readonly path: string;
   /** Permission bits with set-uid, set-gid and sticky, in octal: `0755`. */
@@ -123,10 +124,12 @@ interface EntryBase {
   readonly reasons: readonly Reason[];
 }
 
+/** A directory. */
 export interface DirectoryEntry extends EntryBase {
   readonly type: 'directory';
 }
 
+/** A regular file. */
 export interface FileEntry extends EntryBase {
   readonly type: 'file';
   /** Bytes. */
@@ -139,22 +142,26 @@ export interface FileEntry extends EntryBase {
   readonly hardlink?: string;
 }
 
+/** A symbolic link. */
 export interface SymlinkEntry extends EntryBase {
   readonly type: 'symlink';
   /** The link's text as the host has it. */
   readonly target: string;
 }
 
+/** A device file. */
 export interface DeviceEntry extends EntryBase {
   readonly type: 'character-device' | 'block-device';
   readonly major: number;
   readonly minor: number;
 }
 
+/** A named pipe (fifo(7)). */
 export interface FifoEntry extends EntryBase {
   readonly type: 'fifo';
 }
 
+/** One file of a root file system. */
 export type Entry = DirectoryEntry | FileEntry | SymlinkEntry | DeviceEntry | FifoEntry;
 
 /** What was asked for, without the target, so that the same request gives the same bytes anywhere. */
@@ -215,8 +222,13 @@ export interface MissingLibrary {
   readonly optional?: true;
   /** Where the source's library cache would lead, for a jail that has no cache. */
   readonly cachedAt?: string;
+  /** Where only processors with more features find it. */
+  readonly variantAt?: string;
+  /** Where it is in a directory of ld.so.conf(5), for a source whose library cache lacks it. */
+  readonly configuredAt?: string;
 }
 
+/** The plan of a root file system. docs/manifest.md describes its JSON form. */
 export interface Manifest {
   readonly schema: typeof MANIFEST_SCHEMA;
   readonly request: ManifestRequest;

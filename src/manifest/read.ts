@@ -1,7 +1,7 @@
-import { readFileSync, statSync } from 'node:fs';
-import { JailbuildError, strerror } from '../errors.js';
+import { readTextFile } from '../fs/read-text.js';
+import { MAX_ID } from './account-request.js';
 import type { Advice } from './advice.js';
-import { Field, invalid, parseJson } from './json-field.js';
+import { Field, parseJson } from './json-field.js';
 import {
   type Entry,
   MANIFEST_SCHEMA,
@@ -13,8 +13,6 @@ import {
 
 /** Larger than a manifest of all of a distribution's programs by two orders of magnitude. */
 const MAX_BYTES = 1 << 28;
-/** The last uid; the one above stands for none in chown(2). */
-const MAX_ID = 0xffff_fffe;
 
 const MODE = /^0?[0-7]{4}$/;
 const TIME = /^-?\d{1,12}\.\d{9}$/;
@@ -40,16 +38,7 @@ const FIELDS: Readonly<Record<Entry['type'], readonly string[]>> = {
  * @throws JailbuildError NOT_READABLE, MANIFEST_INVALID
  */
 export function readManifest(file: string): Manifest {
-  let text: string;
-  try {
-    const { size } = statSync(file);
-    if (size > MAX_BYTES) throw invalid(file, `is larger than ${MAX_BYTES} bytes`);
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    if (error instanceof JailbuildError) throw error;
-    throw new JailbuildError('NOT_READABLE', `${file}: ${strerror(error)}`, file);
-  }
-  return parseManifest(text, file);
+  return parseManifest(readTextFile(file, MAX_BYTES), file);
 }
 
 /**

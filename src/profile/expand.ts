@@ -1,6 +1,7 @@
 import path from 'node:path';
-import { JailbuildError } from '../errors.js';
-import { isTrace, type Trace } from '../fs/sysroot.js';
+import { errnoText, JailbuildError } from '../errors.js';
+import { pathBuffer } from '../fs/path-bytes.js';
+import { isTrace, type Trace, type TraceFailure } from '../fs/sysroot.js';
 import type { Reason } from '../manifest/manifest.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { STANDARD_PATH } from '../manifest/standard-path.js';
@@ -41,11 +42,12 @@ const MAX_FOLLOWED = 1 << 20;
  * @throws JailbuildError PROFILE_NOT_FOUND, PROFILE_INVALID
  */
 export function additionsOf(request: ResolveRequest): Additions | undefined {
-  const { profiles = [], exclude = [] } = request;
+  const { profiles = [], users = [], include = [], exclude = [] } = request;
   if (!needsAdditions(request)) return undefined;
   const loaded = loadProfiles(profiles);
   return {
     request: withSettings(request, loaded),
+    places: loaded.length > 0 || users.length > 0 || include.some(({ to }) => to !== undefined),
     environment: environmentOf(loaded),
     addTo: (resolution) => new Expansion(resolution, request, loaded).run(),
     takeOut: (resolution) => takeOut(resolution, exclude),
@@ -203,9 +205,11 @@ class Expansion {
     if (trace.stat.type === 'directory') {
       files.add(trace, reason);
       this.#addBelow(trace, reason, except);
-    } else if (trace.stat.type === 'file') {
+    } else if (this.#isSocket(path, trace)) {
+      return;
+    } else {
       files.add(trace, reason);
-      this.#addNeeds(trace, reason);
+      if (trace.stat.type === 'file') this.#addNeeds(trace, reason);
     }
   }
 
@@ -222,13 +226,39 @@ class Expansion {
       const path = `${directory.path === '/' ? '' : directory.path}/${name}`;
       if (except(path)) continue;
       const trace = sysroot.trace(path);
-      if (!isTrace(trace)) continue;
+      if (!isTrace(trace)) {
+        this.#addUnreached(path, trace, reason);
+        continue;
+      }
+      if (this.#isSocket(path, trace)) continue;
       const { type } = trace.stat;
-      if (type !== 'directory' && type !== 'file') continue;
       files.add(trace, reason);
       if (type === 'file') this.#addNeeds(trace, reason);
       // What a link leads to is not below this directory.
-      else if (trace.links.length === 0) this.#addBelow(trace, reason, except);
+      else if (type === 'directory' && trace.links.length === 0) {
+        this.#addBelow(trace, reason, except);
+      }
+    }
+  }
+
+  /** Sockets are made by the servers that listen on them. */
+  #isSocket(path: string, { stat }: Trace): boolean {
+    if (stat.type === 'socket') this.#warnings.push(`${path}: is a socket, left out`);
+    return stat.type === 'socket';
+  }
+
+  /** A name in a directory that leads nowhere: a link is kept as it is. */
+  #addUnreached(path: string, { errno, at }: TraceFailure, reason: Reason): void {
+    const { sysroot, files } = this.#resolution;
+    if (sysroot.typeOf(path) !== 'symlink') {
+      this.#warnings.push(`${path}: ${errnoText(errno)}, left out`);
+      return;
+    }
+    files.addLink(path, reason);
+    if (errno === 'EACCES') {
+      this.#warnings.push(
+        `${at}: is a symbolic link that others can change, to what is not for everyone: kept without that`,
+      );
     }
   }
 
@@ -282,7 +312,7 @@ class Expansion {
     ] as const) {
       const at = this.#make(
         file,
-        { type: 'file', content: Buffer.from(text), mode: 0o644 },
+        { type: 'file', content: pathBuffer(text), mode: 0o644 },
         reason(named[0] ?? 'root'),
       );
       for (const name of named.slice(1)) files.addReason(at, reason(name));
@@ -335,7 +365,7 @@ class Expansion {
     made: Partial<MadeFile> & Pick<MadeFile, 'type' | 'mode'>,
     reason: Reason,
   ): string {
-    return this.#resolution.files.addMade(path, { ...this.#made, ...made }, reason);
+    return this.#resolution.files.addMade(jailPath(path), { ...this.#made, ...made }, reason);
   }
 
   #owner({ path, owner, group }: Owned): { uid: number; gid: number } {
@@ -394,5 +424,16 @@ function unmet({ name, path }: Profile, what: string, subject: Alternatives): Ja
     'PROFILE_UNMET',
     `profile ${name}: ${what}`,
     [subject].flat()[0] ?? path,
+  );
+}
+
+/** A path of the jail without `.`, `..` and further slashes: above its root there is nothing. */
+function jailPath(text: string): string {
+  const plain = path.posix.normalize(text).replace(/(?<=.)\/$/, '');
+  if (plain.startsWith('/') && plain !== '/' && !plain.includes('\0')) return plain;
+  throw new JailbuildError(
+    'PROFILE_INVALID',
+    `${JSON.stringify(text)}: is no path in a jail`,
+    text,
   );
 }

@@ -17,6 +17,7 @@ import { build } from 'esbuild';
 import { lazyPackages } from './lazy-packages.mjs';
 import { writeLicenses } from './licenses.mjs';
 import { buildNative } from './native.mjs';
+import { writePublicApi } from './public-api.mjs';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const TARGET = 'node20.19';
@@ -36,14 +37,21 @@ buildNative('src/native/launcher', 'invoke_ns', 'all but run works');
 buildNative('src/native/engine', 'jail_engine', 'jails are written without what Node cannot do');
 buildNative(FRONT, 'jailbuild', 'the command is a script, which starts slower');
 buildNative('src/native/observer', 'jail_observer', 'nothing can be observed');
+buildNative(
+  'src/native/seccomp',
+  'seccomp_compile',
+  'oci-runtime takes no seccomp profiles (libseccomp-dev)',
+  ['seccomp'],
+);
 const cli = await bundleCli();
 writeCompletions();
 const library = await bundleLibrary();
 writeLicenses('dist/third-party-licenses.txt', [cli.metafile, library.metafile]);
-declareTypes();
+writePublicApi();
 writeManual();
 copyExecutable('src/native/start.sh', 'dist/invoke_ns');
 copyExecutable('src/native/start.sh', 'dist/jailbuild');
+copyExecutable('src/native/runtime.sh', 'dist/jailbuild-runtime');
 optimize();
 
 /**
@@ -112,17 +120,6 @@ async function bundleLibrary() {
     metafile: true,
     logLevel: 'warning',
   });
-}
-
-function declareTypes() {
-  const options = '--noEmit false --declaration --emitDeclarationOnly --outDir dist/types';
-  execFileSync(
-    'node_modules/.bin/tsc',
-    ['-p', 'src/tooling/tsconfig.types.json', ...options.split(' ')],
-    {
-      stdio: 'inherit',
-    },
-  );
 }
 
 function writeManual() {

@@ -1,6 +1,8 @@
 import type { Arguments } from '../command.js';
 import type { ROOT_ARGUMENT } from './root.js';
 
+const SUPERVISION = 'Supervision';
+
 const NAMESPACES = 'Namespaces';
 
 const FILES = 'Files';
@@ -9,14 +11,30 @@ const RIGHTS = 'Rights';
 
 const LIMITS = 'Limits';
 
-export const runOptions = {
+/** Options of `run` that `prove` has as well. */
+export const provableOptions = {
   env: {
     alias: 'e',
     type: 'string',
     array: true,
     nargs: 1,
-    describe: 'Set a variable [default: PATH, HOME, TERM and the variables set by profiles]',
-    placeholder: 'NAME=VALUE',
+    describe:
+      'Set a variable, or bring that of the caller [default: PATH, HOME, TERM and the variables set by profiles]',
+    placeholder: 'NAME[=VALUE]',
+  },
+  'env-file': {
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'Set the variables of a file, one NAME[=VALUE] a line',
+    placeholder: 'FILE',
+    complete: 'file',
+  },
+  argv0: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Name that the command finds as its own',
+    placeholder: 'NAME',
   },
   workdir: {
     alias: ['w', 'cwd', 'chdir'],
@@ -39,21 +57,6 @@ export const runOptions = {
     describe: 'Run the command as PID 1, without an init that reaps orphans',
   },
   verbose: { alias: 'v', type: 'boolean', describe: 'Print each step' },
-  observe: {
-    type: 'boolean',
-    describe: 'Report at the end what the jail lacked for the command, as `prove` does',
-  },
-  'print-command': {
-    type: 'boolean',
-    describe: 'Print the command line of the launcher, and run nothing',
-  },
-  'oci-bundle': {
-    type: 'string',
-    requiresArg: true,
-    describe: 'Write an OCI runtime bundle of the same run to DIR, and run nothing',
-    placeholder: 'DIR',
-    complete: 'directory',
-  },
   hostname: {
     group: NAMESPACES,
     type: 'string',
@@ -63,8 +66,20 @@ export const runOptions = {
   },
   network: {
     group: NAMESPACES,
-    choices: ['host', 'none'],
-    describe: "The host's network, or only a loopback interface [default: host]",
+    type: 'string',
+    requiresArg: true,
+    describe:
+      "The host's network, only a loopback interface, outgoing connections by pasta or slirp4netns, or a namespace by its path or name [default: host]",
+    placeholder: 'host|none|outgoing|pasta|slirp4netns|ns:PATH',
+    complete: ['host', 'none', 'outgoing', 'pasta', 'slirp4netns'],
+  },
+  pidns: {
+    group: NAMESPACES,
+    type: 'string',
+    requiresArg: true,
+    describe: 'Make the PID namespace of the jail within this one',
+    placeholder: 'PATH',
+    complete: 'file',
   },
   ipc: {
     group: NAMESPACES,
@@ -79,9 +94,30 @@ export const runOptions = {
   },
   userns: {
     group: NAMESPACES,
-    choices: ['host', 'root', 'keep-id'],
+    type: 'string',
+    requiresArg: true,
     describe:
-      'User namespace: none, or one in which the caller is root or keeps its ID [default: host for root, otherwise root]',
+      'User namespace: none, one in which the caller is root or keeps its ID, or one by its path [default: host for root, otherwise root]',
+    placeholder: 'host|root|keep-id|PATH',
+    complete: ['host', 'root', 'keep-id'],
+  },
+  'unshare-try': {
+    group: NAMESPACES,
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'Where a user or cgroup namespace is refused, say so and go on without it',
+    placeholder: 'user|cgroup',
+  },
+  'disable-userns': {
+    group: NAMESPACES,
+    type: 'boolean',
+    describe: 'Allow no further user namespaces in the jail',
+  },
+  'assert-userns-disabled': {
+    group: NAMESPACES,
+    type: 'boolean',
+    describe: 'Fail if the command could make a user namespace',
   },
   'map-auto': {
     group: NAMESPACES,
@@ -128,6 +164,90 @@ export const runOptions = {
     describe: 'Bind-mount a file or directory of the host, without access to devices',
     placeholder: 'SRC[:DEST][:ro]',
     complete: 'file',
+  },
+  overlay: {
+    group: FILES,
+    type: 'string',
+    requiresArg: true,
+    describe: 'Keep the root as it is: changes go to memory, or to DIR',
+    placeholder: 'tmpfs|DIR',
+    complete: 'directory',
+  },
+  mount: {
+    group: FILES,
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'A mount in the syntax of podman, for paths with colons and commas',
+    placeholder: 'type=bind|tmpfs|mqueue,src=SRC,dst=DEST,...',
+  },
+  'ro-bind': {
+    group: FILES,
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'As --bind, read-only',
+    placeholder: 'SRC[:DEST]',
+    complete: 'file',
+  },
+  'bind-try': {
+    group: FILES,
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'As --bind, unless SRC does not exist',
+    placeholder: 'SRC[:DEST]',
+    complete: 'file',
+  },
+  'ro-bind-try': {
+    group: FILES,
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'As --ro-bind, unless SRC does not exist',
+    placeholder: 'SRC[:DEST]',
+    complete: 'file',
+  },
+  'dev-bind-try': {
+    group: FILES,
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'As --dev-bind, unless SRC does not exist',
+    placeholder: 'SRC[:DEST]',
+    complete: 'file',
+  },
+  dir: {
+    group: FILES,
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'Make a directory',
+    placeholder: 'DEST[:MODE]',
+  },
+  symlink: {
+    group: FILES,
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'Make a symbolic link',
+    placeholder: 'TEXT:DEST',
+  },
+  chmod: {
+    group: FILES,
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'Set the mode of a file',
+    placeholder: 'MODE:DEST',
+  },
+  mqueue: {
+    group: FILES,
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'Mount the message queues of the IPC namespace',
+    placeholder: 'DEST',
   },
   'dev-bind': {
     group: FILES,
@@ -183,11 +303,19 @@ export const runOptions = {
   seccomp: {
     group: RIGHTS,
     type: 'string',
-    requiresArg: true,
+    array: true,
+    nargs: 1,
     describe:
       'System call filter: a compiled filter in a file, the default, or none [default: default]',
     placeholder: 'FILE|default|off',
     complete: 'file',
+  },
+  'exec-label': {
+    group: RIGHTS,
+    type: 'string',
+    requiresArg: true,
+    describe: 'SELinux label or AppArmor profile of the command',
+    placeholder: 'LABEL',
   },
   'allow-new-privileges': {
     group: RIGHTS,
@@ -230,6 +358,131 @@ export const runOptions = {
     nargs: 1,
     describe: 'Resource limit of each process (setrlimit(2)), such as nofile=1024:2048',
     placeholder: 'NAME=SOFT[:HARD]',
+  },
+} as const;
+
+export const runOptions = {
+  ...provableOptions,
+  'die-with-parent': {
+    group: SUPERVISION,
+    type: 'boolean',
+    describe: 'Kill the jail when the process that started this command ends',
+  },
+  'preserve-fds': {
+    group: SUPERVISION,
+    type: 'string',
+    requiresArg: true,
+    describe: 'Pass this many descriptors from 3 on to the command',
+    placeholder: 'N',
+  },
+  fd: {
+    group: SUPERVISION,
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'Pass a descriptor to the command',
+    placeholder: 'FD',
+  },
+  'info-fd': {
+    group: SUPERVISION,
+    type: 'string',
+    requiresArg: true,
+    describe: 'Write a line of JSON: the PID of the first process, and the namespaces',
+    placeholder: 'FD',
+  },
+  'json-status-fd': {
+    group: SUPERVISION,
+    type: 'string',
+    requiresArg: true,
+    describe: 'Write the same, and a line with the exit status at the end',
+    placeholder: 'FD',
+  },
+  'block-fd': {
+    group: SUPERVISION,
+    type: 'string',
+    requiresArg: true,
+    describe: 'Start the command when there is something to read, or the end',
+    placeholder: 'FD',
+  },
+  'sync-fd': {
+    group: SUPERVISION,
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'Keep a descriptor open as long as the jail runs',
+    placeholder: 'FD',
+  },
+  'lock-file': {
+    group: SUPERVISION,
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'Hold a read lock on a file of the jail as long as the jail runs',
+    placeholder: 'DEST',
+  },
+  'bind-fd': {
+    group: FILES,
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'Mount the file or directory that a descriptor is open to',
+    placeholder: 'FD:DEST',
+  },
+  'ro-bind-fd': {
+    group: FILES,
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'As --bind-fd, read-only',
+    placeholder: 'FD:DEST',
+  },
+  'bind-data': {
+    group: FILES,
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'Mount a file with what is read from a descriptor',
+    placeholder: 'FD:DEST',
+  },
+  'ro-bind-data': {
+    group: FILES,
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'As --bind-data, read-only',
+    placeholder: 'FD:DEST',
+  },
+  file: {
+    group: FILES,
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'Write what is read from a descriptor to a file',
+    placeholder: 'FD:DEST[:MODE]',
+  },
+  publish: {
+    alias: 'p',
+    group: NAMESPACES,
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe: 'Forward a port of the host to the jail, with an outgoing network',
+    placeholder: '[ADDRESS:]HOST:JAIL[/udp]',
+  },
+  'print-command': {
+    type: 'boolean',
+    describe: 'Print the command line of the launcher, and run nothing',
+  },
+  'oci-bundle': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Write an OCI runtime bundle of the same run to DIR, and run nothing',
+    placeholder: 'DIR',
+    complete: 'directory',
+  },
+  observe: {
+    type: 'boolean',
+    describe: 'Report at the end what the jail lacked for the command, as `prove` does',
   },
 } as const;
 

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "front.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,8 @@
 /* Commands that write no jail and read none by the writer: Node takes our place. */
 static bool is_without_writer(const char *word)
 {
-	static const char *const words[] = { "run",	 "tree", "why",	 "inspect",    "profiles", "init",
+	static const char *const words[] = { "run",	 "ps",	 "exec",  "diff",    "oci-runtime", "trace",
+					     "tree",	 "why",	 "inspect",    "profiles", "init",
 					     "completion", "help", "optimize", "--version", "-V", "--help", "-h" };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
@@ -69,13 +71,24 @@ static int end_as(int status)
 	return 128 + signal_;
 }
 
+/* What is opened later must not take the place of a standard stream; Node does the same. */
+static void open_standard_streams(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			_exit(1);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static struct start start;
 	struct channel channel;
 
-	find_node(start.node);
+	open_standard_streams();
 	find_dist(start.dist);
+	run_as_before(&start, argc, argv);
+	find_node(start.node);
 	tune_memory(&start);
 	/* What `jailbuild optimize` asks for. */
 	if (argc == 3 && strcmp(argv[1], "--build-snapshot") == 0)

@@ -198,7 +198,7 @@ int empty_tree(bool directory)
 	first = make_filesystem("tmpfs",
 				ATTRIBUTE_READ_ONLY | ATTRIBUTE_NOSUID | ATTRIBUTE_NODEV | ATTRIBUTE_NOEXEC,
 				"mode=0555,size=0,nr_inodes=1");
-	return first;
+	return dup(first);
 }
 
 /* Only of what is mounted somewhere a copy can be taken. What is opened by the root lies below it. */
@@ -212,7 +212,7 @@ int open_workshop(int root)
 int take_from_workshop(int workshop)
 {
 	int tree = clone_mount(workshop, "made");
-	if (tree < 0 || unlinkat(workshop, "made", 0) < 0)
+	if (tree < 0)
 		die_errno("take what was made for the jail", NULL);
 	return tree;
 }
