@@ -123,7 +123,7 @@ async function* bounded(
     if (size > most) {
       throw new JailbuildError(
         'IMAGE_INVALID',
-        `${where}: unpacks to more than ${most} bytes`,
+        `${where}: unpacks to more than ${most} bytes: raise JAILBUILD_IMAGE_LIMIT`,
         where,
       );
     }
