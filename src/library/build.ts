@@ -42,6 +42,7 @@ const BUILD = {
   insecureParents: flag,
   wait: flag,
   onWait: callback<() => void>,
+  onWrite: callback<() => void>,
   signal: abortSignal,
   onFile: callback<(report: FileReport) => void>,
 };
