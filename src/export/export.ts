@@ -25,11 +25,7 @@ import {
 } from './image.js';
 import { type LayerChoice, splitLayers } from './layers.js';
 import { INDEX_FILE, indexWith, LAYOUT, LAYOUT_FILE, readIndex } from './oci-layout.js';
-<<<<<<< HEAD
-import { platformOf } from './platform.js';
-=======
-import { checkPlatform, type Platform, platformOf } from './platform.js';
->>>>>>> main
+import { checkPlatform, platformOf } from './platform.js';
 import { TAR_END, tar } from './tar.js';
 import { imageXattrs, refuseReservedNames } from './target-names.js';
 import { creationTime, reproducibleTimes } from './times.js';

@@ -113,17 +113,12 @@ async function exportSource(
     for (const warning of unread) warn(warning);
     options = { ...options, packageOf };
   }
-<<<<<<< HEAD
   const { leftOut } = read;
   const told = leftOut === undefined ? {} : { leftOut };
-  if (sbom?.file === undefined)
-    return { ...(await exportTree(tree, destination, options)), ...told };
-=======
   if (sbom?.file === undefined) {
     interrupt.listen();
-    return exportTree(tree, destination, options);
+    return { ...(await exportTree(tree, destination, options)), ...told };
   }
->>>>>>> main
 
   const pending = await prepareFile(sbom.file, signal);
   try {
