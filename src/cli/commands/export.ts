@@ -55,7 +55,7 @@ export const exportCommand = defineCommand({
     if (args.prove) await proveFirst(args, source);
     const interrupt = new Interrupt();
     try {
-      const result = await exportSource(args, source, destination, interrupt.signal);
+      const result = await exportSource(args, source, destination, interrupt);
       tell(args, result, toStdout);
       return EXIT.ok;
     } catch (error) {
@@ -81,11 +81,12 @@ async function exportSource(
   args: ExportArguments,
   source: ExportSource,
   destination: Destination,
-  signal: AbortSignal,
+  interrupt: Interrupt,
 ): Promise<ExportReport> {
   const { makeSbom, sbomRequest, UNNAMED } = await import('./sbom-document.js');
   const { exportOptionsOf } = await import('../options/image.js');
   const { exportTree } = await import('../../export/export.js');
+  const { nameOfImage } = await import('../../export/destination.js');
   const { file } = source;
   const { path } = destination;
   const beside = path === STDOUT_PATH || isStream(path) ? undefined : path;
@@ -103,6 +104,7 @@ async function exportSource(
     if (unknown.length > 0)
       warn(`the image has no ${unknown.join(' and no ')}: name it by number, or bring it`);
   }
+  const { signal } = interrupt;
   let options: ExportOptions = { ...chosen, signal };
   if (chosen.layers === 'by-package') {
     const { entryPackages } = await import('../../export/packages.js');
@@ -110,11 +112,15 @@ async function exportSource(
     for (const warning of unread) warn(warning);
     options = { ...options, packageOf };
   }
-  if (sbom?.file === undefined) return exportTree(tree, destination, options);
+  if (sbom?.file === undefined) {
+    interrupt.listen();
+    return exportTree(tree, destination, options);
+  }
 
   const pending = await prepareFile(sbom.file, signal);
   try {
-    const name = chosen.image?.labels?.['org.opencontainers.image.title'] ?? UNNAMED;
+    const title = chosen.image?.labels?.['org.opencontainers.image.title'];
+    const name = title ?? nameOfImage(destination) ?? UNNAMED;
     const made = await makeSbom(sbom, name, tree, sysroot, originOf);
     for (const warning of made.warnings) warn(warning);
     // What is exported is then what the bill of materials tells, or an error.
@@ -122,6 +128,7 @@ async function exportSource(
       const digest = made.digests.get(entry.path);
       return entry.type === 'file' && digest !== undefined ? { ...entry, digest } : entry;
     });
+    interrupt.listen();
     const result = await exportTree({ ...tree, entries }, destination, options);
     await pending.commit(made.text);
     return { ...result, sbom: { format: sbom.format, path: sbom.file } };
