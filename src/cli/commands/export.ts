@@ -96,8 +96,15 @@ async function exportSource(
     throw new JailbuildError('USAGE', '--sbom: name its file with --sbom-file');
   }
   const read = await source.read();
-  const { tree, warnings, command, environment, sysroot, originOf } = read;
+  const { warnings, command, environment, sysroot, originOf } = read;
   for (const warning of warnings) warn(warning);
+  let { tree } = read;
+  if (args['package-database'] === 'auto') {
+    const { withPackageDatabase } = await import('../../export/package-database.js');
+    const made = await withPackageDatabase(read);
+    for (const warning of made.warnings) warn(warning);
+    tree = made.tree;
+  }
   const chosen = exportOptionsOf(args, file?.image ?? read.image, { command, environment });
   if (chosen.image?.user !== undefined) {
     const { unknownNames } = await import('../../export/image-user.js');

@@ -38,6 +38,10 @@ export const exportOptions = {
     placeholder: 'IMAGE',
     complete: ['oci:', 'oci-archive:', 'docker-archive:', 'docker://'],
   },
+  'package-database': {
+    choices: ['auto', 'none'],
+    describe: 'Add a database of the packages that are in it, for scanners [default: none]',
+  },
   layers: {
     choices: ['single', 'by-package', 'by-library'],
     describe: 'How files are split into image layers [default: single]',
