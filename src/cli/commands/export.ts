@@ -113,7 +113,8 @@ async function exportSource(
       warn(`the image has no ${unknown.join(' and no ')}: name it by number, or bring it`);
   }
   const { signal } = interrupt;
-  let options: ExportOptions = { ...chosen, signal };
+  const { registryOptionsOf } = await import('../options/registry.js');
+  let options: ExportOptions = { ...chosen, signal, registry: registryOptionsOf(args) };
   if (chosen.layers === 'by-package') {
     const { entryPackages } = await import('../../export/packages.js');
     const { packageOf, warnings: unread } = await entryPackages(read);

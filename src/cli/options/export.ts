@@ -22,7 +22,7 @@ export const exportOptions = {
     requiresArg: true,
     describe: 'Form and path of the output; - is standard output',
     placeholder: 'FORM:PATH',
-    complete: ['oci:', 'oci-archive:', 'docker-archive:', 'tar:', 'cpio:'],
+    complete: ['oci:', 'oci-archive:', 'docker-archive:', 'docker://', 'tar:', 'cpio:'],
   },
   from: {
     type: 'string',
