@@ -48,6 +48,7 @@ export type ErrorCode =
   | 'WRITE_FAILED'
   | 'NOT_EXACT'
   | 'VERIFY_FAILED'
+  | 'LIMIT_EXCEEDED'
   | 'NOT_EXPORTABLE'
   | 'PLATFORM_UNKNOWN'
   | 'TOOL_MISSING'

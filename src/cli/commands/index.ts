@@ -2,6 +2,7 @@ import type { AnyCommand } from '../command.js';
 import { buildCommand } from './build.js';
 import { checkCommand } from './check.js';
 import { completionCommand } from './completion.js';
+import { diffCommand } from './diff.js';
 import { exportCommand } from './export.js';
 import { initCommand } from './init.js';
 import { inspectCommand } from './inspect.js';
@@ -9,6 +10,7 @@ import { optimizeCommand } from './optimize.js';
 import { profilesCommand } from './profiles.js';
 import { proveCommand } from './prove.js';
 import { removeCommand } from './remove.js';
+import { reportCommand } from './report.js';
 import { runCommand } from './run.js';
 import { traceCommand } from './trace.js';
 import { treeCommand } from './tree.js';
@@ -23,6 +25,8 @@ export const COMMANDS: readonly AnyCommand[] = [
   updateCommand,
   removeCommand,
   exportCommand,
+  reportCommand,
+  diffCommand,
   traceCommand,
   proveCommand,
   treeCommand,
