@@ -5,6 +5,7 @@ export type ErrorCode =
   | 'NOT_READABLE'
   | 'NOT_A_REGULAR_FILE'
   | 'NOT_ELF'
+  | 'NOT_A_PROGRAM'
   | 'SCRIPT'
   | 'MALFORMED_ELF'
   | 'MALFORMED_CACHE'

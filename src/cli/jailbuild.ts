@@ -1,4 +1,4 @@
-import { commandLineWords } from '../fs/path-bytes.js';
+import { commandLineWords, keepWorkingDirectory } from '../fs/path-bytes.js';
 import { meetFront } from './front.js';
 import { main } from './main.js';
 
@@ -12,6 +12,7 @@ export async function prepare(jobs: readonly (readonly string[])[]): Promise<voi
 
 /** Runs this process's command line, and ends the process. */
 export async function start(): Promise<void> {
+  keepWorkingDirectory();
   meetFront();
   const status = await main(commandLineWords(process.argv.slice(2)));
   // All is written by then. To let the event loop run dry costs 10 ms more: it waits for what V8 still compiles.

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import packageJson from '../../package.json' with { type: 'json' };
+import { JailbuildError } from '../errors.js';
 import { nearest } from '../text/suggest.js';
 import type { AnyCommand } from './command.js';
 import { COMMANDS } from './commands/index.js';
@@ -20,10 +21,17 @@ import { beforeRest, checkArguments, type Parsed, refuse } from './usage.js';
 export async function main(argv: readonly string[]): Promise<number> {
   try {
     return await runLine(argv);
-  } catch (error) {
+  } catch (thrown) {
+    const error = isCwdError(thrown)
+      ? new JailbuildError('NOT_READABLE', 'the working directory is gone: change to another one')
+      : thrown;
     reportError(error, beforeRest(argv).includes('--json'));
     return exitStatusOf(error);
   }
+}
+
+function isCwdError(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error && error.syscall === 'uv_cwd';
 }
 
 async function runLine(argv: readonly string[]): Promise<number> {

@@ -1,4 +1,5 @@
 import { JailbuildError } from '../errors.js';
+import { fromBytes } from '../fs/path-bytes.js';
 import { fieldReader } from './fields.js';
 import { malformed } from './malformed.js';
 import type {
@@ -202,14 +203,26 @@ export function* dynamicEntries(bytes: Buffer, headers: ElfHeaders) {
   }
 }
 
-/** The file offset of a virtual address, or undefined if no PT_LOAD brings it from the file. */
+/** The smallest page that machines have: what is mapped with it is mapped with larger ones. */
+const PAGE = 4096;
+
+/**
+ * The file offset of a virtual address, or undefined if no PT_LOAD brings it from the file. Whole pages
+ * are mapped, each segment over the ones before it; behind the end of a segment with more memory than
+ * file, its last page has zeros.
+ */
 export function fileOffset(segments: readonly Segment[], address: number): number | undefined {
-  for (const { type, offset, vaddr, filesz } of segments) {
-    if (type === 'load' && address >= vaddr && address < vaddr + filesz) {
-      return offset + (address - vaddr);
-    }
+  let found: number | undefined;
+  for (const { type, offset, vaddr, filesz, memsz } of segments) {
+    if (type !== 'load' || filesz === 0) continue;
+    const start = vaddr - (vaddr % PAGE);
+    const end = vaddr + filesz;
+    const mapped = memsz > filesz ? end : Math.ceil(end / PAGE) * PAGE;
+    if (address < start || address >= mapped) continue;
+    const at = offset + (address - vaddr);
+    if (at >= 0) found = at;
   }
-  return undefined;
+  return found;
 }
 
 /** A function that reads the string at an offset of the string table. */
@@ -248,7 +261,7 @@ function stringTable(
     if (end < 0 || end - from >= MAX_STRING) {
       throw malformed(source, 'DT_STRTAB', `has a string without end at ${offset}`);
     }
-    return bytes.toString('utf8', from, end);
+    return fromBytes(bytes.subarray(from, end));
   };
 }
 

@@ -9,6 +9,8 @@ export interface FieldReader {
    * exact.
    */
   readonly word: (bytes: Buffer, at: number) => number;
+  /** The same, exact: a bigint from 2^53 on. */
+  readonly exact: (bytes: Buffer, at: number) => number | bigint;
 }
 
 export function fieldReader({
@@ -24,5 +26,10 @@ export function fieldReader({
     if (elfClass === 32) return u32(bytes, at);
     return u32(bytes, little ? at : at + 4) + u32(bytes, little ? at + 4 : at) * 2 ** 32;
   };
-  return { u16, u32, word };
+  const exact = (bytes: Buffer, at: number) => {
+    const value = word(bytes, at);
+    if (Number.isSafeInteger(value)) return value;
+    return little ? bytes.readBigUInt64LE(at) : bytes.readBigUInt64BE(at);
+  };
+  return { u16, u32, word, exact };
 }

@@ -17,6 +17,7 @@ const LAYOUT = {
     offset: 4,
     vaddr: 8,
     filesz: 16,
+    memsz: 20,
   },
   64: {
     ehsize: 64,
@@ -27,6 +28,7 @@ const LAYOUT = {
     offset: 8,
     vaddr: 16,
     filesz: 32,
+    memsz: 40,
   },
 } as const;
 
@@ -51,9 +53,14 @@ export function isElf(start: Buffer): boolean {
  * Reads the ELF header and the program headers.
  *
  * @param start the file's first bytes, 64 or more unless the file is shorter
+ * @param onProblem called for program headers that cannot be read, in place of an error
  * @throws JailbuildError NOT_ELF, MALFORMED_ELF
  */
-export function readHeaders(source: ByteSource, start: Buffer): ElfHeaders {
+export function readHeaders(
+  source: ByteSource,
+  start: Buffer,
+  onProblem?: (problem: JailbuildError) => void,
+): ElfHeaders {
   if (!isElf(start)) {
     throw new JailbuildError('NOT_ELF', `${source.path}: not an ELF file`, source.path);
   }
@@ -67,7 +74,31 @@ export function readHeaders(source: ByteSource, start: Buffer): ElfHeaders {
   }
 
   const byteOrder = little ? 'little' : 'big';
-  const { u16, u32, word } = fieldReader({ class: elfClass, byteOrder });
+  const { u16, u32 } = fieldReader({ class: elfClass, byteOrder });
+  const headers = {
+    class: elfClass,
+    byteOrder,
+    machine: u16(start, 18),
+    flags: u32(start, layout.flags),
+    type: FILE_TYPE[u16(start, 16)],
+  } as const;
+  try {
+    return { ...headers, segments: readSegments(source, start, headers) };
+  } catch (error) {
+    if (onProblem === undefined || !(error instanceof JailbuildError)) throw error;
+    onProblem(error);
+    return { ...headers, segments: [] };
+  }
+}
+
+/** @throws JailbuildError MALFORMED_ELF */
+function readSegments(
+  source: ByteSource,
+  start: Buffer,
+  headers: Pick<ElfHeaders, 'class' | 'byteOrder'>,
+): Segment[] {
+  const layout = LAYOUT[headers.class];
+  const { u16, u32, word } = fieldReader(headers);
   const { phentsize } = layout;
   const phoff = word(start, layout.phoff);
   const saidSize = u16(start, layout.tail + 2);
@@ -94,14 +125,8 @@ export function readHeaders(source: ByteSource, start: Buffer): ElfHeaders {
       offset: word(table, at + layout.offset),
       vaddr: word(table, at + layout.vaddr),
       filesz: word(table, at + layout.filesz),
+      memsz: word(table, at + layout.memsz),
     });
   }
-  return {
-    class: elfClass,
-    byteOrder,
-    machine: u16(start, 18),
-    flags: u32(start, layout.flags),
-    type: FILE_TYPE[u16(start, 16)],
-    segments,
-  };
+  return segments;
 }

@@ -1,3 +1,4 @@
+import { fromBytes } from '../fs/path-bytes.js';
 import { readDynamic } from './dynamic.js';
 import { readHeaders } from './headers.js';
 import { readIdentification } from './identification.js';
@@ -28,7 +29,17 @@ export function parseElf(source: ByteSource, start = source.read(0, FIRST_READ))
   };
 }
 
-function readInterpreter(source: ByteSource, headers: ElfHeaders, start: Buffer) {
+/**
+ * Reads PT_INTERP: a path, which Linux takes from the working directory if it is relative.
+ *
+ * @param start the file's first bytes
+ * @throws JailbuildError MALFORMED_ELF
+ */
+export function readInterpreter(
+  source: ByteSource,
+  headers: ElfHeaders,
+  start: Buffer,
+): string | undefined {
   const segment = headers.segments.find(({ type }) => type === 'interp');
   if (segment === undefined) return undefined;
   const { offset, filesz } = segment;
@@ -44,9 +55,7 @@ function readInterpreter(source: ByteSource, headers: ElfHeaders, start: Buffer)
   }
   if (bytes[filesz - 1] !== 0)
     throw malformed(source, 'PT_INTERP', 'does not end with a zero byte');
-  const name = bytes.toString('utf8', 0, bytes.indexOf(0));
-  if (!name.startsWith('/')) {
-    throw malformed(source, 'PT_INTERP', `is not an absolute path: ${JSON.stringify(name)}`);
-  }
+  const name = fromBytes(bytes.subarray(0, bytes.indexOf(0)));
+  if (name === '') throw malformed(source, 'PT_INTERP', 'is an empty path');
   return name;
 }

@@ -8,7 +8,7 @@ export interface Section {
   /** sh_type, as SHT_NOTE = 7. */
   readonly type: number;
   readonly flags: number;
-  readonly address: number;
+  readonly address: number | bigint;
   readonly offset: number;
   readonly size: number;
 }
@@ -62,7 +62,7 @@ function nameTable(source: ByteSource, { section, namesIndex }: Table): Buffer {
 
 function readTable(source: ByteSource, headers: ElfHeaders): Table | undefined {
   const wide = headers.class === 64;
-  const { u16, u32, word } = fieldReader(headers);
+  const { u16, u32, word, exact } = fieldReader(headers);
 
   const header = source.read(0, wide ? 64 : 52);
   const table = word(header, wide ? 40 : 32);
@@ -99,7 +99,7 @@ function readTable(source: ByteSource, headers: ElfHeaders): Table | undefined {
         name: end < 0 ? '' : text.toString('utf8', nameAt, end),
         type: u32(bytes, start + at.type),
         flags: word(bytes, start + at.flags),
-        address: word(bytes, start + at.address),
+        address: exact(bytes, start + at.address),
         offset: word(bytes, start + at.offset),
         size: word(bytes, start + sizeAt),
       };

@@ -20,6 +20,7 @@ export interface Segment {
   readonly offset: number;
   readonly vaddr: number;
   readonly filesz: number;
+  readonly memsz: number;
 }
 
 export interface ElfHeaders {

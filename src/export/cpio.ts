@@ -1,4 +1,5 @@
 import { JailbuildError } from '../errors.js';
+import { pathBuffer } from '../fs/path-bytes.js';
 import type { Entry, FileEntry } from '../manifest/manifest.js';
 import { nanoseconds } from '../manifest/timestamp.js';
 import { Chunks, type FileTree } from './file-tree.js';
@@ -50,7 +51,7 @@ export function* cpio({ entries, sourceRoot }: FileTree): Generator<Buffer> {
     const inode = group?.inode ?? nextInode++;
     const carries = entry.type === 'file' && (group === undefined || group.last === entry.path);
     const header = headerOf(entry, inode, group?.names ?? 1);
-    const target = entry.type === 'symlink' ? Buffer.from(entry.target) : undefined;
+    const target = entry.type === 'symlink' ? pathBuffer(entry.target) : undefined;
     const size = target?.length ?? (carries ? entry.size : 0);
     yield* writeHeader(chunks, { ...header, size });
     if (target !== undefined) yield* chunks.bytes(target);
@@ -122,7 +123,7 @@ function headerOf(entry: Entry, inode: number, names: number): Header {
 }
 
 function* writeHeader(chunks: Chunks, header: Header): Generator<Buffer> {
-  const name = Buffer.from(`${header.name}\0`);
+  const name = pathBuffer(`${header.name}\0`);
   const fields = [
     header.inode,
     header.mode,

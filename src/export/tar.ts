@@ -1,4 +1,5 @@
 import { JailbuildError } from '../errors.js';
+import { pathBuffer } from '../fs/path-bytes.js';
 import type { Entry } from '../manifest/manifest.js';
 import { nanoseconds } from '../manifest/timestamp.js';
 import { Chunks, type FileTree } from './file-tree.js';
@@ -6,6 +7,9 @@ import { Chunks, type FileTree } from './file-tree.js';
 const BLOCK = 512;
 /** Two empty blocks end an archive (POSIX pax, "ustar Interchange Format"). */
 const END = Buffer.alloc(2 * BLOCK);
+
+/** Says that names in pax records are bytes, not UTF-8 (POSIX pax, "pax Extended Header"). */
+const BINARY_NAMES = paxRecord('hdrcharset', Buffer.from('BINARY'));
 
 /** One member of an archive. */
 export interface TarMember {
@@ -119,7 +123,11 @@ export function tarHeader(member: TarMember): Buffer {
   const records: Buffer[] = [];
   const text = (key: 'path' | 'linkpath', value: string, room: number): string => {
     if (isPlain(value, room)) return value;
-    records.push(paxRecord(key, Buffer.from(value)));
+    const bytes = pathBuffer(value);
+    // Readers take the bytes of a header as they are.
+    if (!value.isWellFormed() && bytes.length <= room) return bytes.toString('latin1');
+    if (!value.isWellFormed()) records.push(BINARY_NAMES);
+    records.push(paxRecord(key, bytes));
     return '';
   };
   const number = (key: 'uid' | 'gid' | 'size', value: number): number => {
@@ -208,7 +216,7 @@ function isPlain(text: string, room: number): boolean {
 }
 
 function shortName(name: string): string {
-  return Buffer.from(name).subarray(0, FIELD.name[1]).toString('latin1');
+  return pathBuffer(name).subarray(0, FIELD.name[1]).toString('latin1');
 }
 
 function largest(field: NumericField): number {

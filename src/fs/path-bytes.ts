@@ -95,3 +95,17 @@ export function commandLineWords(argv: readonly string[]): readonly string[] {
   }
   return words.slice(-argv.length);
 }
+
+/**
+ * Has process.cwd(), and path.resolve() with it, name a working directory whose path is no UTF-8: Node
+ * makes another path of it. One that is gone stays an error of whoever asks for it.
+ */
+export function keepWorkingDirectory(): void {
+  try {
+    if (!process.cwd().includes(REPLACEMENT)) return;
+    const real = fromBytes(readlinkSync('/proc/self/cwd', { encoding: 'buffer' }));
+    process.cwd = () => real;
+  } catch {
+    // It is not asked for by every command.
+  }
+}

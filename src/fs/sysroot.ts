@@ -3,7 +3,7 @@ import path from 'node:path';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
 import type { OpenFile } from './file-reader.js';
 import { DirectoryView, type FileStat, type FileView } from './file-view.js';
-import { realPathOf, toBytes } from './path-bytes.js';
+import { fromBytes, realPathOf, toBytes } from './path-bytes.js';
 
 /** The kernel follows at most this many symbolic links in one look-up (path_resolution(7)). */
 const MAX_LINKS = 40;
@@ -173,7 +173,7 @@ export class Sysroot {
   readText(found: Trace): string {
     const reader = this.open(found);
     try {
-      return reader.read(0, Math.min(reader.size, MAX_TEXT)).toString('utf8');
+      return fromBytes(reader.read(0, Math.min(reader.size, MAX_TEXT)));
     } finally {
       reader.close();
     }
@@ -291,7 +291,8 @@ export class Sysroot {
         path: up,
         stat,
         links: passed,
-        left: [...parent.left, parent.path],
+        // The root is its own parent, and always there.
+        left: parent.path === '/' ? parent.left : [...parent.left, parent.path],
       };
     }
 

@@ -1,7 +1,8 @@
 import path from 'node:path';
+import { JailbuildError } from '../errors.js';
 import { openOutput, writeFailed } from '../fs/atomic-file.js';
 import { ociConfig } from './oci-config.js';
-import type { LaunchOptions } from './options.js';
+import { filtersOf, type LaunchOptions } from './options.js';
 import { deniedSystemCalls } from './run.js';
 
 /**
@@ -17,9 +18,16 @@ export async function writeOciBundle(
   options: LaunchOptions,
   command: readonly string[],
 ): Promise<void> {
-  const denied = (options.seccomp ?? 'default') === 'default' ? await deniedSystemCalls() : [];
+  const denied = filtersOf(options).includes('default') ? await deniedSystemCalls() : [];
   const config = ociConfig(root, options, command, denied);
   const file = path.join(directory, 'config.json');
+  const text = JSON.stringify(config, undefined, 2);
+  if (/\\ud[c-f][0-9a-f]{2}/.test(text)) {
+    throw new JailbuildError(
+      'USAGE',
+      '--oci-bundle: a path, an argument or a variable is not UTF-8, and JSON has no other text',
+    );
+  }
   try {
     const { ensureDir } = await import('fs-extra/esm');
     await ensureDir(directory);
@@ -28,7 +36,7 @@ export async function writeOciBundle(
   }
   const output = await openOutput(file);
   try {
-    await output.append(Buffer.from(`${JSON.stringify(config, undefined, 2)}\n`));
+    await output.append(Buffer.from(`${text}\n`));
     output.commit();
   } finally {
     output.discard();

@@ -1,16 +1,16 @@
 import { JailbuildError } from '../errors.js';
 import { isTrace, Sysroot } from '../fs/sysroot.js';
 import {
-  type BindMount,
   CPU_PERIOD,
   DEFAULT_CAPABILITIES,
   DEFAULT_UMASK,
   environmentOf,
+  filtersOf,
   hostnameOf,
   type IdMap,
   isTmpfs,
   type LaunchOptions,
-  type TmpfsMount,
+  type Mount,
 } from './options.js';
 
 /** config.json of the OCI runtime specification, as far as a run needs it. */
@@ -54,6 +54,7 @@ export function ociConfig(
   command: readonly string[],
   denied: readonly string[],
 ): Json {
+  refuseUnsayable(options);
   return {
     ociVersion: options.clockOffsets === undefined ? '1.0.2' : '1.1.0',
     process: processOf(root, options, command),
@@ -62,6 +63,16 @@ export function ociConfig(
     mounts: [...standardMounts(options), ...(options.mounts ?? []).map(mountOf)],
     linux: linuxOf(options, denied),
   };
+}
+
+function refuseUnsayable(options: LaunchOptions): void {
+  const { overlay, joined, disableUserns, execLabel, argv0 } = options;
+  const asked = {
+    ...{ '--overlay': overlay, '--network ns:, --userns PATH or --pidns': joined },
+    ...{ '--disable-userns': disableUserns, '--exec-label': execLabel, '--argv0': argv0 },
+  };
+  for (const [option, value] of Object.entries(asked))
+    if (value) throw new JailbuildError('USAGE', `${option}: a bundle cannot say this`);
 }
 
 function processOf(root: string, options: LaunchOptions, command: readonly string[]): Json {
@@ -157,7 +168,9 @@ function standardMounts({ ownDev, proc = 'masked' }: LaunchOptions): Json[] {
   ];
 }
 
-function mountOf(mount: BindMount | TmpfsMount): Json {
+function mountOf(mount: Mount): Json {
+  if ('option' in mount)
+    throw new JailbuildError('USAGE', `${mount.option}: a bundle cannot say this`);
   if (isTmpfs(mount)) {
     const shared = ['/tmp', '/var/tmp', '/dev/shm'].includes(mount.target);
     const given = mount.options?.split(',') ?? [shared ? 'mode=1777' : 'mode=0755'];
@@ -179,7 +192,10 @@ function mountOf(mount: BindMount | TmpfsMount): Json {
 function linuxOf(options: LaunchOptions, denied: readonly string[]): Json {
   const masks = (options.proc ?? 'masked') === 'masked';
   const inProc = (names: readonly string[]): string[] => names.map((name) => `/proc/${name}`);
-  const seccomp = seccompOf(options.seccomp ?? 'default', denied);
+  const [filter = 'off', ...more] = filtersOf(options);
+  if (more.length > 0)
+    throw new JailbuildError('USAGE', '--seccomp: a bundle holds one filter alone');
+  const seccomp = seccompOf(filter, denied);
   return {
     namespaces: namespacesOf(options).map((type) => ({ type })),
     ...(options.userMaps === undefined

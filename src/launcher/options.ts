@@ -8,6 +8,10 @@ export interface BindMount {
   readonly readOnly: boolean;
   /** Device files below it work. */
   readonly devices: boolean;
+  /** It need not be there. */
+  readonly optional?: boolean;
+  /** Without what is mounted below it. */
+  readonly flat?: boolean;
 }
 
 /** An empty file system in memory. */
@@ -17,6 +21,38 @@ export interface TmpfsMount {
   /** Comma-separated, as tmpfs(5) has them, such as `size=64m`. */
   readonly options?: string;
 }
+
+/** Anything else that an option of the launcher puts into the jail. */
+export interface PlacedFile {
+  /** Such as `--dir`. */
+  readonly option: string;
+  readonly value: string;
+  /** Absolute path in the jail. */
+  readonly target: string;
+  /** A descriptor of ours that the launcher needs for it. */
+  readonly fd?: number;
+}
+
+export type Mount = BindMount | TmpfsMount | PlacedFile;
+
+/** How others learn of a run, and hold it, by descriptors of ours; the formats are bubblewrap's. */
+export interface Supervision {
+  /** A line of JSON: the number of the first process, and the namespaces. */
+  readonly infoFd?: number;
+  /** The same, and a line with the exit status at the end. */
+  readonly statusFd?: number;
+  /** The command waits for something to read there. */
+  readonly blockFd?: number;
+  /** Held open as long as the jail runs. */
+  readonly syncFds?: readonly number[];
+  /** Files of the jail to hold a lock for reading on. */
+  readonly lockFiles?: readonly string[];
+}
+
+/** Namespaces that are there already, by their paths. */
+export type JoinedNamespaces = Readonly<
+  Partial<Record<'user' | 'pid' | 'net' | 'ipc' | 'uts' | 'cgroup' | 'time', string>>
+>;
 
 export interface ResourceLimit {
   /** The name of setrlimit(2) in small letters, without its prefix: `nofile`. */
@@ -51,7 +87,15 @@ export interface LaunchOptions {
   readonly ownDev?: boolean;
   readonly proc?: 'masked' | 'full' | 'none';
   /** In the order in which they are mounted. */
-  readonly mounts?: readonly (BindMount | TmpfsMount)[];
+  readonly mounts?: readonly Mount[];
+  /** What is written to the root goes to memory (`tmpfs`), or to a directory; the root stays as it is. */
+  readonly overlay?: string;
+  readonly joined?: JoinedNamespaces;
+  /** Namespaces to go on without where they are refused. */
+  readonly unshareTry?: readonly ('user' | 'cgroup')[];
+  /** No further user namespace can be made, and that is made sure of. */
+  readonly disableUserns?: boolean;
+  readonly assertUsernsDisabled?: boolean;
   /** Bytes. */
   readonly memory?: number;
   readonly pids?: number;
@@ -63,8 +107,10 @@ export interface LaunchOptions {
   /** The capabilities that root in the jail has, and of these the ones that other users have. */
   readonly capabilities?: CapabilityChoice;
   readonly allowNewPrivileges?: boolean;
-  /** The filter for system calls: the default one, none, or an absolute path. */
-  readonly seccomp?: string;
+  /** The filters for system calls: the default one, none, or an absolute path, one upon the other. */
+  readonly seccomp?: string | readonly string[];
+  /** A label of SELinux, or a profile of AppArmor. */
+  readonly execLabel?: string;
   /** Octal. */
   readonly umask?: string;
   /** The command itself is the first process. */
@@ -76,6 +122,17 @@ export interface LaunchOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Working directory inside; the default is `/`. */
   readonly cwd?: string;
+  readonly supervision?: Supervision;
+  /** The jail ends with the process that called us. */
+  readonly dieWithParent?: boolean;
+  /** Descriptors that the command has as well. */
+  readonly fds?: readonly number[];
+  /** So many descriptors from 3 on. */
+  readonly preserveFds?: number;
+  /** The same, as sockets that the command is to serve (sd_listen_fds(3)). */
+  readonly listenFds?: number;
+  /** What the command finds as its own name. */
+  readonly argv0?: string;
   /** Tell each step. */
   readonly verbose?: boolean;
 }
@@ -107,8 +164,25 @@ export const DEFAULT_UMASK = '022';
 /** Of each of this many microseconds a limit on processors gives a part. */
 export const CPU_PERIOD = 100_000;
 
-export function isTmpfs(mount: BindMount | TmpfsMount): mount is TmpfsMount {
-  return !('source' in mount);
+export function isTmpfs(mount: Mount): mount is TmpfsMount {
+  return !('source' in mount) && !('option' in mount);
+}
+
+/** The filters of a run, in their order. */
+export function filtersOf({ seccomp = 'default' }: LaunchOptions): readonly string[] {
+  return typeof seccomp === 'string' ? [seccomp] : seccomp;
+}
+
+/** The descriptors of ours that a run needs, beside the standard streams. */
+export function descriptorsOf(options: LaunchOptions): readonly number[] {
+  const { infoFd, statusFd, blockFd, syncFds = [] } = options.supervision ?? {};
+  const count = Math.max(options.preserveFds ?? 0, options.listenFds ?? 0);
+  const placed = (options.mounts ?? []).map((mount) => ('fd' in mount ? mount.fd : undefined));
+  return [
+    ...[...placed, infoFd, statusFd, blockFd].filter((fd) => fd !== undefined),
+    ...[...syncFds, ...(options.fds ?? [])],
+    ...Array.from({ length: count }, (_, index) => 3 + index),
+  ];
 }
 
 /** The whole environment of a command, but for what the user adds. */
@@ -131,11 +205,14 @@ export function environmentOf(
  *
  * @param root absolute path of the jail
  * @param command without words, a shell
+ * @param env whether variables are there with their values, or the launcher is to find these in its own
+ *   environment, where no list of processes shows them
  */
 export function launcherArguments(
   root: string,
   options: LaunchOptions,
   command: readonly string[],
+  env: 'values' | 'names' = 'values',
 ): string[] {
   return [
     ...(options.verbose ? ['-v'] : []),
@@ -145,7 +222,7 @@ export function launcherArguments(
     ...fileArguments(options),
     ...limitArguments(options),
     ...rightsArguments(options),
-    ...processArguments(options),
+    ...processArguments(options, env),
     ...(command.length === 0 ? [] : ['--', ...command]),
   ];
 }
@@ -155,10 +232,19 @@ function namespaceArguments(root: string, options: LaunchOptions): string[] {
     list.flatMap(({ inside, outside, count }) => [name, `${inside}:${outside}:${count}`]);
   return [
     ...['-p', '-m', '-u', hostnameOf(root, options)],
-    ...(options.shareIpc ? [] : ['--ipc']),
+    ...(options.shareIpc || options.joined?.ipc ? [] : ['--ipc']),
     ...(options.shareCgroups ? [] : ['--cgroup']),
-    ...(options.isolateNetwork ? ['-n'] : []),
+    ...(options.isolateNetwork && !options.joined?.net ? ['-n'] : []),
     ...(options.userMaps === undefined ? [] : ['--userns']),
+    ...Object.entries(options.joined ?? {}).flatMap(([type, at]) => [
+      '--namespace',
+      `${type}=${at}`,
+    ]),
+    ...(options.unshareTry?.length
+      ? ['--try', [...options.unshareTry].sort().reverse().join()]
+      : []),
+    ...(options.disableUserns ? ['--disable-userns'] : []),
+    ...(options.assertUsernsDisabled ? ['--assert-userns-disabled'] : []),
     ...maps('--uid-map', options.userMaps?.uids),
     ...maps('--gid-map', options.userMaps?.gids),
     ...(options.clockOffsets === undefined ? [] : ['--time']),
@@ -171,6 +257,7 @@ function fileArguments(options: LaunchOptions): string[] {
   const { proc = 'masked' } = options;
   return [
     ...(options.readOnly ? ['--read-only'] : []),
+    ...valued('--overlay', options.overlay),
     ...(options.ownDev ? [] : ['--dev']),
     ...(proc === 'masked' ? ['--mask-proc'] : []),
     ...(proc === 'none' ? ['--no-proc'] : []),
@@ -179,12 +266,24 @@ function fileArguments(options: LaunchOptions): string[] {
   ];
 }
 
-function mountArgument(mount: BindMount | TmpfsMount): string[] {
+/** A path as the launcher's options take it: a colon in it separates no fields. */
+export function escapedPath(text: string): string {
+  return text.replace(/[\\:]/g, '\\$&');
+}
+
+function mountArgument(mount: Mount): string[] {
+  if ('option' in mount) return [mount.option, mount.value];
   if (isTmpfs(mount)) {
-    return ['--tmpfs', [mount.target, mount.options ?? []].flat().join(':')];
+    return ['--tmpfs', [escapedPath(mount.target), mount.options ?? []].flat().join(':')];
   }
-  const { source, target, readOnly, devices } = mount;
-  return [devices ? '--dev-bind' : '--bind', `${source}:${target}${readOnly ? ':ro' : ''}`];
+  const words = [
+    ...(mount.readOnly ? ['ro'] : []),
+    ...(mount.optional ? ['try'] : []),
+    ...(mount.flat ? ['flat'] : []),
+  ];
+  const fields = [escapedPath(mount.source), escapedPath(mount.target)];
+  if (words.length > 0) fields.push(words.join(','));
+  return [mount.devices ? '--dev-bind' : '--bind', fields.join(':')];
 }
 
 function limitArguments({ memory, pids, cpus, rlimits = [] }: LaunchOptions): string[] {
@@ -204,21 +303,32 @@ function rightsArguments(options: LaunchOptions): string[] {
     ...['--caps', names(bounding)],
     ...(ambient.length === 0 ? [] : ['--ambient', names(ambient)]),
     ...(options.allowNewPrivileges ? [] : ['--no-new-privs']),
-    ...['--seccomp', options.seccomp ?? 'default'],
+    ...filtersOf(options).flatMap((filter) => ['--seccomp', filter]),
+    ...valued('--exec-label', options.execLabel),
     '--keyring',
     ...['--umask', options.umask ?? DEFAULT_UMASK],
   ];
 }
 
-function processArguments(options: LaunchOptions): string[] {
+function processArguments(options: LaunchOptions, env: 'values' | 'names'): string[] {
+  const { infoFd, statusFd, blockFd, syncFds = [], lockFiles = [] } = options.supervision ?? {};
   return [
     ...(options.noInit ? [] : ['--init']),
     ...(options.newSession ? ['--new-session'] : []),
     ...(options.tty ? ['--pty'] : []),
     ...Object.entries(environmentOf(options, process.env.TERM)).flatMap(([name, value]) => [
       '--env',
-      `${name}=${value}`,
+      env === 'values' ? `${name}=${value}` : name,
     ]),
+    ...valued('--info-fd', infoFd),
+    ...valued('--json-status-fd', statusFd),
+    ...valued('--block-fd', blockFd),
+    ...syncFds.flatMap((fd) => valued('--sync-fd', fd)),
+    ...lockFiles.flatMap((file) => ['--lock-file', file]),
+    ...(options.fds ?? []).flatMap((fd) => valued('--fd', fd)),
+    ...valued('--preserve-fds', options.preserveFds),
+    ...valued('--listen-fds', options.listenFds),
+    ...valued('--argv0', options.argv0),
   ];
 }
 

@@ -1,8 +1,11 @@
 import { constants } from 'node:os';
+import type { Duplex } from 'node:stream';
 import { execa } from 'execa';
 import { JailbuildError } from '../errors.js';
+import { pathBuffer } from '../fs/path-bytes.js';
 import { locateLauncher } from './locate.js';
-import { type LaunchOptions, launcherArguments } from './options.js';
+import { descriptorsOf, environmentOf, type LaunchOptions, launcherArguments } from './options.js';
+import type { Helper, OutgoingNetwork } from './outgoing-network.js';
 import { SignalPassing } from './pass-signals.js';
 
 /**
@@ -10,6 +13,7 @@ import { SignalPassing } from './pass-signals.js';
  *
  * @param root absolute path of the jail
  * @param command without words, a shell
+ * @param network made for the jail by a helper
  * @returns the command's exit status, or 128 and the number of the signal that ended it
  * @throws JailbuildError LAUNCHER_MISSING, LAUNCHER_FAILED
  */
@@ -17,28 +21,77 @@ export async function runJail(
   root: string,
   options: LaunchOptions,
   command: readonly string[],
+  network?: OutgoingNetwork,
 ): Promise<number> {
-  if (!root.isWellFormed()) {
-    throw new JailbuildError(
-      'LAUNCHER_FAILED',
-      `${root}: is not UTF-8, and only such a path can be handed to the launcher`,
-      root,
-    );
-  }
   const signals = new SignalPassing();
   signals.start();
-  // However we end: nobody would be there to pass on signals, or to learn what becomes of the command.
-  const args = ['--die-with-parent', ...launcherArguments(root, options, command)];
+  const outgoing = network === undefined ? undefined : await import('./outgoing-network.js');
+  const descriptors = descriptorsOf(options);
+  const own = Math.max(2, ...descriptors) + 1;
+  const [info, block, resolver] = [own, own + 1, own + 2];
+  const launched =
+    network === undefined
+      ? options
+      : {
+          ...options,
+          supervision: { ...options.supervision, infoFd: info, blockFd: block },
+          mounts: [
+            ...(options.mounts ?? []),
+            {
+              option: '--bind-data',
+              value: `${resolver}:/etc/resolv.conf:ro`,
+              target: '/etc/resolv.conf',
+            },
+          ],
+        };
+  const environment = environmentOf(options, process.env.TERM);
+  // Node makes text of all arguments and variables: other bytes go by a pipe.
+  const given = own + (network === undefined ? 0 : 3);
+  const isText = [root, ...launcherArguments(root, launched, command)].every((word) =>
+    word.isWellFormed(),
+  );
+  const args = [
+    // However we end: nobody would be there to pass on signals, or to learn what becomes of the command.
+    '--die-with-parent',
+    ...(options.dieWithParent ? ['--die-with', String(process.ppid)] : []),
+    ...launcherArguments(root, launched, command, isText ? 'names' : 'values'),
+  ];
+  let helper: Helper | undefined;
   try {
-    const started = execa(locateLauncher(), args, {
-      stdio: 'inherit',
+    const started = execa(locateLauncher(), isText ? args : ['--args', String(given)], {
+      stdio: [
+        ...(['inherit', 'inherit', 'inherit'] as const),
+        ...Array.from({ length: own - 3 }, (_, index) =>
+          descriptors.includes(index + 3) ? ('inherit' as const) : ('ignore' as const),
+        ),
+        ...(outgoing === undefined ? [] : (['pipe', 'pipe', 'pipe'] as const)),
+        ...(isText ? [] : [Buffer.concat(args.map((arg) => pathBuffer(`${arg}\0`)))]),
+      ],
+      buffer: false,
       reject: false,
+      env: isText ? environment : {},
+      extendEnv: false,
       // The present directory may be one that only its user may enter, and is of no use there.
       cwd: '/',
       // We must not end first, other than by being killed.
       cleanup: false,
     });
     signals.to(started);
+    if (network !== undefined && outgoing !== undefined) {
+      const pipes = started.stdio as unknown as (Duplex | undefined)[];
+      // The launcher may have ended before it reads.
+      for (const fd of [block, resolver]) pipes[fd]?.on('error', () => {});
+      pipes[resolver]?.end(outgoing.resolverText(network));
+      const pid = await childOf(pipes[info]);
+      try {
+        if (pid !== undefined) helper = await outgoing.startHelper(network, pid);
+      } catch (error) {
+        started.kill('SIGKILL');
+        await started;
+        throw error;
+      }
+      pipes[block]?.end('\n');
+    }
     const result = await started;
     if (result.exitCode !== undefined) return result.exitCode;
     if (result.signal !== undefined) return 128 + constants.signals[result.signal];
@@ -47,8 +100,19 @@ export async function runJail(
       `the launcher did not start: ${result.originalMessage}`,
     );
   } finally {
+    await helper?.stop();
     signals.stop();
   }
+}
+
+/** The first process of the jail, from what the launcher says; nothing if it failed. */
+async function childOf(info: Duplex | undefined): Promise<number | undefined> {
+  let text = '';
+  for await (const part of info ?? []) {
+    text += String(part);
+    if (text.includes('\n')) break;
+  }
+  return text === '' ? undefined : (JSON.parse(text) as { 'child-pid': number })['child-pid'];
 }
 
 /** The launcher's command line for a run, as a shell takes it. */

@@ -1,6 +1,6 @@
 import { realpathSync } from 'node:fs';
 import path from 'node:path';
-import { DEFAULT_CAPABILITIES, isTmpfs, type LaunchOptions } from './options.js';
+import { DEFAULT_CAPABILITIES, filtersOf, isTmpfs, type LaunchOptions } from './options.js';
 
 /** Capabilities that take a mount away, or reach a file around it, where no filter denies the calls. */
 const UNFILTERED = ['sys_admin', 'dac_read_search', 'sys_module', 'sys_rawio', 'sys_ptrace', 'bpf'];
@@ -11,13 +11,15 @@ const UNFILTERED = ['sys_admin', 'dac_read_search', 'sys_module', 'sys_rawio', '
  */
 export function canUncover(root: string, launch: LaunchOptions): boolean {
   const capabilities = launch.capabilities?.bounding ?? DEFAULT_CAPABILITIES;
-  const filtered = (launch.seccomp ?? 'default') === 'default';
+  const filtered = filtersOf(launch).includes('default');
   const isRoot = process.geteuid?.() === 0 && launch.userMaps === undefined;
   if (!filtered && capabilities.some((name) => UNFILTERED.includes(name))) return true;
   if (isRoot && capabilities.includes('mknod')) return true;
-  return (launch.mounts ?? []).some(
-    (mount) => !isTmpfs(mount) && !mount.readOnly && isAtOrAbove(mount.source, root),
-  );
+  return (launch.mounts ?? []).some((mount) => {
+    if (isTmpfs(mount)) return false;
+    if ('source' in mount) return !mount.readOnly && isAtOrAbove(mount.source, root);
+    return mount.option === '--bind-fd' && isAtOrAbove(`/proc/self/fd/${mount.fd}`, root);
+  });
 }
 
 function isAtOrAbove(source: string, root: string): boolean {

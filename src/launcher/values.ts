@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs';
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
 import type { BindMount, IdMap, ResourceLimit, TmpfsMount } from './options.js';
@@ -51,13 +52,11 @@ export function parseSeconds(option: string, text: string): number {
 /** SRC[:DEST][:ro|rw], SRC as seen from the working directory. */
 export function parseBind(option: string, text: string, devices: boolean): BindMount {
   const wanted = 'SRC[:DEST][:ro], DEST an absolute path';
-  const parts = text.split(':');
+  const parts = text.split(/(?<!\\):/).map((part) => part.replace(/\\([\\:])/g, '$1'));
   const mode = /^r[ow]$/.test(parts.at(-1) ?? '') && parts.length > 1 ? parts.pop() : 'rw';
   const [given = '', target = path.resolve(given), ...more] = parts;
   if (given === '' || !target.startsWith('/') || more.length > 0) refuse(option, text, wanted);
   const source = path.resolve(given);
-  // Of a working directory that has one.
-  if (source.includes(':')) refuse(option, text, 'a path without a colon');
   return { source, target: insideOf(option, target), readOnly: mode === 'ro', devices };
 }
 
@@ -107,8 +106,37 @@ export function parseIdMap(option: string, text: string): IdMap {
   return { inside: Number(inside), outside: Number(outside), count: Number(count) };
 }
 
-export function parseVariable(option: string, text: string): [name: string, value: string] {
+/** NAME=VALUE, or NAME for our own variable; nothing if we have none of this name. */
+export function parseVariable(
+  option: string,
+  text: string,
+): readonly (readonly [name: string, value: string])[] {
   const cut = text.indexOf('=');
-  if (cut < 1) refuse(option, text, 'NAME=VALUE');
-  return [text.slice(0, cut), text.slice(cut + 1)];
+  if (cut === 0 || text === '') refuse(option, text, 'NAME=VALUE, or NAME');
+  if (cut > 0) return [[text.slice(0, cut), text.slice(cut + 1)]];
+  const own = process.env[text];
+  return own === undefined ? [] : [[text, own]];
+}
+
+/** Lines of NAME=VALUE or NAME; those that begin with # and empty ones say nothing. */
+export function parseVariables(
+  option: string,
+  text: string,
+): readonly (readonly [name: string, value: string])[] {
+  return text
+    .split('\n')
+    .filter((line) => !/^\s*(#|$)/.test(line))
+    .flatMap((line) => parseVariable(option, line));
+}
+
+/** A descriptor of ours, beside the standard streams. */
+export function parseDescriptor(option: string, text: string): number {
+  const fd = /^\d{1,7}$/.test(text) ? Number(text) : -1;
+  if (fd < 3) refuse(option, text, 'the number of an open descriptor from 3 on');
+  try {
+    fstatSync(fd);
+  } catch {
+    refuse(option, text, 'the number of a descriptor that is open');
+  }
+  return fd;
 }

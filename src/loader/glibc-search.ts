@@ -1,4 +1,5 @@
 import type { ElfHeaders } from '../elf/types.js';
+import { JailbuildError } from '../errors.js';
 import { isTrace } from '../fs/sysroot.js';
 import type { SearchRule } from '../manifest/manifest.js';
 import { acceptsCacheFlags, cacheFlags } from './cache-flags.js';
@@ -53,11 +54,14 @@ export class GlibcSearch {
     const searched: NotFound['searched'][number][] = [];
     const alternatives: Alternative[] = [...own.alternatives];
     const { sysroot } = this.#files.objects;
+    let variantAt: string | undefined;
     const inPlaces = (places: readonly Place[]): Found | undefined => {
       for (const { rule, directory } of places) {
         const { taken, others } = this.#directory(directory);
         for (const { path, alternative } of others) {
-          if (isTrace(sysroot.trace(`${path}/${name}`))) alternatives.push(alternative);
+          if (!isTrace(sysroot.trace(`${path}/${name}`))) continue;
+          alternatives.push(alternative);
+          variantAt ??= `${path}/${name}`;
         }
         for (const { path, level } of taken) {
           const candidate = candidateAt(
@@ -89,12 +93,16 @@ export class GlibcSearch {
     const instead = this.#files.insteadOfCache().filter((directory) => !isHidden(`${directory}/`));
     return (
       inLists(own.lists) ??
-      this.#inCache(name, isHidden, alternatives, searched) ??
+      this.#inCache(name, isHidden, alternatives, searched, (path) => {
+        variantAt ??= path;
+      }) ??
       inLists(instead.map((directory) => asPlaces('ld.so.conf', [directory]))) ??
       (hideDefaults ? undefined : inPlaces(asPlaces('default', defaults))) ?? {
         searched,
         alternatives,
         ...this.#withheld(name),
+        ...this.#configured(name),
+        ...(variantAt === undefined ? {} : { variantAt }),
       }
     );
   }
@@ -105,6 +113,7 @@ export class GlibcSearch {
     isHidden: (path: string) => boolean,
     alternatives: Alternative[],
     searched: { rule: SearchRule; path: string }[],
+    onVariant: (path: string) => void,
   ): Found | undefined {
     const cache = this.#files.cache();
     if (cache === undefined) return undefined;
@@ -120,7 +129,9 @@ export class GlibcSearch {
       const general = flags === ownFlags ? levels.length : levels.length + 1;
       const rank = level === undefined ? general : levels.indexOf(level);
       if (rank < 0 && level !== undefined) {
-        if (isTrace(sysroot.trace(path))) alternatives.push({ kind: 'level', name: level });
+        if (!isTrace(sysroot.trace(path))) continue;
+        alternatives.push({ kind: 'level', name: level });
+        onVariant(path);
       } else if (best === undefined || rank < best.rank) {
         best = { path, level, rank };
       }
@@ -146,6 +157,22 @@ export class GlibcSearch {
         ({ path, flags }) => acceptsCacheFlags(this.#abi, flags) && isTrace(sysroot.trace(path)),
       );
     return usable === undefined ? {} : { cachedAt: usable.path };
+  }
+
+  /** Where ld.so.conf leads, for a root whose cache was not made since. */
+  #configured(name: string): { readonly configuredAt?: string } {
+    const { sysroot } = this.#files.objects;
+    let directories: readonly string[];
+    try {
+      directories = this.#files.confDirectories();
+    } catch (error) {
+      // It is of use for the message alone.
+      if (error instanceof JailbuildError) return {};
+      throw error;
+    }
+    const paths = directories.map((directory) => `${directory}/${name}`);
+    const configuredAt = paths.find((path) => isTrace(sysroot.trace(path)));
+    return configuredAt === undefined ? {} : { configuredAt };
   }
 
   #directory(directory: string): SearchDirectory {

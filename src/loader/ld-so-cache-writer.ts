@@ -1,4 +1,5 @@
 import type { ByteOrder } from '../elf/types.js';
+import { pathBuffer } from '../fs/path-bytes.js';
 import { ENDIAN_FLAG, EXTENSION, HWCAP_EXTENSION, NEW } from './cache-format.js';
 import { compareCacheNames } from './cache-order.js';
 import type { CacheEntry } from './ld-so-cache.js';
@@ -90,7 +91,7 @@ class StringTable {
 
   add(text: string): void {
     if (this.#offsets.has(text)) return;
-    const bytes = Buffer.from(`${text}\0`);
+    const bytes = pathBuffer(`${text}\0`);
     this.#offsets.set(text, this.#end);
     this.#parts.push(bytes);
     this.#end += bytes.length;

@@ -1,4 +1,5 @@
 import { JailbuildError } from '../errors.js';
+import { fromBytes } from '../fs/path-bytes.js';
 import {
   ENDIAN_FLAG,
   EXTENSION,
@@ -197,7 +198,7 @@ function stringReader(bytes: Buffer, fail: (problem: string) => Error): (at: num
     budget -= end - at;
     if (budget < 0) throw fail('its strings overlap');
     const raw = latin1.slice(at, end);
-    const text = NON_ASCII.test(raw) ? bytes.toString('utf8', at, end) : raw;
+    const text = NON_ASCII.test(raw) ? fromBytes(bytes.subarray(at, end)) : raw;
     known.set(at, text);
     return text;
   };

@@ -169,13 +169,8 @@ export class Mapping {
       return result.to;
     }
     if (!optional) {
-      const { searched, cachedAt } = result;
-      this.missing.push({
-        name,
-        neededBy: by.trace.path,
-        searched,
-        ...(cachedAt === undefined ? {} : { cachedAt }),
-      });
+      const { alternatives: _, ...places } = result;
+      this.missing.push({ name, neededBy: by.trace.path, ...places });
     }
     return undefined;
   }

@@ -17,7 +17,8 @@ export class PathWarnings {
 
   /** What may come out differently in a jail than on the host, a sentence each; of a library once. */
   of(object: LoadedObject): string[] {
-    const isProgram = object.loadedBy === undefined;
+    // A library that is looked at alone is opened by its name, as others are.
+    const isProgram = object.loadedBy === undefined && object.elf.interpreter !== undefined;
     if (!isProgram && this.#warned.has(object.elf)) return [];
     this.#warned.add(object.elf);
     const warnings: string[] = [];

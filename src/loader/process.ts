@@ -18,6 +18,8 @@ export interface Variant extends Candidate {
 export interface VariantEdge {
   /** The baseline that it stands in for. */
   readonly of: LoadedObject;
+  /** The name that is asked for. */
+  readonly name: string;
   readonly variant: Variant;
 }
 
@@ -144,9 +146,9 @@ class Image implements ProcessImage {
       )?.to;
       if (to.level === undefined || baseline === undefined) {
         if (this.#isNew(edgeKey(edge))) this.edges.push(edge);
-      } else if (this.#isNew(`variant\0${to.trace.path}`)) {
+      } else if (this.#isNew(`variant\0${name}\0${to.name}`)) {
         const { trace, elf, level } = to;
-        this.variants.push({ of: baseline, variant: { name: to.name, trace, elf, level } });
+        this.variants.push({ of: baseline, name, variant: { name: to.name, trace, elf, level } });
       }
     }
     for (const library of other.missing) {

@@ -24,6 +24,10 @@ export interface NotFound {
   readonly searched: readonly { readonly rule: SearchRule; readonly path: string }[];
   /** Where a cache would lead that the search was told to do without. */
   readonly cachedAt?: string;
+  /** Where only another processor finds a file. */
+  readonly variantAt?: string;
+  /** Where /etc/ld.so.conf leads, whose directories the cache does not have. */
+  readonly configuredAt?: string;
   /** In what respects another processor would find a file. */
   readonly alternatives?: readonly Alternative[];
 }

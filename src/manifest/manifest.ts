@@ -214,6 +214,10 @@ export interface MissingLibrary {
   readonly optional?: true;
   /** Where the source's library cache would lead, for a jail that has no cache. */
   readonly cachedAt?: string;
+  /** Where only processors with more features find it. */
+  readonly variantAt?: string;
+  /** Where it is in a directory of ld.so.conf(5), for a source whose library cache lacks it. */
+  readonly configuredAt?: string;
 }
 
 export interface Manifest {

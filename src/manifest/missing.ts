@@ -8,14 +8,22 @@ export function missingId({ name, neededBy, version }: MissingLibrary): string {
 
 /** Describes a missing library in one line: its name, what needs it, where the loader looked. */
 export function describeMissing(library: MissingLibrary): string {
-  const { name, neededBy, searched, cachedAt, version } = library;
+  const { name, neededBy, searched, version } = library;
   if (version !== undefined) return describeVersion(name, neededBy, version);
   const places = searched.map(({ rule, path }) => `${path} [${rule}]`).join(', ');
-  const cache =
-    cachedAt === undefined
-      ? ''
-      : `; only a library cache leads to ${cachedAt}: --ld-cache generate`;
-  return `${name}: library not found, needed by ${neededBy}; searched ${places}${cache}`;
+  return `${name}: library not found, needed by ${neededBy}; searched ${places}${elsewhere(library)}`;
+}
+
+/** Where a library is that the loader of the jail does not find, and what leads to it. */
+function elsewhere({ cachedAt, variantAt, configuredAt }: MissingLibrary): string {
+  if (cachedAt !== undefined) {
+    return `; only a library cache leads to ${cachedAt}: --ld-cache generate`;
+  }
+  if (configuredAt !== undefined) {
+    return `; it is at ${configuredAt}, which ld.so.conf names and the library cache does not have: run ldconfig`;
+  }
+  if (variantAt === undefined) return '';
+  return `; only processors with more features find ${variantAt}: install the library for all of them too`;
 }
 
 function describeVersion(name: string, neededBy: string, version: MissingVersion): string {

@@ -1,6 +1,5 @@
-import { readFileSync, statSync } from 'node:fs';
-import { JailbuildError, strerror } from '../errors.js';
-import { Field, invalid, parseJson } from './json-field.js';
+import { readTextFile } from '../fs/read-text.js';
+import { Field, parseJson } from './json-field.js';
 import {
   type Entry,
   MANIFEST_SCHEMA,
@@ -39,16 +38,7 @@ const FIELDS: Readonly<Record<Entry['type'], readonly string[]>> = {
  * @throws JailbuildError NOT_READABLE, MANIFEST_INVALID
  */
 export function readManifest(file: string): Manifest {
-  let text: string;
-  try {
-    const { size } = statSync(file);
-    if (size > MAX_BYTES) throw invalid(file, `is larger than ${MAX_BYTES} bytes`);
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    if (error instanceof JailbuildError) throw error;
-    throw new JailbuildError('NOT_READABLE', `${file}: ${strerror(error)}`, file);
-  }
-  return parseManifest(text, file);
+  return parseManifest(readTextFile(file, MAX_BYTES), file);
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Manifest } from '../manifest/manifest.js';
 import { refuseMissing } from '../manifest/missing.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { type Additions, needsAdditions, needsPackages } from '../resolve/additions.js';
-import { type Closure, resolve } from '../resolve/resolve.js';
+import { type Closure, type ResolveContext, resolve } from '../resolve/resolve.js';
 import { plan } from '../resolve/to-manifest.js';
 
 /** A request on its way: all that its programs need, and that in the form of a plan. */
@@ -18,11 +18,14 @@ export interface PlannedRequest {
  *
  * @throws JailbuildError as `resolve`, and what reading a profile throws
  */
-export async function resolveRequest(request: ResolveRequest): Promise<Closure> {
+export async function resolveRequest(
+  request: ResolveRequest,
+  { goesOn = false }: Pick<ResolveContext, 'goesOn'> = {},
+): Promise<Closure> {
   const sysroot = new Sysroot(request.sysroot);
   const { bring, warnings } = await loadPackages(request, sysroot);
   const additions = await loadAdditions(request);
-  const closure = resolve(request, { sysroot, additions, packages: bring });
+  const closure = resolve(request, { sysroot, additions, packages: bring, goesOn });
   return { ...closure, warnings: [...warnings, ...closure.warnings] };
 }
 

@@ -52,6 +52,10 @@ export function verifyPlan(manifest: Manifest, root: Sysroot, options: VerifyOpt
       missing.neededBy,
     );
   }
+  const other = otherPick(closure, manifest);
+  if (other !== undefined) {
+    throw new JailbuildError('VERIFY_FAILED', `${where}: ${other.problem}`, other.path);
+  }
   return {
     files: closure.files.filter(({ stat }) => stat.type === 'file').length,
     observed: closure.sysroot.observed(),
@@ -110,6 +114,48 @@ export function resolveInRoot(
     ...(libraryPath === undefined ? {} : { libraryPath }),
   };
   return resolve(request, { additions: withObjects(request, others), originals, sysroot: root });
+}
+
+interface OtherPick {
+  readonly path: string;
+  readonly problem: string;
+}
+
+/**
+ * The first library for which the loader in the root takes another file of the plan than it takes on
+ * the host, on some processor. A file that is not of the plan is the choice of the jail's owner.
+ */
+function otherPick(closure: Closure, manifest: Manifest): OtherPick | undefined {
+  const planned = new Map(manifest.entries.map(({ path, reasons }) => [path, reasons]));
+  const picks = new Map<string, Set<string>>();
+  const needKey = ({ by, name }: { by: string; name: string }) => `${by}\0${name}`;
+  for (const { path, reasons } of manifest.entries) {
+    for (const reason of reasons) {
+      if (reason.kind !== 'needed') continue;
+      const known = picks.get(needKey(reason));
+      if (known === undefined) picks.set(needKey(reason), new Set([path]));
+      else known.add(path);
+    }
+  }
+  const found = new Map(closure.files.map(({ path, reasons }) => [path, reasons]));
+  for (const { path, reasons } of closure.files) {
+    for (const reason of reasons) {
+      if (reason.kind !== 'needed' || !planned.has(path)) continue;
+      const expected = picks.get(needKey(reason));
+      if (expected === undefined || expected.has(path)) continue;
+      const there = [...expected].join(' or ');
+      const problem = `${reason.name}, needed by ${reason.by}, is ${path} and not ${there}`;
+      return { path, problem };
+    }
+  }
+  for (const [path, reasons] of planned) {
+    const variant = reasons.find((reason) => reason.kind === 'hwcaps');
+    if (variant === undefined || found.get(path)?.some(({ kind }) => kind === 'hwcaps')) continue;
+    if (!found.has(variant.of)) continue;
+    const problem = `${path}, for processors of ${variant.level}, is not found by the loader`;
+    return { path, problem };
+  }
+  return undefined;
 }
 
 /** Libraries that are not found, short of those that were missing when the jail was planned. */

@@ -95,6 +95,7 @@ export class JailAccounts {
       home: request.home ?? sameUid?.home ?? `/home/${request.name}`,
       shell: request.shell ?? sameUid?.shell ?? DEFAULT_SHELL,
     };
+    checkFields(user);
     this.#users.set(user.name, user);
     this.#addPrimaryGroup(user);
     for (const { name, gid, members } of this.#database.groups) {
@@ -167,6 +168,35 @@ export class JailAccounts {
     group.members.add(member);
     this.#groups.set(name, group);
   }
+}
+
+/** What separates fields and lines (passwd(5)); other control characters are of no use in either. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+const NO_FIELD = /[:\x00-\x1f\x7f]/;
+const MAX_ID = 0xffff_fffe;
+
+/**
+ * Refuses a user that would be another line of passwd(5) than the one that was asked for.
+ *
+ * @throws JailbuildError USAGE
+ */
+function checkFields(user: User): void {
+  const refuse = (why: string): never => {
+    throw new JailbuildError('USAGE', `user ${JSON.stringify(user.name)}: ${why}`, user.name);
+  };
+  for (const field of ['name', 'gecos', 'home', 'shell'] as const) {
+    if (NO_FIELD.test(user[field])) {
+      refuse(`${field} ${JSON.stringify(user[field])} has a colon, a line break or the like in it`);
+    }
+  }
+  // Lines that begin so are those of NIS and comments (nsswitch.conf(5), "compat").
+  if (user.name === '' || /^[-+#]|[,/]/.test(user.name)) refuse('is no name for a user');
+  for (const field of ['uid', 'gid'] as const) {
+    const id = user[field];
+    if (!Number.isInteger(id) || id < 0 || id > MAX_ID)
+      refuse(`${field} ${id} is no number of one`);
+  }
+  if (/(^|\/)\.{1,2}(\/|$)/.test(user.home)) refuse(`home ${user.home} has . or .. in it`);
 }
 
 /** The fields of each line. Comments and the `+` and `-` lines of NIS (nsswitch.conf(5)) are none. */

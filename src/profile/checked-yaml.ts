@@ -1,9 +1,11 @@
-import { readFileSync } from 'node:fs';
 import { type Schema, Validator } from '@cfworker/json-schema';
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
-import { type ErrorCode, errnoOf, JailbuildError, strerror } from '../errors.js';
+import { type ErrorCode, JailbuildError } from '../errors.js';
+import { readTextFile } from '../fs/read-text.js';
 import { didYouMean } from '../text/suggest.js';
 
+/** Jail files and profiles are a few kilobytes. */
+const MAX_BYTES = 1 << 20;
 /** Aliases that one document may expand to, so that a few lines cannot fill the memory. */
 const MAX_ALIASES = 100;
 
@@ -35,14 +37,7 @@ interface Place {
  * @throws JailbuildError `code`, with file, line and column; NOT_READABLE
  */
 export function readCheckedYaml(path: string, schema: Schema, code: ErrorCode): unknown {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-    throw new JailbuildError('NOT_READABLE', `${path}: ${strerror(error)}`, path);
-  }
-  return checkYaml(text, path, schema, code);
+  return checkYaml(readTextFile(path, MAX_BYTES), path, schema, code);
 }
 
 /** As {@link readCheckedYaml}, for text that is at hand; `path` names it in errors. */
@@ -128,7 +123,7 @@ function expectation(keyword: string, schema: Schema, value: unknown): string {
 
 /** What a pattern asks for: the words of the description, or of what several have in common. */
 function likeness({ pattern, description }: Schema): string {
-  if (pattern !== undefined && /^\^\(?\//.test(pattern)) return 'an absolute path';
+  if (pattern !== undefined && /^\^\(?\/(?!\[)/.test(pattern)) return 'an absolute path';
   return description ?? `like ${pattern}`;
 }
 

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
+import { pathBuffer } from '../fs/path-bytes.js';
 import { isTrace, type Trace } from '../fs/sysroot.js';
 import type { Reason } from '../manifest/manifest.js';
 import type { ResolveRequest } from '../manifest/request.js';
@@ -41,11 +42,12 @@ const MAX_FOLLOWED = 1 << 20;
  * @throws JailbuildError PROFILE_NOT_FOUND, PROFILE_INVALID
  */
 export function additionsOf(request: ResolveRequest): Additions | undefined {
-  const { profiles = [], exclude = [] } = request;
+  const { profiles = [], users = [], include = [], exclude = [] } = request;
   if (!needsAdditions(request)) return undefined;
   const loaded = loadProfiles(profiles);
   return {
     request: withSettings(request, loaded),
+    places: loaded.length > 0 || users.length > 0 || include.some(({ to }) => to !== undefined),
     environment: environmentOf(loaded),
     addTo: (resolution) => new Expansion(resolution, request, loaded).run(),
     takeOut: (resolution) => takeOut(resolution, exclude),
@@ -282,7 +284,7 @@ class Expansion {
     ] as const) {
       const at = this.#make(
         file,
-        { type: 'file', content: Buffer.from(text), mode: 0o644 },
+        { type: 'file', content: pathBuffer(text), mode: 0o644 },
         reason(named[0] ?? 'root'),
       );
       for (const name of named.slice(1)) files.addReason(at, reason(name));
@@ -335,7 +337,7 @@ class Expansion {
     made: Partial<MadeFile> & Pick<MadeFile, 'type' | 'mode'>,
     reason: Reason,
   ): string {
-    return this.#resolution.files.addMade(path, { ...this.#made, ...made }, reason);
+    return this.#resolution.files.addMade(jailPath(path), { ...this.#made, ...made }, reason);
   }
 
   #owner({ path, owner, group }: Owned): { uid: number; gid: number } {
@@ -394,5 +396,16 @@ function unmet({ name, path }: Profile, what: string, subject: Alternatives): Ja
     'PROFILE_UNMET',
     `profile ${name}: ${what}`,
     [subject].flat()[0] ?? path,
+  );
+}
+
+/** A path of the jail without `.`, `..` and further slashes: above its root there is nothing. */
+function jailPath(text: string): string {
+  const plain = path.posix.normalize(text).replace(/(?<=.)\/$/, '');
+  if (plain.startsWith('/') && plain !== '/' && !plain.includes('\0')) return plain;
+  throw new JailbuildError(
+    'PROFILE_INVALID',
+    `${JSON.stringify(text)}: is no path in a jail`,
+    text,
   );
 }

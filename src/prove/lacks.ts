@@ -66,7 +66,7 @@ export class LackFinder {
   ): { readonly trace: Trace; readonly lacks: readonly Lack[] } {
     const trace = this.#collector.finish(counts, undefined);
     const lacks = new Map<string, Lack>();
-    for (const { path: at, state, uses } of trace.files) {
+    for (const { path: at, state, uses } of this.#collector.files(jail)) {
       const by = Object.keys(uses).filter((program) => program !== '');
       if (state === 'found' && Object.values(uses).flat().includes('list')) {
         const unlisted = unlistedNames(at, host, jail);

@@ -1,5 +1,5 @@
 import { TraceCollector } from '../evidence/trace/collect.js';
-import type { ObservedCounts } from '../evidence/trace/report.js';
+import type { ObservedCounts, ObservedUse } from '../evidence/trace/report.js';
 import type { Trace } from '../evidence/trace/trace.js';
 import { realPathOf } from '../fs/path-bytes.js';
 import type { LaunchOptions } from '../launcher/options.js';
@@ -20,6 +20,8 @@ export interface TracedRun {
   readonly status: number;
   readonly trace: Trace;
   readonly counts: ObservedCounts;
+  /** Set-user-ID and set-group-ID programs that ran without the rights of their owner. */
+  readonly unprivileged: readonly string[];
 }
 
 /**
@@ -32,15 +34,20 @@ export async function runTraced(
   { root, launch, mechanism = 'ptrace', linger = 0 }: TraceOptions,
 ): Promise<TracedRun> {
   const collector = new TraceCollector(root === undefined ? '/' : realPathOf(root));
+  const unprivileged: string[] = [];
   const options = {
     mechanism,
     linger,
-    onUse: (use: Parameters<TraceCollector['add']>[0]) => collector.add(use),
+    onUse: (use: ObservedUse) => {
+      if (use.use === 'set-id') unprivileged.push(use.program);
+      else collector.add(use);
+    },
   };
   const end =
     root === undefined
       ? await observeCommand(command, options)
       : await observeJail(root, launch ?? {}, command, options);
   const home = root === undefined ? process.env.HOME : launch?.env?.HOME;
-  return { status: end.status, trace: collector.finish(end.counts, home), counts: end.counts };
+  const trace = collector.finish(end.counts, home);
+  return { status: end.status, trace, counts: end.counts, unprivileged };
 }

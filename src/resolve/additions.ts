@@ -35,6 +35,8 @@ export interface Resolution {
 export interface Additions {
   /** The request with what the profiles ask of the resolver. */
   readonly request: ResolveRequest;
+  /** True if it may place files over the sources: made ones, or at another path. */
+  readonly places?: boolean;
   /** Variables that the profiles set, by name. */
   readonly environment?: Readonly<Record<string, string>>;
   /**

@@ -12,15 +12,22 @@ export function executableAt(sysroot: Sysroot, name: string, of: Trace): Trace {
   // A relative path is meant from the process's working directory: in a jail, its root.
   const found = sysroot.trace(name.startsWith('/') ? name : `/${name}`);
   if (!isTrace(found) || found.stat.type !== 'file') {
-    throw interpreterNotFound(of, `its interpreter ${name} does not exist`);
+    throw new InterpreterError(of, name, 'does not exist');
   }
   if ((found.stat.mode & 0o111) === 0) {
-    throw interpreterNotFound(of, `its interpreter ${name} is not executable`);
+    throw new InterpreterError(of, name, 'is not executable');
   }
   return found;
 }
 
 /** The error of a program whose interpreter cannot start it. */
-export function interpreterNotFound({ path }: Trace, problem: string): JailbuildError {
-  return new JailbuildError('INTERPRETER_NOT_FOUND', `${path}: ${problem}`, path);
+export class InterpreterError extends JailbuildError {
+  /** As the program or script names it. */
+  readonly interpreter: string;
+
+  /** @param problem what is wrong with it, to follow its name */
+  constructor({ path }: Trace, interpreter: string, problem: string) {
+    super('INTERPRETER_NOT_FOUND', `${path}: its interpreter ${interpreter} ${problem}`, path);
+    this.interpreter = interpreter;
+  }
 }

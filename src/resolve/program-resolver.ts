@@ -5,7 +5,13 @@ import { type LoaderFlavor, loaderFlavor } from '../loader/flavor.js';
 import type { LoadedObject } from '../loader/loaded-object.js';
 import { type CachePolicy, LoaderFiles } from '../loader/loader-files.js';
 import { ObjectTable, sameMachine } from '../loader/objects.js';
-import { type Edge, loadedObject, mapProcess, type VariantEdge } from '../loader/process.js';
+import {
+  type Edge,
+  loadedObject,
+  mapProcess,
+  type ProcessImage,
+  type VariantEdge,
+} from '../loader/process.js';
 import { LibrarySearch } from '../loader/search.js';
 import type { MissingLibrary, Reason, SearchRule } from '../manifest/manifest.js';
 import { missingId } from '../manifest/missing.js';
@@ -13,10 +19,18 @@ import type { ResolveRequest } from '../manifest/request.js';
 import { Hints } from './advice/hints.js';
 import type { FileCollection } from './file-collection.js';
 import type { FoundProgram } from './find-program.js';
-import { executableAt, interpreterNotFound } from './interpreter.js';
+import { executableAt, InterpreterError } from './interpreter.js';
 import { openNotedLibraries } from './process/dlopen-notes.js';
 import { openLibcLibraries } from './process/libc-libraries.js';
+import {
+  isModule,
+  type MappedProgram,
+  type Module,
+  mapModule,
+  muslInterpreterOf,
+} from './process/module-contexts.js';
 import { NameService } from './process/name-service.js';
+import { PRELOAD, preloadNames } from './process/preload.js';
 import { RunningProcess } from './process/running-process.js';
 import { GLIBC_SONAME, type ObjectFacts, RuntimeFacts } from './process/runtime-facts.js';
 import { ScriptResolver } from './scripts/script-resolver.js';
@@ -26,6 +40,11 @@ export interface UsedLibrary {
   readonly process: RunningProcess;
   readonly library: LoadedObject;
 }
+
+const FILE_KIND: Readonly<Record<string, string>> = {
+  rel: 'an object file, which',
+  core: 'a core dump, which',
+};
 
 const LIBCRYPTO_SONAME = /^libcrypto\.so\./;
 
@@ -56,6 +75,8 @@ export interface ProgramResolverOptions {
   /** What cache the loader in the jail will have. */
   readonly cache: CachePolicy;
   readonly originals?: Originals | undefined;
+  /** Note interpreters that are not there as missing, and go on. */
+  readonly goesOn?: boolean | undefined;
 }
 
 const CACHED_RULES: ReadonlySet<SearchRule> = new Set(['ld.so.cache', 'ld.so.conf', 'default']);
@@ -68,6 +89,7 @@ export class ProgramResolver {
   /** What a cache for the jail must list. */
   readonly cachedLookups = new Map<string, CachedLookup>();
   readonly #sysroot: Sysroot;
+  readonly #goesOn: boolean;
   readonly #files: FileCollection;
   readonly #request: ResolveRequest;
   readonly #libraries = new Map<string, UsedLibrary>();
@@ -81,6 +103,15 @@ export class ProgramResolver {
   readonly #missing = new Map<string, MissingLibrary>();
   /** True while what is added may never be opened. */
   #isOptional = false;
+  /** Programs whose processes are mapped, for the modules that they may open. */
+  readonly #programs: (MappedProgram & { readonly process: RunningProcess })[] = [];
+  /** Modules that wait until the programs are known. */
+  readonly #modules: (Module & { readonly isOptional: boolean })[] = [];
+  /** Which of the missing libraries are needed by modules. */
+  readonly #ofModules = new Set<string>();
+  /** Names that objects of the jail have for the loader. */
+  readonly #sonames = new Set<string>();
+  readonly #preloaded = new Set<RunningProcess>();
   readonly #hints = new Hints();
   readonly #loaderWarnings = new Set<string>();
   readonly #facts: RuntimeFacts;
@@ -90,9 +121,10 @@ export class ProgramResolver {
     sysroot: Sysroot,
     files: FileCollection,
     request: ResolveRequest,
-    { searchPath, cache, originals = () => undefined }: ProgramResolverOptions,
+    { searchPath, cache, originals = () => undefined, goesOn = false }: ProgramResolverOptions,
   ) {
     this.#sysroot = sysroot;
+    this.#goesOn = goesOn;
     this.#files = files;
     this.#request = request;
     this.#scripts = new ScriptResolver(sysroot, searchPath, {
@@ -120,7 +152,12 @@ export class ProgramResolver {
 
   /** Libraries that no rule finds, in the order in which they came up. */
   get missing(): readonly MissingLibrary[] {
-    return [...this.#missing.values()];
+    // A module's need is met by an object of the jail that its process has opened before.
+    const isMet = (library: MissingLibrary) =>
+      library.version === undefined &&
+      this.#sonames.has(library.name) &&
+      this.#ofModules.has(missingId(library));
+    return [...this.#missing.values()].filter((library) => !isMet(library));
   }
 
   /** The directories that ldconfig(8) would go through for the programs' loaders. */
@@ -145,10 +182,22 @@ export class ProgramResolver {
     const absent = [...this.#nameService.absent].sort();
     return [
       ...this.#hints.lines(this.#given(), false),
+      ...this.#unusedPreload(),
       ...(absent.length === 0
         ? []
         : [`nsswitch.conf names services whose modules are not there: ${absent.join(', ')}`]),
     ];
+  }
+
+  /** The libraries that programs have on the host because of /etc/ld.so.preload. */
+  #unusedPreload(): string[] {
+    if (!this.anyUsesLdSoCache || this.#files.has(PRELOAD)) return [];
+    const trace = this.#sysroot.trace(PRELOAD);
+    if (!isTrace(trace) || trace.stat.type !== 'file') return [];
+    const names = preloadNames(this.#sysroot.readText(trace));
+    return names.length === 0
+      ? []
+      : [`libraries that ${PRELOAD} names (${names.join(', ')}): add --include ${PRELOAD}`];
   }
 
   /** Each glibc that programs have. */
@@ -240,8 +289,9 @@ export class ProgramResolver {
     this.#interpreters.set(trace.path, Number.POSITIVE_INFINITY);
     const elf = this.#parse(trace);
     let count = 0;
-    if (elf === undefined) count = this.#scripts.add(trace);
-    else this.#addProcess(trace, elf);
+    if (elf === undefined) {
+      count = this.#tolerant(trace, () => this.#scripts.add(trace)) ?? 0;
+    } else this.#addProcess(trace, elf);
     this.#interpreters.set(trace.path, count);
     return count;
   }
@@ -249,7 +299,15 @@ export class ProgramResolver {
   /** @returns undefined for a file that is not ELF */
   #parse(trace: Trace): ElfFile | undefined {
     try {
-      return this.objects.parse(trace);
+      const elf = this.objects.parse(trace);
+      const { type } = elf.headers;
+      if (type === 'exec' || type === 'dyn') return elf;
+      const kind = FILE_KIND[type ?? ''] ?? 'an ELF file of an e_type that';
+      throw new JailbuildError(
+        'NOT_A_PROGRAM',
+        `${trace.path}: is ${kind} Linux does not run: name a program or a shared library`,
+        trace.path,
+      );
     } catch (error) {
       if (error instanceof JailbuildError && error.code === 'NOT_ELF') return undefined;
       throw error;
@@ -257,6 +315,11 @@ export class ProgramResolver {
   }
 
   #addProcess(trace: Trace, elf: ElfFile): void {
+    if (isModule(elf)) {
+      if ((elf.dynamic?.needed.length ?? 0) === 0) this.#noteSoname(trace, elf);
+      else this.#modules.push({ trace, elf, isOptional: this.#isOptional });
+      return;
+    }
     const program = loadedObject(trace.path, trace, elf, undefined, 'path');
     const interpreter = this.#interpreter(program);
     if (elf.dynamic === undefined) return;
@@ -266,16 +329,94 @@ export class ProgramResolver {
     const { flavor, search } = this.#searchFor(elf, interpreter);
     if (flavor.kind === 'glibc') this.anyUsesLdSoCache = true;
     else if (interpreter !== undefined) this.#addMuslPath(flavor, interpreter);
-    const image = mapProcess(program, interpreter, search);
+    const process = this.#run(mapProcess(program, interpreter, search), flavor, (library) =>
+      this.#missByProgram(library),
+    );
+    this.#programs.push({ program, interpreter, search, process });
+  }
+
+  #run(
+    image: ProcessImage,
+    { kind }: LoaderFlavor,
+    onMissing: (library: MissingLibrary) => void,
+  ): RunningProcess {
     const process = new RunningProcess(image, this.#files, {
       onLookup: (edge) => {
-        if (flavor.kind === 'glibc') this.#noteLookup(edge);
+        if (kind === 'glibc') this.#noteLookup(edge);
       },
       onVariant: (edge) => this.#noteVariant(edge),
-      onMissing: (library) => this.#miss(library),
+      onMissing,
     });
     this.#openAtRunTime(process);
     for (const warning of image.warnings) this.#loaderWarnings.add(warning);
+    return process;
+  }
+
+  /**
+   * Adds what modules need, now that the programs are known that may open them, and what
+   * /etc/ld.so.preload has every program load. To be called when programs or data have been added.
+   */
+  finish(): void {
+    this.#preload();
+    for (let module = this.#modules.shift(); module !== undefined; module = this.#modules.shift()) {
+      this.#isOptional = module.isOptional;
+      try {
+        this.#addModule(module);
+      } catch (error) {
+        if (!module.isOptional || !(error instanceof JailbuildError)) throw error;
+      } finally {
+        this.#isOptional = false;
+      }
+    }
+  }
+
+  #addModule(module: Module): void {
+    const { trace, elf } = module;
+    this.#noteSoname(trace, elf);
+    const { image, search } = mapModule(module, this.#programs, () => {
+      const interpreter = this.#muslInterpreter(elf);
+      return { interpreter, search: this.#searchFor(elf, interpreter).search };
+    });
+    if (search.flavor.kind === 'glibc') this.anyUsesLdSoCache = true;
+    this.#run(image, search.flavor, (library) => {
+      const id = missingId(library);
+      if (!this.#missing.has(id)) this.#ofModules.add(id);
+      this.#miss(library);
+    });
+  }
+
+  #muslInterpreter(elf: ElfFile): LoadedObject | undefined {
+    const name = muslInterpreterOf(elf);
+    const trace = name === undefined ? undefined : this.#sysroot.trace(name);
+    if (name === undefined || trace === undefined || !isTrace(trace)) return undefined;
+    return loadedObject(name, trace, this.objects.parse(trace), undefined, 'interpreter');
+  }
+
+  /** glibc has each program load these before what it needs; one that is not there it passes over. */
+  #preload(): void {
+    const trace = this.#files.has(PRELOAD) ? this.#sysroot.trace(PRELOAD) : undefined;
+    if (trace === undefined || !isTrace(trace) || trace.stat.type !== 'file') return;
+    const names = preloadNames(this.#sysroot.readText(trace));
+    for (const { program, search, process } of this.#programs) {
+      if (search.flavor.kind !== 'glibc' || this.#preloaded.has(process)) continue;
+      this.#preloaded.add(process);
+      for (const name of names) {
+        const isThere = process.opens(name, program, ({ rule }) => ({
+          kind: 'needed',
+          by: trace.path,
+          name,
+          rule,
+        }));
+        if (!isThere) {
+          this.#loaderWarnings.add(`${trace.path}: names ${name}, which is not found`);
+        }
+      }
+      this.#openAtRunTime(process);
+    }
+  }
+
+  #noteSoname({ path }: Trace, { dynamic }: ElfFile): void {
+    this.#sonames.add(dynamic?.soname ?? path.slice(path.lastIndexOf('/') + 1));
   }
 
   /** Without it the loader would search its default directories. */
@@ -311,6 +452,7 @@ export class ProgramResolver {
   }
 
   #noteLibrary(process: RunningProcess, library: LoadedObject): void {
+    this.#noteSoname(library.trace, library.elf);
     const soname = library.elf.dynamic?.soname;
     if (soname === undefined || this.#libraries.has(library.trace.path)) return;
     if (GLIBC_SONAME.test(soname) || LIBCRYPTO_SONAME.test(soname)) {
@@ -322,6 +464,11 @@ export class ProgramResolver {
     return [...this.#libraries.values()].filter(({ library }) =>
       soname.test(library.elf.dynamic?.soname ?? ''),
     );
+  }
+
+  #missByProgram(library: MissingLibrary): void {
+    this.#ofModules.delete(missingId(library));
+    this.#miss(library);
   }
 
   #miss(library: MissingLibrary): void {
@@ -337,8 +484,7 @@ export class ProgramResolver {
     if (rule === 'library-path') this.libraryPathUsed = true;
   }
 
-  #noteVariant({ of, variant }: VariantEdge): void {
-    const name = variant.name.slice(variant.name.lastIndexOf('/') + 1);
+  #noteVariant({ of, name, variant }: VariantEdge): void {
     if (CACHED_RULES.has(of.rule)) {
       this.#noteCached(name, variant.name, variant.level, variant.trace);
     }
@@ -352,14 +498,35 @@ export class ProgramResolver {
   #interpreter(program: LoadedObject): LoadedObject | undefined {
     const path = program.elf.interpreter;
     if (path === undefined) return undefined;
-    const trace = executableAt(this.#sysroot, path, program.trace);
+    const trace = this.#tolerant(program.trace, () =>
+      executableAt(this.#sysroot, path, program.trace),
+    );
+    if (trace === undefined) return undefined;
+    if (!path.startsWith('/')) {
+      this.#loaderWarnings.add(
+        `${program.trace.path}: its interpreter ${path} is relative to the working directory: it is looked for from the root`,
+      );
+    }
     const elf = this.objects.parse(trace);
     // Linux does not start a program with another kind (fs/binfmt_elf.c, load_elf_interp).
     if (!sameMachine(program.elf.headers, elf.headers)) {
-      throw interpreterNotFound(program.trace, `its interpreter ${path} is for another machine`);
+      throw new InterpreterError(program.trace, path, 'is for another machine');
     }
     this.#files.add(trace, { kind: 'interpreter', of: program.trace.path });
-    return loadedObject(path, trace, elf, undefined, 'interpreter');
+    const name = path.startsWith('/') ? path : `/${path}`;
+    return loadedObject(name, trace, elf, undefined, 'interpreter');
+  }
+
+  /** Notes an interpreter that is not there as missing, where the rest is to be shown all the same. */
+  #tolerant<T>({ path }: Trace, find: () => T): T | undefined {
+    try {
+      return find();
+    } catch (error) {
+      if (!this.#goesOn || !(error instanceof InterpreterError)) throw error;
+      const name = error.interpreter;
+      this.#miss({ name, neededBy: path, searched: [{ rule: 'interpreter', path: name }] });
+      return undefined;
+    }
   }
 
   #searchFor(elf: ElfFile, interpreter: LoadedObject | undefined) {

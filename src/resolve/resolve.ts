@@ -46,6 +46,8 @@ export interface ResolveContext {
   readonly packages?: BringPackages | undefined;
   /** What is known of files, so that they need not be read. */
   readonly originals?: Originals | undefined;
+  /** Note interpreters that are not there as missing, and go on. */
+  readonly goesOn?: boolean;
   /** The root that is resolved in, where it is not a directory that the request names. */
   readonly sysroot?: Sysroot;
 }
@@ -68,7 +70,7 @@ export function resolve(asked: ResolveRequest, context: ResolveContext = {}): Cl
   }
   const request = additions?.request ?? asked;
   const sources = context.sysroot ?? new Sysroot(request.sysroot);
-  const { sysroot, placement } = jailToBe(sources, additions !== undefined);
+  const { sysroot, placement } = jailToBe(sources, additions?.places === true);
   const { searchPath, cwd, terminals } = resolveEnvironment(request);
   const terminfo = request.terminfo ?? 'default';
   const ldCache = request.ldCache ?? 'generate';
@@ -79,11 +81,13 @@ export function resolve(asked: ResolveRequest, context: ResolveContext = {}): Cl
     searchPath,
     cache: CACHE_POLICY[ldCache],
     originals,
+    goesOn: context.goesOn,
   });
   const resolution: Resolution = { sysroot, sources, files, programs, searchPath, cwd };
   const added = additions?.addTo(resolution) ?? [];
   const requested = request.programs.map((name) => findProgram(sysroot, name, searchPath, cwd));
   for (const program of requested) programs.add(program);
+  programs.finish();
   const brought = context.packages?.({ ...resolution, sysroot: sources }, requested);
   if (brought !== undefined) addWanted(resolution, brought);
   const warnings = [
@@ -92,6 +96,7 @@ export function resolve(asked: ResolveRequest, context: ResolveContext = {}): Cl
     ...addTerminfo(sysroot, files, terminfo, terminals),
     ...addRunTimeData(sysroot, files, programs, request),
   ];
+  programs.finish();
 
   if (programs.libraryPathUsed) {
     warnings.push(

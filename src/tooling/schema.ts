@@ -34,6 +34,9 @@ const TEXT_MAP = {
 const NAMES = { type: 'array', items: { type: 'string', minLength: 1 } };
 const ID = { type: 'integer', minimum: 0, maximum: 4_294_967_294 };
 
+/** A field of passwd(5). */
+const FIELD = '^[^:\\x00-\\x1f\\x7f]*$';
+
 export function jailSchema(): Json {
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
@@ -68,9 +71,9 @@ export function jailSchema(): Json {
             },
             uid: ID,
             gid: ID,
-            home: absolute('Home directory'),
-            shell: absolute('Login shell'),
-            gecos: text('Full name'),
+            home: passwdPath('Home directory'),
+            shell: passwdPath('Login shell'),
+            gecos: { ...text('Full name'), pattern: FIELD },
             groups: NAMES,
           },
         },
@@ -167,6 +170,14 @@ export function jailSchema(): Json {
 
 function text(description: string): Json {
   return { type: 'string', description };
+}
+
+function passwdPath(description: string): Json {
+  return {
+    type: 'string',
+    pattern: '^/[^:\\x00-\\x1f\\x7f]*$',
+    description: `${description}, an absolute path without a colon`,
+  };
 }
 
 function absolute(description: string): Json {

@@ -152,7 +152,12 @@ function isTyped(error: unknown): error is JailbuildError {
 }
 
 /** What a file can be that has no field to name: no ELF file, or one that names another file. */
-const WITHOUT_FIELD: ReadonlySet<string> = new Set(['NOT_ELF', 'INTERPRETER_NOT_FOUND', 'SCRIPT']);
+const WITHOUT_FIELD: ReadonlySet<string> = new Set([
+  'NOT_ELF',
+  'NOT_A_PROGRAM',
+  'INTERPRETER_NOT_FOUND',
+  'SCRIPT',
+]);
 
 /** The field that an error names, with its code. */
 function fieldOf({ code, message }: JailbuildError): string | undefined {

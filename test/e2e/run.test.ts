@@ -182,7 +182,7 @@ describe('a jail is entered', needsRoot('ps', 'top', 'tmux'), () => {
     ]);
     assert.equal(status, 0);
     assert.equal(stdout, `other\n/usr\nb c\n${process.env.TERM ?? 'dumb'}\n`);
-    assert.equal(jailbuild(['run', jail, '-e', 'A', '--', 'env']).status, 2);
+    assert.equal(jailbuild(['run', jail, '-e', '=A', '--', 'env']).status, 2);
   });
 
   test('the environment is PATH, HOME and TERM', () => {

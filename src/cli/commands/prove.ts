@@ -10,6 +10,7 @@ import { jsonLine } from '../output/json.js';
 import { lacksText } from '../output/lacks-text.js';
 import { writeErr, writeOut } from '../output/output.js';
 import { reportError, tellLimits } from '../report-error.js';
+import { warnOfUncovering } from '../uncovering.js';
 
 const {
   'print-command': _print,
@@ -72,6 +73,7 @@ async function prove(args: ProveArguments): Promise<number> {
   const root = path.resolve(args.root);
   const { runnable } = await import('../options/launch.js');
   const { launch, command } = runnable(root, args);
+  await warnOfUncovering(root, launch);
   const { proveJail } = await import('../../prove/prove.js');
   const rounds = await proveJail(
     root,

@@ -8,7 +8,8 @@ import { type RunArguments, runOptions } from '../options/run.js';
 import { lacksText } from '../output/lacks-text.js';
 import { writeErr, writeOut } from '../output/output.js';
 import { printable } from '../output/text.js';
-import { reportError, tellLimits, warn } from '../report-error.js';
+import { reportError, tellLimits } from '../report-error.js';
+import { warnOfUncovering } from '../uncovering.js';
 
 export const runCommand = defineCommand({
   name: 'run',
@@ -52,7 +53,8 @@ export const runCommand = defineCommand({
 async function runInJail(args: RunArguments): Promise<number> {
   const root = path.resolve(args.root);
   const { runnable } = await import('../options/launch.js');
-  const { launch, command } = runnable(root, args);
+  const { launch: asked, command, network } = runnable(root, args);
+  const launch = withListeners(asked);
   if (args['oci-bundle'] !== undefined)
     return writeBundle(args['oci-bundle'], root, launch, command);
   if (args.observe && !args['print-command']) {
@@ -62,12 +64,20 @@ async function runInJail(args: RunArguments): Promise<number> {
   const { printCommand, runJail } = await import('../../launcher/run.js');
   if (!args['print-command']) {
     await warnOfUncovering(root, launch);
-    const status = await runJail(root, launch, command);
+    const status = await runJail(root, launch, command, network);
     if (status === NOT_EXECUTABLE || status === NOT_FOUND) tellOfProve(args.root, command);
     return status;
   }
   writeOut(`${printCommand(root, launch, command)}\n`);
   return EXIT.ok;
+}
+
+/** The sockets that a supervisor gave to us are for the command (sd_listen_fds(3)). */
+function withListeners(launch: LaunchOptions): LaunchOptions {
+  const { LISTEN_FDS = '', LISTEN_FDNAMES, LISTEN_PID } = process.env;
+  if (LISTEN_PID !== String(process.pid) || !/^[1-9]\d*$/.test(LISTEN_FDS)) return launch;
+  const names = LISTEN_FDNAMES === undefined ? {} : { LISTEN_FDNAMES };
+  return { ...launch, listenFds: Number(LISTEN_FDS), env: { ...launch.env, ...names } };
 }
 
 /** A command that cannot start, or does not find its libraries (env(1); ld.so(8) ends with 127). */
@@ -89,15 +99,6 @@ async function runObserved(
   writeErr(`jailbuild: the command ended with status ${round.status}\n${lacksText(round)}`);
   tellLimits(round.counts);
   return round.status;
-}
-
-/** What gets past the cover of the record takes the record's worth. */
-async function warnOfUncovering(root: string, launch: LaunchOptions): Promise<void> {
-  const { canUncover } = await import('../../launcher/uncovering.js');
-  if (!canUncover(root, launch)) return;
-  const { noteUnprotected } = await import('../../jail/record/protection.js');
-  if (noteUnprotected(root)) return;
-  warn(`${root}: the command can write the record of the jail: do not update this jail afterwards`);
 }
 
 async function writeBundle(

@@ -105,6 +105,11 @@ async function traceCommandLine(args: TraceArguments): Promise<number> {
   return intoFile(args, async () => {
     const run = await runTraced(command, { ...where, linger, mechanism });
     tellLimits(run.counts, args.mechanism);
+    for (const program of run.unprivileged) {
+      warn(
+        `${program}: ran without the rights of its owner, as the kernel demands under observation`,
+      );
+    }
     return run;
   });
 }

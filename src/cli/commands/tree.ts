@@ -21,6 +21,10 @@ const options = {
   'library-path': others['library-path'],
   dlopen,
   nss,
+  'allow-missing': {
+    type: 'boolean',
+    describe: 'Succeed although libraries or interpreters cannot be found',
+  },
   json: { type: 'boolean', describe: 'Print one JSON result' },
 } as const;
 
@@ -45,12 +49,13 @@ export const treeCommand = defineCommand({
     await optimizeLater();
     const { resolveRequest } = await import('../../plan/resolve-request.js');
     const { dependencyTree } = await import('../../resolve/dependency-tree.js');
-    const closure = await resolveRequest({
+    const request = {
       programs,
       ...resolveChoices(args),
       terminfo: 'none',
       ldCache: 'copy',
-    });
+    } as const;
+    const closure = await resolveRequest(request, { goesOn: true });
     const trees = dependencyTree(closure);
     const isWhole = closure.missing.length === 0;
     if (args.json) {
@@ -62,6 +67,6 @@ export const treeCommand = defineCommand({
       const { treeText } = await import('../output/tree-text.js');
       writeOut(treeText(trees, await painter()));
     }
-    return isWhole ? EXIT.ok : EXIT.failure;
+    return isWhole || args['allow-missing'] ? EXIT.ok : EXIT.failure;
   },
 });

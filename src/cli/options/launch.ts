@@ -1,16 +1,19 @@
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { JailbuildError } from '../../errors.js';
+import { JailbuildError, strerror } from '../../errors.js';
 import { isCoverable } from '../../jail/record/protection.js';
 import { type JailRecord, readRecord } from '../../jail/record/record.js';
 import { STATE_DIRECTORY } from '../../jail/record/state.js';
 import { chooseCapabilities } from '../../launcher/capabilities.js';
 import { userMaps } from '../../launcher/id-maps.js';
-import type { IdMap, LaunchOptions } from '../../launcher/options.js';
+import { parseBindOption, parseMount, parsePlaced } from '../../launcher/mounts.js';
+import type { IdMap, JoinedNamespaces, LaunchOptions, Mount } from '../../launcher/options.js';
+import { findHelper, type OutgoingNetwork, parsePublish } from '../../launcher/outgoing-network.js';
 import { noHigherThanOwn } from '../../launcher/own-limits.js';
 import {
-  parseBind,
   parseCount,
   parseCpus,
+  parseDescriptor,
   parseIdMap,
   parseLimit,
   parseSeconds,
@@ -18,6 +21,7 @@ import {
   parseTmpfs,
   parseUmask,
   parseVariable,
+  parseVariables,
 } from '../../launcher/values.js';
 import type { JailFile, OptionValues } from '../../profile/jail-file.js';
 import type { OptionTable } from '../command.js';
@@ -82,6 +86,9 @@ export function withRecordedDefaults(
   };
   const options = Object.entries(values).map(([name, value]) => {
     if (!RECORDABLE.has(name)) refuse(name, 'is for the command line alone');
+    // A variable of the caller's is for the caller to give.
+    if (name === 'env' && isWords(value) && value.some((text) => !text.includes('=')))
+      refuse(name, 'has a variable without a value');
     if (typeof value === 'string' || typeof value === 'boolean') return [name, value] as const;
     if (!isWords(value)) return refuse(name, 'is not text');
     return [name, name === 'ulimit' ? value.map(noHigherLimit) : value] as const;
@@ -121,18 +128,18 @@ function isWords(value: unknown): value is readonly string[] {
  * @throws JailbuildError USAGE
  */
 export function launchOptions(args: RunArguments): LaunchOptions {
-  const mounts = [
-    ...(args.bind ?? []).map((text) => parseBind('--bind', text, false)),
-    ...(args['dev-bind'] ?? []).map((text) => parseBind('--dev-bind', text, true)),
-    ...(args.tmpfs ?? []).map((text) => parseTmpfs('--tmpfs', text)),
-  ].sort(byDepth);
+  const mounts = mountsOf(args);
   const userMaps = userMapsOf(args);
   const user = args.user ?? keptUser(args);
   if (userMaps !== undefined) refuseUnmapped(user, userMaps);
   if (args.tty && args['no-dev']) usage('--tty and --no-dev cannot be combined');
   return {
     ...defined('hostname', args.hostname),
-    isolateNetwork: args.network === 'none',
+    isolateNetwork: !['host', undefined].includes(args.network),
+    ...defined('joined', joinedOf(args)),
+    unshareTry: (args['unshare-try'] ?? []).map(parseTry),
+    disableUserns: args['disable-userns'] ?? false,
+    assertUsernsDisabled: args['assert-userns-disabled'] ?? args['disable-userns'] ?? false,
     shareIpc: args.ipc === 'host',
     shareCgroups: args.cgroupns === 'host',
     ...defined('userMaps', userMaps),
@@ -141,6 +148,12 @@ export function launchOptions(args: RunArguments): LaunchOptions {
     ownDev: args['no-dev'] ?? false,
     proc: (args.proc ?? 'masked') as NonNullable<LaunchOptions['proc']>,
     mounts,
+    ...defined(
+      'overlay',
+      args.overlay === undefined || args.overlay === 'tmpfs'
+        ? args.overlay
+        : path.resolve(args.overlay),
+    ),
     ...defined('memory', parsed('--memory', args.memory, parseSize)),
     ...defined('pids', parsed('--pids-limit', args['pids-limit'], parseCount)),
     ...defined('cpus', parsed('--cpus', args.cpus, parseCpus)),
@@ -148,12 +161,27 @@ export function launchOptions(args: RunArguments): LaunchOptions {
     ...defined('user', user),
     capabilities: chooseCapabilities(args['cap-add'] ?? [], args['cap-drop'] ?? []),
     allowNewPrivileges: args['allow-new-privileges'] ?? false,
-    ...defined('seccomp', seccompOf(args.seccomp)),
+    ...defined('seccomp', args.seccomp?.map(filterOf)),
+    ...defined('execLabel', args['exec-label']),
     ...defined('umask', parsed('--umask', args.umask, parseUmask)),
     noInit: args['no-init'] ?? false,
     newSession: args['new-session'] ?? false,
     tty: args.tty ?? false,
-    env: Object.fromEntries((args.env ?? []).map((text) => parseVariable('--env', text))),
+    env: Object.fromEntries([
+      ...(args['env-file'] ?? []).flatMap(variablesOfFile),
+      ...(args.env ?? []).flatMap((text) => parseVariable('--env', text)),
+    ]),
+    supervision: {
+      ...defined('infoFd', parsed('--info-fd', args['info-fd'], parseDescriptor)),
+      ...defined('statusFd', parsed('--json-status-fd', args['json-status-fd'], parseDescriptor)),
+      ...defined('blockFd', parsed('--block-fd', args['block-fd'], parseDescriptor)),
+      syncFds: (args['sync-fd'] ?? []).map((text) => parseDescriptor('--sync-fd', text)),
+      lockFiles: args['lock-file'] ?? [],
+    },
+    dieWithParent: args['die-with-parent'] ?? false,
+    fds: (args.fd ?? []).map((text) => parseDescriptor('--fd', text)),
+    ...defined('preserveFds', parsed('--preserve-fds', args['preserve-fds'], parseCount)),
+    ...defined('argv0', args.argv0),
     ...defined('cwd', args.workdir),
     verbose: args.verbose ?? false,
   };
@@ -163,7 +191,11 @@ export function launchOptions(args: RunArguments): LaunchOptions {
 export function runnable(
   root: string,
   args: Omit<RunArguments, 'print-command' | 'oci-bundle' | 'observe'>,
-): { readonly launch: LaunchOptions; readonly command: readonly string[] } {
+): {
+  readonly launch: LaunchOptions;
+  readonly command: readonly string[];
+  readonly network?: OutgoingNetwork;
+} {
   const whole = {
     'print-command': undefined,
     'oci-bundle': undefined,
@@ -171,7 +203,11 @@ export function runnable(
     ...args,
   };
   const all = withRecordedDefaults(root, whole, runOptions);
-  return { launch: hideRecord(root, launchOptions(all)), command: all['--'] ?? [] };
+  return {
+    launch: hideRecord(root, launchOptions(all)),
+    command: all['--'] ?? [],
+    ...defined('network', outgoingNetwork(all)),
+  };
 }
 
 /** How a command is run in a jail where nothing is said of that but in the jail's record. */
@@ -206,8 +242,71 @@ function byDepth(one: { readonly target: string }, other: { readonly target: str
   return depth(one) - depth(other);
 }
 
-function seccompOf(text: string | undefined): string | undefined {
-  return text === undefined || text === 'default' || text === 'off' ? text : path.resolve(text);
+function filterOf(text: string): string {
+  return text === 'default' || text === 'off' ? text : path.resolve(text);
+}
+
+const BINDS = ['bind', 'ro-bind', 'bind-try', 'ro-bind-try', 'dev-bind', 'dev-bind-try'] as const;
+const PLACED = [
+  ...(['bind-fd', 'ro-bind-fd', 'bind-data', 'ro-bind-data', 'mqueue'] as const),
+  ...(['dir', 'file', 'symlink', 'chmod'] as const),
+];
+
+/** Mounts from the root down; of those at one depth files and modes come last. */
+function mountsOf(args: RunArguments): readonly Mount[] {
+  return [
+    ...BINDS.flatMap((name) =>
+      (args[name] ?? []).map((text) => parseBindOption(`--${name}`, text)),
+    ),
+    ...(args.tmpfs ?? []).map((text) => parseTmpfs('--tmpfs', text)),
+    ...(args.mount ?? []).map((text) => parseMount('--mount', text)),
+    ...PLACED.flatMap((name) => (args[name] ?? []).map((text) => parsePlaced(`--${name}`, text))),
+  ].sort(byDepth);
+}
+
+function variablesOfFile(file: string): readonly (readonly [name: string, value: string])[] {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new JailbuildError('USAGE', `--env-file ${file}: ${strerror(error)}`);
+  }
+  return parseVariables('--env-file', text);
+}
+
+function parseTry(text: string): 'user' | 'cgroup' {
+  if (text === 'user' || text === 'cgroup') return text;
+  return usage(`--unshare-try ${text}: give user or cgroup`);
+}
+
+/** A namespace by its path, or that of a network by the name that ip-netns(8) gave it. */
+function joinedOf(args: RunArguments): JoinedNamespaces | undefined {
+  const network = /^ns:(.+)$/.exec(args.network ?? '')?.[1];
+  if (network === undefined && !NETWORKS.includes(args.network ?? 'host'))
+    usage(`--network ${args.network}: give ${NETWORKS.join(', ')} or ns:PATH`);
+  const joined = {
+    ...defined('net', network?.includes('/') === false ? `/run/netns/${network}` : network),
+    ...defined('pid', args.pidns),
+    ...defined('user', isPath(args.userns) ? args.userns : undefined),
+  };
+  return Object.keys(joined).length === 0 ? undefined : joined;
+}
+
+const NETWORKS = ['host', 'none', 'outgoing', 'pasta', 'slirp4netns'];
+
+/** The network that a helper makes, if one is asked for. */
+function outgoingNetwork(args: RunArguments): OutgoingNetwork | undefined {
+  const publish = (args.publish ?? []).map((text) => parsePublish('--publish', text));
+  const { network } = args;
+  if (network !== 'outgoing' && network !== 'pasta' && network !== 'slirp4netns') {
+    if (publish.length > 0) usage('--publish goes with --network outgoing');
+    return undefined;
+  }
+  return { helper: findHelper(network === 'outgoing' ? undefined : network), publish };
+}
+
+function isPath(text: string | undefined): text is string {
+  return text?.startsWith('/') ?? false;
 }
 
 /** Whoever is not in the namespace cannot be become; the kernel would say no more than EINVAL. */
@@ -245,6 +344,12 @@ function userMapsOf(args: RunArguments): LaunchOptions['userMaps'] {
   }
   if (gids.length > 0) usage('--gidmap requires --uidmap');
   const subordinate = args['map-auto'] ?? false;
+  if (isPath(mode)) {
+    if (subordinate) usage('--map-auto goes with --userns root or keep-id');
+    return undefined;
+  }
+  if (!['host', 'root', 'keep-id'].includes(mode))
+    usage(`--userns ${mode}: give host, root, keep-id or a path`);
   if (mode === 'host') {
     if (subordinate) usage('--map-auto requires --userns root or keep-id');
     return undefined;

@@ -1,5 +1,6 @@
 import type { Inspection } from '../../elf/inspect.js';
 import type { Note } from '../../elf/notes.js';
+import type { SymbolVersions } from '../../elf/types.js';
 import { fileTypeName, machineName, osAbiName, sectionTypeName, segmentName } from './elf-names.js';
 import { printable } from './text.js';
 
@@ -18,6 +19,7 @@ export function inspectionText(path: string, elf: Inspection): string {
     ['Interpreter', elf.interpreter],
     ['Soname', dynamic?.soname],
     ['Needed', list(dynamic?.needed)],
+    ['Versions', list(dynamic?.versions.needs.map(({ file, version }) => `${file}(${version})`))],
     ['RPATH', dynamic?.rpath],
     ['RUNPATH', dynamic?.runpath],
     ['Filter', list(dynamic?.filters)],
@@ -80,6 +82,14 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   );
 }
 
+/** JSON numbers are exact below 2^53 only: larger ones become hexadecimal strings. */
+function printableNumbers(values: object): Record<string, unknown> {
+  const entries = Object.entries(values);
+  return Object.fromEntries(
+    entries.map(([name, value]) => [name, typeof value === 'bigint' ? hex(value) : value]),
+  );
+}
+
 /** The same as plain data, for `--json`. */
 export function inspectionJson(path: string, elf: Inspection): object {
   const { headers, dynamic } = elf;
@@ -95,15 +105,19 @@ export function inspectionJson(path: string, elf: Inspection): object {
     abiVersion: elf.abiVersion,
     entry: hex(elf.entry),
     interpreter: elf.interpreter,
-    dynamic,
+    dynamic:
+      dynamic === undefined ? undefined : { ...dynamic, versions: versionsJson(dynamic.versions) },
     buildId: elf.buildId,
     package: elf.package,
     dlopen: elf.dlopens,
     programHeaders: elf.programHeaders.map((header) => ({
-      ...header,
+      ...printableNumbers(header),
       type: segmentName(header.type),
     })),
-    sections: elf.sections.map((section) => ({ ...section, type: sectionTypeName(section.type) })),
+    sections: elf.sections.map((section) => ({
+      ...printableNumbers(section),
+      type: sectionTypeName(section.type),
+    })),
     notes: elf.notes.map(({ owner, type, description }) => ({
       owner,
       type,
@@ -111,4 +125,8 @@ export function inspectionJson(path: string, elf: Inspection): object {
     })),
     problems: elf.problems,
   };
+}
+
+function versionsJson({ needs, defines, problem }: SymbolVersions): object {
+  return { needs, ...(defines === undefined ? {} : { defines: [...defines] }), problem };
 }

@@ -1,5 +1,6 @@
 import { fstatSync, writeSync } from 'node:fs';
 import { errnoOf, JailbuildError, strerror } from '../../errors.js';
+import { pathBuffer } from '../../fs/path-bytes.js';
 
 const STDOUT = 1;
 const STDERR = 2;
@@ -51,7 +52,7 @@ export async function outputIsScreen(): Promise<boolean> {
 }
 
 function write(fd: number, text: string): void {
-  const bytes = Buffer.from(text);
+  const bytes = pathBuffer(text);
   let done = 0;
   while (done < bytes.length) {
     try {

@@ -48,6 +48,11 @@ export class TraceCollector {
     this.#note(at, use as FileUse, result, program);
   }
 
+  /** All files that were used, in no order, with what is there now. */
+  files(sysroot: Sysroot): TracedFile[] {
+    return [...this.#files].flatMap(([at, seen]) => traced(sysroot, at, seen) ?? []);
+  }
+
   /**
    * The trace, with what is there now.
    *
@@ -55,7 +60,7 @@ export class TraceCollector {
    */
   finish(counts: ObservedCounts, home: string | undefined): Trace {
     const sysroot = new Sysroot(this.#root);
-    const files = [...this.#files].flatMap(([at, seen]) => traced(sysroot, at, seen) ?? []);
+    const files = this.files(sysroot).filter(({ path: at, state }) => !isByChance(at, state));
     return {
       schema: TRACE_SCHEMA,
       system: systemOf(sysroot),
@@ -136,11 +141,14 @@ function clean(name: string): string {
     .join('/')}`;
 }
 
+function isByChance(at: string, state: FileState): boolean {
+  return (state === 'absent' || state === 'created') && TEMPORARY.test(at);
+}
+
 /** A file as the trace has it; undefined for what came and went with the run. */
 function traced(sysroot: Sysroot, at: string, seen: SeenFile): TracedFile | undefined {
   const type = typeAt(sysroot, at);
   if (type === undefined && seen.state === 'created') return undefined;
-  if (seen.state === 'absent' && TEMPORARY.test(at)) return undefined;
   const state = type === undefined && seen.state === 'found' ? 'removed' : seen.state;
   const uses = [...seen.uses]
     .map(([program, set]) => [program, FILE_USES.filter((use) => set.has(use))] as const)

@@ -1,6 +1,5 @@
-import { readFileSync, statSync } from 'node:fs';
-import { JailbuildError, strerror } from '../../errors.js';
-import { toBytes } from '../../fs/path-bytes.js';
+import { JailbuildError } from '../../errors.js';
+import { readTextFile } from '../../fs/read-text.js';
 import { canonicalValue } from '../../manifest/canonical-json.js';
 import { Field, parseJson } from '../../manifest/json-field.js';
 import {
@@ -48,25 +47,13 @@ export function traceJson({ schema, system, homes, incomplete, files }: Trace): 
  * @throws JailbuildError NOT_READABLE, TRACE_INVALID naming file and field
  */
 export function readTrace(file: string): Trace {
-  let text: string;
-  try {
-    const { size } = statSync(toBytes(file));
-    if (size > MAX_BYTES) throw refused(file, `is larger than ${MAX_BYTES} bytes`);
-    text = readFileSync(toBytes(file), 'utf8');
-  } catch (error) {
-    if (error instanceof JailbuildError) throw error;
-    throw new JailbuildError('NOT_READABLE', `${file}: ${strerror(error)}`, file);
-  }
+  const text = readTextFile(file, MAX_BYTES);
   try {
     return toTrace(new Field(parseJson(text, file), file));
   } catch (error) {
     if (!(error instanceof JailbuildError) || error.code !== 'MANIFEST_INVALID') throw error;
     throw new JailbuildError('TRACE_INVALID', error.message, file);
   }
-}
-
-function refused(file: string, what: string): JailbuildError {
-  return new JailbuildError('TRACE_INVALID', `${file}: ${what}`, file);
 }
 
 function toTrace(field: Field): Trace {

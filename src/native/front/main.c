@@ -12,7 +12,7 @@
 /* Commands that write no jail and read none by the writer: Node takes our place. */
 static bool is_without_writer(const char *word)
 {
-	static const char *const words[] = { "run",	 "tree", "why",	 "inspect",    "profiles", "init",
+	static const char *const words[] = { "run",	 "ps",   "exec", "diff", "oci-runtime", "tree", "why",	 "inspect",    "profiles", "init",
 					     "completion", "help", "optimize", "--version", "-V", "--help", "-h" };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {

@@ -18,12 +18,14 @@
 #include <unistd.h>
 
 #define TOP "/sys/fs/cgroup"
-enum { MOST_GROUPS = 3, REMOVAL_TRIES = 100 };
+enum { MOST_GROUPS = 16, REMOVAL_TRIES = 100 };
 
 static struct {
 	char path[PATH_MAX];
 	/* Open to its cgroup.procs. */
 	int processes;
+	/* We have made it, and remove it. */
+	bool is_ours;
 } groups[MOST_GROUPS];
 static size_t group_count;
 static pid_t owner;
@@ -73,6 +75,58 @@ static void own_group(const char *controller, char path[PATH_MAX])
 	fclose(file);
 }
 
+static void open_group(const char *directory)
+{
+	char path[PATH_MAX + 16];
+	if (group_count == MOST_GROUPS)
+		die("limit by cgroup: too many groups", directory);
+	snprintf(groups[group_count].path, PATH_MAX, "%s", directory);
+	snprintf(path, sizeof(path), "%s/cgroup.procs", directory);
+	groups[group_count].processes = open(path, O_WRONLY | O_CLOEXEC);
+	if (groups[group_count].processes < 0)
+		die_advised("limit by cgroup: open", path, delegation_advice());
+	group_count++;
+}
+
+/* A line of /proc/PID/cgroup as a directory; of the second version, wherever that is mounted. */
+static void directory_of(char *line, char directory[PATH_MAX])
+{
+	char *rest = line;
+	strsep(&rest, ":");
+	const char *names = strsep(&rest, ":");
+	const char *path = rest != NULL ? rest : "/";
+	if (names == NULL || *names == '\0')
+		names = access(TOP "/unified", F_OK) == 0 ? "unified" : ".";
+	if (strncmp(names, "name=", 5) == 0)
+		names += 5;
+	snprintf(directory, PATH_MAX, TOP "/%s%s", names, strcmp(path, "/") == 0 ? "" : path);
+	directory[strcspn(directory, "\n")] = '\0';
+}
+
+void find_cgroups_of(const char *process)
+{
+	char path[64], directory[PATH_MAX], *line = NULL, *own = NULL;
+	size_t size = 0, own_size = 0;
+	snprintf(path, sizeof(path), "/proc/%s/cgroup", process);
+	FILE *theirs = fopen(path, "re"), *ours = fopen("/proc/self/cgroup", "re");
+	if (theirs == NULL || ours == NULL)
+		die_errno("open", path);
+	/* The same hierarchies in the same order. */
+	while (getline(&line, &size, theirs) > 0 && getline(&own, &own_size, ours) > 0) {
+		if (strcmp(line, own) == 0)
+			continue;
+		directory_of(line, directory);
+		/* Another session's group of the same user says nothing of the jail, and may not be ours to join. */
+		bool is_limit = strstr(directory, "/jail-") != NULL;
+		if (geteuid() == 0 || is_limit || access(directory, W_OK) == 0)
+			open_group(directory);
+	}
+	free(line);
+	free(own);
+	fclose(theirs);
+	fclose(ours);
+}
+
 static const char *make_group(const char *parent)
 {
 	char path[PATH_MAX + 64];
@@ -85,6 +139,7 @@ static const char *make_group(const char *parent)
 	if (mkdir(group, 0755) < 0 && (errno != EEXIST || rmdir(group) < 0 || mkdir(group, 0755) < 0))
 		die_advised("limit by cgroup: make", group, delegation_advice());
 	snprintf(path, sizeof(path), "%s/cgroup.procs", group);
+	groups[group_count].is_ours = true;
 	groups[group_count].processes = open(path, O_WRONLY | O_CLOEXEC);
 	if (groups[group_count++].processes < 0)
 		die_errno("limit by cgroup: open", path);
@@ -155,6 +210,8 @@ static void limit_v2(const struct options *options)
 void make_cgroup(const struct options *options)
 {
 	struct statfs status;
+	for (size_t i = 0; i < options->cgroup_directories.count; i++)
+		open_group(options->cgroup_directories.items[i]);
 	if (options->memory == NULL && options->pids == NULL && options->cpu_quota == NULL)
 		return;
 	owner = getpid();
@@ -172,7 +229,7 @@ void join_cgroup(void)
 	for (size_t i = 0; i < group_count; i++) {
 		log_step("joining the cgroup %s", groups[i].path);
 		if (write(groups[i].processes, "0", 1) < 0)
-			die_errno("limit by cgroup: join", groups[i].path);
+			die_advised("limit by cgroup: join", groups[i].path, delegation_advice());
 		close(groups[i].processes);
 	}
 }
@@ -185,6 +242,8 @@ void remove_cgroup(void)
 		return;
 	while (group_count > 0) {
 		const char *group = groups[--group_count].path;
+		if (!groups[group_count].is_ours)
+			continue;
 		int tries = 0;
 		while (rmdir(group) < 0 && errno == EBUSY && tries++ < REMOVAL_TRIES)
 			nanosleep(&moment, NULL);

@@ -84,10 +84,10 @@ bool awaits_parent(const struct options *options)
  * Without the parent, nobody would wait for the jail nor pass signals on to it. Its end before it was
  * asked to tell is seen by the channel.
  */
-static void tie_to_parent(int channel, bool await)
+static void tie_to_parent(int channel, bool await, bool detached)
 {
 	char byte;
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+	if (!detached && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		die_errno("tie the child to its parent", NULL);
 	ssize_t got = recv(channel, &byte, 1, await ? 0 : MSG_DONTWAIT);
 	if (got == 0 || (got < 0 && errno != EAGAIN))
@@ -114,8 +114,11 @@ static void make_jail(struct options *options, int channel)
 	join_cgroup();
 	if (options->new_cgroup) {
 		log_step("making a cgroup namespace");
-		if (unshare(CLONE_NEWCGROUP) < 0)
+		bool is_made = unshare(CLONE_NEWCGROUP) == 0;
+		if (!is_made && !options->try_cgroup)
 			die_errno("make a cgroup namespace", NULL);
+		if (!is_made)
+			warn("make a cgroup namespace", "going on without one");
 	}
 	if (options->new_time)
 		enter_time_namespace(options);
@@ -123,6 +126,11 @@ static void make_jail(struct options *options, int channel)
 		set_hostname(options->hostname);
 	if (options->new_net)
 		bring_loopback_up();
+	if (options->oom_score != NULL)
+		set_oom_score(options->oom_score);
+	set_sysctls(options);
+	if (options->disable_userns)
+		disable_user_namespaces(options);
 	if (options->show_queue)
 		send_over_queue();
 	if (options->new_mount)
@@ -169,7 +177,10 @@ static _Noreturn void become_command(struct options *options)
 		umask((mode_t)parse_number(options->umask, 8));
 	if (options->observed)
 		meet_observer();
+	set_exec_label(options);
 	give_up_rights(options, &identity);
+	if (options->assert_no_userns)
+		assert_user_namespaces_disabled(options);
 	be_observable();
 
 	/* As the user, who may not be let in. */
@@ -204,25 +215,30 @@ static _Noreturn void split(struct options *options, int channel)
 void become_child(struct options *options, int channel)
 {
 	log_as(" Child", options->verbose);
-	tie_to_parent(channel, awaits_parent(options));
+	tie_to_parent(channel, awaits_parent(options), options->detach);
 	log_step("PID is %ld", (long)getpid());
-	if (options->root != NULL)
+	if (options->root != NULL || options->join != NULL)
 		refuse_directories();
 	if (options->new_user) {
 		become_mapped_root(options);
 		/* The kernel forgets it when the user changes. */
-		tie_to_parent(channel, false);
+		tie_to_parent(channel, false, options->detach);
 	}
 	make_jail(options, channel);
 	if (options->pty)
-		options->terminal = open_pty(channel);
+		options->terminal = open_pty(channel, options->join == NULL);
 
 	if (reports_jail(options) && send(channel, "", 1, MSG_NOSIGNAL) < 0)
 		_exit(FAILED);
+	/*
+	 * Until the command is executed, nobody in the jail is to look into this process. Who makes its network
+	 * has to, as long as nobody else is there.
+	 */
+	bool is_alone = options->join == NULL && options->joined.count == 0;
+	if (!is_alone && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		die_errno("close this process to others", NULL);
 	wait_until_unblocked(options);
 	take_locks(options);
-
-	/* Until the command is executed, nobody in the jail is to look into this process. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		die_errno("close this process to others", NULL);
 	if (options->init) {

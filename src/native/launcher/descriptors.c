@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 /* What fs.nr_open of sysctl(8) allows unless it was raised. */
@@ -64,6 +65,18 @@ void refuse_directories(void)
 	for (int fd = 0; fd < 3; fd++)
 		if (fstat(fd, &stat) == 0 && S_ISDIR(stat.st_mode))
 			die("a standard stream is a directory outside of the jail", NULL);
+}
+
+int connect_to(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (strlen(path) >= sizeof(address.sun_path))
+		die("the path of a socket is too long", path);
+	strcpy(address.sun_path, path);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		die_errno("connect to", path);
+	return fd;
 }
 
 union control {

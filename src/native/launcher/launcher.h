@@ -118,6 +118,17 @@ struct options {
 	bool new_time;
 	bool new_user;
 	const char *hostname;
+	/* TYPE=PATH */
+	struct list joined;
+	/* PID[:START] of a process whose namespaces are joined, or NULL. */
+	const char *join;
+	/* Namespaces that may be missing. */
+	bool try_user;
+	bool try_cgroup;
+	bool disable_userns;
+	bool assert_no_userns;
+	/* NAME=VALUE */
+	struct list sysctls;
 	/* Seconds to add to the clocks of a new time namespace, or NULL. */
 	const char *monotonic;
 	const char *boottime;
@@ -131,6 +142,7 @@ struct options {
 	/* The new root, or NULL. */
 	const char *root;
 	bool read_only;
+	bool no_devices;
 	bool make_dev;
 	bool no_proc;
 	bool mask_proc;
@@ -145,11 +157,16 @@ struct options {
 	const char *memory;
 	const char *pids;
 	const char *cpu_quota;
+	struct list cgroup_directories;
+	const char *oom_score;
 	/* NAME=SOFT[:HARD] */
 	struct list rlimits;
 
 	/* Rights. */
 	const char *user;
+	/* Comma-separated, or NULL. */
+	const char *groups;
+	const char *exec_label;
 	bool limit_caps;
 	caps caps;
 	caps ambient;
@@ -187,6 +204,9 @@ struct options {
 	enum job_group group;
 	bool new_session;
 	bool pty;
+	/* Who gets our end of it, or NULL. */
+	const char *console_socket;
+	bool detach;
 	/* The jail's end of the new terminal. */
 	int terminal;
 	/* NULL-terminated; ends with what --env names. One place is left for HOME. */
@@ -200,6 +220,8 @@ struct options {
 	char **command;
 	/* Our own arguments. */
 	char **argv;
+	/* With those of files in their places. */
+	char **words;
 	/* Of options that say all when they are read. */
 	const char *ignored;
 };
@@ -234,6 +256,9 @@ _Noreturn void die_advised(const char *step, const char *path, const char *advic
 /* As die_errno, where no system call has a reason to give. */
 _Noreturn void die(const char *message, const char *value);
 
+/* Says the same, and what is done in spite of it. */
+void warn(const char *step, const char *consequence);
+
 /* What die and die_errno do before they end. */
 void at_failure(void (*does)(void));
 
@@ -248,6 +273,8 @@ const char *delegation_advice(void);
 void close_others(unsigned int first, const struct descriptors *kept);
 void open_standard_streams(void);
 void refuse_directories(void);
+/* The other end of a socket at a path. */
+int connect_to(const char *path);
 /* Sends a descriptor, or receives one; -1 if the other end has ended before it sent one. */
 void send_descriptor(int channel, int fd);
 int receive_descriptor(int channel);
@@ -265,7 +292,18 @@ void become_mapped_root(const struct options *options);
 /* True if root of the user namespace is not who calls us, and so may not write where we may. */
 bool has_other_root(const struct options *options);
 
+/* join.c */
+void join_paths(const struct options *options);
+void join_process(const struct options *options);
+
+/* labels.c */
+/* Which security module takes the label, as long as that can be seen. */
+void find_label_module(const struct options *options);
+void set_exec_label(const struct options *options);
+
 /* cgroup.c */
+/* Those of a process that we are not in, for the child to join. */
+void find_cgroups_of(const char *process);
 /* Opened by the parent, joined by the child, removed by the parent. */
 void make_cgroup(const struct options *options);
 void join_cgroup(void);
@@ -274,6 +312,11 @@ void remove_cgroup(void);
 /* namespaces.c */
 void bring_loopback_up(void);
 void set_hostname(const char *hostname);
+void set_oom_score(const char *score);
+void set_sysctls(const struct options *options);
+void disable_user_namespaces(const struct options *options);
+/* Of what the command may do, but for the filter; the default one allows none. */
+void assert_user_namespaces_disabled(const struct options *options);
 void enter_time_namespace(const struct options *options);
 
 /*
@@ -372,7 +415,7 @@ void be_observable(void);
 
 /* terminal.c */
 /* Opens a new terminal of the jail, sends its master over the channel, and returns the other end. */
-int open_pty(int channel);
+int open_pty(int channel, bool has_console);
 /* Makes a terminal the controlling one of a new session, and its standard streams. */
 void take_terminal(int terminal);
 /* Between our own standard streams and a new terminal: begin, carry what there is, end. */

@@ -51,6 +51,11 @@ void die_advised(const char *step, const char *path, const char *advice)
 	end();
 }
 
+void warn(const char *step, const char *consequence)
+{
+	fprintf(stderr, "invoke_ns: %s: %s: %s\n", step, strerror(errno), consequence);
+}
+
 void die_errno(const char *step, const char *path)
 {
 	die_advised(step, path, NULL);

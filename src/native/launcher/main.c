@@ -3,6 +3,7 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -13,6 +14,12 @@ static unsigned long namespaces(const struct options *options)
 	return (options->new_user ? CLONE_NEWUSER : 0UL) | (options->new_pid ? CLONE_NEWPID : 0UL) |
 	       (options->new_mount ? CLONE_NEWNS : 0UL) | (options->new_uts ? CLONE_NEWUTS : 0UL) |
 	       (options->new_ipc ? CLONE_NEWIPC : 0UL) | (options->new_net ? CLONE_NEWNET : 0UL);
+}
+
+/* As fork(2), but the child begins in the new namespaces. */
+static pid_t make_child(const struct options *options)
+{
+	return (pid_t)syscall(SYS_clone, namespaces(options) | SIGCHLD, 0, 0, 0, 0);
 }
 
 int main(int argc, char **argv)
@@ -27,10 +34,11 @@ int main(int argc, char **argv)
 	parse_options(&options, argc, argv);
 	close_others(3, &options.named);
 	if (options.sealed)
-		run_sealed_copy(argv);
+		run_sealed_copy(options.words);
 	log_as("Parent", options.verbose);
 	log_step("PID is %ld", (long)getpid());
 	load_filters(&options.seccomp);
+	find_label_module(&options);
 	if (options.show_queue)
 		create_queue();
 	make_cgroup(&options);
@@ -46,8 +54,17 @@ int main(int argc, char **argv)
 		tie_to_caller(caller);
 	tie_to_process(options.die_with);
 
-	/* As fork(2), but the child begins in the new namespaces. */
-	pid_t child = (pid_t)syscall(SYS_clone, namespaces(&options) | SIGCHLD, 0, 0, 0, 0);
+	int console = options.console_socket != NULL ? connect_to(options.console_socket) : -1;
+	if (options.join != NULL)
+		join_process(&options);
+	join_paths(&options);
+
+	pid_t child = make_child(&options);
+	if (child < 0 && options.try_user && options.new_user) {
+		warn("make a user namespace", "going on without one");
+		options.new_user = false;
+		child = make_child(&options);
+	}
 	if (child < 0)
 		die_advised("make the namespaces", NULL, namespace_advice(&options));
 	if (child == 0) {
@@ -63,9 +80,18 @@ int main(int argc, char **argv)
 		die_errno("tell the child to go on", NULL);
 	int input = options.protects_input ? receive_descriptor(channel[0]) : -1;
 	int pty = options.pty ? receive_descriptor(channel[0]) : -1;
+	if (console >= 0 && pty >= 0) {
+		send_descriptor(console, pty);
+		close(pty);
+		pty = -1;
+	}
 	char byte;
-	if (reports_jail(&options) && recv(channel[0], &byte, 1, 0) == 1)
+	bool is_there = reports_jail(&options) && recv(channel[0], &byte, 1, 0) == 1;
+	if (is_there)
 		write_info(&options, child);
+	/* Whoever adopts the child learns what becomes of it. */
+	if (is_there && options.detach)
+		return EXIT_SUCCESS;
 	if (options.show_queue)
 		receive_from_queue();
 	int status = wait_for(child, &options, channel[0], pty);

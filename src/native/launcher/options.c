@@ -157,6 +157,14 @@ static void parse_observed(struct options *options, const struct row *row, const
 	add_descriptor(&options->named, OBSERVER);
 }
 
+static void parse_try(struct options *options, const struct row *row, const char *value)
+{
+	options->try_user = strcmp(value, "user") == 0 || strcmp(value, "user,cgroup") == 0;
+	options->try_cgroup = strcmp(value, "cgroup") == 0 || strcmp(value, "user,cgroup") == 0;
+	if (!options->try_user && !options->try_cgroup)
+		die_of(row, value);
+}
+
 static void parse_held(struct options *options, const struct row *row, const char *value)
 {
 	add_descriptor(&options->held, parse_descriptor(options, row, value));
@@ -295,9 +303,15 @@ static void check_needs(const struct row *row)
 {
 	for (const char *word = row->needs; *word != '\0';) {
 		char message[120];
-		size_t length = strcspn(word, " ");
-		const struct row *needed = row_named(word, length);
-		if (needed == NULL || !given[needed - rows]) {
+		size_t length = strcspn(word, " "), part;
+		bool is_met = false;
+		/* One of these. */
+		for (const char *one = word; one < word + length; one += part + 1) {
+			part = strcspn(one, "| ");
+			const struct row *needed = row_named(one, part);
+			is_met = is_met || (needed != NULL && given[needed - rows]);
+		}
+		if (!is_met) {
 			snprintf(message, sizeof(message), "--%s needs %.*s", row->name, (int)length, word);
 			die(message, NULL);
 		}
@@ -312,6 +326,35 @@ static char **copies_of(int argc, char **argv)
 	for (int index = 0; index < argc; index++)
 		copies[index] = copy_of(argv[index]);
 	return copies;
+}
+
+/* The arguments before the last file of them. */
+static char **done;
+static size_t done_count;
+
+/* Keeps what getopt has taken, but for the option that names the file and, as a word of its own, the name. */
+static void keep_done(char **argv, const char *path)
+{
+	int last = optind - (argv[optind - 1] == path ? 2 : 1);
+	for (int index = 1; index < last; index++) {
+		done = grown(done, done_count, sizeof(char *));
+		done[done_count++] = argv[index];
+	}
+}
+
+/* All arguments, those of files in their places, for a copy of us that has not these files any more. */
+static char **whole_list(int argc, char **argv)
+{
+	char **all = allocate((done_count + (size_t)argc + 1) * sizeof(char *));
+	size_t count = 0;
+
+	all[count++] = argv[0];
+	for (size_t index = 0; index < done_count; index++)
+		all[count++] = done[index];
+	for (int index = 1; index < argc; index++)
+		all[count++] = argv[index];
+	all[count] = NULL;
+	return all;
 }
 
 /*
@@ -329,6 +372,7 @@ static char **spliced(struct options *options, const struct row *row, int *argc,
 	FILE *file = fd < 0 ? NULL : fdopen(dup(fd), "r");
 	if (file == NULL)
 		die_errno("open the arguments", path);
+	keep_done(argv, path);
 	all = grown(all, count++, sizeof(char *));
 	all[0] = argv[0];
 	while (getdelim(&text, &size, '\0', file) > 0) {
@@ -382,6 +426,7 @@ void parse_options(struct options *options, int argc, char **argv)
 		if (options->args != NULL)
 			argv = spliced(options, row, &argc, argv);
 	}
+	options->words = whole_list(argc, argv);
 	options->command = optind < argc ? argv + optind : NULL;
 	for (int index = 0; index < ROWS; index++)
 		if (given[index])

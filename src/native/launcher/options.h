@@ -23,6 +23,17 @@ OPTION(0, "cgroup", NULL, parse_flag, new_cgroup, "", "a new cgroup namespace")
 OPTION(0, "time", NULL, parse_flag, new_time, "", "a new time namespace")
 OPTION(0, "userns", NULL, parse_flag, new_user, "",
        "a new user namespace; the present user is root in it unless mapped otherwise")
+OPTION(0, "namespace", "TYPE=PATH", parse_item, joined, "",
+       "join this namespace; TYPE is user, pid, net, ipc, uts, cgroup or time")
+OPTION(0, "join", "PID[:START]", parse_text, join, "",
+       "join all namespaces and cgroups of a process, which started at START (proc_pid_stat(5), field 22)")
+OPTION(0, "try", "user|cgroup|user,cgroup", parse_try, try_user, "",
+       "where a new namespace of these kinds is refused, say so and go on without it")
+OPTION(0, "disable-userns", NULL, parse_flag, disable_userns, "--userns", "no further user namespace can be made")
+OPTION(0, "assert-userns-disabled", NULL, parse_flag, assert_no_userns, "",
+       "fail if the command could make a user namespace")
+OPTION(0, "sysctl", "NAME=VALUE", parse_item, sysctls, "",
+       "set what belongs to the new network, IPC or UTS namespace")
 OPTION(0, "uid-map", "INSIDE:OUTSIDE:COUNT", parse_item, uid_maps, "--userns --gid-map",
        "users of the user namespace")
 OPTION(0, "gid-map", "INSIDE:OUTSIDE:COUNT", parse_item, gid_maps, "--userns --uid-map",
@@ -32,6 +43,7 @@ OPTION(0, "boottime", "SECONDS", parse_offset, boottime, "--time", "added to CLO
 
 HEADING("Files")
 OPTION(0, "read-only", NULL, parse_flag, read_only, "-m -c", "a read-only root")
+OPTION(0, "nodev", NULL, parse_flag, no_devices, "-m -c", "device nodes of the root do not work")
 OPTION(0, "dev", NULL, parse_flag, make_dev, "-m",
        "a /dev with null, zero, full, random, urandom, tty, shm, pts")
 OPTION(0, "no-proc", NULL, parse_flag, no_proc, "", "no /proc")
@@ -66,12 +78,16 @@ OPTION(0, "memory", "BYTES", parse_number_text, memory, "", "memory of all proce
 OPTION(0, "pids", "COUNT", parse_number_text, pids, "", "number of processes, by a cgroup")
 OPTION(0, "cpu-quota", "MICROSECONDS", parse_number_text, cpu_quota, "",
        "processor time of each 100000 microseconds, by a cgroup")
+OPTION(0, "cgroup-dir", "DIR", parse_item, cgroup_directories, "", "run in this cgroup, which is there")
+OPTION(0, "oom-score-adj", "NUMBER", parse_offset, oom_score, "", "how readily the kernel ends it (proc_pid_oom_score_adj(5))")
 OPTION(0, "rlimit", "NAME=SOFT[:HARD]", parse_item, rlimits, "",
        "a limit of each process (setrlimit(2)), such as nofile=1024:2048")
 
 HEADING("Rights")
 OPTION(0, "user", "NAME|UID[:GID]", parse_text, user, "",
        "as this user of the jail's passwd, and in no other group")
+OPTION(0, "groups", "GID,...", parse_text, groups, "--user", "in these groups as well")
+OPTION(0, "exec-label", "LABEL", parse_text, exec_label, "", "with this label of SELinux, or profile of AppArmor")
 OPTION(0, "caps", "NAME,...", parse_kept_caps, caps, "", "no capabilities but these")
 OPTION(0, "ambient", "NAME,...", parse_ambient, ambient, "", "these for a user other than root as well")
 OPTION(0, "no-new-privs", NULL, parse_flag, no_new_privs, "", "no program gives rights to who executes it")
@@ -90,7 +106,9 @@ OPTION(0, "die-with", "PID", parse_number_text, die_with, "",
        "kill the jail when this process, the parent of our parent, ends")
 OPTION(0, "init", NULL, parse_flag, init, "-p", "with a first process that reaps and passes on signals")
 OPTION(0, "new-session", NULL, parse_flag, new_session, "", "in a session without a terminal")
-OPTION(0, "pty", NULL, parse_flag, pty, "--dev", "on a new terminal")
+OPTION(0, "pty", NULL, parse_flag, pty, "--dev|--join|--console-socket", "on a new terminal")
+OPTION(0, "console-socket", "PATH", parse_text, console_socket, "--pty", "send the other end of the terminal there")
+OPTION(0, "detach", NULL, parse_flag, detach, "", "end as soon as the jail is there, and leave it running")
 OPTION(0, "env", "NAME[=VALUE]", parse_variable, env, "",
        "set a variable, or bring that of the launcher; the environment is otherwise empty")
 OPTION(0, "argv0", "NAME", parse_text, argv0, "", "what the command finds as its own name")

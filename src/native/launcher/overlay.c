@@ -63,13 +63,16 @@ int mount_overlay(int root, const char *where, const char *path)
 	configure(context, "lowerdir", NULL, root);
 	configure(context, "upperdir", NULL, upper);
 	configure(context, "workdir", NULL, work);
-	/* So that the upper layer is files as they are, and can be listed. */
-	configure(context, "redirect_dir", "off", -1);
-	configure(context, "metacopy", "off", -1);
 	configure(context, "index", "off", -1);
-	/* Other attributes need privileges outside of a user namespace. */
-	if (is_in_user_namespace() && syscall(SYS_fsconfig, context, FSCONFIG_SET_FLAG, "userxattr", NULL, 0) < 0)
-		die_errno("set the option of an overlay", "userxattr");
+	if (is_in_user_namespace()) {
+		/* Other attributes need privileges outside of a user namespace. What is set below is implied. */
+		if (syscall(SYS_fsconfig, context, FSCONFIG_SET_FLAG, "userxattr", NULL, 0) < 0)
+			die_errno("set the option of an overlay", "userxattr");
+	} else {
+		/* So that the upper layer is files as they are, and can be listed. */
+		configure(context, "redirect_dir", "off", -1);
+		configure(context, "metacopy", "off", -1);
+	}
 	if (syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		die_advised("lay an overlay upon", path,
 			    "the file system of the upper layer must have xattrs and be no overlay itself; try --overlay tmpfs");

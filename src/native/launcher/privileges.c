@@ -111,9 +111,22 @@ static struct {
 
 static void become_user(const struct options *options, const struct identity *identity)
 {
+	gid_t groups[64];
+	size_t count = 0;
+	for (const char *text = options->groups; text != NULL && *text != '\0';) {
+		char number[16];
+		size_t length = strcspn(text, ",");
+		snprintf(number, sizeof(number), "%.*s", (int)length, text);
+		long long gid = parse_number(number, 10);
+		if (gid < 0 || gid >= 4294967295LL || count == sizeof(groups) / sizeof(groups[0]))
+			die("--groups takes GID,..., not", options->groups);
+		groups[count++] = (gid_t)gid;
+		text += length + (text[length] == ',');
+	}
 	/* Without privileges outside, a user namespace does not let groups go (user_namespaces(7)). */
-	if (setgroups(0, NULL) < 0 && !(errno == EPERM && options->new_user))
-		die_errno("leave the supplementary groups", NULL);
+	bool may_fail = count == 0 && (options->new_user || options->join != NULL || options->joined.count > 0);
+	if (setgroups(count, groups) < 0 && !(errno == EPERM && may_fail))
+		die_errno("change the supplementary groups", NULL);
 	if (options->user == NULL)
 		return;
 	log_step("becoming user %ld and group %ld", (long)identity->uid, (long)identity->gid);

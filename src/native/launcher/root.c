@@ -91,13 +91,28 @@ static void copy_data(int from, int to, const char *target)
 		die_errno("read what is to be written to", target);
 }
 
+/* In a user namespace no device can be made; the host's own takes its place, if it is where it usually is. */
+static int device_of_host(const struct mount *mount)
+{
+	struct stat there;
+	if (stat(mount->target, &there) < 0 || there.st_rdev != mount->device ||
+	    (there.st_mode & S_IFMT) != (mount->mode & S_IFMT))
+		return -1;
+	return clone_mount(AT_FDCWD, mount->target);
+}
+
 /* A file or device of its own, made where nothing in the jail sees it, as a tree to be mounted. */
 static int make_tree(int root, const struct mount *mount)
 {
 	int workshop = open_workshop(root);
 	if (mount->kind == MOUNT_DEVICE) {
-		if (mknodat(workshop, "made", mount->mode, mount->device) < 0)
-			die_errno("make the device", mount->target);
+		if (mknodat(workshop, "made", mount->mode, mount->device) < 0) {
+			int device = device_of_host(mount);
+			if (device < 0)
+				die_errno("make the device", mount->target);
+			close_workshop(workshop);
+			return device;
+		}
 	} else {
 		scoped_fd file = openat(workshop, "made", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 		if (file < 0)
@@ -383,10 +398,10 @@ void make_root(struct options *options, int channel)
 		die_errno("open", path);
 	struct statvfs status;
 	bool make_read_only = options->read_only && fstatvfs(root, &status) == 0 && !(status.f_flag & ST_RDONLY);
-	if (options->root != NULL && (options->read_only || options->make_dev)) {
+	bool no_devices = options->make_dev || options->no_devices;
+	if (options->root != NULL && (options->read_only || no_devices)) {
 		set_attributes(root,
-			       (options->read_only ? ATTRIBUTE_READ_ONLY : 0U) |
-				       (options->make_dev ? ATTRIBUTE_NODEV : 0U),
+			       (options->read_only ? ATTRIBUTE_READ_ONLY : 0U) | (no_devices ? ATTRIBUTE_NODEV : 0U),
 			       path);
 		/* Until all is mounted, places to mount on may have to be made. */
 		if (make_read_only)

@@ -26,7 +26,7 @@ static void write_line(int fd, const char *line)
 
 bool reports_jail(const struct options *options)
 {
-	return options->info_fd >= 0 || options->status_fd >= 0;
+	return options->info_fd >= 0 || options->status_fd >= 0 || options->detach;
 }
 
 void write_info(const struct options *options, pid_t child)

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -30,14 +32,18 @@ static void make_console(int master)
 	close(root);
 }
 
-int open_pty(int channel)
+int open_pty(int channel, bool has_console)
 {
 	const char *path = "/dev/pts/ptmx";
 	struct winsize size;
+	struct stat stat;
 	int unlocked = 0;
 
 	log_step("opening a new terminal");
-	int master = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	/* In a jail that is entered it may be anything. */
+	int master = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+	if (master >= 0 && (fstat(master, &stat) < 0 || !S_ISCHR(stat.st_mode) || stat.st_rdev != makedev(5, 2)))
+		die("this is no multiplexer of terminals", path);
 	if (master < 0 || ioctl(master, TIOCSPTLCK, &unlocked) < 0)
 		die_errno("open a new terminal at", path);
 	int terminal = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -46,7 +52,8 @@ int open_pty(int channel)
 	for (int fd = 0; fd < 3; fd++)
 		if (ioctl(fd, TIOCGWINSZ, &size) == 0 && ioctl(terminal, TIOCSWINSZ, &size) == 0)
 			break;
-	make_console(master);
+	if (has_console)
+		make_console(master);
 	send_descriptor(channel, master);
 	close(master);
 	return terminal;

@@ -2,7 +2,7 @@ import { JailbuildError } from '../../errors.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import type { Reason } from '../../manifest/manifest.js';
 import { lookUpProgram } from '../find-program.js';
-import { executableAt, interpreterNotFound } from '../interpreter.js';
+import { executableAt, InterpreterError } from '../interpreter.js';
 import { isEnvCommand, parseEnvArgument } from './env-command.js';
 import { isScript, isShebang, MAX_INTERPRETERS, parseShebang, SCRIPT_START } from './shebang.js';
 
@@ -91,7 +91,7 @@ export class ScriptResolver {
       const where = program.includes('/')
         ? 'does not exist'
         : `is not on PATH (${searchPath.join(':')})`;
-      throw interpreterNotFound(script, `its interpreter ${program} ${where}`);
+      throw new InterpreterError(script, program, where);
     }
     this.#programs.onInterpreter(script.path, found.path);
     const count = this.#programs.add(found, { kind: 'env', of: script.path, name: program });

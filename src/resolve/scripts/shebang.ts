@@ -1,3 +1,5 @@
+import { fromBytes } from '../../fs/path-bytes.js';
+
 /**
  * The first line of a script, exactly as Linux reads it (fs/binfmt_script.c, load_script; since
  * Linux 5.1 the line may have 255 bytes).
@@ -61,7 +63,7 @@ export function parseShebang(start: Buffer): Shebang | BadShebang {
 /** The string from `from`, up to `to` or to a zero byte before it. */
 function text(buffer: Buffer, from: number, to: number): string {
   const zero = buffer.indexOf(0, from);
-  return buffer.toString('utf8', from, zero < 0 ? to : Math.min(zero, to));
+  return fromBytes(buffer.subarray(from, zero < 0 ? to : Math.min(zero, to)));
 }
 
 function isBlank(byte: number | undefined): boolean {

@@ -1,0 +1,124 @@
+import path from 'node:path';
+import { JailbuildError } from '../errors.js';
+import { type BindMount, escapedPath, type Mount, type PlacedFile } from './options.js';
+import { parseBind } from './values.js';
+
+function refuse(option: string, text: string, wanted: string): never {
+  throw new JailbuildError('USAGE', `${option} ${text}: give ${wanted}`);
+}
+
+/**
+ * A bind mount as `--bind` takes it, under the options that are named after it.
+ *
+ * @param option such as `--ro-bind-try`
+ * @throws JailbuildError USAGE
+ */
+export function parseBindOption(option: string, text: string): BindMount {
+  const bind = parseBind(option, text, option.startsWith('--dev-bind'));
+  return {
+    ...bind,
+    readOnly: bind.readOnly || option.startsWith('--ro-bind'),
+    ...(option.endsWith('-try') ? { optional: true } : {}),
+  };
+}
+
+/** The launcher's options for what is put into the jail, with the form of their values. */
+const PLACED = {
+  '--bind-fd': 'FD:DEST',
+  '--ro-bind-fd': 'FD:DEST',
+  '--file': 'FD:DEST[:OCTAL]',
+  '--bind-data': 'FD:DEST',
+  '--ro-bind-data': 'FD:DEST',
+  '--dir': 'DEST[:OCTAL]',
+  '--symlink': 'TEXT:DEST',
+  '--chmod': 'OCTAL:DEST',
+  '--mqueue': 'DEST',
+} as const;
+
+/**
+ * What an option puts into the jail, for the launcher.
+ *
+ * @throws JailbuildError USAGE
+ */
+export function parsePlaced(option: keyof typeof PLACED, text: string): PlacedFile {
+  const form = PLACED[option];
+  const fields = text.split(/(?<!\\):/);
+  const names = form.split(':');
+  const target = fields[names.findIndex((name) => name.startsWith('DEST'))] ?? '';
+  const most = form.replaceAll(/[[\]]/g, '').split(':').length;
+  const isNumber = !form.startsWith('FD') || /^\d+$/.test(fields[0] ?? '');
+  if (!target.startsWith('/') || fields.length > most || !isNumber) refuse(option, text, form);
+  const readOnly = option.startsWith('--ro-');
+  return {
+    option: option.replace('--ro-', '--'),
+    value: readOnly ? `${text}:ro` : text,
+    target: target.replace(/\\(.)/g, '$1'),
+    ...(form.startsWith('FD') ? { fd: Number(fields[0]) } : {}),
+  };
+}
+
+/**
+ * A mount in the words of podman: `type=bind,src=/a,dst=/b,ro`. A field with a comma or a quote in it is
+ * put in quotes, as in CSV (RFC 4180).
+ *
+ * @throws JailbuildError USAGE
+ */
+export function parseMount(option: string, text: string): Mount {
+  const wanted = 'type=bind|tmpfs|mqueue,src=SRC,dst=DEST[,ro][,OPTION...]';
+  const fields = new Map(
+    csvFields(text).map((field) => {
+      const cut = field.indexOf('=');
+      return cut < 0 ? [field, 'true'] : [field.slice(0, cut), field.slice(cut + 1)];
+    }),
+  );
+  const take = (...names: readonly string[]): string | undefined => {
+    const name = names.find((each) => fields.has(each));
+    const value = name === undefined ? undefined : fields.get(name);
+    for (const each of names) fields.delete(each);
+    return value;
+  };
+  const flag = (...names: readonly string[]): boolean => {
+    const value = take(...names) ?? 'false';
+    if (value !== 'true' && value !== 'false') refuse(option, text, `${names[0]}=true or =false`);
+    return value === 'true';
+  };
+  const type = take('type') ?? 'bind';
+  const target = take('dst', 'destination', 'target') ?? '';
+  const source = take('src', 'source');
+  if (!target.startsWith('/') || /^\/+$/.test(target)) refuse(option, text, wanted);
+  const mount = ((): Mount => {
+    if (type === 'bind' && source !== undefined && source !== '')
+      return {
+        source: path.resolve(source),
+        target,
+        readOnly: flag('ro', 'readonly'),
+        devices: flag('dev'),
+        optional: flag('try'),
+        flat: flag('bind-nonrecursive'),
+      };
+    if (type === 'tmpfs') {
+      const [size, mode] = [take('tmpfs-size'), take('tmpfs-mode')];
+      const options = [
+        ...(flag('ro', 'readonly') ? ['ro'] : []),
+        ...(size === undefined ? [] : [`size=${size}`]),
+        ...(mode === undefined ? [] : [`mode=${mode}`]),
+      ];
+      return { target, ...(options.length === 0 ? {} : { options: options.join(',') }) };
+    }
+    if (type === 'mqueue') return { option: '--mqueue', value: escapedPath(target), target };
+    return refuse(option, text, wanted);
+  })();
+  const left = [...fields.keys()][0];
+  if (left !== undefined) refuse(option, text, `no ${left}, or ${wanted}`);
+  return mount;
+}
+
+function csvFields(text: string): string[] {
+  const fields: string[] = [];
+  const field = /("(?:[^"]|"")*"|[^,]*)(,|$)/y;
+  for (;;) {
+    const [, value = '', end] = field.exec(text) ?? [];
+    fields.push(value.startsWith('"') ? value.slice(1, -1).replaceAll('""', '"') : value);
+    if (end !== ',') return fields;
+  }
+}

@@ -1,0 +1,194 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createConnection } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { execa } from 'execa';
+import { JailbuildError } from '../errors.js';
+import { locateLauncher } from './locate.js';
+
+/** The programs that give a network namespace a way out, without any privilege. */
+export type NetworkHelper = 'pasta' | 'slirp4netns';
+
+/** A port of the host that leads to one of the jail. */
+export interface PublishedPort {
+  readonly protocol: 'tcp' | 'udp';
+  /** Where the host listens; without it, on all addresses. */
+  readonly address?: string;
+  readonly host: number;
+  readonly jail: number;
+}
+
+export interface OutgoingNetwork {
+  readonly helper: NetworkHelper;
+  readonly publish: readonly PublishedPort[];
+}
+
+/** The name server that slirp4netns answers for (slirp4netns(1)). */
+const SLIRP_NAME_SERVER = '10.0.2.3';
+const PATIENCE_MS = 10_000;
+
+/** Finds a helper in PATH. pasta of older versions gives root none. */
+export function findHelper(wanted: NetworkHelper | undefined): NetworkHelper {
+  const places = (process.env.PATH ?? '').split(':').filter((directory) => directory !== '');
+  const isThere = (name: string): boolean =>
+    places.some((directory) => existsSync(path.join(directory, name)));
+  const order: readonly NetworkHelper[] =
+    process.geteuid?.() === 0 ? ['slirp4netns', 'pasta'] : ['pasta', 'slirp4netns'];
+  const found = (wanted === undefined ? order : [wanted]).find(isThere);
+  if (found !== undefined) return found;
+  const name = wanted ?? 'outgoing';
+  throw new JailbuildError(
+    'LAUNCHER_FAILED',
+    `--network ${name}: ${wanted ?? 'neither pasta nor slirp4netns'} is not in PATH; install passt or slirp4netns`,
+  );
+}
+
+/** What the jail's /etc/resolv.conf says. */
+export function resolverText(network: OutgoingNetwork): string {
+  if (network.helper === 'slirp4netns') return `nameserver ${SLIRP_NAME_SERVER}\n`;
+  let text = '';
+  try {
+    text = readFileSync('/etc/resolv.conf', 'utf8');
+  } catch {
+    // There is none, and so no name is resolved here either.
+  }
+  // Of the host's loopback, nothing is reached.
+  const lines = text.split('\n').filter((line) => !/^\s*nameserver\s+(127\.|::1)/.test(line));
+  return lines.join('\n');
+}
+
+/** A running helper. */
+export interface Helper {
+  stop(): Promise<void>;
+}
+
+/**
+ * Gives the network namespace of a process a way out, and waits until it is there. The helper ends with
+ * us, however we end.
+ *
+ * @throws JailbuildError LAUNCHER_FAILED
+ */
+export async function startHelper(network: OutgoingNetwork, pid: number): Promise<Helper> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'jailbuild-network-'));
+  const socket = path.join(directory, 'api');
+  const words = network.helper === 'pasta' ? pastaWords(network, pid) : slirpWords(pid, socket);
+  const variables = ['PATH', 'HOME'].flatMap((name) => ['--env', name]);
+  const running = execa(
+    locateLauncher(),
+    ['--die-with-parent', ...variables, '--', network.helper, ...words],
+    { reject: false, stdin: 'ignore', all: true, buffer: true },
+  );
+  let ended = false;
+  void running.then(() => {
+    ended = true;
+  });
+  const stop = async (): Promise<void> => {
+    running.kill('SIGTERM');
+    await running;
+    await rm(directory, { recursive: true, force: true });
+  };
+  const before = Date.now();
+  while (!ended && !hasRoute(pid)) {
+    if (Date.now() - before > PATIENCE_MS) break;
+    await wait(5);
+  }
+  if (!hasRoute(pid)) {
+    await stop();
+    const said = (await running).all?.trim().split('\n').at(-1) ?? '';
+    throw new JailbuildError(
+      'LAUNCHER_FAILED',
+      `${network.helper}: gives the jail no network: ${said || 'no answer'}`,
+    );
+  }
+  if (network.helper === 'slirp4netns')
+    for (const port of network.publish) await forward(socket, port, stop);
+  return { stop };
+}
+
+/** True if a process sees a route beside that of the loopback interface. */
+function hasRoute(pid: number): boolean {
+  const routes = (file: string): string[] => {
+    try {
+      return readFileSync(`/proc/${pid}/net/${file}`, 'utf8').split('\n');
+    } catch {
+      return [];
+    }
+  };
+  const v4 = routes('route').some((line) => /^\S+\t00000000\t/.test(line));
+  return v4 || routes('ipv6_route').some((line) => /^0{32} 00 .* (?!lo)\S+$/.test(line));
+}
+
+function slirpWords(pid: number, socket: string): string[] {
+  return [
+    ...['--configure', '--mtu=65520', '--disable-host-loopback', '--api-socket', socket],
+    ...[String(pid), 'tap0'],
+  ];
+}
+
+/** Nothing of the host's loopback, either way, but the published ports. */
+function pastaWords({ publish }: OutgoingNetwork, pid: number): string[] {
+  const ports = (protocol: string): string[] => {
+    const of = publish.filter((port) => port.protocol === protocol);
+    if (of.length === 0) return ['none'];
+    return of.map(({ address, host, jail }) => `${address ? `${address}/` : ''}${host}:${jail}`);
+  };
+  return [
+    ...['--foreground', '--config-net', '--no-map-gw', '-T', 'none', '-U', 'none'],
+    ...ports('tcp').flatMap((port) => ['-t', port]),
+    ...ports('udp').flatMap((port) => ['-u', port]),
+    String(pid),
+  ];
+}
+
+/** slirp4netns(1), API socket. */
+async function forward(
+  socket: string,
+  { protocol, address = '0.0.0.0', host, jail }: PublishedPort,
+  stop: () => Promise<void>,
+): Promise<void> {
+  const request = {
+    execute: 'add_hostfwd',
+    arguments: { proto: protocol, host_addr: address, host_port: host, guest_port: jail },
+  };
+  const answer = await new Promise<string>((resolve) => {
+    let text = '';
+    const connection = createConnection(socket, () => connection.end(JSON.stringify(request)));
+    connection.setEncoding('utf8');
+    connection.on('data', (part) => {
+      text += part;
+    });
+    connection.on('close', () => resolve(text));
+    connection.on('error', (error) => resolve(JSON.stringify({ error: { desc: error.message } })));
+  });
+  const { error } = JSON.parse(answer || '{"error":{"desc":"no answer"}}') as {
+    readonly error?: { readonly desc?: string };
+  };
+  if (error === undefined) return;
+  await stop();
+  throw new JailbuildError(
+    'LAUNCHER_FAILED',
+    `--publish ${host}:${jail}: slirp4netns refuses: ${error.desc ?? 'no reason given'}`,
+  );
+}
+
+/**
+ * [ADDRESS:]HOST:JAIL[/tcp|udp], as podman's --publish; an IPv6 address is in brackets.
+ *
+ * @throws JailbuildError USAGE
+ */
+export function parsePublish(option: string, text: string): PublishedPort {
+  const [, bracketed, plain, host, jail, protocol = 'tcp'] =
+    /^(?:(?:\[([\da-f:.]+)\]|([\d.]+)):)?(\d+):(\d+)(?:\/(tcp|udp))?$/i.exec(text) ?? [];
+  const address = bracketed ?? plain;
+  const isPort = (port: string | undefined): boolean => Number(port) >= 1 && Number(port) <= 65_535;
+  if (!isPort(host) || !isPort(jail))
+    throw new JailbuildError('USAGE', `${option} ${text}: give [ADDRESS:]HOST:JAIL[/udp]`);
+  return {
+    protocol: protocol.toLowerCase() as 'tcp' | 'udp',
+    ...(address === undefined ? {} : { address }),
+    host: Number(host),
+    jail: Number(jail),
+  };
+}

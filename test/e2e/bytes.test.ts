@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { fromBytes, listNames, pathBuffer, toBytes } from '../../src/fs/path-bytes.js';
+import { JAILBUILD, jailbuild } from '../support/cli.js';
+import { needs, needsRoot } from '../support/need.js';
+import { tempDir } from '../support/temp-dir.js';
+
+/** `café` in Latin-1, a lone continuation byte, and a surrogate in UTF-8, which is none. */
+const NAMES = ['caf\udce9', 'x\udc80y', '\udced\udca0\udc80', `${'l\udcff'.repeat(70)}`];
+
+/** Runs a script of sh(1), by way of its standard input: Node gives no other bytes to a program. */
+function shell(directory: string, script: string): Buffer {
+  const text = `J='${process.execPath} ${JAILBUILD}'\nset -e\n${script}\n`;
+  const { status, stdout, stderr } = spawnSync('sh', ['-s'], {
+    cwd: directory,
+    input: pathBuffer(text),
+    env: { ...process.env, LC_ALL: 'C' },
+  });
+  assert.equal(status, 0, stderr.toString());
+  return stdout;
+}
+
+function filled(directory: string): string {
+  const data = path.join(directory, 'data');
+  mkdirSync(data);
+  for (const name of NAMES) {
+    writeFileSync(toBytes(path.join(data, name)), pathBuffer(name));
+    execFileSync('sh', ['-s'], { cwd: data, input: pathBuffer(`ln -s '${name}' 'to-${name}'\n`) });
+  }
+  return data;
+}
+
+const ALL = [...NAMES, ...NAMES.map((name) => `to-${name}`)].sort();
+
+/** What is below a directory, by names, and the text of each that is read through it. */
+function found(directory: string): string[] {
+  return listNames(directory).sort();
+}
+
+const FORMS: Readonly<Record<string, readonly [string, string]>> = {
+  'tar, by tar': ['tar:out', 'tar -xf ../out'],
+  'tar, by bsdtar': ['tar:out', 'bsdtar -xf ../out'],
+  'cpio, by cpio': ['cpio:out', 'cpio -id --quiet < ../out'],
+  'cpio, by bsdcpio': ['cpio:out', 'bsdcpio -id --quiet < ../out'],
+  'oci-archive, by umoci': [
+    'oci-archive:out',
+    'mkdir l && tar -xf ../out -C l && umoci unpack --rootless --image l:latest b && mv b/rootfs/* . && rm -r l',
+  ],
+  'docker-archive, by tar': [
+    'docker-archive:out',
+    'mkdir l && tar -xf ../out -C l && rm -f l/manifest.json && tar -xf l/*.tar && rm -r l',
+  ],
+};
+
+for (const [name, [to, unpack]] of Object.entries(FORMS)) {
+  const programs = ['tar', 'bsdtar', 'cpio', 'bsdcpio', 'umoci'].filter((one) =>
+    unpack.includes(one),
+  );
+  test(`names of any bytes are kept in ${name}`, needs(...programs), () => {
+    const directory = tempDir();
+    const data = filled(directory);
+    shell(
+      directory,
+      `$J export true --include '${data}:/data' --to ${to} --quiet\nmkdir u\ncd u\n${unpack}`,
+    );
+    assert.deepEqual(found(path.join(directory, 'u/data')), ALL);
+  });
+}
+
+test('a jail, an image of it, a manifest and a jail of the manifest keep them', () => {
+  const directory = tempDir();
+  const data = filled(directory);
+  shell(
+    directory,
+    [
+      `$J jail true --include '${data}:/data' --no-sync --quiet --manifest 'm\udce9.json' --digests`,
+      "$J export jail --to 'tar:t\udce9.tar' --quiet --sbom spdx --sbom-file 's\udce9.json'",
+      "mkdir u; tar -xf 't\udce9.tar' -C u",
+      "$J other --from 'm\udce9.json' --no-sync --quiet",
+      '$J check jail >&2; $J check other >&2',
+    ].join('\n'),
+  );
+  for (const place of ['jail', 'u', 'other']) {
+    assert.deepEqual(found(path.join(directory, place, 'data')), ALL, place);
+  }
+  const here = readdirSync(directory, { encoding: 'buffer' }).map(fromBytes);
+  assert.ok(['m\udce9.json', 't\udce9.tar', 's\udce9.json'].every((name) => here.includes(name)));
+});
+
+test('includes, jail files and targets are named by any bytes, also from such a directory', () => {
+  const directory = tempDir();
+  shell(
+    directory,
+    [
+      "mkdir 'd\udce9'; cd 'd\udce9'; echo x > 'f\udc80'",
+      "$J 'j\udcff' true --include 'f\udc80' --no-sync --quiet",
+      `cat '${directory}/d\udce9/j\udcff${directory}/d\udce9/f\udc80'`,
+      "printf 'root: jail\\nprograms: [\"true\"]\\n' > 'y\udce9.yaml'; $J -f 'y\udce9.yaml' --no-sync --quiet; test -d jail",
+    ].join('\n'),
+  );
+});
+
+test('arguments, variables and the root of a run are bytes', needsRoot(), () => {
+  const directory = tempDir();
+  const out = shell(
+    directory,
+    [
+      "$J 'j\udcff' sh env --no-sync --quiet",
+      "$J run 'j\udcff' --env 'V=v\udce9' --env 'W=plain' -- sh -c 'printf %s \"$1$V\"' sh 'a\udc80'",
+      "$J run 'j\udcff' -- sh -c 'echo; exit 7' 'a\udc80' || echo $?",
+    ].join('\n'),
+  );
+  assert.equal(fromBytes(out), 'a\udc80v\udce9\n7\n');
+});
+
+test('a library whose name is no UTF-8 is found and brought', needs('cc'), () => {
+  const directory = tempDir();
+  shell(
+    directory,
+    [
+      "echo 'int f(void){return 3;}' > l.c; echo 'int f(void); int main(void){return f()-3;}' > p.c",
+      "cc -shared -fPIC -Wl,-soname,'libf\udce9.so' -o 'libf\udce9.so' l.c",
+      "cc -o prog p.c './libf\udce9.so' -Wl,-rpath,'$ORIGIN'",
+      './prog; $J jail ./prog --no-sync --quiet',
+      `test -f 'jail${directory}/libf\udce9.so'; $J check jail >&2`,
+    ].join('\n'),
+  );
+  // Without /proc the loader does not know $ORIGIN.
+  if (process.geteuid?.() !== 0) return;
+  assert.equal(
+    jailbuild(['run', path.join(directory, 'jail'), '--', `${directory}/prog`]).status,
+    0,
+  );
+});
+
+test('a working directory that is gone is said to be', () => {
+  const directory = tempDir();
+  const script = `mkdir gone; cd gone; rmdir ../gone; $J jail true 2>&1 || true; $J ${directory}/jail /bin/true --no-sync --quiet 2>&1 || true`;
+  assert.match(
+    shell(directory, script).toString(),
+    /^jailbuild: the working directory is gone: [^\n]*\n/,
+  );
+});

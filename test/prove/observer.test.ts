@@ -1,0 +1,243 @@
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { before, describe, test } from 'node:test';
+import { AS_NOBODY } from '../launcher/support.js';
+import { exec } from '../support/cli.js';
+import { needs, needsI386, needsRoot } from '../support/need.js';
+import { tempDir } from '../support/temp-dir.js';
+import { compileUses, OBSERVER, observe, resultsOf } from './support.js';
+
+/** errno(3) */
+const [EPERM, ENOENT, EACCES, EFAULT, ENOSYS] = [1, 2, 13, 14, 38];
+
+describe('the observer', needs('gcc'), () => {
+  const directory = tempDir();
+  const uses = path.join(directory, 'uses');
+  const nobody = needsRoot('setpriv');
+
+  before(() => compileUses(uses));
+
+  test('programs cannot take over the observer', nobody, () => {
+    for (const options of [[], ['--mechanism', 'notify']]) {
+      const { stdout, reported } = observe([uses, 'attack'], { before: AS_NOBODY, options });
+      assert.equal(
+        stdout,
+        `seize ${EPERM}\ndescriptors 0\nmemory ${EACCES}\nreport ${EACCES}\n`,
+        options.join(' '),
+      );
+      assert.equal(reported, 0);
+    }
+  });
+
+  test('without rights, everything is seen, names of hidden programs are counted', nobody, () => {
+    const seen = observe([uses, 'odd'], { before: AS_NOBODY });
+    assert.deepEqual(resultsOf(seen, '/etc/edge'), ['access absent']);
+    assert.equal(seen.counts.unread, 0);
+    const hidden = observe([uses, 'undumpable'], { before: AS_NOBODY });
+    assert.equal(hidden.counts.unread, 1);
+    // Root sees these too.
+    assert.deepEqual(resultsOf(observe([uses, 'undumpable']), '/etc/hidden-name'), [
+      'access absent',
+    ]);
+  });
+
+  test(
+    'set-user-ID programs keep their rights for root, and are told of for others',
+    nobody,
+    () => {
+      const setId = path.join(directory, 'set-id');
+      copyFileSync(uses, setId);
+      chmodSync(setId, 0o4755);
+      const asRoot = observe(AS_NOBODY.concat(setId, 'euid'));
+      assert.equal(asRoot.stdout, 'euid 0\n');
+      const asNobody = observe([setId, 'euid'], { before: AS_NOBODY });
+      assert.equal(asNobody.stdout, 'euid 54321\n');
+      assert.deepEqual(resultsOf(asNobody, setId).slice(-1), ['set-id found']);
+    },
+  );
+
+  test('names at the end of memory, odd calls and calls by other numbers are seen', () => {
+    const seen = observe([uses, 'odd']);
+    const lines = seen.stdout.split('\n');
+    assert.ok(lines.includes(`edge ${ENOENT}`) && lines.includes(`fault ${EFAULT}`), seen.stdout);
+    assert.ok(lines.includes(`io_uring ${ENOSYS}`), seen.stdout);
+    // Strict mode does not go with a filter.
+    assert.ok(lines.includes('strict 22'), seen.stdout);
+    assert.deepEqual(resultsOf(seen, '/etc/edge'), ['access absent']);
+    if (lines.includes('handle 0')) {
+      assert.deepEqual(resultsOf(seen, '/etc/hostname'), ['stat found', 'open found']);
+    }
+    if (process.arch === 'x64') {
+      assert.ok(lines.includes(`x32 ${ENOSYS}`), seen.stdout);
+      assert.deepEqual(resultsOf(seen, '/etc/int80'), ['access absent']);
+    }
+  });
+
+  test('32-bit programs are seen', needsI386(), () => {
+    const program = path.join(directory, 'uses32');
+    compileUses(program, ['-m32', '-static']);
+    const seen = observe([program, 'access', '/etc/from-32-bits']);
+    assert.deepEqual(resultsOf(seen, '/etc/from-32-bits'), ['access absent']);
+  });
+
+  test('no child gets away', () => {
+    const seen = observe([uses, 'untraced']);
+    assert.equal(seen.stdout, 'child 0\n');
+    assert.deepEqual(resultsOf(seen, '/etc/untraced-child'), ['access absent']);
+  });
+
+  test('programs are executed by descriptors, threads and names of the path', () => {
+    assert.deepEqual(resultsOf(observe([uses, 'execveat']), '/usr/bin/true'), [
+      'stat found',
+      'execute found',
+    ]);
+    assert.deepEqual(resultsOf(observe([uses, 'thread-exec']), '/usr/bin/true'), ['execute found']);
+    const env = { ...process.env, PATH: '/nowhere:/usr/bin' };
+    const byName = observe(['true'], { env });
+    // Where the observer looks for the command is no business of the command's.
+    assert.deepEqual(resultsOf(byName, '/nowhere/true'), []);
+    assert.deepEqual(resultsOf(byName, '/usr/bin/true'), ['execute found']);
+    assert.equal(observe(['no-such-command']).status, 127);
+    assert.equal(observe(['/etc/passwd']).status, 126);
+  });
+
+  test('what changes while it is read spoils the trace alone', () => {
+    const seen = observe([uses, 'race']);
+    assert.equal(seen.stdout, 'over\n');
+    const names = new Set(
+      seen.uses.map(({ path: at }) => at).filter((at) => at.startsWith('/etc/')),
+    );
+    for (const name of names) assert.match(name, /^\/etc\/[px]asswd$/);
+  });
+
+  test('another root has other files', needsRoot(), () => {
+    const root = path.join(directory, 'root');
+    mkdirSync(root);
+    writeFileSync(path.join(root, 'present'), '');
+    const seen = observe([uses, 'root', root]);
+    assert.equal(seen.stdout, `chroot 0\ninside ${ENOENT}\n`);
+    assert.deepEqual(resultsOf(seen, '/usr/bin/true'), ['access found']);
+    assert.deepEqual(resultsOf(seen, `${root}/usr/bin/true`), ['access absent']);
+    assert.deepEqual(resultsOf(seen, `${root}/present`), ['access found']);
+  });
+
+  test('what the run makes is told from what was there', () => {
+    const at = path.join(directory, 'made');
+    mkdirSync(at);
+    writeFileSync(path.join(at, 'old'), '');
+    const seen = observe([uses, 'made', at]);
+    assert.deepEqual(resultsOf(seen, `${at}/new`), ['write created', 'open found']);
+    assert.deepEqual(resultsOf(seen, `${at}/old`), ['write found']);
+    assert.deepEqual(resultsOf(seen, `${at}/dir`), ['make created']);
+    assert.deepEqual(resultsOf(seen, `${at}/dir/in`), ['write created']);
+  });
+
+  test('signals come as without it', () => {
+    assert.equal(observe([uses, 'interrupted']).stdout, 'interruptions 0\n');
+    const died = observe([uses, 'die']);
+    assert.deepEqual([died.status, died.reported], [139, 139]);
+  });
+
+  test('daemons are observed for a while, and served after that', () => {
+    const patient = observe([uses, 'daemon'], { options: ['--linger', '2000'] });
+    assert.deepEqual(resultsOf(patient, '/etc/daemon-was-here'), ['access absent']);
+    const touched = path.join(directory, 'touched');
+    const script = `(sleep 0.5; : > ${touched}) > /dev/null 2>&1 &`;
+    const hasty = observe(['/bin/sh', '-c', script]);
+    assert.equal(hasty.reported, 0);
+    assert.deepEqual(resultsOf(hasty, touched), []);
+    spawnSync('sleep', ['1']);
+    assert.ok(existsSync(touched), 'what the command left running was not served');
+  });
+
+  test(
+    'a flood of names takes bounded memory, and names hold anything',
+    needs('/usr/bin/time'),
+    () => {
+      const { stderr, uses: seen } = observe([uses, 'flood', '50000'], {
+        before: ['/usr/bin/time', '-f', '%M'],
+      });
+      const names = seen.filter(({ path: at }) => at.startsWith('/etc/flood-'));
+      assert.equal(names.length, 50_000);
+      assert.ok(names.every(({ path: at }) => at.endsWith('\n')));
+      const kilobytes = Number(/(\d+)\s*$/.exec(stderr)?.[1]);
+      assert.ok(kilobytes > 0 && kilobytes < 64_000, stderr);
+    },
+  );
+
+  test('programs that trace others fail under ptrace and not under notify', needs('strace'), () => {
+    const command = ['strace', '-e', 'trace=exit_group', '/bin/true'];
+    const failing = observe(command);
+    assert.ok(failing.counts.tracers !== 0 && failing.status !== 0, failing.stderr);
+    const working = observe(command, { options: ['--mechanism', 'notify'] });
+    assert.equal(working.status, 0, working.stderr);
+    assert.match(working.stderr, /exit_group\(0\)/);
+    assert.ok(resultsOf(working, '/bin/true').includes('execute found'));
+  });
+
+  test('both mechanisms see the same files', () => {
+    const command = ['/bin/sh', '-c', 'cat /etc/hostname /etc/absent; ls /etc/ssl > /dev/null'];
+    const paths = (options: string[]) => {
+      const { uses: seen } = observe(command, { options });
+      return [...new Set(seen.map(({ path: at, result }) => `${at} ${result}`))]
+        .filter((at) => at.startsWith('/'))
+        .sort();
+    };
+    assert.deepEqual(paths(['--mechanism', 'notify']), paths([]));
+  });
+
+  test('one that cannot observe says so in one line', needs('strace'), () => {
+    const nested = observe([OBSERVER, '--report', '2', '--', '/bin/true']);
+    assert.equal(nested.status, 125);
+    const lines = nested.stderr.split('\n').filter((line) => line.startsWith('jailbuild: '));
+    assert.deepEqual(lines.length, 1, nested.stderr);
+    assert.match(lines[0] ?? '', /cannot observe the command: trace it: /);
+  });
+
+  test('the command ends with its observer', async () => {
+    const child = spawn(OBSERVER, ['--report', '3', '--', 'sleep', '60'], {
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+    });
+    const children = `/proc/${child.pid}/task/${child.pid}/children`;
+    let sleeper = '';
+    for (let tries = 0; tries < 100 && sleeper === ''; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      sleeper = existsSync(children) ? readFileSync(children, 'utf8').trim() : '';
+    }
+    child.kill('SIGKILL');
+    await new Promise((resolve) => child.once('exit', resolve));
+    for (let tries = 0; tries < 100 && isRunning(sleeper); tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    assert.ok(sleeper !== '' && !isRunning(sleeper), sleeper);
+  });
+
+  test('a stopped job goes on, and ends with its status', needs('script', 'bash'), () => {
+    const script = [
+      'set -m',
+      `${OBSERVER} --report 3 -- bash -c 'kill -STOP $$; exit 7' 3> ${directory}/stopped &`,
+      'sleep 0.5',
+      'jobs > /dev/null; kill -CONT -- -$!; pkill -CONT -P $! bash',
+      'wait $!; echo status $?',
+    ].join('\n');
+    const { stdout } = exec('script', [
+      '-qec',
+      `bash -c '${script.replaceAll("'", "'\\''")}'`,
+      '/dev/null',
+    ]);
+    assert.match(stdout, /status 7/);
+  });
+});
+
+function isRunning(id: string): boolean {
+  return existsSync(`/proc/${id}`) && !/\) Z /.test(readFileSync(`/proc/${id}/stat`, 'utf8'));
+}

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { jailbuild } from '../support/cli.js';
+import { needs } from '../support/need.js';
+import { tempDir } from '../support/temp-dir.js';
+
+describe('prove', needs('cat', 'sort'), () => {
+  const directory = tempDir();
+  const inside = (name: string): string => path.join(directory, name);
+
+  test('what is lacking is reported, and brought with --add', () => {
+    const jail = inside('jail');
+    const data = inside('data.txt');
+    writeFileSync(data, 'brought\n');
+    assert.equal(jailbuild([jail, '/usr/bin/cat', '-q']).status, 0);
+    const report = jailbuild(['prove', jail, '--', '/usr/bin/cat', data]);
+    assert.equal(report.status, 1);
+    assert.ok(report.stderr.includes(`--include ${data}`), report.stderr);
+    assert.match(report.stderr, /failed right after that/);
+    const json = jailbuild(['prove', jail, '--json', '--', '/usr/bin/cat', data]);
+    const [round] = JSON.parse(json.stdout.slice(json.stdout.indexOf('{'))).rounds;
+    const cures = round.remedies.map(({ cure }: { cure: unknown }) => cure);
+    assert.deepEqual(cures[0], { kind: 'include', path: data });
+    const added = jailbuild(['prove', jail, '--add', '--', '/usr/bin/cat', data]);
+    assert.deepEqual([added.status, added.stdout], [0, 'brought\n'], added.stderr);
+    assert.match(added.stderr, /round 2: the command succeeded/);
+    assert.equal(jailbuild(['run', jail, '--', '/usr/bin/cat', data]).stdout, 'brought\n');
+  });
+
+  test('a session is observed by run, and a failed start names prove', () => {
+    const jail = inside('observed');
+    assert.equal(jailbuild([jail, '/usr/bin/cat', '-q']).status, 0);
+    const session = jailbuild(['run', jail, '--observe', '--', '/usr/bin/cat', '/etc/hostname']);
+    assert.equal(session.status, 1);
+    assert.match(session.stderr, /--include \/etc\/hostname/);
+    const failed = jailbuild(['run', jail, '--', '/usr/bin/sort']);
+    assert.equal(failed.status, 127);
+    assert.match(failed.stderr, /`jailbuild prove .* \/usr\/bin\/sort` would tell what is lacking/);
+    const lacking = jailbuild(['prove', jail, '--', '/usr/bin/sort', '--version']);
+    assert.equal(lacking.status, 127);
+  });
+
+  test('secrets are told, and not brought', () => {
+    const jail = inside('secret');
+    const key = inside('id_rsa');
+    writeFileSync(key, 'secret');
+    assert.equal(jailbuild([jail, '/usr/bin/cat', '-q']).status, 0);
+    const run = jailbuild(['prove', jail, '--add', '--', '/usr/bin/cat', key]);
+    assert.notEqual(run.status, 0);
+    assert.match(run.stderr, /withheld: a secret of the host/);
+    assert.ok(!existsSync(path.join(jail, key)));
+  });
+
+  test('a failed proof writes nothing, and a jail that passes is built', () => {
+    const site = inside('site');
+    mkdirSync(site);
+    const file = path.join(site, 'jail.yaml');
+    const write = (output: string) =>
+      writeFileSync(
+        file,
+        `root: jail\nprograms: [/usr/bin/sort]\nproofs:\n  sorts: { command: [/usr/bin/sort, -r], stdin: "1\\n2\\n", output: "${output}" }\n`,
+      );
+    write('^1');
+    write('^1\\\\n2');
+    const refused = jailbuild(['-f', file, '--prove']);
+    assert.equal(refused.status, 1);
+    assert.match(refused.stderr, /proof sorts failed with status 0/);
+    assert.deepEqual(readdirSync(site), ['jail.yaml']);
+    const image = jailbuild(['export', '--from', file, '--to', `tar:${site}/x.tar`, '--prove']);
+    assert.equal(image.status, 1);
+    assert.deepEqual(readdirSync(site), ['jail.yaml']);
+    write('^2\\\\n1');
+    const built = jailbuild(['-f', file, '--prove', '-q']);
+    assert.equal(built.status, 0, built.stderr);
+    assert.deepEqual(readdirSync(site).sort(), ['jail', 'jail.yaml']);
+    assert.equal(jailbuild(['check', path.join(site, 'jail'), '--prove', '-q']).status, 0);
+    write('^3');
+    const checked = jailbuild(['check', path.join(site, 'jail'), '--prove', '-q']);
+    assert.equal(checked.status, 3);
+    const without = inside('without.yaml');
+    writeFileSync(without, 'root: x\nprograms: [/usr/bin/sort]\n');
+    const usage = jailbuild(['-f', without, '--prove']);
+    assert.match(usage.stderr, /has no proofs/);
+    assert.equal(usage.status, 2);
+  });
+});
