@@ -2,12 +2,20 @@ import { JailbuildError } from '../errors.js';
 import type { ObservedCounts } from '../evidence/trace/report.js';
 import type { Manifest } from '../manifest/manifest.js';
 import { describeMissing } from '../manifest/missing.js';
+import { annotation } from './output/annotations.js';
 import { jsonLine } from './output/json.js';
 import { writeErr, writeOut } from './output/output.js';
 import { printable } from './output/text.js';
 
 /** Fewer warnings of one kind are all shown. */
 const FOLDED_FROM = 4;
+
+let annotates = false;
+
+/** Has warnings and errors printed as annotations of GitHub Actions as well. */
+export function annotateMessages(): void {
+  annotates = true;
+}
 
 /**
  * Tells an error: one line on stderr, and for machines the same as JSON on stdout. A defect of
@@ -21,6 +29,7 @@ export function reportError(error: unknown, json: boolean): void {
     const path = known ? error.path : undefined;
     tryToWrite(jsonLine({ status: 'failed', error: { code, message, path } }));
   }
+  if (annotates) writeErr(annotation('error', known ? error.code : 'INTERNAL', printable(message)));
   if (known) {
     writeErr(`jailbuild: ${printable(message)}\n`);
     return;
@@ -43,6 +52,7 @@ export function tellHint(message: string): void {
 }
 
 export function warn(message: string): void {
+  if (annotates) writeErr(annotation('warning', 'jailbuild', printable(message)));
   writeErr(`jailbuild: warning: ${printable(message)}\n`);
 }
 

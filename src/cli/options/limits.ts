@@ -35,6 +35,12 @@ export const limitOptions = {
   },
 } as const;
 
+/** How messages are printed, for commands whose output has one form. */
+export const FORMAT_OPTION = {
+  choices: ['text', 'github'],
+  describe: 'github annotates warnings and errors for GitHub Actions [default: text]',
+} as const;
+
 type LimitArguments = Arguments<Record<never, never>, typeof limitOptions>;
 
 /**
