@@ -1,21 +1,68 @@
-/** The library: from requested programs to a closure, from that to a plan, from that to a jail. */
+/**
+ * Builds root file systems that contain everything the programs they are for need to run: what the
+ * `jailbuild` command does, as functions.
+ *
+ * @packageDocumentation
+ */
 
-export { type ErrorCode, JailbuildError } from './errors.js';
-export type { FileStat } from './fs/file-view.js';
-export type { BuildOptions, GivenManifest } from './jail/build/job.js';
-export { type BuildResult, build, buildManifest, planJail } from './jail/build/pipeline.js';
-export { type CheckOptions, type CheckResult, checkJail } from './jail/check/check.js';
-export type { CheckFinding, FindingKind } from './jail/check/finding.js';
+export { ERROR_CODES, type ErrorCode, JailbuildError } from './errors.js';
+export type { Blob as StoredBlob } from './export/blobs.js';
+export type { Compression, CompressionChoice } from './export/compression.js';
+export type { ExportFormat } from './export/destination.js';
+export type { ExportResult } from './export/export.js';
+export type { ImageOptions, StoredLayer } from './export/image.js';
+export type { LayerChoice } from './export/layers.js';
+export type { Platform } from './export/platform.js';
+export type { BuildChoices } from './jail/build/job.js';
+export type { BuildResult } from './jail/build/pipeline.js';
+export type { CheckOptions, CheckResult } from './jail/check/check.js';
+export { type CheckFinding, FINDING_KINDS, type FindingKind } from './jail/check/finding.js';
 export type { ChangedPolicy } from './jail/record/owned-entries.js';
-export { type JailRecord, RECORD_SCHEMA, readRecord } from './jail/record/record.js';
-export { type Leftover, type RemoveOptions, type RemoveResult, removeJail } from './jail/remove.js';
-export type { FileAction, FileReport, FileStatus } from './jail/report.js';
-export { type JailChange, planUpdate, type UpdateResult, updateJail } from './jail/update.js';
-export { canonicalJson } from './manifest/canonical-json.js';
-export { addDigests } from './manifest/digest.js';
 export {
+  type JailRecord,
+  RECORD_SCHEMA,
+  type RecordedOptions,
+  readRecord,
+} from './jail/record/record.js';
+export type { Leftover, RemoveResult } from './jail/remove.js';
+export type { FileAction, FileReport, FileStatus } from './jail/report.js';
+export type { JailChange, UpdateResult } from './jail/update.js';
+export type { BindMount, IdMap, ResourceLimit, TmpfsMount } from './launcher/options.js';
+export {
+  type BuildManifestOptions,
+  type BuildOptions,
+  build,
+  buildManifest,
+  type PlanOptions,
+  planJail,
+  planRoot,
+} from './library/build.js';
+export {
+  type ExportedRoot,
+  type ExportOptions,
+  type ExportSource,
+  exportRoot,
+} from './library/export.js';
+export {
+  checkJail,
+  planUpdate,
+  type RemoveOptions,
+  removeJail,
+  updateJail,
+} from './library/jail.js';
+export { type RunOptions, runInJail } from './library/run.js';
+export { type DependencyTrees, dependencyTrees } from './library/tree.js';
+export { type FileReasons, type ReasonsOptions, reasonsFor } from './library/why.js';
+export type { AccountRequest } from './manifest/account-request.js';
+export { canonicalJson } from './manifest/canonical-json.js';
+export { checkRequest } from './manifest/check-request.js';
+export type { IncludeRequest } from './manifest/include-request.js';
+export {
+  type DeviceEntry,
   type DirectoryEntry,
   type Entry,
+  type EntryBase,
+  type FifoEntry,
   type FileEntry,
   MANIFEST_SCHEMA,
   type Manifest,
@@ -27,7 +74,12 @@ export {
   type SymlinkEntry,
 } from './manifest/manifest.js';
 export { parseManifest, readManifest } from './manifest/read.js';
-export type { ResolveRequest, TerminfoChoice } from './manifest/request.js';
-export type { CollectedFile } from './resolve/file-collection.js';
-export { type Closure, resolve } from './resolve/resolve.js';
-export { plan } from './resolve/to-manifest.js';
+export type { ChainLink, ReasonChains } from './manifest/reason-chains.js';
+export type {
+  DlopenChoice,
+  LdCacheChoice,
+  ResolveRequest,
+  TerminfoChoice,
+  TraceScope,
+} from './manifest/request.js';
+export type { DependencyNode } from './resolve/dependency-tree.js';

@@ -3,6 +3,13 @@ import { useFront } from '../jail/engine/front-connection.js';
 /** The name of the variable that the native front sets; native/front/start.c writes it. */
 const VARIABLE = 'JAILBUILD_FRONT';
 
+let isFronted = false;
+
+/** Whether a native front has started this process, and so may start others later. */
+export function hasFront(): boolean {
+  return isFronted;
+}
+
 /**
  * Learns what the native front says that has started this process, and hides it from those that this
  * one starts: `REQUESTS,REPLIES,PROCESS`, the descriptors of the writer's pipes, where it stays to be the
@@ -12,6 +19,7 @@ const VARIABLE = 'JAILBUILD_FRONT';
  */
 export function meetFront(environment: NodeJS.ProcessEnv = process.env): void {
   const said = environment[VARIABLE];
+  isFronted = said !== undefined;
   if (said === undefined) return;
   delete environment[VARIABLE];
   const [channel = '', settings] = said.split(';');

@@ -150,7 +150,7 @@ function readProgramHeaders(source: ByteSource, headers: ElfHeaders): ProgramHea
   });
 }
 
-/** @returns undefined for a table with numbers from 2^53 on, which elf-tools refuses */
+/** @returns undefined for a table with numbers from 2^53 on, which elf-tools refuses or rounds */
 function decodedByElfTools(
   source: ByteSource,
   headers: ElfHeaders,
@@ -158,7 +158,10 @@ function decodedByElfTools(
   table: Buffer,
 ): ReturnType<typeof decodeProgramHeaders> | undefined {
   try {
-    return decodeProgramHeaders(source, headers, start, table);
+    const decoded = decodeProgramHeaders(source, headers, start, table);
+    const isExact = ({ offset, vaddr, filesz, memsz, align }: (typeof decoded)[number]) =>
+      [offset, vaddr, filesz, memsz, align].every(Number.isSafeInteger);
+    return decoded.every(isExact) ? decoded : undefined;
   } catch (error) {
     if (error instanceof JailbuildError) return undefined;
     throw error;

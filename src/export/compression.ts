@@ -1,7 +1,9 @@
 import { JailbuildError } from '../errors.js';
 
+/** How layers and archives are compressed. */
 export type Compression = 'none' | 'gzip' | 'zstd';
 
+/** A compression, perhaps with its level. */
 export interface CompressionChoice {
   readonly kind: Compression;
   /** Of the format; without it, 5 for gzip and 3 for zstd. */

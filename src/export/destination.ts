@@ -1,6 +1,9 @@
 import { JailbuildError } from '../errors.js';
 import type { Compression } from './compression.js';
 
+/** The form of an export (containers-transports(5)). */
+export type ExportFormat = 'oci' | 'oci-archive' | 'docker-archive' | 'tar' | 'cpio';
+
 /** Where an export goes, and in what form. */
 export type Destination =
   | { readonly kind: 'oci'; readonly path: string; readonly tag: string }

@@ -11,7 +11,7 @@ import type { Entry } from '../manifest/manifest.js';
 import { BlobArchive, BlobDirectory, type BlobStore, blobName, writeBlob } from './blobs.js';
 import { type CompressionChoice, checkCompression, compress } from './compression.js';
 import { cpio } from './cpio.js';
-import { type Destination, STDOUT_PATH } from './destination.js';
+import { type Destination, type ExportFormat, STDOUT_PATH } from './destination.js';
 import { scratchDirectory } from './draft.js';
 import type { FileTree } from './file-tree.js';
 import {
@@ -48,8 +48,9 @@ export interface ExportOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What was written. */
 export interface ExportResult {
-  readonly format: Destination['kind'];
+  readonly format: ExportFormat;
   readonly path: string;
   /** Of an image the digest of its manifest (docker-archive: of its configuration), else of the file. */
   readonly digest: string;

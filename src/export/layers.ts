@@ -1,6 +1,7 @@
 import type { Entry } from '../manifest/manifest.js';
 import { reproducibleTimes } from './times.js';
 
+/** How files are spread over layers. */
 export type LayerChoice = 'single' | 'by-package' | 'by-library';
 
 /** A part of an image. */

@@ -31,6 +31,7 @@ export interface Leftover {
   readonly why: 'changed' | 'holds other files' | 'not made by jailbuild';
 }
 
+/** What a removal has done. */
 export interface RemoveResult {
   /** Paths inside the jail, what is in a directory before the directory; `/` for the jail's own. */
   readonly removed: readonly string[];

@@ -12,6 +12,7 @@ export interface JailChange {
   readonly path: string;
 }
 
+/** What an update has done. */
 export interface UpdateResult extends BuildResult {
   /** In the order of paths; `kept` are the user's, where the plan has something else. */
   readonly changes: readonly JailChange[];

@@ -54,6 +54,7 @@ export type JoinedNamespaces = Readonly<
   Partial<Record<'user' | 'pid' | 'net' | 'ipc' | 'uts' | 'cgroup' | 'time', string>>
 >;
 
+/** A limit of each process (setrlimit(2)). */
 export interface ResourceLimit {
   /** The name of setrlimit(2) in small letters, without its prefix: `nofile`. */
   readonly name: string;
@@ -68,7 +69,7 @@ export interface IdMap {
   readonly count: number;
 }
 
-/** How a command is run in a jail. What is not said is as in {@link launcherArguments}. */
+/** How a command is run in a jail. */
 export interface LaunchOptions {
   /** Host name in the jail; the default is the base name of its directory. */
   readonly hostname?: string;
@@ -137,6 +138,7 @@ export interface LaunchOptions {
   readonly verbose?: boolean;
 }
 
+/** Capabilities of a run, by their names in small letters. */
 export interface CapabilityChoice {
   readonly bounding: readonly string[];
   readonly ambient: readonly string[];

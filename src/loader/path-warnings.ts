@@ -36,11 +36,6 @@ export class PathWarnings {
         `${path}: needs ${name}, which is relative to the working directory: it is looked for from the root`,
       );
     }
-    if (isProgram && this.#needsOrigin(object)) {
-      warnings.push(
-        `${path}: finds libraries by $ORIGIN, for which its loader needs /proc in the jail`,
-      );
-    }
     if (isProgram && (stat.mode & 0o6000) !== 0 && this.#distrusts(object)) {
       warnings.push(
         `${path}: is set-uid or set-gid: for other users the loader passes over directories that it names by $ORIGIN`,
@@ -49,12 +44,25 @@ export class PathWarnings {
     return warnings;
   }
 
-  /** The loader learns from /proc/self/exe where the program is (glibc _dl_get_origin, musl fixup_rpath). */
-  #needsOrigin({ elf }: LoadedObject): boolean {
-    const { runpath, rpath = '', dependencies = [] } = elf.dynamic ?? {};
+  /**
+   * A sentence for a program that finds objects by its own $ORIGIN: the loader learns from
+   * /proc/self/exe where the program is (glibc _dl_get_origin, musl fixup_rpath).
+   */
+  ofOrigin(program: LoadedObject, loaded: readonly LoadedObject[]): string | undefined {
+    const { runpath, rpath = '', dependencies = [] } = program.elf.dynamic ?? {};
     const inNames =
       this.#flavor.kind === 'glibc' && dependencies.some(({ name }) => usesOrigin(name));
-    return usesOrigin(runpath ?? rpath) || inNames;
+    const directories = (runpath ?? rpath)
+      .split(':')
+      .filter(usesOrigin)
+      .map((item) => `${(this.#path.expand(item, program) ?? '').replace(/\/+$/, '')}/`);
+    const isByOrigin = ({ name, rule }: LoadedObject) =>
+      (rule === 'rpath' || rule === 'runpath') &&
+      directories.some((directory) => name.startsWith(directory));
+    if (program.elf.interpreter === undefined || !(inNames || loaded.some(isByOrigin))) {
+      return undefined;
+    }
+    return `${program.trace.path}: finds libraries by $ORIGIN, for which its loader needs /proc in the jail`;
   }
 
   /** For set-uid programs, $ORIGIN must lead into the default directories (glibc elf/dl-load.c). */

@@ -113,6 +113,8 @@ class Image implements ProcessImage {
     for (const object of objects) this.#addLoaded(object);
     for (const object of audited) this.#addLoaded(object);
     this.#addWarnings(this.#baseline);
+    const byOrigin = this.#search.originWarning(this.#program, this.loaded);
+    if (byOrigin !== undefined && !this.warnings.includes(byOrigin)) this.warnings.push(byOrigin);
     this.#mapOnOthers();
     if (this.#others.size === 0) return;
     for (const edge of this.edges) this.#isNew(edgeKey(edge));

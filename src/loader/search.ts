@@ -101,6 +101,11 @@ export class LibrarySearch {
     return this.#warnings.of(object);
   }
 
+  /** A sentence for a program whose objects are found by its own $ORIGIN. */
+  originWarning(program: LoadedObject, loaded: readonly LoadedObject[]): string | undefined {
+    return this.#warnings.ofOrigin(program, loaded);
+  }
+
   #answersFor(key: string): Map<string, Found | NotFound> {
     let answers = this.#answers.get(key);
     if (answers === undefined) {

@@ -16,7 +16,11 @@ export interface AccountRequest {
 /** The names that useradd(8) of Debian accepts. */
 const NAME = /^[a-z_][a-z0-9_.-]{0,31}\$?$/i;
 /** (uid_t) -1 means "no change" to chown(2) and is no one's. */
-const MAX_ID = 0xffff_fffe;
+export const MAX_ID = 0xffff_fffe;
+
+export function isAccountName(name: string): boolean {
+  return NAME.test(name);
+}
 
 /**
  * Reads `name[:uid[:gid]]`. A numeric user without a group has the group of the same number.
@@ -26,7 +30,7 @@ const MAX_ID = 0xffff_fffe;
 export function parseAccount(text: string): AccountRequest {
   const [name = '', uid, gid, ...rest] = text.split(':');
   const ids = [uid, gid].map((word) => (word === undefined ? undefined : parseId(word)));
-  if (!NAME.test(name) || rest.length > 0 || ids.includes(Number.NaN)) {
+  if (!isAccountName(name) || rest.length > 0 || ids.includes(Number.NaN)) {
     throw new JailbuildError('USAGE', `user ${text}: give NAME, NAME:UID or NAME:UID:GID`);
   }
   return {

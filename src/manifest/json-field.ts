@@ -13,25 +13,39 @@ export function parseJson(text: string, name: string): unknown {
   }
 }
 
+/** What fields are of, and the code of the error where one of them is wrong. */
+export interface Document {
+  readonly name: string;
+  readonly code: 'MANIFEST_INVALID' | 'USAGE';
+}
+
 /** A value of a parsed JSON document that knows where in it it stands, for messages. */
 export class Field {
   readonly value: unknown;
-  readonly #document: string;
+  readonly #document: Document;
   /** What it is in, and its name or index there; texts are made of them when something is wrong. */
   readonly #parent: Field | undefined;
   readonly #key: string | number;
 
-  /** @param document the document's name */
-  constructor(value: unknown, document: string, parent?: Field, key: string | number = '') {
+  /** @param document the document, or its name if that is a manifest */
+  constructor(
+    value: unknown,
+    document: Document | string,
+    parent?: Field,
+    key: string | number = '',
+  ) {
     this.value = value;
-    this.#document = document;
+    this.#document =
+      typeof document === 'string' ? { name: document, code: 'MANIFEST_INVALID' } : document;
     this.#parent = parent;
     this.#key = key;
   }
 
   refuse(what: string): never {
     const place = this.#place();
-    throw invalid(this.#document, place === '' ? what : `${place}: ${what}`);
+    const { name, code } = this.#document;
+    const message = `${name}: ${place === '' ? what : `${place}: ${what}`}`;
+    throw new JailbuildError(code, message, code === 'USAGE' ? undefined : name);
   }
 
   /** Where it is in the document: '' for the document itself, or as `entries[3].mode`. */
@@ -78,6 +92,11 @@ export class Field {
       return this.refuse(value === undefined ? 'is missing' : 'is not a list');
     }
     return value.map((item, index) => new Field(item, this.#document, this, index));
+  }
+
+  boolean(): boolean {
+    const { value } = this;
+    return typeof value === 'boolean' ? value : this.refuse('is neither true nor false');
   }
 
   string(): string {

@@ -106,7 +106,8 @@ export type Reason =
   /** The terminal description of this name. */
   | { readonly kind: 'terminfo'; readonly name: string };
 
-interface EntryBase {
+/** What all entries have. */
+export interface EntryBase {
   /** Absolute path inside the jail, without `.`, `..`, or symbolic links on the way. */
   readonly path: string;
   /** Permission bits with set-uid, set-gid and sticky, in octal: `0755`. */
@@ -122,10 +123,12 @@ interface EntryBase {
   readonly reasons: readonly Reason[];
 }
 
+/** A directory. */
 export interface DirectoryEntry extends EntryBase {
   readonly type: 'directory';
 }
 
+/** A regular file. */
 export interface FileEntry extends EntryBase {
   readonly type: 'file';
   /** Bytes. */
@@ -138,22 +141,26 @@ export interface FileEntry extends EntryBase {
   readonly hardlink?: string;
 }
 
+/** A symbolic link. */
 export interface SymlinkEntry extends EntryBase {
   readonly type: 'symlink';
   /** The link's text as the host has it. */
   readonly target: string;
 }
 
+/** A device file. */
 export interface DeviceEntry extends EntryBase {
   readonly type: 'character-device' | 'block-device';
   readonly major: number;
   readonly minor: number;
 }
 
+/** A named pipe (fifo(7)). */
 export interface FifoEntry extends EntryBase {
   readonly type: 'fifo';
 }
 
+/** One file of a root file system. */
 export type Entry = DirectoryEntry | FileEntry | SymlinkEntry | DeviceEntry | FifoEntry;
 
 /** What was asked for, without the target, so that the same request gives the same bytes anywhere. */
@@ -220,6 +227,7 @@ export interface MissingLibrary {
   readonly configuredAt?: string;
 }
 
+/** The plan of a root file system. docs/manifest.md describes its JSON form. */
 export interface Manifest {
   readonly schema: typeof MANIFEST_SCHEMA;
   readonly request: ManifestRequest;

@@ -1,4 +1,5 @@
 import { readTextFile } from '../fs/read-text.js';
+import { MAX_ID } from './account-request.js';
 import { Field, parseJson } from './json-field.js';
 import {
   type Entry,
@@ -11,8 +12,6 @@ import {
 
 /** Larger than a manifest of all of a distribution's programs by two orders of magnitude. */
 const MAX_BYTES = 1 << 28;
-/** The last uid; the one above stands for none in chown(2). */
-const MAX_ID = 0xffff_fffe;
 
 const MODE = /^0?[0-7]{4}$/;
 const TIME = /^-?\d{1,12}\.\d{9}$/;

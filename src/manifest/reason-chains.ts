@@ -7,6 +7,7 @@ export interface ChainLink {
   readonly reason: Reason;
 }
 
+/** Why an entry is there. */
 export interface ReasonChains {
   /** From what was asked for to the entry. The shortest come first. */
   readonly chains: readonly (readonly ChainLink[])[];

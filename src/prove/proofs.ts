@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
 import { Sysroot } from '../fs/sysroot.js';
-import { build } from '../jail/build/pipeline.js';
+import { runBuild } from '../jail/build/pipeline.js';
 import { locateTarget } from '../jail/target.js';
 import type { LaunchOptions } from '../launcher/options.js';
 import type { ProofSpec } from '../manifest/proof-spec.js';
@@ -68,7 +68,8 @@ export async function proveRequest(
   try {
     const root = path.join(directory, 'jail');
     const { allowMissing = false } = options;
-    await build(request, root, { allowMissing, noSync: true, insecureParents: true });
+    const build = { allowMissing, noSync: true, insecureParents: true };
+    await runBuild({ origin: { kind: 'request', request }, target: root, options: build });
     refuseFailed(await runProofs(root, request.sysroot, options));
   } finally {
     rmSync(directory, { recursive: true, force: true });

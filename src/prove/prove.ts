@@ -2,7 +2,7 @@ import type { ObservedCounts } from '../evidence/trace/report.js';
 import type { Trace } from '../evidence/trace/trace.js';
 import { realPathOf } from '../fs/path-bytes.js';
 import { Sysroot } from '../fs/sysroot.js';
-import { build } from '../jail/build/pipeline.js';
+import { runBuild } from '../jail/build/pipeline.js';
 import { requireRecord } from '../jail/record/record.js';
 import type { LaunchOptions } from '../launcher/options.js';
 import { findRemedies, type Remedy, requestOfCures } from './cures.js';
@@ -146,5 +146,6 @@ async function addCures(root: string, remedies: readonly Remedy[], number: numbe
   const packageDepends = DEPTHS[Math.min(number, DEPTHS.length) - 1] ?? 0;
   const later = number > 1 ? { withPackage: true } : {};
   const depends = packageDepends === 0 ? {} : { packageDepends };
-  await build({ ...request, ...later, ...depends }, root, { noSync: true });
+  const origin = { kind: 'request', request: { ...request, ...later, ...depends } } as const;
+  await runBuild({ origin, target: root, options: { noSync: true } });
 }

@@ -17,6 +17,7 @@ import { build } from 'esbuild';
 import { lazyPackages } from './lazy-packages.mjs';
 import { writeLicenses } from './licenses.mjs';
 import { buildNative } from './native.mjs';
+import { writePublicApi } from './public-api.mjs';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const TARGET = 'node20.19';
@@ -40,7 +41,7 @@ const cli = await bundleCli();
 writeCompletions();
 const library = await bundleLibrary();
 writeLicenses('dist/third-party-licenses.txt', [cli.metafile, library.metafile]);
-declareTypes();
+writePublicApi();
 writeManual();
 copyExecutable('src/native/start.sh', 'dist/invoke_ns');
 copyExecutable('src/native/start.sh', 'dist/jailbuild');
@@ -112,17 +113,6 @@ async function bundleLibrary() {
     metafile: true,
     logLevel: 'warning',
   });
-}
-
-function declareTypes() {
-  const options = '--noEmit false --declaration --emitDeclarationOnly --outDir dist/types';
-  execFileSync(
-    'node_modules/.bin/tsc',
-    ['-p', 'src/tooling/tsconfig.types.json', ...options.split(' ')],
-    {
-      stdio: 'inherit',
-    },
-  );
 }
 
 function writeManual() {

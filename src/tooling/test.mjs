@@ -17,6 +17,7 @@ const UNIT = [
   /^export\/(compression|cpio|tar)\./,
   /^fs\/sysroot/,
   /^jail\/(fingerprint|interrupt|record|target|write-record|write)\./,
+  /^library\/arguments/,
   /^loader\/hostile\./,
 ];
 /** Tests of many cases, other distributions, other machines, or real servers. */

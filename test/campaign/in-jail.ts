@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { JailbuildError } from '../../src/errors.js';
-import { build } from '../../src/jail/build/pipeline.js';
+import { build } from '../../src/library/build.js';
 import { elfFiles, type LoaderList, OurLoader, parseList } from '../support/loader-oracle.js';
 
 export interface InJailResult {

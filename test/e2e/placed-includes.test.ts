@@ -148,6 +148,12 @@ describe('what is included at another place', needsRoot('cc', 'chroot', 'unshare
     assert.doesNotMatch(stderr, /dangling/);
   });
 
+  test('of a link with .. above the root ends at the root', () => {
+    symlinkSync(`${'../'.repeat(40)}usr/bin/env`, at('above'));
+    const jail = build('above', at('above'));
+    assert.equal(chroot(jail, at('above'), 'true').status, 0);
+  });
+
   test('comes from a jail file too', () => {
     const file = at('jail.yaml');
     writeFileSync(file, `programs: ['true']\nincludes:\n  - from: app\n    to: /srv/app\n`);

@@ -10,6 +10,7 @@ import {
   ENVIRONMENT,
   FRONT,
   NEEDS_FRONT,
+  OWN_CACHE,
   type Running,
   startFront,
   stateOf,
@@ -94,25 +95,24 @@ describe('the native front', NEEDS_FRONT, () => {
     assert.equal(readdirSync(`${jail}/data`).length, 9000);
   });
 
-  test('shows nothing of itself to the programs that are started', needsRoot(), () => {
+  test('shows nothing of itself to the programs that are started', needsRoot('unshare'), () => {
     const jail = `${directory}/streams`;
-    const shown = front([
-      jail,
-      'sh',
-      'ls',
-      'cat',
-      'env',
-      '--quiet',
-      '--run',
-      '--',
-      'sh',
-      '-c',
-      'ls /proc/self/fd; env',
-    ]);
+    const words = ['sh', '-c', 'ls /proc/self/fd; env'];
+    const build = [jail, 'sh', 'ls', 'cat', 'env', '--quiet', '--run', '--', ...words];
+    const shown = exec(
+      'unshare',
+      ['--mount', 'sh', '-c', `${OWN_CACHE} exec "$@"`, '-', FRONT, ...build],
+      {
+        env: ENVIRONMENT,
+      },
+    );
     assert.equal(shown.status, 0, shown.stderr);
     assert.match(shown.stdout, /^0\n1\n2\n3\n(?!\d)/);
     assert.doesNotMatch(shown.stdout, /JAILBUILD|GLIBC/);
-    const through = exec(FRONT, ['run', jail, '--', 'cat'], { env: ENVIRONMENT, input: 'word' });
+    const through = exec(FRONT, ['run', jail, '--env', 'A=b', '--', 'cat'], {
+      env: ENVIRONMENT,
+      input: 'word',
+    });
     assert.deepEqual([through.status, through.stdout], [0, 'word']);
   });
 

@@ -14,6 +14,9 @@ export const ENVIRONMENT: NodeJS.ProcessEnv = {
   PATH: `${path.dirname(process.execPath)}:${process.env.PATH}`,
 };
 
+/** A shell's words that put an empty cache in the place of the host's, in a mount namespace of its own. */
+export const OWN_CACHE = 'mount -t tmpfs -o mode=0755 tmpfs /var/cache && ';
+
 export interface Ended {
   readonly status: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -78,6 +81,15 @@ export function childrenOf(pid: number): number[] {
 export function stateOf(pid: number): string | undefined {
   try {
     return /\) (.)/.exec(readFileSync(`/proc/${pid}/stat`, 'latin1'))?.[1];
+  } catch {
+    return undefined;
+  }
+}
+
+/** The name of the program that a process runs. */
+export function nameOf(pid: number): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'latin1').trim();
   } catch {
     return undefined;
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { build } from '../../src/jail/build/pipeline.js';
+import { build } from '../../src/library/build.js';
 import { exec } from '../support/cli.js';
 import { cpuOfLoader } from '../support/loader-oracle.js';
 import { checkRule, type RuleMachine } from '../support/loader-rules.js';

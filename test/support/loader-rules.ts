@@ -9,7 +9,7 @@ import {
   readlinkSync,
 } from 'node:fs';
 import path from 'node:path';
-import { build } from '../../src/jail/build/pipeline.js';
+import { build } from '../../src/library/build.js';
 import { type Cpu, cpuOfLevel } from '../../src/loader/cpu.js';
 import { resolve } from '../../src/resolve/resolve.js';
 import { exec, PROJECT } from './cli.js';

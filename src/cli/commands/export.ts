@@ -1,9 +1,7 @@
 import { JailbuildError } from '../../errors.js';
 import { type Destination, STDOUT_PATH } from '../../export/destination.js';
 import type { ExportOptions, ExportResult } from '../../export/export.js';
-import type { FileTree } from '../../export/file-tree.js';
 import { isStandardOutput, isStream } from '../../fs/atomic-file.js';
-import { isTrace, type Sysroot } from '../../fs/sysroot.js';
 import type { Entry } from '../../manifest/manifest.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
@@ -97,7 +95,8 @@ async function exportSource(
   if (sbom !== undefined && sbom.file === undefined) {
     throw new JailbuildError('USAGE', '--sbom: name its file with --sbom-file');
   }
-  const { tree, warnings, command, environment, sysroot, originOf } = await source.read();
+  const read = await source.read();
+  const { tree, warnings, command, environment, sysroot, originOf } = read;
   for (const warning of warnings) warn(warning);
   const limits = limitsOf(args);
   if (limits !== undefined) {
@@ -111,8 +110,13 @@ async function exportSource(
     if (unknown.length > 0)
       warn(`the image has no ${unknown.join(' and no ')}: name it by number, or bring it`);
   }
-  const layered = chosen.layers === 'by-package' ? await packagesOf(tree, sysroot, originOf) : {};
-  const options = { ...chosen, ...layered, signal };
+  let options: ExportOptions = { ...chosen, signal };
+  if (chosen.layers === 'by-package') {
+    const { entryPackages } = await import('../../export/packages.js');
+    const { packageOf, warnings: unread } = await entryPackages(read);
+    for (const warning of unread) warn(warning);
+    options = { ...options, packageOf };
+  }
   if (sbom?.file === undefined) return exportTree(tree, destination, options);
 
   const pending = await prepareFile(sbom.file, signal);
@@ -132,33 +136,6 @@ async function exportSource(
     await pending.discard();
     throw error;
   }
-}
-
-async function packagesOf(
-  { entries }: FileTree,
-  sysroot: Sysroot,
-  originOf: (entry: Entry) => string | undefined,
-): Promise<Pick<ExportOptions, 'packageOf'>> {
-  const { packageOwners } = await import('../../evidence/packages/owners.js');
-  // A link to a directory is of no package: all that have something behind it list it.
-  const origins = new Map(
-    entries.flatMap((entry) => {
-      const origin = originOf(entry);
-      const found = origin === undefined ? undefined : sysroot.trace(origin);
-      return found === undefined || !isTrace(found) || found.stat.type === 'directory'
-        ? []
-        : [[entry.path, origin] as const];
-    }),
-  );
-  const known = [...origins.values()].filter((origin) => origin !== undefined);
-  const { owners, warnings } = await packageOwners(sysroot, known);
-  for (const warning of warnings) warn(warning);
-  return {
-    packageOf({ path }) {
-      const owner = owners.get(origins.get(path) ?? '');
-      return owner === undefined ? undefined : `${owner.name} ${owner.version}`;
-    },
-  };
 }
 
 interface ExportReport extends ExportResult {

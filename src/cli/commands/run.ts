@@ -64,12 +64,25 @@ async function runInJail(args: RunArguments): Promise<number> {
   const { printCommand, runJail } = await import('../../launcher/run.js');
   if (!args['print-command']) {
     await warnOfUncovering(root, launch);
+    if (isWithoutOptions(args) && network === undefined) await remember(root, args, launch);
     const status = await runJail(root, launch, command, network);
     if (status === NOT_EXECUTABLE || status === NOT_FOUND) tellOfProve(args.root, command);
     return status;
   }
   writeOut(`${printCommand(root, launch, command)}\n`);
   return EXIT.ok;
+}
+
+/** Whether all that the launcher is told comes from the jail's record. */
+function isWithoutOptions(args: RunArguments): boolean {
+  return Object.keys(runOptions).every((name) => args[name as keyof RunArguments] === undefined);
+}
+
+/** Has the next run like this one start the launcher without us, where the native front can. */
+async function remember(root: string, args: RunArguments, launch: LaunchOptions): Promise<void> {
+  const { rememberLaunch } = await import('../remembered-launch.js');
+  const { runnable } = await import('../options/launch.js');
+  await rememberLaunch(root, launch, runnable(root, { ...args, '--': undefined }).command);
 }
 
 /** The sockets that a supervisor gave to us are for the command (sd_listen_fds(3)). */

@@ -4,6 +4,7 @@ import type { CompressionChoice } from '../../export/compression.js';
 import { type Destination, parseDestination, STDOUT_PATH } from '../../export/destination.js';
 import type { ExportOptions } from '../../export/export.js';
 import type { ImageOptions } from '../../export/image.js';
+import { type ImageDefaults, withImageDefaults } from '../../export/image-defaults.js';
 import { MAX_LAYERS } from '../../export/layers.js';
 import { parsePlatform } from '../../export/platform.js';
 import { sourceDateEpoch } from '../../export/times.js';
@@ -25,13 +26,6 @@ export function destinationOf(args: ExportArguments, file: JailFile | undefined)
   const destination = parseDestination(to);
   if (destination.path === STDOUT_PATH) return destination;
   return { ...destination, path: path.resolve(file.directory, destination.path) };
-}
-
-/** What an image's configuration has where nothing else is said. */
-export interface ImageDefaults {
-  readonly command?: readonly string[] | undefined;
-  /** Variables by name. */
-  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -94,30 +88,26 @@ function merged(given: RequestedImage, file: RequestedImage): RequestedImage {
   };
 }
 
-function checkedImage(
-  requested: RequestedImage,
-  { command, environment }: ImageDefaults,
-): ImageOptions {
+function checkedImage(requested: RequestedImage, defaults: ImageDefaults): ImageOptions {
   const { entrypoint, cmd, user, workdir, author, 'stop-signal': stopSignal } = requested;
   const { labels, annotations } = requested;
   if (stopSignal !== undefined && !/^(SIG[A-Z0-9+-]+|\d{1,2})$/.test(stopSignal)) {
     throw new JailbuildError('USAGE', `stop-signal ${stopSignal}: give a name, as SIGTERM`);
   }
-  const variables = { ...environment, ...pairs('env', requested.env ?? []) };
-  const started = cmd ?? (entrypoint === undefined ? command : undefined);
-  return {
+  const image: ImageOptions = {
     ...(entrypoint === undefined ? {} : { entrypoint }),
-    ...(started === undefined ? {} : { cmd: started }),
+    ...(cmd === undefined ? {} : { cmd }),
     ...(user === undefined ? {} : { user }),
     ...(workdir === undefined ? {} : { workdir: absolute('workdir', workdir) }),
     ...(author === undefined ? {} : { author }),
     ...(stopSignal === undefined ? {} : { stopSignal }),
     ...(labels === undefined ? {} : { labels }),
     ...(annotations === undefined ? {} : { annotations }),
-    env: Object.entries(variables).map((variable) => variable.join('=')),
+    env: Object.entries(pairs('env', requested.env ?? [])).map((variable) => variable.join('=')),
     ports: (requested.expose ?? []).map(port),
     volumes: (requested.volumes ?? []).map((volume) => absolute('volume', volume)),
   };
+  return withImageDefaults(image, defaults);
 }
 
 function layerLimit(text: string | undefined): number | undefined {

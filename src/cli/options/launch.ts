@@ -1,15 +1,13 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { JailbuildError, strerror } from '../../errors.js';
-import { isCoverable } from '../../jail/record/protection.js';
-import { type JailRecord, readRecord } from '../../jail/record/record.js';
-import { STATE_DIRECTORY } from '../../jail/record/state.js';
+import { recordCover, recordOfRun } from '../../jail/record/of-run.js';
 import { chooseCapabilities } from '../../launcher/capabilities.js';
 import { userMaps } from '../../launcher/id-maps.js';
 import { parseBindOption, parseMount, parsePlaced } from '../../launcher/mounts.js';
 import type { IdMap, JoinedNamespaces, LaunchOptions, Mount } from '../../launcher/options.js';
 import { findHelper, type OutgoingNetwork, parsePublish } from '../../launcher/outgoing-network.js';
-import { noHigherThanOwn } from '../../launcher/own-limits.js';
+import { checkRecordedRun, isRecordable } from '../../launcher/recorded-run.js';
 import {
   parseCount,
   parseCpus,
@@ -28,21 +26,12 @@ import type { OptionTable } from '../command.js';
 import { withDefaults, withFileOptions } from './jail-file.js';
 import { type RunArguments, runOptions } from './run.js';
 
-/**
- * What the record of a jail may ask for. It lies within reach of what runs there as root, and so can
- * only make a run smaller, or choose what is the jail's own affair.
- */
-const RECORDABLE: ReadonlySet<string> = new Set([
-  ...['env', 'workdir', 'hostname', 'user', 'umask', 'tmpfs', 'read-only', 'cap-drop'],
-  ...['memory', 'pids-limit', 'cpus', 'ulimit', 'monotonic', 'boottime'],
-]);
-
 /** Of what a jail file says of `run`, what the jail's record may keep; undefined if that is nothing. */
 export function recordableRun(
   options: OptionValues,
   command: readonly string[] | undefined,
 ): Readonly<Record<string, unknown>> | undefined {
-  const kept = Object.entries(options).filter(([name]) => RECORDABLE.has(name));
+  const kept = Object.entries(options).filter(([name]) => isRecordable(name));
   if (command !== undefined && command.length > 0) kept.push(['command', command]);
   return kept.length === 0 ? undefined : Object.fromEntries(kept);
 }
@@ -60,7 +49,7 @@ export function checkedRun(file: JailFile, table: OptionTable): readonly string[
     if (!(error instanceof JailbuildError) || error.code !== 'USAGE') throw error;
     throw new JailbuildError('JAIL_FILE_INVALID', `${file.name}: run: ${error.message}`, file.path);
   }
-  return Object.keys(options).filter((name) => !RECORDABLE.has(name));
+  return Object.keys(options).filter((name) => !isRecordable(name));
 }
 
 /**
@@ -74,52 +63,13 @@ export function withRecordedDefaults(
   args: RunArguments,
   table: OptionTable,
 ): RunArguments {
-  const record = recordOf(root);
+  const record = recordOfRun(root);
   if (record === undefined) return args;
-  const { command, ...values } = record.run ?? {};
-  const refuse = (name: string, why: string): never => {
-    throw new JailbuildError(
-      'RECORD_REFUSED',
-      `${root}: in the record of the jail, ${name} of run ${why}`,
-      root,
-    );
-  };
-  const options = Object.entries(values).map(([name, value]) => {
-    if (!RECORDABLE.has(name)) refuse(name, 'is for the command line alone');
-    // A variable of the caller's is for the caller to give.
-    if (name === 'env' && isWords(value) && value.some((text) => !text.includes('=')))
-      refuse(name, 'has a variable without a value');
-    if (typeof value === 'string' || typeof value === 'boolean') return [name, value] as const;
-    if (!isWords(value)) return refuse(name, 'is not text');
-    return [name, name === 'ulimit' ? value.map(noHigherLimit) : value] as const;
-  });
-  if (command !== undefined && !isWords(command)) refuse('command', 'is not a list of words');
-  const rest = args['--'] ?? (isWords(command) ? command : undefined);
+  const { options, command } = checkRecordedRun(root, record.run);
   const variables = Object.entries(record.manifest.environment ?? {});
-  const all = withFileOptions(args, Object.fromEntries(options), table);
+  const all = withFileOptions(args, options, table);
   const env = [...variables.map((variable) => variable.join('=')), ...(all.env ?? [])];
-  return { ...all, env, '--': rest };
-}
-
-/** A record may lower the limits of a process, and not raise them, which root can. */
-function noHigherLimit(text: string): string {
-  const { name, soft, hard } = noHigherThanOwn(parseLimit('--ulimit', text));
-  return `${name}=${soft}:${hard}`;
-}
-
-/** A jail may be run by users who may not read its record: it is then as if there were none. */
-function recordOf(root: string): JailRecord | undefined {
-  try {
-    return readRecord(root);
-  } catch (error) {
-    const mayNotRead = error instanceof JailbuildError && error.code === 'NOT_READABLE';
-    if (mayNotRead && process.geteuid?.() !== 0) return undefined;
-    throw error;
-  }
-}
-
-function isWords(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.every((word) => typeof word === 'string');
+  return { ...all, env, '--': args['--'] ?? command };
 }
 
 /**
@@ -226,8 +176,8 @@ export function sysrootLaunch(): LaunchOptions {
  * place that it would have.
  */
 export function hideRecord(root: string, launch: LaunchOptions): LaunchOptions {
-  if (!isCoverable(root)) return launch;
-  const cover = { target: `/${STATE_DIRECTORY}`, options: 'ro,mode=0555,nr_inodes=1' };
+  const cover = recordCover(root);
+  if (cover === undefined) return launch;
   return { ...launch, mounts: [cover, ...(launch.mounts ?? [])] };
 }
 

@@ -4,30 +4,18 @@ import type { Limits } from '../../plan/limits.js';
 import type { ChangedPolicy } from '../record/owned-entries.js';
 import type { JailHistory, JailRecord, RecordedOptions } from '../record/record.js';
 
-export interface BuildOptions {
+/** Options of a build that its caller chooses. */
+export interface BuildChoices {
   /** Leave files that the target has already. */
   readonly noClobber?: boolean;
   /** Build although libraries are missing. */
   readonly allowMissing?: boolean;
-  /** Only a plan is wanted: the target need not be writable. */
-  readonly dryRun?: boolean;
-  /** Note the SHA-256 of every file in the manifest, and extended attributes. */
-  readonly digests?: boolean;
-  /** Note them in this jail's record, now and at its updates. */
-  readonly recordDigests?: boolean;
   /** What happens to files that were changed in the jail since they were made. */
   readonly changed?: ChangedPolicy;
   /** Take out what earlier builds put into the jail and the plan no longer has. */
   readonly prune?: boolean;
   /** False to leave no record in the jail. */
   readonly record?: boolean;
-  /**
-   * The jail file that the request is from, by its absolute path: a jail of it alone is to hold what
-   * the file says now, and no more.
-   */
-  readonly file?: string;
-  /** Defaults for `run`, for the record. */
-  readonly run?: JailRecord['run'] | undefined;
   /** What the plan must not exceed. */
   readonly limits?: Limits | undefined;
   /** Fail where the jail cannot be exactly as planned, rather than warn. */
@@ -44,6 +32,23 @@ export interface BuildOptions {
   readonly onWait?: () => void;
   /** Ends the build, leaving the target as it was. */
   readonly signal?: AbortSignal;
+}
+
+/** Options of a build. */
+export interface BuildOptions extends BuildChoices {
+  /** Only a plan is wanted: the target need not be writable. */
+  readonly dryRun?: boolean;
+  /** Note the SHA-256 of every file in the manifest, and extended attributes. */
+  readonly digests?: boolean;
+  /** Note them in this jail's record, now and at its updates. */
+  readonly recordDigests?: boolean;
+  /**
+   * The jail file that the request is from, by its absolute path: a jail of it alone is to hold what
+   * the file says now, and no more.
+   */
+  readonly file?: string;
+  /** Defaults for `run`, for the record. */
+  readonly run?: JailRecord['run'] | undefined;
 }
 
 /** A manifest given by the user, as it was read. */

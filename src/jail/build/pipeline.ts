@@ -1,7 +1,6 @@
 import type { Manifest } from '../../manifest/manifest.js';
-import type { ResolveRequest } from '../../manifest/request.js';
 import type { FileReport } from '../report.js';
-import type { BuildJob, BuildOptions, GivenManifest } from './job.js';
+import type { BuildJob } from './job.js';
 import { type Planned, planStep } from './plan-step.js';
 import { type Resolved, resolveStep } from './resolve-step.js';
 import { verifyPlanned } from './verify-planned.js';
@@ -69,6 +68,7 @@ export async function planBuild(job: BuildJob): Promise<Planned> {
   return planned;
 }
 
+/** What a build has done. */
 export interface BuildResult {
   readonly manifest: Manifest;
   readonly files: readonly FileReport[];
@@ -89,52 +89,4 @@ export function resultOf({
   warnings,
 }: Proven): BuildResult {
   return { manifest, files, removed, verifiedFiles, warnings };
-}
-
-/**
- * Builds a jail: resolves the request, writes what it needs into the target and verifies that the
- * programs find everything there. On failure the target is as it was.
- *
- * @param target the jail's directory; made if it does not exist
- * @param onFile called for each entry as it is done
- * @throws JailbuildError with any code of the steps
- */
-export async function build(
-  request: ResolveRequest,
-  target: string,
-  options: BuildOptions = {},
-  onFile: (report: FileReport) => void = () => {},
-): Promise<BuildResult> {
-  const origin = { kind: 'request', request } as const;
-  return resultOf(await runBuild({ origin, target, options }, { onFile }));
-}
-
-/**
- * Builds exactly what a manifest says: its sources are compared with its digests first, and entries of
- * an earlier manifest that are absent from this one are removed.
- *
- * @throws JailbuildError DIGEST_MISMATCH, MANIFEST_INVALID, and as `build`
- */
-export async function buildManifest(
-  given: GivenManifest,
-  target: string,
-  options: BuildOptions = {},
-  onFile: (report: FileReport) => void = () => {},
-): Promise<BuildResult> {
-  const origin = { kind: 'manifest', given } as const;
-  return resultOf(await runBuild({ origin, target, options }, { onFile }));
-}
-
-/**
- * Plans a jail as `build` would build it now; writes nothing.
- *
- * @throws JailbuildError with any code of these steps
- */
-export async function planJail(
-  request: ResolveRequest,
-  target: string,
-  options: BuildOptions = {},
-): Promise<Manifest> {
-  const origin = { kind: 'request', request } as const;
-  return (await planBuild({ origin, target, options })).manifest;
 }

@@ -21,6 +21,7 @@ import { locateTarget } from '../target.js';
 import { type CheckFinding, FINDING_KINDS, type FindingKind } from './finding.js';
 import { SystemDirectories } from './system-directories.js';
 
+/** Options of a check. */
 export interface CheckOptions {
   /** Do not read files: compare what lstat(2) tells. */
   readonly quick?: boolean;
@@ -28,6 +29,7 @@ export interface CheckOptions {
   readonly ignore?: readonly FindingKind[];
 }
 
+/** What a check has found. */
 export interface CheckResult {
   /** By kind and then by path. */
   readonly findings: readonly CheckFinding[];

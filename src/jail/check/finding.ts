@@ -10,6 +10,7 @@ export const FINDING_KINDS = [
   'limit',
 ] as const;
 
+/** A kind of finding. */
 export type FindingKind = (typeof FINDING_KINDS)[number];
 
 /** One thing in which a jail is not as it was built, or as it would be built now. */

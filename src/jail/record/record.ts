@@ -201,7 +201,8 @@ function inState<T>(
 }
 
 /** A file that was written again, or moved here from elsewhere, has another one. */
-function stampOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
+/** What tells a file from any other, and from itself after a change. */
+export function stampOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
   return [dev, ino, size, mtimeNs, ctimeNs].join(':');
 }
 

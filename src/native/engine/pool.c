@@ -17,6 +17,8 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static struct job *first, *last;
 static uint32_t workers, stopped_run;
 static uint64_t posted;
+/* A signal has come to end what may be ended: what is still to be posted of that, as well. */
+static bool interrupted;
 static bool ending;
 
 /*
@@ -134,7 +136,8 @@ void post_job(struct job *job)
 
 	pthread_mutex_lock(&lock);
 	job->serial = ++posted;
-	job->stopped = job->run == stopped_run;
+	job->interrupted = interrupted && job->interruptible;
+	job->stopped = job->interrupted || job->run == stopped_run;
 	if (last != NULL)
 		last->next = job;
 	else
@@ -169,6 +172,7 @@ void stop_run(uint32_t run)
 void interrupt_runs(void)
 {
 	pthread_mutex_lock(&lock);
+	interrupted = true;
 	for (struct job *job = first; job != NULL; job = job->next) {
 		if (!job->interruptible || job->stopped)
 			continue;

@@ -15,6 +15,15 @@
 /* The name of the variable that tells Node of its front; cli/front.ts reads it. */
 #define FRONT_VARIABLE "JAILBUILD_FRONT"
 
+/* As Node has it in `process.arch`. */
+#if defined(__x86_64__)
+#define ARCHITECTURE "x64"
+#elif defined(__aarch64__)
+#define ARCHITECTURE "arm64"
+#else
+#define ARCHITECTURE "none"
+#endif
+
 /* How Node is to be started. */
 struct start {
 	/* The executable, as found on PATH. */
@@ -60,6 +69,10 @@ _Noreturn void become_node(const struct start *start);
 bool choose_snapshot(const struct start *start, char blob[PATH_MAX], const char **reason);
 /* Has Node run an entry script and keep its memory; prints the snapshot's path. */
 int make_snapshot(struct start *start, char *entry);
+
+/* run.c */
+/* Runs the launcher and ends, if what it is to be told is known without Node; otherwise returns. */
+void run_as_before(const struct start *start, int argc, char **argv);
 
 /* fail.c */
 _Noreturn void fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -12,7 +12,8 @@
 /* Commands that write no jail and read none by the writer: Node takes our place. */
 static bool is_without_writer(const char *word)
 {
-	static const char *const words[] = { "run",	 "ps",   "exec", "diff", "oci-runtime", "tree", "why",	 "inspect",    "profiles", "init",
+	static const char *const words[] = { "run",	 "ps",	 "exec",  "diff",    "oci-runtime", "trace",
+					     "tree",	 "why",	 "inspect",    "profiles", "init",
 					     "completion", "help", "optimize", "--version", "-V", "--help", "-h" };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
@@ -74,8 +75,9 @@ int main(int argc, char **argv)
 	static struct start start;
 	struct channel channel;
 
-	find_node(start.node);
 	find_dist(start.dist);
+	run_as_before(&start, argc, argv);
+	find_node(start.node);
 	tune_memory(&start);
 	/* What `jailbuild optimize` asks for. */
 	if (argc == 3 && strcmp(argv[1], "--build-snapshot") == 0)

@@ -15,7 +15,7 @@
  * time goes to page faults else (glibc.malloc.* in the GNU C library's manual).
  */
 #define TUNABLES \
-	"glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=67108864:" \
+	"glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1:glibc.malloc.mmap_threshold=67108864:" \
 	"glibc.malloc.top_pad=4194304:glibc.malloc.trim_threshold=268435456"
 
 void tune_memory(struct start *start)

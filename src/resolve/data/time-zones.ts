@@ -3,6 +3,11 @@ import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import type { FileCollection } from '../file-collection.js';
 
 const LOCALTIME = '/etc/localtime';
+/**
+ * What programs with a reader of their own take a directory of zones for damaged without: PHP crashes,
+ * as Debian builds it. Absent in some distributions.
+ */
+const COMPANIONS = ['UTC', 'zone.tab', 'iso3166.tab'];
 /** The name by which a request means the zone of the host. */
 const HOST = 'host';
 
@@ -37,6 +42,11 @@ export function addTimeZones(
     } else {
       throw notFound(name, directory);
     }
+  }
+  for (const name of choice.length === 0 ? [] : COMPANIONS) {
+    const found = sysroot.trace(`${directory}/${name}`);
+    if (!isTrace(found) || found.stat.type !== 'file') continue;
+    files.add(found, { kind: 'time-zone', name });
   }
   return warnings;
 }

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { exec, PROJECT } from './support/cli.js';
-import { tempDir } from './support/temp-dir.js';
+import { exec, PROJECT } from '../support/cli.js';
+import { tempDir } from '../support/temp-dir.js';
 
 /** A project elsewhere that has jailbuild as a dependency. */
 function consumer(): string {
@@ -15,22 +15,26 @@ function consumer(): string {
 }
 
 const PROGRAM = `
-import { build, canonicalJson, JailbuildError, plan, resolve } from 'jailbuild';
-const closure = resolve({ programs: ['/bin/ls'] });
-const manifest = plan(closure);
+import { build, canonicalJson, ERROR_CODES, type ErrorCode, JailbuildError, planRoot } from 'jailbuild';
+const manifest = await planRoot({ programs: ['/bin/ls'] });
 const sizes: number[] = manifest.entries.flatMap((e) => (e.type === 'file' ? [e.size] : []));
 const text: string = canonicalJson(manifest);
-const { files } = await build({ programs: ['/bin/ls'] }, process.argv[2] ?? '');
-const code: string = await build({ programs: ['/no/such'] }, '/no/such').then(
-  () => 'none',
-  (error: unknown) => (error instanceof JailbuildError ? error.code : 'other'),
+let seen = 0;
+const { files } = await build({ programs: ['/bin/ls'] }, process.argv[2] ?? '', { onFile: () => seen++ });
+const code: ErrorCode | undefined = await build({ programs: ['/no/such'] }, '/no/such').then(
+  () => undefined,
+  (error: unknown) => (error instanceof JailbuildError ? error.code : undefined),
 );
-console.log(JSON.stringify([sizes.length > 3, text.endsWith('}\\n'), files.length > 3, code]));
+const known: boolean = code !== undefined && ERROR_CODES.includes(code);
+console.log(JSON.stringify([sizes.length > 3, text.endsWith('}\\n'), seen === files.length, code, known]));
 `;
 
-test('the library resolves, plans and builds, from another project', () => {
+test('the library plans and builds, from another project', () => {
   const directory = consumer();
-  const script = PROGRAM.replace(/: (number\[\]|string|unknown)/g, '');
+  const script = PROGRAM.replace(
+    /: (number\[\]|string|unknown|boolean|ErrorCode \| undefined)|type ErrorCode, /g,
+    '',
+  );
   writeFileSync(path.join(directory, 'program.js'), script);
   const { stdout, stderr, status } = exec(
     process.execPath,
@@ -38,7 +42,7 @@ test('the library resolves, plans and builds, from another project', () => {
     { cwd: directory },
   );
   assert.equal(status, 0, stderr);
-  assert.deepEqual(JSON.parse(stdout), [true, true, true, 'PROGRAM_NOT_FOUND']);
+  assert.deepEqual(JSON.parse(stdout), [true, true, true, 'PROGRAM_NOT_FOUND', true]);
 });
 
 test('its declarations are enough for a strict compiler', () => {

@@ -1,0 +1,94 @@
+import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { errnoOf } from '../errors.js';
+import { insecureParent } from '../jail/parents.js';
+import { readRecordStamp, stampOf } from '../jail/record/record.js';
+import { environmentOf, type LaunchOptions, launcherArguments } from '../launcher/options.js';
+import { canUncover } from '../launcher/uncovering.js';
+import { hasFront } from './front.js';
+
+/**
+ * Where root's launches are kept: not in the jail, since what runs there as root could otherwise choose
+ * its own rights. native/front/run.c reads it.
+ */
+const DIRECTORY = '/var/cache/jailbuild/launch';
+const SCHEMA = 'jailbuild.launch/1';
+/** When there are as many, all are removed: each is made anew by a run. */
+const MOST = 256;
+
+/**
+ * Keeps what the launcher is told for a run without options, so that the native front may start it
+ * without Node as long as the jail's record is the same. What cannot be kept is left out.
+ *
+ * @param root absolute path of the jail
+ * @param command the default one
+ */
+export async function rememberLaunch(
+  root: string,
+  options: LaunchOptions,
+  command: readonly string[],
+): Promise<void> {
+  const term = process.env.TERM;
+  if (!hasFront() || process.geteuid?.() !== 0 || process.getuid?.() !== 0 || term === undefined)
+    return;
+  // Limits also depend on those of who runs it, sockets come from a supervisor, and a warning is to be seen.
+  const isPlain = (options.rlimits ?? []).length === 0 && options.listenFds === undefined;
+  if (!isPlain || canUncover(root, options)) return;
+  try {
+    const stamp = readRecordStamp(root);
+    if (stamp === undefined) return;
+    const words = launcherArguments(root, options, [], 'names');
+    const variables = Object.entries(environmentOf(options, term)).map(([name, value]) =>
+      // The value is that of each run, unless the jail has one of its own.
+      name === 'TERM' && options.env?.TERM === undefined ? name : `${name}=${value}`,
+    );
+    const fields = [
+      ...[SCHEMA, ...program(), root, stamp],
+      ...[words.length, ...words],
+      ...[variables.length, ...variables],
+      ...command,
+    ];
+    await keep(nameOf(root), fields.map((field) => `${field}\0`).join(''));
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+  }
+}
+
+/** Another one may tell the launcher something else. */
+function program(): readonly string[] {
+  const file = fileURLToPath(import.meta.url);
+  return [file, stampOf(statSync(file, { bigint: true }))];
+}
+
+/** FNV-1a of the path's bytes; whose launch it is stands in the file. */
+function nameOf(root: string): string {
+  let hash = 0xcbf29ce484222325n;
+  for (const byte of Buffer.from(root)) {
+    hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
+  }
+  return hash.toString(16).padStart(16, '0');
+}
+
+async function keep(name: string, text: string): Promise<void> {
+  mkdirSync(DIRECTORY, { recursive: true, mode: 0o700 });
+  if (insecureParent(DIRECTORY) !== undefined) return;
+  const file = `${DIRECTORY}/${name}`;
+  if (readIfThere(file) === text) return;
+  const names = readdirSync(DIRECTORY);
+  if (names.length >= MOST) {
+    for (const old of names) await rm(`${DIRECTORY}/${old}`, { force: true });
+  }
+  const draft = `${file}.${process.pid}`;
+  writeFileSync(draft, text, { mode: 0o600, flag: 'wx' });
+  renameSync(draft, file);
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,135 @@
+import path from 'node:path';
+import type { BuildChoices, BuildOptions as JobOptions } from '../jail/build/job.js';
+import { type BuildResult, planBuild, resultOf, runBuild } from '../jail/build/pipeline.js';
+import type { FileReport } from '../jail/report.js';
+import { checkRequest } from '../manifest/check-request.js';
+import { addDigests } from '../manifest/digest.js';
+import type { Manifest } from '../manifest/manifest.js';
+import { readManifest } from '../manifest/read.js';
+import type { ResolveRequest } from '../manifest/request.js';
+import { abortSignal, callback, changedChoice, checkOptions, checkPath, flag } from './options.js';
+
+/** Options of `build`, `buildManifest`, `planJail`, `updateJail` and `planUpdate`. */
+export interface BuildOptions extends BuildChoices {
+  /** Note the SHA-256 of every file in the jail's record, so that `checkJail` needs no sources. */
+  readonly digests?: boolean;
+  /** Called with each entry of the jail when it is done. */
+  readonly onFile?: (report: FileReport) => void;
+}
+
+/** Options of `buildManifest`. */
+export interface BuildManifestOptions extends BuildOptions {
+  /** The directory that the sources are in. The default is `/`. */
+  readonly sysroot?: string;
+}
+
+/** Options of `planRoot`. */
+export interface PlanOptions {
+  /** Plan although libraries are missing: the manifest lists them. */
+  readonly allowMissing?: boolean;
+}
+
+const BUILD = {
+  noClobber: flag,
+  allowMissing: flag,
+  digests: flag,
+  changed: changedChoice,
+  prune: flag,
+  record: flag,
+  strict: flag,
+  link: flag,
+  noSync: flag,
+  insecureParents: flag,
+  wait: flag,
+  onWait: callback<() => void>,
+  signal: abortSignal,
+  onFile: callback<(report: FileReport) => void>,
+};
+
+/** A caller's options as those of a job, and what follows its progress. */
+export function buildOptions(options: BuildOptions): {
+  readonly options: JobOptions;
+  readonly progress: { readonly onFile?: (report: FileReport) => void };
+} {
+  const { digests = false, onFile, ...rest } = checkOptions<BuildOptions>(options, BUILD);
+  return {
+    options: { ...rest, recordDigests: digests },
+    progress: onFile === undefined ? {} : { onFile },
+  };
+}
+
+/**
+ * Builds a jail: resolves the request, writes what it needs into the target, and verifies that the
+ * programs find everything there. On failure the target is as it was.
+ *
+ * @param target the jail's directory; made if it does not exist
+ * @throws JailbuildError USAGE, PROGRAM_NOT_FOUND, LIBRARY_NOT_FOUND, VERIFY_FAILED and others
+ * @throws the reason of `signal`
+ */
+export async function build(
+  request: ResolveRequest,
+  target: string,
+  options: BuildOptions = {},
+): Promise<BuildResult> {
+  const origin = { kind: 'request', request: checkRequest(request) } as const;
+  const made = buildOptions(options);
+  const job = { origin, target: checkPath(target, 'target'), options: made.options };
+  return resultOf(await runBuild(job, made.progress));
+}
+
+/**
+ * Builds exactly what a manifest says. Its sources are first compared with its digests, and entries of
+ * earlier builds that are absent from it are removed.
+ *
+ * @param file the manifest's file
+ * @throws JailbuildError MANIFEST_INVALID, DIGEST_MISMATCH, and as `build`
+ */
+export async function buildManifest(
+  file: string,
+  target: string,
+  { sysroot, ...options }: BuildManifestOptions = {},
+): Promise<BuildResult> {
+  const name = path.resolve(checkPath(file, 'file'));
+  const root = sysroot === undefined ? undefined : checkPath(sysroot, 'options: sysroot');
+  const given = { manifest: readManifest(name), file: name, sysroot: root };
+  const made = buildOptions(options);
+  const origin = { kind: 'manifest', given } as const;
+  const job = { origin, target: checkPath(target, 'target'), options: made.options };
+  return resultOf(await runBuild(job, made.progress));
+}
+
+/**
+ * Plans a jail as `build` would build it now, with what it holds already. Writes nothing.
+ *
+ * @returns the manifest, with digests and extended attributes, as `jailbuild build --dry-run` prints it
+ * @throws JailbuildError as `build`, short of what only writing brings up
+ */
+export async function planJail(
+  request: ResolveRequest,
+  target: string,
+  options: BuildOptions = {},
+): Promise<Manifest> {
+  const origin = { kind: 'request', request: checkRequest(request) } as const;
+  const made = { ...buildOptions(options).options, digests: true };
+  const job = { origin, target: checkPath(target, 'target'), options: made };
+  return (await planBuild(job)).manifest;
+}
+
+/**
+ * Plans a root that holds what a request needs, wherever it may be put. Writes nothing.
+ *
+ * @returns the manifest, with digests and extended attributes
+ * @throws JailbuildError USAGE, PROGRAM_NOT_FOUND, LIBRARY_NOT_FOUND and others
+ */
+export async function planRoot(
+  request: ResolveRequest,
+  options: PlanOptions = {},
+): Promise<Manifest> {
+  const { allowMissing = false } = checkOptions<PlanOptions>(options, { allowMissing: flag });
+  const checked = checkRequest(request);
+  const { planRequest } = await import('../plan/resolve-request.js');
+  const { closure, manifest } = await planRequest(checked, allowMissing);
+  const { prefix } = closure.sysroot;
+  const { addXattrs } = await import('../jail/engine/source-xattrs.js');
+  return addXattrs(await addDigests(manifest, prefix), prefix);
+}

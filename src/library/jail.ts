@@ -1,0 +1,82 @@
+import { type CheckOptions, type CheckResult, checkJail as checkIt } from '../jail/check/check.js';
+import { FINDING_KINDS } from '../jail/check/finding.js';
+import { type RemoveResult, removeJail as removeIt } from '../jail/remove.js';
+import { planUpdate as planIt, type UpdateResult, updateJail as updateIt } from '../jail/update.js';
+import { oneOf } from '../manifest/check-request.js';
+import { type BuildOptions, buildOptions } from './build.js';
+import { abortSignal, callback, checkOptions, checkPath, flag } from './options.js';
+
+/** Options of `removeJail`. */
+export interface RemoveOptions {
+  /** Remove files too that were changed in the jail since they were made. */
+  readonly changed?: boolean;
+  /** Only find what would be removed. */
+  readonly dryRun?: boolean;
+  /** Wait while a build is at work in the jail, rather than fail. */
+  readonly wait?: boolean;
+  /** Called once before waiting. */
+  readonly onWait?: () => void;
+  /** Called with each path of the jail when it is gone. */
+  readonly onRemoved?: (path: string) => void;
+  /** Ends the removal. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Updates a jail to match what its sources are now: what `build` would put into it is brought, and what
+ * it had from earlier builds and no longer needs is removed, unless it was changed in the jail. On
+ * failure the jail is as it was.
+ *
+ * @param root the jail's directory
+ * @throws JailbuildError RECORD_MISSING, and as `build`
+ * @throws the reason of `signal`
+ */
+export async function updateJail(root: string, options: BuildOptions = {}): Promise<UpdateResult> {
+  const made = buildOptions(options);
+  return updateIt(checkPath(root, 'root'), made.options, made.progress.onFile);
+}
+
+/**
+ * Finds what an update would do. Writes nothing.
+ *
+ * @throws JailbuildError as `updateJail`, short of what only writing brings up
+ */
+export async function planUpdate(
+  root: string,
+  options: BuildOptions = {},
+): Promise<Omit<UpdateResult, 'files' | 'verifiedFiles'>> {
+  return planIt(checkPath(root, 'root'), buildOptions(options).options);
+}
+
+/**
+ * Compares a jail with its record and with what its sources are now. Changes nothing.
+ *
+ * @throws JailbuildError RECORD_MISSING, RECORD_REFUSED, NOT_READABLE
+ */
+export async function checkJail(root: string, options: CheckOptions = {}): Promise<CheckResult> {
+  const kind = oneOf(...FINDING_KINDS);
+  const checked = checkOptions<CheckOptions>(options, {
+    quick: flag,
+    ignore: (field) => field.items().map(kind),
+  });
+  return checkIt(checkPath(root, 'root'), checked);
+}
+
+/**
+ * Removes what builds put into a jail, and the jail's directory if nothing is left in it. What else is
+ * in the jail stays, and so does what was changed there. If it is ended in between, call it again.
+ *
+ * @throws JailbuildError RECORD_MISSING, RECORD_REFUSED, MOUNTED, TARGET_BUSY, WRITE_FAILED
+ * @throws the reason of `signal`
+ */
+export async function removeJail(root: string, options: RemoveOptions = {}): Promise<RemoveResult> {
+  const checked = checkOptions<RemoveOptions>(options, {
+    changed: flag,
+    dryRun: flag,
+    wait: flag,
+    onWait: callback<() => void>,
+    onRemoved: callback<(path: string) => void>,
+    signal: abortSignal,
+  });
+  return removeIt(checkPath(root, 'root'), checked);
+}

@@ -1,0 +1,28 @@
+import { checkRequest } from '../manifest/check-request.js';
+import type { MissingLibrary } from '../manifest/manifest.js';
+import type { ResolveRequest } from '../manifest/request.js';
+import { resolveRequest } from '../plan/resolve-request.js';
+import { type DependencyNode, dependencyTree } from '../resolve/dependency-tree.js';
+
+/** What programs need. */
+export interface DependencyTrees {
+  /** A tree for each program. */
+  readonly programs: readonly DependencyNode[];
+  readonly missing: readonly MissingLibrary[];
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Finds what programs need, and by which rule of the loader each of it is found, as `jailbuild tree`
+ * does. What several need has its own needs at one place: the highest.
+ *
+ * @param request of which terminal descriptions and the library cache play no part
+ * @throws JailbuildError USAGE, PROGRAM_NOT_FOUND, NOT_ELF, MALFORMED_ELF and others; a missing library is
+ *   no error
+ */
+export async function dependencyTrees(request: ResolveRequest): Promise<DependencyTrees> {
+  const asked = { ...checkRequest(request), terminfo: 'none', ldCache: 'copy' } as const;
+  const closure = await resolveRequest(asked);
+  const { missing, warnings } = closure;
+  return { programs: dependencyTree(closure), missing, warnings };
+}

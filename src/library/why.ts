@@ -1,0 +1,53 @@
+import { JailbuildError } from '../errors.js';
+import { requireRecord } from '../jail/record/record.js';
+import { checkRequest } from '../manifest/check-request.js';
+import type { Manifest } from '../manifest/manifest.js';
+import { entriesNamed, type ReasonChains, reasonChains } from '../manifest/reason-chains.js';
+import type { ResolveRequest } from '../manifest/request.js';
+import { planRequest } from '../plan/resolve-request.js';
+import { checkOptions, checkPath } from './options.js';
+
+/** Options of `reasonsFor`. */
+export interface ReasonsOptions {
+  /** The number of chains of a file that are wanted, the shortest first. The default is 10. */
+  readonly limit?: number;
+}
+
+/** A file, and why it is there. */
+export interface FileReasons extends ReasonChains {
+  /** In the jail. */
+  readonly path: string;
+}
+
+const USUAL_LIMIT = 10;
+const MAX_LIMIT = 10_000;
+
+/**
+ * Finds why files are in a jail, or why programs need them, as `jailbuild why` does.
+ *
+ * @param source the directory of a jail, whose record is read, or a request, which is resolved
+ * @param file a path in the jail, or the name of files in it
+ * @throws JailbuildError FILE_NOT_FOUND, RECORD_MISSING, and as `planRoot`
+ */
+export async function reasonsFor(
+  source: string | ResolveRequest,
+  file: string,
+  options: ReasonsOptions = {},
+): Promise<FileReasons[]> {
+  const { limit = USUAL_LIMIT } = checkOptions<ReasonsOptions>(options, {
+    limit: (field) => field.integer(1, MAX_LIMIT),
+  });
+  const name = checkPath(file, 'file');
+  const manifest = await manifestOf(source);
+  const found = entriesNamed(manifest, name).map(({ path }) => ({
+    path,
+    ...reasonChains(manifest, path, limit),
+  }));
+  if (found.length > 0) return found;
+  throw new JailbuildError('FILE_NOT_FOUND', `${name}: is not there`, name);
+}
+
+async function manifestOf(source: string | ResolveRequest): Promise<Manifest> {
+  if (typeof source === 'string') return requireRecord(checkPath(source, 'source')).manifest;
+  return (await planRequest(checkRequest(source), true)).manifest;
+}

@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { readdirSync, writeFileSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import { exec, type Finished, jailbuild } from '../support/cli.js';
+import { needsRoot } from '../support/need.js';
+import { tempDir } from '../support/temp-dir.js';
+import {
+  childrenOf,
+  ENVIRONMENT,
+  FRONT,
+  NEEDS_FRONT,
+  nameOf,
+  OWN_CACHE,
+  stateOf,
+  until,
+} from './support.js';
+
+const directory = tempDir();
+const jail = `${directory}/jail`;
+
+const ENV = { ...ENVIRONMENT, TERM: 'xterm', FRONT, JAIL: jail, NOWHERE: `${directory}/none` };
+
+/** Runs a script as root in a mount namespace of its own; $FRONT is the command, $JAIL the jail. */
+function script(text: string): Finished {
+  return exec('unshare', ['--mount', 'sh', '-c', OWN_CACHE + text], {
+    env: ENV,
+  });
+}
+
+/** A run that fails with 127 if it takes Node. */
+const WITHOUT_NODE = 'PATH=$NOWHERE "$FRONT" run "$JAIL"';
+const FIRST = '"$FRONT" run "$JAIL" -- true && ';
+
+describe('a run that is like an earlier one', { ...NEEDS_FRONT, ...needsRoot('unshare') }, () => {
+  assert.equal(
+    jailbuild([jail, 'sh', 'env', 'cat', 'grep', 'true', 'sleep', 'ls', '-q']).status,
+    0,
+  );
+
+  test('takes no Node', () => {
+    assert.equal(script(`${WITHOUT_NODE} -- true`).status, 127);
+    assert.equal(script(`${FIRST} ${WITHOUT_NODE} -- true`).status, 0);
+    assert.equal(script(`${FIRST} ${WITHOUT_NODE} -- sh -c 'exit 7'`).status, 7);
+    assert.equal(script(`${FIRST} ${WITHOUT_NODE} -- no-such`).status, 127);
+    const through = script(`${FIRST} echo word | ${WITHOUT_NODE} -- cat`);
+    assert.deepEqual([through.status, through.stdout], [0, 'word\n']);
+  });
+
+  test('sees the jail as the first one saw it', () => {
+    const look = `-- sh -c 'env; cat /proc/self/mounts /proc/self/uid_map /proc/sys/kernel/hostname; grep -E "Cap|Seccomp|NoNew|Umask" /proc/self/status; cd /proc/self/ns && for i in *; do test -e $i; done; umask; pwd'`;
+    const first = script(`"$FRONT" run "$JAIL" ${look}`);
+    const second = script(`${FIRST} ${WITHOUT_NODE} ${look}`);
+    assert.equal(first.status, 0, first.stderr);
+    assert.match(first.stdout, /TERM=xterm\n/);
+    assert.deepEqual(second, first);
+    const term = script(`${FIRST} TERM=vt100 ${WITHOUT_NODE} -- env`);
+    assert.match(term.stdout, /^TERM=vt100$/m);
+  });
+
+  test('has the command of the record', () => {
+    const file = `${directory}/jail.yaml`;
+    const [other, text] = [
+      `${directory}/other`,
+      'programs: [sh, env]\nrun:\n  command: [sh, -c, echo $0 $WORD, x]\n  env: [WORD=recorded]\n',
+    ];
+    writeFileSync(file, text);
+    assert.equal(jailbuild([other, '--file', file, '-q']).status, 0);
+    const { status, stdout, stderr } = script(
+      `JAIL=${other}; "$FRONT" run "$JAIL" && ${WITHOUT_NODE} && ${WITHOUT_NODE} -- && ${WITHOUT_NODE} -- env | grep WORD`,
+    );
+    assert.deepEqual(
+      [status, stderr, stdout],
+      [0, '', `${'x recorded\n'.repeat(3)}WORD=recorded\n`],
+    );
+  });
+
+  test('asks Node again for anything else', () => {
+    for (const changed of [
+      'touch "$JAIL/.jailbuild/record.json"',
+      'chmod g+w "$JAIL/.jailbuild"; trap "chmod g-w $JAIL/.jailbuild" EXIT',
+      'chmod g+w /var/cache/jailbuild/launch',
+      'chmod o+w /var/cache/jailbuild',
+      'chmod o+w /var/cache/jailbuild/launch/*',
+      'chown 1 /var/cache/jailbuild/launch/*',
+      'truncate -s -1 /var/cache/jailbuild/launch/*',
+      'truncate -s 0 /var/cache/jailbuild/launch/*',
+      'sed -i s/launch.1/launch.0/ /var/cache/jailbuild/launch/*',
+      'JAIL=$JAIL/',
+      'JAIL=$JAIL/../jail',
+      'cd "$JAIL/.." && JAIL=jail',
+    ]) {
+      const { status, stderr } = script(`${FIRST} { ${changed}; ${WITHOUT_NODE} -- true; }`);
+      assert.match(stderr, /node is not on PATH/, changed);
+      assert.equal(status, 127, changed);
+    }
+    assert.equal(script(`${FIRST} ${WITHOUT_NODE} --read-only -- true`).status, 127);
+    assert.equal(
+      script(`"$FRONT" run "$JAIL" --read-only -- true && ${WITHOUT_NODE} -- true`).status,
+      127,
+    );
+    assert.equal(
+      script(
+        `node "$(dirname "$FRONT")/../../jailbuild.cjs" run "$JAIL" -- true && ${WITHOUT_NODE} -- true`,
+      ).status,
+      127,
+    );
+  });
+
+  test('keeps nothing in the jail, nor for users', needsRoot('setpriv'), () => {
+    assert.deepEqual(readdirSync(`${jail}/.jailbuild`).sort(), ['fingerprint.json', 'record.json']);
+    const { stdout } = script(
+      'setpriv --reuid 65534 --clear-groups "$FRONT" run "$JAIL" -- true; ls /var/cache',
+    );
+    assert.equal(stdout, '');
+  });
+
+  for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+    test(`hands ${signal} on, or takes its command with it`, async (t) => {
+      const text = `${OWN_CACHE} ${FIRST} PATH=$NOWHERE exec "$FRONT" run "$JAIL" -- sleep 60`;
+      const child = spawn('unshare', ['--mount', 'sh', '-c', text], { env: ENV, stdio: 'ignore' });
+      const { pid = -1 } = child;
+      t.after(() => child.kill('SIGKILL'));
+      const ended = new Promise((resolve) => child.once('exit', (...how) => resolve(how)));
+      // The launcher, the first process of the jail, and the command.
+      const down = (from: number): number => childrenOf(from)[0] ?? -1;
+      const isUp = () => nameOf(down(down(down(pid)))) === 'sleep';
+      await until(isUp, 'the command runs');
+      const command = down(down(down(pid)));
+      child.kill(signal);
+      assert.deepEqual(await ended, signal === 'SIGKILL' ? [null, signal] : [143, null]);
+      await until(() => [undefined, 'Z'].includes(stateOf(command)), 'the command is gone');
+    });
+  }
+
+  test('hands on nothing that is open beside the standard streams', () => {
+    const { stdout } = script(`${FIRST} ${WITHOUT_NODE} -- sh -c 'ls /proc/self/fd' 9</dev/null`);
+    assert.match(stdout, /^0\n1\n2\n3\n$/);
+  });
+
+  test('tells of prove where a command does not start', () => {
+    const first = script('"$FRONT" run "$JAIL" -- no-such "a b"');
+    assert.match(first.stderr, /prove/);
+    assert.deepEqual(script(`${FIRST} ${WITHOUT_NODE} -- no-such "a b"`), first);
+  });
+});
