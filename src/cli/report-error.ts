@@ -7,6 +7,10 @@ import { jsonLine } from './output/json.js';
 import { writeErr, writeOut } from './output/output.js';
 import { printable } from './output/text.js';
 
+/** Characters of a message at most, and how many of these are its end. */
+const LONGEST = 4000;
+const END = 1000;
+
 /** Fewer warnings of one kind are all shown. */
 const FOLDED_FROM = 4;
 
@@ -31,11 +35,16 @@ export function reportError(error: unknown, json: boolean): void {
   }
   if (annotates) writeErr(annotation('error', known ? error.code : 'INTERNAL', printable(message)));
   if (known) {
-    writeErr(`jailbuild: ${printable(message)}\n`);
+    writeErr(`jailbuild: ${bounded(printable(message))}\n`);
     return;
   }
   const stack = error instanceof Error ? (error.stack ?? message) : message;
   writeErr(`jailbuild: this is a defect, please report it\n${stack}\n`);
+}
+
+/** A line that a terminal and a log can take: names in messages can be as long as files say. */
+function bounded(text: string): string {
+  return text.length <= LONGEST ? text : `${text.slice(0, LONGEST - END)} … ${text.slice(-END)}`;
 }
 
 /** Where standard output takes nothing more, that may be the very error. */
@@ -48,12 +57,16 @@ function tryToWrite(text: string): void {
 }
 
 export function tellHint(message: string): void {
-  writeErr(`jailbuild: hint: ${printable(message)}\n`);
+  writeErr(`jailbuild: hint: ${bounded(printable(message))}\n`);
 }
 
 export function warn(message: string): void {
+<<<<<<< HEAD
   if (annotates) writeErr(annotation('warning', 'jailbuild', printable(message)));
   writeErr(`jailbuild: warning: ${printable(message)}\n`);
+=======
+  writeErr(`jailbuild: warning: $bounded(printable(message))\n`);
+>>>>>>> main
 }
 
 /** Tells what a plan warns of, and what was noticed when it was followed. */

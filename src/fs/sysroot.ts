@@ -134,6 +134,12 @@ export class Sysroot {
     throw Object.assign(new Error(`${canonical}: ${stat.errno}`), { code: stat.errno });
   }
 
+  /** The type of what is at a path without links on the way; undefined if that cannot be told. */
+  typeOf(canonical: string): FileStat['type'] | undefined {
+    const stat = this.#lstat(canonical);
+    return 'errno' in stat ? undefined : stat.type;
+  }
+
   /** The link's text. The path must have no links on the way, as those in a {@link Trace} have. */
   readlink(inside: string): string {
     return this.#view.readlink(inside);

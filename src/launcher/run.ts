@@ -92,21 +92,57 @@ export async function runJail(
       }
       pipes[block]?.end('\n');
     }
-    const result = await started;
-    if (result.exitCode !== undefined) return result.exitCode;
-    if (result.signal !== undefined) return 128 + constants.signals[result.signal];
-    throw new JailbuildError(
-      'LAUNCHER_FAILED',
-      `the launcher did not start: ${result.originalMessage}`,
-    );
+    return statusOf(await started);
   } finally {
     await helper?.stop();
     signals.stop();
   }
 }
 
+/**
+ * Runs the launcher on our own standard streams, to its end.
+ *
+ * @param env of the launcher, which its options name variables of
+ * @returns its exit status, or 128 and the number of the signal that ended it
+ * @throws JailbuildError LAUNCHER_MISSING, LAUNCHER_FAILED
+ */
+export async function startLauncher(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<number> {
+  const signals = new SignalPassing();
+  signals.start();
+  try {
+    const started = execa(locateLauncher(), args, {
+      stdio: 'inherit',
+      reject: false,
+      env,
+      extendEnv: false,
+      cwd: '/',
+      cleanup: false,
+    });
+    signals.to(started);
+    return statusOf(await started);
+  } finally {
+    signals.stop();
+  }
+}
+
+function statusOf(result: {
+  readonly exitCode?: number | undefined;
+  readonly signal?: NodeJS.Signals | undefined;
+  readonly originalMessage?: string | undefined;
+}): number {
+  if (result.exitCode !== undefined) return result.exitCode;
+  if (result.signal !== undefined) return 128 + constants.signals[result.signal];
+  throw new JailbuildError(
+    'LAUNCHER_FAILED',
+    `the launcher did not start: ${result.originalMessage}`,
+  );
+}
+
 /** The first process of the jail, from what the launcher says; nothing if it failed. */
-async function childOf(info: Duplex | undefined): Promise<number | undefined> {
+export async function childOf(info: Duplex | undefined): Promise<number | undefined> {
   let text = '';
   for await (const part of info ?? []) {
     text += String(part);

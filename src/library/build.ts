@@ -52,6 +52,7 @@ const BUILD = {
   limits: (field: Field): Limits => checked(field, LIMITS),
   wait: flag,
   onWait: callback<() => void>,
+  onWrite: callback<() => void>,
   signal: abortSignal,
   onFile: callback<(report: FileReport) => void>,
 };

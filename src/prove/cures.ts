@@ -75,11 +75,24 @@ function curesOf(
   }
   const cure = cureOf(lack, host, database, have);
   if (cure === undefined) return [];
-  if (cure.kind === 'package') return [cure, ...staticLibraries(cure.name, host, database)];
+  if (cure.kind === 'package') {
+    // The link by which it is known may be another package's, or nobody's.
+    const isLink = hasOwnLink(lack.path, host);
+    return [
+      cure,
+      ...(isLink ? [includeOf(lack.path)] : []),
+      ...staticLibraries(cure.name, host, database),
+    ];
+  }
   // Too large to come as a whole: what is in it comes by its packages.
   const found = host.trace(lack.path);
   const names = cure.kind === 'directory' && isTrace(found) ? host.list(found) : [];
   return [cure, ...listingCures(lack, names, host, database, have)];
+}
+
+function hasOwnLink(at: string, host: Sysroot): boolean {
+  const found = host.trace(at);
+  return isTrace(found) && found.stat.type === 'file' && found.links.some(({ last }) => last);
 }
 
 function includeOf(at: string): Cure {

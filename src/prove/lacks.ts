@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { TraceCollector, typeAt } from '../evidence/trace/collect.js';
+import { type RunMount, TraceCollector, typeAt } from '../evidence/trace/collect.js';
 import type { ObservedCounts, ObservedUse } from '../evidence/trace/report.js';
 import type { FileUse, Trace } from '../evidence/trace/trace.js';
 import type { FileType } from '../fs/file-view.js';
@@ -36,9 +36,12 @@ export class LackFinder {
   readonly #fatal = new Set<string>();
   readonly #order = new Map<string, number>();
 
-  /** @param root the jail's directory, a real path */
-  constructor(root: string) {
-    this.#collector = new TraceCollector(root);
+  /**
+   * @param root the jail's directory, a real path
+   * @param mounts what of the host is mounted in it for the run
+   */
+  constructor(root: string, mounts: readonly RunMount[]) {
+    this.#collector = new TraceCollector(root, mounts);
   }
 
   add(use: ObservedUse): void {

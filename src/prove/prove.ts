@@ -56,7 +56,12 @@ export async function proveOnce(
   { launch, mechanism, linger, expect = {}, echo }: ProveOptions,
 ): Promise<ProofRun> {
   const real = realPathOf(root);
-  const finder = new LackFinder(real);
+  const finder = new LackFinder(
+    real,
+    (launch.mounts ?? []).flatMap((mount) =>
+      'source' in mount ? [{ source: mount.source, target: mount.target }] : [],
+    ),
+  );
   const { output: pattern, stdin, timeout } = expect;
   const isCaptured = pattern !== undefined || stdin !== undefined || timeout !== undefined;
   const captured: Captured | undefined = isCaptured

@@ -37,6 +37,12 @@ buildNative('src/native/launcher', 'invoke_ns', 'all but run works');
 buildNative('src/native/engine', 'jail_engine', 'jails are written without what Node cannot do');
 buildNative(FRONT, 'jailbuild', 'the command is a script, which starts slower');
 buildNative('src/native/observer', 'jail_observer', 'nothing can be observed');
+buildNative(
+  'src/native/seccomp',
+  'seccomp_compile',
+  'oci-runtime takes no seccomp profiles (libseccomp-dev)',
+  ['seccomp'],
+);
 const cli = await bundleCli();
 writeCompletions();
 const library = await bundleLibrary();
@@ -45,6 +51,7 @@ writePublicApi();
 writeManual();
 copyExecutable('src/native/start.sh', 'dist/invoke_ns');
 copyExecutable('src/native/start.sh', 'dist/jailbuild');
+copyExecutable('src/native/runtime.sh', 'dist/jailbuild-runtime');
 optimize();
 
 /**

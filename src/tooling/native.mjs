@@ -28,8 +28,9 @@ const WARNINGS = '-Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-p
  * @param {string | string[]} sources files, and directories of files
  * @param {string} program its name
  * @param {string} without what does not work without the program, for the message
+ * @param {string[]} [libraries] names of libraries, which need not be here either
  */
-export function buildNative(sources, program, without) {
+export function buildNative(sources, program, without, libraries = []) {
   for (const arch of new Set([process.arch, ...Object.keys(COMPILERS)])) {
     const candidates = compilersFor(arch);
     const isOurs = arch === process.arch;
@@ -37,7 +38,11 @@ export function buildNative(sources, program, without) {
     // One that is there may lack the C library for static programs.
     const made = candidates.some((compiler, index) =>
       compileNative(sources, out, compiler, {
-        stdio: isOurs && index === candidates.length - 1 ? 'inherit' : 'ignore',
+        libraries,
+        stdio:
+          isOurs && libraries.length === 0 && index === candidates.length - 1
+            ? 'inherit'
+            : 'ignore',
       }),
     );
     if (made || !isOurs) continue;
@@ -53,11 +58,11 @@ export function buildNative(sources, program, without) {
  * @param {string | string[]} sources files, and directories of files
  * @param {string} out the program's path
  * @param {string} compiler
- * @param {{ flags?: string[], stdio?: 'inherit' | 'ignore' }} [options] `flags` in the place of -static -O2 -s
+ * @param {{ flags?: string[], stdio?: 'inherit' | 'ignore', libraries?: string[] }} [options] `flags` in the place of -static -O2 -s
  * @returns {boolean} whether it compiles
  */
 export function compileNative(sources, out, compiler, options = {}) {
-  const { flags = ['-static', '-O2', '-s'], stdio = 'inherit' } = options;
+  const { flags = ['-static', '-O2', '-s'], stdio = 'inherit', libraries = [] } = options;
   mkdirSync(path.dirname(out), { recursive: true });
   const { status } = spawnSync(
     compiler,
@@ -71,6 +76,7 @@ export function compileNative(sources, out, compiler, options = {}) {
       '-o',
       out,
       ...[sources].flat().flatMap(sourceFiles),
+      ...libraries.map((name) => `-l${name}`),
     ],
     { stdio },
   );

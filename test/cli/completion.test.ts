@@ -139,7 +139,7 @@ describe('bash', needs('bash'), () => {
   });
 
   test('values behind =', () => {
-    assert.deepEqual(complete('jailbuild jails/one --format='), ['table', 'json']);
+    assert.deepEqual(complete('jailbuild jails/one --format='), ['table', 'json', 'github']);
     assert.deepEqual(complete('jailbuild jails/one --manifest=pl'), ['plain.txt']);
   });
 

@@ -28,6 +28,7 @@ export interface Job {
   readonly user?: string;
   readonly display?: boolean;
   readonly files?: readonly string[];
+  readonly prepare?: string;
 }
 
 /** What came of a job. */
@@ -78,6 +79,10 @@ export class JobTrial {
     chmodSync(path.join(this.#work, 'busybox'), 0o755);
     for (const file of this.job.files ?? []) {
       copyFileSync(path.join(FIXTURES, file), path.join(this.#work, file));
+    }
+    if (this.job.prepare !== undefined) {
+      const env = { ...process.env, HOME: this.#work, FIXTURES };
+      succeed('sh', ['-ec', this.job.prepare], { cwd: this.#work, env });
     }
     const { uid, gid } = this.#user;
     chownSync(this.#work, uid, gid);

@@ -39,7 +39,9 @@ export function hostTrace(trial: JobTrial, file: string) {
     const display = options.filter((option) => option.startsWith('DISPLAY='));
     const network = trial.job.display ? [] : ['--net'];
     return [
-      ...['unshare', '--mount', '--propagation', 'private', ...network, 'sh', '-c'],
+      ...['unshare', '--mount', '--propagation', 'private', ...network],
+      // What a job leaves running ends with it, as in a jail.
+      ...['--pid', '--fork', '--kill-child', '--mount-proc', 'sh', '-c'],
       ...[VIEW, 'sh'],
       ...[trial.directory, trial.work, PROJECT, String(uid), String(gid)],
       trial.job.display ? 'shared' : 'own',

@@ -8,6 +8,8 @@ import { hostTrace } from './host-view.js';
 export interface Tried {
   readonly built: Finished;
   readonly outcome: Outcome;
+  /** How often something was added. */
+  readonly rounds?: number;
   /** What more there is to say. */
   readonly note?: string;
 }
@@ -39,11 +41,13 @@ export async function prove(trial: JobTrial): Promise<Tried> {
   ]);
   trial.prepare();
   const outcome = await trial.run();
-  const rounds = [...proof.output.matchAll(/jailbuild: round \d+: /g)].length;
+  // The last run adds nothing.
+  const runs = [...proof.output.matchAll(/jailbuild: round \d+: /g)].length;
+  const rounds = Math.max(runs - 1, 0);
   return {
     built,
     outcome: { ...outcome, output: `${proof.output}--- then\n${outcome.output}` },
-    // The last run adds nothing.
-    note: `, ${Math.max(rounds - 1, 0)} rounds`,
+    rounds,
+    note: `, ${rounds} rounds`,
   };
 }

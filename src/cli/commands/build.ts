@@ -82,7 +82,7 @@ function checkUsage({ args, file }: Wanted): void {
   if (args.run && args.json) usage('--run and --json cannot be combined');
 }
 
-function jobOf(wanted: Wanted, signal?: AbortSignal): BuildJob {
+function jobOf(wanted: Wanted, interrupt?: Interrupt): BuildJob {
   const { args, from } = wanted;
   return {
     origin:
@@ -106,7 +106,9 @@ function jobOf(wanted: Wanted, signal?: AbortSignal): BuildJob {
       ...changedPolicy(args),
       run: wanted.run,
       ...(wanted.file === undefined || !wanted.isDeclared ? {} : { file: wanted.file.path }),
-      ...(signal === undefined ? {} : { signal }),
+      ...(interrupt === undefined
+        ? {}
+        : { signal: interrupt.signal, onWrite: () => interrupt.listen() }),
     },
   };
 }
@@ -155,7 +157,7 @@ async function buildJail(wanted: Wanted): Promise<number> {
   const file = args.manifest === undefined ? undefined : await prepareFile(args.manifest);
   const sbom = await prepareSbom(args, targetOf(args.root));
   const interrupt = new Interrupt();
-  const job = jobOf(wanted, interrupt.signal);
+  const job = jobOf(wanted, interrupt);
   let built: Proven;
   try {
     built = await build(job, args);

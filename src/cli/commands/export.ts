@@ -57,7 +57,7 @@ export const exportCommand = defineCommand({
     if (args.format === 'github') annotateMessages();
     const interrupt = new Interrupt();
     try {
-      const result = await exportSource(args, source, destination, interrupt.signal);
+      const result = await exportSource(args, source, destination, interrupt);
       tell(args, result, toStdout);
       return EXIT.ok;
     } catch (error) {
@@ -83,7 +83,7 @@ async function exportSource(
   args: ExportArguments,
   source: ExportSource,
   destination: Destination,
-  signal: AbortSignal,
+  interrupt: Interrupt,
 ): Promise<ExportReport> {
   const { makeSbom, sbomRequest, UNNAMED } = await import('./sbom-document.js');
   const { exportOptionsOf } = await import('../options/image.js');
@@ -110,6 +110,7 @@ async function exportSource(
     if (unknown.length > 0)
       warn(`the image has no ${unknown.join(' and no ')}: name it by number, or bring it`);
   }
+  const { signal } = interrupt;
   let options: ExportOptions = { ...chosen, signal };
   if (chosen.layers === 'by-package') {
     const { entryPackages } = await import('../../export/packages.js');
@@ -117,7 +118,10 @@ async function exportSource(
     for (const warning of unread) warn(warning);
     options = { ...options, packageOf };
   }
-  if (sbom?.file === undefined) return exportTree(tree, destination, options);
+  if (sbom?.file === undefined) {
+    interrupt.listen();
+    return exportTree(tree, destination, options);
+  }
 
   const pending = await prepareFile(sbom.file, signal);
   try {
@@ -129,6 +133,7 @@ async function exportSource(
       const digest = made.digests.get(entry.path);
       return entry.type === 'file' && digest !== undefined ? { ...entry, digest } : entry;
     });
+    interrupt.listen();
     const result = await exportTree({ ...tree, entries }, destination, options);
     await pending.commit(made.text);
     return { ...result, sbom: { format: sbom.format, path: sbom.file } };

@@ -2,13 +2,25 @@ import type { AnyCommand } from '../command.js';
 import { buildCommand } from './build.js';
 import { checkCommand } from './check.js';
 import { completionCommand } from './completion.js';
+
+<<<<<<< HEAD
+
 import { diffCommand } from './diff.js';
+
+=======
+
+import { execCommand } from './exec.js';
+
+>>>>>>> main
+
 import { exportCommand } from './export.js';
 import { initCommand } from './init.js';
 import { inspectCommand } from './inspect.js';
+import { ociRuntimeCommand } from './oci-runtime.js';
 import { optimizeCommand } from './optimize.js';
 import { profilesCommand } from './profiles.js';
 import { proveCommand } from './prove.js';
+import { psCommand } from './ps.js';
 import { removeCommand } from './remove.js';
 import { reportCommand } from './report.js';
 import { runCommand } from './run.js';
@@ -21,6 +33,8 @@ import { whyCommand } from './why.js';
 export const COMMANDS: readonly AnyCommand[] = [
   buildCommand,
   runCommand,
+  execCommand,
+  psCommand,
   checkCommand,
   updateCommand,
   removeCommand,
@@ -35,5 +49,6 @@ export const COMMANDS: readonly AnyCommand[] = [
   profilesCommand,
   initCommand,
   optimizeCommand,
+  ociRuntimeCommand,
   completionCommand(() => COMMANDS),
 ];

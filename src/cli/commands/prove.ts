@@ -4,20 +4,13 @@ import type { ProofRound } from '../../prove/prove.js';
 import { type Arguments, defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { ROOT_ARGUMENT } from '../options/root.js';
-import { runOptions } from '../options/run.js';
+import { provableOptions } from '../options/run.js';
 import { observeOptions, observing } from '../options/trace.js';
 import { jsonLine } from '../output/json.js';
 import { lacksText } from '../output/lacks-text.js';
 import { writeErr, writeOut } from '../output/output.js';
 import { reportError, tellLimits } from '../report-error.js';
 import { warnOfUncovering } from '../uncovering.js';
-
-const {
-  'print-command': _print,
-  'oci-bundle': _bundle,
-  observe: _observe,
-  ...launchOptions
-} = runOptions;
 
 const options = {
   add: {
@@ -32,7 +25,7 @@ const options = {
   },
   ...observeOptions,
   json: { type: 'boolean', describe: 'Print one JSON result' },
-  ...launchOptions,
+  ...provableOptions,
 } as const;
 
 type ProveArguments = Arguments<typeof ROOT_ARGUMENT, typeof options>;
@@ -72,7 +65,9 @@ export const proveCommand = defineCommand({
 async function prove(args: ProveArguments): Promise<number> {
   const root = path.resolve(args.root);
   const { runnable } = await import('../options/launch.js');
-  const { launch, command } = runnable(root, args);
+  const { launch, command, network } = runnable(root, args);
+  if (network !== undefined)
+    throw new JailbuildError('USAGE', '--network: prove runs with host, none or ns:PATH alone');
   await warnOfUncovering(root, launch);
   const { proveJail } = await import('../../prove/prove.js');
   const rounds = await proveJail(

@@ -24,7 +24,7 @@ import {
 import type { JailFile, OptionValues } from '../../profile/jail-file.js';
 import type { OptionTable } from '../command.js';
 import { withDefaults, withFileOptions } from './jail-file.js';
-import { type RunArguments, runOptions } from './run.js';
+import { type provableOptions, type RunArguments, runOptions } from './run.js';
 
 /** Of what a jail file says of `run`, what the jail's record may keep; undefined if that is nothing. */
 export function recordableRun(
@@ -140,18 +140,14 @@ export function launchOptions(args: RunArguments): LaunchOptions {
 /** How a command line runs a command in a jail, and which: with what the jail's record has. */
 export function runnable(
   root: string,
-  args: Omit<RunArguments, 'print-command' | 'oci-bundle' | 'observe'>,
+  args: Omit<RunArguments, Exclude<keyof typeof runOptions, keyof typeof provableOptions>> &
+    Partial<RunArguments>,
 ): {
   readonly launch: LaunchOptions;
   readonly command: readonly string[];
   readonly network?: OutgoingNetwork;
 } {
-  const whole = {
-    'print-command': undefined,
-    'oci-bundle': undefined,
-    observe: undefined,
-    ...args,
-  };
+  const whole = { ...(withDefaults(runOptions) as RunArguments), ...args };
   const all = withRecordedDefaults(root, whole, runOptions);
   return {
     launch: hideRecord(root, launchOptions(all)),

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { JailbuildError } from '../../errors.js';
 import type { FileType } from '../../fs/file-view.js';
 import { isTrace, Sysroot } from '../../fs/sysroot.js';
+import { interpreterOf } from './interpreters.js';
 import type { ObservedCounts, ObservedUse } from './report.js';
 import {
   FILE_USES,
@@ -22,6 +23,9 @@ const KERNEL_FILES = /^\/(?:proc|sys|dev)(?:\/|$)/;
 /** Where names are made up by chance, so that looking for a free one says nothing. */
 const TEMPORARY = /^\/(?:tmp|var\/tmp|run|dev\/shm)\/./;
 
+/** Interpreters that Linux starts one for another (fs/exec.c, exec_binprm). */
+const MAX_INTERPRETERS = 5;
+
 const USES: ReadonlySet<string> = new Set(FILE_USES);
 
 interface SeenFile {
@@ -29,16 +33,27 @@ interface SeenFile {
   readonly uses: Map<string, Set<FileUse>>;
 }
 
+/** A directory or file of the host that a run sees at another path. */
+export interface RunMount {
+  readonly source: string;
+  readonly target: string;
+}
+
 /** Makes a trace of the uses that an observer reports, in their order. */
 export class TraceCollector {
   readonly #root: string;
+  readonly #mounts: readonly RunMount[];
   readonly #files = new Map<string, SeenFile>();
   readonly #created = new Set<string>();
   #dropped = 0;
 
-  /** @param root the real path of the directory that is `/` for the run */
-  constructor(root: string) {
+  /**
+   * @param root the real path of the directory that is `/` for the run
+   * @param mounts what of the host is mounted in it for the run
+   */
+  constructor(root: string, mounts: readonly RunMount[] = []) {
     this.#root = root;
+    this.#mounts = mounts;
   }
 
   add({ use, result, program, path: name }: ObservedUse): void {
@@ -50,6 +65,10 @@ export class TraceCollector {
 
   /** All files that were used, in no order, with what is there now. */
   files(sysroot: Sysroot): TracedFile[] {
+    for (const [program, { uses }] of [...this.#files]) {
+      if ([...uses.values()].some((set) => set.has('execute')))
+        this.#addInterpreters(sysroot, program);
+    }
     return [...this.#files].flatMap(([at, seen]) => traced(sysroot, at, seen) ?? []);
   }
 
@@ -68,6 +87,24 @@ export class TraceCollector {
       incomplete: counts.unread + counts.elsewhere + counts.dropped + this.#dropped,
       files: files.sort((a, b) => (a.path < b.path ? -1 : 1)),
     };
+  }
+
+  /** What the kernel opens by itself for a program, and for its interpreter. */
+  #addInterpreters(sysroot: Sysroot, program: string): void {
+    let by = program;
+    for (let count = 0; count < MAX_INTERPRETERS; count++) {
+      const interpreter = this.#interpreterOf(sysroot, by);
+      if (interpreter === undefined || KERNEL_FILES.test(interpreter)) return;
+      const at = this.#canonical(interpreter, by);
+      this.#note(at, 'execute', isTrace(sysroot.trace(at)) ? 'found' : 'absent', by);
+      by = at;
+    }
+  }
+
+  #interpreterOf(sysroot: Sysroot, program: string): string | undefined {
+    const mount = this.#mounts.find(({ target }) => program.startsWith(`${target}/`));
+    if (mount === undefined) return interpreterOf(sysroot, program);
+    return interpreterOf(new Sysroot(), mount.source + program.slice(mount.target.length));
   }
 
   #note(at: string, use: FileUse, result: string, program: string): void {

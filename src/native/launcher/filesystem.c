@@ -198,7 +198,7 @@ int empty_tree(bool directory)
 	first = make_filesystem("tmpfs",
 				ATTRIBUTE_READ_ONLY | ATTRIBUTE_NOSUID | ATTRIBUTE_NODEV | ATTRIBUTE_NOEXEC,
 				"mode=0555,size=0,nr_inodes=1");
-	return first;
+	return dup(first);
 }
 
 /* Only of what is mounted somewhere a copy can be taken. What is opened by the root lies below it. */

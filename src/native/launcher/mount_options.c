@@ -158,7 +158,8 @@ static bool overflows(const char *word)
 static void take_filesystem(struct mount *mount, char *words, const struct row *row, const char *value)
 {
 	char *data = allocate(words != NULL ? strlen(words) + 1 : 1);
-	mount->attributes = ATTRIBUTE_NOSUID | ATTRIBUTE_NODEV;
+	/* Terminals are devices. */
+	mount->attributes = ATTRIBUTE_NOSUID | (strcmp(mount->type, "devpts") == 0 ? 0U : ATTRIBUTE_NODEV);
 	check_target(mount, row, value);
 	for (const char *word = strsep(&words, ","); word != NULL; word = strsep(&words, ",")) {
 		if (overflows(word))

@@ -146,6 +146,19 @@ static void parse_fd(struct options *options, const struct row *row, const char 
 	*(int *)place_of(options, row) = parse_descriptor(options, row, value);
 }
 
+/* A fifo is opened for both, so that this does not wait for its other end. */
+static void parse_block(struct options *options, const struct row *row, const char *value)
+{
+	if (*value != '/') {
+		parse_fd(options, row, value);
+		return;
+	}
+	options->block_fd = open(value, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (options->block_fd < 0)
+		die_errno("open the fifo", value);
+	add_descriptor(&options->named, options->block_fd);
+}
+
 static void parse_passed(struct options *options, const struct row *row, const char *value)
 {
 	add_descriptor(&options->passed, parse_descriptor(options, row, value));

@@ -119,7 +119,7 @@ OPTION(0, "listen-fds", "COUNT", parse_passed_count, listen_fds, "",
 OPTION(0, "info-fd", "FD", parse_fd, info_fd, "",
        "write a line of JSON there: the number of the first process, and the namespaces")
 OPTION(0, "json-status-fd", "FD", parse_fd, status_fd, "", "the same, and a line with the exit status at the end")
-OPTION(0, "block-fd", "FD", parse_fd, block_fd, "",
+OPTION(0, "block-fd", "FD|FIFO", parse_block, block_fd, "",
        "run the command only when there is something to read there, or its end")
 OPTION(0, "sync-fd", "FD", parse_held, held, "--init", "hold this descriptor open as long as the jail is")
 OPTION(0, "lock-file", "DEST", parse_item, lock_files, "--init",

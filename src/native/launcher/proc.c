@@ -24,7 +24,7 @@ static void hide(int proc, const char *name)
 	if (fstatat(proc, name, &stat, 0) < 0)
 		return;
 	bool is_directory = S_ISDIR(stat.st_mode);
-	int tree = empty_tree(is_directory);
+	scoped_fd tree = empty_tree(is_directory);
 	if (tree < 0)
 		die_errno("take the mount to hide with", is_directory ? name : "/dev/null");
 	attach(tree, proc, name, name);

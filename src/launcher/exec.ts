@@ -1,0 +1,51 @@
+import { environmentOf, type LaunchOptions } from './options.js';
+import { startLauncher } from './run.js';
+import { type RunningJail, rightsOf } from './running.js';
+
+/** What of a run may differ for a further command. */
+export type ExecOptions = Pick<LaunchOptions, 'env' | 'user' | 'cwd' | 'tty' | 'verbose'>;
+
+/**
+ * The launcher's arguments for a further command in a running jail.
+ *
+ * @param command without words, a shell
+ */
+export function execArguments(
+  jail: RunningJail,
+  command: readonly string[],
+  options: ExecOptions,
+): string[] {
+  const { rights, user = options.user } = rightsOf(jail.words);
+  const who = options.user ?? user;
+  const names = Object.keys(environmentOf({ ...options, ...(who ? { user: who } : {}) }, term()));
+  return [
+    ...(options.verbose ? ['-v'] : []),
+    ...['--sealed', '--join', `${jail.init}:${jail.start}`],
+    ...(who === undefined ? [] : ['--user', who]),
+    ...rights,
+    // A signal to the process group would reach the launcher.
+    options.tty ? '--pty' : '--new-session',
+    ...names.flatMap((name) => ['--env', name]),
+    ...(options.cwd === undefined ? [] : ['--cwd', options.cwd]),
+    ...(command.length === 0 ? [] : ['--', ...command]),
+  ];
+}
+
+/**
+ * Runs a further command in a running jail, on our own standard streams, to its end.
+ *
+ * @returns the command's exit status, or 128 and the number of the signal that ended it
+ * @throws JailbuildError LAUNCHER_MISSING, LAUNCHER_FAILED
+ */
+export async function execInRunningJail(
+  jail: RunningJail,
+  command: readonly string[],
+  options: ExecOptions,
+): Promise<number> {
+  const args = ['--die-with-parent', ...execArguments(jail, command, options)];
+  return startLauncher(args, environmentOf(options, term()));
+}
+
+function term(): string | undefined {
+  return process.env.TERM;
+}

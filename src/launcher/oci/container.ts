@@ -1,0 +1,176 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { chmod, mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { execa } from 'execa';
+import { JailbuildError, strerror } from '../../errors.js';
+import type { OciConfig } from './spec.js';
+
+/** What is kept of a container between the calls of a runtime. */
+export interface Container {
+  readonly id: string;
+  readonly bundle: string;
+  /** The first process, and when it started (proc_pid_stat(5), field 22). */
+  readonly pid: number;
+  readonly start: string;
+  readonly created: string;
+  readonly ociVersion: string;
+  readonly cgroups: readonly string[];
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+export type Status = 'created' | 'running' | 'stopped';
+
+/** Where the state of containers is kept: of root, or of a user. */
+export function defaultStateDirectory(): string {
+  const own = process.env.XDG_RUNTIME_DIR;
+  return process.geteuid?.() !== 0 && own ? `${own}/jailbuild/oci` : '/run/jailbuild/oci';
+}
+
+/**
+ * The directory of a container, by its name (runtime-spec gives no rule; that of runc).
+ *
+ * @throws JailbuildError USAGE
+ */
+export function directoryOf(state: string, id: string): string {
+  if (!/^[A-Za-z0-9_][\w+.-]*$/.test(id) || id.length > 1024)
+    throw new JailbuildError('USAGE', `${id}: is not the name of a container`);
+  return path.join(state, id);
+}
+
+/** The fifo by which a created container learns that it is to start. */
+export function startFifo(directory: string): string {
+  return path.join(directory, 'start');
+}
+
+/** @throws JailbuildError USAGE for one that is there already, WRITE_FAILED */
+export async function makeDirectory(state: string, id: string): Promise<string> {
+  const directory = directoryOf(state, id);
+  try {
+    await mkdir(state, { recursive: true, mode: 0o700 });
+    await mkdir(directory, { mode: 0o700 });
+    await chmod(directory, 0o700);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST')
+      throw new JailbuildError('USAGE', `${id}: there is a container of this name`);
+    throw new JailbuildError('WRITE_FAILED', `${directory}: ${strerror(error)}`, directory);
+  }
+  await execa('mkfifo', ['-m', '600', startFifo(directory)]);
+  return directory;
+}
+
+export async function saveContainer(directory: string, container: Container): Promise<void> {
+  await writeFile(path.join(directory, 'state.json'), JSON.stringify(container), { mode: 0o600 });
+}
+
+/** @throws JailbuildError USAGE for one that is not there */
+export function loadContainer(state: string, id: string): Container {
+  const file = path.join(directoryOf(state, id), 'state.json');
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as Container;
+  } catch {
+    // The words are those that engines look for.
+    throw new JailbuildError('USAGE', `${id}: container does not exist`);
+  }
+}
+
+export async function listContainers(state: string): Promise<readonly Container[]> {
+  const names = await readdir(state).catch(() => []);
+  return names.flatMap((name) => {
+    try {
+      return [loadContainer(state, name)];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** proc_pid_stat(5): the state letter and the time of start of a process that is there. */
+function processOf(pid: number): { readonly letter: string; readonly start: string } | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return { letter: fields[0] ?? '', start: fields[19] ?? '' };
+  } catch {
+    return undefined;
+  }
+}
+
+export function startOf(pid: number): string {
+  return processOf(pid)?.start ?? '';
+}
+
+export function statusOf(state: string, container: Container): Status {
+  const found = processOf(container.pid);
+  const isThere = found?.start === container.start && !/[ZX]/.test(found.letter);
+  if (!isThere) return 'stopped';
+  return existsSync(startFifo(directoryOf(state, container.id))) ? 'created' : 'running';
+}
+
+/** The state as the specification has it (runtime.md, State). */
+export function stateOf(state: string, container: Container): Readonly<Record<string, unknown>> {
+  const status = statusOf(state, container);
+  return {
+    ociVersion: container.ociVersion,
+    id: container.id,
+    status,
+    ...(status === 'stopped' ? { pid: 0 } : { pid: container.pid }),
+    bundle: container.bundle,
+    annotations: container.annotations,
+    created: container.created,
+  };
+}
+
+/** Lets a created container go on. */
+export async function release(state: string, container: Container): Promise<void> {
+  const fifo = startFifo(directoryOf(state, container.id));
+  const status = statusOf(state, container);
+  if (status !== 'created')
+    throw new JailbuildError(
+      'USAGE',
+      `${container.id}: cannot start a container that is ${status}`,
+    );
+  // Both ends, so that this does not wait for the other.
+  const file = await open(fifo, 'r+');
+  await file.write('\n');
+  await rm(fifo);
+  await file.close();
+}
+
+export async function awaitEnd(
+  state: string,
+  container: Container,
+  milliseconds: number,
+): Promise<void> {
+  for (
+    let waited = 0;
+    statusOf(state, container) !== 'stopped' && waited < milliseconds;
+    waited += 10
+  )
+    await wait(10);
+}
+
+/** Runs the hooks of a kind with the container's state as their input (config.md, POSIX-platform Hooks). */
+export async function runHooks(
+  config: OciConfig,
+  kind: string,
+  state: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  for (const { path: file, args, env, timeout } of config.hooks?.[kind] ?? []) {
+    const { exitCode, stderr, shortMessage } = await execa(file, args?.slice(1) ?? [], {
+      ...(args?.[0] === undefined ? {} : { argv0: args[0] }),
+      input: JSON.stringify(state),
+      env: Object.fromEntries(
+        (env ?? []).map((text) => [text.split('=', 1)[0], text.slice(text.indexOf('=') + 1)]),
+      ),
+      extendEnv: false,
+      reject: false,
+      ...(timeout === undefined ? {} : { timeout: timeout * 1000 }),
+    });
+    if (exitCode !== 0)
+      throw new JailbuildError(
+        'LAUNCHER_FAILED',
+        `hook ${kind} ${file}: ${stderr || shortMessage}`,
+      );
+  }
+}

@@ -1,0 +1,262 @@
+import { readFileSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Duplex } from 'node:stream';
+import { execa } from 'execa';
+import { JailbuildError, strerror } from '../../errors.js';
+import { locateLauncher } from '../locate.js';
+import { childOf, startLauncher } from '../run.js';
+import { checkConfig, containerArguments, environment, processArguments } from './arguments.js';
+import { makeCgroups, processesIn, removeCgroups } from './cgroup.js';
+import {
+  awaitEnd,
+  type Container,
+  directoryOf,
+  loadContainer,
+  makeDirectory,
+  release,
+  runHooks,
+  saveContainer,
+  startFifo,
+  startOf,
+  stateOf,
+  statusOf,
+} from './container.js';
+import { compileProfile } from './seccomp.js';
+import type { OciConfig, OciProcess } from './spec.js';
+
+export interface CreateOptions {
+  /** Where the state of containers is kept. */
+  readonly state: string;
+  readonly bundle: string;
+  readonly pidFile?: string;
+  readonly consoleSocket?: string;
+  readonly preserveFds: number;
+}
+
+function readConfig(bundle: string): OciConfig {
+  const file = path.join(bundle, 'config.json');
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as OciConfig;
+  } catch (error) {
+    const why = error instanceof SyntaxError ? error.message : strerror(error);
+    throw new JailbuildError('NOT_READABLE', `${file}: ${why}`, file);
+  }
+}
+
+/**
+ * Makes a container whose process waits until it is started. The launcher leaves it running: whoever
+ * adopts orphans here, as conmon and containerd's shim do, learns how it ends.
+ *
+ * @throws JailbuildError USAGE for what is not supported, LAUNCHER_FAILED
+ */
+export async function createContainer(id: string, options: CreateOptions): Promise<void> {
+  const config = readConfig(options.bundle);
+  checkConfig(config);
+  const directory = await makeDirectory(options.state, id);
+  let cgroups: readonly string[] = [];
+  try {
+    cgroups = makeCgroups(id, config.linux ?? {});
+    const filter = config.linux?.seccomp === undefined ? undefined : path.join(directory, 'filter');
+    if (filter !== undefined && config.linux?.seccomp !== undefined)
+      await compileProfile(config.linux.seccomp, filter);
+    const pid = await launch(config, options, directory, cgroups, filter);
+    const container: Container = {
+      ...{ id, bundle: options.bundle, pid, start: startOf(pid), cgroups },
+      created: new Date().toISOString(),
+      ociVersion: config.ociVersion,
+      annotations: config.annotations ?? {},
+    };
+    await saveContainer(directory, container);
+    try {
+      // While the process waits, as the specification has it.
+      for (const kind of ['prestart', 'createRuntime'])
+        await runHooks(config, kind, stateOf(options.state, container));
+    } catch (error) {
+      process.kill(pid, 'SIGKILL');
+      throw error;
+    }
+    if (options.pidFile !== undefined) await writeFile(options.pidFile, String(pid));
+  } catch (error) {
+    await removeCgroups(cgroups);
+    await rm(directory, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function launch(
+  config: OciConfig,
+  { bundle, consoleSocket, preserveFds }: CreateOptions,
+  directory: string,
+  cgroups: readonly string[],
+  filter: string | undefined,
+): Promise<number> {
+  const spec = config.process as OciProcess;
+  const info = 3 + preserveFds;
+  const args = [
+    ...containerArguments(config, bundle, cgroups),
+    ...processArguments(spec, filter),
+    ...['--detach', '--info-fd', String(info), '--block-fd', startFifo(directory)],
+    ...(spec.terminal && consoleSocket !== undefined ? ['--console-socket', consoleSocket] : []),
+    ...(preserveFds > 0 ? ['--preserve-fds', String(preserveFds)] : []),
+    ...['--', ...(spec.args ?? [])],
+  ];
+  if (spec.terminal && consoleSocket === undefined)
+    throw new JailbuildError('USAGE', 'a container with a terminal takes --console-socket');
+  const started = execa(locateLauncher(), args, {
+    stdio: [
+      ...(['inherit', 'inherit', 'inherit'] as const),
+      ...Array.from({ length: preserveFds }, () => 'inherit' as const),
+      'pipe',
+    ],
+    buffer: false,
+    reject: false,
+    env: environment(spec),
+    extendEnv: false,
+    cwd: '/',
+    cleanup: false,
+  });
+  const pid = await childOf((started.stdio as unknown as (Duplex | undefined)[])[info]);
+  const { exitCode } = await started;
+  if (pid === undefined || exitCode !== 0)
+    throw new JailbuildError(
+      'LAUNCHER_FAILED',
+      'the container could not be made; the launcher has said why',
+    );
+  return pid;
+}
+
+/** @throws JailbuildError USAGE for one that is not created */
+export async function startContainer(state: string, id: string): Promise<void> {
+  const container = loadContainer(state, id);
+  await release(state, container);
+  await runHooks(readConfig(container.bundle), 'poststart', stateOf(state, container));
+}
+
+/** @param all whether its other processes are meant as well, which takes its cgroup */
+export function killContainer(
+  state: string,
+  id: string,
+  signal: NodeJS.Signals | number,
+  all: boolean,
+): void {
+  const container = loadContainer(state, id);
+  if (statusOf(state, container) === 'stopped') {
+    if (!all) throw new JailbuildError('USAGE', `${id}: container not running`);
+  } else {
+    process.kill(container.pid, signal);
+  }
+  if (!all) return;
+  for (const pid of processesIn(container.cgroups)) {
+    try {
+      if (pid !== container.pid) process.kill(pid, signal);
+    } catch {
+      // It has ended.
+    }
+  }
+}
+
+/** @throws JailbuildError USAGE for one that runs, unless it is to be ended */
+export async function deleteContainer(state: string, id: string, force: boolean): Promise<void> {
+  let container: Container;
+  try {
+    container = loadContainer(state, id);
+  } catch (error) {
+    if (!force) throw error;
+    await rm(directoryOf(state, id), { recursive: true, force: true });
+    return;
+  }
+  const status = statusOf(state, container);
+  if (status === 'running' && !force)
+    throw new JailbuildError('USAGE', `${id}: cannot delete a container that is running`);
+  if (status !== 'stopped') process.kill(container.pid, 'SIGKILL');
+  await awaitEnd(state, container, 10_000);
+  for (const pid of processesIn(container.cgroups)) process.kill(pid, 'SIGKILL');
+  await removeCgroups(container.cgroups);
+  const stopped = stateOf(state, container);
+  await rm(directoryOf(state, id), { recursive: true, force: true });
+  try {
+    await runHooks(readConfig(container.bundle), 'poststop', stopped);
+  } catch (error) {
+    // The container is gone whatever they do.
+    if (!(error instanceof JailbuildError)) throw error;
+  }
+}
+
+export interface ExecOptions {
+  readonly state: string;
+  /** A file with the process, as config.json has it. */
+  readonly processFile?: string;
+  readonly detach: boolean;
+  readonly pidFile?: string;
+  readonly consoleSocket?: string;
+  readonly tty: boolean;
+  readonly cwd?: string;
+  readonly env: readonly string[];
+  readonly user?: string;
+}
+
+/**
+ * Runs a further process in a container.
+ *
+ * @returns the exit status of the process; 0 for one that is left running
+ */
+export async function execInContainer(
+  id: string,
+  command: readonly string[],
+  options: ExecOptions,
+): Promise<number> {
+  const container = loadContainer(options.state, id);
+  const status = statusOf(options.state, container);
+  if (status === 'stopped') throw new JailbuildError('USAGE', `${id}: container not running`);
+  const config = readConfig(container.bundle);
+  const spec = execProcess(config.process as OciProcess, command, options);
+  const filter = path.join(directoryOf(options.state, id), 'filter');
+  const args = [
+    ...['--sealed', '--join', `${container.pid}:${container.start}`],
+    ...processArguments(spec, config.linux?.seccomp === undefined ? undefined : filter),
+    ...(spec.terminal && options.consoleSocket ? ['--console-socket', options.consoleSocket] : []),
+  ];
+  const words = ['--', ...(spec.args ?? [])];
+  if (!options.detach)
+    return startLauncher(['--die-with-parent', ...args, ...words], environment(spec));
+  const started = execa(locateLauncher(), [...args, '--detach', '--info-fd', '3', ...words], {
+    stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
+    buffer: false,
+    reject: false,
+    env: environment(spec),
+    extendEnv: false,
+    cwd: '/',
+    cleanup: false,
+  });
+  const pid = await childOf((started.stdio as unknown as (Duplex | undefined)[])[3]);
+  const { exitCode } = await started;
+  if (pid === undefined || exitCode !== 0)
+    throw new JailbuildError('LAUNCHER_FAILED', `${id}: the process could not be started`);
+  if (options.pidFile !== undefined) await writeFile(options.pidFile, String(pid));
+  return 0;
+}
+
+/** The process of a file; or that of the container with another command. */
+function execProcess(
+  own: OciProcess,
+  command: readonly string[],
+  { processFile, tty, cwd, env, user }: ExecOptions,
+): OciProcess {
+  if (processFile !== undefined) {
+    try {
+      return JSON.parse(readFileSync(processFile, 'utf8')) as OciProcess;
+    } catch (error) {
+      throw new JailbuildError('NOT_READABLE', `${processFile}: ${strerror(error)}`, processFile);
+    }
+  }
+  const [uid, gid = uid] = (user ?? `${own.user.uid}:${own.user.gid}`).split(':').map(Number);
+  return {
+    ...own,
+    args: command,
+    terminal: tty,
+    user: { ...own.user, uid: uid ?? 0, gid: gid ?? 0 },
+    ...(cwd === undefined ? {} : { cwd }),
+    env: [...(own.env ?? []), ...env],
+  };
+}

@@ -1,0 +1,58 @@
+import { writeFile } from 'node:fs/promises';
+import { execa } from 'execa';
+import { JailbuildError } from '../../errors.js';
+import { nativeProgram } from '../../fs/native-program.js';
+import type { OciSeccomp } from './spec.js';
+
+/**
+ * Writes the filter of a profile in binary form. libseccomp makes it, in a program of its own: it knows the
+ * system calls of every machine, and neither a parser nor that library has a place in the launcher.
+ *
+ * @throws JailbuildError USAGE, LAUNCHER_MISSING
+ */
+export async function compileProfile(profile: OciSeccomp, file: string): Promise<void> {
+  const { found, expected } = nativeProgram('seccomp_compile');
+  if (profile.listenerPath || profile.syscalls?.some(({ action }) => action === 'SCMP_ACT_NOTIFY'))
+    throw new JailbuildError(
+      'USAGE',
+      'config.json: linux.seccomp with a listener is not supported by this runtime',
+    );
+  if (found === undefined)
+    throw new JailbuildError(
+      'LAUNCHER_MISSING',
+      `${expected}: not built, and so linux.seccomp is not supported; install libseccomp-dev and run npm run build`,
+      expected,
+    );
+  const { stdout, stderr, exitCode } = await execa(found, [], {
+    input: profileLines(profile).join('\n'),
+    encoding: 'buffer',
+    reject: false,
+    stripFinalNewline: false,
+  });
+  if (exitCode !== 0)
+    throw new JailbuildError('USAGE', `config.json: linux.seccomp: ${Buffer.from(stderr)}`.trim());
+  await writeFile(file, stdout, { mode: 0o600 });
+}
+
+/** The lines that seccomp_compile reads. */
+export function profileLines(profile: OciSeccomp): string[] {
+  const action = (name: string, number: number | undefined): string =>
+    number === undefined || !/_(ERRNO|TRACE)$/.test(name) ? name : `${name}:${number}`;
+  const machines = (profile.architectures ?? []).map(
+    (name) => `arch ${name.replace('SCMP_ARCH_', '').toLowerCase()}`,
+  );
+  const rules = (profile.syscalls ?? []).flatMap(({ names, action: does, errnoRet, args }) =>
+    names.map((name) => {
+      const comparisons = (args ?? []).map(
+        ({ index, op, value, valueTwo = 0 }) => `${index} ${op} ${value} ${valueTwo}`,
+      );
+      return ['rule', action(does, errnoRet), name, ...comparisons].join(' ');
+    }),
+  );
+  return [
+    `default ${action(profile.defaultAction, profile.defaultErrnoRet)}`,
+    ...machines,
+    ...rules,
+    '',
+  ];
+}
