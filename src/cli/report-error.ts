@@ -61,12 +61,8 @@ export function tellHint(message: string): void {
 }
 
 export function warn(message: string): void {
-<<<<<<< HEAD
   if (annotates) writeErr(annotation('warning', 'jailbuild', printable(message)));
-  writeErr(`jailbuild: warning: ${printable(message)}\n`);
-=======
-  writeErr(`jailbuild: warning: $bounded(printable(message))\n`);
->>>>>>> main
+  writeErr(`jailbuild: warning: ${bounded(printable(message))}\n`);
 }
 
 /** Tells what a plan warns of, and what was noticed when it was followed. */

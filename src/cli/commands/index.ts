@@ -2,16 +2,8 @@ import type { AnyCommand } from '../command.js';
 import { buildCommand } from './build.js';
 import { checkCommand } from './check.js';
 import { completionCommand } from './completion.js';
-
-<<<<<<< HEAD
-
 import { diffCommand } from './diff.js';
-
-=======
-
 import { execCommand } from './exec.js';
-
->>>>>>> main
 
 import { exportCommand } from './export.js';
 import { initCommand } from './init.js';
