@@ -16,7 +16,12 @@ const BUILD_ONLY = [
   ...['file', 'from', 'json', 'quiet', 'verbose', 'dry-run', 'format', 'run', 'progress'],
   ...['profile', 'user', 'include', 'exclude', 'trace', 'prove'],
 ];
-const RUN_ONLY = ['verbose', 'print-command', 'oci-bundle', 'observe', 'json'];
+const RUN_ONLY = [
+  ...['verbose', 'print-command', 'oci-bundle', 'observe', 'json', 'die-with-parent'],
+  // Descriptors of the caller.
+  ...['info-fd', 'json-status-fd', 'block-fd', 'sync-fd', 'fd', 'preserve-fds'],
+  ...['bind-fd', 'ro-bind-fd', 'bind-data', 'ro-bind-data', 'file'],
+];
 /** Options whose words stand in one argument, with commas between them. */
 const COMMA_LISTS = ['terminfo', 'gconv', 'locale', 'tz'];
 

@@ -179,6 +179,7 @@ describe('fish', needs('fish'), () => {
   test('values behind =', () => {
     const offered = complete('jailbuild jails/one --format=');
     assert.deepEqual(offered.filter((word) => word !== '').sort(), [
+      '--format=github',
       '--format=json',
       '--format=table',
     ]);
