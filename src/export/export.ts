@@ -24,7 +24,7 @@ import {
 } from './image.js';
 import { type LayerChoice, splitLayers } from './layers.js';
 import { INDEX_FILE, indexWith, LAYOUT, LAYOUT_FILE, readIndex } from './oci-layout.js';
-import { type Platform, platformOf } from './platform.js';
+import { checkPlatform, type Platform, platformOf } from './platform.js';
 import { TAR_END, tar } from './tar.js';
 import { imageXattrs, refuseReservedNames } from './target-names.js';
 import { creationTime, reproducibleTimes } from './times.js';
@@ -262,6 +262,7 @@ async function storeLayersAndConfig(
   nameOf: Readonly<Record<'layer' | 'config', (digest: string) => string>>,
 ) {
   const { entries, sourceRoot } = tree;
+  if (options.platform !== undefined) checkPlatform(tree, options.platform);
   const platform = options.platform ?? platformOf(tree);
   const parts = splitLayers(entries, {
     by: options.layers ?? 'single',

@@ -39,6 +39,33 @@ export function platformOf({ entries, sourceRoot }: FileTree): Platform {
   return parsePlatform(first[0]);
 }
 
+/** Machines whose kernels run the programs of another one. */
+const RUNS: Readonly<Record<string, string>> = { amd64: '386', arm64: 'arm' };
+
+/**
+ * Refuses a platform on which none of a tree's programs runs.
+ *
+ * @throws JailbuildError PLATFORM_DIFFERS
+ */
+export function checkPlatform({ entries, sourceRoot }: FileTree, platform: Platform): void {
+  const files = entries.filter(isExecutable);
+  const requested = files.filter(({ reasons }) => isRequested(entries, reasons));
+  const asked = platformsOf(requested, sourceRoot);
+  const found = asked.size > 0 ? asked : platformsOf(files, sourceRoot);
+  const runs = [...found.keys()].map(parsePlatform).some(({ os, architecture }) => {
+    const isFor = [platform.architecture, RUNS[platform.architecture]].includes(architecture);
+    return os === platform.os && isFor;
+  });
+  const [first] = found;
+  if (first === undefined || runs) return;
+  const [actual, path] = first;
+  throw new JailbuildError(
+    'PLATFORM_DIFFERS',
+    `--platform ${platform.os}/${platform.architecture}: ${path} is for ${actual}`,
+    path,
+  );
+}
+
 /** The platforms of ELF files, each with a file that is for it. */
 function platformsOf(files: readonly FileEntry[], sourceRoot: string): Map<string, string> {
   const found = new Map<string, string>();

@@ -52,7 +52,7 @@ const BUILD = {
   limits: (field: Field): Limits => checked(field, LIMITS),
   wait: flag,
   onWait: callback<() => void>,
-  onWrite: callback<() => void>,
+  onWrite: callback<NonNullable<BuildOptions['onWrite']>>,
   signal: abortSignal,
   onFile: callback<(report: FileReport) => void>,
 };

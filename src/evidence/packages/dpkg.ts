@@ -284,7 +284,8 @@ function namesIn(sysroot: Sysroot, directory: string): string[] {
 }
 
 function packageOf(name: string, stanza: Stanza): InstalledPackage {
-  const source = stanza.get('source')?.split(' ')[0];
+  // `NAME`, or `NAME (VERSION)` where the version is another one (deb-control(5)).
+  const [, source, sourceVersion] = /^(\S+)(?: \((\S+)\))?/.exec(stanza.get('source') ?? '') ?? [];
   const supplier = stanza.get('maintainer');
   const homepage = stanza.get('homepage');
   return {
@@ -293,6 +294,7 @@ function packageOf(name: string, stanza: Stanza): InstalledPackage {
     version: stanza.get('version') ?? '',
     architecture: stanza.get('architecture') ?? 'all',
     ...(source === undefined || source === name ? {} : { source }),
+    ...(sourceVersion === undefined ? {} : { sourceVersion }),
     ...(supplier === undefined ? {} : { supplier }),
     ...(homepage === undefined ? {} : { homepage }),
     depends: dpkgRelations(`${stanza.get('pre-depends') ?? ''},${stanza.get('depends') ?? ''}`),

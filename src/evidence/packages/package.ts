@@ -8,6 +8,8 @@ export interface Package {
   readonly epoch?: number;
   /** The source package, where it has another name. */
   readonly source?: string;
+  /** The version of the source package, where it is another one. */
+  readonly sourceVersion?: string;
   /** Who maintains or distributes it. */
   readonly supplier?: string;
   readonly homepage?: string;
@@ -71,4 +73,14 @@ export function fullVersion({ version, epoch }: Package): string {
 /** The name of the source package. */
 export function sourceOf({ source, name }: Package): string {
   return source ?? name;
+}
+
+/** The version of the source package, with its epoch. */
+export function sourceVersionOf(owner: Package): string {
+  return owner.sourceVersion ?? fullVersion(owner);
+}
+
+/** Types of packages whose source package is known: its name is noted where it is another one. */
+export function hasSource({ type }: Package): boolean {
+  return type === 'deb' || type === 'rpm' || type === 'apk';
 }
