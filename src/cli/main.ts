@@ -53,7 +53,23 @@ async function runLine(argv: readonly string[]): Promise<number> {
   const rest = argv.filter((_, index) => index !== at);
   const parsed = parsePlainWords(command, rest) ?? (await parseAnyWords(command, rest));
   checkArguments(command, parsed);
-  return parsed.help ? showHelp(words) : command.run(parsed as never);
+  if (parsed.help) return showHelp(words);
+  return command.run((await withImageAsSysroot(parsed)) as never);
+}
+
+/** An image that is named for a root directory is unpacked, and its root directory taken. */
+async function withImageAsSysroot(parsed: Parsed): Promise<Parsed> {
+  const { sysroot } = parsed;
+  if (typeof sysroot !== 'string' || !/^(oci|oci-archive|docker-archive|docker):/.test(sysroot)) {
+    return parsed;
+  }
+  const { hostPlatform, imageRoot } = await import('../image/image-root.js');
+  const { platform } = parsed;
+  const { parsePlatform } = await import('../image/platform.js');
+  const wanted = typeof platform === 'string' ? parsePlatform(platform) : hostPlatform();
+  const { registryOptionsOf } = await import('./options/registry.js');
+  const { root } = await imageRoot(sysroot, wanted, registryOptionsOf(parsed));
+  return { ...parsed, sysroot: root };
 }
 
 /** yargs takes several milliseconds to load, and as much to parse. */

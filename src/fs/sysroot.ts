@@ -4,6 +4,7 @@ import { errnoOf, JailbuildError, strerror } from '../errors.js';
 import type { OpenFile } from './file-reader.js';
 import { DirectoryView, type FileStat, type FileView } from './file-view.js';
 import { fromBytes, realPathOf, toBytes } from './path-bytes.js';
+import { RecordedView, recordedAttributes } from './recorded-attributes.js';
 
 /** The kernel follows at most this many symbolic links in one look-up (path_resolution(7)). */
 const MAX_LINKS = 40;
@@ -332,6 +333,8 @@ export class Sysroot {
 
 function directoryView(root: string): DirectoryView {
   const real = root === '/' ? root : realDirectory(root);
+  const attributes = recordedAttributes(real);
+  if (attributes !== undefined) return new RecordedView(real, attributes);
   return new DirectoryView(real === '/' ? '' : real);
 }
 

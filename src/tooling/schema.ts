@@ -18,9 +18,9 @@ const BUILD_ONLY = [
 ];
 const RUN_ONLY = [
   ...['verbose', 'print-command', 'oci-bundle', 'observe', 'json', 'die-with-parent'],
-  // Descriptors of the caller.
-  ...['info-fd', 'json-status-fd', 'block-fd', 'sync-fd', 'fd', 'preserve-fds'],
-  ...['bind-fd', 'ro-bind-fd', 'bind-data', 'ro-bind-data', 'file'],
+  // Descriptors are the caller's.
+  ...['fd', 'preserve-fds', 'listen-fds', 'info-fd', 'json-status-fd', 'block-fd', 'sync-fd'],
+  ...['bind-fd', 'ro-bind-fd', 'bind-data', 'ro-bind-data', 'file', 'seccomp-fd'],
 ];
 /** Options whose words stand in one argument, with commas between them. */
 const COMMA_LISTS = ['terminfo', 'gconv', 'locale', 'tz'];

@@ -2,6 +2,7 @@ import { JailbuildError } from '../../errors.js';
 import { type Destination, STDOUT_PATH } from '../../export/destination.js';
 import type { ExportOptions, ExportResult } from '../../export/export.js';
 import { isStandardOutput, isStream } from '../../fs/atomic-file.js';
+import type { LeftOut } from '../../image/left-out.js';
 import type { Entry } from '../../manifest/manifest.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
@@ -104,7 +105,7 @@ async function exportSource(
     const { refuseExcess } = await import('../../plan/limits.js');
     refuseExcess(tree.entries, limits);
   }
-  const chosen = exportOptionsOf(args, file?.image, { command, environment });
+  const chosen = exportOptionsOf(args, file?.image ?? read.image, { command, environment });
   if (chosen.image?.user !== undefined) {
     const { unknownNames } = await import('../../export/image-user.js');
     const unknown = unknownNames(tree, chosen.image.user);
@@ -119,9 +120,11 @@ async function exportSource(
     for (const warning of unread) warn(warning);
     options = { ...options, packageOf };
   }
+  const { leftOut } = read;
+  const told = leftOut === undefined ? {} : { leftOut };
   if (sbom?.file === undefined) {
     interrupt.listen();
-    return exportTree(tree, destination, options);
+    return { ...(await exportTree(tree, destination, options)), ...told };
   }
 
   const pending = await prepareFile(sbom.file, signal);
@@ -138,7 +141,7 @@ async function exportSource(
     interrupt.listen();
     const result = await exportTree({ ...tree, entries }, destination, options);
     await pending.commit(made.text);
-    return { ...result, sbom: { format: sbom.format, path: sbom.file } };
+    return { ...result, ...told, sbom: { format: sbom.format, path: sbom.file } };
   } catch (error) {
     await pending.discard();
     throw error;
@@ -147,6 +150,7 @@ async function exportSource(
 
 interface ExportReport extends ExportResult {
   readonly sbom?: { readonly format: string; readonly path: string };
+  readonly leftOut?: LeftOut;
 }
 
 function checkUsage(args: ExportArguments, { kind }: Destination, toStdout: boolean): void {
@@ -178,8 +182,24 @@ function tell(args: ExportArguments, result: ExportReport, toStdout: boolean): v
     [
       `Exported ${plural(entries, 'entry', 'entries')}, ${formatSize(size)}, to ${format}:${printable(path)}${name}`,
       ...lines,
+      ...(result.leftOut === undefined ? [] : leftOutLines(result.leftOut)),
       `${image === undefined ? 'Digest' : 'Image'} ${digest}`,
       '',
     ].join('\n'),
   );
+}
+
+/** Packages that are told, the largest first. */
+const TOLD_PACKAGES = 10;
+
+function leftOutLines({ size, leftOut, packages }: LeftOut): string[] {
+  const lines = packages
+    .slice(0, TOLD_PACKAGES)
+    .map((item) => `  ${formatSize(item.size)}  ${printable(item.name ?? 'files of no package')}`);
+  const more = packages.length - lines.length;
+  return [
+    `Left out ${formatSize(leftOut)} of ${formatSize(size)}:`,
+    ...lines,
+    ...(more > 0 ? [`  and ${plural(more, 'more package', 'more packages')}`] : []),
+  ];
 }
