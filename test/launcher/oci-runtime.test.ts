@@ -51,7 +51,7 @@ describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
     assert.equal(runtime('start', 'c').status, 0);
     assert.equal(status(), 'running');
     assert.match(runtime('start', 'c').stderr, /cannot start a container that is running/);
-    assert.match(runtime('exec', 'c', 'ps', '-e').stdout, /1 \?.* bash\n[\s\S]*sleep/);
+    assert.match(runtime('exec', 'c', '--', 'ps', '-e').stdout, /1 \?.* bash\n[\s\S]*sleep/);
     assert.match(runtime('delete', 'c').stderr, /cannot delete a container that is running/);
     assert.equal(runtime('kill', 'c', 'KILL').status, 0);
     for (let tries = 0; status() !== 'stopped' && tries < 50; tries++) exec('sleep', ['0.05']);
@@ -152,5 +152,7 @@ describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
     assert.equal(started.status, 0, started.stderr);
     assert.match(podman('exec', 'server', 'ps', '-e').stdout, /1 \?.* sleep/);
     assert.equal(podman('rm', '-f', '-t', '0', 'server').status, 0);
+    // It leaves the mounts of a container behind when that is gone.
+    exec('sh', ['-c', `umount -l ${directory}/store/vfs-containers/*/userdata/shm`]);
   });
 });
