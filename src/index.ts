@@ -54,6 +54,7 @@ export { type RunOptions, runInJail } from './library/run.js';
 export { type DependencyTrees, dependencyTrees } from './library/tree.js';
 export { type FileReasons, type ReasonsOptions, reasonsFor } from './library/why.js';
 export type { AccountRequest } from './manifest/account-request.js';
+export type { Advice } from './manifest/advice.js';
 export { canonicalJson } from './manifest/canonical-json.js';
 export { checkRequest } from './manifest/check-request.js';
 export type { IncludeRequest } from './manifest/include-request.js';

@@ -1,5 +1,6 @@
 import { JailbuildError } from '../errors.js';
 import type { ObservedCounts } from '../evidence/trace/report.js';
+import { type Advice, adviceLine } from '../manifest/advice.js';
 import type { Manifest } from '../manifest/manifest.js';
 import { describeMissing } from '../manifest/missing.js';
 import { jsonLine } from './output/json.js';
@@ -49,6 +50,17 @@ function tryToWrite(text: string): void {
 
 export function tellHint(message: string): void {
   writeErr(`jailbuild: hint: ${bounded(printable(message))}\n`);
+}
+
+/** Lines of advice that a build shows. */
+const MAX_ADVICE = 5;
+
+/** Tells what programs may miss: the likeliest few, or all. */
+export function tellAdvice(advice: readonly Advice[], all: boolean): void {
+  const shown = all ? advice : advice.slice(0, MAX_ADVICE);
+  for (const item of shown) writeErr(`jailbuild: advice: ${printable(adviceLine(item))}\n`);
+  const more = advice.length - shown.length;
+  if (more > 0) writeErr(`jailbuild: advice: ${more} more: --verbose\n`);
 }
 
 export function warn(message: string): void {

@@ -19,7 +19,7 @@ import { buildReport, jsonLine } from '../output/json.js';
 import { outputIsScreen, writeOut } from '../output/output.js';
 import { buildPlain } from '../output/plain.js';
 import { printable } from '../output/text.js';
-import { tellHint, tellWarnings, warn } from '../report-error.js';
+import { tellAdvice, tellHint, tellWarnings, warn } from '../report-error.js';
 
 export const buildCommand = defineCommand({
   name: 'build',
@@ -173,6 +173,7 @@ async function dryRun(wanted: Wanted): Promise<number> {
     writeOut(manifestTable(manifest));
   }
   tellWarnings(manifest);
+  if (!args.quiet && !args.json) tellAdvice(manifest.advice ?? [], args.verbose ?? false);
   return EXIT.ok;
 }
 
@@ -201,6 +202,7 @@ async function buildJail(wanted: Wanted): Promise<number> {
     await tellNotes(job.origin.request.profiles ?? []);
   }
   tellWarnings(result.manifest, result.warnings);
+  if (!args.quiet && !args.json) tellAdvice(result.manifest.advice ?? [], args.verbose ?? false);
   if (args.verbose) for (const hint of result.manifest.hints ?? []) tellHint(hint);
   return EXIT.ok;
 }

@@ -128,7 +128,7 @@ export class DpkgDatabase implements PackageDatabase {
   }
 
   detailsOf(installed: InstalledPackage): Package {
-    const { depends, recommends, suggests, isEssential, ...others } = installed;
+    const { section, depends, recommends, suggests, isEssential, ...others } = installed;
     const copyright = readIfThere(this.#sysroot, `/usr/share/doc/${installed.name}/copyright`);
     const license = debianLicense(copyright ?? '');
     return license === undefined ? others : { ...others, license };
@@ -288,6 +288,7 @@ function packageOf(name: string, stanza: Stanza): InstalledPackage {
   const [, source, sourceVersion] = /^(\S+)(?: \((\S+)\))?/.exec(stanza.get('source') ?? '') ?? [];
   const supplier = stanza.get('maintainer');
   const homepage = stanza.get('homepage');
+  const section = stanza.get('section')?.replace(/^.*\//, '');
   return {
     type: 'deb',
     name,
@@ -297,6 +298,7 @@ function packageOf(name: string, stanza: Stanza): InstalledPackage {
     ...(sourceVersion === undefined ? {} : { sourceVersion }),
     ...(supplier === undefined ? {} : { supplier }),
     ...(homepage === undefined ? {} : { homepage }),
+    ...(section === undefined ? {} : { section }),
     depends: dpkgRelations(`${stanza.get('pre-depends') ?? ''},${stanza.get('depends') ?? ''}`),
     recommends: dpkgRelations(stanza.get('recommends')),
     suggests: dpkgRelations(stanza.get('suggests')),

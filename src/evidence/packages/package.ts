@@ -22,6 +22,8 @@ export type Relation = readonly string[];
 
 /** A package as its database describes it. Of one package there is one object. */
 export interface InstalledPackage extends Package {
+  /** What its distribution files it under, as `interpreters`. */
+  readonly section?: string;
   readonly depends: readonly Relation[];
   readonly recommends: readonly Relation[];
   readonly suggests: readonly Relation[];
