@@ -2,6 +2,8 @@ import { useFront } from '../jail/engine/front-connection.js';
 
 /** The name of the variable that the native front sets; native/front/start.c writes it. */
 const VARIABLE = 'JAILBUILD_FRONT';
+/** What the front has put aside, for Node would read it at its start; native/front/front.h has both. */
+const [CERTIFICATES, ASIDE] = ['NODE_EXTRA_CA_CERTS', 'JAILBUILD_NODE_EXTRA_CA_CERTS'];
 
 let isFronted = false;
 
@@ -22,6 +24,11 @@ export function meetFront(environment: NodeJS.ProcessEnv = process.env): void {
   isFronted = said !== undefined;
   if (said === undefined) return;
   delete environment[VARIABLE];
+  const certificates = environment[ASIDE];
+  if (certificates !== undefined) {
+    delete environment[ASIDE];
+    environment[CERTIFICATES] = certificates;
+  }
   const [channel = '', settings] = said.split(';');
   if (settings === 'tuned') delete environment.GLIBC_TUNABLES;
   const [requests, replies, front] = channel.split(',').map(Number);

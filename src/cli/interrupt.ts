@@ -3,7 +3,11 @@ import { INTERRUPT_SIGNALS, type InterruptSignal, signalStatus } from './exit-st
 import { writeErr } from './output/output.js';
 import { reportError } from './report-error.js';
 
-/** Turns the first signal that asks to end into an abort, so that what was begun can be undone. */
+/**
+ * Turns the first signal that asks to end into an abort, so that what was begun can be undone. Before
+ * `listen`, when nothing is begun yet, a signal ends the process at once: what resolves programs does not
+ * come back to the event loop, and so would not see it for as long as that takes.
+ */
 export class Interrupt {
   received: InterruptSignal | undefined;
   readonly #controller = new AbortController();
@@ -12,7 +16,11 @@ export class Interrupt {
     this.#controller.abort();
   };
 
-  constructor() {
+  #listens = false;
+
+  listen(): void {
+    if (this.#listens) return;
+    this.#listens = true;
     for (const signal of INTERRUPT_SIGNALS) process.on(signal, this.#listener);
   }
 

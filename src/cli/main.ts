@@ -22,16 +22,29 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     return await runLine(argv);
   } catch (thrown) {
-    const error = isCwdError(thrown)
-      ? new JailbuildError('NOT_READABLE', 'the working directory is gone: change to another one')
-      : thrown;
+    const error = ofSystem(thrown);
     reportError(error, beforeRest(argv).includes('--json'));
     return exitStatusOf(error);
   }
 }
 
-function isCwdError(error: unknown): boolean {
-  return error instanceof Error && 'syscall' in error && error.syscall === 'uv_cwd';
+/** What Node says in words of its own about what the user gave or has. */
+function ofSystem(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  if ('syscall' in error && error.syscall === 'uv_cwd') {
+    return new JailbuildError(
+      'NOT_READABLE',
+      'the working directory is gone: change to another one',
+    );
+  }
+  if (
+    'code' in error &&
+    error.code === 'ERR_INVALID_ARG_VALUE' &&
+    /null bytes/.test(error.message)
+  ) {
+    return new JailbuildError('USAGE', 'a path has a NUL byte in it, which no path can have');
+  }
+  return error;
 }
 
 async function runLine(argv: readonly string[]): Promise<number> {
@@ -53,7 +66,23 @@ async function runLine(argv: readonly string[]): Promise<number> {
   const rest = argv.filter((_, index) => index !== at);
   const parsed = parsePlainWords(command, rest) ?? (await parseAnyWords(command, rest));
   checkArguments(command, parsed);
-  return parsed.help ? showHelp(words) : command.run(parsed as never);
+  if (parsed.help) return showHelp(words);
+  return command.run((await withImageAsSysroot(parsed)) as never);
+}
+
+/** An image that is named for a root directory is unpacked, and its root directory taken. */
+async function withImageAsSysroot(parsed: Parsed): Promise<Parsed> {
+  const { sysroot } = parsed;
+  if (typeof sysroot !== 'string' || !/^(oci|oci-archive|docker-archive|docker):/.test(sysroot)) {
+    return parsed;
+  }
+  const { hostPlatform, imageRoot } = await import('../image/image-root.js');
+  const { platform } = parsed;
+  const { parsePlatform } = await import('../image/platform.js');
+  const wanted = typeof platform === 'string' ? parsePlatform(platform) : hostPlatform();
+  const { registryOptionsOf } = await import('./options/registry.js');
+  const { root } = await imageRoot(sysroot, wanted, registryOptionsOf(parsed));
+  return { ...parsed, sysroot: root };
 }
 
 /** yargs takes several milliseconds to load, and as much to parse. */

@@ -1,4 +1,5 @@
-import { openOutput } from '../fs/atomic-file.js';
+import { type OutputFile, openOutput } from '../fs/atomic-file.js';
+import { pathBuffer } from '../fs/path-bytes.js';
 
 /** A text that goes out whole at the end of a build, or not at all. */
 export interface PendingFile {
@@ -14,14 +15,24 @@ export interface PendingFile {
  * @throws the signal's reason
  */
 export async function prepareFile(path: string, signal?: AbortSignal): Promise<PendingFile> {
-  const output = await openOutput(path, signal);
+  let output: OutputFile | undefined = await openOutput(path, signal);
+  // A file can wait: a process that is killed meanwhile leaves nothing.
+  if (output.isDraft) {
+    output.discard();
+    output = undefined;
+  }
   return {
     async commit(text) {
-      await output.append(Buffer.from(text));
-      output.commit();
+      output ??= await openOutput(path);
+      try {
+        await output.append(pathBuffer(text));
+        output.commit();
+      } finally {
+        output.discard();
+      }
     },
     async discard() {
-      output.discard();
+      output?.discard();
     },
   };
 }

@@ -49,7 +49,9 @@ export async function rememberLaunch(
       ...[variables.length, ...variables],
       ...command,
     ];
-    await keep(nameOf(root), fields.map((field) => `${field}\0`).join(''));
+    const text = fields.map((field) => `${field}\0`).join('');
+    // Bytes that are no UTF-8 would come out as others.
+    if (text.isWellFormed()) await keep(nameOf(root), text);
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
   }

@@ -1,10 +1,15 @@
 import { JailbuildError } from '../errors.js';
 import type { ObservedCounts } from '../evidence/trace/report.js';
+import { type Advice, adviceLine } from '../manifest/advice.js';
 import type { Manifest } from '../manifest/manifest.js';
 import { describeMissing } from '../manifest/missing.js';
 import { jsonLine } from './output/json.js';
 import { writeErr, writeOut } from './output/output.js';
 import { printable } from './output/text.js';
+
+/** Characters of a message at most, and how many of these are its end. */
+const LONGEST = 4000;
+const END = 1000;
 
 /** Fewer warnings of one kind are all shown. */
 const FOLDED_FROM = 4;
@@ -22,11 +27,16 @@ export function reportError(error: unknown, json: boolean): void {
     tryToWrite(jsonLine({ status: 'failed', error: { code, message, path } }));
   }
   if (known) {
-    writeErr(`jailbuild: ${printable(message)}\n`);
+    writeErr(`jailbuild: ${bounded(printable(message))}\n`);
     return;
   }
   const stack = error instanceof Error ? (error.stack ?? message) : message;
   writeErr(`jailbuild: this is a defect, please report it\n${stack}\n`);
+}
+
+/** A line that a terminal and a log can take: names in messages can be as long as files say. */
+function bounded(text: string): string {
+  return text.length <= LONGEST ? text : `${text.slice(0, LONGEST - END)} … ${text.slice(-END)}`;
 }
 
 /** Where standard output takes nothing more, that may be the very error. */
@@ -39,11 +49,22 @@ function tryToWrite(text: string): void {
 }
 
 export function tellHint(message: string): void {
-  writeErr(`jailbuild: hint: ${printable(message)}\n`);
+  writeErr(`jailbuild: hint: ${bounded(printable(message))}\n`);
+}
+
+/** Lines of advice that a build shows. */
+const MAX_ADVICE = 5;
+
+/** Tells what programs may miss: the likeliest few, or all. */
+export function tellAdvice(advice: readonly Advice[], all: boolean): void {
+  const shown = all ? advice : advice.slice(0, MAX_ADVICE);
+  for (const item of shown) writeErr(`jailbuild: advice: ${printable(adviceLine(item))}\n`);
+  const more = advice.length - shown.length;
+  if (more > 0) writeErr(`jailbuild: advice: ${more} more: --verbose\n`);
 }
 
 export function warn(message: string): void {
-  writeErr(`jailbuild: warning: ${printable(message)}\n`);
+  writeErr(`jailbuild: warning: ${bounded(printable(message))}\n`);
 }
 
 /** Tells what a plan warns of, and what was noticed when it was followed. */

@@ -7,6 +7,9 @@ import { CHUNKS_IN_TURN } from './file-tree.js';
 import { tarHeader, tarPadding } from './tar.js';
 
 /** A ustar header without extensions. */
+/** The last second that a tar header without extensions has room for, in nanoseconds: March 2242. */
+const LAST_TIME = (8n ** 11n - 1n) * 1_000_000_000n;
+
 const ROOM = 512;
 
 /** Bytes to write at once: a thread does it, and waking it for less costs more than the writing. */
@@ -74,10 +77,10 @@ export class BlobArchive implements BlobStore {
   readonly #draft: OutputFile;
   readonly #mtime: bigint;
 
-  /** @param mtime of all members, in nanoseconds since the epoch */
+  /** @param mtime of all members, in nanoseconds since the epoch; one that tar has no digits for is moved */
   constructor(draft: OutputFile, mtime: bigint) {
     this.#draft = draft;
-    this.#mtime = mtime;
+    this.#mtime = mtime < 0n ? 0n : mtime > LAST_TIME ? LAST_TIME : mtime;
   }
 
   async put(

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { JailbuildError } from '../errors.js';
 import type { Compression } from './compression.js';
 
@@ -62,4 +63,16 @@ function compressionOf(file: string): Compression {
   if (/\.(gz|tgz)$/.test(file)) return 'gzip';
   if (/\.(zst|tzst)$/.test(file)) return 'zstd';
   return 'none';
+}
+
+/**
+ * Returns the name of the image that a destination holds: its reference, or what its directory or
+ * archive is called; undefined for what is no image.
+ */
+export function nameOfImage(destination: Destination): string | undefined {
+  const { kind, path } = destination;
+  if (kind === 'tar' || kind === 'cpio') return undefined;
+  if (kind === 'docker-archive' && destination.ref !== undefined) return destination.ref;
+  const name = basename(path).replace(/\.(tar|tgz|tar\.(gz|zst))$/, '');
+  return name === '' || path === STDOUT_PATH ? undefined : name;
 }

@@ -7,6 +7,7 @@ import {
   openOutput,
   standardOutput,
 } from '../fs/atomic-file.js';
+import type { Platform } from '../image/platform.js';
 import type { Entry } from '../manifest/manifest.js';
 import { BlobArchive, BlobDirectory, type BlobStore, blobName, writeBlob } from './blobs.js';
 import { type CompressionChoice, checkCompression, compress } from './compression.js';
@@ -24,7 +25,7 @@ import {
 } from './image.js';
 import { type LayerChoice, splitLayers } from './layers.js';
 import { INDEX_FILE, indexWith, LAYOUT, LAYOUT_FILE, readIndex } from './oci-layout.js';
-import { type Platform, platformOf } from './platform.js';
+import { checkPlatform, platformOf } from './platform.js';
 import { TAR_END, tar } from './tar.js';
 import { imageXattrs, refuseReservedNames } from './target-names.js';
 import { creationTime, reproducibleTimes } from './times.js';
@@ -262,6 +263,7 @@ async function storeLayersAndConfig(
   nameOf: Readonly<Record<'layer' | 'config', (digest: string) => string>>,
 ) {
   const { entries, sourceRoot } = tree;
+  if (options.platform !== undefined) checkPlatform(tree, options.platform);
   const platform = options.platform ?? platformOf(tree);
   const parts = splitLayers(entries, {
     by: options.layers ?? 'single',

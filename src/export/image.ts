@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
+import type { Platform } from '../image/platform.js';
 import { STANDARD_PATH } from '../manifest/standard-path.js';
 import { type Blob, type BlobStore, blobName } from './blobs.js';
 import { type CompressionChoice, compress } from './compression.js';
 import type { Layer } from './layers.js';
-import type { Platform } from './platform.js';
 import { tar } from './tar.js';
 import { rfc3339 } from './times.js';
 

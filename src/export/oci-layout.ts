@@ -1,9 +1,9 @@
 import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { errnoOf, JailbuildError } from '../errors.js';
+import type { Platform } from '../image/platform.js';
 import type { Blob } from './blobs.js';
 import { json, MANIFEST_TYPE } from './image.js';
-import type { Platform } from './platform.js';
 
 /** The name by which an index knows an image (OCI image spec, annotations.md). */
 const REF_NAME = 'org.opencontainers.image.ref.name';

@@ -3,15 +3,9 @@ import { isElf } from '../elf/headers.js';
 import { EF, EM } from '../elf/machines.js';
 import { JailbuildError } from '../errors.js';
 import { HeldTree } from '../fs/held-tree.js';
+import { type Platform, parsePlatform } from '../image/platform.js';
 import type { Entry, FileEntry } from '../manifest/manifest.js';
 import type { FileTree } from './file-tree.js';
-
-/** What an image runs on, in the words of GOOS and GOARCH (OCI image spec, image-index.md). */
-export interface Platform {
-  readonly os: string;
-  readonly architecture: string;
-  readonly variant?: string;
-}
 
 /** Up to e_flags of a 64-bit header (gABI chapter 4, "ELF Header"). */
 const ELF_HEADER = 52;
@@ -39,6 +33,33 @@ export function platformOf({ entries, sourceRoot }: FileTree): Platform {
   return parsePlatform(first[0]);
 }
 
+/** Machines whose kernels run the programs of another one. */
+const RUNS: Readonly<Record<string, string>> = { amd64: '386', arm64: 'arm' };
+
+/**
+ * Refuses a platform on which none of a tree's programs runs.
+ *
+ * @throws JailbuildError PLATFORM_DIFFERS
+ */
+export function checkPlatform({ entries, sourceRoot }: FileTree, platform: Platform): void {
+  const files = entries.filter(isExecutable);
+  const requested = files.filter(({ reasons }) => isRequested(entries, reasons));
+  const asked = platformsOf(requested, sourceRoot);
+  const found = asked.size > 0 ? asked : platformsOf(files, sourceRoot);
+  const runs = [...found.keys()].map(parsePlatform).some(({ os, architecture }) => {
+    const isFor = [platform.architecture, RUNS[platform.architecture]].includes(architecture);
+    return os === platform.os && isFor;
+  });
+  const [first] = found;
+  if (first === undefined || runs) return;
+  const [actual, path] = first;
+  throw new JailbuildError(
+    'PLATFORM_DIFFERS',
+    `--platform ${platform.os}/${platform.architecture}: ${path} is for ${actual}`,
+    path,
+  );
+}
+
 /** The platforms of ELF files, each with a file that is for it. */
 function platformsOf(files: readonly FileEntry[], sourceRoot: string): Map<string, string> {
   const found = new Map<string, string>();
@@ -52,15 +73,6 @@ function platformsOf(files: readonly FileEntry[], sourceRoot: string): Map<strin
     if (platform !== undefined && !found.has(platform)) found.set(platform, path);
   }
   return found;
-}
-
-/** @throws JailbuildError USAGE */
-export function parsePlatform(text: string): Platform {
-  const [os = '', architecture = '', variant, ...rest] = text.split('/');
-  if (!/^[a-z]+$/.test(os) || !/^[a-z0-9]+$/.test(architecture) || rest.length > 0) {
-    throw new JailbuildError('USAGE', `--platform ${text}: give OS/ARCH or OS/ARCH/VARIANT`);
-  }
-  return { os, architecture, ...(variant ? { variant } : {}) };
 }
 
 /** `linux/amd64` for the start of an x86-64 ELF file; undefined for what Go has no name for. */

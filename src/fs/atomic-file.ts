@@ -15,14 +15,11 @@ import {
   rmSync,
   statSync,
   writeSync,
-  writev as writevCallback,
 } from 'node:fs';
 import path from 'node:path';
-import { promisify } from 'node:util';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
 import { fromBytes, readLink, realPathOf, toBytes } from './path-bytes.js';
-
-const writev = promisify(writevCallback);
+import { writeAll } from './write-all.js';
 
 /** Looks a path up without opening what is there (open(2)); Node has no name for it. */
 const O_PATH = 0o10000000;
@@ -231,7 +228,7 @@ class StreamOutput implements OutputFile {
   }
 
   async append(...chunks: readonly Uint8Array[]): Promise<void> {
-    this.size += await writeAll(this.#fd, chunks, this.#name);
+    this.size += await writeTo(this.#fd, chunks, this.#name);
   }
 
   patch(): void {
@@ -290,7 +287,7 @@ export class Draft implements OutputFile {
   }
 
   async append(...chunks: readonly Uint8Array[]): Promise<void> {
-    this.size += await writeAll(this.#fd, chunks, this.#name);
+    this.size += await writeTo(this.#fd, chunks, this.#name);
   }
 
   patch(offset: number, bytes: Uint8Array): void {
@@ -425,31 +422,13 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Returns the number of bytes. */
-async function writeAll(fd: number, chunks: readonly Uint8Array[], name: string): Promise<number> {
-  let left = chunks.filter(({ length }) => length > 0);
-  let size = 0;
-  while (left.length > 0) {
-    try {
-      const { bytesWritten } = await writev(fd, left);
-      size += bytesWritten;
-      left = without(left, bytesWritten);
-    } catch (error) {
-      if (errnoOf(error) !== 'EAGAIN') throw writeFailed(name, error);
-      await new Promise((resolve) => setTimeout(resolve, PAUSE));
-    }
+/** As `writeAll`, with errors for the user. */
+async function writeTo(fd: number, chunks: readonly Uint8Array[], name: string): Promise<number> {
+  try {
+    return await writeAll(fd, chunks);
+  } catch (error) {
+    throw writeFailed(name, error);
   }
-  return size;
-}
-
-/** What follows the first bytes. */
-function without(chunks: readonly Uint8Array[], count: number): Uint8Array[] {
-  let skipped = count;
-  return chunks.flatMap((chunk) => {
-    const rest = chunk.subarray(skipped);
-    skipped -= chunk.length - rest.length;
-    return rest.length === 0 ? [] : rest;
-  });
 }
 
 /** A system's error as one for the user. */

@@ -1,3 +1,4 @@
+import { deviceNumbers } from './device-numbers.js';
 import { FileReader, type OpenFile } from './file-reader.js';
 import { HeldTree } from './held-tree.js';
 
@@ -21,6 +22,8 @@ export interface FileStat {
   readonly mtimeNs: bigint;
   /** Device and inode: equal for two names of one file. */
   readonly identity: string;
+  /** The numbers of a device node. */
+  readonly device?: { readonly major: number; readonly minor: number };
 }
 
 /**
@@ -64,6 +67,7 @@ export class DirectoryView implements FileView {
   lstat(path: string): FileStat | undefined {
     const stats = this.tree.lstat(path);
     if (stats === undefined) return undefined;
+    const isDevice = stats.isCharacterDevice() || stats.isBlockDevice();
     return {
       type: typeOf(stats.mode),
       mode: Number(stats.mode & 0o7777n),
@@ -72,6 +76,7 @@ export class DirectoryView implements FileView {
       size: Number(stats.size),
       mtimeNs: stats.mtimeNs,
       identity: `${stats.dev}:${stats.ino}`,
+      ...(isDevice ? { device: deviceNumbers(stats.rdev) } : {}),
     };
   }
 

@@ -4,6 +4,7 @@ import { errnoOf, JailbuildError, strerror } from '../errors.js';
 import type { OpenFile } from './file-reader.js';
 import { DirectoryView, type FileStat, type FileView } from './file-view.js';
 import { fromBytes, realPathOf, toBytes } from './path-bytes.js';
+import { RecordedView, recordedAttributes } from './recorded-attributes.js';
 
 /** The kernel follows at most this many symbolic links in one look-up (path_resolution(7)). */
 const MAX_LINKS = 40;
@@ -132,6 +133,12 @@ export class Sysroot {
     if (!('errno' in stat)) return stat;
     if (stat.errno === 'ENOENT') return undefined;
     throw Object.assign(new Error(`${canonical}: ${stat.errno}`), { code: stat.errno });
+  }
+
+  /** The type of what is at a path without links on the way; undefined if that cannot be told. */
+  typeOf(canonical: string): FileStat['type'] | undefined {
+    const stat = this.#lstat(canonical);
+    return 'errno' in stat ? undefined : stat.type;
   }
 
   /** The link's text. The path must have no links on the way, as those in a {@link Trace} have. */
@@ -326,6 +333,8 @@ export class Sysroot {
 
 function directoryView(root: string): DirectoryView {
   const real = root === '/' ? root : realDirectory(root);
+  const attributes = recordedAttributes(real);
+  if (attributes !== undefined) return new RecordedView(real, attributes);
   return new DirectoryView(real === '/' ? '' : real);
 }
 

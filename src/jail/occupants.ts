@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { errnoOf } from '../errors.js';
-import { toBytes } from '../fs/path-bytes.js';
+import { fromBytes, toBytes } from '../fs/path-bytes.js';
 
 /** A process whose root directory is the jail. */
 export interface Occupant {
@@ -26,7 +26,7 @@ function unescapePath(text: string): string {
   const bytes = text.replace(/\\([0-7]{3})/g, (_, digits: string) =>
     String.fromCharCode(Number.parseInt(digits, 8)),
   );
-  return Buffer.from(bytes, 'latin1').toString('utf8');
+  return fromBytes(Buffer.from(bytes, 'latin1'));
 }
 
 /** Processes that live in a directory, in whatever mount namespace: their root is the same directory. */

@@ -86,6 +86,8 @@ const WITHOUT_CONTENT: ReadonlySet<Reason['kind']> = new Set([
   'link-target',
   'observed',
   'directory',
+  // A home as the sysroot has it, without what is in it.
+  'account',
 ]);
 
 /** A plan that brought a record would say itself what later builds bring. */

@@ -42,6 +42,7 @@ const BUILD = {
   insecureParents: flag,
   wait: flag,
   onWait: callback<() => void>,
+  onWrite: callback<NonNullable<BuildOptions['onWrite']>>,
   signal: abortSignal,
   onFile: callback<(report: FileReport) => void>,
 };

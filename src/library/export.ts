@@ -10,9 +10,9 @@ import { withImageDefaults } from '../export/image-defaults.js';
 import { unknownNames } from '../export/image-user.js';
 import { type LayerChoice, MAX_LAYERS } from '../export/layers.js';
 import { entryPackages } from '../export/packages.js';
-import { parsePlatform } from '../export/platform.js';
 import { jailTree, manifestTree, requestTree, type SourceTree } from '../export/source.js';
 import { sourceDateEpoch } from '../export/times.js';
+import { parsePlatform } from '../image/platform.js';
 import {
   absolute,
   type Checks,

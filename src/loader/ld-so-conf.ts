@@ -1,4 +1,8 @@
+import { JailbuildError } from '../errors.js';
 import { isTrace, type Sysroot } from '../fs/sysroot.js';
+
+/** Paths that one pattern may stand for: real ones match a few dozen files. */
+const MAX_PATHS = 10_000;
 
 /** Includes inside includes are followed this deep; ldconfig itself has no limit. */
 const MAX_DEPTH = 16;
@@ -9,6 +13,7 @@ const MAX_DEPTH = 16;
  * effect, as in ldconfig since glibc 2.33.
  *
  * @returns an empty list if the file does not exist
+ * @throws JailbuildError MALFORMED_CONF for a pattern that stands for too many paths
  */
 export function readLdSoConf(sysroot: Sysroot, file = '/etc/ld.so.conf'): string[] {
   const directories = new Set<string>();
@@ -36,7 +41,7 @@ function readInto(
         const absolute = pattern.startsWith('/')
           ? pattern
           : `${file.slice(0, file.lastIndexOf('/'))}/${pattern}`;
-        for (const path of glob(sysroot, absolute)) {
+        for (const path of glob(sysroot, absolute, file)) {
           readInto(sysroot, path, directories, seen, depth + 1);
         }
       }
@@ -50,7 +55,7 @@ function readInto(
 }
 
 /** The paths that match a glob(7) pattern, sorted as glob(3) sorts them in the C locale. */
-function glob(sysroot: Sysroot, pattern: string): string[] {
+function glob(sysroot: Sysroot, pattern: string, file: string): string[] {
   let paths = [''];
   for (const part of pattern.split('/').filter((item) => item !== '')) {
     if (!/[*?[\\]/.test(part)) {
@@ -66,6 +71,13 @@ function glob(sysroot: Sysroot, pattern: string): string[] {
         .filter((name) => (part.startsWith('.') || !name.startsWith('.')) && matches(name))
         .map((name) => `${path}/${name}`);
     });
+    if (paths.length > MAX_PATHS) {
+      throw new JailbuildError(
+        'MALFORMED_CONF',
+        `${file}: include ${pattern} stands for more than ${MAX_PATHS} paths`,
+        file,
+      );
+    }
   }
   return paths.filter((path) => isTrace(sysroot.trace(path)));
 }

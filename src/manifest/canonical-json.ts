@@ -27,7 +27,7 @@ const KEY_ORDER = [
  * bytes and two of them compare well with diff(1). Ends with a newline.
  */
 export function canonicalJson(manifest: Manifest): string {
-  const { schema, request, environment, entries, missing, warnings, hints } = manifest;
+  const { schema, request, environment, entries, missing, warnings, hints, advice } = manifest;
   const list = (items: readonly unknown[]) =>
     items.length === 0
       ? '[]'
@@ -39,8 +39,9 @@ export function canonicalJson(manifest: Manifest): string {
     ...(environment === undefined ? [] : [`  "environment": ${canonicalValue(environment)},`]),
     `  "entries": ${list(entries satisfies readonly Entry[])},`,
     `  "missing": ${list(missing)},`,
-    `  "warnings": ${list(warnings)}${hints === undefined ? '' : ','}`,
-    ...(hints === undefined ? [] : [`  "hints": ${list(hints)}`]),
+    `  "warnings": ${list(warnings)}${hints === undefined && advice === undefined ? '' : ','}`,
+    ...(hints === undefined ? [] : [`  "hints": ${list(hints)}${advice === undefined ? '' : ','}`]),
+    ...(advice === undefined ? [] : [`  "advice": ${list(advice)}`]),
     '}\n',
   ].join('\n');
 }

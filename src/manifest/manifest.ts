@@ -4,6 +4,7 @@
  */
 
 import type { AccountRequest } from './account-request.js';
+import type { Advice } from './advice.js';
 import type { IncludeRequest } from './include-request.js';
 
 /** Names the format and its version; a reader refuses one it does not know. */
@@ -239,4 +240,6 @@ export interface Manifest {
   readonly warnings: readonly string[];
   /** What programs may look for when they run, and how to add it; a line a kind. */
   readonly hints?: readonly string[];
+  /** What programs may miss, the likeliest first; for readers, as hints. */
+  readonly advice?: readonly Advice[];
 }

@@ -1,5 +1,6 @@
 import { readTextFile } from '../fs/read-text.js';
 import { MAX_ID } from './account-request.js';
+import type { Advice } from './advice.js';
 import { Field, parseJson } from './json-field.js';
 import {
   type Entry,
@@ -64,7 +65,16 @@ export function toManifest(value: unknown, name: string): Manifest {
   if (schema !== MANIFEST_SCHEMA) {
     root.member('schema').refuse(`is ${JSON.stringify(schema)}, known is ${MANIFEST_SCHEMA}`);
   }
-  root.only(['schema', 'request', 'environment', 'entries', 'missing', 'warnings', 'hints']);
+  root.only([
+    'schema',
+    'request',
+    'environment',
+    'entries',
+    'missing',
+    'warnings',
+    'hints',
+    'advice',
+  ]);
   return {
     schema: MANIFEST_SCHEMA,
     request: toRequest(root.member('request')),
@@ -76,6 +86,7 @@ export function toManifest(value: unknown, name: string): Manifest {
       .items()
       .map((item) => item.string()),
     ...root.optional('hints', (hints) => hints.items().map((item) => item.string())),
+    ...root.optional('advice', (advice) => advice.items().map(toAdvice)),
   };
 }
 
@@ -208,6 +219,13 @@ function toRequest(field: Field): ManifestRequest {
   object.member('ldCache').matching(/^(?:generate|copy|none)$/, '"generate", "copy" or "none"');
   object.optional('libraryPath', (list) => list.items().map((item) => item.string()));
   return object.value as ManifestRequest;
+}
+
+function toAdvice(field: Field): Advice {
+  const object = field.object();
+  for (const name of ['id', 'program', 'text']) object.member(name).string();
+  for (const word of object.member('add').items()) word.string();
+  return object.value as unknown as Advice;
 }
 
 function toMissing(field: Field): MissingLibrary {

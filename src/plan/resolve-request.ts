@@ -25,7 +25,8 @@ export async function resolveRequest(
   const sysroot = new Sysroot(request.sysroot);
   const { bring, warnings } = await loadPackages(request, sysroot);
   const additions = await loadAdditions(request);
-  const closure = resolve(request, { sysroot, additions, packages: bring, goesOn });
+  const advise = await loadAdviser(request);
+  const closure = resolve(request, { sysroot, additions, packages: bring, advise, goesOn });
   return { ...closure, warnings: [...warnings, ...closure.warnings] };
 }
 
@@ -42,6 +43,15 @@ export async function planRequest(
   const closure = await resolveRequest(request);
   if (!allowMissing) refuseMissing(closure.missing);
   return { closure, manifest: plan(closure) };
+}
+
+/** Looks in a root of its own: what advice rests on says nothing of the closure. */
+async function loadAdviser(request: ResolveRequest) {
+  const probe = new Sysroot(request.sysroot);
+  const { openPackages } = await import('../evidence/packages/open.js');
+  const { adviserOf } = await import('../resolve/advice/advise.js');
+  const { database } = await openPackages(probe);
+  return adviserOf(probe, database);
 }
 
 /** Package databases are opened only for those who ask for packages. */

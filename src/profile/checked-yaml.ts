@@ -40,6 +40,19 @@ export function readCheckedYaml(path: string, schema: Schema, code: ErrorCode): 
   return checkYaml(readTextFile(path, MAX_BYTES), path, schema, code);
 }
 
+/**
+ * The place of a value in a YAML file, as `FILE:LINE:COLUMN`, for what is wrong with it for another
+ * reason than its form.
+ *
+ * @param where the keys and indices that lead to it
+ */
+export function placeInYaml(path: string, where: readonly string[]): string {
+  const lines = new LineCounter();
+  const document = parseDocument(readTextFile(path, MAX_BYTES), { lineCounter: lines });
+  const { line, col } = lines.linePos(offsetOf(document, where, 'value'));
+  return `${path}:${Math.max(line, 1)}:${Math.max(col, 1)}`;
+}
+
 /** As {@link readCheckedYaml}, for text that is at hand; `path` names it in errors. */
 export function checkYaml(text: string, path: string, schema: Schema, code: ErrorCode): unknown {
   const lines = new LineCounter();
@@ -90,7 +103,7 @@ function suggestion(key: string, known: readonly string[]): string {
 function expectation(keyword: string, schema: Schema, value: unknown): string {
   switch (keyword) {
     case 'type':
-      if (schema.type === 'string' && schema.pattern !== undefined && typeof value === 'number') {
+      if (schema.type === 'string' && isForm(schema.pattern) && typeof value === 'number') {
         return `is ${described(value)}, and must be ${likeness(schema)}`;
       }
       return `must be ${oneOf([schema.type ?? []].flat().map(typeName))}, and is ${described(value)}`;
@@ -119,6 +132,11 @@ function expectation(keyword: string, schema: Schema, value: unknown): string {
     default:
       return `is not as the schema has it (${keyword})`;
   }
+}
+
+/** Whether a pattern says more than that there are no blanks. */
+function isForm(pattern: string | undefined): boolean {
+  return pattern !== undefined && !pattern.startsWith('^\\S');
 }
 
 /** What a pattern asks for: the words of the description, or of what several have in common. */

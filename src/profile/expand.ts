@@ -1,7 +1,7 @@
 import path from 'node:path';
-import { JailbuildError } from '../errors.js';
+import { errnoText, JailbuildError } from '../errors.js';
 import { pathBuffer } from '../fs/path-bytes.js';
-import { isTrace, type Trace } from '../fs/sysroot.js';
+import { isTrace, type Trace, type TraceFailure } from '../fs/sysroot.js';
 import type { Reason } from '../manifest/manifest.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { STANDARD_PATH } from '../manifest/standard-path.js';
@@ -205,9 +205,11 @@ class Expansion {
     if (trace.stat.type === 'directory') {
       files.add(trace, reason);
       this.#addBelow(trace, reason, except);
-    } else if (trace.stat.type === 'file') {
+    } else if (this.#isSocket(path, trace)) {
+      return;
+    } else {
       files.add(trace, reason);
-      this.#addNeeds(trace, reason);
+      if (trace.stat.type === 'file') this.#addNeeds(trace, reason);
     }
   }
 
@@ -224,13 +226,39 @@ class Expansion {
       const path = `${directory.path === '/' ? '' : directory.path}/${name}`;
       if (except(path)) continue;
       const trace = sysroot.trace(path);
-      if (!isTrace(trace)) continue;
+      if (!isTrace(trace)) {
+        this.#addUnreached(path, trace, reason);
+        continue;
+      }
+      if (this.#isSocket(path, trace)) continue;
       const { type } = trace.stat;
-      if (type !== 'directory' && type !== 'file') continue;
       files.add(trace, reason);
       if (type === 'file') this.#addNeeds(trace, reason);
       // What a link leads to is not below this directory.
-      else if (trace.links.length === 0) this.#addBelow(trace, reason, except);
+      else if (type === 'directory' && trace.links.length === 0) {
+        this.#addBelow(trace, reason, except);
+      }
+    }
+  }
+
+  /** Sockets are made by the servers that listen on them. */
+  #isSocket(path: string, { stat }: Trace): boolean {
+    if (stat.type === 'socket') this.#warnings.push(`${path}: is a socket, left out`);
+    return stat.type === 'socket';
+  }
+
+  /** A name in a directory that leads nowhere: a link is kept as it is. */
+  #addUnreached(path: string, { errno, at }: TraceFailure, reason: Reason): void {
+    const { sysroot, files } = this.#resolution;
+    if (sysroot.typeOf(path) !== 'symlink') {
+      this.#warnings.push(`${path}: ${errnoText(errno)}, left out`);
+      return;
+    }
+    files.addLink(path, reason);
+    if (errno === 'EACCES') {
+      this.#warnings.push(
+        `${at}: is a symbolic link that others can change, to what is not for everyone: kept without that`,
+      );
     }
   }
 

@@ -1,5 +1,9 @@
 import picomatch from 'picomatch';
+import { JailbuildError } from '../errors.js';
 import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
+
+/** Paths that one pattern may look at: links that lead up make it endless. */
+const MAX_LOOKS = 100_000;
 
 /** A path that a pattern found, as the pattern spells it. */
 export interface Match {
@@ -14,11 +18,20 @@ export interface Match {
  *
  * @param pattern absolute
  * @returns in the order of the paths, without those that are dangling links
+ * @throws JailbuildError USAGE for a pattern that stands for too many paths
  */
 export function glob(sysroot: Sysroot, pattern: string): Match[] {
   const parts = pattern.split('/').filter((part) => part !== '');
   const found = new Map<string, Match>();
+  let looks = 0;
   const visit = (path: string, index: number): void => {
+    if (++looks > MAX_LOOKS) {
+      throw new JailbuildError(
+        'USAGE',
+        `${pattern}: stands for more than ${MAX_LOOKS} paths`,
+        pattern,
+      );
+    }
     const part = parts[index];
     const trace = sysroot.trace(path === '' ? '/' : path);
     if (!isTrace(trace)) return;

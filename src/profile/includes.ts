@@ -63,6 +63,9 @@ export class PlacedIncludes {
       if (entry?.stat.type === 'file') {
         const trace = sysroot.trace(at);
         if (isTrace(trace)) programs.addRunnable(trace);
+      } else if (entry?.stat.type === 'socket') {
+        files.remove([at]);
+        warnings.push(`${entry.source}: is a socket, left out`);
       } else if (entry?.stat.type === 'symlink') {
         const trace = sysroot.trace(at);
         if (isTrace(trace)) files.add(trace, reason);

@@ -3,7 +3,8 @@ import { JailbuildError } from '../errors.js';
 import { type AccountRequest, parseAccount } from '../manifest/account-request.js';
 import type { IncludeRequest } from '../manifest/include-request.js';
 import type { ProofSpec } from '../manifest/proof-spec.js';
-import { readCheckedYaml } from './checked-yaml.js';
+import { placeInYaml, readCheckedYaml } from './checked-yaml.js';
+import { unknownProfile } from './load.js';
 import { publishedSchema } from './templates.js';
 
 /** The options of `build` that are paths. */
@@ -105,6 +106,7 @@ interface RawJailFile extends Readonly<Record<string, unknown>> {
  */
 export function readJailFile(file: string): JailFile {
   const raw = readCheckedYaml(file, publishedSchema('jail'), 'JAIL_FILE_INVALID') as RawJailFile;
+  refuseUnknownProfiles(raw.profiles ?? [], file);
   const absolute = path.resolve(file);
   const directory = path.dirname(absolute);
   const from = (name: string): string => path.resolve(directory, name);
@@ -152,6 +154,17 @@ function proofSpec(file: string, name: string, { command, ...proof }: RawProof):
     throw new JailbuildError('JAIL_FILE_INVALID', `${file}: proof ${name}: ${problem}`, file);
   }
   return { ...proof, name, command: words(command) };
+}
+
+/** @throws JailbuildError JAIL_FILE_INVALID with file, line and column */
+function refuseUnknownProfiles(profiles: readonly string[], file: string): void {
+  for (const [index, name] of profiles.entries()) {
+    if (name.includes('/')) continue;
+    const why = unknownProfile(name);
+    if (why === undefined) continue;
+    const at = placeInYaml(file, ['profiles', String(index)]);
+    throw new JailbuildError('JAIL_FILE_INVALID', `${at}: ${why}`, file);
+  }
 }
 
 function account(file: string, text: string): AccountRequest {

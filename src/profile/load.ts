@@ -48,10 +48,17 @@ function readProfile(file: string): Profile {
 }
 
 function builtInPath(name: string): string {
+  const unknown = unknownProfile(name);
+  if (unknown === undefined) return templatePath(`profiles/${name}${SUFFIX}`);
+  throw new JailbuildError('PROFILE_NOT_FOUND', unknown, name);
+}
+
+/** What to say of a name that no profile has which comes with jailbuild; undefined if one has. */
+export function unknownProfile(name: string): string | undefined {
   const names = profileNames();
-  if (names.includes(name)) return templatePath(`profiles/${name}${SUFFIX}`);
+  if (names.includes(name)) return undefined;
   const help = didYouMean(name, names) || '; `jailbuild profiles` lists them';
-  throw new JailbuildError('PROFILE_NOT_FOUND', `${name}: no such profile${help}`, name);
+  return `${name}: no such profile${help}`;
 }
 
 /** The names of the profiles that come with jailbuild, sorted. */

@@ -182,7 +182,7 @@ export class FileCollection {
       stat,
       target: stat.type === 'symlink' ? sources.readlink(source) : undefined,
       content: undefined,
-      device: undefined,
+      device: stat.device,
       isMade: false,
       reasons: [reason],
     });
@@ -290,7 +290,7 @@ export class FileCollection {
       stat,
       target,
       content: undefined,
-      device: undefined,
+      device: stat.device,
       isMade: false,
       reasons: [reason],
     });

@@ -170,18 +170,14 @@ export class ProgramResolver {
 
   /** What is wrong with files, or stops programs although they start. To be asked at the end. */
   warnings(): string[] {
-    return [
-      ...this.#loaderWarnings,
-      ...this.#facts.warnings,
-      ...this.#hints.lines(this.#given(), true),
-    ];
+    return [...this.#loaderWarnings, ...this.#facts.warnings];
   }
 
   /** What the programs may look for when they run, a line a kind. To be asked at the end. */
   hints(): string[] {
     const absent = [...this.#nameService.absent].sort();
     return [
-      ...this.#hints.lines(this.#given(), false),
+      ...this.#hints.lines(this.#given()),
       ...this.#unusedPreload(),
       ...(absent.length === 0
         ? []

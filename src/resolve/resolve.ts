@@ -1,10 +1,11 @@
 import { JailbuildError } from '../errors.js';
 import { OverlayView } from '../fs/overlay-view.js';
 import { isTrace, Sysroot } from '../fs/sysroot.js';
+import type { Advice } from '../manifest/advice.js';
 import type { ManifestRequest, MissingLibrary } from '../manifest/manifest.js';
 import type { LdCacheChoice, ResolveRequest } from '../manifest/request.js';
 import { type Additions, needsAdditions, type Resolution } from './additions.js';
-import { unprovided } from './advice/unprovided.js';
+import type { Advise } from './advice/advise.js';
 import { addRunTimeData } from './data/run-time-data.js';
 import { addTerminfo } from './data/terminfo.js';
 import { resolveEnvironment } from './environment.js';
@@ -34,6 +35,8 @@ export interface Closure {
   readonly warnings: readonly string[];
   /** What the programs may look for when they run, and how to add it. */
   readonly hints: readonly string[];
+  /** What the programs may miss, the likeliest first. */
+  readonly advice: readonly Advice[];
   /** What was read of a file, by its identity. */
   readonly read: (identity: string) => ReadFile;
 }
@@ -44,6 +47,8 @@ export interface ResolveContext {
   readonly additions?: Additions | undefined;
   /** What the packages of the request bring: see `packagesOf`. */
   readonly packages?: BringPackages | undefined;
+  /** Tells what the programs may miss: see `adviserOf`. */
+  readonly advise?: Advise | undefined;
   /** What is known of files, so that they need not be read. */
   readonly originals?: Originals | undefined;
   /** Note interpreters that are not there as missing, and go on. */
@@ -121,8 +126,9 @@ export function resolve(asked: ResolveRequest, context: ResolveContext = {}): Cl
     searchPath,
     files: all,
     missing: programs.missing,
-    warnings: [...programs.warnings(), ...warnings, ...unprovided(all.map(({ path }) => path))],
+    warnings: [...programs.warnings(), ...warnings],
     hints: programs.hints(),
+    advice: context.advise?.(resolution, requested) ?? [],
     read: (identity) => programs.read(identity),
   };
 }

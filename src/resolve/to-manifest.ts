@@ -16,6 +16,7 @@ export function plan(closure: Closure): Manifest {
     missing: closure.missing,
     warnings: closure.warnings,
     hints: closure.hints,
+    ...(closure.advice.length === 0 ? {} : { advice: closure.advice }),
   };
 }
 

@@ -1,4 +1,4 @@
-import { fullVersion } from '../evidence/packages/package.js';
+import { fullVersion, hasSource, sourceOf, sourceVersionOf } from '../evidence/packages/package.js';
 import { rfc3339 } from '../export/times.js';
 import { type Inventory, type InventoryFile, type InventoryPackage, ROOT } from './inventory.js';
 import { contactOf, contentUuid, type SbomSubject } from './subject.js';
@@ -49,7 +49,7 @@ export function cycloneDx(inventory: Inventory, subject: SbomSubject): object {
 }
 
 function packageComponent(owner: InventoryPackage): object {
-  const { name, purl, supplier, license, homepage, source, files } = owner;
+  const { name, purl, supplier, license, homepage, files } = owner;
   return {
     type: 'library',
     'bom-ref': purl,
@@ -60,9 +60,26 @@ function packageComponent(owner: InventoryPackage): object {
     purl,
     externalReferences:
       homepage === undefined ? undefined : [{ type: 'website', url: encodeURI(homepage) }],
-    properties: source === undefined ? undefined : [{ name: 'jailbuild:source', value: source }],
+    properties: hasSource(owner) ? sourceProperties(owner) : undefined,
     components: files.map(fileComponent),
   };
+}
+
+/** The source package, by the names under which Trivy looks for it (pkg/sbom/core). */
+function sourceProperties(owner: InventoryPackage): object[] {
+  const [, epoch, version = '', release] =
+    /^(?:(\d+):)?(.*?)(?:-([^-]*))?$/.exec(sourceVersionOf(owner)) ?? [];
+  const values = {
+    'aquasecurity:trivy:SrcEpoch': epoch,
+    'aquasecurity:trivy:SrcName': sourceOf(owner),
+    // An apk's revision is part of its version.
+    'aquasecurity:trivy:SrcRelease': owner.type === 'apk' ? undefined : release,
+    'aquasecurity:trivy:SrcVersion': owner.type === 'apk' ? sourceVersionOf(owner) : version,
+    ...(owner.source === undefined ? {} : { 'jailbuild:source': owner.source }),
+  };
+  return Object.entries(values).flatMap(([name, value]) =>
+    value === undefined ? [] : [{ name, value }],
+  );
 }
 
 function supplierOf(supplier: string): object {

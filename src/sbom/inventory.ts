@@ -1,7 +1,12 @@
 import { createHash } from 'node:crypto';
 import { PackageURL } from 'packageurl-js';
 import { packageOwners } from '../evidence/packages/owners.js';
-import { fullVersion, type Package } from '../evidence/packages/package.js';
+import {
+  fullVersion,
+  type Package,
+  sourceOf,
+  sourceVersionOf,
+} from '../evidence/packages/package.js';
 import { CHUNK_SIZE, type FileTree } from '../export/file-tree.js';
 import { FileReader } from '../fs/file-reader.js';
 import { HeldTree } from '../fs/held-tree.js';
@@ -94,7 +99,7 @@ export async function takeInventory(
   };
 }
 
-/** `pkg:deb/debian/libc6@2.36-9?arch=amd64&distro=debian-12` (purl-spec). */
+/** `pkg:deb/debian/libc6@2.36-9?arch=amd64&distro=debian-12&upstream=glibc%402.36-9` (purl-spec). */
 export function packageUrl(owner: Package, { id, version }: Distribution): string {
   const { type, name, architecture, epoch } = owner;
   const distro = id === undefined ? undefined : version === undefined ? id : `${id}-${version}`;
@@ -102,6 +107,8 @@ export function packageUrl(owner: Package, { id, version }: Distribution): strin
     arch: architecture,
     ...(distro === undefined ? {} : { distro }),
     ...(epoch === undefined || type !== 'rpm' ? {} : { epoch: String(epoch) }),
+    // Scanners match advisories by it, as Debian writes them for source packages.
+    ...(type === 'deb' ? { upstream: `${sourceOf(owner)}@${sourceVersionOf(owner)}` } : {}),
   };
   const shown = type === 'rpm' ? owner.version : fullVersion(owner);
   return new PackageURL(type, id, name, shown, qualifiers, undefined).toString();

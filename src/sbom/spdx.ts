@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { licenseReferences } from '../evidence/packages/license.js';
-import { fullVersion } from '../evidence/packages/package.js';
+import { fullVersion, hasSource, sourceOf, sourceVersionOf } from '../evidence/packages/package.js';
 import { rfc3339 } from '../export/times.js';
 import { type Inventory, type InventoryFile, type InventoryPackage, ROOT } from './inventory.js';
 import { contactOf, contentUuid, type SbomSubject } from './subject.js';
@@ -58,14 +58,17 @@ export function spdx(inventory: Inventory, subject: SbomSubject): object {
 }
 
 function packageOf(owner: InventoryPackage, id: string): object {
-  const { name, supplier, license, homepage, purl, source, files } = owner;
+  const { name, supplier, license, homepage, purl, files } = owner;
   return {
     SPDXID: id,
     name,
     versionInfo: fullVersion(owner),
     supplier: supplier === undefined ? UNKNOWN : supplierOf(supplier),
     homepage: homepage === undefined ? undefined : encodeURI(homepage),
-    sourceInfo: source === undefined ? undefined : `built from the source package ${source}`,
+    // The words that scanners read (Trivy, pkg/sbom/spdx).
+    sourceInfo: hasSource(owner)
+      ? `built package from: ${sourceOf(owner)} ${sourceVersionOf(owner)}`
+      : undefined,
     ...unknownOrigin(files),
     licenseDeclared: license ?? UNKNOWN,
     externalRefs: [

@@ -16,11 +16,23 @@ const BUILD_ONLY = [
   ...['file', 'from', 'json', 'quiet', 'verbose', 'dry-run', 'format', 'run', 'progress'],
   ...['profile', 'user', 'include', 'exclude', 'trace', 'prove'],
 ];
-const RUN_ONLY = ['verbose', 'print-command', 'oci-bundle', 'observe', 'json'];
+const RUN_ONLY = [
+  ...['verbose', 'print-command', 'oci-bundle', 'observe', 'json', 'die-with-parent'],
+  // Descriptors are the caller's.
+  ...['fd', 'preserve-fds', 'listen-fds', 'info-fd', 'json-status-fd', 'block-fd', 'sync-fd'],
+  ...['bind-fd', 'ro-bind-fd', 'bind-data', 'ro-bind-data', 'file', 'seccomp-fd'],
+];
 /** Options whose words stand in one argument, with commas between them. */
 const COMMA_LISTS = ['terminfo', 'gconv', 'locale', 'tz'];
 
 const SCALAR = { type: ['string', 'number'] };
+/** Words: a lone one has no blanks, or it would be taken for several. */
+const WORDS = {
+  type: ['array', 'string', 'number'],
+  items: { type: ['string', 'number'] },
+  pattern: '^\\S*$',
+  description: 'one word, or a list of words',
+};
 const LIST_OR_WORD = { type: ['array', 'string', 'number'], items: SCALAR };
 const LIST_OR_MAP = {
   type: ['array', 'object'],
@@ -31,6 +43,8 @@ const TEXT_MAP = {
   type: 'object',
   additionalProperties: { type: ['string', 'number', 'boolean'] },
 };
+/** An item that YAML has not made of several by folding lines. */
+const LISTED = { type: 'string', minLength: 1, pattern: '^\\S+$|/' };
 const NAMES = { type: 'array', items: { type: 'string', minLength: 1 } };
 const ID = { type: 'integer', minimum: 0, maximum: 4_294_967_294 };
 
@@ -47,11 +61,19 @@ export function jailSchema(): Json {
     properties: {
       root: { ...text('Directory of the jail, relative to this file'), minLength: 1 },
       programs: {
-        ...NAMES,
+        type: 'array',
+        items: {
+          ...LISTED,
+          description: 'one program, with a slash before its name if that has a blank',
+        },
         description: 'Programs by name, looked up on PATH, or by path, relative to this file',
       },
       profiles: {
-        ...NAMES,
+        type: 'array',
+        items: {
+          ...LISTED,
+          description: 'one profile, with a slash before its name if that has a blank',
+        },
         description: 'Profiles by name, or files by path (with a slash), relative to this file',
       },
       users: {
@@ -105,7 +127,7 @@ export function jailSchema(): Json {
           additionalProperties: false,
           required: ['command'],
           properties: {
-            command: { ...LIST_OR_WORD, description: 'The command, in words' },
+            command: WORDS,
             stdin: text('What it reads; nothing, if absent'),
             status: {
               type: 'integer',
@@ -124,7 +146,7 @@ export function jailSchema(): Json {
         type: 'object',
         additionalProperties: false,
         properties: {
-          command: { ...LIST_OR_WORD, description: 'The command, in words' },
+          command: WORDS,
           ...options(runCommand.options, RUN_ONLY),
           env: { ...LIST_OR_MAP, description: 'Environment variables' },
         },
@@ -135,10 +157,10 @@ export function jailSchema(): Json {
         additionalProperties: false,
         properties: {
           to: text('Where it goes, as for `export --to`'),
-          entrypoint: { ...LIST_OR_WORD, description: 'The command, in words' },
+          entrypoint: WORDS,
           cmd: {
-            ...LIST_OR_WORD,
-            description: 'Words behind the entrypoint, for the user to replace',
+            ...WORDS,
+            description: 'one word, or a list of words, behind the entrypoint',
           },
           env: { ...LIST_OR_MAP, description: 'Environment variables' },
           user: { ...SCALAR, description: 'USER[:GROUP] by name or number' },

@@ -2,44 +2,68 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readdirSync, readSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { JAILBUILD, PROJECT } from '../support/cli.js';
-import { type Contender, compare } from './compare.js';
+import { COMMAND, type Contender, compare } from './compare.js';
+import { type Goal, printGoals } from './goals.js';
 
 export const FEW = ['env', 'bash', 'ps', 'ls', 'top'];
+/** Below it everything is written; in memory, the disk does not count. */
+export const PLACE = process.env.BENCH_PLACE ?? '/srv';
 const SMALL_ROUNDS = 25;
 const LARGE_ROUNDS = 3;
+
+const [UNSYNCED, COPY] = ['jailbuild --no-sync', 'cp -a of the finished jail'];
+const SMALL_GOALS: readonly Goal[] = [
+  { of: UNSYNCED, to: 'jk_cp', wall: 0.7, processor: 0.7 },
+  { of: UNSYNCED, to: 'dracut-install', wall: 0.6, processor: 0.6 },
+  { of: 'jailbuild', to: 'jk_cp', wall: 1 },
+];
+const LARGE_GOALS: readonly Goal[] = [
+  { of: UNSYNCED, to: 'jk_cp', wall: 1 / 8, processor: 1 / 8 },
+  { of: UNSYNCED, to: 'dracut-install', wall: 1 / 8, processor: 1 / 8 },
+  { of: UNSYNCED, to: COPY, wall: 1.1, processor: 1.6 },
+];
 
 /** The main job, five programs, against the peers. */
 export async function benchBuild(): Promise<void> {
   const node: Contender = { name: 'node -e 0', command: () => [process.execPath, '-e', '0'] };
   const start: Contender = {
     name: 'jailbuild --version',
-    command: () => [process.execPath, JAILBUILD, '--version'],
+    command: () => [...COMMAND, '--version'],
   };
   const dryRun: Contender = {
     name: 'jailbuild --dry-run',
-    command: (d) => [process.execPath, JAILBUILD, `${d}/jail`, ...FEW, '--dry-run', '--quiet'],
+    command: (d) => [...COMMAND, `${d}/jail`, ...FEW, '--dry-run', '--quiet'],
+  };
+  const script: Contender = {
+    name: 'jailbuild.cjs --no-sync',
+    command: (d) => [process.execPath, JAILBUILD, `${d}/jail`, ...FEW, '--no-sync'],
   };
   const few = FEW.map((name) => `/usr/bin/${name}`);
-  const all = [...contenders(few), copyOfResult(few), dryRun, start, node];
-  inScratch((scratch) => compare(FEW.join(' '), all, SMALL_ROUNDS, scratch));
+  const all = [...contenders(few), script, copyOfResult(few), dryRun, start, node];
+  inScratch((scratch) =>
+    printGoals(compare(FEW.join(' '), all, SMALL_ROUNDS, scratch), SMALL_GOALS),
+  );
 }
 
 /** The large job, all of /usr/bin and /usr/sbin. It takes minutes and several gigabytes. */
 export async function benchBuildAll(): Promise<void> {
   const all = elfPrograms(['/usr/bin', '/usr/sbin']);
   inScratch((scratch) =>
-    compare(
-      `all ${all.length} ELF programs of /usr/bin and /usr/sbin`,
-      [...contenders(all), copyOfResult(all)],
-      LARGE_ROUNDS,
-      scratch,
+    printGoals(
+      compare(
+        `all ${all.length} ELF programs of /usr/bin and /usr/sbin`,
+        [...contenders(all), copyOfResult(all)],
+        LARGE_ROUNDS,
+        scratch,
+      ),
+      LARGE_GOALS,
     ),
   );
 }
 
 /** Gives a directory to work in: jk_cp refuses a jail below one that others may write to, as /tmp. */
 export function inScratch(work: (scratch: string) => void): void {
-  const scratch = mkdtempSync('/srv/jailbuild-bench-');
+  const scratch = mkdtempSync(path.join(PLACE, 'jailbuild-bench-'));
   try {
     work(scratch);
   } finally {
@@ -51,12 +75,12 @@ function contenders(programs: readonly string[]): Contender[] {
   return [
     {
       name: 'jailbuild',
-      command: (d) => [process.execPath, JAILBUILD, `${d}/jail`, ...programs],
+      command: (d) => [...COMMAND, `${d}/jail`, ...programs],
     },
     {
       // As the peers, which do not wait for the disk.
       name: 'jailbuild --no-sync',
-      command: (d) => [process.execPath, JAILBUILD, `${d}/jail`, ...programs, '--no-sync'],
+      command: (d) => [...COMMAND, `${d}/jail`, ...programs, '--no-sync'],
     },
     ...PEERS.map(({ name, command }) => ({
       name,
@@ -101,7 +125,7 @@ export const PEERS: readonly Peer[] = [
 /** The bound: only the copying, of a jail that is there already. */
 function copyOfResult(programs: readonly string[]): Contender {
   return {
-    name: 'cp -a of the finished jail',
+    name: COPY,
     prepare: (d) => {
       spawnSync(process.execPath, [JAILBUILD, `${d}/done`, ...programs, '--quiet']);
     },

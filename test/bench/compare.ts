@@ -1,6 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { FRONT } from '../front/support.js';
+import { JAILBUILD } from '../support/cli.js';
+
+/** The command as it is installed: the native front where it is built, otherwise the script. */
+export const COMMAND: readonly [file: string, ...args: string[]] = existsSync(FRONT)
+  ? [FRONT]
+  : [process.execPath, JAILBUILD];
 
 /** One program in a comparison. */
 export interface Contender {

@@ -2,10 +2,12 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, utimesSync } from 'node:fs';
 import { JAILBUILD } from '../support/cli.js';
 import { elfPrograms, FEW, inScratch, PEERS, type Peer } from './build.js';
-import { type Contender, compare, ENVIRONMENT } from './compare.js';
+import { COMMAND, type Contender, compare, ENVIRONMENT } from './compare.js';
+import { printGoals } from './goals.js';
 
 const SMALL_ROUNDS = 25;
 const LARGE_ROUNDS = 5;
+const SAME = 'the same build, nothing changed';
 
 /**
  * What it costs to build again where nothing has changed, and to update one library; and what peers do
@@ -17,6 +19,7 @@ export async function benchKeep(): Promise<void> {
     FEW.map((name) => `/usr/bin/${name}`),
     PEERS,
     SMALL_ROUNDS,
+    2,
   );
 }
 
@@ -25,7 +28,7 @@ export async function benchKeepAll(): Promise<void> {
   const all = elfPrograms(['/usr/bin', '/usr/sbin']);
   const title = `all ${all.length} ELF programs of /usr/bin and /usr/sbin`;
   const peers = PEERS.filter(({ name }) => name === 'jk_cp');
-  keep(title, all, peers, LARGE_ROUNDS);
+  keep(title, all, peers, LARGE_ROUNDS, 3);
 }
 
 function keep(
@@ -33,17 +36,18 @@ function keep(
   programs: readonly string[],
   peers: readonly Peer[],
   rounds: number,
+  limit: number,
 ): void {
   const node: Contender = { name: 'node -e 0', command: () => [process.execPath, '-e', '0'] };
   inScratch((scratch) => {
     run(`${scratch}/jail`, ...programs);
     run(`${scratch}/host`, ...programs, '--no-record');
     run(`${scratch}/updated`, ...programs, '--sysroot', `${scratch}/host`);
-    compare(
+    const timings = compare(
       `${title}, in the jail that is there`,
       [
         node,
-        job('the same build, nothing changed', `${scratch}/jail`, ...programs),
+        job(SAME, `${scratch}/jail`, ...programs),
         job('update, nothing changed', 'update', `${scratch}/jail`),
         {
           ...job('update, one library changed', 'update', `${scratch}/updated`),
@@ -54,6 +58,7 @@ function keep(
       rounds,
       scratch,
     );
+    printGoals(timings, [{ of: SAME, to: node.name, wall: limit, processor: limit }]);
   });
 }
 
@@ -65,7 +70,7 @@ function again({ name, command }: Peer, place: string, programs: readonly string
 }
 
 function job(name: string, ...args: readonly string[]): Contender {
-  return { name, command: () => [process.execPath, JAILBUILD, ...args, '--quiet'] };
+  return { name, command: () => [...COMMAND, ...args, '--quiet'] };
 }
 
 /** With the clock out of it, and in the environment of the contenders, which records remember. */

@@ -4,6 +4,8 @@ import path from 'node:path';
 import { locateLauncher } from '../../src/launcher/locate.js';
 import { launcherArguments } from '../../src/launcher/options.js';
 import { JAILBUILD, PROJECT } from '../support/cli.js';
+import { COMMAND } from './compare.js';
+import { printGoals } from './goals.js';
 import { compile, inTurn, middle } from './stopwatch.js';
 
 const ROUNDS = 100;
@@ -28,14 +30,24 @@ export async function benchLaunch(): Promise<void> {
     spawnSync(process.execPath, [
       ...[JAILBUILD, 'run', jail, '--network', 'none', '--oci-bundle', bundle, '--', '/true'],
     ]);
-    time(scratch, launches(scratch, jail, bundle));
+    // One of jailbuild's own, with a record, and the same program.
+    const built = path.join(scratch, 'built');
+    spawnSync(process.execPath, [
+      JAILBUILD,
+      built,
+      path.join(jail, 'true'),
+      '--include',
+      `${jail}/true:/true`,
+      '-q',
+    ]);
+    time(scratch, launches(scratch, jail, built, bundle));
     await memory(jail);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
 }
 
-function launches(scratch: string, jail: string, bundle: string): Launch[] {
+function launches(scratch: string, jail: string, built: string, bundle: string): Launch[] {
   const bwrap = ['bwrap', '--bind', jail, '/', '--proc', '/proc'];
   const defaults = launcherArguments(jail, { isolateNetwork: true }, ['/true']);
   return [
@@ -71,11 +83,26 @@ function launches(scratch: string, jail: string, bundle: string): Launch[] {
       ],
     },
     {
-      name: 'jailbuild run',
-      command: [process.execPath, JAILBUILD, 'run', jail, '--network', 'none', '--', '/true'],
+      name: 'jailbuild run, with an option',
+      command: [...COMMAND, 'run', jail, '--network', 'none', '--', '/true'],
+    },
+    { name: 'jailbuild run', command: [...COMMAND, 'run', built, '--', '/true'] },
+    {
+      name: 'bwrap, as jailbuild run',
+      command: [
+        ...['bwrap', '--bind', built, '/', '--proc', '/proc', '--dev', '/dev', '--unshare-ipc'],
+        ...['--unshare-pid', '--unshare-uts', '--unshare-cgroup', '--hostname', 'jail'],
+        ...['--tmpfs', '/.jailbuild', '--clearenv', '--cap-drop', 'ALL', '/true'],
+      ],
     },
   ];
 }
+
+const LIMITS = [
+  ['jailbuild run', 'bwrap, as jailbuild run', 1.5],
+  ['invoke_ns, the same work', 'only the system calls', 1],
+  ['invoke_ns, the same work', 'bwrap, the same work', 0.5],
+] as const;
 
 function time(scratch: string, contenders: readonly Launch[]): void {
   // crun refuses a mixture of control groups, so all see those of version 2 alone.
@@ -96,6 +123,10 @@ function time(scratch: string, contenders: readonly Launch[]): void {
       `  ${name.padEnd(38)} ${median.toFixed(0).padStart(7)} µs   least ${least.toFixed(0).padStart(7)}   ${ratio.padStart(6)} x`,
     );
   }
+  printGoals(
+    contenders.map(({ name }, i) => ({ name, times: laps[i]?.times ?? [], processor: Number.NaN })),
+    LIMITS.map(([of, to, wall]) => ({ of, to, wall })),
+  );
 }
 
 /** Resident memory while the launcher waits for a command. */

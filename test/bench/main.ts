@@ -4,6 +4,7 @@ import { benchBuild, benchBuildAll } from './build.js';
 import { benchExport } from './export.js';
 import { benchKeep, benchKeepAll } from './keep.js';
 import { benchLaunch } from './launch.js';
+import { benchObserve } from './observe.js';
 import { benchResolve } from './resolve.js';
 import { benchSizes } from './sizes.js';
 
@@ -14,6 +15,7 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   keep: benchKeep,
   'keep-all': benchKeepAll,
   launch: benchLaunch,
+  observe: benchObserve,
   sizes: benchSizes,
   resolve: benchResolve,
 };

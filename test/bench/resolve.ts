@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { JAILBUILD } from '../support/cli.js';
 import { elfPrograms } from './build.js';
-import { ENVIRONMENT } from './compare.js';
+import { COMMAND, ENVIRONMENT } from './compare.js';
+import { printGoals } from './goals.js';
 import { inTurn, middle } from './stopwatch.js';
 
 const ROUNDS = 15;
@@ -14,8 +14,8 @@ export async function benchResolve(): Promise<void> {
   // Without -vv libtree leaves out what the C library's packages have; with -vvv it lists again what
   // it has listed.
   const contenders = [
-    ['jailbuild tree', process.execPath, JAILBUILD, 'tree', ...programs],
-    ['jailbuild tree --json', process.execPath, JAILBUILD, 'tree', '--json', ...programs],
+    ['jailbuild tree', ...COMMAND, 'tree', ...programs],
+    ['jailbuild tree --json', ...COMMAND, 'tree', '--json', ...programs],
     ['libtree -p -vv', 'libtree', '-p', '-vv', ...programs],
     ['libtree -p -vvv', 'libtree', '-p', '-vvv', ...programs],
     ['node -e 0', process.execPath, '-e', '0'],
@@ -38,6 +38,14 @@ export async function benchResolve(): Promise<void> {
         `  ${name.padEnd(24)} ${ms(median)} ms   least ${ms(least)}   ${ratio.padStart(6)} x   ${(memory / 1024).toFixed(0).padStart(4)} MB${failed ? `   ${missed(file, args)}` : ''}`,
       );
     }
+    printGoals(
+      contenders.map(([name], i) => ({
+        name,
+        times: laps[i]?.times ?? [],
+        processor: Number.NaN,
+      })),
+      [{ of: 'jailbuild tree', to: 'libtree -p -vv', wall: 4 }],
+    );
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }

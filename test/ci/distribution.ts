@@ -19,7 +19,7 @@ export function makeDistribution(directory: string): string {
   makeRepository(repository, path.join(directory, 'package'));
   const archive = path.join(directory, 'distribution.tar');
   const root = path.join(directory, 'distribution');
-  const others = /^(jailbuild: warning: the certificates .*\n)?$/;
+  const others = /^(jailbuild: advice: .*\n)?$/;
   buildJail(
     root,
     [

@@ -104,6 +104,6 @@ describe('a wrong command line is one line that says what is wrong, status 2', (
     assert.equal(stdout, '');
     assert.match(stderr, /^Usage: /);
     assert.match(stderr, /^ {2}jailbuild \/var\/local\/jail env bash ps ls top$/m);
-    assert.ok(stderr.split('\n').length <= 40);
+    assert.ok(stderr.split('\n').length <= 44);
   });
 });

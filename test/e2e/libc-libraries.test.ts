@@ -3,7 +3,7 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { exec, jailbuild, succeed } from '../support/cli.js';
-import { needs, needsRoot } from '../support/need.js';
+import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
 const directory = tempDir();
@@ -113,7 +113,7 @@ int main(void) {
   });
 });
 
-test('musl and static programs bring no libgcc_s.so.1', needs('musl-gcc', 'cc'), () => {
+test('musl and static programs bring no libgcc_s.so.1', needsRoot('musl-gcc', 'cc'), () => {
   writeFileSync(at('m.c'), UNWINDING.pthread_cancel);
   succeed('musl-gcc', ['-o', at('musl'), at('m.c')]);
   succeed('cc', ['-static', '-pthread', '-o', at('static'), at('m.c')]);

@@ -140,15 +140,17 @@ describe('remove', needsRoot(), () => {
       'jailbuild update "$jail" --quiet --strict',
       'jailbuild check "$jail"',
       'jailbuild why "$jail" ls | head -n 1',
-      'jailbuild run "$jail" -- ls || echo "run: $?"',
+      'jailbuild run "$jail" -- ls -d /usr',
       'jailbuild remove "$jail" --quiet',
+      // What run mounts on stays.
+      'find "$jail" -depth -type d -empty -delete',
     ];
     const { stdout, stderr } = exec('bash', ['-ec', commands.join('\n')], {
       cwd: directory,
       env: { ...process.env, NODE: process.execPath, CLI: JAILBUILD },
     });
-    assert.match(stdout, /^check: 3\nClean: \d+ entries as built\n\/usr\/bin\/ls\nrun: 125\n$/);
-    assert.match(stderr, /jailbuild: \S*\/bad\\xff: is not UTF-8, [^\n]*\n$/);
+    assert.match(stdout, /^check: 3\nClean: \d+ entries as built\n\/usr\/bin\/ls\n\/usr\n$/);
+    assert.doesNotMatch(stderr, /UTF-8/);
     assert.deepEqual(readdirSync(directory), []);
   });
 

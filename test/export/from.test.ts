@@ -64,7 +64,7 @@ test('a jail file says what an image is', needs('skopeo'), () => {
   assert.equal(sha256(`${directory}/one.tar`), sha256(`${directory}/two.tar`));
 });
 
-test('profiles and further files go into an image as into a jail', needs('git', 'tar'), () => {
+test('profiles and further files go into an image as into a jail', needsRoot('git', 'tar'), () => {
   const directory = tempDir();
   writeFileSync(path.join(directory, 'motd'), 'welcome\n');
   const include = ['--include', `${directory}/motd:/etc/motd`];

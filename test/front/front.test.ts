@@ -83,17 +83,28 @@ describe('the native front', NEEDS_FRONT, () => {
     }
   });
 
-  test('has the writer work in large jails, whose replies do not fit into a pipe', () => {
-    const jail = `${directory}/large`;
-    const host = `${directory}/host`;
-    assert.equal(
-      exec('sh', ['-c', `mkdir -p ${host} && cd ${host} && seq 9000 | xargs touch`]).status,
-      0,
-    );
-    const { status, stderr } = front([jail, 'ls', '--include', `${host}:/data`, '--no-sync', '-q']);
-    assert.deepEqual([status, stderr], [0, '']);
-    assert.equal(readdirSync(`${jail}/data`).length, 9000);
-  });
+  test(
+    'has the writer work in large jails, whose replies do not fit into a pipe',
+    needsRoot(),
+    () => {
+      const jail = `${directory}/large`;
+      const host = `${directory}/host`;
+      assert.equal(
+        exec('sh', ['-c', `mkdir -p ${host} && cd ${host} && seq 9000 | xargs touch`]).status,
+        0,
+      );
+      const { status, stderr } = front([
+        jail,
+        'ls',
+        '--include',
+        `${host}:/data`,
+        '--no-sync',
+        '-q',
+      ]);
+      assert.deepEqual([status, stderr], [0, '']);
+      assert.equal(readdirSync(`${jail}/data`).length, 9000);
+    },
+  );
 
   test('shows nothing of itself to the programs that are started', needsRoot('unshare'), () => {
     const jail = `${directory}/streams`;

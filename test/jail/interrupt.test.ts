@@ -9,7 +9,7 @@ import { MANIFEST_SCHEMA, type Manifest } from '../../src/manifest/manifest.js';
 import { scratch } from './support.js';
 
 /** More than an engine is asked for at a time, so that requests are under way when it is to stop. */
-const COUNT = 2000;
+const COUNT = 5000;
 const MTIME = '1700000000.000000000';
 
 function manifest(): Manifest {

@@ -8,6 +8,7 @@ import { openNativeEngine } from '../../src/jail/engine/open.js';
 import { lockJail } from '../../src/jail/lock.js';
 import { writeJail } from '../../src/jail/write/write.js';
 import { JAILBUILD, jailbuild, PROJECT } from '../support/cli.js';
+import { needsRoot } from '../support/need.js';
 import { manifestOf, scratch } from './support.js';
 
 function makeHost(t: TestContext): string {
@@ -108,7 +109,7 @@ describe('two builds of one jail', () => {
     assert.deepEqual(readdirSync(parent).sort(), ['new', 'old']);
   });
 
-  test('on the command line: many at once, and all succeed', async (t) => {
+  test('on the command line: many at once, and all succeed', needsRoot(), async (t) => {
     const parent = scratch(t);
     const jail = `${parent}/a/jail`;
     const builds = ['ls', 'cat', 'env', 'id'].map(

@@ -7,6 +7,7 @@ import type { ErrorCode } from '../../src/errors.js';
 import { JailbuildError } from '../../src/errors.js';
 import { checkTarget, locateTarget } from '../../src/jail/target.js';
 import type { Entry } from '../../src/manifest/manifest.js';
+import { needsRoot } from '../support/need.js';
 import { manifestOf, scratch } from './support.js';
 
 function refusal(code: ErrorCode, words: RegExp) {
@@ -74,21 +75,25 @@ test('a target inside a terminfo tree that is copied is refused', (t) => {
   checkTarget({ ...manifest, entries }, path.join(host, 'lib/jail'), host);
 });
 
-test('a read-only file system is refused, also for a target that does not exist', (t) => {
-  const directory = scratch(t);
-  const manifest = manifestOf(directory);
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'tmpfs', directory]);
-  try {
-    for (const name of ['', 'a/jail']) {
-      assert.throws(
-        () => checkTarget(manifest, path.join(directory, name)),
-        refusal('TARGET_NOT_WRITABLE', /read-only file system/),
-      );
+test(
+  'a read-only file system is refused, also for a target that does not exist',
+  needsRoot('mount', 'umount'),
+  (t) => {
+    const directory = scratch(t);
+    const manifest = manifestOf(directory);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'tmpfs', directory]);
+    try {
+      for (const name of ['', 'a/jail']) {
+        assert.throws(
+          () => checkTarget(manifest, path.join(directory, name)),
+          refusal('TARGET_NOT_WRITABLE', /read-only file system/),
+        );
+      }
+    } finally {
+      execFileSync('umount', [directory]);
     }
-  } finally {
-    execFileSync('umount', [directory]);
-  }
-});
+  },
+);
 
 test('links in the path that the user gives are followed once, missing directories kept', (t) => {
   const directory = scratch(t);

@@ -20,6 +20,7 @@ import type { ErrorCode } from '../../src/errors.js';
 import { JailbuildError } from '../../src/errors.js';
 import type { FileReport } from '../../src/jail/report.js';
 import { writeJail } from '../../src/jail/write/write.js';
+import { needsRoot } from '../support/need.js';
 import { manifestOf, scratch, snapshot } from './support.js';
 
 /** A small host with all that a jail is made of. */
@@ -57,58 +58,66 @@ async function rejection(promise: Promise<unknown>, code: ErrorCode): Promise<Ja
   return error;
 }
 
-test('a new jail has content, mode, owner and times of its sources, and so have its directories', async (t) => {
-  const host = makeHost(t);
-  const target = path.join(scratch(t), 'a/b/jail');
-  const manifest = manifestOf(host);
-  const seen: string[] = [];
-  const reports = await writeJail(manifest, target, {
-    sourceRoot: host,
-    onFile: ({ path }) => seen.push(path),
-  });
-  assert.deepEqual(
-    reports.map(({ path, status, action }) => `${path} ${status} ${action}`),
-    manifest.entries.map(({ path }) => `${path} ok created`),
-  );
-  assert.deepEqual(seen.sort(), manifest.entries.map(({ path }) => path).sort());
-  assert.equal(readFileSync(path.join(target, 'lib/libc.so'), 'utf8'), 'libc');
-  for (const { path: at } of manifest.entries) {
-    const [from, to] = [lstatSync(host + at), lstatSync(target + at)];
-    assert.equal(to.mode, from.mode, at);
-    assert.equal(`${to.uid}:${to.gid}`, `${from.uid}:${from.gid}`, at);
-    assert.ok(Math.abs(to.mtimeMs - from.mtimeMs) < 0.001, at);
-  }
-  assert.equal(lstatSync(target).mode & 0o7777, 0o755);
-  assert.deepEqual(readdirSync(path.dirname(target)), ['jail']);
-});
+test(
+  'a new jail has content, mode, owner and times of its sources, and so have its directories',
+  needsRoot(),
+  async (t) => {
+    const host = makeHost(t);
+    const target = path.join(scratch(t), 'a/b/jail');
+    const manifest = manifestOf(host);
+    const seen: string[] = [];
+    const reports = await writeJail(manifest, target, {
+      sourceRoot: host,
+      onFile: ({ path }) => seen.push(path),
+    });
+    assert.deepEqual(
+      reports.map(({ path, status, action }) => `${path} ${status} ${action}`),
+      manifest.entries.map(({ path }) => `${path} ok created`),
+    );
+    assert.deepEqual(seen.sort(), manifest.entries.map(({ path }) => path).sort());
+    assert.equal(readFileSync(path.join(target, 'lib/libc.so'), 'utf8'), 'libc');
+    for (const { path: at } of manifest.entries) {
+      const [from, to] = [lstatSync(host + at), lstatSync(target + at)];
+      assert.equal(to.mode, from.mode, at);
+      assert.equal(`${to.uid}:${to.gid}`, `${from.uid}:${from.gid}`, at);
+      assert.ok(Math.abs(to.mtimeMs - from.mtimeMs) < 0.001, at);
+    }
+    assert.equal(lstatSync(target).mode & 0o7777, 0o755);
+    assert.deepEqual(readdirSync(path.dirname(target)), ['jail']);
+  },
+);
 
-test('an existing jail is extended: what is there as planned is left, the rest made, foreign files kept', async (t) => {
-  const host = makeHost(t);
-  const target = scratch(t);
-  const manifest = manifestOf(host);
-  mkdirSync(path.join(target, 'usr/bin'), { recursive: true, mode: 0o711 });
-  writeFileSync(path.join(target, 'usr/bin/ls'), 'another ls');
-  writeFileSync(path.join(target, 'usr/bin/mine'), 'mine');
-  const first = await writeJail(manifest, target, { sourceRoot: host });
-  assert.deepEqual(actions(first), {
-    '/lib': 'created',
-    '/usr/bin/ls': 'replaced',
-    '/usr/bin/su': 'created',
-    '/usr/lib/libc.so': 'created',
-    '/usr/lib/libc.so.6': 'created',
-  });
-  assert.equal(readFileSync(path.join(target, 'usr/bin/mine'), 'utf8'), 'mine');
-  assert.equal(lstatSync(path.join(target, 'usr/bin')).mode & 0o7777, 0o711);
-  assert.equal(lstatSync(path.join(target, 'usr/bin/su')).mode & 0o7777, 0o6755);
-  assert.deepEqual(readdirSync(target).sort(), ['lib', 'usr']);
+test(
+  'an existing jail is extended: what is there as planned is left, the rest made, foreign files kept',
+  needsRoot(),
+  async (t) => {
+    const host = makeHost(t);
+    const target = scratch(t);
+    const manifest = manifestOf(host);
+    mkdirSync(path.join(target, 'usr/bin'), { recursive: true, mode: 0o711 });
+    writeFileSync(path.join(target, 'usr/bin/ls'), 'another ls');
+    writeFileSync(path.join(target, 'usr/bin/mine'), 'mine');
+    const first = await writeJail(manifest, target, { sourceRoot: host });
+    assert.deepEqual(actions(first), {
+      '/lib': 'created',
+      '/usr/bin/ls': 'replaced',
+      '/usr/bin/su': 'created',
+      '/usr/lib/libc.so': 'created',
+      '/usr/lib/libc.so.6': 'created',
+    });
+    assert.equal(readFileSync(path.join(target, 'usr/bin/mine'), 'utf8'), 'mine');
+    assert.equal(lstatSync(path.join(target, 'usr/bin')).mode & 0o7777, 0o711);
+    assert.equal(lstatSync(path.join(target, 'usr/bin/su')).mode & 0o7777, 0o6755);
+    assert.deepEqual(readdirSync(target).sort(), ['lib', 'usr']);
 
-  const before = snapshot(target);
-  const second = await writeJail(manifest, target, { sourceRoot: host });
-  assert.deepEqual(new Set(second.map(({ action }) => action)), new Set(['unchanged']));
-  assert.deepEqual(snapshot(target), before);
-});
+    const before = snapshot(target);
+    const second = await writeJail(manifest, target, { sourceRoot: host });
+    assert.deepEqual(new Set(second.map(({ action }) => action)), new Set(['unchanged']));
+    assert.deepEqual(snapshot(target), before);
+  },
+);
 
-test('with noClobber what exists is kept and said to be skipped', async (t) => {
+test('with noClobber what exists is kept and said to be skipped', needsRoot(), async (t) => {
   const host = makeHost(t);
   const target = scratch(t);
   mkdirSync(path.join(target, 'usr/bin'), { recursive: true });
@@ -126,20 +135,24 @@ test('with noClobber what exists is kept and said to be skipped', async (t) => {
   assert.equal(readFileSync(path.join(target, 'usr/lib/libc.so.6'), 'utf8'), 'libc');
 });
 
-test('a symbolic link in the place of a file is replaced, and what it points to is not touched', async (t) => {
-  const host = makeHost(t);
-  const target = scratch(t);
-  const outside = path.join(scratch(t), 'secret');
-  writeFileSync(outside, 'secret', { mode: 0o600 });
-  mkdirSync(path.join(target, 'usr/bin'), { recursive: true });
-  symlinkSync(outside, path.join(target, 'usr/bin/ls'));
-  await writeJail(manifestOf(host), target, { sourceRoot: host });
-  assert.equal(readFileSync(outside, 'utf8'), 'secret');
-  assert.equal(lstatSync(outside).mode & 0o7777, 0o600);
-  assert.ok(lstatSync(path.join(target, 'usr/bin/ls')).isFile());
-});
+test(
+  'a symbolic link in the place of a file is replaced, and what it points to is not touched',
+  needsRoot(),
+  async (t) => {
+    const host = makeHost(t);
+    const target = scratch(t);
+    const outside = path.join(scratch(t), 'secret');
+    writeFileSync(outside, 'secret', { mode: 0o600 });
+    mkdirSync(path.join(target, 'usr/bin'), { recursive: true });
+    symlinkSync(outside, path.join(target, 'usr/bin/ls'));
+    await writeJail(manifestOf(host), target, { sourceRoot: host });
+    assert.equal(readFileSync(outside, 'utf8'), 'secret');
+    assert.equal(lstatSync(outside).mode & 0o7777, 0o600);
+    assert.ok(lstatSync(path.join(target, 'usr/bin/ls')).isFile());
+  },
+);
 
-test('directories and other types do not replace one another', async (t) => {
+test('directories and other types do not replace one another', needsRoot(), async (t) => {
   const host = makeHost(t);
   const manifest = manifestOf(host);
   const elsewhere = scratch(t);
@@ -158,78 +171,90 @@ test('directories and other types do not replace one another', async (t) => {
   assert.deepEqual(readdirSync(elsewhere), []);
 });
 
-test('a source that changed since the plan ends the build, and the jail is as before', async (t) => {
-  const host = makeHost(t);
-  const manifest = manifestOf(host);
-  const old = scratch(t);
-  writeFileSync(path.join(old, 'mine'), '');
-  appendFileSync(path.join(host, 'usr/lib/libc.so.6'), 'more');
-  for (const target of [old, path.join(scratch(t), 'x/jail')]) {
-    const error = await rejection(
-      writeJail(manifest, target, { sourceRoot: host }),
-      'SOURCE_CHANGED',
-    );
-    assert.match(error.message, /^\/usr\/lib\/libc\.so\.6: /);
-    assert.equal(existsSync(target), target === old);
-  }
-  assert.deepEqual(readdirSync(old), ['mine']);
-});
+test(
+  'a source that changed since the plan ends the build, and the jail is as before',
+  needsRoot(),
+  async (t) => {
+    const host = makeHost(t);
+    const manifest = manifestOf(host);
+    const old = scratch(t);
+    writeFileSync(path.join(old, 'mine'), '');
+    appendFileSync(path.join(host, 'usr/lib/libc.so.6'), 'more');
+    for (const target of [old, path.join(scratch(t), 'x/jail')]) {
+      const error = await rejection(
+        writeJail(manifest, target, { sourceRoot: host }),
+        'SOURCE_CHANGED',
+      );
+      assert.match(error.message, /^\/usr\/lib\/libc\.so\.6: /);
+      assert.equal(existsSync(target), target === old);
+    }
+    assert.deepEqual(readdirSync(old), ['mine']);
+  },
+);
 
-test('a full disk ends the build, naming the file, and the jail is as before', async (t) => {
-  const host = makeHost(t);
-  writeFileSync(path.join(host, 'usr/bin/large'), Buffer.alloc(3 << 20, 'x'));
-  const manifest = manifestOf(host);
-  const disk = scratch(t);
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', disk]);
-  try {
-    const old = path.join(disk, 'old');
-    mkdirSync(path.join(old, 'usr/bin'), { recursive: true });
-    writeFileSync(path.join(old, 'usr/bin/ls'), 'old ls');
-    linkSync(path.join(old, 'usr/bin/ls'), path.join(old, 'usr/bin/dir'));
-    const before = snapshot(disk);
-    for (const target of [old, path.join(disk, 'a/new')]) {
+test(
+  'a full disk ends the build, naming the file, and the jail is as before',
+  needsRoot(),
+  async (t) => {
+    const host = makeHost(t);
+    writeFileSync(path.join(host, 'usr/bin/large'), Buffer.alloc(3 << 20, 'x'));
+    const manifest = manifestOf(host);
+    const disk = scratch(t);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', disk]);
+    try {
+      const old = path.join(disk, 'old');
+      mkdirSync(path.join(old, 'usr/bin'), { recursive: true });
+      writeFileSync(path.join(old, 'usr/bin/ls'), 'old ls');
+      linkSync(path.join(old, 'usr/bin/ls'), path.join(old, 'usr/bin/dir'));
+      const before = snapshot(disk);
+      for (const target of [old, path.join(disk, 'a/new')]) {
+        const error = await rejection(
+          writeJail(manifest, target, { sourceRoot: host }),
+          'WRITE_FAILED',
+        );
+        assert.equal(error.message, `${target}/usr/bin/large: no space left on device`);
+        assert.deepEqual(snapshot(disk), before);
+      }
+    } finally {
+      execFileSync('umount', [disk]);
+    }
+  },
+);
+
+test(
+  'a failure in the middle of the replacing takes back what was replaced',
+  needsRoot(),
+  async (t) => {
+    const host = makeHost(t);
+    const manifest = manifestOf(host);
+    const target = scratch(t);
+    mkdirSync(path.join(target, 'usr/bin'), { recursive: true });
+    writeFileSync(path.join(target, 'usr/bin/ls'), 'old ls');
+    writeFileSync(path.join(target, 'usr/bin/su'), 'old su');
+    const before = snapshot(target);
+    // A mount point can be staged for, but not be renamed over.
+    execFileSync('mount', [
+      '--bind',
+      path.join(host, 'lib/libc.so.6'),
+      path.join(target, 'usr/bin/su'),
+    ]);
+    try {
       const error = await rejection(
         writeJail(manifest, target, { sourceRoot: host }),
         'WRITE_FAILED',
       );
-      assert.equal(error.message, `${target}/usr/bin/large: no space left on device`);
-      assert.deepEqual(snapshot(disk), before);
+      assert.match(
+        error.message,
+        /usr\/bin\/su: device or resource busy|usr\/bin\/su: invalid cross/,
+      );
+    } finally {
+      execFileSync('umount', [path.join(target, 'usr/bin/su')]);
     }
-  } finally {
-    execFileSync('umount', [disk]);
-  }
-});
+    assert.deepEqual(snapshot(target), before);
+  },
+);
 
-test('a failure in the middle of the replacing takes back what was replaced', async (t) => {
-  const host = makeHost(t);
-  const manifest = manifestOf(host);
-  const target = scratch(t);
-  mkdirSync(path.join(target, 'usr/bin'), { recursive: true });
-  writeFileSync(path.join(target, 'usr/bin/ls'), 'old ls');
-  writeFileSync(path.join(target, 'usr/bin/su'), 'old su');
-  const before = snapshot(target);
-  // A mount point can be staged for, but not be renamed over.
-  execFileSync('mount', [
-    '--bind',
-    path.join(host, 'lib/libc.so.6'),
-    path.join(target, 'usr/bin/su'),
-  ]);
-  try {
-    const error = await rejection(
-      writeJail(manifest, target, { sourceRoot: host }),
-      'WRITE_FAILED',
-    );
-    assert.match(
-      error.message,
-      /usr\/bin\/su: device or resource busy|usr\/bin\/su: invalid cross/,
-    );
-  } finally {
-    execFileSync('umount', [path.join(target, 'usr/bin/su')]);
-  }
-  assert.deepEqual(snapshot(target), before);
-});
-
-test('a signal ends the build, and the jail is as before', async (t) => {
+test('a signal ends the build, and the jail is as before', needsRoot(), async (t) => {
   const host = makeHost(t);
   const manifest = manifestOf(host);
   const old = scratch(t);
@@ -250,7 +275,7 @@ test('a signal ends the build, and the jail is as before', async (t) => {
   assert.deepEqual(readdirSync(old), ['mine']);
 });
 
-test('what an interrupted build left is removed by the next one', async (t) => {
+test('what an interrupted build left is removed by the next one', needsRoot(), async (t) => {
   const host = makeHost(t);
   const manifest = manifestOf(host);
   const parent = scratch(t);

@@ -212,6 +212,18 @@ function execWords([program = '', ...args]: readonly string[]): Finished {
   return exec(program, args);
 }
 
+/** Returns the lines of advice that a build showed. */
+export function adviceIn({ stderr }: Finished): string[] {
+  return stderr
+    .split('\n')
+    .filter((line) => /^jailbuild: advice: (?!\d+ more: --verbose$)/.test(line));
+}
+
+/** Returns the words that lines of advice tell to add to the command line. */
+export function remediesIn(lines: readonly string[]): string[] {
+  return lines.flatMap((line) => /: add (.*)$/.exec(line)?.[1]?.split(' ') ?? []);
+}
+
 function outputOf({ stdout, stderr }: Finished): string {
   return stdout + stderr;
 }

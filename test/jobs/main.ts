@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import type { Finished } from '../support/cli.js';
 import { onPath } from '../support/need.js';
 import { JobTrial, type Outcome, readJobs, toolsOf } from './driver.js';
-import { prove, trace } from './ways.js';
+import { advised, prove, trace } from './ways.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -22,7 +22,11 @@ const POLICIES: Readonly<Record<string, readonly string[]>> = {
   default: [],
   'with-package': ['--with-package'],
 };
-const WAYS: Readonly<Record<string, (trial: JobTrial) => Promise<Tried>>> = { trace, prove };
+const WAYS: Readonly<Record<string, (trial: JobTrial) => Promise<Tried>>> = {
+  trace,
+  prove,
+  advised,
+};
 
 interface Tried {
   readonly built: Finished;

@@ -1,7 +1,7 @@
-import { chownSync, mkdirSync } from 'node:fs';
+import { chownSync, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type { Finished } from '../support/cli.js';
-import type { JobTrial, Outcome } from './driver.js';
+import { adviceIn, type JobTrial, type Outcome, remediesIn } from './driver.js';
 import { hostTrace } from './host-view.js';
 
 /** A jail built in some way, and what came of the job in it. */
@@ -50,4 +50,17 @@ export async function prove(trial: JobTrial): Promise<Tried> {
     rounds,
     note: `, ${rounds} rounds`,
   };
+}
+
+/** Builds by default, and again with what that build's lines of advice say, to the letter. */
+export async function advised(trial: JobTrial): Promise<Tried> {
+  const first = trial.build();
+  const lines = adviceIn(first);
+  const remedies = remediesIn(lines);
+  const note = `, ${lines.length} lines: ${remedies.join(' ')}`;
+  if (remedies.length === 0) return { built: first, outcome: await trial.run(), note };
+  rmSync(trial.root, { recursive: true, force: true });
+  const built = trial.build(remedies);
+  if (built.status === 0) return { built, outcome: await trial.run(), note };
+  return { built, outcome: { passes: false, output: built.stderr }, note };
 }

@@ -19,7 +19,7 @@ import { buildReport, jsonLine } from '../output/json.js';
 import { outputIsScreen, writeOut } from '../output/output.js';
 import { buildPlain } from '../output/plain.js';
 import { printable } from '../output/text.js';
-import { tellHint, tellWarnings, warn } from '../report-error.js';
+import { tellAdvice, tellHint, tellWarnings, warn } from '../report-error.js';
 
 export const buildCommand = defineCommand({
   name: 'build',
@@ -66,7 +66,7 @@ function checkUsage({ args, file }: Wanted): void {
   if (!hasPrograms && args.from === undefined) {
     usage(
       file === undefined
-        ? 'name at least one program or profile'
+        ? `name at least one program or profile${nothingNamed(args)}`
         : `${file.name}: has no programs and no profiles, and none are named`,
     );
   }
@@ -78,7 +78,15 @@ function checkUsage({ args, file }: Wanted): void {
   if (args.run && args.json) usage('--run and --json cannot be combined');
 }
 
-function jobOf(wanted: Wanted, signal?: AbortSignal): BuildJob {
+/** Why a command line has none, where it looks as if it had. */
+function nothingNamed({ root, include, user }: BuildArguments): string {
+  if (root === undefined) return '';
+  const other = include !== undefined ? '--include' : user !== undefined ? '--user' : undefined;
+  if (other !== undefined) return `: ${other} alone does not make or change a jail`;
+  return root.includes('/') ? '' : `: ${root} is taken for the directory of the jail`;
+}
+
+function jobOf(wanted: Wanted, interrupt?: Interrupt): BuildJob {
   const { args, from } = wanted;
   return {
     origin:
@@ -101,7 +109,9 @@ function jobOf(wanted: Wanted, signal?: AbortSignal): BuildJob {
       ...changedPolicy(args),
       run: wanted.run,
       ...(wanted.file === undefined || !wanted.isDeclared ? {} : { file: wanted.file.path }),
-      ...(signal === undefined ? {} : { signal }),
+      ...(interrupt === undefined
+        ? {}
+        : { signal: interrupt.signal, onWrite: onWrite(wanted, interrupt) }),
     },
   };
 }
@@ -118,13 +128,34 @@ async function proveFirst(wanted: Wanted): Promise<void> {
   await proveRequest(request, { ...options, allowMissing, beside: targetOf(args.root) });
 }
 
+/** The last look at a plan before it is written. */
+function onWrite(wanted: Wanted, interrupt: Interrupt) {
+  return async (manifest: Manifest, sourceRoot: string): Promise<void> => {
+    await checkRunUser(wanted, manifest, sourceRoot);
+    interrupt.listen();
+  };
+}
+
+/** Refuses a jail file whose `run` names a user that the jail does not have. */
+async function checkRunUser(
+  { args, file }: Wanted,
+  manifest: Manifest,
+  sourceRoot: string,
+): Promise<void> {
+  if (file?.run.options.user === undefined) return;
+  const { refuseUnknownUser } = await import('../options/run-user.js');
+  refuseUnknownUser(file, manifest, sourceRoot, args.root);
+}
+
 async function dryRun(wanted: Wanted): Promise<number> {
   const { args } = wanted;
   const job = jobOf(wanted);
   const file = args.manifest === undefined ? undefined : await prepareFile(args.manifest);
   let manifest: Manifest;
   try {
-    manifest = (await planBuild(job)).manifest;
+    const planned = await planBuild(job);
+    manifest = planned.manifest;
+    await checkRunUser(wanted, manifest, planned.sourceRoot);
   } catch (error) {
     await file?.discard();
     throw error;
@@ -142,6 +173,7 @@ async function dryRun(wanted: Wanted): Promise<number> {
     writeOut(manifestTable(manifest));
   }
   tellWarnings(manifest);
+  if (!args.quiet && !args.json) tellAdvice(manifest.advice ?? [], args.verbose ?? false);
   return EXIT.ok;
 }
 
@@ -150,7 +182,7 @@ async function buildJail(wanted: Wanted): Promise<number> {
   const file = args.manifest === undefined ? undefined : await prepareFile(args.manifest);
   const sbom = await prepareSbom(args, targetOf(args.root));
   const interrupt = new Interrupt();
-  const job = jobOf(wanted, interrupt.signal);
+  const job = jobOf(wanted, interrupt);
   let built: Proven;
   try {
     built = await build(job, args);
@@ -170,6 +202,7 @@ async function buildJail(wanted: Wanted): Promise<number> {
     await tellNotes(job.origin.request.profiles ?? []);
   }
   tellWarnings(result.manifest, result.warnings);
+  if (!args.quiet && !args.json) tellAdvice(result.manifest.advice ?? [], args.verbose ?? false);
   if (args.verbose) for (const hint of result.manifest.hints ?? []) tellHint(hint);
   return EXIT.ok;
 }

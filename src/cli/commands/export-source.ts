@@ -7,12 +7,13 @@ import type { ExportArguments } from '../options/export.js';
 import { findJailFile } from '../options/jail-file.js';
 import { jailFileRequest, optionsRequest } from '../options/request.js';
 import { optionsOf, resolveOptions } from '../options/resolve.js';
+import type { ImageTree } from './image-source.js';
 
 /** What a command line names for export. */
 export interface ExportSource {
   /** The jail file, where it is one. */
   readonly file?: JailFile;
-  read(): Promise<SourceTree>;
+  read(): Promise<SourceTree & Partial<Pick<ImageTree, 'image' | 'leftOut'>>>;
 }
 
 /** What says how programs are resolved. */
@@ -39,6 +40,17 @@ export function findSource(args: ExportArguments): ExportSource {
   };
   if (from !== undefined && what.length > 0) {
     throw new JailbuildError('USAGE', 'name a jail or programs, or give --from, not both');
+  }
+  if (args['from-image'] !== undefined) {
+    if (from !== undefined || args.sysroot !== undefined) {
+      throw new JailbuildError('USAGE', '--from-image goes without --from and --sysroot');
+    }
+    return {
+      async read() {
+        const { imageTree } = await import('./image-source.js');
+        return imageTree(args);
+      },
+    };
   }
   if (from?.endsWith('.json')) {
     only('a manifest', 'sysroot', 'allow-missing');

@@ -2,6 +2,7 @@ import { JailbuildError } from '../../errors.js';
 import { type Destination, STDOUT_PATH } from '../../export/destination.js';
 import type { ExportOptions, ExportResult } from '../../export/export.js';
 import { isStandardOutput, isStream } from '../../fs/atomic-file.js';
+import type { LeftOut } from '../../image/left-out.js';
 import type { Entry } from '../../manifest/manifest.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
@@ -55,7 +56,7 @@ export const exportCommand = defineCommand({
     if (args.prove) await proveFirst(args, source);
     const interrupt = new Interrupt();
     try {
-      const result = await exportSource(args, source, destination, interrupt.signal);
+      const result = await exportSource(args, source, destination, interrupt);
       tell(args, result, toStdout);
       return EXIT.ok;
     } catch (error) {
@@ -81,11 +82,12 @@ async function exportSource(
   args: ExportArguments,
   source: ExportSource,
   destination: Destination,
-  signal: AbortSignal,
+  interrupt: Interrupt,
 ): Promise<ExportReport> {
   const { makeSbom, sbomRequest, UNNAMED } = await import('./sbom-document.js');
   const { exportOptionsOf } = await import('../options/image.js');
   const { exportTree } = await import('../../export/export.js');
+  const { nameOfImage } = await import('../../export/destination.js');
   const { file } = source;
   const { path } = destination;
   const beside = path === STDOUT_PATH || isStream(path) ? undefined : path;
@@ -96,13 +98,14 @@ async function exportSource(
   const read = await source.read();
   const { tree, warnings, command, environment, sysroot, originOf } = read;
   for (const warning of warnings) warn(warning);
-  const chosen = exportOptionsOf(args, file?.image, { command, environment });
+  const chosen = exportOptionsOf(args, file?.image ?? read.image, { command, environment });
   if (chosen.image?.user !== undefined) {
     const { unknownNames } = await import('../../export/image-user.js');
     const unknown = unknownNames(tree, chosen.image.user);
     if (unknown.length > 0)
       warn(`the image has no ${unknown.join(' and no ')}: name it by number, or bring it`);
   }
+  const { signal } = interrupt;
   let options: ExportOptions = { ...chosen, signal };
   if (chosen.layers === 'by-package') {
     const { entryPackages } = await import('../../export/packages.js');
@@ -110,11 +113,17 @@ async function exportSource(
     for (const warning of unread) warn(warning);
     options = { ...options, packageOf };
   }
-  if (sbom?.file === undefined) return exportTree(tree, destination, options);
+  const { leftOut } = read;
+  const told = leftOut === undefined ? {} : { leftOut };
+  if (sbom?.file === undefined) {
+    interrupt.listen();
+    return { ...(await exportTree(tree, destination, options)), ...told };
+  }
 
   const pending = await prepareFile(sbom.file, signal);
   try {
-    const name = chosen.image?.labels?.['org.opencontainers.image.title'] ?? UNNAMED;
+    const title = chosen.image?.labels?.['org.opencontainers.image.title'];
+    const name = title ?? nameOfImage(destination) ?? UNNAMED;
     const made = await makeSbom(sbom, name, tree, sysroot, originOf);
     for (const warning of made.warnings) warn(warning);
     // What is exported is then what the bill of materials tells, or an error.
@@ -122,9 +131,10 @@ async function exportSource(
       const digest = made.digests.get(entry.path);
       return entry.type === 'file' && digest !== undefined ? { ...entry, digest } : entry;
     });
+    interrupt.listen();
     const result = await exportTree({ ...tree, entries }, destination, options);
     await pending.commit(made.text);
-    return { ...result, sbom: { format: sbom.format, path: sbom.file } };
+    return { ...result, ...told, sbom: { format: sbom.format, path: sbom.file } };
   } catch (error) {
     await pending.discard();
     throw error;
@@ -133,6 +143,7 @@ async function exportSource(
 
 interface ExportReport extends ExportResult {
   readonly sbom?: { readonly format: string; readonly path: string };
+  readonly leftOut?: LeftOut;
 }
 
 function checkUsage(args: ExportArguments, { kind }: Destination, toStdout: boolean): void {
@@ -164,8 +175,24 @@ function tell(args: ExportArguments, result: ExportReport, toStdout: boolean): v
     [
       `Exported ${plural(entries, 'entry', 'entries')}, ${formatSize(size)}, to ${format}:${printable(path)}${name}`,
       ...lines,
+      ...(result.leftOut === undefined ? [] : leftOutLines(result.leftOut)),
       `${image === undefined ? 'Digest' : 'Image'} ${digest}`,
       '',
     ].join('\n'),
   );
+}
+
+/** Packages that are told, the largest first. */
+const TOLD_PACKAGES = 10;
+
+function leftOutLines({ size, leftOut, packages }: LeftOut): string[] {
+  const lines = packages
+    .slice(0, TOLD_PACKAGES)
+    .map((item) => `  ${formatSize(item.size)}  ${printable(item.name ?? 'files of no package')}`);
+  const more = packages.length - lines.length;
+  return [
+    `Left out ${formatSize(leftOut)} of ${formatSize(size)}:`,
+    ...lines,
+    ...(more > 0 ? [`  and ${plural(more, 'more package', 'more packages')}`] : []),
+  ];
 }

@@ -13,6 +13,7 @@ import { proveCommand } from './prove.js';
 import { psCommand } from './ps.js';
 import { removeCommand } from './remove.js';
 import { runCommand } from './run.js';
+import { schemaCommand } from './schema.js';
 import { traceCommand } from './trace.js';
 import { treeCommand } from './tree.js';
 import { updateCommand } from './update.js';
@@ -35,6 +36,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   inspectCommand,
   profilesCommand,
   initCommand,
+  schemaCommand,
   optimizeCommand,
   ociRuntimeCommand,
   completionCommand(() => COMMANDS),

@@ -1,5 +1,6 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { errnoOf, JailbuildError, strerror } from '../../errors.js';
+import { toBytes } from '../../fs/path-bytes.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { JAIL_FILE_NAME } from '../options/jail-file.js';
@@ -19,6 +20,25 @@ const options = {
   json: { type: 'boolean', describe: 'Print one JSON result' },
 } as const;
 
+/** The schema that this version reads by, wherever it is installed: no address on the network. */
+function withSchema(template: string, templatePath: (inside: string) => string): string {
+  const schema = templatePath('schema/jail.schema.json');
+  return template.replace(/(?<=\$schema=)\S+/, () => schema);
+}
+
+/** A file that is there is left alone; one that cannot be written whole is not left. */
+function writeNew(file: string, text: string): void {
+  const fd = openSync(toBytes(file), 'wx');
+  try {
+    writeFileSync(fd, text);
+  } catch (error) {
+    rmSync(toBytes(file), { force: true });
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
+}
+
 export const initCommand = defineCommand({
   name: 'init',
   usage: '[file]',
@@ -29,7 +49,7 @@ export const initCommand = defineCommand({
   async run({ file = JAIL_FILE_NAME, json }) {
     const { templatePath } = await import('../../profile/templates.js');
     try {
-      writeFileSync(file, readFileSync(templatePath(JAIL_FILE_NAME)), { flag: 'wx' });
+      writeNew(file, withSchema(readFileSync(templatePath(JAIL_FILE_NAME), 'utf8'), templatePath));
     } catch (error) {
       const errno = errnoOf(error);
       if (errno === undefined) throw error;

@@ -1,7 +1,6 @@
 import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { execa } from 'execa';
 import { JailbuildError, strerror } from '../../errors.js';
 import { nativeProgram } from '../../fs/native-program.js';
 import { insecureParent } from '../../jail/parents.js';
@@ -90,6 +89,7 @@ async function makeSnapshot(dist: string): Promise<string> {
     writeFileSync(entry, entryScript(path.join(dist, 'cli.cjs'), scratch));
     // Of the version that is running: it may not be the first on PATH.
     const PATH = `${path.dirname(process.execPath)}:${process.env.PATH ?? ''}`;
+    const { execa } = await import('execa');
     const {
       failed: hasFailed,
       stdout,

@@ -29,6 +29,7 @@ export const removeCommand = defineCommand({
   async run(args) {
     const target = targetOf(args.root);
     const interrupt = new Interrupt();
+    interrupt.listen();
     const { removeJail } = await import('../../jail/remove.js');
     try {
       const result = await removeJail(target, {

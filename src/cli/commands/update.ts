@@ -54,6 +54,7 @@ export const updateCommand = defineCommand({
         insecureParents: args['insecure-parents'] ?? false,
         onWait: () => warn(`waiting for another build in ${args.root}`),
         signal: interrupt.signal,
+        onWrite: () => interrupt.listen(),
         ...changedPolicy(args),
       });
       if (args.json) {

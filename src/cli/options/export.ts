@@ -1,5 +1,6 @@
 import type { Arguments } from '../command.js';
 import { buildOptions } from './build.js';
+import { registryOptions } from './registry.js';
 import { resolveOptions } from './resolve.js';
 import { sbomOptions } from './sbom.js';
 
@@ -30,6 +31,13 @@ export const exportOptions = {
     complete: 'file',
   },
   prove: buildOptions.prove,
+  'from-image': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Export what the command of this image needs, with its configuration',
+    placeholder: 'IMAGE',
+    complete: ['oci:', 'oci-archive:', 'docker-archive:', 'docker://'],
+  },
   layers: {
     choices: ['single', 'by-package', 'by-library'],
     describe: 'How files are split into image layers [default: single]',
@@ -136,6 +144,7 @@ export const exportOptions = {
     describe: 'Level for gzip (1 to 9) or zstd (1 to 19) [default: 5, 3]',
     placeholder: 'NUMBER',
   },
+  ...registryOptions,
   profile: buildOptions.profile,
   include: buildOptions.include,
   exclude: buildOptions.exclude,

@@ -6,8 +6,8 @@ import type { ExportOptions } from '../../export/export.js';
 import type { ImageOptions } from '../../export/image.js';
 import { type ImageDefaults, withImageDefaults } from '../../export/image-defaults.js';
 import { MAX_LAYERS } from '../../export/layers.js';
-import { parsePlatform } from '../../export/platform.js';
 import { sourceDateEpoch } from '../../export/times.js';
+import { parsePlatform } from '../../image/platform.js';
 import type { JailFile, ImageOptions as RequestedImage } from '../../profile/jail-file.js';
 import type { ExportArguments } from './export.js';
 

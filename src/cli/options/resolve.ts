@@ -16,8 +16,8 @@ export const resolveOptions = {
   sysroot: {
     type: 'string',
     requiresArg: true,
-    describe: 'Take everything from this directory as if it were /',
-    placeholder: 'DIR',
+    describe: 'Take everything from this directory, or this image, as if it were /',
+    placeholder: 'DIR|IMAGE',
     complete: 'directory',
   },
   package: {

@@ -1,5 +1,6 @@
 import type { BuildResult } from '../../jail/build/pipeline.js';
 import type { FileReport } from '../../jail/report.js';
+import type { Advice } from '../../manifest/advice.js';
 import type { MissingLibrary } from '../../manifest/manifest.js';
 
 /** What `--json` prints for a build. docs/cli.md describes it. */
@@ -14,6 +15,8 @@ export interface BuildReport {
   readonly missing: readonly MissingLibrary[];
   readonly warnings: readonly string[];
   readonly hints: readonly string[];
+  /** What programs may miss, the likeliest first. */
+  readonly advice: readonly Advice[];
 }
 
 export function buildReport(target: string, result: BuildResult): BuildReport {
@@ -27,6 +30,7 @@ export function buildReport(target: string, result: BuildResult): BuildReport {
     missing: manifest.missing,
     warnings: [...manifest.warnings, ...warnings],
     hints: manifest.hints ?? [],
+    advice: manifest.advice ?? [],
   };
 }
 

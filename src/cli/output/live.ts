@@ -3,7 +3,11 @@ import type { BuildJob } from '../../jail/build/job.js';
 import { runBuild, STEP_NAMES, type StepName } from '../../jail/build/pipeline.js';
 import type { Proven } from '../../jail/build/verify-step.js';
 import { fileLine } from './file-line.js';
+import { writeOut } from './output.js';
 import { STEP_TITLE, stepSummary } from './summary.js';
+
+/** DECTCEM (ECMA-48, DEC VT510). */
+const SHOW_CURSOR = '\x1b[?25h';
 
 /** Lines of file reports that are in view while the jail is written. */
 const LINES_IN_VIEW = 6;
@@ -17,6 +21,8 @@ export async function buildLive(job: BuildJob, verbose: boolean): Promise<Proven
   const tasks = STEP_NAMES.map((name) => ({
     title: STEP_TITLE[name],
     task: async (_: unknown, task: { title: string; output: string }) => {
+      // A signal may end the process before it writes, and nobody would show the cursor again.
+      if (name === 'resolve') writeOut(SHOW_CURSOR);
       task.title = await steps.summaryOf(name, (line) => {
         task.output = line;
       });

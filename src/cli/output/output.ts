@@ -1,13 +1,12 @@
-import { fstatSync, writeSync } from 'node:fs';
+import { fstatSync } from 'node:fs';
 import { errnoOf, JailbuildError, strerror } from '../../errors.js';
 import { pathBuffer } from '../../fs/path-bytes.js';
+import { writeAllSync } from '../../fs/write-all.js';
 
 const STDOUT = 1;
 const STDERR = 2;
 /** /dev/null: major 1, minor 3 (null(4)). */
 const NULL_DEVICE = 0x103;
-/** How long to wait for the reader of a full non-blocking pipe, in milliseconds. */
-const FULL_PIPE_PAUSE = 5;
 
 /**
  * Writes to standard output. Goes to the descriptor itself: process.stdout costs 4 ms to make, a
@@ -52,21 +51,9 @@ export async function outputIsScreen(): Promise<boolean> {
 }
 
 function write(fd: number, text: string): void {
-  const bytes = pathBuffer(text);
-  let done = 0;
-  while (done < bytes.length) {
-    try {
-      done += writeSync(fd, bytes, done);
-    } catch (error) {
-      switch (errnoOf(error)) {
-        case 'EAGAIN':
-          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, FULL_PIPE_PAUSE);
-          break;
-        case 'EPIPE':
-          return;
-        default:
-          throw error;
-      }
-    }
+  try {
+    writeAllSync(fd, pathBuffer(text));
+  } catch (error) {
+    if (errnoOf(error) !== 'EPIPE') throw error;
   }
 }

@@ -128,7 +128,7 @@ export class DpkgDatabase implements PackageDatabase {
   }
 
   detailsOf(installed: InstalledPackage): Package {
-    const { depends, recommends, suggests, isEssential, ...others } = installed;
+    const { section, depends, recommends, suggests, isEssential, ...others } = installed;
     const copyright = readIfThere(this.#sysroot, `/usr/share/doc/${installed.name}/copyright`);
     const license = debianLicense(copyright ?? '');
     return license === undefined ? others : { ...others, license };
@@ -284,17 +284,21 @@ function namesIn(sysroot: Sysroot, directory: string): string[] {
 }
 
 function packageOf(name: string, stanza: Stanza): InstalledPackage {
-  const source = stanza.get('source')?.split(' ')[0];
+  // `NAME`, or `NAME (VERSION)` where the version is another one (deb-control(5)).
+  const [, source, sourceVersion] = /^(\S+)(?: \((\S+)\))?/.exec(stanza.get('source') ?? '') ?? [];
   const supplier = stanza.get('maintainer');
   const homepage = stanza.get('homepage');
+  const section = stanza.get('section')?.replace(/^.*\//, '');
   return {
     type: 'deb',
     name,
     version: stanza.get('version') ?? '',
     architecture: stanza.get('architecture') ?? 'all',
     ...(source === undefined || source === name ? {} : { source }),
+    ...(sourceVersion === undefined ? {} : { sourceVersion }),
     ...(supplier === undefined ? {} : { supplier }),
     ...(homepage === undefined ? {} : { homepage }),
+    ...(section === undefined ? {} : { section }),
     depends: dpkgRelations(`${stanza.get('pre-depends') ?? ''},${stanza.get('depends') ?? ''}`),
     recommends: dpkgRelations(stanza.get('recommends')),
     suggests: dpkgRelations(stanza.get('suggests')),

@@ -66,6 +66,15 @@ export class PackageFamilies {
     return found;
   }
 
+  /** Returns packages of the same source that these depend on, base packages among them. */
+  companionsOf(owners: readonly InstalledPackage[]): InstalledPackage[] {
+    return owners.flatMap((owner) =>
+      this.#related(owner, owner.depends).filter(
+        (other) => sourceOf(other) === sourceOf(owner) && !owners.includes(other),
+      ),
+    );
+  }
+
   /** Whether a package has neither machine code nor programs: modules, fonts, descriptions. */
   #isData(member: InstalledPackage): boolean {
     const { architecture } = member;

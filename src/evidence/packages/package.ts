@@ -8,6 +8,8 @@ export interface Package {
   readonly epoch?: number;
   /** The source package, where it has another name. */
   readonly source?: string;
+  /** The version of the source package, where it is another one. */
+  readonly sourceVersion?: string;
   /** Who maintains or distributes it. */
   readonly supplier?: string;
   readonly homepage?: string;
@@ -20,6 +22,8 @@ export type Relation = readonly string[];
 
 /** A package as its database describes it. Of one package there is one object. */
 export interface InstalledPackage extends Package {
+  /** What its distribution files it under, as `interpreters`. */
+  readonly section?: string;
   readonly depends: readonly Relation[];
   readonly recommends: readonly Relation[];
   readonly suggests: readonly Relation[];
@@ -71,4 +75,14 @@ export function fullVersion({ version, epoch }: Package): string {
 /** The name of the source package. */
 export function sourceOf({ source, name }: Package): string {
   return source ?? name;
+}
+
+/** The version of the source package, with its epoch. */
+export function sourceVersionOf(owner: Package): string {
+  return owner.sourceVersion ?? fullVersion(owner);
+}
+
+/** Types of packages whose source package is known: its name is noted where it is another one. */
+export function hasSource({ type }: Package): boolean {
+  return type === 'deb' || type === 'rpm' || type === 'apk';
 }

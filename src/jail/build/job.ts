@@ -27,6 +27,8 @@ export interface BuildChoices {
   readonly wait?: boolean;
   /** Called once before waiting. */
   readonly onWait?: () => void;
+  /** Called before anything is written. What it throws ends the build. */
+  readonly onWrite?: (manifest: Manifest, sourceRoot: string) => void | Promise<void>;
   /** Ends the build, leaving the target as it was. */
   readonly signal?: AbortSignal;
 }

@@ -48,6 +48,7 @@ export async function runBuild(job: BuildJob, progress: BuildProgress = {}): Pro
   for (;;) {
     const resolved = await step('resolve', () => resolveStep(job));
     const planned = await step('plan', () => planStep(resolved));
+    await job.options.onWrite?.(planned.manifest, planned.sourceRoot);
     const written = await step('write', () =>
       writeStep(planned, (report) => progress.onFile?.(report)),
     );

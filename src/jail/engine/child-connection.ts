@@ -1,8 +1,34 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
+import { errnoOf, JailbuildError, strerror } from '../../errors.js';
 import { type Connection, NotConnected, type Receiver } from './connection.js';
 
 type Child = ChildProcess & { readonly stdin: Writable; readonly stdout: Readable };
+
+/** Descriptors that a start takes for a moment. */
+const NEEDED = 8;
+
+/**
+ * Tells a limit from a program that cannot be executed: without it the jail would lack attributes.
+ *
+ * @throws JailbuildError WRITE_FAILED
+ */
+function refuseFewDescriptors(): void {
+  const held: number[] = [];
+  try {
+    while (held.length < NEEDED) held.push(openSync('/dev/null', 'r'));
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno !== 'EMFILE' && errno !== 'ENFILE') return;
+    throw new JailbuildError(
+      'WRITE_FAILED',
+      `the native writer cannot be started: ${strerror(error)}; allow more with ulimit -n`,
+    );
+  } finally {
+    for (const fd of held) closeSync(fd);
+  }
+}
 
 /** A connection to a program that is started for it, and ends with it. */
 export class ChildConnection implements Connection {
@@ -28,6 +54,7 @@ export class ChildConnection implements Connection {
     const child = spawn(program, { stdio: ['pipe', 'pipe', 'inherit'] });
     if (child.pid === undefined) {
       child.on('error', () => {});
+      refuseFewDescriptors();
       throw new NotConnected(program);
     }
     return new ChildConnection(child, receiver);

@@ -1,3 +1,4 @@
+import { type AttributesByPath, recordedAttributes } from '../../fs/recorded-attributes.js';
 import type { Manifest } from '../../manifest/manifest.js';
 import { openNativeEngine } from './open.js';
 
@@ -11,6 +12,8 @@ export async function addXattrs<M extends Pick<Manifest, 'entries'>>(
   manifest: M,
   sourceRoot: string,
 ): Promise<M> {
+  const recorded = recordedAttributes(sourceRoot);
+  if (recorded !== undefined) return withRecorded(manifest, recorded);
   const root = sourceRoot || '/';
   const engine = await openNativeEngine(root, root);
   if (engine === undefined) return manifest;
@@ -30,4 +33,18 @@ export async function addXattrs<M extends Pick<Manifest, 'entries'>>(
   } finally {
     await engine.close();
   }
+}
+
+/** Of an image that was unpacked, the attributes lie beside its files. */
+function withRecorded<M extends Pick<Manifest, 'entries'>>(
+  manifest: M,
+  recorded: AttributesByPath,
+): M {
+  return {
+    ...manifest,
+    entries: manifest.entries.map((entry) => {
+      const xattrs = recorded.get(entry.source ?? '')?.xattrs;
+      return xattrs === undefined || entry.type === 'symlink' ? entry : { ...entry, xattrs };
+    }),
+  };
 }

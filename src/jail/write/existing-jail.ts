@@ -1,8 +1,10 @@
 import { lstatSync } from 'node:fs';
+import { JailbuildError } from '../../errors.js';
 import { toBytes } from '../../fs/path-bytes.js';
 import type { Entry, Manifest } from '../../manifest/manifest.js';
 import type { Operation } from '../engine/operations.js';
 import { type JailLock, lockJail } from '../lock.js';
+import { mountsBelow } from '../occupants.js';
 import type { Finding } from '../record/finding.js';
 import { RECORD_NAME, STATE_DIRECTORY } from '../record/state.js';
 import type { FileReport } from '../report.js';
@@ -57,9 +59,25 @@ export async function writeExistingJail(
     // Another build may have been at work until now.
     if (options.lock === undefined) work = look();
     return await change(manifest, target, work, lock, options);
+  } catch (error) {
+    throw mountInTheWay(error, target) ?? error;
   } finally {
     if (options.lock === undefined) await lock.release();
   }
+}
+
+/**
+ * The mount at or above what could not be changed: nothing is renamed across one, nor over one
+ * (rename(2), EXDEV and EBUSY).
+ */
+function mountInTheWay(error: unknown, target: string): JailbuildError | undefined {
+  if (!(error instanceof JailbuildError) || error.code !== 'WRITE_FAILED') return undefined;
+  const { path: at = '' } = error;
+  const mount = mountsBelow(target).find((point) => `${at}/`.startsWith(`${point}/`));
+  if (mount === undefined) return undefined;
+  return new JailbuildError('MOUNTED', `${error.message}: ${mount} is mounted in the jail`, mount, {
+    cause: error,
+  });
 }
 
 /** What is to be taken out of directories that stay; a replaced directory goes with all it holds. */

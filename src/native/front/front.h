@@ -15,6 +15,10 @@
 /* The name of the variable that tells Node of its front; cli/front.ts reads it. */
 #define FRONT_VARIABLE "JAILBUILD_FRONT"
 
+/* What Node reads at its start, and where it is put aside for what Node starts. */
+#define CERTIFICATES "NODE_EXTRA_CA_CERTS"
+#define CERTIFICATES_ASIDE "JAILBUILD_NODE_EXTRA_CA_CERTS"
+
 /* As Node has it in `process.arch`. */
 #if defined(__x86_64__)
 #define ARCHITECTURE "x64"

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "front.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,11 +71,21 @@ static int end_as(int status)
 	return 128 + signal_;
 }
 
+/* What is opened later must not take the place of a standard stream; Node does the same. */
+static void open_standard_streams(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			_exit(1);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static struct start start;
 	struct channel channel;
 
+	open_standard_streams();
 	find_dist(start.dist);
 	run_as_before(&start, argc, argv);
 	find_node(start.node);

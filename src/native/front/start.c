@@ -24,6 +24,15 @@ void tune_memory(struct start *start)
 	start->tuned = getenv("GLIBC_TUNABLES") == NULL && setenv("GLIBC_TUNABLES", TUNABLES, 1) == 0;
 }
 
+/* Certificates that Node would read, which takes longer than its start; it speaks to nobody here. */
+static void put_aside_certificates(void)
+{
+	const char *file = getenv(CERTIFICATES);
+
+	if (file != NULL && setenv(CERTIFICATES_ASIDE, file, 1) == 0)
+		unsetenv(CERTIFICATES);
+}
+
 static void announce(const struct start *start, const struct channel *channel)
 {
 	char text[64];
@@ -34,6 +43,7 @@ static void announce(const struct start *start, const struct channel *channel)
 				  channel->to_replies, (int)getpid());
 	snprintf(text + length, sizeof(text) - (size_t)length, "%s", start->tuned ? ";tuned" : ";");
 	setenv(FRONT_VARIABLE, text, 1);
+	put_aside_certificates();
 }
 
 static void execute(const struct start *start)

@@ -16,10 +16,20 @@ interface HintKind {
   readonly add: string;
   /** Libraries that offer this to others, by their sonames: what they import says nothing. */
   readonly offeredBy?: RegExp;
-  /** True for what stops most of the programs that have it, and that few programs have. */
-  readonly isWarning?: boolean;
   /** True if it is there. */
   isCovered(given: Given): boolean;
+}
+
+/** Functions by which clients of TLS verify their peers with the certificates of the system. */
+const TLS_CLIENT_FUNCTIONS: readonly string[] = [
+  ...['SSL_CTX_set_default_verify_paths', 'SSL_CTX_set_default_verify_file'],
+  ...['X509_STORE_set_default_paths', 'X509_STORE_set_default_paths_ex'],
+  ...['gnutls_certificate_set_x509_system_trust', 'curl_easy_init'],
+];
+
+/** Whether an object verifies TLS peers, as its imports tell. */
+export function isTlsClient(imports: readonly string[]): boolean {
+  return TLS_CLIENT_FUNCTIONS.some((name) => imports.includes(name));
 }
 
 const some = (names: 'all' | readonly string[] = []): boolean => names.length > 0;
@@ -33,13 +43,8 @@ const certificates = {
 /** In the order in which they are told. */
 const KINDS: readonly HintKind[] = [
   {
-    functions: [
-      ...['SSL_CTX_set_default_verify_paths', 'SSL_CTX_set_default_verify_file'],
-      ...['X509_STORE_set_default_paths', 'X509_STORE_set_default_paths_ex'],
-      ...['gnutls_certificate_set_x509_system_trust', 'curl_easy_init'],
-    ],
+    functions: TLS_CLIENT_FUNCTIONS,
     what: 'the certificates that TLS peers are verified with',
-    isWarning: true,
     ...certificates,
   },
   {
@@ -141,18 +146,13 @@ export class Hints {
 
   /**
    * One line for each kind that is not covered, in a fixed order.
-   *
-   * @param isWarning which of them: those that are warnings, or the others
    */
-  lines(given: Given, isWarning: boolean): string[] {
+  lines(given: Given): string[] {
     const lines = KINDS.flatMap((kind) => {
       const names = this.#names.get(kind);
       if (names === undefined || kind.isCovered(given)) return [];
-      return (kind.isWarning ?? false) === isWarning
-        ? [`${kind.what} (${list(names)}): add ${kind.add}`]
-        : [];
+      return [`${kind.what} (${list(names)}): add ${kind.add}`];
     });
-    if (isWarning) return lines;
     const scripts = LANGUAGES.flatMap(({ name }) => {
       const names = this.#scripts.get(name);
       return names === undefined

@@ -33,3 +33,8 @@ export function startedShell(
   const shells = named.map(({ name }) => name).filter((name) => SHELL.test(name));
   return shells.find((name) => name.endsWith('/sh')) ?? shells[0];
 }
+
+/** Whether a program may start others, as its imports tell. */
+export function startsPrograms(imports: readonly string[]): boolean {
+  return imports.some((name) => SPAWN_FUNCTIONS.has(name));
+}

@@ -74,6 +74,8 @@ class Expansion {
   readonly #few = new Set<InstalledPackage>();
   readonly #dependencies = new Map<InstalledPackage, ReadonlySet<InstalledPackage>>();
   readonly #locales = new Set<string>();
+  /** Packages that links of others enable. */
+  readonly #enabled = new Set<InstalledPackage>();
   #alternatives: ReadonlyMap<string, readonly string[]> | undefined;
 
   constructor(resolution: Resolution, request: ResolveRequest, database: PackageDatabase) {
@@ -236,6 +238,13 @@ class Expansion {
       if (!isTrace(trace)) continue;
       const [owner = first] = this.#database.ownersOf([parentOf(path)]).get(parentOf(path)) ?? [];
       this.#add(trace, { kind: 'package', name: owner.name });
+      // A link in a configuration enables what another package has.
+      const isLink = trace.links.some(({ last }) => last);
+      for (const other of isLink ? this.#families.ownersOf(trace) : []) {
+        if (packages.has(other) || this.#enabled.has(other)) continue;
+        this.#enabled.add(other);
+        this.#addPackage(other, false, false);
+      }
     }
   }
 

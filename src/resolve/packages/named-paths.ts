@@ -59,7 +59,8 @@ export function mentionsOf(sysroot: Sysroot, program: Trace, elf: ElfFile): Ment
 function endsString(text: string, name: string): boolean {
   const end = `${name}\0`;
   for (let at = text.indexOf(end); at > 0; at = text.indexOf(end, at + 1)) {
-    if (!/[\w.+-]/.test(text.charAt(at - 1))) return true;
+    // `%s%slib%sjvm.cfg` has the name behind a conversion.
+    if (/[^\w.+-]$|%[a-z]$/.test(text.slice(at - 2, at))) return true;
   }
   return false;
 }

@@ -1,0 +1,38 @@
+import type { RegistryOptions } from '../../image/registry/client.js';
+
+const GROUP = 'Registries:';
+
+/** How registries are spoken with, for sources and destinations `docker://`. */
+export const registryOptions = {
+  'tls-verify': {
+    type: 'boolean',
+    describe: 'With =false, accept any certificate of a registry, and plain HTTP [default: true]',
+    group: GROUP,
+  },
+  'registry-ca': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Certificates of authorities to trust beside the usual ones (PEM)',
+    placeholder: 'FILE',
+    complete: 'file',
+    group: GROUP,
+  },
+  'auth-file': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'File with users and passwords [default: those of podman, skopeo and docker login]',
+    placeholder: 'FILE',
+    complete: 'file',
+    group: GROUP,
+  },
+} as const;
+
+/** Returns what these options ask for. */
+export function registryOptionsOf(args: Readonly<Record<string, unknown>>): RegistryOptions {
+  const { 'tls-verify': tlsVerify, 'registry-ca': caFile, 'auth-file': authFile } = args;
+  return {
+    ...(typeof tlsVerify === 'boolean' ? { tlsVerify } : {}),
+    ...(typeof caFile === 'string' ? { caFile } : {}),
+    ...(typeof authFile === 'string' ? { authFile } : {}),
+  };
+}

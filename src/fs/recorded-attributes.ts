@@ -1,0 +1,65 @@
+import { lstatSync, readFileSync } from 'node:fs';
+import { DirectoryView, type FileStat, type FileType } from './file-view.js';
+
+/** Attributes of one file that the file system could not be given, or not without rights. */
+export interface RecordedAttributes {
+  readonly type: FileType;
+  /** Permission bits with set-uid, set-gid and sticky. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly major?: number;
+  readonly minor?: number;
+  /** Base64 of the values, by full name. */
+  readonly xattrs?: Readonly<Record<string, string>>;
+}
+
+/** Lies beside the directory that it describes, which is named `root`. */
+export const ATTRIBUTES_FILE = 'attributes.json';
+export const RECORDED_ROOT = 'root';
+
+export type AttributesByPath = ReadonlyMap<string, RecordedAttributes>;
+
+/**
+ * Reads what was recorded of a directory: an image that was unpacked without the rights of root keeps
+ * owners, modes, devices and extended attributes beside its files, as fakeroot(1) does.
+ *
+ * @param root the directory's real path
+ * @returns undefined for a directory like any other, and for a record that others may have written
+ */
+export function recordedAttributes(root: string): AttributesByPath | undefined {
+  if (!root.endsWith(`/${RECORDED_ROOT}`)) return undefined;
+  const known = loaded.get(root);
+  if (known !== undefined) return known;
+  const file = `${root.slice(0, -RECORDED_ROOT.length)}${ATTRIBUTES_FILE}`;
+  const stat = lstatSync(file, { throwIfNoEntry: false });
+  const isOurs = stat?.uid === process.geteuid?.();
+  if (!stat?.isFile() || !isOurs || (stat.mode & 0o022) !== 0) return undefined;
+  const attributes = new Map<string, RecordedAttributes>(JSON.parse(readFileSync(file, 'utf8')));
+  loaded.set(root, attributes);
+  return attributes;
+}
+
+const loaded = new Map<string, AttributesByPath>();
+
+/** A directory whose files have the attributes that were recorded of them. */
+export class RecordedView extends DirectoryView {
+  readonly #attributes: AttributesByPath;
+
+  constructor(prefix: string, attributes: AttributesByPath) {
+    super(prefix);
+    this.#attributes = attributes;
+  }
+
+  override lstat(path: string): FileStat | undefined {
+    const stat = super.lstat(path);
+    const recorded = stat && this.#attributes.get(path);
+    if (recorded === undefined) return stat;
+    const { type, mode, uid, gid } = recorded;
+    return { ...stat, type, mode, uid, gid } as FileStat;
+  }
+
+  override isShared(): boolean {
+    return false;
+  }
+}

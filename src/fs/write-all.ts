@@ -1,0 +1,60 @@
+import { writeSync, writev } from 'node:fs';
+import { errnoOf } from '../errors.js';
+
+/** How long to wait for the reader of a full non-blocking pipe (write(2), EAGAIN), in milliseconds. */
+const FULL_PIPE_PAUSE = 5;
+
+/**
+ * Writes chunks to a descriptor, whatever it is, to the end.
+ *
+ * @returns the number of bytes
+ * @throws the system's error
+ */
+export async function writeAll(fd: number, chunks: readonly Uint8Array[]): Promise<number> {
+  let left = chunks.filter(({ length }) => length > 0);
+  let size = 0;
+  while (left.length > 0) {
+    try {
+      const written = await writeSome(fd, left);
+      size += written;
+      left = without(left, written);
+    } catch (error) {
+      if (errnoOf(error) !== 'EAGAIN') throw error;
+      await new Promise((resolve) => setTimeout(resolve, FULL_PIPE_PAUSE));
+    }
+  }
+  return size;
+}
+
+/**
+ * Writes bytes to a descriptor, whatever it is, to the end.
+ *
+ * @throws the system's error
+ */
+export function writeAllSync(fd: number, bytes: Uint8Array): void {
+  let done = 0;
+  while (done < bytes.length) {
+    try {
+      done += writeSync(fd, bytes, done);
+    } catch (error) {
+      if (errnoOf(error) !== 'EAGAIN') throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, FULL_PIPE_PAUSE);
+    }
+  }
+}
+
+function writeSome(fd: number, chunks: readonly Uint8Array[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    writev(fd, chunks, (error, written) => (error === null ? resolve(written) : reject(error)));
+  });
+}
+
+/** What follows the first bytes. */
+function without(chunks: readonly Uint8Array[], count: number): Uint8Array[] {
+  let skipped = count;
+  return chunks.flatMap((chunk) => {
+    const rest = chunk.subarray(skipped);
+    skipped -= chunk.length - rest.length;
+    return rest.length === 0 ? [] : rest;
+  });
+}

@@ -1,0 +1,96 @@
+import { Readable, type Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import * as zlib from 'node:zlib';
+import { errnoOf, JailbuildError } from '../errors.js';
+
+/** Of Node 22.15 and later. */
+interface ZstdOfNode {
+  createZstdDecompress?(): Transform;
+}
+
+/**
+ * Undoes the compression of a layer, by what the bytes say: gzip (RFC 1952), zstd (RFC 8878) or none.
+ * Media types are wrong often enough that no engine believes them.
+ *
+ * @param where the layer, for messages
+ * @throws JailbuildError IMAGE_INVALID, TOOL_MISSING
+ */
+export async function* decompress(
+  chunks: AsyncIterable<Buffer>,
+  where: string,
+): AsyncGenerator<Buffer> {
+  const iterator = chunks[Symbol.asyncIterator]();
+  const first: Buffer[] = [];
+  while (first.reduce((sum, { length }) => sum + length, 0) < 4) {
+    const next = await iterator.next();
+    if (next.done) break;
+    first.push(next.value);
+  }
+  const magic = Buffer.concat(first).subarray(0, 4);
+  const all = async function* () {
+    yield* first;
+    yield* { [Symbol.asyncIterator]: () => iterator };
+  };
+  if (magic[0] === 0x1f && magic[1] === 0x8b) {
+    yield* through(zlib.createGunzip({ chunkSize: 1 << 18 }), all(), where);
+  } else if (magic.equals(Buffer.from([0x28, 0xb5, 0x2f, 0xfd]))) {
+    const { createZstdDecompress } = zlib as unknown as ZstdOfNode;
+    if (createZstdDecompress === undefined) yield* zstdProgram(all(), where);
+    else yield* through(createZstdDecompress(), all(), where);
+  } else {
+    yield* all();
+  }
+}
+
+async function* through(
+  transform: Transform,
+  chunks: AsyncIterable<Buffer>,
+  where: string,
+): AsyncGenerator<Buffer> {
+  let broken: unknown;
+  const input = async function* () {
+    try {
+      yield* chunks;
+    } catch (error) {
+      broken = error;
+      throw error;
+    }
+  };
+  const done = pipeline(input(), transform, { end: true });
+  done.catch(() => {});
+  try {
+    yield* transform as AsyncIterable<Buffer>;
+    await done;
+  } catch (error) {
+    if (broken !== undefined) throw broken;
+    throw damaged(where, error);
+  } finally {
+    transform.destroy();
+  }
+}
+
+async function* zstdProgram(chunks: AsyncIterable<Buffer>, where: string): AsyncGenerator<Buffer> {
+  const { execa } = await import('execa');
+  const program = execa('zstd', ['--quiet', '--decompress', '--stdout'], {
+    input: Readable.from(chunks, { objectMode: false }),
+    encoding: 'buffer',
+    buffer: false,
+    reject: false,
+  });
+  try {
+    yield* program.iterable({ binary: true, preserveNewlines: true }) as AsyncIterable<Buffer>;
+    const { failed, cause } = await program;
+    if (!failed) return;
+    if (errnoOf(cause) === 'ENOENT') {
+      const message = 'zstd: not found; reading zstd layers takes Node 22.15 or the zstd program';
+      throw new JailbuildError('TOOL_MISSING', message, 'zstd');
+    }
+    throw damaged(where, cause);
+  } finally {
+    program.kill();
+  }
+}
+
+function damaged(where: string, cause: unknown): JailbuildError {
+  return new JailbuildError('IMAGE_INVALID', `${where}: cannot be decompressed`, where, { cause });
+}

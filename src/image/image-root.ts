@@ -1,0 +1,39 @@
+import { openImage } from './open-image.js';
+import type { Platform } from './platform.js';
+import { parseImageReference } from './reference.js';
+import type { RegistryOptions } from './registry/client.js';
+import type { SourceImage } from './source-image.js';
+import { unpackImage } from './unpack.js';
+
+/** An image that was unpacked. */
+export interface ImageRoot {
+  readonly image: SourceImage;
+  /** Its root directory. */
+  readonly root: string;
+}
+
+/**
+ * Unpacks the image that a reference names, and returns where.
+ *
+ * @throws JailbuildError as `openImage` and `unpackImage`
+ */
+export async function imageRoot(
+  text: string,
+  platform: Platform,
+  registry: RegistryOptions = {},
+): Promise<ImageRoot> {
+  const image = await openImage(parseImageReference(text), platform, registry);
+  return { image, root: await unpackImage(image, text) };
+}
+
+/** GOARCH by Node's name of the machine. */
+const ARCHITECTURES: Readonly<Record<string, string>> = {
+  x64: 'amd64',
+  ia32: '386',
+  ppc64: 'ppc64le',
+};
+
+/** The platform of this machine, which is taken from an index where no other is asked for. */
+export function hostPlatform(): Platform {
+  return { os: 'linux', architecture: ARCHITECTURES[process.arch] ?? process.arch };
+}

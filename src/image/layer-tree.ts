@@ -1,0 +1,251 @@
+import { JailbuildError } from '../errors.js';
+import type { ByteReader } from './byte-reader.js';
+import { readTar, type TarHeader } from './tar-reader.js';
+
+/** The content of a regular file, which its names share. */
+export interface Content {
+  readonly size: number;
+  /** What the content was stored as. */
+  readonly stored: number;
+  names: number;
+}
+
+export interface ImageNode {
+  readonly header: Omit<TarHeader, 'name' | 'size' | 'linkname'>;
+  /** The number of the layer that it is from. */
+  readonly layer: number;
+  /** Of a symbolic link, its text. */
+  readonly target?: string;
+  readonly content?: Content;
+  /** Of a directory. */
+  readonly children?: Map<string, ImageNode>;
+}
+
+type Directory = ImageNode & { readonly children: Map<string, ImageNode> };
+
+/** Where the content of files is put while it is not known which of them will be left at the end. */
+export interface ContentStore {
+  put(content: AsyncGenerator<Buffer>): Promise<number>;
+  drop(stored: number): void;
+}
+
+export interface LayerLimits {
+  /** Members of all layers. */
+  readonly entries: number;
+  /** Bytes of the content of all layers. */
+  readonly bytes: number;
+}
+
+/** Symbolic links that are followed in one look-up (path_resolution(7)). */
+const MAX_LINKS = 40;
+/** NAME_MAX and PATH_MAX of limits.h. */
+const MAX_NAME = 255;
+const MAX_PATH = 4095;
+const WHITEOUT = '.wh.';
+const OPAQUE = '.wh..wh..opq';
+
+/**
+ * Applies layers one on another (OCI image spec, layer.md). The tree is kept in memory and only content
+ * is stored: a member cannot reach anything outside, whatever links lie on its way.
+ */
+export class LayerTree {
+  readonly root: Directory = directory(0);
+  readonly #store: ContentStore;
+  readonly #limits: LayerLimits;
+  #layer = 0;
+  #entries = 0;
+  #bytes = 0;
+
+  constructor(store: ContentStore, limits: LayerLimits) {
+    this.#store = store;
+    this.#limits = limits;
+  }
+
+  /**
+   * Applies the next layer, an uncompressed archive.
+   *
+   * @throws JailbuildError IMAGE_INVALID
+   */
+  async apply(reader: ByteReader, where: string): Promise<void> {
+    this.#layer++;
+    for await (const { header, content } of readTar(reader, where)) {
+      const fail = (why: string): never => {
+        throw new JailbuildError('IMAGE_INVALID', `${where}: ${header.name}: ${why}`, header.name);
+      };
+      if (++this.#entries > this.#limits.entries) {
+        fail(`is one of more than ${this.#limits.entries} entries`);
+      }
+      if (header.type === 'file') this.#bytes += header.size;
+      if (this.#bytes > this.#limits.bytes) {
+        fail(
+          `makes the image larger than ${this.#limits.bytes} bytes: raise JAILBUILD_IMAGE_LIMIT`,
+        );
+      }
+      await this.#add(header, content, fail);
+    }
+  }
+
+  async #add(
+    header: TarHeader,
+    content: () => AsyncGenerator<Buffer>,
+    fail: (why: string) => never,
+  ): Promise<void> {
+    const names = namesOf(header.name, fail);
+    const name = names.pop();
+    if (name === undefined) {
+      if (header.type === 'directory') this.#merge(this.root, header);
+      return;
+    }
+    const parent = this.#directoryAt(names, fail);
+    if (name === OPAQUE) {
+      this.#clear(parent);
+      return;
+    }
+    // Files of its own that aufs left behind.
+    if (name.startsWith('.wh..wh.')) return;
+    if (name.startsWith(WHITEOUT)) {
+      const hidden = name.slice(WHITEOUT.length);
+      if (hidden === '' || hidden === '.' || hidden === '..') fail('is not a valid whiteout');
+      this.#hide(parent, hidden);
+      return;
+    }
+    const before = parent.children.get(name);
+    if (header.type === 'directory' && before !== undefined && isDirectory(before)) {
+      parent.children.set(name, this.#merge(before, header));
+      return;
+    }
+    const made = await this.#nodeOf(header, content, fail);
+    if (before !== undefined) this.#drop(before);
+    parent.children.set(name, made);
+  }
+
+  async #nodeOf(
+    header: TarHeader,
+    content: () => AsyncGenerator<Buffer>,
+    fail: (why: string) => never,
+  ): Promise<ImageNode> {
+    switch (header.type) {
+      case 'directory':
+        return { header, layer: this.#layer, children: new Map() };
+      case 'symlink':
+        if (header.linkname === '') fail('is a symbolic link without a target');
+        return { header, layer: this.#layer, target: header.linkname };
+      case 'file': {
+        const stored = await this.#store.put(content());
+        return { header, layer: this.#layer, content: { size: header.size, stored, names: 1 } };
+      }
+      case 'hardlink': {
+        const names = namesOf(header.linkname, fail);
+        const last = names.pop();
+        const original = last && this.#find(names, fail)?.children.get(last);
+        if (!original) return fail(`is a hard link to ${header.linkname}, which is not there`);
+        if (original.children !== undefined) fail('is a hard link to a directory');
+        if (original.content !== undefined) original.content.names++;
+        return { ...original, layer: this.#layer };
+      }
+      default:
+        return { header, layer: this.#layer };
+    }
+  }
+
+  /** The attributes of the upper directory, the names of both. */
+  #merge(below: Directory, header: TarHeader): Directory {
+    const merged = { ...below, header, layer: this.#layer };
+    if (below === this.root) Object.assign(this.root, { header, layer: this.#layer });
+    return merged;
+  }
+
+  /** Hides what lower layers have; what is of this layer stays, in whatever order they come. */
+  #hide(parent: Directory, name: string): void {
+    const node = parent.children.get(name);
+    if (node === undefined) return;
+    if (isDirectory(node) && (node.layer === this.#layer || this.#holdsOwn(node))) {
+      this.#clear(node);
+    } else if (node.layer !== this.#layer) {
+      this.#drop(node);
+      parent.children.delete(name);
+    }
+  }
+
+  #clear(parent: Directory): void {
+    for (const name of [...parent.children.keys()]) this.#hide(parent, name);
+  }
+
+  #holdsOwn(node: Directory): boolean {
+    return [...node.children.values()].some(
+      (child) => child.layer === this.#layer || (isDirectory(child) && this.#holdsOwn(child)),
+    );
+  }
+
+  #drop(node: ImageNode): void {
+    if (node.content !== undefined && --node.content.names === 0) {
+      this.#store.drop(node.content.stored);
+    }
+    for (const child of node.children?.values() ?? []) this.#drop(child);
+  }
+
+  /** The directory at a path, links followed inside of the root. What is not there is made. */
+  #directoryAt(names: readonly string[], fail: (why: string) => never): Directory {
+    const found = this.#find(names, fail, true);
+    return found ?? fail('lies below something that is not a directory');
+  }
+
+  #find(
+    names: readonly string[],
+    fail: (why: string) => never,
+    isMaking = false,
+  ): Directory | undefined {
+    const way: Directory[] = [this.root];
+    const left = [...names].reverse();
+    let links = 0;
+    while (left.length > 0) {
+      const name = left.pop() as string;
+      const here = way.at(-1) as Directory;
+      if (name === '' || name === '.') continue;
+      if (name === '..') {
+        if (way.length > 1) way.pop();
+        continue;
+      }
+      const next = here.children.get(name);
+      if (next?.target !== undefined) {
+        if (++links > MAX_LINKS) fail('lies behind too many symbolic links');
+        if (next.target.startsWith('/')) way.length = 1;
+        left.push(...next.target.split('/').reverse());
+        if (left.length > MAX_PATH) fail('lies behind symbolic links that are too long');
+      } else if (next === undefined) {
+        if (!isMaking) return undefined;
+        const made = directory(this.#layer);
+        here.children.set(name, made);
+        way.push(made);
+      } else if (isDirectory(next)) {
+        way.push(next);
+      } else {
+        if (!isMaking) return undefined;
+        // An upper file in the place of a directory, and then names below it: the last counts.
+        const made = directory(this.#layer);
+        this.#drop(next);
+        here.children.set(name, made);
+        way.push(made);
+      }
+    }
+    return way.at(-1);
+  }
+}
+
+function isDirectory(node: ImageNode): node is Directory {
+  return node.children !== undefined;
+}
+
+function directory(layer: number): Directory {
+  const owner = { uid: 0, gid: 0, mtime: 0, major: 0, minor: 0, xattrs: {} };
+  return { header: { type: 'directory', mode: 0o755, ...owner }, layer, children: new Map() };
+}
+
+/** The components of a member's name, which must not lead out of the root. */
+function namesOf(text: string, fail: (why: string) => never): string[] {
+  if (Buffer.byteLength(text) > MAX_PATH) fail('has a path that is too long');
+  const names = text.split('/').filter((name) => name !== '' && name !== '.');
+  if (names.includes('..')) fail('leads out of the root by ..');
+  if (names.some((name) => Buffer.byteLength(name) > MAX_NAME)) fail('has a name that is too long');
+  return names;
+}

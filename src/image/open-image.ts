@@ -1,0 +1,237 @@
+import { closeSync, createReadStream, existsSync, openSync, readFileSync, readSync } from 'node:fs';
+import path from 'node:path';
+import { JailbuildError, strerror } from '../errors.js';
+import { ByteReader } from './byte-reader.js';
+import type { Platform } from './platform.js';
+import type { ImageReference } from './reference.js';
+import type { RegistryOptions } from './registry/client.js';
+import {
+  type BlobSource,
+  imageOfIndex,
+  invalid,
+  notFound,
+  readConfig,
+  type SourceImage,
+} from './source-image.js';
+import { readTar } from './tar-reader.js';
+
+/**
+ * Opens an image: reads its manifest and configuration, digests verified, and no layer yet.
+ *
+ * @param platform which of several images of one name
+ * @throws JailbuildError IMAGE_NOT_FOUND, IMAGE_INVALID, NOT_READABLE, REGISTRY_FAILED
+ */
+export async function openImage(
+  reference: ImageReference,
+  platform: Platform,
+  registry: RegistryOptions = {},
+): Promise<SourceImage> {
+  switch (reference.kind) {
+    case 'oci':
+      return openLayout(reference.path, reference.name, platform);
+    case 'oci-archive':
+    case 'docker-archive':
+      return openArchive(reference.path, reference.name, platform);
+    case 'docker': {
+      const { openRegistryImage } = await import('./registry-image.js');
+      return openRegistryImage(reference.name, platform, registry);
+    }
+  }
+}
+
+async function openLayout(
+  directory: string,
+  name: string | undefined,
+  platform: Platform,
+): Promise<SourceImage> {
+  const index = path.join(directory, 'index.json');
+  if (!existsSync(index))
+    throw notFound(directory, 'is not an OCI image layout: it has no index.json');
+  const source: BlobSource = {
+    where: directory,
+    async *open(digest) {
+      const file = path.join(directory, 'blobs', digest.replace(':', '/'));
+      if (!existsSync(file)) throw invalid(directory, `has no blob ${digest}`);
+      yield* streamOf(file);
+    },
+  };
+  return imageOfIndex(source, readText(index), name, platform);
+}
+
+async function* streamOf(file: string, start = 0, size?: number): AsyncGenerator<Buffer> {
+  if (size === 0) return;
+  const end = size === undefined ? {} : { end: start + size - 1 };
+  try {
+    yield* createReadStream(file, {
+      start,
+      ...end,
+      highWaterMark: 1 << 18,
+    }) as AsyncIterable<Buffer>;
+  } catch (error) {
+    throw notReadable(file, error);
+  }
+}
+
+interface Member {
+  readonly start: number;
+  readonly size: number;
+}
+
+/** The format of `docker save`, or an image layout in an archive; newer versions of Docker write both. */
+async function openArchive(
+  file: string,
+  name: string | undefined,
+  platform: Platform,
+): Promise<SourceImage> {
+  const members = await membersOf(file);
+  const open = (member: string): AsyncIterable<Buffer> => {
+    const found = members.get(member);
+    if (found === undefined) throw invalid(file, `has no ${member}`);
+    return streamOf(file, found.start, found.size);
+  };
+  const text = async (member: string): Promise<string> => {
+    if ((members.get(member)?.size ?? 0) > 4 << 20) throw invalid(file, `${member} is too large`);
+    const parts: Buffer[] = [];
+    for await (const part of open(member)) parts.push(part);
+    return Buffer.concat(parts).toString();
+  };
+  if (!members.has('manifest.json')) {
+    if (!members.has('index.json')) {
+      throw notFound(file, 'is not an image archive: it has no index.json and no manifest.json');
+    }
+    const source: BlobSource = {
+      where: file,
+      open: (digest) => open(`blobs/${digest.replace(':', '/')}`),
+    };
+    return imageOfIndex(source, await text('index.json'), name, platform);
+  }
+  return dockerImage(file, await text('manifest.json'), name, open);
+}
+
+interface DockerImage {
+  readonly Config: string;
+  readonly RepoTags?: readonly string[] | null;
+  readonly Layers: readonly string[];
+}
+
+async function dockerImage(
+  file: string,
+  list: string,
+  name: string | undefined,
+  open: (member: string) => AsyncIterable<Buffer>,
+): Promise<SourceImage> {
+  const images = dockerImages(list, file);
+  const wanted = name === undefined || /:[^/]+$/.test(name) ? name : `${name}:latest`;
+  const fits = images.filter(
+    ({ RepoTags }) =>
+      wanted === undefined || RepoTags?.some((tag) => tag === wanted || tag.endsWith(`/${wanted}`)),
+  );
+  const tags = images.flatMap(({ RepoTags }) => RepoTags ?? []);
+  const [image, ...others] = fits;
+  if (image === undefined) throw notFound(file, `has no image ${name}; it has ${tags.join(', ')}`);
+  if (others.length > 0) throw notFound(file, `has several images: name one of ${tags.join(', ')}`);
+  // The digest of the configuration is not written down but in its name.
+  const hex = /([0-9a-f]{64})(\.json)?$/.exec(image.Config)?.[1];
+  const digest = `sha256:${hex}`;
+  if (hex === undefined) throw invalid(file, `${image.Config}: does not name a digest`);
+  const source: BlobSource = { where: file, open: () => open(image.Config) };
+  const { facts, diffIds } = await readConfig(source, digest, image.Layers.length);
+  return {
+    ...facts,
+    layers: image.Layers.map((member, index) => ({
+      digest: undefined,
+      diffId: diffIds[index] ?? '',
+      open: () => open(member),
+    })),
+  };
+}
+
+function dockerImages(text: string, file: string): DockerImage[] {
+  try {
+    const list = JSON.parse(text) as DockerImage[];
+    const isList =
+      Array.isArray(list) &&
+      list.every(({ Config, Layers }) => typeof Config === 'string' && Array.isArray(Layers));
+    if (isList) return list;
+  } catch {
+    // Told below.
+  }
+  throw invalid(file, 'has a manifest.json that is not of docker save');
+}
+
+/** Where the members of an archive are. Links between them are followed: `docker save` makes some. */
+async function membersOf(file: string): Promise<Map<string, Member>> {
+  const fd = opened(file);
+  try {
+    const magic = Buffer.alloc(4);
+    readSync(fd, magic, 0, 4, 0);
+    if ((magic[0] === 0x1f && magic[1] === 0x8b) || magic.readUInt32LE() === 0xfd2fb528) {
+      throw invalid(file, 'is compressed: decompress it first, with gunzip or unzstd');
+    }
+    const members = new Map<string, Member>();
+    const links = new Map<string, string>();
+    const reader = new SeekingReader(fd);
+    for await (const { header } of readTar(reader, file)) {
+      const member = header.name.replace(/^\.?\/+/, '').replace(/\/+$/, '');
+      if (header.type === 'file') members.set(member, { start: reader.offset, size: header.size });
+      if (header.type === 'symlink' || header.type === 'hardlink') {
+        const base = header.type === 'symlink' ? path.posix.dirname(member) : '';
+        links.set(member, path.posix.join(base, header.linkname));
+      }
+      if (members.size + links.size > 100_000) throw invalid(file, 'has too many members');
+    }
+    for (const [link, target] of links) {
+      const found = members.get(target);
+      if (found !== undefined) members.set(link, found);
+    }
+    return members;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Passes over content without reading it. */
+class SeekingReader extends ByteReader {
+  readonly #fd: number;
+
+  constructor(fd: number) {
+    super((async function* () {})());
+    this.#fd = fd;
+  }
+
+  override async take(count: number): Promise<Buffer> {
+    const buffer = Buffer.alloc(count);
+    const length = readSync(this.#fd, buffer, 0, count, this.offset);
+    this.offset += length;
+    return buffer.subarray(0, length);
+  }
+
+  override async skip(count: number): Promise<number> {
+    if (count <= 0) return 0;
+    // What was passed over is known to be there if its last byte is.
+    const last = Buffer.alloc(1);
+    if (readSync(this.#fd, last, 0, 1, this.offset + count - 1) === 0) return 0;
+    this.offset += count;
+    return count;
+  }
+}
+
+function opened(file: string): number {
+  try {
+    return openSync(file, 'r');
+  } catch (error) {
+    throw notReadable(file, error);
+  }
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw notReadable(file, error);
+  }
+}
+
+function notReadable(file: string, error: unknown): JailbuildError {
+  return new JailbuildError('NOT_READABLE', `${file}: ${strerror(error)}`, file);
+}

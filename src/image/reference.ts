@@ -1,0 +1,39 @@
+import { JailbuildError } from '../errors.js';
+
+/** An image as a source: the words of containers-transports(5), and a directory of .deb files. */
+export type ImageReference =
+  | {
+      readonly kind: 'oci' | 'oci-archive' | 'docker-archive';
+      readonly path: string;
+      readonly name?: string;
+    }
+  | { readonly kind: 'docker'; readonly name: string };
+
+/** Whether a word names an image rather than a directory. */
+export function isImageReference(text: string): boolean {
+  return /^(oci|oci-archive|docker-archive):|^docker:\/\//.test(text);
+}
+
+/**
+ * Reads an image reference. A path ends at the first colon.
+ *
+ * @throws JailbuildError USAGE
+ */
+export function parseImageReference(text: string): ImageReference {
+  if (text.startsWith('docker://')) {
+    const name = text.slice('docker://'.length);
+    if (name === '') throw usage(text);
+    return { kind: 'docker', name };
+  }
+  const [kind = '', path = '', ...rest] = text.split(':');
+  const isKnown = kind === 'oci' || kind === 'oci-archive' || kind === 'docker-archive';
+  if (!isKnown || path === '') throw usage(text);
+  return rest.length === 0 ? { kind, path } : { kind, path, name: rest.join(':') };
+}
+
+function usage(text: string): JailbuildError {
+  return new JailbuildError(
+    'USAGE',
+    `${text}: give oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF] or docker://NAME`,
+  );
+}

@@ -1,0 +1,251 @@
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  lutimesSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { homedir } from 'node:os';
+import path from 'node:path';
+import { errnoOf, JailbuildError, strerror } from '../errors.js';
+import { toBytes } from '../fs/path-bytes.js';
+import {
+  ATTRIBUTES_FILE,
+  RECORDED_ROOT,
+  type RecordedAttributes,
+} from '../fs/recorded-attributes.js';
+import { ByteReader } from './byte-reader.js';
+import { decompress } from './decompress.js';
+import { type ContentStore, type ImageNode, LayerTree } from './layer-tree.js';
+import { type SourceImage, verified } from './source-image.js';
+
+/** Images of 64 GiB and 4 million files exist nowhere but in attacks. */
+const LIMITS = { entries: 4_000_000, bytes: 64 * 2 ** 30 };
+/** What stays in the cache when another image is unpacked, in bytes. */
+const CACHE_SIZE = 10 * 2 ** 30;
+/** An image that was used so short a time ago may be in use, in milliseconds. */
+const IN_USE = 3_600_000;
+
+/**
+ * Unpacks an image into the cache, unless it is there: below XDG_CACHE_HOME, by the digest of its
+ * configuration. Owners, modes, devices and extended attributes are recorded beside the files, so that
+ * no rights are needed. The image appears there whole or not at all, and two that unpack the same one
+ * do not disturb each other.
+ *
+ * @returns the root directory
+ * @throws JailbuildError IMAGE_INVALID, WRITE_FAILED
+ */
+export async function unpackImage(image: SourceImage, where: string): Promise<string> {
+  const cache = cacheDirectory();
+  const place = path.join(cache, image.id.replace(':', '-'));
+  const root = path.join(place, RECORDED_ROOT);
+  if (existsSync(path.join(place, ATTRIBUTES_FILE))) {
+    const now = new Date();
+    utimesSync(place, now, now);
+    return root;
+  }
+  let draft: string | undefined;
+  try {
+    mkdirSync(cache, { recursive: true, mode: 0o700 });
+    draft = mkdtempSync(path.join(cache, '.unpacking-'));
+    await unpackInto(image, draft, where);
+    publish(draft, place);
+    makeRoom(cache, place);
+    return root;
+  } catch (error) {
+    if (errnoOf(error) === undefined || error instanceof JailbuildError) throw error;
+    throw new JailbuildError('WRITE_FAILED', `${cache}: ${strerror(error)}`, cache);
+  } finally {
+    if (draft !== undefined) rmSync(draft, { recursive: true, force: true });
+  }
+}
+
+/** The cache of unpacked images. */
+export function cacheDirectory(): string {
+  const given = process.env.XDG_CACHE_HOME;
+  const base = given?.startsWith('/') ? given : path.join(homedir(), '.cache');
+  return path.join(base, 'jailbuild', 'images');
+}
+
+function publish(draft: string, place: string): void {
+  try {
+    renameSync(draft, place);
+  } catch (error) {
+    // Another was faster, with the same content.
+    if (!existsSync(path.join(place, ATTRIBUTES_FILE))) throw error;
+  }
+}
+
+async function unpackInto(image: SourceImage, draft: string, where: string): Promise<void> {
+  const pool = path.join(draft, 'pool');
+  mkdirSync(pool, { mode: 0o700 });
+  const limit = Number(process.env.JAILBUILD_IMAGE_LIMIT);
+  const bytes = Number.isSafeInteger(limit) && limit > 0 ? limit : LIMITS.bytes;
+  const tree = new LayerTree(new Pool(pool), { ...LIMITS, bytes });
+  for (const [index, layer] of image.layers.entries()) {
+    const name = `${where}: layer ${index + 1}`;
+    const stored =
+      layer.digest === undefined ? layer.open() : verified(layer.open(), layer.digest, name);
+    const plain = verified(bounded(decompress(stored, name), bytes * 2, name), layer.diffId, name);
+    const reader = new ByteReader(plain);
+    await tree.apply(reader, name);
+    // To the end, where the digest is compared.
+    while ((await reader.skip(1 << 20)) > 0);
+  }
+  const attributes: [string, RecordedAttributes][] = [];
+  materialize(tree.root, path.join(draft, RECORDED_ROOT), pool, attributes);
+  rmSync(pool, { recursive: true });
+  writeFileSync(path.join(draft, ATTRIBUTES_FILE), JSON.stringify(attributes), { mode: 0o600 });
+}
+
+/** Headers count as well: an archive of nothing but members is without end, too. */
+async function* bounded(
+  chunks: AsyncIterable<Buffer>,
+  most: number,
+  where: string,
+): AsyncGenerator<Buffer> {
+  let size = 0;
+  for await (const chunk of chunks) {
+    size += chunk.length;
+    if (size > most) {
+      throw new JailbuildError(
+        'IMAGE_INVALID',
+        `${where}: unpacks to more than ${most} bytes: raise JAILBUILD_IMAGE_LIMIT`,
+        where,
+      );
+    }
+    yield chunk;
+  }
+}
+
+/** Content by number, in one directory. */
+class Pool implements ContentStore {
+  readonly #directory: string;
+  #count = 0;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  async put(content: AsyncGenerator<Buffer>): Promise<number> {
+    const number = this.#count++;
+    const fd = openSync(path.join(this.#directory, String(number)), 'wx', 0o644);
+    try {
+      for await (const part of content) {
+        for (let done = 0; done < part.length; ) done += writeSync(fd, part, done);
+      }
+    } finally {
+      closeSync(fd);
+    }
+    return number;
+  }
+
+  drop(stored: number): void {
+    unlinkSync(path.join(this.#directory, String(stored)));
+  }
+}
+
+/** Makes the tree in a directory that nobody else can change; names are single components. */
+function materialize(
+  root: ImageNode,
+  directory: string,
+  pool: string,
+  attributes: [string, RecordedAttributes][],
+): void {
+  const placed = new Map<object, string>();
+  const make = (node: ImageNode, inside: string): void => {
+    const at = toBytes(directory + inside);
+    const { type, mode, uid, gid, mtime, major, minor, xattrs } = node.header;
+    const isDevice = type === 'character-device' || type === 'block-device';
+    attributes.push([
+      inside || '/',
+      {
+        type: type === 'hardlink' ? 'file' : type,
+        mode: node.target === undefined ? mode : 0o777,
+        uid,
+        gid,
+        ...(isDevice ? { major, minor } : {}),
+        ...(Object.keys(xattrs).length === 0 ? {} : { xattrs }),
+      },
+    ]);
+    const time = Math.max(0, mtime);
+    if (node.children !== undefined) {
+      mkdirSync(at, { mode: 0o755 });
+      for (const [name, child] of node.children) make(child, `${inside}/${name}`);
+      utimesSync(at, time, time);
+      return;
+    }
+    if (node.target !== undefined) {
+      symlinkSync(toBytes(node.target), at);
+      lutimesSync(at, time, time);
+      return;
+    }
+    if (node.content === undefined) {
+      // In the place of a device, whose numbers are recorded.
+      writeFileSync(at, '', { flag: 'wx', mode: 0o644 });
+      return;
+    }
+    const first = placed.get(node.content);
+    if (first !== undefined) {
+      linkSync(toBytes(first), at);
+      return;
+    }
+    renameSync(path.join(pool, String(node.content.stored)), at);
+    chmodSync(at, 0o644);
+    utimesSync(at, time, time);
+    placed.set(node.content, directory + inside);
+  };
+  make(root, '');
+}
+
+/** Removes what was not used for longest, until the rest is no more than the cache may hold. */
+function makeRoom(cache: string, keep: string): void {
+  const given = Number(process.env.JAILBUILD_CACHE_SIZE);
+  const most =
+    Number.isSafeInteger(given) && given >= 0 && process.env.JAILBUILD_CACHE_SIZE
+      ? given
+      : CACHE_SIZE;
+  const places = readdirSync(cache)
+    .map((name) => path.join(cache, name))
+    .flatMap((place) => {
+      const stat = statSync(place, { throwIfNoEntry: false });
+      return stat === undefined ? [] : [{ place, used: stat.mtimeMs, size: sizeOf(place) }];
+    })
+    .sort((a, b) => a.used - b.used);
+  let total = places.reduce((sum, { size }) => sum + size, 0);
+  for (const { place, used, size } of places) {
+    if (total <= most) return;
+    if (place === keep || Date.now() - used < IN_USE) continue;
+    const trash = `${place}.removed-${process.pid}`;
+    try {
+      renameSync(place, trash);
+    } catch {
+      continue;
+    }
+    rmSync(trash, { recursive: true, force: true });
+    total -= size;
+  }
+}
+
+function sizeOf(directory: string | Buffer): number {
+  let size = 0;
+  for (const item of readdirSync(directory, { withFileTypes: true, encoding: 'buffer' })) {
+    const at = Buffer.concat([Buffer.from(directory), Buffer.from('/'), item.name]);
+    if (item.isDirectory()) size += sizeOf(at);
+    else size += lstatSync(at, { throwIfNoEntry: false })?.size ?? 0;
+  }
+  return size;
+}

@@ -1,0 +1,332 @@
+import { PackageFamilies } from '../../evidence/packages/families.js';
+import {
+  type InstalledPackage,
+  type PackageDatabase,
+  sourceOf,
+} from '../../evidence/packages/package.js';
+import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
+import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
+import type { Advice } from '../../manifest/advice.js';
+import type { Resolution } from '../additions.js';
+import type { FoundProgram } from '../find-program.js';
+import {
+  type Mentions,
+  mentionsOf,
+  type NamedPath,
+  namedPaths,
+  scriptMentions,
+} from '../packages/named-paths.js';
+import { configuredUsers } from './configured-users.js';
+import { isTlsClient } from './hints.js';
+import { isShell, startedShell, startsPrograms } from './shell.js';
+
+/** Returns what programs may miss in a jail, the likeliest first. */
+export type Advise = (
+  resolution: Resolution,
+  requested: readonly FoundProgram[],
+) => readonly Advice[];
+
+/**
+ * Paths that many programs name, by way of what they are built with, and do well without: caches and
+ * databases that are optional, modules of engines, plug-ins of name services.
+ */
+const NOISE =
+  /\/(engines-[\d.]+|ossl-modules|krb5\/plugins|XErrorDB|X11\/locale|conf\.avail|sasl2|tmpfiles\.d|alsa(-lib)?|gconv|locale|terminfo|zsh\/vendor-functions|debug|bash-completion|icons|themes|applications|mime|dri|charset\.alias|bfd-plugins|systemd|binfmt\.d|sysusers\.d)(\/|$)|^\/etc(\/|$)/;
+/** Directories in which programs are looked up, and the roots of the hierarchy. */
+const PROGRAM_DIRECTORY = /^(\/usr|\/usr\/local)?\/s?bin$/;
+const LIBC = /\/(libc|libm|libpthread|libdl|librt|ld-[^/]*)\.so\.[\d.]+$/;
+const LIBRARY = /\.so(\.[\d.]+)?$/;
+const PROGRAM = /^(\/usr|\/usr\/local)?\/s?bin\/[^/]+$/;
+/** Where packages put what is shared by all programs. */
+const USUAL_PREFIX = /^\/(usr\/(local\/)?)?s?bin\//;
+/** Libraries of one architecture: as shared as /usr/lib. */
+const MULTIARCH = /^(\/usr)?\/(lib|libexec|share)\/[^/]+-linux-[^/]+$/;
+/** Names that say something: no `as`, no `data`. */
+const MIN_NAME = 5;
+/** Files that are looked for in a program by their names. */
+const MAX_LOOKED_FOR = 400;
+/** Fewer and smaller directories are not told apart from `/usr/lib`. */
+const MIN_DEPTH = 3;
+
+/** Returns the adviser for a package database; without one, what files alone tell. */
+export function adviserOf(probe: Sysroot, database: PackageDatabase | undefined): Advise {
+  return (resolution, requested) =>
+    new Adviser(probe, database, resolution).run(requested).map(({ advice }) => advice);
+}
+
+const CERTIFICATES = ['/etc/ssl/certs', '/etc/pki/tls/certs', '/etc/ssl/cert.pem'];
+
+interface Weighed {
+  readonly weight: number;
+  readonly advice: Advice;
+}
+
+class Adviser {
+  readonly #probe: Sysroot;
+  readonly #database: PackageDatabase | undefined;
+  readonly #families: PackageFamilies | undefined;
+  readonly #resolution: Resolution;
+  #paths: readonly string[] | undefined;
+  #linked: ReadonlyMap<string, readonly InstalledPackage[]> | undefined;
+
+  constructor(probe: Sysroot, database: PackageDatabase | undefined, resolution: Resolution) {
+    this.#probe = probe;
+    this.#database = database;
+    this.#resolution = resolution;
+    this.#families = database === undefined ? undefined : new PackageFamilies(probe, database);
+  }
+
+  run(requested: readonly FoundProgram[]): Weighed[] {
+    const found = requested.flatMap((program) => this.#adviceFor(program));
+    const seen = new Set<string>();
+    return found
+      .sort((a, b) => b.weight - a.weight)
+      .filter(({ advice }) => {
+        const key = advice.add.join(' ');
+        return !seen.has(key) && seen.add(key);
+      });
+  }
+
+  #adviceFor(program: FoundProgram): Weighed[] {
+    const { programs } = this.#resolution;
+    const { elf, facts } = programs.read(program.trace.stat.identity);
+    // A static program was made to need nothing.
+    if (elf !== undefined && (elf.dynamic?.needed ?? []).length === 0) return [];
+    const name = baseName(program.as);
+    const owners = this.#families?.ownersOf(program.trace) ?? [];
+    const imports = facts?.imports ?? [];
+    const found: Weighed[] = [];
+    const say = (weight: number, id: Advice['id'], text: string, add: readonly string[]): void => {
+      found.push({ weight, advice: { id, program: program.as, text, add } });
+    };
+    const named = this.#objectsOf(program.trace, owners).flatMap((object) => {
+      const read = programs.read(object.stat.identity).elf;
+      return read === undefined ? [] : namedPaths(this.#probe, object, read);
+    });
+    this.#sayData(program, owners, named, say);
+    if (this.#lacksCertificates(program.trace, owners)) {
+      say(2, 'certificates', `${name} verifies TLS peers, but the jail has no CA certificates`, [
+        '--ca-certificates',
+      ]);
+    }
+    const secret = this.#secretOf(named, owners);
+    if (secret !== undefined) {
+      say(3, 'data', `${name} names ${secret}, which not everybody may read`, [
+        '--include',
+        secret,
+      ]);
+    }
+    const shell = this.#shellOf(program.trace, imports, named, owners);
+    if (shell !== undefined && !this.#has(shell)) {
+      say(1, 'shell', `${name} may run commands by ${shell}, which the jail lacks`, [shell]);
+    }
+    for (const user of configuredUsers(this.#probe, this.#database, owners, name, imports)) {
+      if (this.#hasUser(user.name)) continue;
+      say(3, 'user', `${user.by} names the user ${user.name}, whom the jail lacks`, [
+        '--user',
+        user.name,
+      ]);
+    }
+    return found;
+  }
+
+  /** The program, and the libraries that its own source has. */
+  #objectsOf(program: Trace, owners: readonly InstalledPackage[]): Trace[] {
+    if (this.#database === undefined || owners.length === 0) return [program];
+    const sources = new Set(owners.map(sourceOf));
+    const { files } = this.#resolution;
+    this.#linked ??= this.#database.ownersOf(files.withReason('needed'));
+    // The C library names what it opens for anybody.
+    const own = [...this.#linked].filter(
+      ([path, found]) => !LIBC.test(path) && found.some((owner) => sources.has(sourceOf(owner))),
+    );
+    const libraries = own.map(([path]) => this.#probe.trace(path)).filter(isTrace);
+    return [program, ...libraries];
+  }
+
+  /** The shell that a program starts; of shells themselves, none. */
+  #shellOf(
+    trace: Trace,
+    imports: readonly string[],
+    named: readonly NamedPath[],
+    owners: readonly InstalledPackage[],
+  ): string | undefined {
+    if (isShell(trace.path)) return undefined;
+    const shell = startedShell(imports, named);
+    if (shell === undefined) return undefined;
+    // system(3) alone serves a rare command of most programs, and scripts of interpreters.
+    const isNamed = named.some(({ name }) => isShell(name));
+    const interprets = owners.some(({ section }) => section === 'interpreters');
+    return isNamed || interprets ? shell : undefined;
+  }
+
+  /** Data of the program's own package and of what that depends on. */
+  #sayData(
+    program: FoundProgram,
+    owners: readonly InstalledPackage[],
+    named: readonly NamedPath[],
+    say: (weight: number, id: Advice['id'], text: string, add: readonly string[]) => void,
+  ): void {
+    const [own] = owners;
+    if (own === undefined || this.#database === undefined || this.#families === undefined) return;
+    const name = baseName(program.as);
+    const absent = named.filter(({ trace }) => this.#isData(trace) && !this.#holds(trace));
+    const byPath = this.#database.ownersOf([...new Set(absent.map(({ trace }) => trace.path))]);
+    if (byPath.size > 0) {
+      const near = new Set(owners.map(sourceOf));
+      const all = this.#families.dependencies(owners, Number.POSITIVE_INFINITY, true);
+      const wanted = absent.flatMap(({ name: as, trace }) => {
+        const among = byPath.get(trace.path) ?? [];
+        const owner = among.find(
+          (item) => !item.isEssential && (near.has(sourceOf(item)) || all.has(item)),
+        );
+        return owner === undefined ? [] : [{ as, owner }];
+      });
+      const packages = new Set(wanted.map(({ owner }) => owner));
+      const [first] = wanted;
+      if (first !== undefined) {
+        const isOwn = near.has(sourceOf(first.owner));
+        // What starts other programs needs more of its package than what it names.
+        const single =
+          packages.size === 1 &&
+          !owners.includes(first.owner) &&
+          !this.#startsOthers(program.trace);
+        say(
+          isOwn ? 4 : 2,
+          'data',
+          `${name} names ${first.as}, from ${first.owner.name}`,
+          single ? ['--package', first.owner.name] : ['--with-package'],
+        );
+        return;
+      }
+    }
+    const part = this.#absentPart(program.trace, owners);
+    if (part === undefined) return;
+    say(4, 'data', `${name} names ${part.file}, from ${part.from}`, ['--with-package']);
+  }
+
+  /**
+   * A file that the program names, wherever it looks for it: beside itself, where it has a prefix of
+   * its own, of a package of the same source that its own depends on, or a program that it starts.
+   */
+  #absentPart(
+    trace: Trace,
+    owners: readonly InstalledPackage[],
+  ): { readonly file: string; readonly from: string } | undefined {
+    const [own] = owners;
+    if (own === undefined || this.#database === undefined || this.#families === undefined) return;
+    const candidates: { readonly file: string; readonly from: string }[] = [];
+    const note = (owner: InstalledPackage, isWanted: (file: string) => boolean): void => {
+      for (const file of this.#database?.filesOf(owner) ?? []) {
+        if (candidates.length < MAX_LOOKED_FOR && isWanted(file)) {
+          candidates.push({ file, from: owner.name });
+        }
+      }
+    };
+    if (!USUAL_PREFIX.test(trace.path)) {
+      const prefix = trace.path.replace(/\/s?bin\/[^/]+$/, '/');
+      note(own, (file) => file.startsWith(prefix) && this.#isAbsentFile(file));
+    }
+    for (const other of this.#families.companionsOf(owners)) {
+      note(other, (file) => this.#isAbsentFile(file));
+    }
+    for (const other of this.#startable(trace, owners)) {
+      note(other, (file) => this.#isAbsentProgram(file, trace));
+    }
+    if (candidates.length === 0) return undefined;
+    const mentions = this.#objectsOf(trace, owners).map((object) => this.#mentionsOf(object));
+    return candidates.find(({ file }) => mentions.some((mention) => mention(baseName(file))));
+  }
+
+  /** Packages of which a program may start others: of a script its own, else those it depends on. */
+  #startable(trace: Trace, owners: readonly InstalledPackage[]): Iterable<InstalledPackage> {
+    if (this.#resolution.programs.read(trace.stat.identity).elf === undefined) return owners;
+    if (this.#families === undefined || owners.some(({ isEssential }) => isEssential)) return [];
+    return this.#startsOthers(trace) ? this.#families.dependencies(owners, 1) : [];
+  }
+
+  /** Files that are found by a prefix are named within longer strings. */
+  #mentionsOf(object: Trace): Mentions {
+    const { elf } = this.#resolution.programs.read(object.stat.identity);
+    return elf === undefined
+      ? scriptMentions(this.#probe, object)
+      : mentionsOf(this.#probe, object, elf);
+  }
+
+  #startsOthers(trace: Trace): boolean {
+    const { elf, facts } = this.#resolution.programs.read(trace.stat.identity);
+    return elf === undefined || startsPrograms(facts?.imports ?? []);
+  }
+
+  #isAbsentProgram(file: string, by: Trace): boolean {
+    if (!PROGRAM.test(file) || baseName(file).length < MIN_NAME) return false;
+    const trace = this.#probe.trace(file);
+    if (!isTrace(trace) || trace.stat.type !== 'file' || trace.path === by.path) return false;
+    return !this.#resolution.files.has(trace.path);
+  }
+
+  #lacksCertificates(program: Trace, owners: readonly InstalledPackage[]): boolean {
+    const { files, programs } = this.#resolution;
+    if (CERTIFICATES.some((path) => files.has(path))) return false;
+    return this.#objectsOf(program, owners).some((object) =>
+      isTlsClient(programs.read(object.stat.identity).facts?.imports ?? []),
+    );
+  }
+
+  /** A secret of the host that a program names, in a directory of its own package. */
+  #secretOf(named: readonly NamedPath[], owners: readonly InstalledPackage[]): string | undefined {
+    const secrets = named.filter(
+      ({ trace }) =>
+        /^\/etc\/[^/]+\//.test(trace.path) &&
+        trace.stat.type === 'file' &&
+        (trace.stat.mode & 0o004) === 0 &&
+        !this.#resolution.files.has(trace.path),
+    );
+    if (secrets.length === 0 || this.#database === undefined) return undefined;
+    const parents = secrets.map(({ trace }) => trace.path.replace(/\/[^/]+$/, ''));
+    const byPath = this.#database.ownersOf(parents);
+    return secrets.find((_, index) =>
+      byPath.get(parents[index] ?? '')?.some((owner) => owners.includes(owner)),
+    )?.trace.path;
+  }
+
+  #isAbsentFile(file: string): boolean {
+    if (!isRunTimeFile(file) || NOISE.test(file) || PROGRAM.test(file)) return false;
+    if (LIBRARY.test(file) || baseName(file).length < MIN_NAME || /\/s?bin\//.test(file))
+      return false;
+    const trace = this.#probe.trace(file);
+    return isTrace(trace) && trace.stat.type === 'file' && !this.#resolution.files.has(trace.path);
+  }
+
+  #isData({ path, stat }: Trace): boolean {
+    if (NOISE.test(path) || PROGRAM_DIRECTORY.test(path) || !isRunTimeFile(path)) return false;
+    if (MULTIARCH.test(path) || LIBRARY.test(path)) return false;
+    if (PROGRAM.test(path)) return false;
+    return stat.type === 'file' || path.split('/').length > MIN_DEPTH;
+  }
+
+  #has(path: string): boolean {
+    const trace = this.#probe.trace(path);
+    return isTrace(trace) && this.#resolution.files.has(trace.path);
+  }
+
+  /** A directory is there if the jail has anything in it. */
+  #holds({ path, stat }: Trace): boolean {
+    if (stat.type !== 'directory') return this.#resolution.files.has(path);
+    this.#paths ??= this.#resolution.files.sorted().map((file) => file.path);
+    return this.#paths.some((other) => other.startsWith(`${path}/`));
+  }
+
+  #hasUser(name: string): boolean {
+    const passwd = this.#resolution.files.contentOf('/etc/passwd');
+    if (passwd === undefined) return this.#resolution.files.has('/etc/passwd');
+    return passwd
+      .toString('latin1')
+      .split('\n')
+      .some((line) => line.startsWith(`${name}:`));
+  }
+}
+
+function baseName(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Sysroot } from '../../src/fs/sysroot.js';
+import { readLdSoConf } from '../../src/loader/ld-so-conf.js';
+import { JAILBUILD, jailbuild } from '../support/cli.js';
+import { makeElf } from '../support/make-elf.js';
+import { tempDir } from '../support/temp-dir.js';
+
+const [NEEDED, SONAME, RPATH] = [1, 14, 15];
+const EM_X86_64 = 62;
+
+/** A program with a chain of so many libraries, each of which looks through the paths of all before it. */
+function chain(directory: string, length: number): string {
+  const name = (index: number) => `lib${index}.so`;
+  const made = (dynamic: readonly (readonly [number, string])[], interpreter?: string) =>
+    makeElf({
+      type: 3,
+      machine: EM_X86_64,
+      dynamic,
+      ...(interpreter === undefined ? {} : { interpreter }),
+    }).bytes;
+  for (let index = 0; index < length; index++) {
+    const next = index + 1 < length ? [[NEEDED, name(index + 1)] as const] : [];
+    writeFileSync(path.join(directory, name(index)), made([[SONAME, name(index)], ...next]));
+  }
+  const program = path.join(directory, 'program');
+  const dynamic = [[NEEDED, name(0)] as const, [RPATH, directory] as const];
+  writeFileSync(program, made(dynamic, '/lib64/ld-linux-x86-64.so.2'), { mode: 0o755 });
+  return program;
+}
+
+test('a signal ends what resolves at once, and leaves nothing', async () => {
+  const directory = tempDir();
+  const libraries = path.join(directory, 'lib');
+  mkdirSync(libraries);
+  const program = chain(libraries, 4000);
+  const work = path.join(directory, 'work');
+  mkdirSync(work);
+  const commands: readonly (readonly string[])[] = [
+    ['jail', program, '--manifest', 'manifest.json'],
+    ['jail', program, '--dry-run', '--manifest', 'manifest.json'],
+    ['export', program, '--to', 'tar:tree.tar'],
+    ['tree', program],
+  ];
+  for (const words of commands) {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      const child = spawn(process.execPath, [JAILBUILD, ...words], { cwd: work, stdio: 'ignore' });
+      const ended = once(child, 'exit');
+      await sleep(450);
+      assert.equal(child.exitCode, null, `${words.join(' ')}: ended before the signal`);
+      child.kill(signal);
+      // One that waited for the event loop would have ended with a status.
+      assert.deepEqual(await ended, [null, signal]);
+      assert.deepEqual(readdirSync(work), []);
+    }
+  }
+});
+
+/** A directory of which each level is there twice more, by links to itself. */
+function endless(directory: string): string {
+  const root = path.join(directory, 'root');
+  mkdirSync(path.join(root, 'etc/d'), { recursive: true });
+  symlinkSync('.', path.join(root, 'etc/d/one'));
+  symlinkSync('.', path.join(root, 'etc/d/other'));
+  writeFileSync(path.join(root, 'etc/d/x.conf'), '/lib/x\n');
+  return root;
+}
+
+test('a pattern over links that lead up is bounded', () => {
+  const directory = tempDir();
+  const root = endless(directory);
+  const conf = path.join(root, 'etc/ld.so.conf');
+  writeFileSync(conf, `include /etc/d/${'*/'.repeat(22)}*.conf\n`);
+  assert.throws(() => readLdSoConf(new Sysroot(root)), {
+    code: 'MALFORMED_CONF',
+    message: /stands for more than 10000 paths/,
+  });
+  writeFileSync(conf, 'include /etc/d/*/*/*.conf\n');
+  assert.deepEqual(readLdSoConf(new Sysroot(root)), ['/lib/x']);
+
+  const pattern = `${root}/etc/d/${'*/'.repeat(22)}*.conf`;
+  const { status, stderr } = jailbuild([
+    path.join(directory, 'jail'),
+    'true',
+    '--include',
+    pattern,
+  ]);
+  assert.notEqual(status, 0);
+  assert.match(stderr, /stands for more than 100000 paths/);
+});
+
+test('what is endless is refused, and no line is longer than a terminal can take', () => {
+  for (const words of [
+    ['--file', '/dev/zero'],
+    ['jail', '--from', '/dev/zero'],
+  ]) {
+    const { status, stderr } = jailbuild(words, { cwd: tempDir() });
+    assert.equal(status, 1);
+    assert.match(stderr, /^jailbuild: \/dev\/zero: is larger than \d+ bytes\n$/);
+  }
+  const { stderr } = jailbuild(['tree', 'x'.repeat(100_000)]);
+  assert.ok(stderr.length < 5000, `${stderr.length}`);
+});

@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { jailbuild, succeed } from '../support/cli.js';
+import { trustingPolicy } from '../support/containers.js';
+import { needs } from '../support/need.js';
+import { tempDir } from '../support/temp-dir.js';
+
+const directory = tempDir();
+const cache = path.join(directory, 'cache');
+const layout = path.join(directory, 'layout');
+const env = { ...process.env, XDG_CACHE_HOME: cache };
+
+function run(...args: readonly string[]): string {
+  const result = jailbuild(args, { env });
+  assert.equal(result.status, 0, result.stderr);
+  return result.stdout;
+}
+
+function fails(status: number, message: RegExp, ...args: readonly string[]): void {
+  const result = jailbuild(args, { env });
+  assert.equal(result.status, status, result.stderr);
+  assert.match(result.stderr, message);
+  assert.equal(result.stderr.trim().split('\n').length, 1, result.stderr);
+}
+
+/** An image with more than its command needs, in several layers. */
+function fullImage(tag: string, ...options: readonly string[]): string {
+  run(
+    ...['export', 'bash', 'ls', 'cat', 'sort', '--layers', 'by-package', '--max-layers', '4'],
+    ...['--to', `oci:${layout}:${tag}`, '--entrypoint', '/bin/cat', '--cmd', '/etc/nsswitch.conf'],
+    ...[
+      '--env',
+      'A=b c',
+      '--user',
+      '12:34',
+      '--workdir',
+      '/usr',
+      '--expose',
+      '80',
+      '--volume',
+      '/data',
+    ],
+    ...[
+      '--include',
+      '/etc/nsswitch.conf',
+      '--label',
+      'x.y=z',
+      '--stop-signal',
+      'SIGINT',
+      ...options,
+    ],
+  );
+  return `oci:${layout}:${tag}`;
+}
+
+test(
+  'an image is slimmed to what its command needs, with its configuration',
+  needs('skopeo'),
+  () => {
+    const image = fullImage('full');
+    const slim = `oci:${layout}:slim`;
+    const report = JSON.parse(run('export', '--json', '--from-image', image, '--to', slim));
+    const config = (of: string) => JSON.parse(succeed('skopeo', ['inspect', '--config', of]));
+    assert.deepEqual(config(slim).config, config(image).config);
+    assert.ok(report.leftOut.leftOut > 1_000_000);
+    assert.ok(report.leftOut.packages.some(({ name }: { name?: string }) => name === undefined));
+    const again = JSON.parse(run('export', '--json', '--from-image', image, '--to', slim));
+    assert.equal(again.digest, report.digest);
+    const root = path.join(directory, 'root');
+    run('build', root, '--sysroot', slim, '/bin/cat', '--include', '/etc/nsswitch.conf');
+    assert.deepEqual(
+      readFileSync(path.join(root, 'etc/nsswitch.conf')),
+      readFileSync('/etc/nsswitch.conf'),
+    );
+    assert.throws(() => statSync(path.join(root, 'bin/sort')));
+  },
+);
+
+for (const compression of ['none', 'gzip', 'zstd']) {
+  test(`layers are read that are compressed with ${compression}`, needs('zstd'), () => {
+    const image = fullImage(compression, '--compression', compression);
+    const before = readdirSync(path.join(cache, 'jailbuild/images')).length;
+    const first = run('tree', '--sysroot', image, '/bin/ls');
+    assert.match(first, /libc\.so\.6/);
+    // The configuration names the layers as they are without compression: all three are one image.
+    assert.equal(readdirSync(path.join(cache, 'jailbuild/images')).length, before);
+    assert.equal(run('tree', '--sysroot', image, '/bin/ls'), first);
+  });
+}
+
+test('archives of skopeo are read', needs('skopeo'), () => {
+  const image = fullImage('archived');
+  const policy = trustingPolicy(directory);
+  const root = JSON.parse(
+    run('export', '--json', '--from-image', image, '--to', `tar:${directory}/a.tar`),
+  );
+  for (const form of ['docker-archive', 'oci-archive']) {
+    const archive = `${form}:${directory}/${form}.tar:name:tag`;
+    succeed('skopeo', ['--policy', policy, 'copy', '--quiet', image, archive]);
+    rmSync(cache, { recursive: true });
+    const same = JSON.parse(
+      run('export', '--json', '--from-image', archive, '--to', `tar:${directory}/b.tar`),
+    );
+    assert.equal(same.digest, root.digest);
+  }
+  fails(
+    1,
+    /has no image other/,
+    'tree',
+    '--sysroot',
+    `docker-archive:${directory}/docker-archive.tar:other`,
+    'ls',
+  );
+});
+
+test('damaged images are told in one line, and nothing stays of them', () => {
+  const image = fullImage('damaged');
+  rmSync(cache, { recursive: true });
+  const at = (digest: string) => path.join(layout, 'blobs', digest.replace(':', '/'));
+  const index = JSON.parse(readFileSync(path.join(layout, 'index.json'), 'utf8'));
+  const { digest } = index.manifests.find(
+    ({ annotations }: { annotations: Record<string, string> }) =>
+      annotations['org.opencontainers.image.ref.name'] === 'damaged',
+  );
+  const text = readFileSync(at(digest), 'utf8');
+  const manifest = JSON.parse(text);
+  const blob = at(manifest.layers[0].digest);
+  const bytes = readFileSync(blob);
+  const tree = ['tree', '--sysroot', image, '/bin/ls'] as const;
+  writeFileSync(blob, bytes.subarray(0, bytes.length / 2));
+  fails(1, /layer 1: (cannot be decompressed|is truncated|a part of digest)/, ...tree);
+  const changed = Buffer.from(bytes);
+  changed[9] = 3;
+  writeFileSync(blob, changed);
+  fails(1, /layer 1: a part of digest sha256:[0-9a-f]+ has in truth/, ...tree);
+  rmSync(blob);
+  fails(1, /has no blob sha256/, ...tree);
+  writeFileSync(blob, bytes);
+  writeFileSync(at(digest), JSON.stringify({ ...manifest, schemaVersion: 1 }));
+  fails(1, /a part of digest/, ...tree);
+  writeFileSync(at(digest), text);
+  assert.deepEqual(readdirSync(path.join(cache, 'jailbuild/images')), []);
+  fails(1, /has no image absent; it has/, 'tree', '--sysroot', `oci:${layout}:absent`, 'ls');
+  fails(1, /is not an OCI image layout/, 'tree', '--sysroot', `oci:${directory}/nothing`, 'ls');
+  fails(2, /give oci:DIR/, 'export', '--from-image', 'oci:', '--to', `tar:${directory}/c.tar`);
+});
+
+test('an image that unpacks to more than its limit is refused', () => {
+  const image = fullImage('large');
+  const result = jailbuild(['tree', '--sysroot', image, '/bin/ls'], {
+    env: { ...env, JAILBUILD_IMAGE_LIMIT: '100000', XDG_CACHE_HOME: path.join(directory, 'other') },
+  });
+  assert.equal(result.status, 1);
+  assert.match(result.stderr, /than [12]00000 bytes: raise JAILBUILD_IMAGE_LIMIT/);
+});

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { jailbuild, PROJECT } from '../support/cli.js';
+import { needsRoot } from '../support/need.js';
+import { tempDir } from '../support/temp-dir.js';
+
+/** What a jail file says wrong, and where. */
+const WRONG: Readonly<Record<string, readonly [string, RegExp]>> = {
+  'a command with blanks': [
+    'root: jail\nprograms: [bash]\nrun:\n  command: "bash -c ls"\n',
+    /^jailbuild: jail\.yaml:4:12: run\.command is "bash -c ls", and must be one word, or a list of words$/m,
+  ],
+  'a user that the jail does not have': [
+    'root: jail\nprograms: [bash]\nrun:\n  user: nobodyhere\n',
+    /^jailbuild: jail\.yaml:4:9: run\.user is nobodyhere, and the jail has no user nobodyhere: add it to users$/m,
+  ],
+  'a profile misspelt': [
+    'root: jail\nprograms: [bash]\nprofiles:\n  - shell\n  - pyhton\n',
+    /^jailbuild: jail\.yaml:5:5: pyhton: no such profile; did you mean python\?$/m,
+  ],
+  'a list folded into one word': [
+    'root: jail\nprograms:\n  - bash\n    ls\n',
+    /^jailbuild: jail\.yaml:3:5: programs\[0\] is "bash ls", and must be one program/m,
+  ],
+};
+
+for (const [name, [text, message]] of Object.entries(WRONG)) {
+  test(`${name} is refused with its place, and nothing is built`, () => {
+    const directory = tempDir();
+    writeFileSync(path.join(directory, 'jail.yaml'), text);
+    for (const words of [['--no-sync'], ['--dry-run']]) {
+      const { status, stderr } = jailbuild(words, { cwd: directory });
+      assert.equal(status, 1, stderr);
+      assert.match(stderr, message);
+    }
+    assert.ok(!existsSync(path.join(directory, 'jail')));
+  });
+}
+
+test('a user of the jail file, and a number, are good', () => {
+  for (const user of ['web', '1234', '1234:1234']) {
+    const directory = tempDir();
+    const text = `root: jail\nprograms: [bash]\nusers: ["web:1234"]\nrun:\n  user: "${user}"\n`;
+    writeFileSync(path.join(directory, 'jail.yaml'), text);
+    const { status, stderr } = jailbuild(['--no-sync'], { cwd: directory });
+    assert.equal(status, 0, stderr);
+  }
+});
+
+test('schema prints what the package has, and init points to it', () => {
+  for (const kind of ['jail', 'profile']) {
+    const { stdout, status } = jailbuild(['schema', kind]);
+    assert.equal(status, 0);
+    assert.equal(
+      stdout,
+      readFileSync(path.join(PROJECT, `templates/schema/${kind}.schema.json`), 'utf8'),
+    );
+  }
+  const directory = tempDir();
+  assert.equal(jailbuild(['init'], { cwd: directory }).status, 0);
+  const [first = ''] = readFileSync(path.join(directory, 'jail.yaml'), 'utf8').split('\n');
+  const schema = /^# yaml-language-server: \$schema=(\/.*)$/.exec(first)?.[1] ?? '';
+  assert.equal(JSON.parse(readFileSync(schema, 'utf8')).title, 'A jail file of jailbuild');
+});
+
+test('a user whose home holds the jail is no copy of that home', needsRoot(), () => {
+  const directory = tempDir();
+  const sysroot = path.join(directory, 'sys');
+  const home = path.join(directory, 'sys/home/me');
+  mkdirSync(home, { recursive: true });
+  mkdirSync(path.join(sysroot, 'etc'));
+  writeFileSync(path.join(sysroot, 'etc/passwd'), 'me:x:1000:1000::/home/me:/bin/sh\n');
+  writeFileSync(path.join(home, 'data'), 'x');
+  const words = ['--sysroot', sysroot, '--user', 'me', '--include', '/home/me/data', '--profile'];
+  writeFileSync(path.join(directory, 'empty.yaml'), 'summary: nothing\n');
+  const { status, stderr } = jailbuild([
+    path.join(home, 'jail'),
+    ...words,
+    `${directory}/empty.yaml`,
+    '--no-sync',
+  ]);
+  assert.equal(status, 0, stderr);
+});
+
+test('a path with a NUL byte is no defect', () => {
+  const cwd = tempDir();
+  writeFileSync(path.join(cwd, 'jail.yaml'), 'root: "a\\0b"\nprograms: [bash]\n');
+  const { status, stderr } = jailbuild([], { cwd });
+  assert.equal(status, 2);
+  assert.equal(stderr, 'jailbuild: a path has a NUL byte in it, which no path can have\n');
+});
+
+test('what names no program is told why', () => {
+  const cwd = tempDir();
+  mkdirSync(path.join(cwd, 'jail'));
+  const says = (...words: readonly string[]) => jailbuild(words, { cwd }).stderr;
+  assert.match(
+    says('jail', '--include', '/etc/hosts'),
+    /--include alone does not make or change a jail/,
+  );
+  assert.match(says('ls'), /ls is taken for the directory of the jail/);
+});
