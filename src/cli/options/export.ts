@@ -1,5 +1,6 @@
 import type { Arguments } from '../command.js';
 import { buildOptions } from './build.js';
+import { FORMAT_OPTION, limitOptions } from './limits.js';
 import { registryOptions } from './registry.js';
 import { resolveOptions } from './resolve.js';
 import { sbomOptions } from './sbom.js';
@@ -150,6 +151,8 @@ export const exportOptions = {
   exclude: buildOptions.exclude,
   ...resolveOptions,
   'allow-missing': { type: 'boolean', describe: 'Export even if libraries are missing' },
+  ...limitOptions,
+  format: FORMAT_OPTION,
   ...sbomOptions,
   json: { type: 'boolean', describe: 'Print one JSON result' },
   quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },
