@@ -100,19 +100,17 @@ async function exportSource(
   const read = await source.read();
   const { warnings, command, environment, sysroot, originOf } = read;
   for (const warning of warnings) warn(warning);
-<<<<<<< HEAD
   let { tree } = read;
   if (args['package-database'] === 'auto') {
     const { withPackageDatabase } = await import('../../export/package-database.js');
     const made = await withPackageDatabase(read);
     for (const warning of made.warnings) warn(warning);
     tree = made.tree;
-=======
+  }
   const limits = limitsOf(args);
   if (limits !== undefined) {
     const { refuseExcess } = await import('../../plan/limits.js');
     refuseExcess(tree.entries, limits);
->>>>>>> main
   }
   const chosen = exportOptionsOf(args, file?.image ?? read.image, { command, environment });
   if (chosen.image?.user !== undefined) {
