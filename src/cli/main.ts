@@ -22,16 +22,29 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     return await runLine(argv);
   } catch (thrown) {
-    const error = isCwdError(thrown)
-      ? new JailbuildError('NOT_READABLE', 'the working directory is gone: change to another one')
-      : thrown;
+    const error = ofSystem(thrown);
     reportError(error, beforeRest(argv).includes('--json'));
     return exitStatusOf(error);
   }
 }
 
-function isCwdError(error: unknown): boolean {
-  return error instanceof Error && 'syscall' in error && error.syscall === 'uv_cwd';
+/** What Node says in words of its own about what the user gave or has. */
+function ofSystem(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  if ('syscall' in error && error.syscall === 'uv_cwd') {
+    return new JailbuildError(
+      'NOT_READABLE',
+      'the working directory is gone: change to another one',
+    );
+  }
+  if (
+    'code' in error &&
+    error.code === 'ERR_INVALID_ARG_VALUE' &&
+    /null bytes/.test(error.message)
+  ) {
+    return new JailbuildError('USAGE', 'a path has a NUL byte in it, which no path can have');
+  }
+  return error;
 }
 
 async function runLine(argv: readonly string[]): Promise<number> {

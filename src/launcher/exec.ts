@@ -20,7 +20,7 @@ export function execArguments(
   const names = Object.keys(environmentOf({ ...options, ...(who ? { user: who } : {}) }, term()));
   return [
     ...(options.verbose ? ['-v'] : []),
-    ...['--sealed', '--join', `${jail.init}:${jail.start}`],
+    ...['--sealed', '--join', `${jail.entry}:${jail.start}`],
     ...(who === undefined ? [] : ['--user', who]),
     ...rights,
     // A signal to the process group would reach the launcher.

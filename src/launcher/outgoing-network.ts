@@ -41,7 +41,7 @@ export function findHelper(wanted: NetworkHelper | undefined): NetworkHelper {
   const name = wanted ?? 'outgoing';
   throw new JailbuildError(
     'LAUNCHER_FAILED',
-    `--network ${name}: ${wanted ?? 'neither pasta nor slirp4netns'} is not in PATH; install passt or slirp4netns`,
+    `--network ${name}: ${wanted === undefined ? 'neither pasta nor slirp4netns is' : `${wanted} is not`} in PATH; install passt or slirp4netns`,
   );
 }
 

@@ -7,6 +7,8 @@ export interface RunningJail {
   readonly pid: number;
   /** The first process of the jail. */
   readonly init: number;
+  /** The process whose namespaces a further command joins. */
+  readonly entry: number;
   /** When that started, in clock ticks since boot: with its number its name for good. */
   readonly start: string;
   readonly uid: number;
@@ -54,13 +56,40 @@ function jailOf(pid: number, uid: number | undefined, uptime: number): RunningJa
   const root = words[words.indexOf('-c') + 1];
   const [init] = readFileSync(`${at}/task/${pid}/children`, 'utf8').trim().split(' ');
   if (!words.includes('-c') || root === undefined || !init) return [];
+  const entry = enterable(init);
   // One that has not entered its namespaces yet, or needs none, is no jail.
-  if (readlinkSync(`/proc/${init}/ns/mnt`) === readlinkSync(`${at}/ns/mnt`)) return [];
-  const start = startOf(Number(init));
+  if (entry === undefined || mountNamespace(entry) === readlinkSync(`${at}/ns/mnt`)) return [];
+  const start = startOf(Number(entry));
   const end = words.indexOf('--');
   const command = end < 0 ? [] : words.slice(end + 1);
   const seconds = Math.max(0, Math.round(uptime - Number(start) / TICKS));
-  return [{ pid, init: Number(init), start, uid: owner, root, command, words, seconds }];
+  return [
+    {
+      pid,
+      init: Number(init),
+      entry: Number(entry),
+      start,
+      uid: owner,
+      root,
+      command,
+      words,
+      seconds,
+    },
+  ];
+}
+
+function mountNamespace(pid: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/mnt`);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The first process is closed to all but root; a user enters by the jail's command, which is not. */
+function enterable(init: string): string | undefined {
+  const children = readFileSync(`/proc/${init}/task/${init}/children`, 'utf8').trim().split(' ');
+  return [init, ...children].find((pid) => pid !== '' && mountNamespace(pid) !== undefined);
 }
 
 /** proc_pid_stat(5), field 22. */

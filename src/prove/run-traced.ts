@@ -1,5 +1,6 @@
 import { TraceCollector } from '../evidence/trace/collect.js';
 import type { ObservedCounts, ObservedUse } from '../evidence/trace/report.js';
+import type { CallCollector } from '../evidence/trace/seccomp-profile.js';
 import type { Trace } from '../evidence/trace/trace.js';
 import { realPathOf } from '../fs/path-bytes.js';
 import type { LaunchOptions } from '../launcher/options.js';
@@ -11,6 +12,8 @@ export interface TraceOptions {
   /** How it is run there. */
   readonly launch?: LaunchOptions;
   readonly mechanism?: 'ptrace' | 'notify';
+  /** Takes the system calls that are made; each is stopped at then. */
+  readonly calls?: CallCollector;
   /** Milliseconds for which to observe what still runs when the command has ended. */
   readonly linger?: number;
 }
@@ -31,15 +34,17 @@ export interface TracedRun {
  */
 export async function runTraced(
   command: readonly string[],
-  { root, launch, mechanism = 'ptrace', linger = 0 }: TraceOptions,
+  { root, launch, mechanism = 'ptrace', linger = 0, calls }: TraceOptions,
 ): Promise<TracedRun> {
   const collector = new TraceCollector(root === undefined ? '/' : realPathOf(root));
   const unprivileged: string[] = [];
   const options = {
     mechanism,
     linger,
+    allCalls: calls !== undefined,
     onUse: (use: ObservedUse) => {
-      if (use.use === 'set-id') unprivileged.push(use.program);
+      if (use.use === 'syscall') calls?.add(use.result, Number(use.path));
+      else if (use.use === 'set-id') unprivileged.push(use.program);
       else collector.add(use);
     },
   };

@@ -48,10 +48,13 @@ async function tryOften(
 }
 
 describe('a directory that is exchanged for a link', needs('cc'), () => {
+  const races: SwapRace[] = [];
+  // Registered first: the race ends before its directory is removed.
+  after(() => Promise.all(races.map((race) => race.end())));
   const directory = tempDir();
   const race = new SwapRace(directory);
+  races.push(race);
   before(() => race.begin());
-  after(() => race.end());
 
   const scan = () => scanTree(race.root, { leaveOut: [] });
   /** The tree as it is when nobody disturbs. */

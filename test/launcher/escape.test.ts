@@ -16,7 +16,9 @@ import path from 'node:path';
 import { before, describe, test } from 'node:test';
 import { hideRecord } from '../../src/cli/options/launch.js';
 import { CAPABILITIES, chooseCapabilities } from '../../src/launcher/capabilities.js';
+import { execArguments } from '../../src/launcher/exec.js';
 import { type LaunchOptions, launcherArguments } from '../../src/launcher/options.js';
+import { type RunningJail, runningJails } from '../../src/launcher/running.js';
 import { Cleanup } from '../support/cleanup.js';
 import { exec, INVOKE_NS, jailbuild, PROJECT } from '../support/cli.js';
 import { needsI386, needsRoot } from '../support/need.js';
@@ -44,6 +46,23 @@ const RUNS: Readonly<Record<string, LaunchOptions & { readonly asNobody?: boolea
     },
   },
   'user 1000': { user: '1000' },
+  overlay: { overlay: 'tmpfs' },
+  'every option': {
+    overlay: 'tmpfs',
+    unshareTry: ['user', 'cgroup'],
+    assertUsernsDisabled: true,
+    seccomp: ['off', 'default'],
+    supervision: { lockFiles: ['/probe'] },
+    argv0: 'other',
+    tty: false,
+    mounts: [
+      { option: '--dir', value: '/made:700', target: '/made' },
+      { option: '--symlink', value: '/made:/link', target: '/link' },
+      { option: '--chmod', value: '711:/made', target: '/made' },
+      { option: '--mqueue', value: '/made/queues', target: '/made/queues' },
+      { option: '--tmpfs', value: '/made/memory', target: '/made/memory' },
+    ],
+  },
   'without root': { userMaps: NOBODY_AS_ROOT, asNobody: true },
 };
 
@@ -59,339 +78,376 @@ interface Way {
 const BY_CAPABILITIES = ['all capabilities'];
 const BY_FILTER = ['no filter'];
 
-describe('ways out of a jail', needsRoot('gcc', 'setpriv', 'script', 'setcap', 'sleep'), () => {
-  const cleanup = new Cleanup();
-  const directory = tempDir();
-  const jail = path.join(directory, 'jail');
-  const canary = path.join(directory, 'canary');
-  const sleeper = spawn('sleep', ['600'], { stdio: 'ignore' });
-  cleanup.add(() => sleeper.kill('SIGKILL'));
+describe(
+  'ways out of a jail',
+  needsRoot('gcc', 'setpriv', 'script', 'setcap', 'sleep', 'busybox'),
+  () => {
+    const cleanup = new Cleanup();
+    const directory = tempDir();
+    const jail = path.join(directory, 'jail');
+    const canary = path.join(directory, 'canary');
+    const sleeper = spawn('sleep', ['600'], { stdio: 'ignore' });
+    cleanup.add(() => sleeper.kill('SIGKILL'));
 
-  before(() => {
-    mkdirSync(jail);
-    writeFileSync(canary, '');
-    compileFixture('probe', path.join(jail, 'probe'));
-    assert.equal(exec('mknod', ['-m', '666', path.join(jail, 'zero'), 'c', '1', '5']).status, 0);
-    for (const name of ['proc', 'dev', 'tmp']) mkdirSync(path.join(jail, name));
-    chmodSync(path.join(jail, 'tmp'), 0o1777);
-  });
+    before(() => {
+      mkdirSync(jail);
+      writeFileSync(canary, '');
+      compileFixture('probe', path.join(jail, 'probe'));
+      assert.equal(exec('mknod', ['-m', '666', path.join(jail, 'zero'), 'c', '1', '5']).status, 0);
+      for (const name of ['proc', 'dev', 'tmp']) mkdirSync(path.join(jail, name));
+      chmodSync(path.join(jail, 'tmp'), 0o1777);
+    });
 
-  const chroot = ['-c', jail];
-  const mountsAlone = ['-m', '-c', jail];
-  const mountsAndPids = ['-pm', '-c', jail];
-  const masked = ['-pm', '-c', jail, '--mask-proc'];
-  const hostProc = [...mountsAlone, '--bind', '/proc'];
+    const chroot = ['-c', jail];
+    const mountsAlone = ['-m', '-c', jail];
+    const mountsAndPids = ['-pm', '-c', jail];
+    const masked = ['-pm', '-c', jail, '--mask-proc'];
+    const hostProc = [...mountsAlone, '--bind', '/proc'];
 
-  const ways: Readonly<Record<string, () => Way>> = {
-    'a chroot within the jail': () => ({ probe: ['chroot', canary], control: chroot }),
-    'the root and the working directory of other processes': () => ({
-      probe: ['proc-links', canary],
-      control: hostProc,
-    }),
-    "a device of the host's disk": () => ({
-      probe: ['disk', '/tmp/disk'],
-      control: mountsAlone,
-      except: BY_CAPABILITIES,
-    }),
-    'a device that is in the jail already': () => ({
-      probe: ['open-read', '/zero'],
-      control: mountsAlone,
-    }),
-    'a mount': () => ({ probe: ['mount', '/tmp/m'], control: mountsAlone }),
-    'a mount by the newer system calls': () => ({ probe: ['fsopen'], control: mountsAlone }),
-    'a read-only root made writable': () => ({
-      probe: ['remount', '/written'],
-      control: ['-m', '--read-only', '-c', jail],
-      run: { readOnly: true },
-    }),
-    'a masked file of /proc uncovered': () => ({
-      probe: ['unmask', '/proc/timer_list'],
-      control: masked,
-    }),
-    'a read-only directory of /proc uncovered': () => ({
-      probe: ['unmask', '/proc/sys'],
-      control: masked,
-    }),
-    'a signal to a process of the host': () => ({
-      probe: ['kill', String(sleeper.pid)],
-      control: mountsAlone,
-    }),
-    'a trace of a process of the host': () => ({
-      probe: ['ptrace', String(sleeper.pid)],
-      control: mountsAlone,
-    }),
-    'a trace of the first process': () => ({
-      probe: ['ptrace', '1'],
-      control: [...mountsAndPids, '--init'],
-      except: BY_CAPABILITIES,
-    }),
-    'memory of the first process': () => ({
-      probe: ['open-read', '/proc/1/mem'],
-      control: [...mountsAndPids, '--init'],
-      except: BY_CAPABILITIES,
-    }),
-    'a module of the kernel': () => ({
-      probe: ['module'],
-      control: chroot,
-      // A kernel that loads none says so to everyone.
-      except: existsSync('/proc/modules') ? [] : BY_FILTER,
-    }),
-    'keys of the kernel': () => ({ probe: ['keyring'], control: chroot, except: BY_FILTER }),
-    // AF_VSOCK and AF_ALG
-    'the host of a virtual machine': () => ({
-      probe: ['socket', '40'],
-      control: chroot,
-      except: BY_FILTER,
-    }),
-    "the kernel's ciphers": () => ({ probe: ['socket', '38'], control: chroot, except: BY_FILTER }),
-    'a user namespace, by unshare': () => ({
-      probe: ['unshare'],
-      control: mountsAlone,
-      except: BY_FILTER,
-    }),
-    'a user namespace, by clone': () => ({
-      probe: ['clone'],
-      control: mountsAlone,
-      except: BY_FILTER,
-    }),
-    'a user namespace, by clone3': () => ({
-      probe: ['clone3'],
-      control: mountsAlone,
-      except: BY_FILTER,
-    }),
-    'a namespace of another process': () => ({
-      probe: ['setns', '/proc/self/ns/mnt'],
-      control: hostProc,
-    }),
-    'the release agent of a cgroup': () => ({ probe: ['release-agent'], control: mountsAlone }),
-    'a file by its handle': () => ({
-      probe: ['by-handle', exec(path.join(jail, 'probe'), ['handle', canary]).stdout.trim()],
-      control: mountsAlone,
-    }),
-  };
+    /** A jail that runs, to be entered. */
+    let sleeping: RunningJail;
+    before(async () => {
+      copyFileSync('/usr/bin/busybox', path.join(jail, 'busybox'));
+      const words = launcherArguments(jail, {}, ['/busybox', 'sleep', '600']);
+      const child = spawn(INVOKE_NS, words, { stdio: 'ignore' });
+      cleanup.add(() => child.kill('SIGKILL'));
+      for (let tries = 0; sleeping === undefined && tries < 200; tries++) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        const found = runningJails(0).find(
+          ({ root, command }) => root === jail && command[1] === 'sleep',
+        );
+        if (found !== undefined) sleeping = found;
+      }
+      assert.ok(sleeping !== undefined);
+    });
 
-  for (const [name, make] of Object.entries(ways)) {
-    test(name, () => {
-      const { probe, control, run = {}, except = [] } = make();
-      const out = invoke([...control, '/probe', ...probe]);
-      assert.match(out.stdout, /^out: /, `control: ${out.stdout}${out.stderr}`);
-      for (const [runName, { asNobody, ...options }] of Object.entries(RUNS)) {
-        if (except.includes(runName)) continue;
-        const result = runDirectly(jail, { ...options, ...run }, ['/probe', ...probe], {
-          before: asNobody ? AS_NOBODY : [],
-        });
-        assert.match(result.stdout, /^held: /, `${runName}: ${result.stdout}${result.stderr}`);
+    const ways: Readonly<Record<string, () => Way>> = {
+      'a chroot within the jail': () => ({ probe: ['chroot', canary], control: chroot }),
+      'the root and the working directory of other processes': () => ({
+        probe: ['proc-links', canary],
+        control: hostProc,
+      }),
+      "a device of the host's disk": () => ({
+        probe: ['disk', '/tmp/disk'],
+        control: mountsAlone,
+        except: BY_CAPABILITIES,
+      }),
+      'a device that is in the jail already': () => ({
+        probe: ['open-read', '/zero'],
+        control: mountsAlone,
+      }),
+      'a mount': () => ({ probe: ['mount', '/tmp/m'], control: mountsAlone }),
+      'a mount by the newer system calls': () => ({ probe: ['fsopen'], control: mountsAlone }),
+      'a read-only root made writable': () => ({
+        probe: ['remount', '/written'],
+        control: ['-m', '--read-only', '-c', jail],
+        run: { readOnly: true },
+      }),
+      'a masked file of /proc uncovered': () => ({
+        probe: ['unmask', '/proc/timer_list'],
+        control: masked,
+      }),
+      'a read-only directory of /proc uncovered': () => ({
+        probe: ['unmask', '/proc/sys'],
+        control: masked,
+      }),
+      'a signal to a process of the host': () => ({
+        probe: ['kill', String(sleeper.pid)],
+        control: mountsAlone,
+      }),
+      'a trace of a process of the host': () => ({
+        probe: ['ptrace', String(sleeper.pid)],
+        control: mountsAlone,
+      }),
+      'a trace of the first process': () => ({
+        probe: ['ptrace', '1'],
+        control: [...mountsAndPids, '--init'],
+        except: BY_CAPABILITIES,
+      }),
+      'memory of the first process': () => ({
+        probe: ['open-read', '/proc/1/mem'],
+        control: [...mountsAndPids, '--init'],
+        except: BY_CAPABILITIES,
+      }),
+      'a module of the kernel': () => ({
+        probe: ['module'],
+        control: chroot,
+        // A kernel that loads none says so to everyone.
+        except: existsSync('/proc/modules') ? [] : BY_FILTER,
+      }),
+      'keys of the kernel': () => ({ probe: ['keyring'], control: chroot, except: BY_FILTER }),
+      // AF_VSOCK and AF_ALG
+      'the host of a virtual machine': () => ({
+        probe: ['socket', '40'],
+        control: chroot,
+        except: BY_FILTER,
+      }),
+      "the kernel's ciphers": () => ({
+        probe: ['socket', '38'],
+        control: chroot,
+        except: BY_FILTER,
+      }),
+      'a user namespace, by unshare': () => ({
+        probe: ['unshare'],
+        control: mountsAlone,
+        except: BY_FILTER,
+      }),
+      'a user namespace, by clone': () => ({
+        probe: ['clone'],
+        control: mountsAlone,
+        except: BY_FILTER,
+      }),
+      'a user namespace, by clone3': () => ({
+        probe: ['clone3'],
+        control: mountsAlone,
+        except: BY_FILTER,
+      }),
+      'a namespace of another process': () => ({
+        probe: ['setns', '/proc/self/ns/mnt'],
+        control: hostProc,
+      }),
+      'the release agent of a cgroup': () => ({ probe: ['release-agent'], control: mountsAlone }),
+      'a file by its handle': () => ({
+        probe: ['by-handle', exec(path.join(jail, 'probe'), ['handle', canary]).stdout.trim()],
+        control: mountsAlone,
+      }),
+    };
+
+    for (const [name, make] of Object.entries(ways)) {
+      test(name, () => {
+        const { probe, control, run = {}, except = [] } = make();
+        const out = invoke([...control, '/probe', ...probe]);
+        assert.match(out.stdout, /^out: /, `control: ${out.stdout}${out.stderr}`);
+        for (const [runName, { asNobody, ...options }] of Object.entries(RUNS)) {
+          if (except.includes(runName)) continue;
+          const result = runDirectly(jail, { ...options, ...run }, ['/probe', ...probe], {
+            before: asNobody ? AS_NOBODY : [],
+          });
+          assert.match(result.stdout, /^held: /, `${runName}: ${result.stdout}${result.stderr}`);
+        }
+        // By a command that enters a running jail, too.
+        if (Object.keys(run).length > 0) return;
+        const entering = execArguments(sleeping, ['/probe', ...probe], {});
+        const entered = exec(INVOKE_NS, entering);
+        assert.match(entered.stdout, /^held: /, `entered: ${entered.stdout}${entered.stderr}`);
+      });
+    }
+
+    /** What the probe says, whatever the exit status. */
+    const inJail = (
+      probe: readonly string[],
+      launch: LaunchOptions = {},
+      options: Parameters<typeof runDirectly>[3] = {},
+    ): string => {
+      const { stdout, stderr } = runDirectly(jail, launch, ['/probe', ...probe], options);
+      return stdout + stderr;
+    };
+
+    test('these are the arguments that jailbuild run gives', () => {
+      const { stdout } = jailbuild(['run', jail, '--print-command', '--', '/probe', 'x']);
+      const words = [
+        INVOKE_NS,
+        ...launcherArguments(jail, hideRecord(jail, { capabilities: chooseCapabilities([], []) }), [
+          '/probe',
+          'x',
+        ]),
+      ];
+      const file = stdout.split(' ', 1)[0] ?? '';
+      assert.equal(stdout.slice(file.length), `${words.join(' ').slice(INVOKE_NS.length)}\n`);
+    });
+
+    test('what of /proc sets something of the host can be read alone', () => {
+      const files = ['sysrq-trigger', 'sys/kernel/hostname', 'sys/vm/drop_caches'].concat(
+        ...['irq/default_smp_affinity', 'sys/kernel/modprobe', 'sys/net/ipv4/ip_forward'],
+      );
+      const there = files.map((name) => `/proc/${name}`).filter((name) => existsSync(name));
+      assert.ok(there.length >= 3);
+      for (const file of there) {
+        assert.match(invoke([...mountsAndPids, '/probe', 'open-write', file]).stdout, /^out: /);
+        assert.match(inJail(['open-write', file]), /^held: .*: Read-only file system/);
+        assert.match(inJail(['open-write', file], { capabilities: ALL }), /^held: .*Read-only/);
       }
     });
-  }
 
-  /** What the probe says, whatever the exit status. */
-  const inJail = (
-    probe: readonly string[],
-    launch: LaunchOptions = {},
-    options: Parameters<typeof runDirectly>[3] = {},
-  ): string => {
-    const { stdout, stderr } = runDirectly(jail, launch, ['/probe', ...probe], options);
-    return stdout + stderr;
-  };
+    test('an open descriptor of the outside', () => {
+      const withRoot = (command: string): string =>
+        exec('bash', ['-c', `exec 9< /; ${command}`]).stdout;
+      assert.match(withRoot(`chroot ${jail} /probe descriptors ${canary}`), /^out: /);
+      assert.match(withRoot(`${INVOKE_NS} -c ${jail} /probe descriptors ${canary}`), /^held: /);
+      const args = launcherArguments(jail, {}, ['/probe', 'descriptors', canary]).join(' ');
+      assert.match(withRoot(`${INVOKE_NS} ${args}`), /^held: no descriptor/);
+    });
 
-  test('these are the arguments that jailbuild run gives', () => {
-    const { stdout } = jailbuild(['run', jail, '--print-command', '--', '/probe', 'x']);
-    const words = [
-      INVOKE_NS,
-      ...launcherArguments(jail, hideRecord(jail, { capabilities: chooseCapabilities([], []) }), [
-        '/probe',
-        'x',
-      ]),
-    ];
-    const file = stdout.split(' ', 1)[0] ?? '';
-    assert.equal(stdout.slice(file.length), `${words.join(' ').slice(INVOKE_NS.length)}\n`);
-  });
+    test('a standard stream that is a directory of the outside', () => {
+      const args = launcherArguments(jail, {}, ['/probe', 'descriptors', canary]).join(' ');
+      const { stdout, stderr, status } = exec('bash', ['-c', `${INVOKE_NS} ${args} < /`]);
+      assert.equal(stdout, '');
+      assert.match(stderr, /a standard stream is a directory outside of the jail/);
+      assert.equal(status, 125);
+      assert.match(
+        exec('bash', ['-c', `chroot ${jail} /probe descriptors ${canary} < /`]).stdout,
+        /^out: /,
+      );
+    });
 
-  test('what of /proc sets something of the host can be read alone', () => {
-    const files = ['sysrq-trigger', 'sys/kernel/hostname', 'sys/vm/drop_caches'].concat(
-      ...['irq/default_smp_affinity', 'sys/kernel/modprobe', 'sys/net/ipv4/ip_forward'],
-    );
-    const there = files.map((name) => `/proc/${name}`).filter((name) => existsSync(name));
-    assert.ok(there.length >= 3);
-    for (const file of there) {
-      assert.match(invoke([...mountsAndPids, '/probe', 'open-write', file]).stdout, /^out: /);
-      assert.match(inJail(['open-write', file]), /^held: .*: Read-only file system/);
-      assert.match(inJail(['open-write', file], { capabilities: ALL }), /^held: .*Read-only/);
-    }
-  });
+    test('a working directory by a descriptor of the launcher', () => {
+      for (let fd = 3; fd < 20; fd++) {
+        const cwd = `/proc/self/fd/${fd}`;
+        const { stdout, stderr, status } = runDirectly(jail, { cwd }, ['/probe', 'climb', canary]);
+        // One of its descriptors is of a directory in the jail.
+        if (status === 125) assert.match(stderr, /change to the directory|is outside of the root/);
+        else assert.match(stdout, /^held: /);
+      }
+      const outside = exec(path.join(jail, 'probe'), ['climb', canary], { cwd: directory });
+      assert.match(outside.stdout, /^out: /);
+    });
 
-  test('an open descriptor of the outside', () => {
-    const withRoot = (command: string): string =>
-      exec('bash', ['-c', `exec 9< /; ${command}`]).stdout;
-    assert.match(withRoot(`chroot ${jail} /probe descriptors ${canary}`), /^out: /);
-    assert.match(withRoot(`${INVOKE_NS} -c ${jail} /probe descriptors ${canary}`), /^held: /);
-    const args = launcherArguments(jail, {}, ['/probe', 'descriptors', canary]).join(' ');
-    assert.match(withRoot(`${INVOKE_NS} ${args}`), /^held: no descriptor/);
-  });
+    test('a signal to the process group of the launcher', () => {
+      // In a process group of its own, so that no other process is concerned.
+      const hit = (args: readonly string[]): boolean => {
+        const target = 'trap : USR1; sleep 30 & until grep -q sleep /proc/$!/comm; do :; done';
+        const script = `${target}; ${INVOKE_NS} ${args.join(' ')} >&2`;
+        // Of the two signals SIGUSR1 has the lower number, and is taken first.
+        const { stdout } = exec('setsid', [
+          '-w',
+          'bash',
+          '-c',
+          `${script}; kill $!; wait $!; kill -l $?`,
+        ]);
+        assert.match(stdout, /^(USR1|TERM)\n$/);
+        return stdout === 'USR1\n';
+      };
+      assert.ok(hit(['-pm', '-c', jail, '/probe', 'kill-group']));
+      assert.ok(!hit(launcherArguments(jail, {}, ['/probe', 'kill-group'])));
+    });
 
-  test('a standard stream that is a directory of the outside', () => {
-    const args = launcherArguments(jail, {}, ['/probe', 'descriptors', canary]).join(' ');
-    const { stdout, stderr, status } = exec('bash', ['-c', `${INVOKE_NS} ${args} < /`]);
-    assert.equal(stdout, '');
-    assert.match(stderr, /a standard stream is a directory outside of the jail/);
-    assert.equal(status, 125);
-    assert.match(
-      exec('bash', ['-c', `chroot ${jail} /probe descriptors ${canary} < /`]).stdout,
-      /^out: /,
-    );
-  });
+    test('the host name', () => {
+      // Within a namespace of the test, where the way leads out.
+      const after = (args: readonly string[]): string =>
+        exec('unshare', ['-u', 'sh', '-c', `${INVOKE_NS} ${args.join(' ')} >&2; hostname`]).stdout;
+      assert.equal(after([...mountsAlone, '/probe', 'hostname']), 'leaked\n');
+      assert.equal(after(launcherArguments(jail, {}, ['/probe', 'hostname'])), `${hostname()}\n`);
+      assert.match(inJail(['hostname']), /^held: /);
+      // Who may set it sets that of the jail.
+      const allowed = { capabilities: { bounding: ['sys_admin'], ambient: [] } };
+      assert.match(inJail(['hostname'], allowed), /^out: /);
+      assert.equal(
+        after(launcherArguments(jail, allowed, ['/probe', 'hostname'])),
+        `${hostname()}\n`,
+      );
+    });
 
-  test('a working directory by a descriptor of the launcher', () => {
-    for (let fd = 3; fd < 20; fd++) {
-      const cwd = `/proc/self/fd/${fd}`;
-      const { stdout, stderr, status } = runDirectly(jail, { cwd }, ['/probe', 'climb', canary]);
-      // One of its descriptors is of a directory in the jail.
-      if (status === 125) assert.match(stderr, /change to the directory|is outside of the root/);
-      else assert.match(stdout, /^held: /);
-    }
-    const outside = exec(path.join(jail, 'probe'), ['climb', canary], { cwd: directory });
-    assert.match(outside.stdout, /^out: /);
-  });
+    test('input typed into the terminal', () => {
+      for (const way of ['tiocsti', 'tioclinux']) {
+        assert.match(onTerminal([INVOKE_NS, ...mountsAlone, '/probe', way]), /^out: /m);
+        for (const launch of [{}, { capabilities: ALL }, { tty: true }])
+          assert.match(
+            // What script(1) itself was given may be echoed before it.
+            onTerminal([INVOKE_NS, ...launcherArguments(jail, launch, ['/probe', way])]),
+            /held: ioctl/,
+            way,
+          );
+      }
+    });
 
-  test('a signal to the process group of the launcher', () => {
-    // In a process group of its own, so that no other process is concerned.
-    const hit = (args: readonly string[]): boolean => {
-      const target = 'trap : USR1; sleep 30 & until grep -q sleep /proc/$!/comm; do :; done';
-      const script = `${target}; ${INVOKE_NS} ${args.join(' ')} >&2`;
-      // Of the two signals SIGUSR1 has the lower number, and is taken first.
-      const { stdout } = exec('setsid', [
-        '-w',
-        'bash',
-        '-c',
-        `${script}; kill $!; wait $!; kill -l $?`,
+    test('programs with the set-user-ID bit or with capabilities', () => {
+      copyFileSync(path.join(jail, 'probe'), path.join(jail, 'suid'));
+      chmodSync(path.join(jail, 'suid'), 0o4755);
+      copyFileSync(path.join(jail, 'probe'), path.join(jail, 'capable'));
+      assert.equal(exec('setcap', ['cap_chown+ep', path.join(jail, 'capable')]).status, 0);
+      for (const program of ['/suid', '/capable']) {
+        const user = { user: '1000' };
+        assert.match(inJail(['gains', program], { ...user, allowNewPrivileges: true }), /^out: /);
+        assert.match(inJail(['gains', program], user), /^held: no rights gained/);
+      }
+      // Nor do the files of a bind mount give rights, even where new ones are allowed.
+      const bind = { source: jail, target: '/bound', readOnly: true, devices: false };
+      const bound = { user: '1000', allowNewPrivileges: true, mounts: [bind] };
+      assert.match(inJail(['gains', '/bound/suid'], bound), /^held: no rights gained/);
+    });
+
+    test('a key of the session from which the jail was started', () => {
+      const withKey = { before: [path.join(jail, 'probe'), 'with-key'] };
+      const plain = exec(path.join(jail, 'probe'), [
+        ...['with-key', INVOKE_NS, ...mountsAlone, '/probe', 'key'],
       ]);
-      assert.match(stdout, /^(USR1|TERM)\n$/);
-      return stdout === 'USR1\n';
-    };
-    assert.ok(hit(['-pm', '-c', jail, '/probe', 'kill-group']));
-    assert.ok(!hit(launcherArguments(jail, {}, ['/probe', 'kill-group'])));
-  });
+      assert.match(plain.stdout, /^out: /);
+      assert.match(inJail(['key'], { seccomp: 'off' }, withKey), /^held: .*not available/);
+      assert.match(inJail(['key'], {}, withKey), /^held: .*Operation not permitted/);
+    });
 
-  test('the host name', () => {
-    // Within a namespace of the test, where the way leads out.
-    const after = (args: readonly string[]): string =>
-      exec('unshare', ['-u', 'sh', '-c', `${INVOKE_NS} ${args.join(' ')} >&2; hostname`]).stdout;
-    assert.equal(after([...mountsAlone, '/probe', 'hostname']), 'leaked\n');
-    assert.equal(after(launcherArguments(jail, {}, ['/probe', 'hostname'])), `${hostname()}\n`);
-    assert.match(inJail(['hostname']), /^held: /);
-    // Who may set it sets that of the jail.
-    const allowed = { capabilities: { bounding: ['sys_admin'], ambient: [] } };
-    assert.match(inJail(['hostname'], allowed), /^out: /);
-    assert.equal(
-      after(launcherArguments(jail, allowed, ['/probe', 'hostname'])),
-      `${hostname()}\n`,
-    );
-  });
-
-  test('input typed into the terminal', () => {
-    for (const way of ['tiocsti', 'tioclinux']) {
-      assert.match(onTerminal([INVOKE_NS, ...mountsAlone, '/probe', way]), /^out: /m);
-      for (const launch of [{}, { capabilities: ALL }, { tty: true }])
-        assert.match(
-          // What script(1) itself was given may be echoed before it.
-          onTerminal([INVOKE_NS, ...launcherArguments(jail, launch, ['/probe', way])]),
-          /held: ioctl/,
-          way,
-        );
-    }
-  });
-
-  test('programs with the set-user-ID bit or with capabilities', () => {
-    copyFileSync(path.join(jail, 'probe'), path.join(jail, 'suid'));
-    chmodSync(path.join(jail, 'suid'), 0o4755);
-    copyFileSync(path.join(jail, 'probe'), path.join(jail, 'capable'));
-    assert.equal(exec('setcap', ['cap_chown+ep', path.join(jail, 'capable')]).status, 0);
-    for (const program of ['/suid', '/capable']) {
-      const user = { user: '1000' };
-      assert.match(inJail(['gains', program], { ...user, allowNewPrivileges: true }), /^out: /);
-      assert.match(inJail(['gains', program], user), /^held: no rights gained/);
-    }
-    // Nor do the files of a bind mount give rights, even where new ones are allowed.
-    const bind = { source: jail, target: '/bound', readOnly: true, devices: false };
-    const bound = { user: '1000', allowNewPrivileges: true, mounts: [bind] };
-    assert.match(inJail(['gains', '/bound/suid'], bound), /^held: no rights gained/);
-  });
-
-  test('a key of the session from which the jail was started', () => {
-    const withKey = { before: [path.join(jail, 'probe'), 'with-key'] };
-    const plain = exec(path.join(jail, 'probe'), [
-      ...['with-key', INVOKE_NS, ...mountsAlone, '/probe', 'key'],
-    ]);
-    assert.match(plain.stdout, /^out: /);
-    assert.match(inJail(['key'], { seccomp: 'off' }, withKey), /^held: .*not available/);
-    assert.match(inJail(['key'], {}, withKey), /^held: .*Operation not permitted/);
-  });
-
-  test('the system calls of other ABIs', needsI386(), () => {
-    compileFixture('probe', path.join(jail, 'probe32'), ['-m32']);
-    assert.match(inJail(['x32'], { capabilities: ALL }), /^held: x32/);
-    const ways = [['mount', '/tmp/m'], ['fsopen'], ['unshare'], ['clone'], ['clone3'], ['module']];
-    for (const way of [...ways, ['keyring'], ['setns', '/proc/self/ns/mnt']]) {
-      const command = ['/probe32', ...way];
-      assert.match(invoke([...hostProc, ...command]).stdout, /^out: /, way[0]);
-      assert.match(runDirectly(jail, { capabilities: ALL }, command).stdout, /^held: /, way[0]);
-    }
-  });
-
-  test('the file of the launcher, written to from inside', () => {
-    writeFileSync(path.join(jail, 'evil'), '#!/proc/self/exe /overwrite\n', { mode: 0o755 });
-    writeFileSync(path.join(jail, 'overwrite'), '', { mode: 0o755 });
-    compileFixture('overwrite', path.join(jail, 'overwrite'));
-    const result = path.join(jail, 'result');
-    /** True if the copy of the launcher was changed; by `sealed` it is not what runs in the jail. */
-    const changes = (args: readonly string[]): string => {
-      const launcher = path.join(directory, 'launcher');
-      copyFileSync(path.join(PROJECT, `dist/native/linux-${process.arch}/invoke_ns`), launcher);
-      chmodSync(launcher, 0o755);
-      const original = readFileSync(launcher);
-      rmSync(result, { force: true });
-      const { stderr } = exec(launcher, args);
-      for (let tries = 0; tries < 300; tries++) {
-        const said = existsSync(result) ? readFileSync(result, 'utf8') : '';
-        if (said !== '')
-          return `${said.trim()}, ${original.equals(readFileSync(launcher)) ? 'unchanged' : 'changed'}`;
-        exec('sleep', ['0.02']);
+    test('the system calls of other ABIs', needsI386(), () => {
+      compileFixture('probe', path.join(jail, 'probe32'), ['-m32']);
+      assert.match(inJail(['x32'], { capabilities: ALL }), /^held: x32/);
+      const ways = [
+        ['mount', '/tmp/m'],
+        ['fsopen'],
+        ['unshare'],
+        ['clone'],
+        ['clone3'],
+        ['module'],
+      ];
+      for (const way of [...ways, ['keyring'], ['setns', '/proc/self/ns/mnt']]) {
+        const command = ['/probe32', ...way];
+        assert.match(invoke([...hostProc, ...command]).stdout, /^out: /, way[0]);
+        assert.match(runDirectly(jail, { capabilities: ALL }, command).stdout, /^held: /, way[0]);
       }
-      return `nothing: ${stderr}`;
-    };
-    assert.equal(changes([...hostProc, '/evil']), 'out: written, changed');
-    assert.equal(changes(['--sealed', ...hostProc, '/evil']), 'held: sealed, unchanged');
-  });
+    });
 
-  test('a mount destination that is a link to the outside', () => {
-    const outside = path.join(directory, 'outside');
-    mkdirSync(outside);
-    symlinkSync(outside, path.join(jail, 'absolute'));
-    symlinkSync('../../../../../../../..', path.join(jail, 'up'));
-    symlinkSync(`../..${outside}`, path.join(jail, 'relative'));
-    symlinkSync('/proc/1/root', path.join(jail, 'magic'));
-    const source = path.join(directory, 'source');
-    mkdirSync(source);
-    writeFileSync(path.join(source, 'mark'), '');
-    const targets = ['/absolute/new', `/up${outside}/new`, '/relative/new', '/absolute'];
-    for (const target of targets) {
-      for (const mount of [{ target }, { source, target, readOnly: false, devices: false }]) {
-        const { stdout, stderr } = runDirectly(jail, { mounts: [mount] }, ['/probe', 'rights']);
-        // Either it is refused, or it lies inside.
-        assert.match(stdout + stderr, /make in the jail|^out: user 0/, target);
+    test('the file of the launcher, written to from inside', () => {
+      writeFileSync(path.join(jail, 'evil'), '#!/proc/self/exe /overwrite\n', { mode: 0o755 });
+      writeFileSync(path.join(jail, 'overwrite'), '', { mode: 0o755 });
+      compileFixture('overwrite', path.join(jail, 'overwrite'));
+      const result = path.join(jail, 'result');
+      /** True if the copy of the launcher was changed; by `sealed` it is not what runs in the jail. */
+      const changes = (args: readonly string[]): string => {
+        const launcher = path.join(directory, 'launcher');
+        copyFileSync(path.join(PROJECT, `dist/native/linux-${process.arch}/invoke_ns`), launcher);
+        chmodSync(launcher, 0o755);
+        const original = readFileSync(launcher);
+        rmSync(result, { force: true });
+        const { stderr } = exec(launcher, args);
+        for (let tries = 0; tries < 300; tries++) {
+          const said = existsSync(result) ? readFileSync(result, 'utf8') : '';
+          if (said !== '')
+            return `${said.trim()}, ${original.equals(readFileSync(launcher)) ? 'unchanged' : 'changed'}`;
+          exec('sleep', ['0.02']);
+        }
+        return `nothing: ${stderr}`;
+      };
+      assert.equal(changes([...hostProc, '/evil']), 'out: written, changed');
+      assert.equal(changes(['--sealed', ...hostProc, '/evil']), 'held: sealed, unchanged');
+    });
+
+    test('a mount destination that is a link to the outside', () => {
+      const outside = path.join(directory, 'outside');
+      mkdirSync(outside);
+      symlinkSync(outside, path.join(jail, 'absolute'));
+      symlinkSync('../../../../../../../..', path.join(jail, 'up'));
+      symlinkSync(`../..${outside}`, path.join(jail, 'relative'));
+      symlinkSync('/proc/1/root', path.join(jail, 'magic'));
+      const source = path.join(directory, 'source');
+      mkdirSync(source);
+      writeFileSync(path.join(source, 'mark'), '');
+      const targets = ['/absolute/new', `/up${outside}/new`, '/relative/new', '/absolute'];
+      for (const target of targets) {
+        for (const mount of [{ target }, { source, target, readOnly: false, devices: false }]) {
+          const { stdout, stderr } = runDirectly(jail, { mounts: [mount] }, ['/probe', 'rights']);
+          // Either it is refused, or it lies inside.
+          assert.match(stdout + stderr, /make in the jail|^out: user 0/, target);
+        }
       }
-    }
-    assert.deepEqual(exec('ls', ['-A', outside]).stdout, '');
-    const magic = runDirectly(jail, { mounts: [{ target: '/magic/new' }] }, ['/probe', 'rights']);
-    assert.match(magic.stderr, /invoke_ns: (open|make) in the jail/);
-    // A link that stays inside is followed.
-    mkdirSync(path.join(jail, 'real'));
-    symlinkSync('/real', path.join(jail, 'inside'));
-    const bind = { source, target: '/inside', readOnly: false, devices: false };
-    assert.match(inJail(['open-read', '/real/mark'], { mounts: [bind] }), /^out: /);
-    // The same by names alone would have led out.
-    mkdirSync(path.join(jail, 'absolute', 'new'));
-    assert.equal(exec('ls', ['-A', outside]).stdout, 'new\n');
-  });
-});
+      assert.deepEqual(exec('ls', ['-A', outside]).stdout, '');
+      const magic = runDirectly(jail, { mounts: [{ target: '/magic/new' }] }, ['/probe', 'rights']);
+      assert.match(magic.stderr, /invoke_ns: (open|make) in the jail/);
+      // A link that stays inside is followed.
+      mkdirSync(path.join(jail, 'real'));
+      symlinkSync('/real', path.join(jail, 'inside'));
+      const bind = { source, target: '/inside', readOnly: false, devices: false };
+      assert.match(inJail(['open-read', '/real/mark'], { mounts: [bind] }), /^out: /);
+      // The same by names alone would have led out.
+      mkdirSync(path.join(jail, 'absolute', 'new'));
+      assert.equal(exec('ls', ['-A', outside]).stdout, 'new\n');
+    });
+  },
+);

@@ -84,6 +84,14 @@ test('a user whose home holds the jail is no copy of that home', needsRoot(), ()
   assert.equal(status, 0, stderr);
 });
 
+test('a path with a NUL byte is no defect', () => {
+  const cwd = tempDir();
+  writeFileSync(path.join(cwd, 'jail.yaml'), 'root: "a\\0b"\nprograms: [bash]\n');
+  const { status, stderr } = jailbuild([], { cwd });
+  assert.equal(status, 2);
+  assert.equal(stderr, 'jailbuild: a path has a NUL byte in it, which no path can have\n');
+});
+
 test('what names no program is told why', () => {
   const cwd = tempDir();
   mkdirSync(path.join(cwd, 'jail'));

@@ -25,7 +25,7 @@ export const psCommand = defineCommand({
     if (args.json) {
       writeOut(
         jsonLine({
-          jails: jails.map(({ words: _words, start: _start, ...shown }) => shown),
+          jails: jails.map(({ words: _words, start: _start, entry: _entry, ...shown }) => shown),
         }),
       );
       return EXIT.ok;

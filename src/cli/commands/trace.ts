@@ -46,6 +46,13 @@ const options = {
     placeholder: 'ROOT',
     complete: 'directory',
   },
+  'seccomp-profile': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Write the system calls that were made to this file, as an OCI seccomp profile',
+    placeholder: 'FILE',
+    complete: 'file',
+  },
   ...observeOptions,
   json: { type: 'boolean', describe: 'Print one JSON result' },
   quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },
@@ -102,8 +109,14 @@ async function traceCommandLine(args: TraceArguments): Promise<number> {
   const { runTraced } = await import('../../prove/run-traced.js');
   const { linger, mechanism } = observing(args);
   const where = await placeOf(args);
+  const profile = await profileOf(args);
   return intoFile(args, async () => {
-    const run = await runTraced(command, { ...where, linger, mechanism });
+    const options = { ...where, linger, mechanism };
+    const run = await runTraced(command, {
+      ...options,
+      ...(profile === undefined ? {} : { calls: profile.calls }),
+    });
+    await profile?.commit();
     tellLimits(run.counts, args.mechanism);
     for (const program of run.unprivileged) {
       warn(
@@ -112,6 +125,21 @@ async function traceCommandLine(args: TraceArguments): Promise<number> {
     }
     return run;
   });
+}
+
+/** A profile of the system calls, and where it goes. */
+async function profileOf(args: TraceArguments) {
+  const file = args['seccomp-profile'];
+  if (file === undefined) return undefined;
+  if (args.mechanism === 'notify')
+    throw new JailbuildError(
+      'USAGE',
+      '--seccomp-profile and --mechanism notify cannot be combined',
+    );
+  const { CallCollector } = await import('../../evidence/trace/seccomp-profile.js');
+  const { prepareFile } = await import('../manifest-file.js');
+  const [calls, output] = [new CallCollector(), await prepareFile(file)];
+  return { calls, commit: () => output.commit(calls.profile()) };
 }
 
 async function placeOf(args: TraceArguments) {

@@ -228,7 +228,9 @@ void become_child(struct options *options, int channel)
 	if (options->pty)
 		options->terminal = open_pty(channel, options->join == NULL);
 
-	if (reports_jail(options) && send(channel, "", 1, MSG_NOSIGNAL) < 0)
+	/* It is looked at before it goes on, and may end. */
+	char seen;
+	if (reports_jail(options) && (send(channel, "", 1, MSG_NOSIGNAL) < 0 || recv(channel, &seen, 1, 0) != 1))
 		_exit(FAILED);
 	/*
 	 * Until the command is executed, nobody in the jail is to look into this process. Who makes its network

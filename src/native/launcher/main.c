@@ -87,8 +87,10 @@ int main(int argc, char **argv)
 	}
 	char byte;
 	bool is_there = reports_jail(&options) && recv(channel[0], &byte, 1, 0) == 1;
-	if (is_there)
+	if (is_there) {
 		write_info(&options, child);
+		send(channel[0], "", 1, MSG_NOSIGNAL);
+	}
 	/* Whoever adopts the child learns what becomes of it. */
 	if (is_there && options.detach)
 		return EXIT_SUCCESS;

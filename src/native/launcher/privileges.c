@@ -139,7 +139,7 @@ static void become_user(const struct options *options, const struct identity *id
 	if (setresuid(identity->uid, identity->uid, identity->uid) < 0)
 		die_advised("become the user", options->user, errno == EINVAL ? advice : NULL);
 	/* The kernel forgets it when the user changes. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+	if (!options->detach && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		die_errno("tie the command to its parent", NULL);
 }
 

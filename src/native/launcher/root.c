@@ -28,6 +28,25 @@ void change_root(const char *root)
 		die_errno("make the directory", "/proc");
 }
 
+/*
+ * What a descriptor of the outside is open to lies in a mount of another namespace, of which no copy can be
+ * taken; by its path it is found in ours, if that still leads there.
+ */
+static int clone_descriptor(const struct mount *mount)
+{
+	char link[32], path[PATH_MAX];
+	struct stat given, found;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", mount->fd);
+	ssize_t length = readlink(link, path, sizeof(path) - 1);
+	if (length <= 0 || fstat(mount->fd, &given) < 0)
+		die_errno("find what is open at descriptor", mount->source);
+	path[length] = '\0';
+	int tree = mount->is_flat ? clone_mount(AT_FDCWD, path) : clone_tree(AT_FDCWD, path);
+	if (tree >= 0 && (fstat(tree, &found) < 0 || found.st_dev != given.st_dev || found.st_ino != given.st_ino))
+		die("no path leads to what is open at descriptor", mount->source);
+	return tree;
+}
+
 /* The sources are outside, and out of reach once the root is another. */
 static void take_sources(const struct options *options)
 {
@@ -35,9 +54,9 @@ static void take_sources(const struct options *options)
 		struct mount *mount = &options->mounts[i];
 		if (mount->kind != MOUNT_BIND)
 			continue;
-		int directory = mount->fd >= 0 ? mount->fd : AT_FDCWD;
-		const char *path = mount->fd >= 0 ? "" : mount->source;
-		mount->tree = mount->is_flat ? clone_mount(directory, path) : clone_tree(directory, path);
+		mount->tree = mount->fd >= 0   ? clone_descriptor(mount) :
+			      mount->is_flat ? clone_mount(AT_FDCWD, mount->source) :
+					       clone_tree(AT_FDCWD, mount->source);
 		if (mount->tree < 0 && errno == ENOENT && mount->is_optional) {
 			log_step("%s is not there, and need not be", mount->source);
 			continue;

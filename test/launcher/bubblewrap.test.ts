@@ -1,0 +1,423 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { before, describe, test } from 'node:test';
+import { exec, JAILBUILD, jailbuild } from '../support/cli.js';
+import { buildJail } from '../support/jail.js';
+import { needsRoot } from '../support/need.js';
+import { tempDir } from '../support/temp-dir.js';
+
+/** What bubblewrap does, and what run does for the same words or their like. */
+describe('as bubblewrap', needsRoot('bwrap', 'flock', 'busybox'), () => {
+  const directory = tempDir();
+  const jail = path.join(directory, 'jail');
+  const data = path.join(directory, 'data');
+
+  before(() => {
+    buildJail(jail, ['bash', 'cat', 'env', 'ls', 'sleep', 'stat', 'readlink', 'flock', 'printenv']);
+    for (const name of ['proc', 'dev', 'tmp'])
+      mkdirSync(path.join(jail, name), { recursive: true });
+    mkdirSync(data);
+    writeFileSync(path.join(data, 'text'), 'of the host\n');
+  });
+
+  type Result = {
+    readonly stdout: string;
+    readonly stderr: string;
+    readonly status: number | null;
+  };
+  const shell = (script: string, ...words: string[]): Result =>
+    exec('bash', ['-c', script, 'bash', ...words]);
+  const BWRAP = ['bwrap', '--unshare-pid', '--bind', jail, '/', '--proc', '/proc', '--dev', '/dev'];
+  /** Both, with a script before them that opens descriptors. */
+  const both = (
+    theirs: readonly string[],
+    ours: readonly string[],
+    command: readonly string[],
+    before = '',
+  ): readonly [Result, Result] => [
+    shell(`${before} "$@"`, ...BWRAP, ...theirs, ...command),
+    shell(`${before} "$@"`, process.execPath, JAILBUILD, 'run', jail, ...ours, '--', ...command),
+  ];
+  const same = (
+    theirs: readonly string[],
+    ours: readonly string[],
+    command: readonly string[],
+    before = '',
+  ): string => {
+    const [one, other] = both(theirs, ours, command, before);
+    assert.equal(one.stderr, '');
+    assert.equal(other.stderr, '');
+    assert.equal(other.stdout, one.stdout);
+    assert.equal(other.status, one.status);
+    return other.stdout;
+  };
+
+  test('mounts that need not be there, and that are read-only', () => {
+    const show = [
+      'bash',
+      '-c',
+      'cat /m/text; echo x 2>/dev/null >/m/new && echo written; ls /n 2>&1',
+    ];
+    const none = path.join(directory, 'none');
+    same(
+      ['--ro-bind', data, '/m', '--bind-try', none, '/n', '--dir', '/n'],
+      ['--ro-bind', `${data}:/m`, '--bind-try', `${none}:/n`, '--dir', '/n'],
+      show,
+    );
+    same(
+      ['--ro-bind-try', data, '/m', '--dev-bind-try', none, '/n', '--tmpfs', '/n'],
+      ['--ro-bind-try', `${data}:/m`, '--dev-bind-try', `${none}:/n`, '--tmpfs', '/n'],
+      show,
+    );
+    assert.equal(existsSync(path.join(data, 'new')), false);
+  });
+
+  test('what descriptors hold: files, data to be mounted, directories to be mounted', () => {
+    const source = `exec 8< ${data}/text 9< ${data};`;
+    same(['--file', '8', '/tmp/f'], ['--file', '8:/tmp/f'], ['cat', '/tmp/f'], source);
+    same(['--bind-data', '8', '/tmp/g'], ['--bind-data', '8:/tmp/g'], ['cat', '/tmp/g'], source);
+    same(
+      ['--ro-bind-data', '8', '/tmp/h'],
+      ['--ro-bind-data', '8:/tmp/h'],
+      ['bash', '-c', 'cat /tmp/h; echo x 2>/dev/null >/tmp/h || echo held'],
+      source,
+    );
+    // Newer than some versions of bwrap.
+    const { stdout } = shell(
+      `${source} "$@"`,
+      ...[process.execPath, JAILBUILD, 'run', jail, '--ro-bind-fd', '9:/tmp/d', '--'],
+      ...['bash', '-c', 'cat /tmp/d/text; echo x 2>/dev/null >/tmp/d/new || echo held'],
+    );
+    assert.equal(stdout, 'of the host\nheld\n');
+  });
+
+  test('directories, links and modes', () => {
+    same(
+      ['--dir', '/tmp/a', '--symlink', '/tmp/a', '/tmp/b', '--chmod', '711', '/tmp/a'],
+      ['--dir', '/tmp/a', '--symlink', '/tmp/a:/tmp/b', '--chmod', '711:/tmp/a'],
+      ['bash', '-c', 'stat -c %a /tmp/a; readlink /tmp/b'],
+    );
+    same(['--mqueue', '/tmp/q'], ['--mqueue', '/tmp/q'], ['stat', '-f', '-c', '%T', '/tmp/q']);
+  });
+
+  test('paths with colons and commas, in the words of podman', () => {
+    const odd = path.join(directory, 'a:b,c "d"');
+    mkdirSync(odd);
+    writeFileSync(path.join(odd, 'file'), 'odd\n');
+    const mount = `type=bind,"src=${odd.replaceAll('"', '""')}","dst=/tmp/e:f,g",ro`;
+    const { stdout, stderr } = jailbuild([
+      ...['run', jail, '--mount', mount, '--mount', 'type=tmpfs,dst=/tmp/t,tmpfs-mode=0700'],
+      ...['--', 'bash', '-c', 'cat "/tmp/e:f,g/file"; stat -c %a /tmp/t; echo > "/tmp/e:f,g/new"'],
+    ]);
+    assert.equal(stdout, 'odd\n700\n');
+    assert.match(stderr, /Read-only file system/);
+    for (const wrong of ['type=bind,dst=/x', 'type=bind,src=a,dst=x', 'type=none,dst=/x', 'dst=/'])
+      assert.equal(jailbuild(['run', jail, '--mount', wrong, '--', 'ls']).status, 2, wrong);
+    const { stderr: unknown } = jailbuild([
+      'run',
+      jail,
+      '--mount',
+      'src=/a,dst=/b,z=1',
+      '--',
+      'ls',
+    ]);
+    assert.match(unknown, /give no z/);
+  });
+
+  test('the status of a jail, as JSON', () => {
+    const file = path.join(directory, 'status');
+    for (const [option, lines] of [
+      ['--info-fd', 1],
+      ['--json-status-fd', 2],
+    ] as const) {
+      const texts = both(
+        [option, '7'],
+        [option, '7'],
+        ['bash', '-c', 'exit 5'],
+        `exec 7> ${file};`,
+      ).map(({ status }) => status);
+      assert.deepEqual(texts, [5, 5]);
+      const ours = shell(
+        `exec 7> ${file}; "$@"`,
+        process.execPath,
+        JAILBUILD,
+        'run',
+        jail,
+        option,
+        '7',
+        '--',
+        'bash',
+        '-c',
+        'exit 5',
+      );
+      assert.equal(ours.status, 5);
+      const said = readFileSync(file, 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line));
+      assert.equal(said.length, lines);
+      assert.ok(said[0]['child-pid'] > 1);
+      for (const name of ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'uts'])
+        assert.ok(said[0][`${name}-namespace`] > 0, name);
+      if (lines === 2) assert.deepEqual(said[1], { 'exit-code': 5 });
+    }
+  });
+
+  test('a command that waits, a lock and a descriptor that are held', async () => {
+    const fifo = path.join(directory, 'fifo');
+    assert.equal(exec('mkfifo', [fifo]).status, 0);
+    const waits = (words: readonly string[]) =>
+      shell(
+        `exec 7<> ${fifo}; (sleep 0.3; echo >&7) & s=$(date +%s%N); "$@"; echo $((($(date +%s%N) - s) / 100000000 >= 2))`,
+        ...words,
+      );
+    const ours = [
+      process.execPath,
+      JAILBUILD,
+      'run',
+      jail,
+      '--block-fd',
+      '7',
+      '--',
+      'cat',
+      '/etc/nsswitch.conf',
+    ];
+    assert.match(waits(ours).stdout, /1\n$/);
+    writeFileSync(path.join(jail, 'lock'), '');
+    const locked = ['--lock-file', '/lock'];
+    for (const words of [
+      [...BWRAP, '--die-with-parent', ...locked],
+      [process.execPath, JAILBUILD, 'run', jail, ...locked, '--'],
+    ]) {
+      const child = spawn(words[0] as string, [...words.slice(1), 'sleep', '600'], {
+        stdio: 'ignore',
+      });
+      const isLocked = (): boolean => /POSIX .*READ/.test(locksOf(path.join(jail, 'lock')));
+      for (let tries = 0; !isLocked() && tries < 150; tries++) await moment();
+      assert.ok(isLocked(), words[0]);
+      child.kill('SIGKILL');
+      for (let tries = 0; isLocked() && tries < 150; tries++) await moment();
+      assert.ok(!isLocked(), words[0]);
+    }
+  });
+
+  test('descriptors for the command, its own name, and sockets that it serves', () => {
+    const run = [process.execPath, JAILBUILD, 'run', jail];
+    const list = 'for f in /proc/self/fd/*; do echo ${f##*/}; done';
+    const some = shell(
+      `exec 5< /dev/null 6< /dev/null 9< /; "$@"`,
+      ...run,
+      '--fd',
+      '5',
+      '--',
+      'bash',
+      '-c',
+      list,
+    );
+    assert.doesNotMatch(some.stdout, /^[69]$/m);
+    assert.match(some.stdout, /^5$/m);
+    const two = shell(
+      `exec 3< ${data}/text 4< ${data}/text; "$@"`,
+      ...run,
+      '--preserve-fds',
+      '2',
+      '--',
+      'bash',
+      '-c',
+      'cat <&3; cat <&4',
+    );
+    assert.equal(two.stdout, 'of the host\nof the host\n');
+    const closed = jailbuild(['run', jail, '--fd', '77', '--', 'ls']);
+    assert.match(closed.stderr, /--fd 77: give the number of a descriptor that is open/);
+    assert.equal(
+      jailbuild([
+        'run',
+        jail,
+        '--argv0',
+        'me',
+        '--',
+        'bash',
+        '-c',
+        'echo $BASH_ARGV0 ${BASH_ARGV0:-$0}',
+      ]).status,
+      0,
+    );
+    const listening = shell(
+      `exec 3< ${data}/text; LISTEN_FDS=1 LISTEN_FDNAMES=a exec -a x bash -c 'LISTEN_PID=$$ exec "$@"' y "$@"`,
+      ...run,
+      ...['--', 'bash', '-c', 'echo $LISTEN_FDS $LISTEN_FDNAMES $((LISTEN_PID == $$)); cat <&3'],
+    );
+    assert.equal(listening.stdout, '1 a 1\nof the host\n');
+    // Those that are another process's are nobody's here.
+    const others = exec(run[0] as string, [...run.slice(1), '--', 'printenv', 'LISTEN_FDS'], {
+      env: { ...process.env, LISTEN_FDS: '1', LISTEN_PID: '1' },
+    });
+    assert.equal(others.stdout, '');
+  });
+
+  test('variables of the caller, of a file, and in no list of processes', () => {
+    const file = path.join(directory, 'variables');
+    writeFileSync(file, '# a comment\n\nA=1\nB=two words\nFROM\n');
+    const env = { ...process.env, FROM: 'caller', SECRET: 'swordfish' };
+    const run = ['run', jail, '--env-file', file, '-e', 'B=three', '-e', 'SECRET', '-e', 'NONE'];
+    const { stdout } = exec(process.execPath, [JAILBUILD, ...run, '--', 'env'], { env });
+    for (const line of ['A=1', 'B=three', 'FROM=caller', 'SECRET=swordfish'])
+      assert.match(stdout, new RegExp(`^${line}$`, 'm'));
+    assert.doesNotMatch(stdout, /NONE/);
+    const mark = `sleep 8${process.pid}.5`;
+    const child = spawn(process.execPath, [JAILBUILD, ...run, '--', ...mark.split(' ')], {
+      env,
+      stdio: 'ignore',
+    });
+    const list = (): string => exec('ps', ['-e', '-o', 'args=']).stdout;
+    for (let tries = 0; !/^init$/m.test(list()) && tries < 100; tries++) exec('sleep', ['0.02']);
+    assert.match(list(), new RegExp(mark));
+    assert.doesNotMatch(list(), /swordfish/);
+    child.kill('SIGTERM');
+  });
+
+  test('the jail ends with who started it, and with nobody else', async () => {
+    const mark = `7${process.pid}.25`;
+    const isThere = (): boolean =>
+      exec('ps', ['-e', '-o', 'args=']).stdout.includes(`\nsleep ${mark}\n`);
+    for (const [option, ends] of [
+      [['--die-with-parent'], true],
+      [[], false],
+    ] as const) {
+      const words = [process.execPath, JAILBUILD, 'run', jail, ...option, '--', 'sleep', mark];
+      const starter = spawn('bash', ['-c', '"$@"; true', 'bash', ...words], { stdio: 'ignore' });
+      for (let tries = 0; !isThere() && tries < 150; tries++) await moment();
+      assert.ok(isThere());
+      starter.kill('SIGKILL');
+      for (let tries = 0; isThere() && tries < (ends ? 150 : 15); tries++) await moment();
+      assert.equal(isThere(), !ends);
+      if (!ends)
+        exec('bash', [
+          '-c',
+          `kill $(ps -e -o pid=,args= | grep '[s]leep ${mark}' | while read -r p _; do echo $p; done)`,
+        ]);
+    }
+  });
+
+  test('an overlay takes what is written, and the root stays as it is', () => {
+    const keep = path.join(directory, 'changes');
+    const script = 'echo new > /etc/new; echo x >> /etc/nsswitch.conf; cat /etc/new';
+    const before = readFileSync(path.join(jail, 'etc/nsswitch.conf'), 'utf8');
+    assert.equal(
+      jailbuild(['run', jail, '--overlay', 'tmpfs', '--', 'bash', '-c', script]).stdout,
+      'new\n',
+    );
+    mkdirSync(keep);
+    assert.equal(
+      jailbuild(['run', jail, '--overlay', keep, '--', 'bash', '-c', script]).stdout,
+      'new\n',
+    );
+    assert.equal(existsSync(path.join(jail, 'etc/new')), false);
+    assert.equal(readFileSync(path.join(jail, 'etc/nsswitch.conf'), 'utf8'), before);
+    assert.equal(readFileSync(path.join(keep, 'upper/etc/new'), 'utf8'), 'new\n');
+    assert.equal(
+      jailbuild(['run', jail, '--overlay', keep, '--', 'cat', '/etc/new']).stdout,
+      'new\n',
+    );
+    // Places to mount on are made in it, too.
+    const bind = ['--bind', `${data}:/made/here`];
+    assert.equal(
+      jailbuild(['run', jail, '--overlay', 'tmpfs', ...bind, '--', 'cat', '/made/here/text'])
+        .stdout,
+      'of the host\n',
+    );
+    assert.equal(existsSync(path.join(jail, 'made')), false);
+    rmSync(keep, { recursive: true, force: true });
+  });
+
+  test('further user namespaces', () => {
+    const off = ['--userns', 'root', '--seccomp', 'off'];
+    const make = ['/busybox', 'unshare', '-U', '/busybox', 'true'];
+    exec('cp', ['/usr/bin/busybox', `${jail}/busybox`]);
+    assert.equal(jailbuild(['run', jail, ...off, '--', ...make]).status, 0);
+    const disabled = jailbuild(['run', jail, ...off, '--disable-userns', '--', ...make]);
+    assert.match(disabled.stderr, /No space left on device/);
+    const asserted = jailbuild(['run', jail, ...off, '--assert-userns-disabled', '--', 'ls']);
+    assert.match(
+      asserted.stderr,
+      /could make a user namespace, which --assert-userns-disabled forbids/,
+    );
+    assert.equal(asserted.status, 125);
+    const theirs = [...BWRAP, '--unshare-user', '--disable-userns', '--assert-userns-disabled'];
+    assert.notEqual(shell('"$@"', ...theirs, ...make).status, 0);
+  });
+
+  test('filters one upon the other, and labels that no module takes', () => {
+    const filter = path.join(directory, 'filter');
+    // uname(2) fails with ENOMSG.
+    const instructions = [
+      [0x20, 0, 0, 0],
+      [0x15, 0, 1, 63],
+      [0x06, 0, 0, 0x0005002a],
+      [0x06, 0, 0, 0x7fff0000],
+    ];
+    writeFileSync(
+      filter,
+      Buffer.concat(
+        instructions.map(([code = 0, yes = 0, no = 0, k = 0]) => {
+          const bytes = Buffer.alloc(8);
+          bytes.writeUInt16LE(code, 0);
+          bytes.writeUInt8(yes, 2);
+          bytes.writeUInt8(no, 3);
+          bytes.writeUInt32LE(k, 4);
+          return bytes;
+        }),
+      ),
+    );
+    const stacked = jailbuild([
+      'run',
+      jail,
+      '--seccomp',
+      'default',
+      '--seccomp',
+      filter,
+      '--',
+      'bash',
+      '-c',
+      'while read -r n v; do case $n in Seccomp_filters:) echo $v;; esac; done < /proc/self/status; /busybox uname; /busybox mount -t tmpfs none /tmp',
+    ]);
+    assert.match(stacked.stdout, /^2\n/);
+    assert.doesNotMatch(stacked.stdout, /Linux/);
+    assert.match(stacked.stderr, /permission denied|Operation not permitted/);
+    const one = path.join(directory, 'one');
+    const descriptor = openSync(one, 'w');
+    closeSync(descriptor);
+    if (existsSync('/sys/fs/selinux/enforce') || existsSync('/sys/module/apparmor')) return;
+    const label = jailbuild(['run', jail, '--exec-label', 'a:b:c:s0', '--', 'ls']);
+    assert.match(label.stderr, /this kernel runs neither SELinux nor AppArmor/);
+  });
+
+  test('arguments from a file', () => {
+    const file = path.join(directory, 'arguments');
+    const words = ['-pm', '-c', jail, '--env', 'A=b', 'bash', '-c', 'echo $A $1', 'bash'];
+    writeFileSync(file, `${words.join('\0')}\0`);
+    const launcher = path.join(path.dirname(JAILBUILD), 'invoke_ns');
+    assert.equal(exec(launcher, ['--args', file, 'last']).stdout, 'b last\n');
+    assert.equal(shell(`"$@" 8< ${file}`, launcher, '--args', '8', 'last').stdout, 'b last\n');
+  });
+});
+
+function locksOf(file: string): string {
+  const inode = exec('stat', ['-c', '%i', file]).stdout.trim();
+  const lines = readFileSync('/proc/locks', 'utf8').split('\n');
+  return lines.filter((line) => line.includes(`:${inode} `)).join('\n');
+}
+
+function moment(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 20));
+}

@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { before, describe, test } from 'node:test';
+import { exec, JAILBUILD, jailbuild } from '../support/cli.js';
+import { buildJail } from '../support/jail.js';
+import { needsRoot } from '../support/need.js';
+import { tempDir } from '../support/temp-dir.js';
+import { AS_NOBODY } from './support.js';
+
+describe('networks', needsRoot('ip', 'slirp4netns', 'pasta', 'python3', 'setpriv'), () => {
+  const directory = tempDir();
+  const jail = path.join(directory, 'jail');
+  const serve = path.join(directory, 'serve.py');
+
+  before(() => {
+    buildJail(jail, ['bash', 'cat', 'sleep', 'timeout']);
+    for (const name of ['proc', 'dev', 'tmp'])
+      mkdirSync(path.join(jail, name), { recursive: true });
+    exec('chmod', ['755', directory]);
+    // Where the jail is another user's, the place to mount on has to be there.
+    writeFileSync(path.join(jail, 'etc/resolv.conf'), '');
+    // Says who it is to whoever connects.
+    writeFileSync(
+      serve,
+      [
+        'import socket, sys, threading',
+        's = socket.create_server((sys.argv[1], int(sys.argv[2])))',
+        'print("up", flush=True)',
+        'while True:',
+        '    c, a = s.accept()',
+        '    c.sendall(("server of " + sys.argv[1] + "\\n").encode()); c.close()',
+      ].join('\n'),
+    );
+  });
+
+  /**
+   * Within a network of the test's own: a host at 198.51.100.1 whose way out is a veth to a server's
+   * namespace at 198.51.100.2, and nothing of this machine's network.
+   */
+  const inNetwork = (script: string, ...words: readonly string[]) =>
+    exec('unshare', [
+      ...['-nm', 'bash', '-c'],
+      [
+        'set -e; ip link set lo up; unshare -n sleep 60 & other=$!; sleep 0.2',
+        'ip link add out type veth peer name in netns $other',
+        'ip addr add 198.51.100.1/24 dev out; ip link set out up; ip route add default via 198.51.100.2',
+        'n="nsenter -n -t $other"; $n ip addr add 198.51.100.2/24 dev in; $n ip link set in up; $n ip link set lo up',
+        `$n python3 ${serve} 198.51.100.2 7000 > ${directory}/one & one=$!`,
+        `python3 ${serve} 127.0.0.1 7001 > ${directory}/two & two=$!`,
+        `until grep -q up ${directory}/one && grep -q up ${directory}/two; do sleep 0.05; done`,
+        'trap "kill $one $two $other" EXIT',
+        script,
+      ].join('\n'),
+      'bash',
+      ...words,
+    ]);
+  const read = (address: string, port: number): string =>
+    `timeout 2 bash -c 'cat < /dev/tcp/${address}/${port}' 2>/dev/null || echo none`;
+
+  const callers: Readonly<Record<string, readonly string[]>> = {
+    root: [],
+    'a user without rights': [...AS_NOBODY],
+  };
+  for (const [who, before_] of Object.entries(callers)) {
+    for (const helper of ['outgoing', 'slirp4netns', 'pasta']) {
+      if (who === 'root' && helper === 'pasta') continue;
+      test(`${helper}, as ${who}: the server is reached, the loopback of the host is not`, () => {
+        const inside = [
+          read('198.51.100.2', 7000),
+          read('127.0.0.1', 7001),
+          read('10.0.2.2', 7001),
+          read('198.51.100.2', 7001),
+        ].join('; ');
+        const run = [
+          process.execPath,
+          JAILBUILD,
+          'run',
+          jail,
+          '--overlay',
+          'tmpfs',
+          '--network',
+          helper,
+        ];
+        const { stdout, stderr } = inNetwork(
+          '"$@"',
+          ...before_,
+          ...run,
+          '--',
+          'bash',
+          '-c',
+          inside,
+        );
+        assert.equal(stdout, 'server of 198.51.100.2\nnone\nnone\nnone\n', stderr);
+        assert.doesNotMatch(exec('ps', ['-e', '-o', 'args=']).stdout, /^(pasta|slirp4netns)/m);
+      });
+    }
+  }
+
+  test('a published port leads to the jail', () => {
+    for (const before_ of [[]]) {
+      const run = [
+        process.execPath,
+        JAILBUILD,
+        'run',
+        '/',
+        '--overlay',
+        'tmpfs',
+        '--network',
+        'outgoing',
+      ];
+      const script = [
+        `"$@" & jail=$!`,
+        `for i in $(seq 60); do text=$(timeout 2 cat < /dev/tcp/198.51.100.1/8080) 2>/dev/null || true; [ -z "$text" ] || break; sleep 0.1; done`,
+        'echo "$text"; kill $jail; wait $jail || true',
+      ].join('\n');
+      const { stdout, stderr } = inNetwork(
+        script,
+        ...before_,
+        ...run,
+        ...['--publish', '8080:80', '--', 'python3', serve, '0.0.0.0', '80'],
+      );
+      assert.match(stdout, /server of 0\.0\.0\.0/, stderr);
+    }
+  });
+
+  test('a namespace by its path and by its name', () => {
+    const script = [
+      'mount -t tmpfs none /run; ip netns add jailtest; ip -n jailtest link set lo up',
+      'ip -n jailtest link add mark type veth peer name other',
+      'for n in ns:jailtest ns:/run/netns/jailtest; do "$@" --network $n -- bash -c "while read -r n _; do echo \\$n; done < /proc/net/dev"; done',
+    ].join('\n');
+    const { stdout, stderr } = exec('unshare', [
+      ...['-m', 'bash', '-c', script, 'bash', process.execPath, JAILBUILD, 'run', jail],
+    ]);
+    assert.equal(stdout.match(/^mark(@other)?:$/gm)?.length, 2, stderr);
+  });
+
+  test('what is refused', () => {
+    const refused: readonly (readonly [readonly string[], RegExp])[] = [
+      [['--network', 'other'], /--network other: give host, none, outgoing/],
+      [['--publish', '80:80'], /--publish goes with --network outgoing/],
+      [['--network', 'outgoing', '--publish', '80'], /give \[ADDRESS:\]HOST:JAIL/],
+      [['--network', 'outgoing', '--publish', '0:80'], /give \[ADDRESS:\]HOST:JAIL/],
+    ];
+    for (const [words, expected] of refused) {
+      const { stderr, status } = jailbuild(['run', jail, ...words, '--', 'ls']);
+      assert.match(stderr, expected);
+      assert.equal(status, 2);
+    }
+    const gone = jailbuild(['run', jail, '--network', 'ns:/none', '--', 'ls']);
+    assert.match(gone.stderr, /open the namespace \/none: No such file/);
+    const without = exec(
+      process.execPath,
+      [JAILBUILD, 'run', jail, '--network', 'outgoing', '--', 'ls'],
+      {
+        env: { ...process.env, PATH: '/none' },
+      },
+    );
+    assert.match(
+      without.stderr,
+      /neither pasta nor slirp4netns is in PATH; install passt or slirp4netns/,
+    );
+  });
+});
