@@ -17,7 +17,7 @@ const BUSYBOX = '/bin/busybox';
 /** How long a job may take, in seconds. */
 const TIMEOUT = 40;
 /** How long a program may take to show its window, in milliseconds. */
-const WINDOW_TIMEOUT = 12_000;
+const WINDOW_TIMEOUT = 30_000;
 
 /** A real job of real programs; fixtures/jobs/README.md describes the fields. */
 export interface Job {
