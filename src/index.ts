@@ -83,4 +83,5 @@ export type {
   TerminfoChoice,
   TraceScope,
 } from './manifest/request.js';
+export type { Limits } from './plan/limits.js';
 export type { DependencyNode } from './resolve/dependency-tree.js';

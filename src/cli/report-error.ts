@@ -3,6 +3,7 @@ import type { ObservedCounts } from '../evidence/trace/report.js';
 import { type Advice, adviceLine } from '../manifest/advice.js';
 import type { Manifest } from '../manifest/manifest.js';
 import { describeMissing } from '../manifest/missing.js';
+import { annotation } from './output/annotations.js';
 import { jsonLine } from './output/json.js';
 import { writeErr, writeOut } from './output/output.js';
 import { printable } from './output/text.js';
@@ -13,6 +14,13 @@ const END = 1000;
 
 /** Fewer warnings of one kind are all shown. */
 const FOLDED_FROM = 4;
+
+let annotates = false;
+
+/** Has warnings and errors printed as annotations of GitHub Actions as well. */
+export function annotateMessages(): void {
+  annotates = true;
+}
 
 /**
  * Tells an error: one line on stderr, and for machines the same as JSON on stdout. A defect of
@@ -26,6 +34,7 @@ export function reportError(error: unknown, json: boolean): void {
     const path = known ? error.path : undefined;
     tryToWrite(jsonLine({ status: 'failed', error: { code, message, path } }));
   }
+  if (annotates) writeErr(annotation('error', known ? error.code : 'INTERNAL', printable(message)));
   if (known) {
     writeErr(`jailbuild: ${bounded(printable(message))}\n`);
     return;
@@ -64,6 +73,7 @@ export function tellAdvice(advice: readonly Advice[], all: boolean): void {
 }
 
 export function warn(message: string): void {
+  if (annotates) writeErr(annotation('warning', 'jailbuild', printable(message)));
   writeErr(`jailbuild: warning: ${bounded(printable(message))}\n`);
 }
 

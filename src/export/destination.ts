@@ -1,13 +1,15 @@
 import { basename } from 'node:path';
 import { JailbuildError } from '../errors.js';
+import { parseRegistryName } from '../image/registry/name.js';
 import type { Compression } from './compression.js';
 
 /** The form of an export (containers-transports(5)). */
-export type ExportFormat = 'oci' | 'oci-archive' | 'docker-archive' | 'tar' | 'cpio';
+export type ExportFormat = 'oci' | 'docker' | 'oci-archive' | 'docker-archive' | 'tar' | 'cpio';
 
 /** Where an export goes, and in what form. */
 export type Destination =
   | { readonly kind: 'oci'; readonly path: string; readonly tag: string }
+  | { readonly kind: 'docker'; readonly path: string }
   | { readonly kind: 'oci-archive'; readonly path: string; readonly tag: string }
   | { readonly kind: 'docker-archive'; readonly path: string; readonly ref?: string }
   | {
@@ -27,7 +29,7 @@ const TAG = /^[A-Za-z0-9]+([-._:@/+]|--)?([A-Za-z0-9]+([-._:@/+]|--)?)*$/;
 const REFERENCE = /^[a-z0-9]+([._:/-]+[a-z0-9]+)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$/;
 
 const USAGE =
-  'give oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], tar:FILE or cpio:FILE';
+  'give oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], docker://NAME[:TAG], tar:FILE or cpio:FILE';
 
 /**
  * Reads a destination as the user writes it: the words of containers-transports(5), so that the same
@@ -37,6 +39,11 @@ const USAGE =
  */
 export function parseDestination(text: string): Destination {
   const usage = (why: string) => new JailbuildError('USAGE', `--to ${text}: ${why}`);
+  if (text.startsWith('docker://')) {
+    const path = text.slice('docker://'.length);
+    parseRegistryName(path);
+    return { kind: 'docker', path };
+  }
   const colon = text.indexOf(':');
   const kind = text.slice(0, colon);
   const rest = text.slice(colon + 1);

@@ -8,6 +8,7 @@ import {
   standardOutput,
 } from '../fs/atomic-file.js';
 import type { Platform } from '../image/platform.js';
+import type { RegistryOptions } from '../image/registry/client.js';
 import type { Entry } from '../manifest/manifest.js';
 import { BlobArchive, BlobDirectory, type BlobStore, blobName, writeBlob } from './blobs.js';
 import { type CompressionChoice, checkCompression, compress } from './compression.js';
@@ -20,6 +21,7 @@ import {
   imageConfig,
   imageManifest,
   json,
+  MANIFEST_TYPE,
   type StoredLayer,
   storeLayers,
 } from './image.js';
@@ -45,6 +47,8 @@ export interface ExportOptions {
   readonly epoch?: bigint;
   /** Called with the number of bytes, before compression, that were written since. */
   readonly onProgress?: (bytes: number) => void;
+  /** How a registry is spoken with. */
+  readonly registry?: RegistryOptions;
   /** Ends the export; nothing of it stays. */
   readonly signal?: AbortSignal;
 }
@@ -95,6 +99,8 @@ export async function exportTree(
       return exportArchive(made, destination, options);
     case 'oci':
       return exportLayout(made, destination, options);
+    case 'docker':
+      return exportToRegistry(made, destination, options);
     case 'oci-archive':
     case 'docker-archive':
       return exportImageArchive(made, destination, options);
@@ -159,6 +165,37 @@ async function exportLayout(
     draft.commit();
     return result;
   });
+}
+
+/** Layers are stored first, so that an upload that breaks off can go on. */
+async function exportToRegistry(
+  tree: FileTree,
+  { kind, path: name }: Extract<Destination, { kind: 'docker' }>,
+  options: ExportOptions,
+): Promise<ExportResult> {
+  const { RegistryClient } = await import('../image/registry/client.js');
+  const { parseRegistryName } = await import('../image/registry/name.js');
+  const { pushImage } = await import('../image/registry/push.js');
+  const { remove } = await import('fs-extra/esm');
+  const { signal, registry } = options;
+  const settings = { ...registry, ...(signal === undefined ? {} : { signal }) };
+  const client = new RegistryClient(parseRegistryName(name), 'pull,push', settings);
+  const scratch = scratchDirectory();
+  try {
+    const layout = path.join(scratch, 'layout');
+    const stored = await exportLayout(tree, { kind: 'oci', path: layout, tag: 'pushed' }, options);
+    const fileOf = (digest: string) => ({ digest, file: path.join(layout, blobName(digest)) });
+    const blobs = [...(stored.image?.layers ?? []).map((layer) => layer.digest)];
+    if (stored.image !== undefined) blobs.push(stored.image.config);
+    const manifest = { ...fileOf(stored.digest), mediaType: MANIFEST_TYPE };
+    await pushImage(client, blobs.map(fileOf), manifest);
+    const { image, ...result } = stored;
+    const told = image === undefined ? {} : { image: { ...image, name: undefined } };
+    return { ...result, ...told, format: kind, path: name };
+  } finally {
+    client.close();
+    await remove(scratch);
+  }
 }
 
 async function exportImageArchive(

@@ -19,6 +19,8 @@ import { scanTree } from './scan.js';
 export interface SourceTree {
   readonly tree: FileTree;
   readonly warnings: readonly string[];
+  /** What programs may look for at run time, and how to add it. */
+  readonly hints?: readonly string[];
   /** The system that the files are from, and whose packages own them. */
   readonly sysroot: Sysroot;
   /** The path in it that an entry is a copy of. */
@@ -51,6 +53,7 @@ export async function jailTree(root: string): Promise<SourceTree> {
     warnings: [...warnings, ...(manifest === undefined ? [] : jailProblems(manifest, sourceRoot))],
     sysroot,
     originOf: (entry) => originOf(entry, planned.get(entry.path)?.source ?? entry.path, sysroot),
+    hints: manifest?.hints ?? [],
     environment: manifest?.environment ?? {},
     ...(command === undefined ? {} : { command: [command] }),
   };
@@ -94,7 +97,7 @@ function plannedTree(
   sysroot: Sysroot,
   options: Omit<VerifyOptions, 'where'>,
 ): SourceTree {
-  const { entries, environment = {}, missing, warnings } = manifest;
+  const { entries, environment = {}, missing, warnings, hints = [] } = manifest;
   const root = new Sysroot(new PlanView(entries, sysroot.prefix));
   verifyPlan(manifest, root, { ...options, where: 'in the exported root' });
   const program = firstProgram(manifest);
@@ -103,6 +106,7 @@ function plannedTree(
     sysroot,
     originOf: ({ source }) => source,
     warnings: [...missing.map(describeMissing), ...warnings],
+    hints,
     environment,
     ...(program === undefined ? {} : { command: [program] }),
   };

@@ -2,11 +2,13 @@ import path from 'node:path';
 import type { BuildChoices, BuildOptions as JobOptions } from '../jail/build/job.js';
 import { type BuildResult, planBuild, resultOf, runBuild } from '../jail/build/pipeline.js';
 import type { FileReport } from '../jail/report.js';
-import { checkRequest } from '../manifest/check-request.js';
+import { type Checks, checked, checkRequest, texts } from '../manifest/check-request.js';
 import { addDigests } from '../manifest/digest.js';
+import type { Field } from '../manifest/json-field.js';
 import type { Manifest } from '../manifest/manifest.js';
 import { readManifest } from '../manifest/read.js';
 import type { ResolveRequest } from '../manifest/request.js';
+import type { Limits } from '../plan/limits.js';
 import { abortSignal, callback, changedChoice, checkOptions, checkPath, flag } from './options.js';
 
 /** Options of `build`, `buildManifest`, `planJail`, `updateJail` and `planUpdate`. */
@@ -29,6 +31,13 @@ export interface PlanOptions {
   readonly allowMissing?: boolean;
 }
 
+const LIMITS: Checks<Limits> = {
+  maxSize: (field) => field.integer(0, Number.MAX_SAFE_INTEGER),
+  maxFiles: (field) => field.integer(0, Number.MAX_SAFE_INTEGER),
+  forbid: texts,
+  forbidSetId: flag,
+};
+
 const BUILD = {
   noClobber: flag,
   allowMissing: flag,
@@ -40,6 +49,7 @@ const BUILD = {
   link: flag,
   noSync: flag,
   insecureParents: flag,
+  limits: (field: Field): Limits => checked(field, LIMITS),
   wait: flag,
   onWait: callback<() => void>,
   onWrite: callback<NonNullable<BuildOptions['onWrite']>>,

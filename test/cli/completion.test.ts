@@ -139,7 +139,7 @@ describe('bash', needs('bash'), () => {
   });
 
   test('values behind =', () => {
-    assert.deepEqual(complete('jailbuild jails/one --format='), ['table', 'json']);
+    assert.deepEqual(complete('jailbuild jails/one --format='), ['table', 'json', 'github']);
     assert.deepEqual(complete('jailbuild jails/one --manifest=pl'), ['plain.txt']);
   });
 
@@ -179,6 +179,7 @@ describe('fish', needs('fish'), () => {
   test('values behind =', () => {
     const offered = complete('jailbuild jails/one --format=');
     assert.deepEqual(offered.filter((word) => word !== '').sort(), [
+      '--format=github',
       '--format=json',
       '--format=table',
     ]);

@@ -123,7 +123,7 @@ const CALLS: readonly (readonly [call: () => Promise<unknown>, message: string])
   [() => checkJail('/x', { ignore: 'stale' } as Any), 'options: ignore: is not a list'],
   [
     () => checkJail('/x', { ignore: ['old'] } as Any),
-    'options: ignore[0]: is not "missing", "changed", "foreign", "unresolved", "set-id", "writable" or "stale"',
+    'options: ignore[0]: is not "missing", "changed", "foreign", "unresolved", "set-id", "writable", "stale" or "limit"',
   ],
   [() => removeJail('/x', { dryRun: 1 } as Any), 'options: dryRun: is neither true nor false'],
   [() => reasonsFor('/x', 1 as Any), 'file: is not a string'],

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { jailbuild } from '../support/cli.js';
@@ -40,6 +40,31 @@ describe('prove', needs('cat', 'sort'), () => {
     assert.match(failed.stderr, /`jailbuild prove .* \/usr\/bin\/sort` would tell what is lacking/);
     const lacking = jailbuild(['prove', jail, '--', '/usr/bin/sort', '--version']);
     assert.equal(lacking.status, 127);
+  });
+
+  test('what a run did not use is reported, and left out by what --minimize writes', () => {
+    const [jail, list, file] = [inside('unused'), inside('list.yaml'), inside('small.yaml')];
+    const note = inside('note.txt');
+    writeFileSync(note, 'never read');
+    const built = jailbuild([jail, '/usr/bin/cat', '--include', note, '-q']);
+    assert.equal(built.status, 0, built.stderr);
+    const run = jailbuild([
+      'prove',
+      jail,
+      '--unused',
+      '--minimize',
+      list,
+      '--',
+      '/usr/bin/cat',
+      '/dev/null',
+    ]);
+    assert.equal(run.status, 0, run.stderr);
+    assert.match(run.stderr, /unused: \d+ files?, .*\n.* files? of /);
+    const excludes = readFileSync(list, 'utf8');
+    assert.ok(excludes.includes(note) && !excludes.includes('/usr/bin/cat"'), excludes);
+    writeFileSync(file, `root: small\nprograms: [/usr/bin/cat]\nincludes: [${note}]\n${excludes}`);
+    assert.equal(jailbuild(['-f', file, '-q']).status, 0);
+    assert.ok(!existsSync(path.join(inside('small'), note)));
   });
 
   test('secrets are told, and not brought', () => {

@@ -12,6 +12,7 @@ import { optimizeLater } from '../optimize-later.js';
 import { type BuildArguments, buildOptions, buildPositionals } from '../options/build.js';
 import { changedPolicy } from '../options/changed.js';
 import { targetOf, withDefaults, withFileOptions } from '../options/jail-file.js';
+import { limitsOf } from '../options/limits.js';
 import { programsOf, requestOf, type Wanted, withJailFile } from '../options/request.js';
 import { runOptions } from '../options/run.js';
 import { printsUnicode } from '../output/character-set.js';
@@ -19,7 +20,7 @@ import { buildReport, jsonLine } from '../output/json.js';
 import { outputIsScreen, writeOut } from '../output/output.js';
 import { buildPlain } from '../output/plain.js';
 import { printable } from '../output/text.js';
-import { tellAdvice, tellHint, tellWarnings, warn } from '../report-error.js';
+import { annotateMessages, tellAdvice, tellHint, tellWarnings, warn } from '../report-error.js';
 
 export const buildCommand = defineCommand({
   name: 'build',
@@ -41,6 +42,7 @@ export const buildCommand = defineCommand({
     const wanted = await withJailFile(given);
     const { args, file } = wanted;
     checkUsage(wanted);
+    if (args.format === 'github') annotateMessages();
     await optimizeLater(args['dry-run'] ? undefined : targetOf(args.root));
     if (args['dry-run']) return dryRun(wanted);
     if (args.prove) await proveFirst(wanted);
@@ -72,7 +74,9 @@ function checkUsage({ args, file }: Wanted): void {
   }
   if (hasPrograms && args.from !== undefined) usage('--from and programs cannot be combined');
   if (args.quiet && args.verbose) usage('--quiet and --verbose cannot be combined');
-  if (args.format !== undefined && !args['dry-run']) usage('--format requires --dry-run');
+  if (args.format !== undefined && args.format !== 'github' && !args['dry-run']) {
+    usage(`--format ${args.format} requires --dry-run`);
+  }
   if (args.prove && args['dry-run']) usage('--prove and --dry-run cannot be combined');
   if (args.run && args['dry-run']) usage('--run and --dry-run cannot be combined');
   if (args.run && args.json) usage('--run and --json cannot be combined');
@@ -97,6 +101,7 @@ function jobOf(wanted: Wanted, interrupt?: Interrupt): BuildJob {
     options: {
       noClobber: args['no-clobber'] ?? false,
       allowMissing: args['allow-missing'] ?? false,
+      limits: limitsOf(args),
       strict: args.strict ?? false,
       link: args.link ?? false,
       noSync: args['no-sync'] ?? false,

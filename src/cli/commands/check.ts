@@ -1,11 +1,14 @@
 import { JailbuildError } from '../../errors.js';
-import { FINDING_KINDS, type FindingKind } from '../../jail/check/finding.js';
+import { type CheckFinding, FINDING_KINDS, type FindingKind } from '../../jail/check/finding.js';
+import type { Limits } from '../../plan/limits.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { targetOf } from '../options/jail-file.js';
+import { FORMAT_OPTION, limitOptions, limitsOf } from '../options/limits.js';
 import { ROOT_ARGUMENT } from '../options/root.js';
 import { jsonLine } from '../output/json.js';
-import { writeOut } from '../output/output.js';
+import { writeErr, writeOut } from '../output/output.js';
+import { printable } from '../output/text.js';
 
 const options = {
   quick: {
@@ -23,6 +26,8 @@ const options = {
     type: 'boolean',
     describe: 'Run the proofs of the jail file that the jail was built from as well',
   },
+  ...limitOptions,
+  format: FORMAT_OPTION,
   json: { type: 'boolean', describe: 'Print one JSON result' },
   quiet: { alias: 'q', type: 'boolean', describe: 'Print nothing; only set the exit status' },
 } as const;
@@ -41,7 +46,15 @@ export const checkCommand = defineCommand({
     const ignore = kindsOf(args.ignore);
     const target = targetOf(args.root);
     const { checkJail } = await import('../../jail/check/check.js');
-    const result = await checkJail(target, { quick: args.quick ?? false, ignore });
+    const checked = await checkJail(target, { quick: args.quick ?? false, ignore });
+    const excess = await excessOf(target, limitsOf(args));
+    const result = { ...checked, findings: [...checked.findings, ...excess] };
+    if (args.format === 'github') {
+      const { annotation } = await import('../output/annotations.js');
+      for (const { kind, path, details } of result.findings) {
+        writeErr(annotation('error', kind, printable(`${path}: ${details.join(', ')}`)));
+      }
+    }
     const isClean = result.findings.length === 0;
     if (args.json) {
       writeOut(jsonLine({ status: isClean ? 'clean' : 'drift', target, ...result }));
@@ -53,6 +66,19 @@ export const checkCommand = defineCommand({
     return isClean && isProven ? EXIT.ok : EXIT.drift;
   },
 });
+
+/** How the jail, with what its owner put there, exceeds limits. */
+async function excessOf(target: string, limits: Limits | undefined): Promise<CheckFinding[]> {
+  if (limits === undefined) return [];
+  const { jailTree } = await import('../../export/source.js');
+  const { excesses } = await import('../../plan/limits.js');
+  const { tree } = await jailTree(target);
+  return excesses(tree.entries, limits).map(({ path, problem }) => ({
+    kind: 'limit',
+    path,
+    details: [problem],
+  }));
+}
 
 /** Runs the proofs of the jail file that the record names. */
 async function areProven(target: string, quiet: boolean): Promise<boolean> {

@@ -14,10 +14,11 @@ import {
   exportPositionals,
   IMAGE_OPTIONS,
 } from '../options/export.js';
+import { limitsOf } from '../options/limits.js';
 import { jsonLine } from '../output/json.js';
 import { outputIsTerminal, writeErr, writeOut } from '../output/output.js';
 import { formatSize, plural, printable } from '../output/text.js';
-import { warn } from '../report-error.js';
+import { annotateMessages, warn } from '../report-error.js';
 import type { ExportSource } from './export-source.js';
 
 export const exportCommand = defineCommand({
@@ -54,6 +55,7 @@ export const exportCommand = defineCommand({
       throw new JailbuildError('USAGE', '--to: refusing to write an archive to a terminal');
     }
     if (args.prove) await proveFirst(args, source);
+    if (args.format === 'github') annotateMessages();
     const interrupt = new Interrupt();
     try {
       const result = await exportSource(args, source, destination, interrupt);
@@ -96,8 +98,20 @@ async function exportSource(
     throw new JailbuildError('USAGE', '--sbom: name its file with --sbom-file');
   }
   const read = await source.read();
-  const { tree, warnings, command, environment, sysroot, originOf } = read;
+  const { warnings, command, environment, sysroot, originOf } = read;
   for (const warning of warnings) warn(warning);
+  let { tree } = read;
+  if (args['package-database'] === 'auto') {
+    const { withPackageDatabase } = await import('../../export/package-database.js');
+    const made = await withPackageDatabase(read);
+    for (const warning of made.warnings) warn(warning);
+    tree = made.tree;
+  }
+  const limits = limitsOf(args);
+  if (limits !== undefined) {
+    const { refuseExcess } = await import('../../plan/limits.js');
+    refuseExcess(tree.entries, limits);
+  }
   const chosen = exportOptionsOf(args, file?.image ?? read.image, { command, environment });
   if (chosen.image?.user !== undefined) {
     const { unknownNames } = await import('../../export/image-user.js');
@@ -106,7 +120,8 @@ async function exportSource(
       warn(`the image has no ${unknown.join(' and no ')}: name it by number, or bring it`);
   }
   const { signal } = interrupt;
-  let options: ExportOptions = { ...chosen, signal };
+  const { registryOptionsOf } = await import('../options/registry.js');
+  let options: ExportOptions = { ...chosen, signal, registry: registryOptionsOf(args) };
   if (chosen.layers === 'by-package') {
     const { entryPackages } = await import('../../export/packages.js');
     const { packageOf, warnings: unread } = await entryPackages(read);

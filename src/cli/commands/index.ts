@@ -2,7 +2,9 @@ import type { AnyCommand } from '../command.js';
 import { buildCommand } from './build.js';
 import { checkCommand } from './check.js';
 import { completionCommand } from './completion.js';
+import { diffCommand } from './diff.js';
 import { execCommand } from './exec.js';
+
 import { exportCommand } from './export.js';
 import { initCommand } from './init.js';
 import { inspectCommand } from './inspect.js';
@@ -12,6 +14,7 @@ import { profilesCommand } from './profiles.js';
 import { proveCommand } from './prove.js';
 import { psCommand } from './ps.js';
 import { removeCommand } from './remove.js';
+import { reportCommand } from './report.js';
 import { runCommand } from './run.js';
 import { schemaCommand } from './schema.js';
 import { traceCommand } from './trace.js';
@@ -29,6 +32,8 @@ export const COMMANDS: readonly AnyCommand[] = [
   updateCommand,
   removeCommand,
   exportCommand,
+  reportCommand,
+  diffCommand,
   traceCommand,
   proveCommand,
   treeCommand,

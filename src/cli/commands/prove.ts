@@ -1,14 +1,17 @@
 import path from 'node:path';
 import { JailbuildError } from '../../errors.js';
 import type { ProofRound } from '../../prove/prove.js';
+import type { UnusedGroup } from '../../prove/unused.js';
 import { type Arguments, defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
+import { prepareFile } from '../manifest-file.js';
 import { ROOT_ARGUMENT } from '../options/root.js';
 import { provableOptions } from '../options/run.js';
 import { observeOptions, observing } from '../options/trace.js';
 import { jsonLine } from '../output/json.js';
 import { lacksText } from '../output/lacks-text.js';
 import { writeErr, writeOut } from '../output/output.js';
+import { formatSize, plural, printable } from '../output/text.js';
 import { reportError, tellLimits } from '../report-error.js';
 import { warnOfUncovering } from '../uncovering.js';
 
@@ -22,6 +25,17 @@ const options = {
     requiresArg: true,
     describe: 'The run succeeds only if its output matches this regular expression',
     placeholder: 'PATTERN',
+  },
+  unused: {
+    type: 'boolean',
+    describe: 'Report which files of the jail the run did not use, by package',
+  },
+  minimize: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Write these files to FILE, as the excludes of a jail file',
+    placeholder: 'FILE',
+    complete: 'file',
   },
   ...observeOptions,
   json: { type: 'boolean', describe: 'Print one JSON result' },
@@ -88,9 +102,34 @@ async function prove(args: ProveArguments): Promise<number> {
   );
   const last = rounds.at(-1);
   if (last === undefined) return EXIT.failure;
-  if (args.json) writeOut(jsonLine(jsonOf(rounds)));
+  const unused = args.unused || args.minimize !== undefined ? await unusedOf(root, last) : [];
+  if (args.minimize !== undefined) {
+    const { excludesText } = await import('../../prove/unused.js');
+    const output = await prepareFile(args.minimize);
+    await output.commit(excludesText(unused));
+  }
+  if (args.json) writeOut(jsonLine({ ...jsonOf(rounds), ...(args.unused ? { unused } : {}) }));
+  else if (args.unused) writeErr(unusedText(unused));
   tellLimits(last.counts, args.mechanism);
   return last.passes || last.status !== 0 ? last.status : EXIT.failure;
+}
+
+async function unusedOf(root: string, { trace }: ProofRound): Promise<readonly UnusedGroup[]> {
+  const { requireRecord } = await import('../../jail/record/record.js');
+  const { Sysroot } = await import('../../fs/sysroot.js');
+  const { findUnused } = await import('../../prove/unused.js');
+  const { manifest, request } = requireRecord(root);
+  return findUnused(manifest, trace, new Sysroot(root), new Sysroot(request.sysroot));
+}
+
+function unusedText(groups: readonly UnusedGroup[]): string {
+  const size = groups.reduce((sum, group) => sum + group.size, 0);
+  const count = groups.reduce((sum, group) => sum + group.paths.length, 0);
+  const lines = groups.map((group) => {
+    const name = group.package ?? 'files of no package';
+    return `  ${formatSize(group.size).padStart(10)}  ${plural(group.paths.length, 'file')} of ${printable(name)}\n`;
+  });
+  return `jailbuild: unused: ${plural(count, 'file')}, ${formatSize(size)}\n${lines.join('')}`;
 }
 
 function patternOf(text: string): string {

@@ -1,6 +1,7 @@
 import type { Arguments } from '../command.js';
 import { changedOptions } from './changed.js';
 import { withDefaults } from './jail-file.js';
+import { limitOptions } from './limits.js';
 import { resolveOptions } from './resolve.js';
 import { sbomOptions } from './sbom.js';
 
@@ -117,8 +118,8 @@ export const buildOptions = {
     describe: 'Print the manifest and build nothing',
   },
   format: {
-    choices: ['table', 'json'],
-    describe: 'Output format of --dry-run [default: table]',
+    choices: ['table', 'json', 'github'],
+    describe: 'Format of --dry-run [default: table]; github annotates warnings and errors',
   },
   manifest: {
     type: 'string',
@@ -134,6 +135,7 @@ export const buildOptions = {
     type: 'boolean',
     describe: 'Run the proofs of the jail file first; where one fails, write nothing',
   },
+  ...limitOptions,
   ...sbomOptions,
   json: { type: 'boolean', describe: 'Print one JSON result' },
   quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },

@@ -1,5 +1,6 @@
 import type { Arguments } from '../command.js';
 import { buildOptions } from './build.js';
+import { FORMAT_OPTION, limitOptions } from './limits.js';
 import { registryOptions } from './registry.js';
 import { resolveOptions } from './resolve.js';
 import { sbomOptions } from './sbom.js';
@@ -22,7 +23,7 @@ export const exportOptions = {
     requiresArg: true,
     describe: 'Form and path of the output; - is standard output',
     placeholder: 'FORM:PATH',
-    complete: ['oci:', 'oci-archive:', 'docker-archive:', 'tar:', 'cpio:'],
+    complete: ['oci:', 'oci-archive:', 'docker-archive:', 'docker://', 'tar:', 'cpio:'],
   },
   from: {
     type: 'string',
@@ -37,6 +38,10 @@ export const exportOptions = {
     describe: 'Export what the command of this image needs, with its configuration',
     placeholder: 'IMAGE',
     complete: ['oci:', 'oci-archive:', 'docker-archive:', 'docker://'],
+  },
+  'package-database': {
+    choices: ['auto', 'none'],
+    describe: 'Add a database of the packages that are in it, for scanners [default: none]',
   },
   layers: {
     choices: ['single', 'by-package', 'by-library'],
@@ -150,6 +155,8 @@ export const exportOptions = {
   exclude: buildOptions.exclude,
   ...resolveOptions,
   'allow-missing': { type: 'boolean', describe: 'Export even if libraries are missing' },
+  ...limitOptions,
+  format: FORMAT_OPTION,
   ...sbomOptions,
   json: { type: 'boolean', describe: 'Print one JSON result' },
   quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },

@@ -24,7 +24,7 @@ export function destinationOf(args: ExportArguments, file: JailFile | undefined)
     throw new JailbuildError('USAGE', '--to is missing (see jailbuild export --help)');
   }
   const destination = parseDestination(to);
-  if (destination.path === STDOUT_PATH) return destination;
+  if (destination.path === STDOUT_PATH || destination.kind === 'docker') return destination;
   return { ...destination, path: path.resolve(file.directory, destination.path) };
 }
 

@@ -1,6 +1,6 @@
 import type { ReasonChains } from '../../manifest/reason-chains.js';
+import { reasonText } from '../../manifest/reason-text.js';
 import { printsUnicode } from './character-set.js';
-import { reasonText } from './reason-text.js';
 import { printable } from './text.js';
 
 /** Chains of reasons in lines: each step below the one for whose sake it is there. */

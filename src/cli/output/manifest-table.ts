@@ -1,5 +1,5 @@
 import type { Entry, Manifest } from '../../manifest/manifest.js';
-import { reasonText } from './reason-text.js';
+import { reasonText } from '../../manifest/reason-text.js';
 import { formatSize, plural, printable } from './text.js';
 
 const TYPE_LETTER = {

@@ -283,6 +283,9 @@ export class RegistryClient {
         error,
       );
     }
+    if (/^(EPROTO|ERR_SSL)/.test(code)) {
+      return this.failed('does not speak TLS: give --tls-verify=false for plain HTTP', error);
+    }
     return this.failed(`cannot be reached: ${message || code}`, error);
   }
 

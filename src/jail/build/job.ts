@@ -1,5 +1,6 @@
 import type { Manifest } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
+import type { Limits } from '../../plan/limits.js';
 import type { ChangedPolicy } from '../record/owned-entries.js';
 import type { JailHistory, JailRecord, RecordedOptions } from '../record/record.js';
 
@@ -15,6 +16,8 @@ export interface BuildChoices {
   readonly prune?: boolean;
   /** False to leave no record in the jail. */
   readonly record?: boolean;
+  /** What the plan must not exceed. */
+  readonly limits?: Limits | undefined;
   /** Fail where the jail cannot be exactly as planned, rather than warn. */
   readonly strict?: boolean;
   /** Hard-link files to their sources where that is possible. */

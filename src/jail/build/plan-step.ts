@@ -16,7 +16,7 @@ export interface Planned extends Resolved {
  * Puts what was resolved in the form of a plan, and refuses targets that it must not be written to.
  *
  * @throws JailbuildError TARGET_IS_ROOT, TARGET_NOT_A_DIRECTORY, TARGET_HOLDS_SOURCES,
- *   TARGET_NOT_WRITABLE, TARGET_INSECURE, NOT_READABLE
+ *   TARGET_NOT_WRITABLE, TARGET_INSECURE, NOT_READABLE, LIMIT_EXCEEDED
  */
 export async function planStep(resolved: Resolved): Promise<Planned> {
   const { job, sourceRoot } = resolved;
@@ -25,8 +25,24 @@ export async function planStep(resolved: Resolved): Promise<Planned> {
   if (!job.options.dryRun && !job.options.insecureParents) {
     refuseInsecure(locateTarget(job.target), job.target);
   }
+  await refuseBeyondLimits(manifest, resolved);
   const isDetailed = resolved.resolution.kind !== 'closure';
   return { ...resolved, manifest: isDetailed ? manifest : await withDetails(manifest, resolved) };
+}
+
+/** @throws JailbuildError LIMIT_EXCEEDED */
+async function refuseBeyondLimits(
+  manifest: Manifest,
+  { job, sourceRoot }: Resolved,
+): Promise<void> {
+  const { limits } = job.options;
+  if (limits === undefined) return;
+  const { refuseExcess } = await import('../../plan/limits.js');
+  refuseExcess(manifest.entries, limits);
+  if (!limits.forbidSetId) return;
+  // Capabilities are extended attributes of the sources.
+  const { addXattrs } = await import('../engine/source-xattrs.js');
+  refuseExcess((await addXattrs(manifest, sourceRoot)).entries, limits);
 }
 
 function manifestOf({ resolution }: Resolved): Manifest {

@@ -7,6 +7,7 @@ export const FINDING_KINDS = [
   'set-id',
   'writable',
   'stale',
+  'limit',
 ] as const;
 
 /** A kind of finding. */

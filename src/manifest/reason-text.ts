@@ -1,4 +1,4 @@
-import type { Reason } from '../../manifest/manifest.js';
+import type { Reason } from './manifest.js';
 
 const USED: Readonly<Record<string, string>> = {
   execute: 'executed',
