@@ -4,8 +4,6 @@ import type { ByteSource, ElfHeaders } from './types.js';
 const PIECE = 4 << 20;
 /** Strings at the end of a piece are read again with the next one. */
 const MAX_STRING = 512;
-const SLASH = 0x2f;
-const MARK = Buffer.from([0, SLASH]);
 /** What is believed to be an absolute path: no format, no option, no comment. */
 const PATH = /^(?:\/[A-Za-z0-9._+@,=~-]+){1,40}\/?$/;
 
@@ -56,16 +54,23 @@ function* loadedPieces(source: ByteSource, headers: ElfHeaders, limit: number): 
 }
 
 function collectPaths(bytes: Buffer, paths: Set<string>): void {
-  for (let at = bytes.indexOf(MARK); at >= 0; at = bytes.indexOf(MARK, at + 1)) {
-    const end = bytes.indexOf(0, at + 1);
-    if (end < 0 || end - at > MAX_STRING || end - at < MIN_STRING) continue;
-    for (const part of bytes.toString('latin1', at + 1, end).split(':')) {
-      const whole = part.includes('%')
-        ? part.slice(0, part.lastIndexOf('/', part.indexOf('%')))
-        : part;
+  // A search in a string is faster than many in bytes, most of which are zero.
+  const text = bytes.toString('latin1');
+  for (let at = text.indexOf('/', 1); at > 0; at = text.indexOf('/', at + 1)) {
+    if (text.charCodeAt(at - 1) !== 0 || !isLetter(text.charCodeAt(at + 1))) continue;
+    const end = text.indexOf('\0', at);
+    if (end < 0) return;
+    if (end - at > MAX_STRING || end - at < MIN_STRING) continue;
+    for (const part of text.slice(at, end).split(':')) {
+      const cut = part.indexOf('%');
+      const whole = cut < 0 ? part : part.slice(0, part.lastIndexOf('/', cut));
       if (PATH.test(whole)) paths.add(whole.replace(/\/$/, ''));
     }
   }
+}
+
+function isLetter(code: number): boolean {
+  return code >= 0x61 && code <= 0x7a;
 }
 
 /** `/usr` and shorter ones name nothing of use. */

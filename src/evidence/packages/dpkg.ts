@@ -1,4 +1,4 @@
-import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
+import { isTrace, type Sysroot, type Trace, type TraceFailure } from '../../fs/sysroot.js';
 import { databaseNames, readIfThere } from './aliases.js';
 import { allOf, licenseExpression } from './license.js';
 import {
@@ -12,6 +12,7 @@ import { dpkgRelations } from './relations.js';
 import { type Stanza, stanzas } from './stanzas.js';
 
 const DATABASE = '/var/lib/dpkg';
+const NEWLINE = 0x0a;
 /** States in which a package's files are there (dpkg(1), "Package states"). */
 const PRESENT = / (installed|triggers-pending|triggers-awaited|half-configured|unpacked)$/;
 
@@ -35,7 +36,7 @@ export class DpkgDatabase implements PackageDatabase {
   readonly #listOf = new Map<InstalledPackage, string>();
   /** Lists of files that were read. */
   readonly #texts = new Map<string, string>();
-  #info: { readonly trace: Trace; readonly names: ReadonlySet<string> } | undefined;
+  #starts: ReadonlyMap<string, readonly number[]> | undefined;
   #index: PathIndex | undefined;
   #diversions: ReadonlyMap<string, Diversion> | undefined;
   #providers: ReadonlyMap<string, readonly string[]> | undefined;
@@ -52,7 +53,9 @@ export class DpkgDatabase implements PackageDatabase {
    * @returns undefined if there is none, and a sentence if it cannot be used
    */
   static open(sysroot: Sysroot): DpkgDatabase | string | undefined {
-    const status = readIfThere(sysroot, `${DATABASE}/status`);
+    const found = sysroot.trace(`${DATABASE}/status`);
+    const isThere = isTrace(found) && found.stat.type === 'file';
+    const status = isThere ? readBytes(sysroot, found.path).toString('utf8') : undefined;
     const parts = new Map<string, string>();
     for (const part of namesIn(sysroot, `${DATABASE}/status.d`)) {
       if (part.endsWith('.md5sums')) continue;
@@ -69,8 +72,8 @@ export class DpkgDatabase implements PackageDatabase {
 
   names(): readonly string[] {
     const names = new Set(this.#parts.keys());
-    for (const [, name] of this.#status.matchAll(/^Package: (.*)$/gm)) {
-      if (name !== undefined && this.#named(name).length > 0) names.add(name);
+    for (const name of this.#offsets().keys()) {
+      if (this.#named(name).length > 0) names.add(name);
     }
     return [...names];
   }
@@ -91,7 +94,7 @@ export class DpkgDatabase implements PackageDatabase {
   }
 
   filesOf(installed: InstalledPackage): readonly string[] | undefined {
-    const list = this.#listOf.get(installed);
+    const list = this.#findList(installed);
     if (list === undefined) return undefined;
     return this.#text(list)
       .split('\n')
@@ -120,11 +123,10 @@ export class DpkgDatabase implements PackageDatabase {
   }
 
   essentials(): readonly InstalledPackage[] {
-    const names = [...this.#status.matchAll(/^Essential: yes$/gm)].map(({ index }) => {
-      const start = this.#status.lastIndexOf('\n\n', index);
-      return /^Package: (.*)$/m.exec(this.#status.slice(Math.max(start, 0), index))?.[1];
-    });
-    return names.flatMap((name) => (name === undefined ? [] : (this.find(name) ?? [])));
+    const names = [...this.#fields('Essential')]
+      .filter(({ value }) => value === 'yes')
+      .map(({ at }) => this.#nameAt(at));
+    return names.flatMap((name) => this.find(name) ?? []);
   }
 
   detailsOf(installed: InstalledPackage): Package {
@@ -140,14 +142,7 @@ export class DpkgDatabase implements PackageDatabase {
     if (known !== undefined) return known;
     const found: InstalledPackage[] = [];
     this.#packages.set(name, found);
-    for (const stanza of this.#stanzasOf(name)) {
-      const installed = packageOf(name, stanza);
-      const list = [`${name}:${installed.architecture}.list`, `${name}.list`].find((file) =>
-        this.#lists().names.has(file),
-      );
-      if (list !== undefined) this.#listOf.set(installed, list);
-      found.push(installed);
-    }
+    for (const stanza of this.#stanzasOf(name)) found.push(packageOf(name, stanza));
     if (found.length > 1) {
       const native = readIfThere(this.#sysroot, `${DATABASE}/arch`)?.split('\n')[0];
       const rank = ({ architecture }: InstalledPackage) => Number(architecture !== native);
@@ -167,13 +162,7 @@ export class DpkgDatabase implements PackageDatabase {
 
   #stanzasOf(name: string): Stanza[] {
     const found: Stanza[] = [];
-    const head = `Package: ${name}\n`;
-    for (
-      let at = this.#status.indexOf(head);
-      at >= 0;
-      at = this.#status.indexOf(head, at + head.length)
-    ) {
-      if (at > 0 && this.#status[at - 1] !== '\n') continue;
+    for (const at of this.#offsets().get(name) ?? []) {
       const end = this.#status.indexOf('\n\n', at);
       const [stanza] = stanzas(this.#status.slice(at, end < 0 ? undefined : end));
       if (stanza !== undefined && PRESENT.test(stanza.get('status') ?? '')) found.push(stanza);
@@ -181,14 +170,46 @@ export class DpkgDatabase implements PackageDatabase {
     return found;
   }
 
-  #lists(): { readonly trace: Trace | undefined; readonly names: ReadonlySet<string> } {
-    if (this.#info !== undefined) return this.#info;
-    const trace = this.#sysroot.trace(`${DATABASE}/info`);
-    if (!isTrace(trace) || trace.stat.type !== 'directory') {
-      return { trace: undefined, names: new Set() };
+  /** Where the stanzas of each name begin. */
+  #offsets(): ReadonlyMap<string, readonly number[]> {
+    if (this.#starts !== undefined) return this.#starts;
+    const starts = new Map<string, number[]>();
+    for (const { at, value } of this.#fields('Package')) {
+      const known = starts.get(value);
+      if (known === undefined) starts.set(value, [at]);
+      else known.push(at);
     }
-    this.#info = { trace, names: new Set(this.#sysroot.list(trace)) };
-    return this.#info;
+    this.#starts = starts;
+    return starts;
+  }
+
+  /** Finds the lines of a field in the status file, looking at no others. */
+  *#fields(name: string): Generator<{ readonly at: number; readonly value: string }> {
+    const status = this.#status;
+    const head = `${name}: `;
+    for (let at = status.indexOf(head); at >= 0; at = status.indexOf(head, at + 1)) {
+      if (at > 0 && status.charCodeAt(at - 1) !== NEWLINE) continue;
+      const end = status.indexOf('\n', at);
+      yield { at, value: status.slice(at + head.length, end < 0 ? undefined : end) };
+    }
+  }
+
+  /** The name of the package in whose stanza an offset of the status file lies. */
+  #nameAt(offset: number): string {
+    const start = this.#status.lastIndexOf('Package: ', offset) + 'Package: '.length;
+    return this.#status.slice(start, this.#status.indexOf('\n', start));
+  }
+
+  #findList(installed: InstalledPackage): string | undefined {
+    const { name, architecture } = installed;
+    let list = this.#listOf.get(installed);
+    if (list === undefined) {
+      list = [`${name}:${architecture}.list`, `${name}.list`].find((file) =>
+        isTrace(this.#sysroot.trace(`${DATABASE}/info/${file}`)),
+      );
+      if (list !== undefined) this.#listOf.set(installed, list);
+    }
+    return list;
   }
 
   #ownerBy(list: string): InstalledPackage | undefined {
@@ -229,12 +250,13 @@ export class DpkgDatabase implements PackageDatabase {
   /** Of the host's own root it is kept for later builds: making it takes a tenth of a second. */
   #indexed(): PathIndex {
     if (this.#index !== undefined) return this.#index;
-    const { trace, names } = this.#lists();
+    const trace = this.#sysroot.trace(`${DATABASE}/info`);
     const state =
       this.#sysroot.prefix === '' && this.#parts.size === 0 ? stateOf(trace) : undefined;
     this.#index = state === undefined ? undefined : PathIndex.kept(state);
     if (this.#index === undefined) {
-      const lists = [...names].filter((name) => name.endsWith('.list'));
+      const names = isTrace(trace) ? this.#sysroot.list(trace) : [];
+      const lists = names.filter((name) => name.endsWith('.list'));
       const parts = [...this.#parts.values()].map((part) => `${part}.md5sums`);
       this.#index = PathIndex.of([...lists, ...parts], (list) => this.#read(list));
       if (state !== undefined) this.#index.keep(state);
@@ -249,10 +271,9 @@ export class DpkgDatabase implements PackageDatabase {
 
   #readProviders(): ReadonlyMap<string, readonly string[]> {
     const providers = new Map<string, string[]>();
-    for (const stanza of stanzas(this.#status)) {
-      const name = stanza.get('package');
-      if (name === undefined || !PRESENT.test(stanza.get('status') ?? '')) continue;
-      for (const capability of dpkgRelations(stanza.get('provides')).flat()) {
+    for (const { at, value } of this.#fields('Provides')) {
+      const name = this.#nameAt(at);
+      for (const capability of dpkgRelations(value).flat()) {
         providers.set(capability, [...(providers.get(capability) ?? []), name]);
       }
     }
@@ -261,8 +282,8 @@ export class DpkgDatabase implements PackageDatabase {
 }
 
 /** The directory changes with each installation: a list is replaced, not written to. */
-function stateOf(info: Trace | undefined): string | undefined {
-  if (info === undefined) return undefined;
+function stateOf(info: Trace | TraceFailure): string | undefined {
+  if (!isTrace(info)) return undefined;
   const { identity, mtimeNs } = info.stat;
   return `${identity} ${mtimeNs}`;
 }

@@ -242,7 +242,9 @@ class Adviser {
   #startable(trace: Trace, owners: readonly InstalledPackage[]): Iterable<InstalledPackage> {
     if (this.#resolution.programs.read(trace.stat.identity).elf === undefined) return owners;
     if (this.#families === undefined || owners.some(({ isEssential }) => isEssential)) return [];
-    return this.#startsOthers(trace) ? this.#families.dependencies(owners, 1) : [];
+    if (!this.#startsOthers(trace)) return [];
+    const near = [...this.#families.dependencies(owners, 1, true)];
+    return near.filter(({ isEssential }) => !isEssential);
   }
 
   /** Files that are found by a prefix are named within longer strings. */

@@ -1,4 +1,8 @@
-import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/package.js';
+import {
+  type InstalledPackage,
+  type PackageDatabase,
+  sourceOf,
+} from '../../evidence/packages/package.js';
 import { isTrace, type Sysroot } from '../../fs/sysroot.js';
 
 /** A user of the host that a configuration names, or that was made for a program. */
@@ -16,6 +20,7 @@ const MAX_SIZE = 256 << 10;
 /** Users of services have numbers up to here (Debian policy, 9.2.2; login.defs(5), SYS_UID_MAX). */
 const LAST_SERVICE = 999;
 const LOOKS_UP = /^(getpw|getgr|initgroups)/;
+const BY_NAME = /^(getpwnam|getgrnam|initgroups)/;
 
 /**
  * Returns users that programs look up and that the host has: those that the configuration files of
@@ -36,32 +41,38 @@ export function configuredUsers(
   const services = serviceUsers(probe);
   const found = services
     .filter((user) => user.name === name)
-    .map((user) => ({ ...user, by: name }));
+    .map((user) => ({ name: user.name, by: name }));
   if (database === undefined) return found;
-  const own = owners.flatMap((owner) => database.filesOf(owner) ?? []);
-  const related = owners.flatMap((owner) =>
-    owner.depends.flat().flatMap((other) => {
-      const installed = services.length === 0 ? undefined : database.find(other);
-      if (installed === undefined || installed.isEssential) return [];
-      return database.filesOf(installed) ?? [];
-    }),
-  );
-  const files = new Set([...own, ...related]);
-  for (const user of services) {
-    const service = user.home.slice(user.home.lastIndexOf('/') + 1);
-    const isOwn = owners.some((owner) => owner.name.startsWith(service));
-    if (user.name !== name && isOwn && files.has(user.home) && isPrivate(user.home)) {
-      found.push({ ...user, by: name });
+  const homes = services.filter(({ name: user, home }) => {
+    const service = home.slice(home.lastIndexOf('/') + 1);
+    return user !== name && isPrivate(home) && owners.some((own) => own.name.startsWith(service));
+  });
+  const related = new Set([...owners, ...owners.flatMap((owner) => dependedOn(database, owner))]);
+  const owned = database.ownersOf(homes.map(({ home }) => home));
+  for (const { name: user, home } of homes) {
+    if (owned.get(home)?.some((owner) => related.has(owner))) found.push({ name: user, by: name });
+  }
+  if (!imports.some((item) => BY_NAME.test(item))) return unique(found);
+  const near = new Set(owners.map(sourceOf));
+  for (const other of related) {
+    if (!near.has(sourceOf(other))) continue;
+    for (const file of database.filesOf(other) ?? []) {
+      const user = file.startsWith('/etc/') ? userIn(probe, file) : undefined;
+      if (user !== undefined && services.some((service) => service.name === user)) {
+        found.push({ name: user, by: file });
+      }
     }
   }
-  for (const file of files) {
-    if (!file.startsWith('/etc/')) continue;
-    const user = userIn(probe, file);
-    if (user !== undefined && services.some((service) => service.name === user)) {
-      found.push({ name: user, home: '', by: file });
-    }
-  }
-  return [...new Map(found.map((user) => [user.name, user])).values()];
+  return unique(found);
+}
+
+function dependedOn(database: PackageDatabase, owner: InstalledPackage): InstalledPackage[] {
+  if (owner.isEssential) return [];
+  return owner.depends.flat().flatMap((name) => database.find(name) ?? []);
+}
+
+function unique(users: readonly ConfiguredUser[]): ConfiguredUser[] {
+  return [...new Map(users.map((user) => [user.name, user])).values()];
 }
 
 /** Homes that are made for one service. */
