@@ -22,7 +22,7 @@ export interface DependencyTrees {
  */
 export async function dependencyTrees(request: ResolveRequest): Promise<DependencyTrees> {
   const asked = { ...checkRequest(request), terminfo: 'none', ldCache: 'copy' } as const;
-  const closure = await resolveRequest(asked);
+  const closure = await resolveRequest(asked, { isAdvised: false });
   const { missing, warnings } = closure;
   return { programs: dependencyTree(closure), missing, warnings };
 }

@@ -12,6 +12,11 @@ export interface PlannedRequest {
   readonly manifest: Manifest;
 }
 
+export interface RequestContext extends Pick<ResolveContext, 'goesOn'> {
+  /** False where nobody reads advice, which takes reading the programs' data. */
+  readonly isAdvised?: boolean;
+}
+
 /**
  * Resolves a request with all that its profiles, users, includes and excludes add. Every command that
  * resolves goes through here: build, dry run, update, export, tree and why.
@@ -20,12 +25,12 @@ export interface PlannedRequest {
  */
 export async function resolveRequest(
   request: ResolveRequest,
-  { goesOn = false }: Pick<ResolveContext, 'goesOn'> = {},
+  { goesOn = false, isAdvised = true }: RequestContext = {},
 ): Promise<Closure> {
   const sysroot = new Sysroot(request.sysroot);
   const { bring, warnings } = await loadPackages(request, sysroot);
   const additions = await loadAdditions(request);
-  const advise = await loadAdviser(request);
+  const advise = isAdvised ? await loadAdviser(request) : undefined;
   const closure = resolve(request, { sysroot, additions, packages: bring, advise, goesOn });
   return { ...closure, warnings: [...warnings, ...closure.warnings] };
 }

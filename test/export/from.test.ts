@@ -33,7 +33,7 @@ test('a jail file says what an image is', needs('skopeo'), () => {
     'image:',
     '  to: oci:made:v1',
     '  entrypoint: [/usr/bin/bash, -c]',
-    '  cmd: ls /',
+    '  cmd: [ls /]',
     '  env: { LANG: C, WHO: file }',
     '  labels: { org.example.version: 1.5 }',
     '  layers: by-library',

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { JAILBUILD, PROJECT } from '../support/cli.js';
+import { JAILBUILD } from '../support/cli.js';
 import type { JobTrial } from './driver.js';
 
 /**
@@ -27,6 +27,9 @@ cd root
 exec chroot . setpriv --reuid "$uid" --regid "$gid" --clear-groups sh -c 'cd /w && exec "$@"' sh "$@"
 `;
 
+/** The package of the command line, which lies where users can reach it. */
+const PACKAGE = path.resolve(JAILBUILD, '../..');
+
 /** The variables that `run` gives a command. */
 const ENVIRONMENT = ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/'];
 
@@ -43,7 +46,7 @@ export function hostTrace(trial: JobTrial, file: string) {
       // What a job leaves running ends with it, as in a jail.
       ...['--pid', '--fork', '--kill-child', '--mount-proc', 'sh', '-c'],
       ...[VIEW, 'sh'],
-      ...[trial.directory, trial.work, PROJECT, String(uid), String(gid)],
+      ...[trial.directory, trial.work, PACKAGE, String(uid), String(gid)],
       trial.job.display ? 'shared' : 'own',
       ...['env', '-i', ...ENVIRONMENT, ...display],
       ...[process.execPath, JAILBUILD, 'trace', '-q', '-o', file, '--', ...command],

@@ -213,7 +213,7 @@ describe('as bubblewrap', needsRoot('bwrap', 'flock', 'busybox'), () => {
 
   test('descriptors for the command, its own name, and sockets that it serves', () => {
     const run = [process.execPath, JAILBUILD, 'run', jail];
-    const list = 'for f in /proc/self/fd/*; do echo ${f##*/}; done';
+    const list = 'cd /proc/self/fd; for f in *; do echo $f; done';
     const some = shell(
       `exec 5< /dev/null 6< /dev/null 9< /; "$@"`,
       ...run,
@@ -239,19 +239,8 @@ describe('as bubblewrap', needsRoot('bwrap', 'flock', 'busybox'), () => {
     assert.equal(two.stdout, 'of the host\nof the host\n');
     const closed = jailbuild(['run', jail, '--fd', '77', '--', 'ls']);
     assert.match(closed.stderr, /--fd 77: give the number of a descriptor that is open/);
-    assert.equal(
-      jailbuild([
-        'run',
-        jail,
-        '--argv0',
-        'me',
-        '--',
-        'bash',
-        '-c',
-        'echo $BASH_ARGV0 ${BASH_ARGV0:-$0}',
-      ]).status,
-      0,
-    );
+    const named = jailbuild(['run', jail, '--argv0', 'me', '--', 'bash', '-c', 'echo $0']);
+    assert.equal(named.stdout, 'me\n');
     const listening = shell(
       `exec 3< ${data}/text; LISTEN_FDS=1 LISTEN_FDNAMES=a exec -a x bash -c 'LISTEN_PID=$$ exec "$@"' y "$@"`,
       ...run,

@@ -39,22 +39,27 @@ describe('networks', needsRoot('ip', 'slirp4netns', 'pasta', 'python3', 'setpriv
    * namespace at 198.51.100.2, and nothing of this machine's network.
    */
   const inNetwork = (script: string, ...words: readonly string[]) =>
-    exec('unshare', [
-      ...['-nm', 'bash', '-c'],
+    exec(
+      'unshare',
       [
-        'set -e; ip link set lo up; unshare -n sleep 60 & other=$!; sleep 0.2',
-        'ip link add out type veth peer name in netns $other',
-        'ip addr add 198.51.100.1/24 dev out; ip link set out up; ip route add default via 198.51.100.2',
-        'n="nsenter -n -t $other"; $n ip addr add 198.51.100.2/24 dev in; $n ip link set in up; $n ip link set lo up',
-        `$n python3 ${serve} 198.51.100.2 7000 > ${directory}/one & one=$!`,
-        `python3 ${serve} 127.0.0.1 7001 > ${directory}/two & two=$!`,
-        `until grep -q up ${directory}/one && grep -q up ${directory}/two; do sleep 0.05; done`,
-        'trap "kill $one $two $other" EXIT',
-        script,
-      ].join('\n'),
-      'bash',
-      ...words,
-    ]);
+        ...['-nm', 'bash', '-c'],
+        [
+          'set -e; ip link set lo up; unshare -n sleep 60 & other=$!; sleep 0.2',
+          'ip link add out type veth peer name in netns $other',
+          'ip addr add 198.51.100.1/24 dev out; ip link set out up; ip route add default via 198.51.100.2',
+          'n="nsenter -n -t $other"; $n ip addr add 198.51.100.2/24 dev in; $n ip link set in up; $n ip link set lo up',
+          `$n python3 ${serve} 198.51.100.2 7000 > ${directory}/one & one=$!`,
+          `python3 ${serve} 127.0.0.1 7001 > ${directory}/two & two=$!`,
+          `until grep -q up ${directory}/one && grep -q up ${directory}/two; do sleep 0.05; done`,
+          'trap "kill $one $two $other" EXIT',
+          script,
+        ].join('\n'),
+        'bash',
+        ...words,
+        // A directory that users without rights may be in.
+      ],
+      { cwd: '/' },
+    );
   const read = (address: string, port: number): string =>
     `timeout 2 bash -c 'cat < /dev/tcp/${address}/${port}' 2>/dev/null || echo none`;
 

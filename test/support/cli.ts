@@ -23,7 +23,9 @@ function copyPackage(): string {
   const copy = mkdtempSync(path.join(tmpdir(), 'jailbuild-package-'));
   chmodSync(copy, 0o755);
   process.on('exit', () => rmSync(copy, { recursive: true, force: true }));
-  for (const name of ['dist', 'templates', 'package.json']) {
+  // The one package that the bundle does not contain.
+  const external = 'node_modules/node-sqlite3-wasm';
+  for (const name of ['dist', 'templates', 'package.json', external]) {
     cpSync(path.join(PROJECT, name), path.join(copy, name), { recursive: true });
   }
   return copy;

@@ -55,7 +55,7 @@ export const treeCommand = defineCommand({
       terminfo: 'none',
       ldCache: 'copy',
     } as const;
-    const closure = await resolveRequest(request, { goesOn: true });
+    const closure = await resolveRequest(request, { goesOn: true, isAdvised: false });
     const trees = dependencyTree(closure);
     const isWhole = closure.missing.length === 0;
     if (args.json) {

@@ -9,6 +9,7 @@ import {
 } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
+import { errnoOf } from '../../errors.js';
 
 /** Names the format and its version. */
 const SCHEMA = 'jailbuild.package-index/1';
@@ -106,8 +107,17 @@ export class PathIndex {
       }
       renameSync(mine, file);
     } catch {
-      rmSync(mine, { force: true });
+      // It only saves time.
+      removeQuietly(mine);
     }
+  }
+}
+
+function removeQuietly(file: string): void {
+  try {
+    rmSync(file, { force: true });
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
   }
 }
 

@@ -101,7 +101,9 @@ class Adviser {
     };
     const named = this.#objectsOf(program.trace, owners).flatMap((object) => {
       const read = programs.read(object.stat.identity).elf;
-      return read === undefined ? [] : namedPaths(this.#probe, object, read);
+      return read === undefined
+        ? []
+        : namedPaths(this.#probe, object, read, this.#resolution.sysroot);
     });
     this.#sayData(program, owners, named, say);
     if (this.#lacksCertificates(program.trace, owners)) {
@@ -251,8 +253,8 @@ class Adviser {
   #mentionsOf(object: Trace): Mentions {
     const { elf } = this.#resolution.programs.read(object.stat.identity);
     return elf === undefined
-      ? scriptMentions(this.#probe, object)
-      : mentionsOf(this.#probe, object, elf);
+      ? scriptMentions(this.#resolution.sysroot, object)
+      : mentionsOf(this.#resolution.sysroot, object, elf);
   }
 
   #startsOthers(trace: Trace): boolean {

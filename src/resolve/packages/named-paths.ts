@@ -19,9 +19,15 @@ export interface NamedPath {
  * Returns the files and directories of the host that a program names by absolute paths in its data.
  *
  * @param probe the sysroot to look in; what it observes says nothing of the closure
+ * @param root where the program is, which may be at another place than in the sysroot
  */
-export function namedPaths(probe: Sysroot, program: Trace, elf: ElfFile): NamedPath[] {
-  const reader = probe.open(program);
+export function namedPaths(
+  probe: Sysroot,
+  program: Trace,
+  elf: ElfFile,
+  root: Sysroot = probe,
+): NamedPath[] {
+  const reader = root.open(program);
   let names: Set<string>;
   try {
     names = pathStrings(reader, elf.headers, MAX_READ);
