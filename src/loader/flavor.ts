@@ -23,7 +23,7 @@ const MUSL_NAME = /^ld-musl-([A-Za-z0-9_-]+)\.so\.1$/;
 /** Loaders are a few hundred kilobytes; no more than this is looked at. */
 const MAX_LOADER_SIZE = 8 << 20;
 
-/** What glibc's loader says of itself: `stable release version 2.36`. */
+/** The version string in the loader of glibc: `stable release version 2.36`. */
 const GLIBC_VERSION = /release version 2\.(\d+)/y;
 /** The first glibc whose loader knows no subdirectories but those of glibc-hwcaps. */
 const WITHOUT_LEGACY = 37;
@@ -53,7 +53,7 @@ export function loaderFlavor(
       lib: 'lib',
       hasHwcaps: false,
       hasLegacyHwcaps: false,
-      // musl takes the path file beside the directory that its own name is in.
+      // musl reads the path file relative to the directory of its own name.
       muslPathFile: `${prefixOf(requested ?? '/lib/')}/etc/ld-musl-${musl[1]}.path`,
     };
   }
