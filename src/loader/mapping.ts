@@ -145,6 +145,7 @@ export class Mapping {
         object,
         (name) => this.#names.get(name),
         (name) => this.missing.some((library) => library.name === name),
+        this.#search.flavor.stopsAtUnversioned,
       );
       this.missing.push(...missing);
       this.warnings.push(...warnings);
