@@ -30,9 +30,9 @@ export type Completion =
   | 'profile'
   | readonly string[];
 
-/** What help, completion and the manual tell of a value. Parsing does not look at it. */
+/** What help, completion and manual show of a value; ignored by the parser. */
 export interface ValueHints {
-  /** Stands for the value, as DIR or NAME=VALUE. Without it: the choices, or what `complete` says. */
+  /** Placeholder of the value, as DIR or NAME=VALUE. The default is the choices, or `complete`. */
   readonly placeholder?: string;
   readonly complete?: Completion;
 }
@@ -56,7 +56,7 @@ export interface Command<P extends PositionalTable, O extends OptionTable> {
   /** What follows the name, in yargs' notation. */
   readonly usage: string;
   readonly summary: string;
-  /** What more there is to say, in paragraphs, for help and manual. */
+  /** Further paragraphs for help and manual. */
   readonly description?: readonly string[];
   /** What may stand behind `--`. */
   readonly rest?: ValueHints & { readonly describe: string };

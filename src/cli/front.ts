@@ -32,7 +32,7 @@ export function meetFront(environment: NodeJS.ProcessEnv = process.env): void {
   const [channel = '', settings] = said.split(';');
   if (settings === 'tuned') delete environment.GLIBC_TUNABLES;
   const [requests, replies, front] = channel.split(',').map(Number);
-  // A variable that was passed on by somebody else is not about us.
+  // The variable was set for another process.
   if (requests === undefined || replies === undefined || front !== process.ppid) return;
   useFront({ requests, replies });
 }

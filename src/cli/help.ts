@@ -15,7 +15,7 @@ const LEFT = 24;
 
 type Row = readonly [left: string, right: string];
 
-/** What `jailbuild` alone tells. The first command is the one that needs no name. */
+/** Help of `jailbuild` without arguments. The first command is the default. */
 export function shortHelp(commands: readonly AnyCommand[]): string {
   return page([
     ...overview(commands),
@@ -26,7 +26,7 @@ export function shortHelp(commands: readonly AnyCommand[]): string {
   ]);
 }
 
-/** What `jailbuild --help` tells: the commands, and all of the one that needs no name. */
+/** Help of `jailbuild --help`: the commands, and all of the default command. */
 export function programHelp(commands: readonly AnyCommand[]): string {
   return page([
     ...overview(commands),
@@ -35,7 +35,7 @@ export function programHelp(commands: readonly AnyCommand[]): string {
   ]);
 }
 
-/** What `jailbuild COMMAND --help` tells. */
+/** Help of one command. */
 export function commandHelp(command: AnyCommand, isDefault: boolean): string {
   return page([
     ...usage(command, isDefault),

@@ -91,7 +91,7 @@ async function parseAnyWords(command: AnyCommand, words: readonly string[]): Pro
   return parseWords(command, words);
 }
 
-/** `help` and `help COMMAND`, as many programs have it. With anything else it is a target. */
+/** `help` and `help COMMAND`; followed by anything else, it is a target. */
 function asksForHelp([first, about, ...more]: readonly string[]): boolean {
   if (first !== 'help' || more.length > 0) return false;
   return about === undefined || COMMANDS.some(({ name }) => name === about);

@@ -47,12 +47,12 @@ export function choicesOf(spec: OptionSpec | PositionalSpec): readonly string[] 
   return spec.choices === undefined ? undefined : [spec.choices].flat().map(String);
 }
 
-/** What a shell may offer for the value: the choices, or what the table says. */
+/** What a shell may offer for the value: choices or hints of the table. */
 export function completionOf(spec: (OptionSpec | PositionalSpec) & ValueHints): Completion {
   return choicesOf(spec) ?? spec.complete ?? [];
 }
 
-/** What stands for the option's value, as `copy|none`, or undefined for a switch. */
+/** Placeholder of the value, as `copy|none`; undefined for a switch. */
 export function placeholderOf(spec: OptionSpec): string | undefined {
   if (!takesValue(spec)) return undefined;
   if (spec.placeholder !== undefined) return spec.placeholder;

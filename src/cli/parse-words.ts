@@ -71,7 +71,7 @@ function mayBeAmong(flags: readonly string[], name: string, option: OptionSpec):
   );
 }
 
-/** An option as yargs is told of it: choices are checked by ./usage.ts, in words for people. */
+/** An option for yargs; choices are checked by ./usage.ts, with better messages. */
 function parsing(option: OptionSpec): OptionSpec {
   if (choicesOf(option) === undefined) return option;
   const { choices, ...rest } = option;

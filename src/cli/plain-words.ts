@@ -22,7 +22,7 @@ const KNOWN = new Set<string>([
  * options with one value, each spelt out.
  *
  * @param words those without the command's name
- * @returns undefined if there is anything else, right or wrong
+ * @returns undefined for any other command line, valid or not
  */
 export function parsePlainWords(command: AnyCommand, words: readonly string[]): Parsed | undefined {
   const options = Object.entries(command.options);

@@ -83,7 +83,7 @@ export function tellWarnings(manifest: Manifest, notes: readonly string[] = []):
   for (const warning of folded([...manifest.warnings, ...notes])) warn(warning);
 }
 
-/** Of many files with the same warning the first stands for all: the manifest has every one. */
+/** Of many files with the same warning only the first is printed; the manifest has all. */
 export function folded(warnings: readonly string[]): string[] {
   const groups = new Map<string, string[]>();
   for (const warning of warnings) {

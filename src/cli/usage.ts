@@ -38,7 +38,7 @@ export function checkArguments(command: AnyCommand, parsed: Parsed): void {
 }
 
 /**
- * Tells a misspelt option, before any other complaint of the parser: the option's value was then taken
+ * Reports a misspelt option before any other error of the parser: its value was then taken
  * for something else.
  *
  * @throws JailbuildError USAGE
@@ -58,7 +58,7 @@ export function beforeRest(words: readonly string[]): readonly string[] {
 }
 
 /**
- * @param command whose help tells more
+ * @param command the command whose help is referred to
  * @throws JailbuildError USAGE
  */
 export function refuse(message: string, command?: AnyCommand): never {

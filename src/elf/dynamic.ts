@@ -141,7 +141,7 @@ export function readDynamic(source: ByteSource, headers: ElfHeaders): DynamicSec
   };
 }
 
-/** The loader alone judges these tables, so what is wrong with them is told and not thrown. */
+/** Only the loader judges these tables, so errors are reported and not thrown. */
 function versionsOf(
   source: ByteSource,
   headers: ElfHeaders,

@@ -20,7 +20,7 @@ declare module 'elf-tools' {
   }
   // The package is CommonJS in a form whose names Node cannot see: only the whole can be imported.
   const elfTools: {
-    /** Reverses bytes of the image in place: pass a copy that nobody else reads. */
+    /** Reverses bytes of the image in place: pass a private copy. */
     parse(image: Buffer): Elf;
   };
   // biome-ignore lint/style/noDefaultExport: this is how the package exports

@@ -32,7 +32,7 @@ const LAYOUT = {
   },
 } as const;
 
-/** The segments that tell how a file is loaded; the others are passed over. */
+/** The segments that determine how a file is loaded; others are skipped. */
 const SEGMENT_TYPE: Readonly<Record<number, string>> = {
   1: 'load',
   2: 'dynamic',

@@ -15,7 +15,7 @@ export interface Identification {
   readonly abiVersion: number;
   /** True if all bytes behind these are zero. */
   readonly isPadded: boolean;
-  /** e_machine in little-endian order, whatever EI_DATA says. */
+  /** e_machine in little-endian order, regardless of EI_DATA. */
   readonly machineLittle: number;
   /** e_machine in big-endian order. */
   readonly machineBig: number;

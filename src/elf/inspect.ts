@@ -51,7 +51,7 @@ export interface ProgramHeader {
 }
 
 /**
- * Reads everything that an ELF file says of itself, but for symbols and code.
+ * Reads everything that an ELF file declares, except symbols and code.
  *
  * What cannot be read is left out and told in `problems`.
  *

@@ -19,7 +19,7 @@ export const EM = {
   ALPHA: 0x9026,
 } as const;
 
-/** Bits of e_flags that tell ABIs of one machine apart (elf.h). */
+/** Bits of e_flags that distinguish ABIs of one machine (elf.h). */
 export const EF = {
   /** Which of two ABIs of 64-bit PowerPC; 0 fits both. */
   PPC64_ABI: 0x3,

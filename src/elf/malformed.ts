@@ -1,7 +1,7 @@
 import { JailbuildError } from '../errors.js';
 import type { ByteSource } from './types.js';
 
-/** The error for a file that says it is ELF and is not well-formed: names the file and the field. */
+/** The error for a malformed ELF file; names the file and the field. */
 export function malformed(source: ByteSource, field: string, problem: string): JailbuildError {
   return new JailbuildError(
     'MALFORMED_ELF',

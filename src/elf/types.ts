@@ -79,7 +79,7 @@ export interface DynamicSection {
   readonly audits: readonly string[];
   /** DF_1_NODEFLIB: the default directories are not searched. */
   readonly noDefaultDirectories: boolean;
-  /** DF_1_PIE: it is a program, and no library although its type says so. */
+  /** DF_1_PIE: a program, although its type is that of a library. */
   readonly isProgram: boolean;
   readonly versions: SymbolVersions;
 }

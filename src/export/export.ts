@@ -41,7 +41,7 @@ export interface ExportOptions {
   readonly maxLayers?: number;
   /** The package that an entry is from, for layers by package. */
   readonly packageOf?: (entry: Entry) => string | undefined;
-  /** Of an image's layers, gzip without it; of `tar` and `cpio`, what the file's name says. */
+  /** The default is gzip for layers, and by file name for `tar` and `cpio`. */
   readonly compression?: CompressionChoice;
   /** No time in what is written is later: nanoseconds since the epoch. */
   readonly epoch?: bigint;
@@ -57,7 +57,7 @@ export interface ExportOptions {
 export interface ExportResult {
   readonly format: ExportFormat;
   readonly path: string;
-  /** Of an image the digest of its manifest (docker-archive: of its configuration), else of the file. */
+  /** Digest of the manifest of an image (docker-archive: of its configuration) or of the file. */
   readonly digest: string;
   /** Bytes: of the file, or of an image's manifest, configuration and layers. */
   readonly size: number;

@@ -13,7 +13,7 @@ export interface ImageOptions {
   readonly cmd?: readonly string[];
   /** `NAME=VALUE`. */
   readonly env?: readonly string[];
-  /** User and perhaps group, by name or number: `www-data:www-data`. */
+  /** User and optional group, by name or number: `www-data:www-data`. */
   readonly user?: string;
   readonly workdir?: string;
   /** As `80/tcp`. */

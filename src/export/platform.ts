@@ -142,7 +142,7 @@ function readStart(tree: HeldTree, source: string): Buffer | undefined {
       closeSync(fd);
     }
   } catch {
-    // The archive's writer will say why it cannot be read.
+    // The writer of the archive reports why it cannot be read.
     return undefined;
   }
 }

@@ -77,7 +77,7 @@ export async function openOutput(file: string, signal?: AbortSignal): Promise<Ou
   }
 }
 
-/** The output that `-` stands for. */
+/** Standard output, named `-`. */
 export function standardOutput(): OutputFile {
   return new StreamOutput(STDOUT, 'standard output', false);
 }
@@ -92,7 +92,7 @@ export function isStandardOutput(file: string): boolean {
   }
 }
 
-/** Whether a path leads to something that is written to as it is, and has no place for a file beside it. */
+/** Returns whether a path leads to something that is written to directly, such as a device or a fifo. */
 export function isStream(file: string): boolean {
   try {
     if (ownDescriptor(file) !== undefined) return true;
@@ -366,7 +366,7 @@ function keepAccess(draft: string, { uid, gid, mode }: BigIntStats): void {
 
 let drafts = 0;
 
-/** The name of a draft tells who makes it, so that it can be told later whether it was abandoned. */
+/** The name of a draft identifies its process, so that abandoned drafts can be recognized. */
 function draftPath(directory: string): string {
   return path.join(directory, `.jailbuild-${process.pid}-${system()}-${drafts++}.tmp`);
 }
@@ -390,7 +390,7 @@ function system(): string {
   return knownSystem;
 }
 
-/** Removes the drafts that killed processes of ours have left in a directory. */
+/** Removes drafts that killed processes left in a directory. */
 function removeAbandoned(directory: string): void {
   try {
     const above = lstatSync(toBytes(directory));
@@ -402,7 +402,7 @@ function removeAbandoned(directory: string): void {
       if (stat.uid !== process.geteuid?.()) continue;
       const isAbandoned =
         where === system() ? !isAlive(Number(pid)) : Date.now() - stat.mtimeMs > ABANDONED;
-      // Who can exchange the directory while it is emptied would have something else emptied.
+      // Anyone who can replace the directory meanwhile could have another directory emptied.
       const isShared = (above.mode & 0o022) !== 0 && (above.mode & 0o1000) === 0;
       if (!isAbandoned || (stat.isDirectory() && isShared)) continue;
       rmSync(toBytes(at), { recursive: true, force: true });

@@ -47,7 +47,7 @@ export class HeldDirectory {
     return readdirSync(`/proc/self/fd/${this.#fd}`, { encoding: 'buffer' }).map(fromBytes).sort();
   }
 
-  /** What a name stands for, or undefined if there is none. */
+  /** What a name refers to, or undefined. */
   lstat(name: string): BigIntStats | undefined {
     return lstatSync(this.#at(name), { bigint: true, throwIfNoEntry: false });
   }

@@ -161,7 +161,7 @@ function letGo(held: HeldDirectory[], from: number): void {
   if (held.length === 0) holders.delete(held);
 }
 
-/** What is given up is opened again when it is wanted: nothing is in use between two calls. */
+/** Closed descriptors are reopened on demand; none is in use between two calls. */
 function makeRoom(): void {
   const [oldest] = holders;
   if (oldest !== undefined && holders.size >= MAX_HOLDERS) letGo(oldest, 0);

@@ -3,7 +3,7 @@ import type { OpenFile } from './file-reader.js';
 import type { FileStat, FileView } from './file-view.js';
 import type { Sysroot } from './sysroot.js';
 
-/** A file that stands in for what the tree below has at its path. */
+/** A file that hides the one below at its path. */
 export interface PlacedFile {
   readonly stat: FileStat;
   /** The text of a symbolic link. */

@@ -45,7 +45,7 @@ export interface TraceFailure {
   readonly at: string;
 }
 
-/** All that look-ups have come upon: what they gave rests on this, and on the content of the files. */
+/** Everything that look-ups have seen; their results depend on it and on the content of files. */
 export interface Observed {
   /** By path without links. */
   readonly found: ReadonlyMap<string, FileStat>;
@@ -99,7 +99,7 @@ export class Sysroot {
     throw new Error('this root is not a directory of the file system');
   }
 
-  /** Looks a path up as stat(2) would, following links, and tells every hop. */
+  /** Looks a path up as stat(2) does, following links, and returns every hop. */
   trace(inside: string): Trace | TraceFailure {
     const known = this.#traces.get(inside);
     if (known !== undefined) return known;
@@ -258,7 +258,7 @@ export class Sysroot {
     };
   }
 
-  /** Whether everyone has a right to what was found, or somebody else put it there as well. */
+  /** Whether everyone may read what was found, or a user other than the caller put it there. */
   #isPublic({ path: at, stat }: Trace, right: number): boolean {
     let directory = path.posix.dirname(at);
     if (this.#view.isShared?.(directory)) return true;

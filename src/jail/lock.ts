@@ -18,7 +18,7 @@ export interface LockOptions {
 export interface JailLock {
   /** The jail's real path. */
   readonly path: string;
-  /** What works in the jail while the lock is held. */
+  /** The engine that works in the jail while the lock is held. */
   readonly engine: Engine;
   release(): Promise<void>;
 }
@@ -59,7 +59,7 @@ export async function lockJail(
 /**
  * Locks a directory, relative to the engine's base.
  *
- * @param target what the user is told to be busy
+ * @param target the jail, for messages
  */
 export async function acquire(
   engine: Engine,

@@ -46,7 +46,7 @@ export class ManifestSources {
   ): Promise<ManifestSources> {
     refuseUnfit(manifest, name);
     const sysroot = new Sysroot(root);
-    // Loaded when it is wanted: the main job does without.
+    // Loaded on demand: the main job does not need it.
     const { createHash } = await import('node:crypto');
     const comparison = new Comparison(sysroot, () => createHash('sha256'));
     for (const entry of manifest.entries) comparison.add(entry);
@@ -92,7 +92,7 @@ export class ManifestSources {
   }
 }
 
-/** What a source must have as the manifest says, and how messages say it. */
+/** Attributes that sources must have as in the manifest, with their wording in messages. */
 const GIVEN_BY_SOURCE: Partial<Record<Difference['attribute'], string>> = {
   type: 'is of type',
   size: 'has the size',

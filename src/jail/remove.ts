@@ -19,7 +19,7 @@ import { Transaction } from './write/transaction.js';
 export interface RemoveOptions extends LockOptions {
   /** Remove files too that were changed in the jail since they were made. */
   readonly changed?: boolean;
-  /** Only tell what would be removed. */
+  /** Report what would be removed and change nothing. */
   readonly dryRun?: boolean;
   /** Called with each path of the jail as it is gone. */
   readonly onRemoved?: (path: string) => void;

@@ -80,7 +80,7 @@ function refuseSources(manifest: Manifest, target: string, real: string, sourceR
   }
 }
 
-/** Reasons of directories that are there for their own sake, or as a way: not for what is in them. */
+/** Reasons of directories that are included for themselves or as parents, not for their content. */
 const WITHOUT_CONTENT: ReadonlySet<Reason['kind']> = new Set([
   'parent',
   'link-target',
@@ -90,7 +90,7 @@ const WITHOUT_CONTENT: ReadonlySet<Reason['kind']> = new Set([
   'account',
 ]);
 
-/** A plan that brought a record would say itself what later builds bring. */
+/** A plan that contained a record could determine what later builds copy. */
 function refuseState({ entries }: Manifest): void {
   const found = entries.find(({ path: at }) => `${at}/`.startsWith(`/${STATE_DIRECTORY}/`));
   if (found === undefined) return;

@@ -14,7 +14,7 @@ export interface JailChange {
 
 /** What an update has done. */
 export interface UpdateResult extends BuildResult {
-  /** In the order of paths; `kept` are the user's, where the plan has something else. */
+  /** Sorted by path; `kept` are files of the user where the plan has another. */
   readonly changes: readonly JailChange[];
 }
 

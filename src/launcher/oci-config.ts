@@ -46,7 +46,7 @@ const LOWER_HALF = 0xffffffff;
  * @param root absolute path of the jail
  * @param command without words, a shell
  * @param denied names of the system calls that the default filter denies
- * @throws JailbuildError USAGE for what a bundle cannot say
+ * @throws JailbuildError USAGE for options that a bundle cannot express
  */
 export function ociConfig(
   root: string,

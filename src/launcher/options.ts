@@ -119,7 +119,7 @@ export interface LaunchOptions {
   readonly newSession?: boolean;
   /** A new terminal. */
   readonly tty?: boolean;
-  /** Variables beside the few that every command gets. */
+  /** Variables in addition to those that every command gets. */
   readonly env?: Readonly<Record<string, string>>;
   /** Working directory inside; the default is `/`. */
   readonly cwd?: string;

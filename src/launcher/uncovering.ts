@@ -28,7 +28,7 @@ function isAtOrAbove(source: string, root: string): boolean {
     const relative = path.relative(outer, inner);
     return relative === '' || !(relative === '..' || relative.startsWith('../'));
   } catch {
-    // The launcher will say what is not there.
+    // The launcher reports what is missing.
     return false;
   }
 }

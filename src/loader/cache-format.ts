@@ -19,7 +19,7 @@ export const EXTENSION = {
 
 /** The upper half of an entry's hwcap field that makes the lower half an index of a hwcaps name. */
 export const HWCAP_EXTENSION = 0x40000000;
-/** The bits beside it that may hold the file's ISA level (DL_CACHE_HWCAP_ISA_LEVEL_MASK). */
+/** The adjacent bits that may hold the ISA level (DL_CACHE_HWCAP_ISA_LEVEL_MASK). */
 export const ISA_LEVEL = 0x3ff;
 /** The upper half of the hwcap field for a file in a subdirectory tls (_DL_HWCAP_TLS_MASK). */
 export const TLS_HWCAP = 0x80000000;

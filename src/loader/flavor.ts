@@ -13,6 +13,8 @@ export interface LoaderFlavor {
   readonly hasHwcaps: boolean;
   /** True if it searches subdirectories such as tls (until glibc 2.36). */
   readonly hasLegacyHwcaps: boolean;
+  /** True if it stops where a versioned symbol is found in a library whose symbols have no versions. */
+  readonly stopsAtUnversioned: boolean;
   /** The file of musl's search path, as /etc/ld-musl-x86_64.path. */
   readonly muslPathFile: string | undefined;
 }
@@ -23,10 +25,13 @@ const MUSL_NAME = /^ld-musl-([A-Za-z0-9_-]+)\.so\.1$/;
 /** Loaders are a few hundred kilobytes; no more than this is looked at. */
 const MAX_LOADER_SIZE = 8 << 20;
 
-/** What glibc's loader says of itself: `stable release version 2.36`. */
+/** The version string in the loader of glibc: `stable release version 2.36`. */
 const GLIBC_VERSION = /release version 2\.(\d+)/y;
 /** The first glibc whose loader knows no subdirectories but those of glibc-hwcaps. */
 const WITHOUT_LEGACY = 37;
+
+/** The assertion of check_match (elf/dl-lookup.c), which the loader of glibc 2.41 no longer has. */
+const VERSION_ASSERTION = '_dl_name_match_p (version->filename, map)';
 
 /**
  * Learns a loader's flavor from its file, without running it. glibc's default directories are in
@@ -53,7 +58,8 @@ export function loaderFlavor(
       lib: 'lib',
       hasHwcaps: false,
       hasLegacyHwcaps: false,
-      // musl takes the path file beside the directory that its own name is in.
+      stopsAtUnversioned: false,
+      // musl reads the path file relative to the directory of its own name.
       muslPathFile: `${prefixOf(requested ?? '/lib/')}/etc/ld-musl-${musl[1]}.path`,
     };
   }
@@ -66,6 +72,7 @@ export function loaderFlavor(
     lib: (directories[0] ?? '/lib').slice(1),
     hasHwcaps: text === '' || text.includes('glibc-hwcaps'),
     hasLegacyHwcaps: text !== '' && legacy,
+    stopsAtUnversioned: text === '' || text.includes(VERSION_ASSERTION),
     muslPathFile: undefined,
   };
 }

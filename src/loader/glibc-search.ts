@@ -73,7 +73,7 @@ export class GlibcSearch {
           if (candidate !== undefined) return { ...candidate, rule, level, alternatives };
         }
         searched.push({ rule, path: `${directory}/${name}` });
-        // A failure that does not say that there is no such file ends the search in this list.
+        // Any failure other than "no such file" ends the search in this list.
         const trace = sysroot.trace(`${directory}/${name}`);
         if (taken.length > 0 && !isTrace(trace) && !GOES_ON.has(trace.errno)) break;
       }

@@ -65,7 +65,7 @@ export function writeLdSoCache(entries: readonly CacheEntry[], byteOrder: ByteOr
   return out;
 }
 
-/** Names from last to first; for one name the variants stand before the baseline. */
+/** Names in descending order; for one name, variants precede the baseline. */
 function compareEntries(a: CacheEntry, b: CacheEntry): number {
   const order = compareCacheNames(b.soname, a.soname) || b.flags - a.flags;
   if (order !== 0) return order;

@@ -120,7 +120,7 @@ type GlobItem = typeof ANY | ((letter: string) => boolean);
 
 function globItems(pattern: string): GlobItem[] {
   const items: GlobItem[] = [];
-  // A bracket that nothing closes, and a backslash at the end, stand for themselves.
+  // An unclosed bracket and a trailing backslash are literal.
   for (const [all, escaped, negated, set] of pattern.matchAll(
     /\\(.)|\[([!^]?)(\]?[^\]]*)\]|./gsu,
   )) {

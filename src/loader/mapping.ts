@@ -24,7 +24,7 @@ export function isEdge(result: Edge | NotFound): result is Edge {
   return 'to' in result;
 }
 
-/** What work gives, or undefined where a file is in its way that the loader cannot map. */
+/** The result of `work`, or undefined if it meets a file that the loader cannot map. */
 function tolerate<T>(work: () => T): T | undefined {
   try {
     return work();
@@ -145,13 +145,14 @@ export class Mapping {
         object,
         (name) => this.#names.get(name),
         (name) => this.missing.some((library) => library.name === name),
+        this.#search.flavor.stopsAtUnversioned,
       );
       this.missing.push(...missing);
       this.warnings.push(...warnings);
     }
   }
 
-  /** @returns false if the object stands before that place already */
+  /** @returns false if the object already precedes that place */
   #moveTo(place: number, object: LoadedObject): boolean {
     const from = this.objects.indexOf(object);
     if (from <= place) return false;

@@ -12,7 +12,7 @@ const GOES_ON: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EN
 /** musl takes these names for itself (ldso/dynlink.c, load_library). */
 const OWN_NAMES = /^lib(c|pthread|rt|m|dl|util|xnet)\./;
 
-/** True if the name stands for the C library, which is the loader itself. */
+/** Whether the name refers to the C library, which is the loader itself. */
 export function isMuslName(name: string): boolean {
   return OWN_NAMES.test(name);
 }
@@ -37,7 +37,7 @@ export class MuslSearch {
   find(name: string, { lists }: OwnPlaces): Found | NotFound {
     const { sysroot } = this.#files.objects;
     const searched: NotFound['searched'][number][] = [];
-    // A failure that does not say that there is no such file ends the search in that list.
+    // Any failure other than "no such file" ends the search in that list.
     for (const list of [lists.flat(), this.#systemPlaces()]) {
       for (const { rule, directory } of list) {
         const path = `${directory}/${name}`;

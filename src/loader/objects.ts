@@ -6,7 +6,7 @@ import type { ByteSource, ElfFile, ElfHeaders } from '../elf/types.js';
 import { JailbuildError } from '../errors.js';
 import type { Sysroot, Trace } from '../fs/sysroot.js';
 
-/** What a file is that a loader came upon. */
+/** What a file is that a loader looked at. */
 export interface LookedAt {
   /** Undefined for what is no ELF file, or has no whole ELF header. */
   readonly identification: Identification | undefined;

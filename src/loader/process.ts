@@ -16,7 +16,7 @@ export interface Variant extends Candidate {
 }
 
 export interface VariantEdge {
-  /** The baseline that it stands in for. */
+  /** The baseline that it replaces. */
   readonly of: LoadedObject;
   /** The name that is asked for. */
   readonly name: string;
@@ -94,7 +94,7 @@ class Image implements ProcessImage {
     const result = this.#baseline.open(name, by);
     for (const other of this.#others.values()) openIn(other, name, by);
     this.#opened.push({ name, by });
-    // Why it is opened is for the caller to say.
+    // The caller records why it is opened.
     if (isEdge(result)) this.#isNew(edgeKey(result));
     this.#collect();
     return result;
@@ -122,7 +122,7 @@ class Image implements ProcessImage {
     for (const other of this.#others.values()) this.#addOther(other);
   }
 
-  /** Another processor may come upon further alternatives. */
+  /** Other CPUs may select further alternatives. */
   #mapOnOthers(): void {
     for (let known = -1; known !== this.#others.size; ) {
       known = this.#others.size;

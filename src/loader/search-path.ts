@@ -90,7 +90,7 @@ export class SearchPath {
     });
   }
 
-  /** The directories of an object's DT_RUNPATH, or else of its DT_RPATH. */
+  /** The directories of DT_RUNPATH of an object, or of its DT_RPATH if it has none. */
   ownList(object: LoadedObject): Place[] {
     const { runpath, rpath } = object.elf.dynamic ?? {};
     const rule = runpath === undefined ? 'rpath' : 'runpath';

@@ -3,7 +3,7 @@ import type { Trace } from '../fs/sysroot.js';
 import type { SearchRule } from '../manifest/manifest.js';
 import type { Alternative } from './cpu.js';
 
-/** A file that the search came upon. */
+/** A file that the search found. */
 export interface Candidate {
   /** The path as the loader would open it. */
   readonly name: string;

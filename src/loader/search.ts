@@ -59,7 +59,7 @@ export class LibrarySearch {
     );
   }
 
-  /** True if the name stands for the C library that is also the loader (musl). */
+  /** Whether the name refers to the C library that is also the loader (musl). */
   isOwnName(name: string): boolean {
     return this.flavor.kind === 'musl' && isMuslName(name);
   }

@@ -19,11 +19,13 @@ const LIBC_NAME = /^libc\.so\./;
  *
  * @param named gives the object of the process that has a name
  * @param isMissing true for names that no object has because none was found
+ * @param stopsAtUnversioned see `LoaderFlavor`
  */
 export function checkVersions(
   object: LoadedObject,
   named: (name: string) => LoadedObject | undefined,
   isMissing: (name: string) => boolean,
+  stopsAtUnversioned: boolean,
 ): VersionReport {
   const { versions, needed = [] } = object.elf.dynamic ?? {};
   if (versions === undefined) return { missing: [], warnings: [] };
@@ -49,8 +51,9 @@ export function checkVersions(
     if (problem !== undefined) {
       miss(name, version, 'malformed', path);
     } else if (defines === undefined) {
-      if (hasTable !== true && !isWeak) miss(name, version, 'unversioned', path);
-      else warnings.add(`${path}: has no version information, which ${neededBy} was linked with`);
+      if (stopsAtUnversioned && hasTable !== true && !isWeak) {
+        miss(name, version, 'unversioned', path);
+      } else warnings.add(`${path}: has no version information, which ${neededBy} was linked with`);
     } else if (!defines.has(version)) {
       if (!isWeak) miss(name, version, 'undefined', path);
       else warnings.add(`${path}: does not define ${version}, a weak need of ${neededBy}`);

@@ -7,7 +7,7 @@ import type { FileEntry } from './manifest.js';
 
 const CHUNK = 1 << 20;
 
-/** How a file's content compares with what the plan says of it. */
+/** How the content of a file compares with its entry. */
 export type ContentResult =
   | 'same'
   | 'different'
@@ -37,7 +37,7 @@ export class ContentComparer {
       return this.#compareBytes(fd, Buffer.from(entry.content, 'base64'));
     }
     if (entry.digest !== undefined) {
-      // Loaded when it is wanted: the main job does without.
+      // Loaded on demand: the main job does not need it.
       const { createHash } = process.getBuiltinModule('node:crypto');
       const digest = readDigest(createHash('sha256'), fd, this.#buffers[0]);
       return digest === entry.digest ? 'same' : 'different';

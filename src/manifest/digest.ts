@@ -18,7 +18,7 @@ export async function addDigests(
   sourceRoot: string,
   onFile: (entry: FileEntry) => void = () => {},
 ): Promise<Manifest> {
-  // Loaded when it is wanted: the main job does without.
+  // Loaded on demand: the main job does not need it.
   const { createHash } = await import('node:crypto');
   const buffer = Buffer.allocUnsafe(CHUNK);
   const tree = new HeldTree(sourceRoot);

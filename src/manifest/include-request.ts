@@ -1,6 +1,6 @@
 /** Files that the user wants in the jail. */
 export interface IncludeRequest {
-  /** A path or a glob(7) pattern with `**`; a directory stands for all that is in it. */
+  /** A path or a glob(7) pattern with `**`; a directory includes everything below it. */
   readonly from: string;
   /** The absolute path in the jail, where it is another one. */
   readonly to?: string;

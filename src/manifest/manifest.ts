@@ -41,7 +41,7 @@ export type Reason =
   | { readonly kind: 'shebang'; readonly of: string }
   /** What env(1), the interpreter of the script `of`, runs by `name`. */
   | { readonly kind: 'env'; readonly of: string; readonly name: string }
-  /** A note of `by` says that it opens `name` for itself; `rule` is where the loader finds it. */
+  /** A note of `by` declares that it opens `name`; `rule` is how the loader finds it. */
   | {
       readonly kind: 'dlopen';
       readonly by: string;
@@ -234,7 +234,7 @@ export interface Manifest {
   readonly request: ManifestRequest;
   /** Variables that the jail's profiles set for what runs in it. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** Sorted by the bytes of `path`; every parent stands before what it holds. */
+  /** Sorted by the bytes of `path`; a directory precedes its content. */
   readonly entries: readonly Entry[];
   readonly missing: readonly MissingLibrary[];
   readonly warnings: readonly string[];

@@ -201,7 +201,7 @@ function toTexts(field: Field, names: Form, values: Form): Readonly<Record<strin
 function toReason(field: Field): Reason {
   const object = field.object();
   const reason = object.value as Record<string, unknown>;
-  // There are more reasons than all else: a field is made of what is wrong alone.
+  // Reasons outnumber everything else, so a Field is created only for errors.
   if (typeof reason.kind !== 'string') object.member('kind').string();
   for (const name of object.names()) {
     if (typeof reason[name] !== 'string') object.member(name).string();

@@ -7,30 +7,30 @@ import type { IncludeRequest } from './include-request.js';
  */
 export type TerminfoChoice = 'default' | 'all' | 'none' | readonly string[];
 
-/** How much of what programs say of libraries that they open themselves comes along. */
+/** Which libraries are included that programs declare to open themselves. */
 export type DlopenChoice = 'required' | 'recommended' | 'suggested' | 'none';
 
 /** Where the jail's /etc/ld.so.cache comes from. */
 export type LdCacheChoice = 'generate' | 'copy' | 'none';
 
-/** What comes along with a file that a run used: nothing more, its directory, or its package. */
+/** What is included with a file that a run used: nothing, its directory, or its package. */
 export type TraceScope = 'files' | 'directories' | 'packages';
 
-/** What a jail is asked to hold. */
+/** What a jail is to contain. */
 export interface ResolveRequest {
   /** Names to look up on `path`, or paths. */
   readonly programs: readonly string[];
   /** Names of profiles, or absolute paths of the user's own. */
   readonly profiles?: readonly string[];
-  /** Users for the jail's passwd(5) and group(5), beside those of profiles. */
+  /** Users for passwd(5) and group(5) of the jail, in addition to those of profiles. */
   readonly users?: readonly AccountRequest[];
-  /** Files beside what the programs and profiles need. */
+  /** Files in addition to what programs and profiles need. */
   readonly include?: readonly IncludeRequest[];
   /** Directories of the sysroot to bring without what is in them. */
   readonly directories?: readonly string[];
   /** Patterns of paths in the jail to leave out. */
   readonly exclude?: readonly string[];
-  /** Absolute paths of traces of runs: what the runs used comes along. */
+  /** Absolute paths of traces; the files that the runs used are included. */
   readonly traces?: readonly string[];
   /** How far what a run used is taken to speak for its surroundings; the default is `files`. */
   readonly traceScope?: TraceScope;
@@ -40,7 +40,7 @@ export interface ResolveRequest {
   readonly packages?: readonly string[];
   /** The same of the packages that own the programs, with what belongs to these. */
   readonly withPackage?: boolean;
-  /** How many steps of what packages depend on come along; the default is 0. */
+  /** Depth to which dependencies of packages are followed; the default is 0. */
   readonly packageDepends?: 'all' | number;
   /** Follow them to essential packages as well, which every system has. */
   readonly packageEssential?: boolean;

@@ -6,7 +6,7 @@ export function timestamp(ns: bigint): string {
   return `${seconds}.${(ns - seconds * SECOND).toString().padStart(9, '0')}`;
 }
 
-/** The nanoseconds since the epoch that a manifest's time says. */
+/** Parses the time of a manifest to nanoseconds since the epoch. */
 export function nanoseconds(mtime: string): bigint {
   const [seconds = '0', fraction = '0'] = mtime.split('.');
   return BigInt(seconds) * SECOND + BigInt(fraction);

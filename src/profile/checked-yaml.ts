@@ -33,7 +33,7 @@ interface Place {
  * Reads a YAML file (YAML 1.2, core schema) and checks it against a JSON Schema (draft 2020-12).
  *
  * @param code the code of the errors
- * @returns the file's value, which is what the schema says
+ * @returns the value, valid by the schema
  * @throws JailbuildError `code`, with file, line and column; NOT_READABLE
  */
 export function readCheckedYaml(path: string, schema: Schema, code: ErrorCode): unknown {
@@ -80,7 +80,7 @@ export function checkYaml(text: string, path: string, schema: Schema, code: Erro
   if (fault === undefined) return value;
   const where = steps(fault.instanceLocation);
   if (fault.keyword === 'false') {
-    // The validator does not tell where a `false` stands, but what passed it on does.
+    // The validator does not report the place of a `false`; its parent has it.
     const map = schemaAt(schema, errors[index - 1]?.keywordLocation ?? '#');
     const key = where.at(-1) ?? '';
     const known = Object.keys(map.properties ?? {});

@@ -17,7 +17,7 @@ export function takeOut({ files, programs }: Resolution, patterns: readonly stri
   files.remove(out);
 }
 
-/** A program cannot do without its interpreter; without a library it may, where the user says so. */
+/** A program needs its interpreter; missing libraries may be allowed. */
 function refuseOrMiss(
   path: string,
   reason: Reason,

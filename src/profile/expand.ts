@@ -75,7 +75,7 @@ class Expansion {
   run(): string[] {
     for (const profile of this.#profiles) this.#addAccounts(profile);
     for (const user of this.#request.users ?? []) this.#accounts.addUser(user);
-    // The resolver reads nsswitch.conf for the programs: what is made stands before them.
+    // Generated files come first, because the resolver reads nsswitch.conf for the programs.
     for (const profile of this.#profiles) this.#makeFiles(profile);
     // So does what is put in another place, which programs are to find there.
     const { include = [] } = this.#request;
@@ -320,7 +320,7 @@ class Expansion {
     for (const user of this.#accounts.users) this.#makeHome(user, reason(user.name));
   }
 
-  /** A home as the sysroot has it, without what is in it, or a new one. */
+  /** A home directory as in the sysroot, without its content, or a new one. */
   #makeHome({ home, uid, gid }: User, reason: Reason): void {
     const { sysroot, files } = this.#resolution;
     if (!home.startsWith('/') || NO_HOME.has(home)) return;

@@ -17,15 +17,15 @@ export type OptionValue = string | boolean | readonly string[];
 /** Options by their long names, as on the command line. */
 export type OptionValues = Readonly<Record<string, OptionValue>>;
 
-/** How an image of the jail is made and what its configuration says (OCI image spec, config.md). */
+/** Options and configuration of an image of the jail (OCI image spec, config.md). */
 export interface ImageOptions {
   /** Where the image goes, as `export --to` has it. */
   readonly to?: string;
   readonly entrypoint?: readonly string[];
   readonly cmd?: readonly string[];
-  /** NAME=VALUE, beside what the profiles set. */
+  /** NAME=VALUE, in addition to the variables set by profiles. */
   readonly env?: readonly string[];
-  /** User and perhaps group, by name or number: `USER[:GROUP]`. */
+  /** User and optional group, by name or number: `USER[:GROUP]`. */
   readonly user?: string;
   readonly workdir?: string;
   readonly labels?: Readonly<Record<string, string>>;
@@ -58,7 +58,7 @@ export interface JailFile {
   /** Names, and absolute paths of the user's own. */
   readonly profiles: readonly string[];
   readonly users: readonly AccountRequest[];
-  /** Files to bring beside what the programs need. */
+  /** Files to include in addition to what the programs need. */
   readonly includes: readonly IncludeRequest[];
   /** Patterns of files to leave out. */
   readonly excludes: readonly string[];

@@ -10,7 +10,7 @@ export function environmentOf(profiles: readonly Profile[]): Record<string, stri
 
 const DLOPEN_CHOICES: readonly DlopenChoice[] = ['none', 'required', 'recommended', 'suggested'];
 
-/** The request, and what the profiles ask of the resolver beside it. */
+/** The request with the settings of the profiles. */
 export function withSettings(
   request: ResolveRequest,
   profiles: readonly Profile[],
@@ -38,7 +38,7 @@ export function withSettings(
   };
 }
 
-/** All that are named, or all there are where one says so. */
+/** The union of the names, or `all` if one of them is. */
 function union(
   ...choices: readonly ('all' | readonly string[] | undefined)[]
 ): 'all' | readonly string[] | undefined {

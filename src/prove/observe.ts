@@ -114,7 +114,7 @@ async function observe(
     if (captured !== undefined) await Promise.race([started, sleep(LAST_OUTPUT)]);
     if (captured?.isTimedOut) return { status: TIMED_OUT, counts: reader.counts() };
     if (end !== undefined) {
-      // It goes on serving what the command has left running, and tells nothing more.
+      // It keeps serving processes that the command left running, and reports nothing more.
       started.unref();
       return end;
     }

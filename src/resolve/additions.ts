@@ -3,21 +3,21 @@ import type { ResolveRequest } from '../manifest/request.js';
 import type { FileCollection } from './file-collection.js';
 import type { ProgramResolver } from './program-resolver.js';
 
-/** Whether a request asks for more than programs, which is to be loaded for it. */
+/** Returns whether a request needs profiles, users, includes or excludes to be loaded. */
 export function needsAdditions(request: ResolveRequest): boolean {
   const { profiles = [], users = [], include = [], exclude = [] } = request;
   const { traces = [], directories = [] } = request;
   return [profiles, users, include, exclude, traces, directories].some(({ length }) => length > 0);
 }
 
-/** Whether a request asks for packages, whose database is to be opened for it. */
+/** Returns whether a request needs the package database. */
 export function needsPackages(request: ResolveRequest): boolean {
   const { packages = [], withPackage, traces = [], traceScope } = request;
   const areTraced = traces.length > 0 && traceScope === 'packages';
   return packages.length > 0 || withPackage === true || areTraced;
 }
 
-/** A resolution at work, for what adds to it. */
+/** A resolution in progress, for its additions. */
 export interface Resolution {
   /** The root in which programs are resolved: the sources, with what is placed over them. */
   readonly sysroot: Sysroot;

@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { ResolveRequest } from '../manifest/request.js';
 import { STANDARD_PATH } from '../manifest/standard-path.js';
 
-/** What a request means beside its words. */
+/** The environment that a request depends on. */
 export interface ResolveEnvironment {
   /** Directories for bare program names. */
   readonly searchPath: readonly string[];

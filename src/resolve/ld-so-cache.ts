@@ -130,7 +130,7 @@ function sonameOf(objects: ObjectTable, trace: Trace, name: string): string | un
     if (headers.type !== 'dyn' || dynamic === undefined) return undefined;
     return dynamic.soname ?? name;
   } catch (error) {
-    // A linker script, or what else is called lib*.so.
+    // A linker script, or another file named lib*.so.
     if (error instanceof JailbuildError) return undefined;
     throw error;
   }

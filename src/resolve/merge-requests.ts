@@ -28,7 +28,7 @@ export function mergeRequests(earlier: ResolveRequest, later: ResolveRequest): R
   };
 }
 
-/** Names that would stand for another program on the later search path become paths. */
+/** Turns names that would find another program on the later search path into paths. */
 function pinNames(earlier: ResolveRequest, later: ResolveRequest): readonly string[] {
   const [before, now] = [earlier.path ?? [], later.path ?? []];
   if (JSON.stringify(before) === JSON.stringify(now)) return earlier.programs;

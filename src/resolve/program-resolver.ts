@@ -222,7 +222,7 @@ export class ProgramResolver {
     this.#miss(library);
   }
 
-  /** As {@link add}, for a program that something else than the user asks for. */
+  /** As {@link add}, for a program that was not requested by the user. */
   addWithReason(trace: Trace, reason: Reason): void {
     this.#addProgram(trace, reason);
   }

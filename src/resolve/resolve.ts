@@ -41,7 +41,7 @@ export interface Closure {
   readonly read: (identity: string) => ReadFile;
 }
 
-/** What a resolution has beside its request. */
+/** Context of a resolution in addition to its request. */
 export interface ResolveContext {
   /** What profiles, users, includes and excludes of the request do: see `additionsOf`. */
   readonly additions?: Additions | undefined;
@@ -143,7 +143,7 @@ function jailToBe(
   return { sysroot: new Sysroot(overlay), placement: { sources, overlay } };
 }
 
-/** What the request says beside programs. */
+/** The parts of the request other than programs. */
 function sayings(request: ResolveRequest): Partial<ManifestRequest> {
   const { profiles = [], users = [], include = [], exclude = [], packages = [] } = request;
   const { directories = [], traces = [], traceScope = 'files', allowStaleTraces } = request;

@@ -63,7 +63,7 @@ function entryOf(file: CollectedFile): Entry | undefined {
   }
 }
 
-/** Being on the way to others says nothing more about what has a reason of its own. */
+/** `parent` is dropped from entries that have another reason. */
 function essential(reasons: readonly Reason[]): readonly Reason[] {
   const own = reasons.filter(({ kind }) => kind !== 'parent');
   return own.length > 0 ? own : reasons;

@@ -1,7 +1,7 @@
 import { readIfThere } from '../evidence/packages/aliases.js';
 import type { Sysroot } from '../fs/sysroot.js';
 
-/** What os-release(5) says of a system. */
+/** The identity of a system by os-release(5). */
 export interface Distribution {
   /** As `debian`. */
   readonly id?: string;

@@ -159,7 +159,7 @@ function noted({ source }: FileEntry, held: HeldTree): Package | undefined {
   };
 }
 
-/** The entry that a reason says needs this one. */
+/** The entry that needs this one, by a reason. */
 function neededBy(reason: Reason): string | undefined {
   if (reason.kind === 'link-target' || reason.kind === 'hwcaps') return undefined;
   if ('by' in reason) return reason.by;

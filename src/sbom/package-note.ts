@@ -2,7 +2,7 @@ import { readHeaders } from '../elf/headers.js';
 import type { ByteSource } from '../elf/types.js';
 import { JailbuildError } from '../errors.js';
 
-/** The package that an ELF file says it is from (UAPI, "Package Metadata for Executable Files"). */
+/** The package that an ELF file declares (UAPI, "Package Metadata for Executable Files"). */
 export interface PackageNote {
   /** As `rpm` or `deb`. */
   readonly type?: string;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** What a bill of materials is told beside the inventory. */
+/** What a bill of materials describes, in addition to the inventory. */
 export interface SbomSubject {
   /** What is described: the name of an image or a jail. */
   readonly name: string;

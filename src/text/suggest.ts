@@ -3,7 +3,7 @@ import { closest, distance } from 'fastest-levenshtein';
 /** Fewer letters are the beginning of too much. */
 const MIN_BEGINNING = 3;
 
-/** `; did you mean X?` where one of the known words is near, or begins so, else nothing. */
+/** Returns `; did you mean X?` if a known word is similar or has the same start, otherwise ''. */
 export function didYouMean(word: string, known: readonly string[], prefix = ''): string {
   const near = nearest(word, known, word.length > 4 ? 2 : 1) ?? completed(word, known);
   return near === undefined ? '' : `; did you mean ${prefix}${near}?`;

@@ -36,7 +36,7 @@ export function optionMeanings(markdown: string, command: AnyCommand): Map<strin
   return meanings;
 }
 
-/** The document with a row for each option, in the order of the help; words that are there stay. */
+/** The document with a row for each option, in the order of the help; existing text is kept. */
 export function withOptionTables(markdown: string): string {
   const lines = markdown.split('\n');
   // From the end, so that the places of the others stay.

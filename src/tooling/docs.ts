@@ -18,7 +18,7 @@ export function generatedDocuments(): readonly { file: string; is: string; toBe:
   });
 }
 
-/** The table of the profiles that come along. */
+/** The table of the included profiles. */
 function withProfiles(markdown: string): string {
   const rows = knownProfiles().map(
     ({ name, include = [], summary }) =>

@@ -17,10 +17,10 @@ export const strictEqual = (a, b) => refuse(!Object.is(a, b));
 export const notStrictEqual = (a, b) => refuse(Object.is(a, b));
 `;
 
-/** Where yargs asks for the terminal's width as it loads, which makes process.stdout (4 ms). */
+/** Where yargs reads the terminal width on load, which creates process.stdout (4 ms). */
 const YARGS_SHIM = /yargs\/lib\/platform-shims\/esm\.mjs$/;
 
-/** Puts a function in the place of each, which loads the package when it is called first. */
+/** Replaces each by a function that loads the package on its first call. */
 export const lazyPackages = {
   name: 'lazy-packages',
   setup(build) {

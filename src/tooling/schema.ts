@@ -22,7 +22,7 @@ const RUN_ONLY = [
   ...['fd', 'preserve-fds', 'listen-fds', 'info-fd', 'json-status-fd', 'block-fd', 'sync-fd'],
   ...['bind-fd', 'ro-bind-fd', 'bind-data', 'ro-bind-data', 'file', 'seccomp-fd'],
 ];
-/** Options whose words stand in one argument, with commas between them. */
+/** Options whose values are joined by commas. */
 const COMMA_LISTS = ['terminfo', 'gconv', 'locale', 'tz'];
 
 const SCALAR = { type: ['string', 'number'] };

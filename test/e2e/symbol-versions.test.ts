@@ -116,11 +116,12 @@ describe('symbol versions', needs('cc'), () => {
   });
 
   test('that no symbol of the library has fail at the first symbol', () => {
-    assert.ok(!starts(program, 'bare'));
+    const doesStart = starts(program, 'bare');
     copyFileSync(at('bare/libx.so.1'), at('lib/libx.so.1'));
     const { status, stderr } = jailbuild([at('jail-unversioned'), program]);
-    assert.notEqual(status, 0);
-    assert.match(stderr, /libx\.so\.1: its symbols have no versions/);
+    // Some linkers give the library a table of versions all the same.
+    assert.equal(status === 0, doesStart, stderr);
+    if (!doesStart) assert.match(stderr, /libx\.so\.1: its symbols have no versions/);
   });
 
   test('are held against what the jail has, by build and by check', () => {

@@ -216,7 +216,7 @@ async function buildJail(wanted: Wanted): Promise<number> {
 async function tellNotes(profiles: readonly string[]): Promise<void> {
   if (profiles.length === 0) return;
   const { loadProfiles } = await import('../../profile/load.js');
-  // What a profile includes stands before it.
+  // Included profiles precede it.
   const noted = profiles.filter((name) => loadProfiles([name]).at(-1)?.notes !== undefined);
   if (noted.length > 0) {
     writeOut(`Notes: jailbuild profiles show ${noted.map(printable).join(' ')}\n`);
@@ -237,7 +237,7 @@ async function prepareSbom(args: BuildArguments, beside: string | undefined) {
   };
 }
 
-/** What shows the work loads only when it is wanted: the terminal's renderer costs 20 ms. */
+/** The renderer is loaded on demand: that of the terminal costs 20 ms. */
 async function build(job: BuildJob, args: BuildArguments): Promise<Proven> {
   if (args.json || args.quiet) return runBuild(job);
   if ((await outputIsScreen()) && printsUnicode()) {

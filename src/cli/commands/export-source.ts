@@ -16,7 +16,7 @@ export interface ExportSource {
   read(): Promise<SourceTree & Partial<Pick<ImageTree, 'image' | 'leftOut'>>>;
 }
 
-/** What says how programs are resolved. */
+/** Options that determine how programs are resolved. */
 const RESOLVE_OPTIONS = [
   'profile',
   'include',

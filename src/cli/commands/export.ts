@@ -141,7 +141,7 @@ async function exportSource(
     const name = title ?? nameOfImage(destination) ?? UNNAMED;
     const made = await makeSbom(sbom, name, tree, sysroot, originOf);
     for (const warning of made.warnings) warn(warning);
-    // What is exported is then what the bill of materials tells, or an error.
+    // The export fails if a file no longer has the digest of the bill of materials.
     const entries = tree.entries.map((entry): Entry => {
       const digest = made.digests.get(entry.path);
       return entry.type === 'file' && digest !== undefined ? { ...entry, digest } : entry;

@@ -45,7 +45,7 @@ export const profilesCommand = defineCommand({
     }
     if (names.length === 0) throw new JailbuildError('USAGE', 'profiles show: name a profile');
     const { profileText } = await import('../output/profile-text.js');
-    // What a profile includes stands before it.
+    // Included profiles precede it.
     const shown = names
       .map((name) => loadProfiles([name]).at(-1))
       .filter((item) => item !== undefined);

@@ -8,7 +8,7 @@ import { SBOM_EXTENSION, type SbomFormat, sbomDocument } from '../../sbom/docume
 import { takeInventory } from '../../sbom/inventory.js';
 import { warn } from '../report-error.js';
 
-/** What is described where it has no name of its own: the name of a directory says nothing elsewhere. */
+/** Name of the subject if it has none: the name of a directory means nothing elsewhere. */
 export const UNNAMED = 'rootfs';
 
 interface SbomArguments {
@@ -23,10 +23,10 @@ export interface SbomRequest {
 }
 
 /**
- * The bill of materials that a command line asks for.
+ * The bill of materials that the command line requests.
  *
- * @param beside what it describes; undefined where that is no file
- * @param format what a jail file asks for
+ * @param beside the file that it describes; undefined if there is none
+ * @param format the format in the jail file
  * @throws JailbuildError USAGE
  */
 export function sbomRequest(
@@ -61,7 +61,7 @@ export async function manifestSbom(
   return made.text;
 }
 
-/** A bill of materials as text, and the digests of the files as it says them. */
+/** A bill of materials as text, with the digests that it lists. */
 export async function makeSbom(
   { format }: SbomRequest,
   name: string,

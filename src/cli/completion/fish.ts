@@ -48,7 +48,7 @@ function restLines(name: string, rest: CompletedValue): string[] {
   ];
 }
 
-/** The part of a complete command that says what is offered. */
+/** The part of a complete command that lists candidates. */
 function offering({ kind, words }: CompletedValue, isOption: boolean): string {
   const sources = [...words.map((word) => word.replaceAll("'", "\\'")), ...KIND_SOURCE[kind]];
   const open = words.some((word) => /[:=]$/.test(word)) ? ['(__jailbuild_beyond)'] : [];

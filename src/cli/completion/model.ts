@@ -36,7 +36,7 @@ export interface CompletedValue {
   readonly words: readonly string[];
 }
 
-/** The words that stand for a kind of names which this machine's shell cannot list by itself. */
+/** Kinds of names that a shell cannot list by itself. */
 export interface KnownNames {
   readonly profiles: readonly string[];
 }

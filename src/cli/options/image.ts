@@ -72,7 +72,7 @@ function requestedImage(args: ExportArguments): RequestedImage {
   };
 }
 
-/** Lists and maps are continued; anything else that the command line gives counts. */
+/** Lists and maps are extended; other values are overridden by the command line. */
 function merged(given: RequestedImage, file: RequestedImage): RequestedImage {
   // The arguments of another entrypoint mean nothing to this one.
   const { cmd, ...others } = file;

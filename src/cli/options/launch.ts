@@ -26,7 +26,7 @@ import type { OptionTable } from '../command.js';
 import { withDefaults, withFileOptions } from './jail-file.js';
 import { type provableOptions, type RunArguments, runOptions } from './run.js';
 
-/** Of what a jail file says of `run`, what the jail's record may keep; undefined if that is nothing. */
+/** The part of `run` in a jail file that the record may keep; undefined if there is none. */
 export function recordableRun(
   options: OptionValues,
   command: readonly string[] | undefined,
@@ -162,7 +162,7 @@ export function jailLaunch(root: string): LaunchOptions {
   return hideRecord(root, launchOptions(withRecordedDefaults(root, args, runOptions)));
 }
 
-/** How a command is run in a root file system that is no jail of ours. */
+/** How a command runs in a root file system that is not a jail. */
 export function sysrootLaunch(): LaunchOptions {
   return launchOptions(withDefaults(runOptions) as RunArguments);
 }
@@ -255,7 +255,7 @@ function isPath(text: string | undefined): text is string {
   return text?.startsWith('/') ?? false;
 }
 
-/** Whoever is not in the namespace cannot be become; the kernel would say no more than EINVAL. */
+/** Users that are not mapped cannot be switched to; the kernel would only report EINVAL. */
 function refuseUnmapped(
   user: string | undefined,
   maps: NonNullable<LaunchOptions['userMaps']>,

@@ -18,7 +18,7 @@ export interface Wanted {
   readonly from?: GivenManifest;
   /** What the record is to keep for `run`. */
   readonly run?: BuildOptions['run'] | undefined;
-  /** The jail file says all that the jail is to hold. */
+  /** The jail file alone determines the content of the jail. */
   readonly isDeclared?: boolean;
 }
 
@@ -63,12 +63,12 @@ async function withManifest(args: BuildArguments, file: string): Promise<Wanted>
   return { args, file: undefined, from };
 }
 
-/** What a jail file asks for, without the target. Options of the command line are not looked at. */
+/** Forms the request of a jail file, without target and command line. */
 export function jailFileRequest(file: JailFile): ResolveRequest {
   return requestOf({ args: withFileOptions(NO_ARGUMENTS, file.options, buildOptions), file });
 }
 
-/** What options of a command line ask for, those that say what goes into a jail. */
+/** Forms the request of the options that determine the content of a jail. */
 export function optionsRequest(args: Partial<BuildArguments>): ResolveRequest {
   return requestOf({ args: { ...NO_ARGUMENTS, ...args }, file: undefined });
 }

@@ -11,7 +11,7 @@ import type { Arguments } from '../command.js';
 
 const GROUP = 'What comes along:';
 
-/** The options that say what a program needs and where it is taken from; several commands have them. */
+/** Options that determine the files of programs and their source; shared by several commands. */
 export const resolveOptions = {
   sysroot: {
     type: 'string',

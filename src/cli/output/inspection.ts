@@ -6,7 +6,7 @@ import { printable } from './text.js';
 
 const hex = (number: number | bigint): string => `0x${number.toString(16)}`;
 
-/** What an ELF file says of itself, in lines for people. */
+/** What an ELF file declares, as text. */
 export function inspectionText(path: string, elf: Inspection): string {
   const { headers, dynamic } = elf;
   const facts: (readonly [name: string, value: string | undefined])[] = [

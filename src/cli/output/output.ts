@@ -24,7 +24,7 @@ export function writeOut(text: string): void {
   }
 }
 
-/** Writes to standard error, as far as that takes it: there is nowhere else to tell. */
+/** Writes to standard error; errors are ignored, since there is nowhere to report them. */
 export function writeErr(text: string): void {
   try {
     write(STDERR, text);

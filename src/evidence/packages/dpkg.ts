@@ -13,7 +13,7 @@ import { type Stanza, stanzas } from './stanzas.js';
 
 const DATABASE = '/var/lib/dpkg';
 const NEWLINE = 0x0a;
-/** States in which a package's files are there (dpkg(1), "Package states"). */
+/** States in which the files of a package exist (dpkg(1), "Package states"). */
 const PRESENT = / (installed|triggers-pending|triggers-awaited|half-configured|unpacked)$/;
 
 interface Diversion {

@@ -1,9 +1,9 @@
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import { type InstalledPackage, type PackageDatabase, sourceOf } from './package.js';
 
-/** What may lie beside a package's files and is nobody's to copy. */
+/** Files beside those of a package that must not be copied. */
 const SECRET = /(^ssh_host_.*|[._-]key|\.pem|^shadow.*|^gshadow.*|^secrets?)$/;
-/** Where programs keep their state: what is there was not installed. */
+/** Directories of program state, whose files were not installed. */
 const STATE = /^\/(var|run|tmp|home|root|srv)(\/|$)/;
 /** Directories within directories, so that links cannot make it endless. */
 const MAX_DEPTH = 12;

@@ -59,7 +59,7 @@ export interface PackageDatabase {
 /** A directory of more packages belongs to the file hierarchy, not to them. */
 export const MAX_OWNERS = 40;
 
-/** What a package database says of files. */
+/** What a package database knows about files. */
 export interface Ownership {
   /** By the paths that were asked for. */
   readonly owners: ReadonlyMap<string, Package>;

@@ -20,7 +20,7 @@ const MAX_PATHS = 1_000_000;
 
 /** What the kernel makes, and another for each process and machine. */
 const KERNEL_FILES = /^\/(?:proc|sys|dev)(?:\/|$)/;
-/** Where names are made up by chance, so that looking for a free one says nothing. */
+/** Directories with random names, where probing for a free name is no evidence. */
 const TEMPORARY = /^\/(?:tmp|var\/tmp|run|dev\/shm)\/./;
 
 /** Interpreters that Linux starts one for another (fs/exec.c, exec_binprm). */
@@ -215,7 +215,7 @@ export function typeAt(sysroot: Sysroot, at: string): FileType | undefined {
 
 const OS_RELEASE = ['/etc/os-release', '/usr/lib/os-release'];
 
-/** What a root says of its system (os-release(5)). */
+/** The identity of a root's system (os-release(5)). */
 export function systemOf(sysroot: Sysroot): TracedSystem {
   const file = OS_RELEASE.map((name) => sysroot.trace(name)).find(isTrace);
   const text = file?.stat.type === 'file' ? sysroot.readText(file) : '';

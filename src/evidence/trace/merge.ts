@@ -37,7 +37,7 @@ export function mergeTraces(
   };
 }
 
-/** The earlier state in the list of states says more. */
+/** Earlier states in the list take precedence. */
 function united(one: TracedFile, other: TracedFile): TracedFile {
   const stronger = FILE_STATES.indexOf(one.state) <= FILE_STATES.indexOf(other.state) ? one : other;
   const programs = [...new Set([...Object.keys(one.uses), ...Object.keys(other.uses)])].sort();

@@ -8,7 +8,7 @@ export interface ObservedUse {
   readonly path: string;
 }
 
-/** What the observer counts beside uses. */
+/** What the observer counts in addition to uses. */
 export interface ObservedCounts {
   /** Names that could not be read: of programs that nobody may look into. */
   readonly unread: number;

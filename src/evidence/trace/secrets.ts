@@ -18,7 +18,7 @@ const SECRET_PLACES: readonly RegExp[] = [
   /\.(?:keytab|kdbx|p12|pfx|jks|keystore)$/,
   /\/(?:id_(?:rsa|dsa|ecdsa|ed25519)(?:_sk)?|\.env)$/,
 ];
-/** A private key may lie anywhere; it says what it is in its first line (RFC 7468, and PGP). */
+/** A private key may be anywhere; its first line identifies it (RFC 7468, and PGP). */
 const PRIVATE_KEY = /-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----/;
 /** Files of these names are looked into. */
 const MAY_BE_KEY = /\.(?:pem|key|crt|cer|asc|priv)$|(?:^|[._-])key(?:$|[._-])/i;

@@ -24,9 +24,9 @@ export interface BuildIntent {
   readonly keep: ReadonlySet<string>;
   /** Directories whose mode and owner are set. */
   readonly managed: ReadonlySet<string>;
-  /** Where a directory and something else may take each other's place. */
+  /** Paths at which a directory may replace another type, or the reverse. */
   readonly typeChanges: ReadonlySet<string>;
-  /** Whether a file of the jail has another content than its attributes say. */
+  /** Whether the content of a file changed although its attributes did not. */
   readonly isTampered: (entry: Entry, found: BigIntStats) => boolean;
 }
 

@@ -26,7 +26,7 @@ export interface BuildChoices {
   readonly noSync?: boolean;
   /** Accept a target below directories that others may write to. */
   readonly insecureParents?: boolean;
-  /** Wait for another build that is at work in the target. */
+  /** Wait for another build in the same target. */
   readonly wait?: boolean;
   /** Called once before waiting. */
   readonly onWait?: () => void;
@@ -38,7 +38,7 @@ export interface BuildChoices {
 
 /** Options of a build. */
 export interface BuildOptions extends BuildChoices {
-  /** Only a plan is wanted: the target need not be writable. */
+  /** Only plan: the target need not be writable. */
   readonly dryRun?: boolean;
   /** Note the SHA-256 of every file in the manifest, and extended attributes. */
   readonly digests?: boolean;
@@ -62,16 +62,16 @@ export interface GivenManifest {
   readonly sysroot?: string | undefined;
 }
 
-/** Where it is said what the jail is to hold. */
+/** What determines the content of the jail. */
 export type BuildOrigin =
-  /** What the jail is to hold beside what it was built for before. */
+  /** A request, added to what the jail was built for before. */
   | { readonly kind: 'request'; readonly request: ResolveRequest }
   /** A manifest that is to be built as it is. */
   | { readonly kind: 'manifest'; readonly given: GivenManifest }
   /** The record of the jail: an update. */
   | { readonly kind: 'record' };
 
-/** What the caller asks for. */
+/** A build as requested by the caller. */
 export interface BuildJob {
   readonly origin: BuildOrigin;
   /** The jail's directory, as the user names it. */
@@ -84,7 +84,7 @@ export interface KnownJob extends BuildJob {
   readonly history: JailHistory;
 }
 
-/** Whether the jail is one of the job's jail file, and nothing else has added to it. */
+/** Returns whether the jail file of the job alone determines the content of the jail. */
 export function isOfFile({ options: { file }, origin, history }: KnownJob): boolean {
   if (file === undefined || origin.kind !== 'request') return false;
   return history.record === undefined || history.record.file === file;

@@ -77,7 +77,7 @@ export interface BuildResult {
   readonly removed: readonly string[];
   /** The number of files that the programs load inside the jail, all found there. */
   readonly verifiedFiles: number;
-  /** Sentences for the user, beside those of the manifest. */
+  /** Messages for the user, in addition to those of the manifest. */
   readonly warnings: readonly string[];
 }
 

@@ -21,7 +21,7 @@ import {
   recordedOptions,
 } from './job.js';
 
-/** What the jail is to hold, found in one of three ways. */
+/** The content of the jail, found in one of three ways. */
 export type Resolution =
   /** By resolving; `began` is when, in milliseconds since the epoch. */
   | { readonly kind: 'closure'; readonly closure: Closure; readonly began: number }
@@ -30,7 +30,7 @@ export type Resolution =
   /** By a manifest that the user gave, compared with its sources. */
   | { readonly kind: 'given'; readonly given: GivenManifest; readonly sources: ManifestSources };
 
-/** A job of which it is known what the jail is to hold. */
+/** A job with the content of its jail. */
 export interface Resolved {
   readonly job: KnownJob;
   /** All that was asked for, now and before. */
@@ -41,7 +41,7 @@ export interface Resolved {
 }
 
 /**
- * Finds out what the jail is to hold, with what it was built for before.
+ * Determines the content of the jail, including what it was built for before.
  *
  * @throws JailbuildError RECORD_MISSING, RECORD_DIFFERS, RECORD_REFUSED, LIBRARY_NOT_FOUND, and as
  *   `resolveRequest` or `ManifestSources.compare`

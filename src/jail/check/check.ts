@@ -23,7 +23,7 @@ import { SystemDirectories } from './system-directories.js';
 
 /** Options of a check. */
 export interface CheckOptions {
-  /** Do not read files: compare what lstat(2) tells. */
+  /** Compare by lstat(2) only; read no files. */
   readonly quick?: boolean;
   /** Kinds that are not looked for. */
   readonly ignore?: readonly FindingKind[];
@@ -82,7 +82,7 @@ class JailCheck {
   readonly #found: ReadonlySet<string>;
   readonly #kept: ReadonlySet<string>;
   readonly #former: ReadonlySet<string>;
-  /** Paths that are there, and those of the plan that are so with their type. */
+  /** Paths that exist, and those of the plan that exist with the planned type. */
   readonly #seen = new Set<string>();
   readonly #present = new Set<string>();
   /** Results by device and inode: names of one file are compared once. */

@@ -1,4 +1,4 @@
-/** What can be wrong with a jail, in the order of reports. docs/cli.md tells each. */
+/** Kinds of findings, in the order of reports; docs/cli.md describes each. */
 export const FINDING_KINDS = [
   'missing',
   'changed',

@@ -13,7 +13,7 @@ const FILES = new Set([
   ...['/etc/ld.so.preload', '/etc/ld.so.conf', '/etc/ld.so.cache', '/etc/nsswitch.conf'],
 ]);
 
-/** On the way to them: who can write here can put another tree in the place of one. */
+/** Their parents: anyone who can write here can replace a whole tree. */
 const ABOVE = ['', '/usr', '/usr/local', '/etc'];
 
 const CODE: ReadonlySet<Reason['kind']> = new Set([

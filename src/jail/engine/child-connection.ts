@@ -43,7 +43,7 @@ export class ChildConnection implements Connection {
         resolve();
       });
     });
-    // The exit tells.
+    // The exit status reports it.
     child.on('error', () => {});
     child.stdin.on('error', () => {});
     child.stdout.on('data', (bytes: Buffer) => receiver.take(bytes));

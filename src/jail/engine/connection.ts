@@ -8,7 +8,7 @@ export interface Connection {
   close(): Promise<void>;
 }
 
-/** What a connection tells its user. */
+/** Events of a connection. */
 export interface Receiver {
   /** Takes bytes that are its own from then on. */
   take(bytes: Buffer): void;

@@ -15,7 +15,7 @@ export interface Engine {
    */
   run(operations: readonly Operation[], options?: RunOptions): Promise<void>;
 
-  /** Gives up locks and all else that the engine holds. */
+  /** Releases locks and everything else that the engine holds. */
   close(): Promise<void>;
 }
 
@@ -27,7 +27,7 @@ export interface RunOptions {
   readonly ordered?: boolean | ((index: number) => boolean);
   /** Called with the index of each operation as it is done. */
   readonly onDone?: (index: number) => void;
-  /** Called for what could not be kept of an operation that is else done. */
+  /** Called with what an otherwise successful operation could not preserve. */
   readonly onWarning?: (index: number, warning: AttributeWarning) => void;
   readonly signal?: AbortSignal | undefined;
 }

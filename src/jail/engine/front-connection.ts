@@ -41,12 +41,12 @@ export class FrontConnection implements Connection {
     this.#receiver = receiver;
   }
 
-  /** Whether there is a front that serves nobody else. */
+  /** Returns whether a front is available and free. */
   static get isFree(): boolean {
     return channel !== undefined;
   }
 
-  /** @throws NotConnected without a front, or while it serves somebody else */
+  /** @throws NotConnected if there is no front, or if it is busy */
   static open(receiver: Receiver): FrontConnection {
     if (channel === undefined) throw new NotConnected();
     const opened = new FrontConnection(channel, receiver);
@@ -75,7 +75,7 @@ export class FrontConnection implements Connection {
   async close(): Promise<void> {
     if (this.#gone !== undefined) return;
     this.write(endRequest(0));
-    // The answer says that locks are given up.
+    // The reply confirms that locks are released.
     while (this.#gone === undefined && !(await this.#readOnce())) {}
     if (this.#gone === undefined) channel = this.#channel;
   }

@@ -4,7 +4,7 @@
  * a slash at either end, and no symbolic link on the way is ever followed.
  */
 
-/** What a file system keeps about an entry beside its content. */
+/** Attributes of an entry in a file system. */
 export interface Attributes {
   /** Permission bits with set-uid, set-gid and sticky. */
   readonly mode: number;
@@ -32,7 +32,7 @@ export type CreateOperation =
       readonly size: number;
       readonly sourceMtime: string;
       readonly attributes: Attributes;
-      /** Make a hard link to the source where that is possible, whatever `attributes` says. */
+      /** Hard-link the source if possible, ignoring `attributes`. */
       readonly share?: boolean;
     }
   /** Makes a regular file of given content. */

@@ -36,7 +36,7 @@ export interface Fingerprint {
   readonly jail: JailState;
 }
 
-/** The paths that the resolver came upon. */
+/** The paths that the resolver looked at. */
 export interface HostState extends Absences {
   /** Files and links, and directories that the jail has. */
   readonly paths: readonly string[];
@@ -122,7 +122,7 @@ export function readFingerprint(
   }
 }
 
-/** Keeps a fingerprint beside the record as it is now. A jail that cannot take it does without. */
+/** Writes a fingerprint for the current record. Errors are ignored, since it only saves time. */
 export function keepFingerprint(
   root: string,
   fingerprint: Pick<Fingerprint, 'sourceRoot' | 'host' | 'jail'>,

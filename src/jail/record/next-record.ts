@@ -22,7 +22,7 @@ export interface RecordedBuild {
   readonly former: readonly Entry[];
   readonly run?: JailRecord['run'];
   readonly from?: string | undefined;
-  /** The jail file, where that alone says what the jail holds. */
+  /** The jail file, if it alone determines the content. */
   readonly file?: string | undefined;
 }
 
@@ -80,7 +80,7 @@ export function changedRecordText(
   return mayStay && text === history.text ? undefined : text;
 }
 
-/** Whether a record says the same, without a look at a manifest that is the very same. */
+/** Compares records; a manifest that is the same object is not compared. */
 function isRecorded({ manifest, ...next }: JailRecord, record: JailRecord | undefined): boolean {
   if (record === undefined || manifest !== record.manifest) return false;
   const { manifest: _, ...known } = record;

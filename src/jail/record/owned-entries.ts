@@ -9,7 +9,7 @@ import { RECORD_NAME, STATE_DIRECTORY } from './state.js';
 
 /** What happens to files of jailbuild's that the user has changed since. */
 export type ChangedPolicy =
-  /** Configuration, that is what is below /etc, is kept; other files are replaced. The default. */
+  /** Files below /etc are kept, others are replaced. The default. */
   'keep-configuration' | 'keep' | 'replace';
 
 /** Made from other files by ldconfig(8), so not the user's work. */
@@ -19,7 +19,7 @@ const DERIVED = new Set(['/etc/ld.so.cache']);
 export interface ObsoleteEntries {
   /** Still as they were made, parents before what they hold: nothing but these is in their directories. */
   readonly removable: readonly Entry[];
-  /** Directories that hold something else as well. */
+  /** Directories that also contain other files. */
   readonly held: readonly Entry[];
   /** What the user has changed, or put in their place. */
   readonly changed: readonly Entry[];
@@ -31,7 +31,7 @@ export function ownedEntries(history: JailHistory): Map<string, Entry> {
   return new Map([...begunEntries(history), ...(record === undefined ? [] : entriesOwned(record))]);
 }
 
-/** What a build that was killed was about to put there, and perhaps did. */
+/** Entries that a killed build was about to create, and may have created. */
 function begunEntries({ interrupted }: JailHistory): ReadonlyMap<string, Entry> {
   return interrupted === undefined ? new Map() : entriesOwned(interrupted);
 }

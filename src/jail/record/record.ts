@@ -48,9 +48,9 @@ export interface RecordedOptions {
 /** What earlier builds are known to have done to a jail. */
 export interface JailHistory {
   readonly record?: JailRecord;
-  /** The record's text, by which a later look tells whether it is still the same. */
+  /** The text of the record, to detect changes. */
   readonly text?: string;
-  /** What tells the record's file from any other. */
+  /** Identifies this very file of the record. */
   readonly stamp?: string;
   /** The record that a build would have left which was killed while it changed the jail. */
   readonly interrupted?: JailRecord;
@@ -96,7 +96,7 @@ export function readRecordStamp(root: string): string | undefined {
   });
 }
 
-/** The new record is written before the first file changes: one cut short says that none has. */
+/** The new record is written before the first file changes: if it is truncated, none has changed. */
 function interruptedRecord(root: string): JailRecord | undefined {
   const text = readState(root, `${RECORD_NAME}.new`)?.text;
   try {

@@ -27,7 +27,7 @@ interface Work {
   readonly record: string | undefined;
 }
 
-/** Makes an existing jail what the plan says; without the lock only if nothing has to be done. */
+/** Brings an existing jail to the plan; takes no lock if nothing has to be done. */
 export async function writeExistingJail(
   manifest: Manifest,
   target: string,
@@ -56,7 +56,7 @@ export async function writeExistingJail(
   }
   const lock = options.lock ?? (await lockJail(target, options));
   try {
-    // Another build may have been at work until now.
+    // Another build may have changed the jail until now.
     if (options.lock === undefined) work = look();
     return await change(manifest, target, work, lock, options);
   } catch (error) {
@@ -243,7 +243,7 @@ function takeAway({ path, directory }: Removal, to: string, target: string): Ste
       };
 }
 
-/** Made in the stage, so that it is whole when it lies beside the old one. */
+/** Written in the stage first, so that it is complete when it appears beside the old one. */
 function announceRecord(text: string, target: string): Step[] {
   const path = `${STAGE}/${RECORD_NAME}`;
   const next = `${RECORD}.new`;

@@ -7,7 +7,7 @@ import type { Step } from './transaction.js';
 /** Extended attributes that only root can set: said once, not for each file. */
 const ROOT_ATTRIBUTE = /^(owner|mode|security\.|trusted\.)/;
 
-/** Tells what the jail cannot have as the plan says, or makes it an error. */
+/** Reports deviations from the plan as warnings or errors. */
 export class Fidelity {
   /** Paths that could not be made at all, with the reason. */
   readonly notMade = new Map<string, string>();

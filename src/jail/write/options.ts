@@ -25,9 +25,9 @@ export interface WriteOptions extends LockOptions {
   readonly noClobber?: boolean;
   /** Called for each entry as its new content is ready, or is found to be there. */
   readonly onFile?: (report: FileReport) => void;
-  /** Called with a sentence about what the jail has not as the plan says. */
+  /** Called with a sentence for each deviation of the jail from the plan. */
   readonly onWarning?: (message: string) => void;
-  /** Fail, with NOT_EXACT, in the place of a warning. */
+  /** Fail with NOT_EXACT instead of warning. */
   readonly strict?: boolean;
   /** Hard-link files to their sources where that is possible. */
   readonly link?: boolean;

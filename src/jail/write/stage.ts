@@ -9,7 +9,7 @@ import type { Step, Transaction } from './transaction.js';
 export interface Placed {
   readonly entry: Entry;
   readonly path: string;
-  /** What the report says is done about it. */
+  /** The action for the report. */
   readonly action: FileReport['action'];
 }
 
@@ -135,7 +135,7 @@ export function attributesOf({ mode, uid, gid, mtime, xattrs, source }: Entry): 
   };
 }
 
-/** What a user who is not root cannot give to the jail, if the plan asks for it: one sentence. */
+/** Describes in one sentence what a user without root cannot set as planned. */
 export function unprivilegedLoss(entries: readonly Entry[]): string | undefined {
   if (isPrivileged()) return undefined;
   const [uid, gid] = [process.geteuid?.(), process.getegid?.()];

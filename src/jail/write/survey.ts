@@ -14,7 +14,7 @@ export interface SurveyOptions {
   readonly isTampered?: ((entry: Entry, found: BigIntStats) => boolean) | undefined;
   /** Directories whose mode and owner are to be as planned. Others keep what their owner did to them. */
   readonly managed?: ReadonlySet<string> | undefined;
-  /** Paths at which a directory may be replaced by something else, or the other way round. */
+  /** Paths at which a directory may replace another type, or the reverse. */
   readonly typeChanges?: ReadonlySet<string> | undefined;
   /** Whether owners are compared; not where the build cannot set them. */
   readonly owners: boolean;

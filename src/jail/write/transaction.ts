@@ -12,7 +12,7 @@ export interface Step {
   readonly operation: Operation;
   /** What takes it back, in order. */
   readonly undo?: Operation | readonly Operation[];
-  /** The path that the user is told about if it fails. */
+  /** The path for the error message. */
   readonly subject: string;
 }
 

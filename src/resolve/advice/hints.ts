@@ -14,7 +14,7 @@ interface HintKind {
   readonly functions: readonly string[];
   readonly what: string;
   readonly add: string;
-  /** Libraries that offer this to others, by their sonames: what they import says nothing. */
+  /** Libraries that provide this to others, by soname; their own imports are no evidence. */
   readonly offeredBy?: RegExp;
   /** True if it is there. */
   isCovered(given: Given): boolean;
@@ -110,7 +110,7 @@ export const HINT_FUNCTIONS: ReadonlySet<string> = new Set(
   KINDS.flatMap(({ functions }) => functions),
 );
 
-/** The C library's own libraries: what they import says nothing of what a program does. */
+/** Libraries of the C library itself; their imports are no evidence of what a program does. */
 const LIBC_SONAME =
   /^(ld-|libc\.|libc-|libm\.|libdl\.|libpthread\.|librt\.|libutil\.|libresolv\.|libnsl\.|libanl\.|libnss_|libthread_db\.|libmvec\.)/;
 

@@ -11,7 +11,7 @@ export interface GlibcFacts {
   readonly hasUtf8Locale: boolean;
 }
 
-/** What distributions have, for programs whose C library tells nothing. */
+/** Usual directories of distributions, for C libraries that do not reveal theirs. */
 export const USUAL_FACTS: GlibcFacts = {
   gconv: undefined,
   locale: '/usr/lib/locale',

@@ -8,7 +8,7 @@ const MAX_READ = 64 << 20;
 const ELSEWHERE =
   /^\/(dev|proc|sys|run|tmp|home|root|boot|mnt|media)(\/|$)|^\/var\/(run|tmp|lock|log|mail|spool)(\/|$)/;
 
-/** A path that a program has among its strings, and what is there. */
+/** A path among the strings of a program, and the file there. */
 export interface NamedPath {
   /** As the program has it. */
   readonly name: string;

@@ -45,7 +45,7 @@ const FUNCTIONS: Readonly<Record<Database, readonly string[]>> = {
 export const NSS_FUNCTIONS: ReadonlyMap<string, readonly Database[]> = byFunction();
 
 const CONF = '/etc/nsswitch.conf';
-/** What glibc asks where nsswitch.conf does not say (nss/nss_database.c). */
+/** Services that glibc uses if nsswitch.conf does not list the database (nss/nss_database.c). */
 const DEFAULT_SERVICES: Readonly<Partial<Record<Database, readonly string[]>>> = {
   hosts: ['files', 'dns'],
   networks: ['files', 'dns'],

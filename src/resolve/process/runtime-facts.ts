@@ -9,7 +9,7 @@ import { SPAWN_FUNCTIONS } from '../advice/shell.js';
 import { LIBC_FUNCTIONS } from './libc-libraries.js';
 import { NSS_FUNCTIONS } from './name-service.js';
 
-/** What an object tells of what it opens when it runs. */
+/** What an object reveals about the files that it opens at run time. */
 export interface ObjectFacts {
   /** Those of the functions it imports that some rule is about. */
   readonly imports: readonly string[];
@@ -36,7 +36,7 @@ export class RuntimeFacts {
     return this.#byIdentity.get(identity);
   }
 
-  /** Reads what an open file tells. What is not well-formed is a warning: the loader takes the file. */
+  /** Reads the facts of an open file. Malformed parts are warnings, because the loader accepts the file. */
   read(source: ByteSource, { headers, dynamic }: ElfFile, { stat }: Trace): void {
     if (dynamic === undefined) return;
     const warnings: string[] = [];

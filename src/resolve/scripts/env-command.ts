@@ -36,7 +36,7 @@ export function parseEnvArgument(argument: string | undefined): EnvCommand | Bad
   const words = argument === undefined ? [] : [argument];
   let searchPath: readonly string[] | undefined;
   let split = false;
-  /** Puts the words of a string in the place of the option that had it. */
+  /** Replaces an option by the words of its string. */
   const splice = (value: string): BadEnvCommand | undefined => {
     const result = splitString(value);
     if (!Array.isArray(result)) return result as BadEnvCommand;
