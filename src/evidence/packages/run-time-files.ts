@@ -1,6 +1,7 @@
 /** What is read by people, by compilers and by checks of packages, not by programs that run. */
 const NO_RUN_TIME = [
   /^\/usr\/(local\/)?share\/(doc|man|info|lintian|bug|doc-base|gtk-doc|help|devhelp|reportbug|calendar)(\/|$)/,
+  /\/man\/(.*\/)?[^/]+\.[1-9][a-z]*(\.gz)?$/,
   /^\/usr\/share\/(locale|locale-langpack)\//,
   /^\/usr\/share\/(bash-completion|fish\/vendor_completions\.d|zsh\/(vendor-completions|site-functions))(\/|$)/,
   /^\/etc\/bash_completion\.d(\/|$)/,
