@@ -31,7 +31,7 @@ export type Advise = (
  * databases that are optional, modules of engines, plug-ins of name services.
  */
 const NOISE =
-  /\/(engines-[\d.]+|ossl-modules|krb5\/plugins|XErrorDB|X11\/locale|conf\.avail|sasl2|tmpfiles\.d|alsa(-lib)?|gconv|locale|terminfo|zsh\/vendor-functions|debug|bash-completion|icons|themes|applications|mime|dri|charset\.alias|bfd-plugins|systemd|binfmt\.d|sysusers\.d)(\/|$)|^\/etc(\/|$)/;
+  /\/(engines-[\d.]+|ossl-modules|krb5\/plugins|XErrorDB|X11\/locale|conf\.avail|sasl2|tmpfiles\.d|alsa(-lib)?|gconv|locale|terminfo|zsh\/vendor-functions|debug|bash-completion|icons|themes|applications|mime|dri|charset\.alias|bfd-plugins|systemd|hwdb\.d|binfmts|binfmt\.d|sysusers\.d)(\/|$)|^\/etc(\/|$)/;
 /** Directories in which programs are looked up, and the roots of the hierarchy. */
 const PROGRAM_DIRECTORY = /^(\/usr|\/usr\/local)?\/s?bin$/;
 const LIBC = /\/(libc|libm|libpthread|libdl|librt|ld-[^/]*)\.so\.[\d.]+$/;
@@ -119,7 +119,9 @@ class Adviser {
       ]);
     }
     const shell = this.#shellOf(program.trace, imports, named, owners);
-    if (shell !== undefined && !this.#has(shell)) {
+    // --with-package brings the shell as well.
+    const isBrought = found.some(({ advice }) => advice.add.includes('--with-package'));
+    if (shell !== undefined && !isBrought && !this.#has(shell)) {
       say(1, 'shell', `${name} may run commands by ${shell}, which the jail lacks`, [shell]);
     }
     for (const user of configuredUsers(this.#probe, this.#database, owners, name, imports)) {
