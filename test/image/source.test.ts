@@ -80,6 +80,7 @@ test(
 
 for (const compression of ['none', 'gzip', 'zstd']) {
   test(`layers are read that are compressed with ${compression}`, needs('zstd'), () => {
+    run('tree', '--sysroot', fullImage('base'), '/bin/ls');
     const image = fullImage(compression, '--compression', compression);
     const before = readdirSync(path.join(cache, 'jailbuild/images')).length;
     const first = run('tree', '--sysroot', image, '/bin/ls');
@@ -99,7 +100,7 @@ test('archives of skopeo are read', needs('skopeo'), () => {
   for (const form of ['docker-archive', 'oci-archive']) {
     const archive = `${form}:${directory}/${form}.tar:name:tag`;
     succeed('skopeo', ['--policy', policy, 'copy', '--quiet', image, archive]);
-    rmSync(cache, { recursive: true });
+    rmSync(cache, { recursive: true, force: true });
     const same = JSON.parse(
       run('export', '--json', '--from-image', archive, '--to', `tar:${directory}/b.tar`),
     );
@@ -117,7 +118,7 @@ test('archives of skopeo are read', needs('skopeo'), () => {
 
 test('damaged images are told in one line, and nothing stays of them', () => {
   const image = fullImage('damaged');
-  rmSync(cache, { recursive: true });
+  rmSync(cache, { recursive: true, force: true });
   const at = (digest: string) => path.join(layout, 'blobs', digest.replace(':', '/'));
   const index = JSON.parse(readFileSync(path.join(layout, 'index.json'), 'utf8'));
   const { digest } = index.manifests.find(
