@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { exec, JAILBUILD, jailbuild } from '../support/cli.js';
-import { needs, needsRoot } from '../support/need.js';
+import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
 test('a build names the mount that is in its way', needsRoot('unshare', 'mount'), () => {
@@ -24,7 +24,7 @@ test('a build names the mount that is in its way', needsRoot('unshare', 'mount')
   }
 });
 
-test('too few descriptors are an error, and no jail without attributes', needs('sh'), () => {
+test('too few descriptors are an error, and no jail without attributes', needsRoot('sh'), () => {
   const directory = tempDir();
   for (let limit = 21; limit <= 25; limit++) {
     const script = `ulimit -n ${limit}; exec ${process.execPath} ${JAILBUILD} jail${limit} true --no-sync`;

@@ -93,7 +93,7 @@ test('what gets past the cover of a record is known', () => {
   assert.equal(canUncover(jail, bind('/usr', false)), false);
 });
 
-test('a note is for the directory that was entered', (t) => {
+test('a note is for the directory that was entered', needsRoot(), (t) => {
   const state = process.env.XDG_STATE_HOME;
   process.env.XDG_STATE_HOME = tempDir();
   t.after(() => {

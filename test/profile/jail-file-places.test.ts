@@ -39,7 +39,7 @@ for (const [name, [text, message]] of Object.entries(WRONG)) {
   });
 }
 
-test('a user of the jail file, and a number, are good', () => {
+test('a user of the jail file, and a number, are good', needsRoot(), () => {
   for (const user of ['web', '1234', '1234:1234']) {
     const directory = tempDir();
     const text = `root: jail\nprograms: [bash]\nusers: ["web:1234"]\nrun:\n  user: "${user}"\n`;
