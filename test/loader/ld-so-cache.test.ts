@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { compareCacheNames } from '../../src/loader/cache-order.js';
@@ -226,7 +226,7 @@ describe('a library that only the cache leads to', () => {
       '/lib/x86_64-linux-gnu/libc.so.6',
     ]) {
       mkdirSync(path.join(root, path.dirname(file)), { recursive: true });
-      cpSync(file, path.join(root, file), { dereference: true });
+      copyFileSync(file, path.join(root, file));
     }
     const library = path.join(root, 'opt/private/libprivate.so.1');
     mkdirSync(path.dirname(library), { recursive: true });
