@@ -116,7 +116,7 @@ describe('networks', needsRoot('ip', 'slirp4netns', 'pasta', 'python3', 'setpriv
       ];
       const script = [
         `"$@" & jail=$!`,
-        `for i in $(seq 60); do text=$(timeout 2 cat < /dev/tcp/198.51.100.1/8080) 2>/dev/null || true; [ -z "$text" ] || break; sleep 0.1; done`,
+        `for i in $(seq 400); do text=$(timeout 2 cat < /dev/tcp/198.51.100.1/8080) 2>/dev/null || true; [ -z "$text" ] || break; sleep 0.1; done`,
         'echo "$text"; kill $jail; wait $jail || true',
       ].join('\n');
       const { stdout, stderr } = inNetwork(
