@@ -7,6 +7,7 @@ import { STATE_DIRECTORY } from '../jail/record/state.js';
 import { isCopyOf } from '../manifest/differences.js';
 import type { Entry, Manifest } from '../manifest/manifest.js';
 import { describeMissing, refuseMissing } from '../manifest/missing.js';
+import { describePrivileged } from '../manifest/privileged-files.js';
 import { readManifest } from '../manifest/read.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { PlanView } from '../plan/plan-view.js';
@@ -50,7 +51,11 @@ export async function jailTree(root: string): Promise<SourceTree> {
   const command = manifest === undefined ? undefined : firstProgram(manifest);
   return {
     tree: { entries: known, sourceRoot },
-    warnings: [...warnings, ...(manifest === undefined ? [] : jailProblems(manifest, sourceRoot))],
+    warnings: [
+      ...warnings,
+      ...(manifest === undefined ? [] : jailProblems(manifest, sourceRoot)),
+      ...describePrivileged(entries),
+    ],
     sysroot,
     originOf: (entry) => originOf(entry, planned.get(entry.path)?.source ?? entry.path, sysroot),
     hints: manifest?.hints ?? [],
@@ -105,7 +110,7 @@ function plannedTree(
     tree: { entries, sourceRoot: sysroot.prefix },
     sysroot,
     originOf: ({ source }) => source,
-    warnings: [...missing.map(describeMissing), ...warnings],
+    warnings: [...missing.map(describeMissing), ...warnings, ...describePrivileged(entries)],
     hints,
     environment,
     ...(program === undefined ? {} : { command: [program] }),
