@@ -188,6 +188,14 @@ function letGo(held: HeldDirectory[], from: number): void {
   if (held.length === 0) holders.delete(held);
 }
 
+/**
+ * Gives up what all trees hold, at the end of a job: a file system with an open directory cannot be
+ * unmounted. A tree that is still used opens what it needs again.
+ */
+export function releaseTrees(): void {
+  for (const held of holders) letGo(held, 0);
+}
+
 /** Closed descriptors are reopened on demand; none is in use between two calls. */
 function makeRoom(): void {
   const [oldest] = holders;

@@ -1,3 +1,4 @@
+import { releaseTrees } from '../../fs/held-tree.js';
 import type { Manifest } from '../../manifest/manifest.js';
 import type { FileReport } from '../report.js';
 import type { BuildJob } from './job.js';
@@ -45,15 +46,19 @@ export async function runBuild(job: BuildJob, progress: BuildProgress = {}): Pro
     if (result !== 'outdated') progress.onStepDone?.(name, result as BuildSteps[N]);
     return result;
   };
-  for (;;) {
-    const resolved = await step('resolve', () => resolveStep(job));
-    const planned = await step('plan', () => planStep(resolved));
-    await job.options.onWrite?.(planned.manifest, planned.sourceRoot);
-    const written = await step('write', () =>
-      writeStep(planned, (report) => progress.onFile?.(report)),
-    );
-    if (written === 'outdated') continue;
-    return step('verify', () => verifyStep(written));
+  try {
+    for (;;) {
+      const resolved = await step('resolve', () => resolveStep(job));
+      const planned = await step('plan', () => planStep(resolved));
+      await job.options.onWrite?.(planned.manifest, planned.sourceRoot);
+      const written = await step('write', () =>
+        writeStep(planned, (report) => progress.onFile?.(report)),
+      );
+      if (written === 'outdated') continue;
+      return await step('verify', () => verifyStep(written));
+    }
+  } finally {
+    releaseTrees();
   }
 }
 
@@ -64,9 +69,13 @@ export async function runBuild(job: BuildJob, progress: BuildProgress = {}): Pro
  */
 export async function planBuild(job: BuildJob): Promise<Planned> {
   const asked = { ...job, options: { ...job.options, dryRun: true } };
-  const planned = await planStep(await resolveStep(asked));
-  verifyPlanned(planned);
-  return planned;
+  try {
+    const planned = await planStep(await resolveStep(asked));
+    verifyPlanned(planned);
+    return planned;
+  } finally {
+    releaseTrees();
+  }
 }
 
 /** What a build has done. */

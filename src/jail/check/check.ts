@@ -1,6 +1,7 @@
 import { type BigIntStats, closeSync, constants, lstatSync, openSync } from 'node:fs';
 import { errnoOf, JailbuildError, strerror } from '../../errors.js';
 import { HeldDirectory } from '../../fs/dir-handle.js';
+import { releaseTrees } from '../../fs/held-tree.js';
 import { readLink, toBytes } from '../../fs/path-bytes.js';
 import { Sysroot } from '../../fs/sysroot.js';
 import { ContentComparer } from '../../manifest/compare-content.js';
@@ -52,10 +53,14 @@ export async function checkJail(root: string, options: CheckOptions = {}): Promi
   const { path } = locateTarget(root);
   const sourceRoot = record.request.sysroot ?? '';
   const check = new JailCheck(record, options.quick ? undefined : new ContentComparer(sourceRoot));
-  check.walk(path);
-  await check.compareXattrs(path, sourceRoot);
-  check.resolvePrograms(path);
-  check.compareSources(sourceRoot);
+  try {
+    check.walk(path);
+    await check.compareXattrs(path, sourceRoot);
+    check.resolvePrograms(path);
+    check.compareSources(sourceRoot);
+  } finally {
+    releaseTrees();
+  }
   const ignored = new Set(options.ignore);
   const findings = check.findings.filter(({ kind }) => !ignored.has(kind));
   const rank = ({ kind }: CheckFinding) => FINDING_KINDS.indexOf(kind);
