@@ -49,7 +49,7 @@ const IN_USE = 3_600_000;
  * @throws JailbuildError IMAGE_INVALID, WRITE_FAILED
  */
 export async function unpackImage(image: SourceImage, where: string): Promise<string> {
-  const cache = path.join(cacheDirectory(), 'images');
+  const cache = cacheDirectory('images');
   const place = path.join(cache, image.id.replace(':', '-'));
   const root = path.join(place, RECORDED_ROOT);
   if (existsSync(path.join(place, ATTRIBUTES_FILE))) {

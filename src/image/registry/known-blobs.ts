@@ -17,7 +17,7 @@ export class KnownBlobs {
 
   constructor({ host, repository }: RegistryName) {
     const name = createHash('sha256').update(host).digest('hex').slice(0, 32);
-    this.#directory = path.join(cacheDirectory(), 'registries', name);
+    this.#directory = path.join(cacheDirectory('registries'), name);
     this.#repository = repository;
   }
 
