@@ -33,7 +33,14 @@ export function boot(archive: string, parameters = ''): string {
     'qemu-system-x86_64',
     [
       ...'-machine pc,accel=tcg -m 512 -nographic -no-reboot -nodefaults -serial stdio'.split(' '),
-      ...['-kernel', kernel() ?? '', '-append', `console=ttyS0 panic=-1 quiet ${parameters}`, '-initrd', archive],
+      ...[
+        '-kernel',
+        kernel() ?? '',
+        '-append',
+        `console=ttyS0 panic=-1 quiet ${parameters}`,
+        '-initrd',
+        archive,
+      ],
     ],
     { encoding: 'utf8', timeout: 120_000, stdio: ['ignore', 'pipe', 'pipe'] },
   );
