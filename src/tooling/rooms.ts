@@ -26,7 +26,7 @@ export const ROOMS: Readonly<Record<string, string>> = {
   'jail/check':
     'text fs manifest elf evidence resolve profile plan jail/* jail/engine jail/record jail/write',
   image: 'text fs evidence',
-  'image/registry': '',
+  'image/registry': 'fs',
   export: 'text fs manifest elf evidence image plan jail',
   sbom: 'text fs manifest elf evidence export',
   report: 'text fs manifest evidence profile export',
