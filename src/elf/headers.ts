@@ -32,7 +32,7 @@ const LAYOUT = {
   },
 } as const;
 
-/** The segments that determine how a file is loaded; others are skipped. */
+/** Segments that determine how a file is loaded; others are skipped. */
 const SEGMENT_TYPE: Readonly<Record<number, string>> = {
   1: 'load',
   2: 'dynamic',
@@ -53,7 +53,7 @@ export function isElf(start: Buffer): boolean {
  * Reads the ELF header and the program headers.
  *
  * @param start the file's first bytes, 64 or more unless the file is shorter
- * @param onProblem called for program headers that cannot be read, in place of an error
+ * @param onProblem called for program headers that cannot be read, instead of an error
  * @throws JailbuildError NOT_ELF, MALFORMED_ELF
  */
 export function readHeaders(

@@ -2,12 +2,12 @@ import type { ByteSource, ElfHeaders } from './types.js';
 
 /** Segments are read in pieces of this size. */
 const PIECE = 4 << 20;
-/** Strings at the end of a piece are read again with the next one. */
+/** Overlap between pieces, so that strings at a boundary are seen whole. */
 const MAX_STRING = 512;
-/** What is believed to be an absolute path: no format, no option, no comment. */
+/** What counts as an absolute path: no format, no option, no comment. */
 const PATH = /^(?:\/[A-Za-z0-9._+@,=~-]+){1,40}\/?$/;
 
-/** What is believed to be the name of a program: a word without a path. */
+/** What counts as a program's name: a word without a slash. */
 const WORD = /^[a-z][a-z0-9][A-Za-z0-9._+-]{0,30}$/;
 
 /**
@@ -54,7 +54,7 @@ function* loadedPieces(source: ByteSource, headers: ElfHeaders, limit: number): 
 }
 
 function collectPaths(bytes: Buffer, paths: Set<string>): void {
-  // A search in a string is faster than many in bytes, most of which are zero.
+  // Searching one string is faster than many searches in bytes, most of which are zero.
   const text = bytes.toString('latin1');
   for (let at = text.indexOf('/', 1); at > 0; at = text.indexOf('/', at + 1)) {
     if (text.charCodeAt(at - 1) !== 0 || !isLetter(text.charCodeAt(at + 1))) continue;
@@ -73,5 +73,5 @@ function isLetter(code: number): boolean {
   return code >= 0x61 && code <= 0x7a;
 }
 
-/** `/usr` and shorter ones name nothing of use. */
+/** `/usr` and shorter paths are of no use. */
 const MIN_STRING = 6;

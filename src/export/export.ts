@@ -203,7 +203,7 @@ async function exportToRegistry(
 ): Promise<ExportResult> {
   const { RegistryClient } = await import('../image/registry/client.js');
   const { parseRegistryName } = await import('../image/registry/name.js');
-  const { pushImage } = await import('../image/registry/push.js');
+  const { pushBlobs, pushManifest } = await import('../image/registry/push.js');
   const { remove } = await import('fs-extra/esm');
   const { signal, registry } = options;
   const settings = { ...registry, ...(signal === undefined ? {} : { signal }) };
@@ -216,7 +216,8 @@ async function exportToRegistry(
     const blobs = [...(stored.image?.layers ?? []).map((layer) => layer.digest)];
     if (stored.image !== undefined) blobs.push(stored.image.config);
     const manifest = { ...fileOf(stored.digest), mediaType: MANIFEST_TYPE };
-    await pushImage(client, blobs.map(fileOf), manifest);
+    await pushBlobs(client, blobs.map(fileOf));
+    await pushManifest(client, manifest, client.name.tag ?? stored.digest);
     const { image, ...result } = stored;
     const told = image === undefined ? {} : { image: { ...image, name: undefined } };
     return { ...result, ...told, format: kind, path: name };

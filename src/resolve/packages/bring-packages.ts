@@ -2,7 +2,7 @@ import { JailbuildError } from '../../errors.js';
 import { PackageFamilies } from '../../evidence/packages/families.js';
 import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/package.js';
 import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
-import { isTrace, Sysroot, type Trace } from '../../fs/sysroot.js';
+import { isTrace, type Trace } from '../../fs/sysroot.js';
 import type { Reason } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import { nearest } from '../../text/suggest.js';
@@ -255,7 +255,7 @@ class Expansion {
     brought: ReadonlySet<InstalledPackage>,
   ): void {
     const { sysroot, files, programs } = this.#resolution;
-    const probe = new Sysroot(sysroot.prefix === '' ? '/' : sysroot.prefix);
+    const { probe } = sysroot;
     const objects = this.#ownObjects(requested, family);
     const named = objects.flatMap((object) => {
       const { elf, facts } = programs.read(object.stat.identity);
