@@ -18,6 +18,7 @@ const LAYOUT = {
     vaddr: 8,
     filesz: 16,
     memsz: 20,
+    rights: 24,
   },
   64: {
     ehsize: 64,
@@ -29,6 +30,7 @@ const LAYOUT = {
     vaddr: 16,
     filesz: 32,
     memsz: 40,
+    rights: 4,
   },
 } as const;
 
@@ -39,6 +41,8 @@ const SEGMENT_TYPE: Readonly<Record<number, string>> = {
   3: 'interp',
   4: 'note',
 };
+
+const PF_X = 1;
 
 const FILE_TYPE: Readonly<Record<number, string>> = { 1: 'rel', 2: 'exec', 3: 'dyn', 4: 'core' };
 
@@ -126,6 +130,7 @@ function readSegments(
       vaddr: word(table, at + layout.vaddr),
       filesz: word(table, at + layout.filesz),
       memsz: word(table, at + layout.memsz),
+      isExecutable: (u32(table, at + layout.rights) & PF_X) !== 0,
     });
   }
   return segments;

@@ -7,9 +7,6 @@ const MAX_STRING = 512;
 /** What counts as an absolute path: no format, no option, no comment. */
 const PATH = /^(?:\/[A-Za-z0-9._+@,=~-]+){1,40}\/?$/;
 
-/** What counts as a program's name: a word without a slash. */
-const WORD = /^[a-z][a-z0-9][A-Za-z0-9._+-]{0,30}$/;
-
 /**
  * Returns the absolute paths among the zero-terminated strings of what is loaded of a file: whole
  * strings, the parts of lists with colons, and of formats, as `/usr/share/zoneinfo/%s`, the directory.
@@ -18,32 +15,27 @@ const WORD = /^[a-z][a-z0-9][A-Za-z0-9._+-]{0,30}$/;
  */
 export function pathStrings(source: ByteSource, headers: ElfHeaders, limit: number): Set<string> {
   const paths = new Set<string>();
-  for (const bytes of loadedPieces(source, headers, limit)) collectPaths(bytes, paths);
+  for (const bytes of loadedPieces(source, headers, limit, false)) collectPaths(bytes, paths);
   return paths;
 }
 
 /**
- * Returns the first words of zero-terminated strings of what is loaded of a file that may be names of
- * programs.
+ * Reads what is loaded of a file, in pieces.
  *
  * @param limit stop after so many bytes
+ * @param withCode also machine code that has a segment of its own, as linkers lay it out today:
+ *   compilers put short strings into instructions
  */
-export function wordStrings(source: ByteSource, headers: ElfHeaders, limit: number): Set<string> {
-  const words = new Set<string>();
-  for (const bytes of loadedPieces(source, headers, limit)) {
-    for (const text of bytes.toString('latin1').split('\0')) {
-      if (text.length > MAX_STRING) continue;
-      const [word = ''] = text.split(' ', 1);
-      if (WORD.test(word)) words.add(word);
-    }
-  }
-  return words;
-}
-
-function* loadedPieces(source: ByteSource, headers: ElfHeaders, limit: number): Generator<Buffer> {
+export function* loadedPieces(
+  source: ByteSource,
+  headers: ElfHeaders,
+  limit: number,
+  withCode: boolean,
+): Generator<Buffer> {
   let left = limit;
-  for (const { type, offset, filesz } of headers.segments) {
-    if (type !== 'load') continue;
+  for (const { type, offset, filesz, isExecutable } of headers.segments) {
+    // One that begins with the headers has the constants as well.
+    if (type !== 'load' || (!withCode && isExecutable && offset > 0)) continue;
     const end = Math.min(offset + filesz, source.size);
     for (let at = offset; at < end && left > 0; at += PIECE) {
       const bytes = source.read(at, Math.min(PIECE + MAX_STRING, end - at));

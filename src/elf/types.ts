@@ -21,6 +21,8 @@ export interface Segment {
   readonly vaddr: number;
   readonly filesz: number;
   readonly memsz: number;
+  /** PF_X. */
+  readonly isExecutable: boolean;
 }
 
 export interface ElfHeaders {
