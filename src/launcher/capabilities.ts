@@ -1,6 +1,8 @@
 import { JailbuildError } from '../errors.js';
-import { CAPABILITIES } from '../manifest/capability-names.js';
+import { CAPABILITIES } from '../manifest/file-capabilities.js';
 import { type CapabilityChoice, DEFAULT_CAPABILITIES } from './options.js';
+
+export { CAPABILITIES };
 
 /**
  * The default capabilities, with some more and some less. `ALL` among those to drop empties the set

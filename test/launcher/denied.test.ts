@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
-import { CAPABILITIES } from '../../src/manifest/capability-names.js';
+import { CAPABILITIES } from '../../src/launcher/capabilities.js';
 import { exec, INVOKE_NS, PROJECT } from '../support/cli.js';
 import { needs, needsI386, needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';

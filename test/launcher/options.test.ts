@@ -14,9 +14,8 @@ import {
 import { hostname, networkInterfaces, constants as osConstants } from 'node:os';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
-import { chooseCapabilities } from '../../src/launcher/capabilities.js';
+import { CAPABILITIES, chooseCapabilities } from '../../src/launcher/capabilities.js';
 import { type LaunchOptions, launcherArguments } from '../../src/launcher/options.js';
-import { CAPABILITIES } from '../../src/manifest/capability-names.js';
 import { exec, INVOKE_NS, JAILBUILD, jailbuild } from '../support/cli.js';
 import { buildJail, runInJail } from '../support/jail.js';
 import { needsRoot } from '../support/need.js';

@@ -12,9 +12,10 @@ import {
   octal,
 } from '../../manifest/differences.js';
 import { typeOf } from '../../manifest/entry-type.js';
+import { capabilityText } from '../../manifest/file-capabilities.js';
 import type { Entry, FileEntry } from '../../manifest/manifest.js';
 import { describeMissing } from '../../manifest/missing.js';
-import { CAPABILITY_XATTR, describeCapability } from '../../manifest/privileged-files.js';
+import { CAPABILITY_XATTR } from '../../manifest/privileged-files.js';
 import { newlyMissing, programsOf, resolveInRoot } from '../../plan/verify.js';
 import { openNativeEngine } from '../engine/open.js';
 import { type JailRecord, requireRecord } from '../record/record.js';
@@ -170,7 +171,7 @@ class JailCheck {
       const { source = '', xattrs = ofSources.get(source) } = this.#planned.get(path) ?? {};
       const value = found.get(path)?.[CAPABILITY_XATTR] ?? '';
       if (xattrs?.[CAPABILITY_XATTR] === value) continue;
-      this.#add('set-id', path, [`capabilities ${describeCapability(value)}`]);
+      this.#add('set-id', path, [`capabilities ${capabilityText(value)}`]);
     }
   }
 

@@ -173,6 +173,8 @@ struct options {
 	bool no_new_privs;
 	/* Each "default", "off" or the path of a file. */
 	struct list seccomp;
+	/* A file with rules for Landlock, or NULL. */
+	const char *landlock;
 	bool new_keyring;
 	/* Octal, or NULL. */
 	const char *umask;
@@ -227,24 +229,20 @@ struct options {
 };
 
 /* options.c */
+/* A row of the table of options (option_table.h). */
 struct row;
 void parse_options(struct options *options, int argc, char **argv);
+
+/* option_values.c */
 /* The whole text as a number, or -1. */
 long long parse_number(const char *text, int base);
-/* Refuses a value, naming the option and what it takes. */
-_Noreturn void die_of(const struct row *row, const char *value);
-/* Memory that is kept to the end of the process. */
+void add_descriptor(struct descriptors *list, int fd);
+
+/* memory.c: what is kept to the end of the process. */
 void *allocate(size_t size);
 /* A copy of a list with room for one more, and behind it the end of a list of texts. */
 void *grown(const void *list, size_t count, size_t size);
-void add_descriptor(struct descriptors *list, int fd);
-/* A descriptor that is open here. */
-int parse_descriptor(struct options *options, const struct row *row, const char *value);
-
-/* mount_options.c */
-typedef void parser(struct options *options, const struct row *row, const char *value);
-parser parse_bind, parse_dev_bind, parse_bind_fd, parse_tmpfs, parse_filesystem, parse_mqueue, parse_file;
-parser parse_bind_data, parse_dir, parse_symlink, parse_chmod, parse_mask, parse_protect, parse_device;
+char *copy_of(const char *text);
 
 /* log.c */
 void log_as(const char *who, bool verbose);
@@ -402,6 +400,13 @@ bool has_filter(void);
 /* Nothing but execve(2) need be allowed from then on. */
 void install_filters(void);
 _Noreturn void list_denied(void);
+
+/* landlock.c */
+/* Reads the rules from a file of the outside; NULL for none. */
+void load_landlock(const char *path);
+/* In the jail, by whom all its paths can be reached. */
+void make_landlock_rules(void);
+void limit_by_landlock(void);
 
 /* observed.c */
 /* The descriptor that leads to the observer. */

@@ -1,6 +1,6 @@
 /* The options that put something into the jail, cut into their fields. */
 #define _GNU_SOURCE
-#include "launcher.h"
+#include "option_table.h"
 
 #include <errno.h>
 #include <stdlib.h>
