@@ -14,7 +14,13 @@ import { fileTotals, WorkMeter, type WorkProgress } from '../manifest/work.js';
 import { BlobArchive, BlobDirectory, type BlobStore, blobName, writeBlob } from './blobs.js';
 import { type CompressionChoice, checkCompression, compress } from './compression.js';
 import { cpio } from './cpio.js';
-import { type Destination, type ExportFormat, STDOUT_PATH } from './destination.js';
+import {
+  type Destination,
+  type ExportFormat,
+  isContainerImage,
+  STDOUT_PATH,
+} from './destination.js';
+import type { DiskDestination } from './disk-image.js';
 import { scratchDirectory } from './draft.js';
 import type { FileTree } from './file-tree.js';
 import {
@@ -32,6 +38,7 @@ import { checkPlatform, platformOf } from './platform.js';
 import { TAR_END, tar } from './tar.js';
 import { imageXattrs, refuseReservedNames } from './target-names.js';
 import { creationTime, reproducibleTimes } from './times.js';
+import type { Verity } from './verity.js';
 
 export interface ExportOptions {
   readonly image?: ImageOptions;
@@ -42,7 +49,7 @@ export interface ExportOptions {
   readonly maxLayers?: number;
   /** The package that an entry is from, for layers by package. */
   readonly packageOf?: (entry: Entry) => string | undefined;
-  /** The default is gzip for layers, and by file name for `tar` and `cpio`. */
+  /** The default is gzip for layers and squashfs, and by file name for `tar` and `cpio`. */
   readonly compression?: CompressionChoice;
   /** No time in what is written is later: nanoseconds since the epoch. */
   readonly epoch?: bigint;
@@ -50,6 +57,8 @@ export interface ExportOptions {
   readonly onProgress?: (bytes: number) => void;
   /** Called while files are packed, and while blobs are pushed. */
   readonly onWork?: (progress: WorkProgress) => void;
+  /** Whether a file system gets a dm-verity hash tree. */
+  readonly verity?: boolean;
   /** How a registry is spoken with. */
   readonly registry?: RegistryOptions;
   /** Ends the export; nothing of it stays. */
@@ -65,6 +74,8 @@ export interface ExportResult {
   /** Bytes: of the file, or of an image's manifest, configuration and layers. */
   readonly size: number;
   readonly entries: number;
+  /** The hash tree of a file system. */
+  readonly verity?: Verity;
   readonly image?: {
     /** The tag, or the reference of a docker-archive. */
     readonly name: string | undefined;
@@ -93,13 +104,17 @@ export async function exportTree(
   if (options.compression !== undefined) checkCompression(options.compression);
   const { kind } = destination;
   refuseReservedNames(tree.entries, kind);
-  const isImage = kind !== 'tar' && kind !== 'cpio';
+  const isImage = isContainerImage(destination);
   const entries = tree.entries.map((entry) => portable(entry, isImage));
   const made = { ...tree, entries: reproducibleTimes(entries, options.epoch) };
   switch (destination.kind) {
     case 'tar':
     case 'cpio':
       return exportArchive(made, destination, options);
+    case 'squashfs':
+    case 'erofs':
+    case 'ext4':
+      return exportDisk(made, destination, options);
     case 'oci':
       return exportLayout(made, destination, options);
     case 'docker':
@@ -136,6 +151,19 @@ async function exportArchive(
     return stored;
   });
   return { format: kind, path: file, ...blob, entries: tree.entries.length };
+}
+
+async function exportDisk(
+  tree: FileTree,
+  destination: DiskDestination,
+  options: ExportOptions,
+): Promise<ExportResult> {
+  const { writeDiskImage } = await import('./disk-image.js');
+  const { signal } = options;
+  const watch = (chunks: Iterable<Buffer>) => watched(chunks, options);
+  const image = await writeDiskImage(tree, destination, options, { signal, watch });
+  const { kind, path: file } = destination;
+  return { format: kind, path: file, ...image, entries: tree.entries.length };
 }
 
 async function openArchive(file: string, { signal }: ExportOptions): Promise<OutputFile> {
@@ -179,7 +207,7 @@ async function exportToRegistry(
 ): Promise<ExportResult> {
   const { RegistryClient } = await import('../image/registry/client.js');
   const { parseRegistryName } = await import('../image/registry/name.js');
-  const { pushImage } = await import('../image/registry/push.js');
+  const { pushBlobs, pushManifest } = await import('../image/registry/push.js');
   const { remove } = await import('fs-extra/esm');
   const { signal, registry } = options;
   const settings = { ...registry, ...(signal === undefined ? {} : { signal }) };
@@ -192,7 +220,8 @@ async function exportToRegistry(
     const blobs = [...(stored.image?.layers ?? []).map((layer) => layer.digest)];
     if (stored.image !== undefined) blobs.push(stored.image.config);
     const manifest = { ...fileOf(stored.digest), mediaType: MANIFEST_TYPE };
-    await pushImage(client, blobs.map(fileOf), manifest);
+    await pushBlobs(client, blobs.map(fileOf));
+    await pushManifest(client, manifest, client.name.tag ?? stored.digest);
     const { image, ...result } = stored;
     const told = image === undefined ? {} : { image: { ...image, name: undefined } };
     return { ...result, ...told, format: kind, path: name };

@@ -30,7 +30,7 @@ export async function resolveRequest(
   const sysroot = new Sysroot(request.sysroot);
   const { bring, warnings } = await loadPackages(request, sysroot);
   const additions = await loadAdditions(request);
-  const advise = isAdvised ? await loadAdviser(request) : undefined;
+  const advise = isAdvised ? await loadAdviser(sysroot) : undefined;
   const closure = resolve(request, { sysroot, additions, packages: bring, advise, goesOn });
   return { ...closure, warnings: [...warnings, ...closure.warnings] };
 }
@@ -50,9 +50,8 @@ export async function planRequest(
   return { closure, manifest: plan(closure) };
 }
 
-/** Looks in a root of its own: what advice rests on says nothing of the closure. */
-async function loadAdviser(request: ResolveRequest) {
-  const probe = new Sysroot(request.sysroot);
+/** What advice rests on says nothing of the closure. */
+async function loadAdviser({ probe }: Sysroot) {
   const { openPackages } = await import('../evidence/packages/open.js');
   const { adviserOf } = await import('../resolve/advice/advise.js');
   const { database } = await openPackages(probe);

@@ -106,6 +106,7 @@ function jobOf(wanted: Wanted, interrupt?: Interrupt): BuildJob {
       strict: args.strict ?? false,
       link: args.link ?? false,
       noSync: args['no-sync'] ?? false,
+      noCache: args['no-cache'] ?? false,
       insecureParents: args['insecure-parents'] ?? false,
       wait: args.wait ?? false,
       onWait: () => warn(`waiting for another build in ${args.root}`),

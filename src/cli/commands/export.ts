@@ -1,5 +1,5 @@
 import { JailbuildError } from '../../errors.js';
-import { type Destination, STDOUT_PATH } from '../../export/destination.js';
+import { type Destination, isContainerImage, STDOUT_PATH } from '../../export/destination.js';
 import type { ExportOptions, ExportResult } from '../../export/export.js';
 import { isStandardOutput, isStream } from '../../fs/atomic-file.js';
 import type { LeftOut } from '../../image/left-out.js';
@@ -45,6 +45,7 @@ export const exportCommand = defineCommand({
     ['export bash ls --to oci:images:tools -- bash', 'Make an image without a jail on the disk'],
     ['export /srv/jail --to docker-archive:-:jail | docker load', 'Hand an image to Docker'],
     ['export busybox --to cpio:initrd.gz', 'Make an initramfs'],
+    ['export /srv/jail --to squashfs:jail.raw --verity', 'Make a disk image with a hash tree'],
   ],
   async run(args) {
     const { findSource } = await import('./export-source.js');
@@ -173,7 +174,9 @@ function checkUsage(args: ExportArguments, { kind }: Destination, toStdout: bool
   };
   if (args.json && toStdout) usage('--json prints where the archive goes: name a file in --to');
   if (args.cmd !== undefined && args['--'] !== undefined) usage('--cmd and -- cannot be combined');
-  if (kind !== 'tar' && kind !== 'cpio') return;
+  const isDisk = kind === 'squashfs' || kind === 'erofs' || kind === 'ext4';
+  if (args.verity && !isDisk) usage(`--verity applies to disk images, not to ${kind}`);
+  if (isContainerImage({ kind })) return;
   const other = IMAGE_OPTIONS.find((name) => args[name] !== undefined);
   if (other !== undefined) usage(`--${other} applies to images, not to ${kind}`);
   if (args['--'] !== undefined) usage(`the command behind -- applies to images, not to ${kind}`);
@@ -198,6 +201,7 @@ function tell(args: ExportArguments, result: ExportReport, toStdout: boolean): v
       ...lines,
       ...(result.leftOut === undefined ? [] : leftOutLines(result.leftOut)),
       `${image === undefined ? 'Digest' : 'Image'} ${digest}`,
+      ...(result.verity === undefined ? [] : [`Root hash ${result.verity.rootHash}`]),
       '',
     ].join('\n'),
   );

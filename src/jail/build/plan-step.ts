@@ -30,7 +30,8 @@ export async function planStep(resolved: Resolved, onWork?: OnWork): Promise<Pla
     refuseInsecure(locateTarget(job.target), job.target);
   }
   await refuseBeyondLimits(manifest, resolved);
-  const isDetailed = resolved.resolution.kind !== 'closure';
+  const { kind } = resolved.resolution;
+  const isDetailed = kind === 'recorded' || kind === 'given';
   return {
     ...resolved,
     manifest: isDetailed ? manifest : await withDetails(manifest, resolved, onWork),
@@ -58,6 +59,8 @@ function manifestOf({ resolution }: Resolved): Manifest {
       return plan(resolution.closure);
     case 'recorded':
       return resolution.manifest;
+    case 'remembered':
+      return resolution.remembered.manifest;
     case 'given':
       return resolution.given.manifest;
   }
