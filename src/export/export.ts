@@ -161,7 +161,9 @@ async function exportDisk(
   const { writeDiskImage } = await import('./disk-image.js');
   const { signal } = options;
   const watch = (chunks: Iterable<Buffer>) => watched(chunks, options);
-  const image = await writeDiskImage(tree, destination, options, { signal, watch });
+  const image = await writeDiskImage(tree, destination, options, {
+    ...{ signal, watch, meter: packMeter(tree, options) },
+  });
   const { kind, path: file } = destination;
   return { format: kind, path: file, ...image, entries: tree.entries.length };
 }

@@ -37,7 +37,11 @@ describe('progress of long work', needs('script', 'zstd'), () => {
 
   function onTerminal(...args: readonly string[]): string {
     const words = [process.execPath, JAILBUILD, ...args].map((word) => `'${word}'`).join(' ');
-    const { status, stdout } = exec('script', ['-qec', `stty rows 30 cols 100; ${words}`, '/dev/null']);
+    const { status, stdout } = exec('script', [
+      '-qec',
+      `stty rows 30 cols 100; ${words}`,
+      '/dev/null',
+    ]);
     assert.equal(status, 0, stdout);
     return stdout;
   }
