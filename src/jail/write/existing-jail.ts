@@ -146,6 +146,7 @@ async function change(
         hasCapabilities = true;
         options.onCapability?.(entry, xattrs);
       },
+      isSynced: !noSync,
       sourceTimes: options.sourceTimes,
       notMade: fidelity.notMade,
       signal,

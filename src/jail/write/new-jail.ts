@@ -69,6 +69,7 @@ export async function writeNewJail(
         hasCapabilities = true;
         options.onCapability?.(entry, xattrs);
       },
+      isSynced: !noSync,
       sourceTimes: options.sourceTimes,
       notMade: fidelity.notMade,
       signal,

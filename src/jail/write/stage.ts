@@ -24,6 +24,8 @@ export interface StageOptions {
   readonly share: boolean;
   /** Called for a file that was copied with capabilities, with all of its extended attributes. */
   readonly onCapability?: WriteOptions['onCapability'] | undefined;
+  /** Whether a `sync` follows. */
+  readonly isSynced: boolean;
   /** Paths that could not be made, with the reason; filled in by the transaction's warnings. */
   readonly notMade: ReadonlyMap<string, string>;
   readonly signal: AbortSignal | undefined;
@@ -100,6 +102,7 @@ function createOperation(item: Placed, options: StageOptions): CreateOperation {
         sourceMtime: options.sourceTimes?.get(entry.path) ?? mtime,
         attributes,
         share: options.share,
+        writeBack: options.isSynced,
       };
     }
     case 'character-device':
