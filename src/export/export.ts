@@ -7,9 +7,11 @@ import {
   openOutput,
   standardOutput,
 } from '../fs/atomic-file.js';
+import { releaseTrees } from '../fs/held-tree.js';
 import type { Platform } from '../image/platform.js';
 import type { RegistryOptions } from '../image/registry/client.js';
 import type { Entry } from '../manifest/manifest.js';
+import { fileTotals, WorkMeter, type WorkProgress } from '../manifest/work.js';
 import { BlobArchive, BlobDirectory, type BlobStore, blobName, writeBlob } from './blobs.js';
 import { type CompressionChoice, checkCompression, compress } from './compression.js';
 import { cpio } from './cpio.js';
@@ -54,6 +56,8 @@ export interface ExportOptions {
   readonly epoch?: bigint;
   /** Called with the number of bytes, before compression, that were written since. */
   readonly onProgress?: (bytes: number) => void;
+  /** Called while files are packed, and while blobs are pushed. */
+  readonly onWork?: (progress: WorkProgress) => void;
   /** Whether a file system gets a dm-verity hash tree. */
   readonly verity?: boolean;
   /** How a registry is spoken with. */
@@ -104,21 +108,33 @@ export async function exportTree(
   const isImage = isContainerImage(destination);
   const entries = tree.entries.map((entry) => portable(entry, isImage));
   const made = { ...tree, entries: reproducibleTimes(entries, options.epoch) };
+  try {
+    return await write(made, destination, options);
+  } finally {
+    releaseTrees();
+  }
+}
+
+function write(
+  tree: FileTree,
+  destination: Destination,
+  options: ExportOptions,
+): Promise<ExportResult> {
   switch (destination.kind) {
     case 'tar':
     case 'cpio':
-      return exportArchive(made, destination, options);
+      return exportArchive(tree, destination, options);
     case 'squashfs':
     case 'erofs':
     case 'ext4':
-      return exportDisk(made, destination, options);
+      return exportDisk(tree, destination, options);
     case 'oci':
-      return exportLayout(made, destination, options);
+      return exportLayout(tree, destination, options);
     case 'docker':
-      return exportToRegistry(made, destination, options);
+      return exportToRegistry(tree, destination, options);
     case 'oci-archive':
     case 'docker-archive':
-      return exportImageArchive(made, destination, options);
+      return exportImageArchive(tree, destination, options);
   }
 }
 
@@ -139,7 +155,8 @@ async function exportArchive(
 ): Promise<ExportResult> {
   const { kind, path: file } = destination;
   const compression = options.compression ?? { kind: destination.compression };
-  const chunks = watched(kind === 'tar' ? tar(tree) : cpio(tree), options);
+  const meter = packMeter(tree, options);
+  const chunks = watched(kind === 'tar' ? tar(tree, meter) : cpio(tree, meter), options);
   const blob = await drafted(await openArchive(file, options), async (output) => {
     const write = (...some: readonly Buffer[]) => output.append(...some);
     const stored = await writeBlob(compress(chunks, compression), write);
@@ -157,7 +174,9 @@ async function exportDisk(
   const { writeDiskImage } = await import('./disk-image.js');
   const { signal } = options;
   const watch = (chunks: Iterable<Buffer>) => watched(chunks, options);
-  const image = await writeDiskImage(tree, destination, options, { signal, watch });
+  const image = await writeDiskImage(tree, destination, options, {
+    ...{ signal, watch, meter: packMeter(tree, options) },
+  });
   const { kind, path: file } = destination;
   return { format: kind, path: file, ...image, entries: tree.entries.length };
 }
@@ -341,7 +360,9 @@ async function storeLayersAndConfig(
     options.onProgress?.(bytes);
   };
   const { compression } = options;
-  const layers = await storeLayers(parts, sourceRoot, store, compression, nameOf.layer, onChunk);
+  const { layer: nameOfLayer } = nameOf;
+  const follow = { onChunk, meter: packMeter(tree, options) };
+  const layers = await storeLayers(parts, sourceRoot, store, compression, nameOfLayer, follow);
   const created = creationTime(entries, options.epoch);
   const text = imageConfig(options.image ?? {}, platform, layers, created);
   const config = await store.put([text], nameOf.config);
@@ -363,6 +384,10 @@ function resultOf(
     entries: entries.length,
     image: { name, platform, config: config.digest, layers },
   };
+}
+
+function packMeter({ entries }: FileTree, { onWork }: ExportOptions): WorkMeter {
+  return new WorkMeter('pack', fileTotals(entries), onWork);
 }
 
 function* watched(chunks: Iterable<Buffer>, options: ExportOptions): Generator<Buffer> {
