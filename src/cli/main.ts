@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import packageJson from '../../package.json' with { type: 'json' };
-import { JailbuildError } from '../errors.js';
+import { errnoOf, JailbuildError, strerror } from '../errors.js';
 import { nearest } from '../text/suggest.js';
 import { spliceArguments } from './argument-file.js';
 import type { AnyCommand } from './command.js';
@@ -44,6 +44,15 @@ function ofSystem(error: unknown): unknown {
     /null bytes/.test(error.message)
   ) {
     return new JailbuildError('USAGE', 'a path has a NUL byte in it, which no path can have');
+  }
+  // Of a file that was there a moment ago: what the system says of it is for the user.
+  if (errnoOf(error) !== undefined && 'syscall' in error && 'path' in error) {
+    const path = String(error.path).replace(/^\/proc\/self\/fd\/\d+\//, '');
+    const isFull = /^(ENOSPC|EDQUOT|EROFS|EFBIG)$/.test(errnoOf(error) ?? '');
+    const message = `${path}: ${strerror(error)} (${error.syscall})`;
+    return new JailbuildError(isFull ? 'WRITE_FAILED' : 'NOT_READABLE', message, path, {
+      cause: error,
+    });
   }
   return error;
 }
