@@ -7,6 +7,7 @@ import {
   openOutput,
   standardOutput,
 } from '../fs/atomic-file.js';
+import { releaseTrees } from '../fs/held-tree.js';
 import type { Platform } from '../image/platform.js';
 import type { RegistryOptions } from '../image/registry/client.js';
 import type { Entry } from '../manifest/manifest.js';
@@ -107,21 +108,33 @@ export async function exportTree(
   const isImage = isContainerImage(destination);
   const entries = tree.entries.map((entry) => portable(entry, isImage));
   const made = { ...tree, entries: reproducibleTimes(entries, options.epoch) };
+  try {
+    return await write(made, destination, options);
+  } finally {
+    releaseTrees();
+  }
+}
+
+function write(
+  tree: FileTree,
+  destination: Destination,
+  options: ExportOptions,
+): Promise<ExportResult> {
   switch (destination.kind) {
     case 'tar':
     case 'cpio':
-      return exportArchive(made, destination, options);
+      return exportArchive(tree, destination, options);
     case 'squashfs':
     case 'erofs':
     case 'ext4':
-      return exportDisk(made, destination, options);
+      return exportDisk(tree, destination, options);
     case 'oci':
-      return exportLayout(made, destination, options);
+      return exportLayout(tree, destination, options);
     case 'docker':
-      return exportToRegistry(made, destination, options);
+      return exportToRegistry(tree, destination, options);
     case 'oci-archive':
     case 'docker-archive':
-      return exportImageArchive(made, destination, options);
+      return exportImageArchive(tree, destination, options);
   }
 }
 

@@ -104,14 +104,22 @@ async function exportSource(
   if (sbom !== undefined && sbom.file === undefined) {
     throw new JailbuildError('USAGE', '--sbom: name its file with --sbom-file');
   }
+  const shown: string[] = [];
+  const tellWarning = (message: string): void => {
+    shown.push(message);
+    warn(message);
+  };
   const read = await source.read();
   const { warnings, command, environment, sysroot, originOf } = read;
-  for (const warning of warnings) warn(warning);
+  const { describePrivileged } = await import('../../manifest/privileged-files.js');
+  for (const warning of [...warnings, ...describePrivileged(read.tree.entries)]) {
+    tellWarning(warning);
+  }
   let { tree } = read;
   if (args['package-database'] === 'auto') {
     const { withPackageDatabase } = await import('../../export/package-database.js');
     const made = await withPackageDatabase(read);
-    for (const warning of made.warnings) warn(warning);
+    for (const warning of made.warnings) tellWarning(warning);
     tree = made.tree;
   }
   const limits = limitsOf(args);
@@ -124,7 +132,7 @@ async function exportSource(
     const { unknownNames } = await import('../../export/image-user.js');
     const unknown = unknownNames(tree, chosen.image.user);
     if (unknown.length > 0)
-      warn(`the image has no ${unknown.join(' and no ')}: name it by number, or bring it`);
+      tellWarning(`the image has no ${unknown.join(' and no ')}: name it by number, or bring it`);
   }
   const { signal } = interrupt;
   const { registryOptionsOf } = await import('../options/registry.js');
@@ -132,11 +140,11 @@ async function exportSource(
   if (chosen.layers === 'by-package') {
     const { entryPackages } = await import('../../export/packages.js');
     const { packageOf, warnings: unread } = await entryPackages(read);
-    for (const warning of unread) warn(warning);
+    for (const warning of unread) tellWarning(warning);
     options = { ...options, packageOf };
   }
   const { leftOut } = read;
-  const told = leftOut === undefined ? {} : { leftOut };
+  const told = { warnings: shown, ...(leftOut === undefined ? {} : { leftOut }) };
   if (sbom?.file === undefined) {
     interrupt.listen();
     return { ...(await exportTree(tree, destination, options)), ...told };
@@ -147,7 +155,7 @@ async function exportSource(
     const title = chosen.image?.labels?.['org.opencontainers.image.title'];
     const name = title ?? nameOfImage(destination) ?? UNNAMED;
     const made = await makeSbom(sbom, name, tree, sysroot, originOf, onWork);
-    for (const warning of made.warnings) warn(warning);
+    for (const warning of made.warnings) tellWarning(warning);
     // The export fails if a file no longer has the digest of the bill of materials.
     const entries = tree.entries.map((entry): Entry => {
       const digest = made.digests.get(entry.path);
@@ -166,6 +174,7 @@ async function exportSource(
 interface ExportReport extends ExportResult {
   readonly sbom?: { readonly format: string; readonly path: string };
   readonly leftOut?: LeftOut;
+  readonly warnings: readonly string[];
 }
 
 function checkUsage(args: ExportArguments, { kind }: Destination, toStdout: boolean): void {
