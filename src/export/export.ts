@@ -10,6 +10,7 @@ import {
 import type { Platform } from '../image/platform.js';
 import type { RegistryOptions } from '../image/registry/client.js';
 import type { Entry } from '../manifest/manifest.js';
+import { fileTotals, WorkMeter } from '../manifest/work.js';
 import {
   type Blob,
   BlobArchive,
@@ -21,7 +22,13 @@ import {
 import { checkCompression, compress } from './compression.js';
 import { cpio } from './cpio.js';
 import { json } from './descriptor.js';
-import { type Destination, type ExportFormat, STDOUT_PATH } from './destination.js';
+import {
+  type Destination,
+  type ExportFormat,
+  isContainerImage,
+  STDOUT_PATH,
+} from './destination.js';
+import type { DiskDestination } from './disk-image.js';
 import { scratchDirectory } from './draft.js';
 import type { FileTree } from './file-tree.js';
 import type { StoredLayer } from './image.js';
@@ -44,8 +51,11 @@ import {
 import { TAR_END, tar } from './tar.js';
 import { imageXattrs, refuseReservedNames } from './target-names.js';
 import { creationTime, reproducibleTimes } from './times.js';
+import type { Verity } from './verity.js';
 
 export interface ExportOptions extends StoreOptions {
+  /** Whether a file system gets a dm-verity hash tree. */
+  readonly verity?: boolean;
   /** How a registry is spoken with. */
   readonly registry?: RegistryOptions;
   /** Whether an image whose tag has images for other platforms is added to these. */
@@ -67,6 +77,8 @@ export interface ExportResult {
   /** Bytes: of the file, or of an image's manifest, configuration and layers. */
   readonly size: number;
   readonly entries: number;
+  /** The hash tree of a file system. */
+  readonly verity?: Verity;
   readonly image?: {
     /** The tag, or the reference of a docker-archive. */
     readonly name: string | undefined;
@@ -134,6 +146,10 @@ export async function exportParts(
     case 'tar':
     case 'cpio':
       return exportArchive(tree, destination, options);
+    case 'squashfs':
+    case 'erofs':
+    case 'ext4':
+      return exportDisk(tree, destination, options);
     case 'oci':
       return exportLayout(parts, destination, options);
     case 'docker':
@@ -147,7 +163,7 @@ export async function exportParts(
 function prepared({ tree, options }: ExportPart, { kind }: Destination): ExportPart {
   if (options.compression !== undefined) checkCompression(options.compression);
   refuseReservedNames(tree.entries, kind);
-  const isImage = kind !== 'tar' && kind !== 'cpio';
+  const isImage = isContainerImage({ kind });
   const entries = tree.entries.map((entry) => portable(entry, isImage));
   return { tree: { ...tree, entries: reproducibleTimes(entries, options.epoch) }, options };
 }
@@ -169,7 +185,8 @@ async function exportArchive(
 ): Promise<ExportResult> {
   const { kind, path: file } = destination;
   const compression = options.compression ?? { kind: destination.compression };
-  const chunks = watched(kind === 'tar' ? tar(tree) : cpio(tree), options);
+  const meter = packMeter(tree, options);
+  const chunks = watched(kind === 'tar' ? tar(tree, meter) : cpio(tree, meter), options);
   const blob = await drafted(await openArchive(file, options), async (output) => {
     const write = (...some: readonly Buffer[]) => output.append(...some);
     const stored = await writeBlob(compress(chunks, compression), write);
@@ -177,6 +194,21 @@ async function exportArchive(
     return stored;
   });
   return { format: kind, path: file, ...blob, entries: tree.entries.length };
+}
+
+async function exportDisk(
+  tree: FileTree,
+  destination: DiskDestination,
+  options: ExportOptions,
+): Promise<ExportResult> {
+  const { writeDiskImage } = await import('./disk-image.js');
+  const { signal } = options;
+  const watch = (chunks: Iterable<Buffer>) => watched(chunks, options);
+  const image = await writeDiskImage(tree, destination, options, {
+    ...{ signal, watch, meter: packMeter(tree, options) },
+  });
+  const { kind, path: file } = destination;
+  return { format: kind, path: file, ...image, entries: tree.entries.length };
 }
 
 async function openArchive(file: string, { signal }: ExportOptions): Promise<OutputFile> {
@@ -230,7 +262,8 @@ async function exportToRegistry(
   try {
     const beside = append ? await imagesOfTag(client) : [];
     const stored = await storeImages(parts, new BlobDirectory(scratch), beside);
-    await pushToRegistry(client, stored, (digest) => path.join(scratch, blobName(digest)));
+    const fileOf = (digest: string) => path.join(scratch, blobName(digest));
+    await pushToRegistry(client, stored, fileOf, parts[0]?.options.onWork);
     return resultOf(parts, { kind, path: name }, stored, undefined);
   } finally {
     client.close();
@@ -350,6 +383,10 @@ function resultOf(
 
 function sizeOf(blobs: readonly Blob[]): number {
   return blobs.reduce((sum, { size }) => sum + size, 0);
+}
+
+function packMeter({ entries }: FileTree, { onWork }: ExportOptions): WorkMeter {
+  return new WorkMeter('pack', fileTotals(entries), onWork);
 }
 
 function* watched(chunks: Iterable<Buffer>, options: ExportOptions): Generator<Buffer> {

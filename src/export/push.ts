@@ -1,6 +1,7 @@
 import type { RegistryClient } from '../image/registry/client.js';
 import { type BlobFile, pushBlobs, pushManifest } from '../image/registry/push.js';
 import { addReferrers } from '../image/registry/referrers.js';
+import { WorkMeter, type WorkProgress } from '../manifest/work.js';
 import type { Descriptor } from './descriptor.js';
 import { descriptorOf, type StoredImages } from './store-images.js';
 
@@ -16,7 +17,11 @@ export async function pushToRegistry(
   client: RegistryClient,
   { root, images }: StoredImages,
   fileOf: (digest: string) => string,
+  onWork?: (progress: WorkProgress) => void,
 ): Promise<void> {
+  const layers = images.flatMap((image) => image.layers);
+  const bytes = layers.reduce((sum, { size }) => sum + size, 0);
+  const meter = new WorkMeter('push', { files: layers.length, bytes }, onWork);
   const file = ({ digest }: { readonly digest: string }): BlobFile => ({
     digest,
     file: fileOf(digest),
@@ -24,7 +29,11 @@ export async function pushToRegistry(
   const push = (item: Descriptor, reference = item.digest) =>
     pushManifest(client, { ...file(item), mediaType: item.mediaType }, reference);
   for (const image of images) {
-    await pushBlobs(client, [...image.layers, image.config].map(file));
+    for (const layer of image.layers) {
+      await pushBlobs(client, [file(layer)]);
+      meter.add(layer.size, 1);
+    }
+    await pushBlobs(client, [file(image.config)]);
     const descriptor = descriptorOf(image);
     if (descriptor.digest !== root.digest || image.referrers.length > 0) await push(descriptor);
     let isListed = true;

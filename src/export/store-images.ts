@@ -1,5 +1,6 @@
 import type { Platform } from '../image/platform.js';
 import type { Entry } from '../manifest/manifest.js';
+import { fileTotals, WorkMeter, type WorkProgress } from '../manifest/work.js';
 import { type Blob, type BlobStore, blobName } from './blobs.js';
 import type { CompressionChoice } from './compression.js';
 import { type Descriptor, indexOf, MANIFEST_TYPE } from './descriptor.js';
@@ -27,12 +28,14 @@ export interface StoreOptions {
   readonly maxLayers?: number;
   /** The package that an entry is from, for layers by package. */
   readonly packageOf?: (entry: Entry) => string | undefined;
-  /** The default is gzip for layers, and by file name for `tar` and `cpio`. */
+  /** The default is gzip for layers and squashfs, and by file name for `tar` and `cpio`. */
   readonly compression?: CompressionChoice;
   /** No time in what is written is later: nanoseconds since the epoch. */
   readonly epoch?: bigint;
   /** Called with the number of bytes, before compression, that were written since. */
   readonly onProgress?: (bytes: number) => void;
+  /** Called while files are packed, and while blobs are pushed. */
+  readonly onWork?: (progress: WorkProgress) => void;
   /** Returns what is attached to an image, by the digest of its manifest. */
   readonly attachmentsOf?: (digest: string) => readonly Attachment[];
   /** Ends the export; nothing of it stays. */
@@ -144,8 +147,10 @@ export async function storeLayersAndConfig(
     options.signal?.throwIfAborted();
     options.onProgress?.(bytes);
   };
-  const { compression } = options;
-  const layers = await storeLayers(parts, sourceRoot, store, compression, nameOf.layer, onChunk);
+  const { compression, onWork } = options;
+  const { layer: nameOfLayer } = nameOf;
+  const follow = { onChunk, meter: new WorkMeter('pack', fileTotals(entries), onWork) };
+  const layers = await storeLayers(parts, sourceRoot, store, compression, nameOfLayer, follow);
   const created = creationTime(entries, options.epoch);
   const text = imageConfig(options.image ?? {}, platform, layers, created);
   const config = await store.put([text], nameOf.config);

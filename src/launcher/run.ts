@@ -7,6 +7,7 @@ import { locateLauncher } from './locate.js';
 import { descriptorsOf, environmentOf, type LaunchOptions, launcherArguments } from './options.js';
 import type { Helper, OutgoingNetwork } from './outgoing-network.js';
 import { SignalPassing } from './pass-signals.js';
+import { needsRunFiles, withRunFiles } from './run-files.js';
 
 /**
  * Runs a command in a jail, on our own standard streams, to its end.
@@ -15,7 +16,7 @@ import { SignalPassing } from './pass-signals.js';
  * @param command without words, a shell
  * @param network made for the jail by a helper
  * @returns the command's exit status, or 128 and the number of the signal that ended it
- * @throws JailbuildError LAUNCHER_MISSING, LAUNCHER_FAILED
+ * @throws JailbuildError USAGE, LAUNCHER_MISSING, LAUNCHER_FAILED
  */
 export async function runJail(
   root: string,
@@ -23,38 +24,61 @@ export async function runJail(
   command: readonly string[],
   network?: OutgoingNetwork,
 ): Promise<number> {
+  const descriptors = descriptorsOf(options);
+  const own = Math.max(2, ...descriptors) + 1;
+  const launched = network === undefined ? options : withNetwork(options, own);
+  return withRunFiles(launched, (whole) =>
+    start(root, whole, command, { network, descriptors, own }),
+  );
+}
+
+/** Descriptors by which we make the network of a jail, from the first on that a run does not use. */
+function networkDescriptors(own: number): Readonly<Record<'info' | 'block' | 'resolver', number>> {
+  return { info: own, block: own + 1, resolver: own + 2 };
+}
+
+function withNetwork(options: LaunchOptions, own: number): LaunchOptions {
+  const { info, block, resolver } = networkDescriptors(own);
+  const target = '/etc/resolv.conf';
+  return {
+    ...options,
+    supervision: { ...options.supervision, infoFd: info, blockFd: block },
+    mounts: [
+      ...(options.mounts ?? []),
+      { option: '--bind-data', value: `${resolver}:${target}:ro`, target },
+    ],
+  };
+}
+
+async function start(
+  root: string,
+  options: LaunchOptions,
+  command: readonly string[],
+  {
+    network,
+    descriptors,
+    own,
+  }: {
+    readonly network: OutgoingNetwork | undefined;
+    readonly descriptors: readonly number[];
+    readonly own: number;
+  },
+): Promise<number> {
   const signals = new SignalPassing();
   signals.start();
   const outgoing = network === undefined ? undefined : await import('./outgoing-network.js');
-  const descriptors = descriptorsOf(options);
-  const own = Math.max(2, ...descriptors) + 1;
-  const [info, block, resolver] = [own, own + 1, own + 2];
-  const launched =
-    network === undefined
-      ? options
-      : {
-          ...options,
-          supervision: { ...options.supervision, infoFd: info, blockFd: block },
-          mounts: [
-            ...(options.mounts ?? []),
-            {
-              option: '--bind-data',
-              value: `${resolver}:/etc/resolv.conf:ro`,
-              target: '/etc/resolv.conf',
-            },
-          ],
-        };
+  const { info, block, resolver } = networkDescriptors(own);
   const environment = environmentOf(options, process.env.TERM);
   // Node makes text of all arguments and variables: other bytes go by a pipe.
   const given = own + (network === undefined ? 0 : 3);
-  const isText = [root, ...launcherArguments(root, launched, command)].every((word) =>
+  const isText = [root, ...launcherArguments(root, options, command)].every((word) =>
     word.isWellFormed(),
   );
   const args = [
     // However we end: nobody would be there to pass on signals, or to learn what becomes of the command.
     '--die-with-parent',
     ...(options.dieWithParent ? ['--die-with', String(process.ppid)] : []),
-    ...launcherArguments(root, launched, command, isText ? 'names' : 'values'),
+    ...launcherArguments(root, options, command, isText ? 'names' : 'values'),
   ];
   let helper: Helper | undefined;
   try {
@@ -151,12 +175,21 @@ export async function childOf(info: Duplex | undefined): Promise<number | undefi
   return text === '' ? undefined : (JSON.parse(text) as { 'child-pid': number })['child-pid'];
 }
 
-/** The launcher's command line for a run, as a shell takes it. */
+/**
+ * The launcher's command line for a run, as a shell takes it.
+ *
+ * @throws JailbuildError USAGE for a run with files of its own
+ */
 export function printCommand(
   root: string,
   options: LaunchOptions,
   command: readonly string[],
 ): string {
+  if (needsRunFiles(options))
+    throw new JailbuildError(
+      'USAGE',
+      '--print-command cannot be combined with --landlock or a seccomp profile in JSON: their files exist during a run only',
+    );
   return [locateLauncher(), ...launcherArguments(root, options, command)].map(quoted).join(' ');
 }
 

@@ -12,6 +12,7 @@ import { FileReader } from '../fs/file-reader.js';
 import { HeldTree } from '../fs/held-tree.js';
 import type { Sysroot } from '../fs/sysroot.js';
 import type { Entry, FileEntry, Reason } from '../manifest/manifest.js';
+import { fileTotals, WorkMeter, type WorkProgress } from '../manifest/work.js';
 import { type Distribution, readDistribution } from './distribution.js';
 import { type PackageNote, readPackageNote } from './package-note.js';
 
@@ -52,12 +53,14 @@ export const ROOT = '';
  *
  * @param sysroot the system whose package databases are asked
  * @param originOf the path in the sysroot that an entry is a copy of
+ * @param onWork called while files are hashed
  * @throws JailbuildError NOT_READABLE
  */
 export async function takeInventory(
   tree: FileTree,
   sysroot: Sysroot,
   originOf: (entry: Entry) => string | undefined,
+  onWork?: (progress: WorkProgress) => void,
 ): Promise<Inventory> {
   const distribution = readDistribution(sysroot);
   const held = new HeldTree(tree.sourceRoot);
@@ -70,9 +73,10 @@ export async function takeInventory(
   const files: InventoryFile[] = [];
   const partOf = new Map<string, string>();
   const seen = new Map<string, InventoryFile>();
+  const meter = new WorkMeter('hash', fileTotals(regular), onWork);
   for (const entry of regular) {
     const same = entry.hardlink === undefined ? undefined : seen.get(entry.hardlink);
-    const hashes = same ?? hashesOf(entry, held);
+    const hashes = same ?? (await hashesOf(entry, held, meter));
     const file = { path: entry.path, sha1: hashes.sha1, sha256: hashes.sha256 };
     seen.set(entry.path, file);
     const origin = origins.get(entry.path);
@@ -114,9 +118,18 @@ export function packageUrl(owner: Package, { id, version }: Distribution): strin
   return new PackageURL(type, id, name, shown, qualifiers, undefined).toString();
 }
 
-function hashesOf(entry: FileEntry, held: HeldTree): { sha1: string; sha256: string } {
+async function hashesOf(
+  entry: FileEntry,
+  held: HeldTree,
+  meter: WorkMeter,
+): Promise<{ sha1: string; sha256: string }> {
   const hashes = [createHash('sha1'), createHash('sha256')] as const;
-  for (const part of contentOf(entry, held)) for (const hash of hashes) hash.update(part);
+  for (const part of contentOf(entry, held)) {
+    for (const hash of hashes) hash.update(part);
+    meter.add(part.length);
+    await meter.turn();
+  }
+  meter.add(0, 1);
   return { sha1: hashes[0].digest('hex'), sha256: hashes[1].digest('hex') };
 }
 

@@ -19,6 +19,7 @@ import { printsUnicode } from '../output/character-set.js';
 import { buildReport, jsonLine } from '../output/json.js';
 import { outputIsScreen, writeOut } from '../output/output.js';
 import { buildPlain } from '../output/plain.js';
+import { showingProgress } from '../output/progress.js';
 import { printable } from '../output/text.js';
 import { annotateMessages, tellAdvice, tellHint, tellWarnings, warn } from '../report-error.js';
 
@@ -159,7 +160,8 @@ async function dryRun(wanted: Wanted): Promise<number> {
   const file = args.manifest === undefined ? undefined : await prepareFile(args.manifest);
   let manifest: Manifest;
   try {
-    const planned = await planBuild(job);
+    const isShown = !args.json && !args.quiet && (await outputIsScreen());
+    const planned = await showingProgress(isShown, (onWork) => planBuild(job, onWork));
     manifest = planned.manifest;
     await checkRunUser(wanted, manifest, planned.sourceRoot);
   } catch (error) {

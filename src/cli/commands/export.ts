@@ -1,11 +1,12 @@
 import { JailbuildError } from '../../errors.js';
-import { type Destination, STDOUT_PATH } from '../../export/destination.js';
+import { type Destination, isContainerImage, STDOUT_PATH } from '../../export/destination.js';
 import type { ExportOptions, ExportPart, ExportResult } from '../../export/export.js';
 import type { StoredLayer } from '../../export/image.js';
 import { platformName } from '../../export/platform-name.js';
 import { isStandardOutput, isStream } from '../../fs/atomic-file.js';
 import type { LeftOut } from '../../image/left-out.js';
 import type { Entry } from '../../manifest/manifest.js';
+import type { WorkProgress } from '../../manifest/work.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { Interrupt } from '../interrupt.js';
@@ -19,7 +20,8 @@ import {
 } from '../options/export.js';
 import { limitsOf } from '../options/limits.js';
 import { jsonLine } from '../output/json.js';
-import { outputIsTerminal, writeErr, writeOut } from '../output/output.js';
+import { outputIsScreen, outputIsTerminal, writeErr, writeOut } from '../output/output.js';
+import { showingProgress } from '../output/progress.js';
 import { formatSize, plural, printable } from '../output/text.js';
 import { annotateMessages, warn } from '../report-error.js';
 import type { ExportSource } from './export-source.js';
@@ -47,6 +49,7 @@ export const exportCommand = defineCommand({
     ['export bash ls --to oci:images:tools -- bash', 'Make an image without a jail on the disk'],
     ['export /srv/jail --to docker-archive:-:jail | docker load', 'Hand an image to Docker'],
     ['export busybox --to cpio:initrd.gz', 'Make an initramfs'],
+    ['export /srv/jail --to squashfs:jail.raw --verity', 'Make a disk image with a hash tree'],
   ],
   async run(line) {
     const { findSource } = await import('./export-source.js');
@@ -65,8 +68,11 @@ export const exportCommand = defineCommand({
     if (args.prove) for (const part of parts) await proveFirst(part);
     if (args.format === 'github') annotateMessages();
     const interrupt = new Interrupt();
+    const isShown = !args.quiet && !args.json && toStdout.length === 0 && (await outputIsScreen());
     try {
-      const report = await exportSources(parts as [Part], destinations, interrupt);
+      const report = await showingProgress(isShown, (onWork) =>
+        exportSources(parts as [Part], destinations, interrupt, onWork),
+      );
       tell(args, report, toStdout.length > 0);
       return EXIT.ok;
     } catch (error) {
@@ -100,6 +106,7 @@ async function exportSources(
   parts: readonly [Part, ...Part[]],
   destinations: readonly [Destination, ...Destination[]],
   interrupt: Interrupt,
+  onWork: (progress: WorkProgress) => void,
 ): Promise<ExportReport> {
   const { exportParts } = await import('../../export/export.js');
   const { nameOfImage } = await import('../../export/destination.js');
@@ -112,7 +119,7 @@ async function exportSources(
   try {
     const prepared: PreparedPart[] = [];
     for (const part of parts) {
-      prepared.push(await preparePart(part, sbom, nameOfImage(destination), signal));
+      prepared.push(await preparePart(part, sbom, nameOfImage(destination), { signal, onWork }));
     }
     interrupt.listen();
     const results: ExportResult[] = [];
@@ -171,7 +178,7 @@ async function preparePart(
   { args, source }: Part,
   sbom: PreparedSbom | undefined,
   imageName: string | undefined,
-  signal: AbortSignal,
+  { signal, onWork }: Required<Pick<ExportOptions, 'signal' | 'onWork'>>,
 ): Promise<PreparedPart> {
   const { exportOptionsOf } = await import('../options/image.js');
   const { registryOptionsOf } = await import('../options/registry.js');
@@ -198,7 +205,12 @@ async function preparePart(
     if (unknown.length > 0)
       warn(`the image has no ${unknown.join(' and no ')}: name it by number, or bring it`);
   }
-  let options: ExportOptions = { ...chosen, signal, registry: registryOptionsOf({ ...args }) };
+  let options: ExportOptions = {
+    ...chosen,
+    signal,
+    onWork,
+    registry: registryOptionsOf({ ...args }),
+  };
   if (chosen.layers === 'by-package') {
     const { entryPackages } = await import('../../export/packages.js');
     const { packageOf, warnings: unread } = await entryPackages(read);
@@ -238,7 +250,9 @@ function checkUsage(args: ExportLine, { kind }: Destination, toStdout: number): 
   if (args.append && kind !== 'oci' && kind !== 'docker') {
     usage(`--append adds to a layout or a registry: --to oci: or docker://, not ${kind}`);
   }
-  if (kind !== 'tar' && kind !== 'cpio') return;
+  const isDisk = kind === 'squashfs' || kind === 'erofs' || kind === 'ext4';
+  if (args.verity && !isDisk) usage(`--verity applies to disk images, not to ${kind}`);
+  if (isContainerImage({ kind })) return;
   // Of an image as a source, it says which one.
   const isOfSource = (name: string) => name === 'platform' && args['from-image'] !== undefined;
   const other = IMAGE_OPTIONS.find((name) => args[name] !== undefined && !isOfSource(name));
@@ -258,8 +272,7 @@ function tell(args: ExportArguments, report: ExportReport, toStdout: boolean): v
   const [first, ...others] = results.map(resultLines);
   const leftOut = report.leftOut === undefined ? [] : leftOutLines(report.leftOut);
   const [head = '', ...tail] = first ?? [];
-  const last = tail.at(-1) ?? '';
-  write([head, ...tail.slice(0, -1), ...leftOut, last, ...others.flat(), ''].join('\n'));
+  write([head, ...leftOut, ...tail, ...others.flat(), ''].join('\n'));
 }
 
 function resultLines({
@@ -270,6 +283,7 @@ function resultLines({
   entries,
   image,
   index,
+  verity,
 }: ExportResult): string[] {
   const named = image ?? index;
   const name = named?.name === undefined ? '' : `:${named.name}`;
@@ -285,6 +299,7 @@ function resultLines({
       ...layers.map((layer) => `  ${layerLine(layer)}`),
     ]),
     `${image !== undefined ? 'Image' : index !== undefined ? 'Index' : 'Digest'} ${digest}`,
+    ...(verity === undefined ? [] : [`Root hash ${verity.rootHash}`]),
   ];
 }
 

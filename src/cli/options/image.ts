@@ -95,6 +95,7 @@ export function exportOptionsOf(
     ...(platform === undefined ? {} : { platform: parsePlatform(platform) }),
     ...(compression === undefined ? {} : { compression }),
     ...(args.append === undefined ? {} : { append: args.append }),
+    ...(args.verity === undefined ? {} : { verity: args.verity }),
     ...(epoch === undefined ? {} : { epoch }),
   };
 }

@@ -306,9 +306,14 @@ export const provableOptions = {
     array: true,
     nargs: 1,
     describe:
-      'System call filter: a compiled filter in a file, the default, or none [default: default]',
-    placeholder: 'FILE|default|off',
+      'System call filter: an OCI profile, a compiled filter, the default, or none; several are stacked [default: default]',
+    placeholder: 'FILE.json|FILE|default|off',
     complete: 'file',
+  },
+  landlock: {
+    group: RIGHTS,
+    type: 'boolean',
+    describe: 'Limit the command to the paths of the manifest and of its mounts, by Landlock',
   },
   'exec-label': {
     group: RIGHTS,

@@ -172,7 +172,7 @@ function jobHead(run: number, job: number, flags: number, count: number): Writer
 
 function encode(writer: Writer, operation: Operation): void {
   writer.byte(NUMBER[operation.op]);
-  writer.byte(flagOf(operation) ? 1 : 0);
+  writer.byte((flagOf(operation) ? 1 : 0) | (writesBack(operation) ? 2 : 0));
   if (operation.op === 'sync') return;
   writer.string(operation.path);
   switch (operation.op) {
@@ -213,6 +213,10 @@ function flagOf(operation: Operation): boolean {
     default:
       return false;
   }
+}
+
+function writesBack(operation: Operation): boolean {
+  return operation.op === 'copy' && (operation.writeBack ?? false);
 }
 
 function encodeAttributes(writer: Writer, { mode, owner, mtime, xattrs, like }: Attributes): void {

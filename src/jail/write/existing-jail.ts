@@ -141,6 +141,7 @@ async function change(
       ],
       locate: (path) => staged.get(path) ?? (present.has(path) ? path.slice(1) : undefined),
       share: options.link ?? false,
+      isSynced: !noSync,
       sourceTimes: options.sourceTimes,
       notMade: fidelity.notMade,
       signal,

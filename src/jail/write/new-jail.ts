@@ -62,6 +62,7 @@ export async function writeNewJail(
       ],
       locate: (original) => stage + original,
       share: options.link ?? false,
+      isSynced: !noSync,
       sourceTimes: options.sourceTimes,
       notMade: fidelity.notMade,
       signal,

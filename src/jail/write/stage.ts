@@ -21,6 +21,8 @@ export interface StageOptions {
   /** Where a path of the plan is, or is to be, for hard links to it. */
   readonly locate: (path: string) => string | undefined;
   readonly share: boolean;
+  /** Whether a `sync` follows. */
+  readonly isSynced: boolean;
   /** Paths that could not be made, with the reason; filled in by the transaction's warnings. */
   readonly notMade: ReadonlyMap<string, string>;
   readonly signal: AbortSignal | undefined;
@@ -93,6 +95,7 @@ function createOperation(item: Placed, options: StageOptions): CreateOperation {
         sourceMtime: options.sourceTimes?.get(entry.path) ?? mtime,
         attributes,
         share: options.share,
+        writeBack: options.isSynced,
       };
     }
     case 'character-device':

@@ -193,6 +193,9 @@ static enum outcome copy_opened(struct worker *worker, int from, const struct op
 	int error = errno;
 	if (outcome == DONE)
 		set_attributes(worker, to, &operation->attributes, from);
+	/* The disk works while other files are copied and the jail is verified; syncfs(2) then waits for less. */
+	if (outcome == DONE && operation->write_back)
+		sync_file_range(to, 0, 0, SYNC_FILE_RANGE_WRITE);
 	if (close(to) < 0 && outcome == DONE) {
 		error = errno;
 		outcome = FAILED_IN_JAIL;

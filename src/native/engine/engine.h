@@ -57,6 +57,8 @@ struct operation {
 	uint8_t type;
 	/* mkdir: may exist; lock: wait; copy: share. */
 	bool flag;
+	/* copy: begin to write to the disk. */
+	bool write_back;
 	const char *path;
 	/* The source of a copy, the target of a link, the new name of a rename. */
 	const char *to;

@@ -173,6 +173,8 @@ struct options {
 	bool no_new_privs;
 	/* Each "default", "off" or the path of a file. */
 	struct list seccomp;
+	/* A file with rules for Landlock, or NULL. */
+	const char *landlock;
 	bool new_keyring;
 	/* Octal, or NULL. */
 	const char *umask;
@@ -398,6 +400,13 @@ bool has_filter(void);
 /* Nothing but execve(2) need be allowed from then on. */
 void install_filters(void);
 _Noreturn void list_denied(void);
+
+/* landlock.c */
+/* Reads the rules from a file of the outside; NULL for none. */
+void load_landlock(const char *path);
+/* In the jail, by whom all its paths can be reached. */
+void make_landlock_rules(void);
+void limit_by_landlock(void);
 
 /* observed.c */
 /* The descriptor that leads to the observer. */

@@ -38,6 +38,7 @@ int main(int argc, char **argv)
 	log_as("Parent", options.verbose);
 	log_step("PID is %ld", (long)getpid());
 	load_filters(&options.seccomp);
+	load_landlock(options.landlock);
 	find_label_module(&options);
 	if (options.show_queue)
 		create_queue();

@@ -93,6 +93,8 @@ OPTION(0, "ambient", "NAME,...", parse_ambient, ambient, "", "these for a user o
 OPTION(0, "no-new-privs", NULL, parse_flag, no_new_privs, "", "no program gives rights to who executes it")
 OPTION(0, "seccomp", "default|off|FILE", parse_item, seccomp, "",
        "a filter for system calls, one upon the other; FILE has it in binary form")
+OPTION(0, "landlock", "FILE", parse_text, landlock, "",
+       "no files but those of FILE, a [r][l][x][w][m]:PATH each, ended by a NUL: to read, list, execute, write, and make or remove within")
 OPTION(0, "list-denied", NULL, print_denied, verbose, "",
        "print the system calls that the default filter denies")
 OPTION(0, "keyring", NULL, parse_flag, new_keyring, "", "in a new session keyring")

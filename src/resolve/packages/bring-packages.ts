@@ -76,7 +76,7 @@ class Expansion {
   readonly #locales = new Set<string>();
   /** Packages that links of others enable. */
   readonly #enabled = new Set<InstalledPackage>();
-  #alternatives: ReadonlyMap<string, readonly string[]> | undefined;
+  #alternatives: ((path: string) => readonly string[]) | undefined;
 
   constructor(resolution: Resolution, request: ResolveRequest, database: PackageDatabase) {
     this.#resolution = resolution;
@@ -223,7 +223,7 @@ class Expansion {
 
   #addAlternatives(path: string, { name }: InstalledPackage): void {
     this.#alternatives ??= alternativeLinks(this.#resolution.sysroot);
-    for (const link of this.#alternatives.get(path) ?? []) {
+    for (const link of this.#alternatives(path)) {
       const trace = this.#resolution.sysroot.trace(link);
       if (isTrace(trace) && isRunTimeFile(link)) this.#add(trace, { kind: 'package', name });
     }
