@@ -7,6 +7,7 @@ import {
   openOutput,
   standardOutput,
 } from '../fs/atomic-file.js';
+import { releaseTrees } from '../fs/held-tree.js';
 import type { Platform } from '../image/platform.js';
 import type { RegistryOptions } from '../image/registry/client.js';
 import type { Entry } from '../manifest/manifest.js';
@@ -141,7 +142,19 @@ export async function exportParts(
     );
   }
   const parts = given.map((part) => prepared(part, destination));
-  const [tree] = parts.map((part) => part.tree) as [FileTree];
+  try {
+    return await write(parts, destination, options);
+  } finally {
+    releaseTrees();
+  }
+}
+
+function write(
+  parts: readonly ExportPart[],
+  destination: Destination,
+  options: ExportOptions,
+): Promise<ExportResult> {
+  const [{ tree }] = parts as [ExportPart];
   switch (destination.kind) {
     case 'tar':
     case 'cpio':

@@ -1,4 +1,4 @@
-import { JailbuildError } from '../errors.js';
+import { errnoOf, JailbuildError, strerror } from '../errors.js';
 import { isTrace, type Observed, type Sysroot } from '../fs/sysroot.js';
 import type { Manifest, MissingLibrary, Reason } from '../manifest/manifest.js';
 import { describeMissing, missingId } from '../manifest/missing.js';
@@ -37,10 +37,12 @@ export function verifyPlan(manifest: Manifest, root: Sysroot, options: VerifyOpt
   try {
     closure = resolveInRoot(manifest, root, programsOf(manifest), options);
   } catch (error) {
-    if (!(error instanceof JailbuildError)) throw error;
-    throw new JailbuildError('VERIFY_FAILED', `${where}: ${error.message}`, error.path, {
-      cause: error,
-    });
+    if (!(error instanceof JailbuildError) && errnoOf(error) === undefined) throw error;
+    // What the system says of a file that the resolver has just seen: it went away meanwhile.
+    const message =
+      error instanceof JailbuildError ? error.message : `changed meanwhile: ${strerror(error)}`;
+    const path = error instanceof JailbuildError ? error.path : undefined;
+    throw new JailbuildError('VERIFY_FAILED', `${where}: ${message}`, path, { cause: error });
   }
   const [missing] = newlyMissing(closure, manifest);
   if (missing !== undefined) {

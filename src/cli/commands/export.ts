@@ -134,7 +134,8 @@ async function exportSources(
         ? {}
         : { sbom: { format: sbom.request.format, path: sbom.request.file } };
     const told = leftOut === undefined ? {} : { leftOut };
-    return { results: results as [ExportResult], ...told, ...written };
+    const warnings = prepared.flatMap((part) => part.warnings);
+    return { results: results as [ExportResult], warnings, ...told, ...written };
   } catch (error) {
     await sbom?.file?.discard();
     await digests?.discard();
@@ -171,6 +172,7 @@ async function prepareSbom(
 interface PreparedPart extends ExportPart {
   readonly sbomText: string | undefined;
   readonly leftOut: LeftOut | undefined;
+  readonly warnings: readonly string[];
 }
 
 /** Reads what one platform's image is to hold, and checks it. */
@@ -184,12 +186,20 @@ async function preparePart(
   const { registryOptionsOf } = await import('../options/registry.js');
   const read = await source.read();
   const { warnings, command, environment, sysroot, originOf, leftOut } = read;
-  for (const warning of warnings) warn(warning);
+  const shown: string[] = [];
+  const tellWarning = (message: string): void => {
+    shown.push(message);
+    warn(message);
+  };
+  const { describePrivileged } = await import('../../manifest/privileged-files.js');
+  for (const warning of [...warnings, ...describePrivileged(read.tree.entries)]) {
+    tellWarning(warning);
+  }
   let { tree } = read;
   if (args['package-database'] === 'auto') {
     const { withPackageDatabase } = await import('../../export/package-database.js');
     const made = await withPackageDatabase(read);
-    for (const warning of made.warnings) warn(warning);
+    for (const warning of made.warnings) tellWarning(warning);
     tree = made.tree;
   }
   const limits = limitsOf(args);
@@ -203,7 +213,7 @@ async function preparePart(
     const { unknownNames } = await import('../../export/image-user.js');
     const unknown = unknownNames(tree, chosen.image.user);
     if (unknown.length > 0)
-      warn(`the image has no ${unknown.join(' and no ')}: name it by number, or bring it`);
+      tellWarning(`the image has no ${unknown.join(' and no ')}: name it by number, or bring it`);
   }
   let options: ExportOptions = {
     ...chosen,
@@ -214,21 +224,21 @@ async function preparePart(
   if (chosen.layers === 'by-package') {
     const { entryPackages } = await import('../../export/packages.js');
     const { packageOf, warnings: unread } = await entryPackages(read);
-    for (const warning of unread) warn(warning);
+    for (const warning of unread) tellWarning(warning);
     options = { ...options, packageOf };
   }
-  if (sbom === undefined) return { tree, options, leftOut, sbomText: undefined };
+  if (sbom === undefined) return { tree, options, leftOut, sbomText: undefined, warnings: shown };
   const { makeSbom, UNNAMED } = await import('./sbom-document.js');
   const title = chosen.image?.labels?.['org.opencontainers.image.title'];
   const name = title ?? imageName ?? UNNAMED;
-  const made = await makeSbom(sbom.request, name, tree, sysroot, originOf);
-  for (const warning of made.warnings) warn(warning);
+  const made = await makeSbom(sbom.request, name, tree, sysroot, originOf, onWork);
+  for (const warning of made.warnings) tellWarning(warning);
   // The export fails if a file no longer has the digest of the bill of materials.
   const entries = tree.entries.map((entry): Entry => {
     const digest = made.digests.get(entry.path);
     return entry.type === 'file' && digest !== undefined ? { ...entry, digest } : entry;
   });
-  return { tree: { ...tree, entries }, options, leftOut, sbomText: made.text };
+  return { tree: { ...tree, entries }, options, leftOut, sbomText: made.text, warnings: shown };
 }
 
 interface ExportReport {
@@ -236,6 +246,7 @@ interface ExportReport {
   readonly results: readonly [ExportResult, ...ExportResult[]];
   readonly sbom?: { readonly format: string; readonly path: string };
   readonly leftOut?: LeftOut;
+  readonly warnings: readonly string[];
 }
 
 function checkUsage(args: ExportLine, { kind }: Destination, toStdout: number): void {

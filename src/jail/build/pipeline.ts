@@ -1,3 +1,4 @@
+import { releaseTrees } from '../../fs/held-tree.js';
 import type { Manifest } from '../../manifest/manifest.js';
 import { fileTotals, WorkMeter, type WorkProgress } from '../../manifest/work.js';
 import type { FileReport } from '../report.js';
@@ -49,15 +50,19 @@ export async function runBuild(job: BuildJob, progress: BuildProgress = {}): Pro
     return result;
   };
   const onWork = progress.onWork?.bind(progress);
-  for (;;) {
-    const resolved = await step('resolve', () => resolveStep(job));
-    const planned = await step('plan', () => planStep(resolved, onWork));
-    await job.options.onWrite?.(planned.manifest, planned.sourceRoot);
-    const written = await step('write', () =>
-      writeStep(planned, followed(planned.manifest, progress)),
-    );
-    if (written === 'outdated') continue;
-    return step('verify', () => verifyStep(written));
+  try {
+    for (;;) {
+      const resolved = await step('resolve', () => resolveStep(job));
+      const planned = await step('plan', () => planStep(resolved, onWork));
+      await job.options.onWrite?.(planned.manifest, planned.sourceRoot);
+      const written = await step('write', () =>
+        writeStep(planned, followed(planned.manifest, progress)),
+      );
+      if (written === 'outdated') continue;
+      return await step('verify', () => verifyStep(written));
+    }
+  } finally {
+    releaseTrees();
   }
 }
 
@@ -84,9 +89,13 @@ function followed({ entries }: Manifest, progress: BuildProgress): (report: File
  */
 export async function planBuild(job: BuildJob, onWork?: BuildProgress['onWork']): Promise<Planned> {
   const asked = { ...job, options: { ...job.options, dryRun: true } };
-  const planned = await planStep(await resolveStep(asked), onWork);
-  verifyPlanned(planned);
-  return planned;
+  try {
+    const planned = await planStep(await resolveStep(asked), onWork);
+    verifyPlanned(planned);
+    return planned;
+  } finally {
+    releaseTrees();
+  }
 }
 
 /** What a build has done. */
