@@ -90,7 +90,7 @@ async function withImageAsSysroot(parsed: Parsed): Promise<Parsed> {
     return parsed;
   }
   const { hostPlatform, imageRoot } = await import('../image/image-root.js');
-  const { platform } = parsed;
+  const [platform] = [parsed.platform].flat();
   const { parsePlatform } = await import('../image/platform.js');
   const wanted = typeof platform === 'string' ? parsePlatform(platform) : hostPlatform();
   const { registryOptionsOf } = await import('./options/registry.js');
