@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import packageJson from '../../package.json' with { type: 'json' };
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
 import { nearest } from '../text/suggest.js';
+import { spliceArguments } from './argument-file.js';
 import type { AnyCommand } from './command.js';
 import { COMMANDS } from './commands/index.js';
 import { EXIT, exitStatusOf } from './exit-status.js';
@@ -72,7 +73,10 @@ async function runLine(argv: readonly string[]): Promise<number> {
   refuseMisspeltCommand(words[0]);
   const { command, at } = namedCommand(words) ?? { command: COMMANDS[0], at: -1 };
   if (command === undefined) throw new Error('there are no commands');
-  const rest = argv.filter((_, index) => index !== at);
+  const rest = spliceArguments(
+    command,
+    argv.filter((_, index) => index !== at),
+  );
   const parsed = parsePlainWords(command, rest) ?? (await parseAnyWords(command, rest));
   checkArguments(command, parsed);
   if (parsed.help) return showHelp(words);
@@ -86,7 +90,7 @@ async function withImageAsSysroot(parsed: Parsed): Promise<Parsed> {
     return parsed;
   }
   const { hostPlatform, imageRoot } = await import('../image/image-root.js');
-  const { platform } = parsed;
+  const [platform] = [parsed.platform].flat();
   const { parsePlatform } = await import('../image/platform.js');
   const wanted = typeof platform === 'string' ? parsePlatform(platform) : hostPlatform();
   const { registryOptionsOf } = await import('./options/registry.js');
