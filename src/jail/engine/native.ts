@@ -1,11 +1,11 @@
 import { getSystemErrorName } from 'node:util';
 import { JailbuildError } from '../../errors.js';
+import type { Extent } from '../../fs/sparse-files.js';
 import { type Connect, type Connection, NotConnected } from './connection.js';
 import { type Engine, OperationError, type RunOptions } from './engine.js';
 import type { Operation } from './operations.js';
 import {
   beginRequest,
-  type Extent,
   extentsRequest,
   parseExtents,
   parseXattrs,
