@@ -33,7 +33,7 @@ import { NameService } from './process/name-service.js';
 import { PRELOAD, preloadNames } from './process/preload.js';
 import { RunningProcess } from './process/running-process.js';
 import { GLIBC_SONAME, type ObjectFacts, RuntimeFacts } from './process/runtime-facts.js';
-import { ScriptResolver } from './scripts/script-resolver.js';
+import { ScriptResolver, type ShellScript } from './scripts/script-resolver.js';
 
 /** A library that opens further files by itself, and one process that has it. */
 export interface UsedLibrary {
@@ -194,6 +194,11 @@ export class ProgramResolver {
     return names.length === 0
       ? []
       : [`libraries that ${PRELOAD} names (${names.join(', ')}): add --include ${PRELOAD}`];
+  }
+
+  /** Scripts of shells among the programs, in the order in which they were added. */
+  get shellScripts(): readonly ShellScript[] {
+    return this.#scripts.shellScripts;
   }
 
   /** Each glibc that programs have. */
