@@ -47,6 +47,7 @@ export const ERROR_CODES = [
   'DIGEST_MISMATCH',
   'SOURCE_CHANGED',
   'WRITE_FAILED',
+  'SYNC_FAILED',
   'NOT_EXACT',
   'VERIFY_FAILED',
   'LIMIT_EXCEEDED',
@@ -85,7 +86,7 @@ export class JailbuildError extends Error {
   }
 }
 
-/** The errno name of a failed system call, such as `ENOENT`, or undefined for other errors. */
+/** Returns the errno name of a failed system call, such as `ENOENT`, or undefined for other errors. */
 export function errnoOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;
   return typeof error.code === 'string' && /^E[A-Z0-9]+$/.test(error.code) ? error.code : undefined;
@@ -114,14 +115,14 @@ const ERRNO_TEXT: Readonly<Record<string, string>> = {
   EXDEV: 'invalid cross-device link',
 };
 
-/** The words strerror(3) has for an errno, for one-line messages. */
+/** Returns the text of strerror(3) for an errno, for one-line messages. */
 export function strerror(error: unknown): string {
   const errno = errnoOf(error);
   if (errno !== undefined) return errnoText(errno);
   return error instanceof Error ? error.message : String(error);
 }
 
-/** The same words for an errno's name. */
+/** Returns the same text for an errno's name. */
 export function errnoText(errno: string): string {
   return ERRNO_TEXT[errno] ?? errno;
 }

@@ -12,6 +12,7 @@ export type { ExportFormat } from './export/destination.js';
 export type { ExportResult } from './export/export.js';
 export type { ImageOptions, StoredLayer } from './export/image.js';
 export type { LayerChoice } from './export/layers.js';
+export type { Verity } from './export/verity.js';
 export type { Platform } from './image/platform.js';
 export type { BuildChoices } from './jail/build/job.js';
 export type { BuildResult } from './jail/build/pipeline.js';

@@ -78,7 +78,10 @@ export function warn(message: string): void {
 }
 
 /** Tells what a plan warns of, and what was noticed when it was followed. */
-export function tellWarnings(manifest: Manifest, notes: readonly string[] = []): void {
+export function tellWarnings(
+  manifest: Pick<Manifest, 'missing' | 'warnings'>,
+  notes: readonly string[] = [],
+): void {
   for (const library of manifest.missing) warn(describeMissing(library));
   for (const warning of folded([...manifest.warnings, ...notes])) warn(warning);
 }

@@ -38,7 +38,7 @@ const DEPENDENCY_KIND: Readonly<Record<number, Dependency['kind']>> = {
   [DT.FILTER]: 'filter',
 };
 
-/** All that are known are below. */
+/** All known tags are below this number. */
 const MAX_TAG = 0xffff_ffff;
 
 const DF_1_NODEFLIB = 0x800;
@@ -46,18 +46,18 @@ const DF_1_PIE = 0x0800_0000;
 
 /** Real dynamic sections have under 100 entries, 16 bytes each. */
 const MAX_DYNAMIC_SIZE = 1 << 20;
-/** A string table up to this size is read at once; of a larger one, a piece at a time. */
+/** String tables up to this size are read at once, larger ones in pieces. */
 const WHOLE_TABLE = 1 << 16;
 const STRING_WINDOW = 2048;
-/** The longest name or search path that is believed, and how long all of a file may be together. */
+/** Limits on the length of one name or search path, and of all in a file. */
 const MAX_STRING = 1 << 16;
 const MAX_STRINGS = 1 << 20;
-/** Large programs need some hundred libraries. */
+/** Large programs need a few hundred libraries. */
 const MAX_NAMES = 8192;
 
 /**
- * Reads the dynamic section. DT_STRTAB is a virtual address and is found in the file through
- * PT_LOAD; section headers are not used, since a stripped file may have none.
+ * Reads the dynamic section. DT_STRTAB is a virtual address, mapped to a file offset through PT_LOAD;
+ * section headers are not used, since a stripped file may have none.
  *
  * @returns undefined for a file without PT_DYNAMIC
  * @throws JailbuildError MALFORMED_ELF
@@ -122,7 +122,7 @@ export function readDynamic(source: ByteSource, headers: ElfHeaders): DynamicSec
     }
   }
   const all = (tag: number): readonly string[] => values.get(tag) ?? [];
-  // The loader keeps one slot a tag for these, so the last of several counts.
+  // The loader keeps one slot per tag, so the last of several counts.
   const one = (tag: number): string | undefined => all(tag).at(-1);
   return {
     soname: one(DT.SONAME),
@@ -141,7 +141,7 @@ export function readDynamic(source: ByteSource, headers: ElfHeaders): DynamicSec
   };
 }
 
-/** Only the loader judges these tables, so errors are reported and not thrown. */
+/** Records errors instead of throwing them: only the loader decides what they mean. */
 function versionsOf(
   source: ByteSource,
   headers: ElfHeaders,
@@ -170,7 +170,7 @@ function versionsOf(
 }
 
 /**
- * The bytes of the dynamic section.
+ * Returns the bytes of the dynamic section.
  *
  * @returns undefined for a file without PT_DYNAMIC
  * @throws JailbuildError MALFORMED_ELF
@@ -181,7 +181,7 @@ export function dynamicBytes(source: ByteSource, headers: ElfHeaders): Buffer | 
   if (segment.filesz > MAX_DYNAMIC_SIZE) {
     throw malformed(source, 'PT_DYNAMIC', `has a size of ${segment.filesz} bytes`);
   }
-  // The loader knows the section by its address; debug files have one without contents.
+  // The loader finds the section by its address; in debug files it has no contents.
   const at = fileOffset(headers.segments, segment.vaddr);
   if (at === undefined) throw malformed(source, 'PT_DYNAMIC', 'is not inside any PT_LOAD');
   const bytes = source.read(at, segment.filesz);
@@ -191,7 +191,7 @@ export function dynamicBytes(source: ByteSource, headers: ElfHeaders): Buffer | 
   return bytes;
 }
 
-/** Tag and value of each entry up to DT_NULL; entries whose tag needs more than 32 bits are passed over. */
+/** Yields tag and value of each entry up to DT_NULL; skips tags of more than 32 bits. */
 export function* dynamicEntries(bytes: Buffer, headers: ElfHeaders) {
   const { word } = fieldReader(headers);
   const half = headers.class === 32 ? 4 : 8;
@@ -203,13 +203,13 @@ export function* dynamicEntries(bytes: Buffer, headers: ElfHeaders) {
   }
 }
 
-/** The smallest page that machines have: what is mapped with it is mapped with larger ones. */
+/** The smallest page size: what is mapped with it is also mapped with larger pages. */
 const PAGE = 4096;
 
 /**
- * The file offset of a virtual address, or undefined if no PT_LOAD brings it from the file. Whole pages
- * are mapped, each segment over the ones before it; behind the end of a segment with more memory than
- * file, its last page has zeros.
+ * Returns the file offset of a virtual address, or undefined if no PT_LOAD maps it from the file. Whole
+ * pages are mapped, each segment over the previous ones; if a segment has more memory than file, its
+ * last page is filled with zeros.
  */
 export function fileOffset(segments: readonly Segment[], address: number): number | undefined {
   let found: number | undefined;
@@ -225,7 +225,7 @@ export function fileOffset(segments: readonly Segment[], address: number): numbe
   return found;
 }
 
-/** A function that reads the string at an offset of the string table. */
+/** Returns a function that reads the string at an offset of the string table. */
 function stringTable(
   source: ByteSource,
   segments: readonly Segment[],
@@ -250,7 +250,7 @@ function stringTable(
     const limit = Math.min(strsz - offset, MAX_STRING);
     let from = offset - start;
     let end = from >= 0 && from < bytes.length ? bytes.indexOf(0, from) : -1;
-    // Names of one kind stand together, so the bytes read for one hold the next ones.
+    // Names of one kind are adjacent, so one read usually covers the next ones.
     for (const length of [window, limit]) {
       if (end >= 0) break;
       start = offset;
@@ -265,7 +265,7 @@ function stringTable(
   };
 }
 
-/** Does some work when its result is first asked for. */
+/** Postpones work until its result is first used. */
 function once<T>(work: () => T): () => T {
   let done: { readonly value: T } | undefined;
   return () => {

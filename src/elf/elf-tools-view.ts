@@ -2,18 +2,18 @@ import elfTools, { type ProgramHeader } from 'elf-tools';
 import { malformed } from './malformed.js';
 import type { ByteSource, ElfHeaders } from './types.js';
 
-/** Where the header has e_phoff, e_shoff and what begins with e_ehsize (gABI chapter 4, "ELF Header"). */
+/** Offsets of e_phoff, e_shoff and e_ehsize (gABI chapter 4, "ELF Header"). */
 const LAYOUT = {
   32: { ehsize: 52, shentsize: 40, phoff: 28, shoff: 32, tail: 40, shOffset: 16, shSize: 20 },
   64: { ehsize: 64, shentsize: 64, phoff: 32, shoff: 40, tail: 52, shOffset: 24, shSize: 32 },
 } as const;
 
 /**
- * Has elf-tools decode program headers. It wants the whole image and at least one section header, so it
- * is given a small image made of the file's header, its program headers and one empty section header.
+ * Decodes program headers with elf-tools. It expects a whole image with at least one section header, so
+ * it receives a small one: the file's header, its program headers and an empty section header.
  *
  * @param start the file's header
- * @param table the program headers as the file has them
+ * @param table the bytes of the program headers
  * @throws JailbuildError MALFORMED_ELF
  */
 export function decodeProgramHeaders(

@@ -1,7 +1,7 @@
-/** What this project uses of elf-tools, which ships no types. */
+/** Types for the part of elf-tools that this project uses; the package ships none. */
 declare module 'elf-tools' {
   export interface ProgramHeader {
-    /** Undefined for types that the package does not know. */
+    /** Undefined for types unknown to the package. */
     readonly type: string | undefined;
     readonly offset: number;
     readonly vaddr: number;
@@ -18,7 +18,7 @@ declare module 'elf-tools' {
     };
     readonly programs: readonly { readonly header: ProgramHeader }[];
   }
-  // The package is CommonJS in a form whose names Node cannot see: only the whole can be imported.
+  // The package is CommonJS whose names Node cannot detect, so only its default export can be imported.
   const elfTools: {
     /** Reverses bytes of the image in place: pass a private copy. */
     parse(image: Buffer): Elf;

@@ -1,15 +1,15 @@
 import type { ElfHeaders } from './types.js';
 
-/** Reads the numbers of an ELF file, each at an offset of some bytes of it. */
+/** Reads numbers of an ELF file at offsets of a buffer. */
 export interface FieldReader {
   readonly u16: (bytes: Buffer, at: number) => number;
   readonly u32: (bytes: Buffer, at: number) => number;
   /**
-   * An address, offset or size of the file's class. What is above 2^53 is beyond any file, and need not be
-   * exact.
+   * Reads an address, offset or size of the file's class. Numbers above 2^53 exceed any file and may be
+   * inexact.
    */
   readonly word: (bytes: Buffer, at: number) => number;
-  /** The same, exact: a bigint from 2^53 on. */
+  /** Reads the same exactly: a bigint from 2^53 on. */
   readonly exact: (bytes: Buffer, at: number) => number | bigint;
 }
 

@@ -18,6 +18,7 @@ const LAYOUT = {
     vaddr: 8,
     filesz: 16,
     memsz: 20,
+    rights: 24,
   },
   64: {
     ehsize: 64,
@@ -29,16 +30,19 @@ const LAYOUT = {
     vaddr: 16,
     filesz: 32,
     memsz: 40,
+    rights: 4,
   },
 } as const;
 
-/** The segments that determine how a file is loaded; others are skipped. */
+/** Segments that determine how a file is loaded; others are skipped. */
 const SEGMENT_TYPE: Readonly<Record<number, string>> = {
   1: 'load',
   2: 'dynamic',
   3: 'interp',
   4: 'note',
 };
+
+const PF_X = 1;
 
 const FILE_TYPE: Readonly<Record<number, string>> = { 1: 'rel', 2: 'exec', 3: 'dyn', 4: 'core' };
 
@@ -53,7 +57,7 @@ export function isElf(start: Buffer): boolean {
  * Reads the ELF header and the program headers.
  *
  * @param start the file's first bytes, 64 or more unless the file is shorter
- * @param onProblem called for program headers that cannot be read, in place of an error
+ * @param onProblem called for program headers that cannot be read, instead of an error
  * @throws JailbuildError NOT_ELF, MALFORMED_ELF
  */
 export function readHeaders(
@@ -126,6 +130,7 @@ function readSegments(
       vaddr: word(table, at + layout.vaddr),
       filesz: word(table, at + layout.filesz),
       memsz: word(table, at + layout.memsz),
+      isExecutable: (u32(table, at + layout.rights) & PF_X) !== 0,
     });
   }
   return segments;

@@ -1,6 +1,6 @@
 /**
- * What the head of a file says of whom the file is for, as it is: what a loader looks at before it
- * believes anything else (gABI chapter 4, "ELF Header" and "ELF Identification").
+ * The fields of the ELF header that declare which systems a file is for, uninterpreted. A loader checks
+ * them before anything else (gABI chapter 4, "ELF Header" and "ELF Identification").
  */
 export interface Identification {
   /** EI_CLASS: 1 is 32 bits, 2 is 64. */
@@ -13,7 +13,7 @@ export interface Identification {
   readonly osAbi: number;
   /** EI_ABIVERSION. */
   readonly abiVersion: number;
-  /** True if all bytes behind these are zero. */
+  /** True if all remaining bytes of e_ident are zero. */
   readonly isPadded: boolean;
   /** e_machine in little-endian order, regardless of EI_DATA. */
   readonly machineLittle: number;

@@ -7,9 +7,9 @@ import type { ByteSource, ElfHeaders } from './types.js';
 /** Dynamic tags of the symbol table (gABI; DT_GNU_HASH is GNU's). */
 const DT = { HASH: 4, STRTAB: 5, SYMTAB: 6, STRSZ: 10, GNU_HASH: 0x6ffffef5 } as const;
 
-/** A string table up to this size is read at once; of a larger one, a piece for each name. */
+/** String tables up to this size are read at once, of larger ones a piece per name. */
 const WHOLE_TABLE = 8 << 20;
-/** No function that anybody imports has a longer name; C++ names that are cut here are of no interest. */
+/** Longer names are cut: only long C++ names are affected, which nothing looks for. */
 const MAX_NAME = 256;
 /** Symbols are read this many at a time. */
 const BATCH = 4096;
@@ -18,9 +18,9 @@ const BATCH = 4096;
 const WIDE_HASH_MACHINES = new Set<number>([EM.S390, EM.ALPHA]);
 
 /**
- * The names of the functions and objects that a file wants from others: the undefined entries of its
- * dynamic symbol table. That table has no size of its own; the hash tables tell it (gABI chapter 5,
- * "Hash Table"; for DT_GNU_HASH, the last chain ends it).
+ * Returns the names of the functions and objects that a file imports: the undefined entries of its
+ * dynamic symbol table. The size of that table follows from the hash tables (gABI chapter 5, "Hash
+ * Table"; for DT_GNU_HASH, from the end of the last chain).
  *
  * @throws JailbuildError MALFORMED_ELF
  */
@@ -70,9 +70,9 @@ function symbolTags(source: ByteSource, headers: ElfHeaders): SymbolTags | undef
 }
 
 /**
- * The number of the table's first entries that hold all that are undefined. DT_GNU_HASH puts those
- * first that nobody looks for in this file. The undefined are among them, but for functions whose
- * address an executable gives to others, so that only in executables all are to be counted.
+ * Returns how many entries from the start of the table contain all undefined ones. DT_GNU_HASH requires
+ * symbols that are not looked up in this file to come first. These include the undefined ones, except
+ * functions whose address an executable exports: for executables, all entries are counted.
  */
 function undefinedBelow(source: ByteSource, headers: ElfHeaders, tags: SymbolTags): number {
   const { u32 } = fieldReader(headers);
@@ -109,7 +109,7 @@ function isExecutable({ type, segments }: ElfHeaders): boolean {
   return type === 'exec' || segments.some((segment) => segment.type === 'interp');
 }
 
-/** A function that reads the name at an offset of the string table; beyond its end names are empty. */
+/** Returns a function that reads the name at an offset of the string table, '' beyond its end. */
 function names(source: ByteSource, headers: ElfHeaders, { strtab, strsz }: SymbolTags) {
   const base = offsetOf(source, headers, 'DT_STRTAB', strtab);
   // Decoded once: each call into a Buffer takes longer than a search in a string.

@@ -17,14 +17,14 @@ import { FIRST_READ, readInterpreter } from './parse.js';
 import { readSections, type Section } from './sections.js';
 import type { ByteSource, ElfFile, ElfHeaders } from './types.js';
 
-/** All that can be told of an ELF file, for people. */
+/** Everything known about an ELF file, for people. */
 export interface Inspection extends ElfFile {
   /** EI_OSABI and EI_ABIVERSION. */
   readonly osAbi: number;
   readonly abiVersion: number;
   /** e_type as a number: 2 and 3 are programs, 3 is a library as well. */
   readonly fileType: number;
-  /** The address at which it starts. */
+  /** The entry point's address. */
   readonly entry: bigint;
   readonly programHeaders: readonly ProgramHeader[];
   /** Empty for a file without section headers. */
@@ -33,7 +33,7 @@ export interface Inspection extends ElfFile {
   readonly buildId: string | undefined;
   readonly package: Readonly<Record<string, unknown>> | undefined;
   readonly dlopens: readonly DlopenNeed[];
-  /** What is not well-formed and does not matter for loading. */
+  /** Malformed parts that do not matter for loading. */
   readonly problems: readonly string[];
 }
 
@@ -53,7 +53,7 @@ export interface ProgramHeader {
 /**
  * Reads everything that an ELF file declares, except symbols and code.
  *
- * What cannot be read is left out and told in `problems`.
+ * Parts that cannot be read are left out and listed in `problems`.
  *
  * @throws JailbuildError NOT_ELF, MALFORMED_ELF for a file without a whole ELF header
  */
@@ -116,7 +116,7 @@ function readProgramHeaders(source: ByteSource, headers: ElfHeaders): ProgramHea
   const start = source.read(0, wide ? 64 : 52);
   const offset = word(start, wide ? 32 : 28);
   const said = u16(start, wide ? 56 : 44);
-  // The number is in sh_info of the first section header then (gABI chapter 4, "ELF Header").
+  // The number is then in sh_info of the first section header (gABI chapter 4, "ELF Header").
   const first = said === PN_XNUM ? source.read(word(start, wide ? 40 : 32), wide ? 64 : 40) : start;
   const count = said === PN_XNUM && first.length >= 40 ? u32(first, wide ? 44 : 28) : said;
   const size = wide ? 56 : 32;
@@ -131,7 +131,7 @@ function readProgramHeaders(source: ByteSource, headers: ElfHeaders): ProgramHea
     : { flags: 24, offset: 4, address: 8, fileSize: 16, memorySize: 20, alignment: 28 };
   return Array.from({ length: count }, (_, index) => {
     const place = index * size;
-    // The package names the types that it knows; here are all.
+    // elf-tools names only some types.
     const both = { type: u32(table, place), flags: u32(table, place + at.flags) };
     const own = decoded?.[index];
     if (own !== undefined) {

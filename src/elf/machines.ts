@@ -1,4 +1,4 @@
-/** Machines by the numbers of e_machine (elf.h). */
+/** Numbers of e_machine (elf.h). */
 export const EM = {
   SPARC: 2,
   386: 3,

@@ -1,7 +1,7 @@
 import { JailbuildError } from '../errors.js';
 import type { ByteSource } from './types.js';
 
-/** The error for a malformed ELF file; names the file and the field. */
+/** Returns the error for a malformed ELF file, naming the file and the field. */
 export function malformed(source: ByteSource, field: string, problem: string): JailbuildError {
   return new JailbuildError(
     'MALFORMED_ELF',

@@ -6,16 +6,16 @@ import type { ByteSource, ElfHeaders } from './types.js';
 
 /** One note (gABI chapter 5, "Note Section"). */
 export interface Note {
-  /** Who defines the type: `GNU`, `FDO`. */
+  /** The namespace of the type: `GNU`, `FDO`. */
   readonly owner: string;
   readonly type: number;
   readonly description: Buffer;
 }
 
-/** How much a program needs a library that it opens at run time. */
+/** How important a library is that a program opens at run time. */
 export type DlopenPriority = 'required' | 'recommended' | 'suggested';
 
-/** Libraries that a program opens at run time for one feature: the first of them that it finds. */
+/** Libraries that a program tries in turn at run time, for one feature. */
 export interface DlopenNeed {
   readonly sonames: readonly string[];
   readonly priority: DlopenPriority;
@@ -23,7 +23,7 @@ export interface DlopenNeed {
   readonly description: string | undefined;
 }
 
-/** Notes are small; no more than this is looked at. */
+/** Notes are small; no more than this is read. */
 const MAX_NOTES = 1 << 20;
 const SHT_NOTE = 7;
 
@@ -36,8 +36,8 @@ const NT_FDO_PACKAGING_METADATA = 0xcafe1a7e;
 const NT_FDO_DLOPEN_METADATA = 0x407c0c0a;
 
 /**
- * The notes of the segments PT_NOTE; with those of note sections that no segment has, as objcopy
- * adds them.
+ * Returns the notes of PT_NOTE segments and of note sections outside of any segment, which objcopy
+ * adds.
  *
  * @throws JailbuildError MALFORMED_ELF
  */
@@ -56,7 +56,7 @@ export function readNotes(source: ByteSource, headers: ElfHeaders): Note[] {
   return notes;
 }
 
-/** A file whose section headers are not well-formed is loaded all the same. */
+/** Ignores malformed section headers, as loaders do. */
 function noteSections(source: ByteSource, headers: ElfHeaders): Section[] {
   try {
     return sectionsOfType(source, headers, SHT_NOTE).filter((section) => isInFile(section, source));
@@ -92,19 +92,19 @@ function notesIn(
   return notes;
 }
 
-/** All notes that are read here have words of four bytes, in 64-bit files too. */
+/** All known notes have words of four bytes, in 64-bit files too. */
 function align(size: number): number {
   return Math.ceil(size / 4) * 4;
 }
 
-/** The build ID in hexadecimal digits (ld(1), --build-id). */
+/** Returns the build ID in hexadecimal digits (ld(1), --build-id). */
 export function buildId(notes: readonly Note[]): string | undefined {
   const note = notes.find(({ owner, type }) => owner === GNU && type === NT_GNU_BUILD_ID);
   return note?.description.toString('hex');
 }
 
 /**
- * What the distribution says of the package that the file is from: an object as
+ * Returns the package that the distribution declares the file to be from: an object such as
  * `{"type":"deb","name":"coreutils","version":"9.1-1"}`.
  *
  * @throws JailbuildError MALFORMED_ELF
@@ -121,7 +121,7 @@ export function packageMetadata(
 }
 
 /**
- * What the file says of the libraries that it opens at run time.
+ * Returns the libraries that the file declares to open at run time.
  *
  * @throws JailbuildError MALFORMED_ELF
  */

@@ -12,7 +12,7 @@ export const FIRST_READ = 4096;
 const PATH_MAX = 4096;
 
 /**
- * Parses what a file says about how it is loaded. Reads a few kilobytes, whatever the file's size.
+ * Parses the parts of a file that determine how it is loaded. Reads a few kilobytes, whatever its size.
  *
  * @param start the file's first {@link FIRST_READ} bytes
  * @throws JailbuildError NOT_ELF, MALFORMED_ELF (naming the field)
@@ -30,7 +30,7 @@ export function parseElf(source: ByteSource, start = source.read(0, FIRST_READ))
 }
 
 /**
- * Reads PT_INTERP: a path, which Linux takes from the working directory if it is relative.
+ * Reads PT_INTERP: a path, which Linux resolves from the working directory if it is relative.
  *
  * @param start the file's first bytes
  * @throws JailbuildError MALFORMED_ELF

@@ -2,13 +2,10 @@ import type { ByteSource, ElfHeaders } from './types.js';
 
 /** Segments are read in pieces of this size. */
 const PIECE = 4 << 20;
-/** Strings at the end of a piece are read again with the next one. */
+/** Overlap between pieces, so that strings at a boundary are seen whole. */
 const MAX_STRING = 512;
-/** What is believed to be an absolute path: no format, no option, no comment. */
+/** What counts as an absolute path: no format, no option, no comment. */
 const PATH = /^(?:\/[A-Za-z0-9._+@,=~-]+){1,40}\/?$/;
-
-/** What is believed to be the name of a program: a word without a path. */
-const WORD = /^[a-z][a-z0-9][A-Za-z0-9._+-]{0,30}$/;
 
 /**
  * Returns the absolute paths among the zero-terminated strings of what is loaded of a file: whole
@@ -18,32 +15,27 @@ const WORD = /^[a-z][a-z0-9][A-Za-z0-9._+-]{0,30}$/;
  */
 export function pathStrings(source: ByteSource, headers: ElfHeaders, limit: number): Set<string> {
   const paths = new Set<string>();
-  for (const bytes of loadedPieces(source, headers, limit)) collectPaths(bytes, paths);
+  for (const bytes of loadedPieces(source, headers, limit, false)) collectPaths(bytes, paths);
   return paths;
 }
 
 /**
- * Returns the first words of zero-terminated strings of what is loaded of a file that may be names of
- * programs.
+ * Reads what is loaded of a file, in pieces.
  *
  * @param limit stop after so many bytes
+ * @param withCode also machine code that has a segment of its own, as linkers lay it out today:
+ *   compilers put short strings into instructions
  */
-export function wordStrings(source: ByteSource, headers: ElfHeaders, limit: number): Set<string> {
-  const words = new Set<string>();
-  for (const bytes of loadedPieces(source, headers, limit)) {
-    for (const text of bytes.toString('latin1').split('\0')) {
-      if (text.length > MAX_STRING) continue;
-      const [word = ''] = text.split(' ', 1);
-      if (WORD.test(word)) words.add(word);
-    }
-  }
-  return words;
-}
-
-function* loadedPieces(source: ByteSource, headers: ElfHeaders, limit: number): Generator<Buffer> {
+export function* loadedPieces(
+  source: ByteSource,
+  headers: ElfHeaders,
+  limit: number,
+  withCode: boolean,
+): Generator<Buffer> {
   let left = limit;
-  for (const { type, offset, filesz } of headers.segments) {
-    if (type !== 'load') continue;
+  for (const { type, offset, filesz, isExecutable } of headers.segments) {
+    // One that begins with the headers has the constants as well.
+    if (type !== 'load' || (!withCode && isExecutable && offset > 0)) continue;
     const end = Math.min(offset + filesz, source.size);
     for (let at = offset; at < end && left > 0; at += PIECE) {
       const bytes = source.read(at, Math.min(PIECE + MAX_STRING, end - at));
@@ -54,7 +46,7 @@ function* loadedPieces(source: ByteSource, headers: ElfHeaders, limit: number): 
 }
 
 function collectPaths(bytes: Buffer, paths: Set<string>): void {
-  // A search in a string is faster than many in bytes, most of which are zero.
+  // Searching one string is faster than many searches in bytes, most of which are zero.
   const text = bytes.toString('latin1');
   for (let at = text.indexOf('/', 1); at > 0; at = text.indexOf('/', at + 1)) {
     if (text.charCodeAt(at - 1) !== 0 || !isLetter(text.charCodeAt(at + 1))) continue;
@@ -73,5 +65,5 @@ function isLetter(code: number): boolean {
   return code >= 0x61 && code <= 0x7a;
 }
 
-/** `/usr` and shorter ones name nothing of use. */
+/** `/usr` and shorter paths are of no use. */
 const MIN_STRING = 6;

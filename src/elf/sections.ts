@@ -13,13 +13,13 @@ export interface Section {
   readonly size: number;
 }
 
-/** What a file may have of them; compilers that put each function into its own make thousands. */
+/** The most sections in a file; compilers that use one per function create thousands. */
 const MAX_SECTIONS = 1 << 18;
 const MAX_NAMES = 16 << 20;
 const SHN_XINDEX = 0xffff;
 const SHT_NOBITS = 8;
 
-/** The section headers as the file has them. */
+/** The bytes of the section headers. */
 interface Table {
   readonly count: number;
   readonly namesIndex: number;
@@ -28,7 +28,7 @@ interface Table {
 }
 
 /**
- * Reads the section headers, which nothing that is loaded needs: a stripped file may have none.
+ * Reads the section headers. Loading does not need them: a stripped file may have none.
  *
  * @returns an empty list for a file without them
  * @throws JailbuildError MALFORMED_ELF
@@ -42,7 +42,7 @@ export function readSections(source: ByteSource, headers: ElfHeaders): Section[]
 }
 
 /**
- * Those of one type alone, without their names.
+ * Reads the section headers of one type, without their names.
  *
  * @throws JailbuildError MALFORMED_ELF
  */
@@ -82,7 +82,7 @@ function readTable(source: ByteSource, headers: ElfHeaders): Table | undefined {
   };
   const saidCount = u16(header, tail + 2);
   const saidNames = u16(header, tail + 4);
-  // Numbers that do not fit into the ELF header are in the first section header.
+  // Counts that overflow the ELF header are in the first section header.
   const zero = saidCount === 0 || saidNames === SHN_XINDEX ? read(0, 1) : undefined;
   const count = zero !== undefined && saidCount === 0 ? word(zero, sizeAt) : saidCount;
   if (count > MAX_SECTIONS) throw malformed(source, 'e_shnum', `is ${count}`);
@@ -107,7 +107,7 @@ function readTable(source: ByteSource, headers: ElfHeaders): Table | undefined {
   };
 }
 
-/** True if the section has contents inside the file. */
+/** Returns whether the section's contents lie inside the file. */
 export function isInFile({ type, offset, size }: Section, source: ByteSource): boolean {
   return type !== SHT_NOBITS && offset + size <= source.size;
 }

@@ -1,12 +1,12 @@
 import type { Identification } from './identification.js';
 
-/** A file to parse: bounded reads at offsets, as `FileReader` of the sysroot gives them. */
+/** A file to parse, read in bounded pieces at offsets, such as a `FileReader`. */
 export interface ByteSource {
   /** For messages. */
   readonly path: string;
   /** Bytes. */
   readonly size: number;
-  /** Up to `length` bytes from `offset`; fewer at the end of the file. */
+  /** Returns up to `length` bytes from `offset`, fewer at the end of the file. */
   read(offset: number, length: number): Buffer;
 }
 
@@ -21,6 +21,8 @@ export interface Segment {
   readonly vaddr: number;
   readonly filesz: number;
   readonly memsz: number;
+  /** PF_X. */
+  readonly isExecutable: boolean;
 }
 
 export interface ElfHeaders {
@@ -28,7 +30,7 @@ export interface ElfHeaders {
   readonly byteOrder: ByteOrder;
   /** e_machine, as EM_X86_64 = 62. */
   readonly machine: number;
-  /** e_flags: on some machines part of the ABI's name. */
+  /** e_flags, which distinguish ABIs on some machines. */
   readonly flags: number;
   /** `exec`, `dyn`, `rel`, `core`, or undefined for other types. */
   readonly type: string | undefined;
@@ -41,12 +43,12 @@ export interface Dependency {
   readonly name: string;
 }
 
-/** A version of another object's symbols that an object was linked with, as `GLIBC_2.34`. */
+/** A version of another object's symbols that an object was linked with, such as `GLIBC_2.34`. */
 export interface VersionNeed {
-  /** The other object, by the name in DT_NEEDED. */
+  /** The other object's name in DT_NEEDED. */
   readonly file: string;
   readonly version: string;
-  /** VER_FLG_WEAK: the loader goes on without it. */
+  /** VER_FLG_WEAK: the loader continues without it. */
   readonly isWeak: boolean;
 }
 
@@ -54,13 +56,13 @@ export interface VersionNeed {
 export interface SymbolVersions {
   /** DT_VERNEED. */
   readonly needs: readonly VersionNeed[];
-  /** DT_VERDEF: the versions that it defines; undefined for an object without the table. */
+  /** DT_VERDEF: the versions it defines; undefined without the table. */
   readonly defines: ReadonlySet<string> | undefined;
   /** True if its symbols have versions at all (DT_VERSYM). */
   readonly hasTable: boolean;
-  /** True if it has DT_RELR, which glibc takes only with a need of GLIBC_ABI_DT_RELR. */
+  /** True if it has DT_RELR, which glibc accepts only with a need for GLIBC_ABI_DT_RELR. */
   readonly hasRelr: boolean;
-  /** What is not well-formed in these tables, as one sentence. */
+  /** One sentence if these tables are malformed. */
   readonly problem: string | undefined;
 }
 
@@ -68,18 +70,18 @@ export interface SymbolVersions {
 export interface DynamicSection {
   readonly soname: string | undefined;
   readonly needed: readonly string[];
-  /** What the loader loads for this object, in the order of the section. */
+  /** Libraries that the loader loads for this object, in the order of the section. */
   readonly dependencies: readonly Dependency[];
   readonly rpath: string | undefined;
   readonly runpath: string | undefined;
-  /** DT_FILTER and DT_AUXILIARY: objects that are looked up before this one. */
+  /** DT_FILTER and DT_AUXILIARY: objects loaded before this one. */
   readonly filters: readonly string[];
   readonly auxiliaries: readonly string[];
   /** DT_AUDIT and DT_DEPAUDIT: colon-separated lists, split (rtld-audit(7)). */
   readonly audits: readonly string[];
   /** DF_1_NODEFLIB: the default directories are not searched. */
   readonly noDefaultDirectories: boolean;
-  /** DF_1_PIE: a program, although its type is that of a library. */
+  /** DF_1_PIE: a program, although its type is ET_DYN. */
   readonly isProgram: boolean;
   readonly versions: SymbolVersions;
 }
@@ -89,6 +91,6 @@ export interface ElfFile {
   readonly headers: ElfHeaders;
   /** PT_INTERP. */
   readonly interpreter: string | undefined;
-  /** Undefined for a static file. */
+  /** Undefined for static files. */
   readonly dynamic: DynamicSection | undefined;
 }

@@ -2,7 +2,7 @@ import { fieldReader } from './fields.js';
 import { malformed } from './malformed.js';
 import type { ByteSource, ElfHeaders, SymbolVersions, VersionNeed } from './types.js';
 
-/** File offsets of the tables; undefined for one that the object does not have. */
+/** File offsets of the tables; undefined for a table that is absent. */
 export interface VersionTables {
   readonly needs: number | undefined;
   readonly defines: number | undefined;
@@ -21,16 +21,16 @@ const VER_FLG_WEAK = 2;
 /** Sizes of the records, which are the same in both classes. */
 const SIZE = { need: 16, needed: 16, definition: 20, name: 8 } as const;
 
-/** glibc's own libraries have some dozens of each; large programs need some hundreds. */
+/** glibc's own libraries have dozens of each; large programs need hundreds. */
 const MAX_RECORDS = 1 << 16;
-/** How long all names may be together, in bytes. */
+/** The most bytes of all names together. */
 const MAX_NAMES = 1 << 20;
-/** Records are read so many bytes at a time. */
+/** Records are read in windows of this many bytes. */
 const WINDOW = 2048;
 
 /**
- * Reads which symbol versions an object needs and defines. The loader follows the links between the
- * records and passes over the counts in the dynamic section, as this does.
+ * Reads the symbol versions that an object needs and defines. Like the loader, it follows the links
+ * between the records and ignores the counts in the dynamic section.
  *
  * @param string reads a string of the dynamic section's string table
  * @throws JailbuildError MALFORMED_ELF
@@ -45,7 +45,7 @@ export function readVersions(
   const { needs: needsAt, defines: definesAt } = tables;
   const starts = [needsAt, definesAt].filter((at) => at !== undefined);
   if (starts.length === 0) return { needs: [], defines: undefined };
-  // Linkers put the one table behind the other.
+  // Linkers put the tables next to each other.
   const record = recordReader(source, Math.min(...starts));
   let left = MAX_RECORDS;
   const count = (field: string) => {
@@ -93,12 +93,12 @@ export function readVersions(
   return { needs, defines };
 }
 
-/** Where the next record is; a link of zero ends the list. */
+/** Returns the offset of the next record; a link of zero ends the list. */
 function following(at: number, link: number): number | undefined {
   return link === 0 ? undefined : at + link;
 }
 
-/** Reads records through a window, since they stand close together. */
+/** Reads records through a window, since they are adjacent. */
 function recordReader(source: ByteSource, first: number) {
   let start = first;
   let bytes = source.read(first, WINDOW);

@@ -4,7 +4,16 @@ import { parseRegistryName } from '../image/registry/name.js';
 import type { Compression } from './compression.js';
 
 /** The form of an export (containers-transports(5)). */
-export type ExportFormat = 'oci' | 'docker' | 'oci-archive' | 'docker-archive' | 'tar' | 'cpio';
+export type ExportFormat =
+  | 'oci'
+  | 'docker'
+  | 'oci-archive'
+  | 'docker-archive'
+  | 'tar'
+  | 'cpio'
+  | 'squashfs'
+  | 'erofs'
+  | 'ext4';
 
 /** Where an export goes, and in what form. */
 export type Destination =
@@ -17,6 +26,13 @@ export type Destination =
       readonly path: string;
       /** What the file's name says. */
       readonly compression: Compression;
+    }
+  | { readonly kind: 'squashfs' | 'erofs'; readonly path: string }
+  | {
+      readonly kind: 'ext4';
+      readonly path: string;
+      /** Bytes of the file system; without it, a little more than the tree needs. */
+      readonly size?: number;
     };
 
 /** The path that stands for standard output. */
@@ -29,7 +45,10 @@ const TAG = /^[A-Za-z0-9]+([-._:@/+]|--)?([A-Za-z0-9]+([-._:@/+]|--)?)*$/;
 const REFERENCE = /^[a-z0-9]+([._:/-]+[a-z0-9]+)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$/;
 
 const USAGE =
-  'give oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], docker://NAME[:TAG], tar:FILE or cpio:FILE';
+  'give oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], docker://NAME[:TAG], tar:FILE, cpio:FILE, ' +
+  'squashfs:FILE, erofs:FILE or ext4:FILE[:SIZE]';
+
+const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
 
 /**
  * Reads a destination as the user writes it: the words of containers-transports(5), so that the same
@@ -51,11 +70,23 @@ export function parseDestination(text: string): Destination {
     if (rest === '') throw usage('the path is missing');
     return { kind, path: rest, compression: compressionOf(rest) };
   }
-  if (kind !== 'oci' && kind !== 'oci-archive' && kind !== 'docker-archive') throw usage(USAGE);
+  if (kind === 'squashfs' || kind === 'erofs') {
+    if (rest === '') throw usage('the path is missing');
+    return { kind, path: rest };
+  }
+  if (kind !== 'oci' && kind !== 'oci-archive' && kind !== 'docker-archive' && kind !== 'ext4') {
+    throw usage(USAGE);
+  }
   const end = rest.indexOf(':');
   const path = end < 0 ? rest : rest.slice(0, end);
   const name = end < 0 ? undefined : rest.slice(end + 1);
   if (path === '') throw usage('the path is missing');
+  if (kind === 'ext4') {
+    if (name === undefined) return { kind, path };
+    const [, digits, unit = ''] = /^(\d{1,9})([KMGT]?)$/.exec(name) ?? [];
+    if (digits === undefined) throw usage(`${name} is not a size, as 512M`);
+    return { kind, path, size: Number(digits) * (UNITS[unit] ?? 1) };
+  }
   if (kind === 'docker-archive') {
     if (name === undefined) return { kind, path };
     if (!REFERENCE.test(name)) throw usage(`${name} is not a reference, as name:tag`);
@@ -72,13 +103,18 @@ function compressionOf(file: string): Compression {
   return 'none';
 }
 
+/** Whether a destination is an image of containers, with a configuration. */
+export function isContainerImage({ kind }: Pick<Destination, 'kind'>): boolean {
+  return kind === 'docker' || kind === 'docker-archive' || kind === 'oci' || kind === 'oci-archive';
+}
+
 /**
  * Returns the name of the image that a destination holds: its reference, or what its directory or
  * archive is called; undefined for what is no image.
  */
 export function nameOfImage(destination: Destination): string | undefined {
   const { kind, path } = destination;
-  if (kind === 'tar' || kind === 'cpio') return undefined;
+  if (!isContainerImage(destination)) return undefined;
   if (kind === 'docker-archive' && destination.ref !== undefined) return destination.ref;
   const name = basename(path).replace(/\.(tar|tgz|tar\.(gz|zst))$/, '');
   return name === '' || path === STDOUT_PATH ? undefined : name;

@@ -1,8 +1,21 @@
-import { mkdtempSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 /** A directory for what must be at hand before it can be sent, removed by the caller. */
 export function scratchDirectory(): string {
   return mkdtempSync(path.join(tmpdir(), 'jailbuild-export-'));
+}
+
+/** Writes chunks to a new file, and passes them on. */
+export function* storeChunks(chunks: Iterable<Buffer>, file: string): Generator<Buffer> {
+  const fd = openSync(file, 'wx', 0o600);
+  try {
+    for (const chunk of chunks) {
+      for (let done = 0; done < chunk.length; ) done += writeSync(fd, chunk, done);
+      yield chunk;
+    }
+  } finally {
+    closeSync(fd);
+  }
 }

@@ -7,13 +7,21 @@ import {
   openOutput,
   standardOutput,
 } from '../fs/atomic-file.js';
+import { releaseTrees } from '../fs/held-tree.js';
 import type { Platform } from '../image/platform.js';
 import type { RegistryOptions } from '../image/registry/client.js';
 import type { Entry } from '../manifest/manifest.js';
+import { fileTotals, WorkMeter, type WorkProgress } from '../manifest/work.js';
 import { BlobArchive, BlobDirectory, type BlobStore, blobName, writeBlob } from './blobs.js';
 import { type CompressionChoice, checkCompression, compress } from './compression.js';
 import { cpio } from './cpio.js';
-import { type Destination, type ExportFormat, STDOUT_PATH } from './destination.js';
+import {
+  type Destination,
+  type ExportFormat,
+  isContainerImage,
+  STDOUT_PATH,
+} from './destination.js';
+import type { DiskDestination } from './disk-image.js';
 import { scratchDirectory } from './draft.js';
 import type { FileTree } from './file-tree.js';
 import {
@@ -31,6 +39,7 @@ import { checkPlatform, platformOf } from './platform.js';
 import { TAR_END, tar } from './tar.js';
 import { imageXattrs, refuseReservedNames } from './target-names.js';
 import { creationTime, reproducibleTimes } from './times.js';
+import type { Verity } from './verity.js';
 
 export interface ExportOptions {
   readonly image?: ImageOptions;
@@ -41,12 +50,16 @@ export interface ExportOptions {
   readonly maxLayers?: number;
   /** The package that an entry is from, for layers by package. */
   readonly packageOf?: (entry: Entry) => string | undefined;
-  /** The default is gzip for layers, and by file name for `tar` and `cpio`. */
+  /** The default is gzip for layers and squashfs, and by file name for `tar` and `cpio`. */
   readonly compression?: CompressionChoice;
   /** No time in what is written is later: nanoseconds since the epoch. */
   readonly epoch?: bigint;
   /** Called with the number of bytes, before compression, that were written since. */
   readonly onProgress?: (bytes: number) => void;
+  /** Called while files are packed, and while blobs are pushed. */
+  readonly onWork?: (progress: WorkProgress) => void;
+  /** Whether a file system gets a dm-verity hash tree. */
+  readonly verity?: boolean;
   /** How a registry is spoken with. */
   readonly registry?: RegistryOptions;
   /** Ends the export; nothing of it stays. */
@@ -62,6 +75,8 @@ export interface ExportResult {
   /** Bytes: of the file, or of an image's manifest, configuration and layers. */
   readonly size: number;
   readonly entries: number;
+  /** The hash tree of a file system. */
+  readonly verity?: Verity;
   readonly image?: {
     /** The tag, or the reference of a docker-archive. */
     readonly name: string | undefined;
@@ -90,20 +105,36 @@ export async function exportTree(
   if (options.compression !== undefined) checkCompression(options.compression);
   const { kind } = destination;
   refuseReservedNames(tree.entries, kind);
-  const isImage = kind !== 'tar' && kind !== 'cpio';
+  const isImage = isContainerImage(destination);
   const entries = tree.entries.map((entry) => portable(entry, isImage));
   const made = { ...tree, entries: reproducibleTimes(entries, options.epoch) };
+  try {
+    return await write(made, destination, options);
+  } finally {
+    releaseTrees();
+  }
+}
+
+function write(
+  tree: FileTree,
+  destination: Destination,
+  options: ExportOptions,
+): Promise<ExportResult> {
   switch (destination.kind) {
     case 'tar':
     case 'cpio':
-      return exportArchive(made, destination, options);
+      return exportArchive(tree, destination, options);
+    case 'squashfs':
+    case 'erofs':
+    case 'ext4':
+      return exportDisk(tree, destination, options);
     case 'oci':
-      return exportLayout(made, destination, options);
+      return exportLayout(tree, destination, options);
     case 'docker':
-      return exportToRegistry(made, destination, options);
+      return exportToRegistry(tree, destination, options);
     case 'oci-archive':
     case 'docker-archive':
-      return exportImageArchive(made, destination, options);
+      return exportImageArchive(tree, destination, options);
   }
 }
 
@@ -124,7 +155,8 @@ async function exportArchive(
 ): Promise<ExportResult> {
   const { kind, path: file } = destination;
   const compression = options.compression ?? { kind: destination.compression };
-  const chunks = watched(kind === 'tar' ? tar(tree) : cpio(tree), options);
+  const meter = packMeter(tree, options);
+  const chunks = watched(kind === 'tar' ? tar(tree, meter) : cpio(tree, meter), options);
   const blob = await drafted(await openArchive(file, options), async (output) => {
     const write = (...some: readonly Buffer[]) => output.append(...some);
     const stored = await writeBlob(compress(chunks, compression), write);
@@ -132,6 +164,21 @@ async function exportArchive(
     return stored;
   });
   return { format: kind, path: file, ...blob, entries: tree.entries.length };
+}
+
+async function exportDisk(
+  tree: FileTree,
+  destination: DiskDestination,
+  options: ExportOptions,
+): Promise<ExportResult> {
+  const { writeDiskImage } = await import('./disk-image.js');
+  const { signal } = options;
+  const watch = (chunks: Iterable<Buffer>) => watched(chunks, options);
+  const image = await writeDiskImage(tree, destination, options, {
+    ...{ signal, watch, meter: packMeter(tree, options) },
+  });
+  const { kind, path: file } = destination;
+  return { format: kind, path: file, ...image, entries: tree.entries.length };
 }
 
 async function openArchive(file: string, { signal }: ExportOptions): Promise<OutputFile> {
@@ -175,7 +222,7 @@ async function exportToRegistry(
 ): Promise<ExportResult> {
   const { RegistryClient } = await import('../image/registry/client.js');
   const { parseRegistryName } = await import('../image/registry/name.js');
-  const { pushImage } = await import('../image/registry/push.js');
+  const { pushBlobs, pushManifest } = await import('../image/registry/push.js');
   const { remove } = await import('fs-extra/esm');
   const { signal, registry } = options;
   const settings = { ...registry, ...(signal === undefined ? {} : { signal }) };
@@ -188,7 +235,8 @@ async function exportToRegistry(
     const blobs = [...(stored.image?.layers ?? []).map((layer) => layer.digest)];
     if (stored.image !== undefined) blobs.push(stored.image.config);
     const manifest = { ...fileOf(stored.digest), mediaType: MANIFEST_TYPE };
-    await pushImage(client, blobs.map(fileOf), manifest);
+    await pushBlobs(client, blobs.map(fileOf));
+    await pushManifest(client, manifest, client.name.tag ?? stored.digest);
     const { image, ...result } = stored;
     const told = image === undefined ? {} : { image: { ...image, name: undefined } };
     return { ...result, ...told, format: kind, path: name };
@@ -312,7 +360,9 @@ async function storeLayersAndConfig(
     options.onProgress?.(bytes);
   };
   const { compression } = options;
-  const layers = await storeLayers(parts, sourceRoot, store, compression, nameOf.layer, onChunk);
+  const { layer: nameOfLayer } = nameOf;
+  const follow = { onChunk, meter: packMeter(tree, options) };
+  const layers = await storeLayers(parts, sourceRoot, store, compression, nameOfLayer, follow);
   const created = creationTime(entries, options.epoch);
   const text = imageConfig(options.image ?? {}, platform, layers, created);
   const config = await store.put([text], nameOf.config);
@@ -334,6 +384,10 @@ function resultOf(
     entries: entries.length,
     image: { name, platform, config: config.digest, layers },
   };
+}
+
+function packMeter({ entries }: FileTree, { onWork }: ExportOptions): WorkMeter {
+  return new WorkMeter('pack', fileTotals(entries), onWork);
 }
 
 function* watched(chunks: Iterable<Buffer>, options: ExportOptions): Generator<Buffer> {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Platform } from '../image/platform.js';
 import { STANDARD_PATH } from '../manifest/standard-path.js';
+import type { WorkMeter } from '../manifest/work.js';
 import { type Blob, type BlobStore, blobName } from './blobs.js';
 import { type CompressionChoice, compress } from './compression.js';
 import type { Layer } from './layers.js';
@@ -47,17 +48,17 @@ export async function storeLayers(
   store: BlobStore,
   compression: CompressionChoice,
   nameOf: (digest: string) => string = blobName,
-  onChunk: (bytes: number) => void = () => {},
+  { onChunk, meter }: { onChunk?: (bytes: number) => void; meter?: WorkMeter } = {},
 ): Promise<StoredLayer[]> {
   const stored: StoredLayer[] = [];
   for (const { name, entries } of layers) {
     const hash = createHash('sha256');
     let uncompressedSize = 0;
     const hashed = function* () {
-      for (const chunk of tar({ entries, sourceRoot })) {
+      for (const chunk of tar({ entries, sourceRoot }, meter)) {
         hash.update(chunk);
         uncompressedSize += chunk.length;
-        onChunk(chunk.length);
+        onChunk?.(chunk.length);
         yield chunk;
       }
     };

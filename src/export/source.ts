@@ -4,8 +4,9 @@ import { isTrace, Sysroot } from '../fs/sysroot.js';
 import { addXattrs } from '../jail/engine/source-xattrs.js';
 import { readRecord } from '../jail/record/record.js';
 import { STATE_DIRECTORY } from '../jail/record/state.js';
+import type { Advice } from '../manifest/advice.js';
 import { isCopyOf } from '../manifest/differences.js';
-import type { Entry, Manifest } from '../manifest/manifest.js';
+import type { Entry, Manifest, MissingLibrary } from '../manifest/manifest.js';
 import { describeMissing, refuseMissing } from '../manifest/missing.js';
 import { readManifest } from '../manifest/read.js';
 import type { ResolveRequest } from '../manifest/request.js';
@@ -21,10 +22,16 @@ export interface SourceTree {
   readonly warnings: readonly string[];
   /** What programs may look for at run time, and how to add it. */
   readonly hints?: readonly string[];
+  /** What programs may miss, the likeliest first. */
+  readonly advice?: readonly Advice[];
+  /** Libraries that its programs need and that were not found. */
+  readonly missing?: readonly MissingLibrary[];
   /** The system that the files are from, and whose packages own them. */
   readonly sysroot: Sysroot;
   /** The path in it that an entry is a copy of. */
   originOf(entry: Entry): string | undefined;
+  /** The path in it that an entry was copied from, whatever is there now. */
+  recordedOriginOf?(entry: Entry): string | undefined;
   /** What a container runs where nothing else is said. */
   readonly command?: readonly string[];
   /** Variables that its profiles set, by name. */
@@ -53,7 +60,10 @@ export async function jailTree(root: string): Promise<SourceTree> {
     warnings: [...warnings, ...(manifest === undefined ? [] : jailProblems(manifest, sourceRoot))],
     sysroot,
     originOf: (entry) => originOf(entry, planned.get(entry.path)?.source ?? entry.path, sysroot),
+    recordedOriginOf: ({ path }) => planned.get(path)?.source,
     hints: manifest?.hints ?? [],
+    advice: manifest?.advice ?? [],
+    missing: manifest?.missing ?? [],
     environment: manifest?.environment ?? {},
     ...(command === undefined ? {} : { command: [command] }),
   };
@@ -77,6 +87,16 @@ export async function manifestTree(
 }
 
 /**
+ * The entries of a manifest as it describes them, to look at: its sources may have changed or be gone.
+ *
+ * @param root the directory that the sources were in; the default is `/`
+ * @throws JailbuildError MANIFEST_INVALID
+ */
+export function recordedTree(file: string, root: string | undefined): SourceTree {
+  return describedTree(readManifest(file), new Sysroot(root));
+}
+
+/**
  * What a request needs, without a jail on the disk.
  *
  * @throws JailbuildError VERIFY_FAILED, and as `planRequest`
@@ -97,16 +117,30 @@ function plannedTree(
   sysroot: Sysroot,
   options: Omit<VerifyOptions, 'where'>,
 ): SourceTree {
-  const { entries, environment = {}, missing, warnings, hints = [] } = manifest;
+  const { entries, missing, warnings } = manifest;
   const root = new Sysroot(new PlanView(entries, sysroot.prefix));
   verifyPlan(manifest, root, { ...options, where: 'in the exported root' });
+  return {
+    ...describedTree(manifest, sysroot),
+    originOf: ({ source }) => source,
+    warnings: [...missing.map(describeMissing), ...warnings],
+  };
+}
+
+/** What a manifest says, whether or not its sources are still there. */
+function describedTree(manifest: Manifest, sysroot: Sysroot): SourceTree {
+  const { entries, environment = {}, missing, warnings, hints = [], advice = [] } = manifest;
   const program = firstProgram(manifest);
   return {
     tree: { entries, sourceRoot: sysroot.prefix },
     sysroot,
-    originOf: ({ source }) => source,
-    warnings: [...missing.map(describeMissing), ...warnings],
+    originOf: (entry) =>
+      entry.source === undefined ? undefined : originOf(entry, entry.source, sysroot),
+    recordedOriginOf: ({ source }) => source,
+    warnings,
     hints,
+    advice,
+    missing,
     environment,
     ...(program === undefined ? {} : { command: [program] }),
   };

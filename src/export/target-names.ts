@@ -1,6 +1,6 @@
 import { JailbuildError } from '../errors.js';
 import type { Entry } from '../manifest/manifest.js';
-import type { Destination } from './destination.js';
+import { type Destination, isContainerImage } from './destination.js';
 
 /** A name that deletes a file of the layers below (OCI image spec, layer.md, "Whiteouts"). */
 const WHITEOUT = '.wh.';
@@ -21,7 +21,11 @@ const OVERLAY_XATTR = /^user\.(overlay\.|fuseoverlayfs\.|containers\.override_st
 export function refuseReservedNames(entries: readonly Entry[], kind: Destination['kind']): void {
   for (const entry of entries) {
     const why =
-      kind === 'cpio' ? cpioMeaning(entry) : kind === 'tar' ? undefined : imageMeaning(entry);
+      kind === 'cpio'
+        ? cpioMeaning(entry)
+        : isContainerImage({ kind })
+          ? imageMeaning(entry)
+          : undefined;
     if (why === undefined) continue;
     throw new JailbuildError(
       'NOT_EXPORTABLE',

@@ -286,6 +286,11 @@ export class Draft implements OutputFile {
     return new Draft(fd, draft, real, name, isNew);
   }
 
+  /** Where the draft lies, for a program that writes it. */
+  get path(): string {
+    return this.#draft;
+  }
+
   async append(...chunks: readonly Uint8Array[]): Promise<void> {
     this.size += await writeTo(this.#fd, chunks, this.#name);
   }

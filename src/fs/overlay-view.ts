@@ -1,6 +1,7 @@
 import { errnoOf, JailbuildError } from '../errors.js';
 import type { OpenFile } from './file-reader.js';
 import type { FileStat, FileView } from './file-view.js';
+import { NameTree } from './name-tree.js';
 import type { Sysroot } from './sysroot.js';
 
 /** A file that hides the one below at its path. */
@@ -28,7 +29,7 @@ const IMPLIED: Omit<FileStat, 'identity'> = {
 export class OverlayView implements FileView {
   readonly #below: Sysroot;
   readonly #placed = new Map<string, PlacedFile>();
-  readonly #names = new Map<string, Set<string>>();
+  readonly #names = new NameTree();
 
   constructor(below: Sysroot) {
     this.#below = below;
@@ -37,7 +38,7 @@ export class OverlayView implements FileView {
   /** Places a file at a path without links on the way, in front of what may be there. */
   place(path: string, file: PlacedFile): void {
     this.#placed.set(path, file);
-    this.#addName(path);
+    this.#names.add(path);
   }
 
   lstat(path: string): FileStat | undefined {
@@ -53,7 +54,7 @@ export class OverlayView implements FileView {
   }
 
   names(path: string): string[] {
-    const placed = this.#names.get(path) ?? [];
+    const placed = this.#names.in(path);
     const below = this.#directoryBelow(path) === undefined ? [] : this.#below.names(path);
     return [...new Set([...placed, ...below])];
   }
@@ -80,17 +81,5 @@ export class OverlayView implements FileView {
       if (errnoOf(error) === undefined) throw error;
       return undefined;
     }
-  }
-
-  #addName(path: string): void {
-    const cut = path.lastIndexOf('/');
-    const parent = path.slice(0, cut) || '/';
-    const known = this.#names.get(parent);
-    if (known !== undefined) {
-      known.add(path.slice(cut + 1));
-      return;
-    }
-    this.#names.set(parent, new Set([path.slice(cut + 1)]));
-    if (parent !== '/') this.#addName(parent);
   }
 }

@@ -72,6 +72,7 @@ export class Sysroot {
   readonly #stats = new Map<string, FileStat | TraceFailure>();
   readonly #lists = new Map<string, string[]>();
   readonly #traces = new Map<string, Trace | TraceFailure>();
+  #probe: Sysroot | undefined;
 
   /**
    * @param root a directory, or a tree that is none, such as a plan
@@ -97,6 +98,15 @@ export class Sysroot {
   get #directory(): DirectoryView {
     if (this.#view instanceof DirectoryView) return this.#view;
     throw new Error('this root is not a directory of the file system');
+  }
+
+  /**
+   * The same tree for look-ups on which no file of the jail depends: what they see is not among what
+   * this root has {@link observed}, but among what its probe has.
+   */
+  get probe(): Sysroot {
+    this.#probe ??= new Sysroot(this.#view);
+    return this.#probe;
   }
 
   /** Looks a path up as stat(2) does, following links, and returns every hop. */

@@ -1,5 +1,5 @@
 import type { Platform } from './platform.js';
-import { RegistryClient, type RegistryOptions } from './registry/client.js';
+import { ATTEMPTS, RegistryClient, type RegistryOptions } from './registry/client.js';
 import { parseRegistryName } from './registry/name.js';
 import {
   type BlobSource,
@@ -61,21 +61,38 @@ export async function openRegistryImage(
   return imageOf(source, { digest, mediaType: type }, platform);
 }
 
-/** Manifests that an index names are no blobs of their repository. */
+/**
+ * Yields a blob; one whose connection breaks goes on where it ended. Manifests that an index names are no
+ * blobs of their repository.
+ */
 async function* fetchBlob(client: RegistryClient, digest: string): AsyncGenerator<Buffer> {
-  const blob = await client.request('GET', `blobs/${digest}`, { accept: [200, 404] });
-  if (blob.status === 200) {
-    yield* blob.body as AsyncIterable<Buffer>;
-    return;
+  let target = `blobs/${digest}`;
+  for (let at = 0, failures = 0; ; ) {
+    const headers = {
+      ...(target.startsWith('blobs') ? {} : { accept: DOCUMENTS }),
+      ...(at === 0 ? {} : { range: `bytes=${at}-` }),
+    };
+    const answer = await client.request('GET', target, { headers, accept: [200, 206, 404] });
+    if (answer.status === 404) {
+      answer.body.resume();
+      if (!target.startsWith('blobs')) throw notFound(client.where, `has no blob ${digest}`);
+      target = `manifests/${digest}`;
+      continue;
+    }
+    let over = answer.status === 206 ? 0 : at;
+    const before = at;
+    try {
+      for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+        const rest = chunk.subarray(over);
+        over -= chunk.length - rest.length;
+        at += rest.length;
+        if (rest.length > 0) yield rest;
+      }
+      return;
+    } catch (error) {
+      failures = at > before ? 1 : failures + 1;
+      if (failures === ATTEMPTS) throw client.failed(`breaks off in the blob ${digest}`, error);
+      await client.pause(failures);
+    }
   }
-  blob.body.resume();
-  const document = await client.request('GET', `manifests/${digest}`, {
-    headers: { accept: DOCUMENTS },
-    accept: [200, 404],
-  });
-  if (document.status === 404) {
-    document.body.resume();
-    throw notFound(client.where, `has no blob ${digest}`);
-  }
-  yield* document.body as AsyncIterable<Buffer>;
 }

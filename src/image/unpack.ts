@@ -18,9 +18,9 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { homedir } from 'node:os';
 import path from 'node:path';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
+import { cacheDirectory } from '../fs/cache-directory.js';
 import { toBytes } from '../fs/path-bytes.js';
 import {
   ATTRIBUTES_FILE,
@@ -49,7 +49,7 @@ const IN_USE = 3_600_000;
  * @throws JailbuildError IMAGE_INVALID, WRITE_FAILED
  */
 export async function unpackImage(image: SourceImage, where: string): Promise<string> {
-  const cache = cacheDirectory();
+  const cache = cacheDirectory('images');
   const place = path.join(cache, image.id.replace(':', '-'));
   const root = path.join(place, RECORDED_ROOT);
   if (existsSync(path.join(place, ATTRIBUTES_FILE))) {
@@ -71,13 +71,6 @@ export async function unpackImage(image: SourceImage, where: string): Promise<st
   } finally {
     if (draft !== undefined) rmSync(draft, { recursive: true, force: true });
   }
-}
-
-/** The cache of unpacked images. */
-export function cacheDirectory(): string {
-  const given = process.env.XDG_CACHE_HOME;
-  const base = given?.startsWith('/') ? given : path.join(homedir(), '.cache');
-  return path.join(base, 'jailbuild', 'images');
 }
 
 function publish(draft: string, place: string): void {

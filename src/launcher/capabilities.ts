@@ -1,15 +1,8 @@
 import { JailbuildError } from '../errors.js';
+import { CAPABILITIES } from '../manifest/file-capabilities.js';
 import { type CapabilityChoice, DEFAULT_CAPABILITIES } from './options.js';
 
-/** Every capability of Linux 6.x in the order of its number (capabilities(7)), without `cap_`. */
-export const CAPABILITIES: readonly string[] = [
-  ...['chown', 'dac_override', 'dac_read_search', 'fowner', 'fsetid', 'kill', 'setgid', 'setuid'],
-  ...['setpcap', 'linux_immutable', 'net_bind_service', 'net_broadcast', 'net_admin', 'net_raw'],
-  ...['ipc_lock', 'ipc_owner', 'sys_module', 'sys_rawio', 'sys_chroot', 'sys_ptrace', 'sys_pacct'],
-  ...['sys_admin', 'sys_boot', 'sys_nice', 'sys_resource', 'sys_time', 'sys_tty_config', 'mknod'],
-  ...['lease', 'audit_write', 'audit_control', 'setfcap', 'mac_override', 'mac_admin', 'syslog'],
-  ...['wake_alarm', 'block_suspend', 'audit_read', 'perfmon', 'bpf', 'checkpoint_restore'],
-];
+export { CAPABILITIES };
 
 /**
  * The default capabilities, with some more and some less. `ALL` among those to drop empties the set

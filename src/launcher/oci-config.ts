@@ -8,10 +8,12 @@ import {
   filtersOf,
   hostnameOf,
   type IdMap,
+  isProfileFile,
   isTmpfs,
   type LaunchOptions,
   type Mount,
 } from './options.js';
+import { readSeccompProfile } from './seccomp-file.js';
 
 /** config.json of the OCI runtime specification, as far as a run needs it. */
 type Json = Readonly<Record<string, unknown>>;
@@ -195,7 +197,9 @@ function linuxOf(options: LaunchOptions, denied: readonly string[]): Json {
   const [filter = 'off', ...more] = filtersOf(options);
   if (more.length > 0)
     throw new JailbuildError('USAGE', '--seccomp: a bundle holds one filter alone');
-  const seccomp = seccompOf(filter, denied);
+  if (options.landlock !== undefined)
+    throw new JailbuildError('USAGE', '--landlock: a bundle cannot express it');
+  const seccomp = seccompOf(filter, options, denied);
   return {
     namespaces: namespacesOf(options).map((type) => ({ type })),
     ...(options.userMaps === undefined
@@ -244,9 +248,15 @@ function resourcesOf({ memory, pids, cpus }: LaunchOptions): Json {
   };
 }
 
-/** The default filter, in the words of the specification. */
-function seccompOf(which: string, denied: readonly string[]): Json | undefined {
+/** A profile, or the default filter, in the words of the specification. */
+function seccompOf(
+  which: string,
+  { capabilities }: LaunchOptions,
+  denied: readonly string[],
+): Json | undefined {
   if (which === 'off') return undefined;
+  if (isProfileFile(which))
+    return { ...readSeccompProfile(which, capabilities?.bounding ?? DEFAULT_CAPABILITIES) };
   if (which !== 'default')
     throw new JailbuildError('USAGE', `--seccomp ${which}: a bundle holds no binary filter`);
   const rule = (names: readonly string[], args: readonly Json[] = [], errnoRet = EPERM): Json => ({

@@ -1,3 +1,4 @@
+import type { Entry } from '../manifest/manifest.js';
 import { STANDARD_PATH } from '../manifest/standard-path.js';
 /** A file or directory of the host, mounted in the jail. */
 export interface BindMount {
@@ -91,6 +92,8 @@ export interface LaunchOptions {
   readonly mounts?: readonly Mount[];
   /** What is written to the root goes to memory (`tmpfs`), or to a directory; the root stays as it is. */
   readonly overlay?: string;
+  /** A descriptor that gets at the end what the overlay holds. */
+  readonly overlayChangesFd?: number;
   readonly joined?: JoinedNamespaces;
   /** Namespaces to go on without where they are refused. */
   readonly unshareTry?: readonly ('user' | 'cgroup')[];
@@ -110,6 +113,8 @@ export interface LaunchOptions {
   readonly allowNewPrivileges?: boolean;
   /** The filters for system calls: the default one, none, or an absolute path, one upon the other. */
   readonly seccomp?: string | readonly string[];
+  /** Limit the command by Landlock to what the jail was built with, or by rules in a file. */
+  readonly landlock?: { readonly entries: readonly Entry[] } | { readonly file: string };
   /** A label of SELinux, or a profile of AppArmor. */
   readonly execLabel?: string;
   /** Octal. */
@@ -173,6 +178,11 @@ export function isTmpfs(mount: Mount): mount is TmpfsMount {
 /** The filters of a run, in their order. */
 export function filtersOf({ seccomp = 'default' }: LaunchOptions): readonly string[] {
   return typeof seccomp === 'string' ? [seccomp] : seccomp;
+}
+
+/** True for a file with a profile in JSON, rather than a compiled filter. */
+export function isProfileFile(filter: string): boolean {
+  return filter.endsWith('.json');
 }
 
 /** The descriptors of ours that a run needs, beside the standard streams. */
@@ -260,6 +270,7 @@ function fileArguments(options: LaunchOptions): string[] {
   return [
     ...(options.readOnly ? ['--read-only'] : []),
     ...valued('--overlay', options.overlay),
+    ...valued('--overlay-changes', options.overlayChangesFd),
     ...(options.ownDev ? [] : ['--dev']),
     ...(proc === 'masked' ? ['--mask-proc'] : []),
     ...(proc === 'none' ? ['--no-proc'] : []),
@@ -306,10 +317,17 @@ function rightsArguments(options: LaunchOptions): string[] {
     ...(ambient.length === 0 ? [] : ['--ambient', names(ambient)]),
     ...(options.allowNewPrivileges ? [] : ['--no-new-privs']),
     ...filtersOf(options).flatMap((filter) => ['--seccomp', filter]),
+    ...landlockArguments(options.landlock),
     ...valued('--exec-label', options.execLabel),
     '--keyring',
     ...['--umask', options.umask ?? DEFAULT_UMASK],
   ];
+}
+
+function landlockArguments(landlock: LaunchOptions['landlock']): string[] {
+  if (landlock === undefined) return [];
+  if (!('file' in landlock)) throw new TypeError('the rules of Landlock are not in a file');
+  return ['--landlock', landlock.file];
 }
 
 function processArguments(options: LaunchOptions, env: 'values' | 'names'): string[] {

@@ -103,6 +103,7 @@ const WITH_VALUE = new Set([
   '--caps',
   '--ambient',
   '--seccomp',
+  '--landlock',
   '--umask',
   '--rlimit',
   '--exec-label',

@@ -48,6 +48,7 @@ const BUILD = {
   strict: flag,
   link: flag,
   noSync: flag,
+  noCache: flag,
   insecureParents: flag,
   limits: (field: Field): Limits => checked(field, LIMITS),
   wait: flag,

@@ -23,6 +23,7 @@ import {
   texts,
 } from '../manifest/check-request.js';
 import { Field } from '../manifest/json-field.js';
+import { describePrivileged } from '../manifest/privileged-files.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { abortSignal, callback, checkOptions, checkPath, flag } from './options.js';
 
@@ -45,8 +46,10 @@ export interface ExportOptions {
   readonly layers?: LayerChoice;
   /** The most layers of an image, 2 to 127. The default is 64. */
   readonly maxLayers?: number;
-  /** Of an image's layers, gzip by default; of `tar` and `cpio`, what the file's name says. */
+  /** Of an image's layers, gzip by default; of squashfs too; of `tar` and `cpio`, what the file's name says. */
   readonly compression?: CompressionChoice;
+  /** Whether a disk image gets a dm-verity hash tree beside it. */
+  readonly verity?: boolean;
   /** No time in what is written is later: nanoseconds since the epoch. The default is SOURCE_DATE_EPOCH. */
   readonly epoch?: bigint;
   /** Called with the number of bytes, before compression, that were written since the last call. */
@@ -90,6 +93,7 @@ const OPTIONS: Checks<ExportOptions> = {
       { kind: oneOf('none', 'gzip', 'zstd'), level: (level) => level.integer(1, 19) },
       ['kind'],
     ),
+  verity: flag,
   epoch: (field) =>
     typeof field.value === 'bigint' ? field.value : field.refuse('is not a bigint of nanoseconds'),
   onProgress: callback<(bytes: number) => void>,
@@ -117,7 +121,7 @@ const SOURCE: Checks<AnySource> = {
  * defaults of `jailbuild export`. What is written appears whole or not at all.
  *
  * @param to where it goes: `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:REF]`,
- *   `tar:FILE` or `cpio:FILE`
+ *   `docker://NAME[:TAG]`, `tar:FILE`, `cpio:FILE`, `squashfs:FILE`, `erofs:FILE` or `ext4:FILE[:SIZE]`
  * @throws JailbuildError USAGE, VERIFY_FAILED, NOT_EXPORTABLE, PLATFORM_UNKNOWN, WRITE_FAILED and others
  * @throws the reason of `signal`
  */
@@ -130,7 +134,7 @@ export async function exportRoot(
   const destination = parseDestination(checkPath(to, 'to'));
   const parsed = platform === undefined ? {} : { platform: parsePlatform(platform) };
   const read = await readSource(source, allowMissing);
-  const warnings = [...read.warnings];
+  const warnings = [...read.warnings, ...describePrivileged(read.tree.entries)];
   const whole = withImageDefaults(image, read);
   if (whole.user !== undefined) {
     const unknown = unknownNames(read.tree, whole.user);

@@ -5,16 +5,16 @@ import { type LookedAt, sameAbi } from './objects.js';
 
 const OSABI = { SYSV: 0, GNU: 3, ARM_AEABI: 64, ARM: 97 } as const;
 const EM = { MIPS: 8, S390: 22, ARM: 40, AARCH64: 183 } as const;
-/** The highest version of its ABI that glibc takes (libc-abis), and where it is another one. */
+/** The highest ABI version that glibc accepts (libc-abis), and the exceptions. */
 const GNU_ABI = 3;
 const GNU_ABI_OF: Readonly<Record<number, number>> = { [EM.AARCH64]: 2, [EM.S390]: 2 };
 
 /**
- * What glibc makes of a file that it comes upon in a search: it takes it, passes over it for being of
- * another class or machine, or stops, and the program with it (elf/dl-load.c, open_verify).
+ * Decides as glibc does about a file met in a search: accept it, skip it for another class or machine,
+ * or stop the program (elf/dl-load.c, open_verify).
  *
  * @param abi the program's
- * @returns undefined for a file that is passed over
+ * @returns undefined for a file that is skipped
  * @throws JailbuildError NOT_ELF, MALFORMED_ELF
  */
 export function acceptForGlibc(
@@ -29,7 +29,7 @@ export function acceptForGlibc(
   if (identification.class !== (abi.class === 64 ? 2 : 1)) return undefined;
   const problem = identificationProblem(identification, abi);
   if (problem !== undefined) {
-    // The machine excuses what differs in e_ident, but it is looked at after e_version.
+    // A differing machine excuses differences in e_ident, but is checked after e_version.
     if (problem[0] !== 'e_version' && !isForMachine(identification, abi)) return undefined;
     throw unloadable(path, ...problem);
   }
@@ -39,8 +39,8 @@ export function acceptForGlibc(
 }
 
 /**
- * musl takes the first file of the name, whatever it is for (ldso/dynlink.c, map_library): one that is
- * for another machine is refused here, because the loader would crash.
+ * Accepts the first file of the name as musl does (ldso/dynlink.c, map_library), but refuses one for
+ * another machine, on which the loader would crash.
  *
  * @throws JailbuildError NOT_ELF, MALFORMED_ELF
  */
@@ -58,8 +58,8 @@ function programOrLibrary(path: string, elf: ElfFile): ElfFile {
 }
 
 /**
- * What else keeps a loader from mapping a file that it has taken (glibc elf/dl-load.c,
- * _dl_map_object_from_fd; musl map_library).
+ * Refuses files that a loader accepts but cannot map (glibc elf/dl-load.c, _dl_map_object_from_fd; musl
+ * map_library).
  *
  * @throws JailbuildError MALFORMED_ELF
  */
@@ -77,7 +77,7 @@ export function checkMappable(
   if (dynamic === undefined) throw unloadable(path, 'PT_DYNAMIC', 'is missing');
 }
 
-/** As a loader of the other byte order reads it too. */
+/** Also covers loaders of the other byte order. */
 function isForMachine(identification: Identification, { byteOrder, machine }: ElfHeaders): boolean {
   const { machineLittle, machineBig } = identification;
   return machine === (byteOrder === 'little' ? machineLittle : machineBig);
@@ -103,7 +103,7 @@ function takesOsAbi(machine: number, osAbi: number): boolean {
   return machine === EM.ARM && (osAbi === OSABI.ARM_AEABI || osAbi === OSABI.ARM);
 }
 
-/** On MIPS the version has another meaning, and is taken as it is. */
+/** On MIPS the version has another meaning and is not checked. */
 function takesAbiVersion(machine: number, osAbi: number, version: number): boolean {
   const highest = GNU_ABI_OF[machine] ?? GNU_ABI;
   return version === 0 || machine === EM.MIPS || (osAbi === OSABI.GNU && version <= highest);

@@ -5,18 +5,18 @@ import type { ElfHeaders } from '../elf/types.js';
 const LIBC6 = 0x0003;
 
 /**
- * The flags that an entry of ld.so.cache has for libraries of an ABI: FLAG_ELF_LIBC6, and in the
- * second byte what tells ABIs of one machine apart (glibc sysdeps/generic/ldconfig.h, and
- * readelflib.c and dl-cache.h of each machine). The loader takes entries with its own flags only.
+ * Returns the flags of ld.so.cache entries for libraries of an ABI: FLAG_ELF_LIBC6, and in the second
+ * byte what distinguishes ABIs of one machine (glibc sysdeps/generic/ldconfig.h, and
+ * readelflib.c and dl-cache.h of each machine). The loader accepts entries with its own flags only.
  */
 export function cacheFlags({ class: elfClass, machine, flags }: ElfHeaders): number {
   return LIBC6 | requiredAbi(elfClass === 64, machine, flags);
 }
 
-/** FLAG_ELF: what ldconfig before glibc 2.37 takes for no library of any C library. */
+/** FLAG_ELF: libraries that ldconfig before glibc 2.37 assigns to no C library. */
 const ANY_LIBC = 0x0001;
 
-/** True if a loader of an ABI takes cache entries with these flags (dl-cache.h of each machine). */
+/** Returns whether a loader of an ABI accepts cache entries with these flags (dl-cache.h of each machine). */
 export function acceptsCacheFlags(abi: ElfHeaders, flags: number): boolean {
   if (flags === cacheFlags(abi) || flags === ANY_LIBC) return true;
   const isSoftFloatArm = abi.machine === EM.ARM && (abi.flags & EF.ARM_ABI_FLOAT_HARD) === 0;

@@ -1,7 +1,7 @@
 /**
- * The order of sonames in ld.so.cache, ascending: runs of digits count as numbers (glibc
- * elf/dl-cache.c, _dl_cache_libcmp). The loader searches by halves with it, so a cache in another
- * order loses libraries.
+ * Compares sonames in the ascending order of ld.so.cache, where runs of digits count as numbers (glibc
+ * elf/dl-cache.c, _dl_cache_libcmp). The loader bisects with it, so a cache in another order loses
+ * libraries.
  *
  * @returns less than, equal to or more than 0, as for Array.sort
  */
@@ -31,9 +31,9 @@ export function compareCacheNames(one: string, other: string): number {
   return at(a, i) - at(b, j);
 }
 
-/** Equal for names that the order has as equal: lib.so.1 and lib.so.01. */
+/** Returns the same key for names that compare as equal: lib.so.1 and lib.so.01. */
 export function cacheKey(name: string): string {
-  // Of nearly all names each number is written as it is printed.
+  // Numbers in nearly all names have no leading zeros.
   if (!/0\d|\d{10}/.test(name)) return name;
   return name.replace(/\d+/g, (digits) => `${number(Buffer.from(digits), 0)[0]}`);
 }
@@ -42,7 +42,7 @@ function isDigit(byte: number): boolean {
   return byte >= 0x30 && byte <= 0x39;
 }
 
-/** A run of digits as a C int, which wraps around, and the offset behind it. */
+/** Reads a run of digits as a C int, which wraps around; returns it with the offset behind it. */
 function number(bytes: Buffer, start: number): [value: number, end: number] {
   let value = 0;
   let end = start;

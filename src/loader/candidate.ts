@@ -7,9 +7,9 @@ import type { ObjectTable } from './objects.js';
 import type { Candidate } from './search-result.js';
 
 /**
- * Looks at the file at a path, and returns it if the loader would take it.
+ * Examines the file at a path, and returns it if the loader would accept it.
  *
- * @param abi the headers of the program: objects of another ABI are passed over
+ * @param abi the headers of the program: objects of another ABI are skipped
  * @throws JailbuildError for a file that the loader would stop at: NOT_ELF, MALFORMED_ELF,
  *   NOT_A_REGULAR_FILE
  */

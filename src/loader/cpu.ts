@@ -2,13 +2,13 @@ import { EM } from '../elf/machines.js';
 import type { ElfHeaders } from '../elf/types.js';
 
 /**
- * A processor as the dynamic loader sees it: what it decides when the loader searches. A jail is
- * for processors other than this one as well.
+ * The properties of a processor on which the loader's search depends. A jail must also work on
+ * processors other than this one.
  */
 export interface Cpu {
-  /** The subdirectories of glibc-hwcaps that it takes, the best first (ld.so(8), "HARDWARE CAPABILITIES"). */
+  /** The subdirectories of glibc-hwcaps that it supports, the best first (ld.so(8), "HARDWARE CAPABILITIES"). */
   readonly levels: readonly string[];
-  /** The value of $PLATFORM; undefined where the kernel gives none, which voids what names it. */
+  /** The value of $PLATFORM; undefined if the kernel sets none, which voids strings that contain it. */
   readonly platform: string | undefined;
   /**
    * Subdirectories of every directory that loaders before glibc 2.37 search, each name with all
@@ -17,20 +17,20 @@ export interface Cpu {
   readonly legacy: readonly string[];
 }
 
-/** One respect in which a processor other than the baseline would find other files. */
+/** One CPU feature for which a different file would be chosen than on the baseline. */
 export type Alternative =
   | { readonly kind: 'level'; readonly name: string }
   | { readonly kind: 'platform'; readonly name: string }
   | { readonly kind: 'legacy'; readonly name: string };
 
 interface Family {
-  /** Levels in ascending order: each takes those before it as well. */
+  /** Levels in ascending order: each includes the previous ones. */
   readonly levels: readonly string[];
-  /** AT_PLATFORM of the kernel, or what glibc puts in its place; the baseline first. */
+  /** AT_PLATFORM of the kernel, or glibc's replacement for it; the baseline first. */
   readonly platforms: readonly string[];
   /** Features that have a legacy subdirectory, in descending order of importance. */
   readonly features: readonly string[];
-  /** Those of them that every processor has. */
+  /** Those features that every processor has. */
   readonly always: readonly string[];
 }
 
@@ -81,38 +81,38 @@ function familyOf({ machine, class: elfClass }: ElfHeaders): Family {
   return FAMILIES[`${machine}/${elfClass}`] ?? NO_FAMILY;
 }
 
-/** The processor that has nothing beyond what its architecture requires. */
+/** Returns the processor with only the baseline features of its architecture. */
 export function baselineCpu(headers: ElfHeaders): Cpu {
   const { platforms, always } = familyOf(headers);
   return { levels: [], platform: platforms[0], legacy: legacyNames(platforms[0], always) };
 }
 
-/** Values that $PLATFORM has on some processors, without the baseline's. */
+/** Returns the values of $PLATFORM on processors other than the baseline. */
 export function otherPlatforms(headers: ElfHeaders): readonly string[] {
   return familyOf(headers).platforms.slice(1);
 }
 
-/** Names of legacy subdirectories that only some processors search. */
+/** Returns the legacy subdirectories that only some processors search. */
 export function otherLegacyNames(headers: ElfHeaders): readonly string[] {
   const { platforms, features, always } = familyOf(headers);
   return [...platforms.slice(1), ...features.filter((name) => !always.includes(name))];
 }
 
-/** True if loaders of the architecture know any levels: others do not look into glibc-hwcaps. */
+/** Returns whether loaders of the architecture define any levels; others ignore glibc-hwcaps. */
 export function hasLevels(headers: ElfHeaders): boolean {
   return familyOf(headers).levels.length > 0;
 }
 
-/** A processor of a level, as x86-64-v3, with all levels below it. */
+/** Returns a processor of a level such as x86-64-v3, with all levels below it. */
 export function cpuOfLevel(headers: ElfHeaders, level: string): Cpu {
   const { levels } = familyOf(headers);
   const rank = levels.indexOf(level);
-  // A level of a later glibc stands alone.
+  // A level unknown here includes no other.
   const taken = rank < 0 ? [level] : levels.slice(0, rank + 1).reverse();
   return { ...baselineCpu(headers), levels: taken };
 }
 
-/** Every processor, other than the baseline, that differs in one or more of the alternatives. */
+/** Returns every processor, except the baseline, that differs in one or more of the alternatives. */
 export function cpusFor(headers: ElfHeaders, alternatives: readonly Alternative[]): Cpu[] {
   const family = familyOf(headers);
   const named = (kind: Alternative['kind']) =>

@@ -2,10 +2,10 @@ import { EM } from '../elf/machines.js';
 import type { ElfHeaders } from '../elf/types.js';
 import type { Sysroot, Trace } from '../fs/sysroot.js';
 
-/** How a particular dynamic loader behaves: which family of rules, and what it was built with. */
+/** How a particular dynamic loader behaves: its family of rules and its build-time settings. */
 export interface LoaderFlavor {
   readonly kind: 'glibc' | 'musl';
-  /** Searched last, in this order, without slashes at their ends. */
+  /** The default directories, in order, without trailing slashes. */
   readonly defaultDirectories: readonly string[];
   /** The value of $LIB. */
   readonly lib: string;
@@ -13,33 +13,33 @@ export interface LoaderFlavor {
   readonly hasHwcaps: boolean;
   /** True if it searches subdirectories such as tls (until glibc 2.36). */
   readonly hasLegacyHwcaps: boolean;
-  /** True if it stops where a versioned symbol is found in a library whose symbols have no versions. */
+  /** True if it stops when a versioned symbol is found in a library without symbol versions. */
   readonly stopsAtUnversioned: boolean;
-  /** The file of musl's search path, as /etc/ld-musl-x86_64.path. */
+  /** musl's search path file, such as /etc/ld-musl-x86_64.path. */
   readonly muslPathFile: string | undefined;
 }
 
 const MUSL_PATH_FILE = /%\.\*s\/etc\/ld-musl-([A-Za-z0-9_-]+)\.path\0/y;
 const MUSL_NAME = /^ld-musl-([A-Za-z0-9_-]+)\.so\.1$/;
 
-/** Loaders are a few hundred kilobytes; no more than this is looked at. */
+/** Loaders have a few hundred kilobytes; no more than this is read. */
 const MAX_LOADER_SIZE = 8 << 20;
 
 /** The version string in the loader of glibc: `stable release version 2.36`. */
 const GLIBC_VERSION = /release version 2\.(\d+)/y;
-/** The first glibc whose loader knows no subdirectories but those of glibc-hwcaps. */
+/** The first glibc whose loader searches no subdirectories except those of glibc-hwcaps. */
 const WITHOUT_LEGACY = 37;
 
 /** The assertion of check_match (elf/dl-lookup.c), which the loader of glibc 2.41 no longer has. */
 const VERSION_ASSERTION = '_dl_name_match_p (version->filename, map)';
 
 /**
- * Learns a loader's flavor from its file, without running it. glibc's default directories are in
+ * Determines a loader's flavor from its file, without running it. glibc's default directories are in
  * the loader's read-only data as one run of strings, each with a slash at its end and a zero byte
  * behind (elf/dl-load.c, `system_dirs`), and $LIB is the first of them. musl's loader holds the
  * pattern of the name of its path file.
  *
- * @param requested the PT_INTERP path, or undefined for a library looked at alone
+ * @param requested the PT_INTERP path, or undefined for a library without a program
  * @param interpreter the loader's file, or undefined if it was not found
  */
 export function loaderFlavor(
@@ -59,7 +59,7 @@ export function loaderFlavor(
       hasHwcaps: false,
       hasLegacyHwcaps: false,
       stopsAtUnversioned: false,
-      // musl reads the path file relative to the directory of its own name.
+      // musl looks for the path file relative to the directory of its own name.
       muslPathFile: `${prefixOf(requested ?? '/lib/')}/etc/ld-musl-${musl[1]}.path`,
     };
   }
@@ -77,13 +77,13 @@ export function loaderFlavor(
   };
 }
 
-/** What a sticky pattern matches where a text begins. */
+/** Returns the match of a sticky pattern at the start of a text. */
 function matchAt(text: string, start: string, pattern: RegExp): RegExpExecArray | null {
   pattern.lastIndex = text.indexOf(start);
   return pattern.lastIndex < 0 ? null : pattern.exec(text);
 }
 
-/** The directory above the one that a path is in: '' for /lib/ld.so. */
+/** Returns the directory above the one that contains a path: '' for /lib/ld.so. */
 function prefixOf(path: string): string {
   const directory = path.slice(0, Math.max(0, path.lastIndexOf('/')));
   return directory.slice(0, Math.max(0, directory.lastIndexOf('/')));
@@ -99,8 +99,8 @@ function textOf(sysroot: Sysroot, loader: Trace): string {
 }
 
 /**
- * The longest run of such strings with a library directory among them. To search for where one string
- * follows another is much faster than to try a pattern everywhere.
+ * Returns the longest run of such strings that includes a library directory. Searching for places where
+ * one string follows another is much faster than trying a pattern everywhere.
  */
 function systemDirectories(text: string): string[] | undefined {
   let best: string[] | undefined;
@@ -117,7 +117,7 @@ function systemDirectories(text: string): string[] | undefined {
   return best?.map((item) => item.slice(0, -1));
 }
 
-/** Where the path begins that has a character at a place; what is before it may be no text. */
+/** Returns where the path around a position begins; the bytes before it may not be text. */
 function startOfPath(text: string, at: number): number {
   let start = at;
   while (start > 0 && /[A-Za-z0-9_./+-]/.test(text.charAt(start - 1))) start--;
@@ -136,7 +136,7 @@ const TRIPLET: Readonly<Record<string, string>> = {
   [`${EM.LOONGARCH}/64/little`]: 'loongarch64-linux-gnu',
 };
 
-/** For a library alone, with no loader to ask: Debian's multiarch directories, then the others. */
+/** Default directories for a library without a program: Debian's multiarch directories, then the usual. */
 function fallbackDirectories(headers: ElfHeaders): string[] {
   const triplet = TRIPLET[`${headers.machine}/${headers.class}/${headers.byteOrder}`];
   const multiarch = triplet === undefined ? [] : [`/lib/${triplet}`, `/usr/lib/${triplet}`];

@@ -18,13 +18,13 @@ import { CACHE_PATH, type LoaderFiles } from './loader-files.js';
 import { asPlaces, type OwnPlaces, type Place } from './search-path.js';
 import type { Found, NotFound } from './search-result.js';
 
-/** The failures of open(2) at which glibc looks into the next directory of a list (open_path). */
+/** The errors of open(2) after which glibc tries the next directory of a list (open_path). */
 const GOES_ON: ReadonlySet<string> = new Set(['ENOENT', 'EACCES']);
 
-/** A directory with the subdirectories that are searched before it. */
+/** A directory, with the subdirectories searched before it. */
 interface SearchDirectory {
   readonly taken: readonly { readonly path: string; readonly level: string | undefined }[];
-  /** Subdirectories that other processors take. */
+  /** Subdirectories that other processors search. */
   readonly others: readonly { readonly path: string; readonly alternative: Alternative }[];
 }
 
@@ -73,7 +73,7 @@ export class GlibcSearch {
           if (candidate !== undefined) return { ...candidate, rule, level, alternatives };
         }
         searched.push({ rule, path: `${directory}/${name}` });
-        // Any failure other than "no such file" ends the search in this list.
+        // Any error other than "no such file" ends the search in this list.
         const trace = sysroot.trace(`${directory}/${name}`);
         if (taken.length > 0 && !isTrace(trace) && !GOES_ON.has(trace.errno)) break;
       }
@@ -107,7 +107,7 @@ export class GlibcSearch {
     );
   }
 
-  /** The cache gives one file; where the loader cannot take that, the search goes on elsewhere. */
+  /** The cache names one file; if the loader cannot accept it, the search continues elsewhere. */
   #inCache(
     name: string,
     isHidden: (path: string) => boolean,
@@ -125,7 +125,7 @@ export class GlibcSearch {
       if (!acceptsCacheFlags(this.#abi, flags) || hwcaps === '') continue;
       if (hwcaps === TLS && !this.#flavor.hasLegacyHwcaps) continue;
       const level = hwcaps === TLS ? undefined : hwcaps;
-      // Flags that are accepted although they are not the loader's own come last.
+      // Accepted flags other than the loader's own come last.
       const general = flags === ownFlags ? levels.length : levels.length + 1;
       const rank = level === undefined ? general : levels.indexOf(level);
       if (rank < 0 && level !== undefined) {
@@ -146,7 +146,7 @@ export class GlibcSearch {
     return undefined;
   }
 
-  /** Where the cache leads that this search goes without. */
+  /** Returns the entry of a cache that this search ignores. */
   #withheld(name: string): { readonly cachedAt?: string } {
     if (this.#files.cache() !== undefined) return {};
     const { sysroot } = this.#files.objects;
@@ -159,14 +159,14 @@ export class GlibcSearch {
     return usable === undefined ? {} : { cachedAt: usable.path };
   }
 
-  /** Where ld.so.conf leads, for a root whose cache was not made since. */
+  /** Returns the file in a directory of ld.so.conf, for a root whose cache is out of date. */
   #configured(name: string): { readonly configuredAt?: string } {
     const { sysroot } = this.#files.objects;
     let directories: readonly string[];
     try {
       directories = this.#files.confDirectories();
     } catch (error) {
-      // It is of use for the message alone.
+      // Only the message uses it.
       if (error instanceof JailbuildError) return {};
       throw error;
     }

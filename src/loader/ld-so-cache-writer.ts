@@ -8,7 +8,7 @@ const { MAGIC, HEADER_SIZE, ENTRY_SIZE } = NEW;
 const { MAGIC: EXTENSION_MAGIC, HEADER_SIZE: EXTENSION_HEADER_SIZE, SECTION_SIZE } = EXTENSION;
 
 /**
- * The bytes of an ld.so.cache in the format of glibc 2.2 and later, with the extension of glibc
+ * Returns the bytes of an ld.so.cache in the format of glibc 2.2 and later, with the extension of glibc
  * 2.33 where libraries for CPU feature levels are listed (glibc sysdeps/generic/dl-cache.h). In the
  * order of `ldconfig` (elf/cache.c, compare), whatever the order of the entries given.
  */
@@ -16,7 +16,7 @@ export function writeLdSoCache(entries: readonly CacheEntry[], byteOrder: ByteOr
   const sorted = [...entries].sort(compareEntries);
   const levels = [...new Set(sorted.flatMap(({ hwcaps }) => hwcaps ?? []))].sort();
   const strings = new StringTable(HEADER_SIZE + sorted.length * ENTRY_SIZE);
-  // A soname is mostly the end of its path, so paths go first.
+  // A soname is usually the end of its path, so paths come first.
   for (const { path } of sorted) strings.add(path);
   for (const { path, soname } of sorted) {
     if (path.endsWith(`/${soname}`)) strings.addTail(path, soname);
@@ -79,7 +79,7 @@ function compareText(a: string, b: string): number {
   return a < b ? -1 : Number(a > b);
 }
 
-/** Strings with a zero byte behind each, and where each of them is in the file. */
+/** Zero-terminated strings, with the offset of each in the file. */
 class StringTable {
   readonly #offsets = new Map<string, number>();
   readonly #parts: Buffer[] = [];
@@ -97,7 +97,7 @@ class StringTable {
     this.#end += bytes.length;
   }
 
-  /** Adds a string that ends one which is there already. */
+  /** Adds a string that is the end of an existing one. */
   addTail(text: string, tail: string): void {
     if (this.#offsets.has(tail)) return;
     const before = Buffer.byteLength(text) - Buffer.byteLength(tail);

@@ -11,9 +11,9 @@ import {
 } from './cache-format.js';
 import { cacheKey } from './cache-order.js';
 
-/** One line of the cache: what `ldconfig -p` prints. */
+/** One entry of the cache, as `ldconfig -p` prints it. */
 export interface CacheEntry {
-  /** The name that is looked up. */
+  /** The soname. */
   readonly soname: string;
   /** The file's absolute path. */
   readonly path: string;
@@ -32,11 +32,11 @@ export type LdSoCache = ReadonlyMap<string, readonly CacheEntry[]>;
 
 export const TLS = 'tls';
 
-/** Caches of large systems have about a megabyte. */
+/** Caches of large systems are about a megabyte. */
 export const MAX_CACHE_SIZE = 8 << 20;
-/** No name or path in one is longer (limits.h, PATH_MAX). */
+/** The longest name or path (limits.h, PATH_MAX). */
 const MAX_STRING = 4096;
-/** Of this machine. */
+/** Byte order of this machine. */
 const IS_LITTLE = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 const NON_ASCII = /[\x80-\xff]/;
 
@@ -54,7 +54,7 @@ export function parseLdSoCache(bytes: Buffer, path: string): LdSoCache {
   if (!startsWith(bytes, 0, OLD.MAGIC)) throw fail('unknown magic number');
 
   if (bytes.length < OLD.HEADER_SIZE) throw fail('the header is cut short');
-  // The old header has no mark of its byte order: the right one gives a table that fits.
+  // The old header does not mark its byte order: only the right one gives a table that fits.
   const little = fits(bytes.readUInt32LE(12), OLD.HEADER_SIZE, OLD.ENTRY_SIZE, bytes.length);
   const count = little ? bytes.readUInt32LE(12) : bytes.readUInt32BE(12);
   if (!fits(count, OLD.HEADER_SIZE, OLD.ENTRY_SIZE, bytes.length)) {
@@ -121,7 +121,7 @@ function parseNew(bytes: Buffer, base: number, fail: (problem: string) => Error)
   return bySoname(entries);
 }
 
-/** All words of a table at once: a call for each takes longer than all the rest of the reading. */
+/** Reads all words of a table at once: a call for each would take longer than the rest of the reading. */
 function wordsOf(table: Buffer, little: boolean): Uint32Array {
   const copy = Buffer.from(new ArrayBuffer(table.length));
   table.copy(copy);
@@ -181,8 +181,8 @@ function bySoname(entries: readonly CacheEntry[]): LdSoCache {
 }
 
 /**
- * A function that reads the string at an offset. Strings may share their ends and no more: those of a
- * cache have in all no more than twice its bytes.
+ * Returns a function that reads the string at an offset. Strings may share their ends only, so together
+ * they have at most twice the bytes of the cache.
  */
 function stringReader(bytes: Buffer, fail: (problem: string) => Error): (at: number) => string {
   const known = new Map<number, string>();

@@ -1,19 +1,19 @@
 import { JailbuildError } from '../errors.js';
 import { isTrace, type Sysroot } from '../fs/sysroot.js';
 
-/** Paths that one pattern may stand for: real ones match a few dozen files. */
+/** The most paths that one pattern may match: real ones match a few dozen. */
 const MAX_PATHS = 10_000;
 
-/** Includes inside includes are followed this deep; ldconfig itself has no limit. */
+/** The depth to which nested includes are followed; ldconfig itself has no limit. */
 const MAX_DEPTH = 16;
 
 /**
- * The library directories of /etc/ld.so.conf, in order and without repetition, with `include`
+ * Returns the library directories of /etc/ld.so.conf, in order and without repetition, with `include`
  * followed (ldconfig(8); glibc elf/ldconfig.c, parse_conf). `hwcap` lines are obsolete and have no
  * effect, as in ldconfig since glibc 2.33.
  *
  * @returns an empty list if the file does not exist
- * @throws JailbuildError MALFORMED_CONF for a pattern that stands for too many paths
+ * @throws JailbuildError MALFORMED_CONF for a pattern that matches too many paths
  */
 export function readLdSoConf(sysroot: Sysroot, file = '/etc/ld.so.conf'): string[] {
   const directories = new Set<string>();
@@ -48,13 +48,13 @@ function readInto(
       continue;
     }
     if (/^hwcap\s/.test(line)) continue;
-    // An old form names the libc type behind an equals sign: `/lib=libc6`.
+    // An old syntax names the libc type after an equals sign: `/lib=libc6`.
     const directory = line.replace(/=[^/]*$/, '').replace(/\/+$/, '');
     if (directory.startsWith('/')) directories.add(directory);
   }
 }
 
-/** The paths that match a glob(7) pattern, sorted as glob(3) sorts them in the C locale. */
+/** Returns the paths that match a glob(7) pattern, in the order of glob(3) in the C locale. */
 function glob(sysroot: Sysroot, pattern: string, file: string): string[] {
   let paths = [''];
   for (const part of pattern.split('/').filter((item) => item !== '')) {
@@ -85,8 +85,8 @@ function glob(sysroot: Sysroot, pattern: string, file: string): string[] {
 const ANY = Symbol('*');
 
 /**
- * Matches names against a glob(7) pattern. Only the last star is ever gone back to, so that no pattern
- * takes long.
+ * Matches names against a glob(7) pattern. Backtracks to the last star only, so that no pattern takes
+ * long.
  */
 export function globMatcher(pattern: string): (name: string) => boolean {
   const items = globItems(pattern);

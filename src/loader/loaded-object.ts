@@ -2,25 +2,25 @@ import type { ElfFile } from '../elf/types.js';
 import type { Trace } from '../fs/sysroot.js';
 import type { SearchRule } from '../manifest/manifest.js';
 
-/** An object as the dynamic loader of one process would have it in its list (glibc's link_map). */
+/** An object in the loader's list for one process (glibc's link_map). */
 export interface LoadedObject {
-  /** The name it was opened by: an absolute path that may lead through links and `..`. */
+  /** The name it was opened by: an absolute path, possibly with links and `..`. */
   readonly name: string;
   readonly trace: Trace;
   readonly elf: ElfFile;
   /** The value of $ORIGIN in its strings. */
   readonly origin: string;
-  /** The object that brought it in first; undefined for the program and the interpreter. */
+  /** The first object that needed it; undefined for the program and the interpreter. */
   readonly loadedBy: LoadedObject | undefined;
   /** How it was found. */
   readonly rule: SearchRule;
-  /** The kind of processor that it is for, as x86-64-v3; undefined for all. */
+  /** The kind of processor that it is for, such as x86-64-v3; undefined for all. */
   readonly level: string | undefined;
-  /** The names by which others asked for it, the first one first. */
+  /** The names by which others requested it, the first one first. */
   readonly requestedAs: string[];
 }
 
-/** An object opened by `name`, which is the loader's own spelling of the path. */
+/** Returns an object opened by `name`, in the loader's spelling of the path. */
 export function loadedObject(
   name: string,
   trace: Trace,

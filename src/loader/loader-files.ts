@@ -6,13 +6,13 @@ import type { ObjectTable } from './objects.js';
 export const CACHE_PATH = '/etc/ld.so.cache';
 
 /**
- * What stands for /etc/ld.so.cache: `read` is the loader's own rule; `read-or-conf` takes the
- * directories of /etc/ld.so.conf where there is no cache yet, for a jail that will have one; `none`
- * is for a jail without a cache.
+ * How /etc/ld.so.cache is treated: `read` is the loader's own rule; `read-or-conf` uses the directories
+ * of /etc/ld.so.conf if there is no cache yet, for a jail that will have one; `none` is for a jail
+ * without a cache.
  */
 export type CachePolicy = 'read' | 'read-or-conf' | 'none';
 
-/** What the loaders of one sysroot share: the cache and the configuration, read once and only if needed. */
+/** The cache and configuration that the loaders of one sysroot share, read once and only if needed. */
 export class LoaderFiles {
   readonly objects: ObjectTable;
   readonly #policy: CachePolicy;
@@ -29,7 +29,7 @@ export class LoaderFiles {
     return this.#policy === 'none' ? undefined : this.hostCache();
   }
 
-  /** The cache as it is in the sysroot, whatever the jail will have. */
+  /** The cache of the sysroot, whatever the jail will have. */
   hostCache(): LdSoCache | undefined {
     if (this.#cache === undefined) {
       const { sysroot } = this.objects;
@@ -49,7 +49,7 @@ export class LoaderFiles {
     return this.#cache === 'absent' ? undefined : this.#cache;
   }
 
-  /** The directories that are searched in place of a cache. */
+  /** The directories searched instead of a cache. */
   insteadOfCache(): readonly string[] {
     const stands = this.#policy === 'read-or-conf' && this.cache() === undefined;
     return stands ? this.confDirectories() : [];

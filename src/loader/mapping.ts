@@ -8,15 +8,15 @@ import type { LibrarySearch } from './search.js';
 import { type Found, isFound, type NotFound } from './search-result.js';
 import { checkVersions } from './version-check.js';
 
-/** One name in one object's list of needed libraries, and what it leads to. */
+/** One name that an object needs, and the object it resolves to. */
 export interface Edge {
   readonly by: LoadedObject;
   readonly name: string;
   readonly rule: SearchRule;
   readonly to: LoadedObject;
-  /** The path that this request looks up; undefined where an object already loaded answers it. */
+  /** The path that the lookup finds; undefined if an object already loaded satisfies the name. */
   readonly lookup: Trace | undefined;
-  /** That path in the loader's own spelling. */
+  /** That path in the loader's spelling. */
   readonly path: string | undefined;
 }
 
@@ -24,7 +24,7 @@ export function isEdge(result: Edge | NotFound): result is Edge {
   return 'to' in result;
 }
 
-/** The result of `work`, or undefined if it meets a file that the loader cannot map. */
+/** Returns the result of `work`, or undefined if it meets a file that the loader cannot map. */
 function tolerate<T>(work: () => T): T | undefined {
   try {
     return work();
@@ -34,7 +34,7 @@ function tolerate<T>(work: () => T): T | undefined {
   }
 }
 
-/** No real program has so many missing libraries and directories. */
+/** More than any real program has missing libraries and directories. */
 const MAX_LOOKED = 100_000;
 
 function tooMany({ trace: { path } }: LoadedObject): JailbuildError {
@@ -47,18 +47,18 @@ function tooMany({ trace: { path } }: LoadedObject): JailbuildError {
 }
 
 /**
- * What the loader of one process does on one processor: breadth first over what objects need, an
- * object already loaded answering for its names (glibc elf/dl-deps.c, elf/dl-load.c; musl
+ * Maps a process on one processor as the loader does: breadth first over needed names, where an object
+ * already loaded satisfies its names (glibc elf/dl-deps.c, elf/dl-load.c; musl
  * ldso/dynlink.c).
  */
 export class Mapping {
-  /** In the loader's order: the program, the interpreter, and the others as they come. */
+  /** In the loader's order: the program, the interpreter, then the others as they are found. */
   readonly objects: LoadedObject[];
-  /** Those in the namespaces of audit modules. */
+  /** Objects in the namespaces of audit modules. */
   readonly audited: LoadedObject[] = [];
   readonly edges: Edge[] = [];
   readonly missing: MissingLibrary[] = [];
-  /** What the loader prints and goes on, a sentence each. */
+  /** Problems that the loader only prints, one sentence each. */
   readonly warnings: string[] = [];
   readonly alternatives: Alternative[] = [];
   readonly #search: LibrarySearch;
@@ -66,16 +66,16 @@ export class Mapping {
   readonly #names = new Map<string, LoadedObject>();
   readonly #byIdentity = new Map<string, LoadedObject>();
   readonly #walked = new Set<LoadedObject>();
-  /** Objects whose symbol versions are checked already. */
+  /** Objects whose symbol versions have been checked. */
   readonly #checked = new Set<LoadedObject>();
-  /** Of musl. */
+  /** musl's short names. */
   readonly #hasShortName = new Set<LoadedObject>();
-  /** Places where libraries were looked for that were not there. */
+  /** Places where libraries were looked for and not found. */
   #looked = 0;
 
   /**
    * @param program undefined for a namespace of its own, as audit modules have one (rtld-audit(7))
-   * @param interpreter the loader itself, which stands in for its soname
+   * @param interpreter the loader itself, which satisfies its soname
    */
   constructor(
     program: LoadedObject | undefined,
@@ -90,7 +90,7 @@ export class Mapping {
       const soname = object.elf.dynamic?.soname;
       if (this.#isGlibc && soname !== undefined) this.#name(soname, object);
     }
-    // It links itself, and needs nothing.
+    // It relocates itself and needs nothing.
     if (interpreter !== undefined) {
       this.#name(interpreter.name, interpreter);
       this.#walked.add(interpreter);
@@ -112,7 +112,7 @@ export class Mapping {
     return this.#search.flavor.kind === 'glibc';
   }
 
-  /** The object that is first to have a name keeps it. */
+  /** The first object with a name keeps it. */
   #name(name: string, object: LoadedObject): void {
     if (!this.#names.has(name)) this.#names.set(name, object);
   }
@@ -125,7 +125,7 @@ export class Mapping {
         continue;
       }
       this.#walked.add(object);
-      // What it filters goes in front of it, and is walked at once.
+      // Filter objects come before it and are mapped at once.
       let front = at;
       for (const { kind, name } of object.elf.dynamic?.dependencies ?? []) {
         if (kind !== 'needed' && !this.#isGlibc) continue;
@@ -135,7 +135,7 @@ export class Mapping {
     }
   }
 
-  /** musl binds symbols whatever their versions (ldso/dynlink.c, find_sym). */
+  /** musl ignores symbol versions (ldso/dynlink.c, find_sym). */
   #checkVersions(): void {
     if (!this.#isGlibc) return;
     for (const object of this.objects) {
@@ -161,7 +161,7 @@ export class Mapping {
     return true;
   }
 
-  /** @param optional true for what the loader goes on without, whatever keeps it from being mapped */
+  /** @param optional true for objects that the loader can continue without */
   #request(by: LoadedObject, name: string, optional: boolean): LoadedObject | undefined {
     const result = optional ? tolerate(() => this.#map(by, name)) : this.#map(by, name);
     if (result === undefined) return undefined;

@@ -6,13 +6,13 @@ import type { LoaderFiles } from './loader-files.js';
 import { asPlaces, type OwnPlaces, type Place, place } from './search-path.js';
 import type { Found, NotFound } from './search-result.js';
 
-/** The failures of open(2) at which musl looks into the next directory (path_open). */
+/** The errors of open(2) after which musl tries the next directory (path_open). */
 const GOES_ON: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'ENAMETOOLONG']);
 
-/** musl takes these names for itself (ldso/dynlink.c, load_library). */
+/** Names that refer to musl itself (ldso/dynlink.c, load_library). */
 const OWN_NAMES = /^lib(c|pthread|rt|m|dl|util|xnet)\./;
 
-/** Whether the name refers to the C library, which is the loader itself. */
+/** Returns whether the name refers to the C library, which is the loader itself. */
 export function isMuslName(name: string): boolean {
   return OWN_NAMES.test(name);
 }
@@ -37,7 +37,7 @@ export class MuslSearch {
   find(name: string, { lists }: OwnPlaces): Found | NotFound {
     const { sysroot } = this.#files.objects;
     const searched: NotFound['searched'][number][] = [];
-    // Any failure other than "no such file" ends the search in that list.
+    // Any error other than "no such file" ends the search in that list.
     for (const list of [lists.flat(), this.#systemPlaces()]) {
       for (const { rule, directory } of list) {
         const path = `${directory}/${name}`;
@@ -59,7 +59,7 @@ export class MuslSearch {
     const { sysroot } = this.#files.objects;
     const found = sysroot.trace(this.#flavor.muslPathFile ?? '');
     if (!isTrace(found)) {
-      // Only a file that is not there leaves the default.
+      // Only an absent file leaves the default.
       const instead = found.errno === 'ENOENT' ? this.#flavor.defaultDirectories : [];
       return asPlaces('default', instead);
     }

@@ -6,15 +6,15 @@ import type { ByteSource, ElfFile, ElfHeaders } from '../elf/types.js';
 import { JailbuildError } from '../errors.js';
 import type { Sysroot, Trace } from '../fs/sysroot.js';
 
-/** What a file is that a loader looked at. */
+/** A file that a loader examined. */
 export interface LookedAt {
-  /** Undefined for what is no ELF file, or has no whole ELF header. */
+  /** Undefined for files without a whole ELF header. */
   readonly identification: Identification | undefined;
-  /** The parsed file, or what keeps it from being parsed: NOT_ELF, MALFORMED_ELF. */
+  /** The parsed file, or the error that prevents it: NOT_ELF, MALFORMED_ELF. */
   readonly elf: ElfFile | JailbuildError;
 }
 
-/** What need not be read of a file again. */
+/** Facts about a file that need not be read again. */
 export interface KnownObject {
   readonly elf: ElfFile | undefined;
   readonly isElf: boolean | undefined;
@@ -22,11 +22,11 @@ export interface KnownObject {
 
 const MAGIC_SIZE = 4;
 
-/** Files by identity, so that each is opened and parsed once however often it is met. */
+/** Files by identity, each opened and parsed only once. */
 export class ObjectTable {
   readonly sysroot: Sysroot;
   readonly #byIdentity = new Map<string, LookedAt>();
-  /** Whether files begin with the magic number, of which nothing more may be known. */
+  /** Whether files begin with the magic number, known even for files that were not parsed. */
   readonly #isElf = new Map<string, boolean>();
   readonly #known: (found: Trace) => KnownObject | undefined;
   readonly #alsoRead: (source: ByteSource, elf: ElfFile, found: Trace) => void;
@@ -45,13 +45,13 @@ export class ObjectTable {
     this.#alsoRead = alsoRead;
   }
 
-  /** A file that was parsed, by its identity. */
+  /** Returns a parsed file by its identity. */
   parsed(identity: string): ElfFile | undefined {
     const elf = this.#byIdentity.get(identity)?.elf;
     return elf instanceof JailbuildError ? undefined : elf;
   }
 
-  /** Whether a file was found to begin with the ELF magic number, by its identity. */
+  /** Returns whether a file was found to begin with the ELF magic number, by its identity. */
   knownElf(identity: string): boolean | undefined {
     return this.#byIdentity.has(identity) || this.#isElf.get(identity);
   }
@@ -123,7 +123,7 @@ export class ObjectTable {
   }
 }
 
-/** True if both are for one class, byte order and machine. */
+/** Returns whether both have the same class, byte order and machine. */
 export function sameMachine(one: ElfHeaders, other: ElfHeaders): boolean {
   return (
     one.class === other.class && one.byteOrder === other.byteOrder && one.machine === other.machine
@@ -131,8 +131,8 @@ export function sameMachine(one: ElfHeaders, other: ElfHeaders): boolean {
 }
 
 /**
- * True if a loader of the one ABI would accept an object of the other: same class, byte order and
- * machine, and no contradiction in the flags that tell ABIs of one machine apart (glibc
+ * Returns whether a loader of one ABI would accept an object of the other: same class, byte order and
+ * machine, and no contradiction in the flags that distinguish ABIs of one machine (glibc
  * elf/dl-load.c, open_verify, and elf_machine_matches_host of each machine).
  */
 export function sameAbi(one: ElfHeaders, other: ElfHeaders): boolean {

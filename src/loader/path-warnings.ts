@@ -4,7 +4,7 @@ import type { LoadedObject } from './loaded-object.js';
 import type { SearchPath } from './search-path.js';
 import { usesOrigin } from './tokens.js';
 
-/** Says where the look-ups of objects may come out differently in a jail. */
+/** Collects warnings about lookups that may differ inside the jail. */
 export class PathWarnings {
   readonly #flavor: LoaderFlavor;
   readonly #path: SearchPath;
@@ -15,9 +15,9 @@ export class PathWarnings {
     this.#path = path;
   }
 
-  /** What may come out differently in a jail than on the host, a sentence each; of a library once. */
+  /** Warnings about lookups that may differ inside the jail, one per library. */
   of(object: LoadedObject): string[] {
-    // A library that is looked at alone is opened by its name, as others are.
+    // A library without a program is opened by its name, like others.
     const isProgram = object.loadedBy === undefined && object.elf.interpreter !== undefined;
     if (!isProgram && this.#warned.has(object.elf)) return [];
     this.#warned.add(object.elf);
@@ -45,8 +45,8 @@ export class PathWarnings {
   }
 
   /**
-   * A sentence for a program that finds objects by its own $ORIGIN: the loader learns from
-   * /proc/self/exe where the program is (glibc _dl_get_origin, musl fixup_rpath).
+   * Returns a warning for a program that finds objects by its own $ORIGIN: the loader locates the program
+   * through /proc/self/exe (glibc _dl_get_origin, musl fixup_rpath).
    */
   ofOrigin(program: LoadedObject, loaded: readonly LoadedObject[]): string | undefined {
     const { runpath, rpath = '', dependencies = [] } = program.elf.dynamic ?? {};

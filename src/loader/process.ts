@@ -9,42 +9,42 @@ import type { Candidate, NotFound } from './search-result.js';
 export { loadedObject } from './loaded-object.js';
 export type { Edge } from './mapping.js';
 
-/** A library for some processors, which those take before the baseline. */
+/** A variant of a library, which some processors prefer to the baseline. */
 export interface Variant extends Candidate {
-  /** The name of the subdirectory that it is in, as x86-64-v3. */
+  /** The name of its subdirectory, such as x86-64-v3. */
   readonly level: string;
 }
 
 export interface VariantEdge {
   /** The baseline that it replaces. */
   readonly of: LoadedObject;
-  /** The name that is asked for. */
+  /** The requested name. */
   readonly name: string;
   readonly variant: Variant;
 }
 
-/** What a process of one program has mapped when the loader hands over to the program. */
+/** Everything a process has mapped when the loader starts the program. */
 export interface ProcessImage {
-  /** Every object, in the order in which they came; those for other processors last. */
+  /** Every object in the order of loading; those for other processors last. */
   readonly loaded: readonly LoadedObject[];
   readonly edges: readonly Edge[];
   readonly variants: readonly VariantEdge[];
   readonly missing: readonly MissingLibrary[];
-  /** What may come out differently in a jail than on the host, a sentence each. */
+  /** Warnings about lookups that may differ inside the jail. */
   readonly warnings: readonly string[];
   /**
-   * What dlopen(3) of `name`, called by the object `by`, does: the object that it leads to, and
-   * behind `loaded`, `edges`, `variants` and `missing` what that one brings along.
+   * Does what dlopen(3) of `name`, called by the object `by`, does. Returns the object, and appends its
+   * dependencies to `loaded`, `edges`, `variants` and `missing`.
    */
   open(name: string, by: LoadedObject): Edge | NotFound;
 }
 
 /**
- * Does what the loader does before it starts a program, on a processor with nothing beyond what its
- * architecture requires, and then on every other one for which some file would be another.
+ * Does what the loader does before it starts a program, on a processor with the baseline features of its
+ * architecture, and then on every other one for which a different file would be chosen.
  *
- * @param interpreter the loader itself, which stands in for its soname; undefined for a library alone
- * @throws JailbuildError for an object in the way that is not well-formed
+ * @param interpreter the loader itself, which satisfies its soname; undefined for a library without a program
+ * @throws JailbuildError for a malformed object that the loader would stop at
  */
 export function mapProcess(
   program: LoadedObject,
@@ -54,7 +54,7 @@ export function mapProcess(
   return new Image(program, interpreter, search);
 }
 
-/** The objects of a process on one processor, in the order of `ld.so --list`. */
+/** Returns the objects of a process on one processor, in the order of `ld.so --list`. */
 export function mapOn(
   cpu: Cpu,
   program: LoadedObject,
@@ -77,7 +77,7 @@ class Image implements ProcessImage {
   readonly #others = new Map<string, Mapping>();
   readonly #opened: { readonly name: string; readonly by: LoadedObject }[] = [];
   readonly #seen = new Set<string>();
-  /** Of the objects that are loaded. */
+  /** Of the loaded objects. */
   readonly #identities = new Set<string>();
   #baselineEdges = 0;
   #baselineMissing = 0;
@@ -139,7 +139,7 @@ class Image implements ProcessImage {
     }
   }
 
-  /** Adds what only another processor has. */
+  /** Adds objects that only another processor loads. */
   #addOther(other: Mapping): void {
     for (const edge of other.edges) {
       const { to, name } = edge;

@@ -7,26 +7,26 @@ import { expandMuslPath, expandTokens, usesPlatform } from './tokens.js';
 
 export interface Place {
   readonly rule: SearchRule;
-  /** Without a slash at its end: '' for the root. */
+  /** Without a trailing slash: '' for the root. */
   readonly directory: string;
-  /** True if it is another one for another processor. */
+  /** True if it depends on the processor. */
   readonly dependsOnCpu: boolean;
   /** The item as written, if it is relative. */
   readonly relative: string | undefined;
 }
 
-/** The places that depend on who asks. */
+/** The directories that depend on the requesting object. */
 export interface OwnPlaces {
-  /** A list for each DT_RPATH, DT_RUNPATH and LD_LIBRARY_PATH, in their order. */
+  /** One list per DT_RPATH, DT_RUNPATH and LD_LIBRARY_PATH, in search order. */
   readonly lists: readonly (readonly Place[])[];
-  /** Equal for objects that have the same places. */
+  /** Equal for objects with the same directories. */
   readonly key: string;
   readonly alternatives: readonly Alternative[];
 }
 
 const NO_PLACES: OwnPlaces = { lists: [], key: '', alternatives: [] };
 
-/** The directories that DT_RPATH, DT_RUNPATH and LD_LIBRARY_PATH name, for one loader and processor. */
+/** The directories in DT_RPATH, DT_RUNPATH and LD_LIBRARY_PATH, for one loader and processor. */
 export class SearchPath {
   readonly #flavor: LoaderFlavor;
   readonly #abi: ElfHeaders;
@@ -41,7 +41,7 @@ export class SearchPath {
     this.#libraryPath = libraryPath;
   }
 
-  /** The places of DT_RPATH and DT_RUNPATH and of LD_LIBRARY_PATH, in their order. */
+  /** Returns the directories of DT_RPATH, DT_RUNPATH and LD_LIBRARY_PATH, in search order. */
   placesOf(requester: LoadedObject): OwnPlaces {
     if (this.#libraryPath.length === 0 && !hasPath(requester)) return NO_PLACES;
     const known = this.#ownPlaces.get(requester);
@@ -81,7 +81,7 @@ export class SearchPath {
     return lists;
   }
 
-  /** In LD_LIBRARY_PATH tokens have the program's values (glibc elf/dl-load.c, _dl_init_paths). */
+  /** Tokens in LD_LIBRARY_PATH have the program's values (glibc elf/dl-load.c, _dl_init_paths). */
   #libraryPathOf(program: LoadedObject): Place[] {
     return this.#libraryPath.flatMap((item) => {
       const expanded = this.expand(item, program);
@@ -90,7 +90,7 @@ export class SearchPath {
     });
   }
 
-  /** The directories of DT_RUNPATH of an object, or of its DT_RPATH if it has none. */
+  /** Returns the directories of an object's DT_RUNPATH, or of its DT_RPATH if it has none. */
   ownList(object: LoadedObject): Place[] {
     const { runpath, rpath } = object.elf.dynamic ?? {};
     const rule = runpath === undefined ? 'rpath' : 'runpath';
@@ -102,15 +102,15 @@ export class SearchPath {
     }
     return list.split(':').flatMap((item) => {
       const expanded = this.expand(item, object);
-      // An item that is empty as written is the working directory; one that becomes empty is none.
+      // An item written as empty is the working directory; one that becomes empty is ignored.
       if (expanded === undefined || (expanded === '' && item !== '')) return [];
       return [place(rule, expanded, usesPlatform(item))];
     });
   }
 
   /**
-   * A name of DT_NEEDED and its like as the loader takes it: glibc expands tokens in it, musl does
-   * not.
+   * Returns a name from DT_NEEDED and similar tags as the loader uses it: glibc expands tokens in it, musl
+   * does not.
    *
    * @returns undefined for a name that the loader cannot expand
    */
@@ -118,18 +118,18 @@ export class SearchPath {
     return this.#flavor.kind === 'musl' ? name : this.expand(name, requester);
   }
 
-  /** Expands the tokens of glibc; undefined where the loader cannot. */
+  /** Expands glibc's tokens; undefined if the loader cannot. */
   expand(text: string, { origin }: LoadedObject): string | undefined {
     return expandTokens(text, { origin, lib: this.#flavor.lib, platform: this.#cpu.platform });
   }
 
-  /** The values of $PLATFORM on other processors. */
+  /** Returns the values of $PLATFORM on other processors. */
   otherPlatforms(): Alternative[] {
     return otherPlatforms(this.#abi).map((name) => ({ kind: 'platform', name }));
   }
 }
 
-/** True if an object, or one of those that it was loaded for, has a search path of its own. */
+/** Returns whether an object, or one that it was loaded for, has its own search path. */
 function hasPath(object: LoadedObject): boolean {
   for (let at: LoadedObject | undefined = object; at !== undefined; at = at.loadedBy) {
     const { rpath, runpath } = at.elf.dynamic ?? {};
@@ -138,14 +138,14 @@ function hasPath(object: LoadedObject): boolean {
   return false;
 }
 
-/** The program that a library was loaded for. */
+/** Returns the program that a library was loaded for. */
 function programOf(object: LoadedObject): LoadedObject {
   let at = object;
   while (at.loadedBy !== undefined) at = at.loadedBy;
   return at;
 }
 
-/** A directory of a search path; a relative one, or an empty item, is meant from the root of a jail. */
+/** Returns a directory of a search path; relative and empty items start from the root of the jail. */
 export function place(rule: SearchRule, item: string, dependsOnCpu: boolean): Place {
   const isAbsolute = item.startsWith('/');
   const directory = (isAbsolute ? item : `/${item}`).replace(/\/+$/, '');

@@ -3,7 +3,7 @@ import type { Trace } from '../fs/sysroot.js';
 import type { SearchRule } from '../manifest/manifest.js';
 import type { Alternative } from './cpu.js';
 
-/** A file that the search found. */
+/** A file that a search found. */
 export interface Candidate {
   /** The path as the loader would open it. */
   readonly name: string;
@@ -13,20 +13,20 @@ export interface Candidate {
 
 export interface Found extends Candidate {
   readonly rule: SearchRule;
-  /** The subdirectory for a kind of processor that it is in, as x86-64-v3; undefined for none. */
+  /** The subdirectory for a kind of processor that contains it, such as x86-64-v3. */
   readonly level: string | undefined;
-  /** In what respects another processor would find another file. */
+  /** CPU features for which a different file would be chosen. */
   readonly alternatives: readonly Alternative[];
 }
 
 export interface NotFound {
-  /** Each place that was looked at, in order: files, and the cache itself. */
+  /** Each place searched, in order: files, and the cache itself. */
   readonly searched: readonly { readonly rule: SearchRule; readonly path: string }[];
-  /** Where a cache would lead that the search was told to do without. */
+  /** The file that an ignored cache names. */
   readonly cachedAt?: string;
-  /** Where only another processor finds a file. */
+  /** Files that only another processor finds. */
   readonly variantAt?: string;
-  /** Where /etc/ld.so.conf leads, whose directories the cache does not have. */
+  /** The file in a directory of /etc/ld.so.conf that the cache does not list. */
   readonly configuredAt?: string;
   /** In what respects another processor would find a file. */
   readonly alternatives?: readonly Alternative[];

@@ -11,7 +11,7 @@ import { SearchPath } from './search-path.js';
 import type { Found, NotFound } from './search-result.js';
 import { usesPlatform } from './tokens.js';
 
-/** The search of one loader for programs of one ABI: from a name in DT_NEEDED to a file. */
+/** Searches as one loader does for programs of one ABI: from a name in DT_NEEDED to a file. */
 export class LibrarySearch {
   readonly abi: ElfHeaders;
   readonly flavor: LoaderFlavor;
@@ -20,14 +20,14 @@ export class LibrarySearch {
   readonly #path: SearchPath;
   readonly #warnings: PathWarnings;
   readonly #loader: GlibcSearch | MuslSearch;
-  /** Answers by search path and name: most objects have no path of their own and share one. */
+  /** Results by search path and name: most objects have no path of their own and share one. */
   readonly #answers = new Map<string, Map<string, Found | NotFound>>();
   readonly #others: Map<string, LibrarySearch>;
 
   /**
-   * @param abi the program's headers: objects of another ABI are passed over
-   * @param libraryPath directories in the manner of LD_LIBRARY_PATH
-   * @param cpu the processor; the default is one with nothing beyond what the architecture requires
+   * @param abi the program's headers: objects of another ABI are skipped
+   * @param libraryPath directories, as in LD_LIBRARY_PATH
+   * @param cpu the processor; the default has the baseline features of the architecture
    */
   constructor(
     files: LoaderFiles,
@@ -51,7 +51,7 @@ export class LibrarySearch {
     others.set(cpuKey(cpu), this);
   }
 
-  /** The same search on another processor. */
+  /** Returns the same search on another processor. */
   on(cpu: Cpu): LibrarySearch {
     return (
       this.#others.get(cpuKey(cpu)) ??
@@ -59,14 +59,14 @@ export class LibrarySearch {
     );
   }
 
-  /** Whether the name refers to the C library that is also the loader (musl). */
+  /** Returns whether the name refers to the C library that is also the loader (musl). */
   isOwnName(name: string): boolean {
     return this.flavor.kind === 'musl' && isMuslName(name);
   }
 
   /**
-   * A name of DT_NEEDED and its like as the loader takes it: glibc expands tokens in it, musl does
-   * not.
+   * Returns a name from DT_NEEDED and similar tags as the loader uses it: glibc expands tokens in it, musl
+   * does not.
    *
    * @returns undefined for a name that the loader cannot expand
    */
@@ -78,7 +78,7 @@ export class LibrarySearch {
    * Finds a library as the loader would for `requester` (ld.so(8); glibc elf/dl-load.c,
    * _dl_map_object; musl ldso/dynlink.c, load_library).
    *
-   * @throws JailbuildError for a file in the way that the loader would stop at: NOT_ELF,
+   * @throws JailbuildError for a file that the loader would stop at: NOT_ELF,
    *   MALFORMED_ELF, NOT_A_REGULAR_FILE
    */
   find(name: string, requester: LoadedObject): Found | NotFound {
@@ -96,12 +96,12 @@ export class LibrarySearch {
     return answer;
   }
 
-  /** What may come out differently in a jail than on the host, a sentence each; of a library once. */
+  /** Warnings about lookups that may differ inside the jail, one per library. */
   warningsFor(object: LoadedObject): string[] {
     return this.#warnings.of(object);
   }
 
-  /** A sentence for a program whose objects are found by its own $ORIGIN. */
+  /** Returns a warning for a program whose objects are found through its own $ORIGIN. */
   originWarning(program: LoadedObject, loaded: readonly LoadedObject[]): string | undefined {
     return this.#warnings.ofOrigin(program, loaded);
   }
@@ -116,7 +116,7 @@ export class LibrarySearch {
   }
 
   #byPath(name: string, dependsOnCpu: boolean): Found | NotFound {
-    // A relative path is meant from the process's working directory: in a jail, its root.
+    // A relative path starts from the working directory of the process: in a jail, its root.
     const path = name.startsWith('/') ? name : `/${name}`;
     const alternatives = dependsOnCpu ? this.#path.otherPlatforms() : [];
     const candidate = candidateAt(path, this.#files.objects, this.flavor, this.abi);

@@ -2,9 +2,9 @@
 export interface TokenValues {
   /** The directory of the object that holds the string. */
   readonly origin: string;
-  /** What the loader was built with: `lib/x86_64-linux-gnu`, `lib64`, `lib`. */
+  /** A build-time setting of the loader: `lib/x86_64-linux-gnu`, `lib64`, `lib`. */
   readonly lib: string;
-  /** AT_PLATFORM of the kernel: `x86_64`, `aarch64`; undefined if it gives none. */
+  /** AT_PLATFORM of the kernel: `x86_64`, `aarch64`; undefined if it sets none. */
   readonly platform: string | undefined;
 }
 
@@ -16,7 +16,7 @@ const ORIGIN_TOKEN = /\$(?:\{ORIGIN\}|ORIGIN(?![A-Za-z0-9_]))/;
  * Expands $ORIGIN, $LIB and $PLATFORM, with or without braces; other dollar signs stay (glibc
  * elf/dl-load.c, _dl_dst_substitute).
  *
- * @returns undefined for a string with a token that has no value: the loader passes it over
+ * @returns undefined for a string with a token that has no value, which the loader skips
  */
 export function expandTokens(text: string, values: TokenValues): string | undefined {
   if (!text.includes('$')) return text;
@@ -33,7 +33,7 @@ export function expandTokens(text: string, values: TokenValues): string | undefi
   });
 }
 
-/** True if what the string expands to depends on the processor. */
+/** Returns whether the expansion of the string depends on the processor. */
 export function usesPlatform(text: string): boolean {
   return PLATFORM_TOKEN.test(text);
 }
@@ -46,7 +46,7 @@ export function usesOrigin(text: string): boolean {
  * Expands $ORIGIN in a search path as musl does: no other token is known, and one of them voids the
  * whole path; what follows a token without braces may be anything (ldso/dynlink.c, fixup_rpath).
  *
- * @returns undefined for a path that is passed over
+ * @returns undefined for a path that musl ignores
  */
 export function expandMuslPath(path: string, origin: string): string | undefined {
   if (/\$(?!ORIGIN|\{ORIGIN\})/.test(path)) return undefined;

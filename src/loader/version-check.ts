@@ -1,23 +1,23 @@
 import type { MissingLibrary, MissingVersion } from '../manifest/manifest.js';
 import type { LoadedObject } from './loaded-object.js';
 
-/** What the loader makes of the symbol versions that objects need. */
+/** Checks symbol versions as the loader does. */
 export interface VersionReport {
   readonly missing: readonly MissingLibrary[];
-  /** What the loader warns of and goes on, a sentence each. */
+  /** Problems that the loader only warns about, one sentence each. */
   readonly warnings: readonly string[];
 }
 
-/** Has a glibc that knows DT_RELR want a need of the same name beside it. */
+/** The version that glibc requires objects with DT_RELR to need. */
 const RELR_VERSION = 'GLIBC_ABI_DT_RELR';
 const LIBC_NAME = /^libc\.so\./;
 
 /**
  * Compares DT_VERNEED of one object with DT_VERDEF of those that it names (glibc elf/dl-version.c,
- * _dl_check_map_versions). An object without definitions is taken with a warning, and one whose symbols
- * have no versions at all fails at the first symbol that is bound to it (elf/dl-lookup.c, check_match).
+ * _dl_check_map_versions). An object without definitions causes a warning, and one without any symbol
+ * versions fails at the first symbol that is bound to it (elf/dl-lookup.c, check_match).
  *
- * @param named gives the object of the process that has a name
+ * @param named returns the object of the process with a name
  * @param isMissing true for names that no object has because none was found
  * @param stopsAtUnversioned see `LoaderFlavor`
  */

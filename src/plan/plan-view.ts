@@ -2,6 +2,7 @@ import { JailbuildError } from '../errors.js';
 import { BufferReader, FileReader, type OpenFile } from '../fs/file-reader.js';
 import type { FileStat, FileView } from '../fs/file-view.js';
 import { HeldTree } from '../fs/held-tree.js';
+import { NameTree } from '../fs/name-tree.js';
 import type { Entry, FileEntry } from '../manifest/manifest.js';
 import { nanoseconds } from '../manifest/timestamp.js';
 
@@ -22,7 +23,7 @@ const IMPLIED: FileStat = {
  */
 export class PlanView implements FileView {
   readonly #entries = new Map<string, Entry>();
-  readonly #names = new Map<string, Set<string>>([['/', new Set()]]);
+  readonly #names = new NameTree();
   readonly #sources: HeldTree;
   readonly #below: FileView | undefined;
 
@@ -35,7 +36,7 @@ export class PlanView implements FileView {
     this.#below = below;
     for (const entry of entries) {
       this.#entries.set(entry.path, entry);
-      this.#addName(entry.path);
+      this.#names.add(entry.path);
     }
   }
 
@@ -53,7 +54,7 @@ export class PlanView implements FileView {
   }
 
   names(path: string): string[] {
-    const planned = [...(this.#names.get(path) ?? [])];
+    const planned = [...this.#names.in(path)];
     if (this.#below?.lstat(path)?.type !== 'directory') return planned;
     return [...new Set([...planned, ...this.#below.names(path)])];
   }
@@ -92,17 +93,5 @@ export class PlanView implements FileView {
       mtimeNs: nanoseconds(entry.mtime),
       identity: `plan:${(entry.type === 'file' ? entry.hardlink : undefined) ?? entry.path}`,
     };
-  }
-
-  #addName(path: string): void {
-    const cut = path.lastIndexOf('/');
-    const parent = path.slice(0, cut) || '/';
-    const known = this.#names.get(parent);
-    if (known !== undefined) {
-      known.add(path.slice(cut + 1));
-      return;
-    }
-    this.#names.set(parent, new Set([path.slice(cut + 1)]));
-    this.#addName(parent);
   }
 }

@@ -7,14 +7,14 @@ import { type Additions, needsAdditions, needsPackages } from '../resolve/additi
 import { type Closure, type ResolveContext, Resolving } from '../resolve/resolve.js';
 import { plan } from '../resolve/to-manifest.js';
 
-/** A request on its way: all that its programs need, and that in the form of a plan. */
+/** A resolved request: everything its programs need, and the plan made of it. */
 export interface PlannedRequest {
   readonly closure: Closure;
   readonly manifest: Manifest;
 }
 
 export interface RequestContext extends Pick<ResolveContext, 'goesOn'> {
-  /** False where nobody reads advice, which takes reading the programs' data. */
+  /** False if nobody reads advice, which requires reading the programs' data. */
   readonly isAdvised?: boolean;
 }
 
@@ -31,7 +31,7 @@ export async function resolveRequest(
   const sysroot = new Sysroot(request.sysroot);
   const { bring, warnings } = await loadPackages(request, sysroot);
   const additions = await loadAdditions(request);
-  const advise = isAdvised ? await loadAdviser(request) : undefined;
+  const advise = isAdvised ? await loadAdviser(sysroot) : undefined;
   const begun = new Resolving(request, { sysroot, additions, packages: bring, advise, goesOn });
   const { syntax, warnings: unread } = await loadSyntax(begun);
   const closure = begun.finish(syntax);
@@ -53,16 +53,15 @@ export async function planRequest(
   return { closure, manifest: plan(closure) };
 }
 
-/** Looks in a root of its own: what advice rests on says nothing of the closure. */
-async function loadAdviser(request: ResolveRequest) {
-  const probe = new Sysroot(request.sysroot);
+/** What advice rests on says nothing of the closure. */
+async function loadAdviser({ probe }: Sysroot) {
   const { openPackages } = await import('../evidence/packages/open.js');
   const { adviserOf } = await import('../resolve/advice/advise.js');
   const { database } = await openPackages(probe);
   return adviserOf(probe, database);
 }
 
-/** Package databases are opened only for those who ask for packages. */
+/** Package databases are opened only for requests that need packages. */
 async function loadPackages(request: ResolveRequest, sysroot: Sysroot) {
   if (!needsPackages(request)) return { bring: undefined, warnings: [] };
   const { openPackages } = await import('../evidence/packages/open.js');

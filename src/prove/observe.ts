@@ -8,6 +8,7 @@ import { nativeProgram } from '../fs/native-program.js';
 import { locateLauncher } from '../launcher/locate.js';
 import { type LaunchOptions, launcherArguments } from '../launcher/options.js';
 import { SignalPassing } from '../launcher/pass-signals.js';
+import { withRunFiles } from '../launcher/run-files.js';
 
 /** The descriptor that the observer gets for its report. */
 const REPORT = 3;
@@ -68,13 +69,15 @@ export async function observeJail(
   command: readonly string[],
   options: ObserveOptions,
 ): Promise<ObservedEnd> {
-  const launcher = [
-    locateLauncher(),
-    '--observed',
-    '--die-with-parent',
-    ...launcherArguments(root, launch, command),
-  ];
-  return observe([...observerArguments(options), '--launcher', '--', ...launcher], options, '/');
+  return withRunFiles(launch, (whole) => {
+    const launcher = [
+      locateLauncher(),
+      '--observed',
+      '--die-with-parent',
+      ...launcherArguments(root, whole, command),
+    ];
+    return observe([...observerArguments(options), '--launcher', '--', ...launcher], options, '/');
+  });
 }
 
 function observerArguments({ mechanism, linger, allCalls }: ObserveOptions): string[] {

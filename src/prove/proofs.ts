@@ -9,7 +9,14 @@ import type { LaunchOptions } from '../launcher/options.js';
 import type { ProofSpec } from '../manifest/proof-spec.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { findRemedies, type Remedy } from './cures.js';
-import { type ProofRun, proveOnce } from './prove.js';
+import {
+  type Expectation,
+  type ProofRound,
+  type ProofRun,
+  type ProveOptions,
+  proveJail,
+  proveOnce,
+} from './prove.js';
 
 /** What came of one proof. */
 export interface ProofResult extends ProofRun {
@@ -42,8 +49,9 @@ export async function runProofs(
   { proofs, launchIn, onProof }: ProofOptions,
 ): Promise<readonly ProofResult[]> {
   const results: ProofResult[] = [];
-  for (const { name, command, stdin = '', timeout = USUAL_TIMEOUT, ...expect } of proofs) {
-    const options = { launch: launchIn(root), expect: { ...expect, stdin, timeout } };
+  for (const proof of proofs) {
+    const { name, command } = proof;
+    const options = { launch: launchIn(root), expect: expectationOf(proof) };
     const run = await proveOnce(root, sysroot, command, options);
     const remedies = run.passes ? [] : await findRemedies(run.lacks, new Sysroot(sysroot), []);
     const result = { ...run, name, remedies };
@@ -51,6 +59,55 @@ export async function runProofs(
     onProof?.(result);
   }
   return results;
+}
+
+function expectationOf({
+  stdin = '',
+  timeout = USUAL_TIMEOUT,
+  status,
+  output,
+}: ProofSpec): Expectation {
+  return {
+    stdin,
+    timeout,
+    ...(status === undefined ? {} : { status }),
+    ...(output === undefined ? {} : { output }),
+  };
+}
+
+/** The rounds of one proof. */
+export interface ProvenProof {
+  readonly name: string;
+  readonly command: readonly string[];
+  readonly rounds: readonly ProofRound[];
+}
+
+/**
+ * Runs proofs in a jail, all of them, as `proveJail` does with one command.
+ *
+ * @param root absolute path of the jail
+ * @param onRound called after each run, before anything is added
+ * @throws as `proveJail`
+ */
+export async function proveProofs(
+  root: string,
+  { proofs, launchIn }: ProofOptions,
+  options: Omit<ProveOptions, 'launch' | 'expect'> & { readonly add?: boolean },
+  onRound: (name: string, round: ProofRound, number: number) => void,
+): Promise<readonly ProvenProof[]> {
+  const proven: ProvenProof[] = [];
+  for (const proof of proofs) {
+    const { name, command } = proof;
+    const launch = launchIn(root);
+    const rounds = await proveJail(
+      root,
+      command,
+      { ...options, launch, expect: expectationOf(proof) },
+      (round, number) => onRound(name, round, number),
+    );
+    proven.push({ name, command, rounds });
+  }
+  return proven;
 }
 
 /**

@@ -1,38 +1,76 @@
 import { openPackages } from '../evidence/packages/open.js';
 import type { Trace } from '../evidence/trace/trace.js';
 import { isTrace, type Sysroot } from '../fs/sysroot.js';
-import type { Manifest } from '../manifest/manifest.js';
+import type { Entry, Manifest } from '../manifest/manifest.js';
+import {
+  UNUSED_SCHEMA,
+  type UnusedFiles,
+  type UnusedGroup,
+  type UnusedRun,
+} from '../manifest/unused-files.js';
 
-/** Files of a jail that a run did not use, of one package or of none. */
-export interface UnusedGroup {
-  /** Undefined for files that no package owns. */
-  readonly package: string | undefined;
-  /** Bytes of all its files together. */
-  readonly size: number;
-  readonly paths: readonly string[];
+/** A run in a jail, and what it used. */
+export interface JailRun extends UnusedRun {
+  readonly trace: Trace;
 }
 
+type FileEntry = Extract<Entry, { readonly type: 'file' }>;
+
 /**
- * Finds the files of a jail that a run did not use, the largest groups first.
+ * Finds the files of a jail that none of some runs used, the largest groups first.
  *
  * @param jail the jail's directory
  * @param host where its files are from
  */
 export async function findUnused(
   { entries }: Manifest,
-  trace: Trace,
+  runs: readonly JailRun[],
   jail: Sysroot,
   host: Sysroot,
-): Promise<UnusedGroup[]> {
+): Promise<UnusedFiles> {
+  const used = usedPaths(entries, runs, jail);
+  const files = entries.flatMap((entry) => (isOwnFile(entry) ? [entry] : []));
+  const unused = files.filter(({ path }) => !used.has(path));
+  return {
+    schema: UNUSED_SCHEMA,
+    runs: runs.map(({ name, command }) => ({ ...(name === undefined ? {} : { name }), command })),
+    incomplete: runs.reduce((sum, { trace }) => sum + trace.incomplete, 0),
+    total: sumOf(files),
+    unused: sumOf(unused),
+    groups: await groupsOf(unused, host),
+  };
+}
+
+/** A file under the first of its names. */
+function isOwnFile(entry: Entry): entry is FileEntry {
+  return entry.type === 'file' && entry.hardlink === undefined;
+}
+
+/** What runs used, behind links; a file under all of its names. */
+function usedPaths(
+  entries: readonly Entry[],
+  runs: readonly JailRun[],
+  jail: Sysroot,
+): ReadonlySet<string> {
+  const looked = new Set(runs.flatMap(({ trace }) => trace.files.map(({ path }) => path)));
   const used = new Set(
-    trace.files.flatMap(({ path }) => {
+    [...looked].flatMap((path) => {
       const found = jail.trace(path);
       return isTrace(found) ? [found.path] : [];
     }),
   );
-  const unused = entries.flatMap((entry) =>
-    entry.type === 'file' && entry.hardlink === undefined && !used.has(entry.path) ? [entry] : [],
-  );
+  for (const entry of entries) {
+    if (entry.type === 'file' && entry.hardlink !== undefined && used.has(entry.path))
+      used.add(entry.hardlink);
+  }
+  return used;
+}
+
+function sumOf(files: readonly FileEntry[]): UnusedFiles['total'] {
+  return { files: files.length, size: files.reduce((sum, { size }) => sum + size, 0) };
+}
+
+async function groupsOf(unused: readonly FileEntry[], host: Sysroot): Promise<UnusedGroup[]> {
   const { database } = await openPackages(host);
   const owners = database?.ownersOf(unused.map(({ path, source }) => source ?? path));
   const groups = new Map<string | undefined, { size: number; paths: string[] }>();
@@ -44,12 +82,12 @@ export async function findUnused(
     group.paths.push(path);
   }
   return [...groups]
-    .map(([owner, group]) => ({ package: owner, ...group }))
-    .sort((a, b) => b.size - a.size);
+    .map(([owner, group]) => ({ ...(owner === undefined ? {} : { package: owner }), ...group }))
+    .sort((a, b) => b.size - a.size || ((a.package ?? '') < (b.package ?? '') ? -1 : 1));
 }
 
 /** The unused files as the part of a jail file that leaves them out. */
-export function excludesText(groups: readonly UnusedGroup[]): string {
+export function excludesText({ groups }: UnusedFiles): string {
   const paths = groups.flatMap((group) => group.paths).sort();
   if (paths.length === 0) return 'excludes: []\n';
   // A pattern has its special characters between brackets.

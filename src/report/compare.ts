@@ -1,4 +1,7 @@
+import { capabilityText } from '../manifest/file-capabilities.js';
+import { reasonText } from '../manifest/reason-text.js';
 import { type Contents, type Item, totalSize } from './contents.js';
+import { ContentComparison } from './same-content.js';
 
 /** A path that differs between two roots. */
 export interface Change {
@@ -13,50 +16,88 @@ export interface Change {
   readonly details: readonly string[];
 }
 
-/** A package whose version or share differs. A version is undefined where no file of it is there. */
+/** A package whose version or share differs. */
 export interface PackageChange {
   readonly name: string;
+  /** The version: undefined where no file of the package is there, UNKNOWN_VERSION if it is not known. */
   readonly before?: string;
   readonly after?: string;
   /** Bytes of its files, after minus before. */
   readonly sizeChange: number;
 }
 
+/** Set-id bits or file capabilities that differ. */
+export interface PrivilegeChange {
+  readonly path: string;
+  /** Such as `set-user-ID` or `cap_net_raw=ep`; undefined where the path is absent or has none. */
+  readonly before?: string;
+  readonly after?: string;
+}
+
+/** Why an entry is there, where that differs. */
+export interface ReasonChange {
+  readonly path: string;
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+}
+
+/** What differs between two roots. Lists are sorted by path or name. */
 export interface Comparison {
   readonly before: string;
   readonly after: string;
-  /** Sorted by path. */
   readonly changes: readonly Change[];
-  /** Sorted by name. */
+  /** Empty if only one of the roots has a package database. */
   readonly packages: readonly PackageChange[];
-  /** Files that have set-id bits or capabilities after, and had not before. */
-  readonly privileges: readonly string[];
+  readonly privileges: readonly PrivilegeChange[];
+  /** Of entries that both have, with reasons in both. They are no differences of the roots. */
+  readonly reasons: readonly ReasonChange[];
+  /** Files of equal size whose content could not be compared, since neither digest nor file is there. */
+  readonly notCompared: readonly string[];
   /** Bytes. */
   readonly sizeBefore: number;
   readonly sizeAfter: number;
 }
 
-/** Compares two roots by path, type, attributes and, where both have digests, content. */
+/** Compares two roots by path, type, attributes and content. Files without digests are read. */
 export function compareContents(before: Contents, after: Contents): Comparison {
   const old = byPath(before.items);
   const current = byPath(after.items);
   const paths = [...new Set([...old.keys(), ...current.keys()])].sort();
+  const contents = new ContentComparison(before, after);
+  const notCompared: string[] = [];
+  const hasPackages = [before, after].every(({ items }) => items.some(({ owner }) => owner));
+  const isSameContent = (one: Item, other: Item): boolean => {
+    if (one.entry.type !== 'file' || other.entry.type !== 'file') return true;
+    const isSame = contents.isSame(one.entry, other.entry);
+    if (isSame === undefined) notCompared.push(one.entry.path);
+    return isSame ?? true;
+  };
+  const context: Context = { isSameContent, hasPackages };
   return {
     before: before.title,
     after: after.title,
-    changes: paths.flatMap((path) => changeOf(path, old.get(path), current.get(path)) ?? []),
-    packages: packageChanges(before.items, after.items),
-    privileges: paths.filter((path) => gainsPrivileges(old.get(path), current.get(path))),
+    changes: paths.flatMap(
+      (path) => changeOf(path, context, old.get(path), current.get(path)) ?? [],
+    ),
+    packages: hasPackages ? packageChanges(before.items, after.items) : [],
+    privileges: paths.flatMap((path) => privilegeChange(path, old.get(path), current.get(path))),
+    reasons: paths.flatMap((path) => reasonChange(path, old.get(path), current.get(path))),
+    notCompared,
     sizeBefore: totalSize(before.items),
     sizeAfter: totalSize(after.items),
   };
+}
+
+interface Context {
+  readonly hasPackages: boolean;
+  isSameContent(before: Item, after: Item): boolean;
 }
 
 function byPath(items: readonly Item[]): Map<string, Item> {
   return new Map(items.map((item) => [item.entry.path, item]));
 }
 
-function changeOf(path: string, before?: Item, after?: Item): Change | undefined {
+function changeOf(path: string, context: Context, before?: Item, after?: Item): Change | undefined {
   const owner = (after ?? before)?.owner?.name;
   const base = {
     path,
@@ -66,7 +107,7 @@ function changeOf(path: string, before?: Item, after?: Item): Change | undefined
   };
   if (before === undefined) return { kind: 'added', ...base, details: [] };
   if (after === undefined) return { kind: 'removed', ...base, details: [] };
-  const details = detailsOf(before, after);
+  const details = detailsOf(before, after, context);
   return details.length === 0 ? undefined : { kind: 'changed', ...base, details };
 }
 
@@ -75,7 +116,7 @@ function sizeOf({ entry }: Item): number {
 }
 
 /** Times are not compared: a file that was installed again is the same file. */
-function detailsOf(before: Item, after: Item): string[] {
+function detailsOf(before: Item, after: Item, context: Context): string[] {
   const [old, current] = [before.entry, after.entry];
   if (old.type !== current.type) return [`type ${old.type} -> ${current.type}`];
   const details: string[] = [];
@@ -87,7 +128,7 @@ function detailsOf(before: Item, after: Item): string[] {
   compare('gid', old.gid, current.gid);
   if (old.type === 'file' && current.type === 'file') {
     compare('size', old.size, current.size);
-    if (old.size === current.size && isOtherContent(old.digest, current.digest)) {
+    if (old.size === current.size && !context.isSameContent(before, after)) {
       details.push('content');
     }
   }
@@ -97,32 +138,56 @@ function detailsOf(before: Item, after: Item): string[] {
   if ('major' in old && 'major' in current) {
     compare('device', `${old.major}:${old.minor}`, `${current.major}:${current.minor}`);
   }
-  if (before.isCapable !== after.isCapable) {
-    details.push(after.isCapable ? 'capabilities added' : 'capabilities removed');
+  compare('capabilities', capabilitiesOf(before) ?? 'none', capabilitiesOf(after) ?? 'none');
+  // A new release in which a file is the same does not change the file.
+  if (details.length > 0 && context.hasPackages) {
+    compare('package', versionOf(before), versionOf(after));
   }
-  compare('package', versionOf(before), versionOf(after));
-  compare('reasons', reasonsOf(before), reasonsOf(after));
   return details;
-}
-
-function isOtherContent(one: string | undefined, other: string | undefined): boolean {
-  return one !== undefined && other !== undefined && one !== other;
 }
 
 function versionOf({ owner }: Item): string {
   return owner === undefined ? 'none' : `${owner.name} ${owner.version}`;
 }
 
-/** Kinds of reasons, which say more than their number. */
-function reasonsOf({ entry }: Item): string {
-  return [...new Set(entry.reasons.map(({ kind }) => kind))].sort().join('+') || 'none';
+function capabilitiesOf({ entry }: Item): string | undefined {
+  const value = entry.xattrs?.['security.capability'];
+  return value === undefined ? undefined : capabilityText(value);
 }
 
-function gainsPrivileges(before?: Item, after?: Item): boolean {
-  if (after === undefined) return false;
-  return (
-    (after.isSetId && before?.isSetId !== true) || (after.isCapable && before?.isCapable !== true)
-  );
+/** What a file gives to whoever executes it, in words. */
+export function privilegesOf(item: Item): string | undefined {
+  const mode = item.isSetId ? Number.parseInt(item.entry.mode, 8) : 0;
+  const words = [
+    ...((mode & 0o4000) === 0 ? [] : ['set-user-ID']),
+    ...((mode & 0o2000) === 0 ? [] : ['set-group-ID']),
+    ...[capabilitiesOf(item) ?? []].flat(),
+  ];
+  return words.length === 0 ? undefined : words.join(', ');
+}
+
+function privilegeChange(path: string, before?: Item, after?: Item): PrivilegeChange[] {
+  const [old, current] = [before, after].map((item) => item && privilegesOf(item));
+  if (old === current) return [];
+  return [
+    {
+      path,
+      ...(old === undefined ? {} : { before: old }),
+      ...(current === undefined ? {} : { after: current }),
+    },
+  ];
+}
+
+function reasonChange(path: string, before?: Item, after?: Item): ReasonChange[] {
+  const [old, current] = [before, after].map((item) => item?.entry.reasons.map(reasonText) ?? []);
+  if (!old?.length || !current?.length) return [];
+  const [added, removed] = [without(current, old), without(old, current)];
+  return added.length + removed.length === 0 ? [] : [{ path, added, removed }];
+}
+
+function without(texts: readonly string[], known: readonly string[]): string[] {
+  const set = new Set(known);
+  return texts.filter((text) => !set.has(text));
 }
 
 function packageChanges(before: readonly Item[], after: readonly Item[]): PackageChange[] {

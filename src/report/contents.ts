@@ -1,12 +1,17 @@
 import { packageOwners } from '../evidence/packages/owners.js';
 import { fullVersion, type Package } from '../evidence/packages/package.js';
 import type { SourceTree } from '../export/source.js';
-import { isTrace } from '../fs/sysroot.js';
-import type { Entry } from '../manifest/manifest.js';
+import { isTrace, type Sysroot } from '../fs/sysroot.js';
+import type { Advice } from '../manifest/advice.js';
+import type { Entry, MissingLibrary } from '../manifest/manifest.js';
+
+/** The version of a package that owned a file when it was copied, and has another one now. */
+export const UNKNOWN_VERSION = 'unknown';
 
 /** The package that owns an entry. */
 export interface Owner {
   readonly name: string;
+  /** UNKNOWN_VERSION where a file came from a version that is no longer installed. */
   readonly version: string;
   /** An SPDX license expression. */
   readonly license?: string;
@@ -32,6 +37,12 @@ export interface Contents {
   readonly warnings: readonly string[];
   /** What programs may look for at run time, and how to add it. */
   readonly hints: readonly string[];
+  /** What programs may miss, the likeliest first. */
+  readonly advice: readonly Advice[];
+  /** Libraries that programs need and that were not found. */
+  readonly missing: readonly MissingLibrary[];
+  /** The real path that the entries' `source` starts from, to read their content; '' for `/`. */
+  readonly sourceRoot: string;
 }
 
 /**
@@ -40,30 +51,45 @@ export interface Contents {
  * @throws JailbuildError NOT_READABLE
  */
 export async function contentsOf(title: string, source: SourceTree): Promise<Contents> {
-  const { tree, sysroot, warnings, hints = [] } = source;
-  const origins = new Map<Entry, string>();
+  const { tree, sysroot, warnings, hints = [], advice = [], missing = [] } = source;
+  const current = new Map<Entry, string>();
+  const earlier = new Map<Entry, string>();
   for (const entry of tree.entries) {
-    const origin = source.originOf(entry);
-    const found = origin === undefined ? undefined : sysroot.trace(origin);
     // Directories belong to many packages, and a link to one to none.
-    if (origin === undefined || found === undefined || !isTrace(found)) continue;
-    if (found.stat.type !== 'directory') origins.set(entry, origin);
+    const origin = filePath(sysroot, source.originOf(entry));
+    const recorded = origin ?? filePath(sysroot, source.recordedOriginOf?.(entry));
+    if (recorded !== undefined) (origin === undefined ? earlier : current).set(entry, recorded);
   }
-  const ownership = await packageOwners(sysroot, [...new Set(origins.values())]);
+  const paths = new Set([...current.values(), ...earlier.values()]);
+  const { owners, warnings: unread } = await packageOwners(sysroot, [...paths]);
+  const ownerOf = (entry: Entry): Owner | undefined => {
+    const now = owners.get(current.get(entry) ?? '');
+    if (now !== undefined) return installed(now);
+    const then = owners.get(earlier.get(entry) ?? '');
+    return then === undefined ? undefined : { name: then.name, version: UNKNOWN_VERSION };
+  };
   const items = tree.entries.map((entry): Item => {
-    const owner = ownership.owners.get(origins.get(entry) ?? '');
+    const owner = ownerOf(entry);
     return {
       entry,
-      ...(owner === undefined ? {} : { owner: ownerOf(owner) }),
+      ...(owner === undefined ? {} : { owner }),
       size: entry.type === 'file' && entry.hardlink === undefined ? entry.size : 0,
       isSetId: entry.type === 'file' && (Number.parseInt(entry.mode, 8) & 0o6000) !== 0,
       isCapable: entry.xattrs?.['security.capability'] !== undefined,
     };
   });
-  return { title, items, warnings: [...warnings, ...ownership.warnings], hints };
+  const { sourceRoot } = tree;
+  return { title, items, warnings: [...warnings, ...unread], hints, advice, missing, sourceRoot };
 }
 
-function ownerOf(owner: Package): Owner {
+/** The path of an origin, unless it is absent or a directory. */
+function filePath(sysroot: Sysroot, origin: string | undefined): string | undefined {
+  if (origin === undefined) return undefined;
+  const found = sysroot.trace(origin);
+  return isTrace(found) && found.stat.type !== 'directory' ? origin : undefined;
+}
+
+function installed(owner: Package): Owner {
   const { name, license } = owner;
   return { name, version: fullVersion(owner), ...(license === undefined ? {} : { license }) };
 }

@@ -14,7 +14,7 @@ export async function differencePage(comparison: Comparison): Promise<string> {
       ['Added', String(count('added'))],
       ['Removed', String(count('removed'))],
       ['Changed', String(count('changed'))],
-      ['New set-ID or capabilities', String(privileges.length)],
+      ['Changed privileges', String(privileges.length)],
     ]),
     section('packages', 'Packages', [
       packages.length === 0

@@ -2,8 +2,8 @@
 const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u{dc80}-\u{dcff}]/gu;
 
 /**
- * Text from outside for a terminal: control characters, so that no file name can steer it, and bytes
- * that are no UTF-8 (src/fs/path-bytes.ts) become `\xNN`.
+ * Escapes untrusted text for a terminal: control characters, so that no file name can control it, and
+ * bytes that are not UTF-8 (src/fs/path-bytes.ts) become `\xNN`.
  */
 export function printable(text: string): string {
   return text.replace(
@@ -12,7 +12,7 @@ export function printable(text: string): string {
   );
 }
 
-/** Bytes for people: `17 B`, `1.4 MiB`. */
+/** Formats a number of bytes for people: `17 B`, `1.4 MiB`. */
 export function formatSize(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   let value = bytes;

@@ -1,6 +1,6 @@
 import { closest, distance } from 'fastest-levenshtein';
 
-/** Fewer letters are the beginning of too much. */
+/** Shorter prefixes match too many words. */
 const MIN_BEGINNING = 3;
 
 /** Returns `; did you mean X?` if a known word is similar or has the same start, otherwise ''. */
@@ -9,13 +9,13 @@ export function didYouMean(word: string, known: readonly string[], prefix = ''):
   return near === undefined ? '' : `; did you mean ${prefix}${near}?`;
 }
 
-/** The only known word that begins with another. */
+/** Returns the only known word that begins with this one. */
 function completed(word: string, known: readonly string[]): string | undefined {
   const found = known.filter((other) => other.startsWith(word));
   return word.length >= MIN_BEGINNING && found.length === 1 ? found[0] : undefined;
 }
 
-/** The known word that is at most some edits away; two letters in the wrong order are one edit. */
+/** Returns the known word within a few edits; two letters in the wrong order are one edit. */
 export function nearest(word: string, known: readonly string[], edits: number): string | undefined {
   if (known.length === 0) return undefined;
   const swapped = known.find((other) => isSwap(word, other));

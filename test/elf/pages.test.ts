@@ -12,7 +12,14 @@ import { tempDir } from '../support/temp-dir.js';
 const PT_LOAD = 1;
 
 test('addresses in the pages around a segment are those of the file', () => {
-  const segment = { type: 'load', offset: 0x1100, vaddr: 0x2100, filesz: 0x200, memsz: 0x200 };
+  const segment = {
+    type: 'load',
+    offset: 0x1100,
+    vaddr: 0x2100,
+    filesz: 0x200,
+    memsz: 0x200,
+    isExecutable: false,
+  };
   assert.equal(fileOffset([segment], 0x2000), 0x1000);
   assert.equal(fileOffset([segment], 0x2fff), 0x1fff);
   assert.equal(fileOffset([segment], 0x1fff), undefined);

@@ -68,6 +68,11 @@ describe('under the kernel of a distribution', needsKernel('gcc', 'busybox'), ()
     ),
     'module alone': alone('/probe', 'module'),
     'module without the filter': run({ seccomp: 'off' }, '/probe', 'module'),
+    // ABI 2, which knows nothing of truncation.
+    landlock: [
+      `printf 'rx:/bin\\0r:/grow\\0' > /rules`,
+      `${alone('--no-new-privs', '--landlock', '/rules', 'sh', '-c', 'read -r l < /grow && echo read; busybox wc -c < /probe')}`,
+    ].join('\n'),
     'module with capabilities': run({ capabilities: ALL }, '/probe', 'module'),
   };
 
@@ -169,6 +174,12 @@ describe('under the kernel of a distribution', needsKernel('gcc', 'busybox'), ()
     }
   });
 
+  test('an older Landlock limits what it can, and that is said', () => {
+    assert.match(output('landlock'), /Landlock of this kernel \(ABI 2\) does not keep/);
+    assert.match(output('landlock'), /^read$/m);
+    assert.match(output('landlock'), /can't open \/probe: Permission denied/);
+  });
+
   test('no module is loaded', () => {
     assert.match(output('module alone'), /^out: /);
     assert.match(
@@ -176,5 +187,30 @@ describe('under the kernel of a distribution', needsKernel('gcc', 'busybox'), ()
       /^held: init_module: Operation not permitted/,
     );
     assert.match(output('module with capabilities'), /^held: init_module: Operation not permitted/);
+  });
+});
+
+describe('under a kernel without Landlock', needsKernel('busybox'), () => {
+  const directory = tempDir();
+  const root = path.join(directory, 'root');
+
+  test('nothing is run', () => {
+    for (const name of ['bin', 'dev']) mkdirSync(path.join(root, name), { recursive: true });
+    assert.equal(exec('mknod', [`${root}/dev/console`, 'c', '5', '1']).status, 0);
+    copyFileSync(path.join(PROJECT, 'dist/native/linux-x64/invoke_ns'), `${root}/invoke_ns`);
+    for (const name of ['busybox', 'sh']) copyFileSync('/usr/bin/busybox', `${root}/bin/${name}`);
+    const command = '/invoke_ns --no-new-privs --landlock /init -- /bin/busybox echo it runs';
+    writeFileSync(`${root}/init`, `#!/bin/sh\n${command} 2>&1\necho "status $?"\n`, {
+      mode: 0o755,
+    });
+    const archive = path.join(directory, 'initrd.cpio.gz');
+    assert.equal(jailbuild(['export', root, '--to', `cpio:${archive}`]).status, 0);
+    const console = boot(archive, 'lsm=yama');
+    assert.match(
+      console,
+      /Landlock: (Operation n|N)ot supported: it is not enabled: boot the kernel/,
+    );
+    assert.match(console, /status 125/);
+    assert.doesNotMatch(console, /it runs/);
   });
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
+import { readUnusedFiles } from '../../src/manifest/unused-files.js';
 import { jailbuild } from '../support/cli.js';
 import { needs } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
@@ -65,6 +66,64 @@ describe('prove', needs('cat', 'sort'), () => {
     writeFileSync(file, `root: small\nprograms: [/usr/bin/cat]\nincludes: [${note}]\n${excludes}`);
     assert.equal(jailbuild(['-f', file, '-q']).status, 0);
     assert.ok(!existsSync(path.join(inside('small'), note)));
+  });
+
+  test('what no proof of the jail file uses is reported of all of them together', () => {
+    const site = inside('proofs');
+    mkdirSync(site);
+    const [file, out] = [path.join(site, 'jail.yaml'), path.join(site, 'unused.json')];
+    const note = inside('unread.txt');
+    writeFileSync(note, 'never read');
+    writeFileSync(
+      file,
+      [
+        'root: jail',
+        'programs: [/usr/bin/sort, /usr/bin/cat]',
+        `includes: [${note}]`,
+        'proofs:',
+        '  sorts: { command: [/usr/bin/sort], stdin: "2\\n1\\n", output: "^1" }',
+        '  copies: { command: [/usr/bin/cat], stdin: "2\\n", output: "^2" }',
+        '',
+      ].join('\n'),
+    );
+    const jail = path.join(site, 'jail');
+    assert.equal(jailbuild(['-f', file, '-q']).status, 0);
+    const one = jailbuild([
+      'prove',
+      jail,
+      '--json',
+      '--unused',
+      '--',
+      '/usr/bin/sort',
+      '/dev/null',
+    ]);
+    const pathsOf = (groups: readonly { readonly paths: readonly string[] }[]) =>
+      groups.flatMap(({ paths }) => paths);
+    const alone = pathsOf(JSON.parse(one.stdout).unused);
+    assert.ok(alone.includes('/usr/bin/cat') && !alone.includes('/usr/bin/sort'), one.stdout);
+    const run = jailbuild(['prove', jail, '--proofs', '--unused', '--unused-file', out]);
+    assert.equal(run.status, 0, run.stderr);
+    assert.match(run.stderr, /proof sorts succeeded\n.*proof copies succeeded/s);
+    assert.match(run.stderr, /unused by any of 2 proofs: \d+ files?, /);
+    const unused = readUnusedFiles(out);
+    assert.deepEqual(unused.runs, [
+      { name: 'sorts', command: ['/usr/bin/sort'] },
+      { name: 'copies', command: ['/usr/bin/cat'] },
+    ]);
+    const together = pathsOf(unused.groups);
+    assert.ok(together.includes(note), run.stderr);
+    assert.ok(!together.includes('/usr/bin/cat') && !together.includes('/usr/bin/sort'));
+    assert.equal(together.length, unused.unused.files);
+    writeFileSync(out, '{"schema":"jailbuild.unused/2"}');
+    assert.throws(() => readUnusedFiles(out), /schema: is "jailbuild.unused\/2", known is/);
+    // What a failed run would have used is not known.
+    const other = path.join(site, 'other.yaml');
+    writeFileSync(other, 'root: jail\nproofs: { fails: { command: [/usr/bin/cat, /none] } }\n');
+    const failed = jailbuild(['prove', jail, '--proofs', '--jail-file', other, '--unused']);
+    assert.equal(failed.status, 1, failed.stderr);
+    assert.match(failed.stderr, /nothing is reported as unused/);
+    const both = jailbuild(['prove', jail, '--proofs', '--', '/usr/bin/cat']);
+    assert.equal(both.status, 2, both.stderr);
   });
 
   test('secrets are told, and not brought', () => {

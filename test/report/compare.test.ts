@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, test } from 'node:test';
-import type { Entry } from '../../src/manifest/manifest.js';
+import type { Entry, FileEntry } from '../../src/manifest/manifest.js';
+import { timestamp } from '../../src/manifest/timestamp.js';
 import { excesses } from '../../src/plan/limits.js';
 import { compareContents } from '../../src/report/compare.js';
 import type { Contents, Item } from '../../src/report/contents.js';
+import { tempDir } from '../support/temp-dir.js';
 
 const BASE = { mode: '0755', uid: 0, gid: 0, mtime: '1.000000000', reasons: [] } as const;
 
@@ -15,7 +19,7 @@ function file(path: string, size: number, more: Partial<Item> & { mode?: string 
 }
 
 function contents(title: string, ...items: readonly Item[]): Contents {
-  return { title, items, warnings: [], hints: [] };
+  return { title, items, warnings: [], hints: [], advice: [], missing: [], sourceRoot: '' };
 }
 
 describe('comparing two roots', () => {
@@ -52,7 +56,7 @@ describe('comparing two roots', () => {
     assert.deepEqual(found.packages, [
       { name: 'libc6', before: '2.36-9', after: '2.41-1', sizeChange: 20 },
     ]);
-    assert.deepEqual(found.privileges, ['/bin/su']);
+    assert.deepEqual(found.privileges, [{ path: '/bin/su', after: 'set-user-ID' }]);
     assert.deepEqual([found.sizeBefore, found.sizeAfter], [115, 132]);
   });
 
@@ -63,17 +67,68 @@ describe('comparing two roots', () => {
     assert.deepEqual([found.changes, found.packages, found.privileges], [[], [], []]);
   });
 
-  test('compares content by digests of both', () => {
-    const withDigest = (digest: string): Item => {
-      const item = file('/bin/a', 10);
-      return { ...item, entry: { ...item.entry, digest } as Entry };
+  test('compares content by digests of both, and reads files where one has none', () => {
+    const directory = tempDir();
+    writeFileSync(path.join(directory, 'a'), '0123456789');
+    const mtime = timestamp(statSync(path.join(directory, 'a'), { bigint: true }).mtimeNs);
+    const one = 'sha256:84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882';
+    const item = (more: Partial<FileEntry>): Item => {
+      const made = file('/bin/a', 10);
+      return { ...made, entry: { ...made.entry, ...more } as Entry };
     };
-    const changes = (one: Item, other: Item) =>
-      compareContents(contents('a', one), contents('b', other)).changes.map(
-        ({ details }) => details,
-      );
-    assert.deepEqual(changes(withDigest('sha256:1'), withDigest('sha256:2')), [['content']]);
-    assert.deepEqual(changes(withDigest('sha256:1'), file('/bin/a', 10)), []);
+    const compare = (before: Item, after: Item) => {
+      const [left, right] = [contents('a', before), contents('b', after)];
+      const found = compareContents(left, { ...right, sourceRoot: directory });
+      return [found.changes.map(({ details }) => details), found.notCompared];
+    };
+    assert.deepEqual(compare(item({ digest: one }), item({ digest: 'sha256:2' })), [
+      [['content']],
+      [],
+    ]);
+    const readable = item({ source: '/a', mtime });
+    assert.deepEqual(compare(item({ digest: one }), readable), [[], []]);
+    assert.deepEqual(compare(item({ digest: 'sha256:2' }), readable), [[['content']], []]);
+    assert.deepEqual(compare(item({ content: 'MDEyMzQ1Njc4OQ==' }), readable), [[], []]);
+    assert.deepEqual(compare(item({ content: 'MDEyMzQ1Njc4OB==' }), readable), [[['content']], []]);
+    // The source is no longer what was recorded.
+    const stale = item({ source: '/a', mtime: '1.000000000' });
+    assert.deepEqual(compare(item({ digest: one }), stale), [[], ['/bin/a']]);
+  });
+
+  test('lists reasons and privileges that differ, without calling reasons a difference', () => {
+    const withReasons = (...kinds: string[]): Item => {
+      const made = file('/lib/a', 10);
+      const reasons = kinds.map((by) => ({ kind: 'interpreter', of: by }) as const);
+      return { ...made, entry: { ...made.entry, digest: 'sha256:1', reasons } as Entry };
+    };
+    const found = compareContents(
+      contents('a', withReasons('/bin/x', '/bin/y')),
+      contents('b', withReasons('/bin/y', '/bin/z')),
+    );
+    assert.deepEqual(found.changes, []);
+    assert.deepEqual(found.reasons, [
+      {
+        path: '/lib/a',
+        added: ['interpreter of /bin/z'],
+        removed: ['interpreter of /bin/x'],
+      },
+    ]);
+    const ping = file('/bin/ping', 10, { isCapable: true });
+    // cap_net_raw=ep, as libcap writes it.
+    const xattrs = { 'security.capability': 'AQAAAgAgAAAAAAAAAAAAAAAAAAA=' };
+    const capable = { ...ping, entry: { ...ping.entry, digest: 'sha256:1', xattrs } as Entry };
+    const plain = file('/bin/ping', 10);
+    const other = { ...plain, entry: { ...plain.entry, digest: 'sha256:1' } as Entry };
+    const lost = compareContents(contents('a', capable), contents('b', other));
+    assert.deepEqual(lost.privileges, [{ path: '/bin/ping', before: 'cap_net_raw=ep' }]);
+    assert.deepEqual(lost.changes[0]?.details, ['capabilities cap_net_raw=ep -> none']);
+  });
+
+  test('says nothing of packages if one root has no package database', () => {
+    const owned = file('/lib/c', 100, { owner: old });
+    const found = compareContents(contents('a', owned), contents('b', file('/lib/c', 120)));
+    assert.deepEqual(found.packages, []);
+    assert.deepEqual(found.changes[0]?.details, ['size 100 -> 120']);
   });
 });
 

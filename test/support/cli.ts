@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdtempSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -77,4 +77,25 @@ export function withoutNative(directory: string): string {
 /** Runs the built command line. */
 export function jailbuild(args: readonly string[], options: ExecOptions = {}): Finished {
   return exec(process.execPath, [JAILBUILD, ...args], options);
+}
+
+export interface Running {
+  readonly pid: number | undefined;
+  readonly finished: Promise<Finished>;
+}
+
+/** Starts the built command line beside this process, which may serve it meanwhile. */
+export function startJailbuild(args: readonly string[], options: ExecOptions = {}): Running {
+  const child = spawn(process.execPath, [JAILBUILD, ...args], options);
+  const output = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      output[name] += text;
+    });
+  }
+  const finished = new Promise<Finished>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (status, signal) => resolve({ status, signal, ...output }));
+  });
+  return { pid: child.pid, finished };
 }

@@ -22,14 +22,25 @@ export function needsKernel(...programs: readonly string[]): { readonly skip: st
   return { skip: kernel() === undefined ? 'needs a kernel: .ci/kernel gets one' : false };
 }
 
-/** Boots the kernel with an initramfs, and returns what comes to its console until its init ends. */
-export function boot(archive: string): string {
+/**
+ * Boots the kernel with an initramfs, and returns what comes to its console until its init ends.
+ *
+ * @param parameters for the kernel
+ */
+export function boot(archive: string, parameters = ''): string {
   // Without an init the kernel panics, and the machine ends with it.
   const { stdout } = spawnSync(
     'qemu-system-x86_64',
     [
       ...'-machine pc,accel=tcg -m 512 -nographic -no-reboot -nodefaults -serial stdio'.split(' '),
-      ...['-kernel', kernel() ?? '', '-append', 'console=ttyS0 panic=-1 quiet', '-initrd', archive],
+      ...[
+        '-kernel',
+        kernel() ?? '',
+        '-append',
+        `console=ttyS0 panic=-1 quiet ${parameters}`,
+        '-initrd',
+        archive,
+      ],
     ],
     { encoding: 'utf8', timeout: 120_000, stdio: ['ignore', 'pipe', 'pipe'] },
   );

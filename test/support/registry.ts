@@ -5,6 +5,9 @@ import { freePort, startServer } from './server.js';
 export interface Registry {
   /** As `127.0.0.1:5000`. */
   readonly address: string;
+  readonly port: number;
+  /** Kills it as a crash does, and starts it again with the same storage. */
+  crash(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -27,9 +30,18 @@ export async function startRegistry(
       version: 0.1,
       log: { level: 'error' },
       storage: { filesystem: { rootdirectory: directory } },
-      http: { addr: address, ...(tls === undefined ? {} : { tls }) },
+      http: { addr: address, secret: 'of the tests', ...(tls === undefined ? {} : { tls }) },
     }),
   );
-  const server = await startServer('docker-registry', ['serve', configuration], port);
-  return { address, stop: () => server.stop() };
+  const start = () => startServer('docker-registry', ['serve', configuration], port);
+  let server = await start();
+  return {
+    address,
+    port,
+    async crash() {
+      await server.kill();
+      server = await start();
+    },
+    stop: () => server.stop(),
+  };
 }

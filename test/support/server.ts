@@ -23,6 +23,8 @@ export interface RunningServer {
   readonly output: () => string;
   /** Ends it, by its process id. */
   stop(): Promise<void>;
+  /** Ends it without a chance to clean up. */
+  kill(): Promise<void>;
 }
 
 /** Starts a server in the foreground and waits until it listens on a port of 127.0.0.1. */
@@ -46,6 +48,10 @@ export async function startServer(
     await ended;
     clearTimeout(force);
   };
+  const kill = async () => {
+    child.kill('SIGKILL');
+    await ended;
+  };
   const deadline = Date.now() + PATIENCE;
   while (!(await answers(port))) {
     if (hasEnded(child) || Date.now() > deadline) {
@@ -54,7 +60,7 @@ export async function startServer(
     }
     await new Promise((resolve) => setTimeout(resolve, PAUSE));
   }
-  return { output: () => output, stop };
+  return { output: () => output, stop, kill };
 }
 
 function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {

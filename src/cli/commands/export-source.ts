@@ -1,6 +1,12 @@
 import { statSync } from 'node:fs';
 import { JailbuildError } from '../../errors.js';
-import { jailTree, manifestTree, requestTree, type SourceTree } from '../../export/source.js';
+import {
+  jailTree,
+  manifestTree,
+  recordedTree,
+  requestTree,
+  type SourceTree,
+} from '../../export/source.js';
 import { toBytes } from '../../fs/path-bytes.js';
 import { type JailFile, readJailFile } from '../../profile/jail-file.js';
 import type { ExportArguments } from '../options/export.js';
@@ -17,7 +23,7 @@ export interface ExportSource {
 }
 
 /** Options that determine how programs are resolved. */
-const RESOLVE_OPTIONS = [
+export const RESOLVE_OPTIONS = [
   'profile',
   'include',
   'exclude',
@@ -28,10 +34,15 @@ const RESOLVE_OPTIONS = [
 /**
  * Finds what is to be exported: a jail, a jail file, a manifest, or programs.
  *
+ * @param purpose to look at a source, missing libraries and changed sources of a manifest do not matter
  * @throws JailbuildError USAGE, and what reading a jail file throws
  */
-export function findSource(args: ExportArguments): ExportSource {
+export function findSource(
+  args: ExportArguments,
+  purpose: 'export' | 'view' = 'export',
+): ExportSource {
   const { what = [], from } = args;
+  const isLenient = purpose === 'view';
   const options = RESOLVE_OPTIONS.filter((name) => args[name] !== undefined);
   const only = (kind: string, ...allowed: readonly string[]): void => {
     const other = options.find((name) => !allowed.includes(name));
@@ -54,13 +65,15 @@ export function findSource(args: ExportArguments): ExportSource {
   }
   if (from?.endsWith('.json')) {
     only('a manifest', 'sysroot', 'allow-missing');
+    if (isLenient) return { read: async () => recordedTree(from, args.sysroot) };
     return { read: () => manifestTree(from, args.sysroot, args['allow-missing'] ?? false) };
   }
   const named = options.includes('profile') ? from : findJailFile(from, what[0]);
   if (named !== undefined) {
     only('a jail file', 'allow-missing');
     const file = readJailFile(named);
-    const allowMissing = args['allow-missing'] ?? file.options['allow-missing'] === true;
+    const allowMissing =
+      isLenient || (args['allow-missing'] ?? file.options['allow-missing'] === true);
     return { file, read: () => requestTree(jailFileRequest(file), allowMissing) };
   }
   if (isJail(what)) {
@@ -71,7 +84,8 @@ export function findSource(args: ExportArguments): ExportSource {
   if (asked.length === 0) throw new JailbuildError('USAGE', 'name a jail or at least one program');
   const { profile, include, exclude } = args;
   const request = { ...optionsOf(args), program: [...what], profile, include, exclude };
-  return { read: () => requestTree(optionsRequest(request), args['allow-missing'] ?? false) };
+  const allowMissing = isLenient || (args['allow-missing'] ?? false);
+  return { read: () => requestTree(optionsRequest(request), allowMissing) };
 }
 
 /** Whether a lone word names a jail. */

@@ -1,9 +1,10 @@
 import { JailbuildError } from '../../errors.js';
-import { type Destination, STDOUT_PATH } from '../../export/destination.js';
+import { type Destination, isContainerImage, STDOUT_PATH } from '../../export/destination.js';
 import type { ExportOptions, ExportResult } from '../../export/export.js';
 import { isStandardOutput, isStream } from '../../fs/atomic-file.js';
 import type { LeftOut } from '../../image/left-out.js';
 import type { Entry } from '../../manifest/manifest.js';
+import type { WorkProgress } from '../../manifest/work.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { Interrupt } from '../interrupt.js';
@@ -16,7 +17,8 @@ import {
 } from '../options/export.js';
 import { limitsOf } from '../options/limits.js';
 import { jsonLine } from '../output/json.js';
-import { outputIsTerminal, writeErr, writeOut } from '../output/output.js';
+import { outputIsScreen, outputIsTerminal, writeErr, writeOut } from '../output/output.js';
+import { showingProgress } from '../output/progress.js';
 import { formatSize, plural, printable } from '../output/text.js';
 import { annotateMessages, warn } from '../report-error.js';
 import type { ExportSource } from './export-source.js';
@@ -43,6 +45,7 @@ export const exportCommand = defineCommand({
     ['export bash ls --to oci:images:tools -- bash', 'Make an image without a jail on the disk'],
     ['export /srv/jail --to docker-archive:-:jail | docker load', 'Hand an image to Docker'],
     ['export busybox --to cpio:initrd.gz', 'Make an initramfs'],
+    ['export /srv/jail --to squashfs:jail.raw --verity', 'Make a disk image with a hash tree'],
   ],
   async run(args) {
     const { findSource } = await import('./export-source.js');
@@ -57,8 +60,11 @@ export const exportCommand = defineCommand({
     if (args.prove) await proveFirst(args, source);
     if (args.format === 'github') annotateMessages();
     const interrupt = new Interrupt();
+    const isShown = !args.quiet && !args.json && !toStdout && (await outputIsScreen());
     try {
-      const result = await exportSource(args, source, destination, interrupt);
+      const result = await showingProgress(isShown, (onWork) =>
+        exportSource(args, source, destination, interrupt, onWork),
+      );
       tell(args, result, toStdout);
       return EXIT.ok;
     } catch (error) {
@@ -85,6 +91,7 @@ async function exportSource(
   source: ExportSource,
   destination: Destination,
   interrupt: Interrupt,
+  onWork: (progress: WorkProgress) => void,
 ): Promise<ExportReport> {
   const { makeSbom, sbomRequest, UNNAMED } = await import('./sbom-document.js');
   const { exportOptionsOf } = await import('../options/image.js');
@@ -97,14 +104,22 @@ async function exportSource(
   if (sbom !== undefined && sbom.file === undefined) {
     throw new JailbuildError('USAGE', '--sbom: name its file with --sbom-file');
   }
+  const shown: string[] = [];
+  const tellWarning = (message: string): void => {
+    shown.push(message);
+    warn(message);
+  };
   const read = await source.read();
   const { warnings, command, environment, sysroot, originOf } = read;
-  for (const warning of warnings) warn(warning);
+  const { describePrivileged } = await import('../../manifest/privileged-files.js');
+  for (const warning of [...warnings, ...describePrivileged(read.tree.entries)]) {
+    tellWarning(warning);
+  }
   let { tree } = read;
   if (args['package-database'] === 'auto') {
     const { withPackageDatabase } = await import('../../export/package-database.js');
     const made = await withPackageDatabase(read);
-    for (const warning of made.warnings) warn(warning);
+    for (const warning of made.warnings) tellWarning(warning);
     tree = made.tree;
   }
   const limits = limitsOf(args);
@@ -117,19 +132,19 @@ async function exportSource(
     const { unknownNames } = await import('../../export/image-user.js');
     const unknown = unknownNames(tree, chosen.image.user);
     if (unknown.length > 0)
-      warn(`the image has no ${unknown.join(' and no ')}: name it by number, or bring it`);
+      tellWarning(`the image has no ${unknown.join(' and no ')}: name it by number, or bring it`);
   }
   const { signal } = interrupt;
   const { registryOptionsOf } = await import('../options/registry.js');
-  let options: ExportOptions = { ...chosen, signal, registry: registryOptionsOf(args) };
+  let options: ExportOptions = { ...chosen, signal, onWork, registry: registryOptionsOf(args) };
   if (chosen.layers === 'by-package') {
     const { entryPackages } = await import('../../export/packages.js');
     const { packageOf, warnings: unread } = await entryPackages(read);
-    for (const warning of unread) warn(warning);
+    for (const warning of unread) tellWarning(warning);
     options = { ...options, packageOf };
   }
   const { leftOut } = read;
-  const told = leftOut === undefined ? {} : { leftOut };
+  const told = { warnings: shown, ...(leftOut === undefined ? {} : { leftOut }) };
   if (sbom?.file === undefined) {
     interrupt.listen();
     return { ...(await exportTree(tree, destination, options)), ...told };
@@ -139,8 +154,8 @@ async function exportSource(
   try {
     const title = chosen.image?.labels?.['org.opencontainers.image.title'];
     const name = title ?? nameOfImage(destination) ?? UNNAMED;
-    const made = await makeSbom(sbom, name, tree, sysroot, originOf);
-    for (const warning of made.warnings) warn(warning);
+    const made = await makeSbom(sbom, name, tree, sysroot, originOf, onWork);
+    for (const warning of made.warnings) tellWarning(warning);
     // The export fails if a file no longer has the digest of the bill of materials.
     const entries = tree.entries.map((entry): Entry => {
       const digest = made.digests.get(entry.path);
@@ -159,6 +174,7 @@ async function exportSource(
 interface ExportReport extends ExportResult {
   readonly sbom?: { readonly format: string; readonly path: string };
   readonly leftOut?: LeftOut;
+  readonly warnings: readonly string[];
 }
 
 function checkUsage(args: ExportArguments, { kind }: Destination, toStdout: boolean): void {
@@ -167,7 +183,9 @@ function checkUsage(args: ExportArguments, { kind }: Destination, toStdout: bool
   };
   if (args.json && toStdout) usage('--json prints where the archive goes: name a file in --to');
   if (args.cmd !== undefined && args['--'] !== undefined) usage('--cmd and -- cannot be combined');
-  if (kind !== 'tar' && kind !== 'cpio') return;
+  const isDisk = kind === 'squashfs' || kind === 'erofs' || kind === 'ext4';
+  if (args.verity && !isDisk) usage(`--verity applies to disk images, not to ${kind}`);
+  if (isContainerImage({ kind })) return;
   const other = IMAGE_OPTIONS.find((name) => args[name] !== undefined);
   if (other !== undefined) usage(`--${other} applies to images, not to ${kind}`);
   if (args['--'] !== undefined) usage(`the command behind -- applies to images, not to ${kind}`);
@@ -192,6 +210,7 @@ function tell(args: ExportArguments, result: ExportReport, toStdout: boolean): v
       ...lines,
       ...(result.leftOut === undefined ? [] : leftOutLines(result.leftOut)),
       `${image === undefined ? 'Digest' : 'Image'} ${digest}`,
+      ...(result.verity === undefined ? [] : [`Root hash ${result.verity.rootHash}`]),
       '',
     ].join('\n'),
   );

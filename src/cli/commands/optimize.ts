@@ -97,7 +97,7 @@ async function makeSnapshot(dist: string): Promise<string> {
     } = await execa(
       path.join(dist, 'native', `linux-${process.arch}`, 'jailbuild'),
       ['--build-snapshot', entry],
-      { env: { PATH }, reject: false, stdin: 'ignore' },
+      { env: { PATH, XDG_CACHE_HOME: scratch }, reject: false, stdin: 'ignore' },
     );
     const made = stdout.trim().split('\n').at(-1);
     if (hasFailed || made === undefined) {
@@ -118,7 +118,10 @@ function entryScript(bundle: string, scratch: string): string {
     ['update', jail],
     ['check', jail],
     ['remove', jail],
-    [jail, ...PROGRAMS, '--no-sync', '--quiet'],
+    // With what the first build has found.
+    [jail, ...PROGRAMS],
+    ['remove', jail],
+    [jail, ...PROGRAMS, '--no-cache', '--no-sync', '--quiet'],
     [jail, ...PROGRAMS, '--no-sync', '--quiet'],
   ];
   const [file, directory] = [JSON.stringify(bundle), JSON.stringify(path.dirname(bundle))];

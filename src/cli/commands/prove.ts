@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { JailbuildError } from '../../errors.js';
+import type { UnusedFiles } from '../../manifest/unused-files.js';
 import type { ProofRound } from '../../prove/prove.js';
-import type { UnusedGroup } from '../../prove/unused.js';
 import { type Arguments, defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { prepareFile } from '../manifest-file.js';
@@ -11,8 +11,9 @@ import { observeOptions, observing } from '../options/trace.js';
 import { jsonLine } from '../output/json.js';
 import { lacksText } from '../output/lacks-text.js';
 import { writeErr, writeOut } from '../output/output.js';
-import { formatSize, plural, printable } from '../output/text.js';
-import { reportError, tellLimits } from '../report-error.js';
+import { printable } from '../output/text.js';
+import { unusedText } from '../output/unused-text.js';
+import { reportError, tellLimits, warn } from '../report-error.js';
 import { warnOfUncovering } from '../uncovering.js';
 
 const options = {
@@ -26,9 +27,27 @@ const options = {
     describe: 'The run succeeds only if its output matches this regular expression',
     placeholder: 'PATTERN',
   },
+  proofs: {
+    type: 'boolean',
+    describe: 'Run all proofs of the jail file, as its `run` says, rather than a command',
+  },
+  'jail-file': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'The jail file whose proofs to run [default: the one that the jail was built from]',
+    placeholder: 'FILE',
+    complete: 'file',
+  },
   unused: {
     type: 'boolean',
-    describe: 'Report which files of the jail the run did not use, by package',
+    describe: 'Report which files of the jail no run used, by package',
+  },
+  'unused-file': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Write these files to FILE, as JSON',
+    placeholder: 'FILE',
+    complete: 'file',
   },
   minimize: {
     type: 'string',
@@ -61,6 +80,7 @@ export const proveCommand = defineCommand({
   examples: [
     ['prove /var/local/jail -- python3 app.py', 'Report what a program lacks'],
     ['prove /var/local/jail --add -- python3 app.py', 'Bring it, until the program runs'],
+    ['prove /var/local/jail --proofs --unused', 'Report what no proof of the jail file uses'],
   ],
   exits: [
     ['125', 'The command could not be started or observed; a line on standard error tells why'],
@@ -76,8 +96,37 @@ export const proveCommand = defineCommand({
   },
 });
 
+/** The rounds of one command; the name is that of a proof. */
+interface Proven {
+  readonly name?: string;
+  readonly command: readonly string[];
+  readonly rounds: readonly ProofRound[];
+}
+
 async function prove(args: ProveArguments): Promise<number> {
   const root = path.resolve(args.root);
+  const proven = args.proofs ? await proveFile(root, args) : [await proveCommandLine(root, args)];
+  const last = proven.flatMap(({ rounds }) => rounds.slice(-1));
+  const isProven = last.every(({ passes }) => passes);
+  const unused = isProven ? await unusedOf(root, proven, args) : undefined;
+  if (!isProven && wantsUnused(args))
+    warn('a run failed: what it would have used is not known, and nothing is reported as unused');
+  if (args.json) {
+    const { groups } = unused ?? {};
+    writeOut(
+      jsonLine({ ...jsonOf(proven, args), ...(groups === undefined ? {} : { unused: groups }) }),
+    );
+  } else if (args.unused && unused !== undefined) writeErr(unusedText(unused));
+  for (const { counts } of last) tellLimits(counts, args.mechanism);
+  const [only] = last;
+  if (!args.proofs && only !== undefined && only.status !== 0) return only.status;
+  return isProven ? EXIT.ok : EXIT.failure;
+}
+
+/** Proves one command in a jail. */
+async function proveCommandLine(root: string, args: ProveArguments): Promise<Proven> {
+  if (args['jail-file'] !== undefined)
+    throw new JailbuildError('USAGE', '--jail-file: give --proofs as well');
   const { runnable } = await import('../options/launch.js');
   const { launch, command, network } = runnable(root, args);
   if (network !== undefined)
@@ -100,36 +149,61 @@ async function prove(args: ProveArguments): Promise<number> {
       if (!args.json) tellRound(round, number, args);
     },
   );
-  const last = rounds.at(-1);
-  if (last === undefined) return EXIT.failure;
-  const unused = args.unused || args.minimize !== undefined ? await unusedOf(root, last) : [];
-  if (args.minimize !== undefined) {
-    const { excludesText } = await import('../../prove/unused.js');
-    const output = await prepareFile(args.minimize);
-    await output.commit(excludesText(unused));
-  }
-  if (args.json) writeOut(jsonLine({ ...jsonOf(rounds), ...(args.unused ? { unused } : {}) }));
-  else if (args.unused) writeErr(unusedText(unused));
-  tellLimits(last.counts, args.mechanism);
-  return last.passes || last.status !== 0 ? last.status : EXIT.failure;
+  return { command, rounds };
 }
 
-async function unusedOf(root: string, { trace }: ProofRound): Promise<readonly UnusedGroup[]> {
+/** Proves all proofs of a jail file in a jail. */
+async function proveFile(root: string, args: ProveArguments): Promise<readonly Proven[]> {
+  if ((args['--'] ?? []).length > 0 || args.expect !== undefined)
+    throw new JailbuildError('USAGE', '--proofs takes neither a command nor --expect');
+  const { requireRecord } = await import('../../jail/record/record.js');
+  const { readJailFile } = await import('../../profile/jail-file.js');
+  const { proofsOf } = await import('../options/proofs.js');
+  const { proveProofs } = await import('../../prove/proofs.js');
+  const file = args['jail-file'] ?? requireRecord(root).file;
+  const options = proofsOf(file === undefined ? undefined : readJailFile(file), '--proofs', true);
+  const { mechanism, linger } = observing(args);
+  return proveProofs(
+    root,
+    options,
+    { mechanism, linger, add: args.add ?? false },
+    (name, round, number) => {
+      if (!args.json) tellRound(round, number, args, name);
+    },
+  );
+}
+
+function wantsUnused(args: ProveArguments): boolean {
+  return args.unused === true || args.minimize !== undefined || args['unused-file'] !== undefined;
+}
+
+/** What no run used, written where that is asked for. */
+async function unusedOf(
+  root: string,
+  proven: readonly Proven[],
+  args: ProveArguments,
+): Promise<UnusedFiles | undefined> {
+  if (!wantsUnused(args)) return undefined;
   const { requireRecord } = await import('../../jail/record/record.js');
   const { Sysroot } = await import('../../fs/sysroot.js');
-  const { findUnused } = await import('../../prove/unused.js');
+  const { excludesText, findUnused } = await import('../../prove/unused.js');
+  const { unusedFilesJson } = await import('../../manifest/unused-files.js');
   const { manifest, request } = requireRecord(root);
-  return findUnused(manifest, trace, new Sysroot(root), new Sysroot(request.sysroot));
+  const runs = proven.flatMap(({ name, command, rounds }) =>
+    rounds
+      .slice(-1)
+      .map(({ trace }) => ({ ...(name === undefined ? {} : { name }), command, trace })),
+  );
+  const unused = await findUnused(manifest, runs, new Sysroot(root), new Sysroot(request.sysroot));
+  await write(args.minimize, excludesText(unused));
+  await write(args['unused-file'], unusedFilesJson(unused));
+  return unused;
 }
 
-function unusedText(groups: readonly UnusedGroup[]): string {
-  const size = groups.reduce((sum, group) => sum + group.size, 0);
-  const count = groups.reduce((sum, group) => sum + group.paths.length, 0);
-  const lines = groups.map((group) => {
-    const name = group.package ?? 'files of no package';
-    return `  ${formatSize(group.size).padStart(10)}  ${plural(group.paths.length, 'file')} of ${printable(name)}\n`;
-  });
-  return `jailbuild: unused: ${plural(count, 'file')}, ${formatSize(size)}\n${lines.join('')}`;
+async function write(file: string | undefined, text: string): Promise<void> {
+  if (file === undefined) return;
+  const output = await prepareFile(file);
+  await output.commit(text);
 }
 
 function patternOf(text: string): string {
@@ -141,23 +215,32 @@ function patternOf(text: string): string {
   }
 }
 
-function tellRound(round: ProofRound, number: number, { add }: ProveArguments): void {
+function tellRound(
+  round: ProofRound,
+  number: number,
+  { add }: ProveArguments,
+  proof?: string,
+): void {
   const head = add ? `round ${number}: ` : '';
+  const what = proof === undefined ? 'the command' : `proof ${printable(proof)}`;
   const end = round.passes ? 'succeeded' : `failed with status ${round.status}`;
-  writeErr(`jailbuild: ${head}the command ${end}\n${lacksText(round)}`);
+  writeErr(`jailbuild: ${head}${what} ${end}\n${lacksText(round)}`);
 }
 
-function jsonOf(rounds: readonly ProofRound[]) {
-  const last = rounds.at(-1);
+function jsonOf(proven: readonly Proven[], { proofs }: ProveArguments) {
+  const isProven = proven.every(({ rounds }) => rounds.at(-1)?.passes);
+  const status = isProven ? 'ok' : 'failed';
+  const all = proven.map(({ name, rounds }) => ({ name, rounds: rounds.map(roundJson) }));
+  return proofs ? { status, proofs: all } : { status, rounds: all[0]?.rounds ?? [] };
+}
+
+function roundJson({ status, passes, output, remedies, added, trace }: ProofRound) {
   return {
-    status: last?.passes ? 'ok' : 'failed',
-    rounds: rounds.map(({ status, passes, output, remedies, added, trace }) => ({
-      status,
-      passes,
-      ...(output === undefined ? {} : { output }),
-      incomplete: trace.incomplete,
-      remedies,
-      added: added.map(({ cure }) => cure),
-    })),
+    status,
+    passes,
+    ...(output === undefined ? {} : { output }),
+    incomplete: trace.incomplete,
+    remedies,
+    added: added.map(({ cure }) => cure),
   };
 }

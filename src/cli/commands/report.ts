@@ -3,17 +3,19 @@ import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { prepareFile } from '../manifest-file.js';
 import { exportOptions } from '../options/export.js';
+import { imageSourceOptions } from '../options/registry.js';
 import { resolveOptions } from '../options/resolve.js';
 import { jsonLine } from '../output/json.js';
 import { writeOut } from '../output/output.js';
 import { formatSize, printable } from '../output/text.js';
-import { warn } from '../report-error.js';
+import { tellWarnings } from '../report-error.js';
 
 const positionals = {
   what: {
     type: 'string',
     array: true,
-    describe: 'Directory of a jail, a manifest, a jail file, or programs by name or path',
+    describe:
+      'Jail, other directory, manifest, jail file, image (oci:DIR, docker://NAME...) or programs',
     complete: 'file',
   },
 } as const;
@@ -31,7 +33,11 @@ const options = {
   include: exportOptions.include,
   exclude: exportOptions.exclude,
   ...resolveOptions,
-  'allow-missing': exportOptions['allow-missing'],
+  'allow-missing': {
+    type: 'boolean',
+    describe: 'Succeed although libraries cannot be found',
+  },
+  ...imageSourceOptions,
   json: { type: 'boolean', describe: 'Print one JSON result' },
   quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },
 } as const;
@@ -43,31 +49,36 @@ export const reportCommand = defineCommand({
   description: [
     'The page is one file that needs no network: sizes by package, directory and reason, a table of all ' +
       'entries to sort and filter, and the dependencies of each file. Without JavaScript it is plain tables.',
+    'If libraries are missing, the page lists them, and the exit status is 1.',
   ],
   positionals,
   options,
   examples: [
     ['report /var/local/jail -o jail.html', 'Show what a jail contains'],
     ['report bash ls', 'Show what programs would bring'],
+    ['report docker://docker.io/library/nginx', 'Show what an image contains'],
   ],
   async run(args) {
     const { what = [] } = args;
-    if (what.length === 0) throw new JailbuildError('USAGE', 'name a jail, a manifest or programs');
+    if (what.length === 0)
+      throw new JailbuildError('USAGE', 'name a jail, a manifest, an image or programs');
     const file = args.output ?? 'report.html';
-    const { sourceOf } = await import('./operand-source.js');
+    const { readOperand } = await import('./operand-source.js');
     const { contentsOf } = await import('../../report/contents.js');
     const { reportPage } = await import('../../report/page.js');
     const pending = await prepareFile(file);
     try {
-      const contents = await contentsOf(what.join(' '), await sourceOf(what, args).read());
+      const contents = await contentsOf(what.join(' '), await readOperand(what, args));
       const page = await reportPage(contents);
       await pending.commit(page);
       const size = Buffer.byteLength(page);
-      const { warnings } = contents;
-      if (args.json) writeOut(jsonLine({ status: 'ok', path: file, size, warnings }));
+      const { warnings, missing } = contents;
+      const isWhole = missing.length === 0;
+      const status = isWhole ? 'ok' : 'missing';
+      if (args.json) writeOut(jsonLine({ status, path: file, size, missing, warnings }));
       else if (!args.quiet) writeOut(`Wrote ${printable(file)}: ${formatSize(size)}\n`);
-      if (!args.json) for (const warning of warnings) warn(warning);
-      return EXIT.ok;
+      if (!args.json) tellWarnings(contents);
+      return isWhole || args['allow-missing'] ? EXIT.ok : EXIT.failure;
     } catch (error) {
       await pending.discard();
       throw error;

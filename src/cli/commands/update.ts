@@ -18,6 +18,7 @@ const options = {
     describe: 'Fail instead of warning if the jail cannot be exactly as planned',
   },
   'no-sync': { type: 'boolean', describe: 'Do not wait until the jail is on disk' },
+  'no-cache': { type: 'boolean', describe: 'Resolve anew what earlier builds have found' },
   wait: { type: 'boolean', describe: 'Wait for another build in the same jail to end' },
   'insecure-parents': {
     type: 'boolean',
@@ -50,6 +51,7 @@ export const updateCommand = defineCommand({
       const { changes, manifest, warnings } = await act(target, {
         strict: args.strict ?? false,
         noSync: args['no-sync'] ?? false,
+        noCache: args['no-cache'] ?? false,
         wait: args.wait ?? false,
         insecureParents: args['insecure-parents'] ?? false,
         onWait: () => warn(`waiting for another build in ${args.root}`),

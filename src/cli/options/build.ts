@@ -96,6 +96,10 @@ export const buildOptions = {
     type: 'boolean',
     describe: 'Do not wait until the jail is on disk',
   },
+  'no-cache': {
+    type: 'boolean',
+    describe: 'Resolve anew what earlier builds have found, and keep no result',
+  },
   wait: {
     type: 'boolean',
     describe: 'Wait for another build in the same jail to end',

@@ -23,7 +23,10 @@ export const exportOptions = {
     requiresArg: true,
     describe: 'Form and path of the output; - is standard output',
     placeholder: 'FORM:PATH',
-    complete: ['oci:', 'oci-archive:', 'docker-archive:', 'docker://', 'tar:', 'cpio:'],
+    complete: [
+      ...['oci:', 'oci-archive:', 'docker-archive:', 'docker://', 'tar:', 'cpio:'],
+      ...['squashfs:', 'erofs:', 'ext4:'],
+    ],
   },
   from: {
     type: 'string',
@@ -142,6 +145,10 @@ export const exportOptions = {
   compression: {
     choices: ['none', 'gzip', 'zstd'],
     describe: 'Compression of layers [default: gzip] and archives [default: by file name]',
+  },
+  verity: {
+    type: 'boolean',
+    describe: 'Write a dm-verity hash tree beside a disk image, and print its root hash',
   },
   'compression-level': {
     type: 'string',

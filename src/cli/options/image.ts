@@ -50,6 +50,7 @@ export function exportOptionsOf(
     ...(maxLayers === undefined ? {} : { maxLayers }),
     ...(platform === undefined ? {} : { platform: parsePlatform(platform) }),
     ...(compression === undefined ? {} : { compression }),
+    ...(args.verity === undefined ? {} : { verity: args.verity }),
     ...(epoch === undefined ? {} : { epoch }),
   };
 }

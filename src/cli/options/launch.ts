@@ -150,10 +150,18 @@ export function runnable(
   const whole = { ...(withDefaults(runOptions) as RunArguments), ...args };
   const all = withRecordedDefaults(root, whole, runOptions);
   return {
-    launch: hideRecord(root, launchOptions(all)),
+    launch: { ...hideRecord(root, launchOptions(all)), ...(all.landlock ? landlockOf(root) : {}) },
     command: all['--'] ?? [],
     ...defined('network', outgoingNetwork(all)),
   };
+}
+
+/** The paths of the jail's manifest, for Landlock. @throws JailbuildError USAGE */
+function landlockOf(root: string): Pick<LaunchOptions, 'landlock'> {
+  const record = recordOfRun(root);
+  if (record === undefined)
+    usage(`--landlock: ${root} has no record that you may read, and so no list of its paths`);
+  return { landlock: { entries: record.manifest.entries } };
 }
 
 /** How a command is run in a jail where nothing is said of that but in the jail's record. */

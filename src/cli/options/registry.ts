@@ -27,6 +27,18 @@ export const registryOptions = {
   },
 } as const;
 
+/** Options of commands that read images, whatever these are named by. */
+export const imageSourceOptions = {
+  platform: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Platform to read of images for several [default: that of this machine]',
+    placeholder: 'OS/ARCH[/VARIANT]',
+    group: GROUP,
+  },
+  ...registryOptions,
+} as const;
+
 /** Returns what these options ask for. */
 export function registryOptionsOf(args: Readonly<Record<string, unknown>>): RegistryOptions {
   const { 'tls-verify': tlsVerify, 'registry-ca': caFile, 'auth-file': authFile } = args;

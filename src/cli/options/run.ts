@@ -179,7 +179,7 @@ export const provableOptions = {
     array: true,
     nargs: 1,
     describe: 'A mount in the syntax of podman, for paths with colons and commas',
-    placeholder: 'type=bind|tmpfs|mqueue,src=SRC,dst=DEST,...',
+    placeholder: 'type=bind|tmpfs|overlay|mqueue,src=SRC,dst=DEST,...',
   },
   'ro-bind': {
     group: FILES,
@@ -306,9 +306,14 @@ export const provableOptions = {
     array: true,
     nargs: 1,
     describe:
-      'System call filter: a compiled filter in a file, the default, or none [default: default]',
-    placeholder: 'FILE|default|off',
+      'System call filter: an OCI profile, a compiled filter, the default, or none; several are stacked [default: default]',
+    placeholder: 'FILE.json|FILE|default|off',
     complete: 'file',
+  },
+  landlock: {
+    group: RIGHTS,
+    type: 'boolean',
+    describe: 'Limit the command to the paths of the manifest and of its mounts, by Landlock',
   },
   'exec-label': {
     group: RIGHTS,
@@ -460,6 +465,19 @@ export const runOptions = {
     describe: 'Write what is read from a descriptor to a file',
     placeholder: 'FD:DEST[:MODE]',
   },
+  'list-changes': {
+    group: FILES,
+    type: 'boolean',
+    describe: 'Print at the end, on standard error, what the overlay changes',
+  },
+  'changes-file': {
+    group: FILES,
+    type: 'string',
+    requiresArg: true,
+    describe: 'Write at the end what the overlay changes to this file, as JSON',
+    placeholder: 'FILE',
+    complete: 'file',
+  },
   publish: {
     alias: 'p',
     group: NAMESPACES,
@@ -468,6 +486,13 @@ export const runOptions = {
     nargs: 1,
     describe: 'Forward a port of the host to the jail, with an outgoing network',
     placeholder: '[ADDRESS:]HOST:JAIL[/udp]',
+  },
+  args: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Read further arguments from a descriptor or file, each ended by a NUL',
+    placeholder: 'FD|FILE',
+    complete: 'file',
   },
   'print-command': {
     type: 'boolean',

@@ -3,9 +3,9 @@ import { formatSize, plural, printable } from './text.js';
 
 const MARK = { added: '+', removed: '-', changed: '~' } as const;
 
-/** A comparison as text: a line for each change, then packages and sizes. */
+/** A comparison as text: a line for each change, then packages, privileges, reasons and sizes. */
 export function comparisonText(comparison: Comparison): string {
-  const { changes, packages, privileges, sizeBefore, sizeAfter } = comparison;
+  const { changes, packages, privileges, reasons, notCompared, sizeBefore, sizeAfter } = comparison;
   const lines = changes.map(({ kind, path, details }) => {
     const more = details.length === 0 ? '' : `: ${details.join(', ')}`;
     return printable(`${MARK[kind]} ${path}${more}`);
@@ -14,13 +14,35 @@ export function comparisonText(comparison: Comparison): string {
     const versionText = before === after ? before : `${before ?? 'none'} -> ${after ?? 'none'}`;
     return printable(`package ${name}: ${versionText} (${signed(sizeChange)})`);
   });
-  const warnings = privileges.map((path) => printable(`${path}: new set-ID bits or capabilities`));
+  const rights = privileges.map(({ path, before = 'none', after = 'none' }) =>
+    printable(`privileges ${path}: ${before} -> ${after}`),
+  );
+  const why = reasons.map(({ path, added, removed }) =>
+    printable(`reasons ${path}: ${[...few(added, '+'), ...few(removed, '-')].join(', ')}`),
+  );
+  const unknown =
+    notCompared.length === 0
+      ? []
+      : [
+          `${plural(notCompared.length, 'file')} of equal size not compared: neither digest nor file is there`,
+        ];
   const size = `${formatSize(sizeBefore)} -> ${formatSize(sizeAfter)}`;
   const summary =
     changes.length === 0
       ? `No differences: ${formatSize(sizeAfter)}`
       : `${plural(changes.length, 'difference')}, ${size} (${signed(sizeAfter - sizeBefore)})`;
-  return [...lines, ...versions, ...warnings, summary].map((line) => `${line}\n`).join('');
+  return [...lines, ...versions, ...rights, ...why, ...unknown, summary]
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
+/** Reasons of one entry that are listed; a library may be needed by hundreds. */
+const REASONS_SHOWN = 3;
+
+function few(reasons: readonly string[], sign: string): string[] {
+  const shown = reasons.slice(0, REASONS_SHOWN).map((reason) => `${sign} ${reason}`);
+  const more = reasons.length - shown.length;
+  return more > 0 ? [...shown, `${sign} ${more} more`] : shown;
 }
 
 function signed(bytes: number): string {

@@ -13,6 +13,8 @@ import { type Stanza, stanzas } from './stanzas.js';
 
 const DATABASE = '/var/lib/dpkg';
 const NEWLINE = 0x0a;
+/** As many names are searched for one by one, before a list of all is made. */
+const FEW = 4;
 /** States in which the files of a package exist (dpkg(1), "Package states"). */
 const PRESENT = / (installed|triggers-pending|triggers-awaited|half-configured|unpacked)$/;
 
@@ -28,7 +30,7 @@ interface Diversion {
  */
 export class DpkgDatabase implements PackageDatabase {
   readonly #sysroot: Sysroot;
-  readonly #status: string;
+  readonly #status: Buffer;
   /** Files of status.d by the names of their packages. */
   readonly #parts: ReadonlyMap<string, string>;
   /** By name, the native architecture's first. */
@@ -36,12 +38,16 @@ export class DpkgDatabase implements PackageDatabase {
   readonly #listOf = new Map<InstalledPackage, string>();
   /** Lists of files that were read. */
   readonly #texts = new Map<string, string>();
+  /** Their lines, of those that are asked often, and how often. */
+  readonly #lines = new Map<string, ReadonlySet<string>>();
+  readonly #asked = new Map<string, number>();
   #starts: ReadonlyMap<string, readonly number[]> | undefined;
+  #searched = 0;
   #index: PathIndex | undefined;
   #diversions: ReadonlyMap<string, Diversion> | undefined;
   #providers: ReadonlyMap<string, readonly string[]> | undefined;
 
-  private constructor(sysroot: Sysroot, status: string, parts: ReadonlyMap<string, string>) {
+  private constructor(sysroot: Sysroot, status: Buffer, parts: ReadonlyMap<string, string>) {
     this.#sysroot = sysroot;
     this.#status = status;
     this.#parts = parts;
@@ -55,7 +61,8 @@ export class DpkgDatabase implements PackageDatabase {
   static open(sysroot: Sysroot): DpkgDatabase | string | undefined {
     const found = sysroot.trace(`${DATABASE}/status`);
     const isThere = isTrace(found) && found.stat.type === 'file';
-    const status = isThere ? readBytes(sysroot, found.path).toString('utf8') : undefined;
+    // Most of it is never looked at, and becomes no text.
+    const status = isThere ? readBytes(sysroot, found.path) : undefined;
     const parts = new Map<string, string>();
     for (const part of namesIn(sysroot, `${DATABASE}/status.d`)) {
       if (part.endsWith('.md5sums')) continue;
@@ -64,10 +71,10 @@ export class DpkgDatabase implements PackageDatabase {
       if (name !== undefined) parts.set(name, part);
     }
     if (status === undefined && parts.size === 0) return undefined;
-    if (status !== undefined && status.trim() !== '' && !/^Package: /m.test(status)) {
+    if (status !== undefined && isDamaged(status)) {
       return `${DATABASE}/status: is damaged: packages are not taken into account`;
     }
-    return new DpkgDatabase(sysroot, status ?? '', parts);
+    return new DpkgDatabase(sysroot, status ?? Buffer.alloc(0), parts);
   }
 
   names(): readonly string[] {
@@ -162,10 +169,24 @@ export class DpkgDatabase implements PackageDatabase {
 
   #stanzasOf(name: string): Stanza[] {
     const found: Stanza[] = [];
-    for (const at of this.#offsets().get(name) ?? []) {
+    for (const at of this.#offsetsOf(name)) {
       const end = this.#status.indexOf('\n\n', at);
-      const [stanza] = stanzas(this.#status.slice(at, end < 0 ? undefined : end));
+      const text = this.#status.toString('utf8', at, end < 0 ? this.#status.length : end);
+      const [stanza] = stanzas(text);
       if (stanza !== undefined && PRESENT.test(stanza.get('status') ?? '')) found.push(stanza);
+    }
+    return found;
+  }
+
+  /** Where the stanzas of a name begin: a few are searched for, and more are found by a list of all. */
+  #offsetsOf(name: string): readonly number[] {
+    if (this.#starts !== undefined || this.#searched++ >= FEW)
+      return this.#offsets().get(name) ?? [];
+    const status = this.#status;
+    const line = `Package: ${name}\n`;
+    const found: number[] = [];
+    for (let at = status.indexOf(line); at >= 0; at = status.indexOf(line, at + 1)) {
+      if (at === 0 || status[at - 1] === NEWLINE) found.push(at);
     }
     return found;
   }
@@ -188,16 +209,17 @@ export class DpkgDatabase implements PackageDatabase {
     const status = this.#status;
     const head = `${name}: `;
     for (let at = status.indexOf(head); at >= 0; at = status.indexOf(head, at + 1)) {
-      if (at > 0 && status.charCodeAt(at - 1) !== NEWLINE) continue;
-      const end = status.indexOf('\n', at);
-      yield { at, value: status.slice(at + head.length, end < 0 ? undefined : end) };
+      if (at > 0 && status[at - 1] !== NEWLINE) continue;
+      const end = status.indexOf(NEWLINE, at);
+      const value = status.toString('utf8', at + head.length, end < 0 ? status.length : end);
+      yield { at, value };
     }
   }
 
   /** The name of the package in whose stanza an offset of the status file lies. */
   #nameAt(offset: number): string {
     const start = this.#status.lastIndexOf('Package: ', offset) + 'Package: '.length;
-    return this.#status.slice(start, this.#status.indexOf('\n', start));
+    return this.#status.toString('utf8', start, this.#status.indexOf(NEWLINE, start));
   }
 
   #findList(installed: InstalledPackage): string | undefined {
@@ -227,7 +249,15 @@ export class DpkgDatabase implements PackageDatabase {
 
   #names(list: string, listed: string): boolean {
     const text = this.#text(list);
-    return text.startsWith(`${listed}\n`) || text.includes(`\n${listed}\n`);
+    const asked = (this.#asked.get(list) ?? 0) + 1;
+    this.#asked.set(list, asked);
+    if (asked <= FEW) return text.startsWith(`${listed}\n`) || text.includes(`\n${listed}\n`);
+    let lines = this.#lines.get(list);
+    if (lines === undefined) {
+      lines = new Set(text.split('\n'));
+      this.#lines.set(list, lines);
+    }
+    return lines.has(listed);
   }
 
   #text(list: string): string {
@@ -279,6 +309,12 @@ export class DpkgDatabase implements PackageDatabase {
     }
     return providers;
   }
+}
+
+/** A status file with anything but paragraphs of packages. */
+function isDamaged(status: Buffer): boolean {
+  if (status.indexOf('Package: ') === 0 || status.includes('\nPackage: ')) return false;
+  return status.toString('latin1').trim() !== '';
 }
 
 /** The directory changes with each installation: a list is replaced, not written to. */

@@ -7,9 +7,9 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs';
-import { homedir } from 'node:os';
 import path from 'node:path';
 import { errnoOf } from '../../errors.js';
+import { cacheDirectory } from '../../fs/cache-directory.js';
 
 /** Names the format and its version. */
 const SCHEMA = 'jailbuild.package-index/1';
@@ -69,7 +69,7 @@ export class PathIndex {
   /** Reads the index that was kept for a state of the database; undefined if there is none. */
   static kept(state: string): PathIndex | undefined {
     try {
-      const bytes = readFileSync(cacheFile());
+      const bytes = readFileSync(cacheDirectory('packages'));
       const length = bytes.readUInt32LE(0);
       const head = JSON.parse(bytes.toString('utf8', HEADER_SIZE, HEADER_SIZE + length));
       if (head.schema !== SCHEMA || head.state !== state) return undefined;
@@ -87,7 +87,7 @@ export class PathIndex {
 
   /** Keeps the index for a state of the database, where the user has a place for caches. */
   keep(state: string): void {
-    const file = cacheFile();
+    const file = cacheDirectory('packages');
     const mine = `${file}.${process.pid}`;
     const entries = this.#entries;
     const head = { schema: SCHEMA, state, lists: this.#lists, count: entries.length };
@@ -119,13 +119,6 @@ function removeQuietly(file: string): void {
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
   }
-}
-
-/** In the user's directory for caches (XDG Base Directory Specification). */
-function cacheFile(): string {
-  const { XDG_CACHE_HOME } = process.env;
-  const base = XDG_CACHE_HOME?.startsWith('/') ? XDG_CACHE_HOME : path.join(homedir(), '.cache');
-  return path.join(base, 'jailbuild/packages');
 }
 
 /** FNV-1a of each line, and the number of its list. */

@@ -4,7 +4,7 @@ import https from 'node:https';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { rootCertificates } from 'node:tls';
-import { JailbuildError } from '../../errors.js';
+import { JailbuildError, strerror } from '../../errors.js';
 import { type Credentials, findCredentials } from './credentials.js';
 import { hostToConnect, type RegistryName } from './name.js';
 
@@ -22,9 +22,12 @@ export interface RegistryRequest {
   readonly body?: Buffer;
   /** Statuses that the caller deals with; any other is an error. */
   readonly accept: readonly number[];
-  /** False for what must not be sent twice. */
+  /** False for what must not be sent twice: the caller is told of a broken connection by `isBroken`. */
   readonly isRepeatable?: boolean;
 }
+
+/** A connection that ended before its answer, thrown for requests that are not repeatable. */
+export class BrokenConnection extends JailbuildError {}
 
 export interface RegistryAnswer {
   readonly status: number;
@@ -34,7 +37,8 @@ export interface RegistryAnswer {
   readonly body: http.IncomingMessage;
 }
 
-const ATTEMPTS = 6;
+/** How often in a row a request may fail before it is given up. */
+export const ATTEMPTS = 6;
 /** Milliseconds before the second attempt; doubled with each. */
 const FIRST_DELAY = 250;
 const MAX_DELAY = 30_000;
@@ -43,6 +47,13 @@ const MAX_REDIRECTS = 5;
 const IDLE = 60_000;
 const CERTIFICATE_DIRECTORIES = ['/etc/containers/certs.d', '/etc/docker/certs.d'];
 const AGAIN = /^(ECONNRESET|ECONNREFUSED|ETIMEDOUT|EPIPE|EAI_AGAIN)$/;
+/** Where distributions keep the authorities that the machine trusts. */
+const SYSTEM_AUTHORITIES = [
+  '/etc/ssl/certs/ca-certificates.crt',
+  '/etc/pki/tls/certs/ca-bundle.crt',
+  '/etc/ssl/ca-bundle.pem',
+  '/etc/ssl/cert.pem',
+];
 
 /**
  * Speaks with a registry (OCI distribution spec 1.1): bearer and basic authentication, retries with
@@ -54,6 +65,9 @@ export class RegistryClient {
   readonly #actions: string;
   #authorization: string | undefined;
   #isPlain = false;
+  /** Whether it has answered before: what never did is not waited for. */
+  #isReached = false;
+  readonly #secrets = new Set<string>();
   #agent: https.Agent | undefined;
 
   constructor(name: RegistryName, actions: 'pull' | 'pull,push', options: RegistryOptions = {}) {
@@ -85,17 +99,23 @@ export class RegistryClient {
       try {
         answer = await this.#authorized(method, target, request);
       } catch (error) {
-        if (error instanceof JailbuildError || isLast || !AGAIN.test(codeOf(error))) {
-          throw this.#unreachable(error);
+        const isPassing = AGAIN.test(codeOf(error)) && (this.#isReached || !isRefusal(error));
+        if (error instanceof JailbuildError || isLast || !isPassing) {
+          throw this.#unreachable(error, isPassing && request.isRepeatable === false);
         }
-        await this.#wait(attempt);
+        await this.pause(attempt);
         continue;
       }
       const { status } = answer;
-      if (request.accept.includes(status)) return answer;
+      if (request.accept.includes(status)) {
+        const isPage =
+          isHtml(answer.headers) && (status < 300 || target.toString().startsWith('manifests'));
+        if (isPage && method !== 'HEAD') throw await this.#refused(answer, method);
+        return answer;
+      }
       if (isLast || (status !== 429 && status < 500)) throw await this.#refused(answer, method);
       answer.body.resume();
-      await this.#wait(attempt, Number(answer.headers['retry-after']));
+      await this.pause(attempt, Number(answer.headers['retry-after']));
     }
   }
 
@@ -112,13 +132,23 @@ export class RegistryClient {
   }
 
   failed(why: string, cause?: unknown): JailbuildError {
-    return new JailbuildError('REGISTRY_FAILED', `${this.where}: ${why}`, this.where, { cause });
+    return new JailbuildError('REGISTRY_FAILED', this.#message(why), this.where, { cause });
+  }
+
+  /** A registry may send back what it was sent. */
+  #message(why: string): string {
+    let text = `${this.where}: ${why}`;
+    for (const secret of this.#secrets) text = text.replaceAll(secret, '***');
+    return text;
   }
 
   /** A location that the registry gave, which may be relative. */
   locationOf({ headers, url }: RegistryAnswer): URL {
-    if (headers.location === undefined) throw this.failed('gives no location for an upload');
-    return new URL(headers.location, url);
+    const { location } = headers;
+    if (location === undefined) throw this.failed('answers without the location that follows');
+    if (!URL.canParse(location, url.href))
+      throw this.failed('answers with a location that is no URL');
+    return new URL(location, url);
   }
 
   async #authorized(
@@ -128,12 +158,16 @@ export class RegistryClient {
   ): Promise<RegistryAnswer> {
     const answer = await this.#send(method, target, request);
     if (answer.status !== 401) return answer;
-    const challenge = answer.headers['www-authenticate'] ?? '';
     answer.body.resume();
-    this.#authorization = await this.#authorize(challenge);
+    this.#authorization = await this.#authorize(answer.headers['www-authenticate'] ?? '');
     const second = await this.#send(method, target, request);
     if (second.status !== 401) return second;
     second.body.resume();
+    if (/insufficient_scope/.test(second.headers['www-authenticate'] ?? '')) {
+      throw this.failed(
+        `does not allow ${this.#actions} with these credentials (401): ask for the right to, or log in as somebody else`,
+      );
+    }
     throw this.failed('refuses the credentials (401): log in again, as with `podman login`');
   }
 
@@ -141,41 +175,83 @@ export class RegistryClient {
   async #authorize(challenge: string): Promise<string> {
     const { host, repository } = this.name;
     const found = await findCredentials(host, repository, this.#options.authFile);
-    const basic = found === undefined ? undefined : basicOf(found);
-    if (/^basic\b/i.test(challenge)) {
-      if (basic !== undefined) return basic;
+    if (found !== undefined) this.#secrets.add(found.secret);
+    const bearer = /(?:^|,\s*)bearer\s+(.*)$/i.exec(challenge)?.[1];
+    if (bearer !== undefined) return this.#token(bearer, found);
+    if (!/(^|,\s*)basic\b/i.test(challenge)) {
+      throw this.failed('wants a kind of authentication that is not supported (401)');
+    }
+    if (found === undefined) {
       throw this.failed('wants a user and a password (401): log in first, as with `podman login`');
     }
+    return this.#basicOf(found);
+  }
+
+  /**
+   * Gets a token from the service that a challenge names: with a password, or with the identity token
+   * that a login left (distribution, "OAuth2 Token Authentication").
+   */
+  async #token(challenge: string, found: Credentials | undefined): Promise<string> {
     const fields = new Map(
       [...challenge.matchAll(/(\w+)="([^"]*)"/g)].map(([, key = '', value = '']) => [key, value]),
     );
-    const realm = fields.get('realm');
-    if (!/^bearer\b/i.test(challenge) || realm === undefined) {
-      throw this.failed('wants a kind of authentication that is not supported (401)');
-    }
+    const realm = fields.get('realm') ?? '';
+    if (!URL.canParse(realm)) throw this.failed('names no service that gives tokens (401)');
     const url = new URL(realm);
     const isInsecure = url.protocol !== 'https:' && this.#options.tlsVerify !== false;
     if (isInsecure) throw this.failed(`sends its users to ${url.origin}, which is not encrypted`);
+    const parameters = new URLSearchParams();
     const service = fields.get('service');
-    if (service !== undefined) url.searchParams.set('service', service);
-    url.searchParams.set('scope', `repository:${repository}:${this.#actions}`);
-    const headers = basic === undefined ? {} : { authorization: basic };
-    const answer = await this.#exchange('GET', url, { headers });
-    if (answer.status === 401 || answer.status === 403) {
+    if (service !== undefined) parameters.set('service', service);
+    for (const scope of this.#scopes(fields.get('scope'))) parameters.append('scope', scope);
+    const isIdentity = found?.isIdentityToken === true;
+    let answer: RegistryAnswer;
+    if (isIdentity) {
+      parameters.set('grant_type', 'refresh_token');
+      parameters.set('client_id', 'jailbuild');
+      parameters.set('refresh_token', found.secret);
+      parameters.set('scope', parameters.getAll('scope').join(' '));
+      const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+      const body = Buffer.from(parameters.toString());
+      answer = await this.#exchange('POST', url, { headers, body });
+    } else {
+      for (const [key, value] of parameters) url.searchParams.append(key, value);
+      const headers = found === undefined ? {} : { authorization: this.#basicOf(found) };
+      answer = await this.#exchange('GET', url, { headers });
+    }
+    if (answer.status === 401 || answer.status === 403 || (isIdentity && answer.status === 400)) {
       answer.body.resume();
-      const what = basic === undefined ? 'gives nobody a token' : 'refuses the credentials';
+      const what = found === undefined ? 'gives nobody a token' : 'refuses the credentials';
       throw this.failed(`${what} (${answer.status}): log in, as with \`podman login\``);
     }
-    if (answer.status !== 200) throw await this.#refused(answer, 'GET');
+    if (answer.status !== 200 || isHtml(answer.headers)) throw await this.#refused(answer, 'GET');
     const body = (await this.text(answer, 1 << 20)).toString();
     try {
       const { token, access_token: access } = JSON.parse(body) as Record<string, string>;
-      const given = token ?? access;
-      if (typeof given === 'string') return `Bearer ${given}`;
+      const given = token || access;
+      if (typeof given === 'string' && given !== '') {
+        this.#secrets.add(given);
+        return `Bearer ${given}`;
+      }
     } catch {
       // Told below.
     }
-    throw this.failed('gives a token that is none');
+    throw this.failed(`gets no token from ${url.origin}: its answer has none`);
+  }
+
+  /** What is wanted of this repository, and what the registry says that the request needs beside. */
+  #scopes(asked: string | undefined): readonly string[] {
+    const own = `repository:${this.name.repository}`;
+    const others = (asked ?? '')
+      .split(' ')
+      .filter((scope) => scope && !scope.startsWith(`${own}:`));
+    return [`${own}:${this.#actions}`, ...others];
+  }
+
+  #basicOf({ user, secret }: Credentials): string {
+    const text = Buffer.from(`${user}:${secret}`).toString('base64');
+    this.#secrets.add(text);
+    return `Basic ${text}`;
   }
 
   async #send(
@@ -187,9 +263,12 @@ export class RegistryClient {
     const base = () => new URL(`${this.#isPlain ? 'http' : 'https'}://${host}`);
     const urlOf = () =>
       target instanceof URL ? target : new URL(`/v2/${this.name.repository}/${target}`, base());
-    const own = this.#authorization === undefined ? {} : { authorization: this.#authorization };
-    const sent = { headers: { ...headers, ...own }, ...(body === undefined ? {} : { body }) };
     let url = urlOf();
+    // A location on another host has its rights in itself.
+    const isOwn = url.host === base().host;
+    const own =
+      this.#authorization === undefined || !isOwn ? {} : { authorization: this.#authorization };
+    const sent = { headers: { ...headers, ...own }, ...(body === undefined ? {} : { body }) };
     let answer: RegistryAnswer;
     try {
       answer = await this.#exchange(method, url, sent);
@@ -241,6 +320,7 @@ export class RegistryClient {
     };
     return new Promise((resolve, reject) => {
       const request = (isPlain ? http : https).request(url, options, (answer) => {
+        this.#isReached = true;
         resolve({ status: answer.statusCode ?? 0, headers: answer.headers, url, body: answer });
       });
       request.on('timeout', () => request.destroy(new TimeoutError()));
@@ -250,16 +330,26 @@ export class RegistryClient {
   }
 
   #tlsAgent(): https.Agent {
-    const { tlsVerify, caFile } = this.#options;
-    const own = [...(caFile === undefined ? [] : [caFile]), ...certificatesOf(this.name.host)];
     this.#agent ??= new https.Agent({
       keepAlive: true,
-      rejectUnauthorized: tlsVerify !== false,
-      ...(own.length === 0
-        ? {}
-        : { ca: [...rootCertificates, ...own.map((file) => readFileSync(file, 'utf8'))] }),
+      rejectUnauthorized: this.#options.tlsVerify !== false,
+      ca: this.#authorities(),
     });
     return this.#agent;
+  }
+
+  /** Those of the system and of Node, and those that are named for this registry. */
+  #authorities(): string[] {
+    const { caFile } = this.#options;
+    const { SSL_CERT_FILE, NODE_EXTRA_CA_CERTS } = process.env;
+    const system = SSL_CERT_FILE ? [SSL_CERT_FILE] : SYSTEM_AUTHORITIES;
+    const extra = NODE_EXTRA_CA_CERTS ? [NODE_EXTRA_CA_CERTS] : [];
+    const found = [...system, ...extra, ...certificatesOf(this.name.host)].map(readIfThere);
+    return [
+      ...rootCertificates,
+      ...found.filter((text) => text !== undefined),
+      ...(caFile === undefined ? [] : [readAuthority(caFile)]),
+    ];
   }
 
   /** Ends the connections that were kept for more requests. */
@@ -267,13 +357,19 @@ export class RegistryClient {
     this.#agent?.destroy();
   }
 
-  async #wait(attempt: number, seconds = Number.NaN): Promise<void> {
+  /**
+   * Waits before another attempt, longer with each.
+   *
+   * @param attempt of those that failed, from 1
+   * @param seconds that the registry asks for
+   */
+  async pause(attempt: number, seconds = Number.NaN): Promise<void> {
     const asked = Number.isFinite(seconds) ? seconds * 1000 : FIRST_DELAY * 2 ** (attempt - 1);
     const { signal } = this.#options;
     await sleep(Math.min(asked, MAX_DELAY), undefined, signal === undefined ? {} : { signal });
   }
 
-  #unreachable(error: unknown): unknown {
+  #unreachable(error: unknown, isBroken: boolean): unknown {
     if (error instanceof JailbuildError || this.#options.signal?.aborted) return error;
     const code = codeOf(error);
     const message = error instanceof Error ? error.message : String(error);
@@ -286,17 +382,24 @@ export class RegistryClient {
     if (/^(EPROTO|ERR_SSL)/.test(code)) {
       return this.failed('does not speak TLS: give --tls-verify=false for plain HTTP', error);
     }
-    return this.failed(`cannot be reached: ${message || code}`, error);
+    const why = this.#message(`cannot be reached: ${message || code}`);
+    if (isBroken) return new BrokenConnection('REGISTRY_FAILED', why, this.where, { cause: error });
+    return new JailbuildError('REGISTRY_FAILED', why, this.where, { cause: error });
   }
 
   async #refused(answer: RegistryAnswer, method: string): Promise<JailbuildError> {
     const { status, headers } = answer;
     const body = (await this.text(answer).catch(() => Buffer.alloc(0))).toString().trim();
-    const isHtml = /html/.test(headers['content-type'] ?? '') || body.startsWith('<');
-    if (status === 403) return this.failed('does not allow this to these credentials (403)');
-    if (isHtml)
+    const isPage = isHtml(headers) || body.startsWith('<');
+    const reason = isPage ? '' : reasonOf(body);
+    if (status === 401) return this.failed(`asks for a login (401)${reason}`);
+    if (status === 403) {
+      return this.failed(`does not allow this with these credentials (403)${reason}`);
+    }
+    if (isPage) {
       return this.failed(`answers ${status} with HTML: it is not a registry, or behind a proxy`);
-    return this.failed(`answers ${method} with ${status}${reasonOf(body)}`);
+    }
+    return this.failed(`answers ${method} with ${status}${reason}`);
   }
 }
 
@@ -321,13 +424,38 @@ function isReading(method: string): boolean {
   return method === 'GET' || method === 'HEAD';
 }
 
-function basicOf({ user, secret }: Credentials): string {
-  return `Basic ${Buffer.from(`${user}:${secret}`).toString('base64')}`;
+/** Nobody listens. */
+function isRefusal(error: unknown): boolean {
+  return codeOf(error) === 'ECONNREFUSED';
+}
+
+function isHtml(headers: http.IncomingHttpHeaders): boolean {
+  return /\bx?html\b/.test(headers['content-type'] ?? '');
 }
 
 function codeOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return typeof code === 'string' ? code : '';
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+/** @throws JailbuildError NOT_READABLE, USAGE */
+function readAuthority(file: string): string {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new JailbuildError('NOT_READABLE', `--registry-ca ${file}: ${strerror(error)}`, file);
+  }
+  if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
+  throw new JailbuildError('USAGE', `--registry-ca ${file}: has no certificate in PEM form`, file);
 }
 
 /** Authorities for one host alone (containers-certs.d(5)). */

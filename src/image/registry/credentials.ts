@@ -1,18 +1,25 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
+import { JailbuildError, strerror } from '../../errors.js';
 
 export interface Credentials {
   readonly user: string;
   readonly secret: string;
+  /** True if the secret is not a password, but what a token service gives tokens for. */
+  readonly isIdentityToken?: boolean;
 }
 
 interface AuthFile {
-  readonly auths?: Readonly<Record<string, { readonly auth?: string }>>;
+  readonly auths?: Readonly<
+    Record<string, { readonly auth?: string; readonly identitytoken?: string }>
+  >;
   readonly credHelpers?: Readonly<Record<string, string>>;
   readonly credsStore?: string;
 }
 
+/** Milliseconds that a credential helper may take: it may ask its user. */
+const PATIENCE = 120_000;
 /** What Docker Hub is called in Docker's file. */
 const HUB_KEYS = ['https://index.docker.io/v1/', 'index.docker.io'];
 
@@ -22,6 +29,7 @@ const HUB_KEYS = ['https://index.docker.io/v1/', 'index.docker.io'];
  * asked by their protocol, over standard input.
  *
  * @param file the only file that is looked at
+ * @throws JailbuildError NOT_READABLE, USAGE for that file; REGISTRY_FAILED for a helper that does not run
  */
 export async function findCredentials(
   host: string,
@@ -35,11 +43,12 @@ export async function findCredentials(
   ];
   const keys = host === 'docker.io' ? [...names, ...HUB_KEYS] : names;
   for (const candidate of file === undefined ? authFiles() : [file]) {
-    const read = readAuthFile(candidate);
+    const read = readAuthFile(candidate, candidate === file);
     if (read === undefined) continue;
     for (const key of keys) {
-      const { auth } = read.auths?.[key] ?? read.auths?.[`https://${key}`] ?? {};
-      if (auth !== undefined && auth !== '') return decoded(auth);
+      const { auth, identitytoken } = read.auths?.[key] ?? read.auths?.[`https://${key}`] ?? {};
+      if (identitytoken) return { user: '', secret: identitytoken, isIdentityToken: true };
+      if (auth) return decoded(auth, candidate, key);
       const helper = read.credHelpers?.[key];
       if (helper !== undefined) return askHelper(helper, key);
     }
@@ -66,33 +75,56 @@ function authFiles(): string[] {
   ];
 }
 
-function readAuthFile(file: string): AuthFile | undefined {
+function readAuthFile(file: string, isNamed: boolean): AuthFile | undefined {
+  let text: string;
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as AuthFile;
-  } catch {
-    return undefined;
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if (!isNamed) return undefined;
+    throw new JailbuildError('NOT_READABLE', `--auth-file ${file}: ${strerror(error)}`, file);
   }
+  try {
+    const read: unknown = JSON.parse(text);
+    if (typeof read === 'object' && read !== null) return read;
+  } catch {
+    // The parser's message would quote the file.
+  }
+  if (!isNamed) return undefined;
+  throw new JailbuildError(
+    'USAGE',
+    `--auth-file ${file}: is not JSON (containers-auth.json(5))`,
+    file,
+  );
 }
 
-function decoded(auth: string): Credentials | undefined {
+function decoded(auth: string, file: string, key: string): Credentials {
   const text = Buffer.from(auth, 'base64').toString();
   const colon = text.indexOf(':');
-  return colon < 0 ? undefined : { user: text.slice(0, colon), secret: text.slice(colon + 1) };
+  if (colon > 0) return { user: text.slice(0, colon), secret: text.slice(colon + 1) };
+  throw new JailbuildError('USAGE', `${file}: auth of ${key} is not USER:PASSWORD in base64`, file);
 }
+
+/** What helpers call the user of an identity token (docker-credential-helpers, README). */
+const TOKEN_USER = '<token>';
 
 /** docker-credential-NAME get: the server on standard input, JSON on standard output. */
 async function askHelper(name: string, server: string): Promise<Credentials | undefined> {
-  if (!/^[A-Za-z0-9_-]+$/.test(name)) return undefined;
+  const program = `docker-credential-${name}`;
+  const refuse = (why: string) => new JailbuildError('REGISTRY_FAILED', `${program}: ${why}`);
+  if (!/^[A-Za-z0-9_.-]+$/.test(name)) throw refuse('is no name of a credential helper');
   const { execa } = await import('execa');
-  const { stdout, failed } = await execa(`docker-credential-${name}`, ['get'], {
-    input: server,
-    reject: false,
-  });
-  if (failed) return undefined;
+  const result = await execa(program, ['get'], { input: server, reject: false, timeout: PATIENCE });
+  const { stdout, failed, exitCode, code } = result;
+  if (code === 'ENOENT') throw refuse('is not installed, and the credentials file names it');
+  // What it prints may have secrets in it.
+  if (failed && /credentials not found/i.test(stdout)) return undefined;
+  if (failed) throw refuse(exitCode === undefined ? 'did not end' : `ended with ${exitCode}`);
   try {
     const { Username, Secret } = JSON.parse(stdout) as { Username?: string; Secret?: string };
-    return Username && Secret ? { user: Username, secret: Secret } : undefined;
+    if (!Secret) return undefined;
+    if (Username === TOKEN_USER) return { user: '', secret: Secret, isIdentityToken: true };
+    return Username ? { user: Username, secret: Secret } : undefined;
   } catch {
-    return undefined;
+    throw refuse('did not print JSON');
   }
 }

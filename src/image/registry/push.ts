@@ -1,13 +1,12 @@
 import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { JailbuildError } from '../../errors.js';
-import type { RegistryAnswer, RegistryClient } from './client.js';
+import type { JailbuildError } from '../../errors.js';
+import { ATTEMPTS, BrokenConnection, type RegistryAnswer, type RegistryClient } from './client.js';
+import { KnownBlobs } from './known-blobs.js';
 
 /** Bytes of one request: what is sent again at most when a connection breaks. */
 const CHUNK = 16 << 20;
-/** Failures in a row before an upload is given up. */
-const ATTEMPTS = 6;
-const FIRST_DELAY = 500;
+/** What an overloaded or restarting registry answers, and one that has lost track of an upload. */
+const PASSING = [404, 408, 416, 429, 500, 502, 503, 504];
 
 /** A blob as a file. */
 export interface BlobFile {
@@ -15,80 +14,191 @@ export interface BlobFile {
   readonly file: string;
 }
 
+/** A manifest or an index as a file. */
+export interface ManifestFile extends BlobFile {
+  readonly mediaType: string;
+}
+
 /**
- * Pushes an image (OCI distribution spec 1.1, "Push"): blobs that the registry has are skipped, an upload
- * that broke off goes on where the registry says that it ended, and the manifest comes last.
+ * Pushes the blobs of an image (OCI distribution spec 1.1, "Push"). Blobs that the registry has are
+ * skipped, those of another repository of it are mounted, and an upload that broke off goes on where the
+ * registry says that it ended.
  *
  * @throws JailbuildError REGISTRY_FAILED
  */
-export async function pushImage(
+export async function pushBlobs(client: RegistryClient, blobs: readonly BlobFile[]): Promise<void> {
+  const known = new KnownBlobs(client.name);
+  for (const blob of blobs) {
+    await pushBlob(client, blob, known.repositoriesOf(blob.digest));
+    known.add(blob.digest);
+  }
+}
+
+/**
+ * Pushes a manifest, whose parts are there already.
+ *
+ * @param reference a tag, or the digest
+ * @returns whether the registry lists what has a subject (the referrers API)
+ */
+export async function pushManifest(
   client: RegistryClient,
-  blobs: readonly BlobFile[],
-  manifest: BlobFile & { readonly mediaType: string },
-): Promise<void> {
-  for (const blob of blobs) await pushBlob(client, blob);
-  const { tag } = client.name;
-  const answer = await client.request('PUT', `manifests/${tag ?? manifest.digest}`, {
-    headers: { 'content-type': manifest.mediaType },
-    body: readFileSync(manifest.file),
+  { file, mediaType }: ManifestFile,
+  reference: string,
+): Promise<{ readonly hasReferrers: boolean }> {
+  const answer = await client.request('PUT', `manifests/${reference}`, {
+    headers: { 'content-type': mediaType },
+    body: readFileSync(file),
     accept: [201],
   });
   answer.body.resume();
+  return { hasReferrers: answer.headers['oci-subject'] !== undefined };
 }
 
-async function pushBlob(client: RegistryClient, { digest, file }: BlobFile): Promise<void> {
-  const known = await client.request('HEAD', `blobs/${digest}`, { accept: [200, 404] });
-  known.body.resume();
-  if (known.status === 200) return;
-  const size = statSync(file).size;
-  const fd = openSync(file, 'r');
+async function pushBlob(
+  client: RegistryClient,
+  blob: BlobFile,
+  repositories: readonly string[],
+): Promise<void> {
+  if (await isThere(client, blob.digest)) return;
+  let location: URL | undefined;
+  for (const from of repositories) {
+    const mounted = await mount(client, blob.digest, from);
+    if (mounted === true) return;
+    if (mounted !== undefined) location = mounted;
+  }
+  const fd = openSync(blob.file, 'r');
   try {
-    let location = await begin(client);
-    let failures = 0;
-    for (let at = 0; at < size; ) {
-      const body = Buffer.alloc(Math.min(CHUNK, size - at));
-      readSync(fd, body, 0, body.length, at);
-      try {
-        const headers = {
-          'content-type': 'application/octet-stream',
-          'content-range': `${at}-${at + body.length - 1}`,
-        };
-        const answer = await client.request('PATCH', location, {
-          ...{ headers, body, accept: [202], isRepeatable: false },
-        });
-        location = locationAfter(client, answer);
-        at += body.length;
-        failures = 0;
-      } catch (error) {
-        if (!(error instanceof JailbuildError) || ++failures === ATTEMPTS) throw error;
-        await sleep(FIRST_DELAY * 2 ** (failures - 1));
-        const status = await client.request('GET', location, { accept: [204, 404] });
-        status.body.resume();
-        if (status.status === 404) {
-          location = await begin(client);
-          at = 0;
-        } else {
-          const end = /^0-(\d+)$/.exec(status.headers.range ?? '')?.[1];
-          at = end === undefined || Number(end) === 0 ? 0 : Number(end) + 1;
-          if (status.headers.location !== undefined) location = client.locationOf(status);
-        }
-      }
-    }
-    const last = new URL(location);
-    last.searchParams.set('digest', digest);
-    const done = await client.request('PUT', last, { accept: [201] });
-    done.body.resume();
+    await upload(client, blob, fd, location ?? (await begin(client)));
   } finally {
     closeSync(fd);
   }
 }
 
-async function begin(client: RegistryClient): Promise<URL> {
-  const answer = await client.request('POST', 'blobs/uploads/', { accept: [202] });
-  return locationAfter(client, answer);
+async function isThere(client: RegistryClient, digest: string): Promise<boolean> {
+  const answer = await client.request('HEAD', `blobs/${digest}`, { accept: [200, 404] });
+  answer.body.resume();
+  return answer.status === 200;
 }
 
-function locationAfter(client: RegistryClient, answer: RegistryAnswer): URL {
+/** @returns true, or the upload that the registry began instead; undefined if it did neither */
+async function mount(
+  client: RegistryClient,
+  digest: string,
+  from: string,
+): Promise<true | URL | undefined> {
+  const query = new URLSearchParams({ mount: digest, from });
+  try {
+    const answer = await client.request('POST', `blobs/uploads/?${query}`, {
+      accept: [201, 202, 400, 403, 404, 405],
+    });
+    answer.body.resume();
+    if (answer.status === 201) return true;
+    return answer.status === 202 ? client.locationOf(answer) : undefined;
+  } catch (error) {
+    // The rights may not reach to the other repository.
+    if ((error as JailbuildError).code === 'REGISTRY_FAILED') return undefined;
+    throw error;
+  }
+}
+
+async function upload(
+  client: RegistryClient,
+  { digest, file }: BlobFile,
+  fd: number,
+  start: URL,
+): Promise<void> {
+  const size = statSync(file).size;
+  let location = start;
+  let at = 0;
+  for (let failures = 0; ; ) {
+    const isLast = at === size;
+    const body = Buffer.alloc(Math.min(CHUNK, size - at));
+    readSync(fd, body, 0, body.length, at);
+    const answer = await (isLast
+      ? finish(client, location, digest)
+      : send(client, location, at, body));
+    if (answer?.status === 201) return;
+    if (answer?.status === 202) {
+      location = client.locationOf(answer);
+      at += body.length;
+      failures = 0;
+      continue;
+    }
+    if (++failures === ATTEMPTS) {
+      const why = answer === undefined ? 'the connection breaks' : `it answers ${answer.status}`;
+      throw client.failed(`takes no more of the blob ${digest}: ${why}`);
+    }
+    await client.pause(failures, Number(answer?.headers['retry-after']));
+    // The answer may be lost where the request was not.
+    if (isLast && (await isThere(client, digest))) return;
+    const resumed = await whereItEnded(client, location);
+    at = resumed?.at ?? 0;
+    location = resumed?.location ?? (await begin(client));
+  }
+}
+
+/** Sends bytes; undefined if the connection broke. */
+function send(
+  client: RegistryClient,
+  location: URL,
+  at: number,
+  body: Buffer,
+): Promise<RegistryAnswer | undefined> {
+  const headers = {
+    'content-type': 'application/octet-stream',
+    'content-range': `${at}-${at + body.length - 1}`,
+  };
+  return once(client, 'PATCH', location, { headers, body }, 202);
+}
+
+function finish(
+  client: RegistryClient,
+  location: URL,
+  digest: string,
+): Promise<RegistryAnswer | undefined> {
+  const last = new URL(location);
+  last.searchParams.set('digest', digest);
+  return once(client, 'PUT', last, {}, 201);
+}
+
+async function once(
+  client: RegistryClient,
+  method: string,
+  location: URL,
+  request: { readonly headers?: Readonly<Record<string, string>>; readonly body?: Buffer },
+  done: number,
+): Promise<RegistryAnswer | undefined> {
+  try {
+    const accept = [done, ...PASSING];
+    const answer = await client.request(method, location, {
+      ...request,
+      accept,
+      isRepeatable: false,
+    });
+    answer.body.resume();
+    return answer;
+  } catch (error) {
+    if (error instanceof BrokenConnection) return undefined;
+    throw error;
+  }
+}
+
+/** Asks how much of an upload the registry has; undefined if it knows no more of it. */
+async function whereItEnded(
+  client: RegistryClient,
+  location: URL,
+): Promise<{ readonly at: number; readonly location: URL } | undefined> {
+  const status = await client.request('GET', location, { accept: [204, 400, 404, 416] });
+  status.body.resume();
+  if (status.status !== 204) return undefined;
+  // One byte and none are told alike.
+  const end = Number(/^(?:bytes=)?0-(\d+)$/.exec(status.headers.range ?? '')?.[1] ?? 0);
+  const next = status.headers.location === undefined ? location : client.locationOf(status);
+  return { at: end === 0 ? 0 : end + 1, location: next };
+}
+
+async function begin(client: RegistryClient): Promise<URL> {
+  const answer = await client.request('POST', 'blobs/uploads/', { accept: [202] });
   answer.body.resume();
   return client.locationOf(answer);
 }

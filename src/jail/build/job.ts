@@ -24,6 +24,8 @@ export interface BuildChoices {
   readonly link?: boolean;
   /** Do not wait until what is written is on the disk. */
   readonly noSync?: boolean;
+  /** Resolve although an earlier build has found what the request needs, and keep no result. */
+  readonly noCache?: boolean;
   /** Accept a target below directories that others may write to. */
   readonly insecureParents?: boolean;
   /** Wait for another build in the same target. */

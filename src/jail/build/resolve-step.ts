@@ -11,6 +11,7 @@ import type { ManifestSources } from '../manifest-sources.js';
 import { type Fingerprint, isHostUnchanged, readFingerprint } from '../record/fingerprint.js';
 import { refuseUnprotected } from '../record/protection.js';
 import { type JailHistory, readHistory, requireRecord } from '../record/record.js';
+import { type RememberedResolution, recall } from '../record/remembered-resolution.js';
 import { locateTarget } from '../target.js';
 import {
   type BuildJob,
@@ -21,12 +22,14 @@ import {
   recordedOptions,
 } from './job.js';
 
-/** The content of the jail, found in one of three ways. */
+/** The content of the jail, found in one of four ways. */
 export type Resolution =
   /** By resolving; `began` is when, in milliseconds since the epoch. */
   | { readonly kind: 'closure'; readonly closure: Closure; readonly began: number }
   /** By a fingerprint of the last build, which found nothing changed since. */
   | { readonly kind: 'recorded'; readonly fingerprint: Fingerprint; readonly manifest: Manifest }
+  /** By what a build of the same request into another jail has found, where the host is the same. */
+  | { readonly kind: 'remembered'; readonly remembered: RememberedResolution }
   /** By a manifest that the user gave, compared with its sources. */
   | { readonly kind: 'given'; readonly given: GivenManifest; readonly sources: ManifestSources };
 
@@ -58,6 +61,11 @@ export async function resolveStep(asked: BuildJob): Promise<Resolved> {
   if (known !== undefined) {
     if (!allowMissing) refuseMissing(known.manifest.missing);
     return { job, request, resolution: known, sourceRoot: known.fingerprint.sourceRoot };
+  }
+  const remembered = mayRemember(job, request) ? recall(request) : undefined;
+  if (remembered !== undefined) {
+    const { sourceRoot } = remembered;
+    return { job, request, resolution: { kind: 'remembered', remembered }, sourceRoot };
   }
   const closure = await resolveRequest(request);
   if (!allowMissing) refuseMissing(closure.missing);
@@ -116,6 +124,14 @@ function wholeRequest(
   const asked = settleRequest(sysroot === undefined ? request : { sysroot, ...request });
   const merged = mergeRequests(record.request, asked);
   return isOfFile(job) ? asked : merged;
+}
+
+/** Whether the result of a request depends on nothing but what the resolver looks at. */
+export function mayRemember(
+  { options: { digests, noCache } }: BuildJob,
+  { profiles, traces }: ResolveRequest,
+): boolean {
+  return !noCache && !digests && profiles === undefined && traces === undefined;
 }
 
 /**

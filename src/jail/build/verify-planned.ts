@@ -1,13 +1,17 @@
 import { DirectoryView } from '../../fs/file-view.js';
 import { Sysroot } from '../../fs/sysroot.js';
+import type { Manifest } from '../../manifest/manifest.js';
 import { PlanView } from '../../plan/plan-view.js';
 import { originalsOf, type Verified, verifyPlan } from '../../plan/verify.js';
 import { resolveEnvironment } from '../../resolve/environment.js';
 import type { Originals } from '../../resolve/program-resolver.js';
+import { isJailUnchanged } from '../record/fingerprint.js';
 import type { FileReport } from '../report.js';
 import { locateTarget } from '../target.js';
+import { isPrivileged } from '../write/stage.js';
+import { survey } from '../write/survey.js';
 import type { Planned } from './plan-step.js';
-import type { Resolved } from './resolve-step.js';
+import type { Resolution, Resolved } from './resolve-step.js';
 
 /**
  * Verifies the plan in a directory.
@@ -20,12 +24,31 @@ export function verifyDirectory(
   root: string,
   files: readonly FileReport[],
 ): Verified {
+  const known =
+    resolution.kind === 'remembered' ? verifiedBefore(manifest, resolution, root) : undefined;
+  if (known !== undefined) return known;
   const searchPath = searchPathOf(request, resolution);
   return verifyPlan(manifest, new Sysroot(root), {
     where: 'in the jail',
     originals: copiesOf(resolution, files),
     ...(searchPath === undefined ? {} : { searchPath }),
   });
+}
+
+/**
+ * The verification of the same plan in another jail, if this one has every entry as planned, and does
+ * not have what the programs were found to look for in vain: it would come out the same.
+ */
+function verifiedBefore(
+  manifest: Manifest,
+  { remembered: { jail } }: Extract<Resolution, { kind: 'remembered' }>,
+  root: string,
+): Verified | undefined {
+  const findings = survey(manifest, root, { noClobber: false, owners: isPrivileged() });
+  if (findings.some(({ as }) => as !== 'planned') || !isJailUnchanged({ jail }, root))
+    return undefined;
+  const { files, absent, lists } = jail;
+  return { files, observed: { found: new Map(), absent, lists: new Map(Object.entries(lists)) } };
 }
 
 /** Verifies the plan as the jail that would come of it, with what the target already has. */
@@ -51,6 +74,7 @@ function searchPathOf(
     case 'closure':
       return resolution.closure.searchPath;
     case 'recorded':
+    case 'remembered':
       return resolveEnvironment(request).searchPath;
     case 'given':
       return undefined;

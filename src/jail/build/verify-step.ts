@@ -1,8 +1,10 @@
 import type { Verified } from '../../plan/verify.js';
 import { hostState, isJailUnchanged, jailState, keepFingerprint } from '../record/fingerprint.js';
+import { remember } from '../record/remembered-resolution.js';
 import { locateTarget } from '../target.js';
+import { recordedOptions } from './job.js';
 import type { Planned } from './plan-step.js';
-import type { Resolved } from './resolve-step.js';
+import { mayRemember, type Resolved } from './resolve-step.js';
 import { verifyDirectory } from './verify-planned.js';
 import type { Written } from './write-step.js';
 
@@ -32,21 +34,30 @@ export function verifyStep(written: Written): Proven {
   }
   const verified = written.verified ?? verifyDirectory(planned, root, files);
   if (resolution.kind !== 'given' && job.options.record !== false) {
-    rememberState(planned, root, verified);
+    rememberState(planned, root, verified, written.verified !== undefined);
   }
   return { ...written, verifiedFiles: verified.files };
 }
 
 function rememberState(
-  { manifest, resolution, sourceRoot }: Planned,
+  { job, request, manifest, resolution, sourceRoot }: Planned,
   root: string,
   { files, observed }: Verified,
+  isNew: boolean,
 ): void {
   const paths = new Set(manifest.entries.map(({ path }) => path));
   const isPlanned = (path: string) => paths.has(path);
   const host = hostStateOf(resolution, sourceRoot, isPlanned);
   const jail = observed === undefined ? undefined : jailState(observed, files, isPlanned);
-  if (host !== undefined && jail !== undefined) keepFingerprint(root, { sourceRoot, host, jail });
+  if (host === undefined || jail === undefined) return;
+  keepFingerprint(root, { sourceRoot, host, jail });
+  // What an existing directory has beside the plan, other jails have not.
+  if (resolution.kind !== 'closure' || !isNew || !mayRemember(job, request)) return;
+  if (recordedOptions(job).digests || manifest.missing.length > 0) return;
+  const seen = resolution.closure.sysroot.probe.observed();
+  if (seen === undefined) return;
+  const advice = hostState(seen, sourceRoot, resolution.began, () => false);
+  if (advice !== undefined) remember(request, { sourceRoot, host, advice, jail, manifest });
 }
 
 function hostStateOf(
@@ -63,6 +74,8 @@ function hostStateOf(
     }
     case 'recorded':
       return resolution.fingerprint.host;
+    case 'remembered':
+      return resolution.remembered.host;
     case 'given':
       return undefined;
   }

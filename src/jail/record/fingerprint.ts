@@ -138,7 +138,10 @@ export function keepFingerprint(
 }
 
 /** Whether the host is as it was. */
-export function isHostUnchanged({ host, sourceRoot }: Fingerprint): boolean {
+export function isHostUnchanged({
+  host,
+  sourceRoot,
+}: Pick<Fingerprint, 'host' | 'sourceRoot'>): boolean {
   const { paths, stats, passed } = host;
   return holds(
     () =>
@@ -160,7 +163,7 @@ export function isHostUnchanged({ host, sourceRoot }: Fingerprint): boolean {
  *
  * @param root the jail's real path; it must have all entries of the record's manifest as planned
  */
-export function isJailUnchanged({ jail }: Fingerprint, root: string): boolean {
+export function isJailUnchanged({ jail }: Pick<Fingerprint, 'jail'>, root: string): boolean {
   return holds(() => isStillAbsent(jail, root));
 }
 
@@ -217,7 +220,7 @@ function isStill(seen: FileStat, now: Stats): boolean {
 }
 
 /** This version, and the very file: a program in the making keeps its version. */
-function program(): string {
+export function program(): string {
   const { size, mtimeMs } = statSync(fileURLToPath(import.meta.url));
   return `${packageJson.version} ${size} ${mtimeMs}`;
 }

@@ -8,19 +8,21 @@ import type { OciSeccomp } from './spec.js';
  * Writes the filter of a profile in binary form. libseccomp makes it, in a program of its own: it knows the
  * system calls of every machine, and neither a parser nor that library has a place in the launcher.
  *
+ * @param name of the profile, for messages
  * @throws JailbuildError USAGE, LAUNCHER_MISSING
  */
-export async function compileProfile(profile: OciSeccomp, file: string): Promise<void> {
+export async function compileProfile(
+  profile: OciSeccomp,
+  file: string,
+  name = 'config.json: linux.seccomp',
+): Promise<void> {
   const { found, expected } = nativeProgram('seccomp_compile');
   if (profile.listenerPath || profile.syscalls?.some(({ action }) => action === 'SCMP_ACT_NOTIFY'))
-    throw new JailbuildError(
-      'USAGE',
-      'config.json: linux.seccomp with a listener is not supported by this runtime',
-    );
+    throw new JailbuildError('USAGE', `${name}: a filter with a listener is not supported`);
   if (found === undefined)
     throw new JailbuildError(
       'LAUNCHER_MISSING',
-      `${expected}: not built, and so linux.seccomp is not supported; install libseccomp-dev and run npm run build`,
+      `${name}: a profile needs ${expected}, which is not built: install libseccomp-dev and run npm run build`,
       expected,
     );
   const { stdout, stderr, exitCode } = await execa(found, [], {
@@ -29,8 +31,7 @@ export async function compileProfile(profile: OciSeccomp, file: string): Promise
     reject: false,
     stripFinalNewline: false,
   });
-  if (exitCode !== 0)
-    throw new JailbuildError('USAGE', `config.json: linux.seccomp: ${Buffer.from(stderr)}`.trim());
+  if (exitCode !== 0) throw new JailbuildError('USAGE', `${name}: ${Buffer.from(stderr)}`.trim());
   await writeFile(file, stdout, { mode: 0o600 });
 }
 

@@ -178,6 +178,7 @@ static _Noreturn void become_command(struct options *options)
 	if (options->observed)
 		meet_observer();
 	set_exec_label(options);
+	make_landlock_rules();
 	give_up_rights(options, &identity);
 	if (options->assert_no_userns)
 		assert_user_namespaces_disabled(options);
@@ -191,6 +192,7 @@ static _Noreturn void become_command(struct options *options)
 	const char *file = options->command != NULL ? options->command[0] : NULL;
 	if (file != NULL && options->argv0 != NULL)
 		options->command[0] = (char *)options->argv0;
+	limit_by_landlock();
 	close_others(3, &options->passed);
 	release_signals();
 	set_search_path(options->env);

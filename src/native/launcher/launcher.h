@@ -35,6 +35,8 @@ enum { FAILED = 125, NOT_EXECUTABLE = 126, NOT_FOUND = 127 };
 enum mount_kind {
 	/* What is mounted at a path, or at a descriptor, of the outside. */
 	MOUNT_BIND,
+	/* A directory of the outside that stays as it is, whatever is written to it. */
+	MOUNT_OVERLAY,
 	MOUNT_FILESYSTEM,
 	/* A file with what a descriptor holds, mounted. */
 	MOUNT_DATA,
@@ -74,6 +76,9 @@ struct mount {
 	int fd;
 	/* The source, taken before it is out of reach. */
 	int tree;
+	/* Of an overlay: where what is written goes, and what is needed beside it; NULL for memory. */
+	const char *upper, *work;
+	int upper_fd, work_fd;
 };
 #define MODE_UNSET ((mode_t)-1)
 
@@ -150,6 +155,9 @@ struct options {
 	size_t mount_count;
 	/* "tmpfs", or a directory that keeps what is written to the root; or NULL. */
 	const char *overlay;
+	/* Where to write what the overlay holds at the end, or -1; and whether to do nothing else. */
+	int changes_fd;
+	bool lists_changes;
 	/* Working directory in the new root, or NULL for its top. */
 	const char *cwd;
 
@@ -173,6 +181,8 @@ struct options {
 	bool no_new_privs;
 	/* Each "default", "off" or the path of a file. */
 	struct list seccomp;
+	/* A file with rules for Landlock, or NULL. */
+	const char *landlock;
 	bool new_keyring;
 	/* Octal, or NULL. */
 	const char *umask;
@@ -227,24 +237,20 @@ struct options {
 };
 
 /* options.c */
+/* A row of the table of options (option_table.h). */
 struct row;
 void parse_options(struct options *options, int argc, char **argv);
+
+/* option_values.c */
 /* The whole text as a number, or -1. */
 long long parse_number(const char *text, int base);
-/* Refuses a value, naming the option and what it takes. */
-_Noreturn void die_of(const struct row *row, const char *value);
-/* Memory that is kept to the end of the process. */
+void add_descriptor(struct descriptors *list, int fd);
+
+/* memory.c: what is kept to the end of the process. */
 void *allocate(size_t size);
 /* A copy of a list with room for one more, and behind it the end of a list of texts. */
 void *grown(const void *list, size_t count, size_t size);
-void add_descriptor(struct descriptors *list, int fd);
-/* A descriptor that is open here. */
-int parse_descriptor(struct options *options, const struct row *row, const char *value);
-
-/* mount_options.c */
-typedef void parser(struct options *options, const struct row *row, const char *value);
-parser parse_bind, parse_dev_bind, parse_bind_fd, parse_tmpfs, parse_filesystem, parse_mqueue, parse_file;
-parser parse_bind_data, parse_dir, parse_symlink, parse_chmod, parse_mask, parse_protect, parse_device;
+char *copy_of(const char *text);
 
 /* log.c */
 void log_as(const char *who, bool verbose);
@@ -358,8 +364,18 @@ int take_from_workshop(int workshop);
 void close_workshop(int workshop);
 
 /* overlay.c */
-/* A file system over the root that takes what is written; mounted on the root, and returned. */
-int mount_overlay(int root, const char *where, const char *path);
+/*
+ * A file system over the root that takes what is written; mounted on the root, and returned. The layer that
+ * takes it is opened as well.
+ */
+int mount_overlay(int root, const char *where, const char *path, int *upper);
+int open_layer(const char *path);
+/* The same over a directory of the outside, to be mounted at a place of the jail. */
+int make_overlay_of(const struct mount *mount, int place);
+
+/* overlay_changes.c */
+/* Writes what a layer changes of a root: docs/launcher.md has the records. */
+void write_changes(int fd, int upper, const char *root);
 
 /* root.c */
 void change_root(const char *root);
@@ -402,6 +418,13 @@ bool has_filter(void);
 /* Nothing but execve(2) need be allowed from then on. */
 void install_filters(void);
 _Noreturn void list_denied(void);
+
+/* landlock.c */
+/* Reads the rules from a file of the outside; NULL for none. */
+void load_landlock(const char *path);
+/* In the jail, by whom all its paths can be reached. */
+void make_landlock_rules(void);
+void limit_by_landlock(void);
 
 /* observed.c */
 /* The descriptor that leads to the observer. */

@@ -97,10 +97,10 @@ static void make_ambient(caps set)
 			die_errno("keep the capability", names[number]);
 }
 
-/* Other than with no_new_privs a filter takes CAP_SYS_ADMIN (seccomp(2)). */
+/* Other than with no_new_privs a filter takes CAP_SYS_ADMIN (seccomp(2)), and so does Landlock. */
 static bool installs_as_admin(const struct options *options)
 {
-	return (has_filter() || options->observed) && !options->no_new_privs;
+	return (has_filter() || options->observed || options->landlock != NULL) && !options->no_new_privs;
 }
 
 /* The sets that are left in the end, and whether others are left until then. */

@@ -53,7 +53,7 @@ export function addGconv(
   names: 'all' | readonly string[],
   open: (path: string, charset: string) => boolean,
 ): void {
-  const configuration = readConfiguration(sysroot, directory);
+  const configuration = configurationOf(sysroot, directory);
   for (const file of configuration.files) files.add(file, { kind: 'gconv' });
   const cache = sysroot.trace(`${directory}/gconv-modules.cache`);
   if (isTrace(cache)) files.add(cache, { kind: 'gconv' });
@@ -102,6 +102,16 @@ function realName({ aliases, modules }: GconvConfiguration, name: string): strin
   const full = upper.includes('/') ? upper : `${upper}//`;
   const real = aliases.get(full) ?? full;
   return modules.some(({ from }) => from === real) ? real : (aliases.get(real) ?? real);
+}
+
+const KNOWN = new WeakMap<Sysroot, Map<string, GconvConfiguration>>();
+
+function configurationOf(sysroot: Sysroot, directory: string): GconvConfiguration {
+  const known = KNOWN.get(sysroot) ?? new Map<string, GconvConfiguration>();
+  KNOWN.set(sysroot, known);
+  const configuration = known.get(directory) ?? readConfiguration(sysroot, directory);
+  known.set(directory, configuration);
+  return configuration;
 }
 
 function readConfiguration(sysroot: Sysroot, directory: string): GconvConfiguration {

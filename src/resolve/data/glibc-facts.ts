@@ -1,3 +1,5 @@
+import { loadedPieces } from '../../elf/path-strings.js';
+import type { ElfFile } from '../../elf/types.js';
 import type { Sysroot } from '../../fs/sysroot.js';
 import type { LoadedObject } from '../../loader/loaded-object.js';
 
@@ -24,15 +26,24 @@ const WITH_UTF8 = 'GLIBC_2.35';
 /** glibc itself has two megabytes. */
 const MAX_LIBC_SIZE = 64 << 20;
 
+/** By what was read of the file, which is read again for each kind of data otherwise. */
+const KNOWN = new WeakMap<ElfFile, GlibcFacts>();
+
 /** Learns from the file of a glibc, among its constant strings, where it looks for data. */
-export function glibcFacts(sysroot: Sysroot, { trace, elf }: LoadedObject): GlibcFacts {
+export function glibcFacts(sysroot: Sysroot, library: LoadedObject): GlibcFacts {
+  const facts = KNOWN.get(library.elf) ?? readFacts(sysroot, library);
+  KNOWN.set(library.elf, facts);
+  return facts;
+}
+
+function readFacts(sysroot: Sysroot, { trace, elf }: LoadedObject): GlibcFacts {
   const reader = sysroot.open(trace);
   try {
-    const bytes = reader.read(0, Math.min(reader.size, MAX_LIBC_SIZE));
+    const pieces = [...loadedPieces(reader, elf.headers, MAX_LIBC_SIZE, false)];
     return {
-      gconv: directoryOf(bytes, '/gconv-modules.cache'),
-      locale: directoryOf(bytes, '/locale-archive') ?? USUAL_FACTS.locale,
-      zoneinfo: stringWithEnd(bytes, '/zoneinfo') ?? USUAL_FACTS.zoneinfo,
+      gconv: directoryOf(pieces, '/gconv-modules.cache'),
+      locale: directoryOf(pieces, '/locale-archive') ?? USUAL_FACTS.locale,
+      zoneinfo: stringWithEnd(pieces, '/zoneinfo') ?? USUAL_FACTS.zoneinfo,
       hasUtf8Locale: elf.dynamic?.versions.defines?.has(WITH_UTF8) === true,
     };
   } finally {
@@ -40,14 +51,15 @@ export function glibcFacts(sysroot: Sysroot, { trace, elf }: LoadedObject): Glib
   }
 }
 
-function directoryOf(bytes: Buffer, end: string): string | undefined {
-  return stringWithEnd(bytes, end)?.slice(0, -end.length);
+function directoryOf(pieces: readonly Buffer[], end: string): string | undefined {
+  return stringWithEnd(pieces, end)?.slice(0, -end.length);
 }
 
 /** The absolute path among the strings of a file that ends so. */
-function stringWithEnd(bytes: Buffer, end: string): string | undefined {
+function stringWithEnd(pieces: readonly Buffer[], end: string): string | undefined {
+  const bytes = pieces.find((piece) => piece.includes(`${end}\0`, 0, 'latin1'));
+  if (bytes === undefined) return undefined;
   const at = bytes.indexOf(`${end}\0`, 0, 'latin1');
-  if (at < 0) return undefined;
   const start = bytes.lastIndexOf(0, at) + 1;
   const text = bytes.toString('utf8', start, at + end.length);
   return text.startsWith('/') && text.length > end.length ? text : undefined;

@@ -5,24 +5,29 @@ const LINKS = '/etc/alternatives';
 const STATES = ['/var/lib/dpkg/alternatives', '/var/lib/alternatives'];
 
 /**
- * Returns the links by which users know files that are chosen among alternatives
- * (update-alternatives(1)): `/usr/bin/vim` by `/usr/bin/vim.basic`. No package has these links.
+ * Returns, for a file, the links by which users know it where it is chosen among alternatives
+ * (update-alternatives(1)): `/usr/bin/vim` for `/usr/bin/vim.basic`. No package has these links.
  */
-export function alternativeLinks(sysroot: Sysroot): Map<string, string[]> {
-  const links = new Map<string, string[]>();
-  const places = linkPlaces(sysroot);
+export function alternativeLinks(sysroot: Sysroot): (path: string) => readonly string[] {
+  const names = new Map<string, string[]>();
   const directory = sysroot.trace(LINKS);
-  if (!isTrace(directory) || directory.stat.type !== 'directory') return links;
+  if (!isTrace(directory) || directory.stat.type !== 'directory') return () => [];
   for (const name of sysroot.list(directory)) {
-    const place = places.get(name);
     const found = sysroot.trace(`${LINKS}/${name}`);
-    if (place === undefined || !isTrace(found)) continue;
+    if (!isTrace(found)) continue;
     const target = found.links.at(-1)?.target;
     for (const path of new Set([found.path, target ?? found.path])) {
-      links.set(path, [...(links.get(path) ?? []), place]);
+      names.set(path, [...(names.get(path) ?? []), name]);
     }
   }
-  return links;
+  let places: ReadonlyMap<string, string> | undefined;
+  return (path) => {
+    const own = names.get(path);
+    if (own === undefined) return [];
+    // There are hundreds of files to read.
+    places ??= linkPlaces(sysroot);
+    return own.flatMap((name) => places?.get(name) ?? []);
+  };
 }
 
 /** The path of each link by its name: a line of the state, the path, then pairs of them. */

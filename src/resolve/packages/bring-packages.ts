@@ -2,7 +2,7 @@ import { JailbuildError } from '../../errors.js';
 import { PackageFamilies } from '../../evidence/packages/families.js';
 import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/package.js';
 import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
-import { isTrace, Sysroot, type Trace } from '../../fs/sysroot.js';
+import { isTrace, type Trace } from '../../fs/sysroot.js';
 import type { Reason } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import { nearest } from '../../text/suggest.js';
@@ -76,7 +76,7 @@ class Expansion {
   readonly #locales = new Set<string>();
   /** Packages that links of others enable. */
   readonly #enabled = new Set<InstalledPackage>();
-  #alternatives: ReadonlyMap<string, readonly string[]> | undefined;
+  #alternatives: ((path: string) => readonly string[]) | undefined;
 
   constructor(resolution: Resolution, request: ResolveRequest, database: PackageDatabase) {
     this.#resolution = resolution;
@@ -223,7 +223,7 @@ class Expansion {
 
   #addAlternatives(path: string, { name }: InstalledPackage): void {
     this.#alternatives ??= alternativeLinks(this.#resolution.sysroot);
-    for (const link of this.#alternatives.get(path) ?? []) {
+    for (const link of this.#alternatives(path)) {
       const trace = this.#resolution.sysroot.trace(link);
       if (isTrace(trace) && isRunTimeFile(link)) this.#add(trace, { kind: 'package', name });
     }
@@ -255,7 +255,7 @@ class Expansion {
     brought: ReadonlySet<InstalledPackage>,
   ): void {
     const { sysroot, files, programs } = this.#resolution;
-    const probe = new Sysroot(sysroot.prefix === '' ? '/' : sysroot.prefix);
+    const { probe } = sysroot;
     const objects = this.#ownObjects(requested, family);
     const named = objects.flatMap((object) => {
       const { elf, facts } = programs.read(object.stat.identity);

@@ -1,4 +1,5 @@
-import { pathStrings, wordStrings } from '../../elf/path-strings.js';
+import { namesInStrings } from '../../elf/names-in-strings.js';
+import { pathStrings } from '../../elf/path-strings.js';
 import type { ElfFile } from '../../elf/types.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 
@@ -47,28 +48,14 @@ export function namedPaths(
 /** What tells whether a program may start another by a bare name. */
 export type Mentions = (name: string) => boolean;
 
-/**
- * Returns whether a program has a name in its data: as the first word of a string, or at the end of
- * one, where linkers put strings that are ends of others.
- */
+/** Returns whether a program has a name in its data: see `namesInStrings`. */
 export function mentionsOf(sysroot: Sysroot, program: Trace, elf: ElfFile): Mentions {
   const reader = sysroot.open(program);
   try {
-    const words = wordStrings(reader, elf.headers, MAX_READ);
-    const text = reader.read(0, Math.min(reader.size, MAX_READ)).toString('latin1');
-    return (name) => words.has(name) || endsString(text, name);
+    return namesInStrings(reader, elf.headers, MAX_READ);
   } finally {
     reader.close();
   }
-}
-
-function endsString(text: string, name: string): boolean {
-  const end = `${name}\0`;
-  for (let at = text.indexOf(end); at > 0; at = text.indexOf(end, at + 1)) {
-    // `%s%slib%sjvm.cfg` has the name behind a conversion.
-    if (/[^\w.+-]$|%[a-z]$/.test(text.slice(at - 2, at))) return true;
-  }
-  return false;
 }
 
 /** Scripts beyond this size, in bytes, are programs in disguise, as archives that unpack themselves. */

@@ -1,0 +1,103 @@
+import { loadedPieces } from './path-strings.js';
+import type { ByteSource, ElfHeaders } from './types.js';
+
+/** Longer names of programs are not looked for by their hash. */
+const MAX_INDEXED = 32;
+/** Strings that go on behind the name are commands, unless they are longer than this. */
+const MAX_COMMAND = 512;
+/** A name at the start of a command. */
+const WORD = /^[a-z][a-z0-9][A-Za-z0-9._+-]{0,30}$/;
+const [ZERO, SPACE, PERCENT] = [0x00, 0x20, 0x25];
+/** FNV-1a, 32 bits (draft-eastlake-fnv). */
+const FNV_OFFSET = 0x811c9dc5;
+const FNV_PRIME = 0x01000193;
+const NAME_BYTES = nameBytes();
+
+/**
+ * Returns whether a file has a name in its data: as the first word of a zero-terminated string, or at
+ * the end of one, behind a character that names do not have or a conversion, as in `%slib%sjvm.cfg`,
+ * for linkers put strings that are ends of others there. The file is read once, whatever is asked.
+ *
+ * @param limit stop after so many bytes
+ */
+export function namesInStrings(
+  source: ByteSource,
+  headers: ElfHeaders,
+  limit: number,
+): (name: string) => boolean {
+  const pieces: Buffer[] = [];
+  const hashes = new Set<number>();
+  for (const piece of loadedPieces(source, headers, limit, true)) {
+    pieces.push(piece);
+    collectHashes(piece, hashes);
+  }
+  return (name) => {
+    const bytes = Buffer.from(name);
+    if (bytes.length === 0 || (isIndexed(bytes) && !hashes.has(hashOf(bytes)))) return false;
+    return pieces.some((piece) => isIn(piece, bytes, WORD.test(name)));
+  };
+}
+
+/** Collects the hashes of what may be a name: runs of its characters with a string's or a word's end. */
+function collectHashes(bytes: Buffer, hashes: Set<number>): void {
+  let length = 0;
+  let hash = FNV_OFFSET;
+  // The same without the first character.
+  let shorter = FNV_OFFSET;
+  let before = ZERO;
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at] ?? 0;
+    if (NAME_BYTES[byte] === 1) {
+      hash = Math.imul(hash ^ byte, FNV_PRIME);
+      if (length++ > 0) shorter = Math.imul(shorter ^ byte, FNV_PRIME);
+      continue;
+    }
+    if (length > 0) {
+      if (byte === ZERO || (byte === SPACE && before === ZERO)) {
+        if (length <= MAX_INDEXED) hashes.add(hash | 0);
+        if (before === PERCENT && length <= MAX_INDEXED + 1) hashes.add(shorter | 0);
+      }
+      length = 0;
+      hash = FNV_OFFSET;
+      shorter = FNV_OFFSET;
+    }
+    before = byte;
+  }
+}
+
+function isIn(piece: Buffer, name: Buffer, isWord: boolean): boolean {
+  for (let at = piece.indexOf(name); at >= 0; at = piece.indexOf(name, at + 1)) {
+    const end = at + name.length;
+    const next = piece[end];
+    if (next === ZERO && (at === 0 || isBoundary(piece, at))) return true;
+    const startsString = at === 0 || piece[at - 1] === ZERO;
+    if (next !== SPACE || !isWord || !startsString) continue;
+    const close = piece.indexOf(0, end);
+    if ((close < 0 ? piece.length : close) - at <= MAX_COMMAND) return true;
+  }
+  return false;
+}
+
+function isBoundary(piece: Buffer, at: number): boolean {
+  const before = piece[at - 1] ?? 0;
+  if (NAME_BYTES[before] !== 1) return true;
+  return piece[at - 2] === PERCENT && before >= 0x61 && before <= 0x7a;
+}
+
+function isIndexed(name: Buffer): boolean {
+  return name.length <= MAX_INDEXED && name.every((byte) => NAME_BYTES[byte] === 1);
+}
+
+function hashOf(name: Buffer): number {
+  let hash = FNV_OFFSET;
+  for (const byte of name) hash = Math.imul(hash ^ byte, FNV_PRIME);
+  return hash | 0;
+}
+
+function nameBytes(): Uint8Array {
+  const table = new Uint8Array(256);
+  for (let byte = 0; byte < table.length; byte++) {
+    if (/[\w.+-]/.test(String.fromCharCode(byte))) table[byte] = 1;
+  }
+  return table;
+}

@@ -1,0 +1,53 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { cacheDirectory } from '../../fs/cache-directory.js';
+import type { RegistryName } from './name.js';
+
+/** Repositories of a blob that are remembered. */
+const MOST = 4;
+
+/**
+ * Remembers which repositories of a registry have a blob, so that it can be mounted in another one instead
+ * of sent again. What is remembered may be wrong: the registry is asked.
+ */
+export class KnownBlobs {
+  readonly #directory: string;
+  readonly #repository: string;
+
+  constructor({ host, repository }: RegistryName) {
+    const name = createHash('sha256').update(host).digest('hex').slice(0, 32);
+    this.#directory = path.join(cacheDirectory('registries'), name);
+    this.#repository = repository;
+  }
+
+  /** Other repositories that have a blob, the latest first. */
+  repositoriesOf(digest: string): readonly string[] {
+    return this.#read(digest).filter((name) => name !== this.#repository);
+  }
+
+  /** Remembers that this repository has it. A cache that cannot be written to is none. */
+  add(digest: string): void {
+    const known = this.#read(digest);
+    if (known[0] === this.#repository) return;
+    const all = [this.#repository, ...known.filter((name) => name !== this.#repository)];
+    try {
+      mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+      writeFileSync(this.#file(digest), `${all.slice(0, MOST).join('\n')}\n`);
+    } catch {
+      // Nothing is remembered.
+    }
+  }
+
+  #file(digest: string): string {
+    return path.join(this.#directory, digest.replace(':', '-'));
+  }
+
+  #read(digest: string): readonly string[] {
+    try {
+      return readFileSync(this.#file(digest), 'utf8').split('\n').filter(Boolean);
+    } catch {
+      return [];
+    }
+  }
+}

@@ -1,0 +1,146 @@
+import { createHash } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { crc32 } from 'node:zlib';
+import { errnoOf } from '../../errors.js';
+import { cacheDirectory } from '../../fs/cache-directory.js';
+import { canonicalValue } from '../../manifest/canonical-json.js';
+import type { Manifest } from '../../manifest/manifest.js';
+import type { ResolveRequest } from '../../manifest/request.js';
+import { insecureParent } from '../parents.js';
+import { type HostState, isHostUnchanged, type JailState, program } from './fingerprint.js';
+
+/** Names the format and its version. */
+const SCHEMA = 'jailbuild.resolution/1';
+/** Above this size, in bytes, reading it back gains little. */
+const MAX_SIZE = 4 << 20;
+/** When there are as many, the older half is removed. */
+const MOST = 64;
+/** The checksum at the beginning of a file, in hexadecimal digits. */
+const SUM_LENGTH = 8;
+
+/**
+ * What a request needs, as a build of a new jail has found it, with all that it rests on: other new
+ * jails of the same request need not resolve it again.
+ */
+export interface RememberedResolution {
+  /** The real path that the sources are in, '' for `/`. */
+  readonly sourceRoot: string;
+  readonly host: HostState;
+  /** What the advice rests on. */
+  readonly advice: HostState;
+  /** What the verification of the new jail rests on. */
+  readonly jail: JailState;
+  readonly manifest: Manifest;
+}
+
+/**
+ * Returns what an earlier build has found for a request, if the host is as it was then, by lstat(2) of
+ * all that was looked at.
+ *
+ * @param request settled, see `settleRequest`
+ * @returns undefined also where others could write to the cache
+ */
+export function recall(request: ResolveRequest): RememberedResolution | undefined {
+  const key = keyOf(request);
+  const text = readOwn(fileOf(key));
+  if (text === undefined) return undefined;
+  const kept: Kept = JSON.parse(text);
+  if (kept.schema !== SCHEMA || kept.key !== key) return undefined;
+  const { sourceRoot, host, advice } = kept;
+  const isUnchanged = [host, advice].every((state) => isHostUnchanged({ host: state, sourceRoot }));
+  return isUnchanged ? kept : undefined;
+}
+
+/** Keeps what a build has found. Errors are ignored, since it only saves time. */
+export function remember(request: ResolveRequest, found: RememberedResolution): void {
+  const key = keyOf(request);
+  const file = fileOf(key);
+  const text = JSON.stringify({ schema: SCHEMA, key, ...found } satisfies Kept);
+  if (text.length > MAX_SIZE) return;
+  const draft = `${file}.${process.pid}`;
+  try {
+    mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+    if (insecureParent(path.dirname(file)) !== undefined) return;
+    removeOld(path.dirname(file));
+    writeFileSync(draft, sumOf(text) + text, { mode: 0o600, flag: 'wx' });
+    renameSync(draft, file);
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    removeQuietly(draft);
+  }
+}
+
+interface Kept extends RememberedResolution {
+  readonly schema: typeof SCHEMA;
+  readonly key: string;
+}
+
+/** Whose it is counts as well: what may be read differs. */
+function keyOf(request: ResolveRequest): string {
+  const groups = process.getgroups?.() ?? [];
+  const who = [process.geteuid?.(), process.getegid?.(), ...groups].join(' ');
+  return `${program()}\n${who}\n${canonicalValue(request)}`;
+}
+
+function fileOf(key: string): string {
+  const name = createHash('sha256').update(key).digest('hex').slice(0, 32);
+  return path.join(cacheDirectory('resolutions'), name);
+}
+
+/** The text of a file that only its owner and root could have written; undefined for any other. */
+function readOwn(file: string): string | undefined {
+  try {
+    const fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      const { uid, mode, size, nlink } = fstatSync(fd);
+      const isOurs = uid === process.geteuid?.() && (mode & 0o077) === 0 && nlink === 1;
+      if (!isOurs || size > MAX_SIZE || insecureParent(path.dirname(file)) !== undefined) {
+        return undefined;
+      }
+      const content = readFileSync(fd, 'utf8');
+      const text = content.slice(SUM_LENGTH);
+      return content.startsWith(sumOf(text)) ? text : undefined;
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return undefined;
+  }
+}
+
+function sumOf(text: string): string {
+  return crc32(text).toString(16).padStart(SUM_LENGTH, '0');
+}
+
+function removeOld(directory: string): void {
+  const names = readdirSync(directory);
+  if (names.length < MOST) return;
+  const files = names.map((name) => {
+    const file = path.join(directory, name);
+    return { file, time: statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0 };
+  });
+  files.sort((a, b) => a.time - b.time);
+  for (const { file } of files.slice(0, MOST / 2)) removeQuietly(file);
+}
+
+function removeQuietly(file: string): void {
+  try {
+    rmSync(file, { force: true });
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+  }
+}

@@ -1,0 +1,75 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { DEFAULT_CAPABILITIES, filtersOf, isProfileFile, type LaunchOptions } from './options.js';
+
+/** True if the launcher needs files that are made for the one run. */
+export function needsRunFiles(options: LaunchOptions): boolean {
+  return (
+    (options.landlock !== undefined && 'entries' in options.landlock) ||
+    filtersOf(options).some(isProfileFile)
+  );
+}
+
+/**
+ * Makes the files that the launcher needs for a run: filters compiled from profiles, and rules of Landlock.
+ * They exist until the run ends, since a further command in the jail (`exec`) is
+ * limited by them too.
+ *
+ * @throws JailbuildError USAGE, NOT_READABLE, LAUNCHER_MISSING
+ */
+export async function withRunFiles<T>(
+  options: LaunchOptions,
+  use: (options: LaunchOptions) => Promise<T>,
+): Promise<T> {
+  if (!needsRunFiles(options)) return use(options);
+  const directory = await mkdtemp(path.join(runtimeDirectory(), 'jailbuild-'));
+  try {
+    return await use({
+      ...options,
+      seccomp: await compiledFilters(options, directory),
+      ...(await landlockOf(options, directory)),
+    });
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** Where files of running programs lie that others do not see, if there is such a place. */
+function runtimeDirectory(): string {
+  const own = process.geteuid?.() === 0 ? '/run' : process.env.XDG_RUNTIME_DIR;
+  return own !== undefined && path.isAbsolute(own) && existsSync(own) ? own : tmpdir();
+}
+
+async function compiledFilters(
+  options: LaunchOptions,
+  directory: string,
+): Promise<readonly string[]> {
+  const capabilities = options.capabilities?.bounding ?? DEFAULT_CAPABILITIES;
+  const filters: string[] = [];
+  for (const [index, filter] of filtersOf(options).entries()) {
+    if (!isProfileFile(filter)) {
+      filters.push(filter);
+      continue;
+    }
+    const { readSeccompProfile } = await import('./seccomp-file.js');
+    const { compileProfile } = await import('./oci/seccomp.js');
+    const compiled = path.join(directory, `filter-${index}`);
+    await compileProfile(readSeccompProfile(filter, capabilities), compiled, filter);
+    filters.push(compiled);
+  }
+  return filters;
+}
+
+async function landlockOf(
+  options: LaunchOptions,
+  directory: string,
+): Promise<Pick<LaunchOptions, 'landlock'>> {
+  if (options.landlock === undefined || 'file' in options.landlock) return {};
+  const { landlockFile, landlockRules } = await import('./landlock.js');
+  const file = path.join(directory, 'landlock');
+  const rules = landlockRules(options.landlock.entries, options);
+  await writeFile(file, landlockFile(rules), { mode: 0o600 });
+  return { landlock: { file } };
+}

@@ -1,0 +1,73 @@
+import { closeSync, fstatSync } from 'node:fs';
+import { errnoOf } from '../errors.js';
+import { HeldTree } from '../fs/held-tree.js';
+import { ContentComparer } from '../manifest/compare-content.js';
+import { isCopyOf } from '../manifest/differences.js';
+import type { FileEntry } from '../manifest/manifest.js';
+import type { Contents } from './contents.js';
+
+/** Compares the content of files of two roots: by digests where both have them, or by reading. */
+export class ContentComparison {
+  readonly #before: Root;
+  readonly #after: Root;
+
+  constructor(before: Contents, after: Contents) {
+    this.#before = new Root(before.sourceRoot);
+    this.#after = new Root(after.sourceRoot);
+  }
+
+  /**
+   * @param before of the same size as `after`
+   * @returns undefined if the files are no longer there to be read
+   */
+  isSame(before: FileEntry, after: FileEntry): boolean | undefined {
+    if (before.digest !== undefined && after.digest !== undefined) {
+      return before.digest === after.digest;
+    }
+    if (before.content !== undefined && after.content !== undefined) {
+      return before.content === after.content;
+    }
+    return (
+      this.#before.isSameAs(before, this.#after, after) ??
+      this.#after.isSameAs(after, this.#before, before)
+    );
+  }
+}
+
+class Root {
+  readonly #tree: HeldTree;
+  readonly #comparer: ContentComparer;
+
+  constructor(sourceRoot: string) {
+    this.#tree = new HeldTree(sourceRoot);
+    this.#comparer = new ContentComparer(sourceRoot);
+  }
+
+  /** Whether a file of this root has the content of an entry of another; undefined if either is gone. */
+  isSameAs(entry: FileEntry, other: Root, expected: FileEntry): boolean | undefined {
+    try {
+      const fd = this.#open(entry);
+      if (fd === undefined) return undefined;
+      try {
+        const result = other.#comparer.compare(fd, expected);
+        return result === 'unknown' ? undefined : result === 'same';
+      } finally {
+        closeSync(fd);
+      }
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      return undefined;
+    }
+  }
+
+  /** Opens the source of an entry, if it still is what was recorded. */
+  #open(entry: FileEntry): number | undefined {
+    if (entry.source === undefined) return undefined;
+    const fd = this.#tree.open(entry.source);
+    const stat = fstatSync(fd, { bigint: true });
+    const { size, mtimeNs } = stat;
+    if (stat.isFile() && isCopyOf(entry, { size: Number(size), mtimeNs })) return fd;
+    closeSync(fd);
+    return undefined;
+  }
+}

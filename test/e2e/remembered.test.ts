@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { beforeEach, describe, test } from 'node:test';
+import { exec, JAILBUILD, jailbuild, succeed } from '../support/cli.js';
+import { needsRoot } from '../support/need.js';
+import { makeSysroot } from '../support/sysroot.js';
+import { tempDir } from '../support/temp-dir.js';
+
+describe('a second new jail of the same request', needsRoot('strace'), async () => {
+  const directory = tempDir();
+  const host = makeSysroot(directory, 'ls', 'true');
+  const cache = path.join(directory, 'cache');
+  const env = { ...process.env, XDG_CACHE_HOME: cache };
+  const kept = path.join(cache, 'jailbuild/resolutions');
+  // Files that changed a moment ago could change again without having another time.
+  await new Promise((resolve) => setTimeout(resolve, 2100));
+  let count = 0;
+
+  /** Builds a jail, and returns it with whether its program was read, and not only copied. */
+  const build = (...options: readonly string[]) => {
+    const jail = path.join(directory, `jail${count++}`);
+    const log = path.join(directory, 'log');
+    const words = [jail, 'ls', '--sysroot', host, '-q', ...options];
+    const call = ['-f', '-qq', '-o', log, '-e', 'trace=open,openat,openat2'];
+    const result = exec('strace', [...call, process.execPath, JAILBUILD, ...words], { env });
+    assert.equal(result.status, 0, result.stderr);
+    const opens = readFileSync(log, 'utf8')
+      .split('\n')
+      .filter((line) => /bin\/ls"/.test(line));
+    // The writer opens the source and the copy.
+    return { jail, isResolved: opens.length > 2 };
+  };
+  const files = () => readdirSync(kept).map((name) => path.join(kept, name));
+
+  beforeEach(() => rmSync(cache, { recursive: true, force: true }));
+
+  test('is made without resolving, and is the same', () => {
+    const first = build();
+    const second = build();
+    assert.deepEqual([first.isResolved, second.isResolved], [true, false]);
+    succeed('diff', [
+      '-r',
+      '--no-dereference',
+      '--exclude=fingerprint.json',
+      first.jail,
+      second.jail,
+    ]);
+    const record = (jail: string) => readFileSync(`${jail}/.jailbuild/record.json`, 'utf8');
+    assert.equal(record(second.jail), record(first.jail));
+    assert.match(jailbuild(['check', second.jail]).stdout, /^Clean/);
+    assert.match(jailbuild(['update', second.jail]).stdout, /^Up to date/);
+    const [file = ''] = files();
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+  });
+
+  test('is resolved with --no-cache, which keeps nothing', () => {
+    build('--no-cache');
+    assert.throws(files, { code: 'ENOENT' });
+    build();
+    assert.equal(build('--no-cache').isResolved, true);
+  });
+
+  test('is resolved for another request', () => {
+    build();
+    assert.equal(build('--nss', 'none').isResolved, true);
+  });
+
+  for (const { title, harm } of [
+    {
+      title: 'a flipped bit',
+      harm: (file: string) => {
+        const bytes = readFileSync(file);
+        const middle = bytes.length >> 1;
+        bytes.writeUInt8(bytes.readUInt8(middle) ^ 1, middle);
+        writeFileSync(file, bytes);
+      },
+    },
+    {
+      title: 'half of it',
+      harm: (file: string) => {
+        writeFileSync(file, readFileSync(file).subarray(0, 1000));
+      },
+    },
+    { title: 'rights for others', harm: (file: string) => chmodSync(file, 0o644) },
+    { title: 'a directory for all', harm: (file: string) => chmodSync(path.dirname(file), 0o777) },
+  ]) {
+    test(`is resolved where the cache has ${title}`, () => {
+      build();
+      for (const file of files()) harm(file);
+      assert.equal(build().isResolved, true);
+    });
+  }
+
+  test('is verified as any other where the jail lacks what was planned', () => {
+    build();
+    const jail = path.join(directory, `jail${count++}`);
+    mkdirSync(`${jail}/usr/bin`, { recursive: true });
+    writeFileSync(`${jail}/usr/bin/ls`, 'mine');
+    const { status } = jailbuild([jail, 'ls', '--sysroot', host, '--no-clobber'], { env });
+    assert.equal(status, 1);
+    assert.equal(readFileSync(`${jail}/usr/bin/ls`, 'utf8'), 'mine');
+  });
+
+  test('forgets the oldest', () => {
+    build();
+    for (let index = 0; index < 70; index++) writeFileSync(`${kept}/${index}`, '');
+    build('--nss', 'none');
+    assert.ok(files().length < 64, String(files().length));
+  });
+
+  test('is resolved where the advice would be another', () => {
+    build();
+    mkdirSync(`${host}/etc`, { recursive: true });
+    writeFileSync(`${host}/etc/passwd`, 'ls:x:100:100::/nonexistent:/bin/sh\n');
+    const jail = path.join(directory, `jail${count++}`);
+    const { stdout } = jailbuild([jail, 'ls', '--sysroot', host, '--json'], { env });
+    rmSync(`${host}/etc/passwd`);
+    assert.match(stdout, /"--user","ls"/);
+  });
+
+  test('is resolved where a program has come to be found before the one that was', () => {
+    build();
+    mkdirSync(`${host}/usr/local/bin`, { recursive: true });
+    copyFileSync(`${host}/usr/bin/true`, `${host}/usr/local/bin/ls`);
+    const { jail, isResolved } = build();
+    rmSync(`${host}/usr/local`, { recursive: true });
+    assert.equal(isResolved, true);
+    assert.ok(existsSync(`${jail}/usr/local/bin/ls`));
+  });
+
+  test('is resolved where a file was replaced by one of the same size and time', () => {
+    build();
+    const program = `${host}/usr/bin/ls`;
+    const { mtime } = statSync(program);
+    copyFileSync(program, `${program}.new`);
+    renameSync(`${program}.new`, program);
+    exec('touch', ['-d', mtime.toISOString(), program]);
+    assert.equal(build().isResolved, true);
+  });
+});

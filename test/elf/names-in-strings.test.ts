@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { namesInStrings } from '../../src/elf/names-in-strings.js';
+import { parseElf } from '../../src/elf/parse.js';
+import type { ElfHeaders } from '../../src/elf/types.js';
+import { isTrace, Sysroot } from '../../src/fs/sysroot.js';
+import { MemorySource } from '../support/make-elf.js';
+import { needs } from '../support/need.js';
+
+const LIMIT = 64 << 20;
+
+function headersOf(size: number): ElfHeaders {
+  const load = { type: 'load', offset: 0, vaddr: 0, filesz: size, memsz: size };
+  return {
+    class: 64,
+    byteOrder: 'little',
+    machine: 62,
+    flags: 0,
+    type: 'dyn',
+    segments: [{ ...load, isExecutable: false }],
+  };
+}
+
+/** The same by taking all strings apart. */
+function plainly(text: string): (name: string) => boolean {
+  const words = text.split('\0').flatMap((string) => {
+    const [word = ''] = string.length > 512 ? [] : string.split(' ', 1);
+    return /^[a-z][a-z0-9][A-Za-z0-9._+-]{0,30}$/.test(word) ? [word] : [];
+  });
+  return (name) => {
+    if (words.includes(name)) return true;
+    const end = `${name}\0`;
+    for (let at = text.indexOf(end); at >= 0; at = text.indexOf(end, at + 1)) {
+      if (at === 0 || /[^\w.+-]$|%[a-z]$/.test(text.slice(Math.max(0, at - 2), at))) return true;
+    }
+    return false;
+  };
+}
+
+for (const { title, text, has, lacks } of [
+  {
+    title: 'whole strings, and first words of commands',
+    text: '\0xz\0gzip -d\0use less or more\0',
+    has: ['xz', 'gzip', 'use', 'more'],
+    lacks: ['less', 'or', 'zip', 'gzi'],
+  },
+  {
+    title: 'ends of strings behind other characters and conversions',
+    text: '\0/usr/lib/gnupg/gpg-agent\0%slib%sjvm.cfg\0notgrep\0',
+    has: ['gpg-agent', 'jvm.cfg'],
+    lacks: ['agent', 'grep', 'lib'],
+  },
+  {
+    title: 'no long text that begins with it, and no upper case before a blank',
+    text: `\0tar ${'x'.repeat(600)}\0Zip it\0[\0`,
+    has: ['['],
+    lacks: ['tar', 'Zip'],
+  },
+]) {
+  test(`names in a program: ${title}`, () => {
+    const bytes = Buffer.from(text, 'latin1');
+    const isNamed = namesInStrings(new MemorySource(bytes), headersOf(bytes.length), LIMIT);
+    for (const name of has) assert.ok(isNamed(name), name);
+    for (const name of lacks) assert.ok(!isNamed(name), name);
+  });
+}
+
+test('names in random strings are those that taking them apart finds', () => {
+  const characters = 'ab%x/. \0\0Z';
+  let seed = 1;
+  const random = (below: number) => {
+    seed = (Math.imul(seed, 1103515245) + 12345) & 0x7fffffff;
+    return (seed >> 8) % below;
+  };
+  const some = (count: number) =>
+    Array.from({ length: count }, () => characters[random(characters.length)]).join('');
+  for (let round = 0; round < 300; round++) {
+    const text = `\0${some(80)}\0`;
+    const bytes = Buffer.from(text, 'latin1');
+    const isNamed = namesInStrings(new MemorySource(bytes), headersOf(bytes.length), LIMIT);
+    const expected = plainly(text);
+    for (const name of ['a', 'ab', 'ba', 'b.', 'abx', 'x', 'xa', 'a.b', 'aZ']) {
+      assert.equal(isNamed(name), expected(name), JSON.stringify({ text, name }));
+    }
+  }
+});
+
+test('names in a program of the host', needs('bash'), () => {
+  const root = new Sysroot('/');
+  const found = root.trace('/usr/bin/bash');
+  assert.ok(isTrace(found));
+  const file = root.open(found);
+  try {
+    const isNamed = namesInStrings(file, parseElf(file).headers, LIMIT);
+    assert.ok(isNamed('bash'));
+    assert.ok(!isNamed('gcc-12'));
+  } finally {
+    file.close();
+  }
+});
