@@ -258,6 +258,19 @@ export class ProgramResolver {
     }
   }
 
+  /**
+   * Adds a program that another one may start, with what it needs. What it misses is no error, since it
+   * may never be started.
+   */
+  addCommand(trace: Trace, reason: Reason): void {
+    this.#files.add(trace, reason);
+    this.#addOptional(trace, () => {
+      const elf = this.#parse(trace);
+      if (elf === undefined) this.#scripts.add(trace);
+      else this.#addProcess(trace, elf);
+    });
+  }
+
   /** The magic number decides, whatever a file's name and mode: modules have any. */
   #isObject(trace: Trace): boolean {
     if (this.#interpreters.has(trace.path) || this.#looked.has(trace.path)) return false;

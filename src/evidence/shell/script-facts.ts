@@ -18,6 +18,12 @@ export interface ScriptWord {
   readonly line: number;
 }
 
+/** A command, or a sourced file, that only a run computes. */
+export interface ComputedWord extends ScriptWord {
+  /** What its name or path begins with, as far as the script tells. */
+  readonly start: string;
+}
+
 /** What a shell script tells of the programs that it runs. */
 export interface ScriptFacts {
   /** Commands that it runs, by name or path, each once, with the first line. */
@@ -25,7 +31,7 @@ export interface ScriptFacts {
   /** Files that it sources, or gives to a shell. */
   readonly sources: readonly ScriptWord[];
   /** Commands and sourced files that only a run computes, as the script has them. */
-  readonly computed: readonly ScriptWord[];
+  readonly computed: readonly ComputedWord[];
   /** Absolute directories that it puts into PATH. */
   readonly searchPath: readonly string[];
   /** True if it is no shell syntax, so that nothing could be read. */
@@ -185,7 +191,7 @@ class CommandReader {
   readonly #known: Known;
   readonly #commands = new Map<string, ScriptWord>();
   readonly #sources = new Map<string, ScriptWord>();
-  readonly #computed = new Map<string, ScriptWord>();
+  readonly #computed = new Map<string, ComputedWord>();
   /** Code that was read, so that none is read twice. */
   readonly #read = new Set<string>();
 
@@ -248,7 +254,7 @@ class CommandReader {
   }
 
   #source(file: string, line: number, source: string | undefined): void {
-    if (file.includes(COMPUTED)) this.#noteComputed(source, line);
+    if (file.includes(COMPUTED)) this.#noteComputed('', source, line);
     else if (isKnown(file) && file !== '') this.#note(this.#sources, file, line);
   }
 
@@ -268,7 +274,7 @@ class CommandReader {
       // What the caller gives is the caller's to bring; code with a name that is assigned runs nothing.
       const isOwn = name.includes(COMPUTED) || !name.startsWith(GIVEN);
       if (isOwn && !name.includes('=') && !this.#isFunctionOf(name)) {
-        this.#noteComputed(source, line);
+        this.#noteComputed(startOf(name), source, line);
       }
       return;
     }
@@ -343,8 +349,10 @@ class CommandReader {
     );
   }
 
-  #noteComputed(source: string | undefined, line: number): void {
-    if (source !== undefined) this.#note(this.#computed, source, line);
+  #noteComputed(start: string, text: string | undefined, line: number): void {
+    if (text !== undefined && !this.#computed.has(text)) {
+      this.#computed.set(text, { text, line, start });
+    }
   }
 
   #note(words: Map<string, ScriptWord>, text: string, line: number): void {
@@ -365,6 +373,11 @@ function isUnderstood(command: ShellNode, name: ShellNode): boolean {
   if (/^\$[?#$!-]/.test(name.text)) return false;
   const before = command.children[command.children.indexOf(name) - 1];
   return before === undefined || before.end < name.start;
+}
+
+/** What a text begins with before its first unknown part. */
+function startOf(text: string): string {
+  return /^[^\ue000\ue001]*/.exec(text)?.[0] ?? '';
 }
 
 /** Characters of a command that a message shows. */

@@ -92,7 +92,7 @@ class Adviser {
     this.#followed = new Set(scripts.map(({ trace }) => trace.path));
     const found = [
       ...requested.flatMap((program) => this.#adviceFor(program)),
-      ...adviceOnScripts(requested, gaps),
+      ...adviceOnScripts(this.#probe, requested, gaps),
       ...adviceOnPath(outside),
     ];
     const seen = new Set<string>();

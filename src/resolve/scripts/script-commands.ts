@@ -31,6 +31,9 @@ const MAX_TOTAL = 8 << 20;
 /** Files that one script sources, with those that they source. */
 const MAX_SOURCED = 200;
 
+/** Shorter beginnings of names say nothing. */
+const MIN_START = 3;
+
 /** Reasons for which a script's commands come along; of packages all programs come that are wanted. */
 const FOLLOWED: ReadonlySet<Reason['kind']> = new Set([
   'requested',
@@ -98,7 +101,9 @@ class ScriptFollower {
     }
     this.#addSources(unit, trace, files);
     const facts = files.map(({ number }) => unit.factsOf(number));
-    const searchPath = [...facts.flatMap((item) => item.searchPath), ...this.#jailPath];
+    // Scripts of one tool find each other by a PATH that they set.
+    const beside = trace.path.slice(0, trace.path.lastIndexOf('/'));
+    const searchPath = [...facts.flatMap((item) => item.searchPath), ...this.#jailPath, beside];
     for (const [at, file] of files.entries()) {
       const own = facts[at];
       if (own !== undefined) this.#addFacts(trace, file.trace, own, searchPath);
@@ -168,20 +173,36 @@ class ScriptFollower {
     { commands, computed, isRefused }: ScriptFacts,
     searchPath: readonly string[],
   ): void {
-    const { sysroot, files, programs } = this.#resolution;
+    const { sysroot, programs } = this.#resolution;
     for (const { text: name, line } of commands) {
       if (name.includes('/') && !name.startsWith('/')) continue;
       const at = name.startsWith('/') ? path.posix.normalize(name) : name;
       const found = lookUpProgram(sysroot, at, searchPath);
       if (found !== undefined) {
-        files.add(found, { kind: 'command', by: file.path, name, line });
-        programs.addRunnable(found);
+        programs.addCommand(found, { kind: 'command', by: file.path, name, line });
       } else if (lookUpProgram(sysroot, at, this.#resolution.searchPath) !== undefined) {
         this.#gap(script, file, 'outside-path', { text: name, line });
       }
     }
-    for (const word of computed) this.#gap(script, file, 'computed', word);
+    for (const word of computed) {
+      const found = this.#startingWith(word.start, searchPath);
+      for (const item of found) {
+        const name = item.path.slice(item.path.lastIndexOf('/') + 1);
+        programs.addCommand(item, { kind: 'command', by: file.path, name, line: word.line });
+      }
+      if (found.length === 0) this.#gap(script, file, 'computed', word);
+    }
     if (isRefused) this.#gap(script, file, 'refused', { text: '', line: 1 });
+  }
+
+  /** Programs of a tool's own directories by the start of their names: `tool-$command`. */
+  #startingWith(start: string, searchPath: readonly string[]): Trace[] {
+    const { sysroot } = this.#resolution;
+    if (start.length < MIN_START || !/^[\w.+-]+$/.test(start)) return [];
+    const own = new Set(searchPath.filter((directory) => !this.#jailPath.includes(directory)));
+    return [...own]
+      .flatMap((directory) => namesIn(sysroot, directory, start, ''))
+      .flatMap((name) => lookUpProgram(sysroot, name, []) ?? []);
   }
 
   #gap(script: Trace, file: Trace, kind: ScriptGap['kind'], { text, line }: ScriptWord): void {
