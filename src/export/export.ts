@@ -112,6 +112,8 @@ export async function exportTree(
     case 'erofs':
     case 'ext4':
       return exportDisk(made, destination, options);
+    case 'portable':
+      return exportPortable(made, destination, options);
     case 'oci':
       return exportLayout(made, destination, options);
     case 'docker':
@@ -160,6 +162,26 @@ async function exportDisk(
   const image = await writeDiskImage(tree, destination, options, { signal, watch });
   const { kind, path: file } = destination;
   return { format: kind, path: file, ...image, entries: tree.entries.length };
+}
+
+async function exportPortable(
+  tree: FileTree,
+  { kind, path: place }: Extract<Destination, { kind: 'portable' }>,
+  options: ExportOptions,
+): Promise<ExportResult> {
+  const { checkPortable } = await import('./portable.js');
+  checkPortable(tree, place);
+  if (place.endsWith('.raw')) {
+    return {
+      ...(await exportDisk(tree, { kind: 'squashfs', path: place }, options)),
+      format: kind,
+    };
+  }
+  const { writeDirectory } = await import('./unpacked.js');
+  const { signal } = options;
+  const watch = (chunks: Iterable<Buffer>) => watched(chunks, options);
+  const made = await writeDirectory(tree, place, { signal, watch });
+  return { format: kind, path: place, ...made, entries: tree.entries.length };
 }
 
 async function openArchive(file: string, { signal }: ExportOptions): Promise<OutputFile> {

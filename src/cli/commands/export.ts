@@ -13,6 +13,7 @@ import {
   exportOptions,
   exportPositionals,
   IMAGE_OPTIONS,
+  UNIT_OPTIONS,
 } from '../options/export.js';
 import { limitsOf } from '../options/limits.js';
 import { jsonLine } from '../output/json.js';
@@ -108,6 +109,10 @@ async function exportSource(
     for (const warning of made.warnings) warn(warning);
     tree = made.tree;
   }
+  if (destination.kind === 'portable') {
+    const { withUnit } = await import('../options/portable.js');
+    tree = await withUnit(args, { ...source, ...read, tree }, path);
+  }
   const limits = limitsOf(args);
   if (limits !== undefined) {
     const { refuseExcess } = await import('../../plan/limits.js');
@@ -162,17 +167,27 @@ interface ExportReport extends ExportResult {
   readonly leftOut?: LeftOut;
 }
 
-function checkUsage(args: ExportArguments, { kind }: Destination, toStdout: boolean): void {
+function checkUsage(
+  args: ExportArguments,
+  { kind, path: place }: Destination,
+  toStdout: boolean,
+): void {
   const usage = (message: string): never => {
     throw new JailbuildError('USAGE', message);
   };
   if (args.json && toStdout) usage('--json prints where the archive goes: name a file in --to');
   if (args.cmd !== undefined && args['--'] !== undefined) usage('--cmd and -- cannot be combined');
-  const isDisk = kind === 'squashfs' || kind === 'erofs' || kind === 'ext4';
+  const isDisk =
+    kind === 'squashfs' ||
+    kind === 'erofs' ||
+    kind === 'ext4' ||
+    (kind === 'portable' && place.endsWith('.raw'));
   if (args.verity && !isDisk) usage(`--verity applies to disk images, not to ${kind}`);
   if (isContainerImage({ kind })) return;
-  const other = IMAGE_OPTIONS.find((name) => args[name] !== undefined);
+  const isAllowed = (name: string) => kind === 'portable' && UNIT_OPTIONS.includes(name);
+  const other = IMAGE_OPTIONS.find((name) => args[name] !== undefined && !isAllowed(name));
   if (other !== undefined) usage(`--${other} applies to images, not to ${kind}`);
+  if (kind === 'portable') return;
   if (args['--'] !== undefined) usage(`the command behind -- applies to images, not to ${kind}`);
 }
 

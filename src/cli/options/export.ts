@@ -25,7 +25,7 @@ export const exportOptions = {
     placeholder: 'FORM:PATH',
     complete: [
       ...['oci:', 'oci-archive:', 'docker-archive:', 'docker://', 'tar:', 'cpio:'],
-      ...['squashfs:', 'erofs:', 'ext4:'],
+      ...['squashfs:', 'erofs:', 'ext4:', 'portable:'],
     ],
   },
   from: {
@@ -170,6 +170,9 @@ export const exportOptions = {
 } as const;
 
 export type ExportArguments = Arguments<typeof exportPositionals, typeof exportOptions>;
+
+/** What of it a unit of systemd has as well. */
+export const UNIT_OPTIONS: readonly string[] = ['cmd', 'env', 'user', 'workdir'];
 
 /** What only an image has. */
 export const IMAGE_OPTIONS = Object.entries(exportOptions).flatMap(([name, option]) =>
