@@ -2,6 +2,7 @@ import { JailbuildError } from '../errors.js';
 import { pathBuffer } from '../fs/path-bytes.js';
 import type { Entry, FileEntry } from '../manifest/manifest.js';
 import { nanoseconds } from '../manifest/timestamp.js';
+import type { WorkMeter } from '../manifest/work.js';
 import { Chunks, type FileTree } from './file-tree.js';
 
 /** Headers, names and content begin at multiples of this (Linux, early-userspace/buffer-format). */
@@ -41,8 +42,8 @@ interface Header {
  *
  * @throws JailbuildError NOT_READABLE, SOURCE_CHANGED, NOT_EXPORTABLE
  */
-export function* cpio({ entries, sourceRoot }: FileTree): Generator<Buffer> {
-  const chunks = new Chunks(sourceRoot);
+export function* cpio({ entries, sourceRoot }: FileTree, meter?: WorkMeter): Generator<Buffer> {
+  const chunks = new Chunks(sourceRoot, meter);
   const groups = linkGroups(entries);
   let nextInode = 1;
   for (const entry of entries) {

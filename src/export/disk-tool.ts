@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { errnoOf, JailbuildError } from '../errors.js';
+import type { WorkMeter } from '../manifest/work.js';
 
 /** A program that makes file systems. */
 export interface DiskTool {
@@ -14,6 +15,8 @@ export interface DiskRun {
   readonly signal: AbortSignal | undefined;
   /** Passes chunks on, and tells their number. */
   readonly watch: (chunks: Iterable<Buffer>) => Iterable<Buffer>;
+  /** Counts what is packed. */
+  readonly meter: WorkMeter;
 }
 
 export interface ToolRun {

@@ -29,7 +29,7 @@ export async function writeErofs(
   scratch: string,
   time: number,
   compression: CompressionChoice,
-  { signal, watch }: DiskRun,
+  { signal, watch, meter }: DiskRun,
 ): Promise<void> {
   const { stdout, stderr } = await runTool(MKFS, ['--help'], { signal, accept: [0, 1] });
   const takesTar = /--tar\b/.test(stdout + stderr);
@@ -37,7 +37,7 @@ export async function writeErofs(
   const source = path.join(scratch, 'source');
   const hash = createHash('sha256');
   const digested = function* () {
-    for (const chunk of watch(rootedTar(tree, time - 1))) {
+    for (const chunk of watch(rootedTar(tree, time - 1, meter))) {
       hash.update(chunk);
       yield chunk;
     }

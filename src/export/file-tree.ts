@@ -3,6 +3,7 @@ import { closeSync, fstatSync, readSync } from 'node:fs';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
 import { HeldTree } from '../fs/held-tree.js';
 import type { Entry, FileEntry } from '../manifest/manifest.js';
+import type { WorkMeter } from '../manifest/work.js';
 
 /** What an archive is made of: a plan's entries, and where their content lies. */
 export interface FileTree {
@@ -32,10 +33,15 @@ export class Chunks {
   #number = 0;
   #filled = 0;
   readonly #tree: HeldTree;
+  readonly #meter: WorkMeter | undefined;
 
-  /** @param sourceRoot the real path that the sources of content start from; '' for `/` */
-  constructor(sourceRoot: string) {
+  /**
+   * @param sourceRoot the real path that the sources of content start from; '' for `/`
+   * @param meter counts the content
+   */
+  constructor(sourceRoot: string, meter?: WorkMeter) {
     this.#tree = new HeldTree(sourceRoot);
+    this.#meter = meter;
   }
 
   get #chunk(): Buffer {
@@ -68,6 +74,7 @@ export class Chunks {
     const { source, content = '', size } = entry;
     if (source === undefined) {
       yield* this.bytes(Buffer.from(content, 'base64'));
+      this.#meter?.add(size, 1);
       return;
     }
     const hash = entry.digest === undefined ? undefined : createHash('sha256');
@@ -82,8 +89,10 @@ export class Chunks {
         if (count === 0) throw changed(source);
         left -= count;
         hash?.update(this.#chunk.subarray(this.#filled, this.#filled + count));
+        this.#meter?.add(count);
         yield* this.#took(count);
       }
+      this.#meter?.add(0, 1);
       const digest = hash === undefined ? undefined : `sha256:${hash.digest('hex')}`;
       if (digest !== entry.digest) throw changed(source);
     } finally {

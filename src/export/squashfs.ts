@@ -24,7 +24,7 @@ export async function writeSquashfs(
   file: string,
   time: number,
   { kind, level }: CompressionChoice,
-  { signal, watch }: DiskRun,
+  { signal, watch, meter }: DiskRun,
 ): Promise<void> {
   if (kind === 'none') {
     throw new JailbuildError(
@@ -39,7 +39,7 @@ export async function writeSquashfs(
     ...['--defaults', `uid=0,gid=0,mode=0755,mtime=${seconds}`, file],
   ];
   await runTool(TAR2SQFS, args, {
-    input: watch(tar({ ...tree, entries: tree.entries.map(storable) })),
+    input: watch(tar({ ...tree, entries: tree.entries.map(storable) }, meter)),
     signal,
     env: { SOURCE_DATE_EPOCH: seconds },
   });

@@ -2,6 +2,7 @@ import { JailbuildError } from '../errors.js';
 import { pathBuffer } from '../fs/path-bytes.js';
 import type { Entry } from '../manifest/manifest.js';
 import { nanoseconds } from '../manifest/timestamp.js';
+import type { WorkMeter } from '../manifest/work.js';
 import { Chunks, type FileTree } from './file-tree.js';
 
 const BLOCK = 512;
@@ -66,8 +67,8 @@ type NumericField = 'mode' | 'uid' | 'gid' | 'size' | 'mtime' | 'devmajor' | 'de
  *
  * @throws JailbuildError NOT_READABLE, SOURCE_CHANGED, NOT_EXPORTABLE
  */
-export function* tar({ entries, sourceRoot }: FileTree): Generator<Buffer> {
-  const chunks = new Chunks(sourceRoot);
+export function* tar({ entries, sourceRoot }: FileTree, meter?: WorkMeter): Generator<Buffer> {
+  const chunks = new Chunks(sourceRoot, meter);
   for (const entry of entries) {
     yield* chunks.bytes(tarHeader(memberOf(entry)));
     if (entry.type !== 'file' || entry.hardlink !== undefined) continue;

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { JailbuildError } from '../errors.js';
 import { DraftDirectory } from '../fs/atomic-file.js';
+import type { WorkMeter } from '../manifest/work.js';
 import type { Blob } from './blobs.js';
 import { type DiskRun, type DiskTool, runTool } from './disk-tool.js';
 import type { FileTree } from './file-tree.js';
@@ -15,11 +16,11 @@ const TAR: DiskTool = { program: 'tar', package: 'tar' };
  *
  * @param time of the root directory, in seconds since the epoch
  */
-export function* rootedTar(tree: FileTree, time: number): Generator<Buffer> {
+export function* rootedTar(tree: FileTree, time: number, meter: WorkMeter): Generator<Buffer> {
   const mtime = BigInt(time) * 1_000_000_000n;
   const attributes = { mode: 0o755, uid: 0, gid: 0, size: 0, mtime } as const;
   yield tarHeader({ name: './', type: 'directory', ...attributes });
-  yield* tar(tree);
+  yield* tar(tree, meter);
 }
 
 /**
@@ -48,7 +49,7 @@ export async function unpackTar(
 export async function writeDirectory(
   tree: FileTree,
   directory: string,
-  { signal, watch }: DiskRun,
+  { signal, watch, meter }: DiskRun,
 ): Promise<Blob> {
   if (process.geteuid?.() !== 0) {
     throw new JailbuildError(
@@ -63,7 +64,7 @@ export async function writeDirectory(
     let size = 0;
     const digested = function* () {
       const time = Math.max(0, creationTime(tree.entries).getTime() / 1000);
-      for (const chunk of watch(rootedTar(tree, time))) {
+      for (const chunk of watch(rootedTar(tree, time, meter))) {
         hash.update(chunk);
         size += chunk.length;
         yield chunk;

@@ -1,5 +1,6 @@
 import { lstatSync, rmdirSync } from 'node:fs';
 import { errnoOf, JailbuildError } from '../errors.js';
+import { releaseTrees } from '../fs/held-tree.js';
 import { toBytes } from '../fs/path-bytes.js';
 import type { Entry } from '../manifest/manifest.js';
 import { type LockOptions, lockJail } from './lock.js';
@@ -50,8 +51,16 @@ export async function removeJail(
   target: string,
   options: RemoveOptions = {},
 ): Promise<RemoveResult> {
-  requireRecord(target);
+  try {
+    return await remove(target, options);
+  } finally {
+    releaseTrees();
+  }
+}
+
+async function remove(target: string, options: RemoveOptions): Promise<RemoveResult> {
   const root = locateTarget(target).path;
+  requireRemains(target);
   refuseMounts(root);
   const warnings = processesIn(root).map(
     ({ pid, name }) => `process ${pid} (${name}) is running in the jail`,
@@ -70,6 +79,25 @@ export async function removeJail(
   return goes.removed.includes('/') && removeRoot(root)
     ? { ...done, removed: [...done.removed, '/'] }
     : done;
+}
+
+/**
+ * Refuses a directory that no build has left its mark in. What a killed build or removal leaves is such
+ * a mark: the record of what was begun, the directory of a record, and an empty jail.
+ *
+ * @throws JailbuildError RECORD_MISSING, and as `readHistory`
+ */
+function requireRemains(target: string): void {
+  const { record, interrupted } = readHistory(target);
+  if (record !== undefined || interrupted !== undefined) return;
+  const view = new JailView(locateTarget(target).path, false);
+  const names = view.names('');
+  if (names?.every((name) => name === STATE_DIRECTORY)) return;
+  // A run covers a record that may be there with a directory that others may enter.
+  const state = view.lstat(`/${STATE_DIRECTORY}`);
+  const isOurs = Number(state?.uid) === process.geteuid?.() && state?.isDirectory() === true;
+  if (isOurs && (Number(state.mode) & 0o777) === 0o700) return;
+  requireRecord(target);
 }
 
 /** Removes the jail's directory unless something has come into it, or it is a mount point. */

@@ -3,20 +3,21 @@ import { closeSync, readSync } from 'node:fs';
 import { JailbuildError, strerror } from '../errors.js';
 import { HeldTree } from '../fs/held-tree.js';
 import type { Entry, FileEntry, Manifest } from './manifest.js';
+import { fileTotals, WorkMeter, type WorkProgress } from './work.js';
 
 const CHUNK = 1 << 20;
 
 /**
- * Reads the files of a plan that have no digest yet and notes their SHA-256.
+ * Reads the files of a plan that have no digest yet and records their SHA-256.
  *
  * @param sourceRoot the real path of the sysroot, '' for `/`
- * @param onFile called after each file
+ * @param onWork called while files are read
  * @throws JailbuildError NOT_READABLE
  */
 export async function addDigests(
   manifest: Manifest,
   sourceRoot: string,
-  onFile: (entry: FileEntry) => void = () => {},
+  onWork?: (progress: WorkProgress) => void,
 ): Promise<Manifest> {
   // Loaded on demand: the main job does not need it.
   const { createHash } = await import('node:crypto');
@@ -24,25 +25,30 @@ export async function addDigests(
   const tree = new HeldTree(sourceRoot);
   const entries: Entry[] = [];
   const known = new Map<string, string>();
+  const unread = manifest.entries.filter((entry) => isWithoutDigest(entry));
+  const meter = new WorkMeter('hash', fileTotals(unread), onWork);
   for (const entry of manifest.entries) {
-    if (entry.type !== 'file' || entry.digest !== undefined) {
+    if (!isWithoutDigest(entry)) {
       entries.push(entry);
       continue;
     }
     const digest =
       (entry.hardlink === undefined ? undefined : known.get(entry.hardlink)) ??
-      digestOf(createHash('sha256'), entry, tree, buffer);
+      (await digestOf(createHash('sha256'), entry, tree, buffer, meter));
     known.set(entry.path, digest);
     entries.push({ ...entry, digest });
-    onFile(entry);
   }
   tree.close();
   return { ...manifest, entries };
 }
 
+function isWithoutDigest(entry: Entry): entry is FileEntry {
+  return entry.type === 'file' && entry.digest === undefined;
+}
+
 /**
- * The plan with digests and extended attributes of an earlier one, for entries whose source is to all
- * appearance the same.
+ * Returns the plan with the digests and extended attributes of an earlier one, for entries whose source
+ * has the same size, times and owner.
  */
 export function knownDetails(manifest: Manifest, earlier: Manifest): Manifest {
   const detailed = earlier.entries.filter(
@@ -60,25 +66,35 @@ export function knownDetails(manifest: Manifest, earlier: Manifest): Manifest {
   };
 }
 
-/** The reasons may be others. */
+/** Compares everything except the reasons. */
 function isSameSource(entry: Entry, before: Entry): boolean {
   const { digest, xattrs, reasons, ...rest } = { digest: undefined, ...before };
   return Object.entries(rest).every(([name, value]) => entry[name as keyof Entry] === value);
 }
 
-function digestOf(
+async function digestOf(
   hash: Hash,
   { source, content = '' }: FileEntry,
   tree: HeldTree,
   buffer: Buffer,
-): string {
+  meter: WorkMeter,
+): Promise<string> {
   if (source === undefined) {
+    meter.add(Buffer.byteLength(content, 'base64'), 1);
     return `sha256:${hash.update(Buffer.from(content, 'base64')).digest('hex')}`;
   }
   try {
     const fd = tree.open(source);
     try {
-      return readDigest(hash, fd, buffer);
+      for (;;) {
+        const count = readSync(fd, buffer, 0, buffer.length, null);
+        if (count === 0) break;
+        hash.update(buffer.subarray(0, count));
+        meter.add(count);
+        await meter.turn();
+      }
+      meter.add(0, 1);
+      return `sha256:${hash.digest('hex')}`;
     } finally {
       closeSync(fd);
     }
@@ -88,9 +104,9 @@ function digestOf(
 }
 
 /**
- * The digest of what is left to read of an open file, as a manifest has it.
+ * Returns the digest of the rest of an open file, in the form of manifests.
  *
- * @param buffer what it is read through
+ * @param buffer the buffer to read through
  * @throws the system's errors
  */
 export function readDigest(hash: Hash, fd: number, buffer: Buffer): string {

@@ -2,14 +2,19 @@ import type { MissingLibrary, MissingVersion, Reason } from '../manifest/manifes
 import { reasonSource } from '../manifest/reason-source.js';
 import type { CollectedFile } from './file-collection.js';
 import type { Closure } from './resolve.js';
+import { isShebang, parseShebang, SCRIPT_START } from './scripts/shebang.js';
 
 /** A program, or what an object of it needs. */
 export interface DependencyNode {
-  /** The name by which it is needed; of a program, as it was asked for. */
+  /** The name by which it is needed; of a program, as it was asked for; of an interpreter, its path. */
   readonly name: string;
   /** Where it is: the path that is looked up, and the file behind its links. Absent if it is missing. */
   readonly path?: string;
   readonly file?: string;
+  /** Bytes of the file. */
+  readonly size?: number;
+  /** Bytes of the file and of all that it needs, directly or not, each file counted once. */
+  readonly total?: number;
   /** How it is found: a rule of the loader, or the kind of reason. Absent for what was asked for. */
   readonly by?: string;
   /** True where its own needs are listed at another place of the tree. */
@@ -55,14 +60,31 @@ export function dependencyTree(closure: Closure): DependencyNode[] {
   return roots;
 }
 
+/** Bytes of the files of several trees, each counted once. */
+export function totalOf(roots: readonly DependencyNode[]): number {
+  const sizes = new Map<string, number>();
+  const nodes = [...roots];
+  for (const { file, size = 0, needs } of nodes) {
+    if (file !== undefined) sizes.set(file, size);
+    nodes.push(...needs);
+  }
+  return [...sizes.values()].reduce((sum, size) => sum + size, 0);
+}
+
 class Graph {
+  readonly #closure: Closure;
+  readonly #files: ReadonlyMap<string, CollectedFile>;
+  readonly #totals = new Map<string, number>();
   readonly #edges = new Map<string, Edge[]>();
   readonly #missing = new Map<string, MissingLibrary[]>();
   /** The entry behind each symbolic link. */
   readonly #behind = new Map<string, string>();
   readonly #requested: Edge[] = [];
 
-  constructor({ files, missing }: Closure) {
+  constructor(closure: Closure) {
+    const { files, missing } = closure;
+    this.#closure = closure;
+    this.#files = new Map(files.map((entry) => [entry.path, entry]));
     for (const entry of [...files].sort((a, b) => a.order - b.order)) {
       for (const reason of entry.reasons) this.#add(entry, reason);
     }
@@ -78,11 +100,34 @@ class Graph {
   }
 
   node({ name, by, entry }: Edge): Growing {
-    let file = entry.path;
+    const file = this.#fileOf(entry.path);
+    const sizes = { size: this.#sizeOf(file), total: this.#totalOf(file) };
+    return { name, path: entry.path, file, ...sizes, ...(by === '' ? {} : { by }), needs: [] };
+  }
+
+  #fileOf(path: string): string {
+    let file = path;
     for (let next = this.#behind.get(file); next !== undefined; next = this.#behind.get(file)) {
       file = next;
     }
-    return { name, path: entry.path, file, ...(by === '' ? {} : { by }), needs: [] };
+    return file;
+  }
+
+  #sizeOf(file: string): number {
+    return this.#files.get(file)?.stat.size ?? 0;
+  }
+
+  #totalOf(file: string): number {
+    const known = this.#totals.get(file);
+    if (known !== undefined) return known;
+    const reached = new Set([file]);
+    let total = 0;
+    for (const at of reached) {
+      total += this.#sizeOf(at);
+      for (const { entry } of this.#edges.get(at) ?? []) reached.add(this.#fileOf(entry.path));
+    }
+    this.#totals.set(file, total);
+    return total;
   }
 
   hasNeeds(file: string): boolean {
@@ -102,35 +147,53 @@ class Graph {
   #add(entry: CollectedFile, reason: Reason): void {
     if (reason.kind === 'link-target') this.#behind.set(reason.of, entry.path);
     if (reason.kind === 'requested') this.#requested.push({ name: reason.as, by: '', entry });
-    const edge = edgeOf(reason);
+    const edge = this.#edgeOf(entry, reason);
     const source = reasonSource(reason);
     if (edge === undefined || source === undefined) return;
     const list = this.#edges.get(source);
     if (list === undefined) this.#edges.set(source, [{ ...edge, entry }]);
     else list.push({ ...edge, entry });
   }
-}
 
-/** How a reason makes one object need another; undefined for reasons of other kinds. */
-function edgeOf(reason: Reason): Omit<Edge, 'entry'> | undefined {
-  switch (reason.kind) {
-    case 'needed':
-      return { name: reason.name, by: reason.rule };
-    case 'interpreter':
-    case 'shebang':
-      return { name: '', by: reason.kind };
-    case 'env':
-      return { name: reason.name, by: 'env' };
-    case 'dlopen':
-      return { name: reason.name, by: `dlopen, ${reason.rule}` };
-    case 'nss-module':
-      return {
-        name: `libnss_${reason.service}.so.2`,
-        by: `nss ${reason.databases}, ${reason.rule}`,
-      };
-    case 'hwcaps':
-      return { name: '', by: reason.level };
-    default:
-      return undefined;
+  /** How a reason makes one object need another; undefined for reasons of other kinds. */
+  #edgeOf({ path }: CollectedFile, reason: Reason): Omit<Edge, 'entry'> | undefined {
+    switch (reason.kind) {
+      case 'needed':
+        return { name: reason.name, by: reason.rule };
+      case 'interpreter':
+        return { name: this.#interpreterOf(reason.of) ?? path, by: reason.kind };
+      case 'shebang':
+        return { name: this.#shebangOf(reason.of) ?? path, by: reason.kind };
+      case 'env':
+        return { name: reason.name, by: 'env' };
+      case 'dlopen':
+        return { name: reason.name, by: `dlopen, ${reason.rule}` };
+      case 'nss-module':
+        return {
+          name: `libnss_${reason.service}.so.2`,
+          by: `nss ${reason.databases}, ${reason.rule}`,
+        };
+      case 'hwcaps':
+        return { name: path.slice(path.lastIndexOf('/') + 1), by: reason.level };
+      default:
+        return undefined;
+    }
+  }
+
+  /** PT_INTERP of a program. */
+  #interpreterOf(program: string): string | undefined {
+    const entry = this.#files.get(program);
+    return entry && this.#closure.read(entry.stat.identity).elf?.interpreter;
+  }
+
+  /** The interpreter that the first line of a script names. */
+  #shebangOf(script: string): string | undefined {
+    const reader = this.#closure.sysroot.openAt(script);
+    try {
+      const shebang = parseShebang(reader.read(0, Math.min(reader.size, SCRIPT_START)));
+      return isShebang(shebang) ? shebang.interpreter : undefined;
+    } finally {
+      reader.close();
+    }
   }
 }

@@ -12,6 +12,7 @@ import { FileReader } from '../fs/file-reader.js';
 import { HeldTree } from '../fs/held-tree.js';
 import type { Sysroot } from '../fs/sysroot.js';
 import type { Entry, FileEntry, Reason } from '../manifest/manifest.js';
+import { fileTotals, WorkMeter, type WorkProgress } from '../manifest/work.js';
 import { type Distribution, readDistribution } from './distribution.js';
 import { type PackageNote, readPackageNote } from './package-note.js';
 
@@ -22,24 +23,24 @@ export interface InventoryFile {
   readonly sha256: string;
 }
 
-/** A package and what the tree has of it. */
+/** A package, and its files in the tree. */
 export interface InventoryPackage extends Package {
-  /** The package URL, by which it is known in `dependencies`. */
+  /** The package URL, its key in `dependencies`. */
   readonly purl: string;
   readonly files: readonly InventoryFile[];
 }
 
-/** What a tree is made of. Everything is sorted: equal trees give equal inventories. */
+/** The packages and files of a tree, sorted: equal trees give equal inventories. */
 export interface Inventory {
   readonly distribution: Distribution;
   readonly packages: readonly InventoryPackage[];
   /** Files that no package owns. */
   readonly files: readonly InventoryFile[];
   /**
-   * What needs what: package URLs, paths of files that no package owns, and `ROOT` for the tree itself.
+   * Dependencies between package URLs, paths of files that no package owns, and `ROOT` for the tree itself.
    */
   readonly dependencies: ReadonlyMap<string, readonly string[]>;
-  /** What could not be read, for the user. */
+  /** Package databases that could not be read, for the user. */
   readonly warnings: readonly string[];
 }
 
@@ -47,17 +48,19 @@ export interface Inventory {
 export const ROOT = '';
 
 /**
- * Tells the packages that the files of a tree are from, and what the tree's reasons say of what needs
- * what.
+ * Finds the packages that the files of a tree are from, and derives their dependencies from the tree's
+ * reasons.
  *
- * @param sysroot the system whose package databases are asked
+ * @param sysroot the system whose package databases are read
  * @param originOf the path in the sysroot that an entry is a copy of
+ * @param onWork called while files are hashed
  * @throws JailbuildError NOT_READABLE
  */
 export async function takeInventory(
   tree: FileTree,
   sysroot: Sysroot,
   originOf: (entry: Entry) => string | undefined,
+  onWork?: (progress: WorkProgress) => void,
 ): Promise<Inventory> {
   const distribution = readDistribution(sysroot);
   const held = new HeldTree(tree.sourceRoot);
@@ -70,9 +73,10 @@ export async function takeInventory(
   const files: InventoryFile[] = [];
   const partOf = new Map<string, string>();
   const seen = new Map<string, InventoryFile>();
+  const meter = new WorkMeter('hash', fileTotals(regular), onWork);
   for (const entry of regular) {
     const same = entry.hardlink === undefined ? undefined : seen.get(entry.hardlink);
-    const hashes = same ?? hashesOf(entry, held);
+    const hashes = same ?? (await hashesOf(entry, held, meter));
     const file = { path: entry.path, sha1: hashes.sha1, sha256: hashes.sha256 };
     seen.set(entry.path, file);
     const origin = origins.get(entry.path);
@@ -107,16 +111,25 @@ export function packageUrl(owner: Package, { id, version }: Distribution): strin
     arch: architecture,
     ...(distro === undefined ? {} : { distro }),
     ...(epoch === undefined || type !== 'rpm' ? {} : { epoch: String(epoch) }),
-    // Scanners match advisories by it, as Debian writes them for source packages.
+    // Scanners match advisories by it: Debian's are about source packages.
     ...(type === 'deb' ? { upstream: `${sourceOf(owner)}@${sourceVersionOf(owner)}` } : {}),
   };
   const shown = type === 'rpm' ? owner.version : fullVersion(owner);
   return new PackageURL(type, id, name, shown, qualifiers, undefined).toString();
 }
 
-function hashesOf(entry: FileEntry, held: HeldTree): { sha1: string; sha256: string } {
+async function hashesOf(
+  entry: FileEntry,
+  held: HeldTree,
+  meter: WorkMeter,
+): Promise<{ sha1: string; sha256: string }> {
   const hashes = [createHash('sha1'), createHash('sha256')] as const;
-  for (const part of contentOf(entry, held)) for (const hash of hashes) hash.update(part);
+  for (const part of contentOf(entry, held)) {
+    for (const hash of hashes) hash.update(part);
+    meter.add(part.length);
+    await meter.turn();
+  }
+  meter.add(0, 1);
   return { sha1: hashes[0].digest('hex'), sha256: hashes[1].digest('hex') };
 }
 
@@ -140,7 +153,7 @@ const PURL_TYPE: Readonly<Record<string, Package['type']>> = {
   pacman: 'alpm',
 };
 
-/** The package that a file itself names, for want of a database that does. */
+/** Returns the package that a file itself declares, if no database owns it. */
 function noted({ source }: FileEntry, held: HeldTree): Package | undefined {
   if (source === undefined) return undefined;
   const reader = new FileReader(held, source);
@@ -159,7 +172,7 @@ function noted({ source }: FileEntry, held: HeldTree): Package | undefined {
   };
 }
 
-/** The entry that needs this one, by a reason. */
+/** Returns the entry that needs this one according to a reason. */
 function neededBy(reason: Reason): string | undefined {
   if (reason.kind === 'link-target' || reason.kind === 'hwcaps') return undefined;
   if ('by' in reason) return reason.by;
@@ -167,8 +180,8 @@ function neededBy(reason: Reason): string | undefined {
 }
 
 /**
- * From reasons between files to needs between what files are part of. What nothing else needs, the tree
- * itself does.
+ * Turns reasons between files into dependencies between packages. The tree itself depends on what
+ * nothing else needs.
  */
 function dependenciesOf(
   entries: readonly Entry[],

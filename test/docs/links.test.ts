@@ -46,6 +46,19 @@ describe('links between documents lead somewhere', () => {
     }
   });
 
+  test('the architecture names source files that exist', () => {
+    const text = readFileSync(path.join(PROJECT, 'docs/architecture.md'), 'utf8');
+    const sources = readdirSync(path.join(PROJECT, 'src'), { recursive: true, encoding: 'utf8' });
+    const named = [...text.matchAll(/`([\w/-]+\.(?:ts|c|h))`/g)].map(([, file]) => file ?? '');
+    const missing = named.filter(
+      (file) =>
+        !existsSync(path.join(PROJECT, file)) &&
+        !sources.some((source) => `/${source}`.endsWith(`/${file}`)),
+    );
+    assert.ok(named.length > 20);
+    assert.deepEqual(missing, []);
+  });
+
   test('the index has every document', () => {
     const index = readFileSync(path.join(PROJECT, 'docs/README.md'), 'utf8');
     const missing = readdirSync(path.join(PROJECT, 'docs'))

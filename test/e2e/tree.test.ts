@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
 import { RECORD_SCHEMA, recordText } from '../../src/jail/record/record.js';
@@ -70,6 +70,30 @@ describe('tree', needs('cc', 'ldd'), () => {
     assert.equal(stdout.match(/libbase\.so => /g)?.length, 2);
     assert.match(stdout, /libc\.so\.6 => \/.* \[ld\.so\.cache\]( \.\.\.)?$/m);
     assert.ok(!stdout.includes('\u001b'));
+  });
+
+  test('interpreters have names, and sizes are those of the files, each counted once', () => {
+    const script = path.join(directory, 'script');
+    writeFileSync(script, '#!/bin/sh\n', { mode: 0o755 });
+    const asked = ['tree', path.join(directory, 'whole'), script, '--json', '--nss', 'none'];
+    const { programs, total } = JSON.parse(jailbuild(asked).stdout);
+    const nodes = all(programs);
+    assert.ok(nodes.every(({ name }) => name !== ''));
+    const [whole, started] = programs as readonly DependencyNode[];
+    const readelf = exec('readelf', ['-l', path.join(directory, 'whole')]).stdout;
+    const loader = /interpreter: (.*)\]/.exec(readelf)?.[1];
+    assert.equal(whole?.needs.find(({ by }) => by === 'interpreter')?.name, loader);
+    assert.equal(started?.needs.find(({ by }) => by === 'shebang')?.name, '/bin/sh');
+    const bytes = (of: readonly DependencyNode[]) => {
+      const files = [...new Set(of.flatMap(({ file }) => file ?? []))];
+      return files.reduce((sum, file) => sum + statSync(file).size, 0);
+    };
+    assert.equal(whole?.size, statSync(path.join(directory, 'whole')).size);
+    assert.equal(whole?.total, bytes(all([whole as DependencyNode])));
+    assert.equal(total, bytes(nodes));
+    const text = jailbuild(['tree', '--size', path.join(directory, 'whole')]).stdout.split('\n');
+    assert.match(text[0] ?? '', /^ +SIZE +TOTAL$/);
+    assert.match(text[1] ?? '', /^ +[\d.]+ KiB +[\d.]+ MiB {2}\/.*\/whole$/);
   });
 
   test('in JSON, the nodes are those of the loader, at the same paths', () => {

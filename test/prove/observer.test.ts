@@ -65,6 +65,23 @@ describe('the observer', needs('gcc'), () => {
     },
   );
 
+  test('what a program without our rights may not see is denied, not found', nobody, () => {
+    const [closed, open] = [path.join(directory, 'closed'), path.join(directory, 'open')];
+    mkdirSync(closed, { mode: 0o700 });
+    writeFileSync(path.join(closed, 'inside'), '');
+    writeFileSync(open, '', { mode: 0o600 });
+    const script = `cat ${closed}/inside ${open} ${closed}/absent`;
+    // Before it gave up its rights, the same process had them.
+    const seen = observe([
+      'sh',
+      '-c',
+      `head -c 1 ${open}; exec ${[...AS_NOBODY, script].join(' ')}`,
+    ]);
+    assert.deepEqual(resultsOf(seen, open), ['open found', 'open denied']);
+    assert.deepEqual(resultsOf(seen, `${closed}/inside`), ['open denied']);
+    assert.deepEqual(resultsOf(seen, `${closed}/absent`), ['open denied']);
+  });
+
   test('names at the end of memory, odd calls and calls by other numbers are seen', () => {
     const seen = observe([uses, 'odd']);
     const lines = seen.stdout.split('\n');

@@ -2,8 +2,10 @@ import { JailbuildError } from '../../errors.js';
 import type { BuildJob } from '../../jail/build/job.js';
 import { planBuild, resultOf, runBuild } from '../../jail/build/pipeline.js';
 import type { Proven } from '../../jail/build/verify-step.js';
+import { isPrivileged } from '../../jail/write/stage.js';
 import { canonicalJson } from '../../manifest/canonical-json.js';
 import type { Manifest } from '../../manifest/manifest.js';
+import { describePrivileged } from '../../manifest/privileged-files.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { Interrupt } from '../interrupt.js';
@@ -19,6 +21,7 @@ import { printsUnicode } from '../output/character-set.js';
 import { buildReport, jsonLine } from '../output/json.js';
 import { outputIsScreen, writeOut } from '../output/output.js';
 import { buildPlain } from '../output/plain.js';
+import { showingProgress } from '../output/progress.js';
 import { printable } from '../output/text.js';
 import { annotateMessages, tellAdvice, tellHint, tellWarnings, warn } from '../report-error.js';
 
@@ -159,7 +162,8 @@ async function dryRun(wanted: Wanted): Promise<number> {
   const file = args.manifest === undefined ? undefined : await prepareFile(args.manifest);
   let manifest: Manifest;
   try {
-    const planned = await planBuild(job);
+    const isShown = !args.json && !args.quiet && (await outputIsScreen());
+    const planned = await showingProgress(isShown, (onWork) => planBuild(job, onWork));
     manifest = planned.manifest;
     await checkRunUser(wanted, manifest, planned.sourceRoot);
   } catch (error) {
@@ -178,7 +182,7 @@ async function dryRun(wanted: Wanted): Promise<number> {
     const { manifestTable } = await import('../output/manifest-table.js');
     writeOut(manifestTable(manifest));
   }
-  tellWarnings(manifest);
+  tellWarnings(manifest, isPrivileged() ? describePrivileged(manifest.entries) : []);
   if (!args.quiet && !args.json) tellAdvice(manifest.advice ?? [], args.verbose ?? false);
   return EXIT.ok;
 }

@@ -4,6 +4,7 @@ import type { FileTree } from '../../export/file-tree.js';
 import { creationTime, sourceDateEpoch } from '../../export/times.js';
 import { Sysroot } from '../../fs/sysroot.js';
 import type { Entry, Manifest } from '../../manifest/manifest.js';
+import type { WorkProgress } from '../../manifest/work.js';
 import { SBOM_EXTENSION, type SbomFormat, sbomDocument } from '../../sbom/document.js';
 import { takeInventory } from '../../sbom/inventory.js';
 import { warn } from '../report-error.js';
@@ -68,12 +69,13 @@ export async function makeSbom(
   tree: FileTree,
   sysroot: Sysroot,
   originOf: (entry: Entry) => string | undefined,
+  onWork?: (progress: WorkProgress) => void,
 ): Promise<{
   readonly text: string;
   readonly digests: ReadonlyMap<string, string>;
   readonly warnings: readonly string[];
 }> {
-  const inventory = await takeInventory(tree, sysroot, originOf);
+  const inventory = await takeInventory(tree, sysroot, originOf, onWork);
   const text = await sbomDocument(format, inventory, {
     name,
     created: creationTime(tree.entries, sourceDateEpoch()),

@@ -25,6 +25,10 @@ const options = {
     type: 'boolean',
     describe: 'Succeed although libraries or interpreters cannot be found',
   },
+  size: {
+    type: 'boolean',
+    describe: 'Show the size of each file, and of it with all that it needs',
+  },
   json: { type: 'boolean', describe: 'Print one JSON result' },
 } as const;
 
@@ -36,11 +40,14 @@ export const treeCommand = defineCommand({
     'Each line is an object, with the loader rule that finds it in brackets. The dependencies of an ' +
       'object are listed once, at its highest place; elsewhere three dots stand for them. A missing ' +
       'library is shown with each place that the loader would search, and the exit status is 1.',
+    'With --size, the first column is the file alone, the second the file with everything that it needs, ' +
+      'directly or not, each file counted once.',
   ],
   positionals,
   options,
   examples: [
     ['tree bash', 'Show the libraries of bash'],
+    ['tree --size bash', 'Show what each library adds'],
     ['tree /bin/sh --sysroot /srv/arm64', 'Look into another root, of any architecture'],
   ],
   async run(args) {
@@ -48,7 +55,7 @@ export const treeCommand = defineCommand({
     if (programs.length === 0) throw new JailbuildError('USAGE', 'name at least one program');
     await optimizeLater();
     const { resolveRequest } = await import('../../plan/resolve-request.js');
-    const { dependencyTree } = await import('../../resolve/dependency-tree.js');
+    const { dependencyTree, totalOf } = await import('../../resolve/dependency-tree.js');
     const request = {
       programs,
       ...resolveChoices(args),
@@ -61,11 +68,12 @@ export const treeCommand = defineCommand({
     if (args.json) {
       const status = isWhole ? 'ok' : 'missing';
       const { missing, warnings } = closure;
-      writeOut(jsonLine({ status, programs: trees, missing, warnings }));
+      writeOut(jsonLine({ status, programs: trees, total: totalOf(trees), missing, warnings }));
     } else {
       const { painter } = await import('../output/colour.js');
-      const { treeText } = await import('../output/tree-text.js');
-      writeOut(treeText(trees, await painter()));
+      const { sizedTreeText, treeText } = await import('../output/tree-text.js');
+      const print = args.size ? sizedTreeText : treeText;
+      writeOut(print(trees, await painter()));
     }
     return isWhole || args['allow-missing'] ? EXIT.ok : EXIT.failure;
   },

@@ -2,12 +2,12 @@ import { Listr } from 'listr2';
 import type { BuildJob } from '../../jail/build/job.js';
 import { runBuild, STEP_NAMES, type StepName } from '../../jail/build/pipeline.js';
 import type { Proven } from '../../jail/build/verify-step.js';
+import type { WorkProgress } from '../../manifest/work.js';
 import { fileLine } from './file-line.js';
 import { writeOut } from './output.js';
+import { SHOW_CURSOR, SHOWN_AFTER } from './progress.js';
 import { STEP_TITLE, stepSummary } from './summary.js';
-
-/** DECTCEM (ECMA-48, DEC VT510). */
-const SHOW_CURSOR = '\x1b[?25h';
+import { workText } from './work-text.js';
 
 /** Lines of file reports that are in view while the jail is written. */
 const LINES_IN_VIEW = 6;
@@ -23,8 +23,14 @@ export async function buildLive(job: BuildJob, verbose: boolean): Promise<Proven
     task: async (_: unknown, task: { title: string; output: string }) => {
       // A signal may end the process before it writes, and nobody would show the cursor again.
       if (name === 'resolve') writeOut(SHOW_CURSOR);
-      task.title = await steps.summaryOf(name, (line) => {
-        task.output = line;
+      const started = performance.now();
+      task.title = await steps.summaryOf(name, {
+        onLine: (line) => {
+          task.output = line;
+        },
+        onWork: (progress) => {
+          if (performance.now() - started > SHOWN_AFTER) task.title = workText(progress);
+        },
       });
     },
     rendererOptions: {
@@ -40,13 +46,19 @@ export async function buildLive(job: BuildJob, verbose: boolean): Promise<Proven
   return steps.build();
 }
 
+/** What is shown of a step while it runs. */
+interface Followed {
+  readonly onLine: (line: string) => void;
+  readonly onWork: (progress: WorkProgress) => void;
+}
+
 /** One build, whose steps are waited for one by one. It begins when the first is. */
 class FollowedSteps {
   readonly #job: BuildJob;
   readonly #verbose: boolean;
   readonly #summaries = new Map<StepName, string>();
   #onStepDone: () => void = () => {};
-  #onLine: (line: string) => void = () => {};
+  #followed: Followed = { onLine: () => {}, onWork: () => {} };
   #build: Promise<Proven> | undefined;
 
   constructor(job: BuildJob, verbose: boolean) {
@@ -62,16 +74,17 @@ class FollowedSteps {
       },
       onFile: (report) => {
         if (this.#verbose || report.type !== 'directory') {
-          this.#onLine(fileLine(report, this.#verbose));
+          this.#followed.onLine(fileLine(report, this.#verbose));
         }
       },
+      onWork: (progress) => this.#followed.onWork(progress),
     });
     return this.#build;
   }
 
   /** Waits for a step. @throws what the build throws */
-  async summaryOf(name: StepName, onLine: (line: string) => void): Promise<string> {
-    this.#onLine = onLine;
+  async summaryOf(name: StepName, followed: Followed): Promise<string> {
+    this.#followed = followed;
     const build = this.build();
     for (;;) {
       const summary = this.#summaries.get(name);

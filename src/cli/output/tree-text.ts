@@ -1,8 +1,8 @@
 import type { MissingVersion } from '../../manifest/manifest.js';
-import type { DependencyNode } from '../../resolve/dependency-tree.js';
+import { type DependencyNode, totalOf } from '../../resolve/dependency-tree.js';
 import { printsUnicode } from './character-set.js';
 import type { Painter } from './colour.js';
-import { printable } from './text.js';
+import { formatSize, printable } from './text.js';
 
 interface Branches {
   readonly middle: string;
@@ -21,34 +21,70 @@ const VERSION_PROBLEM = {
   malformed: 'unknown: malformed tables',
 } as const satisfies Readonly<Record<MissingVersion['problem'], string>>;
 
+/** A line of a tree, and the node that it shows. */
+interface TreeLine {
+  readonly text: string;
+  readonly node?: DependencyNode;
+}
+
 /** Dependency trees in lines, in the manner of tree(1). */
 export function treeText(
   roots: readonly DependencyNode[],
   paint: Painter,
   unicode = printsUnicode(),
 ): string {
+  return treeLines(roots, paint, unicode)
+    .map(({ text }) => `${text}\n`)
+    .join('');
+}
+
+/**
+ * The same with the size of each file before its line, and the size of all that it needs, each file
+ * counted once. The last line is the total of all trees.
+ */
+export function sizedTreeText(
+  roots: readonly DependencyNode[],
+  paint: Painter,
+  unicode = printsUnicode(),
+): string {
+  const row = (size: string, total: string, text: string) =>
+    `${size.padStart(SIZE_WIDTH)} ${total.padStart(SIZE_WIDTH)}  ${text}`.trimEnd();
+  const sizeText = (size: number | undefined) => (size === undefined ? '' : formatSize(size));
+  const rows = treeLines(roots, paint, unicode).map(({ text, node }) =>
+    row(sizeText(node?.size), sizeText(node?.total), text),
+  );
+  const lines = [row('SIZE', 'TOTAL', ''), ...rows];
+  if (roots.length > 1) lines.push(row('', formatSize(totalOf(roots)), 'all, each file once'));
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+/** `1023.9 KiB` is the longest. */
+const SIZE_WIDTH = 10;
+
+function treeLines(roots: readonly DependencyNode[], paint: Painter, unicode: boolean): TreeLine[] {
   const branches = unicode ? LINES : ASCII;
-  const lines: string[] = [];
+  const lines: TreeLine[] = [];
   for (const root of roots) {
-    lines.push(nodeText(root, paint));
+    lines.push({ text: nodeText(root, paint), node: root });
     addNeeds(root, '', lines, paint, branches);
   }
-  return lines.map((line) => `${line}\n`).join('');
+  return lines;
 }
 
 function addNeeds(
   node: DependencyNode,
   indent: string,
-  lines: string[],
+  lines: TreeLine[],
   paint: Painter,
   branches: Branches,
 ): void {
   node.needs.forEach((need, index) => {
     const isLast = index === node.needs.length - 1;
-    lines.push(`${indent}${isLast ? branches.last : branches.middle}${nodeText(need, paint)}`);
+    const branch = isLast ? branches.last : branches.middle;
+    lines.push({ text: `${indent}${branch}${nodeText(need, paint)}`, node: need });
     const below = `${indent}${isLast ? '    ' : branches.passing}`;
     for (const { rule, path } of need.searched ?? []) {
-      lines.push(`${below}    ${printable(path)} ${paint('dim', `[${rule}]`)}`);
+      lines.push({ text: `${below}    ${printable(path)} ${paint('dim', `[${rule}]`)}` });
     }
     addNeeds(need, below, lines, paint, branches);
   });

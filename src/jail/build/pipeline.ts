@@ -1,4 +1,6 @@
+import { releaseTrees } from '../../fs/held-tree.js';
 import type { Manifest } from '../../manifest/manifest.js';
+import { fileTotals, WorkMeter, type WorkProgress } from '../../manifest/work.js';
 import type { FileReport } from '../report.js';
 import type { BuildJob } from './job.js';
 import { type Planned, planStep } from './plan-step.js';
@@ -27,6 +29,8 @@ export interface BuildProgress {
   onStepDone?<N extends StepName>(name: N, result: BuildSteps[N]): void;
   /** An entry is done. */
   onFile?(report: FileReport): void;
+  /** Some bytes of a long step are done: hashing in `plan`, writing in `write`. */
+  onWork?(progress: WorkProgress): void;
 }
 
 /**
@@ -45,16 +49,37 @@ export async function runBuild(job: BuildJob, progress: BuildProgress = {}): Pro
     if (result !== 'outdated') progress.onStepDone?.(name, result as BuildSteps[N]);
     return result;
   };
-  for (;;) {
-    const resolved = await step('resolve', () => resolveStep(job));
-    const planned = await step('plan', () => planStep(resolved));
-    await job.options.onWrite?.(planned.manifest, planned.sourceRoot);
-    const written = await step('write', () =>
-      writeStep(planned, (report) => progress.onFile?.(report)),
-    );
-    if (written === 'outdated') continue;
-    return step('verify', () => verifyStep(written));
+  const onWork = progress.onWork?.bind(progress);
+  try {
+    for (;;) {
+      const resolved = await step('resolve', () => resolveStep(job));
+      const planned = await step('plan', () => planStep(resolved, onWork));
+      await job.options.onWrite?.(planned.manifest, planned.sourceRoot);
+      const written = await step('write', () =>
+        writeStep(planned, followed(planned.manifest, progress)),
+      );
+      if (written === 'outdated') continue;
+      return await step('verify', () => verifyStep(written));
+    }
+  } finally {
+    releaseTrees();
   }
+}
+
+/** Passes reports of files on, and counts them. */
+function followed({ entries }: Manifest, progress: BuildProgress): (report: FileReport) => void {
+  if (progress.onWork === undefined) return (report) => progress.onFile?.(report);
+  const meter = new WorkMeter('write', fileTotals(entries), (work) => progress.onWork?.(work));
+  const sizes = new Map(
+    entries.flatMap((entry) =>
+      entry.type === 'file' && entry.hardlink === undefined ? [[entry.path, entry.size]] : [],
+    ),
+  );
+  return (report) => {
+    progress.onFile?.(report);
+    const size = sizes.get(report.path);
+    if (size !== undefined) meter.add(size, 1);
+  };
 }
 
 /**
@@ -62,11 +87,15 @@ export async function runBuild(job: BuildJob, progress: BuildProgress = {}): Pro
  *
  * @throws JailbuildError VERIFY_FAILED, and with any code of these steps
  */
-export async function planBuild(job: BuildJob): Promise<Planned> {
+export async function planBuild(job: BuildJob, onWork?: BuildProgress['onWork']): Promise<Planned> {
   const asked = { ...job, options: { ...job.options, dryRun: true } };
-  const planned = await planStep(await resolveStep(asked));
-  verifyPlanned(planned);
-  return planned;
+  try {
+    const planned = await planStep(await resolveStep(asked), onWork);
+    verifyPlanned(planned);
+    return planned;
+  } finally {
+    releaseTrees();
+  }
 }
 
 /** What a build has done. */

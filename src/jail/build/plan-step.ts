@@ -1,11 +1,14 @@
 import { JailbuildError } from '../../errors.js';
 import { addDigests, knownDetails } from '../../manifest/digest.js';
 import type { Manifest } from '../../manifest/manifest.js';
+import type { WorkProgress } from '../../manifest/work.js';
 import { plan } from '../../resolve/to-manifest.js';
 import { refuseInsecure } from '../parents.js';
 import { checkTarget, locateTarget } from '../target.js';
 import { type BuildJob, recordedOptions } from './job.js';
 import type { Resolved } from './resolve-step.js';
+
+type OnWork = (progress: WorkProgress) => void;
 
 /** A job with its plan. */
 export interface Planned extends Resolved {
@@ -15,10 +18,11 @@ export interface Planned extends Resolved {
 /**
  * Puts what was resolved in the form of a plan, and refuses targets that it must not be written to.
  *
+ * @param onWork called while files are hashed
  * @throws JailbuildError TARGET_IS_ROOT, TARGET_NOT_A_DIRECTORY, TARGET_HOLDS_SOURCES,
  *   TARGET_NOT_WRITABLE, TARGET_INSECURE, NOT_READABLE, LIMIT_EXCEEDED
  */
-export async function planStep(resolved: Resolved): Promise<Planned> {
+export async function planStep(resolved: Resolved, onWork?: OnWork): Promise<Planned> {
   const { job, sourceRoot } = resolved;
   const manifest = manifestOf(resolved);
   checkPlanTarget(manifest, job, sourceRoot);
@@ -28,7 +32,10 @@ export async function planStep(resolved: Resolved): Promise<Planned> {
   await refuseBeyondLimits(manifest, resolved);
   const { kind } = resolved.resolution;
   const isDetailed = kind === 'recorded' || kind === 'given';
-  return { ...resolved, manifest: isDetailed ? manifest : await withDetails(manifest, resolved) };
+  return {
+    ...resolved,
+    manifest: isDetailed ? manifest : await withDetails(manifest, resolved, onWork),
+  };
 }
 
 /** @throws JailbuildError LIMIT_EXCEEDED */
@@ -60,17 +67,25 @@ function manifestOf({ resolution }: Resolved): Manifest {
 }
 
 /** Details that are printed are taken anew; for the record alone, those known of unchanged files do. */
-async function withDetails(manifest: Manifest, { job, sourceRoot }: Resolved): Promise<Manifest> {
-  if (job.options.digests) return addDetails(manifest, sourceRoot);
+async function withDetails(
+  manifest: Manifest,
+  { job, sourceRoot }: Resolved,
+  onWork: OnWork | undefined,
+): Promise<Manifest> {
+  if (job.options.digests) return addDetails(manifest, sourceRoot, onWork);
   const { record } = job.history;
   const known = record === undefined ? manifest : knownDetails(manifest, record.manifest);
-  return recordedOptions(job).digests ? addDetails(known, sourceRoot) : known;
+  return recordedOptions(job).digests ? addDetails(known, sourceRoot, onWork) : known;
 }
 
 /** What a manifest has for its readers; the writer copies files and their attributes as they are. */
-async function addDetails(manifest: Manifest, sourceRoot: string): Promise<Manifest> {
+async function addDetails(
+  manifest: Manifest,
+  sourceRoot: string,
+  onWork: OnWork | undefined,
+): Promise<Manifest> {
   const { addXattrs } = await import('../engine/source-xattrs.js');
-  return addXattrs(await addDigests(manifest, sourceRoot), sourceRoot);
+  return addXattrs(await addDigests(manifest, sourceRoot, onWork), sourceRoot);
 }
 
 /** A dry run is good for a target that the user may not write to. */

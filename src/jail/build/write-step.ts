@@ -1,10 +1,13 @@
 import { JailbuildError } from '../../errors.js';
+import type { Entry, Manifest } from '../../manifest/manifest.js';
+import { describePrivileged } from '../../manifest/privileged-files.js';
 import type { Verified } from '../../plan/verify.js';
 import type { Finding } from '../record/finding.js';
 import { changedRecordText, HistoryChanged, nextRecord } from '../record/next-record.js';
 import { recordText } from '../record/record.js';
 import type { FileReport } from '../report.js';
 import { locateTarget } from '../target.js';
+import { isPrivileged } from '../write/stage.js';
 import { writeJail } from '../write/write.js';
 import { type BuildIntent, changedNotes, intentOf } from './intent.js';
 import { isPruning, recordedFile, recordedOptions } from './job.js';
@@ -41,6 +44,7 @@ export async function writeStep(
   const given = resolution.kind === 'given' ? resolution.sources : undefined;
   const warnings: string[] = [];
   let changes: readonly string[] = [];
+  const capabilities = new Map<string, Entry['xattrs']>();
   let verified: Verified | undefined;
   try {
     const files = await writeJail(given?.instructions ?? manifest, target, {
@@ -54,8 +58,9 @@ export async function writeStep(
       removals,
       record: (findings) => {
         changes = changedNotes(findings, intent, planned);
-        return newRecordText(planned, intent, findings);
+        return newRecordText(withCapabilities(planned, capabilities), intent, findings);
       },
+      onCapability: ({ path }, xattrs) => capabilities.set(path, xattrs),
       onFile,
       onWhole: (root, reports) => {
         verified = verifyDirectory(planned, root, reports);
@@ -66,13 +71,43 @@ export async function writeStep(
       planned,
       files,
       removed: removals.map(({ path }) => path),
-      warnings: [...warnings, ...changes],
+      warnings: [
+        ...warnings,
+        ...changes,
+        ...privilegeNotes(withCapabilities(planned, capabilities).manifest, files),
+      ],
       ...(verified === undefined ? {} : { verified }),
     };
   } catch (error) {
     if (error instanceof HistoryChanged) return 'outdated';
     throw error;
   }
+}
+
+/** The plan with what is known of programs that were copied with capabilities. */
+function withCapabilities(
+  planned: Planned,
+  capabilities: ReadonlyMap<string, Entry['xattrs']>,
+): Planned {
+  if (capabilities.size === 0) return planned;
+  const { manifest } = planned;
+  const entries = manifest.entries.map((entry): Entry => {
+    const xattrs = capabilities.get(entry.path);
+    return xattrs === undefined || entry.xattrs !== undefined ? entry : { ...entry, xattrs };
+  });
+  return { ...planned, manifest: { ...manifest, entries } };
+}
+
+/** What this build has put into the jail that gives rights to whoever starts it. */
+function privilegeNotes({ entries }: Manifest, files: readonly FileReport[]): string[] {
+  // Another builder's files have neither.
+  if (!isPrivileged()) return [];
+  const copied = new Set(
+    files
+      .filter(({ action }) => action === 'created' || action === 'replaced')
+      .map(({ path }) => path),
+  );
+  return describePrivileged(entries.filter(({ path }) => copied.has(path)));
 }
 
 function newRecordText(

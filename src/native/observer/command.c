@@ -38,12 +38,16 @@ static int install(const struct sock_fprog *filter, unsigned int flags)
 	return result;
 }
 
-/* Flags for the filter: signals that come while the observer is asked wait until it has answered. */
+/*
+ * Flags for the filter: it is no reason to slow down the command's processor, as older kernels do; and signals that
+ * come while the observer is asked wait until it has answered.
+ */
 static unsigned int flags_of(const struct options *options)
 {
 	return options->mechanism == BY_PTRACE ?
-		       0 :
-		       SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+		       SECCOMP_FILTER_FLAG_SPEC_ALLOW :
+		       SECCOMP_FILTER_FLAG_SPEC_ALLOW | SECCOMP_FILTER_FLAG_NEW_LISTENER |
+			       SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
 }
 
 union descriptor_message {

@@ -8,6 +8,7 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #ifndef CLONE_UNTRACED
@@ -60,6 +61,16 @@ static void pass_fstat(void)
 	answer(stop_answer);
 }
 
+/* Of prctl(2), what takes rights away that the next program would have. */
+static void stop_if_less_rights(void)
+{
+	emit(BPF_LD | BPF_W | BPF_ABS, ARGUMENT(0), 0, 0);
+	emit(BPF_JMP | BPF_JEQ | BPF_K, PR_CAPBSET_DROP, 1, 0);
+	emit(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_SECUREBITS, 0, 1);
+	answer(stop_answer);
+	answer(other_answer);
+}
+
 /* An address in the arguments of sendto(2). */
 static void stop_if_addressed(void)
 {
@@ -81,9 +92,11 @@ static void decide(const struct call *call)
 	if (call->use == USE_REFUSE)
 		answer(UNKNOWN_CALL);
 	else if (call->use == USE_CLONE)
-		stop_if_set(0, CLONE_UNTRACED | CLONE_NEWNS);
+		stop_if_set(0, CLONE_UNTRACED | CLONE_NEWNS | CLONE_NEWUSER);
 	else if (call->use == USE_LISTENER)
 		stop_if_set(1, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+	else if (call->use == USE_PRCTL)
+		stop_if_less_rights();
 	else if (call->use == USE_SEND)
 		stop_if_addressed();
 	else if (is_fstat(call))

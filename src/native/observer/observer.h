@@ -53,6 +53,9 @@ enum use {
 	/* These change what the names of a process mean. */
 	USE_ROOT,
 	USE_NAMESPACE,
+	/* These change what a process may do. */
+	USE_RIGHTS,
+	USE_PRCTL,
 	/* These would hide processes or calls from the observer. */
 	USE_CLONE,
 	USE_PTRACE,
@@ -128,6 +131,13 @@ void roots_changed(void);
 unsigned int root_generation(void);
 /* True if a path of the first root leads to nothing. Links are followed, but for the last name if told so. */
 bool is_absent(const struct root *root, const char *path, bool no_follow);
+/*
+ * Looks up a path of the first root where that is what the process itself would find: sets `mode` to the
+ * type and permissions. Returns 0, ENOENT for what is absent, or another error for what is not known.
+ */
+int look_up(const struct root *root, const char *path, bool no_follow, mode_t *mode);
+/* Notes that the run has mounted something, which may be a file system that waits for us. */
+void mounts_changed(void);
 
 /* path.c */
 /*
@@ -177,6 +187,8 @@ struct pending {
 	const char *what;
 	int machine;
 	bool may_create, exclusive, moves_root, no_follow;
+	/* Of a call that opens. */
+	uint64_t open_flags;
 	size_t count;
 	char *paths[MOST_NAMES];
 	const struct root *root;
@@ -201,6 +213,8 @@ void learn_program(struct process *process);
 const struct root *current_root(struct process *process);
 
 /* use.c */
+/* Notes that a process has other rights than we have, so that what it finds is not what we find. */
+void rights_changed(void);
 /*
  * Looks at a call that begins. Returns true if its end is to be looked at as well; what it is for is
  * then in process->pending.

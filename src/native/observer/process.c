@@ -62,10 +62,13 @@ void learn_program(struct process *process)
 	size_t above = strlen(root->text);
 	bool is_below = strncmp(text, root->text, above) == 0 && text[above] == '/';
 	process->program = intern(is_below && root->is_known ? text + above : text);
+	/* Looked at once: by another owner's rights, a program finds other files than we do. */
+	if (!process->has_started || !note_seen(seen_key("program", process->program, root, ""), FOUND) ||
+	    stat(link, &stat_of_program) < 0 || (stat_of_program.st_mode & (S_ISUID | S_ISGID)) == 0)
+		return;
+	rights_changed();
 	/* The kernel gives no rights through a program to what an unprivileged process traces. */
-	if (process->has_started && geteuid() != 0 && stat(link, &stat_of_program) == 0 &&
-	    (stat_of_program.st_mode & (S_ISUID | S_ISGID)) != 0 &&
-	    note_seen(seen_key("set-id", process->program, root, ""), FOUND))
+	if (geteuid() != 0)
 		report("set-id", "found", process->program, process->program);
 }
 

@@ -12,6 +12,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifndef RESOLVE_CACHED
+/* Of Linux 5.12; older ones refuse it, so that nothing is known. */
+#define RESOLVE_CACHED 0x20
+#endif
+
 /* More than any run has; what comes then is taken as unknown. */
 enum { MOST_ROOTS = 1024 };
 
@@ -19,9 +24,17 @@ static struct root *roots[MOST_ROOTS];
 static size_t count;
 /* The directory that is the first root. */
 static int first = -1;
+/* It is ours as well. */
+static bool is_own;
+static bool has_mounts;
 static unsigned int generation;
 
 static const struct root unknown = { .text = "", .prefix = "" };
+
+void mounts_changed(void)
+{
+	has_mounts = true;
+}
 
 void roots_changed(void)
 {
@@ -61,6 +74,14 @@ static bool place(struct root *root)
 	return true;
 }
 
+/* Whether a path means for us what it means there. */
+static bool is_our_root(const struct root *root)
+{
+	struct stat own, namespace;
+	return stat("/", &own) == 0 && own.st_dev == root->device && own.st_ino == root->inode &&
+	       stat("/proc/self/ns/mnt", &namespace) == 0 && namespace.st_ino == root->namespace;
+}
+
 const struct root *root_of(pid_t process)
 {
 	char path[40];
@@ -88,6 +109,7 @@ const struct root *root_of(pid_t process)
 	if (count == 0) {
 		snprintf(path, sizeof(path), "/proc/%d/root", process);
 		first = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		is_own = is_our_root(root);
 	} else {
 		root->is_known = place(root);
 	}
@@ -95,16 +117,38 @@ const struct root *root_of(pid_t process)
 	return root;
 }
 
+/* Links of these mean something else for each process (proc(5)). */
+static bool is_of_kernel(const char *path)
+{
+	return strncmp(path, "/proc", 5) == 0 || strncmp(path, "/dev", 4) == 0;
+}
+
+int look_up(const struct root *root, const char *path, bool no_follow, mode_t *mode)
+{
+	struct stat found;
+
+	if (!root->is_first || !is_own || has_mounts || is_of_kernel(path))
+		return EXDEV;
+	if (fstatat(AT_FDCWD, path, &found, AT_NO_AUTOMOUNT | (no_follow ? AT_SYMLINK_NOFOLLOW : 0)) < 0)
+		return errno == ENOTDIR ? ENOENT : errno;
+	*mode = found.st_mode;
+	return 0;
+}
+
 /*
- * Looks without opening, and stays below the root. Only in the first root: in others, the observed may
- * have mounted what never answers.
+ * Looks without opening, and stays below the root. Only in the first root, and only at what is at hand
+ * where the run has mounted something: that may never answer.
  */
 bool is_absent(const struct root *root, const char *path, bool no_follow)
 {
 	struct open_how how = {
 		.flags = O_PATH | O_CLOEXEC | (no_follow ? O_NOFOLLOW : 0),
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (has_mounts ? RESOLVE_CACHED : 0),
 	};
+	mode_t mode;
+	int error = look_up(root, path, no_follow, &mode);
+	if (error == 0 || error == ENOENT)
+		return error == ENOENT;
 	if (!root->is_first || first < 0)
 		return false;
 	int found = (int)syscall(SYS_openat2, first, path, &how, sizeof(how));

@@ -3,8 +3,9 @@ import { test } from 'node:test';
 import { chainsText } from '../../../src/cli/output/chains-text.js';
 import { printsUnicode } from '../../../src/cli/output/character-set.js';
 import { formatSize, plural, printable } from '../../../src/cli/output/text.js';
-import { treeText } from '../../../src/cli/output/tree-text.js';
+import { sizedTreeText, treeText } from '../../../src/cli/output/tree-text.js';
 import { folded } from '../../../src/cli/report-error.js';
+import type { DependencyNode } from '../../../src/resolve/dependency-tree.js';
 
 test('control characters cannot reach a terminal', () => {
   assert.equal(printable('a\u001b[31mb\nc\u009bd é'), 'a\\x1b[31mb\\x0ac\\x9bd é');
@@ -59,6 +60,32 @@ test('trees and chains can be drawn in ASCII', () => {
   assert.match(
     chainsText({ path: '/b', chains: [chain], more: false }, false),
     /\n {2}`- \/b: requested as a\n$/,
+  );
+});
+
+test('sizes stand before the tree, and what several need is counted once', () => {
+  const base = { name: 'base', path: '/base', file: '/base', size: 10, total: 10, needs: [] };
+  const gone = {
+    name: 'gone',
+    searched: [{ rule: 'default', path: '/lib/gone' } as const],
+    needs: [],
+  };
+  const root = (path: string, ...needs: readonly DependencyNode[]) =>
+    ({ name: path, path, file: path, size: 2048, total: 2058, needs }) as const;
+  const plain = (_: string, text: string) => text;
+  assert.deepEqual(
+    sizedTreeText([root('/a', base), root('/b', base, gone)], plain, false).split('\n'),
+    [
+      '      SIZE      TOTAL',
+      '   2.0 KiB    2.0 KiB  /a',
+      '      10 B       10 B  `-- /base',
+      '   2.0 KiB    2.0 KiB  /b',
+      '      10 B       10 B  |-- /base',
+      '                       `-- gone: not found; searched',
+      '                               /lib/gone [default]',
+      '              4.0 KiB  all, each file once',
+      '',
+    ],
   );
 });
 
