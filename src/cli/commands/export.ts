@@ -18,6 +18,7 @@ import {
   exportOptions,
   exportPositionals,
   IMAGE_OPTIONS,
+  UNIT_OPTIONS,
 } from '../options/export.js';
 import { limitsOf } from '../options/limits.js';
 import { jsonLine } from '../output/json.js';
@@ -64,6 +65,9 @@ export const exportCommand = defineCommand({
       ({ path }) => path === STDOUT_PATH || isStandardOutput(path),
     );
     for (const destination of destinations) checkUsage(line, destination, toStdout.length);
+    if (destinations.length > 1 && destinations.some(({ kind }) => kind === 'portable')) {
+      throw new JailbuildError('USAGE', '--to portable: has files of its own: export it by itself');
+    }
     if (toStdout.length > 0 && (await outputIsTerminal())) {
       throw new JailbuildError('USAGE', '--to: refusing to write an archive to a terminal');
     }
@@ -111,7 +115,6 @@ async function exportSources(
   onWork: (progress: WorkProgress) => void,
 ): Promise<ExportReport> {
   const { exportParts } = await import('../../export/export.js');
-  const { nameOfImage } = await import('../../export/destination.js');
   const [{ args }] = parts;
   const [destination] = destinations;
   const { signal } = interrupt;
@@ -122,7 +125,7 @@ async function exportSources(
   try {
     const prepared: PreparedPart[] = [];
     for (const part of parts) {
-      prepared.push(await preparePart(part, sbom, nameOfImage(destination), { signal, onWork }));
+      prepared.push(await preparePart(part, sbom, destination, { signal, onWork }));
     }
     interrupt.listen();
     const results: ExportResult[] = [];
@@ -218,7 +221,7 @@ interface PreparedPart extends ExportPart {
 async function preparePart(
   { args, source }: Part,
   sbom: PreparedSbom | undefined,
-  imageName: string | undefined,
+  destination: Destination,
   { signal, onWork }: Required<Pick<ExportOptions, 'signal' | 'onWork'>>,
 ): Promise<PreparedPart> {
   const { exportOptionsOf } = await import('../options/image.js');
@@ -240,6 +243,10 @@ async function preparePart(
     const made = await withPackageDatabase(read);
     for (const warning of made.warnings) tellWarning(warning);
     tree = made.tree;
+  }
+  if (destination.kind === 'portable') {
+    const { withUnit } = await import('../options/portable.js');
+    tree = await withUnit(args, { ...source, ...read, tree }, destination.path);
   }
   const limits = limitsOf(args);
   if (limits !== undefined) {
@@ -269,8 +276,9 @@ async function preparePart(
   if (sbom === undefined)
     return { tree, options, leftOut, sysroot, sbomText: undefined, warnings: shown };
   const { makeSbom, UNNAMED } = await import('./sbom-document.js');
+  const { nameOfImage } = await import('../../export/destination.js');
   const title = chosen.image?.labels?.['org.opencontainers.image.title'];
-  const name = title ?? imageName ?? UNNAMED;
+  const name = title ?? nameOfImage(destination) ?? UNNAMED;
   const made = await makeSbom(sbom.request, name, tree, sysroot, originOf, onWork);
   for (const warning of made.warnings) tellWarning(warning);
   // The export fails if a file no longer has the digest of the bill of materials.
@@ -296,7 +304,7 @@ interface ExportReport {
   readonly warnings: readonly string[];
 }
 
-function checkUsage(args: ExportLine, { kind }: Destination, toStdout: number): void {
+function checkUsage(args: ExportLine, { kind, path: place }: Destination, toStdout: number): void {
   const usage = (message: string): never => {
     throw new JailbuildError('USAGE', message);
   };
@@ -308,13 +316,20 @@ function checkUsage(args: ExportLine, { kind }: Destination, toStdout: number): 
   if (args.append && kind !== 'oci' && kind !== 'docker') {
     usage(`--append adds to a layout or a registry: --to oci: or docker://, not ${kind}`);
   }
-  const isDisk = kind === 'squashfs' || kind === 'erofs' || kind === 'ext4';
+  const isDisk =
+    kind === 'squashfs' ||
+    kind === 'erofs' ||
+    kind === 'ext4' ||
+    (kind === 'portable' && place.endsWith('.raw'));
   if (args.verity && !isDisk) usage(`--verity applies to disk images, not to ${kind}`);
   if (isContainerImage({ kind })) return;
-  // Of an image as a source, it says which one.
-  const isOfSource = (name: string) => name === 'platform' && args['from-image'] !== undefined;
-  const other = IMAGE_OPTIONS.find((name) => args[name] !== undefined && !isOfSource(name));
+  const isAllowed = (name: string) =>
+    // Of an image as a source, it says which one.
+    (name === 'platform' && args['from-image'] !== undefined) ||
+    (kind === 'portable' && UNIT_OPTIONS.includes(name));
+  const other = IMAGE_OPTIONS.find((name) => args[name] !== undefined && !isAllowed(name));
   if (other !== undefined) usage(`--${other} applies to images, not to ${kind}`);
+  if (kind === 'portable') return;
   if (args['--'] !== undefined) usage(`the command behind -- applies to images, not to ${kind}`);
 }
 

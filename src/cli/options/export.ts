@@ -27,7 +27,7 @@ export const exportOptions = {
     placeholder: 'FORM:PATH',
     complete: [
       ...['oci:', 'oci-archive:', 'docker-archive:', 'docker://', 'tar:', 'cpio:'],
-      ...['squashfs:', 'erofs:', 'ext4:'],
+      ...['squashfs:', 'erofs:', 'ext4:', 'portable:'],
     ],
   },
   from: {
@@ -193,6 +193,9 @@ export type ExportArguments = Omit<ExportLine, 'platform' | 'to'> & {
   /** The root directory that is named for the platform; takes the place of --sysroot. */
   readonly platformRoot?: string;
 };
+
+/** What of it a unit of systemd has as well. */
+export const UNIT_OPTIONS: readonly string[] = ['cmd', 'env', 'user', 'workdir'];
 
 /** What only an image has. */
 export const IMAGE_OPTIONS = Object.entries(exportOptions).flatMap(([name, option]) =>
