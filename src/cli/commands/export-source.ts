@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import path from 'node:path';
 import { JailbuildError } from '../../errors.js';
 import {
   jailTree,
@@ -19,6 +20,8 @@ import type { ImageTree } from './image-source.js';
 export interface ExportSource {
   /** The jail file, where it is one. */
   readonly file?: JailFile;
+  /** The directory of the jail, where it is one. */
+  readonly jail?: string;
   read(): Promise<SourceTree & Partial<Pick<ImageTree, 'image' | 'leftOut'>>>;
 }
 
@@ -38,12 +41,14 @@ export const RESOLVE_OPTIONS = [
  * @throws JailbuildError USAGE, and what reading a jail file throws
  */
 export function findSource(
-  args: ExportArguments,
+  { platformRoot, ...given }: ExportArguments,
   purpose: 'export' | 'view' = 'export',
 ): ExportSource {
-  const { what = [], from } = args;
+  const { what = [], from } = given;
   const isLenient = purpose === 'view';
-  const options = RESOLVE_OPTIONS.filter((name) => args[name] !== undefined);
+  const options = RESOLVE_OPTIONS.filter((name) => given[name] !== undefined);
+  const root = platformRoot === undefined ? {} : { sysroot: platformRoot };
+  const args = { ...given, ...root };
   const only = (kind: string, ...allowed: readonly string[]): void => {
     const other = options.find((name) => !allowed.includes(name));
     if (other === undefined) return;
@@ -74,11 +79,19 @@ export function findSource(
     const file = readJailFile(named);
     const allowMissing =
       isLenient || (args['allow-missing'] ?? file.options['allow-missing'] === true);
-    return { file, read: () => requestTree(jailFileRequest(file), allowMissing) };
+    const request = { ...jailFileRequest(file), ...root };
+    return { file, read: () => requestTree(request, allowMissing) };
   }
   if (isJail(what)) {
+    if (platformRoot !== undefined) {
+      throw new JailbuildError(
+        'USAGE',
+        `${what[0]}: a jail has its own root: give --platform without one`,
+      );
+    }
     only('a jail');
-    return { read: () => jailTree(what[0] ?? '') };
+    const jail = path.resolve(what[0] ?? '');
+    return { jail, read: () => jailTree(what[0] ?? '') };
   }
   const asked = [...what, ...(args.profile ?? [])];
   if (asked.length === 0) throw new JailbuildError('USAGE', 'name a jail or at least one program');
