@@ -144,7 +144,7 @@ async function killOnce(
     const left = [
       ...readdirSync(directory).filter((name) => name !== 'jail'),
       ...readdirSync(`${jail}/.jailbuild`).filter(
-        (name) => !/^(record|fingerprint)\.json$/.test(name),
+        (name) => !/^(record\.json|fingerprint)$/.test(name),
       ),
     ];
     if (left.length > 0) fail(`the next run leaves ${left.join(', ')}`);

@@ -50,13 +50,7 @@ describe('a second new jail of the same request', needsRoot('strace'), async () 
     const first = build();
     const second = build();
     assert.deepEqual([first.isResolved, second.isResolved], [true, false]);
-    succeed('diff', [
-      '-r',
-      '--no-dereference',
-      '--exclude=fingerprint.json',
-      first.jail,
-      second.jail,
-    ]);
+    succeed('diff', ['-r', '--no-dereference', '--exclude=fingerprint', first.jail, second.jail]);
     const record = (jail: string) => readFileSync(`${jail}/.jailbuild/record.json`, 'utf8');
     assert.equal(record(second.jail), record(first.jail));
     assert.match(jailbuild(['check', second.jail]).stdout, /^Clean/);

@@ -1,15 +1,14 @@
 import { JailbuildError } from '../../errors.js';
-import type { Verified } from '../../plan/verify.js';
 import type { Finding } from '../record/finding.js';
 import { changedRecordText, HistoryChanged, nextRecord } from '../record/next-record.js';
-import { recordText } from '../record/record.js';
+import { type JailRecord, recordText } from '../record/record.js';
 import type { FileReport } from '../report.js';
 import { locateTarget } from '../target.js';
 import { writeJail } from '../write/write.js';
 import { type BuildIntent, changedNotes, intentOf } from './intent.js';
 import { isPruning, recordedFile, recordedOptions } from './job.js';
 import type { Planned } from './plan-step.js';
-import { verifyDirectory } from './verify-planned.js';
+import { type VerifiedDirectory, verifyDirectory } from './verify-planned.js';
 
 /** A jail as it was written. */
 export interface Written {
@@ -19,8 +18,10 @@ export interface Written {
   readonly removed: readonly string[];
   /** What the jail does not have as planned, and what the user had changed: sentences. */
   readonly warnings: readonly string[];
+  /** The record of the jail as it is now. */
+  readonly record?: JailRecord;
   /** The verification of a new jail, before it appeared. */
-  readonly verified?: Verified;
+  readonly verified?: VerifiedDirectory;
 }
 
 /**
@@ -41,7 +42,8 @@ export async function writeStep(
   const given = resolution.kind === 'given' ? resolution.sources : undefined;
   const warnings: string[] = [];
   let changes: readonly string[] = [];
-  let verified: Verified | undefined;
+  let verified: VerifiedDirectory | undefined;
+  let next: JailRecord | undefined;
   try {
     const files = await writeJail(given?.instructions ?? manifest, target, {
       ...options,
@@ -54,7 +56,8 @@ export async function writeStep(
       removals,
       record: (findings) => {
         changes = changedNotes(findings, intent, planned);
-        return newRecordText(planned, intent, findings);
+        next = newRecord(planned, intent, findings);
+        return next === undefined ? undefined : newRecordText(planned, next, findings);
       },
       onFile,
       onWhole: (root, reports) => {
@@ -67,6 +70,7 @@ export async function writeStep(
       files,
       removed: removals.map(({ path }) => path),
       warnings: [...warnings, ...changes],
+      ...(next === undefined ? {} : { record: next }),
       ...(verified === undefined ? {} : { verified }),
     };
   } catch (error) {
@@ -75,11 +79,11 @@ export async function writeStep(
   }
 }
 
-function newRecordText(
+function newRecord(
   { job, request, manifest }: Planned,
   { obsolete }: BuildIntent,
   findings: readonly Finding[],
-): string | undefined {
+): JailRecord | undefined {
   const { history, options, origin } = job;
   if (options.record === false) {
     if (history.record === undefined) return undefined;
@@ -88,7 +92,7 @@ function newRecordText(
       `${job.target}: has a record, which --no-record would leave wrong: build without that option`,
     );
   }
-  const next = nextRecord(
+  return nextRecord(
     {
       request,
       options: recordedOptions(job),
@@ -103,11 +107,18 @@ function newRecordText(
     history,
     findings,
   );
+}
+
+function newRecordText(
+  { job }: Planned,
+  next: JailRecord,
+  findings: readonly Finding[],
+): string | undefined {
   const { path, existing } = locateTarget(job.target);
   if (existing !== path) return recordText(next);
   return changedRecordText(
     next,
-    history,
+    job.history,
     path,
     findings.some(({ need }) => need !== 'nothing'),
   );
