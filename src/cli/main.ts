@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import packageJson from '../../package.json' with { type: 'json' };
-import { JailbuildError } from '../errors.js';
+import { errnoOf, JailbuildError, strerror } from '../errors.js';
 import { nearest } from '../text/suggest.js';
+import { spliceArguments } from './argument-file.js';
 import type { AnyCommand } from './command.js';
 import { COMMANDS } from './commands/index.js';
 import { EXIT, exitStatusOf } from './exit-status.js';
@@ -44,6 +45,15 @@ function ofSystem(error: unknown): unknown {
   ) {
     return new JailbuildError('USAGE', 'a path has a NUL byte in it, which no path can have');
   }
+  // Of a file that was there a moment ago: what the system says of it is for the user.
+  if (errnoOf(error) !== undefined && 'syscall' in error && 'path' in error) {
+    const path = String(error.path).replace(/^\/proc\/self\/fd\/\d+\//, '');
+    const isFull = /^(ENOSPC|EDQUOT|EROFS|EFBIG)$/.test(errnoOf(error) ?? '');
+    const message = `${path}: ${strerror(error)} (${error.syscall})`;
+    return new JailbuildError(isFull ? 'WRITE_FAILED' : 'NOT_READABLE', message, path, {
+      cause: error,
+    });
+  }
   return error;
 }
 
@@ -63,7 +73,10 @@ async function runLine(argv: readonly string[]): Promise<number> {
   refuseMisspeltCommand(words[0]);
   const { command, at } = namedCommand(words) ?? { command: COMMANDS[0], at: -1 };
   if (command === undefined) throw new Error('there are no commands');
-  const rest = argv.filter((_, index) => index !== at);
+  const rest = spliceArguments(
+    command,
+    argv.filter((_, index) => index !== at),
+  );
   const parsed = parsePlainWords(command, rest) ?? (await parseAnyWords(command, rest));
   checkArguments(command, parsed);
   if (parsed.help) return showHelp(words);
@@ -77,7 +90,7 @@ async function withImageAsSysroot(parsed: Parsed): Promise<Parsed> {
     return parsed;
   }
   const { hostPlatform, imageRoot } = await import('../image/image-root.js');
-  const { platform } = parsed;
+  const [platform] = [parsed.platform].flat();
   const { parsePlatform } = await import('../image/platform.js');
   const wanted = typeof platform === 'string' ? parsePlatform(platform) : hostPlatform();
   const { registryOptionsOf } = await import('./options/registry.js');

@@ -6,14 +6,14 @@ import { type Additions, needsAdditions, needsPackages } from '../resolve/additi
 import { type Closure, type ResolveContext, resolve } from '../resolve/resolve.js';
 import { plan } from '../resolve/to-manifest.js';
 
-/** A request on its way: all that its programs need, and that in the form of a plan. */
+/** A resolved request: everything its programs need, and the plan made of it. */
 export interface PlannedRequest {
   readonly closure: Closure;
   readonly manifest: Manifest;
 }
 
 export interface RequestContext extends Pick<ResolveContext, 'goesOn'> {
-  /** False where nobody reads advice, which takes reading the programs' data. */
+  /** False if nobody reads advice, which requires reading the programs' data. */
   readonly isAdvised?: boolean;
 }
 
@@ -58,7 +58,7 @@ async function loadAdviser({ probe }: Sysroot) {
   return adviserOf(probe, database);
 }
 
-/** Package databases are opened only for those who ask for packages. */
+/** Package databases are opened only for requests that need packages. */
 async function loadPackages(request: ResolveRequest, sysroot: Sysroot) {
   if (!needsPackages(request)) return { bring: undefined, warnings: [] };
   const { openPackages } = await import('../evidence/packages/open.js');

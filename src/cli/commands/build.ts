@@ -2,8 +2,10 @@ import { JailbuildError } from '../../errors.js';
 import type { BuildJob } from '../../jail/build/job.js';
 import { planBuild, resultOf, runBuild } from '../../jail/build/pipeline.js';
 import type { Proven } from '../../jail/build/verify-step.js';
+import { isPrivileged } from '../../jail/write/stage.js';
 import { canonicalJson } from '../../manifest/canonical-json.js';
 import type { Manifest } from '../../manifest/manifest.js';
+import { describePrivileged } from '../../manifest/privileged-files.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { Interrupt } from '../interrupt.js';
@@ -180,7 +182,7 @@ async function dryRun(wanted: Wanted): Promise<number> {
     const { manifestTable } = await import('../output/manifest-table.js');
     writeOut(manifestTable(manifest));
   }
-  tellWarnings(manifest);
+  tellWarnings(manifest, isPrivileged() ? describePrivileged(manifest.entries) : []);
   if (!args.quiet && !args.json) tellAdvice(manifest.advice ?? [], args.verbose ?? false);
   return EXIT.ok;
 }

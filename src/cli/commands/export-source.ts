@@ -38,12 +38,14 @@ export const RESOLVE_OPTIONS = [
  * @throws JailbuildError USAGE, and what reading a jail file throws
  */
 export function findSource(
-  args: ExportArguments,
+  { platformRoot, ...given }: ExportArguments,
   purpose: 'export' | 'view' = 'export',
 ): ExportSource {
-  const { what = [], from } = args;
+  const { what = [], from } = given;
   const isLenient = purpose === 'view';
-  const options = RESOLVE_OPTIONS.filter((name) => args[name] !== undefined);
+  const options = RESOLVE_OPTIONS.filter((name) => given[name] !== undefined);
+  const root = platformRoot === undefined ? {} : { sysroot: platformRoot };
+  const args = { ...given, ...root };
   const only = (kind: string, ...allowed: readonly string[]): void => {
     const other = options.find((name) => !allowed.includes(name));
     if (other === undefined) return;
@@ -74,9 +76,16 @@ export function findSource(
     const file = readJailFile(named);
     const allowMissing =
       isLenient || (args['allow-missing'] ?? file.options['allow-missing'] === true);
-    return { file, read: () => requestTree(jailFileRequest(file), allowMissing) };
+    const request = { ...jailFileRequest(file), ...root };
+    return { file, read: () => requestTree(request, allowMissing) };
   }
   if (isJail(what)) {
+    if (platformRoot !== undefined) {
+      throw new JailbuildError(
+        'USAGE',
+        `${what[0]}: a jail has its own root: give --platform without one`,
+      );
+    }
     only('a jail');
     return { read: () => jailTree(what[0] ?? '') };
   }

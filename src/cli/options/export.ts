@@ -20,8 +20,9 @@ const IMAGE_GROUP = 'Image:';
 export const exportOptions = {
   to: {
     type: 'string',
-    requiresArg: true,
-    describe: 'Form and path of the output; - is standard output',
+    array: true,
+    nargs: 1,
+    describe: 'Form and path of the output, also several times; - is standard output',
     placeholder: 'FORM:PATH',
     complete: [
       ...['oci:', 'oci-archive:', 'docker-archive:', 'docker://', 'tar:', 'cpio:'],
@@ -137,10 +138,22 @@ export const exportOptions = {
   author: { type: 'string', requiresArg: true, describe: 'Who made the image', group: IMAGE_GROUP },
   platform: {
     type: 'string',
-    requiresArg: true,
-    describe: 'Platform of the image [default: that of the programs]',
-    placeholder: 'OS/ARCH[/VARIANT]',
+    array: true,
+    nargs: 1,
+    describe: 'Platform of the image; several, each with its root, make one index',
+    placeholder: 'OS/ARCH[/VARIANT][=SYSROOT]',
     group: IMAGE_GROUP,
+  },
+  append: {
+    type: 'boolean',
+    describe: 'Keep the images that the tag has for other platforms',
+    group: IMAGE_GROUP,
+  },
+  'digest-file': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Write the digest to this file, a line for each --to',
+    complete: 'file',
   },
   compression: {
     choices: ['none', 'gzip', 'zstd'],
@@ -156,11 +169,11 @@ export const exportOptions = {
     describe: 'Level for gzip (1 to 9) or zstd (1 to 19) [default: 5, 3]',
     placeholder: 'NUMBER',
   },
-  ...registryOptions,
   profile: buildOptions.profile,
   include: buildOptions.include,
   exclude: buildOptions.exclude,
   ...resolveOptions,
+  ...registryOptions,
   'allow-missing': { type: 'boolean', describe: 'Export even if libraries are missing' },
   ...limitOptions,
   format: FORMAT_OPTION,
@@ -169,7 +182,15 @@ export const exportOptions = {
   quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },
 } as const;
 
-export type ExportArguments = Arguments<typeof exportPositionals, typeof exportOptions>;
+/** A command line, which may ask for several outputs and platforms. */
+export type ExportLine = Arguments<typeof exportPositionals, typeof exportOptions>;
+
+/** What determines one of its trees. */
+export type ExportArguments = Omit<ExportLine, 'platform' | 'to'> & {
+  readonly platform?: string | undefined;
+  /** The root directory that is named for the platform; takes the place of --sysroot. */
+  readonly platformRoot?: string;
+};
 
 /** What only an image has. */
 export const IMAGE_OPTIONS = Object.entries(exportOptions).flatMap(([name, option]) =>

@@ -1,3 +1,4 @@
+import { releaseTrees } from '../../fs/held-tree.js';
 import type { Manifest } from '../../manifest/manifest.js';
 import { fileTotals, WorkMeter, type WorkProgress } from '../../manifest/work.js';
 import type { FileReport } from '../report.js';
@@ -50,20 +51,24 @@ export async function runBuild(job: BuildJob, progress: BuildProgress = {}): Pro
     return result;
   };
   const onWork = progress.onWork?.bind(progress);
-  const unchanged = await unchangedBuild(job);
-  if (unchanged !== undefined) {
-    tellUnchanged(unchanged, progress);
-    return unchanged;
-  }
-  for (;;) {
-    const resolved = await step('resolve', () => resolveStep(job));
-    const planned = await step('plan', () => planStep(resolved, onWork));
-    await job.options.onWrite?.(planned.manifest, planned.sourceRoot);
-    const written = await step('write', () =>
-      writeStep(planned, followed(planned.manifest, progress)),
-    );
-    if (written === 'outdated') continue;
-    return step('verify', () => verifyStep(written));
+  try {
+    const unchanged = await unchangedBuild(job);
+    if (unchanged !== undefined) {
+      tellUnchanged(unchanged, progress);
+      return unchanged;
+    }
+    for (;;) {
+      const resolved = await step('resolve', () => resolveStep(job));
+      const planned = await step('plan', () => planStep(resolved, onWork));
+      await job.options.onWrite?.(planned.manifest, planned.sourceRoot);
+      const written = await step('write', () =>
+        writeStep(planned, followed(planned.manifest, progress)),
+      );
+      if (written === 'outdated') continue;
+      return await step('verify', () => verifyStep(written));
+    }
+  } finally {
+    releaseTrees();
   }
 }
 
@@ -107,9 +112,13 @@ function tellUnchanged(proven: Proven, progress: BuildProgress): void {
  */
 export async function planBuild(job: BuildJob, onWork?: BuildProgress['onWork']): Promise<Planned> {
   const asked = { ...job, options: { ...job.options, dryRun: true } };
-  const planned = await planStep(await resolveStep(asked), onWork);
-  verifyPlanned(planned);
-  return planned;
+  try {
+    const planned = await planStep(await resolveStep(asked), onWork);
+    verifyPlanned(planned);
+    return planned;
+  } finally {
+    releaseTrees();
+  }
 }
 
 /** What a build has done. */

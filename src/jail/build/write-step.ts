@@ -1,9 +1,12 @@
 import { JailbuildError } from '../../errors.js';
+import type { Entry, Manifest } from '../../manifest/manifest.js';
+import { describePrivileged } from '../../manifest/privileged-files.js';
 import type { Finding } from '../record/finding.js';
 import { changedRecordText, HistoryChanged, nextRecord } from '../record/next-record.js';
 import { type JailRecord, recordText } from '../record/record.js';
 import type { FileReport } from '../report.js';
 import { locateTarget } from '../target.js';
+import { isPrivileged } from '../write/stage.js';
 import { writeJail } from '../write/write.js';
 import { type BuildIntent, changedNotes, intentOf } from './intent.js';
 import { isPruning, recordedFile, recordedOptions } from './job.js';
@@ -42,6 +45,7 @@ export async function writeStep(
   const given = resolution.kind === 'given' ? resolution.sources : undefined;
   const warnings: string[] = [];
   let changes: readonly string[] = [];
+  const capabilities = new Map<string, Entry['xattrs']>();
   let verified: VerifiedDirectory | undefined;
   let next: JailRecord | undefined;
   try {
@@ -56,9 +60,10 @@ export async function writeStep(
       removals,
       record: (findings) => {
         changes = changedNotes(findings, intent, planned);
-        next = newRecord(planned, intent, findings);
+        next = newRecord(withCapabilities(planned, capabilities), intent, findings);
         return next === undefined ? undefined : newRecordText(planned, next, findings);
       },
+      onCapability: ({ path }, xattrs) => capabilities.set(path, xattrs),
       onFile,
       onWhole: (root, reports) => {
         verified = verifyDirectory(planned, root, reports);
@@ -69,7 +74,11 @@ export async function writeStep(
       planned,
       files,
       removed: removals.map(({ path }) => path),
-      warnings: [...warnings, ...changes],
+      warnings: [
+        ...warnings,
+        ...changes,
+        ...privilegeNotes(withCapabilities(planned, capabilities).manifest, files),
+      ],
       ...(next === undefined ? {} : { record: next }),
       ...(verified === undefined ? {} : { verified }),
     };
@@ -77,6 +86,32 @@ export async function writeStep(
     if (error instanceof HistoryChanged) return 'outdated';
     throw error;
   }
+}
+
+/** The plan with what is known of programs that were copied with capabilities. */
+function withCapabilities(
+  planned: Planned,
+  capabilities: ReadonlyMap<string, Entry['xattrs']>,
+): Planned {
+  if (capabilities.size === 0) return planned;
+  const { manifest } = planned;
+  const entries = manifest.entries.map((entry): Entry => {
+    const xattrs = capabilities.get(entry.path);
+    return xattrs === undefined || entry.xattrs !== undefined ? entry : { ...entry, xattrs };
+  });
+  return { ...planned, manifest: { ...manifest, entries } };
+}
+
+/** What this build has put into the jail that gives rights to whoever starts it. */
+function privilegeNotes({ entries }: Manifest, files: readonly FileReport[]): string[] {
+  // Another builder's files have neither.
+  if (!isPrivileged()) return [];
+  const copied = new Set(
+    files
+      .filter(({ action }) => action === 'created' || action === 'replaced')
+      .map(({ path }) => path),
+  );
+  return describePrivileged(entries.filter(({ path }) => copied.has(path)));
 }
 
 function newRecord(

@@ -7,6 +7,9 @@ import {
   type BlockCheck,
   beginRequest,
   checkRequest,
+  type Extent,
+  extentsRequest,
+  parseExtents,
   parseXattrs,
   type Reply,
   ReplyKind,
@@ -102,6 +105,8 @@ export class NativeEngine implements Engine {
           options.onDone?.(at);
         } else if (kind === ReplyKind.warning) {
           options.onWarning?.(at, { attribute: data.toString(), errno: errnoName(errno) });
+        } else if (kind === ReplyKind.data) {
+          options.onCapability?.(at, parseXattrs(data));
         } else if (kind in SIDE) {
           failure ??= new OperationError(at, SIDE[kind as keyof typeof SIDE], errnoName(errno));
         }
@@ -135,12 +140,30 @@ export class NativeEngine implements Engine {
    * @returns by place in the list; those without any, or that cannot be read, are left out
    */
   async xattrs(sources: readonly string[]): Promise<Map<number, Record<string, string>>> {
-    const found = new Map<number, Record<string, string>>();
+    return this.#query(xattrsRequest, parseXattrs, sources);
+  }
+
+  /**
+   * The parts of sources that may have data; what lies between them are holes, which read as zeros.
+   *
+   * @param sources relative to the source root
+   * @returns by place in the list; those that cannot be read are left out
+   */
+  async extents(sources: readonly string[]): Promise<Map<number, readonly Extent[]>> {
+    return this.#query(extentsRequest, parseExtents, sources);
+  }
+
+  async #query<T>(
+    request: (run: number, job: number, sources: readonly string[]) => Buffer,
+    parse: (data: Buffer) => T,
+    sources: readonly string[],
+  ): Promise<Map<number, T>> {
+    const found = new Map<number, T>();
     const job = ++this.#jobs;
     const ended = this.#listen(job, sources.length, ({ kind, index, data }) => {
-      if (kind === ReplyKind.data) found.set(index, parseXattrs(data));
+      if (kind === ReplyKind.data) found.set(index, parse(data));
     });
-    this.#ask(xattrsRequest(++this.#runs, job, sources));
+    this.#ask(request(++this.#runs, job, sources));
     await ended;
     return found;
   }

@@ -38,7 +38,8 @@ const NUMBER: Readonly<Record<Operation['op'], number>> = {
   'sync-directory': 18,
 };
 const XATTRS = 19;
-const CHECK = 20;
+const EXTENTS = 20;
+const CHECK = 21;
 const NODE_TYPE = { fifo: 0, 'character-device': 1, 'block-device': 2 } as const;
 
 const REPLY_HEAD = 17;
@@ -137,9 +138,23 @@ export function runRequest(
 
 /** Asks for the extended attributes of sources: replies of kind `data`, read by `parseXattrs`. */
 export function xattrsRequest(run: number, job: number, sources: readonly string[]): Buffer {
+  return sourcesRequest(XATTRS, run, job, sources);
+}
+
+/** Asks which parts of sources have data: replies of kind `data`, read by `parseExtents`. */
+export function extentsRequest(run: number, job: number, sources: readonly string[]): Buffer {
+  return sourcesRequest(EXTENTS, run, job, sources);
+}
+
+function sourcesRequest(
+  operation: number,
+  run: number,
+  job: number,
+  sources: readonly string[],
+): Buffer {
   const writer = jobHead(run, job, 0, sources.length);
   for (const source of sources) {
-    writer.byte(XATTRS);
+    writer.byte(operation);
     writer.byte(0);
     writer.string(source);
   }
@@ -287,6 +302,22 @@ export class ReplyReader {
     }
     this.#rest = Buffer.from(bytes.subarray(at));
   }
+}
+
+/** A part of a file that may have data: offsets in bytes, the end not included. */
+export interface Extent {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Parts of a file in their order, from a reply to `extentsRequest`. */
+export function parseExtents(data: Buffer): Extent[] {
+  const extents: Extent[] = [];
+  for (let at = 0; at + 16 <= data.length; at += 16) {
+    const [start, end] = [data.readBigUInt64LE(at), data.readBigUInt64LE(at + 8)];
+    extents.push({ start: Number(start), end: Number(end) });
+  }
+  return extents;
 }
 
 /** Extended attributes as a manifest has them, from a reply to `xattrsRequest`. */

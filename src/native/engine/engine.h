@@ -32,6 +32,7 @@ enum operation_type {
 	OP_SYNC,
 	OP_SYNC_DIRECTORY,
 	OP_XATTRS,
+	OP_EXTENTS,
 	OP_CHECK,
 };
 
@@ -168,6 +169,12 @@ bool check_block(const struct operation *operation);
 /* copy.c */
 enum outcome copy_file(struct worker *worker, const struct operation *operation);
 int write_all(int fd, const uint8_t *bytes, size_t length, off_t offset);
+/* Closes what was written; only now may a file system tell that it could not write (close(2)). */
+int close_written(int fd);
+
+/* extents.c: replies with the data of a sparse source; 0, or -1 with errno */
+bool find_data(int fd, off_t *at, off_t *end, off_t size);
+int list_extents(struct worker *worker, const char *source);
 
 /* attributes.c */
 void set_attributes(struct worker *worker, int fd, const struct attributes *attributes, int like);
@@ -177,6 +184,8 @@ void set_node_attributes(struct worker *worker, int directory, const char *name,
 			 const struct attributes *attributes);
 void set_directory_attributes(struct worker *worker, int fd, const struct attributes *attributes);
 int list_xattrs(struct worker *worker, const char *source);
+/* Replies with all extended attributes of a file that has capabilities. */
+void tell_capability(struct worker *worker, int fd);
 void remove_acls(int fd);
 
 /* tree.c: 0, or -1 with errno */

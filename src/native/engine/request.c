@@ -167,6 +167,7 @@ static void take_operation(struct cursor *cursor, struct operation *operation)
 	case OP_EMPTY:
 	case OP_LOCK:
 	case OP_XATTRS:
+	case OP_EXTENTS:
 		operation->path = take_path(cursor);
 		break;
 	case OP_SYNC:
