@@ -26,6 +26,7 @@ import {
   fileBlocks,
   listBlocks,
   type PlannedFile,
+  pathsIn,
   type StateBlock,
 } from '../../src/jail/record/state-blocks.js';
 import { readStateFile, stateFileBytes } from '../../src/jail/record/state-file.js';
@@ -155,8 +156,13 @@ describe('blocks of a state', needsRoot(), () => {
     assert.equal(await isSame(root, [], jail, ctimeNs - 1_000_000n), false);
   });
 
-  test('name the entries', () => {
-    const { jail } = made();
+  test('name the entries, and what was looked at', () => {
+    const { jail, host } = made();
+    assert.deepEqual(pathsIn(host), {
+      found: ['/', '/bin', '/bin/a', '/bin/b', '/bin/l'],
+      absent: ['/none', '/none/\udcfe'],
+      listed: ['/bin', '/'],
+    });
     assert.deepEqual(
       [...entriesOf(jail)].map(({ path: at }) => at),
       ['/', '/bin', '/bin/a', '/bin/b', '/bin/l'],

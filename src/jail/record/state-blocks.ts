@@ -123,6 +123,32 @@ export function* entriesOf(
   }
 }
 
+/** Paths of a host's state: files that were found, what was absent, and directories that were listed. */
+export interface StatePaths {
+  readonly found: readonly string[];
+  readonly absent: readonly string[];
+  readonly listed: readonly string[];
+}
+
+/** Returns the paths in blocks of a host. */
+export function pathsIn(blocks: readonly StateBlock[]): StatePaths {
+  const found: string[] = [];
+  const absent: string[] = [];
+  const listed: string[] = [];
+  for (const bytes of blocks) {
+    const reader = new BlockReader(bytes);
+    for (let index = 0; index < reader.count; index++) {
+      const path = `/${reader.string()}`;
+      if (reader.type === BlockType.hostFiles) found.push(path);
+      if (reader.type === BlockType.absent) absent.push(path);
+      if (reader.type !== BlockType.lists) continue;
+      listed.push(path);
+      while (reader.string() !== '');
+    }
+  }
+  return { found, absent, listed };
+}
+
 /**
  * Returns whether all that a block lists is as it says.
  *
