@@ -16,8 +16,9 @@ export const resolveOptions = {
   sysroot: {
     type: 'string',
     requiresArg: true,
-    describe: 'Take everything from this directory, or this image, as if it were /',
-    placeholder: 'DIR|IMAGE',
+    describe:
+      'Take everything from this directory, image or directory of .deb files, as if it were /',
+    placeholder: 'DIR|IMAGE|deb:DIR',
     complete: 'directory',
   },
   package: {

@@ -137,6 +137,7 @@ export function requireRecord(root: string): JailRecord {
 /** A file of the jail's state. */
 interface StateFile {
   readonly text: string;
+  readonly bytes: Buffer;
   readonly stamp: string;
 }
 
@@ -226,7 +227,8 @@ function readOwnFile(fd: number, at: string): StateFile {
     if ((stat.mode & 0o077n) !== 0n) throw refused(at, 'others than its owner have rights to it');
     if (stat.nlink !== 1n) throw refused(at, 'has another name, by which it could be written');
     if (stat.size > MAX_BYTES) throw refused(at, `is larger than ${MAX_BYTES} bytes`);
-    return { text: readFileSync(fd, 'utf8'), stamp: stampOf(stat) };
+    const bytes = readFileSync(fd);
+    return { text: bytes.toString('utf8'), bytes, stamp: stampOf(stat) };
   } finally {
     closeSync(fd);
   }

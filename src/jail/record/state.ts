@@ -7,5 +7,8 @@ export const RECORD_NAME = 'record.json';
 /** The name of the fingerprint of an unchanged build: see ./fingerprint.ts. */
 export const FINGERPRINT_NAME = 'fingerprint.json';
 
+/** The name of the list of what runs have made in the jail: see ./mount-points.ts. */
+export const MOUNT_POINTS_NAME = 'mount-points';
+
 /** Files in it that earlier versions kept, and that nothing reads any more. */
 export const FORMER_STATE_NAMES: readonly string[] = ['proof.json', 'proof.json.new'];
