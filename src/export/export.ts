@@ -165,6 +165,8 @@ function write(
     case 'erofs':
     case 'ext4':
       return exportDisk(tree, destination, options);
+    case 'portable':
+      return exportPortable(tree, destination, options);
     case 'oci':
       return exportLayout(parts, destination, options);
     case 'docker':
@@ -229,6 +231,27 @@ async function exportDisk(
   });
   const { kind, path: file } = destination;
   return { format: kind, path: file, ...image, entries: tree.entries.length };
+}
+
+async function exportPortable(
+  tree: FileTree,
+  { kind, path: place }: Extract<Destination, { kind: 'portable' }>,
+  options: ExportOptions,
+): Promise<ExportResult> {
+  const { checkPortable } = await import('./portable.js');
+  checkPortable(tree, place);
+  if (place.endsWith('.raw')) {
+    return {
+      ...(await exportDisk(tree, { kind: 'squashfs', path: place }, options)),
+      format: kind,
+    };
+  }
+  const { writeDirectory } = await import('./unpacked.js');
+  const { signal } = options;
+  const watch = (chunks: Iterable<Buffer>) => watched(chunks, options);
+  const meter = packMeter(tree, options);
+  const made = await writeDirectory(tree, place, { signal, watch, meter });
+  return { format: kind, path: place, ...made, entries: tree.entries.length };
 }
 
 async function openArchive(file: string, { signal }: ExportOptions): Promise<OutputFile> {

@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import path from 'node:path';
 import { JailbuildError } from '../../errors.js';
 import {
   jailTree,
@@ -19,6 +20,8 @@ import type { ImageTree } from './image-source.js';
 export interface ExportSource {
   /** The jail file, where it is one. */
   readonly file?: JailFile;
+  /** The directory of the jail, where it is one. */
+  readonly jail?: string;
   read(): Promise<SourceTree & Partial<Pick<ImageTree, 'image' | 'leftOut'>>>;
 }
 
@@ -87,7 +90,8 @@ export function findSource(
       );
     }
     only('a jail');
-    return { read: () => jailTree(what[0] ?? '') };
+    const jail = path.resolve(what[0] ?? '');
+    return { jail, read: () => jailTree(what[0] ?? '') };
   }
   const asked = [...what, ...(args.profile ?? [])];
   if (asked.length === 0) throw new JailbuildError('USAGE', 'name a jail or at least one program');

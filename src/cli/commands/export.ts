@@ -4,6 +4,7 @@ import type { ExportOptions, ExportPart, ExportResult } from '../../export/expor
 import type { StoredLayer } from '../../export/image.js';
 import { platformName } from '../../export/platform-name.js';
 import { isStandardOutput, isStream } from '../../fs/atomic-file.js';
+import type { Sysroot } from '../../fs/sysroot.js';
 import type { LeftOut } from '../../image/left-out.js';
 import type { Entry } from '../../manifest/manifest.js';
 import type { WorkProgress } from '../../manifest/work.js';
@@ -17,6 +18,7 @@ import {
   exportOptions,
   exportPositionals,
   IMAGE_OPTIONS,
+  UNIT_OPTIONS,
 } from '../options/export.js';
 import { limitsOf } from '../options/limits.js';
 import { jsonLine } from '../output/json.js';
@@ -24,6 +26,7 @@ import { outputIsScreen, outputIsTerminal, writeErr, writeOut } from '../output/
 import { showingProgress } from '../output/progress.js';
 import { formatSize, plural, printable } from '../output/text.js';
 import { annotateMessages, warn } from '../report-error.js';
+import type { PendingDepfile } from './depfile.js';
 import type { ExportSource } from './export-source.js';
 import type { SbomRequest } from './sbom-document.js';
 
@@ -62,6 +65,9 @@ export const exportCommand = defineCommand({
       ({ path }) => path === STDOUT_PATH || isStandardOutput(path),
     );
     for (const destination of destinations) checkUsage(line, destination, toStdout.length);
+    if (destinations.length > 1 && destinations.some(({ kind }) => kind === 'portable')) {
+      throw new JailbuildError('USAGE', '--to portable: has files of its own: export it by itself');
+    }
     if (toStdout.length > 0 && (await outputIsTerminal())) {
       throw new JailbuildError('USAGE', '--to: refusing to write an archive to a terminal');
     }
@@ -109,17 +115,17 @@ async function exportSources(
   onWork: (progress: WorkProgress) => void,
 ): Promise<ExportReport> {
   const { exportParts } = await import('../../export/export.js');
-  const { nameOfImage } = await import('../../export/destination.js');
   const [{ args }] = parts;
   const [destination] = destinations;
   const { signal } = interrupt;
   const digestFile = args['digest-file'];
   const digests = digestFile === undefined ? undefined : await prepareFile(digestFile, signal);
   const sbom = await prepareSbom(parts, destinations, signal);
+  const rule = await prepareRule(args, destinations);
   try {
     const prepared: PreparedPart[] = [];
     for (const part of parts) {
-      prepared.push(await preparePart(part, sbom, nameOfImage(destination), { signal, onWork }));
+      prepared.push(await preparePart(part, sbom, destination, { signal, onWork }));
     }
     interrupt.listen();
     const results: ExportResult[] = [];
@@ -128,6 +134,7 @@ async function exportSources(
     }
     const [{ sbomText, leftOut }] = prepared as [PreparedPart];
     if (sbomText !== undefined) await sbom?.file?.commit(sbomText);
+    if (rule !== undefined) await commitRule(rule, parts, prepared);
     await digests?.commit(results.map(({ digest }) => `${digest}\n`).join(''));
     const written =
       sbom?.request.file === undefined
@@ -139,8 +146,42 @@ async function exportSources(
   } catch (error) {
     await sbom?.file?.discard();
     await digests?.discard();
+    await rule?.discard();
     throw error;
   }
+}
+
+async function prepareRule(args: ExportArguments, destinations: readonly Destination[]) {
+  if (args.depfile === undefined && args['depfile-target'] === undefined) return undefined;
+  const { prepareDepfile } = await import('./depfile.js');
+  const files = destinations.flatMap(({ kind, path }) =>
+    path === STDOUT_PATH || kind === 'docker' ? [] : [kind === 'oci' ? `${path}/index.json` : path],
+  );
+  const digestFile = args['digest-file'];
+  const all = digestFile === undefined ? files : [digestFile, ...files];
+  return prepareDepfile(args, all[0], all);
+}
+
+/** Writes down the files of the host that an export rests on. */
+async function commitRule(
+  rule: PendingDepfile,
+  parts: readonly Part[],
+  prepared: readonly PreparedPart[],
+): Promise<void> {
+  const { filesOfImage, lookedAt, sourcesOf } = await import('./depfile.js');
+  const { loadProfiles } = await import('../../profile/load.js');
+  const files = parts.flatMap(({ args, source: { file } }) => [
+    ...(args.from === undefined ? [] : [args.from]),
+    ...(args['from-image'] === undefined ? [] : filesOfImage(args['from-image'])),
+    ...(args.trace ?? []),
+    ...(file === undefined ? [] : [file.path, ...file.traces]),
+    ...loadProfiles([...(args.profile ?? []), ...(file?.profiles ?? [])]).map(({ path }) => path),
+  ]);
+  const sources = prepared.flatMap(({ tree }) => sourcesOf(tree.entries, tree.sourceRoot));
+  await rule.commit(
+    [...files, ...sources],
+    prepared.map(({ sysroot }) => lookedAt(sysroot)),
+  );
 }
 
 interface PreparedSbom {
@@ -173,13 +214,14 @@ interface PreparedPart extends ExportPart {
   readonly sbomText: string | undefined;
   readonly leftOut: LeftOut | undefined;
   readonly warnings: readonly string[];
+  readonly sysroot: Sysroot;
 }
 
 /** Reads what one platform's image is to hold, and checks it. */
 async function preparePart(
   { args, source }: Part,
   sbom: PreparedSbom | undefined,
-  imageName: string | undefined,
+  destination: Destination,
   { signal, onWork }: Required<Pick<ExportOptions, 'signal' | 'onWork'>>,
 ): Promise<PreparedPart> {
   const { exportOptionsOf } = await import('../options/image.js');
@@ -201,6 +243,10 @@ async function preparePart(
     const made = await withPackageDatabase(read);
     for (const warning of made.warnings) tellWarning(warning);
     tree = made.tree;
+  }
+  if (destination.kind === 'portable') {
+    const { withUnit } = await import('../options/portable.js');
+    tree = await withUnit(args, { ...source, ...read, tree }, destination.path);
   }
   const limits = limitsOf(args);
   if (limits !== undefined) {
@@ -227,10 +273,12 @@ async function preparePart(
     for (const warning of unread) tellWarning(warning);
     options = { ...options, packageOf };
   }
-  if (sbom === undefined) return { tree, options, leftOut, sbomText: undefined, warnings: shown };
+  if (sbom === undefined)
+    return { tree, options, leftOut, sysroot, sbomText: undefined, warnings: shown };
   const { makeSbom, UNNAMED } = await import('./sbom-document.js');
+  const { nameOfImage } = await import('../../export/destination.js');
   const title = chosen.image?.labels?.['org.opencontainers.image.title'];
-  const name = title ?? imageName ?? UNNAMED;
+  const name = title ?? nameOfImage(destination) ?? UNNAMED;
   const made = await makeSbom(sbom.request, name, tree, sysroot, originOf, onWork);
   for (const warning of made.warnings) tellWarning(warning);
   // The export fails if a file no longer has the digest of the bill of materials.
@@ -238,7 +286,14 @@ async function preparePart(
     const digest = made.digests.get(entry.path);
     return entry.type === 'file' && digest !== undefined ? { ...entry, digest } : entry;
   });
-  return { tree: { ...tree, entries }, options, leftOut, sbomText: made.text, warnings: shown };
+  return {
+    tree: { ...tree, entries },
+    options,
+    leftOut,
+    sysroot,
+    sbomText: made.text,
+    warnings: shown,
+  };
 }
 
 interface ExportReport {
@@ -249,7 +304,7 @@ interface ExportReport {
   readonly warnings: readonly string[];
 }
 
-function checkUsage(args: ExportLine, { kind }: Destination, toStdout: number): void {
+function checkUsage(args: ExportLine, { kind, path: place }: Destination, toStdout: number): void {
   const usage = (message: string): never => {
     throw new JailbuildError('USAGE', message);
   };
@@ -261,13 +316,20 @@ function checkUsage(args: ExportLine, { kind }: Destination, toStdout: number): 
   if (args.append && kind !== 'oci' && kind !== 'docker') {
     usage(`--append adds to a layout or a registry: --to oci: or docker://, not ${kind}`);
   }
-  const isDisk = kind === 'squashfs' || kind === 'erofs' || kind === 'ext4';
+  const isDisk =
+    kind === 'squashfs' ||
+    kind === 'erofs' ||
+    kind === 'ext4' ||
+    (kind === 'portable' && place.endsWith('.raw'));
   if (args.verity && !isDisk) usage(`--verity applies to disk images, not to ${kind}`);
   if (isContainerImage({ kind })) return;
-  // Of an image as a source, it says which one.
-  const isOfSource = (name: string) => name === 'platform' && args['from-image'] !== undefined;
-  const other = IMAGE_OPTIONS.find((name) => args[name] !== undefined && !isOfSource(name));
+  const isAllowed = (name: string) =>
+    // Of an image as a source, it says which one.
+    (name === 'platform' && args['from-image'] !== undefined) ||
+    (kind === 'portable' && UNIT_OPTIONS.includes(name));
+  const other = IMAGE_OPTIONS.find((name) => args[name] !== undefined && !isAllowed(name));
   if (other !== undefined) usage(`--${other} applies to images, not to ${kind}`);
+  if (kind === 'portable') return;
   if (args['--'] !== undefined) usage(`the command behind -- applies to images, not to ${kind}`);
 }
 

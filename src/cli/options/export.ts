@@ -1,5 +1,6 @@
 import type { Arguments } from '../command.js';
 import { buildOptions } from './build.js';
+import { depfileOptions } from './depfile.js';
 import { FORMAT_OPTION, limitOptions } from './limits.js';
 import { registryOptions } from './registry.js';
 import { resolveOptions } from './resolve.js';
@@ -26,7 +27,7 @@ export const exportOptions = {
     placeholder: 'FORM:PATH',
     complete: [
       ...['oci:', 'oci-archive:', 'docker-archive:', 'docker://', 'tar:', 'cpio:'],
-      ...['squashfs:', 'erofs:', 'ext4:'],
+      ...['squashfs:', 'erofs:', 'ext4:', 'portable:'],
     ],
   },
   from: {
@@ -155,6 +156,7 @@ export const exportOptions = {
     describe: 'Write the digest to this file, a line for each --to',
     complete: 'file',
   },
+  ...depfileOptions,
   compression: {
     choices: ['none', 'gzip', 'zstd'],
     describe: 'Compression of layers [default: gzip] and archives [default: by file name]',
@@ -191,6 +193,9 @@ export type ExportArguments = Omit<ExportLine, 'platform' | 'to'> & {
   /** The root directory that is named for the platform; takes the place of --sysroot. */
   readonly platformRoot?: string;
 };
+
+/** What of it a unit of systemd has as well. */
+export const UNIT_OPTIONS: readonly string[] = ['cmd', 'env', 'user', 'workdir'];
 
 /** What only an image has. */
 export const IMAGE_OPTIONS = Object.entries(exportOptions).flatMap(([name, option]) =>
