@@ -52,6 +52,26 @@ export async function prove(trial: JobTrial): Promise<Tried> {
   };
 }
 
+/** Profiles that are for the jobs of some programs. */
+const PROFILES: Readonly<Record<string, string>> = {
+  python3: 'python',
+  perl: 'perl',
+  node: 'node',
+  nginx: 'nginx',
+  openssl: 'ssl',
+  curl: 'ssl',
+};
+
+/** Builds with the profile that is for the job's program; undefined where there is none. */
+export async function profile(trial: JobTrial): Promise<Tried | undefined> {
+  const names = trial.job.programs.map((program) => PROFILES[path.basename(program)]);
+  const options = names.flatMap((name) => (name === undefined ? [] : ['--profile', name]));
+  if (options.length === 0) return undefined;
+  const built = trial.build(options);
+  if (built.status === 0) return { built, outcome: await trial.run() };
+  return { built, outcome: { passes: false, output: built.stderr } };
+}
+
 /** Builds by default, and again with what that build's lines of advice say, to the letter. */
 export async function advised(trial: JobTrial): Promise<Tried> {
   const first = trial.build();

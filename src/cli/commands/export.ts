@@ -4,6 +4,7 @@ import type { ExportOptions, ExportPart, ExportResult } from '../../export/expor
 import type { StoredLayer } from '../../export/image.js';
 import { platformName } from '../../export/platform-name.js';
 import { isStandardOutput, isStream } from '../../fs/atomic-file.js';
+import type { Sysroot } from '../../fs/sysroot.js';
 import type { LeftOut } from '../../image/left-out.js';
 import type { Entry } from '../../manifest/manifest.js';
 import type { WorkProgress } from '../../manifest/work.js';
@@ -25,6 +26,7 @@ import { outputIsScreen, outputIsTerminal, writeErr, writeOut } from '../output/
 import { showingProgress } from '../output/progress.js';
 import { formatSize, plural, printable } from '../output/text.js';
 import { annotateMessages, warn } from '../report-error.js';
+import type { PendingDepfile } from './depfile.js';
 import type { ExportSource } from './export-source.js';
 import type { SbomRequest } from './sbom-document.js';
 
@@ -136,6 +138,7 @@ async function exportSources(
   const digestFile = args['digest-file'];
   const digests = digestFile === undefined ? undefined : await prepareFile(digestFile, signal);
   const sbom = await prepareSbom(parts, destinations, signal);
+  const rule = await prepareRule(args, destinations);
   try {
     const prepared: PreparedPart[] = [];
     for (const part of parts) {
@@ -148,6 +151,7 @@ async function exportSources(
     }
     const [{ sbomText, leftOut }] = prepared as [PreparedPart];
     if (sbomText !== undefined) await sbom?.file?.commit(sbomText);
+    if (rule !== undefined) await commitRule(rule, parts, prepared);
     await digests?.commit(results.map(({ digest }) => `${digest}\n`).join(''));
     const written =
       sbom?.request.file === undefined
@@ -159,8 +163,42 @@ async function exportSources(
   } catch (error) {
     await sbom?.file?.discard();
     await digests?.discard();
+    await rule?.discard();
     throw error;
   }
+}
+
+async function prepareRule(args: ExportArguments, destinations: readonly Destination[]) {
+  if (args.depfile === undefined && args['depfile-target'] === undefined) return undefined;
+  const { prepareDepfile } = await import('./depfile.js');
+  const files = destinations.flatMap(({ kind, path }) =>
+    path === STDOUT_PATH || kind === 'docker' ? [] : [kind === 'oci' ? `${path}/index.json` : path],
+  );
+  const digestFile = args['digest-file'];
+  const all = digestFile === undefined ? files : [digestFile, ...files];
+  return prepareDepfile(args, all[0], all);
+}
+
+/** Writes down the files of the host that an export rests on. */
+async function commitRule(
+  rule: PendingDepfile,
+  parts: readonly Part[],
+  prepared: readonly PreparedPart[],
+): Promise<void> {
+  const { filesOfImage, lookedAt, sourcesOf } = await import('./depfile.js');
+  const { loadProfiles } = await import('../../profile/load.js');
+  const files = parts.flatMap(({ args, source: { file } }) => [
+    ...(args.from === undefined ? [] : [args.from]),
+    ...(args['from-image'] === undefined ? [] : filesOfImage(args['from-image'])),
+    ...(args.trace ?? []),
+    ...(file === undefined ? [] : [file.path, ...file.traces]),
+    ...loadProfiles([...(args.profile ?? []), ...(file?.profiles ?? [])]).map(({ path }) => path),
+  ]);
+  const sources = prepared.flatMap(({ tree }) => sourcesOf(tree.entries, tree.sourceRoot));
+  await rule.commit(
+    [...files, ...sources],
+    prepared.map(({ sysroot }) => lookedAt(sysroot)),
+  );
 }
 
 interface PreparedSbom {
@@ -193,6 +231,7 @@ interface PreparedPart extends ExportPart {
   readonly sbomText: string | undefined;
   readonly leftOut: LeftOut | undefined;
   readonly warnings: readonly string[];
+  readonly sysroot: Sysroot;
 }
 
 /** Reads what one platform's image is to hold, and checks it. */
@@ -251,7 +290,8 @@ async function preparePart(
     for (const warning of unread) tellWarning(warning);
     options = { ...options, packageOf };
   }
-  if (sbom === undefined) return { tree, options, leftOut, sbomText: undefined, warnings: shown };
+  if (sbom === undefined)
+    return { tree, options, leftOut, sysroot, sbomText: undefined, warnings: shown };
   const { makeSbom, UNNAMED } = await import('./sbom-document.js');
   const { nameOfImage } = await import('../../export/destination.js');
   const title = chosen.image?.labels?.['org.opencontainers.image.title'];
@@ -263,7 +303,14 @@ async function preparePart(
     const digest = made.digests.get(entry.path);
     return entry.type === 'file' && digest !== undefined ? { ...entry, digest } : entry;
   });
-  return { tree: { ...tree, entries }, options, leftOut, sbomText: made.text, warnings: shown };
+  return {
+    tree: { ...tree, entries },
+    options,
+    leftOut,
+    sysroot,
+    sbomText: made.text,
+    warnings: shown,
+  };
 }
 
 interface ExportReport {

@@ -1,5 +1,6 @@
 import type { Arguments } from '../command.js';
 import { buildOptions } from './build.js';
+import { depfileOptions } from './depfile.js';
 import { FORMAT_OPTION, limitOptions } from './limits.js';
 import { registryOptions } from './registry.js';
 import { resolveOptions } from './resolve.js';
@@ -167,6 +168,7 @@ export const exportOptions = {
     describe: 'Write the digest to this file, a line for each --to',
     complete: 'file',
   },
+  ...depfileOptions,
   compression: {
     choices: ['none', 'gzip', 'zstd'],
     describe: 'Compression of layers [default: gzip] and archives [default: by file name]',
