@@ -25,7 +25,7 @@ export interface ExportSource {
   readonly jail?: string;
   /** What proofs are run in, but for a jail file. */
   toProve?(): Promise<ProofSubject>;
-  read(): Promise<SourceTree & Partial<Pick<ImageTree, 'image' | 'leftOut'>>>;
+  read(): Promise<SourceTree & Partial<Pick<ImageTree, 'image' | 'leftOut' | 'from'>>>;
 }
 
 /** Options that determine how programs are resolved. */

@@ -18,11 +18,14 @@ export interface ImageTree extends SourceTree {
   /** The image's configuration, as an export is asked for one. */
   readonly image: ImageOptions;
   readonly leftOut: LeftOut;
+  /** Which image it was. */
+  readonly from: { readonly reference: string; readonly id: string };
 }
 
 interface ImageRequest extends ProofSubject {
   readonly sysroot: Sysroot;
   readonly image: ImageOptions;
+  readonly from: ImageTree['from'];
   readonly warnings: readonly string[];
 }
 
@@ -60,7 +63,8 @@ export async function imageRequest(args: ExportArguments): Promise<ImageRequest>
     ...(WorkingDir ? { workdir: WorkingDir } : {}),
   };
   const command = [...(Entrypoint ?? []), ...(Cmd ?? [])];
-  return { request, run, command, sysroot, image: requestedImage(image), warnings };
+  const from = { reference, id: image.id };
+  return { request, run, command, sysroot, image: requestedImage(image), from, warnings };
 }
 
 /**
@@ -69,7 +73,7 @@ export async function imageRequest(args: ExportArguments): Promise<ImageRequest>
  * @throws JailbuildError as `imageRequest` and `requestTree`
  */
 export async function imageTree(args: ExportArguments): Promise<ImageTree> {
-  const { request, sysroot, image, warnings } = await imageRequest(args);
+  const { request, sysroot, image, from, warnings } = await imageRequest(args);
   const tree = await requestTree(request, args['allow-missing'] ?? false);
   const origins = tree.tree.entries.flatMap((entry) => {
     const origin = tree.originOf(entry);
@@ -80,6 +84,7 @@ export async function imageTree(args: ExportArguments): Promise<ImageTree> {
     ...tree,
     warnings: [...warnings, ...tree.warnings],
     image,
+    from,
     leftOut: await leftOutOf(sysroot, new Set(origins)),
   };
 }
