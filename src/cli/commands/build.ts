@@ -4,6 +4,7 @@ import { planBuild, resultOf, runBuild } from '../../jail/build/pipeline.js';
 import type { Planned } from '../../jail/build/plan-step.js';
 import type { Proven } from '../../jail/build/verify-step.js';
 import type { HostState } from '../../jail/record/fingerprint.js';
+import { pathsIn } from '../../jail/record/state-blocks.js';
 import { isPrivileged } from '../../jail/write/stage.js';
 import { canonicalJson } from '../../manifest/canonical-json.js';
 import type { Manifest } from '../../manifest/manifest.js';
@@ -247,12 +248,7 @@ async function commitRule(
     ...loadProfiles(profiles).map(({ path }) => path),
     ...sourcesOf(manifest.entries, sourceRoot),
   ];
-  const ofState = ({ paths, absent, lists }: HostState): Looked => ({
-    root: sourceRoot,
-    found: paths,
-    absent,
-    listed: Object.keys(lists),
-  });
+  const ofState = (host: HostState): Looked => ({ root: sourceRoot, ...pathsIn(host) });
   const looked = (): readonly Looked[] => {
     switch (resolution.kind) {
       case 'closure':

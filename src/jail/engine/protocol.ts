@@ -39,6 +39,7 @@ const NUMBER: Readonly<Record<Operation['op'], number>> = {
 };
 const XATTRS = 19;
 const EXTENTS = 20;
+const CHECK = 21;
 const NODE_TYPE = { fifo: 0, 'character-device': 1, 'block-device': 2 } as const;
 
 const REPLY_HEAD = 17;
@@ -156,6 +157,34 @@ function sourcesRequest(
     writer.byte(operation);
     writer.byte(0);
     writer.string(source);
+  }
+  return writer.request();
+}
+
+/** What a block of a state lists is to be found as it says: see jail/record/state-blocks.ts. */
+export interface BlockCheck {
+  readonly block: Buffer;
+  /** Whether its paths are below the base, or below the source root. */
+  readonly isOfJail: boolean;
+}
+
+/**
+ * Asks whether blocks still hold: the first that does not is a reply of kind `sourceChanged`.
+ *
+ * @param recorded when the jail's record was made, in nanoseconds since the epoch
+ */
+export function checkRequest(
+  run: number,
+  job: number,
+  checks: readonly BlockCheck[],
+  recorded: bigint,
+): Buffer {
+  const writer = jobHead(run, job, 0, checks.length);
+  for (const { block, isOfJail } of checks) {
+    writer.byte(CHECK);
+    writer.byte(isOfJail ? 1 : 0);
+    writer.long(recorded);
+    writer.bytes(block);
   }
   return writer.request();
 }
