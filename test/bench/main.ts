@@ -7,6 +7,7 @@ import { benchLaunch } from './launch.js';
 import { benchObserve } from './observe.js';
 import { benchResolve } from './resolve.js';
 import { benchSizes } from './sizes.js';
+import { benchTrees } from './trees.js';
 
 const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   build: benchBuild,
@@ -18,6 +19,7 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   observe: benchObserve,
   sizes: benchSizes,
   resolve: benchResolve,
+  trees: benchTrees,
 };
 
 const names = process.argv.slice(2);
