@@ -38,6 +38,7 @@ const REQUEST: Checks<ResolveRequest> = {
     field.value === 'all' ? 'all' : field.integer(0, Number.MAX_SAFE_INTEGER),
   packageEssential: (field) => field.boolean(),
   packageDocs: (field) => field.boolean(),
+  scriptCommands: oneOf('auto', 'none'),
   terminfo: textsOr('default', 'all', 'none'),
   dlopen: oneOf('required', 'recommended', 'suggested', 'none'),
   nss: oneOf('auto', 'none'),

@@ -8,17 +8,17 @@ import { fileTotals, WorkMeter, type WorkProgress } from './work.js';
 const CHUNK = 1 << 20;
 
 /**
- * Reads the files of a plan that have no digest yet and records their SHA-256.
+ * Reads the files of a plan or tree that have no digest yet and records their SHA-256.
  *
  * @param sourceRoot the real path of the sysroot, '' for `/`
  * @param onWork called while files are read
  * @throws JailbuildError NOT_READABLE
  */
-export async function addDigests(
-  manifest: Manifest,
+export async function addDigests<T extends Pick<Manifest, 'entries'>>(
+  manifest: T,
   sourceRoot: string,
   onWork?: (progress: WorkProgress) => void,
-): Promise<Manifest> {
+): Promise<T> {
   // Loaded on demand: the main job does not need it.
   const { createHash } = await import('node:crypto');
   const buffer = Buffer.allocUnsafe(CHUNK);

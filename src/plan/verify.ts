@@ -176,6 +176,8 @@ const DATA: ReadonlySet<Reason['kind']> = new Set([
   'package',
   'named',
   'observed',
+  'command',
+  'sourced',
 ]);
 
 /** What came along as data may be a module that some program opens. */

@@ -22,7 +22,7 @@ export interface ExportSource {
   readonly file?: JailFile;
   /** The directory of the jail, where it is one. */
   readonly jail?: string;
-  read(): Promise<SourceTree & Partial<Pick<ImageTree, 'image' | 'leftOut'>>>;
+  read(): Promise<SourceTree & Partial<Pick<ImageTree, 'image' | 'leftOut' | 'from'>>>;
 }
 
 /** Options that determine how programs are resolved. */

@@ -17,6 +17,8 @@ export interface ImageTree extends SourceTree {
   /** The image's configuration, as an export is asked for one. */
   readonly image: ImageOptions;
   readonly leftOut: LeftOut;
+  /** Which image it was. */
+  readonly from: { readonly reference: string; readonly id: string };
 }
 
 /**
@@ -56,6 +58,7 @@ export async function imageTree(args: ExportArguments): Promise<ImageTree> {
     ...tree,
     warnings: [...warnings, ...tree.warnings],
     image: requestedImage(image),
+    from: { reference, id: image.id },
     leftOut: await leftOutOf(sysroot, new Set(origins)),
   };
 }

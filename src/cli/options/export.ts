@@ -145,6 +145,32 @@ export const exportOptions = {
     placeholder: 'OS/ARCH[/VARIANT][=SYSROOT]',
     group: IMAGE_GROUP,
   },
+  attach: {
+    type: 'boolean',
+    describe: 'Attach the bill of materials to the image [default: true for registries]',
+    group: IMAGE_GROUP,
+  },
+  provenance: {
+    type: 'boolean',
+    describe: 'Attach what the image was made from, as an in-toto statement of SLSA',
+    group: IMAGE_GROUP,
+  },
+  'sign-key': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Sign what is pushed with this private key (PEM, or of cosign)',
+    placeholder: 'FILE',
+    complete: 'file',
+    group: IMAGE_GROUP,
+  },
+  'sign-passphrase-file': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'File with the passphrase of the key [default: COSIGN_PASSWORD]',
+    placeholder: 'FILE',
+    complete: 'file',
+    group: IMAGE_GROUP,
+  },
   append: {
     type: 'boolean',
     describe: 'Keep the images that the tag has for other platforms',

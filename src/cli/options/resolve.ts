@@ -52,6 +52,11 @@ export const resolveOptions = {
     describe: 'Add documentation, translations, headers and static libraries of packages too',
     group: GROUP,
   },
+  'script-commands': {
+    choices: ['auto', 'none'],
+    describe: 'Commands that shell scripts run, and files that they source [default: auto]',
+    group: GROUP,
+  },
   terminfo: {
     type: 'string',
     requiresArg: true,
@@ -166,6 +171,9 @@ function packageChoices(args: Partial<ResolveArguments>): Partial<ResolveRequest
     ...(depends === undefined ? {} : { packageDepends: depthOf(depends) }),
     ...(args['package-essential'] ? { packageEssential: true } : {}),
     ...(args['package-docs'] ? { packageDocs: true } : {}),
+    ...(args['script-commands'] === undefined
+      ? {}
+      : { scriptCommands: args['script-commands'] as 'auto' | 'none' }),
   };
 }
 
