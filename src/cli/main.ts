@@ -1,7 +1,10 @@
 import { existsSync } from 'node:fs';
 import packageJson from '../../package.json' with { type: 'json' };
-import { JailbuildError } from '../errors.js';
+import { errnoOf, JailbuildError, strerror } from '../errors.js';
+import { debDirectory } from '../image/deb-directory.js';
+import { isImageReference } from '../image/reference.js';
 import { nearest } from '../text/suggest.js';
+import { spliceArguments } from './argument-file.js';
 import type { AnyCommand } from './command.js';
 import { COMMANDS } from './commands/index.js';
 import { EXIT, exitStatusOf } from './exit-status.js';
@@ -44,6 +47,15 @@ function ofSystem(error: unknown): unknown {
   ) {
     return new JailbuildError('USAGE', 'a path has a NUL byte in it, which no path can have');
   }
+  // Of a file that was there a moment ago: what the system says of it is for the user.
+  if (errnoOf(error) !== undefined && 'syscall' in error && 'path' in error) {
+    const path = String(error.path).replace(/^\/proc\/self\/fd\/\d+\//, '');
+    const isFull = /^(ENOSPC|EDQUOT|EROFS|EFBIG)$/.test(errnoOf(error) ?? '');
+    const message = `${path}: ${strerror(error)} (${error.syscall})`;
+    return new JailbuildError(isFull ? 'WRITE_FAILED' : 'NOT_READABLE', message, path, {
+      cause: error,
+    });
+  }
   return error;
 }
 
@@ -63,26 +75,28 @@ async function runLine(argv: readonly string[]): Promise<number> {
   refuseMisspeltCommand(words[0]);
   const { command, at } = namedCommand(words) ?? { command: COMMANDS[0], at: -1 };
   if (command === undefined) throw new Error('there are no commands');
-  const rest = argv.filter((_, index) => index !== at);
+  const rest = spliceArguments(
+    command,
+    argv.filter((_, index) => index !== at),
+  );
   const parsed = parsePlainWords(command, rest) ?? (await parseAnyWords(command, rest));
   checkArguments(command, parsed);
   if (parsed.help) return showHelp(words);
-  return command.run((await withImageAsSysroot(parsed)) as never);
+  return command.run((await withUnpackedSysroot(parsed)) as never);
 }
 
-/** An image that is named for a root directory is unpacked, and its root directory taken. */
-async function withImageAsSysroot(parsed: Parsed): Promise<Parsed> {
+/** Images and packages that are named for a root directory are unpacked, and their root directory taken. */
+async function withUnpackedSysroot(parsed: Parsed): Promise<Parsed> {
   const { sysroot } = parsed;
-  if (typeof sysroot !== 'string' || !/^(oci|oci-archive|docker-archive|docker):/.test(sysroot)) {
-    return parsed;
-  }
-  const { hostPlatform, imageRoot } = await import('../image/image-root.js');
-  const { platform } = parsed;
+  if (typeof sysroot !== 'string') return parsed;
+  if (!isImageReference(sysroot) && debDirectory(sysroot) === undefined) return parsed;
+  const { hostPlatform, unpackedRoot } = await import('../image/image-root.js');
+  const [platform] = [parsed.platform].flat();
   const { parsePlatform } = await import('../image/platform.js');
   const wanted = typeof platform === 'string' ? parsePlatform(platform) : hostPlatform();
   const { registryOptionsOf } = await import('./options/registry.js');
-  const { root } = await imageRoot(sysroot, wanted, registryOptionsOf(parsed));
-  return { ...parsed, sysroot: root };
+  const root = await unpackedRoot(sysroot, wanted, registryOptionsOf(parsed));
+  return { ...parsed, sysroot: root ?? sysroot };
 }
 
 /** yargs takes several milliseconds to load, and as much to parse. */

@@ -5,6 +5,7 @@ import { JailbuildError } from '../errors.js';
 import { pathBuffer } from '../fs/path-bytes.js';
 import type { Entry, FileEntry } from '../manifest/manifest.js';
 import { nanoseconds } from '../manifest/timestamp.js';
+import type { WorkMeter } from '../manifest/work.js';
 import { formatSize } from '../text/format.js';
 import { uuidOfHash } from '../text/uuid.js';
 import { type DiskRun, type DiskTool, runTool } from './disk-tool.js';
@@ -73,11 +74,11 @@ export async function writeExt4(
   scratch: string,
   time: number,
   size: number | undefined,
-  { signal, watch }: DiskRun,
+  { signal, watch, meter }: DiskRun,
 ): Promise<void> {
   const hash = createHash('sha256');
   const content = path.join(scratch, 'content');
-  const script = new Script(content, hash);
+  const script = new Script(content, hash, meter);
   for (const _ of watch(script.write(tree, time))) signal?.throwIfAborted();
   const uuid = uuidOfHash(hash.digest());
   const { inodes, blocks } = script.needs;
@@ -117,15 +118,17 @@ export async function writeExt4(
 class Script {
   readonly #content: string;
   readonly #hash: Hash;
+  readonly #meter: WorkMeter;
   readonly #made: Buffer[] = [];
   readonly #set: Buffer[] = [];
   #files = 0;
   #blocks = 0;
   #inodes = 0;
 
-  constructor(content: string, hash: Hash) {
+  constructor(content: string, hash: Hash, meter: WorkMeter) {
     this.#content = content;
     this.#hash = hash;
+    this.#meter = meter;
     mkdirSync(content, { mode: 0o700 });
   }
 
@@ -232,7 +235,7 @@ class Script {
 
   *#file(entry: FileEntry, name: string, sourceRoot: string): Generator<Buffer> {
     const file = this.#nextFile();
-    const chunks = new Chunks(sourceRoot);
+    const chunks = new Chunks(sourceRoot, this.#meter);
     const all = function* () {
       yield* chunks.content(entry);
       yield* chunks.end();

@@ -3,7 +3,8 @@ import { readIfThere } from '../evidence/packages/aliases.js';
 import { packageOwners } from '../evidence/packages/owners.js';
 import type { Package } from '../evidence/packages/package.js';
 import { isTrace, type Sysroot } from '../fs/sysroot.js';
-import type { Entry, FileEntry } from '../manifest/manifest.js';
+import type { FileEntry } from '../manifest/manifest.js';
+import { withAdditions } from './additions.js';
 import { Chunks, type FileTree } from './file-tree.js';
 import type { SourceTree } from './source.js';
 
@@ -66,7 +67,8 @@ export async function withPackageDatabase(source: SourceTree): Promise<WithDatab
       if (text !== undefined) made.set(path, text);
     }
   }
-  return { ...added(tree, made), warnings: [...warnings, ...unlisted] };
+  const texts = new Map([...made].map(([path, text]) => [path, { text }]));
+  return { tree: withAdditions(tree, texts), warnings: [...warnings, ...unlisted] };
 }
 
 function keyOf({ name, architecture }: Package): string {
@@ -164,37 +166,4 @@ function apkInstalled(
     return [`${out.join('\n')}\n\n`];
   });
   return paragraphs.join('');
-}
-
-/** The tree with files of these texts, and with the directories that they are in. */
-function added(
-  { entries, sourceRoot }: FileTree,
-  texts: ReadonlyMap<string, string>,
-): Pick<WithDatabase, 'tree'> {
-  const all = new Map(entries.map((entry) => [entry.path, entry]));
-  const common = { uid: 0, gid: 0, mtime: '0.000000000', reasons: [] };
-  for (const [path, text] of texts) {
-    if (all.has(path)) continue;
-    const parents: Entry[] = [];
-    let isPossible = true;
-    for (let cut = path.lastIndexOf('/'); cut > 0; cut = path.lastIndexOf('/', cut - 1)) {
-      const parent = path.slice(0, cut);
-      const known = all.get(parent);
-      if (known === undefined) {
-        parents.push({ type: 'directory', path: parent, mode: '0755', ...common });
-      } else if (known.type !== 'directory') {
-        isPossible = false;
-      }
-    }
-    if (!isPossible) continue;
-    for (const parent of parents) all.set(parent.path, parent);
-    const content = Buffer.from(text);
-    const size = content.length;
-    const body = { size, content: content.toString('base64') };
-    all.set(path, { type: 'file', path, mode: '0644', ...common, ...body });
-  }
-  const sorted = [...all.values()].sort((a, b) =>
-    Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)),
-  );
-  return { tree: { entries: sorted, sourceRoot } };
 }

@@ -7,7 +7,7 @@ import {
   openSync,
   readlinkSync,
 } from 'node:fs';
-import { JailbuildError } from '../errors.js';
+import { errnoOf, JailbuildError } from '../errors.js';
 import { fromBytes, listNames, toBytes } from './path-bytes.js';
 
 /** Opens without reading: what only leads further (open(2)); Node has no name for it. */
@@ -35,8 +35,9 @@ const holders = new Set<HeldDirectory[]>();
  * Reads a tree that others may change meanwhile, and follows no symbolic link in it: somebody who
  * exchanges a directory for a link to `/` makes nothing of the host appear in it.
  *
- * Where none but root and the caller can rename anything on the way, a path is as good as a descriptor
- * and is taken; below the first directory of others each component is opened in the one before, by way
+ * Of the host itself, where none but root and the caller can rename anything on the way, a path is as good
+ * as a descriptor and is taken. Any other tree may be a jail's, whose own root can rename all that is in
+ * it. There, and below the first directory of others, each component is opened in the one before, by way
  * of /proc/self/fd (proc(5)), as openat2(2) does with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS. Node
  * has no openat2, and asking another program costs more than it: the way to the last directory is kept.
  *
@@ -46,7 +47,7 @@ const holders = new Set<HeldDirectory[]>();
 export class HeldTree {
   readonly #root: string;
   readonly #trusted = new Map<string, boolean>();
-  /** The way to the last directory, from the first that is not trusted on. */
+  /** The way to the last directory, from the first whose path is not enough on. */
   readonly #held: HeldDirectory[] = [];
 
   /** @param root the tree's real path, without links; '' for `/` */
@@ -71,10 +72,20 @@ export class HeldTree {
     return lstatSync(toBytes(at), { bigint: true, throwIfNoEntry: false });
   }
 
+  /** The same; nothing is where the way is no longer one of directories. */
+  find(inside: string): BigIntStats | undefined {
+    try {
+      return this.lstat(inside);
+    } catch (error) {
+      if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(errnoOf(error) ?? '')) return undefined;
+      throw error;
+    }
+  }
+
   /** The names in a directory, in no order. */
   names(inside: string): string[] {
     const path = this.#root + (inside === '/' ? '' : inside);
-    if (this.#isTrusted(path)) return listNames(path || '/');
+    if (this.#isFixed(path)) return listNames(path || '/');
     const fd = openSync(toBytes(this.#at(inside)), READ | O_DIRECTORY);
     try {
       return listNames(`/proc/self/fd/${fd}`);
@@ -86,6 +97,16 @@ export class HeldTree {
   /** The text of a symbolic link. */
   readlink(inside: string): string {
     return fromBytes(readlinkSync(toBytes(this.#at(inside)), { encoding: 'buffer' }));
+  }
+
+  /** The same; '', which no link has, for what is no longer one. */
+  targetOf(inside: string): string {
+    try {
+      return this.readlink(inside);
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      return '';
+    }
   }
 
   /**
@@ -106,7 +127,7 @@ export class HeldTree {
     const path = inside === '/' ? this.#root : this.#root + inside;
     const cut = path.lastIndexOf('/');
     const parent = path.slice(0, cut);
-    return this.#isTrusted(parent) ? path || '/' : `${this.#hold(parent)}/${path.slice(cut + 1)}`;
+    return this.#isFixed(parent) ? path || '/' : `${this.#hold(parent)}/${path.slice(cut + 1)}`;
   }
 
   /**
@@ -123,11 +144,17 @@ export class HeldTree {
     return isTrusted;
   }
 
+  /** Whether the path of a directory leads nowhere else meanwhile. */
+  #isFixed(directory: string): boolean {
+    const isOfTree = this.#root !== '' && directory.length > this.#root.length;
+    return (!isOfTree || !isProcMounted()) && this.#isTrusted(directory);
+  }
+
   /** Opens a directory component after component, and keeps the way. */
   #hold(directory: string): string {
     while (!isAtOrBelow(directory, this.#held.at(-1)?.path))
       letGo(this.#held, this.#held.length - 1);
-    let at = this.#held.at(-1)?.path ?? this.#trustedPart(directory);
+    let at = this.#held.at(-1)?.path ?? this.#fixedPart(directory);
     let magic = this.#held.length === 0 ? at : `/proc/self/fd/${this.#held.at(-1)?.fd}`;
     if (this.#held.length === 0) {
       refuseWithoutProc(directory);
@@ -149,9 +176,9 @@ export class HeldTree {
     return magic;
   }
 
-  #trustedPart(directory: string): string {
+  #fixedPart(directory: string): string {
     let at = directory;
-    while (!this.#isTrusted(at)) at = at.slice(0, at.lastIndexOf('/'));
+    while (!this.#isFixed(at)) at = at.slice(0, at.lastIndexOf('/'));
     return at;
   }
 }
@@ -159,6 +186,14 @@ export class HeldTree {
 function letGo(held: HeldDirectory[], from: number): void {
   for (const { fd } of held.splice(Math.max(from, 0))) closeSync(fd);
   if (held.length === 0) holders.delete(held);
+}
+
+/**
+ * Gives up what all trees hold, at the end of a job: a file system with an open directory cannot be
+ * unmounted. A tree that is still used opens what it needs again.
+ */
+export function releaseTrees(): void {
+  for (const held of holders) letGo(held, 0);
 }
 
 /** Closed descriptors are reopened on demand; none is in use between two calls. */
@@ -185,10 +220,14 @@ function isAbsent(error: unknown): boolean {
 
 let hasProc: boolean | undefined;
 
+function isProcMounted(): boolean {
+  hasProc ??= existsSync('/proc/self/fd');
+  return hasProc;
+}
+
 /** @throws JailbuildError NOT_READABLE */
 function refuseWithoutProc(directory: string): void {
-  hasProc ??= existsSync('/proc/self/fd');
-  if (hasProc) return;
+  if (isProcMounted()) return;
   throw new JailbuildError(
     'NOT_READABLE',
     `${directory}: others can write to it or to a directory above, and it cannot be held open without /proc: mount /proc`,

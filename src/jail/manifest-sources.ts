@@ -84,7 +84,7 @@ export class ManifestSources {
   /** A time of change cannot be set back: what has the same one has the content that was compared. */
   #refuseChanged(): void {
     for (const [{ source = '' }, before] of this.#comparison.seen) {
-      const now = this.#comparison.sources.lstat(source);
+      const now = this.#comparison.sources.find(source);
       if (now?.ino === before.ino && now.dev === before.dev && now.ctimeNs === before.ctimeNs)
         continue;
       throw new JailbuildError('SOURCE_CHANGED', `${source}: changed during the build`, source);

@@ -1,14 +1,17 @@
 import { lstatSync, rmdirSync } from 'node:fs';
 import { errnoOf, JailbuildError } from '../errors.js';
+import { releaseTrees } from '../fs/held-tree.js';
 import { toBytes } from '../fs/path-bytes.js';
 import type { Entry } from '../manifest/manifest.js';
 import { type LockOptions, lockJail } from './lock.js';
 import { mountsBelow, processesIn } from './occupants.js';
+import { readMountPoints } from './record/mount-points.js';
 import { findObsolete, JailView } from './record/owned-entries.js';
 import { readHistory, requireRecord } from './record/record.js';
 import {
   FINGERPRINT_NAME,
   FORMER_STATE_NAMES,
+  MOUNT_POINTS_NAME,
   RECORD_NAME,
   STATE_DIRECTORY,
 } from './record/state.js';
@@ -50,8 +53,16 @@ export async function removeJail(
   target: string,
   options: RemoveOptions = {},
 ): Promise<RemoveResult> {
-  requireRecord(target);
+  try {
+    return await remove(target, options);
+  } finally {
+    releaseTrees();
+  }
+}
+
+async function remove(target: string, options: RemoveOptions): Promise<RemoveResult> {
   const root = locateTarget(target).path;
+  requireRemains(target);
   refuseMounts(root);
   const warnings = processesIn(root).map(
     ({ pid, name }) => `process ${pid} (${name}) is running in the jail`,
@@ -70,6 +81,25 @@ export async function removeJail(
   return goes.removed.includes('/') && removeRoot(root)
     ? { ...done, removed: [...done.removed, '/'] }
     : done;
+}
+
+/**
+ * Refuses a directory that no build has left its mark in. What a killed build or removal leaves is such
+ * a mark: the record of what was begun, the directory of a record, and an empty jail.
+ *
+ * @throws JailbuildError RECORD_MISSING, and as `readHistory`
+ */
+function requireRemains(target: string): void {
+  const { record, interrupted } = readHistory(target);
+  if (record !== undefined || interrupted !== undefined) return;
+  const view = new JailView(locateTarget(target).path, false);
+  const names = view.names('');
+  if (names?.every((name) => name === STATE_DIRECTORY)) return;
+  // A run covers a record that may be there with a directory that others may enter.
+  const state = view.lstat(`/${STATE_DIRECTORY}`);
+  const isOurs = Number(state?.uid) === process.geteuid?.() && state?.isDirectory() === true;
+  if (isOurs && (Number(state.mode) & 0o777) === 0o700) return;
+  requireRecord(target);
 }
 
 /** Removes the jail's directory unless something has come into it, or it is a mount point. */
@@ -99,7 +129,8 @@ interface Going {
 function whatGoes(root: string, { changed = false }: RemoveOptions): Going {
   const view = new JailView(root, isPrivileged());
   const history = readHistory(root);
-  const obsolete = findObsolete(undefined, history, view, changed);
+  const mountPoints = readMountPoints(root);
+  const obsolete = findObsolete(undefined, history, view, changed, mountPoints);
   const removed = obsolete.removable.map(({ path: at }) => at).reverse();
   const record = history.record;
   const notOurs = [...(record?.found ?? []), ...(record?.kept ?? [])].filter(
@@ -107,7 +138,9 @@ function whatGoes(root: string, { changed = false }: RemoveOptions): Going {
   );
   const left = [
     ...obsolete.changed.map(leftover('changed')),
-    ...obsolete.held.map(leftover('holds other files')),
+    ...obsolete.held
+      .filter(({ path }) => !mountPoints.has(path))
+      .map(leftover('holds other files')),
     ...notOurs.map((at) => ({ path: at, why: 'not made by jailbuild' as const })),
   ].sort((a, b) => (a.path < b.path ? -1 : 1));
   const going = new Set([...removed, `/${STATE_DIRECTORY}`]);
@@ -140,6 +173,7 @@ async function takeOut(
     FINGERPRINT_NAME,
     `${FINGERPRINT_NAME}.new`,
     ...FORMER_STATE_NAMES,
+    MOUNT_POINTS_NAME,
     `${RECORD_NAME}.new`,
     RECORD_NAME,
   ];

@@ -64,7 +64,7 @@ export function parsePlaced(option: keyof typeof PLACED, text: string): PlacedFi
  * @throws JailbuildError USAGE
  */
 export function parseMount(option: string, text: string): Mount {
-  const wanted = 'type=bind|tmpfs|mqueue,src=SRC,dst=DEST[,ro][,OPTION...]';
+  const wanted = 'type=bind|tmpfs|overlay|mqueue,src=SRC,dst=DEST[,ro][,OPTION...]';
   const fields = new Map(
     csvFields(text).map((field) => {
       const cut = field.indexOf('=');
@@ -96,6 +96,12 @@ export function parseMount(option: string, text: string): Mount {
         optional: flag('try'),
         flat: flag('bind-nonrecursive'),
       };
+    if (type === 'overlay' && source !== undefined && source !== '') {
+      const layers = [take('upperdir'), take('workdir')].filter((layer) => layer !== undefined);
+      if (layers.length === 1) refuse(option, text, 'upperdir=DIR and workdir=DIR together');
+      const fields = [path.resolve(source), target, ...layers.map((layer) => path.resolve(layer))];
+      return { option: '--overlay-mount', value: fields.map(escapedPath).join(':'), target };
+    }
     if (type === 'tmpfs') {
       const [size, mode] = [take('tmpfs-size'), take('tmpfs-mode')];
       const options = [

@@ -92,6 +92,8 @@ export interface LaunchOptions {
   readonly mounts?: readonly Mount[];
   /** What is written to the root goes to memory (`tmpfs`), or to a directory; the root stays as it is. */
   readonly overlay?: string;
+  /** A descriptor that gets at the end what the overlay holds. */
+  readonly overlayChangesFd?: number;
   readonly joined?: JoinedNamespaces;
   /** Namespaces to go on without where they are refused. */
   readonly unshareTry?: readonly ('user' | 'cgroup')[];
@@ -268,6 +270,7 @@ function fileArguments(options: LaunchOptions): string[] {
   return [
     ...(options.readOnly ? ['--read-only'] : []),
     ...valued('--overlay', options.overlay),
+    ...valued('--overlay-changes', options.overlayChangesFd),
     ...(options.ownDev ? [] : ['--dev']),
     ...(proc === 'masked' ? ['--mask-proc'] : []),
     ...(proc === 'none' ? ['--no-proc'] : []),

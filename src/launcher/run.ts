@@ -9,12 +9,19 @@ import type { Helper, OutgoingNetwork } from './outgoing-network.js';
 import { SignalPassing } from './pass-signals.js';
 import { needsRunFiles, withRunFiles } from './run-files.js';
 
+/** What goes on beside a run. */
+export interface RunExtras {
+  /** Made for the jail by a helper. */
+  readonly network?: OutgoingNetwork;
+  /** Takes at the end what the overlay holds, for `overlayChanges`. */
+  readonly onChanges?: (records: Buffer) => void;
+}
+
 /**
  * Runs a command in a jail, on our own standard streams, to its end.
  *
  * @param root absolute path of the jail
  * @param command without words, a shell
- * @param network made for the jail by a helper
  * @returns the command's exit status, or 128 and the number of the signal that ended it
  * @throws JailbuildError USAGE, LAUNCHER_MISSING, LAUNCHER_FAILED
  */
@@ -22,30 +29,71 @@ export async function runJail(
   root: string,
   options: LaunchOptions,
   command: readonly string[],
-  network?: OutgoingNetwork,
+  extras: RunExtras = {},
 ): Promise<number> {
-  const descriptors = descriptorsOf(options);
-  const own = Math.max(2, ...descriptors) + 1;
-  const launched = network === undefined ? options : withNetwork(options, own);
-  return withRunFiles(launched, (whole) =>
-    start(root, whole, command, { network, descriptors, own }),
+  const pipes = new Pipes(options, extras);
+  return withRunFiles(withExtras(options, extras, pipes), (whole) =>
+    start(root, whole, command, extras, pipes),
   );
 }
 
-/** Descriptors by which we make the network of a jail, from the first on that a run does not use. */
-function networkDescriptors(own: number): Readonly<Record<'info' | 'block' | 'resolver', number>> {
-  return { info: own, block: own + 1, resolver: own + 2 };
+type PipeName = 'info' | 'block' | 'resolver' | 'changes';
+
+/** Descriptors between the launcher and us, from the first on that a run does not use. */
+class Pipes {
+  /** Descriptors that the launcher gets of ours. */
+  readonly inherited: readonly number[];
+  readonly #own: number;
+  readonly #names: readonly PipeName[];
+
+  constructor(options: LaunchOptions, { network, onChanges }: RunExtras) {
+    this.inherited = descriptorsOf(options);
+    this.#own = Math.max(2, ...this.inherited) + 1;
+    this.#names = [
+      ...(network === undefined ? [] : (['info', 'block', 'resolver'] as const)),
+      ...(onChanges === undefined ? [] : (['changes'] as const)),
+    ];
+  }
+
+  fd(name: PipeName): number {
+    return this.#own + this.#names.indexOf(name);
+  }
+
+  /** The first descriptor behind all of these. */
+  get next(): number {
+    return this.#own + this.#names.length;
+  }
+
+  /** Behind the standard streams. */
+  stdio(): ('inherit' | 'ignore' | 'pipe')[] {
+    return [
+      ...Array.from({ length: this.#own - 3 }, (_, index) =>
+        this.inherited.includes(index + 3) ? ('inherit' as const) : ('ignore' as const),
+      ),
+      ...this.#names.map(() => 'pipe' as const),
+    ];
+  }
 }
 
-function withNetwork(options: LaunchOptions, own: number): LaunchOptions {
-  const { info, block, resolver } = networkDescriptors(own);
+function withExtras(
+  options: LaunchOptions,
+  { network, onChanges }: RunExtras,
+  pipes: Pipes,
+): LaunchOptions {
+  const whole =
+    onChanges === undefined ? options : { ...options, overlayChangesFd: pipes.fd('changes') };
+  if (network === undefined) return whole;
   const target = '/etc/resolv.conf';
   return {
-    ...options,
-    supervision: { ...options.supervision, infoFd: info, blockFd: block },
+    ...whole,
+    supervision: {
+      ...options.supervision,
+      infoFd: pipes.fd('info'),
+      blockFd: pipes.fd('block'),
+    },
     mounts: [
       ...(options.mounts ?? []),
-      { option: '--bind-data', value: `${resolver}:${target}:ro`, target },
+      { option: '--bind-data', value: `${pipes.fd('resolver')}:${target}:ro`, target },
     ],
   };
 }
@@ -54,23 +102,14 @@ async function start(
   root: string,
   options: LaunchOptions,
   command: readonly string[],
-  {
-    network,
-    descriptors,
-    own,
-  }: {
-    readonly network: OutgoingNetwork | undefined;
-    readonly descriptors: readonly number[];
-    readonly own: number;
-  },
+  { network, onChanges }: RunExtras,
+  pipes: Pipes,
 ): Promise<number> {
   const signals = new SignalPassing();
   signals.start();
   const outgoing = network === undefined ? undefined : await import('./outgoing-network.js');
-  const { info, block, resolver } = networkDescriptors(own);
   const environment = environmentOf(options, process.env.TERM);
   // Node makes text of all arguments and variables: other bytes go by a pipe.
-  const given = own + (network === undefined ? 0 : 3);
   const isText = [root, ...launcherArguments(root, options, command)].every((word) =>
     word.isWellFormed(),
   );
@@ -82,13 +121,10 @@ async function start(
   ];
   let helper: Helper | undefined;
   try {
-    const started = execa(locateLauncher(), isText ? args : ['--args', String(given)], {
+    const started = execa(locateLauncher(), isText ? args : ['--args', String(pipes.next)], {
       stdio: [
         ...(['inherit', 'inherit', 'inherit'] as const),
-        ...Array.from({ length: own - 3 }, (_, index) =>
-          descriptors.includes(index + 3) ? ('inherit' as const) : ('ignore' as const),
-        ),
-        ...(outgoing === undefined ? [] : (['pipe', 'pipe', 'pipe'] as const)),
+        ...pipes.stdio(),
         ...(isText ? [] : [Buffer.concat(args.map((arg) => pathBuffer(`${arg}\0`)))]),
       ],
       buffer: false,
@@ -101,12 +137,14 @@ async function start(
       cleanup: false,
     });
     signals.to(started);
+    const streams = started.stdio as unknown as (Duplex | undefined)[];
+    const changes = onChanges === undefined ? undefined : wholeOf(streams[pipes.fd('changes')]);
     if (network !== undefined && outgoing !== undefined) {
-      const pipes = started.stdio as unknown as (Duplex | undefined)[];
+      const [block, resolver] = [streams[pipes.fd('block')], streams[pipes.fd('resolver')]];
       // The launcher may have ended before it reads.
-      for (const fd of [block, resolver]) pipes[fd]?.on('error', () => {});
-      pipes[resolver]?.end(outgoing.resolverText(network));
-      const pid = await childOf(pipes[info]);
+      for (const stream of [block, resolver]) stream?.on('error', () => {});
+      resolver?.end(outgoing.resolverText(network));
+      const pid = await childOf(streams[pipes.fd('info')]);
       try {
         if (pid !== undefined) helper = await outgoing.startHelper(network, pid);
       } catch (error) {
@@ -114,9 +152,13 @@ async function start(
         await started;
         throw error;
       }
-      pipes[block]?.end('\n');
+      block?.end('\n');
     }
-    return statusOf(await started);
+    const status = statusOf(await started);
+    // Nothing comes of a launcher that failed.
+    const records = await changes;
+    if (records !== undefined && records.length > 0) onChanges?.(records);
+    return status;
   } finally {
     await helper?.stop();
     signals.stop();
@@ -163,6 +205,12 @@ function statusOf(result: {
     'LAUNCHER_FAILED',
     `the launcher did not start: ${result.originalMessage}`,
   );
+}
+
+async function wholeOf(stream: Duplex | undefined): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for await (const part of stream ?? []) parts.push(part as Buffer);
+  return Buffer.concat(parts);
 }
 
 /** The first process of the jail, from what the launcher says; nothing if it failed. */

@@ -23,6 +23,7 @@ import {
   texts,
 } from '../manifest/check-request.js';
 import { Field } from '../manifest/json-field.js';
+import { describePrivileged } from '../manifest/privileged-files.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { abortSignal, callback, checkOptions, checkPath, flag } from './options.js';
 
@@ -133,7 +134,7 @@ export async function exportRoot(
   const destination = parseDestination(checkPath(to, 'to'));
   const parsed = platform === undefined ? {} : { platform: parsePlatform(platform) };
   const read = await readSource(source, allowMissing);
-  const warnings = [...read.warnings];
+  const warnings = [...read.warnings, ...describePrivileged(read.tree.entries)];
   const whole = withImageDefaults(image, read);
   if (whole.user !== undefined) {
     const unknown = unknownNames(read.tree, whole.user);

@@ -8,17 +8,17 @@ import { fileTotals, WorkMeter, type WorkProgress } from './work.js';
 const CHUNK = 1 << 20;
 
 /**
- * Reads the files of a plan that have no digest yet and notes their SHA-256.
+ * Reads the files of a plan or tree that have no digest yet and records their SHA-256.
  *
  * @param sourceRoot the real path of the sysroot, '' for `/`
  * @param onWork called while files are read
  * @throws JailbuildError NOT_READABLE
  */
-export async function addDigests(
-  manifest: Manifest,
+export async function addDigests<T extends Pick<Manifest, 'entries'>>(
+  manifest: T,
   sourceRoot: string,
   onWork?: (progress: WorkProgress) => void,
-): Promise<Manifest> {
+): Promise<T> {
   // Loaded on demand: the main job does not need it.
   const { createHash } = await import('node:crypto');
   const buffer = Buffer.allocUnsafe(CHUNK);
@@ -47,8 +47,8 @@ function isWithoutDigest(entry: Entry): entry is FileEntry {
 }
 
 /**
- * The plan with digests and extended attributes of an earlier one, for entries whose source is to all
- * appearance the same.
+ * Returns the plan with the digests and extended attributes of an earlier one, for entries whose source
+ * has the same size, times and owner.
  */
 export function knownDetails(manifest: Manifest, earlier: Manifest): Manifest {
   const detailed = earlier.entries.filter(
@@ -66,7 +66,7 @@ export function knownDetails(manifest: Manifest, earlier: Manifest): Manifest {
   };
 }
 
-/** The reasons may be others. */
+/** Compares everything except the reasons. */
 function isSameSource(entry: Entry, before: Entry): boolean {
   const { digest, xattrs, reasons, ...rest } = { digest: undefined, ...before };
   return Object.entries(rest).every(([name, value]) => entry[name as keyof Entry] === value);
@@ -104,9 +104,9 @@ async function digestOf(
 }
 
 /**
- * The digest of what is left to read of an open file, as a manifest has it.
+ * Returns the digest of the rest of an open file, in the form of manifests.
  *
- * @param buffer what it is read through
+ * @param buffer the buffer to read through
  * @throws the system's errors
  */
 export function readDigest(hash: Hash, fd: number, buffer: Buffer): string {

@@ -17,7 +17,17 @@ const BUILD_ONLY = [
   ...['profile', 'user', 'include', 'exclude', 'trace', 'prove'],
 ];
 const RUN_ONLY = [
-  ...['verbose', 'print-command', 'oci-bundle', 'observe', 'json', 'die-with-parent'],
+  ...[
+    'verbose',
+    'print-command',
+    'oci-bundle',
+    'args',
+    'list-changes',
+    'changes-file',
+    'observe',
+    'json',
+    'die-with-parent',
+  ],
   // Descriptors are the caller's.
   ...['fd', 'preserve-fds', 'listen-fds', 'info-fd', 'json-status-fd', 'block-fd', 'sync-fd'],
   ...['bind-fd', 'ro-bind-fd', 'bind-data', 'ro-bind-data', 'file', 'seccomp-fd'],

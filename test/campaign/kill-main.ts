@@ -1,5 +1,5 @@
 // Usage: npm run campaign:kill [-- POINTS [SEED]]
-// Kills builds, extensions and updates at work, and looks at what they leave. Run as root, after npm run build.
+// Kills builds, extensions, updates and removals at work, and looks at what they leave. Run as root, after npm run build.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { killAtWork } from './kill.js';
 

@@ -39,7 +39,8 @@ interface Scenario {
   readonly args: (jail: string) => readonly string[];
   readonly before: Tree;
   readonly after: Tree;
-  readonly record: string;
+  /** Undefined for a job that leaves none. */
+  readonly record: string | undefined;
   /** Calls of each kind by one thread, at most, in a run that nobody kills. */
   readonly counts: ReadonlyMap<string, number>;
 }
@@ -63,7 +64,7 @@ export interface KillResult {
 }
 
 /**
- * Kills builds, extensions and updates at system calls of the native writer, by a fixed seed. Half of
+ * Kills builds, extensions, updates and removals at system calls of the native writer, by a fixed seed. Half of
  * the kills meet the renames that put files into their places, so that with enough points each of
  * them is met; the other half meets each kind of call in turn. After each kill all that is in the jail is as it was before or
  * as it is after, and the same command, run once more, leaves exactly what it leaves when nobody kills
@@ -89,7 +90,7 @@ export async function killAtWork(
     if (scenario === undefined || result === undefined) throw new Error('no scenario');
     const round = Math.floor(point / scenarios.length);
     const calls = [...scenario.counts.keys()];
-    let call = 'renameat2';
+    let call = scenario.record === undefined ? 'unlinkat' : 'renameat2';
     let count = 1;
     const renames = scenario.counts.get(call) ?? 1;
     if (round % 2 === 0 && renames > 1) {
@@ -130,22 +131,21 @@ async function killOnce(
     rmSync(`${directory}/log`, { force: true });
     if (killed) result.killed++;
     else result.finished++;
-    compare(scenario, existsSync(jail) ? treeOf(jail) : new Map(), killed, result, fail);
-    const next = jailbuild(scenario.args(jail));
-    if (next.status !== 0) return fail(`the next run: ${next.stderr}`);
-    const tree = treeOf(jail);
+    compare(scenario, treeAt(jail), killed, result, fail);
+    const isGone = scenario.record === undefined && !existsSync(jail);
+    const next = isGone ? undefined : jailbuild(scenario.args(jail));
+    if (next !== undefined && next.status !== 0) return fail(`the next run: ${next.stderr}`);
+    const tree = treeAt(jail);
     for (const at of new Set([...tree.keys(), ...scenario.after.keys()])) {
       const [is, expected] = [tree.get(at), scenario.after.get(at)];
       if (is !== expected) fail(`after the next run ${at} is ${is}, not ${expected}`);
     }
-    if (readFileSync(`${jail}/.jailbuild/record.json`, 'utf8') !== scenario.record) {
-      fail('the next run leaves another record');
-    }
+    if (recordAt(jail) !== scenario.record) fail('the next run leaves another record');
+    const state = `${jail}/.jailbuild`;
+    const ofState = scenario.record === undefined ? /^$/ : /^(record\.json|fingerprint)$/;
     const left = [
-      ...readdirSync(directory).filter((name) => name !== 'jail'),
-      ...readdirSync(`${jail}/.jailbuild`).filter(
-        (name) => !/^(record|fingerprint)\.json$/.test(name),
-      ),
+      ...readdirSync(directory).filter((name) => name !== 'jail' || scenario.after.size === 0),
+      ...(existsSync(state) ? readdirSync(state) : []).filter((name) => !ofState.test(name)),
     ];
     if (left.length > 0) fail(`the next run leaves ${left.join(', ')}`);
   } finally {
@@ -261,11 +261,14 @@ function makeScenarios(scratch: string): Scenario[] {
   rmSync(few, { recursive: true });
   succeed([few, ...FEW, ...options]);
   succeed(build(all));
+  const remove = (jail: string) => ['remove', jail, '--quiet'];
   return [
     scenario('a new jail', undefined, build, scratch),
     scenario('more programs', few, extend, scratch),
     scenario('an update', old, update, scratch),
     scenario("an update of a jail with a user's changes", users, update, scratch),
+    scenario('a removal', few, remove, scratch),
+    scenario("a removal of a jail with a user's changes", users, remove, scratch),
   ];
 }
 
@@ -285,11 +288,20 @@ function scenario(
     ...[process.execPath, JAILBUILD, ...args(jail)],
   ]);
   if (status !== 0) throw new Error(`${name}: ${stderr}`);
-  const after = treeOf(jail);
-  const record = readFileSync(`${jail}/.jailbuild/record.json`, 'utf8');
+  const after = treeAt(jail);
+  const record = recordAt(jail);
   const counts = countCalls(readFileSync(log, 'latin1'));
   rmSync(directory, { recursive: true });
   return { name, start, args, before, after, record, counts };
+}
+
+function treeAt(jail: string): Tree {
+  return existsSync(jail) ? treeOf(jail) : new Map();
+}
+
+function recordAt(jail: string): string | undefined {
+  const file = `${jail}/.jailbuild/record.json`;
+  return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
 }
 
 function countCalls(log: string): Map<string, number> {

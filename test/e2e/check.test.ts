@@ -287,6 +287,66 @@ describe('check', needsRoot(), () => {
     assert.deepEqual(check(root).lines, ['changed /usr/bin/ls security.capability']);
   });
 
+  test(
+    'capabilities that were not planned are found, without digests too',
+    needsRoot('setcap'),
+    () => {
+      const root = path.join(directory, 'granted');
+      const setcap = (...args: readonly string[]) => assert.equal(exec('setcap', args).status, 0);
+      setcap('cap_net_raw=ep', `${host}/usr/bin/ls`);
+      const built = jailbuild([root, 'ls', 'bash', '--sysroot', host, '--json']);
+      const told =
+        /^copied with set-user-ID, set-group-ID or capabilities: \/usr\/bin\/ls \(cap_net_raw=ep\); /;
+      assert.match(JSON.parse(built.stdout).warnings.join('\n'), told);
+      assert.match(built.stderr, /^jailbuild: warning: copied with [^\n]*\n$/);
+      // The record knows it, whatever becomes of the host.
+      setcap('-r', `${host}/usr/bin/ls`);
+      assert.deepEqual(check(root).lines, []);
+      setcap('cap_sys_admin,cap_chown=eip', `${root}/usr/bin/bash`);
+      writeFileSync(`${root}/tmp-tool`, 'tool', { mode: 0o755 });
+      setcap('cap_kill=p', `${root}/tmp-tool`);
+      const rights = [
+        'set-id /tmp-tool capabilities cap_kill=p',
+        'set-id /usr/bin/bash capabilities cap_chown,cap_sys_admin=eip',
+      ];
+      assert.deepEqual(check(root).lines, rights);
+      assert.deepEqual(check(root, '--quick').lines, rights);
+      setcap('-r', `${root}/usr/bin/ls`);
+      assert.deepEqual(check(root).lines, ['changed /usr/bin/ls security.capability', ...rights]);
+      const archive = ['--to', `tar:${directory}/granted.tar`];
+      const exported = jailbuild(['export', root, ...archive, '--json']);
+      const [warning] = JSON.parse(exported.stdout).warnings;
+      assert.match(
+        warning,
+        /\/tmp-tool \(cap_kill=p\), \/usr\/bin\/bash \(cap_chown,cap_sys_admin=eip\);/,
+      );
+      assert.equal(exported.stderr, `jailbuild: warning: ${warning}\n`);
+    },
+  );
+
+  test('set-id programs are told where they are copied, and once', () => {
+    const root = path.join(directory, 'set-id');
+    const programs = ['s1', 's2', 's3', 's4', 's5', 's6', 's7'].map((name) => {
+      copyFileSync(`${host}/usr/bin/ls`, `${host}/usr/bin/${name}`);
+      chmodSync(`${host}/usr/bin/${name}`, 0o4755);
+      return name;
+    });
+    const args = [root, ...programs, '--sysroot', host];
+    const warnings = (...more: readonly string[]) => {
+      const { status, stderr } = jailbuild([...args, '-q', ...more]);
+      assert.equal(status, 0, stderr);
+      return stderr;
+    };
+    const told =
+      /^jailbuild: warning: copied [^\n]*: \/usr\/bin\/s1 \(mode 4755\), [^\n]* and 2 more; [^\n]*\n$/;
+    assert.match(warnings('--dry-run'), told);
+    assert.match(warnings(), told);
+    assert.equal(warnings(), '');
+    const refused = jailbuild([...args, '--forbid-set-id']);
+    assert.equal(refused.status, 1);
+    for (const name of programs) rmSync(`${host}/usr/bin/${name}`);
+  });
+
   test('prints a line a finding, grouped, and what they come to', () => {
     const root = jail();
     writeFileSync(`${root}/usr/bin/e\nvil`, '');

@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  renameSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -69,6 +70,38 @@ describe('remove', needsRoot(), () => {
     appendFileSync(`${jail}/usr/bin/ls`, 'mine');
     assert.equal(jailbuild(['remove', jail, '--changed']).status, 0);
     assert.equal(existsSync(jail), false);
+  });
+
+  test('ends what was killed: a removal at its last steps, and a first build', () => {
+    const directory = tempDir();
+    const jail = path.join(directory, 'jail');
+    const removed = () => {
+      const { status, stdout, stderr } = jailbuild(['remove', jail]);
+      assert.equal(status, 0, stderr);
+      return stdout;
+    };
+    // A build that was killed before its record was in place.
+    build(jail, 'ls');
+    renameSync(`${jail}/.jailbuild/record.json`, `${jail}/.jailbuild/record.json.new`);
+    assert.match(removed(), /^- \/usr\/bin\/ls$/m);
+    assert.deepEqual(readdirSync(directory), []);
+    // The record is gone, its directory and the jail's are not.
+    mkdirSync(`${jail}/.jailbuild`, { recursive: true, mode: 0o700 });
+    assert.match(removed(), /^- \/$/m);
+    assert.deepEqual(readdirSync(directory), []);
+    mkdirSync(jail);
+    assert.match(removed(), /^- \/$/m);
+    assert.deepEqual(readdirSync(directory), []);
+    // With files of the user.
+    mkdirSync(`${jail}/.jailbuild`, { recursive: true, mode: 0o700 });
+    writeFileSync(`${jail}/notes`, 'mine');
+    removed();
+    assert.deepEqual(readdirSync(jail), ['notes']);
+    // A directory of somebody, and one that a run of it has marked.
+    assert.match(jailbuild(['remove', jail]).stderr, /has no record of a build/);
+    mkdirSync(`${jail}/.jailbuild`, { mode: 0o755 });
+    assert.match(jailbuild(['remove', jail]).stderr, /has no record of a build/);
+    assert.deepEqual(readdirSync(jail), ['.jailbuild', 'notes']);
   });
 
   test('leaves what the jail had before it was built', () => {

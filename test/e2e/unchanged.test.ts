@@ -16,7 +16,7 @@ import { makeSysroot } from '../support/sysroot.js';
 import { tempDir } from '../support/temp-dir.js';
 import { snapshot } from '../support/tree.js';
 
-const FINGERPRINT = '.jailbuild/fingerprint.json';
+const FINGERPRINT = '.jailbuild/fingerprint';
 
 describe('a build where nothing has changed', needsRoot('strace'), async () => {
   const jails = new Map<string, { host: string; jail: string; before: string }>();

@@ -7,6 +7,7 @@ import { JailbuildError } from '../../src/errors.js';
 import { scanTree } from '../../src/export/scan.js';
 import { tar } from '../../src/export/tar.js';
 import { isTrace, Sysroot } from '../../src/fs/sysroot.js';
+import { JailView } from '../../src/jail/record/owned-entries.js';
 import { addDigests } from '../../src/manifest/digest.js';
 import type { Entry } from '../../src/manifest/manifest.js';
 import { takeInventory } from '../../src/sbom/inventory.js';
@@ -48,14 +49,28 @@ async function tryOften(
 }
 
 describe('a directory that is exchanged for a link', needs('cc'), () => {
+  const race = beginRace(0o777);
+  readsOf(race);
+  sourcesOf(race);
+});
+
+/** A root owns all of its directories, and root in a jail is root. */
+describe('a directory of a jail that the jail itself exchanges for a link', needs('cc'), () => {
+  readsOf(beginRace(0o755));
+});
+
+function beginRace(mode: number): SwapRace {
   const races: SwapRace[] = [];
   // Registered first: the race ends before its directory is removed.
   after(() => Promise.all(races.map((race) => race.end())));
-  const directory = tempDir();
-  const race = new SwapRace(directory);
+  const race = new SwapRace(tempDir(), mode);
   races.push(race);
   before(() => race.begin());
+  return race;
+}
 
+/** What reads a tree that may be a jail's. */
+function readsOf(race: SwapRace): void {
   const scan = () => scanTree(race.root, { leaveOut: [] });
   /** The tree as it is when nobody disturbs. */
   const entries: readonly Entry[] = scan().entries;
@@ -111,6 +126,23 @@ describe('a directory that is exchanged for a link', needs('cc'), () => {
     );
   });
 
+  test('a jail is looked at without it', async (t) => {
+    const paths = entries.map(({ path: at }) => at);
+    await tryOften(
+      t,
+      () => {
+        const view = new JailView(race.root, false);
+        const names = view.names(`${race.inside}/deeper`) ?? [];
+        return [...names, ...paths.map((at) => view.lstat(at)?.mode.toString(8))];
+      },
+      // The mode that only the files outside have.
+      (found) => String(found).replaceAll('100600', SECRET),
+    );
+  });
+}
+
+/** What reads sources on the host. */
+function sourcesOf(race: SwapRace): void {
   const commands: Readonly<Record<string, readonly string[]>> = {
     'a dry run': ['jail', 'true', '--dry-run', '--format', 'json'],
     'a dry run with a bill of materials': ['jail', 'true', '--dry-run', '--sbom', 'spdx'],
@@ -139,7 +171,7 @@ describe('a directory that is exchanged for a link', needs('cc'), () => {
       (text) => text as string,
     );
   });
-});
+}
 
 /** The content of all files below a directory. */
 function below(directory: string): string {

@@ -159,6 +159,71 @@ describe('a system call that fails, wherever', needsRoot('strace'), () => {
   });
 });
 
+describe(
+  'what fails after the jail is as planned, or when a file is closed',
+  needsRoot('strace'),
+  () => {
+    const directory = tempDir();
+    const inject = (
+      args: readonly string[],
+      call: string,
+      fault: string,
+      file?: string,
+    ): Finished =>
+      exec('strace', [
+        ...['-f', '-o', '/dev/null', '-e', `trace=${call}`, '-e', `inject=${call}:${fault}`],
+        ...(file === undefined ? [] : ['-P', file]),
+        ...[process.execPath, JAILBUILD, ...args],
+      ]);
+
+    test('a disk that refuses the last sync: the jail is in place, and said to be', () => {
+      const jail = path.join(directory, 'existing');
+      assert.equal(jailbuild([jail, 'ls', '-q']).status, 0);
+      const extended = inject([jail, 'id', '--json'], 'syncfs', 'error=EIO:when=2');
+      assert.equal(extended.status, 1);
+      assert.match(
+        extended.stderr,
+        /^jailbuild: \/[^\n]*existing: is built, but [^\n]*input\/output error/,
+      );
+      assert.equal(extended.stderr.split('\n').length, 2);
+      assert.equal(JSON.parse(extended.stdout).error.code, 'SYNC_FAILED');
+      assert.equal(exec(`${jail}/usr/bin/id`, ['-u']).status, 0);
+      assert.equal(jailbuild(['check', jail, '-q']).status, 0);
+      // The next build waits for the disk again, although no file is to be changed.
+      const log = path.join(directory, 'log');
+      const again = exec('strace', [
+        ...['-f', '-o', log, '-e', 'trace=syncfs', process.execPath, JAILBUILD, jail, 'id', '-q'],
+      ]);
+      assert.equal(again.status, 0, again.stderr);
+      assert.match(readFileSync(log, 'utf8'), /syncfs\(.*= 0/);
+      assert.deepEqual(readdirSync(`${jail}/.jailbuild`).sort(), ['fingerprint', 'record.json']);
+    });
+
+    test('the same for the name of a new jail', () => {
+      const jail = path.join(directory, 'fresh');
+      const made = inject([jail, 'ls', '--json'], 'fsync', 'error=EIO:when=1');
+      assert.equal(made.status, 1);
+      assert.equal(JSON.parse(made.stdout).error.code, 'SYNC_FAILED');
+      assert.equal(jailbuild(['check', jail, '-q']).status, 0);
+      assert.ok(!readdirSync(directory).includes('.fresh.jailbuild'));
+    });
+
+    for (const [what, at] of [
+      ['copied', 'usr/bin/ls'],
+      ['made', 'etc/ld.so.cache'],
+    ] as const) {
+      test(`close(2) of a file that was ${what}: an error that names it, and no jail`, () => {
+        const jail = path.join(directory, what);
+        const staged = path.join(directory, `.${what}.jailbuild`, at);
+        const { status, stderr } = inject([jail, 'ls', '-q'], 'close', 'error=EIO', staged);
+        assert.equal(status, 1);
+        assert.equal(stderr, `jailbuild: ${jail}/${at}: input/output error\n`);
+        assert.ok(!readdirSync(directory).some((name) => name.includes(what)));
+      });
+    }
+  },
+);
+
 describe('the order in which things reach the disk', needsRoot('strace'), () => {
   const directory = tempDir();
   const trace = (...args: string[]): string[] => {

@@ -7,7 +7,7 @@ import { tempDir } from '../support/temp-dir.js';
 const directory = tempDir();
 
 /** Many more with `npm run campaign:kill`. */
-const POINTS = 32;
+const POINTS = 48;
 
 test('a build that is killed leaves old or new files, and the next one puts all right', {
   ...needsRoot('strace'),

@@ -64,6 +64,7 @@ describe('trace', () => {
     assert.ok(!existsSync(path.join(jail, data, 'made')));
     const why = jailbuild(['why', jail, `${data}/read`]);
     assert.match(why.stdout, /observed: opened by \/usr\/bin\/dash in made/);
+    assert.match(why.stdout, /\n {2}not brought by any option other than --include\n$/);
   });
 
   test('secrets are withheld unless they are named', () => {
@@ -147,6 +148,7 @@ describe('trace', () => {
     assert.equal(json.reasons[0].kind, 'observed');
     const why = jailbuild(['why', '/usr/bin/python3', json.path, '--trace', inside('py')]);
     assert.match(why.stdout, /observed: /);
+    assert.match(why.stdout, /\n {2}also brought by: --package libpython3.*--profile python\n$/);
     const wide = jailbuild([
       ...[
         '/nowhere/jail',

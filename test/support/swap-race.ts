@@ -14,7 +14,7 @@ const FILES = 40;
 const TIME = 1_600_000_000;
 
 /**
- * A tree with a directory that anyone may write to, and somebody who exchanges what is in it for a link
+ * A tree with a directory that others may write to, and somebody who exchanges what is in it for a link
  * to a directory outside, with the same names, sizes and times.
  */
 export class SwapRace {
@@ -25,14 +25,15 @@ export class SwapRace {
   readonly #directory: string;
   #attacker: ChildProcess | undefined;
 
-  constructor(directory: string) {
+  /** @param mode who may exchange it: anyone, or only the owner, as root in a jail */
+  constructor(directory: string, mode = 0o777) {
     this.#directory = directory;
     this.root = path.join(directory, 'root');
     fill(path.join(this.root, this.inside), HARMLESS);
     fill(path.join(directory, 'host'), SECRET, 0o600);
     writeFileSync(path.join(directory, 'host/deeper', HIDDEN_NAME), '');
     const open = path.join(this.root, 'open');
-    chmodSync(open, 0o777);
+    chmodSync(open, mode);
     symlinkSync(path.join(directory, 'host'), path.join(open, 'link'));
   }
 

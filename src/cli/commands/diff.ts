@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { JailbuildError } from '../../errors.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
@@ -19,7 +20,7 @@ const positionals = {
   after: {
     type: 'string',
     demandOption: true,
-    describe: 'What to compare it with: any of these',
+    describe: 'What to compare it with: any of these, or overlay:DIR of `run --overlay DIR`',
     complete: 'file',
   },
 } as const;
@@ -42,6 +43,25 @@ const options = {
   quiet: { alias: 'q', type: 'boolean', describe: 'Print errors only' },
 } as const;
 
+/** What was written to a jail by runs with `--overlay DIR`. */
+async function diffOverlay(
+  before: string,
+  overlay: string,
+  args: { html?: string | undefined; json?: boolean | undefined; quiet?: boolean | undefined } & {
+    'exit-code'?: boolean | undefined;
+  },
+): Promise<number> {
+  const { changesInOverlay } = await import('../../launcher/overlay-changes.js');
+  const { overlayJson, overlayText } = await import('../output/overlay-text.js');
+  if (args.html !== undefined)
+    throw new JailbuildError('USAGE', '--html does not apply to overlay:DIR');
+  const [root, directory] = [path.resolve(before), path.resolve(overlay)];
+  const found = await changesInOverlay(root, directory);
+  if (args.json) writeOut(overlayJson(root, directory, found));
+  else if (!args.quiet) writeOut(overlayText(found));
+  return found.changes.length === 0 || !args['exit-code'] ? EXIT.ok : EXIT.drift;
+}
+
 export const diffCommand = defineCommand({
   name: 'diff',
   usage: '<before> <after>',
@@ -56,6 +76,7 @@ export const diffCommand = defineCommand({
   examples: [
     ['diff old.json new.json', 'Show how two manifests differ'],
     ['diff docker://example.org/app:1 docker://example.org/app:2', 'Show how two images differ'],
+    ['diff /var/local/jail overlay:changes', 'Show what `run --overlay changes` wrote'],
     ['diff /var/local/jail jail.yaml --exit-code', 'Fail if a jail is not what its file gives now'],
   ],
   exits: [['3', 'With --exit-code: there are differences']],
@@ -72,6 +93,8 @@ export const diffCommand = defineCommand({
       const source = await readOperand([operand], isRooted ? { ...others, sysroot } : others);
       return contentsOf(operand, source);
     };
+    const overlay = /^overlay:(.+)$/.exec(args.after)?.[1];
+    if (overlay !== undefined) return diffOverlay(args.before, overlay, args);
     const pending = args.html === undefined ? undefined : await prepareFile(args.html);
     try {
       const [before, after] = [await read(args.before), await read(args.after)];

@@ -1,8 +1,10 @@
 import path from 'node:path';
 import { JailbuildError } from '../../errors.js';
 import type { LaunchOptions } from '../../launcher/options.js';
+import type { OverlayChanges } from '../../launcher/overlay-changes.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
+import { prepareFile } from '../manifest-file.js';
 import { ROOT_ARGUMENT } from '../options/root.js';
 import { type RunArguments, runOptions } from '../options/run.js';
 import { lacksText } from '../output/lacks-text.js';
@@ -65,12 +67,42 @@ async function runInJail(args: RunArguments): Promise<number> {
   if (!args['print-command']) {
     await warnOfUncovering(root, launch);
     if (isWithoutOptions(args) && network === undefined) await remember(root, args, launch);
-    const status = await runJail(root, launch, command, network);
+    const changes = await changesReport(root, args);
+    const status = await runJail(root, launch, command, {
+      ...(network === undefined ? {} : { network }),
+      ...(changes === undefined ? {} : { onChanges: changes.take }),
+    });
+    await changes?.write();
     if (status === NOT_EXECUTABLE || status === NOT_FOUND) tellOfProve(args.root, command);
     return status;
   }
   writeOut(`${printCommand(root, launch, command)}\n`);
   return EXIT.ok;
+}
+
+/** Reports at the end what the command wrote to its overlay, where that is asked for. */
+async function changesReport(
+  root: string,
+  args: RunArguments,
+): Promise<{ take(records: Buffer): void; write(): Promise<void> } | undefined> {
+  const { 'list-changes': lists, 'changes-file': file, overlay } = args;
+  if (!lists && file === undefined) return undefined;
+  if (overlay === undefined)
+    throw new JailbuildError('USAGE', '--list-changes and --changes-file require --overlay');
+  const { overlayChanges } = await import('../../launcher/overlay-changes.js');
+  const { overlayJson, overlayText } = await import('../output/overlay-text.js');
+  const pending = file === undefined ? undefined : await prepareFile(file);
+  let found: OverlayChanges | undefined;
+  return {
+    take(records) {
+      found = overlayChanges(root, records);
+    },
+    async write() {
+      if (found === undefined) return pending?.discard();
+      if (lists) writeErr(overlayText(found));
+      await pending?.commit(overlayJson(root, overlay, found));
+    },
+  };
 }
 
 /** Whether all that the launcher is told comes from the jail's record. */

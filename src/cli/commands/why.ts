@@ -1,7 +1,8 @@
 import { statSync } from 'node:fs';
 import { JailbuildError } from '../../errors.js';
 import { toBytes } from '../../fs/path-bytes.js';
-import type { Manifest } from '../../manifest/manifest.js';
+import type { Entry, Manifest } from '../../manifest/manifest.js';
+import type { ResolveRequest } from '../../manifest/request.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { resolveChoices, resolveOptions } from '../options/resolve.js';
@@ -12,6 +13,8 @@ import { writeOut } from '../output/output.js';
 const USUAL_LIMIT = 10;
 /** What --all shows at most. */
 const ALL_LIMIT = 10_000;
+/** Links from one to the next that the kernel follows (path_resolution(7)). */
+const MAX_LINKS = 40;
 
 const positionals = {
   from: {
@@ -50,12 +53,18 @@ export const whyCommand = defineCommand({
     ['why top libsystemd.so.0', 'Tell why a program needs one'],
   ],
   async run(args) {
-    const manifest = await manifestOf(args.from, args);
+    const { manifest, request } = await sourceOf(args.from, args);
     const { entriesNamed, reasonChains } = await import('../../manifest/reason-chains.js');
-    const found = entriesNamed(manifest, args.path).map(({ path }) => ({
-      path,
-      ...reasonChains(manifest, path, args.all ? ALL_LIMIT : USUAL_LIMIT),
-    }));
+    const entries = entriesNamed(manifest, args.path);
+    const others = await otherWaysOf(entries, manifest, request);
+    const found = entries.map(({ path }) => {
+      const otherwise = others.get(path);
+      return {
+        path,
+        ...reasonChains(manifest, path, args.all ? ALL_LIMIT : USUAL_LIMIT),
+        ...(otherwise === undefined ? {} : { otherwise }),
+      };
+    });
     if (found.length === 0) {
       throw new JailbuildError('FILE_NOT_FOUND', `${args.path}: is not in ${args.from}`, args.path);
     }
@@ -69,16 +78,40 @@ export const whyCommand = defineCommand({
   },
 });
 
-async function manifestOf(
+/** What would have brought what only a run has shown to be of use. */
+async function otherWaysOf(
+  entries: readonly Entry[],
+  manifest: Manifest,
+  request: ResolveRequest,
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const byPath = new Map(manifest.entries.map((entry) => [entry.path, entry]));
+  const isObserved = ({ reasons }: Entry, depth = 0): boolean =>
+    reasons.some((reason) => {
+      if (reason.kind !== 'link-target' || depth > MAX_LINKS) return reason.kind === 'observed';
+      const link = byPath.get(reason.of);
+      return link !== undefined && isObserved(link, depth + 1);
+    });
+  const isAsked = ({ reasons }: Entry): boolean => reasons.some(({ kind }) => kind === 'requested');
+  const observed = entries.filter((entry) => isObserved(entry) && !isAsked(entry));
+  if (observed.length === 0) return new Map();
+  const { otherWays } = await import('../../plan/other-ways.js');
+  return otherWays(
+    observed.map(({ path }) => path),
+    request,
+  );
+}
+
+async function sourceOf(
   from: string,
   args: Parameters<typeof resolveChoices>[0],
-): Promise<Manifest> {
+): Promise<{ readonly manifest: Manifest; readonly request: ResolveRequest }> {
   const isDirectory = statSync(toBytes(from), { throwIfNoEntry: false })?.isDirectory() ?? false;
   if (isDirectory && args.sysroot === undefined) {
     const { requireRecord } = await import('../../jail/record/record.js');
-    return requireRecord(from).manifest;
+    return requireRecord(from);
   }
   const { planRequest } = await import('../../plan/resolve-request.js');
   const request = { programs: [from], ...resolveChoices(args) };
-  return (await planRequest(request, true)).manifest;
+  const { manifest } = await planRequest(request, true);
+  return { manifest, request };
 }

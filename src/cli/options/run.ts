@@ -179,7 +179,7 @@ export const provableOptions = {
     array: true,
     nargs: 1,
     describe: 'A mount in the syntax of podman, for paths with colons and commas',
-    placeholder: 'type=bind|tmpfs|mqueue,src=SRC,dst=DEST,...',
+    placeholder: 'type=bind|tmpfs|overlay|mqueue,src=SRC,dst=DEST,...',
   },
   'ro-bind': {
     group: FILES,
@@ -265,6 +265,11 @@ export const provableOptions = {
     nargs: 1,
     describe: 'Mount an empty tmpfs, such as /tmp or /run:size=16m',
     placeholder: 'DEST[:OPTION,...]',
+  },
+  'no-tmp': {
+    group: FILES,
+    type: 'boolean',
+    describe: 'Do not mount an empty /tmp where the jail has none',
   },
   'no-dev': {
     group: FILES,
@@ -465,6 +470,19 @@ export const runOptions = {
     describe: 'Write what is read from a descriptor to a file',
     placeholder: 'FD:DEST[:MODE]',
   },
+  'list-changes': {
+    group: FILES,
+    type: 'boolean',
+    describe: 'Print at the end, on standard error, what the overlay changes',
+  },
+  'changes-file': {
+    group: FILES,
+    type: 'string',
+    requiresArg: true,
+    describe: 'Write at the end what the overlay changes to this file, as JSON',
+    placeholder: 'FILE',
+    complete: 'file',
+  },
   publish: {
     alias: 'p',
     group: NAMESPACES,
@@ -473,6 +491,13 @@ export const runOptions = {
     nargs: 1,
     describe: 'Forward a port of the host to the jail, with an outgoing network',
     placeholder: '[ADDRESS:]HOST:JAIL[/udp]',
+  },
+  args: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Read further arguments from a descriptor or file, each ended by a NUL',
+    placeholder: 'FD|FILE',
+    complete: 'file',
   },
   'print-command': {
     type: 'boolean',

@@ -3,9 +3,16 @@ import { reasonText } from '../../manifest/reason-text.js';
 import { printsUnicode } from './character-set.js';
 import { printable } from './text.js';
 
+/** Why a file is there. */
+interface FileChains extends ReasonChains {
+  readonly path: string;
+  /** Options that would bring it too, of a file that a run used. */
+  readonly otherwise?: readonly string[];
+}
+
 /** Chains of reasons in lines: each step below the one for whose sake it is there. */
 export function chainsText(
-  { path, chains, more }: ReasonChains & { readonly path: string },
+  { path, chains, more, otherwise }: FileChains,
   unicode = printsUnicode(),
 ): string {
   const branch = unicode ? '└─ ' : '`- ';
@@ -17,5 +24,12 @@ export function chainsText(
       })
       .join(''),
   );
-  return `${printable(path)}\n${blocks.join('\n')}${more ? '\n  ... and more chains\n' : ''}`;
+  const rest = more ? '\n  ... and more chains\n' : '';
+  return `${printable(path)}\n${blocks.join('\n')}${rest}${otherwiseText(otherwise)}`;
+}
+
+function otherwiseText(options: readonly string[] | undefined): string {
+  if (options === undefined) return '';
+  if (options.length === 0) return '  not brought by any option other than --include\n';
+  return `  also brought by: ${options.map(printable).join(', ')}\n`;
 }

@@ -1,9 +1,11 @@
+import { releaseTrees } from '../../fs/held-tree.js';
 import type { Manifest } from '../../manifest/manifest.js';
 import { fileTotals, WorkMeter, type WorkProgress } from '../../manifest/work.js';
 import type { FileReport } from '../report.js';
 import type { BuildJob } from './job.js';
 import { type Planned, planStep } from './plan-step.js';
 import { type Resolved, resolveStep } from './resolve-step.js';
+import { unchangedBuild } from './unchanged.js';
 import { verifyPlanned } from './verify-planned.js';
 import { type Proven, verifyStep } from './verify-step.js';
 import { type Written, writeStep } from './write-step.js';
@@ -49,15 +51,24 @@ export async function runBuild(job: BuildJob, progress: BuildProgress = {}): Pro
     return result;
   };
   const onWork = progress.onWork?.bind(progress);
-  for (;;) {
-    const resolved = await step('resolve', () => resolveStep(job));
-    const planned = await step('plan', () => planStep(resolved, onWork));
-    await job.options.onWrite?.(planned.manifest, planned.sourceRoot);
-    const written = await step('write', () =>
-      writeStep(planned, followed(planned.manifest, progress)),
-    );
-    if (written === 'outdated') continue;
-    return step('verify', () => verifyStep(written));
+  try {
+    const unchanged = await unchangedBuild(job);
+    if (unchanged !== undefined) {
+      tellUnchanged(unchanged, progress);
+      return unchanged;
+    }
+    for (;;) {
+      const resolved = await step('resolve', () => resolveStep(job));
+      const planned = await step('plan', () => planStep(resolved, onWork));
+      await job.options.onWrite?.(planned.manifest, planned.sourceRoot);
+      const written = await step('write', () =>
+        writeStep(planned, followed(planned.manifest, progress)),
+      );
+      if (written === 'outdated') continue;
+      return await step('verify', () => verifyStep(written));
+    }
+  } finally {
+    releaseTrees();
   }
 }
 
@@ -77,6 +88,23 @@ function followed({ entries }: Manifest, progress: BuildProgress): (report: File
   };
 }
 
+/** Every step is told, as if it had been taken. */
+function tellUnchanged(proven: Proven, progress: BuildProgress): void {
+  const results: BuildSteps = {
+    resolve: proven.planned,
+    plan: proven.planned,
+    write: proven,
+    verify: proven,
+  };
+  for (const name of STEP_NAMES) {
+    progress.onStep?.(name);
+    if (name === 'write' && progress.onFile !== undefined) {
+      for (const report of proven.files) progress.onFile(report);
+    }
+    progress.onStepDone?.(name, results[name]);
+  }
+}
+
 /**
  * Runs a job up to its plan, and verifies that: nothing is written.
  *
@@ -84,9 +112,13 @@ function followed({ entries }: Manifest, progress: BuildProgress): (report: File
  */
 export async function planBuild(job: BuildJob, onWork?: BuildProgress['onWork']): Promise<Planned> {
   const asked = { ...job, options: { ...job.options, dryRun: true } };
-  const planned = await planStep(await resolveStep(asked), onWork);
-  verifyPlanned(planned);
-  return planned;
+  try {
+    const planned = await planStep(await resolveStep(asked), onWork);
+    verifyPlanned(planned);
+    return planned;
+  } finally {
+    releaseTrees();
+  }
 }
 
 /** What a build has done. */
@@ -102,12 +134,16 @@ export interface BuildResult {
 }
 
 /** What a build has done, for its caller. */
-export function resultOf({
-  planned: { manifest },
-  files,
-  removed,
-  verifiedFiles,
-  warnings,
-}: Proven): BuildResult {
-  return { manifest, files, removed, verifiedFiles, warnings };
+export function resultOf(proven: Proven): BuildResult {
+  const { planned, removed, verifiedFiles, warnings } = proven;
+  return {
+    manifest: planned.manifest,
+    // Of an unchanged jail they are made when they are asked for.
+    get files() {
+      return proven.files;
+    },
+    removed,
+    verifiedFiles,
+    warnings,
+  };
 }

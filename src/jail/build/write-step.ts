@@ -1,15 +1,17 @@
 import { JailbuildError } from '../../errors.js';
-import type { Verified } from '../../plan/verify.js';
+import type { Entry, Manifest } from '../../manifest/manifest.js';
+import { describePrivileged } from '../../manifest/privileged-files.js';
 import type { Finding } from '../record/finding.js';
 import { changedRecordText, HistoryChanged, nextRecord } from '../record/next-record.js';
-import { recordText } from '../record/record.js';
+import { type JailRecord, recordText } from '../record/record.js';
 import type { FileReport } from '../report.js';
 import { locateTarget } from '../target.js';
+import { isPrivileged } from '../write/stage.js';
 import { writeJail } from '../write/write.js';
 import { type BuildIntent, changedNotes, intentOf } from './intent.js';
 import { isPruning, recordedFile, recordedOptions } from './job.js';
 import type { Planned } from './plan-step.js';
-import { verifyDirectory } from './verify-planned.js';
+import { type VerifiedDirectory, verifyDirectory } from './verify-planned.js';
 
 /** A jail as it was written. */
 export interface Written {
@@ -19,8 +21,10 @@ export interface Written {
   readonly removed: readonly string[];
   /** What the jail does not have as planned, and what the user had changed: sentences. */
   readonly warnings: readonly string[];
+  /** The record of the jail as it is now. */
+  readonly record?: JailRecord;
   /** The verification of a new jail, before it appeared. */
-  readonly verified?: Verified;
+  readonly verified?: VerifiedDirectory;
 }
 
 /**
@@ -41,7 +45,9 @@ export async function writeStep(
   const given = resolution.kind === 'given' ? resolution.sources : undefined;
   const warnings: string[] = [];
   let changes: readonly string[] = [];
-  let verified: Verified | undefined;
+  const capabilities = new Map<string, Entry['xattrs']>();
+  let verified: VerifiedDirectory | undefined;
+  let next: JailRecord | undefined;
   try {
     const files = await writeJail(given?.instructions ?? manifest, target, {
       ...options,
@@ -54,8 +60,10 @@ export async function writeStep(
       removals,
       record: (findings) => {
         changes = changedNotes(findings, intent, planned);
-        return newRecordText(planned, intent, findings);
+        next = newRecord(withCapabilities(planned, capabilities), intent, findings);
+        return next === undefined ? undefined : newRecordText(planned, next, findings);
       },
+      onCapability: ({ path }, xattrs) => capabilities.set(path, xattrs),
       onFile,
       onWhole: (root, reports) => {
         verified = verifyDirectory(planned, root, reports);
@@ -66,7 +74,12 @@ export async function writeStep(
       planned,
       files,
       removed: removals.map(({ path }) => path),
-      warnings: [...warnings, ...changes],
+      warnings: [
+        ...warnings,
+        ...changes,
+        ...privilegeNotes(withCapabilities(planned, capabilities).manifest, files),
+      ],
+      ...(next === undefined ? {} : { record: next }),
       ...(verified === undefined ? {} : { verified }),
     };
   } catch (error) {
@@ -75,11 +88,37 @@ export async function writeStep(
   }
 }
 
-function newRecordText(
+/** The plan with what is known of programs that were copied with capabilities. */
+function withCapabilities(
+  planned: Planned,
+  capabilities: ReadonlyMap<string, Entry['xattrs']>,
+): Planned {
+  if (capabilities.size === 0) return planned;
+  const { manifest } = planned;
+  const entries = manifest.entries.map((entry): Entry => {
+    const xattrs = capabilities.get(entry.path);
+    return xattrs === undefined || entry.xattrs !== undefined ? entry : { ...entry, xattrs };
+  });
+  return { ...planned, manifest: { ...manifest, entries } };
+}
+
+/** What this build has put into the jail that gives rights to whoever starts it. */
+function privilegeNotes({ entries }: Manifest, files: readonly FileReport[]): string[] {
+  // Another builder's files have neither.
+  if (!isPrivileged()) return [];
+  const copied = new Set(
+    files
+      .filter(({ action }) => action === 'created' || action === 'replaced')
+      .map(({ path }) => path),
+  );
+  return describePrivileged(entries.filter(({ path }) => copied.has(path)));
+}
+
+function newRecord(
   { job, request, manifest }: Planned,
   { obsolete }: BuildIntent,
   findings: readonly Finding[],
-): string | undefined {
+): JailRecord | undefined {
   const { history, options, origin } = job;
   if (options.record === false) {
     if (history.record === undefined) return undefined;
@@ -88,7 +127,7 @@ function newRecordText(
       `${job.target}: has a record, which --no-record would leave wrong: build without that option`,
     );
   }
-  const next = nextRecord(
+  return nextRecord(
     {
       request,
       options: recordedOptions(job),
@@ -103,11 +142,18 @@ function newRecordText(
     history,
     findings,
   );
+}
+
+function newRecordText(
+  { job }: Planned,
+  next: JailRecord,
+  findings: readonly Finding[],
+): string | undefined {
   const { path, existing } = locateTarget(job.target);
   if (existing !== path) return recordText(next);
   return changedRecordText(
     next,
-    history,
+    job.history,
     path,
     findings.some(({ need }) => need !== 'nothing'),
   );

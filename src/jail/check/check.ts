@@ -1,6 +1,7 @@
 import { type BigIntStats, closeSync, constants, lstatSync, openSync } from 'node:fs';
 import { errnoOf, JailbuildError, strerror } from '../../errors.js';
 import { HeldDirectory } from '../../fs/dir-handle.js';
+import { releaseTrees } from '../../fs/held-tree.js';
 import { readLink, toBytes } from '../../fs/path-bytes.js';
 import { Sysroot } from '../../fs/sysroot.js';
 import { ContentComparer } from '../../manifest/compare-content.js';
@@ -11,10 +12,13 @@ import {
   octal,
 } from '../../manifest/differences.js';
 import { typeOf } from '../../manifest/entry-type.js';
+import { capabilityText } from '../../manifest/file-capabilities.js';
 import type { Entry, FileEntry } from '../../manifest/manifest.js';
 import { describeMissing } from '../../manifest/missing.js';
+import { CAPABILITY_XATTR } from '../../manifest/privileged-files.js';
 import { newlyMissing, programsOf, resolveInRoot } from '../../plan/verify.js';
 import { openNativeEngine } from '../engine/open.js';
+import { isMountPoint, readMountPoints } from '../record/mount-points.js';
 import { type JailRecord, requireRecord } from '../record/record.js';
 import { STATE_DIRECTORY } from '../record/state.js';
 import { locateTarget } from '../target.js';
@@ -50,11 +54,19 @@ export async function checkJail(root: string, options: CheckOptions = {}): Promi
   const record = requireRecord(root);
   const { path } = locateTarget(root);
   const sourceRoot = record.request.sysroot ?? '';
-  const check = new JailCheck(record, options.quick ? undefined : new ContentComparer(sourceRoot));
-  check.walk(path);
-  await check.compareXattrs(path);
-  check.resolvePrograms(path);
-  check.compareSources(sourceRoot);
+  const check = new JailCheck(
+    record,
+    readMountPoints(root),
+    options.quick ? undefined : new ContentComparer(sourceRoot),
+  );
+  try {
+    check.walk(path);
+    await check.compareXattrs(path, sourceRoot);
+    check.resolvePrograms(path);
+    check.compareSources(sourceRoot);
+  } finally {
+    releaseTrees();
+  }
   const ignored = new Set(options.ignore);
   const findings = check.findings.filter(({ kind }) => !ignored.has(kind));
   const rank = ({ kind }: CheckFinding) => FINDING_KINDS.indexOf(kind);
@@ -82,20 +94,28 @@ class JailCheck {
   readonly #found: ReadonlySet<string>;
   readonly #kept: ReadonlySet<string>;
   readonly #former: ReadonlySet<string>;
+  readonly #mountPoints: ReadonlySet<string>;
   /** Paths that exist, and those of the plan that exist with the planned type. */
   readonly #seen = new Set<string>();
   readonly #present = new Set<string>();
+  /** Regular files of the jail, whoever made them. */
+  readonly #files: string[] = [];
   /** Results by device and inode: names of one file are compared once. */
   readonly #contents = new Map<string, string>();
   #device = 0n;
   #builtNs = 0n;
 
-  constructor(record: JailRecord, comparer: ContentComparer | undefined) {
+  constructor(
+    record: JailRecord,
+    mountPoints: ReadonlySet<string>,
+    comparer: ContentComparer | undefined,
+  ) {
     this.#record = record;
     this.#comparer = comparer;
     this.#system = new SystemDirectories(record.manifest);
     this.#found = new Set(record.found);
     this.#kept = new Set(record.kept);
+    this.#mountPoints = mountPoints;
     this.#former = new Set(record.former.map(({ path }) => path));
     for (const entry of record.manifest.entries) {
       this.#planned.set(entry.path, entry);
@@ -120,25 +140,55 @@ class JailCheck {
     }
   }
 
-  async compareXattrs(root: string): Promise<void> {
-    const entries = this.#record.manifest.entries.filter(
-      ({ path, xattrs }) =>
-        xattrs !== undefined && this.#present.has(path) && !this.#kept.has(path),
+  /**
+   * Compares extended attributes with those that the record has; and of every file of the jail its
+   * capabilities, with those of the record or, if it has none of the file, of the source.
+   */
+  async compareXattrs(root: string, sourceRoot: string): Promise<void> {
+    const described = this.#record.manifest.entries.filter(
+      ({ path, type, xattrs }) =>
+        xattrs !== undefined && type !== 'file' && this.#present.has(path),
     );
-    if (entries.length === 0) return;
-    const engine = await openNativeEngine(root, root);
-    if (engine === undefined) return;
-    try {
-      const found = await engine.xattrs(entries.map(({ path }) => path.slice(1)));
-      for (const [index, { path, xattrs = {} }] of entries.entries()) {
-        const actual = found.get(index) ?? {};
-        const names = new Set([...Object.keys(xattrs), ...Object.keys(actual)]);
-        const differing = [...names].filter((name) => xattrs[name] !== actual[name]);
-        if (differing.length > 0) this.#add('changed', path, differing.sort());
-      }
-    } finally {
-      await engine.close();
+    const paths = [...this.#files, ...described.map(({ path }) => path)];
+    const found = await xattrsBelow(root, paths);
+    if (found === undefined) return;
+    const granting: string[] = [];
+    for (const path of paths) {
+      const actual = found.get(path) ?? {};
+      if (actual[CAPABILITY_XATTR] !== undefined) granting.push(path);
+      const planned = this.#planned.get(path)?.xattrs;
+      if (planned === undefined || !this.#present.has(path) || this.#kept.has(path)) continue;
+      const names = new Set([...Object.keys(planned), ...Object.keys(actual)]);
+      const differing = [...names].filter(
+        (name) => planned[name] !== actual[name] && this.#isKeptByBuilder(name),
+      );
+      if (differing.length > 0) this.#add('changed', path, differing.sort());
     }
+    await this.#checkCapabilities(granting, found, sourceRoot);
+  }
+
+  async #checkCapabilities(
+    granting: readonly string[],
+    found: XattrsByPath,
+    sourceRoot: string,
+  ): Promise<void> {
+    const originals = granting.flatMap((path): Entry[] => {
+      const entry = this.#planned.get(path);
+      return entry?.source === undefined || entry.xattrs !== undefined ? [] : [entry];
+    });
+    const sources = originals.flatMap(({ source }) => source ?? []);
+    const ofSources = (await xattrsBelow(sourceRoot || '/', sources)) ?? new Map();
+    for (const path of granting) {
+      const { source = '', xattrs = ofSources.get(source) } = this.#planned.get(path) ?? {};
+      const value = found.get(path)?.[CAPABILITY_XATTR] ?? '';
+      if (xattrs?.[CAPABILITY_XATTR] === value) continue;
+      this.#add('set-id', path, [`capabilities ${capabilityText(value)}`]);
+    }
+  }
+
+  /** Whether the builder could set an attribute: others than root cannot set all (xattr(7)). */
+  #isKeptByBuilder(name: string): boolean {
+    return this.#record.builder === undefined || !/^(security|trusted)\./.test(name);
   }
 
   resolvePrograms(root: string): void {
@@ -223,9 +273,10 @@ class JailCheck {
     const stat = directory.lstat(name);
     if (stat === undefined) return;
     this.#seen.add(path);
+    if (stat.isFile() && stat.dev === this.#device) this.#files.push(path);
     const entry = this.#planned.get(path);
     if (entry !== undefined) this.#compare(entry, stat, directory, name);
-    else if (!this.#former.has(path)) this.#checkForeign(path, stat);
+    else if (!this.#former.has(path) && !this.#isOfRun(path, stat)) this.#checkForeign(path, stat);
     if (stat.isFile() && setId(stat) !== 0 && setId(stat) !== expectedSetId(entry)) {
       this.#add('set-id', path, [`mode ${octal(Number(stat.mode & 0o7777n))}`]);
     }
@@ -304,6 +355,10 @@ class JailCheck {
     }
   }
 
+  #isOfRun(path: string, stat: BigIntStats): boolean {
+    return this.#mountPoints.has(path) && isMountPoint(stat);
+  }
+
   #checkForeign(path: string, stat: BigIntStats): void {
     const type = typeOf(stat);
     const isDevice = type === 'character-device' || type === 'block-device';
@@ -338,6 +393,24 @@ class JailCheck {
 
   #add(kind: FindingKind, path: string, details: readonly string[]): void {
     this.findings.push({ kind, path, details });
+  }
+}
+
+type XattrsByPath = ReadonlyMap<string, Readonly<Record<string, string>>>;
+
+/** The extended attributes of files below a directory, by path; undefined without the native engine. */
+async function xattrsBelow(
+  root: string,
+  paths: readonly string[],
+): Promise<XattrsByPath | undefined> {
+  if (paths.length === 0) return new Map();
+  const engine = await openNativeEngine(root, root);
+  if (engine === undefined) return undefined;
+  try {
+    const found = await engine.xattrs(paths.map((path) => path.slice(1)));
+    return new Map([...found].map(([index, xattrs]) => [paths[index] ?? '', xattrs]));
+  } finally {
+    await engine.close();
   }
 }
 

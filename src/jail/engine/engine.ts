@@ -29,6 +29,11 @@ export interface RunOptions {
   readonly onDone?: (index: number) => void;
   /** Called with what an otherwise successful operation could not preserve. */
   readonly onWarning?: (index: number, warning: AttributeWarning) => void;
+  /**
+   * Called for a source that was copied with file capabilities: all of its extended attributes, in base64
+   * by name.
+   */
+  readonly onCapability?: (index: number, xattrs: Readonly<Record<string, string>>) => void;
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -4,7 +4,12 @@ import { type Connect, type Connection, NotConnected } from './connection.js';
 import { type Engine, OperationError, type RunOptions } from './engine.js';
 import type { Operation } from './operations.js';
 import {
+  type BlockCheck,
   beginRequest,
+  checkRequest,
+  type Extent,
+  extentsRequest,
+  parseExtents,
   parseXattrs,
   type Reply,
   ReplyKind,
@@ -16,6 +21,8 @@ import {
 
 /** Operations without an order that go in one request. */
 const CHUNK = 256;
+/** Blocks that are checked by one request. */
+const CHECKED = 32;
 /** Requests of a run that may be unanswered: an answer takes longer than many a request. */
 const AHEAD = 8;
 
@@ -98,6 +105,8 @@ export class NativeEngine implements Engine {
           options.onDone?.(at);
         } else if (kind === ReplyKind.warning) {
           options.onWarning?.(at, { attribute: data.toString(), errno: errnoName(errno) });
+        } else if (kind === ReplyKind.data) {
+          options.onCapability?.(at, parseXattrs(data));
         } else if (kind in SIDE) {
           failure ??= new OperationError(at, SIDE[kind as keyof typeof SIDE], errnoName(errno));
         }
@@ -131,14 +140,54 @@ export class NativeEngine implements Engine {
    * @returns by place in the list; those without any, or that cannot be read, are left out
    */
   async xattrs(sources: readonly string[]): Promise<Map<number, Record<string, string>>> {
-    const found = new Map<number, Record<string, string>>();
+    return this.#query(xattrsRequest, parseXattrs, sources);
+  }
+
+  /**
+   * The parts of sources that may have data; what lies between them are holes, which read as zeros.
+   *
+   * @param sources relative to the source root
+   * @returns by place in the list; those that cannot be read are left out
+   */
+  async extents(sources: readonly string[]): Promise<Map<number, readonly Extent[]>> {
+    return this.#query(extentsRequest, parseExtents, sources);
+  }
+
+  async #query<T>(
+    request: (run: number, job: number, sources: readonly string[]) => Buffer,
+    parse: (data: Buffer) => T,
+    sources: readonly string[],
+  ): Promise<Map<number, T>> {
+    const found = new Map<number, T>();
     const job = ++this.#jobs;
     const ended = this.#listen(job, sources.length, ({ kind, index, data }) => {
-      if (kind === ReplyKind.data) found.set(index, parseXattrs(data));
+      if (kind === ReplyKind.data) found.set(index, parse(data));
     });
-    this.#ask(xattrsRequest(++this.#runs, job, sources));
+    this.#ask(request(++this.#runs, job, sources));
     await ended;
     return found;
+  }
+
+  /**
+   * Returns whether all that blocks list is as they say.
+   *
+   * @param recorded when the jail's record was made, in nanoseconds since the epoch
+   */
+  async holds(checks: readonly BlockCheck[], recorded: bigint): Promise<boolean> {
+    const run = ++this.#runs;
+    let isSame = true;
+    const ended: Promise<boolean>[] = [];
+    for (let first = 0; first < checks.length && isSame; first += CHECKED) {
+      const chunk = checks.slice(first, first + CHECKED);
+      const job = ++this.#jobs;
+      const take = ({ kind }: Reply): void => {
+        if (kind !== ReplyKind.done) isSame = false;
+      };
+      ended.push(this.#listen(job, chunk.length, take));
+      this.#ask(checkRequest(run, job, chunk, recorded));
+    }
+    await Promise.all(ended);
+    return isSame;
   }
 
   async close(): Promise<void> {

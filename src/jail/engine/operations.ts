@@ -34,6 +34,8 @@ export type CreateOperation =
       readonly attributes: Attributes;
       /** Hard-link the source if possible, ignoring `attributes`. */
       readonly share?: boolean;
+      /** Begin to write the copy to the disk, for a `sync` that follows. */
+      readonly writeBack?: boolean;
     }
   /** Makes a regular file of given content. */
   | {

@@ -38,6 +38,8 @@ const NUMBER: Readonly<Record<Operation['op'], number>> = {
   'sync-directory': 18,
 };
 const XATTRS = 19;
+const EXTENTS = 20;
+const CHECK = 21;
 const NODE_TYPE = { fifo: 0, 'character-device': 1, 'block-device': 2 } as const;
 
 const REPLY_HEAD = 17;
@@ -136,11 +138,53 @@ export function runRequest(
 
 /** Asks for the extended attributes of sources: replies of kind `data`, read by `parseXattrs`. */
 export function xattrsRequest(run: number, job: number, sources: readonly string[]): Buffer {
+  return sourcesRequest(XATTRS, run, job, sources);
+}
+
+/** Asks which parts of sources have data: replies of kind `data`, read by `parseExtents`. */
+export function extentsRequest(run: number, job: number, sources: readonly string[]): Buffer {
+  return sourcesRequest(EXTENTS, run, job, sources);
+}
+
+function sourcesRequest(
+  operation: number,
+  run: number,
+  job: number,
+  sources: readonly string[],
+): Buffer {
   const writer = jobHead(run, job, 0, sources.length);
   for (const source of sources) {
-    writer.byte(XATTRS);
+    writer.byte(operation);
     writer.byte(0);
     writer.string(source);
+  }
+  return writer.request();
+}
+
+/** What a block of a state lists is to be found as it says: see jail/record/state-blocks.ts. */
+export interface BlockCheck {
+  readonly block: Buffer;
+  /** Whether its paths are below the base, or below the source root. */
+  readonly isOfJail: boolean;
+}
+
+/**
+ * Asks whether blocks still hold: the first that does not is a reply of kind `sourceChanged`.
+ *
+ * @param recorded when the jail's record was made, in nanoseconds since the epoch
+ */
+export function checkRequest(
+  run: number,
+  job: number,
+  checks: readonly BlockCheck[],
+  recorded: bigint,
+): Buffer {
+  const writer = jobHead(run, job, 0, checks.length);
+  for (const { block, isOfJail } of checks) {
+    writer.byte(CHECK);
+    writer.byte(isOfJail ? 1 : 0);
+    writer.long(recorded);
+    writer.bytes(block);
   }
   return writer.request();
 }
@@ -172,7 +216,7 @@ function jobHead(run: number, job: number, flags: number, count: number): Writer
 
 function encode(writer: Writer, operation: Operation): void {
   writer.byte(NUMBER[operation.op]);
-  writer.byte(flagOf(operation) ? 1 : 0);
+  writer.byte((flagOf(operation) ? 1 : 0) | (writesBack(operation) ? 2 : 0));
   if (operation.op === 'sync') return;
   writer.string(operation.path);
   switch (operation.op) {
@@ -215,6 +259,10 @@ function flagOf(operation: Operation): boolean {
   }
 }
 
+function writesBack(operation: Operation): boolean {
+  return operation.op === 'copy' && (operation.writeBack ?? false);
+}
+
 function encodeAttributes(writer: Writer, { mode, owner, mtime, xattrs, like }: Attributes): void {
   writer.byte(
     (owner === undefined ? 0 : 1) | (xattrs === undefined ? 0 : 2) | (like === undefined ? 0 : 4),
@@ -254,6 +302,22 @@ export class ReplyReader {
     }
     this.#rest = Buffer.from(bytes.subarray(at));
   }
+}
+
+/** A part of a file that may have data: offsets in bytes, the end not included. */
+export interface Extent {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Parts of a file in their order, from a reply to `extentsRequest`. */
+export function parseExtents(data: Buffer): Extent[] {
+  const extents: Extent[] = [];
+  for (let at = 0; at + 16 <= data.length; at += 16) {
+    const [start, end] = [data.readBigUInt64LE(at), data.readBigUInt64LE(at + 8)];
+    extents.push({ start: Number(start), end: Number(end) });
+  }
+  return extents;
 }
 
 /** Extended attributes as a manifest has them, from a reply to `xattrsRequest`. */

@@ -1,9 +1,10 @@
-import { type BigIntStats, closeSync, constants, lstatSync, openSync, readdirSync } from 'node:fs';
-import { errnoOf } from '../../errors.js';
-import { fromBytes, readLink, toBytes } from '../../fs/path-bytes.js';
+import { type BigIntStats, closeSync } from 'node:fs';
+import { errnoOf, JailbuildError, strerror } from '../../errors.js';
+import { HeldTree } from '../../fs/held-tree.js';
 import type { ContentComparer } from '../../manifest/compare-content.js';
 import { isAsPlanned } from '../../manifest/differences.js';
 import type { Entry, Manifest } from '../../manifest/manifest.js';
+import { isMountPoint, mountPointEntry } from './mount-points.js';
 import { entriesOwned, type JailHistory } from './record.js';
 import { RECORD_NAME, STATE_DIRECTORY } from './state.js';
 
@@ -36,9 +37,9 @@ function begunEntries({ interrupted }: JailHistory): ReadonlyMap<string, Entry> 
   return interrupted === undefined ? new Map() : entriesOwned(interrupted);
 }
 
-/** Looks at a jail by lstat(2), and through none of its symbolic links. */
+/** Looks at a jail by lstat(2), and through none of its symbolic links, whatever its processes do. */
 export class JailView {
-  readonly #root: string;
+  readonly #tree: HeldTree;
   readonly #owners: boolean;
   readonly #comparer: ContentComparer | undefined;
   readonly #recordedNs: bigint;
@@ -49,7 +50,7 @@ export class JailView {
    * @param comparer undefined to take all content for what its file's attributes say
    */
   constructor(root: string, owners: boolean, comparer?: ContentComparer) {
-    this.#root = root;
+    this.#tree = new HeldTree(root);
     this.#owners = owners;
     this.#comparer = comparer;
     this.#recordedNs =
@@ -60,14 +61,19 @@ export class JailView {
 
   lstat(path: string): BigIntStats | undefined {
     if (!this.#isDirectory(path.slice(0, path.lastIndexOf('/')))) return undefined;
-    return lstatSync(toBytes(this.#root + path), { bigint: true, throwIfNoEntry: false });
+    try {
+      return this.#tree.find(path);
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      throw new JailbuildError('NOT_READABLE', `${path}: ${strerror(error)}`, path);
+    }
   }
 
   /** Whether an entry is in the jail as a plan has it. Of a directory, only that it is one counts. */
   isAsMade(entry: Entry, found: BigIntStats): boolean {
     if (entry.type === 'directory') return found.isDirectory();
     const owner = this.#owners ? 'planned' : 'any';
-    const readTarget = () => readLink(this.#root + entry.path);
+    const readTarget = () => this.#tree.targetOf(entry.path);
     return isAsPlanned(entry, found, { owner, readTarget }) && !this.isTampered(entry, found);
   }
 
@@ -80,8 +86,7 @@ export class JailView {
     if (entry.type !== 'file' || this.#comparer === undefined) return false;
     if (found.ctimeNs <= this.#recordedNs) return false;
     try {
-      const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-      const fd = openSync(toBytes(this.#root + entry.path), flags);
+      const fd = this.#tree.open(entry.path);
       try {
         return this.#comparer.compare(fd, entry) === 'different';
       } finally {
@@ -96,7 +101,7 @@ export class JailView {
   /** The names in a directory; undefined if it may not be read. */
   names(path: string): string[] | undefined {
     try {
-      return readdirSync(toBytes(this.#root + path), { encoding: 'buffer' }).map(fromBytes);
+      return this.#tree.names(path || '/');
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
       return undefined;
@@ -181,14 +186,20 @@ export function findTypeChanges(
  *
  * @param manifest undefined if nothing is to stay
  * @param evenChanged whether what the user has changed is removable too
+ * @param mountPoints what runs have made in the jail and is to go too
  */
 export function findObsolete(
   manifest: Manifest | undefined,
   history: JailHistory,
   view: JailView,
   evenChanged = false,
+  mountPoints: Iterable<string> = [],
 ): ObsoleteEntries {
   const own = ownedEntries(history);
+  for (const path of mountPoints) {
+    const found = own.has(path) ? undefined : view.lstat(path);
+    if (found !== undefined && isMountPoint(found)) own.set(path, mountPointEntry(path, found));
+  }
   const begun = begunEntries(history);
   for (const { path } of manifest?.entries ?? []) own.delete(path);
   const removable: Entry[] = [];

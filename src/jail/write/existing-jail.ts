@@ -6,7 +6,7 @@ import type { Operation } from '../engine/operations.js';
 import { type JailLock, lockJail } from '../lock.js';
 import { mountsBelow } from '../occupants.js';
 import type { Finding } from '../record/finding.js';
-import { RECORD_NAME, STATE_DIRECTORY } from '../record/state.js';
+import { RECORD_NAME, STAGE_NAME, STATE_DIRECTORY } from '../record/state.js';
 import type { FileReport } from '../report.js';
 import { Fidelity } from './fidelity.js';
 import type { WriteOptions } from './options.js';
@@ -14,10 +14,9 @@ import { Progress } from './progress.js';
 import { attributesOf as foundAttributes, type Removal, surveyRemovals } from './removals.js';
 import { attributesOf, isPrivileged, type Placed, privateFile, stageEntries } from './stage.js';
 import { survey } from './survey.js';
-import { type Step, Transaction } from './transaction.js';
+import { afterCommit, type Step, Transaction } from './transaction.js';
 
-/** Where new content is made ready, and replaced content goes. */
-const STAGE = `${STATE_DIRECTORY}/stage`;
+const STAGE = `${STATE_DIRECTORY}/${STAGE_NAME}`;
 const RECORD = `${STATE_DIRECTORY}/${RECORD_NAME}`;
 
 /** What an existing jail has to be changed in. */
@@ -117,7 +116,7 @@ async function change(
   options: WriteOptions,
 ): Promise<FileReport[]> {
   const { signal, noSync = false } = options;
-  const { record } = work;
+  let { record } = work;
   const fidelity = new Fidelity(options.strict ?? false, options.onWarning);
   const progress = new Progress(options.onFile);
   const transaction = new Transaction(engine, fidelity.note);
@@ -130,6 +129,7 @@ async function change(
     const present = new Set(
       work.findings.filter(({ as }) => as === 'planned').map(({ entry }) => entry.path),
     );
+    let hasCapabilities = false;
     await stageEntries(transaction, placed, target, progress, {
       before: [
         { operation: { op: 'remove-tree', path: STAGE }, subject: target },
@@ -141,10 +141,16 @@ async function change(
       ],
       locate: (path) => staged.get(path) ?? (present.has(path) ? path.slice(1) : undefined),
       share: options.link ?? false,
+      onCapability: (entry, xattrs) => {
+        hasCapabilities = true;
+        options.onCapability?.(entry, xattrs);
+      },
+      isSynced: !noSync,
       sourceTimes: options.sourceTimes,
       notMade: fidelity.notMade,
       signal,
     });
+    if (hasCapabilities) record = options.record?.(work.findings);
     options.onStaged?.();
     const made = units.filter(({ entry }) => !fidelity.notMade.has(target + entry.path));
     const steps: Step[] = [
@@ -159,11 +165,12 @@ async function change(
   } catch (error) {
     throw await transaction.rollBack(error);
   }
+  // The stage goes last: where it is left, the next build waits for the disk once more.
   const last: Operation[] = [
-    { op: 'remove-tree', path: STAGE },
     ...(noSync ? [] : [{ op: 'sync' } as const]),
+    { op: 'remove-tree', path: STAGE },
   ];
-  await engine.run(last, { ordered: true });
+  await afterCommit(engine, last, target);
   return progress.reports(manifest);
 }
 

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { Manifest } from '../../manifest/manifest.js';
 import { openEngine } from '../engine/open.js';
+import type { Operation } from '../engine/operations.js';
 import { acquire } from '../lock.js';
 import { refuseInsecure } from '../parents.js';
 import { RECORD_NAME, STATE_DIRECTORY } from '../record/state.js';
@@ -10,7 +11,7 @@ import { Fidelity } from './fidelity.js';
 import type { WriteOptions } from './options.js';
 import { Progress } from './progress.js';
 import { freshDirectory, privateFile, stageEntries } from './stage.js';
-import { type Step, Transaction } from './transaction.js';
+import { afterCommit, type Step, Transaction } from './transaction.js';
 
 /** The longest name of a jail that fits into the name of its stage, in bytes. */
 const MAX_NAME = 240;
@@ -34,6 +35,7 @@ export async function writeNewJail(
   const progress = new Progress(onFile);
   const engine = await (options.openEngine ?? openEngine)(base, options.sourceRoot || '/');
   const transaction = new Transaction(engine, fidelity.note);
+  let isInPlace = false;
   try {
     fidelity.announce(manifest.entries, engine);
     const parents = makeParents(place, base);
@@ -52,6 +54,7 @@ export async function writeNewJail(
       path: stage + entry.path,
       action: 'created' as const,
     }));
+    let hasCapabilities = false;
     const staging = stageEntries(transaction, placed, target, progress, {
       before: [
         {
@@ -62,19 +65,25 @@ export async function writeNewJail(
       ],
       locate: (original) => stage + original,
       share: options.link ?? false,
+      onCapability: (entry, xattrs) => {
+        hasCapabilities = true;
+        options.onCapability?.(entry, xattrs);
+      },
+      isSynced: !noSync,
       sourceTimes: options.sourceTimes,
       notMade: fidelity.notMade,
       signal,
     });
+    const makeRecord = () =>
+      options.record?.(manifest.entries.map((entry) => ({ entry, need: 'create' as const })));
     let record: string | undefined;
     try {
       // While files are copied.
-      record = options.record?.(
-        manifest.entries.map((entry) => ({ entry, need: 'create' as const })),
-      );
+      record = makeRecord();
     } finally {
       await staging;
     }
+    if (hasCapabilities) record = makeRecord();
     options.onStaged?.();
     const steps: Step[] = [
       ...(record === undefined ? [] : writeRecord(stage, record, target)),
@@ -95,10 +104,12 @@ export async function writeNewJail(
     await transaction.run([
       { operation: { op: 'rename', path: stage, to: place }, subject: target },
     ]);
-    if (!noSync) await engine.run([{ op: 'sync-directory', path: path.dirname(place) }]);
+    isInPlace = true;
+    const last: Operation[] = noSync ? [] : [{ op: 'sync-directory', path: path.dirname(place) }];
+    await afterCommit(engine, last, target);
     return reports;
   } catch (error) {
-    throw await transaction.rollBack(error);
+    throw isInPlace ? error : await transaction.rollBack(error);
   } finally {
     await engine.close();
   }

@@ -27,6 +27,11 @@ export interface WriteOptions extends LockOptions {
   readonly onFile?: (report: FileReport) => void;
   /** Called with a sentence for each deviation of the jail from the plan. */
   readonly onWarning?: (message: string) => void;
+  /**
+   * Called for each file that was copied with capabilities that the plan does not name, with all of its
+   * extended attributes, before `record`, which is then called again.
+   */
+  readonly onCapability?: (entry: Entry, xattrs: Readonly<Record<string, string>>) => void;
   /** Fail with NOT_EXACT instead of warning. */
   readonly strict?: boolean;
   /** Hard-link files to their sources where that is possible. */

@@ -1,11 +1,11 @@
-import { type BigIntStats, lstatSync } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
 import path from 'node:path';
-import { errnoOf, JailbuildError, strerror } from '../../errors.js';
-import { toBytes } from '../../fs/path-bytes.js';
+import { HeldTree } from '../../fs/held-tree.js';
 import type { Entry } from '../../manifest/manifest.js';
 import { timestamp } from '../../manifest/timestamp.js';
 import type { Attributes } from '../engine/operations.js';
 import { isPrivileged } from './stage.js';
+import { look } from './survey.js';
 
 /** Something of the jail that has to go. */
 export interface Removal {
@@ -22,12 +22,13 @@ export interface Removal {
  * @throws JailbuildError WRITE_FAILED where the jail cannot be read
  */
 export function surveyRemovals(entries: readonly Entry[], target: string): Removal[] {
+  const tree = new HeldTree(target);
   const isDirectory = new Map([['/', true]]);
   const holds = (directory: string): boolean => {
     const known = isDirectory.get(directory);
     if (known !== undefined) return known;
     const found =
-      holds(path.dirname(directory)) && (look(target + directory)?.isDirectory() ?? false);
+      holds(path.dirname(directory)) && (look(tree, target, directory)?.isDirectory() ?? false);
     isDirectory.set(directory, found);
     return found;
   };
@@ -35,19 +36,10 @@ export function surveyRemovals(entries: readonly Entry[], target: string): Remov
     .map((entry) => entry.path)
     .sort((a, b) => (a < b ? 1 : -1))
     .flatMap((at) => {
-      const found = holds(path.dirname(at)) ? look(target + at) : undefined;
+      const found = holds(path.dirname(at)) ? look(tree, target, at) : undefined;
       if (found === undefined) return [];
       return { path: at, directory: found.isDirectory() ? attributesOf(found) : undefined };
     });
-}
-
-function look(realPath: string): BigIntStats | undefined {
-  try {
-    return lstatSync(toBytes(realPath), { bigint: true, throwIfNoEntry: false });
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-    throw new JailbuildError('WRITE_FAILED', `${realPath}: ${strerror(error)}`, realPath);
-  }
 }
 
 /** What it takes to give an entry back what it has. */

@@ -2,6 +2,7 @@ import type { Entry } from '../../manifest/manifest.js';
 import { timestamp } from '../../manifest/timestamp.js';
 import type { Attributes, CreateOperation } from '../engine/operations.js';
 import type { FileReport } from '../report.js';
+import type { WriteOptions } from './options.js';
 import type { Progress } from './progress.js';
 import type { Step, Transaction } from './transaction.js';
 
@@ -21,6 +22,10 @@ export interface StageOptions {
   /** Where a path of the plan is, or is to be, for hard links to it. */
   readonly locate: (path: string) => string | undefined;
   readonly share: boolean;
+  /** Called for a file that was copied with capabilities, with all of its extended attributes. */
+  readonly onCapability?: WriteOptions['onCapability'] | undefined;
+  /** Whether a `sync` follows. */
+  readonly isSynced: boolean;
   /** Paths that could not be made, with the reason; filled in by the transaction's warnings. */
   readonly notMade: ReadonlyMap<string, string>;
   readonly signal: AbortSignal | undefined;
@@ -37,7 +42,7 @@ export async function stageEntries(
   progress: Progress,
   options: StageOptions,
 ): Promise<void> {
-  const { before, notMade, signal } = options;
+  const { before, notMade, signal, onCapability } = options;
   const directories = placed.filter(({ entry }) => entry.type === 'directory');
   const links = placed.filter((item) => originalOf(item, options) !== undefined);
   const isLink = new Set(links);
@@ -60,6 +65,10 @@ export async function stageEntries(
       if (done === undefined) return;
       const reason = notMade.get(target + done.entry.path);
       progress.add(done.entry, reason === undefined ? done.action : 'none', reason);
+    },
+    onCapability: (index, xattrs) => {
+      const copied = made[index - before.length];
+      if (copied !== undefined) onCapability?.(copied.entry, xattrs);
     },
   });
 }
@@ -93,6 +102,7 @@ function createOperation(item: Placed, options: StageOptions): CreateOperation {
         sourceMtime: options.sourceTimes?.get(entry.path) ?? mtime,
         attributes,
         share: options.share,
+        writeBack: options.isSynced,
       };
     }
     case 'character-device':

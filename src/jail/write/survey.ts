@@ -1,6 +1,6 @@
-import { type BigIntStats, lstatSync } from 'node:fs';
-import { JailbuildError, strerror } from '../../errors.js';
-import { readLink, toBytes } from '../../fs/path-bytes.js';
+import type { BigIntStats } from 'node:fs';
+import { errnoOf, JailbuildError, strerror } from '../../errors.js';
+import { HeldTree } from '../../fs/held-tree.js';
 import { type Expectation, isAsPlanned } from '../../manifest/differences.js';
 import type { Entry, Manifest } from '../../manifest/manifest.js';
 import type { Finding } from '../record/finding.js';
@@ -32,11 +32,12 @@ export function survey(
   target: string,
   { noClobber, keep, isTampered, managed, typeChanges, owners }: SurveyOptions,
 ): Finding[] {
+  const tree = new HeldTree(target);
   const absent = new Set<string>();
   const originals = new Map<string, { readonly finding: Finding; readonly found?: BigIntStats }>();
   return manifest.entries.map((entry): Finding => {
     const parent = entry.path.slice(0, entry.path.lastIndexOf('/'));
-    const found = absent.has(parent) ? undefined : look(target + entry.path);
+    const found = absent.has(parent) ? undefined : look(tree, target, entry.path);
     if (found === undefined) {
       if (entry.type === 'directory') absent.add(entry.path);
       const finding = { entry, need: 'create' } as const;
@@ -69,7 +70,7 @@ export function survey(
   });
 
   function expectationOf({ path }: Entry): Expectation {
-    const readTarget = () => readLink(target + path);
+    const readTarget = () => tree.targetOf(path);
     return { owner: owners ? 'planned' : 'any', readTarget };
   }
 
@@ -86,11 +87,14 @@ export function survey(
   }
 }
 
-function look(realPath: string): BigIntStats | undefined {
+/** @throws JailbuildError WRITE_FAILED */
+export function look(tree: HeldTree, target: string, path: string): BigIntStats | undefined {
   try {
-    return lstatSync(toBytes(realPath), { bigint: true, throwIfNoEntry: false });
+    return tree.find(path);
   } catch (error) {
-    throw new JailbuildError('WRITE_FAILED', `${realPath}: ${strerror(error)}`, realPath);
+    if (errnoOf(error) === undefined) throw error;
+    const at = target + path;
+    throw new JailbuildError('WRITE_FAILED', `${at}: ${strerror(error)}`, at);
   }
 }
 

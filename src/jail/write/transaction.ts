@@ -84,6 +84,31 @@ export class Transaction {
   }
 }
 
+/**
+ * Does what follows when a jail is as planned and nothing is taken back any more: waiting for the disk.
+ *
+ * @param target the jail
+ * @throws JailbuildError SYNC_FAILED saying that the jail is in place
+ */
+export async function afterCommit(
+  engine: Engine,
+  operations: readonly Operation[],
+  target: string,
+): Promise<void> {
+  try {
+    await engine.run(operations, { ordered: true });
+  } catch (error) {
+    if (!(error instanceof OperationError) && !(error instanceof JailbuildError)) throw error;
+    const reason = error instanceof OperationError ? errnoText(error.errno) : error.message;
+    throw new JailbuildError(
+      'SYNC_FAILED',
+      `${target}: is built, but may not survive a crash of the machine, for the disk did not confirm it: ${reason}; check the disk, then run sync and jailbuild check`,
+      target,
+      { cause: error },
+    );
+  }
+}
+
 function describe(error: OperationError, { operation, subject }: Step): JailbuildError {
   const reason = errnoText(error.errno);
   const source = operation.op === 'copy' ? `/${operation.source}` : subject;

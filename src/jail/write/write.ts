@@ -1,3 +1,4 @@
+import { releaseTrees } from '../../fs/held-tree.js';
 import type { Manifest } from '../../manifest/manifest.js';
 import { refuseInsecure } from '../parents.js';
 import { forgetUnprotected } from '../record/protection.js';
@@ -28,15 +29,19 @@ export async function writeJail(
     if (!told) options.onWait?.();
     told = true;
   };
-  for (;;) {
-    const where = locateTarget(target);
-    if (!options.insecureParents) refuseInsecure(where, target);
-    if (where.existing === where.path)
-      return writeExistingJail(manifest, where.path, { ...options, onWait });
-    const reports = await writeNewJail(manifest, where, { ...options, onWait });
-    // Nothing, if another build made the jail meanwhile.
-    if (reports === undefined) continue;
-    forgetUnprotected(where.path);
-    return reports;
+  try {
+    for (;;) {
+      const where = locateTarget(target);
+      if (!options.insecureParents) refuseInsecure(where, target);
+      if (where.existing === where.path)
+        return await writeExistingJail(manifest, where.path, { ...options, onWait });
+      const reports = await writeNewJail(manifest, where, { ...options, onWait });
+      // Nothing, if another build made the jail meanwhile.
+      if (reports === undefined) continue;
+      forgetUnprotected(where.path);
+      return reports;
+    }
+  } finally {
+    releaseTrees();
   }
 }

@@ -10,6 +10,7 @@
 
 #define ACCESS_ACL "system.posix_acl_access"
 #define DEFAULT_ACL "system.posix_acl_default"
+#define CAPABILITY "security.capability"
 /* The largest value and the largest list of names (xattr(7)). */
 #define MAX_XATTRS (1 << 16)
 
@@ -39,11 +40,66 @@ static void set_xattr(struct worker *worker, int fd, const char *name, const voi
 		reply_warning(worker, name, errno);
 }
 
+/* Replies with name, NUL, length in four bytes, value for each attribute that goes with a file. */
+static int reply_xattrs(struct worker *worker, int fd)
+{
+	char *names = malloc(MAX_XATTRS);
+	uint8_t *reply = malloc(MAX_XATTRS * 4);
+	size_t filled = 0;
+
+	if (names == NULL || reply == NULL)
+		die("out of memory");
+	ssize_t length = flistxattr(fd, names, MAX_XATTRS);
+	int result = length < 0 && errno != EOPNOTSUPP ? -1 : 0;
+	for (ssize_t at = 0; at < length; at += (ssize_t)strlen(names + at) + 1) {
+		const char *name = names + at;
+		size_t name_length = strlen(name) + 1;
+		if (!is_copied(name))
+			continue;
+		ssize_t size = fgetxattr(fd, name, worker->buffer, sizeof(worker->buffer));
+		if (size < 0)
+			continue;
+		if (filled + name_length + 4 + (size_t)size > MAX_XATTRS * 4)
+			break;
+		memcpy(reply + filled, name, name_length);
+		filled += name_length;
+		for (int shift = 0; shift < 32; shift += 8)
+			reply[filled++] = (uint8_t)((uint32_t)size >> shift);
+		memcpy(reply + filled, worker->buffer, (size_t)size);
+		filled += (size_t)size;
+	}
+	if (filled > 0)
+		reply_data(worker, reply, filled);
+	free(names);
+	free(reply);
+	return result;
+}
+
+int list_xattrs(struct worker *worker, const char *source)
+{
+	int fd = open_source(source, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0)
+		return -1;
+	int result = reply_xattrs(worker, fd);
+	int error = errno;
+	close(fd);
+	errno = error;
+	return result;
+}
+
+void tell_capability(struct worker *worker, int fd)
+{
+	if (fgetxattr(fd, CAPABILITY, NULL, 0) > 0)
+		reply_xattrs(worker, fd);
+}
+
 static void copy_xattrs(struct worker *worker, int fd, int like)
 {
 	char names[1024];
 	char *list = names;
 	ssize_t length = flistxattr(like, names, sizeof(names));
+	bool has_capability = false;
 
 	if (length < 0 && errno == ERANGE) {
 		list = malloc(MAX_XATTRS);
@@ -58,9 +114,13 @@ static void copy_xattrs(struct worker *worker, int fd, int like)
 			reply_warning(worker, name, errno);
 		else
 			set_xattr(worker, fd, name, worker->buffer, (size_t)size);
+		has_capability = has_capability || strcmp(name, CAPABILITY) == 0;
 	}
 	if (list != names)
 		free(list);
+	/* What a record has to say of a program that gives rights; of others it says nothing. */
+	if (has_capability)
+		reply_xattrs(worker, like);
 }
 
 static void set_planned_xattrs(struct worker *worker, int fd, const struct attributes *attributes)
@@ -139,47 +199,6 @@ void set_node_attributes(struct worker *worker, int directory, const char *name,
 	set_owner_and_time(worker, directory, name, attributes);
 	if (fchmodat(directory, name, attributes->mode, 0) < 0)
 		reply_warning(worker, "mode", errno);
-}
-
-/* Replies with name, NUL, length in four bytes, value for each attribute that goes with a file. */
-int list_xattrs(struct worker *worker, const char *source)
-{
-	char *names = malloc(MAX_XATTRS);
-	uint8_t *reply = malloc(MAX_XATTRS * 4);
-	size_t filled = 0;
-	int result = -1;
-	int fd = open_source(source, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-
-	if (names == NULL || reply == NULL)
-		die("out of memory");
-	if (fd < 0)
-		goto done;
-	ssize_t length = flistxattr(fd, names, MAX_XATTRS);
-	result = length < 0 && errno != EOPNOTSUPP ? -1 : 0;
-	for (ssize_t at = 0; at < length; at += (ssize_t)strlen(names + at) + 1) {
-		const char *name = names + at;
-		size_t name_length = strlen(name) + 1;
-		if (!is_copied(name))
-			continue;
-		ssize_t size = fgetxattr(fd, name, worker->buffer, sizeof(worker->buffer));
-		if (size < 0)
-			continue;
-		if (filled + name_length + 4 + (size_t)size > MAX_XATTRS * 4)
-			break;
-		memcpy(reply + filled, name, name_length);
-		filled += name_length;
-		for (int shift = 0; shift < 32; shift += 8)
-			reply[filled++] = (uint8_t)((uint32_t)size >> shift);
-		memcpy(reply + filled, worker->buffer, (size_t)size);
-		filled += (size_t)size;
-	}
-	if (filled > 0)
-		reply_data(worker, reply, filled);
-	close(fd);
-done:
-	free(names);
-	free(reply);
-	return result;
 }
 
 /* What a directory above has as its default would else go to all that is made below. */

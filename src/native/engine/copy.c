@@ -48,6 +48,12 @@ int write_all(int fd, const uint8_t *bytes, size_t length, off_t offset)
 	return 0;
 }
 
+int close_written(int fd)
+{
+	/* The descriptor is closed whatever is returned, and an interruption is no failure. */
+	return close(fd) < 0 && errno != EINTR ? -1 : 0;
+}
+
 /* Copies by way of a buffer, for what copy_file_range(2) does not do. */
 static enum outcome copy_through_buffer(struct worker *worker, int from, int to, off_t start, off_t end)
 {
@@ -99,22 +105,10 @@ static enum outcome copy_data(struct worker *worker, int from, int to, const str
 
 	if ((off_t)stat->st_blocks * 512 >= size)
 		return copy_range(worker, from, to, 0, size);
-	for (off_t at = 0; at < size;) {
-		off_t data = lseek(from, at, SEEK_DATA);
-		if (data < 0 && errno == ENXIO)
-			break;
-		off_t hole = data < 0 ? -1 : lseek(from, data, SEEK_HOLE);
-		if (data < 0 || hole < 0) {
-			/* The file system does not tell. */
-			data = at;
-			hole = size;
-		}
-		if (hole > size)
-			hole = size;
-		enum outcome outcome = copy_range(worker, from, to, data, hole);
+	for (off_t at = 0, end; find_data(from, &at, &end, size); at = end) {
+		enum outcome outcome = copy_range(worker, from, to, at, end);
 		if (outcome != DONE)
 			return outcome;
-		at = hole;
 	}
 	return ftruncate(to, size) < 0 ? FAILED_IN_JAIL : DONE;
 }
@@ -173,8 +167,10 @@ static enum outcome copy_opened(struct worker *worker, int from, const struct op
 	int parent = open_parent(worker, operation->path, &name);
 	if (parent < 0)
 		return FAILED_IN_JAIL;
-	if (operation->flag && link_source(from, parent, name))
+	if (operation->flag && link_source(from, parent, name)) {
+		tell_capability(worker, from);
 		return DONE;
+	}
 	int to = openat(parent, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (to < 0)
 		return FAILED_IN_JAIL;
@@ -193,7 +189,10 @@ static enum outcome copy_opened(struct worker *worker, int from, const struct op
 	int error = errno;
 	if (outcome == DONE)
 		set_attributes(worker, to, &operation->attributes, from);
-	if (close(to) < 0 && outcome == DONE) {
+	/* The disk works while other files are copied and the jail is verified; syncfs(2) then waits for less. */
+	if (outcome == DONE && operation->write_back)
+		sync_file_range(to, 0, 0, SYNC_FILE_RANGE_WRITE);
+	if (close_written(to) < 0 && outcome == DONE) {
 		error = errno;
 		outcome = FAILED_IN_JAIL;
 	}

@@ -32,6 +32,8 @@ enum operation_type {
 	OP_SYNC,
 	OP_SYNC_DIRECTORY,
 	OP_XATTRS,
+	OP_EXTENTS,
+	OP_CHECK,
 };
 
 struct xattr {
@@ -55,11 +57,14 @@ struct attributes {
 /* One operation. Strings and bytes lie in the request that it came with. */
 struct operation {
 	uint8_t type;
-	/* mkdir: may exist; lock: wait; copy: share. */
+	/* mkdir: may exist; lock: wait; copy: share; check: of the jail. */
 	bool flag;
+	/* copy: begin to write to the disk. */
+	bool write_back;
 	const char *path;
 	/* The source of a copy, the target of a link, the new name of a rename. */
 	const char *to;
+	/* Of a copy, in bytes; of a check, when the record was made, in nanoseconds. */
 	uint64_t size;
 	struct timespec source_mtime;
 	mode_t node_type;
@@ -158,9 +163,18 @@ int open_source(const char *path, int flags);
 int open_parent(struct worker *worker, const char *path, const char **name);
 void forget_directory(struct worker *worker);
 
+/* check.c: whether all that a block lists is as it says */
+bool check_block(const struct operation *operation);
+
 /* copy.c */
 enum outcome copy_file(struct worker *worker, const struct operation *operation);
 int write_all(int fd, const uint8_t *bytes, size_t length, off_t offset);
+/* Closes what was written; only now may a file system tell that it could not write (close(2)). */
+int close_written(int fd);
+
+/* extents.c: replies with the data of a sparse source; 0, or -1 with errno */
+bool find_data(int fd, off_t *at, off_t *end, off_t size);
+int list_extents(struct worker *worker, const char *source);
 
 /* attributes.c */
 void set_attributes(struct worker *worker, int fd, const struct attributes *attributes, int like);
@@ -170,6 +184,8 @@ void set_node_attributes(struct worker *worker, int directory, const char *name,
 			 const struct attributes *attributes);
 void set_directory_attributes(struct worker *worker, int fd, const struct attributes *attributes);
 int list_xattrs(struct worker *worker, const char *source);
+/* Replies with all extended attributes of a file that has capabilities. */
+void tell_capability(struct worker *worker, int fd);
 void remove_acls(int fd);
 
 /* tree.c: 0, or -1 with errno */

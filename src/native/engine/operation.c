@@ -114,7 +114,8 @@ static int write_file(struct worker *worker, int parent, const char *name,
 	int error = errno;
 	if (result == 0)
 		set_attributes(worker, fd, &operation->attributes, -1);
-	close(fd);
+	if (close_written(fd) < 0 && result == 0)
+		return -1;
 	errno = error;
 	return result;
 }
@@ -218,11 +219,18 @@ bool carry_out(struct worker *worker, const struct operation *operation)
 	int result = 0;
 
 	errno = base_error;
-	if (operation->type == OP_XATTRS) {
+	if (operation->type == OP_XATTRS || operation->type == OP_EXTENTS) {
 		/* One that cannot be read is no reason not to look at the others. */
-		outcome = list_xattrs(worker, operation->path) == 0 ? DONE : FAILED_AT_SOURCE;
+		result = operation->type == OP_XATTRS ? list_xattrs(worker, operation->path) :
+							list_extents(worker, operation->path);
+		outcome = result == 0 ? DONE : FAILED_AT_SOURCE;
 		reply_outcome(worker, outcome, errno);
 		return true;
+	}
+	if (operation->type == OP_CHECK && (operation->flag ? base_fd : source_fd) >= 0) {
+		outcome = check_block(operation) ? DONE : SOURCE_CHANGED;
+		reply_outcome(worker, outcome, 0);
+		return outcome == DONE;
 	}
 	if (base_fd < 0) {
 		reply_outcome(worker, FAILED_IN_JAIL, errno);

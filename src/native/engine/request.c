@@ -110,7 +110,9 @@ static void take_operation(struct cursor *cursor, struct operation *operation)
 	static const mode_t node_types[] = { S_IFIFO, S_IFCHR, S_IFBLK };
 
 	operation->type = take_byte(cursor);
-	operation->flag = take_byte(cursor);
+	uint8_t flags = take_byte(cursor);
+	operation->flag = flags & 1;
+	operation->write_back = flags & 2;
 	switch (operation->type) {
 	case OP_COPY:
 		operation->path = take_path(cursor);
@@ -124,6 +126,11 @@ static void take_operation(struct cursor *cursor, struct operation *operation)
 		operation->content_length = take_number(cursor);
 		operation->content = take(cursor, operation->content_length);
 		take_attributes(cursor, &operation->attributes);
+		break;
+	case OP_CHECK:
+		operation->size = take_long(cursor);
+		operation->content_length = take_number(cursor);
+		operation->content = take(cursor, operation->content_length);
 		break;
 	case OP_NODE: {
 		operation->path = take_path(cursor);
@@ -160,6 +167,7 @@ static void take_operation(struct cursor *cursor, struct operation *operation)
 	case OP_EMPTY:
 	case OP_LOCK:
 	case OP_XATTRS:
+	case OP_EXTENTS:
 		operation->path = take_path(cursor);
 		break;
 	case OP_SYNC:

@@ -35,6 +35,8 @@ enum { FAILED = 125, NOT_EXECUTABLE = 126, NOT_FOUND = 127 };
 enum mount_kind {
 	/* What is mounted at a path, or at a descriptor, of the outside. */
 	MOUNT_BIND,
+	/* A directory of the outside that stays as it is, whatever is written to it. */
+	MOUNT_OVERLAY,
 	MOUNT_FILESYSTEM,
 	/* A file with what a descriptor holds, mounted. */
 	MOUNT_DATA,
@@ -74,6 +76,9 @@ struct mount {
 	int fd;
 	/* The source, taken before it is out of reach. */
 	int tree;
+	/* Of an overlay: where what is written goes, and what is needed beside it; NULL for memory. */
+	const char *upper, *work;
+	int upper_fd, work_fd;
 };
 #define MODE_UNSET ((mode_t)-1)
 
@@ -150,6 +155,9 @@ struct options {
 	size_t mount_count;
 	/* "tmpfs", or a directory that keeps what is written to the root; or NULL. */
 	const char *overlay;
+	/* Where to write what the overlay holds at the end, or -1; and whether to do nothing else. */
+	int changes_fd;
+	bool lists_changes;
 	/* Working directory in the new root, or NULL for its top. */
 	const char *cwd;
 
@@ -330,6 +338,12 @@ enum {
 	ATTRIBUTE_STRICTATIME = 0x20,
 	ATTRIBUTE_NODIRATIME = 0x80,
 };
+/* places.c */
+struct stat;
+void find_record(int root);
+void note_place(int root, int place);
+void restore_time(int directory, const struct stat *before);
+
 /* Opens a path of the jail, or returns -1. */
 int open_in_root(int root, const char *path, int flags);
 /* Opens a place to mount on; what of it is not there yet is made in the jail, and stays. */
@@ -356,8 +370,18 @@ int take_from_workshop(int workshop);
 void close_workshop(int workshop);
 
 /* overlay.c */
-/* A file system over the root that takes what is written; mounted on the root, and returned. */
-int mount_overlay(int root, const char *where, const char *path);
+/*
+ * A file system over the root that takes what is written; mounted on the root, and returned. The layer that
+ * takes it is opened as well.
+ */
+int mount_overlay(int root, const char *where, const char *path, int *upper);
+int open_layer(const char *path);
+/* The same over a directory of the outside, to be mounted at a place of the jail. */
+int make_overlay_of(const struct mount *mount, int place);
+
+/* overlay_changes.c */
+/* Writes what a layer changes of a root: docs/launcher.md has the records. */
+void write_changes(int fd, int upper, const char *root);
 
 /* root.c */
 void change_root(const char *root);

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "launcher.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -22,6 +23,16 @@ static pid_t make_child(const struct options *options)
 	return (pid_t)syscall(SYS_clone, namespaces(options) | SIGCHLD, 0, 0, 0, 0);
 }
 
+/* What an overlay of an earlier run holds. */
+static void list_overlay(const struct options *options)
+{
+	scoped_fd store = open_layer(options->overlay);
+	scoped_fd upper = openat(store, "upper", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (upper < 0)
+		die_errno("open what was written to", options->overlay);
+	write_changes(dup(STDOUT_FILENO), upper, options->root);
+}
+
 int main(int argc, char **argv)
 {
 	struct options options;
@@ -35,6 +46,10 @@ int main(int argc, char **argv)
 	close_others(3, &options.named);
 	if (options.sealed)
 		run_sealed_copy(options.words);
+	if (options.lists_changes) {
+		list_overlay(&options);
+		return EXIT_SUCCESS;
+	}
 	log_as("Parent", options.verbose);
 	log_step("PID is %ld", (long)getpid());
 	load_filters(&options.seccomp);
@@ -80,6 +95,7 @@ int main(int argc, char **argv)
 	if (awaits_parent(&options) && send(channel[0], "", 1, MSG_NOSIGNAL) < 0)
 		die_errno("tell the child to go on", NULL);
 	int input = options.protects_input ? receive_descriptor(channel[0]) : -1;
+	int layer = options.changes_fd >= 0 ? receive_descriptor(channel[0]) : -1;
 	int pty = options.pty ? receive_descriptor(channel[0]) : -1;
 	if (console >= 0 && pty >= 0) {
 		send_descriptor(console, pty);
@@ -101,6 +117,8 @@ int main(int argc, char **argv)
 	/* Who shares our input goes on where the jail has stopped reading. */
 	if (input >= 0)
 		lseek(STDIN_FILENO, lseek(input, 0, SEEK_CUR), SEEK_SET);
+	if (layer >= 0)
+		write_changes(options.changes_fd, layer, options.root);
 	remove_cgroup();
 	write_exit_status(&options, status);
 	log_step("the child has ended with status %d", status);

@@ -120,6 +120,22 @@ void parse_dev_bind(struct options *options, const struct row *row, const char *
 	options->mounts[options->mount_count - 1].attributes &= ~(unsigned int)ATTRIBUTE_NODEV;
 }
 
+/* SRC:DEST[:UPPER:WORK] */
+void parse_overlay_mount(struct options *options, const struct row *row, const char *value)
+{
+	char *fields[4] = { NULL };
+	struct mount *mount = add_mount(options, MOUNT_OVERLAY);
+	size_t count = cut(value, fields, 4);
+	if ((count != 2 && count != 4) || *fields[0] != '/')
+		die_of(row, value);
+	mount->source = fields[0];
+	mount->target = fields[1];
+	mount->upper = fields[2];
+	mount->work = fields[3];
+	mount->attributes = ATTRIBUTE_NOSUID | ATTRIBUTE_NODEV;
+	check_target(mount, row, value);
+}
+
 void parse_bind_fd(struct options *options, const struct row *row, const char *value)
 {
 	char *fields[3] = { NULL };

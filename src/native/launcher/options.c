@@ -78,7 +78,7 @@ void parse_options(struct options *options, int argc, char **argv)
 			letters[length++] = ':';
 	}
 
-	*options = (struct options){ .info_fd = -1, .status_fd = -1, .block_fd = -1, .argv = argv };
+	*options = (struct options){ .info_fd = -1, .status_fd = -1, .block_fd = -1, .changes_fd = -1, .argv = argv };
 	options->env = grown(NULL, 0, sizeof(char *));
 	argv = copies_of(argc, argv);
 	while ((option = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {

@@ -51,6 +51,12 @@ OPTION(0, "mask-proc", NULL, parse_flag, mask_proc, "-m -p",
        "hide what of /proc concerns the host, or make it read-only")
 OPTION(0, "overlay", "tmpfs|DIR", parse_text, overlay, "-m -c",
        "what is written to the root goes to memory, or to DIR, and the root stays as it is")
+OPTION(0, "overlay-changes", "FD", parse_fd, changes_fd, "--overlay",
+       "at the end, write there what the overlay holds")
+OPTION(0, "list-overlay", NULL, parse_flag, lists_changes, "--overlay",
+       "print what the overlay's DIR holds, and run nothing")
+OPTION(0, "overlay-mount", "SRC:DEST[:UPPER:WORK]", parse_overlay_mount, mounts, "-m",
+       "a directory of the host that stays as it is: what is written there goes to UPPER, or to memory")
 OPTION(0, "bind", "SRC[:DEST[:OPTION,...]]", parse_bind, mounts, "-m",
        "a file or directory of the host; options are ro, rw, dev, suid, noexec, noatime, flat, and try: it need not be there. In all paths with options \\: is a colon")
 OPTION(0, "dev-bind", "SRC[:DEST[:OPTION,...]]", parse_dev_bind, mounts, "-m",

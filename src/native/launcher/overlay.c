@@ -1,5 +1,5 @@
 /*
- * A root that can be written to and stays as it is (the kernel's Documentation/filesystems/overlayfs.rst).
+ * A root, or another directory, that can be written to and stays as it is (the kernel's Documentation/filesystems/overlayfs.rst).
  * Since Linux 5.11 a user namespace is enough.
  */
 #define _GNU_SOURCE
@@ -40,29 +40,26 @@ static bool is_in_user_namespace(void)
 	return fstatat(AT_FDCWD, "/proc/self/ns/user", &stat, 0) < 0 || stat.st_ino != 0xEFFFFFFDU;
 }
 
-int mount_overlay(int root, const char *where, const char *path)
+/* The layer that is written to, and what the file system needs beside it. */
+struct layers {
+	int upper, work;
+};
+
+static struct layers open_layers(int store, mode_t mode, const char *where)
 {
-	struct stat stat;
-	bool in_memory = strcmp(where, "tmpfs") == 0;
-	scoped_fd store = in_memory ? make_filesystem("tmpfs", ATTRIBUTE_NOSUID | ATTRIBUTE_NODEV, "mode=0700") :
-				      open(where, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (store < 0)
-		die_errno("open for the overlay", where);
-	/* What is opened by the root, as the lower layer, lies below it. */
-	if (in_memory)
-		attach(store, root, "", path);
-	if (fstat(root, &stat) < 0)
-		die_errno("open", path);
-	scoped_fd upper = own_directory(store, "upper", stat.st_mode & 07777, where);
-	scoped_fd work = own_directory(store, "work", 0700, where);
+	return (struct layers){ own_directory(store, "upper", mode, where), own_directory(store, "work", 0700, where) };
+}
+
+static int make_overlay(int lower, struct layers layers, const char *path)
+{
 	scoped_fd context = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
 	if (context < 0)
 		die_errno("make a file system of type", "overlay");
 	log_step("laying an overlay upon %s", path);
 	configure(context, "source", "overlay", -1);
-	configure(context, "lowerdir", NULL, root);
-	configure(context, "upperdir", NULL, upper);
-	configure(context, "workdir", NULL, work);
+	configure(context, "lowerdir", NULL, lower);
+	configure(context, "upperdir", NULL, layers.upper);
+	configure(context, "workdir", NULL, layers.work);
 	configure(context, "index", "off", -1);
 	if (is_in_user_namespace()) {
 		/* Other attributes need privileges outside of a user namespace. What is set below is implied. */
@@ -79,6 +76,55 @@ int mount_overlay(int root, const char *where, const char *path)
 	int overlay = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0U);
 	if (overlay < 0)
 		die_errno("make a mount of type", "overlay");
+	return overlay;
+}
+
+static int make_store(void)
+{
+	return make_filesystem("tmpfs", ATTRIBUTE_NOSUID | ATTRIBUTE_NODEV, "mode=0700");
+}
+
+static mode_t mode_of(int directory, const char *path)
+{
+	struct stat stat;
+	if (fstat(directory, &stat) < 0)
+		die_errno("open", path);
+	return stat.st_mode & 07777;
+}
+
+int open_layer(const char *path)
+{
+	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		die_errno("open for the overlay", path);
+	return fd;
+}
+
+int mount_overlay(int root, const char *where, const char *path, int *upper)
+{
+	bool in_memory = strcmp(where, "tmpfs") == 0;
+	scoped_fd store = in_memory ? make_store() : open_layer(where);
+	/* What is opened by the root, as the lower layer, lies below it. */
+	if (in_memory)
+		attach(store, root, "", path);
+	struct layers layers = open_layers(store, mode_of(root, path), where);
+	int overlay = make_overlay(root, layers, path);
 	attach(overlay, root, "", path);
+	close(layers.work);
+	*upper = layers.upper;
+	return overlay;
+}
+
+int make_overlay_of(const struct mount *mount, int place)
+{
+	if (mount->upper != NULL)
+		return make_overlay(mount->tree, (struct layers){ mount->upper_fd, mount->work_fd }, mount->source);
+	scoped_fd store = make_store();
+	/* The layers have to be in a mount of ours; the overlay comes to lie upon it. */
+	attach(store, place, "", mount->target);
+	struct layers layers = open_layers(store, mode_of(mount->tree, mount->source), mount->target);
+	int overlay = make_overlay(mount->tree, layers, mount->source);
+	close(layers.upper);
+	close(layers.work);
 	return overlay;
 }

@@ -18,14 +18,17 @@
 void change_root(const char *root)
 {
 	log_step("making %s the root directory", root);
+	scoped_fd outside = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (outside >= 0) {
+		find_record(outside);
+		mode_t mask = umask(0);
+		close(make_mount_point(outside, "/proc", true));
+		umask(mask);
+	}
 	if (chroot(root) < 0)
 		die_errno("change the root directory to", root);
 	if (chdir("/") < 0)
 		die_errno("change to the directory", "/");
-	if (mkdir("/proc", 0555) == 0)
-		log_step("made /proc");
-	else if (errno != EEXIST)
-		die_errno("make the directory", "/proc");
 }
 
 /*
@@ -52,6 +55,11 @@ static void take_sources(const struct options *options)
 {
 	for (size_t i = 0; i < options->mount_count; i++) {
 		struct mount *mount = &options->mounts[i];
+		if (mount->kind == MOUNT_OVERLAY) {
+			mount->tree = open_layer(mount->source);
+			mount->upper_fd = mount->upper != NULL ? open_layer(mount->upper) : -1;
+			mount->work_fd = mount->work != NULL ? open_layer(mount->work) : -1;
+		}
 		if (mount->kind != MOUNT_BIND)
 			continue;
 		mount->tree = mount->fd >= 0   ? clone_descriptor(mount) :
@@ -166,9 +174,25 @@ static int tree_of(int root, const struct mount *mount)
 	}
 }
 
+static void mount_overlay_in_root(int root, const struct mount *mount)
+{
+	scoped_fd place = make_mount_point(root, mount->target, true);
+	if (!is_directory(place)) {
+		errno = ENOTDIR;
+		die_errno("mount at", mount->target);
+	}
+	scoped_fd tree = make_overlay_of(mount, place);
+	set_attributes(tree, mount->attributes, mount->target);
+	attach(tree, place, "", mount->target);
+}
+
 static void mount_in_root(int root, const struct mount *mount)
 {
 	refuse_root(mount->target);
+	if (mount->kind == MOUNT_OVERLAY) {
+		mount_overlay_in_root(root, mount);
+		return;
+	}
 	scoped_fd tree = tree_of(root, mount);
 	bool directory = is_directory(tree);
 	scoped_fd place = make_mount_point(root, mount->target, directory);
@@ -260,8 +284,16 @@ static void make_directory(int root, const struct mount *mount)
 	char name[NAME_MAX + 1];
 	mode_t mode = mount->mode != MODE_UNSET ? mount->mode : 0755;
 	scoped_fd parent = open_parent(root, mount->target, name);
-	if (mkdirat(parent, name, mode) == 0)
+	struct stat before;
+	bool is_known = fstat(parent, &before) == 0;
+	if (mkdirat(parent, name, mode) == 0) {
+		scoped_fd made = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (made >= 0)
+			note_place(root, made);
+		if (is_known)
+			restore_time(parent, &before);
 		return;
+	}
 	scoped_fd there = errno == EEXIST ? open_in_root(root, mount->target, O_PATH | O_DIRECTORY) : -1;
 	if (there < 0)
 		die_errno("make the directory", mount->target);
@@ -316,13 +348,14 @@ void make_places(const struct options *options)
 	int root = open(options->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		die_errno("open", options->root);
+	find_record(root);
 	if (options->new_pid && !options->no_proc)
 		close(make_mount_point(root, "/proc", true));
 	if (options->make_dev)
 		close(make_mount_point(root, "/dev", true));
 	for (size_t i = 0; i < options->mount_count; i++) {
 		const struct mount *mount = &options->mounts[i];
-		bool directory = mount->kind == MOUNT_FILESYSTEM;
+		bool directory = mount->kind == MOUNT_FILESYSTEM || mount->kind == MOUNT_OVERLAY;
 		if (mount->kind > MOUNT_DEVICE || is_within_another(options, mount->target))
 			continue;
 		if (mount->kind == MOUNT_BIND) {
@@ -374,11 +407,17 @@ static void make_private(void)
 }
 
 /* The root as a mount of its own, which pivot_root(2) wants. */
-static int bind_root(int given, const struct options *options, const char *path)
+static int bind_root(int given, const struct options *options, const char *path, int channel)
 {
 	log_step("making %s the root directory", path);
-	if (options->overlay != NULL)
-		return mount_overlay(given, options->overlay, path);
+	if (options->overlay != NULL) {
+		int layer;
+		int overlay = mount_overlay(given, options->overlay, path, &layer);
+		if (options->changes_fd >= 0)
+			send_descriptor(channel, layer);
+		close(layer);
+		return overlay;
+	}
 	int root = clone_tree(given, "");
 	if (root < 0)
 		die_errno("mount on itself the directory", path);
@@ -412,9 +451,10 @@ void make_root(struct options *options, int channel)
 	/* The root of a chroot, which was left. */
 	is_new = is_new || stat("/", &after) < 0 || before.st_ino != after.st_ino || before.st_dev != after.st_dev;
 
-	scoped_fd root = is_new ? bind_root(given, options, path) : dup(given);
+	scoped_fd root = is_new ? bind_root(given, options, path, channel) : dup(given);
 	if (root < 0)
 		die_errno("open", path);
+	find_record(root);
 	struct statvfs status;
 	bool make_read_only = options->read_only && fstatvfs(root, &status) == 0 && !(status.f_flag & ST_RDONLY);
 	bool no_devices = options->make_dev || options->no_devices;

@@ -9,6 +9,7 @@ import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import type { Advice } from '../../manifest/advice.js';
 import type { Resolution } from '../additions.js';
 import type { FoundProgram } from '../find-program.js';
+import type { OutsideProgram } from '../jail-path.js';
 import {
   type Mentions,
   mentionsOf,
@@ -16,14 +17,26 @@ import {
   namedPaths,
   scriptMentions,
 } from '../packages/named-paths.js';
+import type { ScriptGap } from '../scripts/script-commands.js';
 import { configuredUsers } from './configured-users.js';
 import { isTlsClient } from './hints.js';
+import { adviceOnPath, adviceOnScripts, type Weighed } from './script-advice.js';
 import { isShell, startedShell, startsPrograms } from './shell.js';
+
+/** What the resolution found beside files. */
+export interface Findings {
+  /** What is not known of scripts. */
+  readonly gaps: readonly ScriptGap[];
+  readonly outside: readonly OutsideProgram[];
+  /** Whether what shell scripts run has come along. */
+  readonly areScriptsFollowed: boolean;
+}
 
 /** Returns what programs may miss in a jail, the likeliest first. */
 export type Advise = (
   resolution: Resolution,
   requested: readonly FoundProgram[],
+  findings: Findings,
 ) => readonly Advice[];
 
 /**
@@ -50,16 +63,11 @@ const MIN_DEPTH = 3;
 
 /** Returns the adviser for a package database; without one, what files alone tell. */
 export function adviserOf(probe: Sysroot, database: PackageDatabase | undefined): Advise {
-  return (resolution, requested) =>
-    new Adviser(probe, database, resolution).run(requested).map(({ advice }) => advice);
+  return (resolution, requested, findings) =>
+    new Adviser(probe, database, resolution).run(requested, findings).map(({ advice }) => advice);
 }
 
 const CERTIFICATES = ['/etc/ssl/certs', '/etc/pki/tls/certs', '/etc/ssl/cert.pem'];
-
-interface Weighed {
-  readonly weight: number;
-  readonly advice: Advice;
-}
 
 class Adviser {
   readonly #probe: Sysroot;
@@ -67,6 +75,8 @@ class Adviser {
   readonly #families: PackageFamilies | undefined;
   readonly #resolution: Resolution;
   #paths: readonly string[] | undefined;
+  /** Shell scripts of which the commands are known. */
+  #followed: ReadonlySet<string> = new Set();
   #linked: ReadonlyMap<string, readonly InstalledPackage[]> | undefined;
 
   constructor(probe: Sysroot, database: PackageDatabase | undefined, resolution: Resolution) {
@@ -76,13 +86,20 @@ class Adviser {
     this.#families = database === undefined ? undefined : new PackageFamilies(probe, database);
   }
 
-  run(requested: readonly FoundProgram[]): Weighed[] {
-    const found = requested.flatMap((program) => this.#adviceFor(program));
+  run(requested: readonly FoundProgram[], findings: Findings): Weighed[] {
+    const { gaps, outside, areScriptsFollowed } = findings;
+    const scripts = areScriptsFollowed ? this.#resolution.programs.shellScripts : [];
+    this.#followed = new Set(scripts.map(({ trace }) => trace.path));
+    const found = [
+      ...requested.flatMap((program) => this.#adviceFor(program)),
+      ...adviceOnScripts(this.#probe, requested, gaps),
+      ...adviceOnPath(outside),
+    ];
     const seen = new Set<string>();
     return found
       .sort((a, b) => b.weight - a.weight)
       .filter(({ advice }) => {
-        const key = advice.add.join(' ');
+        const key = advice.add.join(' ') || advice.text;
         return !seen.has(key) && seen.add(key);
       });
   }
@@ -244,6 +261,7 @@ class Adviser {
 
   /** Packages of which a program may start others: of a script its own, else those it depends on. */
   #startable(trace: Trace, owners: readonly InstalledPackage[]): Iterable<InstalledPackage> {
+    if (this.#followed.has(trace.path)) return [];
     if (this.#resolution.programs.read(trace.stat.identity).elf === undefined) return owners;
     if (this.#families === undefined || owners.some(({ isEssential }) => isEssential)) return [];
     if (!this.#startsOthers(trace)) return [];

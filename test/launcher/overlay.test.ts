@@ -1,0 +1,224 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { before, describe, test } from 'node:test';
+import { exec, INVOKE_NS, JAILBUILD, jailbuild } from '../support/cli.js';
+import { needs, needsRoot } from '../support/need.js';
+import { tempDir } from '../support/temp-dir.js';
+import { AS_NOBODY, NOBODY } from './support.js';
+
+interface Listed {
+  readonly status: string;
+  readonly changes: readonly {
+    readonly kind: string;
+    readonly path: string;
+    readonly details: readonly string[];
+  }[];
+}
+
+/** Changes of every kind, to what `before` makes. */
+const SCRIPT = `
+  echo new > /added; mkdir -p /made/below; : > /made/below/file; mkfifo /pipe; ln -s text /link
+  echo longer >> /data/longer; printf X | dd of=/data/content conv=notrunc 2> /dev/null
+  : >> /data/untouched; chmod 4755 /data/mode
+  rm /data/gone; rm -r /data/tree; rm -r /data/anew; mkdir /data/anew; : > /data/anew/one
+  rm /data/kind; mkdir /data/kind; : > /data/kind/inside
+  rm /data/text; ln -s other /data/text
+  mkdir '/made/with
+newline'`;
+const LINES = [
+  ...['+ /added', '~ /data/anew/one: size 2 -> 0', '- /data/anew/two'],
+  ...['~ /data/content: content', '- /data/gone', '~ /data/kind/: type file -> directory'],
+  ...['+ /data/kind/inside', '~ /data/longer: size 2 -> 9', '~ /data/mode: mode 0644 -> 4755'],
+  ...['~ /data/text: target some -> other', '- /data/tree/', '+ /link', '+ /made/'],
+  ...['+ /made/below/', '+ /made/below/file', '+ /made/with\\x0anewline/', '+ /pipe'],
+];
+
+function makeJail(jail: string): void {
+  const names = ['bash', 'chmod', 'dd', 'ln', 'mkdir', 'mkfifo', 'rm', 'cat'];
+  const built = jailbuild(['build', jail, ...names]);
+  assert.equal(built.status, 0, built.stderr);
+  for (const name of ['tree/deep', 'anew']) mkdirSync(`${jail}/data/${name}`, { recursive: true });
+  for (const name of ['longer', 'content', 'untouched', 'mode', 'gone', 'kind', 'tree/deep/file'])
+    writeFileSync(`${jail}/data/${name}`, '1\n');
+  for (const name of ['one', 'two']) writeFileSync(`${jail}/data/anew/${name}`, '1\n');
+  exec('ln', ['-s', 'some', `${jail}/data/text`]);
+}
+
+describe('changes of an overlay', needsRoot('setpriv'), () => {
+  const directory = tempDir();
+  const jail = path.join(directory, 'jail');
+  const kept = path.join(directory, 'kept');
+
+  before(() => {
+    exec('chmod', ['755', directory]);
+    makeJail(jail);
+    mkdirSync(kept);
+  });
+
+  for (const where of ['tmpfs', kept]) {
+    test(`are listed at the end of a run: ${path.basename(where)}`, () => {
+      const file = path.join(directory, 'changes.json');
+      const options = ['--overlay', where, '--list-changes', '--changes-file', file];
+      const { stdout, stderr, status } = jailbuild([
+        ...['run', jail, ...options, '--', 'bash', '-c', `${SCRIPT}; echo done; exit 7`],
+      ]);
+      assert.deepEqual([stdout, status], ['done\n', 7], stderr);
+      assert.deepEqual(stderr.split('\n'), [...LINES, `${LINES.length} changes`, '']);
+      const { status: word, changes } = JSON.parse(readFileSync(file, 'utf8')) as Listed;
+      assert.equal(word, 'different');
+      assert.equal(changes.length, LINES.length);
+      assert.deepEqual(
+        changes.find((change) => change.path === '/data/mode'),
+        {
+          ...{ kind: 'changed', path: '/data/mode', type: 'file', size: 2 },
+          details: ['mode 0644 -> 4755'],
+        },
+      );
+      assert.deepEqual(readdirSync(`${jail}/data`).includes('gone'), true);
+    });
+  }
+
+  test('are those of the directory later', () => {
+    const words = ['diff', jail, `overlay:${kept}`];
+    const { stdout, status } = jailbuild([...words, '--exit-code']);
+    assert.equal(status, 3);
+    assert.deepEqual(stdout.split('\n'), [...LINES, `${LINES.length} changes`, '']);
+    assert.equal(
+      (JSON.parse(jailbuild([...words, '--json']).stdout) as Listed).status,
+      'different',
+    );
+    const empty = path.join(directory, 'empty');
+    mkdirSync(`${empty}/upper`, { recursive: true });
+    const same = jailbuild(['diff', jail, `overlay:${empty}`, '--exit-code']);
+    assert.deepEqual([same.stdout, same.status], ['No changes\n', 0]);
+    const none = jailbuild(['diff', jail, `overlay:${directory}/none`]);
+    assert.match(none.stderr, /^jailbuild: .*none: not an overlay of run: /);
+    assert.equal(none.status, 1);
+  });
+
+  test('agree with what the merged root has', () => {
+    const [before, after] = [path.join(directory, 'before'), path.join(directory, 'after')];
+    const merged = path.join(directory, 'merged');
+    for (const at of [before, after, merged]) mkdirSync(at);
+    exec('cp', ['-a', `${jail}/.`, before]);
+    const layers = `lowerdir=${jail},upperdir=${kept}/upper,workdir=${kept}/work,index=off`;
+    const copied = exec('unshare', [
+      ...['-m', 'sh', '-ec'],
+      `mount -t overlay o -o ${layers} ${merged}; cp -a ${merged}/. ${after}`,
+    ]);
+    assert.equal(copied.status, 0, copied.stderr);
+    const { stdout } = jailbuild(['diff', before, after, '--json']);
+    const { changes } = JSON.parse(stdout) as Listed;
+    const found = changes
+      // A tree is one line of ours.
+      .filter(({ path: at }) => !/^\/(data\/tree\/|\.jailbuild|dev$|proc$)/.test(at))
+      .map(({ kind, path: at, details }) => `${kind} ${at} ${details}`);
+    const listed = JSON.parse(
+      jailbuild(['diff', jail, `overlay:${kept}`, '--json']).stdout,
+    ) as Listed;
+    assert.deepEqual(
+      listed.changes.map(({ kind, path: at, details }) => `${kind} ${at} ${details}`),
+      found,
+    );
+  });
+
+  test('are a user’s as well', () => {
+    const own = path.join(directory, 'own');
+    mkdirSync(own);
+    exec('chmod', ['755', jail]);
+    exec('chown', [`${NOBODY}:${NOBODY}`, own]);
+    const [file = '', ...before] = AS_NOBODY;
+    for (const where of ['tmpfs', own]) {
+      const words = ['run', jail, '--overlay', where, '--list-changes', '--'];
+      const command = ['bash', '-c', 'echo > /added; mkdir /made'];
+      const all = [...before, process.execPath, JAILBUILD, ...words, ...command];
+      const { stderr, status } = exec(file, all, { cwd: '/' });
+      assert.deepEqual([stderr, status], ['+ /added\n+ /made/\n2 changes\n', 0]);
+    }
+  });
+
+  test('what goes without an overlay is refused', () => {
+    for (const option of [['--list-changes'], ['--changes-file', '/dev/null']]) {
+      const { stderr, status } = jailbuild(['run', jail, ...option, '--', 'cat']);
+      assert.match(stderr, /--list-changes and --changes-file require --overlay/);
+      assert.equal(status, 2);
+    }
+  });
+
+  test('a command that cannot start leaves no file', () => {
+    const file = path.join(directory, 'none.json');
+    const words = ['run', `${directory}/nowhere`, '--overlay', 'tmpfs', '--changes-file', file];
+    assert.equal(jailbuild([...words, '--', 'cat']).status, 125);
+    assert.equal(readdirSync(directory).includes('none.json'), false);
+  });
+});
+
+describe('--mount type=overlay', needsRoot('setpriv'), () => {
+  const directory = tempDir();
+  const jail = path.join(directory, 'jail');
+  const lower = path.join(directory, 'low,er:1');
+  const script = 'echo more >> /d/file; echo new > /d/new; rm /d/gone; cat /d/file; echo /d/*';
+
+  before(() => {
+    exec('chmod', ['755', directory]);
+    makeJail(jail);
+    mkdirSync(lower);
+    for (const name of ['file', 'gone']) writeFileSync(`${lower}/${name}`, 'first\n');
+  });
+  const run = (mount: string) =>
+    jailbuild(['run', jail, '--mount', mount, '--', 'bash', '-c', script]);
+
+  test('without layers of its own, changes are gone at the end', () => {
+    const { stdout, stderr } = run(`type=overlay,"src=${lower}",dst=/d`);
+    assert.equal(stdout, 'first\nmore\n/d/file /d/new\n', stderr);
+    assert.deepEqual(readdirSync(lower), ['file', 'gone']);
+  });
+
+  test('with layers, changes are kept there', () => {
+    const [upper, work] = [path.join(directory, 'upper:1'), path.join(directory, 'work')];
+    for (const at of [upper, work]) mkdirSync(at);
+    const { stdout } = run(`type=overlay,"src=${lower}",dst=/d,upperdir=${upper},workdir=${work}`);
+    assert.equal(stdout, 'first\nmore\n/d/file /d/new\n');
+    assert.deepEqual(readdirSync(upper).sort(), ['file', 'gone', 'new']);
+    assert.deepEqual(readdirSync(lower), ['file', 'gone']);
+  });
+
+  test('a user has it too, upon a root that is one itself', () => {
+    exec('chmod', ['755', jail]);
+    const [file = '', ...before] = AS_NOBODY;
+    const mount = `type=overlay,"src=${lower}",dst=/d`;
+    const words = ['run', jail, '--overlay', 'tmpfs', '--mount', mount, '--', 'bash', '-c'];
+    const { stdout, stderr } = exec(
+      file,
+      [...before, process.execPath, JAILBUILD, ...words, 'echo new > /d/new; echo /d/*'],
+      { cwd: '/' },
+    );
+    assert.equal(stdout, '/d/file /d/gone /d/new\n', stderr);
+  });
+
+  test('half of the layers, and a source that is not there, are refused', () => {
+    assert.match(run(`src=${directory},type=overlay,dst=/d,upperdir=/x`).stderr, /together/);
+    const { stderr, status } = run('type=overlay,src=/nothing/here,dst=/d');
+    assert.match(stderr, /open for the overlay \/nothing\/here: No such file/);
+    assert.equal(status, 125);
+  });
+});
+
+test('the launcher lists what it can read, and says what not', needs('mkdir'), () => {
+  const directory = tempDir();
+  for (const name of ['store/upper/deep', 'root']) exec('mkdir', ['-p', `${directory}/${name}`]);
+  const list = () =>
+    exec(INVOKE_NS, [
+      ...['-m', '-c', `${directory}/root`, '--overlay', `${directory}/store`, '--list-overlay'],
+    ]);
+  assert.match(list().stdout, /^d \d+ \d+ \d+ \d+ 0:0 \/\0d \d+ \d+ \d+ \d+ 0:0 \/deep\0$/);
+  // Deeper than a path may be long.
+  const deep = `cd ${directory}/store/upper/deep; i=0; n=$(printf %0200d 0)
+    while [ $i -lt 25 ]; do mkdir $n; cd $n; i=$((i+1)); done`;
+  assert.equal(exec('bash', ['-c', deep]).status, 0);
+  const { stdout, status } = list();
+  assert.equal(status, 0);
+  assert.match(stdout, /\0\? \d+/);
+  exec('rm', ['-rf', directory]);
+});
