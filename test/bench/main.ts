@@ -8,6 +8,7 @@ import { benchObserve } from './observe.js';
 import { benchReport } from './report.js';
 import { benchResolve } from './resolve.js';
 import { benchSizes } from './sizes.js';
+import { benchTrees } from './trees.js';
 
 const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   build: benchBuild,
@@ -20,6 +21,7 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   report: benchReport,
   sizes: benchSizes,
   resolve: benchResolve,
+  trees: benchTrees,
 };
 
 const names = process.argv.slice(2);
