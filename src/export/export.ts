@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
 import {
@@ -10,6 +11,7 @@ import {
 import { releaseTrees } from '../fs/held-tree.js';
 import type { Platform } from '../image/platform.js';
 import type { RegistryOptions } from '../image/registry/client.js';
+import { findSparse } from '../jail/engine/sparse-sources.js';
 import type { Entry } from '../manifest/manifest.js';
 import { fileTotals, WorkMeter } from '../manifest/work.js';
 import {
@@ -59,6 +61,8 @@ export interface ExportOptions extends StoreOptions {
   readonly verity?: boolean;
   /** How a registry is spoken with. */
   readonly registry?: RegistryOptions;
+  /** Signs what is pushed to a registry. */
+  readonly signingKey?: KeyObject;
   /** Whether an image whose tag has images for other platforms is added to these. */
   readonly append?: boolean;
 }
@@ -143,7 +147,8 @@ export async function exportParts(
   }
   const parts = given.map((part) => prepared(part, destination));
   try {
-    return await write(parts, destination, options);
+    const whole = await Promise.all(parts.map(withHoles));
+    return await write(whole, destination, options);
   } finally {
     releaseTrees();
   }
@@ -173,6 +178,11 @@ function write(
     case 'docker-archive':
       return exportImageArchive(parts, destination, options);
   }
+}
+
+async function withHoles({ tree, options }: ExportPart): Promise<ExportPart> {
+  const sparse = await findSparse(tree.entries, tree.sourceRoot);
+  return { tree: { ...tree, sparse }, options };
 }
 
 function prepared({ tree, options }: ExportPart, { kind }: Destination): ExportPart {
@@ -285,7 +295,7 @@ async function exportLayout(
 async function exportToRegistry(
   parts: readonly ExportPart[],
   { kind, path: name }: Extract<Destination, { kind: 'docker' }>,
-  { signal, registry, append }: ExportOptions,
+  { signal, registry, append, signingKey }: ExportOptions,
 ): Promise<ExportResult> {
   const { RegistryClient } = await import('../image/registry/client.js');
   const { parseRegistryName } = await import('../image/registry/name.js');
@@ -300,6 +310,14 @@ async function exportToRegistry(
     const stored = await storeImages(parts, new BlobDirectory(scratch), beside);
     const fileOf = (digest: string) => path.join(scratch, blobName(digest));
     await pushToRegistry(client, stored, fileOf, parts[0]?.options.onWork);
+    if (signingKey !== undefined) {
+      const { signImages } = await import('./signature.js');
+      const digests = new Set([
+        ...stored.images.map(({ manifest }) => manifest.digest),
+        stored.root.digest,
+      ]);
+      await signImages(client, [...digests], signingKey);
+    }
     return resultOf(parts, { kind, path: name }, stored, undefined);
   } finally {
     client.close();

@@ -1,8 +1,8 @@
 /**
- * What GNU make or ninja cannot read in a name: make takes `;` for the beginning of a recipe and `*` and `?`
- * for patterns, and ninja ends a name at whatever is not in the list of its src/depfile_parser.in.cc.
+ * What GNU make or ninja cannot read in a name: make takes `;` for the beginning of a recipe, `*` and `?` for
+ * patterns and `lib(member)` for a member of an archive, and ninja ends a name at whatever is not in the list of its src/depfile_parser.in.cc.
  */
-const UNWRITABLE = /[^\w+,/:.~(){}%=@[\]!\u{80}-\u{10ffff}# $-]/u;
+const UNWRITABLE = /[^\w+,/:.~(){}%=@[\]!\u{80}-\u{10ffff}# $-]|\(.*\)$/u;
 
 /** A rule in the syntax of make, and the names that it cannot have. */
 export interface Depfile {

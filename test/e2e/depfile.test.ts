@@ -17,12 +17,12 @@ const NAMES = [
   'two words',
   'hash#tag',
   'price$1',
-  '$(shell)',
+  '$(shell) too',
   'colon:colon',
   'a=b',
   '100%',
   '[',
-  'comma,parens(x)',
+  'comma,parens(x)y',
   '~home',
   '-dash',
   'ümläut',
@@ -50,8 +50,15 @@ test('make and ninja read the same names', needs('make', 'ninja'), () => {
     at('b;c'),
     at('d\\e'),
     at('f"&|*?'),
+    at('lib(member)'),
   ]);
-  assert.deepEqual(unwritable, [`${at('a')}\n`, at('b;c'), at('d\\e'), at('f"&|*?')]);
+  assert.deepEqual(unwritable, [
+    `${at('a')}\n`,
+    at('b;c'),
+    at('d\\e'),
+    at('f"&|*?'),
+    at('lib(member)'),
+  ]);
   writeFileSync(at('names.d'), text);
   writeFileSync(at('names.mk'), 'names.out:\n\ttouch $@\ninclude names.d\n');
   const rule =

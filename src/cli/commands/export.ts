@@ -71,7 +71,9 @@ export const exportCommand = defineCommand({
     if (toStdout.length > 0 && (await outputIsTerminal())) {
       throw new JailbuildError('USAGE', '--to: refusing to write an archive to a terminal');
     }
-    if (args.prove) for (const part of parts) await proveFirst(part);
+    if (args.prove || args.proof !== undefined) {
+      for (const part of parts) await proveFirst(part);
+    }
     if (args.format === 'github') annotateMessages();
     const interrupt = new Interrupt();
     const isShown = !args.quiet && !args.json && toStdout.length === 0 && (await outputIsScreen());
@@ -95,13 +97,28 @@ interface Part {
   readonly source: ExportSource;
 }
 
-/** Runs the proofs of the jail file in a jail of the same, which is built for that alone. */
-async function proveFirst({ args, source: { file } }: Part): Promise<void> {
-  const { proofsOf } = await import('../options/proofs.js');
-  const options = proofsOf(file, '--prove', false);
+/** Runs proofs in a jail of the same, which is built for that alone. */
+async function proveFirst({ args, source }: Part): Promise<void> {
+  const { givenProofs, proofsOf } = await import('../options/proofs.js');
+  const { proveRequest } = await import('../../prove/proofs.js');
+  const { file } = source;
+  const given = args.proof ?? [];
+  if (file === undefined && source.toProve !== undefined) {
+    const subject = await source.toProve();
+    const options = givenProofs(given, subject, args.quiet ?? false);
+    const allowMissing = args['allow-missing'] ?? false;
+    await proveRequest(subject.request, { ...options, allowMissing });
+    return;
+  }
+  if (given.length > 0) {
+    throw new JailbuildError(
+      'USAGE',
+      '--proof applies to programs and --from-image: add `proofs:` to a jail file; of a jail, use jailbuild prove',
+    );
+  }
+  const options = proofsOf(file, '--prove', args.quiet ?? false);
   if (file === undefined) return;
   const { jailFileRequest } = await import('../options/request.js');
-  const { proveRequest } = await import('../../prove/proofs.js');
   const allowMissing = args['allow-missing'] ?? file.options['allow-missing'] === true;
   const { platformRoot: sysroot } = args;
   const request = { ...jailFileRequest(file), ...(sysroot === undefined ? {} : { sysroot }) };
@@ -187,6 +204,7 @@ async function commitRule(
 interface PreparedSbom {
   readonly request: SbomRequest;
   readonly file: PendingFile | undefined;
+  readonly isAttached: boolean;
 }
 
 async function prepareSbom(
@@ -198,16 +216,23 @@ async function prepareSbom(
   const [{ args, source }] = parts;
   const [{ path, kind }] = destinations;
   const isFile = path !== STDOUT_PATH && kind !== 'docker' && !isStream(path);
-  const beside = isFile && destinations.length === 1 && parts.length === 1 ? path : undefined;
-  const request = sbomRequest(args, beside, source.file?.image.sbom);
-  if (request === undefined) return undefined;
+  const isRegistry = destinations.every((one) => one.kind === 'docker');
+  const isAttached = args.attach ?? (isRegistry && args['sbom-file'] === undefined);
+  const isBeside = isFile && destinations.length === 1 && parts.length === 1 && !isAttached;
+  const request = sbomRequest(args, isBeside ? path : undefined, source.file?.image.sbom);
+  if (request === undefined) {
+    if (!args.attach) return undefined;
+    throw new JailbuildError('USAGE', '--attach requires --sbom');
+  }
   if (request.file === undefined) {
-    throw new JailbuildError('USAGE', '--sbom: name its file with --sbom-file');
+    if (isAttached) return { request, file: undefined, isAttached };
+    throw new JailbuildError('USAGE', '--sbom: name its file with --sbom-file, or --attach it');
   }
   if (parts.length > 1) {
-    throw new JailbuildError('USAGE', '--sbom describes one platform: export the others apart');
+    const why = 'each platform has a bill of materials of its own: --attach them';
+    throw new JailbuildError('USAGE', `--sbom-file: ${why}`);
   }
-  return { request, file: await prepareFile(request.file, signal) };
+  return { request, file: await prepareFile(request.file, signal), isAttached };
 }
 
 interface PreparedPart extends ExportPart {
@@ -273,27 +298,53 @@ async function preparePart(
     for (const warning of unread) tellWarning(warning);
     options = { ...options, packageOf };
   }
-  if (sbom === undefined)
-    return { tree, options, leftOut, sysroot, sbomText: undefined, warnings: shown };
+  if (args['sign-key'] !== undefined) {
+    options = { ...options, signingKey: await signingKeyOf(args['sign-key'], args) };
+  }
+  const part = { leftOut, sysroot, warnings: shown };
+  if (sbom === undefined && !args.provenance) {
+    return { tree, options, ...part, sbomText: undefined };
+  }
   const { makeSbom, UNNAMED } = await import('./sbom-document.js');
   const { nameOfImage } = await import('../../export/destination.js');
+  const { attachmentsFor } = await import('./attachments.js');
   const title = chosen.image?.labels?.['org.opencontainers.image.title'];
   const name = title ?? nameOfImage(destination) ?? UNNAMED;
-  const made = await makeSbom(sbom.request, name, tree, sysroot, originOf, onWork);
-  for (const warning of made.warnings) tellWarning(warning);
-  // The export fails if a file no longer has the digest of the bill of materials.
-  const entries = tree.entries.map((entry): Entry => {
-    const digest = made.digests.get(entry.path);
-    return entry.type === 'file' && digest !== undefined ? { ...entry, digest } : entry;
+  let sbomText: string | undefined;
+  if (sbom !== undefined) {
+    const made = await makeSbom(sbom.request, name, tree, sysroot, originOf, onWork);
+    for (const warning of made.warnings) tellWarning(warning);
+    sbomText = made.text;
+    // The export fails if a file no longer has the digest of the bill of materials.
+    const entries = tree.entries.map((entry): Entry => {
+      const digest = made.digests.get(entry.path);
+      return entry.type === 'file' && digest !== undefined ? { ...entry, digest } : entry;
+    });
+    tree = { ...tree, entries };
+  }
+  if (args.provenance) {
+    const { addDigests } = await import('../../manifest/digest.js');
+    tree = await addDigests(tree, tree.sourceRoot, onWork);
+  }
+  const attachmentsOf = attachmentsFor({
+    name,
+    entries: tree.entries,
+    sbom: sbom?.isAttached ? { format: sbom.request.format, text: sbomText ?? '' } : undefined,
+    isProven: args.provenance ?? false,
+    image: read.from,
   });
-  return {
-    tree: { ...tree, entries },
-    options,
-    leftOut,
-    sysroot,
-    sbomText: made.text,
-    warnings: shown,
-  };
+  return { tree, options: { ...options, attachmentsOf }, ...part, sbomText };
+}
+
+async function signingKeyOf(file: string, args: ExportArguments) {
+  const { readSigningKey } = await import('../../export/signature.js');
+  const { readTextFile } = await import('../../fs/read-text.js');
+  const from = args['sign-passphrase-file'];
+  const passphrase =
+    from === undefined
+      ? (process.env.COSIGN_PASSWORD ?? '')
+      : readTextFile(from, MAX_PASSPHRASE).replace(/\r?\n$/, '');
+  return readSigningKey(file, passphrase);
 }
 
 interface ExportReport {
@@ -313,6 +364,18 @@ function checkUsage(args: ExportLine, { kind, path: place }: Destination, toStdo
   }
   if (toStdout > 1) usage('--to: only one archive can go to standard output');
   if (args.cmd !== undefined && args['--'] !== undefined) usage('--cmd and -- cannot be combined');
+  const isAttachable = kind === 'oci' || kind === 'oci-archive' || kind === 'docker';
+  for (const name of ['attach', 'provenance'] as const) {
+    if (args[name] && !isAttachable) {
+      usage(`--${name} needs oci, oci-archive or docker://, not ${kind}`);
+    }
+  }
+  if (args['sign-key'] !== undefined && kind !== 'docker') {
+    usage(`--sign-key signs what is pushed: give docker://, not ${kind}`);
+  }
+  if (args['sign-passphrase-file'] !== undefined && args['sign-key'] === undefined) {
+    usage('--sign-passphrase-file requires --sign-key');
+  }
   if (args.append && kind !== 'oci' && kind !== 'docker') {
     usage(`--append adds to a layout or a registry: --to oci: or docker://, not ${kind}`);
   }
@@ -375,6 +438,9 @@ function resultLines({
     ...(verity === undefined ? [] : [`Root hash ${verity.rootHash}`]),
   ];
 }
+
+/** Bytes of a passphrase. */
+const MAX_PASSPHRASE = 4096;
 
 /** Packages that are told, the largest first. */
 const TOLD_PACKAGES = 10;

@@ -36,7 +36,19 @@ export const exportOptions = {
     describe: 'Export this jail file or manifest [default: jail.yaml, without arguments]',
     complete: 'file',
   },
-  prove: buildOptions.prove,
+  prove: {
+    ...buildOptions.prove,
+    describe:
+      'Run the proofs of the jail file, or the command of the image, and export only if they pass',
+  },
+  proof: {
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe:
+      'Run this command first, and export only if it succeeds: a word, or a JSON array of words',
+    placeholder: 'WORDS',
+  },
   'from-image': {
     type: 'string',
     requiresArg: true,
@@ -143,6 +155,32 @@ export const exportOptions = {
     nargs: 1,
     describe: 'Platform of the image; several, each with its root, make one index',
     placeholder: 'OS/ARCH[/VARIANT][=SYSROOT]',
+    group: IMAGE_GROUP,
+  },
+  attach: {
+    type: 'boolean',
+    describe: 'Attach the bill of materials to the image [default: true for registries]',
+    group: IMAGE_GROUP,
+  },
+  provenance: {
+    type: 'boolean',
+    describe: 'Attach what the image was made from, as an in-toto statement of SLSA',
+    group: IMAGE_GROUP,
+  },
+  'sign-key': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Sign what is pushed with this private key (PEM, or of cosign)',
+    placeholder: 'FILE',
+    complete: 'file',
+    group: IMAGE_GROUP,
+  },
+  'sign-passphrase-file': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'File with the passphrase of the key [default: COSIGN_PASSWORD]',
+    placeholder: 'FILE',
+    complete: 'file',
     group: IMAGE_GROUP,
   },
   append: {
