@@ -130,7 +130,7 @@ function dpkgControl({ name, version, architecture, source, supplier }: Package)
 function md5sums(entries: readonly FileEntry[], sourceRoot: string): string {
   const lines = entries.map((entry) => {
     const hash = createHash('md5');
-    const chunks = new Chunks(sourceRoot);
+    const chunks = new Chunks({ sourceRoot });
     for (const part of chunks.content(entry)) hash.update(part);
     for (const part of chunks.end()) hash.update(part);
     return `${hash.digest('hex')}  ${entry.path.slice(1)}\n`;

@@ -1,14 +1,14 @@
 // Usage: npm run jobs -- [--only NAME,...] [--file FILE.json]... [--part I/N] [--show] [POLICY...]
 // Tries real jobs in jails of their programs and prints a table. Policies are options of build, `profile`
 // (that of the program, if there is one), `trace` (the job is traced on the host, and the jail built from
-// that) and `prove` (with --add). `npm run campaign:evidence` has all of that for all jobs.
+// that), `prove` (with --add) and `least` (with --add --least). `npm run campaign:evidence` has all of that for all jobs.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { onPath } from '../support/need.js';
 import { JobTrial, readJobs, toolsOf } from './driver.js';
-import { advised, profile, prove, type Tried, trace } from './ways.js';
+import { advised, least, profile, prove, type Tried, trace } from './ways.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -27,6 +27,7 @@ const WAYS: Readonly<Record<string, (trial: JobTrial) => Promise<Tried | undefin
   profile,
   trace,
   prove,
+  least,
   advised,
 };
 

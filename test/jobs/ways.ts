@@ -32,17 +32,19 @@ export async function trace(trial: JobTrial): Promise<Tried> {
 }
 
 /** Builds a jail of the job's programs alone, and lets `prove --add` bring the rest. */
-export async function prove(trial: JobTrial): Promise<Tried> {
+export async function prove(trial: JobTrial, ...further: readonly string[]): Promise<Tried> {
   const built = trial.build();
   if (built.status !== 0) return { built, outcome: { passes: false, output: built.stderr } };
   const proof = await trial.run((options, command) => [
-    ...['prove', trial.root, '--add', '--expect', trial.job.expect],
+    ...['prove', trial.root, '--add', ...further, '--expect', trial.job.expect],
     ...[...options, '--', ...command],
   ]);
   trial.prepare();
   const outcome = await trial.run();
   // The last run adds nothing.
-  const runs = [...proof.output.matchAll(/jailbuild: round \d+: /g)].length;
+  const runs = [
+    ...proof.output.matchAll(/jailbuild: round \d+: the command (?:failed|succeeded\n)/g),
+  ].length;
   const rounds = Math.max(runs - 1, 0);
   return {
     built,
@@ -50,6 +52,11 @@ export async function prove(trial: JobTrial): Promise<Tried> {
     rounds,
     note: `, ${rounds} rounds`,
   };
+}
+
+/** As {@link prove}, and leaves out what the job does not use. */
+export async function least(trial: JobTrial): Promise<Tried> {
+  return prove(trial, '--least');
 }
 
 /** Profiles that are for the jobs of some programs. */
