@@ -5,6 +5,7 @@ import { benchExport } from './export.js';
 import { benchKeep, benchKeepAll } from './keep.js';
 import { benchLaunch } from './launch.js';
 import { benchObserve } from './observe.js';
+import { benchReport } from './report.js';
 import { benchResolve } from './resolve.js';
 import { benchSizes } from './sizes.js';
 import { benchTrees } from './trees.js';
@@ -17,6 +18,7 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   'keep-all': benchKeepAll,
   launch: benchLaunch,
   observe: benchObserve,
+  report: benchReport,
   sizes: benchSizes,
   resolve: benchResolve,
   trees: benchTrees,

@@ -12,6 +12,7 @@ import type { Resolution } from '../additions.js';
 import type { FoundProgram } from '../find-program.js';
 import type { OutsideProgram } from '../jail-path.js';
 import {
+  essentialCommands,
   type Mentions,
   mentionsOf,
   type NamedPath,
@@ -20,9 +21,9 @@ import {
 } from '../packages/named-paths.js';
 import type { ScriptGap } from '../scripts/script-commands.js';
 import { configuredUsers } from './configured-users.js';
-import { isTlsClient } from './hints.js';
+import { isServer, isTlsClient, languageOf } from './hints.js';
 import { adviceOnPath, adviceOnScripts, type Weighed } from './script-advice.js';
-import { isShell, startedShell, startsPrograms } from './shell.js';
+import { isShell, runsCommandLines, startedShell, startsPrograms } from './shell.js';
 
 /** What the resolution found beside files. */
 export interface Findings {
@@ -99,7 +100,7 @@ class Adviser {
     const scripts = areScriptsFollowed ? this.#resolution.programs.shellScripts : [];
     this.#followed = new Set(scripts.map(({ trace }) => trace.path));
     const found = [
-      ...requested.flatMap((program) => this.#adviceFor(program)),
+      ...requested.flatMap((program) => this.#adviceOn(program)),
       ...adviceOnScripts(this.#probe, requested, gaps),
       ...adviceOnPath(outside),
     ];
@@ -134,7 +135,7 @@ class Adviser {
         '--ca-certificates',
       ]);
     }
-    const secret = this.#secretOf(named, owners);
+    const secret = isServer(imports) ? this.#secretOf(named, owners) : undefined;
     if (secret !== undefined) {
       say(3, 'data', `${name} names ${secret}, which not everybody may read`, [
         '--include',
@@ -147,6 +148,7 @@ class Adviser {
     if (shell !== undefined && !isBrought && !this.#has(shell)) {
       say(1, 'shell', `${name} may run commands by ${shell}, which the jail lacks`, [shell]);
     }
+    if (!isBrought) this.#sayCommands(program.trace, imports, name, say);
     for (const user of configuredUsers(this.#probe, this.#database, owners, name, imports)) {
       if (this.#hasUser(user.name)) continue;
       say(3, 'user', `${user.by} names the user ${user.name}, whom the jail lacks`, [
@@ -155,6 +157,37 @@ class Adviser {
       ]);
     }
     return found;
+  }
+
+  #adviceOn(program: FoundProgram): Weighed[] {
+    const own = this.#adviceFor(program);
+    // It brings what runs a script, too.
+    if (own.some(({ advice }) => advice.add.includes('--with-package'))) return own;
+    const interpreters = this.#interpretersOf(program);
+    return [...own, ...interpreters.flatMap((interpreter) => this.#dataOf(interpreter))];
+  }
+
+  /** What runs a script of a language whose modules are files of their own. */
+  #interpretersOf({ trace, as }: FoundProgram): FoundProgram[] {
+    const { files, programs } = this.#resolution;
+    if (programs.read(trace.stat.identity).elf !== undefined) return [];
+    return files.withReason('shebang', 'env').flatMap((path) => {
+      const runsIt = files
+        .reasonsOf(path)
+        .some((reason) => 'of' in reason && reason.of === trace.path);
+      const found = runsIt && languageOf(path) !== undefined ? this.#probe.trace(path) : undefined;
+      return found !== undefined && isTrace(found) ? [{ as, trace: found }] : [];
+    });
+  }
+
+  /** What an interpreter lacks of its own modules, said of its script. */
+  #dataOf({ as, trace }: FoundProgram): Weighed[] {
+    return this.#adviceFor({ as: trace.path, trace })
+      .filter(({ advice }) => advice.id === 'data' && !advice.add.includes('--include'))
+      .map(({ weight, advice }) => {
+        const text = `${baseName(as)} is run by ${advice.text.replace(' names', ', which names')}`;
+        return { weight, advice: { ...advice, program: as, text } };
+      });
   }
 
   /** The program, and the libraries that its own source has. */
@@ -185,6 +218,24 @@ class Adviser {
     const isNamed = named.some(({ name }) => isShell(name));
     const interprets = owners.some(({ section }) => section === 'interpreters');
     return isNamed || interprets ? shell : undefined;
+  }
+
+  /** Programs of every system that command lines in the program's data begin with. */
+  #sayCommands(
+    trace: Trace,
+    imports: readonly string[],
+    name: string,
+    say: (weight: number, id: Advice['id'], text: string, add: readonly string[]) => void,
+  ): void {
+    const { elf } = this.#resolution.programs.read(trace.stat.identity);
+    if (elf === undefined || this.#database === undefined || !runsCommandLines(imports)) return;
+    const root = this.#resolution.sysroot;
+    const found = essentialCommands(this.#probe, trace, elf, this.#database, root);
+    const absent = [...found].filter(([, command]) => !this.#resolution.files.has(command.path));
+    if (absent.length === 0) return;
+    const names = absent.map(([command]) => command);
+    const shell = this.#has('/bin/sh') ? [] : ['/bin/sh'];
+    say(1, 'commands', `${name} may run ${names.join(', ')} by /bin/sh`, [...names, ...shell]);
   }
 
   /** Data of the program's own package and of what that depends on. */
