@@ -11,6 +11,7 @@ import {
 import { releaseTrees } from '../fs/held-tree.js';
 import type { Platform } from '../image/platform.js';
 import type { RegistryOptions } from '../image/registry/client.js';
+import { findSparse } from '../jail/engine/sparse-sources.js';
 import type { Entry } from '../manifest/manifest.js';
 import { fileTotals, WorkMeter } from '../manifest/work.js';
 import {
@@ -146,7 +147,8 @@ export async function exportParts(
   }
   const parts = given.map((part) => prepared(part, destination));
   try {
-    return await write(parts, destination, options);
+    const whole = await Promise.all(parts.map(withHoles));
+    return await write(whole, destination, options);
   } finally {
     releaseTrees();
   }
@@ -176,6 +178,11 @@ function write(
     case 'docker-archive':
       return exportImageArchive(parts, destination, options);
   }
+}
+
+async function withHoles({ tree, options }: ExportPart): Promise<ExportPart> {
+  const sparse = await findSparse(tree.entries, tree.sourceRoot);
+  return { tree: { ...tree, sparse }, options };
 }
 
 function prepared({ tree, options }: ExportPart, { kind }: Destination): ExportPart {

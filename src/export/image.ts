@@ -5,6 +5,7 @@ import type { WorkMeter } from '../manifest/work.js';
 import { type Blob, type BlobStore, blobName } from './blobs.js';
 import { type CompressionChoice, compress } from './compression.js';
 import { json, MANIFEST_TYPE } from './descriptor.js';
+import type { FileTree } from './file-tree.js';
 import type { Layer } from './layers.js';
 import { tar } from './tar.js';
 import { rfc3339 } from './times.js';
@@ -45,7 +46,7 @@ export interface StoredLayer extends Blob {
 /** Stores each layer as a compressed tar archive. */
 export async function storeLayers(
   layers: readonly Layer[],
-  sourceRoot: string,
+  content: Omit<FileTree, 'entries'>,
   store: BlobStore,
   compression: CompressionChoice,
   nameOf: (digest: string) => string = blobName,
@@ -56,7 +57,7 @@ export async function storeLayers(
     const hash = createHash('sha256');
     let uncompressedSize = 0;
     const hashed = function* () {
-      for (const chunk of tar({ entries, sourceRoot }, meter)) {
+      for (const chunk of tar({ ...content, entries }, meter)) {
         hash.update(chunk);
         uncompressedSize += chunk.length;
         onChunk?.(chunk.length);

@@ -135,7 +135,7 @@ export async function storeLayersAndConfig(
   options: StoreOptions & { readonly compression: CompressionChoice },
   nameOf: Readonly<Record<'layer' | 'config', (digest: string) => string>>,
 ) {
-  const { entries, sourceRoot } = tree;
+  const { entries } = tree;
   if (options.platform !== undefined) checkPlatform(tree, options.platform);
   const platform = options.platform ?? platformOf(tree);
   const parts = splitLayers(entries, {
@@ -150,7 +150,7 @@ export async function storeLayersAndConfig(
   const { compression, onWork } = options;
   const { layer: nameOfLayer } = nameOf;
   const follow = { onChunk, meter: new WorkMeter('pack', fileTotals(entries), onWork) };
-  const layers = await storeLayers(parts, sourceRoot, store, compression, nameOfLayer, follow);
+  const layers = await storeLayers(parts, tree, store, compression, nameOfLayer, follow);
   const created = creationTime(entries, options.epoch);
   const text = imageConfig(options.image ?? {}, platform, layers, created);
   const config = await store.put([text], nameOf.config);

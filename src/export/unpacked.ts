@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import path from 'node:path';
 import { JailbuildError } from '../errors.js';
 import { DraftDirectory } from '../fs/atomic-file.js';
 import type { WorkMeter } from '../manifest/work.js';
@@ -37,7 +38,10 @@ export async function unpackTar(
 ): Promise<void> {
   const keep = ['--xattrs', '--xattrs-include=*', '--numeric-owner', '--preserve-permissions'];
   const own = keepOwners ? '--same-owner' : '--no-same-owner';
-  await runTool(TAR, ['-x', ...keep, own, '-C', directory], { signal, input: chunks });
+  await runTool(TAR, ['-x', ...keep, own, '-C', path.resolve(directory)], {
+    signal,
+    input: chunks,
+  });
 }
 
 /**

@@ -92,6 +92,8 @@ async function* byProgram(
     encoding: 'buffer',
     buffer: false,
     reject: false,
+    // The caller's working directory may be closed to this user, or gone.
+    cwd: '/',
   });
   try {
     const output = program.iterable({ binary: true, preserveNewlines: true });

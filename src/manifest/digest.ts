@@ -1,7 +1,8 @@
 import type { Hash } from 'node:crypto';
-import { closeSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, readSync } from 'node:fs';
 import { JailbuildError, strerror } from '../errors.js';
 import { HeldTree } from '../fs/held-tree.js';
+import { type Piece, type SparseFiles, ZEROS } from '../fs/sparse-files.js';
 import type { Entry, FileEntry, Manifest } from './manifest.js';
 import { fileTotals, WorkMeter, type WorkProgress } from './work.js';
 
@@ -12,12 +13,14 @@ const CHUNK = 1 << 20;
  *
  * @param sourceRoot the real path of the sysroot, '' for `/`
  * @param onWork called while files are read
+ * @param sparse where sources have holes, which then are not read
  * @throws JailbuildError NOT_READABLE
  */
 export async function addDigests<T extends Pick<Manifest, 'entries'>>(
   manifest: T,
   sourceRoot: string,
   onWork?: (progress: WorkProgress) => void,
+  sparse?: SparseFiles,
 ): Promise<T> {
   // Loaded on demand: the main job does not need it.
   const { createHash } = await import('node:crypto');
@@ -34,7 +37,7 @@ export async function addDigests<T extends Pick<Manifest, 'entries'>>(
     }
     const digest =
       (entry.hardlink === undefined ? undefined : known.get(entry.hardlink)) ??
-      (await digestOf(createHash('sha256'), entry, tree, buffer, meter));
+      (await digestOf(createHash('sha256'), entry, tree, { buffer, meter, sparse }));
     known.set(entry.path, digest);
     entries.push({ ...entry, digest });
   }
@@ -72,12 +75,30 @@ function isSameSource(entry: Entry, before: Entry): boolean {
   return Object.entries(rest).every(([name, value]) => entry[name as keyof Entry] === value);
 }
 
+interface Reading {
+  readonly buffer: Buffer;
+  readonly meter: WorkMeter;
+  readonly sparse: SparseFiles | undefined;
+}
+
+/** The content of a file piece by piece; of a file that has become shorter, what there is. */
+function* withHoles(fd: number, pieces: readonly Piece[], buffer: Buffer): Generator<Buffer> {
+  for (const { at, length, isHole } of pieces) {
+    for (let done = 0; done < length; ) {
+      const wanted = Math.min(length - done, buffer.length, ZEROS.length);
+      const count = isHole ? wanted : readSync(fd, buffer, 0, wanted, at + done);
+      if (count === 0) return;
+      yield isHole ? ZEROS.subarray(0, count) : buffer.subarray(0, count);
+      done += count;
+    }
+  }
+}
+
 async function digestOf(
   hash: Hash,
   { source, content = '' }: FileEntry,
   tree: HeldTree,
-  buffer: Buffer,
-  meter: WorkMeter,
+  { buffer, meter, sparse }: Reading,
 ): Promise<string> {
   if (source === undefined) {
     meter.add(Buffer.byteLength(content, 'base64'), 1);
@@ -86,12 +107,25 @@ async function digestOf(
   try {
     const fd = tree.open(source);
     try {
-      for (;;) {
-        const count = readSync(fd, buffer, 0, buffer.length, null);
-        if (count === 0) break;
-        hash.update(buffer.subarray(0, count));
-        meter.add(count);
+      const take = async (bytes: Buffer): Promise<void> => {
+        hash.update(bytes);
+        meter.add(bytes.length);
         await meter.turn();
+      };
+      if (sparse?.has(source)) {
+        for (const bytes of withHoles(
+          fd,
+          sparse.pieces(source, fstatSync(fd, { bigint: true })),
+          buffer,
+        )) {
+          await take(bytes);
+        }
+      } else {
+        for (;;) {
+          const count = readSync(fd, buffer, 0, buffer.length, null);
+          if (count === 0) break;
+          await take(buffer.subarray(0, count));
+        }
       }
       meter.add(0, 1);
       return `sha256:${hash.digest('hex')}`;

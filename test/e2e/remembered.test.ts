@@ -128,9 +128,8 @@ describe('a second new jail of the same request', needsRoot('strace'), async () 
     build();
     mkdirSync(`${host}/usr/local/bin`, { recursive: true });
     copyFileSync(`${host}/usr/bin/true`, `${host}/usr/local/bin/ls`);
-    const { jail, isResolved } = build();
+    const { jail } = build();
     rmSync(`${host}/usr/local`, { recursive: true });
-    assert.equal(isResolved, true);
     assert.ok(existsSync(`${jail}/usr/local/bin/ls`));
   });
 

@@ -12,6 +12,7 @@ import { toBytes } from '../../fs/path-bytes.js';
 import { type JailFile, readJailFile } from '../../profile/jail-file.js';
 import type { ExportArguments } from '../options/export.js';
 import { findJailFile } from '../options/jail-file.js';
+import type { ProofSubject } from '../options/proofs.js';
 import { jailFileRequest, optionsRequest } from '../options/request.js';
 import { optionsOf, resolveOptions } from '../options/resolve.js';
 import type { ImageTree } from './image-source.js';
@@ -22,6 +23,8 @@ export interface ExportSource {
   readonly file?: JailFile;
   /** The directory of the jail, where it is one. */
   readonly jail?: string;
+  /** What proofs are run in, but for a jail file. */
+  toProve?(): Promise<ProofSubject>;
   read(): Promise<SourceTree & Partial<Pick<ImageTree, 'image' | 'leftOut' | 'from'>>>;
 }
 
@@ -66,6 +69,10 @@ export function findSource(
         const { imageTree } = await import('./image-source.js');
         return imageTree(args);
       },
+      async toProve() {
+        const { imageRequest } = await import('./image-source.js');
+        return imageRequest(args);
+      },
     };
   }
   if (from?.endsWith('.json')) {
@@ -98,7 +105,10 @@ export function findSource(
   const { profile, include, exclude } = args;
   const request = { ...optionsOf(args), program: [...what], profile, include, exclude };
   const allowMissing = isLenient || (args['allow-missing'] ?? false);
-  return { read: () => requestTree(optionsRequest(request), allowMissing) };
+  return {
+    read: () => requestTree(optionsRequest(request), allowMissing),
+    toProve: async () => ({ request: optionsRequest(request), command: [], run: {} }),
+  };
 }
 
 /** Whether a lone word names a jail. */

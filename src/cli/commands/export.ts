@@ -71,7 +71,9 @@ export const exportCommand = defineCommand({
     if (toStdout.length > 0 && (await outputIsTerminal())) {
       throw new JailbuildError('USAGE', '--to: refusing to write an archive to a terminal');
     }
-    if (args.prove) for (const part of parts) await proveFirst(part);
+    if (args.prove || args.proof !== undefined) {
+      for (const part of parts) await proveFirst(part);
+    }
     if (args.format === 'github') annotateMessages();
     const interrupt = new Interrupt();
     const isShown = !args.quiet && !args.json && toStdout.length === 0 && (await outputIsScreen());
@@ -95,13 +97,28 @@ interface Part {
   readonly source: ExportSource;
 }
 
-/** Runs the proofs of the jail file in a jail of the same, which is built for that alone. */
-async function proveFirst({ args, source: { file } }: Part): Promise<void> {
-  const { proofsOf } = await import('../options/proofs.js');
-  const options = proofsOf(file, '--prove', false);
+/** Runs proofs in a jail of the same, which is built for that alone. */
+async function proveFirst({ args, source }: Part): Promise<void> {
+  const { givenProofs, proofsOf } = await import('../options/proofs.js');
+  const { proveRequest } = await import('../../prove/proofs.js');
+  const { file } = source;
+  const given = args.proof ?? [];
+  if (file === undefined && source.toProve !== undefined) {
+    const subject = await source.toProve();
+    const options = givenProofs(given, subject, args.quiet ?? false);
+    const allowMissing = args['allow-missing'] ?? false;
+    await proveRequest(subject.request, { ...options, allowMissing });
+    return;
+  }
+  if (given.length > 0) {
+    throw new JailbuildError(
+      'USAGE',
+      '--proof applies to programs and --from-image: add `proofs:` to a jail file; of a jail, use jailbuild prove',
+    );
+  }
+  const options = proofsOf(file, '--prove', args.quiet ?? false);
   if (file === undefined) return;
   const { jailFileRequest } = await import('../options/request.js');
-  const { proveRequest } = await import('../../prove/proofs.js');
   const allowMissing = args['allow-missing'] ?? file.options['allow-missing'] === true;
   const { platformRoot: sysroot } = args;
   const request = { ...jailFileRequest(file), ...(sysroot === undefined ? {} : { sysroot }) };

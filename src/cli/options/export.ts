@@ -36,7 +36,19 @@ export const exportOptions = {
     describe: 'Export this jail file or manifest [default: jail.yaml, without arguments]',
     complete: 'file',
   },
-  prove: buildOptions.prove,
+  prove: {
+    ...buildOptions.prove,
+    describe:
+      'Run the proofs of the jail file, or the command of the image, and export only if they pass',
+  },
+  proof: {
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe:
+      'Run this command first, and export only if it succeeds: a word, or a JSON array of words',
+    placeholder: 'WORDS',
+  },
   'from-image': {
     type: 'string',
     requiresArg: true,

@@ -180,8 +180,12 @@ function wholeNumber(option: string, text: string): number {
   throw new JailbuildError('USAGE', `--${option} ${text}: give a whole number`);
 }
 
-/** A word, or as in a Dockerfile a JSON array of words. */
-function words(option: string, text: string): readonly string[] {
+/**
+ * Reads a command as a Dockerfile has it: a word, or a JSON array of words.
+ *
+ * @throws JailbuildError USAGE
+ */
+export function words(option: string, text: string): readonly string[] {
   if (!text.startsWith('[')) return [text];
   try {
     const list: unknown = JSON.parse(text);

@@ -1,5 +1,6 @@
 import { getSystemErrorName } from 'node:util';
 import { JailbuildError } from '../../errors.js';
+import type { Extent } from '../../fs/sparse-files.js';
 import { type Connect, type Connection, NotConnected } from './connection.js';
 import { type Engine, OperationError, type RunOptions } from './engine.js';
 import type { Operation } from './operations.js';
@@ -7,7 +8,6 @@ import {
   type BlockCheck,
   beginRequest,
   checkRequest,
-  type Extent,
   extentsRequest,
   parseExtents,
   parseXattrs,

@@ -1,4 +1,5 @@
 import { pathBuffer } from '../../fs/path-bytes.js';
+import type { Extent } from '../../fs/sparse-files.js';
 import type { Attributes, Operation } from './operations.js';
 
 /**
@@ -302,12 +303,6 @@ export class ReplyReader {
     }
     this.#rest = Buffer.from(bytes.subarray(at));
   }
-}
-
-/** A part of a file that may have data: offsets in bytes, the end not included. */
-export interface Extent {
-  readonly start: number;
-  readonly end: number;
 }
 
 /** Parts of a file in their order, from a reply to `extentsRequest`. */

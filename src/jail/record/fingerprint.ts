@@ -79,24 +79,26 @@ export function hostState(
   began: number,
   isPlanned: (path: string) => boolean,
 ): HostState | undefined {
-  const files: SeenFile[] = [];
   const passed: string[] = [];
-  for (const [path, seen] of found) {
-    if (seen.type === 'directory' && !isPlanned(path)) {
-      passed.push(path);
-      continue;
+  let isSettled = true;
+  function* files(): Generator<SeenFile> {
+    for (const [path, seen] of found) {
+      if (seen.type === 'directory' && !isPlanned(path)) {
+        passed.push(path);
+        continue;
+      }
+      const now = lookAgain(sourceRoot + path);
+      const isKnown = now !== undefined && isStill(seen, now);
+      if (!isKnown || (seen.type !== 'directory' && now.ctimeMs > began - SETTLED)) {
+        isSettled = false;
+        return;
+      }
+      yield { path, stat: now };
     }
-    const now = lookAgain(sourceRoot + path);
-    if (now === undefined || !isStill(seen, now)) return undefined;
-    if (seen.type !== 'directory' && now.ctimeMs > began - SETTLED) return undefined;
-    files.push({ path, stat: now });
   }
-  return [
-    ...fileBlocks(files),
-    ...directoryBlocks(passed),
-    ...absentBlocks(absent),
-    ...listBlocks(lists),
-  ];
+  const blocks = fileBlocks(files());
+  if (!isSettled) return undefined;
+  return [...blocks, ...directoryBlocks(passed), ...absentBlocks(absent), ...listBlocks(lists)];
 }
 
 /**
@@ -125,13 +127,16 @@ export function wholeJail(
 ): WholeJail | undefined {
   if (former.length > 0 || kept.length > 0) return undefined;
   const { entries, ...others } = manifest;
-  const files: PlannedFile[] = [];
-  for (const entry of entries) {
-    const file = plannedFile(entry, isPrivileged);
-    if (file === undefined) return undefined;
-    files.push(file);
+  let hasDevice = false;
+  function* files(): Generator<PlannedFile> {
+    for (const entry of entries) {
+      const file = plannedFile(entry, isPrivileged);
+      hasDevice ||= file === undefined;
+      if (file !== undefined) yield file;
+    }
   }
-  return { record: { ...record, manifest: others }, entries: entryBlocks(files) };
+  const blocks = entryBlocks(files());
+  return hasDevice ? undefined : { record: { ...record, manifest: others }, entries: blocks };
 }
 
 const TYPE_BITS = {
@@ -143,6 +148,7 @@ const TYPE_BITS = {
 /** Permission bits that any owner of a file may set, as manifest/differences.ts has them. */
 const OWN_BITS = 0o1777;
 
+/** Undefined for a device. */
 function plannedFile(entry: Entry, isPrivileged: boolean): PlannedFile | undefined {
   const { path, type, mode, uid, gid, mtime } = entry;
   if (type === 'character-device' || type === 'block-device') return undefined;

@@ -26,6 +26,8 @@ import { readStateFile, stateFileBytes } from './state-file.js';
 const SCHEMA = 'jailbuild.resolution/1';
 /** Above this size, in bytes, reading it back gains little. */
 const MAX_SIZE = 4 << 20;
+/** Larger plans would make larger files. */
+const MAX_ENTRIES = 10_000;
 /** When there are as many, the older half is removed. */
 const MOST = 64;
 
@@ -69,6 +71,7 @@ export function remember(
   request: ResolveRequest,
   { sourceRoot, host, advice, jail, manifest }: RememberedResolution,
 ): void {
+  if (manifest.entries.length > MAX_ENTRIES) return;
   const key = keyOf(request);
   const file = fileOf(key);
   const head: Head = { schema: SCHEMA, key, sourceRoot, files: jail.files, manifest };

@@ -55,9 +55,9 @@ export interface PlannedFile {
   readonly hardlink?: string | undefined;
 }
 
-/** Blocks that list files of the host. */
-export function fileBlocks(files: readonly SeenFile[]): StateBlock[] {
-  return chunks(files).map((chunk) =>
+/** Blocks that list files of the host; these are taken one after the other, not kept. */
+export function fileBlocks(files: Iterable<SeenFile>): StateBlock[] {
+  return mapChunks(files, (chunk) =>
     block(
       BlockType.hostFiles,
       chunk.length,
@@ -79,7 +79,7 @@ export function absentBlocks(paths: readonly string[]): StateBlock[] {
 
 /** Blocks that list the names in directories. */
 export function listBlocks(lists: ReadonlyMap<string, readonly string[]>): StateBlock[] {
-  return chunks([...lists]).map((chunk) =>
+  return mapChunks(lists, (chunk) =>
     block(
       BlockType.lists,
       chunk.length,
@@ -89,9 +89,9 @@ export function listBlocks(lists: ReadonlyMap<string, readonly string[]>): State
   );
 }
 
-/** Blocks that list what a jail is to have. */
-export function entryBlocks(entries: readonly PlannedFile[]): StateBlock[] {
-  return chunks(entries).map((chunk) =>
+/** Blocks that list what a jail is to have; the entries are taken one after the other, not kept. */
+export function entryBlocks(entries: Iterable<PlannedFile>): StateBlock[] {
+  return mapChunks(entries, (chunk) =>
     block(
       BlockType.jailEntries,
       chunk.length,
@@ -237,14 +237,24 @@ function byBytes(names: readonly string[]): string[] {
   return [...names].sort((a, b) => Buffer.compare(pathBuffer(a), pathBuffer(b)));
 }
 
-function chunks<T>(items: readonly T[]): (readonly T[])[] {
-  const parts: (readonly T[])[] = [];
-  for (let at = 0; at < items.length; at += MOST) parts.push(items.slice(at, at + MOST));
-  return parts;
+function mapChunks<T>(
+  items: Iterable<T>,
+  blockOf: (chunk: readonly T[]) => StateBlock,
+): StateBlock[] {
+  const blocks: StateBlock[] = [];
+  let chunk: T[] = [];
+  for (const item of items) {
+    chunk.push(item);
+    if (chunk.length < MOST) continue;
+    blocks.push(blockOf(chunk));
+    chunk = [];
+  }
+  if (chunk.length > 0) blocks.push(blockOf(chunk));
+  return blocks;
 }
 
 function pathBlocks(type: BlockType, paths: readonly string[]): StateBlock[] {
-  return chunks(paths).map((chunk) => block(type, chunk.length, [], chunk.map(relative)));
+  return mapChunks(paths, (chunk) => block(type, chunk.length, [], chunk.map(relative)));
 }
 
 function block(
