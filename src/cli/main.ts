@@ -1,10 +1,12 @@
 import { existsSync } from 'node:fs';
 import packageJson from '../../package.json' with { type: 'json' };
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
+import { debDirectory } from '../image/deb-directory.js';
+import { isImageReference } from '../image/reference.js';
 import { nearest } from '../text/suggest.js';
 import { spliceArguments } from './argument-file.js';
 import type { AnyCommand } from './command.js';
-import { COMMANDS } from './commands/index.js';
+import { COMMAND_GROUPS, COMMANDS } from './commands/index.js';
 import { EXIT, exitStatusOf } from './exit-status.js';
 import { spellings, takesValue } from './option-text.js';
 import { findJailFile } from './options/jail-file.js';
@@ -61,7 +63,7 @@ async function runLine(argv: readonly string[]): Promise<number> {
   const words = beforeRest(argv);
   if (argv.length === 0 && findJailFile() === undefined) {
     const { shortHelp } = await import('./help.js');
-    writeErr(shortHelp(COMMANDS));
+    writeErr(shortHelp(COMMAND_GROUPS));
     return EXIT.usage;
   }
   if (words.some((word) => word === '-h' || word === '--help')) return showHelp(words);
@@ -78,24 +80,23 @@ async function runLine(argv: readonly string[]): Promise<number> {
     argv.filter((_, index) => index !== at),
   );
   const parsed = parsePlainWords(command, rest) ?? (await parseAnyWords(command, rest));
-  checkArguments(command, parsed);
+  checkArguments(command, parsed, rest);
   if (parsed.help) return showHelp(words);
-  return command.run((await withImageAsSysroot(parsed)) as never);
+  return command.run((await withUnpackedSysroot(parsed)) as never);
 }
 
-/** An image that is named for a root directory is unpacked, and its root directory taken. */
-async function withImageAsSysroot(parsed: Parsed): Promise<Parsed> {
+/** Images and packages that are named for a root directory are unpacked, and their root directory taken. */
+async function withUnpackedSysroot(parsed: Parsed): Promise<Parsed> {
   const { sysroot } = parsed;
-  if (typeof sysroot !== 'string' || !/^(oci|oci-archive|docker-archive|docker):/.test(sysroot)) {
-    return parsed;
-  }
-  const { hostPlatform, imageRoot } = await import('../image/image-root.js');
-  const { platform } = parsed;
+  if (typeof sysroot !== 'string') return parsed;
+  if (!isImageReference(sysroot) && debDirectory(sysroot) === undefined) return parsed;
+  const { hostPlatform, unpackedRoot } = await import('../image/image-root.js');
+  const [platform] = [parsed.platform].flat();
   const { parsePlatform } = await import('../image/platform.js');
   const wanted = typeof platform === 'string' ? parsePlatform(platform) : hostPlatform();
   const { registryOptionsOf } = await import('./options/registry.js');
-  const { root } = await imageRoot(sysroot, wanted, registryOptionsOf(parsed));
-  return { ...parsed, sysroot: root };
+  const root = await unpackedRoot(sysroot, wanted, registryOptionsOf(parsed));
+  return { ...parsed, sysroot: root ?? sysroot };
 }
 
 /** yargs takes several milliseconds to load, and as much to parse. */
@@ -114,7 +115,9 @@ async function showHelp(words: readonly string[]): Promise<number> {
   const { commandHelp, programHelp } = await import('./help.js');
   const command = namedCommand(words)?.command;
   writeOut(
-    command === undefined ? programHelp(COMMANDS) : commandHelp(command, command === COMMANDS[0]),
+    command === undefined
+      ? programHelp(COMMAND_GROUPS)
+      : commandHelp(command, command === COMMANDS[0]),
   );
   return EXIT.ok;
 }

@@ -8,6 +8,8 @@ declare module 'elf-tools' {
     readonly filesz: number;
     readonly memsz: number;
     readonly align: number;
+    /** Names of p_flags, joined by `|`. */
+    readonly flags: string;
   }
   export interface Elf {
     readonly header: {

@@ -67,3 +67,19 @@ function isLetter(code: number): boolean {
 
 /** `/usr` and shorter paths are of no use. */
 const MIN_STRING = 6;
+
+/** What looks like the command line of a program with an option, as system(3) takes it. */
+const COMMAND_LINE = /\0([a-z][a-z0-9_.+-]{1,20}) (?=-[A-Za-z-][^\0\n]{0,80}\0)/g;
+
+/**
+ * Returns the first words of the strings of a file that look like command lines: `sort -u -f`.
+ *
+ * @param limit stop after so many bytes
+ */
+export function commandNames(source: ByteSource, headers: ElfHeaders, limit: number): Set<string> {
+  const names = new Set<string>();
+  for (const bytes of loadedPieces(source, headers, limit, false)) {
+    for (const [, name = ''] of bytes.toString('latin1').matchAll(COMMAND_LINE)) names.add(name);
+  }
+  return names;
+}

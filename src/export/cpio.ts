@@ -42,8 +42,9 @@ interface Header {
  *
  * @throws JailbuildError NOT_READABLE, SOURCE_CHANGED, NOT_EXPORTABLE
  */
-export function* cpio({ entries, sourceRoot }: FileTree, meter?: WorkMeter): Generator<Buffer> {
-  const chunks = new Chunks(sourceRoot, meter);
+export function* cpio(tree: FileTree, meter?: WorkMeter): Generator<Buffer> {
+  const { entries } = tree;
+  const chunks = new Chunks(tree, meter);
   const groups = linkGroups(entries);
   let nextInode = 1;
   for (const entry of entries) {

@@ -13,7 +13,8 @@ export type ExportFormat =
   | 'cpio'
   | 'squashfs'
   | 'erofs'
-  | 'ext4';
+  | 'ext4'
+  | 'portable';
 
 /** Where an export goes, and in what form. */
 export type Destination =
@@ -28,6 +29,11 @@ export type Destination =
       readonly compression: Compression;
     }
   | { readonly kind: 'squashfs' | 'erofs'; readonly path: string }
+  | {
+      /** A squashfs file system if its name ends in `.raw`, otherwise a directory. */
+      readonly kind: 'portable';
+      readonly path: string;
+    }
   | {
       readonly kind: 'ext4';
       readonly path: string;
@@ -46,7 +52,7 @@ const REFERENCE = /^[a-z0-9]+([._:/-]+[a-z0-9]+)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,
 
 const USAGE =
   'give oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], docker://NAME[:TAG], tar:FILE, cpio:FILE, ' +
-  'squashfs:FILE, erofs:FILE or ext4:FILE[:SIZE]';
+  'squashfs:FILE, erofs:FILE, ext4:FILE[:SIZE] or portable:DIR|FILE.raw';
 
 const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
 
@@ -70,7 +76,7 @@ export function parseDestination(text: string): Destination {
     if (rest === '') throw usage('the path is missing');
     return { kind, path: rest, compression: compressionOf(rest) };
   }
-  if (kind === 'squashfs' || kind === 'erofs') {
+  if (kind === 'squashfs' || kind === 'erofs' || kind === 'portable') {
     if (rest === '') throw usage('the path is missing');
     return { kind, path: rest };
   }

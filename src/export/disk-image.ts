@@ -58,24 +58,25 @@ export async function writeDiskImage(
     const draft = await openOutput(file, run.signal);
     if (!(draft instanceof Draft)) throw new Error(`${file}: is not a draft`);
     drafts.push(draft);
-    await makeFileSystem(tree, destination, draft.path, scratch, options, run);
+    await makeFileSystem(tree, destination, path.resolve(draft.path), scratch, options, run);
     const { digest, size } = await digestOf(draft.path);
-    const image = { digest: `sha256:${digest.toString('hex')}`, size };
+    const written = { digest: `sha256:${digest.toString('hex')}`, size };
     if (!options.verity) {
       draft.commit();
-      return image;
+      return written;
     }
     const places = verityPaths(file);
     const hashTree = draftFile(places.tree);
     drafts.push(hashTree);
-    const hash = await writeVerity(draft.path, digest, hashTree.path, scratch, run.signal);
+    const [image, hashes] = [path.resolve(draft.path), path.resolve(hashTree.path)];
+    const hash = await writeVerity(image, digest, hashes, scratch, run.signal);
     const rootHash = draftFile(places.rootHash);
     drafts.push(rootHash);
     await rootHash.append(Buffer.from(`${hash}\n`));
     hashTree.commit();
     rootHash.commit();
     draft.commit();
-    return { ...image, verity: { path: places.tree, rootHash: hash } };
+    return { ...written, verity: { path: places.tree, rootHash: hash } };
   } finally {
     for (const draft of drafts) draft.discard();
     await remove(scratch);

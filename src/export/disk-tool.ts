@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { errnoOf, JailbuildError } from '../errors.js';
+import { errnoOf, errnoText, JailbuildError } from '../errors.js';
 import type { WorkMeter } from '../manifest/work.js';
 
 /** A program that makes file systems. */
@@ -41,6 +41,7 @@ const SYSTEM_DIRECTORIES = '/usr/sbin:/sbin';
  * Runs a program that makes or reads file systems, in the C locale and without a setting of the
  * environment that would change what it writes.
  *
+ * @param args with absolute paths
  * @throws JailbuildError TOOL_MISSING, WRITE_FAILED
  * @throws what `input` throws, and the signal's reason
  */
@@ -73,12 +74,20 @@ export async function runTool(
     },
     stripFinalNewline: false,
     reject: false,
+    // The caller's working directory may be closed to this user, or gone.
+    cwd: '/',
   });
   if (broken !== undefined) throw broken;
   signal?.throwIfAborted();
   if (errnoOf(result.cause) === 'ENOENT') throw missingTool(tool);
-  const { exitCode = -1, stdout, stderr, signalDescription } = result;
-  if (accept.includes(exitCode)) return { status: exitCode, stdout, stderr };
+  const { exitCode, stdout, stderr, signalDescription } = result;
+  if (exitCode === undefined && signalDescription === undefined) {
+    const reason = errnoText(errnoOf(result.cause) ?? 'ENOENT');
+    throw new JailbuildError('WRITE_FAILED', `${tool.program}: cannot be started: ${reason}`);
+  }
+  if (exitCode !== undefined && accept.includes(exitCode)) {
+    return { status: exitCode, stdout, stderr };
+  }
   const how = signalDescription === undefined ? `status ${exitCode}` : signalDescription;
   const why = lastLines(stderr === '' ? stdout : stderr);
   throw new JailbuildError('WRITE_FAILED', `${tool.program}: ended with ${how}: ${why}`);

@@ -4,7 +4,7 @@ import path from 'node:path';
 
 /** A directory for what must be at hand before it can be sent, removed by the caller. */
 export function scratchDirectory(): string {
-  return mkdtempSync(path.join(tmpdir(), 'jailbuild-export-'));
+  return mkdtempSync(path.resolve(tmpdir(), 'jailbuild-export-'));
 }
 
 /** Writes chunks to a new file, and passes them on. */

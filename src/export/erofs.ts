@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdirSync, utimesSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
 import type { Entry } from '../manifest/manifest.js';
@@ -8,10 +8,9 @@ import type { CompressionChoice } from './compression.js';
 import { type DiskRun, type DiskTool, runTool } from './disk-tool.js';
 import { storeChunks } from './draft.js';
 import type { FileTree } from './file-tree.js';
-import { tar } from './tar.js';
+import { rootedTar, unpackTar } from './unpacked.js';
 
 const MKFS: DiskTool = { program: 'mkfs.erofs', package: 'erofs-utils' };
-const TAR: DiskTool = { program: 'tar', package: 'tar' };
 const COMPRESSORS = { gzip: 'deflate', zstd: 'zstd' } as const;
 
 /**
@@ -38,7 +37,7 @@ export async function writeErofs(
   const source = path.join(scratch, 'source');
   const hash = createHash('sha256');
   const digested = function* () {
-    for (const chunk of watch(tar(tree, meter))) {
+    for (const chunk of watch(rootedTar(tree, time - 1, meter))) {
       hash.update(chunk);
       yield chunk;
     }
@@ -47,11 +46,7 @@ export async function writeErofs(
     for (const _ of storeChunks(digested(), source)) signal?.throwIfAborted();
   } else {
     mkdirSync(source);
-    chmodSync(source, 0o755);
-    const keep = ['--xattrs', '--xattrs-include=*', '--numeric-owner', '--preserve-permissions'];
-    const own = owner === undefined ? '--same-owner' : '--no-same-owner';
-    await runTool(TAR, ['-x', ...keep, own, '-C', source], { signal, input: digested() });
-    utimesSync(source, time - 1, time - 1);
+    await unpackTar(digested(), source, owner === undefined, signal);
   }
   const args = [
     ...['--quiet', '--preserve-mtime', `-U${uuidOfHash(hash.digest())}`],
@@ -65,7 +60,7 @@ export async function writeErofs(
 
 function compressor({ kind, level }: CompressionChoice): string {
   const name = kind === 'none' ? kind : COMPRESSORS[kind];
-  return `-z${name}${level === undefined ? '' : `,${level}`}`;
+  return `-z${name}${level === undefined ? '' : `,level=${level}`}`;
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
 import {
@@ -10,11 +11,20 @@ import {
 import { releaseTrees } from '../fs/held-tree.js';
 import type { Platform } from '../image/platform.js';
 import type { RegistryOptions } from '../image/registry/client.js';
+import { findSparse } from '../jail/engine/sparse-sources.js';
 import type { Entry } from '../manifest/manifest.js';
-import { fileTotals, WorkMeter, type WorkProgress } from '../manifest/work.js';
-import { BlobArchive, BlobDirectory, type BlobStore, blobName, writeBlob } from './blobs.js';
-import { type CompressionChoice, checkCompression, compress } from './compression.js';
+import { fileTotals, WorkMeter } from '../manifest/work.js';
+import {
+  type Blob,
+  BlobArchive,
+  BlobDirectory,
+  type BlobStore,
+  blobName,
+  writeBlob,
+} from './blobs.js';
+import { checkCompression, compress } from './compression.js';
 import { cpio } from './cpio.js';
+import { json } from './descriptor.js';
 import {
   type Destination,
   type ExportFormat,
@@ -24,46 +34,43 @@ import {
 import type { DiskDestination } from './disk-image.js';
 import { scratchDirectory } from './draft.js';
 import type { FileTree } from './file-tree.js';
+import type { StoredLayer } from './image.js';
 import {
-  type ImageOptions,
-  imageConfig,
-  imageManifest,
-  json,
-  MANIFEST_TYPE,
-  type StoredLayer,
-  storeLayers,
-} from './image.js';
-import { type LayerChoice, splitLayers } from './layers.js';
-import { INDEX_FILE, indexWith, LAYOUT, LAYOUT_FILE, readIndex } from './oci-layout.js';
-import { checkPlatform, platformOf } from './platform.js';
+  INDEX_FILE,
+  indexWith,
+  LAYOUT,
+  LAYOUT_FILE,
+  readIndex,
+  taggedImages,
+} from './oci-layout.js';
+import type { Referrer } from './referrers.js';
+import {
+  referrersOf,
+  type StoredImages,
+  type StoreOptions,
+  storeImages,
+  storeLayersAndConfig,
+} from './store-images.js';
 import { TAR_END, tar } from './tar.js';
 import { imageXattrs, refuseReservedNames } from './target-names.js';
 import { creationTime, reproducibleTimes } from './times.js';
 import type { Verity } from './verity.js';
 
-export interface ExportOptions {
-  readonly image?: ImageOptions;
-  /** Without it, that of the programs. */
-  readonly platform?: Platform;
-  readonly layers?: LayerChoice;
-  /** The most layers of an image. */
-  readonly maxLayers?: number;
-  /** The package that an entry is from, for layers by package. */
-  readonly packageOf?: (entry: Entry) => string | undefined;
-  /** The default is gzip for layers and squashfs, and by file name for `tar` and `cpio`. */
-  readonly compression?: CompressionChoice;
-  /** No time in what is written is later: nanoseconds since the epoch. */
-  readonly epoch?: bigint;
-  /** Called with the number of bytes, before compression, that were written since. */
-  readonly onProgress?: (bytes: number) => void;
-  /** Called while files are packed, and while blobs are pushed. */
-  readonly onWork?: (progress: WorkProgress) => void;
+export interface ExportOptions extends StoreOptions {
   /** Whether a file system gets a dm-verity hash tree. */
   readonly verity?: boolean;
   /** How a registry is spoken with. */
   readonly registry?: RegistryOptions;
-  /** Ends the export; nothing of it stays. */
-  readonly signal?: AbortSignal;
+  /** Signs what is pushed to a registry. */
+  readonly signingKey?: KeyObject;
+  /** Whether an image whose tag has images for other platforms is added to these. */
+  readonly append?: boolean;
+}
+
+/** One of the images of an export. */
+export interface ExportPart {
+  readonly tree: FileTree;
+  readonly options: ExportOptions;
 }
 
 /** What was written. */
@@ -84,9 +91,22 @@ export interface ExportResult {
     readonly config: string;
     readonly layers: readonly StoredLayer[];
   };
+  /** Instead of `image`: an index of images for several platforms, which the digest is of. */
+  readonly index?: {
+    readonly name: string | undefined;
+    /** Those that were made now, each with the digest of its manifest. */
+    readonly images: readonly ExportedImage[];
+  };
+  /** What was attached to the images. */
+  readonly referrers?: readonly Referrer[];
 }
 
-const DEFAULT_MAX_LAYERS = 64;
+export interface ExportedImage {
+  readonly platform: Platform;
+  readonly digest: string;
+  readonly config: string;
+  readonly layers: readonly StoredLayer[];
+}
 
 /**
  * Writes a tree as an archive or an image. What is written appears whole or not at all, and is the
@@ -97,29 +117,49 @@ const DEFAULT_MAX_LAYERS = 64;
  *   TOOL_MISSING, WRITE_FAILED, USAGE
  * @throws the signal's reason
  */
-export async function exportTree(
+export function exportTree(
   tree: FileTree,
   destination: Destination,
   options: ExportOptions = {},
 ): Promise<ExportResult> {
-  if (options.compression !== undefined) checkCompression(options.compression);
+  return exportParts([{ tree, options }], destination);
+}
+
+/**
+ * Writes trees for several platforms as one image, or a single tree in any form. What is no part of one
+ * image alone is as the first part says.
+ *
+ * @throws JailbuildError as `exportTree`; USAGE where a form takes one tree alone
+ */
+export async function exportParts(
+  given: readonly [ExportPart, ...(readonly ExportPart[])],
+  destination: Destination,
+): Promise<ExportResult> {
+  const [first] = given;
+  const { options } = first;
   const { kind } = destination;
-  refuseReservedNames(tree.entries, kind);
-  const isImage = isContainerImage(destination);
-  const entries = tree.entries.map((entry) => portable(entry, isImage));
-  const made = { ...tree, entries: reproducibleTimes(entries, options.epoch) };
+  const mayBeIndex = kind === 'oci' || kind === 'oci-archive' || kind === 'docker';
+  if (given.length > 1 && !mayBeIndex) {
+    throw new JailbuildError(
+      'USAGE',
+      `${kind} holds one platform: use oci, oci-archive or docker://`,
+    );
+  }
+  const parts = given.map((part) => prepared(part, destination));
   try {
-    return await write(made, destination, options);
+    const whole = await Promise.all(parts.map(withHoles));
+    return await write(whole, destination, options);
   } finally {
     releaseTrees();
   }
 }
 
 function write(
-  tree: FileTree,
+  parts: readonly ExportPart[],
   destination: Destination,
   options: ExportOptions,
 ): Promise<ExportResult> {
+  const [{ tree }] = parts as [ExportPart];
   switch (destination.kind) {
     case 'tar':
     case 'cpio':
@@ -128,14 +168,29 @@ function write(
     case 'erofs':
     case 'ext4':
       return exportDisk(tree, destination, options);
+    case 'portable':
+      return exportPortable(tree, destination, options);
     case 'oci':
-      return exportLayout(tree, destination, options);
+      return exportLayout(parts, destination, options);
     case 'docker':
-      return exportToRegistry(tree, destination, options);
+      return exportToRegistry(parts, destination, options);
     case 'oci-archive':
     case 'docker-archive':
-      return exportImageArchive(tree, destination, options);
+      return exportImageArchive(parts, destination, options);
   }
+}
+
+async function withHoles({ tree, options }: ExportPart): Promise<ExportPart> {
+  const sparse = await findSparse(tree.entries, tree.sourceRoot);
+  return { tree: { ...tree, sparse }, options };
+}
+
+function prepared({ tree, options }: ExportPart, { kind }: Destination): ExportPart {
+  if (options.compression !== undefined) checkCompression(options.compression);
+  refuseReservedNames(tree.entries, kind);
+  const isImage = isContainerImage({ kind });
+  const entries = tree.entries.map((entry) => portable(entry, isImage));
+  return { tree: { ...tree, entries: reproducibleTimes(entries, options.epoch) }, options };
 }
 
 /** Attributes that mean something elsewhere (xattr(7)). Labels and signatures are the host's own. */
@@ -181,6 +236,27 @@ async function exportDisk(
   return { format: kind, path: file, ...image, entries: tree.entries.length };
 }
 
+async function exportPortable(
+  tree: FileTree,
+  { kind, path: place }: Extract<Destination, { kind: 'portable' }>,
+  options: ExportOptions,
+): Promise<ExportResult> {
+  const { checkPortable } = await import('./portable.js');
+  checkPortable(tree, place);
+  if (place.endsWith('.raw')) {
+    return {
+      ...(await exportDisk(tree, { kind: 'squashfs', path: place }, options)),
+      format: kind,
+    };
+  }
+  const { writeDirectory } = await import('./unpacked.js');
+  const { signal } = options;
+  const watch = (chunks: Iterable<Buffer>) => watched(chunks, options);
+  const meter = packMeter(tree, options);
+  const made = await writeDirectory(tree, place, { signal, watch, meter });
+  return { format: kind, path: place, ...made, entries: tree.entries.length };
+}
+
 async function openArchive(file: string, { signal }: ExportOptions): Promise<OutputFile> {
   const output = file === STDOUT_PATH ? standardOutput() : await openOutput(file, signal);
   if (!(await output.isTerminal)) return output;
@@ -190,21 +266,22 @@ async function openArchive(file: string, { signal }: ExportOptions): Promise<Out
 
 /** Adds to a layout that exists: its index, which makes an image part of it, is written last. */
 async function exportLayout(
-  tree: FileTree,
+  parts: readonly ExportPart[],
   destination: Extract<Destination, { kind: 'oci' }>,
-  options: ExportOptions,
+  { append }: ExportOptions,
 ): Promise<ExportResult> {
   const { path: directory, tag } = destination;
   const known = readIndex(directory);
+  const beside = append ? taggedImages(directory, known, tag) : [];
   const write = async (root: string): Promise<ExportResult> => {
     const store = new BlobDirectory(root);
-    const image = await storeImage(tree, store, options);
+    const stored = await storeImages(parts, store, beside);
     if (known === undefined) await store.put([LAYOUT], () => LAYOUT_FILE);
     await drafted(draftFile(path.join(root, INDEX_FILE)), async (index) => {
-      await index.append(indexWith(known, image.manifest, tag, image.platform));
+      await index.append(indexWith(known, stored.root, tag, referrersOf(stored)));
       index.commit();
     });
-    return resultOf(tree, destination, image, tag);
+    return resultOf(parts, destination, stored, tag);
   };
   if (known !== undefined) return write(directory);
   return drafted(new DraftDirectory(directory), async (draft) => {
@@ -216,30 +293,32 @@ async function exportLayout(
 
 /** Layers are stored first, so that an upload that breaks off can go on. */
 async function exportToRegistry(
-  tree: FileTree,
+  parts: readonly ExportPart[],
   { kind, path: name }: Extract<Destination, { kind: 'docker' }>,
-  options: ExportOptions,
+  { signal, registry, append, signingKey }: ExportOptions,
 ): Promise<ExportResult> {
   const { RegistryClient } = await import('../image/registry/client.js');
   const { parseRegistryName } = await import('../image/registry/name.js');
-  const { pushBlobs, pushManifest } = await import('../image/registry/push.js');
+  const { pushToRegistry } = await import('./push.js');
+  const { imagesOfTag } = await import('../image/registry/tagged-images.js');
   const { remove } = await import('fs-extra/esm');
-  const { signal, registry } = options;
   const settings = { ...registry, ...(signal === undefined ? {} : { signal }) };
   const client = new RegistryClient(parseRegistryName(name), 'pull,push', settings);
   const scratch = scratchDirectory();
   try {
-    const layout = path.join(scratch, 'layout');
-    const stored = await exportLayout(tree, { kind: 'oci', path: layout, tag: 'pushed' }, options);
-    const fileOf = (digest: string) => ({ digest, file: path.join(layout, blobName(digest)) });
-    const blobs = [...(stored.image?.layers ?? []).map((layer) => layer.digest)];
-    if (stored.image !== undefined) blobs.push(stored.image.config);
-    const manifest = { ...fileOf(stored.digest), mediaType: MANIFEST_TYPE };
-    await pushBlobs(client, blobs.map(fileOf));
-    await pushManifest(client, manifest, client.name.tag ?? stored.digest);
-    const { image, ...result } = stored;
-    const told = image === undefined ? {} : { image: { ...image, name: undefined } };
-    return { ...result, ...told, format: kind, path: name };
+    const beside = append ? await imagesOfTag(client) : [];
+    const stored = await storeImages(parts, new BlobDirectory(scratch), beside);
+    const fileOf = (digest: string) => path.join(scratch, blobName(digest));
+    await pushToRegistry(client, stored, fileOf, parts[0]?.options.onWork);
+    if (signingKey !== undefined) {
+      const { signImages } = await import('./signature.js');
+      const digests = new Set([
+        ...stored.images.map(({ manifest }) => manifest.digest),
+        stored.root.digest,
+      ]);
+      await signImages(client, [...digests], signingKey);
+    }
+    return resultOf(parts, { kind, path: name }, stored, undefined);
   } finally {
     client.close();
     await remove(scratch);
@@ -247,17 +326,18 @@ async function exportToRegistry(
 }
 
 async function exportImageArchive(
-  tree: FileTree,
+  parts: readonly ExportPart[],
   destination: Extract<Destination, { kind: 'oci-archive' | 'docker-archive' }>,
   options: ExportOptions,
 ): Promise<ExportResult> {
   const { kind, path: file } = destination;
-  const created = creationTime(tree.entries, options.epoch);
+  const entries = parts.flatMap(({ tree }) => tree.entries);
+  const created = creationTime(entries, options.epoch);
   const write = async (draft: OutputFile): Promise<ExportResult> => {
     const store = new BlobArchive(draft, BigInt(created.getTime()) * 1_000_000n);
     const result = await (kind === 'oci-archive'
-      ? storeLayout(tree, store, destination, options)
-      : storeDockerArchive(tree, store, destination, options));
+      ? storeLayout(parts, store, destination)
+      : storeDockerArchive(parts, store, destination));
     await draft.append(TAR_END);
     draft.commit();
     return result;
@@ -281,25 +361,24 @@ async function exportImageArchive(
 }
 
 async function storeLayout(
-  tree: FileTree,
+  parts: readonly ExportPart[],
   store: BlobStore,
   destination: Extract<Destination, { kind: 'oci-archive' }>,
-  options: ExportOptions,
 ): Promise<ExportResult> {
-  const image = await storeImage(tree, store, options);
-  const index = indexWith(undefined, image.manifest, destination.tag, image.platform);
+  const stored = await storeImages(parts, store);
+  const index = indexWith(undefined, stored.root, destination.tag, referrersOf(stored));
   await store.put([index], () => INDEX_FILE);
   await store.put([LAYOUT], () => LAYOUT_FILE);
-  return resultOf(tree, destination, image, destination.tag);
+  return resultOf(parts, destination, stored, destination.tag);
 }
 
 /** The format of `docker save`: layers as they are, a configuration, and a list of images. */
 async function storeDockerArchive(
-  tree: FileTree,
+  parts: readonly ExportPart[],
   store: BlobStore,
   destination: Extract<Destination, { kind: 'docker-archive' }>,
-  options: ExportOptions,
 ): Promise<ExportResult> {
+  const [{ tree, options }] = parts as [ExportPart];
   if (options.compression !== undefined && options.compression.kind !== 'none') {
     throw new JailbuildError('USAGE', 'the layers of a docker-archive are not compressed');
   }
@@ -317,73 +396,47 @@ async function storeDockerArchive(
     },
   ]);
   await store.put([list], () => 'manifest.json');
-  return resultOf(
-    tree,
-    destination,
-    { layers, platform, config, manifest: config },
-    destination.ref,
-  );
-}
-
-type StoredImage = Awaited<ReturnType<typeof storeImage>>;
-
-async function storeImage(tree: FileTree, store: BlobStore, options: ExportOptions) {
-  const compression = options.compression ?? { kind: 'gzip' };
-  const stored = await storeLayersAndConfig(
-    tree,
-    store,
-    { ...options, compression },
-    { layer: blobName, config: blobName },
-  );
-  const { config, layers } = stored;
-  const text = imageManifest(config, layers, compression, options.image?.annotations);
-  const manifest = await store.put([text], blobName);
-  return { ...stored, manifest };
-}
-
-async function storeLayersAndConfig(
-  tree: FileTree,
-  store: BlobStore,
-  options: ExportOptions & { readonly compression: CompressionChoice },
-  nameOf: Readonly<Record<'layer' | 'config', (digest: string) => string>>,
-) {
-  const { entries, sourceRoot } = tree;
-  if (options.platform !== undefined) checkPlatform(tree, options.platform);
-  const platform = options.platform ?? platformOf(tree);
-  const parts = splitLayers(entries, {
-    by: options.layers ?? 'single',
-    most: options.maxLayers ?? DEFAULT_MAX_LAYERS,
-    ...(options.packageOf === undefined ? {} : { packageOf: options.packageOf }),
-  });
-  const onChunk = (bytes: number) => {
-    options.signal?.throwIfAborted();
-    options.onProgress?.(bytes);
+  return {
+    format: destination.kind,
+    path: destination.path,
+    digest: config.digest,
+    size: sizeOf([config, ...layers]),
+    entries: tree.entries.length,
+    image: { name: destination.ref, platform, config: config.digest, layers },
   };
-  const { compression } = options;
-  const { layer: nameOfLayer } = nameOf;
-  const follow = { onChunk, meter: packMeter(tree, options) };
-  const layers = await storeLayers(parts, sourceRoot, store, compression, nameOfLayer, follow);
-  const created = creationTime(entries, options.epoch);
-  const text = imageConfig(options.image ?? {}, platform, layers, created);
-  const config = await store.put([text], nameOf.config);
-  return { platform, layers, config };
 }
 
 function resultOf(
-  { entries }: FileTree,
+  parts: readonly ExportPart[],
   { kind, path }: Destination,
-  { platform, layers, config, manifest }: StoredImage,
+  { root, images }: StoredImages,
   name: string | undefined,
 ): ExportResult {
-  const parts = manifest === config ? [config, ...layers] : [manifest, config, ...layers];
+  const blobs = images.flatMap(({ manifest, config, layers }) => [manifest, config, ...layers]);
+  const exported = images.map(({ platform, manifest, config, layers }) => ({
+    platform,
+    digest: manifest.digest,
+    config: config.digest,
+    layers,
+  }));
+  const [image] = exported;
+  const isSingle = image?.digest === root.digest;
+  const referrers = images.flatMap((one) => one.referrers.map(({ referrer }) => referrer));
   return {
     format: kind,
     path,
-    digest: manifest.digest,
-    size: parts.reduce((sum, { size }) => sum + size, 0),
-    entries: entries.length,
-    image: { name, platform, config: config.digest, layers },
+    digest: root.digest,
+    size: sizeOf(isSingle ? blobs : [root, ...blobs]),
+    entries: parts.reduce((sum, { tree }) => sum + tree.entries.length, 0),
+    ...(isSingle
+      ? { image: { name, platform: image.platform, config: image.config, layers: image.layers } }
+      : { index: { name, images: exported } }),
+    ...(referrers.length === 0 ? {} : { referrers }),
   };
+}
+
+function sizeOf(blobs: readonly Blob[]): number {
+  return blobs.reduce((sum, { size }) => sum + size, 0);
 }
 
 function packMeter({ entries }: FileTree, { onWork }: ExportOptions): WorkMeter {

@@ -5,6 +5,7 @@ import { JailbuildError } from '../errors.js';
 import { pathBuffer } from '../fs/path-bytes.js';
 import type { Entry, FileEntry } from '../manifest/manifest.js';
 import { nanoseconds } from '../manifest/timestamp.js';
+import type { WorkMeter } from '../manifest/work.js';
 import { formatSize } from '../text/format.js';
 import { uuidOfHash } from '../text/uuid.js';
 import { type DiskRun, type DiskTool, runTool } from './disk-tool.js';
@@ -73,11 +74,11 @@ export async function writeExt4(
   scratch: string,
   time: number,
   size: number | undefined,
-  { signal, watch }: DiskRun,
+  { signal, watch, meter }: DiskRun,
 ): Promise<void> {
   const hash = createHash('sha256');
   const content = path.join(scratch, 'content');
-  const script = new Script(content, hash);
+  const script = new Script(content, hash, meter);
   for (const _ of watch(script.write(tree, time))) signal?.throwIfAborted();
   const uuid = uuidOfHash(hash.digest());
   const { inodes, blocks } = script.needs;
@@ -117,15 +118,17 @@ export async function writeExt4(
 class Script {
   readonly #content: string;
   readonly #hash: Hash;
+  readonly #meter: WorkMeter;
   readonly #made: Buffer[] = [];
   readonly #set: Buffer[] = [];
   #files = 0;
   #blocks = 0;
   #inodes = 0;
 
-  constructor(content: string, hash: Hash) {
+  constructor(content: string, hash: Hash, meter: WorkMeter) {
     this.#content = content;
     this.#hash = hash;
+    this.#meter = meter;
     mkdirSync(content, { mode: 0o700 });
   }
 
@@ -146,7 +149,7 @@ class Script {
    *
    * @param time seconds since the epoch, of the root directory
    */
-  *write({ entries, sourceRoot }: FileTree, time: number): Generator<Buffer> {
+  *write({ entries, ...content }: FileTree, time: number): Generator<Buffer> {
     const byParent = new Map<string, Entry[]>([['/', []]]);
     for (const entry of entries) {
       const parent = entry.path.slice(0, entry.path.lastIndexOf('/')) || '/';
@@ -176,7 +179,7 @@ class Script {
           const grows = room.add(pathBuffer(nameOf(entry)).length);
           // Unlike the others, `ln` does not make room.
           if (isLinking && grows) this.#make('expand_dir', parent);
-          yield* this.#entry(entry, sourceRoot, links.get(entry.path) ?? 1);
+          yield* this.#entry(entry, content, links.get(entry.path) ?? 1);
         }
       }
     }
@@ -184,7 +187,7 @@ class Script {
     for (const { blocks } of rooms.values()) this.#blocks += blocks;
   }
 
-  *#entry(entry: Entry, sourceRoot: string, links: number): Generator<Buffer> {
+  *#entry(entry: Entry, content: Omit<FileTree, 'entries'>, links: number): Generator<Buffer> {
     const name = nameOf(entry);
     this.#hash.update(JSON.stringify({ ...entry, source: undefined, reasons: undefined }));
     const { path: at, mode, uid, gid, mtime } = entry;
@@ -216,7 +219,7 @@ class Script {
           this.#make('ln', entry.hardlink, name);
           return;
         }
-        yield* this.#file(entry, name, sourceRoot);
+        yield* this.#file(entry, name, content);
         this.#attributes(at, 0o100000, owned);
         if (links > 1) this.#field(at, 'links_count', String(links));
         this.#blocks += Math.ceil(entry.size / BLOCK) + Math.ceil(entry.size / EXTENT);
@@ -230,9 +233,9 @@ class Script {
     if (entry.xattrs !== undefined) this.#blocks++;
   }
 
-  *#file(entry: FileEntry, name: string, sourceRoot: string): Generator<Buffer> {
+  *#file(entry: FileEntry, name: string, content: Omit<FileTree, 'entries'>): Generator<Buffer> {
     const file = this.#nextFile();
-    const chunks = new Chunks(sourceRoot);
+    const chunks = new Chunks(content, this.#meter);
     const all = function* () {
       yield* chunks.content(entry);
       yield* chunks.end();

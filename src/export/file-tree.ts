@@ -1,7 +1,8 @@
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { closeSync, fstatSync, readSync } from 'node:fs';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
 import { HeldTree } from '../fs/held-tree.js';
+import { type Piece, type SparseFiles, stampOf, ZEROS } from '../fs/sparse-files.js';
 import type { Entry, FileEntry } from '../manifest/manifest.js';
 import type { WorkMeter } from '../manifest/work.js';
 
@@ -11,6 +12,8 @@ export interface FileTree {
   readonly entries: readonly Entry[];
   /** The real path that `source` starts from; '' for `/`. */
   readonly sourceRoot: string;
+  /** Where sources have holes, which then are not read. */
+  readonly sparse?: SparseFiles | undefined;
 }
 
 /** Bytes that pass through the exporter at once. Compressed images depend on it: see gzip.ts. */
@@ -33,14 +36,16 @@ export class Chunks {
   #number = 0;
   #filled = 0;
   readonly #tree: HeldTree;
+  readonly #sparse: SparseFiles | undefined;
   readonly #meter: WorkMeter | undefined;
 
   /**
-   * @param sourceRoot the real path that the sources of content start from; '' for `/`
+   * @param of where content lies
    * @param meter counts the content
    */
-  constructor(sourceRoot: string, meter?: WorkMeter) {
+  constructor({ sourceRoot, sparse }: Omit<FileTree, 'entries'>, meter?: WorkMeter) {
     this.#tree = new HeldTree(sourceRoot);
+    this.#sparse = sparse;
     this.#meter = meter;
   }
 
@@ -82,21 +87,65 @@ export class Chunks {
     try {
       const stat = fstatSync(fd);
       if (!stat.isFile() || stat.size !== size) throw changed(source);
-      let left = size;
-      while (left > 0) {
-        const room = Math.min(left, CHUNK_SIZE - this.#filled);
-        const count = read(fd, this.#chunk, this.#filled, room, source);
-        if (count === 0) throw changed(source);
-        left -= count;
-        hash?.update(this.#chunk.subarray(this.#filled, this.#filled + count));
-        this.#meter?.add(count);
-        yield* this.#took(count);
+      if (this.#sparse?.has(source)) {
+        yield* this.#pieces(fd, source, this.#sparse, hash);
+      } else {
+        yield* this.#data(fd, { at: 0, length: size }, source, hash);
       }
       this.#meter?.add(0, 1);
       const digest = hash === undefined ? undefined : `sha256:${hash.digest('hex')}`;
       if (digest !== entry.digest) throw changed(source);
     } finally {
       closeSync(fd);
+    }
+  }
+
+  *#pieces(fd: number, source: string, sparse: SparseFiles, hash?: Hash): Generator<Buffer> {
+    const before = fstatSync(fd, { bigint: true });
+    for (const piece of sparse.pieces(source, before)) {
+      if (piece.isHole) yield* this.#hole(piece.length, hash);
+      else yield* this.#data(fd, piece, source, hash);
+    }
+    // A hole that was written to meanwhile was not one.
+    if (stampOf(fstatSync(fd, { bigint: true })) !== stampOf(before)) throw changed(source);
+  }
+
+  *#data(
+    fd: number,
+    { at, length }: Pick<Piece, 'at' | 'length'>,
+    source: string,
+    hash?: Hash,
+  ): Generator<Buffer> {
+    for (let done = 0; done < length; ) {
+      const room = Math.min(length - done, CHUNK_SIZE - this.#filled);
+      const count = read(
+        fd,
+        this.#chunk,
+        { offset: this.#filled, length: room, at: at + done },
+        source,
+      );
+      if (count === 0) throw changed(source);
+      done += count;
+      hash?.update(this.#chunk.subarray(this.#filled, this.#filled + count));
+      this.#meter?.add(count);
+      yield* this.#took(count);
+    }
+  }
+
+  /** Where a chunk is all zeros, ZEROS itself is handed out. */
+  *#hole(length: number, hash?: Hash): Generator<Buffer> {
+    for (let left = length; left > 0; ) {
+      const count = Math.min(left, CHUNK_SIZE - this.#filled);
+      left -= count;
+      hash?.update(ZEROS.subarray(0, count));
+      this.#meter?.add(count);
+      if (count === CHUNK_SIZE) {
+        this.offset += count;
+        yield ZEROS;
+        continue;
+      }
+      this.#chunk.fill(0, this.#filled, this.#filled + count);
+      yield* this.#took(count);
     }
   }
 
@@ -127,9 +176,14 @@ function open(tree: HeldTree, source: string): number {
   }
 }
 
-function read(fd: number, buffer: Buffer, offset: number, length: number, source: string): number {
+function read(
+  fd: number,
+  buffer: Buffer,
+  { offset, length, at }: { readonly offset: number; readonly length: number; readonly at: number },
+  source: string,
+): number {
   try {
-    return readSync(fd, buffer, offset, length, null);
+    return readSync(fd, buffer, offset, length, at);
   } catch (error) {
     throw notReadable(source, error);
   }

@@ -4,6 +4,8 @@ import { STANDARD_PATH } from '../manifest/standard-path.js';
 import type { WorkMeter } from '../manifest/work.js';
 import { type Blob, type BlobStore, blobName } from './blobs.js';
 import { type CompressionChoice, compress } from './compression.js';
+import { json, MANIFEST_TYPE } from './descriptor.js';
+import type { FileTree } from './file-tree.js';
 import type { Layer } from './layers.js';
 import { tar } from './tar.js';
 import { rfc3339 } from './times.js';
@@ -44,7 +46,7 @@ export interface StoredLayer extends Blob {
 /** Stores each layer as a compressed tar archive. */
 export async function storeLayers(
   layers: readonly Layer[],
-  sourceRoot: string,
+  content: Omit<FileTree, 'entries'>,
   store: BlobStore,
   compression: CompressionChoice,
   nameOf: (digest: string) => string = blobName,
@@ -55,7 +57,7 @@ export async function storeLayers(
     const hash = createHash('sha256');
     let uncompressedSize = 0;
     const hashed = function* () {
-      for (const chunk of tar({ entries, sourceRoot }, meter)) {
+      for (const chunk of tar({ ...content, entries }, meter)) {
         hash.update(chunk);
         uncompressedSize += chunk.length;
         onChunk?.(chunk.length);
@@ -105,7 +107,6 @@ export function imageConfig(
 }
 
 const LAYER_TYPE = 'application/vnd.oci.image.layer.v1.tar';
-export const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json';
 
 /** The image's manifest (OCI image spec, manifest.md). */
 export function imageManifest(
@@ -122,11 +123,6 @@ export function imageManifest(
     layers: layers.map((layer) => ({ mediaType: LAYER_TYPE + suffix, ...descriptor(layer) })),
     annotations: sorted(annotations),
   });
-}
-
-/** JSON as the image formats have it; members that are undefined are left out. */
-export function json(value: object): Buffer {
-  return Buffer.from(JSON.stringify(value));
 }
 
 function descriptor({ digest, size }: Blob): Blob {

@@ -1,9 +1,8 @@
 import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { errnoOf, JailbuildError } from '../errors.js';
-import type { Platform } from '../image/platform.js';
-import type { Blob } from './blobs.js';
-import { json, MANIFEST_TYPE } from './image.js';
+import { blobName } from './blobs.js';
+import { type Descriptor, INDEX_TYPE, json } from './descriptor.js';
 
 /** The name by which an index knows an image (OCI image spec, annotations.md). */
 const REF_NAME = 'org.opencontainers.image.ref.name';
@@ -13,40 +12,75 @@ export const LAYOUT_FILE = 'oci-layout';
 export const LAYOUT: Buffer = json({ imageLayoutVersion: '1.0.0' });
 export const INDEX_FILE = 'index.json';
 
-interface Descriptor {
-  readonly annotations?: Readonly<Record<string, string>>;
-}
-
 interface Index {
   readonly manifests: readonly Descriptor[];
 }
 
-/** The index of a layout with an image in it, in the place of one that had the same name. */
+/**
+ * Returns the index of a layout with an image in it, instead of one that had the same name.
+ *
+ * @param referrers what is attached to images, which has no name of its own
+ */
 export function indexWith(
   known: Index | undefined,
-  manifest: Blob,
+  { digest, size, mediaType, platform }: Descriptor,
   tag: string,
-  platform: Platform,
+  referrers: readonly Descriptor[] = [],
 ): Buffer {
+  const added = new Set(referrers.map((referrer) => referrer.digest));
   const others = (known?.manifests ?? []).filter(
-    ({ annotations }) => annotations?.[REF_NAME] !== tag,
+    ({ annotations, digest: other }) =>
+      annotations?.[REF_NAME] !== tag && (annotations?.[REF_NAME] || !added.has(other)),
   );
-  const { architecture, os, variant } = platform;
+  const image = { mediaType, digest, size, annotations: { [REF_NAME]: tag }, platform };
   return json({
     schemaVersion: 2,
-    mediaType: 'application/vnd.oci.image.index.v1+json',
+    mediaType: INDEX_TYPE,
     ...known,
-    manifests: [
-      ...others,
-      {
-        mediaType: MANIFEST_TYPE,
-        digest: manifest.digest,
-        size: manifest.size,
-        annotations: { [REF_NAME]: tag },
-        platform: { architecture, os, variant },
-      },
-    ],
+    manifests: [...others, image, ...referrers],
   });
+}
+
+/**
+ * Returns the images of a layout that a tag names: those of an index, or a single one.
+ *
+ * @throws JailbuildError CONFLICT if they cannot be read
+ */
+export function taggedImages(
+  directory: string,
+  known: Index | undefined,
+  tag: string,
+): readonly Descriptor[] {
+  const named = (known?.manifests ?? []).filter(
+    ({ annotations }) => annotations?.[REF_NAME] === tag,
+  );
+  return named.flatMap((item) => {
+    const document = readBlob(directory, item.digest);
+    if (item.mediaType === INDEX_TYPE) return document.manifests ?? [];
+    const { annotations, ...image } = item;
+    const { os, architecture, variant } = readBlob(directory, document.config?.digest ?? '');
+    const platform = { os: os ?? '', architecture: architecture ?? '' };
+    return [{ ...image, platform: { ...platform, ...(variant ? { variant } : {}) } }];
+  });
+}
+
+interface Document {
+  readonly manifests?: readonly Descriptor[];
+  readonly config?: { readonly digest: string };
+  readonly os?: string;
+  readonly architecture?: string;
+  readonly variant?: string;
+}
+
+function readBlob(directory: string, digest: string): Document {
+  try {
+    if (!/^sha256:[0-9a-f]{64}$/.test(digest)) throw new SyntaxError('no digest');
+    return JSON.parse(readFileSync(path.join(directory, blobName(digest)), 'utf8'));
+  } catch (error) {
+    if (errnoOf(error) === undefined && !(error instanceof SyntaxError)) throw error;
+    const why = `${directory}: the image of this tag cannot be read, and so not added to`;
+    throw new JailbuildError('CONFLICT', why, directory);
+  }
 }
 
 /**

@@ -3,14 +3,21 @@ import { readIfThere } from '../evidence/packages/aliases.js';
 import { packageOwners } from '../evidence/packages/owners.js';
 import type { Package } from '../evidence/packages/package.js';
 import { isTrace, type Sysroot } from '../fs/sysroot.js';
-import type { Entry, FileEntry } from '../manifest/manifest.js';
+import type { FileEntry } from '../manifest/manifest.js';
+import { withAdditions } from './additions.js';
 import { Chunks, type FileTree } from './file-tree.js';
 import type { SourceTree } from './source.js';
 
 const DPKG = '/var/lib/dpkg';
 const APK = '/lib/apk/db/installed';
 /** By which scanners tell the distribution. */
-const RELEASE_FILES = ['/etc/os-release', '/etc/debian_version', '/etc/alpine-release'];
+const RELEASE_FILES = [
+  '/etc/os-release',
+  '/etc/debian_version',
+  '/etc/alpine-release',
+  '/etc/redhat-release',
+  '/etc/fedora-release',
+];
 /** Of a control file, what scanners and inventories read (deb-control(5)). */
 const DPKG_FIELDS =
   /^(Package|Status|Architecture|Multi-Arch|Version|Source|Section|Priority|Maintainer|Homepage|Essential):/;
@@ -24,8 +31,8 @@ export interface WithDatabase {
 /**
  * Adds a package database that lists what is in a tree and nothing else, so that vulnerability scanners
  * see it: for dpkg a file of `status.d` for each package with the MD5 sums of its files, as images
- * without a package manager have it; for apk a reduced `installed`. The files that name the distribution
- * come along.
+ * without a package manager have it; for apk a reduced `installed`, for rpm a reduced SQLite database. The files that
+ * name the distribution come along.
  *
  * @throws JailbuildError NOT_READABLE, SOURCE_CHANGED
  */
@@ -43,7 +50,7 @@ export async function withPackageDatabase(source: SourceTree): Promise<WithDatab
     const entry = origins.get(origin);
     if (entry !== undefined) filesOf.set(owner, [...(filesOf.get(owner) ?? []), entry]);
   }
-  const made = new Map<string, string>();
+  const made = new Map<string, string | Buffer>();
   const byName = [...filesOf].sort(([a], [b]) => (keyOf(a) < keyOf(b) ? -1 : 1));
   const debian = byName.filter(([owner]) => owner.type === 'deb');
   if (debian.length > 0) {
@@ -57,20 +64,30 @@ export async function withPackageDatabase(source: SourceTree): Promise<WithDatab
   }
   const alpine = byName.filter(([owner]) => owner.type === 'apk');
   if (alpine.length > 0) made.set(APK, apkInstalled(source, new Map(alpine)));
-  const unlisted = byName.some(([owner]) => owner.type === 'rpm')
-    ? ['the rpm database is not reduced to what is in the root: scanners see no packages of it']
-    : [];
+  const kept = new Set(
+    byName.filter(([owner]) => owner.type === 'rpm').map(([owner]) => idOf(owner)),
+  );
+  if (kept.size > 0) {
+    const { reduceRpmDatabase } = await import('../evidence/packages/rpm.js');
+    const reduced = await reduceRpmDatabase(sysroot, (owner) => kept.has(idOf(owner)));
+    if (reduced !== undefined) made.set(reduced.path, reduced.content);
+  }
   if (made.size > 0) {
     for (const path of RELEASE_FILES) {
       const text = readIfThere(sysroot, path);
       if (text !== undefined) made.set(path, text);
     }
   }
-  return { ...added(tree, made), warnings: [...warnings, ...unlisted] };
+  const texts = new Map([...made].map(([path, text]) => [path, { text }]));
+  return { tree: withAdditions(tree, texts), warnings };
 }
 
 function keyOf({ name, architecture }: Package): string {
   return `${name}:${architecture}`;
+}
+
+function idOf({ name, version, architecture }: Package): string {
+  return `${name} ${version} ${architecture}`;
 }
 
 /** Control paragraphs as they are in the source, by name and architecture. */
@@ -113,7 +130,7 @@ function dpkgControl({ name, version, architecture, source, supplier }: Package)
 function md5sums(entries: readonly FileEntry[], sourceRoot: string): string {
   const lines = entries.map((entry) => {
     const hash = createHash('md5');
-    const chunks = new Chunks(sourceRoot);
+    const chunks = new Chunks({ sourceRoot });
     for (const part of chunks.content(entry)) hash.update(part);
     for (const part of chunks.end()) hash.update(part);
     return `${hash.digest('hex')}  ${entry.path.slice(1)}\n`;
@@ -164,37 +181,4 @@ function apkInstalled(
     return [`${out.join('\n')}\n\n`];
   });
   return paragraphs.join('');
-}
-
-/** The tree with files of these texts, and with the directories that they are in. */
-function added(
-  { entries, sourceRoot }: FileTree,
-  texts: ReadonlyMap<string, string>,
-): Pick<WithDatabase, 'tree'> {
-  const all = new Map(entries.map((entry) => [entry.path, entry]));
-  const common = { uid: 0, gid: 0, mtime: '0.000000000', reasons: [] };
-  for (const [path, text] of texts) {
-    if (all.has(path)) continue;
-    const parents: Entry[] = [];
-    let isPossible = true;
-    for (let cut = path.lastIndexOf('/'); cut > 0; cut = path.lastIndexOf('/', cut - 1)) {
-      const parent = path.slice(0, cut);
-      const known = all.get(parent);
-      if (known === undefined) {
-        parents.push({ type: 'directory', path: parent, mode: '0755', ...common });
-      } else if (known.type !== 'directory') {
-        isPossible = false;
-      }
-    }
-    if (!isPossible) continue;
-    for (const parent of parents) all.set(parent.path, parent);
-    const content = Buffer.from(text);
-    const size = content.length;
-    const body = { size, content: content.toString('base64') };
-    all.set(path, { type: 'file', path, mode: '0644', ...common, ...body });
-  }
-  const sorted = [...all.values()].sort((a, b) =>
-    Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)),
-  );
-  return { tree: { entries: sorted, sourceRoot } };
 }

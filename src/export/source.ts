@@ -2,6 +2,7 @@ import { JailbuildError } from '../errors.js';
 import { DirectoryView } from '../fs/file-view.js';
 import { isTrace, Sysroot } from '../fs/sysroot.js';
 import { addXattrs } from '../jail/engine/source-xattrs.js';
+import { readMountPoints } from '../jail/record/mount-points.js';
 import { readRecord } from '../jail/record/record.js';
 import { STATE_DIRECTORY } from '../jail/record/state.js';
 import type { Advice } from '../manifest/advice.js';
@@ -46,8 +47,11 @@ export interface SourceTree {
  */
 export async function jailTree(root: string): Promise<SourceTree> {
   const { warnings, ...scanned } = scanTree(root, { leaveOut: [STATE_DIRECTORY] });
-  const { entries, sourceRoot } = await addXattrs(scanned, scanned.sourceRoot);
   const { manifest, request } = readRecord(root) ?? {};
+  const { entries, sourceRoot } = await addXattrs(
+    { ...scanned, entries: withoutMountPoints(scanned.entries, root, manifest) },
+    scanned.sourceRoot,
+  );
   const sysroot = new Sysroot(request?.sysroot);
   const planned = new Map(manifest?.entries.map((entry) => [entry.path, entry]));
   const known = entries.map((entry): Entry => {
@@ -144,6 +148,26 @@ function describedTree(manifest: Manifest, sysroot: Sysroot): SourceTree {
     environment,
     ...(program === undefined ? {} : { command: [program] }),
   };
+}
+
+/** The entries without what runs have made to mount on, as far as nothing has come into it. */
+function withoutMountPoints(
+  entries: readonly Entry[],
+  root: string,
+  manifest: Manifest | undefined,
+): readonly Entry[] {
+  const made = new Set(readMountPoints(root));
+  if (made.size === 0) return entries;
+  for (const { path } of manifest?.entries ?? []) made.delete(path);
+  const holding = new Set<string>();
+  const kept = entries.toReversed().filter((entry) => {
+    const { path, type } = entry;
+    const isEmpty = type === 'directory' ? !holding.has(path) : type === 'file' && entry.size === 0;
+    if (made.has(path) && isEmpty) return false;
+    holding.add(path.slice(0, path.lastIndexOf('/')));
+    return true;
+  });
+  return kept.reverse();
 }
 
 function jailProblems(manifest: Manifest, root: string): readonly string[] {

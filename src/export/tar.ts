@@ -67,9 +67,9 @@ type NumericField = 'mode' | 'uid' | 'gid' | 'size' | 'mtime' | 'devmajor' | 'de
  *
  * @throws JailbuildError NOT_READABLE, SOURCE_CHANGED, NOT_EXPORTABLE
  */
-export function* tar({ entries, sourceRoot }: FileTree, meter?: WorkMeter): Generator<Buffer> {
-  const chunks = new Chunks(sourceRoot, meter);
-  for (const entry of entries) {
+export function* tar(tree: FileTree, meter?: WorkMeter): Generator<Buffer> {
+  const chunks = new Chunks(tree, meter);
+  for (const entry of tree.entries) {
     yield* chunks.bytes(tarHeader(memberOf(entry)));
     if (entry.type !== 'file' || entry.hardlink !== undefined) continue;
     yield* chunks.content(entry);

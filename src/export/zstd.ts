@@ -50,6 +50,8 @@ async function* zstdProgram(chunks: Iterable<Buffer>, level: number): AsyncGener
     encoding: 'buffer',
     buffer: { stdout: false, stderr: true },
     reject: false,
+    // The caller's working directory may be closed to this user, or gone.
+    cwd: '/',
     // ZSTD_CLEVEL and ZSTD_NBTHREADS of the user would change the output.
     env: { ZSTD_CLEVEL: undefined, ZSTD_NBTHREADS: undefined },
   });

@@ -5,6 +5,7 @@ import {
   closeSync,
   constants,
   fstatSync,
+  ftruncateSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -19,6 +20,7 @@ import {
 import path from 'node:path';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
 import { fromBytes, readLink, realPathOf, toBytes } from './path-bytes.js';
+import { ZEROS } from './sparse-files.js';
 import { writeAll } from './write-all.js';
 
 /** Looks a path up without opening what is there (open(2)); Node has no name for it. */
@@ -262,6 +264,7 @@ export class Draft implements OutputFile {
   readonly #name: string;
   readonly #isNew: boolean;
   #isOpen = true;
+  #endsInHole = false;
 
   private constructor(fd: number, draft: string, real: string, name: string, isNew: boolean) {
     this.#fd = fd;
@@ -291,8 +294,21 @@ export class Draft implements OutputFile {
     return this.#draft;
   }
 
+  /** A hole of what is written becomes one of the draft. */
   async append(...chunks: readonly Uint8Array[]): Promise<void> {
-    this.size += await writeTo(this.#fd, chunks, this.#name);
+    for (let rest = chunks; rest.length > 0; ) {
+      const hole = rest.indexOf(ZEROS);
+      if (hole === 0) {
+        this.size += ZEROS.length;
+        this.#endsInHole = true;
+        rest = rest.slice(1);
+        continue;
+      }
+      const data = hole < 0 ? rest : rest.slice(0, hole);
+      this.size += await writeTo(this.#fd, data, this.#name, this.size);
+      this.#endsInHole = false;
+      rest = hole < 0 ? [] : rest.slice(hole);
+    }
   }
 
   patch(offset: number, bytes: Uint8Array): void {
@@ -307,6 +323,7 @@ export class Draft implements OutputFile {
   commit(to = this.#real): void {
     this.#isOpen = false;
     try {
+      if (this.#endsInHole) ftruncateSync(this.#fd, this.size);
       closeSync(this.#fd);
       renameSync(toBytes(this.#draft), toBytes(to));
     } catch (error) {
@@ -428,9 +445,14 @@ function isAlive(pid: number): boolean {
 }
 
 /** As `writeAll`, with errors for the user. */
-async function writeTo(fd: number, chunks: readonly Uint8Array[], name: string): Promise<number> {
+async function writeTo(
+  fd: number,
+  chunks: readonly Uint8Array[],
+  name: string,
+  position?: number,
+): Promise<number> {
   try {
-    return await writeAll(fd, chunks);
+    return await writeAll(fd, chunks, position);
   } catch (error) {
     throw writeFailed(name, error);
   }

@@ -64,7 +64,7 @@ export class HeldDirectory {
    * Gives a name to new content, for its owner alone, by a rename. What lies at `name.new` is taken for
    * the rest of such an attempt.
    */
-  replaceFile(name: string, content: string): void {
+  replaceFile(name: string, content: string | Buffer): void {
     const next = this.#at(`${name}.new`);
     const create = () => openSync(next, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
     let fd: number;

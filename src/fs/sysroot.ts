@@ -226,11 +226,20 @@ export class Sysroot {
 
   /** What was looked at so far; undefined if something could be neither found nor missed. */
   observed(): Observed | undefined {
+    return this.#observed(false);
+  }
+
+  /** The same; what could be neither found nor missed counts as absent. */
+  lookedAt(): Observed {
+    return this.#observed(true) as Observed;
+  }
+
+  #observed(isLenient: boolean): Observed | undefined {
     const found = new Map<string, FileStat>();
     const absent: string[] = [];
     for (const [at, stat] of this.#stats) {
       if (!('errno' in stat)) found.set(at, stat);
-      else if (stat.errno === 'ENOENT') absent.push(at);
+      else if (isLenient || stat.errno === 'ENOENT') absent.push(at);
       else return undefined;
     }
     return { found, absent, lists: this.#lists };

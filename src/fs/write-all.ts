@@ -7,15 +7,20 @@ const FULL_PIPE_PAUSE = 5;
 /**
  * Writes chunks to a descriptor, whatever it is, to the end.
  *
+ * @param position where in a regular file; without it, where the descriptor is at
  * @returns the number of bytes
  * @throws the system's error
  */
-export async function writeAll(fd: number, chunks: readonly Uint8Array[]): Promise<number> {
+export async function writeAll(
+  fd: number,
+  chunks: readonly Uint8Array[],
+  position?: number,
+): Promise<number> {
   let left = chunks.filter(({ length }) => length > 0);
   let size = 0;
   while (left.length > 0) {
     try {
-      const written = await writeSome(fd, left);
+      const written = await writeSome(fd, left, position === undefined ? null : position + size);
       size += written;
       left = without(left, written);
     } catch (error) {
@@ -43,9 +48,15 @@ export function writeAllSync(fd: number, bytes: Uint8Array): void {
   }
 }
 
-function writeSome(fd: number, chunks: readonly Uint8Array[]): Promise<number> {
+function writeSome(
+  fd: number,
+  chunks: readonly Uint8Array[],
+  position: number | null,
+): Promise<number> {
   return new Promise((resolve, reject) => {
-    writev(fd, chunks, (error, written) => (error === null ? resolve(written) : reject(error)));
+    writev(fd, chunks, position, (error, written) =>
+      error === null ? resolve(written) : reject(error),
+    );
   });
 }
 

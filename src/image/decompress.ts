@@ -3,13 +3,18 @@ import { pipeline } from 'node:stream/promises';
 import * as zlib from 'node:zlib';
 import { errnoOf, JailbuildError } from '../errors.js';
 
+const ZSTD = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
+/** xz-file-format.txt, "Header Magic Bytes". */
+const XZ = Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]);
+const MAGIC_SIZE = 6;
+
 /** Of Node 22.15 and later. */
 interface ZstdOfNode {
   createZstdDecompress?(): Transform;
 }
 
 /**
- * Undoes the compression of a layer, by what the bytes say: gzip (RFC 1952), zstd (RFC 8878) or none.
+ * Undoes the compression of a layer, by what the bytes say: gzip (RFC 1952), zstd (RFC 8878), xz or none.
  * Media types are wrong often enough that no engine believes them.
  *
  * @param where the layer, for messages
@@ -21,22 +26,24 @@ export async function* decompress(
 ): AsyncGenerator<Buffer> {
   const iterator = chunks[Symbol.asyncIterator]();
   const first: Buffer[] = [];
-  while (first.reduce((sum, { length }) => sum + length, 0) < 4) {
+  while (first.reduce((sum, { length }) => sum + length, 0) < MAGIC_SIZE) {
     const next = await iterator.next();
     if (next.done) break;
     first.push(next.value);
   }
-  const magic = Buffer.concat(first).subarray(0, 4);
+  const magic = Buffer.concat(first).subarray(0, MAGIC_SIZE);
   const all = async function* () {
     yield* first;
     yield* { [Symbol.asyncIterator]: () => iterator };
   };
   if (magic[0] === 0x1f && magic[1] === 0x8b) {
     yield* through(zlib.createGunzip({ chunkSize: 1 << 18 }), all(), where);
-  } else if (magic.equals(Buffer.from([0x28, 0xb5, 0x2f, 0xfd]))) {
+  } else if (magic.subarray(0, 4).equals(ZSTD)) {
     const { createZstdDecompress } = zlib as unknown as ZstdOfNode;
-    if (createZstdDecompress === undefined) yield* zstdProgram(all(), where);
+    if (createZstdDecompress === undefined) yield* byProgram('zstd', all(), where);
     else yield* through(createZstdDecompress(), all(), where);
+  } else if (magic.equals(XZ)) {
+    yield* byProgram('xz', all(), where);
   } else {
     yield* all();
   }
@@ -69,21 +76,34 @@ async function* through(
   }
 }
 
-async function* zstdProgram(chunks: AsyncIterable<Buffer>, where: string): AsyncGenerator<Buffer> {
+const WITHOUT_PROGRAM = {
+  zstd: 'zstd: not found: reading zstd takes Node 22.15, or install the package zstd',
+  xz: 'xz: not found: install the package xz-utils',
+} as const;
+
+async function* byProgram(
+  name: keyof typeof WITHOUT_PROGRAM,
+  chunks: AsyncIterable<Buffer>,
+  where: string,
+): AsyncGenerator<Buffer> {
   const { execa } = await import('execa');
-  const program = execa('zstd', ['--quiet', '--decompress', '--stdout'], {
+  const program = execa(name, ['--quiet', '--decompress', '--stdout'], {
     input: Readable.from(chunks, { objectMode: false }),
     encoding: 'buffer',
     buffer: false,
     reject: false,
+    // The caller's working directory may be closed to this user, or gone.
+    cwd: '/',
   });
   try {
-    yield* program.iterable({ binary: true, preserveNewlines: true }) as AsyncIterable<Buffer>;
+    const output = program.iterable({ binary: true, preserveNewlines: true });
+    for await (const part of output as AsyncIterable<Uint8Array>) {
+      yield Buffer.from(part.buffer, part.byteOffset, part.byteLength);
+    }
     const { failed, cause } = await program;
     if (!failed) return;
     if (errnoOf(cause) === 'ENOENT') {
-      const message = 'zstd: not found; reading zstd layers takes Node 22.15 or the zstd program';
-      throw new JailbuildError('TOOL_MISSING', message, 'zstd');
+      throw new JailbuildError('TOOL_MISSING', WITHOUT_PROGRAM[name], name);
     }
     throw damaged(where, cause);
   } finally {

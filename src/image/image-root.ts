@@ -1,6 +1,8 @@
+import { debDirectory } from './deb-directory.js';
+import { debRoot } from './deb-root.js';
 import { openImage } from './open-image.js';
 import type { Platform } from './platform.js';
-import { parseImageReference } from './reference.js';
+import { isImageReference, parseImageReference } from './reference.js';
 import type { RegistryOptions } from './registry/client.js';
 import type { SourceImage } from './source-image.js';
 import { unpackImage } from './unpack.js';
@@ -24,6 +26,24 @@ export async function imageRoot(
 ): Promise<ImageRoot> {
   const image = await openImage(parseImageReference(text), platform, registry);
   return { image, root: await unpackImage(image, text) };
+}
+
+/**
+ * Unpacks an image or a directory of packages for use as a root, and returns where.
+ *
+ * @param text an image reference, `deb:DIR`, or a directory that holds .deb files and no root
+ * @returns undefined for any other directory
+ * @throws JailbuildError as `imageRoot` and `debRoot`
+ */
+export async function unpackedRoot(
+  text: string,
+  platform: Platform,
+  registry: RegistryOptions = {},
+): Promise<string | undefined> {
+  const directory = debDirectory(text);
+  if (directory !== undefined) return debRoot(directory);
+  if (!isImageReference(text)) return undefined;
+  return (await imageRoot(text, platform, registry)).root;
 }
 
 /** GOARCH by Node's name of the machine. */

@@ -29,6 +29,15 @@ export interface ContentStore {
   drop(stored: number): void;
 }
 
+export interface LayerOptions {
+  /**
+   * True for layers of images, whose names can hide what lies below, and in which a directory replaces a
+   * link. Otherwise archives of packages: a link to a directory stays where they have the directory, and a
+   * directory where they have a link, as dpkg leaves them.
+   */
+  readonly isLayered: boolean;
+}
+
 export interface LayerLimits {
   /** Members of all layers. */
   readonly entries: number;
@@ -52,21 +61,32 @@ export class LayerTree {
   readonly root: Directory = directory(0);
   readonly #store: ContentStore;
   readonly #limits: LayerLimits;
+  readonly #isLayered: boolean;
   #layer = 0;
   #entries = 0;
   #bytes = 0;
 
-  constructor(store: ContentStore, limits: LayerLimits) {
+  constructor(
+    store: ContentStore,
+    limits: LayerLimits,
+    { isLayered }: LayerOptions = { isLayered: true },
+  ) {
     this.#store = store;
     this.#limits = limits;
+    this.#isLayered = isLayered;
   }
 
   /**
    * Applies the next layer, an uncompressed archive.
    *
+   * @param onMember is told the absolute path of each member but the root
    * @throws JailbuildError IMAGE_INVALID
    */
-  async apply(reader: ByteReader, where: string): Promise<void> {
+  async apply(
+    reader: ByteReader,
+    where: string,
+    onMember: (path: string) => void = () => {},
+  ): Promise<void> {
     this.#layer++;
     for await (const { header, content } of readTar(reader, where)) {
       const fail = (why: string): never => {
@@ -81,42 +101,84 @@ export class LayerTree {
           `makes the image larger than ${this.#limits.bytes} bytes: raise JAILBUILD_IMAGE_LIMIT`,
         );
       }
-      await this.#add(header, content, fail);
+      const at = await this.#add(header, content, fail);
+      if (at !== '/') onMember(at);
     }
+  }
+
+  /**
+   * Adds a regular file of root's, in directories that are made where they are missing.
+   *
+   * @throws JailbuildError IMAGE_INVALID
+   */
+  async put(path: string, text: string): Promise<void> {
+    const bytes = Buffer.from(text);
+    const header = { ...ROOT_OWNED, name: path, type: 'file', mode: 0o644 } as const;
+    const content = async function* () {
+      yield bytes;
+    };
+    await this.#add({ ...header, size: bytes.length, linkname: '' }, content, failAt(path));
+  }
+
+  /** Adds a symbolic link to the root directory. */
+  link(name: string, target: string): void {
+    const header = { ...ROOT_OWNED, type: 'symlink', mode: 0o777 } as const;
+    this.root.children.set(name, { header, layer: this.#layer, target });
+  }
+
+  /** Removes a symbolic link of the root directory that leads nowhere. */
+  unlinkDangling(name: string): void {
+    const node = this.root.children.get(name);
+    if (node?.target === undefined || this.#find([name], failAt(`/${name}`)) !== undefined) return;
+    this.root.children.delete(name);
   }
 
   async #add(
     header: TarHeader,
     content: () => AsyncGenerator<Buffer>,
     fail: (why: string) => never,
-  ): Promise<void> {
+  ): Promise<string> {
     const names = namesOf(header.name, fail);
+    const at = `/${names.join('/')}`;
     const name = names.pop();
     if (name === undefined) {
       if (header.type === 'directory') this.#merge(this.root, header);
-      return;
+      return at;
     }
     const parent = this.#directoryAt(names, fail);
+    if (this.#isLayered && name.startsWith(WHITEOUT)) {
+      this.#applyWhiteout(parent, name, fail);
+      return at;
+    }
+    const before = parent.children.get(name);
+    if (!this.#isLayered && before !== undefined) {
+      if (header.type === 'symlink' && isDirectory(before)) return at;
+      if (header.type === 'directory' && before.target !== undefined) {
+        // What it leads to may be still to come, as with those of the merged /usr.
+        this.#directoryAt([...names, name], fail);
+        return at;
+      }
+    }
+    if (header.type === 'directory' && before !== undefined && isDirectory(before)) {
+      parent.children.set(name, this.#merge(before, header));
+      return at;
+    }
+    const made = await this.#nodeOf(header, content, fail);
+    if (before !== undefined) this.#drop(before);
+    parent.children.set(name, made);
+    return at;
+  }
+
+  #applyWhiteout(parent: Directory, name: string, fail: (why: string) => never): void {
     if (name === OPAQUE) {
       this.#clear(parent);
       return;
     }
     // Files of its own that aufs left behind.
     if (name.startsWith('.wh..wh.')) return;
-    if (name.startsWith(WHITEOUT)) {
-      const hidden = name.slice(WHITEOUT.length);
-      if (hidden === '' || hidden === '.' || hidden === '..') fail('is not a valid whiteout');
-      this.#hide(parent, hidden);
-      return;
-    }
-    const before = parent.children.get(name);
-    if (header.type === 'directory' && before !== undefined && isDirectory(before)) {
-      parent.children.set(name, this.#merge(before, header));
-      return;
-    }
-    const made = await this.#nodeOf(header, content, fail);
-    if (before !== undefined) this.#drop(before);
-    parent.children.set(name, made);
+    const hidden = name.slice(WHITEOUT.length);
+    if (hidden === '' || hidden === '.' || hidden === '..') fail('is not a valid whiteout');
+    this.#hide(parent, hidden);
   }
 
   async #nodeOf(
@@ -236,9 +298,17 @@ function isDirectory(node: ImageNode): node is Directory {
   return node.children !== undefined;
 }
 
+const ROOT_OWNED = { uid: 0, gid: 0, mtime: 0, major: 0, minor: 0, xattrs: {} };
+
+function failAt(path: string): (why: string) => never {
+  return (why) => {
+    throw new JailbuildError('IMAGE_INVALID', `${path}: ${why}`, path);
+  };
+}
+
 function directory(layer: number): Directory {
-  const owner = { uid: 0, gid: 0, mtime: 0, major: 0, minor: 0, xattrs: {} };
-  return { header: { type: 'directory', mode: 0o755, ...owner }, layer, children: new Map() };
+  const header = { ...ROOT_OWNED, type: 'directory', mode: 0o755 } as const;
+  return { header, layer, children: new Map() };
 }
 
 /** The components of a member's name, which must not lead out of the root. */

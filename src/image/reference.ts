@@ -1,6 +1,6 @@
 import { JailbuildError } from '../errors.js';
 
-/** An image as a source: the words of containers-transports(5), and a directory of .deb files. */
+/** An image as a source: the words of containers-transports(5). */
 export type ImageReference =
   | {
       readonly kind: 'oci' | 'oci-archive' | 'docker-archive';

@@ -45,6 +45,7 @@ interface Descriptor {
   readonly mediaType?: string;
   readonly digest: string;
   readonly size: number;
+  readonly artifactType?: string;
   readonly platform?: {
     readonly os?: string;
     readonly architecture?: string;
@@ -209,10 +210,12 @@ function descriptor(value: unknown, where: string): Descriptor {
   return item;
 }
 
-/** Indexes list attestations beside images, of no platform. */
-function isImage({ mediaType = '', platform }: Descriptor): boolean {
+/** Indexes list attestations and artifacts beside images. */
+function isImage({ mediaType = '', artifactType, platform }: Descriptor): boolean {
   return (
-    (INDEX.test(mediaType) || MANIFEST.test(mediaType)) && platform?.architecture !== 'unknown'
+    artifactType === undefined &&
+    (INDEX.test(mediaType) || MANIFEST.test(mediaType)) &&
+    platform?.architecture !== 'unknown'
   );
 }
 

@@ -29,7 +29,7 @@ import {
 } from '../fs/recorded-attributes.js';
 import { ByteReader } from './byte-reader.js';
 import { decompress } from './decompress.js';
-import { type ContentStore, type ImageNode, LayerTree } from './layer-tree.js';
+import { type ContentStore, type ImageNode, type LayerOptions, LayerTree } from './layer-tree.js';
 import { type SourceImage, verified } from './source-image.js';
 
 /** Images of 64 GiB and 4 million files exist nowhere but in attacks. */
@@ -41,16 +41,42 @@ const IN_USE = 3_600_000;
 
 /**
  * Unpacks an image into the cache, unless it is there: below XDG_CACHE_HOME, by the digest of its
- * configuration. Owners, modes, devices and extended attributes are recorded beside the files, so that
- * no rights are needed. The image appears there whole or not at all, and two that unpack the same one
- * do not disturb each other.
+ * configuration.
  *
  * @returns the root directory
  * @throws JailbuildError IMAGE_INVALID, WRITE_FAILED
  */
 export async function unpackImage(image: SourceImage, where: string): Promise<string> {
+  return unpackOnce(image.id, { isLayered: true }, async (tree) => {
+    for (const [index, layer] of image.layers.entries()) {
+      const name = `${where}: layer ${index + 1}`;
+      const stored =
+        layer.digest === undefined ? layer.open() : verified(layer.open(), layer.digest, name);
+      const plain = verified(boundedBytes(decompress(stored, name), name), layer.diffId, name);
+      const reader = new ByteReader(plain);
+      await tree.apply(reader, name);
+      // To the end, where the digest is compared.
+      while ((await reader.skip(1 << 20)) > 0);
+    }
+  });
+}
+
+/**
+ * Makes a root in the cache, unless it is there. Owners, modes, devices and extended attributes are recorded
+ * beside the files, so that no rights are needed. It appears there whole or not at all, and two that make the
+ * same one do not disturb each other.
+ *
+ * @param id a kind and a digest, as `sha256:HEX`
+ * @returns the root directory
+ * @throws JailbuildError WRITE_FAILED, and what `fill` throws
+ */
+export async function unpackOnce(
+  id: string,
+  options: LayerOptions,
+  fill: (tree: LayerTree) => Promise<void>,
+): Promise<string> {
   const cache = cacheDirectory('images');
-  const place = path.join(cache, image.id.replace(':', '-'));
+  const place = path.join(cache, id.replace(':', '-'));
   const root = path.join(place, RECORDED_ROOT);
   if (existsSync(path.join(place, ATTRIBUTES_FILE))) {
     const now = new Date();
@@ -61,7 +87,7 @@ export async function unpackImage(image: SourceImage, where: string): Promise<st
   try {
     mkdirSync(cache, { recursive: true, mode: 0o700 });
     draft = mkdtempSync(path.join(cache, '.unpacking-'));
-    await unpackInto(image, draft, where);
+    await unpackInto(draft, options, fill);
     publish(draft, place);
     makeRoom(cache, place);
     return root;
@@ -82,34 +108,37 @@ function publish(draft: string, place: string): void {
   }
 }
 
-async function unpackInto(image: SourceImage, draft: string, where: string): Promise<void> {
+async function unpackInto(
+  draft: string,
+  options: LayerOptions,
+  fill: (tree: LayerTree) => Promise<void>,
+): Promise<void> {
   const pool = path.join(draft, 'pool');
   mkdirSync(pool, { mode: 0o700 });
-  const limit = Number(process.env.JAILBUILD_IMAGE_LIMIT);
-  const bytes = Number.isSafeInteger(limit) && limit > 0 ? limit : LIMITS.bytes;
-  const tree = new LayerTree(new Pool(pool), { ...LIMITS, bytes });
-  for (const [index, layer] of image.layers.entries()) {
-    const name = `${where}: layer ${index + 1}`;
-    const stored =
-      layer.digest === undefined ? layer.open() : verified(layer.open(), layer.digest, name);
-    const plain = verified(bounded(decompress(stored, name), bytes * 2, name), layer.diffId, name);
-    const reader = new ByteReader(plain);
-    await tree.apply(reader, name);
-    // To the end, where the digest is compared.
-    while ((await reader.skip(1 << 20)) > 0);
-  }
+  const tree = new LayerTree(new Pool(pool), { ...LIMITS, bytes: mostBytes() }, options);
+  await fill(tree);
   const attributes: [string, RecordedAttributes][] = [];
   materialize(tree.root, path.join(draft, RECORDED_ROOT), pool, attributes);
   rmSync(pool, { recursive: true });
   writeFileSync(path.join(draft, ATTRIBUTES_FILE), JSON.stringify(attributes), { mode: 0o600 });
 }
 
-/** Headers count as well: an archive of nothing but members is without end, too. */
-async function* bounded(
+function mostBytes(): number {
+  const limit = Number(process.env.JAILBUILD_IMAGE_LIMIT);
+  return Number.isSafeInteger(limit) && limit > 0 ? limit : LIMITS.bytes;
+}
+
+/**
+ * Passes on the bytes of a decompressed archive up to a limit. Headers count as well: an archive of nothing
+ * but members is without end, too.
+ *
+ * @throws JailbuildError IMAGE_INVALID
+ */
+export async function* boundedBytes(
   chunks: AsyncIterable<Buffer>,
-  most: number,
   where: string,
 ): AsyncGenerator<Buffer> {
+  const most = mostBytes() * 2;
   let size = 0;
   for await (const chunk of chunks) {
     size += chunk.length;

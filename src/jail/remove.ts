@@ -5,11 +5,13 @@ import { toBytes } from '../fs/path-bytes.js';
 import type { Entry } from '../manifest/manifest.js';
 import { type LockOptions, lockJail } from './lock.js';
 import { mountsBelow, processesIn } from './occupants.js';
+import { readMountPoints } from './record/mount-points.js';
 import { findObsolete, JailView } from './record/owned-entries.js';
 import { readHistory, requireRecord } from './record/record.js';
 import {
   FINGERPRINT_NAME,
   FORMER_STATE_NAMES,
+  MOUNT_POINTS_NAME,
   RECORD_NAME,
   STATE_DIRECTORY,
 } from './record/state.js';
@@ -127,7 +129,8 @@ interface Going {
 function whatGoes(root: string, { changed = false }: RemoveOptions): Going {
   const view = new JailView(root, isPrivileged());
   const history = readHistory(root);
-  const obsolete = findObsolete(undefined, history, view, changed);
+  const mountPoints = readMountPoints(root);
+  const obsolete = findObsolete(undefined, history, view, changed, mountPoints);
   const removed = obsolete.removable.map(({ path: at }) => at).reverse();
   const record = history.record;
   const notOurs = [...(record?.found ?? []), ...(record?.kept ?? [])].filter(
@@ -135,7 +138,9 @@ function whatGoes(root: string, { changed = false }: RemoveOptions): Going {
   );
   const left = [
     ...obsolete.changed.map(leftover('changed')),
-    ...obsolete.held.map(leftover('holds other files')),
+    ...obsolete.held
+      .filter(({ path }) => !mountPoints.has(path))
+      .map(leftover('holds other files')),
     ...notOurs.map((at) => ({ path: at, why: 'not made by jailbuild' as const })),
   ].sort((a, b) => (a.path < b.path ? -1 : 1));
   const going = new Set([...removed, `/${STATE_DIRECTORY}`]);
@@ -168,6 +173,7 @@ async function takeOut(
     FINGERPRINT_NAME,
     `${FINGERPRINT_NAME}.new`,
     ...FORMER_STATE_NAMES,
+    MOUNT_POINTS_NAME,
     `${RECORD_NAME}.new`,
     RECORD_NAME,
   ];

@@ -1,5 +1,6 @@
 import { JailbuildError } from '../errors.js';
-import { isTrace, Sysroot } from '../fs/sysroot.js';
+import { Sysroot } from '../fs/sysroot.js';
+import { identityOf } from './identity.js';
 import {
   CPU_PERIOD,
   DEFAULT_CAPABILITIES,
@@ -78,7 +79,7 @@ function refuseUnsayable(options: LaunchOptions): void {
 }
 
 function processOf(root: string, options: LaunchOptions, command: readonly string[]): Json {
-  const { uid, gid, home } = identityOf(root, options.user);
+  const { uid, gid, home } = identityOf(new Sysroot(root), options.user);
   const { bounding = DEFAULT_CAPABILITIES, ambient = [] } = options.capabilities ?? {};
   const named = (names: readonly string[]): string[] =>
     names.map((name) => `CAP_${name.toUpperCase()}`);
@@ -112,43 +113,6 @@ function processOf(root: string, options: LaunchOptions, command: readonly strin
 /** RLIM_INFINITY as the specification's uint64 has it; no double is exact there, so the greatest that is. */
 function limitOf(value: number | 'unlimited'): number {
   return value === 'unlimited' ? Number.MAX_SAFE_INTEGER : value;
-}
-
-/** As passwd.c looks it up. A bundle knows numbers alone. */
-function identityOf(
-  root: string,
-  user: string | undefined,
-): { readonly uid: number; readonly gid: number; readonly home?: string } {
-  if (user === undefined) return { uid: 0, gid: 0 };
-  const [name = '', group] = user.split(':', 2);
-  const sysroot = new Sysroot(root);
-  const isNumber = /^\d+$/.test(name);
-  const entry = lineOf(sysroot, '/etc/passwd', isNumber ? 2 : 0, name);
-  if (entry === undefined && !isNumber) refuse(user, 'no such user in /etc/passwd of the jail');
-  const uid = Number(entry?.[2] ?? name);
-  const gid =
-    group === undefined
-      ? Number(entry?.[3] ?? name)
-      : Number(/^\d+$/.test(group) ? group : lineOf(sysroot, '/etc/group', 0, group)?.[2]);
-  if (!Number.isSafeInteger(uid) || !Number.isSafeInteger(gid))
-    refuse(user, 'no such group in /etc/group of the jail');
-  return { uid, gid, home: entry?.[5]?.startsWith('/') ? entry[5] : '/' };
-}
-
-function lineOf(
-  sysroot: Sysroot,
-  file: string,
-  field: number,
-  value: string,
-): readonly string[] | undefined {
-  const found = sysroot.trace(file);
-  if (!isTrace(found) || found.stat.type !== 'file') return undefined;
-  const lines = sysroot.readText(found).split('\n');
-  return lines.map((line) => line.split(':')).find((fields) => fields[field] === value);
-}
-
-function refuse(user: string, why: string): never {
-  throw new JailbuildError('USAGE', `--user ${user}: ${why}`);
 }
 
 function standardMounts({ ownDev, proc = 'masked' }: LaunchOptions): Json[] {

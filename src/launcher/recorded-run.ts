@@ -7,7 +7,8 @@ import { parseLimit } from './values.js';
  * as root, and so can only make a run smaller, or choose what is the jail's own affair.
  */
 const RECORDABLE: ReadonlySet<string> = new Set([
-  ...['env', 'workdir', 'hostname', 'user', 'umask', 'tmpfs', 'read-only', 'cap-drop'],
+  ...['env', 'workdir', 'hostname', 'user', 'umask', 'tmpfs', 'no-tmp'],
+  ...['read-only', 'cap-drop'],
   ...['memory', 'pids-limit', 'cpus', 'ulimit', 'monotonic', 'boottime'],
 ]);
 

@@ -143,5 +143,7 @@ export async function planRoot(
   const { closure, manifest } = await planRequest(checked, allowMissing);
   const { prefix } = closure.sysroot;
   const { addXattrs } = await import('../jail/engine/source-xattrs.js');
-  return addXattrs(await addDigests(manifest, prefix), prefix);
+  const { findSparse } = await import('../jail/engine/sparse-sources.js');
+  const sparse = await findSparse(manifest.entries, prefix);
+  return addXattrs(await addDigests(manifest, prefix, undefined, sparse), prefix);
 }

@@ -12,6 +12,7 @@ import type {
 } from '../launcher/options.js';
 import { checkRecordedRun, type RecordedRun } from '../launcher/recorded-run.js';
 import { runJail } from '../launcher/run.js';
+import { withTmp } from '../launcher/tmp.js';
 import { canUncover } from '../launcher/uncovering.js';
 import {
   parseCount,
@@ -52,6 +53,8 @@ export interface RunOptions {
   readonly proc?: 'masked' | 'full' | 'none';
   /** Mounted in the order of their depth. */
   readonly mounts?: readonly (BindMount | TmpfsMount)[];
+  /** Do not mount an empty /tmp where the jail has none. */
+  readonly noTmp?: boolean;
   /** Memory of all processes together, without swap, in bytes. */
   readonly memory?: number;
   /** The number of processes and threads. */
@@ -136,6 +139,7 @@ const RUN: Checks<RunOptions> = {
           ? checked(item, BIND, ['source', 'target', 'readOnly', 'devices'])
           : checked(item, TMPFS, ['target']),
       ),
+  noTmp: flag,
   memory: count,
   pids: count,
   cpus: (field) =>
@@ -182,6 +186,7 @@ export async function runInJail(
     addCapabilities = [],
     dropCapabilities = [],
     onWarning = () => {},
+    noTmp,
     ...given
   } = checkOptions(options, RUN);
   const record = recordOfRun(jail);
@@ -198,7 +203,9 @@ export async function runInJail(
     ]),
   };
   const users = launch.userMaps ?? usersOf();
-  const whole: LaunchOptions = users === undefined ? launch : { ...launch, userMaps: users };
+  const mapped: LaunchOptions = users === undefined ? launch : { ...launch, userMaps: users };
+  const hasNoTmp = noTmp ?? recorded.options['no-tmp'] === true;
+  const whole = hasNoTmp ? mapped : withTmp(jail, mapped, record?.manifest.entries);
   if (canUncover(jail, whole) && !noteUnprotected(jail)) {
     onWarning(`${jail}: the command can write the record of the jail: do not update it afterwards`);
   }

@@ -1,6 +1,6 @@
 import { JailbuildError } from '../errors.js';
 
-/** A user for the jail's passwd(5). What is not given is looked up in the sysroot's. */
+/** A user for the jail's passwd(5). Missing fields are looked up in the sysroot's. */
 export interface AccountRequest {
   readonly name: string;
   readonly uid?: number;
@@ -15,7 +15,7 @@ export interface AccountRequest {
 
 /** The names that useradd(8) of Debian accepts. */
 const NAME = /^[a-z_][a-z0-9_.-]{0,31}\$?$/i;
-/** (uid_t) -1 means "no change" to chown(2) and is no one's. */
+/** (uid_t) -1 means "no change" to chown(2) and belongs to nobody. */
 export const MAX_ID = 0xffff_fffe;
 
 export function isAccountName(name: string): boolean {

@@ -1,16 +1,16 @@
 /** What a program may miss in the jail, and what brings it. */
 export interface Advice {
-  /** What kind of fact it rests on, for machines. */
+  /** The kind of fact it is based on, for machines. */
   readonly id: 'data' | 'shell' | 'commands' | 'certificates' | 'user' | 'script' | 'path';
   /** The program, as it was requested. */
   readonly program: string;
-  /** A sentence without remedy. */
+  /** A sentence, without the remedy. */
   readonly text: string;
-  /** Words for the command line of `build` that bring it: options, or further programs; none if nothing does. */
+  /** Words to add to the command line of `build`: options or programs; none if nothing helps. */
   readonly add: readonly string[];
 }
 
-/** An advice in one line, with its remedy. */
+/** Formats advice in one line, with its remedy. */
 export function adviceLine({ text, add }: Advice): string {
   return add.length === 0 ? text : `${text}: add ${add.join(' ')}`;
 }

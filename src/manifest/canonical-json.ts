@@ -1,6 +1,6 @@
 import type { Entry, Manifest } from './manifest.js';
 
-/** The order of keys in print; keys not named here follow in the order of the alphabet. */
+/** The order of keys; others follow alphabetically. */
 const KEY_ORDER = [
   'schema',
   'request',
@@ -23,8 +23,8 @@ const KEY_ORDER = [
 ];
 
 /**
- * A manifest as text: fixed order of keys, one entry a line, so that equal manifests have equal
- * bytes and two of them compare well with diff(1). Ends with a newline.
+ * Formats a manifest: fixed order of keys, one entry per line, so that equal manifests have equal bytes
+ * and diff(1) shows readable differences. Ends with a newline.
  */
 export function canonicalJson(manifest: Manifest): string {
   const { schema, request, environment, entries, missing, warnings, hints, advice } = manifest;
@@ -46,12 +46,12 @@ export function canonicalJson(manifest: Manifest): string {
   ].join('\n');
 }
 
-/** Whether two values are the same in print. */
+/** Returns whether two values have the same canonical form. */
 export function isSameValue(a: unknown, b: unknown): boolean {
   return canonicalValue(a) === canonicalValue(b);
 }
 
-/** A value on one line, with the keys of its objects in the order of a manifest. */
+/** Formats a value on one line, with the keys of its objects in the order of a manifest. */
 export function canonicalValue(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalValue).join(',')}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);

@@ -4,7 +4,7 @@ import type { IncludeRequest } from './include-request.js';
 import { type Document, Field } from './json-field.js';
 import type { ResolveRequest } from './request.js';
 
-/** A check for each member of an object, which returns the member. */
+/** A check per member of an object, which returns the member. */
 export type Checks<T> = { readonly [K in keyof Required<T>]: (field: Field) => T[K] };
 
 const DOCUMENT: Document = { name: 'request', code: 'USAGE' };
@@ -38,6 +38,7 @@ const REQUEST: Checks<ResolveRequest> = {
     field.value === 'all' ? 'all' : field.integer(0, Number.MAX_SAFE_INTEGER),
   packageEssential: (field) => field.boolean(),
   packageDocs: (field) => field.boolean(),
+  scriptCommands: oneOf('auto', 'none'),
   terminfo: textsOr('default', 'all', 'none'),
   dlopen: oneOf('required', 'recommended', 'suggested', 'none'),
   nss: oneOf('auto', 'none'),
@@ -63,7 +64,7 @@ export function checkRequest(value: unknown): ResolveRequest {
   return checked(new Field(value, DOCUMENT), REQUEST, ['programs']);
 }
 
-/** An object with members that are checked one by one, and no others. */
+/** Checks an object whose members are checked one by one, and that has no others. */
 export function checked<T extends object>(
   field: Field,
   checks: Checks<T>,
@@ -102,7 +103,7 @@ export function absolute(field: Field): string {
   return value.startsWith('/') ? value : field.refuse('is not an absolute path');
 }
 
-/** One of some words. */
+/** Checks for one of several words. */
 export function oneOf<const T extends string>(...words: readonly T[]): (field: Field) => T {
   return (field) => {
     const word = words.find((known) => known === field.value);
@@ -110,7 +111,7 @@ export function oneOf<const T extends string>(...words: readonly T[]): (field: F
   };
 }
 
-/** A word that stands for many, or a list of names. */
+/** Checks for a word such as `all`, or a list of names. */
 function textsOr<const T extends string>(...words: readonly T[]) {
   return (field: Field): T | readonly string[] => {
     const word = words.find((known) => known === field.value);

@@ -11,7 +11,7 @@ const CHUNK = 1 << 20;
 export type ContentResult =
   | 'same'
   | 'different'
-  /** There is no digest, and the source is no longer what it was. */
+  /** There is no digest, and the source has changed. */
   | 'unknown';
 
 /** Compares files of a jail with their digests or, where there are none, with their sources. */
@@ -51,7 +51,7 @@ export class ContentComparer {
     }
   }
 
-  /** The source, if it is still the file that was copied. */
+  /** Opens the source, if it is still the file that was copied. */
   #openSource(entry: FileEntry): number | undefined {
     const { source } = entry;
     if (source === undefined) return undefined;

@@ -4,7 +4,7 @@ import { typeOf } from './entry-type.js';
 import type { Entry, FileEntry } from './manifest.js';
 import { nanoseconds, timestamp } from './timestamp.js';
 
-/** An attribute in which a file is not as its entry describes it. */
+/** An attribute in which a file differs from its entry. */
 export interface Difference {
   readonly attribute: 'type' | 'mode' | 'uid' | 'gid' | 'size' | 'target' | 'device' | 'mtime';
   readonly planned: string;
@@ -13,17 +13,17 @@ export interface Difference {
 
 export interface Expectation {
   /**
-   * Who owns the file: as the entry says, which is the default; always the same account, of a jail
+   * The expected owner: that of the entry, which is the default; always the same account, in a jail
    * whose builder could not give files away; or `any`, where the builder's account is not known. The
    * last two leave set-id bits out, which such a builder does not set.
    */
   readonly owner?: 'planned' | 'any' | { readonly uid: number; readonly gid: number };
-  /** Reads the text of the link, where the file is one. */
+  /** Reads the target of the link, if the file is one. */
   readonly readTarget: () => string;
 }
 
 /**
- * How far two times may be apart and be the same, in nanoseconds. Node's utimes(2), by which jails are
+ * The difference up to which two times count as the same, in nanoseconds. Node's utimes(2), by which jails are
  * written without the native writer, takes floating-point seconds and cuts to microseconds: both
  * together lose less than 2 µs. File systems and archives that keep microseconds lose less.
  */
@@ -36,7 +36,7 @@ const OWN_BITS = 0o1777;
 /**
  * Lists how a file differs from its entry, by lstat(2) and the text of a link; content is compared by
  * `ContentComparer`. A difference of type is the only one in the list. The time of a directory is not
- * compared, for it changes with what others put into it, nor is the mode of a link, which has none.
+ * compared, since it changes with every new entry, nor is the mode of a link, which has none.
  */
 export function differences(
   entry: Entry,
@@ -76,18 +76,18 @@ export function differences(
   return list;
 }
 
-/** Whether a file is as its entry describes it, short of its content. */
+/** Returns whether a file matches its entry, apart from its content. */
 export function isAsPlanned(entry: Entry, stat: BigIntStats, expectation: Expectation): boolean {
   return differences(entry, stat, expectation).length === 0;
 }
 
-/** Whether two times, in nanoseconds since the epoch, are the same as far as copies keep them. */
+/** Returns whether two times, in nanoseconds since the epoch, are the same within what copies preserve. */
 export function isSameTime(one: bigint, other: bigint): boolean {
   const drift = one - other;
   return drift < TIME_TOLERANCE && drift > -TIME_TOLERANCE;
 }
 
-/** Whether a file is to all appearance a copy of another one, or the other still what was copied. */
+/** Returns whether a file is a copy of another by size, time, mode and owner, or the other unchanged. */
 export function isCopyOf(
   { size, mtime }: Pick<FileEntry, 'size' | 'mtime'>,
   other: { readonly size: number; readonly mtimeNs: bigint },
@@ -95,12 +95,12 @@ export function isCopyOf(
   return size === other.size && isSameTime(nanoseconds(mtime), other.mtimeNs);
 }
 
-/** A difference in one line: `mode 0755 -> 0700`. Times are only said to differ. */
+/** Formats a difference in one line: `mode 0755 -> 0700`. Times are only reported as different. */
 export function describeDifference({ attribute, planned, found }: Difference): string {
   return attribute === 'mtime' ? attribute : `${attribute} ${planned} -> ${found}`;
 }
 
-/** Permission bits as manifests have them: four octal digits. */
+/** Formats permission bits as in manifests: four octal digits. */
 export function octal(mode: number): string {
   return mode.toString(8).padStart(4, '0');
 }

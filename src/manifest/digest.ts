@@ -1,24 +1,27 @@
 import type { Hash } from 'node:crypto';
-import { closeSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, readSync } from 'node:fs';
 import { JailbuildError, strerror } from '../errors.js';
 import { HeldTree } from '../fs/held-tree.js';
+import { type Piece, type SparseFiles, ZEROS } from '../fs/sparse-files.js';
 import type { Entry, FileEntry, Manifest } from './manifest.js';
 import { fileTotals, WorkMeter, type WorkProgress } from './work.js';
 
 const CHUNK = 1 << 20;
 
 /**
- * Reads the files of a plan that have no digest yet and notes their SHA-256.
+ * Reads the files of a plan or tree that have no digest yet and records their SHA-256.
  *
  * @param sourceRoot the real path of the sysroot, '' for `/`
  * @param onWork called while files are read
+ * @param sparse where sources have holes, which then are not read
  * @throws JailbuildError NOT_READABLE
  */
-export async function addDigests(
-  manifest: Manifest,
+export async function addDigests<T extends Pick<Manifest, 'entries'>>(
+  manifest: T,
   sourceRoot: string,
   onWork?: (progress: WorkProgress) => void,
-): Promise<Manifest> {
+  sparse?: SparseFiles,
+): Promise<T> {
   // Loaded on demand: the main job does not need it.
   const { createHash } = await import('node:crypto');
   const buffer = Buffer.allocUnsafe(CHUNK);
@@ -34,7 +37,7 @@ export async function addDigests(
     }
     const digest =
       (entry.hardlink === undefined ? undefined : known.get(entry.hardlink)) ??
-      (await digestOf(createHash('sha256'), entry, tree, buffer, meter));
+      (await digestOf(createHash('sha256'), entry, tree, { buffer, meter, sparse }));
     known.set(entry.path, digest);
     entries.push({ ...entry, digest });
   }
@@ -47,8 +50,8 @@ function isWithoutDigest(entry: Entry): entry is FileEntry {
 }
 
 /**
- * The plan with digests and extended attributes of an earlier one, for entries whose source is to all
- * appearance the same.
+ * Returns the plan with the digests and extended attributes of an earlier one, for entries whose source
+ * has the same size, times and owner.
  */
 export function knownDetails(manifest: Manifest, earlier: Manifest): Manifest {
   const detailed = earlier.entries.filter(
@@ -66,18 +69,36 @@ export function knownDetails(manifest: Manifest, earlier: Manifest): Manifest {
   };
 }
 
-/** The reasons may be others. */
+/** Compares everything except the reasons. */
 function isSameSource(entry: Entry, before: Entry): boolean {
   const { digest, xattrs, reasons, ...rest } = { digest: undefined, ...before };
   return Object.entries(rest).every(([name, value]) => entry[name as keyof Entry] === value);
+}
+
+interface Reading {
+  readonly buffer: Buffer;
+  readonly meter: WorkMeter;
+  readonly sparse: SparseFiles | undefined;
+}
+
+/** The content of a file piece by piece; of a file that has become shorter, what there is. */
+function* withHoles(fd: number, pieces: readonly Piece[], buffer: Buffer): Generator<Buffer> {
+  for (const { at, length, isHole } of pieces) {
+    for (let done = 0; done < length; ) {
+      const wanted = Math.min(length - done, buffer.length, ZEROS.length);
+      const count = isHole ? wanted : readSync(fd, buffer, 0, wanted, at + done);
+      if (count === 0) return;
+      yield isHole ? ZEROS.subarray(0, count) : buffer.subarray(0, count);
+      done += count;
+    }
+  }
 }
 
 async function digestOf(
   hash: Hash,
   { source, content = '' }: FileEntry,
   tree: HeldTree,
-  buffer: Buffer,
-  meter: WorkMeter,
+  { buffer, meter, sparse }: Reading,
 ): Promise<string> {
   if (source === undefined) {
     meter.add(Buffer.byteLength(content, 'base64'), 1);
@@ -86,12 +107,25 @@ async function digestOf(
   try {
     const fd = tree.open(source);
     try {
-      for (;;) {
-        const count = readSync(fd, buffer, 0, buffer.length, null);
-        if (count === 0) break;
-        hash.update(buffer.subarray(0, count));
-        meter.add(count);
+      const take = async (bytes: Buffer): Promise<void> => {
+        hash.update(bytes);
+        meter.add(bytes.length);
         await meter.turn();
+      };
+      if (sparse?.has(source)) {
+        for (const bytes of withHoles(
+          fd,
+          sparse.pieces(source, fstatSync(fd, { bigint: true })),
+          buffer,
+        )) {
+          await take(bytes);
+        }
+      } else {
+        for (;;) {
+          const count = readSync(fd, buffer, 0, buffer.length, null);
+          if (count === 0) break;
+          await take(buffer.subarray(0, count));
+        }
       }
       meter.add(0, 1);
       return `sha256:${hash.digest('hex')}`;
@@ -104,9 +138,9 @@ async function digestOf(
 }
 
 /**
- * The digest of what is left to read of an open file, as a manifest has it.
+ * Returns the digest of the rest of an open file, in the form of manifests.
  *
- * @param buffer what it is read through
+ * @param buffer the buffer to read through
  * @throws the system's errors
  */
 export function readDigest(hash: Hash, fd: number, buffer: Buffer): string {

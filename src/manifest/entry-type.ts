@@ -1,7 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import type { Entry } from './manifest.js';
 
-/** What a manifest calls the type of a file; sockets have no place in one. */
+/** Returns the name of a file's type in manifests, which have none for sockets. */
 export function typeOf(stat: BigIntStats): Entry['type'] | 'socket' {
   if (stat.isFile()) return 'file';
   if (stat.isDirectory()) return 'directory';

@@ -14,7 +14,7 @@ const VFS_CAP_FLAGS_EFFECTIVE = 1;
 const REVISION_2_SIZE = 20;
 
 /**
- * Formats file capabilities in the manner of getcap(8), such as `cap_net_raw=ep`.
+ * Formats file capabilities as getcap(8) does, such as `cap_net_raw=ep`.
  *
  * @param value of `security.capability` in base64, of revision 2 or 3 (capabilities(7))
  * @returns `capabilities` for a value of another form

@@ -2,7 +2,7 @@
 export interface IncludeRequest {
   /** A path or a glob(7) pattern with `**`; a directory includes everything below it. */
   readonly from: string;
-  /** The absolute path in the jail, where it is another one. */
+  /** The absolute path in the jail, if it is another one. */
   readonly to?: string;
 }
 

@@ -13,17 +13,17 @@ export function parseJson(text: string, name: string): unknown {
   }
 }
 
-/** What fields are of, and the code of the error where one of them is wrong. */
+/** The document that fields belong to, and the error code for a wrong one. */
 export interface Document {
   readonly name: string;
   readonly code: 'MANIFEST_INVALID' | 'USAGE';
 }
 
-/** A value of a parsed JSON document that knows where in it it stands, for messages. */
+/** A value of a parsed JSON document, with its position for messages. */
 export class Field {
   readonly value: unknown;
   readonly #document: Document;
-  /** What it is in, and its name or index there; texts are made of them when something is wrong. */
+  /** Its parent, and its name or index there; formatted only for messages. */
   readonly #parent: Field | undefined;
   readonly #key: string | number;
 
@@ -48,7 +48,7 @@ export class Field {
     throw new JailbuildError(code, message, code === 'USAGE' ? undefined : name);
   }
 
-  /** Where it is in the document: '' for the document itself, or as `entries[3].mode`. */
+  /** Returns its position in the document: '' for the document itself, or such as `entries[3].mode`. */
   #place(): string {
     const above = this.#parent === undefined ? '' : this.#parent.#place();
     if (typeof this.#key === 'number') return `${above}[${this.#key}]`;
@@ -76,7 +76,7 @@ export class Field {
     return new Field(value, this.#document, this, name);
   }
 
-  /** An object with the member if it is there, to be spread into another. */
+  /** Returns an object with the member if it is present, to be spread into another. */
   optional<K extends string, T>(name: K, take: (field: Field) => T): { readonly [P in K]?: T } {
     return this.has(name) ? ({ [name]: take(this.member(name)) } as { [P in K]?: T }) : {};
   }
@@ -127,12 +127,12 @@ export class Field {
     return text;
   }
 
-  /** An absolute path without `.`, `..`, empty names and a slash at its end; not `/` itself. */
+  /** Returns an absolute path without `.`, `..`, empty names and a trailing slash; not `/` itself. */
   path(): string {
     const text = this.string();
     if (!text.startsWith('/')) this.refuse(`${JSON.stringify(text)} is not an absolute path`);
     if (text.includes('\0')) this.refuse('has a zero byte');
-    // No character has more than three bytes a unit.
+    // A UTF-16 unit has at most three bytes in UTF-8.
     const mayBeLong = text.length * 3 > MAX_NAME;
     if (mayBeLong && byteLength(text) > MAX_PATH) this.refuse(`is longer than ${MAX_PATH} bytes`);
     for (const name of text.slice(1).split('/')) {
@@ -147,7 +147,7 @@ export class Field {
   }
 }
 
-/** The length of a path in bytes. One that belongs to no character is a lone surrogate in it. */
+/** Returns the length of a path in bytes; a lone surrogate is one byte. */
 function byteLength(path: string): number {
   return Buffer.byteLength(path.replace(/[\udc80-\udcff]/gu, '?'));
 }

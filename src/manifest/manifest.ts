@@ -102,8 +102,10 @@ export type Reason =
   | { readonly kind: 'package'; readonly name: string }
   /** `by` names this path, which the package has. */
   | { readonly kind: 'named'; readonly by: string; readonly package: string }
-  /** `by` starts it by this name. */
-  | { readonly kind: 'command'; readonly by: string; readonly name: string }
+  /** `by` starts it by this name; a script in this line, from 1. */
+  | { readonly kind: 'command'; readonly by: string; readonly name: string; readonly line?: number }
+  /** The shell script `by` sources it in this line, from 1. */
+  | { readonly kind: 'sourced'; readonly by: string; readonly line: number }
   /** The terminal description of this name. */
   | { readonly kind: 'terminfo'; readonly name: string };
 
@@ -186,6 +188,7 @@ export interface ManifestRequest {
   readonly packageDepends?: 'all' | number;
   readonly packageEssential?: true;
   readonly packageDocs?: true;
+  readonly scriptCommands?: 'none';
   readonly dlopen?: 'recommended' | 'suggested' | 'none';
   readonly nss?: 'none';
   readonly gconv?: 'all' | readonly string[];
@@ -232,7 +235,7 @@ export interface MissingLibrary {
 export interface Manifest {
   readonly schema: typeof MANIFEST_SCHEMA;
   readonly request: ManifestRequest;
-  /** Variables that the jail's profiles set for what runs in it. */
+  /** Variables that profiles set for what runs in the jail, and PATH where programs lie outside of the usual one. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Sorted by the bytes of `path`; a directory precedes its content. */
   readonly entries: readonly Entry[];

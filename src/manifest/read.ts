@@ -204,7 +204,8 @@ function toReason(field: Field): Reason {
   // Reasons outnumber everything else, so a Field is created only for errors.
   if (typeof reason.kind !== 'string') object.member('kind').string();
   for (const name of object.names()) {
-    if (typeof reason[name] !== 'string') object.member(name).string();
+    if (name === 'line') object.member(name).integer(1, Number.MAX_SAFE_INTEGER);
+    else if (typeof reason[name] !== 'string') object.member(name).string();
   }
   return reason as unknown as Reason;
 }

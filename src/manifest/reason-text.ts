@@ -71,7 +71,11 @@ export function reasonText(reason: Reason): string {
     case 'named':
       return `named by ${reason.by}, package ${reason.package}`;
     case 'command':
-      return `started as ${reason.name} by ${reason.by}`;
+      return reason.line === undefined
+        ? `started as ${reason.name} by ${reason.by}`
+        : `run as ${reason.name} by the script ${reason.by}, line ${reason.line}`;
+    case 'sourced':
+      return `sourced by the script ${reason.by}, line ${reason.line}`;
     case 'terminfo':
       return `terminal description ${reason.name}`;
   }

@@ -46,6 +46,11 @@ export interface ResolveRequest {
   readonly packageEssential?: boolean;
   /** Bring documentation, translations, headers and static libraries of packages too. */
   readonly packageDocs?: boolean;
+  /**
+   * `auto`, the default, brings the commands that shell scripts run, and the files that they source, as
+   * far as their text tells.
+   */
+  readonly scriptCommands?: 'auto' | 'none';
   readonly terminfo?: TerminfoChoice;
   /**
    * Libraries that an ELF file's note says it opens (.note.dlopen): those of this priority and

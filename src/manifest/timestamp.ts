@@ -1,6 +1,6 @@
 const SECOND = 1_000_000_000n;
 
-/** Nanoseconds since the epoch as a manifest has them: seconds, a point, nine digits. */
+/** Formats nanoseconds since the epoch as in manifests: seconds, a point, nine digits. */
 export function timestamp(ns: bigint): string {
   const seconds = ns / SECOND - (ns % SECOND < 0n ? 1n : 0n);
   return `${seconds}.${(ns - seconds * SECOND).toString().padStart(9, '0')}`;

@@ -1,19 +1,20 @@
+import type { ShellSyntax } from '../evidence/shell/syntax.js';
 import { Sysroot } from '../fs/sysroot.js';
 import type { Manifest } from '../manifest/manifest.js';
 import { refuseMissing } from '../manifest/missing.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { type Additions, needsAdditions, needsPackages } from '../resolve/additions.js';
-import { type Closure, type ResolveContext, resolve } from '../resolve/resolve.js';
+import { type Closure, type ResolveContext, Resolving } from '../resolve/resolve.js';
 import { plan } from '../resolve/to-manifest.js';
 
-/** A request on its way: all that its programs need, and that in the form of a plan. */
+/** A resolved request: everything its programs need, and the plan made of it. */
 export interface PlannedRequest {
   readonly closure: Closure;
   readonly manifest: Manifest;
 }
 
 export interface RequestContext extends Pick<ResolveContext, 'goesOn'> {
-  /** False where nobody reads advice, which takes reading the programs' data. */
+  /** False if nobody reads advice, which requires reading the programs' data. */
   readonly isAdvised?: boolean;
 }
 
@@ -31,8 +32,10 @@ export async function resolveRequest(
   const { bring, warnings } = await loadPackages(request, sysroot);
   const additions = await loadAdditions(request);
   const advise = isAdvised ? await loadAdviser(sysroot) : undefined;
-  const closure = resolve(request, { sysroot, additions, packages: bring, advise, goesOn });
-  return { ...closure, warnings: [...warnings, ...closure.warnings] };
+  const begun = new Resolving(request, { sysroot, additions, packages: bring, advise, goesOn });
+  const { syntax, warnings: unread } = await loadSyntax(begun);
+  const closure = begun.finish(syntax);
+  return { ...closure, warnings: [...warnings, ...unread, ...closure.warnings] };
 }
 
 /**
@@ -58,7 +61,7 @@ async function loadAdviser({ probe }: Sysroot) {
   return adviserOf(probe, database);
 }
 
-/** Package databases are opened only for those who ask for packages. */
+/** Package databases are opened only for requests that need packages. */
 async function loadPackages(request: ResolveRequest, sysroot: Sysroot) {
   if (!needsPackages(request)) return { bring: undefined, warnings: [] };
   const { openPackages } = await import('../evidence/packages/open.js');
@@ -71,6 +74,21 @@ async function loadPackages(request: ResolveRequest, sysroot: Sysroot) {
   const used = packagesUsed(traces, sysroot, database);
   const whole = { ...request, packages: [...new Set([...packages, ...used])] };
   return { bring: packagesOf(whole, database), warnings };
+}
+
+/** The parser takes 20 ms to load, which only scripts need. */
+async function loadSyntax({ followsScripts }: Resolving): Promise<{
+  readonly syntax?: ShellSyntax;
+  readonly warnings: readonly string[];
+}> {
+  if (!followsScripts) return { warnings: [] };
+  const { loadShellSyntax } = await import('../evidence/shell/syntax.js');
+  try {
+    return { syntax: await loadShellSyntax(), warnings: [] };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return { warnings: [`commands of shell scripts do not come along: ${why}`] };
+  }
 }
 
 /** Reading profiles costs several milliseconds, which the main job need not pay. */

@@ -11,12 +11,12 @@ import { type Closure, resolve } from '../resolve/resolve.js';
 export interface Verified {
   /** The number of files that the programs need, all found. */
   readonly files: number;
-  /** What was looked at in the root, as `Sysroot` lists it. */
+  /** The paths examined in the root, as `Sysroot` lists them. */
   readonly observed: Observed | undefined;
 }
 
 export interface VerifyOptions {
-  /** What the root is, for messages: `in the jail`. */
+  /** Names the root in messages: `in the jail`. */
   readonly where: string;
   /** Gives what was read of the sources of files that are known to be copies of them. */
   readonly originals?: Originals | undefined;
@@ -82,13 +82,13 @@ export function originalsOf(closure: Closure, isCopy: (path: string) => boolean)
   };
 }
 
-/** The paths of the programs that were asked for. */
+/** Returns the paths of the requested programs. */
 export function programsOf({ entries }: Manifest): string[] {
   return entries.filter(({ reasons }) => reasons.some(isProgram)).map(({ path }) => path);
 }
 
 /**
- * What programs find in a root.
+ * Resolves programs in a root.
  *
  * @throws JailbuildError with any code of `resolve`
  */
@@ -160,7 +160,7 @@ function otherPick(closure: Closure, manifest: Manifest): OtherPick | undefined 
   return undefined;
 }
 
-/** Libraries that are not found, short of those that were missing when the jail was planned. */
+/** Returns libraries that are not found, except those already missing when the jail was planned. */
 export function newlyMissing(closure: Closure, manifest: Manifest): MissingLibrary[] {
   const known = new Set(manifest.missing.map(missingId));
   return closure.missing.filter((library) => !known.has(missingId(library)));
@@ -176,6 +176,8 @@ const DATA: ReadonlySet<Reason['kind']> = new Set([
   'package',
   'named',
   'observed',
+  'command',
+  'sourced',
 ]);
 
 /** What came along as data may be a module that some program opens. */

@@ -4,7 +4,7 @@ import type { AccountRequest } from '../manifest/account-request.js';
 
 const PASSWD = '/etc/passwd';
 const GROUP = '/etc/group';
-/** What a user without a shell of its own has: what useradd(8) gives. */
+/** The default shell, that of useradd(8). */
 const DEFAULT_SHELL = '/bin/sh';
 
 /** A line of passwd(5), without the password. */
@@ -28,7 +28,7 @@ export interface Group {
 export class AccountDatabase {
   readonly users: readonly User[];
   readonly groups: readonly Group[];
-  /** Of the two files, the later; 0 without any. */
+  /** The later modification time of the two files; 0 without any. */
   readonly mtimeNs: bigint;
 
   constructor(sysroot: Sysroot) {
@@ -53,7 +53,7 @@ export class AccountDatabase {
   }
 }
 
-/** The users and groups that a jail is to have: those that were named, and their groups. */
+/** The users and groups of a jail: those that were named, and their groups. */
 export class JailAccounts {
   readonly #database: AccountDatabase;
   readonly #users = new Map<string, User>();
@@ -72,7 +72,7 @@ export class JailAccounts {
   }
 
   /**
-   * Adds a user, looked up in the sysroot as far as the request does not say.
+   * Adds a user; fields missing in the request are looked up in the sysroot.
    *
    * @throws JailbuildError USER_NOT_FOUND
    */
@@ -108,7 +108,7 @@ export class JailAccounts {
     return user;
   }
 
-  /** @throws JailbuildError USER_NOT_FOUND for a group that the sysroot has not */
+  /** @throws JailbuildError USER_NOT_FOUND for a group that the sysroot does not have */
   addGroup(name: string): void {
     if (this.#groups.has(name)) return;
     const known = this.#database.groups.find((group) => group.name === name);
@@ -126,7 +126,7 @@ export class JailAccounts {
     return this.#database.groups.some((group) => group.name === name);
   }
 
-  /** The number of a user, of the jail's or of the sysroot's. */
+  /** Returns the ID of a user, from the jail's accounts or the sysroot's. */
   uidOf(name: string): number | undefined {
     return (this.#users.get(name) ?? this.#database.user(name))?.uid;
   }
@@ -137,7 +137,7 @@ export class JailAccounts {
     );
   }
 
-  /** passwd(5) in the order of the numbers. `*` is no password that any could have typed. */
+  /** Returns passwd(5), sorted by ID. `*` matches no password. */
   passwd(): string {
     return this.users
       .toSorted((a, b) => a.uid - b.uid || (a.name < b.name ? -1 : 1))
@@ -148,7 +148,7 @@ export class JailAccounts {
       .join('');
   }
 
-  /** group(5) in the order of the numbers. Only users of the jail are members. */
+  /** Returns group(5), sorted by ID. Only users of the jail are members. */
   group(): string {
     return [...this.#groups]
       .sort(([a, { gid: first }], [b, { gid: second }]) => first - second || (a < b ? -1 : 1))
@@ -170,13 +170,13 @@ export class JailAccounts {
   }
 }
 
-/** What separates fields and lines (passwd(5)); other control characters are of no use in either. */
+/** Separators of fields and lines (passwd(5)), and other control characters. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
 const NO_FIELD = /[:\x00-\x1f\x7f]/;
 const MAX_ID = 0xffff_fffe;
 
 /**
- * Refuses a user that would be another line of passwd(5) than the one that was asked for.
+ * Refuses a user whose fields would form a different line of passwd(5).
  *
  * @throws JailbuildError USAGE
  */
@@ -189,7 +189,7 @@ function checkFields(user: User): void {
       refuse(`${field} ${JSON.stringify(user[field])} has a colon, a line break or the like in it`);
     }
   }
-  // Lines that begin so are those of NIS and comments (nsswitch.conf(5), "compat").
+  // Lines that begin like this are NIS entries or comments (nsswitch.conf(5), "compat").
   if (user.name === '' || /^[-+#]|[,/]/.test(user.name)) refuse('is no name for a user');
   for (const field of ['uid', 'gid'] as const) {
     const id = user[field];
@@ -199,7 +199,7 @@ function checkFields(user: User): void {
   if (/(^|\/)\.{1,2}(\/|$)/.test(user.home)) refuse(`home ${user.home} has . or .. in it`);
 }
 
-/** The fields of each line. Comments and the `+` and `-` lines of NIS (nsswitch.conf(5)) are none. */
+/** Returns the fields of each line, without comments and NIS entries (nsswitch.conf(5)). */
 function lines(sysroot: Sysroot, path: string): { fields: string[][]; mtimeNs: bigint } {
   const trace = sysroot.trace(path);
   if (!isTrace(trace) || trace.stat.type !== 'file') return { fields: [], mtimeNs: 0n };

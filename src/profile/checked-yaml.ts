@@ -6,10 +6,10 @@ import { didYouMean } from '../text/suggest.js';
 
 /** Jail files and profiles are a few kilobytes. */
 const MAX_BYTES = 1 << 20;
-/** Aliases that one document may expand to, so that a few lines cannot fill the memory. */
+/** The most alias expansions in one document, so that a few lines cannot exhaust memory. */
 const MAX_ALIASES = 100;
 
-/** The keywords that only pass on what was found further in. */
+/** Keywords that only repeat errors found in subschemas. */
 const PASSING_ON = new Set([
   'properties',
   'patternProperties',
@@ -41,8 +41,8 @@ export function readCheckedYaml(path: string, schema: Schema, code: ErrorCode): 
 }
 
 /**
- * The place of a value in a YAML file, as `FILE:LINE:COLUMN`, for what is wrong with it for another
- * reason than its form.
+ * Returns the position of a value in a YAML file, as `FILE:LINE:COLUMN`, for errors that the schema does
+ * not find.
  *
  * @param where the keys and indices that lead to it
  */
@@ -53,7 +53,7 @@ export function placeInYaml(path: string, where: readonly string[]): string {
   return `${path}:${Math.max(line, 1)}:${Math.max(col, 1)}`;
 }
 
-/** As {@link readCheckedYaml}, for text that is at hand; `path` names it in errors. */
+/** Does the same as {@link readCheckedYaml} for a text; `path` names it in errors. */
 export function checkYaml(text: string, path: string, schema: Schema, code: ErrorCode): unknown {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
@@ -80,7 +80,7 @@ export function checkYaml(text: string, path: string, schema: Schema, code: Erro
   if (fault === undefined) return value;
   const where = steps(fault.instanceLocation);
   if (fault.keyword === 'false') {
-    // The validator does not report the place of a `false`; its parent has it.
+    // The validator does not report the position of a `false` schema; its parent has it.
     const map = schemaAt(schema, errors[index - 1]?.keywordLocation ?? '#');
     const key = where.at(-1) ?? '';
     const known = Object.keys(map.properties ?? {});
@@ -99,7 +99,7 @@ function suggestion(key: string, known: readonly string[]): string {
   return near === '' && known.length > 0 ? `; known are ${known.join(', ')}` : near;
 }
 
-/** What a value must be, from the keyword that it does not meet. */
+/** Describes what a value must be, from the keyword that it violates. */
 function expectation(keyword: string, schema: Schema, value: unknown): string {
   switch (keyword) {
     case 'type':
@@ -134,12 +134,12 @@ function expectation(keyword: string, schema: Schema, value: unknown): string {
   }
 }
 
-/** Whether a pattern says more than that there are no blanks. */
+/** Returns whether a pattern requires more than the absence of blanks. */
 function isForm(pattern: string | undefined): boolean {
   return pattern !== undefined && !pattern.startsWith('^\\S');
 }
 
-/** What a pattern asks for: the words of the description, or of what several have in common. */
+/** Describes what a pattern requires: the schema's description, or the common part of several. */
 function likeness({ pattern, description }: Schema): string {
   if (pattern !== undefined && /^\^\(?\/(?!\[)/.test(pattern)) return 'an absolute path';
   return description ?? `like ${pattern}`;
@@ -171,7 +171,7 @@ function described(value: unknown): string {
   return JSON.stringify(value);
 }
 
-/** The parts of a JSON pointer in a URI fragment (RFC 6901, section 6). */
+/** Splits a JSON pointer in a URI fragment (RFC 6901, section 6). */
 function steps(location: string): string[] {
   return location
     .split('/')
@@ -179,7 +179,7 @@ function steps(location: string): string[] {
     .map((part) => decodeURIComponent(part).replaceAll('~1', '/').replaceAll('~0', '~'));
 }
 
-/** `programs[2].name`. */
+/** Formats a position: `programs[2].name`. */
 function keyPath(where: readonly string[]): string {
   return where
     .map((step, index) => (/^\d+$/.test(step) ? `[${step}]` : index === 0 ? step : `.${step}`))
@@ -192,7 +192,7 @@ function valueAt(value: unknown, where: readonly string[]): unknown {
   return at;
 }
 
-/** The schema that a keyword is in. */
+/** Returns the schema that contains a keyword. */
 function schemaAt(root: Schema, keywordLocation: string): Schema {
   let schema = root;
   for (const step of steps(keywordLocation)) {
@@ -207,7 +207,7 @@ function isSchema(value: unknown): value is Schema {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Where in the text a value, or its key, stands. What is not there stands where its parent does. */
+/** Returns the position of a value, or of its key; of its parent if it is absent. */
 function offsetOf(document: Document, where: readonly string[], of: 'key' | 'value'): number {
   let node: unknown = document.contents;
   let offset = rangeOf(node) ?? 0;

@@ -4,7 +4,7 @@ import type { Resolution } from '../resolve/additions.js';
 import type { ProgramResolver } from '../resolve/program-resolver.js';
 import { matcher } from './glob.js';
 
-/** Takes out what the patterns match; a directory goes with all that is in it. */
+/** Removes what the patterns match; a directory with everything in it. */
 export function takeOut({ files, programs }: Resolution, patterns: readonly string[]): void {
   const matches = matcher(patterns, { dot: true, matchBase: true });
   const out = new Set<string>();

@@ -2,23 +2,23 @@ import picomatch from 'picomatch';
 import { JailbuildError } from '../errors.js';
 import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
 
-/** Paths that one pattern may look at: links that lead up make it endless. */
+/** The most paths that one pattern may visit: links to parent directories make it endless. */
 const MAX_LOOKS = 100_000;
 
-/** A path that a pattern found, as the pattern spells it. */
+/** A path that a pattern matched, in the spelling of the pattern. */
 export interface Match {
   readonly path: string;
   readonly trace: Trace;
 }
 
 /**
- * What a pattern finds in a sysroot: glob(7) with `**` for any number of directories, and `{a,b}`
- * within one part of a path. A name that begins with a point is matched by a pattern that does; `**`
- * follows no symbolic links. A pattern without such characters is a path.
+ * Expands a pattern in a sysroot: glob(7) with `**` for any number of directories, and `{a,b}` within one
+ * component. Names that begin with a point need a pattern that does; `**` does not follow symbolic
+ * links. A pattern without such characters is a path.
  *
  * @param pattern absolute
  * @returns in the order of the paths, without those that are dangling links
- * @throws JailbuildError USAGE for a pattern that stands for too many paths
+ * @throws JailbuildError USAGE for a pattern that matches too many paths
  */
 export function glob(sysroot: Sysroot, pattern: string): Match[] {
   const parts = pattern.split('/').filter((part) => part !== '');
@@ -64,11 +64,11 @@ export function glob(sysroot: Sysroot, pattern: string): Match[] {
 export interface MatchOptions {
   /** `*` matches names that begin with a point as well. */
   readonly dot?: boolean;
-  /** A pattern without a slash is one for the last name of a path. */
+  /** A pattern without a slash matches the last component of a path. */
   readonly matchBase?: boolean;
 }
 
-/** Whether one of the patterns matches a whole name or path. None match nothing. */
+/** Returns whether one of the patterns matches a whole name or path. */
 export function matcher(
   patterns: readonly string[],
   options: MatchOptions = {},

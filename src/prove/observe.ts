@@ -112,10 +112,15 @@ async function observe(
       reader.take(chunk as Buffer);
     }
     clearTimeout(timer);
+    const failure = reader.failure();
+    if (failure !== undefined) {
+      throw new JailbuildError('OBSERVATION_FAILED', `cannot observe the command: ${failure}`);
+    }
     const end = reader.end();
     // What was written last is still on its way.
     if (captured !== undefined) await Promise.race([started, sleep(LAST_OUTPUT)]);
-    if (captured?.isTimedOut) return { status: TIMED_OUT, counts: reader.counts() };
+    if (captured?.isTimedOut)
+      return { status: TIMED_OUT, hasStarted: true, counts: reader.counts() };
     if (end !== undefined) {
       // It keeps serving processes that the command left running, and reports nothing more.
       started.unref();

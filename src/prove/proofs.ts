@@ -10,6 +10,7 @@ import type { ProofSpec } from '../manifest/proof-spec.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { findRemedies, type Remedy } from './cures.js';
 import {
+  type AddOptions,
   type Expectation,
   type ProofRound,
   type ProofRun,
@@ -92,7 +93,7 @@ export interface ProvenProof {
 export async function proveProofs(
   root: string,
   { proofs, launchIn }: ProofOptions,
-  options: Omit<ProveOptions, 'launch' | 'expect'> & { readonly add?: boolean },
+  options: Omit<ProveOptions, 'launch' | 'expect'> & AddOptions,
   onRound: (name: string, round: ProofRound, number: number) => void,
 ): Promise<readonly ProvenProof[]> {
   const proven: ProvenProof[] = [];

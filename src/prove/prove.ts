@@ -7,6 +7,7 @@ import { requireRecord } from '../jail/record/record.js';
 import type { LaunchOptions } from '../launcher/options.js';
 import { findRemedies, type Remedy, requestOfCures } from './cures.js';
 import { type Lack, LackFinder } from './lacks.js';
+import { type Narrowed, narrow } from './narrow.js';
 import { type Captured, observeJail } from './observe.js';
 
 /** What a run in a jail is to be, to count as a success. */
@@ -96,10 +97,20 @@ export interface ProofRound extends ProofRun {
   readonly remedies: readonly Remedy[];
   /** Cures that were taken over into the jail after the run. */
   readonly added: readonly Remedy[];
+  /** Sizes in bytes before and after what no run had used was left out again, for this run. */
+  readonly narrowed?: Narrowed;
 }
 
 /** Rounds after which the rest is not for cures to solve. */
 const MAX_ROUNDS = 8;
+
+/** What is done about what a run lacks. */
+export interface AddOptions {
+  /** Take it into the jail, and run again. */
+  readonly add?: boolean;
+  /** Then leave out what came along and the run did not use, if it succeeds without. */
+  readonly least?: boolean;
+}
 
 /**
  * Proves a jail by a run; with `add`, takes what it lacks into the jail and runs again, until the run
@@ -111,10 +122,11 @@ const MAX_ROUNDS = 8;
 export async function proveJail(
   root: string,
   command: readonly string[],
-  options: ProveOptions & { readonly add?: boolean },
+  options: ProveOptions & AddOptions,
   onRound: (round: ProofRound, number: number) => void = () => {},
 ): Promise<readonly ProofRound[]> {
-  const { sysroot } = requireRecord(root).request;
+  const before = requireRecord(root);
+  const { sysroot } = before.request;
   const host = new Sysroot(sysroot);
   const rounds: ProofRound[] = [];
   const tried = new Set<string>();
@@ -130,7 +142,15 @@ export async function proveJail(
     if (added.length === 0) break;
     await addCures(root, added, number);
   }
-  return rounds;
+  const last = rounds.at(-1);
+  if (options.least !== true || rounds.length < 2 || last?.passes !== true) return rounds;
+  const narrowed = await narrow(root, before, last.trace, () =>
+    proveOnce(root, sysroot, command, options),
+  );
+  if (narrowed === undefined) return rounds;
+  const round = { ...narrowed, remedies: [], added: [] };
+  onRound(round, rounds.length + 1);
+  return [...rounds, round];
 }
 
 function isNew(cure: Remedy['cure'], tried: Set<string>): boolean {

@@ -21,6 +21,8 @@ export interface TraceOptions {
 export interface TracedRun {
   /** The command's exit status, as of `runJail`. */
   readonly status: number;
+  /** False if the command could not be executed. */
+  readonly hasStarted: boolean;
   readonly trace: Trace;
   readonly counts: ObservedCounts;
   /** Set-user-ID and set-group-ID programs that ran without the rights of their owner. */
@@ -54,5 +56,11 @@ export async function runTraced(
       : await observeJail(root, launch ?? {}, command, options);
   const home = root === undefined ? process.env.HOME : launch?.env?.HOME;
   const trace = collector.finish(end.counts, home);
-  return { status: end.status, trace, counts: end.counts, unprivileged };
+  return {
+    status: end.status,
+    hasStarted: end.hasStarted,
+    trace,
+    counts: end.counts,
+    unprivileged,
+  };
 }

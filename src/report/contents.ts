@@ -4,6 +4,7 @@ import type { SourceTree } from '../export/source.js';
 import { isTrace, type Sysroot } from '../fs/sysroot.js';
 import type { Advice } from '../manifest/advice.js';
 import type { Entry, MissingLibrary } from '../manifest/manifest.js';
+import type { UnusedFiles } from '../manifest/unused-files.js';
 
 /** The version of a package that owned a file when it was copied, and has another one now. */
 export const UNKNOWN_VERSION = 'unknown';
@@ -26,6 +27,8 @@ export interface Item {
   readonly isSetId: boolean;
   /** Has file capabilities. */
   readonly isCapable: boolean;
+  /** No observed run used the file. */
+  readonly isUnused: boolean;
 }
 
 /** What a jail, manifest, image or plan contains. */
@@ -41,6 +44,8 @@ export interface Contents {
   readonly advice: readonly Advice[];
   /** Libraries that programs need and that were not found. */
   readonly missing: readonly MissingLibrary[];
+  /** What observed runs did not use, where that is known. */
+  readonly unused?: UnusedFiles;
   /** The real path that the entries' `source` starts from, to read their content; '' for `/`. */
   readonly sourceRoot: string;
 }
@@ -48,9 +53,14 @@ export interface Contents {
 /**
  * Finds the owner of each entry of a tree.
  *
+ * @param unused what observed runs did not use; entries that are no longer there are passed over
  * @throws JailbuildError NOT_READABLE
  */
-export async function contentsOf(title: string, source: SourceTree): Promise<Contents> {
+export async function contentsOf(
+  title: string,
+  source: SourceTree,
+  unused?: UnusedFiles,
+): Promise<Contents> {
   const { tree, sysroot, warnings, hints = [], advice = [], missing = [] } = source;
   const current = new Map<Entry, string>();
   const earlier = new Map<Entry, string>();
@@ -68,6 +78,7 @@ export async function contentsOf(title: string, source: SourceTree): Promise<Con
     const then = owners.get(earlier.get(entry) ?? '');
     return then === undefined ? undefined : { name: then.name, version: UNKNOWN_VERSION };
   };
+  const unusedPaths = new Set(unused?.groups.flatMap(({ paths: list }) => list));
   const items = tree.entries.map((entry): Item => {
     const owner = ownerOf(entry);
     return {
@@ -76,10 +87,20 @@ export async function contentsOf(title: string, source: SourceTree): Promise<Con
       size: entry.type === 'file' && entry.hardlink === undefined ? entry.size : 0,
       isSetId: entry.type === 'file' && (Number.parseInt(entry.mode, 8) & 0o6000) !== 0,
       isCapable: entry.xattrs?.['security.capability'] !== undefined,
+      isUnused: unusedPaths.has(entry.path),
     };
   });
   const { sourceRoot } = tree;
-  return { title, items, warnings: [...warnings, ...unread], hints, advice, missing, sourceRoot };
+  return {
+    title,
+    items,
+    warnings: [...warnings, ...unread],
+    hints,
+    advice,
+    missing,
+    ...(unused === undefined ? {} : { unused }),
+    sourceRoot,
+  };
 }
 
 /** The path of an origin, unless it is absent or a directory. */

@@ -33,7 +33,7 @@ import { NameService } from './process/name-service.js';
 import { PRELOAD, preloadNames } from './process/preload.js';
 import { RunningProcess } from './process/running-process.js';
 import { GLIBC_SONAME, type ObjectFacts, RuntimeFacts } from './process/runtime-facts.js';
-import { ScriptResolver } from './scripts/script-resolver.js';
+import { ScriptResolver, type ShellScript } from './scripts/script-resolver.js';
 
 /** A library that opens further files by itself, and one process that has it. */
 export interface UsedLibrary {
@@ -196,6 +196,11 @@ export class ProgramResolver {
       : [`libraries that ${PRELOAD} names (${names.join(', ')}): add --include ${PRELOAD}`];
   }
 
+  /** Scripts of shells among the programs, in the order in which they were added. */
+  get shellScripts(): readonly ShellScript[] {
+    return this.#scripts.shellScripts;
+  }
+
   /** Each glibc that programs have. */
   get glibcs(): readonly UsedLibrary[] {
     return this.#used(GLIBC_SONAME);
@@ -251,6 +256,19 @@ export class ProgramResolver {
     } else if (isRun && this.#scripts.interpreters(trace).every(isWanted)) {
       this.#addOptional(trace, () => this.#scripts.add(trace), onError);
     }
+  }
+
+  /**
+   * Adds a program that another one may start, with what it needs. What it misses is no error, since it
+   * may never be started.
+   */
+  addCommand(trace: Trace, reason: Reason): void {
+    this.#files.add(trace, reason);
+    this.#addOptional(trace, () => {
+      const elf = this.#parse(trace);
+      if (elf === undefined) this.#scripts.add(trace);
+      else this.#addProcess(trace, elf);
+    });
   }
 
   /** The magic number decides, whatever a file's name and mode: modules have any. */

@@ -1,4 +1,5 @@
 import { JailbuildError } from '../errors.js';
+import type { ShellSyntax } from '../evidence/shell/syntax.js';
 import { OverlayView } from '../fs/overlay-view.js';
 import { isTrace, Sysroot } from '../fs/sysroot.js';
 import type { Advice } from '../manifest/advice.js';
@@ -10,10 +11,12 @@ import { addRunTimeData } from './data/run-time-data.js';
 import { addTerminfo } from './data/terminfo.js';
 import { resolveEnvironment } from './environment.js';
 import { type CollectedFile, FileCollection, type Placement } from './file-collection.js';
-import { findProgram } from './find-program.js';
+import { type FoundProgram, findProgram } from './find-program.js';
+import { jailEnvironment, jailPathOf, type OutsideProgram, programsOutside } from './jail-path.js';
 import { addGeneratedLdSoCache, LD_SO_CACHE } from './ld-so-cache.js';
 import type { BringPackages, Brought } from './packages/bring-packages.js';
 import { type Originals, ProgramResolver, type ReadFile } from './program-resolver.js';
+import { addScriptCommands, followedScripts } from './scripts/script-commands.js';
 
 /** What a merged-/usr distribution may have as links in the root directory. */
 const MERGED_USR_LINKS = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
@@ -69,68 +72,121 @@ export interface ResolveContext {
  *   TIME_ZONE_NOT_FOUND
  */
 export function resolve(asked: ResolveRequest, context: ResolveContext = {}): Closure {
-  const { additions, originals } = context;
-  if (additions === undefined && needsAdditions(asked)) {
-    throw new Error('profiles, users, includes and excludes are loaded first, by additionsOf');
-  }
-  const request = additions?.request ?? asked;
-  const sources = context.sysroot ?? new Sysroot(request.sysroot);
-  const { sysroot, placement } = jailToBe(sources, additions?.places === true);
-  const { searchPath, cwd, terminals } = resolveEnvironment(request);
-  const terminfo = request.terminfo ?? 'default';
-  const ldCache = request.ldCache ?? 'generate';
-  const libraryPath = request.libraryPath ?? [];
+  return new Resolving(asked, context).finish();
+}
 
-  const files = new FileCollection(sysroot, placement);
-  const programs = new ProgramResolver(sysroot, files, request, {
-    searchPath,
-    cache: CACHE_POLICY[ldCache],
-    originals,
-    goesOn: context.goesOn,
-  });
-  const resolution: Resolution = { sysroot, sources, files, programs, searchPath, cwd };
-  const added = additions?.addTo(resolution) ?? [];
-  const requested = request.programs.map((name) => findProgram(sysroot, name, searchPath, cwd));
-  for (const program of requested) programs.add(program);
-  programs.finish();
-  const brought = context.packages?.({ ...resolution, sysroot: sources }, requested);
-  if (brought !== undefined) addWanted(resolution, brought);
-  const warnings = [
-    ...added,
-    ...(brought?.warnings ?? []),
-    ...addTerminfo(sysroot, files, terminfo, terminals),
-    ...addRunTimeData(sysroot, files, programs, request),
-  ];
-  programs.finish();
+/** A resolution on its way: what it takes to read scripts is loaded only where there are some. */
+export class Resolving {
+  readonly #request: ResolveRequest;
+  readonly #context: ResolveContext;
+  readonly #environment: Readonly<Record<string, string>>;
+  readonly #outside: readonly OutsideProgram[];
+  readonly #resolution: Resolution;
+  readonly #requested: readonly FoundProgram[];
+  readonly #warnings: readonly string[];
+  readonly #followsScripts: boolean;
 
-  if (programs.libraryPathUsed) {
-    warnings.push(
-      `libraries were found by --library-path: the programs need LD_LIBRARY_PATH=${libraryPath.join(':')} in the jail`,
-    );
+  /**
+   * Adds programs, their libraries, and what profiles and packages bring.
+   *
+   * @throws JailbuildError as {@link resolve}
+   */
+  constructor(asked: ResolveRequest, context: ResolveContext = {}) {
+    const { additions, originals } = context;
+    if (additions === undefined && needsAdditions(asked)) {
+      throw new Error('profiles, users, includes and excludes are loaded first, by additionsOf');
+    }
+    const request = additions?.request ?? asked;
+    const sources = context.sysroot ?? new Sysroot(request.sysroot);
+    const { sysroot, placement } = jailToBe(sources, additions?.places === true);
+    const { searchPath, cwd } = resolveEnvironment(request);
+    const files = new FileCollection(sysroot, placement);
+    const programs = new ProgramResolver(sysroot, files, request, {
+      searchPath,
+      cache: CACHE_POLICY[request.ldCache ?? 'generate'],
+      originals,
+      goesOn: context.goesOn,
+    });
+    const resolution: Resolution = { sysroot, sources, files, programs, searchPath, cwd };
+    const added = additions?.addTo(resolution) ?? [];
+    const requested = request.programs.map((name) => findProgram(sysroot, name, searchPath, cwd));
+    for (const program of requested) programs.add(program);
+    programs.finish();
+    const brought = context.packages?.({ ...resolution, sysroot: sources }, requested);
+    if (brought !== undefined) addWanted(resolution, brought);
+    this.#request = request;
+    this.#context = context;
+    this.#resolution = resolution;
+    this.#requested = requested;
+    this.#warnings = [...added, ...(brought?.warnings ?? [])];
+    const environment = additions?.environment ?? {};
+    this.#outside = programsOutside(requested, environment);
+    this.#environment = jailEnvironment(resolution, this.#outside, environment);
+    this.#followsScripts =
+      request.scriptCommands !== 'none' && followedScripts(resolution).length > 0;
   }
-  addMergedUsrLinks(sysroot, files);
-  if (programs.anyUsesLdSoCache) addLdSoCache(ldCache, sysroot, files, programs);
-  additions?.takeOut(resolution);
-  files.refuseConflicts();
-  const all = files.sorted();
-  return {
-    request: {
-      programs: request.programs,
-      terminfo: terminfo === 'all' || terminfo === 'none' ? terminfo : terminfoNames(files),
-      ldCache,
-      ...chosen(request),
-      ...(libraryPath.length === 0 ? {} : { libraryPath }),
-    },
-    environment: additions?.environment ?? {},
-    sysroot: sources,
-    searchPath,
-    files: all,
-    missing: programs.missing,
-    warnings: [...programs.warnings(), ...warnings],
-    hints: programs.hints(),
-    advice: context.advise?.(resolution, requested) ?? [],
-    read: (identity) => programs.read(identity),
-  };
+
+  /** Whether {@link finish} is to be given what reads the syntax of shells. */
+  get followsScripts(): boolean {
+    return this.#followsScripts;
+  }
+
+  /**
+   * Adds what scripts run, data and what all jails have.
+   *
+   * @param syntax without it, commands of scripts do not come along
+   * @throws JailbuildError as {@link resolve}
+   */
+  finish(syntax?: ShellSyntax): Closure {
+    const request = this.#request;
+    const resolution = this.#resolution;
+    const { sysroot, sources, files, programs, searchPath } = resolution;
+    const { additions, advise } = this.#context;
+    const gaps =
+      syntax === undefined || !this.#followsScripts
+        ? []
+        : addScriptCommands(resolution, syntax, jailPathOf(this.#environment));
+    const { terminals } = resolveEnvironment(request);
+    const terminfo = request.terminfo ?? 'default';
+    const ldCache = request.ldCache ?? 'generate';
+    const libraryPath = request.libraryPath ?? [];
+    const warnings = [
+      ...this.#warnings,
+      ...addTerminfo(sysroot, files, terminfo, terminals),
+      ...addRunTimeData(sysroot, files, programs, request),
+    ];
+    programs.finish();
+
+    if (programs.libraryPathUsed) {
+      warnings.push(
+        `libraries were found by --library-path: the programs need LD_LIBRARY_PATH=${libraryPath.join(':')} in the jail`,
+      );
+    }
+    addMergedUsrLinks(sysroot, files);
+    if (programs.anyUsesLdSoCache) addLdSoCache(ldCache, sysroot, files, programs);
+    additions?.takeOut(resolution);
+    files.refuseConflicts();
+    const all = files.sorted();
+    const findings = { gaps, outside: this.#outside, areScriptsFollowed: syntax !== undefined };
+    return {
+      request: {
+        programs: request.programs,
+        terminfo: terminfo === 'all' || terminfo === 'none' ? terminfo : terminfoNames(files),
+        ldCache,
+        ...chosen(request),
+        ...(libraryPath.length === 0 ? {} : { libraryPath }),
+      },
+      environment: this.#environment,
+      sysroot: sources,
+      searchPath,
+      files: all,
+      missing: programs.missing,
+      warnings: [...programs.warnings(), ...warnings],
+      hints: programs.hints(),
+      advice: advise?.(resolution, this.#requested, findings) ?? [],
+      read: (identity) => programs.read(identity),
+    };
+  }
 }
 
 /** The root in which programs are resolved: the sources, with what is placed over them in the jail. */
@@ -147,13 +203,14 @@ function jailToBe(
 function sayings(request: ResolveRequest): Partial<ManifestRequest> {
   const { profiles = [], users = [], include = [], exclude = [], packages = [] } = request;
   const { directories = [], traces = [], traceScope = 'files', allowStaleTraces } = request;
-  const { withPackage, packageDepends, packageEssential, packageDocs } = request;
+  const { withPackage, packageDepends, packageEssential, packageDocs, scriptCommands } = request;
   return {
     ...(packages.length > 0 ? { packages } : {}),
     ...(withPackage ? { withPackage } : {}),
     ...(packageDepends === undefined ? {} : { packageDepends }),
     ...(packageEssential ? { packageEssential } : {}),
     ...(packageDocs ? { packageDocs } : {}),
+    ...(scriptCommands === 'none' ? { scriptCommands } : {}),
     ...(profiles.length > 0 ? { profiles } : {}),
     ...(users.length > 0 ? { users } : {}),
     ...(include.length > 0 ? { include } : {}),

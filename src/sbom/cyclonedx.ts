@@ -5,7 +5,7 @@ import { contactOf, contentUuid, type SbomSubject } from './subject.js';
 
 const ROOT_REF = 'root';
 
-/** An inventory in the form of CycloneDX 1.6 (ECMA-424). */
+/** Returns an inventory in the form of CycloneDX 1.6 (ECMA-424). */
 export function cycloneDx(inventory: Inventory, subject: SbomSubject): object {
   const { distribution, packages, files, dependencies } = inventory;
   const system =

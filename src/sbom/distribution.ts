@@ -3,9 +3,9 @@ import type { Sysroot } from '../fs/sysroot.js';
 
 /** The identity of a system by os-release(5). */
 export interface Distribution {
-  /** As `debian`. */
+  /** Such as `debian`. */
   readonly id?: string;
-  /** As `12`. */
+  /** Such as `12`. */
   readonly version?: string;
 }
 

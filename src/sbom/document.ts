@@ -4,10 +4,10 @@ import type { SbomSubject } from './subject.js';
 /** A bill of materials in one of the usual forms. */
 export type SbomFormat = 'cyclonedx' | 'spdx';
 
-/** What file names end with, by convention of the formats. */
+/** The conventional file name suffix of each format. */
 export const SBOM_EXTENSION = { cyclonedx: '.cdx.json', spdx: '.spdx.json' } as const;
 
-/** An inventory as a JSON document; equal inventories and subjects give equal bytes. */
+/** Returns an inventory as a JSON document; equal inventories and subjects give equal bytes. */
 export async function sbomDocument(
   format: SbomFormat,
   inventory: Inventory,

@@ -23,24 +23,24 @@ export interface InventoryFile {
   readonly sha256: string;
 }
 
-/** A package and what the tree has of it. */
+/** A package, and its files in the tree. */
 export interface InventoryPackage extends Package {
-  /** The package URL, by which it is known in `dependencies`. */
+  /** The package URL, its key in `dependencies`. */
   readonly purl: string;
   readonly files: readonly InventoryFile[];
 }
 
-/** What a tree is made of. Everything is sorted: equal trees give equal inventories. */
+/** The packages and files of a tree, sorted: equal trees give equal inventories. */
 export interface Inventory {
   readonly distribution: Distribution;
   readonly packages: readonly InventoryPackage[];
   /** Files that no package owns. */
   readonly files: readonly InventoryFile[];
   /**
-   * What needs what: package URLs, paths of files that no package owns, and `ROOT` for the tree itself.
+   * Dependencies between package URLs, paths of files that no package owns, and `ROOT` for the tree itself.
    */
   readonly dependencies: ReadonlyMap<string, readonly string[]>;
-  /** What could not be read, for the user. */
+  /** Package databases that could not be read, for the user. */
   readonly warnings: readonly string[];
 }
 
@@ -48,10 +48,10 @@ export interface Inventory {
 export const ROOT = '';
 
 /**
- * Tells the packages that the files of a tree are from, and what the tree's reasons say of what needs
- * what.
+ * Finds the packages that the files of a tree are from, and derives their dependencies from the tree's
+ * reasons.
  *
- * @param sysroot the system whose package databases are asked
+ * @param sysroot the system whose package databases are read
  * @param originOf the path in the sysroot that an entry is a copy of
  * @param onWork called while files are hashed
  * @throws JailbuildError NOT_READABLE
@@ -111,7 +111,7 @@ export function packageUrl(owner: Package, { id, version }: Distribution): strin
     arch: architecture,
     ...(distro === undefined ? {} : { distro }),
     ...(epoch === undefined || type !== 'rpm' ? {} : { epoch: String(epoch) }),
-    // Scanners match advisories by it, as Debian writes them for source packages.
+    // Scanners match advisories by it: Debian's are about source packages.
     ...(type === 'deb' ? { upstream: `${sourceOf(owner)}@${sourceVersionOf(owner)}` } : {}),
   };
   const shown = type === 'rpm' ? owner.version : fullVersion(owner);
@@ -153,7 +153,7 @@ const PURL_TYPE: Readonly<Record<string, Package['type']>> = {
   pacman: 'alpm',
 };
 
-/** The package that a file itself names, for want of a database that does. */
+/** Returns the package that a file itself declares, if no database owns it. */
 function noted({ source }: FileEntry, held: HeldTree): Package | undefined {
   if (source === undefined) return undefined;
   const reader = new FileReader(held, source);
@@ -172,7 +172,7 @@ function noted({ source }: FileEntry, held: HeldTree): Package | undefined {
   };
 }
 
-/** The entry that needs this one, by a reason. */
+/** Returns the entry that needs this one according to a reason. */
 function neededBy(reason: Reason): string | undefined {
   if (reason.kind === 'link-target' || reason.kind === 'hwcaps') return undefined;
   if ('by' in reason) return reason.by;
@@ -180,8 +180,8 @@ function neededBy(reason: Reason): string | undefined {
 }
 
 /**
- * From reasons between files to needs between what files are part of. What nothing else needs, the tree
- * itself does.
+ * Turns reasons between files into dependencies between packages. The tree itself depends on what
+ * nothing else needs.
  */
 function dependenciesOf(
   entries: readonly Entry[],

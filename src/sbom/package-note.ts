@@ -4,7 +4,7 @@ import { JailbuildError } from '../errors.js';
 
 /** The package that an ELF file declares (UAPI, "Package Metadata for Executable Files"). */
 export interface PackageNote {
-  /** As `rpm` or `deb`. */
+  /** Such as `rpm` or `deb`. */
   readonly type?: string;
   readonly name?: string;
   readonly version?: string;
@@ -15,10 +15,10 @@ export interface PackageNote {
 
 const NOTE_TYPE = 0xcafe1a7e;
 const OWNER = 'FDO\0';
-/** Notes of programs are some hundred bytes. */
+/** Notes have a few hundred bytes. */
 const MAX_NOTES = 1 << 16;
 
-/** Reads the package note of an ELF file; undefined where there is none, or the file is not ELF. */
+/** Reads the package note of an ELF file; undefined if there is none, or the file is not ELF. */
 export function readPackageNote(source: ByteSource): PackageNote | undefined {
   try {
     const { segments, byteOrder } = readHeaders(source, source.read(0, 4096));

@@ -3,7 +3,7 @@ import { uuidOfHash } from '../text/uuid.js';
 
 /** What a bill of materials describes, in addition to the inventory. */
 export interface SbomSubject {
-  /** What is described: the name of an image or a jail. */
+  /** The name of the image or jail. */
   readonly name: string;
   readonly version?: string;
   readonly created: Date;
@@ -16,7 +16,7 @@ export function contentUuid(document: object): string {
   return uuidOfHash(createHash('sha256').update(JSON.stringify(document)).digest());
 }
 
-/** `Name <address>`, as Debian and Alpine name maintainers. */
+/** Parses `Name <address>`, the form of maintainers in Debian and Alpine. */
 export function contactOf(supplier: string): { readonly name: string; readonly email?: string } {
   const [, name = '', email] = /^([^<]*)<([^>]+)>\s*$/.exec(supplier) ?? [];
   if (email === undefined) return { name: supplier.trim() };

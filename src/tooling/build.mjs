@@ -21,6 +21,8 @@ import { writePublicApi } from './public-api.mjs';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const TARGET = 'node20.19';
+/** Packages of which files are copied. */
+const SHELL_PARSER = ['node_modules/web-tree-sitter', 'node_modules/tree-sitter-bash'];
 /** The front is the writer as well, with a main program of its own. */
 const FRONT = [
   'src/native/front',
@@ -46,7 +48,8 @@ buildNative(
 const cli = await bundleCli();
 writeCompletions();
 const library = await bundleLibrary();
-writeLicenses('dist/third-party-licenses.txt', [cli.metafile, library.metafile]);
+copyShellParser();
+writeLicenses('dist/third-party-licenses.txt', [cli.metafile, library.metafile], SHELL_PARSER);
 writePublicApi();
 writeManual();
 copyExecutable('src/native/start.sh', 'dist/invoke_ns');
@@ -84,6 +87,18 @@ async function bundleCli() {
   return result;
 }
 
+/**
+ * The parser of shell scripts and its grammar, as files that load when there is a script. They go into
+ * the package because the grammar's own would compile an addon for Node when it is installed.
+ */
+function copyShellParser() {
+  mkdirSync('dist/shell');
+  for (const file of ['web-tree-sitter.cjs', 'web-tree-sitter.wasm']) {
+    copyFileSync(`${SHELL_PARSER[0]}/${file}`, `dist/shell/${file}`);
+  }
+  copyFileSync(`${SHELL_PARSER[1]}/tree-sitter-bash.wasm`, 'dist/shell/tree-sitter-bash.wasm');
+}
+
 /** The snapshot that the front starts from: only for the Node that builds, and not packed. */
 function optimize() {
   if (!existsSync(`dist/native/linux-${process.arch}/jailbuild`)) return;
@@ -115,7 +130,7 @@ async function bundleLibrary() {
     external: Object.keys(dependencies),
     // Packages in CommonJS, of which there are some, load Node's modules by it.
     banner: {
-      js: "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);",
+      js: "import { createRequire as requireOf } from 'node:module';\nconst require = requireOf(import.meta.url);",
     },
     metafile: true,
     logLevel: 'warning',

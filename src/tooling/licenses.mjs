@@ -8,14 +8,16 @@ const INPUT = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//;
  *
  * @param {string} file
  * @param {readonly import('esbuild').Metafile[]} metafiles of the bundles
+ * @param {readonly string[]} copied directories of packages of which files are copied
  */
-export function writeLicenses(file, metafiles) {
+export function writeLicenses(file, metafiles, copied) {
   const inputs = metafiles.flatMap(({ inputs }) => Object.keys(inputs));
   const directories = inputs.flatMap((input) => {
     const [, directory] = INPUT.exec(path.resolve(input.replace(/^[\w-]+:/, ''))) ?? [];
     return directory === undefined ? [] : [directory];
   });
-  const texts = [...new Set(directories)].sort().map(licenseOf);
+  const all = [...directories, ...copied.map((directory) => path.resolve(directory))];
+  const texts = [...new Set(all)].sort().map(licenseOf);
   writeFileSync(file, `jailbuild contains code of these packages.\n\n${texts.join('\n')}`);
 }
 

@@ -5,8 +5,10 @@ import { benchExport } from './export.js';
 import { benchKeep, benchKeepAll } from './keep.js';
 import { benchLaunch } from './launch.js';
 import { benchObserve } from './observe.js';
+import { benchReport } from './report.js';
 import { benchResolve } from './resolve.js';
 import { benchSizes } from './sizes.js';
+import { benchTrees } from './trees.js';
 
 const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   build: benchBuild,
@@ -16,8 +18,10 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   'keep-all': benchKeepAll,
   launch: benchLaunch,
   observe: benchObserve,
+  report: benchReport,
   sizes: benchSizes,
   resolve: benchResolve,
+  trees: benchTrees,
 };
 
 const names = process.argv.slice(2);

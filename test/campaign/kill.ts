@@ -142,7 +142,7 @@ async function killOnce(
     }
     if (recordAt(jail) !== scenario.record) fail('the next run leaves another record');
     const state = `${jail}/.jailbuild`;
-    const ofState = scenario.record === undefined ? /^$/ : /^(record|fingerprint)\.json$/;
+    const ofState = scenario.record === undefined ? /^$/ : /^(record\.json|fingerprint)$/;
     const left = [
       ...readdirSync(directory).filter((name) => name !== 'jail' || scenario.after.size === 0),
       ...(existsSync(state) ? readdirSync(state) : []).filter((name) => !ofState.test(name)),

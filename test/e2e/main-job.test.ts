@@ -128,7 +128,7 @@ describe('a jail for env, bash, ps, ls and top', needsRoot('ps', 'top', 'unshare
   test('holds exactly what the manifest lists, and its record', () => {
     const own = ['.jailbuild', '.jailbuild/record.json'];
     const listed = ['.', ...own, ...manifest.entries.map((entry) => entry.path.slice(1))];
-    const { '.jailbuild/fingerprint.json': _, ...found } = snapshot(jail);
+    const { '.jailbuild/fingerprint': _, ...found } = snapshot(jail);
     assert.deepEqual(Object.keys(found).sort(), listed.sort());
   });
 

@@ -228,3 +228,89 @@ echo two > %{buildroot}/usr/share/far/two
     assert.ok(plan('--package', 'tool-far').includes('/usr/share/far/two'));
   },
 );
+
+test(
+  'packages of apk come by its database, a damaged one is one line',
+  needs('/bin/busybox'),
+  () => {
+    const root = tempDir();
+    const put = (file: string, text: string): void => {
+      mkdirSync(path.dirname(root + file), { recursive: true });
+      writeFileSync(root + file, text, { mode: file.includes('/bin/') ? 0o755 : 0o644 });
+    };
+    mkdirSync(`${root}/usr/bin`, { recursive: true });
+    succeed('cp', ['/bin/busybox', `${root}/usr/bin/tool`]);
+    for (const name of ['one', 'two']) put(`/usr/share/${name}/data`, `${name}\n`);
+    put('/usr/share/man/man1/tool.1', 'manual\n');
+    // As apk-tools 2 writes it (apk(5)).
+    const database = `C:Q1aAzZ8ZbB0qxyzBq6B1b2b3b4b5=
+P:tool
+V:1.2-r0
+A:x86_64
+S:10
+I:20
+T:a tool
+U:https://example.org
+L:MIT
+o:tool
+t:1700000000
+c:0123
+D:so:libc.musl-x86_64.so.1 tool-data>=1 !other
+p:cmd:tool=1.2-r0
+F:usr
+F:usr/bin
+R:tool
+a:0:0:755
+Z:Q1aAzZ8ZbB0qxyzBq6B1b2b3b4b5=
+F:usr/share/man/man1
+R:tool.1
+
+P:tool-data
+V:1.2-r0
+A:noarch
+L:MIT
+o:tool
+F:usr
+F:usr/share
+F:usr/share/one
+R:data
+
+P:far
+V:3-r1
+A:noarch
+L:MIT
+F:usr/share/two
+R:data
+
+`;
+    put('/lib/apk/db/installed', database);
+    const build = (...args: string[]) =>
+      jailbuild([
+        path.join(tempDir(), 'j'),
+        'tool',
+        '--sysroot',
+        root,
+        '--dry-run',
+        '--json',
+        ...args,
+      ]);
+    const paths = (...args: string[]) => pathsOf(JSON.parse(build(...args).stdout) as Manifest);
+    assert.ok(!paths().includes('/usr/share/one/data'));
+    const whole = paths('--with-package');
+    assert.ok(whole.includes('/usr/share/one/data'));
+    assert.ok(!whole.includes('/usr/share/two/data'));
+    assert.ok(!whole.includes('/usr/share/man/man1/tool.1'));
+    assert.ok(paths('--package', 'far').includes('/usr/share/two/data'));
+    assert.ok(paths('--package', 'tool', '--package-depends', '1').includes('/usr/share/one/data'));
+    assert.match(
+      build('--package', 'frr').stderr,
+      /package frr: is not installed; did you mean far\?/,
+    );
+    rmSync(`${root}/usr/share/two/data`);
+    assert.match(build('--package', 'far').stderr, /package far: .*\/usr\/share\/two\/data/);
+    put('/lib/apk/db/installed', '\0\0garbage\n');
+    const damaged = build('--with-package');
+    assert.equal(damaged.status, 0, damaged.stderr);
+    assert.match(damaged.stderr + damaged.stdout, /installed: is damaged/);
+  },
+);

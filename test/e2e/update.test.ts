@@ -97,7 +97,7 @@ describe('update', needsRoot(), () => {
   test('does nothing where nothing has changed, not even to the record', () => {
     const { jail } = setUp('ls');
     const state = () => {
-      const { '.jailbuild/fingerprint.json': _, ...all } = snapshot(jail);
+      const { '.jailbuild/fingerprint': _, ...all } = snapshot(jail);
       return all;
     };
     const before = state();

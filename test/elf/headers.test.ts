@@ -25,9 +25,10 @@ test('elf-tools reads the same headers', () => {
     assert.deepEqual(
       ours.segments,
       programs
-        .map(({ header: { type, offset, vaddr, filesz, memsz } }) => ({
+        .map(({ header: { type, offset, vaddr, filesz, memsz, flags } }) => ({
           ...{ type, offset, vaddr },
           ...{ filesz, memsz },
+          isExecutable: flags.split('|').includes('execute'),
         }))
         .filter(({ type }) => TYPES.has(type)),
       file,

@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
@@ -176,6 +177,30 @@ test(
       assert.match(described, /^\.\/dev\/null 1:3$/m);
       assert.match(described, /^security\.capability=0x01000002002000/m);
     }
+  },
+);
+
+test(
+  'a relative name is one in the working directory',
+  needs('tar2sqfs', 'mkfs.erofs', '/usr/sbin/debugfs'),
+  () => {
+    const cwd = tempDir();
+    for (const form of Object.keys(FORMS)) {
+      succeed(
+        process.execPath,
+        [JAILBUILD, 'export', 'cat', '-q', '--to', `${form}:image.${form}`],
+        { cwd },
+      );
+    }
+    const sizes = readdirSync(cwd).map((name) => [
+      name,
+      statSync(path.join(cwd, name)).size > 100_000,
+    ]);
+    assert.deepEqual(sizes.sort(), [
+      ['image.erofs', true],
+      ['image.ext4', true],
+      ['image.squashfs', true],
+    ]);
   },
 );
 

@@ -108,7 +108,7 @@ describe('a run that is like an earlier one', { ...NEEDS_FRONT, ...needsRoot('un
   });
 
   test('keeps nothing in the jail, nor for users', needsRoot('setpriv'), () => {
-    assert.deepEqual(readdirSync(`${jail}/.jailbuild`).sort(), ['fingerprint.json', 'record.json']);
+    assert.deepEqual(readdirSync(`${jail}/.jailbuild`).sort(), ['fingerprint', 'record.json']);
     const { stdout } = script(
       'setpriv --reuid 65534 --clear-groups "$FRONT" run "$JAIL" -- true; ls /var/cache',
     );

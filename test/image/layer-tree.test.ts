@@ -1,28 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { TAR_END, type TarMember, tarHeader, tarPadding } from '../../src/export/tar.js';
 import { ByteReader } from '../../src/image/byte-reader.js';
 import { type ImageNode, LayerTree } from '../../src/image/layer-tree.js';
-
-type Given = Partial<TarMember> & Pick<TarMember, 'name' | 'type'> & { readonly text?: string };
-
-function layer(...members: readonly Given[]): Buffer {
-  const parts = members.flatMap(({ text = '', ...member }) => {
-    const size = Buffer.byteLength(text);
-    const common = { mode: 0o644, uid: 0, gid: 0, mtime: 0n };
-    return [tarHeader({ ...common, ...member, size }), Buffer.from(text), tarPadding(size)];
-  });
-  return Buffer.concat([...parts, TAR_END]);
-}
-
-const file = (name: string, text = name): Given => ({ name, type: 'file', text });
-const directory = (name: string, mode = 0o755): Given => ({
-  name: `${name}/`,
-  type: 'directory',
-  mode,
-});
-const symlink = (name: string, linkname: string): Given => ({ name, type: 'symlink', linkname });
-const hardlink = (name: string, linkname: string): Given => ({ name, type: 'hardlink', linkname });
+import { directory, file, type Given, hardlink, layer, symlink } from './support.js';
 
 async function apply(layers: readonly Buffer[], limits = { entries: 1000, bytes: 1 << 20 }) {
   const contents = new Map<number, string>();

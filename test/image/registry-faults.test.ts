@@ -658,3 +658,66 @@ test(
     );
   },
 );
+
+/** Requests of uploads: what was mounted, and what was sent. */
+function uploads({ asked }: HttpFront): { readonly mounts: string[]; readonly chunks: number } {
+  const mounts = asked.flatMap(({ url }) => /[?&]from=([^&]+)/.exec(url)?.[1] ?? []);
+  return { mounts, chunks: asked.filter(({ method }) => method === 'PATCH').length };
+}
+
+test(
+  'a blob of another repository is mounted, of another registry sent',
+  needsRegistry,
+  async () => {
+    env.XDG_CACHE_HOME = at('mounts');
+    const other = await startRegistry(at('other-registry'));
+    try {
+      await fronted(
+        () => false,
+        async ({ push }) => assert.equal((await push('team/first')).status, 0),
+      );
+      // Another front is another registry as far as anybody can tell.
+      await fronted(
+        () => false,
+        async ({ front, registry: behind, push }) => {
+          assert.equal((await push('team/second')).status, 0);
+          assert.deepEqual(uploads(front).mounts, []);
+          const before = uploads(front).chunks;
+          const pushed = await push('team/third', '--json');
+          assert.equal(JSON.parse(pushed.stdout).digest, digestOf(behind, 'team/third'));
+          assert.deepEqual(uploads(front).mounts, ['team%2Fsecond', 'team%2Fsecond']);
+          assert.equal(uploads(front).chunks, before);
+          const to = `docker://${other.address}/team/third:v1`;
+          const elsewhere = ['export', 'ls', '--to', to, '--tls-verify=false', '--json'];
+          const sent = await startJailbuild(elsewhere, { env }).finished;
+          assert.equal(JSON.parse(sent.stdout).digest, digestOf(other, 'team/third'));
+        },
+      );
+    } finally {
+      await other.stop();
+      env.XDG_CACHE_HOME = at('cache');
+    }
+  },
+);
+
+test('a mount that is refused becomes an upload', needsRegistry, async () => {
+  env.XDG_CACHE_HOME = at('refused-mounts');
+  try {
+    for (const status of [401, 403, 404, 405]) {
+      await fronted(
+        (request, response) =>
+          (request.url ?? '').includes('mount=') ? reply(response, status) : false,
+        async ({ front, registry: behind, push }) => {
+          const [first, second] = [`from-${status}`, `to-${status}`];
+          assert.equal((await push(first, '--cmd', first)).status, 0);
+          const pushed = await push(second, '--cmd', first, '--json');
+          assert.equal(pushed.status, 0, pushed.stderr);
+          assert.ok(uploads(front).mounts.length > 0 || status !== 401);
+          assert.equal(JSON.parse(pushed.stdout).digest, digestOf(behind, second));
+        },
+      );
+    }
+  } finally {
+    env.XDG_CACHE_HOME = at('cache');
+  }
+});

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { jailbuild, succeed } from '../support/cli.js';
 import { trustingPolicy } from '../support/containers.js';
-import { needs } from '../support/need.js';
+import { needs, needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
 const directory = tempDir();
@@ -75,6 +75,30 @@ test(
       readFileSync('/etc/nsswitch.conf'),
     );
     assert.throws(() => statSync(path.join(root, 'bin/sort')));
+  },
+);
+
+test(
+  'an image is exported if its command, or the given ones, succeed',
+  needsRoot('unshare'),
+  () => {
+    const image = fullImage('proven');
+    const to = path.join(directory, 'proven.tar');
+    const args = ['export', '--from-image', image, '--to', `tar:${to}`];
+    const proven = jailbuild([...args, '--prove'], { env });
+    assert.equal(proven.status, 0, proven.stderr);
+    assert.match(proven.stderr, /^jailbuild: proof \/bin\/cat \/etc\/nsswitch\.conf passed$/m);
+    rmSync(to);
+    const failing = JSON.stringify(['/bin/cat', '/etc/passwd']);
+    const refused = jailbuild([...args, '--proof', failing], { env });
+    assert.equal(refused.status, 1);
+    assert.match(refused.stderr, /proof \/bin\/cat \/etc\/passwd failed with status 1/);
+    assert.match(refused.stderr, /the jail has no \/etc\/passwd|\/etc\/passwd/);
+    assert.throws(() => statSync(to), { code: 'ENOENT' });
+    // As the image has it: its user and its directory.
+    const identity = JSON.stringify(['bash', '-c', '[ "$UID $PWD $A" = "12 /usr b c" ]']);
+    run(...args, 'bash', '--proof', identity, '--quiet');
+    fails(2, /--proof .*is not a JSON array of words/, ...args, '--proof', '[1]');
   },
 );
 

@@ -196,10 +196,7 @@ describe(
       ]);
       assert.equal(again.status, 0, again.stderr);
       assert.match(readFileSync(log, 'utf8'), /syncfs\(.*= 0/);
-      assert.deepEqual(readdirSync(`${jail}/.jailbuild`).sort(), [
-        'fingerprint.json',
-        'record.json',
-      ]);
+      assert.deepEqual(readdirSync(`${jail}/.jailbuild`).sort(), ['fingerprint', 'record.json']);
     });
 
     test('the same for the name of a new jail', () => {

@@ -49,8 +49,7 @@ function lookedAt(began = LATER) {
 }
 
 function isUnchanged(host: string, state: HostState): boolean {
-  const proof = { sourceRoot: host, host: JSON.parse(JSON.stringify(state)) };
-  return isHostUnchanged(proof as unknown as Parameters<typeof isHostUnchanged>[0]);
+  return isHostUnchanged({ sourceRoot: host, host: state });
 }
 
 describe('what the resolver looked at is found to be changed', needsRoot(), () => {
@@ -122,5 +121,5 @@ test('a jail in which the programs find what the manifest does not have proves n
     jailState(observed, 1, (at) => at.startsWith('/usr')),
     undefined,
   );
-  assert.deepEqual(jailState(observed, 1, () => true)?.absent, observed.absent);
+  assert.equal(jailState(observed, 1, () => true)?.files, 1);
 });

@@ -48,7 +48,7 @@ export function readJobs(file = 'jobs.json'): Job[] {
 
 /** Programs of the host that jobs need beside their own. */
 export function toolsOf(jobs: readonly Job[]): string[] {
-  const own = jobs.flatMap(({ programs }) => programs);
+  const own = jobs.flatMap(({ programs }) => programs.filter((item) => !item.startsWith('$WORK')));
   const windows = jobs.some(({ display }) => display) ? ['Xvfb', 'xwininfo'] : [];
   return [...new Set([...own, BUSYBOX, ...windows])];
 }
@@ -91,7 +91,13 @@ export class JobTrial {
 
   /** Builds the jail of the job's programs with further options of `build`. */
   build(options: readonly string[] = []): Finished {
-    return jailbuild([this.root, ...this.job.programs, '--no-sync', ...options]);
+    const programs = this.job.programs.map((program) => this.#placed(program));
+    return jailbuild([this.root, ...programs, '--no-sync', ...options]);
+  }
+
+  /** Programs that a job makes lie on the host where its files do. */
+  #placed(text: string): string {
+    return text.replaceAll('$WORK', this.#work);
   }
 
   /** The size of the jail in bytes: of regular files, hard links counted once. */
@@ -103,7 +109,7 @@ export class JobTrial {
   get runOptions(): string[] {
     const { uid, gid } = this.#user;
     return [
-      ...['--bind', `${this.#work}:/w`, '--workdir', '/w', '--tmpfs', '/tmp'],
+      ...['--bind', `${this.#work}:/w`, '--workdir', '/w'],
       ...['--network', this.job.display ? 'host' : 'none'],
       ...(uid === 0 ? [] : ['--user', `${uid}:${gid}`]),
     ];
@@ -126,7 +132,15 @@ export class JobTrial {
 
   /** The command that the jail runs. */
   get command(): string[] {
-    return ['/w/busybox', 'timeout', String(TIMEOUT), '/w/busybox', 'sh', '-c', this.job.script];
+    return [
+      '/w/busybox',
+      'timeout',
+      String(TIMEOUT),
+      '/w/busybox',
+      'sh',
+      '-c',
+      this.#placed(this.job.script),
+    ];
   }
 
   /**

@@ -61,3 +61,15 @@ test('data that a program names is advised with its package', needs('tclsh'), ()
     /tclsh names \/usr\/share\/tcltk\/tcl[\d.]+, from libtcl[\d.]+: add --package libtcl[\d.]+$/,
   );
 });
+
+test(
+  'a script is told what its language lacks, and a tool that makes keys not to bring them',
+  needs('pod2text', 'ctags', 'ssh-keygen', 'perl'),
+  () => {
+    const advised = (program: string) =>
+      adviceIn(jailbuild([`${tempDir()}/jail`, program, '--dry-run'])).join('\n');
+    assert.match(advised('pod2text'), /is run by perl, which names .*: add --with-package/);
+    assert.match(advised('ctags'), /ctags may run sort by \/bin\/sh: add sort \/bin\/sh/);
+    assert.doesNotMatch(advised('ssh-keygen'), /ssh_host/);
+  },
+);

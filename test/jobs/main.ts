@@ -1,20 +1,21 @@
-// Usage: npm run jobs -- [--only NAME,...] [--file FILE.json] [--show] [POLICY...]
-// Tries real jobs in jails of their programs and prints a table. Policies are options of build, `trace`
-// (the job is traced on the host, and the jail built from that) and `prove` (with --add).
+// Usage: npm run jobs -- [--only NAME,...] [--file FILE.json]... [--part I/N] [--show] [POLICY...]
+// Tries real jobs in jails of their programs and prints a table. Policies are options of build, `profile`
+// (that of the program, if there is one), `trace` (the job is traced on the host, and the jail built from
+// that), `prove` (with --add) and `least` (with --add --least). `npm run campaign:evidence` has all of that for all jobs.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Finished } from '../support/cli.js';
 import { onPath } from '../support/need.js';
-import { JobTrial, type Outcome, readJobs, toolsOf } from './driver.js';
-import { advised, prove, trace } from './ways.js';
+import { JobTrial, readJobs, toolsOf } from './driver.js';
+import { advised, least, profile, prove, type Tried, trace } from './ways.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     only: { type: 'string' },
-    file: { type: 'string', default: 'jobs.json' },
+    file: { type: 'string', multiple: true, default: ['jobs.json'] },
+    part: { type: 'string', default: '1/1' },
     show: { type: 'boolean', default: false },
   },
 });
@@ -22,19 +23,15 @@ const POLICIES: Readonly<Record<string, readonly string[]>> = {
   default: [],
   'with-package': ['--with-package'],
 };
-const WAYS: Readonly<Record<string, (trial: JobTrial) => Promise<Tried>>> = {
+const WAYS: Readonly<Record<string, (trial: JobTrial) => Promise<Tried | undefined>>> = {
+  profile,
   trace,
   prove,
+  least,
   advised,
 };
 
-interface Tried {
-  readonly built: Finished;
-  readonly outcome: Outcome;
-  readonly note?: string;
-}
-
-async function tryPolicy(trial: JobTrial, policy: string): Promise<Tried> {
+async function tryPolicy(trial: JobTrial, policy: string): Promise<Tried | undefined> {
   const way = WAYS[policy];
   if (way !== undefined) return way(trial);
   const built = trial.build(POLICIES[policy] ?? policy.split(' '));
@@ -45,21 +42,30 @@ async function tryPolicy(trial: JobTrial, policy: string): Promise<Tried> {
 const policies = positionals.length === 0 ? Object.keys(POLICIES) : positionals;
 const only = values.only?.split(',');
 const directory = mkdtempSync(path.join(tmpdir(), 'jailbuild-jobs-'));
-const passed = new Map<string, number>();
-let count = 0;
+const [passed, tries] = [new Map<string, number>(), new Map<string, number>()];
+const [part = 1, parts = 1] = values.part.split('/').map(Number);
+const jobs = values.file
+  .flatMap((file) => readJobs(file))
+  .filter((_, index) => index % parts === part - 1);
+process.stdout.write(`| job | ${policies.join(' | ')} |\n`);
 try {
-  for (const job of readJobs(values.file)) {
+  for (const job of jobs) {
     if (only !== undefined && !only.includes(job.name)) continue;
     const missing = toolsOf([job]).filter((tool) => !onPath(tool));
     if (missing.length > 0) {
       process.stdout.write(`${job.name}: needs ${missing.join(', ')}\n`);
       continue;
     }
-    count++;
     const cells: string[] = [];
     for (const policy of policies) {
       const trial = new JobTrial(job, directory);
-      const { built, outcome, note = '' } = await tryPolicy(trial, policy);
+      const tried = await tryPolicy(trial, policy);
+      if (tried === undefined) {
+        cells.push('-');
+        continue;
+      }
+      tries.set(policy, (tries.get(policy) ?? 0) + 1);
+      const { built, outcome, note = '' } = tried;
       if (outcome.passes) passed.set(policy, (passed.get(policy) ?? 0) + 1);
       const size = built.status === 0 ? (trial.size / 1e6).toFixed(1) : '-';
       cells.push(`${outcome.passes ? 'pass' : 'FAIL'} ${size} MB${note}`);
@@ -73,5 +79,5 @@ try {
   rmSync(directory, { recursive: true, force: true });
 }
 for (const policy of policies) {
-  process.stdout.write(`${policy}: ${passed.get(policy) ?? 0} of ${count} pass\n`);
+  process.stdout.write(`${policy}: ${passed.get(policy) ?? 0} of ${tries.get(policy) ?? 0} pass\n`);
 }

@@ -32,17 +32,19 @@ export async function trace(trial: JobTrial): Promise<Tried> {
 }
 
 /** Builds a jail of the job's programs alone, and lets `prove --add` bring the rest. */
-export async function prove(trial: JobTrial): Promise<Tried> {
+export async function prove(trial: JobTrial, ...further: readonly string[]): Promise<Tried> {
   const built = trial.build();
   if (built.status !== 0) return { built, outcome: { passes: false, output: built.stderr } };
   const proof = await trial.run((options, command) => [
-    ...['prove', trial.root, '--add', '--expect', trial.job.expect],
+    ...['prove', trial.root, '--add', ...further, '--expect', trial.job.expect],
     ...[...options, '--', ...command],
   ]);
   trial.prepare();
   const outcome = await trial.run();
   // The last run adds nothing.
-  const runs = [...proof.output.matchAll(/jailbuild: round \d+: /g)].length;
+  const runs = [
+    ...proof.output.matchAll(/jailbuild: round \d+: the command (?:failed|succeeded\n)/g),
+  ].length;
   const rounds = Math.max(runs - 1, 0);
   return {
     built,
@@ -50,6 +52,31 @@ export async function prove(trial: JobTrial): Promise<Tried> {
     rounds,
     note: `, ${rounds} rounds`,
   };
+}
+
+/** As {@link prove}, and leaves out what the job does not use. */
+export async function least(trial: JobTrial): Promise<Tried> {
+  return prove(trial, '--least');
+}
+
+/** Profiles that are for the jobs of some programs. */
+const PROFILES: Readonly<Record<string, string>> = {
+  python3: 'python',
+  perl: 'perl',
+  node: 'node',
+  nginx: 'nginx',
+  openssl: 'ssl',
+  curl: 'ssl',
+};
+
+/** Builds with the profile that is for the job's program; undefined where there is none. */
+export async function profile(trial: JobTrial): Promise<Tried | undefined> {
+  const names = trial.job.programs.map((program) => PROFILES[path.basename(program)]);
+  const options = names.flatMap((name) => (name === undefined ? [] : ['--profile', name]));
+  if (options.length === 0) return undefined;
+  const built = trial.build(options);
+  if (built.status === 0) return { built, outcome: await trial.run() };
+  return { built, outcome: { passes: false, output: built.stderr } };
 }
 
 /** Builds by default, and again with what that build's lines of advice say, to the letter. */

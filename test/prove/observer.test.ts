@@ -212,14 +212,6 @@ describe('the observer', needs('gcc'), () => {
     assert.deepEqual(paths(['--mechanism', 'notify']), paths([]));
   });
 
-  test('one that cannot observe says so in one line', needs('strace'), () => {
-    const nested = observe([OBSERVER, '--report', '2', '--', '/bin/true']);
-    assert.equal(nested.status, 125);
-    const lines = nested.stderr.split('\n').filter((line) => line.startsWith('jailbuild: '));
-    assert.deepEqual(lines.length, 1, nested.stderr);
-    assert.match(lines[0] ?? '', /cannot observe the command: trace it: /);
-  });
-
   test('the command ends with its observer', async () => {
     const child = spawn(OBSERVER, ['--report', '3', '--', 'sleep', '60'], {
       stdio: ['ignore', 'ignore', 'ignore', 'pipe'],

@@ -30,6 +30,28 @@ describe('prove', needs('cat', 'sort'), () => {
     assert.equal(jailbuild(['run', jail, '--', '/usr/bin/cat', data]).stdout, 'brought\n');
   });
 
+  test(
+    'what packages bring and the run does not use is left out with --least',
+    needs('perl'),
+    () => {
+      const jail = inside('least');
+      const command = ['/usr/bin/perl', '-MPOSIX=floor', '-e', 'print floor(2.5), "\\n"'];
+      assert.equal(jailbuild([jail, '/usr/bin/perl', '-q']).status, 0);
+      const run = jailbuild(['prove', jail, '--add', '--least', '--json', '--', ...command]);
+      assert.equal(run.status, 0, run.stderr);
+      const { rounds } = JSON.parse(run.stdout.slice(run.stdout.indexOf('{')));
+      const { passes, narrowed } = rounds.at(-1);
+      assert.ok(passes && narrowed.to < narrowed.from / 2, JSON.stringify(narrowed));
+      assert.equal(jailbuild(['run', jail, '--', ...command]).stdout, '2\n');
+      assert.equal(jailbuild(['check', jail, '-q']).status, 0);
+      // What is left is what it was built for.
+      assert.equal(jailbuild(['update', jail, '-q']).status, 0);
+      assert.equal(jailbuild(['run', jail, '--', ...command]).stdout, '2\n');
+      const usage = jailbuild(['prove', jail, '--least', '--', ...command]);
+      assert.equal(usage.status, 2);
+    },
+  );
+
   test('a session is observed by run, and a failed start names prove', () => {
     const jail = inside('observed');
     assert.equal(jailbuild([jail, '/usr/bin/cat', '-q']).status, 0);

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { type Browser, chromium, type Page } from 'playwright-core';
+import { UNUSED_SCHEMA, unusedFilesJson } from '../../src/manifest/unused-files.js';
 import { jailbuild } from '../support/cli.js';
 import { needs } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
@@ -16,7 +17,9 @@ const PROGRAMS = ['bash', 'ls', 'python3', 'perl', 'git', 'ssh', 'top', 'rsync']
 describe('the report in a browser', needs('chromium', ...PROGRAMS), () => {
   const directory = tempDir();
   const file = path.join(directory, 'report.html');
-  const small = path.join(directory, 'small.html');
+  const unused = path.join(directory, 'unused.html');
+  const difference = path.join(directory, 'difference.html');
+  const libcap = '/usr/lib/x86_64-linux-gnu/libcap.so.2.66';
   let browser: Browser;
 
   before(async () => {
@@ -29,7 +32,22 @@ describe('the report in a browser', needs('chromium', ...PROGRAMS), () => {
       file,
     ]);
     assert.equal(status, 0, stderr);
-    assert.equal(jailbuild(['report', 'bash', 'ls', '-o', small]).status, 0);
+    const paths = ['/usr/bin/ls', libcap];
+    const runs = path.join(directory, 'unused.json');
+    writeFileSync(
+      runs,
+      unusedFilesJson({
+        schema: UNUSED_SCHEMA,
+        runs: [{ command: ['/usr/bin/bash', '-c', 'exit'] }],
+        incomplete: 0,
+        total: { files: 20, size: 5_000_000 },
+        unused: { files: 2, size: 200_000 },
+        groups: [{ paths: [...paths, '/usr/bin/gone'], size: 200_000 }],
+      }),
+    );
+    const marked = jailbuild(['report', 'bash', 'ls', '--unused', runs, '-o', unused]);
+    assert.equal(marked.status, 0, marked.stderr);
+    assert.equal(jailbuild(['diff', 'bash', 'ls', '--html', difference, '--quiet']).status, 0);
     browser = await chromium.launch({
       executablePath: '/usr/bin/chromium',
       args: ['--no-sandbox', '--disable-gpu'],
@@ -37,7 +55,11 @@ describe('the report in a browser', needs('chromium', ...PROGRAMS), () => {
   });
   after(() => browser?.close());
 
-  async function open(options: Parameters<Browser['newPage']>[0] = {}, of = file): Promise<Page> {
+  async function open(
+    options: Parameters<Browser['newPage']>[0] = {},
+    of = file,
+    hash = '',
+  ): Promise<Page> {
     const page = await browser.newPage(options);
     const problems: string[] = [];
     page.on('pageerror', (error) => problems.push(String(error)));
@@ -47,7 +69,7 @@ describe('the report in a browser', needs('chromium', ...PROGRAMS), () => {
     page.on('request', (request) => {
       if (!request.url().startsWith('file:')) problems.push(request.url());
     });
-    await page.goto(pathToFileURL(of).href);
+    await page.goto(pathToFileURL(of).href + hash);
     assert.deepEqual(problems, []);
     return page;
   }
@@ -57,20 +79,22 @@ describe('the report in a browser', needs('chromium', ...PROGRAMS), () => {
       test(`has no accessibility violation, ${colorScheme}, ${width} pixels wide`, async () => {
         // The policy of the page allows its own script alone.
         const viewport = { width, height: 900 };
-        const page = await open({ colorScheme, viewport, bypassCSP: true }, small);
-        await page.evaluate(AXE);
-        const violations = await page.evaluate(async () => {
-          const { axe } = globalThis as unknown as {
-            axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
-          };
-          const { violations: found } = await axe.run();
-          return found.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`);
-        });
-        assert.deepEqual(violations, []);
-        const root = 'document.documentElement';
-        const overflow = await page.evaluate<number>(`${root}.scrollWidth - ${root}.clientWidth`);
-        assert.ok(overflow <= 0, `${overflow} pixels wider than the window`);
-        await page.close();
+        for (const of of width === 900 ? [unused, difference] : [unused]) {
+          const page = await open({ colorScheme, viewport, bypassCSP: true }, of);
+          await page.evaluate(AXE);
+          const violations = await page.evaluate(async () => {
+            const { axe } = globalThis as unknown as {
+              axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
+            };
+            const { violations: found } = await axe.run();
+            return found.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`);
+          });
+          assert.deepEqual(violations, []);
+          const root = 'document.documentElement';
+          const overflow = await page.evaluate<number>(`${root}.scrollWidth - ${root}.clientWidth`);
+          assert.ok(overflow <= 0, `${overflow} pixels wider than the window`);
+          await page.close();
+        }
       });
     }
   }
@@ -78,8 +102,14 @@ describe('the report in a browser', needs('chromium', ...PROGRAMS), () => {
   test('filters, sorts and shows reasons by keyboard', async () => {
     const page = await open();
     const rows = page.locator('#all tbody tr:visible');
-    const all = await rows.count();
+    const all = await page.locator('#all tbody tr').count();
     assert.ok(all > 300, `${all} rows`);
+    // Only the first are shown, and then more.
+    assert.equal(await rows.count(), 200);
+    const more = page.getByRole('button', { name: /^Show \d+ more/ }).last();
+    await more.focus();
+    await page.keyboard.press('Enter');
+    assert.equal(await rows.count(), Math.min(all, 600));
     await page.getByLabel('Filter').focus();
     await page.keyboard.type('requested rsync');
     assert.equal(await rows.count(), 1);
@@ -87,7 +117,6 @@ describe('the report in a browser', needs('chromium', ...PROGRAMS), () => {
     await page.getByLabel('Filter').fill('');
     const size = page.locator('#all thead').getByRole('button', { name: 'Size' });
     await size.focus();
-    await page.keyboard.press('Enter');
     await page.keyboard.press('Enter');
     assert.equal(await page.locator('#all th[aria-sort="descending"]').textContent(), 'Size');
     const sizes = await page.evaluate<number[]>(
@@ -97,13 +126,101 @@ describe('the report in a browser', needs('chromium', ...PROGRAMS), () => {
       sizes,
       sizes.toSorted((a, b) => b - a),
     );
+    assert.ok((sizes[0] ?? 0) > 1_000_000);
 
     await page.getByLabel('Show').fill('/usr/bin/rsync');
     await page.keyboard.press('Enter');
-    assert.match((await page.locator('.here').textContent()) ?? '', /^\/usr\/bin\/rsync/);
-    await page.locator('#columns div').nth(2).getByRole('button').first().focus();
+    const here = page.locator('#here');
+    assert.equal(await here.getAttribute('aria-label'), '/usr/bin/rsync');
+    assert.match((await here.textContent()) ?? '', /requested as rsync/);
+    await page.locator('#focus > div').nth(2).getByRole('button').first().focus();
     await page.keyboard.press('Enter');
-    assert.doesNotMatch((await page.locator('.here').textContent()) ?? '', /rsync/);
+    assert.notEqual(await here.getAttribute('aria-label'), '/usr/bin/rsync');
+    // The focus follows to what was chosen, whose chain leads back.
+    assert.equal(await page.evaluate<string>('document.activeElement.id'), 'here');
+    await here.getByRole('button', { name: '/usr/bin/' }).first().click();
+    assert.match((await here.getAttribute('aria-label')) ?? '', /^\/usr\/bin\//);
+    await page.close();
+  });
+
+  test('shows what a file brings, and what it alone brings', async () => {
+    const page = await open();
+    const fact = async (of: string, name: string): Promise<string> => {
+      await page.getByLabel('Show').fill(of);
+      await page.keyboard.press('Enter');
+      const term = page.locator('#here dt', { hasText: name });
+      return (await term.locator('xpath=following-sibling::dd[1]').textContent()) ?? '';
+    };
+    const libc = '/usr/lib/x86_64-linux-gnu/libc.so.6';
+    // All programs need it, so no other file is there for the sake of one of them alone that it needs.
+    const [alone, whole] = [await fact(libc, 'Only for'), await fact(libc, 'With what')];
+    assert.match(whole, /MiB in \d+ entries$/);
+    assert.match(alone, /MiB in \d+ entr(y|ies)$/);
+    const count = (text: string) => Number(/(\d+) entr/.exec(text)?.[1]);
+    const program = [
+      await fact('/usr/bin/rsync', 'Only for'),
+      await fact('/usr/bin/rsync', 'With what'),
+    ];
+    assert.ok(count(program[0] ?? '') < count(program[1] ?? ''), program.join('; '));
+    assert.ok(count(program[0] ?? '') >= 1);
+    await page.close();
+  });
+
+  test('lists the files of an area of the map, chosen by arrow keys', async () => {
+    const page = await open();
+    const tiles = page.locator('#map > button');
+    assert.ok((await tiles.count()) > 20);
+    // One stop for the tabulator, wherever the arrows lead.
+    assert.equal(await page.locator('#map > button[tabindex="0"]').count(), 1);
+    await tiles.first().focus();
+    await page.keyboard.press('ArrowRight');
+    const label = await page.evaluate<string>('document.activeElement.title');
+    assert.notEqual(label, await tiles.first().getAttribute('title'));
+    assert.equal(await page.locator('#map > button[tabindex="0"]').getAttribute('title'), label);
+    await page.keyboard.press('Enter');
+    const [, name, files] = /^(.*), [\d.]+ \S+, (\d+) files?$/.exec(label) ?? [];
+    assert.match((await page.locator('.chip').textContent()) ?? '', new RegExp(`^package ${name}`));
+    assert.equal(await page.locator('#all tbody tr:visible').count(), Number(files));
+    await page.keyboard.press('Enter');
+    assert.equal(await page.locator('.chip').count(), 0);
+    await page.getByLabel('directory').check();
+    assert.match((await tiles.first().getAttribute('title')) ?? '', /^\/usr/);
+    await page.close();
+  });
+
+  test('shows the row that a reason links to, wherever it is', async () => {
+    const page = await open();
+    await page.getByLabel('Filter').fill('libpopt needed rsync');
+    const link = page.locator('#all tbody tr:visible a', { hasText: 'needed by /usr/bin/rsync' });
+    const target = (await link.first().getAttribute('href')) ?? '';
+    assert.equal(await page.locator(target).isVisible(), false);
+    await link.first().click();
+    assert.equal(await page.locator(`${target} th`).isVisible(), true);
+    assert.equal(await page.getByLabel('Filter').inputValue(), '');
+    await page.close();
+    const linked = await open({}, file, '#e500');
+    assert.ok(await linked.locator('#e500').isVisible());
+    await linked.close();
+  });
+
+  test('marks what runs did not use', async () => {
+    const page = await open({}, unused);
+    const count = await page.getByRole('button', { name: /^unused \d+$/ }).textContent();
+    assert.equal(count, 'unused 2');
+    await page.getByRole('button', { name: /^unused/ }).click();
+    assert.deepEqual(
+      await page
+        .locator('#all tbody tr:visible th')
+        .evaluateAll((cells) =>
+          cells.map(
+            (cell) => (cell as unknown as { firstChild: { data: string } }).firstChild.data,
+          ),
+        ),
+      ['/usr/bin/ls', '/usr/lib/x86_64-linux-gnu/libcap.so.2.66'].filter((name) =>
+        existsSync(name),
+      ),
+    );
+    assert.match((await page.locator('.figures').textContent()) ?? '', /Unused[\d.]+ KiB in 1 run/);
     await page.close();
   });
 
@@ -122,11 +239,20 @@ describe('the report in a browser', needs('chromium', ...PROGRAMS), () => {
     await page.close();
   });
 
+  test('prints all rows and no controls', async () => {
+    const page = await open();
+    await page.emulateMedia({ media: 'print' });
+    const all = await page.locator('#all tbody tr').count();
+    assert.equal(await page.locator('#all tbody tr:visible').count(), all);
+    assert.equal(await page.locator('.bar:visible, nav:visible, #more:visible').count(), 0);
+    await page.close();
+  });
+
   test('is plain tables without JavaScript', async () => {
     const page = await open({ javaScriptEnabled: false });
     assert.ok((await page.locator('#all tbody tr').count()) > 300);
     assert.ok((await page.locator('#packages tbody tr').count()) > 10);
-    assert.equal(await page.locator('#treemap').isVisible(), false);
+    assert.equal(await page.locator('.scripted:visible').count(), 0);
     await page.close();
   });
 });

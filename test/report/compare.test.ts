@@ -15,7 +15,7 @@ function file(path: string, size: number, more: Partial<Item> & { mode?: string 
   const { mode = '0755', ...rest } = more;
   const entry: Entry = { ...BASE, mode, type: 'file', path, size };
   const isSetId = (Number.parseInt(mode, 8) & 0o6000) !== 0;
-  return { entry, size, isSetId, isCapable: false, ...rest };
+  return { entry, size, isSetId, isCapable: false, isUnused: false, ...rest };
 }
 
 function contents(title: string, ...items: readonly Item[]): Contents {

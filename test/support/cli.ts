@@ -42,6 +42,8 @@ export interface ExecOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
   readonly input?: string;
+  /** Milliseconds. */
+  readonly timeout?: number;
 }
 
 /** Runs a program to its end, with its output as text. */

@@ -37,7 +37,7 @@ export function boot(archive: string, parameters = ''): string {
         '-kernel',
         kernel() ?? '',
         '-append',
-        `console=ttyS0 panic=-1 quiet ${parameters}`,
+        `console=ttyS0 panic=-1 no_timer_check quiet ${parameters}`,
         '-initrd',
         archive,
       ],

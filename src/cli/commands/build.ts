@@ -1,7 +1,10 @@
 import { JailbuildError } from '../../errors.js';
 import type { BuildJob } from '../../jail/build/job.js';
 import { planBuild, resultOf, runBuild } from '../../jail/build/pipeline.js';
+import type { Planned } from '../../jail/build/plan-step.js';
 import type { Proven } from '../../jail/build/verify-step.js';
+import type { HostState } from '../../jail/record/fingerprint.js';
+import { pathsIn } from '../../jail/record/state-blocks.js';
 import { isPrivileged } from '../../jail/write/stage.js';
 import { canonicalJson } from '../../manifest/canonical-json.js';
 import type { Manifest } from '../../manifest/manifest.js';
@@ -24,6 +27,7 @@ import { buildPlain } from '../output/plain.js';
 import { showingProgress } from '../output/progress.js';
 import { printable } from '../output/text.js';
 import { annotateMessages, tellAdvice, tellHint, tellWarnings, warn } from '../report-error.js';
+import type { Looked, PendingDepfile } from './depfile.js';
 
 export const buildCommand = defineCommand({
   name: 'build',
@@ -191,6 +195,7 @@ async function buildJail(wanted: Wanted): Promise<number> {
   const { args } = wanted;
   const file = args.manifest === undefined ? undefined : await prepareFile(args.manifest);
   const sbom = await prepareSbom(args, targetOf(args.root));
+  const rule = await prepareRule(wanted);
   const interrupt = new Interrupt();
   const job = jobOf(wanted, interrupt);
   let built: Proven;
@@ -199,9 +204,11 @@ async function buildJail(wanted: Wanted): Promise<number> {
     const { manifest, sourceRoot } = built.planned;
     await file?.commit(canonicalJson(manifest));
     await sbom?.file?.commit(await sbom.text(manifest, sourceRoot));
+    if (rule !== undefined) await commitRule(rule, wanted, built.planned);
   } catch (error) {
     await file?.discard();
     await sbom?.file?.discard();
+    await rule?.discard();
     return interrupt.statusAfter(error, 'nothing was changed');
   } finally {
     interrupt.stop();
@@ -215,6 +222,46 @@ async function buildJail(wanted: Wanted): Promise<number> {
   if (!args.quiet && !args.json) tellAdvice(result.manifest.advice ?? [], args.verbose ?? false);
   if (args.verbose) for (const hint of result.manifest.hints ?? []) tellHint(hint);
   return EXIT.ok;
+}
+
+async function prepareRule({ args }: Wanted): Promise<PendingDepfile | undefined> {
+  if (args.depfile === undefined && args['depfile-target'] === undefined) return undefined;
+  const { prepareDepfile } = await import('./depfile.js');
+  const root = targetOf(args.root);
+  const outputs = [...(args.manifest === undefined ? [] : [args.manifest]), root];
+  return prepareDepfile(args, outputs[0], outputs);
+}
+
+/** Writes down the files of the host that a build rests on. */
+async function commitRule(
+  rule: PendingDepfile,
+  { args, file }: Wanted,
+  { resolution, manifest, sourceRoot }: Planned,
+): Promise<void> {
+  const { lookedAt, sourcesOf } = await import('./depfile.js');
+  const { loadProfiles } = await import('../../profile/load.js');
+  const profiles = [...(args.profile ?? []), ...(file?.profiles ?? [])];
+  const files = [
+    ...(args.from === undefined ? [] : [args.from]),
+    ...(args.trace ?? []),
+    ...(file === undefined ? [] : [file.path, ...file.traces]),
+    ...loadProfiles(profiles).map(({ path }) => path),
+    ...sourcesOf(manifest.entries, sourceRoot),
+  ];
+  const ofState = (host: HostState): Looked => ({ root: sourceRoot, ...pathsIn(host) });
+  const looked = (): readonly Looked[] => {
+    switch (resolution.kind) {
+      case 'closure':
+        return [lookedAt(resolution.closure.sysroot)];
+      case 'recorded':
+        return [ofState(resolution.fingerprint.host)];
+      case 'remembered':
+        return [ofState(resolution.remembered.host)];
+      case 'given':
+        return [lookedAt(resolution.sources.sysroot)];
+    }
+  };
+  await rule.commit(files, looked());
 }
 
 /** Where the notes of the profiles that were named are to be read: what is left to do on the host. */

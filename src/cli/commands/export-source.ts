@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import path from 'node:path';
 import { JailbuildError } from '../../errors.js';
 import {
   jailTree,
@@ -11,6 +12,7 @@ import { toBytes } from '../../fs/path-bytes.js';
 import { type JailFile, readJailFile } from '../../profile/jail-file.js';
 import type { ExportArguments } from '../options/export.js';
 import { findJailFile } from '../options/jail-file.js';
+import type { ProofSubject } from '../options/proofs.js';
 import { jailFileRequest, optionsRequest } from '../options/request.js';
 import { optionsOf, resolveOptions } from '../options/resolve.js';
 import type { ImageTree } from './image-source.js';
@@ -19,7 +21,11 @@ import type { ImageTree } from './image-source.js';
 export interface ExportSource {
   /** The jail file, where it is one. */
   readonly file?: JailFile;
-  read(): Promise<SourceTree & Partial<Pick<ImageTree, 'image' | 'leftOut'>>>;
+  /** The directory of the jail, where it is one. */
+  readonly jail?: string;
+  /** What proofs are run in, but for a jail file. */
+  toProve?(): Promise<ProofSubject>;
+  read(): Promise<SourceTree & Partial<Pick<ImageTree, 'image' | 'leftOut' | 'from'>>>;
 }
 
 /** Options that determine how programs are resolved. */
@@ -38,12 +44,14 @@ export const RESOLVE_OPTIONS = [
  * @throws JailbuildError USAGE, and what reading a jail file throws
  */
 export function findSource(
-  args: ExportArguments,
+  { platformRoot, ...given }: ExportArguments,
   purpose: 'export' | 'view' = 'export',
 ): ExportSource {
-  const { what = [], from } = args;
+  const { what = [], from } = given;
   const isLenient = purpose === 'view';
-  const options = RESOLVE_OPTIONS.filter((name) => args[name] !== undefined);
+  const options = RESOLVE_OPTIONS.filter((name) => given[name] !== undefined);
+  const root = platformRoot === undefined ? {} : { sysroot: platformRoot };
+  const args = { ...given, ...root };
   const only = (kind: string, ...allowed: readonly string[]): void => {
     const other = options.find((name) => !allowed.includes(name));
     if (other === undefined) return;
@@ -61,6 +69,10 @@ export function findSource(
         const { imageTree } = await import('./image-source.js');
         return imageTree(args);
       },
+      async toProve() {
+        const { imageRequest } = await import('./image-source.js');
+        return imageRequest(args);
+      },
     };
   }
   if (from?.endsWith('.json')) {
@@ -74,18 +86,29 @@ export function findSource(
     const file = readJailFile(named);
     const allowMissing =
       isLenient || (args['allow-missing'] ?? file.options['allow-missing'] === true);
-    return { file, read: () => requestTree(jailFileRequest(file), allowMissing) };
+    const request = { ...jailFileRequest(file), ...root };
+    return { file, read: () => requestTree(request, allowMissing) };
   }
   if (isJail(what)) {
+    if (platformRoot !== undefined) {
+      throw new JailbuildError(
+        'USAGE',
+        `${what[0]}: a jail has its own root: give --platform without one`,
+      );
+    }
     only('a jail');
-    return { read: () => jailTree(what[0] ?? '') };
+    const jail = path.resolve(what[0] ?? '');
+    return { jail, read: () => jailTree(what[0] ?? '') };
   }
   const asked = [...what, ...(args.profile ?? [])];
   if (asked.length === 0) throw new JailbuildError('USAGE', 'name a jail or at least one program');
   const { profile, include, exclude } = args;
   const request = { ...optionsOf(args), program: [...what], profile, include, exclude };
   const allowMissing = isLenient || (args['allow-missing'] ?? false);
-  return { read: () => requestTree(optionsRequest(request), allowMissing) };
+  return {
+    read: () => requestTree(optionsRequest(request), allowMissing),
+    toProve: async () => ({ request: optionsRequest(request), command: [], run: {} }),
+  };
 }
 
 /** Whether a lone word names a jail. */

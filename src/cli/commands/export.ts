@@ -1,19 +1,24 @@
 import { JailbuildError } from '../../errors.js';
 import { type Destination, isContainerImage, STDOUT_PATH } from '../../export/destination.js';
-import type { ExportOptions, ExportResult } from '../../export/export.js';
+import type { ExportOptions, ExportPart, ExportResult } from '../../export/export.js';
+import type { StoredLayer } from '../../export/image.js';
+import { platformName } from '../../export/platform-name.js';
 import { isStandardOutput, isStream } from '../../fs/atomic-file.js';
+import type { Sysroot } from '../../fs/sysroot.js';
 import type { LeftOut } from '../../image/left-out.js';
 import type { Entry } from '../../manifest/manifest.js';
 import type { WorkProgress } from '../../manifest/work.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { Interrupt } from '../interrupt.js';
-import { prepareFile } from '../manifest-file.js';
+import { type PendingFile, prepareFile } from '../manifest-file.js';
 import {
   type ExportArguments,
+  type ExportLine,
   exportOptions,
   exportPositionals,
   IMAGE_OPTIONS,
+  UNIT_OPTIONS,
 } from '../options/export.js';
 import { limitsOf } from '../options/limits.js';
 import { jsonLine } from '../output/json.js';
@@ -21,7 +26,9 @@ import { outputIsScreen, outputIsTerminal, writeErr, writeOut } from '../output/
 import { showingProgress } from '../output/progress.js';
 import { formatSize, plural, printable } from '../output/text.js';
 import { annotateMessages, warn } from '../report-error.js';
+import type { PendingDepfile } from './depfile.js';
 import type { ExportSource } from './export-source.js';
+import type { SbomRequest } from './sbom-document.js';
 
 export const exportCommand = defineCommand({
   name: 'export',
@@ -47,25 +54,34 @@ export const exportCommand = defineCommand({
     ['export busybox --to cpio:initrd.gz', 'Make an initramfs'],
     ['export /srv/jail --to squashfs:jail.raw --verity', 'Make a disk image with a hash tree'],
   ],
-  async run(args) {
+  async run(line) {
     const { findSource } = await import('./export-source.js');
-    const source = findSource(args);
-    const { destinationOf } = await import('../options/image.js');
-    const destination = destinationOf(args, source.file);
-    const toStdout = destination.path === STDOUT_PATH || isStandardOutput(destination.path);
-    checkUsage(args, destination, toStdout);
-    if (toStdout && (await outputIsTerminal())) {
+    const { destinationsOf, partsOf } = await import('../options/image.js');
+    const given = await partsOf(line);
+    const parts = given.map((args) => ({ args, source: findSource(args) }));
+    const [{ args, source }] = parts as [Part];
+    const destinations = destinationsOf(line.to, source.file);
+    const toStdout = destinations.filter(
+      ({ path }) => path === STDOUT_PATH || isStandardOutput(path),
+    );
+    for (const destination of destinations) checkUsage(line, destination, toStdout.length);
+    if (destinations.length > 1 && destinations.some(({ kind }) => kind === 'portable')) {
+      throw new JailbuildError('USAGE', '--to portable: has files of its own: export it by itself');
+    }
+    if (toStdout.length > 0 && (await outputIsTerminal())) {
       throw new JailbuildError('USAGE', '--to: refusing to write an archive to a terminal');
     }
-    if (args.prove) await proveFirst(args, source);
+    if (args.prove || args.proof !== undefined) {
+      for (const part of parts) await proveFirst(part);
+    }
     if (args.format === 'github') annotateMessages();
     const interrupt = new Interrupt();
-    const isShown = !args.quiet && !args.json && !toStdout && (await outputIsScreen());
+    const isShown = !args.quiet && !args.json && toStdout.length === 0 && (await outputIsScreen());
     try {
-      const result = await showingProgress(isShown, (onWork) =>
-        exportSource(args, source, destination, interrupt, onWork),
+      const report = await showingProgress(isShown, (onWork) =>
+        exportSources(parts as [Part], destinations, interrupt, onWork),
       );
-      tell(args, result, toStdout);
+      tell(args, report, toStdout.length > 0);
       return EXIT.ok;
     } catch (error) {
       return interrupt.statusAfter(error, 'nothing was written');
@@ -75,42 +91,173 @@ export const exportCommand = defineCommand({
   },
 });
 
-/** Runs the proofs of the jail file in a jail of the same, which is built for that alone. */
-async function proveFirst(args: ExportArguments, { file }: ExportSource): Promise<void> {
-  const { proofsOf } = await import('../options/proofs.js');
-  const options = proofsOf(file, '--prove', false);
-  if (file === undefined) return;
-  const { jailFileRequest } = await import('../options/request.js');
-  const { proveRequest } = await import('../../prove/proofs.js');
-  const allowMissing = args['allow-missing'] ?? file.options['allow-missing'] === true;
-  await proveRequest(jailFileRequest(file), { ...options, allowMissing });
+/** What is exported for one platform. */
+interface Part {
+  readonly args: ExportArguments;
+  readonly source: ExportSource;
 }
 
-async function exportSource(
-  args: ExportArguments,
-  source: ExportSource,
-  destination: Destination,
+/** Runs proofs in a jail of the same, which is built for that alone. */
+async function proveFirst({ args, source }: Part): Promise<void> {
+  const { givenProofs, proofsOf } = await import('../options/proofs.js');
+  const { proveRequest } = await import('../../prove/proofs.js');
+  const { file } = source;
+  const given = args.proof ?? [];
+  if (file === undefined && source.toProve !== undefined) {
+    const subject = await source.toProve();
+    const options = givenProofs(given, subject, args.quiet ?? false);
+    const allowMissing = args['allow-missing'] ?? false;
+    await proveRequest(subject.request, { ...options, allowMissing });
+    return;
+  }
+  if (given.length > 0) {
+    throw new JailbuildError(
+      'USAGE',
+      '--proof applies to programs and --from-image: add `proofs:` to a jail file; of a jail, use jailbuild prove',
+    );
+  }
+  const options = proofsOf(file, '--prove', args.quiet ?? false);
+  if (file === undefined) return;
+  const { jailFileRequest } = await import('../options/request.js');
+  const allowMissing = args['allow-missing'] ?? file.options['allow-missing'] === true;
+  const { platformRoot: sysroot } = args;
+  const request = { ...jailFileRequest(file), ...(sysroot === undefined ? {} : { sysroot }) };
+  await proveRequest(request, { ...options, allowMissing });
+}
+
+async function exportSources(
+  parts: readonly [Part, ...Part[]],
+  destinations: readonly [Destination, ...Destination[]],
   interrupt: Interrupt,
   onWork: (progress: WorkProgress) => void,
 ): Promise<ExportReport> {
-  const { makeSbom, sbomRequest, UNNAMED } = await import('./sbom-document.js');
-  const { exportOptionsOf } = await import('../options/image.js');
-  const { exportTree } = await import('../../export/export.js');
-  const { nameOfImage } = await import('../../export/destination.js');
-  const { file } = source;
-  const { path } = destination;
-  const beside = path === STDOUT_PATH || isStream(path) ? undefined : path;
-  const sbom = sbomRequest(args, beside, file?.image.sbom);
-  if (sbom !== undefined && sbom.file === undefined) {
-    throw new JailbuildError('USAGE', '--sbom: name its file with --sbom-file');
+  const { exportParts } = await import('../../export/export.js');
+  const [{ args }] = parts;
+  const [destination] = destinations;
+  const { signal } = interrupt;
+  const digestFile = args['digest-file'];
+  const digests = digestFile === undefined ? undefined : await prepareFile(digestFile, signal);
+  const sbom = await prepareSbom(parts, destinations, signal);
+  const rule = await prepareRule(args, destinations);
+  try {
+    const prepared: PreparedPart[] = [];
+    for (const part of parts) {
+      prepared.push(await preparePart(part, sbom, destination, { signal, onWork }));
+    }
+    interrupt.listen();
+    const results: ExportResult[] = [];
+    for (const one of destinations) {
+      results.push(await exportParts(prepared as [PreparedPart], one));
+    }
+    const [{ sbomText, leftOut }] = prepared as [PreparedPart];
+    if (sbomText !== undefined) await sbom?.file?.commit(sbomText);
+    if (rule !== undefined) await commitRule(rule, parts, prepared);
+    await digests?.commit(results.map(({ digest }) => `${digest}\n`).join(''));
+    const written =
+      sbom?.request.file === undefined
+        ? {}
+        : { sbom: { format: sbom.request.format, path: sbom.request.file } };
+    const told = leftOut === undefined ? {} : { leftOut };
+    const warnings = prepared.flatMap((part) => part.warnings);
+    return { results: results as [ExportResult], warnings, ...told, ...written };
+  } catch (error) {
+    await sbom?.file?.discard();
+    await digests?.discard();
+    await rule?.discard();
+    throw error;
   }
+}
+
+async function prepareRule(args: ExportArguments, destinations: readonly Destination[]) {
+  if (args.depfile === undefined && args['depfile-target'] === undefined) return undefined;
+  const { prepareDepfile } = await import('./depfile.js');
+  const files = destinations.flatMap(({ kind, path }) =>
+    path === STDOUT_PATH || kind === 'docker' ? [] : [kind === 'oci' ? `${path}/index.json` : path],
+  );
+  const digestFile = args['digest-file'];
+  const all = digestFile === undefined ? files : [digestFile, ...files];
+  return prepareDepfile(args, all[0], all);
+}
+
+/** Writes down the files of the host that an export rests on. */
+async function commitRule(
+  rule: PendingDepfile,
+  parts: readonly Part[],
+  prepared: readonly PreparedPart[],
+): Promise<void> {
+  const { filesOfImage, lookedAt, sourcesOf } = await import('./depfile.js');
+  const { loadProfiles } = await import('../../profile/load.js');
+  const files = parts.flatMap(({ args, source: { file } }) => [
+    ...(args.from === undefined ? [] : [args.from]),
+    ...(args['from-image'] === undefined ? [] : filesOfImage(args['from-image'])),
+    ...(args.trace ?? []),
+    ...(file === undefined ? [] : [file.path, ...file.traces]),
+    ...loadProfiles([...(args.profile ?? []), ...(file?.profiles ?? [])]).map(({ path }) => path),
+  ]);
+  const sources = prepared.flatMap(({ tree }) => sourcesOf(tree.entries, tree.sourceRoot));
+  await rule.commit(
+    [...files, ...sources],
+    prepared.map(({ sysroot }) => lookedAt(sysroot)),
+  );
+}
+
+interface PreparedSbom {
+  readonly request: SbomRequest;
+  readonly file: PendingFile | undefined;
+  readonly isAttached: boolean;
+}
+
+async function prepareSbom(
+  parts: readonly [Part, ...Part[]],
+  destinations: readonly [Destination, ...Destination[]],
+  signal: AbortSignal,
+): Promise<PreparedSbom | undefined> {
+  const { sbomRequest } = await import('./sbom-document.js');
+  const [{ args, source }] = parts;
+  const [{ path, kind }] = destinations;
+  const isFile = path !== STDOUT_PATH && kind !== 'docker' && !isStream(path);
+  const isRegistry = destinations.every((one) => one.kind === 'docker');
+  const isAttached = args.attach ?? (isRegistry && args['sbom-file'] === undefined);
+  const isBeside = isFile && destinations.length === 1 && parts.length === 1 && !isAttached;
+  const request = sbomRequest(args, isBeside ? path : undefined, source.file?.image.sbom);
+  if (request === undefined) {
+    if (!args.attach) return undefined;
+    throw new JailbuildError('USAGE', '--attach requires --sbom');
+  }
+  if (request.file === undefined) {
+    if (isAttached) return { request, file: undefined, isAttached };
+    throw new JailbuildError('USAGE', '--sbom: name its file with --sbom-file, or --attach it');
+  }
+  if (parts.length > 1) {
+    const why = 'each platform has a bill of materials of its own: --attach them';
+    throw new JailbuildError('USAGE', `--sbom-file: ${why}`);
+  }
+  return { request, file: await prepareFile(request.file, signal), isAttached };
+}
+
+interface PreparedPart extends ExportPart {
+  readonly sbomText: string | undefined;
+  readonly leftOut: LeftOut | undefined;
+  readonly warnings: readonly string[];
+  readonly sysroot: Sysroot;
+}
+
+/** Reads what one platform's image is to hold, and checks it. */
+async function preparePart(
+  { args, source }: Part,
+  sbom: PreparedSbom | undefined,
+  destination: Destination,
+  { signal, onWork }: Required<Pick<ExportOptions, 'signal' | 'onWork'>>,
+): Promise<PreparedPart> {
+  const { exportOptionsOf } = await import('../options/image.js');
+  const { registryOptionsOf } = await import('../options/registry.js');
+  const read = await source.read();
+  const { warnings, command, environment, sysroot, originOf, leftOut } = read;
   const shown: string[] = [];
   const tellWarning = (message: string): void => {
     shown.push(message);
     warn(message);
   };
-  const read = await source.read();
-  const { warnings, command, environment, sysroot, originOf } = read;
   const { describePrivileged } = await import('../../manifest/privileged-files.js');
   for (const warning of [...warnings, ...describePrivileged(read.tree.entries)]) {
     tellWarning(warning);
@@ -122,99 +269,178 @@ async function exportSource(
     for (const warning of made.warnings) tellWarning(warning);
     tree = made.tree;
   }
+  if (destination.kind === 'portable') {
+    const { withUnit } = await import('../options/portable.js');
+    tree = await withUnit(args, { ...source, ...read, tree }, destination.path);
+  }
   const limits = limitsOf(args);
   if (limits !== undefined) {
     const { refuseExcess } = await import('../../plan/limits.js');
     refuseExcess(tree.entries, limits);
   }
-  const chosen = exportOptionsOf(args, file?.image ?? read.image, { command, environment });
+  const image = source.file?.image ?? read.image;
+  const chosen = exportOptionsOf(args, image, { command, environment });
   if (chosen.image?.user !== undefined) {
     const { unknownNames } = await import('../../export/image-user.js');
     const unknown = unknownNames(tree, chosen.image.user);
     if (unknown.length > 0)
       tellWarning(`the image has no ${unknown.join(' and no ')}: name it by number, or bring it`);
   }
-  const { signal } = interrupt;
-  const { registryOptionsOf } = await import('../options/registry.js');
-  let options: ExportOptions = { ...chosen, signal, onWork, registry: registryOptionsOf(args) };
+  let options: ExportOptions = {
+    ...chosen,
+    signal,
+    onWork,
+    registry: registryOptionsOf({ ...args }),
+  };
   if (chosen.layers === 'by-package') {
     const { entryPackages } = await import('../../export/packages.js');
     const { packageOf, warnings: unread } = await entryPackages(read);
     for (const warning of unread) tellWarning(warning);
     options = { ...options, packageOf };
   }
-  const { leftOut } = read;
-  const told = { warnings: shown, ...(leftOut === undefined ? {} : { leftOut }) };
-  if (sbom?.file === undefined) {
-    interrupt.listen();
-    return { ...(await exportTree(tree, destination, options)), ...told };
+  if (args['sign-key'] !== undefined) {
+    options = { ...options, signingKey: await signingKeyOf(args['sign-key'], args) };
   }
-
-  const pending = await prepareFile(sbom.file, signal);
-  try {
-    const title = chosen.image?.labels?.['org.opencontainers.image.title'];
-    const name = title ?? nameOfImage(destination) ?? UNNAMED;
-    const made = await makeSbom(sbom, name, tree, sysroot, originOf, onWork);
+  const part = { leftOut, sysroot, warnings: shown };
+  if (sbom === undefined && !args.provenance) {
+    return { tree, options, ...part, sbomText: undefined };
+  }
+  const { makeSbom, UNNAMED } = await import('./sbom-document.js');
+  const { nameOfImage } = await import('../../export/destination.js');
+  const { attachmentsFor } = await import('./attachments.js');
+  const title = chosen.image?.labels?.['org.opencontainers.image.title'];
+  const name = title ?? nameOfImage(destination) ?? UNNAMED;
+  let sbomText: string | undefined;
+  if (sbom !== undefined) {
+    const made = await makeSbom(sbom.request, name, tree, sysroot, originOf, onWork);
     for (const warning of made.warnings) tellWarning(warning);
+    sbomText = made.text;
     // The export fails if a file no longer has the digest of the bill of materials.
     const entries = tree.entries.map((entry): Entry => {
       const digest = made.digests.get(entry.path);
       return entry.type === 'file' && digest !== undefined ? { ...entry, digest } : entry;
     });
-    interrupt.listen();
-    const result = await exportTree({ ...tree, entries }, destination, options);
-    await pending.commit(made.text);
-    return { ...result, ...told, sbom: { format: sbom.format, path: sbom.file } };
-  } catch (error) {
-    await pending.discard();
-    throw error;
+    tree = { ...tree, entries };
   }
+  if (args.provenance) {
+    const { addDigests } = await import('../../manifest/digest.js');
+    tree = await addDigests(tree, tree.sourceRoot, onWork);
+  }
+  const attachmentsOf = attachmentsFor({
+    name,
+    entries: tree.entries,
+    sbom: sbom?.isAttached ? { format: sbom.request.format, text: sbomText ?? '' } : undefined,
+    isProven: args.provenance ?? false,
+    image: read.from,
+  });
+  return { tree, options: { ...options, attachmentsOf }, ...part, sbomText };
 }
 
-interface ExportReport extends ExportResult {
+async function signingKeyOf(file: string, args: ExportArguments) {
+  const { readSigningKey } = await import('../../export/signature.js');
+  const { readTextFile } = await import('../../fs/read-text.js');
+  const from = args['sign-passphrase-file'];
+  const passphrase =
+    from === undefined
+      ? (process.env.COSIGN_PASSWORD ?? '')
+      : readTextFile(from, MAX_PASSPHRASE).replace(/\r?\n$/, '');
+  return readSigningKey(file, passphrase);
+}
+
+interface ExportReport {
+  /** One for each destination. */
+  readonly results: readonly [ExportResult, ...ExportResult[]];
   readonly sbom?: { readonly format: string; readonly path: string };
   readonly leftOut?: LeftOut;
   readonly warnings: readonly string[];
 }
 
-function checkUsage(args: ExportArguments, { kind }: Destination, toStdout: boolean): void {
+function checkUsage(args: ExportLine, { kind, path: place }: Destination, toStdout: number): void {
   const usage = (message: string): never => {
     throw new JailbuildError('USAGE', message);
   };
-  if (args.json && toStdout) usage('--json prints where the archive goes: name a file in --to');
+  if (args.json && toStdout > 0) {
+    usage('--json prints where the archive goes: name a file in --to');
+  }
+  if (toStdout > 1) usage('--to: only one archive can go to standard output');
   if (args.cmd !== undefined && args['--'] !== undefined) usage('--cmd and -- cannot be combined');
-  const isDisk = kind === 'squashfs' || kind === 'erofs' || kind === 'ext4';
+  const isAttachable = kind === 'oci' || kind === 'oci-archive' || kind === 'docker';
+  for (const name of ['attach', 'provenance'] as const) {
+    if (args[name] && !isAttachable) {
+      usage(`--${name} needs oci, oci-archive or docker://, not ${kind}`);
+    }
+  }
+  if (args['sign-key'] !== undefined && kind !== 'docker') {
+    usage(`--sign-key signs what is pushed: give docker://, not ${kind}`);
+  }
+  if (args['sign-passphrase-file'] !== undefined && args['sign-key'] === undefined) {
+    usage('--sign-passphrase-file requires --sign-key');
+  }
+  if (args.append && kind !== 'oci' && kind !== 'docker') {
+    usage(`--append adds to a layout or a registry: --to oci: or docker://, not ${kind}`);
+  }
+  const isDisk =
+    kind === 'squashfs' ||
+    kind === 'erofs' ||
+    kind === 'ext4' ||
+    (kind === 'portable' && place.endsWith('.raw'));
   if (args.verity && !isDisk) usage(`--verity applies to disk images, not to ${kind}`);
   if (isContainerImage({ kind })) return;
-  const other = IMAGE_OPTIONS.find((name) => args[name] !== undefined);
+  const isAllowed = (name: string) =>
+    // Of an image as a source, it says which one.
+    (name === 'platform' && args['from-image'] !== undefined) ||
+    (kind === 'portable' && UNIT_OPTIONS.includes(name));
+  const other = IMAGE_OPTIONS.find((name) => args[name] !== undefined && !isAllowed(name));
   if (other !== undefined) usage(`--${other} applies to images, not to ${kind}`);
+  if (kind === 'portable') return;
   if (args['--'] !== undefined) usage(`the command behind -- applies to images, not to ${kind}`);
 }
 
-function tell(args: ExportArguments, result: ExportReport, toStdout: boolean): void {
+function tell(args: ExportArguments, report: ExportReport, toStdout: boolean): void {
+  const { results, ...rest } = report;
   if (args.json) {
-    writeOut(jsonLine({ status: 'ok', ...result }));
+    const outputs = results.length === 1 ? {} : { outputs: results };
+    writeOut(jsonLine({ status: 'ok', ...results[0], ...rest, ...outputs }));
     return;
   }
   if (args.quiet) return;
   const write = toStdout ? writeErr : writeOut;
-  const { format, path, digest, size, entries, image } = result;
-  const lines = (image?.layers ?? []).map(
-    ({ name, size: bytes, uncompressedSize, digest: layer }) =>
-      `  ${layer}  ${formatSize(bytes)} of ${formatSize(uncompressedSize)}  ${printable(name)}`,
-  );
-  const name = image?.name === undefined ? '' : `:${image.name}`;
-  write(
-    [
-      `Exported ${plural(entries, 'entry', 'entries')}, ${formatSize(size)}, to ${format}:${printable(path)}${name}`,
-      ...lines,
-      ...(result.leftOut === undefined ? [] : leftOutLines(result.leftOut)),
-      `${image === undefined ? 'Digest' : 'Image'} ${digest}`,
-      ...(result.verity === undefined ? [] : [`Root hash ${result.verity.rootHash}`]),
-      '',
-    ].join('\n'),
-  );
+  const [first, ...others] = results.map(resultLines);
+  const leftOut = report.leftOut === undefined ? [] : leftOutLines(report.leftOut);
+  const [head = '', ...tail] = first ?? [];
+  write([head, ...leftOut, ...tail, ...others.flat(), ''].join('\n'));
 }
+
+function resultLines({
+  format,
+  path,
+  digest,
+  size,
+  entries,
+  image,
+  index,
+  verity,
+}: ExportResult): string[] {
+  const named = image ?? index;
+  const name = named?.name === undefined ? '' : `:${named.name}`;
+  const layerLine = ({ name: of, size: bytes, uncompressedSize, digest: layer }: StoredLayer) =>
+    `  ${layer}  ${formatSize(bytes)} of ${formatSize(uncompressedSize)}  ${printable(of)}`;
+  const count = plural(entries, 'entry', 'entries');
+  const separator = format === 'docker' ? '://' : ':';
+  return [
+    `Exported ${count}, ${formatSize(size)}, to ${format}${separator}${printable(path)}${name}`,
+    ...(image?.layers ?? []).map(layerLine),
+    ...(index?.images ?? []).flatMap(({ platform, digest: manifest, layers }) => [
+      `  ${manifest}  ${platformName(platform)}`,
+      ...layers.map((layer) => `  ${layerLine(layer)}`),
+    ]),
+    `${image !== undefined ? 'Image' : index !== undefined ? 'Index' : 'Digest'} ${digest}`,
+    ...(verity === undefined ? [] : [`Root hash ${verity.rootHash}`]),
+  ];
+}
+
+/** Bytes of a passphrase. */
+const MAX_PASSPHRASE = 4096;
 
 /** Packages that are told, the largest first. */
 const TOLD_PACKAGES = 10;

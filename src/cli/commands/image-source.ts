@@ -8,6 +8,7 @@ import { slimRequest } from '../../image/slim-request.js';
 import type { ContainerConfig, SourceImage } from '../../image/source-image.js';
 import type { ImageOptions } from '../../profile/jail-file.js';
 import type { ExportArguments } from '../options/export.js';
+import type { ProofSubject } from '../options/proofs.js';
 import { registryOptionsOf } from '../options/registry.js';
 import { optionsRequest } from '../options/request.js';
 import { optionsOf } from '../options/resolve.js';
@@ -17,15 +18,24 @@ export interface ImageTree extends SourceTree {
   /** The image's configuration, as an export is asked for one. */
   readonly image: ImageOptions;
   readonly leftOut: LeftOut;
+  /** Which image it was. */
+  readonly from: { readonly reference: string; readonly id: string };
+}
+
+interface ImageRequest extends ProofSubject {
+  readonly sysroot: Sysroot;
+  readonly image: ImageOptions;
+  readonly from: ImageTree['from'];
+  readonly warnings: readonly string[];
 }
 
 /**
- * Reads an image, and resolves what its entrypoint and command need, with the programs that the command
+ * Reads an image, and asks for what its entrypoint and command need, with the programs that the command
  * line names beside them.
  *
- * @throws JailbuildError as `imageRoot` and `requestTree`, and USAGE
+ * @throws JailbuildError as `imageRoot`, and USAGE
  */
-export async function imageTree(args: ExportArguments): Promise<ImageTree> {
+export async function imageRequest(args: ExportArguments): Promise<ImageRequest> {
   const reference = args['from-image'] ?? '';
   const platform = args.platform === undefined ? hostPlatform() : parsePlatform(args.platform);
   const { image, root } = await imageRoot(reference, platform, registryOptionsOf(args));
@@ -46,6 +56,24 @@ export async function imageTree(args: ExportArguments): Promise<ImageTree> {
     }),
     ...(path === undefined ? {} : { path }),
   };
+  const { Env = [], User, WorkingDir, Entrypoint, Cmd } = image.config;
+  const run = {
+    env: [...(Env ?? [])],
+    ...(User ? { user: User } : {}),
+    ...(WorkingDir ? { workdir: WorkingDir } : {}),
+  };
+  const command = [...(Entrypoint ?? []), ...(Cmd ?? [])];
+  const from = { reference, id: image.id };
+  return { request, run, command, sysroot, image: requestedImage(image), from, warnings };
+}
+
+/**
+ * Reads an image, and resolves what its entrypoint and command need.
+ *
+ * @throws JailbuildError as `imageRequest` and `requestTree`
+ */
+export async function imageTree(args: ExportArguments): Promise<ImageTree> {
+  const { request, sysroot, image, from, warnings } = await imageRequest(args);
   const tree = await requestTree(request, args['allow-missing'] ?? false);
   const origins = tree.tree.entries.flatMap((entry) => {
     const origin = tree.originOf(entry);
@@ -55,7 +83,8 @@ export async function imageTree(args: ExportArguments): Promise<ImageTree> {
   return {
     ...tree,
     warnings: [...warnings, ...tree.warnings],
-    image: requestedImage(image),
+    image,
+    from,
     leftOut: await leftOutOf(sysroot, new Set(origins)),
   };
 }
@@ -70,7 +99,7 @@ function requestedImage({ config, author }: SourceImage): ImageOptions {
     ...(WorkingDir ? { workdir: WorkingDir } : {}),
     ...(StopSignal ? { 'stop-signal': StopSignal } : {}),
     ...(author ? { author } : {}),
-    env: Env ?? [],
+    env: [...(Env ?? [])],
     expose: names(config.ExposedPorts),
     volumes: names(config.Volumes),
     labels: Labels ?? {},

@@ -11,7 +11,7 @@ import { observeOptions, observing } from '../options/trace.js';
 import { jsonLine } from '../output/json.js';
 import { lacksText } from '../output/lacks-text.js';
 import { writeErr, writeOut } from '../output/output.js';
-import { printable } from '../output/text.js';
+import { formatSize, printable } from '../output/text.js';
 import { unusedText } from '../output/unused-text.js';
 import { reportError, tellLimits, warn } from '../report-error.js';
 import { warnOfUncovering } from '../uncovering.js';
@@ -20,6 +20,11 @@ const options = {
   add: {
     type: 'boolean',
     describe: 'Bring what is lacking into the jail, and run again, until the command succeeds',
+  },
+  least: {
+    type: 'boolean',
+    describe:
+      'With --add, then leave out what packages brought and the run did not use, if it succeeds without',
   },
   expect: {
     type: 'string',
@@ -104,6 +109,7 @@ interface Proven {
 }
 
 async function prove(args: ProveArguments): Promise<number> {
+  if (args.least && !args.add) throw new JailbuildError('USAGE', '--least: give --add as well');
   const root = path.resolve(args.root);
   const proven = args.proofs ? await proveFile(root, args) : [await proveCommandLine(root, args)];
   const last = proven.flatMap(({ rounds }) => rounds.slice(-1));
@@ -140,6 +146,7 @@ async function proveCommandLine(root: string, args: ProveArguments): Promise<Pro
       launch,
       ...observing(args),
       add: args.add ?? false,
+      least: args.least ?? false,
       echo: !args.json,
       expect: {
         ...(args.expect === undefined ? {} : { output: patternOf(args.expect) }),
@@ -166,7 +173,7 @@ async function proveFile(root: string, args: ProveArguments): Promise<readonly P
   return proveProofs(
     root,
     options,
-    { mechanism, linger, add: args.add ?? false },
+    { mechanism, linger, add: args.add ?? false, least: args.least ?? false },
     (name, round, number) => {
       if (!args.json) tellRound(round, number, args, name);
     },
@@ -223,6 +230,13 @@ function tellRound(
 ): void {
   const head = add ? `round ${number}: ` : '';
   const what = proof === undefined ? 'the command' : `proof ${printable(proof)}`;
+  if (round.narrowed !== undefined) {
+    const { from, to } = round.narrowed;
+    writeErr(
+      `jailbuild: ${head}${what} succeeded with what it used alone: ${formatSize(to)} instead of ${formatSize(from)}\n`,
+    );
+    return;
+  }
   const end = round.passes ? 'succeeded' : `failed with status ${round.status}`;
   writeErr(`jailbuild: ${head}${what} ${end}\n${lacksText(round)}`);
 }
@@ -234,7 +248,7 @@ function jsonOf(proven: readonly Proven[], { proofs }: ProveArguments) {
   return proofs ? { status, proofs: all } : { status, rounds: all[0]?.rounds ?? [] };
 }
 
-function roundJson({ status, passes, output, remedies, added, trace }: ProofRound) {
+function roundJson({ status, passes, output, remedies, added, trace, narrowed }: ProofRound) {
   return {
     status,
     passes,
@@ -242,5 +256,6 @@ function roundJson({ status, passes, output, remedies, added, trace }: ProofRoun
     incomplete: trace.incomplete,
     remedies,
     added: added.map(({ cure }) => cure),
+    ...(narrowed === undefined ? {} : { narrowed }),
   };
 }

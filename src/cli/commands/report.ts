@@ -1,4 +1,5 @@
 import { JailbuildError } from '../../errors.js';
+import type { UnusedFiles } from '../../manifest/unused-files.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { prepareFile } from '../manifest-file.js';
@@ -26,6 +27,13 @@ const options = {
     type: 'string',
     requiresArg: true,
     describe: 'Write the page to this file [default: report.html]',
+    placeholder: 'FILE',
+    complete: 'file',
+  },
+  unused: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Mark files that runs did not use, from a file of `prove --unused-file`',
     placeholder: 'FILE',
     complete: 'file',
   },
@@ -65,10 +73,11 @@ export const reportCommand = defineCommand({
     const file = args.output ?? 'report.html';
     const { readOperand } = await import('./operand-source.js');
     const { contentsOf } = await import('../../report/contents.js');
-    const { reportPage } = await import('../../report/page.js');
+    const { reportPage } = await import('../../report/report-page.js');
     const pending = await prepareFile(file);
     try {
-      const contents = await contentsOf(what.join(' '), await readOperand(what, args));
+      const unused = await readUnused(args.unused);
+      const contents = await contentsOf(what.join(' '), await readOperand(what, args), unused);
       const page = await reportPage(contents);
       await pending.commit(page);
       const size = Buffer.byteLength(page);
@@ -85,3 +94,9 @@ export const reportCommand = defineCommand({
     }
   },
 });
+
+async function readUnused(file: string | undefined): Promise<UnusedFiles | undefined> {
+  if (file === undefined) return undefined;
+  const { readUnusedFiles } = await import('../../manifest/unused-files.js');
+  return readUnusedFiles(file);
+}

@@ -116,7 +116,7 @@ async function traceCommandLine(args: TraceArguments): Promise<number> {
       ...options,
       ...(profile === undefined ? {} : { calls: profile.calls }),
     });
-    await profile?.commit();
+    if (run.hasStarted) await profile?.commit();
     tellLimits(run.counts, args.mechanism);
     for (const program of run.unprivileged) {
       warn(
@@ -163,19 +163,25 @@ async function merge(args: TraceArguments): Promise<number> {
   return intoFile(args, async () => ({
     trace: mergeTraces(names.map((name) => ({ name, trace: readTrace(name) }))),
     status: EXIT.ok,
+    hasStarted: true,
   }));
 }
 
 /** Opens the output before anything runs, and writes the trace to it at the end, or nothing. */
 async function intoFile(
   args: TraceArguments,
-  make: () => Promise<{ readonly trace: Trace; readonly status: number }>,
+  make: () => Promise<{
+    readonly trace: Trace;
+    readonly status: number;
+    readonly hasStarted: boolean;
+  }>,
 ): Promise<number> {
   const { traceJson } = await import('../../evidence/trace/trace-json.js');
   const { prepareFile } = await import('../manifest-file.js');
   const output = await prepareFile(fileOf(args));
   try {
-    const { trace, status } = await make();
+    const { trace, status, hasStarted } = await make();
+    if (!hasStarted) return status;
     await output.commit(traceJson(trace));
     tell(args, trace);
     return status;

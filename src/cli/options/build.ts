@@ -1,5 +1,6 @@
 import type { Arguments } from '../command.js';
 import { changedOptions } from './changed.js';
+import { depfileOptions } from './depfile.js';
 import { withDefaults } from './jail-file.js';
 import { limitOptions } from './limits.js';
 import { resolveOptions } from './resolve.js';
@@ -131,6 +132,7 @@ export const buildOptions = {
     describe: 'Also write the manifest to this file',
     complete: 'file',
   },
+  ...depfileOptions,
   run: {
     type: 'boolean',
     describe: 'After the build, run the command behind -- in the jail',

@@ -1,5 +1,6 @@
 import type { Arguments } from '../command.js';
 import { buildOptions } from './build.js';
+import { depfileOptions } from './depfile.js';
 import { FORMAT_OPTION, limitOptions } from './limits.js';
 import { registryOptions } from './registry.js';
 import { resolveOptions } from './resolve.js';
@@ -20,12 +21,13 @@ const IMAGE_GROUP = 'Image:';
 export const exportOptions = {
   to: {
     type: 'string',
-    requiresArg: true,
-    describe: 'Form and path of the output; - is standard output',
+    array: true,
+    nargs: 1,
+    describe: 'Form and path of the output, also several times; - is standard output',
     placeholder: 'FORM:PATH',
     complete: [
       ...['oci:', 'oci-archive:', 'docker-archive:', 'docker://', 'tar:', 'cpio:'],
-      ...['squashfs:', 'erofs:', 'ext4:'],
+      ...['squashfs:', 'erofs:', 'ext4:', 'portable:'],
     ],
   },
   from: {
@@ -34,7 +36,19 @@ export const exportOptions = {
     describe: 'Export this jail file or manifest [default: jail.yaml, without arguments]',
     complete: 'file',
   },
-  prove: buildOptions.prove,
+  prove: {
+    ...buildOptions.prove,
+    describe:
+      'Run the proofs of the jail file, or the command of the image, and export only if they pass',
+  },
+  proof: {
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe:
+      'Run this command first, and export only if it succeeds: a word, or a JSON array of words',
+    placeholder: 'WORDS',
+  },
   'from-image': {
     type: 'string',
     requiresArg: true,
@@ -137,11 +151,50 @@ export const exportOptions = {
   author: { type: 'string', requiresArg: true, describe: 'Who made the image', group: IMAGE_GROUP },
   platform: {
     type: 'string',
-    requiresArg: true,
-    describe: 'Platform of the image [default: that of the programs]',
-    placeholder: 'OS/ARCH[/VARIANT]',
+    array: true,
+    nargs: 1,
+    describe: 'Platform of the image; several, each with its root, make one index',
+    placeholder: 'OS/ARCH[/VARIANT][=SYSROOT]',
     group: IMAGE_GROUP,
   },
+  attach: {
+    type: 'boolean',
+    describe: 'Attach the bill of materials to the image [default: true for registries]',
+    group: IMAGE_GROUP,
+  },
+  provenance: {
+    type: 'boolean',
+    describe: 'Attach what the image was made from, as an in-toto statement of SLSA',
+    group: IMAGE_GROUP,
+  },
+  'sign-key': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Sign what is pushed with this private key (PEM, or of cosign)',
+    placeholder: 'FILE',
+    complete: 'file',
+    group: IMAGE_GROUP,
+  },
+  'sign-passphrase-file': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'File with the passphrase of the key [default: COSIGN_PASSWORD]',
+    placeholder: 'FILE',
+    complete: 'file',
+    group: IMAGE_GROUP,
+  },
+  append: {
+    type: 'boolean',
+    describe: 'Keep the images that the tag has for other platforms',
+    group: IMAGE_GROUP,
+  },
+  'digest-file': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Write the digest to this file, a line for each --to',
+    complete: 'file',
+  },
+  ...depfileOptions,
   compression: {
     choices: ['none', 'gzip', 'zstd'],
     describe: 'Compression of layers [default: gzip] and archives [default: by file name]',
@@ -156,11 +209,11 @@ export const exportOptions = {
     describe: 'Level for gzip (1 to 9) or zstd (1 to 19) [default: 5, 3]',
     placeholder: 'NUMBER',
   },
-  ...registryOptions,
   profile: buildOptions.profile,
   include: buildOptions.include,
   exclude: buildOptions.exclude,
   ...resolveOptions,
+  ...registryOptions,
   'allow-missing': { type: 'boolean', describe: 'Export even if libraries are missing' },
   ...limitOptions,
   format: FORMAT_OPTION,
@@ -169,7 +222,18 @@ export const exportOptions = {
   quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },
 } as const;
 
-export type ExportArguments = Arguments<typeof exportPositionals, typeof exportOptions>;
+/** A command line, which may ask for several outputs and platforms. */
+export type ExportLine = Arguments<typeof exportPositionals, typeof exportOptions>;
+
+/** What determines one of its trees. */
+export type ExportArguments = Omit<ExportLine, 'platform' | 'to'> & {
+  readonly platform?: string | undefined;
+  /** The root directory that is named for the platform; takes the place of --sysroot. */
+  readonly platformRoot?: string;
+};
+
+/** What of it a unit of systemd has as well. */
+export const UNIT_OPTIONS: readonly string[] = ['cmd', 'env', 'user', 'workdir'];
 
 /** What only an image has. */
 export const IMAGE_OPTIONS = Object.entries(exportOptions).flatMap(([name, option]) =>

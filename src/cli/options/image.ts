@@ -7,9 +7,11 @@ import type { ImageOptions } from '../../export/image.js';
 import { type ImageDefaults, withImageDefaults } from '../../export/image-defaults.js';
 import { MAX_LAYERS } from '../../export/layers.js';
 import { sourceDateEpoch } from '../../export/times.js';
-import { parsePlatform } from '../../image/platform.js';
+import { type Platform, parsePlatform } from '../../image/platform.js';
+import { isImageReference } from '../../image/reference.js';
 import type { JailFile, ImageOptions as RequestedImage } from '../../profile/jail-file.js';
-import type { ExportArguments } from './export.js';
+import type { ExportArguments, ExportLine } from './export.js';
+import { registryOptionsOf } from './registry.js';
 
 /**
  * Where an export goes: what the command line says, or the jail file, whose paths start from its own
@@ -17,15 +19,57 @@ import type { ExportArguments } from './export.js';
  *
  * @throws JailbuildError USAGE
  */
-export function destinationOf(args: ExportArguments, file: JailFile | undefined): Destination {
-  if (args.to !== undefined) return parseDestination(args.to);
+export function destinationsOf(
+  given: readonly string[] | undefined,
+  file: JailFile | undefined,
+): readonly [Destination, ...Destination[]] {
+  const [first, ...others] = given ?? [];
+  if (first !== undefined) return [parseDestination(first), ...others.map(parseDestination)];
   const to = file?.image.to;
   if (file === undefined || to === undefined) {
     throw new JailbuildError('USAGE', '--to is missing (see jailbuild export --help)');
   }
   const destination = parseDestination(to);
-  if (destination.path === STDOUT_PATH || destination.kind === 'docker') return destination;
-  return { ...destination, path: path.resolve(file.directory, destination.path) };
+  if (destination.path === STDOUT_PATH || destination.kind === 'docker') return [destination];
+  return [{ ...destination, path: path.resolve(file.directory, destination.path) }];
+}
+
+/**
+ * The command line for each of its platforms: `--platform linux/arm64=SYSROOT` takes the root directory of
+ * that platform, or an image.
+ *
+ * @throws JailbuildError USAGE, and what unpacking an image throws
+ */
+export async function partsOf(
+  line: ExportLine,
+): Promise<readonly [ExportArguments, ...ExportArguments[]]> {
+  const { platform: given = [], to, ...args } = line;
+  const usage = (message: string) => new JailbuildError('USAGE', message);
+  const [only = '', ...others] = given;
+  if (others.length === 0 && !only.includes('=')) {
+    return [{ ...args, ...(only === '' ? {} : { platform: only }) }];
+  }
+  const rooted = ['sysroot', 'from-image'] as const;
+  const other = rooted.find((name) => args[name] !== undefined);
+  if (other !== undefined) throw usage(`--${other} and --platform with a root cannot be combined`);
+  const parts: ExportArguments[] = [];
+  for (const text of given) {
+    const cut = text.indexOf('=');
+    const [platform, sysroot] = [text.slice(0, cut), text.slice(cut + 1)];
+    if (cut < 0 || sysroot === '')
+      throw usage(`--platform ${text}: give its root, as ${text}=SYSROOT`);
+    if (parts.some((part) => part.platform === platform))
+      throw usage(`--platform ${platform}: is given twice`);
+    const wanted = parsePlatform(platform);
+    parts.push({ ...args, platform, platformRoot: await rootOf(sysroot, wanted, args) });
+  }
+  return parts as [ExportArguments, ...ExportArguments[]];
+}
+
+async function rootOf(text: string, platform: Platform, args: object): Promise<string> {
+  if (!isImageReference(text)) return text;
+  const { imageRoot } = await import('../../image/image-root.js');
+  return (await imageRoot(text, platform, registryOptionsOf(args as Record<string, unknown>))).root;
 }
 
 /**
@@ -50,6 +94,7 @@ export function exportOptionsOf(
     ...(maxLayers === undefined ? {} : { maxLayers }),
     ...(platform === undefined ? {} : { platform: parsePlatform(platform) }),
     ...(compression === undefined ? {} : { compression }),
+    ...(args.append === undefined ? {} : { append: args.append }),
     ...(args.verity === undefined ? {} : { verity: args.verity }),
     ...(epoch === undefined ? {} : { epoch }),
   };
@@ -135,8 +180,12 @@ function wholeNumber(option: string, text: string): number {
   throw new JailbuildError('USAGE', `--${option} ${text}: give a whole number`);
 }
 
-/** A word, or as in a Dockerfile a JSON array of words. */
-function words(option: string, text: string): readonly string[] {
+/**
+ * Reads a command as a Dockerfile has it: a word, or a JSON array of words.
+ *
+ * @throws JailbuildError USAGE
+ */
+export function words(option: string, text: string): readonly string[] {
   if (!text.startsWith('[')) return [text];
   try {
     const list: unknown = JSON.parse(text);

@@ -8,6 +8,7 @@ import { parseBindOption, parseMount, parsePlaced } from '../../launcher/mounts.
 import type { IdMap, JoinedNamespaces, LaunchOptions, Mount } from '../../launcher/options.js';
 import { findHelper, type OutgoingNetwork, parsePublish } from '../../launcher/outgoing-network.js';
 import { checkRecordedRun, isRecordable } from '../../launcher/recorded-run.js';
+import { withTmp } from '../../launcher/tmp.js';
 import {
   parseCount,
   parseCpus,
@@ -150,7 +151,7 @@ export function runnable(
   const whole = { ...(withDefaults(runOptions) as RunArguments), ...args };
   const all = withRecordedDefaults(root, whole, runOptions);
   return {
-    launch: { ...hideRecord(root, launchOptions(all)), ...(all.landlock ? landlockOf(root) : {}) },
+    launch: { ...inJail(root, all), ...(all.landlock ? landlockOf(root) : {}) },
     command: all['--'] ?? [],
     ...defined('network', outgoingNetwork(all)),
   };
@@ -167,7 +168,13 @@ function landlockOf(root: string): Pick<LaunchOptions, 'landlock'> {
 /** How a command is run in a jail where nothing is said of that but in the jail's record. */
 export function jailLaunch(root: string): LaunchOptions {
   const args = withDefaults(runOptions) as RunArguments;
-  return hideRecord(root, launchOptions(withRecordedDefaults(root, args, runOptions)));
+  return inJail(root, withRecordedDefaults(root, args, runOptions));
+}
+
+function inJail(root: string, args: RunArguments): LaunchOptions {
+  const launch = launchOptions(args);
+  const paths = recordOfRun(root)?.manifest.entries;
+  return hideRecord(root, args['no-tmp'] ? launch : withTmp(root, launch, paths));
 }
 
 /** How a command runs in a root file system that is not a jail. */

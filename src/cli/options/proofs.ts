@@ -1,9 +1,11 @@
 import { JailbuildError } from '../../errors.js';
+import type { ResolveRequest } from '../../manifest/request.js';
 import type { JailFile } from '../../profile/jail-file.js';
 import type { ProofOptions, ProofResult } from '../../prove/proofs.js';
 import { lacksText } from '../output/lacks-text.js';
 import { writeErr } from '../output/output.js';
 import { printable } from '../output/text.js';
+import { words } from './image.js';
 import { withDefaults, withFileOptions } from './jail-file.js';
 import { runnable } from './launch.js';
 import { type RunArguments, runOptions } from './run.js';
@@ -28,6 +30,38 @@ export function proofsOf(file: JailFile | undefined, option: string, quiet: bool
   return {
     proofs: file.proofs,
     launchIn: (root) => runnable(root, { ...(args as RunArguments), root }).launch,
+    onProof: (result) => tellProof(result, quiet),
+  };
+}
+
+/** What commands are proven in, where no jail file says it. */
+export interface ProofSubject {
+  readonly request: ResolveRequest;
+  /** What an image runs; empty for programs. */
+  readonly command: readonly string[];
+  /** How: options of `run`. */
+  readonly run: Pick<Partial<RunArguments>, 'env' | 'user' | 'workdir'>;
+}
+
+/**
+ * The proofs of a command line, or where it has none the image's own command, each reported on standard error.
+ *
+ * @param proofs words, or JSON arrays of words
+ * @throws JailbuildError USAGE
+ */
+export function givenProofs(
+  proofs: readonly string[],
+  { command, run }: ProofSubject,
+  quiet: boolean,
+): ProofOptions {
+  const commands = proofs.length > 0 ? proofs.map((text) => words('proof', text)) : [command];
+  if (commands.some(({ length }) => length === 0)) {
+    throw new JailbuildError('USAGE', '--prove: there is no command to prove: give --proof');
+  }
+  const none = withDefaults(runOptions) as RunArguments;
+  return {
+    proofs: commands.map((some) => ({ name: some.join(' '), command: some })),
+    launchIn: (root) => runnable(root, { ...none, ...run, root }).launch,
     onProof: (result) => tellProof(result, quiet),
   };
 }

@@ -16,8 +16,9 @@ export const resolveOptions = {
   sysroot: {
     type: 'string',
     requiresArg: true,
-    describe: 'Take everything from this directory, or this image, as if it were /',
-    placeholder: 'DIR|IMAGE',
+    describe:
+      'Take everything from this directory, image or directory of .deb files, as if it were /',
+    placeholder: 'DIR|IMAGE|deb:DIR',
     complete: 'directory',
   },
   package: {
@@ -49,6 +50,11 @@ export const resolveOptions = {
   'package-docs': {
     type: 'boolean',
     describe: 'Add documentation, translations, headers and static libraries of packages too',
+    group: GROUP,
+  },
+  'script-commands': {
+    choices: ['auto', 'none'],
+    describe: 'Commands that shell scripts run, and files that they source [default: auto]',
     group: GROUP,
   },
   terminfo: {
@@ -165,6 +171,9 @@ function packageChoices(args: Partial<ResolveArguments>): Partial<ResolveRequest
     ...(depends === undefined ? {} : { packageDepends: depthOf(depends) }),
     ...(args['package-essential'] ? { packageEssential: true } : {}),
     ...(args['package-docs'] ? { packageDocs: true } : {}),
+    ...(args['script-commands'] === undefined
+      ? {}
+      : { scriptCommands: args['script-commands'] as 'auto' | 'none' }),
   };
 }
 

@@ -266,6 +266,11 @@ export const provableOptions = {
     describe: 'Mount an empty tmpfs, such as /tmp or /run:size=16m',
     placeholder: 'DEST[:OPTION,...]',
   },
+  'no-tmp': {
+    group: FILES,
+    type: 'boolean',
+    describe: 'Do not mount an empty /tmp where the jail has none',
+  },
   'no-dev': {
     group: FILES,
     type: 'boolean',

@@ -25,6 +25,8 @@ export interface ObservedCounts {
 /** The whole report of a run that has ended. */
 export interface ObservedEnd {
   readonly status: number;
+  /** False if the command could not be executed: the status is then 125, 126 or 127. */
+  readonly hasStarted: boolean;
   readonly counts: ObservedCounts;
 }
 
@@ -39,6 +41,8 @@ export class ReportReader {
   #rest = Buffer.alloc(0);
   #fields: string[] = [];
   #status: number | undefined;
+  readonly #starts = new Set<string>();
+  #failure: string | undefined;
 
   constructor(onUse: (use: ObservedUse) => void) {
     this.#onUse = onUse;
@@ -60,15 +64,24 @@ export class ReportReader {
     return { ...this.#counts };
   }
 
+  /** Why the observer could not observe the command; undefined if it could. */
+  failure(): string | undefined {
+    return this.#failure;
+  }
+
   /** Undefined if the observer ended before the run did. */
   end(): ObservedEnd | undefined {
-    return this.#status === undefined ? undefined : { status: this.#status, counts: this.counts() };
+    if (this.#status === undefined) return undefined;
+    const hasStarted = this.#starts.has('found') && !this.#starts.has('denied');
+    return { status: this.#status, hasStarted, counts: this.counts() };
   }
 
   #finish(): void {
     const [use = '', result = '', program = '', path = ''] = this.#fields;
     this.#fields = [];
     if (use === 'exit') this.#status = Number(path);
+    else if (use === 'start') this.#starts.add(result);
+    else if (use === 'error') this.#failure = path;
     else if (use !== 'count') this.#onUse({ use, result, program, path });
     else if (Object.hasOwn(this.#counts, result))
       this.#counts[result as keyof ObservedCounts] = Number(path);

@@ -10,35 +10,21 @@ const MACHINES: Readonly<
   c00000b7: { oci: 'SCMP_ARCH_AARCH64', table: 'aarch64' },
 };
 
-/** What a runtime needs between installing the filter and executing the program, and every program to start and end. */
+/**
+ * What runtimes do between installing the filter and executing the program, crun and runc alike, such as waiting for
+ * the order to start it; and what every program needs to start and end.
+ */
 const ALWAYS = [
-  ...['access', 'arch_prctl', 'brk', 'capget', 'capset', 'chdir', 'clone', 'clone3', 'close'],
-  ...[
-    'close_range',
-    'dup3',
-    'epoll_ctl',
-    'epoll_pwait',
-    'execve',
-    'exit',
-    'exit_group',
-    'faccessat',
-  ],
-  ...[
-    'faccessat2',
-    'fchdir',
-    'fcntl',
-    'fstat',
-    'fstatfs',
-    'futex',
-    'getcwd',
-    'getdents64',
-    'getpid',
-  ],
-  ...['getppid', 'getrandom', 'getuid', 'mmap', 'mprotect', 'munmap', 'newfstatat', 'openat'],
-  ...['openat2', 'prctl', 'pread64', 'prlimit64', 'read', 'readlinkat', 'restart_syscall', 'rseq'],
-  ...['rt_sigaction', 'rt_sigprocmask', 'rt_sigreturn', 'set_robust_list', 'set_tid_address'],
-  ...['setgid', 'setgroups', 'setresgid', 'setresuid', 'setuid', 'sigaltstack', 'statx', 'tgkill'],
-  ...['umask', 'write'],
+  ...['access', 'arch_prctl', 'brk', 'capget', 'capset', 'chdir', 'clock_nanosleep'],
+  ...['clone', 'clone3', 'close', 'close_range', 'dup3', 'epoll_create1', 'epoll_ctl'],
+  ...['epoll_pwait', 'eventfd2', 'execve', 'exit', 'exit_group', 'faccessat', 'faccessat2'],
+  ...['fchdir', 'fcntl', 'fstat', 'fstatfs', 'futex', 'getcwd', 'getdents64', 'getpid'],
+  ...['getppid', 'getrandom', 'gettid', 'getuid', 'madvise', 'mmap', 'mprotect', 'munmap'],
+  ...['nanosleep', 'newfstatat', 'openat', 'openat2', 'poll', 'ppoll', 'prctl', 'pread64'],
+  ...['prlimit64', 'pselect6', 'read', 'readlinkat', 'restart_syscall', 'rseq'],
+  ...['rt_sigaction', 'rt_sigprocmask', 'rt_sigreturn', 'sched_yield', 'select'],
+  ...['set_robust_list', 'set_tid_address', 'setgid', 'setgroups', 'setresgid'],
+  ...['setresuid', 'setuid', 'sigaltstack', 'statx', 'tgkill', 'umask', 'write'],
 ];
 
 /** System calls of a run, by machine (AUDIT_ARCH_..., hexadecimal) and number. */

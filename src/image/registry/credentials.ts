@@ -113,7 +113,13 @@ async function askHelper(name: string, server: string): Promise<Credentials | un
   const refuse = (why: string) => new JailbuildError('REGISTRY_FAILED', `${program}: ${why}`);
   if (!/^[A-Za-z0-9_.-]+$/.test(name)) throw refuse('is no name of a credential helper');
   const { execa } = await import('execa');
-  const result = await execa(program, ['get'], { input: server, reject: false, timeout: PATIENCE });
+  const result = await execa(program, ['get'], {
+    input: server,
+    reject: false,
+    timeout: PATIENCE,
+    // The caller's working directory may be closed to this user, or gone.
+    cwd: '/',
+  });
   const { stdout, failed, exitCode, code } = result;
   if (code === 'ENOENT') throw refuse('is not installed, and the credentials file names it');
   // What it prints may have secrets in it.

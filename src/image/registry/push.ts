@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import type { JailbuildError } from '../../errors.js';
 import { ATTEMPTS, BrokenConnection, type RegistryAnswer, type RegistryClient } from './client.js';
@@ -12,6 +13,34 @@ const PASSING = [404, 408, 416, 429, 500, 502, 503, 504];
 export interface BlobFile {
   readonly digest: string;
   readonly file: string;
+}
+
+/** Pushes small blobs and the manifest that they belong to. */
+export async function pushContent(
+  client: RegistryClient,
+  blobs: readonly Buffer[],
+  manifest: Buffer,
+  mediaType: string,
+  reference: string,
+): Promise<void> {
+  for (const blob of blobs) {
+    const digest = `sha256:${createHash('sha256').update(blob).digest('hex')}`;
+    if (await isThere(client, digest)) continue;
+    const upload = await begin(client);
+    upload.searchParams.set('digest', digest);
+    const answer = await client.request('PUT', upload, {
+      headers: { 'content-type': 'application/octet-stream' },
+      body: blob,
+      accept: [201],
+    });
+    answer.body.resume();
+  }
+  const answer = await client.request('PUT', `manifests/${reference}`, {
+    headers: { 'content-type': mediaType },
+    body: manifest,
+    accept: [201],
+  });
+  answer.body.resume();
 }
 
 /** A manifest or an index as a file. */

@@ -51,6 +51,8 @@ export interface BuildOptions extends BuildChoices {
    * the file says now, and no more.
    */
   readonly file?: string;
+  /** The request is all that the jail is to hold, instead of more than it was built for before. */
+  readonly replaces?: boolean;
   /** Defaults for `run`, for the record. */
   readonly run?: JailRecord['run'] | undefined;
 }
@@ -86,8 +88,9 @@ export interface KnownJob extends BuildJob {
   readonly history: JailHistory;
 }
 
-/** Returns whether the jail file of the job alone determines the content of the jail. */
-export function isOfFile({ options: { file }, origin, history }: KnownJob): boolean {
+/** Returns whether the request of the job alone, such as that of a jail file, determines the content of the jail. */
+export function isOfFile({ options: { file, replaces }, origin, history }: KnownJob): boolean {
+  if (origin.kind === 'request' && replaces) return true;
   if (file === undefined || origin.kind !== 'request') return false;
   return history.record === undefined || history.record.file === file;
 }

@@ -5,6 +5,7 @@ import type { FileReport } from '../report.js';
 import type { BuildJob } from './job.js';
 import { type Planned, planStep } from './plan-step.js';
 import { type Resolved, resolveStep } from './resolve-step.js';
+import { unchangedBuild } from './unchanged.js';
 import { verifyPlanned } from './verify-planned.js';
 import { type Proven, verifyStep } from './verify-step.js';
 import { type Written, writeStep } from './write-step.js';
@@ -51,6 +52,11 @@ export async function runBuild(job: BuildJob, progress: BuildProgress = {}): Pro
   };
   const onWork = progress.onWork?.bind(progress);
   try {
+    const unchanged = await unchangedBuild(job);
+    if (unchanged !== undefined) {
+      tellUnchanged(unchanged, progress);
+      return unchanged;
+    }
     for (;;) {
       const resolved = await step('resolve', () => resolveStep(job));
       const planned = await step('plan', () => planStep(resolved, onWork));
@@ -82,6 +88,23 @@ function followed({ entries }: Manifest, progress: BuildProgress): (report: File
   };
 }
 
+/** Every step is told, as if it had been taken. */
+function tellUnchanged(proven: Proven, progress: BuildProgress): void {
+  const results: BuildSteps = {
+    resolve: proven.planned,
+    plan: proven.planned,
+    write: proven,
+    verify: proven,
+  };
+  for (const name of STEP_NAMES) {
+    progress.onStep?.(name);
+    if (name === 'write' && progress.onFile !== undefined) {
+      for (const report of proven.files) progress.onFile(report);
+    }
+    progress.onStepDone?.(name, results[name]);
+  }
+}
+
 /**
  * Runs a job up to its plan, and verifies that: nothing is written.
  *
@@ -111,12 +134,16 @@ export interface BuildResult {
 }
 
 /** What a build has done, for its caller. */
-export function resultOf({
-  planned: { manifest },
-  files,
-  removed,
-  verifiedFiles,
-  warnings,
-}: Proven): BuildResult {
-  return { manifest, files, removed, verifiedFiles, warnings };
+export function resultOf(proven: Proven): BuildResult {
+  const { planned, removed, verifiedFiles, warnings } = proven;
+  return {
+    manifest: planned.manifest,
+    // Of an unchanged jail they are made when they are asked for.
+    get files() {
+      return proven.files;
+    },
+    removed,
+    verifiedFiles,
+    warnings,
+  };
 }

@@ -85,7 +85,9 @@ async function addDetails(
   onWork: OnWork | undefined,
 ): Promise<Manifest> {
   const { addXattrs } = await import('../engine/source-xattrs.js');
-  return addXattrs(await addDigests(manifest, sourceRoot, onWork), sourceRoot);
+  const { findSparse } = await import('../engine/sparse-sources.js');
+  const sparse = await findSparse(manifest.entries, sourceRoot);
+  return addXattrs(await addDigests(manifest, sourceRoot, onWork, sparse), sourceRoot);
 }
 
 /** A dry run is good for a target that the user may not write to. */

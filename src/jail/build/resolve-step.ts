@@ -112,7 +112,8 @@ async function takeManifest(job: KnownJob, given: GivenManifest): Promise<Resolv
   };
 }
 
-function wholeRequest(
+/** All that was asked for, now and before. */
+export function wholeRequest(
   job: KnownJob,
   origin: Exclude<BuildOrigin, { kind: 'manifest' }>,
 ): ResolveRequest {
@@ -143,11 +144,10 @@ function fingerprinted(
   job: KnownJob,
   request: ResolveRequest,
 ): Extract<Resolution, { kind: 'recorded' }> | undefined {
-  const { history, options } = job;
+  const { history } = job;
   const { record } = history;
-  if (record === undefined || history.interrupted !== undefined || options.digests)
-    return undefined;
-  if (request.profiles !== undefined || request.traces !== undefined) return undefined;
+  if (record === undefined || history.interrupted !== undefined) return undefined;
+  if (!mayRemember(job, request)) return undefined;
   if (!isSameValue(request, record.request)) return undefined;
   if (!isSameValue(recordedOptions(job), record.options)) return undefined;
   const fingerprint = readFingerprint(locateTarget(job.target).path, history.stamp);

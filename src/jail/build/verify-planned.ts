@@ -5,13 +5,19 @@ import { PlanView } from '../../plan/plan-view.js';
 import { originalsOf, type Verified, verifyPlan } from '../../plan/verify.js';
 import { resolveEnvironment } from '../../resolve/environment.js';
 import type { Originals } from '../../resolve/program-resolver.js';
-import { isJailUnchanged } from '../record/fingerprint.js';
+import { isJailUnchanged, type JailState } from '../record/fingerprint.js';
 import type { FileReport } from '../report.js';
 import { locateTarget } from '../target.js';
 import { isPrivileged } from '../write/stage.js';
 import { survey } from '../write/survey.js';
 import type { Planned } from './plan-step.js';
 import type { Resolution, Resolved } from './resolve-step.js';
+
+/** The verification of a directory. */
+export interface VerifiedDirectory extends Verified {
+  /** What it rests on, where an earlier one of the same plan holds. */
+  readonly known?: JailState;
+}
 
 /**
  * Verifies the plan in a directory.
@@ -23,7 +29,7 @@ export function verifyDirectory(
   { manifest, request, resolution }: Planned,
   root: string,
   files: readonly FileReport[],
-): Verified {
+): VerifiedDirectory {
   const known =
     resolution.kind === 'remembered' ? verifiedBefore(manifest, resolution, root) : undefined;
   if (known !== undefined) return known;
@@ -43,12 +49,11 @@ function verifiedBefore(
   manifest: Manifest,
   { remembered: { jail } }: Extract<Resolution, { kind: 'remembered' }>,
   root: string,
-): Verified | undefined {
+): VerifiedDirectory | undefined {
   const findings = survey(manifest, root, { noClobber: false, owners: isPrivileged() });
   if (findings.some(({ as }) => as !== 'planned') || !isJailUnchanged({ jail }, root))
     return undefined;
-  const { files, absent, lists } = jail;
-  return { files, observed: { found: new Map(), absent, lists: new Map(Object.entries(lists)) } };
+  return { files: jail.files, observed: undefined, known: jail };
 }
 
 /** Verifies the plan as the jail that would come of it, with what the target already has. */

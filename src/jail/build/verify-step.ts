@@ -1,11 +1,16 @@
-import type { Verified } from '../../plan/verify.js';
-import { hostState, isJailUnchanged, jailState, keepFingerprint } from '../record/fingerprint.js';
+import {
+  hostState,
+  isJailUnchanged,
+  jailState,
+  keepFingerprint,
+  wholeJail,
+} from '../record/fingerprint.js';
 import { remember } from '../record/remembered-resolution.js';
 import { locateTarget } from '../target.js';
+import { isPrivileged } from '../write/stage.js';
 import { recordedOptions } from './job.js';
-import type { Planned } from './plan-step.js';
 import { mayRemember, type Resolved } from './resolve-step.js';
-import { verifyDirectory } from './verify-planned.js';
+import { type VerifiedDirectory, verifyDirectory } from './verify-planned.js';
 import type { Written } from './write-step.js';
 
 /** A jail that was found to have all that its programs load. */
@@ -34,25 +39,27 @@ export function verifyStep(written: Written): Proven {
   }
   const verified = written.verified ?? verifyDirectory(planned, root, files);
   if (resolution.kind !== 'given' && job.options.record !== false) {
-    rememberState(planned, root, verified, written.verified !== undefined);
+    rememberState(written, root, verified);
   }
   return { ...written, verifiedFiles: verified.files };
 }
 
 function rememberState(
-  { job, request, manifest, resolution, sourceRoot }: Planned,
+  { planned, record, verified: ofNew }: Written,
   root: string,
-  { files, observed }: Verified,
-  isNew: boolean,
+  { files, observed, known }: VerifiedDirectory,
 ): void {
+  const { job, request, manifest, resolution, sourceRoot } = planned;
   const paths = new Set(manifest.entries.map(({ path }) => path));
   const isPlanned = (path: string) => paths.has(path);
   const host = hostStateOf(resolution, sourceRoot, isPlanned);
-  const jail = observed === undefined ? undefined : jailState(observed, files, isPlanned);
+  const jail =
+    known ?? (observed === undefined ? undefined : jailState(observed, files, isPlanned));
   if (host === undefined || jail === undefined) return;
-  keepFingerprint(root, { sourceRoot, host, jail });
+  const whole = record === undefined ? undefined : wholeJail(record, isPrivileged());
+  keepFingerprint(root, { sourceRoot, host, jail, whole });
   // What an existing directory has beside the plan, other jails have not.
-  if (resolution.kind !== 'closure' || !isNew || !mayRemember(job, request)) return;
+  if (resolution.kind !== 'closure' || ofNew === undefined || !mayRemember(job, request)) return;
   if (recordedOptions(job).digests || manifest.missing.length > 0) return;
   const seen = resolution.closure.sysroot.probe.observed();
   if (seen === undefined) return;

@@ -1,10 +1,9 @@
 import { JailbuildError } from '../../errors.js';
 import type { Entry, Manifest } from '../../manifest/manifest.js';
 import { describePrivileged } from '../../manifest/privileged-files.js';
-import type { Verified } from '../../plan/verify.js';
 import type { Finding } from '../record/finding.js';
 import { changedRecordText, HistoryChanged, nextRecord } from '../record/next-record.js';
-import { recordText } from '../record/record.js';
+import { type JailRecord, recordText } from '../record/record.js';
 import type { FileReport } from '../report.js';
 import { locateTarget } from '../target.js';
 import { isPrivileged } from '../write/stage.js';
@@ -12,7 +11,7 @@ import { writeJail } from '../write/write.js';
 import { type BuildIntent, changedNotes, intentOf } from './intent.js';
 import { isPruning, recordedFile, recordedOptions } from './job.js';
 import type { Planned } from './plan-step.js';
-import { verifyDirectory } from './verify-planned.js';
+import { type VerifiedDirectory, verifyDirectory } from './verify-planned.js';
 
 /** A jail as it was written. */
 export interface Written {
@@ -22,8 +21,10 @@ export interface Written {
   readonly removed: readonly string[];
   /** What the jail does not have as planned, and what the user had changed: sentences. */
   readonly warnings: readonly string[];
+  /** The record of the jail as it is now. */
+  readonly record?: JailRecord;
   /** The verification of a new jail, before it appeared. */
-  readonly verified?: Verified;
+  readonly verified?: VerifiedDirectory;
 }
 
 /**
@@ -45,7 +46,8 @@ export async function writeStep(
   const warnings: string[] = [];
   let changes: readonly string[] = [];
   const capabilities = new Map<string, Entry['xattrs']>();
-  let verified: Verified | undefined;
+  let verified: VerifiedDirectory | undefined;
+  let next: JailRecord | undefined;
   try {
     const files = await writeJail(given?.instructions ?? manifest, target, {
       ...options,
@@ -58,7 +60,8 @@ export async function writeStep(
       removals,
       record: (findings) => {
         changes = changedNotes(findings, intent, planned);
-        return newRecordText(withCapabilities(planned, capabilities), intent, findings);
+        next = newRecord(withCapabilities(planned, capabilities), intent, findings);
+        return next === undefined ? undefined : newRecordText(planned, next, findings);
       },
       onCapability: ({ path }, xattrs) => capabilities.set(path, xattrs),
       onFile,
@@ -76,6 +79,7 @@ export async function writeStep(
         ...changes,
         ...privilegeNotes(withCapabilities(planned, capabilities).manifest, files),
       ],
+      ...(next === undefined ? {} : { record: next }),
       ...(verified === undefined ? {} : { verified }),
     };
   } catch (error) {
@@ -110,11 +114,11 @@ function privilegeNotes({ entries }: Manifest, files: readonly FileReport[]): st
   return describePrivileged(entries.filter(({ path }) => copied.has(path)));
 }
 
-function newRecordText(
+function newRecord(
   { job, request, manifest }: Planned,
   { obsolete }: BuildIntent,
   findings: readonly Finding[],
-): string | undefined {
+): JailRecord | undefined {
   const { history, options, origin } = job;
   if (options.record === false) {
     if (history.record === undefined) return undefined;
@@ -123,7 +127,7 @@ function newRecordText(
       `${job.target}: has a record, which --no-record would leave wrong: build without that option`,
     );
   }
-  const next = nextRecord(
+  return nextRecord(
     {
       request,
       options: recordedOptions(job),
@@ -138,11 +142,18 @@ function newRecordText(
     history,
     findings,
   );
+}
+
+function newRecordText(
+  { job }: Planned,
+  next: JailRecord,
+  findings: readonly Finding[],
+): string | undefined {
   const { path, existing } = locateTarget(job.target);
   if (existing !== path) return recordText(next);
   return changedRecordText(
     next,
-    history,
+    job.history,
     path,
     findings.some(({ need }) => need !== 'nothing'),
   );

@@ -18,6 +18,7 @@ import { describeMissing } from '../../manifest/missing.js';
 import { CAPABILITY_XATTR } from '../../manifest/privileged-files.js';
 import { newlyMissing, programsOf, resolveInRoot } from '../../plan/verify.js';
 import { openNativeEngine } from '../engine/open.js';
+import { isMountPoint, readMountPoints } from '../record/mount-points.js';
 import { type JailRecord, requireRecord } from '../record/record.js';
 import { STATE_DIRECTORY } from '../record/state.js';
 import { locateTarget } from '../target.js';
@@ -53,7 +54,11 @@ export async function checkJail(root: string, options: CheckOptions = {}): Promi
   const record = requireRecord(root);
   const { path } = locateTarget(root);
   const sourceRoot = record.request.sysroot ?? '';
-  const check = new JailCheck(record, options.quick ? undefined : new ContentComparer(sourceRoot));
+  const check = new JailCheck(
+    record,
+    readMountPoints(root),
+    options.quick ? undefined : new ContentComparer(sourceRoot),
+  );
   try {
     check.walk(path);
     await check.compareXattrs(path, sourceRoot);
@@ -89,6 +94,7 @@ class JailCheck {
   readonly #found: ReadonlySet<string>;
   readonly #kept: ReadonlySet<string>;
   readonly #former: ReadonlySet<string>;
+  readonly #mountPoints: ReadonlySet<string>;
   /** Paths that exist, and those of the plan that exist with the planned type. */
   readonly #seen = new Set<string>();
   readonly #present = new Set<string>();
@@ -99,12 +105,17 @@ class JailCheck {
   #device = 0n;
   #builtNs = 0n;
 
-  constructor(record: JailRecord, comparer: ContentComparer | undefined) {
+  constructor(
+    record: JailRecord,
+    mountPoints: ReadonlySet<string>,
+    comparer: ContentComparer | undefined,
+  ) {
     this.#record = record;
     this.#comparer = comparer;
     this.#system = new SystemDirectories(record.manifest);
     this.#found = new Set(record.found);
     this.#kept = new Set(record.kept);
+    this.#mountPoints = mountPoints;
     this.#former = new Set(record.former.map(({ path }) => path));
     for (const entry of record.manifest.entries) {
       this.#planned.set(entry.path, entry);
@@ -265,7 +276,7 @@ class JailCheck {
     if (stat.isFile() && stat.dev === this.#device) this.#files.push(path);
     const entry = this.#planned.get(path);
     if (entry !== undefined) this.#compare(entry, stat, directory, name);
-    else if (!this.#former.has(path)) this.#checkForeign(path, stat);
+    else if (!this.#former.has(path) && !this.#isOfRun(path, stat)) this.#checkForeign(path, stat);
     if (stat.isFile() && setId(stat) !== 0 && setId(stat) !== expectedSetId(entry)) {
       this.#add('set-id', path, [`mode ${octal(Number(stat.mode & 0o7777n))}`]);
     }
@@ -342,6 +353,10 @@ class JailCheck {
       if (errnoOf(error) === undefined) throw error;
       return strerror(error);
     }
+  }
+
+  #isOfRun(path: string, stat: BigIntStats): boolean {
+    return this.#mountPoints.has(path) && isMountPoint(stat);
   }
 
   #checkForeign(path: string, stat: BigIntStats): void {

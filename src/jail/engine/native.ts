@@ -1,11 +1,13 @@
 import { getSystemErrorName } from 'node:util';
 import { JailbuildError } from '../../errors.js';
+import type { Extent } from '../../fs/sparse-files.js';
 import { type Connect, type Connection, NotConnected } from './connection.js';
 import { type Engine, OperationError, type RunOptions } from './engine.js';
 import type { Operation } from './operations.js';
 import {
+  type BlockCheck,
   beginRequest,
-  type Extent,
+  checkRequest,
   extentsRequest,
   parseExtents,
   parseXattrs,
@@ -19,6 +21,8 @@ import {
 
 /** Operations without an order that go in one request. */
 const CHUNK = 256;
+/** Blocks that are checked by one request. */
+const CHECKED = 32;
 /** Requests of a run that may be unanswered: an answer takes longer than many a request. */
 const AHEAD = 8;
 
@@ -162,6 +166,28 @@ export class NativeEngine implements Engine {
     this.#ask(request(++this.#runs, job, sources));
     await ended;
     return found;
+  }
+
+  /**
+   * Returns whether all that blocks list is as they say.
+   *
+   * @param recorded when the jail's record was made, in nanoseconds since the epoch
+   */
+  async holds(checks: readonly BlockCheck[], recorded: bigint): Promise<boolean> {
+    const run = ++this.#runs;
+    let isSame = true;
+    const ended: Promise<boolean>[] = [];
+    for (let first = 0; first < checks.length && isSame; first += CHECKED) {
+      const chunk = checks.slice(first, first + CHECKED);
+      const job = ++this.#jobs;
+      const take = ({ kind }: Reply): void => {
+        if (kind !== ReplyKind.done) isSame = false;
+      };
+      ended.push(this.#listen(job, chunk.length, take));
+      this.#ask(checkRequest(run, job, chunk, recorded));
+    }
+    await Promise.all(ended);
+    return isSame;
   }
 
   async close(): Promise<void> {

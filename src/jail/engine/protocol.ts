@@ -1,4 +1,5 @@
 import { pathBuffer } from '../../fs/path-bytes.js';
+import type { Extent } from '../../fs/sparse-files.js';
 import type { Attributes, Operation } from './operations.js';
 
 /**
@@ -39,6 +40,7 @@ const NUMBER: Readonly<Record<Operation['op'], number>> = {
 };
 const XATTRS = 19;
 const EXTENTS = 20;
+const CHECK = 21;
 const NODE_TYPE = { fifo: 0, 'character-device': 1, 'block-device': 2 } as const;
 
 const REPLY_HEAD = 17;
@@ -160,6 +162,34 @@ function sourcesRequest(
   return writer.request();
 }
 
+/** What a block of a state lists is to be found as it says: see jail/record/state-blocks.ts. */
+export interface BlockCheck {
+  readonly block: Buffer;
+  /** Whether its paths are below the base, or below the source root. */
+  readonly isOfJail: boolean;
+}
+
+/**
+ * Asks whether blocks still hold: the first that does not is a reply of kind `sourceChanged`.
+ *
+ * @param recorded when the jail's record was made, in nanoseconds since the epoch
+ */
+export function checkRequest(
+  run: number,
+  job: number,
+  checks: readonly BlockCheck[],
+  recorded: bigint,
+): Buffer {
+  const writer = jobHead(run, job, 0, checks.length);
+  for (const { block, isOfJail } of checks) {
+    writer.byte(CHECK);
+    writer.byte(isOfJail ? 1 : 0);
+    writer.long(recorded);
+    writer.bytes(block);
+  }
+  return writer.request();
+}
+
 /** Ends a session with a program that serves more than one. */
 export function endRequest(job: number): Buffer {
   const writer = new Writer();
@@ -273,12 +303,6 @@ export class ReplyReader {
     }
     this.#rest = Buffer.from(bytes.subarray(at));
   }
-}
-
-/** A part of a file that may have data: offsets in bytes, the end not included. */
-export interface Extent {
-  readonly start: number;
-  readonly end: number;
 }
 
 /** Parts of a file in their order, from a reply to `extentsRequest`. */

@@ -4,6 +4,7 @@ import { HeldTree } from '../../fs/held-tree.js';
 import type { ContentComparer } from '../../manifest/compare-content.js';
 import { isAsPlanned } from '../../manifest/differences.js';
 import type { Entry, Manifest } from '../../manifest/manifest.js';
+import { isMountPoint, mountPointEntry } from './mount-points.js';
 import { entriesOwned, type JailHistory } from './record.js';
 import { RECORD_NAME, STATE_DIRECTORY } from './state.js';
 
@@ -185,14 +186,20 @@ export function findTypeChanges(
  *
  * @param manifest undefined if nothing is to stay
  * @param evenChanged whether what the user has changed is removable too
+ * @param mountPoints what runs have made in the jail and is to go too
  */
 export function findObsolete(
   manifest: Manifest | undefined,
   history: JailHistory,
   view: JailView,
   evenChanged = false,
+  mountPoints: Iterable<string> = [],
 ): ObsoleteEntries {
   const own = ownedEntries(history);
+  for (const path of mountPoints) {
+    const found = own.has(path) ? undefined : view.lstat(path);
+    if (found !== undefined && isMountPoint(found)) own.set(path, mountPointEntry(path, found));
+  }
   const begun = begunEntries(history);
   for (const { path } of manifest?.entries ?? []) own.delete(path);
   const removable: Entry[] = [];

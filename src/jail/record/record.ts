@@ -6,7 +6,7 @@ import { Field, parseJson } from '../../manifest/json-field.js';
 import type { Entry, Manifest } from '../../manifest/manifest.js';
 import { toEntries, toManifest } from '../../manifest/read.js';
 import type { ResolveRequest } from '../../manifest/request.js';
-import { RECORD_NAME, STATE_DIRECTORY } from './state.js';
+import { RECORD_NAME, STAGE_NAME, STATE_DIRECTORY } from './state.js';
 
 /** Names the format and its version; a reader refuses one it does not know. */
 export const RECORD_SCHEMA = 'jailbuild.record/1';
@@ -76,10 +76,11 @@ export function readRecord(root: string): JailRecord | undefined {
 export function readHistory(root: string): JailHistory {
   const found = readState(root, RECORD_NAME);
   const interrupted = interruptedRecord(root);
+  const text = found?.bytes.toString('utf8');
   return {
-    ...(found === undefined
+    ...(found === undefined || text === undefined
       ? {}
-      : { ...found, record: parseRecord(found.text, `${root}/${RECORD}`) }),
+      : { text, stamp: found.stamp, record: parseRecord(text, `${root}/${RECORD}`) }),
     ...(interrupted === undefined ? {} : { interrupted }),
   };
 }
@@ -90,15 +91,35 @@ export function readHistory(root: string): JailHistory {
  * @throws as `readRecord`
  */
 export function readRecordStamp(root: string): string | undefined {
-  return inState(root, RECORD_NAME, (state) => {
-    const stat = state.lstat(RECORD_NAME);
-    return stat === undefined ? undefined : stampOf(stat);
-  });
+  const stat = statRecord(root);
+  return stat === undefined ? undefined : stampOf(stat);
+}
+
+/**
+ * The record's file, by lstat(2).
+ *
+ * @throws as `readRecord`
+ */
+export function statRecord(root: string): BigIntStats | undefined {
+  return inState(root, RECORD_NAME, (state) => state.lstat(RECORD_NAME));
+}
+
+/**
+ * Whether the state has anything of a build that was killed.
+ *
+ * @throws as `readRecord`
+ */
+export function hasRemains(root: string): boolean {
+  return (
+    inState(root, RECORD_NAME, (state) =>
+      [`${RECORD_NAME}.new`, STAGE_NAME].some((name) => state.lstat(name) !== undefined),
+    ) ?? false
+  );
 }
 
 /** The new record is written before the first file changes: if it is truncated, none has changed. */
 function interruptedRecord(root: string): JailRecord | undefined {
-  const text = readState(root, `${RECORD_NAME}.new`)?.text;
+  const text = readState(root, `${RECORD_NAME}.new`)?.bytes.toString('utf8');
   try {
     return text === undefined ? undefined : parseRecord(text, `${root}/${RECORD}`);
   } catch (error) {
@@ -136,7 +157,7 @@ export function requireRecord(root: string): JailRecord {
 
 /** A file of the jail's state. */
 interface StateFile {
-  readonly text: string;
+  readonly bytes: Buffer;
   readonly stamp: string;
 }
 
@@ -158,7 +179,11 @@ export function readState(root: string, name: string): StateFile | undefined {
  * @param content is given the stamp of the record; without a record there is nothing to write
  * @throws as `readRecord`
  */
-export function keepState(root: string, name: string, content: (stamp: string) => string): void {
+export function keepState(
+  root: string,
+  name: string,
+  content: (stamp: string) => string | Buffer,
+): void {
   try {
     inState(root, name, (state) => {
       const record = state.lstat(RECORD_NAME);
@@ -226,7 +251,7 @@ function readOwnFile(fd: number, at: string): StateFile {
     if ((stat.mode & 0o077n) !== 0n) throw refused(at, 'others than its owner have rights to it');
     if (stat.nlink !== 1n) throw refused(at, 'has another name, by which it could be written');
     if (stat.size > MAX_BYTES) throw refused(at, `is larger than ${MAX_BYTES} bytes`);
-    return { text: readFileSync(fd, 'utf8'), stamp: stampOf(stat) };
+    return { bytes: readFileSync(fd), stamp: stampOf(stat) };
   } finally {
     closeSync(fd);
   }

@@ -13,7 +13,6 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
-import { crc32 } from 'node:zlib';
 import { errnoOf } from '../../errors.js';
 import { cacheDirectory } from '../../fs/cache-directory.js';
 import { canonicalValue } from '../../manifest/canonical-json.js';
@@ -21,15 +20,16 @@ import type { Manifest } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import { insecureParent } from '../parents.js';
 import { type HostState, isHostUnchanged, type JailState, program } from './fingerprint.js';
+import { readStateFile, stateFileBytes } from './state-file.js';
 
 /** Names the format and its version. */
 const SCHEMA = 'jailbuild.resolution/1';
 /** Above this size, in bytes, reading it back gains little. */
 const MAX_SIZE = 4 << 20;
+/** Larger plans would make larger files. */
+const MAX_ENTRIES = 10_000;
 /** When there are as many, the older half is removed. */
 const MOST = 64;
-/** The checksum at the beginning of a file, in hexadecimal digits. */
-const SUM_LENGTH = 8;
 
 /**
  * What a request needs, as a build of a new jail has found it, with all that it rests on: other new
@@ -55,27 +55,34 @@ export interface RememberedResolution {
  */
 export function recall(request: ResolveRequest): RememberedResolution | undefined {
   const key = keyOf(request);
-  const text = readOwn(fileOf(key));
-  if (text === undefined) return undefined;
-  const kept: Kept = JSON.parse(text);
-  if (kept.schema !== SCHEMA || kept.key !== key) return undefined;
-  const { sourceRoot, host, advice } = kept;
+  const bytes = readOwn(fileOf(key));
+  const file = bytes === undefined ? undefined : readStateFile(bytes);
+  if (file === undefined) return undefined;
+  const head = file.head as Head;
+  if (head.schema !== SCHEMA || head.key !== key) return undefined;
+  const { sourceRoot, files, manifest } = head;
+  const { host = [], advice = [], absent = [] } = file.groups;
   const isUnchanged = [host, advice].every((state) => isHostUnchanged({ host: state, sourceRoot }));
-  return isUnchanged ? kept : undefined;
+  return isUnchanged ? { sourceRoot, host, advice, jail: { files, absent }, manifest } : undefined;
 }
 
 /** Keeps what a build has found. Errors are ignored, since it only saves time. */
-export function remember(request: ResolveRequest, found: RememberedResolution): void {
+export function remember(
+  request: ResolveRequest,
+  { sourceRoot, host, advice, jail, manifest }: RememberedResolution,
+): void {
+  if (manifest.entries.length > MAX_ENTRIES) return;
   const key = keyOf(request);
   const file = fileOf(key);
-  const text = JSON.stringify({ schema: SCHEMA, key, ...found } satisfies Kept);
-  if (text.length > MAX_SIZE) return;
+  const head: Head = { schema: SCHEMA, key, sourceRoot, files: jail.files, manifest };
+  const bytes = stateFileBytes(head, { host, advice, absent: jail.absent });
+  if (bytes.length > MAX_SIZE) return;
   const draft = `${file}.${process.pid}`;
   try {
     mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
     if (insecureParent(path.dirname(file)) !== undefined) return;
     removeOld(path.dirname(file));
-    writeFileSync(draft, sumOf(text) + text, { mode: 0o600, flag: 'wx' });
+    writeFileSync(draft, bytes, { mode: 0o600, flag: 'wx' });
     renameSync(draft, file);
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
@@ -83,9 +90,13 @@ export function remember(request: ResolveRequest, found: RememberedResolution): 
   }
 }
 
-interface Kept extends RememberedResolution {
+interface Head {
   readonly schema: typeof SCHEMA;
   readonly key: string;
+  readonly sourceRoot: string;
+  /** The number of files that the programs load. */
+  readonly files: number;
+  readonly manifest: Manifest;
 }
 
 /** Whose it is counts as well: what may be read differs. */
@@ -100,8 +111,8 @@ function fileOf(key: string): string {
   return path.join(cacheDirectory('resolutions'), name);
 }
 
-/** The text of a file that only its owner and root could have written; undefined for any other. */
-function readOwn(file: string): string | undefined {
+/** A file that only its owner and root could have written; undefined for any other. */
+function readOwn(file: string): Buffer | undefined {
   try {
     const fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
@@ -110,9 +121,7 @@ function readOwn(file: string): string | undefined {
       if (!isOurs || size > MAX_SIZE || insecureParent(path.dirname(file)) !== undefined) {
         return undefined;
       }
-      const content = readFileSync(fd, 'utf8');
-      const text = content.slice(SUM_LENGTH);
-      return content.startsWith(sumOf(text)) ? text : undefined;
+      return readFileSync(fd);
     } finally {
       closeSync(fd);
     }
@@ -120,10 +129,6 @@ function readOwn(file: string): string | undefined {
     if (errnoOf(error) === undefined) throw error;
     return undefined;
   }
-}
-
-function sumOf(text: string): string {
-  return crc32(text).toString(16).padStart(SUM_LENGTH, '0');
 }
 
 function removeOld(directory: string): void {

@@ -6,7 +6,7 @@ import type { Operation } from '../engine/operations.js';
 import { type JailLock, lockJail } from '../lock.js';
 import { mountsBelow } from '../occupants.js';
 import type { Finding } from '../record/finding.js';
-import { RECORD_NAME, STATE_DIRECTORY } from '../record/state.js';
+import { RECORD_NAME, STAGE_NAME, STATE_DIRECTORY } from '../record/state.js';
 import type { FileReport } from '../report.js';
 import { Fidelity } from './fidelity.js';
 import type { WriteOptions } from './options.js';
@@ -16,8 +16,7 @@ import { attributesOf, isPrivileged, type Placed, privateFile, stageEntries } fr
 import { survey } from './survey.js';
 import { afterCommit, type Step, Transaction } from './transaction.js';
 
-/** Where new content is made ready, and replaced content goes. */
-const STAGE = `${STATE_DIRECTORY}/stage`;
+const STAGE = `${STATE_DIRECTORY}/${STAGE_NAME}`;
 const RECORD = `${STATE_DIRECTORY}/${RECORD_NAME}`;
 
 /** What an existing jail has to be changed in. */

@@ -30,6 +30,8 @@ export async function compileProfile(
     encoding: 'buffer',
     reject: false,
     stripFinalNewline: false,
+    // The caller's working directory may be closed to this user, or gone.
+    cwd: '/',
   });
   if (exitCode !== 0) throw new JailbuildError('USAGE', `${name}: ${Buffer.from(stderr)}`.trim());
   await writeFile(file, stdout, { mode: 0o600 });

@@ -33,6 +33,7 @@ enum operation_type {
 	OP_SYNC_DIRECTORY,
 	OP_XATTRS,
 	OP_EXTENTS,
+	OP_CHECK,
 };
 
 struct xattr {
@@ -56,13 +57,14 @@ struct attributes {
 /* One operation. Strings and bytes lie in the request that it came with. */
 struct operation {
 	uint8_t type;
-	/* mkdir: may exist; lock: wait; copy: share. */
+	/* mkdir: may exist; lock: wait; copy: share; check: of the jail. */
 	bool flag;
 	/* copy: begin to write to the disk. */
 	bool write_back;
 	const char *path;
 	/* The source of a copy, the target of a link, the new name of a rename. */
 	const char *to;
+	/* Of a copy, in bytes; of a check, when the record was made, in nanoseconds. */
 	uint64_t size;
 	struct timespec source_mtime;
 	mode_t node_type;
@@ -160,6 +162,9 @@ int open_beneath(int root, const char *path, int flags);
 int open_source(const char *path, int flags);
 int open_parent(struct worker *worker, const char *path, const char **name);
 void forget_directory(struct worker *worker);
+
+/* check.c: whether all that a block lists is as it says */
+bool check_block(const struct operation *operation);
 
 /* copy.c */
 enum outcome copy_file(struct worker *worker, const struct operation *operation);

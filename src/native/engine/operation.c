@@ -227,6 +227,11 @@ bool carry_out(struct worker *worker, const struct operation *operation)
 		reply_outcome(worker, outcome, errno);
 		return true;
 	}
+	if (operation->type == OP_CHECK && (operation->flag ? base_fd : source_fd) >= 0) {
+		outcome = check_block(operation) ? DONE : SOURCE_CHANGED;
+		reply_outcome(worker, outcome, 0);
+		return outcome == DONE;
+	}
 	if (base_fd < 0) {
 		reply_outcome(worker, FAILED_IN_JAIL, errno);
 		return false;

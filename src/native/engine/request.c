@@ -127,6 +127,11 @@ static void take_operation(struct cursor *cursor, struct operation *operation)
 		operation->content = take(cursor, operation->content_length);
 		take_attributes(cursor, &operation->attributes);
 		break;
+	case OP_CHECK:
+		operation->size = take_long(cursor);
+		operation->content_length = take_number(cursor);
+		operation->content = take(cursor, operation->content_length);
+		break;
 	case OP_NODE: {
 		operation->path = take_path(cursor);
 		uint8_t type = take_byte(cursor);

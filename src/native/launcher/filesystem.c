@@ -37,15 +37,25 @@ int open_in_root(int root, const char *path, int flags)
 	return (int)fd;
 }
 
-static int make_child(int parent, const char *name, bool directory)
+static int make_child(int root, int parent, const char *name, bool directory)
 {
 	/* /proc has always had this mode. */
 	mode_t mode = strcmp(name, "proc") == 0 ? 0555 : 0755;
-	if (!directory)
-		return openat(parent, name, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	if (mkdirat(parent, name, mode) < 0 && errno != EEXIST)
-		return -1;
-	return openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat before;
+	bool is_known = fstat(parent, &before) == 0;
+	int child;
+	if (directory) {
+		if (mkdirat(parent, name, mode) < 0 && errno != EEXIST)
+			return -1;
+		child = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	} else {
+		child = openat(parent, name, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	}
+	if (child >= 0)
+		note_place(root, child);
+	if (child >= 0 && is_known)
+		restore_time(parent, &before);
+	return child;
 }
 
 /* As many as the kernel follows (path_resolution(7)). */
@@ -85,7 +95,7 @@ static int make_place(int root, const char *path, bool directory, int links)
 				close(fd);
 				return make_target(root, path, (int)(start - path), link, next, directory, links);
 			}
-			child = make_child(fd, name, directory || *next != '\0');
+			child = make_child(root, fd, name, directory || *next != '\0');
 		}
 		if (child < 0)
 			die_advised("make in the jail", path,

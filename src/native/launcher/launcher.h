@@ -338,6 +338,12 @@ enum {
 	ATTRIBUTE_STRICTATIME = 0x20,
 	ATTRIBUTE_NODIRATIME = 0x80,
 };
+/* places.c */
+struct stat;
+void find_record(int root);
+void note_place(int root, int place);
+void restore_time(int directory, const struct stat *before);
+
 /* Opens a path of the jail, or returns -1. */
 int open_in_root(int root, const char *path, int flags);
 /* Opens a place to mount on; what of it is not there yet is made in the jail, and stays. */

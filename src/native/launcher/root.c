@@ -18,14 +18,17 @@
 void change_root(const char *root)
 {
 	log_step("making %s the root directory", root);
+	scoped_fd outside = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (outside >= 0) {
+		find_record(outside);
+		mode_t mask = umask(0);
+		close(make_mount_point(outside, "/proc", true));
+		umask(mask);
+	}
 	if (chroot(root) < 0)
 		die_errno("change the root directory to", root);
 	if (chdir("/") < 0)
 		die_errno("change to the directory", "/");
-	if (mkdir("/proc", 0555) == 0)
-		log_step("made /proc");
-	else if (errno != EEXIST)
-		die_errno("make the directory", "/proc");
 }
 
 /*
@@ -281,8 +284,16 @@ static void make_directory(int root, const struct mount *mount)
 	char name[NAME_MAX + 1];
 	mode_t mode = mount->mode != MODE_UNSET ? mount->mode : 0755;
 	scoped_fd parent = open_parent(root, mount->target, name);
-	if (mkdirat(parent, name, mode) == 0)
+	struct stat before;
+	bool is_known = fstat(parent, &before) == 0;
+	if (mkdirat(parent, name, mode) == 0) {
+		scoped_fd made = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (made >= 0)
+			note_place(root, made);
+		if (is_known)
+			restore_time(parent, &before);
 		return;
+	}
 	scoped_fd there = errno == EEXIST ? open_in_root(root, mount->target, O_PATH | O_DIRECTORY) : -1;
 	if (there < 0)
 		die_errno("make the directory", mount->target);
@@ -337,6 +348,7 @@ void make_places(const struct options *options)
 	int root = open(options->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		die_errno("open", options->root);
+	find_record(root);
 	if (options->new_pid && !options->no_proc)
 		close(make_mount_point(root, "/proc", true));
 	if (options->make_dev)
@@ -442,6 +454,7 @@ void make_root(struct options *options, int channel)
 	scoped_fd root = is_new ? bind_root(given, options, path, channel) : dup(given);
 	if (root < 0)
 		die_errno("open", path);
+	find_record(root);
 	struct statvfs status;
 	bool make_read_only = options->read_only && fstatvfs(root, &status) == 0 && !(status.f_flag & ST_RDONLY);
 	bool no_devices = options->make_dev || options->no_devices;

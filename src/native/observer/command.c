@@ -33,8 +33,11 @@ static int install(const struct sock_fprog *filter, unsigned int flags)
 		result = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, filter);
 	if (result < 0 && errno == EINVAL && (flags & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV))
 		return install(filter, flags & ~(unsigned int)SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+	if (result < 0 && errno == EBUSY)
+		give_up("a listener for its system calls is there already: use --mechanism ptrace");
 	if (result < 0)
-		die("install a filter for system calls");
+		give_up("the kernel takes no filter for system calls (%s): it needs seccomp, which a sandbox may deny",
+			strerror(errno));
 	return result;
 }
 
@@ -103,7 +106,6 @@ static _Noreturn void become_command(const struct options *options, int channel,
 				     const struct sock_fprog *filter)
 {
 	char byte;
-	close(options->report);
 	/* The observer has failed, and said so. */
 	if (read(channel, &byte, 1) != 1)
 		_exit(FAILED);
@@ -117,6 +119,7 @@ static _Noreturn void become_command(const struct options *options, int channel,
 	int reason = errno;
 	fprintf(stderr, "jailbuild: %s: %s\n", options->command[0],
 		reason == ENOENT ? "command not found" : strerror(reason));
+	report_no_start();
 	_exit(reason == ENOENT || reason == ENOTDIR ? NOT_FOUND : NOT_EXECUTABLE);
 }
 

@@ -1,12 +1,30 @@
 #include "observer.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+/* In the report, whose reader says it; on standard error while there is none. */
+static _Noreturn void fail(const char *message)
+{
+	if (!report_failure(message))
+		fprintf(stderr, "jailbuild: cannot observe the command: %s\n", message);
+	_exit(FAILED);
+}
+
 void die(const char *step)
 {
-	fprintf(stderr, "jailbuild: cannot observe the command: %s: %s\n", step, strerror(errno));
-	_exit(FAILED);
+	give_up("%s: %s", step, strerror(errno));
+}
+
+void give_up(const char *format, ...)
+{
+	char message[512];
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(message, sizeof(message), format, arguments);
+	va_end(arguments);
+	fail(message);
 }

@@ -53,6 +53,7 @@ static void look_at(const struct seccomp_notif *request)
 			clear_pending(pending);
 			return;
 		}
+		report("start", "found", "", "");
 		has_started = true;
 	}
 	guess_call(&process);

@@ -92,6 +92,8 @@ struct options {
 /* die.c */
 /* Names the step that failed, with strerror of errno, and ends with status 125. */
 _Noreturn void die(const char *step);
+/* Says what is wrong and what would help, and ends with status 125. */
+_Noreturn void give_up(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* calls.c */
 /* The call of a number of a machine (AUDIT_ARCH_...), or NULL. */
@@ -176,6 +178,10 @@ extern unsigned long counters[COUNTERS];
 void open_report(int descriptor);
 /* Adds a record of four strings, each with its zero byte. */
 void report(const char *what, const char *result, const char *program, const char *path);
+/* Adds why nothing can be observed, at once; false if there is no report. */
+bool report_failure(const char *message);
+/* Adds, at once, that the command cannot be executed. */
+void report_no_start(void);
 /* Adds the counters and the exit status, and closes the report. */
 void close_report(int status);
 

@@ -2,7 +2,9 @@
  * The report: records of four strings, each with a zero byte at its end, which no name can hold.
  *
  *   USE     RESULT   PROGRAM  PATH     a use of a file
+ *   start   RESULT   ""       ""       the command is executed, or cannot be: `denied`, which prevails
  *   end     STATUS   PROGRAM  ""       a process that failed
+ *   error   ""       ""       MESSAGE  why nothing can be observed; there may be no more then
  *   count   NAME     ""       NUMBER
  *   exit    ""       ""       STATUS   the last one
  */
@@ -63,6 +65,21 @@ void report(const char *what, const char *result, const char *program, const cha
 	put(result);
 	put(program);
 	put(path);
+}
+
+bool report_failure(const char *message)
+{
+	if (descriptor < 0)
+		return false;
+	report("error", "", "", message);
+	flush();
+	return true;
+}
+
+void report_no_start(void)
+{
+	report("start", "denied", "", "");
+	flush();
 }
 
 void close_report(int status)

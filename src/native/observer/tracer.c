@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -131,6 +132,7 @@ static void at_exec(pid_t id)
 		forget_process((pid_t)former);
 	}
 	if (!process->has_started) {
+		report("start", "found", "", "");
 		process->has_started = true;
 		process->generation = root_generation() - 1;
 		process->program = "";
@@ -230,6 +232,39 @@ static int follow(const struct options *options, pid_t child)
 	return result;
 }
 
+/* The number behind a name in a file of /proc, or -1. */
+static long number_in(const char *file, const char *name)
+{
+	char line[256];
+	long number = -1;
+	FILE *stream = fopen(file, "re");
+	while (stream != NULL && fgets(line, sizeof(line), stream) != NULL)
+		if (strncmp(line, name, strlen(name)) == 0)
+			number = strtol(line + strlen(name), NULL, 10);
+	if (stream != NULL)
+		fclose(stream);
+	return number;
+}
+
+/* Says why the kernel does not let us trace a process (ptrace(2), "Ptrace access mode checking"). */
+static _Noreturn void refuse(pid_t process)
+{
+	char file[40];
+	int reason = errno;
+
+	snprintf(file, sizeof(file), "/proc/%d/status", process);
+	long tracer = number_in(file, "TracerPid:"), scope = number_in("/proc/sys/kernel/yama/ptrace_scope", "");
+	if (tracer > 0)
+		give_up("process %ld traces it already: start this command without that", tracer);
+	if (reason == EPERM && scope > 1)
+		give_up("kernel.yama.ptrace_scope is %ld, which allows that to %s: lower it, or use --mechanism notify",
+			scope, scope == 2 ? "root alone" : "nobody");
+	if (reason == EPERM || reason == ENOSYS)
+		give_up("ptrace(2) is denied here, by a filter for system calls or a security module: use --mechanism notify");
+	errno = reason;
+	die("trace it");
+}
+
 int trace(const struct options *options)
 {
 	const struct sock_fprog *filter = make_filter(SECCOMP_RET_TRACE, options->all_calls);
@@ -237,7 +272,7 @@ int trace(const struct options *options)
 
 	if (command.observed > 0) {
 		if (control(PTRACE_SEIZE, command.observed, 0, (void *)(uintptr_t)OPTIONS) < 0)
-			die("trace it");
+			refuse(command.observed);
 		add_process(command.observed, &(struct process){ .program = "" });
 		/*
 		 * Only now, for the child would have it too, and not be traced by who is not root. From here on

@@ -1,3 +1,4 @@
+import type { ElfFile } from '../../elf/types.js';
 import { PackageFamilies } from '../../evidence/packages/families.js';
 import {
   type InstalledPackage,
@@ -9,21 +10,35 @@ import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import type { Advice } from '../../manifest/advice.js';
 import type { Resolution } from '../additions.js';
 import type { FoundProgram } from '../find-program.js';
+import type { OutsideProgram } from '../jail-path.js';
 import {
+  essentialCommands,
   type Mentions,
   mentionsOf,
   type NamedPath,
   namedPaths,
   scriptMentions,
 } from '../packages/named-paths.js';
+import type { ScriptGap } from '../scripts/script-commands.js';
 import { configuredUsers } from './configured-users.js';
-import { isTlsClient } from './hints.js';
-import { isShell, startedShell, startsPrograms } from './shell.js';
+import { isServer, isTlsClient, languageOf } from './hints.js';
+import { adviceOnPath, adviceOnScripts, type Weighed } from './script-advice.js';
+import { isShell, runsCommandLines, startedShell, startsPrograms } from './shell.js';
+
+/** What the resolution found beside files. */
+export interface Findings {
+  /** What is not known of scripts. */
+  readonly gaps: readonly ScriptGap[];
+  readonly outside: readonly OutsideProgram[];
+  /** Whether what shell scripts run has come along. */
+  readonly areScriptsFollowed: boolean;
+}
 
 /** Returns what programs may miss in a jail, the likeliest first. */
 export type Advise = (
   resolution: Resolution,
   requested: readonly FoundProgram[],
+  findings: Findings,
 ) => readonly Advice[];
 
 /**
@@ -43,6 +58,8 @@ const USUAL_PREFIX = /^\/(usr\/(local\/)?)?s?bin\//;
 const MULTIARCH = /^(\/usr)?\/(lib|libexec|share)\/[^/]+-linux-[^/]+$/;
 /** Names that say something: no `as`, no `data`. */
 const MIN_NAME = 5;
+/** Bytes of files whose strings are kept for the next program. */
+const MAX_MENTIONED = 128 << 20;
 /** Files that are looked for in a program by their names. */
 const MAX_LOOKED_FOR = 400;
 /** Fewer and smaller directories are not told apart from `/usr/lib`. */
@@ -50,16 +67,11 @@ const MIN_DEPTH = 3;
 
 /** Returns the adviser for a package database; without one, what files alone tell. */
 export function adviserOf(probe: Sysroot, database: PackageDatabase | undefined): Advise {
-  return (resolution, requested) =>
-    new Adviser(probe, database, resolution).run(requested).map(({ advice }) => advice);
+  return (resolution, requested, findings) =>
+    new Adviser(probe, database, resolution).run(requested, findings).map(({ advice }) => advice);
 }
 
 const CERTIFICATES = ['/etc/ssl/certs', '/etc/pki/tls/certs', '/etc/ssl/cert.pem'];
-
-interface Weighed {
-  readonly weight: number;
-  readonly advice: Advice;
-}
 
 class Adviser {
   readonly #probe: Sysroot;
@@ -67,7 +79,14 @@ class Adviser {
   readonly #families: PackageFamilies | undefined;
   readonly #resolution: Resolution;
   #paths: readonly string[] | undefined;
+  /** Shell scripts of which the commands are known. */
+  #followed: ReadonlySet<string> = new Set();
   #linked: ReadonlyMap<string, readonly InstalledPackage[]> | undefined;
+  /** What objects name, by identity. */
+  readonly #named = new Map<string, readonly NamedPath[]>();
+  readonly #mentions = new Map<string, Mentions>();
+  /** The size of the files that these are of. */
+  #mentionedBytes = 0;
 
   constructor(probe: Sysroot, database: PackageDatabase | undefined, resolution: Resolution) {
     this.#probe = probe;
@@ -76,13 +95,20 @@ class Adviser {
     this.#families = database === undefined ? undefined : new PackageFamilies(probe, database);
   }
 
-  run(requested: readonly FoundProgram[]): Weighed[] {
-    const found = requested.flatMap((program) => this.#adviceFor(program));
+  run(requested: readonly FoundProgram[], findings: Findings): Weighed[] {
+    const { gaps, outside, areScriptsFollowed } = findings;
+    const scripts = areScriptsFollowed ? this.#resolution.programs.shellScripts : [];
+    this.#followed = new Set(scripts.map(({ trace }) => trace.path));
+    const found = [
+      ...requested.flatMap((program) => this.#adviceOn(program)),
+      ...adviceOnScripts(this.#probe, requested, gaps),
+      ...adviceOnPath(outside),
+    ];
     const seen = new Set<string>();
     return found
       .sort((a, b) => b.weight - a.weight)
       .filter(({ advice }) => {
-        const key = advice.add.join(' ');
+        const key = advice.add.join(' ') || advice.text;
         return !seen.has(key) && seen.add(key);
       });
   }
@@ -101,9 +127,7 @@ class Adviser {
     };
     const named = this.#objectsOf(program.trace, owners).flatMap((object) => {
       const read = programs.read(object.stat.identity).elf;
-      return read === undefined
-        ? []
-        : namedPaths(this.#probe, object, read, this.#resolution.sysroot);
+      return read === undefined ? [] : this.#namedBy(object, read);
     });
     this.#sayData(program, owners, named, say);
     if (this.#lacksCertificates(program.trace, owners)) {
@@ -111,7 +135,7 @@ class Adviser {
         '--ca-certificates',
       ]);
     }
-    const secret = this.#secretOf(named, owners);
+    const secret = isServer(imports) ? this.#secretOf(named, owners) : undefined;
     if (secret !== undefined) {
       say(3, 'data', `${name} names ${secret}, which not everybody may read`, [
         '--include',
@@ -124,6 +148,7 @@ class Adviser {
     if (shell !== undefined && !isBrought && !this.#has(shell)) {
       say(1, 'shell', `${name} may run commands by ${shell}, which the jail lacks`, [shell]);
     }
+    if (!isBrought) this.#sayCommands(program.trace, imports, name, say);
     for (const user of configuredUsers(this.#probe, this.#database, owners, name, imports)) {
       if (this.#hasUser(user.name)) continue;
       say(3, 'user', `${user.by} names the user ${user.name}, whom the jail lacks`, [
@@ -132,6 +157,37 @@ class Adviser {
       ]);
     }
     return found;
+  }
+
+  #adviceOn(program: FoundProgram): Weighed[] {
+    const own = this.#adviceFor(program);
+    // It brings what runs a script, too.
+    if (own.some(({ advice }) => advice.add.includes('--with-package'))) return own;
+    const interpreters = this.#interpretersOf(program);
+    return [...own, ...interpreters.flatMap((interpreter) => this.#dataOf(interpreter))];
+  }
+
+  /** What runs a script of a language whose modules are files of their own. */
+  #interpretersOf({ trace, as }: FoundProgram): FoundProgram[] {
+    const { files, programs } = this.#resolution;
+    if (programs.read(trace.stat.identity).elf !== undefined) return [];
+    return files.withReason('shebang', 'env').flatMap((path) => {
+      const runsIt = files
+        .reasonsOf(path)
+        .some((reason) => 'of' in reason && reason.of === trace.path);
+      const found = runsIt && languageOf(path) !== undefined ? this.#probe.trace(path) : undefined;
+      return found !== undefined && isTrace(found) ? [{ as, trace: found }] : [];
+    });
+  }
+
+  /** What an interpreter lacks of its own modules, said of its script. */
+  #dataOf({ as, trace }: FoundProgram): Weighed[] {
+    return this.#adviceFor({ as: trace.path, trace })
+      .filter(({ advice }) => advice.id === 'data' && !advice.add.includes('--include'))
+      .map(({ weight, advice }) => {
+        const text = `${baseName(as)} is run by ${advice.text.replace(' names', ', which names')}`;
+        return { weight, advice: { ...advice, program: as, text } };
+      });
   }
 
   /** The program, and the libraries that its own source has. */
@@ -162,6 +218,24 @@ class Adviser {
     const isNamed = named.some(({ name }) => isShell(name));
     const interprets = owners.some(({ section }) => section === 'interpreters');
     return isNamed || interprets ? shell : undefined;
+  }
+
+  /** Programs of every system that command lines in the program's data begin with. */
+  #sayCommands(
+    trace: Trace,
+    imports: readonly string[],
+    name: string,
+    say: (weight: number, id: Advice['id'], text: string, add: readonly string[]) => void,
+  ): void {
+    const { elf } = this.#resolution.programs.read(trace.stat.identity);
+    if (elf === undefined || this.#database === undefined || !runsCommandLines(imports)) return;
+    const root = this.#resolution.sysroot;
+    const found = essentialCommands(this.#probe, trace, elf, this.#database, root);
+    const absent = [...found].filter(([, command]) => !this.#resolution.files.has(command.path));
+    if (absent.length === 0) return;
+    const names = absent.map(([command]) => command);
+    const shell = this.#has('/bin/sh') ? [] : ['/bin/sh'];
+    say(1, 'commands', `${name} may run ${names.join(', ')} by /bin/sh`, [...names, ...shell]);
   }
 
   /** Data of the program's own package and of what that depends on. */
@@ -244,6 +318,7 @@ class Adviser {
 
   /** Packages of which a program may start others: of a script its own, else those it depends on. */
   #startable(trace: Trace, owners: readonly InstalledPackage[]): Iterable<InstalledPackage> {
+    if (this.#followed.has(trace.path)) return [];
     if (this.#resolution.programs.read(trace.stat.identity).elf === undefined) return owners;
     if (this.#families === undefined || owners.some(({ isEssential }) => isEssential)) return [];
     if (!this.#startsOthers(trace)) return [];
@@ -253,6 +328,31 @@ class Adviser {
 
   /** Files that are found by a prefix are named within longer strings. */
   #mentionsOf(object: Trace): Mentions {
+    const { identity, size } = object.stat;
+    const known = this.#mentions.get(identity);
+    if (known !== undefined) return known;
+    const mentions = this.#readMentions(object);
+    // They hold what was read of the file; programs of one package come one after the other.
+    if (this.#mentionedBytes + size > MAX_MENTIONED) {
+      this.#mentions.clear();
+      this.#mentionedBytes = 0;
+    }
+    this.#mentions.set(identity, mentions);
+    this.#mentionedBytes += size;
+    return mentions;
+  }
+
+  /** Many programs have the same libraries. */
+  #namedBy(object: Trace, elf: ElfFile): readonly NamedPath[] {
+    const { identity } = object.stat;
+    const known = this.#named.get(identity);
+    if (known !== undefined) return known;
+    const named = namedPaths(this.#probe, object, elf, this.#resolution.sysroot);
+    this.#named.set(identity, named);
+    return named;
+  }
+
+  #readMentions(object: Trace): Mentions {
     const { elf } = this.#resolution.programs.read(object.stat.identity);
     return elf === undefined
       ? scriptMentions(this.#resolution.sysroot, object)

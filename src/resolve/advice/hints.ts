@@ -32,6 +32,14 @@ export function isTlsClient(imports: readonly string[]): boolean {
   return TLS_CLIENT_FUNCTIONS.some((name) => imports.includes(name));
 }
 
+/** What servers call, and tools that make their keys do not (accept(2)). */
+const SERVER_FUNCTIONS: readonly string[] = ['accept', 'accept4'];
+
+/** Whether a program serves others, as its imports tell. */
+export function isServer(imports: readonly string[]): boolean {
+  return SERVER_FUNCTIONS.some((name) => imports.includes(name));
+}
+
 const some = (names: 'all' | readonly string[] = []): boolean => names.length > 0;
 const certificates = {
   add: '--ca-certificates',
@@ -106,9 +114,10 @@ const KINDS: readonly HintKind[] = [
 ];
 
 /** The functions that hints are about. */
-export const HINT_FUNCTIONS: ReadonlySet<string> = new Set(
-  KINDS.flatMap(({ functions }) => functions),
-);
+export const HINT_FUNCTIONS: ReadonlySet<string> = new Set([
+  ...KINDS.flatMap(({ functions }) => functions),
+  ...SERVER_FUNCTIONS,
+]);
 
 /** Libraries of the C library itself; their imports are no evidence of what a program does. */
 const LIBC_SONAME =
@@ -140,8 +149,8 @@ export class Hints {
 
   /** Notes a script of a language whose own modules nobody follows. */
   noteScript(script: string, interpreter: string): void {
-    const language = LANGUAGES.find(({ interpreters }) => interpreters.test(baseName(interpreter)));
-    if (language !== undefined) addTo(this.#scripts, language.name, baseName(script));
+    const language = languageOf(interpreter);
+    if (language !== undefined) addTo(this.#scripts, language, baseName(script));
   }
 
   /**
@@ -167,6 +176,11 @@ function addTo<K>(map: Map<K, Set<string>>, key: K, name: string): void {
   const names = map.get(key);
   if (names === undefined) map.set(key, new Set([name]));
   else names.add(name);
+}
+
+/** The language of an interpreter whose modules are files of their own; undefined for a shell. */
+export function languageOf(interpreter: string): string | undefined {
+  return LANGUAGES.find(({ interpreters }) => interpreters.test(baseName(interpreter)))?.name;
 }
 
 const LANGUAGES: readonly { readonly name: string; readonly interpreters: RegExp }[] = [

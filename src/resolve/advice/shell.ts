@@ -34,6 +34,11 @@ export function startedShell(
   return shells.find((name) => name.endsWith('/sh')) ?? shells[0];
 }
 
+/** Whether a program runs command lines by a shell, as its imports tell. */
+export function runsCommandLines(imports: readonly string[]): boolean {
+  return imports.some((name) => SHELL_FUNCTIONS.has(name));
+}
+
 /** Whether a program may start others, as its imports tell. */
 export function startsPrograms(imports: readonly string[]): boolean {
   return imports.some((name) => SPAWN_FUNCTIONS.has(name));

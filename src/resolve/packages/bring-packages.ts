@@ -1,3 +1,4 @@
+import type { ElfFile } from '../../elf/types.js';
 import { JailbuildError } from '../../errors.js';
 import { PackageFamilies } from '../../evidence/packages/families.js';
 import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/package.js';
@@ -7,10 +8,16 @@ import type { Reason } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import { nearest } from '../../text/suggest.js';
 import type { Resolution } from '../additions.js';
-import { isShell, startedShell } from '../advice/shell.js';
+import { isShell, runsCommandLines, startedShell } from '../advice/shell.js';
 import type { FoundProgram } from '../find-program.js';
 import { alternativeLinks } from './alternatives.js';
-import { type Mentions, mentionsOf, namedPaths, scriptMentions } from './named-paths.js';
+import {
+  essentialCommands,
+  type Mentions,
+  mentionsOf,
+  namedPaths,
+  scriptMentions,
+} from './named-paths.js';
 
 /** A directory that a program names comes as a whole up to this size, in bytes. */
 const MAX_NAMED_TREE = 64 << 20;
@@ -263,6 +270,7 @@ class Expansion {
       const paths = namedPaths(probe, object, elf);
       const imports = facts?.imports ?? [];
       this.#addShell(startedShell(imports, paths), object.path);
+      if (runsCommandLines(imports)) this.#addCommands(object, elf);
       if (imports.includes('iconv_open')) for (const set of USUAL_CHARSETS) this.#gconv.add(set);
       if (imports.includes('setlocale') && imports.includes('nl_langinfo')) {
         this.#locales.add('C.UTF-8');
@@ -286,6 +294,13 @@ class Expansion {
     const trace = shell === undefined ? undefined : this.#resolution.sysroot.trace(shell);
     if (shell === undefined || trace === undefined || !isTrace(trace)) return;
     this.#resolution.programs.addWithReason(trace, { kind: 'command', by, name: shell });
+  }
+
+  #addCommands(object: Trace, elf: ElfFile): void {
+    const { sysroot, programs } = this.#resolution;
+    for (const [name, trace] of essentialCommands(sysroot, object, elf, this.#database)) {
+      programs.addCommand(trace, { kind: 'command', by: object.path, name });
+    }
   }
 
   /** The requested programs, and the libraries of theirs that their own packages have. */

@@ -1,7 +1,10 @@
 import { namesInStrings } from '../../elf/names-in-strings.js';
-import { pathStrings } from '../../elf/path-strings.js';
+import { commandNames, pathStrings } from '../../elf/path-strings.js';
 import type { ElfFile } from '../../elf/types.js';
+import type { PackageDatabase } from '../../evidence/packages/package.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
+import { STANDARD_PATH } from '../../manifest/standard-path.js';
+import { lookUpProgram } from '../find-program.js';
 
 /** Larger programs are read as far as this, in bytes. */
 const MAX_READ = 64 << 20;
@@ -56,6 +59,37 @@ export function mentionsOf(sysroot: Sysroot, program: Trace, elf: ElfFile): Ment
   } finally {
     reader.close();
   }
+}
+
+/**
+ * Returns the programs that a program runs by command lines in its data, as far as the sysroot has them
+ * and every system does: those of essential packages.
+ */
+export function essentialCommands(
+  sysroot: Sysroot,
+  program: Trace,
+  elf: ElfFile,
+  database: PackageDatabase,
+  root: Sysroot = sysroot,
+): Map<string, Trace> {
+  const reader = root.open(program);
+  let names: Set<string>;
+  try {
+    names = commandNames(reader, elf.headers, MAX_READ);
+  } finally {
+    reader.close();
+  }
+  const found = new Map<string, Trace>();
+  for (const name of names) {
+    const trace = lookUpProgram(sysroot, name, STANDARD_PATH);
+    if (trace !== undefined && trace.path !== program.path) found.set(name, trace);
+  }
+  if (found.size === 0) return found;
+  const owners = database.ownersOf([...found.values()].map((trace) => trace.path));
+  for (const [name, trace] of found) {
+    if (!owners.get(trace.path)?.some(({ isEssential }) => isEssential)) found.delete(name);
+  }
+  return found;
 }
 
 /** Scripts beyond this size, in bytes, are programs in disguise, as archives that unpack themselves. */

@@ -1,4 +1,5 @@
 import { JailbuildError } from '../../errors.js';
+import { isReadShell } from '../../evidence/shell/words.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import type { Reason } from '../../manifest/manifest.js';
 import { lookUpProgram } from '../find-program.js';
@@ -19,8 +20,17 @@ export interface ScriptPrograms {
   onInterpreter(script: string, interpreter: string): void;
 }
 
+/** A script that a shell runs. */
+export interface ShellScript {
+  readonly trace: Trace;
+  /** The name of the shell. */
+  readonly shell: string;
+}
+
 /** Adds the interpreters of scripts (execve(2), env(1)). */
 export class ScriptResolver {
+  /** Scripts of shells among those added, in the order in which they were. */
+  readonly shellScripts: ShellScript[] = [];
   readonly #sysroot: Sysroot;
   readonly #searchPath: readonly string[];
   readonly #programs: ScriptPrograms;
@@ -53,6 +63,7 @@ export class ScriptResolver {
     const { interpreter, argument } = shebang;
     const found = executableAt(this.#sysroot, interpreter, trace);
     this.#programs.onInterpreter(trace.path, found.path);
+    this.#noteShell(trace, interpreter);
     const count = 1 + this.#programs.add(found, { kind: 'shebang', of: trace.path });
     if (count > MAX_INTERPRETERS) {
       fail(
@@ -82,6 +93,11 @@ export class ScriptResolver {
     return isTrace(found) ? [found] : [];
   }
 
+  #noteShell(trace: Trace, interpreter: string): void {
+    const shell = interpreter.slice(interpreter.lastIndexOf('/') + 1);
+    if (isReadShell(shell)) this.shellScripts.push({ trace, shell });
+  }
+
   #addEnvProgram(script: Trace, argument: string | undefined, fail: (problem: string) => never) {
     const command = parseEnvArgument(argument);
     if (!isEnvCommand(command)) return fail(command.problem);
@@ -94,6 +110,7 @@ export class ScriptResolver {
       throw new InterpreterError(script, program, where);
     }
     this.#programs.onInterpreter(script.path, found.path);
+    this.#noteShell(script, program);
     const count = this.#programs.add(found, { kind: 'env', of: script.path, name: program });
     if (count === Number.POSITIVE_INFINITY) fail('its env starts the script again, without end');
   }

@@ -1,0 +1,142 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import type * as TreeSitter from 'web-tree-sitter';
+
+/** A node of a script's syntax tree; types are those of tree-sitter-bash (grammar.js). */
+export interface ShellNode {
+  readonly type: string;
+  /** What the node is to its parent, as `name` of a command. */
+  readonly field: string | undefined;
+  readonly text: string;
+  /** Where the text begins and ends in the script. */
+  readonly start: number;
+  readonly end: number;
+  /** From 1. */
+  readonly line: number;
+  readonly children: readonly ShellNode[];
+}
+
+/** Reads the syntax of shell scripts. */
+export interface ShellSyntax {
+  /**
+   * Returns the tree of a script. What is no shell syntax is in nodes of the type ERROR.
+   *
+   * @returns undefined if it takes longer than {@link MAX_TIME}
+   */
+  parse(text: string): ShellNode | undefined;
+}
+
+/** No real script takes a tenth of it; in milliseconds. */
+const MAX_TIME = 10_000;
+const DIRECTORY = 'shell';
+
+let loaded: Promise<ShellSyntax> | undefined;
+
+/**
+ * Loads the parser and its grammar, once. They take 20 ms, which only scripts need.
+ *
+ * @throws Error where the package is not complete
+ */
+export function loadShellSyntax(): Promise<ShellSyntax> {
+  loaded ??= load();
+  return loaded;
+}
+
+async function load(): Promise<ShellSyntax> {
+  const require = createRequire(import.meta.url);
+  const { Parser, Language } = require(partOf('web-tree-sitter.cjs')) as typeof TreeSitter;
+  await Parser.init({ wasmBinary: readFileSync(partOf('web-tree-sitter.wasm')) });
+  const parser = new Parser();
+  parser.setLanguage(await Language.load(readFileSync(partOf('tree-sitter-bash.wasm'))));
+  return {
+    parse(text) {
+      const last = performance.now() + MAX_TIME;
+      const read = (part: Part): ShellNode | undefined => {
+        const tree = parser.parse(part.text, null, {
+          progressCallback: () => performance.now() > last,
+        });
+        if (tree === null) {
+          parser.reset();
+          return undefined;
+        }
+        try {
+          return nodesOf(tree, part);
+        } finally {
+          tree.delete();
+        }
+      };
+      const whole = read({ text, start: 0, line: 1 });
+      if (whole?.type !== 'ERROR') return whole;
+      const parts = partsOf(text).map(read);
+      if (parts.length < 2 || parts.includes(undefined)) return whole;
+      const children = parts.flatMap((part) => part?.children ?? []);
+      return { ...whole, text, type: 'program', children };
+    },
+  };
+}
+
+/** A piece of a script. */
+interface Part {
+  readonly text: string;
+  readonly start: number;
+  readonly line: number;
+}
+
+/** The pieces up to the end of each function, for what the grammar does not know is to spoil one only. */
+function partsOf(text: string): Part[] {
+  const parts: Part[] = [];
+  let start = 0;
+  let line = 1;
+  for (const { index } of text.matchAll(/^\}[ \t]*$/gm)) {
+    const end = text.indexOf('\n', index) + 1 || text.length;
+    const part = text.slice(start, end);
+    parts.push({ text: part, start, line });
+    line += part.split('\n').length - 1;
+    start = end;
+  }
+  return start < text.length ? [...parts, { text: text.slice(start), start, line }] : parts;
+}
+
+/** Beside the bundles; the sources find it in the project's dist. */
+function partOf(name: string): string {
+  const places = [`./${DIRECTORY}/${name}`, `../../../dist/${DIRECTORY}/${name}`];
+  const files = places.map((place) => fileURLToPath(new URL(place, import.meta.url)));
+  const found = files.find((file) => existsSync(file));
+  if (found !== undefined) return found;
+  throw new Error(`${files[0]} is missing`);
+}
+
+/** Copies the tree, without recursion: scripts may nest as deep as they are long. */
+function nodesOf(tree: TreeSitter.Tree, { text, start, line }: Part): ShellNode {
+  const cursor = tree.walk();
+  const open: ShellNode[][] = [];
+  let root: ShellNode | undefined;
+  for (;;) {
+    const children: ShellNode[] = [];
+    const { nodeType, startIndex, endIndex } = cursor;
+    const node: ShellNode = {
+      type: nodeType,
+      field: cursor.currentFieldName ?? undefined,
+      start: start + startIndex,
+      end: start + endIndex,
+      get text() {
+        return text.slice(startIndex, endIndex);
+      },
+      line: cursor.startPosition.row + line,
+      children,
+    };
+    root ??= node;
+    open.at(-1)?.push(node);
+    if (cursor.gotoFirstChild()) {
+      open.push(children);
+      continue;
+    }
+    while (!cursor.gotoNextSibling()) {
+      if (open.pop() === undefined || !cursor.gotoParent()) {
+        cursor.delete();
+        return root;
+      }
+    }
+  }
+}

@@ -1,0 +1,172 @@
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  type KeyObject,
+  scryptSync,
+  sign,
+  verify,
+} from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { JailbuildError, strerror } from '../errors.js';
+import type { RegistryClient } from '../image/registry/client.js';
+import { pushContent } from '../image/registry/push.js';
+import { json, MANIFEST_TYPE } from './descriptor.js';
+
+const PAYLOAD_TYPE = 'application/vnd.dev.cosign.simplesigning.v1+json';
+const CONFIG_TYPE = 'application/vnd.oci.image.config.v1+json';
+const SIGNATURE = 'dev.cosignproject.cosign/signature';
+/** Cosign's own form of a private key: scrypt, and a secret box of NaCl. */
+const COSIGN_KEY = /^-----BEGIN ENCRYPTED (COSIGN|SIGSTORE) PRIVATE KEY-----$/m;
+/** Bytes that deriving a key may take: cosign's parameters take 64 MiB. */
+const MAX_MEMORY = 1 << 28;
+
+interface Layer {
+  readonly mediaType: string;
+  readonly digest: string;
+  readonly size: number;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Reads a private key: PEM of PKCS #8 or SEC 1, encrypted or not, or the file of `cosign generate-key-pair`
+ * and `skopeo generate-sigstore-key`.
+ *
+ * @throws JailbuildError NOT_READABLE, USAGE
+ */
+export async function readSigningKey(file: string, passphrase: string): Promise<KeyObject> {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new JailbuildError('NOT_READABLE', `--sign-key ${file}: ${strerror(error)}`, file);
+  }
+  let key: KeyObject;
+  try {
+    key = COSIGN_KEY.test(text)
+      ? await openCosignKey(text, passphrase)
+      : createPrivateKey({ key: text, passphrase });
+  } catch {
+    // The causes are told apart by no library in the same way.
+    const why = 'is no private key in PEM form, or its passphrase is another one';
+    throw new JailbuildError(
+      'USAGE',
+      `--sign-key ${file}: ${why}: see --sign-passphrase-file`,
+      file,
+    );
+  }
+  if (key.asymmetricKeyType === 'ec' || key.asymmetricKeyType === 'rsa') return key;
+  const why = `is a key of type ${key.asymmetricKeyType}: give one of ECDSA or RSA`;
+  throw new JailbuildError('USAGE', `--sign-key ${file}: ${why}`, file);
+}
+
+async function openCosignKey(text: string, passphrase: string): Promise<KeyObject> {
+  const body = text.replace(/-----[^-]+-----/g, '').replace(/\s/g, '');
+  const { kdf, cipher, ciphertext } = JSON.parse(Buffer.from(body, 'base64').toString()) as {
+    readonly kdf: {
+      readonly name: string;
+      readonly params: { readonly N: number; readonly r: number; readonly p: number };
+      readonly salt: string;
+    };
+    readonly cipher: { readonly name: string; readonly nonce: string };
+    readonly ciphertext: string;
+  };
+  if (kdf.name !== 'scrypt' || cipher.name !== 'nacl/secretbox') throw new Error('unknown');
+  const { N, r, p } = kdf.params;
+  const secret = scryptSync(passphrase, Buffer.from(kdf.salt, 'base64'), 32, {
+    ...{ N, r, p },
+    maxmem: MAX_MEMORY,
+  });
+  const { default: nacl } = await import('tweetnacl');
+  const opened = nacl.secretbox.open(
+    Buffer.from(ciphertext, 'base64'),
+    Buffer.from(cipher.nonce, 'base64'),
+    secret,
+  );
+  if (opened === null) throw new Error('another passphrase');
+  return createPrivateKey({ key: Buffer.from(opened), format: 'der', type: 'pkcs8' });
+}
+
+/**
+ * Signs images of a repository as cosign does: the signature is an image under a tag made of the digest
+ * (sigstore/cosign, specs/SIGNATURE_SPEC.md), which policies of containers-policy.json(5) accept as
+ * `sigstoreSigned`. One by the same key that is there already is kept as it is.
+ *
+ * @param digests of manifests and indexes
+ * @throws JailbuildError REGISTRY_FAILED
+ */
+export async function signImages(
+  client: RegistryClient,
+  digests: readonly string[],
+  key: KeyObject,
+): Promise<void> {
+  const { host, repository, tag } = client.name;
+  const reference = `${host}/${repository}${tag === undefined ? '' : `:${tag}`}`;
+  for (const digest of digests) {
+    const payload = payloadOf(reference, digest);
+    const tagged = `${digest.replace(':', '-')}.sig`;
+    const known = await knownSignatures(client, tagged);
+    if (known.some((layer) => isBy(key, layer, payload))) continue;
+    const signature = sign('sha256', payload, key).toString('base64');
+    const own = {
+      mediaType: PAYLOAD_TYPE,
+      ...blobOf(payload),
+      annotations: { [SIGNATURE]: signature },
+    };
+    const layers = [...known, own];
+    const config = json({
+      architecture: '',
+      created: '0001-01-01T00:00:00Z',
+      history: layers.map(() => ({ created: '0001-01-01T00:00:00Z' })),
+      os: '',
+      rootfs: { type: 'layers', diff_ids: layers.map((layer) => layer.digest) },
+      config: {},
+    });
+    const manifest = json({
+      schemaVersion: 2,
+      mediaType: MANIFEST_TYPE,
+      config: { mediaType: CONFIG_TYPE, ...blobOf(config) },
+      layers,
+    });
+    await pushContent(client, [payload, config], manifest, MANIFEST_TYPE, tagged);
+  }
+}
+
+/** Simple signing (containers-signature(5)); cosign calls it so as well. */
+function payloadOf(reference: string, digest: string): Buffer {
+  return json({
+    critical: {
+      identity: { 'docker-reference': reference },
+      image: { 'docker-manifest-digest': digest },
+      type: 'cosign container image signature',
+    },
+    optional: null,
+  });
+}
+
+function blobOf(content: Buffer) {
+  const digest = `sha256:${createHash('sha256').update(content).digest('hex')}`;
+  return { digest, size: content.length };
+}
+
+function isBy(key: KeyObject, layer: Layer, payload: Buffer): boolean {
+  const signature = layer.annotations?.[SIGNATURE];
+  if (signature === undefined || layer.digest !== blobOf(payload).digest) return false;
+  return verify('sha256', payload, createPublicKey(key), Buffer.from(signature, 'base64'));
+}
+
+async function knownSignatures(client: RegistryClient, tag: string): Promise<readonly Layer[]> {
+  const answer = await client.request('GET', `manifests/${tag}`, {
+    headers: { accept: MANIFEST_TYPE },
+    accept: [200, 404],
+  });
+  const text = (await client.text(answer)).toString();
+  if (answer.status === 404) return [];
+  try {
+    const { layers } = JSON.parse(text) as { layers?: readonly Layer[] };
+    if (Array.isArray(layers)) return layers;
+  } catch {
+    // Told below.
+  }
+  throw client.failed(`has something else than signatures under the tag ${tag}`);
+}

@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import path from 'node:path';
+import { JailbuildError, strerror } from '../errors.js';
+import { ByteReader } from './byte-reader.js';
+import { type DebControl, readDeb } from './deb.js';
+import { debsIn } from './deb-directory.js';
+import type { LayerTree } from './layer-tree.js';
+import { boundedBytes, unpackOnce } from './unpack.js';
+
+const DPKG = '/var/lib/dpkg';
+/** Directories that are links since /usr was merged (Debian 12 and later; file-hierarchy(7)). */
+const MERGED = ['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32', 'libo32'];
+/** Changes whenever the same packages would become another root. */
+const LAYOUT = 'packages 1\n';
+
+/**
+ * Unpacks the .deb files of a directory into one root, in the cache of images: with merged /usr, and with a
+ * dpkg database made from their control files. Their scripts are not run: what these would make, such as
+ * alternatives, users and caches, is not there.
+ *
+ * @returns the root directory
+ * @throws JailbuildError IMAGE_NOT_FOUND, IMAGE_INVALID, NOT_READABLE, TOOL_MISSING, WRITE_FAILED
+ */
+export async function debRoot(directory: string): Promise<string> {
+  const files = debsIn(directory);
+  if (files.length === 0) {
+    const message = `${directory}: has no .deb files: name the directory that they are in`;
+    throw new JailbuildError('IMAGE_NOT_FOUND', message, directory);
+  }
+  const id = await identityOf(files);
+  return unpackOnce(id, { isLayered: false }, (tree) => unpackAll(tree, files));
+}
+
+/** A digest of the packages, and so of the root that they become. */
+async function identityOf(files: readonly string[]): Promise<string> {
+  const hash = createHash('sha256').update(LAYOUT);
+  for (const file of files) {
+    const own = createHash('sha256');
+    try {
+      for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 }))
+        own.update(chunk);
+    } catch (error) {
+      throw new JailbuildError('NOT_READABLE', `${file}: ${strerror(error)}`, file);
+    }
+    hash.update(own.digest());
+  }
+  return `debs:${hash.digest('hex')}`;
+}
+
+interface Installed extends DebControl {
+  readonly file: string;
+  /** The list of its files, as dpkg keeps it. */
+  readonly list: readonly string[];
+}
+
+async function unpackAll(tree: LayerTree, files: readonly string[]): Promise<void> {
+  for (const name of MERGED) tree.link(name, `usr/${name}`);
+  const installed = new Map<string, Installed>();
+  for (const file of files) {
+    const list: string[] = [];
+    const control = await readDeb(file, async (archive, found) => {
+      const before = installed.get(keyOf(found));
+      if (before !== undefined) {
+        throw new JailbuildError(
+          'IMAGE_INVALID',
+          `${file}: is ${found.package} ${found.version}, and ${path.basename(before.file)} is ${before.version}: remove one`,
+          file,
+        );
+      }
+      const where = `${file}: files`;
+      const reader = new ByteReader(boundedBytes(archive, where));
+      await tree.apply(reader, where, (name) => list.push(name));
+    });
+    installed.set(keyOf(control), { ...control, file, list });
+  }
+  for (const name of MERGED) tree.unlinkDangling(name);
+  const sorted = [...installed].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, own]) => own);
+  // Lists of files have architectures in their names (dpkg, lib/dpkg/infodb-format.c).
+  await tree.put(`${DPKG}/info/format`, '1\n');
+  await tree.put(`${DPKG}/status`, sorted.map(paragraphOf).join('\n'));
+  for (const own of sorted) {
+    const base = `${DPKG}/info/${own.multiArch === 'same' ? keyOf(own) : own.package}`;
+    await tree.put(`${base}.list`, `${['/.', ...own.list].join('\n')}\n`);
+    for (const [name, text] of own.kept) await tree.put(`${base}.${name}`, text);
+  }
+}
+
+function keyOf({ package: name, architecture }: DebControl): string {
+  return `${name}:${architecture}`;
+}
+
+/** A paragraph of dpkg's status file (dpkg(1)): that of the control file with a state. */
+function paragraphOf({ text }: DebControl): string {
+  const lines = text.split('\n').filter((line) => !/^Status:/i.test(line));
+  return [lines[0], 'Status: install ok installed', ...lines.slice(1)].join('\n');
+}

@@ -1,0 +1,145 @@
+import { isSameValue } from '../../manifest/canonical-json.js';
+import type { Entry, Manifest } from '../../manifest/manifest.js';
+import { openNativeEngine } from '../engine/open.js';
+import type { BlockCheck } from '../engine/protocol.js';
+import { refuseInsecure } from '../parents.js';
+import {
+  type Fingerprint,
+  holds,
+  readFingerprint,
+  type ShortRecord,
+  type WholeJail,
+} from '../record/fingerprint.js';
+import { refuseUnprotected } from '../record/protection.js';
+import {
+  hasRemains,
+  type JailRecord,
+  requireRecord,
+  stampOf,
+  statRecord,
+} from '../record/record.js';
+import { blockHolds, entriesOf } from '../record/state-blocks.js';
+import type { FileReport } from '../report.js';
+import { locateTarget } from '../target.js';
+import { type BuildJob, type KnownJob, recordedFile, recordedOptions } from './job.js';
+import { mayRemember, wholeRequest } from './resolve-step.js';
+import type { Proven } from './verify-step.js';
+
+/** From so many blocks on, the native writer compares them in less time than it takes to ask it. */
+const WORTH_ASKING = 6;
+
+/**
+ * Returns the result of a build in which nothing has changed since the last one: neither what was asked
+ * for, nor the host, nor the jail. It is found by lstat(2) alone, and the record is not even read.
+ *
+ * @returns undefined where something has changed, or where it cannot be told
+ * @throws JailbuildError RECORD_REFUSED, TARGET_INSECURE, TARGET_NOT_A_DIRECTORY
+ */
+export async function unchangedBuild(job: BuildJob): Promise<Proven | undefined> {
+  const { origin, options } = job;
+  if (origin.kind === 'manifest' || options.dryRun || options.record === false) return undefined;
+  if (options.limits !== undefined) return undefined;
+  const { path: root, existing } = locateTarget(job.target);
+  if (existing !== root) return undefined;
+  refuseUnprotected(root);
+  const stat = statRecord(root);
+  if (stat === undefined || hasRemains(root)) return undefined;
+  const fingerprint = readFingerprint(root, stampOf(stat));
+  if (fingerprint?.whole === undefined) return undefined;
+  const { whole } = fingerprint;
+  const record = withoutEntries(whole, root);
+  const known: KnownJob = { ...job, history: { record, stamp: stampOf(stat) } };
+  const request = wholeRequest(known, origin);
+  if (!mayRemember(job, request) || !isRecordedAs(known, request, whole.record)) return undefined;
+  if (!options.insecureParents) refuseInsecure({ path: root, existing }, job.target);
+  if (!(await isUnchanged(fingerprint, whole, root, stat.ctimeNs))) return undefined;
+  const { manifest } = record;
+  const { sourceRoot } = fingerprint;
+  await options.onWrite?.(manifest, sourceRoot);
+  const resolution = { kind: 'recorded', fingerprint, manifest } as const;
+  const planned = { job: known, request, resolution, sourceRoot, manifest };
+  let files: readonly FileReport[] | undefined;
+  return {
+    planned,
+    get files() {
+      files ??= reportsOf(whole);
+      return files;
+    },
+    removed: [],
+    warnings: [],
+    record,
+    verifiedFiles: fingerprint.jail.files,
+  };
+}
+
+/** Whether a build of the job would leave the record as it is, the entries being the same. */
+function isRecordedAs(job: KnownJob, request: KnownRequest, record: ShortRecord): boolean {
+  const [uid, gid] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0];
+  const file = recordedFile(job);
+  const run = job.options.run ?? (file === undefined ? record.run : undefined);
+  return (
+    isSameValue(request, record.request) &&
+    isSameValue(recordedOptions(job), record.options) &&
+    record.from === undefined &&
+    isSameValue([file, run], [record.file, record.run]) &&
+    isSameValue(record.builder, uid === 0 ? undefined : { uid, gid })
+  );
+}
+
+type KnownRequest = JailRecord['request'];
+
+/** The record, of which the entries are read when they are asked for. */
+function withoutEntries({ record }: WholeJail, root: string): JailRecord {
+  let entries: readonly Entry[] | undefined;
+  const manifest: Manifest = {
+    ...record.manifest,
+    get entries() {
+      entries ??= requireRecord(root).manifest.entries;
+      return entries;
+    },
+  };
+  return { ...record, manifest, former: [], kept: [] };
+}
+
+async function isUnchanged(
+  { host, jail, sourceRoot }: Fingerprint,
+  { entries }: WholeJail,
+  root: string,
+  recorded: bigint,
+): Promise<boolean> {
+  const checks: BlockCheck[] = [
+    ...host.map((block) => ({ block, isOfJail: false })),
+    ...[...entries, ...jail.absent].map((block) => ({ block, isOfJail: true })),
+  ];
+  const engine =
+    checks.length < WORTH_ASKING ? undefined : await openNativeEngine(root, sourceRoot || '/');
+  if (engine === undefined) {
+    const recordedMs = Number(recorded) / 1e6;
+    return holds(() =>
+      checks.every(({ block, isOfJail }) =>
+        blockHolds(block, isOfJail ? root : sourceRoot, recordedMs),
+      ),
+    );
+  }
+  try {
+    return await engine.holds(checks, recorded);
+  } finally {
+    await engine.close();
+  }
+}
+
+const TYPE: Readonly<Record<number, Entry['type']>> = {
+  9604: 'directory',
+  16807: 'file',
+  2401: 'fifo',
+  21609: 'symlink',
+};
+
+function reportsOf({ entries }: WholeJail): FileReport[] {
+  return Array.from(entriesOf(entries), ({ path, type }) => ({
+    path,
+    type: TYPE[type] ?? 'file',
+    status: 'ok',
+    action: 'unchanged',
+  }));
+}

@@ -1,0 +1,303 @@
+import { lstatSync, type Stats } from 'node:fs';
+import { fromBytes, listNames, pathBuffer, readLink, toBytes } from '../../fs/path-bytes.js';
+
+/**
+ * What was looked at, in a form that is compared without being taken apart: native/engine/check.c reads
+ * it too. A block is its type and the number of what it lists, four bytes each, eight numbers of each
+ * file as doubles, and strings with a NUL each, all little-endian. Paths are relative to a root.
+ */
+export type StateBlock = Buffer;
+
+enum BlockType {
+  /** mode, uid, gid, mtime, size, ctime, device, inode; of directories only the first four count. */
+  hostFiles = 1,
+  directories,
+  absent,
+  /** A directory, its names in the order of their bytes, an empty one. */
+  lists,
+  /** mode, uid, gid, mtime, size, flags; behind the path the text of a link, or the first name of the file. */
+  jailEntries,
+}
+
+/** Flags of an entry of the jail. */
+const ANY_OWNER = 1;
+const HARD_LINK = 2;
+
+const ROW = 8;
+const FLAGS = 5;
+const HEAD = 8;
+/** What one block lists at most, so that several can be compared at a time. */
+const MOST = 512;
+/** How far two times may be apart and be the same, in milliseconds, as in manifest/differences.ts. */
+const TOLERANCE = 0.002;
+const FORMAT = 0o170000;
+const [DIRECTORY, REGULAR, FIFO, LINK] = [0o040000, 0o100000, 0o010000, 0o120000];
+
+/** A file and what lstat(2) said of it. */
+export interface SeenFile {
+  readonly path: string;
+  readonly stat: Stats;
+}
+
+/** An entry of a jail as it is to be. */
+export interface PlannedFile {
+  readonly path: string;
+  /** With its type, as st_mode. */
+  readonly mode: number;
+  /** undefined where it is not compared. */
+  readonly owner: { readonly uid: number; readonly gid: number } | undefined;
+  /** Milliseconds since the epoch. */
+  readonly mtime: number;
+  readonly size: number;
+  /** The text of a symbolic link. */
+  readonly target?: string | undefined;
+  /** The first name of the same file. */
+  readonly hardlink?: string | undefined;
+}
+
+/** Blocks that list files of the host; these are taken one after the other, not kept. */
+export function fileBlocks(files: Iterable<SeenFile>): StateBlock[] {
+  return mapChunks(files, (chunk) =>
+    block(
+      BlockType.hostFiles,
+      chunk.length,
+      chunk.map(({ stat }) => rowOf(stat)),
+      chunk.map(({ path }) => relative(path)),
+    ),
+  );
+}
+
+/** Blocks that list paths at which there must be directories. */
+export function directoryBlocks(paths: readonly string[]): StateBlock[] {
+  return pathBlocks(BlockType.directories, paths);
+}
+
+/** Blocks that list paths at which there must be nothing. */
+export function absentBlocks(paths: readonly string[]): StateBlock[] {
+  return pathBlocks(BlockType.absent, paths);
+}
+
+/** Blocks that list the names in directories. */
+export function listBlocks(lists: ReadonlyMap<string, readonly string[]>): StateBlock[] {
+  return mapChunks(lists, (chunk) =>
+    block(
+      BlockType.lists,
+      chunk.length,
+      [],
+      chunk.flatMap(([path, names]) => [relative(path), ...byBytes(names), '']),
+    ),
+  );
+}
+
+/** Blocks that list what a jail is to have; the entries are taken one after the other, not kept. */
+export function entryBlocks(entries: Iterable<PlannedFile>): StateBlock[] {
+  return mapChunks(entries, (chunk) =>
+    block(
+      BlockType.jailEntries,
+      chunk.length,
+      chunk.map(({ mode, owner, mtime, size, hardlink }) => {
+        const flags =
+          (owner === undefined ? ANY_OWNER : 0) | (hardlink === undefined ? 0 : HARD_LINK);
+        return [mode, owner?.uid ?? 0, owner?.gid ?? 0, mtime, size, flags, 0, 0];
+      }),
+      chunk.flatMap(({ path, target, hardlink }) => [
+        relative(path),
+        ...(target === undefined ? [] : [target]),
+        ...(hardlink === undefined ? [] : [relative(hardlink)]),
+      ]),
+    ),
+  );
+}
+
+/** The paths of a jail's entries, and the types of these as in st_mode. */
+export function* entriesOf(
+  blocks: readonly StateBlock[],
+): Generator<{ readonly path: string; readonly type: number }> {
+  for (const bytes of blocks) {
+    const reader = new BlockReader(bytes);
+    for (let index = 0; index < reader.count; index++) {
+      const [path, type] = [`/${reader.string()}`, reader.number(index, 0) & FORMAT];
+      if (type === LINK || (reader.number(index, FLAGS) & HARD_LINK) !== 0) reader.string();
+      yield { path: path === '/' ? '/' : path, type };
+    }
+  }
+}
+
+/** Paths of a host's state: files that were found, what was absent, and directories that were listed. */
+export interface StatePaths {
+  readonly found: readonly string[];
+  readonly absent: readonly string[];
+  readonly listed: readonly string[];
+}
+
+/** Returns the paths in blocks of a host. */
+export function pathsIn(blocks: readonly StateBlock[]): StatePaths {
+  const found: string[] = [];
+  const absent: string[] = [];
+  const listed: string[] = [];
+  for (const bytes of blocks) {
+    const reader = new BlockReader(bytes);
+    for (let index = 0; index < reader.count; index++) {
+      const path = `/${reader.string()}`;
+      if (reader.type === BlockType.hostFiles) found.push(path);
+      if (reader.type === BlockType.absent) absent.push(path);
+      if (reader.type !== BlockType.lists) continue;
+      listed.push(path);
+      while (reader.string() !== '');
+    }
+  }
+  return { found, absent, listed };
+}
+
+/**
+ * Returns whether all that a block lists is as it says.
+ *
+ * @param root the real path that the paths are in, '' for `/`
+ * @param recorded when the jail's record was made, in milliseconds since the epoch
+ * @throws the system's errors for what cannot be looked at
+ */
+export function blockHolds(bytes: StateBlock, root: string, recorded = 0): boolean {
+  const reader = new BlockReader(bytes);
+  const real = (path: string) => (path === '' ? root || '/' : `${root}/${path}`);
+  for (let index = 0; index < reader.count; index++) {
+    const path = real(reader.string());
+    switch (reader.type) {
+      case BlockType.hostFiles:
+        if (!isSameFile(look(path), reader, index)) return false;
+        break;
+      case BlockType.directories:
+        if (!look(path)?.isDirectory()) return false;
+        break;
+      case BlockType.absent:
+        if (look(path) !== undefined) return false;
+        break;
+      case BlockType.lists: {
+        const names: string[] = [];
+        for (let name = reader.string(); name !== ''; name = reader.string()) names.push(name);
+        const now = byBytes(listNames(path));
+        if (now.length !== names.length || now.some((name, at) => name !== names[at])) return false;
+        break;
+      }
+      case BlockType.jailEntries:
+        if (!isEntry(path, reader, index, real, recorded)) return false;
+    }
+  }
+  return true;
+}
+
+function isSameFile(now: Stats | undefined, reader: BlockReader, index: number): boolean {
+  if (now === undefined) return false;
+  const row = rowOf(now);
+  const counts = now.isDirectory() ? 4 : ROW;
+  for (let at = 0; at < counts; at++) if (row[at] !== reader.number(index, at)) return false;
+  return true;
+}
+
+function isEntry(
+  path: string,
+  reader: BlockReader,
+  index: number,
+  real: (path: string) => string,
+  recorded: number,
+): boolean {
+  const [mode = 0, uid, gid, mtime = 0, size, flags = 0] = reader.row(index);
+  const type = mode & FORMAT;
+  const further = type === LINK || (flags & HARD_LINK) !== 0 ? reader.string() : undefined;
+  const now = look(path);
+  if (now === undefined || (now.mode & FORMAT) !== type) return false;
+  if ((flags & ANY_OWNER) === 0 && (now.uid !== uid || now.gid !== gid)) return false;
+  const isSameTime = Math.abs(now.mtimeMs - mtime) <= TOLERANCE;
+  if (type === LINK) return isSameTime && readLink(path) === further;
+  if (now.mode !== mode) return false;
+  if (type === DIRECTORY) return true;
+  if (!isSameTime) return false;
+  if (type !== REGULAR) return type === FIFO;
+  if (now.size !== size || now.ctimeMs > recorded) return false;
+  const other = further === undefined ? now : look(real(further));
+  return other !== undefined && other.ino === now.ino && other.dev === now.dev;
+}
+
+/** Undefined for what is not there. */
+function look(realPath: string): Stats | undefined {
+  return lstatSync(toBytes(realPath), { throwIfNoEntry: false });
+}
+
+function rowOf({ mode, uid, gid, mtimeMs, size, ctimeMs, dev, ino }: Stats): number[] {
+  return [mode, uid, gid, mtimeMs, size, ctimeMs, dev, ino];
+}
+
+function relative(path: string): string {
+  return path.slice(1);
+}
+
+/** Strings in the order in which C compares them. */
+function byBytes(names: readonly string[]): string[] {
+  const isPlain = names.every((name) => /^[\x20-\x7e]*$/.test(name));
+  if (isPlain) return [...names].sort();
+  return [...names].sort((a, b) => Buffer.compare(pathBuffer(a), pathBuffer(b)));
+}
+
+function mapChunks<T>(
+  items: Iterable<T>,
+  blockOf: (chunk: readonly T[]) => StateBlock,
+): StateBlock[] {
+  const blocks: StateBlock[] = [];
+  let chunk: T[] = [];
+  for (const item of items) {
+    chunk.push(item);
+    if (chunk.length < MOST) continue;
+    blocks.push(blockOf(chunk));
+    chunk = [];
+  }
+  if (chunk.length > 0) blocks.push(blockOf(chunk));
+  return blocks;
+}
+
+function pathBlocks(type: BlockType, paths: readonly string[]): StateBlock[] {
+  return mapChunks(paths, (chunk) => block(type, chunk.length, [], chunk.map(relative)));
+}
+
+function block(
+  type: BlockType,
+  count: number,
+  rows: readonly (readonly number[])[],
+  strings: readonly string[],
+): StateBlock {
+  const text = pathBuffer(strings.map((string) => `${string}\0`).join(''));
+  const bytes = Buffer.alloc(HEAD + rows.length * ROW * 8 + text.length);
+  bytes.writeUInt32LE(type, 0);
+  bytes.writeUInt32LE(count, 4);
+  let at = HEAD;
+  for (const row of rows) for (const value of row) at = bytes.writeDoubleLE(value, at);
+  text.copy(bytes, at);
+  return bytes;
+}
+
+class BlockReader {
+  readonly type: BlockType;
+  readonly count: number;
+  readonly #bytes: Buffer;
+  readonly #strings: readonly string[];
+  #next = 0;
+
+  constructor(bytes: Buffer) {
+    this.type = bytes.readUInt32LE(0);
+    this.count = bytes.readUInt32LE(4);
+    this.#bytes = bytes;
+    const hasRows = this.type === BlockType.hostFiles || this.type === BlockType.jailEntries;
+    const start = HEAD + (hasRows ? this.count * ROW * 8 : 0);
+    this.#strings = fromBytes(bytes.subarray(start)).split('\0');
+  }
+
+  string(): string {
+    return this.#strings[this.#next++] ?? '';
+  }
+
+  number(index: number, at: number): number {
+    return this.#bytes.readDoubleLE(HEAD + (index * ROW + at) * 8);
+  }
+
+  row(index: number): number[] {
+    return Array.from({ length: ROW }, (_, at) => this.number(index, at));
+  }
+}

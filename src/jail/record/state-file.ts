@@ -1,0 +1,54 @@
+import { crc32 } from 'node:zlib';
+import type { StateBlock } from './state-blocks.js';
+
+/** What a file begins with; the last byte is the version of the form. */
+const MAGIC = Buffer.from('jbstate\x01', 'latin1');
+/** Behind the magic: a checksum of the rest, and the length of the head. */
+const PREFIX = MAGIC.length + 8;
+
+/** Groups of blocks by name. */
+export type BlockGroups = Readonly<Record<string, readonly StateBlock[]>>;
+
+/**
+ * Returns the bytes of a file: a head in JSON, and blocks, which are not taken apart.
+ *
+ * @param head what JSON can have
+ */
+export function stateFileBytes(head: object, groups: BlockGroups): Buffer {
+  const lengths = Object.fromEntries(
+    Object.entries(groups).map(([name, blocks]) => [name, blocks.map(({ length }) => length)]),
+  );
+  const text = Buffer.from(JSON.stringify({ head, lengths }));
+  const bytes = Buffer.concat([Buffer.alloc(PREFIX), text, ...Object.values(groups).flat()]);
+  MAGIC.copy(bytes);
+  bytes.writeUInt32LE(text.length, MAGIC.length + 4);
+  bytes.writeUInt32LE(crc32(bytes.subarray(MAGIC.length + 4)), MAGIC.length);
+  return bytes;
+}
+
+/**
+ * Reads such a file.
+ *
+ * @returns undefined for what is none, or is damaged
+ */
+export function readStateFile(
+  bytes: Buffer,
+): { readonly head: unknown; readonly groups: BlockGroups } | undefined {
+  if (bytes.length < PREFIX || !bytes.subarray(0, MAGIC.length).equals(MAGIC)) return undefined;
+  if (crc32(bytes.subarray(MAGIC.length + 4)) !== bytes.readUInt32LE(MAGIC.length))
+    return undefined;
+  let at = PREFIX + bytes.readUInt32LE(MAGIC.length + 4);
+  const { head, lengths } = JSON.parse(bytes.toString('utf8', PREFIX, at)) as {
+    readonly head: unknown;
+    readonly lengths: Readonly<Record<string, readonly number[]>>;
+  };
+  const groups: Record<string, StateBlock[]> = {};
+  for (const [name, sizes] of Object.entries(lengths)) {
+    groups[name] = sizes.map((size) => {
+      const block = bytes.subarray(at, at + size);
+      at += size;
+      return block;
+    });
+  }
+  return { head, groups };
+}

@@ -1,0 +1,93 @@
+import { isTrace, type Sysroot } from '../../fs/sysroot.js';
+import type { Advice } from '../../manifest/advice.js';
+import type { FoundProgram } from '../find-program.js';
+import type { OutsideProgram } from '../jail-path.js';
+import type { ScriptGap } from '../scripts/script-commands.js';
+
+/** Advice, and how likely it is that the program misses it. */
+export interface Weighed {
+  readonly weight: number;
+  readonly advice: Advice;
+}
+
+/** Returns what scripts leave open: a line a kind for each that was requested, and one for all others. */
+export function adviceOnScripts(
+  probe: Sysroot,
+  requested: readonly FoundProgram[],
+  gaps: readonly ScriptGap[],
+): Weighed[] {
+  const first = new Map<string, ScriptGap>();
+  for (const gap of gaps) {
+    const isRequested = requested.some(({ trace }) => trace.path === gap.script);
+    const script = isRequested ? gap.script : '';
+    const key = `${gap.kind} ${gap.kind === 'outside-path' ? gap.text : script}`;
+    if (!first.has(key)) first.set(key, gap);
+  }
+  return [...first.values()].map((gap) => {
+    const program = requested.find(({ trace }) => trace.path === gap.script)?.as ?? gap.script;
+    return adviceOn(gap, program, probe);
+  });
+}
+
+function adviceOn(gap: ScriptGap, program: string, probe: Sysroot): Weighed {
+  const name = program.slice(program.lastIndexOf('/') + 1);
+  const where = `${gap.path === gap.script ? '' : `${gap.path} `}line ${gap.line}`;
+  const said = (weight: number, text: string, add: readonly string[] = []): Weighed => {
+    return { weight, advice: { id: 'script', program, text: `${name} ${text}`, add } };
+  };
+  switch (gap.kind) {
+    case 'computed': {
+      const text = `computes a command at run time (${where}: ${gap.text})`;
+      const prefix = ownPrefix(probe, gap.path);
+      return prefix === undefined
+        ? said(2, `${text}: ${TRACE}`)
+        : said(4, text, ['--include', prefix]);
+    }
+    case 'refused':
+      return said(3, `cannot be read as a shell script (${gap.path}): ${TRACE}`);
+    case 'outside-path':
+      return said(4, `runs ${gap.text} (${where}), which is not on the PATH of the jail`, [
+        gap.text,
+      ]);
+  }
+}
+
+/** Bytes and entries of a tool that is brought as a whole. */
+const MAX_TREE = 64 << 20;
+const MAX_ENTRIES = 4_000;
+/** Directories of a system or a user, in which many tools are. */
+const SHARED_PREFIX = /^(\/usr(\/local)?|\/opt|\/root|\/home\/[^/]*|\/snap|\/tmp|\/var\/tmp|)$/;
+
+/** The directory of a tool that has one of its own, as `PREFIX/bin/tool`, where that is small. */
+function ownPrefix(probe: Sysroot, script: string): string | undefined {
+  const [, prefix = ''] = /^(.*)\/(?:s?bin|shims|libexec)\/[^/]+$/.exec(script) ?? [];
+  if (SHARED_PREFIX.test(prefix)) return undefined;
+  return isSmall(probe, prefix) ? prefix : undefined;
+}
+
+function isSmall(probe: Sysroot, directory: string): boolean {
+  const open = [directory];
+  let bytes = 0;
+  let entries = 0;
+  for (let at = open.pop(); at !== undefined; at = open.pop()) {
+    const found = probe.trace(at);
+    if (!isTrace(found) || found.links.length > 0) continue;
+    if (found.stat.type === 'file') bytes += found.stat.size;
+    if (++entries > MAX_ENTRIES || bytes > MAX_TREE) return false;
+    if (found.stat.type === 'directory') {
+      open.push(...probe.list(found).map((name) => `${found.path}/${name}`));
+    }
+  }
+  return true;
+}
+
+/** What finds out what no text tells. */
+const TRACE = 'record a run with jailbuild trace';
+
+/** Returns a line for each directory that the jail's PATH has for the sake of programs. */
+export function adviceOnPath(outside: readonly OutsideProgram[]): Weighed[] {
+  return outside.map(({ program, directory }) => {
+    const text = `${program} lies in ${directory}, which run and images add to PATH`;
+    return { weight: 1, advice: { id: 'path', program, text, add: [] } };
+  });
+}

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { exec, type Finished, JAILBUILD, jailbuild } from '../support/cli.js';
+import { needsRoot } from '../support/need.js';
+import { tempDir } from '../support/temp-dir.js';
+
+type Run = (...args: readonly string[]) => Finished;
+
+const asRoot: Run = (...args) => jailbuild(args);
+const asUser: Run = (...args) =>
+  exec('setpriv', [
+    ...['--reuid', '65534', '--regid', '65534', '--clear-groups'],
+    ...['env', 'HOME=/nonexistent', process.execPath, JAILBUILD, ...args],
+  ]);
+
+/** Runs that make places: of several kinds, below places of others, and through a link of the jail. */
+const RUNS: readonly (readonly string[])[] = [
+  [],
+  ['--tmpfs', '/cache/a/b', '--dir', '/made/x'],
+  ['--ro-bind', '/etc/hostname:/etc/own/name', '--tmpfs', '/cache/c'],
+  ['--proc', 'none', '--no-dev', '--ro-bind', '/etc/hostname:/lib/of-a-link'],
+];
+
+for (const [who, run] of [
+  ['root', asRoot],
+  ['a user', asUser],
+] as const) {
+  describe(`what runs of ${who} make in a jail to mount on`, needsRoot('setpriv'), () => {
+    const directory = tempDir();
+    // Every one on the way to it may be searched.
+    chmodSync(directory, 0o755);
+    if (run === asUser) chownSync(directory, 65534, 65534);
+    const succeed: Run = (...args) => {
+      const finished = run(...args);
+      assert.equal(finished.status, 0, `${args.join(' ')}: ${finished.stdout}${finished.stderr}`);
+      return finished;
+    };
+
+    test('is in no export, is not foreign, and goes with the jail', () => {
+      const jail = path.join(directory, 'jail');
+      succeed(jail, 'true', 'ls', '-q', '--no-sync');
+      const archive = (name: string) => {
+        const file = path.join(directory, name);
+        succeed('export', jail, '--to', `tar:${file}`, '-q');
+        return readFileSync(file);
+      };
+      const before = archive('before.tar');
+      for (const options of RUNS) succeed('run', jail, ...options, '--', 'true');
+      // Else there was nothing to forget.
+      for (const made of ['cache/a/b', 'cache/c', 'made/x', 'etc/own/name', 'proc']) {
+        assert.ok(lstatSync(`${jail}/${made}`, { throwIfNoEntry: false }), made);
+      }
+      assert.ok(before.equals(archive('after.tar')));
+      assert.match(succeed('check', jail).stdout, /^Clean: /);
+      succeed('remove', jail, '-q');
+      assert.ok(!readdirSync(directory).includes('jail'));
+    });
+
+    test('is kept with what has come into it', () => {
+      const jail = path.join(directory, 'used');
+      succeed(jail, 'true', '-q', '--no-sync');
+      succeed('run', jail, ...['--tmpfs', '/data/one', '--tmpfs', '/data/two', '--', 'true']);
+      writeFileSync(`${jail}/data/one/file`, 'mine');
+      mkdirSync(`${jail}/own`);
+      const file = path.join(directory, 'used.tar');
+      succeed('export', jail, '--to', `tar:${file}`, '-q');
+      const names = exec('tar', ['-tf', file]).stdout.split('\n');
+      for (const name of ['data/', 'data/one/', 'data/one/file', 'own/']) {
+        assert.ok(names.includes(name), names.join(' '));
+      }
+      for (const name of ['data/two/', 'proc/', 'dev/']) assert.ok(!names.includes(name), name);
+      succeed('remove', jail, '-q');
+      assert.deepEqual(readdirSync(jail).sort(), ['data', 'own']);
+      assert.deepEqual(readdirSync(`${jail}/data`), ['one']);
+    });
+  });
+}
+
+test('an overlay notes nothing in the root below it', needsRoot(), () => {
+  const jail = path.join(tempDir(), 'jail');
+  assert.equal(asRoot(jail, 'true', '-q', '--no-sync').status, 0);
+  const before = readdirSync(jail).sort();
+  const { status, stderr } = asRoot(
+    ...['run', jail, '--overlay', 'tmpfs', '--tmpfs', '/a/b', '--', 'true'],
+  );
+  assert.equal(status, 0, stderr);
+  assert.deepEqual(readdirSync(jail).sort(), before);
+  assert.ok(!readdirSync(`${jail}/.jailbuild`).includes('mount-points'));
+});
