@@ -80,7 +80,7 @@ async function runLine(argv: readonly string[]): Promise<number> {
     argv.filter((_, index) => index !== at),
   );
   const parsed = parsePlainWords(command, rest) ?? (await parseAnyWords(command, rest));
-  checkArguments(command, parsed);
+  checkArguments(command, parsed, rest);
   if (parsed.help) return showHelp(words);
   return command.run((await withUnpackedSysroot(parsed)) as never);
 }
