@@ -101,6 +101,7 @@ export interface ExportResult {
   readonly referrers?: readonly Referrer[];
 }
 
+/** One image of an index. */
 export interface ExportedImage {
   readonly platform: Platform;
   readonly digest: string;

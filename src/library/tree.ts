@@ -2,12 +2,14 @@ import { checkRequest } from '../manifest/check-request.js';
 import type { MissingLibrary } from '../manifest/manifest.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { resolveRequest } from '../plan/resolve-request.js';
-import { type DependencyNode, dependencyTree } from '../resolve/dependency-tree.js';
+import { type DependencyNode, dependencyTree, totalOf } from '../resolve/dependency-tree.js';
 
 /** What programs need. */
 export interface DependencyTrees {
   /** A tree for each program. */
   readonly programs: readonly DependencyNode[];
+  /** Bytes of all files of the trees, each counted once. */
+  readonly total: number;
   readonly missing: readonly MissingLibrary[];
   readonly warnings: readonly string[];
 }
@@ -24,5 +26,6 @@ export async function dependencyTrees(request: ResolveRequest): Promise<Dependen
   const asked = { ...checkRequest(request), terminfo: 'none', ldCache: 'copy' } as const;
   const closure = await resolveRequest(asked, { isAdvised: false });
   const { missing, warnings } = closure;
-  return { programs: dependencyTree(closure), missing, warnings };
+  const programs = dependencyTree(closure);
+  return { programs, total: totalOf(programs), missing, warnings };
 }

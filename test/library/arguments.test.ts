@@ -135,7 +135,7 @@ const CALLS: readonly (readonly [call: () => Promise<unknown>, message: string])
   ],
   [
     () => exportRoot({ jail: '/x' }, 'zip:/x'),
-    '--to zip:/x: give oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], docker://NAME[:TAG], tar:FILE or cpio:FILE',
+    '--to zip:/x: give oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], docker://NAME[:TAG], tar:FILE, cpio:FILE, squashfs:FILE, erofs:FILE, ext4:FILE[:SIZE] or portable:DIR|FILE.raw',
   ],
   [
     () => exportRoot({ jail: '/x' }, 'tar:/x', { image: { env: ['A'] } }),
