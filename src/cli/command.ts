@@ -75,6 +75,12 @@ export type AnyCommand = Omit<Command<PositionalTable, OptionTable>, 'run'> & {
   run(args: never): Promise<number>;
 };
 
+/** Commands that serve one purpose. */
+export interface CommandGroup {
+  readonly heading: string;
+  readonly commands: readonly AnyCommand[];
+}
+
 /** Declares a command, so that `run` gets values of the types that its tables declare. */
 export function defineCommand<const P extends PositionalTable, const O extends OptionTable>(
   command: Command<P, O>,

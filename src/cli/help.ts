@@ -1,4 +1,4 @@
-import type { AnyCommand, OptionSpec } from './command.js';
+import type { AnyCommand, CommandGroup, OptionSpec } from './command.js';
 import {
   COMMON_OPTIONS,
   describeValue,
@@ -16,10 +16,10 @@ const LEFT = 24;
 type Row = readonly [left: string, right: string];
 
 /** Help of `jailbuild` without arguments. The first command is the default. */
-export function shortHelp(commands: readonly AnyCommand[]): string {
+export function shortHelp(groups: readonly CommandGroup[]): string {
   return page([
-    ...overview(commands),
-    ...commands.slice(0, 1).flatMap(examplesOf),
+    ...overview(groups),
+    ...defaultCommand(groups).flatMap(examplesOf),
     ...wrap(
       `"${PROGRAM} --help" tells the options of a build, "${PROGRAM} COMMAND --help" others.`,
     ),
@@ -27,10 +27,10 @@ export function shortHelp(commands: readonly AnyCommand[]): string {
 }
 
 /** Help of `jailbuild --help`: the commands, and all of the default command. */
-export function programHelp(commands: readonly AnyCommand[]): string {
+export function programHelp(groups: readonly CommandGroup[]): string {
   return page([
-    ...overview(commands),
-    ...commands.slice(0, 1).flatMap(details),
+    ...overview(groups),
+    ...defaultCommand(groups).flatMap(details),
     ...wrap(`"${PROGRAM} COMMAND --help" tells the options of the other commands.`),
   ]);
 }
@@ -70,16 +70,27 @@ export function wrap(text: string, width = WIDTH): string[] {
   return lines;
 }
 
-function overview(commands: readonly AnyCommand[]): string[] {
+function defaultCommand(groups: readonly CommandGroup[]): readonly AnyCommand[] {
+  return groups[0]?.commands.slice(0, 1) ?? [];
+}
+
+function overview(groups: readonly CommandGroup[]): string[] {
+  const rows = groups.flatMap(({ commands }) => commands.map(({ name }) => name.length));
+  const column = Math.max(0, ...rows) + 4;
   return [
-    ...commands.slice(0, 1).flatMap((command) => usage(command, true)),
+    ...defaultCommand(groups).flatMap((command) => usage(command, true)),
     `       ${PROGRAM} COMMAND [argument..]`,
     '',
-    'Builds a directory in which the programs you name really run.',
+    ...wrap(
+      'Builds a root file system that contains everything the programs you name need to run.',
+    ),
     '',
-    ...section(
-      'Commands',
-      commands.map(({ name, summary }) => [name, summary]),
+    ...groups.flatMap(({ heading, commands }) =>
+      section(
+        heading,
+        commands.map(({ name, summary }) => [name, summary]),
+        column,
+      ),
     ),
   ];
 }
@@ -128,10 +139,9 @@ function optionRow([name, spec]: readonly [string, OptionSpec]): Row {
   return [value === undefined ? left : `${left} ${value}`, describeValue(spec)];
 }
 
-function section(heading: string, rows: readonly Row[]): string[] {
+/** @param column where the right column begins, where sections are to be in line */
+function section(heading: string, rows: readonly Row[], column = columnOf(rows)): string[] {
   if (rows.length === 0) return [];
-  const fitting = rows.map(([left]) => left.length).filter((length) => length <= LEFT);
-  const column = Math.max(0, ...fitting) + 4;
   const lines = rows.flatMap(([left, right]) => {
     const [first = '', ...more] = wrap(right, WIDTH - column);
     const head = `  ${left}`;
@@ -141,6 +151,11 @@ function section(heading: string, rows: readonly Row[]): string[] {
       : [head, ' '.repeat(column) + first, ...indented];
   });
   return [`${heading}:`, ...lines, ''];
+}
+
+function columnOf(rows: readonly Row[]): number {
+  const fitting = rows.map(([left]) => left.length).filter((length) => length <= LEFT);
+  return Math.max(0, ...fitting) + 4;
 }
 
 function page(lines: readonly string[]): string {

@@ -6,7 +6,7 @@ import { isImageReference } from '../image/reference.js';
 import { nearest } from '../text/suggest.js';
 import { spliceArguments } from './argument-file.js';
 import type { AnyCommand } from './command.js';
-import { COMMANDS } from './commands/index.js';
+import { COMMAND_GROUPS, COMMANDS } from './commands/index.js';
 import { EXIT, exitStatusOf } from './exit-status.js';
 import { spellings, takesValue } from './option-text.js';
 import { findJailFile } from './options/jail-file.js';
@@ -63,7 +63,7 @@ async function runLine(argv: readonly string[]): Promise<number> {
   const words = beforeRest(argv);
   if (argv.length === 0 && findJailFile() === undefined) {
     const { shortHelp } = await import('./help.js');
-    writeErr(shortHelp(COMMANDS));
+    writeErr(shortHelp(COMMAND_GROUPS));
     return EXIT.usage;
   }
   if (words.some((word) => word === '-h' || word === '--help')) return showHelp(words);
@@ -80,7 +80,7 @@ async function runLine(argv: readonly string[]): Promise<number> {
     argv.filter((_, index) => index !== at),
   );
   const parsed = parsePlainWords(command, rest) ?? (await parseAnyWords(command, rest));
-  checkArguments(command, parsed);
+  checkArguments(command, parsed, rest);
   if (parsed.help) return showHelp(words);
   return command.run((await withUnpackedSysroot(parsed)) as never);
 }
@@ -115,7 +115,9 @@ async function showHelp(words: readonly string[]): Promise<number> {
   const { commandHelp, programHelp } = await import('./help.js');
   const command = namedCommand(words)?.command;
   writeOut(
-    command === undefined ? programHelp(COMMANDS) : commandHelp(command, command === COMMANDS[0]),
+    command === undefined
+      ? programHelp(COMMAND_GROUPS)
+      : commandHelp(command, command === COMMANDS[0]),
   );
   return EXIT.ok;
 }

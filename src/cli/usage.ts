@@ -1,7 +1,14 @@
 import { JailbuildError } from '../errors.js';
 import { didYouMean } from '../text/suggest.js';
 import type { AnyCommand, OptionSpec, OptionTable } from './command.js';
-import { COMMON_OPTIONS, choicesOf, longNamesOf, shortNamesOf } from './option-text.js';
+import {
+  COMMON_OPTIONS,
+  choicesOf,
+  longNamesOf,
+  shortNamesOf,
+  spellings,
+  takesValue,
+} from './option-text.js';
 
 /** What yargs makes of a command line. */
 export type Parsed = Readonly<Record<string, unknown>>;
@@ -9,21 +16,27 @@ export type Parsed = Readonly<Record<string, unknown>>;
 /**
  * Refuses what a command's tables do not allow. Each message names the word that is wrong.
  *
+ * @param words the command line without the command's name, to say how it should be written
  * @throws JailbuildError USAGE
  */
-export function checkArguments(command: AnyCommand, parsed: Parsed): void {
+export function checkArguments(
+  command: AnyCommand,
+  parsed: Parsed,
+  words: readonly string[] = [],
+): void {
   const { options, positionals } = command;
   const { _: extras } = parsed;
   const known = knownNames(options);
   for (const name of Object.keys(parsed)) {
     if (!known.has(name) && !(name in positionals) && !/^(_|\$0|--)$/.test(name)) {
-      refuseOption(name, command);
+      refuseOption(name, command, words);
     }
   }
   const [extra] = Array.isArray(extras) ? extras : [];
   if (extra !== undefined) {
     const hint = command.rest === undefined ? '' : '; a command is written behind --';
-    refuse(`${command.name} takes no argument ${extra}${hint}`, command);
+    const written = withSeparator(command, words);
+    refuse(`${command.name} takes no argument ${extra}${written ?? hint}`, command);
   }
   for (const [name, option] of Object.entries(options)) {
     if (!option.array && Array.isArray(parsed[name]))
@@ -47,8 +60,38 @@ export function refuseUnknownOption(words: readonly string[], command: AnyComman
   const known = knownNames(command.options);
   for (const word of beforeRest(words)) {
     const name = /^--([^=]+)/.exec(word)?.[1];
-    if (name !== undefined && !known.has(name)) refuseOption(name, command);
+    if (name !== undefined && !known.has(name)) refuseOption(name, command, words);
   }
+}
+
+/**
+ * How a command line is to be written that has the command of a jail without `--` before it; undefined
+ * where there is no such word.
+ */
+function withSeparator(command: AnyCommand, words: readonly string[]): string | undefined {
+  const places = Object.keys(command.positionals).length;
+  if (command.rest === undefined || command.usage.includes('..') || words.includes('--')) {
+    return undefined;
+  }
+  const valued = new Set(
+    Object.entries(command.options).flatMap(([name, spec]) =>
+      takesValue(spec) ? spellings(name, spec) : [],
+    ),
+  );
+  const isPlace = (word: string, index: number): boolean =>
+    !word.startsWith('-') && !valued.has(words[index - 1] ?? '');
+  const start = words
+    .map((word, index) => (isPlace(word, index) ? index : -1))
+    .filter((at) => at >= 0)[places];
+  if (start === undefined) return undefined;
+  const before = words.slice(0, start).map(quoted);
+  const behind = words.slice(start).map(quoted);
+  return `; write jailbuild ${[command.name, ...before, '--', ...behind].join(' ')}`;
+}
+
+/** A word as a shell takes it. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 /** The words before `--`. */
@@ -66,12 +109,25 @@ export function refuse(message: string, command?: AnyCommand): never {
   throw new JailbuildError('USAGE', `${message} (see jailbuild${name} --help)`);
 }
 
-function refuseOption(name: string, command: AnyCommand): never {
+function refuseOption(name: string, command: AnyCommand, words: readonly string[] = []): never {
+  const option = name.length === 1 ? `-${name}` : `--${name}`;
+  const written = isBehind(option, command, words) ? withSeparator(command, words) : undefined;
+  if (written !== undefined) refuse(`unknown option ${option}${written}`, command);
   if (name.length === 1) refuse(`unknown option -${name}`, command);
   const long = Object.entries({ ...command.options, ...COMMON_OPTIONS }).flatMap(([key, spec]) =>
     spec.hidden ? [] : longNamesOf(key, spec),
   );
   refuse(`unknown option --${name}${didYouMean(name, long, '--')}`, command);
+}
+
+/** Whether an option stands behind all arguments that a command takes, and so is of another command. */
+function isBehind(option: string, command: AnyCommand, words: readonly string[]): boolean {
+  const at = words.findIndex((word) =>
+    option.startsWith('--')
+      ? word === option || word.startsWith(`${option}=`)
+      : /^-[^-]/.test(word) && word.includes(option.slice(1)),
+  );
+  return at > 0 && withSeparator(command, words.slice(0, at)) !== undefined;
 }
 
 function knownNames(options: OptionTable): Set<string> {

@@ -3,6 +3,11 @@ import type { ByteSource, ElfHeaders } from './types.js';
 
 /** Longer names of programs are not looked for by their hash. */
 const MAX_INDEXED = 32;
+/**
+ * Compilers put short strings into instructions. In larger files, in bytes, what looks like a name there
+ * is nearly always chance.
+ */
+const MAX_WITH_CODE = 2 << 20;
 /** Strings that go on behind the name are commands, unless they are longer than this. */
 const MAX_COMMAND = 512;
 /** A name at the start of a command. */
@@ -27,7 +32,7 @@ export function namesInStrings(
 ): (name: string) => boolean {
   const pieces: Buffer[] = [];
   const hashes = new Set<number>();
-  for (const piece of loadedPieces(source, headers, limit, true)) {
+  for (const piece of loadedPieces(source, headers, limit, source.size <= MAX_WITH_CODE)) {
     pieces.push(piece);
     collectHashes(piece, hashes);
   }

@@ -2,7 +2,10 @@ import type { Entry } from '../manifest/manifest.js';
 import type { FileTree } from './file-tree.js';
 
 /** What is added to a tree: the text of a file, or the target of a link; without either, a directory. */
-export type Addition = { readonly text: string } | { readonly target: string } | 'directory';
+export type Addition =
+  | { readonly text: string | Buffer }
+  | { readonly target: string }
+  | 'directory';
 
 /**
  * The tree with further files and the directories that they are in. What is there already stays, and what
@@ -44,7 +47,7 @@ function added(addition: Addition) {
   if ('target' in addition) {
     return { type: 'symlink', mode: '0777', target: addition.target } as const;
   }
-  const content = Buffer.from(addition.text);
+  const content = typeof addition.text === 'string' ? Buffer.from(addition.text) : addition.text;
   const body = { size: content.length, content: content.toString('base64') };
   return { type: 'file', mode: '0644', ...body } as const;
 }

@@ -11,7 +11,13 @@ import type { SourceTree } from './source.js';
 const DPKG = '/var/lib/dpkg';
 const APK = '/lib/apk/db/installed';
 /** By which scanners tell the distribution. */
-const RELEASE_FILES = ['/etc/os-release', '/etc/debian_version', '/etc/alpine-release'];
+const RELEASE_FILES = [
+  '/etc/os-release',
+  '/etc/debian_version',
+  '/etc/alpine-release',
+  '/etc/redhat-release',
+  '/etc/fedora-release',
+];
 /** Of a control file, what scanners and inventories read (deb-control(5)). */
 const DPKG_FIELDS =
   /^(Package|Status|Architecture|Multi-Arch|Version|Source|Section|Priority|Maintainer|Homepage|Essential):/;
@@ -25,8 +31,8 @@ export interface WithDatabase {
 /**
  * Adds a package database that lists what is in a tree and nothing else, so that vulnerability scanners
  * see it: for dpkg a file of `status.d` for each package with the MD5 sums of its files, as images
- * without a package manager have it; for apk a reduced `installed`. The files that name the distribution
- * come along.
+ * without a package manager have it; for apk a reduced `installed`, for rpm a reduced SQLite database. The files that
+ * name the distribution come along.
  *
  * @throws JailbuildError NOT_READABLE, SOURCE_CHANGED
  */
@@ -44,7 +50,7 @@ export async function withPackageDatabase(source: SourceTree): Promise<WithDatab
     const entry = origins.get(origin);
     if (entry !== undefined) filesOf.set(owner, [...(filesOf.get(owner) ?? []), entry]);
   }
-  const made = new Map<string, string>();
+  const made = new Map<string, string | Buffer>();
   const byName = [...filesOf].sort(([a], [b]) => (keyOf(a) < keyOf(b) ? -1 : 1));
   const debian = byName.filter(([owner]) => owner.type === 'deb');
   if (debian.length > 0) {
@@ -58,9 +64,14 @@ export async function withPackageDatabase(source: SourceTree): Promise<WithDatab
   }
   const alpine = byName.filter(([owner]) => owner.type === 'apk');
   if (alpine.length > 0) made.set(APK, apkInstalled(source, new Map(alpine)));
-  const unlisted = byName.some(([owner]) => owner.type === 'rpm')
-    ? ['the rpm database is not reduced to what is in the root: scanners see no packages of it']
-    : [];
+  const kept = new Set(
+    byName.filter(([owner]) => owner.type === 'rpm').map(([owner]) => idOf(owner)),
+  );
+  if (kept.size > 0) {
+    const { reduceRpmDatabase } = await import('../evidence/packages/rpm.js');
+    const reduced = await reduceRpmDatabase(sysroot, (owner) => kept.has(idOf(owner)));
+    if (reduced !== undefined) made.set(reduced.path, reduced.content);
+  }
   if (made.size > 0) {
     for (const path of RELEASE_FILES) {
       const text = readIfThere(sysroot, path);
@@ -68,11 +79,15 @@ export async function withPackageDatabase(source: SourceTree): Promise<WithDatab
     }
   }
   const texts = new Map([...made].map(([path, text]) => [path, { text }]));
-  return { tree: withAdditions(tree, texts), warnings: [...warnings, ...unlisted] };
+  return { tree: withAdditions(tree, texts), warnings };
 }
 
 function keyOf({ name, architecture }: Package): string {
   return `${name}:${architecture}`;
+}
+
+function idOf({ name, version, architecture }: Package): string {
+  return `${name} ${version} ${architecture}`;
 }
 
 /** Control paragraphs as they are in the source, by name and architecture. */

@@ -54,9 +54,15 @@ export function excesses(entries: readonly Entry[], limits: Limits): Excess[] {
     }
     if (!forbidSetId || entry.type !== 'file') continue;
     if ((Number.parseInt(entry.mode, 8) & 0o6000) !== 0) {
-      found.push({ path: entry.path, problem: `has mode ${entry.mode}, but --forbid-set-id` });
+      found.push({
+        path: entry.path,
+        problem: `has mode ${entry.mode}, which --forbid-set-id refuses`,
+      });
     } else if (entry.xattrs?.['security.capability'] !== undefined) {
-      found.push({ path: entry.path, problem: 'has file capabilities, but --forbid-set-id' });
+      found.push({
+        path: entry.path,
+        problem: 'has file capabilities, which --forbid-set-id refuses',
+      });
     }
   }
   return found;

@@ -13,7 +13,19 @@ type Json = Readonly<Record<string, unknown>>;
 
 /** Options of the moment, and those that a jail file has another key for. */
 const BUILD_ONLY = [
-  ...['file', 'from', 'json', 'quiet', 'verbose', 'dry-run', 'format', 'run', 'progress'],
+  ...[
+    'file',
+    'from',
+    'json',
+    'quiet',
+    'verbose',
+    'dry-run',
+    'format',
+    'run',
+    'progress',
+    'depfile',
+    'depfile-target',
+  ],
   ...['profile', 'user', 'include', 'exclude', 'trace', 'prove'],
 ];
 const RUN_ONLY = [

@@ -48,7 +48,7 @@ export const TRIALS: readonly SlimTrial[] = [
     name: 'ruby',
     package: 'ruby',
     command: ['ruby', '-e', 'puts :ready'],
-    options: ['--with-package'],
+    options: ['--package', 'ruby', '--package', 'libruby3.1'],
     proofs: [
       [
         'ruby',

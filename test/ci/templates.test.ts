@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { parseAction } from '@actions/workflow-parser/actions/action-parser';
 import { NoOperationTraceWriter } from '@actions/workflow-parser/templates/trace-writer';
 import { parse } from 'yaml';
@@ -13,6 +14,7 @@ import { startRegistry } from '../support/registry.js';
 import { freePort, startServer } from '../support/server.js';
 import { tempDir } from '../support/temp-dir.js';
 import { makeDistribution } from './distribution.js';
+import { startDocker } from './docker.js';
 
 const TEMPLATES = path.join(PROJECT, 'templates/examples/ci');
 const PAGE = '<p>made in a pipeline</p>\n';
@@ -56,6 +58,18 @@ async function serves(layout: string, tag: string, port: number): Promise<void> 
   }
 }
 
+/** The page of a server that may still be starting. */
+async function pageAt(port: number): Promise<string> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await (await fetch(`http://127.0.0.1:${port}/`)).text();
+    } catch (error) {
+      if (attempt === 100) throw error;
+      await pause(100);
+    }
+  }
+}
+
 describe(
   'in containers of a distribution',
   needsRoot('buildah', 'umoci', 'crun', 'nginx', 'npm', 'dpkg-deb', 'apt-get', 'unshare'),
@@ -90,6 +104,50 @@ describe(
         [],
       );
     });
+
+    test(
+      'dockerd with BuildKit builds the same, and runs what export makes',
+      needs('dockerd', '/usr/bin/docker'),
+      async () => {
+        const docker = await startDocker(at('dockerd'));
+        try {
+          docker.run('load', '--quiet', '--input', at('distribution.tar'));
+          docker.run(
+            ...['build', '--quiet', '--network', 'host', '--tag', 'web'],
+            ...['--build-arg', 'BASE=distribution:latest', project],
+          );
+          const archive = at('exported.tar');
+          const [config, page] = ['nginx.conf', 'site'].map((name) => path.join(project, name));
+          succeed(process.execPath, [
+            ...['dist/jailbuild.cjs', 'export', '--profile', 'nginx', '--quiet'],
+            ...['--include', `${config}:/etc/nginx/web.conf`, '--include', `${page}:/var/www/html`],
+            ...['--to', `docker-archive:${archive}:exported`, '--user', 'www-data', '--entrypoint'],
+            '["/usr/sbin/nginx", "-e", "stderr", "-g", "daemon off;", "-c", "/etc/nginx/web.conf"]',
+          ]);
+          docker.run('load', '--quiet', '--input', archive);
+          for (const image of ['web', 'exported']) {
+            const run = [
+              'run',
+              '--detach',
+              '--network',
+              'host',
+              '--cgroup-parent',
+              'jailbuild-test',
+            ];
+            const container = docker.run(...run, image).trim();
+            try {
+              assert.equal(await pageAt(port), PAGE, image);
+            } catch (error) {
+              throw new Error(`${image}: ${docker.run('logs', container)}`, { cause: error });
+            } finally {
+              docker.run('rm', '--force', container);
+            }
+          }
+        } finally {
+          await docker.stop();
+        }
+      },
+    );
 
     test(
       'the jobs for GitLab make an image with its bill of materials, and push it',

@@ -21,7 +21,13 @@ describe('a wrong command line is one line that says what is wrong, status 2', (
     ['run', '<root> is missing (run)'],
     ['run jail --env', '--env needs a value (run)'],
     ['run jail --netwrok none', 'unknown option --netwrok; did you mean --network? (run)'],
-    ['run jail ls', 'run takes no argument ls; a command is written behind -- (run)'],
+    ['run jail ls', 'run takes no argument ls; write jailbuild run jail -- ls (run)'],
+    ['run jail ls -l', 'unknown option -l; write jailbuild run jail -- ls -l (run)'],
+    [
+      'run --user 0 jail sh --login -x',
+      'unknown option --login; write jailbuild run --user 0 jail -- sh --login -x (run)',
+    ],
+    ['exec jail ls --all', 'unknown option --all; write jailbuild exec jail -- ls --all (exec)'],
     ['export jail', '--to is missing (export)'],
     ['tree', '<program..> is missing (tree)'],
     ['why ls', '<path> is missing (why)'],
@@ -43,6 +49,19 @@ describe('a wrong command line is one line that says what is wrong, status 2', (
       );
       assert.equal(stderr, `jailbuild: ${see}\n`);
       assert.equal(stdout, '');
+      assert.equal(status, 2);
+    });
+  }
+
+  for (const [option, command] of [
+    ['--exclude', 'a'],
+    ['--forbid', 'b'],
+  ] as const) {
+    test(`an empty pattern of ${option} is one line`, () => {
+      const { status, stderr } = jailbuild([command, 'true', option, '', '--dry-run'], {
+        cwd: directory,
+      });
+      assert.equal(stderr, 'jailbuild: a pattern is empty: leave it out\n');
       assert.equal(status, 2);
     });
   }

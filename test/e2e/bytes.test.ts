@@ -129,11 +129,10 @@ test('a library whose name is no UTF-8 is found and brought', needs('cc'), () =>
     ].join('\n'),
   );
   // Without /proc the loader does not know $ORIGIN.
-  if (process.geteuid?.() !== 0) return;
-  assert.equal(
-    jailbuild(['run', path.join(directory, 'jail'), '--', `${directory}/prog`]).status,
-    0,
-  );
+  // A user may not be able to enter a jail here, and is then told so.
+  const ran = jailbuild(['run', path.join(directory, 'jail'), '--', `${directory}/prog`]);
+  const isRefused = process.geteuid?.() !== 0 && ran.status === 125;
+  assert.ok(ran.status === 0 || isRefused, ran.stderr);
 });
 
 test('a working directory that is gone is said to be', () => {

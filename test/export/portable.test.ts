@@ -97,7 +97,7 @@ test(
 
 test(
   "a jail's record, and the command line above it, say what the unit runs",
-  needs('tar2sqfs', 'unsquashfs'),
+  needsRoot('tar2sqfs', 'unsquashfs'),
   () => {
     const directory = jailFile();
     const jail = path.join(directory, 'jail');

@@ -13,7 +13,7 @@ import { before, describe, test } from 'node:test';
 import { launcherArguments } from '../../src/launcher/options.js';
 import { exec, INVOKE_NS, PROJECT } from '../support/cli.js';
 import { buildJail } from '../support/jail.js';
-import { needsRoot } from '../support/need.js';
+import { needsRoot, needsThat } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 import { AS_NOBODY, compileFixture, invoke, NOBODY_AS_ROOT, runDirectly } from './support.js';
 
@@ -60,17 +60,21 @@ describe('where and how the launcher is started', needsRoot('gcc', 'unshare', 's
     }
   });
 
-  test('where files in memory cannot be executed', () => {
-    if (!existsSync('/proc/sys/vm/memfd_noexec')) return;
-    // The setting is of a PID namespace.
-    const { stdout, stderr, status } = exec('unshare', [
-      ...['-pf', '--mount-proc', 'sh', '-c'],
-      'echo 2 > /proc/sys/vm/memfd_noexec && "$@"',
-      ...['sh', LAUNCHER, ...launcherArguments(jail, {}, ['bash', '-c', 'echo $$'])],
-    ]);
-    assert.equal(stderr, '');
-    assert.deepEqual([stdout, status], ['2\n', 0]);
-  });
+  const MEMFD = '/proc/sys/vm/memfd_noexec';
+  test(
+    'where files in memory cannot be executed',
+    needsThat(MEMFD, () => existsSync(MEMFD)),
+    () => {
+      // The setting is of a PID namespace.
+      const { stdout, stderr, status } = exec('unshare', [
+        ...['-pf', '--mount-proc', 'sh', '-c'],
+        'echo 2 > /proc/sys/vm/memfd_noexec && "$@"',
+        ...['sh', LAUNCHER, ...launcherArguments(jail, {}, ['bash', '-c', 'echo $$'])],
+      ]);
+      assert.equal(stderr, '');
+      assert.deepEqual([stdout, status], ['2\n', 0]);
+    },
+  );
 
   test('a place to mount on that is a link to nothing is made in the jail', () => {
     const source = path.join(directory, 'resolv.conf');

@@ -154,7 +154,7 @@ describe('limits', () => {
       { path: '/bin/a', problem: 'is forbidden by --forbid /bin/?' },
       { path: '/bin/b', problem: 'is forbidden by --forbid /bin/?' },
       { path: '/bin/su', problem: 'is forbidden by --forbid s*' },
-      { path: '/bin/su', problem: 'has mode 4755, but --forbid-set-id' },
+      { path: '/bin/su', problem: 'has mode 4755, which --forbid-set-id refuses' },
       { path: '/sbin', problem: 'is forbidden by --forbid s*' },
     ]);
   });

@@ -17,6 +17,20 @@ export function needsRoot(...programs: readonly string[]): { readonly skip: stri
   return process.getuid?.() === 0 ? needs(...programs) : { skip: 'needs root' };
 }
 
+/**
+ * Options for a test that needs something else of the machine, such as a file or an ability.
+ *
+ * @param what for the reason
+ * @param others of `needs` or `needsRoot`, which are looked at first
+ */
+export function needsThat(
+  what: string,
+  isThere: () => boolean,
+  others: { readonly skip: string | false } = { skip: false },
+): { readonly skip: string | false } {
+  return others.skip !== false || isThere() ? others : { skip: `needs ${what}` };
+}
+
 /** Options for a test that compiles 32-bit programs of an x86-64 machine. */
 export function needsI386(): { readonly skip: string | false } {
   const [source, flags] = ['#include <stdlib.h>\nint main(void) { exit(0); }\n', ['-m32']];

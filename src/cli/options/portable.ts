@@ -49,7 +49,10 @@ export async function withUnit(
       'portable: there is no command: give it behind --, or as run.command of the jail file',
     );
   }
-  const launch = launchOptions(run);
+  const ownIds = (['userns', 'map-auto', 'uidmap', 'gidmap'] as const).find((name) => run[name]);
+  if (ownIds !== undefined) usage(`--${ownIds}: a unit of systemd cannot express this`);
+  // The service runs as systemd's, whoever exports it.
+  const launch = launchOptions({ ...run, userns: 'host' });
   const { tree, sysroot } = source;
   const root = new Sysroot(new PlanView(tree.entries, tree.sourceRoot));
   const user = launch.user === undefined ? {} : { user: identityOf(root, launch.user) };

@@ -1,10 +1,10 @@
-import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { isTrace, type Sysroot } from '../../fs/sysroot.js';
 import { licenseExpression } from './license.js';
 import { LoadedDatabase, type PackageRecord } from './loaded-database.js';
-import type { Relation } from './package.js';
+import type { Package, Relation } from './package.js';
 
 const DIRECTORIES = ['/usr/lib/sysimage/rpm', '/var/lib/rpm'];
 const DATABASE = 'rpmdb.sqlite';
@@ -72,8 +72,7 @@ async function readHeaders(database: string): Promise<Buffer[]> {
   const scratch = mkdtempSync(path.join(tmpdir(), 'jailbuild-rpm-'));
   try {
     const copy = path.join(scratch, DATABASE);
-    copyFileSync(database, copy);
-    if (existsSync(`${database}-wal`)) copyFileSync(`${database}-wal`, `${copy}-wal`);
+    copyDatabase(database, copy);
     const { default: sqlite } = await import('node-sqlite3-wasm');
     const opened = new sqlite.Database(copy);
     try {
@@ -88,6 +87,95 @@ async function readHeaders(database: string): Promise<Buffer[]> {
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+/**
+ * Makes rpm's SQLite database of some of the packages of a sysroot, with the tables that it has there. Equal
+ * packages give equal bytes.
+ *
+ * @returns its path inside the sysroot and its content; undefined if the sysroot has none that can be read
+ */
+export async function reduceRpmDatabase(
+  sysroot: Sysroot,
+  isKept: (owner: Package) => boolean,
+): Promise<{ readonly path: string; readonly content: Buffer } | undefined> {
+  const found = DIRECTORIES.map((directory) => sysroot.trace(`${directory}/${DATABASE}`)).find(
+    isTrace,
+  );
+  if (found === undefined) return undefined;
+  const scratch = mkdtempSync(path.join(tmpdir(), 'jailbuild-rpm-'));
+  try {
+    const [copy, made] = [path.join(scratch, DATABASE), path.join(scratch, 'reduced.sqlite')];
+    copyDatabase(sysroot.realPath(found.path), copy);
+    const { default: sqlite } = await import('node-sqlite3-wasm');
+    const source = new sqlite.Database(copy);
+    const target = new sqlite.Database(made);
+    try {
+      for (const opened of [source, target]) opened.exec('PRAGMA locking_mode = EXCLUSIVE');
+      reduce(source, target, isKept);
+    } finally {
+      source.close();
+      target.close();
+    }
+    return { path: found.path, content: readFileSync(made) };
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+type Value = string | number | Uint8Array;
+
+interface Rows {
+  all(sql: string): Record<string, unknown>[];
+}
+
+interface Writable extends Rows {
+  exec(sql: string): void;
+  run(sql: string, values: Value[]): unknown;
+}
+
+function reduce(source: Rows, target: Writable, isKept: (owner: Package) => boolean): void {
+  const kept = source.all('SELECT hnum, blob FROM Packages').flatMap(({ hnum, blob }) => {
+    const content = Buffer.from(blob as Uint8Array);
+    const record = [recordOf(content)].flat()[0];
+    if (record === undefined || !isKept(record.installed)) return [];
+    const { name, version, architecture } = record.installed;
+    return [{ hnum: Number(hnum), content, order: `${name} ${version} ${architecture}` }];
+  });
+  kept.sort((a, b) => (a.order < b.order ? -1 : 1));
+  const numbers = new Map(kept.map(({ hnum }, index) => [hnum, index + 1]));
+  const [{ user_version: version } = { user_version: 0 }] = source.all('PRAGMA user_version');
+  target.exec(`PRAGMA user_version = ${Number(version)}`);
+  const schema = source.all(
+    "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY type DESC, name",
+  );
+  target.exec('BEGIN');
+  for (const { sql } of schema) target.exec(String(sql));
+  for (const [index, { content }] of kept.entries()) {
+    target.run('INSERT INTO Packages (hnum, blob) VALUES (?, ?)', [index + 1, content]);
+  }
+  for (const { type, name } of schema) {
+    if (type !== 'table' || name === 'Packages') continue;
+    const table = `"${String(name).replaceAll('"', '""')}"`;
+    const rows = source.all(`SELECT key, hnum, idx FROM ${table}`).flatMap(({ key, hnum, idx }) => {
+      const number = numbers.get(Number(hnum));
+      return number === undefined ? [] : [{ key, number, idx: Number(idx) }];
+    });
+    rows.sort((a, b) => a.number - b.number || a.idx - b.idx);
+    for (const { key, number, idx } of rows) {
+      target.run(`INSERT INTO ${table} (key, hnum, idx) VALUES (?, ?, ?)`, [
+        key as Value,
+        number,
+        idx,
+      ]);
+    }
+  }
+  target.exec('COMMIT');
+}
+
+function copyDatabase(database: string, copy: string): void {
+  copyFileSync(database, copy);
+  if (existsSync(`${database}-wal`)) copyFileSync(`${database}-wal`, `${copy}-wal`);
 }
 
 type Header = ReadonlyMap<number, readonly (string | number)[]>;

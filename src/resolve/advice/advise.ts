@@ -1,3 +1,4 @@
+import type { ElfFile } from '../../elf/types.js';
 import { PackageFamilies } from '../../evidence/packages/families.js';
 import {
   type InstalledPackage,
@@ -57,6 +58,8 @@ const USUAL_PREFIX = /^\/(usr\/(local\/)?)?s?bin\//;
 const MULTIARCH = /^(\/usr)?\/(lib|libexec|share)\/[^/]+-linux-[^/]+$/;
 /** Names that say something: no `as`, no `data`. */
 const MIN_NAME = 5;
+/** Bytes of files whose strings are kept for the next program. */
+const MAX_MENTIONED = 128 << 20;
 /** Files that are looked for in a program by their names. */
 const MAX_LOOKED_FOR = 400;
 /** Fewer and smaller directories are not told apart from `/usr/lib`. */
@@ -79,6 +82,11 @@ class Adviser {
   /** Shell scripts of which the commands are known. */
   #followed: ReadonlySet<string> = new Set();
   #linked: ReadonlyMap<string, readonly InstalledPackage[]> | undefined;
+  /** What objects name, by identity. */
+  readonly #named = new Map<string, readonly NamedPath[]>();
+  readonly #mentions = new Map<string, Mentions>();
+  /** The size of the files that these are of. */
+  #mentionedBytes = 0;
 
   constructor(probe: Sysroot, database: PackageDatabase | undefined, resolution: Resolution) {
     this.#probe = probe;
@@ -119,9 +127,7 @@ class Adviser {
     };
     const named = this.#objectsOf(program.trace, owners).flatMap((object) => {
       const read = programs.read(object.stat.identity).elf;
-      return read === undefined
-        ? []
-        : namedPaths(this.#probe, object, read, this.#resolution.sysroot);
+      return read === undefined ? [] : this.#namedBy(object, read);
     });
     this.#sayData(program, owners, named, say);
     if (this.#lacksCertificates(program.trace, owners)) {
@@ -343,6 +349,31 @@ class Adviser {
 
   /** Files that are found by a prefix are named within longer strings. */
   #mentionsOf(object: Trace): Mentions {
+    const { identity, size } = object.stat;
+    const known = this.#mentions.get(identity);
+    if (known !== undefined) return known;
+    const mentions = this.#readMentions(object);
+    // They hold what was read of the file; programs of one package come one after the other.
+    if (this.#mentionedBytes + size > MAX_MENTIONED) {
+      this.#mentions.clear();
+      this.#mentionedBytes = 0;
+    }
+    this.#mentions.set(identity, mentions);
+    this.#mentionedBytes += size;
+    return mentions;
+  }
+
+  /** Many programs have the same libraries. */
+  #namedBy(object: Trace, elf: ElfFile): readonly NamedPath[] {
+    const { identity } = object.stat;
+    const known = this.#named.get(identity);
+    if (known !== undefined) return known;
+    const named = namedPaths(this.#probe, object, elf, this.#resolution.sysroot);
+    this.#named.set(identity, named);
+    return named;
+  }
+
+  #readMentions(object: Trace): Mentions {
     const { elf } = this.#resolution.programs.read(object.stat.identity);
     return elf === undefined
       ? scriptMentions(this.#resolution.sysroot, object)

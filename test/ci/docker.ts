@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { exec } from '../support/cli.js';
+
+/** Debian's: another one on PATH may lack the client of BuildKit. */
+const DOCKER = '/usr/bin/docker';
+const PATIENCE = 60_000;
+
+export interface Docker {
+  /** The output of a docker(1) command that succeeds. */
+  run(...args: readonly string[]): string;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a Docker daemon with its state and its socket in a directory, without networks and firewall rules,
+ * and in a mount namespace of its own, where /etc/docker is empty.
+ */
+export async function startDocker(directory: string): Promise<Docker> {
+  mkdirSync(directory);
+  const at = (name: string) => path.join(directory, name);
+  const socket = `unix://${at('socket')}`;
+  const command = [
+    'if [ -d /etc/docker ]; then mount -t tmpfs none /etc/docker; fi',
+    `exec dockerd --iptables=false --ip6tables=false --bridge=none --host '${socket}' \
+      --data-root '${at('data')}' --exec-root '${at('exec')}' --pidfile '${at('pid')}'`,
+  ].join('\n');
+  const child = spawn('unshare', ['-m', 'sh', '-c', command], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (data: Buffer) => {
+      output += data.toString();
+    });
+  }
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const stop = async () => {
+    child.kill('SIGTERM');
+    await ended;
+  };
+  const env = { ...process.env, DOCKER_BUILDKIT: '1', DOCKER_CONFIG: at('config') };
+  const deadline = Date.now() + PATIENCE;
+  while (exec(DOCKER, ['--host', socket, 'version'], { env }).status !== 0) {
+    if (child.exitCode !== null || Date.now() > deadline) {
+      await stop();
+      throw new Error(`dockerd does not answer: ${output}`);
+    }
+    await pause(200);
+  }
+  return {
+    run(...args) {
+      const { status, stdout, stderr } = exec(DOCKER, ['--host', socket, ...args], { env });
+      assert.equal(status, 0, `docker ${args.join(' ')}: ${stdout}${stderr}`);
+      return args[0] === 'logs' ? stdout + stderr : stdout;
+    },
+    stop,
+  };
+}
