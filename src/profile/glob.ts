@@ -68,12 +68,17 @@ export interface MatchOptions {
   readonly matchBase?: boolean;
 }
 
-/** Returns whether one of the patterns matches a whole name or path. */
+/**
+ * Returns whether one of the patterns matches a whole name or path.
+ *
+ * @throws JailbuildError USAGE for an empty pattern
+ */
 export function matcher(
   patterns: readonly string[],
   options: MatchOptions = {},
 ): (text: string) => boolean {
   if (patterns.length === 0) return () => false;
+  if (patterns.includes('')) throw new JailbuildError('USAGE', 'a pattern is empty: leave it out');
   return picomatch([...patterns], { ...options, nonegate: true, noextglob: true });
 }
 

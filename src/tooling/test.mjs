@@ -28,7 +28,7 @@ const SLOW = [
   /^e2e\/(foreign|profile-.*|run-time-.*)\.test/,
   /^export\/(images|initramfs|reproducible)\./,
   /^jail\/kill\./,
-  /^launcher\/(analysis|kernel)\./,
+  /^launcher\/(analysis|escape-options|kernel)\./,
   /^loader\/(differential|foreign-rules|fuzz|in-jail|random-roots|rules)\./,
 ];
 const SPEEDS = ['unit', 'e2e', 'slow'];

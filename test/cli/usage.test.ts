@@ -53,6 +53,19 @@ describe('a wrong command line is one line that says what is wrong, status 2', (
     });
   }
 
+  for (const [option, command] of [
+    ['--exclude', 'a'],
+    ['--forbid', 'b'],
+  ] as const) {
+    test(`an empty pattern of ${option} is one line`, () => {
+      const { status, stderr } = jailbuild([command, 'true', option, '', '--dry-run'], {
+        cwd: directory,
+      });
+      assert.equal(stderr, 'jailbuild: a pattern is empty: leave it out\n');
+      assert.equal(status, 2);
+    });
+  }
+
   const empty: readonly (readonly [words: readonly string[], message: string])[] = [
     [['', 'ls'], '<root> is empty (see jailbuild build --help)'],
     [['jail', ''], '<program> is empty (see jailbuild build --help)'],

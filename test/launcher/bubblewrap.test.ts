@@ -11,9 +11,9 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
-import { exec, JAILBUILD, jailbuild } from '../support/cli.js';
+import { exec, JAILBUILD, jailbuild, PROJECT } from '../support/cli.js';
 import { buildJail } from '../support/jail.js';
-import { needsRoot, needsThat } from '../support/need.js';
+import { needs, needsRoot, needsThat } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
 /** What bubblewrap does, and what run does for the same words or their like. */
@@ -414,3 +414,27 @@ function locksOf(file: string): string {
 function moment(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 20));
 }
+
+test(
+  "docs/launcher.md has every option of the installed bubblewrap, and run's own exist",
+  needs('bwrap'),
+  () => {
+    const text = readFileSync(path.join(PROJECT, 'docs/launcher.md'), 'utf8');
+    const table = text.slice(text.indexOf('## Beside bubblewrap')).split('\n## ', 2)[0] ?? '';
+    const rows = table.split('\n').filter((line) => line.startsWith('| `'));
+    const optionsIn = (column: number) =>
+      new Set(rows.flatMap((row) => row.split(/(?<!\\)\|/)[column]?.match(/--[a-z0-9-]+/g) ?? []));
+    const help = exec('bwrap', ['--help']).stdout.matchAll(/^ {4}(--[a-z0-9-]+)/gm);
+    const theirs = [...help].map(([, name]) => name ?? '');
+    assert.ok(theirs.length > 50);
+    assert.deepEqual(
+      theirs.filter((name) => !optionsIn(1).has(name)),
+      [],
+    );
+    const run = jailbuild(['run', '--help']).stdout;
+    assert.deepEqual(
+      [...optionsIn(2)].filter((name) => !run.includes(name)),
+      [],
+    );
+  },
+);

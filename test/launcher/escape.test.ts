@@ -31,6 +31,7 @@ import {
   onTerminal,
   runDirectly,
 } from './support.js';
+import { waysOut } from './ways-out.js';
 
 const ALL = { bounding: CAPABILITIES, ambient: [] };
 
@@ -66,18 +67,6 @@ const RUNS: Readonly<Record<string, LaunchOptions & { readonly asNobody?: boolea
   'without root': { userMaps: NOBODY_AS_ROOT, asNobody: true },
 };
 
-interface Way {
-  readonly probe: readonly string[];
-  /** Arguments of the launcher with which it does lead out. */
-  readonly control: readonly string[];
-  readonly run?: LaunchOptions;
-  /** Names of runs by which it is not held, or not there to be tried. */
-  readonly except?: readonly string[];
-}
-
-const BY_CAPABILITIES = ['all capabilities'];
-const BY_FILTER = ['no filter'];
-
 describe(
   'ways out of a jail',
   needsRoot('gcc', 'setpriv', 'script', 'setcap', 'sleep', 'busybox'),
@@ -98,10 +87,8 @@ describe(
       chmodSync(path.join(jail, 'tmp'), 0o1777);
     });
 
-    const chroot = ['-c', jail];
     const mountsAlone = ['-m', '-c', jail];
     const mountsAndPids = ['-pm', '-c', jail];
-    const masked = ['-pm', '-c', jail, '--mask-proc'];
     const hostProc = [...mountsAlone, '--bind', '/proc'];
 
     /** A jail that runs, to be entered. */
@@ -121,97 +108,7 @@ describe(
       assert.ok(sleeping !== undefined);
     });
 
-    const ways: Readonly<Record<string, () => Way>> = {
-      'a chroot within the jail': () => ({ probe: ['chroot', canary], control: chroot }),
-      'the root and the working directory of other processes': () => ({
-        probe: ['proc-links', canary],
-        control: hostProc,
-      }),
-      "a device of the host's disk": () => ({
-        probe: ['disk', '/tmp/disk'],
-        control: mountsAlone,
-        except: BY_CAPABILITIES,
-      }),
-      'a device that is in the jail already': () => ({
-        probe: ['open-read', '/zero'],
-        control: mountsAlone,
-      }),
-      'a mount': () => ({ probe: ['mount', '/tmp/m'], control: mountsAlone }),
-      'a mount by the newer system calls': () => ({ probe: ['fsopen'], control: mountsAlone }),
-      'a read-only root made writable': () => ({
-        probe: ['remount', '/written'],
-        control: ['-m', '--read-only', '-c', jail],
-        run: { readOnly: true },
-      }),
-      'a masked file of /proc uncovered': () => ({
-        probe: ['unmask', '/proc/timer_list'],
-        control: masked,
-      }),
-      'a read-only directory of /proc uncovered': () => ({
-        probe: ['unmask', '/proc/sys'],
-        control: masked,
-      }),
-      'a signal to a process of the host': () => ({
-        probe: ['kill', String(sleeper.pid)],
-        control: mountsAlone,
-      }),
-      'a trace of a process of the host': () => ({
-        probe: ['ptrace', String(sleeper.pid)],
-        control: mountsAlone,
-      }),
-      'a trace of the first process': () => ({
-        probe: ['ptrace', '1'],
-        control: [...mountsAndPids, '--init'],
-        except: BY_CAPABILITIES,
-      }),
-      'memory of the first process': () => ({
-        probe: ['open-read', '/proc/1/mem'],
-        control: [...mountsAndPids, '--init'],
-        except: BY_CAPABILITIES,
-      }),
-      'a module of the kernel': () => ({
-        probe: ['module'],
-        control: chroot,
-        // A kernel that loads none says so to everyone.
-        except: existsSync('/proc/modules') ? [] : BY_FILTER,
-      }),
-      'keys of the kernel': () => ({ probe: ['keyring'], control: chroot, except: BY_FILTER }),
-      // AF_VSOCK and AF_ALG
-      'the host of a virtual machine': () => ({
-        probe: ['socket', '40'],
-        control: chroot,
-        except: BY_FILTER,
-      }),
-      "the kernel's ciphers": () => ({
-        probe: ['socket', '38'],
-        control: chroot,
-        except: BY_FILTER,
-      }),
-      'a user namespace, by unshare': () => ({
-        probe: ['unshare'],
-        control: mountsAlone,
-        except: BY_FILTER,
-      }),
-      'a user namespace, by clone': () => ({
-        probe: ['clone'],
-        control: mountsAlone,
-        except: BY_FILTER,
-      }),
-      'a user namespace, by clone3': () => ({
-        probe: ['clone3'],
-        control: mountsAlone,
-        except: BY_FILTER,
-      }),
-      'a namespace of another process': () => ({
-        probe: ['setns', '/proc/self/ns/mnt'],
-        control: hostProc,
-      }),
-      'the release agent of a cgroup': () => ({ probe: ['release-agent'], control: mountsAlone }),
-      'a file by its handle': () => ({
-        probe: ['by-handle', exec(path.join(jail, 'probe'), ['handle', canary]).stdout.trim()],
-        control: mountsAlone,
-      }),
-    };
+    const ways = waysOut(jail, canary, sleeper.pid);
 
     for (const [name, make] of Object.entries(ways)) {
       test(name, () => {

@@ -9,6 +9,24 @@ import { tempDir } from '../support/temp-dir.js';
 
 const RUNTIME = path.join(path.dirname(JAILBUILD), 'jailbuild-runtime');
 
+/** The image that engines run: a Docker archive. */
+function makeImage(directory: string): string {
+  const archive = path.join(directory, 'image.tar');
+  const to = `docker-archive:${archive}:jailbuild/runtime:v1`;
+  const made = jailbuild(['export', 'bash', 'cat', 'id', 'ps', 'sleep', '--to', to]);
+  assert.equal(made.status, 0, made.stderr);
+  return archive;
+}
+
+/** A shell script that runs an engine in a mount namespace of its own, and ends it. */
+function withEngine(script: string, ...words: readonly string[]) {
+  return exec('unshare', ['-m', '--propagation', 'private', 'bash', '-uc', script, ...words], {});
+}
+
+/** Waits for a socket that answers. */
+const AWAIT =
+  'for i in $(seq 150); do [ -S $S ] && $E version > /dev/null 2>&1 && break; sleep 0.1; done';
+
 describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
   const directory = tempDir();
   const bundle = path.join(directory, 'bundle');
@@ -100,10 +118,7 @@ describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
   });
 
   test('podman runs containers by it', () => {
-    const archive = path.join(directory, 'image.tar');
-    const to = `docker-archive:${archive}:jailbuild/runtime:v1`;
-    const made = jailbuild(['export', 'bash', 'cat', 'id', 'ps', 'sleep', '--to', to]);
-    assert.equal(made.status, 0, made.stderr);
+    const archive = makeImage(directory);
     const store = [
       '--root',
       path.join(directory, 'store'),
@@ -154,5 +169,56 @@ describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
     assert.equal(podman('rm', '-f', '-t', '0', 'server').status, 0);
     // It leaves the mounts of a container behind when that is gone.
     exec('sh', ['-c', `umount -l ${directory}/store/vfs-containers/*/userdata/shm`]);
+  });
+});
+
+describe('engines that run the shim of runc', () => {
+  const directory = tempDir();
+
+  test("containerd's ctr", needsRoot('containerd', 'ctr', 'unshare'), () => {
+    const config = path.join(directory, 'config.toml');
+    writeFileSync(
+      config,
+      [
+        ...['version = 2', `root = "${directory}/root"`, `state = "${directory}/state"`],
+        'disabled_plugins = ["io.containerd.grpc.v1.cri"]',
+        ...['[grpc]', `address = "${directory}/c.sock"`, ''],
+      ].join('\n'),
+    );
+    const run = `$E run --runtime io.containerd.runc.v2 --runc-binary ${RUNTIME}`;
+    const image = 'docker.io/jailbuild/runtime:v1';
+    const { stdout, stderr } = withEngine(
+      `
+      S=$1/c.sock; E="ctr -a $S"; containerd --config $2 > $1/log 2>&1 & P=$!
+      ${AWAIT}
+      $E image import $3 > /dev/null
+      timeout 30 ${run} --rm ${image} one bash -c 'echo hello; id -u; exit 7'; echo status $?
+      timeout 30 ${run} -d ${image} two sleep 600
+      timeout 30 $E task exec --exec-id e two ps -e -o comm=
+      $E task kill -s SIGKILL two; for i in $(seq 50); do $E task ls | grep -q STOPPED && break; sleep 0.1; done
+      $E task rm two 2> /dev/null; $E container rm two; $E container ls -q; kill $P; wait $P`,
+      ...['bash', directory, config, makeImage(directory)],
+    );
+    assert.equal(stdout, 'hello\n0\nstatus 7\nsleep\nps\n', stderr);
+  });
+
+  test('docker', needsRoot('dockerd', 'docker', 'unshare'), () => {
+    const run = 'timeout 30 $E run --runtime jailbuild --network none';
+    const { stdout, stderr } = withEngine(
+      `
+      S=$1/d.sock; E="docker -H unix://$S"
+      dockerd -H unix://$S --data-root $1/data --exec-root $1/exec --pidfile $1/pid --storage-driver vfs \
+        --iptables=false --ip6tables=false --bridge=none --add-runtime jailbuild=$2 > $1/log 2>&1 & P=$!
+      ${AWAIT}
+      $E load -q -i $3 > /dev/null
+      ${run} --rm --pids-limit 50 --memory 64m jailbuild/runtime:v1 bash -c 'echo hello; exit 7'
+      echo status $?
+      ${run} --rm -t jailbuild/runtime:v1 bash -c '[ -t 0 ] && echo terminal' | tr -d '\\r'
+      ${run} -d --name two jailbuild/runtime:v1 sleep 600 > /dev/null
+      timeout 30 $E exec two ps -e -o comm=
+      timeout 30 $E rm -f two; kill $P; wait $P`,
+      ...['bash', directory, RUNTIME, makeImage(directory)],
+    );
+    assert.equal(stdout, 'hello\nstatus 7\nterminal\nsleep\nps\ntwo\n', stderr);
   });
 });

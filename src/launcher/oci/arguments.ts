@@ -30,6 +30,20 @@ function refuse(what: string): never {
   throw new JailbuildError('USAGE', `config.json: ${what} is not supported by this runtime`);
 }
 
+/** Those of Linux (setrlimit(2)). */
+const RLIMITS = new Set(
+  [
+    ...['AS', 'CORE', 'CPU', 'DATA', 'FSIZE', 'LOCKS', 'MEMLOCK', 'MSGQUEUE', 'NICE', 'NOFILE'],
+    ...['NPROC', 'RSS', 'RTPRIO', 'RTTIME', 'SIGPENDING', 'STACK'],
+  ].map((name) => `RLIMIT_${name}`),
+);
+
+/** Whether a part of the configuration asks for anything: engines write empty ones. */
+function isSet(value: unknown): boolean {
+  if (typeof value === 'object' && value !== null) return Object.values(value).some(isSet);
+  return Boolean(value);
+}
+
 /**
  * Refuses, by its name, what a container of this runtime would not have.
  *
@@ -44,8 +58,12 @@ export function checkConfig(config: OciConfig): void {
     if (linux[name] !== undefined && linux[name] !== null) refuse(`linux.${name}`);
   for (const name of ['scheduler', 'ioPriority'] as const)
     if (process?.[name] !== undefined) refuse(`process.${name}`);
+  for (const { type } of process?.rlimits ?? [])
+    if (!RLIMITS.has(type)) refuse(`a limit of type ${type}`);
   for (const name of ['blockIO', 'network', 'rdma'] as const)
-    if (Object.keys(linux.resources?.[name] ?? {}).length > 0) refuse(`linux.resources.${name}`);
+    if (isSet(linux.resources?.[name])) refuse(`linux.resources.${name}`);
+  for (const name of ['kernel', 'kernelTCP'] as const)
+    if (isSet(linux.resources?.memory?.[name])) refuse(`linux.resources.memory.${name}`);
   if ((linux.resources?.hugepageLimits ?? []).length > 0) refuse('linux.resources.hugepageLimits');
   if (/shared|unbindable/.test(linux.rootfsPropagation ?? ''))
     refuse(`linux.rootfsPropagation ${linux.rootfsPropagation}`);
@@ -138,11 +156,13 @@ function mountArguments(mount: OciMount, bundle: string, cgroups: readonly strin
     return ['--bind', [escapedPath(path.resolve(bundle, source)), at, all.join(',')].join(':')];
   }
   if (mount.type === 'cgroup') return ownCgroupMounts(cgroups, at, options.includes('ro'));
-  const words = options.filter((word) => !WITHOUT_EFFECT.has(word));
-  return [
-    '--filesystem',
-    [mount.type ?? source, at, ...(words.length > 0 ? [words.join(',')] : [])].join(':'),
+  const type = mount.type ?? source;
+  const words = [
+    ...options.filter((word) => !WITHOUT_EFFECT.has(word)),
+    // What /proc/self/mountinfo shows.
+    ...(source !== type && /^[\w.-]+$/.test(source) ? [`source=${source}`] : []),
   ];
+  return ['--filesystem', [type, at, ...(words.length > 0 ? [words.join(',')] : [])].join(':')];
 }
 
 function deviceArguments(config: OciConfig, linux: OciLinux): string[] {

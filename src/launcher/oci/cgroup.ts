@@ -46,6 +46,7 @@ export function makeCgroups(id: string, linux: OciLinux): readonly string[] {
     for (const [file, value] of limitsOf(resources)) writeLimit(made, file, value);
     if (!isUnified()) allowDevices(made, resources);
   } catch (error) {
+    if (error instanceof JailbuildError) throw error;
     if (isLimited(resources) || process.geteuid?.() === 0)
       throw new JailbuildError('WRITE_FAILED', `cgroup ${relative}: ${strerror(error)}`);
     return [];
@@ -79,7 +80,7 @@ function makeCgroup(directory: string, unified: boolean): void {
 
 function isLimited({ memory, pids, cpu, unified }: OciResources): boolean {
   const given = [...Object.values(memory ?? {}), ...Object.values(cpu ?? {}), pids?.limit];
-  return unified !== undefined || given.some((value) => value !== undefined && value !== 0);
+  return unified !== undefined || given.some(Boolean);
 }
 
 /** Files of either version with their values; of those that a hierarchy does not have, the other's are. */
@@ -94,6 +95,13 @@ function limitsOf({
     value < 0 ? (isUnified() ? 'max' : '-1') : String(value);
   const limits: [string, string][] = [];
   if (isUnified()) {
+    // Version 2 has neither.
+    for (const name of ['swappiness', 'disableOOMKiller'] as const)
+      if (memory?.[name])
+        throw new JailbuildError(
+          'USAGE',
+          `config.json: linux.resources.memory.${name} is not supported with version 2 of the control groups`,
+        );
     if (some(memory?.limit)) limits.push(['memory.max', amount(memory.limit)]);
     if (some(memory?.swap) && some(memory.limit))
       limits.push(['memory.swap.max', amount(memory.swap < 0 ? -1 : memory.swap - memory.limit)]);
@@ -109,6 +117,9 @@ function limitsOf({
     if (some(memory?.swap)) limits.push(['memory.memsw.limit_in_bytes', amount(memory.swap)]);
     if (some(memory?.reservation))
       limits.push(['memory.soft_limit_in_bytes', amount(memory.reservation)]);
+    if (memory?.swappiness !== undefined && memory.swappiness !== null)
+      limits.push(['memory.swappiness', String(memory.swappiness)]);
+    if (memory?.disableOOMKiller) limits.push(['memory.oom_control', '1']);
     if (some(cpu?.period)) limits.push(['cpu.cfs_period_us', String(cpu.period)]);
     if (some(cpu?.quota)) limits.push(['cpu.cfs_quota_us', String(cpu.quota)]);
     if (some(cpu?.shares)) limits.push(['cpu.shares', String(cpu.shares)]);

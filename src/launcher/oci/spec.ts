@@ -93,6 +93,10 @@ export interface OciResources {
     readonly limit?: number;
     readonly swap?: number;
     readonly reservation?: number;
+    readonly kernel?: number;
+    readonly kernelTCP?: number;
+    readonly swappiness?: number | null;
+    readonly disableOOMKiller?: boolean | null;
   };
   readonly pids?: { readonly limit?: number };
   readonly cpu?: {

@@ -241,6 +241,9 @@ void become_child(struct options *options, int channel)
 	bool is_alone = options->join == NULL && options->joined.count == 0;
 	if (!is_alone && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		die_errno("close this process to others", NULL);
+	/* Who made a container waits for the end of its own output, which is not to be held open until it is started. */
+	if (options->detach && options->pty)
+		use_terminal(options->terminal);
 	wait_until_unblocked(options);
 	take_locks(options);
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)

@@ -141,8 +141,9 @@ int make_filesystem(const char *type, unsigned int attributes, const char *data)
 		die("the options of a file system are too long", data);
 	if (data != NULL)
 		strcpy(options, data);
-	/* What /proc/mounts shows in its first column. */
-	configure(context, FSCONFIG_SET_STRING, "source", type, type);
+	/* What /proc/mounts shows in its first column; an option may say otherwise. */
+	if (strncmp(options, "source=", 7) != 0 && strstr(options, ",source=") == NULL)
+		configure(context, FSCONFIG_SET_STRING, "source", type, type);
 	for (char *key = strsep(&rest, ","); key != NULL && *key != '\0'; key = strsep(&rest, ",")) {
 		char *value = strchr(key, '=');
 		if (value != NULL)

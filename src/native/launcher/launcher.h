@@ -445,6 +445,8 @@ void be_observable(void);
 /* terminal.c */
 /* Opens a new terminal of the jail, sends its master over the channel, and returns the other end. */
 int open_pty(int channel, bool has_console);
+/* Makes a terminal the standard streams. */
+void use_terminal(int terminal);
 /* Makes a terminal the controlling one of a new session, and its standard streams. */
 void take_terminal(int terminal);
 /* Between our own standard streams and a new terminal: begin, carry what there is, end. */

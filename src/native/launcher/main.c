@@ -6,7 +6,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* A cgroup and a time namespace are entered later: each starts from what the child has done before. */
@@ -17,9 +19,55 @@ static unsigned long namespaces(const struct options *options)
 	       (options->new_ipc ? CLONE_NEWIPC : 0UL) | (options->new_net ? CLONE_NEWNET : 0UL);
 }
 
+/*
+ * A new PID namespace within one that was joined: only a process of that one can make it. It makes the child
+ * as one of ours (CLONE_PARENT), and the kernel says to us by what number we know it.
+ */
+static pid_t make_child_within(const struct options *options)
+{
+	int channel[2], status, yes = 1;
+	char byte, control[CMSG_SPACE(sizeof(struct ucred))];
+	struct iovec part = { &byte, 1 };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0 ||
+	    setsockopt(channel[0], SOL_SOCKET, SO_PASSCRED, &yes, sizeof(yes)) < 0)
+		die_errno("make a socket pair", NULL);
+	pid_t between = fork();
+	if (between < 0)
+		die_errno("make a process in the joined PID namespace", NULL);
+	if (between == 0) {
+		long child = syscall(SYS_clone, namespaces(options) | CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+		if (child != 0)
+			_exit(child < 0 ? errno : 0);
+		if (send(channel[1], "", 1, MSG_NOSIGNAL) != 1)
+			_exit(FAILED);
+		close(channel[0]);
+		close(channel[1]);
+		return 0;
+	}
+	close(channel[1]);
+	ssize_t got = recvmsg(channel[0], &message, MSG_CMSG_CLOEXEC);
+	close(channel[0]);
+	while (waitpid(between, &status, 0) < 0 && errno == EINTR)
+		;
+	const struct cmsghdr *header = got == 1 ? CMSG_FIRSTHDR(&message) : NULL;
+	if (header == NULL || header->cmsg_type != SCM_CREDENTIALS) {
+		errno = WIFEXITED(status) ? WEXITSTATUS(status) : EPERM;
+		return -1;
+	}
+	struct ucred sender;
+	memcpy(&sender, CMSG_DATA(header), sizeof(sender));
+	return sender.pid;
+}
+
 /* As fork(2), but the child begins in the new namespaces. */
 static pid_t make_child(const struct options *options)
 {
+	bool is_within = false;
+	for (size_t i = 0; i < options->joined.count; i++)
+		is_within = is_within || strncmp(options->joined.items[i], "pid=", 4) == 0;
+	if (is_within && options->new_pid)
+		return make_child_within(options);
 	return (pid_t)syscall(SYS_clone, namespaces(options) | SIGCHLD, 0, 0, 0, 0);
 }
 

@@ -59,15 +59,20 @@ int open_pty(int channel, bool has_console)
 	return terminal;
 }
 
+void use_terminal(int terminal)
+{
+	for (int fd = 0; fd < 3; fd++)
+		if (dup2(terminal, fd) < 0)
+			die_errno("take the new terminal", NULL);
+}
+
 void take_terminal(int terminal)
 {
 	if (setsid() < 0)
 		die_errno("begin a session", NULL);
 	if (ioctl(terminal, TIOCSCTTY, 0) < 0)
 		die_errno("take the new terminal", NULL);
-	for (int fd = 0; fd < 3; fd++)
-		if (dup2(terminal, fd) < 0)
-			die_errno("take the new terminal", NULL);
+	use_terminal(terminal);
 }
 
 /* Bytes on their way in one direction. */
