@@ -46,7 +46,9 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 /** Directories that the launcher makes to mount on; empty, they are nothing that was written. */
-const PLACES: readonly string[] = ['/dev', '/proc'];
+const PLACES: readonly string[] = ['/dev', '/proc', '/tmp'];
+/** What jailbuild keeps of a jail, and the launcher of its mount points; no command sees it. */
+const STATE = '/.jailbuild';
 
 /**
  * Lists what an earlier run with `--overlay DIR` has written.
@@ -100,13 +102,15 @@ export function overlayChanges(root: string, records: Buffer): OverlayChanges {
       changes.push(...hidden(root, entry.path, present));
     }
   }
-  const isPlace = ({ kind, path: at }: OverlayChange): boolean =>
-    kind === 'added' &&
-    PLACES.includes(at) &&
-    !entries.some((entry) => path.dirname(entry.path) === at);
+  const isOurs = ({ kind, path: at }: OverlayChange): boolean =>
+    at === STATE ||
+    at.startsWith(`${STATE}/`) ||
+    (kind === 'added' &&
+      PLACES.includes(at) &&
+      !entries.some((entry) => path.dirname(entry.path) === at));
   return {
     changes: changes
-      .filter((change) => !isPlace(change))
+      .filter((change) => !isOurs(change))
       .sort((one, other) => (one.path < other.path ? -1 : 1)),
     unreadable,
   };

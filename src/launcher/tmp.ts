@@ -1,8 +1,10 @@
 import { accessSync, constants, lstatSync, readdirSync } from 'node:fs';
 import { errnoOf } from '../errors.js';
-import type { LaunchOptions, Mount } from './options.js';
+import type { LaunchOptions, Mount, TmpfsMount } from './options.js';
 
 const TMP = '/tmp';
+/** The mount that nobody asked for. */
+const UNASKED: TmpfsMount = { target: TMP };
 
 /**
  * Returns the options with an empty file system at /tmp, as programs expect one, where neither the jail
@@ -17,9 +19,18 @@ export function withTmp(
   paths: readonly { readonly path: string }[] = [],
 ): LaunchOptions {
   const mounts = launch.mounts ?? [];
+  // An overlay keeps what is written to the root, /tmp included.
+  if (launch.overlay !== undefined) return launch;
   if (mounts.some(isAtTmp) || paths.some(({ path }) => isWithin(path))) return launch;
   // What is mounted deeper comes after it.
-  return canMount(root) ? { ...launch, mounts: [{ target: TMP }, ...mounts] } : launch;
+  return canMount(root) ? { ...launch, mounts: [UNASKED, ...mounts] } : launch;
+}
+
+/** Returns the options without that mount where the jail has come to have a /tmp since. */
+export function withOwnTmp(root: string, launch: LaunchOptions): LaunchOptions {
+  const { mounts = [] } = launch;
+  if (!mounts.includes(UNASKED) || canMount(root)) return launch;
+  return { ...launch, mounts: mounts.filter((mount) => mount !== UNASKED) };
 }
 
 /** What is mounted at / hides the jail, and brings a /tmp of its own or none. */

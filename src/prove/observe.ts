@@ -9,6 +9,7 @@ import { locateLauncher } from '../launcher/locate.js';
 import { type LaunchOptions, launcherArguments } from '../launcher/options.js';
 import { SignalPassing } from '../launcher/pass-signals.js';
 import { withRunFiles } from '../launcher/run-files.js';
+import { withOwnTmp } from '../launcher/tmp.js';
 
 /** The descriptor that the observer gets for its report. */
 const REPORT = 3;
@@ -69,7 +70,7 @@ export async function observeJail(
   command: readonly string[],
   options: ObserveOptions,
 ): Promise<ObservedEnd> {
-  return withRunFiles(launch, (whole) => {
+  return withRunFiles(withOwnTmp(root, launch), (whole) => {
     const launcher = [
       locateLauncher(),
       '--observed',

@@ -112,7 +112,7 @@ describe('changes of an overlay', needsRoot('setpriv'), () => {
     const { changes } = JSON.parse(stdout) as Listed;
     const found = changes
       // A tree is one line of ours.
-      .filter(({ path: at }) => !/^\/(data\/tree\/|\.jailbuild|dev$|proc$)/.test(at))
+      .filter(({ path: at }) => !/^\/(data\/tree\/|\.jailbuild|dev$|proc$|tmp$)/.test(at))
       .map(({ kind, path: at, details }) => `${kind} ${at} ${details}`);
     const listed = JSON.parse(
       jailbuild(['diff', jail, `overlay:${kept}`, '--json']).stdout,

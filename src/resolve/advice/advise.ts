@@ -164,7 +164,28 @@ class Adviser {
     // It brings what runs a script, too.
     if (own.some(({ advice }) => advice.add.includes('--with-package'))) return own;
     const interpreters = this.#interpretersOf(program);
-    return [...own, ...interpreters.flatMap((interpreter) => this.#dataOf(interpreter))];
+    return [
+      ...own,
+      ...interpreters.flatMap((interpreter) => this.#dataOf(interpreter)),
+      ...this.#wrappedBy(program).flatMap((wrapped) => this.#adviceFor(wrapped)),
+    ];
+  }
+
+  /** Programs of a shell script's own package that it runs: what a wrapper is there for. */
+  #wrappedBy({ trace }: FoundProgram): FoundProgram[] {
+    if (this.#families === undefined || !this.#followed.has(trace.path)) return [];
+    const { files } = this.#resolution;
+    const owners = this.#families.ownersOf(trace);
+    const found = files.withReason('command').flatMap((path) => {
+      const isRun = files
+        .reasonsOf(path)
+        .some((reason) => reason.kind === 'command' && reason.by === trace.path);
+      const wrapped = isRun ? this.#probe.trace(path) : undefined;
+      return wrapped !== undefined && isTrace(wrapped) ? [{ as: path, trace: wrapped }] : [];
+    });
+    return found.filter((wrapped) =>
+      this.#families?.ownersOf(wrapped.trace).some((owner) => owners.includes(owner)),
+    );
   }
 
   /** What runs a script of a language whose modules are files of their own. */

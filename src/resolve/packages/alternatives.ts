@@ -1,6 +1,7 @@
 import { isTrace, type Sysroot } from '../../fs/sysroot.js';
 
-const LINKS = '/etc/alternatives';
+/** Where the links of alternatives are. */
+export const ALTERNATIVES = '/etc/alternatives';
 /** Where update-alternatives(1) keeps what it knows: Debian's place and Red Hat's. */
 const STATES = ['/var/lib/dpkg/alternatives', '/var/lib/alternatives'];
 
@@ -10,10 +11,10 @@ const STATES = ['/var/lib/dpkg/alternatives', '/var/lib/alternatives'];
  */
 export function alternativeLinks(sysroot: Sysroot): (path: string) => readonly string[] {
   const names = new Map<string, string[]>();
-  const directory = sysroot.trace(LINKS);
+  const directory = sysroot.trace(ALTERNATIVES);
   if (!isTrace(directory) || directory.stat.type !== 'directory') return () => [];
   for (const name of sysroot.list(directory)) {
-    const found = sysroot.trace(`${LINKS}/${name}`);
+    const found = sysroot.trace(`${ALTERNATIVES}/${name}`);
     if (!isTrace(found)) continue;
     const target = found.links.at(-1)?.target;
     for (const path of new Set([found.path, target ?? found.path])) {

@@ -10,7 +10,7 @@ import { nearest } from '../../text/suggest.js';
 import type { Resolution } from '../additions.js';
 import { isShell, runsCommandLines, startedShell } from '../advice/shell.js';
 import type { FoundProgram } from '../find-program.js';
-import { alternativeLinks } from './alternatives.js';
+import { ALTERNATIVES, alternativeLinks } from './alternatives.js';
 import {
   essentialCommands,
   type Mentions,
@@ -241,6 +241,8 @@ class Expansion {
     if (first === undefined) return;
     for (const path of this.#families.unownedFiles(packages)) {
       if (!this.#request.packageDocs && !isRunTimeFile(path)) continue;
+      // Links of alternatives come with what they lead to.
+      if (path.startsWith(`${ALTERNATIVES}/`)) continue;
       const trace = this.#resolution.sysroot.trace(path);
       if (!isTrace(trace)) continue;
       const [owner = first] = this.#database.ownersOf([parentOf(path)]).get(parentOf(path)) ?? [];
