@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { rmSync, symlinkSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { jailbuild } from '../support/cli.js';
 import { needs, needsRoot } from '../support/need.js';
@@ -53,6 +53,16 @@ test(
     assert.deepEqual(adviceIn(plan), []);
   },
 );
+
+test('advice is for a jail, not for a whole system', needs('tclsh'), () => {
+  const directory = tempDir();
+  const programs = Array.from({ length: 257 }, (_, index) => `${directory}/tclsh${index}`);
+  for (const program of programs) symlinkSync('/usr/bin/tclsh', program);
+  const advice = (some: readonly string[]) =>
+    adviceIn(jailbuild([`${directory}/jail`, ...some, '--dry-run', '--no-cache']));
+  assert.notDeepEqual(advice(programs.slice(1)), []);
+  assert.deepEqual(advice(programs), []);
+});
 
 test('data that a program names is advised with its package', needs('tclsh'), () => {
   const [line] = adviceIn(jailbuild([`${tempDir()}/jail`, 'tclsh', '--dry-run']));

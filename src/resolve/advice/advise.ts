@@ -62,6 +62,8 @@ const MIN_NAME = 5;
 const MAX_MENTIONED = 128 << 20;
 /** Files that are looked for in a program by their names. */
 const MAX_LOOKED_FOR = 400;
+/** With more programs, advice on each is not asked for: nobody reads it, and it takes longer than the rest. */
+const MAX_PROGRAMS = 256;
 /** Fewer and smaller directories are not told apart from `/usr/lib`. */
 const MIN_DEPTH = 3;
 
@@ -100,7 +102,9 @@ class Adviser {
     const scripts = areScriptsFollowed ? this.#resolution.programs.shellScripts : [];
     this.#followed = new Set(scripts.map(({ trace }) => trace.path));
     const found = [
-      ...requested.flatMap((program) => this.#adviceOn(program)),
+      ...(requested.length > MAX_PROGRAMS ? [] : requested).flatMap((program) =>
+        this.#adviceOn(program),
+      ),
       ...adviceOnScripts(this.#probe, requested, gaps),
       ...adviceOnPath(outside),
     ];
