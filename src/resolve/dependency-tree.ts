@@ -4,6 +4,9 @@ import type { CollectedFile } from './file-collection.js';
 import type { Closure } from './resolve.js';
 import { isShebang, parseShebang, SCRIPT_START } from './scripts/shebang.js';
 
+/** Real trees have a few dozen levels. Printing takes the stack, and an indent for each level. */
+const MAX_DEPTH = 500;
+
 /** A program, or what an object of it needs. */
 export interface DependencyNode {
   /** The name by which it is needed; of a program, as it was asked for; of an interpreter, its path. */
@@ -17,7 +20,7 @@ export interface DependencyNode {
   readonly total?: number;
   /** How it is found: a rule of the loader, or the kind of reason. Absent for what was asked for. */
   readonly by?: string;
-  /** True where its own needs are listed at another place of the tree. */
+  /** True where its own needs are listed at another place of the tree, or would lie too deep in it. */
   readonly folded?: true;
   readonly needs: readonly DependencyNode[];
   /** Each place that was searched for a missing library, in order. */
@@ -46,16 +49,18 @@ export function dependencyTree(closure: Closure): DependencyNode[] {
   const roots = graph.roots().map((edge) => graph.node(edge));
   const expanded = new Set<string>();
   // Breadth first, so that needs are listed as high in the tree as they occur.
-  const queue = [...roots];
-  for (const node of queue) {
-    if (node.file === undefined) continue;
-    if (expanded.has(node.file)) {
-      if (graph.hasNeeds(node.file)) node.folded = true;
-      continue;
+  let level = roots;
+  for (let depth = 0; level.length > 0; depth += 1) {
+    for (const node of level) {
+      if (node.file === undefined) continue;
+      if (expanded.has(node.file) || depth === MAX_DEPTH) {
+        if (graph.hasNeeds(node.file)) node.folded = true;
+        continue;
+      }
+      expanded.add(node.file);
+      node.needs.push(...graph.needsOf(node.file));
     }
-    expanded.add(node.file);
-    node.needs.push(...graph.needsOf(node.file));
-    queue.push(...node.needs);
+    level = level.flatMap(({ needs }) => needs);
   }
   return roots;
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
 import { RECORD_SCHEMA, recordText } from '../../src/jail/record/record.js';
@@ -19,6 +19,36 @@ interface Tree {
 function all(nodes: readonly DependencyNode[]): DependencyNode[] {
   return nodes.flatMap((node) => [node, ...all(node.needs)]);
 }
+
+test('a chain of libraries deeper than any real one is cut off', needs('cc'), () => {
+  const directory = tempDir();
+  const name = (index: number) => `libx${String(index).padStart(5, '0')}.so`;
+  const cc = (...args: string[]) => assert.equal(exec('cc', args, { cwd: directory }).status, 0);
+  writeFileSync(path.join(directory, 'x.c'), 'int x;');
+  writeFileSync(path.join(directory, 'main.c'), 'int main(void) { return 0; }');
+  const shared = ['-shared', '-nostdlib', '-x', 'c', 'x.c', '-x', 'none'];
+  cc(...shared, '-o', name(99_998), `-Wl,-soname,${name(99_998)}`);
+  const link = ['-L.', '-Wl,--no-as-needed', `-l:${name(99_998)}`];
+  cc(...shared, '-o', name(99_999), `-Wl,-soname,${name(99_999)}`, ...link);
+  const one = readFileSync(path.join(directory, name(99_999)), 'latin1');
+  const depth = 3000;
+  for (let index = 0; index < depth; index += 1) {
+    const next = index + 1 < depth ? name(index + 1) : 'libc.so.6\0\0\0';
+    const text = one.replaceAll(name(99_999), name(index)).replaceAll(name(99_998), next);
+    writeFileSync(path.join(directory, name(index)), text, 'latin1');
+  }
+  const flags = ['-Wl,--no-as-needed', '-Wl,--unresolved-symbols=ignore-all'];
+  cc('main.c', '-o', 'main', '-L.', ...flags, `-l:${name(0)}`);
+  const words = ['tree', './main', '--library-path', directory];
+  const text = jailbuild(words, { cwd: directory });
+  assert.equal(text.status, 0, text.stderr);
+  assert.match(text.stdout, /libx00499\.so.* \.\.\.\n/);
+  assert.doesNotMatch(text.stdout, /libx00500\.so/);
+  const { programs } = JSON.parse(
+    jailbuild([...words, '--json'], { cwd: directory }).stdout,
+  ) as Tree;
+  assert.equal(all(programs).filter(({ folded }) => folded).length, 1);
+});
 
 describe('tree', needs('cc', 'ldd'), () => {
   const directory = tempDir();

@@ -271,7 +271,9 @@ test('what cannot be written is refused in one line', needs('/usr/sbin/debugfs')
   );
   const env = { ...process.env, PATH: path.dirname(process.execPath) };
   if (!existsSync(path.join(path.dirname(process.execPath), 'tar2sqfs'))) {
-    const { status, stderr } = jailbuild(['export', 'cat', '--to', `squashfs:${to.path}`], { env });
+    const { status, stderr } = jailbuild(['export', '/bin/cat', '--to', `squashfs:${to.path}`], {
+      env,
+    });
     assert.equal(status, 1);
     assert.match(stderr, /tar2sqfs: not found: install the package squashfs-tools-ng/);
   }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, test } from 'node:test';
 import { jailbuild, succeed } from '../support/cli.js';
@@ -28,11 +28,11 @@ before(() => {
   if (!onPath('cc') || !onPath(COMPILER)) return;
   makeRoot('amd64', 'cc', (root) => {
     const needed = succeed('ldd', [path.join(root, 'bin/hello')]).matchAll(/(\/\S+) \(0x/g);
-    for (const [, file = ''] of needed) cpSync(file, root + file, { dereference: true });
+    for (const [, file = ''] of needed) cpSync(realpathSync(file), root + file);
   });
   makeRoot('arm64', COMPILER, (root) => {
     for (const file of ['ld-linux-aarch64.so.1', 'libc.so.6']) {
-      cpSync(path.join(LIBRARIES, file), path.join(root, 'lib', file), { dereference: true });
+      cpSync(realpathSync(path.join(LIBRARIES, file)), path.join(root, 'lib', file));
     }
   });
 });
