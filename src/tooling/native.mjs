@@ -18,7 +18,7 @@ const COMPILERS = {
 /** These make programs for the machine they are on. */
 const HOST_COMPILERS = ['musl-gcc', 'cc', 'gcc', 'clang'];
 
-const WARNINGS = '-Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes';
+const WARNINGS = '-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes';
 
 /**
  * Compiles C sources to a static program in dist/native/linux-ARCH/, for this machine and for each other

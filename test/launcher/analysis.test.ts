@@ -36,6 +36,14 @@ const PARSED: readonly (readonly string[])[] = [
 /** Refused by the C library, in words of its own. */
 const MALFORMED: readonly (readonly string[])[] = [['-x'], ['--no-such'], ['--bind'], ['--dev=x']];
 
+for (const program of ['launcher', 'engine', 'observer']) {
+  test(`the ${program} compiles without a warning`, needs('gcc'), () => {
+    const source = path.join(PROJECT, 'src/native', program);
+    const out = path.join(tempDir(), program);
+    assert.ok(compileNative(source, out, 'gcc', { flags: ['-static', '-O2', '-Werror'] }));
+  });
+}
+
 describe('sanitizers', needsRoot('gcc', 'setpriv', 'script'), () => {
   const directory = tempDir();
   const dist = path.join(directory, 'dist');

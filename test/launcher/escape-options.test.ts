@@ -52,8 +52,16 @@ describe(
       );
       // Namespaces to join.
       // A PID namespace of another user namespace takes none of ours within it.
-      outer = spawn('unshare', ['-Uni', '--map-root-user', '--fork', 'sleep', '600']);
-      pids = spawn('unshare', ['-p', '--fork', '--kill-child', 'sleep', '600']);
+      outer = spawn(
+        'unshare',
+        ['-Uni', '--map-root-user', '--fork', '--kill-child', 'sleep', '600'],
+        {
+          stdio: 'ignore',
+        },
+      );
+      pids = spawn('unshare', ['-p', '--fork', '--kill-child', 'sleep', '600'], {
+        stdio: 'ignore',
+      });
       for (let tries = 0; tries < 200 && (!inner(outer) || !inner(pids)); tries++)
         await new Promise((resolve) => setTimeout(resolve, 20));
     });

@@ -62,6 +62,7 @@ enum use {
 	USE_LISTENER,
 	/* Answered with ENOSYS: what it would do passes unseen. */
 	USE_REFUSE,
+	USES,
 };
 
 enum { X86_64, I386, ARM64, MACHINES };

@@ -19,7 +19,7 @@
 /* Operations of socketcall(2). */
 enum { SOCKET_BIND = 2, SOCKET_CONNECT = 3 };
 
-static const char *const words[] = {
+static const char *const words[USES] = {
 	[USE_OPEN] = "open",	   [USE_STAT] = "stat",	      [USE_ACCESS] = "access", [USE_READLINK] = "readlink",
 	[USE_EXECUTE] = "execute", [USE_CHDIR] = "chdir",     [USE_FCHDIR] = "chdir",  [USE_LIST] = "list",
 	[USE_MAKE] = "make",	   [USE_LINK] = "link",	      [USE_RENAME] = "rename", [USE_REMOVE] = "remove",
