@@ -120,7 +120,11 @@
       decorate(row);
     };
 
-    filter.addEventListener('input', show);
+    filter.addEventListener('input', () => {
+      // A new question begins with the first rows again.
+      limit = ROWS;
+      show();
+    });
     table.addEventListener('click', ({ target }) => {
       const link = target.closest('a');
       if (link) reveal(byId(link.hash.slice(1)));
