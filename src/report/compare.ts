@@ -72,7 +72,8 @@ export function compareContents(before: Contents, after: Contents): Comparison {
     if (isSame === undefined) notCompared.push(one.entry.path);
     return isSame ?? true;
   };
-  const context: Context = { isSameContent, hasPackages };
+  const hasOwners = [before, after].every(({ items }) => !isAllOfOneUser(items));
+  const context: Context = { isSameContent, hasPackages, hasOwners };
   return {
     before: before.title,
     after: after.title,
@@ -90,7 +91,14 @@ export function compareContents(before: Contents, after: Contents): Comparison {
 
 interface Context {
   readonly hasPackages: boolean;
+  readonly hasOwners: boolean;
   isSameContent(before: Item, after: Item): boolean;
+}
+
+/** Whether a root belongs to the user who built it, who could not give files to others. */
+function isAllOfOneUser(items: readonly Item[]): boolean {
+  const uids = new Set(items.map(({ entry }) => entry.uid));
+  return uids.size === 1 && !uids.has(0);
 }
 
 function byPath(items: readonly Item[]): Map<string, Item> {
@@ -124,8 +132,10 @@ function detailsOf(before: Item, after: Item, context: Context): string[] {
     if (one !== other) details.push(`${name} ${one} -> ${other}`);
   };
   if (old.type !== 'symlink') compare('mode', old.mode, current.mode);
-  compare('uid', old.uid, current.uid);
-  compare('gid', old.gid, current.gid);
+  if (context.hasOwners) {
+    compare('uid', old.uid, current.uid);
+    compare('gid', old.gid, current.gid);
+  }
   if (old.type === 'file' && current.type === 'file') {
     compare('size', old.size, current.size);
     if (old.size === current.size && !context.isSameContent(before, after)) {
