@@ -28,22 +28,26 @@ const KEY_ORDER = [
  */
 export function canonicalJson(manifest: Manifest): string {
   const { schema, request, environment, entries, missing, warnings, hints, advice } = manifest;
-  const list = (items: readonly unknown[]) =>
-    items.length === 0
-      ? '[]'
-      : `[\n${items.map((item) => `    ${canonicalValue(item)}`).join(',\n')}\n  ]`;
   return [
     '{',
     `  "schema": ${JSON.stringify(schema)},`,
     `  "request": ${canonicalValue(request)},`,
     ...(environment === undefined ? [] : [`  "environment": ${canonicalValue(environment)},`]),
-    `  "entries": ${list(entries satisfies readonly Entry[])},`,
-    `  "missing": ${list(missing)},`,
-    `  "warnings": ${list(warnings)}${hints === undefined && advice === undefined ? '' : ','}`,
-    ...(hints === undefined ? [] : [`  "hints": ${list(hints)}${advice === undefined ? '' : ','}`]),
-    ...(advice === undefined ? [] : [`  "advice": ${list(advice)}`]),
+    `  "entries": ${canonicalList(entries satisfies readonly Entry[])},`,
+    `  "missing": ${canonicalList(missing)},`,
+    `  "warnings": ${canonicalList(warnings)}${hints === undefined && advice === undefined ? '' : ','}`,
+    ...(hints === undefined
+      ? []
+      : [`  "hints": ${canonicalList(hints)}${advice === undefined ? '' : ','}`]),
+    ...(advice === undefined ? [] : [`  "advice": ${canonicalList(advice)}`]),
     '}\n',
   ].join('\n');
+}
+
+/** Formats the list of a document, one item per line. */
+export function canonicalList(items: readonly unknown[]): string {
+  if (items.length === 0) return '[]';
+  return `[\n${items.map((item) => `    ${canonicalValue(item)}`).join(',\n')}\n  ]`;
 }
 
 /** Returns whether two values have the same canonical form. */

@@ -1,5 +1,5 @@
 import { readTextFile } from '../fs/read-text.js';
-import { canonicalValue } from './canonical-json.js';
+import { canonicalList, canonicalValue } from './canonical-json.js';
 import { Field, parseJson } from './json-field.js';
 
 /** Names the format and its version; a reader refuses one it does not know. */
@@ -41,18 +41,14 @@ const MAX_BYTES = 1 << 28;
 /** The text of a file that `readUnusedFiles` reads: one group a line. Ends with a newline. */
 export function unusedFilesJson(unused: UnusedFiles): string {
   const { schema, runs, incomplete, total, unused: sum, groups } = unused;
-  const list = (items: readonly unknown[]) =>
-    items.length === 0
-      ? '[]'
-      : `[\n${items.map((item) => `    ${canonicalValue(item)}`).join(',\n')}\n  ]`;
   return [
     '{',
     `  "schema": ${JSON.stringify(schema)},`,
-    `  "runs": ${list(runs)},`,
+    `  "runs": ${canonicalList(runs)},`,
     `  "incomplete": ${incomplete},`,
     `  "total": ${canonicalValue(total)},`,
     `  "unused": ${canonicalValue(sum)},`,
-    `  "groups": ${list(groups)}`,
+    `  "groups": ${canonicalList(groups)}`,
     '}\n',
   ].join('\n');
 }

@@ -2,6 +2,7 @@ import { namesInStrings } from '../../elf/names-in-strings.js';
 import { commandNames, pathStrings } from '../../elf/path-strings.js';
 import type { ElfFile } from '../../elf/types.js';
 import type { PackageDatabase } from '../../evidence/packages/package.js';
+import type { OpenFile } from '../../fs/file-reader.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import { STANDARD_PATH } from '../../manifest/standard-path.js';
 import { lookUpProgram } from '../find-program.js';
@@ -31,13 +32,7 @@ export function namedPaths(
   elf: ElfFile,
   root: Sysroot = probe,
 ): NamedPath[] {
-  const reader = root.open(program);
-  let names: Set<string>;
-  try {
-    names = pathStrings(reader, elf.headers, MAX_READ);
-  } finally {
-    reader.close();
-  }
+  const names = withReader(root, program, (reader) => pathStrings(reader, elf.headers, MAX_READ));
   const found: NamedPath[] = [];
   for (const name of names) {
     if (ELSEWHERE.test(name)) continue;
@@ -53,9 +48,18 @@ export type Mentions = (name: string) => boolean;
 
 /** Returns whether a program has a name in its data: see `namesInStrings`. */
 export function mentionsOf(sysroot: Sysroot, program: Trace, elf: ElfFile): Mentions {
+  return withReader(sysroot, program, (reader) => namesInStrings(reader, elf.headers, MAX_READ));
+}
+
+/** Returns what `read` finds in a program. */
+function withReader<Found>(
+  sysroot: Sysroot,
+  program: Trace,
+  read: (reader: OpenFile) => Found,
+): Found {
   const reader = sysroot.open(program);
   try {
-    return namesInStrings(reader, elf.headers, MAX_READ);
+    return read(reader);
   } finally {
     reader.close();
   }
@@ -72,13 +76,7 @@ export function essentialCommands(
   database: PackageDatabase,
   root: Sysroot = sysroot,
 ): Map<string, Trace> {
-  const reader = root.open(program);
-  let names: Set<string>;
-  try {
-    names = commandNames(reader, elf.headers, MAX_READ);
-  } finally {
-    reader.close();
-  }
+  const names = withReader(root, program, (reader) => commandNames(reader, elf.headers, MAX_READ));
   const found = new Map<string, Trace>();
   for (const name of names) {
     const trace = lookUpProgram(sysroot, name, STANDARD_PATH);
