@@ -43,9 +43,14 @@ type Growing = { -readonly [K in keyof DependencyNode]: DependencyNode[K] } & {
 /**
  * The programs of a closure with what each object needs, and how it is found. What several need has
  * its own needs at one place only: the highest.
+ *
+ * @param options `totals`: add up what each node needs, true by default
  */
-export function dependencyTree(closure: Closure): DependencyNode[] {
-  const graph = new Graph(closure);
+export function dependencyTree(
+  closure: Closure,
+  { totals = true }: { readonly totals?: boolean } = {},
+): DependencyNode[] {
+  const graph = new Graph(closure, totals);
   const roots = graph.roots().map((edge) => graph.node(edge));
   const expanded = new Set<string>();
   // Breadth first, so that needs are listed as high in the tree as they occur.
@@ -78,6 +83,7 @@ export function totalOf(roots: readonly DependencyNode[]): number {
 
 class Graph {
   readonly #closure: Closure;
+  readonly #hasTotals: boolean;
   readonly #files: ReadonlyMap<string, CollectedFile>;
   readonly #totals = new Map<string, number>();
   readonly #edges = new Map<string, Edge[]>();
@@ -86,9 +92,10 @@ class Graph {
   readonly #behind = new Map<string, string>();
   readonly #requested: Edge[] = [];
 
-  constructor(closure: Closure) {
+  constructor(closure: Closure, hasTotals: boolean) {
     const { files, missing } = closure;
     this.#closure = closure;
+    this.#hasTotals = hasTotals;
     this.#files = new Map(files.map((entry) => [entry.path, entry]));
     for (const entry of [...files].sort((a, b) => a.order - b.order)) {
       for (const reason of entry.reasons) this.#add(entry, reason);
@@ -106,7 +113,8 @@ class Graph {
 
   node({ name, by, entry }: Edge): Growing {
     const file = this.#fileOf(entry.path);
-    const sizes = { size: this.#sizeOf(file), total: this.#totalOf(file) };
+    const total = this.#hasTotals ? { total: this.#totalOf(file) } : {};
+    const sizes = { size: this.#sizeOf(file), ...total };
     return { name, path: entry.path, file, ...sizes, ...(by === '' ? {} : { by }), needs: [] };
   }
 

@@ -63,7 +63,7 @@ export const treeCommand = defineCommand({
       ldCache: 'copy',
     } as const;
     const closure = await resolveRequest(request, { goesOn: true, isAdvised: false });
-    const trees = dependencyTree(closure);
+    const trees = dependencyTree(closure, { totals: args.json === true || args.size === true });
     const isWhole = closure.missing.length === 0;
     if (args.json) {
       const status = isWhole ? 'ok' : 'missing';
