@@ -1,6 +1,6 @@
-import { Readable } from 'node:stream';
 import { errnoOf, errnoText, JailbuildError } from '../errors.js';
 import type { WorkMeter } from '../manifest/work.js';
+import { ProgramInput } from './program-input.js';
 
 /** A program that makes file systems. */
 export interface DiskTool {
@@ -51,19 +51,9 @@ export async function runTool(
   { input, env = {}, signal, accept = [0] }: ToolRun = {},
 ): Promise<ToolOutput> {
   const { execa } = await import('execa');
-  let broken: unknown;
-  const watched = function* () {
-    try {
-      yield* input ?? [];
-    } catch (error) {
-      broken = error;
-      throw error;
-    }
-  };
+  const fed = input === undefined ? undefined : new ProgramInput(input);
   const result = await execa(tool.program, args, {
-    ...(input === undefined
-      ? { stdin: 'ignore' as const }
-      : { input: Readable.from(watched(), { objectMode: false }) }),
+    ...(fed === undefined ? { stdin: 'ignore' as const } : { input: fed.stream }),
     ...(signal === undefined ? {} : { cancelSignal: signal }),
     env: {
       PATH: `${process.env.PATH ?? '/usr/bin:/bin'}:${SYSTEM_DIRECTORIES}`,
@@ -77,7 +67,7 @@ export async function runTool(
     // The caller's working directory may be closed to this user, or gone.
     cwd: '/',
   });
-  if (broken !== undefined) throw broken;
+  if (fed?.error !== undefined) throw fed.error;
   signal?.throwIfAborted();
   if (errnoOf(result.cause) === 'ENOENT') throw missingTool(tool);
   const { exitCode, stdout, stderr, signalDescription } = result;

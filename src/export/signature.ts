@@ -11,6 +11,7 @@ import { readFileSync } from 'node:fs';
 import { JailbuildError, strerror } from '../errors.js';
 import type { RegistryClient } from '../image/registry/client.js';
 import { pushContent } from '../image/registry/push.js';
+import { taggedList } from '../image/registry/tagged-list.js';
 import { json, MANIFEST_TYPE } from './descriptor.js';
 
 const PAYLOAD_TYPE = 'application/vnd.dev.cosign.simplesigning.v1+json';
@@ -105,7 +106,7 @@ export async function signImages(
   for (const digest of digests) {
     const payload = payloadOf(reference, digest);
     const tagged = `${digest.replace(':', '-')}.sig`;
-    const known = await knownSignatures(client, tagged);
+    const known = await taggedList<Layer>(client, tagged, MANIFEST_TYPE, 'layers', 'signatures');
     if (known.some((layer) => isBy(key, layer, payload))) continue;
     const signature = sign('sha256', payload, key).toString('base64');
     const own = {
@@ -153,20 +154,4 @@ function isBy(key: KeyObject, layer: Layer, payload: Buffer): boolean {
   const signature = layer.annotations?.[SIGNATURE];
   if (signature === undefined || layer.digest !== blobOf(payload).digest) return false;
   return verify('sha256', payload, createPublicKey(key), Buffer.from(signature, 'base64'));
-}
-
-async function knownSignatures(client: RegistryClient, tag: string): Promise<readonly Layer[]> {
-  const answer = await client.request('GET', `manifests/${tag}`, {
-    headers: { accept: MANIFEST_TYPE },
-    accept: [200, 404],
-  });
-  const text = (await client.text(answer)).toString();
-  if (answer.status === 404) return [];
-  try {
-    const { layers } = JSON.parse(text) as { layers?: readonly Layer[] };
-    if (Array.isArray(layers)) return layers;
-  } catch {
-    // Told below.
-  }
-  throw client.failed(`has something else than signatures under the tag ${tag}`);
 }

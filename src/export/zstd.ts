@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import * as zlib from 'node:zlib';
 import { errnoOf, JailbuildError } from '../errors.js';
+import { ProgramInput } from './program-input.js';
 
 /** Of Node 22.15 and later (zlib, "Class: ZstdOptions"). */
 interface ZstdOfNode {
@@ -36,17 +37,9 @@ export async function* zstd(chunks: Iterable<Buffer>, level: number): AsyncGener
 
 async function* zstdProgram(chunks: Iterable<Buffer>, level: number): AsyncGenerator<Buffer> {
   const { execa } = await import('execa');
-  let broken: unknown;
-  const input = function* () {
-    try {
-      yield* chunks;
-    } catch (error) {
-      broken = error;
-      throw error;
-    }
-  };
+  const input = new ProgramInput(chunks);
   const program = execa('zstd', ['--quiet', '--stdout', '-T0', `-${level}`], {
-    input: Readable.from(input(), { objectMode: false }),
+    input: input.stream,
     encoding: 'buffer',
     buffer: { stdout: false, stderr: true },
     reject: false,
@@ -58,7 +51,7 @@ async function* zstdProgram(chunks: Iterable<Buffer>, level: number): AsyncGener
   try {
     yield* program.iterable({ binary: true, preserveNewlines: true }) as AsyncIterable<Buffer>;
     const { failed, exitCode, stderr, cause } = await program;
-    if (broken !== undefined) throw broken;
+    if (input.error !== undefined) throw input.error;
     if (!failed) return;
     if (errnoOf(cause) === 'ENOENT') {
       throw new JailbuildError(

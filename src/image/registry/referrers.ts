@@ -1,6 +1,8 @@
 import { ATTEMPTS, type RegistryClient } from './client.js';
+import { taggedList } from './tagged-list.js';
 
 const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json';
+const LIST = 'a list of referrers';
 
 interface Listed {
   readonly digest: string;
@@ -20,7 +22,7 @@ export async function addReferrers(
 ): Promise<void> {
   const tag = subject.replace(':', '-');
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-    const known = await listed(client, tag);
+    const known = await taggedList<Listed>(client, tag, INDEX_TYPE, 'manifests', LIST);
     const missing = referrers.filter((own) => !known.some(({ digest }) => digest === own.digest));
     if (missing.length === 0) return;
     const manifests = [...known, ...missing];
@@ -32,20 +34,4 @@ export async function addReferrers(
     });
     answer.body.resume();
   }
-}
-
-async function listed(client: RegistryClient, tag: string): Promise<readonly Listed[]> {
-  const answer = await client.request('GET', `manifests/${tag}`, {
-    headers: { accept: INDEX_TYPE },
-    accept: [200, 404],
-  });
-  const text = (await client.text(answer)).toString();
-  if (answer.status === 404) return [];
-  try {
-    const { manifests } = JSON.parse(text) as { manifests?: readonly Listed[] };
-    if (Array.isArray(manifests)) return manifests;
-  } catch {
-    // Told below.
-  }
-  throw client.failed(`has something else than a list of referrers under the tag ${tag}`);
 }

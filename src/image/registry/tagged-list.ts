@@ -1,0 +1,32 @@
+import type { RegistryClient } from './client.js';
+
+/**
+ * Reads the list that a manifest under a tag holds.
+ *
+ * @param mediaType of the manifest
+ * @param member the name of the list in it
+ * @param what the list, for messages
+ * @returns no items if nothing has the tag
+ * @throws JailbuildError REGISTRY_FAILED
+ */
+export async function taggedList<Item>(
+  client: RegistryClient,
+  tag: string,
+  mediaType: string,
+  member: string,
+  what: string,
+): Promise<readonly Item[]> {
+  const answer = await client.request('GET', `manifests/${tag}`, {
+    headers: { accept: mediaType },
+    accept: [200, 404],
+  });
+  const text = (await client.text(answer)).toString();
+  if (answer.status === 404) return [];
+  try {
+    const { [member]: items } = JSON.parse(text) as Record<string, unknown>;
+    if (Array.isArray(items)) return items;
+  } catch {
+    // Told below.
+  }
+  throw client.failed(`has something else than ${what} under the tag ${tag}`);
+}
