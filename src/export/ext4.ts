@@ -315,7 +315,7 @@ function commandLine(words: readonly string[]): Buffer {
       return /^[\w@./+-]+$/.test(word) ? word : `"${word.replaceAll('"', '""')}"`;
     throw new JailbuildError(
       'NOT_EXPORTABLE',
-      `${word}: has a line feed in its name, which debugfs cannot be told: leave it out, or export in another form`,
+      `${word}: has a line feed in its name, which debugfs cannot read: leave it out, or export in another form`,
       word,
     );
   });

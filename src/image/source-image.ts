@@ -165,7 +165,7 @@ export async function* verified(
   }
   const found = `sha256:${hash.digest('hex')}`;
   if (found === digest) return;
-  throw invalid(where, `a part of digest ${digest} has in truth ${found}`);
+  throw invalid(where, `the blob ${digest} is damaged: its content has the digest ${found}`);
 }
 
 /** Checks that a text is a digest of the kind that is supported, and nothing that names another file. */

@@ -162,7 +162,7 @@ function linuxOf(options: LaunchOptions, denied: readonly string[]): Json {
   if (more.length > 0)
     throw new JailbuildError('USAGE', '--seccomp: a bundle holds one filter alone');
   if (options.landlock !== undefined)
-    throw new JailbuildError('USAGE', '--landlock: a bundle cannot express it');
+    throw new JailbuildError('USAGE', '--landlock: an OCI bundle cannot express it: leave it out');
   const seccomp = seccompOf(filter, options, denied);
   return {
     namespaces: namespacesOf(options).map((type) => ({ type })),

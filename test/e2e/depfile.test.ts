@@ -178,7 +178,7 @@ test('a build, a jail file and its profile are in the rule', needs('make'), () =
     env,
   });
   assert.equal(refused.status, 2);
-  assert.match(refused.stderr, /make and ninja cannot have this name/);
+  assert.match(refused.stderr, /make and ninja cannot read this name: choose another/);
   const without = jailbuild(['export', 'ls', '--to', 'tar:-', '--depfile', 'x.d'], { cwd, env });
   assert.equal(without.status, 2);
   assert.match(without.stderr, /name the target with --depfile-target/);

@@ -155,16 +155,20 @@ test('damaged images are told in one line, and nothing stays of them', () => {
   const bytes = readFileSync(blob);
   const tree = ['tree', '--sysroot', image, '/bin/ls'] as const;
   writeFileSync(blob, bytes.subarray(0, bytes.length / 2));
-  fails(1, /layer 1: (cannot be decompressed|is truncated|a part of digest)/, ...tree);
+  fails(
+    1,
+    /layer 1: (cannot be decompressed|is truncated|the blob sha256:[0-9a-f]+ is damaged: its content has the digest)/,
+    ...tree,
+  );
   const changed = Buffer.from(bytes);
   changed[9] = 3;
   writeFileSync(blob, changed);
-  fails(1, /layer 1: a part of digest sha256:[0-9a-f]+ has in truth/, ...tree);
+  fails(1, /layer 1: the blob sha256:[0-9a-f]+ is damaged: its content has the digest /, ...tree);
   rmSync(blob);
   fails(1, /has no blob sha256/, ...tree);
   writeFileSync(blob, bytes);
   writeFileSync(at(digest), JSON.stringify({ ...manifest, schemaVersion: 1 }));
-  fails(1, /a part of digest/, ...tree);
+  fails(1, /the blob sha256:[0-9a-f]+ is damaged: its content has the digest/, ...tree);
   writeFileSync(at(digest), text);
   assert.deepEqual(readdirSync(path.join(cache, 'jailbuild/images')), []);
   fails(1, /has no image absent; it has/, 'tree', '--sysroot', `oci:${layout}:absent`, 'ls');

@@ -59,7 +59,7 @@ export async function prepareDepfile(
   if (!isTargetName(name)) {
     throw new JailbuildError(
       'USAGE',
-      `--depfile-target ${name}: make and ninja cannot have this name`,
+      `--depfile-target ${name}: make and ninja cannot read this name: choose another`,
     );
   }
   const file: PendingFile = await prepareFile(args.depfile);
@@ -72,7 +72,7 @@ export async function prepareDepfile(
       const { text, unwritable } = depfile(name, kept);
       for (const item of unwritable) {
         warn(
-          `${printable(item)}: make and ninja cannot have this name, and will not notice changes of it`,
+          `${printable(item)}: make and ninja cannot read this name, and will not notice changes to it`,
         );
       }
       await file.commit(text);

@@ -62,7 +62,7 @@ export function findSource(
   }
   if (args['from-image'] !== undefined) {
     if (from !== undefined || args.sysroot !== undefined) {
-      throw new JailbuildError('USAGE', '--from-image goes without --from and --sysroot');
+      throw new JailbuildError('USAGE', '--from-image cannot be combined with --from or --sysroot');
     }
     return {
       async read() {

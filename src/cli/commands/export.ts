@@ -66,7 +66,10 @@ export const exportCommand = defineCommand({
     );
     for (const destination of destinations) checkUsage(line, destination, toStdout.length);
     if (destinations.length > 1 && destinations.some(({ kind }) => kind === 'portable')) {
-      throw new JailbuildError('USAGE', '--to portable: has files of its own: export it by itself');
+      throw new JailbuildError(
+        'USAGE',
+        '--to portable: adds files of its own: export it without another --to',
+      );
     }
     if (toStdout.length > 0 && (await outputIsTerminal())) {
       throw new JailbuildError('USAGE', '--to: refusing to write an archive to a terminal');

@@ -162,7 +162,7 @@ async function proveCommandLine(root: string, args: ProveArguments): Promise<Pro
 /** Proves all proofs of a jail file in a jail. */
 async function proveFile(root: string, args: ProveArguments): Promise<readonly Proven[]> {
   if ((args['--'] ?? []).length > 0 || args.expect !== undefined)
-    throw new JailbuildError('USAGE', '--proofs takes neither a command nor --expect');
+    throw new JailbuildError('USAGE', '--proofs cannot be combined with a command or --expect');
   const { requireRecord } = await import('../../jail/record/record.js');
   const { readJailFile } = await import('../../profile/jail-file.js');
   const { proofsOf } = await import('../options/proofs.js');

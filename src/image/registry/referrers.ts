@@ -2,7 +2,7 @@ import { ATTEMPTS, type RegistryClient } from './client.js';
 import { taggedList } from './tagged-list.js';
 
 const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json';
-const LIST = 'a list of referrers';
+const LIST = 'list of referrers';
 
 interface Listed {
   readonly digest: string;

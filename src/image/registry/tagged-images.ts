@@ -62,5 +62,5 @@ function parse(client: RegistryClient, body: Buffer): object {
   } catch {
     // Told below.
   }
-  throw client.failed('answers with something else than JSON');
+  throw client.failed('answered with something other than JSON');
 }

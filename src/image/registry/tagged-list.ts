@@ -28,5 +28,5 @@ export async function taggedList<Item>(
   } catch {
     // Told below.
   }
-  throw client.failed(`has something else than ${what} under the tag ${tag}`);
+  throw client.failed(`has no ${what} under the tag ${tag}, but something else: remove that tag`);
 }
