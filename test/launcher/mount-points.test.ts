@@ -13,15 +13,16 @@ import { describe, test } from 'node:test';
 import { exec, type Finished, JAILBUILD, jailbuild } from '../support/cli.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
+import { AS_NOBODY, NOBODY } from './support.js';
 
 type Run = (...args: readonly string[]) => Finished;
 
 const asRoot: Run = (...args) => jailbuild(args);
 const asUser: Run = (...args) =>
-  exec('setpriv', [
-    ...['--reuid', '65534', '--regid', '65534', '--clear-groups'],
-    ...['env', 'HOME=/nonexistent', process.execPath, JAILBUILD, ...args],
-  ]);
+  // Executed by setpriv itself, which may still search directories that are closed to the user.
+  exec('setpriv', [...AS_NOBODY.slice(1), process.execPath, JAILBUILD, ...args], {
+    env: { ...process.env, HOME: '/nonexistent' },
+  });
 
 /** Runs that make places: of several kinds, below places of others, and through a link of the jail. */
 const RUNS: readonly (readonly string[])[] = [
@@ -39,7 +40,7 @@ for (const [who, run] of [
     const directory = tempDir();
     // Every one on the way to it may be searched.
     chmodSync(directory, 0o755);
-    if (run === asUser) chownSync(directory, 65534, 65534);
+    if (run === asUser) chownSync(directory, NOBODY, NOBODY);
     const succeed: Run = (...args) => {
       const finished = run(...args);
       assert.equal(finished.status, 0, `${args.join(' ')}: ${finished.stdout}${finished.stderr}`);
