@@ -70,12 +70,15 @@ async function loadParser({ Parser, Language }: typeof TreeSitter): Promise<Tree
   }
 }
 
+/** Flags of V8 that are on by default (node --v8-options). */
+const OPTIMISER = ['wasm-tier-up', 'wasm-dynamic-tiering'];
+
 /**
  * Turns V8's optimising compiler of WebAssembly on or off. The grammar is one large function, which
  * costs 650 ms of CPU time to optimise; no script that is read once gains them.
  */
 function setOptimiser(isOn: boolean): void {
-  setFlagsFromString(isOn ? '--no-liftoff-only' : '--liftoff-only');
+  for (const flag of OPTIMISER) setFlagsFromString(isOn ? `--${flag}` : `--no-${flag}`);
 }
 
 function parse(parser: TreeSitter.Parser, text: string): ShellNode | undefined {
