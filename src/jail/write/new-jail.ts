@@ -101,6 +101,8 @@ export async function writeNewJail(
     ];
     const isAside = manifest.entries.length > LONG;
     const finishing = transaction.run(steps, { ordered: true, signal, isAside });
+    // Awaited below: a failure before that is not one that nobody sees.
+    finishing.catch(() => {});
     const reports = progress.reports(manifest);
     try {
       // While it goes to the disk.
