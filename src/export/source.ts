@@ -1,6 +1,7 @@
 import { JailbuildError } from '../errors.js';
 import { DirectoryView } from '../fs/file-view.js';
 import { isTrace, Sysroot } from '../fs/sysroot.js';
+import type { RegistryAccess } from '../image/registry/client.js';
 import { addXattrs } from '../jail/engine/source-xattrs.js';
 import { readMountPoints } from '../jail/record/mount-points.js';
 import { readRecord } from '../jail/record/record.js';
@@ -11,6 +12,7 @@ import type { Entry, Manifest, MissingLibrary } from '../manifest/manifest.js';
 import { describeMissing, refuseMissing } from '../manifest/missing.js';
 import { readManifest } from '../manifest/read.js';
 import type { ResolveRequest } from '../manifest/request.js';
+import { openSysroot } from '../plan/open-sysroot.js';
 import { PlanView } from '../plan/plan-view.js';
 import { planRequest } from '../plan/resolve-request.js';
 import { originalsOf, type VerifyOptions, verifyPlan } from '../plan/verify.js';
@@ -47,11 +49,13 @@ export interface SourceTree {
  */
 export async function jailTree(root: string): Promise<SourceTree> {
   const { warnings, ...scanned } = scanTree(root, { leaveOut: [STATE_DIRECTORY] });
-  const { manifest, request } = readRecord(root) ?? {};
+  const record = readRecord(root);
+  const { manifest } = record ?? {};
   const { entries, sourceRoot } = await addXattrs(
     { ...scanned, entries: withoutMountPoints(scanned.entries, root, manifest) },
     scanned.sourceRoot,
   );
+  const request = record === undefined ? undefined : await openSysroot(record.request);
   const sysroot = new Sysroot(request?.sysroot);
   const planned = new Map(manifest?.entries.map((entry) => [entry.path, entry]));
   const known = entries.map((entry): Entry => {
@@ -108,8 +112,9 @@ export function recordedTree(file: string, root: string | undefined): SourceTree
 export async function requestTree(
   request: ResolveRequest,
   allowMissing: boolean,
+  registry?: RegistryAccess,
 ): Promise<SourceTree> {
-  const { closure, manifest } = await planRequest(request, allowMissing);
+  const { closure, manifest } = await planRequest(request, allowMissing, registry);
   const { sysroot, searchPath } = closure;
   const originals = originalsOf(closure, () => true);
   const detailed = await addXattrs(manifest, sysroot.prefix);

@@ -1,4 +1,5 @@
 import type { Platform } from '../image/platform.js';
+import { platformName } from '../image/platform.js';
 import type { Entry } from '../manifest/manifest.js';
 import { fileTotals, WorkMeter, type WorkProgress } from '../manifest/work.js';
 import { type Blob, type BlobStore, blobName } from './blobs.js';
@@ -14,7 +15,6 @@ import {
 } from './image.js';
 import { type LayerChoice, splitLayers } from './layers.js';
 import { checkPlatform, platformOf } from './platform.js';
-import { platformName } from './platform-name.js';
 import { type Attachment, type StoredReferrer, storeReferrers } from './referrers.js';
 import { creationTime } from './times.js';
 

@@ -2,12 +2,13 @@ import { JailbuildError } from '../../errors.js';
 import { type Destination, isContainerImage, STDOUT_PATH } from '../../export/destination.js';
 import type { ExportOptions, ExportPart, ExportResult } from '../../export/export.js';
 import type { StoredLayer } from '../../export/image.js';
-import { platformName } from '../../export/platform-name.js';
 import { isStandardOutput, isStream } from '../../fs/atomic-file.js';
 import type { Sysroot } from '../../fs/sysroot.js';
 import type { LeftOut } from '../../image/left-out.js';
+import { platformName } from '../../image/platform.js';
 import type { Entry } from '../../manifest/manifest.js';
 import type { WorkProgress } from '../../manifest/work.js';
+import type { JailFile } from '../../profile/jail-file.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { Interrupt } from '../interrupt.js';
@@ -123,9 +124,10 @@ async function proveFirst({ args, source }: Part): Promise<void> {
   if (file === undefined) return;
   const { jailFileRequest } = await import('../options/request.js');
   const allowMissing = args['allow-missing'] ?? file.options['allow-missing'] === true;
-  const { platformRoot: sysroot } = args;
-  const request = { ...jailFileRequest(file), ...(sysroot === undefined ? {} : { sysroot }) };
-  await proveRequest(request, { ...options, allowMissing });
+  const request = { ...jailFileRequest(file), ...args.platformRoot };
+  const { registryOptionsOf } = await import('../options/registry.js');
+  const registry = registryOptionsOf(args);
+  await proveRequest(request, { ...options, allowMissing, registry });
 }
 
 async function exportSources(
@@ -192,7 +194,9 @@ async function commitRule(
   const { loadProfiles } = await import('../../profile/load.js');
   const files = parts.flatMap(({ args, source: { file } }) => [
     ...(args.from === undefined ? [] : [args.from]),
-    ...(args['from-image'] === undefined ? [] : filesOfImage(args['from-image'])),
+    ...filesOfImage(args['from-image']),
+    ...filesOfImage((args.platformRoot ?? args).sysrootImage?.reference),
+    ...filesOfImage(rootOfFile(file)),
     ...(args.trace ?? []),
     ...(file === undefined ? [] : [file.path, ...file.traces]),
     ...loadProfiles([...(args.profile ?? []), ...(file?.profiles ?? [])]).map(({ path }) => path),
@@ -202,6 +206,12 @@ async function commitRule(
     [...files, ...sources],
     prepared.map(({ sysroot }) => lookedAt(sysroot)),
   );
+}
+
+/** The root that a jail file names. */
+function rootOfFile(file: JailFile | undefined): string | undefined {
+  const root = file?.options.sysroot;
+  return typeof root === 'string' ? root : undefined;
 }
 
 interface PreparedSbom {
