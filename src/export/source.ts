@@ -4,7 +4,7 @@ import { isTrace, Sysroot } from '../fs/sysroot.js';
 import type { RegistryAccess } from '../image/registry/client.js';
 import { addXattrs } from '../jail/engine/source-xattrs.js';
 import { readMountPoints } from '../jail/record/mount-points.js';
-import { readRecord } from '../jail/record/record.js';
+import { type JailRecord, readRecord } from '../jail/record/record.js';
 import { STATE_DIRECTORY } from '../jail/record/state.js';
 import type { Advice } from '../manifest/advice.js';
 import { isCopyOf } from '../manifest/differences.js';
@@ -55,8 +55,7 @@ export async function jailTree(root: string): Promise<SourceTree> {
     { ...scanned, entries: withoutMountPoints(scanned.entries, root, manifest) },
     scanned.sourceRoot,
   );
-  const request = record === undefined ? undefined : await openSysroot(record.request);
-  const sysroot = new Sysroot(request?.sysroot);
+  const { sysroot, unknown } = await originOfJail(record, scanned.sourceRoot);
   const planned = new Map(manifest?.entries.map((entry) => [entry.path, entry]));
   const known = entries.map((entry): Entry => {
     const reasons = planned.get(entry.path)?.reasons ?? entry.reasons;
@@ -65,7 +64,11 @@ export async function jailTree(root: string): Promise<SourceTree> {
   const command = manifest === undefined ? undefined : firstProgram(manifest);
   return {
     tree: { entries: known, sourceRoot },
-    warnings: [...warnings, ...(manifest === undefined ? [] : jailProblems(manifest, sourceRoot))],
+    warnings: [
+      ...warnings,
+      ...unknown,
+      ...(manifest === undefined ? [] : jailProblems(manifest, sourceRoot)),
+    ],
     sysroot,
     originOf: (entry) => originOf(entry, planned.get(entry.path)?.source ?? entry.path, sysroot),
     recordedOriginOf: ({ path }) => planned.get(path)?.source,
@@ -75,6 +78,24 @@ export async function jailTree(root: string): Promise<SourceTree> {
     environment: manifest?.environment ?? {},
     ...(command === undefined ? {} : { command: [command] }),
   };
+}
+
+/**
+ * Opens the root that the files of a jail are from. Where that cannot be had any more, nothing is known of
+ * their packages: the jail's own root is returned, and a warning.
+ */
+async function originOfJail(
+  record: JailRecord | undefined,
+  jail: string,
+): Promise<{ readonly sysroot: Sysroot; readonly unknown: readonly string[] }> {
+  try {
+    const request = record === undefined ? undefined : await openSysroot(record.request);
+    return { sysroot: new Sysroot(request?.sysroot), unknown: [] };
+  } catch (error) {
+    if (!(error instanceof JailbuildError)) throw error;
+    const what = 'which packages the files of the jail are from is unknown';
+    return { sysroot: new Sysroot(jail), unknown: [`${error.message}: ${what}`] };
+  }
 }
 
 /**
