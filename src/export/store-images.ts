@@ -66,12 +66,33 @@ const DEFAULT_MAX_LAYERS = 64;
  * @param beside images for other platforms that are stored already and go into the index
  */
 export async function storeImages(
-  parts: readonly { readonly tree: FileTree; readonly options: StoreOptions }[],
+  parts: Parameters<typeof storeEach>[0],
   store: BlobStore,
   beside: readonly Descriptor[] = [],
 ): Promise<StoredImages> {
+  return uniteImages(await storeEach(parts, store), store, beside);
+}
+
+/** Stores the image of each platform. */
+export async function storeEach(
+  parts: readonly { readonly tree: FileTree; readonly options: StoreOptions }[],
+  store: BlobStore,
+): Promise<readonly StoredImage[]> {
   const images: StoredImage[] = [];
   for (const { tree, options } of parts) images.push(await storeImage(tree, store, options));
+  return images;
+}
+
+/**
+ * Stores an index of images where they are several.
+ *
+ * @param beside images for other platforms that are stored already and go into the index
+ */
+export async function uniteImages(
+  images: readonly StoredImage[],
+  store: BlobStore,
+  beside: readonly Descriptor[] = [],
+): Promise<StoredImages> {
   const own = images.map(descriptorOf);
   const nameOf = ({ platform }: Descriptor) => platformName(platform);
   const names = new Set(own.map(nameOf));
