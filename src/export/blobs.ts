@@ -34,6 +34,9 @@ export interface BlobStore {
   ): Promise<Blob>;
 }
 
+/** The directory of an image layout in which all blobs are. */
+export const BLOBS = 'blobs/sha256';
+
 /** `blobs/sha256/HEX` (OCI image spec, image-layout.md). */
 export function blobName(digest: string): string {
   return `blobs/${digest.replace(':', '/')}`;

@@ -15,6 +15,7 @@ import { findSparse } from '../jail/engine/sparse-sources.js';
 import type { Entry } from '../manifest/manifest.js';
 import { fileTotals, WorkMeter } from '../manifest/work.js';
 import {
+  BLOBS,
   type Blob,
   BlobArchive,
   BlobDirectory,
@@ -46,10 +47,13 @@ import {
 import type { Referrer } from './referrers.js';
 import {
   referrersOf,
+  type StoredImage,
   type StoredImages,
   type StoreOptions,
+  storeEach,
   storeImages,
   storeLayersAndConfig,
+  uniteImages,
 } from './store-images.js';
 import { TAR_END, tar } from './tar.js';
 import { imageXattrs, refuseReservedNames } from './target-names.js';
@@ -265,30 +269,49 @@ async function openArchive(file: string, { signal }: ExportOptions): Promise<Out
   throw new JailbuildError('USAGE', `${file}: refusing to write an archive to a terminal`);
 }
 
-/** Adds to a layout that exists: its index, which makes an image part of it, is written last. */
+/**
+ * Adds to a layout that exists, or makes one. Its index, which makes an image part of it, is written last, by
+ * one export at a time: what others have added meanwhile stays.
+ */
 async function exportLayout(
   parts: readonly ExportPart[],
   destination: Extract<Destination, { kind: 'oci' }>,
-  { append }: ExportOptions,
+  { append, signal }: ExportOptions,
 ): Promise<ExportResult> {
   const { path: directory, tag } = destination;
-  const known = readIndex(directory);
-  const beside = append ? taggedImages(directory, known, tag) : [];
-  const write = async (root: string): Promise<ExportResult> => {
-    const store = new BlobDirectory(root);
-    const stored = await storeImages(parts, store, beside);
-    if (known === undefined) await store.put([LAYOUT], () => LAYOUT_FILE);
+  const addTo = async (root: string, images: readonly StoredImage[]): Promise<ExportResult> => {
+    const known = root === directory ? readIndex(directory) : undefined;
+    const beside = append ? taggedImages(directory, known, tag) : [];
+    const stored = await uniteImages(images, new BlobDirectory(root), beside);
     await drafted(draftFile(path.join(root, INDEX_FILE)), async (index) => {
       await index.append(indexWith(known, stored.root, tag, referrersOf(stored)));
       index.commit();
     });
     return resultOf(parts, destination, stored, tag);
   };
-  if (known !== undefined) return write(directory);
+  const addLocked = async (images: readonly StoredImage[]): Promise<ExportResult> => {
+    const { lockJail } = await import('../jail/lock.js');
+    const lock = await lockJail(directory, { wait: true, signal });
+    try {
+      return await addTo(directory, images);
+    } finally {
+      await lock.release();
+    }
+  };
+  if (readIndex(directory) !== undefined) {
+    return addLocked(await storeEach(parts, new BlobDirectory(directory)));
+  }
   return drafted(new DraftDirectory(directory), async (draft) => {
-    const result = await write(draft.path);
-    draft.commit();
-    return result;
+    const store = new BlobDirectory(draft.path);
+    const images = await storeEach(parts, store);
+    await store.put([LAYOUT], () => LAYOUT_FILE);
+    const result = await addTo(draft.path, images);
+    if (draft.commitUnlessThere()) return result;
+    // Another export has made the layout meanwhile.
+    draft.moveFiles(BLOBS);
+    const added = await addLocked(images);
+    draft.discard();
+    return added;
   });
 }
 

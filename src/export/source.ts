@@ -1,9 +1,10 @@
 import { JailbuildError } from '../errors.js';
 import { DirectoryView } from '../fs/file-view.js';
 import { isTrace, Sysroot } from '../fs/sysroot.js';
+import type { RegistryAccess } from '../image/registry/client.js';
 import { addXattrs } from '../jail/engine/source-xattrs.js';
 import { readMountPoints } from '../jail/record/mount-points.js';
-import { readRecord } from '../jail/record/record.js';
+import { type JailRecord, readRecord } from '../jail/record/record.js';
 import { STATE_DIRECTORY } from '../jail/record/state.js';
 import type { Advice } from '../manifest/advice.js';
 import { isCopyOf } from '../manifest/differences.js';
@@ -11,6 +12,7 @@ import type { Entry, Manifest, MissingLibrary } from '../manifest/manifest.js';
 import { describeMissing, refuseMissing } from '../manifest/missing.js';
 import { readManifest } from '../manifest/read.js';
 import type { ResolveRequest } from '../manifest/request.js';
+import { openSysroot } from '../plan/open-sysroot.js';
 import { PlanView } from '../plan/plan-view.js';
 import { planRequest } from '../plan/resolve-request.js';
 import { originalsOf, type VerifyOptions, verifyPlan } from '../plan/verify.js';
@@ -47,12 +49,13 @@ export interface SourceTree {
  */
 export async function jailTree(root: string): Promise<SourceTree> {
   const { warnings, ...scanned } = scanTree(root, { leaveOut: [STATE_DIRECTORY] });
-  const { manifest, request } = readRecord(root) ?? {};
+  const record = readRecord(root);
+  const { manifest } = record ?? {};
   const { entries, sourceRoot } = await addXattrs(
     { ...scanned, entries: withoutMountPoints(scanned.entries, root, manifest) },
     scanned.sourceRoot,
   );
-  const sysroot = new Sysroot(request?.sysroot);
+  const { sysroot, unknown } = await originOfJail(record, scanned.sourceRoot);
   const planned = new Map(manifest?.entries.map((entry) => [entry.path, entry]));
   const known = entries.map((entry): Entry => {
     const reasons = planned.get(entry.path)?.reasons ?? entry.reasons;
@@ -61,7 +64,11 @@ export async function jailTree(root: string): Promise<SourceTree> {
   const command = manifest === undefined ? undefined : firstProgram(manifest);
   return {
     tree: { entries: known, sourceRoot },
-    warnings: [...warnings, ...(manifest === undefined ? [] : jailProblems(manifest, sourceRoot))],
+    warnings: [
+      ...warnings,
+      ...unknown,
+      ...(manifest === undefined ? [] : jailProblems(manifest, sourceRoot)),
+    ],
     sysroot,
     originOf: (entry) => originOf(entry, planned.get(entry.path)?.source ?? entry.path, sysroot),
     recordedOriginOf: ({ path }) => planned.get(path)?.source,
@@ -71,6 +78,24 @@ export async function jailTree(root: string): Promise<SourceTree> {
     environment: manifest?.environment ?? {},
     ...(command === undefined ? {} : { command: [command] }),
   };
+}
+
+/**
+ * Opens the root that the files of a jail are from. Where that cannot be had any more, nothing is known of
+ * their packages: the jail's own root is returned, and a warning.
+ */
+async function originOfJail(
+  record: JailRecord | undefined,
+  jail: string,
+): Promise<{ readonly sysroot: Sysroot; readonly unknown: readonly string[] }> {
+  try {
+    const request = record === undefined ? undefined : await openSysroot(record.request);
+    return { sysroot: new Sysroot(request?.sysroot), unknown: [] };
+  } catch (error) {
+    if (!(error instanceof JailbuildError)) throw error;
+    const what = 'which packages the files of the jail are from is unknown';
+    return { sysroot: new Sysroot(jail), unknown: [`${error.message}: ${what}`] };
+  }
 }
 
 /**
@@ -108,8 +133,9 @@ export function recordedTree(file: string, root: string | undefined): SourceTree
 export async function requestTree(
   request: ResolveRequest,
   allowMissing: boolean,
+  registry?: RegistryAccess,
 ): Promise<SourceTree> {
-  const { closure, manifest } = await planRequest(request, allowMissing);
+  const { closure, manifest } = await planRequest(request, allowMissing, registry);
   const { sysroot, searchPath } = closure;
   const originals = originalsOf(closure, () => true);
   const detailed = await addXattrs(manifest, sysroot.prefix);

@@ -1,4 +1,5 @@
 import type { Platform } from '../image/platform.js';
+import { platformName } from '../image/platform.js';
 import type { Entry } from '../manifest/manifest.js';
 import { fileTotals, WorkMeter, type WorkProgress } from '../manifest/work.js';
 import { type Blob, type BlobStore, blobName } from './blobs.js';
@@ -14,7 +15,6 @@ import {
 } from './image.js';
 import { type LayerChoice, splitLayers } from './layers.js';
 import { checkPlatform, platformOf } from './platform.js';
-import { platformName } from './platform-name.js';
 import { type Attachment, type StoredReferrer, storeReferrers } from './referrers.js';
 import { creationTime } from './times.js';
 
@@ -66,12 +66,33 @@ const DEFAULT_MAX_LAYERS = 64;
  * @param beside images for other platforms that are stored already and go into the index
  */
 export async function storeImages(
-  parts: readonly { readonly tree: FileTree; readonly options: StoreOptions }[],
+  parts: Parameters<typeof storeEach>[0],
   store: BlobStore,
   beside: readonly Descriptor[] = [],
 ): Promise<StoredImages> {
+  return uniteImages(await storeEach(parts, store), store, beside);
+}
+
+/** Stores the image of each platform. */
+export async function storeEach(
+  parts: readonly { readonly tree: FileTree; readonly options: StoreOptions }[],
+  store: BlobStore,
+): Promise<readonly StoredImage[]> {
   const images: StoredImage[] = [];
   for (const { tree, options } of parts) images.push(await storeImage(tree, store, options));
+  return images;
+}
+
+/**
+ * Stores an index of images where they are several.
+ *
+ * @param beside images for other platforms that are stored already and go into the index
+ */
+export async function uniteImages(
+  images: readonly StoredImage[],
+  store: BlobStore,
+  beside: readonly Descriptor[] = [],
+): Promise<StoredImages> {
   const own = images.map(descriptorOf);
   const nameOf = ({ platform }: Descriptor) => platformName(platform);
   const names = new Set(own.map(nameOf));

@@ -98,6 +98,7 @@ interface Begun {
   readonly resolution: Resolution;
   readonly requested: readonly FoundProgram[];
   readonly warnings: readonly string[];
+  readonly isBasic: Brought['isBasic'];
 }
 
 /** A resolution on its way: what it takes to read scripts is loaded only where there are some. */
@@ -110,18 +111,20 @@ export class Resolving {
   readonly #requested: readonly FoundProgram[];
   readonly #warnings: readonly string[];
   readonly #followsScripts: boolean;
+  readonly #isBasic: Brought['isBasic'];
 
-  private constructor({ request, context, resolution, requested, warnings }: Begun) {
+  private constructor({ request, context, resolution, requested, warnings, isBasic }: Begun) {
     this.#request = request;
     this.#context = context;
     this.#resolution = resolution;
     this.#requested = requested;
     this.#warnings = warnings;
+    this.#isBasic = isBasic;
     const environment = context.additions?.environment ?? {};
     this.#outside = programsOutside(requested, environment);
     this.#environment = jailEnvironment(resolution, this.#outside, environment);
     this.#followsScripts =
-      request.scriptCommands !== 'none' && followedScripts(resolution).length > 0;
+      request.scriptCommands !== 'none' && followedScripts(resolution, isBasic).length > 0;
   }
 
   /**
@@ -161,7 +164,8 @@ export class Resolving {
     const brought = context.packages?.({ ...resolution, sysroot: sources }, requested);
     if (brought !== undefined) addWanted(resolution, brought);
     const warnings = [...added, ...(brought?.warnings ?? [])];
-    return new Resolving({ request, context, resolution, requested, warnings });
+    const isBasic = brought?.isBasic;
+    return new Resolving({ request, context, resolution, requested, warnings, isBasic });
   }
 
   /** Whether {@link finish} is to be given what reads the syntax of shells. */
@@ -183,7 +187,7 @@ export class Resolving {
     const gaps =
       syntax === undefined || !this.#followsScripts
         ? []
-        : addScriptCommands(resolution, syntax, jailPathOf(this.#environment));
+        : addScriptCommands(resolution, syntax, jailPathOf(this.#environment), this.#isBasic);
     const { terminals } = resolveEnvironment(request);
     const terminfo = request.terminfo ?? 'default';
     const ldCache = request.ldCache ?? 'generate';
