@@ -148,7 +148,7 @@ export const buildOptions = {
   verbose: { alias: 'v', type: 'boolean', describe: 'Print every entry and what was done' },
 } as const;
 
-/** What a manifest has settled already, or what would make the jail another one. */
+/** Options that a manifest already determines, or that would change the jail. */
 export const ASKING = [
   'file',
   'user',

@@ -11,7 +11,7 @@ const RIGHTS = 'Rights';
 
 const LIMITS = 'Limits';
 
-/** Options of `run` that `prove` has as well. */
+/** Options shared by `run` and `prove`. */
 export const provableOptions = {
   env: {
     alias: 'e',
