@@ -45,7 +45,7 @@ function ofSystem(error: unknown): unknown {
     error.code === 'ERR_INVALID_ARG_VALUE' &&
     /null bytes/.test(error.message)
   ) {
-    return new JailbuildError('USAGE', 'a path has a NUL byte in it, which no path can have');
+    return new JailbuildError('USAGE', 'a path contains a NUL byte: remove it');
   }
   // A file vanished meanwhile: the system error is for the user.
   if (errnoOf(error) !== undefined && 'syscall' in error && 'path' in error) {
@@ -152,5 +152,7 @@ function refuseMisspeltCommand(word: string | undefined): void {
   if (names.includes(word) || existsSync(word)) return;
   const command = nearest(word, names, 1);
   if (command === undefined || command[0] !== word[0]) return;
-  refuse(`no command ${word}; did you mean ${command}? A new directory is written ./${word}`);
+  refuse(
+    `no command ${word}; did you mean ${command}? To create a directory of that name, write ./${word}`,
+  );
 }

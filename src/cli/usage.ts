@@ -34,7 +34,7 @@ export function checkArguments(
   }
   const [extra] = Array.isArray(extras) ? extras : [];
   if (extra !== undefined) {
-    const hint = command.rest === undefined ? '' : '; a command is written behind --';
+    const hint = command.rest === undefined ? '' : '; put the command after --';
     const written = withSeparator(command, words);
     refuse(`${command.name} takes no argument ${extra}${written ?? hint}`, command);
   }

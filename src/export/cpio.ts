@@ -108,7 +108,11 @@ function headerOf(entry: Entry, inode: number, names: number): Header {
   const { path, uid, gid } = entry;
   const device = 'major' in entry ? { major: entry.major, minor: entry.minor } : {};
   if (entry.type === 'file' && entry.size > MAX_FIELD) {
-    throw new JailbuildError('NOT_EXPORTABLE', `${path}: is too large for cpio (4 GiB)`, path);
+    throw new JailbuildError(
+      'NOT_EXPORTABLE',
+      `${path}: exceeds the cpio limit of 4 GiB: export as tar`,
+      path,
+    );
   }
   const seconds = Number(nanoseconds(entry.mtime) / 1_000_000_000n);
   return {

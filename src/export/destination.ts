@@ -90,12 +90,12 @@ export function parseDestination(text: string): Destination {
   if (kind === 'ext4') {
     if (name === undefined) return { kind, path };
     const [, digits, unit = ''] = /^(\d{1,9})([KMGT]?)$/.exec(name) ?? [];
-    if (digits === undefined) throw usage(`${name} is not a size, as 512M`);
+    if (digits === undefined) throw usage(`${name} is not a size, such as 512M`);
     return { kind, path, size: Number(digits) * (UNITS[unit] ?? 1) };
   }
   if (kind === 'docker-archive') {
     if (name === undefined) return { kind, path };
-    if (!REFERENCE.test(name)) throw usage(`${name} is not a reference, as name:tag`);
+    if (!REFERENCE.test(name)) throw usage(`${name} is not a reference, such as name:tag`);
     return { kind, path, ref: /:[^/]+$/.test(name) ? name : `${name}:${DEFAULT_TAG}` };
   }
   if (kind === 'oci' && path === STDOUT_PATH) throw usage('a directory cannot be standard output');

@@ -49,7 +49,7 @@ export async function writeDiskImage(
     throw new JailbuildError('USAGE', 'ext4: has no compression: use squashfs or erofs');
   }
   if (file === STDOUT_PATH || isStream(file)) {
-    throw new JailbuildError('USAGE', `${kind}: is written to a file, not to a stream: name one`);
+    throw new JailbuildError('USAGE', `${kind}: cannot be written to a stream: name a file`);
   }
   const { remove } = await import('fs-extra/esm');
   const drafts: Draft[] = [];

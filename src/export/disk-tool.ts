@@ -95,6 +95,6 @@ function lastLines(text: string): string {
     lines
       .filter((line) => line !== '')
       .slice(-3)
-      .join('; ') || 'it did not say why'
+      .join('; ') || 'it printed no reason'
   );
 }

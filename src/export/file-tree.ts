@@ -196,7 +196,7 @@ function notReadable(source: string, error: unknown): JailbuildError {
 function changed(source: string): JailbuildError {
   return new JailbuildError(
     'SOURCE_CHANGED',
-    `${source}: is not what was planned; it changed`,
+    `${source}: changed since it was planned: export again`,
     source,
   );
 }

@@ -76,7 +76,7 @@ export function checkPortable({ entries }: FileTree, place: string): void {
   if (entries.some(isUnit)) return;
   throw new JailbuildError(
     'NOT_EXPORTABLE',
-    `portable: the root has no unit of the name ${name}: add /usr/lib/systemd/system/${name}.service`,
+    `portable: the root has no unit named ${name}: add /usr/lib/systemd/system/${name}.service`,
   );
 }
 

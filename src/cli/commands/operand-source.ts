@@ -25,7 +25,10 @@ export async function readOperand(
 ): Promise<SourceTree> {
   const image = words.find(isImageReference);
   if (image !== undefined && words.length > 1) {
-    throw new JailbuildError('USAGE', `${image}: an image stands alone: leave out the other words`);
+    throw new JailbuildError(
+      'USAGE',
+      `${image}: an image cannot be combined with other operands: name it alone`,
+    );
   }
   if (image !== undefined) return readImage(image, args);
   const [word = ''] = words;

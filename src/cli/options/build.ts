@@ -135,7 +135,7 @@ export const buildOptions = {
   ...depfileOptions,
   run: {
     type: 'boolean',
-    describe: 'After the build, run the command behind -- in the jail',
+    describe: 'After the build, run the command after -- in the jail',
   },
   prove: {
     type: 'boolean',

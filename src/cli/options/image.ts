@@ -138,7 +138,7 @@ function checkedImage(requested: RequestedImage, defaults: ImageDefaults): Image
   const { entrypoint, cmd, user, workdir, author, 'stop-signal': stopSignal } = requested;
   const { labels, annotations } = requested;
   if (stopSignal !== undefined && !/^(SIG[A-Z0-9+-]+|\d{1,2})$/.test(stopSignal)) {
-    throw new JailbuildError('USAGE', `stop-signal ${stopSignal}: give a name, as SIGTERM`);
+    throw new JailbuildError('USAGE', `stop-signal ${stopSignal}: give a name, such as SIGTERM`);
   }
   const image: ImageOptions = {
     ...(entrypoint === undefined ? {} : { entrypoint }),

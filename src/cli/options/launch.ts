@@ -161,7 +161,9 @@ export function runnable(
 function landlockOf(root: string): Pick<LaunchOptions, 'landlock'> {
   const record = recordOfRun(root);
   if (record === undefined)
-    usage(`--landlock: ${root} has no record that you may read, and so no list of its paths`);
+    usage(
+      `--landlock: ${root} has no record that you can read, so its paths are unknown: run as its owner or root`,
+    );
   return { landlock: { entries: record.manifest.entries } };
 }
 
@@ -260,7 +262,7 @@ function outgoingNetwork(args: RunArguments): OutgoingNetwork | undefined {
   const publish = (args.publish ?? []).map((text) => parsePublish('--publish', text));
   const { network } = args;
   if (network !== 'outgoing' && network !== 'pasta' && network !== 'slirp4netns') {
-    if (publish.length > 0) usage('--publish goes with --network outgoing');
+    if (publish.length > 0) usage('--publish requires --network outgoing');
     return undefined;
   }
   return { helper: findHelper(network === 'outgoing' ? undefined : network), publish };
@@ -287,7 +289,7 @@ function refuseUnmapped(
   }
 }
 
-/** A user who keeps the numeric ID runs as that user, although root of the namespace makes the mounts. */
+/** Returns the caller's IDs for keep-id with --map-auto, where the namespace also has a root for the mounts. */
 function keptUser(args: RunArguments): string | undefined {
   const [uid, gid] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0];
   return args.userns === 'keep-id' && args['map-auto'] && uid !== 0 ? `${uid}:${gid}` : undefined;
@@ -306,7 +308,7 @@ function userMapsOf(args: RunArguments): LaunchOptions['userMaps'] {
   if (gids.length > 0) usage('--gidmap requires --uidmap');
   const subordinate = args['map-auto'] ?? false;
   if (isPath(mode)) {
-    if (subordinate) usage('--map-auto goes with --userns root or keep-id');
+    if (subordinate) usage('--map-auto requires --userns root or keep-id');
     return undefined;
   }
   if (!['host', 'root', 'keep-id'].includes(mode))

@@ -46,12 +46,12 @@ export async function withUnit(
   const [program, ...words] = run['--']?.length ? run['--'] : (source.command ?? []);
   if (program === undefined) {
     return usage(
-      'portable: there is no command: give it behind --, or as run.command of the jail file',
+      'portable: the service has no command: give one after --, or run.command in the jail file',
     );
   }
   const ownIds = (['userns', 'map-auto', 'uidmap', 'gidmap'] as const).find((name) => run[name]);
   if (ownIds !== undefined) usage(`--${ownIds}: a unit of systemd cannot express this`);
-  // systemd runs the service as root, whoever exports it.
+  // systemd starts the service in the host's user namespace, whoever exports it.
   const launch = launchOptions({ ...run, userns: 'host' });
   const { tree, sysroot } = source;
   const root = new Sysroot(new PlanView(tree.entries, tree.sourceRoot));

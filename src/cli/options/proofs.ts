@@ -23,7 +23,7 @@ export function proofsOf(file: JailFile | undefined, option: string, quiet: bool
     const where = file === undefined ? 'a jail file' : file.name;
     throw new JailbuildError(
       'USAGE',
-      `${option}: ${where} has no proofs: add some, by \`proofs:\``,
+      `${option}: ${where} has no proofs: list them under \`proofs:\``,
     );
   }
   const args = withFileOptions(withDefaults(runOptions), file.run.options, runOptions);

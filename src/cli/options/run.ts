@@ -33,7 +33,7 @@ export const provableOptions = {
   argv0: {
     type: 'string',
     requiresArg: true,
-    describe: 'Name that the command finds as its own',
+    describe: 'Value of argv[0] for the command',
     placeholder: 'NAME',
   },
   workdir: {
