@@ -90,13 +90,8 @@ async function withUnpackedSysroot(parsed: Parsed): Promise<Parsed> {
   const { sysroot } = parsed;
   if (typeof sysroot !== 'string') return parsed;
   if (!isImageReference(sysroot) && debDirectory(sysroot) === undefined) return parsed;
-  const { hostPlatform, unpackedRoot } = await import('../image/image-root.js');
-  const [platform] = [parsed.platform].flat();
-  const { parsePlatform } = await import('../image/platform.js');
-  const wanted = typeof platform === 'string' ? parsePlatform(platform) : hostPlatform();
-  const { registryOptionsOf } = await import('./options/registry.js');
-  const root = await unpackedRoot(sysroot, wanted, registryOptionsOf(parsed));
-  return { ...parsed, sysroot: root ?? sysroot };
+  const { unpackedSysroot } = await import('./options/sysroot.js');
+  return { ...parsed, ...(await unpackedSysroot(sysroot, parsed)) };
 }
 
 /** yargs takes several milliseconds to load, and as much to parse. */

@@ -13,6 +13,7 @@ import { type JailFile, readJailFile } from '../../profile/jail-file.js';
 import type { ExportArguments } from '../options/export.js';
 import { findJailFile } from '../options/jail-file.js';
 import type { ProofSubject } from '../options/proofs.js';
+import { registryOptionsOf } from '../options/registry.js';
 import { jailFileRequest, optionsRequest } from '../options/request.js';
 import { optionsOf, resolveOptions } from '../options/resolve.js';
 import type { ImageTree } from './image-source.js';
@@ -56,8 +57,7 @@ export function findSource(
   const { what = [], from } = given;
   const isLenient = purpose === 'view';
   const options = RESOLVE_OPTIONS.filter((name) => given[name] !== undefined);
-  const root = platformRoot === undefined ? {} : { sysroot: platformRoot };
-  const args = { ...given, ...root };
+  const args = { ...given, ...platformRoot };
   const only = (kind: string, ...allowed: readonly string[]): void => {
     const other = options.find((name) => !allowed.includes(name));
     if (other === undefined) return;
@@ -92,8 +92,9 @@ export function findSource(
     const file = readJailFile(named);
     const allowMissing =
       isLenient || (args['allow-missing'] ?? file.options['allow-missing'] === true);
-    const request = { ...jailFileRequest(file), ...root };
-    return { file, read: () => requestTree(request, allowMissing) };
+    const request = { ...jailFileRequest(file), ...platformRoot };
+    const registry = registryOptionsOf(given);
+    return { file, read: () => requestTree(request, allowMissing, registry) };
   }
   if (isJail(what)) {
     if (platformRoot !== undefined) {

@@ -195,13 +195,15 @@ async function unusedOf(
   const { Sysroot } = await import('../../fs/sysroot.js');
   const { excludesText, findUnused } = await import('../../prove/unused.js');
   const { unusedFilesJson } = await import('../../manifest/unused-files.js');
+  const { openSysroot } = await import('../../plan/open-sysroot.js');
   const { manifest, request } = requireRecord(root);
+  const { sysroot } = await openSysroot(request);
   const runs = proven.flatMap(({ name, command, rounds }) =>
     rounds
       .slice(-1)
       .map(({ trace }) => ({ ...(name === undefined ? {} : { name }), command, trace })),
   );
-  const unused = await findUnused(manifest, runs, new Sysroot(root), new Sysroot(request.sysroot));
+  const unused = await findUnused(manifest, runs, new Sysroot(root), new Sysroot(sysroot));
   await write(args.minimize, excludesText(unused));
   await write(args['unused-file'], unusedFilesJson(unused));
   return unused;

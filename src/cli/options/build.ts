@@ -1,8 +1,10 @@
+import type { ResolveRequest } from '../../manifest/request.js';
 import type { Arguments } from '../command.js';
 import { changedOptions } from './changed.js';
 import { depfileOptions } from './depfile.js';
 import { withDefaults } from './jail-file.js';
 import { limitOptions } from './limits.js';
+import { imageSourceOptions } from './registry.js';
 import { resolveOptions } from './resolve.js';
 import { sbomOptions } from './sbom.js';
 
@@ -142,6 +144,7 @@ export const buildOptions = {
     describe: 'Run the proofs of the jail file first; where one fails, write nothing',
   },
   ...limitOptions,
+  ...imageSourceOptions,
   ...sbomOptions,
   json: { type: 'boolean', describe: 'Print one JSON result' },
   quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },
@@ -162,7 +165,8 @@ export const ASKING = [
   ),
 ] as const;
 
-export type BuildArguments = Arguments<typeof buildPositionals, typeof buildOptions>;
+export type BuildArguments = Arguments<typeof buildPositionals, typeof buildOptions> &
+  Pick<ResolveRequest, 'sysrootImage'>;
 
 export const NO_ARGUMENTS: BuildArguments = {
   root: undefined,

@@ -5,6 +5,7 @@ import { FORMAT_OPTION, limitOptions } from './limits.js';
 import { registryOptions } from './registry.js';
 import { resolveOptions } from './resolve.js';
 import { sbomOptions } from './sbom.js';
+import type { OpenedSysroot } from './sysroot.js';
 
 export const exportPositionals = {
   what: {
@@ -226,11 +227,12 @@ export const exportOptions = {
 export type ExportLine = Arguments<typeof exportPositionals, typeof exportOptions>;
 
 /** The arguments that determine the tree of one platform. */
-export type ExportArguments = Omit<ExportLine, 'platform' | 'to'> & {
-  readonly platform?: string | undefined;
-  /** The root directory of the platform, instead of --sysroot. */
-  readonly platformRoot?: string;
-};
+export type ExportArguments = Omit<ExportLine, 'platform' | 'to'> &
+  Pick<OpenedSysroot, 'sysrootImage'> & {
+    readonly platform?: string | undefined;
+    /** The root directory of the platform, instead of --sysroot. */
+    readonly platformRoot?: OpenedSysroot;
+  };
 
 /** Image options that also apply to systemd units. */
 export const UNIT_OPTIONS: readonly string[] = ['cmd', 'env', 'user', 'workdir'];

@@ -7,11 +7,10 @@ import type { ImageOptions } from '../../export/image.js';
 import { type ImageDefaults, withImageDefaults } from '../../export/image-defaults.js';
 import { MAX_LAYERS } from '../../export/layers.js';
 import { sourceDateEpoch } from '../../export/times.js';
-import { type Platform, parsePlatform } from '../../image/platform.js';
-import { isImageReference } from '../../image/reference.js';
+import { parsePlatform } from '../../image/platform.js';
 import type { JailFile, ImageOptions as RequestedImage } from '../../profile/jail-file.js';
 import type { ExportArguments, ExportLine } from './export.js';
-import { registryOptionsOf } from './registry.js';
+import { unpackedSysroot } from './sysroot.js';
 
 /**
  * Returns the destinations of an export, from the command line or the jail file. Paths in the file are
@@ -60,16 +59,10 @@ export async function partsOf(
       throw usage(`--platform ${text}: give its root, as ${text}=SYSROOT`);
     if (parts.some((part) => part.platform === platform))
       throw usage(`--platform ${platform}: is given twice`);
-    const wanted = parsePlatform(platform);
-    parts.push({ ...args, platform, platformRoot: await rootOf(sysroot, wanted, args) });
+    const platformRoot = await unpackedSysroot(sysroot, { ...args, platform });
+    parts.push({ ...args, platform, platformRoot });
   }
   return parts as [ExportArguments, ...ExportArguments[]];
-}
-
-async function rootOf(text: string, platform: Platform, args: object): Promise<string> {
-  if (!isImageReference(text)) return text;
-  const { imageRoot } = await import('../../image/image-root.js');
-  return (await imageRoot(text, platform, registryOptionsOf(args as Record<string, unknown>))).root;
 }
 
 /**

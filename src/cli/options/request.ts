@@ -28,7 +28,7 @@ export async function withJailFile(given: BuildArguments): Promise<Wanted> {
   if (named === undefined) return { args: given, file: undefined };
   const { readJailFile } = await import('../../profile/jail-file.js');
   const file = readJailFile(named);
-  const args = withFileOptions(given, file.options, buildOptions);
+  const args = await opened(withFileOptions(given, file.options, buildOptions));
   const root = given.root ?? file.root;
   const run = await runOf(file, given);
   const isDeclared =
@@ -36,6 +36,13 @@ export async function withJailFile(given: BuildArguments): Promise<Wanted> {
     given.profile === undefined &&
     ASKING.every((name) => name === 'file' || given[name] === undefined);
   return { args: root === undefined ? args : { ...args, root }, file, run, isDeclared };
+}
+
+/** Unpacks the root that a jail file names, if it is an image; that of the command line is open already. */
+async function opened(args: BuildArguments): Promise<BuildArguments> {
+  if (args.sysroot === undefined || args.sysrootImage !== undefined) return args;
+  const { unpackedSysroot } = await import('./sysroot.js');
+  return { ...args, ...(await unpackedSysroot(args.sysroot, args)) };
 }
 
 /** Returns the options of the jail file that the record keeps for `run`. */

@@ -132,17 +132,21 @@ export const resolveOptions = {
   },
 } as const;
 
-type ResolveArguments = Arguments<Record<never, never>, typeof resolveOptions>;
+type ResolveArguments = Arguments<Record<never, never>, typeof resolveOptions> &
+  Pick<ResolveRequest, 'sysrootImage'>;
 
 /** Picks these options from those of a command. */
 export function optionsOf(args: ResolveArguments): ResolveArguments {
-  const names = Object.keys(resolveOptions) as (keyof typeof resolveOptions)[];
+  const names = [
+    ...(Object.keys(resolveOptions) as (keyof typeof resolveOptions)[]),
+    'sysrootImage' as const,
+  ];
   return Object.fromEntries(names.map((name) => [name, args[name]])) as ResolveArguments;
 }
 
 /** Returns the request that these options form. */
 export function resolveChoices(args: Partial<ResolveArguments>): Omit<ResolveRequest, 'programs'> {
-  const { sysroot, dlopen, nss, terminfo, gconv, locale, tz, trace } = args;
+  const { sysroot, sysrootImage, dlopen, nss, terminfo, gconv, locale, tz, trace } = args;
   const scope = args['trace-scope'];
   return {
     ...(args['ld-cache'] === undefined ? {} : { ldCache: args['ld-cache'] as LdCacheChoice }),
@@ -150,6 +154,7 @@ export function resolveChoices(args: Partial<ResolveArguments>): Omit<ResolveReq
       ? {}
       : { libraryPath: libraryPathOf(args['library-path'], sysroot) }),
     ...(sysroot === undefined ? {} : { sysroot }),
+    ...(sysrootImage === undefined ? {} : { sysrootImage }),
     ...packageChoices(args),
     ...(terminfo === undefined ? {} : { terminfo: terminfoChoice(terminfo) }),
     ...(dlopen === undefined ? {} : { dlopen: dlopen as DlopenChoice }),
