@@ -1,30 +1,31 @@
 import { errnoOf, errnoText, JailbuildError } from '../errors.js';
+import { outsideProgram } from '../fs/outside-program.js';
 import type { WorkMeter } from '../manifest/work.js';
 import { ProgramInput } from './program-input.js';
 
 /** A program that makes file systems. */
 export interface DiskTool {
   readonly program: string;
-  /** The package that has it, where distributions agree on its name. */
+  /** The package that contains it, by its most common name. */
   readonly package: string;
 }
 
-/** What accompanies the making of a file system. */
+/** The context of writing a file system. */
 export interface DiskRun {
-  /** Ends it. */
+  /** Aborts the run. */
   readonly signal: AbortSignal | undefined;
-  /** Passes chunks on, and tells their number. */
+  /** Passes chunks on and reports their number. */
   readonly watch: (chunks: Iterable<Buffer>) => Iterable<Buffer>;
-  /** Counts what is packed. */
+  /** Counts packed files and bytes. */
   readonly meter: WorkMeter;
 }
 
 export interface ToolRun {
-  /** What standard input gets. */
+  /** Standard input; empty without it. */
   readonly input?: Iterable<Buffer>;
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly signal?: AbortSignal | undefined;
-  /** Statuses that the caller tells apart by itself. */
+  /** Exit statuses that are not errors. */
   readonly accept?: readonly number[];
 }
 
@@ -34,25 +35,25 @@ export interface ToolOutput {
   readonly stderr: string;
 }
 
-/** Debian has these programs where users' PATH does not lead. */
+/** Debian installs these programs in directories that are not on the PATH of users. */
 const SYSTEM_DIRECTORIES = '/usr/sbin:/sbin';
 
 /**
- * Runs a program that makes or reads file systems, in the C locale and without a setting of the
- * environment that would change what it writes.
+ * Runs a program that makes or reads file systems, in the C locale and without variables that
+ * would change its output.
  *
  * @param args with absolute paths
  * @throws JailbuildError TOOL_MISSING, WRITE_FAILED
- * @throws what `input` throws, and the signal's reason
+ * @throws errors of `input`, and the reason of the signal
  */
 export async function runTool(
   tool: DiskTool,
   args: readonly string[],
   { input, env = {}, signal, accept = [0] }: ToolRun = {},
 ): Promise<ToolOutput> {
-  const { execa } = await import('execa');
+  const run = await outsideProgram();
   const fed = input === undefined ? undefined : new ProgramInput(input);
-  const result = await execa(tool.program, args, {
+  const result = await run(tool.program, args, {
     ...(fed === undefined ? { stdin: 'ignore' as const } : { input: fed.stream }),
     ...(signal === undefined ? {} : { cancelSignal: signal }),
     env: {
@@ -62,10 +63,8 @@ export async function runTool(
       E2FSPROGS_FAKE_TIME: undefined,
       ...env,
     },
-    stripFinalNewline: false,
     reject: false,
-    // The caller's working directory may be closed to this user, or gone.
-    cwd: '/',
+    stripFinalNewline: false,
   });
   if (fed?.error !== undefined) throw fed.error;
   signal?.throwIfAborted();
@@ -83,19 +82,19 @@ export async function runTool(
   throw new JailbuildError('WRITE_FAILED', `${tool.program}: ended with ${how}: ${why}`);
 }
 
-/** An error for a program that is not there. */
+/** Returns the error for a program that is not installed. */
 export function missingTool({ program, package: name }: DiskTool): JailbuildError {
   const message = `${program}: not found: install the package ${name}`;
   return new JailbuildError('TOOL_MISSING', message, program);
 }
 
-/** What a program said last, on one line. */
+/** Joins the last lines of a program's output. */
 function lastLines(text: string): string {
   const lines = text.split(/[\n\r]/).map((line) => line.trim());
   return (
     lines
       .filter((line) => line !== '')
       .slice(-3)
-      .join('; ') || 'it did not say why'
+      .join('; ') || 'it printed no reason'
   );
 }
