@@ -15,15 +15,15 @@ import type { Resolution, Resolved } from './resolve-step.js';
 
 /** The verification of a directory. */
 export interface VerifiedDirectory extends Verified {
-  /** What it rests on, where an earlier one of the same plan holds. */
+  /** What the result depends on, if an earlier verification of the same plan still holds. */
   readonly known?: JailState;
 }
 
 /**
  * Verifies the plan in a directory.
  *
- * @param root where the jail is, for now or for good
- * @param files what was done about each of its entries
+ * @param root where the jail is, staged or final
+ * @param files reports on each of its entries
  */
 export function verifyDirectory(
   { manifest, request, resolution }: Planned,
@@ -42,8 +42,8 @@ export function verifyDirectory(
 }
 
 /**
- * The verification of the same plan in another jail, if this one has every entry as planned, and does
- * not have what the programs were found to look for in vain: it would come out the same.
+ * Returns the verification of the same plan in another jail, if all entries here are as planned and the paths that
+ * programs looked for in vain are absent here too: the result would be the same.
  */
 function verifiedBefore(
   manifest: Manifest,
@@ -56,9 +56,9 @@ function verifiedBefore(
   return { files: jail.files, observed: undefined, known: jail };
 }
 
-/** Verifies the plan as the jail that would come of it, with what the target already has. */
+/** Verifies the jail that would result from the plan and from what already exists in the target. */
 export function verifyPlanned({ job, manifest, request, resolution, sourceRoot }: Planned): void {
-  // What the fingerprint of a jail vouches for was verified there.
+  // A jail confirmed by its fingerprint was verified when that was written.
   if (resolution.kind === 'recorded') return;
   const { path, existing } = locateTarget(job.target);
   const below = existing === path ? new DirectoryView(path) : undefined;
@@ -86,7 +86,7 @@ function searchPathOf(
   }
 }
 
-/** What was done about files that are as planned then: copied by this build or by an earlier one. */
+/** Actions after which files are as planned: copied by this build or by an earlier one. */
 const AS_PLANNED: ReadonlySet<FileReport['action']> = new Set(['created', 'replaced', 'unchanged']);
 
 function copiesOf(

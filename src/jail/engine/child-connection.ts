@@ -6,11 +6,11 @@ import { type Connection, NotConnected, type Receiver } from './connection.js';
 
 type Child = ChildProcess & { readonly stdin: Writable; readonly stdout: Readable };
 
-/** Descriptors that a start takes for a moment. */
+/** Descriptors used temporarily when a process starts. */
 const NEEDED = 8;
 
 /**
- * Tells a limit from a program that cannot be executed: without it the jail would lack attributes.
+ * Distinguishes a descriptor limit from a program that cannot be executed: falling back to Node would lose attributes.
  *
  * @throws JailbuildError WRITE_FAILED
  */
@@ -30,7 +30,7 @@ function refuseFewDescriptors(): void {
   }
 }
 
-/** A connection to a program that is started for it, and ends with it. */
+/** A connection to a child process that lives as long as the connection. */
 export class ChildConnection implements Connection {
   readonly #child: Child;
   readonly #ended: Promise<void>;
@@ -43,7 +43,7 @@ export class ChildConnection implements Connection {
         resolve();
       });
     });
-    // The exit status reports it.
+    // The exit handler reports the failure.
     child.on('error', () => {});
     child.stdin.on('error', () => {});
     child.stdout.on('data', (bytes: Buffer) => receiver.take(bytes));
