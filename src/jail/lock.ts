@@ -86,14 +86,14 @@ export async function acquire(
   if (failure === 'EAGAIN') {
     throw new JailbuildError(
       'TARGET_BUSY',
-      `${target}: another build is at work there; --wait waits for its end`,
+      `${target}: another build is running there: use --wait to wait for it`,
       target,
     );
   }
   if (failure === 'EPERM' || failure === 'ENOTDIR' || failure === 'ELOOP') {
     throw new JailbuildError(
       'TARGET_INSECURE',
-      `${target}: ${directory} is there and is not a directory of yours alone`,
+      `${target}: ${directory} exists but is not a directory that only you own and can write to: remove it`,
       target,
     );
   }

@@ -135,10 +135,10 @@ class Comparison {
     const trace = this.#sysroot.trace(parent);
     if (!isTrace(trace)) {
       const gone = trace.errno === 'ENOENT' || trace.errno === 'ENOTDIR';
-      throw gone ? mismatch(source, 'is not there') : unreadable(source, trace.errno);
+      throw gone ? mismatch(source, 'does not exist') : unreadable(source, trace.errno);
     }
     if (trace.path !== parent)
-      throw mismatch(source, `is at ${trace.path}, behind a symbolic link`);
+      throw mismatch(source, `is reached through a symbolic link, at ${trace.path}`);
     try {
       const stat = this.sources.lstat(source);
       if (stat !== undefined) return stat;
@@ -146,7 +146,7 @@ class Comparison {
       if (errnoOf(error) === undefined) throw error;
       throw unreadable(source, strerror(error));
     }
-    throw mismatch(source, 'is not there');
+    throw mismatch(source, 'does not exist');
   }
 
   #compareContent(entry: FileEntry, source: string): void {
@@ -180,7 +180,7 @@ class Comparison {
 }
 
 function expect(path: string, what: string, found: string, planned: string | undefined): void {
-  if (found !== planned) throw mismatch(path, `${what} ${found}, in the manifest ${planned}`);
+  if (found !== planned) throw mismatch(path, `${what} ${found}, but the manifest has ${planned}`);
 }
 
 function mismatch(path: string, what: string): JailbuildError {
@@ -199,18 +199,19 @@ function refuseUnfit({ entries }: Manifest, name: string): void {
   const files = new Map<string, FileEntry>();
   for (const entry of entries) {
     if (`${entry.path}/`.startsWith(`/${STATE_DIRECTORY}/`)) {
-      refuse(entry, 'is where the record of the jail is');
+      refuse(entry, "is reserved for the jail's record");
     }
     if (entry.type !== 'file') continue;
     if (entry.digest === undefined) {
-      refuse(entry, 'has no digest, and so could be any file of its size');
+      refuse(entry, 'has no digest by which to verify its source');
     }
     files.set(entry.path, entry);
     if (entry.hardlink === undefined) continue;
     const original = files.get(entry.hardlink);
     if (original?.hardlink !== undefined) refuse(entry, 'is a hard link to a hard link');
     const differing = SHARED.find((field) => original?.[field] !== entry[field]);
-    if (differing !== undefined) refuse(entry, `has another ${differing} than ${entry.hardlink}`);
+    if (differing !== undefined)
+      refuse(entry, `is a hard link to ${entry.hardlink} with another ${differing}`);
   }
 }
 

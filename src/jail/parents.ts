@@ -16,7 +16,7 @@ export function refuseInsecure({ path, existing }: Target, target: string): void
   const where = found.path === path ? '' : `${found.path} `;
   throw new JailbuildError(
     'TARGET_INSECURE',
-    `${target}: ${where}${found.why}, who could turn the build elsewhere; --insecure-parents builds all the same`,
+    `${target}: ${where}${found.why}, who could redirect the build: restrict access, or build with --insecure-parents`,
     target,
   );
 }
@@ -38,10 +38,10 @@ export function insecureParent(
 function insecurity({ uid: owner, gid, mode }: Stats, uid: number): string | undefined {
   if (owner !== 0 && owner !== uid) return `belongs to uid ${owner}`;
   if ((mode & 0o1000) !== 0) return undefined;
-  if ((mode & 0o002) !== 0) return 'can be written to by everyone';
+  if ((mode & 0o002) !== 0) return 'is writable by everyone';
   if ((mode & 0o020) === 0) return undefined;
   const other = otherMember(gid, uid);
-  return other === undefined ? undefined : `can be written to by group ${gid}, with ${other}`;
+  return other === undefined ? undefined : `is writable by group ${gid}, with ${other}`;
 }
 
 /**

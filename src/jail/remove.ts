@@ -117,7 +117,11 @@ function refuseMounts(root: string): void {
   const [first, ...others] = mountsBelow(root);
   if (first === undefined) return;
   const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
-  throw new JailbuildError('MOUNTED', `${first}: is mounted in the jail${more}`, first);
+  throw new JailbuildError(
+    'MOUNTED',
+    `${first}: is mounted in the jail${more}: unmount it first`,
+    first,
+  );
 }
 
 /** Entries to remove, children before their directory, and entries that stay. */

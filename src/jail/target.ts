@@ -52,7 +52,11 @@ export function locateTarget(target: string): Target {
 export function checkTarget(manifest: Manifest, target: string, sourceRoot = ''): void {
   const where = locateTarget(target);
   if (where.path === '/') {
-    throw new JailbuildError('TARGET_IS_ROOT', `${target}: is the root directory`, target);
+    throw new JailbuildError(
+      'TARGET_IS_ROOT',
+      `${target}: is the root directory: choose another target`,
+      target,
+    );
   }
   refuseSources(manifest, target, where.path, sourceRoot);
   refuseState(manifest);
@@ -66,7 +70,7 @@ export function checkTarget(manifest: Manifest, target: string, sourceRoot = '')
 
 function refuseSources(manifest: Manifest, target: string, real: string, sourceRoot: string): void {
   if (sourceRoot !== '' && isBelow(sourceRoot, real, true)) {
-    throw holdsSources(target, `holds the sysroot ${sourceRoot}`);
+    throw holdsSources(target, `contains the sysroot ${sourceRoot}`);
   }
   for (const tree of copiedTrees(manifest)) {
     if (isBelow(real, sourceRoot + tree, true)) {
@@ -75,7 +79,7 @@ function refuseSources(manifest: Manifest, target: string, real: string, sourceR
   }
   for (const { type, source } of manifest.entries) {
     if (source !== undefined && type !== 'directory' && isBelow(sourceRoot + source, real, false)) {
-      throw holdsSources(target, `holds ${sourceRoot}${source}, which is being copied`);
+      throw holdsSources(target, `contains ${sourceRoot}${source}, which is being copied`);
     }
   }
 }
@@ -96,7 +100,7 @@ function refuseState({ entries }: Manifest): void {
   if (found === undefined) return;
   throw new JailbuildError(
     'CONFLICT',
-    `${found.path}: /${STATE_DIRECTORY} is where the record of the jail is: leave it out, or put it elsewhere`,
+    `${found.path}: /${STATE_DIRECTORY} is reserved for the jail's record: leave it out or place it elsewhere`,
     found.path,
   );
 }

@@ -76,5 +76,5 @@ export function changedNotes(
 }
 
 function changedNote(fate: 'kept' | 'left' | 'replaced'): (entry: Entry) => string {
-  return ({ path }) => `${path}: was changed in the jail since it was made, and is ${fate}`;
+  return ({ path }) => `${path}: was changed in the jail and is ${fate}`;
 }

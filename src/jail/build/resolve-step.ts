@@ -94,7 +94,7 @@ function refuseOtherOrigin({ origin, history: { record }, target }: KnownJob): v
   const what =
     record.from === undefined
       ? 'was built from programs, not from a manifest'
-      : `was built from the manifest ${record.from}, which build --from takes again`;
+      : `was built from the manifest ${record.from}, which build --from can rebuild`;
   throw new JailbuildError('RECORD_DIFFERS', `${target}: ${what}; remove it first`, target);
 }
 

@@ -124,7 +124,7 @@ function newRecord(
     if (history.record === undefined) return undefined;
     throw new JailbuildError(
       'USAGE',
-      `${job.target}: has a record, which --no-record would leave wrong: build without that option`,
+      `${job.target}: has a record that --no-record would leave outdated: build without that option`,
     );
   }
   return nextRecord(

@@ -23,7 +23,7 @@ function refuseFewDescriptors(): void {
     if (errno !== 'EMFILE' && errno !== 'ENFILE') return;
     throw new JailbuildError(
       'WRITE_FAILED',
-      `the native writer cannot be started: ${strerror(error)}; allow more with ulimit -n`,
+      `the native writer cannot be started: ${strerror(error)}: raise the limit with ulimit -n`,
     );
   } finally {
     for (const fd of held) closeSync(fd);

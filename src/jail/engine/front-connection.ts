@@ -98,7 +98,7 @@ export class FrontConnection implements Connection {
       this.#end(String(error));
       return false;
     }
-    if (count === 0) this.#end('its end of the pipe is closed');
+    if (count === 0) this.#end('it closed its pipe');
     else this.#receiver.take(Buffer.from(this.#buffer.subarray(0, count)));
     return count > 0;
   }

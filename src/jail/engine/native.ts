@@ -250,7 +250,7 @@ async function abortion(signal: AbortSignal): Promise<void> {
 /** The native program ended before its work was done, for example because it was killed. */
 class EngineEnded extends JailbuildError {
   constructor(how: string) {
-    super('WRITE_FAILED', `the native writer ended (${how}); the next build repairs what it left`);
+    super('WRITE_FAILED', `the native writer ended early (${how}): build again to repair the jail`);
   }
 }
 

@@ -38,7 +38,7 @@ const LOCK_INTERVAL = 50;
 /** Carries out operations with Node's own calls: works everywhere, but lacks what Node does not offer. */
 export class NodeEngine implements Engine {
   readonly shortcoming =
-    'the native writer is not built: times are kept to a microsecond, and extended attributes, capabilities, ACLs, device nodes and fifos are left out; nobody else may change the jail meanwhile';
+    'the native writer is not built: times are rounded to a microsecond, and extended attributes, capabilities, ACLs, device nodes and fifos are omitted; make sure that nobody else changes the jail during the build';
   readonly #base: string;
   readonly #sourceRoot: string;
   readonly #sources: HeldTree;

@@ -68,7 +68,7 @@ export function refuseUnprotected(root: string): void {
   if (note === undefined || !isNoted(note)) return;
   throw new JailbuildError(
     'RECORD_REFUSED',
-    `${root}: was entered with rights that let its root write the record: build the jail anew, or remove ${note.file} to trust it`,
+    `${root}: was run with privileges that let its root change the record: rebuild the jail, or remove ${note.file} to trust the record`,
     root,
   );
 }

@@ -151,7 +151,7 @@ export function requireRecord(root: string): JailRecord {
   if (record === undefined) {
     throw new JailbuildError(
       'RECORD_MISSING',
-      `${root}: has no record of a build; jailbuild build makes one`,
+      `${root}: has no record of a build: create one with jailbuild build`,
       root,
     );
   }
@@ -223,7 +223,7 @@ function inState<T>(
       throw new JailbuildError('NOT_READABLE', `${at}: ${strerror(error)}`, at);
     const why =
       errno === 'ELOOP' || errno === 'ENOTDIR'
-        ? 'is a symbolic link or no directory'
+        ? 'is a symbolic link or not a directory'
         : strerror(error);
     throw refused(at, why);
   } finally {
@@ -254,8 +254,10 @@ function readOwnFile(fd: number, at: string): StateFile {
     if (!stat.isFile()) throw refused(at, 'is not a regular file');
     refuseForeign(stat, at);
     // Builds create it readable by its owner alone and with one name.
-    if ((stat.mode & 0o077n) !== 0n) throw refused(at, 'others than its owner have rights to it');
-    if (stat.nlink !== 1n) throw refused(at, 'has another name, by which it could be written');
+    if ((stat.mode & 0o077n) !== 0n)
+      throw refused(at, 'is accessible to users other than its owner');
+    if (stat.nlink !== 1n)
+      throw refused(at, 'has another hard link, through which it could be changed');
     if (stat.size > MAX_BYTES) throw refused(at, `is larger than ${MAX_BYTES} bytes`);
     return { bytes: readFileSync(fd), stamp: stampOf(stat) };
   } finally {
@@ -269,7 +271,7 @@ function refuseForeign(stat: BigIntStats, at: string): void {
   if (uid !== 0 && uid !== process.geteuid?.()) {
     throw refused(at, `belongs to uid ${uid}, who may have changed it`);
   }
-  if ((stat.mode & 0o022n) !== 0n) throw refused(at, 'others than its owner may write to it');
+  if ((stat.mode & 0o022n) !== 0n) throw refused(at, 'is writable by users other than its owner');
 }
 
 function refused(at: string, why: string): JailbuildError {
@@ -289,7 +291,7 @@ export function parseRecord(text: string, name: string): JailRecord {
     if (!(error instanceof JailbuildError)) throw error;
     throw new JailbuildError(
       'RECORD_REFUSED',
-      `${error.message}; without this file a build begins a new record`,
+      `${error.message}: remove the file to start a new record`,
       name,
       { cause: error },
     );
@@ -300,7 +302,7 @@ function toRecord(value: unknown, name: string): JailRecord {
   const root = new Field(value, name).object();
   const schema = root.member('schema').string();
   if (schema !== RECORD_SCHEMA) {
-    root.member('schema').refuse(`is ${JSON.stringify(schema)}, known is ${RECORD_SCHEMA}`);
+    root.member('schema').refuse(`is ${JSON.stringify(schema)}, expected ${RECORD_SCHEMA}`);
   }
   const builder = (field: Field) => ({
     uid: field.object().member('uid').integer(0, 0xffff_fffe),

@@ -74,9 +74,14 @@ function mountInTheWay(error: unknown, target: string): JailbuildError | undefin
   const { path: at = '' } = error;
   const mount = mountsBelow(target).find((point) => `${at}/`.startsWith(`${point}/`));
   if (mount === undefined) return undefined;
-  return new JailbuildError('MOUNTED', `${error.message}: ${mount} is mounted in the jail`, mount, {
-    cause: error,
-  });
+  return new JailbuildError(
+    'MOUNTED',
+    `${error.message}: ${mount} is mounted in the jail: unmount it`,
+    mount,
+    {
+      cause: error,
+    },
+  );
 }
 
 /** Returns the removals in directories that stay; a replaced directory is removed with its content. */

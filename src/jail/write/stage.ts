@@ -157,7 +157,7 @@ export function unprivilegedLoss(entries: readonly Entry[]): string | undefined 
       entry.uid !== uid || entry.gid !== gid || (Number.parseInt(entry.mode, 8) & 0o6000) !== 0,
   );
   return lost
-    ? 'not built as root: all files belong to the user who builds, without set-id bits, capabilities and devices'
+    ? 'not built as root: all files belong to the user who builds, and set-id bits, capabilities and devices are omitted'
     : undefined;
 }
 

@@ -106,7 +106,7 @@ function conflict({ path, type }: Entry, target: string, found: BigIntStats): Ja
       : 'not a directory';
   return new JailbuildError(
     'CONFLICT',
-    `${target}${path}: is ${has} in the jail, where the plan has a ${type.replace('-', ' ')}`,
+    `${target}${path}: is ${has} in the jail, but the plan has a ${type.replace('-', ' ')}`,
     path,
   );
 }

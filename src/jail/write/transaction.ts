@@ -74,7 +74,7 @@ export class Transaction {
     const notAll = (code: ErrorCode, what: string, path?: string): JailbuildError =>
       new JailbuildError(
         code,
-        `${what}; not all could be taken back: the next build repairs it`,
+        `${what}; some changes could not be undone; the next build repairs them`,
         path,
         { cause: failed },
       );
@@ -102,7 +102,7 @@ export async function afterCommit(
     const reason = error instanceof OperationError ? errnoText(error.errno) : error.message;
     throw new JailbuildError(
       'SYNC_FAILED',
-      `${target}: is built, but may not survive a crash of the machine, for the disk did not confirm it: ${reason}; check the disk, then run sync and jailbuild check`,
+      `${target}: is built, but the disk did not confirm the writes, so it may not survive a crash: ${reason}; check the disk, then run sync and jailbuild check`,
       target,
       { cause: error },
     );
