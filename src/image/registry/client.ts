@@ -9,9 +9,9 @@ import { type Credentials, findCredentials } from './credentials.js';
 import { hostToConnect, type RegistryName } from './name.js';
 
 export interface RegistryOptions {
-  /** False to accept any certificate, and plain HTTP. */
+  /** False to accept any certificate and plain HTTP. */
   readonly tlsVerify?: boolean;
-  /** Of certificate authorities (PEM), beside those of the system. */
+  /** File of certificate authorities (PEM) to trust in addition to the system's. */
   readonly caFile?: string;
   readonly authFile?: string;
   readonly signal?: AbortSignal;
@@ -20,34 +20,34 @@ export interface RegistryOptions {
 export interface RegistryRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Buffer;
-  /** Statuses that the caller deals with; any other is an error. */
+  /** Statuses handled by the caller; any other is an error. */
   readonly accept: readonly number[];
-  /** False for what must not be sent twice: the caller is told of a broken connection by `isBroken`. */
+  /** False for requests that must not be sent twice: a broken connection throws `BrokenConnection`. */
   readonly isRepeatable?: boolean;
 }
 
-/** A connection that ended before its answer, thrown for requests that are not repeatable. */
+/** A connection that ended before the response; thrown for requests that are not repeatable. */
 export class BrokenConnection extends JailbuildError {}
 
 export interface RegistryAnswer {
   readonly status: number;
   readonly headers: http.IncomingHttpHeaders;
-  /** Where it came from, redirects followed. */
+  /** Final URL after redirects. */
   readonly url: URL;
   readonly body: http.IncomingMessage;
 }
 
-/** How often in a row a request may fail before it is given up. */
+/** Maximum number of consecutive attempts at a request. */
 export const ATTEMPTS = 6;
-/** Milliseconds before the second attempt; doubled with each. */
+/** Delay before the second attempt, in milliseconds; doubled each time. */
 const FIRST_DELAY = 250;
 const MAX_DELAY = 30_000;
 const MAX_REDIRECTS = 5;
-/** Milliseconds without a byte. */
+/** Maximum time without a byte, in milliseconds. */
 const IDLE = 60_000;
 const CERTIFICATE_DIRECTORIES = ['/etc/containers/certs.d', '/etc/docker/certs.d'];
 const AGAIN = /^(ECONNRESET|ECONNREFUSED|ETIMEDOUT|EPIPE|EAI_AGAIN)$/;
-/** Where distributions keep the authorities that the machine trusts. */
+/** Where distributions keep trusted certificate authorities. */
 const SYSTEM_AUTHORITIES = [
   '/etc/ssl/certs/ca-certificates.crt',
   '/etc/pki/tls/certs/ca-bundle.crt',
@@ -56,8 +56,8 @@ const SYSTEM_AUTHORITIES = [
 ];
 
 /**
- * Speaks with a registry (OCI distribution spec 1.1): bearer and basic authentication, retries with
- * growing delays, redirects without credentials. No secret appears in a message.
+ * A registry client (OCI distribution spec 1.1): bearer and basic authentication, retries with growing delays,
+ * redirects without credentials. Messages contain no secrets.
  */
 export class RegistryClient {
   readonly name: RegistryName;
@@ -65,7 +65,7 @@ export class RegistryClient {
   readonly #actions: string;
   #authorization: string | undefined;
   #isPlain = false;
-  /** Whether it has answered before: what never did is not waited for. */
+  /** Whether the registry has responded before; one that never did is not retried. */
   #isReached = false;
   readonly #secrets = new Set<string>();
   #agent: https.Agent | undefined;
@@ -76,15 +76,15 @@ export class RegistryClient {
     this.#options = options;
   }
 
-  /** For messages. */
+  /** Names the registry in messages. */
   get where(): string {
     return `docker://${this.name.host}/${this.name.repository}`;
   }
 
   /**
-   * Sends a request for something of the repository.
+   * Sends a request for a resource of the repository.
    *
-   * @param target below `/v2/NAME/`, or a location that the registry gave
+   * @param target relative to `/v2/NAME/`, or a location returned by the registry
    * @throws JailbuildError REGISTRY_FAILED
    */
   async request(
@@ -119,7 +119,7 @@ export class RegistryClient {
     }
   }
 
-  /** Reads the body of an answer, of which a registry may send no more than `most` bytes. */
+  /** Reads a response body of at most `most` bytes. */
   async text({ body }: RegistryAnswer, most = 4 << 20): Promise<Buffer> {
     const parts: Buffer[] = [];
     let size = 0;
@@ -135,14 +135,14 @@ export class RegistryClient {
     return new JailbuildError('REGISTRY_FAILED', this.#message(why), this.where, { cause });
   }
 
-  /** A registry may send back what it was sent. */
+  /** A registry may echo credentials. */
   #message(why: string): string {
     let text = `${this.where}: ${why}`;
     for (const secret of this.#secrets) text = text.replaceAll(secret, '***');
     return text;
   }
 
-  /** A location that the registry gave, which may be relative. */
+  /** Resolves a location returned by the registry, which may be relative. */
   locationOf({ headers, url }: RegistryAnswer): URL {
     const { location } = headers;
     if (location === undefined) throw this.failed('answers without the location that follows');
@@ -171,7 +171,7 @@ export class RegistryClient {
     throw this.failed('refuses the credentials (401): log in again, as with `podman login`');
   }
 
-  /** Answers a challenge (RFC 7617; distribution, "Token Authentication Specification"). */
+  /** Responds to a challenge (RFC 7617; distribution, "Token Authentication Specification"). */
   async #authorize(challenge: string): Promise<string> {
     const { host, repository } = this.name;
     const found = await findCredentials(host, repository, this.#options.authFile);
@@ -188,8 +188,8 @@ export class RegistryClient {
   }
 
   /**
-   * Gets a token from the service that a challenge names: with a password, or with the identity token
-   * that a login left (distribution, "OAuth2 Token Authentication").
+   * Requests a token from the service named in a challenge, using a password or the identity token of a login
+   * (distribution, "OAuth2 Token Authentication").
    */
   async #token(challenge: string, found: Credentials | undefined): Promise<string> {
     const fields = new Map(
@@ -234,12 +234,12 @@ export class RegistryClient {
         return `Bearer ${given}`;
       }
     } catch {
-      // Told below.
+      // Reported below.
     }
     throw this.failed(`gets no token from ${url.origin}: its answer has none`);
   }
 
-  /** What is wanted of this repository, and what the registry says that the request needs beside. */
+  /** Returns the scopes needed for this repository, and those that the registry additionally requires. */
   #scopes(asked: string | undefined): readonly string[] {
     const own = `repository:${this.name.repository}`;
     const others = (asked ?? '')
@@ -264,7 +264,7 @@ export class RegistryClient {
     const urlOf = () =>
       target instanceof URL ? target : new URL(`/v2/${this.name.repository}/${target}`, base());
     let url = urlOf();
-    // A location on another host has its rights in itself.
+    // A location on another host carries its own authorization.
     const isOwn = url.host === base().host;
     const own =
       this.#authorization === undefined || !isOwn ? {} : { authorization: this.#authorization };
@@ -279,7 +279,7 @@ export class RegistryClient {
       url = urlOf();
       answer = await this.#exchange(method, url, sent);
     }
-    // Only reading is redirected, to where the content lies.
+    // Follow redirects of reads only, to where the content is stored.
     for (
       let hop = 0;
       [301, 302, 303, 307, 308].includes(answer.status) && isReading(method);
@@ -338,7 +338,7 @@ export class RegistryClient {
     return this.#agent;
   }
 
-  /** Those of the system and of Node, and those that are named for this registry. */
+  /** Returns the authorities of the system, of Node, and those configured for this registry. */
   #authorities(): string[] {
     const { caFile } = this.#options;
     const { SSL_CERT_FILE, NODE_EXTRA_CA_CERTS } = process.env;
@@ -352,16 +352,16 @@ export class RegistryClient {
     ];
   }
 
-  /** Ends the connections that were kept for more requests. */
+  /** Closes idle connections. */
   close(): void {
     this.#agent?.destroy();
   }
 
   /**
-   * Waits before another attempt, longer with each.
+   * Waits before another attempt, longer each time.
    *
-   * @param attempt of those that failed, from 1
-   * @param seconds that the registry asks for
+   * @param attempt number of failed attempts, from 1
+   * @param seconds delay requested by the registry
    */
   async pause(attempt: number, seconds = Number.NaN): Promise<void> {
     const asked = Number.isFinite(seconds) ? seconds * 1000 : FIRST_DELAY * 2 ** (attempt - 1);
@@ -408,14 +408,14 @@ class TimeoutError extends Error {
   override readonly message = 'no answer in time';
 }
 
-/** The codes and messages of an error answer (distribution spec, "Error Codes"). */
+/** Returns the codes and messages of an error response (distribution spec, "Error Codes"). */
 function reasonOf(body: string): string {
   try {
     const { errors } = JSON.parse(body) as { errors?: { code?: string; message?: string }[] };
     const [first] = errors ?? [];
     if (first !== undefined) return `: ${first.message || first.code}`.replace(/\p{Cc}/gu, ' ');
   } catch {
-    // It has none.
+    // Not an error document.
   }
   return '';
 }
@@ -424,7 +424,7 @@ function isReading(method: string): boolean {
   return method === 'GET' || method === 'HEAD';
 }
 
-/** Nobody listens. */
+/** Returns whether the connection was refused. */
 function isRefusal(error: unknown): boolean {
   return codeOf(error) === 'ECONNREFUSED';
 }
@@ -458,7 +458,7 @@ function readAuthority(file: string): string {
   throw new JailbuildError('USAGE', `--registry-ca ${file}: has no certificate in PEM form`, file);
 }
 
-/** Authorities for one host alone (containers-certs.d(5)). */
+/** Returns authorities configured for one host (containers-certs.d(5)). */
 function certificatesOf(host: string): string[] {
   for (const directory of CERTIFICATE_DIRECTORIES) {
     const own = path.join(directory, host);
