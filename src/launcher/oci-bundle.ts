@@ -6,11 +6,11 @@ import { filtersOf, type LaunchOptions } from './options.js';
 import { deniedSystemCalls } from './run.js';
 
 /**
- * Writes an OCI runtime bundle of a run: a directory with a config.json that names the jail as its root.
- * It is made if it does not exist.
+ * Writes an OCI runtime bundle for a run: a directory with a config.json whose root is the jail. Creates the directory
+ * if missing.
  *
  * @param root absolute path of the jail
- * @throws JailbuildError LAUNCHER_MISSING, WRITE_FAILED, USAGE for what a bundle cannot say
+ * @throws JailbuildError LAUNCHER_MISSING, WRITE_FAILED, USAGE for what a bundle cannot express
  */
 export async function writeOciBundle(
   directory: string,

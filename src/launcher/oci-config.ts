@@ -19,20 +19,18 @@ import { readSeccompProfile } from './seccomp-file.js';
 /** config.json of the OCI runtime specification, as far as a run needs it. */
 type Json = Readonly<Record<string, unknown>>;
 
-/**
- * The lists of proc.c: what of /proc a jail does not see, and what it may only read.
- */
+/** Lists from proc.c: paths in /proc that are masked, and those that are read-only. */
 const MASKED = [
   ...['acpi', 'asound', 'interrupts', 'kcore', 'keys', 'latency_stats', 'sched_debug', 'scsi'],
   ...['timer_list', 'timer_stats'],
 ];
 const READ_ONLY = ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'];
 
-/** clone(2): flags of new user, mount, PID, network, UTS, IPC and cgroup namespaces. */
+/** Flags of clone(2) for new user, mount, PID, network, UTS, IPC and cgroup namespaces. */
 const NEW_NAMESPACES = [
   ...[0x10000000, 0x00020000, 0x20000000, 0x40000000, 0x04000000, 0x08000000, 0x02000000],
 ];
-/** For unshare(2) alone: a new time namespace. */
+/** Flag of unshare(2) for a new time namespace; clone(2) does not accept it. */
 const NEW_TIME = 0x80;
 const TIOCSTI = 0x5412;
 const TIOCLINUX = 0x541c;
@@ -43,8 +41,7 @@ const ENOSYS = 38;
 const LOWER_HALF = 0xffffffff;
 
 /**
- * The same run for an OCI runtime (runtime-spec 1.0). Such a runtime has no init of its own; all else is
- * said to it.
+ * Returns the configuration of the same run for an OCI runtime (runtime-spec 1.0), which has no init of its own.
  *
  * @param root absolute path of the jail
  * @param command without words, a shell
@@ -110,7 +107,7 @@ function processOf(root: string, options: LaunchOptions, command: readonly strin
   };
 }
 
-/** RLIM_INFINITY as the specification's uint64 has it; no double is exact there, so the greatest that is. */
+/** RLIM_INFINITY is a uint64 that no double represents exactly; uses the largest one below it. */
 function limitOf(value: number | 'unlimited'): number {
   return value === 'unlimited' ? Number.MAX_SAFE_INTEGER : value;
 }
@@ -202,7 +199,7 @@ function offsetsOf(offsets: NonNullable<LaunchOptions['clockOffsets']>): Json {
 
 function resourcesOf({ memory, pids, cpus }: LaunchOptions): Json {
   return {
-    // What a device file is good for, whoever has made it.
+    // Denies all devices that the command may create; the runtime allows the standard ones.
     devices: [{ allow: false, access: 'rwm' }],
     ...(memory === undefined ? {} : { memory: { limit: memory, swap: memory } }),
     ...(pids === undefined ? {} : { pids: { limit: pids } }),
@@ -212,7 +209,7 @@ function resourcesOf({ memory, pids, cpus }: LaunchOptions): Json {
   };
 }
 
-/** A profile, or the default filter, in the words of the specification. */
+/** Returns a profile, or the default filter, in the specification's form. */
 function seccompOf(
   which: string,
   { capabilities }: LaunchOptions,

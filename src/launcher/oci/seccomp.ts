@@ -5,10 +5,10 @@ import { nativeProgram } from '../../fs/native-program.js';
 import type { OciSeccomp } from './spec.js';
 
 /**
- * Writes the filter of a profile in binary form. libseccomp makes it, in a program of its own: it knows the
- * system calls of every machine, and neither a parser nor that library has a place in the launcher.
+ * Writes the filter of a profile in binary form. A separate program generates it with libseccomp, which knows the
+ * system calls of every machine: neither a parser nor that library belongs in the privileged launcher.
  *
- * @param name of the profile, for messages
+ * @param name name of the profile in messages
  * @throws JailbuildError USAGE, LAUNCHER_MISSING
  */
 export async function compileProfile(
@@ -30,14 +30,14 @@ export async function compileProfile(
     encoding: 'buffer',
     reject: false,
     stripFinalNewline: false,
-    // The caller's working directory may be closed to this user, or gone.
+    // The caller's working directory may be inaccessible to this user, or deleted.
     cwd: '/',
   });
   if (exitCode !== 0) throw new JailbuildError('USAGE', `${name}: ${Buffer.from(stderr)}`.trim());
   await writeFile(file, stdout, { mode: 0o600 });
 }
 
-/** The lines that seccomp_compile reads. */
+/** Returns the lines that seccomp_compile reads. */
 export function profileLines(profile: OciSeccomp): string[] {
   const action = (name: string, number: number | undefined): string =>
     number === undefined || !/_(ERRNO|TRACE)$/.test(name) ? name : `${name}:${number}`;
