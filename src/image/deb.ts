@@ -50,7 +50,7 @@ export async function readDeb(
   const reader = new ByteReader(bytesOf(file));
   try {
     const magic = await reader.take(MAGIC.length);
-    if (magic.toString('latin1') !== MAGIC) fail('is not a Debian package: it is no ar archive');
+    if (magic.toString('latin1') !== MAGIC) fail('is not a Debian package: not an ar archive');
     let control: DebControl | undefined;
     let hasData = false;
     for (let first = true; ; first = false) {
@@ -66,7 +66,7 @@ export async function readDeb(
       } else if (/^control\.tar(\.|$)/.test(member.name)) {
         control = await readControl(decompress(content(), `${file}: ${member.name}`), file, fail);
       } else if (/^data\.tar(\.|$)/.test(member.name)) {
-        if (control === undefined) return fail('has its files before its control archive');
+        if (control === undefined) return fail('has its data archive before its control archive');
         await onData(decompress(content(), `${file}: ${member.name}`), control);
         hasData = true;
       }
@@ -123,7 +123,7 @@ async function readControl(
   }
   const text = kept.get('control')?.trimEnd() ?? fail('has no control file');
   kept.delete('control');
-  if (/\n\s*\n/.test(text)) fail('has a control file of several paragraphs');
+  if (/\n\s*\n/.test(text)) fail('has a control file with several paragraphs');
   const field = (name: string): string | undefined =>
     new RegExp(`^${name}:[ \\t]*(\\S.*?)[ \\t]*$`, 'mi').exec(text)?.[1];
   const [name, version, architecture] = ['Package', 'Version', 'Architecture'].map(field);
@@ -132,7 +132,7 @@ async function readControl(
   }
   // Both become file names.
   if (!/^[a-z0-9][a-z0-9+.-]*$/.test(name) || !/^[a-z0-9-]+$/.test(architecture)) {
-    fail('has a package or an architecture of an invalid name');
+    fail('has an invalid package or architecture name');
   }
   return {
     package: name,

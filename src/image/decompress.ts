@@ -77,7 +77,7 @@ async function* through(
 }
 
 const WITHOUT_PROGRAM = {
-  zstd: 'zstd: not found: reading zstd takes Node 22.15, or install the package zstd',
+  zstd: 'zstd: not found: install the package zstd, or use Node 22.15 or later',
   xz: 'xz: not found: install the package xz-utils',
 } as const;
 

@@ -93,7 +93,7 @@ export class LayerTree {
         throw new JailbuildError('IMAGE_INVALID', `${where}: ${header.name}: ${why}`, header.name);
       };
       if (++this.#entries > this.#limits.entries) {
-        fail(`is one of more than ${this.#limits.entries} entries`);
+        fail(`exceeds the limit of ${this.#limits.entries} entries`);
       }
       if (header.type === 'file') this.#bytes += header.size;
       if (this.#bytes > this.#limits.bytes) {
@@ -200,7 +200,7 @@ export class LayerTree {
         const names = namesOf(header.linkname, fail);
         const last = names.pop();
         const original = last && this.#find(names, fail)?.children.get(last);
-        if (!original) return fail(`is a hard link to ${header.linkname}, which is not there`);
+        if (!original) return fail(`is a hard link to ${header.linkname}, which does not exist`);
         if (original.children !== undefined) fail('is a hard link to a directory');
         if (original.content !== undefined) original.content.names++;
         return { ...original, layer: this.#layer };
@@ -249,7 +249,7 @@ export class LayerTree {
   /** Returns the directory at a path, following links inside the root and creating what is missing. */
   #directoryAt(names: readonly string[], fail: (why: string) => never): Directory {
     const found = this.#find(names, fail, true);
-    return found ?? fail('lies below something that is not a directory');
+    return found ?? fail('is below something that is not a directory');
   }
 
   #find(
@@ -270,10 +270,10 @@ export class LayerTree {
       }
       const next = here.children.get(name);
       if (next?.target !== undefined) {
-        if (++links > MAX_LINKS) fail('lies behind too many symbolic links');
+        if (++links > MAX_LINKS) fail('is reached through too many symbolic links');
         if (next.target.startsWith('/')) way.length = 1;
         left.push(...next.target.split('/').reverse());
-        if (left.length > MAX_PATH) fail('lies behind symbolic links that are too long');
+        if (left.length > MAX_PATH) fail('is reached through symbolic links that are too long');
       } else if (next === undefined) {
         if (!isMaking) return undefined;
         const made = directory(this.#layer);
@@ -315,7 +315,7 @@ function directory(layer: number): Directory {
 function namesOf(text: string, fail: (why: string) => never): string[] {
   if (Buffer.byteLength(text) > MAX_PATH) fail('has a path that is too long');
   const names = text.split('/').filter((name) => name !== '' && name !== '.');
-  if (names.includes('..')) fail('leads out of the root by ..');
+  if (names.includes('..')) fail('leaves the root through ..');
   if (names.some((name) => Buffer.byteLength(name) > MAX_NAME)) fail('has a name that is too long');
   return names;
 }

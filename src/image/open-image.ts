@@ -156,7 +156,7 @@ function dockerImages(text: string, file: string): DockerImage[] {
   } catch {
     // Reported below.
   }
-  throw invalid(file, 'has a manifest.json that is not of docker save');
+  throw invalid(file, 'has a manifest.json that docker save did not write');
 }
 
 /** Locates the members of an archive. Follows links between them, which `docker save` creates. */

@@ -90,7 +90,8 @@ async function* fetchBlob(client: RegistryClient, digest: string): AsyncGenerato
       return;
     } catch (error) {
       failures = at > before ? 1 : failures + 1;
-      if (failures === ATTEMPTS) throw client.failed(`breaks off in the blob ${digest}`, error);
+      if (failures === ATTEMPTS)
+        throw client.failed(`closed the connection within the blob ${digest}`, error);
       await client.pause(failures);
     }
   }

@@ -107,7 +107,7 @@ export async function imageOf(
   const document = parse(text, where);
   const type = typeof document.mediaType === 'string' ? document.mediaType : mediaType;
   if (INDEX.test(type) || (type === '' && Array.isArray(document.manifests))) {
-    if (depth >= MAX_DEPTH) throw invalid(where, 'has indexes in indexes, without end');
+    if (depth >= MAX_DEPTH) throw invalid(where, 'has indexes that are nested too deeply');
     const inner = choose(descriptorsOf(text, where).filter(isImage), platform, where);
     return imageOf(source, inner, platform, depth + 1);
   }
@@ -194,7 +194,7 @@ function parse(text: string, where: string): Record<string, unknown> {
   }
   throw invalid(
     where,
-    `has ${text.trimStart().startsWith('<') ? 'HTML' : 'text'} for a JSON document`,
+    `has ${text.trimStart().startsWith('<') ? 'HTML' : 'text'} instead of a JSON document`,
   );
 }
 

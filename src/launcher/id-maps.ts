@@ -66,7 +66,7 @@ function rangeOf(file: string, caller: Caller): Range {
   }
   throw new JailbuildError(
     'USAGE',
-    `--map-auto: ${file} gives no range to ${caller.name}; usermod --add-subuids adds one`,
+    `--map-auto: ${file} has no range for ${caller.name}: add one with usermod --add-subuids`,
     file,
   );
 }

@@ -25,7 +25,7 @@ export async function writeOciBundle(
   if (/\\ud[c-f][0-9a-f]{2}/.test(text)) {
     throw new JailbuildError(
       'USAGE',
-      '--oci-bundle: a path, an argument or a variable is not UTF-8, and JSON has no other text',
+      '--oci-bundle: a path, argument or variable is not UTF-8, which JSON cannot represent',
     );
   }
   try {

@@ -72,7 +72,11 @@ function refuseUnsayable(options: LaunchOptions): void {
     ...{ '--disable-userns': disableUserns, '--exec-label': execLabel, '--argv0': argv0 },
   };
   for (const [option, value] of Object.entries(asked))
-    if (value) throw new JailbuildError('USAGE', `${option}: a bundle cannot say this`);
+    if (value)
+      throw new JailbuildError(
+        'USAGE',
+        `${option}: an OCI bundle cannot express this option: leave it out`,
+      );
 }
 
 function processOf(root: string, options: LaunchOptions, command: readonly string[]): Json {
@@ -133,7 +137,10 @@ function standardMounts({ ownDev, proc = 'masked' }: LaunchOptions): Json[] {
 
 function mountOf(mount: Mount): Json {
   if ('option' in mount)
-    throw new JailbuildError('USAGE', `${mount.option}: a bundle cannot say this`);
+    throw new JailbuildError(
+      'USAGE',
+      `${mount.option}: an OCI bundle cannot express this option: leave it out`,
+    );
   if (isTmpfs(mount)) {
     const shared = ['/tmp', '/var/tmp', '/dev/shm'].includes(mount.target);
     const given = mount.options?.split(',') ?? [shared ? 'mode=1777' : 'mode=0755'];
@@ -157,7 +164,10 @@ function linuxOf(options: LaunchOptions, denied: readonly string[]): Json {
   const inProc = (names: readonly string[]): string[] => names.map((name) => `/proc/${name}`);
   const [filter = 'off', ...more] = filtersOf(options);
   if (more.length > 0)
-    throw new JailbuildError('USAGE', '--seccomp: a bundle holds one filter alone');
+    throw new JailbuildError(
+      'USAGE',
+      '--seccomp: an OCI bundle holds a single filter: combine them',
+    );
   if (options.landlock !== undefined)
     throw new JailbuildError('USAGE', '--landlock: an OCI bundle cannot express it: leave it out');
   const seccomp = seccompOf(filter, options, denied);
@@ -199,7 +209,7 @@ function offsetsOf(offsets: NonNullable<LaunchOptions['clockOffsets']>): Json {
 
 function resourcesOf({ memory, pids, cpus }: LaunchOptions): Json {
   return {
-    // Denies all devices that the command may create; the runtime allows the standard ones.
+    // Denies access to all devices but the runtime's standard ones, whoever created the device file.
     devices: [{ allow: false, access: 'rwm' }],
     ...(memory === undefined ? {} : { memory: { limit: memory, swap: memory } }),
     ...(pids === undefined ? {} : { pids: { limit: pids } }),
@@ -219,7 +229,10 @@ function seccompOf(
   if (isProfileFile(which))
     return { ...readSeccompProfile(which, capabilities?.bounding ?? DEFAULT_CAPABILITIES) };
   if (which !== 'default')
-    throw new JailbuildError('USAGE', `--seccomp ${which}: a bundle holds no binary filter`);
+    throw new JailbuildError(
+      'USAGE',
+      `--seccomp ${which}: an OCI bundle cannot hold a binary filter: give a profile in JSON`,
+    );
   const rule = (names: readonly string[], args: readonly Json[] = [], errnoRet = EPERM): Json => ({
     names,
     action: 'SCMP_ACT_ERRNO',

@@ -29,7 +29,7 @@ export interface OutgoingNetwork {
 const SLIRP_NAME_SERVER = '10.0.2.3';
 const PATIENCE_MS = 10_000;
 
-/** Finds a helper in PATH. Skips versions of pasta that do not work for root. */
+/** Finds a helper in PATH. For root, prefers slirp4netns: older versions of pasta give root no network. */
 export function findHelper(wanted: NetworkHelper | undefined): NetworkHelper {
   const places = (process.env.PATH ?? '').split(':').filter((directory) => directory !== '');
   const isThere = (name: string): boolean =>
@@ -169,7 +169,7 @@ async function forward(
   await stop();
   throw new JailbuildError(
     'LAUNCHER_FAILED',
-    `--publish ${host}:${jail}: slirp4netns refuses: ${error.desc ?? 'no reason given'}`,
+    `--publish ${host}:${jail}: slirp4netns refused it: ${error.desc ?? 'no reason given'}`,
   );
 }
 

@@ -38,12 +38,12 @@ export function checkRecordedRun(
   const refuse = (name: string, why: string): never => {
     throw new JailbuildError(
       'RECORD_REFUSED',
-      `${root}: in the record of the jail, ${name} of run ${why}`,
+      `${root}: run option ${name} in the jail's record ${why}`,
       root,
     );
   };
   const options = Object.entries(values).map(([name, value]) => {
-    if (!isRecordable(name)) refuse(name, 'is for the command line alone');
+    if (!isRecordable(name)) refuse(name, 'is allowed on the command line only');
     // Only the caller may pass on its own variables.
     if (name === 'env' && isWords(value) && value.some((text) => !text.includes('='))) {
       refuse(name, 'has a variable without a value');
@@ -57,7 +57,7 @@ export function checkRecordedRun(
   return { options: Object.fromEntries(options), command };
 }
 
-/** Refuses a limit above this process's own: a record may lower limits, but as root it could otherwise raise them. */
+/** Caps a limit at this process's own: a record may lower limits, but not raise them, which root could. */
 function noHigherLimit(text: string): string {
   const { name, soft, hard } = noHigherThanOwn(parseLimit('--ulimit', text));
   return `${name}=${soft}:${hard}`;

@@ -77,7 +77,10 @@ function refuseUnsayable(options: LaunchOptions): void {
   };
   for (const [option, value] of Object.entries(asked)) {
     if (value)
-      throw new JailbuildError('USAGE', `${option}: a unit of systemd cannot express this`);
+      throw new JailbuildError(
+        'USAGE',
+        `${option}: a systemd unit cannot express this option: leave it out`,
+      );
   }
 }
 
@@ -123,7 +126,10 @@ function fileSettings({ readOnly, proc = 'masked', mounts = [] }: LaunchOptions)
 
 function mountSetting(mount: Mount): Setting {
   const unsayable = (option: string) =>
-    new JailbuildError('USAGE', `${option}: a unit of systemd cannot express this`);
+    new JailbuildError(
+      'USAGE',
+      `${option}: a systemd unit cannot express this option: leave it out`,
+    );
   if ('option' in mount) throw unsayable(mount.option);
   if (isTmpfs(mount)) {
     const shared = ['/tmp', '/var/tmp', '/dev/shm'].includes(mount.target);

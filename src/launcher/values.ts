@@ -30,7 +30,7 @@ export function parseSize(option: string, text: string): number {
 export function parseCount(option: string, text: string): number {
   const count = Number(text);
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(count) || count < 1)
-    refuse(option, text, 'a number from 1 on');
+    refuse(option, text, 'a number of at least 1');
   return count;
 }
 
@@ -38,7 +38,7 @@ export function parseCount(option: string, text: string): number {
 export function parseCpus(option: string, text: string): number {
   const cpus = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
   if (!(cpus >= 0.01 && cpus <= 100_000))
-    refuse(option, text, 'a number of processors from 0.01 on');
+    refuse(option, text, 'a number of processors of at least 0.01');
   return cpus;
 }
 
@@ -72,7 +72,7 @@ export function parseTmpfs(option: string, text: string): TmpfsMount {
 }
 
 function insideOf(option: string, target: string): string {
-  if (/^\/+$/.test(target)) refuse(option, target, 'another place than the root of the jail');
+  if (/^\/+$/.test(target)) refuse(option, target, 'a path other than the jail's root');
   return target;
 }
 
@@ -132,11 +132,11 @@ export function parseVariables(
 /** Parses a descriptor of this process other than a standard stream. */
 export function parseDescriptor(option: string, text: string): number {
   const fd = /^\d{1,7}$/.test(text) ? Number(text) : -1;
-  if (fd < 3) refuse(option, text, 'the number of an open descriptor from 3 on');
+  if (fd < 3) refuse(option, text, 'the number of an open descriptor, 3 or greater');
   try {
     fstatSync(fd);
   } catch {
-    refuse(option, text, 'the number of a descriptor that is open');
+    refuse(option, text, 'the number of an open descriptor');
   }
   return fd;
 }

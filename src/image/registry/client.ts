@@ -125,7 +125,7 @@ export class RegistryClient {
     let size = 0;
     for await (const part of body as AsyncIterable<Buffer>) {
       size += part.length;
-      if (size > most) throw this.failed(`answers with more than ${most} bytes`);
+      if (size > most) throw this.failed(`sent more than ${most} bytes`);
       parts.push(part);
     }
     return Buffer.concat(parts);
@@ -145,9 +145,8 @@ export class RegistryClient {
   /** Resolves a location returned by the registry, which may be relative. */
   locationOf({ headers, url }: RegistryAnswer): URL {
     const { location } = headers;
-    if (location === undefined) throw this.failed('answers without the location that follows');
-    if (!URL.canParse(location, url.href))
-      throw this.failed('answers with a location that is no URL');
+    if (location === undefined) throw this.failed('sent no location to continue at');
+    if (!URL.canParse(location, url.href)) throw this.failed('sent a location that is not a URL');
     return new URL(location, url);
   }
 
@@ -165,7 +164,7 @@ export class RegistryClient {
     second.body.resume();
     if (/insufficient_scope/.test(second.headers['www-authenticate'] ?? '')) {
       throw this.failed(
-        `does not allow ${this.#actions} with these credentials (401): ask for the right to, or log in as somebody else`,
+        `does not allow ${this.#actions} with these credentials (401): request access, or log in as another user`,
       );
     }
     throw this.failed('refuses the credentials (401): log in again, as with `podman login`');
@@ -179,7 +178,7 @@ export class RegistryClient {
     const bearer = /(?:^|,\s*)bearer\s+(.*)$/i.exec(challenge)?.[1];
     if (bearer !== undefined) return this.#token(bearer, found);
     if (!/(^|,\s*)basic\b/i.test(challenge)) {
-      throw this.failed('wants a kind of authentication that is not supported (401)');
+      throw this.failed('requires a kind of authentication that is not supported (401)');
     }
     if (found === undefined) {
       throw this.failed('wants a user and a password (401): log in first, as with `podman login`');
@@ -196,10 +195,11 @@ export class RegistryClient {
       [...challenge.matchAll(/(\w+)="([^"]*)"/g)].map(([, key = '', value = '']) => [key, value]),
     );
     const realm = fields.get('realm') ?? '';
-    if (!URL.canParse(realm)) throw this.failed('names no service that gives tokens (401)');
+    if (!URL.canParse(realm)) throw this.failed('names no token service (401)');
     const url = new URL(realm);
     const isInsecure = url.protocol !== 'https:' && this.#options.tlsVerify !== false;
-    if (isInsecure) throw this.failed(`sends its users to ${url.origin}, which is not encrypted`);
+    if (isInsecure)
+      throw this.failed(`has its token service at ${url.origin}, which is not encrypted`);
     const parameters = new URLSearchParams();
     const service = fields.get('service');
     if (service !== undefined) parameters.set('service', service);
@@ -221,7 +221,7 @@ export class RegistryClient {
     }
     if (answer.status === 401 || answer.status === 403 || (isIdentity && answer.status === 400)) {
       answer.body.resume();
-      const what = found === undefined ? 'gives nobody a token' : 'refuses the credentials';
+      const what = found === undefined ? 'gives no anonymous token' : 'refuses the credentials';
       throw this.failed(`${what} (${answer.status}): log in, as with \`podman login\``);
     }
     if (answer.status !== 200 || isHtml(answer.headers)) throw await this.#refused(answer, 'GET');
@@ -236,7 +236,7 @@ export class RegistryClient {
     } catch {
       // Reported below.
     }
-    throw this.failed(`gets no token from ${url.origin}: its answer has none`);
+    throw this.failed(`got no token from ${url.origin}: the response has none`);
   }
 
   /** Returns the scopes needed for this repository, and those that the registry additionally requires. */
@@ -285,7 +285,7 @@ export class RegistryClient {
       [301, 302, 303, 307, 308].includes(answer.status) && isReading(method);
       hop++
     ) {
-      if (hop === MAX_REDIRECTS) throw this.failed('redirects without end');
+      if (hop === MAX_REDIRECTS) throw this.failed('redirects too often');
       answer.body.resume();
       const next = this.locationOf(answer);
       const isSame = next.host === url.host;
@@ -306,7 +306,7 @@ export class RegistryClient {
   ): Promise<RegistryAnswer> {
     const isPlain = url.protocol === 'http:';
     if (isPlain && this.#options.tlsVerify !== false) {
-      throw this.failed(`leads to ${url.origin}, which is not encrypted: see --tls-verify`);
+      throw this.failed(`redirects to ${url.origin}, which is not encrypted: see --tls-verify`);
     }
     const { signal } = this.#options;
     const length =
@@ -392,7 +392,7 @@ export class RegistryClient {
     const body = (await this.text(answer).catch(() => Buffer.alloc(0))).toString().trim();
     const isPage = isHtml(headers) || body.startsWith('<');
     const reason = isPage ? '' : reasonOf(body);
-    if (status === 401) return this.failed(`asks for a login (401)${reason}`);
+    if (status === 401) return this.failed(`requires a login (401)${reason}`);
     if (status === 403) {
       return this.failed(`does not allow this with these credentials (403)${reason}`);
     }

@@ -153,8 +153,8 @@ async function upload(
       continue;
     }
     if (++failures === ATTEMPTS) {
-      const why = answer === undefined ? 'the connection breaks' : `it answers ${answer.status}`;
-      throw client.failed(`takes no more of the blob ${digest}: ${why}`);
+      const why = answer === undefined ? 'the connection broke' : `it answered ${answer.status}`;
+      throw client.failed(`does not accept the rest of the blob ${digest}: ${why}`);
     }
     await client.pause(failures, Number(answer?.headers['retry-after']));
     // The response may have been lost after the request succeeded.

@@ -28,5 +28,5 @@ export async function taggedList<Item>(
   } catch {
     // Reported below.
   }
-  throw client.failed(`has no ${what} under the tag ${tag}, but something else: remove that tag`);
+  throw client.failed(`has something other than a ${what} under the tag ${tag}: remove that tag`);
 }

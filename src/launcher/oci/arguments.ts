@@ -52,7 +52,7 @@ function isSet(value: unknown): boolean {
 export function checkConfig(config: OciConfig): void {
   const { linux = {}, process } = config;
   if (!/^1\.[0-9]/.test(config.ociVersion)) refuse(`ociVersion ${config.ociVersion}`);
-  if (config.root === undefined) throw new JailbuildError('USAGE', 'config.json: there is no root');
+  if (config.root === undefined) throw new JailbuildError('USAGE', 'config.json: root is missing');
   if (process === undefined) refuse('a container without process');
   for (const name of ['intelRdt', 'personality'] as const)
     if (linux[name] !== undefined && linux[name] !== null) refuse(`linux.${name}`);

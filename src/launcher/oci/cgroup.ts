@@ -36,7 +36,7 @@ export function makeCgroups(id: string, linux: OciLinux): readonly string[] {
   if (/^[^/]*:[^/]*:[^/]*$/.test(given))
     throw new JailbuildError(
       'USAGE',
-      `config.json: linux.cgroupsPath ${given} is for systemd, which is not supported; use cgroupfs (--cgroup-manager)`,
+      `config.json: linux.cgroupsPath ${given} is for systemd, which is not supported: use cgroupfs (--cgroup-manager)`,
     );
   const relative = path.posix.resolve('/', given);
   const resources = linux.resources ?? {};
@@ -102,7 +102,7 @@ function limitsOf({
       if (memory?.[name])
         throw new JailbuildError(
           'USAGE',
-          `config.json: linux.resources.memory.${name} is not supported with version 2 of the control groups`,
+          `config.json: linux.resources.memory.${name} is not supported with cgroup version 2`,
         );
     if (some(memory?.limit)) limits.push(['memory.max', amount(memory.limit)]);
     if (some(memory?.swap) && some(memory.limit))

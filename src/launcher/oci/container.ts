@@ -34,7 +34,7 @@ export function defaultStateDirectory(): string {
  */
 export function directoryOf(state: string, id: string): string {
   if (!/^[A-Za-z0-9_][\w+.-]*$/.test(id) || id.length > 1024)
-    throw new JailbuildError('USAGE', `${id}: is not the name of a container`);
+    throw new JailbuildError('USAGE', `${id}: is not a valid container name`);
   return path.join(state, id);
 }
 
@@ -52,7 +52,7 @@ export async function makeDirectory(state: string, id: string): Promise<string> 
     await chmod(directory, 0o700);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST')
-      throw new JailbuildError('USAGE', `${id}: there is a container of this name`);
+      throw new JailbuildError('USAGE', `${id}: a container of this name already exists`);
     throw new JailbuildError('WRITE_FAILED', `${directory}: ${strerror(error)}`, directory);
   }
   await execa('mkfifo', ['-m', '600', startFifo(directory)]);

@@ -102,7 +102,7 @@ async function launch(
     ...['--', ...(spec.args ?? [])],
   ];
   if (spec.terminal && consoleSocket === undefined)
-    throw new JailbuildError('USAGE', 'a container with a terminal takes --console-socket');
+    throw new JailbuildError('USAGE', 'a container with a terminal requires --console-socket');
   const started = execa(locateLauncher(), args, {
     stdio: [
       ...(['inherit', 'inherit', 'inherit'] as const),
@@ -121,7 +121,7 @@ async function launch(
   if (pid === undefined || exitCode !== 0)
     throw new JailbuildError(
       'LAUNCHER_FAILED',
-      'the container could not be made; the launcher has said why',
+      'the container could not be created: see the launcher's message',
     );
   return pid;
 }
