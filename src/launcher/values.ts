@@ -72,7 +72,7 @@ export function parseTmpfs(option: string, text: string): TmpfsMount {
 }
 
 function insideOf(option: string, target: string): string {
-  if (/^\/+$/.test(target)) refuse(option, target, 'a path other than the jail's root');
+  if (/^\/+$/.test(target)) refuse(option, target, 'a path other than the root of the jail');
   return target;
 }
 

@@ -134,7 +134,11 @@ describe('build --from', needsRoot(), () => {
       },
       /\/usr\/bin\/ls: is of type symlink, but the manifest has file/,
     ],
-    ['a file that is gone', (host) => rmSync(`${host}/usr/bin/ls`), /\/usr\/bin\/ls: is not there/],
+    [
+      'a file that is gone',
+      (host) => rmSync(`${host}/usr/bin/ls`),
+      /\/usr\/bin\/ls: does not exist/,
+    ],
     [
       'the text of a link',
       (host) => {
@@ -242,7 +246,7 @@ describe('build --from', needsRoot(), () => {
     });
     const { status, stderr } = from();
     assert.equal(status, 1);
-    assert.match(stderr, /\/opt\/key: is not there/);
+    assert.match(stderr, /\/opt\/key: does not exist/);
     assert.equal(existsSync(jail), false);
   });
 
@@ -292,7 +296,7 @@ describe('build --from', needsRoot(), () => {
       assert.equal(status, 1);
       assert.match(
         stderr,
-        /was built from the manifest .*manifest\.json, which build --from takes/,
+        /was built from the manifest .*manifest\.json, rebuild it with build --from, or/,
       );
     }
     ok(['remove', jail]);

@@ -368,7 +368,7 @@ describe('building again', needsRoot(), () => {
       assert.equal(status, 1);
       assert.match(
         stderr,
-        /^jailbuild: [^\n]*record\.json: others than its owner may write[^\n]*\n$/,
+        /^jailbuild: [^\n]*record\.json: is writable by users other than its owner[^\n]*\n$/,
       );
     }
   });

@@ -110,7 +110,7 @@ const HOSTILE: readonly (readonly [RegExp, ...Given[]])[] = [
   [/leaves the root/, file('../x')],
   [/leaves the root/, file('a/../../x')],
   [/leaves the root/, hardlink('x', '../../etc/passwd')],
-  [/is not there/, hardlink('x', '/etc/passwd')],
+  [/does not exist/, hardlink('x', '/etc/passwd')],
   [/too many symbolic links/, symlink('a', 'b'), symlink('b', 'a'), file('a/x')],
   [/name that is too long/, file('n'.repeat(300))],
   [/path that is too long/, file(`${'d/'.repeat(3000)}x`)],

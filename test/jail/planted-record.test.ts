@@ -105,7 +105,7 @@ test('a note is for the directory that was entered', needsRoot(), (t) => {
   t.after(() => rmSync(note, { force: true }));
   assert.ok(noteUnprotected(one));
   assert.ok(noteUnprotected(one));
-  assert.throws(() => refuseUnprotected(one), /RECORD_REFUSED|rights that let/);
+  assert.throws(() => refuseUnprotected(one), /RECORD_REFUSED|privileges that let/);
   refuseUnprotected(other);
   forgetUnprotected(one);
   refuseUnprotected(one);

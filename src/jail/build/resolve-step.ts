@@ -93,9 +93,9 @@ function refuseOtherOrigin({ origin, history: { record }, target }: KnownJob): v
   if ((record.from !== undefined) === (origin.kind === 'manifest')) return;
   const what =
     record.from === undefined
-      ? 'was built from programs, not from a manifest'
-      : `was built from the manifest ${record.from}, which build --from can rebuild`;
-  throw new JailbuildError('RECORD_DIFFERS', `${target}: ${what}; remove it first`, target);
+      ? 'was built from programs, not from a manifest: remove it first'
+      : `was built from the manifest ${record.from}: rebuild it with build --from, or remove it first`;
+  throw new JailbuildError('RECORD_DIFFERS', `${target}: ${what}`, target);
 }
 
 async function takeManifest(job: KnownJob, given: GivenManifest): Promise<Resolved> {

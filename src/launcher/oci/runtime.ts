@@ -121,7 +121,7 @@ async function launch(
   if (pid === undefined || exitCode !== 0)
     throw new JailbuildError(
       'LAUNCHER_FAILED',
-      'the container could not be created: see the launcher's message',
+      'the container could not be created: see the message of the launcher',
     );
   return pid;
 }

@@ -20,7 +20,7 @@ static bool read_exactly(uint8_t *bytes, size_t length)
 	return true;
 }
 
-/* Serves whoever has the other ends of the standard streams, until its end. */
+/* Serves the process at the other end of the standard streams until it ends. */
 int main(void)
 {
 	uint8_t head[4];

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What is left of a request. Numbers are little-endian. */
+/* The unread part of a request. Numbers are little-endian. */
 struct cursor {
 	uint8_t *at;
 	size_t left;
@@ -39,7 +39,7 @@ static uint64_t take_long(struct cursor *cursor)
 	return low | (uint64_t)take_number(cursor) << 32;
 }
 
-/* A length, so many bytes, and a NUL. */
+/* Reads a length, that many bytes, and a NUL. */
 static const char *take_string(struct cursor *cursor)
 {
 	uint32_t length = take_number(cursor);
@@ -50,7 +50,7 @@ static const char *take_string(struct cursor *cursor)
 	return text;
 }
 
-/* A relative path whose components are names: nothing in it leads up or starts again at the root. */
+/* Reads a relative path without `.`, `..` or empty components. */
 static const char *take_path(struct cursor *cursor)
 {
 	const char *path = take_string(cursor);
@@ -216,7 +216,7 @@ uint32_t parse_number(const uint8_t *bytes, size_t length)
 	return take_number(&cursor);
 }
 
-/* The strings are the caller's as long as the bytes are. */
+/* The strings are valid as long as the caller keeps the bytes. */
 void parse_begin(uint8_t *bytes, size_t length, const char **base, const char **source_root)
 {
 	struct cursor cursor = { bytes, length };

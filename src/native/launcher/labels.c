@@ -27,7 +27,7 @@ void find_label_module(const struct options *options)
 		    options->exec_label);
 }
 
-/* By the jail's /proc, which has to be one: something else there could swallow the label (CVE-2019-16884). */
+/* Writes to the jail's /proc after verifying that it is one: another file could discard the label (CVE-2019-16884). */
 void set_exec_label(const struct options *options)
 {
 	char text[512];

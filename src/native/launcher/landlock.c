@@ -1,6 +1,6 @@
 /*
- * Limits the command to some paths (landlock(7)). It is in addition to all else: what is not named cannot be
- * opened, executed or changed, whoever the command is and whatever its mode says.
+ * Restricts the command to certain paths (landlock(7)), in addition to all other checks: paths that are not listed
+ * cannot be opened, executed or changed, whatever the user and the mode.
  */
 #define _GNU_SOURCE
 #include "launcher.h"
@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Rights of linux/landlock.h that came with ABI 2, 3 and 5 (Linux 5.19, 6.2, 6.10). */
+/* Rights added to linux/landlock.h by ABI 2, 3 and 5 (Linux 5.19, 6.2, 6.10). */
 #define REFER (1ULL << 13)
 #define TRUNCATE (1ULL << 14)
 #define IOCTL_DEVICE (1ULL << 15)
@@ -32,17 +32,17 @@ static const struct {
 		       LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK |
 		       LANDLOCK_ACCESS_FS_MAKE_SYM | REFER },
 };
-/* Those that a file other than a directory may have. */
+/* Rights that apply to files other than directories. */
 #define OF_FILES                                                                                       \
 	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | TRUNCATE | \
 	 IOCTL_DEVICE)
 
-/* The file's text, its end, and the set of rules made of it, or -1. */
+/* The rules file's text and its end, and the ruleset, or -1. */
 static char *text, *text_end;
 static int ruleset = -1;
 static uint64_t handled;
 
-/* ABI by ABI the kernel limits more, and what it does not know it does not take. */
+/* Each ABI adds rights; the kernel refuses those it does not know. */
 static uint64_t rights_of(long abi)
 {
 	uint64_t all = LANDLOCK_ACCESS_FS_EXECUTE;
@@ -101,7 +101,7 @@ static uint64_t rights_named(const char *rule, size_t length)
 	return rights & handled;
 }
 
-/* What is not there cannot be used, and needs no rule. */
+/* Paths that do not exist need no rule. */
 static void add_rule(const char *rule)
 {
 	struct stat stat;
@@ -125,7 +125,7 @@ void make_landlock_rules(void)
 	struct landlock_ruleset_attr all = { .handled_access_fs = handled };
 	if (text == NULL)
 		return;
-	/* Of the first ABI's size, which all know. */
+	/* The size of the first ABI's structure, which all kernels accept. */
 	ruleset = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof(all.handled_access_fs), 0);
 	if (ruleset < 0)
 		die_errno("make the rules of Landlock", NULL);
@@ -133,7 +133,7 @@ void make_landlock_rules(void)
 		add_rule(rule);
 }
 
-/* Takes no_new_privs or CAP_SYS_ADMIN. What is open stays so. */
+/* Requires no_new_privs or CAP_SYS_ADMIN. Open files stay accessible. */
 void limit_by_landlock(void)
 {
 	if (ruleset < 0)

@@ -1,8 +1,7 @@
 /*
- * Every option, one a row: OPTION(letter, name, argument, parser, place, needs, help). The letter is 0
- * and the name NULL where there is none. The place is the member of struct options that the parser
- * fills; `needs` names the options without which this one would do less than it says. The help text is
- * folded when it is printed. HEADING(text) begins a group.
+ * All options, one a row: OPTION(letter, name, argument, parser, place, needs, help). The letter is 0 or the name NULL
+ * if there is none. `place` is the member of struct options that the parser sets; `needs` names the options that this
+ * one depends on. Help is wrapped when printed. HEADING(text) begins a group.
  */
 
 OPTION('p', NULL, NULL, parse_flag, new_pid, "", "in a new PID namespace")
