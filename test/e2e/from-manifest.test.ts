@@ -296,7 +296,7 @@ describe('build --from', needsRoot(), () => {
       assert.equal(status, 1);
       assert.match(
         stderr,
-        /was built from the manifest .*manifest\.json, rebuild it with build --from, or/,
+        /was built from the manifest .*manifest\.json: rebuild it with build --from, or/,
       );
     }
     ok(['remove', jail]);

@@ -179,7 +179,7 @@ describe(
       const args = launcherArguments(jail, {}, ['/probe', 'descriptors', canary]).join(' ');
       const { stdout, stderr, status } = exec('bash', ['-c', `${INVOKE_NS} ${args} < /`]);
       assert.equal(stdout, '');
-      assert.match(stderr, /a standard stream is a directory outside of the jail/);
+      assert.match(stderr, /a standard stream is a directory outside the jail: redirect it/);
       assert.equal(status, 125);
       assert.match(
         exec('bash', ['-c', `chroot ${jail} /probe descriptors ${canary} < /`]).stdout,

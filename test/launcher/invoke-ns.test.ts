@@ -100,7 +100,7 @@ describe('invoke_ns', needsRoot('ps', 'top', 'cc'), () => {
       [['-m', '-c', '/etc/passwd', 'ls'], /\/etc\/passwd: Not a directory/],
       [
         ['-u', 'x'.repeat(100), 'ls'],
-        /a host name has at most 64 bytes; give a shorter one than: x+$/m,
+        /the host name is longer than 64 bytes: x+$/m,
       ],
       [['--cwd', '/no/such', 'ls'], /change to the directory \/no\/such: No such file/],
       [['-i', 'maybe', 'ls'], /-i takes yes\|no, not: maybe/],

@@ -560,7 +560,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
         { mounts: [{ ...mount, source: path.join(secret, 'file') }] },
         caller,
       );
-      assert.match(inside.stderr, /take the mount of .*Permission denied/);
+      assert.match(inside.stderr, /copy the mount of .*Permission denied/);
       assert.equal(inside.status, 125);
     });
   });

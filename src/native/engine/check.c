@@ -35,7 +35,7 @@ static const char *take_name(struct block *block)
 	size_t length = strnlen(name, left);
 
 	if (length == left)
-		die("a block that is cut short");
+		die("a truncated block");
 	block->at += length + 1;
 	return name;
 }
@@ -212,14 +212,14 @@ bool check_block(const struct operation *operation)
 	size_t length = operation->content_length;
 
 	if (length < 2 * sizeof(uint32_t))
-		die("a block that is cut short");
+		die("a truncated block");
 	memcpy(&block.type, bytes, sizeof(block.type));
 	memcpy(&block.count, bytes + sizeof(block.type), sizeof(block.count));
 	size_t at = 2 * sizeof(uint32_t);
 	if (block.type == HOST_FILES || block.type == JAIL_ENTRIES) {
 		size_t size = (size_t)block.count * ROW * sizeof(double);
 		if (size > length - at)
-			die("a block that is cut short");
+			die("a truncated block");
 		block.rows = bytes + at;
 		at += size;
 	}

@@ -29,7 +29,7 @@ int main(void)
 	while (read_exactly(head, sizeof(head))) {
 		uint32_t length = parse_number(head, sizeof(head));
 		if (length == 0 || length > MAX_REQUEST)
-			die("a request of no good length");
+			die("a request of invalid length");
 		uint8_t *bytes = malloc(length);
 		if (bytes == NULL)
 			die("out of memory");

@@ -13,7 +13,7 @@ struct cursor {
 static uint8_t *take(struct cursor *cursor, size_t length)
 {
 	if (length > cursor->left)
-		die("a request that is cut short");
+		die("a truncated request");
 	uint8_t *at = cursor->at;
 	cursor->at += length;
 	cursor->left -= length;
@@ -60,7 +60,7 @@ static const char *take_path(struct cursor *cursor)
 		bool dots = (length == 1 && name[0] == '.') ||
 			    (length == 2 && name[0] == '.' && name[1] == '.');
 		if (length == 0 || dots)
-			die("a path that is not relative and plain");
+			die("a path that is absolute or not normalized");
 		name += length;
 		if (*name == '\0')
 			return path;
@@ -92,7 +92,7 @@ static void take_attributes(struct cursor *cursor, struct attributes *attributes
 		return;
 	uint32_t count = take_number(cursor);
 	if (count > cursor->left / 9)
-		die("more extended attributes than there can be");
+		die("too many extended attributes");
 	attributes->xattrs = calloc(count + 1, sizeof(*attributes->xattrs));
 	if (attributes->xattrs == NULL)
 		die("out of memory");
@@ -196,7 +196,7 @@ struct job *parse_job(uint8_t *bytes, size_t length)
 	job->interruptible = flags & 2;
 	job->count = take_number(&cursor);
 	if (job->count > cursor.left / 2)
-		die("more operations than there can be");
+		die("too many operations");
 	job->operations = calloc(job->count + 1, sizeof(*job->operations));
 	if (job->operations == NULL)
 		die("out of memory");
@@ -210,7 +210,7 @@ uint32_t parse_number(const uint8_t *bytes, size_t length)
 	uint8_t copy[4];
 
 	if (length < sizeof(copy))
-		die("a request that is cut short");
+		die("a truncated request");
 	memcpy(copy, bytes, sizeof(copy));
 	struct cursor cursor = { copy, sizeof(copy) };
 	return take_number(&cursor);

@@ -62,7 +62,7 @@ static bool take_requests(int fd, struct incoming *incoming)
 		}
 		incoming->length = parse_number(incoming->head, sizeof(incoming->head));
 		if (incoming->length == 0 || incoming->length > MAX_REQUEST)
-			die("a request of no good length");
+			die("a request of invalid length");
 		incoming->bytes = malloc(incoming->length);
 		if (incoming->bytes == NULL)
 			die("out of memory");

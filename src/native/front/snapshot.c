@@ -258,7 +258,7 @@ bool choose_snapshot(const struct start *start, char blob[PATH_MAX], const char 
 	if (has_node_settings()) {
 		*reason = "the environment has settings for Node";
 	} else if (!is_own_directory(directory)) {
-		*reason = "others may write to its directory";
+		*reason = "its directory is writable by others";
 	} else if (!name_snapshot(start, blob) || !is_as_made(blob)) {
 		*reason = "there is none for this Node, processor and bundle";
 	} else {
@@ -306,7 +306,7 @@ int make_snapshot(struct start *start, char *entry)
 	if (mkdir(directory, 0755) < 0 && errno != EEXIST)
 		fail(1, "%s: %s", directory, strerror(errno));
 	if (!is_own_directory(directory))
-		fail(1, "%s: belongs to another user, or others may write to it", directory);
+		fail(1, "%s: belongs to another user, or is writable by others: remove it", directory);
 	if (!name_snapshot(start, path))
 		fail(1, "%s: is not a Node executable", start->node);
 	snprintf(fresh, sizeof(fresh), "%s.blob.new", path);

@@ -102,7 +102,7 @@ static void change_directory(const char *path)
 	if (there == NULL)
 		die_errno("change to the directory", path);
 	if (*there != '/')
-		die("the directory is outside of the root", path);
+		die("the directory is outside the root", path);
 	free(there);
 }
 
@@ -115,7 +115,7 @@ static void make_jail(struct options *options, int channel)
 		if (!is_made && !options->try_cgroup)
 			die_errno("make a cgroup namespace", NULL);
 		if (!is_made)
-			warn("make a cgroup namespace", "going on without one");
+			warn("make a cgroup namespace", "continuing without one");
 	}
 	if (options->new_time)
 		enter_time_namespace(options);
@@ -166,7 +166,7 @@ static _Noreturn void become_command(struct options *options)
 	if (options->pty)
 		take_terminal(options->terminal);
 	else if (options->new_session && setsid() < 0)
-		die_errno("begin a session", NULL);
+		die_errno("start a session", NULL);
 	if (options->new_keyring)
 		leave_keyring();
 	set_rlimits(&options->rlimits);
@@ -203,7 +203,7 @@ static _Noreturn void split(struct options *options, int channel)
 	rename_to_init(options->argv);
 	pid_t command = vfork();
 	if (command < 0)
-		die_errno("make the process of the command", NULL);
+		die_errno("start the process of the command", NULL);
 	if (command > 0)
 		be_init(command, options, channel);
 	log_as("Command", options->verbose);
@@ -237,7 +237,7 @@ void become_child(struct options *options, int channel)
 	 */
 	bool is_alone = options->join == NULL && options->joined.count == 0;
 	if (!is_alone && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		die_errno("close this process to others", NULL);
+		die_errno("protect this process from others", NULL);
 	/*
 	 * The caller of a created container waits for end of file on the output, which must not stay open until the
 	 * container starts.
@@ -247,7 +247,7 @@ void become_child(struct options *options, int channel)
 	wait_until_unblocked(options);
 	take_locks(options);
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		die_errno("close this process to others", NULL);
+		die_errno("protect this process from others", NULL);
 	if (options->init) {
 		log_step("this process stays as init");
 		split(options, channel);

@@ -64,7 +64,7 @@ void refuse_directories(void)
 	struct stat stat;
 	for (int fd = 0; fd < 3; fd++)
 		if (fstat(fd, &stat) == 0 && S_ISDIR(stat.st_mode))
-			die("a standard stream is a directory outside of the jail", NULL);
+			die("a standard stream is a directory outside the jail: redirect it", NULL);
 }
 
 int connect_to(const char *path)
@@ -72,7 +72,7 @@ int connect_to(const char *path)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (strlen(path) >= sizeof(address.sun_path))
-		die("the path of a socket is too long", path);
+		die("the socket path is too long", path);
 	strcpy(address.sun_path, path);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		die_errno("connect to", path);

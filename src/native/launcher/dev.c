@@ -40,7 +40,7 @@ static void bind_device(int dev, const char *name)
 	snprintf(path, sizeof(path), "/dev/%s", name);
 	int tree = clone_tree(AT_FDCWD, path);
 	if (tree < 0)
-		die_errno("take the mount of", path);
+		die_errno("copy the mount of", path);
 	make_file(dev, name);
 	attach(tree, dev, name, path);
 	close(tree);

@@ -231,6 +231,6 @@ int take_from_workshop(int workshop)
 void close_workshop(int workshop)
 {
 	if (fchdir(workshop) < 0 || umount2(".", MNT_DETACH) < 0)
-		die_errno("take away what was made for the jail", NULL);
+		die_errno("unmount what was made for the jail", NULL);
 	close(workshop);
 }

@@ -51,7 +51,7 @@ static size_t kind_of(const char *text, const char **path)
 			return kind;
 		}
 	}
-	die("--namespace takes user, pid, net, ipc, uts, cgroup or time, = and a path, not", text);
+	die("--namespace takes TYPE=PATH with TYPE user, pid, net, ipc, uts, cgroup or time, not", text);
 }
 
 void join_paths(const struct options *options)
@@ -62,7 +62,7 @@ void join_paths(const struct options *options)
 		const char *path;
 		size_t kind = kind_of(options->joined.items[i], &path);
 		if (kinds[kind].flag == CLONE_NEWNS)
-			die("a mount namespace cannot be joined by its path; use --join", path);
+			die("a mount namespace cannot be joined by its path: use --join", path);
 		paths[kind] = path;
 		fds[kind] = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 		if (fds[kind] < 0)
@@ -126,7 +126,7 @@ void join_process(const struct options *options)
 	if (pidfd < 0)
 		die_errno("find the process", options->join);
 	if (start != NULL && start_of(process) != strtoull(start + 1, NULL, 10))
-		die("the jail has ended; its number is another process's", process);
+		die("the jail has ended, and its process number is in use again", process);
 	find_cgroups_of(process);
 	int flags = 0;
 	for (size_t kind = 0; kind < KINDS; kind++) {
@@ -135,9 +135,9 @@ void join_process(const struct options *options)
 			flags |= kinds[kind].flag;
 	}
 	if (flags == 0)
-		die("the process is in no namespace of its own, or may not be looked at", process);
+		die("the process has no namespaces of its own, or you may not inspect it", process);
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		die_errno("close this process to others", NULL);
+		die_errno("protect this process from others", NULL);
 	log_step("entering the namespaces of process %s", process);
 	if (setns(pidfd, flags) < 0)
 		die_errno("enter the namespaces of process", process);

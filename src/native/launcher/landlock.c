@@ -57,7 +57,7 @@ static void find_landlock(void)
 	if (abi < 0)
 		die_advised("limit the command by Landlock", NULL,
 			    errno == EOPNOTSUPP ? "it is not enabled: boot the kernel with lsm=landlock,..." :
-						  "it takes Linux 5.13 or later with Landlock");
+						  "it requires Linux 5.13 or later with Landlock");
 	handled = rights_of(abi);
 	log_step("Landlock has ABI %ld", abi);
 	if (abi < 3)
@@ -75,16 +75,16 @@ void load_landlock(const char *path)
 	find_landlock();
 	scoped_fd fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &stat) < 0)
-		die_errno("open the rules of Landlock", path);
+		die_errno("open the Landlock rules", path);
 	text = allocate((size_t)stat.st_size + 1);
 	while (size < (size_t)stat.st_size && (got = read(fd, text + size, (size_t)stat.st_size - size)) != 0) {
 		if (got < 0)
-			die_errno("read the rules of Landlock", path);
+			die_errno("read the Landlock rules", path);
 		size += (size_t)got;
 	}
 	text_end = text + size;
 	if (size > 0 && text_end[-1] != '\0')
-		die("each rule of Landlock ends with a NUL", path);
+		die("each Landlock rule must end with a NUL", path);
 }
 
 static uint64_t rights_named(const char *rule, size_t length)
@@ -95,7 +95,7 @@ static uint64_t rights_named(const char *rule, size_t length)
 		while (i < sizeof(letters) / sizeof(letters[0]) && letters[i].letter != *letter)
 			i++;
 		if (i == sizeof(letters) / sizeof(letters[0]))
-			die("a rule of Landlock is [r][l][x][w][m]:PATH, not", rule);
+			die("a Landlock rule must be [r][l][x][w][m]:PATH, not", rule);
 		rights |= letters[i].rights;
 	}
 	return rights & handled;
@@ -107,17 +107,17 @@ static void add_rule(const char *rule)
 	struct stat stat;
 	size_t length = strcspn(rule, ":");
 	if (rule[length] == '\0' || rule[length + 1] != '/')
-		die("a rule of Landlock is [r][l][x][w][m]:PATH, not", rule);
+		die("a Landlock rule must be [r][l][x][w][m]:PATH, not", rule);
 	const char *path = rule + length + 1;
 	scoped_fd fd = open(path, O_PATH | O_CLOEXEC);
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
 		return;
 	if (fd < 0 || fstat(fd, &stat) < 0)
-		die_errno("open for a rule of Landlock", path);
+		die_errno("open for a Landlock rule", path);
 	uint64_t rights = rights_named(rule, length) & (S_ISDIR(stat.st_mode) ? ~0ULL : OF_FILES);
 	struct landlock_path_beneath_attr beneath = { .allowed_access = rights, .parent_fd = fd };
 	if (rights != 0 && syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) < 0)
-		die_errno("add a rule of Landlock for", path);
+		die_errno("add a Landlock rule for", path);
 }
 
 void make_landlock_rules(void)
@@ -128,7 +128,7 @@ void make_landlock_rules(void)
 	/* The size of the first ABI's structure, which all kernels accept. */
 	ruleset = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof(all.handled_access_fs), 0);
 	if (ruleset < 0)
-		die_errno("make the rules of Landlock", NULL);
+		die_errno("make the Landlock ruleset", NULL);
 	for (const char *rule = text; rule < text_end; rule += strlen(rule) + 1)
 		add_rule(rule);
 }

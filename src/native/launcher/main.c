@@ -77,7 +77,7 @@ static void list_overlay(const struct options *options)
 	scoped_fd store = open_layer(options->overlay);
 	scoped_fd upper = openat(store, "upper", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (upper < 0)
-		die_errno("open what was written to", options->overlay);
+		die_errno("open the overlay", options->overlay);
 	write_changes(dup(STDOUT_FILENO), upper, options->root);
 }
 
@@ -125,7 +125,7 @@ int main(int argc, char **argv)
 
 	pid_t child = make_child(&options);
 	if (child < 0 && options.try_user && options.new_user) {
-		warn("make a user namespace", "going on without one");
+		warn("make a user namespace", "continuing without one");
 		options.new_user = false;
 		child = make_child(&options);
 	}
@@ -141,7 +141,7 @@ int main(int argc, char **argv)
 	if (options.new_user)
 		write_id_maps(child, &options);
 	if (awaits_parent(&options) && send(channel[0], "", 1, MSG_NOSIGNAL) < 0)
-		die_errno("tell the child to go on", NULL);
+		die_errno("let the child continue", NULL);
 	int input = options.protects_input ? receive_descriptor(channel[0]) : -1;
 	int layer = options.changes_fd >= 0 ? receive_descriptor(channel[0]) : -1;
 	int pty = options.pty ? receive_descriptor(channel[0]) : -1;

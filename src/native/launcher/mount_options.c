@@ -179,7 +179,7 @@ static void take_filesystem(struct mount *mount, char *words, const struct row *
 	check_target(mount, row, value);
 	for (const char *word = strsep(&words, ","); word != NULL; word = strsep(&words, ",")) {
 		if (overflows(word))
-			die("the number is larger than any that the kernel can take", word);
+			die("the number exceeds the maximum of the kernel", word);
 		if (*word == '\0' || take_attribute(mount, word))
 			continue;
 		if (*data != '\0')

@@ -78,9 +78,9 @@ void set_sysctls(const struct options *options)
 		char *name = allocate((size_t)length + 1);
 		memcpy(name, text, (size_t)length);
 		if (!is_of_namespace(name))
-			die("a sysctl of the whole machine is not for a jail to set", name);
+			die("a jail cannot set a sysctl of the whole machine", name);
 		if (!has_namespace(options, name))
-			die("the sysctl is of a namespace that the jail shares with others", name);
+			die("the sysctl belongs to a namespace that the jail shares with others", name);
 		snprintf(path, sizeof(path), "/proc/sys/%s", name);
 		for (char *dot = path + strlen("/proc/sys/"); *dot != '\0'; dot++)
 			if (*dot == '.')
@@ -94,7 +94,7 @@ void set_sysctls(const struct options *options)
 void disable_user_namespaces(const struct options *options)
 {
 	if (!options->limit_caps || (options->caps & parse_caps("sys_resource")))
-		die("--disable-userns takes --caps without sys_resource, which could allow them again", NULL);
+		die("--disable-userns requires --caps without sys_resource, which could allow them again", NULL);
 	write_file("/proc/sys/user/max_user_namespaces", "0");
 }
 

@@ -48,5 +48,5 @@ void be_observable(void)
 {
 	/* The command's path is in this process's memory, which changing users has made unreadable. */
 	if (filter.len > 0 && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
-		die_errno("open this process to the observer", NULL);
+		die_errno("let the observer read this process", NULL);
 }

@@ -70,7 +70,7 @@ void parse_hostname(struct options *options, const struct row *row, const char *
 {
 	/* The kernel's __NEW_UTS_LEN. */
 	if (strlen(value) > 64)
-		die("a host name has at most 64 bytes; give a shorter one than", value);
+		die("the host name is longer than 64 bytes", value);
 	options->new_uts = true;
 	parse_text(options, row, value);
 }

@@ -26,10 +26,10 @@ static void configure(int context, const char *key, const char *value, int fd)
 static int own_directory(int where, const char *name, mode_t mode, const char *path)
 {
 	if (mkdirat(where, name, mode) < 0 && errno != EEXIST)
-		die_errno("make for the overlay a directory in", path);
+		die_errno("make a directory for the overlay in", path);
 	int fd = openat(where, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		die_errno("open for the overlay a directory in", path);
+		die_errno("open a directory for the overlay in", path);
 	return fd;
 }
 
@@ -55,7 +55,7 @@ static int make_overlay(int lower, struct layers layers, const char *path)
 	scoped_fd context = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
 	if (context < 0)
 		die_errno("make a file system of type", "overlay");
-	log_step("laying an overlay upon %s", path);
+	log_step("mounting an overlay on %s", path);
 	configure(context, "source", "overlay", -1);
 	configure(context, "lowerdir", NULL, lower);
 	configure(context, "upperdir", NULL, layers.upper);
@@ -74,8 +74,8 @@ static int make_overlay(int lower, struct layers layers, const char *path)
 		configure(context, "metacopy", "off", -1);
 	}
 	if (syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		die_advised("lay an overlay upon", path,
-			    "the file system of the upper layer must have xattrs and be no overlay itself; try --overlay tmpfs");
+		die_advised("mount an overlay on", path,
+			    "the upper layer's file system must support xattrs and not be an overlay itself: try --overlay tmpfs");
 	int overlay = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0U);
 	if (overlay < 0)
 		die_errno("make a mount of type", "overlay");
