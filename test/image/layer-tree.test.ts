@@ -129,7 +129,7 @@ test('layers of too many entries, and damaged ones, are refused', async () => {
   const limits = { entries: 10, bytes: 1 << 20 };
   await assert.rejects(apply([layer(...many)], limits), {
     code: 'IMAGE_INVALID',
-    message: /more than 10/,
+    message: /limit of 10/,
   });
   const whole = layer(file('a', 'content'));
   await assert.rejects(apply([whole.subarray(0, 515)]), {
