@@ -215,6 +215,6 @@ describe('running jails', needsRoot('setpriv', 'script', 'stty'), () => {
     assert.match(stderr, /the jail has ended, and its process number is in use again/);
     assert.equal(status, 125);
     const own = exec(launcher, ['--join', String(process.pid), '/bin/true']);
-    assert.match(own.stderr, /is in no namespace of its own/);
+    assert.match(own.stderr, /has no namespaces of its own/);
   });
 });

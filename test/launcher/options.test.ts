@@ -761,7 +761,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
       [['--pty'], /--pty needs --dev/],
       [['--memory', '1g'], /--memory takes BYTES, not: 1g/],
       [['--caps', 'chown,none'], /no such capability: none/],
-      [['--rlimit', 'x=1'], /knows no resource of this name: x=1/],
+      [['--rlimit', 'x=1'], /unknown resource for --rlimit: x=1/],
       [['--umask', '1777'], /--umask takes OCTAL, not: 1777/],
       [['-m', '--bind', 'a:b'], /--bind takes SRC.*, not: a:b/],
       [['-m', '--tmpfs', 'a'], /--tmpfs takes DEST.*, not: a/],
