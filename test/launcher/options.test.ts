@@ -692,7 +692,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
         const { stdout, stderr, status } = withRun(JSON.parse(`{"${name}": "ALL"}`));
         assert.match(
           stderr,
-          new RegExp(`record of the jail, ${name} of run is for the command line`),
+          new RegExp(`run option ${name} in the jail's record is allowed on the command line`),
         );
         assert.deepEqual([stdout, status], ['', 125]);
       }
