@@ -388,7 +388,7 @@ function keepAccess(draft: string, { uid, gid, mode }: BigIntStats): void {
 
 let drafts = 0;
 
-/** The name of a draft identifies its process, so that abandoned drafts can be recognized. */
+/** Returns the name of a draft, which identifies its process so that abandoned drafts can be recognized. */
 function draftPath(directory: string): string {
   return path.join(directory, `.jailbuild-${process.pid}-${system()}-${drafts++}.tmp`);
 }

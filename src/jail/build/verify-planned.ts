@@ -13,7 +13,7 @@ import { survey } from '../write/survey.js';
 import type { Planned } from './plan-step.js';
 import type { Resolution, Resolved } from './resolve-step.js';
 
-/** The verification of a directory. */
+/** The result of verifying a directory. */
 export interface VerifiedDirectory extends Verified {
   /** What the result depends on, if an earlier verification of the same plan still holds. */
   readonly known?: JailState;

@@ -120,7 +120,7 @@ export class NodeEngine implements Engine {
       case 'exchange': {
         const [from, to] = [this.#inside(operation.path), this.#inside(operation.to)];
         const old = this.#inside(`${operation.path}.old`);
-        // A directory cannot have a second name, so its path is absent for a moment.
+        // A directory cannot have a second hard link, so its path does not exist for a moment.
         const [inner, outer] = [from, to].map((at) => lstatSync(at).isDirectory());
         if (inner || outer) renameSync(to, old);
         else linkSync(to, old);

@@ -6,8 +6,8 @@ import type { NativeEngine } from './native.js';
 /**
  * Opens an engine.
  *
- * @param base the directory that it works below
- * @param sourceRoot the directory that sources are named from
+ * @param base the directory that all changes stay below
+ * @param sourceRoot the directory that sources are relative to
  */
 export type OpenEngine = (base: string, sourceRoot: string) => Promise<Engine>;
 

@@ -231,7 +231,7 @@ function inState<T>(
   }
 }
 
-/** A file that was written again, or moved here from elsewhere, has another one. */
+/** A file that was rewritten, or moved here from elsewhere, has another stamp. */
 /** Returns a stamp that distinguishes a file from any other, and from itself after a change. */
 export function stampOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
   return [dev, ino, size, mtimeNs, ctimeNs].join(':');

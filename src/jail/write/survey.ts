@@ -87,7 +87,10 @@ export function survey(
   }
 }
 
-/** @throws JailbuildError WRITE_FAILED */
+/**
+ * Returns the attributes at a path of the jail, or undefined if nothing exists there.
+ * @throws JailbuildError WRITE_FAILED
+ */
 export function look(tree: HeldTree, target: string, path: string): BigIntStats | undefined {
   try {
     return tree.find(path);

@@ -184,7 +184,7 @@ void set_node_attributes(struct worker *worker, int directory, const char *name,
 			 const struct attributes *attributes);
 void set_directory_attributes(struct worker *worker, int fd, const struct attributes *attributes);
 int list_xattrs(struct worker *worker, const char *source);
-/* Replies with all extended attributes of a file that has capabilities. */
+/* Replies with all extended attributes of a file with capabilities. */
 void tell_capability(struct worker *worker, int fd);
 void remove_acls(int fd);
 
