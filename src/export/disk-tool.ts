@@ -1,4 +1,5 @@
 import { errnoOf, errnoText, JailbuildError } from '../errors.js';
+import { outsideProgram } from '../fs/outside-program.js';
 import type { WorkMeter } from '../manifest/work.js';
 import { ProgramInput } from './program-input.js';
 
@@ -50,9 +51,9 @@ export async function runTool(
   args: readonly string[],
   { input, env = {}, signal, accept = [0] }: ToolRun = {},
 ): Promise<ToolOutput> {
-  const { execa } = await import('execa');
+  const run = await outsideProgram();
   const fed = input === undefined ? undefined : new ProgramInput(input);
-  const result = await execa(tool.program, args, {
+  const result = await run(tool.program, args, {
     ...(fed === undefined ? { stdin: 'ignore' as const } : { input: fed.stream }),
     ...(signal === undefined ? {} : { cancelSignal: signal }),
     env: {
@@ -62,10 +63,8 @@ export async function runTool(
       E2FSPROGS_FAKE_TIME: undefined,
       ...env,
     },
-    stripFinalNewline: false,
     reject: false,
-    // The caller's working directory may be closed to this user, or gone.
-    cwd: '/',
+    stripFinalNewline: false,
   });
   if (fed?.error !== undefined) throw fed.error;
   signal?.throwIfAborted();

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import * as zlib from 'node:zlib';
 import { errnoOf, JailbuildError } from '../errors.js';
+import { filterThrough } from '../fs/outside-program.js';
 import { ProgramInput } from './program-input.js';
 
 /** Of Node 22.15 and later (zlib, "Class: ZstdOptions"). */
@@ -10,8 +11,8 @@ interface ZstdOfNode {
 }
 
 /**
- * Compresses chunks into one zstd frame (RFC 8878) with a checksum: by Node where it can, else by
- * the zstd program, whose output does not depend on its number of threads.
+ * Compresses chunks into one zstd frame (RFC 8878) with a checksum: by Node where it
+ * can, otherwise by the zstd program, whose output does not depend on its number of threads.
  *
  * @param level 1 to 19
  * @throws JailbuildError TOOL_MISSING, WRITE_FAILED
@@ -36,35 +37,20 @@ export async function* zstd(chunks: Iterable<Buffer>, level: number): AsyncGener
 }
 
 async function* zstdProgram(chunks: Iterable<Buffer>, level: number): AsyncGenerator<Buffer> {
-  const { execa } = await import('execa');
   const input = new ProgramInput(chunks);
-  const program = execa('zstd', ['--quiet', '--stdout', '-T0', `-${level}`], {
-    input: input.stream,
-    encoding: 'buffer',
-    buffer: { stdout: false, stderr: true },
-    reject: false,
-    // The caller's working directory may be closed to this user, or gone.
-    cwd: '/',
-    // ZSTD_CLEVEL and ZSTD_NBTHREADS of the user would change the output.
-    env: { ZSTD_CLEVEL: undefined, ZSTD_NBTHREADS: undefined },
-  });
-  try {
-    yield* program.iterable({ binary: true, preserveNewlines: true }) as AsyncIterable<Buffer>;
-    const { failed, exitCode, stderr, cause } = await program;
-    if (input.error !== undefined) throw input.error;
-    if (!failed) return;
-    if (errnoOf(cause) === 'ENOENT') {
-      throw new JailbuildError(
-        'TOOL_MISSING',
-        'zstd: not found; compressing with zstd takes Node 22.15 or the zstd program',
-        'zstd',
-      );
-    }
-    const why = Buffer.from(stderr as Uint8Array)
-      .toString()
-      .trim();
-    throw new JailbuildError('WRITE_FAILED', `zstd: ended with status ${exitCode}: ${why}`, 'zstd');
-  } finally {
-    program.kill();
+  const args = ['--quiet', '--stdout', '-T0', `-${level}`];
+  // ZSTD_CLEVEL and ZSTD_NBTHREADS of the user would change the output.
+  const env = { ZSTD_CLEVEL: undefined, ZSTD_NBTHREADS: undefined };
+  const end = yield* filterThrough('zstd', args, input.stream, env);
+  if (input.error !== undefined) throw input.error;
+  if (!end.failed) return;
+  if (errnoOf(end.cause) === 'ENOENT') {
+    throw new JailbuildError(
+      'TOOL_MISSING',
+      'zstd: not found: install the package zstd, or use Node 22.15 or later',
+      'zstd',
+    );
   }
+  const why = `zstd: ended with status ${end.exitCode}: ${end.stderr}`;
+  throw new JailbuildError('WRITE_FAILED', why, 'zstd');
 }

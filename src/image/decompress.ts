@@ -2,6 +2,7 @@ import { Readable, type Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import * as zlib from 'node:zlib';
 import { errnoOf, JailbuildError } from '../errors.js';
+import { filterThrough } from '../fs/outside-program.js';
 
 const ZSTD = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
 /** xz-file-format.txt, "Header Magic Bytes". */
@@ -86,29 +87,14 @@ async function* byProgram(
   chunks: AsyncIterable<Buffer>,
   where: string,
 ): AsyncGenerator<Buffer> {
-  const { execa } = await import('execa');
-  const program = execa(name, ['--quiet', '--decompress', '--stdout'], {
-    input: Readable.from(chunks, { objectMode: false }),
-    encoding: 'buffer',
-    buffer: false,
-    reject: false,
-    // The caller's working directory may be inaccessible to this user, or deleted.
-    cwd: '/',
-  });
-  try {
-    const output = program.iterable({ binary: true, preserveNewlines: true });
-    for await (const part of output as AsyncIterable<Uint8Array>) {
-      yield Buffer.from(part.buffer, part.byteOffset, part.byteLength);
-    }
-    const { failed, cause } = await program;
-    if (!failed) return;
-    if (errnoOf(cause) === 'ENOENT') {
-      throw new JailbuildError('TOOL_MISSING', WITHOUT_PROGRAM[name], name);
-    }
-    throw damaged(where, cause);
-  } finally {
-    program.kill();
+  const input = Readable.from(chunks, { objectMode: false });
+  const args = ['--quiet', '--decompress', '--stdout'];
+  const { failed, cause } = yield* filterThrough(name, args, input);
+  if (!failed) return;
+  if (errnoOf(cause) === 'ENOENT') {
+    throw new JailbuildError('TOOL_MISSING', WITHOUT_PROGRAM[name], name);
   }
+  throw damaged(where, cause);
 }
 
 function damaged(where: string, cause: unknown): JailbuildError {

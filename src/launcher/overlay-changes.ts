@@ -1,8 +1,8 @@
 import { type BigIntStats, lstatSync } from 'node:fs';
 import path from 'node:path';
-import { execa } from 'execa';
 import { errnoOf, JailbuildError } from '../errors.js';
 import { deviceNumbers } from '../fs/device-numbers.js';
+import { outsideProgram } from '../fs/outside-program.js';
 import { fromBytes, listNames, readLink, toBytes } from '../fs/path-bytes.js';
 import { typeOf } from '../manifest/entry-type.js';
 import { locateLauncher } from './locate.js';
@@ -59,11 +59,11 @@ const STATE = '/.jailbuild';
  */
 export async function changesInOverlay(root: string, directory: string): Promise<OverlayChanges> {
   const words = ['-m', '-c', root, '--overlay', directory, '--list-overlay'];
-  const { stdout, stderr, exitCode } = await execa(locateLauncher(), words, {
+  const run = await outsideProgram();
+  const { stdout, stderr, exitCode } = await run(locateLauncher(), words, {
     encoding: 'buffer',
     reject: false,
     stripFinalNewline: false,
-    cwd: '/',
   });
   if (exitCode !== 0) {
     const why = String(Buffer.from(stderr))

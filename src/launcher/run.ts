@@ -2,6 +2,7 @@ import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { execa } from 'execa';
 import { JailbuildError } from '../errors.js';
+import { outsideProgram } from '../fs/outside-program.js';
 import { pathBuffer } from '../fs/path-bytes.js';
 import { locateLauncher } from './locate.js';
 import { descriptorsOf, environmentOf, type LaunchOptions, launcherArguments } from './options.js';
@@ -247,6 +248,7 @@ function quoted(word: string): string {
 
 /** Returns the names of the system calls that the launcher's default filter denies. */
 export async function deniedSystemCalls(): Promise<readonly string[]> {
-  const { stdout } = await execa(locateLauncher(), ['--list-denied']);
+  const run = await outsideProgram();
+  const { stdout } = await run(locateLauncher(), ['--list-denied']);
   return stdout.split('\n');
 }

@@ -29,6 +29,9 @@ import { environmentOf, withSettings } from './settings.js';
 /** Homes that are none. */
 const NO_HOME = new Set(['/', '/nonexistent', '/dev/null', '/var/empty']);
 
+/** Homes of services that the system makes at each start: sshd(8) refuses a /run/sshd that is not root's. */
+const RUN_TIME = /^(\/var)?\/run\/./;
+
 /** The mode of a home directory that is made (HOME_MODE of login.defs(5)). */
 const HOME_MODE = 0o700;
 
@@ -329,8 +332,11 @@ class Expansion {
       if (trace.stat.type === 'directory' && trace.path !== '/') files.add(trace, reason);
       return;
     }
-    if (!files.has(home))
-      this.#make(home, { type: 'directory', mode: HOME_MODE, uid, gid }, reason);
+    if (files.has(home)) return;
+    const owned = RUN_TIME.test(home)
+      ? { mode: 0o755, uid: 0, gid: 0 }
+      : { mode: HOME_MODE, uid, gid };
+    this.#make(home, { type: 'directory', ...owned }, reason);
   }
 
   #makeDirectory(spec: DirectorySpec, reason: Reason): void {

@@ -85,6 +85,7 @@ export class Resolving {
   readonly #requested: readonly FoundProgram[];
   readonly #warnings: readonly string[];
   readonly #followsScripts: boolean;
+  readonly #isBasic: Brought['isBasic'];
 
   /**
    * Adds programs, their libraries, and what profiles and packages bring.
@@ -120,10 +121,11 @@ export class Resolving {
     this.#requested = requested;
     this.#warnings = [...added, ...(brought?.warnings ?? [])];
     const environment = additions?.environment ?? {};
+    this.#isBasic = brought?.isBasic;
     this.#outside = programsOutside(requested, environment);
     this.#environment = jailEnvironment(resolution, this.#outside, environment);
     this.#followsScripts =
-      request.scriptCommands !== 'none' && followedScripts(resolution).length > 0;
+      request.scriptCommands !== 'none' && followedScripts(resolution, this.#isBasic).length > 0;
   }
 
   /** Whether {@link finish} is to be given what reads the syntax of shells. */
@@ -145,7 +147,7 @@ export class Resolving {
     const gaps =
       syntax === undefined || !this.#followsScripts
         ? []
-        : addScriptCommands(resolution, syntax, jailPathOf(this.#environment));
+        : addScriptCommands(resolution, syntax, jailPathOf(this.#environment), this.#isBasic);
     const { terminals } = resolveEnvironment(request);
     const terminfo = request.terminfo ?? 'default';
     const ldCache = request.ldCache ?? 'generate';

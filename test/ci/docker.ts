@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { exec } from '../support/cli.js';
+import { startUntil } from '../support/server.js';
 
 /** Debian's: another one on PATH may lack the client of BuildKit. */
 const DOCKER = '/usr/bin/docker';
+/** Milliseconds until the daemon has to answer. */
 const PATIENCE = 60_000;
 
 export interface Docker {
@@ -28,29 +28,10 @@ export async function startDocker(directory: string): Promise<Docker> {
     `exec dockerd --iptables=false --ip6tables=false --bridge=none --host '${socket}' \
       --data-root '${at('data')}' --exec-root '${at('exec')}' --pidfile '${at('pid')}'`,
   ].join('\n');
-  const child = spawn('unshare', ['-m', 'sh', '-c', command], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (data: Buffer) => {
-      output += data.toString();
-    });
-  }
-  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  const stop = async () => {
-    child.kill('SIGTERM');
-    await ended;
-  };
   const env = { ...process.env, DOCKER_BUILDKIT: '1', DOCKER_CONFIG: at('config') };
-  const deadline = Date.now() + PATIENCE;
-  while (exec(DOCKER, ['--host', socket, 'version'], { env }).status !== 0) {
-    if (child.exitCode !== null || Date.now() > deadline) {
-      await stop();
-      throw new Error(`dockerd does not answer: ${output}`);
-    }
-    await pause(200);
-  }
+  const isReady = () => exec(DOCKER, ['--host', socket, 'version'], { env }).status === 0;
+  const daemon = ['unshare', '-m', 'sh', '-c', command];
+  const { stop } = await startUntil('dockerd', daemon, isReady, { patience: PATIENCE });
   return {
     run(...args) {
       const { status, stdout, stderr } = exec(DOCKER, ['--host', socket, ...args], { env });

@@ -34,6 +34,23 @@ test('no field of an account makes another line', () => {
   }
 });
 
+test("a home is its user's, and one below /run, which the system makes at each start, root's", () => {
+  const owners = ['/run/web', '/var/lib/web-home'].map((home) => {
+    const users = [{ name: 'web', uid: 1234, home }];
+    const file = path.join(tempDir(), 'jail.yaml');
+    writeFileSync(file, JSON.stringify({ programs: ['true'], users }));
+    const done = jailbuild(['--file', file, `${tempDir()}/jail`, '--dry-run', '--json']);
+    assert.equal(done.status, 0, done.stderr);
+    const { entries } = JSON.parse(done.stdout) as { entries: Record<string, unknown>[] };
+    const { mode, uid } = entries.find((entry) => entry.path === home) ?? {};
+    return [mode, uid];
+  });
+  assert.deepEqual(owners, [
+    ['0755', 0],
+    ['0700', 1234],
+  ]);
+});
+
 /** What a file and a profile say, each wrong in one place. */
 const FILES: Readonly<Record<string, string>> = {
   gecos: 'users:\n  - name: web\n    uid: 1234\n    gecos: "x\\nevil:*:0:0::/:/bin/sh"\n',

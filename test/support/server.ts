@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { connect, createServer } from 'node:net';
 
-/** How long a server may take to answer, in milliseconds: ample, for a loaded machine. */
+/** Milliseconds until a server has to answer: ample, for a loaded machine. */
 const PATIENCE = 20_000;
 const PAUSE = 30;
 
-/** A TCP port of the loopback interface that nothing listens on. */
+/** Returns a TCP port of the loopback interface that nothing listens on. */
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
@@ -19,20 +19,36 @@ export function freePort(): Promise<number> {
 }
 
 export interface RunningServer {
-  /** What it has said so far. */
+  /** Returns what it has printed so far. */
   readonly output: () => string;
-  /** Ends it, by its process id. */
+  /** Ends it with SIGTERM; with SIGKILL if it does not end in time. */
   stop(): Promise<void>;
   /** Ends it without a chance to clean up. */
   kill(): Promise<void>;
 }
 
 /** Starts a server in the foreground and waits until it listens on a port of 127.0.0.1. */
-export async function startServer(
+export function startServer(
   file: string,
   args: readonly string[],
   port: number,
   env: NodeJS.ProcessEnv = process.env,
+): Promise<RunningServer> {
+  const name = `${file} on port ${port}`;
+  return startUntil(name, [file, ...args], () => answers(port), { env });
+}
+
+/**
+ * Starts a server in the foreground and waits until it is ready.
+ *
+ * @param name of the server, for the error
+ * @param patience milliseconds until it has to be ready, or to have ended after SIGTERM
+ */
+export async function startUntil(
+  name: string,
+  [file = '', ...args]: readonly string[],
+  isReady: () => boolean | Promise<boolean>,
+  { env = process.env, patience = PATIENCE }: { env?: NodeJS.ProcessEnv; patience?: number } = {},
 ): Promise<RunningServer> {
   const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
   let output = '';
@@ -44,7 +60,7 @@ export async function startServer(
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
   const stop = async () => {
     child.kill('SIGTERM');
-    const force = setTimeout(() => child.kill('SIGKILL'), PATIENCE);
+    const force = setTimeout(() => child.kill('SIGKILL'), patience);
     await ended;
     clearTimeout(force);
   };
@@ -52,11 +68,11 @@ export async function startServer(
     child.kill('SIGKILL');
     await ended;
   };
-  const deadline = Date.now() + PATIENCE;
-  while (!(await answers(port))) {
+  const deadline = Date.now() + patience;
+  while (!(await isReady())) {
     if (hasEnded(child) || Date.now() > deadline) {
       await stop();
-      throw new Error(`${file} does not listen on port ${port}: ${output}`);
+      throw new Error(`${name} is not ready: ${output}`);
     }
     await new Promise((resolve) => setTimeout(resolve, PAUSE));
   }

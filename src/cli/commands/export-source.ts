@@ -28,6 +28,12 @@ export interface ExportSource {
   read(): Promise<SourceTree & Partial<Pick<ImageTree, 'image' | 'leftOut' | 'from'>>>;
 }
 
+/** What is exported for one platform. */
+export interface Part {
+  readonly args: ExportArguments;
+  readonly source: ExportSource;
+}
+
 /** Options that determine how programs are resolved. */
 export const RESOLVE_OPTIONS = [
   'profile',

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
 import type * as TreeSitter from 'web-tree-sitter';
 
 /** A node of a script's syntax tree; types are those of tree-sitter-bash (grammar.js). */
@@ -34,7 +35,7 @@ const DIRECTORY = 'shell';
 let loaded: Promise<ShellSyntax> | undefined;
 
 /**
- * Loads the parser and its grammar, once. They take 20 ms, which only scripts need.
+ * Loads the parser and its grammar, once. They take 40 ms of CPU time, which only scripts need.
  *
  * @throws Error where the package is not complete
  */
@@ -45,35 +46,62 @@ export function loadShellSyntax(): Promise<ShellSyntax> {
 
 async function load(): Promise<ShellSyntax> {
   const require = createRequire(import.meta.url);
-  const { Parser, Language } = require(partOf('web-tree-sitter.cjs')) as typeof TreeSitter;
-  await Parser.init({ wasmBinary: readFileSync(partOf('web-tree-sitter.wasm')) });
-  const parser = new Parser();
-  parser.setLanguage(await Language.load(readFileSync(partOf('tree-sitter-bash.wasm'))));
+  const parser = await loadParser(require(partOf('web-tree-sitter.cjs')) as typeof TreeSitter);
   return {
     parse(text) {
-      const last = performance.now() + MAX_TIME;
-      const read = (part: Part): ShellNode | undefined => {
-        const tree = parser.parse(part.text, null, {
-          progressCallback: () => performance.now() > last,
-        });
-        if (tree === null) {
-          parser.reset();
-          return undefined;
-        }
-        try {
-          return nodesOf(tree, part);
-        } finally {
-          tree.delete();
-        }
-      };
-      const whole = read({ text, start: 0, line: 1 });
-      if (whole?.type !== 'ERROR') return whole;
-      const parts = partsOf(text).map(read);
-      if (parts.length < 2 || parts.includes(undefined)) return whole;
-      const children = parts.flatMap((part) => part?.children ?? []);
-      return { ...whole, text, type: 'program', children };
+      setOptimiser(false);
+      try {
+        return parse(parser, text);
+      } finally {
+        setOptimiser(true);
+      }
     },
   };
+}
+
+async function loadParser({ Parser, Language }: typeof TreeSitter): Promise<TreeSitter.Parser> {
+  setOptimiser(false);
+  try {
+    await Parser.init({ wasmBinary: readFileSync(partOf('web-tree-sitter.wasm')) });
+    const language = await Language.load(readFileSync(partOf('tree-sitter-bash.wasm')));
+    return new Parser().setLanguage(language);
+  } finally {
+    setOptimiser(true);
+  }
+}
+
+/** Flags of V8 that are on by default (node --v8-options). */
+const OPTIMISER = ['wasm-tier-up', 'wasm-dynamic-tiering'];
+
+/**
+ * Turns V8's optimising compiler of WebAssembly on or off. The grammar is one large function, which
+ * costs 650 ms of CPU time to optimise; no script that is read once gains them.
+ */
+function setOptimiser(isOn: boolean): void {
+  for (const flag of OPTIMISER) setFlagsFromString(isOn ? `--${flag}` : `--no-${flag}`);
+}
+
+function parse(parser: TreeSitter.Parser, text: string): ShellNode | undefined {
+  const whole = parsePart(parser, { text, start: 0, line: 1 });
+  if (whole?.type !== 'ERROR') return whole;
+  const parts = partsOf(text).map((part) => parsePart(parser, part));
+  if (parts.length < 2 || parts.includes(undefined)) return whole;
+  const children = parts.flatMap((part) => part?.children ?? []);
+  return { ...whole, text, type: 'program', children };
+}
+
+function parsePart(parser: TreeSitter.Parser, part: Part): ShellNode | undefined {
+  const last = performance.now() + MAX_TIME;
+  const tree = parser.parse(part.text, null, { progressCallback: () => performance.now() > last });
+  if (tree === null) {
+    parser.reset();
+    return undefined;
+  }
+  try {
+    return nodesOf(tree, part);
+  } finally {
+    tree.delete();
+  }
 }
 
 /** A piece of a script. */

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { JailbuildError, strerror } from '../../errors.js';
+import { outsideProgram } from '../../fs/outside-program.js';
 
 export interface Credentials {
   readonly user: string;
@@ -111,13 +112,11 @@ async function askHelper(name: string, server: string): Promise<Credentials | un
   const program = `docker-credential-${name}`;
   const refuse = (why: string) => new JailbuildError('REGISTRY_FAILED', `${program}: ${why}`);
   if (!/^[A-Za-z0-9_.-]+$/.test(name)) throw refuse('is not a valid name of a credential helper');
-  const { execa } = await import('execa');
-  const result = await execa(program, ['get'], {
+  const run = await outsideProgram();
+  const result = await run(program, ['get'], {
     input: server,
     reject: false,
     timeout: PATIENCE,
-    // The caller's working directory may be inaccessible to this user, or deleted.
-    cwd: '/',
   });
   const { stdout, failed, exitCode, code } = result;
   if (code === 'ENOENT')

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { execa } from 'execa';
 import { JailbuildError, strerror } from '../../errors.js';
+import { outsideProgram } from '../../fs/outside-program.js';
 import type { OciConfig } from './spec.js';
 
 /** State of a container kept between calls of the runtime. */
@@ -55,7 +56,8 @@ export async function makeDirectory(state: string, id: string): Promise<string> 
       throw new JailbuildError('USAGE', `${id}: a container of this name already exists`);
     throw new JailbuildError('WRITE_FAILED', `${directory}: ${strerror(error)}`, directory);
   }
-  await execa('mkfifo', ['-m', '600', startFifo(directory)]);
+  const run = await outsideProgram();
+  await run('mkfifo', ['-m', '600', startFifo(directory)]);
   return directory;
 }
 

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
-import { execa } from 'execa';
 import { JailbuildError } from '../../errors.js';
 import { nativeProgram } from '../../fs/native-program.js';
+import { outsideProgram } from '../../fs/outside-program.js';
 import type { OciSeccomp } from './spec.js';
 
 /**
@@ -25,13 +25,12 @@ export async function compileProfile(
       `${name}: a profile needs ${expected}, which is not built: install libseccomp-dev and run npm run build`,
       expected,
     );
-  const { stdout, stderr, exitCode } = await execa(found, [], {
+  const run = await outsideProgram();
+  const { stdout, stderr, exitCode } = await run(found, [], {
     input: profileLines(profile).join('\n'),
     encoding: 'buffer',
     reject: false,
     stripFinalNewline: false,
-    // The caller's working directory may be inaccessible to this user, or deleted.
-    cwd: '/',
   });
   if (exitCode !== 0) throw new JailbuildError('USAGE', `${name}: ${Buffer.from(stderr)}`.trim());
   await writeFile(file, stdout, { mode: 0o600 });

@@ -23,7 +23,13 @@ import type { ScriptGap } from '../scripts/script-commands.js';
 import { configuredUsers } from './configured-users.js';
 import { isServer, isTlsClient, languageOf } from './hints.js';
 import { adviceOnPath, adviceOnScripts, type Weighed } from './script-advice.js';
-import { isShell, runsCommandLines, startedShell, startsPrograms } from './shell.js';
+import {
+  isShell,
+  runsCommandLines,
+  startedShell,
+  startsOwnChoice,
+  startsPrograms,
+} from './shell.js';
 
 /** What the resolution found beside files. */
 export interface Findings {
@@ -43,10 +49,11 @@ export type Advise = (
 
 /**
  * Paths that many programs name, by way of what they are built with, and do well without: caches and
- * databases that are optional, modules of engines, plug-ins of name services.
+ * databases that are optional, modules of engines, plug-ins of name services, and directories to which
+ * other packages add (`*.d`).
  */
 const NOISE =
-  /\/(engines-[\d.]+|ossl-modules|krb5\/plugins|XErrorDB|X11\/locale|conf\.avail|sasl2|tmpfiles\.d|alsa(-lib)?|gconv|locale|terminfo|zsh\/vendor-functions|debug|bash-completion|icons|themes|applications|mime|dri|charset\.alias|bfd-plugins|systemd|hwdb\.d|binfmts|binfmt\.d|sysusers\.d)(\/|$)|^\/etc(\/|$)/;
+  /\/(engines-[\d.]+|ossl-modules|krb5\/plugins|XErrorDB|X11\/locale|conf\.avail|sasl2|[\w-]+\.d|alsa(-lib)?|gconv|locale|terminfo|zsh\/vendor-functions|debug|bash-completion|icons|themes|applications|mime|dri|charset\.alias|bfd-plugins|systemd|binfmts)(\/|$)|^\/etc(\/|$)/;
 /** Directories in which programs are looked up, and the roots of the hierarchy. */
 const PROGRAM_DIRECTORY = /^(\/usr|\/usr\/local)?\/s?bin$/;
 const LIBC = /\/(libc|libm|libpthread|libdl|librt|ld-[^/]*)\.so\.[\d.]+$/;
@@ -242,6 +249,9 @@ class Adviser {
     // system(3) alone serves a rare command of most programs, and scripts of interpreters.
     const isNamed = named.some(({ name }) => isShell(name));
     const interprets = owners.some(({ section }) => section === 'interpreters');
+    // A basic tool that chooses no program itself runs what its user writes: chroot, split --filter.
+    if (owners.some(({ isEssential }) => isEssential) && !startsOwnChoice(imports))
+      return undefined;
     return isNamed || interprets ? shell : undefined;
   }
 

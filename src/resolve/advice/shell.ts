@@ -7,6 +7,13 @@ const START_FUNCTIONS: ReadonlySet<string> = new Set([
   ...['execl', 'execlp', 'execle', 'execv', 'execvp', 'execvpe', 'execve', 'fexecve'],
   ...['posix_spawn', 'posix_spawnp'],
 ]);
+/** Those of them that look programs up on PATH, and those that leave it to the shell. */
+const LOOK_UP_FUNCTIONS: ReadonlySet<string> = new Set([
+  ...SHELL_FUNCTIONS,
+  ...['execlp', 'execvp', 'execvpe', 'posix_spawnp'],
+]);
+/** Those whose words stand in the program: execvp(3) is given what the user writes as well. */
+const FIXED_FUNCTIONS: ReadonlySet<string> = new Set([...SHELL_FUNCTIONS, 'execlp']);
 const SHELL = /^(\/usr)?\/bin\/(sh|ash|bash|dash|ksh|zsh)$/;
 
 /** Whether a path is that of a shell. */
@@ -42,4 +49,14 @@ export function runsCommandLines(imports: readonly string[]): boolean {
 /** Whether a program may start others, as its imports tell. */
 export function startsPrograms(imports: readonly string[]): boolean {
   return imports.some((name) => SPAWN_FUNCTIONS.has(name));
+}
+
+/** Whether a program may start others by their bare names, as its imports tell. */
+export function startsByName(imports: readonly string[]): boolean {
+  return imports.some((name) => LOOK_UP_FUNCTIONS.has(name));
+}
+
+/** Whether a program starts others of its own choice by their bare names, as its imports tell. */
+export function startsOwnChoice(imports: readonly string[]): boolean {
+  return imports.some((name) => FIXED_FUNCTIONS.has(name));
 }

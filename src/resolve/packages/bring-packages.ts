@@ -8,7 +8,7 @@ import type { Reason } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import { nearest } from '../../text/suggest.js';
 import type { Resolution } from '../additions.js';
-import { isShell, runsCommandLines, startedShell } from '../advice/shell.js';
+import { isShell, runsCommandLines, startedShell, startsByName } from '../advice/shell.js';
 import type { FoundProgram } from '../find-program.js';
 import { ALTERNATIVES, alternativeLinks } from './alternatives.js';
 import {
@@ -28,6 +28,13 @@ const CONFIGURATION = /^\/(etc|var)\//;
 
 /** A program of a package. */
 const PROGRAM = /^(?:\/usr)?\/s?bin\/([^/]+)$/;
+/** Data that has no extension, or that of a description; larger files, in bytes, are no descriptions. */
+const DATA = /^\/usr\/(share|lib|libexec)\/(.*\/)?([^./]+|[^/]+\.(conf|cfg|desc))$/;
+const MAX_DATA = 4 << 10;
+/** Files of a package that are read for the names of programs. */
+const MAX_DATA_FILES = 256;
+/** Data in a directory of its own. */
+const SHARED = /^\/usr\/share\/[^/]+\/./;
 /** What programs convert that convert at all; all of glibc's modules have 8 MB. */
 const USUAL_CHARSETS = ['ISO-8859-1', 'ISO-8859-15', 'UTF-16', 'UTF-32', 'CP1252'];
 
@@ -37,6 +44,8 @@ export interface Brought {
   /** Character sets and locales that the programs want. */
   readonly gconv: readonly string[];
   readonly locales: readonly string[];
+  /** Whether scripts of packages may bring a program: one of every system, or of what these depend on. */
+  readonly isBasic?: (program: Trace) => boolean;
 }
 
 /** What brings packages into a closure. */
@@ -81,6 +90,8 @@ class Expansion {
   readonly #few = new Set<InstalledPackage>();
   readonly #dependencies = new Map<InstalledPackage, ReadonlySet<InstalledPackage>>();
   readonly #locales = new Set<string>();
+  /** Packages of requested programs that look others up on PATH. */
+  readonly #drivers = new Set<InstalledPackage>();
   /** Packages that links of others enable. */
   readonly #enabled = new Set<InstalledPackage>();
   #alternatives: ((path: string) => readonly string[]) | undefined;
@@ -107,7 +118,17 @@ class Expansion {
     }
     this.#addUnowned(all);
     if (withPackage) this.#addNamed(requested, family, all);
-    return { warnings: this.#warnings, gconv: [...this.#gconv], locales: [...this.#locales] };
+    return {
+      warnings: this.#warnings,
+      gconv: [...this.#gconv],
+      locales: [...this.#locales],
+      isBasic: (program) => this.#isBasic(program, all),
+    };
+  }
+
+  #isBasic({ path }: Trace, brought: ReadonlySet<InstalledPackage>): boolean {
+    const owners = this.#database.ownersOf([path]).get(path) ?? [];
+    return owners.some((owner) => owner.isEssential || brought.has(owner));
   }
 
   /**
@@ -150,7 +171,12 @@ class Expansion {
   #noteMentions(requested: readonly FoundProgram[]): void {
     const { sysroot, programs } = this.#resolution;
     for (const { trace } of requested) {
-      const { elf } = programs.read(trace.stat.identity);
+      const { elf, facts } = programs.read(trace.stat.identity);
+      if (startsByName(facts?.imports ?? [])) {
+        for (const owner of this.#families.ownersOf(trace)) {
+          if (!owner.isEssential) this.#drivers.add(owner);
+        }
+      }
       const mentions =
         elf === undefined ? scriptMentions(sysroot, trace) : mentionsOf(sysroot, trace, elf);
       this.#mentions.push(mentions);
@@ -196,10 +222,11 @@ class Expansion {
       ? listed
       : listed.filter((path) => isRunTimeFile(path, isCompiled));
     const isFew = !isNamed && this.#few.has(member);
+    const named = isFew && this.#drivers.has(member) ? this.#namedInData(wanted) : undefined;
     const missing: string[] = [];
     let found = 0;
     for (const path of wanted) {
-      if (isFew && !this.#isStarted(path)) continue;
+      if (isFew && !this.#isStarted(path) && !named?.has(baseName(path))) continue;
       const trace = this.#resolution.sysroot.trace(path);
       if (!isTrace(trace)) {
         // Configuration files may be removed by the administrator.
@@ -214,6 +241,23 @@ class Expansion {
     const more = missing.length - SHOWN;
     const names = missing.slice(0, SHOWN).join(', ') + (more > 0 ? ` and ${more} more` : '');
     this.#incomplete(member, `is not there as it was installed: ${names}`, isNamed && found === 0);
+  }
+
+  /** Words of small text files of a package: a driver of other programs may read there which it starts. */
+  #namedInData(paths: readonly string[]): Set<string> {
+    const { sysroot } = this.#resolution;
+    const { probe } = sysroot;
+    const words = new Set<string>();
+    let left = MAX_DATA_FILES;
+    for (const path of paths) {
+      if (left === 0) break;
+      if (PROGRAM.test(path) || !DATA.test(path)) continue;
+      const trace = probe.trace(path);
+      if (!isTrace(trace) || trace.stat.type !== 'file' || trace.stat.size > MAX_DATA) continue;
+      left--;
+      for (const word of probe.readText(trace).split(/\s+/)) words.add(word);
+    }
+    return words;
   }
 
   /** Of a package's programs those that were asked for, and those that they name. */
@@ -284,12 +328,39 @@ class Expansion {
     );
     const owners = this.#database.ownersOf([...new Set(absent.map(({ trace }) => trace.path))]);
     const allowed = this.#allowedOwners(family);
+    this.#addDataOfLibraries(family);
     for (const { name, trace, by } of absent) {
       const owner = owners.get(trace.path)?.find((item) => allowed.has(item) && !brought.has(item));
       if (owner === undefined || !isRunTimeFile(trace.path)) continue;
       const found = sysroot.trace(name);
       if (isTrace(found)) this.#addTree(found, { kind: 'named', by, package: owner.name });
     }
+  }
+
+  /** Adds what linked libraries of others name of their own packages' data: scripts, tables. */
+  #addDataOfLibraries(family: ReadonlySet<InstalledPackage>): void {
+    const { sysroot, files, programs } = this.#resolution;
+    const base = this.#families.base();
+    for (const [path, owners] of this.#database.ownersOf(files.withReason('needed'))) {
+      const owner = owners.find((item) => !base.has(item) && !family.has(item));
+      if (owner === undefined || !this.#hasData(owner)) continue;
+      const library = sysroot.trace(path);
+      if (!isTrace(library)) continue;
+      const { elf } = programs.read(library.stat.identity);
+      if (elf === undefined) continue;
+      const named = namedPaths(sysroot.probe, library, elf).filter(({ name }) => SHARED.test(name));
+      const listed = this.#database.ownersOf(named.map(({ trace }) => trace.path));
+      for (const { name, trace } of named) {
+        const found = listed.get(trace.path)?.includes(owner) ? sysroot.trace(name) : undefined;
+        if (found === undefined || !isTrace(found) || !isRunTimeFile(found.path)) continue;
+        this.#addTree(found, { kind: 'named', by: library.path, package: owner.name });
+      }
+    }
+  }
+
+  #hasData(owner: InstalledPackage): boolean {
+    const listed = this.#database.filesOf(owner) ?? [];
+    return listed.some((file) => SHARED.test(file) && isRunTimeFile(file));
   }
 
   #addShell(shell: string | undefined, by: string): void {
@@ -398,6 +469,10 @@ class Expansion {
 /** Packages know files by their names before the merge of /usr, too. */
 function isListed(own: ReadonlySet<string>, path: string): boolean {
   return own.has(path) || own.has(path.replace(/^\/usr/, ''));
+}
+
+function baseName(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
 }
 
 function parentOf(path: string): string {

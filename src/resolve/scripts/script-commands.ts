@@ -34,7 +34,7 @@ const MAX_SOURCED = 200;
 /** Shorter beginnings of names say nothing. */
 const MIN_START = 3;
 
-/** Reasons for which a script's commands come along; of packages all programs come that are wanted. */
+/** Reasons for which all of a script's commands come along. */
 const FOLLOWED: ReadonlySet<Reason['kind']> = new Set([
   'requested',
   'included',
@@ -43,13 +43,34 @@ const FOLLOWED: ReadonlySet<Reason['kind']> = new Set([
   'sourced',
 ]);
 
-/** Returns the shell scripts of a closure whose commands are to come along. */
-export function followedScripts({ files, programs }: Resolution): ShellScript[] {
-  return programs.shellScripts.filter(({ trace }) =>
-    files
-      .reasonsOf(trace.path)
-      .some((reason) => FOLLOWED.has(reason.kind) || (reason.kind === 'profile' && 'as' in reason)),
+/** Where scripts of packages are run by the system: by init, by cron, by hooks. */
+const SYSTEM = /^\/etc\//;
+
+/** Whether a script that a package brings may bring a program. */
+export type IsBasic = (program: Trace) => boolean;
+
+/**
+ * Returns the shell scripts of a closure whose commands are to come along.
+ *
+ * @param isBasic undefined if scripts that packages bring are not followed
+ */
+export function followedScripts(resolution: Resolution, isBasic?: IsBasic): ShellScript[] {
+  const { files, programs } = resolution;
+  return programs.shellScripts.filter(
+    ({ trace }) =>
+      isWanted(resolution, trace) ||
+      (isBasic !== undefined &&
+        (trace.stat.mode & 0o111) !== 0 &&
+        !SYSTEM.test(trace.path) &&
+        files.reasonsOf(trace.path).some(({ kind }) => kind === 'package')),
   );
+}
+
+/** Whether a script is there for its own sake, or because another one runs it. */
+function isWanted({ files }: Resolution, { path }: Trace): boolean {
+  return files
+    .reasonsOf(path)
+    .some((reason) => FOLLOWED.has(reason.kind) || (reason.kind === 'profile' && 'as' in reason));
 }
 
 /**
@@ -57,20 +78,22 @@ export function followedScripts({ files, programs }: Resolution): ShellScript[] 
  * of commands that are scripts, the same. What the sysroot lacks is passed over: it is missing there, too.
  *
  * @param jailPath where commands are looked up when a script runs in the jail
+ * @param isBasic of what scripts bring that are only parts of packages; undefined if they bring nothing
  * @returns what is not known
  */
 export function addScriptCommands(
   resolution: Resolution,
   syntax: ShellSyntax,
   jailPath: readonly string[],
+  isBasic?: IsBasic,
 ): ScriptGap[] {
   const follower = new ScriptFollower(resolution, syntax, jailPath);
   const done = new Set<string>();
   for (;;) {
-    const next = followedScripts(resolution).find(({ trace }) => !done.has(trace.path));
+    const next = followedScripts(resolution, isBasic).find(({ trace }) => !done.has(trace.path));
     if (next === undefined) return follower.gaps;
     done.add(next.trace.path);
-    follower.follow(next);
+    follower.follow(next, isWanted(resolution, next.trace) ? undefined : isBasic);
   }
 }
 
@@ -85,6 +108,7 @@ class ScriptFollower {
   readonly #syntax: ShellSyntax;
   readonly #jailPath: readonly string[];
   #left = MAX_TOTAL;
+  #isBasic: IsBasic | undefined;
 
   constructor(resolution: Resolution, syntax: ShellSyntax, jailPath: readonly string[]) {
     this.#resolution = resolution;
@@ -92,7 +116,9 @@ class ScriptFollower {
     this.#jailPath = jailPath;
   }
 
-  follow({ trace, shell }: ShellScript): void {
+  /** @param isBasic what the script may bring; undefined for all that it runs */
+  follow({ trace, shell }: ShellScript, isBasic?: IsBasic): void {
+    this.#isBasic = isBasic;
     const unit = new ScriptUnit(this.#syntax, shell);
     const files: SourcedFile[] = [];
     if (!this.#read(unit, trace, files)) {
@@ -179,12 +205,13 @@ class ScriptFollower {
       const at = name.startsWith('/') ? path.posix.normalize(name) : name;
       const found = lookUpProgram(sysroot, at, searchPath);
       if (found !== undefined) {
+        if (this.#isBasic?.(found) === false) continue;
         programs.addCommand(found, { kind: 'command', by: file.path, name, line });
       } else if (lookUpProgram(sysroot, at, this.#resolution.searchPath) !== undefined) {
         this.#gap(script, file, 'outside-path', { text: name, line });
       }
     }
-    for (const word of computed) {
+    for (const word of this.#isBasic === undefined ? computed : []) {
       const found = this.#startingWith(word.start, searchPath);
       for (const item of found) {
         const name = item.path.slice(item.path.lastIndexOf('/') + 1);
@@ -206,6 +233,8 @@ class ScriptFollower {
   }
 
   #gap(script: Trace, file: Trace, kind: ScriptGap['kind'], { text, line }: ScriptWord): void {
+    // Of a part of a package nobody may ever run it.
+    if (this.#isBasic !== undefined) return;
     this.gaps.push({ script: script.path, path: file.path, kind, text, line });
   }
 }
