@@ -15,6 +15,7 @@ import { findSparse } from '../jail/engine/sparse-sources.js';
 import type { Entry } from '../manifest/manifest.js';
 import { fileTotals, WorkMeter } from '../manifest/work.js';
 import {
+  BLOBS,
   type Blob,
   BlobArchive,
   BlobDirectory,
@@ -46,10 +47,13 @@ import {
 import type { Referrer } from './referrers.js';
 import {
   referrersOf,
+  type StoredImage,
   type StoredImages,
   type StoreOptions,
+  storeEach,
   storeImages,
   storeLayersAndConfig,
+  uniteImages,
 } from './store-images.js';
 import { TAR_END, tar } from './tar.js';
 import { imageXattrs, refuseReservedNames } from './target-names.js';
@@ -59,11 +63,11 @@ import type { Verity } from './verity.js';
 export interface ExportOptions extends StoreOptions {
   /** Whether a file system gets a dm-verity hash tree. */
   readonly verity?: boolean;
-  /** How a registry is spoken with. */
+  /** Access to registries. */
   readonly registry?: RegistryOptions;
-  /** Signs what is pushed to a registry. */
+  /** Signs images that are pushed to a registry. */
   readonly signingKey?: KeyObject;
-  /** Whether an image whose tag has images for other platforms is added to these. */
+  /** Whether to keep the images that the tag has for other platforms. */
   readonly append?: boolean;
 }
 
@@ -73,13 +77,13 @@ export interface ExportPart {
   readonly options: ExportOptions;
 }
 
-/** What was written. */
+/** The result of an export. */
 export interface ExportResult {
   readonly format: ExportFormat;
   readonly path: string;
   /** Digest of the manifest of an image (docker-archive: of its configuration) or of the file. */
   readonly digest: string;
-  /** Bytes: of the file, or of an image's manifest, configuration and layers. */
+  /** Size in bytes: of the file, or of an image's manifest, configuration and layers. */
   readonly size: number;
   readonly entries: number;
   /** The hash tree of a file system. */
@@ -94,10 +98,10 @@ export interface ExportResult {
   /** Instead of `image`: an index of images for several platforms, which the digest is of. */
   readonly index?: {
     readonly name: string | undefined;
-    /** Those that were made now, each with the digest of its manifest. */
+    /** The images of this export, each with the digest of its manifest. */
     readonly images: readonly ExportedImage[];
   };
-  /** What was attached to the images. */
+  /** Attachments of the images. */
   readonly referrers?: readonly Referrer[];
 }
 
@@ -265,30 +269,49 @@ async function openArchive(file: string, { signal }: ExportOptions): Promise<Out
   throw new JailbuildError('USAGE', `${file}: refusing to write an archive to a terminal`);
 }
 
-/** Adds to a layout that exists: its index, which makes an image part of it, is written last. */
+/**
+ * Adds to a layout that exists, or makes one. Its index, which makes an image part of it, is written last, by
+ * one export at a time: what others have added meanwhile stays.
+ */
 async function exportLayout(
   parts: readonly ExportPart[],
   destination: Extract<Destination, { kind: 'oci' }>,
-  { append }: ExportOptions,
+  { append, signal }: ExportOptions,
 ): Promise<ExportResult> {
   const { path: directory, tag } = destination;
-  const known = readIndex(directory);
-  const beside = append ? taggedImages(directory, known, tag) : [];
-  const write = async (root: string): Promise<ExportResult> => {
-    const store = new BlobDirectory(root);
-    const stored = await storeImages(parts, store, beside);
-    if (known === undefined) await store.put([LAYOUT], () => LAYOUT_FILE);
+  const addTo = async (root: string, images: readonly StoredImage[]): Promise<ExportResult> => {
+    const known = root === directory ? readIndex(directory) : undefined;
+    const beside = append ? taggedImages(directory, known, tag) : [];
+    const stored = await uniteImages(images, new BlobDirectory(root), beside);
     await drafted(draftFile(path.join(root, INDEX_FILE)), async (index) => {
       await index.append(indexWith(known, stored.root, tag, referrersOf(stored)));
       index.commit();
     });
     return resultOf(parts, destination, stored, tag);
   };
-  if (known !== undefined) return write(directory);
+  const addLocked = async (images: readonly StoredImage[]): Promise<ExportResult> => {
+    const { lockJail } = await import('../jail/lock.js');
+    const lock = await lockJail(directory, { wait: true, signal });
+    try {
+      return await addTo(directory, images);
+    } finally {
+      await lock.release();
+    }
+  };
+  if (readIndex(directory) !== undefined) {
+    return addLocked(await storeEach(parts, new BlobDirectory(directory)));
+  }
   return drafted(new DraftDirectory(directory), async (draft) => {
-    const result = await write(draft.path);
-    draft.commit();
-    return result;
+    const store = new BlobDirectory(draft.path);
+    const images = await storeEach(parts, store);
+    await store.put([LAYOUT], () => LAYOUT_FILE);
+    const result = await addTo(draft.path, images);
+    if (draft.commitUnlessThere()) return result;
+    // Another export has made the layout meanwhile.
+    draft.moveFiles(BLOBS);
+    const added = await addLocked(images);
+    draft.discard();
+    return added;
   });
 }
 

@@ -1,9 +1,10 @@
 import { JailbuildError } from '../errors.js';
 import { DirectoryView } from '../fs/file-view.js';
 import { isTrace, Sysroot } from '../fs/sysroot.js';
+import type { RegistryAccess } from '../image/registry/client.js';
 import { addXattrs } from '../jail/engine/source-xattrs.js';
 import { readMountPoints } from '../jail/record/mount-points.js';
-import { readRecord } from '../jail/record/record.js';
+import { type JailRecord, readRecord } from '../jail/record/record.js';
 import { STATE_DIRECTORY } from '../jail/record/state.js';
 import type { Advice } from '../manifest/advice.js';
 import { isCopyOf } from '../manifest/differences.js';
@@ -11,6 +12,7 @@ import type { Entry, Manifest, MissingLibrary } from '../manifest/manifest.js';
 import { describeMissing, refuseMissing } from '../manifest/missing.js';
 import { readManifest } from '../manifest/read.js';
 import type { ResolveRequest } from '../manifest/request.js';
+import { openSysroot } from '../plan/open-sysroot.js';
 import { PlanView } from '../plan/plan-view.js';
 import { planRequest } from '../plan/resolve-request.js';
 import { originalsOf, type VerifyOptions, verifyPlan } from '../plan/verify.js';
@@ -21,38 +23,39 @@ import { scanTree } from './scan.js';
 export interface SourceTree {
   readonly tree: FileTree;
   readonly warnings: readonly string[];
-  /** What programs may look for at run time, and how to add it. */
+  /** Files that programs may open at run time, and how to add them. */
   readonly hints?: readonly string[];
-  /** What programs may miss, the likeliest first. */
+  /** Hints of what programs may lack, the likeliest first. */
   readonly advice?: readonly Advice[];
-  /** Libraries that its programs need and that were not found. */
+  /** Needed libraries that were not found. */
   readonly missing?: readonly MissingLibrary[];
-  /** The system that the files are from, and whose packages own them. */
+  /** The system that the files come from and whose packages own them. */
   readonly sysroot: Sysroot;
-  /** The path in it that an entry is a copy of. */
+  /** Returns the path in that system that an entry is a copy of. */
   originOf(entry: Entry): string | undefined;
-  /** The path in it that an entry was copied from, whatever is there now. */
+  /** Returns the path in that system that an entry was copied from, even if the file has changed. */
   recordedOriginOf?(entry: Entry): string | undefined;
-  /** What a container runs where nothing else is said. */
+  /** The default command of a container. */
   readonly command?: readonly string[];
   /** Variables that its profiles set, by name. */
   readonly environment: Readonly<Record<string, string>>;
 }
 
 /**
- * A jail as it is, with the reasons and origins of its record. A program of the record that no longer
- * finds its libraries there is a warning: the jail is its owner's.
+ * Reads a jail as it is, with the reasons and origins of its record. A recorded program that no longer
+ * finds its libraries causes a warning, not an error: the owner may have changed the jail.
  *
  * @throws JailbuildError TARGET_NOT_A_DIRECTORY, NOT_READABLE, NOT_EXPORTABLE, RECORD_REFUSED
  */
 export async function jailTree(root: string): Promise<SourceTree> {
   const { warnings, ...scanned } = scanTree(root, { leaveOut: [STATE_DIRECTORY] });
-  const { manifest, request } = readRecord(root) ?? {};
+  const record = readRecord(root);
+  const { manifest } = record ?? {};
   const { entries, sourceRoot } = await addXattrs(
     { ...scanned, entries: withoutMountPoints(scanned.entries, root, manifest) },
     scanned.sourceRoot,
   );
-  const sysroot = new Sysroot(request?.sysroot);
+  const { sysroot, unknown } = await originOfJail(record, scanned.sourceRoot);
   const planned = new Map(manifest?.entries.map((entry) => [entry.path, entry]));
   const known = entries.map((entry): Entry => {
     const reasons = planned.get(entry.path)?.reasons ?? entry.reasons;
@@ -61,7 +64,11 @@ export async function jailTree(root: string): Promise<SourceTree> {
   const command = manifest === undefined ? undefined : firstProgram(manifest);
   return {
     tree: { entries: known, sourceRoot },
-    warnings: [...warnings, ...(manifest === undefined ? [] : jailProblems(manifest, sourceRoot))],
+    warnings: [
+      ...warnings,
+      ...unknown,
+      ...(manifest === undefined ? [] : jailProblems(manifest, sourceRoot)),
+    ],
     sysroot,
     originOf: (entry) => originOf(entry, planned.get(entry.path)?.source ?? entry.path, sysroot),
     recordedOriginOf: ({ path }) => planned.get(path)?.source,
@@ -74,7 +81,25 @@ export async function jailTree(root: string): Promise<SourceTree> {
 }
 
 /**
- * The entries of a manifest, from the sources that it names.
+ * Opens the root that the files of a jail are from. Where that cannot be had any more, nothing is known of
+ * their packages: the jail's own root is returned, and a warning.
+ */
+async function originOfJail(
+  record: JailRecord | undefined,
+  jail: string,
+): Promise<{ readonly sysroot: Sysroot; readonly unknown: readonly string[] }> {
+  try {
+    const request = record === undefined ? undefined : await openSysroot(record.request);
+    return { sysroot: new Sysroot(request?.sysroot), unknown: [] };
+  } catch (error) {
+    if (!(error instanceof JailbuildError)) throw error;
+    const what = 'which packages the files of the jail are from is unknown';
+    return { sysroot: new Sysroot(jail), unknown: [`${error.message}: ${what}`] };
+  }
+}
+
+/**
+ * Reads the entries of a manifest from their sources.
  *
  * @param root the directory that the sources are in; the default is `/`
  * @throws JailbuildError MANIFEST_INVALID, LIBRARY_NOT_FOUND, VERIFY_FAILED
@@ -91,7 +116,7 @@ export async function manifestTree(
 }
 
 /**
- * The entries of a manifest as it describes them, to look at: its sources may have changed or be gone.
+ * Returns the entries of a manifest as recorded, for viewing: sources may have changed or be missing.
  *
  * @param root the directory that the sources were in; the default is `/`
  * @throws JailbuildError MANIFEST_INVALID
@@ -101,15 +126,16 @@ export function recordedTree(file: string, root: string | undefined): SourceTree
 }
 
 /**
- * What a request needs, without a jail on the disk.
+ * Resolves a request into a tree, without a jail on the disk.
  *
  * @throws JailbuildError VERIFY_FAILED, and as `planRequest`
  */
 export async function requestTree(
   request: ResolveRequest,
   allowMissing: boolean,
+  registry?: RegistryAccess,
 ): Promise<SourceTree> {
-  const { closure, manifest } = await planRequest(request, allowMissing);
+  const { closure, manifest } = await planRequest(request, allowMissing, registry);
   const { sysroot, searchPath } = closure;
   const originals = originalsOf(closure, () => true);
   const detailed = await addXattrs(manifest, sysroot.prefix);
@@ -131,7 +157,7 @@ function plannedTree(
   };
 }
 
-/** What a manifest says, whether or not its sources are still there. */
+/** Returns the tree of a manifest without reading its sources. */
 function describedTree(manifest: Manifest, sysroot: Sysroot): SourceTree {
   const { entries, environment = {}, missing, warnings, hints = [], advice = [] } = manifest;
   const program = firstProgram(manifest);
@@ -190,7 +216,7 @@ function originOf(entry: Entry, source: string, sysroot: Sysroot): string | unde
   return isCopyOf(entry, found.stat) ? found.path : undefined;
 }
 
-/** Where the program is that was asked for first. */
+/** Returns the path of the first requested program. */
 function firstProgram({ request, entries }: Manifest): string | undefined {
   const [first] = request.programs;
   return entries.find(({ reasons }) =>

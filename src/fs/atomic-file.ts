@@ -371,6 +371,34 @@ export class DraftDirectory {
     }
   }
 
+  /**
+   * Puts the directory in place, unless one with content has come to be there.
+   *
+   * @returns whether it is in place
+   */
+  commitUnlessThere(): boolean {
+    try {
+      renameSync(toBytes(this.path), toBytes(this.#target));
+      return true;
+    } catch (error) {
+      if (['ENOTEMPTY', 'EEXIST'].includes(errnoOf(error) ?? '')) return false;
+      throw writeFailed(this.#target, error);
+    }
+  }
+
+  /** Moves the files of an inner directory to where they would be in the target, which is there. */
+  moveFiles(inner: string): void {
+    const [from, to] = [path.join(this.path, inner), path.join(this.#target, inner)];
+    try {
+      mkdirSync(toBytes(to), { recursive: true });
+      for (const name of readdirSync(toBytes(from), { encoding: 'buffer' }).map(fromBytes)) {
+        renameSync(toBytes(path.join(from, name)), toBytes(path.join(to, name)));
+      }
+    } catch (error) {
+      throw writeFailed(this.#target, error);
+    }
+  }
+
   discard(): void {
     rmSync(toBytes(this.path), { recursive: true, force: true });
   }

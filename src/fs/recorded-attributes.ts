@@ -1,4 +1,4 @@
-import { lstatSync, readFileSync } from 'node:fs';
+import { type BigIntStats, lstatSync, readFileSync } from 'node:fs';
 import { DirectoryView, type FileStat, type FileType } from './file-view.js';
 
 /** Attributes of one file that could not be set on the file system, for example without root. */
@@ -41,6 +41,18 @@ export function recordedAttributes(root: string): AttributesByPath | undefined {
 }
 
 const loaded = new Map<string, AttributesByPath>();
+
+/**
+ * Returns the result of lstat(2) with the owner and the permission bits that were recorded.
+ *
+ * @param recorded of the same file; without it, the result is returned as it is
+ */
+export function withRecorded(stat: BigIntStats, recorded?: RecordedAttributes): BigIntStats {
+  if (recorded === undefined) return stat;
+  const mode = (stat.mode & ~0o7777n) | BigInt(recorded.mode & 0o7777);
+  const attributes = { mode, uid: BigInt(recorded.uid), gid: BigInt(recorded.gid) };
+  return Object.assign(Object.create(Object.getPrototypeOf(stat)), stat, attributes);
+}
 
 /** A directory whose files have recorded attributes. */
 export class RecordedView extends DirectoryView {

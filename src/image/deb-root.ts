@@ -19,17 +19,18 @@ const LAYOUT = 'packages 1\n';
  * database built from the control files. Maintainer scripts are not run: alternatives, users and caches that they would
  * create are missing.
  *
- * @returns the root directory
+ * @returns the root directory, and a digest of all packages
  * @throws JailbuildError IMAGE_NOT_FOUND, IMAGE_INVALID, NOT_READABLE, TOOL_MISSING, WRITE_FAILED
  */
-export async function debRoot(directory: string): Promise<string> {
+export async function debRoot(directory: string): Promise<{ root: string; id: string }> {
   const files = debsIn(directory);
   if (files.length === 0) {
     const message = `${directory}: has no .deb files: name the directory that they are in`;
     throw new JailbuildError('IMAGE_NOT_FOUND', message, directory);
   }
   const id = await identityOf(files);
-  return unpackOnce(id, { isLayered: false }, (tree) => unpackAll(tree, files));
+  const root = await unpackOnce(id, { isLayered: false }, (tree) => unpackAll(tree, files));
+  return { root, id };
 }
 
 /** Returns a digest of the packages, which identifies the root unpacked from them. */

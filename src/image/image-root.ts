@@ -1,8 +1,8 @@
 import { debDirectory } from './deb-directory.js';
 import { debRoot } from './deb-root.js';
 import { openImage } from './open-image.js';
-import type { Platform } from './platform.js';
-import { isImageReference, parseImageReference } from './reference.js';
+import { type Platform, platformName } from './platform.js';
+import { absoluteRoot, isImageReference, parseImageReference } from './reference.js';
 import type { RegistryOptions } from './registry/client.js';
 import type { SourceImage } from './source-image.js';
 import { unpackImage } from './unpack.js';
@@ -28,6 +28,18 @@ export async function imageRoot(
   return { image, root: await unpackImage(image, text) };
 }
 
+/** A root that was unpacked, and what it is from. */
+export interface UnpackedRoot {
+  /** The root directory, in the cache of images. */
+  readonly root: string;
+  /** The reference with absolute paths. */
+  readonly reference: string;
+  /** Of an image, the platform that was asked for. */
+  readonly platform?: string;
+  /** A digest that changes with the content. */
+  readonly id: string;
+}
+
 /**
  * Unpacks an image or a directory of packages for use as a root.
  *
@@ -39,11 +51,19 @@ export async function unpackedRoot(
   text: string,
   platform: Platform,
   registry: RegistryOptions = {},
-): Promise<string | undefined> {
+): Promise<UnpackedRoot | undefined> {
   const directory = debDirectory(text);
-  if (directory !== undefined) return debRoot(directory);
+  if (directory !== undefined) {
+    return { ...(await debRoot(directory)), reference: absoluteRoot(`deb:${directory}`) };
+  }
   if (!isImageReference(text)) return undefined;
-  return (await imageRoot(text, platform, registry)).root;
+  const { image, root } = await imageRoot(text, platform, registry);
+  return {
+    root,
+    reference: absoluteRoot(text),
+    platform: platformName(platform),
+    id: image.id,
+  };
 }
 
 /** GOARCH by Node's architecture name. */

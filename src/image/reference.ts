@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { JailbuildError } from '../errors.js';
 
 /** A reference to an image, in the syntax of containers-transports(5). */
@@ -29,6 +30,23 @@ export function parseImageReference(text: string): ImageReference {
   const isKnown = kind === 'oci' || kind === 'oci-archive' || kind === 'docker-archive';
   if (!isKnown || path === '') throw usage(text);
   return rest.length === 0 ? { kind, path } : { kind, path, name: rest.join(':') };
+}
+
+/**
+ * Returns what names a root, a directory, `deb:DIR` or an image, for use in any directory; unchanged where
+ * that is impossible, for the path of an image would have a colon.
+ *
+ * @param base the directory that relative paths start at
+ * @throws JailbuildError USAGE
+ */
+export function absoluteRoot(text: string, base = process.cwd()): string {
+  if (text.startsWith('deb:')) return `deb:${path.resolve(base, text.slice('deb:'.length))}`;
+  if (!isImageReference(text)) return path.resolve(base, text);
+  const parsed = parseImageReference(text);
+  if (parsed.kind === 'docker') return text;
+  const absolute = path.resolve(base, parsed.path);
+  if (absolute.includes(':')) return text;
+  return [parsed.kind, absolute, parsed.name].filter((part) => part !== undefined).join(':');
 }
 
 function usage(text: string): JailbuildError {

@@ -9,7 +9,15 @@ import type { Manifest } from '../manifest/manifest.js';
 import { readManifest } from '../manifest/read.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import type { Limits } from '../plan/limits.js';
-import { abortSignal, callback, changedChoice, checkOptions, checkPath, flag } from './options.js';
+import {
+  abortSignal,
+  callback,
+  changedChoice,
+  checkOptions,
+  checkPath,
+  flag,
+  registryAccess,
+} from './options.js';
 
 /** Options of `build`, `buildManifest`, `planJail`, `updateJail` and `planUpdate`. */
 export interface BuildOptions extends BuildChoices {
@@ -54,6 +62,7 @@ const BUILD = {
   wait: flag,
   onWait: callback<() => void>,
   onWrite: callback<NonNullable<BuildOptions['onWrite']>>,
+  registry: registryAccess,
   signal: abortSignal,
   onFile: callback<(report: FileReport) => void>,
 };

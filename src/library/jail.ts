@@ -4,7 +4,7 @@ import { type RemoveResult, removeJail as removeIt } from '../jail/remove.js';
 import { planUpdate as planIt, type UpdateResult, updateJail as updateIt } from '../jail/update.js';
 import { oneOf } from '../manifest/check-request.js';
 import { type BuildOptions, buildOptions } from './build.js';
-import { abortSignal, callback, checkOptions, checkPath, flag } from './options.js';
+import { abortSignal, callback, checkOptions, checkPath, flag, registryAccess } from './options.js';
 
 /** Options of `removeJail`. */
 export interface RemoveOptions {
@@ -58,6 +58,7 @@ export async function checkJail(root: string, options: CheckOptions = {}): Promi
   const checked = checkOptions<CheckOptions>(options, {
     quick: flag,
     ignore: (field) => field.items().map(kind),
+    registry: registryAccess,
   });
   return checkIt(checkPath(root, 'root'), checked);
 }

@@ -1,3 +1,4 @@
+import type { RegistryAccess } from '../image/registry/client.js';
 import { type Checks, checked, oneOf, text } from '../manifest/check-request.js';
 import { type Document, Field } from '../manifest/json-field.js';
 
@@ -37,4 +38,10 @@ export function abortSignal(field: Field): AbortSignal {
 /** A value that is checked where it is used. */
 export function anything<T>(field: Field): T {
   return field.value as T;
+}
+
+const REGISTRY: Checks<RegistryAccess> = { tlsVerify: flag, caFile: text, authFile: text };
+
+export function registryAccess(field: Field): RegistryAccess {
+  return checked(field, REGISTRY);
 }

@@ -2,7 +2,7 @@ import { nearest } from '../text/suggest.js';
 import { type AccountRequest, isAccountName, MAX_ID } from './account-request.js';
 import type { IncludeRequest } from './include-request.js';
 import { type Document, Field } from './json-field.js';
-import type { ResolveRequest } from './request.js';
+import type { ResolveRequest, SysrootImage } from './request.js';
 
 /** A check per member of an object, which returns the member. */
 export type Checks<T> = { readonly [K in keyof Required<T>]: (field: Field) => T[K] };
@@ -21,6 +21,8 @@ const ACCOUNT: Checks<AccountRequest> = {
 };
 
 const INCLUDE: Checks<IncludeRequest> = { from: text, to: absolute };
+
+const SYSROOT_IMAGE: Checks<SysrootImage> = { reference: text, platform: text, id: text };
 
 const REQUEST: Checks<ResolveRequest> = {
   programs: texts,
@@ -49,6 +51,7 @@ const REQUEST: Checks<ResolveRequest> = {
   ldCache: oneOf('generate', 'copy', 'none'),
   libraryPath: texts,
   sysroot: text,
+  sysrootImage: (field) => checked(field, SYSROOT_IMAGE, ['reference', 'id']),
   path: texts,
   cwd: absolute,
   terminals: texts,

@@ -16,6 +16,16 @@ export type LdCacheChoice = 'generate' | 'copy' | 'none';
 /** What is included with a file that a run used: nothing, its directory, or its package. */
 export type TraceScope = 'files' | 'directories' | 'packages';
 
+/** The image, or the packages, that a sysroot was unpacked from. */
+export interface SysrootImage {
+  /** As `--sysroot` takes it, with absolute paths. */
+  readonly reference: string;
+  /** Of an image, which of several platforms: `OS/ARCHITECTURE[/VARIANT]`. */
+  readonly platform?: string;
+  /** The digest of an image's configuration, and so of all its content; of packages, one of them all. */
+  readonly id: string;
+}
+
 /** What a jail is to contain. */
 export interface ResolveRequest {
   /** Names to look up on `path`, or paths. */
@@ -77,8 +87,13 @@ export interface ResolveRequest {
   readonly ldCache?: LdCacheChoice;
   /** Absolute directories that the programs will have in LD_LIBRARY_PATH. */
   readonly libraryPath?: readonly string[];
-  /** The directory that is taken as `/`. The default is the host's own root. */
+  /**
+   * The directory that is taken as `/`, or an image or packages, which are unpacked: `oci:DIR[:TAG]`,
+   * `oci-archive:FILE`, `docker-archive:FILE`, `docker://NAME`, `deb:DIR`. The default is the host's own root.
+   */
   readonly sysroot?: string;
+  /** What the directory was unpacked from, as records have it. */
+  readonly sysrootImage?: SysrootImage;
   /** Directories for bare program names; the default is PATH of the environment. */
   readonly path?: readonly string[];
   /** Where relative program paths start; the default is the working directory. */

@@ -5,6 +5,7 @@ import { Sysroot } from '../fs/sysroot.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { profileNames } from '../profile/load.js';
 import { plan } from '../resolve/to-manifest.js';
+import { openSysroot } from './open-sysroot.js';
 import { resolveRequest } from './resolve-request.js';
 
 /** Options that bring something of the system by a rule. */
@@ -19,13 +20,14 @@ const RULES: Readonly<Record<string, Partial<ResolveRequest>>> = {
  * Finds the options of a build, each by itself, that would have brought paths which are there for another
  * reason: rules, packages, and profiles, the narrower ones first.
  *
- * @param request of the jail, for its programs and its sysroot
+ * @param asked the request of the jail, for its programs and its sysroot
  * @returns options by path; none for paths that no option brings
  */
 export async function otherWays(
   paths: readonly string[],
-  request: ResolveRequest,
+  asked: ResolveRequest,
 ): Promise<ReadonlyMap<string, readonly string[]>> {
+  const request = await openSysroot(asked);
   const ways = new Map<string, string[]>(paths.map((path) => [path, []]));
   for (const [option, asked] of await candidates(paths, request)) {
     const brought = await pathsOf({ ...environmentOf(request), ...asked });

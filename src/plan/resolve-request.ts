@@ -1,11 +1,14 @@
 import type { ShellSyntax } from '../evidence/shell/syntax.js';
 import { Sysroot } from '../fs/sysroot.js';
+import type { RegistryAccess } from '../image/registry/client.js';
 import type { Manifest } from '../manifest/manifest.js';
 import { refuseMissing } from '../manifest/missing.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { type Additions, needsAdditions, needsPackages } from '../resolve/additions.js';
 import { type Closure, type ResolveContext, Resolving } from '../resolve/resolve.js';
+import { atOnce } from '../resolve/steps.js';
 import { plan } from '../resolve/to-manifest.js';
+import { openSysroot } from './open-sysroot.js';
 
 /** A resolved request: everything its programs need, and the plan made of it. */
 export interface PlannedRequest {
@@ -25,14 +28,16 @@ export interface RequestContext extends Pick<ResolveContext, 'goesOn'> {
  * @throws JailbuildError as `resolve`, and what reading a profile throws
  */
 export async function resolveRequest(
-  request: ResolveRequest,
+  asked: ResolveRequest,
   { goesOn = false, isAdvised = true }: RequestContext = {},
 ): Promise<Closure> {
+  const request = await openSysroot(asked);
   const sysroot = new Sysroot(request.sysroot);
   const { bring, warnings } = await loadPackages(request, sysroot);
   const additions = await loadAdditions(request);
   const advise = isAdvised ? await loadAdviser(sysroot) : undefined;
-  const begun = new Resolving(request, { sysroot, additions, packages: bring, advise, goesOn });
+  const context = { sysroot, additions, packages: bring, advise, goesOn };
+  const begun = atOnce(Resolving.begin(request, context));
   const { syntax, warnings: unread } = await loadSyntax(begun);
   const closure = begun.finish(syntax);
   return { ...closure, warnings: [...warnings, ...unread, ...closure.warnings] };
@@ -42,13 +47,15 @@ export async function resolveRequest(
  * Resolves a request and puts the result in the form of a plan.
  *
  * @param allowMissing plan although libraries are missing; they are listed in the manifest
+ * @param registry how a sysroot of a registry is read
  * @throws JailbuildError LIBRARY_NOT_FOUND, and as `resolveRequest`
  */
 export async function planRequest(
   request: ResolveRequest,
   allowMissing: boolean,
+  registry?: RegistryAccess,
 ): Promise<PlannedRequest> {
-  const closure = await resolveRequest(request);
+  const closure = await resolveRequest(await openSysroot(request, registry));
   if (!allowMissing) refuseMissing(closure.missing);
   return { closure, manifest: plan(closure) };
 }

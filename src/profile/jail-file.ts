@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
+import { absoluteRoot } from '../image/reference.js';
 import { type AccountRequest, parseAccount } from '../manifest/account-request.js';
 import type { IncludeRequest } from '../manifest/include-request.js';
 import type { ProofSpec } from '../manifest/proof-spec.js';
@@ -8,7 +9,7 @@ import { unknownProfile } from './load.js';
 import { publishedSchema } from './templates.js';
 
 /** The options of `build` that are paths. */
-const PATH_OPTIONS: ReadonlySet<string> = new Set(['sysroot', 'manifest', 'sbom-file']);
+const PATH_OPTIONS: ReadonlySet<string> = new Set(['manifest', 'sbom-file']);
 /** The options of `build` that are lists of paths, with colons between. */
 const PATH_LIST_OPTIONS: ReadonlySet<string> = new Set(['library-path']);
 
@@ -190,6 +191,7 @@ function withPaths(values: OptionValues, from: (name: string) => string): Option
   const paths = Object.entries(values).flatMap(([name, value]) => {
     if (typeof value !== 'string') return [];
     if (PATH_OPTIONS.has(name)) return [[name, from(value)] as const];
+    if (name === 'sysroot') return [[name, absoluteRoot(value, from('.'))] as const];
     if (!PATH_LIST_OPTIONS.has(name)) return [];
     return [[name, value.split(/[:;]/).map(from).join(':')] as const];
   });

@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
 import { Sysroot } from '../fs/sysroot.js';
+import type { RegistryAccess } from '../image/registry/client.js';
 import { runBuild } from '../jail/build/pipeline.js';
 import { locateTarget } from '../jail/target.js';
 import type { LaunchOptions } from '../launcher/options.js';
 import type { ProofSpec } from '../manifest/proof-spec.js';
 import type { ResolveRequest } from '../manifest/request.js';
+import { openSysroot } from '../plan/open-sysroot.js';
 import { findRemedies, type Remedy } from './cures.js';
 import {
   type AddOptions,
@@ -118,9 +120,14 @@ export async function proveProofs(
  * @throws JailbuildError PROOF_FAILED, and as `build`
  */
 export async function proveRequest(
-  request: ResolveRequest,
-  options: ProofOptions & { readonly allowMissing?: boolean; readonly beside?: string },
+  asked: ResolveRequest,
+  options: ProofOptions & {
+    readonly allowMissing?: boolean;
+    readonly beside?: string;
+    readonly registry?: RegistryAccess;
+  },
 ): Promise<void> {
+  const request = await openSysroot(asked, options.registry);
   const near = options.beside === undefined ? tmpdir() : nearest(options.beside);
   const directory = mkdtempSync(path.join(near, '.jailbuild-proof-'));
   try {

@@ -5,6 +5,7 @@ import { Sysroot } from '../fs/sysroot.js';
 import { runBuild } from '../jail/build/pipeline.js';
 import { requireRecord } from '../jail/record/record.js';
 import type { LaunchOptions } from '../launcher/options.js';
+import { openSysroot } from '../plan/open-sysroot.js';
 import { findRemedies, type Remedy, requestOfCures } from './cures.js';
 import { type Lack, LackFinder } from './lacks.js';
 import { type Narrowed, narrow } from './narrow.js';
@@ -125,7 +126,8 @@ export async function proveJail(
   options: ProveOptions & AddOptions,
   onRound: (round: ProofRound, number: number) => void = () => {},
 ): Promise<readonly ProofRound[]> {
-  const before = requireRecord(root);
+  const record = requireRecord(root);
+  const before = { ...record, request: await openSysroot(record.request) };
   const { sysroot } = before.request;
   const host = new Sysroot(sysroot);
   const rounds: ProofRound[] = [];

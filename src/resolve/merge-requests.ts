@@ -12,20 +12,31 @@ import { lookUpProgram } from './find-program.js';
  * @throws JailbuildError SYSROOT_DIFFERS
  */
 export function mergeRequests(earlier: ResolveRequest, later: ResolveRequest): ResolveRequest {
-  if (later.sysroot !== undefined && later.sysroot !== earlier.sysroot) {
+  const named = nameOfSysroot(later);
+  if (named !== undefined && named !== nameOfSysroot(earlier)) {
     throw new JailbuildError(
       'SYSROOT_DIFFERS',
-      `--sysroot ${later.sysroot}: the jail's files are from ${earlier.sysroot ?? '/'}`,
+      `--sysroot ${named}: the jail's files are from ${nameOfSysroot(earlier) ?? '/'}`,
       later.sysroot,
     );
   }
-  const pinned = { ...earlier, programs: pinNames(earlier, later) };
+  // Of an image, the root directory is that of what the reference names now.
+  const { sysroot = earlier.sysroot } = later;
+  const rooted = sysroot === undefined ? earlier : { ...earlier, sysroot };
+  const pinned = { ...rooted, programs: pinNames(rooted, later) };
   const { path } = later;
   return {
     ...(joined(pinned, later) as ResolveRequest),
     ...(path === undefined ? {} : { path }),
     ...joinedTerminfo(earlier.terminfo, later.terminfo),
   };
+}
+
+/** What a sysroot was named: a directory, or an image with the platform that is taken of it. */
+function nameOfSysroot({ sysroot, sysrootImage }: ResolveRequest): string | undefined {
+  if (sysrootImage === undefined) return sysroot;
+  const { reference, platform } = sysrootImage;
+  return platform === undefined ? reference : `${reference} (${platform})`;
 }
 
 /** Turns names that would find another program on the later search path into paths. */

@@ -34,6 +34,7 @@ import { PRELOAD, preloadNames } from './process/preload.js';
 import { RunningProcess } from './process/running-process.js';
 import { GLIBC_SONAME, type ObjectFacts, RuntimeFacts } from './process/runtime-facts.js';
 import { ScriptResolver, type ShellScript } from './scripts/script-resolver.js';
+import { atOnce, type Steps } from './steps.js';
 
 /** A library that opens further files by itself, and one process that has it. */
 export interface UsedLibrary {
@@ -371,6 +372,11 @@ export class ProgramResolver {
    * /etc/ld.so.preload has every program load. To be called when programs or data have been added.
    */
   finish(): void {
+    atOnce(this.finishInSteps());
+  }
+
+  /** As {@link finish}, a step for each module. */
+  *finishInSteps(): Steps<void> {
     this.#preload();
     for (let module = this.#modules.shift(); module !== undefined; module = this.#modules.shift()) {
       this.#isOptional = module.isOptional;
@@ -381,6 +387,7 @@ export class ProgramResolver {
       } finally {
         this.#isOptional = false;
       }
+      yield;
     }
   }
 

@@ -15,24 +15,25 @@ export const ROOMS: Readonly<Record<string, string>> = {
   loader: 'text fs manifest elf',
   evidence: 'text fs manifest elf loader',
   resolve: 'text fs manifest elf loader evidence',
-  profile: 'text fs manifest evidence resolve',
-  plan: 'text fs manifest elf evidence resolve profile',
-  jail: 'text fs manifest elf evidence resolve profile plan',
-  'jail/engine': 'text fs manifest',
-  'jail/record': 'text fs manifest elf evidence resolve profile plan jail/* jail/engine',
-  'jail/write': 'text fs manifest elf evidence resolve profile plan jail/* jail/engine jail/record',
-  'jail/build':
-    'text fs manifest elf evidence resolve profile plan jail/* jail/engine jail/record jail/write',
-  'jail/check':
-    'text fs manifest elf evidence resolve profile plan jail/* jail/engine jail/record jail/write',
   image: 'text fs evidence',
   'image/registry': 'fs',
+  profile: 'text fs manifest evidence resolve image',
+  plan: 'text fs manifest elf evidence resolve image profile',
+  jail: 'text fs manifest elf evidence resolve image profile plan',
+  'jail/engine': 'text fs manifest',
+  'jail/record': 'text fs manifest elf evidence resolve image profile plan jail/* jail/engine',
+  'jail/write':
+    'text fs manifest elf evidence resolve image profile plan jail/* jail/engine jail/record',
+  'jail/build':
+    'text fs manifest elf evidence resolve image profile plan jail/* jail/engine jail/record jail/write',
+  'jail/check':
+    'text fs manifest elf evidence resolve image profile plan jail/* jail/engine jail/record jail/write',
   export: 'text fs manifest elf evidence image plan jail',
   sbom: 'text fs manifest elf evidence export',
   report: 'text fs manifest evidence profile export',
   launcher: 'text fs manifest',
   'launcher/oci': 'fs launcher/*',
-  prove: 'text fs manifest elf evidence resolve profile plan jail launcher',
+  prove: 'text fs manifest elf evidence resolve image profile plan jail launcher',
   library:
     'text fs manifest elf loader evidence resolve profile plan jail image export sbom report launcher prove',
   cli: 'text fs manifest elf evidence resolve profile plan jail image export sbom report launcher prove',

@@ -8,6 +8,7 @@ import type { Options } from 'yargs';
 import type { OptionTable } from '../cli/command.js';
 import { buildCommand } from '../cli/commands/build.js';
 import { runCommand } from '../cli/commands/run.js';
+import { imageSourceOptions } from '../cli/options/registry.js';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -25,6 +26,7 @@ const BUILD_ONLY = [
     'progress',
     'depfile',
     'depfile-target',
+    ...Object.keys(imageSourceOptions),
   ],
   ...['profile', 'user', 'include', 'exclude', 'trace', 'prove'],
 ];

@@ -18,6 +18,7 @@ import { type BuildArguments, buildOptions, buildPositionals } from '../options/
 import { changedPolicy } from '../options/changed.js';
 import { targetOf, withDefaults, withFileOptions } from '../options/jail-file.js';
 import { limitsOf } from '../options/limits.js';
+import { registryOptionsOf } from '../options/registry.js';
 import { programsOf, requestOf, type Wanted, withJailFile } from '../options/request.js';
 import { runOptions } from '../options/run.js';
 import { printsUnicode } from '../output/character-set.js';
@@ -116,6 +117,7 @@ function jobOf(wanted: Wanted, interrupt?: Interrupt): BuildJob {
       insecureParents: args['insecure-parents'] ?? false,
       wait: args.wait ?? false,
       onWait: () => warn(`waiting for another build in ${args.root}`),
+      registry: registryOptionsOf(args),
       digests: args['dry-run'] === true || args.manifest !== undefined,
       recordDigests: args.digests ?? false,
       record: !args['no-record'],
@@ -165,18 +167,19 @@ async function dryRun(wanted: Wanted): Promise<number> {
   const job = jobOf(wanted);
   const file = args.manifest === undefined ? undefined : await prepareFile(args.manifest);
   let manifest: Manifest;
+  let sourceRoot: string;
   try {
     const isShown = !args.json && !args.quiet && (await outputIsScreen());
     const planned = await showingProgress(isShown, (onWork) => planBuild(job, onWork));
-    manifest = planned.manifest;
-    await checkRunUser(wanted, manifest, planned.sourceRoot);
+    ({ manifest, sourceRoot } = planned);
+    await checkRunUser(wanted, manifest, sourceRoot);
   } catch (error) {
     await file?.discard();
     throw error;
   }
   await file?.commit(canonicalJson(manifest));
   const sbom = await prepareSbom(args, undefined);
-  const document = await sbom?.text(manifest, args.sysroot);
+  const document = await sbom?.text(manifest, sourceRoot);
   if (sbom?.file !== undefined && document !== undefined) await sbom.file.commit(document);
   if (document !== undefined && sbom?.file === undefined) {
     writeOut(document);
@@ -236,13 +239,14 @@ async function prepareRule({ args }: Wanted): Promise<PendingDepfile | undefined
 async function commitRule(
   rule: PendingDepfile,
   { args, file }: Wanted,
-  { resolution, manifest, sourceRoot }: Planned,
+  { request, resolution, manifest, sourceRoot }: Planned,
 ): Promise<void> {
-  const { lookedAt, sourcesOf } = await import('./depfile.js');
+  const { filesOfImage, lookedAt, sourcesOf } = await import('./depfile.js');
   const { loadProfiles } = await import('../../profile/load.js');
   const profiles = [...(args.profile ?? []), ...(file?.profiles ?? [])];
   const files = [
     ...(args.from === undefined ? [] : [args.from]),
+    ...filesOfImage(request.sysrootImage?.reference),
     ...(args.trace ?? []),
     ...(file === undefined ? [] : [file.path, ...file.traces]),
     ...loadProfiles(profiles).map(({ path }) => path),

@@ -1,10 +1,12 @@
 import { JailbuildError } from '../../errors.js';
+import type { RegistryAccess } from '../../image/registry/client.js';
 import { type CheckFinding, FINDING_KINDS, type FindingKind } from '../../jail/check/finding.js';
 import type { Limits } from '../../plan/limits.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { targetOf } from '../options/jail-file.js';
 import { FORMAT_OPTION, limitOptions, limitsOf } from '../options/limits.js';
+import { registryOptions, registryOptionsOf } from '../options/registry.js';
 import { ROOT_ARGUMENT } from '../options/root.js';
 import { jsonLine } from '../output/json.js';
 import { writeErr, writeOut } from '../output/output.js';
@@ -27,6 +29,7 @@ const options = {
     describe: 'Run the proofs of the jail file that the jail was built from as well',
   },
   ...limitOptions,
+  ...registryOptions,
   format: FORMAT_OPTION,
   json: { type: 'boolean', describe: 'Print one JSON result' },
   quiet: { alias: 'q', type: 'boolean', describe: 'Print nothing; only set the exit status' },
@@ -45,8 +48,13 @@ export const checkCommand = defineCommand({
   async run(args) {
     const ignore = kindsOf(args.ignore);
     const target = targetOf(args.root);
+    const registry = registryOptionsOf(args);
     const { checkJail } = await import('../../jail/check/check.js');
-    const checked = await checkJail(target, { quick: args.quick ?? false, ignore });
+    const checked = await checkJail(target, {
+      quick: args.quick ?? false,
+      ignore,
+      registry,
+    });
     const excess = await excessOf(target, limitsOf(args));
     const result = { ...checked, findings: [...checked.findings, ...excess] };
     if (args.format === 'github') {
@@ -62,7 +70,8 @@ export const checkCommand = defineCommand({
       const { checkText } = await import('../output/check-text.js');
       writeOut(checkText(result));
     }
-    const isProven = args.prove !== true || (await areProven(target, args.quiet ?? false));
+    const isProven =
+      args.prove !== true || (await areProven(target, args.quiet ?? false, registry));
     return isClean && isProven ? EXIT.ok : EXIT.drift;
   },
 });
@@ -81,14 +90,20 @@ async function excessOf(target: string, limits: Limits | undefined): Promise<Che
 }
 
 /** Runs the proofs of the jail file that the record names. */
-async function areProven(target: string, quiet: boolean): Promise<boolean> {
+async function areProven(
+  target: string,
+  quiet: boolean,
+  registry: RegistryAccess,
+): Promise<boolean> {
   const { requireRecord } = await import('../../jail/record/record.js');
   const { request, file } = requireRecord(target);
   const { readJailFile } = await import('../../profile/jail-file.js');
   const { proofsOf } = await import('../options/proofs.js');
   const options = proofsOf(file === undefined ? undefined : readJailFile(file), '--prove', quiet);
   const { runProofs } = await import('../../prove/proofs.js');
-  const results = await runProofs(target, request.sysroot, options);
+  const { openSysroot } = await import('../../plan/open-sysroot.js');
+  const { sysroot } = await openSysroot(request, registry);
+  const results = await runProofs(target, sysroot, options);
   return results.every(({ passes }) => passes);
 }
 

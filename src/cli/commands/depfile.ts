@@ -4,7 +4,8 @@ import { JailbuildError } from '../../errors.js';
 import { cacheDirectory } from '../../fs/cache-directory.js';
 import { toBytes } from '../../fs/path-bytes.js';
 import type { Sysroot } from '../../fs/sysroot.js';
-import { parseImageReference } from '../../image/reference.js';
+import { debDirectory, debsIn } from '../../image/deb-directory.js';
+import { isImageReference, parseImageReference } from '../../image/reference.js';
 import { depfile, isTargetName } from '../../manifest/depfile.js';
 import type { Entry } from '../../manifest/manifest.js';
 import { type PendingFile, prepareFile } from '../manifest-file.js';
@@ -95,8 +96,13 @@ export function sourcesOf(entries: readonly Entry[], sourceRoot: string): string
   );
 }
 
-/** The file that an image of the command line comes from; none of a registry. */
-export function filesOfImage(reference: string): string[] {
+/** The files that an image or packages come from; none of a registry. */
+export function filesOfImage(reference: string | undefined): string[] {
+  if (reference === undefined) return [];
+  const packages = debDirectory(reference);
+  // The directory, too: another package in it makes another root.
+  if (packages !== undefined) return [packages, ...debsIn(packages)];
+  if (!isImageReference(reference)) return [];
   const image = parseImageReference(reference);
   if (image.kind === 'docker') return [];
   return [image.kind === 'oci' ? path.join(image.path, 'index.json') : image.path];

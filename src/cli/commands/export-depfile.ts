@@ -1,4 +1,5 @@
 import { type Destination, STDOUT_PATH } from '../../export/destination.js';
+import type { JailFile } from '../../profile/jail-file.js';
 import type { ExportArguments } from '../options/export.js';
 import type { PendingDepfile } from './depfile.js';
 import type { PreparedPart } from './export-part.js';
@@ -30,7 +31,9 @@ export async function commitRule(
   const { loadProfiles } = await import('../../profile/load.js');
   const files = parts.flatMap(({ args, source: { file } }) => [
     ...(args.from === undefined ? [] : [args.from]),
-    ...(args['from-image'] === undefined ? [] : filesOfImage(args['from-image'])),
+    ...filesOfImage(args['from-image']),
+    ...filesOfImage((args.platformRoot ?? args).sysrootImage?.reference),
+    ...filesOfImage(rootOfFile(file)),
     ...(args.trace ?? []),
     ...(file === undefined ? [] : [file.path, ...file.traces]),
     ...loadProfiles([...(args.profile ?? []), ...(file?.profiles ?? [])]).map(({ path }) => path),
@@ -40,4 +43,10 @@ export async function commitRule(
     [...files, ...sources],
     prepared.map(({ sysroot }) => lookedAt(sysroot)),
   );
+}
+
+/** The root that a jail file names. */
+function rootOfFile(file: JailFile | undefined): string | undefined {
+  const root = file?.options.sysroot;
+  return typeof root === 'string' ? root : undefined;
 }

@@ -28,7 +28,8 @@ export async function proveFirst({ args, source }: Part): Promise<void> {
   if (file === undefined) return;
   const { jailFileRequest } = await import('../options/request.js');
   const allowMissing = args['allow-missing'] ?? file.options['allow-missing'] === true;
-  const { platformRoot: sysroot } = args;
-  const request = { ...jailFileRequest(file), ...(sysroot === undefined ? {} : { sysroot }) };
-  await proveRequest(request, { ...options, allowMissing });
+  const request = { ...jailFileRequest(file), ...args.platformRoot };
+  const { registryOptionsOf } = await import('../options/registry.js');
+  const registry = registryOptionsOf(args);
+  await proveRequest(request, { ...options, allowMissing, registry });
 }

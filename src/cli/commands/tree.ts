@@ -2,6 +2,7 @@ import { JailbuildError } from '../../errors.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { optimizeLater } from '../optimize-later.js';
+import { imageSourceOptions } from '../options/registry.js';
 import { resolveChoices, resolveOptions } from '../options/resolve.js';
 import { jsonLine } from '../output/json.js';
 import { writeOut } from '../output/output.js';
@@ -29,6 +30,7 @@ const options = {
     type: 'boolean',
     describe: 'Show the size of each file, and of it with all that it needs',
   },
+  ...imageSourceOptions,
   json: { type: 'boolean', describe: 'Print one JSON result' },
 } as const;
 

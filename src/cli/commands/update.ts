@@ -5,6 +5,7 @@ import { Interrupt } from '../interrupt.js';
 import { optimizeLater } from '../optimize-later.js';
 import { changedOptions, changedPolicy } from '../options/changed.js';
 import { targetOf } from '../options/jail-file.js';
+import { registryOptions, registryOptionsOf } from '../options/registry.js';
 import { ROOT_ARGUMENT } from '../options/root.js';
 import { jsonLine } from '../output/json.js';
 import { writeOut } from '../output/output.js';
@@ -24,6 +25,7 @@ const options = {
     type: 'boolean',
     describe: 'Allow directories above the jail that others can write to',
   },
+  ...registryOptions,
   'dry-run': { type: 'boolean', describe: 'Print what would be done and change nothing' },
   json: { type: 'boolean', describe: 'Print one JSON result' },
   quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },
@@ -55,6 +57,7 @@ export const updateCommand = defineCommand({
         wait: args.wait ?? false,
         insecureParents: args['insecure-parents'] ?? false,
         onWait: () => warn(`waiting for another build in ${args.root}`),
+        registry: registryOptionsOf(args),
         signal: interrupt.signal,
         onWrite: () => interrupt.listen(),
         ...changedPolicy(args),

@@ -5,6 +5,7 @@ import type { Entry, Manifest } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
+import { imageSourceOptions } from '../options/registry.js';
 import { resolveChoices, resolveOptions } from '../options/resolve.js';
 import { jsonLine } from '../output/json.js';
 import { writeOut } from '../output/output.js';
@@ -34,6 +35,7 @@ const positionals = {
 
 const options = {
   ...resolveOptions,
+  ...imageSourceOptions,
   all: { type: 'boolean', describe: `Show all chains, not the ${USUAL_LIMIT} shortest` },
   json: { type: 'boolean', describe: 'Print one JSON result' },
 } as const;

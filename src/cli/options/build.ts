@@ -1,8 +1,10 @@
+import type { ResolveRequest } from '../../manifest/request.js';
 import type { Arguments } from '../command.js';
 import { changedOptions } from './changed.js';
 import { depfileOptions } from './depfile.js';
 import { withDefaults } from './jail-file.js';
 import { limitOptions } from './limits.js';
+import { imageSourceOptions } from './registry.js';
 import { resolveOptions } from './resolve.js';
 import { sbomOptions } from './sbom.js';
 
@@ -135,20 +137,21 @@ export const buildOptions = {
   ...depfileOptions,
   run: {
     type: 'boolean',
-    describe: 'After the build, run the command behind -- in the jail',
+    describe: 'After the build, run the command after -- in the jail',
   },
   prove: {
     type: 'boolean',
     describe: 'Run the proofs of the jail file first; where one fails, write nothing',
   },
   ...limitOptions,
+  ...imageSourceOptions,
   ...sbomOptions,
   json: { type: 'boolean', describe: 'Print one JSON result' },
   quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },
   verbose: { alias: 'v', type: 'boolean', describe: 'Print every entry and what was done' },
 } as const;
 
-/** What a manifest has settled already, or what would make the jail another one. */
+/** Options that a manifest already determines, or that would change the jail. */
 export const ASKING = [
   'file',
   'user',
@@ -162,7 +165,8 @@ export const ASKING = [
   ),
 ] as const;
 
-export type BuildArguments = Arguments<typeof buildPositionals, typeof buildOptions>;
+export type BuildArguments = Arguments<typeof buildPositionals, typeof buildOptions> &
+  Pick<ResolveRequest, 'sysrootImage'>;
 
 export const NO_ARGUMENTS: BuildArguments = {
   root: undefined,

@@ -1,7 +1,7 @@
 import type { ExportResult } from '../../export/export.js';
 import type { StoredLayer } from '../../export/image.js';
-import { platformName } from '../../export/platform-name.js';
 import type { LeftOut } from '../../image/left-out.js';
+import { platformName } from '../../image/platform.js';
 import { jsonLine } from './json.js';
 import { writeErr, writeOut } from './output.js';
 import { formatSize, plural, printable } from './text.js';

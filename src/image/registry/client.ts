@@ -8,12 +8,17 @@ import { JailbuildError, strerror } from '../../errors.js';
 import { type Credentials, findCredentials } from './credentials.js';
 import { hostToConnect, type RegistryName } from './name.js';
 
-export interface RegistryOptions {
+/** How registries are reached. */
+export interface RegistryAccess {
   /** False to accept any certificate and plain HTTP. */
   readonly tlsVerify?: boolean;
   /** File of certificate authorities (PEM) to trust in addition to the system's. */
   readonly caFile?: string;
+  /** With users and passwords. The default is those of podman, skopeo and docker. */
   readonly authFile?: string;
+}
+
+export interface RegistryOptions extends RegistryAccess {
   readonly signal?: AbortSignal;
 }
 

@@ -1,3 +1,4 @@
+import type { RegistryAccess } from '../../image/registry/client.js';
 import type { Manifest } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import type { Limits } from '../../plan/limits.js';
@@ -34,6 +35,8 @@ export interface BuildChoices {
   readonly onWait?: () => void;
   /** Called before anything is written. An exception ends the build. */
   readonly onWrite?: (manifest: Manifest, sourceRoot: string) => void | Promise<void>;
+  /** How a sysroot is read that is an image of a registry. */
+  readonly registry?: RegistryAccess;
   /** Ends the build, leaving the target as it was. */
   readonly signal?: AbortSignal;
 }

@@ -3,6 +3,7 @@ import { isSameValue } from '../../manifest/canonical-json.js';
 import type { Manifest } from '../../manifest/manifest.js';
 import { refuseMissing } from '../../manifest/missing.js';
 import type { ResolveRequest } from '../../manifest/request.js';
+import { openSysroot, reopenSysroot } from '../../plan/open-sysroot.js';
 import { resolveRequest } from '../../plan/resolve-request.js';
 import { settleRequest } from '../../resolve/environment.js';
 import { mergeRequests } from '../../resolve/merge-requests.js';
@@ -54,7 +55,7 @@ export async function resolveStep(asked: BuildJob): Promise<Resolved> {
   refuseOtherOrigin(job);
   const { origin } = job;
   if (origin.kind === 'manifest') return takeManifest(job, origin.given);
-  const request = wholeRequest(job, origin);
+  const request = await wholeRequest(job, origin);
   const { allowMissing = false } = recordedOptions(job);
   const began = Date.now();
   const known = fingerprinted(job, request);
@@ -112,18 +113,31 @@ async function takeManifest(job: KnownJob, given: GivenManifest): Promise<Resolv
   };
 }
 
-/** Returns everything requested, now and in earlier builds. */
-export function wholeRequest(
+/**
+ * Returns everything requested, now and in earlier builds, with the sysroot's image or packages as they are now.
+ *
+ * @throws JailbuildError SYSROOT_DIFFERS, RECORD_MISSING, and as `openSysroot`
+ */
+export async function wholeRequest(
   job: KnownJob,
   origin: Exclude<BuildOrigin, { kind: 'manifest' }>,
-): ResolveRequest {
+): Promise<ResolveRequest> {
+  const { registry } = job.options;
   const { record } = job.history;
-  if (origin.kind === 'record') return (record ?? requireRecord(job.target)).request;
-  const { request } = origin;
+  if (origin.kind === 'record') {
+    return reopenSysroot((record ?? requireRecord(job.target)).request, registry);
+  }
+  const request = await openSysroot(origin.request, registry);
   if (record === undefined) return settleRequest(request);
-  const { sysroot } = record.request;
-  const asked = settleRequest(sysroot === undefined ? request : { sysroot, ...request });
-  const merged = mergeRequests(record.request, asked);
+  const isNamed = request.sysroot !== undefined;
+  const earlier = isNamed ? record.request : await reopenSysroot(record.request, registry);
+  const { sysroot, sysrootImage } = isNamed ? request : earlier;
+  const asked = settleRequest({
+    ...request,
+    ...(sysroot === undefined ? {} : { sysroot }),
+    ...(sysrootImage === undefined ? {} : { sysrootImage }),
+  });
+  const merged = mergeRequests(earlier, asked);
   return isOfFile(job) ? asked : merged;
 }
 

@@ -49,7 +49,9 @@ export async function unchangedBuild(job: BuildJob): Promise<Proven | undefined>
   const { whole } = fingerprint;
   const record = withoutEntries(whole, root);
   const known: KnownJob = { ...job, history: { record, stamp: stampOf(stat) } };
-  const request = wholeRequest(known, origin);
+  // The steps read an image once; what comes before them does not.
+  if (record.request.sysrootImage !== undefined) return undefined;
+  const request = await wholeRequest(known, origin);
   if (!mayRemember(job, request) || !isRecordedAs(known, request, whole.record)) return undefined;
   if (!options.insecureParents) refuseInsecure({ path: root, existing }, job.target);
   if (!(await isUnchanged(fingerprint, whole, root, stat.ctimeNs))) return undefined;

@@ -3,7 +3,13 @@ import { errnoOf, JailbuildError, strerror } from '../../errors.js';
 import { HeldDirectory } from '../../fs/dir-handle.js';
 import { releaseTrees } from '../../fs/held-tree.js';
 import { readLink, toBytes } from '../../fs/path-bytes.js';
+import {
+  type RecordedAttributes,
+  recordedAttributes,
+  withRecorded,
+} from '../../fs/recorded-attributes.js';
 import { Sysroot } from '../../fs/sysroot.js';
+import type { RegistryAccess } from '../../image/registry/client.js';
 import { ContentComparer } from '../../manifest/compare-content.js';
 import {
   type Difference,
@@ -16,6 +22,8 @@ import { capabilityText } from '../../manifest/file-capabilities.js';
 import type { Entry, FileEntry } from '../../manifest/manifest.js';
 import { describeMissing } from '../../manifest/missing.js';
 import { CAPABILITY_XATTR } from '../../manifest/privileged-files.js';
+import type { ResolveRequest } from '../../manifest/request.js';
+import { openSysroot, reopenSysroot } from '../../plan/open-sysroot.js';
 import { newlyMissing, programsOf, resolveInRoot } from '../../plan/verify.js';
 import { openNativeEngine } from '../engine/open.js';
 import { isMountPoint, readMountPoints } from '../record/mount-points.js';
@@ -31,6 +39,8 @@ export interface CheckOptions {
   readonly quick?: boolean;
   /** Kinds of findings to skip. */
   readonly ignore?: readonly FindingKind[];
+  /** How a sysroot is read that is an image of a registry. */
+  readonly registry?: RegistryAccess;
 }
 
 /** The result of a check. */
@@ -45,15 +55,18 @@ export interface CheckResult {
 
 /**
  * Compares a jail with its record, the loader's rules and its sources. Only reads; follows no symbolic link of the jail
- * and does not enter mounts in it.
+ * and does not enter mounts in it. A sysroot from an image is compared with the image that its reference names now.
  *
  * @param root the jail's directory
- * @throws JailbuildError RECORD_MISSING, RECORD_REFUSED, NOT_READABLE, TARGET_NOT_A_DIRECTORY
+ * @throws JailbuildError RECORD_MISSING, RECORD_REFUSED, NOT_READABLE, TARGET_NOT_A_DIRECTORY, and as
+ *   `reopenSysroot`
  */
 export async function checkJail(root: string, options: CheckOptions = {}): Promise<CheckResult> {
   const record = requireRecord(root);
   const { path } = locateTarget(root);
-  const sourceRoot = record.request.sysroot ?? '';
+  const ignored = new Set(options.ignore);
+  const now = await sysrootNow(record.request, ignored.has('stale'), options.registry);
+  const sourceRoot = now.sysroot ?? '';
   const check = new JailCheck(
     record,
     readMountPoints(root),
@@ -63,15 +76,24 @@ export async function checkJail(root: string, options: CheckOptions = {}): Promi
     check.walk(path);
     await check.compareXattrs(path, sourceRoot);
     check.resolvePrograms(path);
+    check.compareImage(now);
     check.compareSources(sourceRoot);
   } finally {
     releaseTrees();
   }
-  const ignored = new Set(options.ignore);
   const findings = check.findings.filter(({ kind }) => !ignored.has(kind));
   const rank = ({ kind }: CheckFinding) => FINDING_KINDS.indexOf(kind);
   findings.sort((a, b) => rank(a) - rank(b) || (a.path < b.path ? -1 : 1));
   return { findings, checked: record.manifest.entries.length, unknown: check.unknown };
+}
+
+/** Opens the sysroot; reads its image anew only if changes since the build are to be reported. */
+function sysrootNow(
+  request: ResolveRequest,
+  mayBeStale: boolean,
+  registry: RegistryAccess | undefined,
+): Promise<ResolveRequest> {
+  return mayBeStale ? openSysroot(request, registry) : reopenSysroot(request, registry);
 }
 
 /** Attributes that an entry takes from its source when a manifest was built. */
@@ -218,16 +240,28 @@ class JailCheck {
     }
   }
 
+  compareImage({ sysrootImage: now }: ResolveRequest): void {
+    const { sysrootImage: before } = this.#record.request;
+    if (before === undefined || now === undefined || before.id === now.id) return;
+    this.#add('stale', '/', [`${now.reference} is now ${now.id}, not ${before.id}`]);
+  }
+
   compareSources(sourceRoot: string): void {
+    const recorded = recordedAttributes(sourceRoot);
     for (const entry of this.#record.manifest.entries) {
       if (entry.source === undefined) continue;
-      const details = this.#sourceChanges(entry, sourceRoot + entry.source);
+      const attributes = recorded?.get(entry.source);
+      const details = this.#sourceChanges(entry, sourceRoot + entry.source, attributes);
       if (details.length > 0) this.#add('stale', entry.path, details);
     }
   }
 
-  #sourceChanges(entry: Entry, realPath: string): readonly string[] {
-    const found = sourceDifferences(entry, realPath);
+  #sourceChanges(
+    entry: Entry,
+    realPath: string,
+    recorded: RecordedAttributes | undefined,
+  ): readonly string[] {
+    const found = sourceDifferences(entry, realPath, recorded);
     if (typeof found === 'string') return [found];
     const essential = found.filter(({ attribute }) => SOURCE_ATTRIBUTES.has(attribute));
     if (this.#record.from === undefined) {
@@ -448,11 +482,17 @@ function recordTime(root: HeldDirectory): bigint {
 }
 
 /** Returns the differences between a source and its entry, or why they cannot be determined. */
-function sourceDifferences(entry: Entry, realPath: string): readonly Difference[] | string {
+function sourceDifferences(
+  entry: Entry,
+  realPath: string,
+  recorded: RecordedAttributes | undefined,
+): readonly Difference[] | string {
   try {
     const stat = lstatSync(toBytes(realPath), { bigint: true, throwIfNoEntry: false });
     if (stat === undefined) return 'source: is gone';
-    return differences(entry, stat, { readTarget: () => readLink(realPath) });
+    return differences(entry, withRecorded(stat, recorded), {
+      readTarget: () => readLink(realPath),
+    });
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     return `source: ${strerror(error)}`;

@@ -2,8 +2,12 @@
 export interface Connection {
   /** @param request complete, with its length prefix */
   write(request: Buffer): void;
-  /** Announces pending replies, until the receiver's `isIdle` is true. */
-  expect(): void;
+  /**
+   * Announces pending replies, until the receiver has no operations outstanding.
+   *
+   * @param isAside as in `RunOptions`
+   */
+  expect(isAside: boolean): void;
   /** Releases everything that the program holds for this connection, and waits until it has. */
   close(): Promise<void>;
 }

@@ -31,6 +31,8 @@ export interface RunOptions {
   /** Called for each source copied with file capabilities, with all its extended attributes, in base64 by name. */
   readonly onCapability?: (index: number, xattrs: Readonly<Record<string, string>>) => void;
   readonly signal?: AbortSignal | undefined;
+  /** Whether the caller works in turns meanwhile, which waiting for replies must not hold up. */
+  readonly isAside?: boolean;
 }
 
 /** An attribute that the file system or missing privileges did not allow. */

@@ -8,6 +8,8 @@ export interface Finding {
   readonly need: 'create' | 'replace' | 'repair' | 'nothing';
   /** For `nothing`: whether the jail's entry is as planned, or is the user's and kept. */
   readonly as?: 'planned' | 'kept';
-  /** For `repair`: the directory's current attributes. */
+  /** For `replace`: true if the file differs from the plan only in extended attributes. */
+  readonly isAltered?: boolean;
+  /** Current attributes: for `repair` of the directory, for `planned` of the file. */
   readonly found?: BigIntStats;
 }

@@ -19,7 +19,7 @@ export interface WriteOptions extends LockOptions {
    *
    * @param root its path in the stage
    */
-  readonly onWhole?: (root: string, files: readonly FileReport[]) => void;
+  readonly onWhole?: (root: string, files: readonly FileReport[]) => void | Promise<void>;
   /** Keep what already exists in the jail. */
   readonly noClobber?: boolean;
   /** Called for each entry when its new content is ready or was found in place. */
@@ -43,6 +43,10 @@ export interface WriteOptions extends LockOptions {
   readonly keep?: ReadonlySet<string>;
   /** Whether to replace a file that matches the plan in size, time and attributes. */
   readonly isTampered?: (entry: Entry, found: BigIntStats) => boolean;
+  /**
+   * Returns the paths of files whose extended attributes must be restored, among those that look as planned by lstat(2).
+   */
+  readonly alteredAmong?: (planned: readonly Finding[]) => Promise<ReadonlySet<string>>;
   /** Directories of an existing jail that get the planned mode and owner. */
   readonly managed?: ReadonlySet<string>;
   /**

@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { jailbuild, succeed } from '../support/cli.js';
+import { trustingPolicy } from '../support/containers.js';
+import { needs } from '../support/need.js';
+import { startRegistry } from '../support/registry.js';
+import { tempDir } from '../support/temp-dir.js';
+
+const directory = tempDir();
+const at = (...names: readonly string[]) => path.join(directory, ...names);
+const cache = at('cache');
+const env = { ...process.env, XDG_CACHE_HOME: cache };
+
+function run(status: number, ...args: readonly string[]): string {
+  const result = jailbuild(args, { env, cwd: directory });
+  assert.equal(result.status, status, result.stderr + result.stdout);
+  return result.stdout + result.stderr;
+}
+
+/** An image with /etc/motd of this text. */
+function makeImage(to: string, motd: string): void {
+  writeFileSync(at('motd'), motd);
+  const include = ['--include', `${at('motd')}:/etc/motd`];
+  run(0, 'export', 'cat', ...include, '--to', to, '--tls-verify=false', '--quiet');
+}
+
+const evict = () => rmSync(cache, { recursive: true, force: true });
+
+/** A jail outlives the cache, and sees when its reference names another image. */
+function outlives(jail: string, sysroot: string, other: () => void, ...access: string[]): void {
+  const motd = () => readFileSync(at(jail, 'etc/motd'), 'utf8');
+  const options = ['--sysroot', sysroot, '--include', '/etc/motd', '--quiet'];
+  run(0, jail, 'cat', ...options, ...access);
+  assert.equal(motd(), 'first\n');
+  evict();
+  assert.match(run(0, 'check', jail, ...access), /^Clean: /);
+  evict();
+  assert.match(run(0, 'update', jail, ...access), /^Up to date: /);
+  other();
+  const found = run(3, 'check', jail, ...access);
+  assert.match(found, /^stale +\/: \S+ is now \w+:[0-9a-f]{64}, not \w+:[0-9a-f]{64}$/m);
+  assert.match(found, /^stale +\/etc\/motd: size 6 -> 7, mtime$/m);
+  assert.match(run(0, 'check', jail, '--ignore', 'stale', ...access), /^Clean: /);
+  assert.equal(run(0, 'update', jail, ...access), '~ /etc/motd\n1 change\n');
+  assert.equal(motd(), 'second\n');
+  evict();
+  assert.match(run(0, 'check', jail, ...access), /^Clean: /);
+  // More programs are from the same image, without its name.
+  run(0, jail, '/bin/cat', '--include', '/etc/motd', '--quiet', ...access);
+  assert.match(
+    run(1, jail, 'cat', '--sysroot', directory, ...access),
+    /the jail's files are from .*:/,
+  );
+}
+
+test('a jail of an image layout outlives the cache', () => {
+  makeImage('oci:layout:app', 'first\n');
+  outlives('of-layout', 'oci:layout:app', () => makeImage('oci:layout:app', 'second\n'));
+});
+
+for (const form of ['oci-archive', 'docker-archive']) {
+  test(`a jail of an ${form} outlives the cache`, needs('skopeo'), () => {
+    const policy = trustingPolicy(directory);
+    const archive = `${form}:${at(form)}.tar:name:tag`;
+    const make = (motd: string) => {
+      makeImage('oci:from:app', motd);
+      rmSync(`${at(form)}.tar`, { force: true });
+      const copy = ['copy', '--quiet', `oci:${at('from')}:app`, archive];
+      succeed('skopeo', ['--policy', policy, ...copy]);
+    };
+    make('first\n');
+    outlives(`of-${form}`, archive, () => make('second\n'));
+  });
+}
+
+test('a jail of a registry outlives the cache', needs('docker-registry'), async () => {
+  const registry = await startRegistry(at('registry'));
+  try {
+    const image = `docker://${registry.address}/app:1`;
+    makeImage(image, 'first\n');
+    const other = () => makeImage(image, 'second\n');
+    outlives('of-registry', image, other, '--tls-verify=false');
+  } finally {
+    await registry.stop();
+  }
+  evict();
+  // What cannot be read is told in one line, and the jail stays as it is.
+  const told = run(1, 'update', 'of-registry', '--tls-verify=false');
+  assert.match(told, /^jailbuild: [^\n]*127\.0\.0\.1[^\n]*\n$/);
+});
+
+test('a jail of packages outlives the cache', needs('dpkg-deb', 'apt-get'), () => {
+  const make = (motd: string) => {
+    const root = at('package');
+    rmSync(root, { recursive: true, force: true });
+    mkdirSync(path.join(root, 'etc'), { recursive: true });
+    mkdirSync(path.join(root, 'DEBIAN'));
+    const fields = 'Package: motd\nVersion: 1\nArchitecture: all\nMaintainer: x <x@x>\n';
+    writeFileSync(path.join(root, 'DEBIAN/control'), `${fields}Description: x\n`);
+    writeFileSync(path.join(root, 'etc/motd'), motd);
+    for (const name of [
+      '/bin/cat',
+      '/lib64/ld-linux-x86-64.so.2',
+      '/lib/x86_64-linux-gnu/libc.so.6',
+    ]) {
+      const to = path.join(root, 'usr', name);
+      mkdirSync(path.dirname(to), { recursive: true });
+      cpSync(name, to, { dereference: true, preserveTimestamps: true });
+    }
+    mkdirSync(at('debs'), { recursive: true });
+    succeed('dpkg-deb', ['--build', '--root-owner-group', root, at('debs/motd.deb')]);
+  };
+  make('first\n');
+  outlives('of-packages', 'deb:debs', () => make('second\n'));
+});
+
+test('a jail file names an image beside it', () => {
+  makeImage('oci:layout:named', 'first\n');
+  mkdirSync(at('project'));
+  const file = at('project/jail.yaml');
+  writeFileSync(file, 'root: jail\nprograms: [cat]\nsysroot: oci:../layout:named\n');
+  const rule = at('rule');
+  run(0, 'build', '--file', file, '--quiet', '--depfile', rule);
+  evict();
+  assert.match(run(0, 'check', 'project/jail'), /^Clean: /);
+  assert.ok(readFileSync(rule, 'utf8').includes(`  ${at('layout/index.json')}`));
+  run(0, 'export', '--from', file, '--to', 'tar:project.tar', '--depfile', rule, '--quiet');
+  assert.ok(readFileSync(rule, 'utf8').includes(`  ${at('layout/index.json')}`));
+  evict();
+  rmSync(at('layout'), { recursive: true });
+  // A jail is exported although nothing is known any more of what it is from.
+  assert.match(run(0, 'export', 'project/jail', '--to', 'tar:jail.tar'), /layout/);
+  assert.ok(existsSync(at('jail.tar')));
+});
