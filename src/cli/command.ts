@@ -1,6 +1,6 @@
 import type { Options, PositionalOptions } from 'yargs';
 
-/** The values yargs gives for an option, by how it is declared. */
+/** The type of an option's value, derived from its declaration. */
 type ValueOf<O extends Options | PositionalOptions> = O extends { type: 'boolean' }
   ? boolean
   : O extends { array: true }
@@ -19,7 +19,7 @@ type ValuesOf<T> = {
 
 /**
  * What a shell offers for a value: names of one kind, or these words. A word that ends in `:` or `=` is
- * the beginning of a value, which goes on with the name of a file. `jail-program` is a program inside
+ * followed by the name of a file. `jail-program` is a program inside
  * the jail that the command line names, `profile` the name of a profile.
  */
 export type Completion =
@@ -30,9 +30,9 @@ export type Completion =
   | 'profile'
   | readonly string[];
 
-/** What help, completion and manual show of a value; ignored by the parser. */
+/** Properties of a value for help, completion and manual; the parser ignores them. */
 export interface ValueHints {
-  /** Placeholder of the value, as DIR or NAME=VALUE. The default is the choices, or `complete`. */
+  /** Placeholder of the value, such as DIR or NAME=VALUE. The default is the choices, or `complete`. */
   readonly placeholder?: string;
   readonly complete?: Completion;
 }
@@ -40,11 +40,11 @@ export interface ValueHints {
 export type OptionSpec = Options & ValueHints;
 export type PositionalSpec = PositionalOptions & ValueHints;
 
-/** Options by their long names. `group` is a heading that help and manual put above some of them. */
+/** Options by their long names. `group` is a heading under which help and manual list some of them. */
 export type OptionTable = Readonly<Record<string, OptionSpec>>;
 export type PositionalTable = Readonly<Record<string, PositionalSpec>>;
 
-/** Declared options and positionals as typed values, and what stands behind `--`. */
+/** Declared options and positionals as typed values, and the words after `--`. */
 export type Arguments<P, O> = ValuesOf<P> &
   ValuesOf<O> & { readonly '--'?: readonly string[] | undefined };
 
@@ -53,29 +53,29 @@ export type Arguments<P, O> = ValuesOf<P> &
  */
 export interface Command<P extends PositionalTable, O extends OptionTable> {
   readonly name: string;
-  /** What follows the name, in yargs' notation. */
+  /** The positionals, in the notation of yargs. */
   readonly usage: string;
   readonly summary: string;
   /** Further paragraphs for help and manual. */
   readonly description?: readonly string[];
-  /** What may stand behind `--`. */
+  /** The words allowed after `--`. */
   readonly rest?: ValueHints & { readonly describe: string };
   readonly positionals: P;
   readonly options: O;
-  /** Command lines without the program's name, with what they do. */
+  /** Command lines without the program's name, and their descriptions. */
   readonly examples: readonly (readonly [line: string, does: string])[];
-  /** The exit statuses that mean something of this command's own. */
+  /** Exit statuses specific to this command. */
   readonly exits?: readonly (readonly [status: string, meaning: string])[];
-  /** Does the work and returns the exit status. */
+  /** Runs the command and returns the exit status. */
   run(args: Arguments<P, O>): Promise<number>;
 }
 
-/** A command whose types are known to itself alone, for lists of commands. */
+/** A command with its argument types erased, for lists of commands. */
 export type AnyCommand = Omit<Command<PositionalTable, OptionTable>, 'run'> & {
   run(args: never): Promise<number>;
 };
 
-/** Commands that serve one purpose. */
+/** Commands under one heading of the help. */
 export interface CommandGroup {
   readonly heading: string;
   readonly commands: readonly AnyCommand[];

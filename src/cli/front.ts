@@ -2,12 +2,12 @@ import { useFront } from '../jail/engine/front-connection.js';
 
 /** The name of the variable that the native front sets; native/front/start.c writes it. */
 const VARIABLE = 'JAILBUILD_FRONT';
-/** What the front has put aside, for Node would read it at its start; native/front/front.h has both. */
+/** Variables that the front sets aside because Node would read them at startup (native/front/front.h). */
 const [CERTIFICATES, ASIDE] = ['NODE_EXTRA_CA_CERTS', 'JAILBUILD_NODE_EXTRA_CA_CERTS'];
 
 let isFronted = false;
 
-/** Whether a native front has started this process, and so may start others later. */
+/** Returns whether a native front started this process, and so may start others later. */
 export function hasFront(): boolean {
   return isFronted;
 }
@@ -32,7 +32,7 @@ export function meetFront(environment: NodeJS.ProcessEnv = process.env): void {
   const [channel = '', settings] = said.split(';');
   if (settings === 'tuned') delete environment.GLIBC_TUNABLES;
   const [requests, replies, front] = channel.split(',').map(Number);
-  // The variable was set for another process.
+  // The variable was meant for another process.
   if (requests === undefined || replies === undefined || front !== process.ppid) return;
   useFront({ requests, replies });
 }

@@ -10,12 +10,12 @@ import {
 
 const PROGRAM = 'jailbuild';
 const WIDTH = 80;
-/** The widest left column; what is longer stands on a line of its own. */
+/** The widest left column, in characters; longer terms get a line of their own. */
 const LEFT = 24;
 
 type Row = readonly [left: string, right: string];
 
-/** Help of `jailbuild` without arguments. The first command is the default. */
+/** Returns the help of `jailbuild` without arguments. The first command is the default. */
 export function shortHelp(groups: readonly CommandGroup[]): string {
   return page([
     ...overview(groups),
@@ -26,7 +26,7 @@ export function shortHelp(groups: readonly CommandGroup[]): string {
   ]);
 }
 
-/** Help of `jailbuild --help`: the commands, and all of the default command. */
+/** Returns the help of `jailbuild --help`: the commands, and the full help of the default command. */
 export function programHelp(groups: readonly CommandGroup[]): string {
   return page([
     ...overview(groups),
@@ -35,7 +35,7 @@ export function programHelp(groups: readonly CommandGroup[]): string {
   ]);
 }
 
-/** Help of one command. */
+/** Returns the help of one command. */
 export function commandHelp(command: AnyCommand, isDefault: boolean): string {
   return page([
     ...usage(command, isDefault),
@@ -46,7 +46,7 @@ export function commandHelp(command: AnyCommand, isDefault: boolean): string {
   ]);
 }
 
-/** A command's line, as `jailbuild run <root> [options] [-- command..]`. */
+/** Returns a command's usage line, such as `jailbuild run <root> [options] [-- command..]`. */
 export function synopsis(command: AnyCommand, isDefault: boolean): string {
   return [
     PROGRAM,
@@ -59,7 +59,7 @@ export function synopsis(command: AnyCommand, isDefault: boolean): string {
     .join(' ');
 }
 
-/** Breaks words into lines of at most `width` columns; a longer word has a line of its own. */
+/** Breaks words into lines of at most `width` columns; a longer word gets its own line. */
 export function wrap(text: string, width = WIDTH): string[] {
   const lines: string[] = [];
   for (const word of text.split(/\s+/)) {

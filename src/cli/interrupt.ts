@@ -4,9 +4,9 @@ import { writeErr } from './output/output.js';
 import { reportError } from './report-error.js';
 
 /**
- * Turns the first signal that asks to end into an abort, so that what was begun can be undone. Before
- * `listen`, when nothing is begun yet, a signal ends the process at once: what resolves programs does not
- * come back to the event loop, and so would not see it for as long as that takes.
+ * Turns the first termination signal into an abort, so that partial work can be undone. Before `listen`,
+ * when nothing is written yet, a signal ends the process at once: resolving programs does not return to
+ * the event loop, and would not notice the signal until it ends.
  */
 export class Interrupt {
   received: InterruptSignal | undefined;
@@ -29,7 +29,7 @@ export class Interrupt {
   }
 
   /**
-   * Tells that the work was ended, and gives the exit status.
+   * Reports that the work was interrupted, and returns the exit status.
    *
    * @param error what the work threw
    * @param outcome what has become of it
@@ -37,7 +37,7 @@ export class Interrupt {
    */
   statusAfter(error: unknown, outcome: string): number {
     if (this.received === undefined) throw error;
-    // Anything but the abort itself: not all could be undone.
+    // Any other error: the undo was incomplete.
     if (error instanceof JailbuildError) reportError(error, false);
     else writeErr(`jailbuild: ended by ${this.received}, ${outcome}\n`);
     return signalStatus(this.received);

@@ -4,17 +4,17 @@ import { main } from './main.js';
 
 export { main };
 
-/** Makes this process one to take a snapshot of, which runs other command lines. */
+/** Prepares this process for a snapshot, which will run other command lines. */
 export async function prepare(jobs: readonly (readonly string[])[]): Promise<void> {
   const { prepareSnapshot } = await import('./snapshot.js');
   await prepareSnapshot(jobs, start);
 }
 
-/** Runs this process's command line, and ends the process. */
+/** Runs the command line of this process and ends it. */
 export async function start(): Promise<void> {
   keepWorkingDirectory();
   meetFront();
   const status = await main(commandLineWords(process.argv.slice(2)));
-  // All is written by then. To let the event loop run dry costs 10 ms more: it waits for what V8 still compiles.
+  // All output is written. Draining the event loop takes 10 ms more: it waits for V8's compiler threads.
   process.exit(status);
 }

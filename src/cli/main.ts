@@ -31,7 +31,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** What Node says in words of its own about what the user gave or has. */
+/** Errors of Node that stem from user input or the environment. */
 function ofSystem(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   if ('syscall' in error && error.syscall === 'uv_cwd') {
@@ -45,9 +45,9 @@ function ofSystem(error: unknown): unknown {
     error.code === 'ERR_INVALID_ARG_VALUE' &&
     /null bytes/.test(error.message)
   ) {
-    return new JailbuildError('USAGE', 'a path has a NUL byte in it, which no path can have');
+    return new JailbuildError('USAGE', 'a path contains a NUL byte: remove it');
   }
-  // Of a file that was there a moment ago: what the system says of it is for the user.
+  // A file vanished meanwhile: the system error is for the user.
   if (errnoOf(error) !== undefined && 'syscall' in error && 'path' in error) {
     const path = String(error.path).replace(/^\/proc\/self\/fd\/\d+\//, '');
     const isFull = /^(ENOSPC|EDQUOT|EROFS|EFBIG)$/.test(errnoOf(error) ?? '');
@@ -85,7 +85,7 @@ async function runLine(argv: readonly string[]): Promise<number> {
   return command.run((await withUnpackedSysroot(parsed)) as never);
 }
 
-/** Images and packages that are named for a root directory are unpacked, and their root directory taken. */
+/** Unpacks images and packages given as a root directory, and uses the result as the root. */
 async function withUnpackedSysroot(parsed: Parsed): Promise<Parsed> {
   const { sysroot } = parsed;
   if (typeof sysroot !== 'string') return parsed;
@@ -100,7 +100,7 @@ async function parseAnyWords(command: AnyCommand, words: readonly string[]): Pro
   return parseWords(command, words);
 }
 
-/** `help` and `help COMMAND`; followed by anything else, it is a target. */
+/** `help` and `help COMMAND`; before anything else, it is a target. */
 function asksForHelp([first, about, ...more]: readonly string[]): boolean {
   if (first !== 'help' || more.length > 0) return false;
   return about === undefined || COMMANDS.some(({ name }) => name === about);
@@ -117,7 +117,7 @@ async function showHelp(words: readonly string[]): Promise<number> {
   return EXIT.ok;
 }
 
-/** The command that the first word names which is neither an option nor an option's value. */
+/** Returns the command named by the first word that is neither an option nor an option's value. */
 function namedCommand(
   words: readonly string[],
 ): { readonly command: AnyCommand; readonly at: number } | undefined {
@@ -140,12 +140,14 @@ function firstArgument(words: readonly string[]): number {
   });
 }
 
-/** A first word that is no command is a target, even where it was meant to be a command. */
+/** A first word that is not a command is a target, even if a command was meant. */
 function refuseMisspeltCommand(word: string | undefined): void {
   if (word === undefined || /^-|\//.test(word)) return;
   const names = COMMANDS.map(({ name }) => name);
   if (names.includes(word) || existsSync(word)) return;
   const command = nearest(word, names, 1);
   if (command === undefined || command[0] !== word[0]) return;
-  refuse(`no command ${word}; did you mean ${command}? A new directory is written ./${word}`);
+  refuse(
+    `no command ${word}; did you mean ${command}? To create a directory of that name, write ./${word}`,
+  );
 }

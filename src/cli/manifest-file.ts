@@ -1,14 +1,14 @@
 import { type OutputFile, openOutput } from '../fs/atomic-file.js';
 import { pathBuffer } from '../fs/path-bytes.js';
 
-/** A text that goes out whole at the end of a build, or not at all. */
+/** A text that is written completely at the end of a build, or not at all. */
 export interface PendingFile {
   commit(text: string): Promise<void>;
   discard(): Promise<void>;
 }
 
 /**
- * Makes sure, before anything else is written, that a text can be written to a path.
+ * Checks that a text can be written to a path, before anything else is written.
  *
  * @param signal ends the wait for the reader of a fifo
  * @throws JailbuildError WRITE_FAILED
@@ -16,7 +16,7 @@ export interface PendingFile {
  */
 export async function prepareFile(path: string, signal?: AbortSignal): Promise<PendingFile> {
   let output: OutputFile | undefined = await openOutput(path, signal);
-  // A file can wait: a process that is killed meanwhile leaves nothing.
+  // Files are created only at commit, so a killed process leaves nothing behind.
   if (output.isDraft) {
     output.discard();
     output = undefined;

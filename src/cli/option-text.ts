@@ -1,17 +1,17 @@
 import type { Completion, OptionSpec, OptionTable, PositionalSpec, ValueHints } from './command.js';
 
-/** Every command has these. */
+/** Options of every command. */
 export const COMMON_OPTIONS: OptionTable = {
   help: { alias: 'h', type: 'boolean', describe: 'Show help' },
   version: { alias: 'V', type: 'boolean', describe: 'Show the version number' },
 };
 
-/** The options of a table that users are told of, in its order. */
+/** Returns the documented options of a table, in its order. */
 export function shownOptions(options: OptionTable): (readonly [name: string, spec: OptionSpec])[] {
   return Object.entries(options).filter(([, spec]) => !spec.hidden);
 }
 
-/** Options under their headings, in the order in which the headings first appear. */
+/** Groups options under their headings, in the order in which the headings first appear. */
 export function groupedOptions(
   options: OptionTable,
 ): Map<string, (readonly [name: string, spec: OptionSpec])[]> {
@@ -31,7 +31,7 @@ export function longNamesOf(name: string, spec: OptionSpec): readonly string[] {
   return [name, ...[spec.alias ?? []].flat().filter((alias) => alias.length > 1)];
 }
 
-/** The option as it is written, all its names with their dashes: `-n`, `--no-clobber`. */
+/** Returns all names of an option with their dashes: `-n`, `--no-clobber`. */
 export function spellings(name: string, spec: OptionSpec): string[] {
   return [
     ...shortNamesOf(spec).map((short) => `-${short}`),
@@ -47,12 +47,12 @@ export function choicesOf(spec: OptionSpec | PositionalSpec): readonly string[] 
   return spec.choices === undefined ? undefined : [spec.choices].flat().map(String);
 }
 
-/** What a shell may offer for the value: choices or hints of the table. */
+/** Returns the completions of the value: choices or hints of the table. */
 export function completionOf(spec: (OptionSpec | PositionalSpec) & ValueHints): Completion {
   return choicesOf(spec) ?? spec.complete ?? [];
 }
 
-/** Placeholder of the value, as `copy|none`; undefined for a switch. */
+/** Returns the placeholder of the value, such as `copy|none`; undefined for a switch. */
 export function placeholderOf(spec: OptionSpec): string | undefined {
   if (!takesValue(spec)) return undefined;
   if (spec.placeholder !== undefined) return spec.placeholder;
@@ -73,7 +73,7 @@ export function placeholderOf(spec: OptionSpec): string | undefined {
   }
 }
 
-/** What an option or positional does, with its default where the words do not have it. */
+/** Returns the description of an option or positional, with its default unless the text names it. */
 export function describeValue(spec: OptionSpec | PositionalSpec): string {
   const text = spec.describe || '';
   if (spec.default === undefined || spec.default === false || text.includes('[default:'))

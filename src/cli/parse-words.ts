@@ -6,9 +6,8 @@ import { beforeRest, type Parsed, refuse, refuseUnknownOption } from './usage.js
 const SCRIPT = 'jailbuild';
 
 /**
- * Takes words apart by a command's tables; ./usage.ts checks what comes of it. The command is the
- * parser's default one, for with others it prepares the text of their help (60 ms), and those that are
- * not run would be registered for nothing.
+ * Parses words by a command's tables; ./usage.ts checks the result. The command is registered as the
+ * parser's default command: for named commands yargs prepares help texts (60 ms).
  *
  * @param argv the words without the command's name
  * @throws JailbuildError USAGE
@@ -59,7 +58,7 @@ export async function parseWords(command: AnyCommand, argv: readonly string[]): 
   return parsed;
 }
 
-/** Whether words with dashes may have an option in them: to register the others takes 2 ms. */
+/** Returns whether words may contain an option: registering those that do not occur takes 2 ms. */
 function mayBeAmong(flags: readonly string[], name: string, option: OptionSpec): boolean {
   if (flags.length === 0) return false;
   return spellings(name, option).some((spelling) =>
@@ -71,14 +70,14 @@ function mayBeAmong(flags: readonly string[], name: string, option: OptionSpec):
   );
 }
 
-/** An option for yargs; choices are checked by ./usage.ts, with better messages. */
+/** Converts an option for yargs; choices are checked by ./usage.ts, with better messages. */
 function parsing(option: OptionSpec): OptionSpec {
   if (choicesOf(option) === undefined) return option;
   const { choices, ...rest } = option;
   return { type: 'string', requiresArg: true, ...rest };
 }
 
-/** What yargs complains of, with the names that the user knows. */
+/** Rewords an error of yargs with the names that the user knows. */
 function complaint(message: string, command: AnyCommand | undefined): string {
   const valueless = /^Not enough arguments following: (.+)$/.exec(message)?.[1];
   if (valueless !== undefined) return `--${valueless} needs a value`;

@@ -2,7 +2,7 @@ import type { AnyCommand, OptionSpec } from './command.js';
 import { spellings } from './option-text.js';
 import type { Parsed } from './usage.js';
 
-/** What an option of a table may have to be taken here. Defaults and exclusions are left to yargs. */
+/** Attributes of options that are parsed here; options with any others are left to yargs. */
 const KNOWN = new Set<string>([
   'alias',
   'array',
@@ -18,7 +18,7 @@ const KNOWN = new Set<string>([
 ]);
 
 /**
- * Takes the plain words of a command line apart, as ./parse-words.ts does: positionals, switches and
+ * Parses simple command lines as ./parse-words.ts does: positionals, switches, and
  * options with one value, each spelt out.
  *
  * @param words those without the command's name
@@ -66,12 +66,12 @@ export function parsePlainWords(command: AnyCommand, words: readonly string[]): 
   return setPositionals(parsed, command, places) ? parsed : undefined;
 }
 
-/** yargs takes off quotes that a shell has left, and has a use of its own for `$0` and empty words. */
+/** yargs strips remaining quotes and treats `$0` and empty words specially. */
 function isPlain(word: string): boolean {
   return word !== '' && word !== '$0' && !/^['"]|['"]$/.test(word);
 }
 
-/** Behind a switch, yargs takes it for the switch's value. */
+/** After a switch, yargs takes such a word as the value of the switch. */
 function isSwitchValue(word: string): boolean {
   return word === 'true' || word === 'false';
 }
@@ -85,7 +85,7 @@ function setOption(
   for (const key of [name, ...[spec.alias ?? []].flat()]) parsed[key] = value;
 }
 
-/** Puts words in the places of the usage line: `<one>`, `[one]`, `[any..]`. False if they do not fit. */
+/** Assigns words to the positionals of the usage line: `<one>`, `[one]`, `[any..]`. Returns false if they do not fit. */
 function setPositionals(
   parsed: Record<string, unknown>,
   { usage, positionals }: AnyCommand,

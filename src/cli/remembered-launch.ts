@@ -9,17 +9,17 @@ import { canUncover } from '../launcher/uncovering.js';
 import { hasFront } from './front.js';
 
 /**
- * Where root's launches are kept: not in the jail, since what runs there as root could otherwise choose
+ * The directory of root's remembered launches: not in the jail, since what runs there as root could otherwise choose
  * its own rights. native/front/run.c reads it.
  */
 const DIRECTORY = '/var/cache/jailbuild/launch';
 const SCHEMA = 'jailbuild.launch/1';
-/** When there are as many, all are removed: each is made anew by a run. */
+/** At this number all are removed; a run makes its own again. */
 const MOST = 256;
 
 /**
- * Keeps what the launcher is told for a run without options, so that the native front may start it
- * without Node as long as the jail's record is the same. What cannot be kept is left out.
+ * Keeps the launcher's arguments of a run without options, so that the native front can start it without
+ * Node while the record of the jail is unchanged. Runs that cannot be kept are skipped.
  *
  * @param root absolute path of the jail
  * @param command the default one
@@ -50,7 +50,7 @@ export async function rememberLaunch(
       ...command,
     ];
     const text = fields.map((field) => `${field}\0`).join('');
-    // Bytes that are no UTF-8 would come out as others.
+    // Bytes that are not UTF-8 would be changed.
     if (text.isWellFormed()) await keep(nameOf(root), text);
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
@@ -63,7 +63,7 @@ function program(): readonly string[] {
   return [file, stampOf(statSync(file, { bigint: true }))];
 }
 
-/** FNV-1a of the path's bytes; whose launch it is stands in the file. */
+/** Returns FNV-1a of the path's bytes; the file itself names its jail. */
 function nameOf(root: string): string {
   let hash = 0xcbf29ce484222325n;
   for (const byte of Buffer.from(root)) {

@@ -8,23 +8,23 @@ import { jsonLine } from './output/json.js';
 import { writeErr, writeOut } from './output/output.js';
 import { printable } from './output/text.js';
 
-/** Characters of a message at most, and how many of these are its end. */
+/** The maximum length of a message in characters, and how many of them are kept from its end. */
 const LONGEST = 4000;
 const END = 1000;
 
-/** Fewer warnings of one kind are all shown. */
+/** Warnings of one kind up to this number are all shown. */
 const FOLDED_FROM = 4;
 
 let annotates = false;
 
-/** Has warnings and errors printed as annotations of GitHub Actions as well. */
+/** Also prints warnings and errors as annotations of GitHub Actions. */
 export function annotateMessages(): void {
   annotates = true;
 }
 
 /**
- * Tells an error: one line on stderr, and for machines the same as JSON on stdout. A defect of
- * jailbuild, that is anything but a JailbuildError, shows its stack.
+ * Reports an error: one line on stderr, and with `--json` the same as JSON on stdout. Anything but a
+ * JailbuildError is a defect of jailbuild and shows its stack.
  */
 export function reportError(error: unknown, json: boolean): void {
   const known = error instanceof JailbuildError;
@@ -43,12 +43,12 @@ export function reportError(error: unknown, json: boolean): void {
   writeErr(`jailbuild: this is a defect, please report it\n${stack}\n`);
 }
 
-/** A line that a terminal and a log can take: names in messages can be as long as files say. */
+/** Shortens a message for terminals and logs: names from files can have any length. */
 function bounded(text: string): string {
   return text.length <= LONGEST ? text : `${text.slice(0, LONGEST - END)} … ${text.slice(-END)}`;
 }
 
-/** Where standard output takes nothing more, that may be the very error. */
+/** Ignores failures: that standard output is closed may be the error itself. */
 function tryToWrite(text: string): void {
   try {
     writeOut(text);
@@ -61,10 +61,10 @@ export function tellHint(message: string): void {
   writeErr(`jailbuild: hint: ${bounded(printable(message))}\n`);
 }
 
-/** Lines of advice that a build shows. */
+/** The number of hints that a build shows. */
 const MAX_ADVICE = 5;
 
-/** Tells what programs may miss: the likeliest few, or all. */
+/** Prints hints of what programs may lack: the likeliest few, or all. */
 export function tellAdvice(advice: readonly Advice[], all: boolean): void {
   const shown = all ? advice : advice.slice(0, MAX_ADVICE);
   for (const item of shown) writeErr(`jailbuild: advice: ${printable(adviceLine(item))}\n`);
@@ -77,7 +77,7 @@ export function warn(message: string): void {
   writeErr(`jailbuild: warning: ${bounded(printable(message))}\n`);
 }
 
-/** Tells what a plan warns of, and what was noticed when it was followed. */
+/** Prints the warnings of a plan, and those of writing it. */
 export function tellWarnings(
   manifest: Pick<Manifest, 'missing' | 'warnings'>,
   notes: readonly string[] = [],
@@ -86,7 +86,7 @@ export function tellWarnings(
   for (const warning of folded([...manifest.warnings, ...notes])) warn(warning);
 }
 
-/** Of many files with the same warning only the first is printed; the manifest has all. */
+/** Prints only the first of many equal warnings; the manifest has all. */
 export function folded(warnings: readonly string[]): string[] {
   const groups = new Map<string, string[]>();
   for (const warning of warnings) {
@@ -98,7 +98,7 @@ export function folded(warnings: readonly string[]): string[] {
   );
 }
 
-/** Warns of what could not be observed. */
+/** Warns about what could not be observed. */
 export function tellLimits({ tracers, listeners }: ObservedCounts, mechanism?: string): void {
   if (tracers > 0 && mechanism !== 'notify') {
     warn('the command traces processes, which fails under observation: use --mechanism notify');

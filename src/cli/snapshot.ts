@@ -4,8 +4,8 @@ import { meetFront } from './front.js';
 import { main } from './main.js';
 
 /**
- * Makes this process one whose memory can be kept as a start-up snapshot (node --build-snapshot): does
- * some jobs, since what they compile and load is then ready, and leaves no trace of them.
+ * Prepares this process for a startup snapshot (node --build-snapshot): runs some jobs, so that their code
+ * is loaded and compiled, and removes what they made.
  *
  * @param jobs command lines, which may fail: what they say of this machine does not matter
  * @param start what a process does that begins with the snapshot

@@ -10,7 +10,7 @@ import {
   takesValue,
 } from './option-text.js';
 
-/** What yargs makes of a command line. */
+/** A command line as yargs parses it. */
 export type Parsed = Readonly<Record<string, unknown>>;
 
 /**
@@ -34,7 +34,7 @@ export function checkArguments(
   }
   const [extra] = Array.isArray(extras) ? extras : [];
   if (extra !== undefined) {
-    const hint = command.rest === undefined ? '' : '; a command is written behind --';
+    const hint = command.rest === undefined ? '' : '; put the command after --';
     const written = withSeparator(command, words);
     refuse(`${command.name} takes no argument ${extra}${written ?? hint}`, command);
   }
@@ -65,8 +65,8 @@ export function refuseUnknownOption(words: readonly string[], command: AnyComman
 }
 
 /**
- * How a command line is to be written that has the command of a jail without `--` before it; undefined
- * where there is no such word.
+ * Returns the corrected form of a command line whose command lacks the `--` before it; undefined if
+ * there is no such word.
  */
 function withSeparator(command: AnyCommand, words: readonly string[]): string | undefined {
   const places = Object.keys(command.positionals).length;
@@ -89,12 +89,12 @@ function withSeparator(command: AnyCommand, words: readonly string[]): string | 
   return `; write jailbuild ${[command.name, ...before, '--', ...behind].join(' ')}`;
 }
 
-/** A word as a shell takes it. */
+/** Quotes a word for a shell. */
 function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-/** The words before `--`. */
+/** Returns the words before `--`. */
 export function beforeRest(words: readonly string[]): readonly string[] {
   const end = words.indexOf('--');
   return end < 0 ? words : words.slice(0, end);
@@ -120,7 +120,7 @@ function refuseOption(name: string, command: AnyCommand, words: readonly string[
   refuse(`unknown option --${name}${didYouMean(name, long, '--')}`, command);
 }
 
-/** Whether an option stands behind all arguments that a command takes, and so is of another command. */
+/** Returns whether an option follows all arguments of the command, and so belongs to another command. */
 function isBehind(option: string, command: AnyCommand, words: readonly string[]): boolean {
   const at = words.findIndex((word) =>
     option.startsWith('--')
@@ -143,7 +143,7 @@ function isPath({ complete }: OptionSpec): boolean {
   return complete === 'file' || complete === 'directory';
 }
 
-/** An empty word is most often a variable that is not set; as a path it would be the present directory. */
+/** Refuses an empty word: it is usually an unset variable, and as a path it would be the working directory. */
 function refuseEmpty(what: string, given: unknown, command: AnyCommand): void {
   if ([given].flat().includes('')) refuse(`${what} is empty`, command);
 }
@@ -159,7 +159,7 @@ function checkChoice(
   if (wrong !== undefined) refuse(`${what}${wrong}: give ${oneOf(choices)}`, command);
 }
 
-/** `a`, `a or b`, `a, b or c`. */
+/** Joins words: `a`, `a or b`, `a, b or c`. */
 function oneOf(words: readonly string[]): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
 }

@@ -1,15 +1,15 @@
 import type { Entry } from '../manifest/manifest.js';
 import type { FileTree } from './file-tree.js';
 
-/** What is added to a tree: the text of a file, or the target of a link; without either, a directory. */
+/** An addition to a tree: the text of a file or the target of a link; a directory without either. */
 export type Addition =
   | { readonly text: string | Buffer }
   | { readonly target: string }
   | 'directory';
 
 /**
- * The tree with further files and the directories that they are in. What is there already stays, and what
- * would lie below something else than a directory is left out.
+ * Adds files and their parent directories to a tree. Existing entries stay; additions below anything but a
+ * directory are skipped.
  *
  * @param additions by absolute path
  */

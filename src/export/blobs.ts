@@ -25,7 +25,7 @@ export interface Blob {
   readonly size: number;
 }
 
-/** Where the parts of an image go: each under a name that may come from its own digest. */
+/** A store for the parts of an image, named by digest. */
 export interface BlobStore {
   /** @param nameOf the path inside the store */
   put(
@@ -42,7 +42,7 @@ export function blobName(digest: string): string {
   return `blobs/${digest.replace(':', '/')}`;
 }
 
-/** Blobs as files in a directory. One that is there already is left alone. */
+/** Stores blobs as files in a directory. Existing blobs are kept. */
 export class BlobDirectory implements BlobStore {
   readonly #root: string;
 
@@ -73,8 +73,8 @@ export class BlobDirectory implements BlobStore {
 }
 
 /**
- * Blobs as members of a tar archive. A member's header, which has its digest and size, is written
- * when they are known, in the room left for it.
+ * Stores blobs as members of a tar archive. A member's header, with its digest and size, is written
+ * into reserved space when these are known.
  */
 export class BlobArchive implements BlobStore {
   readonly #draft: OutputFile;
@@ -110,7 +110,7 @@ export class BlobArchive implements BlobStore {
 }
 
 /**
- * Writes chunks in their order, some at a time, while the next ones are made and digested.
+ * Writes chunks in order, several at a time, while the next ones are made and digested.
  *
  * @param write is called again when it is done
  */
@@ -126,7 +126,7 @@ export async function writeBlob(
   const flush = async (): Promise<void> => {
     await writing;
     writing = write(...gathered);
-    // A failure is thrown by what awaits it next; until then it is none that nobody handles.
+    // The next await throws a failure; until then it must not count as unhandled.
     writing.catch(() => {});
     gathered = [];
     gatheredSize = 0;

@@ -3,14 +3,14 @@ import { JailbuildError } from '../errors.js';
 /** How layers and archives are compressed. */
 export type Compression = 'none' | 'gzip' | 'zstd';
 
-/** A compression, perhaps with its level. */
+/** A compression with an optional level. */
 export interface CompressionChoice {
   readonly kind: Compression;
-  /** Of the format; without it, 5 for gzip and 3 for zstd. */
+  /** The level; default: 5 for gzip, 3 for zstd. */
   readonly level?: number;
 }
 
-/** The levels of each format: least, most, and the one that is taken without a choice. */
+/** The minimum, maximum and default level of each format. */
 const LEVELS = { gzip: [1, 9, 5], zstd: [1, 19, 3] } as const;
 
 /** @throws JailbuildError USAGE */

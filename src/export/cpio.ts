@@ -7,7 +7,7 @@ import { Chunks, type FileTree } from './file-tree.js';
 
 /** Headers, names and content begin at multiples of this (Linux, early-userspace/buffer-format). */
 const ALIGNMENT = 4;
-/** cpio(1) writes blocks of this size, and zeros behind the trailer up to it. */
+/** cpio(1) writes blocks of this size, with zeros after the trailer. */
 const BLOCK = 512;
 const MAX_FIELD = 0xffff_ffff;
 const TRAILER = 'TRAILER!!!';
@@ -36,9 +36,9 @@ interface Header {
 }
 
 /**
- * A tree as a cpio archive in the "newc" format, which the kernel unpacks as an initramfs. Inode
+ * Writes a tree as a cpio archive in the "newc" format, which the kernel unpacks as an initramfs. Inode
  * numbers count up from 1 in the order of the entries, so that equal trees give equal bytes. The
- * content of a file with several names goes with the last of them, as cpio(1) has it.
+ * content of a file with several names follows the last of them, as in cpio(1).
  *
  * @throws JailbuildError NOT_READABLE, SOURCE_CHANGED, NOT_EXPORTABLE
  */
@@ -80,7 +80,7 @@ const EMPTY: Header = {
 
 /** The names of one file. */
 interface LinkGroup {
-  /** The entry that has the content. */
+  /** The entry that carries the content. */
   readonly first: FileEntry;
   names: number;
   last: string;
@@ -108,7 +108,11 @@ function headerOf(entry: Entry, inode: number, names: number): Header {
   const { path, uid, gid } = entry;
   const device = 'major' in entry ? { major: entry.major, minor: entry.minor } : {};
   if (entry.type === 'file' && entry.size > MAX_FIELD) {
-    throw new JailbuildError('NOT_EXPORTABLE', `${path}: is too large for cpio (4 GiB)`, path);
+    throw new JailbuildError(
+      'NOT_EXPORTABLE',
+      `${path}: exceeds the cpio limit of 4 GiB: export as tar`,
+      path,
+    );
   }
   const seconds = Number(nanoseconds(entry.mtime) / 1_000_000_000n);
   return {
@@ -140,7 +144,7 @@ function* writeHeader(chunks: Chunks, header: Header): Generator<Buffer> {
     header.major,
     header.minor,
     name.length,
-    // The checksum is of another format.
+    // Only the "crc" format has checksums.
     0,
   ];
   const hex = fields.map((field) => field.toString(16).padStart(8, '0')).join('');

@@ -3,7 +3,7 @@ import type { Platform } from '../image/platform.js';
 export const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json';
 export const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json';
 
-/** What names a blob in a manifest or an index (OCI image spec, descriptor.md). */
+/** The descriptor of a blob in a manifest or an index (OCI image spec, descriptor.md). */
 export interface Descriptor {
   readonly mediaType: string;
   readonly digest: string;
@@ -19,7 +19,7 @@ export function indexOf(manifests: readonly Descriptor[]) {
   return { mediaType: INDEX_TYPE, document };
 }
 
-/** JSON as the image formats have it; members that are undefined are left out. */
+/** JSON values of the image formats; undefined members are omitted. */
 export function json(value: object): Buffer {
   return Buffer.from(JSON.stringify(value));
 }

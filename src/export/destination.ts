@@ -16,7 +16,7 @@ export type ExportFormat =
   | 'ext4'
   | 'portable';
 
-/** Where an export goes, and in what form. */
+/** The form and the place of an export. */
 export type Destination =
   | { readonly kind: 'oci'; readonly path: string; readonly tag: string }
   | { readonly kind: 'docker'; readonly path: string }
@@ -25,7 +25,7 @@ export type Destination =
   | {
       readonly kind: 'tar' | 'cpio';
       readonly path: string;
-      /** What the file's name says. */
+      /** From the suffix of the file name. */
       readonly compression: Compression;
     }
   | { readonly kind: 'squashfs' | 'erofs'; readonly path: string }
@@ -57,8 +57,8 @@ const USAGE =
 const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
 
 /**
- * Reads a destination as the user writes it: the words of containers-transports(5), so that the same
- * text serves skopeo. A path ends at the first colon.
+ * Parses a destination in the syntax of containers-transports(5), so that the same text works for
+ * skopeo. A path ends at the first colon.
  *
  * @throws JailbuildError USAGE
  */
@@ -90,12 +90,12 @@ export function parseDestination(text: string): Destination {
   if (kind === 'ext4') {
     if (name === undefined) return { kind, path };
     const [, digits, unit = ''] = /^(\d{1,9})([KMGT]?)$/.exec(name) ?? [];
-    if (digits === undefined) throw usage(`${name} is not a size, as 512M`);
+    if (digits === undefined) throw usage(`${name} is not a size, such as 512M`);
     return { kind, path, size: Number(digits) * (UNITS[unit] ?? 1) };
   }
   if (kind === 'docker-archive') {
     if (name === undefined) return { kind, path };
-    if (!REFERENCE.test(name)) throw usage(`${name} is not a reference, as name:tag`);
+    if (!REFERENCE.test(name)) throw usage(`${name} is not a reference, such as name:tag`);
     return { kind, path, ref: /:[^/]+$/.test(name) ? name : `${name}:${DEFAULT_TAG}` };
   }
   if (kind === 'oci' && path === STDOUT_PATH) throw usage('a directory cannot be standard output');
@@ -109,14 +109,14 @@ function compressionOf(file: string): Compression {
   return 'none';
 }
 
-/** Whether a destination is an image of containers, with a configuration. */
+/** Returns whether a destination is a container image, with a configuration. */
 export function isContainerImage({ kind }: Pick<Destination, 'kind'>): boolean {
   return kind === 'docker' || kind === 'docker-archive' || kind === 'oci' || kind === 'oci-archive';
 }
 
 /**
  * Returns the name of the image that a destination holds: its reference, or what its directory or
- * archive is called; undefined for what is no image.
+ * archive is called; undefined for other forms.
  */
 export function nameOfImage(destination: Destination): string | undefined {
   const { kind, path } = destination;

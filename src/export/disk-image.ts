@@ -15,11 +15,11 @@ import { type Verity, verityPaths, writeVerity } from './verity.js';
 export type DiskDestination = Extract<Destination, { kind: 'squashfs' | 'erofs' | 'ext4' }>;
 
 export interface DiskOptions {
-  /** Of squashfs the default is gzip, of erofs none; ext4 has none. */
+  /** Defaults: gzip for squashfs, none for erofs. ext4 has no compression. */
   readonly compression?: CompressionChoice;
   /** Nanoseconds since the epoch. */
   readonly epoch?: bigint;
-  /** Whether to write a hash tree as well. */
+  /** Whether to also write a hash tree. */
   readonly verity?: boolean;
 }
 
@@ -34,7 +34,7 @@ export interface DiskImage {
 
 /**
  * Writes a tree as a file system in a file. The same tree gives the same bytes with the same version of the
- * program that makes it. The file appears whole, and after its hash tree.
+ * program that makes it. The file appears complete or not at all, after its hash tree.
  *
  * @throws JailbuildError USAGE, TOOL_MISSING, WRITE_FAILED, NOT_EXPORTABLE, and as `tar`
  */
@@ -49,7 +49,7 @@ export async function writeDiskImage(
     throw new JailbuildError('USAGE', 'ext4: has no compression: use squashfs or erofs');
   }
   if (file === STDOUT_PATH || isStream(file)) {
-    throw new JailbuildError('USAGE', `${kind}: is written to a file, not to a stream: name one`);
+    throw new JailbuildError('USAGE', `${kind}: cannot be written to a stream: name a file`);
   }
   const { remove } = await import('fs-extra/esm');
   const drafts: Draft[] = [];

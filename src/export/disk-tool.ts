@@ -6,26 +6,26 @@ import { ProgramInput } from './program-input.js';
 /** A program that makes file systems. */
 export interface DiskTool {
   readonly program: string;
-  /** The package that has it, where distributions agree on its name. */
+  /** The package that contains it, by its most common name. */
   readonly package: string;
 }
 
-/** What accompanies the making of a file system. */
+/** The context of writing a file system. */
 export interface DiskRun {
-  /** Ends it. */
+  /** Aborts the run. */
   readonly signal: AbortSignal | undefined;
-  /** Passes chunks on, and tells their number. */
+  /** Passes chunks on and reports their number. */
   readonly watch: (chunks: Iterable<Buffer>) => Iterable<Buffer>;
-  /** Counts what is packed. */
+  /** Counts packed files and bytes. */
   readonly meter: WorkMeter;
 }
 
 export interface ToolRun {
-  /** What standard input gets. */
+  /** Standard input; empty without it. */
   readonly input?: Iterable<Buffer>;
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly signal?: AbortSignal | undefined;
-  /** Statuses that the caller tells apart by itself. */
+  /** Exit statuses that are not errors. */
   readonly accept?: readonly number[];
 }
 
@@ -35,16 +35,16 @@ export interface ToolOutput {
   readonly stderr: string;
 }
 
-/** Debian has these programs where users' PATH does not lead. */
+/** Debian installs these programs in directories that are not on the PATH of users. */
 const SYSTEM_DIRECTORIES = '/usr/sbin:/sbin';
 
 /**
- * Runs a program that makes or reads file systems, in the C locale and without a setting of the
- * environment that would change what it writes.
+ * Runs a program that makes or reads file systems, in the C locale and without variables that
+ * would change its output.
  *
  * @param args with absolute paths
  * @throws JailbuildError TOOL_MISSING, WRITE_FAILED
- * @throws what `input` throws, and the signal's reason
+ * @throws errors of `input`, and the reason of the signal
  */
 export async function runTool(
   tool: DiskTool,
@@ -82,19 +82,19 @@ export async function runTool(
   throw new JailbuildError('WRITE_FAILED', `${tool.program}: ended with ${how}: ${why}`);
 }
 
-/** An error for a program that is not there. */
+/** Returns the error for a program that is not installed. */
 export function missingTool({ program, package: name }: DiskTool): JailbuildError {
   const message = `${program}: not found: install the package ${name}`;
   return new JailbuildError('TOOL_MISSING', message, program);
 }
 
-/** What a program said last, on one line. */
+/** Joins the last lines of a program's output. */
 function lastLines(text: string): string {
   const lines = text.split(/[\n\r]/).map((line) => line.trim());
   return (
     lines
       .filter((line) => line !== '')
       .slice(-3)
-      .join('; ') || 'it did not say why'
+      .join('; ') || 'it printed no reason'
   );
 }

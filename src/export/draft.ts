@@ -2,12 +2,12 @@ import { closeSync, mkdtempSync, openSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-/** A directory for what must be at hand before it can be sent, removed by the caller. */
+/** Creates a directory for data to be sent later; the caller removes it. */
 export function scratchDirectory(): string {
   return mkdtempSync(path.resolve(tmpdir(), 'jailbuild-export-'));
 }
 
-/** Writes chunks to a new file, and passes them on. */
+/** Writes chunks to a new file and passes them on. */
 export function* storeChunks(chunks: Iterable<Buffer>, file: string): Generator<Buffer> {
   const fd = openSync(file, 'wx', 0o600);
   try {

@@ -14,8 +14,8 @@ const MKFS: DiskTool = { program: 'mkfs.erofs', package: 'erofs-utils' };
 const COMPRESSORS = { gzip: 'deflate', zstd: 'zstd' } as const;
 
 /**
- * Writes a tree as an EROFS file system. mkfs.erofs reads tar archives from version 1.7 on. For an older
- * one the tree is unpacked first, which needs the rights of root if it has several owners, devices or
+ * Writes a tree as an EROFS file system. mkfs.erofs reads tar archives from version 1.7 on. For older
+ * versions the tree is unpacked first, which requires root if it has several owners, devices or
  * extended attributes.
  *
  * @param file is overwritten

@@ -63,11 +63,11 @@ import type { Verity } from './verity.js';
 export interface ExportOptions extends StoreOptions {
   /** Whether a file system gets a dm-verity hash tree. */
   readonly verity?: boolean;
-  /** How a registry is spoken with. */
+  /** Access to registries. */
   readonly registry?: RegistryOptions;
-  /** Signs what is pushed to a registry. */
+  /** Signs images that are pushed to a registry. */
   readonly signingKey?: KeyObject;
-  /** Whether an image whose tag has images for other platforms is added to these. */
+  /** Whether to keep the images that the tag has for other platforms. */
   readonly append?: boolean;
 }
 
@@ -77,13 +77,13 @@ export interface ExportPart {
   readonly options: ExportOptions;
 }
 
-/** What was written. */
+/** The result of an export. */
 export interface ExportResult {
   readonly format: ExportFormat;
   readonly path: string;
   /** Digest of the manifest of an image (docker-archive: of its configuration) or of the file. */
   readonly digest: string;
-  /** Bytes: of the file, or of an image's manifest, configuration and layers. */
+  /** Size in bytes: of the file, or of an image's manifest, configuration and layers. */
   readonly size: number;
   readonly entries: number;
   /** The hash tree of a file system. */
@@ -98,10 +98,10 @@ export interface ExportResult {
   /** Instead of `image`: an index of images for several platforms, which the digest is of. */
   readonly index?: {
     readonly name: string | undefined;
-    /** Those that were made now, each with the digest of its manifest. */
+    /** The images of this export, each with the digest of its manifest. */
     readonly images: readonly ExportedImage[];
   };
-  /** What was attached to the images. */
+  /** Attachments of the images. */
   readonly referrers?: readonly Referrer[];
 }
 

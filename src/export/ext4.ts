@@ -54,13 +54,13 @@ huge = {
 const EXTENT = 128 << 20;
 /** Longer targets do not fit the inode. */
 const MAX_FAST_LINK = 59;
-/** What a block of a directory has room for, without its checksum (kernel, ext4/directory.rst). */
+/** Usable bytes of a directory block, without its checksum (kernel, ext4/directory.rst). */
 const DIRECTORY_ROOM = BLOCK - 12;
 
 /**
- * Writes a tree as an ext4 file system: mke2fs makes an empty one, and debugfs, which needs no rights for
- * owners, devices and attributes, puts in one file after another in the order of their names. mke2fs would
- * take a directory in the order in which the host's file system lists it. e2fsck has the last word.
+ * Writes a tree as an ext4 file system: mke2fs makes an empty one, and debugfs, which needs no privileges for
+ * owners, devices and attributes, adds the files in the order of their names. (mke2fs would add a directory
+ * in the order in which the host's file system lists it.) e2fsck then checks the result.
  *
  * @param file is overwritten
  * @param scratch a directory for what debugfs reads
@@ -92,7 +92,7 @@ export async function writeExt4(
   if (bytes < 2 * JOURNAL * BLOCK) throw small();
   const config = path.join(scratch, 'mke2fs.conf');
   writeFileSync(config, CONFIGURATION);
-  // Zero stands for the clock.
+  // Zero means the current time.
   const env = { E2FSPROGS_FAKE_TIME: String(Math.max(1, time)), MKE2FS_CONFIG: config };
   const extended = ['lazy_itable_init=0', 'lazy_journal_init=0', 'nodiscard', 'root_owner=0:0'];
   const make = [
@@ -105,7 +105,7 @@ export async function writeExt4(
   const commands = path.join(scratch, 'commands');
   writeFileSync(commands, script.commands());
   const { stderr } = await runTool(DEBUGFS, ['-w', '-f', commands, file], { env, signal });
-  // It ends with status 0 whatever happens.
+  // debugfs ends with status 0 even after errors.
   const problem = stderr.split('\n').filter((line) => line !== '' && !/^debugfs \d/.test(line))[0];
   if (problem !== undefined) {
     if (size !== undefined && /allocate|no space/i.test(problem)) throw small();
@@ -166,7 +166,7 @@ class Script {
     const root = { mode: '0755', uid: 0, gid: 0, mtime: BigInt(time) * 1_000_000_000n };
     this.#attributes('/', 0o040000, root);
     this.#attributes('/lost+found', 0o040000, { ...root, mode: '0700' });
-    // Content comes before the links to it, in whatever directory these are.
+    // Content precedes hard links to it, whatever their directories.
     const rooms = new Map<string, DirectoryRoom>();
     for (const isLinking of [false, true]) {
       for (const [parent, siblings] of byParent) {

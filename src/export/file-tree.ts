@@ -6,13 +6,13 @@ import { type Piece, type SparseFiles, stampOf, ZEROS } from '../fs/sparse-files
 import type { Entry, FileEntry } from '../manifest/manifest.js';
 import type { WorkMeter } from '../manifest/work.js';
 
-/** What an archive is made of: a plan's entries, and where their content lies. */
+/** The content of an archive: the entries of a plan, and where to read them. */
 export interface FileTree {
   /** Sorted by the bytes of `path`, parents first, as in a manifest. */
   readonly entries: readonly Entry[];
   /** The real path that `source` starts from; '' for `/`. */
   readonly sourceRoot: string;
-  /** Where sources have holes, which then are not read. */
+  /** Returns the holes of sources, which are not read. */
   readonly sparse?: SparseFiles | undefined;
 }
 
@@ -26,8 +26,8 @@ export const CHUNK_SIZE = 1 << 20;
 export const CHUNKS_IN_TURN = 16;
 
 /**
- * Gathers bytes into chunks of CHUNK_SIZE, all full but the last. A chunk that was handed out stays as it
- * is until CHUNKS_IN_TURN - 1 more were.
+ * Gathers bytes into chunks of CHUNK_SIZE; only the last may be shorter. A chunk stays valid until
+ * CHUNKS_IN_TURN - 1 more have been returned.
  */
 export class Chunks {
   /** Bytes taken so far. */
@@ -64,7 +64,7 @@ export class Chunks {
     }
   }
 
-  /** Zero bytes up to a multiple of `alignment`. */
+  /** Adds zero bytes up to a multiple of `alignment`. */
   *pad(alignment: number): Generator<Buffer> {
     const rest = this.offset % alignment;
     if (rest !== 0) yield* this.bytes(Buffer.alloc(alignment - rest));
@@ -106,7 +106,7 @@ export class Chunks {
       if (piece.isHole) yield* this.#hole(piece.length, hash);
       else yield* this.#data(fd, piece, source, hash);
     }
-    // A hole that was written to meanwhile was not one.
+    // The hole was written to meanwhile.
     if (stampOf(fstatSync(fd, { bigint: true })) !== stampOf(before)) throw changed(source);
   }
 
@@ -132,7 +132,7 @@ export class Chunks {
     }
   }
 
-  /** Where a chunk is all zeros, ZEROS itself is handed out. */
+  /** Returns ZEROS itself for a chunk of zeros. */
   *#hole(length: number, hash?: Hash): Generator<Buffer> {
     for (let left = length; left > 0; ) {
       const count = Math.min(left, CHUNK_SIZE - this.#filled);
@@ -166,7 +166,7 @@ export class Chunks {
   }
 }
 
-/** A plan names files without links on the way: what became a link is not what was planned. */
+/** Refuses links: a plan names files by paths without links, so a link means that the source changed. */
 function open(tree: HeldTree, source: string): number {
   try {
     return tree.open(source);
@@ -196,7 +196,7 @@ function notReadable(source: string, error: unknown): JailbuildError {
 function changed(source: string): JailbuildError {
   return new JailbuildError(
     'SOURCE_CHANGED',
-    `${source}: is not what was planned; it changed`,
+    `${source}: changed since it was planned: export again`,
     source,
   );
 }

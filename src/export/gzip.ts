@@ -5,11 +5,11 @@ import { CHUNK_SIZE } from './file-tree.js';
 
 const deflate = promisify(deflateRaw);
 
-/** How far back DEFLATE looks (RFC 1951). */
+/** The window of DEFLATE in bytes (RFC 1951). */
 const WINDOW = 32 * 1024;
 /** Room for what a chunk becomes: deflate hands over all at once, and not by the 16 KiB. */
 const OUTPUT = CHUNK_SIZE + 4096;
-/** More than a machine with so many processors would get from further ones. */
+/** The maximum number of parallel compressions; more bring no gain. */
 const MOST_AT_ONCE = 8;
 /** An empty last block. */
 const LAST_BLOCK = Buffer.from([0x03, 0x00]);

@@ -1,6 +1,6 @@
 import type { ImageOptions } from './image.js';
 
-/** What an image's configuration has where nothing else is given. */
+/** Defaults of an image's configuration. */
 export interface ImageDefaults {
   readonly command?: readonly string[] | undefined;
   /** Variables by name. */
@@ -8,8 +8,8 @@ export interface ImageDefaults {
 }
 
 /**
- * Adds defaults to the configuration of an image: a command where there is neither one nor an entrypoint,
- * and the variables that are not set.
+ * Adds defaults to the configuration of an image: a command if it has neither command nor entrypoint,
+ * and variables that are not set.
  */
 export function withImageDefaults(
   image: ImageOptions,

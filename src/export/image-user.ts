@@ -4,8 +4,8 @@ import { HeldTree } from '../fs/held-tree.js';
 import type { FileTree } from './file-tree.js';
 
 /**
- * Names of an image's user that the image does not know: an engine looks `USER[:GROUP]` up in its own
- * passwd(5) and group(5), and starts nothing without a match. Numbers need no match.
+ * Returns the names of an image's user that the image does not have. An engine looks `USER[:GROUP]` up in
+ * passwd(5) and group(5) of the image, and fails without a match. Numbers need no match.
  */
 export function unknownNames(tree: FileTree, user: string): string[] {
   const [name = '', group] = user.split(':');
@@ -37,7 +37,7 @@ function contentOf(
       closeSync(fd);
     }
   } catch (error) {
-    // Told by the export, which reads it as well.
+    // The export reports it when it reads the file.
     if (errnoOf(error) === undefined) throw error;
     return '';
   }

@@ -19,21 +19,21 @@ export interface ImageOptions {
   /** User and optional group, by name or number: `www-data:www-data`. */
   readonly user?: string;
   readonly workdir?: string;
-  /** As `80/tcp`. */
+  /** Such as `80/tcp`. */
   readonly ports?: readonly string[];
   readonly volumes?: readonly string[];
-  /** As `SIGTERM`. */
+  /** Such as `SIGTERM`. */
   readonly stopSignal?: string;
   readonly labels?: Readonly<Record<string, string>>;
-  /** Of the image's manifest. */
+  /** Annotations of the image's manifest. */
   readonly annotations?: Readonly<Record<string, string>>;
   readonly author?: string;
 }
 
-/** What engines take where an image has no PATH. */
+/** The default PATH of container engines. */
 const DEFAULT_PATH = `PATH=${STANDARD_PATH.join(':')}`;
 
-/** A layer as it was stored. */
+/** A stored layer. */
 export interface StoredLayer extends Blob {
   readonly name: string;
   /** The digest of the archive before it was compressed. */
@@ -72,8 +72,7 @@ export async function storeLayers(
 }
 
 /**
- * The image's configuration as JSON: its keys in a fixed order, and of the machine that it is made on
- * nothing.
+ * Returns the image's configuration as JSON, with its keys in a fixed order and nothing of the machine.
  */
 export function imageConfig(
   options: ImageOptions,
@@ -108,7 +107,7 @@ export function imageConfig(
 
 const LAYER_TYPE = 'application/vnd.oci.image.layer.v1.tar';
 
-/** The image's manifest (OCI image spec, manifest.md). */
+/** Returns the image's manifest (OCI image spec, manifest.md). */
 export function imageManifest(
   config: Blob,
   layers: readonly StoredLayer[],
@@ -129,7 +128,7 @@ function descriptor({ digest, size }: Blob): Blob {
   return { digest, size };
 }
 
-/** The formats write sets as objects with empty values. */
+/** Converts a list to a set of the format: an object with empty values. */
 function setOf(names: readonly string[] | undefined): Record<string, object> | undefined {
   if (names === undefined || names.length === 0) return undefined;
   return Object.fromEntries([...names].sort().map((name) => [name, {}]));

@@ -1,32 +1,32 @@
 import type { Entry } from '../manifest/manifest.js';
 import { reproducibleTimes } from './times.js';
 
-/** How files are spread over layers. */
+/** How files are distributed over layers. */
 export type LayerChoice = 'single' | 'by-package' | 'by-library';
 
-/** A part of an image. */
+/** A layer of an image. */
 export interface Layer {
-  /** What it holds: the path of a library, the name of a package, or `files` for the rest. */
+  /** Its content: the path of a library, the name of a package, or `files` for the rest. */
   readonly name: string;
   readonly entries: readonly Entry[];
 }
 
 export interface LayerOptions {
   readonly by: LayerChoice;
-  /** Layers in all. The smallest are put together. */
+  /** The maximum number of layers. The smallest are merged. */
   readonly most: number;
-  /** The package that an entry is from, for `by-package`. */
+  /** Returns the package that owns an entry, for `by-package`. */
   readonly packageOf?: (entry: Entry) => string | undefined;
 }
 
-/** Container engines stack no more than 127 (overlayfs takes 128 lower directories from them). */
+/** The maximum of container engines (overlayfs takes 128 lower directories). */
 export const MAX_LAYERS = 127;
 
 /**
- * Splits entries into the layers of an image. A layer depends on nothing but what is in it, so that
- * images with the same library, or the same files of a package, share its layer. Each layer holds the
- * directories that its files are in. The last one holds all directories, and the rest: unpacked in
- * order, the tree is the same however it was split.
+ * Splits entries into the layers of an image. A layer depends only on its content, so that
+ * images with the same library, or the same files of a package, share its layer. Each layer has the
+ * parent directories of its files. The last one has all directories and the remaining files, so the
+ * unpacked tree does not depend on the split.
  */
 export function splitLayers(entries: readonly Entry[], options: LayerOptions): Layer[] {
   const { by, most, packageOf = () => undefined } = options;
@@ -37,7 +37,7 @@ export function splitLayers(entries: readonly Entry[], options: LayerOptions): L
   const groupOfPath = new Map<string, string | undefined>();
   for (const entry of entries) {
     if (entry.type === 'directory') continue;
-    // Names of one file stay together.
+    // Hard links to one file stay in one layer.
     const group =
       entry.type === 'file' && entry.hardlink !== undefined
         ? groupOfPath.get(entry.hardlink)
@@ -55,7 +55,7 @@ export function splitLayers(entries: readonly Entry[], options: LayerOptions): L
   return [...layers, { name: 'files', entries: inOrder(entries, [...directories, ...rest]) }];
 }
 
-/** At most `most` groups, by name: what is too much goes into one, the smallest first. */
+/** Merges the smallest groups until at most `most` are left; sorted by name. */
 function fold(groups: ReadonlyMap<string, Entry[]>, most: number): Map<string, Entry[]> {
   const byName = [...groups].sort(([a], [b]) => (a < b ? -1 : 1));
   if (byName.length <= most) return new Map(byName);
@@ -85,12 +85,12 @@ function inOrder(all: readonly Entry[], some: readonly Entry[]): Entry[] {
   return all.filter((entry) => wanted.has(entry));
 }
 
-/** The names of shared objects, where no reasons tell what is one. */
+/** Matches names of shared objects, for entries without reasons. */
 const LIBRARY_NAME = /^(lib|ld[-.]).*\.so(\.[\w.]+)?$/;
 
 /**
- * The library that an entry belongs to: the path of the file at the end of its links. A library's
- * variants for newer processors go with it.
+ * Returns the library that an entry belongs to: the path of the file at the end of its links. A library's
+ * variants for newer processors belong to it.
  */
 function libraryGroups(entries: readonly Entry[]): (entry: Entry) => string | undefined {
   const byPath = new Map(entries.map((entry) => [entry.path, entry]));

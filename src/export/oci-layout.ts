@@ -4,10 +4,10 @@ import { errnoOf, JailbuildError } from '../errors.js';
 import { blobName } from './blobs.js';
 import { type Descriptor, INDEX_TYPE, json } from './descriptor.js';
 
-/** The name by which an index knows an image (OCI image spec, annotations.md). */
+/** The annotation for the name of an image in an index (OCI image spec, annotations.md). */
 const REF_NAME = 'org.opencontainers.image.ref.name';
 
-/** What a directory has to be an image layout (OCI image spec, image-layout.md). */
+/** The file that marks an image layout (OCI image spec, image-layout.md). */
 export const LAYOUT_FILE = 'oci-layout';
 export const LAYOUT: Buffer = json({ imageLayoutVersion: '1.0.0' });
 export const INDEX_FILE = 'index.json';
@@ -17,7 +17,7 @@ interface Index {
 }
 
 /**
- * Returns the index of a layout with an image in it, instead of one that had the same name.
+ * Returns the index of a layout with an image added, which replaces one of the same name.
  *
  * @param referrers what is attached to images, which has no name of its own
  */
@@ -84,7 +84,7 @@ function readBlob(directory: string, digest: string): Document {
 }
 
 /**
- * The index of an image layout that exists.
+ * Reads the index of an existing image layout.
  *
  * @returns undefined if there is nothing at the path
  * @throws JailbuildError CONFLICT if there is something that is no image layout

@@ -10,7 +10,7 @@ import type { SourceTree } from './source.js';
 
 const DPKG = '/var/lib/dpkg';
 const APK = '/lib/apk/db/installed';
-/** By which scanners tell the distribution. */
+/** Files by which scanners identify the distribution. */
 const RELEASE_FILES = [
   '/etc/os-release',
   '/etc/debian_version',
@@ -18,19 +18,18 @@ const RELEASE_FILES = [
   '/etc/redhat-release',
   '/etc/fedora-release',
 ];
-/** Of a control file, what scanners and inventories read (deb-control(5)). */
+/** Fields of a control file that scanners and inventories read (deb-control(5)). */
 const DPKG_FIELDS =
   /^(Package|Status|Architecture|Multi-Arch|Version|Source|Section|Priority|Maintainer|Homepage|Essential):/;
 
-/** A tree with a database of the packages that its files are from. */
+/** A tree with a database of the packages that own its files. */
 export interface WithDatabase {
   readonly tree: FileTree;
   readonly warnings: readonly string[];
 }
 
 /**
- * Adds a package database that lists what is in a tree and nothing else, so that vulnerability scanners
- * see it: for dpkg a file of `status.d` for each package with the MD5 sums of its files, as images
+ * Adds a package database that lists only what is in a tree, for vulnerability scanners: for dpkg a file of `status.d` for each package with the MD5 sums of its files, as images
  * without a package manager have it; for apk a reduced `installed`, for rpm a reduced SQLite database. The files that
  * name the distribution come along.
  *
@@ -90,7 +89,7 @@ function idOf({ name, version, architecture }: Package): string {
   return `${name} ${version} ${architecture}`;
 }
 
-/** Control paragraphs as they are in the source, by name and architecture. */
+/** Returns the control paragraphs of the source, by name and architecture. */
 function dpkgControls({ sysroot }: SourceTree): Map<string, string> {
   const texts = [
     readIfThere(sysroot, `${DPKG}/status`) ?? '',
@@ -138,7 +137,7 @@ function md5sums(entries: readonly FileEntry[], sourceRoot: string): string {
   return lines.join('');
 }
 
-/** Paragraphs of packages (apk-tools, "installed database"), with the files that are there alone. */
+/** Paragraphs of packages (apk-tools, "installed database"), limited to files in the tree. */
 function apkInstalled(
   { sysroot }: SourceTree,
   filesOf: ReadonlyMap<Package, readonly FileEntry[]>,

@@ -4,7 +4,7 @@ import type { ExportOptions } from './export.js';
 import type { SourceTree } from './source.js';
 
 /**
- * Finds the package that each entry of a tree is from, for layers by package.
+ * Finds the package that owns each entry of a tree, for layers by package.
  *
  * @returns the option for `exportTree`, and sentences about databases that cannot be read
  */
@@ -28,7 +28,7 @@ export async function entryPackages({
   };
 }
 
-/** A link to a directory is of no package: all that have something behind it list it. */
+/** Links to directories belong to no package: every package with files below lists them. */
 function originsOf(
   entries: readonly Entry[],
   sysroot: Sysroot,

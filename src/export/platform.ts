@@ -12,8 +12,7 @@ const ELF_HEADER = 52;
 const EXECUTABLE = 0o111;
 
 /**
- * The platform of a tree: that of the programs which were asked for, or where none is named so, of
- * all executable files.
+ * Returns the platform of a tree: that of the requested programs, or without any, of all executable files.
  *
  * @throws JailbuildError PLATFORM_UNKNOWN if there is no ELF program, or if they are of several kinds
  */
@@ -21,7 +20,7 @@ export function platformOf({ entries, sourceRoot }: FileTree): Platform {
   const files = entries.filter(isExecutable);
   const requested = files.filter(({ reasons }) => isRequested(entries, reasons));
   const asked = platformsOf(requested, sourceRoot);
-  // Scripts have none of their own, but what they run on has.
+  // Scripts have no platform, but their interpreters do.
   const [first, second] = [...(asked.size > 0 ? asked : platformsOf(files, sourceRoot))];
   if (first === undefined) {
     throw unknown('there is no ELF program of a known machine in the image; name one: --platform');
@@ -33,11 +32,11 @@ export function platformOf({ entries, sourceRoot }: FileTree): Platform {
   return parsePlatform(first[0]);
 }
 
-/** Machines whose kernels run the programs of another one. */
+/** Machines whose kernels also run programs of another machine. */
 const RUNS: Readonly<Record<string, string>> = { amd64: '386', arm64: 'arm' };
 
 /**
- * Refuses a platform on which none of a tree's programs runs.
+ * Refuses a platform that runs none of a tree's programs.
  *
  * @throws JailbuildError PLATFORM_DIFFERS
  */
@@ -60,7 +59,7 @@ export function checkPlatform({ entries, sourceRoot }: FileTree, platform: Platf
   );
 }
 
-/** The platforms of ELF files, each with a file that is for it. */
+/** Returns the platforms of ELF files, each with an example file. */
 function platformsOf(files: readonly FileEntry[], sourceRoot: string): Map<string, string> {
   const found = new Map<string, string>();
   const tree = new HeldTree(sourceRoot);
@@ -75,7 +74,7 @@ function platformsOf(files: readonly FileEntry[], sourceRoot: string): Map<strin
   return found;
 }
 
-/** `linux/amd64` for the start of an x86-64 ELF file; undefined for what Go has no name for. */
+/** Returns the platform of an ELF header, such as `linux/amd64`; undefined if Go has no name for it. */
 export function elfPlatform(start: Buffer): string | undefined {
   if (!isElf(start) || start.length < ELF_HEADER) return undefined;
   const wide = start[4] === 2;

@@ -6,13 +6,13 @@ import { STANDARD_PATH } from '../manifest/standard-path.js';
 import { type Addition, withAdditions } from './additions.js';
 import type { FileTree } from './file-tree.js';
 
-/** What systemd mounts over, which an image that cannot be written to has to have (systemd docs, PORTABLE_SERVICES). */
+/** Mount points of systemd, which a read-only image must contain (systemd docs, PORTABLE_SERVICES). */
 const DIRECTORIES = ['/proc', '/sys', '/dev', '/run', '/tmp', '/var/tmp'];
 const FILES = ['/etc/resolv.conf', '/etc/machine-id'];
 const OS_RELEASE = ['/etc/os-release', '/usr/lib/os-release'];
 
 /**
- * The name of a portable service: that of its image or directory, without a version behind an underscore.
+ * Returns the name of a portable service: that of its image or directory, without a version after an underscore.
  * Its units begin with this name (portablectl(1)).
  *
  * @throws JailbuildError USAGE
@@ -30,7 +30,7 @@ export function portableName(place: string): string {
 }
 
 /**
- * The tree as a portable service: with its unit, an os-release, and the places that systemd mounts over.
+ * Makes a tree a portable service: adds its unit, an os-release, and the mount points of systemd.
  *
  * @param sysroot the system whose os-release is taken where the tree has none
  * @param unit the text of NAME.service
@@ -62,7 +62,7 @@ export function portableTree(
 }
 
 /**
- * Refuses a tree that is no portable service of this name.
+ * Refuses a tree that is not a portable service of this name.
  *
  * @throws JailbuildError USAGE, NOT_EXPORTABLE
  */
@@ -76,12 +76,12 @@ export function checkPortable({ entries }: FileTree, place: string): void {
   if (entries.some(isUnit)) return;
   throw new JailbuildError(
     'NOT_EXPORTABLE',
-    `portable: the root has no unit of the name ${name}: add /usr/lib/systemd/system/${name}.service`,
+    `portable: the root has no unit named ${name}: add /usr/lib/systemd/system/${name}.service`,
   );
 }
 
 /**
- * The absolute path of a program in a tree, whose name is looked up in the standard directories.
+ * Returns the absolute path of a program in a tree; names are looked up in the standard directories.
  *
  * @throws JailbuildError PROGRAM_NOT_FOUND
  */

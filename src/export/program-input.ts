@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream';
 
-/** Chunks as the standard input of a program, which keeps what making them throws for the caller. */
+/** Feeds chunks to the standard input of a program and keeps the error of producing them. */
 export class ProgramInput {
-  /** What making the chunks threw; undefined if all were made. */
+  /** The error of producing the chunks, if any. */
   error: unknown;
   readonly stream: Readable;
 

@@ -6,7 +6,7 @@ import type { Descriptor } from './descriptor.js';
 import { descriptorOf, type StoredImages } from './store-images.js';
 
 /**
- * Pushes stored images with what is attached to them: what others rest on first, the tag last. A registry
+ * Pushes stored images with their attachments: dependencies first, the tag last. A registry
  * that does not list referrers by itself has them listed under a tag (OCI distribution spec 1.1, "Referrers
  * Tag Schema").
  *

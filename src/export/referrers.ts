@@ -3,18 +3,18 @@ import { type Descriptor, json, MANIFEST_TYPE } from './descriptor.js';
 
 /** A document about an image, such as its bill of materials. */
 export interface Attachment {
-  /** The media type of the document, by which it is found. */
+  /** The media type of the document. */
   readonly artifactType: string;
   readonly content: Buffer;
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-/** What was attached, for reports. */
+/** An attachment, for reports. */
 export interface Referrer {
   readonly artifactType: string;
-  /** Of its manifest. */
+  /** Digest of its manifest. */
   readonly digest: string;
-  /** Of the image that it is about. */
+  /** Digest of the image that it describes. */
   readonly subject: string;
 }
 

@@ -17,9 +17,9 @@ import { json, MANIFEST_TYPE } from './descriptor.js';
 const PAYLOAD_TYPE = 'application/vnd.dev.cosign.simplesigning.v1+json';
 const CONFIG_TYPE = 'application/vnd.oci.image.config.v1+json';
 const SIGNATURE = 'dev.cosignproject.cosign/signature';
-/** Cosign's own form of a private key: scrypt, and a secret box of NaCl. */
+/** Cosign's format of a private key: scrypt and a NaCl secret box. */
 const COSIGN_KEY = /^-----BEGIN ENCRYPTED (COSIGN|SIGSTORE) PRIVATE KEY-----$/m;
-/** Bytes that deriving a key may take: cosign's parameters take 64 MiB. */
+/** Maximum memory for deriving a key, in bytes: cosign's parameters take 64 MiB. */
 const MAX_MEMORY = 1 << 28;
 
 interface Layer {
@@ -91,7 +91,7 @@ async function openCosignKey(text: string, passphrase: string): Promise<KeyObjec
 /**
  * Signs images of a repository as cosign does: the signature is an image under a tag made of the digest
  * (sigstore/cosign, specs/SIGNATURE_SPEC.md), which policies of containers-policy.json(5) accept as
- * `sigstoreSigned`. One by the same key that is there already is kept as it is.
+ * `sigstoreSigned`. An existing signature by the same key is kept.
  *
  * @param digests of manifests and indexes
  * @throws JailbuildError REGISTRY_FAILED

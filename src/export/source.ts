@@ -23,27 +23,27 @@ import { scanTree } from './scan.js';
 export interface SourceTree {
   readonly tree: FileTree;
   readonly warnings: readonly string[];
-  /** What programs may look for at run time, and how to add it. */
+  /** Files that programs may open at run time, and how to add them. */
   readonly hints?: readonly string[];
-  /** What programs may miss, the likeliest first. */
+  /** Hints of what programs may lack, the likeliest first. */
   readonly advice?: readonly Advice[];
-  /** Libraries that its programs need and that were not found. */
+  /** Needed libraries that were not found. */
   readonly missing?: readonly MissingLibrary[];
-  /** The system that the files are from, and whose packages own them. */
+  /** The system that the files come from and whose packages own them. */
   readonly sysroot: Sysroot;
-  /** The path in it that an entry is a copy of. */
+  /** Returns the path in that system that an entry is a copy of. */
   originOf(entry: Entry): string | undefined;
-  /** The path in it that an entry was copied from, whatever is there now. */
+  /** Returns the path in that system that an entry was copied from, even if the file has changed. */
   recordedOriginOf?(entry: Entry): string | undefined;
-  /** What a container runs where nothing else is said. */
+  /** The default command of a container. */
   readonly command?: readonly string[];
   /** Variables that its profiles set, by name. */
   readonly environment: Readonly<Record<string, string>>;
 }
 
 /**
- * A jail as it is, with the reasons and origins of its record. A program of the record that no longer
- * finds its libraries there is a warning: the jail is its owner's.
+ * Reads a jail as it is, with the reasons and origins of its record. A recorded program that no longer
+ * finds its libraries causes a warning, not an error: the owner may have changed the jail.
  *
  * @throws JailbuildError TARGET_NOT_A_DIRECTORY, NOT_READABLE, NOT_EXPORTABLE, RECORD_REFUSED
  */
@@ -99,7 +99,7 @@ async function originOfJail(
 }
 
 /**
- * The entries of a manifest, from the sources that it names.
+ * Reads the entries of a manifest from their sources.
  *
  * @param root the directory that the sources are in; the default is `/`
  * @throws JailbuildError MANIFEST_INVALID, LIBRARY_NOT_FOUND, VERIFY_FAILED
@@ -116,7 +116,7 @@ export async function manifestTree(
 }
 
 /**
- * The entries of a manifest as it describes them, to look at: its sources may have changed or be gone.
+ * Returns the entries of a manifest as recorded, for viewing: sources may have changed or be missing.
  *
  * @param root the directory that the sources were in; the default is `/`
  * @throws JailbuildError MANIFEST_INVALID
@@ -126,7 +126,7 @@ export function recordedTree(file: string, root: string | undefined): SourceTree
 }
 
 /**
- * What a request needs, without a jail on the disk.
+ * Resolves a request into a tree, without a jail on the disk.
  *
  * @throws JailbuildError VERIFY_FAILED, and as `planRequest`
  */
@@ -157,7 +157,7 @@ function plannedTree(
   };
 }
 
-/** What a manifest says, whether or not its sources are still there. */
+/** Returns the tree of a manifest without reading its sources. */
 function describedTree(manifest: Manifest, sysroot: Sysroot): SourceTree {
   const { entries, environment = {}, missing, warnings, hints = [], advice = [] } = manifest;
   const program = firstProgram(manifest);
@@ -216,7 +216,7 @@ function originOf(entry: Entry, source: string, sysroot: Sysroot): string | unde
   return isCopyOf(entry, found.stat) ? found.path : undefined;
 }
 
-/** Where the program is that was asked for first. */
+/** Returns the path of the first requested program. */
 function firstProgram({ request, entries }: Manifest): string | undefined {
   const [first] = request.programs;
   return entries.find(({ reasons }) =>

@@ -5,13 +5,13 @@ import type { FileTree } from './file-tree.js';
 import { tar } from './tar.js';
 
 const TAR2SQFS: DiskTool = { program: 'tar2sqfs', package: 'squashfs-tools-ng' };
-/** Times are unsigned 32-bit seconds, and so are owners. */
+/** The maximum of times, in seconds, and of owners: both are unsigned 32-bit numbers. */
 const LAST_TIME = 2 ** 32 - 1;
-/** The extended attributes that squashfs has room for (kernel, fs/squashfs/xattr.h). */
+/** The extended attributes that squashfs can store (kernel, fs/squashfs/xattr.h). */
 const XATTR = /^(user|trusted|security)\./;
 
 /**
- * Writes a tree as a squashfs file system: tar2sqfs reads it as a tar archive, and so needs no rights for
+ * Writes a tree as a squashfs file system. tar2sqfs reads a tar archive, and so needs no privileges for
  * owners, devices and attributes. (sqfstar of squashfs-tools 4.5 gives the root directory the owner and the
  * time of its own process.)
  *
@@ -45,7 +45,7 @@ export async function writeSquashfs(
   });
 }
 
-/** The entry with what squashfs has room for. */
+/** Returns the entry without what squashfs cannot store. */
 function storable(entry: FileTree['entries'][number]): FileTree['entries'][number] {
   const seconds = Number(entry.mtime.split('.')[0]);
   if (seconds < 0 || seconds > LAST_TIME) {
@@ -57,7 +57,7 @@ function storable(entry: FileTree['entries'][number]): FileTree['entries'][numbe
   }
   const { xattrs = {}, ...rest } = entry;
   const kept = Object.entries(xattrs).filter(([name]) => XATTR.test(name));
-  // A fraction of a second has no place in it.
+  // squashfs has no fractions of seconds.
   const whole = { ...rest, mtime: `${seconds}.000000000` };
   return kept.length === 0 ? whole : { ...whole, xattrs: Object.fromEntries(kept) };
 }

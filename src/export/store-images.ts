@@ -18,31 +18,31 @@ import { checkPlatform, platformOf } from './platform.js';
 import { type Attachment, type StoredReferrer, storeReferrers } from './referrers.js';
 import { creationTime } from './times.js';
 
-/** How a tree becomes an image. */
+/** Options of storing images. */
 export interface StoreOptions {
   readonly image?: ImageOptions;
-  /** Without it, that of the programs. */
+  /** The default is that of the programs. */
   readonly platform?: Platform;
   readonly layers?: LayerChoice;
-  /** The most layers of an image. */
+  /** The maximum number of layers of an image. */
   readonly maxLayers?: number;
-  /** The package that an entry is from, for layers by package. */
+  /** Returns the package that owns an entry, for layers by package. */
   readonly packageOf?: (entry: Entry) => string | undefined;
   /** The default is gzip for layers and squashfs, and by file name for `tar` and `cpio`. */
   readonly compression?: CompressionChoice;
-  /** No time in what is written is later: nanoseconds since the epoch. */
+  /** The latest time to write, in nanoseconds since the epoch; later times are clamped. */
   readonly epoch?: bigint;
-  /** Called with the number of bytes, before compression, that were written since. */
+  /** Called with the number of bytes, before compression, written since the last call. */
   readonly onProgress?: (bytes: number) => void;
   /** Called while files are packed, and while blobs are pushed. */
   readonly onWork?: (progress: WorkProgress) => void;
-  /** Returns what is attached to an image, by the digest of its manifest. */
+  /** Returns the attachments of an image, given the digest of its manifest. */
   readonly attachmentsOf?: (digest: string) => readonly Attachment[];
-  /** Ends the export; nothing of it stays. */
+  /** Aborts the export; partial output is removed. */
   readonly signal?: AbortSignal;
 }
 
-/** An image as it was stored. */
+/** A stored image. */
 export interface StoredImage {
   readonly platform: Platform;
   readonly manifest: Blob;
@@ -51,7 +51,7 @@ export interface StoredImage {
   readonly referrers: readonly StoredReferrer[];
 }
 
-/** Images as they were stored, with what a tag is to name. */
+/** Stored images, and the descriptor for the tag. */
 export interface StoredImages {
   /** The only image, or an index of all of them. */
   readonly root: Descriptor;
@@ -61,7 +61,7 @@ export interface StoredImages {
 const DEFAULT_MAX_LAYERS = 64;
 
 /**
- * Stores images, and an index of them where they are several.
+ * Stores images, and an index if there are several.
  *
  * @param beside images for other platforms that are stored already and go into the index
  */
@@ -104,14 +104,14 @@ export async function uniteImages(
   return { root: { mediaType, ...(await store.put([document], blobName)) }, images };
 }
 
-/** The same members in the same order, whoever wrote the descriptor. */
+/** Returns a descriptor with its members in a fixed order. */
 function inOrder({ mediaType, digest, size, platform, ...rest }: Descriptor): Descriptor {
   const { architecture = '', os = '', ...more } = platform ?? {};
   const ordered = platform === undefined ? {} : { platform: { architecture, os, ...more } };
   return { mediaType, digest, size, ...ordered, ...rest };
 }
 
-/** Descriptors of what is attached to images. */
+/** Returns the descriptors of image attachments. */
 export function referrersOf({ images }: StoredImages): readonly Descriptor[] {
   return images.flatMap(({ referrers }) => referrers.map(({ descriptor }) => descriptor));
 }
@@ -149,7 +149,7 @@ async function storeImage(
   };
 }
 
-/** Stores what an image is of but for its manifest, under names by their digests. */
+/** Stores the layers and the configuration of an image, named by digest. */
 export async function storeLayersAndConfig(
   tree: FileTree,
   store: BlobStore,

@@ -24,7 +24,7 @@ export interface TarMember {
   readonly size: number;
   /** Nanoseconds since the epoch. */
   readonly mtime: bigint;
-  /** The text of a symbolic link, or the name of the member that a hard link is to. */
+  /** The target of a symbolic link, or the member that a hard link refers to. */
   readonly linkname?: string;
   readonly major?: number;
   readonly minor?: number;
@@ -62,8 +62,8 @@ const FIELD = {
 type NumericField = 'mode' | 'uid' | 'gid' | 'size' | 'mtime' | 'devmajor' | 'devminor';
 
 /**
- * A tree as a tar archive in the pax format, in chunks. Owners are numbers, and nothing else of the
- * machine that it is made on goes into it: equal trees give equal bytes.
+ * Writes a tree as a tar archive in the pax format, in chunks. Owners are numbers, and nothing else of
+ * the machine is included: equal trees give equal bytes.
  *
  * @throws JailbuildError NOT_READABLE, SOURCE_CHANGED, NOT_EXPORTABLE
  */
@@ -79,7 +79,7 @@ export function* tar(tree: FileTree, meter?: WorkMeter): Generator<Buffer> {
   yield* chunks.end();
 }
 
-/** What follows a member's content, and what follows the last member. */
+/** Returns the padding after a member's content or after the last member. */
 export function tarPadding(size: number): Buffer {
   return Buffer.alloc((BLOCK - (size % BLOCK)) % BLOCK);
 }
@@ -115,8 +115,8 @@ function memberOf(entry: Entry): TarMember {
 }
 
 /**
- * The header of a member, with a pax extended header before it for all that a ustar header cannot
- * say: long and non-ASCII names, large numbers, fractions of seconds, extended attributes.
+ * Returns the header of a member, preceded by a pax extended header for what a ustar header cannot
+ * express: long and non-ASCII names, large numbers, fractions of seconds, extended attributes.
  *
  * @throws JailbuildError NOT_EXPORTABLE
  */
@@ -125,7 +125,7 @@ export function tarHeader(member: TarMember): Buffer {
   const text = (key: 'path' | 'linkpath', value: string, room: number): string => {
     if (isPlain(value, room)) return value;
     const bytes = pathBuffer(value);
-    // Readers take the bytes of a header as they are.
+    // Readers take the bytes of a header verbatim.
     if (!value.isWellFormed() && bytes.length <= room) return bytes.toString('latin1');
     if (!value.isWellFormed()) records.push(BINARY_NAMES);
     records.push(paxRecord(key, bytes));

@@ -14,7 +14,7 @@ const CPIO_TRAILER = '/TRAILER!!!';
 const OVERLAY_XATTR = /^user\.(overlay\.|fuseoverlayfs\.|containers\.override_stat$)/;
 
 /**
- * Refuses entries that are something else to whoever unpacks what is written.
+ * Refuses entries that have a special meaning when the output is unpacked.
  *
  * @throws JailbuildError NOT_EXPORTABLE for the first one
  */

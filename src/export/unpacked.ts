@@ -12,8 +12,8 @@ import { creationTime } from './times.js';
 const TAR: DiskTool = { program: 'tar', package: 'tar' };
 
 /**
- * A tree as a tar archive that has a member for the root directory, too: for programs that give it
- * attributes of their own otherwise.
+ * Returns a tree as a tar archive with a member for the root directory, for programs that would otherwise
+ * choose its attributes.
  *
  * @param time of the root directory, in seconds since the epoch
  */
@@ -25,7 +25,7 @@ export function* rootedTar(tree: FileTree, time: number, meter: WorkMeter): Gene
 }
 
 /**
- * Unpacks an archive of our own.
+ * Unpacks an archive that jailbuild made.
  *
  * @param keepOwners for root alone
  * @throws JailbuildError TOOL_MISSING, WRITE_FAILED
@@ -45,7 +45,7 @@ export async function unpackTar(
 }
 
 /**
- * Writes a tree as a directory, which must not be there yet. It appears whole.
+ * Writes a tree as a new directory, which appears complete or not at all.
  *
  * @returns digest and size of the tree as a tar archive
  * @throws JailbuildError NOT_EXPORTABLE where its owners take the rights of root, TOOL_MISSING, WRITE_FAILED

@@ -6,7 +6,7 @@ import { type DiskTool, runTool } from './disk-tool.js';
 
 const VERITYSETUP: DiskTool = { program: 'veritysetup', package: 'cryptsetup-bin' };
 
-/** A hash tree of an image, and where its root hash is written. */
+/** The dm-verity hash tree of an image, and the file of its root hash. */
 export interface Verity {
   /** The file of the hash tree. */
   readonly path: string;

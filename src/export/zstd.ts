@@ -11,8 +11,8 @@ interface ZstdOfNode {
 }
 
 /**
- * Compresses chunks into one zstd frame (RFC 8878) with a checksum: by Node where it
- * can, otherwise by the zstd program, whose output does not depend on its number of threads.
+ * Compresses chunks into one zstd frame (RFC 8878) with a checksum, by Node if it
+ * supports zstd, otherwise by the zstd program, whose output does not depend on its number of threads.
  *
  * @param level 1 to 19
  * @throws JailbuildError TOOL_MISSING, WRITE_FAILED
@@ -31,7 +31,7 @@ export async function* zstd(chunks: Iterable<Buffer>, level: number): AsyncGener
   const params = { [ZSTD_c_compressionLevel]: level, [ZSTD_c_checksumFlag]: 1 };
   const { pipeline } = await import('node:stream');
   const compressor = createZstdCompress({ params });
-  // An error ends the iteration below.
+  // The iteration below throws any error.
   pipeline(Readable.from(chunks, { highWaterMark: 1 }), compressor, () => {});
   yield* compressor as AsyncIterable<Buffer>;
 }

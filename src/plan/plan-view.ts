@@ -72,7 +72,7 @@ export class PlanView implements FileView {
       const reader = new FileReader(this.#sources, source, path);
       if (reader.size === entry.size) return reader;
       reader.close();
-      const message = `${source}: is not what was planned; it changed`;
+      const message = `${source}: changed since it was planned: export again`;
       throw new JailbuildError('SOURCE_CHANGED', message, source);
     }
     if (content !== undefined) return new BufferReader(Buffer.from(content, 'base64'), path);

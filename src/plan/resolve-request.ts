@@ -6,6 +6,7 @@ import { refuseMissing } from '../manifest/missing.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { type Additions, needsAdditions, needsPackages } from '../resolve/additions.js';
 import { type Closure, type ResolveContext, Resolving } from '../resolve/resolve.js';
+import { atOnce } from '../resolve/steps.js';
 import { plan } from '../resolve/to-manifest.js';
 import { openSysroot } from './open-sysroot.js';
 
@@ -35,7 +36,8 @@ export async function resolveRequest(
   const { bring, warnings } = await loadPackages(request, sysroot);
   const additions = await loadAdditions(request);
   const advise = isAdvised ? await loadAdviser(sysroot) : undefined;
-  const begun = new Resolving(request, { sysroot, additions, packages: bring, advise, goesOn });
+  const context = { sysroot, additions, packages: bring, advise, goesOn };
+  const begun = atOnce(Resolving.begin(request, context));
   const { syntax, warnings: unread } = await loadSyntax(begun);
   const closure = begun.finish(syntax);
   return { ...closure, warnings: [...warnings, ...unread, ...closure.warnings] };

@@ -1,12 +1,12 @@
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
-import { isTrace, type Observed, type Sysroot } from '../fs/sysroot.js';
+import type { Observed, Sysroot } from '../fs/sysroot.js';
 import type { Manifest, MissingLibrary, Reason } from '../manifest/manifest.js';
 import { describeMissing, missingId } from '../manifest/missing.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { STANDARD_PATH } from '../manifest/standard-path.js';
-import type { Additions } from '../resolve/additions.js';
 import type { Originals } from '../resolve/program-resolver.js';
-import { type Closure, resolve } from '../resolve/resolve.js';
+import { type Closure, resolveInSteps } from '../resolve/resolve.js';
+import { atOnce, type Steps } from '../resolve/steps.js';
 
 export interface Verified {
   /** The number of files that the programs need, all found. */
@@ -32,10 +32,19 @@ export interface VerifyOptions {
  * @throws JailbuildError VERIFY_FAILED naming the program and what it misses
  */
 export function verifyPlan(manifest: Manifest, root: Sysroot, options: VerifyOptions): Verified {
+  return atOnce(verifyInSteps(manifest, root, options));
+}
+
+/** As {@link verifyPlan}, a step for each program and module. */
+export function* verifyInSteps(
+  manifest: Manifest,
+  root: Sysroot,
+  options: VerifyOptions,
+): Steps<Verified> {
   const { where } = options;
   let closure: Closure;
   try {
-    closure = resolveInRoot(manifest, root, programsOf(manifest), options);
+    closure = yield* stepsInRoot(manifest, root, programsOf(manifest), options);
   } catch (error) {
     if (!(error instanceof JailbuildError) && errnoOf(error) === undefined) throw error;
     // What the system says of a file that the resolver has just seen: it went away meanwhile.
@@ -96,9 +105,18 @@ export function resolveInRoot(
   manifest: Manifest,
   root: Sysroot,
   programs: readonly string[],
-  { searchPath, originals }: Omit<VerifyOptions, 'where'> = {},
+  options: Omit<VerifyOptions, 'where'> = {},
 ): Closure {
-  const others = manifest.entries
+  return atOnce(stepsInRoot(manifest, root, programs, options));
+}
+
+function stepsInRoot(
+  manifest: Manifest,
+  root: Sysroot,
+  programs: readonly string[],
+  { searchPath, originals }: Omit<VerifyOptions, 'where'>,
+): Steps<Closure> {
+  const runnable = manifest.entries
     .filter(({ type, reasons }) => type === 'file' && reasons.some(isData))
     .map(({ path }) => path);
   const { libraryPath, dlopen, nss } = manifest.request;
@@ -115,7 +133,7 @@ export function resolveInRoot(
     ldCache: 'copy',
     ...(libraryPath === undefined ? {} : { libraryPath }),
   };
-  return resolve(request, { additions: withObjects(request, others), originals, sysroot: root });
+  return resolveInSteps(request, { runnable, originals, sysroot: root });
 }
 
 interface OtherPick {
@@ -183,18 +201,4 @@ const DATA: ReadonlySet<Reason['kind']> = new Set([
 /** What came along as data may be a module that some program opens. */
 function isData({ kind }: Reason): boolean {
   return DATA.has(kind);
-}
-
-function withObjects(request: ResolveRequest, paths: readonly string[]): Additions {
-  return {
-    request,
-    addTo({ sysroot, programs }) {
-      for (const path of paths) {
-        const trace = sysroot.trace(path);
-        if (isTrace(trace)) programs.addRunnable(trace);
-      }
-      return [];
-    },
-    takeOut() {},
-  };
 }

@@ -17,6 +17,7 @@ import { addGeneratedLdSoCache, LD_SO_CACHE } from './ld-so-cache.js';
 import type { BringPackages, Brought } from './packages/bring-packages.js';
 import { type Originals, ProgramResolver, type ReadFile } from './program-resolver.js';
 import { addScriptCommands, followedScripts } from './scripts/script-commands.js';
+import { atOnce, type Steps } from './steps.js';
 
 /** What a merged-/usr distribution may have as links in the root directory. */
 const MERGED_USR_LINKS = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
@@ -58,6 +59,8 @@ export interface ResolveContext {
   readonly goesOn?: boolean;
   /** The root that is resolved in, where it is not a directory that the request names. */
   readonly sysroot?: Sysroot;
+  /** Paths of data that some program may open or run, if it is ELF or a script. */
+  readonly runnable?: readonly string[];
 }
 
 /**
@@ -72,7 +75,30 @@ export interface ResolveContext {
  *   TIME_ZONE_NOT_FOUND
  */
 export function resolve(asked: ResolveRequest, context: ResolveContext = {}): Closure {
-  return new Resolving(asked, context).finish();
+  return atOnce(resolveInSteps(asked, context));
+}
+
+/**
+ * As {@link resolve}, a step for each program and module.
+ *
+ * @throws JailbuildError as {@link resolve}
+ */
+export function* resolveInSteps(
+  asked: ResolveRequest,
+  context: ResolveContext = {},
+): Steps<Closure> {
+  const resolving = yield* Resolving.begin(asked, context);
+  return resolving.finish();
+}
+
+/** The first part of a resolution, and what came of it. */
+interface Begun {
+  readonly request: ResolveRequest;
+  readonly context: ResolveContext;
+  readonly resolution: Resolution;
+  readonly requested: readonly FoundProgram[];
+  readonly warnings: readonly string[];
+  readonly isBasic: Brought['isBasic'];
 }
 
 /** A resolution on its way: what it takes to read scripts is loaded only where there are some. */
@@ -87,12 +113,26 @@ export class Resolving {
   readonly #followsScripts: boolean;
   readonly #isBasic: Brought['isBasic'];
 
+  private constructor({ request, context, resolution, requested, warnings, isBasic }: Begun) {
+    this.#request = request;
+    this.#context = context;
+    this.#resolution = resolution;
+    this.#requested = requested;
+    this.#warnings = warnings;
+    this.#isBasic = isBasic;
+    const environment = context.additions?.environment ?? {};
+    this.#outside = programsOutside(requested, environment);
+    this.#environment = jailEnvironment(resolution, this.#outside, environment);
+    this.#followsScripts =
+      request.scriptCommands !== 'none' && followedScripts(resolution, isBasic).length > 0;
+  }
+
   /**
    * Adds programs, their libraries, and what profiles and packages bring.
    *
    * @throws JailbuildError as {@link resolve}
    */
-  constructor(asked: ResolveRequest, context: ResolveContext = {}) {
+  static *begin(asked: ResolveRequest, context: ResolveContext = {}): Steps<Resolving> {
     const { additions, originals } = context;
     if (additions === undefined && needsAdditions(asked)) {
       throw new Error('profiles, users, includes and excludes are loaded first, by additionsOf');
@@ -111,21 +151,21 @@ export class Resolving {
     const resolution: Resolution = { sysroot, sources, files, programs, searchPath, cwd };
     const added = additions?.addTo(resolution) ?? [];
     const requested = request.programs.map((name) => findProgram(sysroot, name, searchPath, cwd));
-    for (const program of requested) programs.add(program);
-    programs.finish();
+    for (const path of context.runnable ?? []) {
+      const trace = sysroot.trace(path);
+      if (isTrace(trace)) programs.addRunnable(trace);
+      yield;
+    }
+    for (const program of requested) {
+      programs.add(program);
+      yield;
+    }
+    yield* programs.finishInSteps();
     const brought = context.packages?.({ ...resolution, sysroot: sources }, requested);
     if (brought !== undefined) addWanted(resolution, brought);
-    this.#request = request;
-    this.#context = context;
-    this.#resolution = resolution;
-    this.#requested = requested;
-    this.#warnings = [...added, ...(brought?.warnings ?? [])];
-    const environment = additions?.environment ?? {};
-    this.#isBasic = brought?.isBasic;
-    this.#outside = programsOutside(requested, environment);
-    this.#environment = jailEnvironment(resolution, this.#outside, environment);
-    this.#followsScripts =
-      request.scriptCommands !== 'none' && followedScripts(resolution, this.#isBasic).length > 0;
+    const warnings = [...added, ...(brought?.warnings ?? [])];
+    const isBasic = brought?.isBasic;
+    return new Resolving({ request, context, resolution, requested, warnings, isBasic });
   }
 
   /** Whether {@link finish} is to be given what reads the syntax of shells. */

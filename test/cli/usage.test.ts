@@ -35,10 +35,13 @@ describe('a wrong command line is one line that says what is wrong, status 2', (
       'update jail --keep-changed --replace-changed',
       '--keep-changed and --replace-changed cannot be combined (update)',
     ],
-    ['rnu jail', 'no command rnu; did you mean run? A new directory is written ./rnu ()'],
+    [
+      'rnu jail',
+      'no command rnu; did you mean run? To create a directory of that name, write ./rnu ()',
+    ],
     [
       'biuld jail ls',
-      'no command biuld; did you mean build? A new directory is written ./biuld ()',
+      'no command biuld; did you mean build? To create a directory of that name, write ./biuld ()',
     ],
   ];
   for (const [words, message] of cases) {

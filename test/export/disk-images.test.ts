@@ -264,7 +264,7 @@ test('what cannot be written is refused in one line', needs('/usr/sbin/debugfs')
   };
   refused(['--to', 'tar:x.tar', '--verity'], /--verity applies to disk images, not to tar/);
   refused(['--to', `ext4:${to.path}`, '--compression', 'zstd'], /ext4: has no compression/);
-  refused(['--to', `ext4:${to.path}:12Q`], /12Q is not a size, as 512M/);
+  refused(['--to', `ext4:${to.path}:12Q`], /12Q is not a size, such as 512M/);
   refused(
     ['--to', `squashfs:${to.path}`, '--user', '1'],
     /--user applies to images, not to squashfs/,

@@ -151,7 +151,7 @@ test('what a portable service cannot be is refused in one line', () => {
   );
   refused(
     ['export', 'cat', '--to', `portable:${directory}/a.raw`, '--to', `tar:${directory}/a.tar`],
-    /--to portable: adds files of its own: export it without another --to/,
+    /--to portable adds files to the tree and cannot be combined with another --to: export it separately/,
   );
   assert.deepEqual(readdirSync(directory), ['jail.yaml']);
   assert.equal(existsSync(`${directory}/a.raw`), false);

@@ -176,6 +176,18 @@ describe(
         ...[process.execPath, JAILBUILD, ...args],
       ]);
 
+    /** The calls of syncfs(2) by a build that succeeds. */
+    const syncsOf = (jail: string, program: string): string => {
+      const log = path.join(directory, 'log');
+      const { status, stderr } = exec('strace', [
+        ...['-f', '-o', log, '-e', 'trace=syncfs'],
+        ...[process.execPath, JAILBUILD, jail, program, '-q'],
+      ]);
+      assert.equal(status, 0, stderr);
+      const lines = readFileSync(log, 'utf8').split('\n');
+      return lines.filter((line) => line.includes('syncfs(')).join('\n');
+    };
+
     test('a disk that refuses the last sync: the jail is in place, and said to be', () => {
       const jail = path.join(directory, 'existing');
       assert.equal(jailbuild([jail, 'ls', '-q']).status, 0);
@@ -190,12 +202,7 @@ describe(
       assert.equal(exec(`${jail}/usr/bin/id`, ['-u']).status, 0);
       assert.equal(jailbuild(['check', jail, '-q']).status, 0);
       // The next build waits for the disk again, although no file is to be changed.
-      const log = path.join(directory, 'log');
-      const again = exec('strace', [
-        ...['-f', '-o', log, '-e', 'trace=syncfs', process.execPath, JAILBUILD, jail, 'id', '-q'],
-      ]);
-      assert.equal(again.status, 0, again.stderr);
-      assert.match(readFileSync(log, 'utf8'), /syncfs\(.*= 0/);
+      assert.match(syncsOf(jail, 'id'), /syncfs\(.*= 0/);
       assert.deepEqual(readdirSync(`${jail}/.jailbuild`).sort(), ['fingerprint', 'record.json']);
     });
 
@@ -206,6 +213,19 @@ describe(
       assert.equal(JSON.parse(made.stdout).error.code, 'SYNC_FAILED');
       assert.equal(jailbuild(['check', jail, '-q']).status, 0);
       assert.ok(!readdirSync(directory).includes('.fresh.jailbuild'));
+      // Once more, although there is nothing to do but wait for the disk; and then no more.
+      assert.match(syncsOf(jail, 'ls'), /syncfs\(.*= 0/);
+      assert.deepEqual(readdirSync(`${jail}/.jailbuild`).sort(), ['fingerprint', 'record.json']);
+      assert.equal(syncsOf(jail, 'ls'), '');
+    });
+
+    test('a new jail whose builder is killed before the disk has its name', () => {
+      const jail = path.join(directory, 'killed');
+      const killed = inject([jail, 'ls', '-q'], 'fsync', 'signal=SIGKILL:when=1');
+      assert.notEqual(killed.status, 0);
+      assert.equal(exec(`${jail}/usr/bin/ls`, ['/']).status, 0);
+      assert.match(syncsOf(jail, 'ls'), /syncfs\(.*= 0/);
+      assert.deepEqual(readdirSync(`${jail}/.jailbuild`).sort(), ['fingerprint', 'record.json']);
     });
 
     for (const [what, at] of [

@@ -154,7 +154,7 @@ describe('run --landlock', needsLandlock(needsRoot('setpriv')), () => {
     assert.deepEqual(
       [stderr, status],
       [
-        `jailbuild: --landlock: ${directory} has no record that you may read, and so no list of its paths\n`,
+        `jailbuild: --landlock: ${directory} has no record that you can read, so its paths are unknown: run as its owner or root\n`,
         2,
       ],
     );

@@ -148,7 +148,7 @@ describe('networks', needsRoot('ip', 'slirp4netns', 'pasta', 'python3', 'setpriv
   test('what is refused', () => {
     const refused: readonly (readonly [readonly string[], RegExp])[] = [
       [['--network', 'other'], /--network other: give host, none, outgoing/],
-      [['--publish', '80:80'], /--publish goes with --network outgoing/],
+      [['--publish', '80:80'], /--publish requires --network outgoing/],
       [['--network', 'outgoing', '--publish', '80'], /give \[ADDRESS:\]HOST:JAIL/],
       [['--network', 'outgoing', '--publish', '0:80'], /give \[ADDRESS:\]HOST:JAIL/],
     ];

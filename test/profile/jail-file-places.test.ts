@@ -89,7 +89,7 @@ test('a path with a NUL byte is no defect', () => {
   writeFileSync(path.join(cwd, 'jail.yaml'), 'root: "a\\0b"\nprograms: [bash]\n');
   const { status, stderr } = jailbuild([], { cwd });
   assert.equal(status, 2);
-  assert.equal(stderr, 'jailbuild: a path has a NUL byte in it, which no path can have\n');
+  assert.equal(stderr, 'jailbuild: a path contains a NUL byte: remove it\n');
 });
 
 test('what names no program is told why', () => {

@@ -122,7 +122,7 @@ describe('operands of report and diff', () => {
       }
     }
     const several = run('report', 'oci:layout:a', 'ls');
-    assert.match(several.stderr, /oci:layout:a: an image stands alone/);
+    assert.match(several.stderr, /oci:layout:a: an image cannot be combined with other operands/);
     const rooted = run('diff', 'jail', 'oci:layout:a', '--sysroot', '/');
     assert.match(rooted.stderr, /--sysroot applies to programs and manifests/);
     assert.match(

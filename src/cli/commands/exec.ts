@@ -82,7 +82,7 @@ async function execInJail(args: ExecArguments): Promise<number> {
   if (jail === undefined)
     throw new JailbuildError(
       'LAUNCHER_FAILED',
-      `${args.jail}: no such jail of this user is running; jailbuild ps lists them`,
+      `${args.jail}: no such jail of this user is running: list jails with jailbuild ps`,
     );
   if (more.length > 0) {
     const pids = found.map(({ pid }) => pid).join(', ');

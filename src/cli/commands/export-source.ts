@@ -18,13 +18,13 @@ import { jailFileRequest, optionsRequest } from '../options/request.js';
 import { optionsOf, resolveOptions } from '../options/resolve.js';
 import type { ImageTree } from './image-source.js';
 
-/** What a command line names for export. */
+/** The source of an export, as named on the command line. */
 export interface ExportSource {
-  /** The jail file, where it is one. */
+  /** The jail file, if the source is one. */
   readonly file?: JailFile;
-  /** The directory of the jail, where it is one. */
+  /** The directory of the jail, if the source is one. */
   readonly jail?: string;
-  /** What proofs are run in, but for a jail file. */
+  /** Returns the root in which proofs run, for sources other than jail files. */
   toProve?(): Promise<ProofSubject>;
   read(): Promise<SourceTree & Partial<Pick<ImageTree, 'image' | 'leftOut' | 'from'>>>;
 }
@@ -45,7 +45,7 @@ export const RESOLVE_OPTIONS = [
 ] as const;
 
 /**
- * Finds what is to be exported: a jail, a jail file, a manifest, or programs.
+ * Finds the source of an export: a jail, a jail file, a manifest, or programs.
  *
  * @param purpose to look at a source, missing libraries and changed sources of a manifest do not matter
  * @throws JailbuildError USAGE, and what reading a jail file throws
@@ -118,7 +118,7 @@ export function findSource(
   };
 }
 
-/** Whether a lone word names a jail. */
+/** Returns whether a lone word names a jail. */
 function isJail(what: readonly string[]): boolean {
   const [word, ...others] = what;
   if (word === undefined || others.length > 0) return false;

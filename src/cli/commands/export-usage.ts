@@ -50,5 +50,5 @@ export function checkUsage(
   const other = IMAGE_OPTIONS.find((name) => args[name] !== undefined && !isAllowed(name));
   if (other !== undefined) usage(`--${other} applies to images, not to ${kind}`);
   if (kind === 'portable') return;
-  if (args['--'] !== undefined) usage(`the command behind -- applies to images, not to ${kind}`);
+  if (args['--'] !== undefined) usage(`the command after -- applies to images, not to ${kind}`);
 }

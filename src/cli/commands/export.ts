@@ -57,7 +57,7 @@ export const exportCommand = defineCommand({
     if (destinations.length > 1 && destinations.some(({ kind }) => kind === 'portable')) {
       throw new JailbuildError(
         'USAGE',
-        '--to portable: adds files of its own: export it without another --to',
+        '--to portable adds files to the tree and cannot be combined with another --to: export it separately',
       );
     }
     if (toStdout.length > 0 && (await outputIsTerminal())) {

@@ -56,7 +56,7 @@ export const initCommand = defineCommand({
       throw errno === 'EEXIST'
         ? new JailbuildError(
             'FILE_EXISTS',
-            `${file}: already exists, and is not overwritten: name another file`,
+            `${file}: already exists and is not overwritten: name another file`,
             file,
           )
         : new JailbuildError('WRITE_FAILED', `${file}: ${strerror(error)}`, file);

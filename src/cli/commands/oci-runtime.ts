@@ -32,7 +32,7 @@ const options = {
   'preserve-fds': text('Pass this many descriptors from 3 on', 'N'),
   'no-pivot': flag('For compatibility: where pivot_root(2) cannot be used, that is noticed'),
   'no-new-keyring': flag('For compatibility: the session keyring is new in any case'),
-  force: { alias: 'f', ...flag('Delete a container that runs, or is not there') },
+  force: { alias: 'f', ...flag('Delete a running container; ignore a missing one') },
   all: { alias: 'a', ...flag('Send the signal to all processes of the container') },
   process: { alias: 'p', ...text('File with the process to execute', 'FILE') },
   detach: { alias: 'd', ...flag('Leave the process running') },
@@ -122,7 +122,7 @@ async function act(args: RuntimeArguments): Promise<number> {
       });
     default:
       return usage(
-        `${args.action}: this runtime has create, start, state, kill, delete, exec and list`,
+        `${args.action}: unknown action: use create, start, state, kill, delete, exec or list`,
       );
   }
 }

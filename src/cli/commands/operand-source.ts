@@ -8,11 +8,11 @@ import type { ExportArguments } from '../options/export.js';
 import { registryOptionsOf } from '../options/registry.js';
 import { findSource, RESOLVE_OPTIONS } from './export-source.js';
 
-/** Error codes for a word that was taken for a program and is none. */
+/** Error codes for a word that was taken as a program but is not one. */
 const NO_PROGRAM: readonly string[] = ['PROGRAM_NOT_FOUND', 'NOT_A_PROGRAM'];
 
 /**
- * Reads what the operands of a command name: an image by its transport, a manifest (`.json`) or a jail
+ * Reads the sources that the operands of a command name: an image by its transport, a manifest (`.json`) or a jail
  * file (`.yaml`, `.yml`) by the ending of a lone word, otherwise a directory or programs, as `export`
  * does. Libraries that are missing are part of the result.
  *
@@ -25,7 +25,10 @@ export async function readOperand(
 ): Promise<SourceTree> {
   const image = words.find(isImageReference);
   if (image !== undefined && words.length > 1) {
-    throw new JailbuildError('USAGE', `${image}: an image stands alone: leave out the other words`);
+    throw new JailbuildError(
+      'USAGE',
+      `${image}: an image cannot be combined with other operands: name it alone`,
+    );
   }
   if (image !== undefined) return readImage(image, args);
   const [word = ''] = words;
@@ -45,7 +48,7 @@ export async function readOperand(
   }
 }
 
-/** Whether `--sysroot` means something for an operand: a manifest or a program. */
+/** Returns whether `--sysroot` applies to an operand: a manifest or a program. */
 export function takesSysroot(word: string): boolean {
   if (isImageReference(word) || /\.ya?ml$/.test(word)) return false;
   return !statSync(toBytes(word), { throwIfNoEntry: false })?.isDirectory();

@@ -109,7 +109,7 @@ interface Proven {
 }
 
 async function prove(args: ProveArguments): Promise<number> {
-  if (args.least && !args.add) throw new JailbuildError('USAGE', '--least: give --add as well');
+  if (args.least && !args.add) throw new JailbuildError('USAGE', '--least requires --add');
   const root = path.resolve(args.root);
   const proven = args.proofs ? await proveFile(root, args) : [await proveCommandLine(root, args)];
   const last = proven.flatMap(({ rounds }) => rounds.slice(-1));
@@ -132,11 +132,11 @@ async function prove(args: ProveArguments): Promise<number> {
 /** Proves one command in a jail. */
 async function proveCommandLine(root: string, args: ProveArguments): Promise<Proven> {
   if (args['jail-file'] !== undefined)
-    throw new JailbuildError('USAGE', '--jail-file: give --proofs as well');
+    throw new JailbuildError('USAGE', '--jail-file requires --proofs');
   const { runnable } = await import('../options/launch.js');
   const { launch, command, network } = runnable(root, args);
   if (network !== undefined)
-    throw new JailbuildError('USAGE', '--network: prove runs with host, none or ns:PATH alone');
+    throw new JailbuildError('USAGE', '--network: prove supports only host, none and ns:PATH');
   await warnOfUncovering(root, launch);
   const { proveJail } = await import('../../prove/prove.js');
   const rounds = await proveJail(

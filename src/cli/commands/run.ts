@@ -44,7 +44,7 @@ export const runCommand = defineCommand({
     try {
       return await runInJail(args);
     } catch (error) {
-      // Any other status may be the command's own.
+      // Any other status may come from the command.
       if (!(error instanceof JailbuildError) || error.code === 'USAGE') throw error;
       reportError(error, false);
       return EXIT.launcher;
@@ -80,7 +80,7 @@ async function runInJail(args: RunArguments): Promise<number> {
   return EXIT.ok;
 }
 
-/** Reports at the end what the command wrote to its overlay, where that is asked for. */
+/** Reports what the command wrote to its overlay, if requested. */
 async function changesReport(
   root: string,
   args: RunArguments,
@@ -105,7 +105,7 @@ async function changesReport(
   };
 }
 
-/** Whether all that the launcher is told comes from the jail's record. */
+/** Returns whether all launcher options come from the record of the jail. */
 function isWithoutOptions(args: RunArguments): boolean {
   return Object.keys(runOptions).every((name) => args[name as keyof RunArguments] === undefined);
 }

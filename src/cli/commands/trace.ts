@@ -12,7 +12,7 @@ import { reportError, tellLimits, warn } from '../report-error.js';
 const positionals = {
   action: {
     type: 'string',
-    describe: '`merge` to merge traces; otherwise run the command behind --',
+    describe: '`merge` to merge traces; otherwise run the command after --',
     complete: ['merge'],
   },
   trace: {
@@ -88,7 +88,7 @@ export const traceCommand = defineCommand({
   async run(args) {
     if (args.action === 'merge') return merge(args);
     if (args.action !== undefined) {
-      throw new JailbuildError('USAGE', `trace ${args.action}: put the command behind --`);
+      throw new JailbuildError('USAGE', `trace ${args.action}: put the command after --`);
     }
     try {
       return await traceCommandLine(args);
@@ -103,7 +103,7 @@ export const traceCommand = defineCommand({
 
 async function traceCommandLine(args: TraceArguments): Promise<number> {
   const command = args['--'] ?? [];
-  if (command.length === 0) throw new JailbuildError('USAGE', 'trace: name a command behind --');
+  if (command.length === 0) throw new JailbuildError('USAGE', 'trace: name a command after --');
   if (args.in !== undefined && args.sysroot !== undefined)
     throw new JailbuildError('USAGE', '--in and --sysroot cannot be combined');
   const { runTraced } = await import('../../prove/run-traced.js');
@@ -120,7 +120,7 @@ async function traceCommandLine(args: TraceArguments): Promise<number> {
     tellLimits(run.counts, args.mechanism);
     for (const program of run.unprivileged) {
       warn(
-        `${program}: ran without the rights of its owner, as the kernel demands under observation`,
+        `${program}: ran without its set-ID rights, which the kernel withholds under observation`,
       );
     }
     return run;

@@ -1,6 +1,6 @@
 import type { CompletedCommand, CompletedValue } from './model.js';
 
-/** A completion script for bash 4.3 or later, which needs no other. */
+/** Returns a self-contained completion script for bash 4.3 or later. */
 export function bashCompletion(commands: readonly CompletedCommand[]): string {
   const [first] = commands;
   return `${HEADER}

@@ -1,6 +1,6 @@
 import type { CompletedCommand, CompletedOption, CompletedValue } from './model.js';
 
-/** Completions for fish 3.5 or later. */
+/** Returns the completion script for fish 3.5 or later. */
 export function fishCompletion(commands: readonly CompletedCommand[]): string {
   const [first] = commands;
   const names = commands.map(({ name }) => name).join(' ');

@@ -8,15 +8,15 @@ import {
   spellings,
 } from '../option-text.js';
 
-/** What the scripts of all shells are made from. */
+/** The command line as the completion scripts of all shells need it. */
 export interface CompletedCommand {
   readonly name: string;
   readonly summary: string;
   readonly options: readonly CompletedOption[];
   readonly positionals: readonly CompletedValue[];
-  /** The last positional may be given any number of times. */
+  /** The last positional may be repeated. */
   readonly repeats: boolean;
-  /** What stands behind `--`. */
+  /** The words after `--`. */
   readonly rest: CompletedValue;
 }
 
@@ -25,14 +25,14 @@ export interface CompletedOption {
   readonly spellings: readonly string[];
   readonly describe: string;
   readonly repeats: boolean;
-  /** Missing for a switch. */
+  /** Absent for a switch. */
   readonly value?: CompletedValue;
 }
 
 export interface CompletedValue {
   readonly name: string;
   readonly kind: 'file' | 'directory' | 'program' | 'jail-program' | 'none';
-  /** A word that ends in `:` or `=` goes on with the name of a file. */
+  /** A word that ends in `:` or `=` is followed by the name of a file. */
   readonly words: readonly string[];
 }
 
@@ -41,7 +41,7 @@ export interface KnownNames {
   readonly profiles: readonly string[];
 }
 
-/** The commands as a shell has to know them; the first is the one that needs no name. */
+/** Returns the commands for completion; the first is the default command. */
 export function completedCommands(
   commands: readonly AnyCommand[],
   known: KnownNames,
@@ -78,7 +78,7 @@ function completedOption(
 
 function completedValue(name: string, offered: Completion, known: KnownNames): CompletedValue {
   if (typeof offered !== 'string') return { name, kind: 'none', words: offered };
-  // A profile may be a file as well.
+  // A profile may also be a file.
   if (offered === 'profile') return { name, kind: 'file', words: known.profiles };
   return { name, kind: offered, words: [] };
 }

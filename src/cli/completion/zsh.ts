@@ -1,6 +1,6 @@
 import type { CompletedCommand, CompletedOption, CompletedValue } from './model.js';
 
-/** A completion function for zsh's compsys. */
+/** Returns the completion function for zsh's compsys. */
 export function zshCompletion(commands: readonly CompletedCommand[]): string {
   const [first] = commands;
   const valued = (command: CompletedCommand): string =>
@@ -51,7 +51,7 @@ ${specs.map((spec) => `        ${quote(spec)}`).join(' \\\n')} && ret=0
       ;;`;
 }
 
-/** One specification for each spelling; a spelling excludes the others, unless it may be repeated. */
+/** Returns one specification per spelling; a spelling excludes the others, unless it may be repeated. */
 function optionSpecs({ spellings, describe, repeats, value }: CompletedOption): string[] {
   const lead = repeats ? '*' : spellings.length > 1 ? `(${spellings.join(' ')})` : '';
   return spellings.map((spelling) => {

@@ -137,7 +137,7 @@ export const buildOptions = {
   ...depfileOptions,
   run: {
     type: 'boolean',
-    describe: 'After the build, run the command behind -- in the jail',
+    describe: 'After the build, run the command after -- in the jail',
   },
   prove: {
     type: 'boolean',
@@ -151,7 +151,7 @@ export const buildOptions = {
   verbose: { alias: 'v', type: 'boolean', describe: 'Print every entry and what was done' },
 } as const;
 
-/** What a manifest has settled already, or what would make the jail another one. */
+/** Options that a manifest already determines, or that would change the jail. */
 export const ASKING = [
   'file',
   'user',

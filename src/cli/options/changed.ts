@@ -1,6 +1,6 @@
 import type { ChangedPolicy } from '../../jail/record/owned-entries.js';
 
-/** What build and update do with files that were changed in the jail. */
+/** What build and update do with files changed in the jail. */
 export const changedOptions = {
   'keep-changed': {
     type: 'boolean',

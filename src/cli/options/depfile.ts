@@ -1,4 +1,4 @@
-/** The options of every command whose result rests on files of the host. */
+/** The options of every command whose result depends on files of the host. */
 export const depfileOptions = {
   depfile: {
     type: 'string',

@@ -223,21 +223,21 @@ export const exportOptions = {
   quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },
 } as const;
 
-/** A command line, which may ask for several outputs and platforms. */
+/** A command line, possibly with several outputs and platforms. */
 export type ExportLine = Arguments<typeof exportPositionals, typeof exportOptions>;
 
-/** What determines one of its trees. */
+/** The arguments that determine the tree of one platform. */
 export type ExportArguments = Omit<ExportLine, 'platform' | 'to'> &
   Pick<OpenedSysroot, 'sysrootImage'> & {
     readonly platform?: string | undefined;
-    /** The root directory that is named for the platform; takes the place of --sysroot. */
+    /** The root directory of the platform, instead of --sysroot. */
     readonly platformRoot?: OpenedSysroot;
   };
 
-/** What of it a unit of systemd has as well. */
+/** Image options that also apply to systemd units. */
 export const UNIT_OPTIONS: readonly string[] = ['cmd', 'env', 'user', 'workdir'];
 
-/** What only an image has. */
+/** Options that apply only to images. */
 export const IMAGE_OPTIONS = Object.entries(exportOptions).flatMap(([name, option]) =>
   'group' in option && option.group === IMAGE_GROUP ? [name as keyof typeof exportOptions] : [],
 );

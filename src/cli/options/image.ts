@@ -13,8 +13,8 @@ import type { ExportArguments, ExportLine } from './export.js';
 import { unpackedSysroot } from './sysroot.js';
 
 /**
- * Where an export goes: what the command line says, or the jail file, whose paths start from its own
- * directory.
+ * Returns the destinations of an export, from the command line or the jail file. Paths in the file are
+ * relative to its directory.
  *
  * @throws JailbuildError USAGE
  */
@@ -34,7 +34,7 @@ export function destinationsOf(
 }
 
 /**
- * The command line for each of its platforms: `--platform linux/arm64=SYSROOT` takes the root directory of
+ * Returns the command line of each platform: `--platform linux/arm64=SYSROOT` takes the root directory of
  * that platform, or an image.
  *
  * @throws JailbuildError USAGE, and what unpacking an image throws
@@ -66,8 +66,8 @@ export async function partsOf(
 }
 
 /**
- * How an export is made: the options of the command line, beneath them those of a jail file, and
- * beneath these what the jail itself says.
+ * Returns the options of an export: the command line overrides the jail file, which overrides the record
+ * of the jail.
  *
  * @throws JailbuildError USAGE
  */
@@ -113,7 +113,7 @@ function requestedImage(args: ExportArguments): RequestedImage {
 
 /** Lists and maps are extended; other values are overridden by the command line. */
 function merged(given: RequestedImage, file: RequestedImage): RequestedImage {
-  // The arguments of another entrypoint mean nothing to this one.
+  // The arguments belong to the entrypoint that is being replaced.
   const { cmd, ...others } = file;
   const beneath = given.entrypoint === undefined ? file : others;
   return {
@@ -131,7 +131,7 @@ function checkedImage(requested: RequestedImage, defaults: ImageDefaults): Image
   const { entrypoint, cmd, user, workdir, author, 'stop-signal': stopSignal } = requested;
   const { labels, annotations } = requested;
   if (stopSignal !== undefined && !/^(SIG[A-Z0-9+-]+|\d{1,2})$/.test(stopSignal)) {
-    throw new JailbuildError('USAGE', `stop-signal ${stopSignal}: give a name, as SIGTERM`);
+    throw new JailbuildError('USAGE', `stop-signal ${stopSignal}: give a name, such as SIGTERM`);
   }
   const image: ImageOptions = {
     ...(entrypoint === undefined ? {} : { entrypoint }),
@@ -174,7 +174,7 @@ function wholeNumber(option: string, text: string): number {
 }
 
 /**
- * Reads a command as a Dockerfile has it: a word, or a JSON array of words.
+ * Parses a command as in a Dockerfile: a word, or a JSON array of words.
  *
  * @throws JailbuildError USAGE
  */
@@ -184,12 +184,12 @@ export function words(option: string, text: string): readonly string[] {
     const list: unknown = JSON.parse(text);
     if (Array.isArray(list) && list.every((word) => typeof word === 'string')) return list;
   } catch {
-    // Told below.
+    // Reported below.
   }
   throw new JailbuildError('USAGE', `--${option} ${text}: is not a JSON array of words`);
 }
 
-/** Of a name given twice the last value counts. */
+/** The last value of a name wins. */
 function pairs(option: string, texts: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     texts.map((text) => {

@@ -4,12 +4,12 @@ import { JailbuildError } from '../../errors.js';
 import type { OptionValue, OptionValues } from '../../profile/jail-file.js';
 import type { Arguments, OptionTable } from '../command.js';
 
-/** The name by which a jail file is found in the working directory. */
+/** The jail file that is used by default, in the working directory. */
 export const JAIL_FILE_NAME = 'jail.yaml';
 
 /**
- * The jail file of a command line: the one that is named, or jail.yaml of the working directory
- * where nothing else says what to build.
+ * Returns the jail file of a command line: the one that it names, or jail.yaml of the working directory
+ * if nothing else says what to build.
  *
  * @param named the value of `--file`
  */
@@ -19,8 +19,8 @@ export function findJailFile(named?: string, root?: string): string | undefined 
 }
 
 /**
- * Options of a file beneath those of the command line: a list is continued, anything else that the
- * command line gives counts.
+ * Merges the options of a file with those of the command line: lists are appended, other values of the
+ * command line override the file.
  */
 export function withFileOptions<A extends object>(
   args: A,
@@ -40,14 +40,14 @@ function list(value: OptionValue): readonly string[] {
   return typeof value === 'object' ? value : [String(value)];
 }
 
-/** The values of a command line without options. */
+/** Returns the values of a command line without options. */
 export function withDefaults<O extends OptionTable>(table: O): Arguments<object, O> {
   const defaults = Object.entries(table).map(([name, option]) => [name, option.default]);
   return Object.fromEntries(defaults) as Arguments<object, O>;
 }
 
 /**
- * The directory that is to be the jail.
+ * Returns the directory of the jail.
  *
  * @param file the jail file that was read
  * @throws JailbuildError USAGE

@@ -27,7 +27,7 @@ import type { OptionTable } from '../command.js';
 import { withDefaults, withFileOptions } from './jail-file.js';
 import { type provableOptions, type RunArguments, runOptions } from './run.js';
 
-/** The part of `run` in a jail file that the record may keep; undefined if there is none. */
+/** Returns the part of a jail file's `run` that the record may keep; undefined without any. */
 export function recordableRun(
   options: OptionValues,
   command: readonly string[] | undefined,
@@ -38,7 +38,7 @@ export function recordableRun(
 }
 
 /**
- * What a jail file says of `run` that its record may not keep: it holds for `--run` alone.
+ * Returns the part of a jail file's `run` that the record may not keep: it applies to `--run` only.
  *
  * @throws JailbuildError JAIL_FILE_INVALID for a value that `run` would refuse
  */
@@ -54,8 +54,8 @@ export function checkedRun(file: JailFile, table: OptionTable): readonly string[
 }
 
 /**
- * The options and the command that the jail's record has, beneath those of the command line, and
- * beneath both the variables that the jail's profiles set.
+ * Merges options and command: the command line overrides the jail's record, which overrides the variables
+ * that the jail's profiles set.
  *
  * @throws JailbuildError RECORD_REFUSED if it asks for more than a record may
  */
@@ -74,7 +74,7 @@ export function withRecordedDefaults(
 }
 
 /**
- * The options of a command line as the launcher wants them.
+ * Converts the options of a command line to those of the launcher.
  *
  * @throws JailbuildError USAGE
  */
@@ -138,7 +138,7 @@ export function launchOptions(args: RunArguments): LaunchOptions {
   };
 }
 
-/** How a command line runs a command in a jail, and which: with what the jail's record has. */
+/** Returns the command to run in a jail and its options, from the command line and the record. */
 export function runnable(
   root: string,
   args: Omit<RunArguments, Exclude<keyof typeof runOptions, keyof typeof provableOptions>> &
@@ -161,11 +161,13 @@ export function runnable(
 function landlockOf(root: string): Pick<LaunchOptions, 'landlock'> {
   const record = recordOfRun(root);
   if (record === undefined)
-    usage(`--landlock: ${root} has no record that you may read, and so no list of its paths`);
+    usage(
+      `--landlock: ${root} has no record that you can read, so its paths are unknown: run as its owner or root`,
+    );
   return { landlock: { entries: record.manifest.entries } };
 }
 
-/** How a command is run in a jail where nothing is said of that but in the jail's record. */
+/** Returns the run options of a jail's record alone. */
 export function jailLaunch(root: string): LaunchOptions {
   const args = withDefaults(runOptions) as RunArguments;
   return inJail(root, withRecordedDefaults(root, args, runOptions));
@@ -177,14 +179,14 @@ function inJail(root: string, args: RunArguments): LaunchOptions {
   return hideRecord(root, args['no-tmp'] ? launch : withTmp(root, launch, paths));
 }
 
-/** How a command runs in a root file system that is not a jail. */
+/** Returns the options to run a command in a root file system that is not a jail. */
 export function sysrootLaunch(): LaunchOptions {
   return launchOptions(withDefaults(runOptions) as RunArguments);
 }
 
 /**
- * The record of a jail is of no concern to what runs in it: an empty directory lies upon it, or upon the
- * place that it would have.
+ * Hides the record of a jail from what runs in it: an empty directory is mounted over it, or where it
+ * would be.
  */
 export function hideRecord(root: string, launch: LaunchOptions): LaunchOptions {
   const cover = recordCover(root);
@@ -196,7 +198,7 @@ function usage(message: string): never {
   throw new JailbuildError('USAGE', message);
 }
 
-/** What is mounted within another mount comes after it, in whatever order they were given. */
+/** Sorts mounts, whatever their order, so that nested ones follow the mount that they lie in. */
 function byDepth(one: { readonly target: string }, other: { readonly target: string }): number {
   const depth = ({ target }: { readonly target: string }): number =>
     target.split('/').filter((name) => name !== '').length;
@@ -240,7 +242,7 @@ function parseTry(text: string): 'user' | 'cgroup' {
   return usage(`--unshare-try ${text}: give user or cgroup`);
 }
 
-/** A namespace by its path, or that of a network by the name that ip-netns(8) gave it. */
+/** Returns the path of a namespace; a network may be named as in ip-netns(8). */
 function joinedOf(args: RunArguments): JoinedNamespaces | undefined {
   const network = /^ns:(.+)$/.exec(args.network ?? '')?.[1];
   if (network === undefined && !NETWORKS.includes(args.network ?? 'host'))
@@ -255,12 +257,12 @@ function joinedOf(args: RunArguments): JoinedNamespaces | undefined {
 
 const NETWORKS = ['host', 'none', 'outgoing', 'pasta', 'slirp4netns'];
 
-/** The network that a helper makes, if one is asked for. */
+/** Returns the network that a helper makes, if one is requested. */
 function outgoingNetwork(args: RunArguments): OutgoingNetwork | undefined {
   const publish = (args.publish ?? []).map((text) => parsePublish('--publish', text));
   const { network } = args;
   if (network !== 'outgoing' && network !== 'pasta' && network !== 'slirp4netns') {
-    if (publish.length > 0) usage('--publish goes with --network outgoing');
+    if (publish.length > 0) usage('--publish requires --network outgoing');
     return undefined;
   }
   return { helper: findHelper(network === 'outgoing' ? undefined : network), publish };
@@ -270,7 +272,7 @@ function isPath(text: string | undefined): text is string {
   return text?.startsWith('/') ?? false;
 }
 
-/** Users that are not mapped cannot be switched to; the kernel would only report EINVAL. */
+/** Refuses users that are not mapped; the kernel would only report EINVAL. */
 function refuseUnmapped(
   user: string | undefined,
   maps: NonNullable<LaunchOptions['userMaps']>,
@@ -287,7 +289,7 @@ function refuseUnmapped(
   }
 }
 
-/** Who keeps his number is he in the jail, though there is a root now who makes what is mounted. */
+/** Returns the caller's IDs for keep-id with --map-auto, where the namespace also has a root for the mounts. */
 function keptUser(args: RunArguments): string | undefined {
   const [uid, gid] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0];
   return args.userns === 'keep-id' && args['map-auto'] && uid !== 0 ? `${uid}:${gid}` : undefined;
@@ -306,7 +308,7 @@ function userMapsOf(args: RunArguments): LaunchOptions['userMaps'] {
   if (gids.length > 0) usage('--gidmap requires --uidmap');
   const subordinate = args['map-auto'] ?? false;
   if (isPath(mode)) {
-    if (subordinate) usage('--map-auto goes with --userns root or keep-id');
+    if (subordinate) usage('--map-auto requires --userns root or keep-id');
     return undefined;
   }
   if (!['host', 'root', 'keep-id'].includes(mode))
@@ -334,7 +336,7 @@ function parsed<T>(
   return text === undefined ? undefined : parse(option, text);
 }
 
-/** A property that is there only if it has a value. */
+/** Returns an object with the property if it has a value, otherwise an empty one. */
 function defined<K extends string, T>(
   key: K,
   value: T | undefined,

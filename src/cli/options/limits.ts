@@ -4,7 +4,7 @@ import type { Arguments } from '../command.js';
 
 const GROUP = 'Limits:';
 
-/** Limits on what a root may contain, for pipelines; several commands have them. */
+/** Limits on the contents of a root, shared by several commands. */
 export const limitOptions = {
   'max-size': {
     type: 'string',
@@ -35,7 +35,7 @@ export const limitOptions = {
   },
 } as const;
 
-/** How messages are printed, for commands whose output has one form. */
+/** The form of messages, for commands without `--json`. */
 export const FORMAT_OPTION = {
   choices: ['text', 'github'],
   describe: 'github annotates warnings and errors for GitHub Actions [default: text]',

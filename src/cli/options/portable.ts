@@ -19,10 +19,10 @@ import { type RunArguments, runOptions } from './run.js';
 /** What is exported as a portable service. */
 export interface PortableSource
   extends Pick<SourceTree, 'tree' | 'sysroot' | 'command' | 'environment'> {
-  /** The jail, where it is one. */
+  /** The directory of the jail, if the source is a jail. */
   readonly jail?: string;
   readonly file?: JailFile;
-  /** The configuration of the image that it is from. */
+  /** The configuration of the source image. */
   readonly image?: ImageOptions;
 }
 
@@ -46,12 +46,12 @@ export async function withUnit(
   const [program, ...words] = run['--']?.length ? run['--'] : (source.command ?? []);
   if (program === undefined) {
     return usage(
-      'portable: there is no command: give it behind --, or as run.command of the jail file',
+      'portable: the service has no command: give one after --, or run.command in the jail file',
     );
   }
   const ownIds = (['userns', 'map-auto', 'uidmap', 'gidmap'] as const).find((name) => run[name]);
   if (ownIds !== undefined) usage(`--${ownIds}: a unit of systemd cannot express this`);
-  // The service runs as systemd's, whoever exports it.
+  // systemd starts the service in the host's user namespace, whoever exports it.
   const launch = launchOptions({ ...run, userns: 'host' });
   const { tree, sysroot } = source;
   const root = new Sysroot(new PlanView(tree.entries, tree.sourceRoot));
@@ -69,7 +69,7 @@ export async function withUnit(
   return portableTree(tree, sysroot, name, unit, targetsOf(launch));
 }
 
-/** The run that is asked for, from the bottom up. */
+/** Returns the requested run; later sources override earlier ones. */
 function runOf(
   args: ExportArguments,
   { jail, file, image, environment }: PortableSource,
@@ -103,7 +103,7 @@ function runOf(
   };
 }
 
-/** What systemd mounts something over, and the directory that it starts in. */
+/** Mount points of the unit, and its working directory. */
 function targetsOf({ mounts = [], cwd = '/' }: LaunchOptions): Map<string, Addition> {
   const targets = new Map<string, Addition>(cwd === '/' ? [] : [[cwd, 'directory']]);
   for (const mount of mounts) {

@@ -10,11 +10,11 @@ import { withDefaults, withFileOptions } from './jail-file.js';
 import { runnable } from './launch.js';
 import { type RunArguments, runOptions } from './run.js';
 
-/** Output of a failed proof that is shown, in characters. */
+/** Characters of output shown of a failed proof. */
 const SHOWN_OUTPUT = 2000;
 
 /**
- * The proofs of a jail file, run as its `run` says, each reported on standard error.
+ * Returns the proofs of a jail file, run as its `run` says. Each is reported on standard error.
  *
  * @throws JailbuildError USAGE without a jail file that has some
  */
@@ -23,7 +23,7 @@ export function proofsOf(file: JailFile | undefined, option: string, quiet: bool
     const where = file === undefined ? 'a jail file' : file.name;
     throw new JailbuildError(
       'USAGE',
-      `${option}: ${where} has no proofs: add some, by \`proofs:\``,
+      `${option}: ${where} has no proofs: list them under \`proofs:\``,
     );
   }
   const args = withFileOptions(withDefaults(runOptions), file.run.options, runOptions);
@@ -34,17 +34,18 @@ export function proofsOf(file: JailFile | undefined, option: string, quiet: bool
   };
 }
 
-/** What commands are proven in, where no jail file says it. */
+/** A root in which commands are proven without a jail file. */
 export interface ProofSubject {
   readonly request: ResolveRequest;
-  /** What an image runs; empty for programs. */
+  /** The command of an image; empty for programs. */
   readonly command: readonly string[];
-  /** How: options of `run`. */
+  /** Options of `run`. */
   readonly run: Pick<Partial<RunArguments>, 'env' | 'user' | 'workdir'>;
 }
 
 /**
- * The proofs of a command line, or where it has none the image's own command, each reported on standard error.
+ * Returns the proofs of a command line; without any, the command of the image. Each is reported on
+ * standard error.
  *
  * @param proofs words, or JSON arrays of words
  * @throws JailbuildError USAGE

@@ -2,7 +2,7 @@ import type { RegistryOptions } from '../../image/registry/client.js';
 
 const GROUP = 'Registries:';
 
-/** How registries are spoken with, for sources and destinations `docker://`. */
+/** Access to registries, for sources and destinations `docker://`. */
 export const registryOptions = {
   'tls-verify': {
     type: 'boolean',
@@ -36,7 +36,7 @@ export const registryOptions = {
   },
 } as const;
 
-/** Options of commands that read images, whatever these are named by. */
+/** Options of commands that read images. */
 export const imageSourceOptions = {
   platform: {
     type: 'string',
@@ -48,7 +48,7 @@ export const imageSourceOptions = {
   ...registryOptions,
 } as const;
 
-/** Returns what these options ask for. */
+/** Returns the registry options of a command line. */
 export function registryOptionsOf(args: Readonly<Record<string, unknown>>): RegistryOptions {
   const { 'tls-verify': tlsVerify, 'registry-ca': caFile, 'auth-file': authFile } = args;
   const { 'cert-dir': certDir } = args;

@@ -11,12 +11,12 @@ import { findJailFile, withFileOptions } from './jail-file.js';
 import { resolveChoices } from './resolve.js';
 import { runOptions } from './run.js';
 
-/** The command line and, beneath it, a jail file. */
+/** The command line, and the jail file that it overrides. */
 export interface Wanted {
   readonly args: BuildArguments;
   readonly file: JailFile | undefined;
   readonly from?: GivenManifest;
-  /** What the record is to keep for `run`. */
+  /** Options and command that the record keeps for `run`. */
   readonly run?: BuildOptions['run'] | undefined;
   /** The jail file alone determines the content of the jail. */
   readonly isDeclared?: boolean;
@@ -38,14 +38,14 @@ export async function withJailFile(given: BuildArguments): Promise<Wanted> {
   return { args: root === undefined ? args : { ...args, root }, file, run, isDeclared };
 }
 
-/** The root that a jail file names may be an image; that of the command line is open already. */
+/** Unpacks the root that a jail file names, if it is an image; that of the command line is open already. */
 async function opened(args: BuildArguments): Promise<BuildArguments> {
   if (args.sysroot === undefined || args.sysrootImage !== undefined) return args;
   const { unpackedSysroot } = await import('./sysroot.js');
   return { ...args, ...(await unpackedSysroot(args.sysroot, args)) };
 }
 
-/** What the record of the jail is to keep of the file for `run`. */
+/** Returns the options of the jail file that the record keeps for `run`. */
 async function runOf(file: JailFile, { run, quiet }: BuildArguments): Promise<BuildOptions['run']> {
   const { options: given, command } = file.run;
   const { checkedRun, recordableRun } = await import('./launch.js');
@@ -80,7 +80,7 @@ export function optionsRequest(args: Partial<BuildArguments>): ResolveRequest {
   return requestOf({ args: { ...NO_ARGUMENTS, ...args }, file: undefined });
 }
 
-/** Behind `--` stands the command of `--run`, or programs whose names begin with a dash. */
+/** After `--` comes the command of `--run`, or programs whose names begin with a dash. */
 export function programsOf(args: BuildArguments): readonly string[] {
   const programs = args.program ?? [];
   return args.run ? programs : [...programs, ...(args['--'] ?? [])];
@@ -107,7 +107,7 @@ export function requestOf({ args, file }: Wanted): ResolveRequest {
   };
 }
 
-/** A profile of the user's own is a path, which is to mean the same from anywhere. */
+/** Makes the path of a user's profile absolute, so that a record holds in any working directory. */
 function profileName(name: string): string {
   return name.includes('/') ? path.resolve(name) : name;
 }

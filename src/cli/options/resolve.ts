@@ -135,7 +135,7 @@ export const resolveOptions = {
 type ResolveArguments = Arguments<Record<never, never>, typeof resolveOptions> &
   Pick<ResolveRequest, 'sysrootImage'>;
 
-/** These options alone out of a command's. */
+/** Picks these options from those of a command. */
 export function optionsOf(args: ResolveArguments): ResolveArguments {
   const names = [
     ...(Object.keys(resolveOptions) as (keyof typeof resolveOptions)[]),
@@ -144,7 +144,7 @@ export function optionsOf(args: ResolveArguments): ResolveArguments {
   return Object.fromEntries(names.map((name) => [name, args[name]])) as ResolveArguments;
 }
 
-/** What these options ask for. */
+/** Returns the request that these options form. */
 export function resolveChoices(args: Partial<ResolveArguments>): Omit<ResolveRequest, 'programs'> {
   const { sysroot, sysrootImage, dlopen, nss, terminfo, gconv, locale, tz, trace } = args;
   const scope = args['trace-scope'];
@@ -189,8 +189,8 @@ function depthOf(text: string): 'all' | number {
 }
 
 /**
- * As ld.so(8) takes LD_LIBRARY_PATH; what is relative starts here, or at the top of a sysroot, but for
- * what begins with a token, as $ORIGIN.
+ * Parses a list as ld.so(8) parses LD_LIBRARY_PATH. Relative directories start at the working directory,
+ * or at the top of a sysroot; those that begin with a token, such as $ORIGIN, are kept.
  */
 function libraryPathOf(text: string, sysroot: string | undefined): string[] {
   const base = sysroot === undefined ? process.cwd() : '/';

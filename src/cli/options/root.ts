@@ -1,4 +1,4 @@
-/** The one argument of the commands for a jail that is there. */
+/** The positional of commands for an existing jail. */
 export const ROOT_ARGUMENT = {
   root: {
     type: 'string',

@@ -22,7 +22,7 @@ export function refuseUnknownUser(
   const { user } = file.run.options;
   if (typeof user !== 'string') return;
   const [unknown] = unknownNames({ entries, sourceRoot }, user);
-  // A jail that is there may have a passwd of its owner's.
+  // An existing jail may have a passwd file that its owner wrote.
   const isPlanned = entries.some(({ path: at }) => at === '/etc/passwd');
   if (unknown === undefined || (!isPlanned && existsSync(path.join(root ?? '', 'etc/passwd')))) {
     return;

@@ -11,7 +11,7 @@ const RIGHTS = 'Rights';
 
 const LIMITS = 'Limits';
 
-/** Options of `run` that `prove` has as well. */
+/** Options shared by `run` and `prove`. */
 export const provableOptions = {
   env: {
     alias: 'e',
@@ -33,7 +33,7 @@ export const provableOptions = {
   argv0: {
     type: 'string',
     requiresArg: true,
-    describe: 'Name that the command finds as its own',
+    describe: 'Value of argv[0] for the command',
     placeholder: 'NAME',
   },
   workdir: {

@@ -1,6 +1,6 @@
 import { JailbuildError } from '../../errors.js';
 
-/** The options of `trace` and of what observes runs in jails. */
+/** Options of `trace` and other commands that observe runs. */
 export const observeOptions = {
   mechanism: {
     choices: ['ptrace', 'notify'],
@@ -16,7 +16,7 @@ export const observeOptions = {
   },
 } as const;
 
-/** How the observer is to work, of the command line. */
+/** Returns the observer options of a command line. */
 export function observing(args: {
   readonly mechanism: string | undefined;
   readonly linger: string | undefined;

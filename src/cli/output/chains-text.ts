@@ -3,14 +3,14 @@ import { reasonText } from '../../manifest/reason-text.js';
 import { printsUnicode } from './character-set.js';
 import { printable } from './text.js';
 
-/** Why a file is there. */
+/** The reasons of a file. */
 interface FileChains extends ReasonChains {
   readonly path: string;
-  /** Options that would bring it too, of a file that a run used. */
+  /** Options that would also add a file that a run used. */
   readonly otherwise?: readonly string[];
 }
 
-/** Chains of reasons in lines: each step below the one for whose sake it is there. */
+/** Formats chains of reasons: each step stands below the one that requires it. */
 export function chainsText(
   { path, chains, more, otherwise }: FileChains,
   unicode = printsUnicode(),

@@ -4,7 +4,7 @@ import { plural, printable } from './text.js';
 
 const KIND_WIDTH = 10;
 
-/** The findings of a check, a line each, those of one kind together, and a summary. */
+/** Formats the findings of a check, one a line and grouped by kind, with a summary. */
 export function checkText({ findings, checked, unknown }: CheckResult): string {
   const lines = findings.map(({ kind, path, details }) => {
     const about = details.length === 0 ? '' : `: ${printable(details.join(', '))}`;

@@ -3,7 +3,7 @@ import { formatSize, plural, printable } from './text.js';
 
 const MARK = { added: '+', removed: '-', changed: '~' } as const;
 
-/** A comparison as text: a line for each change, then packages, privileges, reasons and sizes. */
+/** Formats a comparison: one line per change, then packages, privileges, reasons and sizes. */
 export function comparisonText(comparison: Comparison): string {
   const { changes, packages, privileges, reasons, notCompared, sizeBefore, sizeAfter } = comparison;
   const lines = changes.map(({ kind, path, details }) => {
@@ -36,7 +36,7 @@ export function comparisonText(comparison: Comparison): string {
     .join('');
 }
 
-/** Reasons of one entry that are listed; a library may be needed by hundreds. */
+/** The number of reasons listed per entry; hundreds of files may need one library. */
 const REASONS_SHOWN = 3;
 
 function few(reasons: readonly string[], sign: string): string[] {

@@ -1,4 +1,4 @@
-/** Names of numbers in ELF files, as readelf(1) and elf.h have them. */
+/** Names of ELF constants, as in readelf(1) and elf.h. */
 
 import { EM } from '../../elf/machines.js';
 

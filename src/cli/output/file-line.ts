@@ -5,7 +5,7 @@ import { printable } from './text.js';
 const NAME_WIDTH = 25;
 const MARK = { ok: '[OK]', skipped: '[SKIPPED]', failed: '[FAILED]' } as const;
 
-/** One entry's line: its base name and status; verbose, its path and what was done. */
+/** Returns the line of an entry: its base name and status; verbose, its path and what was done. */
 export function fileLine(report: FileReport, verbose: boolean): string {
   const reason = report.reason === undefined ? '' : ` ${printable(report.reason)}`;
   if (verbose)

@@ -6,7 +6,7 @@ import { printable } from './text.js';
 
 const hex = (number: number | bigint): string => `0x${number.toString(16)}`;
 
-/** What an ELF file declares, as text. */
+/** Formats what an ELF file declares. */
 export function inspectionText(path: string, elf: Inspection): string {
   const { headers, dynamic } = elf;
   const facts: (readonly [name: string, value: string | undefined])[] = [
@@ -90,7 +90,7 @@ function printableNumbers(values: object): Record<string, unknown> {
   );
 }
 
-/** The same as plain data, for `--json`. */
+/** Returns what an ELF file declares as plain data, for `--json`. */
 export function inspectionJson(path: string, elf: Inspection): object {
   const { headers, dynamic } = elf;
   return {

@@ -3,19 +3,19 @@ import type { FileReport } from '../../jail/report.js';
 import type { Advice } from '../../manifest/advice.js';
 import type { MissingLibrary } from '../../manifest/manifest.js';
 
-/** What `--json` prints for a build. docs/cli.md describes it. */
+/** The output of `--json` for a build (docs/cli.md). */
 export interface BuildReport {
   readonly status: 'ok';
   readonly target: string;
   readonly files: readonly FileReport[];
-  /** Paths that earlier builds had put there, and that were taken out. */
+  /** Obsolete paths of earlier builds that were removed. */
   readonly removed: readonly string[];
   /** The number of files that the programs were found to load inside the jail. */
   readonly verified: number;
   readonly missing: readonly MissingLibrary[];
   readonly warnings: readonly string[];
   readonly hints: readonly string[];
-  /** What programs may miss, the likeliest first. */
+  /** Hints of what programs may lack, the likeliest first. */
   readonly advice: readonly Advice[];
 }
 
@@ -34,7 +34,7 @@ export function buildReport(target: string, result: BuildResult): BuildReport {
   };
 }
 
-/** One JSON document with a line end. */
+/** Returns a JSON document followed by a newline. */
 export function jsonLine(value: object): string {
   return `${JSON.stringify(value)}\n`;
 }

@@ -2,11 +2,11 @@ import { cureWords, type Remedy } from '../../prove/cures.js';
 import type { ProofRound } from '../../prove/prove.js';
 import { plural, printable } from './text.js';
 
-/** Remedies that are listed, and what each is for. */
+/** The number of remedies listed, and of causes per remedy. */
 const MAX_REMEDIES = 20;
 const MAX_LACKS = 3;
 
-/** What a run lacked, with what would bring it: one remedy a line, the likeliest causes first. */
+/** Returns what a run lacked and how to add it: one remedy a line, the likeliest cause first. */
 export function lacksText({ remedies: all, added, passes }: ProofRound): string {
   // What a listing did not show has done no harm then.
   const isOfUse = ({ lacks }: Remedy): boolean => lacks.some(({ unlisted }) => !unlisted);

@@ -9,7 +9,7 @@ import { SHOW_CURSOR, SHOWN_AFTER } from './progress.js';
 import { STEP_TITLE, stepSummary } from './summary.js';
 import { workText } from './work-text.js';
 
-/** Lines of file reports that are in view while the jail is written. */
+/** The number of file reports in view while the jail is written. */
 const LINES_IN_VIEW = 6;
 
 /**
@@ -21,7 +21,7 @@ export async function buildLive(job: BuildJob, verbose: boolean): Promise<Proven
   const tasks = STEP_NAMES.map((name) => ({
     title: STEP_TITLE[name],
     task: async (_: unknown, task: { title: string; output: string }) => {
-      // A signal may end the process before it writes, and nobody would show the cursor again.
+      // A signal may end the process before it writes, leaving the cursor hidden.
       if (name === 'resolve') writeOut(SHOW_CURSOR);
       const started = performance.now();
       task.title = await steps.summaryOf(name, {
@@ -46,13 +46,13 @@ export async function buildLive(job: BuildJob, verbose: boolean): Promise<Proven
   return steps.build();
 }
 
-/** What is shown of a step while it runs. */
+/** The view of a running step. */
 interface Followed {
   readonly onLine: (line: string) => void;
   readonly onWork: (progress: WorkProgress) => void;
 }
 
-/** One build, whose steps are waited for one by one. It begins when the first is. */
+/** A build whose steps can be awaited one by one; awaiting the first starts it. */
 class FollowedSteps {
   readonly #job: BuildJob;
   readonly #verbose: boolean;

@@ -11,10 +11,10 @@ const TYPE_LETTER = {
   fifo: 'p',
 } as const;
 const PERMISSIONS = ['---', '--x', '-w-', '-wx', 'r--', 'r-x', 'rw-', 'rwx'];
-/** Of the digest, the table shows this many hex digits; JSON has it whole. */
+/** Hex digits of a digest in the table; JSON has all. */
 const DIGEST_DIGITS = 12;
 
-/** A manifest for people: a line an entry in the manner of `ls -l`, with its reasons, and a summary. */
+/** Formats a manifest: one entry a line in the manner of `ls -l`, with its reasons, and a summary. */
 export function manifestTable(manifest: Manifest): string {
   const rows = manifest.entries.map((entry) => [
     TYPE_LETTER[entry.type] + permissions(entry.mode),
@@ -47,7 +47,7 @@ export function manifestTable(manifest: Manifest): string {
   return `${lines.join('\n')}\n\n${summary}\n${hints.join('')}`;
 }
 
-/** What a link leads to, and the source where it is not the same path. */
+/** Returns the target of a link, and the source if its path differs. */
 function origin(entry: Entry): string {
   const target =
     entry.type === 'symlink'
@@ -67,7 +67,7 @@ function reasons(entry: Entry): string {
     : `${reasonText(first)} and ${plural(others.length, 'more reason')}`;
 }
 
-/** `4755` as `rwsr-xr-x`. */
+/** Formats `4755` as `rwsr-xr-x`. */
 function permissions(mode: string): string {
   const bits = Number.parseInt(mode, 8);
   const classes = [6, 3, 0].map((shift) => PERMISSIONS[(bits >> shift) & 7] ?? '');

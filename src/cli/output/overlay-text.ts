@@ -4,7 +4,7 @@ import { plural, printable } from './text.js';
 
 const MARK = { added: '+', removed: '-', changed: '~' } as const;
 
-/** What an overlay changes: a line for each path, and their number. */
+/** Lists the changes of an overlay, one path a line, and their number. */
 export function overlayText({ changes, unreadable }: OverlayChanges): string {
   const lines = changes.map(({ kind, path, type, details }) => {
     const more = details.length === 0 ? '' : `: ${details.join(', ')}`;
@@ -17,7 +17,7 @@ export function overlayText({ changes, unreadable }: OverlayChanges): string {
   return [...lines, ...unknown, summary].map((line) => `${line}\n`).join('');
 }
 
-/** The same as JSON, in one line. */
+/** Returns the changes of an overlay as one line of JSON. */
 export function overlayJson(root: string, overlay: string, found: OverlayChanges): string {
   const status = found.changes.length === 0 ? 'same' : 'different';
   return jsonLine({ status, before: root, after: `overlay:${overlay}`, ...found });

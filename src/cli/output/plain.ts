@@ -5,7 +5,7 @@ import { fileLine } from './file-line.js';
 import { writeOut } from './output.js';
 import { stepSummary } from './summary.js';
 
-/** How long lines may wait to be written together, in milliseconds. */
+/** Milliseconds that lines are gathered before they are written. */
 const FLUSH_INTERVAL = 200;
 
 /** Runs a build and reports it in plain lines, in the manner of the script that it follows. */

@@ -1,7 +1,7 @@
 import type { Profile, ProfileContent } from '../../profile/profile.js';
 import { printable } from './text.js';
 
-/** Profiles for people: a line each. */
+/** Lists profiles, one a line. */
 export function profileTable(profiles: readonly Profile[]): string {
   const width = Math.max(4, ...profiles.map(({ name }) => name.length));
   const rows = profiles.map(({ name, summary }) => `${name.padEnd(width)}  ${summary}`);
@@ -28,7 +28,7 @@ const HEADINGS: readonly (readonly [keyof ProfileContent, string])[] = [
   ['time-zones', 'Time zones'],
 ];
 
-/** A profile for people: what it brings, and its notes as they are. */
+/** Describes a profile: what it adds, and its notes verbatim. */
 export function profileText(profile: Profile): string {
   const blocks = HEADINGS.flatMap(([key, heading]) => {
     const value = profile[key];

@@ -5,14 +5,14 @@ import { workText } from './work-text.js';
 /** DECTCEM (ECMA-48, DEC VT510). */
 export const SHOW_CURSOR = '\x1b[?25h';
 
-/** How long work lasts before its progress is shown, in milliseconds. */
+/** Milliseconds after which progress is shown. */
 export const SHOWN_AFTER = 1000;
-/** Milliseconds between two changes of what is shown. */
+/** Milliseconds between updates. */
 const INTERVAL = 100;
 
 /**
- * Does a piece of work, and shows how far it is once it has lasted more than a second. Nothing of that
- * stays on the terminal.
+ * Runs a piece of work and shows its progress if it takes more than a second. The progress is removed from
+ * the terminal at the end.
  *
  * @param isShown whether standard output is a terminal to show it on
  * @throws what the work throws
@@ -54,7 +54,7 @@ class Display {
     this.#run ??= this.#show();
   }
 
-  /** The renderer is loaded on demand: it costs 20 ms. */
+  /** Loads the renderer on demand: it takes 20 ms. */
   async #show(): Promise<void> {
     const { Listr } = await import('listr2');
     const ended = new Promise<void>((resolve) => {
@@ -62,7 +62,7 @@ class Display {
     });
     const task = async (_: unknown, shown: { title: string }): Promise<void> => {
       this.#task = shown;
-      // A signal may end the process before it writes, and nobody would show the cursor again.
+      // A signal may end the process before it writes, leaving the cursor hidden.
       writeOut(SHOW_CURSOR);
       await ended;
     };
@@ -74,7 +74,7 @@ class Display {
 
   async end(): Promise<void> {
     clearTimeout(this.#timer);
-    // The task may not have begun.
+    // The task may not have started.
     while (this.#run !== undefined && this.#task === undefined) {
       await new Promise((resolve) => setImmediate(resolve));
     }

@@ -2,7 +2,7 @@ import type { BuildSteps, StepName } from '../../jail/build/pipeline.js';
 import type { Written } from '../../jail/build/write-step.js';
 import { formatSize, plural, printable } from './text.js';
 
-/** What a step is called while it runs. */
+/** Titles of running steps. */
 export const STEP_TITLE: Readonly<Record<StepName, string>> = {
   resolve: 'Resolve programs',
   plan: 'Plan the jail',
@@ -21,7 +21,7 @@ const SUMMARY: { readonly [N in StepName]: (result: BuildSteps[N]) => string } =
     `Verified: the programs find all of their ${plural(verifiedFiles, 'file')} in the jail`,
 };
 
-/** What a step has done, in one line. */
+/** Returns one line about what a step has done. */
 export function stepSummary<N extends StepName>(name: N, result: BuildSteps[N]): string {
   return SUMMARY[name](result);
 }

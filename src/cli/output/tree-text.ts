@@ -21,13 +21,13 @@ const VERSION_PROBLEM = {
   malformed: 'unknown: malformed tables',
 } as const satisfies Readonly<Record<MissingVersion['problem'], string>>;
 
-/** A line of a tree, and the node that it shows. */
+/** A line of a tree and its node. */
 interface TreeLine {
   readonly text: string;
   readonly node?: DependencyNode;
 }
 
-/** Dependency trees in lines, in the manner of tree(1). */
+/** Formats dependency trees in the manner of tree(1). */
 export function treeText(
   roots: readonly DependencyNode[],
   paint: Painter,
@@ -39,8 +39,8 @@ export function treeText(
 }
 
 /**
- * The same with the size of each file before its line, and the size of all that it needs, each file
- * counted once. The last line is the total of all trees.
+ * Formats trees with the size of each file and of everything it needs before its line, each file counted
+ * once. The last line is the total of all trees.
  */
 export function sizedTreeText(
   roots: readonly DependencyNode[],
@@ -58,7 +58,7 @@ export function sizedTreeText(
   return lines.map((line) => `${line}\n`).join('');
 }
 
-/** `1023.9 KiB` is the longest. */
+/** The width of `1023.9 KiB`, the longest size. */
 const SIZE_WIDTH = 10;
 
 function treeLines(roots: readonly DependencyNode[], paint: Painter, unicode: boolean): TreeLine[] {

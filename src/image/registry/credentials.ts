@@ -112,7 +112,7 @@ const TOKEN_USER = '<token>';
 async function askHelper(name: string, server: string): Promise<Credentials | undefined> {
   const program = `docker-credential-${name}`;
   const refuse = (why: string) => new JailbuildError('REGISTRY_FAILED', `${program}: ${why}`);
-  if (!/^[A-Za-z0-9_.-]+$/.test(name)) throw refuse('is no name of a credential helper');
+  if (!/^[A-Za-z0-9_.-]+$/.test(name)) throw refuse('is not a valid name of a credential helper');
   const run = await outsideProgram();
   const result = await run(program, ['get'], {
     input: server,
@@ -120,7 +120,8 @@ async function askHelper(name: string, server: string): Promise<Credentials | un
     timeout: PATIENCE,
   });
   const { stdout, failed, exitCode, code } = result;
-  if (code === 'ENOENT') throw refuse('is not installed, and the credentials file names it');
+  if (code === 'ENOENT')
+    throw refuse('is not installed, but the credentials file names it: install it');
   // What it prints may have secrets in it.
   if (failed && /credentials not found/i.test(stdout)) return undefined;
   if (failed) throw refuse(exitCode === undefined ? 'did not end' : `ended with ${exitCode}`);

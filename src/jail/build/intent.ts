@@ -63,11 +63,12 @@ export function changedNotes(
   if (history.record === undefined) return [];
   const own = entriesOwned(history.record);
   const left = isPruning(job) ? obsolete.changed.map(changedNote('left')) : [];
-  const others = findings.flatMap(({ entry, need, as }) => {
+  const others = findings.flatMap(({ entry, need, as, isAltered }) => {
     const made = own.get(entry.path);
     if (made === undefined) return [];
     if (as === 'kept') return options.noClobber ? [] : [changedNote('kept')(entry)];
     if (need !== 'replace') return [];
+    if (isAltered) return [changedNote('replaced')(entry)];
     const found = view.lstat(entry.path);
     if (found === undefined || view.isAsMade(made, found)) return [];
     return [changedNote('replaced')(entry)];

@@ -2,9 +2,10 @@ import { DirectoryView } from '../../fs/file-view.js';
 import { Sysroot } from '../../fs/sysroot.js';
 import type { Manifest } from '../../manifest/manifest.js';
 import { PlanView } from '../../plan/plan-view.js';
-import { originalsOf, type Verified, verifyPlan } from '../../plan/verify.js';
+import { originalsOf, type Verified, verifyInSteps, verifyPlan } from '../../plan/verify.js';
 import { resolveEnvironment } from '../../resolve/environment.js';
 import type { Originals } from '../../resolve/program-resolver.js';
+import { inTurns } from '../../resolve/steps.js';
 import { isJailUnchanged, type JailState } from '../record/fingerprint.js';
 import type { FileReport } from '../report.js';
 import { locateTarget } from '../target.js';
@@ -24,21 +25,24 @@ export interface VerifiedDirectory extends Verified {
  *
  * @param root where the jail is, for now or for good
  * @param files what was done about each of its entries
+ * @throws JailbuildError VERIFY_FAILED
+ * @throws the reason of the job's signal
  */
-export function verifyDirectory(
-  { manifest, request, resolution }: Planned,
+export async function verifyDirectory(
+  { job, manifest, request, resolution }: Planned,
   root: string,
   files: readonly FileReport[],
-): VerifiedDirectory {
+): Promise<VerifiedDirectory> {
   const known =
     resolution.kind === 'remembered' ? verifiedBefore(manifest, resolution, root) : undefined;
   if (known !== undefined) return known;
   const searchPath = searchPathOf(request, resolution);
-  return verifyPlan(manifest, new Sysroot(root), {
+  const steps = verifyInSteps(manifest, new Sysroot(root), {
     where: 'in the jail',
     originals: copiesOf(resolution, files),
     ...(searchPath === undefined ? {} : { searchPath }),
   });
+  return inTurns(steps, job.options.signal);
 }
 
 /**

@@ -1,3 +1,4 @@
+import { JailbuildError } from '../../errors.js';
 import {
   hostState,
   isJailUnchanged,
@@ -24,8 +25,9 @@ export interface Proven extends Written {
  * build finds that nothing has changed.
  *
  * @throws JailbuildError VERIFY_FAILED
+ * @throws the reason of the job's signal, if nothing was changed
  */
-export function verifyStep(written: Written): Proven {
+export async function verifyStep(written: Written): Promise<Proven> {
   const { planned, files } = written;
   const { job, resolution } = planned;
   const root = locateTarget(job.target).path;
@@ -37,11 +39,28 @@ export function verifyStep(written: Written): Proven {
   ) {
     return { ...written, verifiedFiles: resolution.fingerprint.jail.files };
   }
-  const verified = written.verified ?? verifyDirectory(planned, root, files);
+  const verified = written.verified ?? (await verifyWritten(written, root, isUntouched));
   if (resolution.kind !== 'given' && job.options.record !== false) {
     rememberState(written, root, verified);
   }
   return { ...written, verifiedFiles: verified.files };
+}
+
+/** Of a jail that was changed, nothing is taken back any more. */
+async function verifyWritten(
+  { planned, files, removed }: Written,
+  root: string,
+  isUntouched: boolean,
+): Promise<VerifiedDirectory> {
+  const { target, options } = planned.job;
+  try {
+    return await verifyDirectory(planned, root, files);
+  } catch (error) {
+    if (!options.signal?.aborted || error instanceof JailbuildError) throw error;
+    if (isUntouched && removed.length === 0) throw error;
+    const message = `${target}: is written, but a signal ended its verification: run jailbuild check`;
+    throw new JailbuildError('VERIFY_FAILED', message, target, { cause: error });
+  }
 }
 
 function rememberState(

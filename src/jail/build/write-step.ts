@@ -1,6 +1,6 @@
 import { JailbuildError } from '../../errors.js';
 import type { Entry, Manifest } from '../../manifest/manifest.js';
-import { describePrivileged } from '../../manifest/privileged-files.js';
+import { CAPABILITY_XATTR, describePrivileged } from '../../manifest/privileged-files.js';
 import type { Finding } from '../record/finding.js';
 import { changedRecordText, HistoryChanged, nextRecord } from '../record/next-record.js';
 import { type JailRecord, recordText } from '../record/record.js';
@@ -8,6 +8,7 @@ import type { FileReport } from '../report.js';
 import { locateTarget } from '../target.js';
 import { isPrivileged } from '../write/stage.js';
 import { writeJail } from '../write/write.js';
+import { alteredAmong } from './altered-files.js';
 import { type BuildIntent, changedNotes, intentOf } from './intent.js';
 import { isPruning, recordedFile, recordedOptions } from './job.js';
 import type { Planned } from './plan-step.js';
@@ -54,19 +55,21 @@ export async function writeStep(
       sourceRoot,
       ...given?.guard,
       isTampered,
+      alteredAmong: (found) => alteredAmong(found, planned),
       keep,
       managed,
       typeChanges,
       removals,
       record: (findings) => {
         changes = changedNotes(findings, intent, planned);
-        next = newRecord(withCapabilities(planned, capabilities), intent, findings);
+        const known = new Map([...recordedCapabilities(planned, findings), ...capabilities]);
+        next = newRecord(withCapabilities(planned, known), intent, findings);
         return next === undefined ? undefined : newRecordText(planned, next, findings);
       },
       onCapability: ({ path }, xattrs) => capabilities.set(path, xattrs),
       onFile,
-      onWhole: (root, reports) => {
-        verified = verifyDirectory(planned, root, reports);
+      onWhole: async (root, reports) => {
+        verified = await verifyDirectory(planned, root, reports);
       },
       onWarning: (message) => warnings.push(message),
     });
@@ -86,6 +89,22 @@ export async function writeStep(
     if (error instanceof HistoryChanged) return 'outdated';
     throw error;
   }
+}
+
+/** What the record has of programs with capabilities that stay as they are. */
+function recordedCapabilities(
+  { job: { history } }: Planned,
+  findings: readonly Finding[],
+): Map<string, Entry['xattrs']> {
+  const recorded = new Map<string, Entry['xattrs']>();
+  for (const { path, xattrs } of history.record?.manifest.entries ?? []) {
+    if (xattrs?.[CAPABILITY_XATTR] !== undefined) recorded.set(path, xattrs);
+  }
+  if (recorded.size === 0) return recorded;
+  const staying = new Set(
+    findings.filter(({ as }) => as === 'planned').map(({ entry }) => entry.path),
+  );
+  return new Map([...recorded].filter(([path]) => staying.has(path)));
 }
 
 /** The plan with what is known of programs that were copied with capabilities. */

@@ -2,8 +2,12 @@
 export interface Connection {
   /** @param request whole, its length before it */
   write(request: Buffer): void;
-  /** Says that replies are to come, until `isIdle` of the receiver is true. */
-  expect(): void;
+  /**
+   * Says that replies are to come, for as long as the receiver has operations outstanding.
+   *
+   * @param isAside as `RunOptions` has it
+   */
+  expect(isAside: boolean): void;
   /** Gives up what the program holds for us, and waits until it has. */
   close(): Promise<void>;
 }

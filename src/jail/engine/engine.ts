@@ -35,6 +35,8 @@ export interface RunOptions {
    */
   readonly onCapability?: (index: number, xattrs: Readonly<Record<string, string>>) => void;
   readonly signal?: AbortSignal | undefined;
+  /** Whether the caller works in turns meanwhile, which waiting for replies must not hold up. */
+  readonly isAside?: boolean;
 }
 
 /** Something about an entry that the file system or the rights do not allow. */

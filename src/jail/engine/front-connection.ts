@@ -34,6 +34,7 @@ export class FrontConnection implements Connection {
   readonly #receiver: Receiver;
   readonly #buffer = Buffer.allocUnsafeSlow(1 << 16);
   #isReading = false;
+  #isAside = false;
   #gone: string | undefined;
 
   private constructor(to: FrontChannel, receiver: Receiver) {
@@ -65,7 +66,8 @@ export class FrontConnection implements Connection {
     }
   }
 
-  expect(): void {
+  expect(isAside: boolean): void {
+    this.#isAside = isAside;
     if (this.#isReading) return;
     this.#isReading = true;
     // Whoever asks has something to do until then.
@@ -75,6 +77,7 @@ export class FrontConnection implements Connection {
   async close(): Promise<void> {
     if (this.#gone !== undefined) return;
     this.write(endRequest(0));
+    this.#isAside = false;
     // The reply confirms that locks are released.
     while (this.#gone === undefined && !(await this.#readOnce())) {}
     if (this.#gone === undefined) channel = this.#channel;
@@ -91,7 +94,7 @@ export class FrontConnection implements Connection {
     let count = 0;
     try {
       count =
-        this.#receiver.outstanding() > BLOCKING
+        this.#isAside || this.#receiver.outstanding() > BLOCKING
           ? (await readLater(replies, this.#buffer, 0, this.#buffer.length, null)).bytesRead
           : readSync(replies, this.#buffer);
     } catch (error) {

@@ -85,7 +85,7 @@ export class NativeEngine implements Engine {
   }
 
   async run(operations: readonly Operation[], options: RunOptions = {}): Promise<void> {
-    const { ordered = false, signal } = options;
+    const { ordered = false, signal, isAside } = options;
     const run = ++this.#runs;
     const stop = (): void => {
       this.#connection.write(stopRequest(run));
@@ -121,7 +121,7 @@ export class NativeEngine implements Engine {
         if (pending.length >= AHEAD) await pending[pending.length - AHEAD];
         const job = ++this.#jobs;
         pending.push(this.#listen(job, chunk.length, (reply) => take(first, reply)));
-        this.#ask(runRequest(run, job, isOrdered, chunk, signal !== undefined));
+        this.#ask(runRequest(run, job, isOrdered, chunk, signal !== undefined), isAside);
       }
       const ends = await Promise.all(pending);
       if (signal !== undefined && ends.includes(true)) await abortion(signal);
@@ -206,9 +206,9 @@ export class NativeEngine implements Engine {
     return ended;
   }
 
-  #ask(request: Buffer): void {
+  #ask(request: Buffer, isAside = false): void {
     this.#connection.write(request);
-    this.#connection.expect();
+    this.#connection.expect(isAside);
   }
 
   #take(reply: Reply): void {

@@ -8,6 +8,8 @@ export interface Finding {
   readonly need: 'create' | 'replace' | 'repair' | 'nothing';
   /** For `nothing`: whether the jail's own is as planned, or is the user's and kept. */
   readonly as?: 'planned' | 'kept';
-  /** For `repair`: what the directory has. */
+  /** For `replace`: true if the file differs from the plan in extended attributes alone. */
+  readonly isAltered?: boolean;
+  /** For `repair`: what the directory has; for `planned`: what the file has. */
   readonly found?: BigIntStats;
 }

@@ -133,7 +133,7 @@ export function pathsToKeep(
 ): Set<string> {
   const { record } = history;
   if (policy === 'replace' || record === undefined) return new Set();
-  const isKept = (path: string) => policy === 'keep' || isConfiguration(path);
+  const isKept = (path: string) => isKeptBy(policy, path);
   const own = entriesOwned(record);
   const begun = begunEntries(history);
   const keep = new Set(record.kept.filter((path) => isUpdate || isKept(path)));
@@ -146,6 +146,11 @@ export function pathsToKeep(
     if (next === undefined || !view.isAsMade(next, found)) keep.add(path);
   }
   return keep;
+}
+
+/** Whether a policy keeps a file at a path if the user has changed it. */
+export function isKeptBy(policy: ChangedPolicy, path: string): boolean {
+  return policy === 'keep' || (policy === 'keep-configuration' && isConfiguration(path));
 }
 
 function isConfiguration(path: string): boolean {

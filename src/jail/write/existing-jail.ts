@@ -32,8 +32,8 @@ export async function writeExistingJail(
   target: string,
   options: WriteOptions,
 ): Promise<FileReport[]> {
-  const look = (): Work => {
-    const findings = survey(manifest, target, {
+  const look = async (): Promise<Work> => {
+    const found = survey(manifest, target, {
       noClobber: options.noClobber ?? false,
       keep: options.keep,
       isTampered: options.isTampered,
@@ -41,13 +41,14 @@ export async function writeExistingJail(
       typeChanges: options.typeChanges,
       owners: isPrivileged(),
     });
+    const findings = await withAltered(found, options);
     return {
       findings,
       removals: surveyRemovals(remaining(options), target),
       record: options.record?.(findings),
     };
   };
-  let work = look();
+  let work = await look();
   if (isDone(work) && !isLeftOver(target)) {
     const progress = new Progress(options.onFile);
     reportFound(work, progress);
@@ -56,7 +57,7 @@ export async function writeExistingJail(
   const lock = options.lock ?? (await lockJail(target, options));
   try {
     // Another build may have changed the jail until now.
-    if (options.lock === undefined) work = look();
+    if (options.lock === undefined) work = await look();
     return await change(manifest, target, work, lock, options);
   } catch (error) {
     throw mountInTheWay(error, target) ?? error;
@@ -87,6 +88,20 @@ function remaining({ removals = [], typeChanges }: WriteOptions): readonly Entry
       if (typeChanges.has(at)) return false;
     }
     return true;
+  });
+}
+
+/** Files that were given other extended attributes, which lstat(2) does not tell, are made anew. */
+async function withAltered(
+  findings: readonly Finding[],
+  { noClobber, alteredAmong }: WriteOptions,
+): Promise<readonly Finding[]> {
+  if (noClobber || alteredAmong === undefined) return findings;
+  const altered = await alteredAmong(findings.filter(({ as }) => as === 'planned'));
+  if (altered.size === 0) return findings;
+  return findings.map((finding): Finding => {
+    const { entry } = finding;
+    return altered.has(entry.path) ? { entry, need: 'replace', isAltered: true } : finding;
   });
 }
 

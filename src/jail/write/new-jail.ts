@@ -4,7 +4,7 @@ import { openEngine } from '../engine/open.js';
 import type { Operation } from '../engine/operations.js';
 import { acquire } from '../lock.js';
 import { refuseInsecure } from '../parents.js';
-import { RECORD_NAME, STATE_DIRECTORY } from '../record/state.js';
+import { RECORD_NAME, STAGE_NAME, STATE_DIRECTORY } from '../record/state.js';
 import type { FileReport } from '../report.js';
 import { locateTarget, type Target } from '../target.js';
 import { Fidelity } from './fidelity.js';
@@ -15,6 +15,9 @@ import { afterCommit, type Step, Transaction } from './transaction.js';
 
 /** The longest name of a jail that fits into the name of its stage, in bytes. */
 const MAX_NAME = 240;
+
+/** A plan of more entries takes long enough to verify for signals to be taken meanwhile. */
+const LONG = 256;
 
 /**
  * Makes a jail where there is none, staged beside its place, for rename(2) works within one file
@@ -85,27 +88,37 @@ export async function writeNewJail(
     }
     if (hasCapabilities) record = makeRecord();
     options.onStaged?.();
+    // A jail without a record keeps no state: the message says what to do.
+    const isMarked = record !== undefined && !noSync;
     const steps: Step[] = [
       ...(record === undefined ? [] : writeRecord(stage, record, target)),
+      ...(isMarked ? [markUnsynced(stage, target)] : []),
       {
         operation: { op: 'attributes', path: stage, attributes: freshDirectory() },
         subject: target,
       },
       ...(noSync ? [] : [{ operation: { op: 'sync' }, subject: target } as const]),
     ];
-    const finishing = transaction.run(steps, { ordered: true, signal });
+    const isAside = manifest.entries.length > LONG;
+    const finishing = transaction.run(steps, { ordered: true, signal, isAside });
+    // Awaited below: a failure before that is not one that nobody sees.
+    finishing.catch(() => {});
     const reports = progress.reports(manifest);
     try {
       // While it goes to the disk.
-      options.onWhole?.(path.join(base, stage), reports);
+      await options.onWhole?.(path.join(base, stage), reports);
     } finally {
       await finishing;
     }
+    signal?.throwIfAborted();
     await transaction.run([
       { operation: { op: 'rename', path: stage, to: place }, subject: target },
     ]);
     isInPlace = true;
-    const last: Operation[] = noSync ? [] : [{ op: 'sync-directory', path: path.dirname(place) }];
+    const last: Operation[] = [
+      ...(noSync ? [] : [{ op: 'sync-directory', path: path.dirname(place) } as const]),
+      ...(isMarked ? [{ op: 'remove-tree', path: markOf(place) } as const] : []),
+    ];
     await afterCommit(engine, last, target);
     return reports;
   } catch (error) {
@@ -136,6 +149,18 @@ function makeParents(place: string, base: string): Step[] {
         { operation: { op: 'attributes', path: parent, attributes: freshDirectory() }, subject },
       ];
     });
+}
+
+/**
+ * Marks a jail whose name may not have reached the disk: as where a stage is left, the next build waits
+ * for the disk once more.
+ */
+function markUnsynced(stage: string, target: string): Step {
+  return { operation: { op: 'mkdir', path: markOf(stage) }, subject: target };
+}
+
+function markOf(root: string): string {
+  return `${root}/${STATE_DIRECTORY}/${STAGE_NAME}`;
 }
 
 function writeRecord(stage: string, text: string, target: string): Step[] {

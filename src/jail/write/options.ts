@@ -20,7 +20,7 @@ export interface WriteOptions extends LockOptions {
    *
    * @param root where it is until then
    */
-  readonly onWhole?: (root: string, files: readonly FileReport[]) => void;
+  readonly onWhole?: (root: string, files: readonly FileReport[]) => void | Promise<void>;
   /** Leave what the jail has already. */
   readonly noClobber?: boolean;
   /** Called for each entry as its new content is ready, or is found to be there. */
@@ -44,6 +44,11 @@ export interface WriteOptions extends LockOptions {
   readonly keep?: ReadonlySet<string>;
   /** Whether to replace a file of the jail that has the plan's size, time and attributes. */
   readonly isTampered?: (entry: Entry, found: BigIntStats) => boolean;
+  /**
+   * The paths of files whose extended attributes are to be made anew, among those that look as planned
+   * by lstat(2).
+   */
+  readonly alteredAmong?: (planned: readonly Finding[]) => Promise<ReadonlySet<string>>;
   /** Directories of an existing jail that get the mode and owner of the plan. */
   readonly managed?: ReadonlySet<string>;
   /**

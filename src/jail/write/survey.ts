@@ -61,7 +61,7 @@ export function survey(
       isSameFile(entry, found) &&
       !isTampered?.(entry, found);
     const finding: Finding = isPlanned
-      ? { entry, need: 'nothing', as: 'planned' }
+      ? { entry, need: 'nothing', as: 'planned', found }
       : noClobber || keep?.has(entry.path)
         ? { entry, need: 'nothing', as: 'kept' }
         : { entry, need: 'replace' };

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { chmodSync, copyFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { exec, jailbuild } from '../support/cli.js';
+import { needsRoot } from '../support/need.js';
+import { tempDir } from '../support/temp-dir.js';
+
+const CAPABILITY = 'cap_net_raw=ep';
+
+function run(file: string, ...args: string[]): string {
+  const { status, stdout, stderr } = exec(file, args);
+  assert.equal(status, 0, `${file} ${args.join(' ')}: ${stderr}`);
+  return stdout;
+}
+
+describe('extended attributes that were changed in a jail', needsRoot('setcap', 'setfattr'), () => {
+  const directory = tempDir();
+  const program = path.join(directory, 'granted');
+  copyFileSync('/bin/ls', program);
+  chmodSync(program, 0o755);
+  run('setcap', CAPABILITY, program);
+  const jail = path.join(directory, 'jail');
+  const granted = `${jail}${program}`;
+  const capabilityOf = (file: string) => run('getcap', file).replace(/^\S+ /, '').trim();
+  const build = (...options: string[]) => jailbuild([jail, program, 'id', '-q', ...options]);
+  const isClean = () => assert.equal(jailbuild(['check', jail, '-q']).status, 0);
+
+  test('a capability that was taken away comes back, by update and by build', () => {
+    assert.equal(build().status, 0);
+    for (const again of [() => jailbuild(['update', jail]), () => build()]) {
+      run('setcap', '-r', granted);
+      assert.equal(jailbuild(['check', jail, '-q']).status, 3);
+      const { status, stderr } = again();
+      assert.equal(status, 0, stderr);
+      assert.match(stderr, /granted: was changed in the jail since it was made, and is replaced/);
+      assert.equal(capabilityOf(granted), CAPABILITY);
+      isClean();
+    }
+    assert.equal(jailbuild(['update', jail]).stdout.split('\n').at(-2)?.slice(0, 10), 'Up to date');
+  });
+
+  test('one that was added goes, one that was changed is as before', () => {
+    const id = `${jail}/usr/bin/id`;
+    run('setcap', 'cap_setuid=ep', id);
+    run('setcap', 'cap_setuid=ep', granted);
+    const { stdout, stderr } = jailbuild(['update', jail]);
+    assert.match(stdout, /^~ \/usr\/bin\/id$/m, stderr);
+    assert.equal(capabilityOf(id), '');
+    assert.equal(capabilityOf(granted), CAPABILITY);
+    isClean();
+  });
+
+  test('what the record has of a capability outlives an extension', () => {
+    assert.equal(jailbuild([jail, 'ls', '-q']).status, 0);
+    run('setcap', '-r', program);
+    run('setcap', '-r', granted);
+    const found = jailbuild(['check', jail]);
+    assert.match(found.stdout, /granted.*security\.capability/);
+    run('setcap', CAPABILITY, program);
+    assert.equal(jailbuild(['update', jail, '-q']).status, 0);
+    assert.equal(capabilityOf(granted), CAPABILITY);
+  });
+
+  test('--changed keep leaves them', () => {
+    run('setcap', '-r', granted);
+    assert.equal(build('--keep-changed').status, 0);
+    assert.equal(capabilityOf(granted), '');
+  });
+
+  test('others come back where the record has all of them', () => {
+    const digested = path.join(directory, 'digested');
+    run('setfattr', '-n', 'user.note', '-v', 'kept', program);
+    assert.equal(jailbuild([digested, program, '-q', '--digests']).status, 0);
+    const file = `${digested}${program}`;
+    run('setfattr', '-x', 'user.note', file);
+    run('setfattr', '-n', 'user.other', '-v', 'foreign', file);
+    assert.equal(jailbuild(['update', digested, '-q']).status, 0);
+    const names = run('getfattr', '-d', '--absolute-names', file);
+    assert.match(names, /user\.note="kept"/);
+    assert.doesNotMatch(names, /user\.other/);
+    assert.equal(jailbuild(['check', digested, '-q']).status, 0);
+  });
+});
