@@ -7,7 +7,7 @@ import type { ByteSource, ElfHeaders } from './types.js';
 /** Dynamic tags of the symbol table (gABI; DT_GNU_HASH is GNU's). */
 const DT = { HASH: 4, STRTAB: 5, SYMTAB: 6, STRSZ: 10, GNU_HASH: 0x6ffffef5 } as const;
 
-/** String tables up to this size are read at once, of larger ones a piece per name. */
+/** Names that lie within so many bytes are read at once, others one by one. */
 const WHOLE_TABLE = 8 << 20;
 /** Longer names are cut: only long C++ names are affected, which nothing looks for. */
 const MAX_NAME = 256;
@@ -17,34 +17,84 @@ const BATCH = 4096;
 /** Machines whose DT_HASH has words of 8 bytes in 64-bit files: s390x and Alpha (glibc, Elf_Symndx). */
 const WIDE_HASH_MACHINES = new Set<number>([EM.S390, EM.ALPHA]);
 
+/** Names that are looked for in symbol tables, most of which have none of them. */
+export class WantedNames {
+  readonly #names: ReadonlySet<string>;
+  /** By a hash of their first bytes, where decoding a name to look it up is of any use. */
+  readonly #starts = new Uint8Array(1 << 12);
+
+  /** @param names of ASCII characters, each at least three */
+  constructor(names: Iterable<string>) {
+    this.#names = new Set(names);
+    for (const name of this.#names) this.#starts[startOf(Buffer.from(name, 'latin1'), 0)] = 1;
+  }
+
+  has(name: string): boolean {
+    return this.#names.has(name);
+  }
+
+  /** Returns false if none of the names is at that place. */
+  mayBeAt(bytes: Buffer, at: number): boolean {
+    return this.#starts[startOf(bytes, at)] === 1;
+  }
+}
+
+function startOf(bytes: Buffer, at: number): number {
+  const [one = 0, two = 0, three = 0] = [bytes[at], bytes[at + 1], bytes[at + 2]];
+  return (one ^ (two << 3) ^ (three << 6)) & 0xfff;
+}
+
 /**
  * Returns the names of the functions and objects that a file imports: the undefined entries of its
- * dynamic symbol table. The size of that table follows from the hash tables (gABI chapter 5, "Hash
- * Table"; for DT_GNU_HASH, from the end of the last chain).
+ * dynamic symbol table, in its order. The size of that table follows from the hash tables (gABI chapter
+ * 5, "Hash Table"; for DT_GNU_HASH, from the end of the last chain).
  *
+ * @param wanted leaves out all others
  * @throws JailbuildError MALFORMED_ELF
  */
-export function* importedSymbols(source: ByteSource, headers: ElfHeaders): Generator<string> {
+export function importedSymbols(
+  source: ByteSource,
+  headers: ElfHeaders,
+  wanted?: WantedNames,
+): string[] {
   const tags = symbolTags(source, headers);
-  if (tags === undefined) return;
+  if (tags === undefined) return [];
+  const offsets = undefinedNames(source, headers, tags);
+  const table = stringsAt(source, headers, tags, offsets);
+  const found: string[] = [];
+  for (const offset of offsets) {
+    const { bytes, start } = table(offset);
+    const at = offset - start;
+    if (wanted !== undefined && !wanted.mayBeAt(bytes, at)) continue;
+    const end = bytes.subarray(0, at + MAX_NAME).indexOf(0, at);
+    const name = bytes.toString('latin1', at, end < 0 ? at + MAX_NAME : end);
+    if (wanted?.has(name) !== false) found.push(name);
+  }
+  return found;
+}
+
+/** Returns the offsets of the names of the undefined symbols. */
+function undefinedNames(source: ByteSource, headers: ElfHeaders, tags: SymbolTags): number[] {
   const wide = headers.class === 64;
-  const { u16, u32 } = fieldReader(headers);
+  const { u32 } = fieldReader(headers);
   const size = wide ? 24 : 16;
+  const sectionAt = wide ? 6 : 14;
   const count = undefinedBelow(source, headers, tags);
   const base = offsetOf(source, headers, 'DT_SYMTAB', tags.symtab);
   if (base + count * size > source.size) {
     throw malformed(source, 'DT_SYMTAB', `has ${count} symbols, more than the file holds`);
   }
-  const name = names(source, headers, tags);
-
+  const offsets: number[] = [];
   // The first symbol is no symbol.
   for (let first = 1; first < count; first += BATCH) {
     const many = Math.min(BATCH, count - first);
     const bytes = source.read(base + first * size, many * size);
     for (let at = 0; at + size <= bytes.length; at += size) {
-      if (u16(bytes, at + (wide ? 6 : 14)) === 0) yield name(u32(bytes, at));
+      const isUndefined = bytes[at + sectionAt] === 0 && bytes[at + sectionAt + 1] === 0;
+      if (isUndefined) offsets.push(u32(bytes, at));
     }
   }
+  return offsets;
 }
 
 interface SymbolTags {
@@ -109,23 +159,34 @@ function isExecutable({ type, segments }: ElfHeaders): boolean {
   return type === 'exec' || segments.some((segment) => segment.type === 'interp');
 }
 
-/** Returns a function that reads the name at an offset of the string table, '' beyond its end. */
-function names(source: ByteSource, headers: ElfHeaders, { strtab, strsz }: SymbolTags) {
-  const base = offsetOf(source, headers, 'DT_STRTAB', strtab);
-  // Decoded once: each call into a Buffer takes longer than a search in a string.
-  const whole = strsz <= WHOLE_TABLE ? source.read(base, strsz).toString('latin1') : undefined;
-  return (offset: number): string => {
-    if (offset >= strsz) return '';
-    if (whole !== undefined) {
-      const end = whole.indexOf('\0', offset);
-      return whole.slice(offset, Math.min(end < 0 ? whole.length : end, offset + MAX_NAME));
-    }
-    const bytes = source.read(base + offset, Math.min(MAX_NAME, strsz - offset));
-    const end = bytes.indexOf(0);
-    return bytes.toString('latin1', 0, end < 0 ? bytes.length : end);
-  };
+/** Bytes of a string table, from an offset in it on. */
+interface Strings {
+  readonly bytes: Buffer;
+  readonly start: number;
 }
 
+/** Returns a function that gives the bytes of the string table around an offset, none beyond its end. */
+function stringsAt(
+  source: ByteSource,
+  headers: ElfHeaders,
+  { strtab, strsz }: SymbolTags,
+  offsets: readonly number[],
+): (offset: number) => Strings {
+  const base = offsetOf(source, headers, 'DT_STRTAB', strtab);
+  let first = strsz;
+  let last = 0;
+  for (const offset of offsets) {
+    if (offset >= strsz) continue;
+    first = Math.min(first, offset);
+    last = Math.max(last, offset);
+  }
+  const room = (start: number, end: number) => Math.max(0, Math.min(end + MAX_NAME, strsz) - start);
+  if (last - first <= WHOLE_TABLE) {
+    const all = { bytes: source.read(base + first, room(first, last)), start: first };
+    return () => all;
+  }
+  return (offset) => ({ bytes: source.read(base + offset, room(offset, offset)), start: offset });
+}
 function offsetOf(source: ByteSource, headers: ElfHeaders, field: string, address: number): number {
   const offset = fileOffset(headers.segments, address);
   if (offset === undefined) throw malformed(source, field, 'is not inside any PT_LOAD');

@@ -19,6 +19,11 @@ export interface OpenFile {
    * @throws JailbuildError NOT_READABLE
    */
   read(offset: number, length: number): Buffer;
+  /**
+   * Fills `target` from `offset`; returns the number of bytes, fewer at the end of the file.
+   * @throws JailbuildError NOT_READABLE
+   */
+  readInto(target: Buffer, offset: number): number;
   close(): void;
 }
 
@@ -36,6 +41,10 @@ export class BufferReader implements OpenFile {
 
   read(offset: number, length: number): Buffer {
     return this.#content.subarray(offset, offset + Math.max(0, length));
+  }
+
+  readInto(target: Buffer, offset: number): number {
+    return this.#content.copy(target, 0, offset);
   }
 
   close(): void {}
@@ -75,22 +84,23 @@ export class FileReader implements OpenFile {
       const at = offset - start;
       if (at >= 0 && at + wanted <= bytes.length) return bytes.subarray(at, at + wanted);
     }
-    const bytes = this.#readAll(offset, wanted);
+    const buffer = Buffer.allocUnsafe(wanted);
+    const bytes = buffer.subarray(0, this.readInto(buffer, offset));
     if (bytes.length <= MAX_KEPT_SIZE && this.#kept.length < MAX_KEPT) {
       this.#kept.push({ offset, bytes });
     }
     return bytes;
   }
 
-  #readAll(offset: number, wanted: number): Buffer {
-    const buffer = Buffer.allocUnsafe(wanted);
+  readInto(target: Buffer, offset: number): number {
+    const wanted = Math.max(0, Math.min(target.length, this.size - offset));
     let done = 0;
     while (done < wanted) {
-      const count = this.#readSome(buffer, done, wanted - done, offset + done);
+      const count = this.#readSome(target, done, wanted - done, offset + done);
       if (count === 0) break;
       done += count;
     }
-    return buffer.subarray(0, done);
+    return done;
   }
 
   #readSome(buffer: Buffer, at: number, length: number, offset: number): number {

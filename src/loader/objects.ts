@@ -2,6 +2,7 @@ import { isElf } from '../elf/headers.js';
 import { type Identification, readIdentification } from '../elf/identification.js';
 import { EF, EM } from '../elf/machines.js';
 import { FIRST_READ, parseElf } from '../elf/parse.js';
+import { ReadAhead } from '../elf/read-ahead.js';
 import type { ByteSource, ElfFile, ElfHeaders } from '../elf/types.js';
 import { JailbuildError } from '../errors.js';
 import type { Sysroot, Trace } from '../fs/sysroot.js';
@@ -28,6 +29,7 @@ export class ObjectTable {
   readonly #byIdentity = new Map<string, LookedAt>();
   /** Whether files begin with the magic number, known even for files that were not parsed. */
   readonly #isElf = new Map<string, boolean>();
+  readonly #readAhead = new ReadAhead();
   readonly #known: (found: Trace) => KnownObject | undefined;
   readonly #alsoRead: (source: ByteSource, elf: ElfFile, found: Trace) => void;
 
@@ -107,10 +109,11 @@ export class ObjectTable {
   #read(found: Trace): LookedAt {
     const reader = this.sysroot.open(found);
     try {
-      const start = reader.read(0, FIRST_READ);
+      const source = this.#readAhead.of(reader);
+      const start = source.read(0, FIRST_READ);
       try {
-        const elf = parseElf(reader, start);
-        this.#alsoRead(reader, elf, found);
+        const elf = parseElf(source, start);
+        this.#alsoRead(source, elf, found);
         return { identification: elf.identification, elf };
       } catch (error) {
         if (!(error instanceof JailbuildError) || error.code === 'NOT_READABLE') throw error;

@@ -81,6 +81,7 @@ class Image implements ProcessImage {
   readonly #identities = new Set<string>();
   #baselineEdges = 0;
   #baselineMissing = 0;
+  #baselineObjects = 0;
 
   constructor(program: LoadedObject, interpreter: LoadedObject | undefined, search: LibrarySearch) {
     this.#program = program;
@@ -110,8 +111,12 @@ class Image implements ProcessImage {
       const library = missing[this.#baselineMissing];
       if (library !== undefined) this.missing.push(library);
     }
-    for (const object of objects) this.#addLoaded(object);
-    for (const object of audited) this.#addLoaded(object);
+    // Without a new one, there is nothing to do again.
+    if (objects.length + audited.length !== this.#baselineObjects) {
+      this.#baselineObjects = objects.length + audited.length;
+      for (const object of objects) this.#addLoaded(object);
+      for (const object of audited) this.#addLoaded(object);
+    }
     this.#addWarnings(this.#baseline);
     const byOrigin = this.#search.originWarning(this.#program, this.loaded);
     if (byOrigin !== undefined && !this.warnings.includes(byOrigin)) this.warnings.push(byOrigin);

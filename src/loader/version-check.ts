@@ -1,3 +1,4 @@
+import type { SymbolVersions } from '../elf/types.js';
 import type { MissingLibrary, MissingVersion } from '../manifest/manifest.js';
 import type { LoadedObject } from './loaded-object.js';
 
@@ -8,9 +9,59 @@ export interface VersionReport {
   readonly warnings: readonly string[];
 }
 
+const NO_PROBLEMS: VersionReport = { missing: [], warnings: [] };
+
 /** The version that glibc requires objects with DT_RELR to need. */
 const RELR_VERSION = 'GLIBC_ABI_DT_RELR';
 const LIBC_NAME = /^libc\.so\./;
+
+/** What an object needs of the library of one name. */
+interface NeedsOfLibrary {
+  readonly name: string;
+  readonly versions: readonly string[];
+  /** The last library that was found to define all of them. */
+  metBy: SymbolVersions | undefined;
+}
+
+/** By the versions of an object. */
+const needsOf = new WeakMap<SymbolVersions, readonly NeedsOfLibrary[]>();
+
+/**
+ * Returns whether all versions that an object needs are defined, as nearly always. Processes share most
+ * pairs of objects, which are compared once.
+ *
+ * @param named returns the object of the process with a name
+ */
+function areVersionsMet(
+  versions: SymbolVersions,
+  named: (name: string) => LoadedObject | undefined,
+): boolean {
+  if (versions.problem !== undefined || lacksRelr(versions)) return false;
+  let all = needsOf.get(versions);
+  if (all === undefined) {
+    const byName = new Map<string, string[]>();
+    for (const { file, version } of versions.needs) {
+      const known = byName.get(file);
+      if (known === undefined) byName.set(file, [version]);
+      else known.push(version);
+    }
+    all = [...byName].map(([name, names]) => ({ name, versions: names, metBy: undefined }));
+    needsOf.set(versions, all);
+  }
+  return all.every((needs) => {
+    const theirs = named(needs.name)?.elf.dynamic?.versions;
+    if (theirs === undefined || theirs.problem !== undefined) return false;
+    if (needs.metBy === theirs) return true;
+    const { defines } = theirs;
+    if (defines === undefined || !needs.versions.every((one) => defines.has(one))) return false;
+    needs.metBy = theirs;
+    return true;
+  });
+}
+
+function lacksRelr({ hasRelr, needs }: SymbolVersions): boolean {
+  return hasRelr && needs.length > 0 && !needs.some(({ version }) => version === RELR_VERSION);
+}
 
 /**
  * Compares DT_VERNEED of one object with DT_VERDEF of those that it names (glibc elf/dl-version.c,
@@ -28,7 +79,7 @@ export function checkVersions(
   stopsAtUnversioned: boolean,
 ): VersionReport {
   const { versions, needed = [] } = object.elf.dynamic ?? {};
-  if (versions === undefined) return { missing: [], warnings: [] };
+  if (versions === undefined || areVersionsMet(versions, named)) return NO_PROBLEMS;
   const neededBy = object.trace.path;
   const missing: MissingLibrary[] = [];
   const warnings = new Set<string>();
@@ -60,8 +111,7 @@ export function checkVersions(
     }
   }
 
-  const lacksRelr = versions.hasRelr && versions.needs.length > 0;
-  if (lacksRelr && !versions.needs.some(({ version }) => version === RELR_VERSION)) {
+  if (lacksRelr(versions)) {
     const name = needed.find((item) => LIBC_NAME.test(item));
     const libc = name === undefined ? undefined : named(name);
     if (name !== undefined && libc?.elf.dynamic?.versions.defines?.has(RELR_VERSION)) {

@@ -31,7 +31,7 @@ import {
 } from './process/module-contexts.js';
 import { NameService } from './process/name-service.js';
 import { PRELOAD, preloadNames } from './process/preload.js';
-import { RunningProcess } from './process/running-process.js';
+import { CollectedEdges, RunningProcess } from './process/running-process.js';
 import { GLIBC_SONAME, type ObjectFacts, RuntimeFacts } from './process/runtime-facts.js';
 import { ScriptResolver, type ShellScript } from './scripts/script-resolver.js';
 import { atOnce, type Steps } from './steps.js';
@@ -96,6 +96,7 @@ export class ProgramResolver {
   readonly #libraries = new Map<string, UsedLibrary>();
   readonly #loaderFiles: LoaderFiles;
   readonly #searches = new Map<string, { flavor: LoaderFlavor; search: LibrarySearch }>();
+  readonly #collected = { glibc: new CollectedEdges(), musl: new CollectedEdges() };
   readonly #scripts: ScriptResolver;
   /** Programs seen: how many interpreters each starts until one is no script; endless while it is followed. */
   readonly #interpreters = new Map<string, number>();
@@ -112,6 +113,8 @@ export class ProgramResolver {
   readonly #ofModules = new Set<string>();
   /** Names that objects of the jail have for the loader. */
   readonly #sonames = new Set<string>();
+  /** Objects of processes. */
+  readonly #noted = new Set<Trace>();
   readonly #preloaded = new Set<RunningProcess>();
   readonly #hints = new Hints();
   readonly #loaderWarnings = new Set<string>();
@@ -355,7 +358,7 @@ export class ProgramResolver {
     { kind }: LoaderFlavor,
     onMissing: (library: MissingLibrary) => void,
   ): RunningProcess {
-    const process = new RunningProcess(image, this.#files, {
+    const process = new RunningProcess(image, this.#files, this.#collected[kind], {
       onLookup: (edge) => {
         if (kind === 'glibc') this.#noteLookup(edge);
       },
@@ -473,6 +476,8 @@ export class ProgramResolver {
   }
 
   #noteLibrary(process: RunningProcess, library: LoadedObject): void {
+    if (this.#noted.has(library.trace)) return;
+    this.#noted.add(library.trace);
     this.#noteSoname(library.trace, library.elf);
     const soname = library.elf.dynamic?.soname;
     if (soname === undefined || this.#libraries.has(library.trace.path)) return;

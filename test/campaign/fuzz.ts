@@ -132,12 +132,7 @@ function mutate(random: Random, { bytes, regions, strings }: Seed): MutatedSourc
 /** What every reader of ELF files makes of one. */
 function readAll(source: MutatedSource): void {
   const { headers } = parseElf(source);
-  const attempts = [
-    () => readNotes(source, headers),
-    () => {
-      for (const _ of importedSymbols(source, headers));
-    },
-  ];
+  const attempts = [() => readNotes(source, headers), () => importedSymbols(source, headers)];
   for (const attempt of attempts) {
     try {
       attempt();

@@ -1,14 +1,15 @@
-// Usage: npm run campaign:kill [-- POINTS [SEED]]
+// Usage: npm run campaign:kill [-- POINTS [SEED [script|front]]]
 // Kills builds, extensions, updates and removals at work, and looks at what they leave. Run as root, after npm run build.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { killAtWork } from './kill.js';
 
-const [points = '400', seed = '1'] = process.argv.slice(2);
+const [points = '400', seed = '1', by = 'script'] = process.argv.slice(2);
+const started = by === 'front' ? 'front' : 'script';
 delete process.env.NODE_EXTRA_CA_CERTS;
 const scratch = mkdtempSync('/srv/jailbuild-kill-');
 const start = performance.now();
 try {
-  const results = await killAtWork(scratch, Number(points), Number(seed));
+  const results = await killAtWork(scratch, Number(points), Number(seed), started);
   for (const { name, killed, finished, failures, ...left } of results) {
     console.log(
       `${name}: ${killed} killed (then ${left.old} old, ${left.partly} partly new, ${left.new} new), ${finished} ended before; ${failures.length} failures`,

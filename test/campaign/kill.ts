@@ -19,7 +19,15 @@ import { exec, JAILBUILD, jailbuild } from '../support/cli.js';
 import { onPath } from '../support/need.js';
 import { Random } from './random.js';
 
-/** What is killed: the native writer, the command above it, or both before either can react. */
+/** How the command is started: by Node, which starts the writer, or by the writer, which starts Node. */
+export type Started = 'script' | 'front';
+
+const WORDS: Readonly<Record<Started, readonly string[]>> = {
+  script: [process.execPath, JAILBUILD],
+  front: [path.join(path.dirname(JAILBUILD), 'jailbuild')],
+};
+
+/** What is killed: the native writer, the command in Node, or both before either can react. */
 const VICTIMS = ['both', 'writer', 'command'] as const;
 
 /** The system calls by which the native writer changes anything; each call of each is a moment. */
@@ -43,6 +51,7 @@ interface Scenario {
   readonly record: string | undefined;
   /** Calls of each kind by one thread, at most, in a run that nobody kills. */
   readonly counts: ReadonlyMap<string, number>;
+  readonly started: Started;
 }
 
 /** What a jail holds beside the state of jailbuild: a line for each path. */
@@ -72,13 +81,15 @@ export interface KillResult {
  *
  * @param scratch an empty directory; what is made in it is left to the caller
  * @param points how many kills, over all scenarios
+ * @param started how the commands that are killed are started
  */
 export async function killAtWork(
   scratch: string,
   points: number,
   seed: number,
+  started: Started = 'script',
 ): Promise<KillResult[]> {
-  const scenarios = makeScenarios(scratch);
+  const scenarios = makeScenarios(scratch, started);
   const random = new Random(seed);
   const results = scenarios.map(({ name }): KillResult => {
     return { name, killed: 0, finished: 0, old: 0, partly: 0, new: 0, failures: [] };
@@ -127,7 +138,8 @@ async function killOnce(
   };
   try {
     if (scenario.start !== undefined) copy(scenario.start, jail);
-    const killed = await runAndKill(scenario.args(jail), moment, `${directory}/log`);
+    const words = [...WORDS[scenario.started], ...scenario.args(jail)];
+    const killed = await runAndKill(words, moment, `${directory}/log`);
     rmSync(`${directory}/log`, { force: true });
     if (killed) result.killed++;
     else result.finished++;
@@ -183,7 +195,7 @@ function compare(
  * @returns whether the moment came
  */
 async function runAndKill(
-  args: readonly string[],
+  words: readonly string[],
   { call, count, victim }: Moment,
   log: string,
 ): Promise<boolean> {
@@ -192,7 +204,7 @@ async function runAndKill(
     [
       ...['-f', '-o', log, '-e', `trace=${call}`],
       ...['-e', `inject=${call}:signal=SIGSTOP:when=${count}`],
-      ...[process.execPath, JAILBUILD, ...args],
+      ...words,
     ],
     { stdio: 'ignore' },
   );
@@ -211,7 +223,8 @@ async function runAndKill(
   }
   if (stopped !== undefined) {
     const writer = statusOf(stopped, 'Tgid');
-    const command = statusOf(String(writer), 'PPid');
+    // The writer is the parent of Node or its child.
+    const command = childOf(writer) ?? statusOf(String(writer), 'PPid');
     // Never 0 or 1: these would be whole groups, or the machine's first process.
     if (!(writer > 1 && command > 1)) throw new Error(`cannot find the writer of ${stopped}`);
     if (victim !== 'writer') process.kill(command, 'SIGKILL');
@@ -234,13 +247,19 @@ function goOn(pid: number): void {
   }
 }
 
+/** The one child of a process; undefined if it has none. */
+function childOf(pid: number): number | undefined {
+  const [child] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').match(/\d+/) ?? [];
+  return child === undefined ? undefined : Number(child);
+}
+
 /** A number in /proc/PID/status. */
 function statusOf(pid: string, field: string): number {
   const status = readFileSync(`/proc/${pid}/status`, 'latin1');
   return Number(new RegExp(`^${field}:\\s+(\\d+)$`, 'm').exec(status)?.[1]);
 }
 
-function makeScenarios(scratch: string): Scenario[] {
+function makeScenarios(scratch: string, started: Started): Scenario[] {
   const host = `${scratch}/host`;
   const more = MORE.filter((name) => onPath(name));
   const options = ['--sysroot', host, '--quiet'];
@@ -263,12 +282,12 @@ function makeScenarios(scratch: string): Scenario[] {
   succeed(build(all));
   const remove = (jail: string) => ['remove', jail, '--quiet'];
   return [
-    scenario('a new jail', undefined, build, scratch),
-    scenario('more programs', few, extend, scratch),
-    scenario('an update', old, update, scratch),
-    scenario("an update of a jail with a user's changes", users, update, scratch),
-    scenario('a removal', few, remove, scratch),
-    scenario("a removal of a jail with a user's changes", users, remove, scratch),
+    scenario('a new jail', undefined, build, scratch, started),
+    scenario('more programs', few, extend, scratch, started),
+    scenario('an update', old, update, scratch, started),
+    scenario("an update of a jail with a user's changes", users, update, scratch, started),
+    scenario('a removal', few, remove, scratch, started),
+    scenario("a removal of a jail with a user's changes", users, remove, scratch, started),
   ];
 }
 
@@ -277,6 +296,7 @@ function scenario(
   start: string | undefined,
   args: Scenario['args'],
   scratch: string,
+  started: Started,
 ): Scenario {
   const directory = mkdtempSync(path.join(scratch, 'model-'));
   const jail = `${directory}/jail`;
@@ -285,14 +305,14 @@ function scenario(
   const log = `${directory}/log`;
   const { status, stderr } = exec('strace', [
     ...['-f', '-o', log, '-e', `trace=${CALLS.join(',')}`],
-    ...[process.execPath, JAILBUILD, ...args(jail)],
+    ...[...WORDS[started], ...args(jail)],
   ]);
   if (status !== 0) throw new Error(`${name}: ${stderr}`);
   const after = treeAt(jail);
   const record = recordAt(jail);
   const counts = countCalls(readFileSync(log, 'latin1'));
   rmSync(directory, { recursive: true });
-  return { name, start, args, before, after, record, counts };
+  return { name, start, args, before, after, record, counts, started };
 }
 
 function treeAt(jail: string): Tree {

@@ -71,7 +71,7 @@ function withSymbols(kind: Kind, hash: 'gnu' | 'sysv', symbols = SYMBOLS) {
 
 function imports(bytes: Buffer): string[] {
   const source = new MemorySource(bytes);
-  return [...importedSymbols(source, parseElf(source).headers)].filter((name) => name !== '');
+  return importedSymbols(source, parseElf(source).headers).filter((name) => name !== '');
 }
 
 describe('imported symbols', () => {

@@ -61,7 +61,7 @@ describe('beside readelf', needs('readelf'), () => {
           /^ +\d+: \S+ +\d+ \S+ +\S+ +\S+ .*\bUND (\S+?)(?:@\S+)?(?: \(\d+\))?$/gm,
         ),
       ];
-      const ours = [...importedSymbols(bytes, elf.headers)].filter((name) => name !== '');
+      const ours = importedSymbols(bytes, elf.headers).filter((name) => name !== '');
       // readelf prints names up to a length of its own.
       const isShort = (name: string) => name.length < 200 && /^[\x21-\x7e]+$/.test(name);
       assert.deepEqual(
@@ -114,7 +114,7 @@ describe('hostile files', () => {
       const hostile = source(bytes, 'hostile');
       for (const read of [
         () => inspectElf(hostile),
-        () => [...importedSymbols(hostile, parseElf(hostile).headers)],
+        () => importedSymbols(hostile, parseElf(hostile).headers),
         () => parseElf(hostile).dynamic?.versions,
         () => dlopenNeeds(readNotes(hostile, parseElf(hostile).headers), hostile),
       ]) {

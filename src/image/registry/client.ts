@@ -14,6 +14,11 @@ export interface RegistryAccess {
   readonly tlsVerify?: boolean;
   /** File of certificate authorities (PEM) to trust in addition to the system's. */
   readonly caFile?: string;
+  /**
+   * A directory with authorities (`*.crt`) and client certificates (`*.cert` with `*.key`). The default is that of
+   * the registry in /etc/containers/certs.d or /etc/docker/certs.d.
+   */
+  readonly certDir?: string;
   /** With users and passwords. The default is those of podman, skopeo and docker. */
   readonly authFile?: string;
 }
@@ -339,6 +344,7 @@ export class RegistryClient {
       keepAlive: true,
       rejectUnauthorized: this.#options.tlsVerify !== false,
       ca: this.#authorities(),
+      ...clientCertificate(this.#certificates()),
     });
     return this.#agent;
   }
@@ -349,12 +355,19 @@ export class RegistryClient {
     const { SSL_CERT_FILE, NODE_EXTRA_CA_CERTS } = process.env;
     const system = SSL_CERT_FILE ? [SSL_CERT_FILE] : SYSTEM_AUTHORITIES;
     const extra = NODE_EXTRA_CA_CERTS ? [NODE_EXTRA_CA_CERTS] : [];
-    const found = [...system, ...extra, ...certificatesOf(this.name.host)].map(readIfThere);
+    const found = [...system, ...extra, ...this.#certificates().filter(isAuthority)].map(
+      readIfThere,
+    );
     return [
       ...rootCertificates,
       ...found.filter((text) => text !== undefined),
       ...(caFile === undefined ? [] : [readAuthority(caFile)]),
     ];
+  }
+
+  #certificates(): readonly string[] {
+    const { certDir } = this.#options;
+    return certDir === undefined ? certificatesOf(this.name.host) : certificatesIn(certDir);
   }
 
   /** Closes idle connections. */
@@ -463,17 +476,52 @@ function readAuthority(file: string): string {
   throw new JailbuildError('USAGE', `--registry-ca ${file}: has no certificate in PEM form`, file);
 }
 
-/** Returns authorities configured for one host (containers-certs.d(5)). */
-function certificatesOf(host: string): string[] {
+/** Returns files configured for one host (containers-certs.d(5)). */
+function certificatesOf(host: string): readonly string[] {
   for (const directory of CERTIFICATE_DIRECTORIES) {
-    const own = path.join(directory, host);
     try {
-      return readdirSync(own).flatMap((name) =>
-        name.endsWith('.crt') ? [path.join(own, name)] : [],
-      );
+      return filesIn(path.join(directory, host));
     } catch {
       // Most hosts have none.
     }
   }
   return [];
+}
+
+/** @throws JailbuildError NOT_READABLE */
+function certificatesIn(directory: string): readonly string[] {
+  try {
+    return filesIn(directory);
+  } catch (error) {
+    throw new JailbuildError('NOT_READABLE', `${directory}: ${strerror(error)}`, directory);
+  }
+}
+
+function filesIn(directory: string): readonly string[] {
+  return readdirSync(directory)
+    .sort()
+    .map((name) => path.join(directory, name));
+}
+
+function isAuthority(file: string): boolean {
+  return file.endsWith('.crt');
+}
+
+/**
+ * The first client certificate among files, with its key (containers-certs.d(5)).
+ *
+ * @throws JailbuildError NOT_READABLE
+ */
+function clientCertificate(files: readonly string[]): { cert?: string; key?: string } {
+  const file = files.find((name) => name.endsWith('.cert'));
+  if (file === undefined) return {};
+  return { cert: readPem(file), key: readPem(file.replace(/\.cert$/, '.key')) };
+}
+
+function readPem(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new JailbuildError('NOT_READABLE', `${file}: ${strerror(error)}`, file);
+  }
 }

@@ -8,7 +8,13 @@ import type { Reason } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import { nearest } from '../../text/suggest.js';
 import type { Resolution } from '../additions.js';
-import { isShell, runsCommandLines, startedShell, startsByName } from '../advice/shell.js';
+import {
+  isShell,
+  runsCommandLines,
+  startedShell,
+  startsByName,
+  startsPrograms,
+} from '../advice/shell.js';
 import type { FoundProgram } from '../find-program.js';
 import { ALTERNATIVES, alternativeLinks } from './alternatives.js';
 import {
@@ -33,6 +39,8 @@ const DATA = /^\/usr\/(share|lib|libexec)\/(.*\/)?([^./]+|[^/]+\.(conf|cfg|desc)
 const MAX_DATA = 4 << 10;
 /** Files of a package that are read for the names of programs. */
 const MAX_DATA_FILES = 256;
+/** The C library, by which all programs could start others. */
+const LIBC = /^libc\.(so|musl)\b/;
 /** Data in a directory of its own. */
 const SHARED = /^\/usr\/share\/[^/]+\/./;
 /** What programs convert that convert at all; all of glibc's modules have 8 MB. */
@@ -90,7 +98,7 @@ class Expansion {
   readonly #few = new Set<InstalledPackage>();
   readonly #dependencies = new Map<InstalledPackage, ReadonlySet<InstalledPackage>>();
   readonly #locales = new Set<string>();
-  /** Packages of requested programs that look others up on PATH. */
+  /** Packages of requested programs and shell scripts that look others up on PATH. */
   readonly #drivers = new Set<InstalledPackage>();
   /** Packages that links of others enable. */
   readonly #enabled = new Set<InstalledPackage>();
@@ -172,15 +180,32 @@ class Expansion {
     const { sysroot, programs } = this.#resolution;
     for (const { trace } of requested) {
       const { elf, facts } = programs.read(trace.stat.identity);
-      if (startsByName(facts?.imports ?? [])) {
+      const isShellScript = programs.shellScripts.some(
+        (script) => script.trace.path === trace.path,
+      );
+      if (isShellScript || startsByName(facts?.imports ?? [])) {
         for (const owner of this.#families.ownersOf(trace)) {
           if (!owner.isEssential) this.#drivers.add(owner);
         }
       }
-      const mentions =
-        elf === undefined ? scriptMentions(sysroot, trace) : mentionsOf(sysroot, trace, elf);
-      this.#mentions.push(mentions);
+      if (elf === undefined) this.#mentions.push(scriptMentions(sysroot, trace));
+      else if (startsPrograms(facts?.imports ?? []) || this.#startsByLibrary(elf)) {
+        this.#mentions.push(mentionsOf(sysroot, trace, elf));
+      }
     }
+  }
+
+  /** Whether a library that a program links may start others for it, as libpipeline does for man. */
+  #startsByLibrary(elf: ElfFile): boolean {
+    const { sysroot, files, programs } = this.#resolution;
+    const wanted = new Set(elf.dynamic?.needed ?? []);
+    return files.withReason('needed').some((path) => {
+      const library = sysroot.trace(path);
+      if (!isTrace(library)) return false;
+      const { elf: read, facts } = programs.read(library.stat.identity);
+      const name = read?.dynamic?.soname ?? baseName(path);
+      return wanted.has(name) && !LIBC.test(name) && startsPrograms(facts?.imports ?? []);
+    });
   }
 
   #isMentioned(name: string): boolean {

@@ -43,6 +43,27 @@ export const LIBC_FUNCTIONS: ReadonlySet<string> = new Set(
   LIBRARIES.flatMap(({ functions }) => functions),
 );
 
+interface Use {
+  readonly library: LibcLibrary;
+  /** The function that leads to it. */
+  readonly feature: string;
+}
+
+/** By the list of imports itself: each file has one, and many processes have the file. */
+const uses = new WeakMap<readonly string[], readonly Use[]>();
+
+function usesOf(imports: readonly string[]): readonly Use[] {
+  let known = uses.get(imports);
+  if (known === undefined) {
+    known = LIBRARIES.flatMap((library) => {
+      const feature = library.functions.find((name) => imports.includes(name));
+      return feature === undefined ? [] : [{ library, feature }];
+    });
+    uses.set(imports, known);
+  }
+  return known;
+}
+
 /**
  * Opens the libraries that glibc opens for the functions that an object imports.
  *
@@ -57,9 +78,8 @@ export function openLibcLibraries(
   imports: readonly string[],
   choice: DlopenChoice,
 ): string[] {
-  return LIBRARIES.flatMap(({ functions, priority, soname, without }) => {
-    const feature = functions.find((name) => imports.includes(name));
-    if (feature === undefined || RANK[priority] > RANK[choice]) return [];
+  return usesOf(imports).flatMap(({ library: { priority, soname, without }, feature }) => {
+    if (RANK[priority] > RANK[choice]) return [];
     const name = soname(glibc);
     const isThere = process.opens(name, glibc, ({ rule }) => ({
       kind: 'dlopen',

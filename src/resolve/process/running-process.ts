@@ -1,14 +1,48 @@
+import type { Trace } from '../../fs/sysroot.js';
 import type { LoadedObject } from '../../loader/loaded-object.js';
 import type { Edge, ProcessImage, VariantEdge } from '../../loader/process.js';
 import type { NotFound } from '../../loader/search-result.js';
-import type { MissingLibrary, Reason } from '../../manifest/manifest.js';
+import type { MissingLibrary, Reason, SearchRule } from '../../manifest/manifest.js';
 import { FileCollection } from '../file-collection.js';
 
 /** Is told of what the loader of a process does. */
 export interface ProcessWatcher {
+  /** Called once for look-ups that many processes make in the same way. */
   onLookup(edge: Edge): void;
   onVariant(edge: VariantEdge): void;
   onMissing(library: MissingLibrary): void;
+}
+
+/** Where a name led the last time. */
+interface Collected {
+  readonly to: Trace;
+  readonly rule: SearchRule;
+}
+
+/**
+ * The look-ups of one loader that are in a collection. Most processes share libraries, which find the same
+ * ones by the same rules: to add these anew for each process takes longer than finding them.
+ */
+export class CollectedEdges {
+  /** By the object that needs, and the name. */
+  readonly #searched = new Map<Trace, Map<string, Collected>>();
+  /** The same where an object of the process had the name. */
+  readonly #loaded = new Map<Trace, Map<string, Collected>>();
+
+  /** Notes a look-up; returns false if it was the last one of its name as well. */
+  add({ by, name, rule, to, lookup }: Edge): boolean {
+    const edges = lookup === undefined ? this.#loaded : this.#searched;
+    let names = edges.get(by.trace);
+    if (names === undefined) {
+      names = new Map();
+      edges.set(by.trace, names);
+    }
+    const target = lookup ?? to.trace;
+    const known = names.get(name);
+    if (known?.to === target && known.rule === rule) return false;
+    names.set(name, { to: target, rule });
+    return true;
+  }
 }
 
 /** A process whose objects go into a collection, those too that it opens while it runs. */
@@ -16,13 +50,23 @@ export class RunningProcess {
   readonly #image: ProcessImage;
   readonly #files: FileCollection;
   readonly #watcher: ProcessWatcher;
+  readonly #collected: CollectedEdges;
+  /** By the object that opens them, and the name. */
+  readonly #opened = new Map<string, Edge>();
   #edges = 0;
   #variants = 0;
   #missing = 0;
 
-  constructor(image: ProcessImage, files: FileCollection, watcher: ProcessWatcher) {
+  /** @param collected what processes of the same loader have added to the files */
+  constructor(
+    image: ProcessImage,
+    files: FileCollection,
+    collected: CollectedEdges,
+    watcher: ProcessWatcher,
+  ) {
     this.#image = image;
     this.#files = files;
+    this.#collected = collected;
     this.#watcher = watcher;
     this.#collect();
   }
@@ -49,8 +93,11 @@ export class RunningProcess {
    * @returns undefined if it was found
    */
   open(name: string, by: LoadedObject, reason: (edge: Edge) => Reason): NotFound | undefined {
-    const result = this.#image.open(name, by);
+    const key = `${by.trace.path}\0${name}`;
+    const result = this.#opened.get(key) ?? this.#image.open(name, by);
     if (!('to' in result)) return result;
+    // An object that the process has is no news, and will not be either.
+    if (result.lookup === undefined) this.#opened.set(key, result);
     this.#files.add(result.lookup ?? result.to.trace, reason(result));
     this.#watcher.onLookup(result);
     this.#collect();
@@ -60,7 +107,9 @@ export class RunningProcess {
   /** Adds what the loader has found since the last time. */
   #collect(): void {
     const { edges, variants, missing } = this.#image;
-    for (const edge of edges.slice(this.#edges)) {
+    for (; this.#edges < edges.length; this.#edges++) {
+      const edge = edges[this.#edges];
+      if (edge === undefined || !this.#collected.add(edge)) continue;
       const { by, name, rule, to, lookup } = edge;
       this.#files.add(lookup ?? to.trace, { kind: 'needed', by: by.trace.path, name, rule });
       this.#watcher.onLookup(edge);
@@ -75,7 +124,6 @@ export class RunningProcess {
       this.#watcher.onVariant(edge);
     }
     for (const library of missing.slice(this.#missing)) this.#watcher.onMissing(library);
-    this.#edges = edges.length;
     this.#variants = variants.length;
     this.#missing = missing.length;
   }

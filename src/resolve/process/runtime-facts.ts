@@ -1,4 +1,4 @@
-import { importedSymbols } from '../../elf/imports.js';
+import { importedSymbols, WantedNames } from '../../elf/imports.js';
 import { type DlopenNeed, dlopenNeeds, readNotes } from '../../elf/notes.js';
 import type { ByteSource, ElfFile } from '../../elf/types.js';
 import { JailbuildError } from '../../errors.js';
@@ -41,7 +41,7 @@ export class RuntimeFacts {
     if (dynamic === undefined) return;
     const warnings: string[] = [];
     this.#byIdentity.set(stat.identity, {
-      imports: tolerate<string[]>(warnings, [], () => watched(importedSymbols(source, headers))),
+      imports: tolerate<string[]>(warnings, [], () => importedSymbols(source, headers, WATCHED)),
       dlopens: tolerate<DlopenNeed[]>(warnings, [], () =>
         dlopenNeeds(readNotes(source, headers), source),
       ),
@@ -69,18 +69,10 @@ function tolerate<T>(warnings: string[], otherwise: T, read: () => T): T {
   }
 }
 
-const WATCHED: ReadonlySet<string> = new Set([
+const WATCHED = new WantedNames([
   ...NSS_FUNCTIONS.keys(),
   ...LIBC_FUNCTIONS,
   ...HINT_FUNCTIONS,
   ...SPAWN_FUNCTIONS,
   'nl_langinfo',
 ]);
-
-function watched(names: Iterable<string>): string[] {
-  const found: string[] = [];
-  for (const name of names) {
-    if (WATCHED.has(name)) found.push(name);
-  }
-  return found;
-}
