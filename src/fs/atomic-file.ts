@@ -23,41 +23,41 @@ import { fromBytes, readLink, realPathOf, toBytes } from './path-bytes.js';
 import { ZEROS } from './sparse-files.js';
 import { writeAll } from './write-all.js';
 
-/** Looks a path up without opening what is there (open(2)); Node has no name for it. */
+/** Finds a path without opening the file (open(2)); Node does not define it. */
 const O_PATH = 0o10000000;
 const { O_CREAT, O_EXCL, O_NOCTTY, O_NONBLOCK, O_RDWR, O_WRONLY } = constants;
 
 const STDOUT = 1;
-/** How long to wait for the other end of a full pipe, or of a fifo, in milliseconds. */
+/** How long to wait for the other end of a full pipe or a fifo, in milliseconds. */
 const PAUSE = 5;
 /** The kernel follows at most this many links in one look-up (path_resolution(7)). */
 const MAX_LINKS = 40;
-/** The age from which another machine's draft counts as abandoned, in milliseconds. */
+/** The age at which another machine's draft counts as abandoned, in milliseconds. */
 const ABANDONED = 24 * 60 * 60 * 1000;
 
 /**
- * Somewhere to write to. A regular file appears whole at `commit`, or not at all; a device, a fifo and
- * a descriptor are written to as they are. All methods throw JailbuildError WRITE_FAILED.
+ * A destination for output. A regular file appears complete at `commit` or not at all; devices, fifos and descriptors
+ * are written directly. All methods throw JailbuildError WRITE_FAILED.
  */
 export interface OutputFile {
   /** Bytes written so far. */
   readonly size: number;
-  /** Whether what was written can be replaced by `patch`, and is nowhere to be seen before `commit`. */
+  /** Whether `patch` can replace what was written, and nothing is visible before `commit`. */
   readonly isDraft: boolean;
   readonly isTerminal: Promise<boolean>;
   append(...chunks: readonly Uint8Array[]): Promise<void>;
-  /** Replaces what was written at an offset before. Only for drafts. */
+  /** Replaces bytes written earlier at an offset. Drafts only. */
   patch(offset: number, bytes: Uint8Array): void;
-  /** Puts the file in place: a draft by one rename(2). */
+  /** Puts the file in place, a draft by one rename(2). */
   commit(): void;
-  /** Gives the output up. May follow a `commit`, and then does nothing. */
+  /** Abandons the output. Does nothing after `commit`. */
   discard(): void;
 }
 
 /**
- * Opens the output that a path leads to. Symbolic links are followed, as by tar(1) and cp(1), and the
- * regular file at their end is replaced; one that exists keeps its mode, and its owner where we may set
- * it. Nothing is written yet, but everything that refuses to be written to is found out.
+ * Opens the output that a path leads to. Follows symbolic links, as tar(1) and cp(1) do, and replaces the regular file
+ * they lead to, preserving its mode, and its owner where permitted. Writes nothing yet, but detects every destination
+ * that cannot be written.
  *
  * @param signal ends the wait for the reader of a fifo
  * @throws JailbuildError WRITE_FAILED
@@ -79,12 +79,12 @@ export async function openOutput(file: string, signal?: AbortSignal): Promise<Ou
   }
 }
 
-/** Standard output, named `-`. */
+/** Returns standard output, named `-`. */
 export function standardOutput(): OutputFile {
   return new StreamOutput(STDOUT, 'standard output', false);
 }
 
-/** Whether a path is another name of our standard output, such as /dev/stdout. */
+/** Returns whether a path is another name for this process's standard output, such as /dev/stdout. */
 export function isStandardOutput(file: string): boolean {
   try {
     return ownDescriptor(file) === STDOUT;
@@ -94,7 +94,7 @@ export function isStandardOutput(file: string): boolean {
   }
 }
 
-/** Returns whether a path leads to something that is written to directly, such as a device or a fifo. */
+/** Returns whether a path leads to something written directly, such as a device or a fifo. */
 export function isStream(file: string): boolean {
   try {
     if (ownDescriptor(file) !== undefined) return true;
@@ -107,9 +107,9 @@ export function isStream(file: string): boolean {
 }
 
 /**
- * Opens a new file in a directory of ours, such as a part of an image layout.
+ * Opens a new file in a directory that jailbuild made, such as part of an image layout.
  *
- * @param file where it is to be, unless `commit` says otherwise; whatever is there is replaced
+ * @param file the destination unless `commit` names another; an existing file is replaced
  * @throws JailbuildError WRITE_FAILED
  */
 export function draftFile(file: string): Draft {
@@ -121,8 +121,8 @@ export function draftFile(file: string): Draft {
 }
 
 /**
- * The number of our own descriptor that a path names. To open /dev/stdout anew would begin again at
- * the start of the file that the shell has put there, and does not work for a socket.
+ * Returns the descriptor of this process that a path names. Opening /dev/stdout again would start at the beginning of
+ * the shell's file, and fails for a socket.
  */
 function ownDescriptor(file: string): number | undefined {
   let at = path.resolve(file);
@@ -146,11 +146,11 @@ function ownDescriptor(file: string): number | undefined {
 interface Held {
   readonly fd: number;
   readonly stat: BigIntStats;
-  /** Whether it was made just now, in the place that a dangling link leads to. */
+  /** Whether the file was just created as the target of a dangling link. */
   readonly isNew: boolean;
 }
 
-/** Holds what is at a path, which the kernel has looked up; undefined if nothing is. */
+/** Opens what the kernel finds at a path, or returns undefined if nothing exists there. */
 function openWhat(file: string): Held | undefined {
   const open = (isNew: boolean): Held => {
     const fd = openSync(toBytes(file), O_PATH);
@@ -179,13 +179,13 @@ async function openHeld(held: Held, file: string, signal?: AbortSignal): Promise
     if (found !== undefined && found.dev === stat.dev && found.ino === stat.ino) {
       return Draft.create(real, file, stat, isNew);
     }
-    // It has no name any more: somebody holds it open.
+    // It has no name any more: a process holds it open.
   }
   const out = await openForWriting(magic, stat, signal);
   return new StreamOutput(out, file, true);
 }
 
-/** Opens what is no regular file, once it has a reader where it is a fifo. */
+/** Opens anything but a regular file; for a fifo, waits until it has a reader. */
 async function openForWriting(
   magic: string,
   stat: BigIntStats,
@@ -197,7 +197,7 @@ async function openForWriting(
     try {
       const fd = openSync(magic, flags);
       if (!stat.isFIFO()) return fd;
-      // The reader is there: what follows does not wait, and need not ask again and again.
+      // The reader is present: a blocking descriptor avoids polling for EAGAIN.
       try {
         return openSync(magic, O_WRONLY);
       } finally {
@@ -210,7 +210,7 @@ async function openForWriting(
   }
 }
 
-/** Something that is written to as it is. */
+/** An output that is written directly. */
 class StreamOutput implements OutputFile {
   size = 0;
   readonly isDraft = false;
@@ -218,7 +218,7 @@ class StreamOutput implements OutputFile {
   readonly #name: string;
   #isOurs: boolean;
 
-  /** @param isOurs whether to close the descriptor */
+  /** @param isOurs whether `discard` and `commit` close the descriptor */
   constructor(fd: number, name: string, isOurs: boolean) {
     this.#fd = fd;
     this.#name = name;
@@ -253,7 +253,7 @@ class StreamOutput implements OutputFile {
   }
 }
 
-/** A regular file in the making. */
+/** A regular file being written. */
 export class Draft implements OutputFile {
   size = 0;
   readonly isDraft = true;
@@ -275,9 +275,9 @@ export class Draft implements OutputFile {
   }
 
   /**
-   * @param real the file's path, at the end of all links
-   * @param name what messages call it
-   * @param like what is replaced
+   * @param real the file's path with all links resolved
+   * @param name the name used in messages
+   * @param like the file that is replaced
    */
   static create(real: string, name: string, like?: BigIntStats, isNew = false): Draft {
     const directory = path.dirname(real);
@@ -289,12 +289,12 @@ export class Draft implements OutputFile {
     return new Draft(fd, draft, real, name, isNew);
   }
 
-  /** Where the draft lies, for a program that writes it. */
+  /** Returns the draft's path, for a program that writes it. */
   get path(): string {
     return this.#draft;
   }
 
-  /** A hole of what is written becomes one of the draft. */
+  /** Appends chunks; holes in the input become holes in the draft. */
   async append(...chunks: readonly Uint8Array[]): Promise<void> {
     for (let rest = chunks; rest.length > 0; ) {
       const hole = rest.indexOf(ZEROS);
@@ -319,7 +319,7 @@ export class Draft implements OutputFile {
     }
   }
 
-  /** @param to another path in the same file system */
+  /** @param to another path on the same file system */
   commit(to = this.#real): void {
     this.#isOpen = false;
     try {
@@ -345,7 +345,7 @@ export class Draft implements OutputFile {
   }
 }
 
-/** A directory that appears whole, by one rename(2), or not at all. */
+/** A directory that appears complete, by one rename(2), or not at all. */
 export class DraftDirectory {
   readonly path: string;
   readonly #target: string;
@@ -404,7 +404,7 @@ export class DraftDirectory {
   }
 }
 
-/** The file that is replaced keeps what its owner gave it, as far as we may: the owner comes first. */
+/** Gives a draft the owner, where permitted, and then the permission bits of the file that it replaces. */
 function keepAccess(draft: string, { uid, gid, mode }: BigIntStats): void {
   try {
     chownSync(toBytes(draft), Number(uid), Number(gid));
@@ -416,7 +416,7 @@ function keepAccess(draft: string, { uid, gid, mode }: BigIntStats): void {
 
 let drafts = 0;
 
-/** The name of a draft identifies its process, so that abandoned drafts can be recognized. */
+/** Returns the name of a draft, which identifies its process so that abandoned drafts can be recognized. */
 function draftPath(directory: string): string {
   return path.join(directory, `.jailbuild-${process.pid}-${system()}-${drafts++}.tmp`);
 }
@@ -425,7 +425,7 @@ const DRAFT_NAME = /^\.jailbuild-(\d+)-([0-9a-f]+)-\d+\.tmp$/;
 
 let knownSystem: string | undefined;
 
-/** Tells apart the systems in which a process number means something: this boot, this PID namespace. */
+/** Identifies the system in which a process number is valid: this boot and this PID namespace. */
 function system(): string {
   if (knownSystem === undefined) {
     try {
@@ -452,13 +452,13 @@ function removeAbandoned(directory: string): void {
       if (stat.uid !== process.geteuid?.()) continue;
       const isAbandoned =
         where === system() ? !isAlive(Number(pid)) : Date.now() - stat.mtimeMs > ABANDONED;
-      // Anyone who can replace the directory meanwhile could have another directory emptied.
+      // Anyone who can replace the directory meanwhile could redirect the removal to another one.
       const isShared = (above.mode & 0o022) !== 0 && (above.mode & 0o1000) === 0;
       if (!isAbandoned || (stat.isDirectory() && isShared)) continue;
       rmSync(toBytes(at), { recursive: true, force: true });
     }
   } catch (error) {
-    // To clean up is not what was asked for.
+    // Failing to clean up must not fail the command.
     if (errnoOf(error) === undefined) throw error;
   }
 }
@@ -472,7 +472,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** As `writeAll`, with errors for the user. */
+/** Calls `writeAll` and converts its errors for the user. */
 async function writeTo(
   fd: number,
   chunks: readonly Uint8Array[],
@@ -486,7 +486,7 @@ async function writeTo(
   }
 }
 
-/** A system's error as one for the user. */
+/** Converts a system error into one for the user. */
 export function writeFailed(name: string, error: unknown): unknown {
   if (errnoOf(error) === undefined) return error;
   return new JailbuildError('WRITE_FAILED', `${name}: ${strerror(error)}`, name);

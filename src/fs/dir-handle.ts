@@ -17,9 +17,9 @@ import { fromBytes, toBytes } from './path-bytes.js';
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
 
 /**
- * A directory that is held open, so that its names are looked up in it and nowhere else, whatever
- * becomes of its path meanwhile: openat(2) by way of /proc/self/fd (proc(5)), for Node has no other.
- * Symbolic links are never followed. All methods throw the system's errors.
+ * A directory held open, so that its names are looked up in it whatever happens to its path: openat(2) through
+ * /proc/self/fd (proc(5)), since Node offers no other way. Never follows symbolic links. All methods throw system
+ * errors.
  */
 export class HeldDirectory {
   readonly #fd: number;
@@ -28,17 +28,17 @@ export class HeldDirectory {
     this.#fd = fd;
   }
 
-  /** Opens a directory by a path whose symbolic links are the user's own and followed. */
+  /** Opens a directory by a path from the user, following its symbolic links. */
   static open(path: string): HeldDirectory {
     return new HeldDirectory(openSync(toBytes(path), O_RDONLY | O_DIRECTORY));
   }
 
-  /** Opens a directory in this one. ENOTDIR or ELOOP if it is a symbolic link. */
+  /** Opens a subdirectory. Throws ENOTDIR or ELOOP for a symbolic link. */
   directory(name: string): HeldDirectory {
     return new HeldDirectory(openSync(this.#at(name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
   }
 
-  /** Opens a file in this one for reading, without waiting for the other end of a fifo. */
+  /** Opens a file in this directory for reading, without waiting for the other end of a fifo. */
   file(name: string): number {
     return openSync(this.#at(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   }
@@ -47,7 +47,7 @@ export class HeldDirectory {
     return readdirSync(`/proc/self/fd/${this.#fd}`, { encoding: 'buffer' }).map(fromBytes).sort();
   }
 
-  /** What a name refers to, or undefined. */
+  /** Returns the attributes of a name, or undefined if it does not exist. */
   lstat(name: string): BigIntStats | undefined {
     return lstatSync(this.#at(name), { bigint: true, throwIfNoEntry: false });
   }
@@ -61,8 +61,8 @@ export class HeldDirectory {
   }
 
   /**
-   * Gives a name to new content, for its owner alone, by a rename. What lies at `name.new` is taken for
-   * the rest of such an attempt.
+   * Replaces a file by a rename, readable by its owner alone. Overwrites `name.new`, the remains of an interrupted
+   * attempt.
    */
   replaceFile(name: string, content: string | Buffer): void {
     const next = this.#at(`${name}.new`);

@@ -2,19 +2,20 @@ import { closeSync, fstatSync, readSync } from 'node:fs';
 import { JailbuildError, strerror } from '../errors.js';
 import type { HeldTree } from './held-tree.js';
 
-/** Parts of a file that are kept while it is open: as many, and of this size at most. */
+/** Maximum number of file parts kept while a file is open, and the maximum size of each, in bytes. */
 const MAX_KEPT = 16;
 
 const MAX_KEPT_SIZE = 256 << 10;
 
-/** A regular file that is open for reading in parts. */
+/** A regular file open for reading in parts. */
 export interface OpenFile {
   /** The path inside its root, for messages. */
   readonly path: string;
-  /** Bytes. */
+  /** Size in bytes. */
   readonly size: number;
   /**
-   * Up to `length` bytes from `offset`; fewer at the end of the file. They are not to be written to.
+   * Returns up to `length` bytes from `offset`; fewer at the end of the file. The caller must not modify them.
+   *
    * @throws JailbuildError NOT_READABLE
    */
   read(offset: number, length: number): Buffer;
@@ -26,7 +27,7 @@ export interface OpenFile {
   close(): void;
 }
 
-/** A file whose content is in memory. */
+/** A file held in memory. */
 export class BufferReader implements OpenFile {
   readonly path: string;
   readonly size: number;
@@ -50,8 +51,7 @@ export class BufferReader implements OpenFile {
 }
 
 /**
- * Reads parts of one file. Every read is bounded by the file's size when it was opened. What lies in a
- * part that was read before is not read again.
+ * Reads parts of one file. Every read is bounded by the file's size when it was opened. Parts already read are cached.
  */
 export class FileReader implements OpenFile {
   readonly path: string;
@@ -61,7 +61,7 @@ export class FileReader implements OpenFile {
 
   /**
    * @param source the file's path in the tree
-   * @param inside what messages call it
+   * @param inside the name used in messages
    * @throws JailbuildError NOT_READABLE
    */
   constructor(tree: HeldTree, source: string, inside = source) {

@@ -20,27 +20,29 @@ export interface FileStat {
   readonly size: number;
   /** Nanoseconds since the epoch. */
   readonly mtimeNs: bigint;
-  /** Device and inode: equal for two names of one file. */
+  /** Device and inode: equal for hard links to the same file. */
   readonly identity: string;
-  /** The numbers of a device node. */
+  /** Major and minor numbers of a device node. */
   readonly device?: { readonly major: number; readonly minor: number };
 }
 
 /**
- * A tree of files, asked name by name. Paths are absolute inside the tree, and have no links, `.` or
- * `..` on the way.
+ * A read-only tree of files. Paths are absolute inside the tree and contain no links, `.` or `..` before the last
+ * component.
  */
 export interface FileView {
   /**
-   * A file's own attributes; undefined if it is not there.
-   * @throws the system's errors
+   * Returns a file's attributes without following links, or undefined if it does not exist.
+   *
+   * @throws system errors
    */
   lstat(path: string): FileStat | undefined;
-  /** The text of a symbolic link. */
+  /** Returns the target of a symbolic link. */
   readlink(path: string): string;
   /**
-   * The names in a directory, in no order.
-   * @throws the system's errors
+   * Returns the unsorted names in a directory.
+   *
+   * @throws system errors
    */
   names(path: string): string[];
   /**
@@ -48,15 +50,15 @@ export interface FileView {
    * @throws JailbuildError NOT_READABLE
    */
   open(path: string): OpenFile;
-  /** Whether others than root and the caller can change what is in a directory; false without it. */
+  /** Returns whether users other than root and the caller can change a directory's entries. Absent means false. */
   isShared?(directory: string): boolean;
 }
 
 /** A directory of the real file system as a tree. */
 export class DirectoryView implements FileView {
-  /** The directory's path, without links, and without a slash at its end; '' for `/`. */
+  /** The directory's path with all links resolved and no trailing slash; '' for `/`. */
   readonly prefix: string;
-  /** By which all is read. */
+  /** Performs all reads. */
   readonly tree: HeldTree;
 
   constructor(prefix: string) {
@@ -96,7 +98,7 @@ export class DirectoryView implements FileView {
     return this.tree.isShared(directory);
   }
 
-  /** The path in the real file system. */
+  /** Returns a path in the real file system. */
   realPath(path: string): string {
     return this.prefix === '' ? path : this.prefix + path;
   }

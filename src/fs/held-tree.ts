@@ -10,17 +10,17 @@ import {
 import { errnoOf, JailbuildError } from '../errors.js';
 import { fromBytes, listNames, toBytes } from './path-bytes.js';
 
-/** Opens without reading: what only leads further (open(2)); Node has no name for it. */
+/** Opens a path component without reading it (open(2)); Node does not define it. */
 const O_PATH = 0o10000000;
 const { O_DIRECTORY, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 
-/** Of what has become a link or a fifo meanwhile, neither another file is read nor a writer awaited. */
+/** If the file was replaced by a link or a fifo meanwhile, neither follow the link nor wait for a writer. */
 const READ = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 
-/** Directories that are held at once; of a deeper tree the way is walked anew. */
+/** Maximum number of directories held at once; deeper trees are walked again. */
 const MAX_HELD = 64;
 
-/** Trees that hold directories at once: the one that began first gives its own up for another. */
+/** Maximum number of trees holding directories at once; the oldest gives up its own for another. */
 const MAX_HOLDERS = 8;
 
 interface HeldDirectory {
@@ -28,39 +28,39 @@ interface HeldDirectory {
   readonly fd: number;
 }
 
-/** What trees hold, in the order in which they began. */
+/** Directories held by each tree, oldest tree first. */
 const holders = new Set<HeldDirectory[]>();
 
 /**
- * Reads a tree that others may change meanwhile, and follows no symbolic link in it: somebody who
- * exchanges a directory for a link to `/` makes nothing of the host appear in it.
+ * Reads a tree that others may change meanwhile, and follows no symbolic link in it: replacing a directory by a link to
+ * `/` exposes nothing of the host.
  *
- * Of the host itself, where none but root and the caller can rename anything on the way, a path is as good
- * as a descriptor and is taken. Any other tree may be a jail's, whose own root can rename all that is in
- * it. There, and below the first directory of others, each component is opened in the one before, by way
- * of /proc/self/fd (proc(5)), as openat2(2) does with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS. Node
- * has no openat2, and asking another program costs more than it: the way to the last directory is kept.
+ *  On the host itself, where only root and the caller can rename anything on the way, a path is as safe as a descriptor
+ * and is used. Any other tree may be a jail, whose own root can rename anything in it. There, and below the first
+ * directory that others control, each component is opened relative to the one before through /proc/self/fd (proc(5)),
+ * as openat2(2) does with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS. Node has no openat2, and a helper program would cost
+ * more than this: the chain to the last directory is kept open.
  *
- * All paths start with a slash and have no links on the way. All methods throw the system's errors,
+ *  All paths start with a slash and contain no links before the last component. All methods throw system errors,
  * ENOTDIR or ELOOP for a component that has become a link.
  */
 export class HeldTree {
   readonly #root: string;
   readonly #trusted = new Map<string, boolean>();
-  /** The way to the last directory, from the first whose path is not enough on. */
+  /** Open directories on the way to the last one, from the first whose path cannot be trusted. */
   readonly #held: HeldDirectory[] = [];
 
-  /** @param root the tree's real path, without links; '' for `/` */
+  /** @param root the tree's real path with all links resolved; '' for `/` */
   constructor(root: string) {
     this.#root = root === '/' ? '' : root;
   }
 
-  /** Opens a file for reading, which is not a link, without waiting for the other end of a fifo. */
+  /** Opens a file for reading, refusing links, without waiting for the other end of a fifo. */
   open(inside: string): number {
     return openSync(toBytes(this.#at(inside)), READ);
   }
 
-  /** What is at a path; undefined if nothing is. */
+  /** Returns the attributes at a path, or undefined if nothing exists there. */
   lstat(inside: string): BigIntStats | undefined {
     let at: string;
     try {
@@ -72,7 +72,7 @@ export class HeldTree {
     return lstatSync(toBytes(at), { bigint: true, throwIfNoEntry: false });
   }
 
-  /** The same; nothing is where the way is no longer one of directories. */
+  /** As `lstat`; also undefined if a component on the way is no longer a directory. */
   find(inside: string): BigIntStats | undefined {
     try {
       return this.lstat(inside);
@@ -82,7 +82,7 @@ export class HeldTree {
     }
   }
 
-  /** The names in a directory, in no order. */
+  /** Returns the unsorted names in a directory. */
   names(inside: string): string[] {
     const path = this.#root + (inside === '/' ? '' : inside);
     if (this.#isFixed(path)) return listNames(path || '/');
@@ -94,12 +94,12 @@ export class HeldTree {
     }
   }
 
-  /** The text of a symbolic link. */
+  /** Returns the target of a symbolic link. */
   readlink(inside: string): string {
     return fromBytes(readlinkSync(toBytes(this.#at(inside)), { encoding: 'buffer' }));
   }
 
-  /** The same; '', which no link has, for what is no longer one. */
+  /** As `readlink`; returns '' if it is no longer a link. */
   targetOf(inside: string): string {
     try {
       return this.readlink(inside);
@@ -109,20 +109,17 @@ export class HeldTree {
     }
   }
 
-  /**
-   * Whether others than root and the caller can put something else in the place of a directory, or of
-   * what is in it.
-   */
+  /** Returns whether users other than root and the caller can replace a directory or its entries. */
   isShared(directory: string): boolean {
     return !this.#isTrusted(directory === '/' ? this.#root : this.#root + directory);
   }
 
-  /** Gives up what is held. The tree can be used again. */
+  /** Closes all held directories. The tree can be used again. */
   close(): void {
     letGo(this.#held, 0);
   }
 
-  /** A path for system calls that leads to what is at a path of the tree, and through no link. */
+  /** Returns a path for system calls that reaches a path of the tree without following links. */
   #at(inside: string): string {
     const path = inside === '/' ? this.#root : this.#root + inside;
     const cut = path.lastIndexOf('/');
@@ -131,8 +128,8 @@ export class HeldTree {
   }
 
   /**
-   * Whether none but root and the caller can put something else in the place of a directory, or of what
-   * is in it: in a sticky one, others rename only what is theirs (rename(2)).
+   * Returns whether only root and the caller can replace a directory or its entries. In a sticky directory, others can
+   * rename only their own entries (rename(2)).
    */
   #isTrusted(directory: string): boolean {
     const known = this.#trusted.get(directory);
@@ -144,13 +141,13 @@ export class HeldTree {
     return isTrusted;
   }
 
-  /** Whether the path of a directory leads nowhere else meanwhile. */
+  /** Returns whether a directory's path cannot be redirected meanwhile. */
   #isFixed(directory: string): boolean {
     const isOfTree = this.#root !== '' && directory.length > this.#root.length;
     return (!isOfTree || !isProcMounted()) && this.#isTrusted(directory);
   }
 
-  /** Opens a directory component after component, and keeps the way. */
+  /** Opens a directory component by component and keeps the chain. */
   #hold(directory: string): string {
     while (!isAtOrBelow(directory, this.#held.at(-1)?.path))
       letGo(this.#held, this.#held.length - 1);
@@ -189,8 +186,8 @@ function letGo(held: HeldDirectory[], from: number): void {
 }
 
 /**
- * Gives up what all trees hold, at the end of a job: a file system with an open directory cannot be
- * unmounted. A tree that is still used opens what it needs again.
+ * Closes the directories held by all trees, at the end of a job: a file system with an open directory cannot be
+ * unmounted. Trees still in use reopen what they need.
  */
 export function releaseTrees(): void {
   for (const held of holders) letGo(held, 0);

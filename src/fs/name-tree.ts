@@ -1,8 +1,8 @@
-/** The directories that a set of paths makes, and the names in each. */
+/** The directories implied by a set of paths, and the names in each. */
 export class NameTree {
   readonly #names = new Map<string, Set<string>>([['/', new Set()]]);
 
-  /** Adds an absolute path, with the directories on the way to it. */
+  /** Adds an absolute path and its parent directories. */
   add(path: string): void {
     const cut = path.lastIndexOf('/');
     const directory = path.slice(0, cut) || '/';
@@ -16,12 +16,12 @@ export class NameTree {
     this.add(directory);
   }
 
-  /** Whether a path is a directory: `/`, or one that an added path lies in. */
+  /** Returns whether a path is a directory: `/`, or a parent of an added path. */
   has(directory: string): boolean {
     return this.#names.has(directory);
   }
 
-  /** Returns the names in a directory, none if there is no such. */
+  /** Returns the names in a directory, or an empty set if it does not exist. */
   in(directory: string): ReadonlySet<string> {
     return this.#names.get(directory) ?? new Set();
   }

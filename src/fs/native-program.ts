@@ -2,10 +2,9 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /**
- * Where a C program built for this machine is. The build puts it beside the bundles; the sources find
- * it in the project's dist.
+ * Locates a C program built for this machine: beside the bundles in a package, in dist when run from source.
  *
- * @returns `found` is undefined where it is not built; `expected` is the first place looked at
+ * @returns `found` is undefined if it is not built; `expected` is the first path tried
  */
 export function nativeProgram(name: string): {
   readonly found: string | undefined;

@@ -4,18 +4,18 @@ import type { FileStat, FileView } from './file-view.js';
 import { NameTree } from './name-tree.js';
 import type { Sysroot } from './sysroot.js';
 
-/** A file that hides the one below at its path. */
+/** A file that hides the one at its path in the tree below. */
 export interface PlacedFile {
   readonly stat: FileStat;
-  /** The text of a symbolic link. */
+  /** The target of a symbolic link. */
   readonly target?: string | undefined;
-  /** Whether others can change what is in a directory that this is a copy of. */
+  /** Returns whether others can change the entries of the directory that this is a copy of. */
   isShared?(): boolean;
-  /** Opens its content; absent for what is not a regular file. */
+  /** Opens its content; absent unless it is a regular file. */
   open?(): OpenFile;
 }
 
-/** Directories that placed files are in and that the tree below does not have. */
+/** Attributes of directories that only placed files imply. */
 const IMPLIED: Omit<FileStat, 'identity'> = {
   type: 'directory',
   mode: 0o755,
@@ -25,7 +25,7 @@ const IMPLIED: Omit<FileStat, 'identity'> = {
   mtimeNs: 0n,
 };
 
-/** A tree with further files placed over it, as a jail will be: look-ups in it find both. */
+/** A tree with further files placed over it, as a jail will be; look-ups find both. */
 export class OverlayView implements FileView {
   readonly #below: Sysroot;
   readonly #placed = new Map<string, PlacedFile>();
@@ -35,7 +35,7 @@ export class OverlayView implements FileView {
     this.#below = below;
   }
 
-  /** Places a file at a path without links on the way, in front of what may be there. */
+  /** Places a file at a path without links on the way, hiding any file already there. */
   place(path: string, file: PlacedFile): void {
     this.#placed.set(path, file);
     this.#names.add(path);
@@ -72,7 +72,7 @@ export class OverlayView implements FileView {
     return this.#directoryBelow(directory) !== undefined && this.#below.isShared(directory);
   }
 
-  /** What is below where a directory is placed may be anything, or not be reachable. */
+  /** Below a placed directory, the lower tree may have anything, or something unreachable. */
   #directoryBelow(path: string): FileStat | undefined {
     try {
       const stat = this.#below.lstat(path);

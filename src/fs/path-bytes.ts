@@ -1,26 +1,25 @@
 import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
 
 /**
- * Paths are bytes, strings are not. A name that is no UTF-8 has, in a string, a lone surrogate
- * U+DC80 to U+DCFF for each byte that belongs to no character, as PEP 383 has it: such strings name
- * every path, no two the same one, and JSON writes them as `\udc80` to `\udcff`.
+ * Represents paths, which are bytes, as strings. Each byte that is not valid UTF-8 becomes a lone surrogate U+DC80 to
+ * U+DCFF (PEP 383). Every path has exactly one such string, and JSON writes the surrogates as `\udc80` to `\udcff`.
  */
 
-/** What Node puts where bytes are no UTF-8. */
+/** The character Node substitutes for bytes that are not UTF-8. */
 const REPLACEMENT = '\ufffd';
 const ESCAPED_BYTE = 0xdc00;
 
-/** A path for a system call: the string itself unless it has escaped bytes. */
+/** Returns a path for a system call: the string itself unless it has escaped bytes. */
 export function toBytes(path: string): string | Buffer {
   return path.isWellFormed() ? path : encode(path);
 }
 
-/** The bytes of a path. */
+/** Returns the bytes of a path. */
 export function pathBuffer(path: string): Buffer {
   return path.isWellFormed() ? Buffer.from(path) : encode(path);
 }
 
-/** The string for a path's bytes. */
+/** Returns the string for a path's bytes. */
 export function fromBytes(bytes: Buffer): string {
   const text = bytes.toString('utf8');
   if (!text.includes(REPLACEMENT) || Buffer.from(text).equals(bytes)) return text;
@@ -47,7 +46,7 @@ function encode(path: string): Buffer {
   return Buffer.concat(parts);
 }
 
-/** The length of the character at a place, 0 if there is none (RFC 3629, section 4). */
+/** Returns the length in bytes of the UTF-8 sequence at an offset, 0 if invalid (RFC 3629, section 4). */
 function sequenceLength(bytes: Buffer, at: number): number {
   for (const length of [1, 2, 3, 4]) {
     const part = bytes.subarray(at, at + length);
@@ -58,7 +57,7 @@ function sequenceLength(bytes: Buffer, at: number): number {
   return 0;
 }
 
-/** The text of a symbolic link. */
+/** Returns the target of a symbolic link. */
 export function readLink(realPath: string): string {
   const text = readlinkSync(toBytes(realPath));
   return text.includes(REPLACEMENT)
@@ -66,7 +65,7 @@ export function readLink(realPath: string): string {
     : text;
 }
 
-/** The names in a directory, in no order. */
+/** Returns the unsorted names in a directory. */
 export function listNames(realPath: string): string[] {
   const names = readdirSync(toBytes(realPath), { encoding: 'utf8' });
   return names.some((name) => name.includes(REPLACEMENT))
@@ -74,16 +73,16 @@ export function listNames(realPath: string): string[] {
     : names;
 }
 
-/** A path without links: realpath(3). */
+/** Resolves all links of a path: realpath(3). */
 export function realPathOf(path: string): string {
-  // The other realpathSync makes a string of every path.
+  // The other realpathSync decodes every path to a string.
   const real = realpathSync.native(toBytes(path), { encoding: 'utf8' });
   return real.includes(REPLACEMENT)
     ? fromBytes(realpathSync.native(toBytes(path), { encoding: 'buffer' }))
     : real;
 }
 
-/** The words of our command line behind the program and the script (proc_pid_cmdline(5)). */
+/** Returns the arguments of this process after the program and the script (proc_pid_cmdline(5)). */
 export function commandLineWords(argv: readonly string[]): readonly string[] {
   if (!argv.some((word) => word.includes(REPLACEMENT))) return argv;
   const words: string[] = [];
@@ -97,8 +96,8 @@ export function commandLineWords(argv: readonly string[]): readonly string[] {
 }
 
 /**
- * Has process.cwd(), and path.resolve() with it, name a working directory whose path is no UTF-8: Node
- * makes another path of it. One that is gone stays an error of whoever asks for it.
+ * Makes process.cwd(), and so path.resolve(), correct for a working directory whose path is not UTF-8, which Node would
+ * decode to a different path. A deleted one still causes an error where it is used.
  */
 export function keepWorkingDirectory(): void {
   try {
@@ -106,6 +105,6 @@ export function keepWorkingDirectory(): void {
     const real = fromBytes(readlinkSync('/proc/self/cwd', { encoding: 'buffer' }));
     process.cwd = () => real;
   } catch {
-    // It is not asked for by every command.
+    // Not every command needs it.
   }
 }

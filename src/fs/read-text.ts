@@ -5,10 +5,10 @@ import { toBytes } from './path-bytes.js';
 const CHUNK = 1 << 16;
 
 /**
- * Reads a text that the user names: a file, or a device or pipe as far as the limit goes.
+ * Reads a text file named by the user, or a device or pipe up to the limit.
  *
  * @param limit bytes
- * @throws JailbuildError NOT_READABLE, also for what is longer than the limit
+ * @throws JailbuildError NOT_READABLE, also for content longer than the limit
  */
 export function readTextFile(file: string, limit: number): string {
   const refuse = (why: string): JailbuildError =>

@@ -1,7 +1,7 @@
 import { type BigIntStats, lstatSync, readFileSync } from 'node:fs';
 import { DirectoryView, type FileStat, type FileType } from './file-view.js';
 
-/** Attributes of one file that the file system could not be given, or not without rights. */
+/** Attributes of one file that could not be set on the file system, for example without root. */
 export interface RecordedAttributes {
   readonly type: FileType;
   /** Permission bits with set-uid, set-gid and sticky. */
@@ -10,22 +10,22 @@ export interface RecordedAttributes {
   readonly gid: number;
   readonly major?: number;
   readonly minor?: number;
-  /** Base64 of the values, by full name. */
+  /** Values in base64, by full name. */
   readonly xattrs?: Readonly<Record<string, string>>;
 }
 
-/** Lies beside the directory that it describes, which is named `root`. */
+/** Name of the file beside the directory it describes, which is named `root`. */
 export const ATTRIBUTES_FILE = 'attributes.json';
 export const RECORDED_ROOT = 'root';
 
 export type AttributesByPath = ReadonlyMap<string, RecordedAttributes>;
 
 /**
- * Reads what was recorded of a directory: an image that was unpacked without the rights of root keeps
- * owners, modes, devices and extended attributes beside its files, as fakeroot(1) does.
+ * Reads the attributes recorded for a directory: an image unpacked without root keeps owners, modes, devices and
+ * extended attributes beside its files, as fakeroot(1) does.
  *
  * @param root the directory's real path
- * @returns undefined for a directory like any other, and for a record that others may have written
+ * @returns undefined for an ordinary directory, and for a record that others may have written
  */
 export function recordedAttributes(root: string): AttributesByPath | undefined {
   if (!root.endsWith(`/${RECORDED_ROOT}`)) return undefined;
@@ -54,7 +54,7 @@ export function withRecorded(stat: BigIntStats, recorded?: RecordedAttributes): 
   return Object.assign(Object.create(Object.getPrototypeOf(stat)), stat, attributes);
 }
 
-/** A directory whose files have the attributes that were recorded of them. */
+/** A directory whose files have recorded attributes. */
 export class RecordedView extends DirectoryView {
   readonly #attributes: AttributesByPath;
 

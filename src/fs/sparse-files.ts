@@ -1,6 +1,6 @@
 import type { BigIntStats } from 'node:fs';
 
-/** A part of a file that may have data: offsets in bytes, the end not included. */
+/** A part of a file that may contain data: byte offsets, end exclusive. */
 export interface Extent {
   readonly start: number;
   readonly end: number;
@@ -13,27 +13,27 @@ export interface Piece {
   readonly isHole: boolean;
 }
 
-/** Holes of less in a file are read. In bytes. */
+/** Minimum size of a hole worth skipping, in bytes. */
 const WORTHWHILE = 1n << 20n;
 
-/** Zeros that stand for a hole. They are never written to, and are known by their identity. */
+/** Zeros that stand for a hole; recognized by identity, never written to. */
 export const ZEROS: Buffer = Buffer.alloc(1 << 20);
 
-/** Whether a file occupies so much less than its size that its holes are worth knowing (stat(2)). */
+/** Returns whether a file occupies so much less than its size that looking for holes pays (stat(2)). */
 export function isSparse({ size, blocks }: BigIntStats): boolean {
   return blocks * 512n + WORTHWHILE <= size;
 }
 
-/** What tells a file from itself after it was written to. */
+/** Returns a stamp that changes when a file is written to. */
 export function stampOf({ dev, ino, size, ctimeNs }: BigIntStats): string {
   return [dev, ino, size, ctimeNs].join(':');
 }
 
-/** The data of sparse files: to read a hole costs as much as to read what is written. */
+/** Data extents of sparse files; reading a hole costs as much as reading data. */
 export class SparseFiles {
   readonly #extents: ReadonlyMap<string, { stamp: string; extents: readonly Extent[] }>;
 
-  /** @param extents by path, with the stamp of the file that they were taken from */
+  /** @param extents by path, each with the stamp of the file it was taken from */
   constructor(extents: ReadonlyMap<string, { stamp: string; extents: readonly Extent[] }>) {
     this.#extents = extents;
   }
@@ -42,7 +42,7 @@ export class SparseFiles {
     return this.#extents.has(path);
   }
 
-  /** Returns the pieces of a file in their order; of one that has changed since, a single piece. */
+  /** Returns the pieces of a file in order; a single piece if the file has changed since. */
   pieces(path: string, stat: BigIntStats): Piece[] {
     const size = Number(stat.size);
     const known = this.#extents.get(path);

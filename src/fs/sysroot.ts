@@ -9,45 +9,45 @@ import { RecordedView, recordedAttributes } from './recorded-attributes.js';
 /** The kernel follows at most this many symbolic links in one look-up (path_resolution(7)). */
 const MAX_LINKS = 40;
 
-/** The longest path that system calls take, without the zero byte (limits.h, PATH_MAX). */
+/** Longest path accepted by system calls, without the terminating NUL (limits.h, PATH_MAX). */
 const MAX_PATH = 4095;
 
-/** Names that links of one look-up may put in its way: real ones have a few dozen. */
+/** Maximum number of components that links may add to one look-up; real ones add a few dozen. */
 const MAX_LINKED_NAMES = 1024;
 
 const MAX_TEXT = 16 << 20;
 
-/** A symbolic link that a look-up followed. */
+/** A symbolic link followed by a look-up. */
 export interface FollowedLink {
-  /** Where the link itself is: no links on the way to it. */
+  /** Path of the link itself, with no links on the way. */
   readonly path: string;
-  /** Its text. */
+  /** The link's target as stored. */
   readonly target: string;
   /** False for a link to a directory in the middle of the path, such as /lib on merged-/usr hosts. */
   readonly last: boolean;
-  /** Whether others than root and the caller may have put it there. */
+  /** Whether users other than root and the caller may have created it. */
   readonly isForeign?: true;
 }
 
-/** A successful look-up: what the kernel's path resolution does, with every hop noted. */
+/** A successful look-up as the kernel resolves paths, with every hop recorded. */
 export interface Trace {
-  /** The path without links, `.` and `..`. */
+  /** The path with links, `.` and `..` resolved. */
   readonly path: string;
   readonly stat: FileStat;
   readonly links: readonly FollowedLink[];
-  /** Directories entered and left again through `..`: they must exist for the look-up to succeed. */
+  /** Directories entered and left again through `..`; they must exist for the look-up to succeed. */
   readonly left: readonly string[];
 }
 
-/** A failed look-up: the errno, and the path at which it came up. */
+/** A failed look-up: the errno and the path where it occurred. */
 export interface TraceFailure {
   readonly errno: string;
   readonly at: string;
 }
 
-/** Everything that look-ups have seen; their results depend on it and on the content of files. */
+/** Everything that look-ups have seen. Their results depend on it and on the content of files. */
 export interface Observed {
-  /** By path without links. */
+  /** By path with all links resolved. */
   readonly found: ReadonlyMap<string, FileStat>;
   readonly absent: readonly string[];
   /** The names in directories. */
@@ -63,9 +63,9 @@ export function isTrace(result: Trace | TraceFailure): result is Trace {
 }
 
 /**
- * A file system seen from a root directory. All paths given and returned are absolute inside it,
- * and absolute symbolic links start at that root again, so nothing outside is ever reached.
- * Answers are remembered: a sysroot is a view for one job, during which the host is taken as still.
+ * A file system seen from a root directory. Paths given and returned are absolute inside it; absolute symbolic links
+ * start again at that root, so nothing outside is ever reached. Results are cached: a sysroot is a view for one job,
+ * during which the host is assumed not to change.
  */
 export class Sysroot {
   readonly #view: FileView;
@@ -75,22 +75,19 @@ export class Sysroot {
   #probe: Sysroot | undefined;
 
   /**
-   * @param root a directory, or a tree that is none, such as a plan
+   * @param root a directory, or a virtual tree such as a plan
    * @throws JailbuildError SYSROOT_NOT_A_DIRECTORY
    */
   constructor(root: string | FileView = '/') {
     this.#view = typeof root === 'string' ? directoryView(root) : root;
   }
 
-  /**
-   * The root directory's path in the real file system, without links, and without a slash at its
-   * end; '' for `/`.
-   */
+  /** Returns the root's path in the real file system, with all links resolved and no trailing slash; '' for `/`. */
   get prefix(): string {
     return this.#directory.prefix;
   }
 
-  /** The real path of a path inside, for system calls. */
+  /** Returns the real path of a path inside the root, for system calls. */
   realPath(inside: string): string {
     return this.#directory.realPath(inside);
   }
@@ -101,8 +98,8 @@ export class Sysroot {
   }
 
   /**
-   * The same tree for look-ups on which no file of the jail depends: what they see is not among what
-   * this root has {@link observed}, but among what its probe has.
+   * Returns a view of the same tree for look-ups on which no file of the jail depends: they are recorded in the probe's
+   * {@link observed}, not in this root's.
    */
   get probe(): Sysroot {
     this.#probe ??= new Sysroot(this.#view);
@@ -120,8 +117,8 @@ export class Sysroot {
   }
 
   /**
-   * The file's own attributes, without following a link at its end. The path must have no links on
-   * the way, as those in a {@link Trace} have.
+   * Returns a file's attributes without following a link at its end. The path must have no links on the way, like those
+   * in a {@link Trace}.
    *
    * @throws JailbuildError NOT_READABLE
    */
@@ -134,7 +131,7 @@ export class Sysroot {
   }
 
   /**
-   * The same, undefined for what is not there.
+   * As `statOf`, but returns undefined if the file does not exist.
    *
    * @throws an error with the errno as its code
    */
@@ -145,13 +142,13 @@ export class Sysroot {
     throw Object.assign(new Error(`${canonical}: ${stat.errno}`), { code: stat.errno });
   }
 
-  /** The type of what is at a path without links on the way; undefined if that cannot be told. */
+  /** Returns the type of the file at a path without links on the way; undefined if it cannot be determined. */
   typeOf(canonical: string): FileStat['type'] | undefined {
     const stat = this.#lstat(canonical);
     return 'errno' in stat ? undefined : stat.type;
   }
 
-  /** The link's text. The path must have no links on the way, as those in a {@link Trace} have. */
+  /** Returns a link's target. The path must have no links on the way, like those in a {@link Trace}. */
   readlink(inside: string): string {
     return this.#view.readlink(inside);
   }
@@ -164,29 +161,29 @@ export class Sysroot {
     return this.openAt(found.path);
   }
 
-  /** The same by a path that has no links on the way. */
+  /** Opens a regular file by a path without links on the way. */
   openAt(canonical: string): OpenFile {
     return this.#view.open(canonical);
   }
 
-  /** The names in the directory at a path that has no links on the way, sorted. */
+  /** Returns the sorted names in the directory at a path without links on the way. */
   names(canonical: string): readonly string[] {
     return this.#listAt(canonical);
   }
 
-  /** Whether others than root and the caller can change what is in a directory. */
+  /** Returns whether users other than root and the caller can change a directory's entries. */
   isShared(directory: string): boolean {
     return this.#view.isShared?.(directory) ?? false;
   }
 
-  /** Forgets all answers, because the tree has changed. */
+  /** Clears all cached results after the tree has changed. */
   forget(): void {
     this.#stats.clear();
     this.#lists.clear();
     this.#traces.clear();
   }
 
-  /** The whole of a small text file; of one beyond any use, its beginning. */
+  /** Returns a small text file, truncated if it exceeds any useful size. */
   readText(found: Trace): string {
     const reader = this.open(found);
     try {
@@ -196,7 +193,7 @@ export class Sysroot {
     }
   }
 
-  /** The names in a directory found by {@link trace}, sorted. Empty if it cannot be read. */
+  /** Returns the sorted names in a directory found by {@link trace}, empty if it cannot be read. */
   list(found: Trace): string[] {
     const known = this.#lists.get(found.path);
     if (known !== undefined) return known;
@@ -217,19 +214,19 @@ export class Sysroot {
     return names;
   }
 
-  /** The link of others that leads to a directory in which they have no hand; undefined without one. */
+  /** Returns a link created by others that leads to a directory they do not control; undefined if there is none. */
   astrayBy({ path: at, stat, links }: Trace): string | undefined {
     if (stat.type !== 'directory' || this.#view.isShared?.(path.posix.dirname(at)))
       return undefined;
     return links.find(({ isForeign }) => isForeign)?.path;
   }
 
-  /** What was looked at so far; undefined if something could be neither found nor missed. */
+  /** Returns everything looked at so far; undefined if any look-up could determine neither presence nor absence. */
   observed(): Observed | undefined {
     return this.#observed(false);
   }
 
-  /** The same; what could be neither found nor missed counts as absent. */
+  /** As `observed`, but counts undetermined look-ups as absent. */
   lookedAt(): Observed {
     return this.#observed(true) as Observed;
   }
@@ -265,8 +262,8 @@ export class Sysroot {
   }
 
   /**
-   * Follows links of others only to where they could go themselves: who may write to a directory must
-   * not make us read what is not for their eyes (as fs.protected_symlinks, proc_sys_fs(5)).
+   * Follows links created by others only to places those users can reach themselves: write access to a directory must
+   * not make jailbuild read files on their behalf (compare fs.protected_symlinks, proc_sys_fs(5)).
    */
   #guarded(result: Trace | TraceFailure): Trace | TraceFailure {
     if (!isTrace(result) || !isLedByOthers(result)) return result;
@@ -277,7 +274,7 @@ export class Sysroot {
     };
   }
 
-  /** Whether everyone may read what was found, or a user other than the caller put it there. */
+  /** Returns whether everyone may read what was found, or a user other than the caller created it. */
   #isPublic({ path: at, stat }: Trace, right: number): boolean {
     let directory = path.posix.dirname(at);
     if (this.#view.isShared?.(directory)) return true;
@@ -289,7 +286,7 @@ export class Sysroot {
     return true;
   }
 
-  /** @param depth how many names this is below the link that was followed first */
+  /** @param depth number of components below the link followed first */
   #walk(inside: string, followed: number, depth: number): Trace | TraceFailure {
     if (depth > MAX_LINKED_NAMES) return { errno: 'ENAMETOOLONG', at: inside };
     if (inside === '/') {
@@ -317,7 +314,7 @@ export class Sysroot {
         path: up,
         stat,
         links: passed,
-        // The root is its own parent, and always there.
+        // The root is its own parent and always exists.
         left: parent.path === '/' ? parent.left : [...parent.left, parent.path],
       };
     }
@@ -333,7 +330,7 @@ export class Sysroot {
     try {
       target = this.readlink(canonical);
     } catch (error) {
-      // It was one a moment ago.
+      // It was a link a moment ago.
       const errno = errnoOf(error);
       if (errno === undefined) throw error;
       return { errno, at: canonical };

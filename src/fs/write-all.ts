@@ -5,11 +5,11 @@ import { errnoOf } from '../errors.js';
 const FULL_PIPE_PAUSE = 5;
 
 /**
- * Writes chunks to a descriptor, whatever it is, to the end.
+ * Writes all chunks to a descriptor of any kind.
  *
- * @param position where in a regular file; without it, where the descriptor is at
+ * @param position offset in a regular file; default: the descriptor's current position
  * @returns the number of bytes
- * @throws the system's error
+ * @throws system errors
  */
 export async function writeAll(
   fd: number,
@@ -32,9 +32,9 @@ export async function writeAll(
 }
 
 /**
- * Writes bytes to a descriptor, whatever it is, to the end.
+ * Writes all bytes to a descriptor of any kind.
  *
- * @throws the system's error
+ * @throws system errors
  */
 export function writeAllSync(fd: number, bytes: Uint8Array): void {
   let done = 0;
@@ -60,7 +60,7 @@ function writeSome(
   });
 }
 
-/** What follows the first bytes. */
+/** Returns what remains after the first bytes. */
 function without(chunks: readonly Uint8Array[], count: number): Uint8Array[] {
   let skipped = count;
   return chunks.flatMap((chunk) => {

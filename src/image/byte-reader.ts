@@ -1,22 +1,22 @@
-/** Takes bytes from a stream of chunks, so many as are asked for at a time. */
+/** Reads a requested number of bytes at a time from a stream of chunks. */
 export class ByteReader {
   readonly #chunks: AsyncIterator<Buffer>;
   #chunk: Buffer = Buffer.alloc(0);
-  /** Bytes taken so far. */
+  /** Bytes read so far. */
   offset = 0;
 
   constructor(chunks: AsyncIterable<Buffer>) {
     this.#chunks = chunks[Symbol.asyncIterator]();
   }
 
-  /** Returns exactly `count` bytes, or fewer where the stream ends. */
+  /** Returns exactly `count` bytes, or fewer at the end of the stream. */
   async take(count: number): Promise<Buffer> {
     const parts: Buffer[] = [];
     for await (const part of this.chunks(count)) parts.push(part);
     return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
   }
 
-  /** Yields the next `count` bytes as they come, or fewer where the stream ends. */
+  /** Yields the next `count` bytes as they arrive, or fewer at the end of the stream. */
   async *chunks(count: number): AsyncGenerator<Buffer> {
     let left = count;
     while (left > 0) {
@@ -34,7 +34,7 @@ export class ByteReader {
     }
   }
 
-  /** Passes over bytes; returns how many there were. */
+  /** Skips bytes; returns how many were skipped. */
   async skip(count: number): Promise<number> {
     let skipped = 0;
     for await (const part of this.chunks(count)) skipped += part.length;

@@ -2,7 +2,7 @@ import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { fromBytes, toBytes } from '../fs/path-bytes.js';
 
-/** Returns the .deb files that lie in a directory, sorted; none if it cannot be read. */
+/** Returns the sorted .deb files in a directory; none if it cannot be read. */
 export function debsIn(directory: string): string[] {
   try {
     return readdirSync(toBytes(directory), { encoding: 'buffer' })
@@ -15,7 +15,7 @@ export function debsIn(directory: string): string[] {
   }
 }
 
-/** Whether a directory holds packages rather than a root. */
+/** Returns whether a directory contains packages rather than a root file system. */
 function holdsDebs(directory: string): boolean {
   const isThere = (name: string) =>
     statSync(toBytes(path.join(directory, name)), { throwIfNoEntry: false }) !== undefined;
@@ -23,9 +23,10 @@ function holdsDebs(directory: string): boolean {
 }
 
 /**
- * The directory of packages that a word names: `deb:DIR`, or a directory that holds .deb files and no root.
+ * Returns the package directory that an argument names: `deb:DIR`, or a directory that contains .deb files and no root
+ * file system.
  *
- * @returns undefined for other words
+ * @returns undefined for other arguments
  */
 export function debDirectory(text: string): string | undefined {
   if (text.startsWith('deb:')) return text.slice('deb:'.length);

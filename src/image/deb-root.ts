@@ -9,15 +9,15 @@ import type { LayerTree } from './layer-tree.js';
 import { boundedBytes, unpackOnce } from './unpack.js';
 
 const DPKG = '/var/lib/dpkg';
-/** Directories that are links since /usr was merged (Debian 12 and later; file-hierarchy(7)). */
+/** Directories that are links on merged-/usr systems (Debian 12 and later; file-hierarchy(7)). */
 const MERGED = ['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32', 'libo32'];
-/** Changes whenever the same packages would become another root. */
+/** Changes whenever the same packages would give another root. */
 const LAYOUT = 'packages 1\n';
 
 /**
- * Unpacks the .deb files of a directory into one root, in the cache of images: with merged /usr, and with a
- * dpkg database made from their control files. Their scripts are not run: what these would make, such as
- * alternatives, users and caches, is not there.
+ * Unpacks the .deb files of a directory into one root file system in the image cache, with merged /usr and a dpkg
+ * database built from the control files. Maintainer scripts are not run: alternatives, users and caches that they would
+ * create are missing.
  *
  * @returns the root directory, and a digest of all packages
  * @throws JailbuildError IMAGE_NOT_FOUND, IMAGE_INVALID, NOT_READABLE, TOOL_MISSING, WRITE_FAILED
@@ -33,7 +33,7 @@ export async function debRoot(directory: string): Promise<{ root: string; id: st
   return { root, id };
 }
 
-/** A digest of the packages, and so of the root that they become. */
+/** Returns a digest of the packages, which identifies the root unpacked from them. */
 async function identityOf(files: readonly string[]): Promise<string> {
   const hash = createHash('sha256').update(LAYOUT);
   for (const file of files) {
@@ -51,7 +51,7 @@ async function identityOf(files: readonly string[]): Promise<string> {
 
 interface Installed extends DebControl {
   readonly file: string;
-  /** The list of its files, as dpkg keeps it. */
+  /** Its file list in dpkg's format. */
   readonly list: readonly string[];
 }
 
@@ -77,7 +77,7 @@ async function unpackAll(tree: LayerTree, files: readonly string[]): Promise<voi
   }
   for (const name of MERGED) tree.unlinkDangling(name);
   const sorted = [...installed].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, own]) => own);
-  // Lists of files have architectures in their names (dpkg, lib/dpkg/infodb-format.c).
+  // File lists have architectures in their names (dpkg, lib/dpkg/infodb-format.c).
   await tree.put(`${DPKG}/info/format`, '1\n');
   await tree.put(`${DPKG}/status`, sorted.map(paragraphOf).join('\n'));
   for (const own of sorted) {
@@ -91,7 +91,7 @@ function keyOf({ package: name, architecture }: DebControl): string {
   return `${name}:${architecture}`;
 }
 
-/** A paragraph of dpkg's status file (dpkg(1)): that of the control file with a state. */
+/** Returns a paragraph of dpkg's status file (dpkg(1)): the control file with a state added. */
 function paragraphOf({ text }: DebControl): string {
   const lines = text.split('\n').filter((line) => !/^Status:/i.test(line));
   return [lines[0], 'Status: install ok installed', ...lines.slice(1)].join('\n');

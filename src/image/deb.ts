@@ -8,7 +8,7 @@ import { readTar } from './tar-reader.js';
 const MAGIC = '!<arch>\n';
 const HEADER = 60;
 const HEADER_END = '`\n';
-/** Bytes of a control file, and of a list of checksums. */
+/** Maximum size of a control file or list of checksums, in bytes. */
 const MAX_CONTROL = 64 << 20;
 
 /** One of the two archives in a package. */
@@ -17,27 +17,27 @@ interface DebMember {
   readonly size: number;
 }
 
-/** What a .deb file says of itself (deb(5), deb-control(5)). */
+/** The control data of a .deb file (deb(5), deb-control(5)). */
 export interface DebControl {
   readonly package: string;
   readonly version: string;
   readonly architecture: string;
-  /** Of `same`, several architectures can be installed beside one another. */
+  /** `same` allows several architectures to be installed side by side. */
   readonly multiArch: string | undefined;
-  /** The control file, with a line feed at its end. */
+  /** The control file, ending in a line feed. */
   readonly text: string;
-  /** Further files of the control archive that dpkg keeps, by name: `md5sums` and `conffiles`. */
+  /** Other control files that dpkg keeps, by name: `md5sums` and `conffiles`. */
   readonly kept: ReadonlyMap<string, string>;
 }
 
-/** Files of the control archive that inventories read, and that no program of dpkg runs. */
+/** Control files that inventories read and dpkg never executes. */
 const KEPT = new Set(['control', 'md5sums', 'conffiles']);
 
 /**
- * Reads a .deb file to its end: `debian-binary`, the control archive, and the archive of files. No script of
- * the package is run, or read.
+ * Reads a whole .deb file: `debian-binary`, the control archive and the data archive. Neither reads nor runs maintainer
+ * scripts.
  *
- * @param onData is handed the archive of files, decompressed
+ * @param onData receives the decompressed data archive
  * @throws JailbuildError IMAGE_INVALID, NOT_READABLE, TOOL_MISSING
  */
 export async function readDeb(
@@ -50,7 +50,7 @@ export async function readDeb(
   const reader = new ByteReader(bytesOf(file));
   try {
     const magic = await reader.take(MAGIC.length);
-    if (magic.toString('latin1') !== MAGIC) fail('is not a Debian package: it is no ar archive');
+    if (magic.toString('latin1') !== MAGIC) fail('is not a Debian package: not an ar archive');
     let control: DebControl | undefined;
     let hasData = false;
     for (let first = true; ; first = false) {
@@ -66,11 +66,11 @@ export async function readDeb(
       } else if (/^control\.tar(\.|$)/.test(member.name)) {
         control = await readControl(decompress(content(), `${file}: ${member.name}`), file, fail);
       } else if (/^data\.tar(\.|$)/.test(member.name)) {
-        if (control === undefined) return fail('has its files before its control archive');
+        if (control === undefined) return fail('has its data archive before its control archive');
         await onData(decompress(content(), `${file}: ${member.name}`), control);
         hasData = true;
       }
-      // Members with an underscore are for others (deb(5)).
+      // Members whose name begins with an underscore are ignored (deb(5)).
       await reader.skip(end - reader.offset);
       if (member.size % 2 === 1) await reader.skip(1);
     }
@@ -81,7 +81,7 @@ export async function readDeb(
   }
 }
 
-/** The header of a member (ar(5)). */
+/** Reads the header of a member (ar(5)). */
 async function nextMember(
   reader: ByteReader,
   fail: (why: string) => never,
@@ -123,16 +123,16 @@ async function readControl(
   }
   const text = kept.get('control')?.trimEnd() ?? fail('has no control file');
   kept.delete('control');
-  if (/\n\s*\n/.test(text)) fail('has a control file of several paragraphs');
+  if (/\n\s*\n/.test(text)) fail('has a control file with several paragraphs');
   const field = (name: string): string | undefined =>
     new RegExp(`^${name}:[ \\t]*(\\S.*?)[ \\t]*$`, 'mi').exec(text)?.[1];
   const [name, version, architecture] = ['Package', 'Version', 'Architecture'].map(field);
   if (name === undefined || version === undefined || architecture === undefined) {
     return fail('has a control file without Package, Version or Architecture');
   }
-  // They become names of files.
+  // Both become file names.
   if (!/^[a-z0-9][a-z0-9+.-]*$/.test(name) || !/^[a-z0-9-]+$/.test(architecture)) {
-    fail('has a package or an architecture of an invalid name');
+    fail('has an invalid package or architecture name');
   }
   return {
     package: name,

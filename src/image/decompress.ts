@@ -9,16 +9,16 @@ const ZSTD = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
 const XZ = Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]);
 const MAGIC_SIZE = 6;
 
-/** Of Node 22.15 and later. */
+/** Zstandard in node:zlib, available from Node 22.15. */
 interface ZstdOfNode {
   createZstdDecompress?(): Transform;
 }
 
 /**
- * Undoes the compression of a layer, by what the bytes say: gzip (RFC 1952), zstd (RFC 8878), xz or none.
- * Media types are wrong often enough that no engine believes them.
+ * Decompresses a layer according to its magic bytes: gzip (RFC 1952), zstd (RFC 8878), xz or none. Media types are too
+ * often wrong to rely on.
  *
- * @param where the layer, for messages
+ * @param where names the layer in messages
  * @throws JailbuildError IMAGE_INVALID, TOOL_MISSING
  */
 export async function* decompress(

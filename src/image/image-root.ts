@@ -7,7 +7,7 @@ import type { RegistryOptions } from './registry/client.js';
 import type { SourceImage } from './source-image.js';
 import { unpackImage } from './unpack.js';
 
-/** An image that was unpacked. */
+/** An unpacked image. */
 export interface ImageRoot {
   readonly image: SourceImage;
   /** Its root directory. */
@@ -15,7 +15,7 @@ export interface ImageRoot {
 }
 
 /**
- * Unpacks the image that a reference names, and returns where.
+ * Unpacks an image by its reference.
  *
  * @throws JailbuildError as `openImage` and `unpackImage`
  */
@@ -41,9 +41,9 @@ export interface UnpackedRoot {
 }
 
 /**
- * Unpacks an image or a directory of packages for use as a root, and returns where.
+ * Unpacks an image or a directory of packages for use as a root.
  *
- * @param text an image reference, `deb:DIR`, or a directory that holds .deb files and no root
+ * @param text an image reference, `deb:DIR`, or a directory that contains .deb files and no root file system
  * @returns undefined for any other directory
  * @throws JailbuildError as `imageRoot` and `debRoot`
  */
@@ -66,14 +66,14 @@ export async function unpackedRoot(
   };
 }
 
-/** GOARCH by Node's name of the machine. */
+/** GOARCH by Node's architecture name. */
 const ARCHITECTURES: Readonly<Record<string, string>> = {
   x64: 'amd64',
   ia32: '386',
   ppc64: 'ppc64le',
 };
 
-/** The platform of this machine, which is taken from an index where no other is asked for. */
+/** Returns the platform of this machine, the default when choosing from an index. */
 export function hostPlatform(): Platform {
   return { os: 'linux', architecture: ARCHITECTURES[process.arch] ?? process.arch };
 }

@@ -2,28 +2,28 @@ import { JailbuildError } from '../errors.js';
 import type { ByteReader } from './byte-reader.js';
 import { readTar, type TarHeader } from './tar-reader.js';
 
-/** The content of a regular file, which its names share. */
+/** The content of a regular file, shared by its hard links. */
 export interface Content {
   readonly size: number;
-  /** What the content was stored as. */
+  /** Number under which the content is stored. */
   readonly stored: number;
   names: number;
 }
 
 export interface ImageNode {
   readonly header: Omit<TarHeader, 'name' | 'size' | 'linkname'>;
-  /** The number of the layer that it is from. */
+  /** Number of the layer it comes from. */
   readonly layer: number;
-  /** Of a symbolic link, its text. */
+  /** Target of a symbolic link. */
   readonly target?: string;
   readonly content?: Content;
-  /** Of a directory. */
+  /** Entries of a directory. */
   readonly children?: Map<string, ImageNode>;
 }
 
 type Directory = ImageNode & { readonly children: Map<string, ImageNode> };
 
-/** Where the content of files is put while it is not known which of them will be left at the end. */
+/** Stores file content until all layers are applied and it is known which files remain. */
 export interface ContentStore {
   put(content: AsyncGenerator<Buffer>): Promise<number>;
   drop(stored: number): void;
@@ -31,31 +31,31 @@ export interface ContentStore {
 
 export interface LayerOptions {
   /**
-   * True for layers of images, whose names can hide what lies below, and in which a directory replaces a
-   * link. Otherwise archives of packages: a link to a directory stays where they have the directory, and a
-   * directory where they have a link, as dpkg leaves them.
+   * True for image layers, whose whiteouts hide lower entries and in which a directory replaces a link. False for
+   * package archives: existing links to directories stay where an archive has a directory, and existing directories
+   * where it has a link, as dpkg does.
    */
   readonly isLayered: boolean;
 }
 
 export interface LayerLimits {
-  /** Members of all layers. */
+  /** Maximum number of members in all layers. */
   readonly entries: number;
-  /** Bytes of the content of all layers. */
+  /** Maximum bytes of content in all layers. */
   readonly bytes: number;
 }
 
-/** Symbolic links that are followed in one look-up (path_resolution(7)). */
+/** Maximum number of symbolic links followed in one look-up (path_resolution(7)). */
 const MAX_LINKS = 40;
-/** NAME_MAX and PATH_MAX of limits.h. */
+/** NAME_MAX and PATH_MAX (limits.h). */
 const MAX_NAME = 255;
 const MAX_PATH = 4095;
 const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
 
 /**
- * Applies layers one on another (OCI image spec, layer.md). The tree is kept in memory and only content
- * is stored: a member cannot reach anything outside, whatever links lie on its way.
+ * Applies layers on top of one another (OCI image spec, layer.md). The tree is kept in memory and only content is
+ * stored, so no member can reach anything outside, whatever links are on its path.
  */
 export class LayerTree {
   readonly root: Directory = directory(0);
@@ -79,7 +79,7 @@ export class LayerTree {
   /**
    * Applies the next layer, an uncompressed archive.
    *
-   * @param onMember is told the absolute path of each member but the root
+   * @param onMember called with the absolute path of each member except the root
    * @throws JailbuildError IMAGE_INVALID
    */
   async apply(
@@ -93,7 +93,7 @@ export class LayerTree {
         throw new JailbuildError('IMAGE_INVALID', `${where}: ${header.name}: ${why}`, header.name);
       };
       if (++this.#entries > this.#limits.entries) {
-        fail(`is one of more than ${this.#limits.entries} entries`);
+        fail(`exceeds the limit of ${this.#limits.entries} entries`);
       }
       if (header.type === 'file') this.#bytes += header.size;
       if (this.#bytes > this.#limits.bytes) {
@@ -107,7 +107,7 @@ export class LayerTree {
   }
 
   /**
-   * Adds a regular file of root's, in directories that are made where they are missing.
+   * Adds a regular file owned by root, creating missing directories.
    *
    * @throws JailbuildError IMAGE_INVALID
    */
@@ -126,7 +126,7 @@ export class LayerTree {
     this.root.children.set(name, { header, layer: this.#layer, target });
   }
 
-  /** Removes a symbolic link of the root directory that leads nowhere. */
+  /** Removes a dangling symbolic link from the root directory. */
   unlinkDangling(name: string): void {
     const node = this.root.children.get(name);
     if (node?.target === undefined || this.#find([name], failAt(`/${name}`)) !== undefined) return;
@@ -154,7 +154,7 @@ export class LayerTree {
     if (!this.#isLayered && before !== undefined) {
       if (header.type === 'symlink' && isDirectory(before)) return at;
       if (header.type === 'directory' && before.target !== undefined) {
-        // What it leads to may be still to come, as with those of the merged /usr.
+        // The target may follow later, as for the links of merged /usr.
         this.#directoryAt([...names, name], fail);
         return at;
       }
@@ -174,7 +174,7 @@ export class LayerTree {
       this.#clear(parent);
       return;
     }
-    // Files of its own that aufs left behind.
+    // Internal files that aufs left behind.
     if (name.startsWith('.wh..wh.')) return;
     const hidden = name.slice(WHITEOUT.length);
     if (hidden === '' || hidden === '.' || hidden === '..') fail('is not a valid whiteout');
@@ -200,7 +200,7 @@ export class LayerTree {
         const names = namesOf(header.linkname, fail);
         const last = names.pop();
         const original = last && this.#find(names, fail)?.children.get(last);
-        if (!original) return fail(`is a hard link to ${header.linkname}, which is not there`);
+        if (!original) return fail(`is a hard link to ${header.linkname}, which does not exist`);
         if (original.children !== undefined) fail('is a hard link to a directory');
         if (original.content !== undefined) original.content.names++;
         return { ...original, layer: this.#layer };
@@ -210,14 +210,14 @@ export class LayerTree {
     }
   }
 
-  /** The attributes of the upper directory, the names of both. */
+  /** Combines the upper directory's attributes with the entries of both. */
   #merge(below: Directory, header: TarHeader): Directory {
     const merged = { ...below, header, layer: this.#layer };
     if (below === this.root) Object.assign(this.root, { header, layer: this.#layer });
     return merged;
   }
 
-  /** Hides what lower layers have; what is of this layer stays, in whatever order they come. */
+  /** Hides entries of lower layers; entries of the same layer stay, whatever their order. */
   #hide(parent: Directory, name: string): void {
     const node = parent.children.get(name);
     if (node === undefined) return;
@@ -246,10 +246,10 @@ export class LayerTree {
     for (const child of node.children?.values() ?? []) this.#drop(child);
   }
 
-  /** The directory at a path, links followed inside of the root. What is not there is made. */
+  /** Returns the directory at a path, following links inside the root and creating what is missing. */
   #directoryAt(names: readonly string[], fail: (why: string) => never): Directory {
     const found = this.#find(names, fail, true);
-    return found ?? fail('lies below something that is not a directory');
+    return found ?? fail('is below something that is not a directory');
   }
 
   #find(
@@ -270,10 +270,10 @@ export class LayerTree {
       }
       const next = here.children.get(name);
       if (next?.target !== undefined) {
-        if (++links > MAX_LINKS) fail('lies behind too many symbolic links');
+        if (++links > MAX_LINKS) fail('is reached through too many symbolic links');
         if (next.target.startsWith('/')) way.length = 1;
         left.push(...next.target.split('/').reverse());
-        if (left.length > MAX_PATH) fail('lies behind symbolic links that are too long');
+        if (left.length > MAX_PATH) fail('is reached through symbolic links that are too long');
       } else if (next === undefined) {
         if (!isMaking) return undefined;
         const made = directory(this.#layer);
@@ -283,7 +283,7 @@ export class LayerTree {
         way.push(next);
       } else {
         if (!isMaking) return undefined;
-        // An upper file in the place of a directory, and then names below it: the last counts.
+        // The layer replaced a directory with a file and then adds names below it: the last one counts.
         const made = directory(this.#layer);
         this.#drop(next);
         here.children.set(name, made);
@@ -311,11 +311,11 @@ function directory(layer: number): Directory {
   return { header, layer, children: new Map() };
 }
 
-/** The components of a member's name, which must not lead out of the root. */
+/** Splits a member's name into components, refusing names that lead out of the root. */
 function namesOf(text: string, fail: (why: string) => never): string[] {
   if (Buffer.byteLength(text) > MAX_PATH) fail('has a path that is too long');
   const names = text.split('/').filter((name) => name !== '' && name !== '.');
-  if (names.includes('..')) fail('leads out of the root by ..');
+  if (names.includes('..')) fail('leaves the root through ..');
   if (names.some((name) => Buffer.byteLength(name) > MAX_NAME)) fail('has a name that is too long');
   return names;
 }

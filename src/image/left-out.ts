@@ -2,20 +2,20 @@ import { packageOwners } from '../evidence/packages/owners.js';
 import { recordedAttributes } from '../fs/recorded-attributes.js';
 import type { Sysroot } from '../fs/sysroot.js';
 
-/** What of an image was not brought along. */
+/** What was left out of an image. */
 export interface LeftOut {
-  /** Bytes of the files of the image. */
+  /** Bytes of all files in the image. */
   readonly size: number;
-  /** Bytes of those that were left out. */
+  /** Bytes of the files left out. */
   readonly leftOut: number;
-  /** The largest first; what no package owns has no name. */
+  /** Largest first; files that no package owns have no name. */
   readonly packages: readonly { readonly name?: string; readonly size: number }[];
 }
 
 /**
- * Adds up what is left out, by package.
+ * Adds up, by package, what was left out.
  *
- * @param kept paths in the root of what came along, without links on the way
+ * @param kept included paths in the root, without links on the way
  */
 export async function leftOutOf(root: Sysroot, kept: ReadonlySet<string>): Promise<LeftOut> {
   const sizes = new Map<string, number>();

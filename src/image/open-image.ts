@@ -16,9 +16,9 @@ import {
 import { readTar } from './tar-reader.js';
 
 /**
- * Opens an image: reads its manifest and configuration, digests verified, and no layer yet.
+ * Opens an image: reads its manifest and configuration, verifying their digests, and no layer yet.
  *
- * @param platform which of several images of one name
+ * @param platform selects one of several images
  * @throws JailbuildError IMAGE_NOT_FOUND, IMAGE_INVALID, NOT_READABLE, REGISTRY_FAILED
  */
 export async function openImage(
@@ -77,7 +77,7 @@ interface Member {
   readonly size: number;
 }
 
-/** The format of `docker save`, or an image layout in an archive; newer versions of Docker write both. */
+/** Opens a `docker save` archive or an archived image layout; newer versions of Docker write both. */
 async function openArchive(
   file: string,
   name: string | undefined,
@@ -130,7 +130,7 @@ async function dockerImage(
   const [image, ...others] = fits;
   if (image === undefined) throw notFound(file, `has no image ${name}; it has ${tags.join(', ')}`);
   if (others.length > 0) throw notFound(file, `has several images: name one of ${tags.join(', ')}`);
-  // The digest of the configuration is not written down but in its name.
+  // The configuration's digest appears only in its name.
   const hex = /([0-9a-f]{64})(\.json)?$/.exec(image.Config)?.[1];
   const digest = `sha256:${hex}`;
   if (hex === undefined) throw invalid(file, `${image.Config}: does not name a digest`);
@@ -154,12 +154,12 @@ function dockerImages(text: string, file: string): DockerImage[] {
       list.every(({ Config, Layers }) => typeof Config === 'string' && Array.isArray(Layers));
     if (isList) return list;
   } catch {
-    // Told below.
+    // Reported below.
   }
-  throw invalid(file, 'has a manifest.json that is not of docker save');
+  throw invalid(file, 'has a manifest.json that docker save did not write');
 }
 
-/** Where the members of an archive are. Links between them are followed: `docker save` makes some. */
+/** Locates the members of an archive. Follows links between them, which `docker save` creates. */
 async function membersOf(file: string): Promise<Map<string, Member>> {
   const fd = opened(file);
   try {
@@ -190,7 +190,7 @@ async function membersOf(file: string): Promise<Map<string, Member>> {
   }
 }
 
-/** Passes over content without reading it. */
+/** Skips content without reading it. */
 class SeekingReader extends ByteReader {
   readonly #fd: number;
 
@@ -208,7 +208,7 @@ class SeekingReader extends ByteReader {
 
   override async skip(count: number): Promise<number> {
     if (count <= 0) return 0;
-    // What was passed over is known to be there if its last byte is.
+    // If the last byte exists, so does everything before it.
     const last = Buffer.alloc(1);
     if (readSync(this.#fd, last, 0, 1, this.offset + count - 1) === 0) return 0;
     this.offset += count;

@@ -1,6 +1,6 @@
 import { JailbuildError } from '../errors.js';
 
-/** What an image runs on, in the words of GOOS and GOARCH (OCI image spec, image-index.md). */
+/** The platform of an image, as GOOS and GOARCH (OCI image spec, image-index.md). */
 export interface Platform {
   readonly os: string;
   readonly architecture: string;

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
 
-/** An image as a source: the words of containers-transports(5). */
+/** A reference to an image, in the syntax of containers-transports(5). */
 export type ImageReference =
   | {
       readonly kind: 'oci' | 'oci-archive' | 'docker-archive';
@@ -10,13 +10,13 @@ export type ImageReference =
     }
   | { readonly kind: 'docker'; readonly name: string };
 
-/** Whether a word names an image rather than a directory. */
+/** Returns whether an argument names an image rather than a directory. */
 export function isImageReference(text: string): boolean {
   return /^(oci|oci-archive|docker-archive):|^docker:\/\//.test(text);
 }
 
 /**
- * Reads an image reference. A path ends at the first colon.
+ * Parses an image reference. A path ends at the first colon.
  *
  * @throws JailbuildError USAGE
  */

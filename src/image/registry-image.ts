@@ -17,8 +17,8 @@ const DOCUMENTS = [
 ].join(', ');
 
 /**
- * Opens an image of a registry. What is asked for by its digest must have it; what a tag names is then
- * read by the digest that the registry gives.
+ * Opens an image in a registry. An image requested by digest must match it; a tag is resolved to the digest that the
+ * registry returns.
  *
  * @param text `REGISTRY/NAME[:TAG][@DIGEST]`
  * @throws JailbuildError REGISTRY_FAILED, IMAGE_NOT_FOUND, IMAGE_INVALID
@@ -62,8 +62,7 @@ export async function openRegistryImage(
 }
 
 /**
- * Yields a blob; one whose connection breaks goes on where it ended. Manifests that an index names are no
- * blobs of their repository.
+ * Yields a blob, resuming after a broken connection. Manifests listed in an index are not blobs and have another URL.
  */
 async function* fetchBlob(client: RegistryClient, digest: string): AsyncGenerator<Buffer> {
   let target = `blobs/${digest}`;
@@ -91,7 +90,8 @@ async function* fetchBlob(client: RegistryClient, digest: string): AsyncGenerato
       return;
     } catch (error) {
       failures = at > before ? 1 : failures + 1;
-      if (failures === ATTEMPTS) throw client.failed(`breaks off in the blob ${digest}`, error);
+      if (failures === ATTEMPTS)
+        throw client.failed(`closed the connection within the blob ${digest}`, error);
       await client.pause(failures);
     }
   }

@@ -1,7 +1,7 @@
 import { isTrace, type Sysroot } from '../fs/sysroot.js';
 import type { ContainerConfig } from './source-image.js';
 
-/** What the command of an image needs beyond libraries, as a request names it. */
+/** What an image's command needs beyond libraries, in the terms of a request. */
 export interface SlimRequest {
   readonly programs: readonly string[];
   readonly include: readonly string[];
@@ -13,8 +13,8 @@ export interface SlimRequest {
 const SHELL = /(^|\/)(sh|bash|dash|ash|zsh)$/;
 
 /**
- * Finds out what an image runs: its entrypoint and command. Files that their words name come along, and
- * the accounts where the user has a name.
+ * Determines what an image runs: its entrypoint and command. Includes files named by their arguments, and accounts if
+ * the user is given by name.
  */
 export function slimRequest(config: ContainerConfig, root: Sysroot): SlimRequest {
   const words = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
@@ -35,7 +35,7 @@ export function slimRequest(config: ContainerConfig, root: Sysroot): SlimRequest
     word.startsWith('/')
       ? isExecutable(word)
       : !word.includes('/') && (path ?? []).some((at) => isExecutable(`${at}/${word}`));
-  // An entrypoint that is a script ends, by custom, with exec "$@".
+  // By convention, an entrypoint script ends with exec "$@".
   const command = config.Entrypoint?.length ? config.Cmd?.[0] : undefined;
   const programs = [
     ...(first === undefined ? [] : [first]),

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { JailbuildError } from '../errors.js';
 import type { Platform } from './platform.js';
 
-/** The part of an image's configuration that says how a container starts (OCI image spec, config.md). */
+/** The part of an image configuration that defines how a container starts (OCI image spec, config.md). */
 export interface ContainerConfig {
   readonly User?: string;
   readonly ExposedPorts?: Readonly<Record<string, object>> | null;
@@ -16,16 +16,16 @@ export interface ContainerConfig {
 }
 
 export interface SourceLayer {
-  /** As it is stored; undefined where the format has none. */
+  /** Digest of the stored form; undefined if the format has none. */
   readonly digest: string | undefined;
-  /** Of the uncompressed archive. */
+  /** Digest of the uncompressed archive. */
   readonly diffId: string;
   open(): AsyncIterable<Buffer>;
 }
 
-/** An image that can be unpacked. */
+/** An image to unpack. */
 export interface SourceImage {
-  /** `sha256:HEX` of the configuration, which names the content of every layer. */
+  /** `sha256:HEX` of the configuration, which identifies the content of every layer. */
   readonly id: string;
   readonly platform: Platform;
   readonly config: ContainerConfig;
@@ -33,11 +33,11 @@ export interface SourceImage {
   readonly layers: readonly SourceLayer[];
 }
 
-/** Where the parts of an image are. */
+/** Access to the parts of an image. */
 export interface BlobSource {
-  /** For messages. */
+  /** Names the source in messages. */
   readonly where: string;
-  /** @throws JailbuildError IMAGE_INVALID where there is none */
+  /** @throws JailbuildError IMAGE_INVALID if the blob does not exist */
   open(digest: string): AsyncIterable<Buffer>;
 }
 
@@ -60,17 +60,17 @@ const LAYER =
   /(image\.layer\.(nondistributable\.)?v1\.tar|image\.rootfs\.(foreign\.)?diff\.tar)([.+](gzip|zstd))?$/;
 const REF_NAME = 'org.opencontainers.image.ref.name';
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
-/** Manifests and configurations: registries take no more (distribution spec, "Pushing Manifests"). */
+/** Maximum size of manifests and configurations; registries accept no more (distribution spec, "Pushing Manifests"). */
 const MAX_DOCUMENT = 4 << 20;
 const MAX_LAYERS = 512;
-/** Indexes in indexes. */
+/** Maximum depth of nested indexes. */
 const MAX_DEPTH = 4;
 
 /**
- * Finds the image of a name and of a platform by way of an index.
+ * Finds an image by name and platform in an index.
  *
  * @param index as text
- * @param name a tag; without it, the only image that there is
+ * @param name a tag; without it, the index must contain a single image
  * @throws JailbuildError IMAGE_NOT_FOUND, IMAGE_INVALID
  */
 export async function imageOfIndex(
@@ -95,7 +95,7 @@ export async function imageOfIndex(
   return imageOf(source, chosen, platform, 0);
 }
 
-/** Reads the image that a descriptor is of: its manifest, or an index of several platforms. */
+/** Reads the image that a descriptor refers to: a manifest, or an index of several platforms. */
 export async function imageOf(
   source: BlobSource,
   { digest, mediaType = '' }: Pick<Descriptor, 'digest' | 'mediaType'>,
@@ -107,7 +107,7 @@ export async function imageOf(
   const document = parse(text, where);
   const type = typeof document.mediaType === 'string' ? document.mediaType : mediaType;
   if (INDEX.test(type) || (type === '' && Array.isArray(document.manifests))) {
-    if (depth >= MAX_DEPTH) throw invalid(where, 'has indexes in indexes, without end');
+    if (depth >= MAX_DEPTH) throw invalid(where, 'has indexes that are nested too deeply');
     const inner = choose(descriptorsOf(text, where).filter(isImage), platform, where);
     return imageOf(source, inner, platform, depth + 1);
   }
@@ -133,7 +133,7 @@ export async function imageOf(
   };
 }
 
-/** Reads a configuration, and the digests of the layers that it names. */
+/** Reads a configuration and the layer digests in it. */
 export async function readConfig(source: BlobSource, digest: string, layerCount: number) {
   const { where } = source;
   const document = parse(await readDocument(source, digest), where);
@@ -152,7 +152,7 @@ export async function readConfig(source: BlobSource, digest: string, layerCount:
   return { facts, diffIds: diffIds as string[] };
 }
 
-/** Yields a blob, and throws at its end where its digest is another. */
+/** Yields a blob, and throws at its end if its digest does not match. */
 export async function* verified(
   chunks: AsyncIterable<Buffer>,
   digest: string,
@@ -168,7 +168,7 @@ export async function* verified(
   throw invalid(where, `the blob ${digest} is damaged: its content has the digest ${found}`);
 }
 
-/** Checks that a text is a digest of the kind that is supported, and nothing that names another file. */
+/** Refuses a text that is not a digest of the supported algorithm, and so could name another file. */
 export function checkDigest(digest: unknown, where: string): string {
   if (typeof digest === 'string' && DIGEST.test(digest)) return digest;
   throw invalid(where, `has a digest that is not sha256: ${JSON.stringify(digest)?.slice(0, 100)}`);
@@ -190,11 +190,11 @@ function parse(text: string, where: string): Record<string, unknown> {
     const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
   } catch {
-    // Told below.
+    // Reported below.
   }
   throw invalid(
     where,
-    `has ${text.trimStart().startsWith('<') ? 'HTML' : 'text'} for a JSON document`,
+    `has ${text.trimStart().startsWith('<') ? 'HTML' : 'text'} instead of a JSON document`,
   );
 }
 
@@ -210,7 +210,7 @@ function descriptor(value: unknown, where: string): Descriptor {
   return item;
 }
 
-/** Indexes list attestations and artifacts beside images. */
+/** Excludes attestations and artifacts that indexes list beside images. */
 function isImage({ mediaType = '', artifactType, platform }: Descriptor): boolean {
   return (
     artifactType === undefined &&

@@ -3,7 +3,7 @@ import { fromBytes } from '../fs/path-bytes.js';
 import type { ByteReader } from './byte-reader.js';
 
 const BLOCK = 512;
-/** Names, links and attributes of one member: far more than file systems keep. */
+/** Maximum size of names, links and attributes of one member, in bytes: far more than file systems allow. */
 const MAX_EXTENSION = 1 << 20;
 
 export type TarType =
@@ -15,7 +15,7 @@ export type TarType =
   | 'directory'
   | 'fifo';
 
-/** The header of a member. Names are as path-bytes.ts has them: every byte string is a string. */
+/** The header of a member. Names are strings as in path-bytes.ts, which can represent any bytes. */
 export interface TarHeader {
   readonly name: string;
   readonly type: TarType;
@@ -28,7 +28,7 @@ export interface TarHeader {
   readonly linkname: string;
   readonly major: number;
   readonly minor: number;
-  /** Base64 of the values, by full name. */
+  /** Values in base64, by full name. */
   readonly xattrs: Readonly<Record<string, string>>;
 }
 
@@ -45,11 +45,10 @@ const TYPES: Readonly<Record<string, TarType>> = {
 };
 
 /**
- * Reads the members of a tar archive: ustar, pax and GNU long names. Content that the caller leaves is
- * passed over. Names and values stay bytes, which the maintained tar libraries do not keep: they decode
- * names of pax records, and the values of attributes, as UTF-8.
+ * Reads the members of a tar archive: ustar, pax and GNU long names. Skips content that the caller does not read. Names
+ * and values are kept as bytes; maintained tar libraries decode pax names and attribute values as UTF-8.
  *
- * @param where the archive, for messages
+ * @param where names the archive in messages
  * @throws JailbuildError IMAGE_INVALID
  */
 export async function* readTar(
@@ -62,7 +61,7 @@ export async function* readTar(
     if (block.length === 0) return;
     if (block.length < BLOCK) throw invalid(where, 'is truncated');
     if (block.every((byte) => byte === 0)) {
-      // What follows the end is of no meaning, but belongs to the digest of the stream.
+      // Anything after the end marker is meaningless, but is part of the stream's digest.
       while ((await reader.skip(1 << 20)) > 0);
       return;
     }
@@ -109,7 +108,9 @@ async function exactly(reader: ByteReader, count: number, where: string): Promis
   return bytes;
 }
 
-/** POSIX pax, "ustar Interchange Format": the sum of all bytes, with blanks in the sum's own place. */
+/**
+ * Verifies the checksum: the sum of all bytes, with blanks in place of the sum (POSIX pax, "ustar Interchange Format").
+ */
 function checkSum(block: Buffer, where: string): void {
   let sum = 0;
   for (let at = 0; at < BLOCK; at++) sum += at >= 148 && at < 156 ? 32 : (block[at] ?? 0);
@@ -170,7 +171,7 @@ function sizeOf(
   throw invalid(where, 'has a member of no valid size');
 }
 
-/** Octal digits, or base 256 where the first bit is set (GNU tar, "Extensions"). */
+/** Parses octal digits, or base 256 if the first bit is set (GNU tar, "Extensions"). */
 function numberAt(block: Buffer, offset: number, length: number): number {
   const first = block[offset] ?? 0;
   if ((first & 0x80) === 0) {
@@ -185,7 +186,7 @@ function numberAt(block: Buffer, offset: number, length: number): number {
   return Number(value);
 }
 
-/** `LENGTH KEY=VALUE\n`, one after another (POSIX pax, "pax Extended Header"). */
+/** Parses consecutive `LENGTH KEY=VALUE\n` records (POSIX pax, "pax Extended Header"). */
 function paxRecords(body: Buffer, where: string): Map<string, Buffer> {
   const records = new Map<string, Buffer>();
   for (let at = 0; at < body.length; ) {

@@ -32,16 +32,15 @@ import { decompress } from './decompress.js';
 import { type ContentStore, type ImageNode, type LayerOptions, LayerTree } from './layer-tree.js';
 import { type SourceImage, verified } from './source-image.js';
 
-/** Images of 64 GiB and 4 million files exist nowhere but in attacks. */
+/** Limits against decompression bombs, far beyond any real image: 4 million members and 64 GiB. */
 const LIMITS = { entries: 4_000_000, bytes: 64 * 2 ** 30 };
-/** What stays in the cache when another image is unpacked, in bytes. */
+/** Size in bytes to which the cache is reduced when another image is unpacked. */
 const CACHE_SIZE = 10 * 2 ** 30;
-/** An image that was used so short a time ago may be in use, in milliseconds. */
+/** Images used more recently than this may be in use, in milliseconds. */
 const IN_USE = 3_600_000;
 
 /**
- * Unpacks an image into the cache, unless it is there: below XDG_CACHE_HOME, by the digest of its
- * configuration.
+ * Unpacks an image into the cache below XDG_CACHE_HOME, by the digest of its configuration, unless it is already there.
  *
  * @returns the root directory
  * @throws JailbuildError IMAGE_INVALID, WRITE_FAILED
@@ -55,20 +54,20 @@ export async function unpackImage(image: SourceImage, where: string): Promise<st
       const plain = verified(boundedBytes(decompress(stored, name), name), layer.diffId, name);
       const reader = new ByteReader(plain);
       await tree.apply(reader, name);
-      // To the end, where the digest is compared.
+      // Read to the end, where the digest is compared.
       while ((await reader.skip(1 << 20)) > 0);
     }
   });
 }
 
 /**
- * Makes a root in the cache, unless it is there. Owners, modes, devices and extended attributes are recorded
- * beside the files, so that no rights are needed. It appears there whole or not at all, and two that make the
- * same one do not disturb each other.
+ * Makes a root in the cache unless it is already there. Owners, modes, devices and extended attributes are recorded
+ * beside the files, so that no privileges are needed. The root appears complete or not at all, and concurrent calls for
+ * the same root do not conflict.
  *
- * @param id a kind and a digest, as `sha256:HEX`
+ * @param id a kind and a digest, such as `sha256:HEX`
  * @returns the root directory
- * @throws JailbuildError WRITE_FAILED, and what `fill` throws
+ * @throws JailbuildError WRITE_FAILED, and errors of `fill`
  */
 export async function unpackOnce(
   id: string,
@@ -103,7 +102,7 @@ function publish(draft: string, place: string): void {
   try {
     renameSync(draft, place);
   } catch (error) {
-    // Another was faster, with the same content.
+    // Another process finished first, with the same content.
     if (!existsSync(path.join(place, ATTRIBUTES_FILE))) throw error;
   }
 }
@@ -129,8 +128,8 @@ function mostBytes(): number {
 }
 
 /**
- * Passes on the bytes of a decompressed archive up to a limit. Headers count as well: an archive of nothing
- * but members is without end, too.
+ * Passes on a decompressed archive up to a limit in bytes. Headers count as well, since an archive can consist of
+ * members without content.
  *
  * @throws JailbuildError IMAGE_INVALID
  */
@@ -153,7 +152,7 @@ export async function* boundedBytes(
   }
 }
 
-/** Content by number, in one directory. */
+/** Stores content by number in one directory. */
 class Pool implements ContentStore {
   readonly #directory: string;
   #count = 0;
@@ -180,7 +179,7 @@ class Pool implements ContentStore {
   }
 }
 
-/** Makes the tree in a directory that nobody else can change; names are single components. */
+/** Creates the tree in a directory that nobody else can change; names are single components. */
 function materialize(
   root: ImageNode,
   directory: string,
@@ -216,7 +215,7 @@ function materialize(
       return;
     }
     if (node.content === undefined) {
-      // In the place of a device, whose numbers are recorded.
+      // Stands for a device node, whose numbers are recorded.
       writeFileSync(at, '', { flag: 'wx', mode: 0o644 });
       return;
     }
@@ -233,7 +232,7 @@ function materialize(
   make(root, '');
 }
 
-/** Removes what was not used for longest, until the rest is no more than the cache may hold. */
+/** Removes the least recently used roots until the cache is within its limit. */
 function makeRoom(cache: string, keep: string): void {
   const given = Number(process.env.JAILBUILD_CACHE_SIZE);
   const most =

@@ -5,27 +5,27 @@ import { STATE_DIRECTORY } from './record/state.js';
 import { locateTarget } from './target.js';
 
 export interface LockOptions {
-  /** Wait while another process has the lock, rather than fail. */
+  /** Wait while another process holds the lock, instead of failing. */
   readonly wait?: boolean;
   /** Called once before waiting. */
   readonly onWait?: () => void;
   readonly signal?: AbortSignal | undefined;
-  /** Opens what carries out the changes [default: the native engine if it is available] */
+  /** Opens the engine that carries out changes [default: the native engine if available] */
   readonly openEngine?: OpenEngine;
 }
 
-/** The sole right to change an existing jail. It ends with the process that holds it. */
+/** The exclusive right to change an existing jail. Ends with the process that holds it. */
 export interface JailLock {
-  /** The jail's real path. */
+  /** Real path of the jail. */
   readonly path: string;
-  /** The engine that works in the jail while the lock is held. */
+  /** Works in the jail while the lock is held. */
   readonly engine: Engine;
   release(): Promise<void>;
 }
 
 /**
- * Locks an existing jail, for readers of its record that write afterwards: give the lock to
- * `writeJail`, which else takes one itself.
+ * Locks an existing jail, for callers that read its record and then write: pass the lock to `writeJail`, which
+ * otherwise takes its own.
  *
  * @param sourceRoot the real path that the sources of a write are in; '' for `/`
  * @throws JailbuildError TARGET_BUSY, TARGET_INSECURE, TARGET_NOT_A_DIRECTORY, WRITE_FAILED
@@ -49,7 +49,7 @@ export async function lockJail(
     path,
     engine,
     async release() {
-      // What keeps no record keeps no state either.
+      // A jail without a record needs no state directory.
       await engine.run([{ op: 'remove-if-empty', path: STATE_DIRECTORY }]).catch(() => {});
       await engine.close();
     },
@@ -57,9 +57,9 @@ export async function lockJail(
 }
 
 /**
- * Locks a directory, relative to the engine's base.
+ * Locks a directory relative to the engine's base.
  *
- * @param target the jail, for messages
+ * @param target the jail's path for messages
  */
 export async function acquire(
   engine: Engine,
@@ -86,14 +86,14 @@ export async function acquire(
   if (failure === 'EAGAIN') {
     throw new JailbuildError(
       'TARGET_BUSY',
-      `${target}: another build is at work there; --wait waits for its end`,
+      `${target}: another build is running there: use --wait to wait for it`,
       target,
     );
   }
   if (failure === 'EPERM' || failure === 'ENOTDIR' || failure === 'ELOOP') {
     throw new JailbuildError(
       'TARGET_INSECURE',
-      `${target}: ${directory} is there and is not a directory of yours alone`,
+      `${target}: ${directory} exists but is not a directory that only you own and can write to: remove it`,
       target,
     );
   }

@@ -14,13 +14,12 @@ import { isPrivileged } from './write/stage.js';
 const CHUNK = 1 << 20;
 
 /**
- * The sources of a manifest, found to be what it says by type, size, digest, text of a link and device
- * numbers. Modes, owners, times and extended attributes are the manifest's to give, so that a source
- * may have others.
+ * The sources of a manifest, verified to have its type, size, digest, link target and device numbers. Modes, owners,
+ * times and extended attributes come from the manifest, so sources may differ in them.
  */
 export class ManifestSources {
   readonly sysroot: Sysroot;
-  /** The manifest as the writer is to follow it: attributes that it does not name are none. */
+  /** The manifest for the writer: attributes that it omits are not set. */
   readonly instructions: Manifest;
   readonly #comparison: Comparison;
 
@@ -34,10 +33,9 @@ export class ManifestSources {
    * Reads every source once.
    *
    * @param name the manifest's file, for messages
-   * @param root the directory that the sources are in
-   * @throws JailbuildError DIGEST_MISMATCH for the first source that is not as the manifest says;
-   *   MANIFEST_INVALID where it says too little, or what no build makes; NOT_READABLE
-   * @throws JailbuildError SYSROOT_NOT_A_DIRECTORY
+   * @param root the directory that contains the sources
+   * @throws JailbuildError DIGEST_MISMATCH for the first source that differs from the manifest; MANIFEST_INVALID if the
+   * manifest is incomplete or no build could make it; NOT_READABLE; SYSROOT_NOT_A_DIRECTORY
    */
   static async compare(
     manifest: Manifest,
@@ -46,7 +44,7 @@ export class ManifestSources {
   ): Promise<ManifestSources> {
     refuseUnfit(manifest, name);
     const sysroot = new Sysroot(root);
-    // Loaded on demand: the main job does not need it.
+    // Loaded on demand: most builds do not need it.
     const { createHash } = await import('node:crypto');
     const comparison = new Comparison(sysroot, () => createHash('sha256'));
     for (const entry of manifest.entries) comparison.add(entry);
@@ -54,10 +52,9 @@ export class ManifestSources {
   }
 
   /**
-   * Paths at which a jail has a file with the size, time and attributes of the manifest's, and with
-   * another content.
+   * Returns paths at which a jail's file matches the manifest in size, time and attributes, but not in content.
    *
-   * @param jail its real path
+   * @param jail real path of the jail
    */
   tampered(jail: string): Set<string> {
     const view = new JailView(jail, isPrivileged());
@@ -73,7 +70,7 @@ export class ManifestSources {
     return new Set(paths);
   }
 
-  /** What makes the writer take the files that were compared, and no others. */
+  /** Returns options by which the writer accepts only the compared files. */
   get guard() {
     const times = [...this.#comparison.seen].map(
       ([{ path }, { mtimeNs }]) => [path, timestamp(mtimeNs)] as const,
@@ -81,7 +78,7 @@ export class ManifestSources {
     return { sourceTimes: new Map(times), onStaged: () => this.#refuseChanged() };
   }
 
-  /** A time of change cannot be set back: what has the same one has the content that was compared. */
+  /** Change times cannot be set back, so an equal one proves that the compared content is unchanged. */
   #refuseChanged(): void {
     for (const [{ source = '' }, before] of this.#comparison.seen) {
       const now = this.#comparison.sources.find(source);
@@ -92,7 +89,7 @@ export class ManifestSources {
   }
 }
 
-/** Attributes that sources must have as in the manifest, with their wording in messages. */
+/** Attributes that sources must share with the manifest, with their wording in messages. */
 const GIVEN_BY_SOURCE: Partial<Record<Difference['attribute'], string>> = {
   type: 'is of type',
   size: 'has the size',
@@ -101,7 +98,7 @@ const GIVEN_BY_SOURCE: Partial<Record<Difference['attribute'], string>> = {
 };
 
 class Comparison {
-  /** Files with the state in which their sources were compared. */
+  /** Files with the attributes their sources had when compared. */
   readonly seen = new Map<FileEntry, BigIntStats>();
   readonly sources: HeldTree;
   readonly #sysroot: Sysroot;
@@ -132,16 +129,16 @@ class Comparison {
     if (entry.type === 'file') this.#compareContent(entry, source);
   }
 
-  /** Sources of a manifest have no symbolic links on the way, which could lead out of the sysroot. */
+  /** Refuses symbolic links on the way to a source, which could lead out of the sysroot. */
   #look(source: string): BigIntStats {
     const parent = source.slice(0, source.lastIndexOf('/')) || '/';
     const trace = this.#sysroot.trace(parent);
     if (!isTrace(trace)) {
       const gone = trace.errno === 'ENOENT' || trace.errno === 'ENOTDIR';
-      throw gone ? mismatch(source, 'is not there') : unreadable(source, trace.errno);
+      throw gone ? mismatch(source, 'does not exist') : unreadable(source, trace.errno);
     }
     if (trace.path !== parent)
-      throw mismatch(source, `is at ${trace.path}, behind a symbolic link`);
+      throw mismatch(source, `is reached through a symbolic link, at ${trace.path}`);
     try {
       const stat = this.sources.lstat(source);
       if (stat !== undefined) return stat;
@@ -149,7 +146,7 @@ class Comparison {
       if (errnoOf(error) === undefined) throw error;
       throw unreadable(source, strerror(error));
     }
-    throw mismatch(source, 'is not there');
+    throw mismatch(source, 'does not exist');
   }
 
   #compareContent(entry: FileEntry, source: string): void {
@@ -159,7 +156,7 @@ class Comparison {
   }
 
   /**
-   * Reads a file, once whatever its names.
+   * Hashes a file; hard links to it are read once.
    *
    * @throws JailbuildError NOT_READABLE
    */
@@ -183,7 +180,7 @@ class Comparison {
 }
 
 function expect(path: string, what: string, found: string, planned: string | undefined): void {
-  if (found !== planned) throw mismatch(path, `${what} ${found}, in the manifest ${planned}`);
+  if (found !== planned) throw mismatch(path, `${what} ${found}, but the manifest has ${planned}`);
 }
 
 function mismatch(path: string, what: string): JailbuildError {
@@ -194,7 +191,7 @@ function unreadable(path: string, why: string): JailbuildError {
   return new JailbuildError('NOT_READABLE', `${path}: ${why}`, path);
 }
 
-/** What the format allows and a build does not. */
+/** Refuses what the format allows but a build cannot follow. */
 function refuseUnfit({ entries }: Manifest, name: string): void {
   const refuse = (entry: Entry, what: string): never => {
     throw new JailbuildError('MANIFEST_INVALID', `${name}: ${entry.path}: ${what}`, name);
@@ -202,22 +199,23 @@ function refuseUnfit({ entries }: Manifest, name: string): void {
   const files = new Map<string, FileEntry>();
   for (const entry of entries) {
     if (`${entry.path}/`.startsWith(`/${STATE_DIRECTORY}/`)) {
-      refuse(entry, 'is where the record of the jail is');
+      refuse(entry, "is reserved for the jail's record");
     }
     if (entry.type !== 'file') continue;
     if (entry.digest === undefined) {
-      refuse(entry, 'has no digest, and so could be any file of its size');
+      refuse(entry, 'has no digest by which to verify its source');
     }
     files.set(entry.path, entry);
     if (entry.hardlink === undefined) continue;
     const original = files.get(entry.hardlink);
     if (original?.hardlink !== undefined) refuse(entry, 'is a hard link to a hard link');
     const differing = SHARED.find((field) => original?.[field] !== entry[field]);
-    if (differing !== undefined) refuse(entry, `has another ${differing} than ${entry.hardlink}`);
+    if (differing !== undefined)
+      refuse(entry, `is a hard link to ${entry.hardlink} with another ${differing}`);
   }
 }
 
-/** Names of one file have these in common. */
+/** Fields that hard links to one file share. */
 const SHARED = ['digest', 'size', 'mode', 'uid', 'gid', 'mtime'] as const;
 
 function instructionsOf(manifest: Manifest): Manifest {

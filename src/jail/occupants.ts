@@ -2,15 +2,15 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { errnoOf } from '../errors.js';
 import { fromBytes, toBytes } from '../fs/path-bytes.js';
 
-/** A process whose root directory is the jail. */
+/** A process whose root directory is in the jail. */
 export interface Occupant {
   readonly pid: number;
-  /** Its command's name. */
+  /** Name of its command. */
   readonly name: string;
 }
 
 /**
- * What is mounted below a directory, in this mount namespace (proc_pid_mountinfo(5)).
+ * Returns the mount points below a directory in this mount namespace (proc_pid_mountinfo(5)).
  *
  * @param directory its real path
  */
@@ -21,7 +21,7 @@ export function mountsBelow(directory: string): string[] {
     .filter((point) => point.startsWith(`${directory}/`));
 }
 
-/** Blanks and backslashes in a mount point are written as octal numbers. */
+/** Decodes blanks and backslashes, which mountinfo writes as octal numbers. */
 function unescapePath(text: string): string {
   const bytes = text.replace(/\\([0-7]{3})/g, (_, digits: string) =>
     String.fromCharCode(Number.parseInt(digits, 8)),
@@ -29,7 +29,7 @@ function unescapePath(text: string): string {
   return fromBytes(Buffer.from(bytes, 'latin1'));
 }
 
-/** Processes that live in a directory, in whatever mount namespace: their root is the same directory. */
+/** Returns the processes, in any mount namespace, whose root is a directory. */
 export function processesIn(directory: string): Occupant[] {
   const jail = statSync(toBytes(directory), { bigint: true });
   return readdirSync('/proc')
@@ -40,7 +40,7 @@ export function processesIn(directory: string): Occupant[] {
         if (root.dev !== jail.dev || root.ino !== jail.ino) return [];
         return [{ pid: Number(name), name: readFileSync(`/proc/${name}/comm`, 'utf8').trim() }];
       } catch (error) {
-        // It has ended, or is another user's.
+        // The process has ended or belongs to another user.
         if (errnoOf(error) === undefined) throw error;
         return [];
       }

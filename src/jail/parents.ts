@@ -4,10 +4,9 @@ import { toBytes } from '../fs/path-bytes.js';
 import type { Target } from './target.js';
 
 /**
- * Refuses a jail that others than root and the builder could exchange on the way to it: each
- * directory of its path must belong to one of the two, and be writable by no one else. In a sticky
- * one, as /tmp, others may make entries but not rename or remove those of ours (rename(2)), and an
- * entry that others made is no directory of ours.
+ * Refuses a jail whose path users other than root and the builder could change: each directory on the way must belong
+ * to one of the two and be writable by no one else. In a sticky directory such as /tmp, others can create entries but
+ * not rename or remove existing ones (rename(2)); an entry that they own is refused.
  *
  * @throws JailbuildError TARGET_INSECURE naming the directory
  */
@@ -17,12 +16,12 @@ export function refuseInsecure({ path, existing }: Target, target: string): void
   const where = found.path === path ? '' : `${found.path} `;
   throw new JailbuildError(
     'TARGET_INSECURE',
-    `${target}: ${where}${found.why}, who could turn the build elsewhere; --insecure-parents builds all the same`,
+    `${target}: ${where}${found.why}, who could redirect the build: restrict access, or build with --insecure-parents`,
     target,
   );
 }
 
-/** The first directory of a real path that others could change, itself included, and why they could. */
+/** Returns the first directory of a real path, itself included, that others could change, and why they could. */
 export function insecureParent(
   existing: string,
 ): { readonly path: string; readonly why: string } | undefined {
@@ -39,15 +38,15 @@ export function insecureParent(
 function insecurity({ uid: owner, gid, mode }: Stats, uid: number): string | undefined {
   if (owner !== 0 && owner !== uid) return `belongs to uid ${owner}`;
   if ((mode & 0o1000) !== 0) return undefined;
-  if ((mode & 0o002) !== 0) return 'can be written to by everyone';
+  if ((mode & 0o002) !== 0) return 'is writable by everyone';
   if ((mode & 0o020) === 0) return undefined;
   const other = otherMember(gid, uid);
-  return other === undefined ? undefined : `can be written to by group ${gid}, with ${other}`;
+  return other === undefined ? undefined : `is writable by group ${gid}, with ${other}`;
 }
 
 /**
- * A member of a group beside root and the builder, as /etc/group and /etc/passwd have it: a group of
- * the user's own, or one without members such as Debian's staff, lets no one in.
+ * Returns a member of a group other than root and the builder, according to /etc/group and /etc/passwd. A group of only
+ * the builder, or one without members such as Debian's staff, grants access to no one else.
  */
 function otherMember(gid: number, uid: number): string | undefined {
   const users = table('/etc/passwd').map(([name = '', , id, group]) => ({
@@ -65,7 +64,7 @@ function otherMember(gid: number, uid: number): string | undefined {
   return members.find((name) => !trusted.has(name));
 }
 
-/** The fields of each line of passwd(5) or group(5). */
+/** Returns the fields of each line of passwd(5) or group(5). */
 function table(file: string): string[][] {
   try {
     return readFileSync(file, 'utf8')

@@ -20,31 +20,31 @@ import { isPrivileged } from './write/stage.js';
 import { Transaction } from './write/transaction.js';
 
 export interface RemoveOptions extends LockOptions {
-  /** Remove files too that were changed in the jail since they were made. */
+  /** Also remove files that were changed in the jail. */
   readonly changed?: boolean;
-  /** Report what would be removed and change nothing. */
+  /** Report what would be removed without removing it. */
   readonly dryRun?: boolean;
-  /** Called with each path of the jail as it is gone. */
+  /** Called with each path of the jail after its removal. */
   readonly onRemoved?: (path: string) => void;
 }
 
-/** Something that stays. */
+/** An entry that stays. */
 export interface Leftover {
   readonly path: string;
   readonly why: 'changed' | 'holds other files' | 'not made by jailbuild';
 }
 
-/** What a removal has done. */
+/** The result of a removal. */
 export interface RemoveResult {
-  /** Paths inside the jail, what is in a directory before the directory; `/` for the jail's own. */
+  /** Paths inside the jail, children before their directory; `/` for the jail itself. */
   readonly removed: readonly string[];
   readonly left: readonly Leftover[];
   readonly warnings: readonly string[];
 }
 
 /**
- * Removes what builds put into a jail, the record last, and then the jail's directory if nothing is
- * left in it. What the user put there or changed stays. Killed in between, it can be run again.
+ * Removes what builds put into a jail, the record last, and then the jail's directory if it is empty. Keeps what the
+ * user added or changed. If killed, it can be run again.
  *
  * @param target the jail's directory
  * @throws JailbuildError RECORD_MISSING, RECORD_REFUSED, MOUNTED, TARGET_BUSY, WRITE_FAILED
@@ -84,8 +84,8 @@ async function remove(target: string, options: RemoveOptions): Promise<RemoveRes
 }
 
 /**
- * Refuses a directory that no build has left its mark in. What a killed build or removal leaves is such
- * a mark: the record of what was begun, the directory of a record, and an empty jail.
+ * Refuses a directory without traces of a build. Interrupted builds and removals leave one: the record of an unfinished
+ * build, the state directory, or an empty jail.
  *
  * @throws JailbuildError RECORD_MISSING, and as `readHistory`
  */
@@ -95,14 +95,14 @@ function requireRemains(target: string): void {
   const view = new JailView(locateTarget(target).path, false);
   const names = view.names('');
   if (names?.every((name) => name === STATE_DIRECTORY)) return;
-  // A run covers a record that may be there with a directory that others may enter.
+  // A run covers the record's place with a directory that others may enter.
   const state = view.lstat(`/${STATE_DIRECTORY}`);
   const isOurs = Number(state?.uid) === process.geteuid?.() && state?.isDirectory() === true;
   if (isOurs && (Number(state.mode) & 0o777) === 0o700) return;
   requireRecord(target);
 }
 
-/** Removes the jail's directory unless something has come into it, or it is a mount point. */
+/** Removes the jail's directory unless it is no longer empty or is a mount point. */
 function removeRoot(root: string): boolean {
   try {
     rmdirSync(toBytes(root));
@@ -117,10 +117,14 @@ function refuseMounts(root: string): void {
   const [first, ...others] = mountsBelow(root);
   if (first === undefined) return;
   const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
-  throw new JailbuildError('MOUNTED', `${first}: is mounted in the jail${more}`, first);
+  throw new JailbuildError(
+    'MOUNTED',
+    `${first}: is mounted in the jail${more}: unmount it first`,
+    first,
+  );
 }
 
-/** What goes, what is in a directory before the directory, and what stays. */
+/** Entries to remove, children before their directory, and entries that stay. */
 interface Going {
   readonly removed: readonly string[];
   readonly left: readonly Leftover[];

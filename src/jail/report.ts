@@ -1,18 +1,18 @@
 import type { Entry } from '../manifest/manifest.js';
 
-/** How an entry of the plan fared. */
+/** Result for one entry of the plan. */
 export type FileStatus = 'ok' | 'skipped' | 'failed';
 
-/** What the writer did about it. */
+/** What the writer did to the entry. */
 export type FileAction = 'created' | 'replaced' | 'unchanged' | 'kept' | 'none';
 
-/** The writer's word on one entry, given as it is done. */
+/** Report on one entry, made when it is done. */
 export interface FileReport {
-  /** The path inside the jail. */
+  /** Path inside the jail. */
   readonly path: string;
   readonly type: Entry['type'];
   readonly status: FileStatus;
   readonly action: FileAction;
-  /** For what was skipped or failed. */
+  /** Why an entry was skipped or failed. */
   readonly reason?: string;
 }

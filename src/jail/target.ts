@@ -5,16 +5,16 @@ import { realPathOf, toBytes } from '../fs/path-bytes.js';
 import type { Manifest, Reason } from '../manifest/manifest.js';
 import { STATE_DIRECTORY } from './record/state.js';
 
-/** Where a jail goes, with the symbolic links of the path that the user gave resolved, once. */
+/** The place of a jail, with the symbolic links of the user's path resolved once. */
 export interface Target {
-  /** The jail's real path, whether it exists or not. */
+  /** The jail's real path, whether or not it exists. */
   readonly path: string;
-  /** The nearest directory on the way that exists: the jail itself, or one above it. */
+  /** The nearest existing directory: the jail itself or a parent. */
   readonly existing: string;
 }
 
 /**
- * Finds where a target is, as far as it exists.
+ * Locates a target as far as its path exists.
  *
  * @throws JailbuildError TARGET_NOT_A_DIRECTORY, TARGET_NOT_WRITABLE
  */
@@ -43,16 +43,20 @@ export function locateTarget(target: string): Target {
 }
 
 /**
- * Refuses a target that a jail cannot or must not be built into.
+ * Refuses a target into which a jail cannot or must not be built.
  *
  * @param sourceRoot the real path of the sysroot, '' for `/`
  * @throws JailbuildError TARGET_IS_ROOT, TARGET_NOT_A_DIRECTORY, TARGET_HOLDS_SOURCES, CONFLICT; after these
- *   TARGET_NOT_WRITABLE, which a dry run may ignore
+ * TARGET_NOT_WRITABLE, which a dry run may ignore
  */
 export function checkTarget(manifest: Manifest, target: string, sourceRoot = ''): void {
   const where = locateTarget(target);
   if (where.path === '/') {
-    throw new JailbuildError('TARGET_IS_ROOT', `${target}: is the root directory`, target);
+    throw new JailbuildError(
+      'TARGET_IS_ROOT',
+      `${target}: is the root directory: choose another target`,
+      target,
+    );
   }
   refuseSources(manifest, target, where.path, sourceRoot);
   refuseState(manifest);
@@ -66,7 +70,7 @@ export function checkTarget(manifest: Manifest, target: string, sourceRoot = '')
 
 function refuseSources(manifest: Manifest, target: string, real: string, sourceRoot: string): void {
   if (sourceRoot !== '' && isBelow(sourceRoot, real, true)) {
-    throw holdsSources(target, `holds the sysroot ${sourceRoot}`);
+    throw holdsSources(target, `contains the sysroot ${sourceRoot}`);
   }
   for (const tree of copiedTrees(manifest)) {
     if (isBelow(real, sourceRoot + tree, true)) {
@@ -75,33 +79,33 @@ function refuseSources(manifest: Manifest, target: string, real: string, sourceR
   }
   for (const { type, source } of manifest.entries) {
     if (source !== undefined && type !== 'directory' && isBelow(sourceRoot + source, real, false)) {
-      throw holdsSources(target, `holds ${sourceRoot}${source}, which is being copied`);
+      throw holdsSources(target, `contains ${sourceRoot}${source}, which is being copied`);
     }
   }
 }
 
-/** Reasons of directories that are included for themselves or as parents, not for their content. */
+/** Reasons for directories included for themselves or as parents, without their content. */
 const WITHOUT_CONTENT: ReadonlySet<Reason['kind']> = new Set([
   'parent',
   'link-target',
   'observed',
   'directory',
-  // A home as the sysroot has it, without what is in it.
+  // A home directory of the sysroot, without its content.
   'account',
 ]);
 
-/** A plan that contained a record could determine what later builds copy. */
+/** Refuses a plan that contains a record, which could determine what later builds copy. */
 function refuseState({ entries }: Manifest): void {
   const found = entries.find(({ path: at }) => `${at}/`.startsWith(`/${STATE_DIRECTORY}/`));
   if (found === undefined) return;
   throw new JailbuildError(
     'CONFLICT',
-    `${found.path}: /${STATE_DIRECTORY} is where the record of the jail is: leave it out, or put it elsewhere`,
+    `${found.path}: /${STATE_DIRECTORY} is reserved for the jail's record: leave it out or place it elsewhere`,
     found.path,
   );
 }
 
-/** Directories copied for their content, not only as the way to something: these have a reason to be there. */
+/** Returns directories copied with their content, not only as parents. */
 function copiedTrees({ entries }: Manifest): string[] {
   return entries.flatMap(({ type, source, reasons }) =>
     type === 'directory' &&
@@ -116,7 +120,7 @@ function isBelow(inner: string, outer: string, orEqual: boolean): boolean {
   return inner.startsWith(`${outer}/`) || (orEqual && inner === outer);
 }
 
-/** Whether a path that leads nowhere does so by a dangling symbolic link. */
+/** Returns whether a path that resolves to nothing is a dangling symbolic link. */
 function isLink(at: string): boolean {
   return lstatSync(toBytes(at), { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
 }

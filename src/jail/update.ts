@@ -6,15 +6,15 @@ import { locateTarget } from './target.js';
 import { isPrivileged } from './write/stage.js';
 import { survey } from './write/survey.js';
 
-/** What an update does to one path of a jail. */
+/** One change that an update makes in a jail. */
 export interface JailChange {
   readonly action: 'added' | 'replaced' | 'removed' | 'kept';
   readonly path: string;
 }
 
-/** What an update has done. */
+/** The result of an update. */
 export interface UpdateResult extends BuildResult {
-  /** Sorted by path; `kept` are files of the user where the plan has another. */
+  /** Sorted by path; `kept` marks a file of the user where the plan has another. */
   readonly changes: readonly JailChange[];
 }
 
@@ -28,11 +28,10 @@ const ACTION = {
 } as const;
 
 /**
- * Brings a jail to what the same request gives now. What it had from earlier builds and no longer
- * needs is taken out, unless it was changed in the jail. What is as it should be is not touched. On
- * failure the jail is as it was.
+ * Updates a jail to what its request gives now. Removes entries of earlier builds that are no longer needed unless they
+ * were changed in the jail; leaves correct entries alone. A failure leaves the jail as it was.
  *
- * @throws JailbuildError RECORD_MISSING, and with any code of the stages
+ * @throws JailbuildError RECORD_MISSING, and with any code of the build's steps
  */
 export async function updateJail(
   target: string,
@@ -47,9 +46,9 @@ export async function updateJail(
 }
 
 /**
- * What an update would do, found by reading alone.
+ * Returns the changes that an update would make; only reads.
  *
- * @throws as `updateJail`, short of what only writing brings up
+ * @throws as `updateJail`, except for errors of writing
  */
 export async function planUpdate(
   target: string,

@@ -5,9 +5,9 @@ import { type CapabilityChoice, DEFAULT_CAPABILITIES } from './options.js';
 export { CAPABILITIES };
 
 /**
- * The default capabilities, with some more and some less. `ALL` among those to drop empties the set
- * before anything is added; among those to add it fills the set before anything is dropped. What is added
- * by its name is for users other than root as well.
+ * Returns the default capabilities with additions and removals. `ALL` among those to drop empties the set before
+ * anything is added; among those to add, it fills the set before anything is dropped. Capabilities added by name also
+ * apply to users other than root.
  *
  * @param add names with or without `CAP_`, in any case
  * @throws JailbuildError USAGE

@@ -2,11 +2,11 @@ import { environmentOf, type LaunchOptions } from './options.js';
 import { startLauncher } from './run.js';
 import { type RunningJail, rightsOf } from './running.js';
 
-/** What of a run may differ for a further command. */
+/** Options of a run that may differ for a further command. */
 export type ExecOptions = Pick<LaunchOptions, 'env' | 'user' | 'cwd' | 'tty' | 'verbose'>;
 
 /**
- * The launcher's arguments for a further command in a running jail.
+ * Returns the launcher's arguments for a further command in a running jail.
  *
  * @param command without words, a shell
  */
@@ -23,7 +23,7 @@ export function execArguments(
     ...['--sealed', '--join', `${jail.entry}:${jail.start}`],
     ...(who === undefined ? [] : ['--user', who]),
     ...rights,
-    // A signal to the process group would reach the launcher.
+    // A signal to the process group would also reach the launcher.
     options.tty ? '--pty' : '--new-session',
     ...names.flatMap((name) => ['--env', name]),
     ...(options.cwd === undefined ? [] : ['--cwd', options.cwd]),
@@ -32,9 +32,9 @@ export function execArguments(
 }
 
 /**
- * Runs a further command in a running jail, on our own standard streams, to its end.
+ * Runs a further command in a running jail on this process's standard streams and waits for it.
  *
- * @returns the command's exit status, or 128 and the number of the signal that ended it
+ * @returns the command's exit status, or 128 plus the number of the signal that ended it
  * @throws JailbuildError LAUNCHER_MISSING, LAUNCHER_FAILED
  */
 export async function execInRunningJail(

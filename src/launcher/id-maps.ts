@@ -3,7 +3,7 @@ import { userInfo } from 'node:os';
 import { JailbuildError, strerror } from '../errors.js';
 import type { IdMap } from './options.js';
 
-/** Who the present user is in a user namespace. */
+/** Which user the caller is in a user namespace. */
 export type UserMapping = 'root' | 'keep-id';
 
 interface Caller {
@@ -13,10 +13,10 @@ interface Caller {
 }
 
 /**
- * The users and groups of a user namespace.
+ * Returns the users and groups of a user namespace.
  *
- * @param subordinate with the ranges that /etc/subuid and /etc/subgid give to the present user. For root
- *   these are then all there is, so that root in the jail is nobody outside
+ * @param subordinate with the ranges that /etc/subuid and /etc/subgid assign to the caller. For root, only these are
+ * mapped, so that root in the jail has no rights outside
  * @throws JailbuildError USAGE if there are no such ranges, NOT_READABLE
  */
 export function userMaps(
@@ -34,7 +34,7 @@ export function userMaps(
   return { uids: maps(caller.uid, '/etc/subuid'), gids: maps(caller.gid, '/etc/subgid') };
 }
 
-/** One is the caller; the numbers below and above are the range's, in order. */
+/** Maps one number to the caller, and the numbers around it to the range, in order. */
 function around(inside: number, own: number, range: Range): readonly IdMap[] {
   const below = Math.min(inside, range.count);
   const maps = [
@@ -50,7 +50,7 @@ interface Range {
   readonly count: number;
 }
 
-/** The first range of a user in subuid(5) or subgid(5), by name or by number. */
+/** Returns a user's first range in subuid(5) or subgid(5), by name or number. */
 function rangeOf(file: string, caller: Caller): Range {
   let text: string;
   try {
@@ -66,7 +66,7 @@ function rangeOf(file: string, caller: Caller): Range {
   }
   throw new JailbuildError(
     'USAGE',
-    `--map-auto: ${file} gives no range to ${caller.name}; usermod --add-subuids adds one`,
+    `--map-auto: ${file} has no range for ${caller.name}: add one with usermod --add-subuids`,
     file,
   );
 }
@@ -77,7 +77,7 @@ function presentUser(): Caller {
   try {
     return { uid, gid, name: userInfo().username };
   } catch {
-    // A user that passwd does not know.
+    // The user has no passwd entry.
     return { uid, gid, name: String(uid) };
   }
 }

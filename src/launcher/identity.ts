@@ -1,18 +1,18 @@
 import { JailbuildError } from '../errors.js';
 import { isTrace, type Sysroot } from '../fs/sysroot.js';
 
-/** A user by numbers. */
+/** A user by number. */
 export interface Identity {
   readonly uid: number;
   readonly gid: number;
-  /** Of a user that was named. */
+  /** Set if the user was given by name. */
   readonly home?: string;
 }
 
 /**
- * Looks a user up in the passwd and group of a root, as the launcher does (passwd.c).
+ * Looks up a user in a root's passwd and group files, as the launcher does (passwd.c).
  *
- * @param user NAME or UID, and :GROUP or :GID; root without it
+ * @param user NAME or UID, and :GROUP or :GID; default: root
  * @throws JailbuildError USAGE
  */
 export function identityOf(sysroot: Sysroot, user: string | undefined): Identity {

@@ -3,8 +3,8 @@ import type { Entry } from '../manifest/manifest.js';
 import type { LaunchOptions } from './options.js';
 
 /**
- * What the launcher grants at and below a path: `r` to read files, `l` to list directories, `x` to execute,
- * `w` to write files, `m` to make, rename and remove.
+ * Rights granted at and below a path: `r` read files, `l` list directories, `x` execute, `w` write files, `m` make,
+ * rename and remove entries.
  */
 export interface LandlockRule {
   readonly rights: string;
@@ -12,12 +12,11 @@ export interface LandlockRule {
 }
 
 /**
- * The rules that limit a command to what its jail was built with and what its options mount.
+ * Returns the rules that limit a command to the content its jail was built with and the mounts of its options.
  *
- * A file of the manifest can be read, and executed if its mode lets anyone do so; devices and pipes can be
- * written as well. Names can be listed everywhere, since a right on a directory holds for all below it.
- * Writable are directories that are meant to be written to: those that all may write to (mode 1777) and
- * those of a user other than root. What is mounted is left to the mount's own mode.
+ * Files of the manifest can be read, and executed if their mode allows it; devices and fifos can also be written. Names
+ * can be listed everywhere, since a right on a directory applies to everything below it. Directories are writable if
+ * they are meant to be: mode 1777, or owned by a user other than root. Mounts follow their own mode.
  */
 export function landlockRules(
   entries: readonly Entry[],
@@ -49,7 +48,7 @@ function rightsOf(entry: Entry): string {
   }
 }
 
-/** The rules as the launcher reads them. */
+/** Returns the rules in the format the launcher reads. */
 export function landlockFile(rules: readonly LandlockRule[]): Buffer {
   return Buffer.concat(rules.map(({ rights, path }) => pathBuffer(`${rights}:${path}\0`)));
 }

@@ -2,7 +2,7 @@ import { JailbuildError } from '../errors.js';
 import { nativeProgram } from '../fs/native-program.js';
 
 /**
- * The launcher built for this machine.
+ * Locates the launcher built for this machine.
  *
  * @throws JailbuildError LAUNCHER_MISSING
  */

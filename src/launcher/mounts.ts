@@ -8,7 +8,7 @@ function refuse(option: string, text: string, wanted: string): never {
 }
 
 /**
- * A bind mount as `--bind` takes it, under the options that are named after it.
+ * Parses a bind mount in the syntax of `--bind` and its variants.
  *
  * @param option such as `--ro-bind-try`
  * @throws JailbuildError USAGE
@@ -22,7 +22,7 @@ export function parseBindOption(option: string, text: string): BindMount {
   };
 }
 
-/** The launcher's options for what is put into the jail, with the form of their values. */
+/** The launcher's options that place something in the jail, with the syntax of their values. */
 const PLACED = {
   '--bind-fd': 'FD:DEST',
   '--ro-bind-fd': 'FD:DEST',
@@ -36,7 +36,7 @@ const PLACED = {
 } as const;
 
 /**
- * What an option puts into the jail, for the launcher.
+ * Parses an option that places something in the jail.
  *
  * @throws JailbuildError USAGE
  */
@@ -58,8 +58,8 @@ export function parsePlaced(option: keyof typeof PLACED, text: string): PlacedFi
 }
 
 /**
- * A mount in the words of podman: `type=bind,src=/a,dst=/b,ro`. A field with a comma or a quote in it is
- * put in quotes, as in CSV (RFC 4180).
+ * Parses a mount in podman's syntax: `type=bind,src=/a,dst=/b,ro`. A field that contains a comma or a quote must be
+ * quoted as in CSV (RFC 4180).
  *
  * @throws JailbuildError USAGE
  */

@@ -6,11 +6,11 @@ import { filtersOf, type LaunchOptions } from './options.js';
 import { deniedSystemCalls } from './run.js';
 
 /**
- * Writes an OCI runtime bundle of a run: a directory with a config.json that names the jail as its root.
- * It is made if it does not exist.
+ * Writes an OCI runtime bundle for a run: a directory with a config.json whose root is the jail. Creates the directory
+ * if missing.
  *
  * @param root absolute path of the jail
- * @throws JailbuildError LAUNCHER_MISSING, WRITE_FAILED, USAGE for what a bundle cannot say
+ * @throws JailbuildError LAUNCHER_MISSING, WRITE_FAILED, USAGE for what a bundle cannot express
  */
 export async function writeOciBundle(
   directory: string,
@@ -25,7 +25,7 @@ export async function writeOciBundle(
   if (/\\ud[c-f][0-9a-f]{2}/.test(text)) {
     throw new JailbuildError(
       'USAGE',
-      '--oci-bundle: a path, an argument or a variable is not UTF-8, and JSON has no other text',
+      '--oci-bundle: a path, argument or variable is not UTF-8, which JSON cannot represent',
     );
   }
   try {

@@ -19,20 +19,18 @@ import { readSeccompProfile } from './seccomp-file.js';
 /** config.json of the OCI runtime specification, as far as a run needs it. */
 type Json = Readonly<Record<string, unknown>>;
 
-/**
- * The lists of proc.c: what of /proc a jail does not see, and what it may only read.
- */
+/** Lists from proc.c: paths in /proc that are masked, and those that are read-only. */
 const MASKED = [
   ...['acpi', 'asound', 'interrupts', 'kcore', 'keys', 'latency_stats', 'sched_debug', 'scsi'],
   ...['timer_list', 'timer_stats'],
 ];
 const READ_ONLY = ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'];
 
-/** clone(2): flags of new user, mount, PID, network, UTS, IPC and cgroup namespaces. */
+/** Flags of clone(2) for new user, mount, PID, network, UTS, IPC and cgroup namespaces. */
 const NEW_NAMESPACES = [
   ...[0x10000000, 0x00020000, 0x20000000, 0x40000000, 0x04000000, 0x08000000, 0x02000000],
 ];
-/** For unshare(2) alone: a new time namespace. */
+/** Flag of unshare(2) for a new time namespace; clone(2) does not accept it. */
 const NEW_TIME = 0x80;
 const TIOCSTI = 0x5412;
 const TIOCLINUX = 0x541c;
@@ -43,8 +41,7 @@ const ENOSYS = 38;
 const LOWER_HALF = 0xffffffff;
 
 /**
- * The same run for an OCI runtime (runtime-spec 1.0). Such a runtime has no init of its own; all else is
- * said to it.
+ * Returns the configuration of the same run for an OCI runtime (runtime-spec 1.0), which has no init of its own.
  *
  * @param root absolute path of the jail
  * @param command without words, a shell
@@ -75,7 +72,11 @@ function refuseUnsayable(options: LaunchOptions): void {
     ...{ '--disable-userns': disableUserns, '--exec-label': execLabel, '--argv0': argv0 },
   };
   for (const [option, value] of Object.entries(asked))
-    if (value) throw new JailbuildError('USAGE', `${option}: a bundle cannot say this`);
+    if (value)
+      throw new JailbuildError(
+        'USAGE',
+        `${option}: an OCI bundle cannot express this option: leave it out`,
+      );
 }
 
 function processOf(root: string, options: LaunchOptions, command: readonly string[]): Json {
@@ -110,7 +111,7 @@ function processOf(root: string, options: LaunchOptions, command: readonly strin
   };
 }
 
-/** RLIM_INFINITY as the specification's uint64 has it; no double is exact there, so the greatest that is. */
+/** RLIM_INFINITY is a uint64 that no double represents exactly; uses the largest one below it. */
 function limitOf(value: number | 'unlimited'): number {
   return value === 'unlimited' ? Number.MAX_SAFE_INTEGER : value;
 }
@@ -136,7 +137,10 @@ function standardMounts({ ownDev, proc = 'masked' }: LaunchOptions): Json[] {
 
 function mountOf(mount: Mount): Json {
   if ('option' in mount)
-    throw new JailbuildError('USAGE', `${mount.option}: a bundle cannot say this`);
+    throw new JailbuildError(
+      'USAGE',
+      `${mount.option}: an OCI bundle cannot express this option: leave it out`,
+    );
   if (isTmpfs(mount)) {
     const shared = ['/tmp', '/var/tmp', '/dev/shm'].includes(mount.target);
     const given = mount.options?.split(',') ?? [shared ? 'mode=1777' : 'mode=0755'];
@@ -160,7 +164,10 @@ function linuxOf(options: LaunchOptions, denied: readonly string[]): Json {
   const inProc = (names: readonly string[]): string[] => names.map((name) => `/proc/${name}`);
   const [filter = 'off', ...more] = filtersOf(options);
   if (more.length > 0)
-    throw new JailbuildError('USAGE', '--seccomp: a bundle holds one filter alone');
+    throw new JailbuildError(
+      'USAGE',
+      '--seccomp: an OCI bundle holds a single filter: combine them',
+    );
   if (options.landlock !== undefined)
     throw new JailbuildError('USAGE', '--landlock: an OCI bundle cannot express it: leave it out');
   const seccomp = seccompOf(filter, options, denied);
@@ -202,7 +209,7 @@ function offsetsOf(offsets: NonNullable<LaunchOptions['clockOffsets']>): Json {
 
 function resourcesOf({ memory, pids, cpus }: LaunchOptions): Json {
   return {
-    // What a device file is good for, whoever has made it.
+    // Denies access to all devices but the runtime's standard ones, whoever created the device file.
     devices: [{ allow: false, access: 'rwm' }],
     ...(memory === undefined ? {} : { memory: { limit: memory, swap: memory } }),
     ...(pids === undefined ? {} : { pids: { limit: pids } }),
@@ -212,7 +219,7 @@ function resourcesOf({ memory, pids, cpus }: LaunchOptions): Json {
   };
 }
 
-/** A profile, or the default filter, in the words of the specification. */
+/** Returns a profile, or the default filter, in the specification's form. */
 function seccompOf(
   which: string,
   { capabilities }: LaunchOptions,
@@ -222,7 +229,10 @@ function seccompOf(
   if (isProfileFile(which))
     return { ...readSeccompProfile(which, capabilities?.bounding ?? DEFAULT_CAPABILITIES) };
   if (which !== 'default')
-    throw new JailbuildError('USAGE', `--seccomp ${which}: a bundle holds no binary filter`);
+    throw new JailbuildError(
+      'USAGE',
+      `--seccomp ${which}: an OCI bundle cannot hold a binary filter: give a profile in JSON`,
+    );
   const rule = (names: readonly string[], args: readonly Json[] = [], errnoRet = EPERM): Json => ({
     names,
     action: 'SCMP_ACT_ERRNO',

@@ -7,11 +7,11 @@ export interface BindMount {
   /** Absolute path in the jail. */
   readonly target: string;
   readonly readOnly: boolean;
-  /** Device files below it work. */
+  /** Whether device files below it work. */
   readonly devices: boolean;
-  /** It need not be there. */
+  /** Whether the source may be missing. */
   readonly optional?: boolean;
-  /** Without what is mounted below it. */
+  /** Whether submounts are left out. */
   readonly flat?: boolean;
 }
 
@@ -19,140 +19,139 @@ export interface BindMount {
 export interface TmpfsMount {
   /** Absolute path in the jail. */
   readonly target: string;
-  /** Comma-separated, as tmpfs(5) has them, such as `size=64m`. */
+  /** Comma-separated, as in tmpfs(5), such as `size=64m`. */
   readonly options?: string;
 }
 
-/** Anything else that an option of the launcher puts into the jail. */
+/** Anything else that a launcher option places in the jail. */
 export interface PlacedFile {
   /** Such as `--dir`. */
   readonly option: string;
   readonly value: string;
   /** Absolute path in the jail. */
   readonly target: string;
-  /** A descriptor of ours that the launcher needs for it. */
+  /** A descriptor of this process that the launcher needs for it. */
   readonly fd?: number;
 }
 
 export type Mount = BindMount | TmpfsMount | PlacedFile;
 
-/** How others learn of a run, and hold it, by descriptors of ours; the formats are bubblewrap's. */
+/** How other processes observe and control a run, by descriptors of this process; formats are bubblewrap's. */
 export interface Supervision {
-  /** A line of JSON: the number of the first process, and the namespaces. */
+  /** Receives a line of JSON: the PID of the first process, and the namespaces. */
   readonly infoFd?: number;
-  /** The same, and a line with the exit status at the end. */
+  /** Receives the same, and a line with the exit status at the end. */
   readonly statusFd?: number;
-  /** The command waits for something to read there. */
+  /** The command starts when this becomes readable. */
   readonly blockFd?: number;
-  /** Held open as long as the jail runs. */
+  /** Held open while the jail runs. */
   readonly syncFds?: readonly number[];
-  /** Files of the jail to hold a lock for reading on. */
+  /** Files of the jail on which to hold read locks. */
   readonly lockFiles?: readonly string[];
 }
 
-/** Namespaces that are there already, by their paths. */
+/** Existing namespaces to join, by their paths. */
 export type JoinedNamespaces = Readonly<
   Partial<Record<'user' | 'pid' | 'net' | 'ipc' | 'uts' | 'cgroup' | 'time', string>>
 >;
 
-/** A limit of each process (setrlimit(2)). */
+/** A resource limit of each process (setrlimit(2)). */
 export interface ResourceLimit {
-  /** The name of setrlimit(2) in small letters, without its prefix: `nofile`. */
+  /** Name from setrlimit(2) in lower case without its prefix: `nofile`. */
   readonly name: string;
   readonly soft: number | 'unlimited';
   readonly hard: number | 'unlimited';
 }
 
-/** Users or groups of a user namespace: `count` of them, from `inside` on, are those from `outside` on. */
+/** Maps `count` users or groups of a user namespace, from `inside` on, to those from `outside` on. */
 export interface IdMap {
   readonly inside: number;
   readonly outside: number;
   readonly count: number;
 }
 
-/** How a command is run in a jail. */
+/** Options for running a command in a jail. */
 export interface LaunchOptions {
-  /** Host name in the jail; the default is the base name of its directory. */
+  /** Host name in the jail; default: the base name of its directory. */
   readonly hostname?: string;
-  /** A network namespace of its own, with the loopback interface alone. */
+  /** A new network namespace with only the loopback interface. */
   readonly isolateNetwork?: boolean;
-  /** The host's message queues, semaphores and shared memory. */
+  /** Share the host's message queues, semaphores and shared memory. */
   readonly shareIpc?: boolean;
-  /** The host's view of the cgroup hierarchy. */
+  /** Share the host's view of the cgroup hierarchy. */
   readonly shareCgroups?: boolean;
-  /** Users of a new user namespace; without them, the host's. */
+  /** ID maps of a new user namespace; without them, the host's users. */
   readonly userMaps?: { readonly uids: readonly IdMap[]; readonly gids: readonly IdMap[] };
-  /** Whole seconds added to the clocks of a new time namespace. */
+  /** Seconds (integers) added to the clocks of a new time namespace. */
   readonly clockOffsets?: { readonly monotonic?: number; readonly boottime?: number };
   readonly readOnly?: boolean;
-  /** No /dev is mounted: that of the jail's directory, if any, is used. */
+  /** Mount no /dev; use the one in the jail's directory, if any. */
   readonly ownDev?: boolean;
   readonly proc?: 'masked' | 'full' | 'none';
-  /** In the order in which they are mounted. */
+  /** In mount order. */
   readonly mounts?: readonly Mount[];
-  /** What is written to the root goes to memory (`tmpfs`), or to a directory; the root stays as it is. */
+  /** Writes to the root go to memory (`tmpfs`) or to a directory; the root itself stays unchanged. */
   readonly overlay?: string;
-  /** A descriptor that gets at the end what the overlay holds. */
+  /** A descriptor that receives the overlay's content at the end. */
   readonly overlayChangesFd?: number;
   readonly joined?: JoinedNamespaces;
-  /** Namespaces to go on without where they are refused. */
+  /** Namespaces to do without if the kernel refuses them. */
   readonly unshareTry?: readonly ('user' | 'cgroup')[];
-  /** No further user namespace can be made, and that is made sure of. */
+  /** Prevent further user namespaces, and verify that. */
   readonly disableUserns?: boolean;
   readonly assertUsernsDisabled?: boolean;
-  /** Bytes. */
+  /** In bytes. */
   readonly memory?: number;
   readonly pids?: number;
-  /** A number of processors, such as 1.5. */
+  /** Number of processors, such as 1.5. */
   readonly cpus?: number;
   readonly rlimits?: readonly ResourceLimit[];
-  /** NAME or UID, and :GROUP or :GID, as the jail's passwd and group have them. */
+  /** NAME or UID, and :GROUP or :GID, looked up in the jail's passwd and group. */
   readonly user?: string;
-  /** The capabilities that root in the jail has, and of these the ones that other users have. */
+  /** Capabilities of root in the jail, and the subset that other users have. */
   readonly capabilities?: CapabilityChoice;
   readonly allowNewPrivileges?: boolean;
-  /** The filters for system calls: the default one, none, or an absolute path, one upon the other. */
+  /** System call filters: the default one, none, or absolute paths; several are stacked. */
   readonly seccomp?: string | readonly string[];
-  /** Limit the command by Landlock to what the jail was built with, or by rules in a file. */
+  /** Limit the command by Landlock to the content that the jail was built with, or by rules in a file. */
   readonly landlock?: { readonly entries: readonly Entry[] } | { readonly file: string };
-  /** A label of SELinux, or a profile of AppArmor. */
+  /** An SELinux label or an AppArmor profile. */
   readonly execLabel?: string;
-  /** Octal. */
+  /** In octal. */
   readonly umask?: string;
-  /** The command itself is the first process. */
+  /** Run the command itself as PID 1. */
   readonly noInit?: boolean;
   readonly newSession?: boolean;
-  /** A new terminal. */
+  /** Allocate a new terminal. */
   readonly tty?: boolean;
-  /** Variables in addition to those that every command gets. */
+  /** Variables in addition to the default environment. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Working directory inside; the default is `/`. */
+  /** Working directory inside; default: `/`. */
   readonly cwd?: string;
   readonly supervision?: Supervision;
-  /** The jail ends with the process that called us. */
+  /** End the jail when the calling process ends. */
   readonly dieWithParent?: boolean;
-  /** Descriptors that the command has as well. */
+  /** Descriptors passed to the command. */
   readonly fds?: readonly number[];
-  /** So many descriptors from 3 on. */
+  /** Number of descriptors from 3 on passed to the command. */
   readonly preserveFds?: number;
-  /** The same, as sockets that the command is to serve (sd_listen_fds(3)). */
+  /** Number of sockets from 3 on passed to the command (sd_listen_fds(3)). */
   readonly listenFds?: number;
-  /** What the command finds as its own name. */
+  /** The command's argv[0]. */
   readonly argv0?: string;
-  /** Tell each step. */
+  /** Report each step. */
   readonly verbose?: boolean;
 }
 
-/** Capabilities of a run, by their names in small letters. */
+/** Capabilities of a run, in lower case. */
 export interface CapabilityChoice {
   readonly bounding: readonly string[];
   readonly ambient: readonly string[];
 }
 
 /**
- * The capabilities of capabilities(7) that root in a jail has if nothing else is said: those by which
- * the usual servers manage their own files, users and ports. The others reach beyond the jail, or are of
- * use to attacks alone. docs/security.md has the reasons.
+ * Capabilities (capabilities(7)) that root in a jail has by default: those with which common servers manage their own
+ * files, users and ports. The others reach beyond the jail or mainly serve attacks. docs/security.md gives the reasons.
  */
 export const DEFAULT_CAPABILITIES: readonly string[] = [
   'chown',
@@ -168,24 +167,24 @@ export const DEFAULT_CAPABILITIES: readonly string[] = [
 
 export const DEFAULT_UMASK = '022';
 
-/** Of each of this many microseconds a limit on processors gives a part. */
+/** Period of the CPU limit, in microseconds. */
 export const CPU_PERIOD = 100_000;
 
 export function isTmpfs(mount: Mount): mount is TmpfsMount {
   return !('source' in mount) && !('option' in mount);
 }
 
-/** The filters of a run, in their order. */
+/** Returns the filters of a run in order. */
 export function filtersOf({ seccomp = 'default' }: LaunchOptions): readonly string[] {
   return typeof seccomp === 'string' ? [seccomp] : seccomp;
 }
 
-/** True for a file with a profile in JSON, rather than a compiled filter. */
+/** Returns whether a file is a profile in JSON rather than a compiled filter. */
 export function isProfileFile(filter: string): boolean {
   return filter.endsWith('.json');
 }
 
-/** The descriptors of ours that a run needs, beside the standard streams. */
+/** Returns the descriptors of this process that a run needs besides the standard streams. */
 export function descriptorsOf(options: LaunchOptions): readonly number[] {
   const { infoFd, statusFd, blockFd, syncFds = [] } = options.supervision ?? {};
   const count = Math.max(options.preserveFds ?? 0, options.listenFds ?? 0);
@@ -197,14 +196,14 @@ export function descriptorsOf(options: LaunchOptions): readonly number[] {
   ];
 }
 
-/** The whole environment of a command, but for what the user adds. */
+/** Returns the complete environment of a command, without additions by the user. */
 export function environmentOf(
   { env, user }: LaunchOptions,
   term: string | undefined,
 ): Record<string, string> {
   return {
     PATH: STANDARD_PATH.join(':'),
-    // That of another user is in the jail's passwd.
+    // Other users' homes are in the jail's passwd.
     ...(user === undefined ? { HOME: '/' } : {}),
     ...(term === undefined ? {} : { TERM: term }),
     ...env,
@@ -212,13 +211,13 @@ export function environmentOf(
 }
 
 /**
- * The launcher's arguments for a run: namespaces of its own but for the network and users, an init, a
- * minimal /dev, a masked /proc, few capabilities, and the default filter for system calls.
+ * Returns the launcher's arguments for a run: new namespaces except network and user, an init, a minimal /dev, a masked
+ * /proc, few capabilities, and the default system call filter.
  *
  * @param root absolute path of the jail
  * @param command without words, a shell
- * @param env whether variables are there with their values, or the launcher is to find these in its own
- *   environment, where no list of processes shows them
+ * @param env whether to pass variables with their values, or by name for the launcher to read from its own environment,
+ * where process lists do not show them
  */
 export function launcherArguments(
   root: string,
@@ -279,7 +278,7 @@ function fileArguments(options: LaunchOptions): string[] {
   ];
 }
 
-/** A path as the launcher's options take it: a colon in it separates no fields. */
+/** Escapes a path for the launcher's options, so that a colon in it does not separate fields. */
 export function escapedPath(text: string): string {
   return text.replace(/[\\:]/g, '\\$&');
 }
@@ -356,7 +355,7 @@ function valued(name: string, value: string | number | undefined): string[] {
   return value === undefined ? [] : [name, String(value)];
 }
 
-/** What was asked for, or what of the directory's name a host name may have (hostname(7)). */
+/** Returns the requested host name, or the valid characters of the directory's name (hostname(7)). */
 export function hostnameOf(root: string, { hostname }: LaunchOptions): string {
   if (hostname !== undefined) return hostname;
   const name = root

@@ -8,13 +8,13 @@ import { execa } from 'execa';
 import { JailbuildError } from '../errors.js';
 import { locateLauncher } from './locate.js';
 
-/** The programs that give a network namespace a way out, without any privilege. */
+/** Programs that connect a network namespace to the outside without privileges. */
 export type NetworkHelper = 'pasta' | 'slirp4netns';
 
-/** A port of the host that leads to one of the jail. */
+/** A port of the host forwarded to the jail. */
 export interface PublishedPort {
   readonly protocol: 'tcp' | 'udp';
-  /** Where the host listens; without it, on all addresses. */
+  /** Host address to listen on; default: all. */
   readonly address?: string;
   readonly host: number;
   readonly jail: number;
@@ -25,11 +25,11 @@ export interface OutgoingNetwork {
   readonly publish: readonly PublishedPort[];
 }
 
-/** The name server that slirp4netns answers for (slirp4netns(1)). */
+/** Address of slirp4netns's name server (slirp4netns(1)). */
 const SLIRP_NAME_SERVER = '10.0.2.3';
 const PATIENCE_MS = 10_000;
 
-/** Finds a helper in PATH. pasta of older versions gives root none. */
+/** Finds a helper in PATH. For root, prefers slirp4netns: older versions of pasta give root no network. */
 export function findHelper(wanted: NetworkHelper | undefined): NetworkHelper {
   const places = (process.env.PATH ?? '').split(':').filter((directory) => directory !== '');
   const isThere = (name: string): boolean =>
@@ -45,16 +45,16 @@ export function findHelper(wanted: NetworkHelper | undefined): NetworkHelper {
   );
 }
 
-/** What the jail's /etc/resolv.conf says. */
+/** Returns the content of the jail's /etc/resolv.conf. */
 export function resolverText(network: OutgoingNetwork): string {
   if (network.helper === 'slirp4netns') return `nameserver ${SLIRP_NAME_SERVER}\n`;
   let text = '';
   try {
     text = readFileSync('/etc/resolv.conf', 'utf8');
   } catch {
-    // There is none, and so no name is resolved here either.
+    // Without a file on the host, names do not resolve in the jail either.
   }
-  // Of the host's loopback, nothing is reached.
+  // The host's loopback is not reachable from the jail.
   const lines = text.split('\n').filter((line) => !/^\s*nameserver\s+(127\.|::1)/.test(line));
   return lines.join('\n');
 }
@@ -65,8 +65,8 @@ export interface Helper {
 }
 
 /**
- * Gives the network namespace of a process a way out, and waits until it is there. The helper ends with
- * us, however we end.
+ * Connects the network namespace of a process to the outside and waits until that works. The helper ends with this
+ * process, however it ends.
  *
  * @throws JailbuildError LAUNCHER_FAILED
  */
@@ -107,7 +107,7 @@ export async function startHelper(network: OutgoingNetwork, pid: number): Promis
   return { stop };
 }
 
-/** True if a process sees a route beside that of the loopback interface. */
+/** Returns whether a process has a route other than that of the loopback interface. */
 function hasRoute(pid: number): boolean {
   const routes = (file: string): string[] => {
     try {
@@ -127,7 +127,7 @@ function slirpWords(pid: number, socket: string): string[] {
   ];
 }
 
-/** Nothing of the host's loopback, either way, but the published ports. */
+/** Blocks the host's loopback in both directions, except for published ports. */
 function pastaWords({ publish }: OutgoingNetwork, pid: number): string[] {
   const ports = (protocol: string): string[] => {
     const of = publish.filter((port) => port.protocol === protocol);
@@ -142,7 +142,7 @@ function pastaWords({ publish }: OutgoingNetwork, pid: number): string[] {
   ];
 }
 
-/** slirp4netns(1), API socket. */
+/** Adds port forwards (slirp4netns(1), API socket). */
 async function forward(
   socket: string,
   { protocol, address = '0.0.0.0', host, jail }: PublishedPort,
@@ -169,12 +169,12 @@ async function forward(
   await stop();
   throw new JailbuildError(
     'LAUNCHER_FAILED',
-    `--publish ${host}:${jail}: slirp4netns refuses: ${error.desc ?? 'no reason given'}`,
+    `--publish ${host}:${jail}: slirp4netns refused it: ${error.desc ?? 'no reason given'}`,
   );
 }
 
 /**
- * [ADDRESS:]HOST:JAIL[/tcp|udp], as podman's --publish; an IPv6 address is in brackets.
+ * Parses [ADDRESS:]HOST:JAIL[/tcp|udp] as podman's --publish does; an IPv6 address is in brackets.
  *
  * @throws JailbuildError USAGE
  */

@@ -7,20 +7,20 @@ import { fromBytes, listNames, readLink, toBytes } from '../fs/path-bytes.js';
 import { typeOf } from '../manifest/entry-type.js';
 import { locateLauncher } from './locate.js';
 
-/** What an overlay holds that its root has not, or has otherwise. */
+/** A difference between an overlay and its root. */
 export interface OverlayChange {
   readonly kind: 'added' | 'removed' | 'changed';
-  /** Absolute path in the root. Of a directory that is removed, nothing below is listed. */
+  /** Absolute path in the root. For a removed directory, nothing below it is listed. */
   readonly path: string;
   /** As in a manifest: `file`, `directory`, `symlink`, `fifo`, and so on. */
   readonly type: string;
-  /** Bytes of a file that is there. */
+  /** Size in bytes, if the file exists. */
   readonly size?: number;
   /** For `changed`: the attributes that differ, such as `mode 0755 -> 4755`, or `content`. */
   readonly details: readonly string[];
 }
 
-/** The changes of an overlay. */
+/** All differences of an overlay. */
 export interface OverlayChanges {
   /** Sorted by path. */
   readonly changes: readonly OverlayChange[];
@@ -28,7 +28,7 @@ export interface OverlayChanges {
   readonly unreadable: readonly string[];
 }
 
-/** A record of the launcher (native/launcher/overlay_changes.c). */
+/** A record from the launcher (native/launcher/overlay_changes.c). */
 interface LayerRecord {
   readonly kind: string;
   readonly mode: string;
@@ -45,13 +45,13 @@ const TYPES: Readonly<Record<string, string>> = {
   ...{ c: 'character-device', b: 'block-device', s: 'socket' },
 };
 
-/** Directories that the launcher makes to mount on; empty, they are nothing that was written. */
+/** Mount points that the launcher creates; if empty, they are not changes. */
 const PLACES: readonly string[] = ['/dev', '/proc', '/tmp'];
-/** What jailbuild keeps of a jail, and the launcher of its mount points; no command sees it. */
+/** State of jailbuild and of the launcher's mount points; hidden from commands. */
 const STATE = '/.jailbuild';
 
 /**
- * Lists what an earlier run with `--overlay DIR` has written.
+ * Lists the changes that earlier runs with `--overlay DIR` made.
  *
  * @param root absolute path of the jail
  * @param directory absolute path of DIR
@@ -79,15 +79,15 @@ export async function changesInOverlay(root: string, directory: string): Promise
 }
 
 /**
- * Compares the records of a layer with the root below it. A file that was only opened for writing is no
- * change; times are not compared.
+ * Compares the records of a layer with the root below it. A file only opened for writing is not a change; times are not
+ * compared.
  */
 export function overlayChanges(root: string, records: Buffer): OverlayChanges {
   const entries = parseRecords(records).sort((one, other) => (one.path < other.path ? -1 : 1));
   const present = new Set(entries.map((entry) => entry.path));
   const changes: OverlayChange[] = [];
   const unreadable: string[] = [];
-  /** Directories below which nothing of the root is seen, or where the root has none. */
+  /** Directories that hide the root's content, or that the root does not have. */
   const opaque = new Set<string>();
   const fresh = new Set<string>();
   for (const entry of entries) {
@@ -166,7 +166,7 @@ function detailsOf(root: string, entry: LayerRecord, stat: BigIntStats): string[
   };
   const mode = Number(stat.mode & 0o7777n).toString(8);
   if (entry.kind !== 'l') compare('mode', mode.padStart(4, '0'), entry.mode);
-  // The root of the layer is made by the launcher.
+  // The launcher creates the root of the layer.
   if (entry.path !== '/') {
     compare('uid', Number(stat.uid), entry.uid);
     compare('gid', Number(stat.gid), entry.gid);
@@ -185,7 +185,7 @@ function deviceOf({ rdev }: BigIntStats): string {
   return `${major}:${minor}`;
 }
 
-/** What of a directory of the root is no longer seen, since the directory was removed and made anew. */
+/** Returns entries of a root directory that are hidden because the directory was removed and recreated. */
 function hidden(root: string, at: string, present: ReadonlySet<string>): OverlayChange[] {
   try {
     return listNames(root + at).flatMap((name) => {

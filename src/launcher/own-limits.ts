@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { ResourceLimit } from './options.js';
 
-/** What /proc/self/limits calls the resources (proc_pid_limits(5)). */
+/** Names of resources in /proc/self/limits (proc_pid_limits(5)). */
 const TITLES: Readonly<Record<string, string>> = {
   as: 'Max address space',
   core: 'Max core file size',
@@ -21,7 +21,7 @@ const TITLES: Readonly<Record<string, string>> = {
   stack: 'Max stack size',
 };
 
-/** The limit, or our own hard limit of the resource where that is lower (setrlimit(2)). */
+/** Returns the limit, capped at this process's own hard limit (setrlimit(2)). */
 export function noHigherThanOwn({ name, soft, hard }: ResourceLimit): ResourceLimit {
   const own = ownHardLimit(name);
   return { name, soft: lower(soft, own), hard: lower(hard, own) };

@@ -1,11 +1,11 @@
 import { isatty } from 'node:tty';
 
-/** The signals that others send to us and that are the command's concern. */
+/** Signals from other processes, forwarded to the command. */
 const PASSED_ON = ['SIGHUP', 'SIGTERM', 'SIGUSR1', 'SIGUSR2'] as const;
-/** From a terminal these reach the command without us. */
+/** From a terminal, these reach the command directly. */
 const KEYBOARD = ['SIGINT', 'SIGQUIT'] as const;
 
-/** Passes signals on to a child process for as long as it runs. */
+/** Forwards signals to a child process while it runs. */
 export class SignalPassing {
   readonly #passOn = (signal: NodeJS.Signals): void => {
     this.#child?.kill(signal);
@@ -13,7 +13,7 @@ export class SignalPassing {
   readonly #ignore = (): void => {};
   #child: { kill(signal: NodeJS.Signals): boolean } | undefined;
 
-  /** To be called before the child runs: it may be up, and others know it, before we go on. */
+  /** Starts forwarding. Call it before the child runs: others may signal it before this process continues. */
   start(): void {
     for (const signal of PASSED_ON) process.on(signal, this.#passOn);
     for (const signal of KEYBOARD) process.on(signal, isatty(0) ? this.#ignore : this.#passOn);

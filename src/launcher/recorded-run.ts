@@ -3,8 +3,8 @@ import { noHigherThanOwn } from './own-limits.js';
 import { parseLimit } from './values.js';
 
 /**
- * What the record of a jail may ask for, by names of options. It lies within reach of what runs there
- * as root, and so can only make a run smaller, or choose what is the jail's own affair.
+ * Options that a jail's record may set, by name. Root inside the jail may be able to change the record, so these
+ * options can only restrict a run, or concern nothing outside the jail.
  */
 const RECORDABLE: ReadonlySet<string> = new Set([
   ...['env', 'workdir', 'hostname', 'user', 'umask', 'tmpfs', 'no-tmp'],
@@ -12,23 +12,23 @@ const RECORDABLE: ReadonlySet<string> = new Set([
   ...['memory', 'pids-limit', 'cpus', 'ulimit', 'monotonic', 'boottime'],
 ]);
 
-/** How a jail's record has its programs run. */
+/** Run options from a jail's record. */
 export interface RecordedRun {
   /** Values of options of `jailbuild run`, by name. */
   readonly options: Readonly<Record<string, string | boolean | readonly string[]>>;
   readonly command: readonly string[] | undefined;
 }
 
-/** True if a jail's record may keep an option of `run`. */
+/** Returns whether a jail's record may contain an option of `run`. */
 export function isRecordable(option: string): boolean {
   return RECORDABLE.has(option);
 }
 
 /**
- * Checks what a jail's record has for `run`.
+ * Checks the options for `run` in a jail's record.
  *
  * @param root the jail, for messages
- * @throws JailbuildError RECORD_REFUSED if it asks for more than a record may
+ * @throws JailbuildError RECORD_REFUSED for options that a record may not set
  */
 export function checkRecordedRun(
   root: string,
@@ -38,13 +38,13 @@ export function checkRecordedRun(
   const refuse = (name: string, why: string): never => {
     throw new JailbuildError(
       'RECORD_REFUSED',
-      `${root}: in the record of the jail, ${name} of run ${why}`,
+      `${root}: run option ${name} in the jail's record ${why}`,
       root,
     );
   };
   const options = Object.entries(values).map(([name, value]) => {
-    if (!isRecordable(name)) refuse(name, 'is for the command line alone');
-    // A variable of the caller's is for the caller to give.
+    if (!isRecordable(name)) refuse(name, 'is allowed on the command line only');
+    // Only the caller may pass on its own variables.
     if (name === 'env' && isWords(value) && value.some((text) => !text.includes('='))) {
       refuse(name, 'has a variable without a value');
     }
@@ -57,7 +57,7 @@ export function checkRecordedRun(
   return { options: Object.fromEntries(options), command };
 }
 
-/** A record may lower the limits of a process, and not raise them, which root can. */
+/** Caps a limit at this process's own: a record may lower limits, but not raise them, which root could. */
 function noHigherLimit(text: string): string {
   const { name, soft, hard } = noHigherThanOwn(parseLimit('--ulimit', text));
   return `${name}=${soft}:${hard}`;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DEFAULT_CAPABILITIES, filtersOf, isProfileFile, type LaunchOptions } from './options.js';
 
-/** True if the launcher needs files that are made for the one run. */
+/** Returns whether the launcher needs temporary files for the run. */
 export function needsRunFiles(options: LaunchOptions): boolean {
   return (
     (options.landlock !== undefined && 'entries' in options.landlock) ||
@@ -13,9 +13,8 @@ export function needsRunFiles(options: LaunchOptions): boolean {
 }
 
 /**
- * Makes the files that the launcher needs for a run: filters compiled from profiles, and rules of Landlock.
- * They exist until the run ends, since a further command in the jail (`exec`) is
- * limited by them too.
+ * Makes the files that the launcher needs for a run: filters compiled from profiles, and Landlock rules. They are kept
+ * until the run ends, since they also limit further commands in the jail (`exec`).
  *
  * @throws JailbuildError USAGE, NOT_READABLE, LAUNCHER_MISSING
  */
@@ -36,7 +35,7 @@ export async function withRunFiles<T>(
   }
 }
 
-/** Where files of running programs lie that others do not see, if there is such a place. */
+/** Returns a private directory for files of running programs, if one exists. */
 function runtimeDirectory(): string {
   const own = process.geteuid?.() === 0 ? '/run' : process.env.XDG_RUNTIME_DIR;
   return own !== undefined && path.isAbsolute(own) && existsSync(own) ? own : tmpdir();

@@ -10,20 +10,20 @@ import type { Helper, OutgoingNetwork } from './outgoing-network.js';
 import { SignalPassing } from './pass-signals.js';
 import { needsRunFiles, withRunFiles } from './run-files.js';
 
-/** What goes on beside a run. */
+/** What accompanies a run. */
 export interface RunExtras {
-  /** Made for the jail by a helper. */
+  /** Network that a helper provides for the jail. */
   readonly network?: OutgoingNetwork;
-  /** Takes at the end what the overlay holds, for `overlayChanges`. */
+  /** Receives the overlay's content at the end, for `overlayChanges`. */
   readonly onChanges?: (records: Buffer) => void;
 }
 
 /**
- * Runs a command in a jail, on our own standard streams, to its end.
+ * Runs a command in a jail on this process's standard streams and waits for it.
  *
  * @param root absolute path of the jail
  * @param command without words, a shell
- * @returns the command's exit status, or 128 and the number of the signal that ended it
+ * @returns the command's exit status, or 128 plus the number of the signal that ended it
  * @throws JailbuildError USAGE, LAUNCHER_MISSING, LAUNCHER_FAILED
  */
 export async function runJail(
@@ -40,9 +40,9 @@ export async function runJail(
 
 type PipeName = 'info' | 'block' | 'resolver' | 'changes';
 
-/** Descriptors between the launcher and us, from the first on that a run does not use. */
+/** Descriptors between this process and the launcher, above those that a run uses. */
 class Pipes {
-  /** Descriptors that the launcher gets of ours. */
+  /** Descriptors of this process that the launcher inherits. */
   readonly inherited: readonly number[];
   readonly #own: number;
   readonly #names: readonly PipeName[];
@@ -60,12 +60,12 @@ class Pipes {
     return this.#own + this.#names.indexOf(name);
   }
 
-  /** The first descriptor behind all of these. */
+  /** Returns the lowest descriptor above all of these. */
   get next(): number {
     return this.#own + this.#names.length;
   }
 
-  /** Behind the standard streams. */
+  /** Returns the stdio settings after the standard streams. */
   stdio(): ('inherit' | 'ignore' | 'pipe')[] {
     return [
       ...Array.from({ length: this.#own - 3 }, (_, index) =>
@@ -110,12 +110,12 @@ async function start(
   signals.start();
   const outgoing = network === undefined ? undefined : await import('./outgoing-network.js');
   const environment = environmentOf(options, process.env.TERM);
-  // Node makes text of all arguments and variables: other bytes go by a pipe.
+  // Node converts all arguments and variables to text; other bytes are sent through a pipe.
   const isText = [root, ...launcherArguments(root, options, command)].every((word) =>
     word.isWellFormed(),
   );
   const args = [
-    // However we end: nobody would be there to pass on signals, or to learn what becomes of the command.
+    // If this process ends in any way, nothing would forward signals or report the command's end.
     '--die-with-parent',
     ...(options.dieWithParent ? ['--die-with', String(process.ppid)] : []),
     ...launcherArguments(root, options, command, isText ? 'names' : 'values'),
@@ -132,9 +132,9 @@ async function start(
       reject: false,
       env: isText ? environment : {},
       extendEnv: false,
-      // The present directory may be one that only its user may enter, and is of no use there.
+      // The current directory may be accessible to its user alone, and is not needed.
       cwd: '/',
-      // We must not end first, other than by being killed.
+      // This process must outlive the jail unless it is killed.
       cleanup: false,
     });
     signals.to(started);
@@ -142,7 +142,7 @@ async function start(
     const changes = onChanges === undefined ? undefined : wholeOf(streams[pipes.fd('changes')]);
     if (network !== undefined && outgoing !== undefined) {
       const [block, resolver] = [streams[pipes.fd('block')], streams[pipes.fd('resolver')]];
-      // The launcher may have ended before it reads.
+      // The launcher may end before it reads.
       for (const stream of [block, resolver]) stream?.on('error', () => {});
       resolver?.end(outgoing.resolverText(network));
       const pid = await childOf(streams[pipes.fd('info')]);
@@ -156,7 +156,7 @@ async function start(
       block?.end('\n');
     }
     const status = statusOf(await started);
-    // Nothing comes of a launcher that failed.
+    // A failed launcher sends no records.
     const records = await changes;
     if (records !== undefined && records.length > 0) onChanges?.(records);
     return status;
@@ -167,10 +167,10 @@ async function start(
 }
 
 /**
- * Runs the launcher on our own standard streams, to its end.
+ * Runs the launcher on this process's standard streams and waits for it.
  *
- * @param env of the launcher, which its options name variables of
- * @returns its exit status, or 128 and the number of the signal that ended it
+ * @param env environment of the launcher, whose options may name variables in it
+ * @returns its exit status, or 128 plus the number of the signal that ended it
  * @throws JailbuildError LAUNCHER_MISSING, LAUNCHER_FAILED
  */
 export async function startLauncher(
@@ -214,7 +214,7 @@ async function wholeOf(stream: Duplex | undefined): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
-/** The first process of the jail, from what the launcher says; nothing if it failed. */
+/** Returns the jail's first process as reported by the launcher; undefined if the launcher failed. */
 export async function childOf(info: Duplex | undefined): Promise<number | undefined> {
   let text = '';
   for await (const part of info ?? []) {
@@ -225,9 +225,9 @@ export async function childOf(info: Duplex | undefined): Promise<number | undefi
 }
 
 /**
- * The launcher's command line for a run, as a shell takes it.
+ * Returns the launcher's command line for a run, quoted for a shell.
  *
- * @throws JailbuildError USAGE for a run with files of its own
+ * @throws JailbuildError USAGE for a run that needs temporary files
  */
 export function printCommand(
   root: string,
@@ -246,7 +246,7 @@ function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-/** The system calls that the launcher's default filter denies, by their names. */
+/** Returns the names of the system calls that the launcher's default filter denies. */
 export async function deniedSystemCalls(): Promise<readonly string[]> {
   const run = await outsideProgram();
   const { stdout } = await run(locateLauncher(), ['--list-denied']);

@@ -1,33 +1,33 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import path from 'node:path';
 
-/** A jail that the launcher runs. */
+/** A running jail. */
 export interface RunningJail {
-  /** The launcher, outside of the jail. */
+  /** PID of the launcher, outside the jail. */
   readonly pid: number;
-  /** The first process of the jail. */
+  /** PID of the jail's first process. */
   readonly init: number;
-  /** The process whose namespaces a further command joins. */
+  /** PID of the process whose namespaces a further command joins. */
   readonly entry: number;
-  /** When that started, in clock ticks since boot: with its number its name for good. */
+  /** Its start time in clock ticks since boot, which with the PID identifies it. */
   readonly start: string;
   readonly uid: number;
   readonly root: string;
   /** Empty for a shell. */
   readonly command: readonly string[];
-  /** The launcher's arguments. */
+  /** Arguments of the launcher. */
   readonly words: readonly string[];
-  /** Seconds that it has been running for. */
+  /** Running time in seconds. */
   readonly seconds: number;
 }
 
-/** Clock ticks a second, on all machines that Linux runs user programs on (time(7), USER_HZ). */
+/** Clock ticks a second for user space on all machines of Linux (time(7), USER_HZ). */
 const TICKS = 100;
 
 /**
- * The running jails of a user, or of all. They are found by their launchers, which lie outside of every
- * jail: a process of our own PID namespace that runs the launcher's program. What a jail's own
- * processes call themselves does not count.
+ * Returns the running jails of one user or of all. They are found by their launchers, which run outside the jails:
+ * processes of this PID namespace that execute the launcher's program. A name set by a process inside a jail has no
+ * influence.
  *
  * @param uid undefined for all users
  */
@@ -39,7 +39,7 @@ export function runningJails(uid: number | undefined): readonly RunningJail[] {
       try {
         return jailOf(Number(name), uid, uptime);
       } catch {
-        // It has ended, or is not ours to look at.
+        // The process has ended or belongs to another user.
         return [];
       }
     });
@@ -57,7 +57,7 @@ function jailOf(pid: number, uid: number | undefined, uptime: number): RunningJa
   const [init] = readFileSync(`${at}/task/${pid}/children`, 'utf8').trim().split(' ');
   if (!words.includes('-c') || root === undefined || !init) return [];
   const entry = enterable(init);
-  // One that has not entered its namespaces yet, or needs none, is no jail.
+  // It has not entered its namespaces yet, or needs none, so it is not a jail.
   if (entry === undefined || mountNamespace(entry) === readlinkSync(`${at}/ns/mnt`)) return [];
   const start = startOf(Number(entry));
   const end = words.indexOf('--');
@@ -86,19 +86,19 @@ function mountNamespace(pid: string): string | undefined {
   }
 }
 
-/** The first process is closed to all but root; a user enters by the jail's command, which is not. */
+/** Only root can access the first process; other users enter through the jail's command. */
 function enterable(init: string): string | undefined {
   const children = readFileSync(`/proc/${init}/task/${init}/children`, 'utf8').trim().split(' ');
   return [init, ...children].find((pid) => pid !== '' && mountNamespace(pid) !== undefined);
 }
 
-/** proc_pid_stat(5), field 22. */
+/** Returns the start time: proc_pid_stat(5), field 22. */
 function startOf(pid: number): string {
   const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
   return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? '';
 }
 
-/** The launcher's options by which a command gets the rights that its jail's has. */
+/** Launcher options that take a value and determine the rights of a command. */
 const WITH_VALUE = new Set([
   '--caps',
   '--ambient',
@@ -110,7 +110,7 @@ const WITH_VALUE = new Set([
 ]);
 const FLAGS = new Set(['--no-new-privs', '--keyring', '--assert-userns-disabled']);
 
-/** Options of the launcher that take no value, of those that a run has. */
+/** Launcher options without a value that a run uses. */
 const WITHOUT_VALUE = new Set([
   ...[
     '-p',
@@ -129,7 +129,7 @@ const WITHOUT_VALUE = new Set([
   ...['--disable-userns', ...FLAGS],
 ]);
 
-/** Of the arguments that a jail was started with, those that say what its command may do, and as whom. */
+/** Selects the arguments of a jail that determine the rights and the user of its command. */
 export function rightsOf(words: readonly string[]): {
   readonly rights: readonly string[];
   readonly user: string | undefined;
@@ -147,7 +147,7 @@ export function rightsOf(words: readonly string[]): {
   return { rights, user };
 }
 
-/** The jails that a word of the user's means: a number of a process, or a directory. */
+/** Returns the jails that the user's argument names: by PID or by directory. */
 export function jailsNamed(text: string, jails: readonly RunningJail[]): readonly RunningJail[] {
   if (/^\d+$/.test(text))
     return jails.filter(({ pid, init }) => pid === Number(text) || init === Number(text));

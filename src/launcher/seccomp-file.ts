@@ -4,7 +4,7 @@ import { JailbuildError, strerror } from '../errors.js';
 import { Field, parseJson } from '../manifest/json-field.js';
 import type { OciSeccomp } from './oci/spec.js';
 
-/** Go's names of machines, which containers-seccomp.json(5) uses, and those of libseccomp. */
+/** Machine names of Go, used in containers-seccomp.json(5), and of libseccomp. */
 const MACHINES: Readonly<Record<string, { readonly go: string; readonly seccomp: string }>> = {
   x64: { go: 'amd64', seccomp: 'SCMP_ARCH_X86_64' },
   arm64: { go: 'arm64', seccomp: 'SCMP_ARCH_AARCH64' },
@@ -49,7 +49,7 @@ function read(file: string): unknown {
   }
 }
 
-/** A member that may be missing, or null as Go's encoder writes an empty list. */
+/** Returns a list that may be missing, or null as Go's encoder writes an empty list. */
 function listOf(object: Field, name: string): Field[] {
   if (!object.has(name) || object.member(name).value === null) return [];
   return object.member(name).items();
@@ -77,7 +77,7 @@ function mappedArchitectures(profile: Field): readonly string[] {
   });
 }
 
-/** Whether the conditions of a rule hold: all that it includes, nothing that it excludes. */
+/** Returns whether a rule applies: all of its includes hold, and none of its excludes. */
 function applies(rule: Field, caps: readonly string[]): boolean {
   const machine = MACHINES[process.arch]?.go ?? process.arch;
   const conditions = (name: string): Field | undefined =>

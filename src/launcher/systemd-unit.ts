@@ -10,7 +10,7 @@ import {
   type Mount,
 } from './options.js';
 
-/** The names of systemd.exec(5) for limits, by those of setrlimit(2). */
+/** Names of limits in systemd.exec(5), by those of setrlimit(2). */
 const LIMITS: Readonly<Record<string, string>> = {
   ...{ as: 'AS', core: 'CORE', cpu: 'CPU', data: 'DATA', fsize: 'FSIZE', locks: 'LOCKS' },
   ...{ memlock: 'MEMLOCK', msgqueue: 'MSGQUEUE', nice: 'NICE', nofile: 'NOFILE' },
@@ -18,18 +18,18 @@ const LIMITS: Readonly<Record<string, string>> = {
   ...{ sigpending: 'SIGPENDING', stack: 'STACK' },
 };
 
-/** What a unit runs. */
+/** The command of a unit. */
 export interface UnitCommand {
   /** The first word is an absolute path in the root file system. */
   readonly command: readonly string[];
   readonly description: string;
-  /** Numbers: systemd looks names up on the host. */
+  /** Numeric, since systemd looks names up on the host. */
   readonly user?: { readonly uid: number; readonly gid: number; readonly home?: string };
 }
 
 /**
- * The same run as a service of systemd (systemd.exec(5), systemd.resource-control(5)). The unit does not
- * name its root: `portablectl attach` adds RootImage= or RootDirectory=.
+ * Returns the same run as a systemd service (systemd.exec(5), systemd.resource-control(5)). The unit does not name its
+ * root: `portablectl attach` adds RootImage= or RootDirectory=.
  *
  * @param denied names of the system calls that the default filter denies
  * @throws JailbuildError USAGE for options that a unit cannot express
@@ -77,7 +77,10 @@ function refuseUnsayable(options: LaunchOptions): void {
   };
   for (const [option, value] of Object.entries(asked)) {
     if (value)
-      throw new JailbuildError('USAGE', `${option}: a unit of systemd cannot express this`);
+      throw new JailbuildError(
+        'USAGE',
+        `${option}: a systemd unit cannot express this option: leave it out`,
+      );
   }
 }
 
@@ -106,7 +109,7 @@ function processSettings(options: LaunchOptions, user: UnitCommand['user']): Set
 
 function fileSettings({ readOnly, proc = 'masked', mounts = [] }: LaunchOptions): Setting[] {
   return [
-    // /proc, /sys, /dev and /run; and a /dev with nothing but null, zero, random and the like.
+    // Mounts /proc, /sys, /dev and /run, with only null, zero, random and the like in /dev.
     ['MountAPIVFS', 'yes'],
     ['PrivateDevices', 'yes'],
     ['PrivateMounts', 'yes'],
@@ -123,7 +126,10 @@ function fileSettings({ readOnly, proc = 'masked', mounts = [] }: LaunchOptions)
 
 function mountSetting(mount: Mount): Setting {
   const unsayable = (option: string) =>
-    new JailbuildError('USAGE', `${option}: a unit of systemd cannot express this`);
+    new JailbuildError(
+      'USAGE',
+      `${option}: a systemd unit cannot express this option: leave it out`,
+    );
   if ('option' in mount) throw unsayable(mount.option);
   if (isTmpfs(mount)) {
     const shared = ['/tmp', '/var/tmp', '/dev/shm'].includes(mount.target);
@@ -180,7 +186,7 @@ function limitSettings({ memory, pids, cpus, rlimits = [] }: LaunchOptions): Set
   ];
 }
 
-/** ExecStart= (systemd.service(5), "Command lines"): words in quotes, without specifiers or variables. */
+/** Formats ExecStart= (systemd.service(5), "Command lines"): quoted words without specifiers or variables. */
 function commandLine(
   [program = '', ...args]: readonly string[],
   argv0: string | undefined,
@@ -191,19 +197,19 @@ function commandLine(
   return [...own, ...args.map(word)].join(' ');
 }
 
-/** Specifiers begin with a per cent sign (systemd.unit(5), "Specifiers"). */
+/** Escapes the per cent sign, which begins specifiers (systemd.unit(5), "Specifiers"). */
 function specifierSafe(text: string): string {
   return text.replaceAll('%', '%%');
 }
 
-/** A word (systemd.syntax(7), "Quoting"). */
+/** Quotes a word (systemd.syntax(7), "Quoting"). */
 function quoted(text: string): string {
   if (/^[\w@+=:,./%-]+$/.test(text)) return text;
   const special: Readonly<Record<string, string>> = { '\n': '\\n', '\t': '\\t' };
   return `"${text.replace(/[\\"\n\t]/g, (char) => special[char] ?? `\\${char}`)}"`;
 }
 
-/** A path as a field of BindPaths= and its like, in which colons separate. */
+/** Escapes a path for BindPaths= and similar options, whose fields are separated by colons. */
 function pathField(text: string): string {
   return specifierSafe(text.replaceAll(':', '\\:'));
 }

@@ -3,15 +3,15 @@ import { errnoOf } from '../errors.js';
 import type { LaunchOptions, Mount, TmpfsMount } from './options.js';
 
 const TMP = '/tmp';
-/** The mount that nobody asked for. */
+/** The implicit mount at /tmp. */
 const UNASKED: TmpfsMount = { target: TMP };
 
 /**
- * Returns the options with an empty file system at /tmp, as programs expect one, where neither the jail
- * nor a mount has it.
+ * Returns the options with an empty file system at /tmp, which programs expect, unless the jail or a mount provides
+ * one.
  *
  * @param root absolute path of the jail
- * @param paths of the jail's manifest, if there is a record of it
+ * @param paths of the jail's manifest, if it has a record
  */
 export function withTmp(
   root: string,
@@ -19,21 +19,21 @@ export function withTmp(
   paths: readonly { readonly path: string }[] = [],
 ): LaunchOptions {
   const mounts = launch.mounts ?? [];
-  // An overlay keeps what is written to the root, /tmp included.
+  // An overlay captures all writes to the root, including /tmp.
   if (launch.overlay !== undefined) return launch;
   if (mounts.some(isAtTmp) || paths.some(({ path }) => isWithin(path))) return launch;
-  // What is mounted deeper comes after it.
+  // Mounts below it come later.
   return canMount(root) ? { ...launch, mounts: [UNASKED, ...mounts] } : launch;
 }
 
-/** Returns the options without that mount where the jail has come to have a /tmp since. */
+/** Returns the options without the implicit mount if the jail now has a /tmp. */
 export function withOwnTmp(root: string, launch: LaunchOptions): LaunchOptions {
   const { mounts = [] } = launch;
   if (!mounts.includes(UNASKED) || canMount(root)) return launch;
   return { ...launch, mounts: mounts.filter((mount) => mount !== UNASKED) };
 }
 
-/** What is mounted at / hides the jail, and brings a /tmp of its own or none. */
+/** A mount at / hides the jail, with or without a /tmp of its own. */
 function isAtTmp(mount: Mount): boolean {
   const target = mount.target.replace(/\/+$/, '');
   return target === '' || target === TMP;
@@ -43,7 +43,10 @@ function isWithin(path: string): boolean {
   return path === TMP || path.startsWith(`${TMP}/`);
 }
 
-/** A directory with nothing in it is the mount point of an earlier run; where there is none, it is made. */
+/**
+ * Returns whether /tmp can be mounted on: an empty directory is the mount point of an earlier run; a missing one is
+ * created.
+ */
 function canMount(root: string): boolean {
   try {
     const there = lstatSync(`${root}${TMP}`);

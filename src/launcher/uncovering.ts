@@ -2,12 +2,12 @@ import { realpathSync } from 'node:fs';
 import path from 'node:path';
 import { DEFAULT_CAPABILITIES, filtersOf, isTmpfs, type LaunchOptions } from './options.js';
 
-/** Capabilities that take a mount away, or reach a file around it, where no filter denies the calls. */
+/** Capabilities that can remove a mount, or reach a file below it, unless a filter denies the calls. */
 const UNFILTERED = ['sys_admin', 'dac_read_search', 'sys_module', 'sys_rawio', 'sys_ptrace', 'bpf'];
 
 /**
- * Whether a command that is run so can reach what a mount of the launcher lies upon in the jail: by a
- * capability, by a device that it makes, or by a bind mount of what the jail is in.
+ * Returns whether a command can reach what the launcher covers with a mount in the jail: by a capability, by creating a
+ * device, or by a bind mount of the directory that contains the jail.
  */
 export function canUncover(root: string, launch: LaunchOptions): boolean {
   const capabilities = launch.capabilities?.bounding ?? DEFAULT_CAPABILITIES;
@@ -28,7 +28,7 @@ function isAtOrAbove(source: string, root: string): boolean {
     const relative = path.relative(outer, inner);
     return relative === '' || !(relative === '..' || relative.startsWith('../'));
   } catch {
-    // The launcher reports what is missing.
+    // The launcher reports missing paths.
     return false;
   }
 }

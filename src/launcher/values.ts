@@ -3,7 +3,7 @@ import path from 'node:path';
 import { JailbuildError } from '../errors.js';
 import type { BindMount, IdMap, ResourceLimit, TmpfsMount } from './options.js';
 
-/** The values of run's options, from their texts. Each throws JailbuildError USAGE for another text. */
+/** Parsers for values of run options. Each throws JailbuildError USAGE for invalid text. */
 
 const UNITS: Readonly<Record<string, number>> = {
   '': 1,
@@ -18,7 +18,7 @@ function refuse(option: string, text: string, wanted: string): never {
   throw new JailbuildError('USAGE', `${option} ${text}: give ${wanted}`);
 }
 
-/** Bytes, of `512m` or `1.5g`. */
+/** Parses a size such as `512m` or `1.5g`; returns bytes. */
 export function parseSize(option: string, text: string): number {
   const [, number, unit] = /^(\d+(?:\.\d+)?)([bkmgt]?)b?$/i.exec(text) ?? [];
   const size = Number(number) * (UNITS[unit?.toLowerCase() ?? ''] ?? Number.NaN);
@@ -30,15 +30,15 @@ export function parseSize(option: string, text: string): number {
 export function parseCount(option: string, text: string): number {
   const count = Number(text);
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(count) || count < 1)
-    refuse(option, text, 'a number from 1 on');
+    refuse(option, text, 'a number of at least 1');
   return count;
 }
 
-/** A number of processors; a hundredth is the least that the kernel takes (cgroups(7), cpu.max). */
+/** Parses a number of processors; the kernel's minimum is 0.01 (cgroups(7), cpu.max). */
 export function parseCpus(option: string, text: string): number {
   const cpus = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
   if (!(cpus >= 0.01 && cpus <= 100_000))
-    refuse(option, text, 'a number of processors from 0.01 on');
+    refuse(option, text, 'a number of processors of at least 0.01');
   return cpus;
 }
 
@@ -49,7 +49,7 @@ export function parseSeconds(option: string, text: string): number {
   return seconds;
 }
 
-/** SRC[:DEST][:ro|rw], SRC as seen from the working directory. */
+/** Parses SRC[:DEST][:ro|rw]; SRC is relative to the working directory. */
 export function parseBind(option: string, text: string, devices: boolean): BindMount {
   const wanted = 'SRC[:DEST][:ro], DEST an absolute path';
   const parts = text.split(/(?<!\\):/).map((part) => part.replace(/\\([\\:])/g, '$1'));
@@ -60,7 +60,7 @@ export function parseBind(option: string, text: string, devices: boolean): BindM
   return { source, target: insideOf(option, target), readOnly: mode === 'ro', devices };
 }
 
-/** DEST[:OPTION,...] */
+/** Parses DEST[:OPTION,...]. */
 export function parseTmpfs(option: string, text: string): TmpfsMount {
   const cut = text.indexOf(':');
   const target = cut < 0 ? text : text.slice(0, cut);
@@ -72,14 +72,14 @@ export function parseTmpfs(option: string, text: string): TmpfsMount {
 }
 
 function insideOf(option: string, target: string): string {
-  if (/^\/+$/.test(target)) refuse(option, target, 'another place than the root of the jail');
+  if (/^\/+$/.test(target)) refuse(option, target, 'a path other than the root of the jail');
   return target;
 }
 
 const LIMITS =
   'as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack';
 
-/** NAME=SOFT[:HARD], as podman's --ulimit. */
+/** Parses NAME=SOFT[:HARD], as podman's --ulimit does. */
 export function parseLimit(option: string, text: string): ResourceLimit {
   const wanted = `NAME=SOFT[:HARD], NAME one of ${LIMITS.replaceAll(' ', ', ')}`;
   const [, name = '', soft = '', hard = soft] =
@@ -92,21 +92,21 @@ function limitValue(text: string): number | 'unlimited' {
   return text === '-1' || text === 'unlimited' ? 'unlimited' : Number(text);
 }
 
-/** Octal, as umask(1) has it. */
+/** Parses an octal mode, as in umask(1). */
 export function parseUmask(option: string, text: string): string {
   if (!/^[0-7]{1,4}$/.test(text) || Number.parseInt(text, 8) > 0o777)
     refuse(option, text, 'an octal mode up to 777');
   return text;
 }
 
-/** INSIDE:OUTSIDE:COUNT */
+/** Parses INSIDE:OUTSIDE:COUNT. */
 export function parseIdMap(option: string, text: string): IdMap {
   const [, inside, outside, count] = /^(\d+):(\d+):([1-9]\d*)$/.exec(text) ?? [];
   if (count === undefined) refuse(option, text, 'INSIDE:OUTSIDE:COUNT');
   return { inside: Number(inside), outside: Number(outside), count: Number(count) };
 }
 
-/** NAME=VALUE, or NAME for our own variable; nothing if we have none of this name. */
+/** Parses NAME=VALUE, or NAME for a variable of this process; returns nothing if that is not set. */
 export function parseVariable(
   option: string,
   text: string,
@@ -118,7 +118,7 @@ export function parseVariable(
   return own === undefined ? [] : [[text, own]];
 }
 
-/** Lines of NAME=VALUE or NAME; those that begin with # and empty ones say nothing. */
+/** Parses lines of NAME=VALUE or NAME; ignores empty lines and those that begin with #. */
 export function parseVariables(
   option: string,
   text: string,
@@ -129,14 +129,14 @@ export function parseVariables(
     .flatMap((line) => parseVariable(option, line));
 }
 
-/** A descriptor of ours, beside the standard streams. */
+/** Parses a descriptor of this process other than a standard stream. */
 export function parseDescriptor(option: string, text: string): number {
   const fd = /^\d{1,7}$/.test(text) ? Number(text) : -1;
-  if (fd < 3) refuse(option, text, 'the number of an open descriptor from 3 on');
+  if (fd < 3) refuse(option, text, 'the number of an open descriptor, 3 or greater');
   try {
     fstatSync(fd);
   } catch {
-    refuse(option, text, 'the number of a descriptor that is open');
+    refuse(option, text, 'the number of an open descriptor');
   }
   return fd;
 }

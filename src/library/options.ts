@@ -40,7 +40,12 @@ export function anything<T>(field: Field): T {
   return field.value as T;
 }
 
-const REGISTRY: Checks<RegistryAccess> = { tlsVerify: flag, caFile: text, authFile: text };
+const REGISTRY: Checks<RegistryAccess> = {
+  tlsVerify: flag,
+  caFile: text,
+  certDir: text,
+  authFile: text,
+};
 
 export function registryAccess(field: Field): RegistryAccess {
   return checked(field, REGISTRY);

@@ -145,7 +145,7 @@ const RUN: Checks<RunOptions> = {
   cpus: (field) =>
     typeof field.value === 'number' && field.value >= 0.01
       ? field.value
-      : field.refuse('is not a number of processors from 0.01 on'),
+      : field.refuse('is not a number of processors of at least 0.01'),
   rlimits: (field) => field.items().map((item) => checked(item, LIMIT, ['name', 'soft', 'hard'])),
   user: text,
   addCapabilities: texts,

@@ -63,7 +63,7 @@ export function toManifest(value: unknown, name: string): Manifest {
   const root = new Field(value, name).object();
   const schema = root.member('schema').string();
   if (schema !== MANIFEST_SCHEMA) {
-    root.member('schema').refuse(`is ${JSON.stringify(schema)}, known is ${MANIFEST_SCHEMA}`);
+    root.member('schema').refuse(`is ${JSON.stringify(schema)}, expected ${MANIFEST_SCHEMA}`);
   }
   root.only([
     'schema',

@@ -62,7 +62,7 @@ export function readUnusedFiles(file: string): UnusedFiles {
   const root = new Field(parseJson(readTextFile(file, MAX_BYTES), file), file).object();
   const schema = root.member('schema');
   if (schema.string() !== UNUSED_SCHEMA) {
-    schema.refuse(`is ${JSON.stringify(schema.value)}, known is ${UNUSED_SCHEMA}`);
+    schema.refuse(`is ${JSON.stringify(schema.value)}, expected ${UNUSED_SCHEMA}`);
   }
   root.only(['schema', 'runs', 'incomplete', 'total', 'unused', 'groups']);
   return {

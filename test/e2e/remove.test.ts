@@ -136,7 +136,7 @@ describe('remove', needsRoot(), () => {
     try {
       const { status, stderr } = jailbuild(['remove', jail]);
       assert.equal(status, 1);
-      assert.equal(stderr, `jailbuild: ${jail}/proc x: is mounted in the jail\n`);
+      assert.equal(stderr, `jailbuild: ${jail}/proc x: is mounted in the jail: unmount it first\n`);
       assert.deepEqual(snapshot(jail), before);
     } finally {
       exec('umount', [`${jail}/proc x`]);

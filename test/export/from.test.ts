@@ -145,9 +145,9 @@ test('a manifest is exported as it stands, and nothing that differs from it', ()
   bytes[5000] = (bytes[5000] ?? 0) ^ 1;
   writeFileSync(program, bytes);
   const to = `tar:${directory}/changed.tar`;
-  fail(['export', '--from', manifest, '--to', to], 1, /program: is not what was planned/);
+  fail(['export', '--from', manifest, '--to', to], 1, /program: changed since it was planned/);
   writeFileSync(program, 'short');
-  fail(['export', '--from', manifest, '--to', to], 1, /program: is not what was planned/);
+  fail(['export', '--from', manifest, '--to', to], 1, /program: changed since it was planned/);
   assert.deepEqual(readdirSync(directory).sort(), [
     'plan.json',
     'plan.tar',

@@ -135,7 +135,7 @@ test('what a portable service cannot be is refused in one line', () => {
   };
   refused(
     [...from, `portable:${directory}/a.raw`],
-    /--overlay: a unit of systemd cannot express this/,
+    /--overlay: a systemd unit cannot express this option: leave it out/,
   );
   refused(
     ['export', 'cat', '--to', `portable:${directory}/a b.raw`],

@@ -117,7 +117,7 @@ describe('the start-up snapshot', NEEDS_FRONT, () => {
     assert.equal(status, 1);
     assert.match(
       stderr,
-      /^jailbuild: .*dist: can be written to by everyone, who could change what is started\n$/,
+      /^jailbuild: .*dist: is writable by everyone, who could change what is started\n$/,
     );
   });
 

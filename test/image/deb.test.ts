@@ -184,22 +184,18 @@ test(
     const outside = path.join(base, 'outside');
     mkdirSync(outside);
     const refused: readonly [string, Buffer, RegExp][] = [
-      ['dots', deb([file('./../../outside/x')]), /leads out of the root by \.\./],
-      [
-        'hard',
-        deb([{ name: 'x', type: 'hardlink', linkname: '../outside' }]),
-        /leads out of the root/,
-      ],
+      ['dots', deb([file('./../../outside/x')]), /leaves the root through \.\./],
+      ['hard', deb([{ name: 'x', type: 'hardlink', linkname: '../outside' }]), /leaves the root/],
       ['loop', deb([symlink('a', 'b'), symlink('b', 'a'), file('a/x')]), /too many symbolic links/],
       ['short', deb([file('x')]).subarray(0, -20), /truncated|decompressed/],
-      ['text', Buffer.from('hello'), /no ar archive/],
+      ['text', Buffer.from('hello'), /not an ar archive/],
       [
         'format',
         ar({ 'debian-binary': Buffer.from('3.0\n') }),
         /format "3\.0\\n", which is not supported/,
       ],
       ['bare', ar({ 'debian-binary': Buffer.from('2.0\n') }), /truncated/],
-      ['name', deb([], CONTROL.replace('evil', '../../x')), /invalid name/],
+      ['name', deb([], CONTROL.replace('evil', '../../x')), /invalid package or architecture name/],
       ['many', deb([], `${CONTROL}\n${CONTROL}`), /several paragraphs/],
       ['none', deb([], 'Package: x\n'), /without Package, Version or Architecture/],
     ];

@@ -386,7 +386,7 @@ test('tokens are had from the service that the registry names', needsRegistry, a
     await fronted(
       guard(() => `http://${tokens.address}/token`),
       async ({ front, registry: behind, push }) => {
-        checkFailure(await push('tokens'), /gives nobody a token \(401\): log in/);
+        checkFailure(await push('tokens'), /gives no anonymous token \(401\): log in/);
         writeAuth(authFile, front.address);
         const pushed = await push('tokens', '--auth-file', authFile, '--json');
         assert.equal(pushed.status, 0, pushed.stderr);
@@ -499,7 +499,7 @@ test('answers without sense end in one line', async () => {
         reply(response, request.method === 'POST' ? 202 : 404, '', { location: 'http://[' }),
     ],
     [
-      /names no service that gives tokens/,
+      /names no token service/,
       (_, response) => reply(response, 401, '', { 'www-authenticate': 'Bearer realm="::"' }),
     ],
     [
@@ -507,7 +507,7 @@ test('answers without sense end in one line', async () => {
       (_, response) => reply(response, 401, '', { 'www-authenticate': 'Negotiate' }),
     ],
     [
-      /redirects without end/,
+      /redirects too often/,
       (request, response) => reply(response, 307, '', { location: request.url }),
     ],
     [

@@ -118,7 +118,7 @@ describe('what is planted in a jail leads nothing out of it', needsRoot(), () =>
       plant();
       await assert.rejects(writeJail(manifestOf(host), `${jail}/new`, { sourceRoot: host }), {
         code: 'TARGET_INSECURE',
-        message: /is not a directory of yours alone/,
+        message: /is not a directory that only you own/,
       });
       assert.equal(existsSync(`${jail}/new`), false);
       assert.deepEqual(snapshot(outside), untouched);
@@ -237,7 +237,7 @@ describe('a jail that others could exchange is refused', needsRoot(), () => {
     group: number,
     why: RegExp | undefined,
   ][] = [
-    ['writable by all', 0o777, 0, 0, /can be written to by everyone/],
+    ['writable by all', 0o777, 0, 0, /is writable by everyone/],
     ['writable by all, but sticky', 0o1777, 0, 0, undefined],
     ['of another user', 0o755, uid, 0, /belongs to uid 1234/],
     ['of another user, sticky', 0o1777, uid, 0, /belongs to uid 1234/],
@@ -286,7 +286,7 @@ describe('a jail that others could exchange is refused', needsRoot(), () => {
     assert.equal(refused.stdout, '');
     assert.match(
       refused.stderr,
-      /^jailbuild: [^\n]*jail: [^\n]*parent can be written to by everyone[^\n]*--insecure-parents[^\n]*\n$/,
+      /^jailbuild: [^\n]*jail: [^\n]*parent is writable by everyone[^\n]*--insecure-parents[^\n]*\n$/,
     );
     assert.equal(refused.status, 1);
     assert.deepEqual(readdirSync(parent), []);

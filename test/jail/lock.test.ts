@@ -46,7 +46,7 @@ describe('two builds of one jail', () => {
     const lock = await lockJail(jail);
     await assert.rejects(writeJail(manifestOf(host), jail, { sourceRoot: host }), {
       code: 'TARGET_BUSY',
-      message: `${jail}: another build is at work there; --wait waits for its end`,
+      message: `${jail}: another build is running there: use --wait to wait for it`,
     });
     assert.deepEqual(readdirSync(jail), ['.jailbuild']);
     let waited = 0;

@@ -69,7 +69,7 @@ test('a jail that was entered with rights to its record is not updated', needsRo
   ]) {
     const { status, stderr } = jailbuild(words);
     assert.equal(status, 1);
-    assert.match(stderr, /was entered with rights that let its root write the record/);
+    assert.match(stderr, /was run with privileges that let its root change the record/);
   }
   assert.ok(!existsSync(path.join(jail, directory, 'secret')));
   assert.match(readFileSync(note, 'utf8'), new RegExp(`${jail}\0$`));
@@ -105,7 +105,7 @@ test('a note is for the directory that was entered', needsRoot(), (t) => {
   t.after(() => rmSync(note, { force: true }));
   assert.ok(noteUnprotected(one));
   assert.ok(noteUnprotected(one));
-  assert.throws(() => refuseUnprotected(one), /RECORD_REFUSED|rights that let/);
+  assert.throws(() => refuseUnprotected(one), /RECORD_REFUSED|privileges that let/);
   refuseUnprotected(other);
   forgetUnprotected(one);
   refuseUnprotected(one);
@@ -122,5 +122,5 @@ test('an include does not bring a record', () => {
     include,
   ]);
   assert.equal(status, 1);
-  assert.match(stderr, /\/\.jailbuild is where the record of the jail is/);
+  assert.match(stderr, /\/\.jailbuild is reserved for the jail's record/);
 });

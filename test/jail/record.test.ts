@@ -127,13 +127,16 @@ describe('a record that cannot be trusted is refused', () => {
   test('one that others may write to', () => {
     const { root, record } = jailWith(text);
     chmodSync(record, 0o620);
-    assertRefused(() => readRecord(root), /record\.json: others than its owner may write/);
+    assertRefused(
+      () => readRecord(root),
+      /record\.json: is writable by users other than its owner/,
+    );
   });
 
   test('one in a directory that others may write to', () => {
     const { root, state } = jailWith(text);
     chmodSync(state, 0o777);
-    assertRefused(() => readRecord(root), /\.jailbuild: others than its owner may write/);
+    assertRefused(() => readRecord(root), /\.jailbuild: is writable by users other than its owner/);
   });
 
   test("another user's", needsRoot(), () => {
@@ -159,7 +162,7 @@ describe('a record that cannot be trusted is refused', () => {
     [
       'another version',
       { schema: 'jailbuild.record/9' },
-      /schema: is "jailbuild\.record\/9", known/,
+      /schema: is "jailbuild\.record\/9", expected/,
     ],
     ['no request', { request: undefined }, /request: is missing/],
     ['programs that are none', { request: { programs: 'ls' } }, /request\.programs: is not a list/],

@@ -50,7 +50,7 @@ test('a target that holds sources is refused', (t) => {
   for (const name of ['usr', 'usr/bin', '']) {
     assert.throws(
       () => checkTarget(manifest, path.join(host, name), host),
-      refusal('TARGET_HOLDS_SOURCES', /being copied|holds the sysroot/),
+      refusal('TARGET_HOLDS_SOURCES', /being copied|contains the sysroot/),
     );
   }
   checkTarget(manifest, path.join(host, 'usr/bin/jail'), host);

@@ -240,7 +240,7 @@ test(
     ]);
     try {
       const error = await rejection(writeJail(manifest, target, { sourceRoot: host }), 'MOUNTED');
-      assert.match(error.message, /usr\/bin\/su is mounted in the jail$/);
+      assert.match(error.message, /usr\/bin\/su is mounted in the jail: unmount it$/);
     } finally {
       execFileSync('umount', [path.join(target, 'usr/bin/su')]);
     }

@@ -238,7 +238,7 @@ describe('as bubblewrap', needsRoot('bwrap', 'flock', 'busybox'), () => {
     );
     assert.equal(two.stdout, 'of the host\nof the host\n');
     const closed = jailbuild(['run', jail, '--fd', '77', '--', 'ls']);
-    assert.match(closed.stderr, /--fd 77: give the number of a descriptor that is open/);
+    assert.match(closed.stderr, /--fd 77: give the number of an open descriptor/);
     const named = jailbuild(['run', jail, '--argv0', 'me', '--', 'bash', '-c', 'echo $0']);
     assert.equal(named.stdout, 'me\n');
     const listening = shell(

@@ -179,7 +179,7 @@ describe(
       const args = launcherArguments(jail, {}, ['/probe', 'descriptors', canary]).join(' ');
       const { stdout, stderr, status } = exec('bash', ['-c', `${INVOKE_NS} ${args} < /`]);
       assert.equal(stdout, '');
-      assert.match(stderr, /a standard stream is a directory outside of the jail/);
+      assert.match(stderr, /a standard stream is a directory outside the jail: redirect it/);
       assert.equal(status, 125);
       assert.match(
         exec('bash', ['-c', `chroot ${jail} /probe descriptors ${canary} < /`]).stdout,
@@ -192,7 +192,7 @@ describe(
         const cwd = `/proc/self/fd/${fd}`;
         const { stdout, stderr, status } = runDirectly(jail, { cwd }, ['/probe', 'climb', canary]);
         // One of its descriptors is of a directory in the jail.
-        if (status === 125) assert.match(stderr, /change to the directory|is outside of the root/);
+        if (status === 125) assert.match(stderr, /change to the directory|is outside the root/);
         else assert.match(stdout, /^held: /);
       }
       const outside = exec(path.join(jail, 'probe'), ['climb', canary], { cwd: directory });

@@ -212,9 +212,9 @@ describe('running jails', needsRoot('setpriv', 'script', 'stty'), () => {
   test('a process whose number is taken again is not entered', () => {
     const launcher = path.join(path.dirname(JAILBUILD), 'invoke_ns');
     const { stderr, status } = exec(launcher, ['--join', `${process.pid}:1`, '/bin/true']);
-    assert.match(stderr, /the jail has ended; its number is another process's/);
+    assert.match(stderr, /the jail has ended, and its process number is in use again/);
     assert.equal(status, 125);
     const own = exec(launcher, ['--join', String(process.pid), '/bin/true']);
-    assert.match(own.stderr, /is in no namespace of its own/);
+    assert.match(own.stderr, /has no namespaces of its own/);
   });
 });

@@ -183,7 +183,7 @@ describe('where and how the launcher is started', needsRoot('gcc', 'unshare', 's
     for (const size of ['99999999999999999999', '9999999999g', '17179869185g', '16e', '8E']) {
       for (const key of ['size', 'nr_inodes']) {
         const { stderr, status } = invoke(['-m', '--tmpfs', `/tmp:${key}=${size}`, 'true']);
-        assert.match(stderr, /larger than any that the kernel can take: \w+=\w+/, size);
+        assert.match(stderr, /exceeds the maximum of the kernel: \w+=\w+/, size);
         assert.equal(status, 125);
       }
     }

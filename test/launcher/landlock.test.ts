@@ -189,10 +189,10 @@ describe('invoke_ns --landlock', needsLandlock(needs()), () => {
     for (const text of ['q:/\0', 'r/\0', 'r:usr\0', '\0', ':'])
       assert.match(
         invoke(text, '/bin/true').stderr,
-        /^invoke_ns: (a rule of Landlock is \[r\]|each rule of Landlock ends with a NUL)/,
+        /^invoke_ns: (a Landlock rule must be \[r\]|each Landlock rule must end with a NUL)/,
       );
     const { stderr, status } = exec(INVOKE_NS, ['--landlock', `${directory}/none`, '--', 'true']);
-    assert.match(stderr, /^invoke_ns: open the rules of Landlock .*: No such file or directory\n/);
+    assert.match(stderr, /^invoke_ns: open the Landlock rules .*: No such file or directory\n/);
     assert.equal(status, 125);
   });
 });

@@ -65,7 +65,10 @@ describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
       JSON.parse(runtime('state', 'c').stdout).pid,
       Number(readFileSync(pidFile, 'utf8')),
     );
-    assert.match(runtime('create', '-b', bundle, 'c').stderr, /there is a container of this name/);
+    assert.match(
+      runtime('create', '-b', bundle, 'c').stderr,
+      /a container of this name already exists/,
+    );
     assert.equal(runtime('start', 'c').status, 0);
     assert.equal(status(), 'running');
     assert.match(runtime('start', 'c').stderr, /cannot start a container that is running/);

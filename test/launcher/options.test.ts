@@ -560,7 +560,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
         { mounts: [{ ...mount, source: path.join(secret, 'file') }] },
         caller,
       );
-      assert.match(inside.stderr, /take the mount of .*Permission denied/);
+      assert.match(inside.stderr, /copy the mount of .*Permission denied/);
       assert.equal(inside.status, 125);
     });
   });
@@ -692,7 +692,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
         const { stdout, stderr, status } = withRun(JSON.parse(`{"${name}": "ALL"}`));
         assert.match(
           stderr,
-          new RegExp(`record of the jail, ${name} of run is for the command line`),
+          new RegExp(`run option ${name} in the jail's record is allowed on the command line`),
         );
         assert.deepEqual([stdout, status], ['', 125]);
       }
@@ -761,7 +761,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
       [['--pty'], /--pty needs --dev/],
       [['--memory', '1g'], /--memory takes BYTES, not: 1g/],
       [['--caps', 'chown,none'], /no such capability: none/],
-      [['--rlimit', 'x=1'], /knows no resource of this name: x=1/],
+      [['--rlimit', 'x=1'], /unknown resource for --rlimit: x=1/],
       [['--umask', '1777'], /--umask takes OCTAL, not: 1777/],
       [['-m', '--bind', 'a:b'], /--bind takes SRC.*, not: a:b/],
       [['-m', '--tmpfs', 'a'], /--tmpfs takes DEST.*, not: a/],

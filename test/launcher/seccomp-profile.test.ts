@@ -75,10 +75,10 @@ describe('run --seccomp FILE.json', needsCompiler(), () => {
       ['{', /^jailbuild: .*profile\.json: is not JSON/],
       [[], /profile\.json: /],
       [{}, /profile\.json: .*defaultAction/],
-      [{ defaultAction: 'SCMP_ACT_NONE' }, /profile\.json: .*no action/],
+      [{ defaultAction: 'SCMP_ACT_NONE' }, /profile\.json: .*not an action/],
       [{ defaultAction: ALLOW, syscalls: [{ ...rule, names: ['a b'] }] }, /syscalls\[0\]/],
       [{ defaultAction: ALLOW, syscalls: [{ ...rule, action: 'SCMP_ACT_NOTIFY' }] }, /listener/],
-      [{ defaultAction: ALLOW, architectures: ['SCMP_ARCH_PDP11'] }, /no machine/],
+      [{ defaultAction: ALLOW, architectures: ['SCMP_ARCH_PDP11'] }, /does not know the machine/],
     ];
     for (const [value, message] of cases) {
       const { stderr, status } = withProfile(value, 'id');

@@ -64,7 +64,7 @@ describe('a bad manifest is refused, with the place in it', () => {
     [
       'another version',
       text([], { schema: 'jailbuild.manifest/2' }),
-      `schema: is "jailbuild.manifest/2", known is ${MANIFEST_SCHEMA}`,
+      `schema: is "jailbuild.manifest/2", expected ${MANIFEST_SCHEMA}`,
     ],
     ['an unknown field', text([], { extra: 1 }), 'extra: is not a field of this format'],
     ['no entries', text([], { entries: undefined }), 'entries: is missing'],

@@ -43,7 +43,7 @@ describe('what cannot be observed is refused with one line', needs('gcc'), () =>
   });
 
   test('without seccomp', () => {
-    const message = /the kernel takes no filter for system calls \(Operation not permitted\)/;
+    const message = /the kernel refuses a system call filter \(Operation not permitted\)/;
     refused([deny, 'seccomp'], trace(), message);
     refused([deny, 'seccomp'], trace('--mechanism', 'notify'), message);
   });
@@ -63,7 +63,7 @@ describe('what cannot be observed is refused with one line', needs('gcc'), () =>
   });
 
   test('where the command is traced already', needs('strace'), () => {
-    const message = /process \d+ traces it already: start this command without that/;
+    const message = /process \d+ already traces it: start the command without that tracer/;
     refused(['strace', '-f', '-o', '/dev/null'], trace(), message);
   });
 

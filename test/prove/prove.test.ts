@@ -137,7 +137,7 @@ describe('prove', needs('cat', 'sort'), () => {
     assert.ok(!together.includes('/usr/bin/cat') && !together.includes('/usr/bin/sort'));
     assert.equal(together.length, unused.unused.files);
     writeFileSync(out, '{"schema":"jailbuild.unused/2"}');
-    assert.throws(() => readUnusedFiles(out), /schema: is "jailbuild.unused\/2", known is/);
+    assert.throws(() => readUnusedFiles(out), /schema: is "jailbuild.unused\/2", expected/);
     // What a failed run would have used is not known.
     const other = path.join(site, 'other.yaml');
     writeFileSync(other, 'root: jail\nproofs: { fails: { command: [/usr/bin/cat, /none] } }\n');

@@ -122,7 +122,7 @@ describe('trace', () => {
     assert.match(build().stderr, /is a trace of elsewhere/);
     writeFileSync(inside('stale'), JSON.stringify({ ...other, schema: 'jailbuild.trace/9' }));
     const unknown = jailbuild([inside('j'), '/bin/cat', '--trace', inside('stale')]);
-    assert.match(unknown.stderr, /schema: is "jailbuild.trace\/9", known is jailbuild.trace\/1/);
+    assert.match(unknown.stderr, /schema: is "jailbuild.trace\/9", expected jailbuild.trace\/1/);
     assert.equal(unknown.status, 1);
   });
 

@@ -41,7 +41,7 @@ export async function withUnit(
   const name = portableName(place);
   const run = runOf(args, source);
   if (run.network !== undefined && run.network !== 'host' && run.network !== 'none') {
-    usage(`--network ${run.network}: a unit of systemd cannot express this`);
+    usage(`--network ${run.network}: a systemd unit cannot express this option: leave it out`);
   }
   const [program, ...words] = run['--']?.length ? run['--'] : (source.command ?? []);
   if (program === undefined) {
@@ -50,7 +50,8 @@ export async function withUnit(
     );
   }
   const ownIds = (['userns', 'map-auto', 'uidmap', 'gidmap'] as const).find((name) => run[name]);
-  if (ownIds !== undefined) usage(`--${ownIds}: a unit of systemd cannot express this`);
+  if (ownIds !== undefined)
+    usage(`--${ownIds}: a systemd unit cannot express this option: leave it out`);
   // systemd starts the service in the host's user namespace, whoever exports it.
   const launch = launchOptions({ ...run, userns: 'host' });
   const { tree, sysroot } = source;

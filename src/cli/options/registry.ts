@@ -17,6 +17,15 @@ export const registryOptions = {
     complete: 'file',
     group: GROUP,
   },
+  'cert-dir': {
+    type: 'string',
+    requiresArg: true,
+    describe:
+      'Directory of authorities (.crt) and client certificates (.cert, .key) [default: that of the registry in certs.d]',
+    placeholder: 'DIR',
+    complete: 'directory',
+    group: GROUP,
+  },
   'auth-file': {
     type: 'string',
     requiresArg: true,
@@ -42,9 +51,11 @@ export const imageSourceOptions = {
 /** Returns the registry options of a command line. */
 export function registryOptionsOf(args: Readonly<Record<string, unknown>>): RegistryOptions {
   const { 'tls-verify': tlsVerify, 'registry-ca': caFile, 'auth-file': authFile } = args;
+  const { 'cert-dir': certDir } = args;
   return {
     ...(typeof tlsVerify === 'boolean' ? { tlsVerify } : {}),
     ...(typeof caFile === 'string' ? { caFile } : {}),
+    ...(typeof certDir === 'string' ? { certDir } : {}),
     ...(typeof authFile === 'string' ? { authFile } : {}),
   };
 }

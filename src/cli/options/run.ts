@@ -435,7 +435,7 @@ export const runOptions = {
     type: 'string',
     array: true,
     nargs: 1,
-    describe: 'Mount the file or directory that a descriptor is open to',
+    describe: 'Mount the file or directory that a descriptor refers to',
     placeholder: 'FD:DEST',
   },
   'ro-bind-fd': {

@@ -60,7 +60,7 @@ function toTrace(field: Field): Trace {
   const root = field.object();
   const schema = root.member('schema');
   if (schema.string() !== TRACE_SCHEMA) {
-    schema.refuse(`is ${JSON.stringify(schema.value)}, known is ${TRACE_SCHEMA}`);
+    schema.refuse(`is ${JSON.stringify(schema.value)}, expected ${TRACE_SCHEMA}`);
   }
   root.only(['schema', 'system', 'homes', 'incomplete', 'files']);
   const files = root.member('files').items().map(toFile);

@@ -10,10 +10,15 @@ import { hostToConnect, type RegistryName } from './name.js';
 
 /** How registries are reached. */
 export interface RegistryAccess {
-  /** False to accept any certificate, and plain HTTP. */
+  /** False to accept any certificate and plain HTTP. */
   readonly tlsVerify?: boolean;
-  /** Of certificate authorities (PEM), beside those of the system. */
+  /** File of certificate authorities (PEM) to trust in addition to the system's. */
   readonly caFile?: string;
+  /**
+   * A directory with authorities (`*.crt`) and client certificates (`*.cert` with `*.key`). The default is that of
+   * the registry in /etc/containers/certs.d or /etc/docker/certs.d.
+   */
+  readonly certDir?: string;
   /** With users and passwords. The default is those of podman, skopeo and docker. */
   readonly authFile?: string;
 }
@@ -25,34 +30,34 @@ export interface RegistryOptions extends RegistryAccess {
 export interface RegistryRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Buffer;
-  /** Statuses that the caller deals with; any other is an error. */
+  /** Statuses handled by the caller; any other is an error. */
   readonly accept: readonly number[];
-  /** False for what must not be sent twice: the caller is told of a broken connection by `isBroken`. */
+  /** False for requests that must not be sent twice: a broken connection throws `BrokenConnection`. */
   readonly isRepeatable?: boolean;
 }
 
-/** A connection that ended before its answer, thrown for requests that are not repeatable. */
+/** A connection that ended before the response; thrown for requests that are not repeatable. */
 export class BrokenConnection extends JailbuildError {}
 
 export interface RegistryAnswer {
   readonly status: number;
   readonly headers: http.IncomingHttpHeaders;
-  /** Where it came from, redirects followed. */
+  /** Final URL after redirects. */
   readonly url: URL;
   readonly body: http.IncomingMessage;
 }
 
-/** How often in a row a request may fail before it is given up. */
+/** Maximum number of consecutive attempts at a request. */
 export const ATTEMPTS = 6;
-/** Milliseconds before the second attempt; doubled with each. */
+/** Delay before the second attempt, in milliseconds; doubled each time. */
 const FIRST_DELAY = 250;
 const MAX_DELAY = 30_000;
 const MAX_REDIRECTS = 5;
-/** Milliseconds without a byte. */
+/** Maximum time without a byte, in milliseconds. */
 const IDLE = 60_000;
 const CERTIFICATE_DIRECTORIES = ['/etc/containers/certs.d', '/etc/docker/certs.d'];
 const AGAIN = /^(ECONNRESET|ECONNREFUSED|ETIMEDOUT|EPIPE|EAI_AGAIN)$/;
-/** Where distributions keep the authorities that the machine trusts. */
+/** Where distributions keep trusted certificate authorities. */
 const SYSTEM_AUTHORITIES = [
   '/etc/ssl/certs/ca-certificates.crt',
   '/etc/pki/tls/certs/ca-bundle.crt',
@@ -61,8 +66,8 @@ const SYSTEM_AUTHORITIES = [
 ];
 
 /**
- * Speaks with a registry (OCI distribution spec 1.1): bearer and basic authentication, retries with
- * growing delays, redirects without credentials. No secret appears in a message.
+ * A registry client (OCI distribution spec 1.1): bearer and basic authentication, retries with growing delays,
+ * redirects without credentials. Messages contain no secrets.
  */
 export class RegistryClient {
   readonly name: RegistryName;
@@ -70,7 +75,7 @@ export class RegistryClient {
   readonly #actions: string;
   #authorization: string | undefined;
   #isPlain = false;
-  /** Whether it has answered before: what never did is not waited for. */
+  /** Whether the registry has responded before; one that never did is not retried. */
   #isReached = false;
   readonly #secrets = new Set<string>();
   #agent: https.Agent | undefined;
@@ -81,15 +86,15 @@ export class RegistryClient {
     this.#options = options;
   }
 
-  /** For messages. */
+  /** Names the registry in messages. */
   get where(): string {
     return `docker://${this.name.host}/${this.name.repository}`;
   }
 
   /**
-   * Sends a request for something of the repository.
+   * Sends a request for a resource of the repository.
    *
-   * @param target below `/v2/NAME/`, or a location that the registry gave
+   * @param target relative to `/v2/NAME/`, or a location returned by the registry
    * @throws JailbuildError REGISTRY_FAILED
    */
   async request(
@@ -124,13 +129,13 @@ export class RegistryClient {
     }
   }
 
-  /** Reads the body of an answer, of which a registry may send no more than `most` bytes. */
+  /** Reads a response body of at most `most` bytes. */
   async text({ body }: RegistryAnswer, most = 4 << 20): Promise<Buffer> {
     const parts: Buffer[] = [];
     let size = 0;
     for await (const part of body as AsyncIterable<Buffer>) {
       size += part.length;
-      if (size > most) throw this.failed(`answers with more than ${most} bytes`);
+      if (size > most) throw this.failed(`sent more than ${most} bytes`);
       parts.push(part);
     }
     return Buffer.concat(parts);
@@ -140,19 +145,18 @@ export class RegistryClient {
     return new JailbuildError('REGISTRY_FAILED', this.#message(why), this.where, { cause });
   }
 
-  /** A registry may send back what it was sent. */
+  /** A registry may echo credentials. */
   #message(why: string): string {
     let text = `${this.where}: ${why}`;
     for (const secret of this.#secrets) text = text.replaceAll(secret, '***');
     return text;
   }
 
-  /** A location that the registry gave, which may be relative. */
+  /** Resolves a location returned by the registry, which may be relative. */
   locationOf({ headers, url }: RegistryAnswer): URL {
     const { location } = headers;
-    if (location === undefined) throw this.failed('answers without the location that follows');
-    if (!URL.canParse(location, url.href))
-      throw this.failed('answers with a location that is no URL');
+    if (location === undefined) throw this.failed('sent no location to continue at');
+    if (!URL.canParse(location, url.href)) throw this.failed('sent a location that is not a URL');
     return new URL(location, url);
   }
 
@@ -170,13 +174,13 @@ export class RegistryClient {
     second.body.resume();
     if (/insufficient_scope/.test(second.headers['www-authenticate'] ?? '')) {
       throw this.failed(
-        `does not allow ${this.#actions} with these credentials (401): ask for the right to, or log in as somebody else`,
+        `does not allow ${this.#actions} with these credentials (401): request access, or log in as another user`,
       );
     }
     throw this.failed('refuses the credentials (401): log in again, as with `podman login`');
   }
 
-  /** Answers a challenge (RFC 7617; distribution, "Token Authentication Specification"). */
+  /** Responds to a challenge (RFC 7617; distribution, "Token Authentication Specification"). */
   async #authorize(challenge: string): Promise<string> {
     const { host, repository } = this.name;
     const found = await findCredentials(host, repository, this.#options.authFile);
@@ -184,7 +188,7 @@ export class RegistryClient {
     const bearer = /(?:^|,\s*)bearer\s+(.*)$/i.exec(challenge)?.[1];
     if (bearer !== undefined) return this.#token(bearer, found);
     if (!/(^|,\s*)basic\b/i.test(challenge)) {
-      throw this.failed('wants a kind of authentication that is not supported (401)');
+      throw this.failed('requires a kind of authentication that is not supported (401)');
     }
     if (found === undefined) {
       throw this.failed('wants a user and a password (401): log in first, as with `podman login`');
@@ -193,18 +197,19 @@ export class RegistryClient {
   }
 
   /**
-   * Gets a token from the service that a challenge names: with a password, or with the identity token
-   * that a login left (distribution, "OAuth2 Token Authentication").
+   * Requests a token from the service named in a challenge, using a password or the identity token of a login
+   * (distribution, "OAuth2 Token Authentication").
    */
   async #token(challenge: string, found: Credentials | undefined): Promise<string> {
     const fields = new Map(
       [...challenge.matchAll(/(\w+)="([^"]*)"/g)].map(([, key = '', value = '']) => [key, value]),
     );
     const realm = fields.get('realm') ?? '';
-    if (!URL.canParse(realm)) throw this.failed('names no service that gives tokens (401)');
+    if (!URL.canParse(realm)) throw this.failed('names no token service (401)');
     const url = new URL(realm);
     const isInsecure = url.protocol !== 'https:' && this.#options.tlsVerify !== false;
-    if (isInsecure) throw this.failed(`sends its users to ${url.origin}, which is not encrypted`);
+    if (isInsecure)
+      throw this.failed(`has its token service at ${url.origin}, which is not encrypted`);
     const parameters = new URLSearchParams();
     const service = fields.get('service');
     if (service !== undefined) parameters.set('service', service);
@@ -226,7 +231,7 @@ export class RegistryClient {
     }
     if (answer.status === 401 || answer.status === 403 || (isIdentity && answer.status === 400)) {
       answer.body.resume();
-      const what = found === undefined ? 'gives nobody a token' : 'refuses the credentials';
+      const what = found === undefined ? 'gives no anonymous token' : 'refuses the credentials';
       throw this.failed(`${what} (${answer.status}): log in, as with \`podman login\``);
     }
     if (answer.status !== 200 || isHtml(answer.headers)) throw await this.#refused(answer, 'GET');
@@ -239,12 +244,12 @@ export class RegistryClient {
         return `Bearer ${given}`;
       }
     } catch {
-      // Told below.
+      // Reported below.
     }
-    throw this.failed(`gets no token from ${url.origin}: its answer has none`);
+    throw this.failed(`got no token from ${url.origin}: the response has none`);
   }
 
-  /** What is wanted of this repository, and what the registry says that the request needs beside. */
+  /** Returns the scopes needed for this repository, and those that the registry additionally requires. */
   #scopes(asked: string | undefined): readonly string[] {
     const own = `repository:${this.name.repository}`;
     const others = (asked ?? '')
@@ -269,7 +274,7 @@ export class RegistryClient {
     const urlOf = () =>
       target instanceof URL ? target : new URL(`/v2/${this.name.repository}/${target}`, base());
     let url = urlOf();
-    // A location on another host has its rights in itself.
+    // A location on another host carries its own authorization.
     const isOwn = url.host === base().host;
     const own =
       this.#authorization === undefined || !isOwn ? {} : { authorization: this.#authorization };
@@ -284,13 +289,13 @@ export class RegistryClient {
       url = urlOf();
       answer = await this.#exchange(method, url, sent);
     }
-    // Only reading is redirected, to where the content lies.
+    // Follow redirects of reads only, to where the content is stored.
     for (
       let hop = 0;
       [301, 302, 303, 307, 308].includes(answer.status) && isReading(method);
       hop++
     ) {
-      if (hop === MAX_REDIRECTS) throw this.failed('redirects without end');
+      if (hop === MAX_REDIRECTS) throw this.failed('redirects too often');
       answer.body.resume();
       const next = this.locationOf(answer);
       const isSame = next.host === url.host;
@@ -311,7 +316,7 @@ export class RegistryClient {
   ): Promise<RegistryAnswer> {
     const isPlain = url.protocol === 'http:';
     if (isPlain && this.#options.tlsVerify !== false) {
-      throw this.failed(`leads to ${url.origin}, which is not encrypted: see --tls-verify`);
+      throw this.failed(`redirects to ${url.origin}, which is not encrypted: see --tls-verify`);
     }
     const { signal } = this.#options;
     const length =
@@ -339,17 +344,20 @@ export class RegistryClient {
       keepAlive: true,
       rejectUnauthorized: this.#options.tlsVerify !== false,
       ca: this.#authorities(),
+      ...clientCertificate(this.#certificates()),
     });
     return this.#agent;
   }
 
-  /** Those of the system and of Node, and those that are named for this registry. */
+  /** Returns the authorities of the system, of Node, and those configured for this registry. */
   #authorities(): string[] {
     const { caFile } = this.#options;
     const { SSL_CERT_FILE, NODE_EXTRA_CA_CERTS } = process.env;
     const system = SSL_CERT_FILE ? [SSL_CERT_FILE] : SYSTEM_AUTHORITIES;
     const extra = NODE_EXTRA_CA_CERTS ? [NODE_EXTRA_CA_CERTS] : [];
-    const found = [...system, ...extra, ...certificatesOf(this.name.host)].map(readIfThere);
+    const found = [...system, ...extra, ...this.#certificates().filter(isAuthority)].map(
+      readIfThere,
+    );
     return [
       ...rootCertificates,
       ...found.filter((text) => text !== undefined),
@@ -357,16 +365,21 @@ export class RegistryClient {
     ];
   }
 
-  /** Ends the connections that were kept for more requests. */
+  #certificates(): readonly string[] {
+    const { certDir } = this.#options;
+    return certDir === undefined ? certificatesOf(this.name.host) : certificatesIn(certDir);
+  }
+
+  /** Closes idle connections. */
   close(): void {
     this.#agent?.destroy();
   }
 
   /**
-   * Waits before another attempt, longer with each.
+   * Waits before another attempt, longer each time.
    *
-   * @param attempt of those that failed, from 1
-   * @param seconds that the registry asks for
+   * @param attempt number of failed attempts, from 1
+   * @param seconds delay requested by the registry
    */
   async pause(attempt: number, seconds = Number.NaN): Promise<void> {
     const asked = Number.isFinite(seconds) ? seconds * 1000 : FIRST_DELAY * 2 ** (attempt - 1);
@@ -397,7 +410,7 @@ export class RegistryClient {
     const body = (await this.text(answer).catch(() => Buffer.alloc(0))).toString().trim();
     const isPage = isHtml(headers) || body.startsWith('<');
     const reason = isPage ? '' : reasonOf(body);
-    if (status === 401) return this.failed(`asks for a login (401)${reason}`);
+    if (status === 401) return this.failed(`requires a login (401)${reason}`);
     if (status === 403) {
       return this.failed(`does not allow this with these credentials (403)${reason}`);
     }
@@ -413,14 +426,14 @@ class TimeoutError extends Error {
   override readonly message = 'no answer in time';
 }
 
-/** The codes and messages of an error answer (distribution spec, "Error Codes"). */
+/** Returns the codes and messages of an error response (distribution spec, "Error Codes"). */
 function reasonOf(body: string): string {
   try {
     const { errors } = JSON.parse(body) as { errors?: { code?: string; message?: string }[] };
     const [first] = errors ?? [];
     if (first !== undefined) return `: ${first.message || first.code}`.replace(/\p{Cc}/gu, ' ');
   } catch {
-    // It has none.
+    // Not an error document.
   }
   return '';
 }
@@ -429,7 +442,7 @@ function isReading(method: string): boolean {
   return method === 'GET' || method === 'HEAD';
 }
 
-/** Nobody listens. */
+/** Returns whether the connection was refused. */
 function isRefusal(error: unknown): boolean {
   return codeOf(error) === 'ECONNREFUSED';
 }
@@ -463,17 +476,52 @@ function readAuthority(file: string): string {
   throw new JailbuildError('USAGE', `--registry-ca ${file}: has no certificate in PEM form`, file);
 }
 
-/** Authorities for one host alone (containers-certs.d(5)). */
-function certificatesOf(host: string): string[] {
+/** Returns files configured for one host (containers-certs.d(5)). */
+function certificatesOf(host: string): readonly string[] {
   for (const directory of CERTIFICATE_DIRECTORIES) {
-    const own = path.join(directory, host);
     try {
-      return readdirSync(own).flatMap((name) =>
-        name.endsWith('.crt') ? [path.join(own, name)] : [],
-      );
+      return filesIn(path.join(directory, host));
     } catch {
       // Most hosts have none.
     }
   }
   return [];
+}
+
+/** @throws JailbuildError NOT_READABLE */
+function certificatesIn(directory: string): readonly string[] {
+  try {
+    return filesIn(directory);
+  } catch (error) {
+    throw new JailbuildError('NOT_READABLE', `${directory}: ${strerror(error)}`, directory);
+  }
+}
+
+function filesIn(directory: string): readonly string[] {
+  return readdirSync(directory)
+    .sort()
+    .map((name) => path.join(directory, name));
+}
+
+function isAuthority(file: string): boolean {
+  return file.endsWith('.crt');
+}
+
+/**
+ * The first client certificate among files, with its key (containers-certs.d(5)).
+ *
+ * @throws JailbuildError NOT_READABLE
+ */
+function clientCertificate(files: readonly string[]): { cert?: string; key?: string } {
+  const file = files.find((name) => name.endsWith('.cert'));
+  if (file === undefined) return {};
+  return { cert: readPem(file), key: readPem(file.replace(/\.cert$/, '.key')) };
+}
+
+function readPem(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new JailbuildError('NOT_READABLE', `${file}: ${strerror(error)}`, file);
+  }
 }

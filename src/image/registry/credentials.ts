@@ -7,7 +7,7 @@ import { outsideProgram } from '../../fs/outside-program.js';
 export interface Credentials {
   readonly user: string;
   readonly secret: string;
-  /** True if the secret is not a password, but what a token service gives tokens for. */
+  /** True if the secret is an identity token, exchanged at a token service, instead of a password. */
   readonly isIdentityToken?: boolean;
 }
 
@@ -19,17 +19,16 @@ interface AuthFile {
   readonly credsStore?: string;
 }
 
-/** Milliseconds that a credential helper may take: it may ask its user. */
+/** Timeout of a credential helper, which may prompt the user, in milliseconds. */
 const PATIENCE = 120_000;
-/** What Docker Hub is called in Docker's file. */
+/** Names of Docker Hub in Docker's configuration file. */
 const HUB_KEYS = ['https://index.docker.io/v1/', 'index.docker.io'];
 
 /**
- * Finds the user and password for a repository where `podman login`, `skopeo login` and `docker login`
- * put them (containers-auth.json(5)): the most specific of a namespace first. Credential helpers are
- * asked by their protocol, over standard input.
+ * Finds the credentials for a repository where `podman login`, `skopeo login` and `docker login` store them
+ * (containers-auth.json(5)), most specific namespace first. Runs credential helpers.
  *
- * @param file the only file that is looked at
+ * @param file the only file to read
  * @throws JailbuildError NOT_READABLE, USAGE for that file; REGISTRY_FAILED for a helper that does not run
  */
 export async function findCredentials(
@@ -105,10 +104,10 @@ function decoded(auth: string, file: string, key: string): Credentials {
   throw new JailbuildError('USAGE', `${file}: auth of ${key} is not USER:PASSWORD in base64`, file);
 }
 
-/** What helpers call the user of an identity token (docker-credential-helpers, README). */
+/** User name that helpers return for an identity token (docker-credential-helpers, README). */
 const TOKEN_USER = '<token>';
 
-/** docker-credential-NAME get: the server on standard input, JSON on standard output. */
+/** Runs docker-credential-NAME get: the server on standard input, JSON on standard output. */
 async function askHelper(name: string, server: string): Promise<Credentials | undefined> {
   const program = `docker-credential-${name}`;
   const refuse = (why: string) => new JailbuildError('REGISTRY_FAILED', `${program}: ${why}`);
@@ -122,7 +121,7 @@ async function askHelper(name: string, server: string): Promise<Credentials | un
   const { stdout, failed, exitCode, code } = result;
   if (code === 'ENOENT')
     throw refuse('is not installed, but the credentials file names it: install it');
-  // What it prints may have secrets in it.
+  // Its output may contain secrets.
   if (failed && /credentials not found/i.test(stdout)) return undefined;
   if (failed) throw refuse(exitCode === undefined ? 'did not end' : `ended with ${exitCode}`);
   try {

@@ -4,12 +4,12 @@ import path from 'node:path';
 import { cacheDirectory } from '../../fs/cache-directory.js';
 import type { RegistryName } from './name.js';
 
-/** Repositories of a blob that are remembered. */
+/** Maximum number of repositories remembered for a blob. */
 const MOST = 4;
 
 /**
- * Remembers which repositories of a registry have a blob, so that it can be mounted in another one instead
- * of sent again. What is remembered may be wrong: the registry is asked.
+ * Remembers which repositories of a registry have a blob, so that it can be mounted instead of sent again. Entries may
+ * be outdated; the registry decides.
  */
 export class KnownBlobs {
   readonly #directory: string;
@@ -21,12 +21,12 @@ export class KnownBlobs {
     this.#repository = repository;
   }
 
-  /** Other repositories that have a blob, the latest first. */
+  /** Returns other repositories that have a blob, latest first. */
   repositoriesOf(digest: string): readonly string[] {
     return this.#read(digest).filter((name) => name !== this.#repository);
   }
 
-  /** Remembers that this repository has it. A cache that cannot be written to is none. */
+  /** Remembers that this repository has a blob. An unwritable cache is ignored. */
   add(digest: string): void {
     const known = this.#read(digest);
     if (known[0] === this.#repository) return;

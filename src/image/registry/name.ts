@@ -1,6 +1,6 @@
 import { JailbuildError } from '../../errors.js';
 
-/** A repository of a registry, and perhaps one of its images. */
+/** A repository in a registry, and optionally one of its images. */
 export interface RegistryName {
   /** `HOST[:PORT]`. */
   readonly host: string;
@@ -9,14 +9,14 @@ export interface RegistryName {
   readonly digest?: string;
 }
 
-/** Of the hosts that `docker.io` stands for, the one that answers. */
+/** The host that serves `docker.io`. */
 const DOCKER_HUB = 'registry-1.docker.io';
 const REPOSITORY = /^[a-z0-9]+([._-]+[a-z0-9]+)*(\/[a-z0-9]+([._-]+[a-z0-9]+)*)*$/;
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
 
 /**
- * Reads `REGISTRY/NAME[:TAG][@DIGEST]` (distribution, "reference" grammar). Without a registry it is
- * Docker Hub, and without tag and digest the tag `latest`.
+ * Parses `REGISTRY/NAME[:TAG][@DIGEST]` (distribution, "reference" grammar). The default registry is Docker Hub;
+ * without tag and digest, the tag is `latest`.
  *
  * @throws JailbuildError USAGE
  */
@@ -48,7 +48,7 @@ export function parseRegistryName(text: string): RegistryName {
   };
 }
 
-/** The host that is connected to. */
+/** Returns the host to connect to. */
 export function hostToConnect(host: string): string {
   return host === 'docker.io' ? DOCKER_HUB : host;
 }

@@ -4,18 +4,18 @@ import type { JailbuildError } from '../../errors.js';
 import { ATTEMPTS, BrokenConnection, type RegistryAnswer, type RegistryClient } from './client.js';
 import { KnownBlobs } from './known-blobs.js';
 
-/** Bytes of one request: what is sent again at most when a connection breaks. */
+/** Size of one upload request in bytes; at most this much is resent after a broken connection. */
 const CHUNK = 16 << 20;
-/** What an overloaded or restarting registry answers, and one that has lost track of an upload. */
+/** Statuses of an overloaded or restarting registry, and of one that has lost an upload. */
 const PASSING = [404, 408, 416, 429, 500, 502, 503, 504];
 
-/** A blob as a file. */
+/** A blob stored in a file. */
 export interface BlobFile {
   readonly digest: string;
   readonly file: string;
 }
 
-/** Pushes small blobs and the manifest that they belong to. */
+/** Pushes small blobs and the manifest that references them. */
 export async function pushContent(
   client: RegistryClient,
   blobs: readonly Buffer[],
@@ -43,15 +43,14 @@ export async function pushContent(
   answer.body.resume();
 }
 
-/** A manifest or an index as a file. */
+/** A manifest or an index stored in a file. */
 export interface ManifestFile extends BlobFile {
   readonly mediaType: string;
 }
 
 /**
- * Pushes the blobs of an image (OCI distribution spec 1.1, "Push"). Blobs that the registry has are
- * skipped, those of another repository of it are mounted, and an upload that broke off goes on where the
- * registry says that it ended.
+ * Pushes the blobs of an image (OCI distribution spec 1.1, "Push"). Skips blobs that the registry has, mounts those of
+ * its other repositories, and resumes interrupted uploads where the registry reports that they ended.
  *
  * @throws JailbuildError REGISTRY_FAILED
  */
@@ -64,10 +63,10 @@ export async function pushBlobs(client: RegistryClient, blobs: readonly BlobFile
 }
 
 /**
- * Pushes a manifest, whose parts are there already.
+ * Pushes a manifest whose blobs are already present.
  *
- * @param reference a tag, or the digest
- * @returns whether the registry lists what has a subject (the referrers API)
+ * @param reference a tag or the digest
+ * @returns whether the registry supports the referrers API
  */
 export async function pushManifest(
   client: RegistryClient,
@@ -109,7 +108,7 @@ async function isThere(client: RegistryClient, digest: string): Promise<boolean>
   return answer.status === 200;
 }
 
-/** @returns true, or the upload that the registry began instead; undefined if it did neither */
+/** @returns true if mounted, or the upload that the registry began instead; undefined if it did neither */
 async function mount(
   client: RegistryClient,
   digest: string,
@@ -124,7 +123,7 @@ async function mount(
     if (answer.status === 201) return true;
     return answer.status === 202 ? client.locationOf(answer) : undefined;
   } catch (error) {
-    // The rights may not reach to the other repository.
+    // The credentials may not cover the other repository.
     if ((error as JailbuildError).code === 'REGISTRY_FAILED') return undefined;
     throw error;
   }
@@ -154,11 +153,11 @@ async function upload(
       continue;
     }
     if (++failures === ATTEMPTS) {
-      const why = answer === undefined ? 'the connection breaks' : `it answers ${answer.status}`;
-      throw client.failed(`takes no more of the blob ${digest}: ${why}`);
+      const why = answer === undefined ? 'the connection broke' : `it answered ${answer.status}`;
+      throw client.failed(`does not accept the rest of the blob ${digest}: ${why}`);
     }
     await client.pause(failures, Number(answer?.headers['retry-after']));
-    // The answer may be lost where the request was not.
+    // The response may have been lost after the request succeeded.
     if (isLast && (await isThere(client, digest))) return;
     const resumed = await whereItEnded(client, location);
     at = resumed?.at ?? 0;
@@ -166,7 +165,7 @@ async function upload(
   }
 }
 
-/** Sends bytes; undefined if the connection broke. */
+/** Sends bytes; returns undefined if the connection broke. */
 function send(
   client: RegistryClient,
   location: URL,
@@ -212,7 +211,7 @@ async function once(
   }
 }
 
-/** Asks how much of an upload the registry has; undefined if it knows no more of it. */
+/** Returns how much of an upload the registry has; undefined if it no longer knows the upload. */
 async function whereItEnded(
   client: RegistryClient,
   location: URL,
@@ -220,7 +219,7 @@ async function whereItEnded(
   const status = await client.request('GET', location, { accept: [204, 400, 404, 416] });
   status.body.resume();
   if (status.status !== 204) return undefined;
-  // One byte and none are told alike.
+  // The range is the same for one byte and for none.
   const end = Number(/^(?:bytes=)?0-(\d+)$/.exec(status.headers.range ?? '')?.[1] ?? 0);
   const next = status.headers.location === undefined ? location : client.locationOf(status);
   return { at: end === 0 ? 0 : end + 1, location: next };

@@ -9,9 +9,9 @@ interface Listed {
 }
 
 /**
- * Adds to the list of what refers to an image, which is an index under a tag made of its digest (OCI
- * distribution spec 1.1, "Referrers Tag Schema"). Two that add at the same time may lose one of them, as
- * the specification says; the list is read back, and added to again.
+ * Adds to the list of manifests that refer to an image: an index under a tag derived from the image's digest (OCI
+ * distribution spec 1.1, "Referrers Tag Schema"). Concurrent additions may overwrite one another, as the specification
+ * notes, so the list is read back and the addition repeated if it is missing.
  *
  * @throws JailbuildError REGISTRY_FAILED
  */

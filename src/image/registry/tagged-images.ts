@@ -9,7 +9,7 @@ const MANIFESTS = [
   'application/vnd.docker.distribution.manifest.v2+json',
 ];
 
-/** An image that a tag names, for one platform. */
+/** An image named by a tag, for one platform. */
 export interface TaggedImage {
   readonly mediaType: string;
   readonly digest: string;
@@ -22,8 +22,8 @@ export interface TaggedImage {
 }
 
 /**
- * Returns the images that the tag of a repository names: those of an index, or a single one with the
- * platform of its configuration; none where there is no such tag.
+ * Returns the images named by a tag of the repository: all of an index, or a single one with the platform of its
+ * configuration; none if the tag does not exist.
  *
  * @throws JailbuildError REGISTRY_FAILED
  */
@@ -60,7 +60,7 @@ function parse(client: RegistryClient, body: Buffer): object {
     const value: unknown = JSON.parse(body.toString());
     if (typeof value === 'object' && value !== null) return value;
   } catch {
-    // Told below.
+    // Reported below.
   }
   throw client.failed('answered with something other than JSON');
 }

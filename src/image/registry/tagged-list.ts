@@ -1,12 +1,12 @@
 import type { RegistryClient } from './client.js';
 
 /**
- * Reads the list that a manifest under a tag holds.
+ * Reads a list from the manifest under a tag.
  *
  * @param mediaType of the manifest
- * @param member the name of the list in it
- * @param what the list, for messages
- * @returns no items if nothing has the tag
+ * @param member name of the list in it
+ * @param what names the list in messages
+ * @returns no items if the tag does not exist
  * @throws JailbuildError REGISTRY_FAILED
  */
 export async function taggedList<Item>(
@@ -26,7 +26,7 @@ export async function taggedList<Item>(
     const { [member]: items } = JSON.parse(text) as Record<string, unknown>;
     if (Array.isArray(items)) return items;
   } catch {
-    // Told below.
+    // Reported below.
   }
-  throw client.failed(`has no ${what} under the tag ${tag}, but something else: remove that tag`);
+  throw client.failed(`has something other than a ${what} under the tag ${tag}: remove that tag`);
 }

@@ -16,13 +16,13 @@ import { isPrivileged } from '../write/stage.js';
 import { changedPolicy, isPruning } from './job.js';
 import type { Planned } from './plan-step.js';
 
-/** What a build means to do with what earlier builds put into the jail. */
+/** What a build will do with entries that earlier builds put into the jail. */
 export interface BuildIntent {
   readonly view: JailView;
   readonly obsolete: ObsoleteEntries;
   readonly removals: readonly Entry[];
   readonly keep: ReadonlySet<string>;
-  /** Directories whose mode and owner are set. */
+  /** Directories whose mode and owner the build sets. */
   readonly managed: ReadonlySet<string>;
   /** Paths at which a directory may replace another type, or the reverse. */
   readonly typeChanges: ReadonlySet<string>;
@@ -30,7 +30,7 @@ export interface BuildIntent {
   readonly isTampered: (entry: Entry, found: BigIntStats) => boolean;
 }
 
-/** Decides by looking at the jail; changes nothing. */
+/** Decides from the state of the jail; changes nothing. */
 export function intentOf({ job, manifest, resolution, sourceRoot }: Planned): BuildIntent {
   const { history } = job;
   const pruning = isPruning(job);
@@ -53,7 +53,7 @@ export function intentOf({ job, manifest, resolution, sourceRoot }: Planned): Bu
   };
 }
 
-/** Lists, as sentences, what the user had changed of what earlier builds made. */
+/** Returns a sentence for each entry of earlier builds that the user changed. */
 export function changedNotes(
   findings: readonly Finding[],
   { obsolete, view }: BuildIntent,
@@ -77,5 +77,5 @@ export function changedNotes(
 }
 
 function changedNote(fate: 'kept' | 'left' | 'replaced'): (entry: Entry) => string {
-  return ({ path }) => `${path}: was changed in the jail since it was made, and is ${fate}`;
+  return ({ path }) => `${path}: was changed in the jail and is ${fate}`;
 }

@@ -5,35 +5,35 @@ import type { Limits } from '../../plan/limits.js';
 import type { ChangedPolicy } from '../record/owned-entries.js';
 import type { JailHistory, JailRecord, RecordedOptions } from '../record/record.js';
 
-/** Options of a build that its caller chooses. */
+/** Build options chosen by the caller. */
 export interface BuildChoices {
-  /** Leave files that the target has already. */
+  /** Keep files that already exist in the target. */
   readonly noClobber?: boolean;
-  /** Build although libraries are missing. */
+  /** Build even if libraries are missing. */
   readonly allowMissing?: boolean;
-  /** What happens to files that were changed in the jail since they were made. */
+  /** Policy for files that were changed in the jail after they were made. */
   readonly changed?: ChangedPolicy;
-  /** Take out what earlier builds put into the jail and the plan no longer has. */
+  /** Remove entries of earlier builds that are no longer in the plan. */
   readonly prune?: boolean;
   /** False to leave no record in the jail. */
   readonly record?: boolean;
-  /** What the plan must not exceed. */
+  /** Limits on the plan. */
   readonly limits?: Limits | undefined;
-  /** Fail where the jail cannot be exactly as planned, rather than warn. */
+  /** Fail instead of warning where the jail cannot match the plan exactly. */
   readonly strict?: boolean;
-  /** Hard-link files to their sources where that is possible. */
+  /** Hard-link files to their sources where possible. */
   readonly link?: boolean;
-  /** Do not wait until what is written is on the disk. */
+  /** Do not wait for writes to reach the disk. */
   readonly noSync?: boolean;
-  /** Resolve although an earlier build has found what the request needs, and keep no result. */
+  /** Resolve again instead of using a remembered resolution, and remember no result. */
   readonly noCache?: boolean;
   /** Accept a target below directories that others may write to. */
   readonly insecureParents?: boolean;
-  /** Wait for another build in the same target. */
+  /** Wait for another build of the same target. */
   readonly wait?: boolean;
   /** Called once before waiting. */
   readonly onWait?: () => void;
-  /** Called before anything is written. What it throws ends the build. */
+  /** Called before anything is written. An exception ends the build. */
   readonly onWrite?: (manifest: Manifest, sourceRoot: string) => void | Promise<void>;
   /** How a sysroot is read that is an image of a registry. */
   readonly registry?: RegistryAccess;
@@ -45,35 +45,34 @@ export interface BuildChoices {
 export interface BuildOptions extends BuildChoices {
   /** Only plan: the target need not be writable. */
   readonly dryRun?: boolean;
-  /** Note the SHA-256 of every file in the manifest, and extended attributes. */
+  /** Record the SHA-256 of every file, and extended attributes, in the manifest. */
   readonly digests?: boolean;
-  /** Note them in this jail's record, now and at its updates. */
+  /** Record them in this jail's record, now and at each update. */
   readonly recordDigests?: boolean;
   /**
-   * The jail file that the request is from, by its absolute path: a jail of it alone is to hold what
-   * the file says now, and no more.
+   * Absolute path of the jail file that the request comes from. The jail is to contain exactly what the file declares.
    */
   readonly file?: string;
-  /** The request is all that the jail is to hold, instead of more than it was built for before. */
+  /** The request is the jail's whole content, instead of an addition to earlier builds. */
   readonly replaces?: boolean;
-  /** Defaults for `run`, for the record. */
+  /** Defaults for `run`, stored in the record. */
   readonly run?: JailRecord['run'] | undefined;
 }
 
-/** A manifest given by the user, as it was read. */
+/** A manifest given by the user. */
 export interface GivenManifest {
   readonly manifest: Manifest;
-  /** Its file's absolute path. */
+  /** The file's absolute path. */
   readonly file: string;
-  /** The directory that its sources are in; the default is `/`. */
+  /** The directory that contains its sources; default: `/`. */
   readonly sysroot?: string | undefined;
 }
 
 /** What determines the content of the jail. */
 export type BuildOrigin =
-  /** A request, added to what the jail was built for before. */
+  /** A request, added to those of earlier builds. */
   | { readonly kind: 'request'; readonly request: ResolveRequest }
-  /** A manifest that is to be built as it is. */
+  /** A manifest, built as it is. */
   | { readonly kind: 'manifest'; readonly given: GivenManifest }
   /** The record of the jail: an update. */
   | { readonly kind: 'record' };
@@ -81,30 +80,30 @@ export type BuildOrigin =
 /** A build as requested by the caller. */
 export interface BuildJob {
   readonly origin: BuildOrigin;
-  /** The jail's directory, as the user names it. */
+  /** The jail's directory as given by the user. */
   readonly target: string;
   readonly options: BuildOptions;
 }
 
-/** A job with what is known of earlier builds in its target. */
+/** A job together with the history of its target. */
 export interface KnownJob extends BuildJob {
   readonly history: JailHistory;
 }
 
-/** Returns whether the request of the job alone, such as that of a jail file, determines the content of the jail. */
+/** Returns whether the job's request alone, such as a jail file, determines the content of the jail. */
 export function isOfFile({ options: { file, replaces }, origin, history }: KnownJob): boolean {
   if (origin.kind === 'request' && replaces) return true;
   if (file === undefined || origin.kind !== 'request') return false;
   return history.record === undefined || history.record.file === file;
 }
 
-/** The file of a jail that is of it alone, for its record; an update changes nothing of that. */
+/** Returns the jail file to record for a jail that it alone determines; an update keeps the recorded one. */
 export function recordedFile(job: KnownJob): string | undefined {
   if (job.origin.kind === 'record') return job.history.record?.file;
   return isOfFile(job) ? job.options.file : undefined;
 }
 
-/** Options that hold for this build and for later ones, once they were given. */
+/** Returns options that apply to this build and to later ones. */
 export function recordedOptions(job: KnownJob): RecordedOptions {
   const { options, history } = job;
   const before = isOfFile(job) ? undefined : history.record?.options;
@@ -114,12 +113,12 @@ export function recordedOptions(job: KnownJob): RecordedOptions {
   };
 }
 
-/** Entries absent from the manifest or the jail file are removed from the jail. */
+/** Returns whether entries absent from the manifest or jail file are removed from the jail. */
 export function isPruning(job: KnownJob): boolean {
   return job.options.prune ?? (job.origin.kind === 'manifest' || isOfFile(job));
 }
 
-/** What happens to files that were changed in the jail. */
+/** Returns the policy for files that were changed in the jail. */
 export function changedPolicy({ options, origin }: BuildJob): ChangedPolicy {
   return options.changed ?? (origin.kind === 'manifest' ? 'replace' : 'keep-configuration');
 }

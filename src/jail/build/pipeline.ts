@@ -10,7 +10,7 @@ import { verifyPlanned } from './verify-planned.js';
 import { type Proven, verifyStep } from './verify-step.js';
 import { type Written, writeStep } from './write-step.js';
 
-/** The steps of a build in their order, each with what it returns. */
+/** The steps of a build in order, each with its result type. */
 export interface BuildSteps {
   readonly resolve: Resolved;
   readonly plan: Planned;
@@ -22,20 +22,20 @@ export type StepName = keyof BuildSteps;
 
 export const STEP_NAMES: readonly StepName[] = ['resolve', 'plan', 'write', 'verify'];
 
-/** Follows a build, for a user interface. */
+/** Progress callbacks for a user interface. */
 export interface BuildProgress {
-  /** A step begins. Where another build came in between, `resolve` begins again. */
+  /** A step begins. If another build changed the jail meanwhile, `resolve` begins again. */
   onStep?(name: StepName): void;
   /** A step has ended. */
   onStepDone?<N extends StepName>(name: N, result: BuildSteps[N]): void;
   /** An entry is done. */
   onFile?(report: FileReport): void;
-  /** Some bytes of a long step are done: hashing in `plan`, writing in `write`. */
+  /** Some bytes of a long step are done: hashed in `plan`, written in `write`. */
   onWork?(progress: WorkProgress): void;
 }
 
 /**
- * Runs a job through all steps: resolve, plan, write, verify. On failure the target is as it was.
+ * Runs a job through all steps: resolve, plan, write, verify. A failure leaves the target as it was.
  *
  * @throws JailbuildError with any code of the steps
  * @throws the signal's reason
@@ -72,7 +72,7 @@ export async function runBuild(job: BuildJob, progress: BuildProgress = {}): Pro
   }
 }
 
-/** Passes reports of files on, and counts them. */
+/** Forwards and counts reports of files. */
 function followed({ entries }: Manifest, progress: BuildProgress): (report: FileReport) => void {
   if (progress.onWork === undefined) return (report) => progress.onFile?.(report);
   const meter = new WorkMeter('write', fileTotals(entries), (work) => progress.onWork?.(work));
@@ -88,7 +88,7 @@ function followed({ entries }: Manifest, progress: BuildProgress): (report: File
   };
 }
 
-/** Every step is told, as if it had been taken. */
+/** Reports every step as begun and done, for an unchanged jail. */
 function tellUnchanged(proven: Proven, progress: BuildProgress): void {
   const results: BuildSteps = {
     resolve: proven.planned,
@@ -106,7 +106,7 @@ function tellUnchanged(proven: Proven, progress: BuildProgress): void {
 }
 
 /**
- * Runs a job up to its plan, and verifies that: nothing is written.
+ * Runs a job up to its plan and verifies that; writes nothing.
  *
  * @throws JailbuildError VERIFY_FAILED, and with any code of these steps
  */
@@ -121,24 +121,24 @@ export async function planBuild(job: BuildJob, onWork?: BuildProgress['onWork'])
   }
 }
 
-/** What a build has done. */
+/** The result of a build. */
 export interface BuildResult {
   readonly manifest: Manifest;
   readonly files: readonly FileReport[];
-  /** Paths of entries of earlier builds that were removed. */
+  /** Paths of removed entries of earlier builds. */
   readonly removed: readonly string[];
-  /** The number of files that the programs load inside the jail, all found there. */
+  /** Number of files that the programs load inside the jail, all of them present. */
   readonly verifiedFiles: number;
-  /** Messages for the user, in addition to those of the manifest. */
+  /** Warnings for the user in addition to those in the manifest. */
   readonly warnings: readonly string[];
 }
 
-/** What a build has done, for its caller. */
+/** Returns the result of a build for its caller. */
 export function resultOf(proven: Proven): BuildResult {
   const { planned, removed, verifiedFiles, warnings } = proven;
   return {
     manifest: planned.manifest,
-    // Of an unchanged jail they are made when they are asked for.
+    // Reports for an unchanged jail are made on demand.
     get files() {
       return proven.files;
     },

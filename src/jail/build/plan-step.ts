@@ -16,11 +16,11 @@ export interface Planned extends Resolved {
 }
 
 /**
- * Puts what was resolved in the form of a plan, and refuses targets that it must not be written to.
+ * Turns the resolution into a plan, and refuses unsafe targets.
  *
  * @param onWork called while files are hashed
- * @throws JailbuildError TARGET_IS_ROOT, TARGET_NOT_A_DIRECTORY, TARGET_HOLDS_SOURCES,
- *   TARGET_NOT_WRITABLE, TARGET_INSECURE, NOT_READABLE, LIMIT_EXCEEDED
+ * @throws JailbuildError TARGET_IS_ROOT, TARGET_NOT_A_DIRECTORY, TARGET_HOLDS_SOURCES, TARGET_NOT_WRITABLE,
+ * TARGET_INSECURE, NOT_READABLE, LIMIT_EXCEEDED
  */
 export async function planStep(resolved: Resolved, onWork?: OnWork): Promise<Planned> {
   const { job, sourceRoot } = resolved;
@@ -66,7 +66,7 @@ function manifestOf({ resolution }: Resolved): Manifest {
   }
 }
 
-/** Details that are printed are taken anew; for the record alone, those known of unchanged files do. */
+/** Details to print are read anew; for the record alone, recorded details of unchanged files are reused. */
 async function withDetails(
   manifest: Manifest,
   { job, sourceRoot }: Resolved,
@@ -78,7 +78,7 @@ async function withDetails(
   return recordedOptions(job).digests ? addDetails(known, sourceRoot, onWork) : known;
 }
 
-/** What a manifest has for its readers; the writer copies files and their attributes as they are. */
+/** Adds details for readers of the manifest; the writer copies files and attributes without them. */
 async function addDetails(
   manifest: Manifest,
   sourceRoot: string,
@@ -90,7 +90,7 @@ async function addDetails(
   return addXattrs(await addDigests(manifest, sourceRoot, onWork, sparse), sourceRoot);
 }
 
-/** A dry run is good for a target that the user may not write to. */
+/** A dry run accepts a target that the user may not write to. */
 function checkPlanTarget(
   manifest: Manifest,
   { target, options }: BuildJob,

@@ -23,24 +23,24 @@ import {
   recordedOptions,
 } from './job.js';
 
-/** The content of the jail, found in one of four ways. */
+/** The content of the jail, determined in one of four ways. */
 export type Resolution =
-  /** By resolving; `began` is when, in milliseconds since the epoch. */
+  /** By resolving; `began` is the start, in milliseconds since the epoch. */
   | { readonly kind: 'closure'; readonly closure: Closure; readonly began: number }
-  /** By a fingerprint of the last build, which found nothing changed since. */
+  /** By the fingerprint of the last build: nothing has changed since. */
   | { readonly kind: 'recorded'; readonly fingerprint: Fingerprint; readonly manifest: Manifest }
-  /** By what a build of the same request into another jail has found, where the host is the same. */
+  /** By the remembered result of the same request for another jail, on an unchanged host. */
   | { readonly kind: 'remembered'; readonly remembered: RememberedResolution }
-  /** By a manifest that the user gave, compared with its sources. */
+  /** By a manifest from the user, compared with its sources. */
   | { readonly kind: 'given'; readonly given: GivenManifest; readonly sources: ManifestSources };
 
-/** A job with the content of its jail. */
+/** A job with the resolved content of its jail. */
 export interface Resolved {
   readonly job: KnownJob;
-  /** All that was asked for, now and before. */
+  /** Everything requested, now and in earlier builds. */
   readonly request: ResolveRequest;
   readonly resolution: Resolution;
-  /** The real path that the sources are in, '' for `/`. */
+  /** Real path of the directory that contains the sources; '' for `/`. */
   readonly sourceRoot: string;
 }
 
@@ -74,7 +74,7 @@ export async function resolveStep(asked: BuildJob): Promise<Resolved> {
   return { job, request, resolution, sourceRoot: closure.sysroot.prefix };
 }
 
-/** The record of the target. A dry run does without that of a jail that it may not read. */
+/** Returns the history of the target. A dry run ignores a record that it may not read. */
 function historyOf({ target, options }: BuildJob): JailHistory {
   const where = locateTarget(target);
   if (where.existing !== where.path) return {};
@@ -88,15 +88,15 @@ function historyOf({ target, options }: BuildJob): JailHistory {
   }
 }
 
-/** A manifest describes the whole jail: it neither extends programs nor is extended by some. */
+/** Refuses to combine a manifest with requests: a manifest describes the whole jail. */
 function refuseOtherOrigin({ origin, history: { record }, target }: KnownJob): void {
   if (record === undefined) return;
   if ((record.from !== undefined) === (origin.kind === 'manifest')) return;
   const what =
     record.from === undefined
-      ? 'was built from programs, not from a manifest'
-      : `was built from the manifest ${record.from}, which build --from takes again`;
-  throw new JailbuildError('RECORD_DIFFERS', `${target}: ${what}; remove it first`, target);
+      ? 'was built from programs, not from a manifest: remove it first'
+      : `was built from the manifest ${record.from}: rebuild it with build --from, or remove it first`;
+  throw new JailbuildError('RECORD_DIFFERS', `${target}: ${what}`, target);
 }
 
 async function takeManifest(job: KnownJob, given: GivenManifest): Promise<Resolved> {
@@ -114,7 +114,7 @@ async function takeManifest(job: KnownJob, given: GivenManifest): Promise<Resolv
 }
 
 /**
- * All that was asked for, now and before, with the image or packages of the sysroot as they are now.
+ * Returns everything requested, now and in earlier builds, with the sysroot's image or packages as they are now.
  *
  * @throws JailbuildError SYSROOT_DIFFERS, RECORD_MISSING, and as `openSysroot`
  */
@@ -141,7 +141,7 @@ export async function wholeRequest(
   return isOfFile(job) ? asked : merged;
 }
 
-/** Whether the result of a request depends on nothing but what the resolver looks at. */
+/** Returns whether the result of a request depends only on what the resolver looks at. */
 export function mayRemember(
   { options: { digests, noCache } }: BuildJob,
   { profiles, traces }: ResolveRequest,
@@ -150,9 +150,8 @@ export function mayRemember(
 }
 
 /**
- * The recorded manifest, if the same was asked for before and nothing that the answer rests on has
- * changed since. Profiles and
- * traces are not looked at by the resolver, so what names some is resolved again.
+ * Returns the recorded manifest if the request and everything it depends on are unchanged. The resolver does not look
+ * at profiles and traces, so requests that name some are resolved again.
  */
 function fingerprinted(
   job: KnownJob,

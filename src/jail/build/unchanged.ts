@@ -25,14 +25,14 @@ import { type BuildJob, type KnownJob, recordedFile, recordedOptions } from './j
 import { mayRemember, wholeRequest } from './resolve-step.js';
 import type { Proven } from './verify-step.js';
 
-/** From so many blocks on, the native writer compares them in less time than it takes to ask it. */
+/** From this many blocks on, the native writer compares faster than the cost of asking it. */
 const WORTH_ASKING = 6;
 
 /**
- * Returns the result of a build in which nothing has changed since the last one: neither what was asked
- * for, nor the host, nor the jail. It is found by lstat(2) alone, and the record is not even read.
+ * Returns the result of a build for which request, host and jail are unchanged since the last one. Uses lstat(2) alone
+ * and does not even read the record.
  *
- * @returns undefined where something has changed, or where it cannot be told
+ * @returns undefined if something has changed, or if that cannot be determined
  * @throws JailbuildError RECORD_REFUSED, TARGET_INSECURE, TARGET_NOT_A_DIRECTORY
  */
 export async function unchangedBuild(job: BuildJob): Promise<Proven | undefined> {
@@ -74,7 +74,7 @@ export async function unchangedBuild(job: BuildJob): Promise<Proven | undefined>
   };
 }
 
-/** Whether a build of the job would leave the record as it is, the entries being the same. */
+/** Returns whether a build of the job would leave the record as it is, given the same entries. */
 function isRecordedAs(job: KnownJob, request: KnownRequest, record: ShortRecord): boolean {
   const [uid, gid] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0];
   const file = recordedFile(job);
@@ -90,7 +90,7 @@ function isRecordedAs(job: KnownJob, request: KnownRequest, record: ShortRecord)
 
 type KnownRequest = JailRecord['request'];
 
-/** The record, of which the entries are read when they are asked for. */
+/** Returns the record; its entries are read on demand. */
 function withoutEntries({ record }: WholeJail, root: string): JailRecord {
   let entries: readonly Entry[] | undefined;
   const manifest: Manifest = {

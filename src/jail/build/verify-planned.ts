@@ -14,17 +14,17 @@ import { survey } from '../write/survey.js';
 import type { Planned } from './plan-step.js';
 import type { Resolution, Resolved } from './resolve-step.js';
 
-/** The verification of a directory. */
+/** The result of verifying a directory. */
 export interface VerifiedDirectory extends Verified {
-  /** What it rests on, where an earlier one of the same plan holds. */
+  /** What the result depends on, if an earlier verification of the same plan still holds. */
   readonly known?: JailState;
 }
 
 /**
  * Verifies the plan in a directory.
  *
- * @param root where the jail is, for now or for good
- * @param files what was done about each of its entries
+ * @param root where the jail is, staged or final
+ * @param files reports on each of its entries
  * @throws JailbuildError VERIFY_FAILED
  * @throws the reason of the job's signal
  */
@@ -46,8 +46,8 @@ export async function verifyDirectory(
 }
 
 /**
- * The verification of the same plan in another jail, if this one has every entry as planned, and does
- * not have what the programs were found to look for in vain: it would come out the same.
+ * Returns the verification of the same plan in another jail, if all entries here are as planned and the paths that
+ * programs looked for in vain are absent here too: the result would be the same.
  */
 function verifiedBefore(
   manifest: Manifest,
@@ -60,9 +60,9 @@ function verifiedBefore(
   return { files: jail.files, observed: undefined, known: jail };
 }
 
-/** Verifies the plan as the jail that would come of it, with what the target already has. */
+/** Verifies the jail that would result from the plan and from what already exists in the target. */
 export function verifyPlanned({ job, manifest, request, resolution, sourceRoot }: Planned): void {
-  // What the fingerprint of a jail vouches for was verified there.
+  // A jail confirmed by its fingerprint was verified when that was written.
   if (resolution.kind === 'recorded') return;
   const { path, existing } = locateTarget(job.target);
   const below = existing === path ? new DirectoryView(path) : undefined;
@@ -90,7 +90,7 @@ function searchPathOf(
   }
 }
 
-/** What was done about files that are as planned then: copied by this build or by an earlier one. */
+/** Actions after which files are as planned: copied by this build or by an earlier one. */
 const AS_PLANNED: ReadonlySet<FileReport['action']> = new Set(['created', 'replaced', 'unchanged']);
 
 function copiesOf(

@@ -14,15 +14,15 @@ import { mayRemember, type Resolved } from './resolve-step.js';
 import { type VerifiedDirectory, verifyDirectory } from './verify-planned.js';
 import type { Written } from './write-step.js';
 
-/** A jail that was found to have all that its programs load. */
+/** A jail verified to have everything its programs load. */
 export interface Proven extends Written {
-  /** The number of files that the programs load inside the jail. */
+  /** Number of files that the programs load inside the jail. */
   readonly verifiedFiles: number;
 }
 
 /**
- * Resolves the programs again with the jail as their root, and keeps a fingerprint by which the next
- * build finds that nothing has changed.
+ * Resolves the programs again with the jail as their root, and keeps a fingerprint by which the next build detects that
+ * nothing has changed.
  *
  * @throws JailbuildError VERIFY_FAILED
  * @throws the reason of the job's signal, if nothing was changed
@@ -77,7 +77,7 @@ function rememberState(
   if (host === undefined || jail === undefined) return;
   const whole = record === undefined ? undefined : wholeJail(record, isPrivileged());
   keepFingerprint(root, { sourceRoot, host, jail, whole });
-  // What an existing directory has beside the plan, other jails have not.
+  // Existing content outside the plan is specific to this jail, so the result does not apply to others.
   if (resolution.kind !== 'closure' || ofNew === undefined || !mayRemember(job, request)) return;
   if (recordedOptions(job).digests || manifest.missing.length > 0) return;
   const seen = resolution.closure.sysroot.probe.observed();

@@ -18,21 +18,21 @@ import { type VerifiedDirectory, verifyDirectory } from './verify-planned.js';
 export interface Written {
   readonly planned: Planned;
   readonly files: readonly FileReport[];
-  /** Paths of entries of earlier builds that were removed. */
+  /** Paths of removed entries of earlier builds. */
   readonly removed: readonly string[];
-  /** What the jail does not have as planned, and what the user had changed: sentences. */
+  /** A sentence for each deviation from the plan and each change by the user. */
   readonly warnings: readonly string[];
-  /** The record of the jail as it is now. */
+  /** The current record of the jail. */
   readonly record?: JailRecord;
-  /** The verification of a new jail, before it appeared. */
+  /** The verification of a new jail, done before it appeared. */
   readonly verified?: VerifiedDirectory;
 }
 
 /**
- * Writes the jail, and its record as the last step.
+ * Writes the jail, and its record last.
  *
- * @returns `outdated` where another build changed the jail since the job was resolved: nothing was
- *   written, and the job is to be resolved again
+ * @returns `outdated` if another build changed the jail since the job was resolved: nothing was written, and the job
+ * must be resolved again
  * @throws JailbuildError USAGE, VERIFY_FAILED for a new jail, and as `writeJail`
  */
 export async function writeStep(
@@ -91,7 +91,7 @@ export async function writeStep(
   }
 }
 
-/** What the record has of programs with capabilities that stay as they are. */
+/** Returns the recorded extended attributes of programs with capabilities that stay unchanged. */
 function recordedCapabilities(
   { job: { history } }: Planned,
   findings: readonly Finding[],
@@ -107,7 +107,7 @@ function recordedCapabilities(
   return new Map([...recorded].filter(([path]) => staying.has(path)));
 }
 
-/** The plan with what is known of programs that were copied with capabilities. */
+/** Adds the extended attributes of programs that were copied with capabilities to the plan. */
 function withCapabilities(
   planned: Planned,
   capabilities: ReadonlyMap<string, Entry['xattrs']>,
@@ -121,9 +121,9 @@ function withCapabilities(
   return { ...planned, manifest: { ...manifest, entries } };
 }
 
-/** What this build has put into the jail that gives rights to whoever starts it. */
+/** Returns a note on set-id programs and file capabilities that this build put into the jail. */
 function privilegeNotes({ entries }: Manifest, files: readonly FileReport[]): string[] {
-  // Another builder's files have neither.
+  // Without root, neither set-id bits nor capabilities are written.
   if (!isPrivileged()) return [];
   const copied = new Set(
     files
@@ -143,7 +143,7 @@ function newRecord(
     if (history.record === undefined) return undefined;
     throw new JailbuildError(
       'USAGE',
-      `${job.target}: has a record, which --no-record would leave wrong: build without that option`,
+      `${job.target}: has a record that --no-record would leave outdated: build without that option`,
     );
   }
   return nextRecord(

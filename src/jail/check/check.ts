@@ -35,28 +35,27 @@ import { SystemDirectories } from './system-directories.js';
 
 /** Options of a check. */
 export interface CheckOptions {
-  /** Compare by lstat(2) only; read no files. */
+  /** Compare by lstat(2) only; do not read files. */
   readonly quick?: boolean;
-  /** Kinds that are not looked for. */
+  /** Kinds of findings to skip. */
   readonly ignore?: readonly FindingKind[];
   /** How a sysroot is read that is an image of a registry. */
   readonly registry?: RegistryAccess;
 }
 
-/** What a check has found. */
+/** The result of a check. */
 export interface CheckResult {
-  /** By kind and then by path. */
+  /** Sorted by kind, then by path. */
   readonly findings: readonly CheckFinding[];
-  /** Entries of the record that were compared. */
+  /** Number of recorded entries that were compared. */
   readonly checked: number;
-  /** Files whose content could not be compared, for the source has changed and there is no digest. */
+  /** Files whose content could not be compared: the source has changed and no digest is recorded. */
   readonly unknown: readonly string[];
 }
 
 /**
- * Compares a jail with the record of its build, with the rules of the loader and with its sources.
- * Reads only, never through a symbolic link of the jail, and not into what is mounted in it. The image that
- * a sysroot is from is read as its reference has it now.
+ * Compares a jail with its record, the loader's rules and its sources. Only reads; follows no symbolic link of the jail
+ * and does not enter mounts in it. A sysroot from an image is compared with the image that its reference names now.
  *
  * @param root the jail's directory
  * @throws JailbuildError RECORD_MISSING, RECORD_REFUSED, NOT_READABLE, TARGET_NOT_A_DIRECTORY, and as
@@ -88,7 +87,7 @@ export async function checkJail(root: string, options: CheckOptions = {}): Promi
   return { findings, checked: record.manifest.entries.length, unknown: check.unknown };
 }
 
-/** What the image is now matters to nobody who does not ask what has changed since the build. */
+/** Opens the sysroot; reads its image anew only if changes since the build are to be reported. */
 function sysrootNow(
   request: ResolveRequest,
   mayBeStale: boolean,
@@ -97,7 +96,7 @@ function sysrootNow(
   return mayBeStale ? openSysroot(request, registry) : reopenSysroot(request, registry);
 }
 
-/** What a source gives to an entry of a manifest that was built from. */
+/** Attributes that an entry takes from its source when a manifest was built. */
 const SOURCE_ATTRIBUTES: ReadonlySet<Difference['attribute']> = new Set([
   'type',
   'size',
@@ -111,19 +110,19 @@ class JailCheck {
   readonly #record: JailRecord;
   readonly #comparer: ContentComparer | undefined;
   readonly #system: SystemDirectories;
-  /** Entries of the plan by path, and the names of them by directory. */
+  /** Planned entries by path, and their names by directory. */
   readonly #planned = new Map<string, Entry>();
   readonly #names = new Map<string, string[]>();
   readonly #found: ReadonlySet<string>;
   readonly #kept: ReadonlySet<string>;
   readonly #former: ReadonlySet<string>;
   readonly #mountPoints: ReadonlySet<string>;
-  /** Paths that exist, and those of the plan that exist with the planned type. */
+  /** Existing paths, and planned paths that exist with the planned type. */
   readonly #seen = new Set<string>();
   readonly #present = new Set<string>();
-  /** Regular files of the jail, whoever made them. */
+  /** Regular files of the jail, whatever made them. */
   readonly #files: string[] = [];
-  /** Results by device and inode: names of one file are compared once. */
+  /** Results by device and inode, so that hard links are compared once. */
   readonly #contents = new Map<string, string>();
   #device = 0n;
   #builtNs = 0n;
@@ -164,8 +163,8 @@ class JailCheck {
   }
 
   /**
-   * Compares extended attributes with those that the record has; and of every file of the jail its
-   * capabilities, with those of the record or, if it has none of the file, of the source.
+   * Compares extended attributes with the record. For every file of the jail, also compares capabilities with the
+   * record or, for unrecorded files, with the source.
    */
   async compareXattrs(root: string, sourceRoot: string): Promise<void> {
     const described = this.#record.manifest.entries.filter(
@@ -209,7 +208,7 @@ class JailCheck {
     }
   }
 
-  /** Whether the builder could set an attribute: others than root cannot set all (xattr(7)). */
+  /** Returns whether the builder could set an attribute: users other than root cannot set all (xattr(7)). */
   #isKeptByBuilder(name: string): boolean {
     return this.#record.builder === undefined || !/^(security|trusted)\./.test(name);
   }
@@ -233,7 +232,7 @@ class JailCheck {
         throw error;
       }
     };
-    // All together is fastest, but one that cannot even be parsed hides the others.
+    // One verification of all programs is fastest, but a program that cannot be parsed hides the others.
     if (attempt(programs) === undefined) return;
     for (const program of programs) {
       const error = attempt([program]);
@@ -268,7 +267,7 @@ class JailCheck {
     if (this.#record.from === undefined) {
       return [...new Set([...essential, ...found])].map(describeDifference);
     }
-    // A manifest gives attributes itself; a source of another time may have the same content.
+    // A manifest sets attributes itself; a source with another time may have the same content.
     if (entry.type !== 'file' || essential.length > 0) return essential.map(describeDifference);
     const isOfOtherTime = found.some(({ attribute }) => attribute === 'mtime');
     return isOfOtherTime ? this.#sourceContent(entry, realPath) : [];
@@ -338,7 +337,7 @@ class JailCheck {
     });
     const isOfType = found[0]?.attribute !== 'type';
     if (isOfType) this.#present.add(path);
-    // What the jail had before, or the user put there, is the user's.
+    // Entries that existed before the build or come from the user may differ.
     if (this.#kept.has(path)) return;
     if (isOfType && entry.type === 'directory' && this.#found.has(path)) return;
     const isOfSize = found.every(({ attribute }) => attribute !== 'type' && attribute !== 'size');
@@ -400,7 +399,7 @@ class JailCheck {
     if (isDevice || this.#system.mayNotHold(path)) this.#add('foreign', path, [type]);
   }
 
-  /** What the source lets others do is the source's matter; what came later is not. */
+  /** Write permission copied from the source is intended; write permission added later is a finding. */
   #checkWritable(path: string, stat: BigIntStats, entry: Entry | undefined): void {
     if (!this.#system.isSystem(path)) return;
     const { builder } = this.#record;
@@ -433,7 +432,7 @@ class JailCheck {
 
 type XattrsByPath = ReadonlyMap<string, Readonly<Record<string, string>>>;
 
-/** The extended attributes of files below a directory, by path; undefined without the native engine. */
+/** Returns the extended attributes of files below a directory, by path; undefined without the native engine. */
 async function xattrsBelow(
   root: string,
   paths: readonly string[],
@@ -457,7 +456,7 @@ function namesOf(directory: HeldDirectory, path: string): string[] {
   }
 }
 
-/** Opens a directory; one that is no longer what it was a moment ago is left out. */
+/** Opens a directory; skips one that has been replaced meanwhile. */
 function enter(directory: HeldDirectory, name: string): HeldDirectory | undefined {
   try {
     return directory.directory(name);
@@ -472,7 +471,7 @@ function unreadable(path: string, error: unknown): unknown {
   return new JailbuildError('NOT_READABLE', `${path || '/'}: ${strerror(error)}`, path || '/');
 }
 
-/** When the build was done: its record is the last that it wrote. */
+/** Returns when the build finished: the time of its record, which it writes last. */
 function recordTime(root: HeldDirectory): bigint {
   const state = root.directory(STATE_DIRECTORY);
   try {
@@ -482,7 +481,7 @@ function recordTime(root: HeldDirectory): bigint {
   }
 }
 
-/** What is no longer as it was planned about a source: its differences, or why there are none to see. */
+/** Returns the differences between a source and its entry, or why they cannot be determined. */
 function sourceDifferences(
   entry: Entry,
   realPath: string,

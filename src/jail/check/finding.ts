@@ -1,4 +1,4 @@
-/** Kinds of findings, in the order of reports; docs/cli.md describes each. */
+/** Kinds of findings in report order, described in docs/cli.md. */
 export const FINDING_KINDS = [
   'missing',
   'changed',
@@ -13,11 +13,11 @@ export const FINDING_KINDS = [
 /** A kind of finding. */
 export type FindingKind = (typeof FINDING_KINDS)[number];
 
-/** One thing in which a jail is not as it was built, or as it would be built now. */
+/** One deviation of a jail from its record, or from what a build would make now. */
 export interface CheckFinding {
   readonly kind: FindingKind;
   /** Inside the jail. */
   readonly path: string;
-  /** What about it, in the words of a manifest's fields where there is one. */
+  /** The deviations, named like fields of the manifest where possible. */
   readonly details: readonly string[];
 }

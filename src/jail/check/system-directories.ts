@@ -1,6 +1,6 @@
 import type { Manifest, Reason } from '../../manifest/manifest.js';
 
-/** Where programs, libraries and the loader's configuration are looked for (hier(7), ld.so(8)). */
+/** Where programs, libraries and loader configuration are searched (hier(7), ld.so(8)). */
 const TREES = [
   ...['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/libexec'],
   ...['/usr/bin', '/usr/sbin', '/usr/lib', '/usr/lib32', '/usr/lib64', '/usr/libx32'],
@@ -8,22 +8,22 @@ const TREES = [
   '/etc/ld.so.conf.d',
 ];
 
-/** Files outside of these trees by which a loader or a name service can be led astray. */
+/** Files outside these trees that can redirect a loader or a name service. */
 const FILES = new Set([
   ...['/etc/ld.so.preload', '/etc/ld.so.conf', '/etc/ld.so.cache', '/etc/nsswitch.conf'],
 ]);
 
-/** Their parents: anyone who can write here can replace a whole tree. */
+/** Parents of the trees: write access here allows replacing a whole tree. */
 const ABOVE = ['', '/usr', '/usr/local', '/etc'];
 
 const CODE: ReadonlySet<Reason['kind']> = new Set([
   ...(['requested', 'needed', 'interpreter', 'dlopen', 'nss-module', 'hwcaps'] as const),
 ]);
 
-/** The places of a jail in which nothing but the planned has a place. */
+/** Directories of a jail in which only planned files may exist. */
 export class SystemDirectories {
   readonly #trees: ReadonlySet<string>;
-  /** Directories elsewhere that hold programs or libraries of the plan. */
+  /** Other directories that contain planned programs or libraries. */
   readonly #holders: ReadonlySet<string>;
 
   constructor({ entries }: Manifest) {
@@ -35,13 +35,13 @@ export class SystemDirectories {
     );
   }
 
-  /** Whether what is at this path, if it is not planned, is foreign. */
+  /** Returns whether an unplanned file at this path is foreign. */
   mayNotHold(path: string): boolean {
     const parent = path.slice(0, path.lastIndexOf('/'));
     return FILES.has(path) || this.#holders.has(parent) || this.#isInTree(parent);
   }
 
-  /** Whether only root may write to this directory. */
+  /** Returns whether only root may write to this directory. */
   isSystem(directory: string): boolean {
     return ABOVE.includes(directory) || this.#holders.has(directory) || this.#isInTree(directory);
   }

@@ -6,11 +6,11 @@ import { type Connection, NotConnected, type Receiver } from './connection.js';
 
 type Child = ChildProcess & { readonly stdin: Writable; readonly stdout: Readable };
 
-/** Descriptors that a start takes for a moment. */
+/** Descriptors used temporarily when a process starts. */
 const NEEDED = 8;
 
 /**
- * Tells a limit from a program that cannot be executed: without it the jail would lack attributes.
+ * Distinguishes a descriptor limit from a program that cannot be executed: falling back to Node would lose attributes.
  *
  * @throws JailbuildError WRITE_FAILED
  */
@@ -23,14 +23,14 @@ function refuseFewDescriptors(): void {
     if (errno !== 'EMFILE' && errno !== 'ENFILE') return;
     throw new JailbuildError(
       'WRITE_FAILED',
-      `the native writer cannot be started: ${strerror(error)}; allow more with ulimit -n`,
+      `the native writer cannot be started: ${strerror(error)}: raise the limit with ulimit -n`,
     );
   } finally {
     for (const fd of held) closeSync(fd);
   }
 }
 
-/** A connection to a program that is started for it, and ends with it. */
+/** A connection to a child process that lives as long as the connection. */
 export class ChildConnection implements Connection {
   readonly #child: Child;
   readonly #ended: Promise<void>;
@@ -43,7 +43,7 @@ export class ChildConnection implements Connection {
         resolve();
       });
     });
-    // The exit status reports it.
+    // The exit handler reports the failure.
     child.on('error', () => {});
     child.stdin.on('error', () => {});
     child.stdout.on('data', (bytes: Buffer) => receiver.take(bytes));

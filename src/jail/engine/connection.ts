@@ -1,28 +1,28 @@
-/** The way to a native program that carries out requests; ./protocol.ts has what is said on it. */
+/** Transport to a native program that carries out requests; see ./protocol.ts for the format. */
 export interface Connection {
-  /** @param request whole, its length before it */
+  /** @param request complete, with its length prefix */
   write(request: Buffer): void;
   /**
-   * Says that replies are to come, for as long as the receiver has operations outstanding.
+   * Announces pending replies, until the receiver has no operations outstanding.
    *
-   * @param isAside as `RunOptions` has it
+   * @param isAside as in `RunOptions`
    */
   expect(isAside: boolean): void;
-  /** Gives up what the program holds for us, and waits until it has. */
+  /** Releases everything that the program holds for this connection, and waits until it has. */
   close(): Promise<void>;
 }
 
-/** Events of a connection. */
+/** Callbacks of a connection. */
 export interface Receiver {
-  /** Takes bytes that are its own from then on. */
+  /** Takes ownership of received bytes. */
   take(bytes: Buffer): void;
-  /** The program is gone. */
+  /** The program has ended. */
   fail(how: string): void;
-  /** The operations whose replies have not come. */
+  /** Returns the number of operations without a reply. */
   outstanding(): number;
 }
 
-/** @throws NotConnected where there is no such program, or this machine cannot execute it */
+/** @throws NotConnected if there is no such program or this machine cannot execute it */
 export type Connect = (receiver: Receiver) => Connection;
 
 export class NotConnected extends Error {}

@@ -1,16 +1,15 @@
 import type { Operation } from './operations.js';
 
-/** Carries out the writer's instructions below one directory. */
+/** Carries out write operations below one directory. */
 export interface Engine {
-  /** What this engine cannot keep, for one sentence to the user; undefined if it keeps all. */
+  /** One sentence for the user on what this engine cannot preserve; undefined if it preserves everything. */
   readonly shortcoming: string | undefined;
 
   /**
-   * Carries out operations. Those of one call must not depend on one another's order unless they are
-   * `ordered`; the first failure ends the run.
+   * Carries out operations. Operations of one call must not depend on their order unless they are `ordered`; the first
+   * failure ends the run.
    *
-   * @throws OperationError for the first operation that failed; those after it may have been done too
-   *   unless they are `ordered`
+   * @throws OperationError for the first operation that failed; unless `ordered`, later ones may have been done too
    * @throws the signal's reason, between two operations
    */
   run(operations: readonly Operation[], options?: RunOptions): Promise<void>;
@@ -21,40 +20,37 @@ export interface Engine {
 
 export interface RunOptions {
   /**
-   * Whether operations, or those whose index it is true for, begin when all before them are done, and
-   * those after them when they are.
+   * Whether each operation, or each whose index this returns true for, begins after all earlier ones are done and ends
+   * before later ones begin.
    */
   readonly ordered?: boolean | ((index: number) => boolean);
-  /** Called with the index of each operation as it is done. */
+  /** Called with the index of each completed operation. */
   readonly onDone?: (index: number) => void;
-  /** Called with what an otherwise successful operation could not preserve. */
+  /** Called with attributes that an otherwise successful operation could not preserve. */
   readonly onWarning?: (index: number, warning: AttributeWarning) => void;
-  /**
-   * Called for a source that was copied with file capabilities: all of its extended attributes, in base64
-   * by name.
-   */
+  /** Called for each source copied with file capabilities, with all its extended attributes, in base64 by name. */
   readonly onCapability?: (index: number, xattrs: Readonly<Record<string, string>>) => void;
   readonly signal?: AbortSignal | undefined;
   /** Whether the caller works in turns meanwhile, which waiting for replies must not hold up. */
   readonly isAside?: boolean;
 }
 
-/** Something about an entry that the file system or the rights do not allow. */
+/** An attribute that the file system or missing privileges did not allow. */
 export interface AttributeWarning {
-  /** `owner`, `mode`, `mtime`, `node` (the entry is not made at all), or an extended attribute's name. */
+  /** `owner`, `mode`, `mtime`, `node` (the entry is not made at all), or the name of an extended attribute. */
   readonly attribute: string;
-  /** The errno's name. */
+  /** Name of the errno. */
   readonly errno: string;
 }
 
-/** Why an operation failed. */
+/** A failed operation. */
 export class OperationError extends Error {
   override readonly name = 'OperationError';
-  /** The operation's place in the list. */
+  /** Index of the operation in the list. */
   readonly index: number;
-  /** Whether the file copied from or the jail is concerned, or the source is not what was planned. */
+  /** Where the failure lies: reading the source, writing the jail, or a source that differs from the plan. */
   readonly side: 'source' | 'jail' | 'changed';
-  /** The errno's name. */
+  /** Name of the errno. */
   readonly errno: string;
 
   constructor(index: number, side: OperationError['side'], errno: string) {

@@ -3,15 +3,15 @@ import { promisify } from 'node:util';
 import { type Connection, NotConnected, type Receiver } from './connection.js';
 import { endRequest } from './protocol.js';
 
-/** Descriptors of the pipes to and from the native front that has started this process. */
+/** Descriptors of the pipes to and from the native front that started this process. */
 export interface FrontChannel {
   readonly requests: number;
   readonly replies: number;
 }
 
 /**
- * More operations than this take long enough for timers and the display to get their turn meanwhile;
- * to wait for fewer by Node's event loop would cost more than they do.
+ * Above this many operations, timers and the display need a turn meanwhile; for fewer, waiting through Node's event
+ * loop would cost more than the operations.
  */
 const BLOCKING = 512;
 
@@ -19,15 +19,15 @@ const readLater = promisify(read);
 
 let channel: FrontChannel | undefined;
 
-/** Has the writer be the front that this process was started by. */
+/** Makes the front that started this process the writer. */
 export function useFront(from: FrontChannel | undefined): void {
   channel = from;
 }
 
 /**
- * A connection to the front, which is the command that the user has started, and waits for our end. It
- * serves one user at a time. A signal that ends the work also ends what the front carries out, for we
- * may be waiting for it in a system call.
+ * A connection to the front: the command that the user started, which waits for this process to end. It serves one
+ * client at a time. A signal that ends the work also ends the front's operations, since this process may be blocked in
+ * a system call waiting for them.
  */
 export class FrontConnection implements Connection {
   readonly #channel: FrontChannel;
@@ -70,7 +70,7 @@ export class FrontConnection implements Connection {
     this.#isAside = isAside;
     if (this.#isReading) return;
     this.#isReading = true;
-    // Whoever asks has something to do until then.
+    // The caller has work to do before the reply arrives.
     queueMicrotask(() => void this.#read());
   }
 
@@ -101,7 +101,7 @@ export class FrontConnection implements Connection {
       this.#end(String(error));
       return false;
     }
-    if (count === 0) this.#end('its end of the pipe is closed');
+    if (count === 0) this.#end('it closed its pipe');
     else this.#receiver.take(Buffer.from(this.#buffer.subarray(0, count)));
     return count > 0;
   }

@@ -19,11 +19,11 @@ import {
   xattrsRequest,
 } from './protocol.js';
 
-/** Operations without an order that go in one request. */
+/** Number of unordered operations per request. */
 const CHUNK = 256;
-/** Blocks that are checked by one request. */
+/** Number of blocks checked per request. */
 const CHECKED = 32;
-/** Requests of a run that may be unanswered: an answer takes longer than many a request. */
+/** Number of unanswered requests per run: a round trip takes longer than many requests. */
 const AHEAD = 8;
 
 const SIDE = {
@@ -32,22 +32,22 @@ const SIDE = {
   [ReplyKind.sourceChanged]: 'changed',
 } as const;
 
-/** How long a signal may take to reach this process after it has ended the front's work, in milliseconds. */
+/** How long a signal may take to reach this process after it ended the front's work, in milliseconds. */
 const SIGNAL_DELAY = 2000;
 
-/** What waits for the replies to a job. */
+/** Receives the replies to a job. */
 interface Listener {
   readonly operations: number;
   reply(reply: Reply): void;
-  /** @param interrupted whether a signal has ended the job */
+  /** @param interrupted whether a signal ended the job */
   end(interrupted: boolean): void;
   fail(error: Error): void;
 }
 
 /**
- * Has the operations carried out by a program of ours in C, which can do what Node cannot: keep all
- * attributes, share blocks, work in parallel, and hold directories open, so that nobody who exchanges
- * one for a link meanwhile leads it out of the jail.
+ * Carries out operations in the native program, which does what Node cannot: preserve all attributes, share blocks,
+ * work in parallel, and hold directories open, so that replacing one by a link does not redirect writes out of the
+ * jail.
  */
 export class NativeEngine implements Engine {
   readonly shortcoming = undefined;
@@ -71,9 +71,9 @@ export class NativeEngine implements Engine {
   }
 
   /**
-   * Begins to work by a connection.
+   * Starts an engine on a connection.
    *
-   * @returns undefined if there is none
+   * @returns undefined if none can be made
    */
   static start(connect: Connect, base: string, sourceRoot: string): NativeEngine | undefined {
     try {
@@ -134,20 +134,20 @@ export class NativeEngine implements Engine {
   }
 
   /**
-   * The extended attributes of sources, as a manifest has them.
+   * Reads the extended attributes of sources in the manifest's form.
    *
-   * @param sources relative to the source root, none of them a symbolic link
-   * @returns by place in the list; those without any, or that cannot be read, are left out
+   * @param sources relative to the source root, no symbolic links
+   * @returns by index in the list; omits sources without attributes or not readable
    */
   async xattrs(sources: readonly string[]): Promise<Map<number, Record<string, string>>> {
     return this.#query(xattrsRequest, parseXattrs, sources);
   }
 
   /**
-   * The parts of sources that may have data; what lies between them are holes, which read as zeros.
+   * Reads which parts of sources may contain data; the rest are holes, which read as zeros.
    *
    * @param sources relative to the source root
-   * @returns by place in the list; those that cannot be read are left out
+   * @returns by index in the list; omits sources that cannot be read
    */
   async extents(sources: readonly string[]): Promise<Map<number, readonly Extent[]>> {
     return this.#query(extentsRequest, parseExtents, sources);
@@ -169,9 +169,9 @@ export class NativeEngine implements Engine {
   }
 
   /**
-   * Returns whether all that blocks list is as they say.
+   * Returns whether everything that blocks list is unchanged.
    *
-   * @param recorded when the jail's record was made, in nanoseconds since the epoch
+   * @param recorded time of the jail's record, in nanoseconds since the epoch
    */
   async holds(checks: readonly BlockCheck[], recorded: bigint): Promise<boolean> {
     const run = ++this.#runs;
@@ -194,14 +194,14 @@ export class NativeEngine implements Engine {
     await this.#connection.close();
   }
 
-  /** @returns whether a signal has ended the job */
+  /** @returns whether a signal ended the job */
   #listen(job: number, operations: number, reply: (reply: Reply) => void): Promise<boolean> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     this.#outstanding += operations;
     const ended = new Promise<boolean>((end, fail) => {
       this.#listeners.set(job, { operations, reply, end, fail });
     });
-    // Awaited later: a failure before that is not one that nobody sees.
+    // Awaited later; an earlier rejection is not unhandled.
     ended.catch(() => {});
     return ended;
   }
@@ -232,9 +232,9 @@ export class NativeEngine implements Engine {
 }
 
 /**
- * Waits for a signal of which the front has learned before this process has.
+ * Waits for a signal that the front has already received.
  *
- * @throws JailbuildError WRITE_FAILED if it does not come
+ * @throws JailbuildError WRITE_FAILED if it does not arrive
  */
 async function abortion(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return;
@@ -247,10 +247,10 @@ async function abortion(signal: AbortSignal): Promise<void> {
   });
 }
 
-/** The native program ended before its work did, as when it is killed. */
+/** The native program ended before its work was done, for example because it was killed. */
 class EngineEnded extends JailbuildError {
   constructor(how: string) {
-    super('WRITE_FAILED', `the native writer ended (${how}); the next build repairs what it left`);
+    super('WRITE_FAILED', `the native writer ended early (${how}): build again to repair the jail`);
   }
 }
 

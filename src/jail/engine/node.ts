@@ -30,25 +30,25 @@ import { timestamp } from '../../manifest/timestamp.js';
 import { type Engine, OperationError, type RunOptions } from './engine.js';
 import type { Attributes, Operation } from './operations.js';
 
-/** After so many operations, others may use the thread: the display, a signal to stop. */
+/** Number of operations after which the event loop gets a turn, for the display and signals. */
 const TURN = 32;
-/** How often a lock that another process has is tried, in milliseconds. */
+/** Interval between attempts on a lock held by another process, in milliseconds. */
 const LOCK_INTERVAL = 50;
 
-/** Carries out operations with Node's own calls: everywhere, but without what Node does not offer. */
+/** Carries out operations with Node's own calls: works everywhere, but lacks what Node does not offer. */
 export class NodeEngine implements Engine {
   readonly shortcoming =
-    'the native writer is not built: times are kept to a microsecond, and extended attributes, capabilities, ACLs, device nodes and fifos are left out; nobody else may change the jail meanwhile';
+    'the native writer is not built: times are rounded to a microsecond, and extended attributes, capabilities, ACLs, device nodes and fifos are omitted; make sure that nobody else changes the jail during the build';
   readonly #base: string;
   readonly #sourceRoot: string;
   readonly #sources: HeldTree;
-  /** Directories found to be no symbolic links, by path relative to the base. */
+  /** Directories verified not to be symbolic links, by path relative to the base. */
   readonly #safe = new Set<string>(['.']);
   readonly #locks: Server[] = [];
 
   /**
    * @param base the directory that every operation stays in
-   * @param sourceRoot what `source` is relative to
+   * @param sourceRoot the directory that `source` is relative to
    */
   constructor(base: string, sourceRoot: string) {
     this.#base = base;
@@ -120,7 +120,7 @@ export class NodeEngine implements Engine {
       case 'exchange': {
         const [from, to] = [this.#inside(operation.path), this.#inside(operation.to)];
         const old = this.#inside(`${operation.path}.old`);
-        // A directory cannot have a second name, so its path is absent for a moment.
+        // A directory cannot have a second hard link, so its path does not exist for a moment.
         const [inner, outer] = [from, to].map((at) => lstatSync(at).isDirectory());
         if (inner || outer) renameSync(to, old);
         else linkSync(to, old);
@@ -186,8 +186,8 @@ export class NodeEngine implements Engine {
   }
 
   /**
-   * Node has no flock(2). A socket's abstract name is as good while all builds are in one network
-   * namespace: one process alone can have it, and it dies with its owner (unix(7)).
+   * Node has no flock(2). An abstract socket name serves as well while all builds share a network namespace: only one
+   * process can bind it, and it is released when its owner dies (unix(7)).
    */
   async #lock(operation: Operation & { op: 'lock' }, signal?: AbortSignal): Promise<void> {
     const { createServer } = await import('node:net');
@@ -225,7 +225,7 @@ export class NodeEngine implements Engine {
       const before = fstatSync(fd, { bigint: true });
       if (!before.isFile() || Number(before.size) !== size) throw new ChangedSource();
       if (timestamp(before.mtimeNs) !== sourceMtime) throw new ChangedSource();
-      // The file itself, whatever has become of its name.
+      // Names the open file itself, whatever happens to its path.
       const from = `/proc/self/fd/${fd}`;
       if (share && this.#linked(`/${source}`, before, destination)) return;
       copyFileSync(from, destination, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
@@ -248,7 +248,7 @@ export class NodeEngine implements Engine {
     }
   }
 
-  /** Node has no linkat(2), which links what is open: that it is the same is looked at afterwards. */
+  /** Node has no linkat(2) for an open file, so the identity is checked afterwards. */
   #linked(source: string, before: BigIntStats, destination: string | Buffer): boolean {
     try {
       linkSync(toBytes((this.#sourceRoot === '/' ? '' : this.#sourceRoot) + source), destination);
@@ -262,7 +262,7 @@ export class NodeEngine implements Engine {
     throw new ChangedSource();
   }
 
-  /** The real path, after making sure that no directory on the way is a symbolic link. */
+  /** Returns the real path after verifying that no directory on the way is a symbolic link. */
   #inside(relative: string): string | Buffer {
     this.#check(path.dirname(relative));
     return toBytes(path.join(this.#base, relative));
@@ -289,7 +289,7 @@ class UnreadableSource extends Error {
   }
 }
 
-/** The owner first: chown(2) takes the set-uid and set-gid bits away. */
+/** Sets the owner first: chown(2) clears the set-uid and set-gid bits. */
 function setAttributes(realPath: string | Buffer, { mode, owner, mtime }: Attributes): void {
   if (owner !== undefined) lchownSync(realPath, owner.uid, owner.gid);
   chmodSync(realPath, mode);

@@ -6,22 +6,22 @@ import type { NativeEngine } from './native.js';
 /**
  * Opens an engine.
  *
- * @param base the directory that it works below
- * @param sourceRoot the directory that sources are named from
+ * @param base the directory that all changes stay below
+ * @param sourceRoot the directory that sources are relative to
  */
 export type OpenEngine = (base: string, sourceRoot: string) => Promise<Engine>;
 
-/** Opens the native engine if it is available, otherwise the one in JavaScript. */
+/** Opens the native engine if available, otherwise the Node engine. */
 export const openEngine: OpenEngine = async (base, sourceRoot) =>
   (await openNativeEngine(base, sourceRoot)) ?? openNodeEngine(base, sourceRoot);
 
-/** Opens the engine in JavaScript. */
+/** Opens the Node engine. */
 export const openNodeEngine: OpenEngine = async (base, sourceRoot) => {
   const { NodeEngine } = await import('./node.js');
   return new NodeEngine(base, sourceRoot);
 };
 
-/** Opens the native engine; undefined where it is not built or cannot be executed. */
+/** Opens the native engine; undefined if it is not built or cannot be executed. */
 export async function openNativeEngine(
   base: string,
   sourceRoot: string,

@@ -3,21 +3,20 @@ import type { Extent } from '../../fs/sparse-files.js';
 import type { Attributes, Operation } from './operations.js';
 
 /**
- * What is said to the native engine, and what it answers; native/engine.h is the other end. All
- * numbers are little-endian. A string is its length in four bytes, its bytes, and a NUL. A request is
- * its length in four bytes and then
+ * The protocol of the native engine; native/engine/engine.h is the other end. All numbers are little-endian. A string is
+ * its length in four bytes, its bytes, and a NUL. A request is its length in four bytes, followed by one of
  *
- *     'B' base source-root                          both strings; comes first
- *     'R' run:4 job:4 flags:1 count:4 operation…    carry out; jobs of one run end with its first failure.
- *                                                   Flag 1: in this order; flag 2: a signal ends it
+ *     'B' base source-root                          both strings; must be the first
+ *     'R' run:4 job:4 flags:1 count:4 operation…    carry out; the first failure ends all jobs of a run.
+ *                                                   Flag 1: in this order; flag 2: a signal ends the job
  *     'S' run:4                                     begin no more operations of a run
- *     'E' job:4                                     give up locks and directories; a reply says when
+ *     'E' job:4                                     release locks and directories; a reply confirms it
  *
- * A reply is `job:4 index:4 kind:1 errno:4 length:4 data…`. The one at a job's end has the errno ECANCELED
- * if a signal has ended it.
+ * A reply is `job:4 index:4 kind:1 errno:4 length:4 data…`. The reply at the end of a job has the errno ECANCELED if a
+ * signal ended the job.
  */
 
-/** The numbers of operations, in native/engine.h in the same order. */
+/** Numbers of operations; native/engine.h lists them in the same order. */
 const NUMBER: Readonly<Record<Operation['op'], number>> = {
   mkdir: 1,
   copy: 2,
@@ -57,15 +56,15 @@ export enum ReplyKind {
 
 export interface Reply {
   readonly job: number;
-  /** The operation's place in its job. */
+  /** Index of the operation in its job. */
   readonly index: number;
   readonly kind: ReplyKind;
-  /** The error's number. */
+  /** The errno. */
   readonly errno: number;
   readonly data: Buffer;
 }
 
-/** Bytes in the making. */
+/** Builds a request. */
 class Writer {
   #bytes = Buffer.allocUnsafe(1 << 14);
   #length = 4;
@@ -96,14 +95,14 @@ class Writer {
     this.byte(0);
   }
 
-  /** Seconds, a point, nine digits. */
+  /** Writes seconds and nine decimal places. */
   time(value: string): void {
     const cut = value.indexOf('.');
     this.long(BigInt(value.slice(0, cut)));
     this.number(Number(value.slice(cut + 1)));
   }
 
-  /** The whole request, its length before it. */
+  /** Returns the complete request with its length prefix. */
   request(): Buffer {
     this.#bytes.writeUInt32LE(this.#length - 4, 0);
     return this.#bytes.subarray(0, this.#length);
@@ -137,12 +136,12 @@ export function runRequest(
   return writer.request();
 }
 
-/** Asks for the extended attributes of sources: replies of kind `data`, read by `parseXattrs`. */
+/** Requests the extended attributes of sources; replies have kind `data` and are read by `parseXattrs`. */
 export function xattrsRequest(run: number, job: number, sources: readonly string[]): Buffer {
   return sourcesRequest(XATTRS, run, job, sources);
 }
 
-/** Asks which parts of sources have data: replies of kind `data`, read by `parseExtents`. */
+/** Requests the data extents of sources; replies have kind `data` and are read by `parseExtents`. */
 export function extentsRequest(run: number, job: number, sources: readonly string[]): Buffer {
   return sourcesRequest(EXTENTS, run, job, sources);
 }
@@ -162,17 +161,17 @@ function sourcesRequest(
   return writer.request();
 }
 
-/** What a block of a state lists is to be found as it says: see jail/record/state-blocks.ts. */
+/** A state block to be compared with the file system; see jail/record/state-blocks.ts. */
 export interface BlockCheck {
   readonly block: Buffer;
-  /** Whether its paths are below the base, or below the source root. */
+  /** Whether paths are relative to the base, rather than to the source root. */
   readonly isOfJail: boolean;
 }
 
 /**
- * Asks whether blocks still hold: the first that does not is a reply of kind `sourceChanged`.
+ * Requests whether blocks still hold; the first that does not causes a reply of kind `sourceChanged`.
  *
- * @param recorded when the jail's record was made, in nanoseconds since the epoch
+ * @param recorded time of the jail's record, in nanoseconds since the epoch
  */
 export function checkRequest(
   run: number,
@@ -190,7 +189,7 @@ export function checkRequest(
   return writer.request();
 }
 
-/** Ends a session with a program that serves more than one. */
+/** Ends a session with a program that serves several. */
 export function endRequest(job: number): Buffer {
   const writer = new Writer();
   writer.byte(0x45);
@@ -282,7 +281,7 @@ function encodeAttributes(writer: Writer, { mode, owner, mtime, xattrs, like }: 
   }
 }
 
-/** Takes replies out of a stream of bytes. */
+/** Splits a byte stream into replies. */
 export class ReplyReader {
   #rest: Buffer = Buffer.alloc(0);
 
@@ -305,7 +304,7 @@ export class ReplyReader {
   }
 }
 
-/** Parts of a file in their order, from a reply to `extentsRequest`. */
+/** Returns the extents of a file, in order, from a reply to `extentsRequest`. */
 export function parseExtents(data: Buffer): Extent[] {
   const extents: Extent[] = [];
   for (let at = 0; at + 16 <= data.length; at += 16) {
@@ -315,7 +314,7 @@ export function parseExtents(data: Buffer): Extent[] {
   return extents;
 }
 
-/** Extended attributes as a manifest has them, from a reply to `xattrsRequest`. */
+/** Returns extended attributes in the manifest's form from a reply to `xattrsRequest`. */
 export function parseXattrs(data: Buffer): Record<string, string> {
   const xattrs: Record<string, string> = {};
   for (let at = 0; at < data.length; ) {

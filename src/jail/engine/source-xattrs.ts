@@ -3,8 +3,8 @@ import type { Manifest } from '../../manifest/manifest.js';
 import { openNativeEngine } from './open.js';
 
 /**
- * Notes the extended attributes of every source: capabilities and ACLs among them. Node cannot read
- * them, so this takes the native engine; without it the manifest is given back as it is.
+ * Adds the extended attributes of every source, such as capabilities and ACLs. Node cannot read them: without the
+ * native engine, the manifest is returned unchanged.
  *
  * @param sourceRoot the real path of the sysroot, '' for `/`
  */
@@ -35,7 +35,7 @@ export async function addXattrs<M extends Pick<Manifest, 'entries'>>(
   }
 }
 
-/** Of an image that was unpacked, the attributes lie beside its files. */
+/** An unpacked image keeps its attributes beside its files. */
 function withRecorded<M extends Pick<Manifest, 'entries'>>(
   manifest: M,
   recorded: AttributesByPath,

@@ -3,14 +3,14 @@ import { isSparse, SparseFiles, stampOf } from '../../fs/sparse-files.js';
 import type { Entry } from '../../manifest/manifest.js';
 import { openNativeEngine } from './open.js';
 
-/** Smaller files have no holes that are worth looking for. In bytes. */
+/** Minimum size in bytes of files that are searched for holes. */
 const LEAST = 1 << 20;
 
 /**
- * Finds where sources have data. Node cannot ask for that (lseek(2), SEEK_DATA): the native engine does.
+ * Finds the data extents of sources with the native engine: Node has no SEEK_DATA (lseek(2)).
  *
  * @param sourceRoot the real path of the sysroot, '' for `/`
- * @returns undefined if there is no sparse file, or no native engine
+ * @returns undefined without sparse files or the native engine
  */
 export async function findSparse(
   entries: readonly Entry[],
@@ -20,7 +20,7 @@ export async function findSparse(
   const stamps = new Map<string, string>();
   for (const entry of entries) {
     if (entry.type !== 'file' || entry.source === undefined || entry.size < LEAST) continue;
-    // What cannot be looked at is refused by who reads it.
+    // Unreadable sources are refused where they are read.
     const stat = statOf(tree, entry.source);
     if (stat?.isFile() && isSparse(stat)) stamps.set(entry.source, stampOf(stat));
   }

@@ -1,15 +1,15 @@
 import type { BigIntStats } from 'node:fs';
 import type { Entry } from '../../manifest/manifest.js';
 
-/** What is to be done about an entry: the plan compared with what the jail has. */
+/** What to do about an entry, given the plan and the jail. */
 export interface Finding {
   readonly entry: Entry;
-  /** `repair` is for a directory whose mode or owner is not as planned. */
+  /** `repair` sets the mode or owner of a directory. */
   readonly need: 'create' | 'replace' | 'repair' | 'nothing';
-  /** For `nothing`: whether the jail's own is as planned, or is the user's and kept. */
+  /** For `nothing`: whether the jail's entry is as planned, or is the user's and kept. */
   readonly as?: 'planned' | 'kept';
-  /** For `replace`: true if the file differs from the plan in extended attributes alone. */
+  /** For `replace`: true if the file differs from the plan only in extended attributes. */
   readonly isAltered?: boolean;
-  /** For `repair`: what the directory has; for `planned`: what the file has. */
+  /** Current attributes: for `repair` of the directory, for `planned` of the file. */
   readonly found?: BigIntStats;
 }

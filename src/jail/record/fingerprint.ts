@@ -22,56 +22,56 @@ import {
 } from './state-blocks.js';
 import { readStateFile, stateFileBytes } from './state-file.js';
 
-/** Names the format and its version; a reader passes over one it does not know. */
+/** Name and version of the format; readers ignore versions they do not know. */
 const FINGERPRINT_SCHEMA = 'jailbuild.fingerprint/2';
 
 /**
- * How long before it was looked at a file must have changed last, in milliseconds: file systems keep
- * times to two seconds at worst, and what changes within one step of their clock has the same time.
+ * Minimum time between a file's last change and its inspection, in milliseconds: file systems keep times to two seconds
+ * at worst, and changes within one clock step have equal times.
  */
 const SETTLED = 2000;
 
 /**
- * What the manifest of the record and its verification in the jail rest on, so that the next build may tell by
- * lstat(2) alone that both would come out the same.
+ * What the recorded manifest and its verification depend on, so that the next build can determine by lstat(2) alone
+ * that both would be the same.
  */
 export interface Fingerprint {
-  /** The real path that the sources are in, '' for `/`. */
+  /** Real path of the directory that contains the sources; '' for `/`. */
   readonly sourceRoot: string;
   readonly host: HostState;
   readonly jail: JailState;
-  /** The jail as its record has it, where all of it is as planned, and none of it is a device. */
+  /** The jail as recorded, if all of it is as planned and it contains no device nodes. */
   readonly whole: WholeJail | undefined;
 }
 
-/** What the resolver looked at. */
+/** Everything the resolver looked at. */
 export type HostState = readonly StateBlock[];
 
-/** What the programs were found not to find in the jail; what they find is the manifest's. */
+/** Paths in the jail that programs looked for in vain; the files they found are in the manifest. */
 export interface JailState {
-  /** The number of files that they load. */
+  /** Number of files that the programs load. */
   readonly files: number;
   readonly absent: readonly StateBlock[];
 }
 
-/** A record short of its list of entries, and these as blocks. */
+/** A record without its list of entries, which are stored as blocks. */
 export interface WholeJail {
   readonly record: ShortRecord;
   readonly entries: readonly StateBlock[];
 }
 
-/** A record in which nothing is of former plans or of the user. */
+/** A record without entries of former plans or of the user. */
 export interface ShortRecord extends Omit<JailRecord, 'manifest' | 'former' | 'kept'> {
   readonly manifest: Omit<Manifest, 'entries'>;
 }
 
 /**
- * What a resolution has seen, if it can be told later whether it is still so.
+ * Returns what a resolution has seen, for later comparison.
  *
- * @param began milliseconds since the epoch; what has changed after it, or just before, may change once
- *   more without having another time
- * @param isPlanned whether the jail has a path
- * @returns undefined where it cannot be told
+ * @param began milliseconds since the epoch; a file changed after it, or shortly before, could change again without a
+ * different time
+ * @param isPlanned whether a path is planned in the jail
+ * @returns undefined if the comparison would not be reliable
  */
 export function hostState(
   { found, absent, lists }: Observed,
@@ -102,9 +102,9 @@ export function hostState(
 }
 
 /**
- * What proving a jail has seen in it.
+ * Returns what a verification has seen in the jail.
  *
- * @returns undefined where it rests on more than the manifest, as on files of the user's
+ * @returns undefined if it depends on more than the manifest, such as files of the user
  */
 export function jailState(
   { found, absent, lists }: Observed,
@@ -116,10 +116,10 @@ export function jailState(
 }
 
 /**
- * The jail as its record has it, for the next build to compare it without reading the record.
+ * Returns the jail as recorded, so that the next build can compare it without reading the record.
  *
- * @param isPrivileged whether the build could give files away
- * @returns undefined where something of it is the user's, of a former plan, or a device
+ * @param isPrivileged whether the build could change owners
+ * @returns undefined if part of it is the user's, a former plan's, or a device node
  */
 export function wholeJail(
   { manifest, former, kept, ...record }: JailRecord,
@@ -145,10 +145,10 @@ const TYPE_BITS = {
   fifo: 0o010000,
   symlink: 0o120000,
 } as const;
-/** Permission bits that any owner of a file may set, as manifest/differences.ts has them. */
+/** Permission bits that any owner of a file may set, as in manifest/differences.ts. */
 const OWN_BITS = 0o1777;
 
-/** Undefined for a device. */
+/** Returns undefined for a device node. */
 function plannedFile(entry: Entry, isPrivileged: boolean): PlannedFile | undefined {
   const { path, type, mode, uid, gid, mtime } = entry;
   if (type === 'character-device' || type === 'block-device') return undefined;
@@ -164,7 +164,7 @@ function plannedFile(entry: Entry, isPrivileged: boolean): PlannedFile | undefin
   };
 }
 
-/** The fingerprint that belongs to a record; undefined if there is none, or it cannot be used. */
+/** Returns the fingerprint that belongs to a record, or undefined if it is missing or unusable. */
 export function readFingerprint(
   root: string,
   recordStamp: string | undefined,
@@ -194,7 +194,7 @@ export function readFingerprint(
 
 interface FingerprintHead {
   readonly schema: typeof FINGERPRINT_SCHEMA;
-  /** The program that resolved: another one may come to another result. */
+  /** Identifies the resolver; another version may return another result. */
   readonly program: string;
   /** The record's stamp. */
   readonly stamp: string;
@@ -203,7 +203,7 @@ interface FingerprintHead {
   readonly record: ShortRecord | undefined;
 }
 
-/** Writes a fingerprint for the current record. Errors are ignored, since it only saves time. */
+/** Writes a fingerprint for the current record. Ignores errors, since it only saves time. */
 export function keepFingerprint(
   root: string,
   { sourceRoot, host, jail, whole }: Fingerprint,
@@ -221,7 +221,7 @@ export function keepFingerprint(
   });
 }
 
-/** Whether the host is as it was. */
+/** Returns whether the host is unchanged. */
 export function isHostUnchanged({
   host,
   sourceRoot,
@@ -230,15 +230,15 @@ export function isHostUnchanged({
 }
 
 /**
- * Whether the programs find in a jail what they found.
+ * Returns whether programs would find the same files in a jail.
  *
- * @param root the jail's real path; it must have all entries of the record's manifest as planned
+ * @param root the jail's real path; all entries of the recorded manifest must be as planned
  */
 export function isJailUnchanged({ jail }: Pick<Fingerprint, 'jail'>, root: string): boolean {
   return holds(() => jail.absent.every((block) => blockHolds(block, root)));
 }
 
-/** What cannot be looked at is not as it was. */
+/** Counts anything unreadable as changed. */
 export function holds(check: () => boolean): boolean {
   try {
     return check();
@@ -264,12 +264,12 @@ function isStill(seen: FileStat, now: Stats): boolean {
     seen.uid === now.uid &&
     seen.gid === now.gid &&
     seen.size === now.size &&
-    // The one counts nanoseconds, the other is floating point.
+    // One is in nanoseconds, the other in floating point.
     Math.abs(Number(seen.mtimeNs) / 1e6 - now.mtimeMs) < 0.001
   );
 }
 
-/** This version, and the very file: a program in the making keeps its version. */
+/** Returns the version and the identity of the program file: development builds share a version. */
 export function program(): string {
   const { size, mtimeMs } = statSync(fileURLToPath(import.meta.url));
   return `${packageJson.version} ${size} ${mtimeMs}`;

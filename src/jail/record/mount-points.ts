@@ -7,8 +7,8 @@ import { readState } from './record.js';
 import { MOUNT_POINTS_NAME } from './state.js';
 
 /**
- * Reads what runs of a jail have made in it to mount on (native/launcher/places.c): paths, parents before
- * what they hold. Only what is still empty is theirs: see `isMountPoint`.
+ * Reads the mount points that runs of a jail have created (native/launcher/places.c): paths, parents before children. A
+ * path that is no longer empty belongs to the user: see `isMountPoint`.
  *
  * @throws as `readRecord`
  */
@@ -25,12 +25,12 @@ export function readMountPoints(root: string): ReadonlySet<string> {
   return new Set(paths.sort());
 }
 
-/** Whether a file or directory with a noted path can be what a run has made: an empty one. */
+/** Returns whether the file or directory at a noted path can still be a mount point made by a run: it is empty. */
 export function isMountPoint(stat: BigIntStats): boolean {
   return stat.isDirectory() || (stat.isFile() && stat.size === 0n && stat.nlink === 1n);
 }
 
-/** A mount point as the entry that a build would have made. */
+/** Returns a mount point as an entry that a build would have made. */
 export function mountPointEntry(path: string, stat: BigIntStats): Entry {
   const common = {
     path,

@@ -13,12 +13,12 @@ import {
   recordText,
 } from './record.js';
 
-/** What a build is about to make of a jail. */
+/** What a build will do to a jail. */
 export interface RecordedBuild {
   readonly request: ResolveRequest;
   readonly options: RecordedOptions;
   readonly manifest: Manifest;
-  /** What of earlier plans will still be there. */
+  /** Entries of earlier plans that remain. */
   readonly former: readonly Entry[];
   readonly run?: JailRecord['run'];
   readonly from?: string | undefined;
@@ -26,7 +26,7 @@ export interface RecordedBuild {
   readonly file?: string | undefined;
 }
 
-/** The record that a jail is to have after a build, given what the build found. */
+/** Returns the record of a jail after a build, given what the build found. */
 export function nextRecord(
   { request, options, manifest, former, run, from, file }: RecordedBuild,
   history: JailHistory,
@@ -55,14 +55,14 @@ export function nextRecord(
   };
 }
 
-/** Thrown where another build changed the jail since its history was read: plan anew. */
+/** Thrown if another build changed the jail after its history was read: the plan must be made again. */
 export class HistoryChanged extends Error {}
 
 /**
- * The next record's text, or undefined if the jail has it already.
+ * Returns the text of the next record, or undefined if the jail already has it.
  *
  * @param target the jail's directory, which exists
- * @param isChanging whether files change: what changed after the record was put in place is suspect
+ * @param isChanging whether files change: anything changed after the record was written is suspect
  * @throws HistoryChanged
  */
 export function changedRecordText(
@@ -80,7 +80,7 @@ export function changedRecordText(
   return mayStay && text === history.text ? undefined : text;
 }
 
-/** Compares records; a manifest that is the same object is not compared. */
+/** Compares records; identical manifest objects are not compared field by field. */
 function isRecorded({ manifest, ...next }: JailRecord, record: JailRecord | undefined): boolean {
   if (record === undefined || manifest !== record.manifest) return false;
   const { manifest: _, ...known } = record;

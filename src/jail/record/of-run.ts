@@ -4,8 +4,7 @@ import { type JailRecord, readRecord } from './record.js';
 import { STATE_DIRECTORY } from './state.js';
 
 /**
- * Reads the record of a jail that is to be run. A jail may be run by users who may not read its record:
- * it is then as if there were none.
+ * Reads the record of a jail to run. Users who may not read the record can still run the jail, as if it had none.
  *
  * @throws JailbuildError RECORD_REFUSED, and for root NOT_READABLE
  */
@@ -20,8 +19,8 @@ export function recordOfRun(root: string): JailRecord | undefined {
 }
 
 /**
- * What lies upon the record of a jail while something runs in it, whose concern it is not, or upon the
- * place that a record would have: an empty directory. Undefined where nothing can be mounted.
+ * Returns the empty directory mounted over the record's place while the jail runs, so that the jail's processes can
+ * neither read nor create a record. Undefined if nothing can be mounted there.
  */
 export function recordCover(
   root: string,

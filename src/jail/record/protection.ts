@@ -13,15 +13,15 @@ import { errnoOf, JailbuildError } from '../../errors.js';
 import { pathBuffer, realPathOf, toBytes } from '../../fs/path-bytes.js';
 import { STATE_DIRECTORY } from './state.js';
 
-/** Where root keeps what must outlive a boot (hier(7)). */
+/** Directory for root's persistent state (hier(7)). */
 const STATE_OF_ROOT = '/var/lib/jailbuild';
 
 /**
- * Whether the place of a root's record can be covered. That a root has no record is no reason not to:
- * as root in it could make one, which a later build would take for its own.
+ * Returns whether the place of a root's record can be covered, even if there is no record: root inside could create one
+ * that a later build would trust.
  *
- * @returns false in what the caller cannot write to, where nothing is to be covered, and where something
- *   else has the name, which all who read records refuse
+ * @returns false if the caller cannot write there, so that no cover is needed, and if the name belongs to something
+ * else, which readers of records refuse
  */
 export function isCoverable(root: string): boolean {
   try {
@@ -36,10 +36,10 @@ export function isCoverable(root: string): boolean {
 }
 
 /**
- * Notes that a root is about to be entered by a process that can get past the cover of its record, such
- * that no later build trusts the record. The note is kept outside of the root, by its path and inode.
+ * Notes, outside the root, by its path and inode, that a process able to remove the cover of its record will enter it,
+ * so that later builds do not trust the record.
  *
- * @returns false where it cannot be written
+ * @returns false if the note cannot be written
  */
 export function noteUnprotected(root: string): boolean {
   const note = noteOf(root);
@@ -68,12 +68,12 @@ export function refuseUnprotected(root: string): void {
   if (note === undefined || !isNoted(note)) return;
   throw new JailbuildError(
     'RECORD_REFUSED',
-    `${root}: was entered with rights that let its root write the record: build the jail anew, or remove ${note.file} to trust it`,
+    `${root}: was run with privileges that let its root change the record: rebuild the jail, or remove ${note.file} to trust the record`,
     root,
   );
 }
 
-/** Forgets what was noted of a root that is no more: another may have its path and inode. */
+/** Deletes the note of a root that was removed: a new root may have the same path and inode. */
 export function forgetUnprotected(root: string): void {
   const note = noteOf(root);
   if (note !== undefined && isNoted(note)) rmSync(note.file, { force: true });
@@ -81,7 +81,7 @@ export function forgetUnprotected(root: string): void {
 
 interface Note {
   readonly file: string;
-  /** The real path of the root. */
+  /** Real path of the root. */
   readonly root: string;
 }
 
@@ -103,7 +103,7 @@ function stateHome(): string {
   return path.join(home, 'jailbuild');
 }
 
-/** One inode number may be that of roots in several file systems. */
+/** Compares paths too, since inode numbers repeat across file systems. */
 function isNoted({ file, root }: Note): boolean {
   let roots: Buffer;
   try {

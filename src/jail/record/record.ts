@@ -14,32 +14,32 @@ export const RECORD_SCHEMA = 'jailbuild.record/1';
 const RECORD = `${STATE_DIRECTORY}/${RECORD_NAME}`;
 const MAX_BYTES = 1 << 26;
 
-/** What a jail was built from, and what of it is jailbuild's. docs/record.md describes every field. */
+/** What a jail was built from, and which entries builds made. docs/record.md describes every field. */
 export interface JailRecord {
   readonly schema: typeof RECORD_SCHEMA;
-  /** The version of jailbuild that wrote it. */
+  /** The version of jailbuild that wrote the record. */
   readonly version: string;
-  /** Everything that was asked for, such that it means the same from any directory and environment. */
+  /** Everything requested, independent of working directory and environment. */
   readonly request: ResolveRequest;
   readonly options: RecordedOptions;
-  /** The manifest's file, of a jail that was built from one. */
+  /** The manifest's file, for a jail built from one. */
   readonly from?: string;
-  /** Who built it without root's rights, and so owns all of it. */
+  /** The user who built it without root, and so owns everything in it. */
   readonly builder?: { readonly uid: number; readonly gid: number };
-  /** Paths of the manifest that the jail had before, as planned: they are never removed. */
+  /** Paths of the manifest that already existed as planned: builds never remove them. */
   readonly found: readonly string[];
-  /** Paths of the manifest at which the jail keeps the user's own. */
+  /** Paths of the manifest where the jail keeps the user's own entry. */
   readonly kept: readonly string[];
-  /** Entries of earlier plans that are still in the jail, and that `update` removes. */
+  /** Entries of earlier plans still in the jail; `update` removes them. */
   readonly former: readonly Entry[];
   /** Defaults for `run`. */
   readonly run?: Readonly<Record<string, unknown>>;
-  /** The jail file that alone has said what the jail holds, by its absolute path. */
+  /** Absolute path of the jail file, if it alone determined the content. */
   readonly file?: string;
   readonly manifest: Manifest;
 }
 
-/** The options of a build that hold for its updates as well. */
+/** Build options that also apply to updates. */
 export interface RecordedOptions {
   readonly allowMissing?: boolean;
   readonly digests?: boolean;
@@ -48,17 +48,17 @@ export interface RecordedOptions {
 /** What earlier builds are known to have done to a jail. */
 export interface JailHistory {
   readonly record?: JailRecord;
-  /** The text of the record, to detect changes. */
+  /** The record's text, to detect changes. */
   readonly text?: string;
-  /** Identifies this very file of the record. */
+  /** Identifies this exact file of the record. */
   readonly stamp?: string;
-  /** The record that a build would have left which was killed while it changed the jail. */
+  /** The record that a build killed while changing the jail would have left. */
   readonly interrupted?: JailRecord;
 }
 
 /**
- * The record of a jail, or undefined if it has none. Nothing in a jail is trusted: symbolic links
- * are not followed, and a record that others than root or the caller could have written is refused.
+ * Returns the record of a jail, or undefined if it has none. Trusts nothing in the jail: follows no symbolic links, and
+ * refuses a record that users other than root or the caller could have written.
  *
  * @param root the jail's directory
  * @throws JailbuildError RECORD_REFUSED, TARGET_NOT_A_DIRECTORY, NOT_READABLE
@@ -68,8 +68,8 @@ export function readRecord(root: string): JailRecord | undefined {
 }
 
 /**
- * The record of a jail, and that of a build that was killed in it. Both are absent in a directory
- * that no build has left its mark in.
+ * Returns the record of a jail and that of an interrupted build. Both are absent in a directory that no build has
+ * touched.
  *
  * @throws as `readRecord`
  */
@@ -86,7 +86,7 @@ export function readHistory(root: string): JailHistory {
 }
 
 /**
- * What tells the record's file from any other, `JailHistory.stamp`, without reading it.
+ * Returns the stamp of the record's file (`JailHistory.stamp`) without reading it.
  *
  * @throws as `readRecord`
  */
@@ -96,7 +96,7 @@ export function readRecordStamp(root: string): string | undefined {
 }
 
 /**
- * The record's file, by lstat(2).
+ * Returns the attributes of the record's file, by lstat(2).
  *
  * @throws as `readRecord`
  */
@@ -105,7 +105,7 @@ export function statRecord(root: string): BigIntStats | undefined {
 }
 
 /**
- * Whether the state has anything of a build that was killed.
+ * Returns whether the state contains anything of an interrupted build.
  *
  * @throws as `readRecord`
  */
@@ -117,7 +117,10 @@ export function hasRemains(root: string): boolean {
   );
 }
 
-/** The new record is written before the first file changes: if it is truncated, none has changed. */
+/**
+ * Reads the record of an interrupted build. It is written completely before the first file changes, so a truncated one
+ * means that nothing changed.
+ */
 function interruptedRecord(root: string): JailRecord | undefined {
   const text = readState(root, `${RECORD_NAME}.new`)?.bytes.toString('utf8');
   try {
@@ -129,8 +132,8 @@ function interruptedRecord(root: string): JailRecord | undefined {
 }
 
 /**
- * The entries that jailbuild put into a jail and may take out again, by path: not what the jail had
- * before, and not what the user has in their place.
+ * Returns the entries that builds put into a jail and may remove again, by path: not those that existed before, and not
+ * the user's replacements.
  */
 export function entriesOwned({ manifest, former, found, kept }: JailRecord): Map<string, Entry> {
   const own = new Map([...manifest.entries, ...former].map((entry) => [entry.path, entry]));
@@ -139,7 +142,7 @@ export function entriesOwned({ manifest, former, found, kept }: JailRecord): Map
 }
 
 /**
- * The record of a jail that must have one.
+ * Returns the record of a jail, which must have one.
  *
  * @throws JailbuildError RECORD_MISSING, and as `readRecord`
  */
@@ -148,23 +151,23 @@ export function requireRecord(root: string): JailRecord {
   if (record === undefined) {
     throw new JailbuildError(
       'RECORD_MISSING',
-      `${root}: has no record of a build; jailbuild build makes one`,
+      `${root}: has no record of a build: create one with jailbuild build`,
       root,
     );
   }
   return record;
 }
 
-/** A file of the jail's state. */
+/** A file in the jail's state directory. */
 interface StateFile {
   readonly bytes: Buffer;
   readonly stamp: string;
 }
 
 /**
- * Reads a file of the jail's state.
+ * Reads a file in the jail's state directory.
  *
- * @returns undefined if it is not there
+ * @returns undefined if it does not exist
  * @throws as `readRecord`
  */
 export function readState(root: string, name: string): StateFile | undefined {
@@ -174,9 +177,9 @@ export function readState(root: string, name: string): StateFile | undefined {
 }
 
 /**
- * Puts a file into the jail's state which it does not need: one that cannot be written is left out.
+ * Writes an optional file into the jail's state directory; ignores failure to write it.
  *
- * @param content is given the stamp of the record; without a record there is nothing to write
+ * @param content receives the record's stamp; nothing is written without a record
  * @throws as `readRecord`
  */
 export function keepState(
@@ -194,7 +197,10 @@ export function keepState(
   }
 }
 
-/** Does something in the directory of the jail's state; undefined if it is not there, or what is asked of it. */
+/**
+ * Runs a function in the jail's state directory; returns undefined if the directory or what the function needs does not
+ * exist.
+ */
 function inState<T>(
   root: string,
   name: string,
@@ -217,7 +223,7 @@ function inState<T>(
       throw new JailbuildError('NOT_READABLE', `${at}: ${strerror(error)}`, at);
     const why =
       errno === 'ELOOP' || errno === 'ENOTDIR'
-        ? 'is a symbolic link or no directory'
+        ? 'is a symbolic link or not a directory'
         : strerror(error);
     throw refused(at, why);
   } finally {
@@ -225,8 +231,8 @@ function inState<T>(
   }
 }
 
-/** A file that was written again, or moved here from elsewhere, has another one. */
-/** What tells a file from any other, and from itself after a change. */
+/** A file that was rewritten, or moved here from elsewhere, has another stamp. */
+/** Returns a stamp that distinguishes a file from any other, and from itself after a change. */
 export function stampOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
   return [dev, ino, size, mtimeNs, ctimeNs].join(':');
 }
@@ -247,9 +253,11 @@ function readOwnFile(fd: number, at: string): StateFile {
     const stat = fstatSync(fd, { bigint: true });
     if (!stat.isFile()) throw refused(at, 'is not a regular file');
     refuseForeign(stat, at);
-    // A build makes it for its owner alone, and gives it no second name.
-    if ((stat.mode & 0o077n) !== 0n) throw refused(at, 'others than its owner have rights to it');
-    if (stat.nlink !== 1n) throw refused(at, 'has another name, by which it could be written');
+    // Builds create it readable by its owner alone and with one name.
+    if ((stat.mode & 0o077n) !== 0n)
+      throw refused(at, 'is accessible to users other than its owner');
+    if (stat.nlink !== 1n)
+      throw refused(at, 'has another hard link, through which it could be changed');
     if (stat.size > MAX_BYTES) throw refused(at, `is larger than ${MAX_BYTES} bytes`);
     return { bytes: readFileSync(fd), stamp: stampOf(stat) };
   } finally {
@@ -257,13 +265,13 @@ function readOwnFile(fd: number, at: string): StateFile {
   }
 }
 
-/** @throws JailbuildError RECORD_REFUSED for what others than root and the caller may have written */
+/** @throws JailbuildError RECORD_REFUSED if users other than root and the caller may have written the file */
 function refuseForeign(stat: BigIntStats, at: string): void {
   const uid = Number(stat.uid);
   if (uid !== 0 && uid !== process.geteuid?.()) {
     throw refused(at, `belongs to uid ${uid}, who may have changed it`);
   }
-  if ((stat.mode & 0o022n) !== 0n) throw refused(at, 'others than its owner may write to it');
+  if ((stat.mode & 0o022n) !== 0n) throw refused(at, 'is writable by users other than its owner');
 }
 
 function refused(at: string, why: string): JailbuildError {
@@ -271,9 +279,9 @@ function refused(at: string, why: string): JailbuildError {
 }
 
 /**
- * A record from its text.
+ * Parses a record.
  *
- * @param name what messages call it
+ * @param name the record's name in messages
  * @throws JailbuildError RECORD_REFUSED, naming the field
  */
 export function parseRecord(text: string, name: string): JailRecord {
@@ -283,7 +291,7 @@ export function parseRecord(text: string, name: string): JailRecord {
     if (!(error instanceof JailbuildError)) throw error;
     throw new JailbuildError(
       'RECORD_REFUSED',
-      `${error.message}; without this file a build begins a new record`,
+      `${error.message}: remove the file to start a new record`,
       name,
       { cause: error },
     );
@@ -294,7 +302,7 @@ function toRecord(value: unknown, name: string): JailRecord {
   const root = new Field(value, name).object();
   const schema = root.member('schema').string();
   if (schema !== RECORD_SCHEMA) {
-    root.member('schema').refuse(`is ${JSON.stringify(schema)}, known is ${RECORD_SCHEMA}`);
+    root.member('schema').refuse(`is ${JSON.stringify(schema)}, expected ${RECORD_SCHEMA}`);
   }
   const builder = (field: Field) => ({
     uid: field.object().member('uid').integer(0, 0xffff_fffe),
@@ -317,7 +325,7 @@ function toRecord(value: unknown, name: string): JailRecord {
   };
 }
 
-/** The fields known here are checked; those of other stages are taken as they were written. */
+/** Checks the fields known here; later steps check the others. */
 function toRequest(field: Field): ResolveRequest {
   const object = field.object();
   for (const name of ['programs', 'path']) {
@@ -329,7 +337,7 @@ function toRequest(field: Field): ResolveRequest {
   return object.value as ResolveRequest;
 }
 
-/** The record as text, the same for equal records, one entry a line. */
+/** Returns the record as text: equal records give equal texts, one entry a line. */
 export function recordText(record: JailRecord): string {
   const { former, manifest, ...head } = record;
   const lines = Object.entries(head)

@@ -26,32 +26,31 @@ import { readStateFile, stateFileBytes } from './state-file.js';
 const SCHEMA = 'jailbuild.resolution/1';
 /** Above this size, in bytes, reading it back gains little. */
 const MAX_SIZE = 4 << 20;
-/** Larger plans would make larger files. */
+/** Maximum number of entries; larger plans would make larger files. */
 const MAX_ENTRIES = 10_000;
-/** When there are as many, the older half is removed. */
+/** Maximum number of files; at this number, the older half is removed. */
 const MOST = 64;
 
 /**
- * What a request needs, as a build of a new jail has found it, with all that it rests on: other new
- * jails of the same request need not resolve it again.
+ * What a request needs, as found by a build of a new jail, with everything it depends on: other new jails for the same
+ * request need not resolve it again.
  */
 export interface RememberedResolution {
-  /** The real path that the sources are in, '' for `/`. */
+  /** Real path of the directory that contains the sources; '' for `/`. */
   readonly sourceRoot: string;
   readonly host: HostState;
-  /** What the advice rests on. */
+  /** What the advice depends on. */
   readonly advice: HostState;
-  /** What the verification of the new jail rests on. */
+  /** What the verification of the new jail depends on. */
   readonly jail: JailState;
   readonly manifest: Manifest;
 }
 
 /**
- * Returns what an earlier build has found for a request, if the host is as it was then, by lstat(2) of
- * all that was looked at.
+ * Returns what an earlier build has found for a request, if lstat(2) shows everything it looked at unchanged.
  *
  * @param request settled, see `settleRequest`
- * @returns undefined also where others could write to the cache
+ * @returns undefined also if others could write to the cache
  */
 export function recall(request: ResolveRequest): RememberedResolution | undefined {
   const key = keyOf(request);
@@ -66,7 +65,7 @@ export function recall(request: ResolveRequest): RememberedResolution | undefine
   return isUnchanged ? { sourceRoot, host, advice, jail: { files, absent }, manifest } : undefined;
 }
 
-/** Keeps what a build has found. Errors are ignored, since it only saves time. */
+/** Keeps the result of a build. Ignores errors, since it only saves time. */
 export function remember(
   request: ResolveRequest,
   { sourceRoot, host, advice, jail, manifest }: RememberedResolution,
@@ -94,12 +93,12 @@ interface Head {
   readonly schema: typeof SCHEMA;
   readonly key: string;
   readonly sourceRoot: string;
-  /** The number of files that the programs load. */
+  /** Number of files that the programs load. */
   readonly files: number;
   readonly manifest: Manifest;
 }
 
-/** Whose it is counts as well: what may be read differs. */
+/** Includes the user, since users may read different files. */
 function keyOf(request: ResolveRequest): string {
   const groups = process.getgroups?.() ?? [];
   const who = [process.geteuid?.(), process.getegid?.(), ...groups].join(' ');
@@ -111,7 +110,7 @@ function fileOf(key: string): string {
   return path.join(cacheDirectory('resolutions'), name);
 }
 
-/** A file that only its owner and root could have written; undefined for any other. */
+/** Reads a file that only its owner and root could have written; returns undefined for any other. */
 function readOwn(file: string): Buffer | undefined {
   try {
     const fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);

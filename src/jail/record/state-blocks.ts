@@ -2,20 +2,20 @@ import { lstatSync, type Stats } from 'node:fs';
 import { fromBytes, listNames, pathBuffer, readLink, toBytes } from '../../fs/path-bytes.js';
 
 /**
- * What was looked at, in a form that is compared without being taken apart: native/engine/check.c reads
- * it too. A block is its type and the number of what it lists, four bytes each, eight numbers of each
- * file as doubles, and strings with a NUL each, all little-endian. Paths are relative to a root.
+ * What a build looked at, in a form that native/engine/check.c can also compare without parsing. A block is its type
+ * and the number of its items, four bytes each; eight numbers for each file, as doubles; and NUL-terminated strings.
+ * All little-endian. Paths are relative to a root.
  */
 export type StateBlock = Buffer;
 
 enum BlockType {
-  /** mode, uid, gid, mtime, size, ctime, device, inode; of directories only the first four count. */
+  /** mode, uid, gid, mtime, size, ctime, device, inode; for directories only the first four are compared. */
   hostFiles = 1,
   directories,
   absent,
-  /** A directory, its names in the order of their bytes, an empty one. */
+  /** A directory, its names in byte order, an empty string. */
   lists,
-  /** mode, uid, gid, mtime, size, flags; behind the path the text of a link, or the first name of the file. */
+  /** mode, uid, gid, mtime, size, flags; the path is followed by the link's target or the first hard link's path. */
   jailEntries,
 }
 
@@ -26,36 +26,36 @@ const HARD_LINK = 2;
 const ROW = 8;
 const FLAGS = 5;
 const HEAD = 8;
-/** What one block lists at most, so that several can be compared at a time. */
+/** Maximum number of items a block, so that blocks can be compared in parallel. */
 const MOST = 512;
-/** How far two times may be apart and be the same, in milliseconds, as in manifest/differences.ts. */
+/** Maximum difference between two equal times, in milliseconds, as in manifest/differences.ts. */
 const TOLERANCE = 0.002;
 const FORMAT = 0o170000;
 const [DIRECTORY, REGULAR, FIFO, LINK] = [0o040000, 0o100000, 0o010000, 0o120000];
 
-/** A file and what lstat(2) said of it. */
+/** A file and its attributes from lstat(2). */
 export interface SeenFile {
   readonly path: string;
   readonly stat: Stats;
 }
 
-/** An entry of a jail as it is to be. */
+/** A planned entry of a jail. */
 export interface PlannedFile {
   readonly path: string;
-  /** With its type, as st_mode. */
+  /** Including the type, as st_mode. */
   readonly mode: number;
-  /** undefined where it is not compared. */
+  /** Undefined if not compared. */
   readonly owner: { readonly uid: number; readonly gid: number } | undefined;
   /** Milliseconds since the epoch. */
   readonly mtime: number;
   readonly size: number;
-  /** The text of a symbolic link. */
+  /** Target of a symbolic link. */
   readonly target?: string | undefined;
-  /** The first name of the same file. */
+  /** First path of a hard-linked file. */
   readonly hardlink?: string | undefined;
 }
 
-/** Blocks that list files of the host; these are taken one after the other, not kept. */
+/** Returns blocks that list files of the host. Consumes its input one by one. */
 export function fileBlocks(files: Iterable<SeenFile>): StateBlock[] {
   return mapChunks(files, (chunk) =>
     block(
@@ -67,17 +67,17 @@ export function fileBlocks(files: Iterable<SeenFile>): StateBlock[] {
   );
 }
 
-/** Blocks that list paths at which there must be directories. */
+/** Returns blocks that list paths which must be directories. */
 export function directoryBlocks(paths: readonly string[]): StateBlock[] {
   return pathBlocks(BlockType.directories, paths);
 }
 
-/** Blocks that list paths at which there must be nothing. */
+/** Returns blocks that list paths which must not exist. */
 export function absentBlocks(paths: readonly string[]): StateBlock[] {
   return pathBlocks(BlockType.absent, paths);
 }
 
-/** Blocks that list the names in directories. */
+/** Returns blocks that list the names in directories. */
 export function listBlocks(lists: ReadonlyMap<string, readonly string[]>): StateBlock[] {
   return mapChunks(lists, (chunk) =>
     block(
@@ -89,7 +89,7 @@ export function listBlocks(lists: ReadonlyMap<string, readonly string[]>): State
   );
 }
 
-/** Blocks that list what a jail is to have; the entries are taken one after the other, not kept. */
+/** Returns blocks that list the planned entries of a jail. Consumes its input one by one. */
 export function entryBlocks(entries: Iterable<PlannedFile>): StateBlock[] {
   return mapChunks(entries, (chunk) =>
     block(
@@ -109,7 +109,7 @@ export function entryBlocks(entries: Iterable<PlannedFile>): StateBlock[] {
   );
 }
 
-/** The paths of a jail's entries, and the types of these as in st_mode. */
+/** Yields the paths of a jail's entries and their types as in st_mode. */
 export function* entriesOf(
   blocks: readonly StateBlock[],
 ): Generator<{ readonly path: string; readonly type: number }> {
@@ -123,7 +123,7 @@ export function* entriesOf(
   }
 }
 
-/** Paths of a host's state: files that were found, what was absent, and directories that were listed. */
+/** Paths of a host's state: files found, absent paths, and listed directories. */
 export interface StatePaths {
   readonly found: readonly string[];
   readonly absent: readonly string[];
@@ -150,11 +150,11 @@ export function pathsIn(blocks: readonly StateBlock[]): StatePaths {
 }
 
 /**
- * Returns whether all that a block lists is as it says.
+ * Returns whether the file system matches everything that a block lists.
  *
- * @param root the real path that the paths are in, '' for `/`
- * @param recorded when the jail's record was made, in milliseconds since the epoch
- * @throws the system's errors for what cannot be looked at
+ * @param root the real path that the paths are relative to, '' for `/`
+ * @param recorded time of the jail's record, in milliseconds since the epoch
+ * @throws system errors for paths that cannot be inspected
  */
 export function blockHolds(bytes: StateBlock, root: string, recorded = 0): boolean {
   const reader = new BlockReader(bytes);
@@ -217,7 +217,7 @@ function isEntry(
   return other !== undefined && other.ino === now.ino && other.dev === now.dev;
 }
 
-/** Undefined for what is not there. */
+/** Returns undefined if nothing exists at the path. */
 function look(realPath: string): Stats | undefined {
   return lstatSync(toBytes(realPath), { throwIfNoEntry: false });
 }
@@ -230,7 +230,7 @@ function relative(path: string): string {
   return path.slice(1);
 }
 
-/** Strings in the order in which C compares them. */
+/** Sorts strings in byte order, as C compares them. */
 function byBytes(names: readonly string[]): string[] {
   const isPlain = names.every((name) => /^[\x20-\x7e]*$/.test(name));
   if (isPlain) return [...names].sort();

@@ -1,18 +1,18 @@
 import { crc32 } from 'node:zlib';
 import type { StateBlock } from './state-blocks.js';
 
-/** What a file begins with; the last byte is the version of the form. */
+/** First bytes of a file; the last is the format version. */
 const MAGIC = Buffer.from('jbstate\x01', 'latin1');
-/** Behind the magic: a checksum of the rest, and the length of the head. */
+/** After the magic: a checksum of the rest and the length of the head. */
 const PREFIX = MAGIC.length + 8;
 
 /** Groups of blocks by name. */
 export type BlockGroups = Readonly<Record<string, readonly StateBlock[]>>;
 
 /**
- * Returns the bytes of a file: a head in JSON, and blocks, which are not taken apart.
+ * Returns the bytes of a state file: a head in JSON, followed by blocks as they are.
  *
- * @param head what JSON can have
+ * @param head any JSON object
  */
 export function stateFileBytes(head: object, groups: BlockGroups): Buffer {
   const lengths = Object.fromEntries(
@@ -27,9 +27,9 @@ export function stateFileBytes(head: object, groups: BlockGroups): Buffer {
 }
 
 /**
- * Reads such a file.
+ * Parses a state file.
  *
- * @returns undefined for what is none, or is damaged
+ * @returns undefined if it is damaged or another format
  */
 export function readStateFile(
   bytes: Buffer,

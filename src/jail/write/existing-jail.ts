@@ -19,14 +19,14 @@ import { afterCommit, type Step, Transaction } from './transaction.js';
 const STAGE = `${STATE_DIRECTORY}/${STAGE_NAME}`;
 const RECORD = `${STATE_DIRECTORY}/${RECORD_NAME}`;
 
-/** What an existing jail has to be changed in. */
+/** Changes needed in an existing jail. */
 interface Work {
   readonly findings: readonly Finding[];
   readonly removals: readonly Removal[];
   readonly record: string | undefined;
 }
 
-/** Brings an existing jail to the plan; takes no lock if nothing has to be done. */
+/** Changes an existing jail to match the plan; takes no lock if nothing has to change. */
 export async function writeExistingJail(
   manifest: Manifest,
   target: string,
@@ -56,7 +56,7 @@ export async function writeExistingJail(
   }
   const lock = options.lock ?? (await lockJail(target, options));
   try {
-    // Another build may have changed the jail until now.
+    // Before the lock was taken, another build may have changed the jail.
     if (options.lock === undefined) work = await look();
     return await change(manifest, target, work, lock, options);
   } catch (error) {
@@ -67,20 +67,25 @@ export async function writeExistingJail(
 }
 
 /**
- * The mount at or above what could not be changed: nothing is renamed across one, nor over one
- * (rename(2), EXDEV and EBUSY).
+ * Returns an error naming the mount at or above a path that could not be changed: rename(2) works neither across mounts
+ * nor over a mount point (EXDEV, EBUSY).
  */
 function mountInTheWay(error: unknown, target: string): JailbuildError | undefined {
   if (!(error instanceof JailbuildError) || error.code !== 'WRITE_FAILED') return undefined;
   const { path: at = '' } = error;
   const mount = mountsBelow(target).find((point) => `${at}/`.startsWith(`${point}/`));
   if (mount === undefined) return undefined;
-  return new JailbuildError('MOUNTED', `${error.message}: ${mount} is mounted in the jail`, mount, {
-    cause: error,
-  });
+  return new JailbuildError(
+    'MOUNTED',
+    `${error.message}: ${mount} is mounted in the jail: unmount it`,
+    mount,
+    {
+      cause: error,
+    },
+  );
 }
 
-/** What is to be taken out of directories that stay; a replaced directory goes with all it holds. */
+/** Returns the removals in directories that stay; a replaced directory is removed with its content. */
 function remaining({ removals = [], typeChanges }: WriteOptions): readonly Entry[] {
   if (typeChanges === undefined || typeChanges.size === 0) return removals;
   return removals.filter(({ path }) => {
@@ -110,7 +115,7 @@ function isDone({ findings, removals, record }: Work): boolean {
   return findings.every(({ need }) => need === 'nothing');
 }
 
-/** Whether a build was killed after its last change and before it had tidied up. */
+/** Returns whether a build was killed between its last change and its cleanup. */
 function isLeftOver(target: string): boolean {
   return lstatSync(toBytes(`${target}/${STAGE}`), { throwIfNoEntry: false }) !== undefined;
 }
@@ -180,7 +185,7 @@ async function change(
   } catch (error) {
     throw await transaction.rollBack(error);
   }
-  // The stage goes last: where it is left, the next build waits for the disk once more.
+  // The stage is removed last: while it exists, the next build syncs the disk again.
   const last: Operation[] = [
     ...(noSync ? [] : [{ op: 'sync' } as const]),
     { op: 'remove-tree', path: STAGE },
@@ -190,10 +195,10 @@ async function change(
 }
 
 /**
- * Gives each entry that is to be made a place in the stage. A new directory is staged with all that
- * is below it, and so appears at once with its final attributes.
+ * Assigns each entry to be made a place in the stage. A new directory is staged with its content, so that it appears at
+ * once with its final attributes.
  *
- * @returns all entries, and those that are moved into the jail by a rename of their own
+ * @returns all entries, and those that need a rename of their own
  */
 function place(findings: readonly Finding[]): {
   readonly placed: readonly Placed[];
@@ -265,7 +270,7 @@ function takeAway({ path, directory }: Removal, to: string, target: string): Ste
       };
 }
 
-/** Written in the stage first, so that it is complete when it appears beside the old one. */
+/** Writes the new record into the stage first, so that it is complete when it appears beside the old one. */
 function announceRecord(text: string, target: string): Step[] {
   const path = `${STAGE}/${RECORD_NAME}`;
   const next = `${RECORD}.new`;
@@ -277,7 +282,7 @@ function announceRecord(text: string, target: string): Step[] {
   ];
 }
 
-/** Nothing follows that could fail, so that nothing has to take it back. */
+/** Replaces the record. Last step: needs no undo. */
 function commitRecord(target: string): Step {
   const operation = { op: 'replace', path: `${RECORD}.new`, to: RECORD } as const;
   return { operation, subject: `${target}/${RECORD}` };

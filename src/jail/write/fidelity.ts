@@ -4,12 +4,12 @@ import type { AttributeWarning, Engine } from '../engine/engine.js';
 import { isPrivileged, unprivilegedLoss } from './stage.js';
 import type { Step } from './transaction.js';
 
-/** Extended attributes that only root can set: said once, not for each file. */
+/** Attributes that only root can set: reported once, not for each file. */
 const ROOT_ATTRIBUTE = /^(owner|mode|security\.|trusted\.)/;
 
 /** Reports deviations from the plan as warnings or errors. */
 export class Fidelity {
-  /** Paths that could not be made at all, with the reason. */
+  /** Paths that could not be made, with the reason. */
   readonly notMade = new Map<string, string>();
   readonly #strict: boolean;
   readonly #onWarning: (message: string) => void;
@@ -20,7 +20,7 @@ export class Fidelity {
   }
 
   /**
-   * Says once what is known before anything is done.
+   * Reports deviations known in advance, once.
    *
    * @throws JailbuildError NOT_EXACT
    */

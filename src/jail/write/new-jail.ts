@@ -13,18 +13,17 @@ import { Progress } from './progress.js';
 import { freshDirectory, privateFile, stageEntries } from './stage.js';
 import { afterCommit, type Step, Transaction } from './transaction.js';
 
-/** The longest name of a jail that fits into the name of its stage, in bytes. */
+/** Maximum length of a jail's name within the name of its stage, in bytes. */
 const MAX_NAME = 240;
 
-/** A plan of more entries takes long enough to verify for signals to be taken meanwhile. */
+/** Number of entries above which signals must be handled during the verification. */
 const LONG = 256;
 
 /**
- * Makes a jail where there is none, staged beside its place, for rename(2) works within one file
- * system only. The stage is locked by whoever works in it; one that a dead process left is used
- * again.
+ * Makes a new jail, staged in its parent directory since rename(2) works within one file system only. The process
+ * working in the stage holds its lock; an abandoned stage is reused.
  *
- * @returns undefined if the jail has come to be there meanwhile
+ * @returns undefined if another build made the jail meanwhile
  */
 export async function writeNewJail(
   manifest: Manifest,
@@ -44,7 +43,7 @@ export async function writeNewJail(
     const parents = makeParents(place, base);
     if (parents.length > 0) {
       await transaction.run(parents, { ordered: true });
-      // In a directory such as /tmp, somebody may have made one of them first.
+      // In a directory such as /tmp, another user may have created one of them first.
       if (!options.insecureParents) refuseInsecure(locateTarget(path.dirname(target)), target);
     }
     await acquire(engine, stage, target, options);
@@ -81,7 +80,7 @@ export async function writeNewJail(
       options.record?.(manifest.entries.map((entry) => ({ entry, need: 'create' as const })));
     let record: string | undefined;
     try {
-      // While files are copied.
+      // Runs while files are copied.
       record = makeRecord();
     } finally {
       await staging;
@@ -101,11 +100,11 @@ export async function writeNewJail(
     ];
     const isAside = manifest.entries.length > LONG;
     const finishing = transaction.run(steps, { ordered: true, signal, isAside });
-    // Awaited below: a failure before that is not one that nobody sees.
+    // Awaited below; an earlier rejection is not unhandled.
     finishing.catch(() => {});
     const reports = progress.reports(manifest);
     try {
-      // While it goes to the disk.
+      // Runs while data goes to disk.
       await options.onWhole?.(path.join(base, stage), reports);
     } finally {
       await finishing;
@@ -129,7 +128,7 @@ export async function writeNewJail(
 }
 
 function stageName(name: string): string {
-  // A character has up to four bytes.
+  // A UTF-8 character has up to four bytes.
   const short = Buffer.byteLength(name) > MAX_NAME ? name.slice(0, MAX_NAME / 4) : name;
   return `.${short}.jailbuild`;
 }

@@ -1,7 +1,7 @@
 import type { Entry, Manifest } from '../../manifest/manifest.js';
 import type { FileReport } from '../report.js';
 
-/** Collects the reports on the entries of a plan. */
+/** Collects reports on planned entries. */
 export class Progress {
   readonly #onFile: (report: FileReport) => void;
   readonly #reports = new Map<string, FileReport>();
@@ -19,7 +19,7 @@ export class Progress {
     this.#onFile(report);
   }
 
-  /** One report an entry, in the plan's order. */
+  /** Returns one report for each entry, in the plan's order. */
   reports({ entries }: Manifest): FileReport[] {
     return entries.flatMap(({ path }) => this.#reports.get(path) ?? []);
   }

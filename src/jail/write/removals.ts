@@ -7,19 +7,19 @@ import type { Attributes } from '../engine/operations.js';
 import { isPrivileged } from './stage.js';
 import { look } from './survey.js';
 
-/** Something of the jail that has to go. */
+/** An entry of the jail to be removed. */
 export interface Removal {
   /** Absolute inside the jail. */
   readonly path: string;
-  /** For a directory: what it takes to make it again. */
+  /** For a directory: the attributes to restore it with. */
   readonly directory: Attributes | undefined;
 }
 
 /**
- * Those of the entries that are there, what is in a directory before the directory. Never looks
- * through a symbolic link: what the link hides is not there.
+ * Returns the given entries that exist, children before their directory. Follows no symbolic links: entries behind one
+ * count as absent.
  *
- * @throws JailbuildError WRITE_FAILED where the jail cannot be read
+ * @throws JailbuildError WRITE_FAILED if the jail cannot be read
  */
 export function surveyRemovals(entries: readonly Entry[], target: string): Removal[] {
   const tree = new HeldTree(target);
@@ -42,7 +42,7 @@ export function surveyRemovals(entries: readonly Entry[], target: string): Remov
     });
 }
 
-/** What it takes to give an entry back what it has. */
+/** Returns the attributes with which an entry can be restored. */
 export function attributesOf({ mode, uid, gid, mtimeNs }: BigIntStats): Attributes {
   return {
     mode: Number(mode & 0o7777n),

@@ -6,34 +6,34 @@ import type { WriteOptions } from './options.js';
 import type { Progress } from './progress.js';
 import type { Step, Transaction } from './transaction.js';
 
-/** An entry of the plan and where an engine is to make it. */
+/** A planned entry and the path where the engine makes it. */
 export interface Placed {
   readonly entry: Entry;
   readonly path: string;
-  /** The action for the report. */
+  /** Action to report. */
   readonly action: FileReport['action'];
 }
 
 export interface StageOptions {
-  /** What is done first. */
+  /** Steps to run first. */
   readonly before: readonly Step[];
-  /** Times of sources, by path of the plan, where they are not those that the plan has. */
+  /** Times of sources, by planned path, where they differ from the plan's. */
   readonly sourceTimes?: ReadonlyMap<string, string> | undefined;
-  /** Where a path of the plan is, or is to be, for hard links to it. */
+  /** Returns the current or future place of a planned path, for hard links to it. */
   readonly locate: (path: string) => string | undefined;
   readonly share: boolean;
-  /** Called for a file that was copied with capabilities, with all of its extended attributes. */
+  /** Called for each file copied with capabilities, with all its extended attributes. */
   readonly onCapability?: WriteOptions['onCapability'] | undefined;
   /** Whether a `sync` follows. */
   readonly isSynced: boolean;
-  /** Paths that could not be made, with the reason; filled in by the transaction's warnings. */
+  /** Paths that could not be made, with the reason; filled in from warnings of the transaction. */
   readonly notMade: ReadonlyMap<string, string>;
   readonly signal: AbortSignal | undefined;
 }
 
 /**
- * Makes all entries where they are placed, below directories that only the builder can enter. It is
- * all one run, for to wait for an answer in between takes longer than many a step.
+ * Makes all entries in their places, below directories that only the builder can enter. Uses a single run, since a
+ * round trip takes longer than many steps.
  */
 export async function stageEntries(
   transaction: Transaction,
@@ -74,7 +74,7 @@ export async function stageEntries(
 }
 
 function originalOf({ entry }: Placed, { locate, share }: StageOptions): string | undefined {
-  // Links to the sources are links to one another already.
+  // Links to the sources are already hard links to one another.
   if (entry.type !== 'file' || entry.hardlink === undefined || share) return undefined;
   return locate(entry.hardlink);
 }
@@ -120,7 +120,7 @@ function createOperation(item: Placed, options: StageOptions): CreateOperation {
   }
 }
 
-/** The attributes of directories, the innermost first: what is made in one changes its times. */
+/** Sets the attributes of directories, innermost first: creating an entry changes its directory's times. */
 function closeDirectories(directories: readonly Placed[], target: string): Step[] {
   return directories
     .map(({ entry, path }) => ({
@@ -130,7 +130,10 @@ function closeDirectories(directories: readonly Placed[], target: string): Step[
     .reverse();
 }
 
-/** Only root may give files away; elsewhere the owner is the user, and set-id bits would be theirs. */
+/**
+ * Returns whether owners and set-id bits can be set. Without root the owner is the user, and set-id bits would grant
+ * the user's rights.
+ */
 export function isPrivileged(): boolean {
   return process.geteuid?.() === 0;
 }
@@ -154,16 +157,16 @@ export function unprivilegedLoss(entries: readonly Entry[]): string | undefined 
       entry.uid !== uid || entry.gid !== gid || (Number.parseInt(entry.mode, 8) & 0o6000) !== 0,
   );
   return lost
-    ? 'not built as root: all files belong to the user who builds, without set-id bits, capabilities and devices'
+    ? 'not built as root: all files belong to the user who builds, and set-id bits, capabilities and devices are omitted'
     : undefined;
 }
 
-/** Attributes for directories that are no one's copy. */
+/** Returns attributes for directories that have no source. */
 export function freshDirectory(): Attributes {
   return { mode: 0o755, mtime: now() };
 }
 
-/** Attributes for files that only their owner may see. */
+/** Returns attributes for files readable by their owner alone. */
 export function privateFile(): Attributes {
   return { mode: 0o600, mtime: now() };
 }

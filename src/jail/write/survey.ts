@@ -6,26 +6,26 @@ import type { Entry, Manifest } from '../../manifest/manifest.js';
 import type { Finding } from '../record/finding.js';
 
 export interface SurveyOptions {
-  /** What exists stays, whatever it is. */
+  /** Keep whatever exists. */
   readonly noClobber: boolean;
-  /** What exists at these paths stays. */
+  /** Paths where existing entries stay. */
   readonly keep?: ReadonlySet<string> | undefined;
-  /** Whether a file has another content, although its size, time and attributes are as planned. */
+  /** Whether the content of a file changed although its size, time and attributes are as planned. */
   readonly isTampered?: ((entry: Entry, found: BigIntStats) => boolean) | undefined;
-  /** Directories whose mode and owner are to be as planned. Others keep what their owner did to them. */
+  /** Directories that get the planned mode and owner. Other directories keep theirs. */
   readonly managed?: ReadonlySet<string> | undefined;
   /** Paths at which a directory may replace another type, or the reverse. */
   readonly typeChanges?: ReadonlySet<string> | undefined;
-  /** Whether owners are compared; not where the build cannot set them. */
+  /** Whether to compare owners, which some builds cannot set. */
   readonly owners: boolean;
 }
 
 /**
- * Compares the plan with the jail by one lstat(2) an entry. Never looks through a
- * symbolic link: below one nothing is taken to exist, and the plan's directory there is a conflict.
+ * Compares the plan with the jail, one lstat(2) for each entry. Follows no symbolic links: entries below one count as
+ * absent, and a planned directory in its place is a conflict.
  *
- * @throws JailbuildError CONFLICT where one of plan and jail has a directory and the other has not
- * @throws JailbuildError WRITE_FAILED where the jail cannot be read
+ * @throws JailbuildError CONFLICT if only one of plan and jail has a directory at a path
+ * @throws JailbuildError WRITE_FAILED if the jail cannot be read
  */
 export function survey(
   manifest: Manifest,
@@ -74,7 +74,7 @@ export function survey(
     return { owner: owners ? 'planned' : 'any', readTarget };
   }
 
-  /** Whether a hard link is one to the file that the jail has, and will have, as the original. */
+  /** Returns whether a planned hard link shares its inode with the original that the jail has and keeps. */
   function isSameFile(entry: Entry, found: BigIntStats): boolean {
     if (entry.type !== 'file' || entry.hardlink === undefined) return true;
     const original = originals.get(entry.hardlink);
@@ -87,7 +87,10 @@ export function survey(
   }
 }
 
-/** @throws JailbuildError WRITE_FAILED */
+/**
+ * Returns the attributes at a path of the jail, or undefined if nothing exists there.
+ * @throws JailbuildError WRITE_FAILED
+ */
 export function look(tree: HeldTree, target: string, path: string): BigIntStats | undefined {
   try {
     return tree.find(path);
@@ -106,7 +109,7 @@ function conflict({ path, type }: Entry, target: string, found: BigIntStats): Ja
       : 'not a directory';
   return new JailbuildError(
     'CONFLICT',
-    `${target}${path}: is ${has} in the jail, where the plan has a ${type.replace('-', ' ')}`,
+    `${target}${path}: is ${has} in the jail, but the plan has a ${type.replace('-', ' ')}`,
     path,
   );
 }

@@ -7,31 +7,31 @@ import {
 } from '../engine/engine.js';
 import type { Operation } from '../engine/operations.js';
 
-/** An operation with what a transaction must know about it. */
+/** An operation with the data that a transaction needs. */
 export interface Step {
   readonly operation: Operation;
-  /** What takes it back, in order. */
+  /** Operations that undo it, in order. */
   readonly undo?: Operation | readonly Operation[];
-  /** The path for the error message. */
+  /** Path named in error messages. */
   readonly subject: string;
 }
 
 export type StepOptions = Omit<RunOptions, 'onWarning'>;
 
-/** Carries out steps such that all of them can be taken back. */
+/** Carries out steps so that all of them can be undone. */
 export class Transaction {
   readonly #engine: Engine;
   readonly #onWarning: (step: Step, warning: AttributeWarning) => void;
   readonly #undo: (readonly Operation[])[] = [];
 
-  /** @param onWarning may throw, which ends the run */
+  /** @param onWarning an exception from it ends the run */
   constructor(engine: Engine, onWarning: (step: Step, warning: AttributeWarning) => void) {
     this.#engine = engine;
     this.#onWarning = onWarning;
   }
 
   /**
-   * @throws JailbuildError WRITE_FAILED, NOT_READABLE, SOURCE_CHANGED, naming the file concerned
+   * @throws JailbuildError WRITE_FAILED, NOT_READABLE, SOURCE_CHANGED, naming the file
    * @throws the signal's reason
    */
   async run(steps: readonly Step[], options: StepOptions = {}): Promise<void> {
@@ -57,8 +57,8 @@ export class Transaction {
   }
 
   /**
-   * Takes back what was done, the last first, as far as possible, and gives the error to throw: the
-   * cause, with a word on what could not be taken back.
+   * Undoes completed steps in reverse order as far as possible. Returns the error to throw: the cause, with a note on
+   * anything that could not be undone.
    */
   async rollBack(cause: unknown): Promise<unknown> {
     let failed: unknown;
@@ -74,7 +74,7 @@ export class Transaction {
     const notAll = (code: ErrorCode, what: string, path?: string): JailbuildError =>
       new JailbuildError(
         code,
-        `${what}; not all could be taken back: the next build repairs it`,
+        `${what}; some changes could not be undone; the next build repairs them`,
         path,
         { cause: failed },
       );
@@ -85,7 +85,7 @@ export class Transaction {
 }
 
 /**
- * Does what follows when a jail is as planned and nothing is taken back any more: waiting for the disk.
+ * Waits for the disk after a commit, when nothing can be undone any more.
  *
  * @param target the jail
  * @throws JailbuildError SYNC_FAILED saying that the jail is in place
@@ -102,7 +102,7 @@ export async function afterCommit(
     const reason = error instanceof OperationError ? errnoText(error.errno) : error.message;
     throw new JailbuildError(
       'SYNC_FAILED',
-      `${target}: is built, but may not survive a crash of the machine, for the disk did not confirm it: ${reason}; check the disk, then run sync and jailbuild check`,
+      `${target}: is built, but the disk did not confirm the writes, so it may not survive a crash: ${reason}; check the disk, then run sync and jailbuild check`,
       target,
       { cause: error },
     );

@@ -9,14 +9,14 @@ import { writeNewJail } from './new-jail.js';
 import type { WriteOptions } from './options.js';
 
 /**
- * Makes the jail what the plan says. A new jail appears whole, by one rename(2). In an existing one
- * all new content is staged before the first file is replaced, each by a rename, and what the plan
- * does not name stays. On failure everything is as it was.
+ * Writes the plan into a jail. A new jail appears complete, by one rename(2). In an existing one, all new content is
+ * staged before the first file is replaced, each by a rename; entries outside the plan stay. A failure leaves
+ * everything as it was.
  *
- * @param target the jail's directory, checked by `checkTarget`; missing parents are made
- * @returns one report an entry, in the plan's order
- * @throws JailbuildError CONFLICT, SOURCE_CHANGED, NOT_READABLE, WRITE_FAILED, NOT_EXACT,
- *   TARGET_NOT_A_DIRECTORY, TARGET_INSECURE, TARGET_BUSY
+ * @param target the jail's directory, checked by `checkTarget`; missing parents are created
+ * @returns one report for each entry, in the plan's order
+ * @throws JailbuildError CONFLICT, SOURCE_CHANGED, NOT_READABLE, WRITE_FAILED, NOT_EXACT, TARGET_NOT_A_DIRECTORY,
+ * TARGET_INSECURE, TARGET_BUSY
  * @throws the signal's reason
  */
 export async function writeJail(
@@ -36,7 +36,7 @@ export async function writeJail(
       if (where.existing === where.path)
         return await writeExistingJail(manifest, where.path, { ...options, onWait });
       const reports = await writeNewJail(manifest, where, { ...options, onWait });
-      // Nothing, if another build made the jail meanwhile.
+      // Undefined if another build made the jail meanwhile.
       if (reports === undefined) continue;
       forgetUnprotected(where.path);
       return reports;

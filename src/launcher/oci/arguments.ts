@@ -4,7 +4,7 @@ import { escapedPath } from '../options.js';
 import { ownCgroupMounts } from './cgroup.js';
 import type { OciConfig, OciLinux, OciMount, OciProcess } from './spec.js';
 
-/** The devices that every container has (runtime-spec, config-linux.md, Default Devices). */
+/** Devices of every container (runtime-spec, config-linux.md, Default Devices). */
 const DEVICES = [
   ...[['null', 1, 3] as const, ['zero', 1, 5] as const, ['full', 1, 7] as const],
   ...[['random', 1, 8] as const, ['urandom', 1, 9] as const, ['tty', 5, 0] as const],
@@ -15,7 +15,7 @@ const LINKS = [
   ['pts/ptmx', '/dev/ptmx'] as const,
 ];
 
-/** The launcher's words for namespaces that are made, and for those that are there. */
+/** Launcher options for new namespaces and for existing ones. */
 const NAMESPACES: Readonly<Record<string, readonly [option: string, joined: string]>> = {
   pid: ['-p', 'pid'],
   network: ['-n', 'net'],
@@ -30,7 +30,7 @@ function refuse(what: string): never {
   throw new JailbuildError('USAGE', `config.json: ${what} is not supported by this runtime`);
 }
 
-/** Those of Linux (setrlimit(2)). */
+/** Resource limits of Linux (setrlimit(2)). */
 const RLIMITS = new Set(
   [
     ...['AS', 'CORE', 'CPU', 'DATA', 'FSIZE', 'LOCKS', 'MEMLOCK', 'MSGQUEUE', 'NICE', 'NOFILE'],
@@ -38,21 +38,21 @@ const RLIMITS = new Set(
   ].map((name) => `RLIMIT_${name}`),
 );
 
-/** Whether a part of the configuration asks for anything: engines write empty ones. */
+/** Returns whether part of the configuration has any effect: engines write empty parts. */
 function isSet(value: unknown): boolean {
   if (typeof value === 'object' && value !== null) return Object.values(value).some(isSet);
   return Boolean(value);
 }
 
 /**
- * Refuses, by its name, what a container of this runtime would not have.
+ * Refuses configuration that this runtime does not support, by name.
  *
  * @throws JailbuildError USAGE
  */
 export function checkConfig(config: OciConfig): void {
   const { linux = {}, process } = config;
   if (!/^1\.[0-9]/.test(config.ociVersion)) refuse(`ociVersion ${config.ociVersion}`);
-  if (config.root === undefined) throw new JailbuildError('USAGE', 'config.json: there is no root');
+  if (config.root === undefined) throw new JailbuildError('USAGE', 'config.json: root is missing');
   if (process === undefined) refuse('a container without process');
   for (const name of ['intelRdt', 'personality'] as const)
     if (linux[name] !== undefined && linux[name] !== null) refuse(`linux.${name}`);
@@ -77,7 +77,7 @@ export function checkConfig(config: OciConfig): void {
     if (type !== 'mount' && NAMESPACES[type] === undefined) refuse(`a namespace of type ${type}`);
 }
 
-/** The launcher's arguments for a container, up to its command. */
+/** Returns the launcher's arguments for a container, up to its command. */
 export function containerArguments(
   config: OciConfig,
   bundle: string,
@@ -124,7 +124,7 @@ function namespaceArguments(config: OciConfig, linux: OciLinux): string[] {
   });
 }
 
-/** Options of mount(8) that say nothing here: all mounts are private, and these are the defaults. */
+/** Options of mount(8) without effect here: all mounts are private, and these are defaults. */
 const WITHOUT_EFFECT = new Set([
   ...['bind', 'rbind', 'private', 'rprivate', 'slave', 'rslave', 'defaults', 'async', 'nolazytime'],
   ...['norelatime', 'diratime', 'rw', 'loud', 'nomand'],
@@ -146,7 +146,7 @@ function mountArguments(mount: OciMount, bundle: string, cgroups: readonly strin
     const words = options.filter((word) => !WITHOUT_EFFECT.has(word));
     const unknown = words.find((word) => !ATTRIBUTES.has(word.replace(/^rro$/, 'ro')));
     if (unknown !== undefined) refuse(`the mount option ${unknown} at ${destination}`);
-    // The launcher's own defaults are narrower.
+    // The launcher's own defaults are more restrictive.
     const all = [
       ...(words.includes('nosuid') ? [] : ['suid']),
       ...(words.includes('nodev') ? [] : ['dev']),
@@ -159,7 +159,7 @@ function mountArguments(mount: OciMount, bundle: string, cgroups: readonly strin
   const type = mount.type ?? source;
   const words = [
     ...options.filter((word) => !WITHOUT_EFFECT.has(word)),
-    // What /proc/self/mountinfo shows.
+    // Shown in /proc/self/mountinfo.
     ...(source !== type && /^[\w.-]+$/.test(source) ? [`source=${source}`] : []),
   ];
   return ['--filesystem', [type, at, ...(words.length > 0 ? [words.join(',')] : [])].join(':')];
@@ -191,7 +191,7 @@ function deviceArguments(config: OciConfig, linux: OciLinux): string[] {
   ];
 }
 
-/** The launcher's arguments for what a process of a container may do, and as whom. */
+/** Returns the launcher's arguments for the rights and the user of a container's process. */
 export function processArguments(process: OciProcess, filter: string | undefined): string[] {
   const { user, capabilities } = process;
   const names = (set: string): string =>
@@ -218,7 +218,7 @@ export function processArguments(process: OciProcess, filter: string | undefined
   ];
 }
 
-/** RLIM_INFINITY is the largest uint64, of which JSON numbers keep no more than the size. */
+/** RLIM_INFINITY is the largest uint64, which JSON numbers hold only approximately. */
 function limit(value: number): string {
   return value >= 2 ** 63 ? 'unlimited' : String(value);
 }

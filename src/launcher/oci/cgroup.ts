@@ -13,12 +13,12 @@ import type { OciLinux, OciResources } from './spec.js';
 
 const TOP = '/sys/fs/cgroup';
 
-/** True where version 2 is all there is (cgroups(7)). */
+/** Returns whether only cgroup version 2 is mounted (cgroups(7)). */
 function isUnified(): boolean {
   return existsSync(path.join(TOP, 'cgroup.controllers'));
 }
 
-/** The directories of hierarchies of version 1, each of which may be of several controllers. */
+/** Returns the directories of version 1 hierarchies, each of which may have several controllers. */
 function hierarchies(): readonly string[] {
   return readdirSync(TOP).filter(
     (name) => name !== 'unified' && existsSync(path.join(TOP, name, 'cgroup.procs')),
@@ -28,7 +28,7 @@ function hierarchies(): readonly string[] {
 /**
  * Makes the cgroup of a container in each hierarchy, with its limits.
  *
- * @returns the directories; none where they may not be made and nothing is limited
+ * @returns the directories; none if they may not be made and nothing is limited
  * @throws JailbuildError USAGE, WRITE_FAILED
  */
 export function makeCgroups(id: string, linux: OciLinux): readonly string[] {
@@ -36,7 +36,7 @@ export function makeCgroups(id: string, linux: OciLinux): readonly string[] {
   if (/^[^/]*:[^/]*:[^/]*$/.test(given))
     throw new JailbuildError(
       'USAGE',
-      `config.json: linux.cgroupsPath ${given} is for systemd, which is not supported; use cgroupfs (--cgroup-manager)`,
+      `config.json: linux.cgroupsPath ${given} is for systemd, which is not supported: use cgroupfs (--cgroup-manager)`,
     );
   const relative = path.posix.resolve('/', given);
   const resources = linux.resources ?? {};
@@ -66,7 +66,7 @@ function makeCgroup(directory: string, unified: boolean): void {
     }
     return;
   }
-  // A new one of these has none, and takes no process then.
+  // A new cpuset is empty and accepts no process until it has CPUs and memory nodes.
   const between = path.relative(TOP, directory).split('/');
   for (let depth = 2; depth <= between.length; depth++)
     for (const file of ['cpuset.cpus', 'cpuset.mems']) {
@@ -83,7 +83,9 @@ function isLimited({ memory, pids, cpu, unified }: OciResources): boolean {
   return unified !== undefined || given.some(Boolean);
 }
 
-/** Files of either version with their values; of those that a hierarchy does not have, the other's are. */
+/**
+ * Returns the limit files of both versions with their values; files missing in a hierarchy belong to the other version.
+ */
 function limitsOf({
   memory,
   pids,
@@ -95,12 +97,12 @@ function limitsOf({
     value < 0 ? (isUnified() ? 'max' : '-1') : String(value);
   const limits: [string, string][] = [];
   if (isUnified()) {
-    // Version 2 has neither.
+    // Version 2 has no equivalent.
     for (const name of ['swappiness', 'disableOOMKiller'] as const)
       if (memory?.[name])
         throw new JailbuildError(
           'USAGE',
-          `config.json: linux.resources.memory.${name} is not supported with version 2 of the control groups`,
+          `config.json: linux.resources.memory.${name} is not supported with cgroup version 2`,
         );
     if (some(memory?.limit)) limits.push(['memory.max', amount(memory.limit)]);
     if (some(memory?.swap) && some(memory.limit))
@@ -108,7 +110,7 @@ function limitsOf({
     if (some(memory?.reservation)) limits.push(['memory.low', amount(memory.reservation)]);
     if (some(cpu?.quota) || some(cpu?.period))
       limits.push(['cpu.max', `${amount(cpu?.quota ?? -1)} ${cpu?.period ?? 100_000}`]);
-    // The kernel's own conversion of shares, as all runtimes have it.
+    // The kernel's conversion of shares, as used by other runtimes.
     if (some(cpu?.shares))
       limits.push(['cpu.weight', String(Math.floor(1 + ((cpu.shares - 2) * 9999) / 262_142))]);
     limits.push(...Object.entries(unified));
@@ -132,13 +134,13 @@ function limitsOf({
 
 function writeLimit(made: readonly string[], file: string, value: string): void {
   const directory = made.find((each) => existsSync(path.join(each, file)));
-  // A kernel without accounting of swap has no such file, and no swap to be had beyond the limit.
+  // Without swap accounting, the kernel has no such file and allows no swap beyond the limit.
   if (directory === undefined && /swap|memsw/.test(file)) return;
   if (directory === undefined) throw new Error(`there is no ${file} here`);
   writeFileSync(path.join(directory, file), value);
 }
 
-/** What every container may use (runtime-spec, config-linux.md): to make nodes, and these. */
+/** Device access of every container (runtime-spec, config-linux.md): mknod, and these devices. */
 const USABLE = [
   ...['c *:* m', 'b *:* m', 'c 1:3 rwm', 'c 1:5 rwm', 'c 1:7 rwm', 'c 1:8 rwm', 'c 1:9 rwm'],
   ...['c 5:0 rwm', 'c 5:1 rwm', 'c 5:2 rwm', 'c 136:* rwm'],
@@ -157,7 +159,7 @@ function allowDevices(made: readonly string[], { devices = [] }: OciResources): 
   for (const rule of USABLE) writeFileSync(path.join(directory, 'devices.allow'), rule);
 }
 
-/** The container's own groups, as /sys/fs/cgroup shows them. */
+/** Returns mounts that show the container's own cgroups in /sys/fs/cgroup. */
 export function ownCgroupMounts(made: readonly string[], at: string, readOnly: boolean): string[] {
   const words = ['nosuid', 'noexec', 'nodev', ...(readOnly ? ['ro'] : [])].join(',');
   if (isUnified()) return ['--filesystem', `cgroup2:${at}:${words}`];
@@ -170,7 +172,7 @@ export function ownCgroupMounts(made: readonly string[], at: string, readOnly: b
   ];
 }
 
-/** The processes in the groups of a container. */
+/** Returns the processes in the cgroups of a container. */
 export function processesIn(made: readonly string[]): readonly number[] {
   const [first] = made;
   if (first === undefined) return [];
@@ -182,7 +184,7 @@ export function processesIn(made: readonly string[]): readonly number[] {
   }
 }
 
-/** Removes the groups of a container; each is busy as long as the kernel ends the last process. */
+/** Removes the cgroups of a container; each is busy until the kernel has ended the last process. */
 export async function removeCgroups(made: readonly string[]): Promise<void> {
   for (const directory of made) {
     for (let tries = 0; existsSync(directory) && tries < 100; tries++) {

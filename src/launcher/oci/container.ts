@@ -7,11 +7,11 @@ import { JailbuildError, strerror } from '../../errors.js';
 import { outsideProgram } from '../../fs/outside-program.js';
 import type { OciConfig } from './spec.js';
 
-/** What is kept of a container between the calls of a runtime. */
+/** State of a container kept between calls of the runtime. */
 export interface Container {
   readonly id: string;
   readonly bundle: string;
-  /** The first process, and when it started (proc_pid_stat(5), field 22). */
+  /** The first process and its start time (proc_pid_stat(5), field 22). */
   readonly pid: number;
   readonly start: string;
   readonly created: string;
@@ -22,29 +22,29 @@ export interface Container {
 
 export type Status = 'created' | 'running' | 'stopped';
 
-/** Where the state of containers is kept: of root, or of a user. */
+/** Returns the directory for container state: root's or the user's. */
 export function defaultStateDirectory(): string {
   const own = process.env.XDG_RUNTIME_DIR;
   return process.geteuid?.() !== 0 && own ? `${own}/jailbuild/oci` : '/run/jailbuild/oci';
 }
 
 /**
- * The directory of a container, by its name (runtime-spec gives no rule; that of runc).
+ * Returns the directory of a container by its name, restricted as by runc; runtime-spec has no rule.
  *
  * @throws JailbuildError USAGE
  */
 export function directoryOf(state: string, id: string): string {
   if (!/^[A-Za-z0-9_][\w+.-]*$/.test(id) || id.length > 1024)
-    throw new JailbuildError('USAGE', `${id}: is not the name of a container`);
+    throw new JailbuildError('USAGE', `${id}: is not a valid container name`);
   return path.join(state, id);
 }
 
-/** The fifo by which a created container learns that it is to start. */
+/** Returns the fifo through which a created container is started. */
 export function startFifo(directory: string): string {
   return path.join(directory, 'start');
 }
 
-/** @throws JailbuildError USAGE for one that is there already, WRITE_FAILED */
+/** @throws JailbuildError USAGE if it already exists, WRITE_FAILED */
 export async function makeDirectory(state: string, id: string): Promise<string> {
   const directory = directoryOf(state, id);
   try {
@@ -53,7 +53,7 @@ export async function makeDirectory(state: string, id: string): Promise<string> 
     await chmod(directory, 0o700);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST')
-      throw new JailbuildError('USAGE', `${id}: there is a container of this name`);
+      throw new JailbuildError('USAGE', `${id}: a container of this name already exists`);
     throw new JailbuildError('WRITE_FAILED', `${directory}: ${strerror(error)}`, directory);
   }
   const run = await outsideProgram();
@@ -65,13 +65,13 @@ export async function saveContainer(directory: string, container: Container): Pr
   await writeFile(path.join(directory, 'state.json'), JSON.stringify(container), { mode: 0o600 });
 }
 
-/** @throws JailbuildError USAGE for one that is not there */
+/** @throws JailbuildError USAGE if it does not exist */
 export function loadContainer(state: string, id: string): Container {
   const file = path.join(directoryOf(state, id), 'state.json');
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as Container;
   } catch {
-    // The words are those that engines look for.
+    // Engines match this wording.
     throw new JailbuildError('USAGE', `${id}: container does not exist`);
   }
 }
@@ -87,7 +87,7 @@ export async function listContainers(state: string): Promise<readonly Container[
   });
 }
 
-/** proc_pid_stat(5): the state letter and the time of start of a process that is there. */
+/** Returns state letter and start time of an existing process (proc_pid_stat(5)). */
 function processOf(pid: number): { readonly letter: string; readonly start: string } | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -109,7 +109,7 @@ export function statusOf(state: string, container: Container): Status {
   return existsSync(startFifo(directoryOf(state, container.id))) ? 'created' : 'running';
 }
 
-/** The state as the specification has it (runtime.md, State). */
+/** Returns the state as specified (runtime.md, State). */
 export function stateOf(state: string, container: Container): Readonly<Record<string, unknown>> {
   const status = statusOf(state, container);
   return {
@@ -123,7 +123,7 @@ export function stateOf(state: string, container: Container): Readonly<Record<st
   };
 }
 
-/** Lets a created container go on. */
+/** Lets a created container continue. */
 export async function release(state: string, container: Container): Promise<void> {
   const fifo = startFifo(directoryOf(state, container.id));
   const status = statusOf(state, container);
@@ -132,7 +132,7 @@ export async function release(state: string, container: Container): Promise<void
       'USAGE',
       `${container.id}: cannot start a container that is ${status}`,
     );
-  // Both ends, so that this does not wait for the other.
+  // Opened for both reading and writing, so that open(2) does not wait for the other end.
   const file = await open(fifo, 'r+');
   await file.write('\n');
   await rm(fifo);
@@ -152,7 +152,7 @@ export async function awaitEnd(
     await wait(10);
 }
 
-/** Runs the hooks of a kind with the container's state as their input (config.md, POSIX-platform Hooks). */
+/** Runs hooks of one kind, with the container's state on standard input (config.md, POSIX-platform Hooks). */
 export async function runHooks(
   config: OciConfig,
   kind: string,

@@ -26,7 +26,7 @@ import { compileProfile } from './seccomp.js';
 import type { OciConfig, OciProcess } from './spec.js';
 
 export interface CreateOptions {
-  /** Where the state of containers is kept. */
+  /** Directory for container state. */
   readonly state: string;
   readonly bundle: string;
   readonly pidFile?: string;
@@ -45,10 +45,10 @@ function readConfig(bundle: string): OciConfig {
 }
 
 /**
- * Makes a container whose process waits until it is started. The launcher leaves it running: whoever
- * adopts orphans here, as conmon and containerd's shim do, learns how it ends.
+ * Creates a container whose process waits to be started. The launcher leaves it running; the subreaper that adopts
+ * orphans here, such as conmon or containerd's shim, receives its exit status.
  *
- * @throws JailbuildError USAGE for what is not supported, LAUNCHER_FAILED
+ * @throws JailbuildError USAGE for unsupported configuration, LAUNCHER_FAILED
  */
 export async function createContainer(id: string, options: CreateOptions): Promise<void> {
   const config = readConfig(options.bundle);
@@ -69,7 +69,7 @@ export async function createContainer(id: string, options: CreateOptions): Promi
     };
     await saveContainer(directory, container);
     try {
-      // While the process waits, as the specification has it.
+      // Run while the process waits, as specified.
       for (const kind of ['prestart', 'createRuntime'])
         await runHooks(config, kind, stateOf(options.state, container));
     } catch (error) {
@@ -102,7 +102,7 @@ async function launch(
     ...['--', ...(spec.args ?? [])],
   ];
   if (spec.terminal && consoleSocket === undefined)
-    throw new JailbuildError('USAGE', 'a container with a terminal takes --console-socket');
+    throw new JailbuildError('USAGE', 'a container with a terminal requires --console-socket');
   const started = execa(locateLauncher(), args, {
     stdio: [
       ...(['inherit', 'inherit', 'inherit'] as const),
@@ -121,19 +121,19 @@ async function launch(
   if (pid === undefined || exitCode !== 0)
     throw new JailbuildError(
       'LAUNCHER_FAILED',
-      'the container could not be made; the launcher has said why',
+      'the container could not be created: see the message of the launcher',
     );
   return pid;
 }
 
-/** @throws JailbuildError USAGE for one that is not created */
+/** @throws JailbuildError USAGE if it is not in state created */
 export async function startContainer(state: string, id: string): Promise<void> {
   const container = loadContainer(state, id);
   await release(state, container);
   await runHooks(readConfig(container.bundle), 'poststart', stateOf(state, container));
 }
 
-/** @param all whether its other processes are meant as well, which takes its cgroup */
+/** @param all whether to signal its other processes too, which requires its cgroup */
 export function killContainer(
   state: string,
   id: string,
@@ -151,12 +151,12 @@ export function killContainer(
     try {
       if (pid !== container.pid) process.kill(pid, signal);
     } catch {
-      // It has ended.
+      // The process has ended.
     }
   }
 }
 
-/** @throws JailbuildError USAGE for one that runs, unless it is to be ended */
+/** @throws JailbuildError USAGE if it is running, unless `force` is set */
 export async function deleteContainer(state: string, id: string, force: boolean): Promise<void> {
   let container: Container;
   try {
@@ -178,14 +178,14 @@ export async function deleteContainer(state: string, id: string, force: boolean)
   try {
     await runHooks(readConfig(container.bundle), 'poststop', stopped);
   } catch (error) {
-    // The container is gone whatever they do.
+    // The container is gone whether or not its hooks fail.
     if (!(error instanceof JailbuildError)) throw error;
   }
 }
 
 export interface ExecOptions {
   readonly state: string;
-  /** A file with the process, as config.json has it. */
+  /** File with the process, in the format of config.json. */
   readonly processFile?: string;
   readonly detach: boolean;
   readonly pidFile?: string;
@@ -199,7 +199,7 @@ export interface ExecOptions {
 /**
  * Runs a further process in a container.
  *
- * @returns the exit status of the process; 0 for one that is left running
+ * @returns the exit status of the process; 0 if it is left running
  */
 export async function execInContainer(
   id: string,
@@ -237,7 +237,7 @@ export async function execInContainer(
   return 0;
 }
 
-/** The process of a file; or that of the container with another command. */
+/** Reads the process from a file, or combines the container's process with another command. */
 function execProcess(
   own: OciProcess,
   command: readonly string[],

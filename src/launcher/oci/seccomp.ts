@@ -5,10 +5,10 @@ import { outsideProgram } from '../../fs/outside-program.js';
 import type { OciSeccomp } from './spec.js';
 
 /**
- * Writes the filter of a profile in binary form. libseccomp makes it, in a program of its own: it knows the
- * system calls of every machine, and neither a parser nor that library has a place in the launcher.
+ * Writes the filter of a profile in binary form. A separate program generates it with libseccomp, which knows the
+ * system calls of every machine: neither a parser nor that library belongs in the privileged launcher.
  *
- * @param name of the profile, for messages
+ * @param name name of the profile in messages
  * @throws JailbuildError USAGE, LAUNCHER_MISSING
  */
 export async function compileProfile(
@@ -36,7 +36,7 @@ export async function compileProfile(
   await writeFile(file, stdout, { mode: 0o600 });
 }
 
-/** The lines that seccomp_compile reads. */
+/** Returns the lines that seccomp_compile reads. */
 export function profileLines(profile: OciSeccomp): string[] {
   const action = (name: string, number: number | undefined): string =>
     number === undefined || !/_(ERRNO|TRACE)$/.test(name) ? name : `${name}:${number}`;

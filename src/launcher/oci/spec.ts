@@ -1,4 +1,4 @@
-/** What this runtime reads of config.json (OCI runtime specification 1.0 and 1.1). */
+/** The parts of config.json that this runtime reads (OCI runtime specification 1.0 and 1.1). */
 export interface OciConfig {
   readonly ociVersion: string;
   readonly hostname?: string;

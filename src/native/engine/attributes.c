@@ -11,7 +11,7 @@
 #define ACCESS_ACL "system.posix_acl_access"
 #define DEFAULT_ACL "system.posix_acl_default"
 #define CAPABILITY "security.capability"
-/* The largest value and the largest list of names (xattr(7)). */
+/* Maximum size of a value and of a list of names (xattr(7)). */
 #define MAX_XATTRS (1 << 16)
 
 static bool begins_with(const char *text, const char *prefix)
@@ -20,8 +20,8 @@ static bool begins_with(const char *text, const char *prefix)
 }
 
 /*
- * What belongs to the file goes with it. Labels belong to the place, as its policy says; signatures of
- * EVM to one inode; others to the file system that made them.
+ * Returns whether an attribute is copied with its file. Labels are set by the destination's policy, EVM signatures are
+ * bound to one inode, and others are specific to their file system.
  */
 static bool is_copied(const char *name)
 {
@@ -118,7 +118,7 @@ static void copy_xattrs(struct worker *worker, int fd, int like)
 	}
 	if (list != names)
 		free(list);
-	/* What a record has to say of a program that gives rights; of others it says nothing. */
+	/* The record lists attributes only of programs with capabilities. */
 	if (has_capability)
 		reply_xattrs(worker, like);
 }
@@ -132,8 +132,8 @@ static void set_planned_xattrs(struct worker *worker, int fd, const struct attri
 }
 
 /*
- * The owner comes first, for chown(2) takes set-id bits and capabilities away; then the mode, of which
- * an ACL is the finer form; the times last.
+ * Sets the owner first, since chown(2) clears set-id bits and capabilities; then the mode, which an ACL refines; times
+ * last.
  */
 void set_attributes(struct worker *worker, int fd, const struct attributes *attributes, int like)
 {
@@ -174,7 +174,7 @@ static void set_owner_and_time(struct worker *worker, int directory, const char 
 		reply_warning(worker, "mtime", errno);
 }
 
-/* A link's own attributes are reached by name alone: from a working directory that is the thread's. */
+/* A link's own attributes can be set by name only, relative to a working directory private to this thread. */
 void set_link_attributes(struct worker *worker, int directory, const char *name,
 			 const struct attributes *attributes)
 {
@@ -192,7 +192,7 @@ void set_link_attributes(struct worker *worker, int directory, const char *name,
 	set_owner_and_time(worker, directory, name, attributes);
 }
 
-/* The node is in a directory that no one else can enter: there is no link in its place. */
+/* The node is in a directory that no one else can enter, so no link can replace it. */
 void set_node_attributes(struct worker *worker, int directory, const char *name,
 			 const struct attributes *attributes)
 {
@@ -201,7 +201,7 @@ void set_node_attributes(struct worker *worker, int directory, const char *name,
 		reply_warning(worker, "mode", errno);
 }
 
-/* What a directory above has as its default would else go to all that is made below. */
+/* Default ACLs of a parent directory would otherwise be inherited by everything made below. */
 void remove_acls(int fd)
 {
 	fremovexattr(fd, DEFAULT_ACL);

@@ -10,16 +10,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* What a block lists; src/jail/record/state-blocks.ts writes them. */
+/* Kinds of blocks; src/jail/record/state-blocks.ts writes them. */
 enum { HOST_FILES = 1, DIRECTORIES, ABSENT, LISTS, JAIL_ENTRIES };
 enum { ANY_OWNER = 1, HARD_LINK = 2 };
-/* The numbers of a file. */
+/* Numbers stored for each file. */
 enum { MODE, UID, GID, MTIME, SIZE, CTIME, DEV, INO, ROW };
 enum { FLAGS = CTIME };
-/* How far two times may be apart and be the same, in milliseconds. */
+/* Maximum difference between equal times, in milliseconds. */
 #define TOLERANCE 0.002
 
-/* A block: its type, the number of what it lists, numbers of each, and its strings, each with a NUL. */
+/* A block: its type, the number of items, numbers for each item, and NUL-terminated strings. */
 struct block {
 	int root;
 	uint32_t type, count;
@@ -35,18 +35,18 @@ static const char *take_name(struct block *block)
 	size_t length = strnlen(name, left);
 
 	if (length == left)
-		die("a block that is cut short");
+		die("a truncated block");
 	block->at += length + 1;
 	return name;
 }
 
-/* Node's floating-point milliseconds. */
+/* Converts a time to Node's floating-point milliseconds. */
 static double milliseconds(struct timespec time)
 {
 	return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
 }
 
-/* The names have no links on the way; the root itself is the empty one. */
+/* Names have no links on the way; the root itself is the empty name. */
 static int look(const struct block *block, const char *name, struct stat *stat)
 {
 	int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
@@ -82,7 +82,7 @@ static uint64_t nanoseconds(struct timespec time)
 	return (uint64_t)time.tv_sec * 1000000000U + (uint64_t)time.tv_nsec;
 }
 
-/* As the plan has it, and not changed since its record was made. */
+/* Returns whether an entry is as planned and unchanged since its record was written. */
 static bool is_jail_entry(struct block *block, const double *row)
 {
 	struct stat now, other;
@@ -160,7 +160,7 @@ static bool read_names(int fd, char ***names, size_t *count)
 	return is_read;
 }
 
-/* A directory, its names in the order of their bytes, and an empty one. */
+/* Reads a directory, its names in byte order, and an empty string. */
 static bool has_names(struct block *block)
 {
 	const char *path = take_name(block);
@@ -212,14 +212,14 @@ bool check_block(const struct operation *operation)
 	size_t length = operation->content_length;
 
 	if (length < 2 * sizeof(uint32_t))
-		die("a block that is cut short");
+		die("a truncated block");
 	memcpy(&block.type, bytes, sizeof(block.type));
 	memcpy(&block.count, bytes + sizeof(block.type), sizeof(block.count));
 	size_t at = 2 * sizeof(uint32_t);
 	if (block.type == HOST_FILES || block.type == JAIL_ENTRIES) {
 		size_t size = (size_t)block.count * ROW * sizeof(double);
 		if (size > length - at)
-			die("a block that is cut short");
+			die("a truncated block");
 		block.rows = bytes + at;
 		at += size;
 	}

@@ -9,10 +9,10 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* FICLONE of linux/fs.h, which musl's compiler does not find: _IOW(0x94, 9, int). */
+/* FICLONE from linux/fs.h, which musl's compiler does not find: _IOW(0x94, 9, int). */
 #define CLONE_FILE 0x40049409
 
-/* The last device whose files cannot be cloned to where the jail is. */
+/* The last device whose files could not be cloned to the jail's file system. */
 static _Atomic uint64_t no_clones_from = UINT64_MAX;
 
 static bool same_time(struct timespec a, struct timespec b)
@@ -20,7 +20,7 @@ static bool same_time(struct timespec a, struct timespec b)
 	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
-/* Shares the source's blocks, where the file system can (ioctl_ficlone(2)). */
+/* Shares the source's blocks if the file system supports it (ioctl_ficlone(2)). */
 static bool clone_file(int from, int to, dev_t device)
 {
 	if (atomic_load_explicit(&no_clones_from, memory_order_relaxed) == device)
@@ -50,11 +50,11 @@ int write_all(int fd, const uint8_t *bytes, size_t length, off_t offset)
 
 int close_written(int fd)
 {
-	/* The descriptor is closed whatever is returned, and an interruption is no failure. */
+	/* The descriptor is closed whatever close(2) returns; an interruption is not a failure. */
 	return close(fd) < 0 && errno != EINTR ? -1 : 0;
 }
 
-/* Copies by way of a buffer, for what copy_file_range(2) does not do. */
+/* Copies through a buffer where copy_file_range(2) does not work. */
 static enum outcome copy_through_buffer(struct worker *worker, int from, int to, off_t start, off_t end)
 {
 	while (start < end) {
@@ -78,7 +78,7 @@ static enum outcome copy_through_buffer(struct worker *worker, int from, int to,
 
 static enum outcome copy_range(struct worker *worker, int from, int to, off_t start, off_t end)
 {
-	/* For what fits into the buffer, two plain calls are cheaper. */
+	/* For content that fits into the buffer, two plain calls are cheaper. */
 	if (end - start <= (off_t)sizeof(worker->buffer))
 		return copy_through_buffer(worker, from, to, start, end);
 	while (start < end) {
@@ -92,13 +92,13 @@ static enum outcome copy_range(struct worker *worker, int from, int to, off_t st
 			continue;
 		if (count < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
 			return FAILED_IN_JAIL;
-		/* Another file system, an old kernel, or an error whose side the plain calls tell. */
+		/* Another file system, an old kernel, or an error whose side the plain calls can tell. */
 		return copy_through_buffer(worker, from, to, start, end);
 	}
 	return DONE;
 }
 
-/* Copies what is data, so that holes stay holes (lseek(2)). */
+/* Copies data only, so that holes stay holes (lseek(2)). */
 static enum outcome copy_data(struct worker *worker, int from, int to, const struct stat *stat)
 {
 	off_t size = stat->st_size;
@@ -143,7 +143,7 @@ static bool same_content(struct worker *worker, int from, int to, off_t size)
 	return true;
 }
 
-/* Gives the source itself a name in the jail; by its descriptor, so that it is the file looked at. */
+/* Hard-links the source into the jail, by its descriptor, so that it is the file that was checked. */
 static bool link_source(int from, int parent, const char *name)
 {
 	char self[32];
@@ -182,14 +182,14 @@ static enum outcome copy_opened(struct worker *worker, int from, const struct op
 	if (outcome == DONE && (after.st_size != before.st_size ||
 				!same_time(after.st_mtim, before.st_mtim)))
 		outcome = SOURCE_CHANGED;
-	/* A further hard link changes the inode too, and nothing that was copied. */
+	/* A new hard link also changes the inode's change time, but not the copied content. */
 	if (outcome == DONE && !same_time(after.st_ctim, before.st_ctim) &&
 	    !same_content(worker, from, to, before.st_size))
 		outcome = SOURCE_CHANGED;
 	int error = errno;
 	if (outcome == DONE)
 		set_attributes(worker, to, &operation->attributes, from);
-	/* The disk works while other files are copied and the jail is verified; syncfs(2) then waits for less. */
+	/* Starts writing to disk while other files are copied and the jail is verified, so that syncfs(2) waits less. */
 	if (outcome == DONE && operation->write_back)
 		sync_file_range(to, 0, 0, SYNC_FILE_RANGE_WRITE);
 	if (close_written(to) < 0 && outcome == DONE) {
@@ -202,7 +202,7 @@ static enum outcome copy_opened(struct worker *worker, int from, const struct op
 
 enum outcome copy_file(struct worker *worker, const struct operation *operation)
 {
-	/* Not to wait for the writer of what has become a fifo. */
+	/* Do not wait for a writer if the file has become a fifo. */
 	int from = open_source(operation->to, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 
 	if (from < 0)

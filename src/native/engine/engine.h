@@ -1,7 +1,7 @@
 /*
- * Carries out what the jail's writer decides. Requests come on standard input, replies go to standard
- * output; src/jail/engine/native.ts is the other end, and describes both. All that is done is done below two
- * directories, which are held open: the base, which is written to, and the source root, which is read.
+ * The native writer carries out operations that the jail's writer decides. It reads requests from standard input and
+ * writes replies to standard output; src/jail/engine/native.ts is the other end, protocol.ts describes the format. Operations stay
+ * below two directories that are held open: the base, which is written to, and the source root, which is read.
  */
 #ifndef ENGINE_H
 #define ENGINE_H
@@ -48,23 +48,23 @@ struct attributes {
 	uid_t uid;
 	gid_t gid;
 	struct timespec mtime;
-	/* Relative to the source root: what extended attributes are copied from; NULL for nothing. */
+	/* File to copy extended attributes from, relative to the source root; NULL for none. */
 	const char *like;
 	struct xattr *xattrs;
 	uint32_t xattr_count;
 };
 
-/* One operation. Strings and bytes lie in the request that it came with. */
+/* One operation. Strings and bytes point into its request. */
 struct operation {
 	uint8_t type;
-	/* mkdir: may exist; lock: wait; copy: share; check: of the jail. */
+	/* mkdir: may exist; lock: wait; copy: share; check: in the jail. */
 	bool flag;
-	/* copy: begin to write to the disk. */
+	/* copy: start writing to disk. */
 	bool write_back;
 	const char *path;
-	/* The source of a copy, the target of a link, the new name of a rename. */
+	/* Source of a copy, target of a link, or new name of a rename. */
 	const char *to;
-	/* Of a copy, in bytes; of a check, when the record was made, in nanoseconds. */
+	/* Size of a copy in bytes; for a check, the time of the record in nanoseconds. */
 	uint64_t size;
 	struct timespec source_mtime;
 	mode_t node_type;
@@ -74,19 +74,19 @@ struct operation {
 	struct attributes attributes;
 };
 
-/* Operations that came together. The request's bytes are the job's. */
+/* Operations of one request. The job owns the request's bytes. */
 struct job {
 	struct job *next;
 	uint32_t run, number, count;
 	bool ordered;
-	/* Whether a signal may end the run: what takes back another's work goes on. */
+	/* Whether a signal may end the run; undoing earlier work continues. */
 	bool interruptible;
-	/* The pool's, under its lock. */
+	/* Protected by the pool's lock. */
 	uint64_t serial;
 	uint32_t claimed, running;
 	/* Written under the pool's lock, read without it. */
 	_Atomic bool stopped;
-	/* Stopped by a signal, of which who asks may not know yet. */
+	/* Stopped by a signal that the client may not have received yet. */
 	bool interrupted;
 	uint8_t *bytes;
 	struct operation *operations;
@@ -94,28 +94,28 @@ struct job {
 
 enum outcome { DONE, FAILED_IN_JAIL, FAILED_AT_SOURCE, SOURCE_CHANGED };
 
-/* A thread's state. */
+/* State of a worker thread. */
 struct worker {
 	const struct job *job;
-	/* The serial of the job that `directory` was looked up for. */
+	/* Serial of the job for which `directory` was looked up. */
 	uint64_t serial;
 	uint32_t index;
-	/* The last directory below the base that was looked up. */
+	/* The last directory looked up below the base. */
 	char directory[4096];
 	int directory_fd;
-	/* Whether this thread has a working directory of its own. */
+	/* Whether this thread has its own working directory. */
 	bool own_cwd;
 	uint8_t buffer[1 << 17];
 };
 
 /* serve.c */
 extern int base_fd, source_fd;
-/* Why there is no base. */
+/* The errno if the base could not be opened. */
 extern int base_error;
-/* The most that a request may have, in bytes. */
+/* Maximum size of a request in bytes. */
 #define MAX_REQUEST (1U << 30)
 void prepare_to_serve(void);
-/* Takes one request, whose bytes become the engine's. */
+/* Carries out one request and takes ownership of its bytes. */
 void serve(uint8_t *bytes, size_t length);
 
 /* die.c */
@@ -135,7 +135,7 @@ void post_job(struct job *job);
 void stop_run(uint32_t run);
 /* Stops every run that a signal may end. */
 void interrupt_runs(void);
-/* Waits for what is being carried out and drops the rest; then there may be more. */
+/* Waits for running operations and drops the rest; new jobs may follow. */
 void drop_jobs(void);
 void finish_jobs(void);
 
@@ -143,17 +143,17 @@ void finish_jobs(void);
 void reply_outcome(const struct worker *worker, enum outcome outcome, int error);
 void reply_warning(const struct worker *worker, const char *attribute, int error);
 void reply_data(const struct worker *worker, const uint8_t *data, size_t length);
-/* The error is ECANCELED for a job that a signal has ended, or 0. */
+/* The errno is ECANCELED for a job ended by a signal, otherwise 0. */
 void reply_end(uint32_t job, int error);
 void reply_flush(void);
 /*
- * Where replies go. If writing there would block, they are kept, and what is told is called, once for
- * each time that something begins to be kept.
+ * Sets the descriptor for replies. If writing would block, replies are kept, and `told` is called each time the first
+ * reply is kept.
  */
 void reply_to(int fd, void (*told)(void));
 bool replies_are_kept(void);
 
-/* operation.c: returns whether it was done, after telling the outcome */
+/* operation.c: reports the outcome and returns whether the operation succeeded */
 bool carry_out(struct worker *worker, const struct operation *operation);
 
 /* walk.c: descriptors or -1 with errno */
@@ -163,16 +163,16 @@ int open_source(const char *path, int flags);
 int open_parent(struct worker *worker, const char *path, const char **name);
 void forget_directory(struct worker *worker);
 
-/* check.c: whether all that a block lists is as it says */
+/* check.c: returns whether everything a block lists is unchanged */
 bool check_block(const struct operation *operation);
 
 /* copy.c */
 enum outcome copy_file(struct worker *worker, const struct operation *operation);
 int write_all(int fd, const uint8_t *bytes, size_t length, off_t offset);
-/* Closes what was written; only now may a file system tell that it could not write (close(2)). */
+/* Closes a written file; a file system may report write errors only now (close(2)). */
 int close_written(int fd);
 
-/* extents.c: replies with the data of a sparse source; 0, or -1 with errno */
+/* extents.c: finds the data of a sparse source; returns 0, or -1 with errno */
 bool find_data(int fd, off_t *at, off_t *end, off_t size);
 int list_extents(struct worker *worker, const char *source);
 
@@ -184,7 +184,7 @@ void set_node_attributes(struct worker *worker, int directory, const char *name,
 			 const struct attributes *attributes);
 void set_directory_attributes(struct worker *worker, int fd, const struct attributes *attributes);
 int list_xattrs(struct worker *worker, const char *source);
-/* Replies with all extended attributes of a file that has capabilities. */
+/* Replies with all extended attributes of a file with capabilities. */
 void tell_capability(struct worker *worker, int fd);
 void remove_acls(int fd);
 

@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* So many parts of one file are told; what follows the last is told as data. */
+/* Maximum number of extents reported for one file; the rest is reported as data. */
 #define MAX_EXTENTS 4096
 
 /*
- * Finds the next data from an offset on, before the file's size (lseek(2)). Where the file system does not
- * tell, all is data. Returns false if there is none.
+ * Finds the next data from an offset on, up to the file's size (lseek(2)). If the file system does not report holes,
+ * everything is data. Returns false if there is no more.
  */
 bool find_data(int fd, off_t *at, off_t *end, off_t size)
 {
@@ -35,7 +35,7 @@ static void put_long(uint8_t *at, uint64_t value)
 		at[i] = (uint8_t)(value >> (8 * i));
 }
 
-/* Replies with the start and end of each part that has data, in eight bytes each. */
+/* Replies with the start and end of each data extent, eight bytes each. */
 int list_extents(struct worker *worker, const char *source)
 {
 	struct stat stat;

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-/* Whether what the worker is at is no longer wanted. */
+/* Returns whether the worker's job has been stopped. */
 bool is_stopped(const struct worker *worker)
 {
 	return worker->job->stopped;

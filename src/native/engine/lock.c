@@ -7,10 +7,10 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-/* How often a lock that another process has is tried: blocking could not be broken off. */
+/* Interval between attempts at a lock that another process holds: a blocking call could not be interrupted. */
 static const struct timespec interval = { 0, 50 * 1000 * 1000 };
 
-/* Locks are taken by one worker at a time, since what they protect waits for them. */
+/* Only one worker takes locks at a time, since the other operations wait for them. */
 static int *locks;
 static size_t lock_count;
 
@@ -41,7 +41,7 @@ static int open_own_directory(int parent, const char *name)
 	if (made)
 		remove_acls(fd);
 	if (fstat(fd, &stat) == 0) {
-		/* One that others may enter to write is no place for what becomes root's files. */
+		/* A directory that others may write to must not hold root's files. */
 		if (stat.st_uid == geteuid() && (stat.st_mode & 022) == 0)
 			return fd;
 		errno = EPERM;
@@ -61,14 +61,14 @@ static bool is_still_there(int parent, const char *name, int fd)
 }
 
 /*
- * The descriptor stays open, and with it the lock, until the session or the process ends. Who had the lock before may
- * have renamed or removed the directory: then there is another one to lock.
+ * The descriptor stays open, and the lock with it, until the session or the process ends. The previous owner of the
+ * lock may have renamed or removed the directory: then lock the new one.
  */
 int lock_directory(struct worker *worker, int parent, const char *name, bool wait)
 {
 	for (;;) {
 		int fd = open_own_directory(parent, name);
-		/* Removed between being found and being opened. */
+		/* Removed after it was found and before it was opened. */
 		if (fd < 0 && errno == ENOENT && wait)
 			continue;
 		if (fd < 0)
@@ -78,7 +78,7 @@ int lock_directory(struct worker *worker, int parent, const char *name, bool wai
 			if (error == EINTR)
 				continue;
 			if (error != EWOULDBLOCK) {
-				/* A file system without locks: better no lock than no jail. */
+				/* The file system does not support locks: build without one. */
 				reply_warning(worker, "lock", error);
 				hold(fd);
 				return 0;

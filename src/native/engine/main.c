@@ -20,7 +20,7 @@ static bool read_exactly(uint8_t *bytes, size_t length)
 	return true;
 }
 
-/* Serves whoever has the other ends of the standard streams, until its end. */
+/* Serves the process at the other end of the standard streams until it ends. */
 int main(void)
 {
 	uint8_t head[4];
@@ -29,7 +29,7 @@ int main(void)
 	while (read_exactly(head, sizeof(head))) {
 		uint32_t length = parse_number(head, sizeof(head));
 		if (length == 0 || length > MAX_REQUEST)
-			die("a request of no good length");
+			die("a request of invalid length");
 		uint8_t *bytes = malloc(length);
 		if (bytes == NULL)
 			die("out of memory");

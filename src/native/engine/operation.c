@@ -8,7 +8,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-/* renameat2(2), which musl has only since 1.2.5. */
+/* Flags of renameat2(2), which musl defines only since 1.2.5. */
 enum { NOREPLACE = 1, EXCHANGE = 2 };
 
 static int call_renameat2(int from, const char *name, int to, const char *new_name, unsigned flags)
@@ -16,7 +16,7 @@ static int call_renameat2(int from, const char *name, int to, const char *new_na
 	return (int)syscall(SYS_renameat2, from, name, to, new_name, flags);
 }
 
-/* File systems need not know the flags; then the test and the rename are two steps. */
+/* File systems may not support the flag; then the test and the rename are two steps. */
 static int rename_to_new(int from, const char *name, int to, const char *new_name)
 {
 	struct stat stat;
@@ -32,7 +32,7 @@ static int rename_to_new(int from, const char *name, int to, const char *new_nam
 	return renameat(from, name, to, new_name);
 }
 
-/* Without the flag, the old file gets a second name first, and so takes the new one's place. */
+/* Without the flag, gives the old file a second name first and then replaces it. */
 static int exchange(int from, const char *name, int to, const char *other)
 {
 	char old[272];
@@ -53,7 +53,7 @@ static int exchange(int from, const char *name, int to, const char *other)
 	return renameat(from, old, from, name);
 }
 
-/* Operations with two paths: the second directory is looked up anew, for a worker keeps but one. */
+/* Carries out operations with two paths. Looks up the second directory anew, since a worker caches only one. */
 static int with_two(struct worker *worker, const struct operation *operation)
 {
 	const char *name, *other;
@@ -120,7 +120,7 @@ static int write_file(struct worker *worker, int parent, const char *name,
 	return result;
 }
 
-/* Whose rights do not suffice for a device may still want the rest of the jail. */
+/* Without the privilege to make devices, the rest of the jail is still built. */
 static int make_node(struct worker *worker, int parent, const char *name,
 		     const struct operation *operation)
 {
@@ -190,7 +190,7 @@ static int with_one(struct worker *worker, const struct operation *operation)
 	default:
 		break;
 	}
-	/* What follows may take the directory away that the worker remembers. */
+	/* The operation may remove the directory that the worker has cached. */
 	int result;
 	switch (operation->type) {
 	case OP_RMDIR:
@@ -220,7 +220,7 @@ bool carry_out(struct worker *worker, const struct operation *operation)
 
 	errno = base_error;
 	if (operation->type == OP_XATTRS || operation->type == OP_EXTENTS) {
-		/* One that cannot be read is no reason not to look at the others. */
+		/* An unreadable source does not keep others from being listed. */
 		result = operation->type == OP_XATTRS ? list_xattrs(worker, operation->path) :
 							list_extents(worker, operation->path);
 		outcome = result == 0 ? DONE : FAILED_AT_SOURCE;

@@ -8,22 +8,22 @@
 #include <unistd.h>
 
 #define MAX_WORKERS 8
-/* Fewer operations are done by one thread before others have started. */
+/* Minimum number of operations before other threads are woken. */
 #define WORTH_SHARING 16
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-/* Broadcast when there may be something to claim, or nothing left. */
+/* Broadcast when an operation may be claimed, or none is left. */
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static struct job *first, *last;
 static uint32_t workers, stopped_run;
 static uint64_t posted;
-/* A signal has come to end what may be ended: what is still to be posted of that, as well. */
+/* A signal has arrived: interruptible jobs end, including those still to be posted. */
 static bool interrupted;
 static bool ending;
 
 /*
- * Finds something to do, under the lock. Jobs are taken in their order; one that is ordered waits for
- * all before it, is followed by none before it is done, and has one operation done at a time.
+ * Finds an operation to run, under the lock. Jobs are taken in order. An ordered job waits for all before it, blocks
+ * those after it, and runs one operation at a time.
  */
 static struct job *claim(uint32_t *index)
 {
@@ -43,7 +43,7 @@ static struct job *claim(uint32_t *index)
 	return NULL;
 }
 
-/* Takes jobs that are done off the list, under the lock. */
+/* Removes completed jobs from the list, under the lock. */
 static void retire(void)
 {
 	for (struct job **link = &first; *link != NULL;) {
@@ -63,7 +63,7 @@ static void retire(void)
 		last = NULL;
 }
 
-/* After a failure, or when asked to stop, nothing more of the same run is begun. */
+/* After a failure or a stop request, starts no more operations of the run. */
 static void stop_jobs(uint32_t run)
 {
 	stopped_run = run;
@@ -108,7 +108,7 @@ static void *work(void *argument)
 			job->claimed = job->count;
 		bool was_last = job->running == 0 && job->claimed == job->count;
 		if (was_last || !done) {
-			/* The next one may lie where this one does. */
+			/* The next job may be allocated at the same address. */
 			worker->job = NULL;
 			retire();
 			pthread_cond_broadcast(&changed);
@@ -131,7 +131,7 @@ static uint32_t wanted_workers(const struct job *job)
 void post_job(struct job *job)
 {
 	pthread_t thread;
-	/* A job of a run that has failed is gone as soon as it is posted. */
+	/* A job of a failed run may be freed as soon as it is posted. */
 	uint32_t wanted = wanted_workers(job);
 
 	pthread_mutex_lock(&lock);
@@ -213,12 +213,12 @@ void drop_jobs(void)
 	pthread_mutex_unlock(&lock);
 }
 
-/* Ends after the operations that are being carried out; those not begun are left. */
+/* Ends after running operations; discards those not started. */
 void finish_jobs(void)
 {
 	pthread_mutex_lock(&lock);
 	ending = true;
 	stop_all();
 	wait_until_idle();
-	/* The process ends with the lock held: no thread begins anything more. */
+	/* The process exits while holding the lock, so that no thread starts anything more. */
 }

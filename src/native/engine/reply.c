@@ -7,12 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What replies say; the first four are outcomes. */
+/* Kinds of replies; the first four are outcomes. */
 enum { REPLY_WARNING = 4, REPLY_DATA, REPLY_END };
 
-/* Replies are gathered: a write for each would cost more than many an operation. */
+/* Replies are buffered: a write for each would cost more than many operations. */
 #define GATHERED (1 << 14)
-/* The part of an emptied buffer that is worth keeping. */
+/* Size up to which an emptied buffer is kept. */
 #define KEPT (1 << 20)
 
 static uint8_t *buffer;
@@ -41,7 +41,7 @@ static void flush(void)
 				tell_kept();
 			break;
 		}
-		/* Without anyone to tell, there is nothing to do; a front goes on to learn why. */
+		/* If the client has gone, there is nothing left to do; a front continues, to learn why. */
 		if (count < 0 && tell_kept == NULL)
 			_exit(1);
 		if (count < 0)

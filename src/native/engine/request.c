@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What is left of a request. Numbers are little-endian. */
+/* The unread part of a request. Numbers are little-endian. */
 struct cursor {
 	uint8_t *at;
 	size_t left;
@@ -13,7 +13,7 @@ struct cursor {
 static uint8_t *take(struct cursor *cursor, size_t length)
 {
 	if (length > cursor->left)
-		die("a request that is cut short");
+		die("a truncated request");
 	uint8_t *at = cursor->at;
 	cursor->at += length;
 	cursor->left -= length;
@@ -39,7 +39,7 @@ static uint64_t take_long(struct cursor *cursor)
 	return low | (uint64_t)take_number(cursor) << 32;
 }
 
-/* A length, so many bytes, and a NUL. */
+/* Reads a length, that many bytes, and a NUL. */
 static const char *take_string(struct cursor *cursor)
 {
 	uint32_t length = take_number(cursor);
@@ -50,7 +50,7 @@ static const char *take_string(struct cursor *cursor)
 	return text;
 }
 
-/* A relative path whose components are names: nothing in it leads up or starts again at the root. */
+/* Reads a relative path without `.`, `..` or empty components. */
 static const char *take_path(struct cursor *cursor)
 {
 	const char *path = take_string(cursor);
@@ -60,7 +60,7 @@ static const char *take_path(struct cursor *cursor)
 		bool dots = (length == 1 && name[0] == '.') ||
 			    (length == 2 && name[0] == '.' && name[1] == '.');
 		if (length == 0 || dots)
-			die("a path that is not relative and plain");
+			die("a path that is absolute or not normalized");
 		name += length;
 		if (*name == '\0')
 			return path;
@@ -92,7 +92,7 @@ static void take_attributes(struct cursor *cursor, struct attributes *attributes
 		return;
 	uint32_t count = take_number(cursor);
 	if (count > cursor->left / 9)
-		die("more extended attributes than there can be");
+		die("too many extended attributes");
 	attributes->xattrs = calloc(count + 1, sizeof(*attributes->xattrs));
 	if (attributes->xattrs == NULL)
 		die("out of memory");
@@ -196,7 +196,7 @@ struct job *parse_job(uint8_t *bytes, size_t length)
 	job->interruptible = flags & 2;
 	job->count = take_number(&cursor);
 	if (job->count > cursor.left / 2)
-		die("more operations than there can be");
+		die("too many operations");
 	job->operations = calloc(job->count + 1, sizeof(*job->operations));
 	if (job->operations == NULL)
 		die("out of memory");
@@ -210,13 +210,13 @@ uint32_t parse_number(const uint8_t *bytes, size_t length)
 	uint8_t copy[4];
 
 	if (length < sizeof(copy))
-		die("a request that is cut short");
+		die("a truncated request");
 	memcpy(copy, bytes, sizeof(copy));
 	struct cursor cursor = { copy, sizeof(copy) };
 	return take_number(&cursor);
 }
 
-/* The strings are the caller's as long as the bytes are. */
+/* The strings are valid as long as the caller keeps the bytes. */
 void parse_begin(uint8_t *bytes, size_t length, const char **base, const char **source_root)
 {
 	struct cursor cursor = { bytes, length };

@@ -28,13 +28,13 @@ static void begin(uint8_t *bytes, size_t length)
 
 	parse_begin(bytes, length, &base, &source_root);
 	close_directories();
-	/* The links of both paths were followed by who asks. */
+	/* The client resolved the links of both paths. */
 	base_fd = open_beneath(AT_FDCWD, base, O_RDONLY | O_DIRECTORY);
 	base_error = errno;
 	source_fd = open_beneath(AT_FDCWD, source_root, O_PATH | O_DIRECTORY);
 }
 
-/* Gives up what belongs to one session: a front serves several, one after the other. */
+/* Releases everything of one session: a front serves several in turn. */
 static void end_session(uint32_t job)
 {
 	drop_jobs();
@@ -44,8 +44,8 @@ static void end_session(uint32_t job)
 }
 
 /*
- * The one who asks decides when to end, and undoes what was begun: signals from a terminal, which reach
- * both, must not end us first. Its own end is the end of our input.
+ * The client decides when to end and undoes unfinished work, so signals from a terminal, which reach both processes,
+ * must not end this one first. When the client ends, the input ends.
  */
 static void ignore_signals(void)
 {

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Removes all that is in a directory, whose descriptor it closes. */
+/* Removes everything in a directory and closes its descriptor. */
 static int empty_opened(int fd)
 {
 	DIR *directory = fdopendir(fd);
@@ -44,14 +44,14 @@ int remove_content(int directory, const char *name)
 	return fd < 0 ? -1 : empty_opened(fd);
 }
 
-/* Removes an entry, and first, if it is a directory, all that is in it. Links are not followed. */
+/* Removes an entry; for a directory, its content first. Does not follow links. */
 int remove_entry(int directory, const char *name)
 {
 	if (unlinkat(directory, name, 0) == 0 || errno == ENOENT)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return -1;
-	/* A directory that only its owner's chmod(2) opens again was made so by a plan. */
+	/* A plan may have made a directory that even its owner must chmod(2) before entering. */
 	if (remove_content(directory, name) < 0) {
 		if (errno != EACCES || fchmodat(directory, name, 0700, AT_SYMLINK_NOFOLLOW) < 0)
 			return -1;

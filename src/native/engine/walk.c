@@ -7,7 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* openat2(2), which the C library's headers need not have. */
+/* openat2(2), which the C library's headers may lack. */
 #ifndef SYS_openat2
 #define SYS_openat2 437
 #endif
@@ -25,7 +25,7 @@ static int call_openat2(int root, const char *path, int flags, uint64_t resolve)
 	return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
 }
 
-/* Kernels before 5.6 have none, and some sandboxes refuse it. */
+/* Kernels before 5.6 lack it, and some sandboxes refuse it. */
 void probe_openat2(void)
 {
 	int fd = call_openat2(AT_FDCWD, "/", O_PATH | O_DIRECTORY, NO_SYMLINKS);
@@ -35,7 +35,7 @@ void probe_openat2(void)
 		close(fd);
 }
 
-/* Opens component after component, each of which must be a directory and no link. */
+/* Opens a path component by component; each must be a directory and not a link. */
 static int walk(int root, const char *path, int flags)
 {
 	int at = *path == '/' ? open("/", O_PATH | O_DIRECTORY | O_CLOEXEC) : root;
@@ -65,10 +65,7 @@ static int walk(int root, const char *path, int flags)
 	}
 }
 
-/*
- * Opens what is there below a directory, through no symbolic link, whatever others do to the tree
- * meanwhile.
- */
+/* Opens an existing path below a directory, following no symbolic links, whatever others do to the tree meanwhile. */
 int open_beneath(int root, const char *path, int flags)
 {
 	if (!has_openat2)
@@ -77,7 +74,7 @@ int open_beneath(int root, const char *path, int flags)
 	return call_openat2(root, path, flags, beneath | NO_SYMLINKS | NO_MAGICLINKS);
 }
 
-/* Opens a source: a plan names it without links, so that one on the way was put there since. */
+/* Opens a source. Plans name sources without links, so a link on the way was created since. */
 int open_source(const char *path, int flags)
 {
 	return open_beneath(source_fd, path, flags);
@@ -91,8 +88,8 @@ void forget_directory(struct worker *worker)
 }
 
 /*
- * The directory that an entry is in, and the entry's name there. The descriptor is the worker's, and
- * good until the next call with another directory.
+ * Opens the directory that contains an entry and returns the entry's name. The worker owns the descriptor, which is
+ * valid until the next call for another directory.
  */
 int open_parent(struct worker *worker, const char *path, const char **name)
 {

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* So that replies are seldom kept (pipe(7)); what an unprivileged user may have. */
+/* Large enough that replies are rarely kept back (pipe(7)); the maximum for unprivileged users. */
 #define PIPE_SIZE (1 << 20)
 
 void open_channel(struct channel *channel)
@@ -24,12 +24,12 @@ void open_channel(struct channel *channel)
 	channel->to_requests = requests[1];
 	channel->replies = replies[1];
 	channel->to_replies = replies[0];
-	/* Neither end may wait for the other while that one waits for it. */
+	/* Neither end may block while the other waits for it. */
 	fcntl(channel->requests, F_SETFL, O_NONBLOCK);
 	fcntl(channel->replies, F_SETFL, O_NONBLOCK);
 }
 
-/* A request as far as it has come. */
+/* A request received so far. */
 struct incoming {
 	uint8_t head[4];
 	size_t count;
@@ -37,7 +37,7 @@ struct incoming {
 	uint32_t length;
 };
 
-/* Takes all requests that are there. Returns false at their end. */
+/* Reads all available requests. Returns false at their end. */
 static bool take_requests(int fd, struct incoming *incoming)
 {
 	for (;;) {
@@ -62,7 +62,7 @@ static bool take_requests(int fd, struct incoming *incoming)
 		}
 		incoming->length = parse_number(incoming->head, sizeof(incoming->head));
 		if (incoming->length == 0 || incoming->length > MAX_REQUEST)
-			die("a request of no good length");
+			die("a request of invalid length");
 		incoming->bytes = malloc(incoming->length);
 		if (incoming->bytes == NULL)
 			die("out of memory");
@@ -79,7 +79,7 @@ static void wake(void)
 		return;
 }
 
-/* The engine's preparations are only made if there is something to do. */
+/* Prepares the engine only when the first request arrives. */
 static void begin_to_serve(int replies)
 {
 	wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -122,7 +122,7 @@ int serve_channel(const struct channel *channel, pid_t node, int signals)
 	}
 	if (serving)
 		finish_jobs();
-	/* Node has closed its end, and is about to end itself. */
+	/* Node has closed its end and is about to exit. */
 	for (;;) {
 		struct pollfd fd = { .fd = signals, .events = POLLIN };
 		pid_t waited = waitpid(node, &status, WNOHANG);

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* As env(1) has it without PATH. */
+/* The default of env(1) without PATH. */
 #define DEFAULT_PATH "/bin:/usr/bin"
 
 static bool is_program(const char *path)

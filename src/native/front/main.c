@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Commands that write no jail and read none by the writer: Node takes our place. */
+/* Commands that do not use the writer: Node replaces this process. */
 static bool is_without_writer(const char *word)
 {
 	static const char *const words[] = { "run",	 "ps",	 "exec",  "diff",    "oci-runtime", "trace",
@@ -33,7 +33,7 @@ static bool is_verbose(int argc, char **argv)
 	return false;
 }
 
-/* `node jailbuild.cjs WORD...`, or the same from a snapshot. */
+/* Sets the words `node jailbuild.cjs WORD...`, or the same from a snapshot. */
 static void set_words(struct start *start, int argc, char **argv)
 {
 	static char script[PATH_MAX + 16], blob[PATH_MAX];
@@ -56,13 +56,13 @@ static void set_words(struct start *start, int argc, char **argv)
 		*word++ = argv[i];
 }
 
-/* Ends as Node has: by the same signal, so that a shell sees what it would see of Node. */
+/* Exits as Node did, by the same signal if it was killed, so that a shell sees Node's status. */
 static int end_as(int status)
 {
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
 	int signal_ = WTERMSIG(status);
-	/* The core is Node's. */
+	/* Node has dumped core, this process must not. */
 	static const struct rlimit none = { 0, 0 };
 	setrlimit(RLIMIT_CORE, &none);
 	signal(signal_, SIG_DFL);
@@ -71,7 +71,7 @@ static int end_as(int status)
 	return 128 + signal_;
 }
 
-/* What is opened later must not take the place of a standard stream; Node does the same. */
+/* Files opened later must not become standard streams; Node does the same. */
 static void open_standard_streams(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
@@ -90,7 +90,7 @@ int main(int argc, char **argv)
 	run_as_before(&start, argc, argv);
 	find_node(start.node);
 	tune_memory(&start);
-	/* What `jailbuild optimize` asks for. */
+	/* Called by `jailbuild optimize`. */
 	if (argc == 3 && strcmp(argv[1], "--build-snapshot") == 0)
 		return make_snapshot(&start, argv[2]);
 	set_words(&start, argc, argv);

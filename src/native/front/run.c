@@ -15,14 +15,13 @@
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif
-/* CLOSE_RANGE_CLOEXEC, since Linux 5.11: run needs 5.12. */
+/* CLOSE_RANGE_CLOEXEC, since Linux 5.11; run requires 5.12. */
 #define CLOSE_ON_EXEC 4U
 
 /*
- * `jailbuild run ROOT [-- COMMAND]` without options starts the launcher with words that depend on the jail's
- * record alone. Node, which reads the record, keeps them for root (cli/remembered-launch.ts), outside of the
- * jail, since what runs there as root could otherwise choose its own rights. As long as the record is the
- * same file, they are the same.
+ * Without options, `jailbuild run ROOT [-- COMMAND]` starts the launcher with arguments that depend only on the jail's
+ * record. Node, which reads the record, stores them for root (cli/remembered-launch.ts), outside the jail, since root
+ * inside could otherwise choose its own rights. They are valid as long as the record is the same file.
  */
 #define DIRECTORY "/var/cache/jailbuild/launch"
 #define SCHEMA "jailbuild.launch/1"
@@ -77,7 +76,7 @@ static bool is_safe_place(void)
 	return is_roots_directory(AT_FDCWD, path);
 }
 
-/* As `path.resolve` of Node leaves it. */
+/* Returns whether a path is in the form that Node's `path.resolve` returns. */
 static bool is_resolved(const char *path)
 {
 	size_t length;
@@ -93,7 +92,7 @@ static bool is_resolved(const char *path)
 	return true;
 }
 
-/* FNV-1a, for a name; whose it is stands in the file. */
+/* FNV-1a, for the file's name; its content identifies the root. */
 static uint64_t hash_path(const char *path)
 {
 	uint64_t hash = 0xcbf29ce484222325U;
@@ -103,7 +102,7 @@ static uint64_t hash_path(const char *path)
 	return hash;
 }
 
-/* The text that jail/record/record.ts has for a file. */
+/* Writes a file's stamp as jail/record/record.ts does. */
 static void write_stamp(char *text, size_t size, const struct stat *stat)
 {
 	snprintf(text, size, "%llu:%llu:%lld:%lld%09ld:%lld%09ld", (unsigned long long)stat->st_dev,
@@ -112,7 +111,7 @@ static void write_stamp(char *text, size_t size, const struct stat *stat)
 		 stat->st_ctim.tv_nsec);
 }
 
-/* False if there is no record, or one that root does not trust. */
+/* Writes the stamp of the record; returns false if there is none or root does not trust it. */
 static bool stamp_record(const char *root, char *text, size_t size)
 {
 	struct stat stat;
@@ -151,7 +150,7 @@ static bool read_words(const char *root, struct fields *fields)
 	return true;
 }
 
-/* Whether the words are of this program, this root and its present record. */
+/* Returns whether the stored arguments belong to this program, this root and its current record. */
 static bool are_current(const struct start *start, const char *root, struct fields *fields)
 {
 	char path[PATH_MAX + 16], stamp[160];
@@ -166,7 +165,7 @@ static bool are_current(const struct start *start, const char *root, struct fiel
 	return stamp_record(root, stamp, sizeof(stamp)) && next_is(fields, stamp);
 }
 
-/* The variable TERM stands without a value, for it is that of each run. */
+/* TERM is stored without a value, since each run has its own. */
 static char *with_value(const char *variable)
 {
 	char *text = NULL;
@@ -176,7 +175,7 @@ static char *with_value(const char *variable)
 	return asprintf(&text, "TERM=%s", getenv("TERM")) < 0 ? NULL : text;
 }
 
-/* A number and as many fields; NULL if there are fewer. `spare` places are left behind them. */
+/* Reads a number and that many fields; returns NULL if there are fewer. Leaves `spare` places after them. */
 static char **take_list(struct fields *fields, size_t spare, size_t *count)
 {
 	const char *number = next_field(fields);
@@ -193,7 +192,7 @@ static char **take_list(struct fields *fields, size_t spare, size_t *count)
 	return list;
 }
 
-/* A word that needs no escapes on a terminal. */
+/* Returns whether a word needs no escaping on a terminal. */
 static bool is_printable(const char *word)
 {
 	for (; *word != '\0'; word++) {
@@ -203,7 +202,7 @@ static bool is_printable(const char *word)
 	return true;
 }
 
-/* As cli/commands/run.ts tells it of a command that cannot start, or does not find its libraries. */
+/* Prints the same hint as cli/commands/run.ts for a command that cannot start or does not find its libraries. */
 static void tell_of_prove(const char *root, char **command)
 {
 	for (char **word = command; *word != NULL; word++) {
@@ -218,7 +217,7 @@ static void tell_of_prove(const char *root, char **command)
 	fputs("` would tell what is lacking\n", stderr);
 }
 
-/* Starts the launcher, passes signals on to it, and returns the status to end with. */
+/* Starts the launcher, forwards signals to it, and returns the exit status. */
 static int launch(const char *launcher, char **words, char **environment)
 {
 	int signals = catch_signals(), status;
@@ -227,7 +226,7 @@ static int launch(const char *launcher, char **words, char **environment)
 
 	if (child == 0) {
 		restore_signals();
-		/* The present directory may be one that only its user may enter. */
+		/* The current directory may be accessible to its user alone. */
 		if (chdir("/") == 0)
 			execve(launcher, words, environment);
 		error = errno;
@@ -255,7 +254,7 @@ void run_as_before(const struct start *start, int argc, char **argv)
 	struct fields fields;
 	size_t word_count, variable_count;
 
-	/* Sockets of a supervisor are for Node to see to. */
+	/* Node handles sockets from a supervisor. */
 	if (argc < 3 || strcmp(argv[1], "run") != 0 || !is_resolved(argv[2]) ||
 	    (argc > 3 && strcmp(argv[3], "--") != 0) || getuid() != 0 || geteuid() != 0 ||
 	    getenv("TERM") == NULL || getenv("LISTEN_FDS") != NULL)
@@ -280,12 +279,12 @@ void run_as_before(const struct start *start, int argc, char **argv)
 		for (const char *field; (field = next_field(&fields)) != NULL;)
 			*end++ = (char *)field;
 	}
-	/* The launcher ends with us: nobody would pass on signals. */
+	/* The launcher ends with this process, since nothing else would forward signals. */
 	memmove(words + 2, words, word_count * sizeof(*words));
 	words[0] = launcher;
 	words[1] = "--die-with-parent";
 	words[word_count + 2] = end == command ? NULL : "--";
-	/* What is open beside the standard streams is not the jail's. */
+	/* Descriptors besides the standard streams are not for the jail. */
 	if (syscall(SYS_close_range, 3U, ~0U, CLOSE_ON_EXEC) < 0)
 		return;
 	int status = launch(launcher, words, environment);

@@ -7,13 +7,13 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-/* What may be meant for the command: Node has it from a terminal, or from us. */
+/* Signals that may be meant for the command; Node gets them from a terminal or from this process. */
 static const int PASSED_ON[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGCONT };
 #define PASSED_ON_COUNT (sizeof(PASSED_ON) / sizeof(PASSED_ON[0]))
 
 static sigset_t before;
 
-/* Has signals come by a descriptor. What was ignored stays so. */
+/* Receives signals through a descriptor. Ignored signals stay ignored. */
 int catch_signals(void)
 {
 	sigset_t caught;
@@ -35,7 +35,7 @@ void restore_signals(void)
 	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
-/* Stops as whoever sent the signal wants it; the shell sees the command stopped. */
+/* Stops as the sender of the signal intended; the shell sees the command stopped. */
 static void stop_here(void)
 {
 	sigset_t stop;
@@ -58,7 +58,7 @@ bool take_signals(int signals, pid_t node)
 			break;
 		for (size_t i = 0; i < (size_t)count / sizeof(info[0]); i++) {
 			int signal = (int)info[i].ssi_signo;
-			/* The kernel sends a terminal's signals to Node as well. */
+			/* The kernel also sends a terminal's signals to Node. */
 			bool is_for_both = info[i].ssi_code == SI_KERNEL;
 			if (signal == SIGCHLD)
 				continue;

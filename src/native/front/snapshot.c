@@ -16,16 +16,18 @@
 #endif
 
 /*
- * Node's start-up snapshot (node --build-snapshot) has our program ready in memory. It is good for the very
- * Node, processor features, bundle and place that it was made for: all of these are in its name. Node ends
- * with an error where they differ, and V8 crashes on a damaged one, so whatever is not as it was made is
- * not used.
+ * Node's startup snapshot (node --build-snapshot) contains the program, loaded in memory. It is valid only for the same
+ * Node binary, processor features, bundle and location, all of which are part of its name. Node exits with an error if
+ * they differ, and V8 crashes on a damaged snapshot, so a modified one is never used.
  */
 
 #define DIRECTORY "snapshot"
-/* Goes up with each change of what a name or a tag consists of. */
+/* Incremented whenever the composition of a name or tag changes. */
 #define FORMAT "1"
-/* Of Node's file: the ELF header, the program headers and, in them or behind, the build ID. */
+/*
+ * Bytes of Node's file to read: the ELF header, the program headers and the build ID, which follows them or is part of
+ * them.
+ */
 #define PROBED 4096
 
 /* Closes a descriptor at the end of its scope. */
@@ -46,7 +48,7 @@ static void begin_hash(struct hash *hash)
 		hash->lanes[i] = 0x9e3779b97f4a7c15U * (i + 1);
 }
 
-/* A bijection of the state for each word and of the word for each state: no single change goes unseen. */
+/* For each word a bijection of the state, and for each state one of the word: any single change is detected. */
 static inline uint64_t mix(uint64_t state, uint64_t word)
 {
 	state = (state ^ word) * 0xd6e8feb86659fd93U;
@@ -99,20 +101,20 @@ static bool add_beginning(struct hash *hash, const char *path)
 	SCOPED fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t count = fd < 0 ? -1 : read(fd, bytes, sizeof(bytes));
 
-	/* A script that starts some Node says nothing about which. */
+	/* A script that starts Node does not identify the binary. */
 	if (count < 4 || memcmp(bytes, "\177ELF", 4) != 0)
 		return false;
 	add_bytes(hash, bytes, (size_t)count);
 	return true;
 }
 
-/* V8 refuses what was made with other features of the processor. */
+/* V8 refuses snapshots made with other processor features. */
 static void add_processor(struct hash *hash)
 {
 	uint32_t facts[12] = { 0 };
 #ifdef __x86_64__
 	__get_cpuid(1, &facts[0], &facts[1], &facts[2], &facts[3]);
-	/* The number of the processor that this runs on, and whether the kernel uses what it has, vary. */
+	/* The number of the current processor, and whether the kernel has enabled a feature, vary. */
 	facts[1] = 0;
 	__get_cpuid_count(7, 0, &facts[4], &facts[5], &facts[6], &facts[7]);
 	__get_cpuid(0x80000001U, &facts[8], &facts[9], &facts[10], &facts[11]);
@@ -123,7 +125,7 @@ static void add_processor(struct hash *hash)
 	add_bytes(hash, facts, sizeof(facts));
 }
 
-/* Gives the path of the snapshot for this start, without its suffix. */
+/* Writes the path of the snapshot for this start, without its suffix. */
 static bool name_snapshot(const struct start *start, char path[PATH_MAX])
 {
 	char bundle[PATH_MAX + 16];
@@ -142,7 +144,7 @@ static bool name_snapshot(const struct start *start, char path[PATH_MAX])
 	return length < PATH_MAX - 16;
 }
 
-/* What is loaded is code: nobody but root and ourselves may be able to change it. */
+/* A snapshot is code: only root and the user may be able to change it. */
 static bool is_ours(const struct stat *stat)
 {
 	return (stat->st_uid == 0 || stat->st_uid == geteuid()) && (stat->st_mode & 022) == 0;
@@ -155,7 +157,7 @@ static bool is_own_directory(const char *path)
 	return lstat(path, &stat) == 0 && S_ISDIR(stat.st_mode) && is_ours(&stat);
 }
 
-/* Opens a file of ours. */
+/* Opens a file that only root and the user can change. */
 static int open_own(const char *path, const char *suffix, struct stat *stat)
 {
 	char name[PATH_MAX + 16];
@@ -186,7 +188,7 @@ static bool digest_file(int fd, size_t size, uint64_t *digest)
 
 #define TAG_SIZE 256
 
-/* As long as a file has these, it has the content that it had. */
+/* Writes a stamp that changes whenever the file's content may have changed. */
 static int write_stamp(char *text, size_t size, const struct stat *stat)
 {
 	return snprintf(text, size, "%llx %llx %llx %lld.%ld %lld.%ld", (unsigned long long)stat->st_dev,
@@ -195,7 +197,7 @@ static int write_stamp(char *text, size_t size, const struct stat *stat)
 			(long long)stat->st_ctim.tv_sec, stat->st_ctim.tv_nsec);
 }
 
-/* A tag is a digest and a stamp. One that was copied has another stamp, and may still have the digest. */
+/* A tag is a digest and a stamp. A copied file has another stamp but may still match the digest. */
 static bool is_as_made(const char *path)
 {
 	struct stat tag_stat, blob_stat;
@@ -219,7 +221,7 @@ static bool is_as_made(const char *path)
 	return strncmp(text, tag, 17) == 0;
 }
 
-/* Variables of Node's that say nothing about how it starts. */
+/* Returns whether a variable of Node does not affect startup. */
 static bool is_harmless(const char *variable)
 {
 	static const char *const names[] = { "NODE_ENV=", "NODE_PATH=", "NODE_EXTRA_CA_CERTS=" };
@@ -231,7 +233,7 @@ static bool is_harmless(const char *variable)
 	return false;
 }
 
-/* Options and hooks of the user's are not in a snapshot. */
+/* A snapshot lacks options and hooks set by the user. */
 static bool has_node_settings(void)
 {
 	for (char **variable = environ; *variable != NULL; variable++) {
@@ -256,7 +258,7 @@ bool choose_snapshot(const struct start *start, char blob[PATH_MAX], const char 
 	if (has_node_settings()) {
 		*reason = "the environment has settings for Node";
 	} else if (!is_own_directory(directory)) {
-		*reason = "others may write to its directory";
+		*reason = "its directory is writable by others";
 	} else if (!name_snapshot(start, blob) || !is_as_made(blob)) {
 		*reason = "there is none for this Node, processor and bundle";
 	} else {
@@ -304,7 +306,7 @@ int make_snapshot(struct start *start, char *entry)
 	if (mkdir(directory, 0755) < 0 && errno != EEXIST)
 		fail(1, "%s: %s", directory, strerror(errno));
 	if (!is_own_directory(directory))
-		fail(1, "%s: belongs to another user, or others may write to it", directory);
+		fail(1, "%s: belongs to another user, or is writable by others: remove it", directory);
 	if (!name_snapshot(start, path))
 		fail(1, "%s: is not a Node executable", start->node);
 	snprintf(fresh, sizeof(fresh), "%s.blob.new", path);

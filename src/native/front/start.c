@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 /*
- * malloc(3) of glibc: memory in huge pages, and not given back while it runs. A tenth of a small job's
- * time goes to page faults else (glibc.malloc.* in the GNU C library's manual).
+ * glibc's malloc(3): use huge pages and return no memory during the run. Otherwise page faults take a tenth of a small
+ * job's time (glibc.malloc.* in the GNU C Library manual).
  */
 #define TUNABLES \
 	"glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1:glibc.malloc.mmap_threshold=67108864:" \
@@ -20,11 +20,14 @@
 
 void tune_memory(struct start *start)
 {
-	/* What the user has set is theirs. */
+	/* Respect a value set by the user. */
 	start->tuned = getenv("GLIBC_TUNABLES") == NULL && setenv("GLIBC_TUNABLES", TUNABLES, 1) == 0;
 }
 
-/* Certificates that Node would read, which takes longer than its start; it speaks to nobody here. */
+/*
+ * Saves the certificates variable: reading the file takes longer than Node's startup, and Node connects to nothing
+ * here.
+ */
 static void put_aside_certificates(void)
 {
 	const char *file = getenv(CERTIFICATES);
@@ -62,7 +65,7 @@ pid_t start_node(const struct start *start, const struct channel *channel)
 		restore_signals();
 		fcntl(channel->to_requests, F_SETFD, 0);
 		fcntl(channel->to_replies, F_SETFD, 0);
-		/* Nobody would be there to write, nor to be told the status. */
+		/* Without this process, nothing would write files or return the status. */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() == front)
 			execute(start);

@@ -1,4 +1,4 @@
-/* Causes that errno does not name. */
+/* Causes of failures that errno does not reveal. */
 #define _GNU_SOURCE
 #include "launcher.h"
 
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The number that a file of /proc begins with, or -1. */
+/* Returns the number at the start of a file in /proc, or -1. */
 static long long number_in(const char *path)
 {
 	char text[32];
@@ -22,7 +22,7 @@ static long long number_in(const char *path)
 	return parse_number(text, 10);
 }
 
-/* True if a filter for system calls, which is not ours, is in force here. */
+/* Returns whether a system call filter of an outer sandbox is in force. */
 static bool is_filtered(void)
 {
 	char line[128];

@@ -1,6 +1,6 @@
 /*
- * Limits by cgroup: of the second version, or, where the host has the hierarchies of the first, these
- * (cgroups(7)). A group is made for the run and removed after it.
+ * Limits by cgroup: version 2, or version 1 where the host mounts its hierarchies (cgroups(7)). A cgroup is created for
+ * the run and removed afterwards.
  */
 #define _GNU_SOURCE
 #include "launcher.h"
@@ -24,7 +24,7 @@ static struct {
 	char path[PATH_MAX];
 	/* Open to its cgroup.procs. */
 	int processes;
-	/* We have made it, and remove it. */
+	/* Whether the launcher created it and must remove it. */
 	bool is_ours;
 } groups[MOST_GROUPS];
 static size_t group_count;
@@ -48,7 +48,7 @@ static bool has_file(const char *group, const char *file)
 	return access(path, F_OK) == 0;
 }
 
-/* Our own group in a hierarchy of the first version, or in the second, whose line names no controller. */
+/* Finds this process's cgroup in a version 1 hierarchy, or in version 2, whose line names no controller. */
 static void own_group(const char *controller, char path[PATH_MAX])
 {
 	char *line = NULL;
@@ -88,7 +88,7 @@ static void open_group(const char *directory)
 	group_count++;
 }
 
-/* A line of /proc/PID/cgroup as a directory; of the second version, wherever that is mounted. */
+/* Converts a line of /proc/PID/cgroup into a directory; for version 2, below its mount point. */
 static void directory_of(char *line, char directory[PATH_MAX])
 {
 	char *rest = line;
@@ -111,12 +111,12 @@ void find_cgroups_of(const char *process)
 	FILE *theirs = fopen(path, "re"), *ours = fopen("/proc/self/cgroup", "re");
 	if (theirs == NULL || ours == NULL)
 		die_errno("open", path);
-	/* The same hierarchies in the same order. */
+	/* Both list the same hierarchies in the same order. */
 	while (getline(&line, &size, theirs) > 0 && getline(&own, &own_size, ours) > 0) {
 		if (strcmp(line, own) == 0)
 			continue;
 		directory_of(line, directory);
-		/* Another session's group of the same user says nothing of the jail, and may not be ours to join. */
+		/* Other cgroups, such as those of another session, do not limit the jail and may not be joinable. */
 		bool is_limit = strstr(directory, "/jail-") != NULL;
 		if (geteuid() == 0 || is_limit || access(directory, W_OK) == 0)
 			open_group(directory);
@@ -135,7 +135,7 @@ static const char *make_group(const char *parent)
 	if (snprintf(group, PATH_MAX, "%s/jail-%ld", parent, (long)owner) >= PATH_MAX)
 		die("limit by cgroup: the path is too long", parent);
 	log_step("making the cgroup %s", group);
-	/* One of this name is of a launcher that was killed. */
+	/* A cgroup of this name remains from a launcher that was killed. */
 	if (mkdir(group, 0755) < 0 && (errno != EEXIST || rmdir(group) < 0 || mkdir(group, 0755) < 0))
 		die_advised("limit by cgroup: make", group, delegation_advice());
 	snprintf(path, sizeof(path), "%s/cgroup.procs", group);
@@ -151,7 +151,7 @@ static const char *make_v1_group(const char *controller)
 	char own[PATH_MAX], parent[PATH_MAX + sizeof(TOP) + 16];
 	own_group(controller, own);
 	snprintf(parent, sizeof(parent), TOP "/%s%s", controller, strcmp(own, "/") == 0 ? "" : own);
-	/* In a container the path may be that of outside. */
+	/* In a container, the path may be the one outside. */
 	if (!has_file(parent, "cgroup.procs"))
 		snprintf(parent, sizeof(parent), TOP "/%s", controller);
 	return make_group(parent);
@@ -175,8 +175,8 @@ static void limit_v1(const struct options *options)
 }
 
 /*
- * A group with processes of its own has no groups with controllers below it, so the new one lies
- * beside ours; or at the top, if we are root and may have it there.
+ * A cgroup with processes cannot delegate controllers, so the new one is a sibling of the launcher's; or at the top, if
+ * root may create it there.
  */
 static void limit_v2(const struct options *options)
 {
@@ -234,7 +234,7 @@ void join_cgroup(void)
 	}
 }
 
-/* A group is busy as long as the kernel is still at work on the end of its last process. */
+/* A cgroup is busy until the kernel has finished with its last process. */
 void remove_cgroup(void)
 {
 	const struct timespec moment = { .tv_nsec = 2000000 };

@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Where a command is looked for when --env sets no PATH. */
+/* Search path for the command if --env sets no PATH. */
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 static const char *variable(char **env, const char *name)
@@ -43,7 +43,7 @@ static bool is_there(const char *name)
 	return false;
 }
 
-/* execvpe searches by our own environment and hands over the other one. */
+/* execvpe searches the PATH of this process and passes on the other environment. */
 static void set_search_path(char **env)
 {
 	const char *path = variable(env, "PATH");
@@ -51,7 +51,7 @@ static void set_search_path(char **env)
 		die_errno("set the environment", NULL);
 }
 
-/* From here on the filter may allow nothing but execve(2). */
+/* From here on, the filter may allow nothing but execve(2). */
 static _Noreturn void execute(const char *file, char **command, char **env)
 {
 	char *sh[] = { "sh", NULL }, *bash[] = { "bash", NULL };
@@ -64,25 +64,22 @@ static _Noreturn void execute(const char *file, char **command, char **env)
 	}
 	execvpe(file, command, env);
 	int reason = errno;
-	/* execve(2) has one word for a file that is missing and for one whose interpreter is. */
+	/* execve(2) returns ENOENT both for a missing file and for a missing interpreter. */
 	bool no_interpreter = reason == ENOENT && is_there(file);
 	fprintf(stderr, "invoke_ns: execute %s: %s\n", file,
 		no_interpreter ? "the interpreter that it names is not there" : strerror(reason));
 	_exit(reason == ENOENT || reason == ENOTDIR ? NOT_FOUND : NOT_EXECUTABLE);
 }
 
-/*
- * With a user namespace the parent first says who is who; and what it tells is to be read before what the
- * command writes.
- */
+/* With a user namespace, the parent writes the ID maps first; and its reports must precede the command's output. */
 bool awaits_parent(const struct options *options)
 {
 	return options->new_user || options->verbose || reports_jail(options);
 }
 
 /*
- * Without the parent, nobody would wait for the jail nor pass signals on to it. Its end before it was
- * asked to tell is seen by the channel.
+ * Without the parent, nothing would wait for the jail or forward signals to it. If the parent ended before this call,
+ * the channel reports it.
  */
 static void tie_to_parent(int channel, bool await, bool detached)
 {
@@ -100,12 +97,12 @@ static void change_directory(const char *path)
 	log_step("changing to the directory %s", path);
 	if (chdir(path) < 0)
 		die_errno("change to the directory", path);
-	/* The kernel says so if the directory is not below the root (CVE-2024-21626). */
+	/* The kernel reports a directory outside the root (CVE-2024-21626). */
 	there = getcwd(NULL, 0);
 	if (there == NULL)
 		die_errno("change to the directory", path);
 	if (*there != '/')
-		die("the directory is outside of the root", path);
+		die("the directory is outside the root", path);
 	free(there);
 }
 
@@ -118,7 +115,7 @@ static void make_jail(struct options *options, int channel)
 		if (!is_made && !options->try_cgroup)
 			die_errno("make a cgroup namespace", NULL);
 		if (!is_made)
-			warn("make a cgroup namespace", "going on without one");
+			warn("make a cgroup namespace", "continuing without one");
 	}
 	if (options->new_time)
 		enter_time_namespace(options);
@@ -148,7 +145,7 @@ static void set_variable(struct options *options, const char *name, const char *
 	options->env[options->env_count++] = text;
 }
 
-/* Sockets are for the process of this number alone (sd_listen_fds(3)). */
+/* LISTEN_PID must be this process's number (sd_listen_fds(3)). */
 static void set_listeners(struct options *options)
 {
 	char pid[24];
@@ -169,7 +166,7 @@ static _Noreturn void become_command(struct options *options)
 	if (options->pty)
 		take_terminal(options->terminal);
 	else if (options->new_session && setsid() < 0)
-		die_errno("begin a session", NULL);
+		die_errno("start a session", NULL);
 	if (options->new_keyring)
 		leave_keyring();
 	set_rlimits(&options->rlimits);
@@ -184,7 +181,7 @@ static _Noreturn void become_command(struct options *options)
 		assert_user_namespaces_disabled(options);
 	be_observable();
 
-	/* As the user, who may not be let in. */
+	/* Checked as the user, who may not have access. */
 	if (options->cwd != NULL)
 		change_directory(options->cwd);
 	if (options->listen_fds != NULL)
@@ -200,13 +197,13 @@ static _Noreturn void become_command(struct options *options)
 	execute(file, options->command, options->env);
 }
 
-/* As fork(2) would do, but nothing is copied, and the init goes on once the command is executed. */
+/* As fork(2), but copies nothing; the init continues once the command is executed. */
 static _Noreturn void split(struct options *options, int channel)
 {
 	rename_to_init(options->argv);
 	pid_t command = vfork();
 	if (command < 0)
-		die_errno("make the process of the command", NULL);
+		die_errno("start the process of the command", NULL);
 	if (command > 0)
 		be_init(command, options, channel);
 	log_as("Command", options->verbose);
@@ -223,31 +220,34 @@ void become_child(struct options *options, int channel)
 		refuse_directories();
 	if (options->new_user) {
 		become_mapped_root(options);
-		/* The kernel forgets it when the user changes. */
+		/* The kernel clears the setting when the user changes. */
 		tie_to_parent(channel, false, options->detach);
 	}
 	make_jail(options, channel);
 	if (options->pty)
 		options->terminal = open_pty(channel, options->join == NULL);
 
-	/* It is looked at before it goes on, and may end. */
+	/* The parent inspects it before it continues, and may end. */
 	char seen;
 	if (reports_jail(options) && (send(channel, "", 1, MSG_NOSIGNAL) < 0 || recv(channel, &seen, 1, 0) != 1))
 		_exit(FAILED);
 	/*
-	 * Until the command is executed, nobody in the jail is to look into this process. Who makes its network
-	 * has to, as long as nobody else is there.
+	 * Until the command is executed, no process in the jail may inspect this one. The program that sets up its network
+	 * must, which is safe while it is alone.
 	 */
 	bool is_alone = options->join == NULL && options->joined.count == 0;
 	if (!is_alone && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		die_errno("close this process to others", NULL);
-	/* Who made a container waits for the end of its own output, which is not to be held open until it is started. */
+		die_errno("protect this process from others", NULL);
+	/*
+	 * The caller of a created container waits for end of file on the output, which must not stay open until the
+	 * container starts.
+	 */
 	if (options->detach && options->pty)
 		use_terminal(options->terminal);
 	wait_until_unblocked(options);
 	take_locks(options);
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		die_errno("close this process to others", NULL);
+		die_errno("protect this process from others", NULL);
 	if (options->init) {
 		log_step("this process stays as init");
 		split(options, channel);

@@ -1,9 +1,9 @@
 /*
- * The system calls that the default filter denies, with their numbers on x86-64, i386 and arm64, -1
- * where there is none. Beside these, seccomp.c looks at arguments of clone, unshare, ioctl and socket.
+ * System calls denied by the default filter, with their numbers on x86-64, i386 and arm64; -1 if there is none. In
+ * addition, seccomp.c checks arguments of clone, unshare, ioctl and socket.
  */
 
-/* The kernel itself: its modules, its successor, programs that run in it. */
+/* The kernel itself: modules, kexec, BPF programs. */
 DENY(init_module, 175, 128, 105)
 DENY(finit_module, 313, 350, 273)
 DENY(delete_module, 176, 129, 106)
@@ -32,15 +32,15 @@ DENY(mount_setattr, 442, 442, 442)
 /* Namespaces. */
 DENY(setns, 308, 346, 268)
 
-/* Keys, which no namespace holds apart. */
+/* Keys, which no namespace isolates. */
 DENY(add_key, 248, 286, 217)
 DENY(request_key, 249, 287, 218)
 DENY(keyctl, 250, 288, 219)
 
-/* What the kernel has logged, of the host and all others; some kernels show it to everyone. */
+/* The kernel log of the whole host, which some kernels show to everyone. */
 DENY(syslog, 103, 103, 116)
 
-/* Clocks, swap, quota and accounting of the whole machine. */
+/* Clocks, swap, quotas and accounting of the whole machine. */
 DENY(settimeofday, 164, 79, 170)
 DENY(stime, -1, 25, -1)
 DENY(clock_settime, 227, 264, 112)
@@ -61,12 +61,12 @@ DENY(iopl, 172, 110, -1)
 DENY(vm86, -1, 166, -1)
 DENY(vm86old, -1, 113, -1)
 
-/* Ways to files that no path leads to. */
+/* Access to files without a path. */
 DENY(open_by_handle_at, 304, 342, 265)
 DENY(fanotify_init, 300, 338, 262)
 DENY(lookup_dcookie, 212, 253, 18)
 
-/* Much of the kernel behind one door, or of use to attacks on it. */
+/* Large parts of the kernel behind one interface, or mainly of use to attacks. */
 DENY(io_uring_setup, 425, 425, 425)
 DENY(io_uring_enter, 426, 426, 426)
 DENY(io_uring_register, 427, 427, 427)

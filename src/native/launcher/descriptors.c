@@ -1,4 +1,4 @@
-/* Descriptors: what of the outside they could reach, and how they go from one process to another. */
+/* Descriptors: what they could reach outside, and how they are passed between processes. */
 #define _GNU_SOURCE
 #include "launcher.h"
 
@@ -15,7 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* What fs.nr_open of sysctl(8) allows unless it was raised. */
+/* Default of fs.nr_open (sysctl(8)). */
 enum { MOST_DESCRIPTORS = 1 << 20 };
 
 static void close_between(unsigned int first, unsigned int last)
@@ -24,7 +24,7 @@ static void close_between(unsigned int first, unsigned int last)
 
 	if (first > last || syscall(SYS_close_range, first, last, 0U) == 0)
 		return;
-	/* Linux before 5.9 does not know it. */
+	/* Not known to Linux before 5.9. */
 	if (errno != ENOSYS || getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		die_errno("close file descriptors", NULL);
 	for (rlim_t fd = first; fd <= last && fd < limit.rlim_max && fd < MOST_DESCRIPTORS; fd++)
@@ -36,7 +36,7 @@ static int by_value(const void *left, const void *right)
 	return *(const int *)left - *(const int *)right;
 }
 
-/* A descriptor to a directory outside would be a way out of the jail (CVE-2024-21626). */
+/* A descriptor of a directory outside would be a way out of the jail (CVE-2024-21626). */
 void close_others(unsigned int first, const struct descriptors *kept)
 {
 	if (kept->count > 1)
@@ -51,7 +51,7 @@ void close_others(unsigned int first, const struct descriptors *kept)
 	close_between(first, ~0U);
 }
 
-/* They are given to the command, and must not be what the launcher opens for itself. */
+/* They are passed to the command, so files opened by the launcher must not take their numbers. */
 void open_standard_streams(void)
 {
 	for (int fd = 0; fd < 3; fd++)
@@ -64,7 +64,7 @@ void refuse_directories(void)
 	struct stat stat;
 	for (int fd = 0; fd < 3; fd++)
 		if (fstat(fd, &stat) == 0 && S_ISDIR(stat.st_mode))
-			die("a standard stream is a directory outside of the jail", NULL);
+			die("a standard stream is a directory outside the jail: redirect it", NULL);
 }
 
 int connect_to(const char *path)
@@ -72,7 +72,7 @@ int connect_to(const char *path)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (strlen(path) >= sizeof(address.sun_path))
-		die("the path of a socket is too long", path);
+		die("the socket path is too long", path);
 	strcpy(address.sun_path, path);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		die_errno("connect to", path);
@@ -127,9 +127,9 @@ bool has_input_file(void)
 }
 
 /*
- * Whoever has a descriptor for reading may open the same file for writing by /proc/self/fd, if its mode
- * lets him; and root in the jail may be root outside. Below a read-only mount of that file it is read-only to
- * everyone. A file without a path here stays as it is: nobody but who has it open can come by it.
+ * A process with a descriptor open for reading can reopen the file for writing through /proc/self/fd if its mode
+ * allows, and root in the jail may be root outside. Below a read-only mount, the file is read-only for everyone. A file
+ * without a path here is left alone: only holders of the descriptor can reach it.
  */
 int protect_input(void)
 {
@@ -145,7 +145,7 @@ int protect_input(void)
 	set_attributes(tree, ATTRIBUTE_READ_ONLY, path);
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", tree);
 	int input = open(link, O_RDONLY | O_CLOEXEC);
-	/* Whoever opened it for us may read it, and we may not. */
+	/* The caller who opened it may read it, and this process may not. */
 	if (input < 0)
 		return -1;
 	if (lseek(input, lseek(STDIN_FILENO, 0, SEEK_CUR), SEEK_SET) < 0 || dup2(input, STDIN_FILENO) < 0)

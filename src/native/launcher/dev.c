@@ -1,4 +1,4 @@
-/* A /dev with what nearly every program expects, and nothing of the host's hardware. */
+/* A minimal /dev: what most programs expect, and none of the host's hardware. */
 #define _GNU_SOURCE
 #include "launcher.h"
 
@@ -33,14 +33,14 @@ static void make_file(int dev, const char *name)
 	close(fd);
 }
 
-/* In a user namespace no device can be made; the host's own takes its place. */
+/* In a user namespace no device can be made, so the host's is mounted instead. */
 static void bind_device(int dev, const char *name)
 {
 	char path[32];
 	snprintf(path, sizeof(path), "/dev/%s", name);
 	int tree = clone_tree(AT_FDCWD, path);
 	if (tree < 0)
-		die_errno("take the mount of", path);
+		die_errno("copy the mount of", path);
 	make_file(dev, name);
 	attach(tree, dev, name, path);
 	close(tree);
@@ -50,7 +50,7 @@ void mount_dev(int root)
 {
 	log_step("mounting a minimal /dev");
 	int place = make_mount_point(root, "/dev", true);
-	/* The size is for /dev/shm, which another file system of its own would not make any safer. */
+	/* The size covers /dev/shm, for which a separate file system would not be safer. */
 	int dev = make_filesystem("tmpfs", ATTRIBUTE_NOSUID | ATTRIBUTE_NOEXEC, "mode=0755,size=64m");
 	attach(dev, place, "", "/dev");
 	close(place);

@@ -1,6 +1,6 @@
 /*
- * Mounting by descriptor: what is mounted, and where, is settled once and cannot be changed under our
- * hands. Links and `..` in the jail lead nowhere but into the jail (openat2(2), RESOLVE_IN_ROOT).
+ * Mounting by descriptor: the source and target are resolved once and cannot be changed afterwards. Links and `..` in
+ * the jail cannot leave it (openat2(2), RESOLVE_IN_ROOT).
  */
 #define _GNU_SOURCE
 #include "launcher.h"
@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Of sys/mount.h, which does not go together with linux/mount.h. */
+/* From sys/mount.h, which conflicts with linux/mount.h. */
 int umount2(const char *target, int flags);
 #define MNT_DETACH 2
 #ifndef MS_PRIVATE
@@ -30,7 +30,7 @@ int open_in_root(int root, const char *path, int flags)
 		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
 	};
 	long fd;
-	/* EAGAIN: something was renamed meanwhile. */
+	/* EAGAIN: a rename happened meanwhile. */
 	do
 		fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
 	while (fd < 0 && errno == EAGAIN);
@@ -39,7 +39,7 @@ int open_in_root(int root, const char *path, int flags)
 
 static int make_child(int root, int parent, const char *name, bool directory)
 {
-	/* /proc has always had this mode. */
+	/* The usual mode of /proc. */
 	mode_t mode = strcmp(name, "proc") == 0 ? 0555 : 0755;
 	struct stat before;
 	bool is_known = fstat(parent, &before) == 0;
@@ -58,12 +58,12 @@ static int make_child(int root, int parent, const char *name, bool directory)
 	return child;
 }
 
-/* As many as the kernel follows (path_resolution(7)). */
+/* The kernel's limit (path_resolution(7)). */
 enum { MOST_LINKS = 40 };
 
 static int make_place(int root, const char *path, bool directory, int links);
 
-/* A link that leads nowhere yet: what it names is made, as far as it lies in the jail. */
+/* Creates the target of a dangling link, inside the jail. */
 static int make_target(int root, const char *prefix, int length, const char *link, const char *rest,
 		       bool directory, int links)
 {
@@ -141,7 +141,7 @@ int make_filesystem(const char *type, unsigned int attributes, const char *data)
 		die("the options of a file system are too long", data);
 	if (data != NULL)
 		strcpy(options, data);
-	/* What /proc/mounts shows in its first column; an option may say otherwise. */
+	/* Shown in the first column of /proc/mounts; an option may override it. */
 	if (strncmp(options, "source=", 7) != 0 && strstr(options, ",source=") == NULL)
 		configure(context, FSCONFIG_SET_STRING, "source", type, type);
 	for (char *key = strsep(&rest, ","); key != NULL && *key != '\0'; key = strsep(&rest, ",")) {
@@ -178,7 +178,7 @@ static void change_attributes(int tree, unsigned int flags, struct mount_attr ch
 void set_attributes(int tree, unsigned int attributes, const char *path)
 {
 	struct mount_attr change = { .attr_set = attributes, .propagation = MS_PRIVATE };
-	/* The four ways of access times are values of one field (mount_setattr(2)). */
+	/* The four access time modes are values of one field (mount_setattr(2)). */
 	if (attributes & (ATTRIBUTE_NOATIME | ATTRIBUTE_STRICTATIME))
 		change.attr_clr = MOUNT_ATTR__ATIME;
 	change_attributes(tree, AT_RECURSIVE, change, path);
@@ -203,7 +203,7 @@ int empty_tree(bool directory)
 	static int first = -1;
 	if (!directory)
 		return clone_tree(AT_FDCWD, "/dev/null");
-	/* One serves for all: the first is made, the others are its copies. */
+	/* The first is created; the others are copies of it. */
 	if (first >= 0)
 		return clone_tree(first, "");
 	first = make_filesystem("tmpfs",
@@ -212,7 +212,7 @@ int empty_tree(bool directory)
 	return dup(first);
 }
 
-/* Only of what is mounted somewhere a copy can be taken. What is opened by the root lies below it. */
+/* Only a mounted tree can be copied. It is mounted over the root; the already opened root stays reachable below it. */
 int open_workshop(int root)
 {
 	int workshop = make_filesystem("tmpfs", ATTRIBUTE_NOSUID, "mode=0700");
@@ -231,6 +231,6 @@ int take_from_workshop(int workshop)
 void close_workshop(int workshop)
 {
 	if (fchdir(workshop) < 0 || umount2(".", MNT_DETACH) < 0)
-		die_errno("take away what was made for the jail", NULL);
+		die_errno("unmount what was made for the jail", NULL);
 	close(workshop);
 }

@@ -1,6 +1,6 @@
 /*
- * The first process of a PID namespace: it reaps what others leave behind, passes signals on to the
- * command, and ends with it, by which the kernel ends all the rest (pid_namespaces(7)).
+ * The init, first process of a PID namespace: reaps orphans, forwards signals to the command, and exits with it, upon
+ * which the kernel kills the rest (pid_namespaces(7)).
  */
 #define _GNU_SOURCE
 #include "launcher.h"
@@ -14,18 +14,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* How often the parent had the job go on, as far as is known here. */
+/* How often the parent has continued the job, as far as known here. */
 static int rounds;
 
-/* Stopped in the background, as by SIGTTIN, it has no terminal to give back: that is the shell's. */
+/* A command stopped in the background, for example by SIGTTIN, does not hold the terminal: the shell does. */
 static void tell_of_stop(int channel)
 {
-	/* Of a group outside of this PID namespace the kernel says 0. */
+	/* The kernel returns 0 for a group outside this PID namespace. */
 	int state = rounds << 1 | (tcgetpgrp(STDIN_FILENO) > 0);
 	send(channel, &state, sizeof(state), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* Reaps all that have ended. Returns true if the command is one of them, and tells if it has stopped. */
+/* Reaps all processes that have ended. Returns true if the command is one of them; reports if it has stopped. */
 static bool reap(pid_t command, int *status, int channel)
 {
 	bool has_ended = false;
@@ -49,8 +49,8 @@ static bool reap(pid_t command, int *status, int channel)
 }
 
 /*
- * The command line that we were called with names paths of the outside and variables that are the
- * command's alone; everyone in the jail may read it.
+ * The command line contains paths outside the jail and variables meant for the command alone, and is readable to
+ * everyone in the jail.
  */
 void rename_to_init(char **argv)
 {
@@ -58,7 +58,7 @@ void rename_to_init(char **argv)
 	char **last = argv;
 	while (last[1] != NULL)
 		last++;
-	/* The kernel has put the arguments one after the other. */
+	/* The kernel stores the arguments contiguously. */
 	size_t size = (size_t)(*last + strlen(*last) - *argv);
 	memset(*argv, 0, size);
 	snprintf(*argv, size + 1, "%s", name);
@@ -66,8 +66,8 @@ void rename_to_init(char **argv)
 }
 
 /*
- * Not to hold open what the command closes; but for a terminal, which is to be given to it, and what
- * supervisors hold the jail by.
+ * Does not keep open what the command closes, except for a terminal to pass on to it and descriptors by which
+ * supervisors hold the jail.
  */
 static void close_all_but(int channel, bool terminal, const struct options *options)
 {
@@ -82,7 +82,7 @@ static void close_all_but(int channel, bool terminal, const struct options *opti
 static void pass_on(pid_t command, const siginfo_t *info, enum job_group group)
 {
 	bool has_job = group == GROUP_TERMINAL || group == GROUP_FOREGROUND;
-	/* The terminal has sent it to the whole foreground process group, the command's as well. */
+	/* The terminal sent it to the whole foreground process group, including the command's. */
 	if (info->si_code == SI_KERNEL && getpgid(command) == getpgrp())
 		return;
 	if (info->si_signo == SIGCONT && has_job) {
@@ -104,7 +104,7 @@ void be_init(pid_t command, const struct options *options, int channel)
 
 	close_all_but(channel, options->group >= GROUP_TERMINAL, options);
 	keep_only_kill();
-	/* Without a handler the first process gets no signal; these are held since before it was there. */
+	/* PID 1 receives only signals it has a handler for; these were blocked before it started. */
 	sigfillset(&awaited);
 	while (!reap(command, &status, channel))
 		if (sigwaitinfo(&awaited, &info) >= 0 && info.si_signo != SIGCHLD)

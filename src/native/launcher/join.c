@@ -1,10 +1,10 @@
 /*
- * Namespaces that are there already: of a path, or those of a running jail. The launcher enters them before
- * it makes its child, since a PID namespace is for children alone (setns(2)).
+ * Joins existing namespaces, by path or of a running jail. The launcher joins before it creates its child, since a PID
+ * namespace applies to children only (setns(2)).
  *
- * A jail that is entered may be hostile. So the launcher is closed to others before it enters
- * (CVE-2016-9962), is a copy that cannot be written to (--sealed, CVE-2019-5736), has nothing open of the
- * outside and makes sure that its working directory is inside (CVE-2024-21626).
+ * A jail to be joined may be hostile. The launcher therefore makes itself non-dumpable before entering (CVE-2016-9962),
+ * runs from a copy that cannot be written to (--sealed, CVE-2019-5736), holds no descriptors of the outside and
+ * verifies that its working directory is inside (CVE-2024-21626).
  */
 #define _GNU_SOURCE
 #include "launcher.h"
@@ -35,7 +35,7 @@ static const struct {
 };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]), USER = 0 };
 
-/* Whoever is root in the namespace makes what is made there; where it has no root, nobody changes. */
+/* Becomes root of the namespace, which then owns what it creates; without a root there, the user stays the same. */
 static void become_root_there(void)
 {
 	if ((setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) && errno != EINVAL)
@@ -51,7 +51,7 @@ static size_t kind_of(const char *text, const char **path)
 			return kind;
 		}
 	}
-	die("--namespace takes user, pid, net, ipc, uts, cgroup or time, = and a path, not", text);
+	die("--namespace takes TYPE=PATH with TYPE user, pid, net, ipc, uts, cgroup or time, not", text);
 }
 
 void join_paths(const struct options *options)
@@ -62,15 +62,14 @@ void join_paths(const struct options *options)
 		const char *path;
 		size_t kind = kind_of(options->joined.items[i], &path);
 		if (kinds[kind].flag == CLONE_NEWNS)
-			die("a mount namespace cannot be joined by its path; use --join", path);
+			die("a mount namespace cannot be joined by its path: use --join", path);
 		paths[kind] = path;
 		fds[kind] = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 		if (fds[kind] < 0)
 			die_errno("open the namespace", path);
 	}
 	/*
-	 * Of the present user namespace and of the one to be joined, each may be what gives the right to the
-	 * others (user_namespaces(7)).
+	 * Either the present user namespace or the one to join may grant the right to join the others (user_namespaces(7)).
 	 */
 	for (int round = 0; round < 2; round++) {
 		for (size_t kind = KINDS; kind-- > 0;) {
@@ -100,7 +99,7 @@ static ino_t namespace_of(const char *process, const char *kind)
 	return fstatat(AT_FDCWD, path, &stat, 0) == 0 ? stat.st_ino : 0;
 }
 
-/* When a process started, which with its number names it for good (proc_pid_stat(5), field 22). */
+/* Returns a process's start time, which with its number identifies it (proc_pid_stat(5), field 22). */
 static unsigned long long start_of(const char *process)
 {
 	char path[64], line[1024];
@@ -127,7 +126,7 @@ void join_process(const struct options *options)
 	if (pidfd < 0)
 		die_errno("find the process", options->join);
 	if (start != NULL && start_of(process) != strtoull(start + 1, NULL, 10))
-		die("the jail has ended; its number is another process's", process);
+		die("the jail has ended, and its process number is in use again", process);
 	find_cgroups_of(process);
 	int flags = 0;
 	for (size_t kind = 0; kind < KINDS; kind++) {
@@ -136,15 +135,15 @@ void join_process(const struct options *options)
 			flags |= kinds[kind].flag;
 	}
 	if (flags == 0)
-		die("the process is in no namespace of its own, or may not be looked at", process);
+		die("the process has no namespaces of its own, or you may not inspect it", process);
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		die_errno("close this process to others", NULL);
+		die_errno("protect this process from others", NULL);
 	log_step("entering the namespaces of process %s", process);
 	if (setns(pidfd, flags) < 0)
 		die_errno("enter the namespaces of process", process);
 	if (flags & CLONE_NEWUSER)
 		become_root_there();
-	/* It was alive until now, and so all that was looked at was its own. */
+	/* The process is still alive, so everything read above was its own. */
 	struct pollfd alive = { pidfd, POLLIN, 0 };
 	if (poll(&alive, 1, 0) != 0)
 		die("the jail has ended", process);

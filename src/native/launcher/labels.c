@@ -23,11 +23,11 @@ void find_label_module(const struct options *options)
 	else if (fd >= 0 && read(fd, &enabled, 1) == 1 && enabled == 'Y')
 		module = APPARMOR;
 	else
-		die("this kernel runs neither SELinux nor AppArmor, and so nothing would come of the label",
+		die("this kernel runs neither SELinux nor AppArmor, so the label would have no effect",
 		    options->exec_label);
 }
 
-/* By the jail's /proc, which has to be one: something else there could swallow the label (CVE-2019-16884). */
+/* Writes to the jail's /proc after verifying that it is one: another file could discard the label (CVE-2019-16884). */
 void set_exec_label(const struct options *options)
 {
 	char text[512];
@@ -40,7 +40,7 @@ void set_exec_label(const struct options *options)
 	if (fd < 0 || fstatfs(fd, &status) < 0)
 		die_errno("open", path);
 	if (status.f_type != PROC_SUPER_MAGIC || length >= (int)sizeof(text))
-		die("the label cannot be set by what is at", path);
+		die("the label cannot be set: not a file of procfs", path);
 	if (write(fd, text, (size_t)length) != length)
 		die_errno("set the label", options->exec_label);
 }

@@ -1,6 +1,6 @@
 /*
- * Limits the command to some paths (landlock(7)). It is in addition to all else: what is not named cannot be
- * opened, executed or changed, whoever the command is and whatever its mode says.
+ * Restricts the command to certain paths (landlock(7)), in addition to all other checks: paths that are not listed
+ * cannot be opened, executed or changed, whatever the user and the mode.
  */
 #define _GNU_SOURCE
 #include "launcher.h"
@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Rights of linux/landlock.h that came with ABI 2, 3 and 5 (Linux 5.19, 6.2, 6.10). */
+/* Rights added to linux/landlock.h by ABI 2, 3 and 5 (Linux 5.19, 6.2, 6.10). */
 #define REFER (1ULL << 13)
 #define TRUNCATE (1ULL << 14)
 #define IOCTL_DEVICE (1ULL << 15)
@@ -32,17 +32,17 @@ static const struct {
 		       LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK |
 		       LANDLOCK_ACCESS_FS_MAKE_SYM | REFER },
 };
-/* Those that a file other than a directory may have. */
+/* Rights that apply to files other than directories. */
 #define OF_FILES                                                                                       \
 	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | TRUNCATE | \
 	 IOCTL_DEVICE)
 
-/* The file's text, its end, and the set of rules made of it, or -1. */
+/* The rules file's text and its end, and the ruleset, or -1. */
 static char *text, *text_end;
 static int ruleset = -1;
 static uint64_t handled;
 
-/* ABI by ABI the kernel limits more, and what it does not know it does not take. */
+/* Each ABI adds rights; the kernel refuses those it does not know. */
 static uint64_t rights_of(long abi)
 {
 	uint64_t all = LANDLOCK_ACCESS_FS_EXECUTE;
@@ -57,7 +57,7 @@ static void find_landlock(void)
 	if (abi < 0)
 		die_advised("limit the command by Landlock", NULL,
 			    errno == EOPNOTSUPP ? "it is not enabled: boot the kernel with lsm=landlock,..." :
-						  "it takes Linux 5.13 or later with Landlock");
+						  "it requires Linux 5.13 or later with Landlock");
 	handled = rights_of(abi);
 	log_step("Landlock has ABI %ld", abi);
 	if (abi < 3)
@@ -75,16 +75,16 @@ void load_landlock(const char *path)
 	find_landlock();
 	scoped_fd fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &stat) < 0)
-		die_errno("open the rules of Landlock", path);
+		die_errno("open the Landlock rules", path);
 	text = allocate((size_t)stat.st_size + 1);
 	while (size < (size_t)stat.st_size && (got = read(fd, text + size, (size_t)stat.st_size - size)) != 0) {
 		if (got < 0)
-			die_errno("read the rules of Landlock", path);
+			die_errno("read the Landlock rules", path);
 		size += (size_t)got;
 	}
 	text_end = text + size;
 	if (size > 0 && text_end[-1] != '\0')
-		die("each rule of Landlock ends with a NUL", path);
+		die("each Landlock rule must end with a NUL", path);
 }
 
 static uint64_t rights_named(const char *rule, size_t length)
@@ -95,29 +95,29 @@ static uint64_t rights_named(const char *rule, size_t length)
 		while (i < sizeof(letters) / sizeof(letters[0]) && letters[i].letter != *letter)
 			i++;
 		if (i == sizeof(letters) / sizeof(letters[0]))
-			die("a rule of Landlock is [r][l][x][w][m]:PATH, not", rule);
+			die("a Landlock rule must be [r][l][x][w][m]:PATH, not", rule);
 		rights |= letters[i].rights;
 	}
 	return rights & handled;
 }
 
-/* What is not there cannot be used, and needs no rule. */
+/* Paths that do not exist need no rule. */
 static void add_rule(const char *rule)
 {
 	struct stat stat;
 	size_t length = strcspn(rule, ":");
 	if (rule[length] == '\0' || rule[length + 1] != '/')
-		die("a rule of Landlock is [r][l][x][w][m]:PATH, not", rule);
+		die("a Landlock rule must be [r][l][x][w][m]:PATH, not", rule);
 	const char *path = rule + length + 1;
 	scoped_fd fd = open(path, O_PATH | O_CLOEXEC);
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
 		return;
 	if (fd < 0 || fstat(fd, &stat) < 0)
-		die_errno("open for a rule of Landlock", path);
+		die_errno("open for a Landlock rule", path);
 	uint64_t rights = rights_named(rule, length) & (S_ISDIR(stat.st_mode) ? ~0ULL : OF_FILES);
 	struct landlock_path_beneath_attr beneath = { .allowed_access = rights, .parent_fd = fd };
 	if (rights != 0 && syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) < 0)
-		die_errno("add a rule of Landlock for", path);
+		die_errno("add a Landlock rule for", path);
 }
 
 void make_landlock_rules(void)
@@ -125,15 +125,15 @@ void make_landlock_rules(void)
 	struct landlock_ruleset_attr all = { .handled_access_fs = handled };
 	if (text == NULL)
 		return;
-	/* Of the first ABI's size, which all know. */
+	/* The size of the first ABI's structure, which all kernels accept. */
 	ruleset = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof(all.handled_access_fs), 0);
 	if (ruleset < 0)
-		die_errno("make the rules of Landlock", NULL);
+		die_errno("make the Landlock ruleset", NULL);
 	for (const char *rule = text; rule < text_end; rule += strlen(rule) + 1)
 		add_rule(rule);
 }
 
-/* Takes no_new_privs or CAP_SYS_ADMIN. What is open stays so. */
+/* Requires no_new_privs or CAP_SYS_ADMIN. Open files stay accessible. */
 void limit_by_landlock(void)
 {
 	if (ruleset < 0)

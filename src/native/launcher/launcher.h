@@ -1,12 +1,12 @@
 /*
- * invoke_ns: runs a command in a new root and in namespaces of its own.
+ * invoke_ns: runs a command in a new root and in new namespaces.
  *
- * The parent makes the child in its namespaces (clone(2)), passes signals on and returns what became
- * of it. The child makes its root, gives up its rights, and becomes the command; with --init it stays
- * as the first process of the jail, and a child of its own becomes the command.
+ * The parent creates the child in its namespaces (clone(2)), forwards signals and returns its exit status. The child
+ * sets up its root, gives up its rights, and becomes the command; with --init it stays as the first process of the
+ * jail, and a child of it becomes the command.
  *
- * The short options are those of the original program and add nothing to what they say. All that
- * protects the host has a long option, and jailbuild run gives them.
+ * Short options are those of the original program and do only what they say. All protections of the host have long
+ * options, which jailbuild run passes.
  */
 #ifndef LAUNCHER_H
 #define LAUNCHER_H
@@ -19,7 +19,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-/* A descriptor that is closed at the end of its scope; errno stays as it is. */
+/* Closes a descriptor at the end of its scope; preserves errno. */
 static inline void close_scoped(const int *fd)
 {
 	int reason = errno;
@@ -29,74 +29,74 @@ static inline void close_scoped(const int *fd)
 }
 #define scoped_fd __attribute__((cleanup(close_scoped))) int
 
-/* Exit statuses of our own, as those of env(1). */
+/* Exit statuses of the launcher itself, as in env(1). */
 enum { FAILED = 125, NOT_EXECUTABLE = 126, NOT_FOUND = 127 };
 
 enum mount_kind {
-	/* What is mounted at a path, or at a descriptor, of the outside. */
+	/* Bind mount of an outside path or descriptor. */
 	MOUNT_BIND,
-	/* A directory of the outside that stays as it is, whatever is written to it. */
+	/* Overlay on an outside directory, which stays unchanged. */
 	MOUNT_OVERLAY,
 	MOUNT_FILESYSTEM,
-	/* A file with what a descriptor holds, mounted. */
+	/* A mounted file with the content of a descriptor. */
 	MOUNT_DATA,
-	/* A device node of its own, mounted. */
+	/* A mounted new device node. */
 	MOUNT_DEVICE,
-	/* Nothing to be seen of what is there. */
+	/* Hides what is at a path. */
 	MOUNT_MASK,
-	/* What is there, read-only. */
+	/* Makes what is at a path read-only. */
 	MOUNT_PROTECT,
-	/* In the jail's own files: what a descriptor holds, a directory, a symbolic link, a mode. */
+	/* In the jail's own files: the content of a descriptor, a directory, a symbolic link, a mode. */
 	MAKE_FILE,
 	MAKE_DIRECTORY,
 	MAKE_LINK,
 	CHANGE_MODE,
 };
 
-/* What an option puts into the jail. They are put there in their order. */
+/* What an option places in the jail. Carried out in order. */
 struct mount {
 	enum mount_kind kind;
-	/* Outside of the jail, or the text of a symbolic link; NULL if there is none. */
+	/* Path outside the jail, or the target of a symbolic link; NULL if there is none. */
 	const char *source;
-	/* In the jail. */
+	/* Path in the jail. */
 	const char *target;
-	/* Of a file system, and its options, comma-separated, or NULL. */
+	/* Type of a file system, and its comma-separated options or NULL. */
 	const char *type;
 	const char *data;
 	/* ATTRIBUTE_... */
 	unsigned int attributes;
-	/* The source need not be there. */
+	/* Whether the source may be missing. */
 	bool is_optional;
-	/* Without what is mounted below the source. */
+	/* Leave out submounts of the source. */
 	bool is_flat;
-	/* Of what is made; MODE_UNSET where the option says nothing of it. */
+	/* Mode of a created entry; MODE_UNSET if not given. */
 	mode_t mode;
 	dev_t device;
 	/* The descriptor that an option names, or -1. */
 	int fd;
-	/* The source, taken before it is out of reach. */
+	/* The source, opened while it is reachable. */
 	int tree;
-	/* Of an overlay: where what is written goes, and what is needed beside it; NULL for memory. */
+	/* Of an overlay: the upper and work directories; NULL for memory. */
 	const char *upper, *work;
 	int upper_fd, work_fd;
 };
 #define MODE_UNSET ((mode_t)-1)
 
 /*
- * A process may signal its whole process group, and so those of it that are outside. So the command has
- * a group of its own, unless the terminal is to reach it and others alike.
+ * A process may signal its whole process group, including members outside the jail. The command therefore gets its own
+ * group, unless a terminal must reach both.
  */
 enum job_group {
-	/* Ours. */
+	/* The launcher's group. */
 	GROUP_SHARED,
-	/* Its own, which no terminal concerns. */
+	/* Its own group, without a terminal. */
 	GROUP_OWN,
-	/* Its own; the terminal is given to it, if it is ours to give. */
+	/* Its own group, made the terminal's foreground group if the launcher controls that. */
 	GROUP_TERMINAL,
 	GROUP_FOREGROUND,
 };
 
-/* The values of an option that may be given several times. */
+/* Values of an option that may be repeated. */
 struct list {
 	const char **items;
 	size_t count;
@@ -107,7 +107,7 @@ struct descriptors {
 	size_t count;
 };
 
-/* A set of capabilities, by their numbers (capabilities(7)). */
+/* A set of capabilities by number (capabilities(7)). */
 typedef uint64_t caps;
 
 struct options {
@@ -127,7 +127,7 @@ struct options {
 	struct list joined;
 	/* PID[:START] of a process whose namespaces are joined, or NULL. */
 	const char *join;
-	/* Namespaces that may be missing. */
+	/* Namespaces to do without if refused. */
 	bool try_user;
 	bool try_cgroup;
 	bool disable_userns;
@@ -140,7 +140,7 @@ struct options {
 	/* Lines of uid_map and gid_map, as INSIDE:OUTSIDE:COUNT. */
 	struct list uid_maps;
 	struct list gid_maps;
-	/* -i was given: pass a message over a queue, as a demonstration. */
+	/* -i: pass a message over a queue, as a demonstration. */
 	bool show_queue;
 
 	/* Files. */
@@ -153,12 +153,12 @@ struct options {
 	bool mask_proc;
 	struct mount *mounts;
 	size_t mount_count;
-	/* "tmpfs", or a directory that keeps what is written to the root; or NULL. */
+	/* "tmpfs", or a directory for writes to the root; or NULL. */
 	const char *overlay;
-	/* Where to write what the overlay holds at the end, or -1; and whether to do nothing else. */
+	/* Descriptor to write the overlay's content to at the end, or -1; and whether that is all to do. */
 	int changes_fd;
 	bool lists_changes;
-	/* Working directory in the new root, or NULL for its top. */
+	/* Working directory in the new root, or NULL for `/`. */
 	const char *cwd;
 
 	/* Limits; NULL for none. */
@@ -187,52 +187,52 @@ struct options {
 	/* Octal, or NULL. */
 	const char *umask;
 	bool sealed;
-	/* The caller is jail_observer, and observes the command. */
+	/* The caller is jail_observer, which observes the command. */
 	bool observed;
 
 	/* The process. */
 	bool die_with_parent;
-	/* A process whose end ends the jail, or NULL. */
+	/* A process whose exit ends the jail, or NULL. */
 	const char *die_with;
 	bool init;
-	/* Descriptors that an option names, and of these the ones that the command gets. */
+	/* Descriptors named by options, and those of them passed to the command. */
 	struct descriptors named;
 	struct descriptors passed;
-	/* Those that the first process holds open. */
+	/* Descriptors that the first process keeps open. */
 	struct descriptors held;
-	/* How many of those passed are LISTEN_FDS; or NULL. */
+	/* Number of passed descriptors that are LISTEN_FDS; or NULL. */
 	const char *listen_fds;
 	/* Descriptors, or -1. */
 	int info_fd;
 	int status_fd;
 	int block_fd;
-	/* Files of the jail to hold a lock on. */
+	/* Files of the jail to lock. */
 	struct list lock_files;
-	/* The command's name for itself, or NULL. */
+	/* argv[0] of the command, or NULL. */
 	const char *argv0;
-	/* How the command shares signals of a terminal; with an init alone. */
+	/* Whether the command shares terminal signals; with an init only. */
 	enum job_group group;
 	bool new_session;
 	bool pty;
-	/* Who gets our end of it, or NULL. */
+	/* Socket that receives the terminal's master, or NULL. */
 	const char *console_socket;
 	bool detach;
-	/* The jail's end of the new terminal. */
+	/* The jail's side of the new terminal. */
 	int terminal;
-	/* NULL-terminated; ends with what --env names. One place is left for HOME. */
+	/* NULL-terminated; ends with the variables of --env. Has room for HOME. */
 	char **env;
 	size_t env_count;
-	/* The standard input is a file that nobody in the jail is to write to. */
+	/* Standard input is a file that the jail must not write to. */
 	bool protects_input;
-	/* A file with further arguments, or the number of a descriptor, until it is read. */
+	/* File or descriptor number with further arguments, until it is read. */
 	const char *args;
 	/* The command, NULL-terminated; NULL for a shell. */
 	char **command;
-	/* Our own arguments. */
+	/* The launcher's own arguments. */
 	char **argv;
-	/* With those of files in their places. */
+	/* The arguments, with those from files in place. */
 	char **words;
-	/* Of options that say all when they are read. */
+	/* For options that need no storage. */
 	const char *ignored;
 };
 
@@ -242,51 +242,51 @@ struct row;
 void parse_options(struct options *options, int argc, char **argv);
 
 /* option_values.c */
-/* The whole text as a number, or -1. */
+/* Parses the whole text as a number; returns -1 on failure. */
 long long parse_number(const char *text, int base);
 void add_descriptor(struct descriptors *list, int fd);
 
-/* memory.c: what is kept to the end of the process. */
+/* memory.c: allocations that are never freed. */
 void *allocate(size_t size);
-/* A copy of a list with room for one more, and behind it the end of a list of texts. */
+/* Copies a list with room for one more element and a terminator. */
 void *grown(const void *list, size_t count, size_t size);
 char *copy_of(const char *text);
 
 /* log.c */
 void log_as(const char *who, bool verbose);
 void log_step(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Names the step and the path that failed, with strerror of errno, and ends with status 125. */
+/* Prints the failed step and path with strerror(errno), and exits with status 125. */
 _Noreturn void die_errno(const char *step, const char *path);
-/* As die_errno, and says what to do about it; advice may be NULL. */
+/* As die_errno, and adds advice, which may be NULL. */
 _Noreturn void die_advised(const char *step, const char *path, const char *advice);
-/* As die_errno, where no system call has a reason to give. */
+/* As die_errno, for failures without an errno. */
 _Noreturn void die(const char *message, const char *value);
 
-/* Says the same, and what is done in spite of it. */
+/* Prints the same, and the consequence, and continues. */
 void warn(const char *step, const char *consequence);
 
-/* What die and die_errno do before they end. */
+/* Registers what die and die_errno call before exiting. */
 void at_failure(void (*does)(void));
 
 /* advice.c: the cause that the kernel does not name, and its cure; or NULL. */
-/* Of a namespace that is refused. */
+/* Returns advice for a refused namespace, or NULL. */
 const char *namespace_advice(const struct options *options);
 const char *proc_advice(void);
 const char *delegation_advice(void);
 
 /* descriptors.c */
-/* Closes all descriptors from one on, but for some. */
+/* Closes all descriptors from one on, with exceptions. */
 void close_others(unsigned int first, const struct descriptors *kept);
 void open_standard_streams(void);
 void refuse_directories(void);
-/* The other end of a socket at a path. */
+/* Connects to a socket at a path. */
 int connect_to(const char *path);
-/* Sends a descriptor, or receives one; -1 if the other end has ended before it sent one. */
+/* Sends or receives a descriptor; receiving returns -1 if the other end closed without sending. */
 void send_descriptor(int channel, int fd);
 int receive_descriptor(int channel);
-/* True if our input is a file to read, which no process of the jail is to write to. */
+/* Returns whether standard input is a readable file, which the jail must not write to. */
 bool has_input_file(void);
-/* Reopens it below a read-only mount. Returns a descriptor of it, or -1 if it cannot be found. */
+/* Reopens it below a read-only mount. Returns the descriptor, or -1 if its path cannot be found. */
 int protect_input(void);
 
 /* seal.c */
@@ -295,7 +295,7 @@ void run_sealed_copy(char **argv);
 /* userns.c */
 void write_id_maps(pid_t child, const struct options *options);
 void become_mapped_root(const struct options *options);
-/* True if root of the user namespace is not who calls us, and so may not write where we may. */
+/* Returns whether root of the user namespace is not the caller, and so lacks the caller's access to files. */
 bool has_other_root(const struct options *options);
 
 /* join.c */
@@ -303,12 +303,12 @@ void join_paths(const struct options *options);
 void join_process(const struct options *options);
 
 /* labels.c */
-/* Which security module takes the label, as long as that can be seen. */
+/* Finds the security module for the label, while securityfs is still visible. */
 void find_label_module(const struct options *options);
 void set_exec_label(const struct options *options);
 
 /* cgroup.c */
-/* Those of a process that we are not in, for the child to join. */
+/* Finds the cgroups of a process outside this one's, for the child to join. */
 void find_cgroups_of(const char *process);
 /* Opened by the parent, joined by the child, removed by the parent. */
 void make_cgroup(const struct options *options);
@@ -321,14 +321,12 @@ void set_hostname(const char *hostname);
 void set_oom_score(const char *score);
 void set_sysctls(const struct options *options);
 void disable_user_namespaces(const struct options *options);
-/* Of what the command may do, but for the filter; the default one allows none. */
+/* Verifies this with the command's rights but without the filter, since the default one always denies it. */
 void assert_user_namespaces_disabled(const struct options *options);
 void enter_time_namespace(const struct options *options);
 
-/*
- * filesystem.c: mounting by descriptor. A path that goes with a descriptor is for the message alone.
- */
-/* MOUNT_ATTR_... of linux/mount.h, which does not go together with sys/mount.h. */
+/* filesystem.c: mounting by descriptor. Paths passed beside descriptors are for messages only. */
+/* MOUNT_ATTR_... from linux/mount.h, which conflicts with sys/mount.h. */
 enum {
 	ATTRIBUTE_READ_ONLY = 0x1,
 	ATTRIBUTE_NOSUID = 0x2,
@@ -346,48 +344,45 @@ void restore_time(int directory, const struct stat *before);
 
 /* Opens a path of the jail, or returns -1. */
 int open_in_root(int root, const char *path, int flags);
-/* Opens a place to mount on; what of it is not there yet is made in the jail, and stays. */
+/* Opens a mount point, creating missing parts in the jail, where they stay. */
 int make_mount_point(int root, const char *path, bool directory);
-/* Makes a file system that is mounted nowhere yet. Data are its options, comma-separated, or NULL. */
+/* Creates a file system without mounting it. Data are its comma-separated options, or NULL. */
 int make_filesystem(const char *type, unsigned int attributes, const char *data);
-/* A copy of what is mounted at a path and below, or at the descriptor if the path is empty; or -1. */
+/* Copies the mount tree at a path, or at the descriptor if the path is empty; returns -1 on failure. */
 int clone_tree(int directory, const char *path);
-/* The same without what is mounted below. */
+/* As clone_tree, without submounts. */
 int clone_mount(int directory, const char *path);
-/* Adds attributes to a mount and to all below it, and makes them private. */
+/* Adds attributes to a mount and its submounts, and makes them private. */
 void set_attributes(int tree, unsigned int attributes, const char *path);
-/* Changes the one mount alone. */
+/* Changes a single mount. */
 void set_read_only(int tree, bool read_only, const char *path);
 /* Mounts a tree on a name in a directory, or on the descriptor if the name is empty. */
 void attach(int tree, int directory, const char *name, const char *path);
 
-/* An empty directory or file, to lie upon what is not to be seen. */
+/* Returns an empty directory or file, to hide paths with. */
 int empty_tree(bool directory);
-/* A file system on the root of the jail for files to be mounted from, one after the other, in there. */
+/* Mounts a file system over the jail's root, in which to create files that are mounted from there. */
 int open_workshop(int root);
-/* Takes what was made there, as a tree. */
+/* Detaches what was created there, as a mount tree. */
 int take_from_workshop(int workshop);
 void close_workshop(int workshop);
 
 /* overlay.c */
-/*
- * A file system over the root that takes what is written; mounted on the root, and returned. The layer that
- * takes it is opened as well.
- */
+/* Mounts an overlay on the root and returns it; opens its upper layer as well. */
 int mount_overlay(int root, const char *where, const char *path, int *upper);
 int open_layer(const char *path);
-/* The same over a directory of the outside, to be mounted at a place of the jail. */
+/* Creates an overlay on an outside directory, to be mounted in the jail. */
 int make_overlay_of(const struct mount *mount, int place);
 
 /* overlay_changes.c */
-/* Writes what a layer changes of a root: docs/launcher.md has the records. */
+/* Writes the changes that a layer makes to a root, in the format of docs/launcher.md. */
 void write_changes(int fd, int upper, const char *root);
 
 /* root.c */
 void change_root(const char *root);
-/* Makes the places to mount on that are missing, as ourselves and in our own mount namespace. */
+/* Creates missing mount points, as the calling user and in its mount namespace. */
 void make_places(const struct options *options);
-/* In a mount namespace of our own: makes the root with all that is mounted in it, and enters it. */
+/* In a new mount namespace: sets up the root with all its mounts, and enters it. */
 void make_root(struct options *options, int channel);
 
 /* proc.c */
@@ -395,14 +390,14 @@ void mount_proc(int root, bool masked);
 
 /* dev.c */
 void mount_dev(int root);
-/* Makes a terminal the jail's /dev/console. */
+/* Makes a terminal available as the jail's /dev/console. */
 void bind_console(int root, int terminal_tree);
 
-/* Who the command is to be. */
+/* The user that the command runs as. */
 struct identity {
 	uid_t uid;
 	gid_t gid;
-	/* Empty where passwd says nothing of the user. */
+	/* Empty if passwd has no entry. */
 	char home[256];
 };
 
@@ -411,7 +406,7 @@ caps parse_caps(const char *names);
 void leave_keyring(void);
 void set_rlimits(const struct list *limits);
 void give_up_rights(const struct options *options, const struct identity *identity);
-/* Gives up what the installation of a filter took, and installs it. */
+/* Installs the filter and drops the capabilities kept for that. */
 void give_up_last_rights(void);
 void keep_only_kill(void);
 
@@ -421,49 +416,49 @@ void look_up_user(const char *user, struct identity *identity);
 /* seccomp.c */
 void load_filters(const struct list *which);
 bool has_filter(void);
-/* Nothing but execve(2) need be allowed from then on. */
+/* From here on, a filter may allow nothing but execve(2). */
 void install_filters(void);
 _Noreturn void list_denied(void);
 
 /* landlock.c */
-/* Reads the rules from a file of the outside; NULL for none. */
+/* Reads the rules from an outside file; NULL for none. */
 void load_landlock(const char *path);
-/* In the jail, by whom all its paths can be reached. */
+/* Opens the paths of the rules in the jail, while all of them can be reached. */
 void make_landlock_rules(void);
 void limit_by_landlock(void);
 
 /* observed.c */
-/* The descriptor that leads to the observer. */
+/* Descriptor of the socket to the observer. */
 enum { OBSERVER = 3 };
-/* Lets the observer trace this process, and receives its filter for system calls. */
+/* Lets the observer trace this process, and receives its system call filter. */
 void meet_observer(void);
-/* Installs that filter, where there is an observer. */
+/* Installs that filter, if there is an observer. */
 void install_observation(void);
-/* Lets the observer read the memory of this process, where there is an observer. */
+/* Lets the observer, if any, read this process's memory. */
 void be_observable(void);
 
 /* terminal.c */
-/* Opens a new terminal of the jail, sends its master over the channel, and returns the other end. */
+/* Opens a new terminal in the jail, sends its master over the channel, and returns the slave. */
 int open_pty(int channel, bool has_console);
 /* Makes a terminal the standard streams. */
 void use_terminal(int terminal);
 /* Makes a terminal the controlling one of a new session, and its standard streams. */
 void take_terminal(int terminal);
-/* Between our own standard streams and a new terminal: begin, carry what there is, end. */
+/* The relay between the launcher's standard streams and a new terminal: start, transfer, end. */
 enum { RELAY_POLLS = 4 };
 struct pollfd;
 void begin_relay(int master);
-/* Of what is left once the jail is gone, only output is carried. Returns false if there is none. */
+/* After the jail has ended, only remaining output is transferred. Returns false if there is none. */
 bool prepare_relay(struct pollfd *polls, bool is_over);
 void carry(const struct pollfd *polls);
 void resize_terminal(void);
 void end_relay(void);
 
-/* status.c: what supervisors are told, and what they hold the jail by. */
+/* status.c: reports to supervisors, and descriptors by which they hold the jail. */
 void write_info(const struct options *options, pid_t child);
 void write_exit_status(const struct options *options, int status);
 void take_locks(struct options *options);
-/* True if the parent is to know when the jail is there. */
+/* Returns whether the parent must know when the jail is set up. */
 bool reports_jail(const struct options *options);
 void wait_until_unblocked(const struct options *options);
 
@@ -477,13 +472,13 @@ _Noreturn void be_init(pid_t command, const struct options *options, int channel
 
 /* process_group.c */
 enum job_group choose_group(const struct options *options);
-/* Makes the process group of the command. */
+/* Enters the process group of the command. */
 void enter_group(enum job_group group);
-/* True if the terminal is that of our process group. */
+/* Returns whether this process group is the terminal's foreground group. */
 bool has_terminal(void);
-/* Makes a group the terminal's foreground one, from whatever group we are in. */
+/* Makes a group the terminal's foreground group, from any group. */
 void give_terminal(pid_t group);
-/* Makes ours the terminal's foreground group once the jail, whose group was that, is gone. */
+/* Returns the terminal to this process group after the jail's group has ended. */
 void take_back_terminal(void);
 
 /* mqueue_demo.c */
@@ -492,13 +487,13 @@ void send_over_queue(void);
 void receive_from_queue(void);
 
 /* wait.c */
-/* The jail is killed when the process that called us ends, however it ends. */
+/* Kills the jail when the process that started the launcher ends, however it ends. */
 void tie_to_caller(pid_t caller);
-/* The same for the process that called our caller, by its number. */
+/* The same for the parent of that process, given by its number. */
 void tie_to_process(const char *process);
 void hold_signals(void);
 void release_signals(void);
-/* Returns the exit status for what became of the child. */
+/* Waits for the child and returns the exit status. */
 int wait_for(pid_t child, const struct options *options, int channel, int pty);
 
 #endif

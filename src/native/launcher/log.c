@@ -25,7 +25,7 @@ void log_step(const char *format, ...)
 	vprintf(format, arguments);
 	va_end(arguments);
 	putchar('\n');
-	/* The command writes to the same place, and buffers of ours are lost when it is executed. */
+	/* The command writes to the same place, and unflushed buffers are lost when it is executed. */
 	fflush(stdout);
 }
 

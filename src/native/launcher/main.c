@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A cgroup and a time namespace are entered later: each starts from what the child has done before. */
+/* cgroup and time namespaces are entered later, since each depends on what the child has set up by then. */
 static unsigned long namespaces(const struct options *options)
 {
 	return (options->new_user ? CLONE_NEWUSER : 0UL) | (options->new_pid ? CLONE_NEWPID : 0UL) |
@@ -20,8 +20,8 @@ static unsigned long namespaces(const struct options *options)
 }
 
 /*
- * A new PID namespace within one that was joined: only a process of that one can make it. It makes the child
- * as one of ours (CLONE_PARENT), and the kernel says to us by what number we know it.
+ * Creates a PID namespace within a joined one, which only a process in that one can do. That process creates the child
+ * as a sibling (CLONE_PARENT), and the kernel reports the child's number in the launcher's namespace.
  */
 static pid_t make_child_within(const struct options *options)
 {
@@ -60,7 +60,7 @@ static pid_t make_child_within(const struct options *options)
 	return sender.pid;
 }
 
-/* As fork(2), but the child begins in the new namespaces. */
+/* As fork(2), but the child starts in the new namespaces. */
 static pid_t make_child(const struct options *options)
 {
 	bool is_within = false;
@@ -71,20 +71,20 @@ static pid_t make_child(const struct options *options)
 	return (pid_t)syscall(SYS_clone, namespaces(options) | SIGCHLD, 0, 0, 0, 0);
 }
 
-/* What an overlay of an earlier run holds. */
+/* Lists the content of an earlier run's overlay. */
 static void list_overlay(const struct options *options)
 {
 	scoped_fd store = open_layer(options->overlay);
 	scoped_fd upper = openat(store, "upper", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (upper < 0)
-		die_errno("open what was written to", options->overlay);
+		die_errno("open the overlay", options->overlay);
 	write_changes(dup(STDOUT_FILENO), upper, options->root);
 }
 
 int main(int argc, char **argv)
 {
 	struct options options;
-	/* The child learns of it that it may go on, or that the parent is gone, and tells of its terminal. */
+	/* Tells the child that it may continue or that the parent has ended, and returns the child's terminal. */
 	int channel[2];
 
 	pid_t caller = getppid();
@@ -125,7 +125,7 @@ int main(int argc, char **argv)
 
 	pid_t child = make_child(&options);
 	if (child < 0 && options.try_user && options.new_user) {
-		warn("make a user namespace", "going on without one");
+		warn("make a user namespace", "continuing without one");
 		options.new_user = false;
 		child = make_child(&options);
 	}
@@ -141,7 +141,7 @@ int main(int argc, char **argv)
 	if (options.new_user)
 		write_id_maps(child, &options);
 	if (awaits_parent(&options) && send(channel[0], "", 1, MSG_NOSIGNAL) < 0)
-		die_errno("tell the child to go on", NULL);
+		die_errno("let the child continue", NULL);
 	int input = options.protects_input ? receive_descriptor(channel[0]) : -1;
 	int layer = options.changes_fd >= 0 ? receive_descriptor(channel[0]) : -1;
 	int pty = options.pty ? receive_descriptor(channel[0]) : -1;
@@ -156,13 +156,13 @@ int main(int argc, char **argv)
 		write_info(&options, child);
 		send(channel[0], "", 1, MSG_NOSIGNAL);
 	}
-	/* Whoever adopts the child learns what becomes of it. */
+	/* The process that adopts the child receives its exit status. */
 	if (is_there && options.detach)
 		return EXIT_SUCCESS;
 	if (options.show_queue)
 		receive_from_queue();
 	int status = wait_for(child, &options, channel[0], pty);
-	/* Who shares our input goes on where the jail has stopped reading. */
+	/* Processes that share the input continue where the jail has stopped reading. */
 	if (input >= 0)
 		lseek(STDIN_FILENO, lseek(input, 0, SEEK_CUR), SEEK_SET);
 	if (layer >= 0)

@@ -1,11 +1,11 @@
-/* Memory that is kept to the end of the process. */
+/* Memory that is never freed. */
 #define _GNU_SOURCE
 #include "launcher.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* What the options hold is kept to the end of the process. */
+/* Options are kept until the process ends. */
 void *allocate(size_t size)
 {
 	static struct kept {

@@ -1,4 +1,4 @@
-/* The options that put something into the jail, cut into their fields. */
+/* Parses options that place something in the jail. */
 #define _GNU_SOURCE
 #include "option_table.h"
 
@@ -17,8 +17,8 @@ static struct mount *add_mount(struct options *options, enum mount_kind kind)
 }
 
 /*
- * Cuts a text at its colons into at most so many fields, the last of which may have more. A colon behind a
- * backslash is one of a path, and so is a backslash behind one.
+ * Splits a text at colons into at most `most` fields; the last may contain more. A backslash escapes a colon or a
+ * backslash.
  */
 static size_t cut(const char *value, char **fields, size_t most)
 {
@@ -68,7 +68,7 @@ static bool take_attribute(struct mount *mount, const char *word)
 	return false;
 }
 
-/* Takes a mode of its own. Returns false if the text is none. */
+/* Parses a mode. Returns false for invalid text. */
 static bool take_mode(struct mount *mount, const char *text)
 {
 	long long mode = parse_number(text, 8);
@@ -151,7 +151,7 @@ void parse_bind_fd(struct options *options, const struct row *row, const char *v
 		take_bind_options(mount, fields[2], row, value);
 }
 
-/* The kernel takes what is left of a number that is too large (lib/cmdline.c, memparse). */
+/* The kernel truncates numbers that are too large (lib/cmdline.c, memparse). */
 static bool overflows(const char *word)
 {
 	static const char *const numbers[] = { "size=", "nr_inodes=", "nr_blocks=" };
@@ -170,16 +170,16 @@ static bool overflows(const char *word)
 	return false;
 }
 
-/* Of the options those of a mount are taken, and the others left to the file system. */
+/* Separates mount options from those passed to the file system. */
 static void take_filesystem(struct mount *mount, char *words, const struct row *row, const char *value)
 {
 	char *data = allocate(words != NULL ? strlen(words) + 1 : 1);
-	/* Terminals are devices. */
+	/* Terminals are device nodes. */
 	mount->attributes = ATTRIBUTE_NOSUID | (strcmp(mount->type, "devpts") == 0 ? 0U : ATTRIBUTE_NODEV);
 	check_target(mount, row, value);
 	for (const char *word = strsep(&words, ","); word != NULL; word = strsep(&words, ",")) {
 		if (overflows(word))
-			die("the number is larger than any that the kernel can take", word);
+			die("the number exceeds the maximum of the kernel", word);
 		if (*word == '\0' || take_attribute(mount, word))
 			continue;
 		if (*data != '\0')
@@ -221,7 +221,7 @@ void parse_mqueue(struct options *options, const struct row *row, const char *va
 	mount->attributes |= ATTRIBUTE_NOEXEC;
 }
 
-/* FD:DEST, and what more there may be. */
+/* FD:DEST and optional further fields. */
 static struct mount *add_data(struct options *options, enum mount_kind kind, const struct row *row,
 			      const char *value, char **more)
 {

@@ -13,7 +13,7 @@ enum { MESSAGE_SIZE = 80 };
 
 static char name[32];
 static mqd_t queue;
-/* Closed by the child when it has done its part. */
+/* Closed by the child when it is done. */
 static int done[2];
 
 void create_queue(void)
@@ -28,7 +28,7 @@ void create_queue(void)
 	log_step("created the message queue %s", name);
 }
 
-/* In an IPC namespace of its own the child does not find the queue: this is what -i shows. */
+/* In a new IPC namespace the child does not find the queue, which is what -i demonstrates. */
 void send_over_queue(void)
 {
 	const char message[] = "hello from the child";

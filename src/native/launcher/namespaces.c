@@ -14,7 +14,7 @@
 #define CLONE_NEWTIME 0x80
 #endif
 
-/* A new network namespace has a loopback interface, and it is down. */
+/* A new network namespace has a loopback interface that is down. */
 void bring_loopback_up(void)
 {
 	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP };
@@ -32,7 +32,9 @@ void set_hostname(const char *hostname)
 		die_errno("set the host name to", hostname);
 }
 
-/* What belongs to a namespace: all else is the host's (namespaces(7), and the kernel's admin-guide/sysctl). */
+/*
+ * Sysctls that belong to a namespace; all others are the host's (namespaces(7), and the kernel's admin-guide/sysctl).
+ */
 static bool is_of_namespace(const char *name)
 {
 	static const char *const prefixes[] = { "net.", "fs.mqueue.", "kernel.shm", "kernel.msg" };
@@ -42,7 +44,7 @@ static bool is_of_namespace(const char *name)
 	return strcmp(name, "kernel.sem") == 0 || strcmp(name, "kernel.domainname") == 0;
 }
 
-/* True if that namespace is a new one, or one that was joined by name. */
+/* Returns whether that namespace is new or was joined by name. */
 static bool has_namespace(const struct options *options, const char *name)
 {
 	bool is_net = strncmp(name, "net.", 4) == 0, is_uts = strcmp(name, "kernel.domainname") == 0;
@@ -76,9 +78,9 @@ void set_sysctls(const struct options *options)
 		char *name = allocate((size_t)length + 1);
 		memcpy(name, text, (size_t)length);
 		if (!is_of_namespace(name))
-			die("a sysctl of the whole machine is not for a jail to set", name);
+			die("a jail cannot set a sysctl of the whole machine", name);
 		if (!has_namespace(options, name))
-			die("the sysctl is of a namespace that the jail shares with others", name);
+			die("the sysctl belongs to a namespace that the jail shares with others", name);
 		snprintf(path, sizeof(path), "/proc/sys/%s", name);
 		for (char *dot = path + strlen("/proc/sys/"); *dot != '\0'; dot++)
 			if (*dot == '.')
@@ -88,11 +90,11 @@ void set_sysctls(const struct options *options)
 	}
 }
 
-/* The limit is the namespace's own, and raised by who has CAP_SYS_RESOURCE in it alone. */
+/* The limit is per namespace and can be raised only with CAP_SYS_RESOURCE in it. */
 void disable_user_namespaces(const struct options *options)
 {
 	if (!options->limit_caps || (options->caps & parse_caps("sys_resource")))
-		die("--disable-userns takes --caps without sys_resource, which could allow them again", NULL);
+		die("--disable-userns requires --caps without sys_resource, which could allow them again", NULL);
 	write_file("/proc/sys/user/max_user_namespaces", "0");
 }
 
@@ -105,7 +107,7 @@ void assert_user_namespaces_disabled(const struct options *options)
 		die("the command could make a user namespace, which --assert-userns-disabled forbids", NULL);
 }
 
-/* A time namespace is for the children to come; its clocks are set as long as it has none. */
+/* A time namespace applies to future children; its clocks can be set until it has one. */
 void enter_time_namespace(const struct options *options)
 {
 	const char *path = "/proc/self/timens_offsets";

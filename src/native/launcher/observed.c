@@ -1,8 +1,7 @@
 /*
- * Under jail_observer, which runs the launcher, the command is stopped at each system call that names a
- * file. The observer holds the other end of descriptor 3: the process that is to become the command
- * announces itself there, is traced from then on, and receives the filter that stops it. So nothing
- * that the launcher does for itself is observed.
+ * Under jail_observer, which starts the launcher, the command is stopped at each system call that names a file. The
+ * observer holds the other end of descriptor 3: the process that becomes the command announces itself there, is traced
+ * from then on, and receives the filter that stops it. Operations of the launcher itself are not observed.
  */
 #define _GNU_SOURCE
 #include "launcher.h"
@@ -15,13 +14,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* What the observer sends: flags for seccomp(2), in the place of an instruction, and then the filter. */
+/* Message from the observer: flags for seccomp(2), in the space of one instruction, and then the filter. */
 static struct sock_filter message[BPF_MAXINSNS + 1];
 static struct sock_fprog filter = { 0, message + 1 };
 
 void meet_observer(void)
 {
-	/* Only while nothing else runs in the jail: the observer may have no rights to trace others. */
+	/* Only while nothing else runs in the jail: the observer may lack the privilege to trace other processes. */
 	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0 || send(OBSERVER, "", 1, MSG_NOSIGNAL) != 1)
 		die_errno("reach the observer", NULL);
 	ssize_t size = recv(OBSERVER, message, sizeof(message), 0);
@@ -41,13 +40,13 @@ void install_observation(void)
 		die_errno("install the observer's filter", NULL);
 	if (message[0].k & SECCOMP_FILTER_FLAG_NEW_LISTENER)
 		send_descriptor(OBSERVER, listener);
-	/* With all other descriptors, the listener is closed before the command is executed. */
+	/* The listener is closed with all other descriptors before the command is executed. */
 	close(OBSERVER);
 }
 
 void be_observable(void)
 {
-	/* The name of the command is in the memory of this process; changing users has closed it. */
+	/* The command's path is in this process's memory, which changing users has made unreadable. */
 	if (filter.len > 0 && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
-		die_errno("open this process to the observer", NULL);
+		die_errno("let the observer read this process", NULL);
 }

@@ -1,4 +1,4 @@
-/* The arguments that a file holds, each ended by a NUL. */
+/* Arguments from a file, each terminated by a NUL. */
 #define _GNU_SOURCE
 #include "option_table.h"
 
@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The arguments before the last file of them. */
+/* The arguments before the last file. */
 static char **done;
 static size_t done_count;
 
-/* Keeps what getopt has taken, but for the option that names the file and, as a word of its own, the name. */
+/* Keeps the arguments that getopt has processed, without the option that names the file and its separate value. */
 static void keep_done(char **argv, const char *path)
 {
 	int last = optind - (argv[optind - 1] == path ? 2 : 1);
@@ -63,7 +63,7 @@ char **splice_arguments(struct options *options, const struct row *row, int *arg
 	}
 	*argc = (int)count;
 	options->args = NULL;
-	/* Begin again, for glibc and for musl. */
+	/* Restarts getopt, for glibc and musl. */
 	optind = 0;
 	return all;
 }

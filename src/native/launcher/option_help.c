@@ -1,4 +1,4 @@
-/* The options that print something and end. */
+/* Options that print something and exit. */
 #define _GNU_SOURCE
 #include "option_table.h"
 
@@ -25,7 +25,7 @@ void print_version(struct options *options, const struct row *row, const char *v
 
 enum { COLUMN = 17, WIDTH = 80 };
 
-/* The second column, folded at blanks. */
+/* Prints the second column, wrapped at blanks. */
 static void print_folded(const char *text, int column)
 {
 	while (*text != '\0') {

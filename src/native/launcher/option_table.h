@@ -1,4 +1,4 @@
-/* The table of options that options.h holds, and what reads it. */
+/* The table of options in options.h, and its parsers. */
 #ifndef OPTION_TABLE_H
 #define OPTION_TABLE_H
 
@@ -11,7 +11,7 @@ struct row {
 	const char *name, *argument;
 	/* NULL in a row that begins a group. */
 	parser *parse;
-	/* In struct options. */
+	/* Offset in struct options. */
 	size_t place;
 	const char *needs, *help;
 };
@@ -31,9 +31,9 @@ extern const struct row rows[ROWS];
 parser parse_flag, parse_text, parse_number_text, parse_offset, parse_item, parse_hostname, parse_ipc, parse_fd;
 parser parse_block, parse_passed, parse_observed, parse_try, parse_held, parse_passed_count, parse_kept_caps;
 parser parse_ambient, parse_umask, parse_variable;
-/* Refuses a value, naming the option and what it takes. */
+/* Refuses a value, naming the option and the expected form. */
 _Noreturn void die_of(const struct row *row, const char *value);
-/* A descriptor that is open here. */
+/* Parses the number of an open descriptor. */
 int parse_descriptor(struct options *options, const struct row *row, const char *value);
 
 /* mount_options.c */
@@ -45,11 +45,11 @@ parser print_help, print_denied, print_version;
 
 /* option_file.c */
 /*
- * Puts the arguments of the file that --args names in the place of those that getopt has done with. Returns
- * the new list, with which getopt begins anew.
+ * Inserts the arguments from the file of --args after those that getopt has processed. Returns the new list; getopt
+ * restarts with it.
  */
 char **splice_arguments(struct options *options, const struct row *row, int *argc, char **argv);
-/* All arguments, those of files in their places, for a copy of us that has not these files any more. */
+/* Returns all arguments including those from files, for a copy of this program that no longer has these files. */
 char **whole_list(int argc, char **argv);
 
 #endif

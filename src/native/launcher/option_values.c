@@ -1,4 +1,4 @@
-/* The parsers of values, each of which fills the place that its row of options.h names. */
+/* Parsers of values, which set the member named by the option's row in options.h. */
 #define _GNU_SOURCE
 #include "option_table.h"
 
@@ -51,7 +51,7 @@ void parse_number_text(struct options *options, const struct row *row, const cha
 	parse_text(options, row, value);
 }
 
-/* A time to add may be negative (time_namespaces(7)). */
+/* An offset may be negative (time_namespaces(7)). */
 void parse_offset(struct options *options, const struct row *row, const char *value)
 {
 	if (parse_number(*value == '-' ? value + 1 : value, 10) < 0)
@@ -68,9 +68,9 @@ void parse_item(struct options *options, const struct row *row, const char *valu
 
 void parse_hostname(struct options *options, const struct row *row, const char *value)
 {
-	/* __NEW_UTS_LEN of the kernel. */
+	/* The kernel's __NEW_UTS_LEN. */
 	if (strlen(value) > 64)
-		die("a host name has at most 64 bytes; give a shorter one than", value);
+		die("the host name is longer than 64 bytes", value);
 	options->new_uts = true;
 	parse_text(options, row, value);
 }
@@ -103,7 +103,7 @@ void parse_fd(struct options *options, const struct row *row, const char *value)
 	*(int *)place_of(options, row) = parse_descriptor(options, row, value);
 }
 
-/* A fifo is opened for both, so that this does not wait for its other end. */
+/* A fifo is opened for reading and writing, so that open(2) does not wait for the other end. */
 void parse_block(struct options *options, const struct row *row, const char *value)
 {
 	if (*value != '/') {
@@ -140,7 +140,7 @@ void parse_held(struct options *options, const struct row *row, const char *valu
 	add_descriptor(&options->held, parse_descriptor(options, row, value));
 }
 
-/* From 3 on, as sd_listen_fds(3) and podman have them. */
+/* From 3 on, as in sd_listen_fds(3) and podman. */
 void parse_passed_count(struct options *options, const struct row *row, const char *value)
 {
 	char fd[16];
@@ -178,7 +178,7 @@ void parse_variable(struct options *options, const struct row *row, const char *
 {
 	if (*value == '=' || *value == '\0')
 		die_of(row, value);
-	/* Of our own environment, so that its value is in no list of processes. */
+	/* Taken from the environment, so that process lists do not show the value. */
 	if (strchr(value, '=') == NULL) {
 		char **own = environ;
 		size_t length = strlen(value);

@@ -1,4 +1,4 @@
-/* The command line, read by the table of options.h. */
+/* Parses the command line by the table in options.h. */
 #define _GNU_SOURCE
 #include "option_table.h"
 
@@ -14,7 +14,7 @@ const struct row rows[ROWS] = {
 #include "options.h"
 };
 
-/* What getopt returns for a row with a name: its index, and this. */
+/* getopt returns a row's index plus this for long options. */
 enum { LONG = 256 };
 static bool given[ROWS];
 
@@ -30,14 +30,14 @@ static const struct row *row_named(const char *word, size_t length)
 	return NULL;
 }
 
-/* Where one option is of no use without another, to go on would be less than what was asked for. */
+/* Refuses an option given without one that it depends on, since the effect would be less than requested. */
 static void check_needs(const struct row *row)
 {
 	for (const char *word = row->needs; *word != '\0';) {
 		char message[120];
 		size_t length = strcspn(word, " "), part;
 		bool is_met = false;
-		/* One of these. */
+		/* One of several alternatives. */
 		for (const char *one = word; one < word + length; one += part + 1) {
 			part = strcspn(one, "| ");
 			const struct row *needed = row_named(one, part);
@@ -51,7 +51,7 @@ static void check_needs(const struct row *row)
 	}
 }
 
-/* The init wipes the arguments we were called with while the command still uses what they said. */
+/* Copies the arguments: the init overwrites the originals while the command still uses them. */
 static char **copies_of(int argc, char **argv)
 {
 	char **copies = allocate(((size_t)argc + 1) * sizeof(char *));
@@ -84,7 +84,7 @@ void parse_options(struct options *options, int argc, char **argv)
 	while ((option = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
 		const char word[] = { '-', (char)option };
 		const struct row *row = option >= LONG ? &rows[option - LONG] : row_named(word, 2);
-		/* getopt has said what is wrong. */
+		/* getopt has reported the error. */
 		if (row == NULL || row->parse == NULL)
 			exit(FAILED);
 		given[row - rows] = true;

@@ -1,8 +1,7 @@
 /*
- * Every option, one a row: OPTION(letter, name, argument, parser, place, needs, help). The letter is 0
- * and the name NULL where there is none. The place is the member of struct options that the parser
- * fills; `needs` names the options without which this one would do less than it says. The help text is
- * folded when it is printed. HEADING(text) begins a group.
+ * All options, one a row: OPTION(letter, name, argument, parser, place, needs, help). The letter is 0 or the name NULL
+ * if there is none. `place` is the member of struct options that the parser sets; `needs` names the options that this
+ * one depends on. Help is wrapped when printed. HEADING(text) begins a group.
  */
 
 OPTION('p', NULL, NULL, parse_flag, new_pid, "", "in a new PID namespace")
@@ -26,18 +25,18 @@ OPTION(0, "userns", NULL, parse_flag, new_user, "",
 OPTION(0, "namespace", "TYPE=PATH", parse_item, joined, "",
        "join this namespace; TYPE is user, pid, net, ipc, uts, cgroup or time")
 OPTION(0, "join", "PID[:START]", parse_text, join, "",
-       "join all namespaces and cgroups of a process, which started at START (proc_pid_stat(5), field 22)")
+       "join all namespaces and cgroups of a process; START verifies its start time (proc_pid_stat(5), field 22)")
 OPTION(0, "try", "user|cgroup|user,cgroup", parse_try, try_user, "",
-       "where a new namespace of these kinds is refused, say so and go on without it")
-OPTION(0, "disable-userns", NULL, parse_flag, disable_userns, "--userns", "no further user namespace can be made")
+       "if a new namespace of these kinds is refused, warn and continue without it")
+OPTION(0, "disable-userns", NULL, parse_flag, disable_userns, "--userns", "prevent further user namespaces")
 OPTION(0, "assert-userns-disabled", NULL, parse_flag, assert_no_userns, "",
        "fail if the command could make a user namespace")
 OPTION(0, "sysctl", "NAME=VALUE", parse_item, sysctls, "",
-       "set what belongs to the new network, IPC or UTS namespace")
+       "set a sysctl of the new network, IPC or UTS namespace")
 OPTION(0, "uid-map", "INSIDE:OUTSIDE:COUNT", parse_item, uid_maps, "--userns --gid-map",
-       "users of the user namespace")
+       "map users of the user namespace")
 OPTION(0, "gid-map", "INSIDE:OUTSIDE:COUNT", parse_item, gid_maps, "--userns --uid-map",
-       "groups of the user namespace")
+       "map groups of the user namespace")
 OPTION(0, "monotonic", "SECONDS", parse_offset, monotonic, "--time", "added to CLOCK_MONOTONIC")
 OPTION(0, "boottime", "SECONDS", parse_offset, boottime, "--time", "added to CLOCK_BOOTTIME")
 
@@ -48,34 +47,34 @@ OPTION(0, "dev", NULL, parse_flag, make_dev, "-m",
        "a /dev with null, zero, full, random, urandom, tty, shm, pts")
 OPTION(0, "no-proc", NULL, parse_flag, no_proc, "", "no /proc")
 OPTION(0, "mask-proc", NULL, parse_flag, mask_proc, "-m -p",
-       "hide what of /proc concerns the host, or make it read-only")
+       "hide parts of /proc that concern the host, or make them read-only")
 OPTION(0, "overlay", "tmpfs|DIR", parse_text, overlay, "-m -c",
-       "what is written to the root goes to memory, or to DIR, and the root stays as it is")
+       "keep writes to the root in memory or in DIR; the root itself stays unchanged")
 OPTION(0, "overlay-changes", "FD", parse_fd, changes_fd, "--overlay",
-       "at the end, write there what the overlay holds")
+       "at the end, write the overlay's changes to FD")
 OPTION(0, "list-overlay", NULL, parse_flag, lists_changes, "--overlay",
-       "print what the overlay's DIR holds, and run nothing")
+       "print the changes in the overlay's DIR, and run nothing")
 OPTION(0, "overlay-mount", "SRC:DEST[:UPPER:WORK]", parse_overlay_mount, mounts, "-m",
-       "a directory of the host that stays as it is: what is written there goes to UPPER, or to memory")
+       "mount a directory of the host that stays unchanged: writes go to UPPER, or to memory")
 OPTION(0, "bind", "SRC[:DEST[:OPTION,...]]", parse_bind, mounts, "-m",
-       "a file or directory of the host; options are ro, rw, dev, suid, noexec, noatime, flat, and try: it need not be there. In all paths with options \\: is a colon")
+       "a file or directory of the host; options are ro, rw, dev, suid, noexec, noatime, flat, and try: ignore a missing source. In paths, write a colon as \\:")
 OPTION(0, "dev-bind", "SRC[:DEST[:OPTION,...]]", parse_dev_bind, mounts, "-m",
-       "the same, and devices in it work")
+       "as --bind, with working devices")
 OPTION(0, "bind-fd", "FD:DEST[:OPTION,...]", parse_bind_fd, mounts, "-m",
-       "the file or directory that a descriptor is open to")
+       "the file or directory that a descriptor refers to")
 OPTION(0, "tmpfs", "DEST[:OPTION,...]", parse_tmpfs, mounts, "-m",
        "an empty file system in memory, such as /tmp:size=64m,mode=1777")
 OPTION(0, "mqueue", "DEST", parse_mqueue, mounts, "-m", "the message queues of the IPC namespace")
 OPTION(0, "filesystem", "TYPE:DEST[:OPTION,...]", parse_filesystem, mounts, "-m",
        "a file system of any type that needs no device")
 OPTION(0, "bind-data", "FD:DEST[:ro][,mode=OCTAL]", parse_bind_data, mounts, "-m",
-       "a file of what is read from a descriptor, mounted")
-OPTION(0, "file", "FD:DEST[:OCTAL]", parse_file, mounts, "-m", "write what is read from a descriptor to a file")
-OPTION(0, "dir", "DEST[:OCTAL]", parse_dir, mounts, "-m", "make a directory, unless it is there")
-OPTION(0, "symlink", "TEXT:DEST", parse_symlink, mounts, "-m", "make a symbolic link, unless it is there")
-OPTION(0, "chmod", "OCTAL:DEST", parse_chmod, mounts, "-m", "set the mode of what is there")
-OPTION(0, "mask", "DEST", parse_mask, mounts, "-m", "hide a file or directory, if it is there")
-OPTION(0, "protect", "DEST", parse_protect, mounts, "-m", "make a file or directory read-only, if it is there")
+       "mount a file with the content read from a descriptor")
+OPTION(0, "file", "FD:DEST[:OCTAL]", parse_file, mounts, "-m", "write the content read from a descriptor to a file")
+OPTION(0, "dir", "DEST[:OCTAL]", parse_dir, mounts, "-m", "make a directory unless it exists")
+OPTION(0, "symlink", "TEXT:DEST", parse_symlink, mounts, "-m", "make a symbolic link unless it exists")
+OPTION(0, "chmod", "OCTAL:DEST", parse_chmod, mounts, "-m", "set the mode of an existing file")
+OPTION(0, "mask", "DEST", parse_mask, mounts, "-m", "hide a file or directory if it exists")
+OPTION(0, "protect", "DEST", parse_protect, mounts, "-m", "make a file or directory read-only if it exists")
 OPTION(0, "device", "DEST:b|c:MAJOR:MINOR[:OCTAL]", parse_device, mounts, "-m", "a device node")
 OPTION(0, "cwd", "DIR", parse_text, cwd, "", "start in this directory of the new root")
 
@@ -84,23 +83,23 @@ OPTION(0, "memory", "BYTES", parse_number_text, memory, "", "memory of all proce
 OPTION(0, "pids", "COUNT", parse_number_text, pids, "", "number of processes, by a cgroup")
 OPTION(0, "cpu-quota", "MICROSECONDS", parse_number_text, cpu_quota, "",
        "processor time of each 100000 microseconds, by a cgroup")
-OPTION(0, "cgroup-dir", "DIR", parse_item, cgroup_directories, "", "run in this cgroup, which is there")
-OPTION(0, "oom-score-adj", "NUMBER", parse_offset, oom_score, "", "how readily the kernel ends it (proc_pid_oom_score_adj(5))")
+OPTION(0, "cgroup-dir", "DIR", parse_item, cgroup_directories, "", "run in this existing cgroup")
+OPTION(0, "oom-score-adj", "NUMBER", parse_offset, oom_score, "", "OOM killer score adjustment (proc_pid_oom_score_adj(5))")
 OPTION(0, "rlimit", "NAME=SOFT[:HARD]", parse_item, rlimits, "",
        "a limit of each process (setrlimit(2)), such as nofile=1024:2048")
 
 HEADING("Rights")
 OPTION(0, "user", "NAME|UID[:GID]", parse_text, user, "",
-       "as this user of the jail's passwd, and in no other group")
-OPTION(0, "groups", "GID,...", parse_text, groups, "--user", "in these groups as well")
-OPTION(0, "exec-label", "LABEL", parse_text, exec_label, "", "with this label of SELinux, or profile of AppArmor")
-OPTION(0, "caps", "NAME,...", parse_kept_caps, caps, "", "no capabilities but these")
-OPTION(0, "ambient", "NAME,...", parse_ambient, ambient, "", "these for a user other than root as well")
-OPTION(0, "no-new-privs", NULL, parse_flag, no_new_privs, "", "no program gives rights to who executes it")
+       "as this user of the jail's passwd, without supplementary groups")
+OPTION(0, "groups", "GID,...", parse_text, groups, "--user", "with these supplementary groups")
+OPTION(0, "exec-label", "LABEL", parse_text, exec_label, "", "with this SELinux label or AppArmor profile")
+OPTION(0, "caps", "NAME,...", parse_kept_caps, caps, "", "keep only these capabilities")
+OPTION(0, "ambient", "NAME,...", parse_ambient, ambient, "", "keep these for a user other than root as well")
+OPTION(0, "no-new-privs", NULL, parse_flag, no_new_privs, "", "set no_new_privs: programs cannot gain privileges")
 OPTION(0, "seccomp", "default|off|FILE", parse_item, seccomp, "",
-       "a filter for system calls, one upon the other; FILE has it in binary form")
+       "a system call filter, repeatable; FILE is in binary form")
 OPTION(0, "landlock", "FILE", parse_text, landlock, "",
-       "no files but those of FILE, a [r][l][x][w][m]:PATH each, ended by a NUL: to read, list, execute, write, and make or remove within")
+       "allow only the paths listed in FILE as [r][l][x][w][m]:PATH, each ended by a NUL: to read, list, execute, write, and make or remove entries")
 OPTION(0, "list-denied", NULL, print_denied, verbose, "",
        "print the system calls that the default filter denies")
 OPTION(0, "keyring", NULL, parse_flag, new_keyring, "", "in a new session keyring")
@@ -109,27 +108,27 @@ OPTION(0, "sealed", NULL, parse_flag, sealed, "", "run this launcher from a copy
 
 HEADING("The process")
 OPTION(0, "die-with-parent", NULL, parse_flag, die_with_parent, "",
-       "kill the jail when the process that called us ends")
+       "kill the jail when the calling process ends")
 OPTION(0, "die-with", "PID", parse_number_text, die_with, "",
-       "kill the jail when this process, the parent of our parent, ends")
-OPTION(0, "init", NULL, parse_flag, init, "-p", "with a first process that reaps and passes on signals")
+       "kill the jail when this process, the parent of the calling process, ends")
+OPTION(0, "init", NULL, parse_flag, init, "-p", "with an init that reaps processes and forwards signals")
 OPTION(0, "new-session", NULL, parse_flag, new_session, "", "in a session without a terminal")
 OPTION(0, "pty", NULL, parse_flag, pty, "--dev|--join|--console-socket", "on a new terminal")
-OPTION(0, "console-socket", "PATH", parse_text, console_socket, "--pty", "send the other end of the terminal there")
-OPTION(0, "detach", NULL, parse_flag, detach, "", "end as soon as the jail is there, and leave it running")
+OPTION(0, "console-socket", "PATH", parse_text, console_socket, "--pty", "send the terminal's master to this socket")
+OPTION(0, "detach", NULL, parse_flag, detach, "", "exit once the jail is set up, and leave it running")
 OPTION(0, "env", "NAME[=VALUE]", parse_variable, env, "",
-       "set a variable, or bring that of the launcher; the environment is otherwise empty")
-OPTION(0, "argv0", "NAME", parse_text, argv0, "", "what the command finds as its own name")
-OPTION(0, "fd", "FD", parse_passed, passed, "", "the command has this descriptor")
-OPTION(0, "preserve-fds", "COUNT", parse_passed_count, ignored, "", "the command has as many descriptors from 3 on")
+       "set a variable, or pass on the launcher's; the environment is otherwise empty")
+OPTION(0, "argv0", "NAME", parse_text, argv0, "", "the command's argv[0]")
+OPTION(0, "fd", "FD", parse_passed, passed, "", "pass this descriptor to the command")
+OPTION(0, "preserve-fds", "COUNT", parse_passed_count, ignored, "", "pass this many descriptors from 3 on to the command")
 OPTION(0, "listen-fds", "COUNT", parse_passed_count, listen_fds, "",
-       "the same, as sockets that it is to serve (sd_listen_fds(3))")
+       "the same, as sockets for socket activation (sd_listen_fds(3))")
 OPTION(0, "info-fd", "FD", parse_fd, info_fd, "",
-       "write a line of JSON there: the number of the first process, and the namespaces")
+       "write a line of JSON there: the PID of the first process, and the namespaces")
 OPTION(0, "json-status-fd", "FD", parse_fd, status_fd, "", "the same, and a line with the exit status at the end")
 OPTION(0, "block-fd", "FD|FIFO", parse_block, block_fd, "",
-       "run the command only when there is something to read there, or its end")
-OPTION(0, "sync-fd", "FD", parse_held, held, "--init", "hold this descriptor open as long as the jail is")
+       "start the command when this becomes readable or is closed")
+OPTION(0, "sync-fd", "FD", parse_held, held, "--init", "keep this descriptor open while the jail runs")
 OPTION(0, "lock-file", "DEST", parse_item, lock_files, "--init",
-       "hold a lock for reading on a file of the jail as long as the jail is")
-OPTION(0, "observed", NULL, parse_observed, observed, "", "under jail_observer, which is at descriptor 3")
+       "hold a read lock on a file of the jail while the jail runs")
+OPTION(0, "observed", NULL, parse_observed, observed, "", "run under jail_observer, whose socket is descriptor 3")

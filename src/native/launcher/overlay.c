@@ -1,6 +1,6 @@
 /*
- * A root, or another directory, that can be written to and stays as it is (the kernel's Documentation/filesystems/overlayfs.rst).
- * Since Linux 5.11 a user namespace is enough.
+ * An overlay that keeps writes to a root or another directory separate (the kernel's
+ * Documentation/filesystems/overlayfs.rst). Works in user namespaces since Linux 5.11.
  */
 #define _GNU_SOURCE
 #include "launcher.h"
@@ -17,7 +17,7 @@
 static void configure(int context, const char *key, const char *value, int fd)
 {
 	char link[32];
-	/* By its descriptor, so that no sign in a path means anything to the file system. */
+	/* Passed by descriptor, since some characters in a path have a meaning to the file system. */
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	if (syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, key, value != NULL ? value : link, 0) < 0)
 		die_errno("set the option of an overlay", key);
@@ -26,21 +26,21 @@ static void configure(int context, const char *key, const char *value, int fd)
 static int own_directory(int where, const char *name, mode_t mode, const char *path)
 {
 	if (mkdirat(where, name, mode) < 0 && errno != EEXIST)
-		die_errno("make for the overlay a directory in", path);
+		die_errno("make a directory for the overlay in", path);
 	int fd = openat(where, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		die_errno("open for the overlay a directory in", path);
+		die_errno("open a directory for the overlay in", path);
 	return fd;
 }
 
-/* The first user namespace has a fixed number (the kernel's include/linux/proc_ns.h, PROC_USER_INIT_INO). */
+/* The initial user namespace has a fixed inode number (the kernel's include/linux/proc_ns.h, PROC_USER_INIT_INO). */
 static bool is_in_user_namespace(void)
 {
 	struct stat stat;
 	return fstatat(AT_FDCWD, "/proc/self/ns/user", &stat, 0) < 0 || stat.st_ino != 0xEFFFFFFDU;
 }
 
-/* The layer that is written to, and what the file system needs beside it. */
+/* The upper layer and the work directory. */
 struct layers {
 	int upper, work;
 };
@@ -55,24 +55,27 @@ static int make_overlay(int lower, struct layers layers, const char *path)
 	scoped_fd context = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
 	if (context < 0)
 		die_errno("make a file system of type", "overlay");
-	log_step("laying an overlay upon %s", path);
+	log_step("mounting an overlay on %s", path);
 	configure(context, "source", "overlay", -1);
 	configure(context, "lowerdir", NULL, lower);
 	configure(context, "upperdir", NULL, layers.upper);
 	configure(context, "workdir", NULL, layers.work);
 	configure(context, "index", "off", -1);
 	if (is_in_user_namespace()) {
-		/* Other attributes need privileges outside of a user namespace. What is set below is implied. */
+		/*
+		 * Attributes in other namespaces need privileges outside a user namespace. The options set below are implied by
+		 * this one.
+		 */
 		if (syscall(SYS_fsconfig, context, FSCONFIG_SET_FLAG, "userxattr", NULL, 0) < 0)
 			die_errno("set the option of an overlay", "userxattr");
 	} else {
-		/* So that the upper layer is files as they are, and can be listed. */
+		/* Without redirects and metacopy, the upper layer holds complete files and can be listed. */
 		configure(context, "redirect_dir", "off", -1);
 		configure(context, "metacopy", "off", -1);
 	}
 	if (syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		die_advised("lay an overlay upon", path,
-			    "the file system of the upper layer must have xattrs and be no overlay itself; try --overlay tmpfs");
+		die_advised("mount an overlay on", path,
+			    "the upper layer's file system must support xattrs and not be an overlay itself: try --overlay tmpfs");
 	int overlay = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0U);
 	if (overlay < 0)
 		die_errno("make a mount of type", "overlay");
@@ -104,7 +107,7 @@ int mount_overlay(int root, const char *where, const char *path, int *upper)
 {
 	bool in_memory = strcmp(where, "tmpfs") == 0;
 	scoped_fd store = in_memory ? make_store() : open_layer(where);
-	/* What is opened by the root, as the lower layer, lies below it. */
+	/* The already opened root, used as the lower layer, stays reachable below it. */
 	if (in_memory)
 		attach(store, root, "", path);
 	struct layers layers = open_layers(store, mode_of(root, path), where);
@@ -120,7 +123,7 @@ int make_overlay_of(const struct mount *mount, int place)
 	if (mount->upper != NULL)
 		return make_overlay(mount->tree, (struct layers){ mount->upper_fd, mount->work_fd }, mount->source);
 	scoped_fd store = make_store();
-	/* The layers have to be in a mount of ours; the overlay comes to lie upon it. */
+	/* The layers must be on a mount of this namespace; the overlay covers it. */
 	attach(store, place, "", mount->target);
 	struct layers layers = open_layers(store, mode_of(mount->tree, mount->source), mount->target);
 	int overlay = make_overlay(mount->tree, layers, mount->source);

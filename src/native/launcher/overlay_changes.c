@@ -1,11 +1,10 @@
 /*
- * What a layer holds that an overlay has written to (the kernel's Documentation/filesystems/overlayfs.rst),
- * as records that end with a NUL:
+ * Lists the content of an overlay's upper layer (the kernel's Documentation/filesystems/overlayfs.rst), as records that
+ * end with a NUL:
  *   KIND MODE UID GID SIZE MAJOR:MINOR PATH
- * and, of a symbolic link, a further one with its text. KIND is w for what is removed (a whiteout), o for a
- * directory of which nothing below is left (opaque), d, l, c, b, p or s for other types; of regular files =
- * where the root has one with the same content, else f; and ? for a directory that cannot be read. MODE is
- * octal.
+ * followed, for a symbolic link, by a record with its target. KIND is w for a removed entry (a whiteout), o for an opaque
+ * directory, which hides everything below, d, l, c, b, p or s for other types; for regular files = if the root has the
+ * same content, otherwise f; and ? for a directory that cannot be read. MODE is octal.
  */
 #define _GNU_SOURCE
 #include "launcher.h"
@@ -21,7 +20,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-/* The names that the kernel uses outside and inside of a user namespace. */
+/* The attribute's names outside and inside a user namespace. */
 static bool is_opaque(int directory)
 {
 	char value[4];
@@ -33,7 +32,7 @@ static bool is_opaque(int directory)
 	return false;
 }
 
-/* A file that was only opened for writing is copied whole. */
+/* A file that was only opened for writing is copied completely. */
 static bool is_same(int upper, int root, const char *path, off_t size)
 {
 	static char one[1 << 16], other[1 << 16];
@@ -106,7 +105,7 @@ static void list_entry(FILE *out, int directory, const char *name, int root, con
 	putc('\0', out);
 }
 
-/* One that cannot be read, or lies deeper than paths and descriptors go, is said to be so. */
+/* A directory that cannot be read, or exceeds the limits on paths and descriptors, is reported as such. */
 static void list_directory(FILE *out, int parent, const char *name, int root, const char *above,
 			   const struct stat *stat)
 {
@@ -139,8 +138,8 @@ void write_changes(int fd, int upper, const char *path)
 		die_errno("open", path);
 	FILE *out = fdopen(fd, "w");
 	if (out == NULL)
-		die_errno("write what the overlay holds", NULL);
+		die_errno("write the content of the overlay", NULL);
 	list_directory(out, upper, "", root, "", &stat);
 	if (fclose(out) != 0 && errno != EPIPE)
-		die_errno("write what the overlay holds", NULL);
+		die_errno("write the content of the overlay", NULL);
 }

@@ -1,7 +1,4 @@
-/*
- * The jail's passwd and group (passwd(5), group(5)), read once the jail's root is ours. They are the
- * jail's own, and so nothing in them is taken on trust.
- */
+/* The jail's passwd and group (passwd(5), group(5)), read after entering the root. Their content is not trusted. */
 #define _GNU_SOURCE
 #include "launcher.h"
 
@@ -13,9 +10,9 @@
 #include <unistd.h>
 
 enum { MOST_FIELDS = 7, NAME = 0, ID = 2, GROUP = 3, HOME = 5 };
-/* More of a file is not read: a hole of any size costs its maker nothing. */
+/* Maximum number of bytes read from a file: a sparse file of any size costs nothing to create. */
 enum { MOST_BYTES = 16 << 20 };
-/* The last two are reserved: "no change" of setresuid(2), and its 16-bit form. */
+/* The last two numbers are reserved: "no change" in setresuid(2), and its 16-bit form. */
 #define MOST_ID 4294967294LL
 
 static long long parse_id(const char *text)
@@ -24,13 +21,13 @@ static long long parse_id(const char *text)
 	return id < MOST_ID ? id : -1;
 }
 
-/* Finds the line that has a text in a field, and cuts it into its fields. */
+/* Finds the line that has a text in a field, and splits it into fields. */
 static bool find_line(const char *path, int field, const char *text, char line[1024],
 		      char *fields[MOST_FIELDS])
 {
 	struct stat stat;
 	bool found = false;
-	/* Not to wait for whoever would write to a fifo. */
+	/* Do not wait for a writer to a fifo. */
 	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
@@ -68,7 +65,7 @@ static gid_t find_group(const char *group)
 	return (gid_t)gid;
 }
 
-/* NAME or UID, and the group, by default that of passwd; for a user not in passwd, of the same number. */
+/* Looks up NAME or UID, and the group: by default that of passwd, or the same number for a user not in passwd. */
 void look_up_user(const char *user, struct identity *identity)
 {
 	char name[256], line[1024], *fields[MOST_FIELDS] = { NULL };

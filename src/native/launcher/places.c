@@ -1,6 +1,6 @@
 /*
- * Notes what is made in a root for something to be mounted on, in the directory of the root's record: an
- * export leaves it out, and a removal takes it away (src/jail/record/mount-points.ts).
+ * Records mount points created in a root, in the directory of the jail's record: an export omits them, and a removal
+ * deletes them (src/jail/record/mount-points.ts).
  */
 #define _GNU_SOURCE
 #include "launcher.h"
@@ -14,10 +14,10 @@
 
 #define STATE "/.jailbuild"
 
-/* The directory of the record, or -1 in a root that has none of ours. */
+/* Directory of the record, or -1 if the root has none made by jailbuild. */
 static int state = -1;
 
-/* Called before anything is mounted in the root, for an empty directory will lie upon the record. */
+/* Called before anything is mounted in the root, since an empty directory will cover the record. */
 void find_record(int root)
 {
 	struct stat stat;
@@ -32,7 +32,7 @@ void find_record(int root)
 	state = -1;
 }
 
-/* The path of what is open, as the host sees it. Returns its length, or 0. */
+/* Writes the path of an open file as the host sees it. Returns its length, or 0. */
 static size_t path_of(int fd, char path[PATH_MAX])
 {
 	char link[32];
@@ -55,12 +55,12 @@ void note_place(int root, int place)
 	if (length <= cut || strncmp(above, path, cut) != 0 || path[cut] != '/' || strcmp(path + cut, STATE) == 0)
 		return;
 	scoped_fd notes = openat(state, "mount-points", O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	/* Each with its NUL. Without a note, what was made is taken for the owner's. */
+	/* Each path ends with a NUL. Without a note, a mount point counts as the user's. */
 	if (notes < 0 || write(notes, path + cut, length - cut + 1) < 0)
 		log_step("%s is not noted", path);
 }
 
-/* What is made for a run does not change the time of the directory that it is made in. */
+/* Creating a mount point must not change its directory's time. */
 void restore_time(int directory, const struct stat *before)
 {
 	char link[32];

@@ -1,4 +1,4 @@
-/* What a process of the jail may do, and as whom (capabilities(7), credentials(7)). */
+/* Rights and user of the jail's processes (capabilities(7), credentials(7)). */
 #define _GNU_SOURCE
 #include "launcher.h"
 
@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* By their numbers. */
+/* Indexed by number. */
 static const char *const names[] = {
 	"chown",	"dac_override", "dac_read_search", "fowner",	"fsetid",
 	"kill",		"setgid",	"setuid",	   "setpcap",	"linux_immutable",
@@ -39,7 +39,7 @@ static int capability(const char *name, size_t length)
 	return -1;
 }
 
-/* Names with or without cap_, in any case, separated by commas; nothing, or "none", is none. */
+/* Parses comma-separated names, with or without cap_, in any case; an empty text or "none" is the empty set. */
 caps parse_caps(const char *text)
 {
 	caps set = 0;
@@ -77,13 +77,13 @@ static void set_caps(caps set, caps inheritable)
 		die_errno("set the capabilities", NULL);
 }
 
-/* No program executed from now on gets others, whoever executes it. */
+/* Programs executed from now on can gain no other capabilities, whoever executes them. */
 static void drop_from_bounding_set(caps kept)
 {
 	for (unsigned long number = 0; number < 64; number++) {
 		if ((kept & BIT(number)) || prctl(PR_CAPBSET_DROP, number, 0, 0, 0) == 0)
 			continue;
-		/* The kernel has no more. */
+		/* The kernel has no further capabilities. */
 		if (errno == EINVAL)
 			break;
 		die_errno("drop capabilities from the bounding set", NULL);
@@ -97,13 +97,13 @@ static void make_ambient(caps set)
 			die_errno("keep the capability", names[number]);
 }
 
-/* Other than with no_new_privs a filter takes CAP_SYS_ADMIN (seccomp(2)), and so does Landlock. */
+/* Without no_new_privs, installing a filter requires CAP_SYS_ADMIN (seccomp(2)), and so does Landlock. */
 static bool installs_as_admin(const struct options *options)
 {
 	return (has_filter() || options->observed || options->landlock != NULL) && !options->no_new_privs;
 }
 
-/* The sets that are left in the end, and whether others are left until then. */
+/* The final sets, and whether others are kept until then. */
 static struct {
 	bool is_due;
 	caps permitted, inheritable;
@@ -123,7 +123,7 @@ static void become_user(const struct options *options, const struct identity *id
 		groups[count++] = (gid_t)gid;
 		text += length + (text[length] == ',');
 	}
-	/* Without privileges outside, a user namespace does not let groups go (user_namespaces(7)). */
+	/* Without privileges outside, a user namespace cannot drop groups (user_namespaces(7)). */
 	bool may_fail = count == 0 && (options->new_user || options->join != NULL || options->joined.count > 0);
 	if (setgroups(count, groups) < 0 && !(errno == EPERM && may_fail))
 		die_errno("change the supplementary groups", NULL);
@@ -132,13 +132,13 @@ static void become_user(const struct options *options, const struct identity *id
 	log_step("becoming user %ld and group %ld", (long)identity->uid, (long)identity->gid);
 	if (prctl(PR_SET_KEEPCAPS, options->ambient != 0 || installs_as_admin(options), 0, 0, 0) < 0)
 		die_errno("keep capabilities", NULL);
-	/* EINVAL: the user namespace does not have it. */
-	const char *advice = "it is not in the user namespace: map it (--uid-map, --gid-map; of jailbuild run --map-auto)";
+	/* EINVAL: the number is not mapped in the user namespace. */
+	const char *advice = "it is not in the user namespace: map it with --uid-map or --gid-map (jailbuild run: --map-auto)";
 	if (setresgid(identity->gid, identity->gid, identity->gid) < 0)
 		die_advised("become the group of the user", options->user, errno == EINVAL ? advice : NULL);
 	if (setresuid(identity->uid, identity->uid, identity->uid) < 0)
 		die_advised("become the user", options->user, errno == EINVAL ? advice : NULL);
-	/* The kernel forgets it when the user changes. */
+	/* The kernel clears the setting when the user changes. */
 	if (!options->detach && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		die_errno("tie the command to its parent", NULL);
 }
@@ -176,7 +176,7 @@ void give_up_last_rights(void)
 		set_caps(last.permitted, last.inheritable);
 }
 
-/* All that the first process has to do is to signal another, which may be another user's. */
+/* The first process only needs to signal another, which may belong to another user. */
 void keep_only_kill(void)
 {
 	set_caps(permitted() & BIT(CAP_KILL), 0);
@@ -184,7 +184,7 @@ void keep_only_kill(void)
 		die_errno("set no_new_privs", NULL);
 }
 
-/* The session keyring of whoever called holds keys of the outside (keyrings(7)). */
+/* The caller's session keyring contains keys of the outside (keyrings(7)). */
 void leave_keyring(void)
 {
 	log_step("joining a new session keyring");
@@ -235,7 +235,7 @@ static void set_rlimit(const char *text)
 			die_errno("set the limit", text);
 		return;
 	}
-	die("--rlimit knows no resource of this name", text);
+	die("unknown resource for --rlimit", text);
 }
 
 void set_rlimits(const struct list *limits)

@@ -8,14 +8,14 @@
 #include <unistd.h>
 
 /*
- * What in /proc is not of the jail's own processes, and tells of the host what a jail need not know.
- * The lists are those that container engines agree on (containers/common, moby).
+ * Parts of /proc that do not concern the jail's processes and reveal information about the host. Container engines hide
+ * the same (containers/common, moby).
  */
 static const char *const hidden[] = {
 	"acpi",	      "asound", "interrupts", "kcore",	     "keys",	    "latency_stats",
 	"sched_debug", "scsi",	"timer_list", "timer_stats",
 };
-/* What there sets something of the host. To root it is open without any capability. */
+/* Settings of the host, which root may write without any capability. */
 static const char *const read_only[] = { "bus", "fs", "irq", "sys", "sysrq-trigger" };
 
 static void hide(int proc, const char *name)
@@ -26,7 +26,7 @@ static void hide(int proc, const char *name)
 	bool is_directory = S_ISDIR(stat.st_mode);
 	scoped_fd tree = empty_tree(is_directory);
 	if (tree < 0)
-		die_errno("take the mount to hide with", is_directory ? name : "/dev/null");
+		die_errno("copy the mount to hide with", is_directory ? name : "/dev/null");
 	attach(tree, proc, name, name);
 }
 
@@ -36,7 +36,7 @@ static void protect(int proc, const char *name)
 	if (tree < 0 && errno == ENOENT)
 		return;
 	if (tree < 0)
-		die_errno("take the mount in /proc of", name);
+		die_errno("copy the mount in /proc of", name);
 	set_attributes(tree, ATTRIBUTE_READ_ONLY, name);
 	attach(tree, proc, name, name);
 }

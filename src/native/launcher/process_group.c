@@ -1,4 +1,4 @@
-/* Process groups, by which a terminal says whom its keys concern (setpgid(2), tty_ioctl(4)). */
+/* Process groups, which determine the recipients of a terminal's signals (setpgid(2), tty_ioctl(4)). */
 #define _GNU_SOURCE
 #include "launcher.h"
 
@@ -11,7 +11,7 @@ bool has_terminal(void)
 	return isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) == getpgrp();
 }
 
-/* A terminal of a group that has ended is for us to take; that of any other is not, as of the shell's. */
+/* The terminal can be taken from a group that has ended, but not from another, such as the shell's. */
 void take_back_terminal(void)
 {
 	pid_t group = isatty(STDIN_FILENO) ? tcgetpgrp(STDIN_FILENO) : -1;
@@ -20,8 +20,8 @@ void take_back_terminal(void)
 }
 
 /*
- * On a terminal for input and output the command is as a job of a shell. Where but one is a terminal, the
- * other end of a pipe may read from the terminal too, and all stay together.
+ * With a terminal for both input and output, the command is like a shell's job. If only one is a terminal, the process
+ * at the other end of a pipe may also read from it, so all stay in one group.
  */
 enum job_group choose_group(const struct options *options)
 {
@@ -35,7 +35,7 @@ enum job_group choose_group(const struct options *options)
 	return GROUP_OWN;
 }
 
-/* From a group that is not in the foreground, this stops who asks, unless the signal is held. */
+/* From a background group, this stops the caller unless the signal is blocked. */
 void give_terminal(pid_t group)
 {
 	sigset_t background, before;

@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Without mounts of our own chroot(2) is all there is, and root may leave it. */
+/* Without a mount namespace only chroot(2) is available, which root can leave. */
 void change_root(const char *root)
 {
 	log_step("making %s the root directory", root);
@@ -32,8 +32,8 @@ void change_root(const char *root)
 }
 
 /*
- * What a descriptor of the outside is open to lies in a mount of another namespace, of which no copy can be
- * taken; by its path it is found in ours, if that still leads there.
+ * A descriptor from outside belongs to a mount in another namespace, which cannot be copied; its path is looked up in
+ * this namespace, if it still leads to the same file.
  */
 static int clone_descriptor(const struct mount *mount)
 {
@@ -46,11 +46,11 @@ static int clone_descriptor(const struct mount *mount)
 	path[length] = '\0';
 	int tree = mount->is_flat ? clone_mount(AT_FDCWD, path) : clone_tree(AT_FDCWD, path);
 	if (tree >= 0 && (fstat(tree, &found) < 0 || found.st_dev != given.st_dev || found.st_ino != given.st_ino))
-		die("no path leads to what is open at descriptor", mount->source);
+		die("no path leads to the file open at descriptor", mount->source);
 	return tree;
 }
 
-/* The sources are outside, and out of reach once the root is another. */
+/* Opens the sources, which are unreachable after the root has changed. */
 static void take_sources(const struct options *options)
 {
 	for (size_t i = 0; i < options->mount_count; i++) {
@@ -70,12 +70,12 @@ static void take_sources(const struct options *options)
 			continue;
 		}
 		if (mount->tree < 0)
-			die_errno("take the mount of", mount->source);
+			die_errno("copy the mount of", mount->source);
 		set_attributes(mount->tree, mount->attributes, mount->source);
 	}
 }
 
-/* The terminal that we were started on, or -1: of none, or of one that cannot be seen from here. */
+/* Returns the terminal that the launcher was started on, or -1 if there is none or it is not visible here. */
 static int take_terminal_tree(void)
 {
 	char path[PATH_MAX];
@@ -115,10 +115,10 @@ static void copy_data(int from, int to, const char *target)
 			if ((put = write(to, bytes + done, (size_t)(got - done))) < 0)
 				die_errno("write in the jail", target);
 	if (got < 0)
-		die_errno("read what is to be written to", target);
+		die_errno("read the content of", target);
 }
 
-/* In a user namespace no device can be made; the host's own takes its place, if it is where it usually is. */
+/* In a user namespace no device can be made; uses the host's if it is in its usual place. */
 static int device_of_host(const struct mount *mount)
 {
 	struct stat there;
@@ -128,7 +128,7 @@ static int device_of_host(const struct mount *mount)
 	return clone_mount(AT_FDCWD, mount->target);
 }
 
-/* A file or device of its own, made where nothing in the jail sees it, as a tree to be mounted. */
+/* Creates a new file or device out of sight of the jail, as a tree to mount. */
 static int make_tree(int root, const struct mount *mount)
 {
 	int workshop = open_workshop(root);
@@ -215,13 +215,13 @@ static void cover_in_root(int root, const struct mount *mount)
 	log_step("%s %s", masks ? "masking" : "protecting", mount->target);
 	scoped_fd tree = masks ? empty_tree(is_directory(place)) : clone_tree(place, "");
 	if (tree < 0)
-		die_errno("take the mount to cover", mount->target);
+		die_errno("copy the mount to cover", mount->target);
 	if (!masks)
 		set_attributes(tree, ATTRIBUTE_READ_ONLY, mount->target);
 	attach(tree, place, "", mount->target);
 }
 
-/* The directory that a path lies in, made if it is not there; and the path's last name. */
+/* Opens the parent directory of a path, creating it if missing; returns the last name. */
 static int open_parent(int root, const char *path, char name[NAME_MAX + 1])
 {
 	char parent[PATH_MAX];
@@ -233,7 +233,7 @@ static int open_parent(int root, const char *path, char name[NAME_MAX + 1])
 		start--;
 	size_t length = (size_t)(start - path);
 	if (length >= sizeof(parent) || end - start > NAME_MAX || start == end)
-		die("not a path that can be made in the jail", path);
+		die("this path cannot be created in the jail", path);
 	snprintf(name, NAME_MAX + 1, "%.*s", (int)(end - start), start);
 	snprintf(parent, sizeof(parent), "%.*s", (int)length, path);
 	return make_mount_point(root, parent, true);
@@ -242,7 +242,7 @@ static int open_parent(int root, const char *path, char name[NAME_MAX + 1])
 static void write_file(int root, const struct mount *mount)
 {
 	scoped_fd place = make_mount_point(root, mount->target, false);
-	/* By its descriptor, and not by its name, which may be another's by now. */
+	/* By descriptor, since the name may refer to another file by now. */
 	char link[32];
 	struct stat stat;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", place);
@@ -330,7 +330,7 @@ static bool is_below(const char *path, const char *directory)
 	return strncmp(path, directory, length) == 0 && path[length] == '/';
 }
 
-/* What lies within another mount is not of the jail's own files. */
+/* Files within another mount are not the jail's own. */
 static bool is_within_another(const struct options *options, const char *target)
 {
 	if ((options->make_dev && is_below(target, "/dev")) || (!options->no_proc && is_below(target, "/proc")))
@@ -364,7 +364,7 @@ void make_places(const struct options *options)
 			if (failed && errno == ENOENT && mount->is_optional)
 				continue;
 			if (failed)
-				die_errno("take the mount of", mount->source);
+				die_errno("copy the mount of", mount->source);
 			directory = S_ISDIR(stat_of_source.st_mode);
 		}
 		close(make_mount_point(root, mount->target, directory));
@@ -374,9 +374,8 @@ void make_places(const struct options *options)
 }
 
 /*
- * The old root comes to lie upon the new one, and is taken away from there (pivot_root(2), NOTES). The root
- * of an initramfs is no mount that could be put elsewhere: the new one is put upon it, which nothing in the
- * jail gets below, as `..` ends at a root.
+ * Mounts the old root on top of the new one and detaches it (pivot_root(2), NOTES). An initramfs cannot be moved: the
+ * new root is mounted over it, and nothing in the jail can get below, since `..` ends at a root.
  */
 static void pivot(int root, const char *path)
 {
@@ -384,7 +383,7 @@ static void pivot(int root, const char *path)
 		die_errno("change to the directory", path);
 	if (syscall(SYS_pivot_root, ".", ".") == 0) {
 		if (umount2(".", MNT_DETACH) < 0)
-			die_errno("take away the old root", NULL);
+			die_errno("detach the old root", NULL);
 	} else if (errno != EINVAL || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0) {
 		die_errno("change the root directory to", path);
 	}
@@ -393,8 +392,8 @@ static void pivot(int root, const char *path)
 }
 
 /*
- * So that nothing that is mounted here is seen outside. In a chroot no path leads to the mount that it lies
- * in; who enters the mount namespace, though it is the own one, gets the root of that (setns(2)).
+ * Makes mounts private, so that nothing mounted here appears outside. In a chroot, no path leads to the mount it is in;
+ * joining the mount namespace, even the present one, sets the root to the namespace's (setns(2)).
  */
 static void make_private(void)
 {
@@ -403,10 +402,10 @@ static void make_private(void)
 		return;
 	scoped_fd self = errno == EINVAL ? (int)syscall(SYS_pidfd_open, getpid(), 0) : -1;
 	if (self < 0 || setns(self, CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		die_errno("make private the mounts below", "/");
+		die_errno("make the mounts private below", "/");
 }
 
-/* The root as a mount of its own, which pivot_root(2) wants. */
+/* Makes the root a mount of its own, which pivot_root(2) requires. */
 static int bind_root(int given, const struct options *options, const char *path, int channel)
 {
 	log_step("making %s the root directory", path);
@@ -420,16 +419,13 @@ static int bind_root(int given, const struct options *options, const char *path,
 	}
 	int root = clone_tree(given, "");
 	if (root < 0)
-		die_errno("mount on itself the directory", path);
+		die_errno("bind-mount the directory on itself", path);
 	set_attributes(root, 0, path);
 	attach(root, given, "", path);
 	return root;
 }
 
-/*
- * With mounts of our own the old root is taken away, so that no chroot(2) within the jail can reach it
- * again.
- */
+/* With a new mount namespace the old root is detached, so that no chroot(2) in the jail can reach it. */
 void make_root(struct options *options, int channel)
 {
 	const char *path = options->root != NULL ? options->root : "/";
@@ -440,7 +436,7 @@ void make_root(struct options *options, int channel)
 	if (given < 0 || stat("/", &before) < 0)
 		die_errno("open", path);
 
-	/* By the paths of our caller, and by the terminal's and the input's own. */
+	/* By the caller's paths, including those of the terminal and the input. */
 	take_sources(options);
 	int terminal = options->make_dev && !options->pty ? take_terminal_tree() : -1;
 	if (options->protects_input) {
@@ -448,7 +444,7 @@ void make_root(struct options *options, int channel)
 		send_descriptor(channel, input);
 	}
 	make_private();
-	/* The root of a chroot, which was left. */
+	/* The launcher has left a chroot. */
 	is_new = is_new || stat("/", &after) < 0 || before.st_ino != after.st_ino || before.st_dev != after.st_dev;
 
 	scoped_fd root = is_new ? bind_root(given, options, path, channel) : dup(given);
@@ -462,7 +458,7 @@ void make_root(struct options *options, int channel)
 		set_attributes(root,
 			       (options->read_only ? ATTRIBUTE_READ_ONLY : 0U) | (no_devices ? ATTRIBUTE_NODEV : 0U),
 			       path);
-		/* Until all is mounted, places to mount on may have to be made. */
+		/* Mount points may have to be created until everything is mounted. */
 		if (make_read_only)
 			set_read_only(root, false, path);
 	}

@@ -1,4 +1,4 @@
-/* What of the outside could be reached through the launcher's own file. */
+/* Prevents access to the outside through the launcher's own executable. */
 #define _GNU_SOURCE
 #include "launcher.h"
 
@@ -18,8 +18,8 @@
 #endif
 
 /*
- * Where vm.memfd_noexec=2 lets no file in memory be executed, a file without a name takes its place. What
- * is written to it changes nothing that anybody starts later.
+ * If vm.memfd_noexec=2 forbids executing files in memory, an unnamed file is used. Writing to it affects nothing
+ * started later.
  */
 static int unnamed_file(void)
 {
@@ -36,7 +36,7 @@ static int unnamed_file(void)
 	return -1;
 }
 
-/* A file that is open for writing cannot be executed (execve(2), ETXTBSY). */
+/* A file open for writing cannot be executed (execve(2), ETXTBSY). */
 static int reopened(int fd)
 {
 	char link[32];
@@ -47,10 +47,9 @@ static int reopened(int fd)
 }
 
 /*
- * A process in the jail may open the file of a program that runs there, by /proc/PID/exe, and write to
- * it as soon as nobody runs it: were the launcher one of these, the next to start it would run what the
- * jail has put there (CVE-2019-5736). So the launcher executes itself from a copy in memory that
- * nobody can write to.
+ * A process in the jail can open the executable of a running program through /proc/PID/exe and write to it once it is
+ * no longer running. If that were the launcher, its next user would run the jail's code (CVE-2019-5736). The launcher
+ * therefore re-executes itself from a sealed copy in memory.
  */
 void run_sealed_copy(char **argv)
 {
@@ -60,16 +59,16 @@ void run_sealed_copy(char **argv)
 
 	if (self < 0 || fstat(self, &stat) < 0)
 		die_errno("open", "/proc/self/exe");
-	/* The copy, which has no name: nobody can start it again. */
+	/* This is the copy, which has no name and cannot be started again. */
 	if (stat.st_nlink == 0) {
 		close(self);
-		/* It was the number of a descriptor. */
+		/* The name was the number of a descriptor. */
 		prctl(PR_SET_NAME, "invoke_ns");
 		return;
 	}
 
 	int copy = (int)syscall(SYS_memfd_create, "invoke_ns", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
-	/* Linux before 6.3 does not know MFD_EXEC, and has no need of it. */
+	/* Linux before 6.3 does not know MFD_EXEC and does not need it. */
 	if (copy < 0 && errno == EINVAL)
 		copy = (int)syscall(SYS_memfd_create, "invoke_ns", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (copy < 0 && errno == EACCES) {

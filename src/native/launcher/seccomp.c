@@ -1,7 +1,6 @@
 /*
- * A filter for system calls (seccomp(2)), as a small program for the kernel's BPF machine. The default
- * one is assembled here from denied.h; it is a list of what to deny, since a list of what to allow
- * would have to know every program.
+ * The system call filter (seccomp(2)), a program for the kernel's BPF machine. The default filter is assembled from
+ * denied.h: it lists what to deny, since a list of allowed calls would have to cover every program.
  */
 #define _GNU_SOURCE
 #include "launcher.h"
@@ -27,7 +26,7 @@
 #define AF_VSOCK 40
 #endif
 
-/* One kind of system call numbers. */
+/* A table of system call numbers. */
 struct table {
 	uint32_t machine;
 	const int *denied;
@@ -62,20 +61,20 @@ static const struct table arm64 = {
 	AUDIT_ARCH_AARCH64, denied_arm64, COUNT(denied_arm64), 220, 435, 29, 198, 97,
 };
 
-/* The last system call whose effect was considered; Linux 6.13. */
+/* The last system call whose effect has been reviewed; Linux 6.13. */
 enum { LAST_KNOWN = 466 };
 #define NEW_NAMESPACES                                                                                \
 	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC |       \
 	 CLONE_NEWCGROUP)
-/* CLONE_NEWTIME, which is for unshare(2) alone. */
+/* CLONE_NEWTIME, which only unshare(2) accepts. */
 #define NEW_TIME 0x80U
 
 #define ALLOW SECCOMP_RET_ALLOW
 #define DENIED (SECCOMP_RET_ERRNO | EPERM)
 #define UNKNOWN (SECCOMP_RET_ERRNO | ENOSYS)
 /*
- * Arguments are compared by their lower half, which is all that the kernel looks at in these, and which
- * comes first on these machines.
+ * Compares the lower half of an argument: the kernel ignores the upper half of these, and these machines store the
+ * lower half first.
  */
 #define ARGUMENT(n) ((uint32_t)offsetof(struct seccomp_data, args[n]))
 
@@ -98,7 +97,7 @@ static void result(uint32_t what)
 	emit(BPF_RET | BPF_K, what, 0, 0);
 }
 
-/* If the number is the one, the next instructions decide, as many as given. */
+/* For this number, the given count of following instructions decides. */
 static void for_call(int number, uint8_t instructions)
 {
 	emit(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)number, 0, instructions);
@@ -115,7 +114,7 @@ static int by_value(const void *left, const void *right)
 	return *(const int *)left - *(const int *)right;
 }
 
-/* Jumps to what comes last, since all jumps are forward: ALLOW, and behind it look_closer. */
+/* Jumps go forward only, to the end: ALLOW, followed by look_closer. */
 static struct {
 	size_t from;
 	bool if_yes, allowed;
@@ -123,8 +122,8 @@ static struct {
 static size_t verdict_count;
 
 /*
- * Decides by halves in which interval a number is. Bounds are where the verdict changes, the first from
- * "allowed". Few steps count: when the filter is installed, the kernel takes them for every number.
+ * Finds the interval of a number by binary search. Bounds are where the verdict changes, starting from "allowed". Few
+ * steps matter: when the filter is installed, the kernel runs it for every number.
  */
 static void search(const int *bounds, size_t first, size_t end)
 {
@@ -142,10 +141,7 @@ static void search(const int *bounds, size_t first, size_t end)
 	}
 }
 
-/*
- * Intervals of neighbouring numbers that are not simply allowed, each as its first and the one after its
- * last.
- */
+/* Returns intervals of numbers that are not simply allowed, each as its first number and the one after its last. */
 static size_t find_bounds(const struct table *table, int bounds[MOST_BOUNDS])
 {
 	int numbers[COUNT(denied_x86_64) + 5] = {
@@ -167,7 +163,7 @@ static size_t find_bounds(const struct table *table, int bounds[MOST_BOUNDS])
 	return bound;
 }
 
-/* Number by number what is to be looked at more closely; all others that come here are denied. */
+/* Checks numbers whose arguments matter; all others that arrive here are denied. */
 static void look_closer(const struct table *table)
 {
 	for_call(table->clone, 4);
@@ -178,16 +174,16 @@ static void look_closer(const struct table *table)
 	load(ARGUMENT(0));
 	deny_if(BPF_JSET, NEW_NAMESPACES | NEW_TIME);
 	result(ALLOW);
-	/* Its flags are in memory, where a filter cannot see them; programs then take clone. */
+	/* clone3 passes its flags in memory, where a filter cannot see them; programs fall back to clone. */
 	for_call(table->clone3, 1);
 	result(UNKNOWN);
-	/* Both put input into a terminal as if it had been typed. */
+	/* Both insert input into a terminal as if it had been typed. */
 	for_call(table->ioctl, 6);
 	load(ARGUMENT(1));
 	deny_if(BPF_JEQ, TIOCSTI);
 	deny_if(BPF_JEQ, TIOCLINUX);
 	result(ALLOW);
-	/* The one reaches the host of a virtual machine, the other much of the kernel; neither is in a namespace. */
+	/* AF_VSOCK reaches the host of a virtual machine, AF_ALG much of the kernel; no namespace isolates either. */
 	for_call(table->socket, 6);
 	load(ARGUMENT(0));
 	deny_if(BPF_JEQ, AF_VSOCK);
@@ -201,7 +197,7 @@ static void decide(const struct table *table)
 	int bounds[MOST_BOUNDS];
 
 	load(offsetof(struct seccomp_data, nr));
-	/* The numbers of the x32 ABI are all above as well. */
+	/* All numbers of the x32 ABI are above this as well. */
 	emit(BPF_JMP | BPF_JGT | BPF_K, LAST_KNOWN, 0, 1);
 	result(UNKNOWN);
 	search(bounds, 0, find_bounds(table, bounds));
@@ -220,7 +216,7 @@ static void for_machine(const struct table *table)
 {
 	size_t jump = filter.len;
 	load(offsetof(struct seccomp_data, arch));
-	/* A conditional jump reaches 255 instructions, this one any number. */
+	/* A conditional jump reaches 255 instructions; an unconditional one has no such limit. */
 	emit(BPF_JMP | BPF_JEQ | BPF_K, table->machine, 1, 0);
 	emit(BPF_JMP | BPF_JA, 0, 0, 0);
 	decide(table);
@@ -238,12 +234,12 @@ static void assemble_default(void)
 	(void)x86_64, (void)i386;
 #else
 	(void)x86_64, (void)i386, (void)arm64;
-	die("there is no default filter for this machine; give a file, or off", NULL);
+	die("there is no default filter for this machine: give a file, or off", NULL);
 #endif
 	result(UNKNOWN);
 }
 
-/* The form that bwrap --seccomp takes and seccomp_export_bpf(3) makes. */
+/* Reads the format that bwrap --seccomp accepts and seccomp_export_bpf(3) writes. */
 static struct sock_fprog read_filter(const char *path)
 {
 	struct stat stat;
@@ -260,7 +256,7 @@ static struct sock_fprog read_filter(const char *path)
 	return read_one;
 }
 
-/* In the order in which they are installed. */
+/* In installation order. */
 static struct sock_fprog *filters;
 static size_t filter_count;
 
@@ -285,7 +281,7 @@ bool has_filter(void)
 	return filter_count > 0;
 }
 
-/* Each but the last has to allow the installation of the next. */
+/* Each filter but the last must allow installing the next. */
 void install_filters(void)
 {
 	for (size_t i = 0; i < filter_count; i++)

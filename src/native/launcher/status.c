@@ -1,4 +1,4 @@
-/* For who starts jails: what is said of them, and what they are held by. The formats are bubblewrap's. */
+/* Reports to supervisors, and descriptors by which they hold the jail. The formats are bubblewrap's. */
 #define _GNU_SOURCE
 #include "launcher.h"
 
@@ -57,7 +57,7 @@ void write_exit_status(const struct options *options, int status)
 		write_line(options->status_fd, line);
 }
 
-/* Of a process, and so of the first one, which stays (fcntl(2)). */
+/* Record locks belong to a process, and the first process lasts as long as the jail (fcntl(2)). */
 void take_locks(struct options *options)
 {
 	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
@@ -66,7 +66,7 @@ void take_locks(struct options *options)
 		int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 		if (fd < 0 || fcntl(fd, F_SETLK, &lock) < 0)
 			die_errno("lock", path);
-		/* To close it would give up the lock. */
+		/* Closing it would release the lock. */
 		add_descriptor(&options->held, fd);
 	}
 }

@@ -1,4 +1,4 @@
-/* A new terminal for the jail, and what carries bytes between it and our own standard streams. */
+/* A new terminal for the jail, and the relay between it and the launcher's standard streams. */
 #define _GNU_SOURCE
 #include "launcher.h"
 
@@ -17,7 +17,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-/* As its /dev/console the jail has this terminal. */
+/* Makes the terminal the jail's /dev/console. */
 static void make_console(int master)
 {
 	char path[32];
@@ -27,7 +27,7 @@ static void make_console(int master)
 	snprintf(path, sizeof(path), "/dev/pts/%d", number);
 	int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), tree = clone_tree(AT_FDCWD, path);
 	if (root < 0 || tree < 0)
-		die_errno("take the mount of", path);
+		die_errno("copy the mount of", path);
 	bind_console(root, tree);
 	close(root);
 }
@@ -40,10 +40,10 @@ int open_pty(int channel, bool has_console)
 	int unlocked = 0;
 
 	log_step("opening a new terminal");
-	/* In a jail that is entered it may be anything. */
+	/* When joining a jail, the file may be anything. */
 	int master = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
 	if (master >= 0 && (fstat(master, &stat) < 0 || !S_ISCHR(stat.st_mode) || stat.st_rdev != makedev(5, 2)))
-		die("this is no multiplexer of terminals", path);
+		die("not a terminal multiplexer", path);
 	if (master < 0 || ioctl(master, TIOCSPTLCK, &unlocked) < 0)
 		die_errno("open a new terminal at", path);
 	int terminal = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -69,18 +69,18 @@ void use_terminal(int terminal)
 void take_terminal(int terminal)
 {
 	if (setsid() < 0)
-		die_errno("begin a session", NULL);
+		die_errno("start a session", NULL);
 	if (ioctl(terminal, TIOCSCTTY, 0) < 0)
 		die_errno("take the new terminal", NULL);
 	use_terminal(terminal);
 }
 
-/* Bytes on their way in one direction. */
+/* Bytes transferred in one direction. */
 struct pipe {
 	int from, to;
 	size_t begin, end;
 	bool ended;
-	/* No more than a pipe that is ready takes at once, so that nothing waits in write(2); and an end. */
+	/* At most what a ready pipe accepts at once, so that write(2) does not block; plus the end of file. */
 	char bytes[PIPE_BUF + 2];
 	char last;
 };
@@ -98,16 +98,16 @@ void begin_relay(int master)
 	out = (struct pipe){ .from = master, .to = STDOUT_FILENO };
 	if (fcntl(master, F_SETFL, O_NONBLOCK) < 0)
 		die_errno("set up the new terminal", NULL);
-	/* Where nobody reads the output any more, the new terminal is hung up, and ours given back. */
+	/* When nobody reads the output any more, hang up the new terminal and restore the caller's. */
 	signal(SIGPIPE, SIG_IGN);
 	was_terminal = tcgetattr(STDIN_FILENO, &before) == 0;
 	if (!was_terminal)
 		return;
-	/* Keys go to the new terminal as they are, which makes of them what ours else would. */
+	/* Keys are passed on unprocessed; the new terminal interprets them instead of the caller's. */
 	raw = before;
 	cfmakeraw(&raw);
 	if (tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) < 0)
-		die_errno("set up our terminal", NULL);
+		die_errno("set up the terminal of the caller", NULL);
 }
 
 static bool is_empty(const struct pipe *pipe)
@@ -115,7 +115,7 @@ static bool is_empty(const struct pipe *pipe)
 	return pipe->begin == pipe->end;
 }
 
-/* A negative descriptor is one that poll(2) leaves alone. */
+/* poll(2) ignores negative descriptors. */
 bool prepare_relay(struct pollfd *polls, bool is_over)
 {
 	bool shows = !is_empty(&out);
@@ -134,8 +134,8 @@ static void hang_up(void)
 }
 
 /*
- * What ends a file, said to a terminal (termios(3), VEOF): in the midst of a line the first only ends
- * that, and the second is the end.
+ * Signals end of file to a terminal (termios(3), VEOF): within a line, the first only ends the line, and the second is
+ * the end of file.
  */
 static void type_end(struct pipe *pipe)
 {
@@ -151,7 +151,7 @@ static void fill(struct pipe *pipe)
 		return;
 	pipe->begin = 0;
 	pipe->end = got > 0 ? (size_t)got : 0;
-	/* A terminal whose other end nobody has open gives EIO. */
+	/* A terminal whose slave nobody has open returns EIO. */
 	pipe->ended = got <= 0;
 	if (got > 0)
 		pipe->last = pipe->bytes[got - 1];
@@ -192,7 +192,7 @@ void resize_terminal(void)
 			break;
 }
 
-/* Gives our terminal back as it was. */
+/* Restores the caller's terminal. */
 void end_relay(void)
 {
 	if (was_terminal)

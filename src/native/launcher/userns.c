@@ -1,4 +1,4 @@
-/* The user namespace: who is who in it (user_namespaces(7)). */
+/* The user namespace and its ID maps (user_namespaces(7)). */
 #define _GNU_SOURCE
 #include "launcher.h"
 
@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The kernel takes more; a line of one of them has at most 48 characters. */
+/* The kernel accepts more; each line has at most 48 characters. */
 enum { MOST_MAPS = 64 };
 
 static bool try_write(const char *path, const char *text)
@@ -25,7 +25,7 @@ static bool try_write(const char *path, const char *text)
 	return written;
 }
 
-/* INSIDE:OUTSIDE:COUNT. Returns false if the text is nothing of the kind. */
+/* Parses INSIDE:OUTSIDE:COUNT. Returns false for invalid text. */
 static bool parse_map(const char *text, long long numbers[3])
 {
 	char copy[64];
@@ -71,8 +71,8 @@ static _Noreturn void execute_helper(const char *path, const struct list *maps, 
 }
 
 /*
- * newuidmap(1) and newgidmap(1) know from /etc/subuid and /etc/subgid what a user may have. They are
- * called by their full path, as PATH is of whoever called us.
+ * newuidmap(1) and newgidmap(1) read a user's ranges from /etc/subuid and /etc/subgid. They are called by full path,
+ * since the caller controls PATH.
  */
 static void run_helper(const char *path, const struct list *maps, pid_t child)
 {
@@ -87,7 +87,7 @@ static void run_helper(const char *path, const struct list *maps, pid_t child)
 		if (errno != EINTR)
 			die_errno("wait for", path);
 	if (status != 0)
-		die("the ranges of users or groups were refused by", path);
+		die("the user or group ranges were refused by", path);
 }
 
 static void write_maps(const char *file, const char *helper, const struct list *maps, id_t own, pid_t child)
@@ -103,7 +103,7 @@ static void write_maps(const char *file, const char *helper, const struct list *
 		length += (size_t)snprintf(text + length, sizeof(text) - length, "%lld %lld %lld\n", map[0],
 					   map[1], map[2]);
 	}
-	/* Without privileges a user may map no other than himself, and needs help for more. */
+	/* Without privileges, a user may map only itself and needs the helpers for more. */
 	bool only_self = maps->count == 1 && map[1] == (long long)own && map[2] == 1;
 	if (geteuid() != 0 && !only_self) {
 		run_helper(helper, maps, child);
@@ -127,7 +127,7 @@ void write_id_maps(pid_t child, const struct options *options)
 		uids = options->uid_maps;
 		gids = options->gid_maps;
 	}
-	/* A user who could leave a group would escape what is denied to that group. */
+	/* A user who could drop a group would escape permissions denied to it. */
 	if (geteuid() != 0 && gids.count == 1) {
 		snprintf(path, sizeof(path), "/proc/%ld/setgroups", (long)child);
 		if (!try_write(path, "deny"))
@@ -154,7 +154,7 @@ bool has_other_root(const struct options *options)
 	return false;
 }
 
-/* Where the namespace has a root, the files that the launcher makes are that root's. */
+/* If the namespace has a root, that user owns the files that the launcher creates. */
 void become_mapped_root(const struct options *options)
 {
 	if (maps_root(&options->gid_maps) && setresgid(0, 0, 0) < 0)

@@ -19,7 +19,7 @@ static const int passed_on[] = {
 	SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH, SIGCONT,
 };
 
-/* Sent by the kernel at the end of our caller; nobody else has a use for it here. */
+/* Sent by the kernel when the caller ends; otherwise unused here. */
 enum { CALLER_ENDED = SIGPWR };
 
 static sigset_t before, held;
@@ -27,16 +27,16 @@ static sigset_t before, held;
 void tie_to_caller(pid_t caller)
 {
 	if (prctl(PR_SET_PDEATHSIG, CALLER_ENDED) < 0)
-		die_errno("tie the jail to our caller", NULL);
-	/* It ended before that. */
+		die_errno("tie the jail to its caller", NULL);
+	/* The caller ended before that. */
 	if (getppid() != caller)
 		raise(CALLER_ENDED);
 }
 
-/* A pidfd of the process that the jail ends with, or -1. */
+/* A pidfd of the process whose exit ends the jail, or -1. */
 static int tied_to = -1;
 
-/* Its number may be another's by now, unless it is still the parent of our parent. */
+/* The number may have been reused unless the process is still the grandparent. */
 void tie_to_process(const char *process)
 {
 	char path[64], line[512];
@@ -48,13 +48,13 @@ void tie_to_process(const char *process)
 	scoped_fd fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t length = fd < 0 ? -1 : read(fd, line, sizeof(line) - 1);
 	line[length > 0 ? length : 0] = '\0';
-	/* The name, in parentheses, may have any sign in it. */
+	/* The name, in parentheses, may contain any character. */
 	const char *rest = strrchr(line, ')');
 	if (rest == NULL || sscanf(rest, ") %*c %d", &parent) != 1 || parent != parse_number(process, 10) || tied_to < 0)
 		raise(CALLER_ENDED);
 }
 
-/* From before the child is there until it is waited for, no signal is lost. */
+/* Blocks signals from before the child starts until it is reaped, so that none is lost. */
 void hold_signals(void)
 {
 	sigemptyset(&held);
@@ -63,16 +63,16 @@ void hold_signals(void)
 	for (size_t i = 0; i < sizeof(passed_on) / sizeof(passed_on[0]); i++)
 		sigaddset(&held, passed_on[i]);
 	if (sigprocmask(SIG_BLOCK, &held, &before) < 0)
-		die_errno("hold signals", NULL);
+		die_errno("block signals", NULL);
 }
 
 void release_signals(void)
 {
 	if (sigprocmask(SIG_SETMASK, &before, NULL) < 0)
-		die_errno("release signals", NULL);
+		die_errno("unblock signals", NULL);
 }
 
-/* True if a process catches or ignores a signal; proc(5), SigCgt and SigIgn. */
+/* Returns whether a process catches or ignores a signal (proc(5), SigCgt and SigIgn). */
 static bool handles(pid_t process, int signal)
 {
 	char path[32], line[256];
@@ -94,9 +94,9 @@ static bool ends_by_default(int signal)
 }
 
 /*
- * The kernel does to the first process of a PID namespace only what that process has asked for
- * (pid_namespaces(7)): a plain command there would not end by Ctrl-C. What a signal does elsewhere is
- * done here by SIGKILL. Returns true then.
+ * PID 1 of a namespace receives only signals it has a handler for, except SIGKILL and SIGSTOP from outside
+ * (pid_namespaces(7)): Ctrl-C would not end a plain command. If the signal's default action is to terminate, SIGKILL is
+ * sent instead, and true is returned.
  */
 static bool pass_on(const struct signalfd_siginfo *info, pid_t child, bool is_init)
 {
@@ -109,17 +109,17 @@ static bool pass_on(const struct signalfd_siginfo *info, pid_t child, bool is_in
 		kill(child, SIGKILL);
 		return true;
 	}
-	/* The terminal has sent it to the whole foreground process group, the child's as well. */
+	/* The terminal sent it to the whole foreground process group, including the child's. */
 	bool has_it = info->ssi_code == SI_KERNEL && getpgid(child) == getpgrp();
 	if (!has_it)
 		kill(child, signal);
 	return false;
 }
 
-/* How often the job was made to go on. */
+/* How often the job was continued. */
 static int rounds;
 
-/* Tells the init whether the terminal is ours, and so the command's. */
+/* Tells the init whether the launcher, and so the command, has the terminal. */
 static void go_on(pid_t child)
 {
 	union sigval value = { .sival_int = rounds << 1 | has_terminal() };
@@ -127,8 +127,8 @@ static void go_on(pid_t child)
 }
 
 /*
- * The command has been stopped, as by Ctrl-Z. What a shell does to a job is done to all of ours: the
- * terminal comes back, if it had that, and our group stops, until the shell has it go on.
+ * The command was stopped, for example by Ctrl-Z. Acts as the shell's job: takes the terminal back if the command had
+ * it, and stops its own group until the shell continues it.
  */
 static void stop_with_command(pid_t child, int channel, bool has_job)
 {
@@ -138,8 +138,8 @@ static void stop_with_command(pid_t child, int channel, bool has_job)
 		return;
 	bool had_terminal = state & 1;
 	/*
-	 * A shell does not tell a job that it puts into the foreground while the job runs. And its SIGCONT may
-	 * reach the init before ours: the command, still without the terminal, stops once more then.
+	 * The shell does not notify a running job that it moves to the foreground. Its SIGCONT may also reach the init
+	 * before the launcher's message: the command, still without the terminal, then stops once more.
 	 */
 	if (!had_terminal && (has_terminal() || state >> 1 != rounds)) {
 		go_on(child);
@@ -148,12 +148,12 @@ static void stop_with_command(pid_t child, int channel, bool has_job)
 	if (had_terminal)
 		give_terminal(getpgrp());
 	kill(0, SIGTSTP);
-	/* A group that no shell looks after does not stop (setpgid(2), NOTES), and then nor does the command. */
+	/* An orphaned process group does not stop (setpgid(2), NOTES), so the command must not stop either. */
 	if (had_terminal && sigpending(&pending) == 0 && !sigismember(&pending, SIGCONT))
 		go_on(child);
 }
 
-/* Waits for a signal, and meanwhile carries what there is to carry. */
+/* Waits for a signal, relaying input and output meanwhile. */
 static void await_signal(int signals, pid_t child, int channel, bool has_job, bool relays,
 			 struct signalfd_siginfo *info)
 {
@@ -177,7 +177,7 @@ static void await_signal(int signals, pid_t child, int channel, bool has_job, bo
 		}
 		if (polls[1].revents & POLLIN)
 			stop_with_command(child, channel, has_job);
-		/* Its other end is closed. */
+		/* The other end is closed. */
 		if (polls[1].revents & POLLHUP)
 			polls[1].fd = -1;
 	} while (!(polls[0].revents & POLLIN));
@@ -185,16 +185,16 @@ static void await_signal(int signals, pid_t child, int channel, bool has_job, bo
 		die_errno("read a signal", NULL);
 }
 
-/* In milliseconds: how long nothing need be read of the output when we have been told to end. */
+/* How long to wait for the output's reader after a request to end, in milliseconds. */
 enum { PATIENCE = 1000 };
 
-/* The jail is gone, and what it has written last may not have been shown yet; a signal ends this. */
+/* Shows output that the jail wrote last; a signal ends this. */
 static void show_rest(int signals, bool is_hurried)
 {
 	struct signalfd_siginfo info;
 	struct pollfd polls[1 + RELAY_POLLS] = { { signals, POLLIN, 0 } };
 	while (prepare_relay(polls + 1, true)) {
-		/* A process that is in no PID namespace of ours may have the new terminal still open. */
+		/* A process outside the PID namespace may still have the new terminal open. */
 		bool shows = polls[RELAY_POLLS].fd >= 0;
 		int ready = poll(polls, 1 + RELAY_POLLS, !shows ? 0 : is_hurried ? PATIENCE : -1);
 		if (ready == 0 || (ready < 0 && errno != EINTR))
@@ -244,7 +244,7 @@ int wait_for(pid_t child, const struct options *options, int channel, int pty)
 	}
 	if (pty >= 0)
 		show_rest(signals, is_hurried);
-	/* The command, or a shell that it was, may have made its process group the terminal's. */
+	/* The command, or a shell it ran, may have made its process group the terminal's. */
 	take_back_terminal();
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);

@@ -1,7 +1,7 @@
 /*
- * The system calls that the observer looks at: by their numbers for x86-64, i386 and aarch64 (-1 where
- * a machine has none), what they use a path for, and the places of their arguments: descriptor and
- * path, once more for a second path, and flags that may hold AT_EMPTY_PATH or AT_SYMLINK_NOFOLLOW.
+ * System calls that the observer inspects: numbers on x86-64, i386 and aarch64 (-1 if there is none), the use of the
+ * path, and the positions of arguments: descriptor and path, again for a second path, and flags that may contain
+ * AT_EMPTY_PATH or AT_SYMLINK_NOFOLLOW.
  */
 CALL(open, 2, 5, -1, USE_OPEN, -1, 0, -1, -1, -1)
 CALL(creat, 85, 8, -1, USE_OPEN, -1, 0, -1, -1, -1)

@@ -1,6 +1,6 @@
 /*
- * Starting the command. It waits, stopped, until it is traced and the filter is there; only then is it
- * executed. Run by the launcher, it is a process of a jail that says so over a socket.
+ * Starts the command. It waits, stopped, until it is traced and the filter is in place, and is executed only then.
+ * Under the launcher, it is a process of a jail that announces itself over a socket.
  */
 #define _GNU_SOURCE
 #include "observer.h"
@@ -18,14 +18,14 @@
 #include <unistd.h>
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
-/* Of Linux 5.19. */
+/* Since Linux 5.19. */
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
 #endif
 
 /* The launcher's end of the socket. */
 enum { LAUNCHER_DESCRIPTOR = 3 };
 
-/* Without CAP_SYS_ADMIN the kernel takes a filter only from who can gain no rights. */
+/* Without CAP_SYS_ADMIN, the kernel accepts a filter only with no_new_privs. */
 static int install(const struct sock_fprog *filter, unsigned int flags)
 {
 	int result = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, filter);
@@ -34,16 +34,16 @@ static int install(const struct sock_fprog *filter, unsigned int flags)
 	if (result < 0 && errno == EINVAL && (flags & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV))
 		return install(filter, flags & ~(unsigned int)SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
 	if (result < 0 && errno == EBUSY)
-		give_up("a listener for its system calls is there already: use --mechanism ptrace");
+		give_up("its system calls already have a listener: use --mechanism ptrace");
 	if (result < 0)
-		give_up("the kernel takes no filter for system calls (%s): it needs seccomp, which a sandbox may deny",
+		give_up("the kernel refuses a system call filter (%s): allow seccomp, which a sandbox may deny",
 			strerror(errno));
 	return result;
 }
 
 /*
- * Flags for the filter: it is no reason to slow down the command's processor, as older kernels do; and signals that
- * come while the observer is asked wait until it has answered.
+ * Flags of the filter: do not enable the speculation mitigations of older kernels, which slow the command down; and
+ * defer signals until the observer has answered.
  */
 static unsigned int flags_of(const struct options *options)
 {
@@ -98,7 +98,7 @@ int receive_listener(const struct command *command)
 		memcpy(&descriptor, CMSG_DATA(header), sizeof(descriptor));
 		return descriptor;
 	}
-	/* Who was to send it has said why it did not. */
+	/* The sender has reported why it failed. */
 	_exit(FAILED);
 }
 
@@ -106,7 +106,7 @@ static _Noreturn void become_command(const struct options *options, int channel,
 				     const struct sock_fprog *filter)
 {
 	char byte;
-	/* The observer has failed, and said so. */
+	/* The observer has failed and reported it. */
 	if (read(channel, &byte, 1) != 1)
 		_exit(FAILED);
 	int listener = install(filter, flags_of(options));
@@ -132,7 +132,7 @@ static _Noreturn void become_launcher(const struct options *options, int channel
 	die(options->command[0]);
 }
 
-/* Who sends the message is told by the kernel, as the number that it has here (unix(7), SCM_CREDENTIALS). */
+/* The kernel reports the sender's process number in this namespace (unix(7), SCM_CREDENTIALS). */
 static pid_t await_announcement(int channel)
 {
 	char byte;
@@ -159,7 +159,7 @@ static pid_t await_announcement(int channel)
 void finish_unseen(int status)
 {
 	close_report(status);
-	/* Whoever reads what the command writes is not to wait for us. */
+	/* Readers of the command's output must not wait for the observer. */
 	prctl(PR_SET_PDEATHSIG, 0);
 	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (int fd = 0; fd < 3 && nothing >= 0; fd++)
@@ -188,7 +188,7 @@ struct command start_command(const struct options *options, const struct sock_fp
 
 void release_command(struct command *command, const struct options *options, const struct sock_fprog *filter)
 {
-	/* The launcher installs what it is sent: flags, in the place of an instruction, and the filter. */
+	/* The launcher installs this message: flags, in the space of one instruction, and the filter. */
 	static struct sock_filter message[BPF_MAXINSNS + 1];
 	size_t size = 1;
 	if (options->launcher) {

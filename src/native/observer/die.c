@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* In the report, whose reader says it; on standard error while there is none. */
+/* Writes to the report, whose reader prints it; to standard error if there is no report. */
 static _Noreturn void fail(const char *message)
 {
 	if (!report_failure(message))

@@ -1,4 +1,4 @@
-/* The filter for system calls, as a program for the kernel's BPF machine (seccomp(2)). */
+/* The system call filter, a program for the kernel's BPF machine (seccomp(2)). */
 #define _GNU_SOURCE
 #include "observer.h"
 
@@ -16,12 +16,12 @@
 #endif
 
 /*
- * Arguments are compared by their lower half, which is all that the kernel looks at in these, and which
- * comes first on these machines.
+ * Compares the lower half of an argument: the kernel ignores the upper half of these, and these machines store the
+ * lower half first.
  */
 #define ARGUMENT(n) ((uint32_t)offsetof(struct seccomp_data, args[n]))
 #define UNKNOWN_CALL (SECCOMP_RET_ERRNO | ENOSYS)
-/* Numbers of x32, a third table of x86-64 that hardly any kernel still has. */
+/* Numbers of x32, a third table of x86-64 that few kernels still enable. */
 #define FIRST_X32 0x40000000U
 
 static struct sock_filter program[BPF_MAXINSNS];
@@ -38,7 +38,7 @@ static void answer(uint32_t what)
 	emit(BPF_RET | BPF_K, what, 0, 0);
 }
 
-/* Stops if any of the bits is in an argument. */
+/* Stops if an argument has any of the bits. */
 static void stop_if_set(int argument, uint32_t bits)
 {
 	emit(BPF_LD | BPF_W | BPF_ABS, ARGUMENT(argument), 0, 0);
@@ -48,8 +48,8 @@ static void stop_if_set(int argument, uint32_t bits)
 }
 
 /*
- * fstat(3) is this call with an empty path in many C libraries. What a descriptor refers to was seen
- * when it was opened, so nothing is lost but a path that somebody gives all the same.
+ * Many C libraries implement fstat(3) as this call with an empty path. The descriptor's file was seen when it was
+ * opened, so only a path passed nevertheless is missed.
  */
 static void pass_fstat(void)
 {
@@ -61,7 +61,7 @@ static void pass_fstat(void)
 	answer(stop_answer);
 }
 
-/* Of prctl(2), what takes rights away that the next program would have. */
+/* Stops prctl(2) operations that reduce the rights of the next program. */
 static void stop_if_less_rights(void)
 {
 	emit(BPF_LD | BPF_W | BPF_ABS, ARGUMENT(0), 0, 0);
@@ -71,7 +71,7 @@ static void stop_if_less_rights(void)
 	answer(other_answer);
 }
 
-/* An address in the arguments of sendto(2). */
+/* Stops sendto(2) with an address. */
 static void stop_if_addressed(void)
 {
 	emit(BPF_LD | BPF_W | BPF_ABS, ARGUMENT(5), 0, 0);
@@ -82,7 +82,7 @@ static void stop_if_addressed(void)
 
 static bool is_fstat(const struct call *call)
 {
-	/* newfstatat and its name for 32 bits. */
+	/* newfstatat, and fstatat64 on 32 bits. */
 	return call->use == USE_STAT && call->directory == 0 && call->flags == 3 &&
 	       (call->numbers[X86_64] == 262 || call->numbers[I386] == 300);
 }
@@ -115,7 +115,10 @@ static int by_number(const void *left, const void *right)
 	return ((const struct numbered *)left)->number - ((const struct numbered *)right)->number;
 }
 
-/* Decides by halves; conditional jumps reach 255 instructions only, so the far half is jumped to. */
+/*
+ * Decides by binary search; conditional jumps reach only 255 instructions, so the far half is reached by an
+ * unconditional one.
+ */
 static void search(const struct numbered *numbered, size_t count)
 {
 	if (count <= 4) {
@@ -156,7 +159,7 @@ static void for_machine(uint32_t machine, int index)
 	program[jump].k = (uint32_t)(filter.len - jump - 1);
 }
 
-/* Calls by the numbers of another machine are stopped and counted: nothing is known of them. */
+/* Calls of another machine's table are stopped and counted, since nothing is known about them. */
 const struct sock_fprog *make_filter(uint32_t stop, bool all_calls)
 {
 	stop_answer = stop;

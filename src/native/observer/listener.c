@@ -1,7 +1,7 @@
 /*
- * The second mechanism: a listener that the kernel asks before each call (seccomp_unotify(2)). It leaves
- * ptrace(2) to the command. The call goes on after the answer, so what came of it is not known: whether a
- * file exists is looked up beside it.
+ * The second mechanism: a listener that the kernel asks before each call (seccomp_unotify(2)). It leaves ptrace(2) to
+ * the command. The call continues after the answer, so its result is unknown: whether a file exists is looked up
+ * separately.
  */
 #define _GNU_SOURCE
 #include "observer.h"
@@ -17,16 +17,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Of Linux 6.6, and newer than the headers of many systems. */
+/* Since Linux 6.6, and newer than the headers of many systems. */
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
 #endif
 
-/* Milliseconds between looks at whether the command has ended. */
+/* Interval in milliseconds between checks whether the command has ended. */
 enum { PAUSE = 50 };
 
-/* Until it is executed, it is our own code that makes the calls. */
+/* Until the command is executed, the calls are made by the observer's own code. */
 static bool has_started;
 
 static void look_at(const struct seccomp_notif *request)
@@ -48,7 +48,7 @@ static void look_at(const struct seccomp_notif *request)
 		return;
 	struct pending *pending = &process.pending;
 	if (!has_started) {
-		/* Where the command is not. */
+		/* Directories of PATH without the command. */
 		if (pending->count == 0 || is_absent(pending->root, pending->paths[0], false)) {
 			clear_pending(pending);
 			return;
@@ -68,7 +68,7 @@ static bool answer(int listener)
 	struct seccomp_notif_resp response = {
 		.id = request.id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE,
 	};
-	/* Who has asked may be gone. */
+	/* The caller may have ended. */
 	ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
 	return true;
 }
@@ -103,7 +103,7 @@ static int serve(const struct options *options, int listener, pid_t child)
 			result = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 			end = now() + options->linger;
 		}
-		/* Nobody is left who has the filter. */
+		/* No process with the filter is left. */
 		if ((poll_listener.revents & (POLLHUP | POLLERR)) && end != 0)
 			break;
 		if (poll_listener.revents & (POLLHUP | POLLERR))
@@ -125,7 +125,7 @@ int listen_to_notifications(const struct options *options)
 	int status;
 
 	if (command.observed <= 0) {
-		/* The launcher has failed, and said so. */
+		/* The launcher has failed and reported it. */
 		while (waitpid(command.child, &status, 0) < 0 && errno == EINTR)
 			;
 		status = WIFEXITED(status) ? WEXITSTATUS(status) : FAILED;
@@ -135,8 +135,8 @@ int listen_to_notifications(const struct options *options)
 	release_command(&command, options, filter);
 	int listener = receive_listener(&command);
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		die("close this process to others");
-	/* Answers come sooner where the kernel knows it. */
+		die("protect this process from others");
+	/* Answers are faster on kernels that support it. */
 	ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
 	return serve(options, listener, command.child);
 }

@@ -88,7 +88,7 @@ int main(int argc, char **argv)
 	if (fcntl(options.report, F_SETFD, FD_CLOEXEC) < 0)
 		die("open the report");
 	signal(SIGPIPE, SIG_IGN);
-	/* Nobody would be there to read the report; what is traced ends with its tracer. */
+	/* Nobody would read the report; traced processes end with their tracer. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		die("tie itself to its caller");
 	open_report(options.report);

@@ -15,7 +15,7 @@ static ssize_t copy_from(pid_t process, uint64_t address, void *to, size_t size)
 
 static enum reading failure(void)
 {
-	/* One that has gone meanwhile has nothing to tell. */
+	/* A process that has ended reports nothing. */
 	return errno == EPERM ? READ_REFUSED : READ_FAULT;
 }
 
@@ -27,7 +27,7 @@ enum reading read_memory(pid_t process, uint64_t address, void *to, size_t size)
 	return (size_t)got == size ? READ_OK : READ_FAULT;
 }
 
-/* Never over the end of a page: the next one may not be there. */
+/* Never reads across the end of a page: the next one may not be mapped. */
 enum reading read_path(pid_t process, uint64_t address, char to[PATH_SIZE])
 {
 	for (size_t got = 0; got < PATH_SIZE;) {
@@ -43,6 +43,6 @@ enum reading read_path(pid_t process, uint64_t address, char to[PATH_SIZE])
 			return READ_OK;
 		got += (size_t)read;
 	}
-	/* Too long for the kernel as well. */
+	/* Too long for the kernel too. */
 	return READ_FAULT;
 }

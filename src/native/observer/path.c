@@ -8,7 +8,7 @@
 
 static const char deleted[] = " (deleted)";
 
-/* A link of /proc to a file, as a path of the first root. */
+/* Reads a link in /proc to a file, as a path of the first root. */
 static bool read_link_of(pid_t process, const struct root *root, const char *name, char to[2 * PATH_SIZE])
 {
 	char link[64], text[PATH_SIZE];
@@ -21,7 +21,7 @@ static bool read_link_of(pid_t process, const struct root *root, const char *nam
 	text[length] = '\0';
 	if ((size_t)length >= sizeof(deleted) && strcmp(text + length - (sizeof(deleted) - 1), deleted) == 0)
 		return false;
-	/* What is below no root, or no file at all, has a text of another kind. */
+	/* Files outside the root, and those without a path, have another form of text. */
 	if (text[0] != '/' || strncmp(text, root->text, above) != 0 ||
 	    (text[above] != '/' && text[above] != '\0'))
 		return false;

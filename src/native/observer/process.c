@@ -7,16 +7,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* PID_MAX_LIMIT of the kernel. Pages that are not used take no memory. */
+/* The kernel's PID_MAX_LIMIT. Unused pages take no memory. */
 enum { MOST_PROCESSES = 1 << 22 };
 static struct process **processes;
 
-/* Programs that were run, each once. */
+/* Programs that were run, without duplicates. */
 struct program {
 	struct program *next;
 	char path[];
 };
-/* Beyond this, programs have no name: somebody makes them to fill our memory. */
+/* Beyond this, programs are not named, so that a hostile command cannot exhaust memory. */
 enum { MOST_PROGRAMS = 1 << 16 };
 static size_t program_count;
 
@@ -62,12 +62,12 @@ void learn_program(struct process *process)
 	size_t above = strlen(root->text);
 	bool is_below = strncmp(text, root->text, above) == 0 && text[above] == '/';
 	process->program = intern(is_below && root->is_known ? text + above : text);
-	/* Looked at once: by another owner's rights, a program finds other files than we do. */
+	/* Checked once: a set-id program may find other files than the observer. */
 	if (!process->has_started || !note_seen(seen_key("program", process->program, root, ""), FOUND) ||
 	    stat(link, &stat_of_program) < 0 || (stat_of_program.st_mode & (S_ISUID | S_ISGID)) == 0)
 		return;
 	rights_changed();
-	/* The kernel gives no rights through a program to what an unprivileged process traces. */
+	/* The kernel grants no set-id rights to processes traced without privileges. */
 	if (geteuid() != 0)
 		report("set-id", "found", process->program, process->program);
 }

@@ -1,10 +1,10 @@
 /*
- * The report: records of four strings, each with a zero byte at its end, which no name can hold.
+ * The report: records of four NUL-terminated strings.
  *
  *   USE     RESULT   PROGRAM  PATH     a use of a file
  *   start   RESULT   ""       ""       the command is executed, or cannot be: `denied`, which prevails
  *   end     STATUS   PROGRAM  ""       a process that failed
- *   error   ""       ""       MESSAGE  why nothing can be observed; there may be no more then
+ *   error   ""       ""       MESSAGE  why nothing can be observed; may be the last
  *   count   NAME     ""       NUMBER
  *   exit    ""       ""       STATUS   the last one
  */
@@ -38,7 +38,7 @@ static void flush(void)
 		if (written < 0 && errno == EINTR)
 			continue;
 		if (written < 0) {
-			/* Nobody reads it: the command goes on undisturbed. */
+			/* The reader has gone: the command continues undisturbed. */
 			close(descriptor);
 			descriptor = -1;
 			break;

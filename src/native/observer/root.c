@@ -1,4 +1,4 @@
-/* What `/` is for each process: chroot(2), pivot_root(2) and mount namespaces give names other meanings. */
+/* The root of each process: chroot(2), pivot_root(2) and mount namespaces change the meaning of names. */
 #define _GNU_SOURCE
 #include "observer.h"
 
@@ -13,18 +13,18 @@
 #include <unistd.h>
 
 #ifndef RESOLVE_CACHED
-/* Of Linux 5.12; older ones refuse it, so that nothing is known. */
+/* Since Linux 5.12; older kernels refuse it, so the result is unknown. */
 #define RESOLVE_CACHED 0x20
 #endif
 
-/* More than any run has; what comes then is taken as unknown. */
+/* More than any run has; further roots count as unknown. */
 enum { MOST_ROOTS = 1024 };
 
 static struct root *roots[MOST_ROOTS];
 static size_t count;
 /* The directory that is the first root. */
 static int first = -1;
-/* It is ours as well. */
+/* Whether it is also the observer's root. */
 static bool is_own;
 static bool has_mounts;
 static unsigned int generation;
@@ -54,11 +54,11 @@ static char *text_of(pid_t process)
 	if (length < 0)
 		return NULL;
 	text[length] = '\0';
-	/* The top is before every path with nothing more. */
+	/* `/` becomes the empty prefix. */
 	return strdup(strcmp(text, "/") == 0 ? "" : text);
 }
 
-/* How a root is named in the first root. */
+/* Determines the prefix of a root in the first root. */
 static bool place(struct root *root)
 {
 	const struct root *start = roots[0];
@@ -74,7 +74,7 @@ static bool place(struct root *root)
 	return true;
 }
 
-/* Whether a path means for us what it means there. */
+/* Returns whether a path has the same meaning for the observer. */
 static bool is_our_root(const struct root *root)
 {
 	struct stat own, namespace;
@@ -117,7 +117,7 @@ const struct root *root_of(pid_t process)
 	return root;
 }
 
-/* Links of these mean something else for each process (proc(5)). */
+/* Their links differ for each process (proc(5)). */
 static bool is_of_kernel(const char *path)
 {
 	return strncmp(path, "/proc", 5) == 0 || strncmp(path, "/dev", 4) == 0;
@@ -136,8 +136,8 @@ int look_up(const struct root *root, const char *path, bool no_follow, mode_t *m
 }
 
 /*
- * Looks without opening, and stays below the root. Only in the first root, and only at what is at hand
- * where the run has mounted something: that may never answer.
+ * Looks up without opening, and stays below the root. Only in the first root, and once the run has mounted something
+ * only in the kernel's cache, since a file system of the run may never answer.
  */
 bool is_absent(const struct root *root, const char *path, bool no_follow)
 {

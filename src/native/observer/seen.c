@@ -1,6 +1,6 @@
 /*
- * What was noted already. Keys are hashes with a secret: whoever finds two names with one hash could hide
- * one of them. Memory is bounded: when the table is full, nothing more is noted, and that is counted.
+ * Results already noted. Keys are hashes with a secret: otherwise a program could use two names with one hash to hide
+ * one of them. Memory is bounded: once the table is full, further results are only counted.
  */
 #define _GNU_SOURCE
 #include "observer.h"
@@ -9,9 +9,9 @@
 #include <string.h>
 #include <sys/random.h>
 
-/* Keys of 8 bytes each; at most 32 MiB of them. */
+/* Keys of 8 bytes each; at most 32 MiB. */
 enum { FIRST_PLACES = 1 << 12, MOST_PLACES = 1 << 22 };
-/* The lowest bits of a key are its results. */
+/* The lowest bits of a key hold its results. */
 enum { RESULT_BITS = FOUND | ABSENT | DENIED | CREATED };
 
 static uint64_t *table;
@@ -62,7 +62,7 @@ static uint64_t *place_of(uint64_t key)
 	return &table[place];
 }
 
-/* Returns false if it is as large as it may be. */
+/* Returns false at the maximum size. */
 static bool grow(void)
 {
 	size_t before = places;
@@ -85,10 +85,10 @@ uint64_t seen_key(const char *what, const char *program, const struct root *root
 {
 	if (table == NULL && (getrandom(secret, sizeof(secret), 0) != sizeof(secret) || !grow()))
 		die("prepare its memory");
-	/* Programs and roots are told apart by where they are kept. */
+	/* Programs and roots are identified by their addresses. */
 	uint64_t seed = hash((uintptr_t)program * 31 + (uintptr_t)root, what);
 	uint64_t key = hash(seed, path) & ~(uint64_t)RESULT_BITS;
-	/* 0 is an empty place. */
+	/* 0 marks an empty slot. */
 	return key != 0 ? key : RESULT_BITS + 1;
 }
 

@@ -6,12 +6,12 @@
 #include <sys/time.h>
 #include <time.h>
 
-/* Milliseconds. */
+/* In milliseconds. */
 enum { TICK = 50 };
 
 static volatile pid_t target;
 
-/* A terminal sends its signals to the whole foreground process group, and so to the command as well. */
+/* A terminal signals the whole foreground process group, which includes the command. */
 static void pass_on(int signal, siginfo_t *info, void *context)
 {
 	(void)context;
@@ -33,7 +33,7 @@ void pass_signals_to(pid_t child)
 
 	target = child;
 	for (size_t i = 0; i < COUNT(passed_on); i++)
-		/* One that was ignored stays so, as nohup(1) has it. */
+		/* Ignored signals stay ignored, as nohup(1) requires. */
 		if (sigaction(passed_on[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
 			sigaction(passed_on[i], &action, NULL);
 }

@@ -1,4 +1,4 @@
-/* The first mechanism: a tracer that the filter for system calls wakes up (ptrace(2), PTRACE_EVENT_SECCOMP). */
+/* The first mechanism: a tracer woken by the system call filter (ptrace(2), PTRACE_EVENT_SECCOMP). */
 #define _GNU_SOURCE
 #include "observer.h"
 
@@ -22,11 +22,11 @@
 enum {
 	OPTIONS = PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE |
 		  PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL,
-	/* What the end of a system call is told by (PTRACE_O_TRACESYSGOOD). */
+	/* Reported at the end of a system call (PTRACE_O_TRACESYSGOOD). */
 	SYSCALL_STOP = SIGTRAP | 0x80,
 };
 
-/* C libraries do not agree on the types of ptrace(2), nor does their header go with the kernel's. */
+/* C libraries differ in the types of ptrace(2), and their header conflicts with the kernel's. */
 static long control(long request, pid_t process, unsigned long address, void *data)
 {
 	return syscall(SYS_ptrace, request, process, address, data);
@@ -34,13 +34,13 @@ static long control(long request, pid_t process, unsigned long address, void *da
 
 static void go_on(int request, pid_t process, int signal)
 {
-	/* One that was killed meanwhile cannot be told. */
+	/* Fails if the process was killed meanwhile, which is not an error. */
 	control(request, process, 0, (void *)(intptr_t)signal);
 }
 
 /*
- * A child that no tracer is to have would get ENOSYS for each of its calls that the filter stops, so it
- * gets one. The flags are the first argument everywhere.
+ * Clears CLONE_UNTRACED: an untraced child would get ENOSYS for each call that the filter stops. The flags are the
+ * first argument on all machines.
  */
 static void keep_traced(pid_t process, uint32_t machine, uint64_t flags)
 {
@@ -65,7 +65,7 @@ static void keep_traced(pid_t process, uint32_t machine, uint64_t flags)
 static struct process *process_of(pid_t id)
 {
 	struct process *process = find_process(id);
-	/* Its first stop is often told before its parent's. */
+	/* The child's first stop is often reported before the parent's event. */
 	return process != NULL ? process : add_process(id, NULL);
 }
 
@@ -118,7 +118,7 @@ static void at_end_of_call(pid_t id)
 	go_on(PTRACE_CONT, id, 0);
 }
 
-/* All other threads are gone, and the one that called has the number of the process now. */
+/* All other threads have ended, and the calling thread now has the process's number. */
 static void at_exec(pid_t id)
 {
 	unsigned long former = (unsigned long)id;
@@ -149,7 +149,7 @@ static void at_birth(pid_t parent)
 	unsigned long child = 0;
 	if (control(PTRACE_GETEVENTMSG, parent, 0, &child) == 0 && child != 0) {
 		struct process *process = process_of(parent);
-		/* With a mount namespace of its own it has its own root. */
+		/* With its own mount namespace, it has its own root. */
 		if (process->pending.moves_root)
 			roots_changed();
 		if (find_process((pid_t)child) == NULL)
@@ -180,7 +180,7 @@ static void at_stop(pid_t id, int status, bool all_calls)
 		go_on(PTRACE_CONT, id, event != 0 ? 0 : signal);
 }
 
-/* A program that failed may have done so for want of what it looked for last. */
+/* A program that failed may have done so because of the file it looked for last. */
 static void note_end(pid_t id, int status)
 {
 	char text[16];
@@ -193,9 +193,9 @@ static void note_end(pid_t id, int status)
 }
 
 /*
- * Goes on until the command and all that it has started have ended, or it has and the time for the rest
- * is over: then the report is closed, and what still runs is served without being looked at, for without a
- * tracer its calls would fail.
+ * Continues until the command and all its descendants have ended, or the command has and the time for the rest is over.
+ * Then closes the report and keeps serving remaining processes without inspecting them, since their calls would fail
+ * without a tracer.
  */
 static int follow(const struct options *options, pid_t child)
 {
@@ -232,7 +232,7 @@ static int follow(const struct options *options, pid_t child)
 	return result;
 }
 
-/* The number behind a name in a file of /proc, or -1. */
+/* Returns the number after a name in a file of /proc, or -1. */
 static long number_in(const char *file, const char *name)
 {
 	char line[256];
@@ -246,7 +246,7 @@ static long number_in(const char *file, const char *name)
 	return number;
 }
 
-/* Says why the kernel does not let us trace a process (ptrace(2), "Ptrace access mode checking"). */
+/* Explains why the kernel does not permit tracing a process (ptrace(2), "Ptrace access mode checking"). */
 static _Noreturn void refuse(pid_t process)
 {
 	char file[40];
@@ -255,12 +255,12 @@ static _Noreturn void refuse(pid_t process)
 	snprintf(file, sizeof(file), "/proc/%d/status", process);
 	long tracer = number_in(file, "TracerPid:"), scope = number_in("/proc/sys/kernel/yama/ptrace_scope", "");
 	if (tracer > 0)
-		give_up("process %ld traces it already: start this command without that", tracer);
+		give_up("process %ld already traces it: start the command without that tracer", tracer);
 	if (reason == EPERM && scope > 1)
 		give_up("kernel.yama.ptrace_scope is %ld, which allows that to %s: lower it, or use --mechanism notify",
 			scope, scope == 2 ? "root alone" : "nobody");
 	if (reason == EPERM || reason == ENOSYS)
-		give_up("ptrace(2) is denied here, by a filter for system calls or a security module: use --mechanism notify");
+		give_up("ptrace(2) is denied here, by a system call filter or a security module: use --mechanism notify");
 	errno = reason;
 	die("trace it");
 }
@@ -275,11 +275,11 @@ int trace(const struct options *options)
 			refuse(command.observed);
 		add_process(command.observed, &(struct process){ .program = "" });
 		/*
-		 * Only now, for the child would have it too, and not be traced by who is not root. From here on
-		 * no program can trace us, read our memory or take our descriptors (ptrace(2), prctl(2)).
+		 * Set only now, since the child would inherit it and then only root could trace it. From here on, no program
+		 * can trace the observer, read its memory or take its descriptors (ptrace(2), prctl(2)).
 		 */
 		if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-			die("close this process to others");
+			die("protect this process from others");
 		release_command(&command, options, filter);
 	}
 	return follow(options, command.child);

@@ -1,4 +1,4 @@
-/* From a system call and its answer to the uses of files that the report has. */
+/* Translates system calls and their results into uses of files. */
 #define _GNU_SOURCE
 #include "observer.h"
 
@@ -41,7 +41,7 @@ static void note(struct process *process, const struct root *root, const char *w
 		report(what, results[result], process->program, path);
 }
 
-/* How a file is opened. */
+/* Returns the flags with which a file is opened. */
 static uint64_t open_flags(struct process *process, const struct call *call, const uint64_t arguments[6])
 {
 	struct open_how how = { 0 };
@@ -64,7 +64,7 @@ static void prepare_open(struct process *process, const uint64_t arguments[6])
 
 	pending->open_flags = flags;
 	pending->no_follow = (flags & O_NOFOLLOW) != 0;
-	/* An unnamed file is made in a directory, which is what the path names. */
+	/* An unnamed file is created in a directory, which the path names. */
 	if ((flags & O_TMPFILE) == O_TMPFILE) {
 		pending->what = "chdir";
 		return;
@@ -79,7 +79,7 @@ static void prepare_open(struct process *process, const uint64_t arguments[6])
 		pending->what = "write";
 }
 
-/* Returns false if there is no such name. */
+/* Returns false if the name does not exist. */
 static bool add_name(struct process *process, const struct root *root, int directory, uint64_t address)
 {
 	static char path[PATH_SIZE], full[2 * PATH_SIZE];
@@ -94,7 +94,7 @@ static bool add_name(struct process *process, const struct root *root, int direc
 	case READ_OK:
 		break;
 	}
-	/* With AT_EMPTY_PATH it is the descriptor's own file, which was opened by some name before. */
+	/* With AT_EMPTY_PATH the call concerns the descriptor's own file, seen when it was opened. */
 	if (path[0] == '\0') {
 		if (pending->call->use != USE_EXECUTE || !path_of_descriptor(process->id, root, directory, full))
 			return false;
@@ -127,7 +127,7 @@ static void add_address(struct process *process, const struct root *root, uint64
 		return;
 	enum reading reading = read_memory(process->id, address, &name, size);
 	counters[UNREAD] += reading == READ_REFUSED;
-	/* A name that begins with a zero byte is in no file system (unix(7)). */
+	/* An address that begins with a NUL is not in a file system (unix(7)). */
 	if (reading != READ_OK || name.sun_family != AF_UNIX || name.sun_path[0] == '\0')
 		return;
 	char path[sizeof(name.sun_path) + 1] = "";
@@ -148,7 +148,7 @@ static void add_socketcall(struct process *process, const struct root *root, con
 	add_address(process, root, values[1], values[2]);
 }
 
-/* Uses whose answer says nothing more than that the descriptor is one. */
+/* Notes calls whose result only tells that the descriptor is valid. */
 static void note_descriptor(struct process *process, const struct call *call, int descriptor)
 {
 	char full[2 * PATH_SIZE];
@@ -166,7 +166,7 @@ static bool is_not_followed(const struct call *call, const uint64_t arguments[6]
 	return call->flags >= 0 && (arguments[call->flags] & AT_SYMLINK_NOFOLLOW) != 0;
 }
 
-/* True if the kernel's answer is known: what was found stays used, and what was absent still is absent. */
+/* Returns whether the result is known: what was found stays used, and what was absent is still absent. */
 static bool is_known(struct process *process)
 {
 	struct pending *pending = &process->pending;
@@ -178,7 +178,7 @@ static bool is_known(struct process *process)
 	       ((results & ABSENT) && is_absent(pending->root, pending->paths[0], pending->no_follow));
 }
 
-/* Set once for all: rights pass on to children and by programs. */
+/* Set once for all processes: rights are inherited by children and changed by programs. */
 static bool rights_differ;
 
 void rights_changed(void)
@@ -186,7 +186,9 @@ void rights_changed(void)
 	rights_differ = true;
 }
 
-/* Everybody may do with the file what the call asks for, so that its answer follows from the file being there. */
+/*
+ * Returns whether everyone may use the file as the call requires, so that the file's existence determines the result.
+ */
 static bool is_free(const struct pending *pending, const uint64_t arguments[6], mode_t mode)
 {
 	uint64_t flags = pending->open_flags, asked;
@@ -214,8 +216,8 @@ static bool is_free(const struct pending *pending, const uint64_t arguments[6], 
 }
 
 /*
- * The kernel's answer without waiting for it, which costs as much as the call itself does: where we have
- * the rights of the process and look at the same files, we find what it finds. 0 if that is not known.
+ * Determines the result without waiting for it, which would cost as much as the call itself: with the same rights and
+ * files as the process, the observer finds the same. Returns 0 if unknown.
  */
 static enum result foreseen(const struct pending *pending, const uint64_t arguments[6])
 {
@@ -232,7 +234,7 @@ static enum result foreseen(const struct pending *pending, const uint64_t argume
 	}
 }
 
-/* Notes what is known of the answer before it comes. Returns false if it has to be waited for. */
+/* Notes what is known of the result in advance. Returns false if the result must be awaited. */
 static bool is_answered(struct process *process, const uint64_t arguments[6])
 {
 	struct pending *pending = &process->pending;
@@ -283,7 +285,7 @@ static void add_names(struct process *process, const uint64_t arguments[6])
 	}
 }
 
-/* Calls that are looked at for another reason than a name. Returns false for those with names. */
+/* Handles calls inspected for reasons other than a name. Returns false for calls with names. */
 static bool begin_other(struct process *process, const struct call *call, const uint64_t arguments[6])
 {
 	switch (call->use) {
@@ -312,7 +314,7 @@ bool begin_call(struct process *process, uint32_t machine, uint64_t number, cons
 	const struct call *call = find_call(machine, number);
 
 	clear_pending(pending);
-	/* Before the command is executed, it is our own code that runs there. */
+	/* Before the command is executed, the calls are made by the observer's own code. */
 	if (!process->has_started && (call == NULL || call->use != USE_EXECUTE))
 		return false;
 	if (call == NULL) {
@@ -339,7 +341,7 @@ bool begin_call(struct process *process, uint32_t machine, uint64_t number, cons
 		clear_pending(pending);
 		return false;
 	}
-	/* The answer does not say whether the file was there before. */
+	/* The result does not tell whether the file existed before. */
 	if (pending->may_create && !pending->exclusive && pending->count == 1)
 		pending->may_create = is_absent(pending->root, pending->paths[0], false);
 	if (pending->count == 0 && !pending->moves_root && call->use != USE_HANDLE)
@@ -347,7 +349,7 @@ bool begin_call(struct process *process, uint32_t machine, uint64_t number, cons
 	return true;
 }
 
-/* What an answer says of the name that was asked for; 0 if nothing. */
+/* Returns what a call's result tells about its name; 0 if nothing. */
 static enum result result_of(int64_t answer)
 {
 	switch (answer) {
@@ -368,12 +370,12 @@ static enum result result_of(int64_t answer)
 	case -ENOSYS:
 		return 0;
 	default:
-		/* ERESTARTSYS and its like, which only the kernel itself and tracers see: it is asked again. */
+		/* ERESTARTSYS and similar, visible only to the kernel and tracers: the call is restarted. */
 		return answer <= -512 && answer >= -516 ? 0 : FOUND;
 	}
 }
 
-/* Files of /proc may be other names of files: what was opened by them is asked of the descriptor. */
+/* Files in /proc may be aliases of other files: the descriptor tells which file was opened. */
 static void note_magic(struct process *process, const struct pending *pending, int64_t descriptor)
 {
 	char full[2 * PATH_SIZE];
@@ -398,7 +400,7 @@ static void note_answer(struct process *process, const struct pending *pending, 
 		if (answer == 0 && pending->count > 1) {
 			note(process, pending->root, pending->what, FOUND, pending->paths[0]);
 			note(process, pending->root, pending->what, CREATED, pending->paths[1]);
-			/* In pairs, so that what is known of the one is known of the other. */
+			/* In pairs, so that a result applies to both. */
 			return;
 		}
 		break;
@@ -409,7 +411,7 @@ static void note_answer(struct process *process, const struct pending *pending, 
 	note(process, pending->root, pending->what, result, pending->paths[0]);
 	if (pending->call->use == USE_OPEN && answer >= 0)
 		note_magic(process, pending, answer);
-	/* The second path of mount(2), pivot_root(2) and move_mount(2) is used as the first is. */
+	/* The second path of mount(2), pivot_root(2) and move_mount(2) is used like the first. */
 	if (pending->count > 1 && (pending->call->use == USE_MOUNT || pending->call->use == USE_ROOT))
 		note(process, pending->root, pending->what, result, pending->paths[1]);
 }
@@ -421,7 +423,7 @@ void end_call(struct process *process, int64_t answer)
 		return;
 	process->pending = (struct pending){ 0 };
 	if (!process->has_started) {
-		/* Where the command is not. */
+		/* Directories of PATH without the command. */
 		clear_pending(&pending);
 		return;
 	}

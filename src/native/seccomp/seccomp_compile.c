@@ -1,11 +1,10 @@
 /*
- * seccomp_compile: makes a filter for system calls in binary form of a list of rules, by libseccomp, which
- * knows the numbers of all machines. It needs no privilege; the launcher, which has some, reads its output
- * alone. A list has lines of words:
+ * seccomp_compile: compiles a list of rules into a binary system call filter with libseccomp, which knows the numbers of
+ * all machines. It needs no privileges; the launcher, which has some, only reads its output. The list consists of lines:
  *   default ACTION
  *   arch NAME
  *   rule ACTION SYSCALL [INDEX OPERATOR VALUE VALUE]...
- * with the words of the OCI runtime specification; ACTION is SCMP_ACT_NAME[:NUMBER].
+ * in the terms of the OCI runtime specification; ACTION is SCMP_ACT_NAME[:NUMBER].
  */
 #include <errno.h>
 #include <seccomp.h>
@@ -49,7 +48,7 @@ static uint32_t action_of(char *word)
 	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
 		if (strcmp(word, actions[i].name) == 0)
 			return actions[i].action;
-	die("no action that a filter can take", word);
+	die("not an action that a filter supports", word);
 }
 
 static const struct {
@@ -66,7 +65,7 @@ static enum scmp_compare operator_of(const char *word)
 	for (size_t i = 0; i < sizeof(operators) / sizeof(operators[0]); i++)
 		if (strcmp(word, operators[i].name) == 0)
 			return operators[i].operator;
-	die("no operator", word);
+	die("not an operator", word);
 }
 
 static char *next(char **rest)
@@ -81,10 +80,10 @@ static void add_rule(scmp_filter_ctx context, uint32_t fallback, char *rest)
 	unsigned int count = 0;
 	char *action_word = next(&rest), *name = next(&rest);
 	if (action_word == NULL || name == NULL)
-		die("a rule takes an action and a system call", "");
+		die("a rule requires an action and a system call", "");
 	uint32_t action = action_of(action_word);
 	int number = seccomp_syscall_resolve_name(name);
-	/* One that this libseccomp does not know is not there for the default to be changed for. */
+	/* A call unknown to this libseccomp keeps the default action. */
 	if (number == __NR_SCMP_ERROR || action == fallback)
 		return;
 	for (char *index = next(&rest); index != NULL; index = next(&rest)) {
@@ -97,9 +96,9 @@ static void add_rule(scmp_filter_ctx context, uint32_t fallback, char *rest)
 		};
 	}
 	int result = seccomp_rule_add_array(context, action, number, count, arguments);
-	/* Such as one that some of the machines do not have. */
+	/* For example a call that only some of the machines have. */
 	if (result < 0 && result != -EDOM)
-		die("the rule is refused", name);
+		die("libseccomp refused the rule", name);
 }
 
 int main(void)
@@ -121,20 +120,20 @@ int main(void)
 			continue;
 		}
 		if (context == NULL)
-			die("the first line is the default", line);
+			die("the first line must be the default", line);
 		if (strcmp(kind, "rule") == 0) {
 			add_rule(context, fallback, rest);
 		} else if (strcmp(kind, "arch") == 0) {
 			uint32_t arch = seccomp_arch_resolve_name(rest);
 			int result = arch == 0 ? -EINVAL : seccomp_arch_add(context, arch);
 			if (result < 0 && result != -EEXIST)
-				die("no machine that libseccomp knows", rest);
+				die("libseccomp does not know the machine", rest);
 		} else {
-			die("not a line of a filter", kind);
+			die("unknown kind of line", kind);
 		}
 	}
 	if (context == NULL || seccomp_export_bpf(context, STDOUT_FILENO) < 0)
-		die("the filter cannot be made", "");
+		die("the filter cannot be written", "");
 	seccomp_release(context);
 	free(line);
 	return 0;
