@@ -13,6 +13,8 @@ const WHOLE_TABLE = 8 << 20;
 const MAX_NAME = 256;
 /** Symbols are read this many at a time. */
 const BATCH = 4096;
+/** Words of hash chains, which have a few each, are read this many at a time. */
+const CHAIN_BATCH = 256;
 
 /** Machines whose DT_HASH has words of 8 bytes in 64-bit files: s390x and Alpha (glibc, Elf_Symndx). */
 const WIDE_HASH_MACHINES = new Set<number>([EM.S390, EM.ALPHA]);
@@ -146,12 +148,13 @@ function undefinedBelow(source: ByteSource, headers: ElfHeaders, tags: SymbolTag
   let last = 0;
   for (let index = 0; index < bucketCount; index++) last = Math.max(last, u32(table, index * 4));
   if (last < firstHashed) return firstHashed;
-  for (; ; last += BATCH) {
-    const part = source.read(chains + (last - firstHashed) * 4, BATCH * 4);
+  for (; ; last += CHAIN_BATCH) {
+    const part = source.read(chains + (last - firstHashed) * 4, CHAIN_BATCH * 4);
     for (let index = 0; index * 4 + 4 <= part.length; index++) {
       if ((u32(part, index * 4) & 1) !== 0) return last + index + 1;
     }
-    if (part.length < BATCH * 4) throw malformed(source, 'DT_GNU_HASH', 'has a chain without end');
+    if (part.length < CHAIN_BATCH * 4)
+      throw malformed(source, 'DT_GNU_HASH', 'has a chain without end');
   }
 }
 
