@@ -1,9 +1,9 @@
 import type { ByteSource } from './types.js';
 
 /** The start of a file, with what linkers put there: headers, notes, symbols, their names and versions. */
-const FIRST_WINDOW = 32 << 10;
+const FIRST_WINDOW = 16 << 10;
 /** The dynamic section, and the section headers of a small file behind it. */
-const WINDOW = 8 << 10;
+const WINDOW = 4 << 10;
 const WINDOWS = 6;
 
 /** An open file that can fill a given buffer, such as a `FileReader`. */
