@@ -490,11 +490,11 @@ test('what answers with pages is no registry', async () => {
 test('answers without sense end in one line', async () => {
   const answers: [RegExp, Answer][] = [
     [
-      /without the location/,
+      /sent no location to continue at/,
       (request, response) => reply(response, request.method === 'POST' ? 202 : 404),
     ],
     [
-      /a location that is no URL/,
+      /a location that is not a URL/,
       (request, response) =>
         reply(response, request.method === 'POST' ? 202 : 404, '', { location: 'http://[' }),
     ],
