@@ -168,6 +168,19 @@ function isSupported({ level }: Case, { cpu }: RuleMachine): boolean {
   return level === undefined || level === '' || cpu.levels.includes(level);
 }
 
+/** What glibc calls the platform of newer processors, which the expected answers are not for. */
+const NEWER_PLATFORMS: ReadonlySet<string | undefined> = new Set(['haswell', 'xeon_phi']);
+
+/** The processor with the platform that every x86-64 kernel reports, as the expected answers have it. */
+function withBaselinePlatform(cpu: Cpu): Cpu {
+  if (!NEWER_PLATFORMS.has(cpu.platform)) return cpu;
+  return {
+    ...cpu,
+    platform: 'x86_64',
+    legacy: cpu.legacy.filter((name) => !NEWER_PLATFORMS.has(name)),
+  };
+}
+
 /** A processor of a level, as far as the loader of this machine has a say in it. */
 function cpuFor(level: string, { cpu, loaders }: RuleMachine, loader: string): Cpu {
   const abi = new OurLoader().parse(loaders[loader] ?? loader).elf.headers;
@@ -199,11 +212,10 @@ async function check(root: string, one: Case, machine: RuleMachine): Promise<voi
     );
     return;
   }
-  const { cpu } = machine;
+  const listFor = (on: RuleMachine) =>
+    ours.list(program, () => (level === undefined ? on.cpu : cpuFor(level, on, loader)));
   const title = `${program} ${level ?? ''} ${libraryPath}`;
-  const list = ours.list(program, () =>
-    level === undefined ? cpu : cpuFor(level, machine, loader),
-  );
+  const list = listFor({ ...machine, cpu: withBaselinePlatform(machine.cpu) });
   const [first = ''] = lines;
   const theirs = isSupported(one, machine) ? await ask(root, one, loader, machine) : undefined;
   if (first.startsWith('error: ')) {
@@ -217,7 +229,13 @@ async function check(root: string, one: Case, machine: RuleMachine): Promise<voi
     lines.map((line) => line.replace(/ \[.*\]$/, '')),
     title,
   );
-  if (theirs !== undefined) assert.deepEqual(answer(list), answer(theirs), title);
+  if (theirs !== undefined) {
+    // What is missing is reported by its name on the baseline.
+    const names = answer(theirs).map((line) =>
+      line.replace(/^(?:haswell|xeon_phi)(?=\S* => not found$)/, machine.name),
+    );
+    assert.deepEqual(answer(listFor(machine)), names, title);
+  }
   assert.deepEqual(
     list.rules,
     lines.flatMap((line) => / \[(.*)\]$/.exec(line)?.[1] ?? []),
