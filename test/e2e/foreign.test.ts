@@ -163,7 +163,7 @@ describe('a sysroot with hostile links', needsRoot('cc'), () => {
     for (const sysroot of [root, alias]) {
       const { status, stderr } = jailbuild([root, '/program', '--sysroot', sysroot]);
       assert.equal(status, 1);
-      assert.match(stderr, /^jailbuild: [^\n]+ holds [^\n]+\n$/);
+      assert.match(stderr, /^jailbuild: [^\n]+ contains [^\n]+\n$/);
     }
     const inside = jailbuild([
       path.join(root, 'inner/jail'),
