@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { jailbuild, succeed } from '../support/cli.js';
 import { trustingPolicy } from '../support/containers.js';
-import { needs } from '../support/need.js';
+import { needsRoot } from '../support/need.js';
 import { startRegistry } from '../support/registry.js';
 import { tempDir } from '../support/temp-dir.js';
 
@@ -55,13 +55,13 @@ function outlives(jail: string, sysroot: string, other: () => void, ...access: s
   );
 }
 
-test('a jail of an image layout outlives the cache', () => {
+test('a jail of an image layout outlives the cache', needsRoot(), () => {
   makeImage('oci:layout:app', 'first\n');
   outlives('of-layout', 'oci:layout:app', () => makeImage('oci:layout:app', 'second\n'));
 });
 
 for (const form of ['oci-archive', 'docker-archive']) {
-  test(`a jail of an ${form} outlives the cache`, needs('skopeo'), () => {
+  test(`a jail of an ${form} outlives the cache`, needsRoot('skopeo'), () => {
     const policy = trustingPolicy(directory);
     const archive = `${form}:${at(form)}.tar:name:tag`;
     const make = (motd: string) => {
@@ -75,7 +75,7 @@ for (const form of ['oci-archive', 'docker-archive']) {
   });
 }
 
-test('a jail of a registry outlives the cache', needs('docker-registry'), async () => {
+test('a jail of a registry outlives the cache', needsRoot('docker-registry'), async () => {
   const registry = await startRegistry(at('registry'));
   try {
     const image = `docker://${registry.address}/app:1`;
@@ -91,7 +91,7 @@ test('a jail of a registry outlives the cache', needs('docker-registry'), async 
   assert.match(told, /^jailbuild: [^\n]*127\.0\.0\.1[^\n]*\n$/);
 });
 
-test('a jail of packages outlives the cache', needs('dpkg-deb', 'apt-get'), () => {
+test('a jail of packages outlives the cache', needsRoot('dpkg-deb', 'apt-get'), () => {
   const make = (motd: string) => {
     const root = at('package');
     rmSync(root, { recursive: true, force: true });
