@@ -156,9 +156,16 @@ export class PackageFamilies {
    * Returns files that no package owns in directories that only these packages own: what their
    * installation made there, as caches, links and configuration. Keys, and what not everybody may
    * read, are not among them.
+   *
+   * @param isWanted leaves out paths, and directories with all that is in them
    */
-  unownedFiles(packages: ReadonlySet<InstalledPackage>): string[] {
-    const listed = [...packages].flatMap((member) => this.#database.filesOf(member) ?? []);
+  unownedFiles(
+    packages: ReadonlySet<InstalledPackage>,
+    isWanted: (path: string) => boolean,
+  ): string[] {
+    const listed = [...packages].flatMap(
+      (member) => this.#database.filesOf(member)?.filter(isWanted) ?? [],
+    );
     const own = new Set<string>();
     const directories = new Set<string>();
     for (const file of listed) {
@@ -176,7 +183,9 @@ export class PackageFamilies {
       candidates.push(...this.#unlisted(directory, own));
     }
     const owned = this.#database.ownersOf(candidates);
-    return candidates.filter((path) => !owned.has(path)).flatMap((path) => this.#below(path, 0));
+    return candidates
+      .filter((path) => !owned.has(path))
+      .flatMap((path) => this.#below(path, 0).filter(isWanted));
   }
 
   #unlisted(directory: string, own: ReadonlySet<string>): string[] {

@@ -308,8 +308,8 @@ class Expansion {
   #addUnowned(packages: ReadonlySet<InstalledPackage>): void {
     const [first] = packages;
     if (first === undefined) return;
-    for (const path of this.#families.unownedFiles(packages)) {
-      if (!this.#request.packageDocs && !isRunTimeFile(path)) continue;
+    const isWanted = (path: string) => this.#request.packageDocs || isRunTimeFile(path);
+    for (const path of this.#families.unownedFiles(packages, isWanted)) {
       // Links of alternatives come with what they lead to.
       if (path.startsWith(`${ALTERNATIVES}/`)) continue;
       const trace = this.#resolution.sysroot.trace(path);
