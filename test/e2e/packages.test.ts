@@ -165,6 +165,55 @@ describe('packages of a sysroot', needs('/bin/busybox'), () => {
 });
 
 test(
+  'packages for all architectures bring the compiled modules that they depend on, and no libraries',
+  needs('/bin/busybox'),
+  () => {
+    const root = smallRoot();
+    const depends = 'Depends: libmod-perl, liblinked\n';
+    root.install('words', { '/usr/bin/words': '#!/bin/tool\n' }, `Architecture: all\n${depends}`);
+    root.install('compiled', { '/usr/bin/compiled': '#!/bin/tool\n' }, depends);
+    const [module, library] = ['/usr/lib/x86_64-linux-gnu/perl5', '/usr/lib/x86_64-linux-gnu'];
+    root.install('libmod-perl', { [`${module}/Mod.pm`]: '', [`${module}/auto/Mod.so`]: '' });
+    root.install('liblinked', { [`${library}/liblinked.so.1`]: '', '/usr/share/linked/table': '' });
+    const brought = (program: string) =>
+      pathsOf(planOf(['--sysroot', root.path, '--terminfo', 'none', program, '--with-package']));
+    const words = brought('words');
+    assert.ok(words.includes(`${module}/Mod.pm`) && words.includes(`${module}/auto/Mod.so`));
+    assert.ok(!words.includes('/usr/share/linked/table'));
+    assert.ok(!brought('compiled').includes(`${module}/Mod.pm`));
+  },
+);
+
+test(
+  'advice names a library that a script preloads, and the configuration of a package of its own',
+  needs('/bin/busybox'),
+  () => {
+    const root = smallRoot();
+    const own = (name: string, script: string) => {
+      const fields = `Source: own\nDepends: ${name}-config, lib${name}\n`;
+      root.install(name, { [`/usr/bin/${name}`]: `#!/bin/tool\n${script}\n` }, fields);
+      root.install(`${name}-config`, { [`/etc/${name}/main.conf`]: '' }, 'Source: own\n');
+      const files = { [`/usr/lib/${name}/lib${name}-pre.so`]: '', [`/etc/${name}/other.conf`]: '' };
+      root.install(`lib${name}`, files, 'Source: own\n');
+      const { stderr } = jailbuild([
+        ...[path.join(tempDir(), 'j'), name, '--sysroot', root.path, '--dry-run'],
+      ]);
+      return /advice: (.*)/.exec(stderr)?.[1];
+    };
+    assert.equal(
+      own('loads', 'LD_PRELOAD=libloads-pre.so'),
+      'loads names /usr/lib/loads/libloads-pre.so, from libloads: add --with-package',
+    );
+    assert.equal(
+      own('reads', 'read main.conf'),
+      'reads names /etc/reads/main.conf, from reads-config: add --with-package',
+    );
+    // A file of /etc that comes beside code is the administrator's choice.
+    assert.equal(own('lists', 'read other.conf'), undefined);
+  },
+);
+
+test(
   'a package of rpm comes by its own database, with what it requires',
   needs('rpm', 'rpmbuild', '/bin/busybox'),
   () => {

@@ -9,6 +9,9 @@ const STATE = /^\/(var|run|tmp|home|root|srv)(\/|$)/;
 const MAX_DEPTH = 12;
 
 const PROGRAM = /^(\/usr)?\/s?bin\/./;
+const OBJECT = /\.so$/;
+/** Libraries where the loader looks for them. */
+const LINKED = /^(\/usr)?\/lib(32|64|x32)?(\/[^/]+-linux-[^/]+)?\/[^/]+\.so[.\d]*$/;
 const HEADER = /^\/usr\/include\/.*\.h$/;
 const OWN_HEADER = /^\/usr\/lib(32|64|exec)?\/.*\/include\/.*\.h$/;
 
@@ -32,7 +35,8 @@ export class PackageFamilies {
   /**
    * Returns packages, with those of the same source that they depend on, recommend or suggest, for a
    * source is split so that parts can be left out, not because these work alone; and with the packages
-   * of data that they depend on, which are those for all architectures.
+   * of data that they depend on, which are those for all architectures, and where they are of scripts,
+   * with their compiled modules.
    */
   family(packages: Iterable<InstalledPackage>): Set<InstalledPackage> {
     const members = new Set(packages);
@@ -42,7 +46,7 @@ export class PackageFamilies {
         if (sourceOf(other) === sourceOf(member)) members.add(other);
       }
       for (const other of this.#related(member, depends)) {
-        if (this.#isData(other)) members.add(other);
+        if (this.#isData(other) || (isForAll(member) && this.#isModules(other))) members.add(other);
       }
     }
     return members;
@@ -77,9 +81,13 @@ export class PackageFamilies {
 
   /** Whether a package has neither machine code nor programs: modules, fonts, descriptions. */
   #isData(member: InstalledPackage): boolean {
-    const { architecture } = member;
-    if (architecture !== 'all' && architecture !== 'noarch') return false;
-    return !this.base().has(member) && !this.#hasFile(member, PROGRAM);
+    return isForAll(member) && !this.base().has(member) && !this.#hasFile(member, PROGRAM);
+  }
+
+  /** Whether a package has machine code for an interpreter alone: none to run, none to link. */
+  #isModules(member: InstalledPackage): boolean {
+    if (this.base().has(member) || !this.#hasFile(member, OBJECT)) return false;
+    return !this.#hasFile(member, LINKED) && !this.#hasFile(member, PROGRAM);
   }
 
   /**
@@ -213,4 +221,9 @@ export class PackageFamilies {
     const found = relations.flat().flatMap((name) => this.#database.providersOf(name));
     return [...new Set(found)].filter((other) => other !== member);
   }
+}
+
+/** Whether a package is for all architectures: it has no machine code. */
+function isForAll({ architecture }: InstalledPackage): boolean {
+  return architecture === 'all' || architecture === 'noarch';
 }

@@ -53,7 +53,8 @@ export type Advise = (
  * other packages add (`*.d`).
  */
 const NOISE =
-  /\/(engines-[\d.]+|ossl-modules|krb5\/plugins|XErrorDB|X11\/locale|conf\.avail|sasl2|[\w-]+\.d|alsa(-lib)?|gconv|locale|terminfo|zsh\/vendor-functions|debug|bash-completion|icons|themes|applications|mime|dri|charset\.alias|bfd-plugins|systemd|binfmts)(\/|$)|^\/etc(\/|$)/;
+  /\/(engines-[\d.]+|ossl-modules|krb5\/plugins|XErrorDB|X11\/locale|conf\.avail|sasl2|[\w-]+\.d|alsa(-lib)?|gconv|locale|terminfo|zsh\/vendor-functions|debug|bash-completion|icons|themes|applications|mime|dri|charset\.alias|bfd-plugins|systemd|binfmts)(\/|$)/;
+const CONFIGURATION = /^\/etc(\/|$)/;
 /** Directories in which programs are looked up, and the roots of the hierarchy. */
 const PROGRAM_DIRECTORY = /^(\/usr|\/usr\/local)?\/s?bin$/;
 const LIBC = /\/(libc|libm|libpthread|libdl|librt|ld-[^/]*)\.so\.[\d.]+$/;
@@ -345,8 +346,15 @@ class Adviser {
       const prefix = trace.path.replace(/\/s?bin\/[^/]+$/, '/');
       note(own, (file) => file.startsWith(prefix) && this.#isAbsentFile(file));
     }
+    const isScript = this.#resolution.programs.read(trace.stat.identity).elf === undefined;
     for (const other of this.#families.companionsOf(owners)) {
-      note(other, (file) => this.#isAbsentFile(file));
+      const listed = this.#database.filesOf(other) ?? [];
+      // What a source has a package of its own for, without code, it does not work without.
+      const isData = !listed.some((file) => LIBRARY.test(file) || PROGRAM.test(file));
+      note(other, (file) =>
+        // The loader finds libraries, but those that scripts preload.
+        isScript && LIBRARY.test(file) ? this.#isAbsent(file) : this.#isAbsentFile(file, isData),
+      );
     }
     for (const other of this.#startable(trace, owners)) {
       note(other, (file) => this.#isAbsentProgram(file, trace));
@@ -436,16 +444,22 @@ class Adviser {
     )?.trace.path;
   }
 
-  #isAbsentFile(file: string): boolean {
+  #isAbsentFile(file: string, withConfiguration = false): boolean {
     if (!isRunTimeFile(file) || NOISE.test(file) || PROGRAM.test(file)) return false;
+    if (CONFIGURATION.test(file) && !withConfiguration) return false;
     if (LIBRARY.test(file) || baseName(file).length < MIN_NAME || /\/s?bin\//.test(file))
       return false;
+    return this.#isAbsent(file);
+  }
+
+  #isAbsent(file: string): boolean {
     const trace = this.#probe.trace(file);
     return isTrace(trace) && trace.stat.type === 'file' && !this.#resolution.files.has(trace.path);
   }
 
   #isData({ path, stat }: Trace): boolean {
-    if (NOISE.test(path) || PROGRAM_DIRECTORY.test(path) || !isRunTimeFile(path)) return false;
+    if (NOISE.test(path) || CONFIGURATION.test(path)) return false;
+    if (PROGRAM_DIRECTORY.test(path) || !isRunTimeFile(path)) return false;
     if (MULTIARCH.test(path) || LIBRARY.test(path)) return false;
     if (PROGRAM.test(path)) return false;
     return stat.type === 'file' || path.split('/').length > MIN_DEPTH;
