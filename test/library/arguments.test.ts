@@ -128,10 +128,13 @@ const CALLS: readonly (readonly [call: () => Promise<unknown>, message: string])
   [() => removeJail('/x', { dryRun: 1 } as Any), 'options: dryRun: is neither true nor false'],
   [() => reasonsFor('/x', 1 as Any), 'file: is not a string'],
   [() => reasonsFor('/x', 'ls', { limit: 0 }), 'options: limit: is not a number up to 10000'],
-  [() => exportRoot({} as Any, 'tar:/x'), 'source: give one of jail, request and manifest'],
+  [
+    () => exportRoot({} as Any, 'tar:/x'),
+    'source: requires exactly one of jail, request and manifest',
+  ],
   [
     () => exportRoot({ jail: '/x', request: { programs: [] } } as Any, 'tar:/x'),
-    'source: give one of jail, request and manifest',
+    'source: requires exactly one of jail, request and manifest',
   ],
   [
     () => exportRoot({ jail: '/x' }, 'zip:/x'),
@@ -146,7 +149,10 @@ const CALLS: readonly (readonly [call: () => Promise<unknown>, message: string])
     () => runInJail('/x', ['ls'], { mounts: [{ source: 'data', target: '/data' }] } as Any),
     'options: mounts[0].readOnly: is missing',
   ],
-  [() => runInJail('/x', ['ls'], { umask: '999' }), 'options: umask: is not an octal mask, as 022'],
+  [
+    () => runInJail('/x', ['ls'], { umask: '999' }),
+    'options: umask: is not an octal mask, such as 022',
+  ],
 ];
 
 for (const [call, message] of CALLS) {

@@ -13,7 +13,7 @@ import { type Stanza, stanzas } from './stanzas.js';
 
 const DATABASE = '/var/lib/dpkg';
 const NEWLINE = 0x0a;
-/** As many names are searched for one by one, before a list of all is made. */
+/** The number of names that are searched for one by one, before all are listed. */
 const FEW = 4;
 /** States in which the files of a package exist (dpkg(1), "Package states"). */
 const PRESENT = / (installed|triggers-pending|triggers-awaited|half-configured|unpacked)$/;
@@ -24,21 +24,21 @@ interface Diversion {
 }
 
 /**
- * The packages of dpkg's status file and lists of files (dpkg(1), "FILES"), and of status.d, which
- * images without a package manager have. Diverted files belong to the package that they were diverted
- * for or from (dpkg-divert(1)).
+ * The packages of dpkg's status file and file lists (dpkg(1), "FILES"), and of status.d, which
+ * images without a package manager contain. Diverted files belong to the package for which or from
+ * which they were diverted (dpkg-divert(1)).
  */
 export class DpkgDatabase implements PackageDatabase {
   readonly #sysroot: Sysroot;
   readonly #status: Buffer;
-  /** Files of status.d by the names of their packages. */
+  /** Files of status.d, by package name. */
   readonly #parts: ReadonlyMap<string, string>;
-  /** By name, the native architecture's first. */
+  /** By name, the native architecture first. */
   readonly #packages = new Map<string, InstalledPackage[]>();
   readonly #listOf = new Map<InstalledPackage, string>();
-  /** Lists of files that were read. */
+  /** File lists already read. */
   readonly #texts = new Map<string, string>();
-  /** Their lines, of those that are asked often, and how often. */
+  /** The lines of lists that are searched often, and the number of searches of each list. */
   readonly #lines = new Map<string, ReadonlySet<string>>();
   readonly #asked = new Map<string, number>();
   #starts: ReadonlyMap<string, readonly number[]> | undefined;
@@ -61,7 +61,7 @@ export class DpkgDatabase implements PackageDatabase {
   static open(sysroot: Sysroot): DpkgDatabase | string | undefined {
     const found = sysroot.trace(`${DATABASE}/status`);
     const isThere = isTrace(found) && found.stat.type === 'file';
-    // Most of it is never looked at, and becomes no text.
+    // Kept as bytes, since most of it is never read.
     const status = isThere ? readBytes(sysroot, found.path) : undefined;
     const parts = new Map<string, string>();
     for (const part of namesIn(sysroot, `${DATABASE}/status.d`)) {
@@ -72,7 +72,7 @@ export class DpkgDatabase implements PackageDatabase {
     }
     if (status === undefined && parts.size === 0) return undefined;
     if (status !== undefined && isDamaged(status)) {
-      return `${DATABASE}/status: is damaged: packages are not taken into account`;
+      return `${DATABASE}/status: is damaged: its packages are ignored`;
     }
     return new DpkgDatabase(sysroot, status ?? Buffer.alloc(0), parts);
   }
@@ -143,7 +143,7 @@ export class DpkgDatabase implements PackageDatabase {
     return license === undefined ? others : { ...others, license };
   }
 
-  /** Packages of a name, made from their stanzas when they are asked for. */
+  /** Returns the packages of a name, parsed on demand. */
   #named(name: string): readonly InstalledPackage[] {
     const known = this.#packages.get(name);
     if (known !== undefined) return known;
@@ -178,7 +178,7 @@ export class DpkgDatabase implements PackageDatabase {
     return found;
   }
 
-  /** Where the stanzas of a name begin: a few are searched for, and more are found by a list of all. */
+  /** Returns the offsets of a name's stanzas: searches for the first few names, then lists all. */
   #offsetsOf(name: string): readonly number[] {
     if (this.#starts !== undefined || this.#searched++ >= FEW)
       return this.#offsets().get(name) ?? [];
@@ -191,7 +191,7 @@ export class DpkgDatabase implements PackageDatabase {
     return found;
   }
 
-  /** Where the stanzas of each name begin. */
+  /** Returns the offsets of every name's stanzas. */
   #offsets(): ReadonlyMap<string, readonly number[]> {
     if (this.#starts !== undefined) return this.#starts;
     const starts = new Map<string, number[]>();
@@ -204,7 +204,7 @@ export class DpkgDatabase implements PackageDatabase {
     return starts;
   }
 
-  /** Finds the lines of a field in the status file, looking at no others. */
+  /** Yields the lines of one field in the status file. */
   *#fields(name: string): Generator<{ readonly at: number; readonly value: string }> {
     const status = this.#status;
     const head = `${name}: `;
@@ -216,7 +216,7 @@ export class DpkgDatabase implements PackageDatabase {
     }
   }
 
-  /** The name of the package in whose stanza an offset of the status file lies. */
+  /** Returns the name of the package whose stanza contains an offset of the status file. */
   #nameAt(offset: number): string {
     const start = this.#status.lastIndexOf('Package: ', offset) + 'Package: '.length;
     return this.#status.toString('utf8', start, this.#status.indexOf(NEWLINE, start));
@@ -241,7 +241,7 @@ export class DpkgDatabase implements PackageDatabase {
     return name === undefined ? undefined : this.find(name);
   }
 
-  /** Where a package has a file that its list names. */
+  /** Returns where a file of a package's list really is. */
   #placeOf(listed: string, { name }: InstalledPackage): string {
     const diverted = this.#diverted().get(listed);
     return diverted === undefined || diverted.by === name ? listed : diverted.to;
@@ -277,7 +277,10 @@ export class DpkgDatabase implements PackageDatabase {
     return Buffer.from(sums.replace(/^[0-9a-f]{32}\s+\.?\/?/gm, '/'));
   }
 
-  /** Of the host's own root it is kept for later builds: making it takes a tenth of a second. */
+  /**
+   * Returns the index of lists. For the host's own root it is cached, since building it takes 0.1
+   * s.
+   */
   #indexed(): PathIndex {
     if (this.#index !== undefined) return this.#index;
     const trace = this.#sysroot.trace(`${DATABASE}/info`);
@@ -311,13 +314,16 @@ export class DpkgDatabase implements PackageDatabase {
   }
 }
 
-/** A status file with anything but paragraphs of packages. */
+/** Returns whether a status file contains text but no package. */
 function isDamaged(status: Buffer): boolean {
   if (status.indexOf('Package: ') === 0 || status.includes('\nPackage: ')) return false;
   return status.toString('latin1').trim() !== '';
 }
 
-/** The directory changes with each installation: a list is replaced, not written to. */
+/**
+ * Identifies a state of the database: the directory changes with each installation, since lists are
+ * replaced, not written in place.
+ */
 function stateOf(info: Trace | TraceFailure): string | undefined {
   if (!isTrace(info)) return undefined;
   const { identity, mtimeNs } = info.stat;
@@ -341,7 +347,7 @@ function namesIn(sysroot: Sysroot, directory: string): string[] {
 }
 
 function packageOf(name: string, stanza: Stanza): InstalledPackage {
-  // `NAME`, or `NAME (VERSION)` where the version is another one (deb-control(5)).
+  // `NAME`, or `NAME (VERSION)` if the version differs (deb-control(5)).
   const [, source, sourceVersion] = /^(\S+)(?: \((\S+)\))?/.exec(stanza.get('source') ?? '') ?? [];
   const supplier = stanza.get('maintainer');
   const homepage = stanza.get('homepage');
@@ -364,8 +370,8 @@ function packageOf(name: string, stanza: Stanza): InstalledPackage {
 }
 
 /**
- * All licenses that the paragraphs of files name. Copyright files that are not in the machine-readable
- * format say nothing that could be relied on.
+ * Returns the licenses that the file paragraphs of a copyright file name; undefined if the file is
+ * not in the machine-readable format.
  */
 export function debianLicense(copyright: string): string | undefined {
   if (!/^Format(-Specification)?:/im.test(copyright.slice(0, 2000))) return undefined;
@@ -376,7 +382,10 @@ export function debianLicense(copyright: string): string | undefined {
   return allOf(licenses);
 }
 
-/** Three lines each: the file, where it is instead, and the package that wants its place. */
+/**
+ * Parses diversions, three lines each: the file, its path instead, and the package that takes the
+ * original path.
+ */
 function readDiversions(text: string): Map<string, { readonly to: string; readonly by: string }> {
   const lines = text.split('\n');
   const diversions = new Map<string, { to: string; by: string }>();

@@ -13,13 +13,13 @@ import { cacheDirectory } from '../../fs/cache-directory.js';
 
 /** Names the format and its version. */
 const SCHEMA = 'jailbuild.package-index/1';
-/** The files of a distribution's whole archive are fewer. */
+/** More lists than an installation has packages. */
 const MAX_LISTS = 1 << 16;
 const HEADER_SIZE = 4;
 
 /**
- * Which lists may name a path: an index by hashes of paths, so that few lists are read. A wrong one
- * can only miss an owner, since every list that it names is read.
+ * Finds the lists that may name a path, by hashes of paths, so that few lists are read. A wrong
+ * index can only miss an owner, since every list that it names is read.
  */
 export class PathIndex {
   readonly #lists: readonly string[];
@@ -31,7 +31,7 @@ export class PathIndex {
     this.#entries = entries;
   }
 
-  /** Makes an index of lists of paths, a path a line. */
+  /** Builds an index of lists of paths, one path a line. */
   static of(lists: readonly string[], read: (list: string) => Buffer): PathIndex {
     const parts: Float64Array[] = [];
     for (const [number, list] of lists.slice(0, MAX_LISTS).entries()) {
@@ -46,7 +46,7 @@ export class PathIndex {
     return new PathIndex(lists, entries.sort());
   }
 
-  /** The lists that may have a path. */
+  /** Returns the lists that may contain a path. */
   listsOf(wanted: string): string[] {
     const first = hashOf(Buffer.from(wanted)) * MAX_LISTS;
     const entries = this.#entries;
@@ -66,7 +66,7 @@ export class PathIndex {
     return found;
   }
 
-  /** Reads the index that was kept for a state of the database; undefined if there is none. */
+  /** Reads the index kept for a state of the database; undefined if there is none. */
   static kept(state: string): PathIndex | undefined {
     try {
       const bytes = readFileSync(cacheDirectory('packages'));
@@ -85,7 +85,7 @@ export class PathIndex {
     }
   }
 
-  /** Keeps the index for a state of the database, where the user has a place for caches. */
+  /** Keeps the index for a state of the database, if the user has a cache directory. */
   keep(state: string): void {
     const file = cacheDirectory('packages');
     const mine = `${file}.${process.pid}`;
@@ -107,7 +107,7 @@ export class PathIndex {
       }
       renameSync(mine, file);
     } catch {
-      // It only saves time.
+      // The index only saves time.
       removeQuietly(mine);
     }
   }
@@ -121,7 +121,7 @@ function removeQuietly(file: string): void {
   }
 }
 
-/** FNV-1a of each line, and the number of its list. */
+/** Returns the FNV-1a hash of each line, combined with the number of its list. */
 function hashLines(bytes: Buffer, list: number): Float64Array {
   const hashes = new Float64Array(bytes.length >> 1);
   let count = 0;

@@ -1,7 +1,7 @@
 import type { Relation } from './package.js';
 
 /**
- * Reads a dpkg relationship field: relations between commas, alternatives between bars, without
+ * Parses a dpkg relationship field: relations separated by commas, alternatives by bars. Drops
  * versions, architectures and build profiles (Debian policy, 7.1).
  */
 export function dpkgRelations(field: string | undefined): Relation[] {
@@ -21,7 +21,10 @@ export function dpkgRelations(field: string | undefined): Relation[] {
     .filter(({ length }) => length > 0);
 }
 
-/** Reads capabilities of apk: words with perhaps a version behind `<`, `=`, `>` or `~`; `!` conflicts. */
+/**
+ * Parses apk capabilities: words, optionally followed by `<`, `=`, `>` or `~` and a version. Drops
+ * conflicts (`!`).
+ */
 export function apkCapabilities(field: string | undefined): string[] {
   return (field ?? '')
     .split(' ')
