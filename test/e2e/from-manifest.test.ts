@@ -206,7 +206,7 @@ describe('build --from', needsRoot(), () => {
       (manifest) => {
         entryOf(manifest, '/bin/ls').path = '/lib64/ls';
       },
-      /\/lib64\/ls has no directory \/lib64/,
+      /\/lib64\/ls has no parent directory \/lib64/,
     ],
     [
       'content that has not the digest',
