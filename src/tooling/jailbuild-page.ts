@@ -25,7 +25,7 @@ import {
   titleLine,
 } from './roff.js';
 
-/** What is said of the program as a whole, in words of its own. */
+/** The page's texts about the program as a whole. */
 const NAME = 'build a directory in which the programs you name really run';
 const DESCRIPTION = [
   '`jailbuild` makes a root directory for chroot(2), a container or an initramfs that holds the ' +
@@ -49,7 +49,7 @@ const ENVIRONMENT: readonly (readonly [string, string])[] = [
   ['SOURCE_DATE_EPOCH', 'The time that images and archives bear, in seconds since the epoch.'],
 ];
 
-/** jailbuild(1) from the tables of its commands and the words of docs/cli.md. */
+/** Returns the manual page jailbuild(1), from the command tables and the texts of docs/cli.md. */
 export function jailbuildPage(
   commands: readonly AnyCommand[],
   reference: string,
@@ -125,7 +125,7 @@ function optionEntry(name: string, spec: OptionSpec, meaning?: string): string {
   return tagged(value === undefined ? words : `${words} ${italic(value)}`, text);
 }
 
-/** The words of a table as a sentence in roff. */
+/** Formats a table text as a sentence in roff. */
 function sentence(text: string): string {
   return roffSentence(plainSentence(text));
 }
