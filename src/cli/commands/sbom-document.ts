@@ -9,7 +9,7 @@ import { SBOM_EXTENSION, type SbomFormat, sbomDocument } from '../../sbom/docume
 import { takeInventory } from '../../sbom/inventory.js';
 import { warn } from '../report-error.js';
 
-/** Name of the subject if it has none: the name of a directory means nothing elsewhere. */
+/** The name of an unnamed subject: directory names mean nothing elsewhere. */
 export const UNNAMED = 'rootfs';
 
 interface SbomArguments {
@@ -24,7 +24,7 @@ export interface SbomRequest {
 }
 
 /**
- * The bill of materials that the command line requests.
+ * Returns the bill of materials that the command line requests.
  *
  * @param beside the file that it describes; undefined if there is none
  * @param format the format in the jail file
@@ -46,9 +46,9 @@ export function sbomRequest(
 }
 
 /**
- * The bill of materials of a plan, as text.
+ * Returns the bill of materials of a plan, as text.
  *
- * @param sysroot the directory that the plan takes as `/`; undefined or '' for `/` itself
+ * @param sysroot the directory that the plan uses as `/`; undefined or '' for `/` itself
  */
 export async function manifestSbom(
   request: SbomRequest,
@@ -62,7 +62,7 @@ export async function manifestSbom(
   return made.text;
 }
 
-/** A bill of materials as text, with the digests that it lists. */
+/** Makes a bill of materials as text, with the digests that it lists. */
 export async function makeSbom(
   { format }: SbomRequest,
   name: string,
