@@ -1,4 +1,5 @@
 import type { ShellSyntax } from '../evidence/shell/syntax.js';
+import type { Survey } from '../fs/survey.js';
 import { Sysroot } from '../fs/sysroot.js';
 import type { RegistryAccess } from '../image/registry/client.js';
 import type { Manifest } from '../manifest/manifest.js';
@@ -19,7 +20,16 @@ export interface PlannedRequest {
 export interface RequestContext extends Pick<ResolveContext, 'goesOn'> {
   /** False if nobody reads advice, which requires reading the programs' data. */
   readonly isAdvised?: boolean;
+  readonly survey?: SurveyTrees | undefined;
 }
+
+/**
+ * Inspects all files below directories of a root at once.
+ *
+ * @param prefix the root's real path, '' for `/`
+ * @returns undefined if each file is better inspected when it is needed
+ */
+export type SurveyTrees = (prefix: string, trees: readonly string[]) => Promise<Survey | undefined>;
 
 /**
  * Resolves a request with all that its profiles, users, includes and excludes add. Every command that
@@ -29,12 +39,14 @@ export interface RequestContext extends Pick<ResolveContext, 'goesOn'> {
  */
 export async function resolveRequest(
   asked: ResolveRequest,
-  { goesOn = false, isAdvised = true }: RequestContext = {},
+  { goesOn = false, isAdvised = true, survey }: RequestContext = {},
 ): Promise<Closure> {
   const request = await openSysroot(asked);
   const sysroot = new Sysroot(request.sysroot);
   const { bring, warnings } = await loadPackages(request, sysroot);
   const additions = await loadAdditions(request);
+  const trees = survey === undefined ? undefined : additions?.trees?.(sysroot);
+  if (trees !== undefined) sysroot.useSurvey(await survey?.(sysroot.prefix, trees));
   const advise = isAdvised ? await loadAdviser(sysroot) : undefined;
   const context = { sysroot, additions, packages: bring, advise, goesOn };
   const begun = atOnce(Resolving.begin(request, context));

@@ -1,6 +1,6 @@
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
 import type { Observed, Sysroot } from '../fs/sysroot.js';
-import type { Manifest, MissingLibrary, Reason } from '../manifest/manifest.js';
+import type { Entry, Manifest, MissingLibrary, Reason } from '../manifest/manifest.js';
 import { describeMissing, missingId } from '../manifest/missing.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { STANDARD_PATH } from '../manifest/standard-path.js';
@@ -116,9 +116,7 @@ function stepsInRoot(
   programs: readonly string[],
   { searchPath, originals }: Omit<VerifyOptions, 'where'>,
 ): Steps<Closure> {
-  const runnable = manifest.entries
-    .filter(({ type, reasons }) => type === 'file' && reasons.some(isData))
-    .map(({ path }) => path);
+  const runnable = manifest.entries.filter((entry) => mayRun(entry, originals)).map(pathOf);
   const { libraryPath, dlopen, nss } = manifest.request;
   const request: ResolveRequest = {
     programs,
@@ -146,7 +144,8 @@ interface OtherPick {
  * the host, on some processor. A file that is not of the plan is the choice of the jail's owner.
  */
 function otherPick(closure: Closure, manifest: Manifest): OtherPick | undefined {
-  const planned = new Map(manifest.entries.map(({ path, reasons }) => [path, reasons]));
+  const found = new Map(closure.files.map(({ path, reasons }) => [path, reasons]));
+  const planned = new Set(manifest.entries.map(pathOf).filter((path) => found.has(path)));
   const picks = new Map<string, Set<string>>();
   const needKey = ({ by, name }: { by: string; name: string }) => `${by}\0${name}`;
   for (const { path, reasons } of manifest.entries) {
@@ -157,7 +156,6 @@ function otherPick(closure: Closure, manifest: Manifest): OtherPick | undefined 
       else known.add(path);
     }
   }
-  const found = new Map(closure.files.map(({ path, reasons }) => [path, reasons]));
   for (const { path, reasons } of closure.files) {
     for (const reason of reasons) {
       if (reason.kind !== 'needed' || !planned.has(path)) continue;
@@ -168,7 +166,7 @@ function otherPick(closure: Closure, manifest: Manifest): OtherPick | undefined 
       return { path, problem };
     }
   }
-  for (const [path, reasons] of planned) {
+  for (const { path, reasons } of manifest.entries) {
     const variant = reasons.find((reason) => reason.kind === 'hwcaps');
     if (variant === undefined || found.get(path)?.some(({ kind }) => kind === 'hwcaps')) continue;
     if (!found.has(variant.of)) continue;
@@ -198,7 +196,19 @@ const DATA: ReadonlySet<Reason['kind']> = new Set([
   'sourced',
 ]);
 
-/** What came along as data may be a module that some program opens. */
+/**
+ * Returns whether a file that came along as data may be a module that some program opens, or a script. A copy
+ * of a file that is known to be neither needs no look: its mode is as planned.
+ */
+function mayRun({ type, path, mode, reasons }: Entry, originals: Originals | undefined): boolean {
+  if (type !== 'file' || !reasons.some(isData)) return false;
+  return originals?.(path)?.isElf !== false || (Number.parseInt(mode, 8) & 0o111) !== 0;
+}
+
+function pathOf({ path }: Entry): string {
+  return path;
+}
+
 function isData({ kind }: Reason): boolean {
   return DATA.has(kind);
 }

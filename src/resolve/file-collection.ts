@@ -5,6 +5,9 @@ import type { OverlayView } from '../fs/overlay-view.js';
 import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
 import type { Reason } from '../manifest/manifest.js';
 
+/** The number of reasons from which on they are looked up. */
+const MANY = 8;
+
 /** A path that the jail must have, and why. */
 export interface CollectedFile {
   readonly path: string;
@@ -53,7 +56,8 @@ export class FileCollection {
   readonly #sysroot: Sysroot;
   readonly #placement: Placement | undefined;
   readonly #files = new Map<string, CollectedFile>();
-  readonly #reasonsSeen = new Set<string>();
+  /** The reasons of files with many, by path. */
+  readonly #reasonsSeen = new Map<string, Set<string>>();
 
   /**
    * @param sysroot what look-ups are made in
@@ -174,7 +178,7 @@ export class FileCollection {
   #copyTo(source: string, path: string, reason: Reason, paths: string[]): void {
     const sources = this.#placement?.sources ?? this.#sysroot;
     const stat = sources.statOf(source);
-    this.#reasonsSeen.add(reasonKey(path, reason));
+    this.#reasonsSeen.delete(path);
     this.#files.set(path, {
       path,
       order: this.#files.size,
@@ -240,10 +244,24 @@ export class FileCollection {
 
   /** Gives an entry one reason more. */
   addReason(path: string, reason: Reason): void {
-    const key = reasonKey(path, reason);
-    if (this.#reasonsSeen.has(key)) return;
-    this.#reasonsSeen.add(key);
-    this.#files.get(path)?.reasons.push(reason);
+    const reasons = this.#files.get(path)?.reasons;
+    if (reasons !== undefined && this.#isNew(path, reason, reasons)) reasons.push(reason);
+  }
+
+  /** Nearly all files have one reason, the C library one for each program. */
+  #isNew(path: string, reason: Reason, reasons: readonly Reason[]): boolean {
+    const key = reasonKey(reason);
+    if (reasons.length < MANY) {
+      return !reasons.some((known) => known === reason || reasonKey(known) === key);
+    }
+    let keys = this.#reasonsSeen.get(path);
+    if (keys === undefined) {
+      keys = new Set(reasons.map(reasonKey));
+      this.#reasonsSeen.set(path, keys);
+    }
+    if (keys.has(key)) return false;
+    keys.add(key);
+    return true;
   }
 
   /** Why an entry is there, and of the end of a link why the link is. */
@@ -255,7 +273,10 @@ export class FileCollection {
 
   /** Takes entries out, as if they had never been found. */
   remove(paths: Iterable<string>): void {
-    for (const path of paths) this.#files.delete(path);
+    for (const path of paths) {
+      this.#files.delete(path);
+      this.#reasonsSeen.delete(path);
+    }
   }
 
   /** The entry by which a look-up is known in reasons: its first own link, or the file itself. */
@@ -281,7 +302,6 @@ export class FileCollection {
       this.addReason(path, reason);
       return;
     }
-    this.#reasonsSeen.add(reasonKey(path, reason));
     const stat = this.#sysroot.statOf(path);
     this.#files.set(path, {
       path,
@@ -299,6 +319,6 @@ export class FileCollection {
   }
 }
 
-function reasonKey(path: string, reason: Reason): string {
-  return `${path}\0${Object.values(reason).join('\0')}`;
+function reasonKey(reason: Reason): string {
+  return Object.values(reason).join('\0');
 }

@@ -40,9 +40,12 @@ const NUMBER: Readonly<Record<Operation['op'], number>> = {
 const XATTRS = 19;
 const EXTENTS = 20;
 const CHECK = 21;
+const SURVEY = 22;
 const NODE_TYPE = { fifo: 0, 'character-device': 1, 'block-device': 2 } as const;
 
 const REPLY_HEAD = 17;
+/** Maximum number of bytes of UTF-8 for a unit of a string. */
+const MAX_UTF8 = 3;
 
 export enum ReplyKind {
   done,
@@ -84,6 +87,16 @@ class Writer {
     this.#length = this.#bytes.writeBigInt64LE(value, this.#length);
   }
 
+  /** Writes an integer, negative or not, as {@link long}. */
+  integer(value: number): void {
+    if (value < 0 || value >= 2 ** 32) {
+      this.long(BigInt(value));
+      return;
+    }
+    this.number(value);
+    this.number(0);
+  }
+
   bytes(value: Buffer): void {
     this.number(value.length);
     this.#reserve(value.length);
@@ -91,14 +104,23 @@ class Writer {
   }
 
   string(value: string): void {
-    this.bytes(pathBuffer(value));
+    if (!value.isWellFormed()) {
+      this.bytes(pathBuffer(value));
+      this.byte(0);
+      return;
+    }
+    this.#reserve(4 + value.length * MAX_UTF8 + 1);
+    const start = this.#length + 4;
+    const length = this.#bytes.write(value, start);
+    this.#bytes.writeUInt32LE(length, this.#length);
+    this.#length = start + length;
     this.byte(0);
   }
 
   /** Writes seconds and nine decimal places. */
   time(value: string): void {
     const cut = value.indexOf('.');
-    this.long(BigInt(value.slice(0, cut)));
+    this.integer(Number(value.slice(0, cut)));
     this.number(Number(value.slice(cut + 1)));
   }
 
@@ -144,6 +166,11 @@ export function xattrsRequest(run: number, job: number, sources: readonly string
 /** Requests the data extents of sources; replies have kind `data` and are read by `parseExtents`. */
 export function extentsRequest(run: number, job: number, sources: readonly string[]): Buffer {
   return sourcesRequest(EXTENTS, run, job, sources);
+}
+
+/** Requests the entries of directories; replies have kind `data`, several a directory, as fs/survey.ts reads them. */
+export function surveyRequest(run: number, job: number, sources: readonly string[]): Buffer {
+  return sourcesRequest(SURVEY, run, job, sources);
 }
 
 function sourcesRequest(
@@ -222,7 +249,7 @@ function encode(writer: Writer, operation: Operation): void {
   switch (operation.op) {
     case 'copy':
       writer.string(operation.source);
-      writer.long(BigInt(operation.size));
+      writer.integer(operation.size);
       writer.time(operation.sourceMtime);
       break;
     case 'write':
