@@ -1,7 +1,7 @@
 import { deviceNumbers } from './device-numbers.js';
 import { FileReader, type OpenFile, readStart } from './file-reader.js';
 import { HeldTree } from './held-tree.js';
-import type { Survey } from './survey.js';
+import type { FileAttributes, Survey } from './survey.js';
 
 export type FileType =
   | 'directory'
@@ -12,17 +12,8 @@ export type FileType =
   | 'fifo'
   | 'socket';
 
-export interface FileStat {
+export interface FileStat extends FileAttributes {
   readonly type: FileType;
-  /** Permission bits with set-uid, set-gid and sticky: `mode & 0o7777`. */
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly size: number;
-  /** Nanoseconds since the epoch. */
-  readonly mtimeNs: bigint;
-  /** Device and inode: equal for hard links to the same file. */
-  readonly identity: string;
   /** Major and minor numbers of a device node. */
   readonly device?: { readonly major: number; readonly minor: number };
 }
@@ -77,10 +68,10 @@ export class DirectoryView implements FileView {
   #surveyed(path: string): FileStat | undefined {
     const found = this.survey?.lstat(path);
     if (found === undefined) return undefined;
-    const { mode, uid, gid, size, mtimeNs, identity } = found;
-    const type = typeOf(mode);
+    const { format, mode, uid, gid, size, mtimeNs, identity } = found;
+    const type = typeOf(format);
     if (type === 'character-device' || type === 'block-device') return undefined;
-    return { type, mode: mode & 0o7777, uid, gid, size, mtimeNs, identity };
+    return { type, mode, uid, gid, size, mtimeNs, identity };
   }
 
   #lstat(path: string): FileStat | undefined {

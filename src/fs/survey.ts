@@ -21,17 +21,23 @@ const NOT_READ = 255;
 const FORMAT = 0o170000;
 const DIRECTORY = 0o040000;
 
-/** The attributes of a file as lstat(2) returned them. */
-export interface SurveyedFile {
-  /** Including the type, as st_mode. */
+/** Attributes of a file of any type. */
+export interface FileAttributes {
+  /** Permission bits with set-uid, set-gid and sticky: `mode & 0o7777`. */
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
   readonly size: number;
   /** Nanoseconds since the epoch. */
   readonly mtimeNs: bigint;
-  /** Device and inode. */
+  /** Device and inode: equal for hard links to the same file. */
   readonly identity: string;
+}
+
+/** The attributes of a file as lstat(2) returned them. */
+export interface SurveyedFile extends FileAttributes {
+  /** The type, as in st_mode: `mode & 0o170000`. */
+  readonly format: number;
 }
 
 /** Directories whose entries were listed at once with their attributes, which is faster than one by one. */
@@ -117,7 +123,8 @@ class Listing {
     const rows = this.#rows;
     const nanoseconds = BigInt(rows.readUInt32LE(at + MTIME_NS));
     return {
-      mode: rows.readUInt32LE(at + MODE),
+      format: rows.readUInt32LE(at + MODE) & FORMAT,
+      mode: rows.readUInt32LE(at + MODE) & ~FORMAT,
       uid: rows.readUInt32LE(at + UID),
       gid: rows.readUInt32LE(at + GID),
       size: integer(rows, at + SIZE),
