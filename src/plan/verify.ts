@@ -80,13 +80,12 @@ export function* verifyInSteps(
  * @param isCopy whether the root has the file at a path of the plan as it was planned
  */
 export function originalsOf(closure: Closure, isCopy: (path: string) => boolean): Originals {
-  const identities = new Map(
-    closure.files
-      .filter(({ path, isMade }) => !isMade && isCopy(path))
-      .map(({ path, stat }) => [path, stat.identity]),
-  );
+  const identities = new Map<string, string>();
+  for (const { path, stat, isMade } of closure.files) {
+    if (!isMade) identities.set(path, stat.identity);
+  }
   return (path) => {
-    const identity = identities.get(path);
+    const identity = isCopy(path) ? identities.get(path) : undefined;
     return identity === undefined ? undefined : closure.read(identity);
   };
 }

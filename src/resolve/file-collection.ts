@@ -79,10 +79,19 @@ export class FileCollection {
 
   /** Paths of the regular files that are there for such a reason. */
   withReason(...kinds: readonly Reason['kind'][]): string[] {
-    const files = [...this.#files.values()].filter(({ stat }) => stat.type === 'file');
-    return files
-      .filter(({ path }) => this.reasonsOf(path).some(({ kind }) => kinds.includes(kind)))
-      .map(({ path }) => path);
+    const paths: string[] = [];
+    for (const file of this.#files.values()) {
+      if (file.stat.type === 'file' && this.#isThereFor(file, kinds)) paths.push(file.path);
+    }
+    return paths;
+  }
+
+  #isThereFor({ reasons }: CollectedFile, kinds: readonly Reason['kind'][]): boolean {
+    return reasons.some((reason) => {
+      if (kinds.includes(reason.kind)) return true;
+      const link = reason.kind === 'link-target' ? this.#files.get(reason.of) : undefined;
+      return link !== undefined && this.#isThereFor(link, kinds);
+    });
   }
 
   /** The content of a file that is made. */

@@ -43,6 +43,9 @@ const CHECK = 21;
 const SURVEY = 22;
 const NODE_TYPE = { fifo: 0, 'character-device': 1, 'block-device': 2 } as const;
 
+/** Usual sizes of the head of a request, and of an operation. */
+const HEAD_SIZE = 256;
+const USUAL_SIZE = 256;
 const REPLY_HEAD = 17;
 /** Maximum number of bytes of UTF-8 for a unit of a string. */
 const MAX_UTF8 = 3;
@@ -69,8 +72,13 @@ export interface Reply {
 
 /** Builds a request. */
 class Writer {
-  #bytes = Buffer.allocUnsafe(1 << 14);
+  #bytes: Buffer;
   #length = 4;
+
+  /** @param size expected length in bytes */
+  constructor(size = HEAD_SIZE) {
+    this.#bytes = Buffer.allocUnsafe(size);
+  }
 
   byte(value: number): void {
     this.#reserve(1);
@@ -232,7 +240,7 @@ export function stopRequest(run: number): Buffer {
 }
 
 function jobHead(run: number, job: number, flags: number, count: number): Writer {
-  const writer = new Writer();
+  const writer = new Writer(HEAD_SIZE + count * USUAL_SIZE);
   writer.byte(0x52);
   writer.number(run);
   writer.number(job);
