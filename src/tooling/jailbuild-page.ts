@@ -26,7 +26,7 @@ import {
 } from './roff.js';
 
 /** The words on the program as a whole. */
-const NAME = 'build a root file system that contains everything programs need to run';
+const NAME = 'build a root file system with everything that programs need to run';
 const DESCRIPTION = [
   '`jailbuild` builds a root directory for chroot(2), a container or an initramfs that contains the ' +
     'programs you name and everything they need. It reads each ELF file, never runs it, and finds ' +

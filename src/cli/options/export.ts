@@ -44,57 +44,6 @@ export const exportOptions = {
     placeholder: 'IMAGE',
     complete: ['oci:', 'oci-archive:', 'docker-archive:', 'docker://'],
   },
-  profile: buildOptions.profile,
-  include: buildOptions.include,
-  exclude: buildOptions.exclude,
-  ...resolveOptions,
-  'allow-missing': {
-    type: 'boolean',
-    describe: 'Export even if libraries are missing, with a warning for each',
-  },
-  prove: {
-    ...buildOptions.prove,
-    describe:
-      'Run the proofs of the jail file, or the command of the image, first; if one fails, write nothing',
-  },
-  proof: {
-    type: 'string',
-    array: true,
-    nargs: 1,
-    describe:
-      'Run this command first, one word or a JSON array of words; if it fails, write nothing',
-    placeholder: 'WORDS',
-  },
-  compression: {
-    choices: ['none', 'gzip', 'zstd'],
-    describe:
-      'Compression of layers and archives [default: gzip for layers, by file name for archives]',
-  },
-  'compression-level': {
-    type: 'string',
-    requiresArg: true,
-    describe: 'Level of gzip (1 to 9) or zstd (1 to 19) [default: 5 for gzip, 3 for zstd]',
-    placeholder: 'NUMBER',
-  },
-  verity: {
-    type: 'boolean',
-    describe: 'Write a dm-verity hash tree beside a disk image and print its root hash',
-  },
-  'package-database': {
-    choices: ['auto', 'none'],
-    describe: 'Add a package database of what is exported, for scanners [default: none]',
-  },
-  ...sbomOptions,
-  'digest-file': {
-    type: 'string',
-    requiresArg: true,
-    describe: 'Write the digest to this file, one line for each --to',
-    complete: 'file',
-  },
-  ...depfileOptions,
-  format: FORMAT_OPTION,
-  json: { type: 'boolean', describe: 'Print one JSON result' },
-  quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },
   entrypoint: {
     type: 'string',
     requiresArg: true,
@@ -230,6 +179,57 @@ export const exportOptions = {
     complete: 'file',
     group: IMAGE_GROUP,
   },
+  profile: buildOptions.profile,
+  include: buildOptions.include,
+  exclude: buildOptions.exclude,
+  ...resolveOptions,
+  'allow-missing': {
+    type: 'boolean',
+    describe: 'Export even if libraries are missing, with a warning for each',
+  },
+  prove: {
+    ...buildOptions.prove,
+    describe:
+      'Run the proofs of the jail file, or the command of the image, first; if one fails, write nothing',
+  },
+  proof: {
+    type: 'string',
+    array: true,
+    nargs: 1,
+    describe:
+      'Run this command first, one word or a JSON array of words; if it fails, write nothing',
+    placeholder: 'WORDS',
+  },
+  compression: {
+    choices: ['none', 'gzip', 'zstd'],
+    describe:
+      'Compression of layers and archives [default: gzip for layers, by file name for archives]',
+  },
+  'compression-level': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Level of gzip (1 to 9) or zstd (1 to 19) [default: 5 for gzip, 3 for zstd]',
+    placeholder: 'NUMBER',
+  },
+  verity: {
+    type: 'boolean',
+    describe: 'Write a dm-verity hash tree beside a disk image and print its root hash',
+  },
+  'package-database': {
+    choices: ['auto', 'none'],
+    describe: 'Add a package database of what is exported, for scanners [default: none]',
+  },
+  ...sbomOptions,
+  'digest-file': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Write the digest to this file, one line for each --to',
+    complete: 'file',
+  },
+  ...depfileOptions,
+  format: FORMAT_OPTION,
+  json: { type: 'boolean', describe: 'Print one JSON result' },
+  quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },
   ...registryOptions,
   ...limitOptions,
 } as const;

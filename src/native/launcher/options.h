@@ -10,7 +10,7 @@ OPTION('u', NULL, "HOSTNAME", parse_hostname, hostname, "", "in a new UTS namesp
 OPTION('n', NULL, NULL, parse_flag, new_net, "", "in a new network namespace, which has a loopback interface")
 OPTION('i', NULL, "yes|no", parse_ipc, new_ipc, "",
        "in a new IPC namespace or the current one; a message queue shows which")
-OPTION('c', NULL, "DIR", parse_text, root, "", "with DIR as its root directory")
+OPTION('c', NULL, "DIR", parse_text, root, "", "with DIR as the root directory")
 OPTION('v', NULL, NULL, parse_flag, verbose, "", "report each step")
 OPTION(0, "args", "FD|FILE", parse_text, args, "", "read further arguments, each ended by a NUL byte, from there")
 OPTION('h', "help", NULL, print_help, verbose, "", "show this help")
