@@ -85,10 +85,16 @@ export const proveCommand = defineCommand({
   examples: [
     ['prove /var/local/jail -- python3 app.py', 'Report the files that a program misses'],
     ['prove /var/local/jail --add -- python3 app.py', 'Add them, until the program runs'],
-    ['prove /var/local/jail --proofs --unused', 'Report the files that no proof of the jail file uses'],
+    [
+      'prove /var/local/jail --proofs --unused',
+      'Report the files that no proof of the jail file uses',
+    ],
   ],
   exits: [
-    ['125', 'The command could not be started or observed; a line on standard error gives the reason'],
+    [
+      '125',
+      'The command could not be started or observed; a line on standard error gives the reason',
+    ],
   ],
   async run(args) {
     try {

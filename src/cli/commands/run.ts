@@ -29,10 +29,7 @@ export const runCommand = defineCommand({
   options: runOptions,
   examples: [
     ['run /var/local/jail -- ps aux', 'Run one program in the jail'],
-    [
-      'run /srv/jail --network none --read-only --user 1000 -- app',
-      'Run an untrusted program',
-    ],
+    ['run /srv/jail --network none --read-only --user 1000 -- app', 'Run an untrusted program'],
     ['run /srv/jail --bind /srv/data:/data:ro --memory 256m -- app', 'Mount data and limit memory'],
   ],
   exits: [
