@@ -251,18 +251,20 @@ int receive_listener(const struct command *command);
 void finish_unseen(int status);
 
 /* hold.c */
-/* Notes that a process has stopped; holds it on one processor together with the observer if it often does. */
+/* Notes that a process has stopped; holds it on one processor together with the observer if stops are frequent. */
 void hold_if_busy(struct process *process);
-/* Lets go of a process that has become less busy. To be called at each tick. */
-void let_go_if_idle(void);
+/* Ends that if it is of no more use. To be called at each tick. */
+void look_at_held(void);
 /* Lets go of a process until it executes another program. */
 void hold_no_more(struct process *process);
+/* Notes that a process has ended. */
+void held_ended(pid_t id);
 /* Lets go of every process, for the rest of the run. */
 void hold_nothing(void);
 /* The same, since a process is about to choose processors, its own or those of others. */
 void processors_chosen(struct process *process);
-/* Gives a new process, before it runs, the processors that its parent had without being held. */
-void restore_child(pid_t child, const struct process *parent);
+/* Lets a new process run where its parent does if that is held, and otherwise where it would without observation. */
+void place_child(pid_t child, const struct process *parent);
 
 /* signals.c */
 /* Forwards signals from others to the command; the terminal's signals reach it directly. */

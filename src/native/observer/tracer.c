@@ -158,7 +158,7 @@ static void at_birth(pid_t parent, bool is_thread)
 			roots_changed();
 		if (find_process((pid_t)child) == NULL)
 			add_process((pid_t)child, process);
-		restore_child((pid_t)child, process);
+		place_child((pid_t)child, process);
 		if (is_thread) {
 			hold_no_more(process);
 			hold_no_more(find_process((pid_t)child));
@@ -176,7 +176,7 @@ static void at_job_stop(pid_t id, int signal)
 {
 	/* A child starts with such a stop, often before its parent's event. */
 	if (find_process(id) == NULL)
-		restore_child(id, NULL);
+		place_child(id, NULL);
 	go_on(stops_jobs(signal) ? PTRACE_LISTEN : PTRACE_CONT, id, 0);
 }
 
@@ -225,7 +225,7 @@ static int follow(const struct options *options, pid_t child)
 		if (id < 0 && errno != EINTR)
 			break;
 		if (id < 0 && end == 0)
-			let_go_if_idle();
+			look_at_held();
 		if (id > 0 && WIFSTOPPED(status)) {
 			if (is_over)
 				go_on(stops_jobs(WSTOPSIG(status)) && status >> 16 ? PTRACE_LISTEN : PTRACE_CONT, id,
@@ -234,6 +234,7 @@ static int follow(const struct options *options, pid_t child)
 				at_stop(id, status, options->all_calls);
 		} else if (id > 0) {
 			note_end(id, status);
+			held_ended(id);
 			forget_process(id);
 			if (id == child) {
 				result = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
