@@ -72,41 +72,39 @@ static void let_go(void)
 	stops = 0;
 }
 
-/* The observer itself is held while others are. */
-static void start_holding(void)
+/* Chooses the processor that the observer runs on. Returns false if there is only one. */
+static bool choose_processor(void)
 {
 	int processor = sched_getcpu();
 
 	if (processor < 0 || processor >= CPU_SETSIZE || sched_getaffinity(0, sizeof(all), &all) < 0 ||
-	    CPU_COUNT(&all) < 2) {
-		is_off = true;
-		return;
-	}
+	    CPU_COUNT(&all) < 2)
+		return false;
 	CPU_ZERO(&one);
 	CPU_SET(processor, &one);
-	was_used = true;
-	crowded = 0;
-	sched_setaffinity(0, sizeof(one), &one);
-	tick_every(LOOK_EVERY);
+	return true;
 }
 
 static void hold(struct process *process)
 {
 	cpu_set_t its;
 
-	if (held_count == 0)
-		start_holding();
-	if (is_off)
+	if (held_count == 0 && !choose_processor()) {
+		is_off = true;
 		return;
+	}
 	/* It has processors of its own, or rights of its own. */
 	if (sched_getaffinity(process->id, sizeof(its), &its) < 0 || !CPU_EQUAL(&its, &all) ||
 	    sched_setaffinity(process->id, sizeof(one), &one) < 0) {
 		process->is_unheld = true;
-		if (held_count == 0)
-			restore(0), tick_every(0);
 		return;
 	}
-	process->was_held = true;
+	if (held_count == 0) {
+		sched_setaffinity(0, sizeof(one), &one);
+		tick_every(LOOK_EVERY);
+		crowded = 0;
+	}
+	was_used = process->was_held = true;
 	held[held_count++] = process->id;
 }
 
