@@ -1,15 +1,6 @@
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { errnoOf } from '../../errors.js';
-import { cacheDirectory } from '../../fs/cache-directory.js';
+import { cacheDirectory, replaceCacheFile } from '../../fs/cache-directory.js';
 
 /** Names the format and its version. */
 const SCHEMA = 'jailbuild.package-index/1';
@@ -88,7 +79,6 @@ export class PathIndex {
   /** Keeps the index for a state of the database, where the user has a place for caches. */
   keep(state: string): void {
     const file = cacheDirectory('packages');
-    const mine = `${file}.${process.pid}`;
     const entries = this.#entries;
     const head = { schema: SCHEMA, state, lists: this.#lists, count: entries.length };
     const text = Buffer.from(JSON.stringify(head));
@@ -99,25 +89,10 @@ export class PathIndex {
     Buffer.from(entries.buffer, entries.byteOffset, entries.byteLength).copy(bytes, start);
     try {
       mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
-      const fd = openSync(mine, 'wx', 0o600);
-      try {
-        writeSync(fd, bytes);
-      } finally {
-        closeSync(fd);
-      }
-      renameSync(mine, file);
+      replaceCacheFile(file, bytes);
     } catch {
       // It only saves time.
-      removeQuietly(mine);
     }
-  }
-}
-
-function removeQuietly(file: string): void {
-  try {
-    rmSync(file, { force: true });
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
   }
 }
 
