@@ -1,10 +1,10 @@
 import type { Identification } from '../elf/identification.js';
+import { EM } from '../elf/machines.js';
 import type { ElfFile, ElfHeaders } from '../elf/types.js';
 import { JailbuildError } from '../errors.js';
 import { type LookedAt, sameAbi } from './objects.js';
 
 const OSABI = { SYSV: 0, GNU: 3, ARM_AEABI: 64, ARM: 97 } as const;
-const EM = { MIPS: 8, S390: 22, ARM: 40, AARCH64: 183 } as const;
 /** The highest ABI version that glibc accepts (libc-abis), and the exceptions. */
 const GNU_ABI = 3;
 const GNU_ABI_OF: Readonly<Record<number, number>> = { [EM.AARCH64]: 2, [EM.S390]: 2 };
