@@ -94,7 +94,7 @@ function withExtras(
     },
     mounts: [
       ...(options.mounts ?? []),
-      { option: '--bind-data', value: `${pipes.fd('resolver')}:${target}:ro`, target },
+      { option: '--bind-data', value: `${pipes.fd('resolver')}:${target}:mode=0644,ro`, target },
     ],
   };
 }
