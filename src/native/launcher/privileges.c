@@ -128,7 +128,7 @@ static void become_user(const struct options *options, const struct identity *id
 	if (setgroups(count, groups) < 0 && !(errno == EPERM && may_fail)) {
 		bool denied = errno == EPERM && (permitted() & BIT(CAP_SETGID)) != 0;
 		die_advised("change the supplementary groups", NULL,
-			    denied ? "the user namespace here denies it, as that of unshare --map-root-user does: make another one (jailbuild run: --userns root)" :
+			    denied ? "the user namespace here denies it, as that of unshare --map-root-user does: make another one (--userns; of jailbuild run --userns root)" :
 				     NULL);
 	}
 	if (options->user == NULL)
