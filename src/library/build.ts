@@ -1,4 +1,5 @@
 import path from 'node:path';
+import type { RegistryAccess } from '../image/registry/client.js';
 import type { BuildChoices, BuildOptions as JobOptions } from '../jail/build/job.js';
 import { type BuildResult, planBuild, resultOf, runBuild } from '../jail/build/pipeline.js';
 import type { FileReport } from '../jail/report.js';
@@ -37,6 +38,8 @@ export interface BuildManifestOptions extends BuildOptions {
 export interface PlanOptions {
   /** Plan although libraries are missing: the manifest lists them. */
   readonly allowMissing?: boolean;
+  /** How a sysroot is read that is an image of a registry. */
+  readonly registry?: RegistryAccess;
 }
 
 const LIMITS: Checks<Limits> = {
@@ -146,10 +149,13 @@ export async function planRoot(
   request: ResolveRequest,
   options: PlanOptions = {},
 ): Promise<Manifest> {
-  const { allowMissing = false } = checkOptions<PlanOptions>(options, { allowMissing: flag });
+  const { allowMissing = false, registry } = checkOptions<PlanOptions>(options, {
+    allowMissing: flag,
+    registry: registryAccess,
+  });
   const checked = checkRequest(request);
   const { planRequest } = await import('../plan/resolve-request.js');
-  const { closure, manifest } = await planRequest(checked, allowMissing);
+  const { closure, manifest } = await planRequest(checked, allowMissing, registry);
   const { prefix } = closure.sysroot;
   const { addXattrs } = await import('../jail/engine/source-xattrs.js');
   const { findSparse } = await import('../jail/engine/sparse-sources.js');

@@ -1,8 +1,16 @@
+import type { RegistryAccess } from '../image/registry/client.js';
 import { checkRequest } from '../manifest/check-request.js';
 import type { MissingLibrary } from '../manifest/manifest.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { resolveRequest } from '../plan/resolve-request.js';
 import { type DependencyNode, dependencyTree, totalOf } from '../resolve/dependency-tree.js';
+import { checkOptions, registryAccess } from './options.js';
+
+/** Options of `dependencyTrees`. */
+export interface TreeOptions {
+  /** How a sysroot is read that is an image of a registry. */
+  readonly registry?: RegistryAccess;
+}
 
 /** What programs need. */
 export interface DependencyTrees {
@@ -22,9 +30,13 @@ export interface DependencyTrees {
  * @throws JailbuildError USAGE, PROGRAM_NOT_FOUND, NOT_ELF, MALFORMED_ELF and others; a missing library is
  *   no error
  */
-export async function dependencyTrees(request: ResolveRequest): Promise<DependencyTrees> {
+export async function dependencyTrees(
+  request: ResolveRequest,
+  options: TreeOptions = {},
+): Promise<DependencyTrees> {
+  const checked = checkOptions<TreeOptions>(options, { registry: registryAccess });
   const asked = { ...checkRequest(request), terminfo: 'none', ldCache: 'copy' } as const;
-  const closure = await resolveRequest(asked, { isAdvised: false });
+  const closure = await resolveRequest(asked, { isAdvised: false, ...checked });
   const { missing, warnings } = closure;
   const programs = dependencyTree(closure);
   return { programs, total: totalOf(programs), missing, warnings };

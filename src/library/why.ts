@@ -1,16 +1,19 @@
 import { JailbuildError } from '../errors.js';
+import type { RegistryAccess } from '../image/registry/client.js';
 import { requireRecord } from '../jail/record/record.js';
 import { checkRequest } from '../manifest/check-request.js';
 import type { Manifest } from '../manifest/manifest.js';
 import { entriesNamed, type ReasonChains, reasonChains } from '../manifest/reason-chains.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { planRequest } from '../plan/resolve-request.js';
-import { checkOptions, checkPath } from './options.js';
+import { checkOptions, checkPath, registryAccess } from './options.js';
 
 /** Options of `reasonsFor`. */
 export interface ReasonsOptions {
   /** The number of chains of a file that are wanted, the shortest first. The default is 10. */
   readonly limit?: number;
+  /** How the sysroot of a request is read that is an image of a registry. */
+  readonly registry?: RegistryAccess;
 }
 
 /** A file, and why it is there. */
@@ -34,11 +37,12 @@ export async function reasonsFor(
   file: string,
   options: ReasonsOptions = {},
 ): Promise<FileReasons[]> {
-  const { limit = USUAL_LIMIT } = checkOptions<ReasonsOptions>(options, {
+  const { limit = USUAL_LIMIT, registry } = checkOptions<ReasonsOptions>(options, {
     limit: (field) => field.integer(1, MAX_LIMIT),
+    registry: registryAccess,
   });
   const name = checkPath(file, 'file');
-  const manifest = await manifestOf(source);
+  const manifest = await manifestOf(source, registry);
   const found = entriesNamed(manifest, name).map(({ path }) => ({
     path,
     ...reasonChains(manifest, path, limit),
@@ -47,7 +51,10 @@ export async function reasonsFor(
   throw new JailbuildError('FILE_NOT_FOUND', `${name}: is not there`, name);
 }
 
-async function manifestOf(source: string | ResolveRequest): Promise<Manifest> {
+async function manifestOf(
+  source: string | ResolveRequest,
+  registry?: RegistryAccess,
+): Promise<Manifest> {
   if (typeof source === 'string') return requireRecord(checkPath(source, 'source')).manifest;
-  return (await planRequest(checkRequest(source), true)).manifest;
+  return (await planRequest(checkRequest(source), true, registry)).manifest;
 }

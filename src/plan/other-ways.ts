@@ -2,6 +2,7 @@ import { JailbuildError } from '../errors.js';
 import { openPackages } from '../evidence/packages/open.js';
 import { isRunTimeFile } from '../evidence/packages/run-time-files.js';
 import { Sysroot } from '../fs/sysroot.js';
+import type { RegistryAccess } from '../image/registry/client.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { profileNames } from '../profile/load.js';
 import { plan } from '../resolve/to-manifest.js';
@@ -21,13 +22,15 @@ const RULES: Readonly<Record<string, Partial<ResolveRequest>>> = {
  * reason: rules, packages, and profiles, the narrower ones first.
  *
  * @param asked the request of the jail, for its programs and its sysroot
+ * @param registry how a sysroot of a registry is read
  * @returns options by path; none for paths that no option brings
  */
 export async function otherWays(
   paths: readonly string[],
   asked: ResolveRequest,
+  registry?: RegistryAccess,
 ): Promise<ReadonlyMap<string, readonly string[]>> {
-  const request = await openSysroot(asked);
+  const request = await openSysroot(asked, registry);
   const ways = new Map<string, string[]>(paths.map((path) => [path, []]));
   for (const [option, asked] of await candidates(paths, request)) {
     const brought = await pathsOf({ ...environmentOf(request), ...asked });

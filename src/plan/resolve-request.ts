@@ -19,6 +19,8 @@ export interface PlannedRequest {
 export interface RequestContext extends Pick<ResolveContext, 'goesOn'> {
   /** False if nobody reads advice, which requires reading the programs' data. */
   readonly isAdvised?: boolean;
+  /** How a sysroot of a registry is read. */
+  readonly registry?: RegistryAccess;
 }
 
 /**
@@ -29,9 +31,9 @@ export interface RequestContext extends Pick<ResolveContext, 'goesOn'> {
  */
 export async function resolveRequest(
   asked: ResolveRequest,
-  { goesOn = false, isAdvised = true }: RequestContext = {},
+  { goesOn = false, isAdvised = true, registry }: RequestContext = {},
 ): Promise<Closure> {
-  const request = await openSysroot(asked);
+  const request = await openSysroot(asked, registry);
   const sysroot = new Sysroot(request.sysroot);
   const { bring, warnings } = await loadPackages(request, sysroot);
   const additions = await loadAdditions(request);
@@ -55,7 +57,7 @@ export async function planRequest(
   allowMissing: boolean,
   registry?: RegistryAccess,
 ): Promise<PlannedRequest> {
-  const closure = await resolveRequest(await openSysroot(request, registry));
+  const closure = await resolveRequest(request, registry === undefined ? {} : { registry });
   if (!allowMissing) refuseMissing(closure.missing);
   return { closure, manifest: plan(closure) };
 }

@@ -1,6 +1,7 @@
 import { isSecret } from '../evidence/trace/secrets.js';
 import type { Trace } from '../evidence/trace/trace.js';
 import { isTrace, Sysroot } from '../fs/sysroot.js';
+import type { RegistryAccess } from '../image/registry/client.js';
 import { runBuild } from '../jail/build/pipeline.js';
 import { type JailRecord, requireRecord } from '../jail/record/record.js';
 import type { Manifest } from '../manifest/manifest.js';
@@ -20,6 +21,7 @@ export interface Narrowed {
  * @param before the record from before anything was added
  * @param trace the run that succeeded
  * @param run repeats the run
+ * @param registry how the jail's sysroot is read if it is an image of a registry
  * @returns the run that succeeded with less; undefined if nothing could be left out
  */
 export async function narrow<Run extends { readonly passes: boolean }>(
@@ -27,6 +29,7 @@ export async function narrow<Run extends { readonly passes: boolean }>(
   before: JailRecord,
   trace: Trace,
   run: () => Promise<Run>,
+  registry: RegistryAccess = {},
 ): Promise<(Run & { readonly narrowed: Narrowed }) | undefined> {
   const wide = requireRecord(root);
   const used = usedSince(before.manifest, trace, new Sysroot(before.request.sysroot));
@@ -34,7 +37,7 @@ export async function narrow<Run extends { readonly passes: boolean }>(
     runBuild({
       origin: { kind: 'request', request },
       target: root,
-      options: { noSync: true, replaces: true },
+      options: { noSync: true, replaces: true, registry },
     });
   await rebuild(mergeRequests(before.request, used));
   const narrowed = await run();

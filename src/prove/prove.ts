@@ -2,6 +2,7 @@ import type { ObservedCounts } from '../evidence/trace/report.js';
 import type { Trace } from '../evidence/trace/trace.js';
 import { realPathOf } from '../fs/path-bytes.js';
 import { Sysroot } from '../fs/sysroot.js';
+import type { RegistryAccess } from '../image/registry/client.js';
 import { runBuild } from '../jail/build/pipeline.js';
 import { requireRecord } from '../jail/record/record.js';
 import type { LaunchOptions } from '../launcher/options.js';
@@ -111,6 +112,8 @@ export interface AddOptions {
   readonly add?: boolean;
   /** Then leave out what came along and the run did not use, if it succeeds without. */
   readonly least?: boolean;
+  /** How the jail's sysroot is read if it is an image of a registry. */
+  readonly registry?: RegistryAccess;
 }
 
 /**
@@ -127,7 +130,7 @@ export async function proveJail(
   onRound: (round: ProofRound, number: number) => void = () => {},
 ): Promise<readonly ProofRound[]> {
   const record = requireRecord(root);
-  const before = { ...record, request: await openSysroot(record.request) };
+  const before = { ...record, request: await openSysroot(record.request, options.registry) };
   const { sysroot } = before.request;
   const host = new Sysroot(sysroot);
   const rounds: ProofRound[] = [];
@@ -142,12 +145,16 @@ export async function proveJail(
     rounds.push(round);
     onRound(round, number);
     if (added.length === 0) break;
-    await addCures(root, added, number);
+    await addCures(root, added, number, options.registry);
   }
   const last = rounds.at(-1);
   if (options.least !== true || rounds.length < 2 || last?.passes !== true) return rounds;
-  const narrowed = await narrow(root, before, last.trace, () =>
-    proveOnce(root, sysroot, command, options),
+  const narrowed = await narrow(
+    root,
+    before,
+    last.trace,
+    () => proveOnce(root, sysroot, command, options),
+    options.registry,
   );
   if (narrowed === undefined) return rounds;
   const round = { ...narrowed, remedies: [], added: [] };
@@ -168,11 +175,16 @@ function isNew(cure: Remedy['cure'], tried: Set<string>): boolean {
  */
 const DEPTHS = [0, 1, 1, 'all'] as const;
 
-async function addCures(root: string, remedies: readonly Remedy[], number: number): Promise<void> {
+async function addCures(
+  root: string,
+  remedies: readonly Remedy[],
+  number: number,
+  registry: RegistryAccess = {},
+): Promise<void> {
   const request = requestOfCures(remedies.map(({ cure }) => cure));
   const packageDepends = DEPTHS[Math.min(number, DEPTHS.length) - 1] ?? 0;
   const later = number > 1 ? { withPackage: true } : {};
   const depends = packageDepends === 0 ? {} : { packageDepends };
   const origin = { kind: 'request', request: { ...request, ...later, ...depends } } as const;
-  await runBuild({ origin, target: root, options: { noSync: true } });
+  await runBuild({ origin, target: root, options: { noSync: true, registry } });
 }

@@ -55,7 +55,7 @@ export const checkCommand = defineCommand({
       ignore,
       registry,
     });
-    const excess = await excessOf(target, limitsOf(args));
+    const excess = await excessOf(target, limitsOf(args), registry);
     const result = { ...checked, findings: [...checked.findings, ...excess] };
     if (args.format === 'github') {
       const { annotation } = await import('../output/annotations.js');
@@ -77,11 +77,15 @@ export const checkCommand = defineCommand({
 });
 
 /** How the jail, with what its owner put there, exceeds limits. */
-async function excessOf(target: string, limits: Limits | undefined): Promise<CheckFinding[]> {
+async function excessOf(
+  target: string,
+  limits: Limits | undefined,
+  registry: RegistryAccess,
+): Promise<CheckFinding[]> {
   if (limits === undefined) return [];
   const { jailTree } = await import('../../export/source.js');
   const { excesses } = await import('../../plan/limits.js');
-  const { tree } = await jailTree(target);
+  const { tree } = await jailTree(target, registry);
   return excesses(tree.entries, limits).map(({ path, problem }) => ({
     kind: 'limit',
     path,

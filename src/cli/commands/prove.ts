@@ -5,6 +5,7 @@ import type { ProofRound } from '../../prove/prove.js';
 import { type Arguments, defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { prepareFile } from '../manifest-file.js';
+import { registryOptions, registryOptionsOf } from '../options/registry.js';
 import { ROOT_ARGUMENT } from '../options/root.js';
 import { provableOptions } from '../options/run.js';
 import { observeOptions, observing } from '../options/trace.js';
@@ -64,6 +65,7 @@ const options = {
   ...observeOptions,
   json: { type: 'boolean', describe: 'Print one JSON result' },
   ...provableOptions,
+  ...registryOptions,
 } as const;
 
 type ProveArguments = Arguments<typeof ROOT_ARGUMENT, typeof options>;
@@ -148,6 +150,7 @@ async function proveCommandLine(root: string, args: ProveArguments): Promise<Pro
       add: args.add ?? false,
       least: args.least ?? false,
       echo: !args.json,
+      registry: registryOptionsOf(args),
       expect: {
         ...(args.expect === undefined ? {} : { output: patternOf(args.expect) }),
       },
@@ -173,7 +176,13 @@ async function proveFile(root: string, args: ProveArguments): Promise<readonly P
   return proveProofs(
     root,
     options,
-    { mechanism, linger, add: args.add ?? false, least: args.least ?? false },
+    {
+      mechanism,
+      linger,
+      add: args.add ?? false,
+      least: args.least ?? false,
+      registry: registryOptionsOf(args),
+    },
     (name, round, number) => {
       if (!args.json) tellRound(round, number, args, name);
     },
@@ -197,7 +206,7 @@ async function unusedOf(
   const { unusedFilesJson } = await import('../../manifest/unused-files.js');
   const { openSysroot } = await import('../../plan/open-sysroot.js');
   const { manifest, request } = requireRecord(root);
-  const { sysroot } = await openSysroot(request);
+  const { sysroot } = await openSysroot(request, registryOptionsOf(args));
   const runs = proven.flatMap(({ name, command, rounds }) =>
     rounds
       .slice(-1)

@@ -451,8 +451,8 @@ export const runOptions = {
     type: 'string',
     array: true,
     nargs: 1,
-    describe: 'Mount a file with what is read from a descriptor',
-    placeholder: 'FD:DEST',
+    describe: 'Mount a file with what is read from a descriptor; mode 0600, or MODE',
+    placeholder: 'FD:DEST[:MODE]',
   },
   'ro-bind-data': {
     group: FILES,
@@ -460,7 +460,7 @@ export const runOptions = {
     array: true,
     nargs: 1,
     describe: 'As --bind-data, read-only',
-    placeholder: 'FD:DEST',
+    placeholder: 'FD:DEST[:MODE]',
   },
   file: {
     group: FILES,

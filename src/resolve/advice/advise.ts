@@ -20,7 +20,7 @@ import {
   scriptMentions,
 } from '../packages/named-paths.js';
 import type { ScriptGap } from '../scripts/script-commands.js';
-import { configuredUsers } from './configured-users.js';
+import { configuredUsers, ServiceHost } from './configured-users.js';
 import { isServer, isTlsClient, languageOf } from './hints.js';
 import { adviceOnPath, adviceOnScripts, type Weighed } from './script-advice.js';
 import {
@@ -87,6 +87,7 @@ class Adviser {
   readonly #database: PackageDatabase | undefined;
   readonly #families: PackageFamilies | undefined;
   readonly #resolution: Resolution;
+  readonly #host: ServiceHost;
   #paths: readonly string[] | undefined;
   /** Shell scripts of which the commands are known. */
   #followed: ReadonlySet<string> = new Set();
@@ -101,6 +102,7 @@ class Adviser {
     this.#probe = probe;
     this.#database = database;
     this.#resolution = resolution;
+    this.#host = new ServiceHost(probe, database);
     this.#families = database === undefined ? undefined : new PackageFamilies(probe, database);
   }
 
@@ -160,7 +162,7 @@ class Adviser {
       say(1, 'shell', `${name} may run commands by ${shell}, which the jail lacks`, [shell]);
     }
     if (!isBrought) this.#sayCommands(program.trace, imports, name, say);
-    for (const user of configuredUsers(this.#probe, this.#database, owners, name, imports)) {
+    for (const user of configuredUsers(this.#host, owners, name, imports)) {
       if (this.#hasUser(user.name)) continue;
       say(3, 'user', `${user.by} names the user ${user.name}, whom the jail lacks`, [
         '--user',
@@ -283,7 +285,10 @@ class Adviser {
     const [own] = owners;
     if (own === undefined || this.#database === undefined || this.#families === undefined) return;
     const name = baseName(program.as);
-    const absent = named.filter(({ trace }) => this.#isData(trace) && !this.#holds(trace));
+    // What a jail has costs no look at its name.
+    const absent = named.filter(
+      ({ trace }) => !this.#isThere(trace) && this.#isData(trace) && !this.#holds(trace),
+    );
     const byPath = this.#database.ownersOf([...new Set(absent.map(({ trace }) => trace.path))]);
     if (byPath.size > 0) {
       const near = new Set(owners.map(sourceOf));
@@ -451,9 +456,14 @@ class Adviser {
     return isTrace(trace) && this.#resolution.files.has(trace.path);
   }
 
+  #isThere({ path, stat }: Trace): boolean {
+    return stat.type !== 'directory' && this.#resolution.files.has(path);
+  }
+
   /** A directory is there if the jail has anything in it. */
-  #holds({ path, stat }: Trace): boolean {
-    if (stat.type !== 'directory') return this.#resolution.files.has(path);
+  #holds(trace: Trace): boolean {
+    const { path, stat } = trace;
+    if (stat.type !== 'directory') return this.#isThere(trace);
     this.#paths ??= this.#resolution.files.sorted().map((file) => file.path);
     return this.#paths.some((other) => other.startsWith(`${path}/`));
   }

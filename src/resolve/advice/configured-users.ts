@@ -22,6 +22,28 @@ const LAST_SERVICE = 999;
 const LOOKS_UP = /^(getpw|getgr|initgroups)/;
 const BY_NAME = /^(getpwnam|getgrnam|initgroups)/;
 
+interface ServiceUser {
+  readonly name: string;
+  readonly home: string;
+}
+
+/** Where users are configured: the sysroot, its packages, and its users of services, read once. */
+export class ServiceHost {
+  readonly probe: Sysroot;
+  readonly database: PackageDatabase | undefined;
+  #users: readonly ServiceUser[] | undefined;
+
+  constructor(probe: Sysroot, database: PackageDatabase | undefined) {
+    this.probe = probe;
+    this.database = database;
+  }
+
+  get users(): readonly ServiceUser[] {
+    this.#users ??= serviceUsers(this.probe);
+    return this.#users;
+  }
+}
+
 /**
  * Returns users that programs look up and that the host has: those that the configuration files of
  * their packages name, and those that were made for them: of the program's own name, or with a home
@@ -31,14 +53,13 @@ const BY_NAME = /^(getpwnam|getgrnam|initgroups)/;
  * @param imports functions of the C library that it calls
  */
 export function configuredUsers(
-  probe: Sysroot,
-  database: PackageDatabase | undefined,
+  host: ServiceHost,
   owners: readonly InstalledPackage[],
   name: string,
   imports: readonly string[],
 ): ConfiguredUser[] {
   if (!imports.some((item) => LOOKS_UP.test(item))) return [];
-  const services = serviceUsers(probe);
+  const { probe, database, users: services } = host;
   const found = services
     .filter((user) => user.name === name)
     .map((user) => ({ name: user.name, by: name }));
@@ -87,7 +108,7 @@ function userIn(probe: Sysroot, file: string): string | undefined {
   return USER_LINE.exec(probe.readText(trace))?.[1];
 }
 
-function serviceUsers(probe: Sysroot): { readonly name: string; readonly home: string }[] {
+function serviceUsers(probe: Sysroot): ServiceUser[] {
   const trace = probe.trace('/etc/passwd');
   if (!isTrace(trace) || trace.stat.type !== 'file') return [];
   return probe
