@@ -24,6 +24,8 @@ enum {
 		  PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL,
 	/* Reported at the end of a system call (PTRACE_O_TRACESYSGOOD). */
 	SYSCALL_STOP = SIGTRAP | 0x80,
+	/* In milliseconds. */
+	LINGER_TICK = 50,
 };
 
 /* C libraries differ in the types of ptrace(2), and their header conflicts with the kernel's. */
@@ -106,6 +108,7 @@ static void at_call(pid_t id, bool all_calls)
 	uint64_t arguments[6];
 	for (size_t i = 0; i < COUNT(arguments); i++)
 		arguments[i] = info.seccomp.args[i];
+	hold_if_busy(process);
 	go_on(begin_call(process, info.arch, info.seccomp.nr, arguments) ? PTRACE_SYSCALL : PTRACE_CONT, id, 0);
 }
 
@@ -139,12 +142,13 @@ static void at_exec(pid_t id)
 		current_root(process);
 		process->pending.root = process->root;
 	}
+	process->is_unheld = false;
 	end_call(process, 0);
 	learn_program(process);
 	go_on(PTRACE_CONT, id, 0);
 }
 
-static void at_birth(pid_t parent)
+static void at_birth(pid_t parent, bool is_thread)
 {
 	unsigned long child = 0;
 	if (control(PTRACE_GETEVENTMSG, parent, 0, &child) == 0 && child != 0) {
@@ -154,6 +158,11 @@ static void at_birth(pid_t parent)
 			roots_changed();
 		if (find_process((pid_t)child) == NULL)
 			add_process((pid_t)child, process);
+		place_child((pid_t)child, process);
+		if (is_thread) {
+			hold_no_more(process);
+			hold_no_more(find_process((pid_t)child));
+		}
 	}
 	go_on(process_of(parent)->pending.call != NULL ? PTRACE_SYSCALL : PTRACE_CONT, parent, 0);
 }
@@ -161,6 +170,14 @@ static void at_birth(pid_t parent)
 static bool stops_jobs(int signal)
 {
 	return signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
+}
+
+static void at_job_stop(pid_t id, int signal)
+{
+	/* A child starts with such a stop, often before its parent's event. */
+	if (find_process(id) == NULL)
+		place_child(id, NULL);
+	go_on(stops_jobs(signal) ? PTRACE_LISTEN : PTRACE_CONT, id, 0);
 }
 
 static void at_stop(pid_t id, int status, bool all_calls)
@@ -173,9 +190,9 @@ static void at_stop(pid_t id, int status, bool all_calls)
 	else if (event == PTRACE_EVENT_EXEC)
 		at_exec(id);
 	else if (event == PTRACE_EVENT_STOP)
-		go_on(stops_jobs(signal) ? PTRACE_LISTEN : PTRACE_CONT, id, 0);
+		at_job_stop(id, signal);
 	else if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK || event == PTRACE_EVENT_CLONE)
-		at_birth(id);
+		at_birth(id, event == PTRACE_EVENT_CLONE);
 	else
 		go_on(PTRACE_CONT, id, event != 0 ? 0 : signal);
 }
@@ -207,6 +224,8 @@ static int follow(const struct options *options, pid_t child)
 		pid_t id = waitpid(-1, &status, __WALL);
 		if (id < 0 && errno != EINTR)
 			break;
+		if (id < 0 && end == 0)
+			look_at_held();
 		if (id > 0 && WIFSTOPPED(status)) {
 			if (is_over)
 				go_on(stops_jobs(WSTOPSIG(status)) && status >> 16 ? PTRACE_LISTEN : PTRACE_CONT, id,
@@ -215,11 +234,13 @@ static int follow(const struct options *options, pid_t child)
 				at_stop(id, status, options->all_calls);
 		} else if (id > 0) {
 			note_end(id, status);
+			held_ended(id);
 			forget_process(id);
 			if (id == child) {
 				result = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 				end = now() + options->linger;
-				start_ticking();
+				hold_nothing();
+				tick_every(LINGER_TICK);
 			}
 		}
 		if (end != 0 && !is_over && now() >= end) {
