@@ -18,7 +18,7 @@ import { type BuildArguments, buildOptions, buildPositionals } from '../options/
 import { changedPolicy } from '../options/changed.js';
 import { targetOf, withDefaults, withFileOptions } from '../options/jail-file.js';
 import { limitsOf } from '../options/limits.js';
-import { registryOptionsOf } from '../options/registry.js';
+import { refuseIdlePlatform, registryOptionsOf } from '../options/registry.js';
 import { programsOf, requestOf, type Wanted, withJailFile } from '../options/request.js';
 import { runOptions } from '../options/run.js';
 import { printsUnicode } from '../output/character-set.js';
@@ -71,6 +71,7 @@ function checkUsage({ args, file }: Wanted): void {
     throw new JailbuildError('USAGE', message);
   };
   targetOf(args.root, file?.name);
+  refuseIdlePlatform(args);
   const asked = [programsOf(args), args.profile ?? [], file?.programs ?? [], file?.profiles ?? []];
   const hasPrograms = asked.flat().length > 0;
   if (!hasPrograms && args.from === undefined) {

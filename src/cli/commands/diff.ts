@@ -3,7 +3,7 @@ import { JailbuildError } from '../../errors.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { prepareFile } from '../manifest-file.js';
-import { imageSourceOptions } from '../options/registry.js';
+import { imageSourceOptions, refuseIdlePlatform } from '../options/registry.js';
 import { resolveOptions } from '../options/resolve.js';
 import { jsonLine } from '../output/json.js';
 import { writeOut } from '../output/output.js';
@@ -87,6 +87,7 @@ export const diffCommand = defineCommand({
     if (sysroot !== undefined && ![args.before, args.after].some(takesSysroot)) {
       throw new JailbuildError('USAGE', '--sysroot applies to programs and manifests: name one');
     }
+    refuseIdlePlatform(args, [args.before, args.after]);
     const read = async (operand: string) => {
       const isRooted = sysroot !== undefined && takesSysroot(operand);
       const source = await readOperand([operand], isRooted ? { ...others, sysroot } : others);

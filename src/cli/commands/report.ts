@@ -4,7 +4,7 @@ import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { prepareFile } from '../manifest-file.js';
 import { exportOptions } from '../options/export.js';
-import { imageSourceOptions } from '../options/registry.js';
+import { imageSourceOptions, refuseIdlePlatform } from '../options/registry.js';
 import { resolveOptions } from '../options/resolve.js';
 import { jsonLine } from '../output/json.js';
 import { writeOut } from '../output/output.js';
@@ -69,6 +69,7 @@ export const reportCommand = defineCommand({
     const { what = [] } = args;
     if (what.length === 0)
       throw new JailbuildError('USAGE', 'name a jail, a manifest, an image or programs');
+    refuseIdlePlatform(args, what);
     const file = args.output ?? 'report.html';
     const { readOperand } = await import('./operand-source.js');
     const { contentsOf } = await import('../../report/contents.js');

@@ -2,7 +2,7 @@ import { JailbuildError } from '../../errors.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { optimizeLater } from '../optimize-later.js';
-import { imageSourceOptions } from '../options/registry.js';
+import { imageSourceOptions, refuseIdlePlatform } from '../options/registry.js';
 import { resolveChoices, resolveOptions } from '../options/resolve.js';
 import { jsonLine } from '../output/json.js';
 import { writeOut } from '../output/output.js';
@@ -55,6 +55,7 @@ export const treeCommand = defineCommand({
   async run(args) {
     const programs = [...(args.program ?? []), ...(args['--'] ?? [])];
     if (programs.length === 0) throw new JailbuildError('USAGE', 'name at least one program');
+    refuseIdlePlatform(args);
     await optimizeLater();
     const { resolveRequest } = await import('../../plan/resolve-request.js');
     const { dependencyTree, totalOf } = await import('../../resolve/dependency-tree.js');

@@ -1,4 +1,7 @@
+import { JailbuildError } from '../../errors.js';
+import { isImageReference } from '../../image/reference.js';
 import type { RegistryOptions } from '../../image/registry/client.js';
+import type { ResolveRequest } from '../../manifest/request.js';
 
 const GROUP = 'Registries:';
 
@@ -59,4 +62,24 @@ export function registryOptionsOf(args: Readonly<Record<string, unknown>>): Regi
     ...(typeof certDir === 'string' ? { certDir } : {}),
     ...(typeof authFile === 'string' ? { authFile } : {}),
   };
+}
+
+/**
+ * Refuses a platform where no image is read, whose platforms it could choose from: programs of a directory are for the
+ * machine that they are for.
+ *
+ * @param operands what a command reads: images, and jail files, which may name one
+ * @throws JailbuildError USAGE
+ */
+export function refuseIdlePlatform(
+  args: Pick<ResolveRequest, 'sysrootImage'> & { readonly platform?: string | undefined },
+  operands: readonly string[] = [],
+): void {
+  const { platform, sysrootImage } = args;
+  if (platform === undefined || sysrootImage?.platform !== undefined) return;
+  if (operands.some((operand) => isImageReference(operand) || /\.ya?ml$/.test(operand))) return;
+  throw new JailbuildError(
+    'USAGE',
+    `--platform ${platform} chooses one of an image's platforms, and no image is read: leave it out, or name an image, as --sysroot docker://NAME`,
+  );
 }
