@@ -54,7 +54,7 @@ export {
   updateJail,
 } from './library/jail.js';
 export { type RunOptions, runInJail } from './library/run.js';
-export { type DependencyTrees, dependencyTrees } from './library/tree.js';
+export { type DependencyTrees, dependencyTrees, type TreeOptions } from './library/tree.js';
 export { type FileReasons, type ReasonsOptions, reasonsFor } from './library/why.js';
 export type { AccountRequest } from './manifest/account-request.js';
 export type { Advice } from './manifest/advice.js';

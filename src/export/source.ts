@@ -45,9 +45,10 @@ export interface SourceTree {
  * Reads a jail as it is, with the reasons and origins of its record. A recorded program that no longer
  * finds its libraries causes a warning, not an error: the owner may have changed the jail.
  *
+ * @param registry how the image that the jail is from is read, if a registry has it
  * @throws JailbuildError TARGET_NOT_A_DIRECTORY, NOT_READABLE, NOT_EXPORTABLE, RECORD_REFUSED
  */
-export async function jailTree(root: string): Promise<SourceTree> {
+export async function jailTree(root: string, registry?: RegistryAccess): Promise<SourceTree> {
   const { warnings, ...scanned } = scanTree(root, { leaveOut: [STATE_DIRECTORY] });
   const record = readRecord(root);
   const { manifest } = record ?? {};
@@ -55,7 +56,7 @@ export async function jailTree(root: string): Promise<SourceTree> {
     { ...scanned, entries: withoutMountPoints(scanned.entries, root, manifest) },
     scanned.sourceRoot,
   );
-  const { sysroot, unknown } = await originOfJail(record, scanned.sourceRoot);
+  const { sysroot, unknown } = await originOfJail(record, scanned.sourceRoot, registry);
   const planned = new Map(manifest?.entries.map((entry) => [entry.path, entry]));
   const known = entries.map((entry): Entry => {
     const reasons = planned.get(entry.path)?.reasons ?? entry.reasons;
@@ -87,9 +88,10 @@ export async function jailTree(root: string): Promise<SourceTree> {
 async function originOfJail(
   record: JailRecord | undefined,
   jail: string,
+  registry: RegistryAccess | undefined,
 ): Promise<{ readonly sysroot: Sysroot; readonly unknown: readonly string[] }> {
   try {
-    const request = record === undefined ? undefined : await openSysroot(record.request);
+    const request = record === undefined ? undefined : await openSysroot(record.request, registry);
     return { sysroot: new Sysroot(request?.sysroot), unknown: [] };
   } catch (error) {
     if (!(error instanceof JailbuildError)) throw error;

@@ -27,8 +27,8 @@ const PLACED = {
   '--bind-fd': 'FD:DEST',
   '--ro-bind-fd': 'FD:DEST',
   '--file': 'FD:DEST[:OCTAL]',
-  '--bind-data': 'FD:DEST',
-  '--ro-bind-data': 'FD:DEST',
+  '--bind-data': 'FD:DEST[:OCTAL]',
+  '--ro-bind-data': 'FD:DEST[:OCTAL]',
   '--dir': 'DEST[:OCTAL]',
   '--symlink': 'TEXT:DEST',
   '--chmod': 'OCTAL:DEST',
@@ -43,15 +43,18 @@ const PLACED = {
 export function parsePlaced(option: keyof typeof PLACED, text: string): PlacedFile {
   const form = PLACED[option];
   const fields = text.split(/(?<!\\):/);
-  const names = form.split(':');
-  const target = fields[names.findIndex((name) => name.startsWith('DEST'))] ?? '';
-  const most = form.replaceAll(/[[\]]/g, '').split(':').length;
-  const isNumber = !form.startsWith('FD') || /^\d+$/.test(fields[0] ?? '');
-  if (!target.startsWith('/') || fields.length > most || !isNumber) refuse(option, text, form);
-  const readOnly = option.startsWith('--ro-');
+  const names = form.replaceAll(/[[\]]/g, '').split(':');
+  const fieldOf = (name: string): string | undefined => fields[names.indexOf(name)];
+  const target = fieldOf('DEST') ?? '';
+  const isNumber = /^\d+$/.test(fieldOf('FD') ?? '0') && /^[0-7]+$/.test(fieldOf('OCTAL') ?? '0');
+  if (!target.startsWith('/') || fields.length > names.length || !isNumber)
+    refuse(option, text, form);
+  const readOnly = option.startsWith('--ro-') ? ['ro'] : [];
+  const mode = option.endsWith('-data') ? fields.splice(2) : [];
+  const words = [...mode.map((octal) => `mode=${octal}`), ...readOnly].join();
   return {
     option: option.replace('--ro-', '--'),
-    value: readOnly ? `${text}:ro` : text,
+    value: [...fields, ...(words === '' ? [] : [words])].join(':'),
     target: target.replace(/\\(.)/g, '$1'),
     ...(form.startsWith('FD') ? { fd: Number(fields[0]) } : {}),
   };
@@ -65,12 +68,12 @@ export function parsePlaced(option: keyof typeof PLACED, text: string): PlacedFi
  */
 export function parseMount(option: string, text: string): Mount {
   const wanted = 'type=bind|tmpfs|overlay|mqueue,src=SRC,dst=DEST[,ro][,OPTION...]';
-  const fields = new Map(
-    csvFields(text).map((field) => {
-      const cut = field.indexOf('=');
-      return cut < 0 ? [field, 'true'] : [field.slice(0, cut), field.slice(cut + 1)];
-    }),
-  );
+  const fields = new Map<string, string>();
+  for (const field of csvFields(text)) {
+    const [, name = field, value = 'true'] = /^(.*?)=(.*)$/s.exec(field) ?? [];
+    if (fields.has(name)) refuse(option, text, `${name} once`);
+    fields.set(name, value);
+  }
   const take = (...names: readonly string[]): string | undefined => {
     const name = names.find((each) => fields.has(each));
     const value = name === undefined ? undefined : fields.get(name);

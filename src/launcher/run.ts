@@ -94,7 +94,7 @@ function withExtras(
     },
     mounts: [
       ...(options.mounts ?? []),
-      { option: '--bind-data', value: `${pipes.fd('resolver')}:${target}:ro`, target },
+      { option: '--bind-data', value: `${pipes.fd('resolver')}:${target}:mode=0644,ro`, target },
     ],
   };
 }
@@ -237,7 +237,7 @@ export function printCommand(
   if (needsRunFiles(options))
     throw new JailbuildError(
       'USAGE',
-      '--print-command cannot be combined with --landlock or a seccomp profile in JSON: their files exist during a run only',
+      '--print-command cannot be combined with --landlock or a seccomp profile in JSON, whose files exist only while `run` runs: start the jail by `jailbuild run` itself',
     );
   return [locateLauncher(), ...launcherArguments(root, options, command)].map(quoted).join(' ');
 }

@@ -1,21 +1,24 @@
 import { JailbuildError } from '../errors.js';
+import type { RegistryAccess } from '../image/registry/client.js';
 import { requireRecord } from '../jail/record/record.js';
 import { checkRequest } from '../manifest/check-request.js';
 import type { Manifest } from '../manifest/manifest.js';
 import { entriesNamed, type ReasonChains, reasonChains } from '../manifest/reason-chains.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { planRequest } from '../plan/resolve-request.js';
-import { checkOptions, checkPath } from './options.js';
+import { checkOptions, checkPath, registryAccess } from './options.js';
 
 /** Options of `reasonsFor`. */
 export interface ReasonsOptions {
-  /** The number of chains of a file that are wanted, the shortest first. The default is 10. */
+  /** The maximum number of chains for a file, shortest first. The default is 10. */
   readonly limit?: number;
+  /** How the sysroot of a request is read that is an image of a registry. */
+  readonly registry?: RegistryAccess;
 }
 
-/** A file, and why it is there. */
+/** A file, and the reasons for it. */
 export interface FileReasons extends ReasonChains {
-  /** In the jail. */
+  /** Its path in the jail. */
   readonly path: string;
 }
 
@@ -26,7 +29,7 @@ const MAX_LIMIT = 10_000;
  * Finds why files are in a jail, or why programs need them, as `jailbuild why` does.
  *
  * @param source the directory of a jail, whose record is read, or a request, which is resolved
- * @param file a path in the jail, or the name of files in it
+ * @param file a path in the jail, or a file name
  * @throws JailbuildError FILE_NOT_FOUND, RECORD_MISSING, and as `planRoot`
  */
 export async function reasonsFor(
@@ -34,20 +37,24 @@ export async function reasonsFor(
   file: string,
   options: ReasonsOptions = {},
 ): Promise<FileReasons[]> {
-  const { limit = USUAL_LIMIT } = checkOptions<ReasonsOptions>(options, {
+  const { limit = USUAL_LIMIT, registry } = checkOptions<ReasonsOptions>(options, {
     limit: (field) => field.integer(1, MAX_LIMIT),
+    registry: registryAccess,
   });
   const name = checkPath(file, 'file');
-  const manifest = await manifestOf(source);
+  const manifest = await manifestOf(source, registry);
   const found = entriesNamed(manifest, name).map(({ path }) => ({
     path,
     ...reasonChains(manifest, path, limit),
   }));
   if (found.length > 0) return found;
-  throw new JailbuildError('FILE_NOT_FOUND', `${name}: is not there`, name);
+  throw new JailbuildError('FILE_NOT_FOUND', `${name}: not found in the jail or plan`, name);
 }
 
-async function manifestOf(source: string | ResolveRequest): Promise<Manifest> {
+async function manifestOf(
+  source: string | ResolveRequest,
+  registry?: RegistryAccess,
+): Promise<Manifest> {
   if (typeof source === 'string') return requireRecord(checkPath(source, 'source')).manifest;
-  return (await planRequest(checkRequest(source), true)).manifest;
+  return (await planRequest(checkRequest(source), true, registry)).manifest;
 }

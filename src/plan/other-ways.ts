@@ -2,13 +2,14 @@ import { JailbuildError } from '../errors.js';
 import { openPackages } from '../evidence/packages/open.js';
 import { isRunTimeFile } from '../evidence/packages/run-time-files.js';
 import { Sysroot } from '../fs/sysroot.js';
+import type { RegistryAccess } from '../image/registry/client.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { profileNames } from '../profile/load.js';
 import { plan } from '../resolve/to-manifest.js';
 import { openSysroot } from './open-sysroot.js';
 import { resolveRequest } from './resolve-request.js';
 
-/** Options that bring something of the system by a rule. */
+/** Options that add files of the system by a rule. */
 const RULES: Readonly<Record<string, Partial<ResolveRequest>>> = {
   '--ca-certificates': { caCertificates: true },
   '--terminfo all': { terminfo: 'all' },
@@ -17,17 +18,19 @@ const RULES: Readonly<Record<string, Partial<ResolveRequest>>> = {
 };
 
 /**
- * Finds the options of a build, each by itself, that would have brought paths which are there for another
+ * Finds the build options, each by itself, that would have added paths that are present for another
  * reason: rules, packages, and profiles, the narrower ones first.
  *
  * @param asked the request of the jail, for its programs and its sysroot
+ * @param registry how a sysroot of a registry is read
  * @returns options by path; none for paths that no option brings
  */
 export async function otherWays(
   paths: readonly string[],
   asked: ResolveRequest,
+  registry?: RegistryAccess,
 ): Promise<ReadonlyMap<string, readonly string[]>> {
-  const request = await openSysroot(asked);
+  const request = await openSysroot(asked, registry);
   const ways = new Map<string, string[]>(paths.map((path) => [path, []]));
   for (const [option, asked] of await candidates(paths, request)) {
     const brought = await pathsOf({ ...environmentOf(request), ...asked });
@@ -36,7 +39,7 @@ export async function otherWays(
   return ways;
 }
 
-/** All that is worth a try, with the option that asks for it. */
+/** Returns the options to try, each with its request. */
 async function candidates(
   paths: readonly string[],
   { programs, sysroot }: ResolveRequest,
@@ -67,7 +70,7 @@ function environmentOf({ sysroot, path, cwd }: ResolveRequest): Partial<ResolveR
   };
 }
 
-/** What a request brings; nothing where what it names is not installed. */
+/** Returns the paths that a request adds; none if it names something that is not installed. */
 async function pathsOf(request: ResolveRequest): Promise<ReadonlySet<string>> {
   try {
     const closure = await resolveRequest(request, { goesOn: true, isAdvised: false });

@@ -11,31 +11,31 @@ import { atOnce, type Steps } from '../resolve/steps.js';
 export interface Verified {
   /** The number of files that the programs need, all found. */
   readonly files: number;
-  /** The paths examined in the root, as `Sysroot` lists them. */
+  /** The paths read in the root, as `Sysroot` lists them. */
   readonly observed: Observed | undefined;
 }
 
 export interface VerifyOptions {
-  /** Names the root in messages: `in the jail`. */
+  /** Names the root in messages, such as `in the jail`. */
   readonly where: string;
-  /** Gives what was read of the sources of files that are known to be copies of them. */
+  /** Returns what was read of the sources of files that are known to be copies of them. */
   readonly originals?: Originals | undefined;
-  /** Where a script's env(1) looks for programs; the default is what login(1) sets. */
+  /** Where a script's env(1) looks for programs; the default is that of login(1). */
   readonly searchPath?: readonly string[];
 }
 
 /**
- * Verifies a plan: each requested program is resolved again in the root that the plan makes, by the
- * same rules as on the host. What the loader would miss in there is an error here.
+ * Verifies a plan: resolves each requested program again in the root that the plan makes, by the
+ * same rules as on the host. Anything that the loader would not find there is an error.
  *
  * @param root a jail's directory, or the plan itself as a root: see `PlanView`
- * @throws JailbuildError VERIFY_FAILED naming the program and what it misses
+ * @throws JailbuildError VERIFY_FAILED naming the program and what it lacks
  */
 export function verifyPlan(manifest: Manifest, root: Sysroot, options: VerifyOptions): Verified {
   return atOnce(verifyInSteps(manifest, root, options));
 }
 
-/** As {@link verifyPlan}, a step for each program and module. */
+/** As {@link verifyPlan}, with a step for each program and module. */
 export function* verifyInSteps(
   manifest: Manifest,
   root: Sysroot,
@@ -47,7 +47,7 @@ export function* verifyInSteps(
     closure = yield* stepsInRoot(manifest, root, programsOf(manifest), options);
   } catch (error) {
     if (!(error instanceof JailbuildError) && errnoOf(error) === undefined) throw error;
-    // What the system says of a file that the resolver has just seen: it went away meanwhile.
+    // A system error for a file that was just resolved: it was removed or changed meanwhile.
     const message =
       error instanceof JailbuildError ? error.message : `changed meanwhile: ${strerror(error)}`;
     const path = error instanceof JailbuildError ? error.path : undefined;
@@ -74,10 +74,10 @@ export function* verifyInSteps(
 }
 
 /**
- * What the resolver has read of the sources of files, for a root that has copies of them: so verifying
- * takes no second reading.
+ * Returns what the resolver has read of the sources of files, for a root that contains copies of
+ * them, so that verification need not read them again.
  *
- * @param isCopy whether the root has the file at a path of the plan as it was planned
+ * @param isCopy returns whether the root has an unchanged copy of the file at a path of the plan
  */
 export function originalsOf(closure: Closure, isCopy: (path: string) => boolean): Originals {
   const identities = new Map<string, string>();
@@ -119,7 +119,7 @@ function stepsInRoot(
   const { libraryPath, dlopen, nss } = manifest.request;
   const request: ResolveRequest = {
     programs,
-    // Nothing in a root depends on the directory or the terminal of the caller.
+    // Resolution in a root must not depend on the caller's directory or terminal.
     cwd: '/',
     terminals: [],
     path: searchPath ?? STANDARD_PATH,
@@ -139,8 +139,8 @@ interface OtherPick {
 }
 
 /**
- * The first library for which the loader in the root takes another file of the plan than it takes on
- * the host, on some processor. A file that is not of the plan is the choice of the jail's owner.
+ * Returns the first library for which the loader in the root takes another file of the plan than on
+ * the host, on some processor. Files outside the plan are the choice of the jail's owner.
  */
 function otherPick(closure: Closure, manifest: Manifest): OtherPick | undefined {
   const found = new Map(closure.files.map(({ path, reasons }) => [path, reasons]));
@@ -208,6 +208,7 @@ function pathOf({ path }: Entry): string {
   return path;
 }
 
+/** Data files may be modules that some program opens. */
 function isData({ kind }: Reason): boolean {
   return DATA.has(kind);
 }

@@ -1,25 +1,27 @@
 import { isSecret } from '../evidence/trace/secrets.js';
 import type { Trace } from '../evidence/trace/trace.js';
 import { isTrace, Sysroot } from '../fs/sysroot.js';
+import type { RegistryAccess } from '../image/registry/client.js';
 import { runBuild } from '../jail/build/pipeline.js';
 import { type JailRecord, requireRecord } from '../jail/record/record.js';
 import type { Manifest } from '../manifest/manifest.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { mergeRequests } from '../resolve/merge-requests.js';
 
-/** Sizes in bytes before and after. */
+/** Sizes in bytes before and after narrowing. */
 export interface Narrowed {
   readonly from: number;
   readonly to: number;
 }
 
 /**
- * Leaves out of a jail what was added to it and a run did not use: builds it as it was before, with the files
- * that the run used. If the run does not succeed with that, the jail is as it was.
+ * Removes from a jail what was added to it and a run did not use: builds it as it was before, plus
+ * the files that the run used. If the run then fails, restores the jail.
  *
  * @param before the record from before anything was added
  * @param trace the run that succeeded
  * @param run repeats the run
+ * @param registry how the jail's sysroot is read if it is an image of a registry
  * @returns the run that succeeded with less; undefined if nothing could be left out
  */
 export async function narrow<Run extends { readonly passes: boolean }>(
@@ -27,6 +29,7 @@ export async function narrow<Run extends { readonly passes: boolean }>(
   before: JailRecord,
   trace: Trace,
   run: () => Promise<Run>,
+  registry: RegistryAccess = {},
 ): Promise<(Run & { readonly narrowed: Narrowed }) | undefined> {
   const wide = requireRecord(root);
   const used = usedSince(before.manifest, trace, new Sysroot(before.request.sysroot));
@@ -34,7 +37,7 @@ export async function narrow<Run extends { readonly passes: boolean }>(
     runBuild({
       origin: { kind: 'request', request },
       target: root,
-      options: { noSync: true, replaces: true },
+      options: { noSync: true, replaces: true, registry },
     });
   await rebuild(mergeRequests(before.request, used));
   const narrowed = await run();
@@ -44,7 +47,7 @@ export async function narrow<Run extends { readonly passes: boolean }>(
   return undefined;
 }
 
-/** A request for what a run used that a jail did not have before. */
+/** Returns a request for what a run used and a jail did not have before. */
 function usedSince({ entries }: Manifest, trace: Trace, host: Sysroot): ResolveRequest {
   const had = new Set(entries.map(({ path }) => path));
   const [include, directories]: [{ from: string }[], string[]] = [[], []];
@@ -59,7 +62,7 @@ function usedSince({ entries }: Manifest, trace: Trace, host: Sysroot): ResolveR
   return { programs: [], include, directories };
 }
 
-/** Bytes of all files. */
+/** Returns the size of all files in bytes, hard links counted once. */
 function sizeOf({ entries }: Manifest): number {
   return entries.reduce(
     (sum, entry) => sum + (entry.type === 'file' && entry.hardlink === undefined ? entry.size : 0),

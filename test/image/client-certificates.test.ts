@@ -5,6 +5,7 @@ import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { makeCertificate } from '../support/certificate.js';
 import { JAILBUILD, succeed } from '../support/cli.js';
 import { needs, onPath } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
@@ -15,27 +16,11 @@ const asked: (string | undefined)[] = [];
 let server: https.Server | undefined;
 let image = '';
 
-/** A key with a certificate of its own, which is its authority too. */
-function makeCertificate(name: string, certificate: string, key: string): void {
-  const subject = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.0.0.1'];
-  const output = ['-keyout', key, '-out', certificate, '-days', '2', '-nodes'];
-  succeed('openssl', [
-    'req',
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:P-256',
-    ...subject,
-    ...output,
-  ]);
-}
-
 before(async () => {
   if (!onPath('openssl')) return;
   for (const name of ['certs', 'authority']) mkdirSync(at(name));
-  makeCertificate('registry', at('certs/ca.crt'), at('server.key'));
-  makeCertificate('user', at('certs/client.cert'), at('certs/client.key'));
+  makeCertificate('IP:127.0.0.1', at('certs/ca.crt'), at('server.key'));
+  makeCertificate('IP:127.0.0.1', at('certs/client.cert'), at('certs/client.key'));
   succeed('cp', [at('certs/ca.crt'), at('authority/ca.crt')]);
   const options = {
     cert: readFileSync(at('certs/ca.crt')),

@@ -110,6 +110,72 @@ describe('as bubblewrap', needsRoot('bwrap', 'flock', 'busybox'), () => {
     same(['--mqueue', '/tmp/q'], ['--mqueue', '/tmp/q'], ['stat', '-f', '-c', '%T', '/tmp/q']);
   });
 
+  test('modes of what is made, of what lies above it, and of what is mounted', () => {
+    const tmp = ['--tmpfs', '/tmp'];
+    const modes = [
+      '1777',
+      '755',
+      '644',
+      '750',
+      '710',
+      '720',
+      '640',
+      '700',
+      '600',
+      '705',
+      '604',
+      '0',
+    ];
+    const places = modes.map((mode) => `/tmp/above-${mode}/dir`);
+    const show = ['bash', '-c', 'cd /tmp; stat -c "%n %a" *; stat -c %a */dir', 'bash'];
+    same(
+      [...tmp, ...modes.flatMap((mode, index) => ['--perms', mode, '--dir', places[index] ?? ''])],
+      [...tmp, ...modes.flatMap((mode, index) => ['--dir', `${places[index]}:${mode}`])],
+      show,
+    );
+    // Data is often secret.
+    const source = `exec 6< ${data}/text 7< ${data}/text 8< ${data}/text 9< ${data}/text;`;
+    same(
+      [
+        ...[...tmp, '--bind-data', '6', '/tmp/a', '--ro-bind-data', '7', '/tmp/b'],
+        ...['--perms', '640', '--bind-data', '8', '/tmp/c'],
+        ...['--perms', '444', '--ro-bind-data', '9', '/tmp/d'],
+      ],
+      [
+        ...[...tmp, '--bind-data', '6:/tmp/a', '--ro-bind-data', '7:/tmp/b'],
+        ...['--bind-data', '8:/tmp/c:640', '--ro-bind-data', '9:/tmp/d:444'],
+      ],
+      ['bash', '-c', 'cd /tmp; stat -c "%n %a" *; cat *'],
+      source,
+    );
+    same(
+      [
+        ...[...tmp, '--perms', '600', '--file', '8', '/tmp/secret/f'],
+        ...['--perms', '444', '--file', '9', '/tmp/g'],
+      ],
+      [...tmp, '--file', '8:/tmp/secret/f:600', '--file', '9:/tmp/g:444'],
+      ['bash', '-c', 'cd /tmp; stat -c "%n %a" * */f; cat g */f'],
+      source,
+    );
+  });
+
+  test('a mode, a size or a field is given once', () => {
+    for (const [words, message] of [
+      [
+        ['--tmpfs', '/tmp/a:mode=700,size=1m,mode=700'],
+        /the option of a tmpfs is given twice: mode=/,
+      ],
+      [['--tmpfs', '/tmp/a:size=1m,size=1m'], /the option of a tmpfs is given twice: size=1m/],
+      [['--mount', 'type=tmpfs,dst=/tmp/a,tmpfs-size=1m,tmpfs-size=1m'], /give tmpfs-size once/],
+      [['--dir', '/tmp/a:700:700'], /give DEST\[:OCTAL\]/],
+      [['--bind-data', '0:/tmp/a:700,dev'], /give FD:DEST\[:OCTAL\]/],
+    ] as const) {
+      const { status, stderr } = jailbuild(['run', jail, ...words, '--', 'ls']);
+      assert.match(stderr, message);
+      assert.notEqual(status, 0);
+    }
+  });
+
   test('paths with colons and commas, in the words of podman', () => {
     const odd = path.join(directory, 'a:b,c "d"');
     mkdirSync(odd);

@@ -44,7 +44,8 @@ describe('networks', needsRoot('ip', 'slirp4netns', 'pasta', 'python3', 'setpriv
       [
         ...['-nm', 'bash', '-c'],
         [
-          'set -e; ip link set lo up; unshare -n sleep 60 & other=$!; sleep 0.2',
+          'set -e; ip link set lo up; unshare -n sleep 600 & other=$!',
+          'until [ "$(readlink /proc/$other/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.02; done',
           'ip link add out type veth peer name in netns $other',
           'ip addr add 198.51.100.1/24 dev out; ip link set out up; ip route add default via 198.51.100.2',
           'n="nsenter -n -t $other"; $n ip addr add 198.51.100.2/24 dev in; $n ip link set in up; $n ip link set lo up',
@@ -118,10 +119,13 @@ describe('networks', needsRoot('ip', 'slirp4netns', 'pasta', 'python3', 'setpriv
         '--network',
         'outgoing',
       ];
+      const own = path.join(directory, 'tmp');
+      mkdirSync(own);
       const script = [
-        `"$@" & jail=$!`,
+        `TMPDIR=${own} "$@" & jail=$!`,
         `for i in $(seq 400); do text=$(timeout 2 cat < /dev/tcp/198.51.100.1/8080) 2>/dev/null || true; [ -z "$text" ] || break; sleep 0.1; done`,
-        'echo "$text"; kill $jail; wait $jail || true',
+        // A run that is killed leaves nothing behind.
+        `echo "$text"; ls ${own}; kill -9 $jail; wait $jail || true`,
       ].join('\n');
       const { stdout, stderr } = inNetwork(
         script,
@@ -129,7 +133,7 @@ describe('networks', needsRoot('ip', 'slirp4netns', 'pasta', 'python3', 'setpriv
         ...run,
         ...['--publish', '8080:80', '--', 'python3', serve, '0.0.0.0', '80'],
       );
-      assert.match(stdout, /server of 0\.0\.0\.0/, stderr);
+      assert.match(stdout, /^(up\n)?server of 0\.0\.0\.0\n$/, stderr);
     }
   });
 

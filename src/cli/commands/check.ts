@@ -15,18 +15,18 @@ import { printable } from '../output/text.js';
 const options = {
   quick: {
     type: 'boolean',
-    describe: 'Compare only sizes, times and attributes; read no files',
+    describe: 'Compare only sizes, times and attributes, without reading files',
   },
   ignore: {
     type: 'string',
     requiresArg: true,
-    describe: 'Kinds of findings to ignore',
+    describe: 'Ignore findings of these kinds',
     placeholder: 'KIND,...',
     complete: FINDING_KINDS,
   },
   prove: {
     type: 'boolean',
-    describe: 'Run the proofs of the jail file that the jail was built from as well',
+    describe: 'Also run the proofs of the jail file from which the jail was built',
   },
   ...limitOptions,
   ...registryOptions,
@@ -43,8 +43,9 @@ export const checkCommand = defineCommand({
   options,
   examples: [
     ['check /var/local/jail', 'Compare a jail with its record and with the host'],
-    ['check /var/local/jail --ignore stale', 'Leave out what has changed on the host'],
+    ['check /var/local/jail --ignore stale', 'Ignore changes on the host'],
   ],
+  exits: [['3', 'The jail differs, exceeds a limit, or fails a proof']],
   async run(args) {
     const ignore = kindsOf(args.ignore);
     const target = targetOf(args.root);
@@ -55,7 +56,7 @@ export const checkCommand = defineCommand({
       ignore,
       registry,
     });
-    const excess = await excessOf(target, limitsOf(args));
+    const excess = await excessOf(target, limitsOf(args), registry);
     const result = { ...checked, findings: [...checked.findings, ...excess] };
     if (args.format === 'github') {
       const { annotation } = await import('../output/annotations.js');
@@ -77,11 +78,15 @@ export const checkCommand = defineCommand({
 });
 
 /** How the jail, with what its owner put there, exceeds limits. */
-async function excessOf(target: string, limits: Limits | undefined): Promise<CheckFinding[]> {
+async function excessOf(
+  target: string,
+  limits: Limits | undefined,
+  registry: RegistryAccess,
+): Promise<CheckFinding[]> {
   if (limits === undefined) return [];
   const { jailTree } = await import('../../export/source.js');
   const { excesses } = await import('../../plan/limits.js');
-  const { tree } = await jailTree(target);
+  const { tree } = await jailTree(target, registry);
   return excesses(tree.entries, limits).map(({ path, problem }) => ({
     kind: 'limit',
     path,

@@ -105,7 +105,7 @@ export function findSource(
     }
     only('a jail');
     const jail = path.resolve(what[0] ?? '');
-    return { jail, read: () => jailTree(what[0] ?? '') };
+    return { jail, read: () => jailTree(jail, registryOptionsOf(given)) };
   }
   const asked = [...what, ...(args.profile ?? [])];
   if (asked.length === 0) throw new JailbuildError('USAGE', 'name a jail or at least one program');

@@ -1,11 +1,12 @@
 import { statSync } from 'node:fs';
 import { JailbuildError } from '../../errors.js';
 import { toBytes } from '../../fs/path-bytes.js';
+import type { RegistryAccess } from '../../image/registry/client.js';
 import type { Entry, Manifest } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
-import { imageSourceOptions } from '../options/registry.js';
+import { imageSourceOptions, refuseIdlePlatform, registryOptionsOf } from '../options/registry.js';
 import { resolveChoices, resolveOptions } from '../options/resolve.js';
 import { jsonLine } from '../output/json.js';
 import { writeOut } from '../output/output.js';
@@ -55,10 +56,11 @@ export const whyCommand = defineCommand({
     ['why top libsystemd.so.0', 'Tell why a program needs one'],
   ],
   async run(args) {
+    refuseIdlePlatform(args);
     const { manifest, request } = await sourceOf(args.from, args);
     const { entriesNamed, reasonChains } = await import('../../manifest/reason-chains.js');
     const entries = entriesNamed(manifest, args.path);
-    const others = await otherWaysOf(entries, manifest, request);
+    const others = await otherWaysOf(entries, manifest, request, registryOptionsOf(args));
     const found = entries.map(({ path }) => {
       const otherwise = others.get(path);
       return {
@@ -85,6 +87,7 @@ async function otherWaysOf(
   entries: readonly Entry[],
   manifest: Manifest,
   request: ResolveRequest,
+  registry: RegistryAccess,
 ): Promise<ReadonlyMap<string, readonly string[]>> {
   const byPath = new Map(manifest.entries.map((entry) => [entry.path, entry]));
   const isObserved = ({ reasons }: Entry, depth = 0): boolean =>
@@ -100,6 +103,7 @@ async function otherWaysOf(
   return otherWays(
     observed.map(({ path }) => path),
     request,
+    registry,
   );
 }
 

@@ -4,9 +4,18 @@ import https from 'node:https';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { rootCertificates } from 'node:tls';
+import systemAuthorities from '../../../templates/ca-certificates.json' with { type: 'json' };
 import { JailbuildError, strerror } from '../../errors.js';
 import { type Credentials, findCredentials } from './credentials.js';
 import { hostToConnect, type RegistryName } from './name.js';
+import {
+  type HttpProxy,
+  ProxyRefusal,
+  proxyError,
+  proxyFor,
+  TunnelAgent,
+  throughProxy,
+} from './proxy.js';
 
 /** How registries are reached. */
 export interface RegistryAccess {
@@ -56,14 +65,7 @@ const MAX_REDIRECTS = 5;
 /** Maximum time without a byte, in milliseconds. */
 const IDLE = 60_000;
 const CERTIFICATE_DIRECTORIES = ['/etc/containers/certs.d', '/etc/docker/certs.d'];
-const AGAIN = /^(ECONNRESET|ECONNREFUSED|ETIMEDOUT|EPIPE|EAI_AGAIN)$/;
-/** Where distributions keep trusted certificate authorities. */
-const SYSTEM_AUTHORITIES = [
-  '/etc/ssl/certs/ca-certificates.crt',
-  '/etc/pki/tls/certs/ca-bundle.crt',
-  '/etc/ssl/ca-bundle.pem',
-  '/etc/ssl/cert.pem',
-];
+const AGAIN = /^(ECONNRESET|ECONNREFUSED|ETIMEDOUT|EPIPE|EAI_AGAIN|EPROXYBUSY)$/;
 
 /**
  * A registry client (OCI distribution spec 1.1): bearer and basic authentication, retries with growing delays,
@@ -78,7 +80,8 @@ export class RegistryClient {
   /** Whether the registry has responded before; one that never did is not retried. */
   #isReached = false;
   readonly #secrets = new Set<string>();
-  #agent: https.Agent | undefined;
+  /** By the proxy that they use; undefined for none. */
+  readonly #agents = new Map<string | undefined, https.Agent>();
 
   constructor(name: RegistryName, actions: 'pull' | 'pull,push', options: RegistryOptions = {}) {
     this.name = name;
@@ -148,7 +151,7 @@ export class RegistryClient {
   /** A registry may echo credentials. */
   #message(why: string): string {
     let text = `${this.where}: ${why}`;
-    for (const secret of this.#secrets) text = text.replaceAll(secret, '***');
+    for (const secret of this.#secrets) if (secret !== '') text = text.replaceAll(secret, '***');
     return text;
   }
 
@@ -318,42 +321,70 @@ export class RegistryClient {
     if (isPlain && this.#options.tlsVerify !== false) {
       throw this.failed(`redirects to ${url.origin}, which is not encrypted: see --tls-verify`);
     }
-    const { signal } = this.#options;
-    const length =
-      method === 'GET' || method === 'HEAD' ? {} : { 'content-length': String(body?.length ?? 0) };
+    const length = isReading(method) ? {} : { 'content-length': String(body?.length ?? 0) };
+    const proxy = proxyFor(url, process.env);
+    const via = isPlain ? proxy : undefined;
+    const forward = via === undefined ? undefined : throughProxy(via, url);
     const options = {
+      ...this.#requestOptions(),
+      ...forward,
       method,
-      headers: { 'user-agent': 'jailbuild', ...headers, ...length },
-      timeout: IDLE,
-      ...(signal === undefined ? {} : { signal }),
-      ...(isPlain ? {} : { agent: this.#tlsAgent() }),
+      headers: { 'user-agent': 'jailbuild', ...headers, ...length, ...forward?.headers },
+      ...(isPlain ? {} : { agent: this.#tlsAgent(proxy) }),
     };
+    const isSecure = (forward?.protocol ?? url.protocol) === 'https:';
     return new Promise((resolve, reject) => {
-      const request = (isPlain ? http : https).request(url, options, (answer) => {
+      const request = (isSecure ? https : http).request(url, options, (answer) => {
+        const { statusCode: status = 0, headers: sent } = answer;
+        if (via !== undefined && status === 407) {
+          answer.resume();
+          reject(new ProxyRefusal(via, url.host, status));
+          return;
+        }
         this.#isReached = true;
-        resolve({ status: answer.statusCode ?? 0, headers: answer.headers, url, body: answer });
+        resolve({ status, headers: sent, url, body: answer });
       });
       request.on('timeout', () => request.destroy(new TimeoutError()));
-      request.on('error', reject);
+      request.on('error', (error) => {
+        reject(via === undefined ? error : proxyError(via, error));
+      });
       request.end(body);
     });
   }
 
-  #tlsAgent(): https.Agent {
-    this.#agent ??= new https.Agent({
-      keepAlive: true,
-      rejectUnauthorized: this.#options.tlsVerify !== false,
-      ca: this.#authorities(),
-      ...clientCertificate(this.#certificates()),
-    });
-    return this.#agent;
+  /** Returns the options of every request, to a registry or a proxy. */
+  #requestOptions(): https.RequestOptions {
+    const { signal } = this.#options;
+    return { timeout: IDLE, ...(signal === undefined ? {} : { signal }) };
+  }
+
+  #tlsAgent(proxy: HttpProxy | undefined): https.Agent {
+    const key = proxy?.url.href;
+    let agent = this.#agents.get(key);
+    if (agent === undefined) {
+      const trust = {
+        rejectUnauthorized: this.#options.tlsVerify !== false,
+        ca: this.#authorities(),
+      };
+      const options = {
+        keepAlive: true,
+        ...trust,
+        ...clientCertificate(this.#certificates()),
+      };
+      agent =
+        proxy === undefined
+          ? new https.Agent(options)
+          : new TunnelAgent(options, proxy, { ...this.#requestOptions(), ...trust });
+      this.#agents.set(key, agent);
+    }
+    return agent;
   }
 
   /** Returns the authorities of the system, of Node, and those configured for this registry. */
   #authorities(): string[] {
     const { caFile } = this.#options;
     const { SSL_CERT_FILE, NODE_EXTRA_CA_CERTS } = process.env;
-    const system = SSL_CERT_FILE ? [SSL_CERT_FILE] : SYSTEM_AUTHORITIES;
+    const system = SSL_CERT_FILE ? [SSL_CERT_FILE] : systemAuthorities.bundles;
     const extra = NODE_EXTRA_CA_CERTS ? [NODE_EXTRA_CA_CERTS] : [];
     const found = [...system, ...extra, ...this.#certificates().filter(isAuthority)].map(
       readIfThere,
@@ -372,7 +403,7 @@ export class RegistryClient {
 
   /** Closes idle connections. */
   close(): void {
-    this.#agent?.destroy();
+    for (const agent of this.#agents.values()) agent.destroy();
   }
 
   /**

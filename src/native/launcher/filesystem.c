@@ -37,19 +37,22 @@ int open_in_root(int root, const char *path, int flags)
 	return (int)fd;
 }
 
-static int make_child(int root, int parent, const char *name, bool directory)
+/* Types and modes of a place that is missing, and of the directories above it. */
+struct place {
+	mode_t mode, above;
+};
+
+static int make_child(int root, int parent, const char *name, mode_t mode)
 {
-	/* The usual mode of /proc. */
-	mode_t mode = strcmp(name, "proc") == 0 ? 0555 : 0755;
 	struct stat before;
 	bool is_known = fstat(parent, &before) == 0;
 	int child;
-	if (directory) {
-		if (mkdirat(parent, name, mode) < 0 && errno != EEXIST)
+	if (S_ISDIR(mode)) {
+		if (mkdirat(parent, name, mode & 07777) < 0 && errno != EEXIST)
 			return -1;
 		child = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	} else {
-		child = openat(parent, name, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+		child = openat(parent, name, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode & 07777);
 	}
 	if (child >= 0)
 		note_place(root, child);
@@ -61,11 +64,11 @@ static int make_child(int root, int parent, const char *name, bool directory)
 /* The kernel's limit (path_resolution(7)). */
 enum { MOST_LINKS = 40 };
 
-static int make_place(int root, const char *path, bool directory, int links);
+static int make_place(int root, const char *path, struct place place, int links);
 
 /* Creates the target of a dangling link, inside the jail. */
 static int make_target(int root, const char *prefix, int length, const char *link, const char *rest,
-		       bool directory, int links)
+		       struct place place, int links)
 {
 	char path[2 * PATH_MAX];
 	const char *between = *rest != '\0' ? "/" : "";
@@ -74,10 +77,10 @@ static int make_target(int root, const char *prefix, int length, const char *lin
 	errno = links == MOST_LINKS ? ELOOP : ENAMETOOLONG;
 	if (links == MOST_LINKS || size >= PATH_MAX)
 		die_errno("make in the jail", prefix);
-	return make_place(root, path, directory, links + 1);
+	return make_place(root, path, place, links + 1);
 }
 
-static int make_place(int root, const char *path, bool directory, int links)
+static int make_place(int root, const char *path, struct place place, int links)
 {
 	char part[PATH_MAX], name[NAME_MAX + 1], link[PATH_MAX];
 	int fd = open_in_root(root, "/", O_PATH);
@@ -93,9 +96,9 @@ static int make_place(int root, const char *path, bool directory, int links)
 			if (length > 0) {
 				link[length] = '\0';
 				close(fd);
-				return make_target(root, path, (int)(start - path), link, next, directory, links);
+				return make_target(root, path, (int)(start - path), link, next, place, links);
 			}
-			child = make_child(root, fd, name, directory || *next != '\0');
+			child = make_child(root, fd, name, *next != '\0' ? place.above : place.mode);
 		}
 		if (child < 0)
 			die_advised("make in the jail", path,
@@ -109,7 +112,7 @@ static int make_place(int root, const char *path, bool directory, int links)
 	return fd;
 }
 
-int make_mount_point(int root, const char *path, bool directory)
+static int open_or_make(int root, const char *path, struct place place)
 {
 	int fd = open_in_root(root, path, O_PATH);
 	if (fd >= 0)
@@ -117,7 +120,26 @@ int make_mount_point(int root, const char *path, bool directory)
 	if (errno != ENOENT)
 		die_errno("open in the jail", path);
 	log_step("making %s in the jail", path);
-	return make_place(root, path, directory, 0);
+	return make_place(root, path, place, 0);
+}
+
+int make_mount_point(int root, const char *path, bool directory)
+{
+	/* The usual mode of /proc. */
+	mode_t mode = strcmp(path, "/proc") == 0 ? 0555 : 0755;
+	return open_or_make(root, path,
+			    (struct place){ directory ? S_IFDIR | mode : S_IFREG | 0644, S_IFDIR | 0755 });
+}
+
+int make_with_mode(int root, const char *path, mode_t mode)
+{
+	/* bubblewrap's rule. */
+	mode_t above = S_IFDIR | 0755;
+	if ((mode & S_IRWXG) == 0)
+		above &= ~(mode_t)S_IRWXG;
+	if ((mode & S_IRWXO) == 0)
+		above &= ~(mode_t)S_IRWXO;
+	return open_or_make(root, path, (struct place){ mode, above });
 }
 
 static void configure(int context, unsigned int command, const char *key, const char *value, const char *type)

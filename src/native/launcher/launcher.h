@@ -346,6 +346,11 @@ void restore_time(int directory, const struct stat *before);
 int open_in_root(int root, const char *path, int flags);
 /* Opens a mount point, creating missing parts in the jail, where they stay. */
 int make_mount_point(int root, const char *path, bool directory);
+/*
+ * The same for a file or directory (S_IFREG or S_IFDIR) that gets a mode if it is missing. Missing directories above it
+ * give the group or others no access where it gives them none.
+ */
+int make_with_mode(int root, const char *path, mode_t mode);
 /* Creates a file system without mounting it. Data are its comma-separated options, or NULL. */
 int make_filesystem(const char *type, unsigned int attributes, const char *data);
 /* Copies the mount tree at a path, or at the descriptor if the path is empty; returns -1 on failure. */

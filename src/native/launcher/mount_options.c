@@ -68,9 +68,11 @@ static bool take_attribute(struct mount *mount, const char *word)
 	return false;
 }
 
-/* Parses a mode. Returns false for invalid text. */
+/* Parses a mode. Returns false for invalid text, and for a second mode. */
 static bool take_mode(struct mount *mount, const char *text)
 {
+	if (mount->mode != MODE_UNSET)
+		return false;
 	long long mode = parse_number(text, 8);
 	mount->mode = (mode_t)mode;
 	return mode >= 0 && mode <= 07777;
@@ -170,6 +172,20 @@ static bool overflows(const char *word)
 	return false;
 }
 
+/* Returns whether comma-separated options contain a value of the same name. */
+static bool has_same_name(const char *data, const char *word)
+{
+	size_t length = strcspn(word, "=");
+	if (word[length] != '=')
+		return false;
+	for (; data != NULL; data = strchr(data, ',')) {
+		data += *data == ',';
+		if (strncmp(data, word, length + 1) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Separates mount options from those passed to the file system. */
 static void take_filesystem(struct mount *mount, char *words, const struct row *row, const char *value)
 {
@@ -182,6 +198,8 @@ static void take_filesystem(struct mount *mount, char *words, const struct row *
 			die("the number exceeds the maximum of the kernel", word);
 		if (*word == '\0' || take_attribute(mount, word))
 			continue;
+		if (row->parse == parse_tmpfs && has_same_name(mount->data, word))
+			die("the option of a tmpfs is given twice", word);
 		if (*data != '\0')
 			strcat(data, ",");
 		strcat(data, word);

@@ -145,7 +145,7 @@ static int make_tree(int root, const struct mount *mount)
 		if (file < 0)
 			die_errno("make a file to be mounted at", mount->target);
 		copy_data(mount->fd, file, mount->target);
-		if (fchmod(file, mount->mode != MODE_UNSET ? mount->mode : 0644) < 0)
+		if (fchmod(file, mount->mode != MODE_UNSET ? mount->mode : 0600) < 0)
 			die_errno("set the mode of", mount->target);
 	}
 	int tree = take_from_workshop(workshop);
@@ -241,13 +241,17 @@ static int open_parent(int root, const char *path, char name[NAME_MAX + 1])
 
 static void write_file(int root, const struct mount *mount)
 {
-	scoped_fd place = make_mount_point(root, mount->target, false);
+	mode_t mode = mount->mode != MODE_UNSET ? mount->mode : 0644;
+	scoped_fd place = make_with_mode(root, mount->target, S_IFREG | mode);
 	/* By descriptor, since the name may refer to another file by now. */
 	char link[32];
 	struct stat stat;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", place);
 	if (fstatat(place, "", &stat, AT_EMPTY_PATH) < 0 || !S_ISREG(stat.st_mode))
 		die("not a regular file in the jail", mount->target);
+	/* A new file may deny writing to its owner. */
+	if (mount->mode != MODE_UNSET && chmod(link, 0600) < 0)
+		die_errno("set the mode of", mount->target);
 	scoped_fd file = open(link, O_WRONLY | O_TRUNC | O_CLOEXEC);
 	if (file < 0)
 		die_errno("write in the jail", mount->target);
@@ -281,22 +285,12 @@ static void change_mode(int root, const struct mount *mount)
 
 static void make_directory(int root, const struct mount *mount)
 {
-	char name[NAME_MAX + 1];
 	mode_t mode = mount->mode != MODE_UNSET ? mount->mode : 0755;
-	scoped_fd parent = open_parent(root, mount->target, name);
-	struct stat before;
-	bool is_known = fstat(parent, &before) == 0;
-	if (mkdirat(parent, name, mode) == 0) {
-		scoped_fd made = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (made >= 0)
-			note_place(root, made);
-		if (is_known)
-			restore_time(parent, &before);
+	scoped_fd there = make_with_mode(root, mount->target, S_IFDIR | mode);
+	if (is_directory(there))
 		return;
-	}
-	scoped_fd there = errno == EEXIST ? open_in_root(root, mount->target, O_PATH | O_DIRECTORY) : -1;
-	if (there < 0)
-		die_errno("make the directory", mount->target);
+	errno = ENOTDIR;
+	die_errno("make the directory", mount->target);
 }
 
 static void put_in_root(int root, const struct mount *mount)
