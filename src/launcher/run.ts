@@ -237,7 +237,7 @@ export function printCommand(
   if (needsRunFiles(options))
     throw new JailbuildError(
       'USAGE',
-      '--print-command cannot be combined with --landlock or a seccomp profile in JSON: their files exist during a run only',
+      '--print-command cannot be combined with --landlock or a seccomp profile in JSON, whose files exist only while `run` runs: start the jail by `jailbuild run` itself',
     );
   return [locateLauncher(), ...launcherArguments(root, options, command)].map(quoted).join(' ');
 }

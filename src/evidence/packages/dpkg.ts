@@ -1,5 +1,7 @@
+import { JailbuildError } from '../../errors.js';
 import { isTrace, type Sysroot, type Trace, type TraceFailure } from '../../fs/sysroot.js';
 import { databaseNames, readIfThere } from './aliases.js';
+import { type DpkgIndex, keepIndex, keptIndex } from './kept-index.js';
 import { allOf, licenseExpression } from './license.js';
 import {
   type InstalledPackage,
@@ -10,11 +12,11 @@ import {
 import { PathIndex } from './path-index.js';
 import { dpkgRelations } from './relations.js';
 import { type Stanza, stanzas } from './stanzas.js';
+import { StatusTable } from './status-table.js';
 
 const DATABASE = '/var/lib/dpkg';
-const NEWLINE = 0x0a;
-/** As many names are searched for one by one, before a list of all is made. */
-const FEW = 4;
+/** Lists are smaller, in bytes, but those of the largest packages. */
+const USUAL_LIST = 1 << 20;
 /** States in which the files of a package exist (dpkg(1), "Package states"). */
 const PRESENT = / (installed|triggers-pending|triggers-awaited|half-configured|unpacked)$/;
 
@@ -23,34 +25,45 @@ interface Diversion {
   readonly by: string;
 }
 
+/** What a database is opened with. */
+interface Opened {
+  readonly sysroot: Sysroot;
+  /** Path of the status file, without links; undefined where there is none. */
+  readonly status: string | undefined;
+  /** Files of status.d by the names of their packages. */
+  readonly parts: ReadonlyMap<string, string>;
+  /** Changes with each installation; undefined where no index is kept. */
+  readonly state: string | undefined;
+  readonly kept: DpkgIndex | undefined;
+}
+
 /**
- * The packages of dpkg's status file and lists of files (dpkg(1), "FILES"), and of status.d, which
- * images without a package manager have. Diverted files belong to the package that they were diverted
- * for or from (dpkg-divert(1)).
+ * The packages of dpkg's status file and file lists (dpkg(1), "FILES"), and of status.d, which
+ * images without a package manager contain. Diverted files belong to the package for which or from
+ * which they were diverted (dpkg-divert(1)).
  */
 export class DpkgDatabase implements PackageDatabase {
   readonly #sysroot: Sysroot;
-  readonly #status: Buffer;
-  /** Files of status.d by the names of their packages. */
+  readonly #statusPath: string | undefined;
   readonly #parts: ReadonlyMap<string, string>;
+  readonly #state: string | undefined;
   /** By name, the native architecture's first. */
   readonly #packages = new Map<string, InstalledPackage[]>();
   readonly #listOf = new Map<InstalledPackage, string>();
-  /** Lists of files that were read. */
-  readonly #texts = new Map<string, string>();
-  /** Their lines, of those that are asked often, and how often. */
-  readonly #lines = new Map<string, ReadonlySet<string>>();
-  readonly #asked = new Map<string, number>();
-  #starts: ReadonlyMap<string, readonly number[]> | undefined;
-  #searched = 0;
+  readonly #files = new Map<InstalledPackage, readonly string[]>();
+  #lists: ReadonlySet<string> | undefined;
+  #bytes: Buffer | undefined;
+  #table: StatusTable | undefined;
   #index: PathIndex | undefined;
-  #diversions: ReadonlyMap<string, Diversion> | undefined;
-  #providers: ReadonlyMap<string, readonly string[]> | undefined;
+  #diversions: Diversions | undefined;
 
-  private constructor(sysroot: Sysroot, status: Buffer, parts: ReadonlyMap<string, string>) {
+  private constructor({ sysroot, status, parts, state, kept }: Opened) {
     this.#sysroot = sysroot;
-    this.#status = status;
+    this.#statusPath = status;
     this.#parts = parts;
+    this.#state = state;
+    this.#table = kept?.status;
+    this.#index = kept?.paths;
   }
 
   /**
@@ -60,9 +73,7 @@ export class DpkgDatabase implements PackageDatabase {
    */
   static open(sysroot: Sysroot): DpkgDatabase | string | undefined {
     const found = sysroot.trace(`${DATABASE}/status`);
-    const isThere = isTrace(found) && found.stat.type === 'file';
-    // Most of it is never looked at, and becomes no text.
-    const status = isThere ? readBytes(sysroot, found.path) : undefined;
+    const status = isTrace(found) && found.stat.type === 'file' ? found.path : undefined;
     const parts = new Map<string, string>();
     for (const part of namesIn(sysroot, `${DATABASE}/status.d`)) {
       if (part.endsWith('.md5sums')) continue;
@@ -71,15 +82,20 @@ export class DpkgDatabase implements PackageDatabase {
       if (name !== undefined) parts.set(name, part);
     }
     if (status === undefined && parts.size === 0) return undefined;
-    if (status !== undefined && isDamaged(status)) {
+    const isKept = status !== undefined && sysroot.prefix === '' && parts.size === 0;
+    const state = isKept ? stateOf(found, sysroot.trace(`${DATABASE}/info`)) : undefined;
+    const kept = state === undefined ? undefined : keptIndex(state);
+    const database = new DpkgDatabase({ sysroot, status, parts, state, kept });
+    // Of a damaged one no index is kept.
+    if (kept === undefined && status !== undefined && isDamaged(database.#status())) {
       return `${DATABASE}/status: is damaged: packages are not taken into account`;
     }
-    return new DpkgDatabase(sysroot, status ?? Buffer.alloc(0), parts);
+    return database;
   }
 
   names(): readonly string[] {
     const names = new Set(this.#parts.keys());
-    for (const name of this.#offsets().keys()) {
+    for (const name of this.#stanzas().names()) {
       if (this.#named(name).length > 0) names.add(name);
     }
     return [...names];
@@ -96,31 +112,35 @@ export class DpkgDatabase implements PackageDatabase {
   providersOf(capability: string): readonly InstalledPackage[] {
     const named = this.#named(capability);
     if (named.length > 0) return named.slice(0, 1);
-    this.#providers ??= this.#readProviders();
-    return (this.#providers.get(capability) ?? []).flatMap((name) => this.find(name) ?? []);
+    return this.#stanzas()
+      .providersOf(capability)
+      .flatMap((name) => this.find(name) ?? []);
   }
 
   filesOf(installed: InstalledPackage): readonly string[] | undefined {
+    const known = this.#files.get(installed);
+    if (known !== undefined) return known;
     const list = this.#findList(installed);
     if (list === undefined) return undefined;
-    return this.#text(list)
-      .split('\n')
-      .flatMap((listed) =>
-        !listed.startsWith('/') || listed === '/.' ? [] : this.#placeOf(listed, installed),
-      );
+    const files: string[] = [];
+    for (const listed of this.#read(list).toString('utf8').split('\n')) {
+      if (listed.startsWith('/') && listed !== '/.') files.push(this.#placeOf(listed, installed));
+    }
+    this.#files.set(installed, files);
+    return files;
   }
 
   ownersOf(paths: readonly string[]): ReadonlyMap<string, readonly InstalledPackage[]> {
     const owners = new Map<string, InstalledPackage[]>();
     if (paths.length === 0) return owners;
-    const back = new Map([...this.#diverted()].map(([from, { to }]) => [to, from]));
+    const { back } = this.#diverted();
     for (const [name, path] of databaseNames(this.#sysroot, paths)) {
       const listed = back.get(name) ?? name;
-      const candidates = this.#indexed().listsOf(listed);
-      if (candidates.length > MAX_OWNERS) continue;
-      for (const list of candidates) {
+      const lists = this.#paths().listsOf(listed);
+      if (lists.length > MAX_OWNERS) continue;
+      for (const list of lists) {
         const owner = this.#ownerBy(list);
-        if (owner === undefined || !this.#names(list, listed)) continue;
+        if (owner === undefined) continue;
         if (this.#placeOf(listed, owner) !== name) continue;
         const known = owners.get(path) ?? [];
         if (!known.includes(owner)) owners.set(path, [...known, owner]);
@@ -130,10 +150,9 @@ export class DpkgDatabase implements PackageDatabase {
   }
 
   essentials(): readonly InstalledPackage[] {
-    const names = [...this.#fields('Essential')]
-      .filter(({ value }) => value === 'yes')
-      .map(({ at }) => this.#nameAt(at));
-    return names.flatMap((name) => this.find(name) ?? []);
+    return this.#stanzas()
+      .essentials()
+      .flatMap((name) => this.find(name) ?? []);
   }
 
   detailsOf(installed: InstalledPackage): Package {
@@ -143,7 +162,7 @@ export class DpkgDatabase implements PackageDatabase {
     return license === undefined ? others : { ...others, license };
   }
 
-  /** Packages of a name, made from their stanzas when they are asked for. */
+  /** Returns the packages of a name, parsed on demand. */
   #named(name: string): readonly InstalledPackage[] {
     const known = this.#packages.get(name);
     if (known !== undefined) return known;
@@ -169,69 +188,43 @@ export class DpkgDatabase implements PackageDatabase {
 
   #stanzasOf(name: string): Stanza[] {
     const found: Stanza[] = [];
-    for (const at of this.#offsetsOf(name)) {
-      const end = this.#status.indexOf('\n\n', at);
-      const text = this.#status.toString('utf8', at, end < 0 ? this.#status.length : end);
-      const [stanza] = stanzas(text);
+    for (const { start, end } of this.#stanzas().placesOf(name)) {
+      const [stanza] = stanzas(this.#status().toString('utf8', start, end));
       if (stanza !== undefined && PRESENT.test(stanza.get('status') ?? '')) found.push(stanza);
     }
     return found;
   }
 
-  /** Where the stanzas of a name begin: a few are searched for, and more are found by a list of all. */
-  #offsetsOf(name: string): readonly number[] {
-    if (this.#starts !== undefined || this.#searched++ >= FEW)
-      return this.#offsets().get(name) ?? [];
-    const status = this.#status;
-    const line = `Package: ${name}\n`;
-    const found: number[] = [];
-    for (let at = status.indexOf(line); at >= 0; at = status.indexOf(line, at + 1)) {
-      if (at === 0 || status[at - 1] === NEWLINE) found.push(at);
+  /** The status file, most of which becomes no text. */
+  #status(): Buffer {
+    if (this.#bytes === undefined) {
+      const path = this.#statusPath;
+      this.#bytes = path === undefined ? Buffer.alloc(0) : readBytes(this.#sysroot, path);
     }
-    return found;
+    return this.#bytes;
   }
 
-  /** Where the stanzas of each name begin. */
-  #offsets(): ReadonlyMap<string, readonly number[]> {
-    if (this.#starts !== undefined) return this.#starts;
-    const starts = new Map<string, number[]>();
-    for (const { at, value } of this.#fields('Package')) {
-      const known = starts.get(value);
-      if (known === undefined) starts.set(value, [at]);
-      else known.push(at);
-    }
-    this.#starts = starts;
-    return starts;
-  }
-
-  /** Finds the lines of a field in the status file, looking at no others. */
-  *#fields(name: string): Generator<{ readonly at: number; readonly value: string }> {
-    const status = this.#status;
-    const head = `${name}: `;
-    for (let at = status.indexOf(head); at >= 0; at = status.indexOf(head, at + 1)) {
-      if (at > 0 && status[at - 1] !== NEWLINE) continue;
-      const end = status.indexOf(NEWLINE, at);
-      const value = status.toString('utf8', at + head.length, end < 0 ? status.length : end);
-      yield { at, value };
-    }
-  }
-
-  /** The name of the package in whose stanza an offset of the status file lies. */
-  #nameAt(offset: number): string {
-    const start = this.#status.lastIndexOf('Package: ', offset) + 'Package: '.length;
-    return this.#status.toString('utf8', start, this.#status.indexOf(NEWLINE, start));
+  #stanzas(): StatusTable {
+    this.#table ??= StatusTable.of(this.#status(), (field) => dpkgRelations(field).flat());
+    return this.#table;
   }
 
   #findList(installed: InstalledPackage): string | undefined {
     const { name, architecture } = installed;
     let list = this.#listOf.get(installed);
     if (list === undefined) {
-      list = [`${name}:${architecture}.list`, `${name}.list`].find((file) =>
-        isTrace(this.#sysroot.trace(`${DATABASE}/info/${file}`)),
-      );
+      list = [`${name}:${architecture}.list`, `${name}.list`].find((file) => this.#hasList(file));
       if (list !== undefined) this.#listOf.set(installed, list);
     }
     return list;
+  }
+
+  #hasList(file: string): boolean {
+    if (this.#index === undefined) {
+      return isTrace(this.#sysroot.trace(`${DATABASE}/info/${file}`));
+    }
+    this.#lists ??= new Set(this.#index.lists);
+    return this.#lists.has(file);
   }
 
   #ownerBy(list: string): InstalledPackage | undefined {
@@ -241,32 +234,10 @@ export class DpkgDatabase implements PackageDatabase {
     return name === undefined ? undefined : this.find(name);
   }
 
-  /** Where a package has a file that its list names. */
+  /** Returns where a file of a package's list really is. */
   #placeOf(listed: string, { name }: InstalledPackage): string {
-    const diverted = this.#diverted().get(listed);
+    const diverted = this.#diverted().to.get(listed);
     return diverted === undefined || diverted.by === name ? listed : diverted.to;
-  }
-
-  #names(list: string, listed: string): boolean {
-    const text = this.#text(list);
-    const asked = (this.#asked.get(list) ?? 0) + 1;
-    this.#asked.set(list, asked);
-    if (asked <= FEW) return text.startsWith(`${listed}\n`) || text.includes(`\n${listed}\n`);
-    let lines = this.#lines.get(list);
-    if (lines === undefined) {
-      lines = new Set(text.split('\n'));
-      this.#lines.set(list, lines);
-    }
-    return lines.has(listed);
-  }
-
-  #text(list: string): string {
-    let text = this.#texts.get(list);
-    if (text === undefined) {
-      text = `${this.#read(list).toString('utf8')}\n`;
-      this.#texts.set(list, text);
-    }
-    return text;
   }
 
   #read(list: string): Buffer {
@@ -278,56 +249,75 @@ export class DpkgDatabase implements PackageDatabase {
   }
 
   /** Of the host's own root it is kept for later builds: making it takes a tenth of a second. */
-  #indexed(): PathIndex {
+  #paths(): PathIndex {
     if (this.#index !== undefined) return this.#index;
-    const trace = this.#sysroot.trace(`${DATABASE}/info`);
-    const state =
-      this.#sysroot.prefix === '' && this.#parts.size === 0 ? stateOf(trace) : undefined;
-    this.#index = state === undefined ? undefined : PathIndex.kept(state);
-    if (this.#index === undefined) {
-      const names = isTrace(trace) ? this.#sysroot.list(trace) : [];
-      const lists = names.filter((name) => name.endsWith('.list'));
-      const parts = [...this.#parts.values()].map((part) => `${part}.md5sums`);
-      this.#index = PathIndex.of([...lists, ...parts], (list) => this.#read(list));
-      if (state !== undefined) this.#index.keep(state);
+    const info = this.#sysroot.trace(`${DATABASE}/info`);
+    // What the index depends on is in the status file: dpkg writes it with each change of a list.
+    const { probe } = this.#sysroot;
+    const names = isTrace(info) ? probe.names(info.path) : [];
+    const lists = names.filter((name) => name.endsWith('.list'));
+    const parts = [...this.#parts.values()].map((part) => `${part}.md5sums`);
+    const buffer = Buffer.allocUnsafe(USUAL_LIST);
+    this.#index = PathIndex.of([...lists, ...parts], (list) =>
+      list.endsWith('.list') && isTrace(info)
+        ? readQuietly(probe, `${info.path}/${list}`, buffer)
+        : this.#read(list),
+    );
+    if (this.#state !== undefined) {
+      keepIndex(this.#state, { status: this.#stanzas(), paths: this.#index });
     }
     return this.#index;
   }
 
-  #diverted(): ReadonlyMap<string, Diversion> {
+  #diverted(): Diversions {
     this.#diversions ??= readDiversions(readIfThere(this.#sysroot, `${DATABASE}/diversions`) ?? '');
     return this.#diversions;
   }
-
-  #readProviders(): ReadonlyMap<string, readonly string[]> {
-    const providers = new Map<string, string[]>();
-    for (const { at, value } of this.#fields('Provides')) {
-      const name = this.#nameAt(at);
-      for (const capability of dpkgRelations(value).flat()) {
-        providers.set(capability, [...(providers.get(capability) ?? []), name]);
-      }
-    }
-    return providers;
-  }
 }
 
-/** A status file with anything but paragraphs of packages. */
+/** Returns whether a status file contains text but no package. */
 function isDamaged(status: Buffer): boolean {
   if (status.indexOf('Package: ') === 0 || status.includes('\nPackage: ')) return false;
   return status.toString('latin1').trim() !== '';
 }
 
-/** The directory changes with each installation: a list is replaced, not written to. */
-function stateOf(info: Trace | TraceFailure): string | undefined {
-  if (!isTrace(info)) return undefined;
-  const { identity, mtimeNs } = info.stat;
-  return `${identity} ${mtimeNs}`;
+/** Both change with each installation: dpkg replaces lists and the status file, and writes to neither. */
+function stateOf(status: Trace | TraceFailure, info: Trace | TraceFailure): string | undefined {
+  if (!isTrace(status) || !isTrace(info)) return undefined;
+  const parts = [status.stat, info.stat].map(({ identity, mtimeNs, size }) => {
+    return `${identity} ${mtimeNs} ${size}`;
+  });
+  return parts.join(' ');
 }
 
 function readBytes(sysroot: Sysroot, path: string): Buffer {
   const found = sysroot.trace(path);
   if (!isTrace(found) || found.stat.type !== 'file') return Buffer.alloc(0);
-  const reader = sysroot.open(found);
+  return readAt(sysroot, found.path);
+}
+
+/**
+ * Reads a file without links on the way; empty where it is none that can be read.
+ *
+ * @param buffer is overwritten, if the file is not larger
+ */
+function readQuietly(sysroot: Sysroot, path: string, buffer: Buffer): Buffer {
+  try {
+    const reader = sysroot.openAt(path);
+    try {
+      if (reader.size > buffer.length) return reader.read(0, reader.size);
+      return buffer.subarray(0, reader.readInto(buffer, 0));
+    } finally {
+      reader.close();
+    }
+  } catch (error) {
+    if (!(error instanceof JailbuildError)) throw error;
+    return Buffer.alloc(0);
+  }
+}
+
+function readAt(sysroot: Sysroot, path: string): Buffer {
+  const reader = sysroot.openAt(path);
   try {
     return reader.read(0, reader.size);
   } finally {
@@ -341,7 +331,7 @@ function namesIn(sysroot: Sysroot, directory: string): string[] {
 }
 
 function packageOf(name: string, stanza: Stanza): InstalledPackage {
-  // `NAME`, or `NAME (VERSION)` where the version is another one (deb-control(5)).
+  // `NAME`, or `NAME (VERSION)` if the version differs (deb-control(5)).
   const [, source, sourceVersion] = /^(\S+)(?: \((\S+)\))?/.exec(stanza.get('source') ?? '') ?? [];
   const supplier = stanza.get('maintainer');
   const homepage = stanza.get('homepage');
@@ -364,8 +354,8 @@ function packageOf(name: string, stanza: Stanza): InstalledPackage {
 }
 
 /**
- * All licenses that the paragraphs of files name. Copyright files that are not in the machine-readable
- * format say nothing that could be relied on.
+ * Returns the licenses that the file paragraphs of a copyright file name; undefined if the file is
+ * not in the machine-readable format.
  */
 export function debianLicense(copyright: string): string | undefined {
   if (!/^Format(-Specification)?:/im.test(copyright.slice(0, 2000))) return undefined;
@@ -376,13 +366,19 @@ export function debianLicense(copyright: string): string | undefined {
   return allOf(licenses);
 }
 
+/** Diversions by the paths that are diverted, and these by where they are instead. */
+interface Diversions {
+  readonly to: ReadonlyMap<string, Diversion>;
+  readonly back: ReadonlyMap<string, string>;
+}
+
 /** Three lines each: the file, where it is instead, and the package that wants its place. */
-function readDiversions(text: string): Map<string, { readonly to: string; readonly by: string }> {
+function readDiversions(text: string): Diversions {
   const lines = text.split('\n');
-  const diversions = new Map<string, { to: string; by: string }>();
+  const diversions = new Map<string, Diversion>();
   for (let index = 0; index + 2 < lines.length; index += 3) {
     const [from = '', to = '', by = ''] = lines.slice(index, index + 3);
     diversions.set(from, { to, by });
   }
-  return diversions;
+  return { to: diversions, back: new Map([...diversions].map(([from, { to }]) => [to, from])) };
 }

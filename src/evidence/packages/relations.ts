@@ -1,25 +1,21 @@
 import type { Relation } from './package.js';
 
 /**
- * Reads a dpkg relationship field: relations between commas, alternatives between bars, without
+ * Parses a dpkg relationship field: relations separated by commas, alternatives by bars. Drops
  * versions, architectures and build profiles (Debian policy, 7.1).
  */
 export function dpkgRelations(field: string | undefined): Relation[] {
-  return (field ?? '')
+  if (field === undefined) return [];
+  return field
     .split(',')
     .map((relation) =>
-      relation
-        .split('|')
-        .map((alternative) =>
-          alternative
-            .replace(/[([<].*$/s, '')
-            .trim()
-            .replace(/:.*$/, ''),
-        )
-        .filter((name) => name !== ''),
+      relation.split('|').flatMap((alternative) => NAME.exec(alternative)?.[1] ?? []),
     )
     .filter(({ length }) => length > 0);
 }
+
+/** What precedes a version, an architecture or a build profile. */
+const NAME = /^\s*([^\s:([<]+)/;
 
 /** Reads capabilities of apk: words with perhaps a version behind `<`, `=`, `>` or `~`; `!` conflicts. */
 export function apkCapabilities(field: string | undefined): string[] {

@@ -1,51 +1,73 @@
 import { isTrace, type Sysroot } from '../../fs/sysroot.js';
 
-/** Where the links of alternatives are. */
+/** The directory of alternative links. */
 export const ALTERNATIVES = '/etc/alternatives';
-/** Where update-alternatives(1) keeps what it knows: Debian's place and Red Hat's. */
+/** Where update-alternatives(1) keeps its state: on Debian and on Red Hat. */
 const STATES = ['/var/lib/dpkg/alternatives', '/var/lib/alternatives'];
 
 /**
- * Returns, for a file, the links by which users know it where it is chosen among alternatives
- * (update-alternatives(1)): `/usr/bin/vim` for `/usr/bin/vim.basic`. No package has these links.
+ * Returns a function that returns the links to a file that is chosen among alternatives
+ * (update-alternatives(1)): `/usr/bin/vim` for `/usr/bin/vim.basic`. No package owns these links.
  */
 export function alternativeLinks(sysroot: Sysroot): (path: string) => readonly string[] {
   const names = new Map<string, string[]>();
   const directory = sysroot.trace(ALTERNATIVES);
   if (!isTrace(directory) || directory.stat.type !== 'directory') return () => [];
   for (const name of sysroot.list(directory)) {
-    const found = sysroot.trace(`${ALTERNATIVES}/${name}`);
-    if (!isTrace(found)) continue;
-    const target = found.links.at(-1)?.target;
-    for (const path of new Set([found.path, target ?? found.path])) {
-      names.set(path, [...(names.get(path) ?? []), name]);
-    }
+    // Following hundreds of links to their ends takes long, and few of them lead to what is asked for.
+    const link = `${directory.path}/${name}`;
+    if (sysroot.typeOf(link) !== 'symlink') continue;
+    const target = unmerged(sysroot.readlink(link));
+    names.set(target, [...(names.get(target) ?? []), name]);
   }
-  let places: ReadonlyMap<string, string> | undefined;
-  return (path) => {
-    const own = names.get(path);
-    if (own === undefined) return [];
+  const placeOf = linkPlaces(sysroot);
+  return (path) => (names.get(unmerged(path)) ?? []).flatMap((name) => placeOf(name) ?? []);
+}
+
+/** The path as it was before the merge of /usr: links and packages have either form. */
+function unmerged(path: string): string {
+  return path.replace(/^\/usr(?=\/(s?bin|lib)\/)/, '');
+}
+
+/**
+ * Returns, for the name of a link, its path. A file of the state has the name of its main link and the path of that in
+ * its second line, and then pairs of the names and paths of those that go with it.
+ */
+function linkPlaces(sysroot: Sysroot): (name: string) => string | undefined {
+  const main = (name: string) => {
+    for (const state of STATES) {
+      const [, place] = linesOf(sysroot, `${state}/${name}`);
+      if (place !== undefined) return place;
+    }
+    return undefined;
+  };
+  let others: ReadonlyMap<string, string> | undefined;
+  return (name) => {
+    const place = main(name);
+    if (place !== undefined) return place;
     // There are hundreds of files to read.
-    places ??= linkPlaces(sysroot);
-    return own.flatMap((name) => places?.get(name) ?? []);
+    others ??= otherPlaces(sysroot);
+    return others.get(name);
   };
 }
 
-/** The path of each link by its name: a line of the state, the path, then pairs of them. */
-function linkPlaces(sysroot: Sysroot): Map<string, string> {
+function otherPlaces(sysroot: Sysroot): Map<string, string> {
   const places = new Map<string, string>();
   for (const state of STATES) {
     const directory = sysroot.trace(state);
     if (!isTrace(directory) || directory.stat.type !== 'directory') continue;
     for (const name of sysroot.list(directory)) {
-      const found = sysroot.trace(`${directory.path}/${name}`);
-      if (!isTrace(found) || found.stat.type !== 'file') continue;
-      const [, main, ...lines] = sysroot.readText(found).split('\n');
-      if (main !== undefined) places.set(name, main);
+      const [, , ...lines] = linesOf(sysroot, `${directory.path}/${name}`);
       for (let at = 0; at + 1 < lines.length && lines[at] !== ''; at += 2) {
         places.set(lines[at] ?? '', lines[at + 1] ?? '');
       }
     }
   }
   return places;
+}
+
+function linesOf(sysroot: Sysroot, path: string): string[] {
+  const found = sysroot.trace(path);
+  if (!isTrace(found) || found.stat.type !== 'file') return [];
+  return sysroot.readText(found).split('\n');
 }
