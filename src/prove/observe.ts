@@ -10,9 +10,11 @@ import { type LaunchOptions, launcherArguments } from '../launcher/options.js';
 import { SignalPassing } from '../launcher/pass-signals.js';
 import { withRunFiles } from '../launcher/run-files.js';
 import { withOwnTmp } from '../launcher/tmp.js';
+import { passWords } from '../launcher/words.js';
 
-/** The descriptor that the observer gets for its report. */
+/** The descriptors that the observer gets for its report, and to read a command from that is not text. */
 const REPORT = 3;
+const WORDS = 4;
 
 /** A command's input, and what came of it. */
 export interface Captured {
@@ -54,7 +56,7 @@ export async function observeCommand(
   command: readonly string[],
   options: ObserveOptions,
 ): Promise<ObservedEnd> {
-  return observe([...observerArguments(options), '--', ...command], options);
+  return observe(observerArguments(options), command, options);
 }
 
 /**
@@ -77,7 +79,7 @@ export async function observeJail(
       '--die-with-parent',
       ...launcherArguments(root, whole, command),
     ];
-    return observe([...observerArguments(options), '--launcher', '--', ...launcher], options, '/');
+    return observe([...observerArguments(options), '--launcher'], launcher, options, '/');
   });
 }
 
@@ -91,15 +93,22 @@ function observerArguments({ mechanism, linger, allCalls }: ObserveOptions): str
 }
 
 async function observe(
-  args: readonly string[],
+  options: readonly string[],
+  command: readonly string[],
   { onUse, captured }: ObserveOptions,
   cwd?: string,
 ): Promise<ObservedEnd> {
   const signals = new SignalPassing();
   signals.start();
   try {
-    const started = execa(locateObserver(), args, {
-      stdio: [...(captured === undefined ? INHERITED : streamsOf(captured)), 'pipe'],
+    const passed = passWords(command, '--words', WORDS);
+    const first = passed.args === command ? ['--'] : [];
+    const started = execa(locateObserver(), [...options, ...first, ...passed.args], {
+      stdio: [
+        ...(captured === undefined ? INHERITED : streamsOf(captured)),
+        'pipe',
+        ...passed.stdio,
+      ],
       buffer: false,
       reject: false,
       // We must not end first, other than by being killed.
