@@ -27,14 +27,14 @@ import { describePrivileged } from '../manifest/privileged-files.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { abortSignal, callback, checkOptions, checkPath, flag } from './options.js';
 
-/** What is exported: a jail as it is, what a request needs, or what a manifest has. */
+/** The source of an export: a jail as it is, a request to resolve, or a manifest. */
 export type ExportSource =
   | { readonly jail: string }
   | { readonly request: ResolveRequest }
   | {
-      /** The manifest's file. */
+      /** The path of the manifest. */
       readonly manifest: string;
-      /** The directory that its sources are in. The default is `/`. */
+      /** The directory that contains its sources. The default is `/`. */
       readonly sysroot?: string;
     };
 
@@ -42,27 +42,33 @@ export type ExportSource =
 export interface ExportOptions {
   /** How containers made from an image start. */
   readonly image?: ImageOptions;
-  /** How files are spread over the layers of an image. The default is `single`. */
+  /** How files are distributed over the layers of an image. The default is `single`. */
   readonly layers?: LayerChoice;
-  /** The most layers of an image, 2 to 127. The default is 64. */
+  /** The maximum number of layers of an image, 2 to 127. The default is 64. */
   readonly maxLayers?: number;
-  /** Of an image's layers, gzip by default; of squashfs too; of `tar` and `cpio`, what the file's name says. */
+  /**
+   * The default is gzip for image layers and squashfs, and follows the file's name for `tar` and
+   * `cpio`.
+   */
   readonly compression?: CompressionChoice;
-  /** Whether a disk image gets a dm-verity hash tree beside it. */
+  /** Whether to write a dm-verity hash tree beside a disk image. */
   readonly verity?: boolean;
-  /** No time in what is written is later: nanoseconds since the epoch. The default is SOURCE_DATE_EPOCH. */
+  /**
+   * The latest time of any entry, in nanoseconds since the epoch; later times are reduced to it.
+   * The default is SOURCE_DATE_EPOCH.
+   */
   readonly epoch?: bigint;
-  /** Called with the number of bytes, before compression, that were written since the last call. */
+  /** Called with the number of uncompressed bytes written since the last call. */
   readonly onProgress?: (bytes: number) => void;
-  /** Ends the export; nothing of it stays. */
+  /** Ends the export and removes what it wrote. */
   readonly signal?: AbortSignal;
-  /** As `linux/arm64` or `linux/arm/v7`. The default is what the programs are made for. */
+  /** For example `linux/arm64` or `linux/arm/v7`. The default is the platform of the programs. */
   readonly platform?: string;
-  /** Export although libraries of a request or a manifest are missing. */
+  /** Export even if libraries of a request or manifest are missing. */
   readonly allowMissing?: boolean;
 }
 
-/** What was exported. */
+/** The result of an export. */
 export interface ExportedRoot extends ExportResult {
   readonly warnings: readonly string[];
 }
@@ -76,7 +82,7 @@ const IMAGE: Checks<ImageOptions> = {
   ports: (field) =>
     field.items().map((item) => item.matching(/^\d{1,5}\/(tcp|udp|sctp)$/, 'PORT/tcp or PORT/udp')),
   volumes: (field) => field.items().map(absolute),
-  stopSignal: (field) => field.matching(/^(SIG[A-Z0-9+-]+|\d{1,2})$/, 'a signal, as SIGTERM'),
+  stopSignal: (field) => field.matching(/^(SIG[A-Z0-9+-]+|\d{1,2})$/, 'a signal, such as SIGTERM'),
   labels: words,
   annotations: words,
   author: text,
@@ -117,12 +123,14 @@ const SOURCE: Checks<AnySource> = {
 };
 
 /**
- * Writes a root file system as an image or an archive, verified as a build verifies its jail, with the
- * defaults of `jailbuild export`. What is written appears whole or not at all.
+ * Writes a root file system as an image or an archive, with the defaults of `jailbuild export`, and
+ * verifies it as a build verifies its jail. Output appears complete or not at all.
  *
- * @param to where it goes: `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:REF]`,
- *   `docker://NAME[:TAG]`, `tar:FILE`, `cpio:FILE`, `squashfs:FILE`, `erofs:FILE` or `ext4:FILE[:SIZE]`
- * @throws JailbuildError USAGE, VERIFY_FAILED, NOT_EXPORTABLE, PLATFORM_UNKNOWN, WRITE_FAILED and others
+ * @param to the destination: `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`,
+ *   `docker-archive:FILE[:REF]`, `docker://NAME[:TAG]`, `tar:FILE`, `cpio:FILE`, `squashfs:FILE`,
+ *   `erofs:FILE` or `ext4:FILE[:SIZE]`
+ * @throws JailbuildError USAGE, VERIFY_FAILED, NOT_EXPORTABLE, PLATFORM_UNKNOWN, WRITE_FAILED and
+ *   others
  * @throws the reason of `signal`
  */
 export async function exportRoot(
@@ -160,9 +168,9 @@ async function readSource(value: ExportSource, allowMissing: boolean): Promise<S
   const field = new Field(value, { name: 'source', code: 'USAGE' });
   const { jail, request, manifest, sysroot } = checked<AnySource>(field, SOURCE);
   const named = [jail, request, manifest].filter((one) => one !== undefined);
-  if (named.length !== 1) field.refuse('give one of jail, request and manifest');
+  if (named.length !== 1) field.refuse('requires exactly one of jail, request and manifest');
   if (sysroot !== undefined && manifest === undefined) {
-    field.member('sysroot').refuse('goes with a manifest; a request has its own');
+    field.member('sysroot').refuse('requires manifest: for a request, set request.sysroot');
   }
   if (jail !== undefined) return jailTree(jail);
   if (request !== undefined) return requestTree(request, allowMissing);
