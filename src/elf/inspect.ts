@@ -87,7 +87,7 @@ export function inspectElf(source: ByteSource): Inspection {
     buildId: buildId(notes),
     package: tolerate(undefined, () => packageMetadata(notes, source)),
     dlopens: tolerate<DlopenNeed[]>([], () => dlopenNeeds(notes, source)),
-    problems,
+    problems: [...new Set(problems)],
   };
 }
 

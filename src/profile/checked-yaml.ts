@@ -79,7 +79,15 @@ export function checkYaml(text: string, path: string, schema: Schema, code: Erro
   const { errors } = new Validator(schema, '2020-12').validate(value);
   const index = errors.findIndex(({ keyword }) => !PASSING_ON.has(keyword));
   const fault = errors[index];
-  if (fault === undefined) return value;
+  if (fault === undefined) {
+    const withNul = nulIn(value, []);
+    if (withNul === undefined) return value;
+    refuse(
+      place(offsetOf(document, withNul, 'value')),
+      `${keyPath(withNul)} contains a NUL byte: remove it`,
+    );
+    return undefined;
+  }
   const where = steps(fault.instanceLocation);
   if (fault.keyword === 'false') {
     // The validator does not report the position of a `false` schema; its parent has it.
@@ -88,11 +96,22 @@ export function checkYaml(text: string, path: string, schema: Schema, code: Erro
     const known = Object.keys(map.properties ?? {});
     refuse(place(offsetOf(document, where, 'key')), `unknown key ${key}${suggestion(key, known)}`);
   }
-  const name = where.length === 0 ? 'the file' : keyPath(where);
   refuse(
     place(offsetOf(document, where, 'value')),
-    `${name} ${expectation(fault.keyword, schemaAt(schema, fault.keywordLocation), valueAt(value, where))}`,
+    `${keyPath(where)} ${expectation(fault.keyword, schemaAt(schema, fault.keywordLocation), valueAt(value, where))}`,
   );
+  return undefined;
+}
+
+/** Returns the keys that lead to the first text with a NUL byte, which only the content of a file can have. */
+function nulIn(value: unknown, where: readonly string[]): readonly string[] | undefined {
+  if (typeof value === 'string') return value.includes('\0') ? where : undefined;
+  if (value === null || typeof value !== 'object') return undefined;
+  for (const [key, inner] of Object.entries(value)) {
+    if (key.includes('\0')) return where;
+    const found = key === 'content' ? undefined : nulIn(inner, [...where, key]);
+    if (found !== undefined) return found;
+  }
   return undefined;
 }
 
@@ -183,6 +202,7 @@ function steps(location: string): string[] {
 
 /** Formats a position: `programs[2].name`. */
 function keyPath(where: readonly string[]): string {
+  if (where.length === 0) return 'the file';
   return where
     .map((step, index) => (/^\d+$/.test(step) ? `[${step}]` : index === 0 ? step : `.${step}`))
     .join('');

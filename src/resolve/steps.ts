@@ -28,8 +28,20 @@ export async function inTurns<T>(steps: Steps<T>, signal: AbortSignal | undefine
     const { done, value } = steps.next();
     if (done) return value;
     if (performance.now() < pause) continue;
-    await nextTurn();
-    signal.throwIfAborted();
+    await takeSignals(signal);
     pause = performance.now() + TURN;
   }
+}
+
+/**
+ * Takes the signals that came while the event loop had no turn.
+ *
+ * @throws the signal's reason
+ */
+export async function takeSignals(signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return;
+  // In the caller's own iteration of the loop, polling may be over: signals are polled before the second turn.
+  await nextTurn();
+  await nextTurn();
+  signal.throwIfAborted();
 }

@@ -5,8 +5,8 @@ import { COMMANDS } from '../cli/commands/index.js';
 import { invokeNsPage, optionsInSource } from './invoke-ns-page.js';
 import { jailbuildPage } from './jailbuild-page.js';
 
-/** The date of the last revision of the pages; equal sources give equal pages. */
-const DATE = '2026-11-25';
+/** When the words of the pages were last gone through; the same sources give the same pages. */
+const DATE = '2026-11-29';
 
 const read = (file: string): string => readFileSync(file, 'utf8');
 const { version } = packageJson;

@@ -120,9 +120,9 @@ export function jailSchema(): Json {
             },
             uid: ID,
             gid: ID,
-            home: passwdPath('Home directory'),
-            shell: passwdPath('Login shell'),
-            gecos: { ...text('Full name'), pattern: FIELD },
+            home: passwdPath('home directory'),
+            shell: passwdPath('login shell'),
+            gecos: { ...text('text on one line without a colon (full name)'), pattern: FIELD },
             groups: NAMES,
           },
         },
@@ -225,7 +225,7 @@ function passwdPath(description: string): Json {
   return {
     type: 'string',
     pattern: '^/[^:\\x00-\\x1f\\x7f]*$',
-    description: `${description}, an absolute path without a colon`,
+    description: `an absolute path without a colon (${description})`,
   };
 }
 

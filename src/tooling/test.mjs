@@ -16,7 +16,7 @@ const UNIT = [
   /^evidence\/packages\/license/,
   /^export\/(compression|cpio|tar)\./,
   /^fs\/sysroot/,
-  /^jail\/(fingerprint|interrupt|record|target|write-record|write)\./,
+  /^jail\/(fingerprint|record|target|write-record|write)\./,
   /^library\/arguments/,
   /^loader\/hostile\./,
 ];

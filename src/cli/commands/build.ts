@@ -18,7 +18,7 @@ import { type BuildArguments, buildOptions, buildPositionals } from '../options/
 import { changedPolicy } from '../options/changed.js';
 import { targetOf, withDefaults, withFileOptions } from '../options/jail-file.js';
 import { limitsOf } from '../options/limits.js';
-import { registryOptionsOf } from '../options/registry.js';
+import { refuseIdlePlatform, registryOptionsOf } from '../options/registry.js';
 import { programsOf, requestOf, type Wanted, withJailFile } from '../options/request.js';
 import { runOptions } from '../options/run.js';
 import { printsUnicode } from '../output/character-set.js';
@@ -50,7 +50,7 @@ export const buildCommand = defineCommand({
   examples: [
     ['/var/local/jail env bash ps ls top', 'Build a jail with five programs'],
     ['/srv/jail /opt/app/server --dry-run', 'Show what would be copied, and why'],
-    ['/srv/jail bash --run -- bash', 'Build, and enter'],
+    ['/srv/jail bash --run -- bash', 'Build a jail and enter it'],
   ],
   async run(given) {
     const wanted = await withJailFile(given);
@@ -77,6 +77,7 @@ function checkUsage({ args, file }: Wanted): void {
     throw new JailbuildError('USAGE', message);
   };
   targetOf(args.root, file?.name);
+  refuseIdlePlatform(args);
   const asked = [programsOf(args), args.profile ?? [], file?.programs ?? [], file?.profiles ?? []];
   const hasPrograms = asked.flat().length > 0;
   if (!hasPrograms && args.from === undefined) {

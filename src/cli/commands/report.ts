@@ -4,7 +4,7 @@ import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { prepareFile } from '../manifest-file.js';
 import { exportOptions } from '../options/export.js';
-import { imageSourceOptions } from '../options/registry.js';
+import { imageSourceOptions, refuseIdlePlatform } from '../options/registry.js';
 import { resolveOptions } from '../options/resolve.js';
 import { jsonLine } from '../output/json.js';
 import { writeOut } from '../output/output.js';
@@ -15,8 +15,7 @@ const positionals = {
   what: {
     type: 'string',
     array: true,
-    describe:
-      'Jail, other directory, manifest, jail file, image (oci:DIR, docker://NAME...) or programs',
+    describe: 'Jail, directory, manifest, jail file, image (oci:DIR, docker://NAME...) or programs',
     complete: 'file',
   },
 } as const;
@@ -33,7 +32,7 @@ const options = {
   unused: {
     type: 'string',
     requiresArg: true,
-    describe: 'Mark files that runs did not use, from a file of `prove --unused-file`',
+    describe: 'Mark unused files, as listed by `prove --unused-file`',
     placeholder: 'FILE',
     complete: 'file',
   },
@@ -43,7 +42,7 @@ const options = {
   ...resolveOptions,
   'allow-missing': {
     type: 'boolean',
-    describe: 'Succeed although libraries cannot be found',
+    describe: 'Exit with status 0 even if libraries are missing',
   },
   ...imageSourceOptions,
   json: { type: 'boolean', describe: 'Print one JSON result' },
@@ -63,13 +62,14 @@ export const reportCommand = defineCommand({
   options,
   examples: [
     ['report /var/local/jail -o jail.html', 'Show what a jail contains'],
-    ['report bash ls', 'Show what programs would bring'],
+    ['report bash ls', 'Show what programs need'],
     ['report docker://docker.io/library/nginx', 'Show what an image contains'],
   ],
   async run(args) {
     const { what = [] } = args;
     if (what.length === 0)
       throw new JailbuildError('USAGE', 'name a jail, a manifest, an image or programs');
+    refuseIdlePlatform(args, what);
     const file = args.output ?? 'report.html';
     const { readOperand } = await import('./operand-source.js');
     const { contentsOf } = await import('../../report/contents.js');

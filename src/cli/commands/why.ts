@@ -6,7 +6,7 @@ import type { Entry, Manifest } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
-import { imageSourceOptions, registryOptionsOf } from '../options/registry.js';
+import { imageSourceOptions, refuseIdlePlatform, registryOptionsOf } from '../options/registry.js';
 import { resolveChoices, resolveOptions } from '../options/resolve.js';
 import { jsonLine } from '../output/json.js';
 import { writeOut } from '../output/output.js';
@@ -56,6 +56,7 @@ export const whyCommand = defineCommand({
     ['why top libsystemd.so.0', 'Tell why a program needs one'],
   ],
   async run(args) {
+    refuseIdlePlatform(args);
     const { manifest, request } = await sourceOf(args.from, args);
     const { entriesNamed, reasonChains } = await import('../../manifest/reason-chains.js');
     const entries = entriesNamed(manifest, args.path);
