@@ -95,7 +95,7 @@ export async function preparePart(
       onWork,
     },
   );
-  for (const warning of documented.warnings) tellWarning(warning);
+  for (const warning of documented.warnings) reportWarning(warning);
   const { attachmentsOf, sbomText } = documented;
   return { tree: documented.tree, options: { ...options, attachmentsOf }, ...part, sbomText };
 }
