@@ -71,7 +71,7 @@ export class PlacedIncludes {
         if (isTrace(trace)) programs.addRunnable(trace);
       } else if (entry?.stat.type === 'socket') {
         files.remove([at]);
-        warnings.push(`${entry.source}: is a socket, left out`);
+        warnings.push(`${entry.source}: is a socket: left out`);
       } else if (entry?.stat.type === 'symlink') {
         const trace = sysroot.trace(at);
         if (isTrace(trace)) files.add(trace, reason);
