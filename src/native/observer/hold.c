@@ -125,12 +125,9 @@ static void hold(struct process *process)
 {
 	cpu_set_t its;
 
-	if (held_count == 0 && !choose_processor(process->id)) {
-		is_off = true;
-		return;
-	}
-	/* It has processors of its own, or rights of its own. */
-	if (sched_getaffinity(process->id, sizeof(its), &its) < 0 || !CPU_EQUAL(&its, &all) ||
+	/* The process may have processors of its own, or rights of its own. */
+	if ((held_count == 0 && !choose_processor(process->id)) ||
+	    sched_getaffinity(process->id, sizeof(its), &its) < 0 || !CPU_EQUAL(&its, &all) ||
 	    sched_setaffinity(process->id, sizeof(one), &one) < 0) {
 		process->is_unheld = true;
 		return;
