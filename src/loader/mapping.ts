@@ -6,7 +6,7 @@ import type { Alternative } from './cpu.js';
 import { type LoadedObject, loadedObject } from './loaded-object.js';
 import type { LibrarySearch } from './search.js';
 import { type Found, isFound, type NotFound } from './search-result.js';
-import { checkVersions } from './version-check.js';
+import { checkVersions, type VersionReport } from './version-check.js';
 
 /** One name that an object needs, and the object it resolves to. */
 export interface Edge {
@@ -109,6 +109,12 @@ export class Mapping {
     return result;
   }
 
+  /** Returns whether objects of the process define all versions that another one needs, as nearly always. */
+  meets(object: LoadedObject): boolean {
+    const { missing, warnings } = this.#compareVersions(object);
+    return missing.length === 0 && warnings.length === 0;
+  }
+
   get #isGlibc(): boolean {
     return this.#search.flavor.kind === 'glibc';
   }
@@ -142,15 +148,19 @@ export class Mapping {
     for (const object of this.objects) {
       if (this.#checked.has(object)) continue;
       this.#checked.add(object);
-      const { missing, warnings } = checkVersions(
-        object,
-        (name) => this.#names.get(name),
-        (name) => this.missing.some((library) => library.name === name),
-        this.#search.flavor.stopsAtUnversioned,
-      );
+      const { missing, warnings } = this.#compareVersions(object);
       this.missing.push(...missing);
       this.warnings.push(...warnings);
     }
+  }
+
+  #compareVersions(object: LoadedObject): VersionReport {
+    return checkVersions(
+      object,
+      (name) => this.#names.get(name),
+      (name) => this.missing.some((library) => library.name === name),
+      this.#search.flavor.stopsAtUnversioned,
+    );
   }
 
   /**

@@ -30,6 +30,7 @@ export class ObjectTable {
   /** Whether files begin with the magic number, known even for files that were not parsed. */
   readonly #isElf = new Map<string, boolean>();
   readonly #readAhead = new ReadAhead();
+  readonly #magic = Buffer.alloc(MAGIC_SIZE);
   readonly #known: (found: Trace) => KnownObject | undefined;
   readonly #alsoRead: (source: ByteSource, elf: ElfFile, found: Trace) => void;
 
@@ -61,13 +62,12 @@ export class ObjectTable {
   /** Returns whether a file begins with the ELF magic number; false if it cannot be read. */
   isElf(found: Trace): boolean {
     const { identity, size } = found.stat;
-    if (size < MAGIC_SIZE) return false;
     let known = this.#isElf.get(identity);
     if (known === undefined) {
       const looked = this.#byIdentity.get(identity);
-      known =
-        looked !== undefined ? looked.identification !== undefined : this.#known(found)?.isElf;
-      known ??= this.#readMagic(found);
+      if (size < MAGIC_SIZE) known = false;
+      else if (looked !== undefined) known = looked.identification !== undefined;
+      else known = this.#known(found)?.isElf ?? this.#readMagic(found);
       this.#isElf.set(identity, known);
     }
     return known;
@@ -75,12 +75,7 @@ export class ObjectTable {
 
   #readMagic(found: Trace): boolean {
     try {
-      const reader = this.sysroot.open(found);
-      try {
-        return isElf(reader.read(0, MAGIC_SIZE));
-      } finally {
-        reader.close();
-      }
+      return isElf(this.sysroot.readStart(found, this.#magic));
     } catch (error) {
       if (error instanceof JailbuildError && error.code === 'NOT_READABLE') return false;
       throw error;

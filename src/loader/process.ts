@@ -37,6 +37,8 @@ export interface ProcessImage {
    * its dependencies to `loaded`, `edges`, `variants` and `missing`.
    */
   open(name: string, by: LoadedObject): Edge | NotFound;
+  /** Returns whether the process defines all versions that another object needs, without a warning. */
+  meets(object: LoadedObject): boolean;
 }
 
 /**
@@ -101,6 +103,10 @@ class Image implements ProcessImage {
     if (isEdge(result)) this.#isNew(edgeKey(result));
     this.#collect();
     return result;
+  }
+
+  meets(object: LoadedObject): boolean {
+    return [this.#baseline, ...this.#others.values()].every((mapping) => mapping.meets(object));
   }
 
   #collect(): void {

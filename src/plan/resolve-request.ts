@@ -1,4 +1,5 @@
 import type { ShellSyntax } from '../evidence/shell/syntax.js';
+import type { Survey } from '../fs/survey.js';
 import { Sysroot } from '../fs/sysroot.js';
 import type { RegistryAccess } from '../image/registry/client.js';
 import type { Manifest } from '../manifest/manifest.js';
@@ -21,7 +22,16 @@ export interface RequestContext extends Pick<ResolveContext, 'goesOn'> {
   readonly isAdvised?: boolean;
   /** How a sysroot of a registry is read. */
   readonly registry?: RegistryAccess;
+  readonly survey?: SurveyTrees | undefined;
 }
+
+/**
+ * Inspects all files below directories of a root at once.
+ *
+ * @param prefix the root's real path, '' for `/`
+ * @returns undefined if each file is better inspected when it is needed
+ */
+export type SurveyTrees = (prefix: string, trees: readonly string[]) => Promise<Survey | undefined>;
 
 /**
  * Resolves a request with everything that its profiles, users, includes and excludes add. All
@@ -31,12 +41,14 @@ export interface RequestContext extends Pick<ResolveContext, 'goesOn'> {
  */
 export async function resolveRequest(
   asked: ResolveRequest,
-  { goesOn = false, isAdvised = true, registry }: RequestContext = {},
+  { goesOn = false, isAdvised = true, registry, survey }: RequestContext = {},
 ): Promise<Closure> {
   const request = await openSysroot(asked, registry);
   const sysroot = new Sysroot(request.sysroot);
   const { bring, warnings } = await loadPackages(request, sysroot);
   const additions = await loadAdditions(request);
+  const trees = survey === undefined ? undefined : additions?.trees?.(sysroot);
+  if (trees !== undefined) sysroot.useSurvey(await survey?.(sysroot.prefix, trees));
   const advise = isAdvised ? await loadAdviser(sysroot) : undefined;
   const context = { sysroot, additions, packages: bring, advise, goesOn };
   const begun = atOnce(Resolving.begin(request, context));

@@ -1,6 +1,6 @@
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
 import type { Observed, Sysroot } from '../fs/sysroot.js';
-import type { Manifest, MissingLibrary, Reason } from '../manifest/manifest.js';
+import type { Entry, Manifest, MissingLibrary, Reason } from '../manifest/manifest.js';
 import { describeMissing, missingId } from '../manifest/missing.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { STANDARD_PATH } from '../manifest/standard-path.js';
@@ -80,13 +80,12 @@ export function* verifyInSteps(
  * @param isCopy returns whether the root has an unchanged copy of the file at a path of the plan
  */
 export function originalsOf(closure: Closure, isCopy: (path: string) => boolean): Originals {
-  const identities = new Map(
-    closure.files
-      .filter(({ path, isMade }) => !isMade && isCopy(path))
-      .map(({ path, stat }) => [path, stat.identity]),
-  );
+  const identities = new Map<string, string>();
+  for (const { path, stat, isMade } of closure.files) {
+    if (!isMade) identities.set(path, stat.identity);
+  }
   return (path) => {
-    const identity = identities.get(path);
+    const identity = isCopy(path) ? identities.get(path) : undefined;
     return identity === undefined ? undefined : closure.read(identity);
   };
 }
@@ -116,9 +115,7 @@ function stepsInRoot(
   programs: readonly string[],
   { searchPath, originals }: Omit<VerifyOptions, 'where'>,
 ): Steps<Closure> {
-  const runnable = manifest.entries
-    .filter(({ type, reasons }) => type === 'file' && reasons.some(isData))
-    .map(({ path }) => path);
+  const runnable = manifest.entries.filter((entry) => mayRun(entry, originals)).map(pathOf);
   const { libraryPath, dlopen, nss } = manifest.request;
   const request: ResolveRequest = {
     programs,
@@ -146,7 +143,8 @@ interface OtherPick {
  * the host, on some processor. Files outside the plan are the choice of the jail's owner.
  */
 function otherPick(closure: Closure, manifest: Manifest): OtherPick | undefined {
-  const planned = new Map(manifest.entries.map(({ path, reasons }) => [path, reasons]));
+  const found = new Map(closure.files.map(({ path, reasons }) => [path, reasons]));
+  const planned = new Set(manifest.entries.map(pathOf).filter((path) => found.has(path)));
   const picks = new Map<string, Set<string>>();
   const needKey = ({ by, name }: { by: string; name: string }) => `${by}\0${name}`;
   for (const { path, reasons } of manifest.entries) {
@@ -157,7 +155,6 @@ function otherPick(closure: Closure, manifest: Manifest): OtherPick | undefined 
       else known.add(path);
     }
   }
-  const found = new Map(closure.files.map(({ path, reasons }) => [path, reasons]));
   for (const { path, reasons } of closure.files) {
     for (const reason of reasons) {
       if (reason.kind !== 'needed' || !planned.has(path)) continue;
@@ -168,7 +165,7 @@ function otherPick(closure: Closure, manifest: Manifest): OtherPick | undefined 
       return { path, problem };
     }
   }
-  for (const [path, reasons] of planned) {
+  for (const { path, reasons } of manifest.entries) {
     const variant = reasons.find((reason) => reason.kind === 'hwcaps');
     if (variant === undefined || found.get(path)?.some(({ kind }) => kind === 'hwcaps')) continue;
     if (!found.has(variant.of)) continue;
@@ -197,6 +194,19 @@ const DATA: ReadonlySet<Reason['kind']> = new Set([
   'command',
   'sourced',
 ]);
+
+/**
+ * Returns whether a file that came along as data may be a module that some program opens, or a script. A copy
+ * of a file that is known to be neither needs no look: its mode is as planned.
+ */
+function mayRun({ type, path, mode, reasons }: Entry, originals: Originals | undefined): boolean {
+  if (type !== 'file' || !reasons.some(isData)) return false;
+  return originals?.(path)?.isElf !== false || (Number.parseInt(mode, 8) & 0o111) !== 0;
+}
+
+function pathOf({ path }: Entry): string {
+  return path;
+}
 
 /** Data files may be modules that some program opens. */
 function isData({ kind }: Reason): boolean {

@@ -10,9 +10,12 @@ import { type LaunchOptions, launcherArguments } from '../launcher/options.js';
 import { SignalPassing } from '../launcher/pass-signals.js';
 import { withRunFiles } from '../launcher/run-files.js';
 import { withOwnTmp } from '../launcher/tmp.js';
+import { passWords } from '../launcher/words.js';
 
 /** The file descriptor of the observer's report. */
 const REPORT = 3;
+/** The file descriptor from which the observer reads a command that is not text. */
+const WORDS = 4;
 
 /** A command's input, output and limits. */
 export interface Captured {
@@ -60,7 +63,7 @@ export async function observeCommand(
   command: readonly string[],
   options: ObserveOptions,
 ): Promise<ObservedEnd> {
-  return observe([...observerArguments(options), '--', ...command], options);
+  return observe(observerArguments(options), command, options);
 }
 
 /**
@@ -84,7 +87,7 @@ export async function observeJail(
       '--die-with-parent',
       ...launcherArguments(root, whole, command),
     ];
-    return observe([...observerArguments(options), '--launcher', '--', ...launcher], options, '/');
+    return observe([...observerArguments(options), '--launcher'], launcher, options, '/');
   });
 }
 
@@ -98,15 +101,22 @@ function observerArguments({ mechanism, linger, allCalls }: ObserveOptions): str
 }
 
 async function observe(
-  args: readonly string[],
+  options: readonly string[],
+  command: readonly string[],
   { onUse, captured }: ObserveOptions,
   cwd?: string,
 ): Promise<ObservedEnd> {
   const signals = new SignalPassing();
   signals.start();
   try {
-    const started = execa(locateObserver(), args, {
-      stdio: [...(captured === undefined ? INHERITED : streamsOf(captured)), 'pipe'],
+    const passed = passWords(command, '--words', WORDS);
+    const first = passed.args === command ? ['--'] : [];
+    const started = execa(locateObserver(), [...options, ...first, ...passed.args], {
+      stdio: [
+        ...(captured === undefined ? INHERITED : streamsOf(captured)),
+        'pipe',
+        ...passed.stdio,
+      ],
       buffer: false,
       reject: false,
       // The observer must outlive this process unless this process is killed.

@@ -11,6 +11,7 @@ import type { ProofSpec } from '../manifest/proof-spec.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { openSysroot } from '../plan/open-sysroot.js';
 import { findRemedies, type Remedy } from './cures.js';
+import { runnableCommand } from './emulator.js';
 import {
   type AddOptions,
   type Expectation,
@@ -35,6 +36,8 @@ export interface ProofOptions {
   readonly launchIn: (root: string) => LaunchOptions;
   /** Called after each proof. */
   readonly onProof?: (result: ProofResult) => void;
+  /** Returns a command as it is run in a jail at this path. The default is as it is. */
+  readonly commandIn?: typeof runnableCommand;
 }
 
 /** Default time limit of a proof, in seconds. */
@@ -49,13 +52,14 @@ const USUAL_TIMEOUT = 60;
 export async function runProofs(
   root: string,
   sysroot: string | undefined,
-  { proofs, launchIn, onProof }: ProofOptions,
+  { proofs, launchIn, onProof, commandIn = (_, __, command) => command }: ProofOptions,
 ): Promise<readonly ProofResult[]> {
   const results: ProofResult[] = [];
   for (const proof of proofs) {
     const { name, command } = proof;
-    const options = { launch: launchIn(root), expect: expectationOf(proof) };
-    const run = await proveOnce(root, sysroot, command, options);
+    const launch = launchIn(root);
+    const options = { launch, expect: expectationOf(proof) };
+    const run = await proveOnce(root, sysroot, commandIn(root, launch, command), options);
     const remedies = run.passes ? [] : await findRemedies(run.lacks, new Sysroot(sysroot), []);
     const result = { ...run, name, remedies };
     results.push(result);
@@ -135,7 +139,9 @@ export async function proveRequest(
     const { allowMissing = false } = options;
     const build = { allowMissing, noSync: true, insecureParents: true };
     await runBuild({ origin: { kind: 'request', request }, target: root, options: build });
-    refuseFailed(await runProofs(root, request.sysroot, options));
+    refuseFailed(
+      await runProofs(root, request.sysroot, { ...options, commandIn: runnableCommand }),
+    );
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

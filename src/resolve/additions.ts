@@ -37,6 +37,8 @@ export interface Additions {
   readonly request: ResolveRequest;
   /** Whether it may place files over the sources: made files, or files at another path. */
   readonly places?: boolean;
+  /** Returns the paths of directories that the request includes with all that is below them. */
+  trees?(sources: Sysroot): readonly string[];
   /** Variables that the profiles set, by name. */
   readonly environment?: Readonly<Record<string, string>>;
   /**

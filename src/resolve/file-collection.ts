@@ -5,6 +5,9 @@ import type { OverlayView } from '../fs/overlay-view.js';
 import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
 import type { Reason } from '../manifest/manifest.js';
 
+/** The number of reasons from which on they are looked up. */
+const MANY = 8;
+
 /** A path that the jail must have, and the reasons. */
 export interface CollectedFile {
   readonly path: string;
@@ -55,7 +58,8 @@ export class FileCollection {
   readonly #sysroot: Sysroot;
   readonly #placement: Placement | undefined;
   readonly #files = new Map<string, CollectedFile>();
-  readonly #reasonsSeen = new Set<string>();
+  /** The reasons of files with many, by path. */
+  readonly #reasonsSeen = new Map<string, Set<string>>();
 
   /**
    * @param sysroot the root for look-ups
@@ -77,10 +81,19 @@ export class FileCollection {
 
   /** Returns the paths of the regular files with a reason of these kinds. */
   withReason(...kinds: readonly Reason['kind'][]): string[] {
-    const files = [...this.#files.values()].filter(({ stat }) => stat.type === 'file');
-    return files
-      .filter(({ path }) => this.reasonsOf(path).some(({ kind }) => kinds.includes(kind)))
-      .map(({ path }) => path);
+    const paths: string[] = [];
+    for (const file of this.#files.values()) {
+      if (file.stat.type === 'file' && this.#isThereFor(file, kinds)) paths.push(file.path);
+    }
+    return paths;
+  }
+
+  #isThereFor({ reasons }: CollectedFile, kinds: readonly Reason['kind'][]): boolean {
+    return reasons.some((reason) => {
+      if (kinds.includes(reason.kind)) return true;
+      const link = reason.kind === 'link-target' ? this.#files.get(reason.of) : undefined;
+      return link !== undefined && this.#isThereFor(link, kinds);
+    });
   }
 
   /** Returns the content of a file that is made. */
@@ -176,7 +189,7 @@ export class FileCollection {
   #copyTo(source: string, path: string, reason: Reason, paths: string[]): void {
     const sources = this.#placement?.sources ?? this.#sysroot;
     const stat = sources.statOf(source);
-    this.#reasonsSeen.add(reasonKey(path, reason));
+    this.#reasonsSeen.delete(path);
     this.#files.set(path, {
       path,
       order: this.#files.size,
@@ -242,10 +255,24 @@ export class FileCollection {
 
   /** Adds a reason to an entry, once. */
   addReason(path: string, reason: Reason): void {
-    const key = reasonKey(path, reason);
-    if (this.#reasonsSeen.has(key)) return;
-    this.#reasonsSeen.add(key);
-    this.#files.get(path)?.reasons.push(reason);
+    const reasons = this.#files.get(path)?.reasons;
+    if (reasons !== undefined && this.#isNew(path, reason, reasons)) reasons.push(reason);
+  }
+
+  /** Nearly all files have one reason, the C library one for each program. */
+  #isNew(path: string, reason: Reason, reasons: readonly Reason[]): boolean {
+    const key = reasonKey(reason);
+    if (reasons.length < MANY) {
+      return !reasons.some((known) => known === reason || reasonKey(known) === key);
+    }
+    let keys = this.#reasonsSeen.get(path);
+    if (keys === undefined) {
+      keys = new Set(reasons.map(reasonKey));
+      this.#reasonsSeen.set(path, keys);
+    }
+    if (keys.has(key)) return false;
+    keys.add(key);
+    return true;
   }
 
   /** Returns the reasons of an entry; for the target of a link, also the reasons of the link. */
@@ -257,7 +284,10 @@ export class FileCollection {
 
   /** Removes entries, as if they had never been found. */
   remove(paths: Iterable<string>): void {
-    for (const path of paths) this.#files.delete(path);
+    for (const path of paths) {
+      this.#files.delete(path);
+      this.#reasonsSeen.delete(path);
+    }
   }
 
   /**
@@ -285,7 +315,6 @@ export class FileCollection {
       this.addReason(path, reason);
       return;
     }
-    this.#reasonsSeen.add(reasonKey(path, reason));
     const stat = this.#sysroot.statOf(path);
     this.#files.set(path, {
       path,
@@ -303,6 +332,6 @@ export class FileCollection {
   }
 }
 
-function reasonKey(path: string, reason: Reason): string {
-  return `${path}\0${Object.values(reason).join('\0')}`;
+function reasonKey(reason: Reason): string {
+  return Object.values(reason).join('\0');
 }

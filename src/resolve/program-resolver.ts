@@ -20,6 +20,7 @@ import { Hints } from './advice/hints.js';
 import type { FileCollection } from './file-collection.js';
 import type { FoundProgram } from './find-program.js';
 import { executableAt, InterpreterError } from './interpreter.js';
+import { AlikePrograms, mayBeAlike } from './process/alike-programs.js';
 import { openNotedLibraries } from './process/dlopen-notes.js';
 import { openLibcLibraries } from './process/libc-libraries.js';
 import {
@@ -31,7 +32,7 @@ import {
 } from './process/module-contexts.js';
 import { NameService } from './process/name-service.js';
 import { PRELOAD, preloadNames } from './process/preload.js';
-import { CollectedEdges, RunningProcess } from './process/running-process.js';
+import { CollectedEdges, collectEdge, RunningProcess } from './process/running-process.js';
 import { GLIBC_SONAME, type ObjectFacts, RuntimeFacts } from './process/runtime-facts.js';
 import { ScriptResolver, type ShellScript } from './scripts/script-resolver.js';
 import { atOnce, type Steps } from './steps.js';
@@ -109,7 +110,8 @@ export class ProgramResolver {
   /** Whether the files being added may never be opened. */
   #isOptional = false;
   /** Programs with mapped processes, which may open modules. */
-  readonly #programs: (MappedProgram & { readonly process: RunningProcess })[] = [];
+  readonly #programs: (MappedProgram & { readonly run: () => RunningProcess })[] = [];
+  readonly #alike = new AlikePrograms();
   /** Modules to add once all programs are known. */
   readonly #modules: (Module & { readonly isOptional: boolean })[] = [];
   /** The missing libraries that modules need. */
@@ -118,7 +120,7 @@ export class ProgramResolver {
   readonly #sonames = new Set<string>();
   /** Objects of processes, already recorded. */
   readonly #noted = new Set<Trace>();
-  readonly #preloaded = new Set<RunningProcess>();
+  readonly #preloaded = new Set<LoadedObject>();
   readonly #hints = new Hints();
   readonly #loaderWarnings = new Set<string>();
   readonly #facts: RuntimeFacts;
@@ -358,10 +360,35 @@ export class ProgramResolver {
     const { flavor, search } = this.#searchFor(elf, interpreter);
     if (flavor.kind === 'glibc') this.anyUsesLdSoCache = true;
     else if (interpreter !== undefined) this.#addMuslPath(flavor, interpreter);
-    const process = this.#run(mapProcess(program, interpreter, search), flavor, (library) =>
-      this.#missByProgram(library),
-    );
-    this.#programs.push({ program, interpreter, search, process });
+    const isPlain = flavor.kind === 'glibc' && this.#isPlain(program);
+    const edges = isPlain ? this.#alike.edgesOf(program, search) : undefined;
+    let process: RunningProcess | undefined;
+    const run = (): RunningProcess => {
+      if (process !== undefined) return process;
+      const image = mapProcess(program, interpreter, search);
+      if (isPlain) this.#alike.add(program, search, image);
+      process = this.#run(image, flavor, (library) => this.#missByProgram(library));
+      return process;
+    };
+    if (edges === undefined) run();
+    else this.#addAlike(program, edges);
+    this.#programs.push({ program, interpreter, search, run });
+  }
+
+  /** Returns whether others may have a process like a program's own. */
+  #isPlain(program: LoadedObject): boolean {
+    const { libraryPath = [] } = this.#request;
+    return libraryPath.length === 0 && mayBeAlike(program, this.#facts.of(program));
+  }
+
+  /** Adds a program of which all but the program itself was added with another. */
+  #addAlike(program: LoadedObject, edges: readonly Edge[]): void {
+    const collected = this.#collected.glibc;
+    const onLookup = (edge: Edge) => this.#noteLookup(edge);
+    for (const edge of edges) collectEdge(edge, { files: this.#files, collected, onLookup });
+    this.#noted.add(program.trace);
+    this.#noteSoname(program.trace, program.elf);
+    this.#noteFacts(program);
   }
 
   #run(
@@ -435,9 +462,10 @@ export class ProgramResolver {
     const trace = this.#files.has(PRELOAD) ? this.#sysroot.trace(PRELOAD) : undefined;
     if (trace === undefined || !isTrace(trace) || trace.stat.type !== 'file') return;
     const names = preloadNames(this.#sysroot.readText(trace));
-    for (const { program, search, process } of this.#programs) {
-      if (search.flavor.kind !== 'glibc' || this.#preloaded.has(process)) continue;
-      this.#preloaded.add(process);
+    for (const { program, search, run } of this.#programs) {
+      if (search.flavor.kind !== 'glibc' || this.#preloaded.has(program)) continue;
+      this.#preloaded.add(program);
+      const process = run();
       for (const name of names) {
         const isThere = process.opens(name, program, ({ rule }) => ({
           kind: 'needed',
@@ -470,8 +498,7 @@ export class ProgramResolver {
     const libc = process.find(GLIBC_SONAME);
     for (const object of process.loaded) {
       this.#noteLibrary(process, object);
-      const { imports, dlopens } = this.#facts.of(object);
-      this.#hints.note(object, imports, dlopens.length > 0);
+      const { imports, dlopens } = this.#noteFacts(object);
       for (const library of openNotedLibraries(process, object, dlopens, dlopen)) {
         this.#miss(library);
       }
@@ -483,6 +510,12 @@ export class ProgramResolver {
         this.#nameService.open(process, libc, object, imports);
       }
     }
+  }
+
+  #noteFacts(object: LoadedObject): ObjectFacts {
+    const facts = this.#facts.of(object);
+    this.#hints.note(object, facts.imports, facts.dlopens.length > 0);
+    return facts;
   }
 
   #given() {

@@ -5,6 +5,7 @@ import { isTrace, type Sysroot } from '../../fs/sysroot.js';
 import { licenseExpression } from './license.js';
 import { LoadedDatabase, type PackageRecord } from './loaded-database.js';
 import type { Package, Relation } from './package.js';
+import { loadSqlite } from './sqlite.js';
 
 const DIRECTORIES = ['/usr/lib/sysimage/rpm', '/var/lib/rpm'];
 const DATABASE = 'rpmdb.sqlite';
@@ -73,7 +74,7 @@ async function readHeaders(database: string): Promise<Buffer[]> {
   try {
     const copy = path.join(scratch, DATABASE);
     copyDatabase(database, copy);
-    const { default: sqlite } = await import('node-sqlite3-wasm');
+    const sqlite = loadSqlite();
     const opened = new sqlite.Database(copy);
     try {
       // WebAssembly has no shared memory for coordination with other processes.
@@ -108,7 +109,7 @@ export async function reduceRpmDatabase(
   try {
     const [copy, made] = [path.join(scratch, DATABASE), path.join(scratch, 'reduced.sqlite')];
     copyDatabase(sysroot.realPath(found.path), copy);
-    const { default: sqlite } = await import('node-sqlite3-wasm');
+    const sqlite = loadSqlite();
     const source = new sqlite.Database(copy);
     const target = new sqlite.Database(made);
     try {

@@ -1,8 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import type * as TreeSitter from 'web-tree-sitter';
+import { packagedFile } from '../packaged-file.js';
 
 /** A node of a script's syntax tree; types are those of tree-sitter-bash (grammar.js). */
 export interface ShellNode {
@@ -46,7 +46,9 @@ export function loadShellSyntax(): Promise<ShellSyntax> {
 
 async function load(): Promise<ShellSyntax> {
   const require = createRequire(import.meta.url);
-  const parser = await loadParser(require(partOf('web-tree-sitter.cjs')) as typeof TreeSitter);
+  const parser = await loadParser(
+    require(packagedFile(DIRECTORY, 'web-tree-sitter.cjs')) as typeof TreeSitter,
+  );
   return {
     parse(text) {
       setOptimiser(false);
@@ -62,8 +64,12 @@ async function load(): Promise<ShellSyntax> {
 async function loadParser({ Parser, Language }: typeof TreeSitter): Promise<TreeSitter.Parser> {
   setOptimiser(false);
   try {
-    await Parser.init({ wasmBinary: readFileSync(partOf('web-tree-sitter.wasm')) });
-    const language = await Language.load(readFileSync(partOf('tree-sitter-bash.wasm')));
+    await Parser.init({
+      wasmBinary: readFileSync(packagedFile(DIRECTORY, 'web-tree-sitter.wasm')),
+    });
+    const language = await Language.load(
+      readFileSync(packagedFile(DIRECTORY, 'tree-sitter-bash.wasm')),
+    );
     return new Parser().setLanguage(language);
   } finally {
     setOptimiser(true);
@@ -126,15 +132,6 @@ function partsOf(text: string): Part[] {
     start = end;
   }
   return start < text.length ? [...parts, { text: text.slice(start), start, line }] : parts;
-}
-
-/** Returns the path of a part: beside the bundles, or in the project's dist for the sources. */
-function partOf(name: string): string {
-  const places = [`./${DIRECTORY}/${name}`, `../../../dist/${DIRECTORY}/${name}`];
-  const files = places.map((place) => fileURLToPath(new URL(place, import.meta.url)));
-  const found = files.find((file) => existsSync(file));
-  if (found !== undefined) return found;
-  throw new Error(`${files[0]} is missing`);
 }
 
 /** Copies the tree without recursion, since scripts may nest as deep as they are long. */

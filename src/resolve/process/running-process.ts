@@ -46,12 +46,28 @@ export class CollectedEdges {
   }
 }
 
+/** Where the look-ups of processes go. */
+export interface Collecting {
+  readonly files: FileCollection;
+  /** What processes of the same loader have added to the files. */
+  readonly collected: CollectedEdges;
+  readonly onLookup: ProcessWatcher['onLookup'];
+}
+
+/** Adds a look-up of a needed library, unless it was added before. */
+export function collectEdge(edge: Edge, { files, collected, onLookup }: Collecting): void {
+  if (!collected.add(edge)) return;
+  const { by, name, rule, to, lookup } = edge;
+  files.add(lookup ?? to.trace, { kind: 'needed', by: by.trace.path, name, rule });
+  onLookup(edge);
+}
+
 /** A process whose objects are added to a collection, including those that it opens at run time. */
 export class RunningProcess {
   readonly #image: ProcessImage;
   readonly #files: FileCollection;
   readonly #watcher: ProcessWatcher;
-  readonly #collected: CollectedEdges;
+  readonly #collecting: Collecting;
   /** By the object that opens them and the name. */
   readonly #opened = new Map<string, Edge>();
   #edges = 0;
@@ -67,7 +83,7 @@ export class RunningProcess {
   ) {
     this.#image = image;
     this.#files = files;
-    this.#collected = collected;
+    this.#collecting = { files, collected, onLookup: (edge) => watcher.onLookup(edge) };
     this.#watcher = watcher;
     this.#collect();
   }
@@ -110,10 +126,7 @@ export class RunningProcess {
     const { edges, variants, missing } = this.#image;
     for (; this.#edges < edges.length; this.#edges++) {
       const edge = edges[this.#edges];
-      if (edge === undefined || !this.#collected.add(edge)) continue;
-      const { by, name, rule, to, lookup } = edge;
-      this.#files.add(lookup ?? to.trace, { kind: 'needed', by: by.trace.path, name, rule });
-      this.#watcher.onLookup(edge);
+      if (edge !== undefined) collectEdge(edge, this.#collecting);
     }
     for (const edge of variants.slice(this.#variants)) {
       const { of, variant } = edge;
