@@ -1,12 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { createConnection } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { execa } from 'execa';
 import { JailbuildError } from '../errors.js';
 import { locateLauncher } from './locate.js';
+import { makeOwnDirectory } from './own-directory.js';
 
 /** Programs that connect a network namespace to the outside without privileges. */
 export type NetworkHelper = 'pasta' | 'slirp4netns';
@@ -71,8 +70,10 @@ export interface Helper {
  * @throws JailbuildError LAUNCHER_FAILED
  */
 export async function startHelper(network: OutgoingNetwork, pid: number): Promise<Helper> {
-  const directory = await mkdtemp(path.join(tmpdir(), 'jailbuild-network-'));
-  const socket = path.join(directory, 'api');
+  const forwards = network.helper === 'slirp4netns' ? network.publish : [];
+  // slirp4netns accepts forwards through a socket alone, whose name is needed until they are made.
+  const directory = forwards.length === 0 ? undefined : makeOwnDirectory();
+  const socket = directory === undefined ? undefined : path.join(directory.path, 'api');
   const words = network.helper === 'pasta' ? pastaWords(network, pid) : slirpWords(pid, socket);
   const variables = ['PATH', 'HOME'].flatMap((name) => ['--env', name]);
   const running = execa(
@@ -87,7 +88,7 @@ export async function startHelper(network: OutgoingNetwork, pid: number): Promis
   const stop = async (): Promise<void> => {
     running.kill('SIGTERM');
     await running;
-    await rm(directory, { recursive: true, force: true });
+    directory?.remove();
   };
   const before = Date.now();
   while (!ended && !hasRoute(pid)) {
@@ -102,8 +103,8 @@ export async function startHelper(network: OutgoingNetwork, pid: number): Promis
       `${network.helper}: gives the jail no network: ${said || 'no answer'}`,
     );
   }
-  if (network.helper === 'slirp4netns')
-    for (const port of network.publish) await forward(socket, port, stop);
+  if (socket !== undefined) for (const port of forwards) await forward(socket, port, stop);
+  directory?.remove();
   return { stop };
 }
 
@@ -120,9 +121,10 @@ function hasRoute(pid: number): boolean {
   return v4 || routes('ipv6_route').some((line) => /^0{32} 00 .* (?!lo)\S+$/.test(line));
 }
 
-function slirpWords(pid: number, socket: string): string[] {
+function slirpWords(pid: number, socket: string | undefined): string[] {
   return [
-    ...['--configure', '--mtu=65520', '--disable-host-loopback', '--api-socket', socket],
+    ...['--configure', '--mtu=65520', '--disable-host-loopback'],
+    ...(socket === undefined ? [] : ['--api-socket', socket]),
     ...[String(pid), 'tap0'],
   ];
 }

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DEFAULT_CAPABILITIES, filtersOf, isProfileFile, type LaunchOptions } from './options.js';
+import { UnnamedFile } from './unnamed-file.js';
 
 /** Returns whether the launcher needs temporary files for the run. */
 export function needsRunFiles(options: LaunchOptions): boolean {
@@ -14,7 +15,8 @@ export function needsRunFiles(options: LaunchOptions): boolean {
 
 /**
  * Makes the files that the launcher needs for a run: filters compiled from profiles, and Landlock rules. They are kept
- * until the run ends, since they also limit further commands in the jail (`exec`).
+ * until the run ends, since they also limit further commands in the jail (`exec`), and have no names, so that a run that
+ * is killed leaves none behind.
  *
  * @throws JailbuildError USAGE, NOT_READABLE, LAUNCHER_MISSING
  */
@@ -23,15 +25,20 @@ export async function withRunFiles<T>(
   use: (options: LaunchOptions) => Promise<T>,
 ): Promise<T> {
   if (!needsRunFiles(options)) return use(options);
-  const directory = await mkdtemp(path.join(runtimeDirectory(), 'jailbuild-'));
+  const files: UnnamedFile[] = [];
+  const newPath = (): string => {
+    const file = new UnnamedFile(runtimeDirectory());
+    files.push(file);
+    return file.path;
+  };
   try {
     return await use({
       ...options,
-      seccomp: await compiledFilters(options, directory),
-      ...(await landlockOf(options, directory)),
+      seccomp: await compiledFilters(options, newPath),
+      ...(await landlockOf(options, newPath)),
     });
   } finally {
-    await rm(directory, { recursive: true, force: true });
+    for (const file of files) file.close();
   }
 }
 
@@ -43,18 +50,18 @@ function runtimeDirectory(): string {
 
 async function compiledFilters(
   options: LaunchOptions,
-  directory: string,
+  newPath: () => string,
 ): Promise<readonly string[]> {
   const capabilities = options.capabilities?.bounding ?? DEFAULT_CAPABILITIES;
   const filters: string[] = [];
-  for (const [index, filter] of filtersOf(options).entries()) {
+  for (const filter of filtersOf(options)) {
     if (!isProfileFile(filter)) {
       filters.push(filter);
       continue;
     }
     const { readSeccompProfile } = await import('./seccomp-file.js');
     const { compileProfile } = await import('./oci/seccomp.js');
-    const compiled = path.join(directory, `filter-${index}`);
+    const compiled = newPath();
     await compileProfile(readSeccompProfile(filter, capabilities), compiled, filter);
     filters.push(compiled);
   }
@@ -63,12 +70,11 @@ async function compiledFilters(
 
 async function landlockOf(
   options: LaunchOptions,
-  directory: string,
+  newPath: () => string,
 ): Promise<Pick<LaunchOptions, 'landlock'>> {
   if (options.landlock === undefined || 'file' in options.landlock) return {};
   const { landlockFile, landlockRules } = await import('./landlock.js');
-  const file = path.join(directory, 'landlock');
-  const rules = landlockRules(options.landlock.entries, options);
-  await writeFile(file, landlockFile(rules), { mode: 0o600 });
+  const file = newPath();
+  await writeFile(file, landlockFile(landlockRules(options.landlock.entries, options)));
   return { landlock: { file } };
 }

@@ -92,8 +92,8 @@ function enterable(init: string): string | undefined {
   return [init, ...children].find((pid) => pid !== '' && mountNamespace(pid) !== undefined);
 }
 
-/** Returns the start time: proc_pid_stat(5), field 22. */
-function startOf(pid: number): string {
+/** Returns a process's start time in clock ticks since boot (proc_pid_stat(5), field 22). */
+export function startOf(pid: number | 'self'): string {
   const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
   return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? '';
 }

@@ -4,9 +4,11 @@ import { type ErrorCode, JailbuildError } from '../errors.js';
 import { readTextFile } from '../fs/read-text.js';
 import { didYouMean } from '../text/suggest.js';
 
-/** Jail files and profiles are a few kilobytes. */
+/** In bytes; jail files and profiles have a few kilobytes. */
 const MAX_BYTES = 1 << 20;
-/** The most alias expansions in one document, so that a few lines cannot exhaust memory. */
+/**
+ * The maximum number of alias expansions in a document, so that a few lines cannot exhaust memory.
+ */
 const MAX_ALIASES = 100;
 
 /** Keywords that only repeat errors found in subschemas. */
@@ -41,8 +43,8 @@ export function readCheckedYaml(path: string, schema: Schema, code: ErrorCode): 
 }
 
 /**
- * Returns the position of a value in a YAML file, as `FILE:LINE:COLUMN`, for errors that the schema does
- * not find.
+ * Returns the position of a value in a YAML file, as `FILE:LINE:COLUMN`, for errors that the schema
+ * does not find.
  *
  * @param where the keys and indices that lead to it
  */
@@ -77,7 +79,15 @@ export function checkYaml(text: string, path: string, schema: Schema, code: Erro
   const { errors } = new Validator(schema, '2020-12').validate(value);
   const index = errors.findIndex(({ keyword }) => !PASSING_ON.has(keyword));
   const fault = errors[index];
-  if (fault === undefined) return value;
+  if (fault === undefined) {
+    const withNul = nulIn(value, []);
+    if (withNul === undefined) return value;
+    refuse(
+      place(offsetOf(document, withNul, 'value')),
+      `${keyPath(withNul)} contains a NUL byte: remove it`,
+    );
+    return undefined;
+  }
   const where = steps(fault.instanceLocation);
   if (fault.keyword === 'false') {
     // The validator does not report the position of a `false` schema; its parent has it.
@@ -86,11 +96,22 @@ export function checkYaml(text: string, path: string, schema: Schema, code: Erro
     const known = Object.keys(map.properties ?? {});
     refuse(place(offsetOf(document, where, 'key')), `unknown key ${key}${suggestion(key, known)}`);
   }
-  const name = where.length === 0 ? 'the file' : keyPath(where);
   refuse(
     place(offsetOf(document, where, 'value')),
-    `${name} ${expectation(fault.keyword, schemaAt(schema, fault.keywordLocation), valueAt(value, where))}`,
+    `${keyPath(where)} ${expectation(fault.keyword, schemaAt(schema, fault.keywordLocation), valueAt(value, where))}`,
   );
+  return undefined;
+}
+
+/** Returns the keys that lead to the first text with a NUL byte, which only the content of a file can have. */
+function nulIn(value: unknown, where: readonly string[]): readonly string[] | undefined {
+  if (typeof value === 'string') return value.includes('\0') ? where : undefined;
+  if (value === null || typeof value !== 'object') return undefined;
+  for (const [key, inner] of Object.entries(value)) {
+    if (key.includes('\0')) return where;
+    const found = key === 'content' ? undefined : nulIn(inner, [...where, key]);
+    if (found !== undefined) return found;
+  }
   return undefined;
 }
 
@@ -104,15 +125,15 @@ function expectation(keyword: string, schema: Schema, value: unknown): string {
   switch (keyword) {
     case 'type':
       if (schema.type === 'string' && isForm(schema.pattern) && typeof value === 'number') {
-        return `is ${described(value)}, and must be ${likeness(schema)}`;
+        return `is ${described(value)}, but must be ${likeness(schema)}`;
       }
-      return `must be ${oneOf([schema.type ?? []].flat().map(typeName))}, and is ${described(value)}`;
+      return `must be ${oneOf([schema.type ?? []].flat().map(typeName))}, but is ${described(value)}`;
     case 'enum':
-      return `must be ${oneOf((schema.enum ?? []).map(String))}, and is ${described(value)}`;
+      return `must be ${oneOf((schema.enum ?? []).map(String))}, but is ${described(value)}`;
     case 'const':
       return `must be ${String(schema.const)}`;
     case 'pattern':
-      return `is ${described(value)}, and must be ${likeness(schema)}`;
+      return `is ${described(value)}, but must be ${likeness(schema)}`;
     case 'required': {
       const has = new Set(Object.keys((value as object | null) ?? {}));
       const missing = (schema.required ?? []).filter((key) => !has.has(key));
@@ -124,13 +145,13 @@ function expectation(keyword: string, schema: Schema, value: unknown): string {
       return 'must not be empty';
     case 'minimum':
     case 'maximum':
-      return `is ${described(value)}, and must be from ${schema.minimum ?? '…'} to ${schema.maximum ?? '…'}`;
+      return `is ${described(value)}, but must be from ${schema.minimum ?? '…'} to ${schema.maximum ?? '…'}`;
     case 'uniqueItems':
       return 'has an item twice';
     case 'dependentRequired':
       return 'lacks what one of its keys requires';
     default:
-      return `is not as the schema has it (${keyword})`;
+      return `does not match the schema (${keyword})`;
   }
 }
 
@@ -181,6 +202,7 @@ function steps(location: string): string[] {
 
 /** Formats a position: `programs[2].name`. */
 function keyPath(where: readonly string[]): string {
+  if (where.length === 0) return 'the file';
   return where
     .map((step, index) => (/^\d+$/.test(step) ? `[${step}]` : index === 0 ? step : `.${step}`))
     .join('');

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { jailbuild } from '../support/cli.js';
@@ -18,4 +18,24 @@ test('an image of a script is for the machine of its interpreter', () => {
   const script = path.join(tempDir(), 'script');
   writeFileSync(script, '#!/bin/sh\n', { mode: 0o755 });
   assert.deepEqual(platformOf(script), platformOf('sh'));
+});
+
+test('a platform is refused where there is no image to choose from', () => {
+  const directory = tempDir();
+  const jail = path.join(directory, 'jail');
+  const page = path.join(directory, 'page.html');
+  for (const words of [
+    [jail, 'true'],
+    [jail, 'true', '--dry-run'],
+    [jail, 'true', '--sysroot', '/'],
+    ['tree', 'true'],
+    ['why', 'true', 'libc.so.6'],
+    ['report', 'true', '--output', page],
+    ['diff', 'true', 'cat'],
+  ]) {
+    const { status, stderr } = jailbuild([...words, '--platform', 'linux/arm64']);
+    assert.equal(status, 2, `${words.join(' ')}: ${stderr}`);
+    assert.match(stderr, /^jailbuild: --platform linux\/arm64 chooses .* --sysroot docker:/);
+  }
+  assert.ok(!existsSync(jail) && !existsSync(page));
 });

@@ -81,4 +81,28 @@ describe('extended attributes that were changed in a jail', needsRoot('setcap', 
     assert.doesNotMatch(names, /user\.other/);
     assert.equal(jailbuild(['check', digested, '-q']).status, 0);
   });
+
+  const acls = needsRoot('setfacl', 'getfacl');
+  test('ACLs that were changed, added or removed are as recorded', acls, () => {
+    const [shared, plain] = ['shared', 'plain'].map((name) => path.join(directory, name));
+    assert.ok(shared && plain);
+    for (const file of [shared, plain]) copyFileSync('/bin/ls', file);
+    run('setfacl', '-m', 'u:4242:rx', shared);
+    const place = path.join(directory, 'with-acls');
+    assert.equal(jailbuild([place, shared, plain, '-q', '--digests']).status, 0);
+    const aclOf = (file: string) => run('getfacl', '-ncp', `${place}${file}`);
+    const before = [shared, plain].map(aclOf);
+    assert.match(before[0] ?? '', /^user:4242:r-x$/m);
+    for (const words of [
+      ['-m', 'u:4242:rwx', `${place}${shared}`],
+      ['-b', `${place}${shared}`],
+      ['-m', 'u:4243:rwx', `${place}${plain}`],
+    ]) {
+      run('setfacl', ...words);
+      assert.equal(jailbuild(['check', place, '-q']).status, 3, words.join(' '));
+      assert.equal(jailbuild(['update', place, '-q']).status, 0);
+      assert.deepEqual([shared, plain].map(aclOf), before);
+      assert.equal(jailbuild(['check', place, '-q']).status, 0);
+    }
+  });
 });

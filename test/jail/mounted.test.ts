@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { exec, JAILBUILD, jailbuild } from '../support/cli.js';
+import { exec, JAILBUILD, jailbuild, succeed } from '../support/cli.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
+
+const FRONT = path.join(path.dirname(JAILBUILD), 'jailbuild');
 
 test('a build names the mount that is in its way', needsRoot('unshare', 'mount'), () => {
   const directory = tempDir();
@@ -33,3 +35,22 @@ test('too few descriptors are an error, and no jail without attributes', needsRo
     if (status !== 0) assert.match(stderr, /too many open files/i);
   }
 });
+
+test(
+  'the native front needs a number of descriptors, with which it keeps attributes',
+  needsRoot('sh', 'setfattr', 'getfattr'),
+  () => {
+    const directory = tempDir();
+    const script = `cp /bin/true marked && setfattr -n user.kept -v yes marked || exit 9
+      for limit in 16 24 31; do
+        (ulimit -n $limit; exec ${FRONT} jail ./marked -q --digests --no-sync) 2>> errors && exit 8
+      done
+      ulimit -n 32; exec ${FRONT} jail ./marked -q --digests --no-sync`;
+    const { status, stderr } = exec('sh', ['-c', script], { cwd: directory });
+    const errors = readFileSync(`${directory}/errors`, 'utf8').trim().split('\n');
+    assert.equal(errors.length, 3, errors.join());
+    for (const line of errors) assert.match(line, /^jailbuild: too many open files: the limit is/);
+    if (status !== 0) assert.match(stderr, /too many open files/i);
+    else assert.match(succeed('getfattr', [`${directory}/jail${directory}/marked`]), /user\.kept/);
+  },
+);

@@ -150,16 +150,10 @@ describe('running jails', needsRoot('setpriv', 'script', 'stty'), () => {
         exec('ps', ['-o', 'ppid=', '-p', String(pid)]).stdout.trim() === String(other.pid),
     );
     assert.equal(jailbuild(['exec', String(found?.pid), '--', 'id', '-u']).stdout, '3\n');
-    const inside = spawn(process.execPath, [
-      JAILBUILD,
-      'exec',
-      String(found?.pid),
-      '--',
-      'sleep',
-      '600',
-    ]);
+    const words = ['exec', String(found?.pid), '--', 'bash', '-c', 'echo up; exec sleep 600'];
+    const inside = spawn(process.execPath, [JAILBUILD, ...words]);
     const ended = new Promise((resolve) => inside.on('exit', resolve));
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await new Promise((resolve) => inside.stdout.once('data', resolve));
     await stop(other);
     assert.equal(await ended, 137);
     await stop(one);

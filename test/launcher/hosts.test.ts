@@ -239,6 +239,19 @@ describe('where and how the launcher is started', needsRoot('gcc', 'unshare', 's
       );
     });
 
+    test('a user namespace around us that keeps the groups', () => {
+      const before = ['unshare', '-Ur'];
+      const { stderr, status } = sh(':', {}, { before });
+      assert.match(
+        stderr,
+        /change the supplementary groups: Operation not permitted: .* --userns root\)$/m,
+      );
+      assert.equal(status, 125);
+      const one = [{ inside: 0, outside: 0, count: 1 }];
+      const within = sh(':', { userMaps: { uids: one, gids: one } }, { before });
+      assert.equal(within.status, 0, within.stderr);
+    });
+
     test('a /proc that is masked', () => {
       const masked =
         'mount -t tmpfs none /proc/scsi 2>/dev/null || mount -t tmpfs none /proc/fs; exec "$@"';

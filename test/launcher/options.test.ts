@@ -8,7 +8,9 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmdirSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { hostname, networkInterfaces, constants as osConstants } from 'node:os';
@@ -599,6 +601,33 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
       assert.equal(groups(), '');
       assert.equal(runDirectly('/no/such', { pids: 10, memory }, ['true']).status, 125);
       assert.equal(groups(), '');
+    });
+
+    test('those of launchers that were killed are removed by the next one', () => {
+      const { stdout } = runDirectly(jail, { pids: 10, verbose: true }, ['true']);
+      const [, parent = '', own = ''] = /making the cgroup (.*)\/jail-(\d+)$/m.exec(stdout) ?? [];
+      assert.match(parent, /^\/sys\/fs\/cgroup/, stdout);
+      const groups = {
+        'killed long ago': `${parent}/jail-${own}`,
+        'killed just now': `${parent}/jail-${2 ** 22 - 1}`,
+        running: `${parent}/jail-${process.pid}`,
+        other: `${parent}/jail-${own}x`,
+      };
+      const old = new Date(Date.now() - 3_600_000);
+      try {
+        for (const [name, group] of Object.entries(groups)) {
+          mkdirSync(group);
+          if (name !== 'killed just now') utimesSync(group, old, old);
+        }
+        sh('true', { pids: 10 });
+        sh('true', { pids: 10 });
+        assert.deepEqual(
+          Object.entries(groups).flatMap(([name, group]) => (existsSync(group) ? [name] : [])),
+          ['killed just now', 'running', 'other'],
+        );
+      } finally {
+        for (const group of Object.values(groups)) if (existsSync(group)) rmdirSync(group);
+      }
     });
 
     test('who may not limit is told so', () => {

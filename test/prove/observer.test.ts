@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   copyFileSync,
@@ -8,11 +9,12 @@ import {
   readFileSync,
   writeFileSync,
 } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
 import { AS_NOBODY } from '../launcher/support.js';
 import { exec } from '../support/cli.js';
-import { needs, needsI386, needsRoot } from '../support/need.js';
+import { needs, needsI386, needsRoot, needsThat } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 import { compileUses, OBSERVER, observe, resultsOf } from './support.js';
 
@@ -212,6 +214,42 @@ describe('the observer', needs('gcc'), () => {
     assert.deepEqual(paths(['--mechanism', 'notify']), paths([]));
   });
 
+  const several = needsThat('two processors', () => availableParallelism() > 1);
+  describe('programs that are held on one processor', several, () => {
+    for (const way of ['call', 'status', 'thread', 'child', 'of-child', 'choice', 'program']) {
+      test(`do not see it by ${way}`, () => {
+        const bare = exec(uses, ['processors', way]);
+        assert.ok(bare.status === 0 && bare.stdout !== '', bare.stderr);
+        assert.equal(observe([uses, 'processors', way]).stdout, bare.stdout);
+      });
+    }
+
+    test('are held while they are busy, and no longer', async () => {
+      const at = path.join(directory, 'held');
+      mkdirSync(at);
+      const child = spawn(OBSERVER, ['--report', '3', '--', uses, 'busy-and-idle', at], {
+        stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+      });
+      child.stdio[3]?.on('data', () => undefined);
+      const ended = once(child, 'exit');
+      const children = `/proc/${child.pid}/task/${child.pid}/children`;
+      const isHeld = (): boolean =>
+        (readFileSync(children, 'utf8').match(/\d+/g) ?? []).some((id) => processorsOf(id) === 1);
+      try {
+        await until(isHeld);
+        assert.equal(processorsOf(String(child.pid)), 1, 'the observer is elsewhere');
+        writeFileSync(path.join(at, 'enough'), '');
+        await until(() => !isHeld());
+        assert.equal(processorsOf(String(child.pid)), processorsOf('self'));
+        writeFileSync(path.join(at, 'end'), '');
+        assert.deepEqual(await ended, [0, null]);
+      } finally {
+        // What it observes ends with it.
+        child.kill('SIGKILL');
+      }
+    });
+  });
+
   test('the command ends with its observer', async () => {
     const child = spawn(OBSERVER, ['--report', '3', '--', 'sleep', '60'], {
       stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
@@ -246,6 +284,23 @@ describe('the observer', needs('gcc'), () => {
     assert.match(stdout, /status 7/);
   });
 });
+
+/** Returns on how many processors a process may run. */
+function processorsOf(id: string): number {
+  const status = readFileSync(`/proc/${id}/status`, 'utf8');
+  const mask = /^Cpus_allowed:\s*([\da-f,]+)$/m.exec(status)?.[1] ?? '';
+  return [...mask.replaceAll(',', '')]
+    .flatMap((digit) => [...Number.parseInt(digit, 16).toString(2)])
+    .filter((bit) => bit === '1').length;
+}
+
+/** Waits for a state that is sure to come. */
+async function until(isReached: () => boolean): Promise<void> {
+  for (let tries = 0; !isReached(); tries++) {
+    assert.ok(tries < 3000, 'it was not reached in a minute');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
 
 function isRunning(id: string): boolean {
   return existsSync(`/proc/${id}`) && !/\) Z /.test(readFileSync(`/proc/${id}/stat`, 'utf8'));

@@ -18,7 +18,7 @@ import { type BuildArguments, buildOptions, buildPositionals } from '../options/
 import { changedPolicy } from '../options/changed.js';
 import { targetOf, withDefaults, withFileOptions } from '../options/jail-file.js';
 import { limitsOf } from '../options/limits.js';
-import { registryOptionsOf } from '../options/registry.js';
+import { refuseIdlePlatform, registryOptionsOf } from '../options/registry.js';
 import { programsOf, requestOf, type Wanted, withJailFile } from '../options/request.js';
 import { runOptions } from '../options/run.js';
 import { printsUnicode } from '../output/character-set.js';
@@ -27,7 +27,13 @@ import { outputIsScreen, writeOut } from '../output/output.js';
 import { buildPlain } from '../output/plain.js';
 import { showingProgress } from '../output/progress.js';
 import { printable } from '../output/text.js';
-import { annotateMessages, tellAdvice, tellHint, tellWarnings, warn } from '../report-error.js';
+import {
+  annotateMessages,
+  reportAdvice,
+  reportHint,
+  reportWarnings,
+  warn,
+} from '../report-error.js';
 import type { Looked, PendingDepfile } from './depfile.js';
 
 export const buildCommand = defineCommand({
@@ -44,7 +50,7 @@ export const buildCommand = defineCommand({
   examples: [
     ['/var/local/jail env bash ps ls top', 'Build a jail with five programs'],
     ['/srv/jail /opt/app/server --dry-run', 'Show what would be copied, and why'],
-    ['/srv/jail bash --run -- bash', 'Build, and enter'],
+    ['/srv/jail bash --run -- bash', 'Build a jail and enter it'],
   ],
   async run(given) {
     const wanted = await withJailFile(given);
@@ -71,6 +77,7 @@ function checkUsage({ args, file }: Wanted): void {
     throw new JailbuildError('USAGE', message);
   };
   targetOf(args.root, file?.name);
+  refuseIdlePlatform(args);
   const asked = [programsOf(args), args.profile ?? [], file?.programs ?? [], file?.profiles ?? []];
   const hasPrograms = asked.flat().length > 0;
   if (!hasPrograms && args.from === undefined) {
@@ -189,8 +196,8 @@ async function dryRun(wanted: Wanted): Promise<number> {
     const { manifestTable } = await import('../output/manifest-table.js');
     writeOut(manifestTable(manifest));
   }
-  tellWarnings(manifest, isPrivileged() ? describePrivileged(manifest.entries) : []);
-  if (!args.quiet && !args.json) tellAdvice(manifest.advice ?? [], args.verbose ?? false);
+  reportWarnings(manifest, isPrivileged() ? describePrivileged(manifest.entries) : []);
+  if (!args.quiet && !args.json) reportAdvice(manifest.advice ?? [], args.verbose ?? false);
   return EXIT.ok;
 }
 
@@ -219,11 +226,11 @@ async function buildJail(wanted: Wanted): Promise<number> {
   const result = resultOf(built);
   if (args.json) writeOut(jsonLine(buildReport(job.target, result)));
   else if (!args.quiet && job.origin.kind === 'request') {
-    await tellNotes(job.origin.request.profiles ?? []);
+    await reportNotes(job.origin.request.profiles ?? []);
   }
-  tellWarnings(result.manifest, result.warnings);
-  if (!args.quiet && !args.json) tellAdvice(result.manifest.advice ?? [], args.verbose ?? false);
-  if (args.verbose) for (const hint of result.manifest.hints ?? []) tellHint(hint);
+  reportWarnings(result.manifest, result.warnings);
+  if (!args.quiet && !args.json) reportAdvice(result.manifest.advice ?? [], args.verbose ?? false);
+  if (args.verbose) for (const hint of result.manifest.hints ?? []) reportHint(hint);
   return EXIT.ok;
 }
 
@@ -269,7 +276,7 @@ async function commitRule(
 }
 
 /** Where the notes of the profiles that were named are to be read: what is left to do on the host. */
-async function tellNotes(profiles: readonly string[]): Promise<void> {
+async function reportNotes(profiles: readonly string[]): Promise<void> {
   if (profiles.length === 0) return;
   const { loadProfiles } = await import('../../profile/load.js');
   // Included profiles precede it.

@@ -8,7 +8,7 @@ import { EXIT } from '../exit-status.js';
 import { Interrupt } from '../interrupt.js';
 import { prepareFile } from '../manifest-file.js';
 import { exportOptions, exportPositionals } from '../options/export.js';
-import { type ExportReport, tellExport } from '../output/export-text.js';
+import { type ExportReport, reportExport } from '../output/export-text.js';
 import { outputIsScreen, outputIsTerminal } from '../output/output.js';
 import { showingProgress } from '../output/progress.js';
 import { annotateMessages } from '../report-error.js';
@@ -31,7 +31,7 @@ export const exportCommand = defineCommand({
   ],
   rest: {
     placeholder: '[command..]',
-    describe: 'The command of the image, instead of --cmd',
+    describe: 'The command of the image; the same as --cmd',
     complete: 'program',
   },
   positionals: exportPositionals,
@@ -39,7 +39,7 @@ export const exportCommand = defineCommand({
   examples: [
     ['export /var/local/jail --to tar:jail.tar.gz', 'Pack a jail'],
     ['export bash ls --to oci:images:tools -- bash', 'Make an image without a jail on the disk'],
-    ['export /srv/jail --to docker-archive:-:jail | docker load', 'Hand an image to Docker'],
+    ['export /srv/jail --to docker-archive:-:jail | docker load', 'Load an image into Docker'],
     ['export busybox --to cpio:initrd.gz', 'Make an initramfs'],
     ['export /srv/jail --to squashfs:jail.raw --verity', 'Make a disk image with a hash tree'],
   ],
@@ -73,7 +73,7 @@ export const exportCommand = defineCommand({
       const report = await showingProgress(isShown, (onWork) =>
         exportSources(parts as [Part], destinations, interrupt, onWork),
       );
-      tellExport(args, report, toStdout.length > 0);
+      reportExport(args, report, toStdout.length > 0);
       return EXIT.ok;
     } catch (error) {
       return interrupt.statusAfter(error, 'nothing was written');

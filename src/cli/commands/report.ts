@@ -4,19 +4,18 @@ import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { prepareFile } from '../manifest-file.js';
 import { exportOptions } from '../options/export.js';
-import { imageSourceOptions } from '../options/registry.js';
+import { imageSourceOptions, refuseIdlePlatform } from '../options/registry.js';
 import { resolveOptions } from '../options/resolve.js';
 import { jsonLine } from '../output/json.js';
 import { writeOut } from '../output/output.js';
 import { formatSize, printable } from '../output/text.js';
-import { tellWarnings } from '../report-error.js';
+import { reportWarnings } from '../report-error.js';
 
 const positionals = {
   what: {
     type: 'string',
     array: true,
-    describe:
-      'Jail, other directory, manifest, jail file, image (oci:DIR, docker://NAME...) or programs',
+    describe: 'Jail, directory, manifest, jail file, image (oci:DIR, docker://NAME...) or programs',
     complete: 'file',
   },
 } as const;
@@ -33,7 +32,7 @@ const options = {
   unused: {
     type: 'string',
     requiresArg: true,
-    describe: 'Mark files that runs did not use, from a file of `prove --unused-file`',
+    describe: 'Mark unused files, as listed by `prove --unused-file`',
     placeholder: 'FILE',
     complete: 'file',
   },
@@ -43,7 +42,7 @@ const options = {
   ...resolveOptions,
   'allow-missing': {
     type: 'boolean',
-    describe: 'Succeed although libraries cannot be found',
+    describe: 'Exit with status 0 even if libraries are missing',
   },
   ...imageSourceOptions,
   json: { type: 'boolean', describe: 'Print one JSON result' },
@@ -63,13 +62,14 @@ export const reportCommand = defineCommand({
   options,
   examples: [
     ['report /var/local/jail -o jail.html', 'Show what a jail contains'],
-    ['report bash ls', 'Show what programs would bring'],
+    ['report bash ls', 'Show what programs need'],
     ['report docker://docker.io/library/nginx', 'Show what an image contains'],
   ],
   async run(args) {
     const { what = [] } = args;
     if (what.length === 0)
       throw new JailbuildError('USAGE', 'name a jail, a manifest, an image or programs');
+    refuseIdlePlatform(args, what);
     const file = args.output ?? 'report.html';
     const { readOperand } = await import('./operand-source.js');
     const { contentsOf } = await import('../../report/contents.js');
@@ -86,7 +86,7 @@ export const reportCommand = defineCommand({
       const status = isWhole ? 'ok' : 'missing';
       if (args.json) writeOut(jsonLine({ status, path: file, size, missing, warnings }));
       else if (!args.quiet) writeOut(`Wrote ${printable(file)}: ${formatSize(size)}\n`);
-      if (!args.json) tellWarnings(contents);
+      if (!args.json) reportWarnings(contents);
       return isWhole || args['allow-missing'] ? EXIT.ok : EXIT.failure;
     } catch (error) {
       await pending.discard();

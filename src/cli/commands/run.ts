@@ -10,15 +10,15 @@ import { type RunArguments, runOptions } from '../options/run.js';
 import { lacksText } from '../output/lacks-text.js';
 import { writeErr, writeOut } from '../output/output.js';
 import { printable } from '../output/text.js';
-import { reportError, tellLimits } from '../report-error.js';
+import { reportError, reportLimits } from '../report-error.js';
 import { warnOfUncovering } from '../uncovering.js';
 
 export const runCommand = defineCommand({
   name: 'run',
   usage: '<root>',
-  summary: 'Run a command or a shell in a jail, in namespaces of its own',
+  summary: 'Run a command or a shell in a jail, in its own namespaces',
   description: [
-    'Without options, the command sees the jail as its root, a minimal /dev, a /proc of its own processes, and the network of the host. It has few capabilities and cannot gain others, and system calls that concern the machine as a whole are denied. docs/security.md describes what this protects from and what it does not.',
+    'Without options, the command sees the jail as its root, a minimal /dev, a /proc with its own processes only, and the network of the host. It has few capabilities and cannot gain more; system calls that affect the whole machine are denied. docs/security.md describes what this protects from and what it does not.',
   ],
   rest: {
     placeholder: '[command..]',
@@ -29,11 +29,8 @@ export const runCommand = defineCommand({
   options: runOptions,
   examples: [
     ['run /var/local/jail -- ps aux', 'Run one program in the jail'],
-    [
-      'run /srv/jail --network none --read-only --user 1000 -- app',
-      'Run a program that is not trusted',
-    ],
-    ['run /srv/jail --bind /srv/data:/data:ro --memory 256m -- app', 'With data, and a limit'],
+    ['run /srv/jail --network none --read-only --user 1000 -- app', 'Run an untrusted program'],
+    ['run /srv/jail --bind /srv/data:/data:ro --memory 256m -- app', 'Mount data and limit memory'],
   ],
   exits: [
     ['125', 'The launcher failed; a line on standard error names the step and the reason'],
@@ -73,7 +70,7 @@ async function runInJail(args: RunArguments): Promise<number> {
       ...(changes === undefined ? {} : { onChanges: changes.take }),
     });
     await changes?.write();
-    if (status === NOT_EXECUTABLE || status === NOT_FOUND) tellOfProve(args.root, command);
+    if (status === NOT_EXECUTABLE || status === NOT_FOUND) suggestProve(args.root, command);
     return status;
   }
   writeOut(`${printCommand(root, launch, command)}\n`);
@@ -110,14 +107,14 @@ function isWithoutOptions(args: RunArguments): boolean {
   return Object.keys(runOptions).every((name) => args[name as keyof RunArguments] === undefined);
 }
 
-/** Has the next run like this one start the launcher without us, where the native front can. */
+/** Lets the native front start the launcher directly for the next run like this one, if it can. */
 async function remember(root: string, args: RunArguments, launch: LaunchOptions): Promise<void> {
   const { rememberLaunch } = await import('../remembered-launch.js');
   const { runnable } = await import('../options/launch.js');
   await rememberLaunch(root, launch, runnable(root, { ...args, '--': undefined }).command);
 }
 
-/** The sockets that a supervisor gave to us are for the command (sd_listen_fds(3)). */
+/** Passes sockets that a supervisor gave to this process on to the command (sd_listen_fds(3)). */
 function withListeners(launch: LaunchOptions): LaunchOptions {
   const { LISTEN_FDS = '', LISTEN_FDNAMES, LISTEN_PID } = process.env;
   if (LISTEN_PID !== String(process.pid) || !/^[1-9]\d*$/.test(LISTEN_FDS)) return launch;
@@ -125,12 +122,15 @@ function withListeners(launch: LaunchOptions): LaunchOptions {
   return { ...launch, listenFds: Number(LISTEN_FDS), env: { ...launch.env, ...names } };
 }
 
-/** A command that cannot start, or does not find its libraries (env(1); ld.so(8) ends with 127). */
+/**
+ * The exit statuses of a command that cannot start, or does not find its libraries (env(1);
+ * ld.so(8) ends with 127).
+ */
 const [NOT_EXECUTABLE, NOT_FOUND] = [126, 127];
 
-function tellOfProve(root: string, command: readonly string[]): void {
+function suggestProve(root: string, command: readonly string[]): void {
   const words = ['jailbuild', 'prove', root, '--', ...command].join(' ');
-  writeErr(`jailbuild: \`${printable(words)}\` would tell what is lacking\n`);
+  writeErr(`jailbuild: \`${printable(words)}\` reports what the jail lacks\n`);
 }
 
 async function runObserved(
@@ -142,7 +142,7 @@ async function runObserved(
   const [round] = await proveJail(root, command, { launch });
   if (round === undefined) return EXIT.launcher;
   writeErr(`jailbuild: the command ended with status ${round.status}\n${lacksText(round)}`);
-  tellLimits(round.counts);
+  reportLimits(round.counts);
   return round.status;
 }
 

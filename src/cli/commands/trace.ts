@@ -7,7 +7,7 @@ import { observeOptions, observing } from '../options/trace.js';
 import { jsonLine } from '../output/json.js';
 import { writeErr, writeOut } from '../output/output.js';
 import { plural, printable } from '../output/text.js';
-import { reportError, tellLimits, warn } from '../report-error.js';
+import { reportError, reportLimits, warn } from '../report-error.js';
 
 const positionals = {
   action: {
@@ -35,21 +35,21 @@ const options = {
   sysroot: {
     type: 'string',
     requiresArg: true,
-    describe: 'Run the command with this directory as its root, and trace it there',
+    describe: 'Run and observe the command with this directory as its root',
     placeholder: 'DIR',
     complete: 'directory',
   },
   in: {
     type: 'string',
     requiresArg: true,
-    describe: 'Run the command in this jail, as `run` does',
+    describe: 'Run and observe the command in this jail, as `run` does',
     placeholder: 'ROOT',
     complete: 'directory',
   },
   'seccomp-profile': {
     type: 'string',
     requiresArg: true,
-    describe: 'Write the system calls that were made to this file, as an OCI seccomp profile',
+    describe: 'Write an OCI seccomp profile that allows the system calls of the run',
     placeholder: 'FILE',
     complete: 'file',
   },
@@ -65,8 +65,8 @@ export const traceCommand = defineCommand({
   usage: '[action] [trace..]',
   summary: 'Run a command and record which files it uses',
   description: [
-    'Observes the command and all its descendants: what they open, execute, list and look for, and whether it is there. `build --trace` builds a jail from that. The command runs on the host, as if it were started without jailbuild: its exit status, signals and terminal are its own.',
-    'Needs no root. Programs that trace others, such as debuggers, need --mechanism notify. As a user, set-user-ID programs run without the rights of their owner.',
+    'Observes the command and all its descendants: which files they open, execute, list and look for, and whether these exist. `build --trace` builds a jail from the result. The command behaves as it would without jailbuild: exit status, signals and terminal are its own.',
+    'Does not require root. Debuggers and other tracers work only with --mechanism notify. For users other than root, set-user-ID programs run without the rights of their owner.',
   ],
   rest: {
     placeholder: '[command..]',
@@ -117,7 +117,7 @@ async function traceCommandLine(args: TraceArguments): Promise<number> {
       ...(profile === undefined ? {} : { calls: profile.calls }),
     });
     if (run.hasStarted) await profile?.commit();
-    tellLimits(run.counts, args.mechanism);
+    reportLimits(run.counts, args.mechanism);
     for (const program of run.unprivileged) {
       warn(
         `${program}: ran without its set-ID rights, which the kernel withholds under observation`,
@@ -127,7 +127,7 @@ async function traceCommandLine(args: TraceArguments): Promise<number> {
   });
 }
 
-/** A profile of the system calls, and where it goes. */
+/** Opens the file of a system call profile, and returns it with the collector of calls. */
 async function profileOf(args: TraceArguments) {
   const file = args['seccomp-profile'];
   if (file === undefined) return undefined;

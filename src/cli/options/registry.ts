@@ -1,4 +1,7 @@
+import { JailbuildError } from '../../errors.js';
+import { isImageReference } from '../../image/reference.js';
 import type { RegistryOptions } from '../../image/registry/client.js';
+import type { ResolveRequest } from '../../manifest/request.js';
 
 const GROUP = 'Registries:';
 
@@ -6,13 +9,14 @@ const GROUP = 'Registries:';
 export const registryOptions = {
   'tls-verify': {
     type: 'boolean',
-    describe: 'With =false, accept any certificate of a registry, and plain HTTP [default: true]',
+    describe:
+      'Verify certificates of registries; =false accepts any, and plain HTTP [default: true]',
     group: GROUP,
   },
   'registry-ca': {
     type: 'string',
     requiresArg: true,
-    describe: 'Certificates of authorities to trust beside the usual ones (PEM)',
+    describe: 'Trust these CA certificates (PEM) in addition to those of the system',
     placeholder: 'FILE',
     complete: 'file',
     group: GROUP,
@@ -21,7 +25,7 @@ export const registryOptions = {
     type: 'string',
     requiresArg: true,
     describe:
-      'Directory of authorities (.crt) and client certificates (.cert, .key) [default: that of the registry in certs.d]',
+      "Directory with CA certificates (.crt) and client certificates (.cert, .key) [default: the registry's in certs.d]",
     placeholder: 'DIR',
     complete: 'directory',
     group: GROUP,
@@ -29,7 +33,7 @@ export const registryOptions = {
   'auth-file': {
     type: 'string',
     requiresArg: true,
-    describe: 'File with users and passwords [default: those of podman, skopeo and docker login]',
+    describe: 'File with registry credentials [default: those of podman, skopeo and docker login]',
     placeholder: 'FILE',
     complete: 'file',
     group: GROUP,
@@ -41,7 +45,7 @@ export const imageSourceOptions = {
   platform: {
     type: 'string',
     requiresArg: true,
-    describe: 'Platform to read of images for several [default: that of this machine]',
+    describe: 'Platform to choose from a multi-platform image [default: that of this machine]',
     placeholder: 'OS/ARCH[/VARIANT]',
     group: GROUP,
   },
@@ -58,4 +62,24 @@ export function registryOptionsOf(args: Readonly<Record<string, unknown>>): Regi
     ...(typeof certDir === 'string' ? { certDir } : {}),
     ...(typeof authFile === 'string' ? { authFile } : {}),
   };
+}
+
+/**
+ * Refuses a platform where no image is read, whose platforms it could choose from: programs of a directory are for the
+ * machine that they are for.
+ *
+ * @param operands what a command reads: images, and jail files, which may name one
+ * @throws JailbuildError USAGE
+ */
+export function refuseIdlePlatform(
+  args: Pick<ResolveRequest, 'sysrootImage'> & { readonly platform?: string | undefined },
+  operands: readonly string[] = [],
+): void {
+  const { platform, sysrootImage } = args;
+  if (platform === undefined || sysrootImage?.platform !== undefined) return;
+  if (operands.some((operand) => isImageReference(operand) || /\.ya?ml$/.test(operand))) return;
+  throw new JailbuildError(
+    'USAGE',
+    `--platform ${platform} chooses one of an image's platforms, and no image is read: leave it out, or name an image, as --sysroot docker://NAME`,
+  );
 }

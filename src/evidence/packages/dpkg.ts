@@ -15,7 +15,7 @@ import { type Stanza, stanzas } from './stanzas.js';
 import { StatusTable } from './status-table.js';
 
 const DATABASE = '/var/lib/dpkg';
-/** Lists are smaller, in bytes, but those of the largest packages. */
+/** The maximum size in bytes of most lists; only those of the largest packages are larger. */
 const USUAL_LIST = 1 << 20;
 /** States in which the files of a package exist (dpkg(1), "Package states"). */
 const PRESENT = / (installed|triggers-pending|triggers-awaited|half-configured|unpacked)$/;
@@ -25,29 +25,32 @@ interface Diversion {
   readonly by: string;
 }
 
-/** What a database is opened with. */
+/** The facts with which a database is opened. */
 interface Opened {
   readonly sysroot: Sysroot;
-  /** Path of the status file, without links; undefined where there is none. */
+  /** The path of the status file, without links; undefined if there is none. */
   readonly status: string | undefined;
-  /** Files of status.d by the names of their packages. */
+  /** Files of status.d, by package name. */
   readonly parts: ReadonlyMap<string, string>;
-  /** Changes with each installation; undefined where no index is kept. */
+  /**
+   * Identifies the state of the database, which changes with each installation; undefined if no
+   * index is kept.
+   */
   readonly state: string | undefined;
   readonly kept: DpkgIndex | undefined;
 }
 
 /**
- * The packages of dpkg's status file and lists of files (dpkg(1), "FILES"), and of status.d, which
- * images without a package manager have. Diverted files belong to the package that they were diverted
- * for or from (dpkg-divert(1)).
+ * The packages of dpkg's status file and file lists (dpkg(1), "FILES"), and of status.d, which
+ * images without a package manager contain. Diverted files belong to the package for which or from
+ * which they were diverted (dpkg-divert(1)).
  */
 export class DpkgDatabase implements PackageDatabase {
   readonly #sysroot: Sysroot;
   readonly #statusPath: string | undefined;
   readonly #parts: ReadonlyMap<string, string>;
   readonly #state: string | undefined;
-  /** By name, the native architecture's first. */
+  /** By name, the native architecture first. */
   readonly #packages = new Map<string, InstalledPackage[]>();
   readonly #listOf = new Map<InstalledPackage, string>();
   readonly #files = new Map<InstalledPackage, readonly string[]>();
@@ -86,7 +89,7 @@ export class DpkgDatabase implements PackageDatabase {
     const state = isKept ? stateOf(found, sysroot.trace(`${DATABASE}/info`)) : undefined;
     const kept = state === undefined ? undefined : keptIndex(state);
     const database = new DpkgDatabase({ sysroot, status, parts, state, kept });
-    // Of a damaged one no index is kept.
+    // No index of a damaged status file is kept.
     if (kept === undefined && status !== undefined && isDamaged(database.#status())) {
       return `${DATABASE}/status: is damaged: packages are not taken into account`;
     }
@@ -162,7 +165,7 @@ export class DpkgDatabase implements PackageDatabase {
     return license === undefined ? others : { ...others, license };
   }
 
-  /** Packages of a name, made from their stanzas when they are asked for. */
+  /** Returns the packages of a name, parsed on demand. */
   #named(name: string): readonly InstalledPackage[] {
     const known = this.#packages.get(name);
     if (known !== undefined) return known;
@@ -195,7 +198,7 @@ export class DpkgDatabase implements PackageDatabase {
     return found;
   }
 
-  /** The status file, most of which becomes no text. */
+  /** The status file; kept as bytes, since most of it is never decoded. */
   #status(): Buffer {
     if (this.#bytes === undefined) {
       const path = this.#statusPath;
@@ -234,7 +237,7 @@ export class DpkgDatabase implements PackageDatabase {
     return name === undefined ? undefined : this.find(name);
   }
 
-  /** Where a package has a file that its list names. */
+  /** Returns where a file of a package's list really is. */
   #placeOf(listed: string, { name }: InstalledPackage): string {
     const diverted = this.#diverted().to.get(listed);
     return diverted === undefined || diverted.by === name ? listed : diverted.to;
@@ -248,11 +251,14 @@ export class DpkgDatabase implements PackageDatabase {
     return Buffer.from(sums.replace(/^[0-9a-f]{32}\s+\.?\/?/gm, '/'));
   }
 
-  /** Of the host's own root it is kept for later builds: making it takes a tenth of a second. */
+  /**
+   * Returns the index of lists. For the host's own root it is cached, since building it takes 0.1
+   * s.
+   */
   #paths(): PathIndex {
     if (this.#index !== undefined) return this.#index;
     const info = this.#sysroot.trace(`${DATABASE}/info`);
-    // What the index depends on is in the status file: dpkg writes it with each change of a list.
+    // The state covers the index: dpkg writes the status file with each change of a list.
     const { probe } = this.#sysroot;
     const names = isTrace(info) ? probe.names(info.path) : [];
     const lists = names.filter((name) => name.endsWith('.list'));
@@ -275,13 +281,16 @@ export class DpkgDatabase implements PackageDatabase {
   }
 }
 
-/** A status file with anything but paragraphs of packages. */
+/** Returns whether a status file contains text but no package. */
 function isDamaged(status: Buffer): boolean {
   if (status.indexOf('Package: ') === 0 || status.includes('\nPackage: ')) return false;
   return status.toString('latin1').trim() !== '';
 }
 
-/** Both change with each installation: dpkg replaces lists and the status file, and writes to neither. */
+/**
+ * Identifies a state of the database: both change with each installation, since dpkg replaces lists
+ * and the status file, and never writes them in place.
+ */
 function stateOf(status: Trace | TraceFailure, info: Trace | TraceFailure): string | undefined {
   if (!isTrace(status) || !isTrace(info)) return undefined;
   const parts = [status.stat, info.stat].map(({ identity, mtimeNs, size }) => {
@@ -297,9 +306,9 @@ function readBytes(sysroot: Sysroot, path: string): Buffer {
 }
 
 /**
- * Reads a file without links on the way; empty where it is none that can be read.
+ * Reads a file without links on the way; empty if it is not a readable file.
  *
- * @param buffer is overwritten, if the file is not larger
+ * @param buffer is overwritten, unless the file is larger
  */
 function readQuietly(sysroot: Sysroot, path: string, buffer: Buffer): Buffer {
   try {
@@ -331,7 +340,7 @@ function namesIn(sysroot: Sysroot, directory: string): string[] {
 }
 
 function packageOf(name: string, stanza: Stanza): InstalledPackage {
-  // `NAME`, or `NAME (VERSION)` where the version is another one (deb-control(5)).
+  // `NAME`, or `NAME (VERSION)` if the version differs (deb-control(5)).
   const [, source, sourceVersion] = /^(\S+)(?: \((\S+)\))?/.exec(stanza.get('source') ?? '') ?? [];
   const supplier = stanza.get('maintainer');
   const homepage = stanza.get('homepage');
@@ -354,8 +363,8 @@ function packageOf(name: string, stanza: Stanza): InstalledPackage {
 }
 
 /**
- * All licenses that the paragraphs of files name. Copyright files that are not in the machine-readable
- * format say nothing that could be relied on.
+ * Returns the licenses that the file paragraphs of a copyright file name; undefined if the file is
+ * not in the machine-readable format.
  */
 export function debianLicense(copyright: string): string | undefined {
   if (!/^Format(-Specification)?:/im.test(copyright.slice(0, 2000))) return undefined;
@@ -366,13 +375,16 @@ export function debianLicense(copyright: string): string | undefined {
   return allOf(licenses);
 }
 
-/** Diversions by the paths that are diverted, and these by where they are instead. */
+/** Diversions by their original paths, and original paths by their diverted ones. */
 interface Diversions {
   readonly to: ReadonlyMap<string, Diversion>;
   readonly back: ReadonlyMap<string, string>;
 }
 
-/** Three lines each: the file, where it is instead, and the package that wants its place. */
+/**
+ * Parses diversions, three lines each: the file, its path instead, and the package that takes the
+ * original path.
+ */
 function readDiversions(text: string): Diversions {
   const lines = text.split('\n');
   const diversions = new Map<string, Diversion>();

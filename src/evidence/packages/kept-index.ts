@@ -1,27 +1,16 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, mkdirSync, openSync, readSync } from 'node:fs';
 import path from 'node:path';
-import { errnoOf } from '../../errors.js';
-import { cacheDirectory } from '../../fs/cache-directory.js';
+import { cacheDirectory, replaceCacheFile } from '../../fs/cache-directory.js';
 import { PathIndex } from './path-index.js';
 import { StatusTable, type StatusTableText } from './status-table.js';
 
 /** Names the format and its version. */
 const SCHEMA = 'jailbuild.package-index/2';
 const HEADER_SIZE = 4;
-/** Bytes of an entry of the index of paths, at whose multiple the entries begin. */
+/** The size of an entry of the path index in bytes; entries are aligned to it. */
 const ENTRY = 8;
 
-/** What of dpkg's database is asked for in each build. */
+/** The parts of dpkg's database that each build needs. */
 export interface DpkgIndex {
   readonly status: StatusTable;
   readonly paths: PathIndex;
@@ -32,11 +21,14 @@ interface Head {
   readonly state: string;
   readonly lists: readonly string[];
   readonly status: StatusTableText;
-  /** Number of entries of the index of paths. */
+  /** The number of entries in the path index. */
   readonly count: number;
 }
 
-/** Reads the index that was kept for a state of the database; undefined if there is none, or if others could write it. */
+/**
+ * Reads the index kept for a state of the database; undefined if there is none, or if others could
+ * write it.
+ */
 export function keptIndex(state: string): DpkgIndex | undefined {
   try {
     const bytes = readOwn(cacheDirectory('packages'));
@@ -51,10 +43,9 @@ export function keptIndex(state: string): DpkgIndex | undefined {
   }
 }
 
-/** Keeps an index for a state of the database, where the user has a place for caches. */
+/** Keeps an index for a state of the database, if the user has a cache directory. */
 export function keepIndex(state: string, { status, paths }: DpkgIndex): void {
   const file = cacheDirectory('packages');
-  const mine = `${file}.${process.pid}`;
   const { lists, entries } = paths;
   const head: Head = { schema: SCHEMA, state, lists, status: status.text, count: entries.length };
   const text = Buffer.from(JSON.stringify(head));
@@ -65,25 +56,18 @@ export function keepIndex(state: string, { status, paths }: DpkgIndex): void {
   Buffer.from(entries.buffer, entries.byteOffset, entries.byteLength).copy(bytes, start);
   try {
     mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
-    const fd = openSync(mine, 'wx', 0o600);
-    try {
-      writeSync(fd, bytes);
-    } finally {
-      closeSync(fd);
-    }
-    renameSync(mine, file);
+    replaceCacheFile(file, bytes);
   } catch {
     // It only saves time.
-    removeQuietly(mine);
   }
 }
 
-/** Where entries begin behind a text of a length. */
+/** Returns the offset of entries after a text of some length. */
 function startOf(length: number): number {
   return Math.ceil((HEADER_SIZE + length) / ENTRY) * ENTRY;
 }
 
-/** Reads a file into memory that begins at the multiple of an entry. */
+/** Reads a file into memory that is aligned for entries. */
 function readOwn(file: string): Buffer | undefined {
   const fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
@@ -93,13 +77,5 @@ function readOwn(file: string): Buffer | undefined {
     return readSync(fd, bytes) === size ? bytes : undefined;
   } finally {
     closeSync(fd);
-  }
-}
-
-function removeQuietly(file: string): void {
-  try {
-    rmSync(file, { force: true });
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
   }
 }

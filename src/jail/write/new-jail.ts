@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { Manifest } from '../../manifest/manifest.js';
+import { takeSignals } from '../../resolve/steps.js';
 import { openEngine } from '../engine/open.js';
 import type { Operation } from '../engine/operations.js';
 import { acquire } from '../lock.js';
@@ -109,7 +110,7 @@ export async function writeNewJail(
     } finally {
       await finishing;
     }
-    signal?.throwIfAborted();
+    await takeSignals(signal);
     await transaction.run([
       { operation: { op: 'rename', path: stage, to: place }, subject: target },
     ]);

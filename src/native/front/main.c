@@ -80,6 +80,19 @@ static void open_standard_streams(void)
 	}
 }
 
+/* Enough for Node, its snapshot, and the writer. */
+#define DESCRIPTORS 32
+
+/* Node would end with a message of its own, or crash. It raises the soft limit itself. */
+static void require_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max < DESCRIPTORS)
+		fail(1, "too many open files: the limit is %llu, and %d are needed: raise it with ulimit -n",
+		     (unsigned long long)limit.rlim_max, DESCRIPTORS);
+}
+
 int main(int argc, char **argv)
 {
 	static struct start start;
@@ -96,6 +109,7 @@ int main(int argc, char **argv)
 	set_words(&start, argc, argv);
 	if (argc > 1 && is_without_writer(argv[1]))
 		become_node(&start);
+	require_descriptors();
 	open_channel(&channel);
 	int signals = catch_signals();
 	pid_t node = start_node(&start, &channel);

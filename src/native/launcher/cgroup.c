@@ -5,10 +5,12 @@
 #define _GNU_SOURCE
 #include "launcher.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +20,7 @@
 #include <unistd.h>
 
 #define TOP "/sys/fs/cgroup"
-enum { MOST_GROUPS = 16, REMOVAL_TRIES = 100 };
+enum { MOST_GROUPS = 16, REMOVAL_TRIES = 100, ABANDONED_SECONDS = 60 };
 
 static struct {
 	char path[PATH_MAX];
@@ -127,11 +129,35 @@ void find_cgroups_of(const char *process)
 	fclose(ours);
 }
 
+/*
+ * Removes the cgroups of launchers that were killed. Those with processes stay. A recent one may belong to a launcher of
+ * another PID namespace, whose child has not joined it yet.
+ */
+static void remove_left_groups(const char *parent)
+{
+	DIR *groups_of_parent = opendir(parent);
+	if (groups_of_parent == NULL)
+		return;
+	for (const struct dirent *entry; (entry = readdir(groups_of_parent)) != NULL;) {
+		struct stat stat;
+		long long pid = strncmp(entry->d_name, "jail-", 5) == 0 ? parse_number(entry->d_name + 5, 10) : -1;
+		if (pid <= 0 || kill((pid_t)pid, 0) == 0 || errno != ESRCH)
+			continue;
+		if (fstatat(dirfd(groups_of_parent), entry->d_name, &stat, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    time(NULL) - stat.st_mtime < ABANDONED_SECONDS)
+			continue;
+		log_step("removing the cgroup %s/%s of a launcher that was killed", parent, entry->d_name);
+		unlinkat(dirfd(groups_of_parent), entry->d_name, AT_REMOVEDIR);
+	}
+	closedir(groups_of_parent);
+}
+
 static const char *make_group(const char *parent)
 {
 	char path[PATH_MAX + 64];
 	char *group = groups[group_count].path;
 
+	remove_left_groups(parent);
 	if (snprintf(group, PATH_MAX, "%s/jail-%ld", parent, (long)owner) >= PATH_MAX)
 		die("limit by cgroup: the path is too long", parent);
 	log_step("making the cgroup %s", group);

@@ -125,8 +125,12 @@ static void become_user(const struct options *options, const struct identity *id
 	}
 	/* Without privileges outside, a user namespace cannot drop groups (user_namespaces(7)). */
 	bool may_fail = count == 0 && (options->new_user || options->join != NULL || options->joined.count > 0);
-	if (setgroups(count, groups) < 0 && !(errno == EPERM && may_fail))
-		die_errno("change the supplementary groups", NULL);
+	if (setgroups(count, groups) < 0 && !(errno == EPERM && may_fail)) {
+		bool denied = errno == EPERM && (permitted() & BIT(CAP_SETGID)) != 0;
+		die_advised("change the supplementary groups", NULL,
+			    denied ? "the user namespace here denies it, as that of unshare --map-root-user does: make another one (--userns; of jailbuild run --userns root)" :
+				     NULL);
+	}
 	if (options->user == NULL)
 		return;
 	log_step("becoming user %ld and group %ld", (long)identity->uid, (long)identity->gid);

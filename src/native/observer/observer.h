@@ -60,6 +60,8 @@ enum use {
 	USE_CLONE,
 	USE_PTRACE,
 	USE_LISTENER,
+	/* These read or change the processors of a process. */
+	USE_PROCESSORS,
 	/* Answered with ENOSYS, since its operations could not be observed. */
 	USE_REFUSE,
 	USES,
@@ -95,6 +97,12 @@ struct options {
 _Noreturn void die(const char *step);
 /* Prints the problem and the remedy, and exits with status 125. */
 _Noreturn void give_up(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* refuse.c */
+/* Explains why the kernel does not permit tracing a process, by errno (ptrace(2), "Ptrace access mode checking"). */
+_Noreturn void refuse_to_trace(pid_t process);
+/* Ends a process that has not started the command yet: without names, there would be nothing in its trace. */
+_Noreturn void refuse_hidden_names(pid_t process);
 
 /* calls.c */
 /* Returns the call with a number on a machine (AUDIT_ARCH_...), or NULL. */
@@ -208,6 +216,8 @@ struct process {
 	unsigned int generation;
 	/* False until the command itself has been executed. */
 	bool has_started;
+	/* It was held on one processor; it is no longer, since it has threads or concerns itself with its processors. */
+	bool was_held, is_unheld;
 	struct pending pending;
 };
 struct process *find_process(pid_t id);
@@ -218,10 +228,12 @@ void clear_pending(struct pending *pending);
 /* Updates which program a process runs. */
 void learn_program(struct process *process);
 const struct root *current_root(struct process *process);
-
-/* use.c */
 /* Notes that a process has other rights than the observer, so that results may differ. */
 void rights_changed(void);
+/* Returns whether a process may have other rights than the observer, so that results may differ. */
+bool rights_differ(void);
+
+/* use.c */
 /* Inspects a starting call. Returns true if its end must be inspected too; process->pending then describes it. */
 bool begin_call(struct process *process, uint32_t machine, uint64_t number, const uint64_t arguments[6]);
 /* Inspects the kernel's result of the pending call. */
@@ -246,11 +258,27 @@ int receive_listener(const struct command *command);
 /* Closes the report and the caller's descriptors: from now on, calls are only answered. */
 void finish_unseen(int status);
 
+/* hold.c */
+/* Notes that a process has stopped; holds it on one processor together with the observer if stops are frequent. */
+void hold_if_busy(struct process *process);
+/* Ends that if it is of no more use. To be called at each tick. */
+void look_at_held(void);
+/* Lets go of a process until it executes another program. */
+void hold_no_more(struct process *process);
+/* Notes that a process has ended. */
+void held_ended(pid_t id);
+/* Lets go of every process, for the rest of the run. */
+void hold_nothing(void);
+/* The same, since a process is about to choose processors, its own or those of others. */
+void processors_chosen(struct process *process);
+/* Lets a new process run where its parent does if that is held, and otherwise where it would without observation. */
+void place_child(pid_t child, const struct process *parent);
+
 /* signals.c */
 /* Forwards signals from others to the command; the terminal's signals reach it directly. */
 void pass_signals_to(pid_t child);
-/* Interrupts blocking calls from now on, every few milliseconds. */
-void start_ticking(void);
+/* Interrupts blocking calls from now on, every so many milliseconds; never with 0. */
+void tick_every(int milliseconds);
 /* Returns milliseconds of a monotonic clock. */
 int64_t now(void);
 

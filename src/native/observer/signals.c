@@ -6,9 +6,6 @@
 #include <sys/time.h>
 #include <time.h>
 
-/* In milliseconds. */
-enum { TICK = 50 };
-
 static volatile pid_t target;
 
 /* A terminal signals the whole foreground process group, which includes the command. */
@@ -38,11 +35,16 @@ void pass_signals_to(pid_t child)
 			sigaction(passed_on[i], &action, NULL);
 }
 
-void start_ticking(void)
+void tick_every(int milliseconds)
 {
 	struct sigaction action = { .sa_handler = do_nothing };
-	struct itimerval interval = { { 0, TICK * 1000 }, { 0, TICK * 1000 } };
+	struct itimerval interval = { { 0, milliseconds * 1000 }, { 0, milliseconds * 1000 } };
+	sigset_t ticks;
+	/* It may be blocked or ignored where the observer comes from. */
 	sigaction(SIGALRM, &action, NULL);
+	sigemptyset(&ticks);
+	sigaddset(&ticks, SIGALRM);
+	sigprocmask(SIG_UNBLOCK, &ticks, NULL);
 	setitimer(ITIMER_REAL, &interval, NULL);
 }
 

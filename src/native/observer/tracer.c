@@ -10,7 +10,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -24,6 +23,8 @@ enum {
 		  PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL,
 	/* Reported at the end of a system call (PTRACE_O_TRACESYSGOOD). */
 	SYSCALL_STOP = SIGTRAP | 0x80,
+	/* In milliseconds. */
+	LINGER_TICK = 50,
 };
 
 /* C libraries differ in the types of ptrace(2), and their header conflicts with the kernel's. */
@@ -106,6 +107,7 @@ static void at_call(pid_t id, bool all_calls)
 	uint64_t arguments[6];
 	for (size_t i = 0; i < COUNT(arguments); i++)
 		arguments[i] = info.seccomp.args[i];
+	hold_if_busy(process);
 	go_on(begin_call(process, info.arch, info.seccomp.nr, arguments) ? PTRACE_SYSCALL : PTRACE_CONT, id, 0);
 }
 
@@ -139,12 +141,13 @@ static void at_exec(pid_t id)
 		current_root(process);
 		process->pending.root = process->root;
 	}
+	process->is_unheld = false;
 	end_call(process, 0);
 	learn_program(process);
 	go_on(PTRACE_CONT, id, 0);
 }
 
-static void at_birth(pid_t parent)
+static void at_birth(pid_t parent, bool is_thread)
 {
 	unsigned long child = 0;
 	if (control(PTRACE_GETEVENTMSG, parent, 0, &child) == 0 && child != 0) {
@@ -154,6 +157,11 @@ static void at_birth(pid_t parent)
 			roots_changed();
 		if (find_process((pid_t)child) == NULL)
 			add_process((pid_t)child, process);
+		place_child((pid_t)child, process);
+		if (is_thread) {
+			hold_no_more(process);
+			hold_no_more(find_process((pid_t)child));
+		}
 	}
 	go_on(process_of(parent)->pending.call != NULL ? PTRACE_SYSCALL : PTRACE_CONT, parent, 0);
 }
@@ -161,6 +169,14 @@ static void at_birth(pid_t parent)
 static bool stops_jobs(int signal)
 {
 	return signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
+}
+
+static void at_job_stop(pid_t id, int signal)
+{
+	/* A child starts with such a stop, often before its parent's event. */
+	if (find_process(id) == NULL)
+		place_child(id, NULL);
+	go_on(stops_jobs(signal) ? PTRACE_LISTEN : PTRACE_CONT, id, 0);
 }
 
 static void at_stop(pid_t id, int status, bool all_calls)
@@ -173,9 +189,9 @@ static void at_stop(pid_t id, int status, bool all_calls)
 	else if (event == PTRACE_EVENT_EXEC)
 		at_exec(id);
 	else if (event == PTRACE_EVENT_STOP)
-		go_on(stops_jobs(signal) ? PTRACE_LISTEN : PTRACE_CONT, id, 0);
+		at_job_stop(id, signal);
 	else if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK || event == PTRACE_EVENT_CLONE)
-		at_birth(id);
+		at_birth(id, event == PTRACE_EVENT_CLONE);
 	else
 		go_on(PTRACE_CONT, id, event != 0 ? 0 : signal);
 }
@@ -207,6 +223,8 @@ static int follow(const struct options *options, pid_t child)
 		pid_t id = waitpid(-1, &status, __WALL);
 		if (id < 0 && errno != EINTR)
 			break;
+		if (id < 0 && end == 0)
+			look_at_held();
 		if (id > 0 && WIFSTOPPED(status)) {
 			if (is_over)
 				go_on(stops_jobs(WSTOPSIG(status)) && status >> 16 ? PTRACE_LISTEN : PTRACE_CONT, id,
@@ -215,11 +233,13 @@ static int follow(const struct options *options, pid_t child)
 				at_stop(id, status, options->all_calls);
 		} else if (id > 0) {
 			note_end(id, status);
+			held_ended(id);
 			forget_process(id);
 			if (id == child) {
 				result = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 				end = now() + options->linger;
-				start_ticking();
+				hold_nothing();
+				tick_every(LINGER_TICK);
 			}
 		}
 		if (end != 0 && !is_over && now() >= end) {
@@ -232,39 +252,6 @@ static int follow(const struct options *options, pid_t child)
 	return result;
 }
 
-/* Returns the number after a name in a file of /proc, or -1. */
-static long number_in(const char *file, const char *name)
-{
-	char line[256];
-	long number = -1;
-	FILE *stream = fopen(file, "re");
-	while (stream != NULL && fgets(line, sizeof(line), stream) != NULL)
-		if (strncmp(line, name, strlen(name)) == 0)
-			number = strtol(line + strlen(name), NULL, 10);
-	if (stream != NULL)
-		fclose(stream);
-	return number;
-}
-
-/* Explains why the kernel does not permit tracing a process (ptrace(2), "Ptrace access mode checking"). */
-static _Noreturn void refuse(pid_t process)
-{
-	char file[40];
-	int reason = errno;
-
-	snprintf(file, sizeof(file), "/proc/%d/status", process);
-	long tracer = number_in(file, "TracerPid:"), scope = number_in("/proc/sys/kernel/yama/ptrace_scope", "");
-	if (tracer > 0)
-		give_up("process %ld already traces it: start the command without that tracer", tracer);
-	if (reason == EPERM && scope > 1)
-		give_up("kernel.yama.ptrace_scope is %ld, which allows that to %s: lower it, or use --mechanism notify",
-			scope, scope == 2 ? "root alone" : "nobody");
-	if (reason == EPERM || reason == ENOSYS)
-		give_up("ptrace(2) is denied here, by a system call filter or a security module: use --mechanism notify");
-	errno = reason;
-	die("trace it");
-}
-
 int trace(const struct options *options)
 {
 	const struct sock_fprog *filter = make_filter(SECCOMP_RET_TRACE, options->all_calls);
@@ -272,7 +259,7 @@ int trace(const struct options *options)
 
 	if (command.observed > 0) {
 		if (control(PTRACE_SEIZE, command.observed, 0, (void *)(uintptr_t)OPTIONS) < 0)
-			refuse(command.observed);
+			refuse_to_trace(command.observed);
 		add_process(command.observed, &(struct process){ .program = "" });
 		/*
 		 * Set only now, since the child would inherit it and then only root could trace it. From here on, no program

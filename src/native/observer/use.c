@@ -87,6 +87,8 @@ static bool add_name(struct process *process, const struct root *root, int direc
 
 	switch (read_path(process->id, address, path)) {
 	case READ_REFUSED:
+		if (!process->has_started)
+			refuse_hidden_names(process->id);
 		counters[UNREAD]++;
 		return false;
 	case READ_FAULT:
@@ -178,14 +180,6 @@ static bool is_known(struct process *process)
 	       ((results & ABSENT) && is_absent(pending->root, pending->paths[0], pending->no_follow));
 }
 
-/* Set once for all processes: rights are inherited by children and changed by programs. */
-static bool rights_differ;
-
-void rights_changed(void)
-{
-	rights_differ = true;
-}
-
 /*
  * Returns whether everyone may use the file as the call requires, so that the file's existence determines the result.
  */
@@ -222,7 +216,7 @@ static bool is_free(const struct pending *pending, const uint64_t arguments[6], 
 static enum result foreseen(const struct pending *pending, const uint64_t arguments[6])
 {
 	mode_t mode;
-	if (rights_differ || pending->may_create)
+	if (rights_differ() || pending->may_create)
 		return 0;
 	switch (look_up(pending->root, pending->paths[0], pending->no_follow, &mode)) {
 	case ENOENT:
@@ -285,6 +279,24 @@ static void add_names(struct process *process, const uint64_t arguments[6])
 	}
 }
 
+/* Sees to it that a call finds the processors of each process as they are without the observer. */
+static void prepare_processors(struct process *process, const struct call *call, pid_t target)
+{
+	if (strcmp(call->name, "sched_getaffinity") != 0)
+		processors_chosen(process);
+	else if (target == 0 || target == process->id)
+		hold_no_more(process);
+	else
+		hold_nothing();
+}
+
+/* Returns whether a file in /proc tells the processors of a process, this or another one. */
+static bool tells_processors(const char *path)
+{
+	const char *name = strrchr(path, '/');
+	return strcmp(name, "/status") == 0 && strstr(path, "/proc/") != NULL;
+}
+
 /* Handles calls inspected for reasons other than a name. Returns false for calls with names. */
 static bool begin_other(struct process *process, const struct call *call, const uint64_t arguments[6])
 {
@@ -302,6 +314,11 @@ static bool begin_other(struct process *process, const struct call *call, const 
 	case USE_RIGHTS:
 	case USE_PRCTL:
 		rights_changed();
+		/* With other rights, it could not be let go. */
+		hold_no_more(process);
+		return true;
+	case USE_PROCESSORS:
+		prepare_processors(process, call, (pid_t)arguments[0]);
 		return true;
 	default:
 		return false;
@@ -337,6 +354,8 @@ bool begin_call(struct process *process, uint32_t machine, uint64_t number, cons
 	if (call->use == USE_OPEN)
 		prepare_open(process, arguments);
 	add_names(process, arguments);
+	if (call->use == USE_OPEN && pending->count == 1 && tells_processors(pending->paths[0]))
+		hold_nothing();
 	if (is_answered(process, arguments)) {
 		clear_pending(pending);
 		return false;
