@@ -1,6 +1,16 @@
 import { type ErrorCode, JailbuildError } from '../errors.js';
 import { nativeProgram } from '../fs/native-program.js';
 
+/** How to start the launcher, beside its streams and environment (execa). */
+export const LAUNCHER_PROCESS = {
+  reject: false,
+  extendEnv: false,
+  // The current directory may be accessible to its user alone, and is not needed.
+  cwd: '/',
+  // This process must outlive the jail unless it is killed.
+  cleanup: false,
+} as const;
+
 /**
  * Locates the launcher built for this machine.
  *
