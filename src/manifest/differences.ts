@@ -26,9 +26,9 @@ export interface Expectation {
  * The difference up to which two times are the same, in nanoseconds. Without the native writer,
  * jails are written by Node's utimes, which takes floating-point seconds and truncates to
  * microseconds: together these lose less than 2 µs. File systems and archives with microseconds
- * lose less.
+ * lose less. native/engine/check.c has the same.
  */
-const TIME_TOLERANCE = 2_000n;
+export const TIME_TOLERANCE = 2_000n;
 
 /** Permission bits with set-user-ID, set-group-ID and sticky, and those that any owner may set. */
 const ALL_BITS = 0o7777;

@@ -29,6 +29,7 @@ const SLOW = [
   /^export\/(images|initramfs|reproducible)\./,
   /^jail\/kill\./,
   /^launcher\/(analysis|escape-options|kernel)\./,
+  /^prove\/yama\./,
   /^loader\/(differential|foreign-rules|fuzz|in-jail|random-roots|rules)\./,
 ];
 const SPEEDS = ['unit', 'e2e', 'slow'];

@@ -1,5 +1,6 @@
 import { lstatSync, type Stats } from 'node:fs';
 import { fromBytes, listNames, pathBuffer, readLink, toBytes } from '../../fs/path-bytes.js';
+import { TIME_TOLERANCE } from '../../manifest/differences.js';
 
 /**
  * What a build looked at, in a form that native/engine/check.c can also compare without parsing. A block is its type
@@ -30,8 +31,8 @@ export const CHANGED = 5;
 const HEAD = 8;
 /** Maximum number of items a block, so that blocks can be compared in parallel. */
 const MOST = 512;
-/** Maximum difference between two equal times, in milliseconds, as in manifest/differences.ts. */
-const TOLERANCE = 0.002;
+/** The difference from which two times are not the same, in milliseconds. */
+const TOLERANCE = Number(TIME_TOLERANCE) / 1e6;
 const FORMAT = 0o170000;
 const [DIRECTORY, REGULAR, FIFO, LINK] = [0o040000, 0o100000, 0o010000, 0o120000];
 
@@ -208,7 +209,7 @@ function isEntry(
   const now = look(path);
   if (now === undefined || (now.mode & FORMAT) !== type) return false;
   if ((flags & ANY_OWNER) === 0 && (now.uid !== uid || now.gid !== gid)) return false;
-  const isSameTime = Math.abs(now.mtimeMs - mtime) <= TOLERANCE;
+  const isSameTime = Math.abs(now.mtimeMs - mtime) < TOLERANCE;
   if (type === LINK) return isSameTime && readLink(path) === further;
   if (now.mode !== mode) return false;
   if (type === DIRECTORY) return true;
