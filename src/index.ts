@@ -44,7 +44,10 @@ export {
   type ExportedRoot,
   type ExportOptions,
   type ExportSource,
+  exportPlatforms,
   exportRoot,
+  type PlatformSource,
+  type SigningKeyFile,
 } from './library/export.js';
 export {
   checkJail,
@@ -89,3 +92,4 @@ export type {
 } from './manifest/request.js';
 export type { Limits } from './plan/limits.js';
 export type { DependencyNode } from './resolve/dependency-tree.js';
+export type { SbomFormat } from './sbom/document.js';

@@ -21,7 +21,7 @@ export function shortHelp(groups: readonly CommandGroup[]): string {
     ...overview(groups),
     ...defaultCommand(groups).flatMap(examplesOf),
     ...wrap(
-      `"${PROGRAM} --help" tells the options of a build, "${PROGRAM} COMMAND --help" others.`,
+      `"${PROGRAM} --help" lists the options of a build, "${PROGRAM} COMMAND --help" those of a command.`,
     ),
   ]);
 }
@@ -31,7 +31,7 @@ export function programHelp(groups: readonly CommandGroup[]): string {
   return page([
     ...overview(groups),
     ...defaultCommand(groups).flatMap(details),
-    ...wrap(`"${PROGRAM} COMMAND --help" tells the options of the other commands.`),
+    ...wrap(`"${PROGRAM} COMMAND --help" lists the options of the other commands.`),
   ]);
 }
 

@@ -1,7 +1,8 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { errnoOf } from '../errors.js';
+import { replaceCacheFile } from '../fs/cache-directory.js';
 import { insecureParent } from '../jail/parents.js';
 import { readRecordStamp, stampOf } from '../jail/record/record.js';
 import { environmentOf, type LaunchOptions, launcherArguments } from '../launcher/options.js';
@@ -81,9 +82,7 @@ async function keep(name: string, text: string): Promise<void> {
   if (names.length >= MOST) {
     for (const old of names) await rm(`${DIRECTORY}/${old}`, { force: true });
   }
-  const draft = `${file}.${process.pid}`;
-  writeFileSync(draft, text, { mode: 0o600, flag: 'wx' });
-  renameSync(draft, file);
+  replaceCacheFile(file, text);
 }
 
 function readIfThere(file: string): string | undefined {

@@ -2,7 +2,7 @@ import elfTools, { type ProgramHeader } from 'elf-tools';
 import { malformed } from './malformed.js';
 import type { ByteSource, ElfHeaders } from './types.js';
 
-/** Offsets of e_phoff, e_shoff and e_ehsize (gABI chapter 4, "ELF Header"). */
+/** Field offsets and sizes of the ELF header and of section headers (gABI chapter 4). */
 const LAYOUT = {
   32: { ehsize: 52, shentsize: 40, phoff: 28, shoff: 32, tail: 40, shOffset: 16, shSize: 20 },
   64: { ehsize: 64, shentsize: 64, phoff: 32, shoff: 40, tail: 52, shOffset: 24, shSize: 32 },

@@ -46,11 +46,12 @@ const PF_X = 1;
 
 const FILE_TYPE: Readonly<Record<number, string>> = { 1: 'rel', 2: 'exec', 3: 'dyn', 4: 'core' };
 
-const MAGIC = Buffer.from('\x7fELF', 'latin1');
+/** Bytes 0x7f, E, L, F. */
+const MAGIC = 0x7f454c46;
 
 /** True if the file starts with the ELF magic number. */
 export function isElf(start: Buffer): boolean {
-  return start.length >= 4 && start.subarray(0, 4).equals(MAGIC);
+  return start.length >= 4 && start.readUInt32BE(0) === MAGIC;
 }
 
 /**

@@ -7,25 +7,25 @@ import type { ByteSource, ElfHeaders } from './types.js';
 /** Dynamic tags of the symbol table (gABI; DT_GNU_HASH is GNU's). */
 const DT = { HASH: 4, STRTAB: 5, SYMTAB: 6, STRSZ: 10, GNU_HASH: 0x6ffffef5 } as const;
 
-/** Names that lie within so many bytes are read at once, others one by one. */
+/** Names within this many bytes are read at once, others one by one. */
 const WHOLE_TABLE = 8 << 20;
 /** Longer names are cut: only long C++ names are affected, which nothing looks for. */
 const MAX_NAME = 256;
 /** Symbols are read this many at a time. */
 const BATCH = 4096;
-/** Words of hash chains, which have a few each, are read this many at a time. */
+/** The number of words of hash chains, which have a few each, to read at a time. */
 const CHAIN_BATCH = 256;
 
 /** Machines whose DT_HASH has words of 8 bytes in 64-bit files: s390x and Alpha (glibc, Elf_Symndx). */
 const WIDE_HASH_MACHINES = new Set<number>([EM.S390, EM.ALPHA]);
 
-/** Names that are looked for in symbol tables, most of which have none of them. */
+/** Names to look for in symbol tables, most of which contain none of them. */
 export class WantedNames {
   readonly #names: ReadonlySet<string>;
-  /** By a hash of their first bytes, where decoding a name to look it up is of any use. */
+  /** Marks the hashes of the names' first three bytes, to avoid decoding names in vain. */
   readonly #starts = new Uint8Array(1 << 12);
 
-  /** @param names of ASCII characters, each at least three */
+  /** @param names ASCII names of at least three characters */
   constructor(names: Iterable<string>) {
     this.#names = new Set(names);
     for (const name of this.#names) this.#starts[startOf(Buffer.from(name, 'latin1'), 0)] = 1;
@@ -35,7 +35,7 @@ export class WantedNames {
     return this.#names.has(name);
   }
 
-  /** Returns false if none of the names is at that place. */
+  /** Returns false if none of the names is at that offset. */
   mayBeAt(bytes: Buffer, at: number): boolean {
     return this.#starts[startOf(bytes, at)] === 1;
   }
@@ -48,10 +48,10 @@ function startOf(bytes: Buffer, at: number): number {
 
 /**
  * Returns the names of the functions and objects that a file imports: the undefined entries of its
- * dynamic symbol table, in its order. The size of that table follows from the hash tables (gABI chapter
+ * dynamic symbol table, in order. The size of that table follows from the hash tables (gABI chapter
  * 5, "Hash Table"; for DT_GNU_HASH, from the end of the last chain).
  *
- * @param wanted leaves out all others
+ * @param wanted leaves out all other names
  * @throws JailbuildError MALFORMED_ELF
  */
 export function importedSymbols(
@@ -87,7 +87,7 @@ function undefinedNames(source: ByteSource, headers: ElfHeaders, tags: SymbolTag
     throw malformed(source, 'DT_SYMTAB', `has ${count} symbols, more than the file holds`);
   }
   const offsets: number[] = [];
-  // The first symbol is no symbol.
+  // The first entry is reserved.
   for (let first = 1; first < count; first += BATCH) {
     const many = Math.min(BATCH, count - first);
     const bytes = source.read(base + first * size, many * size);
@@ -122,9 +122,9 @@ function symbolTags(source: ByteSource, headers: ElfHeaders): SymbolTags | undef
 }
 
 /**
- * Returns how many entries from the start of the table contain all undefined ones. DT_GNU_HASH requires
- * symbols that are not looked up in this file to come first. These include the undefined ones, except
- * functions whose address an executable exports: for executables, all entries are counted.
+ * Returns a number of leading table entries that include all undefined ones. DT_GNU_HASH requires
+ * symbols that are not looked up in this file to come first. These include the undefined ones,
+ * except functions whose address an executable exports: for executables, all entries are counted.
  */
 function undefinedBelow(source: ByteSource, headers: ElfHeaders, tags: SymbolTags): number {
   const { u32 } = fieldReader(headers);
@@ -154,7 +154,7 @@ function undefinedBelow(source: ByteSource, headers: ElfHeaders, tags: SymbolTag
       if ((u32(part, index * 4) & 1) !== 0) return last + index + 1;
     }
     if (part.length < CHAIN_BATCH * 4)
-      throw malformed(source, 'DT_GNU_HASH', 'has a chain without end');
+      throw malformed(source, 'DT_GNU_HASH', 'has an unterminated chain');
   }
 }
 
@@ -162,13 +162,16 @@ function isExecutable({ type, segments }: ElfHeaders): boolean {
   return type === 'exec' || segments.some((segment) => segment.type === 'interp');
 }
 
-/** Bytes of a string table, from an offset in it on. */
+/** Bytes of a string table, starting at an offset in it. */
 interface Strings {
   readonly bytes: Buffer;
   readonly start: number;
 }
 
-/** Returns a function that gives the bytes of the string table around an offset, none beyond its end. */
+/**
+ * Returns a function that returns the bytes of the string table around an offset; none beyond its
+ * end.
+ */
 function stringsAt(
   source: ByteSource,
   headers: ElfHeaders,

@@ -17,12 +17,12 @@ import { FIRST_READ, readInterpreter } from './parse.js';
 import { readSections, type Section } from './sections.js';
 import type { ByteSource, ElfFile, ElfHeaders } from './types.js';
 
-/** Everything known about an ELF file, for people. */
+/** Everything known about an ELF file, for display. */
 export interface Inspection extends ElfFile {
   /** EI_OSABI and EI_ABIVERSION. */
   readonly osAbi: number;
   readonly abiVersion: number;
-  /** e_type as a number: 2 and 3 are programs, 3 is a library as well. */
+  /** e_type as a number: 2 is a program, 3 a program or library. */
   readonly fileType: number;
   /** The entry point's address. */
   readonly entry: bigint;
@@ -33,13 +33,15 @@ export interface Inspection extends ElfFile {
   readonly buildId: string | undefined;
   readonly package: Readonly<Record<string, unknown>> | undefined;
   readonly dlopens: readonly DlopenNeed[];
-  /** Malformed parts that do not matter for loading. */
+  /** Malformed parts that do not affect loading. */
   readonly problems: readonly string[];
 }
 
-/** A program header, of any type (gABI chapter 5). Bytes; numbers from 2^53 on are bigints. */
+/**
+ * A program header of any type (gABI chapter 5). Sizes in bytes; numbers from 2^53 on are bigints.
+ */
 export interface ProgramHeader {
-  /** p_type, as PT_LOAD = 1. */
+  /** p_type, such as PT_LOAD = 1. */
   readonly type: number;
   /** p_flags: execute 1, write 2, read 4. */
   readonly flags: number;
@@ -53,9 +55,9 @@ export interface ProgramHeader {
 /**
  * Reads everything that an ELF file declares, except symbols and code.
  *
- * Parts that cannot be read are left out and listed in `problems`.
+ * Unreadable parts are omitted and listed in `problems`.
  *
- * @throws JailbuildError NOT_ELF, MALFORMED_ELF for a file without a whole ELF header
+ * @throws JailbuildError NOT_ELF, MALFORMED_ELF for a file without a complete ELF header
  */
 export function inspectElf(source: ByteSource): Inspection {
   const problems: string[] = [];
@@ -116,7 +118,8 @@ function readProgramHeaders(source: ByteSource, headers: ElfHeaders): ProgramHea
   const start = source.read(0, wide ? 64 : 52);
   const offset = word(start, wide ? 32 : 28);
   const said = u16(start, wide ? 56 : 44);
-  // The number is then in sh_info of the first section header (gABI chapter 4, "ELF Header").
+  // In that case the number is in sh_info of the first section header (gABI chapter 4, "ELF
+  // Header").
   const first = said === PN_XNUM ? source.read(word(start, wide ? 40 : 32), wide ? 64 : 40) : start;
   const count = said === PN_XNUM && first.length >= 40 ? u32(first, wide ? 44 : 28) : said;
   const size = wide ? 56 : 32;

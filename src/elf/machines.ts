@@ -21,15 +21,15 @@ export const EM = {
 
 /** Bits of e_flags that distinguish ABIs of one machine (elf.h). */
 export const EF = {
-  /** Which of two ABIs of 64-bit PowerPC; 0 fits both. */
+  /** Selects one of two ABIs of 64-bit PowerPC; 0 fits both. */
   PPC64_ABI: 0x3,
   /** The 32-bit ABI of 64-bit MIPS (n32). */
   MIPS_ABI2: 0x20,
-  /** How MIPS writes not-a-number. */
+  /** The encoding of not-a-number on MIPS. */
   MIPS_NAN2008: 0x400,
   ARM_ABI_FLOAT_SOFT: 0x200,
   ARM_ABI_FLOAT_HARD: 0x400,
-  /** How floating point arguments are passed. */
+  /** How floating-point arguments are passed. */
   RISCV_FLOAT_ABI: 0x6,
   RISCV_FLOAT_ABI_DOUBLE: 0x4,
   LARCH_ABI_MODIFIER: 0x7,

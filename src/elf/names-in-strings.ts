@@ -1,14 +1,17 @@
 import { loadedPieces } from './path-strings.js';
 import type { ByteSource, ElfHeaders } from './types.js';
 
-/** Longer names of programs are not looked for by their hash. */
+/** Longer program names, in characters, are not looked up by hash. */
 const MAX_INDEXED = 32;
 /**
- * Compilers put short strings into instructions. In larger files, in bytes, what looks like a name there
- * is nearly always chance.
+ * Compilers put short strings into instructions. In larger files, in bytes, what looks like a name
+ * in code is nearly always chance.
  */
 const MAX_WITH_CODE = 2 << 20;
-/** Strings that go on behind the name are commands, unless they are longer than this. */
+/**
+ * Strings that continue after the name are commands, unless they are longer than this, in
+ * characters.
+ */
 const MAX_COMMAND = 512;
 /** A name at the start of a command. */
 const WORD = /^[a-z][a-z0-9][A-Za-z0-9._+-]{0,30}$/;
@@ -19,11 +22,12 @@ const FNV_PRIME = 0x01000193;
 const NAME_BYTES = nameBytes();
 
 /**
- * Returns whether a file has a name in its data: as the first word of a zero-terminated string, or at
- * the end of one, behind a character that names do not have or a conversion, as in `%slib%sjvm.cfg`,
- * for linkers put strings that are ends of others there. The file is read once, whatever is asked.
+ * Returns a function that tells whether a file contains a name in its data: as the first word of a
+ * zero-terminated string, or at the end of one after a character that names do not contain or after
+ * a conversion, as in `%slib%sjvm.cfg`, since linkers merge strings that are ends of others. The
+ * file is read once, for any number of names.
  *
- * @param limit stop after so many bytes
+ * @param limit stop after this many bytes
  */
 export function namesInStrings(
   source: ByteSource,
@@ -43,11 +47,11 @@ export function namesInStrings(
   };
 }
 
-/** Collects the hashes of what may be a name: runs of its characters with a string's or a word's end. */
+/** Collects the hashes of possible names: runs of name characters that end a string or a word. */
 function collectHashes(bytes: Buffer, hashes: Set<number>): void {
   let length = 0;
   let hash = FNV_OFFSET;
-  // The same without the first character.
+  // The hash without the first character.
   let shorter = FNV_OFFSET;
   let before = ZERO;
   for (let at = 0; at < bytes.length; at++) {

@@ -12,7 +12,7 @@ export interface Note {
   readonly description: Buffer;
 }
 
-/** How important a library is that a program opens at run time. */
+/** How important it is for a program to find a library that it opens at run time. */
 export type DlopenPriority = 'required' | 'recommended' | 'suggested';
 
 /** Libraries that a program tries in turn at run time, for one feature. */
@@ -23,7 +23,7 @@ export interface DlopenNeed {
   readonly description: string | undefined;
 }
 
-/** Notes are small; no more than this is read. */
+/** The maximum size of notes in bytes; real ones are small. */
 const MAX_NOTES = 1 << 20;
 const SHT_NOTE = 7;
 
@@ -56,7 +56,10 @@ export function readNotes(source: ByteSource, headers: ElfHeaders): Note[] {
   return notes;
 }
 
-/** Ignores malformed section headers, as loaders do. */
+/**
+ * Returns the note sections of a file; none if its section headers are malformed, which loaders
+ * ignore too.
+ */
 function noteSections(source: ByteSource, headers: ElfHeaders): Section[] {
   try {
     return sectionsOfType(source, headers, SHT_NOTE).filter((section) => isInFile(section, source));
@@ -92,7 +95,7 @@ function notesIn(
   return notes;
 }
 
-/** All known notes have words of four bytes, in 64-bit files too. */
+/** Rounds up to words of four bytes, which all known notes use, even in 64-bit files. */
 function align(size: number): number {
   return Math.ceil(size / 4) * 4;
 }
@@ -104,7 +107,7 @@ export function buildId(notes: readonly Note[]): string | undefined {
 }
 
 /**
- * Returns the package that the distribution declares the file to be from: an object such as
+ * Returns the package that the distribution declares as the file's origin: an object such as
  * `{"type":"deb","name":"coreutils","version":"9.1-1"}`.
  *
  * @throws JailbuildError MALFORMED_ELF
@@ -116,7 +119,7 @@ export function packageMetadata(
   const note = notes.find(({ owner, type }) => owner === FDO && type === NT_FDO_PACKAGING_METADATA);
   if (note === undefined) return undefined;
   const value = json(note, source, 'package note');
-  if (!isObject(value)) throw malformed(source, 'package note', 'is no JSON object');
+  if (!isObject(value)) throw malformed(source, 'package note', 'is not a JSON object');
   return value;
 }
 
@@ -130,7 +133,7 @@ export function dlopenNeeds(notes: readonly Note[], source: ByteSource): DlopenN
     .filter(({ owner, type }) => owner === FDO && type === NT_FDO_DLOPEN_METADATA)
     .flatMap((note) => {
       const value = json(note, source, 'dlopen note');
-      if (!Array.isArray(value)) throw malformed(source, 'dlopen note', 'is no JSON array');
+      if (!Array.isArray(value)) throw malformed(source, 'dlopen note', 'is not a JSON array');
       return value.map((item) => dlopenNeed(item, source));
     });
 }
@@ -139,7 +142,7 @@ function dlopenNeed(item: unknown, source: ByteSource): DlopenNeed {
   const fail = (problem: string): never => {
     throw malformed(source, 'dlopen note', problem);
   };
-  if (!isObject(item)) return fail('has an item that is no object');
+  if (!isObject(item)) return fail('has an item that is not an object');
   const { soname, priority = 'recommended', feature, description } = item;
   if (!isTexts(soname) || soname.length === 0) return fail('has an item without soname');
   if (soname.some((name) => name === '' || name.includes('\0'))) {
@@ -160,7 +163,7 @@ function json({ description }: Note, source: ByteSource, field: string): unknown
   try {
     return JSON.parse(description.toString('utf8').replace(/\0+$/, ''));
   } catch {
-    throw malformed(source, field, 'is no JSON');
+    throw malformed(source, field, 'is not JSON');
   }
 }
 

@@ -5,14 +5,18 @@ import { readIdentification } from './identification.js';
 import { malformed } from './malformed.js';
 import type { ByteSource, ElfFile, ElfHeaders } from './types.js';
 
-/** What {@link parseElf} reads first. Enough for the header, the program headers and, as linkers lay files out, PT_INTERP. */
+/**
+ * The bytes that {@link parseElf} reads first: enough for the header, the program headers and, as
+ * linkers arrange files, PT_INTERP.
+ */
 export const FIRST_READ = 4096;
 
 /** The kernel refuses an interpreter path above PATH_MAX (fs/binfmt_elf.c). */
 const PATH_MAX = 4096;
 
 /**
- * Parses the parts of a file that determine how it is loaded. Reads a few kilobytes, whatever its size.
+ * Parses the parts of a file that determine how it is loaded. Reads a few kilobytes, regardless of
+ * its size.
  *
  * @param start the file's first {@link FIRST_READ} bytes
  * @throws JailbuildError NOT_ELF, MALFORMED_ELF (naming the field)

@@ -4,14 +4,15 @@ import type { ByteSource, ElfHeaders } from './types.js';
 const PIECE = 4 << 20;
 /** Overlap between pieces, so that strings at a boundary are seen whole. */
 const MAX_STRING = 512;
-/** What counts as an absolute path: no format, no option, no comment. */
+/** Matches an absolute path, rather than a format, option or comment. */
 const PATH = /^(?:\/[A-Za-z0-9._+@,=~-]+){1,40}\/?$/;
 
 /**
- * Returns the absolute paths among the zero-terminated strings of what is loaded of a file: whole
- * strings, the parts of lists with colons, and of formats, as `/usr/share/zoneinfo/%s`, the directory.
+ * Returns the absolute paths among the zero-terminated strings in the loaded part of a file: whole
+ * strings, the members of colon-separated lists, and the directories of formats such as
+ * `/usr/share/zoneinfo/%s`.
  *
- * @param limit stop after so many bytes
+ * @param limit stop after this many bytes
  */
 export function pathStrings(source: ByteSource, headers: ElfHeaders, limit: number): Set<string> {
   const paths = new Set<string>();
@@ -20,10 +21,10 @@ export function pathStrings(source: ByteSource, headers: ElfHeaders, limit: numb
 }
 
 /**
- * Reads what is loaded of a file, in pieces.
+ * Reads the loaded part of a file in pieces.
  *
- * @param limit stop after so many bytes
- * @param withCode also machine code that has a segment of its own, as linkers lay it out today:
+ * @param limit stop after this many bytes
+ * @param withCode include machine code that has a segment of its own, as with today's linkers:
  *   compilers put short strings into instructions
  */
 export function* loadedPieces(
@@ -34,7 +35,7 @@ export function* loadedPieces(
 ): Generator<Buffer> {
   let left = limit;
   for (const { type, offset, filesz, isExecutable } of headers.segments) {
-    // One that begins with the headers has the constants as well.
+    // An executable segment that begins with the headers also contains the constants.
     if (type !== 'load' || (!withCode && isExecutable && offset > 0)) continue;
     const end = Math.min(offset + filesz, source.size);
     for (let at = offset; at < end && left > 0; at += PIECE) {
@@ -65,16 +66,16 @@ function isLetter(code: number): boolean {
   return code >= 0x61 && code <= 0x7a;
 }
 
-/** `/usr` and shorter paths are of no use. */
+/** Shorter paths, such as `/usr`, are of no use. */
 const MIN_STRING = 6;
 
-/** What looks like the command line of a program with an option, as system(3) takes it. */
+/** Matches a command line of a program with an option, as passed to system(3). */
 const COMMAND_LINE = /\0([a-z][a-z0-9_.+-]{1,20}) (?=-[A-Za-z-][^\0\n]{0,80}\0)/g;
 
 /**
- * Returns the first words of the strings of a file that look like command lines: `sort -u -f`.
+ * Returns the first words of a file's strings that look like command lines: `sort -u -f`.
  *
- * @param limit stop after so many bytes
+ * @param limit stop after this many bytes
  */
 export function commandNames(source: ByteSource, headers: ElfHeaders, limit: number): Set<string> {
   const names = new Set<string>();

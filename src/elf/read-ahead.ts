@@ -1,8 +1,11 @@
 import type { ByteSource } from './types.js';
 
-/** The start of a file, with what linkers put there: headers, notes, symbols, their names and versions. */
+/**
+ * The start of a file, where linkers put headers, notes, symbols, their names and versions; in
+ * bytes.
+ */
 const FIRST_WINDOW = 16 << 10;
-/** The dynamic section, and the section headers of a small file behind it. */
+/** The dynamic section, and the section headers that follow it in a small file; in bytes. */
 const WINDOW = 4 << 10;
 const WINDOWS = 6;
 
@@ -18,8 +21,8 @@ interface Window {
 }
 
 /**
- * Reads more than asked for, since what is parsed together lies together, into one buffer for all files:
- * the bytes of one file are valid until the next one is read.
+ * Reads more than requested, since data that is parsed together is adjacent, into one buffer for
+ * all files: the bytes of a file are valid until the next file is read.
  */
 export class ReadAhead {
   #scratch: Buffer | undefined;

@@ -2,10 +2,10 @@ import { fieldReader } from './fields.js';
 import { malformed } from './malformed.js';
 import type { ByteSource, ElfHeaders } from './types.js';
 
-/** A section header (gABI chapter 4, "Section Header"). Bytes. */
+/** A section header (gABI chapter 4, "Section Header"). Sizes in bytes. */
 export interface Section {
   readonly name: string;
-  /** sh_type, as SHT_NOTE = 7. */
+  /** sh_type, such as SHT_NOTE = 7. */
   readonly type: number;
   readonly flags: number;
   readonly address: number | bigint;
@@ -13,7 +13,9 @@ export interface Section {
   readonly size: number;
 }
 
-/** The most sections in a file; compilers that use one per function create thousands. */
+/**
+ * The maximum number of sections in a file; compilers that use one per function create thousands.
+ */
 const MAX_SECTIONS = 1 << 18;
 const MAX_NAMES = 16 << 20;
 const SHN_XINDEX = 0xffff;

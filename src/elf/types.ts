@@ -2,9 +2,9 @@ import type { Identification } from './identification.js';
 
 /** A file to parse, read in bounded pieces at offsets, such as a `FileReader`. */
 export interface ByteSource {
-  /** For messages. */
+  /** Names the file in messages. */
   readonly path: string;
-  /** Bytes. */
+  /** In bytes. */
   readonly size: number;
   /** Returns up to `length` bytes from `offset`, fewer at the end of the file. */
   read(offset: number, length: number): Buffer;
@@ -13,7 +13,7 @@ export interface ByteSource {
 export type ElfClass = 32 | 64;
 export type ByteOrder = 'little' | 'big';
 
-/** A program header (gABI chapter 5), with the fields that matter for loading. Bytes. */
+/** A program header (gABI chapter 5), with the fields that matter for loading. Sizes in bytes. */
 export interface Segment {
   /** `load`, `dynamic`, `interp`, `note`, or undefined for other types. */
   readonly type: string | undefined;
@@ -28,7 +28,7 @@ export interface Segment {
 export interface ElfHeaders {
   readonly class: ElfClass;
   readonly byteOrder: ByteOrder;
-  /** e_machine, as EM_X86_64 = 62. */
+  /** e_machine, such as EM_X86_64 = 62. */
   readonly machine: number;
   /** e_flags, which distinguish ABIs on some machines. */
   readonly flags: number;

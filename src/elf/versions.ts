@@ -23,7 +23,7 @@ const SIZE = { need: 16, needed: 16, definition: 20, name: 8 } as const;
 
 /** glibc's own libraries have dozens of each; large programs need hundreds. */
 const MAX_RECORDS = 1 << 16;
-/** The most bytes of all names together. */
+/** The maximum size of all names together, in bytes. */
 const MAX_NAMES = 1 << 20;
 /** Records are read in windows of this many bytes. */
 const WINDOW = 2048;

@@ -1,5 +1,6 @@
 import { errnoOf, errnoText, JailbuildError } from '../errors.js';
 import { outsideProgram } from '../fs/outside-program.js';
+import { STANDARD_PATH } from '../manifest/standard-path.js';
 import type { WorkMeter } from '../manifest/work.js';
 import { ProgramInput } from './program-input.js';
 
@@ -35,9 +36,6 @@ export interface ToolOutput {
   readonly stderr: string;
 }
 
-/** Debian installs these programs in directories that are not on the PATH of users. */
-const SYSTEM_DIRECTORIES = '/usr/sbin:/sbin';
-
 /**
  * Runs a program that makes or reads file systems, in the C locale and without variables that
  * would change its output.
@@ -57,7 +55,8 @@ export async function runTool(
     ...(fed === undefined ? { stdin: 'ignore' as const } : { input: fed.stream }),
     ...(signal === undefined ? {} : { cancelSignal: signal }),
     env: {
-      PATH: `${process.env.PATH ?? '/usr/bin:/bin'}:${SYSTEM_DIRECTORIES}`,
+      // Debian installs some of these programs in directories that are not on the PATH of users.
+      PATH: [process.env.PATH ?? [], STANDARD_PATH].flat().join(':'),
       LC_ALL: 'C.UTF-8',
       SOURCE_DATE_EPOCH: undefined,
       E2FSPROGS_FAKE_TIME: undefined,

@@ -51,6 +51,26 @@ export class BufferReader implements OpenFile {
 }
 
 /**
+ * Reads the start of a file into a buffer, and returns the part that was filled. Costs half as much as a
+ * {@link FileReader}: where most files are of no interest, that is what a tree of them costs.
+ *
+ * @throws JailbuildError NOT_READABLE
+ */
+export function readStart(tree: HeldTree, path: string, target: Buffer): Buffer {
+  try {
+    const fd = tree.open(path);
+    try {
+      // A read at an offset fails for what has become a fifo.
+      return target.subarray(0, readSync(fd, target, 0, target.length, 0));
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    throw new JailbuildError('NOT_READABLE', `${path}: ${strerror(error)}`, path);
+  }
+}
+
+/**
  * Reads parts of one file. Every read is bounded by the file's size when it was opened. Parts already read are cached.
  */
 export class FileReader implements OpenFile {

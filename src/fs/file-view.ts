@@ -1,6 +1,7 @@
 import { deviceNumbers } from './device-numbers.js';
-import { FileReader, type OpenFile } from './file-reader.js';
+import { FileReader, type OpenFile, readStart } from './file-reader.js';
 import { HeldTree } from './held-tree.js';
+import type { FileAttributes, Survey } from './survey.js';
 
 export type FileType =
   | 'directory'
@@ -11,17 +12,8 @@ export type FileType =
   | 'fifo'
   | 'socket';
 
-export interface FileStat {
+export interface FileStat extends FileAttributes {
   readonly type: FileType;
-  /** Permission bits with set-uid, set-gid and sticky: `mode & 0o7777`. */
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly size: number;
-  /** Nanoseconds since the epoch. */
-  readonly mtimeNs: bigint;
-  /** Device and inode: equal for hard links to the same file. */
-  readonly identity: string;
   /** Major and minor numbers of a device node. */
   readonly device?: { readonly major: number; readonly minor: number };
 }
@@ -56,6 +48,8 @@ export interface FileView {
 
 /** A directory of the real file system as a tree. */
 export class DirectoryView implements FileView {
+  /** What is known of files of the tree, so that they need not be inspected one by one. */
+  survey: Survey | undefined;
   /** The directory's path with all links resolved and no trailing slash; '' for `/`. */
   readonly prefix: string;
   /** Performs all reads. */
@@ -67,11 +61,25 @@ export class DirectoryView implements FileView {
   }
 
   lstat(path: string): FileStat | undefined {
+    return this.#surveyed(path) ?? this.#lstat(path);
+  }
+
+  /** Devices are rare enough to be inspected. */
+  #surveyed(path: string): FileStat | undefined {
+    const found = this.survey?.lstat(path);
+    if (found === undefined) return undefined;
+    const { format, mode, uid, gid, size, mtimeNs, identity } = found;
+    const type = typeOf(format);
+    if (type === 'character-device' || type === 'block-device') return undefined;
+    return { type, mode, uid, gid, size, mtimeNs, identity };
+  }
+
+  #lstat(path: string): FileStat | undefined {
     const stats = this.tree.lstat(path);
     if (stats === undefined) return undefined;
     const isDevice = stats.isCharacterDevice() || stats.isBlockDevice();
     return {
-      type: typeOf(stats.mode),
+      type: typeOf(Number(stats.mode)),
       mode: Number(stats.mode & 0o7777n),
       uid: Number(stats.uid),
       gid: Number(stats.gid),
@@ -87,15 +95,28 @@ export class DirectoryView implements FileView {
   }
 
   names(path: string): string[] {
-    return this.tree.names(path);
+    return this.survey?.names(path) ?? this.tree.names(path);
   }
 
   open(path: string): OpenFile {
     return new FileReader(this.tree, path);
   }
 
+  /**
+   * Reads the start of a file into a buffer, and returns the part that was filled.
+   * @throws JailbuildError NOT_READABLE
+   */
+  readStart(path: string, target: Buffer): Buffer {
+    return this.survey?.readStart(path, target) ?? readStart(this.tree, path, target);
+  }
+
   isShared(directory: string): boolean {
     return this.tree.isShared(directory);
+  }
+
+  /** Returns the numbers of lstat(2) for a file found in the survey, as `Survey.numbersOf`. */
+  numbersOf(path: string): readonly number[] | undefined {
+    return this.survey?.numbersOf(path);
   }
 
   /** Returns a path in the real file system. */
@@ -104,8 +125,8 @@ export class DirectoryView implements FileView {
   }
 }
 
-function typeOf(mode: bigint): FileType {
-  switch (Number(mode & 0o170000n)) {
+function typeOf(mode: number): FileType {
+  switch (mode & 0o170000) {
     case 0o040000:
       return 'directory';
     case 0o120000:

@@ -71,6 +71,11 @@ export class RecordedView extends DirectoryView {
     return { ...stat, type, mode, uid, gid } as FileStat;
   }
 
+  /** The numbers of the file system say nothing of what is recorded. */
+  override numbersOf(): undefined {
+    return undefined;
+  }
+
   override isShared(): boolean {
     return false;
   }

@@ -5,6 +5,7 @@ import type { OpenFile } from './file-reader.js';
 import { DirectoryView, type FileStat, type FileView } from './file-view.js';
 import { fromBytes, realPathOf, toBytes } from './path-bytes.js';
 import { RecordedView, recordedAttributes } from './recorded-attributes.js';
+import type { Survey } from './survey.js';
 
 /** The kernel follows at most this many symbolic links in one look-up (path_resolution(7)). */
 const MAX_LINKS = 40;
@@ -52,6 +53,8 @@ export interface Observed {
   readonly absent: readonly string[];
   /** The names in directories. */
   readonly lists: ReadonlyMap<string, readonly string[]>;
+  /** Returns the numbers of lstat(2) for a file found in a survey, as `Survey.numbersOf`. */
+  readonly numbersOf?: ((path: string) => readonly number[] | undefined) | undefined;
 }
 
 function isLedByOthers({ links }: Trace): boolean {
@@ -95,6 +98,11 @@ export class Sysroot {
   get #directory(): DirectoryView {
     if (this.#view instanceof DirectoryView) return this.#view;
     throw new Error('this root is not a directory of the file system');
+  }
+
+  /** Takes attributes of files from a survey of the same directory. */
+  useSurvey(survey: Survey | undefined): void {
+    this.#directory.survey = survey;
   }
 
   /**
@@ -164,6 +172,20 @@ export class Sysroot {
   /** Opens a regular file by a path without links on the way. */
   openAt(canonical: string): OpenFile {
     return this.#view.open(canonical);
+  }
+
+  /**
+   * Reads the start of a regular file found by {@link trace} into a buffer; returns the part that was filled.
+   * @throws JailbuildError NOT_READABLE
+   */
+  readStart({ path: at }: Trace, target: Buffer): Buffer {
+    if (this.#view instanceof DirectoryView) return this.#view.readStart(at, target);
+    const reader = this.openAt(at);
+    try {
+      return target.subarray(0, reader.readInto(target, 0));
+    } finally {
+      reader.close();
+    }
   }
 
   /** Returns the sorted names in the directory at a path without links on the way. */
@@ -239,7 +261,10 @@ export class Sysroot {
       else if (isLenient || stat.errno === 'ENOENT') absent.push(at);
       else return undefined;
     }
-    return { found, absent, lists: this.#lists };
+    const view = this.#view;
+    const numbersOf =
+      view instanceof DirectoryView ? (at: string) => view.numbersOf(at) : undefined;
+    return { found, absent, lists: this.#lists, numbersOf };
   }
 
   #lstat(canonical: string): FileStat | TraceFailure {

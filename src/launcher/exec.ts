@@ -1,6 +1,7 @@
 import { environmentOf, type LaunchOptions } from './options.js';
 import { startLauncher } from './run.js';
 import { type RunningJail, rightsOf } from './running.js';
+import { areText } from './words.js';
 
 /** Options of a run that may differ for a further command. */
 export type ExecOptions = Pick<LaunchOptions, 'env' | 'user' | 'cwd' | 'tty' | 'verbose'>;
@@ -9,15 +10,17 @@ export type ExecOptions = Pick<LaunchOptions, 'env' | 'user' | 'cwd' | 'tty' | '
  * Returns the launcher's arguments for a further command in a running jail.
  *
  * @param command without words, a shell
+ * @param env as of `launcherArguments`
  */
 export function execArguments(
   jail: RunningJail,
   command: readonly string[],
   options: ExecOptions,
+  env: 'values' | 'names' = 'names',
 ): string[] {
   const { rights, user = options.user } = rightsOf(jail.words);
   const who = options.user ?? user;
-  const names = Object.keys(environmentOf({ ...options, ...(who ? { user: who } : {}) }, term()));
+  const environment = environmentOf({ ...options, ...(who ? { user: who } : {}) }, term());
   return [
     ...(options.verbose ? ['-v'] : []),
     ...['--sealed', '--join', `${jail.entry}:${jail.start}`],
@@ -25,7 +28,10 @@ export function execArguments(
     ...rights,
     // A signal to the process group would also reach the launcher.
     options.tty ? '--pty' : '--new-session',
-    ...names.flatMap((name) => ['--env', name]),
+    ...Object.entries(environment).flatMap(([name, value]) => [
+      '--env',
+      env === 'values' ? `${name}=${value}` : name,
+    ]),
     ...(options.cwd === undefined ? [] : ['--cwd', options.cwd]),
     ...(command.length === 0 ? [] : ['--', ...command]),
   ];
@@ -42,8 +48,12 @@ export async function execInRunningJail(
   command: readonly string[],
   options: ExecOptions,
 ): Promise<number> {
-  const args = ['--die-with-parent', ...execArguments(jail, command, options)];
-  return startLauncher(args, environmentOf(options, term()));
+  const isText = areText(execArguments(jail, command, options, 'values'));
+  const args = execArguments(jail, command, options, isText ? 'names' : 'values');
+  return startLauncher(
+    ['--die-with-parent', ...args],
+    isText ? environmentOf(options, term()) : {},
+  );
 }
 
 function term(): string | undefined {

@@ -3,12 +3,12 @@ import type { Duplex } from 'node:stream';
 import { execa } from 'execa';
 import { JailbuildError } from '../errors.js';
 import { outsideProgram } from '../fs/outside-program.js';
-import { pathBuffer } from '../fs/path-bytes.js';
 import { locateLauncher } from './locate.js';
 import { descriptorsOf, environmentOf, type LaunchOptions, launcherArguments } from './options.js';
 import type { Helper, OutgoingNetwork } from './outgoing-network.js';
 import { SignalPassing } from './pass-signals.js';
 import { needsRunFiles, withRunFiles } from './run-files.js';
+import { areText, passWords } from './words.js';
 
 /** What accompanies a run. */
 export interface RunExtras {
@@ -110,11 +110,8 @@ async function start(
   signals.start();
   const outgoing = network === undefined ? undefined : await import('./outgoing-network.js');
   const environment = environmentOf(options, process.env.TERM);
-  // Node converts all arguments and variables to text; other bytes are sent through a pipe.
-  const isText = [root, ...launcherArguments(root, options, command)].every((word) =>
-    word.isWellFormed(),
-  );
-  const args = [
+  const isText = areText(launcherArguments(root, options, command));
+  const words = [
     // If this process ends in any way, nothing would forward signals or report the command's end.
     '--die-with-parent',
     ...(options.dieWithParent ? ['--die-with', String(process.ppid)] : []),
@@ -122,12 +119,9 @@ async function start(
   ];
   let helper: Helper | undefined;
   try {
-    const started = execa(locateLauncher(), isText ? args : ['--args', String(pipes.next)], {
-      stdio: [
-        ...(['inherit', 'inherit', 'inherit'] as const),
-        ...pipes.stdio(),
-        ...(isText ? [] : [Buffer.concat(args.map((arg) => pathBuffer(`${arg}\0`)))]),
-      ],
+    const passed = passWords(words, '--args', pipes.next);
+    const started = execa(locateLauncher(), passed.args, {
+      stdio: [...(['inherit', 'inherit', 'inherit'] as const), ...pipes.stdio(), ...passed.stdio],
       buffer: false,
       reject: false,
       env: isText ? environment : {},
@@ -174,14 +168,15 @@ async function start(
  * @throws JailbuildError LAUNCHER_MISSING, LAUNCHER_FAILED
  */
 export async function startLauncher(
-  args: readonly string[],
+  words: readonly string[],
   env: Readonly<Record<string, string>>,
 ): Promise<number> {
   const signals = new SignalPassing();
   signals.start();
   try {
+    const { args, stdio } = passWords(words, '--args', 3);
     const started = execa(locateLauncher(), args, {
-      stdio: 'inherit',
+      stdio: ['inherit', 'inherit', 'inherit', ...stdio],
       reject: false,
       env,
       extendEnv: false,

@@ -22,21 +22,21 @@ import {
 
 /** Options of `build`, `buildManifest`, `planJail`, `updateJail` and `planUpdate`. */
 export interface BuildOptions extends BuildChoices {
-  /** Note the SHA-256 of every file in the jail's record, so that `checkJail` needs no sources. */
+  /** Record the SHA-256 of every file in the jail, so that `checkJail` needs no sources. */
   readonly digests?: boolean;
-  /** Called with each entry of the jail when it is done. */
+  /** Called with each finished entry of the jail. */
   readonly onFile?: (report: FileReport) => void;
 }
 
 /** Options of `buildManifest`. */
 export interface BuildManifestOptions extends BuildOptions {
-  /** The directory that the sources are in. The default is `/`. */
+  /** The directory that contains the sources. The default is `/`. */
   readonly sysroot?: string;
 }
 
 /** Options of `planRoot`. */
 export interface PlanOptions {
-  /** Plan although libraries are missing: the manifest lists them. */
+  /** Plan even if libraries are missing: the manifest lists them. */
   readonly allowMissing?: boolean;
   /** How a sysroot is read that is an image of a registry. */
   readonly registry?: RegistryAccess;
@@ -70,7 +70,7 @@ const BUILD = {
   onFile: callback<(report: FileReport) => void>,
 };
 
-/** A caller's options as those of a job, and what follows its progress. */
+/** Converts a caller's options to those of a job and its progress callbacks. */
 export function buildOptions(options: BuildOptions): {
   readonly options: JobOptions;
   readonly progress: { readonly onFile?: (report: FileReport) => void };
@@ -84,9 +84,9 @@ export function buildOptions(options: BuildOptions): {
 
 /**
  * Builds a jail: resolves the request, writes what it needs into the target, and verifies that the
- * programs find everything there. On failure the target is as it was.
+ * programs find everything there. On failure the target is unchanged.
  *
- * @param target the jail's directory; made if it does not exist
+ * @param target the jail's directory; created if it does not exist
  * @throws JailbuildError USAGE, PROGRAM_NOT_FOUND, LIBRARY_NOT_FOUND, VERIFY_FAILED and others
  * @throws the reason of `signal`
  */
@@ -102,10 +102,10 @@ export async function build(
 }
 
 /**
- * Builds exactly what a manifest says. Its sources are first compared with its digests, and entries of
- * earlier builds that are absent from it are removed.
+ * Builds exactly what a manifest describes. First compares its sources with its digests; removes
+ * entries of earlier builds that it does not list.
  *
- * @param file the manifest's file
+ * @param file the path of the manifest
  * @throws JailbuildError MANIFEST_INVALID, DIGEST_MISMATCH, and as `build`
  */
 export async function buildManifest(
@@ -123,10 +123,11 @@ export async function buildManifest(
 }
 
 /**
- * Plans a jail as `build` would build it now, with what it holds already. Writes nothing.
+ * Plans a jail as `build` would build it now, including what it already contains. Writes nothing.
  *
- * @returns the manifest, with digests and extended attributes, as `jailbuild build --dry-run` prints it
- * @throws JailbuildError as `build`, short of what only writing brings up
+ * @returns the manifest, with digests and extended attributes, as `jailbuild build --dry-run`
+ *   prints it
+ * @throws JailbuildError as `build`, except errors of writing
  */
 export async function planJail(
   request: ResolveRequest,
@@ -140,7 +141,7 @@ export async function planJail(
 }
 
 /**
- * Plans a root that holds what a request needs, wherever it may be put. Writes nothing.
+ * Plans a root that contains what a request needs, independent of a target. Writes nothing.
  *
  * @returns the manifest, with digests and extended attributes
  * @throws JailbuildError USAGE, PROGRAM_NOT_FOUND, LIBRARY_NOT_FOUND and others

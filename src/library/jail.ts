@@ -8,24 +8,24 @@ import { abortSignal, callback, checkOptions, checkPath, flag, registryAccess } 
 
 /** Options of `removeJail`. */
 export interface RemoveOptions {
-  /** Remove files too that were changed in the jail since they were made. */
+  /** Also remove files that were changed in the jail. */
   readonly changed?: boolean;
   /** Only find what would be removed. */
   readonly dryRun?: boolean;
-  /** Wait while a build is at work in the jail, rather than fail. */
+  /** Wait for a running build of the jail, instead of failing. */
   readonly wait?: boolean;
   /** Called once before waiting. */
   readonly onWait?: () => void;
-  /** Called with each path of the jail when it is gone. */
+  /** Called with each removed path of the jail. */
   readonly onRemoved?: (path: string) => void;
   /** Ends the removal. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Updates a jail to match what its sources are now: what `build` would put into it is brought, and what
- * it had from earlier builds and no longer needs is removed, unless it was changed in the jail. On
- * failure the jail is as it was.
+ * Updates a jail to match its sources: adds what `build` would add, and removes what earlier builds
+ * added and it no longer needs, unless it was changed in the jail. On failure the jail is
+ * unchanged.
  *
  * @param root the jail's directory
  * @throws JailbuildError RECORD_MISSING, and as `build`
@@ -37,9 +37,9 @@ export async function updateJail(root: string, options: BuildOptions = {}): Prom
 }
 
 /**
- * Finds what an update would do. Writes nothing.
+ * Returns what an update would do. Writes nothing.
  *
- * @throws JailbuildError as `updateJail`, short of what only writing brings up
+ * @throws JailbuildError as `updateJail`, except errors of writing
  */
 export async function planUpdate(
   root: string,
@@ -49,7 +49,7 @@ export async function planUpdate(
 }
 
 /**
- * Compares a jail with its record and with what its sources are now. Changes nothing.
+ * Compares a jail with its record and with its present sources. Changes nothing.
  *
  * @throws JailbuildError RECORD_MISSING, RECORD_REFUSED, NOT_READABLE
  */
@@ -64,8 +64,8 @@ export async function checkJail(root: string, options: CheckOptions = {}): Promi
 }
 
 /**
- * Removes what builds put into a jail, and the jail's directory if nothing is left in it. What else is
- * in the jail stays, and so does what was changed there. If it is ended in between, call it again.
+ * Removes what builds added to a jail, and the jail's directory if it is then empty. Keeps other
+ * files in the jail and files that were changed there. An interrupted removal can be repeated.
  *
  * @throws JailbuildError RECORD_MISSING, RECORD_REFUSED, MOUNTED, TARGET_BUSY, WRITE_FAILED
  * @throws the reason of `signal`

@@ -13,9 +13,9 @@ export function checkOptions<T extends object>(value: unknown, checks: Checks<T>
 }
 
 /**
- * Checks a path that is an argument of a call.
+ * Checks a path argument of a call.
  *
- * @param name the argument's, for messages
+ * @param name the name of the argument, for messages
  * @throws JailbuildError USAGE
  */
 export function checkPath(value: unknown, name: string): string {
@@ -26,7 +26,7 @@ export const flag = (field: Field): boolean => field.boolean();
 
 export const changedChoice = oneOf('keep-configuration', 'keep', 'replace');
 
-/** A function, of which nothing more can be checked. */
+/** Accepts a function; its signature cannot be checked. */
 export function callback<F>(field: Field): F {
   return typeof field.value === 'function' ? (field.value as F) : field.refuse('is not a function');
 }
@@ -35,7 +35,7 @@ export function abortSignal(field: Field): AbortSignal {
   return field.value instanceof AbortSignal ? field.value : field.refuse('is not an AbortSignal');
 }
 
-/** A value that is checked where it is used. */
+/** Accepts a value that is checked where it is used. */
 export function anything<T>(field: Field): T {
   return field.value as T;
 }

@@ -30,64 +30,66 @@ import { callback, checkOptions, checkPath, flag } from './options.js';
 
 /** Options of `runInJail`. Defaults are those of `jailbuild run`. */
 export interface RunOptions {
-  /** Host name in the jail. The default is the base name of its directory. */
+  /** Host name in the jail. The default is the base name of the jail's directory. */
   readonly hostname?: string;
-  /** A network namespace of its own, with the loopback interface alone. */
+  /** Use a new network namespace with only the loopback interface. */
   readonly isolateNetwork?: boolean;
-  /** The host's message queues, semaphores and shared memory. */
+  /** Share the host's message queues, semaphores and shared memory. */
   readonly shareIpc?: boolean;
-  /** The host's view of the cgroup hierarchy. */
+  /** Share the host's view of the cgroup hierarchy. */
   readonly shareCgroups?: boolean;
   /**
-   * Users and groups of a user namespace. The default is that of the host for root, and for others a
-   * namespace in which they are root.
+   * Users and groups of a user namespace. By default, root uses the host's namespace; other users
+   * become root of a new one.
    */
   readonly userMaps?: { readonly uids: readonly IdMap[]; readonly gids: readonly IdMap[] };
   /** Whole seconds to add to the clocks of a new time namespace. */
   readonly clockOffsets?: { readonly monotonic?: number; readonly boottime?: number };
   /** Mount the root read-only. */
   readonly readOnly?: boolean;
-  /** Mount no /dev: that of the jail's directory, if any, is used. */
+  /** Do not mount /dev; use the jail's own, if any. */
   readonly ownDev?: boolean;
-  /** /proc without what concerns the host, with it, or none. The default is `masked`. */
+  /** Mount /proc with host information masked, in full, or not at all. The default is `masked`. */
   readonly proc?: 'masked' | 'full' | 'none';
-  /** Mounted in the order of their depth. */
+  /** Mounted in order of depth. */
   readonly mounts?: readonly (BindMount | TmpfsMount)[];
-  /** Do not mount an empty /tmp where the jail has none. */
+  /** Do not mount an empty /tmp if the jail has none. */
   readonly noTmp?: boolean;
-  /** Memory of all processes together, without swap, in bytes. */
+  /** Memory limit of all processes together, without swap, in bytes. */
   readonly memory?: number;
-  /** The number of processes and threads. */
+  /** The maximum number of processes and threads. */
   readonly pids?: number;
-  /** Processor time, as a number of processors such as 1.5. */
+  /** Processor time, as a number of processors, such as 1.5. */
   readonly cpus?: number;
-  /** Limits of each process. */
+  /** Resource limits of each process. */
   readonly rlimits?: readonly ResourceLimit[];
-  /** NAME or UID, and perhaps :GROUP or :GID, as the jail's passwd and group have them. */
+  /**
+   * NAME or UID, optionally followed by :GROUP or :GID, as defined in the jail's passwd and group.
+   */
   readonly user?: string;
   /** Capabilities to keep that are dropped by default, or `ALL`. */
   readonly addCapabilities?: readonly string[];
   /** Capabilities to drop that are kept by default, or `ALL`. */
   readonly dropCapabilities?: readonly string[];
-  /** Let set-user-ID programs and file capabilities give rights. */
+  /** Let set-user-ID programs and file capabilities grant privileges. */
   readonly allowNewPrivileges?: boolean;
-  /** The filter for system calls: `default`, `off`, or the absolute path of one in binary form. */
+  /** The system call filter: `default`, `off`, or the absolute path of a binary filter. */
   readonly seccomp?: string;
   /** File mode creation mask, octal. The default is `022`. */
   readonly umask?: string;
-  /** Let the command be the first process: nothing reaps what others leave behind. */
+  /** Run the command as PID 1; orphaned processes are not reaped. */
   readonly noInit?: boolean;
   /** Run in a session without a terminal. */
   readonly newSession?: boolean;
   /** Give the command a new terminal. */
   readonly tty?: boolean;
-  /** Variables beside PATH, HOME, TERM and those of the jail's profiles and record. */
+  /** Variables in addition to PATH, HOME, TERM and those of the jail's profiles and record. */
   readonly env?: Readonly<Record<string, string>>;
   /** Working directory in the jail. The default is `/`. */
   readonly cwd?: string;
-  /** Let the launcher print each step on standard output. */
+  /** Make the launcher print each step on standard output. */
   readonly verbose?: boolean;
-  /** Called with a sentence for the user before the command runs. */
+  /** Called with each warning, a sentence, before the command runs. */
   readonly onWarning?: (message: string) => void;
 }
 
@@ -116,7 +118,7 @@ const TMPFS: Checks<TmpfsMount> = { target: absolute, options: text };
 const bound = (field: Field): number | 'unlimited' =>
   field.value === 'unlimited' ? 'unlimited' : field.integer(0, Number.MAX_SAFE_INTEGER);
 const LIMIT: Checks<ResourceLimit> = {
-  name: (field) => field.matching(/^[a-z]+$/, 'the name of a limit, as nofile'),
+  name: (field) => field.matching(/^[a-z]+$/, 'the name of a limit, such as nofile'),
   soft: bound,
   hard: bound,
 };
@@ -153,7 +155,7 @@ const RUN: Checks<RunOptions> = {
   allowNewPrivileges: flag,
   seccomp: (field) =>
     field.value === 'default' || field.value === 'off' ? field.value : absolute(field),
-  umask: (field) => field.matching(/^0?[0-7]{1,3}$/, 'an octal mask, as 022'),
+  umask: (field) => field.matching(/^0?[0-7]{1,3}$/, 'an octal mask, such as 022'),
   noInit: flag,
   newSession: flag,
   tty: flag,
@@ -167,12 +169,12 @@ const RUN: Checks<RunOptions> = {
 };
 
 /**
- * Runs a command in a jail and in namespaces of its own, on the standard streams of this process, to its
- * end, as `jailbuild run` does: with the options and the command that the jail's record has, beneath
- * those given here.
+ * Runs a command in a jail in new namespaces, on the standard streams of this process, and waits
+ * for it to end, as `jailbuild run` does. The options and the command in the jail's record are the
+ * defaults.
  *
- * @param command the command and its arguments; without words the command of the record, or a shell
- * @returns the command's exit status, or 128 and the number of the signal that ended it
+ * @param command the command and its arguments; if empty, the command of the record, or a shell
+ * @returns the command's exit status, or 128 plus the number of the signal that ended it
  * @throws JailbuildError USAGE, RECORD_REFUSED, LAUNCHER_MISSING, LAUNCHER_FAILED
  */
 export async function runInJail(
@@ -212,7 +214,7 @@ export async function runInJail(
   return runJail(jail, whole, words.length > 0 ? words : (recorded.command ?? []));
 }
 
-/** A user without rights is root of a namespace that has no one else. */
+/** Maps an unprivileged user to root of a namespace without other users. */
 function usersOf(): RunOptions['userMaps'] {
   return process.geteuid?.() === 0 ? undefined : userMaps('root', false);
 }
@@ -249,7 +251,7 @@ function mountsOf(
   const kept = listOf(recorded, 'tmpfs').map((word) => parseTmpfs('tmpfs', word));
   const depth = ({ target }: { readonly target: string }): number =>
     target.split('/').filter((name) => name !== '').length;
-  // What is mounted within another mount comes after it.
+  // Mounts within another mount follow it.
   const mounts = [...kept, ...given].sort((one, other) => depth(one) - depth(other));
   return cover === undefined ? mounts : [cover, ...mounts];
 }
@@ -262,7 +264,7 @@ function variablesOf(recorded: RecordedRun): Readonly<Record<string, string>> {
   return Object.fromEntries(listOf(recorded, 'env').flatMap((word) => parseVariable('env', word)));
 }
 
-/** An option that may be given several times. */
+/** Returns the values of an option that may be given several times. */
 function listOf({ options }: RecordedRun, name: string): readonly string[] {
   const value = options[name];
   if (value === undefined) return [];

@@ -12,23 +12,23 @@ export interface TreeOptions {
   readonly registry?: RegistryAccess;
 }
 
-/** What programs need. */
+/** The dependencies of programs. */
 export interface DependencyTrees {
   /** A tree for each program. */
   readonly programs: readonly DependencyNode[];
-  /** Bytes of all files of the trees, each counted once. */
+  /** Size of all files in the trees in bytes, each counted once. */
   readonly total: number;
   readonly missing: readonly MissingLibrary[];
   readonly warnings: readonly string[];
 }
 
 /**
- * Finds what programs need, and by which rule of the loader each of it is found, as `jailbuild tree`
- * does. What several need has its own needs at one place: the highest.
+ * Finds the dependencies of programs, and the loader rule that finds each, as `jailbuild tree`
+ * does. Dependencies of a shared file are listed once, at its highest place.
  *
- * @param request of which terminal descriptions and the library cache play no part
- * @throws JailbuildError USAGE, PROGRAM_NOT_FOUND, NOT_ELF, MALFORMED_ELF and others; a missing library is
- *   no error
+ * @param request its terminal descriptions and library cache are ignored
+ * @throws JailbuildError USAGE, PROGRAM_NOT_FOUND, NOT_ELF, MALFORMED_ELF and others. Missing
+ *   libraries are not errors.
  */
 export async function dependencyTrees(
   request: ResolveRequest,

@@ -10,15 +10,15 @@ import { checkOptions, checkPath, registryAccess } from './options.js';
 
 /** Options of `reasonsFor`. */
 export interface ReasonsOptions {
-  /** The number of chains of a file that are wanted, the shortest first. The default is 10. */
+  /** The maximum number of chains for a file, shortest first. The default is 10. */
   readonly limit?: number;
   /** How the sysroot of a request is read that is an image of a registry. */
   readonly registry?: RegistryAccess;
 }
 
-/** A file, and why it is there. */
+/** A file, and the reasons for it. */
 export interface FileReasons extends ReasonChains {
-  /** In the jail. */
+  /** Its path in the jail. */
   readonly path: string;
 }
 
@@ -29,7 +29,7 @@ const MAX_LIMIT = 10_000;
  * Finds why files are in a jail, or why programs need them, as `jailbuild why` does.
  *
  * @param source the directory of a jail, whose record is read, or a request, which is resolved
- * @param file a path in the jail, or the name of files in it
+ * @param file a path in the jail, or a file name
  * @throws JailbuildError FILE_NOT_FOUND, RECORD_MISSING, and as `planRoot`
  */
 export async function reasonsFor(
@@ -48,7 +48,7 @@ export async function reasonsFor(
     ...reasonChains(manifest, path, limit),
   }));
   if (found.length > 0) return found;
-  throw new JailbuildError('FILE_NOT_FOUND', `${name}: is not there`, name);
+  throw new JailbuildError('FILE_NOT_FOUND', `${name}: not found in the jail or plan`, name);
 }
 
 async function manifestOf(

@@ -1,19 +1,19 @@
 import type { Identification } from '../elf/identification.js';
+import { EM } from '../elf/machines.js';
 import type { ElfFile, ElfHeaders } from '../elf/types.js';
 import { JailbuildError } from '../errors.js';
 import { type LookedAt, sameAbi } from './objects.js';
 
 const OSABI = { SYSV: 0, GNU: 3, ARM_AEABI: 64, ARM: 97 } as const;
-const EM = { MIPS: 8, S390: 22, ARM: 40, AARCH64: 183 } as const;
 /** The highest ABI version that glibc accepts (libc-abis), and the exceptions. */
 const GNU_ABI = 3;
 const GNU_ABI_OF: Readonly<Record<number, number>> = { [EM.AARCH64]: 2, [EM.S390]: 2 };
 
 /**
- * Decides as glibc does about a file met in a search: accept it, skip it for another class or machine,
- * or stop the program (elf/dl-load.c, open_verify).
+ * Decides as glibc does whether to accept a file found in a search, skip it for its class or
+ * machine, or stop the program (elf/dl-load.c, open_verify).
  *
- * @param abi the program's
+ * @param abi the headers of the program
  * @returns undefined for a file that is skipped
  * @throws JailbuildError NOT_ELF, MALFORMED_ELF
  */
@@ -39,22 +39,22 @@ export function acceptForGlibc(
 }
 
 /**
- * Accepts the first file of the name as musl does (ldso/dynlink.c, map_library), but refuses one for
- * another machine, on which the loader would crash.
+ * Accepts the first file of the name, as musl does (ldso/dynlink.c, map_library), but refuses a
+ * file for another machine, on which the loader would crash.
  *
  * @throws JailbuildError NOT_ELF, MALFORMED_ELF
  */
 export function acceptForMusl(path: string, { elf }: LookedAt, abi: ElfHeaders): ElfFile {
   if (elf instanceof JailbuildError) throw elf;
   if (!sameAbi(abi, elf.headers)) {
-    throw unloadable(path, 'e_machine', 'is that of another machine');
+    throw unloadable(path, 'e_machine', 'declares another machine');
   }
   return programOrLibrary(path, elf);
 }
 
 function programOrLibrary(path: string, elf: ElfFile): ElfFile {
   if (elf.headers.type === 'dyn' || elf.headers.type === 'exec') return elf;
-  throw unloadable(path, 'e_type', 'is not that of a shared library');
+  throw unloadable(path, 'e_type', 'does not declare a shared library');
 }
 
 /**
@@ -69,7 +69,7 @@ export function checkMappable(
   kind: 'glibc' | 'musl',
 ): void {
   if (kind === 'glibc' && (headers.type === 'exec' || dynamic?.isProgram)) {
-    throw unloadable(path, 'e_type', 'is that of a program');
+    throw unloadable(path, 'e_type', 'declares a program');
   }
   if (!headers.segments.some(({ type }) => type === 'load')) {
     throw unloadable(path, 'PT_LOAD', 'is missing');
@@ -88,12 +88,12 @@ function identificationProblem(
   { byteOrder, machine }: ElfHeaders,
 ): readonly [field: string, problem: string] | undefined {
   if (data !== (byteOrder === 'little' ? 1 : 2)) {
-    return ['EI_DATA', 'tells of another byte order'];
+    return ['EI_DATA', 'declares another byte order'];
   }
   if (version !== 1) return ['EI_VERSION', `is ${version}`];
   if (!takesOsAbi(machine, osAbi)) return ['EI_OSABI', `is ${osAbi}`];
   if (!takesAbiVersion(machine, osAbi, abiVersion)) return ['EI_ABIVERSION', `is ${abiVersion}`];
-  if (!isPadded) return ['e_ident', 'has other bytes than zero behind EI_ABIVERSION'];
+  if (!isPadded) return ['e_ident', 'has nonzero bytes after EI_ABIVERSION'];
   if (fileVersion !== 1) return ['e_version', `is ${fileVersion}`];
   return undefined;
 }
@@ -110,6 +110,6 @@ function takesAbiVersion(machine: number, osAbi: number, version: number): boole
 }
 
 function unloadable(path: string, field: string, problem: string): JailbuildError {
-  const message = `${path}: ${field} ${problem}, and the loader would stop at this file`;
+  const message = `${path}: ${field} ${problem}, so the loader would fail at this file`;
   return new JailbuildError('MALFORMED_ELF', message, path);
 }

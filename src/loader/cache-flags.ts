@@ -5,15 +5,15 @@ import type { ElfHeaders } from '../elf/types.js';
 const LIBC6 = 0x0003;
 
 /**
- * Returns the flags of ld.so.cache entries for libraries of an ABI: FLAG_ELF_LIBC6, and in the second
- * byte what distinguishes ABIs of one machine (glibc sysdeps/generic/ldconfig.h, and
- * readelflib.c and dl-cache.h of each machine). The loader accepts entries with its own flags only.
+ * Returns the flags of ld.so.cache entries for libraries of an ABI: FLAG_ELF_LIBC6, and in the
+ * second byte the ABI of one machine (glibc sysdeps/generic/ldconfig.h, and readelflib.c and
+ * dl-cache.h of each machine).
  */
 export function cacheFlags({ class: elfClass, machine, flags }: ElfHeaders): number {
   return LIBC6 | requiredAbi(elfClass === 64, machine, flags);
 }
 
-/** FLAG_ELF: libraries that ldconfig before glibc 2.37 assigns to no C library. */
+/** FLAG_ELF: libraries that ldconfig before glibc 2.37 does not assign to a C library. */
 const ANY_LIBC = 0x0001;
 
 /** Returns whether a loader of an ABI accepts cache entries with these flags (dl-cache.h of each machine). */

@@ -3,7 +3,7 @@
 /** The format of glibc 2.2 and later. */
 export const NEW = { MAGIC: 'glibc-ld.so.cache1.1', HEADER_SIZE: 48, ENTRY_SIZE: 24 } as const;
 
-/** The older format, which `ldconfig -c compat` puts in front. */
+/** The older format, which `ldconfig -c compat` writes before the new one. */
 export const OLD = { MAGIC: 'ld.so-1.7.0\0', HEADER_SIZE: 16, ENTRY_SIZE: 12 } as const;
 
 /** The mark of the byte order in the header's flags (cache_file_new_flags); older caches leave it 0. */

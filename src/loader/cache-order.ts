@@ -42,7 +42,10 @@ function isDigit(byte: number): boolean {
   return byte >= 0x30 && byte <= 0x39;
 }
 
-/** Reads a run of digits as a C int, which wraps around; returns it with the offset behind it. */
+/**
+ * Parses a run of digits as a C int, which wraps around; returns it with the offset that follows
+ * it.
+ */
 function number(bytes: Buffer, start: number): [value: number, end: number] {
   let value = 0;
   let end = start;

@@ -7,11 +7,11 @@ import type { ObjectTable } from './objects.js';
 import type { Candidate } from './search-result.js';
 
 /**
- * Examines the file at a path, and returns it if the loader would accept it.
+ * Returns the file at a path if the loader would accept it.
  *
  * @param abi the headers of the program: objects of another ABI are skipped
- * @throws JailbuildError for a file that the loader would stop at: NOT_ELF, MALFORMED_ELF,
- *   NOT_A_REGULAR_FILE
+ * @throws JailbuildError NOT_ELF, MALFORMED_ELF, NOT_A_REGULAR_FILE for a file at which the loader
+ *   would fail
  */
 export function candidateAt(
   name: string,

@@ -11,8 +11,8 @@ export interface Cpu {
   /** The value of $PLATFORM; undefined if the kernel sets none, which voids strings that contain it. */
   readonly platform: string | undefined;
   /**
-   * Subdirectories of every directory that loaders before glibc 2.37 search, each name with all
-   * behind it, as tls and x86_64 (elf/dl-hwcaps.c, _dl_important_hwcaps).
+   * Subdirectories that loaders before glibc 2.37 search in every directory, each name with all
+   * that follow it, such as tls and x86_64 (elf/dl-hwcaps.c, _dl_important_hwcaps).
    */
   readonly legacy: readonly string[];
 }
@@ -30,7 +30,7 @@ interface Family {
   readonly platforms: readonly string[];
   /** Features that have a legacy subdirectory, in descending order of importance. */
   readonly features: readonly string[];
-  /** Those features that every processor has. */
+  /** The features that every processor has. */
   readonly always: readonly string[];
 }
 
@@ -147,8 +147,8 @@ export function cpuKey({ levels, platform, legacy }: Cpu): string {
 }
 
 /**
- * The legacy subdirectories in the loader's order: every choice of the names, those with more
- * important names first, and last none of them, which is left out.
+ * Returns the legacy subdirectories in the loader's order: every subset of the names, those with
+ * more important names first, except the empty one.
  */
 export function legacySubdirectories(names: readonly string[]): string[] {
   const found = new Set<string>();

@@ -22,7 +22,7 @@ export interface LoaderFlavor {
 const MUSL_PATH_FILE = /%\.\*s\/etc\/ld-musl-([A-Za-z0-9_-]+)\.path\0/y;
 const MUSL_NAME = /^ld-musl-([A-Za-z0-9_-]+)\.so\.1$/;
 
-/** Loaders have a few hundred kilobytes; no more than this is read. */
+/** The maximum size of a loader in bytes; real ones have a few hundred kilobytes. */
 const MAX_LOADER_SIZE = 8 << 20;
 
 /** The version string in the loader of glibc: `stable release version 2.36`. */
@@ -30,14 +30,14 @@ const GLIBC_VERSION = /release version 2\.(\d+)/y;
 /** The first glibc whose loader searches no subdirectories except those of glibc-hwcaps. */
 const WITHOUT_LEGACY = 37;
 
-/** The assertion of check_match (elf/dl-lookup.c), which the loader of glibc 2.41 no longer has. */
+/** The assertion of check_match (elf/dl-lookup.c), which glibc 2.41 removed from the loader. */
 const VERSION_ASSERTION = '_dl_name_match_p (version->filename, map)';
 
 /**
- * Determines a loader's flavor from its file, without running it. glibc's default directories are in
- * the loader's read-only data as one run of strings, each with a slash at its end and a zero byte
- * behind (elf/dl-load.c, `system_dirs`), and $LIB is the first of them. musl's loader holds the
- * pattern of the name of its path file.
+ * Determines a loader's flavor from its file, without running it. glibc's default directories are
+ * one run of strings in the loader's read-only data, each ending with a slash and a zero byte
+ * (elf/dl-load.c, `system_dirs`); $LIB is the first of them. musl's loader contains the pattern of
+ * its path file's name.
  *
  * @param requested the PT_INTERP path, or undefined for a library without a program
  * @param interpreter the loader's file, or undefined if it was not found
@@ -99,8 +99,8 @@ function textOf(sysroot: Sysroot, loader: Trace): string {
 }
 
 /**
- * Returns the longest run of such strings that includes a library directory. Searching for places where
- * one string follows another is much faster than trying a pattern everywhere.
+ * Returns the longest run of such strings that includes a library directory. Searching for the
+ * boundary of two strings is much faster than trying a pattern everywhere.
  */
 function systemDirectories(text: string): string[] | undefined {
   let best: string[] | undefined;
@@ -117,7 +117,7 @@ function systemDirectories(text: string): string[] | undefined {
   return best?.map((item) => item.slice(0, -1));
 }
 
-/** Returns where the path around a position begins; the bytes before it may not be text. */
+/** Returns the start of the path around a position; the bytes before it may not be text. */
 function startOfPath(text: string, at: number): number {
   let start = at;
   while (start > 0 && /[A-Za-z0-9_./+-]/.test(text.charAt(start - 1))) start--;
@@ -136,7 +136,10 @@ const TRIPLET: Readonly<Record<string, string>> = {
   [`${EM.LOONGARCH}/64/little`]: 'loongarch64-linux-gnu',
 };
 
-/** Default directories for a library without a program: Debian's multiarch directories, then the usual. */
+/**
+ * Returns default directories for a library without a program: Debian's multiarch directories, then
+ * the usual ones.
+ */
 function fallbackDirectories(headers: ElfHeaders): string[] {
   const triplet = TRIPLET[`${headers.machine}/${headers.class}/${headers.byteOrder}`];
   const multiarch = triplet === undefined ? [] : [`/lib/${triplet}`, `/usr/lib/${triplet}`];

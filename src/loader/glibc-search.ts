@@ -46,8 +46,8 @@ export class GlibcSearch {
   /**
    * Finds a library by its name without a slash (elf/dl-load.c, _dl_map_object).
    *
-   * @param own the places of the requester
-   * @param hideDefaults leaves out the default directories, in the cache too (DF_1_NODEFLIB)
+   * @param own the search path of the requester
+   * @param hideDefaults excludes the default directories, also in the cache (DF_1_NODEFLIB)
    * @throws JailbuildError NOT_ELF, MALFORMED_ELF, NOT_A_REGULAR_FILE, MALFORMED_CACHE
    */
   find(name: string, own: OwnPlaces, hideDefaults: boolean): Found | NotFound {
@@ -73,7 +73,7 @@ export class GlibcSearch {
           if (candidate !== undefined) return { ...candidate, rule, level, alternatives };
         }
         searched.push({ rule, path: `${directory}/${name}` });
-        // Any error other than "no such file" ends the search in this list.
+        // Any error not in GOES_ON ends the search in this list.
         const trace = sysroot.trace(`${directory}/${name}`);
         if (taken.length > 0 && !isTrace(trace) && !GOES_ON.has(trace.errno)) break;
       }
@@ -107,7 +107,10 @@ export class GlibcSearch {
     );
   }
 
-  /** The cache names one file; if the loader cannot accept it, the search continues elsewhere. */
+  /**
+   * Finds the file that the cache names; if the loader cannot accept it, the search continues
+   * elsewhere.
+   */
   #inCache(
     name: string,
     isHidden: (path: string) => boolean,
@@ -125,7 +128,7 @@ export class GlibcSearch {
       if (!acceptsCacheFlags(this.#abi, flags) || hwcaps === '') continue;
       if (hwcaps === TLS && !this.#flavor.hasLegacyHwcaps) continue;
       const level = hwcaps === TLS ? undefined : hwcaps;
-      // Accepted flags other than the loader's own come last.
+      // Entries with accepted flags other than the loader's own come last.
       const general = flags === ownFlags ? levels.length : levels.length + 1;
       const rank = level === undefined ? general : levels.indexOf(level);
       if (rank < 0 && level !== undefined) {
@@ -146,7 +149,7 @@ export class GlibcSearch {
     return undefined;
   }
 
-  /** Returns the entry of a cache that this search ignores. */
+  /** Returns the entry of a cache that the jail will not have. */
   #withheld(name: string): { readonly cachedAt?: string } {
     if (this.#files.cache() !== undefined) return {};
     const { sysroot } = this.#files.objects;
@@ -166,7 +169,7 @@ export class GlibcSearch {
     try {
       directories = this.#files.confDirectories();
     } catch (error) {
-      // Only the message uses it.
+      // Only messages use the result.
       if (error instanceof JailbuildError) return {};
       throw error;
     }

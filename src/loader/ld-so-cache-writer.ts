@@ -8,9 +8,9 @@ const { MAGIC, HEADER_SIZE, ENTRY_SIZE } = NEW;
 const { MAGIC: EXTENSION_MAGIC, HEADER_SIZE: EXTENSION_HEADER_SIZE, SECTION_SIZE } = EXTENSION;
 
 /**
- * Returns the bytes of an ld.so.cache in the format of glibc 2.2 and later, with the extension of glibc
- * 2.33 where libraries for CPU feature levels are listed (glibc sysdeps/generic/dl-cache.h). In the
- * order of `ldconfig` (elf/cache.c, compare), whatever the order of the entries given.
+ * Returns the bytes of an ld.so.cache in the format of glibc 2.2 and later, with the extension of
+ * glibc 2.33 if libraries for CPU feature levels are listed (glibc sysdeps/generic/dl-cache.h).
+ * Entries are in the order of `ldconfig` (elf/cache.c, compare), regardless of the given order.
  */
 export function writeLdSoCache(entries: readonly CacheEntry[], byteOrder: ByteOrder): Buffer {
   const sorted = [...entries].sort(compareEntries);
@@ -65,7 +65,7 @@ export function writeLdSoCache(entries: readonly CacheEntry[], byteOrder: ByteOr
   return out;
 }
 
-/** Names in descending order; for one name, variants precede the baseline. */
+/** Compares by name in descending order; for one name, variants precede the baseline. */
 function compareEntries(a: CacheEntry, b: CacheEntry): number {
   const order = compareCacheNames(b.soname, a.soname) || b.flags - a.flags;
   if (order !== 0) return order;

@@ -18,30 +18,33 @@ export interface CacheEntry {
   /** The file's absolute path. */
   readonly path: string;
   /**
-   * The glibc-hwcaps level that a CPU must have, as x86-64-v3; undefined for the baseline, and empty
-   * where the loader finds no name for it, so that it takes the entry on no CPU. `tls` is for a file in
-   * a subdirectory of that name, which loaders before glibc 2.37 take on every CPU.
+   * The glibc-hwcaps level that the CPU must have, such as x86-64-v3; undefined for the baseline;
+   * empty if the loader finds no name for it and ignores the entry on all CPUs. `tls` is for a file
+   * in a subdirectory of that name, which loaders before glibc 2.37 accept on every CPU.
    */
   readonly hwcaps: string | undefined;
   /** Flags for library type and required ABI (glibc sysdeps/generic/ldconfig.h). */
   readonly flags: number;
 }
 
-/** Entries by `cacheKey` of the soname, in the cache's order, which is the loader's order of preference. */
+/**
+ * Entries by `cacheKey` of the soname, in the cache's order, which is the loader's order of
+ * preference.
+ */
 export type LdSoCache = ReadonlyMap<string, readonly CacheEntry[]>;
 
 export const TLS = 'tls';
 
-/** Caches of large systems are about a megabyte. */
+/** In bytes; caches of large systems have about a megabyte. */
 export const MAX_CACHE_SIZE = 8 << 20;
-/** The longest name or path (limits.h, PATH_MAX). */
+/** The maximum length of a name or path in bytes (limits.h, PATH_MAX). */
 const MAX_STRING = 4096;
 /** Byte order of this machine. */
 const IS_LITTLE = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 const NON_ASCII = /[\x80-\xff]/;
 
 /**
- * Reads /etc/ld.so.cache: the format of glibc 2.2 and later, alone or behind the old one as
+ * Parses /etc/ld.so.cache: the format of glibc 2.2 and later, alone or after the old one as
  * `ldconfig -c compat` writes it, or the old format alone (glibc sysdeps/generic/dl-cache.h).
  *
  * @throws JailbuildError MALFORMED_CACHE naming the field
@@ -54,7 +57,7 @@ export function parseLdSoCache(bytes: Buffer, path: string): LdSoCache {
   if (!startsWith(bytes, 0, OLD.MAGIC)) throw fail('unknown magic number');
 
   if (bytes.length < OLD.HEADER_SIZE) throw fail('the header is cut short');
-  // The old header does not mark its byte order: only the right one gives a table that fits.
+  // The old header does not declare its byte order: only the right one gives a table that fits.
   const little = fits(bytes.readUInt32LE(12), OLD.HEADER_SIZE, OLD.ENTRY_SIZE, bytes.length);
   const count = little ? bytes.readUInt32LE(12) : bytes.readUInt32BE(12);
   if (!fits(count, OLD.HEADER_SIZE, OLD.ENTRY_SIZE, bytes.length)) {
@@ -121,7 +124,7 @@ function parseNew(bytes: Buffer, base: number, fail: (problem: string) => Error)
   return bySoname(entries);
 }
 
-/** Reads all words of a table at once: a call for each would take longer than the rest of the reading. */
+/** Reads all words of a table at once, since one call for each would take longer than parsing. */
 function wordsOf(table: Buffer, little: boolean): Uint32Array {
   const copy = Buffer.from(new ArrayBuffer(table.length));
   table.copy(copy);
@@ -130,10 +133,10 @@ function wordsOf(table: Buffer, little: boolean): Uint32Array {
 }
 
 /**
- * The names of the hwcaps extension, by index (struct cache_extension). All offsets count from the
- * file's start. ldconfig writes those of strings as from the start of the new format: behind an old one
- * the loader, and `ldconfig -p`, look for the names at the wrong places (dl-cache.c,
- * glibc_hwcaps_compare).
+ * Returns the names of the hwcaps extension, by index (struct cache_extension). All offsets count
+ * from the file's start. But ldconfig writes string offsets relative to the start of the new
+ * format, so after an old one the loader and `ldconfig -p` look for the names at wrong offsets
+ * (dl-cache.c, glibc_hwcaps_compare); the names are then empty.
  */
 function hwcapsNames(
   bytes: Buffer,
@@ -181,8 +184,8 @@ function bySoname(entries: readonly CacheEntry[]): LdSoCache {
 }
 
 /**
- * Returns a function that reads the string at an offset. Strings may share their ends only, so together
- * they have at most twice the bytes of the cache.
+ * Returns a function that reads the string at an offset. Strings may share only their ends, so
+ * together they have at most twice the bytes of the cache.
  */
 function stringReader(bytes: Buffer, fail: (problem: string) => Error): (at: number) => string {
   const known = new Map<number, string>();

@@ -1,10 +1,10 @@
 import { JailbuildError } from '../errors.js';
 import { isTrace, type Sysroot } from '../fs/sysroot.js';
 
-/** The most paths that one pattern may match: real ones match a few dozen. */
+/** The maximum number of paths that a pattern may match; real ones match a few dozen. */
 const MAX_PATHS = 10_000;
 
-/** The depth to which nested includes are followed; ldconfig itself has no limit. */
+/** The maximum depth of nested includes; ldconfig itself has no limit. */
 const MAX_DEPTH = 16;
 
 /**
@@ -85,8 +85,8 @@ function glob(sysroot: Sysroot, pattern: string, file: string): string[] {
 const ANY = Symbol('*');
 
 /**
- * Matches names against a glob(7) pattern. Backtracks to the last star only, so that no pattern takes
- * long.
+ * Matches names against a glob(7) pattern. Backtracks only to the last star, so that no pattern
+ * takes long.
  */
 export function globMatcher(pattern: string): (name: string) => boolean {
   const items = globItems(pattern);

@@ -4,7 +4,7 @@ import type { SearchRule } from '../manifest/manifest.js';
 
 /** An object in the loader's list for one process (glibc's link_map). */
 export interface LoadedObject {
-  /** The name it was opened by: an absolute path, possibly with links and `..`. */
+  /** The name by which it was opened: an absolute path, possibly with links and `..`. */
   readonly name: string;
   readonly trace: Trace;
   readonly elf: ElfFile;

@@ -6,9 +6,9 @@ import type { ObjectTable } from './objects.js';
 export const CACHE_PATH = '/etc/ld.so.cache';
 
 /**
- * How /etc/ld.so.cache is treated: `read` is the loader's own rule; `read-or-conf` uses the directories
- * of /etc/ld.so.conf if there is no cache yet, for a jail that will have one; `none` is for a jail
- * without a cache.
+ * How to treat /etc/ld.so.cache: `read` is the loader's own rule; `read-or-conf` uses the
+ * directories of /etc/ld.so.conf if there is no cache yet, for a jail that will have one; `none` is
+ * for a jail without a cache.
  */
 export type CachePolicy = 'read' | 'read-or-conf' | 'none';
 
@@ -29,7 +29,7 @@ export class LoaderFiles {
     return this.#policy === 'none' ? undefined : this.hostCache();
   }
 
-  /** The cache of the sysroot, whatever the jail will have. */
+  /** Returns the cache of the sysroot, regardless of the policy. */
   hostCache(): LdSoCache | undefined {
     if (this.#cache === undefined) {
       const { sysroot } = this.objects;

@@ -6,7 +6,7 @@ import type { Alternative } from './cpu.js';
 import { type LoadedObject, loadedObject } from './loaded-object.js';
 import type { LibrarySearch } from './search.js';
 import { type Found, isFound, type NotFound } from './search-result.js';
-import { checkVersions } from './version-check.js';
+import { checkVersions, type VersionReport } from './version-check.js';
 
 /** One name that an object needs, and the object it resolves to. */
 export interface Edge {
@@ -34,7 +34,7 @@ function tolerate<T>(work: () => T): T | undefined {
   }
 }
 
-/** More than any real program has missing libraries and directories. */
+/** More than the directories times the missing libraries of any real program. */
 const MAX_LOOKED = 100_000;
 
 function tooMany({ trace: { path } }: LoadedObject): JailbuildError {
@@ -54,7 +54,7 @@ function tooMany({ trace: { path } }: LoadedObject): JailbuildError {
 export class Mapping {
   /** In the loader's order: the program, the interpreter, then the others as they are found. */
   readonly objects: LoadedObject[];
-  /** Objects in the namespaces of audit modules. */
+  /** Objects in namespaces of audit modules. */
   readonly audited: LoadedObject[] = [];
   readonly edges: Edge[] = [];
   readonly missing: MissingLibrary[] = [];
@@ -74,7 +74,8 @@ export class Mapping {
   #looked = 0;
 
   /**
-   * @param program undefined for a namespace of its own, as audit modules have one (rtld-audit(7))
+   * @param program undefined for a separate namespace, such as that of an audit module
+   *   (rtld-audit(7))
    * @param interpreter the loader itself, which satisfies its soname
    */
   constructor(
@@ -90,7 +91,7 @@ export class Mapping {
       const soname = object.elf.dynamic?.soname;
       if (this.#isGlibc && soname !== undefined) this.#name(soname, object);
     }
-    // It relocates itself and needs nothing.
+    // The interpreter relocates itself and needs nothing.
     if (interpreter !== undefined) {
       this.#name(interpreter.name, interpreter);
       this.#walked.add(interpreter);
@@ -100,7 +101,7 @@ export class Mapping {
     if (program !== undefined && this.#isGlibc) this.#audit(program);
   }
 
-  /** Does what dlopen(3) of `name`, called by the object `by`, does. */
+  /** Opens `name` as dlopen(3) does when the object `by` calls it. */
   open(name: string, by: LoadedObject): Edge | NotFound {
     const result = this.#map(by, name);
     this.#walk();
@@ -108,11 +109,17 @@ export class Mapping {
     return result;
   }
 
+  /** Returns whether objects of the process define all versions that another one needs, as nearly always. */
+  meets(object: LoadedObject): boolean {
+    const { missing, warnings } = this.#compareVersions(object);
+    return missing.length === 0 && warnings.length === 0;
+  }
+
   get #isGlibc(): boolean {
     return this.#search.flavor.kind === 'glibc';
   }
 
-  /** The first object with a name keeps it. */
+  /** Names an object, unless another one already has the name. */
   #name(name: string, object: LoadedObject): void {
     if (!this.#names.has(name)) this.#names.set(name, object);
   }
@@ -125,7 +132,7 @@ export class Mapping {
         continue;
       }
       this.#walked.add(object);
-      // Filter objects come before it and are mapped at once.
+      // Filter objects precede it and are mapped at once.
       let front = at;
       for (const { kind, name } of object.elf.dynamic?.dependencies ?? []) {
         if (kind !== 'needed' && !this.#isGlibc) continue;
@@ -135,24 +142,32 @@ export class Mapping {
     }
   }
 
-  /** musl ignores symbol versions (ldso/dynlink.c, find_sym). */
+  /** Checks the symbol versions of new objects. musl ignores them (ldso/dynlink.c, find_sym). */
   #checkVersions(): void {
     if (!this.#isGlibc) return;
     for (const object of this.objects) {
       if (this.#checked.has(object)) continue;
       this.#checked.add(object);
-      const { missing, warnings } = checkVersions(
-        object,
-        (name) => this.#names.get(name),
-        (name) => this.missing.some((library) => library.name === name),
-        this.#search.flavor.stopsAtUnversioned,
-      );
+      const { missing, warnings } = this.#compareVersions(object);
       this.missing.push(...missing);
       this.warnings.push(...warnings);
     }
   }
 
-  /** @returns false if the object already precedes that place */
+  #compareVersions(object: LoadedObject): VersionReport {
+    return checkVersions(
+      object,
+      (name) => this.#names.get(name),
+      (name) => this.missing.some((library) => library.name === name),
+      this.#search.flavor.stopsAtUnversioned,
+    );
+  }
+
+  /**
+   * Moves an object forward to a place.
+   *
+   * @returns false if the object already precedes that place
+   */
   #moveTo(place: number, object: LoadedObject): boolean {
     const from = this.objects.indexOf(object);
     if (from <= place) return false;
@@ -161,7 +176,7 @@ export class Mapping {
     return true;
   }
 
-  /** @param optional true for objects that the loader can continue without */
+  /** @param optional whether the loader can continue without the object */
   #request(by: LoadedObject, name: string, optional: boolean): LoadedObject | undefined {
     const result = optional ? tolerate(() => this.#map(by, name)) : this.#map(by, name);
     if (result === undefined) return undefined;
@@ -216,8 +231,9 @@ export class Mapping {
   }
 
   /**
-   * glibc knows an object by each name that led to it; musl by one short name, which it gets when a
-   * search first finds it: the end of the path by which it was opened (load_library).
+   * Records the names of an object. glibc knows an object by each name that led to it; musl by one
+   * short name, which it gets when a search first finds it: the end of the path by which it was
+   * opened (load_library).
    */
   #nameByRequest(object: LoadedObject, name: string, by: LoadedObject): void {
     const taken = this.#search.nameFor(name, by) ?? name;
@@ -230,9 +246,9 @@ export class Mapping {
   }
 
   /**
-   * The program's DT_AUDIT and DT_DEPAUDIT. glibc loads each module into a namespace of its own, and
-   * goes on without one that it does not find, or cannot map with what it needs; those of libraries
-   * mean nothing to it (elf/rtld.c).
+   * Loads the audit modules of the program's DT_AUDIT and DT_DEPAUDIT. glibc loads each into a
+   * namespace of its own and continues without modules that it cannot find or map; it ignores those
+   * of libraries (elf/rtld.c).
    */
   #audit(program: LoadedObject): void {
     for (const name of program.elf.dynamic?.audits ?? []) {

@@ -37,7 +37,7 @@ export class MuslSearch {
   find(name: string, { lists }: OwnPlaces): Found | NotFound {
     const { sysroot } = this.#files.objects;
     const searched: NotFound['searched'][number][] = [];
-    // Any error other than "no such file" ends the search in that list.
+    // Any error not in GOES_ON ends the search, without trying the next list.
     for (const list of [lists.flat(), this.#systemPlaces()]) {
       for (const { rule, directory } of list) {
         const path = `${directory}/${name}`;
@@ -59,7 +59,7 @@ export class MuslSearch {
     const { sysroot } = this.#files.objects;
     const found = sysroot.trace(this.#flavor.muslPathFile ?? '');
     if (!isTrace(found)) {
-      // Only an absent file leaves the default.
+      // The defaults apply only if the file does not exist.
       const instead = found.errno === 'ENOENT' ? this.#flavor.defaultDirectories : [];
       return asPlaces('default', instead);
     }

@@ -9,7 +9,7 @@ import type { Sysroot, Trace } from '../fs/sysroot.js';
 
 /** A file that a loader examined. */
 export interface LookedAt {
-  /** Undefined for files without a whole ELF header. */
+  /** Undefined for files without a complete ELF header. */
   readonly identification: Identification | undefined;
   /** The parsed file, or the error that prevents it: NOT_ELF, MALFORMED_ELF. */
   readonly elf: ElfFile | JailbuildError;
@@ -30,12 +30,13 @@ export class ObjectTable {
   /** Whether files begin with the magic number, known even for files that were not parsed. */
   readonly #isElf = new Map<string, boolean>();
   readonly #readAhead = new ReadAhead();
+  readonly #magic = Buffer.alloc(MAGIC_SIZE);
   readonly #known: (found: Trace) => KnownObject | undefined;
   readonly #alsoRead: (source: ByteSource, elf: ElfFile, found: Trace) => void;
 
   /**
-   * @param known gives what need not be read
-   * @param alsoRead is given each file while it is open
+   * @param known returns facts that need not be read
+   * @param alsoRead called with each file while it is open
    */
   constructor(
     sysroot: Sysroot,
@@ -58,16 +59,15 @@ export class ObjectTable {
     return this.#byIdentity.has(identity) || this.#isElf.get(identity);
   }
 
-  /** Returns whether a file begins with the ELF magic number; one that cannot be read does not. */
+  /** Returns whether a file begins with the ELF magic number; false if it cannot be read. */
   isElf(found: Trace): boolean {
     const { identity, size } = found.stat;
-    if (size < MAGIC_SIZE) return false;
     let known = this.#isElf.get(identity);
     if (known === undefined) {
       const looked = this.#byIdentity.get(identity);
-      known =
-        looked !== undefined ? looked.identification !== undefined : this.#known(found)?.isElf;
-      known ??= this.#readMagic(found);
+      if (size < MAGIC_SIZE) known = false;
+      else if (looked !== undefined) known = looked.identification !== undefined;
+      else known = this.#known(found)?.isElf ?? this.#readMagic(found);
       this.#isElf.set(identity, known);
     }
     return known;
@@ -75,12 +75,7 @@ export class ObjectTable {
 
   #readMagic(found: Trace): boolean {
     try {
-      const reader = this.sysroot.open(found);
-      try {
-        return isElf(reader.read(0, MAGIC_SIZE));
-      } finally {
-        reader.close();
-      }
+      return isElf(this.sysroot.readStart(found, this.#magic));
     } catch (error) {
       if (error instanceof JailbuildError && error.code === 'NOT_READABLE') return false;
       throw error;
@@ -134,9 +129,9 @@ export function sameMachine(one: ElfHeaders, other: ElfHeaders): boolean {
 }
 
 /**
- * Returns whether a loader of one ABI would accept an object of the other: same class, byte order and
- * machine, and no contradiction in the flags that distinguish ABIs of one machine (glibc
- * elf/dl-load.c, open_verify, and elf_machine_matches_host of each machine).
+ * Returns whether a loader of one ABI would accept an object of the other: same class, byte order
+ * and machine, and no conflicting flags that distinguish ABIs of one machine (glibc elf/dl-load.c,
+ * open_verify, and elf_machine_matches_host of each machine).
  */
 export function sameAbi(one: ElfHeaders, other: ElfHeaders): boolean {
   return sameMachine(one, other) && !flagsConflict(one.machine, one.flags, other.flags);

@@ -15,9 +15,9 @@ export class PathWarnings {
     this.#path = path;
   }
 
-  /** Warnings about lookups that may differ inside the jail, one per library. */
+  /** Returns warnings about lookups that may differ inside the jail, once per library. */
   of(object: LoadedObject): string[] {
-    // A library without a program is opened by its name, like others.
+    // A library without a program is opened by its name, like any other.
     const isProgram = object.loadedBy === undefined && object.elf.interpreter !== undefined;
     if (!isProgram && this.#warned.has(object.elf)) return [];
     this.#warned.add(object.elf);
@@ -26,27 +26,27 @@ export class PathWarnings {
     for (const { rule, relative } of this.#path.ownList(object)) {
       if (relative === undefined) continue;
       warnings.push(
-        `${path}: its ${rule} has ${JSON.stringify(relative)}, which is relative to the working directory: it is looked for from the root`,
+        `${path}: its ${rule} has ${JSON.stringify(relative)}, which is relative to the working directory: in the jail it is resolved from the root`,
       );
     }
     for (const { name } of object.elf.dynamic?.dependencies ?? []) {
       if (!name.includes('/') || this.#path.nameFor(name, object)?.startsWith('/') !== false)
         continue;
       warnings.push(
-        `${path}: needs ${name}, which is relative to the working directory: it is looked for from the root`,
+        `${path}: needs ${name}, which is relative to the working directory: in the jail it is resolved from the root`,
       );
     }
     if (isProgram && (stat.mode & 0o6000) !== 0 && this.#distrusts(object)) {
       warnings.push(
-        `${path}: is set-uid or set-gid: for other users the loader passes over directories that it names by $ORIGIN`,
+        `${path}: is set-user-ID or set-group-ID: for other users the loader ignores its directories with $ORIGIN`,
       );
     }
     return warnings;
   }
 
   /**
-   * Returns a warning for a program that finds objects by its own $ORIGIN: the loader locates the program
-   * through /proc/self/exe (glibc _dl_get_origin, musl fixup_rpath).
+   * Returns a warning for a program that finds objects through its own $ORIGIN: the loader locates
+   * the program through /proc/self/exe (glibc _dl_get_origin, musl fixup_rpath).
    */
   ofOrigin(program: LoadedObject, loaded: readonly LoadedObject[]): string | undefined {
     const { runpath, rpath = '', dependencies = [] } = program.elf.dynamic ?? {};
@@ -62,10 +62,13 @@ export class PathWarnings {
     if (program.elf.interpreter === undefined || !(inNames || loaded.some(isByOrigin))) {
       return undefined;
     }
-    return `${program.trace.path}: finds libraries by $ORIGIN, for which its loader needs /proc in the jail`;
+    return `${program.trace.path}: finds libraries through $ORIGIN, which requires /proc in the jail`;
   }
 
-  /** For set-uid programs, $ORIGIN must lead into the default directories (glibc elf/dl-load.c). */
+  /**
+   * Returns whether the loader ignores $ORIGIN of a set-ID program: it must lead into the default
+   * directories (glibc elf/dl-load.c).
+   */
   #distrusts(object: LoadedObject): boolean {
     const list = object.elf.dynamic?.runpath ?? object.elf.dynamic?.rpath ?? '';
     const isTrusted = (directory: string) =>

@@ -23,9 +23,9 @@ export interface VariantEdge {
   readonly variant: Variant;
 }
 
-/** Everything a process has mapped when the loader starts the program. */
+/** Everything that a process has mapped when the loader starts the program. */
 export interface ProcessImage {
-  /** Every object in the order of loading; those for other processors last. */
+  /** All objects in loading order; those only for other processors come last. */
   readonly loaded: readonly LoadedObject[];
   readonly edges: readonly Edge[];
   readonly variants: readonly VariantEdge[];
@@ -33,18 +33,22 @@ export interface ProcessImage {
   /** Warnings about lookups that may differ inside the jail. */
   readonly warnings: readonly string[];
   /**
-   * Does what dlopen(3) of `name`, called by the object `by`, does. Returns the object, and appends its
-   * dependencies to `loaded`, `edges`, `variants` and `missing`.
+   * Opens `name` as dlopen(3) does when the object `by` calls it. Returns the object, and appends
+   * its dependencies to `loaded`, `edges`, `variants` and `missing`.
    */
   open(name: string, by: LoadedObject): Edge | NotFound;
+  /** Returns whether the process defines all versions that another object needs, without a warning. */
+  meets(object: LoadedObject): boolean;
 }
 
 /**
- * Does what the loader does before it starts a program, on a processor with the baseline features of its
- * architecture, and then on every other one for which a different file would be chosen.
+ * Maps a process as the loader does before it starts the program: on a processor with the baseline
+ * features of its architecture, and then on every other one for which a different file would be
+ * chosen.
  *
- * @param interpreter the loader itself, which satisfies its soname; undefined for a library without a program
- * @throws JailbuildError for a malformed object that the loader would stop at
+ * @param interpreter the loader itself, which satisfies its soname; undefined for a library without
+ *   a program
+ * @throws JailbuildError for a malformed object at which the loader would fail
  */
 export function mapProcess(
   program: LoadedObject,
@@ -77,7 +81,7 @@ class Image implements ProcessImage {
   readonly #others = new Map<string, Mapping>();
   readonly #opened: { readonly name: string; readonly by: LoadedObject }[] = [];
   readonly #seen = new Set<string>();
-  /** Of the loaded objects. */
+  /** The identities of the loaded objects. */
   readonly #identities = new Set<string>();
   #baselineEdges = 0;
   #baselineMissing = 0;
@@ -95,10 +99,14 @@ class Image implements ProcessImage {
     const result = this.#baseline.open(name, by);
     for (const other of this.#others.values()) openIn(other, name, by);
     this.#opened.push({ name, by });
-    // The caller records why it is opened.
+    // The caller records the reason for opening it.
     if (isEdge(result)) this.#isNew(edgeKey(result));
     this.#collect();
     return result;
+  }
+
+  meets(object: LoadedObject): boolean {
+    return [this.#baseline, ...this.#others.values()].every((mapping) => mapping.meets(object));
   }
 
   #collect(): void {
@@ -111,7 +119,7 @@ class Image implements ProcessImage {
       const library = missing[this.#baselineMissing];
       if (library !== undefined) this.missing.push(library);
     }
-    // Without a new one, there is nothing to do again.
+    // Without new objects there is nothing to add.
     if (objects.length + audited.length !== this.#baselineObjects) {
       this.#baselineObjects = objects.length + audited.length;
       for (const object of objects) this.#addLoaded(object);
@@ -127,7 +135,7 @@ class Image implements ProcessImage {
     for (const other of this.#others.values()) this.#addOther(other);
   }
 
-  /** Other CPUs may select further alternatives. */
+  /** Repeats until no processor selects further alternatives. */
   #mapOnOthers(): void {
     for (let known = -1; known !== this.#others.size; ) {
       known = this.#others.size;
@@ -186,7 +194,7 @@ class Image implements ProcessImage {
   }
 }
 
-/** Opens a library in the process of another processor, where the caller is another object. */
+/** Opens a library in the process of another processor, where the caller may be another object. */
 function openIn(mapping: Mapping, name: string, by: LoadedObject): void {
   const soname = by.elf.dynamic?.soname;
   const caller =

@@ -9,7 +9,7 @@ export interface Place {
   readonly rule: SearchRule;
   /** Without a trailing slash: '' for the root. */
   readonly directory: string;
-  /** True if it depends on the processor. */
+  /** Whether it depends on the processor. */
   readonly dependsOnCpu: boolean;
   /** The item as written, if it is relative. */
   readonly relative: string | undefined;
@@ -138,7 +138,7 @@ function hasPath(object: LoadedObject): boolean {
   return false;
 }
 
-/** Returns the program that a library was loaded for. */
+/** Returns the program for which a library was loaded. */
 function programOf(object: LoadedObject): LoadedObject {
   let at = object;
   while (at.loadedBy !== undefined) at = at.loadedBy;

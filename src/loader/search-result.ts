@@ -13,7 +13,7 @@ export interface Candidate {
 
 export interface Found extends Candidate {
   readonly rule: SearchRule;
-  /** The subdirectory for a kind of processor that contains it, such as x86-64-v3. */
+  /** The subdirectory that contains it, if it is for certain processors, such as x86-64-v3. */
   readonly level: string | undefined;
   /** CPU features for which a different file would be chosen. */
   readonly alternatives: readonly Alternative[];
@@ -22,13 +22,13 @@ export interface Found extends Candidate {
 export interface NotFound {
   /** Each place searched, in order: files, and the cache itself. */
   readonly searched: readonly { readonly rule: SearchRule; readonly path: string }[];
-  /** The file that an ignored cache names. */
+  /** The file that a cache names which the jail will not have. */
   readonly cachedAt?: string;
-  /** Files that only another processor finds. */
+  /** A file that only another processor finds. */
   readonly variantAt?: string;
   /** The file in a directory of /etc/ld.so.conf that the cache does not list. */
   readonly configuredAt?: string;
-  /** In what respects another processor would find a file. */
+  /** CPU features for which a different file would be chosen. */
   readonly alternatives?: readonly Alternative[];
 }
 

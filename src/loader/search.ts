@@ -11,7 +11,10 @@ import { SearchPath } from './search-path.js';
 import type { Found, NotFound } from './search-result.js';
 import { usesPlatform } from './tokens.js';
 
-/** Searches as one loader does for programs of one ABI: from a name in DT_NEEDED to a file. */
+/**
+ * Searches libraries as one loader does for programs of one ABI: from a name in DT_NEEDED to a
+ * file.
+ */
 export class LibrarySearch {
   readonly abi: ElfHeaders;
   readonly flavor: LoaderFlavor;
@@ -78,8 +81,8 @@ export class LibrarySearch {
    * Finds a library as the loader would for `requester` (ld.so(8); glibc elf/dl-load.c,
    * _dl_map_object; musl ldso/dynlink.c, load_library).
    *
-   * @throws JailbuildError for a file that the loader would stop at: NOT_ELF,
-   *   MALFORMED_ELF, NOT_A_REGULAR_FILE
+   * @throws JailbuildError NOT_ELF, MALFORMED_ELF, NOT_A_REGULAR_FILE for a file at which the
+   *   loader would fail
    */
   find(name: string, requester: LoadedObject): Found | NotFound {
     const taken = this.nameFor(name, requester);
@@ -96,12 +99,12 @@ export class LibrarySearch {
     return answer;
   }
 
-  /** Warnings about lookups that may differ inside the jail, one per library. */
+  /** Returns warnings about lookups that may differ inside the jail, once per library. */
   warningsFor(object: LoadedObject): string[] {
     return this.#warnings.of(object);
   }
 
-  /** Returns a warning for a program whose objects are found through its own $ORIGIN. */
+  /** Returns a warning for a program that finds objects through its own $ORIGIN. */
   originWarning(program: LoadedObject, loaded: readonly LoadedObject[]): string | undefined {
     return this.#warnings.ofOrigin(program, loaded);
   }

@@ -1,6 +1,6 @@
 /** The values of the dynamic string tokens for one requesting object (ld.so(8), "Dynamic string tokens"). */
 export interface TokenValues {
-  /** The directory of the object that holds the string. */
+  /** The directory of the object that contains the string. */
   readonly origin: string;
   /** A build-time setting of the loader: `lib/x86_64-linux-gnu`, `lib64`, `lib`. */
   readonly lib: string;
@@ -13,7 +13,7 @@ const PLATFORM_TOKEN = /\$(?:\{PLATFORM\}|PLATFORM(?![A-Za-z0-9_]))/;
 const ORIGIN_TOKEN = /\$(?:\{ORIGIN\}|ORIGIN(?![A-Za-z0-9_]))/;
 
 /**
- * Expands $ORIGIN, $LIB and $PLATFORM, with or without braces; other dollar signs stay (glibc
+ * Expands $ORIGIN, $LIB and $PLATFORM, with or without braces; keeps other dollar signs (glibc
  * elf/dl-load.c, _dl_dst_substitute).
  *
  * @returns undefined for a string with a token that has no value, which the loader skips
@@ -43,8 +43,8 @@ export function usesOrigin(text: string): boolean {
 }
 
 /**
- * Expands $ORIGIN in a search path as musl does: no other token is known, and one of them voids the
- * whole path; what follows a token without braces may be anything (ldso/dynlink.c, fixup_rpath).
+ * Expands $ORIGIN in a search path as musl does: any other token voids the whole path; a token
+ * without braces may be followed by any character (ldso/dynlink.c, fixup_rpath).
  *
  * @returns undefined for a path that musl ignores
  */

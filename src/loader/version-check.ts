@@ -2,7 +2,7 @@ import type { SymbolVersions } from '../elf/types.js';
 import type { MissingLibrary, MissingVersion } from '../manifest/manifest.js';
 import type { LoadedObject } from './loaded-object.js';
 
-/** Checks symbol versions as the loader does. */
+/** The result of checking an object's symbol versions. */
 export interface VersionReport {
   readonly missing: readonly MissingLibrary[];
   /** Problems that the loader only warns about, one sentence each. */
@@ -15,20 +15,20 @@ const NO_PROBLEMS: VersionReport = { missing: [], warnings: [] };
 const RELR_VERSION = 'GLIBC_ABI_DT_RELR';
 const LIBC_NAME = /^libc\.so\./;
 
-/** What an object needs of the library of one name. */
+/** The versions that an object needs of one library. */
 interface NeedsOfLibrary {
   readonly name: string;
   readonly versions: readonly string[];
-  /** The last library that was found to define all of them. */
+  /** The library last found to define all of them. */
   metBy: SymbolVersions | undefined;
 }
 
-/** By the versions of an object. */
+/** Cached by the versions of an object. */
 const needsOf = new WeakMap<SymbolVersions, readonly NeedsOfLibrary[]>();
 
 /**
- * Returns whether all versions that an object needs are defined, as nearly always. Processes share most
- * pairs of objects, which are compared once.
+ * Returns whether all versions that an object needs are defined, as is usual. Most pairs of objects
+ * occur in many processes and are compared once.
  *
  * @param named returns the object of the process with a name
  */
@@ -64,9 +64,9 @@ function lacksRelr({ hasRelr, needs }: SymbolVersions): boolean {
 }
 
 /**
- * Compares DT_VERNEED of one object with DT_VERDEF of those that it names (glibc elf/dl-version.c,
- * _dl_check_map_versions). An object without definitions causes a warning, and one without any symbol
- * versions fails at the first symbol that is bound to it (elf/dl-lookup.c, check_match).
+ * Compares DT_VERNEED of an object with DT_VERDEF of the objects that it names (glibc
+ * elf/dl-version.c, _dl_check_map_versions). An object without definitions causes a warning; one
+ * without any symbol versions fails at the first symbol bound to it (elf/dl-lookup.c, check_match).
  *
  * @param named returns the object of the process with a name
  * @param isMissing true for names that no object has because none was found

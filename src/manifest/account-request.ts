@@ -1,21 +1,21 @@
 import { JailbuildError } from '../errors.js';
 
-/** A user for the jail's passwd(5). Missing fields are looked up in the sysroot's. */
+/** A user for the jail's passwd(5). Missing fields are taken from the sysroot's passwd. */
 export interface AccountRequest {
   readonly name: string;
   readonly uid?: number;
   readonly gid?: number;
   readonly home?: string;
   readonly shell?: string;
-  /** The comment field: the full name. */
+  /** The comment field: the user's full name. */
   readonly gecos?: string;
-  /** Further groups that the user is a member of. */
+  /** Supplementary groups. */
   readonly groups?: readonly string[];
 }
 
 /** The names that useradd(8) of Debian accepts. */
 const NAME = /^[a-z_][a-z0-9_.-]{0,31}\$?$/i;
-/** (uid_t) -1 means "no change" to chown(2) and belongs to nobody. */
+/** (uid_t) -1 means "no change" to chown(2) and is not a valid ID. */
 export const MAX_ID = 0xffff_fffe;
 
 export function isAccountName(name: string): boolean {
@@ -23,7 +23,7 @@ export function isAccountName(name: string): boolean {
 }
 
 /**
- * Reads `name[:uid[:gid]]`. A numeric user without a group has the group of the same number.
+ * Parses `name[:uid[:gid]]`. A uid without a gid implies the same gid.
  *
  * @throws JailbuildError USAGE
  */
@@ -31,7 +31,10 @@ export function parseAccount(text: string): AccountRequest {
   const [name = '', uid, gid, ...rest] = text.split(':');
   const ids = [uid, gid].map((word) => (word === undefined ? undefined : parseId(word)));
   if (!isAccountName(name) || rest.length > 0 || ids.includes(Number.NaN)) {
-    throw new JailbuildError('USAGE', `user ${text}: give NAME, NAME:UID or NAME:UID:GID`);
+    throw new JailbuildError(
+      'USAGE',
+      `user ${text}: is not of the form NAME, NAME:UID or NAME:UID:GID`,
+    );
   }
   return {
     name,

@@ -57,13 +57,46 @@ export function isSameValue(a: unknown, b: unknown): boolean {
 
 /** Formats a value on one line, with the keys of its objects in the order of a manifest. */
 export function canonicalValue(value: unknown): string {
+  if (typeof value === 'string') return quoted(value);
   if (Array.isArray(value)) return `[${value.map(canonicalValue).join(',')}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  const members = Object.entries(value)
-    .filter(([, member]) => member !== undefined)
-    .sort(([a], [b]) => rank(a) - rank(b) || (a < b ? -1 : 1))
-    .map(([key, member]) => `${JSON.stringify(key)}:${canonicalValue(member)}`);
+  const members: string[] = [];
+  for (const { key, prefix } of membersOf(value)) {
+    const member = (value as Readonly<Record<string, unknown>>)[key];
+    if (member !== undefined) members.push(prefix + canonicalValue(member));
+  }
   return `{${members.join(',')}}`;
+}
+
+/** Text that JSON writes as it is. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+
+function quoted(text: string): string {
+  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text);
+}
+
+interface Member {
+  readonly key: string;
+  /** The key as JSON writes it, with its colon. */
+  readonly prefix: string;
+}
+
+/** Maximum number of kinds of objects whose order of keys is kept. */
+const MAX_KINDS = 256;
+
+/** The keys of objects in canonical order, by the keys as they come. */
+const kinds = new Map<string, readonly Member[]>();
+
+function membersOf(value: object): readonly Member[] {
+  const keys = Object.keys(value);
+  const kind = keys.join('\0');
+  const known = kinds.get(kind);
+  if (known !== undefined) return known;
+  const members = keys
+    .sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1))
+    .map((key) => ({ key, prefix: `${JSON.stringify(key)}:` }));
+  if (kinds.size < MAX_KINDS) kinds.set(kind, members);
+  return members;
 }
 
 function rank(key: string): number {

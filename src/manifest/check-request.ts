@@ -4,14 +4,14 @@ import type { IncludeRequest } from './include-request.js';
 import { type Document, Field } from './json-field.js';
 import type { ResolveRequest, SysrootImage } from './request.js';
 
-/** A check per member of an object, which returns the member. */
+/** A check for each member of an object; it returns the member. */
 export type Checks<T> = { readonly [K in keyof Required<T>]: (field: Field) => T[K] };
 
 const DOCUMENT: Document = { name: 'request', code: 'USAGE' };
 
 const ACCOUNT: Checks<AccountRequest> = {
   name: (field) =>
-    isAccountName(text(field)) ? text(field) : field.refuse('is not a name that a user can have'),
+    isAccountName(text(field)) ? text(field) : field.refuse('is not a valid user name'),
   uid: (field) => field.integer(0, MAX_ID),
   gid: (field) => field.integer(0, MAX_ID),
   home: absolute,
@@ -58,16 +58,16 @@ const REQUEST: Checks<ResolveRequest> = {
 };
 
 /**
- * Checks that a value has the shape of a request. Members that are undefined count as missing.
+ * Checks that a value has the shape of a request. Undefined members count as missing.
  *
- * @returns the request, without these
+ * @returns the request, without undefined members
  * @throws JailbuildError USAGE, naming the member: `request: programs: is not a list`
  */
 export function checkRequest(value: unknown): ResolveRequest {
   return checked(new Field(value, DOCUMENT), REQUEST, ['programs']);
 }
 
-/** Checks an object whose members are checked one by one, and that has no others. */
+/** Checks the members of an object one by one; refuses other members. */
 export function checked<T extends object>(
   field: Field,
   checks: Checks<T>,
@@ -80,7 +80,7 @@ export function checked<T extends object>(
     if (known.includes(name)) continue;
     const meant = nearest(name, known, 3);
     const hint = meant === undefined ? '' : `; did you mean ${meant}?`;
-    object.member(name).refuse(`is not known here${hint}`);
+    object.member(name).refuse(`is not a known member${hint}`);
   }
   for (const name of required) {
     if (!members.includes(name)) object.member(name).refuse('is missing');

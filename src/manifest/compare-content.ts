@@ -7,14 +7,14 @@ import type { FileEntry } from './manifest.js';
 
 const CHUNK = 1 << 20;
 
-/** How the content of a file compares with its entry. */
+/** The result of comparing a file's content with its entry. */
 export type ContentResult =
   | 'same'
   | 'different'
   /** There is no digest, and the source has changed. */
   | 'unknown';
 
-/** Compares files of a jail with their digests or, where there are none, with their sources. */
+/** Compares files of a jail with their digests or, without digests, with their sources. */
 export class ContentComparer {
   readonly #sources: HeldTree;
   #chunks: readonly [Buffer, Buffer] | undefined;
@@ -30,7 +30,7 @@ export class ContentComparer {
 
   /**
    * @param fd the jail's file, open at its start
-   * @throws the system's errors
+   * @throws system errors
    */
   compare(fd: number, entry: FileEntry): ContentResult {
     if (entry.content !== undefined) {

@@ -1,26 +1,27 @@
 /**
- * What GNU make or ninja cannot read in a name: make takes `;` for the beginning of a recipe, `*` and `?` for
- * patterns and `lib(member)` for a member of an archive, and ninja ends a name at whatever is not in the list of its src/depfile_parser.in.cc.
+ * Matches names that GNU make or ninja cannot read. To make, `;` begins a recipe, `*` and `?` are
+ * patterns and `lib(member)` is a member of an archive. ninja ends a name at any character not
+ * listed in its src/depfile_parser.in.cc.
  */
 const UNWRITABLE = /[^\w+,/:.~(){}%=@[\]!\u{80}-\u{10ffff}# $-]|\(.*\)$/u;
 
-/** A rule in the syntax of make, and the names that it cannot have. */
+/** A rule in make syntax, and the names that it cannot contain. */
 export interface Depfile {
   readonly text: string;
-  /** Prerequisites that are left out. */
+  /** Omitted prerequisites. */
   readonly unwritable: readonly string[];
 }
 
 /**
- * Returns a rule without a recipe, which says what a target depends on, escaped such that GNU make (manual,
- * "Rule Syntax") and ninja (src/depfile_parser.in.cc) read the same names. Each prerequisite is a target
- * without prerequisites too, so that one that is removed means making again, not an error, as with -MP of
- * gcc(1).
+ * Returns a rule without a recipe that declares what a target depends on, escaped so that GNU make
+ * (manual, "Rule Syntax") and ninja (src/depfile_parser.in.cc) read the same names. Each
+ * prerequisite is also a target without prerequisites, so that removing it rebuilds the target
+ * instead of failing, as with -MP of gcc(1).
  */
 export function depfile(target: string, prerequisites: Iterable<string>): Depfile {
   const all = [...new Set(prerequisites)].sort();
   const written = all.filter((name) => !UNWRITABLE.test(name));
-  // Make takes `TARGET: A=B` for a variable, where it comes first.
+  // make reads `TARGET: A=B` as a variable if it comes first.
   const sorted = [
     ...written.filter((name) => !name.includes('=')),
     ...written.filter((name) => name.includes('=')),
@@ -33,7 +34,7 @@ export function depfile(target: string, prerequisites: Iterable<string>): Depfil
   };
 }
 
-/** Whether a name can be the target of a rule. */
+/** Returns whether a name can be the target of a rule. */
 export function isTargetName(name: string): boolean {
   return name !== '' && !UNWRITABLE.test(name) && !name.includes('=');
 }

@@ -13,30 +13,31 @@ export interface Difference {
 
 export interface Expectation {
   /**
-   * The expected owner: that of the entry, which is the default; always the same account, in a jail
-   * whose builder could not give files away; or `any`, where the builder's account is not known. The
-   * last two leave set-id bits out, which such a builder does not set.
+   * The expected owner: `planned`, the default, is the entry's; a fixed account is for a jail whose
+   * builder could not give files away; `any` is for a jail whose builder's account is unknown. The
+   * last two ignore set-ID bits, which such a builder does not set.
    */
   readonly owner?: 'planned' | 'any' | { readonly uid: number; readonly gid: number };
-  /** Reads the target of the link, if the file is one. */
+  /** Reads the target of the file if it is a symbolic link. */
   readonly readTarget: () => string;
 }
 
 /**
- * The difference up to which two times count as the same, in nanoseconds. Node's utimes(2), by which jails are
- * written without the native writer, takes floating-point seconds and cuts to microseconds: both
- * together lose less than 2 µs. File systems and archives that keep microseconds lose less.
+ * The difference up to which two times are the same, in nanoseconds. Without the native writer,
+ * jails are written by Node's utimes, which takes floating-point seconds and truncates to
+ * microseconds: together these lose less than 2 µs. File systems and archives with microseconds
+ * lose less. native/engine/check.c has the same.
  */
-const TIME_TOLERANCE = 2_000n;
+export const TIME_TOLERANCE = 2_000n;
 
-/** Permission bits with set-uid, set-gid and sticky, and those that any owner of a file may set. */
+/** Permission bits with set-user-ID, set-group-ID and sticky, and those that any owner may set. */
 const ALL_BITS = 0o7777;
 const OWN_BITS = 0o1777;
 
 /**
- * Lists how a file differs from its entry, by lstat(2) and the text of a link; content is compared by
- * `ContentComparer`. A difference of type is the only one in the list. The time of a directory is not
- * compared, since it changes with every new entry, nor is the mode of a link, which has none.
+ * Lists how a file differs from its entry, by lstat(2) and the target of a link; `ContentComparer`
+ * compares content. A different type is the only difference listed. Ignores the time of
+ * directories, since it changes with every new entry, and the mode of links, which have none.
  */
 export function differences(
   entry: Entry,
@@ -81,13 +82,19 @@ export function isAsPlanned(entry: Entry, stat: BigIntStats, expectation: Expect
   return differences(entry, stat, expectation).length === 0;
 }
 
-/** Returns whether two times, in nanoseconds since the epoch, are the same within what copies preserve. */
+/**
+ * Returns whether two times, in nanoseconds since the epoch, are equal within the precision of
+ * copies.
+ */
 export function isSameTime(one: bigint, other: bigint): boolean {
   const drift = one - other;
   return drift < TIME_TOLERANCE && drift > -TIME_TOLERANCE;
 }
 
-/** Returns whether a file is a copy of another by size, time, mode and owner, or the other unchanged. */
+/**
+ * Returns whether a file has the size and time of an entry: it is a copy of the same content, or
+ * the unchanged source.
+ */
 export function isCopyOf(
   { size, mtime }: Pick<FileEntry, 'size' | 'mtime'>,
   other: { readonly size: number; readonly mtimeNs: bigint },

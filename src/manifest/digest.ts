@@ -9,7 +9,7 @@ import { fileTotals, WorkMeter, type WorkProgress } from './work.js';
 const CHUNK = 1 << 20;
 
 /**
- * Reads the files of a plan or tree that have no digest yet and records their SHA-256.
+ * Adds the SHA-256 of every file of a plan or tree that has no digest yet.
  *
  * @param sourceRoot the real path of the sysroot, '' for `/`
  * @param onWork called while files are read
@@ -50,8 +50,8 @@ function isWithoutDigest(entry: Entry): entry is FileEntry {
 }
 
 /**
- * Returns the plan with the digests and extended attributes of an earlier one, for entries whose source
- * has the same size, times and owner.
+ * Returns the plan with the digests and extended attributes of an earlier one, for entries that are
+ * otherwise unchanged, including the size, time and owner of their source.
  */
 export function knownDetails(manifest: Manifest, earlier: Manifest): Manifest {
   const detailed = earlier.entries.filter(
@@ -69,7 +69,7 @@ export function knownDetails(manifest: Manifest, earlier: Manifest): Manifest {
   };
 }
 
-/** Compares everything except the reasons. */
+/** Compares everything except digest, extended attributes and reasons. */
 function isSameSource(entry: Entry, before: Entry): boolean {
   const { digest, xattrs, reasons, ...rest } = { digest: undefined, ...before };
   return Object.entries(rest).every(([name, value]) => entry[name as keyof Entry] === value);
@@ -81,7 +81,10 @@ interface Reading {
   readonly sparse: SparseFiles | undefined;
 }
 
-/** The content of a file piece by piece; of a file that has become shorter, what there is. */
+/**
+ * Yields the content of a file piece by piece, with zeros for holes; stops at the end of a file
+ * that was shortened.
+ */
 function* withHoles(fd: number, pieces: readonly Piece[], buffer: Buffer): Generator<Buffer> {
   for (const { at, length, isHole } of pieces) {
     for (let done = 0; done < length; ) {
@@ -138,10 +141,10 @@ async function digestOf(
 }
 
 /**
- * Returns the digest of the rest of an open file, in the form of manifests.
+ * Returns the digest of the rest of an open file, as in manifests.
  *
- * @param buffer the buffer to read through
- * @throws the system's errors
+ * @param buffer the buffer to read into
+ * @throws system errors
  */
 export function readDigest(hash: Hash, fd: number, buffer: Buffer): string {
   for (;;) {

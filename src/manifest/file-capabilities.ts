@@ -10,14 +10,16 @@ export const CAPABILITIES: readonly string[] = [
 
 /** Flags of the `magic_etc` word (linux/capability.h). */
 const VFS_CAP_FLAGS_EFFECTIVE = 1;
-/** `magic_etc`, then permitted and inheritable twice, 32 bits each; revision 3 has a user id behind them. */
+/**
+ * `magic_etc`, then permitted and inheritable twice, 32 bits each. Revision 3 appends a user ID.
+ */
 const REVISION_2_SIZE = 20;
 
 /**
  * Formats file capabilities as getcap(8) does, such as `cap_net_raw=ep`.
  *
- * @param value of `security.capability` in base64, of revision 2 or 3 (capabilities(7))
- * @returns `capabilities` for a value of another form
+ * @param value the base64 of `security.capability`, revision 2 or 3 (capabilities(7))
+ * @returns `capabilities` for a shorter value
  */
 export function capabilityText(value: string): string {
   const bytes = Buffer.from(value, 'base64');

@@ -1,10 +1,10 @@
 import { JailbuildError } from '../errors.js';
 
-/** NAME_MAX and the longest path that system calls take (limits.h). */
+/** NAME_MAX, and the maximum length of a path for system calls (limits.h), in bytes. */
 const MAX_NAME = 255;
 const MAX_PATH = 4095;
 
-/** @throws JailbuildError MANIFEST_INVALID */
+/** @throws JailbuildError MANIFEST_INVALID if the text is not JSON */
 export function parseJson(text: string, name: string): unknown {
   try {
     return JSON.parse(text);
@@ -13,7 +13,7 @@ export function parseJson(text: string, name: string): unknown {
   }
 }
 
-/** The document that fields belong to, and the error code for a wrong one. */
+/** The document that fields belong to, and the error code for invalid ones. */
 export interface Document {
   readonly name: string;
   readonly code: 'MANIFEST_INVALID' | 'USAGE';
@@ -23,11 +23,11 @@ export interface Document {
 export class Field {
   readonly value: unknown;
   readonly #document: Document;
-  /** Its parent, and its name or index there; formatted only for messages. */
+  /** Its parent, and its name or index in it; formatted only for messages. */
   readonly #parent: Field | undefined;
   readonly #key: string | number;
 
-  /** @param document the document, or its name if that is a manifest */
+  /** @param document the document, or its name if it is a manifest */
   constructor(
     value: unknown,
     document: Document | string,
@@ -48,7 +48,9 @@ export class Field {
     throw new JailbuildError(code, message, code === 'USAGE' ? undefined : name);
   }
 
-  /** Returns its position in the document: '' for the document itself, or such as `entries[3].mode`. */
+  /**
+   * Returns the position in the document, such as `entries[3].mode`; '' for the document itself.
+   */
   #place(): string {
     const above = this.#parent === undefined ? '' : this.#parent.#place();
     if (typeof this.#key === 'number') return `${above}[${this.#key}]`;
@@ -76,7 +78,7 @@ export class Field {
     return new Field(value, this.#document, this, name);
   }
 
-  /** Returns an object with the member if it is present, to be spread into another. */
+  /** Returns an object with the member if present, for spreading into another object. */
   optional<K extends string, T>(name: K, take: (field: Field) => T): { readonly [P in K]?: T } {
     return this.has(name) ? ({ [name]: take(this.member(name)) } as { [P in K]?: T }) : {};
   }
@@ -123,11 +125,14 @@ export class Field {
 
   linkText(): string {
     const text = this.string();
-    if (text === '' || text.includes('\0')) this.refuse('is no text of a symbolic link');
+    if (text === '' || text.includes('\0')) this.refuse('is not a valid link target');
     return text;
   }
 
-  /** Returns an absolute path without `.`, `..`, empty names and a trailing slash; not `/` itself. */
+  /**
+   * Returns an absolute path without `.`, `..`, empty names or a trailing slash; refuses `/`
+   * itself.
+   */
   path(): string {
     const text = this.string();
     if (!text.startsWith('/')) this.refuse(`${JSON.stringify(text)} is not an absolute path`);
@@ -137,7 +142,7 @@ export class Field {
     if (mayBeLong && byteLength(text) > MAX_PATH) this.refuse(`is longer than ${MAX_PATH} bytes`);
     for (const name of text.slice(1).split('/')) {
       if (name === '' || name === '.' || name === '..') {
-        this.refuse(`${JSON.stringify(text)} has the name "${name}" in it`);
+        this.refuse(`${JSON.stringify(text)} contains the name "${name}"`);
       }
       if (mayBeLong && byteLength(name) > MAX_NAME) {
         this.refuse(`has a name longer than ${MAX_NAME} bytes`);
@@ -147,7 +152,7 @@ export class Field {
   }
 }
 
-/** Returns the length of a path in bytes; a lone surrogate is one byte. */
+/** Returns the length of a path in bytes; a lone surrogate stands for one byte. */
 function byteLength(path: string): number {
   return Buffer.byteLength(path.replace(/[\udc80-\udcff]/gu, '?'));
 }

@@ -1,7 +1,7 @@
 import { JailbuildError } from '../errors.js';
 import type { MissingLibrary, MissingVersion } from './manifest.js';
 
-/** Returns a key that is equal for the same library or version missed by the same object. */
+/** Returns a key that identifies a missing library or version and the object that needs it. */
 export function missingId({ name, neededBy, version }: MissingLibrary): string {
   return [name, neededBy, ...(version === undefined ? [] : [version.name])].join('\0');
 }
@@ -14,35 +14,35 @@ export function describeMissing(library: MissingLibrary): string {
   return `${name}: library not found, needed by ${neededBy}; searched ${places}${elsewhere(library)}`;
 }
 
-/** Where a library is that the loader of the jail does not find, and what leads to it. */
+/** Describes where a library is that the jail's loader does not find, and the remedy. */
 function elsewhere({ cachedAt, variantAt, configuredAt }: MissingLibrary): string {
   if (cachedAt !== undefined) {
-    return `; only a library cache leads to ${cachedAt}: --ld-cache generate`;
+    return `; only a library cache leads to ${cachedAt}: use --ld-cache generate`;
   }
   if (configuredAt !== undefined) {
-    return `; it is at ${configuredAt}, which ld.so.conf names and the library cache does not have: run ldconfig`;
+    return `; it is at ${configuredAt}, in a directory of ld.so.conf, but not in the library cache: run ldconfig`;
   }
   if (variantAt === undefined) return '';
-  return `; only processors with more features find ${variantAt}: install the library for all of them too`;
+  return `; only processors with more features find ${variantAt}: install the baseline library too`;
 }
 
 function describeVersion(name: string, neededBy: string, version: MissingVersion): string {
   const { file = name } = version;
   switch (version.problem) {
     case 'undefined':
-      return `${file}: does not define version ${version.name}, needed by ${neededBy}: bring the release of ${name} that it was linked with`;
+      return `${file}: does not define version ${version.name}, needed by ${neededBy}: add the release of ${name} that it was linked with`;
     case 'unversioned':
-      return `${file}: its symbols have no versions, and ${neededBy} needs ${version.name} of ${name}: bring the release that it was linked with`;
+      return `${file}: its symbols have no versions, but ${neededBy} needs ${version.name} of ${name}: add the release that it was linked with`;
     case 'undeclared':
-      return `${neededBy}: has DT_RELR without needing ${version.name} of ${name}, which the loader demands: link it again with -z pack-relative-relocs`;
+      return `${neededBy}: has DT_RELR without needing ${version.name} of ${name}, which the loader requires: link it again with -z pack-relative-relocs`;
     case 'not-loaded':
-      return `${neededBy}: needs version ${version.name} of ${name}, which is not among the libraries that it names: link it again`;
+      return `${neededBy}: needs version ${version.name} of ${name}, which it does not link: link it again`;
     case 'malformed':
-      return `${file}: its symbol versions are malformed, and the loader fails at them; needed by ${neededBy}`;
+      return `${file}: its symbol versions are malformed, so the loader fails; needed by ${neededBy}`;
   }
 }
 
-/** @throws JailbuildError LIBRARY_NOT_FOUND or VERSION_NOT_FOUND for the first one */
+/** @throws JailbuildError LIBRARY_NOT_FOUND or VERSION_NOT_FOUND for the first required one */
 export function refuseMissing(missing: readonly MissingLibrary[]): void {
   const [first, ...rest] = missing.filter(({ optional }) => !optional);
   if (first === undefined) return;

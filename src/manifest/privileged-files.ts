@@ -1,20 +1,20 @@
 import { capabilityText } from './file-capabilities.js';
 import type { Entry } from './manifest.js';
 
-/** The extended attribute that has the capabilities of a file. */
+/** The extended attribute of file capabilities. */
 export const CAPABILITY_XATTR = 'security.capability';
 
-/** Programs that a message names. */
+/** The maximum number of programs named in a message. */
 const MOST_NAMED = 5;
 
 /** The set-user-ID and set-group-ID bits of a mode. */
 const SET_ID = 0o6000;
 
 /**
- * Describes, in one sentence, the programs among some entries that give rights to whoever starts them:
+ * Describes, in one sentence, the programs among some entries that grant privileges when started:
  * set-user-ID, set-group-ID, file capabilities.
  *
- * @returns the sentence, or nothing
+ * @returns the sentence; empty if there are none
  */
 export function describePrivileged(entries: readonly Entry[]): string[] {
   const named = entries.flatMap((entry): string[] => {

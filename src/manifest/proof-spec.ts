@@ -1,4 +1,4 @@
-/** A command that is to succeed in a jail. */
+/** A command that must succeed in a jail. */
 export interface ProofSpec {
   readonly name: string;
   readonly command: readonly string[];
@@ -6,8 +6,8 @@ export interface ProofSpec {
   readonly stdin?: string;
   /** The expected exit status; 0 if absent. */
   readonly status?: number;
-  /** A regular expression that standard output and standard error together match. */
+  /** A regular expression that standard output and standard error, combined, must match. */
   readonly output?: string;
-  /** Seconds. */
+  /** Time limit in seconds. */
   readonly timeout?: number;
 }

@@ -11,7 +11,7 @@ import {
   type Reason,
 } from './manifest.js';
 
-/** Larger than a manifest of all of a distribution's programs by two orders of magnitude. */
+/** In bytes; a hundred times a manifest of all of a distribution's programs. */
 const MAX_BYTES = 1 << 28;
 
 const MODE = /^0?[0-7]{4}$/;
@@ -42,21 +42,21 @@ export function readManifest(file: string): Manifest {
 }
 
 /**
- * A manifest from its JSON text, with every field checked.
+ * Parses a manifest and checks every field.
  *
- * @param name what messages call it: its file
- * @throws JailbuildError MANIFEST_INVALID, naming the field, as `FILE: entries[3].mode: ...`
+ * @param name the name of the manifest in messages: its file
+ * @throws JailbuildError MANIFEST_INVALID, naming the field: `FILE: entries[3].mode: ...`
  */
 export function parseManifest(text: string, name: string): Manifest {
   return toManifest(parseJson(text, name), name);
 }
 
 /**
- * Takes a parsed document for a manifest. Entries may come in any order and are sorted; paths that
- * could lead out of a jail, entries that are there twice or without a parent directory, and fields
- * that the format does not have are refused.
+ * Converts a parsed document to a manifest. Sorts the entries, which may come in any order. Refuses
+ * paths that could lead out of a jail, duplicate entries, entries without a parent directory, and
+ * unknown fields.
  *
- * @param name what messages call it: its file, perhaps with the place in it
+ * @param name the name of the document in messages: its file, optionally with the place in it
  * @throws JailbuildError MANIFEST_INVALID
  */
 export function toManifest(value: unknown, name: string): Manifest {
@@ -91,9 +91,9 @@ export function toManifest(value: unknown, name: string): Manifest {
 }
 
 /**
- * A list of entries, checked and sorted.
+ * Checks and sorts a list of entries.
  *
- * @param isWhole whether every entry's parents must be among them
+ * @param isWhole whether the parents of every entry must be in the list
  */
 export function toEntries(list: Field, isWhole = true): Entry[] {
   const places = list.items().map((field) => ({ entry: toEntry(field), field }));
@@ -101,15 +101,15 @@ export function toEntries(list: Field, isWhole = true): Entry[] {
   const types = new Map<string, Entry['type']>();
   for (const { entry, field } of places) {
     const at = field.member('path');
-    if (types.has(entry.path)) at.refuse(`${entry.path} is there twice`);
+    if (types.has(entry.path)) at.refuse(`${entry.path} occurs twice`);
     const parent = entry.path.slice(0, entry.path.lastIndexOf('/'));
     const parentType = types.get(parent);
     if (parent !== '' && (parentType === undefined ? isWhole : parentType !== 'directory')) {
-      at.refuse(`${entry.path} has no directory ${parent} to be in`);
+      at.refuse(`${entry.path} has no parent directory ${parent}`);
     }
     if (entry.type === 'file' && entry.hardlink !== undefined) {
       if (isWhole && types.get(entry.hardlink) !== 'file') {
-        field.member('hardlink').refuse(`${entry.hardlink} is no file before this one`);
+        field.member('hardlink').refuse(`${entry.hardlink} is not a file listed before this one`);
       }
     }
     types.set(entry.path, entry.type);
@@ -176,28 +176,28 @@ function toFile(object: Field, base: Omit<Entry & { type: 'fifo' }, 'type'>): En
 }
 
 function toXattrs(field: Field): Readonly<Record<string, string>> {
-  return toTexts(field, [XATTR_NAME, "attribute's name"], [BASE64, 'base64']);
+  return toTexts(field, [XATTR_NAME, 'an attribute name'], [BASE64, 'base64']);
 }
 
 function toEnvironment(field: Field): Readonly<Record<string, string>> {
-  return toTexts(field, [VARIABLE, "variable's name"], [WITHOUT_NUL, 'text without NUL']);
+  return toTexts(field, [VARIABLE, 'a variable name'], [WITHOUT_NUL, 'text without NUL']);
 }
 
 type Form = readonly [pattern: RegExp, expected: string];
 
-/** An object whose members have names of one form, and values of another. */
+/** Returns an object whose names and values match patterns. */
 function toTexts(field: Field, names: Form, values: Form): Readonly<Record<string, string>> {
   const object = field.object();
   const [pattern, expected] = names;
   return Object.fromEntries(
     object.names().map((name) => {
-      if (!pattern.test(name)) object.refuse(`${JSON.stringify(name)} is no ${expected}`);
+      if (!pattern.test(name)) object.refuse(`${JSON.stringify(name)} is not ${expected}`);
       return [name, object.member(name).matching(...values)];
     }),
   );
 }
 
-/** Kinds that a later version adds are let through: they are for people. */
+/** Accepts unknown kinds, which later versions may add: reasons are for people. */
 function toReason(field: Field): Reason {
   const object = field.object();
   const reason = object.value as Record<string, unknown>;
@@ -210,7 +210,7 @@ function toReason(field: Field): Reason {
   return reason as unknown as Reason;
 }
 
-/** What the resolver takes; fields that it does not know are kept as they are. */
+/** Checks what the resolver uses; keeps unknown fields. */
 function toRequest(field: Field): ManifestRequest {
   const object = field.object();
   for (const program of object.member('programs').items()) program.string();

@@ -1,28 +1,28 @@
 import type { Entry, Manifest, Reason } from './manifest.js';
 import { reasonSource } from './reason-source.js';
 
-/** One entry of a chain, and why it is there: the user's own wish, or the entry before it. */
+/** An entry of a chain and its reason: the user's request, or the entry before it. */
 export interface ChainLink {
   readonly path: string;
   readonly reason: Reason;
 }
 
-/** Why an entry is there. */
+/** The reasons for an entry. */
 export interface ReasonChains {
-  /** From what was asked for to the entry. The shortest come first. */
+  /** Chains from the request to the entry, the shortest first. */
   readonly chains: readonly (readonly ChainLink[])[];
-  /** True if there are more. */
+  /** Whether there are more chains. */
   readonly more: boolean;
 }
 
-/** Steps of the search after which it gives up: hostile records could make it endless. */
+/** Limits the steps of the search, which hostile records could make endless. */
 const MAX_STEPS = 200_000;
 
 /**
- * Every chain of reasons that leads to an entry, without going in circles.
+ * Returns the chains of reasons that lead to an entry, without circles.
  *
- * @param path of an entry, as the manifest has it
- * @param limit the number of chains that are wanted
+ * @param path the path of an entry in the manifest
+ * @param limit the maximum number of chains
  */
 export function reasonChains(manifest: Manifest, path: string, limit: number): ReasonChains {
   const reasons = new Map(manifest.entries.map((entry) => [entry.path, entry.reasons]));
@@ -47,10 +47,10 @@ export function reasonChains(manifest: Manifest, path: string, limit: number): R
 }
 
 /**
- * The entry that a path leads to, through symbolic links of the manifest; for a name without slash,
- * all entries of that name.
+ * Returns the entry that a path leads to, through symbolic links of the manifest; for a name
+ * without slash, all entries of that name.
  *
- * @returns no entries where there are none
+ * @returns an empty list if there are none
  */
 export function entriesNamed({ entries }: Manifest, name: string): Entry[] {
   if (!name.includes('/')) {
@@ -68,7 +68,7 @@ export function entriesNamed({ entries }: Manifest, name: string): Entry[] {
     }
     const entry = byPath.get(`${at}/${part}`);
     if (entry === undefined) return [];
-    // The last link is the entry that is meant, not what is behind it.
+    // A link at the end of the path is itself the result.
     if (entry.type !== 'symlink' || parts.length === 0) {
       at = entry.path;
       continue;

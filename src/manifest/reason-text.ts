@@ -13,7 +13,7 @@ const USED: Readonly<Record<string, string>> = {
   hold: 'written in',
 };
 
-/** A reason as a few words, to stand behind a path. */
+/** Describes a reason in a few words, to follow a path. */
 export function reasonText(reason: Reason): string {
   switch (reason.kind) {
     case 'requested':
@@ -65,7 +65,7 @@ export function reasonText(reason: Reason): string {
       return `observed: ${USED[reason.use] ?? reason.use}${by} in ${reason.in}`;
     }
     case 'directory':
-      return `asked for as ${reason.name}`;
+      return `requested as directory ${reason.name}`;
     case 'package':
       return `package ${reason.name}`;
     case 'named':

@@ -2,102 +2,109 @@ import type { AccountRequest } from './account-request.js';
 import type { IncludeRequest } from './include-request.js';
 
 /**
- * Which terminal descriptions to bring: all, none, the usual ones, or these. The word `default` among
- * names stands for the usual ones.
+ * The terminal descriptions to add: all, none, the usual ones, or those named. The word `default`
+ * among names stands for the usual ones.
  */
 export type TerminfoChoice = 'default' | 'all' | 'none' | readonly string[];
 
-/** Which libraries are included that programs declare to open themselves. */
+/** The lowest priority of libraries that are added because programs declare to open them. */
 export type DlopenChoice = 'required' | 'recommended' | 'suggested' | 'none';
 
 /** Where the jail's /etc/ld.so.cache comes from. */
 export type LdCacheChoice = 'generate' | 'copy' | 'none';
 
-/** What is included with a file that a run used: nothing, its directory, or its package. */
+/** What is added with a file that a run used: nothing, its directory, or its package. */
 export type TraceScope = 'files' | 'directories' | 'packages';
 
-/** The image, or the packages, that a sysroot was unpacked from. */
+/** The image or packages that a sysroot was unpacked from. */
 export interface SysrootImage {
-  /** As `--sysroot` takes it, with absolute paths. */
+  /** As passed to `--sysroot`, with absolute paths. */
   readonly reference: string;
-  /** Of an image, which of several platforms: `OS/ARCHITECTURE[/VARIANT]`. */
+  /** For an image, the platform selected: `OS/ARCHITECTURE[/VARIANT]`. */
   readonly platform?: string;
-  /** The digest of an image's configuration, and so of all its content; of packages, one of them all. */
+  /**
+   * For an image, the digest of its configuration, and thus of all its content; for packages, one
+   * digest of them all.
+   */
   readonly id: string;
 }
 
-/** What a jail is to contain. */
+/** The requested contents of a jail. */
 export interface ResolveRequest {
   /** Names to look up on `path`, or paths. */
   readonly programs: readonly string[];
-  /** Names of profiles, or absolute paths of the user's own. */
+  /** Names of profiles, or absolute paths of custom ones. */
   readonly profiles?: readonly string[];
   /** Users for passwd(5) and group(5) of the jail, in addition to those of profiles. */
   readonly users?: readonly AccountRequest[];
   /** Files in addition to what programs and profiles need. */
   readonly include?: readonly IncludeRequest[];
-  /** Directories of the sysroot to bring without what is in them. */
+  /** Directories of the sysroot to add without their content. */
   readonly directories?: readonly string[];
   /** Patterns of paths in the jail to leave out. */
   readonly exclude?: readonly string[];
   /** Absolute paths of traces; the files that the runs used are included. */
   readonly traces?: readonly string[];
-  /** How far what a run used is taken to speak for its surroundings; the default is `files`. */
+  /** What else to add for each file that a run used; the default is `files`. */
   readonly traceScope?: TraceScope;
-  /** Go on although what a trace has is no longer there. */
+  /** Continue if files of a trace no longer exist. */
   readonly allowStaleTraces?: boolean;
-  /** Packages of which to bring the files that programs may open when they run. */
+  /** Packages whose run-time files to add. */
   readonly packages?: readonly string[];
-  /** The same of the packages that own the programs, with what belongs to these. */
+  /** Also add the packages that own the programs, with their related packages. */
   readonly withPackage?: boolean;
-  /** Depth to which dependencies of packages are followed; the default is 0. */
+  /** How many levels of package dependencies to follow; the default is 0. */
   readonly packageDepends?: 'all' | number;
-  /** Follow them to essential packages as well, which every system has. */
+  /** Also follow dependencies on essential packages, which every system has. */
   readonly packageEssential?: boolean;
-  /** Bring documentation, translations, headers and static libraries of packages too. */
+  /** Also add documentation, translations, headers and static libraries of packages. */
   readonly packageDocs?: boolean;
   /**
-   * `auto`, the default, brings the commands that shell scripts run, and the files that they source, as
-   * far as their text tells.
+   * `auto`, the default, adds the commands that shell scripts run and the files that they source,
+   * as far as their text determines them.
    */
   readonly scriptCommands?: 'auto' | 'none';
   readonly terminfo?: TerminfoChoice;
   /**
-   * Libraries that an ELF file's note says it opens (.note.dlopen): those of this priority and
-   * higher ones. The default is `required`.
+   * Libraries that an ELF file's note declares to open (.note.dlopen): those of this priority or
+   * higher. The default is `required`.
    */
   readonly dlopen?: DlopenChoice;
   /**
-   * `auto`, the default, brings nsswitch.conf and the modules it names for programs that use the C
-   * library's name service.
+   * `auto`, the default, adds nsswitch.conf and its modules for programs that use the C library's
+   * name service.
    */
   readonly nss?: 'auto' | 'none';
-  /** Character sets, by any of their names, that iconv(3) is to know; or all. */
+  /** Character sets for iconv(3), by any of their names; or all. */
   readonly gconv?: 'all' | readonly string[];
   /** Locales as in LC_ALL: `de_DE.UTF-8`. */
   readonly locales?: readonly string[];
-  /** The certificates of authorities that TLS libraries trust, and OpenSSL's configuration. */
+  /** Add the certificates of authorities that TLS libraries trust, and OpenSSL's configuration. */
   readonly caCertificates?: boolean;
-  /** Time zones as in TZ: `Europe/Berlin`; `host` is what /etc/localtime is; or all. */
+  /** Time zones as in TZ: `Europe/Berlin`; `host` for that of /etc/localtime; or all. */
   readonly timeZones?: 'all' | readonly string[];
   /**
-   * `generate`, the default, makes an /etc/ld.so.cache of the jail's own libraries; `copy` brings the
-   * host's. With `none` the loader in the jail has its other rules only.
+   * `generate`, the default, makes an /etc/ld.so.cache of the jail's own libraries; `copy` adds the
+   * host's. With `none` the loader in the jail uses only its other rules.
    */
   readonly ldCache?: LdCacheChoice;
-  /** Absolute directories that the programs will have in LD_LIBRARY_PATH. */
+  /** Absolute directories of LD_LIBRARY_PATH at run time. */
   readonly libraryPath?: readonly string[];
   /**
-   * The directory that is taken as `/`, or an image or packages, which are unpacked: `oci:DIR[:TAG]`,
-   * `oci-archive:FILE`, `docker-archive:FILE`, `docker://NAME`, `deb:DIR`. The default is the host's own root.
+   * The directory to use as `/`, or an image or packages to unpack: `oci:DIR[:TAG]`,
+   * `oci-archive:FILE`, `docker-archive:FILE`, `docker://NAME`, `deb:DIR`. The default is the
+   * host's own root.
    */
   readonly sysroot?: string;
-  /** What the directory was unpacked from, as records have it. */
+  /** The origin of an unpacked sysroot, as recorded. */
   readonly sysrootImage?: SysrootImage;
-  /** Directories for bare program names; the default is PATH of the environment. */
+  /** Directories in which to look up program names; the default is PATH of the environment. */
   readonly path?: readonly string[];
-  /** Where relative program paths start; the default is the working directory. */
+  /** The base of relative program paths; the default is the working directory. */
   readonly cwd?: string;
-  /** The terminals in use, which the usual ones take in; the default is TERM, unless there is a sysroot. */
+  /**
+   * The terminals in use, which are among the usual ones; the default is TERM, unless there is a
+   * sysroot.
+   */
   readonly terminals?: readonly string[];
 }

@@ -2,43 +2,43 @@ import { readTextFile } from '../fs/read-text.js';
 import { canonicalList, canonicalValue } from './canonical-json.js';
 import { Field, parseJson } from './json-field.js';
 
-/** Names the format and its version; a reader refuses one it does not know. */
+/** Names the format and its version; readers refuse versions that they do not know. */
 export const UNUSED_SCHEMA = 'jailbuild.unused/1';
 
 /** Files of a jail that no run used, of one package or of none. */
 export interface UnusedGroup {
   /** Absent for files that no package owns. */
   readonly package?: string;
-  /** Bytes of all its files together. */
+  /** The size of all its files in bytes. */
   readonly size: number;
   /** Sorted. */
   readonly paths: readonly string[];
 }
 
-/** A run that counts. */
+/** A run that was observed. */
 export interface UnusedRun {
-  /** The name of a proof; absent for a command that was given by itself. */
+  /** The name of a proof; absent for a single command. */
   readonly name?: string;
   readonly command: readonly string[];
 }
 
-/** What of a jail none of some runs used. docs/unused.md describes every field. */
+/** The files of a jail that no run used. docs/unused.md describes every field. */
 export interface UnusedFiles {
   readonly schema: typeof UNUSED_SCHEMA;
   readonly runs: readonly UnusedRun[];
-  /** Uses that could not be read: what they were of may be among the unused files. */
+  /** The number of uses that could not be read: files used there may be among the unused ones. */
   readonly incomplete: number;
-  /** All regular files of the jail, each once for all of its names. */
+  /** All regular files of the jail, hard links counted once. */
   readonly total: { readonly files: number; readonly size: number };
   readonly unused: { readonly files: number; readonly size: number };
   /** The largest first. */
   readonly groups: readonly UnusedGroup[];
 }
 
-/** Larger than that of a jail of a million files. */
+/** In bytes; larger than for a jail of a million files. */
 const MAX_BYTES = 1 << 28;
 
-/** The text of a file that `readUnusedFiles` reads: one group a line. Ends with a newline. */
+/** Formats unused files as `readUnusedFiles` reads them: one group a line. Ends with a newline. */
 export function unusedFilesJson(unused: UnusedFiles): string {
   const { schema, runs, incomplete, total, unused: sum, groups } = unused;
   return [
@@ -54,7 +54,7 @@ export function unusedFilesJson(unused: UnusedFiles): string {
 }
 
 /**
- * Reads what `prove --unused-file` has written, with every field checked.
+ * Reads the output of `prove --unused-file` and checks every field.
  *
  * @throws JailbuildError NOT_READABLE, MANIFEST_INVALID naming file and field
  */

@@ -1,26 +1,32 @@
 import type { Entry } from './manifest.js';
 
-/** How far a long piece of work is, for a user interface. */
+/** The progress of a long task, for a user interface. */
 export interface WorkProgress {
   readonly kind: 'hash' | 'write' | 'pack' | 'push';
   /** Files done. */
   readonly files: number;
   readonly totalFiles: number;
-  /** Bytes done, of files in hand too. */
+  /** Bytes done, including those of unfinished files. */
   readonly bytes: number;
   readonly totalBytes: number;
 }
 
-/** The longest time without a turn of the event loop, in milliseconds: a display stands still meanwhile. */
+/**
+ * The maximum time in milliseconds before timers and signals get a turn; displays stand still
+ * meanwhile.
+ */
 const LONGEST_TURN = 50;
 
-/** Counts files and bytes of a piece of work, and reports each change. */
+/** Counts the files and bytes of a task and reports each change. */
 export class WorkMeter {
   readonly #report: ((progress: WorkProgress) => void) | undefined;
   #progress: WorkProgress;
   #turned = performance.now();
 
-  /** @param total what is to be done; without a receiver nothing is counted */
+  /**
+   * @param total the whole task
+   * @param report called with each change; without it, nothing is counted
+   */
   constructor(
     kind: WorkProgress['kind'],
     total: { readonly files: number; readonly bytes: number },
@@ -30,7 +36,7 @@ export class WorkMeter {
     this.#progress = { kind, files: 0, totalFiles: total.files, bytes: 0, totalBytes: total.bytes };
   }
 
-  /** @param files how many of them are done with these bytes */
+  /** @param files how many files are finished with these bytes */
   add(bytes: number, files = 0): void {
     if (this.#report === undefined) return;
     const { bytes: doneBytes, files: doneFiles } = this.#progress;
@@ -38,7 +44,10 @@ export class WorkMeter {
     this.#report(this.#progress);
   }
 
-  /** Gives timers and signals a turn now and then, in work that never waits; not without a receiver. */
+  /**
+   * Gives timers and signals a turn from time to time, in work that never waits. Only if progress
+   * is reported.
+   */
   async turn(): Promise<void> {
     if (this.#report === undefined || performance.now() - this.#turned < LONGEST_TURN) return;
     await new Promise((resolve) => setImmediate(resolve));
@@ -46,7 +55,7 @@ export class WorkMeter {
   }
 }
 
-/** The files of entries, and their bytes, each file counted once. */
+/** Returns the number of files among entries and their size in bytes, each file counted once. */
 export function fileTotals(entries: readonly Entry[]): { files: number; bytes: number } {
   const totals = { files: 0, bytes: 0 };
   for (const entry of entries) {

@@ -3,13 +3,13 @@ import type { Entry } from '../manifest/manifest.js';
 import { matcher } from '../profile/glob.js';
 import { formatSize, plural } from '../text/format.js';
 
-/** What a root must not exceed. */
+/** Limits on the contents of a root. */
 export interface Limits {
-  /** Bytes of all files together. */
+  /** The total size of all files in bytes. */
   readonly maxSize?: number;
-  /** The number of files, links and nodes; directories are not counted. */
+  /** The number of files, links and nodes, without directories. */
   readonly maxFiles?: number;
-  /** Patterns of paths that must not be in it. */
+  /** Patterns of forbidden paths. */
   readonly forbid?: readonly string[];
   /** Refuse set-user-ID and set-group-ID files, and file capabilities. */
   readonly forbidSetId?: boolean;
@@ -17,13 +17,13 @@ export interface Limits {
 
 /** A limit that a root exceeds. */
 export interface Excess {
-  /** The path concerned, or `/` for the whole root. */
+  /** The affected path, or `/` for the whole root. */
   readonly path: string;
-  /** The limit and what was found: a sentence without the path. */
+  /** The limit and the actual value: a sentence without the path. */
   readonly problem: string;
 }
 
-/** Returns how a root exceeds limits, whole-root limits first. */
+/** Returns where a root exceeds limits, whole-root limits first. */
 export function excesses(entries: readonly Entry[], limits: Limits): Excess[] {
   const { maxSize, maxFiles, forbid = [], forbidSetId = false } = limits;
   const found: Excess[] = [];

@@ -5,8 +5,8 @@ import type { RegistryAccess } from '../image/registry/client.js';
 import type { ResolveRequest } from '../manifest/request.js';
 
 /**
- * Unpacks the image or the packages that a request names as its sysroot, and returns the request with the
- * root directory that they became, and with where that is from. Other requests are returned as they are.
+ * Unpacks the image or packages that a request names as its sysroot. Returns the request with the
+ * resulting root directory and its origin, or unchanged if it names none.
  *
  * @throws JailbuildError as `unpackedRoot`
  */
@@ -24,8 +24,8 @@ export async function openSysroot(
 }
 
 /**
- * Reads what a recorded sysroot is from once more, as its reference has it now: a tag may have moved, and
- * the cache may have given up what was unpacked.
+ * Reads the origin of a recorded sysroot again: its tag may have moved, and the cache may have
+ * dropped the unpacked root.
  *
  * @param request of a record
  * @throws JailbuildError as `unpackedRoot`

@@ -9,7 +9,7 @@ import { plan } from '../resolve/to-manifest.js';
 import { openSysroot } from './open-sysroot.js';
 import { resolveRequest } from './resolve-request.js';
 
-/** Options that bring something of the system by a rule. */
+/** Options that add files of the system by a rule. */
 const RULES: Readonly<Record<string, Partial<ResolveRequest>>> = {
   '--ca-certificates': { caCertificates: true },
   '--terminfo all': { terminfo: 'all' },
@@ -18,7 +18,7 @@ const RULES: Readonly<Record<string, Partial<ResolveRequest>>> = {
 };
 
 /**
- * Finds the options of a build, each by itself, that would have brought paths which are there for another
+ * Finds the build options, each by itself, that would have added paths that are present for another
  * reason: rules, packages, and profiles, the narrower ones first.
  *
  * @param asked the request of the jail, for its programs and its sysroot
@@ -39,7 +39,7 @@ export async function otherWays(
   return ways;
 }
 
-/** All that is worth a try, with the option that asks for it. */
+/** Returns the options to try, each with its request. */
 async function candidates(
   paths: readonly string[],
   { programs, sysroot }: ResolveRequest,
@@ -70,7 +70,7 @@ function environmentOf({ sysroot, path, cwd }: ResolveRequest): Partial<ResolveR
   };
 }
 
-/** What a request brings; nothing where what it names is not installed. */
+/** Returns the paths that a request adds; none if it names something that is not installed. */
 async function pathsOf(request: ResolveRequest): Promise<ReadonlySet<string>> {
   try {
     const closure = await resolveRequest(request, { goesOn: true, isAdvised: false });

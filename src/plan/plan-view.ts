@@ -6,7 +6,7 @@ import { NameTree } from '../fs/name-tree.js';
 import type { Entry, FileEntry } from '../manifest/manifest.js';
 import { nanoseconds } from '../manifest/timestamp.js';
 
-/** What a plan may pass over: directories that it needs and does not list. */
+/** A directory that a plan needs but does not list. */
 const IMPLIED: FileStat = {
   type: 'directory',
   mode: 0o755,
@@ -18,8 +18,8 @@ const IMPLIED: FileStat = {
 };
 
 /**
- * A plan as a tree of files, before it is written anywhere: entries give names and attributes, their
- * sources give content. So a plan can be verified as a directory can.
+ * A plan as a tree of files before it is written: entries give names and attributes, their sources
+ * give content. A plan can thus be verified like a directory.
  */
 export class PlanView implements FileView {
   readonly #entries = new Map<string, Entry>();
@@ -28,8 +28,8 @@ export class PlanView implements FileView {
   readonly #below: FileView | undefined;
 
   /**
-   * @param sourceRoot the real path that sources are in, '' for `/`
-   * @param below what is at paths that the plan does not name, such as a jail that it adds to
+   * @param sourceRoot the real path that sources are relative to, '' for `/`
+   * @param below the files at paths that the plan does not name, such as the jail that it adds to
    */
   constructor(entries: readonly Entry[], sourceRoot: string, below?: FileView) {
     this.#sources = new HeldTree(sourceRoot);

@@ -1,4 +1,5 @@
 import type { ShellSyntax } from '../evidence/shell/syntax.js';
+import type { Survey } from '../fs/survey.js';
 import { Sysroot } from '../fs/sysroot.js';
 import type { RegistryAccess } from '../image/registry/client.js';
 import type { Manifest } from '../manifest/manifest.js';
@@ -10,33 +11,44 @@ import { atOnce } from '../resolve/steps.js';
 import { plan } from '../resolve/to-manifest.js';
 import { openSysroot } from './open-sysroot.js';
 
-/** A resolved request: everything its programs need, and the plan made of it. */
+/** A resolved request: everything its programs need, and the resulting plan. */
 export interface PlannedRequest {
   readonly closure: Closure;
   readonly manifest: Manifest;
 }
 
 export interface RequestContext extends Pick<ResolveContext, 'goesOn'> {
-  /** False if nobody reads advice, which requires reading the programs' data. */
+  /** False if advice is not needed; advice requires reading the programs' data. */
   readonly isAdvised?: boolean;
   /** How a sysroot of a registry is read. */
   readonly registry?: RegistryAccess;
+  readonly survey?: SurveyTrees | undefined;
 }
 
 /**
- * Resolves a request with all that its profiles, users, includes and excludes add. Every command that
- * resolves goes through here: build, dry run, update, export, tree and why.
+ * Inspects all files below directories of a root at once.
  *
- * @throws JailbuildError as `resolve`, and what reading a profile throws
+ * @param prefix the root's real path, '' for `/`
+ * @returns undefined if each file is better inspected when it is needed
+ */
+export type SurveyTrees = (prefix: string, trees: readonly string[]) => Promise<Survey | undefined>;
+
+/**
+ * Resolves a request with everything that its profiles, users, includes and excludes add. All
+ * commands that resolve use it: build, dry run, update, export, tree and why.
+ *
+ * @throws JailbuildError as `resolve`, and as reading profiles
  */
 export async function resolveRequest(
   asked: ResolveRequest,
-  { goesOn = false, isAdvised = true, registry }: RequestContext = {},
+  { goesOn = false, isAdvised = true, registry, survey }: RequestContext = {},
 ): Promise<Closure> {
   const request = await openSysroot(asked, registry);
   const sysroot = new Sysroot(request.sysroot);
   const { bring, warnings } = await loadPackages(request, sysroot);
   const additions = await loadAdditions(request);
+  const trees = survey === undefined ? undefined : additions?.trees?.(sysroot);
+  if (trees !== undefined) sysroot.useSurvey(await survey?.(sysroot.prefix, trees));
   const advise = isAdvised ? await loadAdviser(sysroot) : undefined;
   const context = { sysroot, additions, packages: bring, advise, goesOn };
   const begun = atOnce(Resolving.begin(request, context));
@@ -46,10 +58,10 @@ export async function resolveRequest(
 }
 
 /**
- * Resolves a request and puts the result in the form of a plan.
+ * Resolves a request and plans it.
  *
- * @param allowMissing plan although libraries are missing; they are listed in the manifest
- * @param registry how a sysroot of a registry is read
+ * @param allowMissing plan even if libraries are missing; the manifest lists them
+ * @param registry how to access the registry of a sysroot image
  * @throws JailbuildError LIBRARY_NOT_FOUND, and as `resolveRequest`
  */
 export async function planRequest(
@@ -62,7 +74,7 @@ export async function planRequest(
   return { closure, manifest: plan(closure) };
 }
 
-/** What advice rests on says nothing of the closure. */
+/** Uses a view of its own, since files read for advice are not part of the closure. */
 async function loadAdviser({ probe }: Sysroot) {
   const { openPackages } = await import('../evidence/packages/open.js');
   const { adviserOf } = await import('../resolve/advice/advise.js');
@@ -70,7 +82,7 @@ async function loadAdviser({ probe }: Sysroot) {
   return adviserOf(probe, database);
 }
 
-/** Package databases are opened only for requests that need packages. */
+/** Opens package databases only for requests that need packages. */
 async function loadPackages(request: ResolveRequest, sysroot: Sysroot) {
   if (!needsPackages(request)) return { bring: undefined, warnings: [] };
   const { openPackages } = await import('../evidence/packages/open.js');
@@ -85,7 +97,7 @@ async function loadPackages(request: ResolveRequest, sysroot: Sysroot) {
   return { bring: packagesOf(whole, database), warnings };
 }
 
-/** The parser takes 20 ms to load, which only scripts need. */
+/** Loads the parser only for scripts, since it takes 40 ms of CPU time. */
 async function loadSyntax({ followsScripts }: Resolving): Promise<{
   readonly syntax?: ShellSyntax;
   readonly warnings: readonly string[];
@@ -96,11 +108,11 @@ async function loadSyntax({ followsScripts }: Resolving): Promise<{
     return { syntax: await loadShellSyntax(), warnings: [] };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    return { warnings: [`commands of shell scripts do not come along: ${why}`] };
+    return { warnings: [`the commands that shell scripts run are not added: ${why}`] };
   }
 }
 
-/** Reading profiles costs several milliseconds, which the main job need not pay. */
+/** Loads profiles only if needed, since reading them takes several milliseconds. */
 async function loadAdditions(request: ResolveRequest): Promise<Additions | undefined> {
   if (!needsAdditions(request)) return undefined;
   const { additionsOf } = await import('../profile/expand.js');

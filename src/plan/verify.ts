@@ -1,6 +1,6 @@
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
 import type { Observed, Sysroot } from '../fs/sysroot.js';
-import type { Manifest, MissingLibrary, Reason } from '../manifest/manifest.js';
+import type { Entry, Manifest, MissingLibrary, Reason } from '../manifest/manifest.js';
 import { describeMissing, missingId } from '../manifest/missing.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { STANDARD_PATH } from '../manifest/standard-path.js';
@@ -11,31 +11,31 @@ import { atOnce, type Steps } from '../resolve/steps.js';
 export interface Verified {
   /** The number of files that the programs need, all found. */
   readonly files: number;
-  /** The paths examined in the root, as `Sysroot` lists them. */
+  /** The paths read in the root, as `Sysroot` lists them. */
   readonly observed: Observed | undefined;
 }
 
 export interface VerifyOptions {
-  /** Names the root in messages: `in the jail`. */
+  /** Names the root in messages, such as `in the jail`. */
   readonly where: string;
-  /** Gives what was read of the sources of files that are known to be copies of them. */
+  /** Returns what was read of the sources of files that are known to be copies of them. */
   readonly originals?: Originals | undefined;
-  /** Where a script's env(1) looks for programs; the default is what login(1) sets. */
+  /** Where a script's env(1) looks for programs; the default is that of login(1). */
   readonly searchPath?: readonly string[];
 }
 
 /**
- * Verifies a plan: each requested program is resolved again in the root that the plan makes, by the
- * same rules as on the host. What the loader would miss in there is an error here.
+ * Verifies a plan: resolves each requested program again in the root that the plan makes, by the
+ * same rules as on the host. Anything that the loader would not find there is an error.
  *
  * @param root a jail's directory, or the plan itself as a root: see `PlanView`
- * @throws JailbuildError VERIFY_FAILED naming the program and what it misses
+ * @throws JailbuildError VERIFY_FAILED naming the program and what it lacks
  */
 export function verifyPlan(manifest: Manifest, root: Sysroot, options: VerifyOptions): Verified {
   return atOnce(verifyInSteps(manifest, root, options));
 }
 
-/** As {@link verifyPlan}, a step for each program and module. */
+/** As {@link verifyPlan}, with a step for each program and module. */
 export function* verifyInSteps(
   manifest: Manifest,
   root: Sysroot,
@@ -47,7 +47,7 @@ export function* verifyInSteps(
     closure = yield* stepsInRoot(manifest, root, programsOf(manifest), options);
   } catch (error) {
     if (!(error instanceof JailbuildError) && errnoOf(error) === undefined) throw error;
-    // What the system says of a file that the resolver has just seen: it went away meanwhile.
+    // A system error for a file that was just resolved: it was removed or changed meanwhile.
     const message =
       error instanceof JailbuildError ? error.message : `changed meanwhile: ${strerror(error)}`;
     const path = error instanceof JailbuildError ? error.path : undefined;
@@ -74,19 +74,18 @@ export function* verifyInSteps(
 }
 
 /**
- * What the resolver has read of the sources of files, for a root that has copies of them: so verifying
- * takes no second reading.
+ * Returns what the resolver has read of the sources of files, for a root that contains copies of
+ * them, so that verification need not read them again.
  *
- * @param isCopy whether the root has the file at a path of the plan as it was planned
+ * @param isCopy returns whether the root has an unchanged copy of the file at a path of the plan
  */
 export function originalsOf(closure: Closure, isCopy: (path: string) => boolean): Originals {
-  const identities = new Map(
-    closure.files
-      .filter(({ path, isMade }) => !isMade && isCopy(path))
-      .map(({ path, stat }) => [path, stat.identity]),
-  );
+  const identities = new Map<string, string>();
+  for (const { path, stat, isMade } of closure.files) {
+    if (!isMade) identities.set(path, stat.identity);
+  }
   return (path) => {
-    const identity = identities.get(path);
+    const identity = isCopy(path) ? identities.get(path) : undefined;
     return identity === undefined ? undefined : closure.read(identity);
   };
 }
@@ -116,13 +115,11 @@ function stepsInRoot(
   programs: readonly string[],
   { searchPath, originals }: Omit<VerifyOptions, 'where'>,
 ): Steps<Closure> {
-  const runnable = manifest.entries
-    .filter(({ type, reasons }) => type === 'file' && reasons.some(isData))
-    .map(({ path }) => path);
+  const runnable = manifest.entries.filter((entry) => mayRun(entry, originals)).map(pathOf);
   const { libraryPath, dlopen, nss } = manifest.request;
   const request: ResolveRequest = {
     programs,
-    // Nothing in a root depends on the directory or the terminal of the caller.
+    // Resolution in a root must not depend on the caller's directory or terminal.
     cwd: '/',
     terminals: [],
     path: searchPath ?? STANDARD_PATH,
@@ -142,11 +139,12 @@ interface OtherPick {
 }
 
 /**
- * The first library for which the loader in the root takes another file of the plan than it takes on
- * the host, on some processor. A file that is not of the plan is the choice of the jail's owner.
+ * Returns the first library for which the loader in the root takes another file of the plan than on
+ * the host, on some processor. Files outside the plan are the choice of the jail's owner.
  */
 function otherPick(closure: Closure, manifest: Manifest): OtherPick | undefined {
-  const planned = new Map(manifest.entries.map(({ path, reasons }) => [path, reasons]));
+  const found = new Map(closure.files.map(({ path, reasons }) => [path, reasons]));
+  const planned = new Set(manifest.entries.map(pathOf).filter((path) => found.has(path)));
   const picks = new Map<string, Set<string>>();
   const needKey = ({ by, name }: { by: string; name: string }) => `${by}\0${name}`;
   for (const { path, reasons } of manifest.entries) {
@@ -157,7 +155,6 @@ function otherPick(closure: Closure, manifest: Manifest): OtherPick | undefined 
       else known.add(path);
     }
   }
-  const found = new Map(closure.files.map(({ path, reasons }) => [path, reasons]));
   for (const { path, reasons } of closure.files) {
     for (const reason of reasons) {
       if (reason.kind !== 'needed' || !planned.has(path)) continue;
@@ -168,7 +165,7 @@ function otherPick(closure: Closure, manifest: Manifest): OtherPick | undefined 
       return { path, problem };
     }
   }
-  for (const [path, reasons] of planned) {
+  for (const { path, reasons } of manifest.entries) {
     const variant = reasons.find((reason) => reason.kind === 'hwcaps');
     if (variant === undefined || found.get(path)?.some(({ kind }) => kind === 'hwcaps')) continue;
     if (!found.has(variant.of)) continue;
@@ -198,7 +195,20 @@ const DATA: ReadonlySet<Reason['kind']> = new Set([
   'sourced',
 ]);
 
-/** What came along as data may be a module that some program opens. */
+/**
+ * Returns whether a file that came along as data may be a module that some program opens, or a script. A copy
+ * of a file that is known to be neither needs no look: its mode is as planned.
+ */
+function mayRun({ type, path, mode, reasons }: Entry, originals: Originals | undefined): boolean {
+  if (type !== 'file' || !reasons.some(isData)) return false;
+  return originals?.(path)?.isElf !== false || (Number.parseInt(mode, 8) & 0o111) !== 0;
+}
+
+function pathOf({ path }: Entry): string {
+  return path;
+}
+
+/** Data files may be modules that some program opens. */
 function isData({ kind }: Reason): boolean {
   return DATA.has(kind);
 }

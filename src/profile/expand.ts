@@ -12,7 +12,7 @@ import { addTracedFiles } from '../resolve/traced-files.js';
 import { AccountDatabase, JailAccounts, type User } from './accounts.js';
 import { takeOut } from './exclude.js';
 import { glob, type Match, matcher } from './glob.js';
-import { includeMatches, PlacedIncludes } from './includes.js';
+import { includedTrees, includeMatches, PlacedIncludes } from './includes.js';
 import { loadProfiles } from './load.js';
 import type {
   Alternatives,
@@ -52,6 +52,7 @@ export function additionsOf(request: ResolveRequest): Additions | undefined {
     request: withSettings(request, loaded),
     places: loaded.length > 0 || users.length > 0 || include.some(({ to }) => to !== undefined),
     environment: environmentOf(loaded),
+    trees: (sources) => includedTrees(sources, request),
     addTo: (resolution) => new Expansion(resolution, request, loaded).run(),
     takeOut: (resolution) => takeOut(resolution, exclude),
   };

@@ -82,6 +82,6 @@ export function matcher(
   return picomatch([...patterns], { ...options, nonegate: true, noextglob: true });
 }
 
-function isMagic(part: string): boolean {
+export function isMagic(part: string): boolean {
   return /[*?[{]/.test(part);
 }

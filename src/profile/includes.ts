@@ -3,8 +3,10 @@ import { JailbuildError } from '../errors.js';
 import { isTrace, type Sysroot } from '../fs/sysroot.js';
 import type { IncludeRequest } from '../manifest/include-request.js';
 import type { Reason } from '../manifest/manifest.js';
+import type { ResolveRequest } from '../manifest/request.js';
 import type { Resolution } from '../resolve/additions.js';
-import { glob, type Match } from './glob.js';
+import { resolveEnvironment } from '../resolve/environment.js';
+import { glob, isMagic, type Match } from './glob.js';
 
 /** Files that the user includes at another place in the jail. */
 export class PlacedIncludes {
@@ -78,6 +80,19 @@ export class PlacedIncludes {
     }
     return warnings;
   }
+}
+
+/** Returns the paths of directories that are included with all that is below them, as far as no pattern names them. */
+export function includedTrees(
+  sources: Sysroot,
+  { include = [], ...request }: ResolveRequest,
+): string[] {
+  const { cwd } = resolveEnvironment(request);
+  return include.flatMap(({ from }) => {
+    if (isMagic(from)) return [];
+    const found = sources.trace(path.posix.resolve(cwd, from));
+    return isTrace(found) && found.stat.type === 'directory' ? [found.path] : [];
+  });
 }
 
 /**

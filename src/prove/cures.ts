@@ -8,40 +8,40 @@ import type { ResolveRequest } from '../manifest/request.js';
 import { isSharedDirectory } from '../resolve/traced-files.js';
 import type { Lack } from './lacks.js';
 
-/** What would bring something that a jail lacks. */
+/** A way to add what a jail lacks. */
 export type Cure =
   | { readonly kind: 'package'; readonly name: string }
   | { readonly kind: 'include'; readonly path: string }
-  /** The directory alone. */
+  /** Only the directory, without its content. */
   | { readonly kind: 'directory'; readonly path: string }
-  /** Nothing that is done by itself: it leaves the host only by name. */
+  /** Never added automatically: secrets leave the host only by name. */
   | { readonly kind: 'secret'; readonly path: string };
 
-/** A cure with all that it is for. */
+/** A cure and what it is for. */
 export interface Remedy {
   readonly cure: Cure;
   readonly lacks: readonly Lack[];
 }
 
-/** Directories that hold what was made on this machine. */
+/** Directories of files made on this machine. */
 const STATE = /^\/(?:tmp|var|run|home|root|srv|mnt|media)(?:\/|$)/;
-/** Headers are looked for one by one, and each names others. */
+/** Compilers look for headers one by one, and each includes others. */
 const HEADERS = /^\/usr\/include(?:\/|$)/;
 const ACCOUNTS: readonly string[] = ['/etc/passwd', '/etc/group'];
-/** Packages that every other one rests on: of these a jail gets files one by one. */
+/** Packages that all others depend on: only single files of them are added. */
 const BASE =
   /^(?:libc6|libc-bin|libgcc-s1|libstdc\+\+6|base-passwd|passwd|login|debconf|musl|glibc|tzdata|locales|ncurses-base|ncurses-term)$/;
-/** A directory that is looked for comes with what is in it up to this size, in bytes. */
+/** The maximum size in bytes of a directory that is added with its content. */
 const MAX_TREE = 32 << 20;
-/** The part of what a listing lacks from which on a package counts. */
+/** The minimum share of a listing's missing names that a package must own to be added. */
 const LISTED_SHARE = 0.2;
-/** Files of a directory; one with more is no data of one program. */
+/** The maximum number of files in a directory that is added with its content. */
 const MAX_NAMES = 20_000;
 
 /**
- * Finds the shortest cure for each lack: the package that owns it, or the path itself.
+ * Finds the smallest cure for each lack: the package that owns it, or the path itself.
  *
- * @param have packages that the jail has already
+ * @param have packages already in the jail
  */
 export async function findRemedies(
   lacks: readonly Lack[],
@@ -70,13 +70,13 @@ function curesOf(
 ): readonly Cure[] {
   if (lack.unlisted !== undefined) return listingCures(lack, lack.unlisted, host, database, have);
   if (ACCOUNTS.includes(lack.path)) {
-    // Whoever looks for a user looks for its group next.
+    // Programs that look up a user then look up its group.
     return ACCOUNTS.filter((at) => isTrace(host.trace(at))).map(includeOf);
   }
   const cure = cureOf(lack, host, database, have);
   if (cure === undefined) return [];
   if (cure.kind === 'package') {
-    // The link by which it is known may be another package's, or nobody's.
+    // The link to the file may belong to another package, or to none.
     const isLink = hasOwnLink(lack.path, host);
     return [
       cure,
@@ -84,7 +84,7 @@ function curesOf(
       ...staticLibraries(cure.name, host, database),
     ];
   }
-  // Too large to come as a whole: what is in it comes by its packages.
+  // If a directory is too large to add, its packages are added.
   const found = host.trace(lack.path);
   const names = cure.kind === 'directory' && isTrace(found) ? host.list(found) : [];
   return [cure, ...listingCures(lack, names, host, database, have)];
@@ -99,7 +99,10 @@ function includeOf(at: string): Cure {
   return { kind: 'include', path: at };
 }
 
-/** A package that is for compiling is of no use without its static libraries, which are left out otherwise. */
+/**
+ * Returns the static libraries of a development package, which is useless without them; builds omit
+ * them by default.
+ */
 function staticLibraries(
   name: string,
   host: Sysroot,
@@ -110,7 +113,10 @@ function staticLibraries(
   return files.filter((at) => /\.l?a$/.test(at) && isTrace(host.trace(at))).map(includeOf);
 }
 
-/** Directories that many packages fill show too much that is of no use. */
+/**
+ * Returns the cures for a directory that was listed. Shared directories have none, since most of
+ * their content is of no use to the program.
+ */
 function listingCures(
   { path: directory }: Lack,
   names: readonly string[],
@@ -158,7 +164,9 @@ function cureOf(
   return { kind: 'directory', path: lack.path };
 }
 
-/** The highest directory above a path that is not shared by many programs, if it is small. */
+/**
+ * Returns the highest directory above a path that is not shared by many programs, if it is small.
+ */
 function ownDirectory(at: string, host: Sysroot): string | undefined {
   if (!/^\/usr\/(?:local\/)?(?:lib|share|libexec)/.test(at)) return undefined;
   let own: string | undefined;
@@ -170,7 +178,7 @@ function ownDirectory(at: string, host: Sysroot): string | undefined {
   return found !== undefined && isTrace(found) && isSmall(found, host) ? own : undefined;
 }
 
-/** The package that owns what is found, unless everything rests on it. */
+/** Returns the package that owns a file, unless it is a base package or there are several. */
 function ownerOf(found: Trace, database: PackageDatabase | undefined): string | undefined {
   const owners = database?.ownersOf([found.path]).get(found.path) ?? [];
   const [only] = owners;
@@ -180,7 +188,7 @@ function ownerOf(found: Trace, database: PackageDatabase | undefined): string | 
   return only.name;
 }
 
-/** Whether a directory with all below it is small enough to come as a whole. */
+/** Returns whether a directory with all its content is small enough to add. */
 function isSmall(directory: Trace, host: Sysroot): boolean {
   let [size, names] = [0, 0];
   const add = (at: Trace): boolean => {
@@ -196,7 +204,7 @@ function isSmall(directory: Trace, host: Sysroot): boolean {
   return add(directory);
 }
 
-/** The option of `build` that is the cure. */
+/** Returns the option of `build` that applies a cure. */
 export function cureWords(cure: Cure): string {
   switch (cure.kind) {
     case 'package':
@@ -208,7 +216,7 @@ export function cureWords(cure: Cure): string {
   }
 }
 
-/** What a build is to be asked for to have the cures. Secrets are not among that. */
+/** Returns the request that applies cures. Omits secrets. */
 export function requestOfCures(cures: readonly Cure[]): ResolveRequest {
   const packages = cures.flatMap((cure) => (cure.kind === 'package' ? [cure.name] : []));
   const include = cures.flatMap((cure) => (cure.kind === 'include' ? [{ from: cure.path }] : []));

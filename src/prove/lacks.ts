@@ -5,40 +5,40 @@ import type { FileUse, Trace } from '../evidence/trace/trace.js';
 import type { FileType } from '../fs/file-view.js';
 import { isTrace, type Sysroot } from '../fs/sysroot.js';
 
-/** Something that a program looked for in a jail, that is not there, and that the host has. */
+/** A file that a program looked for in a jail, that is missing there and exists on the host. */
 export interface Lack {
-  /** As it was looked up. */
+  /** The path as it was looked up. */
   readonly path: string;
-  /** What the host has there, behind links. */
+  /** The type on the host, after following links. */
   readonly type: FileType;
-  /** Programs of the jail that looked for it. */
+  /** The programs of the jail that looked for it. */
   readonly by: readonly string[];
-  /** A program that looked for it failed right after that. */
+  /** Whether a program that looked for it then failed. */
   readonly isFatal: boolean;
-  /** Only a place to make something in is lacking, not what the host has in it. */
+  /** Whether only the directory is missing, to create a file in, not its content. */
   readonly isPlace: boolean;
-  /** Of a directory that was listed, what the host has in it and the jail has not. */
+  /** For a listed directory, the names that the host has in it and the jail lacks. */
   readonly unlisted?: readonly string[];
 }
 
-/** Uses that make something, for which a directory must be there. */
+/** Uses that create a file, which requires its directory. */
 const MAKING: ReadonlySet<FileUse> = new Set([
   ...(['make', 'write', 'overwrite', 'bind', 'rename', 'link'] as const),
 ]);
-/** The last things that a program looked for in vain before it failed are told first. */
+/** The number of a program's last failed look-ups that may have caused its failure. */
 const LAST_LOOKED = 3;
 
-/** Observes a run in a jail for what it lacks. */
+/** Observes a run in a jail and finds what the jail lacks. */
 export class LackFinder {
   readonly #collector: TraceCollector;
-  /** By program, what it looked for in vain last. */
+  /** The last failed look-ups of each program. */
   readonly #last = new Map<string, string[]>();
   readonly #fatal = new Set<string>();
   readonly #order = new Map<string, number>();
 
   /**
    * @param root the jail's directory, a real path
-   * @param mounts what of the host is mounted in it for the run
+   * @param mounts the host's files and directories mounted in it for the run
    */
   constructor(root: string, mounts: readonly RunMount[]) {
     this.#collector = new TraceCollector(root, mounts);
@@ -57,9 +57,10 @@ export class LackFinder {
   }
 
   /**
-   * What was looked for and is there on the host, the likeliest causes of a failure first.
+   * Returns the files that were looked for and exist on the host, the likeliest causes of a failure
+   * first.
    *
-   * @param host where the jail's files are from
+   * @param host the root that the jail's files come from
    * @param jail the jail itself
    */
   finish(
@@ -96,14 +97,17 @@ export class LackFinder {
     return { trace, lacks: [...lacks.values()].sort((a, b) => this.#rank(b) - this.#rank(a)) };
   }
 
-  /** Later ones are nearer to what went wrong in the end. */
+  /** Ranks a lack: later ones are nearer to the failure. */
   #rank({ path: at, isFatal, unlisted }: Lack): number {
     if (unlisted !== undefined) return -1;
     return (this.#order.get(at) ?? 0) + (isFatal ? this.#order.size : 0);
   }
 }
 
-/** Programs that list a directory look for nothing that it does not show. */
+/**
+ * Returns the names that a directory listing lacks: a program that lists a directory does not look
+ * for what is not shown.
+ */
 function unlistedNames(directory: string, host: Sysroot, jail: Sysroot): string[] {
   const [there, here] = [host.trace(directory), jail.trace(directory)];
   if (!isTrace(there) || !isTrace(here) || there.stat.type !== 'directory') return [];
@@ -111,7 +115,7 @@ function unlistedNames(directory: string, host: Sysroot, jail: Sysroot): string[
   return host.list(there).filter((name) => !has.has(name));
 }
 
-/** The directory, if the host has it and the jail has not. */
+/** Returns the directory if the host has it and the jail lacks it. */
 function lackingPlace(directory: string, host: Sysroot, jail: Sysroot): string | undefined {
   if (directory === '/' || typeAt(jail, directory) !== undefined) return undefined;
   const found = host.trace(directory);

@@ -8,15 +8,15 @@ import type { Manifest } from '../manifest/manifest.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { mergeRequests } from '../resolve/merge-requests.js';
 
-/** Sizes in bytes before and after. */
+/** Sizes in bytes before and after narrowing. */
 export interface Narrowed {
   readonly from: number;
   readonly to: number;
 }
 
 /**
- * Leaves out of a jail what was added to it and a run did not use: builds it as it was before, with the files
- * that the run used. If the run does not succeed with that, the jail is as it was.
+ * Removes from a jail what was added to it and a run did not use: builds it as it was before, plus
+ * the files that the run used. If the run then fails, restores the jail.
  *
  * @param before the record from before anything was added
  * @param trace the run that succeeded
@@ -47,7 +47,7 @@ export async function narrow<Run extends { readonly passes: boolean }>(
   return undefined;
 }
 
-/** A request for what a run used that a jail did not have before. */
+/** Returns a request for what a run used and a jail did not have before. */
 function usedSince({ entries }: Manifest, trace: Trace, host: Sysroot): ResolveRequest {
   const had = new Set(entries.map(({ path }) => path));
   const [include, directories]: [{ from: string }[], string[]] = [[], []];
@@ -62,7 +62,7 @@ function usedSince({ entries }: Manifest, trace: Trace, host: Sysroot): ResolveR
   return { programs: [], include, directories };
 }
 
-/** Bytes of all files. */
+/** Returns the size of all files in bytes, hard links counted once. */
 function sizeOf({ entries }: Manifest): number {
   return entries.reduce(
     (sum, entry) => sum + (entry.type === 'file' && entry.hardlink === undefined ? entry.size : 0),

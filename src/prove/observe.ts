@@ -10,43 +10,52 @@ import { type LaunchOptions, launcherArguments } from '../launcher/options.js';
 import { SignalPassing } from '../launcher/pass-signals.js';
 import { withRunFiles } from '../launcher/run-files.js';
 import { withOwnTmp } from '../launcher/tmp.js';
+import { passWords } from '../launcher/words.js';
 
-/** The descriptor that the observer gets for its report. */
+/** The file descriptor of the observer's report. */
 const REPORT = 3;
+/** The file descriptor from which the observer reads a command that is not text. */
+const WORDS = 4;
 
-/** A command's input, and what came of it. */
+/** A command's input, output and limits. */
 export interface Captured {
   readonly stdin?: string;
-  /** Seconds. */
+  /** In seconds. */
   readonly timeout?: number;
-  /** Show the output as well. */
+  /** Whether to show the output as well. */
   readonly echo?: boolean;
   output: string;
   isTimedOut: boolean;
 }
 
-/** How long output may come after the end of a command, in milliseconds. */
+/** How long to wait for output after the end of a command, in milliseconds. */
 const LAST_OUTPUT = 2000;
-/** The status of a command that took too long, as of timeout(1). */
+/** The status of a command that timed out, as for timeout(1). */
 const TIMED_OUT = 124;
-/** Output that is kept of a command, in characters. */
+/** The maximum output kept of a command, in characters. */
 const MAX_OUTPUT = 16 << 20;
 
 export interface ObserveOptions {
-  /** How system calls are seen; docs/trace.md describes the limits of each. The default is `ptrace`. */
+  /**
+   * How system calls are observed; docs/trace.md describes the limits of each. The default is
+   * `ptrace`.
+   */
   readonly mechanism?: 'ptrace' | 'notify';
-  /** Milliseconds for which to observe what still runs when the command has ended. */
+  /** How long to observe processes that outlive the command, in milliseconds. */
   readonly linger?: number;
   /** Report the numbers of all system calls as well. */
   readonly allCalls?: boolean;
-  /** Takes the command's output and gives its input, rather than on our own streams. */
+  /**
+   * Captures the command's output and provides its input, instead of using this process's streams.
+   */
   readonly captured?: Captured;
-  /** Called for each use of a file, once for each program, in their order. */
+  /** Called for each use of a file, once for each program, in order. */
   readonly onUse: (use: ObservedUse) => void;
 }
 
 /**
- * Runs a command on the host, on our own standard streams, and observes it and its descendants.
+ * Runs a command on the host, on this process's standard streams, and observes it and its
+ * descendants.
  *
  * @throws JailbuildError OBSERVER_MISSING, OBSERVATION_FAILED
  */
@@ -54,14 +63,15 @@ export async function observeCommand(
   command: readonly string[],
   options: ObserveOptions,
 ): Promise<ObservedEnd> {
-  return observe([...observerArguments(options), '--', ...command], options);
+  return observe(observerArguments(options), command, options);
 }
 
 /**
- * Runs a command in a jail as `runJail` does, and observes it and its descendants, not the launcher.
+ * Runs a command in a jail as `runJail` does, and observes it and its descendants, not the
+ * launcher.
  *
  * @param root absolute path of the jail
- * @param command without words, a shell
+ * @param command if empty, a shell
  * @throws JailbuildError OBSERVER_MISSING, OBSERVATION_FAILED, LAUNCHER_MISSING
  */
 export async function observeJail(
@@ -77,7 +87,7 @@ export async function observeJail(
       '--die-with-parent',
       ...launcherArguments(root, whole, command),
     ];
-    return observe([...observerArguments(options), '--launcher', '--', ...launcher], options, '/');
+    return observe([...observerArguments(options), '--launcher'], launcher, options, '/');
   });
 }
 
@@ -91,18 +101,25 @@ function observerArguments({ mechanism, linger, allCalls }: ObserveOptions): str
 }
 
 async function observe(
-  args: readonly string[],
+  options: readonly string[],
+  command: readonly string[],
   { onUse, captured }: ObserveOptions,
   cwd?: string,
 ): Promise<ObservedEnd> {
   const signals = new SignalPassing();
   signals.start();
   try {
-    const started = execa(locateObserver(), args, {
-      stdio: [...(captured === undefined ? INHERITED : streamsOf(captured)), 'pipe'],
+    const passed = passWords(command, '--words', WORDS);
+    const first = passed.args === command ? ['--'] : [];
+    const started = execa(locateObserver(), [...options, ...first, ...passed.args], {
+      stdio: [
+        ...(captured === undefined ? INHERITED : streamsOf(captured)),
+        'pipe',
+        ...passed.stdio,
+      ],
       buffer: false,
       reject: false,
-      // We must not end first, other than by being killed.
+      // The observer must outlive this process unless this process is killed.
       cleanup: false,
       ...(cwd === undefined ? {} : { cwd }),
     });
@@ -118,12 +135,12 @@ async function observe(
       throw new JailbuildError('OBSERVATION_FAILED', `cannot observe the command: ${failure}`);
     }
     const end = reader.end();
-    // What was written last is still on its way.
+    // The last output may still be in the pipe.
     if (captured !== undefined) await Promise.race([started, sleep(LAST_OUTPUT)]);
     if (captured?.isTimedOut)
       return { status: TIMED_OUT, hasStarted: true, counts: reader.counts() };
     if (end !== undefined) {
-      // It keeps serving processes that the command left running, and reports nothing more.
+      // The observer keeps serving processes that outlive the command, but reports nothing more.
       started.unref();
       return end;
     }
@@ -145,7 +162,11 @@ function streamsOf({ stdin }: Captured) {
   return [stdin === undefined ? 'inherit' : 'pipe', 'pipe', 'pipe'] as const;
 }
 
-/** Feeds and drains the streams of a command. @returns the timer that ends it */
+/**
+ * Feeds and drains the streams of a command.
+ *
+ * @returns the timer that kills it
+ */
 function capture(
   started: Pick<ChildProcess, 'stdin' | 'stdout' | 'stderr' | 'kill'>,
   captured: Captured,

@@ -11,6 +11,7 @@ import type { ProofSpec } from '../manifest/proof-spec.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { openSysroot } from '../plan/open-sysroot.js';
 import { findRemedies, type Remedy } from './cures.js';
+import { runnableCommand } from './emulator.js';
 import {
   type AddOptions,
   type Expectation,
@@ -21,41 +22,44 @@ import {
   proveOnce,
 } from './prove.js';
 
-/** What came of one proof. */
+/** The result of a proof. */
 export interface ProofResult extends ProofRun {
   readonly name: string;
-  /** What would bring what a failed proof lacked. */
+  /** Cures for what a failed proof lacked. */
   readonly remedies: readonly Remedy[];
 }
 
-/** How proofs are run. */
+/** The proofs to run, and how. */
 export interface ProofOptions {
   readonly proofs: readonly ProofSpec[];
-  /** How a command is run in a jail at this path. */
+  /** Returns the launch options for a jail at this path. */
   readonly launchIn: (root: string) => LaunchOptions;
   /** Called after each proof. */
   readonly onProof?: (result: ProofResult) => void;
+  /** Returns a command as it is run in a jail at this path. The default is as it is. */
+  readonly commandIn?: typeof runnableCommand;
 }
 
-/** Seconds that a proof may take where it does not say so. */
+/** Default time limit of a proof, in seconds. */
 const USUAL_TIMEOUT = 60;
 
 /**
- * Runs proofs in a jail, all of them.
+ * Runs all proofs in a jail.
  *
  * @param root absolute path of the jail
- * @param sysroot where its files are from
+ * @param sysroot the root that its files come from
  */
 export async function runProofs(
   root: string,
   sysroot: string | undefined,
-  { proofs, launchIn, onProof }: ProofOptions,
+  { proofs, launchIn, onProof, commandIn = (_, __, command) => command }: ProofOptions,
 ): Promise<readonly ProofResult[]> {
   const results: ProofResult[] = [];
   for (const proof of proofs) {
     const { name, command } = proof;
-    const options = { launch: launchIn(root), expect: expectationOf(proof) };
-    const run = await proveOnce(root, sysroot, command, options);
+    const launch = launchIn(root);
+    const options = { launch, expect: expectationOf(proof) };
+    const run = await proveOnce(root, sysroot, commandIn(root, launch, command), options);
     const remedies = run.passes ? [] : await findRemedies(run.lacks, new Sysroot(sysroot), []);
     const result = { ...run, name, remedies };
     results.push(result);
@@ -86,7 +90,7 @@ export interface ProvenProof {
 }
 
 /**
- * Runs proofs in a jail, all of them, as `proveJail` does with one command.
+ * Runs all proofs in a jail, each as `proveJail` runs a command.
  *
  * @param root absolute path of the jail
  * @param onRound called after each run, before anything is added
@@ -114,9 +118,9 @@ export async function proveProofs(
 }
 
 /**
- * Proves what a request gives in a jail that is built for that alone, and removed.
+ * Runs the proofs of a request in a temporary jail built for it.
  *
- * @param beside the path near which it is built; a directory for temporary files otherwise
+ * @param beside the path near which to build it; by default, the directory for temporary files
  * @throws JailbuildError PROOF_FAILED, and as `build`
  */
 export async function proveRequest(
@@ -135,19 +139,21 @@ export async function proveRequest(
     const { allowMissing = false } = options;
     const build = { allowMissing, noSync: true, insecureParents: true };
     await runBuild({ origin: { kind: 'request', request }, target: root, options: build });
-    refuseFailed(await runProofs(root, request.sysroot, options));
+    refuseFailed(
+      await runProofs(root, request.sysroot, { ...options, commandIn: runnableCommand }),
+    );
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-/** The directory that a jail is or is to be in, or the first one above that is there. */
+/** Returns the directory of an existing or future jail, or its nearest existing ancestor. */
 function nearest(target: string): string {
   const { existing, path: whole } = locateTarget(target);
   return existing === whole ? path.dirname(whole) : existing;
 }
 
-/** @throws JailbuildError PROOF_FAILED */
+/** @throws JailbuildError PROOF_FAILED if a proof failed */
 export function refuseFailed(results: readonly ProofResult[]): void {
   const failed = results.filter(({ passes }) => !passes);
   const [first] = failed;

@@ -12,23 +12,25 @@ import { type Lack, LackFinder } from './lacks.js';
 import { type Narrowed, narrow } from './narrow.js';
 import { type Captured, observeJail } from './observe.js';
 
-/** What a run in a jail is to be, to count as a success. */
+/** The conditions for a run in a jail to succeed. */
 export interface Expectation {
   /** The exit status; the default is 0. */
   readonly status?: number;
-  /** A regular expression that standard output and standard error together match. */
+  /** A regular expression that standard output and standard error, combined, must match. */
   readonly output?: string;
-  /** Seconds after which the command is ended, and has failed. */
+  /** Seconds after which the command is killed and has failed. */
   readonly timeout?: number;
-  /** Standard input; the default is our own. */
+  /** Standard input; the default is that of this process. */
   readonly stdin?: string;
 }
 
 export interface ProofRun {
-  /** The command's exit status, as of `runJail`. */
+  /** The command's exit status, as `runJail` returns it. */
   readonly status: number;
   readonly passes: boolean;
-  /** Standard output and standard error together, where the expectation is about it. */
+  /**
+   * Standard output and standard error, combined; only if the expectation requires capturing them.
+   */
   readonly output?: string;
   readonly lacks: readonly Lack[];
   readonly trace: Trace;
@@ -40,16 +42,16 @@ export interface ProveOptions {
   readonly mechanism?: 'ptrace' | 'notify';
   readonly linger?: number;
   readonly expect?: Expectation;
-  /** Show what the command writes although it is captured. */
+  /** Show the command's output even if it is captured. */
   readonly echo?: boolean;
 }
 
 /**
- * Runs a command in a jail as `run` does, observed, and finds what it looked for that the jail lacks and
- * the host has.
+ * Runs a command in a jail as `run` does, observes it, and finds what it looked for that the jail
+ * lacks and the host has.
  *
  * @param root absolute path of the jail
- * @param sysroot where the jail's files are from
+ * @param sysroot the root that the jail's files come from
  * @throws JailbuildError OBSERVER_MISSING, OBSERVATION_FAILED, LAUNCHER_MISSING
  */
 export async function proveOnce(
@@ -94,30 +96,30 @@ export async function proveOnce(
   };
 }
 
-/** A run, and what would bring what it lacked. */
+/** A run, and cures for what it lacked. */
 export interface ProofRound extends ProofRun {
   readonly remedies: readonly Remedy[];
-  /** Cures that were taken over into the jail after the run. */
+  /** Cures added to the jail after the run. */
   readonly added: readonly Remedy[];
-  /** Sizes in bytes before and after what no run had used was left out again, for this run. */
+  /** The jail's size before and after removing what no run had used, for this run. */
   readonly narrowed?: Narrowed;
 }
 
-/** Rounds after which the rest is not for cures to solve. */
+/** The maximum number of runs with further cures. */
 const MAX_ROUNDS = 8;
 
-/** What is done about what a run lacks. */
+/** How to handle what a run lacks. */
 export interface AddOptions {
-  /** Take it into the jail, and run again. */
+  /** Add it to the jail and run again. */
   readonly add?: boolean;
-  /** Then leave out what came along and the run did not use, if it succeeds without. */
+  /** Then remove what was added but not used, if the run still succeeds. */
   readonly least?: boolean;
   /** How the jail's sysroot is read if it is an image of a registry. */
   readonly registry?: RegistryAccess;
 }
 
 /**
- * Proves a jail by a run; with `add`, takes what it lacks into the jail and runs again, until the run
+ * Proves a jail by a run. With `add`, adds what it lacks to the jail and runs again, until the run
  * succeeds or nothing new is found.
  *
  * @param onRound called after each run, before anything is added
@@ -170,8 +172,8 @@ function isNew(cure: Remedy['cure'], tried: Set<string>): boolean {
 }
 
 /**
- * What comes in later rounds is what the packages of the earlier ones depend on, and from the second on
- * the packages of the programs themselves.
+ * The depth of package dependencies added in each round. From the second round on, the packages of
+ * the programs themselves are added too.
  */
 const DEPTHS = [0, 1, 1, 'all'] as const;
 

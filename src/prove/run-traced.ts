@@ -9,28 +9,28 @@ import { observeCommand, observeJail } from './observe.js';
 export interface TraceOptions {
   /** The jail or root file system to run the command in; the default is the host. */
   readonly root?: string;
-  /** How it is run there. */
+  /** How the command is launched there. */
   readonly launch?: LaunchOptions;
   readonly mechanism?: 'ptrace' | 'notify';
-  /** Takes the system calls that are made; each is stopped at then. */
+  /** Collects the system calls made; observing them stops the process at each call. */
   readonly calls?: CallCollector;
-  /** Milliseconds for which to observe what still runs when the command has ended. */
+  /** How long to observe processes that outlive the command, in milliseconds. */
   readonly linger?: number;
 }
 
 export interface TracedRun {
-  /** The command's exit status, as of `runJail`. */
+  /** The command's exit status, as `runJail` returns it. */
   readonly status: number;
   /** False if the command could not be executed. */
   readonly hasStarted: boolean;
   readonly trace: Trace;
   readonly counts: ObservedCounts;
-  /** Set-user-ID and set-group-ID programs that ran without the rights of their owner. */
+  /** Set-user-ID and set-group-ID programs that ran without the privileges of their owner. */
   readonly unprivileged: readonly string[];
 }
 
 /**
- * Runs a command on our own standard streams and traces which files it uses.
+ * Runs a command on this process's standard streams and traces the files that it uses.
  *
  * @throws JailbuildError OBSERVER_MISSING, OBSERVATION_FAILED, LAUNCHER_MISSING
  */

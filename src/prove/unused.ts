@@ -9,7 +9,7 @@ import {
   type UnusedRun,
 } from '../manifest/unused-files.js';
 
-/** A run in a jail, and what it used. */
+/** A run in a jail, and the files that it used. */
 export interface JailRun extends UnusedRun {
   readonly trace: Trace;
 }
@@ -17,10 +17,10 @@ export interface JailRun extends UnusedRun {
 type FileEntry = Extract<Entry, { readonly type: 'file' }>;
 
 /**
- * Finds the files of a jail that none of some runs used, the largest groups first.
+ * Finds the files of a jail that no run used, the largest groups first.
  *
  * @param jail the jail's directory
- * @param host where its files are from
+ * @param host the root that its files come from
  */
 export async function findUnused(
   { entries }: Manifest,
@@ -41,12 +41,12 @@ export async function findUnused(
   };
 }
 
-/** A file under the first of its names. */
+/** Returns whether an entry is a file under its first name. */
 function isOwnFile(entry: Entry): entry is FileEntry {
   return entry.type === 'file' && entry.hardlink === undefined;
 }
 
-/** What runs used, behind links; a file under all of its names. */
+/** Returns the paths that runs used, after following links; hard links under all their names. */
 function usedPaths(
   entries: readonly Entry[],
   runs: readonly JailRun[],
@@ -86,11 +86,11 @@ async function groupsOf(unused: readonly FileEntry[], host: Sysroot): Promise<Un
     .sort((a, b) => b.size - a.size || ((a.package ?? '') < (b.package ?? '') ? -1 : 1));
 }
 
-/** The unused files as the part of a jail file that leaves them out. */
+/** Returns the part of a jail file that excludes the unused files. */
 export function excludesText({ groups }: UnusedFiles): string {
   const paths = groups.flatMap((group) => group.paths).sort();
   if (paths.length === 0) return 'excludes: []\n';
-  // A pattern has its special characters between brackets.
+  // Special characters of a pattern are quoted by brackets.
   const pattern = (path: string): string => path.replace(/[*?[\]{}()!+@\\]/g, '[$&]');
   return `excludes:\n${paths.map((path) => `  - ${JSON.stringify(pattern(path))}\n`).join('')}`;
 }

@@ -7,41 +7,41 @@ import { ContentComparison } from './same-content.js';
 export interface Change {
   readonly kind: 'added' | 'removed' | 'changed';
   readonly path: string;
-  /** Bytes; undefined where the path is absent. */
+  /** In bytes; undefined if the path does not exist there. */
   readonly before?: number;
   readonly after?: number;
-  /** The owning package, after the change if there is one. */
+  /** The owning package, after the change if it has one there. */
   readonly package?: string;
   /** For `changed`: the attributes that differ, such as `mode 0755 -> 4755`. */
   readonly details: readonly string[];
 }
 
-/** A package whose version or share differs. */
+/** A package whose version or total size differs. */
 export interface PackageChange {
   readonly name: string;
-  /** The version: undefined where no file of the package is there, UNKNOWN_VERSION if it is not known. */
+  /** The version; undefined if the package has no file there, UNKNOWN_VERSION if unknown. */
   readonly before?: string;
   readonly after?: string;
-  /** Bytes of its files, after minus before. */
+  /** The size of its files in bytes, after minus before. */
   readonly sizeChange: number;
 }
 
-/** Set-id bits or file capabilities that differ. */
+/** Set-ID bits or file capabilities that differ. */
 export interface PrivilegeChange {
   readonly path: string;
-  /** Such as `set-user-ID` or `cap_net_raw=ep`; undefined where the path is absent or has none. */
+  /** For example `set-user-ID` or `cap_net_raw=ep`; undefined if there are none. */
   readonly before?: string;
   readonly after?: string;
 }
 
-/** Why an entry is there, where that differs. */
+/** An entry whose reasons differ. */
 export interface ReasonChange {
   readonly path: string;
   readonly added: readonly string[];
   readonly removed: readonly string[];
 }
 
-/** What differs between two roots. Lists are sorted by path or name. */
+/** The differences between two roots. Lists are sorted by path or name. */
 export interface Comparison {
   readonly before: string;
   readonly after: string;
@@ -49,16 +49,21 @@ export interface Comparison {
   /** Empty if only one of the roots has a package database. */
   readonly packages: readonly PackageChange[];
   readonly privileges: readonly PrivilegeChange[];
-  /** Of entries that both have, with reasons in both. They are no differences of the roots. */
+  /**
+   * For entries in both roots, with reasons in both. Different reasons are not differences of the
+   * roots.
+   */
   readonly reasons: readonly ReasonChange[];
-  /** Files of equal size whose content could not be compared, since neither digest nor file is there. */
+  /**
+   * Files of equal size whose content could not be compared, for lack of digests and of the files.
+   */
   readonly notCompared: readonly string[];
-  /** Bytes. */
+  /** In bytes. */
   readonly sizeBefore: number;
   readonly sizeAfter: number;
 }
 
-/** Compares two roots by path, type, attributes and content. Files without digests are read. */
+/** Compares two roots by path, type, attributes and content. Reads files that have no digests. */
 export function compareContents(before: Contents, after: Contents): Comparison {
   const old = byPath(before.items);
   const current = byPath(after.items);
@@ -95,7 +100,7 @@ interface Context {
   isSameContent(before: Item, after: Item): boolean;
 }
 
-/** Whether a root belongs to the user who built it, who could not give files to others. */
+/** Returns whether all files belong to a non-root builder, who could not change their owners. */
 function isAllOfOneUser(items: readonly Item[]): boolean {
   const uids = new Set(items.map(({ entry }) => entry.uid));
   return uids.size === 1 && !uids.has(0);
@@ -123,7 +128,7 @@ function sizeOf({ entry }: Item): number {
   return entry.type === 'file' ? entry.size : 0;
 }
 
-/** Times are not compared: a file that was installed again is the same file. */
+/** Returns the attributes that differ. Times are ignored: a reinstalled file is the same file. */
 function detailsOf(before: Item, after: Item, context: Context): string[] {
   const [old, current] = [before.entry, after.entry];
   if (old.type !== current.type) return [`type ${old.type} -> ${current.type}`];
@@ -149,7 +154,7 @@ function detailsOf(before: Item, after: Item, context: Context): string[] {
     compare('device', `${old.major}:${old.minor}`, `${current.major}:${current.minor}`);
   }
   compare('capabilities', capabilitiesOf(before) ?? 'none', capabilitiesOf(after) ?? 'none');
-  // A new release in which a file is the same does not change the file.
+  // A new package version alone does not change a file.
   if (details.length > 0 && context.hasPackages) {
     compare('package', versionOf(before), versionOf(after));
   }
@@ -165,7 +170,7 @@ function capabilitiesOf({ entry }: Item): string | undefined {
   return value === undefined ? undefined : capabilityText(value);
 }
 
-/** What a file gives to whoever executes it, in words. */
+/** Describes the privileges that a file grants to those who execute it. */
 export function privilegesOf(item: Item): string | undefined {
   const mode = item.isSetId ? Number.parseInt(item.entry.mode, 8) : 0;
   const words = [

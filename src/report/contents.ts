@@ -6,13 +6,13 @@ import type { Advice } from '../manifest/advice.js';
 import type { Entry, MissingLibrary } from '../manifest/manifest.js';
 import type { UnusedFiles } from '../manifest/unused-files.js';
 
-/** The version of a package that owned a file when it was copied, and has another one now. */
+/** The version of a package that owned a file when it was copied and has since been upgraded. */
 export const UNKNOWN_VERSION = 'unknown';
 
 /** The package that owns an entry. */
 export interface Owner {
   readonly name: string;
-  /** UNKNOWN_VERSION where a file came from a version that is no longer installed. */
+  /** UNKNOWN_VERSION if the file came from a version that is no longer installed. */
   readonly version: string;
   /** An SPDX license expression. */
   readonly license?: string;
@@ -22,38 +22,40 @@ export interface Owner {
 export interface Item {
   readonly entry: Entry;
   readonly owner?: Owner;
-  /** Bytes that the entry adds: those of a file, once for all of its names. */
+  /** The size in bytes that the entry adds: hard links count once. */
   readonly size: number;
   readonly isSetId: boolean;
-  /** Has file capabilities. */
+  /** Whether the file has file capabilities. */
   readonly isCapable: boolean;
-  /** No observed run used the file. */
+  /** Whether no observed run used the file. */
   readonly isUnused: boolean;
 }
 
-/** What a jail, manifest, image or plan contains. */
+/** The contents of a jail, manifest, image or plan. */
 export interface Contents {
-  /** What it is, as the user named it. */
+  /** The root's name, as the user specified it. */
   readonly title: string;
   /** Sorted by path. */
   readonly items: readonly Item[];
   readonly warnings: readonly string[];
-  /** What programs may look for at run time, and how to add it. */
+  /** Files that programs may open at run time, and how to add them. */
   readonly hints: readonly string[];
-  /** What programs may miss, the likeliest first. */
+  /** What the programs may lack, the likeliest first. */
   readonly advice: readonly Advice[];
   /** Libraries that programs need and that were not found. */
   readonly missing: readonly MissingLibrary[];
-  /** What observed runs did not use, where that is known. */
+  /** The files that observed runs did not use, if known. */
   readonly unused?: UnusedFiles;
-  /** The real path that the entries' `source` starts from, to read their content; '' for `/`. */
+  /**
+   * The real path that the `source` of entries is relative to, to read their content; '' for `/`.
+   */
   readonly sourceRoot: string;
 }
 
 /**
  * Finds the owner of each entry of a tree.
  *
- * @param unused what observed runs did not use; entries that are no longer there are passed over
+ * @param unused the files that observed runs did not use; entries that no longer exist are ignored
  * @throws JailbuildError NOT_READABLE
  */
 export async function contentsOf(
@@ -65,7 +67,7 @@ export async function contentsOf(
   const current = new Map<Entry, string>();
   const earlier = new Map<Entry, string>();
   for (const entry of tree.entries) {
-    // Directories belong to many packages, and a link to one to none.
+    // Directories belong to many packages, and links to directories to none.
     const origin = filePath(sysroot, source.originOf(entry));
     const recorded = origin ?? filePath(sysroot, source.recordedOriginOf?.(entry));
     if (recorded !== undefined) (origin === undefined ? earlier : current).set(entry, recorded);
@@ -103,7 +105,7 @@ export async function contentsOf(
   };
 }
 
-/** The path of an origin, unless it is absent or a directory. */
+/** Returns the path of an origin, unless it does not exist or is a directory. */
 function filePath(sysroot: Sysroot, origin: string | undefined): string | undefined {
   if (origin === undefined) return undefined;
   const found = sysroot.trace(origin);
@@ -115,7 +117,7 @@ function installed(owner: Package): Owner {
   return { name, version: fullVersion(owner), ...(license === undefined ? {} : { license }) };
 }
 
-/** The sum of the sizes of all items, in bytes. */
+/** Returns the total size of all items in bytes. */
 export function totalSize(items: readonly Item[]): number {
   return items.reduce((sum, { size }) => sum + size, 0);
 }

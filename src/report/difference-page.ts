@@ -12,7 +12,7 @@ import {
   textCell,
 } from './page.js';
 
-/** Writes a comparison as one HTML page that needs nothing else. */
+/** Formats a comparison as a self-contained HTML page. */
 export async function differencePage(comparison: Comparison): Promise<string> {
   const { before, after, changes, privileges, sizeBefore, sizeAfter } = comparison;
   const count = (kind: Change['kind']) =>
@@ -45,7 +45,7 @@ export async function differencePage(comparison: Comparison): Promise<string> {
 }
 
 function packages({ packages: list }: Comparison): string {
-  if (list.length === 0) return '<p class="empty">No package differs that both sides know.</p>';
+  if (list.length === 0) return '<p class="empty">No packages differ.</p>';
   return table({
     id: 'packages',
     caption: plural(list.length, 'package'),
@@ -78,7 +78,7 @@ function entries({ changes, notCompared }: Comparison): string {
   const unknown =
     notCompared.length === 0
       ? ''
-      : `<p>Neither digest nor file is there to compare the content of:</p>${notes(notCompared.map(html))}`;
+      : `<p>Not compared, for lack of digests and files:</p>${notes(notCompared.map(html))}`;
   if (changes.length === 0) return `<p class="empty">The entries are the same.</p>${unknown}`;
   const rows = changes.map((change) => [
     textCell(change.path),
@@ -102,7 +102,7 @@ function reasonSections({ reasons }: Comparison): Section[] {
   const content = table({
     id: 'by-reason',
     caption: plural(reasons.length, 'entry', 'entries'),
-    columns: ['Path', 'New reasons', 'Reasons gone'],
+    columns: ['Path', 'New reasons', 'Removed reasons'],
     rows: reasons.map(({ path, added, removed }) => [
       textCell(path),
       textCell(few(added)),
@@ -112,7 +112,7 @@ function reasonSections({ reasons }: Comparison): Section[] {
   return [{ id: 'reasons', heading: 'Reasons', content }];
 }
 
-/** Reasons of one entry that are listed. */
+/** The maximum number of reasons listed for an entry. */
 const REASONS_SHOWN = 5;
 
 function few(reasons: ReasonChange['added']): string {

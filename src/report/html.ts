@@ -1,10 +1,12 @@
-/** C0 and C1 controls, marks and overrides of direction (Unicode UAX #9), and lone surrogates. */
+/**
+ * C0 and C1 control characters, direction marks and overrides (Unicode UAX #9), lone surrogates.
+ */
 const INVISIBLE = /[\p{Cc}\p{Cs}\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
 const MARKUP = /[&<>"'`]/;
 
 /**
- * Text from outside as HTML, for content and quoted attributes. Control characters, characters that
- * change the direction of text, and bytes that are not UTF-8 are shown as `\xNN` or `\uNNNN`.
+ * Escapes untrusted text for HTML content and quoted attributes. Control characters, characters
+ * that change the direction of text, and bytes that are not UTF-8 become `\xNN` or `\uNNNN`.
  */
 export function html(text: string): string {
   let result = '';
@@ -22,7 +24,10 @@ function escaped(char: string): string {
     : `\\u${code.toString(16).padStart(4, '0')}`;
 }
 
-/** A JSON value for a script element of type application/json, which nothing in it can close. */
+/**
+ * Formats a JSON value for a script element of type application/json; no value can close the
+ * element.
+ */
 export function embeddedJson(value: unknown): string {
   return JSON.stringify(value).replace(
     /[<>&\u2028\u2029]/g,

@@ -3,7 +3,7 @@ import { templatePath } from '../profile/templates.js';
 import { formatSize } from '../text/format.js';
 import { html } from './html.js';
 
-/** A part of a page, with a heading and an anchor. */
+/** A section of a page, with a heading and an anchor. */
 export interface Section {
   readonly id: string;
   readonly heading: string;
@@ -11,7 +11,7 @@ export interface Section {
   readonly content: string;
 }
 
-/** A page with its title and sections, and with the script and style that all pages share. */
+/** Formats a page: its title and sections, with the script and style of all pages. */
 export async function page(
   title: string,
   figures: readonly Figure[],
@@ -52,20 +52,23 @@ export async function page(
   ].join('\n');
 }
 
-/** Runs before the content: what is shown only with JavaScript, or only without, is never seen otherwise. */
+/**
+ * Runs before the content, so that elements for only one of the cases, with or without JavaScript,
+ * never flash.
+ */
 const START = "document.documentElement.className = 'js'";
 
 function sectionHtml({ id, heading, content }: Section): string {
   return `<section id="${id}" aria-labelledby="${id}-heading"><h2 id="${id}-heading">${html(heading)}</h2>${content}</section>`;
 }
 
-/** A number that a page begins with. */
+/** A figure at the top of a page. */
 export interface Figure {
   readonly name: string;
   readonly value: string;
-  /** What else there is to say, in small letters. */
+  /** Further information, in small letters. */
   readonly note?: string;
-  /** `bad` for what should not be, `warn` for what is to be looked at. */
+  /** `bad` for problems, `warn` for what needs attention. */
   readonly mood?: 'bad' | 'warn' | 'good';
 }
 
@@ -75,7 +78,7 @@ function figureHtml({ name, value, note, mood }: Figure): string {
   return `<div${state}><dt>${html(name)}</dt><dd>${html(value)}${small}</dd></div>`;
 }
 
-/** A list of sentences, the first few of them open. */
+/** Formats a list of sentences; all but the first few are collapsed. */
 export function notes(items: readonly string[]): string {
   const list = (some: readonly string[]) =>
     `<ul class="notes">${some.map((item) => `<li>${item}</li>`).join('')}</ul>`;
@@ -86,25 +89,31 @@ export function notes(items: readonly string[]): string {
 
 const NOTES_OPEN = 6;
 
-/** One cell of a table: HTML that is safe already, with the number that it is sorted by. */
+/** A cell of a table: safe HTML, and the number to sort it by. */
 export interface Cell {
   readonly html: string;
   readonly sort?: number;
 }
 
-/** A table with a caption, whose columns the script of the page can sort. */
+/** A table with a caption; the page's script can sort its columns. */
 export interface Table {
   readonly id: string;
   readonly caption: string;
   readonly columns: readonly string[];
   readonly rows: readonly (readonly Cell[])[];
-  /** `tall` for a long one that scrolls in its place; `entries` and `changes` have widths of columns. */
+  /**
+   * `tall` for a long table that scrolls inside the page; `entries` and `changes` set column
+   * widths.
+   */
   readonly kind?: 'tall' | 'entries' | 'changes';
-  /** What the ids of rows begin with, for rows that are linked to. */
+  /** The prefix of the ids of rows, for rows that are linked to. */
   readonly anchor?: string;
 }
 
-/** End tags that HTML lets out are left out: of thousands of cells they are a tenth of the page. */
+/**
+ * Formats a table. Optional end tags are omitted: in thousands of cells they are a tenth of the
+ * page.
+ */
 export function table({ id, caption, columns, rows, kind, anchor }: Table): string {
   const head = columns.map((name) => `<th scope="col">${html(name)}`).join('');
   const body = rows.map((cells, number) => {
@@ -119,25 +128,25 @@ export function table({ id, caption, columns, rows, kind, anchor }: Table): stri
   return `<div class="${box}" tabindex="0" role="region" aria-label="${html(caption)}"><table id="${id}"${name}><caption>${html(caption)}</caption><thead><tr>${head}</thead><tbody>${body.join('\n')}</tbody></table></div>`;
 }
 
-/** Rows of a table that need no box of their own. */
+/** The maximum number of rows of a `tall` table that does not scroll. */
 const TALL = 14;
 
-/** The field that filters the table of all entries. */
+/** Formats the field that filters the table of all entries. */
 export function filterBar(placeholder: string): string {
   return `<div class="bar scripted"><label>Filter <input id="filter" type="search" placeholder="${html(placeholder)}"></label><span id="marks"></span><span id="count" role="status"></span></div>`;
 }
 
-/** A size in bytes as a cell. */
+/** Formats a size in bytes as a cell. */
 export function sizeCell(bytes: number): Cell {
   return { html: formatSize(bytes), sort: bytes };
 }
 
-/** A number as a cell; nothing for none. */
+/** Formats a number as a cell, which is empty for 0. */
 export function countCell(count: number): Cell {
   return { html: count === 0 ? '' : count.toLocaleString('en'), sort: count };
 }
 
-/** A part of a whole as a cell with a bar. */
+/** Formats a share as a cell with a bar. */
 export function shareCell(part: number, whole: number): Cell {
   const share = whole === 0 ? 0 : part / whole;
   return {
@@ -146,7 +155,7 @@ export function shareCell(part: number, whole: number): Cell {
   };
 }
 
-/** Plain text as a cell. */
+/** Formats plain text as a cell. */
 export function textCell(text: string): Cell {
   return { html: html(text) };
 }

@@ -21,12 +21,12 @@ import {
   textCell,
 } from './page.js';
 
-/** Reasons of one entry that are listed; a library may be needed by hundreds. */
+/** The maximum number of reasons listed for an entry; hundreds of files may need a library. */
 const REASONS_SHOWN = 3;
 
 /**
- * Writes the contents of a root as one HTML page that needs nothing else: no network, and without
- * JavaScript it is plain tables. Equal contents give equal bytes.
+ * Formats the contents of a root as a self-contained HTML page. It uses no network; without
+ * JavaScript it consists of plain tables. Equal contents give equal bytes.
  */
 export async function reportPage(contents: Contents): Promise<string> {
   const { title, items } = contents;
@@ -73,7 +73,7 @@ function figuresOf({ items, missing, unused }: Contents): Figure[] {
   ];
 }
 
-/** What is missing, may be missing, and what was noticed. */
+/** Returns the sections on missing libraries, advice, warnings and observed runs. */
 function noteSections({ missing, advice, warnings, hints, unused }: Contents): Section[] {
   const sections: Section[] = [];
   const add = (id: string, heading: string, items: readonly string[]) => {
@@ -94,8 +94,8 @@ function noteSections({ missing, advice, warnings, hints, unused }: Contents): S
   const incomplete =
     unused.incomplete === 0
       ? ''
-      : `<p>${plural(unused.incomplete, 'use')} could not be read: some files may be called unused that are not.</p>`;
-  const content = `<p>Files are called unused that none of these runs used. Files that came later count as used.</p>${incomplete}${notes(runs)}`;
+      : `<p>${plural(unused.incomplete, 'use')} could not be read: some files may be reported as unused although they are used.</p>`;
+  const content = `<p>Files that none of these runs used are reported as unused. Files added later count as used.</p>${incomplete}${notes(runs)}`;
   return [...sections, { id: 'runs', heading: 'Observed runs', content }];
 }
 
@@ -116,7 +116,7 @@ interface PackageShare {
   readonly size: number;
 }
 
-/** Packages by size, the largest first. */
+/** Returns the packages, the largest first. */
 function packagesOf(items: readonly Item[]): PackageShare[] {
   const owned = new Map<string, Item[]>();
   for (const item of items) {
@@ -150,7 +150,7 @@ function sizes({ items, unused }: Contents): string {
 function packageTable(items: readonly Item[], hasUse: boolean): string {
   const shares = packagesOf(items);
   if (shares.length === 0) {
-    return '<p class="empty">No package database knows these files.</p>';
+    return '<p class="empty">No package owns these files.</p>';
   }
   const total = totalSize(items);
   const unowned = items.filter(
@@ -187,7 +187,7 @@ function packageTable(items: readonly Item[], hasUse: boolean): string {
   });
 }
 
-/** Packages and sizes by license: a package counts for each license that its expression names. */
+/** Returns packages and sizes by license; a package counts for each license in its expression. */
 function licenseSections(items: readonly Item[]): Section[] {
   const shares = packagesOf(items);
   if (shares.length === 0) return [];
@@ -202,7 +202,7 @@ function licenseSections(items: readonly Item[]): Section[] {
   const rows = [...byLicense]
     .sort(([a, some], [b, more]) => more.length - some.length || (a < b ? -1 : 1))
     .map(([license, list]) => [
-      license === '' ? { html: '<em>not known</em>' } : textCell(license),
+      license === '' ? { html: '<em>unknown</em>' } : textCell(license),
       countCell(list.length),
       sizeCell(list.reduce((sum, { size }) => sum + size, 0)),
       textCell(list.map(({ name }) => name).join(', ')),
@@ -217,14 +217,17 @@ function licenseSections(items: readonly Item[]): Section[] {
   return [{ id: 'licenses', heading: 'Licenses', content }];
 }
 
-/** The licenses of an SPDX expression, with their exceptions; one that is empty without an expression. */
+/**
+ * Returns the licenses of an SPDX expression, with their exceptions; an empty one without an
+ * expression.
+ */
 function licensesIn(expression: string): string[] {
   const names = expression.split(/\bAND\b|\bOR\b|[()]/).map((name) => name.trim());
   const found = [...new Set(names.filter((name) => name !== ''))];
   return found.length === 0 ? [''] : found;
 }
 
-/** A license expression; of a long one, the beginning, and the rest on demand. */
+/** Formats a license expression; a long one is collapsed after its first license. */
 function licenseCell(expression: string): Cell {
   if (expression.length <= LONG_LICENSE) return textCell(expression);
   const names = licensesIn(expression);
@@ -239,7 +242,7 @@ const LONG_LICENSE = 60;
 function graph(items: readonly Item[], numbers: ReadonlyMap<string, number>): string {
   const isLinked = items.some(({ entry }) => sourcesOf(entry, numbers).length > 0);
   if (!isLinked) {
-    return '<p class="empty">No reasons are known: only jails, manifests and programs have them.</p>';
+    return '<p class="empty">No reasons: only jails, manifests and programs record them.</p>';
   }
   return [
     '<div class="scripted"><div class="bar"><label>Show <input id="node" list="paths" autocomplete="off" spellcheck="false"></label><datalist id="paths"></datalist></div>',
@@ -288,7 +291,7 @@ const TYPE: Readonly<Record<Entry['type'], string>> = {
   fifo: 'fifo',
 };
 
-/** Reasons of its own before those that lead to other entries. */
+/** Formats reasons: an entry's own reasons before those that refer to other entries. */
 function reasonsHtml({ reasons }: Entry, numbers: ReadonlyMap<string, number>): string {
   const listed = reasons.map((reason) => ({
     text: html(reasonText(reason)),
@@ -302,7 +305,7 @@ function reasonsHtml({ reasons }: Entry, numbers: ReadonlyMap<string, number>): 
   return [...shown, ...(more > 0 ? [`${more} more`] : [])].join('; ');
 }
 
-/** The entries for whose sake one is there, each once, with the kind of the first reason. */
+/** Returns the entries that require this one, each once, with the kind of the first reason. */
 function sourcesOf(
   { reasons }: Entry,
   numbers: ReadonlyMap<string, number>,
@@ -316,9 +319,9 @@ function sourcesOf(
 }
 
 /**
- * What the script needs beyond the table of entries, which has their paths: for each entry its size,
- * the numbers of its package and of the kind of its first reason, flags, and pairs of an entry that it is
- * there for and the kind of reason.
+ * Returns the data that the script needs beyond the table of entries, which has their paths. For
+ * each entry: its size, the numbers of its package and of the kind of its first reason, flags, and
+ * pairs of an entry that requires it and the kind of reason.
  */
 function dataOf(items: readonly Item[], numbers: ReadonlyMap<string, number>) {
   const packages = new Indexed();
@@ -333,16 +336,16 @@ function dataOf(items: readonly Item[], numbers: ReadonlyMap<string, number>) {
   return { packages: packages.names, kinds: kinds.names, rows };
 }
 
-/** Flags of an entry, which the script knows too. */
+/** Flags of an entry, as the script defines them too. */
 const UNUSED = 1;
 const OWN_REASON = 2;
 
-/** Whether an entry would be there without any other. */
+/** Returns whether an entry has a reason of its own, without any other entry. */
 function hasOwnReason({ reasons }: Entry): boolean {
   return reasons.some((reason) => reasonSource(reason) === undefined);
 }
 
-/** Names by number. */
+/** Names and their numbers. */
 class Indexed {
   readonly names: string[] = [];
   readonly #numbers = new Map<string, number>();
@@ -355,7 +358,7 @@ class Indexed {
   }
 }
 
-/** Text that the script puts into the page as text: as `html` shows it, without markup. */
+/** Returns text that the script inserts as text: like `html`, without character references. */
 function plain(text: string): string {
   return html(text).replace(/&#(\d+);/g, (_, code: string) => String.fromCharCode(Number(code)));
 }

@@ -6,7 +6,9 @@ import { isCopyOf } from '../manifest/differences.js';
 import type { FileEntry } from '../manifest/manifest.js';
 import type { Contents } from './contents.js';
 
-/** Compares the content of files of two roots: by digests where both have them, or by reading. */
+/**
+ * Compares the contents of files of two roots: by digests if both have them, otherwise by reading.
+ */
 export class ContentComparison {
   readonly #before: Root;
   readonly #after: Root;
@@ -17,8 +19,10 @@ export class ContentComparison {
   }
 
   /**
+   * Returns whether two files have the same content.
+   *
    * @param before of the same size as `after`
-   * @returns undefined if the files are no longer there to be read
+   * @returns undefined if the files no longer exist
    */
   isSame(before: FileEntry, after: FileEntry): boolean | undefined {
     if (before.digest !== undefined && after.digest !== undefined) {
@@ -43,7 +47,10 @@ class Root {
     this.#comparer = new ContentComparer(sourceRoot);
   }
 
-  /** Whether a file of this root has the content of an entry of another; undefined if either is gone. */
+  /**
+   * Returns whether a file of this root has the content of another root's entry; undefined if
+   * either no longer exists.
+   */
   isSameAs(entry: FileEntry, other: Root, expected: FileEntry): boolean | undefined {
     try {
       const fd = this.#open(entry);
@@ -60,7 +67,7 @@ class Root {
     }
   }
 
-  /** Opens the source of an entry, if it still is what was recorded. */
+  /** Opens the source of an entry, if it is unchanged since it was recorded. */
   #open(entry: FileEntry): number | undefined {
     if (entry.source === undefined) return undefined;
     const fd = this.#tree.open(entry.source);

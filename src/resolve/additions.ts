@@ -19,32 +19,34 @@ export function needsPackages(request: ResolveRequest): boolean {
 
 /** A resolution in progress, for its additions. */
 export interface Resolution {
-  /** The root in which programs are resolved: the sources, with what is placed over them. */
+  /** The root in which programs are resolved: the sources with everything placed over them. */
   readonly sysroot: Sysroot;
-  /** What files are copied from. */
+  /** The root from which files are copied. */
   readonly sources: Sysroot;
   readonly files: FileCollection;
   readonly programs: ProgramResolver;
-  /** Directories for bare program names. */
+  /** Directories in which program names are looked up. */
   readonly searchPath: readonly string[];
-  /** Where relative paths start. */
+  /** The base of relative paths. */
   readonly cwd: string;
 }
 
-/** What profiles, users, includes and excludes do to a closure. */
+/** What profiles, users, includes and excludes change in a closure. */
 export interface Additions {
-  /** The request with what the profiles ask of the resolver. */
+  /** The request, with the resolver options that the profiles set. */
   readonly request: ResolveRequest;
-  /** True if it may place files over the sources: made ones, or at another path. */
+  /** Whether it may place files over the sources: made files, or files at another path. */
   readonly places?: boolean;
+  /** Returns the paths of directories that the request includes with all that is below them. */
+  trees?(sources: Sysroot): readonly string[];
   /** Variables that the profiles set, by name. */
   readonly environment?: Readonly<Record<string, string>>;
   /**
-   * Adds to what the programs of the request will bring.
+   * Adds to the files of the request's programs.
    *
    * @returns warnings
    */
   addTo(resolution: Resolution): string[];
-  /** Takes out what is excluded, when nothing more comes. */
+  /** Removes excluded files, once everything is added. */
   takeOut(resolution: Resolution): void;
 }

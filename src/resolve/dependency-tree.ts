@@ -4,28 +4,38 @@ import type { CollectedFile } from './file-collection.js';
 import type { Closure } from './resolve.js';
 import { isShebang, parseShebang, SCRIPT_START } from './scripts/shebang.js';
 
-/** Real trees have a few dozen levels. Printing takes the stack, and an indent for each level. */
+/**
+ * The maximum depth of the tree. Real trees have a few dozen levels; printing needs stack and an
+ * indent for each.
+ */
 const MAX_DEPTH = 500;
 
-/** A program, or what an object of it needs. */
+/** A program, or a dependency of it. */
 export interface DependencyNode {
-  /** The name by which it is needed; of a program, as it was asked for; of an interpreter, its path. */
+  /** The name by which it is needed; for a program, as requested; for an interpreter, its path. */
   readonly name: string;
-  /** Where it is: the path that is looked up, and the file behind its links. Absent if it is missing. */
+  /**
+   * The path that is looked up, and the file after following its links. Absent if it is missing.
+   */
   readonly path?: string;
   readonly file?: string;
-  /** Bytes of the file. */
+  /** The file's size in bytes. */
   readonly size?: number;
-  /** Bytes of the file and of all that it needs, directly or not, each file counted once. */
+  /**
+   * The size in bytes of the file and all its direct and indirect dependencies, each file counted
+   * once.
+   */
   readonly total?: number;
-  /** How it is found: a rule of the loader, or the kind of reason. Absent for what was asked for. */
+  /**
+   * How it is found: a rule of the loader, or the kind of reason. Absent for requested programs.
+   */
   readonly by?: string;
-  /** True where its own needs are listed at another place of the tree, or would lie too deep in it. */
+  /** True if its dependencies are listed elsewhere in the tree, or would be too deep. */
   readonly folded?: true;
   readonly needs: readonly DependencyNode[];
-  /** Each place that was searched for a missing library, in order. */
+  /** The places searched for a missing library, in order. */
   readonly searched?: MissingLibrary['searched'];
-  /** The symbol version that the library of this name lacks. */
+  /** The symbol version that the library lacks. */
   readonly version?: MissingVersion;
 }
 
@@ -35,16 +45,16 @@ interface Edge {
   readonly entry: CollectedFile;
 }
 
-/** A node while the tree grows. */
+/** A node under construction. */
 type Growing = { -readonly [K in keyof DependencyNode]: DependencyNode[K] } & {
   needs: Growing[];
 };
 
 /**
- * The programs of a closure with what each object needs, and how it is found. What several need has
- * its own needs at one place only: the highest.
+ * Returns the programs of a closure with the dependencies of each object and how they are found.
+ * The dependencies of a shared file are listed once, at its highest place.
  *
- * @param options `totals`: add up what each node needs, true by default
+ * @param options `totals`: compute the total size of each node; true by default
  */
 export function dependencyTree(
   closure: Closure,
@@ -53,7 +63,7 @@ export function dependencyTree(
   const graph = new Graph(closure, totals);
   const roots = graph.roots().map((edge) => graph.node(edge));
   const expanded = new Set<string>();
-  // Breadth first, so that needs are listed as high in the tree as they occur.
+  // Breadth first, so that dependencies are listed as high as possible.
   let level = roots;
   for (let depth = 0; level.length > 0; depth += 1) {
     for (const node of level) {
@@ -70,7 +80,7 @@ export function dependencyTree(
   return roots;
 }
 
-/** Bytes of the files of several trees, each counted once. */
+/** Returns the size of the files of several trees in bytes, each file counted once. */
 export function totalOf(roots: readonly DependencyNode[]): number {
   const sizes = new Map<string, number>();
   const nodes = [...roots];
@@ -88,7 +98,7 @@ class Graph {
   readonly #totals = new Map<string, number>();
   readonly #edges = new Map<string, Edge[]>();
   readonly #missing = new Map<string, MissingLibrary[]>();
-  /** The entry behind each symbolic link. */
+  /** The target of each symbolic link. */
   readonly #behind = new Map<string, string>();
   readonly #requested: Edge[] = [];
 
@@ -106,7 +116,7 @@ class Graph {
     }
   }
 
-  /** What was asked for. */
+  /** Returns the requested programs. */
   roots(): readonly Edge[] {
     return this.#requested;
   }
@@ -168,7 +178,9 @@ class Graph {
     else list.push({ ...edge, entry });
   }
 
-  /** How a reason makes one object need another; undefined for reasons of other kinds. */
+  /**
+   * Returns how a reason makes one object depend on another; undefined for other kinds of reasons.
+   */
   #edgeOf({ path }: CollectedFile, reason: Reason): Omit<Edge, 'entry'> | undefined {
     switch (reason.kind) {
       case 'needed':
@@ -193,13 +205,13 @@ class Graph {
     }
   }
 
-  /** PT_INTERP of a program. */
+  /** Returns PT_INTERP of a program. */
   #interpreterOf(program: string): string | undefined {
     const entry = this.#files.get(program);
     return entry && this.#closure.read(entry.stat.identity).elf?.interpreter;
   }
 
-  /** The interpreter that the first line of a script names. */
+  /** Returns the interpreter that the first line of a script names. */
   #shebangOf(script: string): string | undefined {
     const reader = this.#closure.sysroot.openAt(script);
     try {

@@ -4,15 +4,15 @@ import { STANDARD_PATH } from '../manifest/standard-path.js';
 
 /** The environment that a request depends on. */
 export interface ResolveEnvironment {
-  /** Directories for bare program names. */
+  /** Directories in which program names are looked up. */
   readonly searchPath: readonly string[];
-  /** Where relative paths start, inside the sysroot. */
+  /** The base of relative paths, inside the sysroot. */
   readonly cwd: string;
   /** Terminals in use. */
   readonly terminals: readonly string[];
 }
 
-/** The environment that the request gives, otherwise that of the process. */
+/** Returns the environment that the request specifies, or else that of the process. */
 export function resolveEnvironment(request: ResolveRequest): ResolveEnvironment {
   const isHost = isHostRoot(request.sysroot);
   const { PATH, TERM } = process.env;
@@ -24,8 +24,8 @@ export function resolveEnvironment(request: ResolveRequest): ResolveEnvironment 
 }
 
 /**
- * The same request in words that mean the same in any directory and environment: relative paths are
- * made absolute, PATH and TERM are written down.
+ * Returns an equivalent request that is independent of the working directory and environment:
+ * relative paths are made absolute, PATH and TERM are included.
  */
 export function settleRequest(request: ResolveRequest): ResolveRequest {
   const { searchPath, cwd, terminals } = resolveEnvironment(request);

@@ -5,66 +5,72 @@ import type { OverlayView } from '../fs/overlay-view.js';
 import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
 import type { Reason } from '../manifest/manifest.js';
 
-/** A path that the jail must have, and why. */
+/** The number of reasons from which on they are looked up. */
+const MANY = 8;
+
+/** A path that the jail must have, and the reasons. */
 export interface CollectedFile {
   readonly path: string;
-  /** How many were found before it. */
+  /** The number of entries found before it. */
   readonly order: number;
-  /** Where the sysroot has it: elsewhere for what the user puts in another place. */
+  /** Its path in the sysroot, which differs if the user places it elsewhere. */
   readonly source: string;
   readonly stat: FileStat;
-  /** The text of a symbolic link. */
+  /** The target of a symbolic link. */
   readonly target: string | undefined;
-  /** The content of a file that is made, not copied. */
+  /** The content of a file that is made rather than copied. */
   readonly content: Buffer | undefined;
   /** The numbers of a device node. */
   readonly device: { readonly major: number; readonly minor: number } | undefined;
-  /** True for what has no source in the sysroot. */
+  /** True if it has no source in the sysroot. */
   readonly isMade: boolean;
   readonly reasons: Reason[];
 }
 
-/** Something for the jail that is not a copy. */
+/** A file of the jail that is made rather than copied. */
 export interface MadeFile {
   readonly type: 'directory' | 'file' | 'symlink' | 'character-device' | 'block-device' | 'fifo';
-  /** Permission bits with set-uid, set-gid and sticky. */
+  /** Permission bits with set-user-ID, set-group-ID and sticky. */
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** Nanoseconds since the epoch. Take a source's time, so that the same request gives the same plan. */
+  /**
+   * Nanoseconds since the epoch. Use the time of a source, so that equal requests give equal plans.
+   */
   readonly mtimeNs: bigint;
   readonly content?: Buffer;
-  /** The text of a symbolic link. */
+  /** The target of a symbolic link. */
   readonly target?: string;
   readonly device?: { readonly major: number; readonly minor: number };
 }
 
-/** The sources of a jail, and the view of them with what is placed over them. */
+/** The sources of a jail, and the view of them with everything placed over them. */
 export interface Placement {
   readonly sources: Sysroot;
   readonly overlay: OverlayView;
 }
 
 /**
- * The files found so far. Adding a look-up adds every hop of it: the links, the directories that
- * it passes, and the file at its end, so that the same look-up succeeds in the jail.
+ * The files found so far. Adding a look-up adds all its steps: the links, the directories on the
+ * way, and the file at its end, so that the same look-up succeeds in the jail.
  */
 export class FileCollection {
   readonly #sysroot: Sysroot;
   readonly #placement: Placement | undefined;
   readonly #files = new Map<string, CollectedFile>();
-  readonly #reasonsSeen = new Set<string>();
+  /** The reasons of files with many, by path. */
+  readonly #reasonsSeen = new Map<string, Set<string>>();
 
   /**
-   * @param sysroot what look-ups are made in
-   * @param placement where that is a jail-to-be: what is made, or put in another place, is found in it
+   * @param sysroot the root for look-ups
+   * @param placement present if the root is a planned jail, in which made and moved files are found
    */
   constructor(sysroot: Sysroot, placement?: Placement) {
     this.#sysroot = sysroot;
     this.#placement = placement;
   }
 
-  /** All files in the order of their paths. */
+  /** Returns all files in the order of their paths. */
   sorted(): CollectedFile[] {
     return [...this.#files.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
   }
@@ -73,20 +79,29 @@ export class FileCollection {
     return this.#files.has(path);
   }
 
-  /** Paths of the regular files that are there for such a reason. */
+  /** Returns the paths of the regular files with a reason of these kinds. */
   withReason(...kinds: readonly Reason['kind'][]): string[] {
-    const files = [...this.#files.values()].filter(({ stat }) => stat.type === 'file');
-    return files
-      .filter(({ path }) => this.reasonsOf(path).some(({ kind }) => kinds.includes(kind)))
-      .map(({ path }) => path);
+    const paths: string[] = [];
+    for (const file of this.#files.values()) {
+      if (file.stat.type === 'file' && this.#isThereFor(file, kinds)) paths.push(file.path);
+    }
+    return paths;
   }
 
-  /** The content of a file that is made. */
+  #isThereFor({ reasons }: CollectedFile, kinds: readonly Reason['kind'][]): boolean {
+    return reasons.some((reason) => {
+      if (kinds.includes(reason.kind)) return true;
+      const link = reason.kind === 'link-target' ? this.#files.get(reason.of) : undefined;
+      return link !== undefined && this.#isThereFor(link, kinds);
+    });
+  }
+
+  /** Returns the content of a file that is made. */
   contentOf(path: string): Buffer | undefined {
     return this.#files.get(path)?.content;
   }
 
-  /** Adds what a look-up needs. The reason goes to the name that was looked up. */
+  /** Adds the steps of a look-up. The reason applies to the name that was looked up. */
   add(trace: Trace, reason: Reason): void {
     let why = reason;
     for (const link of trace.links) {
@@ -97,14 +112,14 @@ export class FileCollection {
     this.#put(trace.path, undefined, why);
   }
 
-  /** Adds a symbolic link that leads nowhere. The path has no links on the way. */
+  /** Adds a dangling symbolic link. Its path has no links on the way. */
   addLink(canonical: string, reason: Reason): void {
     this.#put(canonical, this.#sysroot.readlink(canonical), reason);
   }
 
   /**
-   * Adds a directory with all that is below it, following no links inside but keeping them. Having a
-   * reason of its own marks a directory as copied for its content.
+   * Adds a directory with everything below it; keeps links inside without following them. A reason
+   * of its own marks a directory as copied for its content.
    */
   addTree(directory: Trace, reason: (name: string) => Reason): void {
     this.add(directory, reason(directory.path.slice(directory.path.lastIndexOf('/') + 1)));
@@ -121,11 +136,11 @@ export class FileCollection {
   }
 
   /**
-   * Adds something that is made rather than copied, in the place of a copy that may be there.
-   * Links of the sysroot on the way to `path` are kept as for a look-up; directories that the
-   * sysroot has not are made, for everyone to read and root to write.
+   * Adds a file that is made rather than copied; it replaces a copy at that path. Links of the
+   * sysroot on the way to `path` are kept as for a look-up; directories missing in the sysroot are
+   * made with owner root and mode 0755.
    *
-   * @returns the path it has in the jail, without links on the way
+   * @returns its path in the jail, without links on the way
    */
   addMade(path: string, made: MadeFile, reason: Reason): string {
     const cut = path.lastIndexOf('/');
@@ -156,11 +171,11 @@ export class FileCollection {
   }
 
   /**
-   * Adds a file of the sources, or a directory with all that is below it, at another place. Links
-   * inside are kept as they are written.
+   * Adds a file of the sources, or a directory with everything below it, at another path. Links
+   * inside are kept unchanged.
    *
-   * @param from as the sources have it
-   * @returns the paths that it all has in the jail
+   * @param from the file in the sources
+   * @returns the paths of everything added, in the jail
    */
   addElsewhere(from: Trace, to: string, reason: Reason): string[] {
     const cut = to.lastIndexOf('/');
@@ -174,7 +189,7 @@ export class FileCollection {
   #copyTo(source: string, path: string, reason: Reason, paths: string[]): void {
     const sources = this.#placement?.sources ?? this.#sysroot;
     const stat = sources.statOf(source);
-    this.#reasonsSeen.add(reasonKey(path, reason));
+    this.#reasonsSeen.delete(path);
     this.#files.set(path, {
       path,
       order: this.#files.size,
@@ -195,7 +210,7 @@ export class FileCollection {
     }
   }
 
-  /** Lets look-ups find what was added at these paths. */
+  /** Makes files added at these paths visible to look-ups. */
   #place(paths: readonly string[]): void {
     if (this.#placement === undefined) return;
     const { sources, overlay } = this.#placement;
@@ -212,13 +227,13 @@ export class FileCollection {
     this.#sysroot.forget();
   }
 
-  /** The entry at a path. */
+  /** Returns the entry at a path. */
   at(path: string): CollectedFile | undefined {
     return this.#files.get(path);
   }
 
   /**
-   * Refuses a jail in which something that is no directory has entries below it.
+   * Refuses a jail in which a file that is not a directory has entries below it.
    *
    * @throws JailbuildError CONFLICT
    */
@@ -232,38 +247,57 @@ export class FileCollection {
       const remedy = include === undefined ? '' : '; end the destination with / to put it inside';
       throw new JailbuildError(
         'CONFLICT',
-        `${what}${parent.path} is a ${parent.stat.type.replace('-', ' ')} of the plan, and ${path} needs a directory there${remedy}`,
+        `${what}${parent.path} is a ${parent.stat.type.replace('-', ' ')} of the plan, but ${path} needs a directory there${remedy}`,
         parent.path,
       );
     }
   }
 
-  /** Gives an entry one reason more. */
+  /** Adds a reason to an entry, once. */
   addReason(path: string, reason: Reason): void {
-    const key = reasonKey(path, reason);
-    if (this.#reasonsSeen.has(key)) return;
-    this.#reasonsSeen.add(key);
-    this.#files.get(path)?.reasons.push(reason);
+    const reasons = this.#files.get(path)?.reasons;
+    if (reasons !== undefined && this.#isNew(path, reason, reasons)) reasons.push(reason);
   }
 
-  /** Why an entry is there, and of the end of a link why the link is. */
+  /** Nearly all files have one reason, the C library one for each program. */
+  #isNew(path: string, reason: Reason, reasons: readonly Reason[]): boolean {
+    const key = reasonKey(reason);
+    if (reasons.length < MANY) {
+      return !reasons.some((known) => known === reason || reasonKey(known) === key);
+    }
+    let keys = this.#reasonsSeen.get(path);
+    if (keys === undefined) {
+      keys = new Set(reasons.map(reasonKey));
+      this.#reasonsSeen.set(path, keys);
+    }
+    if (keys.has(key)) return false;
+    keys.add(key);
+    return true;
+  }
+
+  /** Returns the reasons of an entry; for the target of a link, also the reasons of the link. */
   reasonsOf(path: string): readonly Reason[] {
     return (this.#files.get(path)?.reasons ?? []).flatMap((reason) =>
       reason.kind === 'link-target' ? [reason, ...this.reasonsOf(reason.of)] : [reason],
     );
   }
 
-  /** Takes entries out, as if they had never been found. */
+  /** Removes entries, as if they had never been found. */
   remove(paths: Iterable<string>): void {
-    for (const path of paths) this.#files.delete(path);
+    for (const path of paths) {
+      this.#files.delete(path);
+      this.#reasonsSeen.delete(path);
+    }
   }
 
-  /** The entry by which a look-up is known in reasons: its first own link, or the file itself. */
+  /**
+   * Returns the path that identifies a look-up in reasons: its first own link, or the file itself.
+   */
   static nameOf(trace: Trace): string {
     return trace.links.find((link) => link.last)?.path ?? trace.path;
   }
 
-  /** Makes sure of a directory in the jail, and gives its path without links. */
+  /** Ensures that a directory is in the jail, and returns its path without links. */
   #directory(path: string, mtimeNs: bigint): string {
     if (path === '/' || this.#files.get(path)?.stat.type === 'directory') return path;
     const found = this.#sysroot.trace(path);
@@ -281,7 +315,6 @@ export class FileCollection {
       this.addReason(path, reason);
       return;
     }
-    this.#reasonsSeen.add(reasonKey(path, reason));
     const stat = this.#sysroot.statOf(path);
     this.#files.set(path, {
       path,
@@ -299,6 +332,6 @@ export class FileCollection {
   }
 }
 
-function reasonKey(path: string, reason: Reason): string {
-  return `${path}\0${Object.values(reason).join('\0')}`;
+function reasonKey(reason: Reason): string {
+  return Object.values(reason).join('\0');
 }

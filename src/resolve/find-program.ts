@@ -4,14 +4,14 @@ import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
 import { STANDARD_PATH } from '../manifest/standard-path.js';
 import { nearest } from '../text/suggest.js';
 
-/** A program that was asked for and where it is. */
+/** A requested program and its file. */
 export interface FoundProgram {
   /** As written in the request. */
   readonly as: string;
   readonly trace: Trace;
 }
 
-/** Where programs are that a user's PATH often lacks. */
+/** Directories of programs that a user's PATH often lacks. */
 const SYSTEM_DIRECTORIES = STANDARD_PATH.filter((directory) => directory.endsWith('/sbin'));
 
 const WHY_NOT: Readonly<Record<string, string>> = {
@@ -33,7 +33,8 @@ export function findProgram(
   searchPath: readonly string[],
   cwd: string,
 ): FoundProgram {
-  if (name === '') throw new JailbuildError('PROGRAM_NOT_FOUND', 'a program name is empty');
+  if (name === '')
+    throw new JailbuildError('PROGRAM_NOT_FOUND', 'a program name is empty: name a program');
   if (name.includes('/')) {
     const inside = path.posix.isAbsolute(name) ? name : `${cwd}/${name}`;
     const trace = sysroot.trace(inside);
@@ -54,20 +55,20 @@ export function findProgram(
   );
 }
 
-/** What may have been meant by a name that is not on the search path. */
+/** Suggests a program for a name that is not on the search path. */
 function hint(sysroot: Sysroot, name: string, searchPath: readonly string[], cwd: string): string {
   const [elsewhere] = [...SYSTEM_DIRECTORIES, cwd]
     .filter((directory) => !searchPath.includes(directory))
     .filter((directory) => lookUpProgram(sysroot, name, [directory]) !== undefined);
   if (elsewhere !== undefined) {
-    return `; there is ${elsewhere === cwd ? '.' : elsewhere}/${name}, which is named by its path`;
+    return `; to use ${elsewhere === cwd ? '.' : elsewhere}/${name}, name it by its path`;
   }
   const programs = searchPath.flatMap((directory) => {
     const trace = directory.startsWith('/') ? sysroot.trace(directory) : undefined;
     if (trace === undefined || !isTrace(trace) || trace.stat.type !== 'directory') return [];
     return sysroot.list(trace).map((other) => ({ other, directory }));
   });
-  // Two letters are near to too many names.
+  // For two-letter names, too many others are similar.
   const edits = name.length > 2 ? 1 : 0;
   const near = nearest(name, [...new Set(programs.map(({ other }) => other))], edits);
   const found = programs.find(({ other }) => other === near);
@@ -76,7 +77,7 @@ function hint(sysroot: Sysroot, name: string, searchPath: readonly string[], cwd
     : `; did you mean ${near}?`;
 }
 
-/** The executable that execvp(3) would start: a path is taken from the root if it is relative. */
+/** Returns the executable that execvp(3) would start; relative paths are resolved from the root. */
 export function lookUpProgram(
   sysroot: Sysroot,
   name: string,

@@ -2,19 +2,19 @@ import { STANDARD_PATH } from '../manifest/standard-path.js';
 import type { Resolution } from './additions.js';
 import type { FoundProgram } from './find-program.js';
 
-/** A requested program that the PATH of profiles, or the standard one, does not find. */
+/** A requested program outside the PATH of profiles or the standard one. */
 export interface OutsideProgram {
   /** As written in the request. */
   readonly program: string;
   readonly directory: string;
 }
 
-/** Where programs are that are named by a path: what lies elsewhere is a program's own. */
+/** Directories of programs; a program that is named by a path elsewhere is private. */
 const PROGRAM_DIRECTORY = /\/(s?bin|shims)$/;
 
 /**
- * Returns the requested programs that lie outside of the jail's PATH: those that were looked up by name,
- * and those named by a path in a directory of programs (pyenv, nvm, /opt).
+ * Returns the requested programs outside the jail's PATH: those looked up by name, and those named
+ * by a path in a directory of programs (pyenv, nvm, /opt).
  *
  * @param environment variables that the profiles set
  */
@@ -24,7 +24,7 @@ export function programsOutside(
 ): OutsideProgram[] {
   const usual = jailPathOf(environment);
   return requested.flatMap(({ as, trace }) => {
-    // Where it was found, before links are followed.
+    // The path before following links.
     const at = trace.links.find(({ last }) => last)?.path ?? trace.path;
     const directory = at.slice(0, at.lastIndexOf('/')) || '/';
     const isProgram = !as.includes('/') || PROGRAM_DIRECTORY.test(directory);
@@ -32,7 +32,10 @@ export function programsOutside(
   });
 }
 
-/** Returns the variables that a jail sets: those of its profiles, with a PATH that finds its programs. */
+/**
+ * Returns the variables that a jail sets: those of its profiles, and a PATH that finds its
+ * programs.
+ */
 export function jailEnvironment(
   { searchPath }: Resolution,
   outside: readonly OutsideProgram[],
@@ -41,14 +44,14 @@ export function jailEnvironment(
   if (outside.length === 0) return environment;
   const usual = jailPathOf(environment);
   const directories = [...new Set(outside.map(({ directory }) => directory))];
-  // Names mean the same in the jail as where they were looked up.
+  // Keeps the order of the search path, so that names find the same programs in the jail.
   const system = searchPath.findIndex((directory) => usual.includes(directory));
   const before = searchPath.slice(0, Math.max(system, 0));
   const first = before.filter((directory) => directories.includes(directory));
   return { ...environment, PATH: [...new Set([...first, ...usual, ...directories])].join(':') };
 }
 
-/** Returns the directories in which a jail looks for commands. */
+/** Returns the directories in which commands are looked up in a jail. */
 export function jailPathOf({ PATH }: Readonly<Record<string, string>>): readonly string[] {
   return PATH === undefined ? STANDARD_PATH : PATH.split(':');
 }

@@ -9,18 +9,17 @@ import type { CachedLookup } from './program-resolver.js';
 
 export const LD_SO_CACHE = '/etc/ld.so.cache';
 
-/** The names that ldconfig(8) looks at. */
+/** The names that ldconfig(8) considers. */
 const LIBRARY_NAME = /^(?:lib|ld-).*\.so/;
 
 const HWCAPS_DIRECTORY = /^(.+)\/glibc-hwcaps\/([^/]+)$/;
 
 /**
- * Makes an ld.so.cache for the jail's own libraries: those that the loader finds by its cache or its
- * default directories, and any others in the directories that ldconfig(8) would go through. None is
- * made where it would be empty. Its time is that of the newest library, so that the same jail has the
- * same cache.
+ * Makes an ld.so.cache of the jail's own libraries: those that the loader finds by its cache or
+ * default directories, and others in the directories that ldconfig(8) searches. An empty cache is
+ * not made. Its time is that of the newest library, so that equal jails have equal caches.
  *
- * @param directories those of ld.so.conf, and the loaders' default ones, in ldconfig's order
+ * @param directories those of ld.so.conf, then the loaders' default ones, in ldconfig's order
  */
 export function addGeneratedLdSoCache(
   files: FileCollection,
@@ -46,7 +45,7 @@ export function addGeneratedLdSoCache(
   const [byteOrder] = byteOrders;
   if (byteOrder === undefined) return;
   if (byteOrders.size > 1) {
-    // No machine runs both, and the loader of the other order finds its default directories.
+    // No machine runs both; the loader of the other byte order finds its default directories.
     for (const key of entries.keys()) {
       if (!key.includes(`\0${byteOrder}\0`)) entries.delete(key);
     }
@@ -78,7 +77,7 @@ interface ListedLibrary {
   readonly trace: Trace;
 }
 
-/** The jail's libraries that ldconfig(8) would list, under their sonames. */
+/** Returns the jail's libraries that ldconfig(8) would list, by soname. */
 function librariesIn(
   directories: readonly string[],
   files: FileCollection,
@@ -109,7 +108,7 @@ function isLibraryLike({ stat, isMade }: CollectedFile): boolean {
   return !isMade && (stat.type === 'file' || stat.type === 'symlink');
 }
 
-/** Directories by the path they really have: the first spelling that the jail has all links for. */
+/** Returns directories by their real paths: the first spelling whose links are all in the jail. */
 function spellings(sysroot: Sysroot, files: FileCollection, directories: readonly string[]) {
   const spelled = new Map<string, { readonly spelling: string; readonly rank: number }>();
   for (const [rank, spelling] of directories.entries()) {
@@ -122,7 +121,7 @@ function spellings(sysroot: Sysroot, files: FileCollection, directories: readonl
   return spelled;
 }
 
-/** The name that ldconfig(8) lists a library under; undefined for what is no library. */
+/** Returns the name under which ldconfig(8) lists a library; undefined for other files. */
 function sonameOf(objects: ObjectTable, trace: Trace, name: string): string | undefined {
   if (trace.stat.type !== 'file') return undefined;
   try {

@@ -4,11 +4,11 @@ import type { ResolveRequest, TerminfoChoice } from '../manifest/request.js';
 import { lookUpProgram } from './find-program.js';
 
 /**
- * The request for a jail that is to hold what both requests ask for: lists are joined, and of what
- * can be one thing only, the later counts if it says anything. Both must be settled.
+ * Returns the request for a jail that contains what both requests ask for. Lists are joined; for
+ * single values, the later request wins if it sets one. Both requests must be settled.
  *
- * @param earlier what the jail was built from
- * @param later what is asked for now
+ * @param earlier the request that the jail was built from
+ * @param later the new request
  * @throws JailbuildError SYSROOT_DIFFERS
  */
 export function mergeRequests(earlier: ResolveRequest, later: ResolveRequest): ResolveRequest {
@@ -16,11 +16,11 @@ export function mergeRequests(earlier: ResolveRequest, later: ResolveRequest): R
   if (named !== undefined && named !== nameOfSysroot(earlier)) {
     throw new JailbuildError(
       'SYSROOT_DIFFERS',
-      `--sysroot ${named}: the jail's files are from ${nameOfSysroot(earlier) ?? '/'}`,
+      `--sysroot ${named}: the jail was built from ${nameOfSysroot(earlier) ?? '/'}: use that sysroot, or build another jail`,
       later.sysroot,
     );
   }
-  // Of an image, the root directory is that of what the reference names now.
+  // The root of an image is that of its reference's present content.
   const { sysroot = earlier.sysroot } = later;
   const rooted = sysroot === undefined ? earlier : { ...earlier, sysroot };
   const pinned = { ...rooted, programs: pinNames(rooted, later) };
@@ -32,14 +32,14 @@ export function mergeRequests(earlier: ResolveRequest, later: ResolveRequest): R
   };
 }
 
-/** What a sysroot was named: a directory, or an image with the platform that is taken of it. */
+/** Returns the name of a sysroot: a directory, or an image with its platform. */
 function nameOfSysroot({ sysroot, sysrootImage }: ResolveRequest): string | undefined {
   if (sysrootImage === undefined) return sysroot;
   const { reference, platform } = sysrootImage;
   return platform === undefined ? reference : `${reference} (${platform})`;
 }
 
-/** Turns names that would find another program on the later search path into paths. */
+/** Replaces names that would find another program on the later search path by paths. */
 function pinNames(earlier: ResolveRequest, later: ResolveRequest): readonly string[] {
   const [before, now] = [earlier.path ?? [], later.path ?? []];
   if (JSON.stringify(before) === JSON.stringify(now)) return earlier.programs;
@@ -69,7 +69,7 @@ function joinedTerminfo(
   return { terminfo: names.length === 1 && names[0] === 'default' ? 'default' : names };
 }
 
-/** Lists: the earlier's items and then the later's new ones. Objects: member by member. */
+/** Joins lists, with the later one's new items last, and objects member by member. */
 function joined(earlier: unknown, later: unknown): unknown {
   if (later === undefined) return earlier;
   if (Array.isArray(earlier) && Array.isArray(later)) return joinedLists(earlier, later);
@@ -79,7 +79,7 @@ function joined(earlier: unknown, later: unknown): unknown {
   return Object.fromEntries([...names].map((name) => [name, joined(earlier[name], later[name])]));
 }
 
-/** Of two items with one name, as of two users, the later one counts. */
+/** Of two items with the same name, such as two users, the later one wins. */
 function joinedLists(earlier: readonly unknown[], later: readonly unknown[]): unknown[] {
   const key = (item: unknown) =>
     isObject(item) && typeof item.name === 'string' ? item.name : JSON.stringify(item);

@@ -20,6 +20,7 @@ import { Hints } from './advice/hints.js';
 import type { FileCollection } from './file-collection.js';
 import type { FoundProgram } from './find-program.js';
 import { executableAt, InterpreterError } from './interpreter.js';
+import { AlikePrograms, mayBeAlike } from './process/alike-programs.js';
 import { openNotedLibraries } from './process/dlopen-notes.js';
 import { openLibcLibraries } from './process/libc-libraries.js';
 import {
@@ -31,12 +32,12 @@ import {
 } from './process/module-contexts.js';
 import { NameService } from './process/name-service.js';
 import { PRELOAD, preloadNames } from './process/preload.js';
-import { CollectedEdges, RunningProcess } from './process/running-process.js';
+import { CollectedEdges, collectEdge, RunningProcess } from './process/running-process.js';
 import { GLIBC_SONAME, type ObjectFacts, RuntimeFacts } from './process/runtime-facts.js';
 import { ScriptResolver, type ShellScript } from './scripts/script-resolver.js';
 import { atOnce, type Steps } from './steps.js';
 
-/** A library that opens further files by itself, and one process that has it. */
+/** A library that opens further files itself, and a process that has loaded it. */
 export interface UsedLibrary {
   readonly process: RunningProcess;
   readonly library: LoadedObject;
@@ -49,34 +50,34 @@ const FILE_KIND: Readonly<Record<string, string>> = {
 
 const LIBCRYPTO_SONAME = /^libcrypto\.so\./;
 
-/** A library that the loader finds by its name alone, and so may find by its cache. */
+/** A library that the loader finds by name alone, possibly through its cache. */
 export interface CachedLookup {
   readonly name: string;
   /** In the loader's own spelling. */
   readonly path: string;
-  /** The CPU feature level that it is for; undefined for the baseline. */
+  /** The CPU feature level that it requires; undefined for the baseline. */
   readonly level: string | undefined;
   readonly trace: Trace;
 }
 
-/** What was read of a file, as far as it was. */
+/** What has been read of a file so far. */
 export interface ReadFile {
   readonly elf: ElfFile | undefined;
   readonly facts: ObjectFacts | undefined;
-  /** True if it begins with the ELF magic number; undefined if nobody looked. */
+  /** Whether it begins with the ELF magic number; undefined if unknown. */
   readonly isElf: boolean | undefined;
 }
 
-/** What was read of the file that the one at a path is a copy of, if it is known to be one. */
+/** Returns what was read of the original of the file at a path, if it is known to be a copy. */
 export type Originals = (path: string) => ReadFile | undefined;
 
 export interface ProgramResolverOptions {
   /** Where env(1) looks for the program of a script. */
   readonly searchPath: readonly string[];
-  /** What cache the loader in the jail will have. */
+  /** The cache that the loader in the jail will have. */
   readonly cache: CachePolicy;
   readonly originals?: Originals | undefined;
-  /** Note interpreters that are not there as missing, and go on. */
+  /** Record missing interpreters and continue, instead of failing. */
   readonly goesOn?: boolean | undefined;
 }
 
@@ -87,7 +88,7 @@ export class ProgramResolver {
   anyUsesLdSoCache = false;
   libraryPathUsed = false;
   readonly objects: ObjectTable;
-  /** What a cache for the jail must list. */
+  /** The libraries that a cache for the jail must list. */
   readonly cachedLookups = new Map<string, CachedLookup>();
   readonly #sysroot: Sysroot;
   readonly #goesOn: boolean;
@@ -98,24 +99,28 @@ export class ProgramResolver {
   readonly #searches = new Map<string, { flavor: LoaderFlavor; search: LibrarySearch }>();
   readonly #collected = { glibc: new CollectedEdges(), musl: new CollectedEdges() };
   readonly #scripts: ScriptResolver;
-  /** Programs seen: how many interpreters each starts until one is no script; endless while it is followed. */
+  /**
+   * For each program seen, the number of interpreters up to one that is not a script; infinite
+   * while it is being followed.
+   */
   readonly #interpreters = new Map<string, number>();
-  /** Files that were looked at for being ELF, by their path. */
+  /** The paths of files that were checked for being ELF. */
   readonly #looked = new Set<string>();
   readonly #missing = new Map<string, MissingLibrary>();
-  /** True while what is added may never be opened. */
+  /** Whether the files being added may never be opened. */
   #isOptional = false;
-  /** Programs whose processes are mapped, for the modules that they may open. */
-  readonly #programs: (MappedProgram & { readonly process: RunningProcess })[] = [];
-  /** Modules that wait until the programs are known. */
+  /** Programs with mapped processes, which may open modules. */
+  readonly #programs: (MappedProgram & { readonly run: () => RunningProcess })[] = [];
+  readonly #alike = new AlikePrograms();
+  /** Modules to add once all programs are known. */
   readonly #modules: (Module & { readonly isOptional: boolean })[] = [];
-  /** Which of the missing libraries are needed by modules. */
+  /** The missing libraries that modules need. */
   readonly #ofModules = new Set<string>();
-  /** Names that objects of the jail have for the loader. */
+  /** The names by which the loader knows objects of the jail. */
   readonly #sonames = new Set<string>();
-  /** Objects of processes. */
+  /** Objects of processes, already recorded. */
   readonly #noted = new Set<Trace>();
-  readonly #preloaded = new Set<RunningProcess>();
+  readonly #preloaded = new Set<LoadedObject>();
   readonly #hints = new Hints();
   readonly #loaderWarnings = new Set<string>();
   readonly #facts: RuntimeFacts;
@@ -145,7 +150,7 @@ export class ProgramResolver {
     this.#loaderFiles = new LoaderFiles(this.objects, cache);
   }
 
-  /** What was read of a file, by its identity. */
+  /** Returns what was read of a file, by its identity. */
   read(identity: string): ReadFile {
     return {
       elf: this.objects.parsed(identity),
@@ -154,9 +159,9 @@ export class ProgramResolver {
     };
   }
 
-  /** Libraries that no rule finds, in the order in which they came up. */
+  /** Libraries that no rule finds, in the order in which they were needed. */
   get missing(): readonly MissingLibrary[] {
-    // A module's need is met by an object of the jail that its process has opened before.
+    // A module may rely on an object of the jail that its process has already opened.
     const isMet = (library: MissingLibrary) =>
       library.version === undefined &&
       this.#sonames.has(library.name) &&
@@ -164,7 +169,7 @@ export class ProgramResolver {
     return [...this.#missing.values()].filter((library) => !isMet(library));
   }
 
-  /** The directories that ldconfig(8) would go through for the programs' loaders. */
+  /** Returns the directories that ldconfig(8) would search for the programs' loaders. */
   systemDirectories(): readonly string[] {
     const defaults = [...this.#searches.values()]
       .filter(({ flavor }) => flavor.kind === 'glibc')
@@ -172,12 +177,15 @@ export class ProgramResolver {
     return [...new Set([...this.#loaderFiles.confDirectories(), ...defaults])];
   }
 
-  /** What is wrong with files, or stops programs although they start. To be asked at the end. */
+  /** Returns warnings about files, and about programs that start but fail later. Call it last. */
   warnings(): string[] {
     return [...this.#loaderWarnings, ...this.#facts.warnings];
   }
 
-  /** What the programs may look for when they run, a line a kind. To be asked at the end. */
+  /**
+   * Returns hints on files that programs may open at run time, one line for each kind. Call it
+   * last.
+   */
   hints(): string[] {
     const absent = [...this.#nameService.absent].sort();
     return [
@@ -185,11 +193,13 @@ export class ProgramResolver {
       ...this.#unusedPreload(),
       ...(absent.length === 0
         ? []
-        : [`nsswitch.conf names services whose modules are not there: ${absent.join(', ')}`]),
+        : [`nsswitch.conf names services whose modules are not installed: ${absent.join(', ')}`]),
     ];
   }
 
-  /** The libraries that programs have on the host because of /etc/ld.so.preload. */
+  /**
+   * Returns a hint on the libraries that programs load on the host because of /etc/ld.so.preload.
+   */
   #unusedPreload(): string[] {
     if (!this.anyUsesLdSoCache || this.#files.has(PRELOAD)) return [];
     const trace = this.#sysroot.trace(PRELOAD);
@@ -200,23 +210,23 @@ export class ProgramResolver {
       : [`libraries that ${PRELOAD} names (${names.join(', ')}): add --include ${PRELOAD}`];
   }
 
-  /** Scripts of shells among the programs, in the order in which they were added. */
+  /** Shell scripts among the programs, in the order in which they were added. */
   get shellScripts(): readonly ShellScript[] {
     return this.#scripts.shellScripts;
   }
 
-  /** Each glibc that programs have. */
+  /** The glibc libraries of the programs. */
   get glibcs(): readonly UsedLibrary[] {
     return this.#used(GLIBC_SONAME);
   }
 
-  /** Each OpenSSL that programs have. */
+  /** The OpenSSL libraries of the programs. */
   get libcryptos(): readonly UsedLibrary[] {
     return this.#used(LIBCRYPTO_SONAME);
   }
 
   /**
-   * Adds a program with all that Linux and the loader open to start it: for a script, its
+   * Adds a program with everything that Linux and the loader open to start it; for a script, its
    * interpreter.
    *
    * @throws JailbuildError SCRIPT, NOT_ELF, NOT_READABLE, MALFORMED_ELF, MALFORMED_CACHE,
@@ -226,7 +236,7 @@ export class ProgramResolver {
     this.#addProgram(trace, { kind: 'requested', as });
   }
 
-  /** Notes a library that is not to be there. */
+  /** Records a library as missing. */
   addMissing(library: MissingLibrary): void {
     this.#miss(library);
   }
@@ -237,8 +247,8 @@ export class ProgramResolver {
   }
 
   /**
-   * Adds what a file needs that a program may open or run, if it is ELF: a module, or a program
-   * among data. What it misses is no error, for it may never be opened.
+   * Adds the dependencies of an ELF file that a program may open or run: a module, or a program
+   * among data. Missing dependencies are not errors, since it may never be opened.
    */
   addObject(trace: Trace): void {
     if (!this.#isObject(trace)) return;
@@ -246,9 +256,9 @@ export class ProgramResolver {
   }
 
   /**
-   * As {@link addObject}, and for a script what runs it.
+   * As {@link addObject}, and for a script adds its interpreters.
    *
-   * @param isWanted asked for each interpreter of a script
+   * @param isWanted decides on each interpreter of a script
    */
   addRunnable(trace: Trace, isWanted: (interpreter: Trace) => boolean = () => true): void {
     const isRun = (trace.stat.mode & 0o111) !== 0;
@@ -263,8 +273,8 @@ export class ProgramResolver {
   }
 
   /**
-   * Adds a program that another one may start, with what it needs. What it misses is no error, since it
-   * may never be started.
+   * Adds a program that another one may start, with its dependencies. Missing dependencies are not
+   * errors, since it may never be started.
    */
   addCommand(trace: Trace, reason: Reason): void {
     this.#files.add(trace, reason);
@@ -275,7 +285,10 @@ export class ProgramResolver {
     });
   }
 
-  /** The magic number decides, whatever a file's name and mode: modules have any. */
+  /**
+   * Returns whether a new file is ELF by its magic number, since modules have arbitrary names and
+   * modes.
+   */
   #isObject(trace: Trace): boolean {
     if (this.#interpreters.has(trace.path) || this.#looked.has(trace.path)) return false;
     return trace.stat.type === 'file' && this.objects.isElf(trace);
@@ -299,7 +312,7 @@ export class ProgramResolver {
     }
   }
 
-  /** @returns the number of interpreters that Linux starts until one is no script */
+  /** @returns the number of interpreters that Linux starts up to one that is not a script */
   #addProgram(trace: Trace, reason: Reason): number {
     this.#files.add(trace, reason);
     const known = this.#interpreters.get(trace.path);
@@ -341,16 +354,41 @@ export class ProgramResolver {
     const program = loadedObject(trace.path, trace, elf, undefined, 'path');
     const interpreter = this.#interpreter(program);
     if (elf.dynamic === undefined) return;
-    // A static-pie program has a dynamic section that the program itself works off.
+    // The dynamic section of a static-pie program is processed by the program itself.
     if (interpreter === undefined && elf.dynamic.needed.length === 0) return;
 
     const { flavor, search } = this.#searchFor(elf, interpreter);
     if (flavor.kind === 'glibc') this.anyUsesLdSoCache = true;
     else if (interpreter !== undefined) this.#addMuslPath(flavor, interpreter);
-    const process = this.#run(mapProcess(program, interpreter, search), flavor, (library) =>
-      this.#missByProgram(library),
-    );
-    this.#programs.push({ program, interpreter, search, process });
+    const isPlain = flavor.kind === 'glibc' && this.#isPlain(program);
+    const edges = isPlain ? this.#alike.edgesOf(program, search) : undefined;
+    let process: RunningProcess | undefined;
+    const run = (): RunningProcess => {
+      if (process !== undefined) return process;
+      const image = mapProcess(program, interpreter, search);
+      if (isPlain) this.#alike.add(program, search, image);
+      process = this.#run(image, flavor, (library) => this.#missByProgram(library));
+      return process;
+    };
+    if (edges === undefined) run();
+    else this.#addAlike(program, edges);
+    this.#programs.push({ program, interpreter, search, run });
+  }
+
+  /** Returns whether others may have a process like a program's own. */
+  #isPlain(program: LoadedObject): boolean {
+    const { libraryPath = [] } = this.#request;
+    return libraryPath.length === 0 && mayBeAlike(program, this.#facts.of(program));
+  }
+
+  /** Adds a program of which all but the program itself was added with another. */
+  #addAlike(program: LoadedObject, edges: readonly Edge[]): void {
+    const collected = this.#collected.glibc;
+    const onLookup = (edge: Edge) => this.#noteLookup(edge);
+    for (const edge of edges) collectEdge(edge, { files: this.#files, collected, onLookup });
+    this.#noted.add(program.trace);
+    this.#noteSoname(program.trace, program.elf);
+    this.#noteFacts(program);
   }
 
   #run(
@@ -371,14 +409,14 @@ export class ProgramResolver {
   }
 
   /**
-   * Adds what modules need, now that the programs are known that may open them, and what
-   * /etc/ld.so.preload has every program load. To be called when programs or data have been added.
+   * Adds the dependencies of modules, now that the programs that may open them are known, and the
+   * libraries of /etc/ld.so.preload for each program. Call it after adding programs or data.
    */
   finish(): void {
     atOnce(this.finishInSteps());
   }
 
-  /** As {@link finish}, a step for each module. */
+  /** As {@link finish}, with a step for each module. */
   *finishInSteps(): Steps<void> {
     this.#preload();
     for (let module = this.#modules.shift(); module !== undefined; module = this.#modules.shift()) {
@@ -416,14 +454,18 @@ export class ProgramResolver {
     return loadedObject(name, trace, this.objects.parse(trace), undefined, 'interpreter');
   }
 
-  /** glibc has each program load these before what it needs; one that is not there it passes over. */
+  /**
+   * Loads the libraries of /etc/ld.so.preload, which glibc loads into each program before its own
+   * dependencies, ignoring missing ones.
+   */
   #preload(): void {
     const trace = this.#files.has(PRELOAD) ? this.#sysroot.trace(PRELOAD) : undefined;
     if (trace === undefined || !isTrace(trace) || trace.stat.type !== 'file') return;
     const names = preloadNames(this.#sysroot.readText(trace));
-    for (const { program, search, process } of this.#programs) {
-      if (search.flavor.kind !== 'glibc' || this.#preloaded.has(process)) continue;
-      this.#preloaded.add(process);
+    for (const { program, search, run } of this.#programs) {
+      if (search.flavor.kind !== 'glibc' || this.#preloaded.has(program)) continue;
+      this.#preloaded.add(program);
+      const process = run();
       for (const name of names) {
         const isThere = process.opens(name, program, ({ rule }) => ({
           kind: 'needed',
@@ -432,7 +474,7 @@ export class ProgramResolver {
           rule,
         }));
         if (!isThere) {
-          this.#loaderWarnings.add(`${trace.path}: names ${name}, which is not found`);
+          this.#loaderWarnings.add(`${trace.path}: names ${name}, which was not found`);
         }
       }
       this.#openAtRunTime(process);
@@ -443,21 +485,20 @@ export class ProgramResolver {
     this.#sonames.add(dynamic?.soname ?? path.slice(path.lastIndexOf('/') + 1));
   }
 
-  /** Without it the loader would search its default directories. */
+  /** Adds musl's path file, without which the loader would search its default directories. */
   #addMuslPath({ muslPathFile }: LoaderFlavor, { trace: { path } }: LoadedObject): void {
     const found = this.#sysroot.trace(muslPathFile ?? '');
     if (!isTrace(found) || found.stat.type !== 'file') return;
     this.#files.add(found, { kind: 'ld-musl-path', of: path });
   }
 
-  /** Opens what the objects of a process open when it runs, as far as any rule knows of it. */
+  /** Opens what the objects of a process open at run time, as far as rules cover it. */
   #openAtRunTime(process: RunningProcess): void {
     const { dlopen = 'required', nss = 'auto' } = this.#request;
     const libc = process.find(GLIBC_SONAME);
     for (const object of process.loaded) {
       this.#noteLibrary(process, object);
-      const { imports, dlopens } = this.#facts.of(object);
-      this.#hints.note(object, imports, dlopens.length > 0);
+      const { imports, dlopens } = this.#noteFacts(object);
       for (const library of openNotedLibraries(process, object, dlopens, dlopen)) {
         this.#miss(library);
       }
@@ -469,6 +510,12 @@ export class ProgramResolver {
         this.#nameService.open(process, libc, object, imports);
       }
     }
+  }
+
+  #noteFacts(object: LoadedObject): ObjectFacts {
+    const facts = this.#facts.of(object);
+    this.#hints.note(object, facts.imports, facts.dlopens.length > 0);
+    return facts;
   }
 
   #given() {
@@ -530,7 +577,7 @@ export class ProgramResolver {
     if (trace === undefined) return undefined;
     if (!path.startsWith('/')) {
       this.#loaderWarnings.add(
-        `${program.trace.path}: its interpreter ${path} is relative to the working directory: it is looked for from the root`,
+        `${program.trace.path}: its interpreter ${path} is relative to the working directory: in the jail it is resolved from the root`,
       );
     }
     const elf = this.objects.parse(trace);
@@ -543,7 +590,7 @@ export class ProgramResolver {
     return loadedObject(name, trace, elf, undefined, 'interpreter');
   }
 
-  /** Notes an interpreter that is not there as missing, where the rest is to be shown all the same. */
+  /** Records a missing interpreter and continues, if the resolution is to show everything else. */
   #tolerant<T>({ path }: Trace, find: () => T): T | undefined {
     try {
       return find();

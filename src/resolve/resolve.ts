@@ -19,13 +19,13 @@ import { type Originals, ProgramResolver, type ReadFile } from './program-resolv
 import { addScriptCommands, followedScripts } from './scripts/script-commands.js';
 import { atOnce, type Steps } from './steps.js';
 
-/** What a merged-/usr distribution may have as links in the root directory. */
+/** Root directories that may be links on a merged-/usr distribution. */
 const MERGED_USR_LINKS = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
 
-/** How the loader in the jail comes to names, by the cache that the jail gets. */
+/** How the loader in the jail finds libraries, by the cache that the jail gets. */
 const CACHE_POLICY = { generate: 'read-or-conf', copy: 'read', none: 'none' } as const;
 
-/** All that the requested programs need, before it is put in the form of a plan. */
+/** Everything that the requested programs need, before it becomes a plan. */
 export interface Closure {
   readonly request: ManifestRequest;
   /** Variables that the profiles set, by name. */
@@ -37,34 +37,34 @@ export interface Closure {
   readonly files: readonly CollectedFile[];
   readonly missing: readonly MissingLibrary[];
   readonly warnings: readonly string[];
-  /** What the programs may look for when they run, and how to add it. */
+  /** Files that the programs may open at run time, and how to add them. */
   readonly hints: readonly string[];
-  /** What the programs may miss, the likeliest first. */
+  /** What the programs may lack, the likeliest first. */
   readonly advice: readonly Advice[];
-  /** What was read of a file, by its identity. */
+  /** Returns what was read of a file, by its identity. */
   readonly read: (identity: string) => ReadFile;
 }
 
 /** Context of a resolution in addition to its request. */
 export interface ResolveContext {
-  /** What profiles, users, includes and excludes of the request do: see `additionsOf`. */
+  /** What profiles, users, includes and excludes of the request change: see `additionsOf`. */
   readonly additions?: Additions | undefined;
-  /** What the packages of the request bring: see `packagesOf`. */
+  /** What the packages of the request add: see `packagesOf`. */
   readonly packages?: BringPackages | undefined;
-  /** Tells what the programs may miss: see `adviserOf`. */
+  /** Returns advice on what the programs may lack: see `adviserOf`. */
   readonly advise?: Advise | undefined;
-  /** What is known of files, so that they need not be read. */
+  /** Known facts about files, which then need not be read. */
   readonly originals?: Originals | undefined;
-  /** Note interpreters that are not there as missing, and go on. */
+  /** Record missing interpreters and continue, instead of failing. */
   readonly goesOn?: boolean;
-  /** The root that is resolved in, where it is not a directory that the request names. */
+  /** The root to resolve in, if it is not a directory that the request names. */
   readonly sysroot?: Sysroot;
   /** Paths of data that some program may open or run, if it is ELF or a script. */
   readonly runnable?: readonly string[];
 }
 
 /**
- * From requested programs to everything they need, with the reason for each file. Reads only, and
+ * Resolves requested programs to everything they need, with the reason for each file. Only reads;
  * runs nothing.
  *
  * Libraries that no rule finds are reported in `missing`, not thrown.
@@ -79,7 +79,7 @@ export function resolve(asked: ResolveRequest, context: ResolveContext = {}): Cl
 }
 
 /**
- * As {@link resolve}, a step for each program and module.
+ * As {@link resolve}, with a step for each program and module.
  *
  * @throws JailbuildError as {@link resolve}
  */
@@ -91,7 +91,7 @@ export function* resolveInSteps(
   return resolving.finish();
 }
 
-/** The first part of a resolution, and what came of it. */
+/** The result of the first part of a resolution. */
 interface Begun {
   readonly request: ResolveRequest;
   readonly context: ResolveContext;
@@ -101,7 +101,9 @@ interface Begun {
   readonly isBasic: Brought['isBasic'];
 }
 
-/** A resolution on its way: what it takes to read scripts is loaded only where there are some. */
+/**
+ * A resolution in two parts, so that the parser for scripts is loaded only if there are scripts.
+ */
 export class Resolving {
   readonly #request: ResolveRequest;
   readonly #context: ResolveContext;
@@ -128,14 +130,16 @@ export class Resolving {
   }
 
   /**
-   * Adds programs, their libraries, and what profiles and packages bring.
+   * Adds the programs, their libraries, and what profiles and packages add.
    *
    * @throws JailbuildError as {@link resolve}
    */
   static *begin(asked: ResolveRequest, context: ResolveContext = {}): Steps<Resolving> {
     const { additions, originals } = context;
     if (additions === undefined && needsAdditions(asked)) {
-      throw new Error('profiles, users, includes and excludes are loaded first, by additionsOf');
+      throw new Error(
+        'profiles, users, includes and excludes must be loaded first, by additionsOf',
+      );
     }
     const request = additions?.request ?? asked;
     const sources = context.sysroot ?? new Sysroot(request.sysroot);
@@ -168,15 +172,15 @@ export class Resolving {
     return new Resolving({ request, context, resolution, requested, warnings, isBasic });
   }
 
-  /** Whether {@link finish} is to be given what reads the syntax of shells. */
+  /** Whether {@link finish} needs a parser for shell scripts. */
   get followsScripts(): boolean {
     return this.#followsScripts;
   }
 
   /**
-   * Adds what scripts run, data and what all jails have.
+   * Adds the commands of scripts, run-time data, and what all jails have.
    *
-   * @param syntax without it, commands of scripts do not come along
+   * @param syntax without it, commands of scripts are not added
    * @throws JailbuildError as {@link resolve}
    */
   finish(syntax?: ShellSyntax): Closure {
@@ -231,7 +235,9 @@ export class Resolving {
   }
 }
 
-/** The root in which programs are resolved: the sources, with what is placed over them in the jail. */
+/**
+ * Returns the root in which programs are resolved: the sources with everything placed over them.
+ */
 function jailToBe(
   sources: Sysroot,
   isPlacedOver: boolean,
@@ -241,7 +247,10 @@ function jailToBe(
   return { sysroot: new Sysroot(overlay), placement: { sources, overlay } };
 }
 
-/** The parts of the request other than programs. */
+/**
+ * Returns the parts of a request that are lists or concern packages and traces, if they are not the
+ * default.
+ */
 function sayings(request: ResolveRequest): Partial<ManifestRequest> {
   const { profiles = [], users = [], include = [], exclude = [], packages = [] } = request;
   const { directories = [], traces = [], traceScope = 'files', allowStaleTraces } = request;
@@ -264,7 +273,7 @@ function sayings(request: ResolveRequest): Partial<ManifestRequest> {
   };
 }
 
-/** Adds character sets and locales that programs may want, as far as the sysroot has them. */
+/** Adds the character sets and locales that programs may need, as far as the sysroot has them. */
 function addWanted(
   { sysroot, files, programs }: Resolution,
   { gconv, locales }: Pick<Brought, 'gconv' | 'locales'>,
@@ -278,7 +287,7 @@ function addWanted(
   }
 }
 
-/** Choices that are not the default, as a manifest has them. */
+/** Returns the choices that are not the default, as in a manifest. */
 function chosen(request: ResolveRequest): Partial<ManifestRequest> {
   const { dlopen, nss, gconv = [], locales = [], caCertificates, timeZones = [] } = request;
   return {
@@ -308,8 +317,8 @@ function addLdSoCache(
 }
 
 /**
- * Adds the host's /bin -> usr/bin and its like where the jail has the directory behind: scripts and
- * users name programs by either path (file-hierarchy(7)).
+ * Adds the host's /bin -> usr/bin and similar links if the jail has their target directory: scripts
+ * and users name programs by either path (file-hierarchy(7)).
  */
 function addMergedUsrLinks(sysroot: Sysroot, files: FileCollection): void {
   for (const path of MERGED_USR_LINKS) {

@@ -3,10 +3,10 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 /** Work in steps, between which its caller may do something else. */
 export type Steps<T> = Generator<undefined, T, undefined>;
 
-/** How long work goes on before the event loop has its turn, in milliseconds. */
+/** The maximum time in milliseconds before the event loop gets a turn. */
 const TURN = 40;
 
-/** Does all steps at once. */
+/** Runs all steps at once. */
 export function atOnce<T>(steps: Steps<T>): T {
   for (;;) {
     const { done, value } = steps.next();
@@ -15,10 +15,10 @@ export function atOnce<T>(steps: Steps<T>): T {
 }
 
 /**
- * Does steps with pauses in which signals are taken. Work that is done before the first pause takes no
- * turn of the event loop.
+ * Runs steps with pauses in which signals are handled. Work that ends before the first pause takes
+ * no turn of the event loop.
  *
- * @param signal without it, all is done at once
+ * @param signal without it, all steps run at once
  * @throws the signal's reason
  */
 export async function inTurns<T>(steps: Steps<T>, signal: AbortSignal | undefined): Promise<T> {

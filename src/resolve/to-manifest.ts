@@ -4,8 +4,8 @@ import type { CollectedFile } from './file-collection.js';
 import type { Closure } from './resolve.js';
 
 /**
- * Puts a closure in the form of a manifest. Files carry no digests yet: see `addDigests`.
- * The same closure gives the same manifest.
+ * Converts a closure to a manifest. Files have no digests yet: see `addDigests`. Equal closures
+ * give equal manifests.
  */
 export function plan(closure: Closure): Manifest {
   return {
@@ -20,7 +20,9 @@ export function plan(closure: Closure): Manifest {
   };
 }
 
-/** Names of one file, told by device and inode, become hard links to the first of them. */
+/**
+ * Makes names of the same file, identified by device and inode, hard links to the first of them.
+ */
 function linkNames(files: readonly CollectedFile[]): Entry[] {
   const names = new Map<string, string>();
   return files.flatMap((file) => {
@@ -63,7 +65,7 @@ function entryOf(file: CollectedFile): Entry | undefined {
   }
 }
 
-/** `parent` is dropped from entries that have another reason. */
+/** Drops `parent` if there is another reason. */
 function essential(reasons: readonly Reason[]): readonly Reason[] {
   const own = reasons.filter(({ kind }) => kind !== 'parent');
   return own.length > 0 ? own : reasons;

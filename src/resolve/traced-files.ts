@@ -10,12 +10,12 @@ import type { ResolveRequest } from '../manifest/request.js';
 import type { Resolution } from './additions.js';
 import { LD_SO_CACHE } from './ld-so-cache.js';
 
-/** What a trace shows that a program cannot do without, the most telling use first. */
+/** Uses that a program cannot do without, the most significant first. */
 const TELLING: readonly FileUse[] = [
   ...(['execute', 'open', 'write', 'list', 'readlink', 'access', 'stat'] as const),
   ...(['chdir', 'connect', 'hold'] as const),
 ];
-/** Uses by which what a file held before is of no use. */
+/** Uses that do not depend on the file's previous content. */
 const OVERWRITES: ReadonlySet<FileUse> = new Set([
   'overwrite',
   'remove',
@@ -23,35 +23,35 @@ const OVERWRITES: ReadonlySet<FileUse> = new Set([
   'rename',
   'change',
 ]);
-/** Caches below a home, and of the system: whoever needs them makes them again. */
+/** Caches below a home and of the system, which programs recreate when needed. */
 const CACHES = /^\/var\/cache\/(?!man\/|fontconfig\/)./;
 
 /**
- * Directories that hold files of many programs: with `--trace-scope directories` these are not taken
- * whole, what is in other directories is.
+ * Directories with files of many programs. With `--trace-scope directories`, these are not added
+ * whole; other directories are.
  */
 const SHARED_DIRECTORIES =
   /^\/(?:(?:usr\/(?:local\/)?)?(?:bin|sbin|games|lib|lib32|lib64|libexec|libx32|share|include)(?:\/[^/]+-linux-[^/]+)?|usr|usr\/local|etc|opt|srv|mnt|media|boot|var|var\/(?:lib|cache|log|tmp|spool)|run|tmp|root|home|home\/[^/]+)?$/;
 
-/** Whether a directory holds files of many programs. */
+/** Returns whether a directory contains files of many programs. */
 export function isSharedDirectory(directory: string): boolean {
   return SHARED_DIRECTORIES.test(directory);
 }
 
-/** Of a list in a message; the rest is counted. */
+/** The maximum number of items listed in a message; the rest is counted. */
 const LISTED = 10;
 
 /**
- * Adds what runs used, as traces have it: what was there before the run and was opened, executed, looked
- * at, listed or read as a link, with links and directories on the way. The rules for programs and libraries
- * apply to all of it.
+ * Adds what the runs of traces used: files that existed before the run and were opened, executed,
+ * checked, listed or read as a link, with links and directories on the way. The rules for programs
+ * and libraries apply to them all.
  *
- * Not added: what the run made, files of the kernel, caches, and secrets, unless something else brings
- * them.
+ * Does not add files that the run made, files of the kernel, caches and secrets, unless something
+ * else adds them.
  *
  * @returns warnings
- * @throws JailbuildError NOT_READABLE, TRACE_INVALID, TRACE_STALE for files that are no longer as the trace
- *   has them, unless the request allows that
+ * @throws JailbuildError NOT_READABLE, TRACE_INVALID; TRACE_STALE for files that have changed since
+ *   the trace, unless the request allows that
  */
 export function addTracedFiles(resolution: Resolution, request: ResolveRequest): string[] {
   return (request.traces ?? []).flatMap((file) =>
@@ -67,7 +67,7 @@ class TracedFiles {
   readonly #stale: string[] = [];
   readonly #withheld: string[] = [];
   readonly #sockets: string[] = [];
-  /** Directories that were taken whole. */
+  /** Directories that were added whole. */
   readonly #widened = new Set<string>();
 
   constructor(resolution: Resolution, request: ResolveRequest, file: string) {
@@ -140,7 +140,7 @@ class TracedFiles {
     this.#bring(found, file);
   }
 
-  /** A link that leads nowhere, which programs take for a note. */
+  /** Adds a dangling link, in which programs store information. */
   #addDangling(file: TracedFile): void {
     const { sysroot, files } = this.#resolution;
     const parent = sysroot.trace(path.posix.dirname(file.path));
@@ -173,7 +173,7 @@ class TracedFiles {
     }
   }
 
-  /** What a run executed may need what is not there: that it found out itself. */
+  /** Adds a program that a run executed, ignoring errors: the run did not need what it lacks. */
   #addProgram(found: LookUp, reason: Reason): void {
     try {
       this.#resolution.programs.addWithReason(found, reason);
@@ -192,7 +192,7 @@ class TracedFiles {
     if (isTrace(directory)) this.#widen(directory, reason);
   }
 
-  /** Brings all files of a directory, and of those below it. */
+  /** Adds all files of a directory and of those below it. */
   #widen(directory: LookUp, reason: Reason): void {
     if (isSharedDirectory(directory.path) || this.#widened.has(directory.path)) return;
     this.#widened.add(directory.path);
@@ -223,7 +223,7 @@ function usesOf(file: TracedFile): readonly FileUse[] {
   return Object.values(file.uses).flat();
 }
 
-/** Whether all that the run did with a file was to put another one in its place. */
+/** Returns whether the run only replaced a file by another one. */
 function isOverwritten(file: TracedFile): boolean {
   const uses = usesOf(file);
   return (

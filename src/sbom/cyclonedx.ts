@@ -5,7 +5,7 @@ import { contactOf, contentUuid, type SbomSubject } from './subject.js';
 
 const ROOT_REF = 'root';
 
-/** Returns an inventory in the form of CycloneDX 1.6 (ECMA-424). */
+/** Formats an inventory as CycloneDX 1.6 (ECMA-424). */
 export function cycloneDx(inventory: Inventory, subject: SbomSubject): object {
   const { distribution, packages, files, dependencies } = inventory;
   const system =
@@ -65,14 +65,14 @@ function packageComponent(owner: InventoryPackage): object {
   };
 }
 
-/** The source package, by the names under which Trivy looks for it (pkg/sbom/core). */
+/** Returns the source package under the property names that Trivy reads (pkg/sbom/core). */
 function sourceProperties(owner: InventoryPackage): object[] {
   const [, epoch, version = '', release] =
     /^(?:(\d+):)?(.*?)(?:-([^-]*))?$/.exec(sourceVersionOf(owner)) ?? [];
   const values = {
     'aquasecurity:trivy:SrcEpoch': epoch,
     'aquasecurity:trivy:SrcName': sourceOf(owner),
-    // An apk's revision is part of its version.
+    // The revision of an apk package is part of its version.
     'aquasecurity:trivy:SrcRelease': owner.type === 'apk' ? undefined : release,
     'aquasecurity:trivy:SrcVersion': owner.type === 'apk' ? sourceVersionOf(owner) : version,
     ...(owner.source === undefined ? {} : { 'jailbuild:source': owner.source }),

@@ -1,7 +1,7 @@
 import { readIfThere } from '../evidence/packages/aliases.js';
 import type { Sysroot } from '../fs/sysroot.js';
 
-/** The identity of a system by os-release(5). */
+/** The identity of a system (os-release(5)). */
 export interface Distribution {
   /** Such as `debian`. */
   readonly id?: string;

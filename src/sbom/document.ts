@@ -1,13 +1,13 @@
 import type { Inventory } from './inventory.js';
 import type { SbomSubject } from './subject.js';
 
-/** A bill of materials in one of the usual forms. */
+/** The format of a bill of materials. */
 export type SbomFormat = 'cyclonedx' | 'spdx';
 
 /** The conventional file name suffix of each format. */
 export const SBOM_EXTENSION = { cyclonedx: '.cdx.json', spdx: '.spdx.json' } as const;
 
-/** Returns an inventory as a JSON document; equal inventories and subjects give equal bytes. */
+/** Formats an inventory as a JSON document; equal inventories and subjects give equal bytes. */
 export async function sbomDocument(
   format: SbomFormat,
   inventory: Inventory,

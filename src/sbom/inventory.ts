@@ -23,7 +23,7 @@ export interface InventoryFile {
   readonly sha256: string;
 }
 
-/** A package, and its files in the tree. */
+/** A package and its files in the tree. */
 export interface InventoryPackage extends Package {
   /** The package URL, its key in `dependencies`. */
   readonly purl: string;
@@ -37,22 +37,23 @@ export interface Inventory {
   /** Files that no package owns. */
   readonly files: readonly InventoryFile[];
   /**
-   * Dependencies between package URLs, paths of files that no package owns, and `ROOT` for the tree itself.
+   * Dependencies between package URLs, paths of files that no package owns, and `ROOT` for the tree
+   * itself.
    */
   readonly dependencies: ReadonlyMap<string, readonly string[]>;
-  /** Package databases that could not be read, for the user. */
+  /** A sentence for each package database that could not be read. */
   readonly warnings: readonly string[];
 }
 
-/** The tree itself, in `dependencies`. */
+/** The key of the tree itself in `dependencies`. */
 export const ROOT = '';
 
 /**
- * Finds the packages that the files of a tree are from, and derives their dependencies from the tree's
+ * Finds the packages that own the files of a tree, and derives their dependencies from the tree's
  * reasons.
  *
  * @param sysroot the system whose package databases are read
- * @param originOf the path in the sysroot that an entry is a copy of
+ * @param originOf returns the path in the sysroot that an entry is a copy of
  * @param onWork called while files are hashed
  * @throws JailbuildError NOT_READABLE
  */
@@ -103,7 +104,10 @@ export async function takeInventory(
   };
 }
 
-/** `pkg:deb/debian/libc6@2.36-9?arch=amd64&distro=debian-12&upstream=glibc%402.36-9` (purl-spec). */
+/**
+ * Returns a package URL (purl-spec), such as
+ * `pkg:deb/debian/libc6@2.36-9?arch=amd64&distro=debian-12&upstream=glibc%402.36-9`.
+ */
 export function packageUrl(owner: Package, { id, version }: Distribution): string {
   const { type, name, architecture, epoch } = owner;
   const distro = id === undefined ? undefined : version === undefined ? id : `${id}-${version}`;
@@ -111,7 +115,7 @@ export function packageUrl(owner: Package, { id, version }: Distribution): strin
     arch: architecture,
     ...(distro === undefined ? {} : { distro }),
     ...(epoch === undefined || type !== 'rpm' ? {} : { epoch: String(epoch) }),
-    // Scanners match advisories by it: Debian's are about source packages.
+    // Scanners match advisories by this qualifier: Debian's advisories are about source packages.
     ...(type === 'deb' ? { upstream: `${sourceOf(owner)}@${sourceVersionOf(owner)}` } : {}),
   };
   const shown = type === 'rpm' ? owner.version : fullVersion(owner);
@@ -172,7 +176,7 @@ function noted({ source }: FileEntry, held: HeldTree): Package | undefined {
   };
 }
 
-/** Returns the entry that needs this one according to a reason. */
+/** Returns the entry that a reason says needs this one. */
 function neededBy(reason: Reason): string | undefined {
   if (reason.kind === 'link-target' || reason.kind === 'hwcaps') return undefined;
   if ('by' in reason) return reason.by;
@@ -180,7 +184,7 @@ function neededBy(reason: Reason): string | undefined {
 }
 
 /**
- * Turns reasons between files into dependencies between packages. The tree itself depends on what
+ * Converts reasons between files to dependencies between packages. The tree itself depends on what
  * nothing else needs.
  */
 function dependenciesOf(

@@ -15,7 +15,7 @@ export interface PackageNote {
 
 const NOTE_TYPE = 0xcafe1a7e;
 const OWNER = 'FDO\0';
-/** Notes have a few hundred bytes. */
+/** The maximum size of notes in bytes; real ones have a few hundred. */
 const MAX_NOTES = 1 << 16;
 
 /** Reads the package note of an ELF file; undefined if there is none, or the file is not ELF. */

@@ -2,26 +2,26 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { pathBuffer } from '../fs/path-bytes.js';
 import type { Entry } from '../manifest/manifest.js';
 
-/** The media type of an in-toto statement, and the predicate that tells such statements apart. */
+/** The media type of an in-toto statement, and the predicate type that distinguishes provenance. */
 export const STATEMENT_TYPE = 'application/vnd.in-toto+json';
 export const PROVENANCE_TYPE = 'https://slsa.dev/provenance/v1';
 
-/** What an image was made from, and how. */
+/** The inputs of an image and the command that made it. */
 export interface ProvenanceFacts {
   readonly name: string;
   /** `sha256:HEX` of the image's manifest. */
   readonly digest: string;
   /** The command line, without the program. */
   readonly command: readonly string[];
-  /** With the digests of files. */
+  /** Entries with the digests of files. */
   readonly entries: readonly Entry[];
-  /** The image that the files are from, by its reference and the digest of its configuration. */
+  /** The image that files were taken from, by its reference and the digest of its configuration. */
   readonly image?: { readonly reference: string; readonly id: string };
 }
 
 /**
- * Returns the provenance of an image as an in-toto statement (SLSA Provenance v1): its inputs by digest, the
- * command and the version. It has no time, and equal inputs give equal bytes.
+ * Returns the provenance of an image as an in-toto statement (SLSA Provenance v1): its inputs by
+ * digest, the command and the version. It contains no time; equal inputs give equal bytes.
  */
 export function provenance({ name, digest, command, entries, image }: ProvenanceFacts): string {
   const inputs = new Map<string, string>();
@@ -63,7 +63,7 @@ function digestSet(digest: string) {
   return { sha256: digest.replace(/^sha256:/, '') };
 }
 
-/** Names that are not UTF-8 keep their bytes. */
+/** Returns the URI of a path; bytes that are not UTF-8 are kept. */
 function uriOf(path: string): string {
   return `file://${path.split('/').map(encodePart).join('/')}`;
 }

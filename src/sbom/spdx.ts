@@ -9,7 +9,7 @@ const DOCUMENT = 'SPDXRef-DOCUMENT';
 const ROOT_ID = 'SPDXRef-Root';
 const UNKNOWN = 'NOASSERTION';
 
-/** Returns an inventory in the form of SPDX 2.3 (ISO/IEC 5962). */
+/** Formats an inventory as SPDX 2.3 (ISO/IEC 5962). */
 export function spdx(inventory: Inventory, subject: SbomSubject): object {
   const { packages, files, dependencies } = inventory;
   const ids = new Map<string, string>([[ROOT, ROOT_ID]]);
@@ -65,7 +65,7 @@ function packageOf(owner: InventoryPackage, id: string): object {
     versionInfo: fullVersion(owner),
     supplier: supplier === undefined ? UNKNOWN : supplierOf(supplier),
     homepage: homepage === undefined ? undefined : encodeURI(homepage),
-    // The wording that scanners look for (Trivy, pkg/sbom/spdx).
+    // The wording that scanners expect (Trivy, pkg/sbom/spdx).
     sourceInfo: hasSource(owner)
       ? `built package from: ${sourceOf(owner)} ${sourceVersionOf(owner)}`
       : undefined,
@@ -81,7 +81,7 @@ function packageOf(owner: InventoryPackage, id: string): object {
   };
 }
 
-/** Fields common to all packages. Files count as analyzed if there are any (7.8 and 7.9). */
+/** Returns the fields common to all packages. Files are analyzed if there are any (7.8 and 7.9). */
 function unknownOrigin(files: readonly InventoryFile[]): object {
   const analyzed = files.length > 0;
   const code = createHash('sha1')
@@ -121,7 +121,7 @@ function fileOf({ path, sha1, sha256 }: InventoryFile): object {
   };
 }
 
-/** Licenses without an SPDX identifier, by the names used in packages (10.1). */
+/** Returns the licenses without an SPDX identifier, by the names used in packages (10.1). */
 function licensesOf(packages: readonly InventoryPackage[]): object[] | undefined {
   const users = new Map<string, string>();
   for (const { name, license } of packages) {
@@ -145,7 +145,9 @@ function fileId(path: string): string {
   return idOf('File', path);
 }
 
-/** Identifiers consist of letters, digits, points and hyphens (3.2); a digest distinguishes the rest. */
+/**
+ * Returns an identifier: letters, digits, points and hyphens (3.2), and a digest to make it unique.
+ */
 function idOf(text: string, unique: string): string {
   const digest = createHash('sha256').update(unique).digest('hex').slice(0, 16);
   return `SPDXRef-${text.replace(/[^A-Za-z0-9.-]/g, '-')}-${digest}`;

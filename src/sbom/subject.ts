@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { uuidOfHash } from '../text/uuid.js';
 
-/** What a bill of materials describes, in addition to the inventory. */
+/** The subject of a bill of materials, in addition to the inventory. */
 export interface SbomSubject {
   /** The name of the image or jail. */
   readonly name: string;
@@ -11,12 +11,12 @@ export interface SbomSubject {
   readonly toolVersion: string;
 }
 
-/** Returns the UUID of a document's content, the same for the same content. */
+/** Returns a document's UUID, derived from its content. */
 export function contentUuid(document: object): string {
   return uuidOfHash(createHash('sha256').update(JSON.stringify(document)).digest());
 }
 
-/** Parses `Name <address>`, the form of maintainers in Debian and Alpine. */
+/** Parses `Name <address>`, the format of maintainers in Debian and Alpine. */
 export function contactOf(supplier: string): { readonly name: string; readonly email?: string } {
   const [, name = '', email] = /^([^<]*)<([^>]+)>\s*$/.exec(supplier) ?? [];
   if (email === undefined) return { name: supplier.trim() };

@@ -2,8 +2,8 @@
 const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u{dc80}-\u{dcff}]/gu;
 
 /**
- * Escapes untrusted text for a terminal: control characters, so that no file name can control it, and
- * bytes that are not UTF-8 (src/fs/path-bytes.ts) become `\xNN`.
+ * Escapes untrusted text for a terminal: control characters and bytes that are not UTF-8
+ * (src/fs/path-bytes.ts) become `\xNN`, so that no file name can control the terminal.
  */
 export function printable(text: string): string {
   return text.replace(

@@ -1,6 +1,6 @@
 import { closest, distance } from 'fastest-levenshtein';
 
-/** Shorter prefixes match too many words. */
+/** In characters; shorter prefixes match too many words. */
 const MIN_BEGINNING = 3;
 
 /** Returns `; did you mean X?` if a known word is similar or has the same start, otherwise ''. */
@@ -9,13 +9,16 @@ export function didYouMean(word: string, known: readonly string[], prefix = ''):
   return near === undefined ? '' : `; did you mean ${prefix}${near}?`;
 }
 
-/** Returns the only known word that begins with this one. */
+/** Returns the only known word that starts with this one. */
 function completed(word: string, known: readonly string[]): string | undefined {
   const found = known.filter((other) => other.startsWith(word));
   return word.length >= MIN_BEGINNING && found.length === 1 ? found[0] : undefined;
 }
 
-/** Returns the known word within a few edits; two letters in the wrong order are one edit. */
+/**
+ * Returns the nearest known word within a number of edits; a swap of two adjacent letters is one
+ * edit.
+ */
 export function nearest(word: string, known: readonly string[], edits: number): string | undefined {
   if (known.length === 0) return undefined;
   const swapped = known.find((other) => isSwap(word, other));

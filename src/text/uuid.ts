@@ -1,6 +1,6 @@
 /**
- * A UUID that is made from the digest of some content, so that the same content has the same one
- * (RFC 9562, version 8).
+ * Returns a UUID derived from the digest of some content: equal content gives equal UUIDs (RFC
+ * 9562, version 8).
  *
  * @param hash at least 16 bytes
  */

@@ -23,6 +23,7 @@ const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..')
 const TARGET = 'node20.19';
 /** Packages of which files are copied. */
 const SHELL_PARSER = ['node_modules/web-tree-sitter', 'node_modules/tree-sitter-bash'];
+const SQLITE = 'node_modules/node-sqlite3-wasm';
 /** The front is the writer as well, with a main program of its own. */
 const FRONT = [
   'src/native/front',
@@ -49,7 +50,9 @@ const cli = await bundleCli();
 writeCompletions();
 const library = await bundleLibrary();
 copyShellParser();
-writeLicenses('dist/third-party-licenses.txt', [cli.metafile, library.metafile], SHELL_PARSER);
+copySqlite();
+const copied = [...SHELL_PARSER, SQLITE];
+writeLicenses('dist/third-party-licenses.txt', [cli.metafile, library.metafile], copied);
 writePublicApi();
 writeManual();
 copyExecutable('src/native/start.sh', 'dist/invoke_ns');
@@ -74,8 +77,6 @@ async function bundleCli() {
     banner: { js: 'const importMetaUrl=require("url").pathToFileURL(__filename).href;' },
     // vm.Script has no import(); require loads as lazily.
     supported: { 'dynamic-import': false },
-    // It reads a file of its own package, and only for rpm databases.
-    external: ['node-sqlite3-wasm'],
     plugins: [lazyPackages],
     metafile: true,
     logLevel: 'warning',
@@ -97,6 +98,14 @@ function copyShellParser() {
     copyFileSync(`${SHELL_PARSER[0]}/${file}`, `dist/shell/${file}`);
   }
   copyFileSync(`${SHELL_PARSER[1]}/tree-sitter-bash.wasm`, 'dist/shell/tree-sitter-bash.wasm');
+}
+
+/** The reader of rpm's databases, which loads its wasm file from its own directory, and only if there is a database. */
+function copySqlite() {
+  mkdirSync('dist/sqlite');
+  copyFileSync(`${SQLITE}/dist/node-sqlite3-wasm.js`, 'dist/sqlite/node-sqlite3-wasm.cjs');
+  copyFileSync(`${SQLITE}/dist/node-sqlite3-wasm.wasm`, 'dist/sqlite/node-sqlite3-wasm.wasm');
+  chmodSync('dist/sqlite/node-sqlite3-wasm.wasm', 0o644);
 }
 
 /** The snapshot that the front starts from: only for the Node that builds, and not packed. */

@@ -22,9 +22,8 @@ export function tableBelow(markdown: string, heading: string): Rows {
 }
 
 /**
- * What docs/cli.md says of each option of a command, between its marks, by the option's long name. The
- * words are written by hand; that there is a row for each option, and its first cell, comes from the
- * command's table.
+ * Returns the meaning of each option of a command in docs/cli.md, between its marks, by the option's long
+ * name. Those of `build` are written by hand; all others are the words of the help.
  */
 export function optionMeanings(markdown: string, command: AnyCommand): Map<string, string> {
   const rows = blocks(markdown).flatMap((block) => (block.name === command.name ? block.rows : []));
@@ -36,7 +35,7 @@ export function optionMeanings(markdown: string, command: AnyCommand): Map<strin
   return meanings;
 }
 
-/** The document with a row for each option, in the order of the help; existing text is kept. */
+/** Returns the document with a row for each option, in the order of the help. Keeps the words for `build`. */
 export function withOptionTables(markdown: string): string {
   const lines = markdown.split('\n');
   // From the end, so that the places of the others stay.
@@ -46,7 +45,8 @@ export function withOptionTables(markdown: string): string {
     if (options === undefined) throw new Error(`no options of ${name}${group ? `: ${group}` : ''}`);
     const meanings = optionMeanings(markdown, command as AnyCommand);
     const rows = options.map(([long, spec]) => {
-      const meaning = meanings.get(long) ?? sentence(describeValue(spec)).replaceAll('|', '\\|');
+      const written = name === 'build' ? meanings.get(long) : undefined;
+      const meaning = written ?? sentence(describeValue(spec)).replaceAll('|', '\\|');
       return `| ${optionSyntax(long, spec)} | ${meaning} |`;
     });
     const table = ['', '| Option | Meaning |', '| --- | --- |', ...rows, ''];

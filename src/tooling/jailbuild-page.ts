@@ -25,28 +25,15 @@ import {
   titleLine,
 } from './roff.js';
 
-/** What is said of the program as a whole, in words of its own. */
-const NAME = 'build a directory in which the programs you name really run';
+/** The words on the program as a whole. */
+const NAME = 'build a root file system with everything that programs need to run';
 const DESCRIPTION = [
-  '`jailbuild` makes a root directory for chroot(2), a container or an initramfs that holds the ' +
-    'programs you name and what they need: it reads each ELF file, never running it, finds libraries ' +
-    'and interpreters as the dynamic loader would, copies everything with the reason for it, and then ' +
-    'proves that in there the programs find all that they load.',
-  'The first word is a command. Without one it is `build`. A directory whose name is that of a ' +
-    'command is written with a slash: `./run`.',
-];
-const ENVIRONMENT: readonly (readonly [string, string])[] = [
-  ['PATH', 'Where programs that are given by name are looked up.'],
-  [
-    'TERM',
-    'A terminal whose description is copied, and what `run` tells the command. On a `dumb` one the output is as into a pipe.',
-  ],
-  ['NO_COLOR', 'If set and not empty, no colours are shown.'],
-  [
-    'LC_ALL, LC_CTYPE, LANG',
-    'The first that is not empty says the character set. If that is not UTF-8, trees are drawn in ASCII.',
-  ],
-  ['SOURCE_DATE_EPOCH', 'The time that images and archives bear, in seconds since the epoch.'],
+  '`jailbuild` builds a root directory for chroot(2), a container or an initramfs that contains the ' +
+    'programs you name and everything they need. It reads each ELF file, never runs it, and finds ' +
+    'libraries and interpreters as the dynamic loader does. It copies them all, recording why each file ' +
+    'is needed, and then resolves every program again inside the result.',
+  'The first word is a command; without one, the command is `build`. If the target directory has the name ' +
+    'of a command, write it with a slash: `./run`.',
 ];
 
 /** jailbuild(1) from the tables of its commands and the words of docs/cli.md. */
@@ -70,7 +57,9 @@ export function jailbuildPage(
       tagged(bold(unescaped(status)), roffSentence(unescaped(meaning))),
     ),
     '.SH ENVIRONMENT\n',
-    ...ENVIRONMENT.map(([name, meaning]) => tagged(bold(name), roffSentence(meaning))),
+    ...tableBelow(reference, '## Environment').map(([name = '', meaning = '']) =>
+      tagged(bold(name.replaceAll('`', '')), roffSentence(unescaped(meaning))),
+    ),
     '.SH EXAMPLES\n',
     commands
       .flatMap(({ examples }) => examples)

@@ -6,7 +6,7 @@ import { invokeNsPage, optionsInSource } from './invoke-ns-page.js';
 import { jailbuildPage } from './jailbuild-page.js';
 
 /** When the words of the pages were last gone through; the same sources give the same pages. */
-const DATE = '2026-11-25';
+const DATE = '2026-11-29';
 
 const read = (file: string): string => readFileSync(file, 'utf8');
 const { version } = packageJson;

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { STANDARD_PATH } from '../manifest/standard-path.js';
 
 const PROJECT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const COLUMNS = 96;
@@ -45,7 +46,7 @@ async function record(): Promise<string[]> {
   try {
     mkdirSync(`${work}/bin`);
     symlinkSync(path.join(PROJECT, 'dist/jailbuild.cjs'), `${work}/bin/jailbuild`);
-    const search = `${work}/bin:${path.dirname(process.execPath)}:/usr/sbin:/usr/bin:/sbin:/bin`;
+    const search = [`${work}/bin`, path.dirname(process.execPath), ...STANDARD_PATH].join(':');
     writeFileSync(`${work}/rc`, `PS1='$ '; PATH=${search}; cd /srv\n`);
     const shell = `mount -t tmpfs -o mode=755 tmpfs /srv && exec bash --rcfile ${work}/rc -i`;
     const size = ['-x', String(COLUMNS), '-y', String(ROWS)];

@@ -53,13 +53,24 @@ const FORMS: Readonly<Record<string, readonly [string, string]>> = {
     'docker-archive:out',
     'mkdir l && tar -xf ../out -C l && rm -f l/manifest.json && tar -xf l/*.tar && rm -r l',
   ],
+  'ext4, by debugfs': ['ext4:out', "debugfs -R 'rdump /data .' ../out"],
+  'squashfs, by unsquashfs': [
+    'squashfs:out',
+    'unsquashfs -quiet -no-progress -d x ../out && mv x/data .',
+  ],
+  'erofs, by fsck.erofs': ['erofs:out', 'fsck.erofs --extract=x ../out && mv x/data .'],
 };
+const READERS = [
+  ...['tar', 'bsdtar', 'cpio', 'bsdcpio', 'umoci'],
+  ...['debugfs', 'unsquashfs', 'fsck.erofs'],
+];
 
 for (const [name, [to, unpack]] of Object.entries(FORMS)) {
-  const programs = ['tar', 'bsdtar', 'cpio', 'bsdcpio', 'umoci'].filter((one) =>
-    unpack.includes(one),
-  );
-  test(`names of any bytes are kept in ${name}`, needs(...programs), () => {
+  const programs = READERS.filter((one) => unpack.includes(one));
+  // As a user, these tools cannot give files the owners of an image.
+  const isOfDisk = /ext4|squashfs|erofs/.test(to);
+  const what = isOfDisk ? needsRoot(...programs) : needs(...programs);
+  test(`names of any bytes are kept in ${name}`, what, () => {
     const directory = tempDir();
     const data = filled(directory);
     shell(
@@ -114,6 +125,82 @@ test('arguments, variables and the root of a run are bytes', needsRoot(), () => 
     ].join('\n'),
   );
   assert.equal(fromBytes(out), 'a\udc80v\udce9\n7\n');
+});
+
+test('every text escapes them, every JSON has them, and a depfile is of bytes', () => {
+  const directory = tempDir();
+  const name = 'caf\udce9';
+  const program = `${directory}/p-${name}`;
+  const text = (script: string) => shell(directory, script).toString('latin1');
+  text(`cp "$(command -v cat)" '${program}'; mkdir d; echo x > 'd/${name}'`);
+  text(`$J jail '${program}' --include "$PWD/d:/d" -q --no-sync --manifest m.json --depfile d.mk`);
+  text(
+    `$J other true --include "$PWD/d:/d" -q --no-sync; mv 'other/d/${name}' 'other/d/x-${name}'`,
+  );
+  const drift = 'other 2>&1 || test $? = 3';
+  const texts = {
+    tree: `$J tree '${program}'`,
+    why: `$J why jail '/d/${name}'`,
+    check: `$J check ${drift}`,
+    annotations: `$J check --format github ${drift}`,
+    diff: '$J diff other m.json',
+    report: '$J report jail --output report.html -q; cat report.html',
+    difference: '$J diff other m.json --html diff.html -q; cat diff.html',
+    'dry run': `$J new true --include "$PWD/d:/d" --dry-run`,
+    removal: '$J remove jail',
+  };
+  const jsons = {
+    manifest: 'cat m.json',
+    tree: `$J tree '${program}' --json`,
+    why: `$J why jail '/d/${name}' --json`,
+    check: `$J check --json ${drift}`,
+    diff: '$J diff other m.json --json',
+    cyclonedx: '$J export jail --to tar:a.tar --sbom cyclonedx --sbom-file c.json -q; cat c.json',
+    spdx: '$J export jail --to tar:a.tar --sbom spdx --sbom-file s.json -q; cat s.json',
+    'dry run': `$J new true --include "$PWD/d:/d" --dry-run --json`,
+  };
+  for (const [output, script] of Object.entries(jsons)) {
+    const found = text(script);
+    assert.match(found, /caf\\udce9/, output);
+    assert.ok(JSON.stringify(JSON.parse(found)).includes('caf\\udce9'), output);
+    assert.doesNotMatch(found, /\xe9|\xef\xbf\xbd|ufffd/, output);
+  }
+  for (const [output, script] of Object.entries(texts)) {
+    const found = text(script);
+    assert.match(found, /caf\\xe9/, output);
+    assert.doesNotMatch(found, /caf\xe9|\xef\xbf\xbd/, output);
+  }
+  assert.match(text('cat d.mk'), /\/d\/caf\xe9/);
+});
+
+test('a command that is traced, proven or joined in is bytes', needsRoot(), () => {
+  const directory = tempDir();
+  const out = shell(
+    directory,
+    [
+      "printf '#!/bin/sh\ncat \"$0.in\" \"$1\"\n' > 's\udce9'; chmod 755 's\udce9'; echo in > 's\udce9.in'",
+      "echo given > 'a\udc80'; mkdir d; cp 's\udce9' 's\udce9.in' 'a\udc80' d",
+      "$J trace -o t.json -- './s\udce9' 'a\udc80' 2> messages; grep -c 's.udce9.in' t.json",
+      '$J jail sh cat sleep touch --include "$PWD/d:/d" -q --no-sync',
+      "$J prove jail -- '/d/s\udce9' '/d/a\udc80' 2>> messages",
+      "$J trace --in jail -o j.json -- '/d/s\udce9' '/d/a\udc80' 2>> messages",
+      "$J run jail -- sh -c 'touch /tmp/up; exec sleep 100' & run=$!",
+      'until $J exec jail -- cat /tmp/up 2> /dev/null; do sleep 0.1; done',
+      "$J exec jail --env 'V=v\udce9' -- sh -c 'printf %s. \"$V\"; exec \"$@\"' sh '/d/s\udce9' '/d/a\udc80'",
+      'kill $run; wait $run || true',
+    ].join('\n'),
+  );
+  const [read, v] = ['in\ngiven\n', 'v\udce9.'];
+  assert.equal(fromBytes(out), `${read}1\n${read}${read}${v}${read}`);
+});
+
+test('a bundle for OCI runtimes, whose JSON has no other bytes than text, is refused', () => {
+  const directory = tempDir();
+  const out = shell(
+    directory,
+    "$J jail true -q --no-sync; $J run --oci-bundle b jail -- 'x\udce9' 2>&1 || echo $?; ls",
+  );
+  assert.match(out.toString(), /^jailbuild: --oci-bundle: [^\n]* is not UTF-8[^\n]*\n2\njail\n$/);
 });
 
 test('a library whose name is no UTF-8 is found and brought', needs('cc'), () => {

@@ -145,7 +145,7 @@ describe(
       writeFileSync(`${root}/etc/ld.so.conf`, '/opt/conf\n');
       assert.match(
         tree().stderr,
-        /it is at \/opt\/conf\/libx\.so, which ld\.so\.conf names.*run ldconfig/,
+        /it is at \/opt\/conf\/libx\.so, in a directory of ld\.so\.conf.*run ldconfig/,
       );
       succeed('ldconfig', ['-r', root]);
       assert.equal(jailbuild(['tree', 'y', '--sysroot', root]).status, 0);

@@ -79,7 +79,7 @@ __attribute__((constructor)) static void hello(void) { write(1, "preloaded\\n", 
     const include = ['--include', '/etc/ld.so.preload'];
     const run = jailbuild([jail, 'cat', '--sysroot', root, ...include]);
     assert.equal(run.status, 0, run.stderr);
-    assert.match(run.stderr, /\/etc\/ld\.so\.preload: names \/opt\/gone\.so, which is not found/);
+    assert.match(run.stderr, /\/etc\/ld\.so\.preload: names \/opt\/gone\.so, which was not found/);
     assert.match(exec('chroot', [jail, 'cat', '/dev/null']).stdout, /preloaded/);
     const without = jailbuild([at('jail-unpreloaded'), 'cat', '--sysroot', root, '--verbose']);
     assert.match(without.stderr, /hint: libraries that \/etc\/ld\.so\.preload names \(\/opt\/lib/);

@@ -137,7 +137,7 @@ int main(void) {
     assert.ok(plan(added).entries.some(({ path: at }) => at.endsWith('/libmust.so')));
     const { warnings } = plan(make('malformed', '[{]'));
     assert.deepEqual(warnings, [
-      `${path.join(directory, 'malformed')}: malformed ELF file: dlopen note is no JSON`,
+      `${path.join(directory, 'malformed')}: malformed ELF file: dlopen note is not JSON`,
     ]);
   });
 });

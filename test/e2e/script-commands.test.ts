@@ -120,7 +120,7 @@ describe('commands of shell scripts', needs(...BASE), () => {
     exec('rm', ['-r', path.join(copy, 'dist/shell')]);
     const without = exec(process.execPath, words);
     assert.equal(without.status, 0);
-    assert.match(without.stderr, /commands of shell scripts do not come along: .*is missing/);
+    assert.match(without.stderr, /the commands that shell scripts run are not added: .*is missing/);
   });
 });
 

@@ -15,7 +15,7 @@ describe('what programs find around them', needsRoot('sh', 'ls', 'touch'), () =>
   test('a program outside of the usual PATH is found by its name, and the build says so', () => {
     const root = `${tempDir()}/jail`;
     const { stderr } = jailbuild([root, hello, '--no-sync']);
-    assert.match(stderr, /hello lies in .*opt\/tool\/bin, which run and images add to PATH/);
+    assert.match(stderr, /hello is in .*opt\/tool\/bin, which run and images add to PATH/);
     const { stdout } = jailbuild(['run', root, '--', 'hello']);
     assert.match(stdout, /^hello, .*:\/usr\/bin:.*opt\/tool\/bin$/m);
   });

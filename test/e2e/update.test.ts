@@ -335,7 +335,7 @@ describe('building again', needsRoot(), () => {
     const { jail } = setUp('ls');
     const { status, stderr } = jailbuild([jail, 'ls', '--sysroot', '/usr']);
     assert.equal(status, 1);
-    assert.match(stderr, /--sysroot \/usr: the jail's files are from .*\/host\n$/);
+    assert.match(stderr, /--sysroot \/usr: the jail was built from .*\/host: use/);
   });
 
   test("takes up what was there before, and keeps it apart as not jailbuild's", () => {

@@ -70,7 +70,7 @@ describe('notes', () => {
     });
     const package_ = notesOf([{ owner: 'FDO', type: 0xcafe1a7e, description: '[]' }]);
     assert.throws(() => packageMetadata(package_.notes, package_.source), {
-      message: /package note is no JSON object$/,
+      message: /package note is not a JSON object$/,
     });
   });
 });

@@ -135,9 +135,9 @@ describe('hostile files', () => {
       { owner: 'FDO', type: 0x407c0c0a, description: Buffer.from(description) },
     ];
     const cases: readonly (readonly [string, RegExp])[] = [
-      ['{', /dlopen note is no JSON$/],
-      ['{}', /is no JSON array$/],
-      ['[1]', /an item that is no object$/],
+      ['{', /dlopen note is not JSON$/],
+      ['{}', /is not a JSON array$/],
+      ['[1]', /an item that is not an object$/],
       ['[{}]', /an item without soname$/],
       ['[{"soname":[""]}]', /an empty soname$/],
       ['[{"soname":["a"],"priority":"x"}]', /unknown priority "x"$/],

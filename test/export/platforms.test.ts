@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { before, test } from 'node:test';
 import { jailbuild, succeed } from '../support/cli.js';
@@ -18,9 +26,10 @@ const env = { ...process.env, XDG_CACHE_HOME: at('cache') };
 /** A root directory with one program, and the C library that it needs. */
 function makeRoot(name: string, compiler: string, copy: (root: string) => void): void {
   mkdirSync(at(name, 'bin'), { recursive: true });
-  const source = `#include <stdio.h>\nint main(void) { puts("hello from ${name}"); return 0; }\n`;
+  const source = `#include <stdio.h>\nint main(int count, char **words) { puts("hello from ${name}"); return count > 1 && words[1][0] != '/'; }\n`;
   writeFileSync(at(`${name}.c`), source);
   succeed(compiler, ['-o', at(name, 'bin/hello'), at(`${name}.c`)]);
+  writeFileSync(at(name, 'bin/greet'), '#!/bin/hello\n', { mode: 0o755 });
   copy(at(name));
 }
 
@@ -86,6 +95,54 @@ test('an index of two platforms runs on both', needs(...tools), () => {
   const read = jailbuild([...slim, '--to', `tar:${at('slim.tar')}`], { env });
   assert.equal(read.status, 0, read.stderr);
   assert.match(succeed('tar', ['-tf', at('slim.tar')]), /ld-linux-aarch64/);
+});
+
+test('each platform is proven, by an emulator where that is needed', needs(...tools), () => {
+  const args = ['export', 'hello', ...BOTH, '--to', `oci:${at('proven')}:v1`];
+  const proven = jailbuild([...args, '--proof', 'hello', '--quiet'], { env });
+  assert.equal(proven.status, 0, proven.stderr);
+  // A script is run by an interpreter for the platform.
+  const greet = [...args, '--include', '/bin/greet', '--proof', 'greet'];
+  const greeted = jailbuild(greet, { env });
+  assert.equal(greeted.status, 0, greeted.stderr);
+  assert.equal(greeted.stderr.match(/^jailbuild: proof greet passed$/gm)?.length, 2);
+  const image = `oci:${at('proven')}:v1`;
+  const config = (arch: string) =>
+    JSON.parse(succeed('skopeo', ['--override-arch', arch, 'inspect', '--config', image]));
+  assert.equal(config('arm64').architecture, 'arm64');
+  assert.equal(config('amd64').architecture, 'amd64');
+  // The emulator is no part of what is exported.
+  const listed = jailbuild(
+    [
+      'export',
+      '--from-image',
+      image,
+      '--platform',
+      'linux/arm64',
+      '--to',
+      `tar:${at('no-emulator.tar')}`,
+    ],
+    { env },
+  );
+  assert.equal(listed.status, 0, listed.stderr);
+  assert.doesNotMatch(succeed('tar', ['-tf', at('no-emulator.tar')]), /qemu/);
+  const failed = jailbuild([...args, '--proof', '["hello", "no"]'], { env });
+  assert.equal(failed.status, 1);
+  assert.match(failed.stderr, /proof hello no failed with status 1: nothing was written\n$/);
+});
+
+test('without an emulator, a proof for another machine is refused', needs(...tools), () => {
+  mkdirSync(at('few'));
+  symlinkSync(process.execPath, at('few/node'));
+  const few = { ...env, PATH: at('few') };
+  const args = ['export', 'hello', '--platform', `linux/arm64=${at('arm64')}`, '--proof', 'hello'];
+  const { status, stderr } = jailbuild([...args, '--to', `oci:${at('unproven')}:v1`], { env: few });
+  assert.equal(status, 1);
+  assert.match(
+    stderr,
+    /^jailbuild: \/bin\/hello is for linux\/arm64\/v8, which this machine runs by qemu-aarch64-static only: install it [^\n]*\n$/,
+  );
+  assert.ok(!existsSync(at('unproven')));
 });
 
 test('platforms that are added one after the other make the same index', needs(...tools), () => {

@@ -51,7 +51,7 @@ function outlives(jail: string, sysroot: string, other: () => void, ...access: s
   run(0, jail, '/bin/cat', '--include', '/etc/motd', '--quiet', ...access);
   assert.match(
     run(1, jail, 'cat', '--sysroot', directory, ...access),
-    /the jail's files are from .*:/,
+    /the jail was built from .*:/,
   );
 }
 

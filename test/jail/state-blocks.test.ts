@@ -25,6 +25,7 @@ import {
   entryBlocks,
   fileBlocks,
   listBlocks,
+  numbersOf,
   type PlannedFile,
   pathsIn,
   type StateBlock,
@@ -54,7 +55,7 @@ function made() {
     };
   });
   const host = [
-    ...fileBlocks(files),
+    ...fileBlocks(files.map(({ path: at, stat }) => ({ path: at, numbers: numbersOf(stat) }))),
     ...directoryBlocks(['/bin', NON_UTF8]),
     ...absentBlocks(['/none', '/none/\udcfe']),
     ...listBlocks(
@@ -96,7 +97,9 @@ describe('blocks of a state', needsRoot(), () => {
     assert.equal(await isSame(root, host, jail, recorded), true);
     const names = Array.from({ length: 1500 }, (_, index) => `/bin/n${index}`);
     for (const name of names) writeFileSync(root + name, name);
-    const many = fileBlocks(names.map((name) => ({ path: name, stat: lstatSync(root + name) })));
+    const many = fileBlocks(
+      names.map((name) => ({ path: name, numbers: numbersOf(lstatSync(root + name)) })),
+    );
     assert.equal(await isSame(root, many, absentBlocks(names.map((name) => `${name}x`)), 0n), true);
     writeFileSync(`${root}/bin/n1400`, 'another');
     assert.equal(await isSame(root, many, [], 0n), false);

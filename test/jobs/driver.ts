@@ -41,6 +41,9 @@ export interface Outcome {
 /** Returns the command line of jailbuild that runs a command with options of `run`. */
 export type Launch = (runOptions: readonly string[], command: readonly string[]) => string[];
 
+/** What becomes of the files that a job writes: with `fresh`, each run finds those of the beginning. */
+export type JobFiles = 'kept' | 'fresh';
+
 /** Reads the jobs of a file below fixtures/jobs. */
 export function readJobs(file = 'jobs.json'): Job[] {
   return JSON.parse(readFileSync(path.join(FIXTURES, file), 'utf8')) as Job[];
@@ -106,10 +109,14 @@ export class JobTrial {
   }
 
   /** Options of `run` that the job needs. */
-  get runOptions(): string[] {
+  #runOptions(files: JobFiles): string[] {
     const { uid, gid } = this.#user;
+    const place =
+      files === 'kept'
+        ? ['--bind', `${this.#work}:/w`]
+        : ['--mount', `type=overlay,src=${this.#work},dst=/w`];
     return [
-      ...['--bind', `${this.#work}:/w`, '--workdir', '/w'],
+      ...[...place, '--workdir', '/w'],
       ...['--network', this.job.display ? 'host' : 'none'],
       ...(uid === 0 ? [] : ['--user', `${uid}:${gid}`]),
     ];
@@ -150,18 +157,20 @@ export class JobTrial {
    */
   async run(
     launch: Launch = (options, command) => ['run', this.root, ...options, '--', ...command],
+    files: JobFiles = 'kept',
   ) {
-    return this.start((options, command) => [
-      ...[process.execPath, JAILBUILD],
-      ...launch(options, command),
-    ]);
+    return this.start(
+      (options, command) => [process.execPath, JAILBUILD, ...launch(options, command)],
+      files,
+    );
   }
 
   /** As {@link run}, with the whole command line. */
-  async start(launch: Launch) {
+  async start(launch: Launch, files: JobFiles = 'kept') {
+    const options = this.#runOptions(files);
     const output = this.job.display
-      ? await this.#windows(launch)
-      : outputOf(execWords(launch(this.runOptions, this.command)));
+      ? await this.#windows(launch, options)
+      : outputOf(execWords(launch(options, this.command)));
     return { passes: new RegExp(this.job.expect, 'm').test(output), output } satisfies Outcome;
   }
 
@@ -172,12 +181,12 @@ export class JobTrial {
   }
 
   /** Runs the job with an X server of its own until the expected window is there. */
-  async #windows(launch: Launch): Promise<string> {
+  async #windows(launch: Launch, options: readonly string[]): Promise<string> {
     const server = await startServer();
     const display = [
       ...['--bind', '/tmp/.X11-unix:/tmp/.X11-unix', '--env', `DISPLAY=${server.display}`],
     ];
-    const args = launch([...this.runOptions, ...display], this.command);
+    const args = launch([...options, ...display], this.command);
     const [program = '', ...rest] = args;
     const job = spawn(program, rest, { stdio: 'ignore' });
     try {

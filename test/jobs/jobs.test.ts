@@ -111,7 +111,7 @@ test(
     const advised = (program: string) =>
       adviceIn(jailbuild([`${tempDir()}/jail`, program, '--dry-run'])).join('\n');
     assert.match(advised('pod2text'), /is run by perl, which names .*: add --with-package/);
-    assert.match(advised('ctags'), /ctags may run sort by \/bin\/sh: add sort \/bin\/sh/);
+    assert.match(advised('ctags'), /ctags may run sort through \/bin\/sh: add sort \/bin\/sh/);
     assert.doesNotMatch(advised('ssh-keygen'), /ssh_host/);
   },
 );

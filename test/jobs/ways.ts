@@ -35,11 +35,13 @@ export async function trace(trial: JobTrial): Promise<Tried> {
 export async function prove(trial: JobTrial, ...further: readonly string[]): Promise<Tried> {
   const built = trial.build();
   if (built.status !== 0) return { built, outcome: { passes: false, output: built.stderr } };
-  const proof = await trial.run((options, command) => [
-    ...['prove', trial.root, '--add', ...further, '--expect', trial.job.expect],
-    ...[...options, '--', ...command],
-  ]);
-  trial.prepare();
+  const proof = await trial.run(
+    (options, command) => [
+      ...['prove', trial.root, '--add', ...further, '--expect', trial.job.expect],
+      ...[...options, '--', ...command],
+    ],
+    'fresh',
+  );
   const outcome = await trial.run();
   // The last run adds nothing.
   const runs = [

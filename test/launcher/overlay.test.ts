@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
 import { exec, INVOKE_NS, JAILBUILD, jailbuild } from '../support/cli.js';
@@ -35,7 +35,7 @@ const LINES = [
 ];
 
 function makeJail(jail: string): void {
-  const names = ['bash', 'chmod', 'dd', 'ln', 'mkdir', 'mkfifo', 'rm', 'cat'];
+  const names = ['bash', 'chmod', 'dd', 'ln', 'mkdir', 'mkfifo', 'rm', 'cat', 'stat'];
   const built = jailbuild(['build', jail, ...names]);
   assert.equal(built.status, 0, built.stderr);
   for (const name of ['tree/deep', 'anew']) mkdirSync(`${jail}/data/${name}`, { recursive: true });
@@ -195,6 +195,21 @@ describe('--mount type=overlay', needsRoot('setpriv'), () => {
       { cwd: '/' },
     );
     assert.equal(stdout, '/d/file /d/gone /d/new\n', stderr);
+  });
+
+  test('the directory has the owner and mode of what is below it', () => {
+    const [shared, kept] = [path.join(directory, 'shared'), path.join(directory, 'kept')];
+    for (const at of [shared, kept]) mkdirSync(at);
+    chownSync(shared, 1234, 4321);
+    exec('chmod', ['3775', shared]);
+    exec('chmod', ['751', jail]);
+    for (const overlay of ['tmpfs', kept]) {
+      const { stdout, stderr } = jailbuild([
+        ...['run', jail, '--overlay', overlay, '--mount', `type=overlay,src=${shared},dst=/d`],
+        ...['--', 'stat', '-c', '%a %u:%g', '/', '/d'],
+      ]);
+      assert.equal(stdout, '751 0:0\n3775 1234:4321\n', stderr);
+    }
   });
 
   test('half of the layers, and a source that is not there, are refused', () => {

@@ -34,7 +34,7 @@ const REQUESTS: readonly (readonly [request: unknown, message: string])[] = [
   ['ls', 'request: is not an object'],
   [{}, 'request: programs: is missing'],
   [{ programs: 'ls' }, 'request: programs: is not a list'],
-  [{ program: ['ls'] }, 'request: program: is not known here; did you mean programs?'],
+  [{ program: ['ls'] }, 'request: program: is not a known member; did you mean programs?'],
   [{ programs: [1] }, 'request: programs[0]: is not a string'],
   [{ programs: [''] }, 'request: programs[0]: is empty'],
   [{ programs: ['a\0b'] }, 'request: programs[0]: has a zero byte'],
@@ -55,7 +55,7 @@ const REQUESTS: readonly (readonly [request: unknown, message: string])[] = [
   [{ programs: [], users: [{ uid: 1 }] }, 'request: users[0].name: is missing'],
   [
     { programs: [], users: [{ name: 'no body' }] },
-    'request: users[0].name: is not a name that a user can have',
+    'request: users[0].name: is not a valid user name',
   ],
   [
     { programs: [], users: [{ name: 'bob', uid: -1 }] },
@@ -100,7 +100,7 @@ const CALLS: readonly (readonly [call: () => Promise<unknown>, message: string])
   ],
   [
     () => build({ programs: ['ls'] }, '/x', { onfile() {} } as Any),
-    'options: onfile: is not known here; did you mean onFile?',
+    'options: onfile: is not a known member; did you mean onFile?',
   ],
   [
     () => build({ programs: ['ls'] }, '/x', { onFile: 1 } as Any),
@@ -118,7 +118,7 @@ const CALLS: readonly (readonly [call: () => Promise<unknown>, message: string])
   [() => updateJail(1 as Any), 'root: is not a string'],
   [
     () => planUpdate('/x', { prone: true } as Any),
-    'options: prone: is not known here; did you mean prune?',
+    'options: prone: is not a known member; did you mean prune?',
   ],
   [() => checkJail('/x', { ignore: 'stale' } as Any), 'options: ignore: is not a list'],
   [
@@ -128,10 +128,13 @@ const CALLS: readonly (readonly [call: () => Promise<unknown>, message: string])
   [() => removeJail('/x', { dryRun: 1 } as Any), 'options: dryRun: is neither true nor false'],
   [() => reasonsFor('/x', 1 as Any), 'file: is not a string'],
   [() => reasonsFor('/x', 'ls', { limit: 0 }), 'options: limit: is not a number up to 10000'],
-  [() => exportRoot({} as Any, 'tar:/x'), 'source: give one of jail, request and manifest'],
+  [
+    () => exportRoot({} as Any, 'tar:/x'),
+    'source: requires exactly one of jail, request and manifest',
+  ],
   [
     () => exportRoot({ jail: '/x', request: { programs: [] } } as Any, 'tar:/x'),
-    'source: give one of jail, request and manifest',
+    'source: requires exactly one of jail, request and manifest',
   ],
   [
     () => exportRoot({ jail: '/x' }, 'zip:/x'),
@@ -146,7 +149,10 @@ const CALLS: readonly (readonly [call: () => Promise<unknown>, message: string])
     () => runInJail('/x', ['ls'], { mounts: [{ source: 'data', target: '/data' }] } as Any),
     'options: mounts[0].readOnly: is missing',
   ],
-  [() => runInJail('/x', ['ls'], { umask: '999' }), 'options: umask: is not an octal mask, as 022'],
+  [
+    () => runInJail('/x', ['ls'], { umask: '999' }),
+    'options: umask: is not an octal mask, such as 022',
+  ],
 ];
 
 for (const [call, message] of CALLS) {

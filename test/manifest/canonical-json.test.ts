@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { canonicalJson } from '../../src/manifest/canonical-json.js';
+import { canonicalJson, canonicalValue } from '../../src/manifest/canonical-json.js';
 import { type Entry, MANIFEST_SCHEMA, type Manifest } from '../../src/manifest/manifest.js';
 
 const entry: Entry = {
@@ -45,4 +45,34 @@ test('leaves out what is undefined and keeps odd names', () => {
   const text = canonicalJson(manifest([odd]));
   assert.equal(JSON.parse(text).entries[0].path, '/a\n"b\u2028');
   assert.ok(!text.includes('digest'));
+});
+
+test('writes text as JSON does, whatever is in it', () => {
+  const texts = [
+    '',
+    'plain ~!#[]',
+    'a"b',
+    'a\\b',
+    '\u0000\u001f\u007f',
+    'ä\u2028€',
+    '\udc80',
+    '👍',
+  ];
+  for (const text of texts) {
+    assert.equal(canonicalValue({ [text]: text }), JSON.stringify({ [text]: text }));
+  }
+});
+
+test('orders the keys of each kind of object, those that appear later too', () => {
+  const values = [
+    { b: 1, path: 'p', a: [true, null] },
+    { a: 1, b: 2 },
+    { b: 2, a: { z: 1, type: 2 } },
+  ];
+  assert.equal(
+    canonicalValue([...values, ...values]),
+    `[${Array(2)
+      .fill('{"path":"p","a":[true,null],"b":1},{"a":1,"b":2},{"a":{"type":2,"z":1},"b":2}')
+      .join(',')}]`,
+  );
 });

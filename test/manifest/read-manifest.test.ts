@@ -53,7 +53,7 @@ describe('a bad manifest is refused, with the place in it', () => {
     [
       'a variable whose name has an equals sign',
       text([], { environment: { 'A=B': '' } }),
-      'environment: "A=B" is no variable\'s name',
+      'environment: "A=B" is not a variable name',
     ],
     [
       'a variable that is a number',
@@ -95,12 +95,12 @@ describe('a bad manifest is refused, with the place in it', () => {
       text([file(`/${'ä'.repeat(128)}`)]),
       'entries[0].path: has a name longer',
     ],
-    ['a path twice', text([file('/a'), file('/a')]), 'entries[1].path: /a is there twice'],
-    ['no parent', text([file('/a/b')]), 'entries[0].path: /a/b has no directory /a to be in'],
+    ['a path twice', text([file('/a'), file('/a')]), 'entries[1].path: /a occurs twice'],
+    ['no parent', text([file('/a/b')]), 'entries[0].path: /a/b has no parent directory /a'],
     [
       'a parent that is a link',
       text([{ path: '/a', type: 'symlink', ...BASE, target: '/etc' }, file('/a/b')]),
-      'entries[1].path: /a/b has no directory /a to be in',
+      'entries[1].path: /a/b has no parent directory /a',
     ],
     [
       'a mode that is a number',
@@ -136,7 +136,7 @@ describe('a bad manifest is refused, with the place in it', () => {
     [
       'a hard link to what is not there',
       text([{ ...file('/b'), content: undefined, hardlink: '/a' }]),
-      'entries[0].hardlink: /a is no file before this one',
+      'entries[0].hardlink: /a is not a file listed before this one',
     ],
     [
       'a link without text',
@@ -151,7 +151,7 @@ describe('a bad manifest is refused, with the place in it', () => {
     [
       'an attribute without a namespace',
       text([{ ...file('/a'), xattrs: { foo: '' } }]),
-      'entries[0].xattrs: "foo" is no attribute',
+      'entries[0].xattrs: "foo" is not an attribute',
     ],
   ];
   for (const [name, content, message] of refused) {

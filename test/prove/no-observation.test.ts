@@ -48,6 +48,18 @@ describe('what cannot be observed is refused with one line', needs('gcc'), () =>
     refused([deny, 'seccomp'], trace('--mechanism', 'notify'), message);
   });
 
+  test('where names are hidden', () => {
+    const message =
+      /reading its memory \(process_vm_readv\(2\)\) is denied here, by a system call filter or a security module: allow it/;
+    for (const mechanism of ['ptrace', 'notify']) {
+      refused([deny, 'process_vm_readv'], trace('--mechanism', mechanism), message);
+      // Whatever the program of the path: it has not been executed.
+      const words = ['trace', '-o', file, '--mechanism', mechanism, '--', 'sh', '-c', 'echo ran'];
+      refused([deny, 'process_vm_readv'], words, message);
+    }
+    refused([deny, 'process_vm_readv'], ['prove', jail, '--', '/bin/true'], message);
+  });
+
   test('where the security module Yama forbids it', needsRoot('unshare'), () => {
     // Whatever this kernel has: its file is shown, and the call denied as it does.
     const script = (scope: number) =>
@@ -57,8 +69,10 @@ describe('what cannot be observed is refused with one line', needs('gcc'), () =>
       [3, 'nobody'],
     ] as const) {
       const before = ['unshare', '-m', 'sh', '-c', script(scope), 'sh', deny, 'ptrace'];
-      const message = `kernel\\.yama\\.ptrace_scope is ${scope}, which allows that to ${who}: `;
+      const message = `kernel\\.yama\\.ptrace_scope is ${scope}, which allows that to ${who}: lower it\n`;
       refused(before, trace(), new RegExp(message));
+      const hidden = [...before.slice(0, -1), 'process_vm_readv'];
+      refused(hidden, trace('--mechanism', 'notify'), new RegExp(message));
     }
   });
 

@@ -22,8 +22,8 @@ describe('a name that is not on PATH', () => {
     });
 
   refuses('rsinc', '; did you mean rsync?');
-  refuses('nginx', '; there is /usr/sbin/nginx, which is named by its path');
-  refuses('server', '; there is ./server, which is named by its path');
+  refuses('nginx', '; to use /usr/sbin/nginx, name it by its path');
+  refuses('server', '; to use ./server, name it by its path');
   refuses('postgres', '');
   refuses('zz', '');
   // What is near cannot be executed.

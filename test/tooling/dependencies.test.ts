@@ -29,7 +29,7 @@ async function packagesOf(files: readonly string[]): Promise<string[]> {
     .map(({ path: name }) => (/^(@[^/]+\/)?[^/]+/.exec(name) ?? [name])[0]);
 }
 
-test('what dist loads is among the dependencies, and nothing else is but the five that it has inside', async () => {
+test('what dist loads is among the dependencies, which are the five that the command line has inside', async () => {
   const files = readdirSync(DIST, { recursive: true, encoding: 'utf8' }).filter((name) =>
     /\.[cm]?js$/.test(name),
   );

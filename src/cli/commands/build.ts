@@ -44,7 +44,7 @@ export const buildCommand = defineCommand({
   examples: [
     ['/var/local/jail env bash ps ls top', 'Build a jail with five programs'],
     ['/srv/jail /opt/app/server --dry-run', 'Show what would be copied, and why'],
-    ['/srv/jail bash --run -- bash', 'Build, and enter'],
+    ['/srv/jail bash --run -- bash', 'Build a jail and enter it'],
   ],
   async run(given) {
     const wanted = await withJailFile(given);

@@ -15,18 +15,18 @@ import { printable } from '../output/text.js';
 const options = {
   quick: {
     type: 'boolean',
-    describe: 'Compare only sizes, times and attributes; read no files',
+    describe: 'Compare only sizes, times and attributes, without reading files',
   },
   ignore: {
     type: 'string',
     requiresArg: true,
-    describe: 'Kinds of findings to ignore',
+    describe: 'Ignore findings of these kinds',
     placeholder: 'KIND,...',
     complete: FINDING_KINDS,
   },
   prove: {
     type: 'boolean',
-    describe: 'Run the proofs of the jail file that the jail was built from as well',
+    describe: 'Also run the proofs of the jail file from which the jail was built',
   },
   ...limitOptions,
   ...registryOptions,
@@ -43,8 +43,9 @@ export const checkCommand = defineCommand({
   options,
   examples: [
     ['check /var/local/jail', 'Compare a jail with its record and with the host'],
-    ['check /var/local/jail --ignore stale', 'Leave out what has changed on the host'],
+    ['check /var/local/jail --ignore stale', 'Ignore changes on the host'],
   ],
+  exits: [['3', 'The jail differs, exceeds a limit, or fails a proof']],
   async run(args) {
     const ignore = kindsOf(args.ignore);
     const target = targetOf(args.root);

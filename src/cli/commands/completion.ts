@@ -19,7 +19,7 @@ export const completionCommand = (commands: () => readonly AnyCommand[]) =>
   defineCommand({
     name: 'completion',
     usage: '<shell>',
-    summary: 'Print the completion script of a shell',
+    summary: 'Print the completion script for a shell',
     description: [
       'The script completes commands, options and their values, directories, programs on PATH, and ' +
         'after "run ROOT --" the programs of the jail.',

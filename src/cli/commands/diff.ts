@@ -13,14 +13,13 @@ const positionals = {
   before: {
     type: 'string',
     demandOption: true,
-    describe:
-      'Jail, other directory, manifest, jail file, image (oci:DIR, docker://NAME...) or program',
+    describe: 'Jail, directory, manifest, jail file, image (oci:DIR, docker://NAME...) or program',
     complete: 'file',
   },
   after: {
     type: 'string',
     demandOption: true,
-    describe: 'What to compare it with: any of these, or overlay:DIR of `run --overlay DIR`',
+    describe: 'What to compare it with: any of these, or overlay:DIR after `run --overlay DIR`',
     complete: 'file',
   },
 } as const;
@@ -36,7 +35,7 @@ const options = {
   'exit-code': { type: 'boolean', describe: 'Exit with status 3 if there are differences' },
   sysroot: {
     ...resolveOptions.sysroot,
-    describe: 'Root that programs, and the sources of manifests, are in',
+    describe: 'Root of programs, and of the sources of manifests',
   },
   ...imageSourceOptions,
   json: { type: 'boolean', describe: 'Print one JSON result' },
@@ -69,7 +68,7 @@ export const diffCommand = defineCommand({
   description: [
     'Compares paths, types, modes, owners, sizes, link targets, capabilities and content, and reports ' +
       'how packages and their versions differ. Times are not compared. Reasons that differ are listed, ' +
-      'where both have reasons, but are no differences of their own.',
+      'if both sides have reasons, but do not count as differences.',
   ],
   positionals,
   options,
@@ -77,7 +76,7 @@ export const diffCommand = defineCommand({
     ['diff old.json new.json', 'Show how two manifests differ'],
     ['diff docker://example.org/app:1 docker://example.org/app:2', 'Show how two images differ'],
     ['diff /var/local/jail overlay:changes', 'Show what `run --overlay changes` wrote'],
-    ['diff /var/local/jail jail.yaml --exit-code', 'Fail if a jail is not what its file gives now'],
+    ['diff /var/local/jail jail.yaml --exit-code', 'Fail if a jail differs from its jail file'],
   ],
   exits: [['3', 'With --exit-code: there are differences']],
   async run(args) {

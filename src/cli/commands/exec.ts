@@ -7,7 +7,7 @@ const positionals = {
   jail: {
     type: 'string',
     demandOption: true,
-    describe: 'The root directory of a running jail, or the PID that ps shows',
+    describe: 'Root directory of a running jail, or the PID that ps shows',
     complete: 'directory',
   },
 } as const;
@@ -18,7 +18,7 @@ const options = {
     type: 'string',
     array: true,
     nargs: 1,
-    describe: 'Set a variable, or bring that of the caller [default: PATH, HOME, TERM]',
+    describe: "Set a variable, or pass on the caller's [default: PATH, HOME, TERM]",
     placeholder: 'NAME[=VALUE]',
   },
   workdir: {
@@ -32,7 +32,8 @@ const options = {
     alias: 'u',
     type: 'string',
     requiresArg: true,
-    describe: "Run as this user of the jail's passwd [default: that of the jail's command]",
+    describe:
+      "Run as this user of the jail's /etc/passwd, or as this ID [default: that of the jail's command]",
     placeholder: 'NAME|UID[:GROUP|GID]',
   },
   tty: { alias: 't', type: 'boolean', describe: 'Give the command a new terminal' },
@@ -44,13 +45,13 @@ type ExecArguments = Arguments<typeof positionals, typeof options>;
 export const execCommand = defineCommand({
   name: 'exec',
   usage: '<jail>',
-  summary: 'Run a further command in a jail that is running',
+  summary: 'Run another command in a running jail',
   description: [
-    'The command joins the namespaces and cgroups of the jail, and has the capabilities, the system call filter and the limits of the command that the jail was started with. It ends with the jail.',
+    'The command joins the namespaces and cgroups of the jail, with the capabilities, the system call filter and the limits of the command that the jail was started with. It ends when the jail ends.',
   ],
   rest: {
     placeholder: '[command..]',
-    describe: 'The command and its arguments; a shell of the jail without it',
+    describe: 'The command and its arguments [default: a shell of the jail]',
     complete: 'jail-program',
   },
   positionals,

@@ -2,7 +2,6 @@ import type { Destination } from '../../export/destination.js';
 import type { ExportOptions, ExportPart } from '../../export/export.js';
 import type { Sysroot } from '../../fs/sysroot.js';
 import type { LeftOut } from '../../image/left-out.js';
-import type { Entry } from '../../manifest/manifest.js';
 import type { ExportArguments } from '../options/export.js';
 import { limitsOf } from '../options/limits.js';
 import { warn } from '../report-error.js';
@@ -31,7 +30,7 @@ export async function preparePart(
   const { exportOptionsOf } = await import('../options/image.js');
   const { registryOptionsOf } = await import('../options/registry.js');
   const read = await source.read();
-  const { warnings, command, environment, sysroot, originOf, leftOut } = read;
+  const { warnings, command, environment, sysroot, leftOut } = read;
   const shown: string[] = [];
   const tellWarning = (message: string): void => {
     shown.push(message);
@@ -84,35 +83,21 @@ export async function preparePart(
   if (sbom === undefined && !args.provenance) {
     return { tree, options, ...part, sbomText: undefined };
   }
-  const { makeSbom, UNNAMED } = await import('./sbom-document.js');
+  const { documentTree, UNNAMED } = await import('../../sbom/make-sbom.js');
   const { nameOfImage } = await import('../../export/destination.js');
-  const { attachmentsFor } = await import('./attachments.js');
   const title = chosen.image?.labels?.['org.opencontainers.image.title'];
-  const name = title ?? nameOfImage(destination) ?? UNNAMED;
-  let sbomText: string | undefined;
-  if (sbom !== undefined) {
-    const made = await makeSbom(sbom.request, name, tree, sysroot, originOf, onWork);
-    for (const warning of made.warnings) tellWarning(warning);
-    sbomText = made.text;
-    // The export fails if a file no longer has the digest of the bill of materials.
-    const entries = tree.entries.map((entry): Entry => {
-      const digest = made.digests.get(entry.path);
-      return entry.type === 'file' && digest !== undefined ? { ...entry, digest } : entry;
-    });
-    tree = { ...tree, entries };
-  }
-  if (args.provenance) {
-    const { addDigests } = await import('../../manifest/digest.js');
-    tree = await addDigests(tree, tree.sourceRoot, onWork);
-  }
-  const attachmentsOf = attachmentsFor({
-    name,
-    entries: tree.entries,
-    sbom: sbom?.isAttached ? { format: sbom.request.format, text: sbomText ?? '' } : undefined,
-    isProven: args.provenance ?? false,
-    image: read.from,
-  });
-  return { tree, options: { ...options, attachmentsOf }, ...part, sbomText };
+  const documented = await documentTree(
+    { ...read, tree },
+    {
+      name: title ?? nameOfImage(destination) ?? UNNAMED,
+      sbom: sbom && { format: sbom.request.format, isAttached: sbom.isAttached },
+      provenance: args.provenance ?? false,
+      onWork,
+    },
+  );
+  for (const warning of documented.warnings) tellWarning(warning);
+  const { attachmentsOf, sbomText } = documented;
+  return { tree: documented.tree, options: { ...options, attachmentsOf }, ...part, sbomText };
 }
 
 /** Bytes of a passphrase. */

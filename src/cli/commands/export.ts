@@ -31,7 +31,7 @@ export const exportCommand = defineCommand({
   ],
   rest: {
     placeholder: '[command..]',
-    describe: 'The command of the image, instead of --cmd',
+    describe: 'The command of the image; the same as --cmd',
     complete: 'program',
   },
   positionals: exportPositionals,
@@ -39,7 +39,7 @@ export const exportCommand = defineCommand({
   examples: [
     ['export /var/local/jail --to tar:jail.tar.gz', 'Pack a jail'],
     ['export bash ls --to oci:images:tools -- bash', 'Make an image without a jail on the disk'],
-    ['export /srv/jail --to docker-archive:-:jail | docker load', 'Hand an image to Docker'],
+    ['export /srv/jail --to docker-archive:-:jail | docker load', 'Load an image into Docker'],
     ['export busybox --to cpio:initrd.gz', 'Make an initramfs'],
     ['export /srv/jail --to squashfs:jail.raw --verity', 'Make a disk image with a hash tree'],
   ],

@@ -11,7 +11,7 @@ import { printable } from '../output/text.js';
 const positionals = {
   file: {
     type: 'string',
-    describe: 'The file to write [default: jail.yaml]',
+    describe: 'File to write [default: jail.yaml]',
     complete: 'file',
   },
 } as const;

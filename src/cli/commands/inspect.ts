@@ -21,7 +21,7 @@ const options = {
 export const inspectCommand = defineCommand({
   name: 'inspect',
   usage: '<file>',
-  summary: 'Show how an ELF file is loaded, its notes and its sections',
+  summary: 'Show what an ELF file declares: its loader, libraries, notes and sections',
   positionals,
   options,
   examples: [['inspect /usr/bin/bash', 'Show headers, libraries, notes and sections']],

@@ -25,7 +25,7 @@ const flag = (describe: string) => ({ type: 'boolean', describe }) as const;
 const options = {
   root: text('Directory for the state of containers [default: /run/jailbuild/oci]', 'DIR'),
   log: text('Write errors to this file too', 'FILE'),
-  'log-format': { choices: ['text', 'json'], describe: 'Form of the log [default: text]' },
+  'log-format': { choices: ['text', 'json'], describe: 'Format of the log [default: text]' },
   bundle: { alias: 'b', ...text('Directory with config.json [default: .]', 'DIR') },
   'pid-file': text('Write the PID of the process to this file', 'FILE'),
   'console-socket': text('Send the terminal to this socket', 'PATH'),
@@ -43,7 +43,7 @@ const options = {
     type: 'string',
     array: true,
     nargs: 1,
-    describe: 'Set a variable',
+    describe: 'Set an environment variable',
     placeholder: 'NAME=VALUE',
   },
   user: { alias: 'u', ...text('User of the process', 'UID[:GID]') },
@@ -57,7 +57,7 @@ export const ociRuntimeCommand = defineCommand({
   usage: '<action> [id] [words..]',
   summary: 'Run containers for podman, containerd and other engines, as runc does',
   description: [
-    'The command line is that of OCI runtimes. jailbuild-runtime is the same as a program of one word, for engines that take no more: podman --runtime /usr/local/bin/jailbuild-runtime. docs/kubernetes.md has the configuration of containerd.',
+    'Takes the command line of OCI runtimes. jailbuild-runtime is the same command as a single program, for engines that accept only a path: podman --runtime /usr/local/bin/jailbuild-runtime. docs/kubernetes.md shows the configuration of containerd.',
   ],
   positionals,
   options,

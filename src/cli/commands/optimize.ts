@@ -14,7 +14,7 @@ import { printable } from '../output/text.js';
 const PROGRAMS = ['env', 'sh', 'bash', 'ls', 'ps', 'top', 'cat', 'grep'];
 
 const options = {
-  remove: { type: 'boolean', describe: 'Remove the snapshots again' },
+  remove: { type: 'boolean', describe: 'Remove the snapshots' },
   json: { type: 'boolean', describe: 'Print one JSON result' },
 } as const;
 
@@ -23,7 +23,7 @@ export const optimizeCommand = defineCommand({
   usage: '',
   summary: 'Make later runs start faster',
   description: [
-    "Keeps the memory of a Node process in which jailbuild is loaded, and has later runs start from it. The snapshot lies in the package's own directory and is used with the Node that made it, on the same kind of processor. Run this again after an update of Node or of jailbuild; until then, runs start as without it.",
+    'Stores the memory of a Node process that has loaded jailbuild, so that later runs start from there. The snapshot is stored in the directory of the package and is valid for the Node that made it, on the same kind of processor. Run this again after an update of Node or jailbuild; until then, runs start as they do without a snapshot.',
   ],
   positionals: {},
   options,

@@ -20,45 +20,45 @@ import { warnOfUncovering } from '../uncovering.js';
 const options = {
   add: {
     type: 'boolean',
-    describe: 'Bring what is lacking into the jail, and run again, until the command succeeds',
+    describe: 'Add what is missing to the jail and run the command again, until it succeeds',
   },
   least: {
     type: 'boolean',
     describe:
-      'With --add, then leave out what packages brought and the run did not use, if it succeeds without',
+      'With --add, finally remove files of packages that the run did not use, if it succeeds without them',
   },
   expect: {
     type: 'string',
     requiresArg: true,
-    describe: 'The run succeeds only if its output matches this regular expression',
+    describe: 'Also require that the output matches this regular expression',
     placeholder: 'PATTERN',
   },
   proofs: {
     type: 'boolean',
-    describe: 'Run all proofs of the jail file, as its `run` says, rather than a command',
+    describe: 'Run all proofs of the jail file instead of a command, with the options of its `run`',
   },
   'jail-file': {
     type: 'string',
     requiresArg: true,
-    describe: 'The jail file whose proofs to run [default: the one that the jail was built from]',
+    describe: 'Jail file with the proofs [default: the one that the jail was built from]',
     placeholder: 'FILE',
     complete: 'file',
   },
   unused: {
     type: 'boolean',
-    describe: 'Report which files of the jail no run used, by package',
+    describe: 'Report the files of the jail that no run used, by package',
   },
   'unused-file': {
     type: 'string',
     requiresArg: true,
-    describe: 'Write these files to FILE, as JSON',
+    describe: 'Write the list of unused files to FILE, as JSON',
     placeholder: 'FILE',
     complete: 'file',
   },
   minimize: {
     type: 'string',
     requiresArg: true,
-    describe: 'Write these files to FILE, as the excludes of a jail file',
+    describe: 'Write the unused files to FILE, as excludes for a jail file',
     placeholder: 'FILE',
     complete: 'file',
   },
@@ -73,24 +73,30 @@ type ProveArguments = Arguments<typeof ROOT_ARGUMENT, typeof options>;
 export const proveCommand = defineCommand({
   name: 'prove',
   usage: '<root>',
-  summary: 'Run a command in a jail and report what the jail lacks for it',
+  summary: 'Run a command in a jail and report which files it misses',
   description: [
-    'Runs the command as `run` does, with the same options, and observes it. What it looks for, that is not in the jail and is on the host, is reported with what would bring it. With --add, that is brought, and the command is run again.',
+    'Runs the command as `run` does, with the same options, and observes it. Reports each file that it looked for, that the jail lacks and the host has, with the option that adds it. With --add, adds these files and runs the command again.',
   ],
   rest: {
     placeholder: '[command..]',
-    describe: "The command and its arguments; without it, the jail's own command, or a shell",
+    describe: "The command and its arguments [default: the jail's own command, or a shell]",
     complete: 'jail-program',
   },
   positionals: ROOT_ARGUMENT,
   options,
   examples: [
-    ['prove /var/local/jail -- python3 app.py', 'Report what a program lacks'],
-    ['prove /var/local/jail --add -- python3 app.py', 'Bring it, until the program runs'],
-    ['prove /var/local/jail --proofs --unused', 'Report what no proof of the jail file uses'],
+    ['prove /var/local/jail -- python3 app.py', 'Report the files that a program misses'],
+    ['prove /var/local/jail --add -- python3 app.py', 'Add them, until the program runs'],
+    [
+      'prove /var/local/jail --proofs --unused',
+      'Report the files that no proof of the jail file uses',
+    ],
   ],
   exits: [
-    ['125', 'The command could not be started or observed; a line on standard error tells why'],
+    [
+      '125',
+      'The command could not be started or observed; a line on standard error gives the reason',
+    ],
   ],
   async run(args) {
     try {

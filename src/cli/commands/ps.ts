@@ -14,7 +14,7 @@ export const psCommand = defineCommand({
   usage: '',
   summary: 'List the running jails of this user',
   description: [
-    'Jails are found by their launchers in /proc. The PID is that of the launcher: a signal to it goes to the command of the jail.',
+    'Finds jails by their launchers in /proc. The PID is that of the launcher, which forwards signals to the command of the jail.',
   ],
   positionals: {},
   options,

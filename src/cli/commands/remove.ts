@@ -13,7 +13,10 @@ const options = {
     type: 'boolean',
     describe: 'Also remove files that were changed in the jail',
   },
-  wait: { type: 'boolean', describe: 'Wait for a build in the same jail to end' },
+  wait: {
+    type: 'boolean',
+    describe: 'Wait until a build in the same jail ends, instead of failing',
+  },
   'dry-run': { type: 'boolean', describe: 'Print what would be removed and change nothing' },
   json: { type: 'boolean', describe: 'Print one JSON result' },
   quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },
@@ -25,7 +28,7 @@ export const removeCommand = defineCommand({
   summary: 'Remove everything that builds put into a jail, and nothing else',
   positionals: ROOT_ARGUMENT,
   options,
-  examples: [['remove /var/local/jail', 'Remove a jail; what is not of a build stays']],
+  examples: [['remove /var/local/jail', 'Remove a jail; files that no build made stay']],
   async run(args) {
     const target = targetOf(args.root);
     const interrupt = new Interrupt();

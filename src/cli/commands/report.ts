@@ -15,8 +15,7 @@ const positionals = {
   what: {
     type: 'string',
     array: true,
-    describe:
-      'Jail, other directory, manifest, jail file, image (oci:DIR, docker://NAME...) or programs',
+    describe: 'Jail, directory, manifest, jail file, image (oci:DIR, docker://NAME...) or programs',
     complete: 'file',
   },
 } as const;
@@ -33,7 +32,7 @@ const options = {
   unused: {
     type: 'string',
     requiresArg: true,
-    describe: 'Mark files that runs did not use, from a file of `prove --unused-file`',
+    describe: 'Mark unused files, as listed by `prove --unused-file`',
     placeholder: 'FILE',
     complete: 'file',
   },
@@ -43,7 +42,7 @@ const options = {
   ...resolveOptions,
   'allow-missing': {
     type: 'boolean',
-    describe: 'Succeed although libraries cannot be found',
+    describe: 'Exit with status 0 even if libraries are missing',
   },
   ...imageSourceOptions,
   json: { type: 'boolean', describe: 'Print one JSON result' },
@@ -63,7 +62,7 @@ export const reportCommand = defineCommand({
   options,
   examples: [
     ['report /var/local/jail -o jail.html', 'Show what a jail contains'],
-    ['report bash ls', 'Show what programs would bring'],
+    ['report bash ls', 'Show what programs need'],
     ['report docker://docker.io/library/nginx', 'Show what an image contains'],
   ],
   async run(args) {

@@ -16,9 +16,9 @@ import { warnOfUncovering } from '../uncovering.js';
 export const runCommand = defineCommand({
   name: 'run',
   usage: '<root>',
-  summary: 'Run a command or a shell in a jail, in namespaces of its own',
+  summary: 'Run a command or a shell in a jail, in its own namespaces',
   description: [
-    'Without options, the command sees the jail as its root, a minimal /dev, a /proc of its own processes, and the network of the host. It has few capabilities and cannot gain others, and system calls that concern the machine as a whole are denied. docs/security.md describes what this protects from and what it does not.',
+    'Without options, the command sees the jail as its root, a minimal /dev, a /proc with its own processes only, and the network of the host. It has few capabilities and cannot gain more; system calls that affect the whole machine are denied. docs/security.md describes what this protects from and what it does not.',
   ],
   rest: {
     placeholder: '[command..]',
@@ -29,11 +29,8 @@ export const runCommand = defineCommand({
   options: runOptions,
   examples: [
     ['run /var/local/jail -- ps aux', 'Run one program in the jail'],
-    [
-      'run /srv/jail --network none --read-only --user 1000 -- app',
-      'Run a program that is not trusted',
-    ],
-    ['run /srv/jail --bind /srv/data:/data:ro --memory 256m -- app', 'With data, and a limit'],
+    ['run /srv/jail --network none --read-only --user 1000 -- app', 'Run an untrusted program'],
+    ['run /srv/jail --bind /srv/data:/data:ro --memory 256m -- app', 'Mount data and limit memory'],
   ],
   exits: [
     ['125', 'The launcher failed; a line on standard error names the step and the reason'],

@@ -1,16 +1,9 @@
-import packageJson from '../../../package.json' with { type: 'json' };
 import { JailbuildError } from '../../errors.js';
-import type { FileTree } from '../../export/file-tree.js';
-import { creationTime, sourceDateEpoch } from '../../export/times.js';
 import { Sysroot } from '../../fs/sysroot.js';
-import type { Entry, Manifest } from '../../manifest/manifest.js';
-import type { WorkProgress } from '../../manifest/work.js';
-import { SBOM_EXTENSION, type SbomFormat, sbomDocument } from '../../sbom/document.js';
-import { takeInventory } from '../../sbom/inventory.js';
+import type { Manifest } from '../../manifest/manifest.js';
+import { SBOM_EXTENSION, type SbomFormat } from '../../sbom/document.js';
+import { makeSbom, UNNAMED } from '../../sbom/make-sbom.js';
 import { warn } from '../report-error.js';
-
-/** Name of the subject if it has none: the name of a directory means nothing elsewhere. */
-export const UNNAMED = 'rootfs';
 
 interface SbomArguments {
   readonly sbom: string | undefined;
@@ -57,34 +50,7 @@ export async function manifestSbom(
 ): Promise<string> {
   const system = new Sysroot(sysroot || '/');
   const tree = { entries: manifest.entries, sourceRoot: system.prefix };
-  const made = await makeSbom(request, UNNAMED, tree, system, ({ source }) => source);
+  const made = await makeSbom(request.format, UNNAMED, tree, system, ({ source }) => source);
   for (const warning of made.warnings) warn(warning);
   return made.text;
-}
-
-/** A bill of materials as text, with the digests that it lists. */
-export async function makeSbom(
-  { format }: SbomRequest,
-  name: string,
-  tree: FileTree,
-  sysroot: Sysroot,
-  originOf: (entry: Entry) => string | undefined,
-  onWork?: (progress: WorkProgress) => void,
-): Promise<{
-  readonly text: string;
-  readonly digests: ReadonlyMap<string, string>;
-  readonly warnings: readonly string[];
-}> {
-  const inventory = await takeInventory(tree, sysroot, originOf, onWork);
-  const text = await sbomDocument(format, inventory, {
-    name,
-    created: creationTime(tree.entries, sourceDateEpoch()),
-    toolVersion: packageJson.version,
-  });
-  const files = [...inventory.files, ...inventory.packages.flatMap((owner) => owner.files)];
-  return {
-    text,
-    digests: new Map(files.map(({ path, sha256 }) => [path, `sha256:${sha256}`])),
-    warnings: inventory.warnings,
-  };
 }

@@ -8,7 +8,7 @@ const positionals = {
     choices: ['jail', 'profile'],
     demandOption: true,
     complete: ['jail', 'profile'],
-    describe: 'The kind of file',
+    describe: 'Kind of file: jail or profile',
   },
 } as const;
 
@@ -18,7 +18,7 @@ export const schemaCommand = defineCommand({
   summary: 'Print the JSON Schema of jail files or profiles, for editors and checkers',
   positionals,
   options: {},
-  examples: [['schema jail > jail.schema.json', 'Keep the schema of jail files beside one']],
+  examples: [['schema jail > jail.schema.json', 'Save the schema of jail files']],
   async run({ what }) {
     const { templatePath } = await import('../../profile/templates.js');
     writeOut(readFileSync(templatePath(`schema/${what}.schema.json`), 'utf8'));

@@ -35,21 +35,21 @@ const options = {
   sysroot: {
     type: 'string',
     requiresArg: true,
-    describe: 'Run the command with this directory as its root, and trace it there',
+    describe: 'Run and observe the command with this directory as its root',
     placeholder: 'DIR',
     complete: 'directory',
   },
   in: {
     type: 'string',
     requiresArg: true,
-    describe: 'Run the command in this jail, as `run` does',
+    describe: 'Run and observe the command in this jail, as `run` does',
     placeholder: 'ROOT',
     complete: 'directory',
   },
   'seccomp-profile': {
     type: 'string',
     requiresArg: true,
-    describe: 'Write the system calls that were made to this file, as an OCI seccomp profile',
+    describe: 'Write an OCI seccomp profile that allows the system calls of the run',
     placeholder: 'FILE',
     complete: 'file',
   },
@@ -65,8 +65,8 @@ export const traceCommand = defineCommand({
   usage: '[action] [trace..]',
   summary: 'Run a command and record which files it uses',
   description: [
-    'Observes the command and all its descendants: what they open, execute, list and look for, and whether it is there. `build --trace` builds a jail from that. The command runs on the host, as if it were started without jailbuild: its exit status, signals and terminal are its own.',
-    'Needs no root. Programs that trace others, such as debuggers, need --mechanism notify. As a user, set-user-ID programs run without the rights of their owner.',
+    'Observes the command and all its descendants: which files they open, execute, list and look for, and whether these exist. `build --trace` builds a jail from the result. The command behaves as it would without jailbuild: exit status, signals and terminal are its own.',
+    'Does not require root. Debuggers and other tracers work only with --mechanism notify. For users other than root, set-user-ID programs run without the rights of their owner.',
   ],
   rest: {
     placeholder: '[command..]',

@@ -24,11 +24,11 @@ const options = {
   nss,
   'allow-missing': {
     type: 'boolean',
-    describe: 'Succeed although libraries or interpreters cannot be found',
+    describe: 'Exit with status 0 even if libraries or interpreters are missing',
   },
   size: {
     type: 'boolean',
-    describe: 'Show the size of each file, and of it with all that it needs',
+    describe: 'Show the size of each file, alone and with everything that it needs',
   },
   ...imageSourceOptions,
   json: { type: 'boolean', describe: 'Print one JSON result' },
@@ -39,9 +39,9 @@ export const treeCommand = defineCommand({
   usage: '<program..>',
   summary: 'Show the libraries that programs need, and the rule that finds each',
   description: [
-    'Each line is an object, with the loader rule that finds it in brackets. The dependencies of an ' +
-      'object are listed once, at its highest place; elsewhere three dots stand for them. A missing ' +
-      'library is shown with each place that the loader would search, and the exit status is 1.',
+    'Each line is a program or library, with the rule that finds it in brackets. Its dependencies are ' +
+      'listed once, at its highest place in the tree; elsewhere three dots stand for them. A missing ' +
+      'library is shown with each place that the loader searches, and the exit status is 1.',
     'With --size, the first column is the file alone, the second the file with everything that it needs, ' +
       'directly or not, each file counted once.',
   ],

@@ -3,6 +3,7 @@ import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { Interrupt } from '../interrupt.js';
 import { optimizeLater } from '../optimize-later.js';
+import { buildOptions } from '../options/build.js';
 import { changedOptions, changedPolicy } from '../options/changed.js';
 import { targetOf } from '../options/jail-file.js';
 import { registryOptions, registryOptionsOf } from '../options/registry.js';
@@ -14,17 +15,11 @@ import { tellWarnings, warn } from '../report-error.js';
 
 const options = {
   ...changedOptions,
-  strict: {
-    type: 'boolean',
-    describe: 'Fail instead of warning if the jail cannot be exactly as planned',
-  },
-  'no-sync': { type: 'boolean', describe: 'Do not wait until the jail is on disk' },
-  'no-cache': { type: 'boolean', describe: 'Resolve anew what earlier builds have found' },
-  wait: { type: 'boolean', describe: 'Wait for another build in the same jail to end' },
-  'insecure-parents': {
-    type: 'boolean',
-    describe: 'Allow directories above the jail that others can write to',
-  },
+  strict: buildOptions.strict,
+  'no-sync': buildOptions['no-sync'],
+  'no-cache': buildOptions['no-cache'],
+  wait: buildOptions.wait,
+  'insecure-parents': buildOptions['insecure-parents'],
   ...registryOptions,
   'dry-run': { type: 'boolean', describe: 'Print what would be done and change nothing' },
   json: { type: 'boolean', describe: 'Print one JSON result' },
@@ -40,8 +35,8 @@ export const updateCommand = defineCommand({
   positionals: ROOT_ARGUMENT,
   options,
   examples: [
-    ['update /var/local/jail', 'Take over what has changed on the host'],
-    ['update /var/local/jail --dry-run', 'Show what that would be'],
+    ['update /var/local/jail', 'Copy what has changed on the host'],
+    ['update /var/local/jail --dry-run', 'Show what an update would change'],
   ],
   async run(args) {
     const target = targetOf(args.root);

@@ -27,13 +27,13 @@ export const buildOptions = {
     alias: 'f',
     type: 'string',
     requiresArg: true,
-    describe: 'Build this jail file [default: jail.yaml, without arguments]',
+    describe: 'Build this jail file [default: jail.yaml if there are no arguments]',
     complete: 'file',
   },
   from: {
     type: 'string',
     requiresArg: true,
-    describe: 'Build exactly this manifest, from sources with its digests',
+    describe: 'Build exactly this manifest; each source must match its digest',
     placeholder: 'MANIFEST',
     complete: 'file',
   },
@@ -42,7 +42,7 @@ export const buildOptions = {
     type: 'string',
     array: true,
     nargs: 1,
-    describe: 'Add what a job needs: a name from `jailbuild profiles`, or a file',
+    describe: 'Add a profile: a name from `jailbuild profiles`, or a file',
     complete: 'profile',
   },
   user: {
@@ -50,7 +50,7 @@ export const buildOptions = {
     type: 'string',
     array: true,
     nargs: 1,
-    describe: 'Add a user to passwd and group of the jail',
+    describe: "Add a user to the jail's /etc/passwd and /etc/group",
     placeholder: 'NAME[:UID[:GID]]',
   },
   include: {
@@ -58,14 +58,14 @@ export const buildOptions = {
     type: 'string',
     array: true,
     nargs: 1,
-    describe: 'Add files: a path or a pattern, optionally at another path',
+    describe: 'Add a file, a directory or the matches of a pattern, optionally at another path',
     placeholder: 'FROM[:TO]',
   },
   directory: {
     type: 'string',
     array: true,
     nargs: 1,
-    describe: 'Bring a directory, without what is in it',
+    describe: 'Add a directory without its contents',
     placeholder: 'DIR',
     complete: 'directory',
   },
@@ -77,48 +77,10 @@ export const buildOptions = {
     describe: 'Leave out paths that match a pattern',
     placeholder: 'PATTERN',
   },
-  'no-clobber': {
-    alias: 'n',
-    type: 'boolean',
-    describe: 'Keep files that already exist in the jail',
-  },
   ...resolveOptions,
   'allow-missing': {
     type: 'boolean',
-    describe: 'Build even if libraries are missing',
-  },
-  strict: {
-    type: 'boolean',
-    describe: 'Fail instead of warning if the jail cannot be exactly as planned',
-  },
-  link: {
-    type: 'boolean',
-    describe: 'Hard-link files instead of copying: for throw-away jails that nobody can write to',
-  },
-  'no-sync': {
-    type: 'boolean',
-    describe: 'Do not wait until the jail is on disk',
-  },
-  'no-cache': {
-    type: 'boolean',
-    describe: 'Resolve anew what earlier builds have found, and keep no result',
-  },
-  wait: {
-    type: 'boolean',
-    describe: 'Wait for another build in the same jail to end',
-  },
-  'insecure-parents': {
-    type: 'boolean',
-    describe: 'Allow directories above the jail that others can write to',
-  },
-  ...changedOptions,
-  digests: {
-    type: 'boolean',
-    describe: 'Record the SHA-256 of every file, so that check needs no sources',
-  },
-  'no-record': {
-    type: 'boolean',
-    describe: 'Write no record, which check, update and remove need',
+    describe: 'Build even if libraries are missing, with a warning for each',
   },
   'dry-run': {
     type: 'boolean',
@@ -126,7 +88,7 @@ export const buildOptions = {
   },
   format: {
     choices: ['table', 'json', 'github'],
-    describe: 'Format of --dry-run [default: table]; github annotates warnings and errors',
+    describe: 'Format of --dry-run; github annotates warnings and errors [default: table]',
   },
   manifest: {
     type: 'string',
@@ -134,21 +96,60 @@ export const buildOptions = {
     describe: 'Also write the manifest to this file',
     complete: 'file',
   },
-  ...depfileOptions,
   run: {
     type: 'boolean',
     describe: 'After the build, run the command after -- in the jail',
   },
   prove: {
     type: 'boolean',
-    describe: 'Run the proofs of the jail file first; where one fails, write nothing',
+    describe: 'Run the proofs of the jail file first; if one fails, write nothing',
   },
+  'no-clobber': {
+    alias: 'n',
+    type: 'boolean',
+    describe: 'Keep files that already exist in the jail',
+  },
+  ...changedOptions,
+  strict: {
+    type: 'boolean',
+    describe: 'Fail instead of warning if an owner, mode, time or attribute cannot be set',
+  },
+  link: {
+    type: 'boolean',
+    describe:
+      'Hard-link files instead of copying them: only for throw-away jails that nobody can write to',
+  },
+  digests: {
+    type: 'boolean',
+    describe: 'Record the SHA-256 of every file, so that check needs no sources',
+  },
+  'no-record': {
+    type: 'boolean',
+    describe: 'Write no record; check, update and remove then refuse the jail',
+  },
+  'no-sync': {
+    type: 'boolean',
+    describe: 'Do not wait until the jail is on disk',
+  },
+  'no-cache': {
+    type: 'boolean',
+    describe: 'Resolve again instead of reusing the results of earlier builds, and store none',
+  },
+  wait: {
+    type: 'boolean',
+    describe: 'Wait until another build in the same jail ends, instead of failing',
+  },
+  'insecure-parents': {
+    type: 'boolean',
+    describe: 'Allow directories above the jail that other users can write to',
+  },
+  ...depfileOptions,
   ...limitOptions,
   ...imageSourceOptions,
   ...sbomOptions,
   json: { type: 'boolean', describe: 'Print one JSON result' },
   quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },
-  verbose: { alias: 'v', type: 'boolean', describe: 'Print every entry and what was done' },
+  verbose: { alias: 'v', type: 'boolean', describe: 'Print every entry and what was done with it' },
 } as const;
 
 /** Options that a manifest already determines, or that would change the jail. */

@@ -5,11 +5,11 @@ export const changedOptions = {
   'keep-changed': {
     type: 'boolean',
     conflicts: 'replace-changed',
-    describe: 'Keep all files changed in the jail [default: those below /etc]',
+    describe: 'Keep all files that were changed in the jail [default: only those below /etc]',
   },
   'replace-changed': {
     type: 'boolean',
-    describe: 'Replace changed files below /etc too',
+    describe: 'Replace changed files below /etc as well',
   },
 } as const;
 

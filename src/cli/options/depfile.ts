@@ -3,7 +3,7 @@ export const depfileOptions = {
   depfile: {
     type: 'string',
     requiresArg: true,
-    describe: 'Write the files that the result rests on, as a rule for make and ninja',
+    describe: 'Write a rule for make and ninja that lists the files on which the result depends',
     complete: 'file',
   },
   'depfile-target': {

@@ -9,7 +9,7 @@ export const limitOptions = {
   'max-size': {
     type: 'string',
     requiresArg: true,
-    describe: 'Fail if all files together are larger than this, such as 20m',
+    describe: 'Fail if the files add up to more than this, such as 20m',
     placeholder: 'SIZE',
     group: GROUP,
   },
@@ -38,7 +38,7 @@ export const limitOptions = {
 /** The form of messages, for commands without `--json`. */
 export const FORMAT_OPTION = {
   choices: ['text', 'github'],
-  describe: 'github annotates warnings and errors for GitHub Actions [default: text]',
+  describe: 'Format of messages: text, or annotations for GitHub Actions [default: text]',
 } as const;
 
 type LimitArguments = Arguments<Record<never, never>, typeof limitOptions>;

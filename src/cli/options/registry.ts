@@ -9,13 +9,14 @@ const GROUP = 'Registries:';
 export const registryOptions = {
   'tls-verify': {
     type: 'boolean',
-    describe: 'With =false, accept any certificate of a registry, and plain HTTP [default: true]',
+    describe:
+      'Verify certificates of registries; =false accepts any, and plain HTTP [default: true]',
     group: GROUP,
   },
   'registry-ca': {
     type: 'string',
     requiresArg: true,
-    describe: 'Certificates of authorities to trust beside the usual ones (PEM)',
+    describe: 'Trust these CA certificates (PEM) in addition to those of the system',
     placeholder: 'FILE',
     complete: 'file',
     group: GROUP,
@@ -24,7 +25,7 @@ export const registryOptions = {
     type: 'string',
     requiresArg: true,
     describe:
-      'Directory of authorities (.crt) and client certificates (.cert, .key) [default: that of the registry in certs.d]',
+      "Directory with CA certificates (.crt) and client certificates (.cert, .key) [default: the registry's in certs.d]",
     placeholder: 'DIR',
     complete: 'directory',
     group: GROUP,
@@ -32,7 +33,7 @@ export const registryOptions = {
   'auth-file': {
     type: 'string',
     requiresArg: true,
-    describe: 'File with users and passwords [default: those of podman, skopeo and docker login]',
+    describe: 'File with registry credentials [default: those of podman, skopeo and docker login]',
     placeholder: 'FILE',
     complete: 'file',
     group: GROUP,
@@ -44,7 +45,7 @@ export const imageSourceOptions = {
   platform: {
     type: 'string',
     requiresArg: true,
-    describe: 'Platform to read of images for several [default: that of this machine]',
+    describe: 'Platform to choose from a multi-platform image [default: that of this machine]',
     placeholder: 'OS/ARCH[/VARIANT]',
     group: GROUP,
   },

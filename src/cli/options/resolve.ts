@@ -9,7 +9,7 @@ import type {
 } from '../../manifest/request.js';
 import type { Arguments } from '../command.js';
 
-const GROUP = 'What comes along:';
+const GROUP = 'Files opened at run time:';
 
 /** Options that determine the files of programs and their source; shared by several commands. */
 export const resolveOptions = {
@@ -17,7 +17,7 @@ export const resolveOptions = {
     type: 'string',
     requiresArg: true,
     describe:
-      'Take everything from this directory, image or directory of .deb files, as if it were /',
+      'Take all files from this directory, image or directory of .deb files instead of the host',
     placeholder: 'DIR|IMAGE|deb:DIR',
     complete: 'directory',
   },
@@ -31,66 +31,70 @@ export const resolveOptions = {
   },
   'with-package': {
     type: 'boolean',
-    describe: 'Add the packages that own the programs, and the data that they name',
+    describe: 'Add the packages that own the programs, and the data that the programs name',
     group: GROUP,
   },
   'package-depends': {
     type: 'string',
     requiresArg: true,
-    describe: 'Follow dependencies of packages to this depth [default: 0]',
+    describe: 'Add the dependencies of these packages too, to this depth [default: 0]',
     placeholder: 'N|all',
     complete: ['all'],
     group: GROUP,
   },
   'package-essential': {
     type: 'boolean',
-    describe: 'Follow dependencies to essential packages too',
+    describe: 'With --package-depends, add essential packages too',
     group: GROUP,
   },
   'package-docs': {
     type: 'boolean',
-    describe: 'Add documentation, translations, headers and static libraries of packages too',
+    describe: 'Keep the documentation, translations, headers and static libraries of packages',
     group: GROUP,
   },
   'script-commands': {
     choices: ['auto', 'none'],
-    describe: 'Commands that shell scripts run, and files that they source [default: auto]',
+    describe:
+      'Add the commands that shell scripts run and the files that they source [default: auto]',
     group: GROUP,
   },
   terminfo: {
     type: 'string',
     requiresArg: true,
-    describe: 'Terminal descriptions [default: that of TERM and common ones]',
+    describe: 'Add terminal descriptions [default: those of TERM and of common terminals]',
     placeholder: 'all|none|NAME,...',
     complete: ['all', 'none'],
     group: GROUP,
   },
   'ld-cache': {
     choices: ['generate', 'copy', 'none'],
-    describe: "Library cache of the loader: generated, the host's, or none [default: generate]",
+    describe:
+      "Library cache of the loader: generated for the jail, the host's, or none [default: generate]",
     group: GROUP,
   },
   'library-path': {
     type: 'string',
     requiresArg: true,
-    describe: 'Directories that LD_LIBRARY_PATH will contain when the programs run',
+    describe:
+      'Search these directories for libraries, as the loader does if LD_LIBRARY_PATH names them',
     placeholder: 'DIR[:DIR...]',
     complete: 'directory',
   },
   dlopen: {
     choices: ['required', 'recommended', 'suggested', 'none'],
-    describe: 'Libraries that programs declare to open at run time [default: required]',
+    describe:
+      'Add the libraries that ELF notes declare to be opened at run time [default: required]',
     group: GROUP,
   },
   nss: {
     choices: ['auto', 'none'],
-    describe: 'nsswitch.conf and the name service modules that it lists [default: auto]',
+    describe: 'Add nsswitch.conf and the name service modules that it lists [default: auto]',
     group: GROUP,
   },
   gconv: {
     type: 'string',
     requiresArg: true,
-    describe: 'Character sets for iconv',
+    describe: 'Add character sets for iconv, by any of their names',
     placeholder: 'all|NAME,...',
     complete: ['all'],
     group: GROUP,
@@ -98,19 +102,19 @@ export const resolveOptions = {
   locale: {
     type: 'string',
     requiresArg: true,
-    describe: 'Locales, as in LC_ALL',
+    describe: 'Add locales, named as in LC_ALL',
     placeholder: 'NAME,...',
     group: GROUP,
   },
   'ca-certificates': {
     type: 'boolean',
-    describe: 'CA certificates for TLS, and the configuration of OpenSSL',
+    describe: 'Add CA certificates for TLS, and the configuration of OpenSSL',
     group: GROUP,
   },
   tz: {
     type: 'string',
     requiresArg: true,
-    describe: 'Time zones, as in TZ; host is that of the host',
+    describe: "Add time zones, named as in TZ; host adds the host's /etc/localtime",
     placeholder: 'all|host|NAME,...',
     complete: ['all', 'host'],
     group: GROUP,
@@ -119,7 +123,7 @@ export const resolveOptions = {
     type: 'string',
     array: true,
     nargs: 1,
-    describe: 'Add the files that a run used, from a file written by `jailbuild trace`',
+    describe: 'Add the files that a run used, as `jailbuild trace` recorded them',
     placeholder: 'FILE',
     complete: 'file',
     group: GROUP,
@@ -127,7 +131,7 @@ export const resolveOptions = {
   'trace-scope': {
     choices: ['files', 'directories', 'packages'],
     describe:
-      'Add the files that a run used, their directories, or their packages [default: files]',
+      'With --trace, add the used files, their whole directories, or their packages [default: files]',
     group: GROUP,
   },
 } as const;

@@ -2,12 +2,13 @@
 export const sbomOptions = {
   sbom: {
     choices: ['cyclonedx', 'spdx'],
-    describe: 'Also write a software bill of materials: the packages that own the files',
+    describe: 'Also write a bill of materials (SBOM): the packages that own the files',
   },
   'sbom-file': {
     type: 'string',
     requiresArg: true,
-    describe: 'Path of the bill of materials [default: beside the output, .cdx.json or .spdx.json]',
+    describe:
+      'File for the SBOM [default: beside the output, with .cdx.json or .spdx.json appended]',
     complete: 'file',
   },
 } as const;

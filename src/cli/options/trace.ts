@@ -5,13 +5,13 @@ export const observeOptions = {
   mechanism: {
     choices: ['ptrace', 'notify'],
     describe:
-      'How system calls are seen. With ptrace, the command cannot trace processes itself, as debuggers do; with notify it can, but calls that a signal interrupts may fail with EINTR, and whether a file exists is looked up beside the call rather than taken from its answer [default: ptrace]',
+      'How to observe system calls. With ptrace, debuggers do not work in the command. With notify they do, but calls interrupted by a signal may fail with EINTR, and the observer looks up by itself whether a file exists [default: ptrace]',
   },
   linger: {
     type: 'string',
     requiresArg: true,
     describe:
-      'Seconds for which to observe processes that the command leaves behind [default: 2]; they go on after that',
+      'How long to observe processes that outlive the command; they then continue unobserved [default: 2]',
     placeholder: 'SECONDS',
   },
 } as const;

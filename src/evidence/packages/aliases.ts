@@ -1,11 +1,11 @@
 import { isTrace, type Sysroot } from '../../fs/sysroot.js';
 
-/** What a merged-/usr distribution may have as links in the root directory. */
+/** Root directories that may be links on a merged-/usr distribution. */
 const TOP_LINKS = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
 
 /**
- * The names by which a package database may know files: their own, and those by way of the links of a
- * merged /usr, for packages name files where they were before the merge.
+ * Returns the names by which a package database may know files: their own paths, and those through
+ * the links of a merged /usr, since packages may name files by their paths before the merge.
  *
  * @param paths without links on the way
  * @returns the path by each of its names
@@ -25,7 +25,7 @@ export function databaseNames(sysroot: Sysroot, paths: readonly string[]): Map<s
   return names;
 }
 
-/** The text of a file of the sysroot, or undefined if there is none. */
+/** Returns the text of a file of the sysroot; undefined if there is none. */
 export function readIfThere(sysroot: Sysroot, path: string): string | undefined {
   const found = sysroot.trace(path);
   return isTrace(found) && found.stat.type === 'file' ? sysroot.readText(found) : undefined;

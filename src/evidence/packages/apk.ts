@@ -7,8 +7,8 @@ import { apkCapabilities } from './relations.js';
 const DATABASES = ['/lib/apk/db/installed', '/usr/lib/apk/db/installed'];
 
 /**
- * Opens the database of apk (apk(5) and the wiki's "Apk spec"), where `F:` names a directory and `R:` a
- * file in it.
+ * Opens the database of apk (apk(5) and the wiki's "Apk spec"). `F:` names a directory, `R:` a file
+ * in it.
  *
  * @returns undefined if the sysroot has none, and a sentence if it cannot be used
  */
@@ -17,7 +17,7 @@ export function openApkDatabase(sysroot: Sysroot): LoadedDatabase | string | und
     const text = readIfThere(sysroot, file);
     if (text === undefined) continue;
     if (text.trim() !== '' && !/^P:./m.test(text)) {
-      return `${file}: is damaged: packages are not taken into account`;
+      return `${file}: is damaged: its packages are ignored`;
     }
     return new LoadedDatabase(sysroot, text.split('\n\n').flatMap(recordOf));
   }

@@ -38,9 +38,9 @@ interface Opened {
 }
 
 /**
- * The packages of dpkg's status file and lists of files (dpkg(1), "FILES"), and of status.d, which
- * images without a package manager have. Diverted files belong to the package that they were diverted
- * for or from (dpkg-divert(1)).
+ * The packages of dpkg's status file and file lists (dpkg(1), "FILES"), and of status.d, which
+ * images without a package manager contain. Diverted files belong to the package for which or from
+ * which they were diverted (dpkg-divert(1)).
  */
 export class DpkgDatabase implements PackageDatabase {
   readonly #sysroot: Sysroot;
@@ -162,7 +162,7 @@ export class DpkgDatabase implements PackageDatabase {
     return license === undefined ? others : { ...others, license };
   }
 
-  /** Packages of a name, made from their stanzas when they are asked for. */
+  /** Returns the packages of a name, parsed on demand. */
   #named(name: string): readonly InstalledPackage[] {
     const known = this.#packages.get(name);
     if (known !== undefined) return known;
@@ -234,7 +234,7 @@ export class DpkgDatabase implements PackageDatabase {
     return name === undefined ? undefined : this.find(name);
   }
 
-  /** Where a package has a file that its list names. */
+  /** Returns where a file of a package's list really is. */
   #placeOf(listed: string, { name }: InstalledPackage): string {
     const diverted = this.#diverted().to.get(listed);
     return diverted === undefined || diverted.by === name ? listed : diverted.to;
@@ -275,7 +275,7 @@ export class DpkgDatabase implements PackageDatabase {
   }
 }
 
-/** A status file with anything but paragraphs of packages. */
+/** Returns whether a status file contains text but no package. */
 function isDamaged(status: Buffer): boolean {
   if (status.indexOf('Package: ') === 0 || status.includes('\nPackage: ')) return false;
   return status.toString('latin1').trim() !== '';
@@ -331,7 +331,7 @@ function namesIn(sysroot: Sysroot, directory: string): string[] {
 }
 
 function packageOf(name: string, stanza: Stanza): InstalledPackage {
-  // `NAME`, or `NAME (VERSION)` where the version is another one (deb-control(5)).
+  // `NAME`, or `NAME (VERSION)` if the version differs (deb-control(5)).
   const [, source, sourceVersion] = /^(\S+)(?: \((\S+)\))?/.exec(stanza.get('source') ?? '') ?? [];
   const supplier = stanza.get('maintainer');
   const homepage = stanza.get('homepage');
@@ -354,8 +354,8 @@ function packageOf(name: string, stanza: Stanza): InstalledPackage {
 }
 
 /**
- * All licenses that the paragraphs of files name. Copyright files that are not in the machine-readable
- * format say nothing that could be relied on.
+ * Returns the licenses that the file paragraphs of a copyright file name; undefined if the file is
+ * not in the machine-readable format.
  */
 export function debianLicense(copyright: string): string | undefined {
   if (!/^Format(-Specification)?:/im.test(copyright.slice(0, 2000))) return undefined;

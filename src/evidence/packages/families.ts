@@ -1,18 +1,21 @@
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import { type InstalledPackage, type PackageDatabase, sourceOf } from './package.js';
 
-/** Files beside those of a package that must not be copied. */
+/** Names of secrets beside a package's files: never copied. */
 const SECRET = /(^ssh_host_.*|[._-]key|\.pem|^shadow.*|^gshadow.*|^secrets?)$/;
-/** Directories of program state, whose files were not installed. */
+/** Directories of program state, whose files no package installed. */
 const STATE = /^\/(var|run|tmp|home|root|srv)(\/|$)/;
-/** Directories within directories, so that links cannot make it endless. */
+/** Bounds nested directories, so that links cannot make the search endless. */
 const MAX_DEPTH = 12;
 
 const PROGRAM = /^(\/usr)?\/s?bin\/./;
 const HEADER = /^\/usr\/include\/.*\.h$/;
 const OWN_HEADER = /^\/usr\/lib(32|64|exec)?\/.*\/include\/.*\.h$/;
 
-/** Relations between the packages of a database, and what belongs to them beyond their lists. */
+/**
+ * Relations between the packages of a database, and the files that belong to packages beyond their
+ * lists.
+ */
 export class PackageFamilies {
   readonly #sysroot: Sysroot;
   readonly #database: PackageDatabase;
@@ -30,9 +33,9 @@ export class PackageFamilies {
   }
 
   /**
-   * Returns packages, with those of the same source that they depend on, recommend or suggest, for a
-   * source is split so that parts can be left out, not because these work alone; and with the packages
-   * of data that they depend on, which are those for all architectures.
+   * Returns packages with their relatives: those of the same source that they depend on, recommend
+   * or suggest, since a source is split to make parts optional, not because each works alone; and
+   * the data packages that they depend on (architecture-independent ones).
    */
   family(packages: Iterable<InstalledPackage>): Set<InstalledPackage> {
     const members = new Set(packages);
@@ -49,8 +52,8 @@ export class PackageFamilies {
   }
 
   /**
-   * Returns what the packages of loaded libraries cannot do without, beside the libraries: packages of
-   * the same source and of data that they depend on.
+   * Returns the packages that packages of loaded libraries require beside the libraries:
+   * dependencies of the same source, and data packages.
    */
   companions(libraries: ReadonlySet<InstalledPackage>): Set<InstalledPackage> {
     const found = new Set<InstalledPackage>();
@@ -66,7 +69,7 @@ export class PackageFamilies {
     return found;
   }
 
-  /** Returns packages of the same source that these depend on, base packages among them. */
+  /** Returns the packages of the same source that these depend on, including base packages. */
   companionsOf(owners: readonly InstalledPackage[]): InstalledPackage[] {
     return owners.flatMap((owner) =>
       this.#related(owner, owner.depends).filter(
@@ -75,7 +78,9 @@ export class PackageFamilies {
     );
   }
 
-  /** Whether a package has neither machine code nor programs: modules, fonts, descriptions. */
+  /**
+   * Returns whether a package has neither machine code nor programs: modules, fonts, descriptions.
+   */
   #isData(member: InstalledPackage): boolean {
     const { architecture } = member;
     if (architecture !== 'all' && architecture !== 'noarch') return false;
@@ -83,8 +88,8 @@ export class PackageFamilies {
   }
 
   /**
-   * Returns what compilers open beside their own files: packages with files in /usr/include that
-   * these depend on or recommend, directly or by way of each other.
+   * Returns the packages that compilers use beside their own files: those with files in
+   * /usr/include that these packages depend on or recommend, directly or indirectly.
    */
   headers(packages: ReadonlySet<InstalledPackage>): Set<InstalledPackage> {
     const found = new Set<InstalledPackage>();
@@ -101,8 +106,8 @@ export class PackageFamilies {
   }
 
   /**
-   * Whether packages are those of a compiler: these have headers in directories of their own, others
-   * have them in /usr/include alone.
+   * Returns whether the packages include a compiler: compilers have headers in directories of their
+   * own, others only in /usr/include.
    */
   isCompiler(packages: ReadonlySet<InstalledPackage>): boolean {
     return [...packages].some((member) => this.#hasFile(member, OWN_HEADER));
@@ -113,11 +118,11 @@ export class PackageFamilies {
   }
 
   /**
-   * Returns what packages depend on, without what every system has: essential packages and their own
-   * dependencies.
+   * Returns the dependencies of packages, without those of every system: essential packages and
+   * their dependencies.
    *
-   * @param depth how many steps are followed; infinite for all
-   * @param withBase with what every system has
+   * @param depth the number of steps to follow; infinite for all
+   * @param withBase whether to include packages of every system
    */
   dependencies(
     packages: Iterable<InstalledPackage>,
@@ -140,7 +145,7 @@ export class PackageFamilies {
     return found;
   }
 
-  /** Returns essential packages with all that they depend on. */
+  /** Returns the essential packages with all their dependencies. */
   base(): ReadonlySet<InstalledPackage> {
     if (this.#base === undefined) {
       const base = new Set(this.#database.essentials());
@@ -153,9 +158,9 @@ export class PackageFamilies {
   }
 
   /**
-   * Returns files that no package owns in directories that only these packages own: what their
-   * installation made there, as caches, links and configuration. Keys, and what not everybody may
-   * read, are not among them.
+   * Returns the files that no package owns in directories that only these packages own: caches,
+   * links and configuration made during installation. Skips secrets and files that not everyone may
+   * read.
    */
   unownedFiles(packages: ReadonlySet<InstalledPackage>): string[] {
     const listed = [...packages].flatMap((member) => this.#database.filesOf(member) ?? []);

@@ -1,17 +1,6 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, mkdirSync, openSync, readSync } from 'node:fs';
 import path from 'node:path';
-import { errnoOf } from '../../errors.js';
-import { cacheDirectory } from '../../fs/cache-directory.js';
+import { cacheDirectory, replaceCacheFile } from '../../fs/cache-directory.js';
 import { PathIndex } from './path-index.js';
 import { StatusTable, type StatusTableText } from './status-table.js';
 
@@ -54,7 +43,6 @@ export function keptIndex(state: string): DpkgIndex | undefined {
 /** Keeps an index for a state of the database, where the user has a place for caches. */
 export function keepIndex(state: string, { status, paths }: DpkgIndex): void {
   const file = cacheDirectory('packages');
-  const mine = `${file}.${process.pid}`;
   const { lists, entries } = paths;
   const head: Head = { schema: SCHEMA, state, lists, status: status.text, count: entries.length };
   const text = Buffer.from(JSON.stringify(head));
@@ -65,16 +53,9 @@ export function keepIndex(state: string, { status, paths }: DpkgIndex): void {
   Buffer.from(entries.buffer, entries.byteOffset, entries.byteLength).copy(bytes, start);
   try {
     mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
-    const fd = openSync(mine, 'wx', 0o600);
-    try {
-      writeSync(fd, bytes);
-    } finally {
-      closeSync(fd);
-    }
-    renameSync(mine, file);
+    replaceCacheFile(file, bytes);
   } catch {
     // It only saves time.
-    removeQuietly(mine);
   }
 }
 
@@ -93,13 +74,5 @@ function readOwn(file: string): Buffer | undefined {
     return readSync(fd, bytes) === size ? bytes : undefined;
   } finally {
     closeSync(fd);
-  }
-}
-
-function removeQuietly(file: string): void {
-  try {
-    rmSync(file, { force: true });
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
   }
 }

@@ -1,6 +1,6 @@
 import parseExpression from 'spdx-expression-parse';
 
-/** Names of other lists, in small letters, by those of SPDX. */
+/** SPDX names by the names that other lists use, in lower case. */
 const SPDX_NAME: Readonly<Record<string, string>> = {
   apache: 'Apache-2.0',
   'asl 2.0': 'Apache-2.0',
@@ -21,15 +21,15 @@ const SPDX_NAME: Readonly<Record<string, string>> = {
 const GNU = /^(A?GPL|LGPL)(?:-|v| )?(\d)(?:\.(\d))?(\+?)$/i;
 
 /**
- * A license as a package names it, as an SPDX license expression: the short names of Debian
+ * Returns a package's license as an SPDX license expression. Translates the short names of Debian
  * copyright files ("Machine-readable debian/copyright file", 7.1) and the older ones of Fedora and
- * Alpine are translated, and what SPDX has no name for is a `LicenseRef-`.
+ * Alpine; other names become `LicenseRef-` ones.
  */
 export function licenseExpression(text: string): string | undefined {
   const words = text.trim().replace(/\s+/g, ' ');
   if (words === '') return undefined;
   if (isExpression(words) && !GNU.test(words)) return words;
-  // A comma changes what binds tighter, and an exception has its own names.
+  // A comma changes precedence, and exceptions have names of their own.
   const parts = /[,()]| with /i.test(words) ? [words] : words.split(/ (and|or) /i);
   const translated = parts.map((part, index) =>
     index % 2 === 1 ? part.toUpperCase() : licenseName(part),
@@ -37,7 +37,7 @@ export function licenseExpression(text: string): string | undefined {
   return translated.join(' ');
 }
 
-/** All of several licenses. */
+/** Returns an expression that requires all of several licenses. */
 export function allOf(expressions: readonly string[]): string | undefined {
   const parts = expressions.flatMap((one) => (/ OR |\(/i.test(one) ? [one] : one.split(/ AND /i)));
   const each = [...new Set(parts)].sort();
@@ -45,7 +45,7 @@ export function allOf(expressions: readonly string[]): string | undefined {
   return each.map((one) => (/ OR /i.test(one) ? `(${one})` : one)).join(' AND ');
 }
 
-/** The names in an expression that SPDX has not. */
+/** Returns the names in an expression that are not SPDX names. */
 export function licenseReferences(expression: string): string[] {
   return [...new Set(expression.match(/LicenseRef-[A-Za-z0-9.-]+/g) ?? [])];
 }

@@ -7,7 +7,7 @@ import {
   type PackageDatabase,
 } from './package.js';
 
-/** A package and what its database has of it. */
+/** A package and its database record. */
 export interface PackageRecord {
   readonly installed: InstalledPackage;
   readonly provides: readonly string[];
@@ -15,7 +15,7 @@ export interface PackageRecord {
   readonly files: readonly string[];
 }
 
-/** A package database that is one file, and so was read as a whole. */
+/** A package database in one file, read as a whole. */
 export class LoadedDatabase implements PackageDatabase {
   readonly #sysroot: Sysroot;
   readonly #records: readonly PackageRecord[];
@@ -70,7 +70,7 @@ export class LoadedDatabase implements PackageDatabase {
   }
 
   #named(): ReadonlyMap<string, PackageRecord> {
-    // Of several versions, as of kernels, the last counts.
+    // Of several versions, as of kernels, the last one wins.
     this.#byName ??= new Map(this.#records.map((record) => [record.installed.name, record]));
     return this.#byName;
   }

@@ -2,14 +2,14 @@ import type { Sysroot } from '../../fs/sysroot.js';
 import { DpkgDatabase } from './dpkg.js';
 import type { PackageDatabase } from './package.js';
 
-/** The package databases of a sysroot that can be read, and a sentence for each one that cannot. */
+/** The readable package databases of a sysroot, and a sentence for each unreadable one. */
 export interface OpenedDatabases {
   readonly databases: readonly PackageDatabase[];
   readonly warnings: readonly string[];
 }
 
 /**
- * Opens each package database that a sysroot has. Nothing is run.
+ * Opens every package database of a sysroot. Runs nothing.
  *
  * @throws JailbuildError NOT_READABLE
  */
@@ -22,9 +22,9 @@ export async function openDatabases(sysroot: Sysroot): Promise<OpenedDatabases> 
 }
 
 /**
- * Opens the package database of a sysroot: the first that can be read.
+ * Opens the package database of a sysroot: the first readable one.
  *
- * @returns undefined where there is none
+ * @returns undefined database if there is none
  * @throws JailbuildError NOT_READABLE
  */
 export async function openPackages(sysroot: Sysroot): Promise<{
@@ -37,7 +37,7 @@ export async function openPackages(sysroot: Sysroot): Promise<{
   return { database: databases[0], warnings };
 }
 
-/** The readers of one-file databases load only where there is one. */
+/** The readers of one-file databases are loaded only when needed. */
 async function openApk(sysroot: Sysroot) {
   const { openApkDatabase } = await import('./apk.js');
   return openApkDatabase(sysroot);

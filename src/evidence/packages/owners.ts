@@ -3,8 +3,7 @@ import { openDatabases } from './open.js';
 import type { Ownership, Package } from './package.js';
 
 /**
- * Which packages own files, read from the files of each package database that a sysroot has. Nothing
- * is run.
+ * Returns the packages that own files, from every package database of a sysroot. Runs nothing.
  *
  * @param paths inside the sysroot, without links on the way
  * @throws JailbuildError NOT_READABLE

@@ -1,88 +1,95 @@
-/** A package of a distribution that owns files. `type` is a package URL's (purl-spec, PURL-TYPES). */
+/**
+ * A package of a distribution that owns files. `type` is that of a package URL (purl-spec,
+ * PURL-TYPES).
+ */
 export interface Package {
   readonly type: 'deb' | 'rpm' | 'apk' | 'alpm' | 'generic';
   readonly name: string;
   readonly version: string;
   readonly architecture: string;
-  /** Of an rpm package. */
+  /** For rpm packages only. */
   readonly epoch?: number;
-  /** The source package, where it has another name. */
+  /** The source package, if its name differs. */
   readonly source?: string;
-  /** The version of the source package, where it is another one. */
+  /** The version of the source package, if it differs. */
   readonly sourceVersion?: string;
-  /** Who maintains or distributes it. */
+  /** The maintainer or distributor. */
   readonly supplier?: string;
   readonly homepage?: string;
-  /** An SPDX license expression; names that SPDX has not are `LicenseRef-` ones. */
+  /** An SPDX license expression; names that SPDX does not define are `LicenseRef-` ones. */
   readonly license?: string;
 }
 
-/** Capabilities of which one is enough: names of packages, or what packages provide, without versions. */
+/**
+ * Alternative capabilities: names of packages, or names that packages provide, without versions.
+ */
 export type Relation = readonly string[];
 
-/** A package as its database describes it. Of one package there is one object. */
+/** A package as its database describes it. Each package has a single object. */
 export interface InstalledPackage extends Package {
-  /** What its distribution files it under, as `interpreters`. */
+  /** The distribution's section, such as `interpreters`. */
   readonly section?: string;
   readonly depends: readonly Relation[];
   readonly recommends: readonly Relation[];
   readonly suggests: readonly Relation[];
-  /** The distribution takes it for present on every system. */
+  /** The distribution assumes the package on every system. */
   readonly isEssential: boolean;
 }
 
-/** The packages of a sysroot. Everything is read when it is asked for. */
+/** The packages of a sysroot. Everything is read on demand. */
 export interface PackageDatabase {
-  /** Names of all packages. */
+  /** Returns the names of all packages. */
   names(): readonly string[];
-  /** Finds a package by its name, or by `NAME:ARCHITECTURE` where several have the name. */
+  /** Finds a package by its name, or by `NAME:ARCHITECTURE` if several share the name. */
   find(name: string): InstalledPackage | undefined;
-  /** Returns the packages that satisfy a capability, the one of that name first. */
+  /** Returns the packages that satisfy a capability, the package of that name first. */
   providersOf(capability: string): readonly InstalledPackage[];
   /**
-   * Returns the paths of all that a package installed, directories included, diverted files at the
-   * place that they were diverted to; undefined if the database has no list for it.
+   * Returns the paths that a package installed, including directories; diverted files at their
+   * diverted paths. Undefined if the database has no list for it.
    */
   filesOf(installed: InstalledPackage): readonly string[] | undefined;
   /**
-   * Returns the owners of paths. Directories of more packages than {@link MAX_OWNERS} have none.
+   * Returns the owners of paths. Directories of more than {@link MAX_OWNERS} packages have none.
    *
    * @param paths inside the sysroot, without links on the way
    */
   ownersOf(paths: readonly string[]): ReadonlyMap<string, readonly InstalledPackage[]>;
-  /** Packages that the distribution takes for present on every system. */
+  /** Returns the packages that the distribution assumes on every system. */
   essentials(): readonly InstalledPackage[];
   /** Returns the package with its license. */
   detailsOf(installed: InstalledPackage): Package;
 }
 
-/** A directory of more packages belongs to the file hierarchy, not to them. */
+/** A directory with more owners belongs to the file hierarchy, not to its packages. */
 export const MAX_OWNERS = 40;
 
-/** What a package database knows about files. */
+/** The owners of files, from package databases. */
 export interface Ownership {
-  /** By the paths that were asked for. */
+  /** By the requested paths. */
   readonly owners: ReadonlyMap<string, Package>;
-  /** What could not be read, for the user. */
+  /** A sentence for each database that could not be read. */
   readonly warnings: readonly string[];
 }
 
-/** The version as the package manager shows it. */
+/** Returns the version as the package manager shows it. */
 export function fullVersion({ version, epoch }: Package): string {
   return epoch === undefined ? version : `${epoch}:${version}`;
 }
 
-/** The name of the source package. */
+/** Returns the name of the source package. */
 export function sourceOf({ source, name }: Package): string {
   return source ?? name;
 }
 
-/** The version of the source package, with its epoch. */
+/** Returns the version of the source package, with its epoch. */
 export function sourceVersionOf(owner: Package): string {
   return owner.sourceVersion ?? fullVersion(owner);
 }
 
-/** Types of packages whose source package is known: its name is noted where it is another one. */
+/**
+ * Returns whether a package type declares its source package, which it does if the name differs.
+ */
 export function hasSource({ type }: Package): boolean {
   return type === 'deb' || type === 'rpm' || type === 'apk';
 }

@@ -1,7 +1,7 @@
 import type { Relation } from './package.js';
 
 /**
- * Reads a dpkg relationship field: relations between commas, alternatives between bars, without
+ * Parses a dpkg relationship field: relations separated by commas, alternatives by bars. Drops
  * versions, architectures and build profiles (Debian policy, 7.1).
  */
 export function dpkgRelations(field: string | undefined): Relation[] {

@@ -5,6 +5,7 @@ import { isTrace, type Sysroot } from '../../fs/sysroot.js';
 import { licenseExpression } from './license.js';
 import { LoadedDatabase, type PackageRecord } from './loaded-database.js';
 import type { Package, Relation } from './package.js';
+import { loadSqlite } from './sqlite.js';
 
 const DIRECTORIES = ['/usr/lib/sysimage/rpm', '/var/lib/rpm'];
 const DATABASE = 'rpmdb.sqlite';
@@ -34,11 +35,11 @@ const TAG = {
 /** Types of a tag's data (rpm, "RPM V4 Package format", Header Structure). */
 const TYPE = { int32: 4, string: 6, stringArray: 8, i18nString: 9 } as const;
 
-/** A header is at most this long (rpm, lib/header_internal.hh). */
+/** The maximum number of entries in a header (rpm, lib/header_internal.hh). */
 const MAX_ENTRIES = 1 << 16;
 
 /**
- * Opens rpm's SQLite database: the headers of all packages.
+ * Opens rpm's SQLite database, which contains the headers of all packages.
  *
  * @returns undefined if the sysroot has none, and a sentence if it cannot be used
  */
@@ -50,7 +51,7 @@ export async function openRpmDatabase(
     if (isTrace(found)) return load(sysroot, found.path);
     const other = OTHER_FORMATS.find((file) => isTrace(sysroot.trace(`${directory}/${file}`)));
     if (other !== undefined) {
-      return `${directory}/${other}: is an rpm database in a format other than SQLite, and is not read`;
+      return `${directory}/${other}: is an rpm database in a format other than SQLite: its packages are ignored`;
     }
   }
   return undefined;
@@ -62,21 +63,21 @@ async function load(sysroot: Sysroot, database: string): Promise<LoadedDatabase 
     blobs = await readHeaders(sysroot.realPath(database));
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    return `${database}: is damaged (${why}): packages are not taken into account`;
+    return `${database}: is damaged (${why}): its packages are ignored`;
   }
   return new LoadedDatabase(sysroot, blobs.flatMap(recordOf));
 }
 
-/** The blobs of a copy: reading a database that has a log of changes writes to it. */
+/** Reads the headers from a copy, since reading a database with a write-ahead log writes to it. */
 async function readHeaders(database: string): Promise<Buffer[]> {
   const scratch = mkdtempSync(path.join(tmpdir(), 'jailbuild-rpm-'));
   try {
     const copy = path.join(scratch, DATABASE);
     copyDatabase(database, copy);
-    const { default: sqlite } = await import('node-sqlite3-wasm');
+    const sqlite = loadSqlite();
     const opened = new sqlite.Database(copy);
     try {
-      // There is no shared memory to coordinate others by.
+      // WebAssembly has no shared memory for coordination with other processes.
       opened.exec('PRAGMA locking_mode = EXCLUSIVE');
       return opened
         .all('SELECT blob FROM Packages ORDER BY hnum')
@@ -90,10 +91,11 @@ async function readHeaders(database: string): Promise<Buffer[]> {
 }
 
 /**
- * Makes rpm's SQLite database of some of the packages of a sysroot, with the tables that it has there. Equal
+ * Builds an rpm SQLite database of some of a sysroot's packages, with the same tables. Equal
  * packages give equal bytes.
  *
- * @returns its path inside the sysroot and its content; undefined if the sysroot has none that can be read
+ * @returns its path inside the sysroot and its content; undefined if the sysroot has no SQLite
+ *   database
  */
 export async function reduceRpmDatabase(
   sysroot: Sysroot,
@@ -107,7 +109,7 @@ export async function reduceRpmDatabase(
   try {
     const [copy, made] = [path.join(scratch, DATABASE), path.join(scratch, 'reduced.sqlite')];
     copyDatabase(sysroot.realPath(found.path), copy);
-    const { default: sqlite } = await import('node-sqlite3-wasm');
+    const sqlite = loadSqlite();
     const source = new sqlite.Database(copy);
     const target = new sqlite.Database(made);
     try {
@@ -181,8 +183,8 @@ function copyDatabase(database: string, copy: string): void {
 type Header = ReadonlyMap<number, readonly (string | number)[]>;
 
 /**
- * A header: the number of entries, the length of the data, entries of tag, type, offset and count,
- * and the data; all numbers have the high byte first.
+ * Parses a header: the number of entries, the length of the data, entries of tag, type, offset and
+ * count, and the data. All numbers are big-endian.
  */
 export function parseHeader(blob: Buffer): Header | undefined {
   if (blob.length < 8) return undefined;
@@ -265,7 +267,10 @@ function recordOf(blob: Buffer): PackageRecord | [] {
   };
 }
 
-/** `rpmlib(...)` and `config(...)` are met by rpm and by the package; `(a or b)` is not taken apart. */
+/**
+ * Drops `rpmlib(...)` and `config(...)`, which rpm and the package itself satisfy. Rich
+ * dependencies such as `(a or b)` are dropped too.
+ */
 function relationsOf(names: readonly string[]): Relation[] {
   return [...new Set(names)]
     .filter((name) => !/^(rpmlib|config)?\(/.test(name))

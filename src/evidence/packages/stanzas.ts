@@ -1,9 +1,9 @@
-/** One paragraph of `Field: value` lines. */
+/** A paragraph of `Field: value` lines. */
 export type Stanza = ReadonlyMap<string, string>;
 
 /**
- * Reads control data: paragraphs of fields, with lines that go on (deb822(5)). Field names are given in
- * small letters. Of a value that goes on, the lines are joined by line ends.
+ * Parses control data: paragraphs of fields, with continuation lines (deb822(5)). Field names are
+ * in lower case. The lines of a value are joined by newlines.
  */
 export function* stanzas(text: string): Generator<Stanza> {
   for (const paragraph of text.split(/\n(?:[ \t]*\n)+/)) {

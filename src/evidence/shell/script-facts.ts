@@ -11,41 +11,43 @@ import {
 } from './values.js';
 import { isBuiltin, shellArgument, wrappedCommands } from './words.js';
 
-/** A name or path in a script, and where. */
+/** A name or path in a script, and its line. */
 export interface ScriptWord {
   readonly text: string;
   /** From 1. */
   readonly line: number;
 }
 
-/** A command, or a sourced file, that only a run computes. */
+/** A command or sourced file that is known only at run time. */
 export interface ComputedWord extends ScriptWord {
-  /** What its name or path begins with, as far as the script tells. */
+  /** The beginning of its name or path, as far as the script determines it. */
   readonly start: string;
 }
 
-/** What a shell script tells of the programs that it runs. */
+/** The programs that a shell script runs, as far as its text determines them. */
 export interface ScriptFacts {
-  /** Commands that it runs, by name or path, each once, with the first line. */
+  /** Commands that it runs, by name or path, each once, with its first line. */
   readonly commands: readonly ScriptWord[];
-  /** Files that it sources, or gives to a shell. */
+  /** Files that it sources or passes to a shell. */
   readonly sources: readonly ScriptWord[];
-  /** Commands and sourced files that only a run computes, as the script has them. */
+  /** Commands and sourced files that are known only at run time, as written in the script. */
   readonly computed: readonly ComputedWord[];
-  /** Absolute directories that it puts into PATH. */
+  /** Absolute directories that it adds to PATH. */
   readonly searchPath: readonly string[];
-  /** True if it is no shell syntax, so that nothing could be read. */
+  /** True if it is not shell syntax and nothing could be read. */
   readonly isRefused: boolean;
 }
 
-/** No word at all. */
+/** The empty word. */
 const EMPTY: ShellNode = {
   ...{ type: 'word', field: undefined, text: '', start: 0, end: 0, line: 0, children: [] },
 };
 
 const FUNCTION = /^[ \t]*(?:function[ \t]+)?([\w.:-]+)[ \t]*\([ \t]*\)/gm;
 
-/** A script and the files that it sources, to be read together: they share variables and functions. */
+/**
+ * A script and the files that it sources, read together because they share variables and functions.
+ */
 export class ScriptUnit {
   readonly #syntax: ShellSyntax;
   readonly #shell: string;
@@ -61,7 +63,7 @@ export class ScriptUnit {
   }
 
   /**
-   * Adds a script, or a file that those already added source.
+   * Adds a script, or a file sourced by those already added.
    *
    * @param own paths by which it may be started or sourced
    * @returns its number
@@ -71,12 +73,12 @@ export class ScriptUnit {
     const file = { root: root === undefined ? undefined : live(root), own };
     this.#files.push(file);
     if (file.root !== undefined) this.#declare(file.root, own);
-    // Where syntax is not understood, functions are not seen as such.
+    // Finds functions also where the syntax cannot be parsed.
     for (const [, name = ''] of text.matchAll(FUNCTION)) this.#variables.functions.add(name);
     return this.#files.length - 1;
   }
 
-  /** Returns what a file tells; more may be known of it when others have been added. */
+  /** Returns the facts of a file; files added later may complete them. */
   factsOf(number: number): ScriptFacts {
     const { root, own } = this.#files[number] ?? {};
     if (root === undefined || own === undefined) {
@@ -133,7 +135,7 @@ export class ScriptUnit {
   #assign(node: ShellNode, own: Texts): void {
     const name = node.children.find(({ field }) => field === 'name');
     const value = node.children.find(({ field }) => field === 'value');
-    // What is appended leaves the beginning as it is.
+    // Appending does not change the beginning.
     if (name === undefined || node.children.some(({ type }) => type === '+=')) return;
     if (name.type === 'variable_name') {
       this.#variables.assign(name.text, value ?? EMPTY, own);
@@ -182,7 +184,7 @@ interface Known {
   readonly own: Texts;
 }
 
-/** Code within code: `sh -c "eval '...'"`. */
+/** Limits code within code: `sh -c "eval '...'"`. */
 const MAX_NESTING = 8;
 
 class CommandReader {
@@ -192,7 +194,7 @@ class CommandReader {
   readonly #commands = new Map<string, ScriptWord>();
   readonly #sources = new Map<string, ScriptWord>();
   readonly #computed = new Map<string, ComputedWord>();
-  /** Code that was read, so that none is read twice. */
+  /** Code already read. */
   readonly #read = new Set<string>();
 
   constructor(syntax: ShellSyntax, shell: string, known: Known) {
@@ -209,7 +211,7 @@ class CommandReader {
     };
   }
 
-  /** @param at the line of code that is part of a command; undefined for a file */
+  /** @param at the line of the command that contains the code; undefined for a file */
   read(root: ShellNode, at: number | undefined, nesting = 0): void {
     for (const node of nodesOf(root)) {
       if (node.type === 'command') this.#readCommand(node, at ?? node.line, nesting);
@@ -229,7 +231,7 @@ class CommandReader {
     this.#runWays([name, ...args], line, source, nesting);
   }
 
-  /** What a command may be, of which the first words may be nothing: `$SUDO make`. */
+  /** Handles commands whose first words may expand to nothing: `$SUDO make`. */
   #runWays(
     nodes: readonly ShellNode[],
     line: number,
@@ -246,7 +248,7 @@ class CommandReader {
     if (ways.some(({ length }) => length === 0)) this.#runWays(args, line, source, nesting);
   }
 
-  /** The words that one may become, those that are known if there are any. */
+  /** Returns the words that a node may expand to: only the known ones, if there are any. */
   #ways(node: ShellNode): string[][] {
     const ways = this.#fields(node);
     const known = ways.filter(([first = '']) => isKnown(first));
@@ -258,7 +260,9 @@ class CommandReader {
     else if (isKnown(file) && file !== '') this.#note(this.#sources, file, line);
   }
 
-  /** The words that one may become, for each text that it may have: without quotes it is split. */
+  /**
+   * Returns the words that a node may expand to, for each of its texts. Unquoted texts are split.
+   */
   #fields(node: ShellNode): string[][] {
     const texts = textsOf(node, this.#known.variables, this.#known.own);
     const [inner] = node.type === 'command_name' ? node.children : [node];
@@ -266,12 +270,12 @@ class CommandReader {
     return texts.map((text) => (isSplit ? split(text) : [text]));
   }
 
-  /** Notes the command that words are, and what it is told to run in turn. */
+  /** Records the command, and the command that it runs in turn. */
   #run(words: readonly string[], line: number, source: string | undefined, nesting: number): void {
     const [name, ...args] = words;
     if (name === undefined || name === '' || nesting > MAX_NESTING) return;
     if (!isKnown(name)) {
-      // What the caller gives is the caller's to bring; code with a name that is assigned runs nothing.
+      // The caller provides its own commands. Code that contains an assignment runs nothing.
       const isOwn = name.includes(COMPUTED) || !name.startsWith(GIVEN);
       if (isOwn && !name.includes('=') && !this.#isFunctionOf(name)) {
         this.#noteComputed(startOf(name), source, line);
@@ -319,7 +323,7 @@ class CommandReader {
         this.#run(behindOptions(args, 'a'), line, source, nesting + 1);
         return;
       case 'command':
-        // With -v and -V it only tells what would run.
+        // -v and -V only print what would run.
         if (args.some((arg, at) => /^-[pvV]*[vV]/.test(arg) && at < 2)) return;
         this.#run(behindOptions(args, ''), line, source, nesting + 1);
         return;
@@ -334,14 +338,14 @@ class CommandReader {
   }
 
   #readCode(code: string, line: number, nesting: number): void {
-    // `eval $(resize)` and its like print assignments.
+    // Skips code without any known text: `eval $(resize)` and similar print assignments.
     if (nesting >= MAX_NESTING || this.#read.has(code) || /^[\s\ue000\ue001]*$/.test(code)) return;
     this.#read.add(code);
     const root = this.#syntax.parse(code);
     if (root !== undefined) this.read(root, line, nesting + 1);
   }
 
-  /** Whether a name that is put together begins as functions do: `run_$action`. */
+  /** Returns whether a computed name starts like a function: `run_$action`. */
   #isFunctionOf(name: string): boolean {
     const [start = ''] = /^[\w-]*/.exec(name) ?? [];
     return (
@@ -361,12 +365,18 @@ class CommandReader {
   }
 }
 
-/** Names of programs that are none are what is left of code that was not understood. */
+/**
+ * Returns whether a word can be a command name, rather than a remnant of code that was not
+ * understood.
+ */
 function isCommandName(name: string): boolean {
   return /^[\w./+@%,~][\w./+@%,~[\]:-]*$/.test(name) && /\w/.test(name);
 }
 
-/** Whether a command whose name nobody knows is more than code that the grammar does not know. */
+/**
+ * Returns whether a command with an unknown name is a command, rather than code that the grammar
+ * does not cover.
+ */
 function isUnderstood(command: ShellNode, name: ShellNode): boolean {
   const [inner] = name.children;
   if (/^(command_substitution|arithmetic_expansion)$/.test(inner?.type ?? '')) return false;
@@ -375,15 +385,15 @@ function isUnderstood(command: ShellNode, name: ShellNode): boolean {
   return before === undefined || before.end < name.start;
 }
 
-/** What a text begins with before its first unknown part. */
+/** Returns the text before the first unknown part. */
 function startOf(text: string): string {
   return /^[^\ue000\ue001]*/.exec(text)?.[0] ?? '';
 }
 
-/** Characters of a command that a message shows. */
+/** The maximum number of characters of a command in a message. */
 const MAX_SHOWN = 40;
 
-/** A command as its script has it, in one line. */
+/** Returns a command as written in the script, on one line. */
 function shown({ text }: ShellNode): string {
   const line = text.trim().replace(/\s+/g, ' ');
   return line.length > MAX_SHOWN ? `${line.slice(0, MAX_SHOWN - 3)}...` : line;
@@ -399,12 +409,12 @@ function behindOptions(args: readonly string[], values: string): string[] {
   return [];
 }
 
-/** Name and arguments of a command, in their order; without assignments and redirections. */
+/** Returns the name and arguments of a command in order, without assignments and redirections. */
 function wordNodes(command: ShellNode): ShellNode[] {
   return command.children.filter(({ field }) => field === 'name' || field === 'argument');
 }
 
-/** All nodes below one, in their order, and itself. */
+/** Yields a node and all nodes below it, in order. */
 function* nodesOf(root: ShellNode): Generator<ShellNode> {
   const open = [root];
   for (let node = open.pop(); node !== undefined; node = open.pop()) {
@@ -416,7 +426,9 @@ function* nodesOf(root: ShellNode): Generator<ShellNode> {
   }
 }
 
-/** A script without what is behind its end: `exec` of another program, or `exit`, at the top level. */
+/**
+ * Drops what follows the end of a script: `exit`, or `exec` of another program, at the top level.
+ */
 function live(root: ShellNode): ShellNode {
   const end = root.children.findIndex(
     (node) =>

@@ -1,16 +1,16 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import type * as TreeSitter from 'web-tree-sitter';
+import { packagedFile } from '../packaged-file.js';
 
 /** A node of a script's syntax tree; types are those of tree-sitter-bash (grammar.js). */
 export interface ShellNode {
   readonly type: string;
-  /** What the node is to its parent, as `name` of a command. */
+  /** The node's role in its parent, such as `name` of a command. */
   readonly field: string | undefined;
   readonly text: string;
-  /** Where the text begins and ends in the script. */
+  /** Offsets of the text in the script. */
   readonly start: number;
   readonly end: number;
   /** From 1. */
@@ -18,26 +18,26 @@ export interface ShellNode {
   readonly children: readonly ShellNode[];
 }
 
-/** Reads the syntax of shell scripts. */
+/** Parses shell scripts. */
 export interface ShellSyntax {
   /**
-   * Returns the tree of a script. What is no shell syntax is in nodes of the type ERROR.
+   * Returns the syntax tree of a script. Invalid syntax is in nodes of type ERROR.
    *
-   * @returns undefined if it takes longer than {@link MAX_TIME}
+   * @returns undefined if parsing takes longer than {@link MAX_TIME}
    */
   parse(text: string): ShellNode | undefined;
 }
 
-/** No real script takes a tenth of it; in milliseconds. */
+/** In milliseconds. No real script takes a tenth of it. */
 const MAX_TIME = 10_000;
 const DIRECTORY = 'shell';
 
 let loaded: Promise<ShellSyntax> | undefined;
 
 /**
- * Loads the parser and its grammar, once. They take 40 ms of CPU time, which only scripts need.
+ * Loads the parser and its grammar, once. This takes 40 ms of CPU time, which only scripts need.
  *
- * @throws Error where the package is not complete
+ * @throws Error if the package is incomplete
  */
 export function loadShellSyntax(): Promise<ShellSyntax> {
   loaded ??= load();
@@ -46,7 +46,9 @@ export function loadShellSyntax(): Promise<ShellSyntax> {
 
 async function load(): Promise<ShellSyntax> {
   const require = createRequire(import.meta.url);
-  const parser = await loadParser(require(partOf('web-tree-sitter.cjs')) as typeof TreeSitter);
+  const parser = await loadParser(
+    require(packagedFile(DIRECTORY, 'web-tree-sitter.cjs')) as typeof TreeSitter,
+  );
   return {
     parse(text) {
       setOptimiser(false);
@@ -62,8 +64,12 @@ async function load(): Promise<ShellSyntax> {
 async function loadParser({ Parser, Language }: typeof TreeSitter): Promise<TreeSitter.Parser> {
   setOptimiser(false);
   try {
-    await Parser.init({ wasmBinary: readFileSync(partOf('web-tree-sitter.wasm')) });
-    const language = await Language.load(readFileSync(partOf('tree-sitter-bash.wasm')));
+    await Parser.init({
+      wasmBinary: readFileSync(packagedFile(DIRECTORY, 'web-tree-sitter.wasm')),
+    });
+    const language = await Language.load(
+      readFileSync(packagedFile(DIRECTORY, 'tree-sitter-bash.wasm')),
+    );
     return new Parser().setLanguage(language);
   } finally {
     setOptimiser(true);
@@ -74,8 +80,8 @@ async function loadParser({ Parser, Language }: typeof TreeSitter): Promise<Tree
 const OPTIMISER = ['wasm-tier-up', 'wasm-dynamic-tiering'];
 
 /**
- * Turns V8's optimising compiler of WebAssembly on or off. The grammar is one large function, which
- * costs 650 ms of CPU time to optimise; no script that is read once gains them.
+ * Turns V8's optimising compiler for WebAssembly on or off. Optimising the grammar, one large
+ * function, costs 650 ms of CPU time, which scripts that are read once never regain.
  */
 function setOptimiser(isOn: boolean): void {
   for (const flag of OPTIMISER) setFlagsFromString(isOn ? `--${flag}` : `--no-${flag}`);
@@ -111,7 +117,9 @@ interface Part {
   readonly line: number;
 }
 
-/** The pieces up to the end of each function, for what the grammar does not know is to spoil one only. */
+/**
+ * Splits a script after each function, so that code unknown to the grammar spoils only one part.
+ */
 function partsOf(text: string): Part[] {
   const parts: Part[] = [];
   let start = 0;
@@ -126,16 +134,7 @@ function partsOf(text: string): Part[] {
   return start < text.length ? [...parts, { text: text.slice(start), start, line }] : parts;
 }
 
-/** Beside the bundles; the sources find it in the project's dist. */
-function partOf(name: string): string {
-  const places = [`./${DIRECTORY}/${name}`, `../../../dist/${DIRECTORY}/${name}`];
-  const files = places.map((place) => fileURLToPath(new URL(place, import.meta.url)));
-  const found = files.find((file) => existsSync(file));
-  if (found !== undefined) return found;
-  throw new Error(`${files[0]} is missing`);
-}
-
-/** Copies the tree, without recursion: scripts may nest as deep as they are long. */
+/** Copies the tree without recursion, since scripts may nest as deep as they are long. */
 function nodesOf(tree: TreeSitter.Tree, { text, start, line }: Part): ShellNode {
   const cursor = tree.walk();
   const open: ShellNode[][] = [];

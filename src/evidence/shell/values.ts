@@ -1,20 +1,20 @@
 import type { ShellNode } from './syntax.js';
 
-/** Stands in a text for a part that only a run computes. */
+/** Placeholder for a part known only at run time. */
 export const COMPUTED = '\ue000';
-/** Stands for what the caller gives: arguments, variables of the environment. */
+/** Placeholder for a part that the caller provides: arguments, environment variables. */
 export const GIVEN = '\ue001';
 
-/** Texts that a word may have; parts that nobody knows are placeholders. */
+/** The texts that a word may expand to; placeholders stand for unknown parts. */
 export type Texts = readonly string[];
 
-/** A variable that is never assigned is one of the environment, which may have none of that name. */
+/** A variable that is never assigned comes from the environment, where it may be unset. */
 const ENVIRONMENT: Texts = ['', GIVEN];
-/** Alternatives that are followed for one word. */
+/** The maximum number of alternatives for one word. */
 const MAX_TEXTS = 32;
-/** Variables that are made of others, one in another. */
+/** The maximum depth of variables that refer to others. */
 const MAX_DEPTH = 16;
-/** A longer text is no word of a command. */
+/** Longer texts, in characters, cannot be words of a command. */
 const MAX_LENGTH = 4096;
 
 /** Returns whether a text has no part that is unknown. */
@@ -22,7 +22,7 @@ export function isKnown(text: string): boolean {
   return !text.includes(COMPUTED) && !text.includes(GIVEN);
 }
 
-/** No variable has this name. */
+/** A key that is not a variable's name. */
 const ARGUMENTS = '@';
 
 interface Assigned {
@@ -31,7 +31,7 @@ interface Assigned {
   readonly isSplit: boolean;
 }
 
-/** Returns whether the shell splits what the node becomes into words (POSIX, XCU 2.6.5). */
+/** Returns whether the shell splits the expansion of a node into words (POSIX, XCU 2.6.5). */
 export function isUnquoted({ type, text }: ShellNode): boolean {
   return (
     /^(simple_expansion|expansion|command_substitution|concatenation)$/.test(type) ||
@@ -39,30 +39,32 @@ export function isUnquoted({ type, text }: ShellNode): boolean {
   );
 }
 
-/** Returns the words of a text. */
+/** Splits a text into words. */
 export function split(text: string): string[] {
   return text.split(/\s+/).filter((word) => word !== '');
 }
 
-/** What is assigned in a script and in the files that it sources. */
+/** The assignments of a script and of the files that it sources. */
 export class Variables {
   /** Functions and aliases that they define. */
   readonly functions = new Set<string>();
   readonly #assigned = new Map<string, Assigned[]>();
-  /** What was found of variables; of one that is made of itself, what it may have been before. */
+  /**
+   * Texts already determined. While a variable is being determined, those it may have had before.
+   */
   readonly #found = new Map<string, Texts>();
-  /** Arguments that `set --` gives the script itself. */
+  /** Arguments that the script sets by `set --`. */
   readonly #arguments: ShellNode[] = [];
 
   /**
-   * @param node the value; undefined for one that only a run computes
-   * @param own paths by which the script that assigns it may be started
+   * @param node the value; undefined if it is known only at run time
+   * @param own paths by which the assigning script may be started
    */
   assign(name: string, node: ShellNode | undefined, own: Texts): void {
     this.#add(name, { node, own, isSplit: false });
   }
 
-  /** As {@link assign}, of a word that is split into several, as in `for NAME in $WORDS`. */
+  /** Like {@link assign}, for a word that is split, as in `for NAME in $WORDS`. */
   assignEach(name: string, node: ShellNode, own: Texts): void {
     this.#add(name, { node, own, isSplit: isUnquoted(node) });
   }
@@ -79,7 +81,7 @@ export class Variables {
     this.#arguments.push(first);
   }
 
-  /** The texts that an assigned variable may have; undefined for one that is never assigned. */
+  /** Returns the texts that a variable may have; undefined if it is never assigned. */
   textsOf(name: string, depth: number): Texts | undefined {
     const assigned = this.#assigned.get(name);
     if (assigned === undefined) return undefined;
@@ -97,7 +99,7 @@ export class Variables {
     return texts;
   }
 
-  /** What the arguments of the script may begin with. */
+  /** Returns the texts that the script's first argument may have. */
   firstArguments(own: Texts, depth: number): Texts {
     const known = this.#found.get(ARGUMENTS);
     if (known !== undefined) return known;
@@ -110,7 +112,8 @@ export class Variables {
 }
 
 /**
- * Returns the texts that a word may have, by the expansions that need no run (POSIX.1-2024, XCU 2.6).
+ * Returns the texts that a word may expand to, following the expansions that need no run
+ * (POSIX.1-2024, XCU 2.6).
  *
  * @param own paths by which the script may be started: its `$0`
  */
@@ -155,10 +158,10 @@ function isWord({ type }: ShellNode): boolean {
   return !/^[()]$/.test(type);
 }
 
-/** Files of one directory, as `/etc/profile.d/*.sh`. */
+/** Matches a pattern for files of one directory, such as `/etc/profile.d/*.sh`. */
 export const FILE_PATTERN = /^(\/[\w./+-]*)\/([\w.+-]*)\*([\w.+-]*)$/;
 
-/** A text without quoting; patterns of files stand for what only a run finds. */
+/** Removes quoting. Other file patterns are known only at run time. */
 function wordText(text: string): string {
   const plain = text.replace(/\\\n/g, '');
   if (FILE_PATTERN.test(plain)) return plain;
@@ -167,12 +170,12 @@ function wordText(text: string): string {
   return plain.replace(/\\(.)/gs, '$1');
 }
 
-/** Within double quotes a backslash quotes these alone (POSIX, XCU 2.2.3). */
+/** Removes quoting inside double quotes, where a backslash quotes only these (POSIX, XCU 2.2.3). */
 function stringText(text: string): string {
   return text.replace(/\\\n/g, '').replace(/\\([$`"\\])/g, '$1');
 }
 
-/** Each way to put together what the children may be; text between them is taken as it is. */
+/** Combines every alternative of the children; text between them is kept. */
 function product(
   node: ShellNode,
   inner: (child: ShellNode) => Texts,
@@ -238,7 +241,10 @@ function expansionTexts(node: ShellNode, variables: Variables, own: Texts, depth
   return unique([...other, ...value]);
 }
 
-/** Removes what a pattern matches at the beginning (`#`) or end (`%`), the longest part if doubled. */
+/**
+ * Removes the part that a pattern matches at the beginning (`#`) or end (`%`); the longest if
+ * doubled.
+ */
 function without(text: string, removal: string, pattern: string): string {
   if (!/^[\w./*-]+$/.test(pattern)) return COMPUTED;
   const parts = pattern.split('*').map((part) => part.replace(/\./g, '\\.'));
@@ -254,7 +260,7 @@ function without(text: string, removal: string, pattern: string): string {
   return from === undefined ? text : text.slice(0, from);
 }
 
-/** What commands print that only look for a program, or take a path apart. */
+/** Returns the output of commands that only look for a program or split a path. */
 function substitutionTexts(
   node: ShellNode,
   variables: Variables,
@@ -283,7 +289,7 @@ function substitutionTexts(
   return prints.length === 1 ? texts : texts.filter((text) => text !== '');
 }
 
-/** Commands that print nothing. */
+/** Returns whether a command prints nothing. */
 function isSilent([[name = ''] = []]: readonly Texts[]): boolean {
   return /^(unset|cd|set|:|true|shift)$/.test(name);
 }
@@ -318,7 +324,7 @@ function output([[name = ''] = [], ...args]: readonly Texts[], { functions }: Va
     case ':':
       return [''];
     default:
-      // A script's own search on PATH: CAT=`searchpath cat "$PATH"`
+      // A search on PATH by the script itself: CAT=`searchpath cat "$PATH"`
       return functions.has(name) ? (args[0] ?? []).map(asName) : [COMPUTED];
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Words that a shell knows itself: reserved words, special and regular built-in utilities (POSIX.1-2024,
- * XCU 2.4, 2.15, 1.7), and those of bash(1), dash(1) and ksh(1).
+ * Words that a shell interprets itself: reserved words, special and regular built-in utilities
+ * (POSIX.1-2024, XCU 2.4, 2.15, 1.7), and those of bash(1), dash(1) and ksh(1).
  */
 const BUILTINS: ReadonlySet<string> = new Set([
   ...[
@@ -44,27 +44,27 @@ export function isBuiltin(name: string, shell: string): boolean {
   return BUILTINS.has(name) || (name === 'time' && /^(bash|ksh|mksh)/.test(shell));
 }
 
-/** Shells whose scripts the grammar of bash reads. */
+/** Shells whose scripts bash's grammar can parse. */
 const SHELLS = /^(sh|ash|dash|bash|rbash|ksh|ksh93|mksh|busybox)$/;
 
-/** Returns whether an interpreter, by its name or path, is a shell whose scripts can be read. */
+/** Returns whether an interpreter, by name or path, is a shell whose scripts can be parsed. */
 export function isReadShell(interpreter: string): boolean {
   return SHELLS.test(interpreter.slice(interpreter.lastIndexOf('/') + 1));
 }
 
-/** How a program that runs another one is given it. */
+/** How a program that runs a command takes it. */
 interface Wrapper {
-  /** Letters of options with a value of their own, which may be the next word. */
+  /** Letters of options with a value, which may be the next word. */
   readonly values?: string;
   /** The same for long options. */
   readonly longValues?: readonly string[];
-  /** Words before the command that are no options: the duration of timeout(1). */
+  /** Operands before the command, such as the duration of timeout(1). */
   readonly skips?: number;
-  /** Assignments may come before the command: env(1), sudo(8). */
+  /** Whether assignments may precede the command: env(1), sudo(8). */
   readonly assigns?: boolean;
 }
 
-/** Programs that run the command behind their options, by their manual pages. */
+/** Programs that run the command that follows their options, by their manual pages. */
 const WRAPPERS: Readonly<Record<string, Wrapper>> = {
   chrt: { values: 'TPD', skips: 1 },
   'dbus-run-session': { longValues: ['config-file', 'dbus-daemon'] },
@@ -100,12 +100,12 @@ const WRAPPERS: Readonly<Record<string, Wrapper>> = {
 
 const FIND_ACTIONS: ReadonlySet<string> = new Set(['-exec', '-execdir', '-ok', '-okdir']);
 const ASSIGNMENT = /^[A-Za-z_]\w*=/;
-/** Options of programs that take a program: start-stop-daemon(8). */
+/** Options that take a program: start-stop-daemon(8). */
 const PROGRAM_OPTIONS = /^(?:-x|-a|--exec|--startas)$/;
 
 /**
- * Returns the commands that a program is told to run by its arguments, as words: `env`, `sudo`, `xargs`,
- * `find -exec` and their like.
+ * Returns the commands that a program runs according to its arguments, as words: `env`, `sudo`,
+ * `xargs`, `find -exec` and similar.
  */
 export function wrappedCommands(name: string, args: readonly string[]): string[][] {
   const program = name.slice(name.lastIndexOf('/') + 1);
@@ -123,7 +123,7 @@ export function wrappedCommands(name: string, args: readonly string[]): string[]
   return command.length === 0 ? [] : [command];
 }
 
-/** What is left behind options, assignments and other words. */
+/** Returns the words that follow options, assignments and other operands. */
 function commandOf(wrapper: Wrapper, args: readonly string[]): string[] {
   let { skips = 0 } = wrapper;
   for (let at = 0; at < args.length; at++) {
@@ -141,15 +141,15 @@ function commandOf(wrapper: Wrapper, args: readonly string[]): string[] {
   return [];
 }
 
-/** Of letters in one word the first that takes a value takes the rest of the word. */
+/** The first letter that takes a value takes the rest of the word. */
 function takesNext({ values = '' }: Wrapper, word: string): boolean {
   const first = [...word.slice(1)].findIndex((letter) => values.includes(letter));
   return first === word.length - 2;
 }
 
 /**
- * Returns the code that a shell, su(1) or flock(1) is given with -c, or the script that a shell runs;
- * undefined for another program.
+ * Returns the code passed to a shell, su(1) or flock(1) by -c, or the script that a shell runs;
+ * undefined for other programs.
  */
 export function shellArgument(
   name: string,

@@ -15,10 +15,10 @@ import {
   type TracedSystem,
 } from './trace.js';
 
-/** Paths of one run that are kept; somebody who uses more wants to fill our memory. */
+/** Limits the paths kept of one run, so that a run cannot exhaust memory. */
 const MAX_PATHS = 1_000_000;
 
-/** What the kernel makes, and another for each process and machine. */
+/** Made by the kernel, and different for each process and machine. */
 const KERNEL_FILES = /^\/(?:proc|sys|dev)(?:\/|$)/;
 /** Directories with random names, where probing for a free name is no evidence. */
 const TEMPORARY = /^\/(?:tmp|var\/tmp|run|dev\/shm)\/./;
@@ -63,7 +63,7 @@ export class TraceCollector {
     this.#note(at, use as FileUse, result, program);
   }
 
-  /** All files that were used, in no order, with what is there now. */
+  /** Returns all files that were used, unordered, with their present types. */
   files(sysroot: Sysroot): TracedFile[] {
     for (const [program, { uses }] of [...this.#files]) {
       if ([...uses.values()].some((set) => set.has('execute')))
@@ -73,7 +73,7 @@ export class TraceCollector {
   }
 
   /**
-   * The trace, with what is there now.
+   * Returns the trace, with the present type of each file.
    *
    * @param home the home directory of the run
    */
@@ -89,7 +89,7 @@ export class TraceCollector {
     };
   }
 
-  /** What the kernel opens by itself for a program, and for its interpreter. */
+  /** Adds the interpreters that the kernel opens by itself for a program and its interpreter. */
   #addInterpreters(sysroot: Sysroot, program: string): void {
     let by = program;
     for (let count = 0; count < MAX_INTERPRETERS; count++) {
@@ -128,12 +128,12 @@ export class TraceCollector {
     if (state === 'created') {
       this.#created.add(at);
       const parent = path.posix.dirname(at);
-      // What is made needs the directory that it is made in.
+      // Creating a file requires its directory.
       if (!this.#isBelowCreated(parent)) this.#note(parent, 'hold', 'found', program);
     }
   }
 
-  /** What was there before the run stays that, whatever the run does to it. */
+  /** A file that existed before the run keeps that state, whatever the run does to it. */
   #stateOf(at: string, result: string, before: FileState | undefined): FileState {
     if (before === 'found' || before === 'created') return before;
     if (result === 'created' || (result === 'found' && before === 'absent')) return 'created';
@@ -148,7 +148,7 @@ export class TraceCollector {
     return false;
   }
 
-  /** Without `.`, `..` and empty names. A `..` leaves the directory that the kernel was in. */
+  /** Removes `.`, `..` and empty names. Resolves `..` from the directory that the kernel was in. */
   #canonical(name: string, program: string): string {
     if (!name.includes('/..')) return clean(name);
     let at = '';
@@ -159,7 +159,7 @@ export class TraceCollector {
         continue;
       }
       if (at === '') continue;
-      // To be left, a directory must be there.
+      // `..` requires that its directory exists.
       const here = new Sysroot(this.#root).trace(at);
       if (!KERNEL_FILES.test(at))
         this.#note(at, 'stat', isTrace(here) ? 'found' : 'absent', program);
@@ -182,7 +182,7 @@ function isByChance(at: string, state: FileState): boolean {
   return (state === 'absent' || state === 'created') && TEMPORARY.test(at);
 }
 
-/** A file as the trace has it; undefined for what came and went with the run. */
+/** Returns a file as a trace describes it; undefined for a file that the run made and removed. */
 function traced(sysroot: Sysroot, at: string, seen: SeenFile): TracedFile | undefined {
   const type = typeAt(sysroot, at);
   if (type === undefined && seen.state === 'created') return undefined;
@@ -199,7 +199,7 @@ function traced(sysroot: Sysroot, at: string, seen: SeenFile): TracedFile | unde
   };
 }
 
-/** The type of what a path names, not following a link at its end. */
+/** Returns the type of the file at a path, without following a link at its end. */
 export function typeAt(sysroot: Sysroot, at: string): FileType | undefined {
   const parent = sysroot.trace(path.posix.dirname(at));
   if (!isTrace(parent) || parent.stat.type !== 'directory') return undefined;
@@ -215,7 +215,7 @@ export function typeAt(sysroot: Sysroot, at: string): FileType | undefined {
 
 const OS_RELEASE = ['/etc/os-release', '/usr/lib/os-release'];
 
-/** The identity of a root's system (os-release(5)). */
+/** Returns the identity of a root's system (os-release(5)). */
 export function systemOf(sysroot: Sysroot): TracedSystem {
   const file = OS_RELEASE.map((name) => sysroot.trace(name)).find(isTrace);
   const text = file?.stat.type === 'file' ? sysroot.readText(file) : '';

@@ -2,12 +2,13 @@ import { parseElf } from '../../elf/parse.js';
 import { JailbuildError } from '../../errors.js';
 import { isTrace, type Sysroot } from '../../fs/sysroot.js';
 
-/** BINPRM_BUF_SIZE: what Linux looks at of a script. */
+/** BINPRM_BUF_SIZE: the bytes of a script that Linux reads. */
 const SCRIPT_START = 256;
 
 /**
- * Returns the interpreter that the kernel opens for a program by itself, which no system call names: that
- * of an ELF file, or of a script. Undefined for a static program, and for what cannot be read.
+ * Returns the interpreter that the kernel opens for a program by itself, without a system call:
+ * that of an ELF file or of a script. Undefined for static programs and for files that cannot be
+ * read.
  */
 export function interpreterOf(sysroot: Sysroot, program: string): string | undefined {
   const found = sysroot.trace(program);

@@ -3,7 +3,8 @@ import { isSameValue } from '../../manifest/canonical-json.js';
 import { FILE_STATES, FILE_USES, type FileUse, type Trace, type TracedFile } from './trace.js';
 
 /**
- * Unites traces of one system: what any run used. Their order does not matter.
+ * Merges traces of one system: the files that any of the runs used. The order of traces does not
+ * matter.
  *
  * @throws JailbuildError TRACE_INVALID for traces of different systems
  */
@@ -11,12 +12,12 @@ export function mergeTraces(
   traces: readonly { readonly name: string; readonly trace: Trace }[],
 ): Trace {
   const [first, ...others] = traces;
-  if (first === undefined) throw new Error('there is nothing to merge');
+  if (first === undefined) throw new Error('no traces to merge');
   for (const { name, trace } of others) {
     if (isSameValue(trace.system, first.trace.system)) continue;
     throw new JailbuildError(
       'TRACE_INVALID',
-      `${name}: is of another system than ${first.name}; traces are merged within one system`,
+      `${name}: describes another system than ${first.name}: merge only traces of one system`,
       name,
     );
   }
@@ -37,7 +38,7 @@ export function mergeTraces(
   };
 }
 
-/** Earlier states in the list take precedence. */
+/** Merges two records of one file; earlier states in the list take precedence. */
 function united(one: TracedFile, other: TracedFile): TracedFile {
   const stronger = FILE_STATES.indexOf(one.state) <= FILE_STATES.indexOf(other.state) ? one : other;
   const programs = [...new Set([...Object.keys(one.uses), ...Object.keys(other.uses)])].sort();
@@ -45,7 +46,7 @@ function united(one: TracedFile, other: TracedFile): TracedFile {
     const all = new Set([...(one.uses[program] ?? []), ...(other.uses[program] ?? [])]);
     return [program, FILE_USES.filter((use) => all.has(use))];
   });
-  // Of one state with two types, the same for either order.
+  // Of two types in the same state, either order gives the same one.
   const types = [one, other]
     .filter(({ state }) => state === stronger.state)
     .map(({ type }) => type);

@@ -10,19 +10,19 @@ export interface ObservedUse {
 
 /** What the observer counts in addition to uses. */
 export interface ObservedCounts {
-  /** Names that could not be read: of programs that nobody may look into. */
+  /** Names that could not be read, of programs whose memory is not readable. */
   readonly unread: number;
   /** Uses in roots that the run made for itself. */
   readonly elsewhere: number;
-  /** Uses that were not noted, for want of memory. */
+  /** Uses that were not recorded, for lack of memory. */
   readonly dropped: number;
-  /** Attempts to trace a process, which the observer makes fail. */
+  /** Attempts to trace a process; the observer makes them fail. */
   readonly tracers: number;
-  /** Listeners for system calls, behind which calls are not seen. */
+  /** Listeners for system calls, which hide calls from the observer. */
   readonly listeners: number;
 }
 
-/** The whole report of a run that has ended. */
+/** The end of a run's report. */
 export interface ObservedEnd {
   readonly status: number;
   /** False if the command could not be executed: the status is then 125, 126 or 127. */
@@ -31,10 +31,10 @@ export interface ObservedEnd {
 }
 
 const FIELDS = 4;
-/** Two paths of the longest kind: a root's prefix and a name below it. */
+/** A root's prefix and a name below it, each of at most PATH_MAX bytes. */
 const MAX_FIELD = 2 * 4096;
 
-/** Takes the observer's report as it arrives. */
+/** Reads the observer's report as it arrives. */
 export class ReportReader {
   readonly #onUse: (use: ObservedUse) => void;
   readonly #counts = { unread: 0, elsewhere: 0, dropped: 0, tracers: 0, listeners: 0 };
@@ -48,7 +48,7 @@ export class ReportReader {
     this.#onUse = onUse;
   }
 
-  /** Takes the next bytes. What is no report is passed over. */
+  /** Takes the next bytes. Ignores records that it does not know. */
   take(chunk: Buffer): void {
     const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
     let from = 0;
@@ -64,12 +64,12 @@ export class ReportReader {
     return { ...this.#counts };
   }
 
-  /** Why the observer could not observe the command; undefined if it could. */
+  /** Returns why the observer could not observe the command; undefined if it could. */
   failure(): string | undefined {
     return this.#failure;
   }
 
-  /** Undefined if the observer ended before the run did. */
+  /** Returns the end of the run; undefined if the observer ended before the run did. */
   end(): ObservedEnd | undefined {
     if (this.#status === undefined) return undefined;
     const hasStarted = this.#starts.has('found') && !this.#starts.has('denied');

@@ -1,7 +1,10 @@
 import { JailbuildError } from '../../errors.js';
 import calls from './system-calls.json' with { type: 'json' };
 
-/** AUDIT_ARCH_... of linux/audit.h, in hexadecimal, with the names that libseccomp and our table have. */
+/**
+ * AUDIT_ARCH_... of linux/audit.h, in hexadecimal, with the names in OCI profiles and in
+ * system-calls.json.
+ */
 const MACHINES: Readonly<
   Record<string, { readonly oci: string; readonly table: keyof typeof calls }>
 > = {
@@ -11,8 +14,8 @@ const MACHINES: Readonly<
 };
 
 /**
- * What runtimes do between installing the filter and executing the program, crun and runc alike, such as waiting for
- * the order to start it; and what every program needs to start and end.
+ * Calls that crun and runc make between installing the filter and executing the program, such as
+ * waiting for the order to start it, and calls that every program makes to start and end.
  */
 const ALWAYS = [
   ...['access', 'arch_prctl', 'brk', 'capget', 'capset', 'chdir', 'clock_nanosleep'],
@@ -27,7 +30,7 @@ const ALWAYS = [
   ...['setresuid', 'setuid', 'sigaltstack', 'statx', 'tgkill', 'umask', 'write'],
 ];
 
-/** System calls of a run, by machine (AUDIT_ARCH_..., hexadecimal) and number. */
+/** Collects the system calls of a run, by machine (AUDIT_ARCH_..., hexadecimal) and number. */
 export class CallCollector {
   readonly #names = new Set<string>(ALWAYS);
   readonly #machines = new Set<string>();
@@ -45,7 +48,9 @@ export class CallCollector {
     if (name !== undefined && name !== '') this.#names.add(name);
   }
 
-  /** An OCI seccomp profile (runtime-spec, config-linux.md): the calls that were made, and no others. */
+  /**
+   * Returns an OCI seccomp profile (runtime-spec, config-linux.md) that allows only the calls made.
+   */
   profile(): string {
     const profile = {
       defaultAction: 'SCMP_ACT_ERRNO',

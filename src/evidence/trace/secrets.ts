@@ -18,14 +18,14 @@ const SECRET_PLACES: readonly RegExp[] = [
   /\.(?:keytab|kdbx|p12|pfx|jks|keystore)$/,
   /\/(?:id_(?:rsa|dsa|ecdsa|ed25519)(?:_sk)?|\.env)$/,
 ];
-/** A private key may be anywhere; its first line identifies it (RFC 7468, and PGP). */
+/** The first line of a private key, which may be in any file (RFC 7468, and PGP). */
 const PRIVATE_KEY = /-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----/;
-/** Files of these names are looked into. */
+/** Files with these names are searched for a private key. */
 const MAY_BE_KEY = /\.(?:pem|key|crt|cer|asc|priv)$|(?:^|[._-])key(?:$|[._-])/i;
-/** A key file begins with what it is. */
+/** The bytes at the start of a file in which a private key is looked for. */
 const KEY_START = 8192;
 
-/** Whether a file holds what is to leave the host only by name. */
+/** Returns whether a file holds keys, passwords or tokens: only its name may leave the host. */
 export function isSecret(sysroot: Sysroot, at: string, found: Trace): boolean {
   if ([at, found.path].some((name) => SECRET_PLACES.some((place) => place.test(name)))) return true;
   if (found.stat.type !== 'file' || !MAY_BE_KEY.test(path.posix.basename(found.path))) return false;

@@ -13,7 +13,7 @@ import {
   type TracedSystem,
 } from './trace.js';
 
-/** Larger than a trace of a million files. */
+/** In bytes; larger than a trace of a million files. */
 const MAX_BYTES = 1 << 29;
 const FILE_TYPES = [
   'directory',
@@ -25,7 +25,7 @@ const FILE_TYPES = [
   'socket',
 ] as const;
 
-/** A trace as text: one file a line, so that equal traces have equal bytes. Ends with a newline. */
+/** Formats a trace as text, one file a line; equal traces give equal bytes. Ends with a newline. */
 export function traceJson({ schema, system, homes, incomplete, files }: Trace): string {
   return [
     '{',
@@ -42,7 +42,7 @@ export function traceJson({ schema, system, homes, incomplete, files }: Trace): 
 }
 
 /**
- * Reads a trace from a file, with every field checked.
+ * Reads a trace from a file and checks every field.
  *
  * @throws JailbuildError NOT_READABLE, TRACE_INVALID naming file and field
  */
@@ -115,5 +115,5 @@ function oneOf<T extends string>(field: Field, words: readonly T[]): T {
   const word = field.string();
   return (words as readonly string[]).includes(word)
     ? (word as T)
-    : field.refuse(`is ${JSON.stringify(word)}, known are ${words.join(', ')}`);
+    : field.refuse(`is ${JSON.stringify(word)}, expected one of ${words.join(', ')}`);
 }

@@ -1,11 +1,11 @@
 /**
- * A trace: which files a run of some command used, as plain JSON data. docs/trace.md describes every
- * field. Neither times nor process numbers are in it: the same run gives the same bytes.
+ * A trace: the files that a run of a command used, as plain JSON data. docs/trace.md describes
+ * every field. It contains neither times nor process numbers: the same run gives the same bytes.
  */
 
 import type { FileType } from '../../fs/file-view.js';
 
-/** Names the format and its version; a reader refuses one it does not know. */
+/** Names the format and its version; readers refuse versions that they do not know. */
 export const TRACE_SCHEMA = 'jailbuild.trace/1';
 
 /** What a program did with a file, as the observer reports it. */
@@ -33,8 +33,8 @@ export const FILE_USES = [
 export type FileUse = (typeof FILE_USES)[number];
 
 /**
- * What became of the look-up of a path: there before the run and still there; there before and removed
- * by the run; made by the run; not there; or refused to the program.
+ * The result of looking up a path: existed before the run and still exists; existed before and was
+ * removed by the run; created by the run; access was denied; does not exist.
  */
 export const FILE_STATES = ['found', 'removed', 'created', 'denied', 'absent'] as const;
 export type FileState = (typeof FILE_STATES)[number];
@@ -43,13 +43,13 @@ export interface TracedFile {
   /** Absolute path in the root of the run, as it was looked up: links on the way are kept. */
   readonly path: string;
   readonly state: FileState;
-  /** The type of what the path names, of a link itself, at the end of the run. */
+  /** The type at the end of the run, of a link itself. */
   readonly type?: FileType;
-  /** What each program did with it, by the program's path; '' for a program that cannot be told. */
+  /** Each program's uses of the file, by the program's path; '' if the program is unknown. */
   readonly uses: Readonly<Record<string, readonly FileUse[]>>;
 }
 
-/** The system that was observed, as os-release(5) and uname(2) describe it. */
+/** The observed system, as os-release(5) and uname(2) describe it. */
 export interface TracedSystem {
   readonly id?: string;
   readonly version?: string;
@@ -59,9 +59,9 @@ export interface TracedSystem {
 export interface Trace {
   readonly schema: typeof TRACE_SCHEMA;
   readonly system: TracedSystem;
-  /** Home directories of the runs: caches below them are no part of a program. */
+  /** Home directories of the runs. Caches below them do not belong to a program. */
   readonly homes: readonly string[];
-  /** The number of uses that could not be read or noted. */
+  /** The number of uses that could not be read or recorded. */
   readonly incomplete: number;
   /** Sorted by the bytes of `path`. */
   readonly files: readonly TracedFile[];

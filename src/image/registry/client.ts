@@ -4,6 +4,7 @@ import https from 'node:https';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { rootCertificates } from 'node:tls';
+import systemAuthorities from '../../../templates/ca-certificates.json' with { type: 'json' };
 import { JailbuildError, strerror } from '../../errors.js';
 import { type Credentials, findCredentials } from './credentials.js';
 import { hostToConnect, type RegistryName } from './name.js';
@@ -65,13 +66,6 @@ const MAX_REDIRECTS = 5;
 const IDLE = 60_000;
 const CERTIFICATE_DIRECTORIES = ['/etc/containers/certs.d', '/etc/docker/certs.d'];
 const AGAIN = /^(ECONNRESET|ECONNREFUSED|ETIMEDOUT|EPIPE|EAI_AGAIN|EPROXYBUSY)$/;
-/** Where distributions keep trusted certificate authorities. */
-const SYSTEM_AUTHORITIES = [
-  '/etc/ssl/certs/ca-certificates.crt',
-  '/etc/pki/tls/certs/ca-bundle.crt',
-  '/etc/ssl/ca-bundle.pem',
-  '/etc/ssl/cert.pem',
-];
 
 /**
  * A registry client (OCI distribution spec 1.1): bearer and basic authentication, retries with growing delays,
@@ -390,7 +384,7 @@ export class RegistryClient {
   #authorities(): string[] {
     const { caFile } = this.#options;
     const { SSL_CERT_FILE, NODE_EXTRA_CA_CERTS } = process.env;
-    const system = SSL_CERT_FILE ? [SSL_CERT_FILE] : SYSTEM_AUTHORITIES;
+    const system = SSL_CERT_FILE ? [SSL_CERT_FILE] : systemAuthorities.bundles;
     const extra = NODE_EXTRA_CA_CERTS ? [NODE_EXTRA_CA_CERTS] : [];
     const found = [...system, ...extra, ...this.#certificates().filter(isAuthority)].map(
       readIfThere,

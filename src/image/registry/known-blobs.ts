@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { cacheDirectory } from '../../fs/cache-directory.js';
+import { cacheDirectory, replaceCacheFile } from '../../fs/cache-directory.js';
 import type { RegistryName } from './name.js';
 
 /** Maximum number of repositories remembered for a blob. */
@@ -33,7 +33,7 @@ export class KnownBlobs {
     const all = [this.#repository, ...known.filter((name) => name !== this.#repository)];
     try {
       mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
-      writeFileSync(this.#file(digest), `${all.slice(0, MOST).join('\n')}\n`);
+      replaceCacheFile(this.#file(digest), `${all.slice(0, MOST).join('\n')}\n`);
     } catch {
       // Nothing is remembered.
     }

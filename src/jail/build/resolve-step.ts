@@ -8,6 +8,7 @@ import { resolveRequest } from '../../plan/resolve-request.js';
 import { settleRequest } from '../../resolve/environment.js';
 import { mergeRequests } from '../../resolve/merge-requests.js';
 import type { Closure } from '../../resolve/resolve.js';
+import { surveySources } from '../engine/source-survey.js';
 import type { ManifestSources } from '../manifest-sources.js';
 import { type Fingerprint, isHostUnchanged, readFingerprint } from '../record/fingerprint.js';
 import { refuseUnprotected } from '../record/protection.js';
@@ -68,7 +69,7 @@ export async function resolveStep(asked: BuildJob): Promise<Resolved> {
     const { sourceRoot } = remembered;
     return { job, request, resolution: { kind: 'remembered', remembered }, sourceRoot };
   }
-  const closure = await resolveRequest(request);
+  const closure = await resolveRequest(request, { survey: surveySources });
   if (!allowMissing) refuseMissing(closure.missing);
   const resolution = { kind: 'closure', closure, began } as const;
   return { job, request, resolution, sourceRoot: closure.sysroot.prefix };

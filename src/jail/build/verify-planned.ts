@@ -98,8 +98,7 @@ function copiesOf(
   files: readonly FileReport[],
 ): Originals | undefined {
   if (resolution.kind !== 'closure') return undefined;
-  const planned = new Set(
-    files.filter(({ action }) => AS_PLANNED.has(action)).map(({ path }) => path),
-  );
+  const planned = new Set<string>();
+  for (const { path, action } of files) if (AS_PLANNED.has(action)) planned.add(path);
   return originalsOf(resolution.closure, (path) => planned.has(path));
 }

@@ -16,6 +16,7 @@ import {
   ReplyReader,
   runRequest,
   stopRequest,
+  surveyRequest,
   xattrsRequest,
 } from './protocol.js';
 
@@ -151,6 +152,29 @@ export class NativeEngine implements Engine {
    */
   async extents(sources: readonly string[]): Promise<Map<number, readonly Extent[]>> {
     return this.#query(extentsRequest, parseExtents, sources);
+  }
+
+  /**
+   * Reads the entries of directories of the sources with their attributes.
+   *
+   * @param sources relative to the source root
+   * @returns pieces of a listing, by index in the list; omits directories that cannot be read
+   */
+  async entries(sources: readonly string[]): Promise<Map<number, readonly Buffer[]>> {
+    const found = new Map<number, Buffer[]>();
+    const job = ++this.#jobs;
+    const ended = this.#listen(job, sources.length, ({ kind, index, data }) => {
+      if (kind === ReplyKind.data) {
+        const pieces = found.get(index);
+        if (pieces === undefined) found.set(index, [data]);
+        else pieces.push(data);
+      } else if (kind === ReplyKind.done) {
+        if (!found.has(index)) found.set(index, []);
+      } else found.delete(index);
+    });
+    this.#ask(surveyRequest(++this.#runs, job, sources));
+    await ended;
+    return found;
   }
 
   async #query<T>(

@@ -40,9 +40,15 @@ const NUMBER: Readonly<Record<Operation['op'], number>> = {
 const XATTRS = 19;
 const EXTENTS = 20;
 const CHECK = 21;
+const SURVEY = 22;
 const NODE_TYPE = { fifo: 0, 'character-device': 1, 'block-device': 2 } as const;
 
+/** Usual sizes of the head of a request, and of an operation. */
+const HEAD_SIZE = 256;
+const USUAL_SIZE = 256;
 const REPLY_HEAD = 17;
+/** Maximum number of bytes of UTF-8 for a unit of a string. */
+const MAX_UTF8 = 3;
 
 export enum ReplyKind {
   done,
@@ -66,8 +72,13 @@ export interface Reply {
 
 /** Builds a request. */
 class Writer {
-  #bytes = Buffer.allocUnsafe(1 << 14);
+  #bytes: Buffer;
   #length = 4;
+
+  /** @param size expected length in bytes */
+  constructor(size = HEAD_SIZE) {
+    this.#bytes = Buffer.allocUnsafe(size);
+  }
 
   byte(value: number): void {
     this.#reserve(1);
@@ -84,6 +95,16 @@ class Writer {
     this.#length = this.#bytes.writeBigInt64LE(value, this.#length);
   }
 
+  /** Writes an integer, negative or not, as {@link long}. */
+  integer(value: number): void {
+    if (value < 0 || value >= 2 ** 32) {
+      this.long(BigInt(value));
+      return;
+    }
+    this.number(value);
+    this.number(0);
+  }
+
   bytes(value: Buffer): void {
     this.number(value.length);
     this.#reserve(value.length);
@@ -91,14 +112,23 @@ class Writer {
   }
 
   string(value: string): void {
-    this.bytes(pathBuffer(value));
+    if (!value.isWellFormed()) {
+      this.bytes(pathBuffer(value));
+      this.byte(0);
+      return;
+    }
+    this.#reserve(4 + value.length * MAX_UTF8 + 1);
+    const start = this.#length + 4;
+    const length = this.#bytes.write(value, start);
+    this.#bytes.writeUInt32LE(length, this.#length);
+    this.#length = start + length;
     this.byte(0);
   }
 
   /** Writes seconds and nine decimal places. */
   time(value: string): void {
     const cut = value.indexOf('.');
-    this.long(BigInt(value.slice(0, cut)));
+    this.integer(Number(value.slice(0, cut)));
     this.number(Number(value.slice(cut + 1)));
   }
 
@@ -144,6 +174,11 @@ export function xattrsRequest(run: number, job: number, sources: readonly string
 /** Requests the data extents of sources; replies have kind `data` and are read by `parseExtents`. */
 export function extentsRequest(run: number, job: number, sources: readonly string[]): Buffer {
   return sourcesRequest(EXTENTS, run, job, sources);
+}
+
+/** Requests the entries of directories; replies have kind `data`, several a directory, as fs/survey.ts reads them. */
+export function surveyRequest(run: number, job: number, sources: readonly string[]): Buffer {
+  return sourcesRequest(SURVEY, run, job, sources);
 }
 
 function sourcesRequest(
@@ -205,7 +240,7 @@ export function stopRequest(run: number): Buffer {
 }
 
 function jobHead(run: number, job: number, flags: number, count: number): Writer {
-  const writer = new Writer();
+  const writer = new Writer(HEAD_SIZE + count * USUAL_SIZE);
   writer.byte(0x52);
   writer.number(run);
   writer.number(job);
@@ -222,7 +257,7 @@ function encode(writer: Writer, operation: Operation): void {
   switch (operation.op) {
     case 'copy':
       writer.string(operation.source);
-      writer.long(BigInt(operation.size));
+      writer.integer(operation.size);
       writer.time(operation.sourceMtime);
       break;
     case 'write':

@@ -12,10 +12,12 @@ import { FINGERPRINT_NAME } from './state.js';
 import {
   absentBlocks,
   blockHolds,
+  CHANGED,
   directoryBlocks,
   entryBlocks,
   fileBlocks,
   listBlocks,
+  numbersOf,
   type PlannedFile,
   type SeenFile,
   type StateBlock,
@@ -74,7 +76,7 @@ export interface ShortRecord extends Omit<JailRecord, 'manifest' | 'former' | 'k
  * @returns undefined if the comparison would not be reliable
  */
 export function hostState(
-  { found, absent, lists }: Observed,
+  { found, absent, lists, numbersOf }: Observed,
   sourceRoot: string,
   began: number,
   isPlanned: (path: string) => boolean,
@@ -87,13 +89,13 @@ export function hostState(
         passed.push(path);
         continue;
       }
-      const now = lookAgain(sourceRoot + path);
-      const isKnown = now !== undefined && isStill(seen, now);
-      if (!isKnown || (seen.type !== 'directory' && now.ctimeMs > began - SETTLED)) {
+      const numbers = numbersOf?.(path) ?? lookAgain(sourceRoot + path, seen);
+      const changed = numbers?.[CHANGED] ?? Number.POSITIVE_INFINITY;
+      if (numbers === undefined || (seen.type !== 'directory' && changed > began - SETTLED)) {
         isSettled = false;
         return;
       }
-      yield { path, stat: now };
+      yield { path, numbers };
     }
   }
   const blocks = fileBlocks(files());
@@ -248,9 +250,11 @@ export function holds(check: () => boolean): boolean {
   }
 }
 
-function lookAgain(realPath: string): Stats | undefined {
+/** Returns the numbers of lstat(2), or undefined if they are no longer what was seen. */
+function lookAgain(realPath: string, seen: FileStat): readonly number[] | undefined {
   try {
-    return lstatSync(toBytes(realPath), { throwIfNoEntry: false });
+    const now = lstatSync(toBytes(realPath), { throwIfNoEntry: false });
+    return now !== undefined && isStill(seen, now) ? numbersOf(now) : undefined;
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     return undefined;

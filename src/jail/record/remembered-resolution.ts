@@ -7,14 +7,12 @@ import {
   openSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmSync,
   statSync,
-  writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
 import { errnoOf } from '../../errors.js';
-import { cacheDirectory } from '../../fs/cache-directory.js';
+import { cacheDirectory, replaceCacheFile } from '../../fs/cache-directory.js';
 import { canonicalValue } from '../../manifest/canonical-json.js';
 import type { Manifest } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
@@ -76,16 +74,13 @@ export function remember(
   const head: Head = { schema: SCHEMA, key, sourceRoot, files: jail.files, manifest };
   const bytes = stateFileBytes(head, { host, advice, absent: jail.absent });
   if (bytes.length > MAX_SIZE) return;
-  const draft = `${file}.${process.pid}`;
   try {
     mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
     if (insecureParent(path.dirname(file)) !== undefined) return;
     removeOld(path.dirname(file));
-    writeFileSync(draft, bytes, { mode: 0o600, flag: 'wx' });
-    renameSync(draft, file);
+    replaceCacheFile(file, bytes);
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
-    removeQuietly(draft);
   }
 }
 

@@ -1,5 +1,6 @@
 import { lstatSync, type Stats } from 'node:fs';
 import { fromBytes, listNames, pathBuffer, readLink, toBytes } from '../../fs/path-bytes.js';
+import { TIME_TOLERANCE } from '../../manifest/differences.js';
 
 /**
  * What a build looked at, in a form that native/engine/check.c can also compare without parsing. A block is its type
@@ -25,18 +26,20 @@ const HARD_LINK = 2;
 
 const ROW = 8;
 const FLAGS = 5;
+/** Place of the time of the last change among the numbers of a file. */
+export const CHANGED = 5;
 const HEAD = 8;
 /** Maximum number of items a block, so that blocks can be compared in parallel. */
 const MOST = 512;
-/** Maximum difference between two equal times, in milliseconds, as in manifest/differences.ts. */
-const TOLERANCE = 0.002;
+/** The difference from which two times are not the same, in milliseconds. */
+const TOLERANCE = Number(TIME_TOLERANCE) / 1e6;
 const FORMAT = 0o170000;
 const [DIRECTORY, REGULAR, FIFO, LINK] = [0o040000, 0o100000, 0o010000, 0o120000];
 
-/** A file and its attributes from lstat(2). */
+/** A file and the numbers of lstat(2) for it, as {@link numbersOf}. */
 export interface SeenFile {
   readonly path: string;
-  readonly stat: Stats;
+  readonly numbers: readonly number[];
 }
 
 /** A planned entry of a jail. */
@@ -61,7 +64,7 @@ export function fileBlocks(files: Iterable<SeenFile>): StateBlock[] {
     block(
       BlockType.hostFiles,
       chunk.length,
-      chunk.map(({ stat }) => rowOf(stat)),
+      chunk.map(({ numbers }) => numbers),
       chunk.map(({ path }) => relative(path)),
     ),
   );
@@ -187,7 +190,7 @@ export function blockHolds(bytes: StateBlock, root: string, recorded = 0): boole
 
 function isSameFile(now: Stats | undefined, reader: BlockReader, index: number): boolean {
   if (now === undefined) return false;
-  const row = rowOf(now);
+  const row = numbersOf(now);
   const counts = now.isDirectory() ? 4 : ROW;
   for (let at = 0; at < counts; at++) if (row[at] !== reader.number(index, at)) return false;
   return true;
@@ -206,7 +209,7 @@ function isEntry(
   const now = look(path);
   if (now === undefined || (now.mode & FORMAT) !== type) return false;
   if ((flags & ANY_OWNER) === 0 && (now.uid !== uid || now.gid !== gid)) return false;
-  const isSameTime = Math.abs(now.mtimeMs - mtime) <= TOLERANCE;
+  const isSameTime = Math.abs(now.mtimeMs - mtime) < TOLERANCE;
   if (type === LINK) return isSameTime && readLink(path) === further;
   if (now.mode !== mode) return false;
   if (type === DIRECTORY) return true;
@@ -222,7 +225,8 @@ function look(realPath: string): Stats | undefined {
   return lstatSync(toBytes(realPath), { throwIfNoEntry: false });
 }
 
-function rowOf({ mode, uid, gid, mtimeMs, size, ctimeMs, dev, ino }: Stats): number[] {
+/** Returns what is stored of a file of the host. */
+export function numbersOf({ mode, uid, gid, mtimeMs, size, ctimeMs, dev, ino }: Stats): number[] {
   return [mode, uid, gid, mtimeMs, size, ctimeMs, dev, ino];
 }
 

@@ -16,7 +16,7 @@ enum { ANY_OWNER = 1, HARD_LINK = 2 };
 /* Numbers stored for each file. */
 enum { MODE, UID, GID, MTIME, SIZE, CTIME, DEV, INO, ROW };
 enum { FLAGS = CTIME };
-/* Maximum difference between equal times, in milliseconds. */
+/* The difference from which two times are not the same, in milliseconds, as in manifest/differences.ts. */
 #define TOLERANCE 0.002
 
 /* A block: its type, the number of items, numbers for each item, and NUL-terminated strings. */
@@ -96,14 +96,14 @@ static bool is_jail_entry(struct block *block, const double *row)
 	if (!(flags & ANY_OWNER) && (now.st_uid != row[UID] || now.st_gid != row[GID]))
 		return false;
 	if (type == S_IFLNK) {
-		return fabs(milliseconds(now.st_mtim) - row[MTIME]) <= TOLERANCE &&
+		return fabs(milliseconds(now.st_mtim) - row[MTIME]) < TOLERANCE &&
 		       is_link_to(block, name, further);
 	}
 	if (now.st_mode != row[MODE])
 		return false;
 	if (type == S_IFDIR)
 		return true;
-	if (fabs(milliseconds(now.st_mtim) - row[MTIME]) > TOLERANCE)
+	if (fabs(milliseconds(now.st_mtim) - row[MTIME]) >= TOLERANCE)
 		return false;
 	if (type != S_IFREG)
 		return type == S_IFIFO;

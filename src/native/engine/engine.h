@@ -34,6 +34,7 @@ enum operation_type {
 	OP_XATTRS,
 	OP_EXTENTS,
 	OP_CHECK,
+	OP_SURVEY,
 };
 
 struct xattr {
@@ -165,6 +166,9 @@ void forget_directory(struct worker *worker);
 
 /* check.c: returns whether everything a block lists is unchanged */
 bool check_block(const struct operation *operation);
+
+/* survey.c: replies with a directory's entries and their attributes; 0, or -1 with errno */
+int survey_directory(struct worker *worker, const char *path);
 
 /* copy.c */
 enum outcome copy_file(struct worker *worker, const struct operation *operation);

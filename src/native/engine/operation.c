@@ -213,17 +213,33 @@ static int with_one(struct worker *worker, const struct operation *operation)
 	return result;
 }
 
+static bool is_query(const struct operation *operation)
+{
+	return operation->type == OP_XATTRS || operation->type == OP_EXTENTS ||
+	       operation->type == OP_SURVEY;
+}
+
+static int answer(struct worker *worker, const struct operation *operation)
+{
+	switch (operation->type) {
+	case OP_XATTRS:
+		return list_xattrs(worker, operation->path);
+	case OP_EXTENTS:
+		return list_extents(worker, operation->path);
+	default:
+		return survey_directory(worker, operation->path);
+	}
+}
+
 bool carry_out(struct worker *worker, const struct operation *operation)
 {
 	enum outcome outcome = DONE;
 	int result = 0;
 
 	errno = base_error;
-	if (operation->type == OP_XATTRS || operation->type == OP_EXTENTS) {
+	if (is_query(operation)) {
 		/* An unreadable source does not keep others from being listed. */
-		result = operation->type == OP_XATTRS ? list_xattrs(worker, operation->path) :
-							list_extents(worker, operation->path);
-		outcome = result == 0 ? DONE : FAILED_AT_SOURCE;
+		outcome = answer(worker, operation) == 0 ? DONE : FAILED_AT_SOURCE;
 		reply_outcome(worker, outcome, errno);
 		return true;
 	}

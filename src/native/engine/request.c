@@ -168,6 +168,7 @@ static void take_operation(struct cursor *cursor, struct operation *operation)
 	case OP_LOCK:
 	case OP_XATTRS:
 	case OP_EXTENTS:
+	case OP_SURVEY:
 		operation->path = take_path(cursor);
 		break;
 	case OP_SYNC:

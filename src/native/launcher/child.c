@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Search path for the command if --env sets no PATH. */
+/* Search path for the command if --env sets no PATH, as in manifest/standard-path.ts. */
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 static const char *variable(char **env, const char *name)

@@ -47,7 +47,7 @@ void print_help(struct options *options, const struct row *row, const char *valu
 {
 	(void)options, (void)row, (void)value;
 	puts("Usage: invoke_ns [option...] [command [argument...]]\n"
-	     "Runs a command, or a shell, in a new root and in namespaces of its own.\n");
+	     "Runs a command, or a shell, in a new root directory and in new namespaces.\n");
 	for (const struct row *each = rows; each < rows + ROWS; each++) {
 		char words[120];
 		if (each->parse == NULL) {
@@ -62,6 +62,6 @@ void print_help(struct options *options, const struct row *row, const char *valu
 		print_folded(each->help, length >= COLUMN - 1 ? 0 : length);
 	}
 	puts("\nThe exit status is that of the command, 128+n if signal n ended it, 127 if it\n"
-	     "is not there, 126 if it cannot be executed, 125 for any other failure.");
+	     "does not exist, 126 if it cannot be executed, 125 for any other failure.");
 	exit(EXIT_SUCCESS);
 }

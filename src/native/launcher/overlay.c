@@ -23,13 +23,22 @@ static void configure(int context, const char *key, const char *value, int fd)
 		die_errno("set the option of an overlay", key);
 }
 
-static int own_directory(int where, const char *name, mode_t mode, const char *path)
+/* Opens a directory of the store; a new one gets the owner and mode of `like`. */
+static int own_directory(int where, const char *name, const struct stat *like, const char *path)
 {
-	if (mkdirat(where, name, mode) < 0 && errno != EEXIST)
+	bool is_new = mkdirat(where, name, 0700) == 0;
+	if (!is_new && errno != EEXIST)
 		die_errno("make a directory for the overlay in", path);
-	int fd = openat(where, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = openat(where, name, (is_new ? O_RDONLY : O_PATH) | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		die_errno("open a directory for the overlay in", path);
+	if (is_new && like != NULL) {
+		/* An owner that this user namespace does not have cannot be given. */
+		if (fchown(fd, like->st_uid, like->st_gid) < 0 && errno != EPERM && errno != EINVAL)
+			die_errno("give an owner to a directory for the overlay in", path);
+		if (fchmod(fd, like->st_mode & 07777) < 0)
+			die_errno("give a mode to a directory for the overlay in", path);
+	}
 	return fd;
 }
 
@@ -45,9 +54,13 @@ struct layers {
 	int upper, work;
 };
 
-static struct layers open_layers(int store, mode_t mode, const char *where)
+/* The overlay's own directory is that of the upper layer, which is therefore made like the lower one. */
+static struct layers open_layers(int store, int lower, const char *where)
 {
-	return (struct layers){ own_directory(store, "upper", mode, where), own_directory(store, "work", 0700, where) };
+	struct stat like;
+	if (fstat(lower, &like) < 0)
+		die_errno("open the lower layer of the overlay in", where);
+	return (struct layers){ own_directory(store, "upper", &like, where), own_directory(store, "work", NULL, where) };
 }
 
 static int make_overlay(int lower, struct layers layers, const char *path)
@@ -87,14 +100,6 @@ static int make_store(void)
 	return make_filesystem("tmpfs", ATTRIBUTE_NOSUID | ATTRIBUTE_NODEV, "mode=0700");
 }
 
-static mode_t mode_of(int directory, const char *path)
-{
-	struct stat stat;
-	if (fstat(directory, &stat) < 0)
-		die_errno("open", path);
-	return stat.st_mode & 07777;
-}
-
 int open_layer(const char *path)
 {
 	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -110,7 +115,7 @@ int mount_overlay(int root, const char *where, const char *path, int *upper)
 	/* The already opened root, used as the lower layer, stays reachable below it. */
 	if (in_memory)
 		attach(store, root, "", path);
-	struct layers layers = open_layers(store, mode_of(root, path), where);
+	struct layers layers = open_layers(store, root, where);
 	int overlay = make_overlay(root, layers, path);
 	attach(overlay, root, "", path);
 	close(layers.work);
@@ -125,7 +130,7 @@ int make_overlay_of(const struct mount *mount, int place)
 	scoped_fd store = make_store();
 	/* The layers must be on a mount of this namespace; the overlay covers it. */
 	attach(store, place, "", mount->target);
-	struct layers layers = open_layers(store, mode_of(mount->tree, mount->source), mount->target);
+	struct layers layers = open_layers(store, mount->tree, mount->target);
 	int overlay = make_overlay(mount->tree, layers, mount->source);
 	close(layers.upper);
 	close(layers.work);

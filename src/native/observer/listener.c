@@ -31,7 +31,7 @@ static bool has_started;
 
 static void look_at(const struct seccomp_notif *request)
 {
-	struct process process = { .id = (pid_t)request->pid, .has_started = true };
+	struct process process = { .id = (pid_t)request->pid, .has_started = has_started };
 	uint64_t arguments[6];
 
 	counters[STOPS]++;
@@ -41,8 +41,9 @@ static void look_at(const struct seccomp_notif *request)
 	const struct call *call = find_call(request->data.arch, (uint64_t)request->data.nr);
 	if (!has_started && (call == NULL || call->use != USE_EXECUTE))
 		return;
-	learn_program(&process);
-	if (!has_started)
+	if (has_started)
+		learn_program(&process);
+	else
 		process.program = "";
 	if (!begin_call(&process, request->data.arch, (uint64_t)request->data.nr, arguments))
 		return;

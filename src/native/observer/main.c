@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "observer.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
@@ -19,7 +20,8 @@ static const char usage[] =
 	"                    how system calls are seen [default: ptrace]\n"
 	"  --linger MS       observe what still runs when the command has ended for so long\n"
 	"  --launcher        the command is invoke_ns with --observed: observe what it runs\n"
-	"  --all-calls       report the numbers of all system calls as well\n";
+	"  --all-calls       report the numbers of all system calls as well\n"
+	"  --words FD        read the command from this descriptor, each word ended by a NUL\n";
 
 static _Noreturn void misuse(const char *message)
 {
@@ -36,19 +38,52 @@ static int number(const char *text)
 	return (int)value;
 }
 
+/* Node passes only text as arguments; a pipe passes any bytes. */
+static char **read_words(int fd)
+{
+	char *text = NULL;
+	size_t size = 0, room = 0, count = 0;
+	for (ssize_t got = 1; got != 0;) {
+		if (size == room) {
+			room = 2 * room + 65536;
+			text = realloc(text, room);
+			if (text == NULL)
+				misuse("there is no memory for the command");
+		}
+		got = read(fd, text + size, room - size);
+		if (got < 0 && errno != EINTR)
+			misuse("the command cannot be read");
+		size += got > 0 ? (size_t)got : 0;
+	}
+	close(fd);
+	if (size > 0 && text[size - 1] != '\0')
+		misuse("each word must end with a NUL");
+	for (size_t at = 0; at < size; at++)
+		count += text[at] == '\0';
+	char **words = calloc(count + 1, sizeof(*words));
+	if (words == NULL)
+		misuse("there is no memory for the command");
+	for (size_t at = 0, word = 0; word < count; word++) {
+		words[word] = text + at;
+		at += strlen(text + at) + 1;
+	}
+	return words;
+}
+
 static void parse(struct options *options, int argc, char **argv)
 {
-	enum { REPORT = 256, MECHANISM, LINGER, LAUNCHER, ALL_CALLS };
+	enum { REPORT = 256, MECHANISM, LINGER, LAUNCHER, ALL_CALLS, WORDS };
 	static const struct option names[] = {
 		{ "report", required_argument, NULL, REPORT },
 		{ "mechanism", required_argument, NULL, MECHANISM },
 		{ "linger", required_argument, NULL, LINGER },
 		{ "launcher", no_argument, NULL, LAUNCHER },
 		{ "all-calls", no_argument, NULL, ALL_CALLS },
+		{ "words", required_argument, NULL, WORDS },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
-	int option;
+	int option, words = -1;
 	*options = (struct options){ .report = -1 };
 	while ((option = getopt_long(argc, argv, "+h", names, NULL)) != -1) {
 		switch (option) {
@@ -72,11 +107,14 @@ static void parse(struct options *options, int argc, char **argv)
 		case ALL_CALLS:
 			options->all_calls = true;
 			break;
+		case WORDS:
+			words = number(optarg);
+			break;
 		default:
 			exit(FAILED);
 		}
 	}
-	options->command = argv + optind;
+	options->command = words < 0 ? argv + optind : read_words(words);
 	if (options->command[0] == NULL || options->report < 0)
 		misuse("a report and a command are expected");
 }

@@ -98,6 +98,12 @@ _Noreturn void die(const char *step);
 /* Prints the problem and the remedy, and exits with status 125. */
 _Noreturn void give_up(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* refuse.c */
+/* Explains why the kernel does not permit tracing a process, by errno (ptrace(2), "Ptrace access mode checking"). */
+_Noreturn void refuse_to_trace(pid_t process);
+/* Ends a process that has not started the command yet: without names, there would be nothing in its trace. */
+_Noreturn void refuse_hidden_names(pid_t process);
+
 /* calls.c */
 /* Returns the call with a number on a machine (AUDIT_ARCH_...), or NULL. */
 const struct call *find_call(uint32_t machine, uint64_t number);

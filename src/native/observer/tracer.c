@@ -10,7 +10,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -253,39 +252,6 @@ static int follow(const struct options *options, pid_t child)
 	return result;
 }
 
-/* Returns the number after a name in a file of /proc, or -1. */
-static long number_in(const char *file, const char *name)
-{
-	char line[256];
-	long number = -1;
-	FILE *stream = fopen(file, "re");
-	while (stream != NULL && fgets(line, sizeof(line), stream) != NULL)
-		if (strncmp(line, name, strlen(name)) == 0)
-			number = strtol(line + strlen(name), NULL, 10);
-	if (stream != NULL)
-		fclose(stream);
-	return number;
-}
-
-/* Explains why the kernel does not permit tracing a process (ptrace(2), "Ptrace access mode checking"). */
-static _Noreturn void refuse(pid_t process)
-{
-	char file[40];
-	int reason = errno;
-
-	snprintf(file, sizeof(file), "/proc/%d/status", process);
-	long tracer = number_in(file, "TracerPid:"), scope = number_in("/proc/sys/kernel/yama/ptrace_scope", "");
-	if (tracer > 0)
-		give_up("process %ld already traces it: start the command without that tracer", tracer);
-	if (reason == EPERM && scope > 1)
-		give_up("kernel.yama.ptrace_scope is %ld, which allows that to %s: lower it, or use --mechanism notify",
-			scope, scope == 2 ? "root alone" : "nobody");
-	if (reason == EPERM || reason == ENOSYS)
-		give_up("ptrace(2) is denied here, by a system call filter or a security module: use --mechanism notify");
-	errno = reason;
-	die("trace it");
-}
-
 int trace(const struct options *options)
 {
 	const struct sock_fprog *filter = make_filter(SECCOMP_RET_TRACE, options->all_calls);
@@ -293,7 +259,7 @@ int trace(const struct options *options)
 
 	if (command.observed > 0) {
 		if (control(PTRACE_SEIZE, command.observed, 0, (void *)(uintptr_t)OPTIONS) < 0)
-			refuse(command.observed);
+			refuse_to_trace(command.observed);
 		add_process(command.observed, &(struct process){ .program = "" });
 		/*
 		 * Set only now, since the child would inherit it and then only root could trace it. From here on, no program

@@ -87,6 +87,8 @@ static bool add_name(struct process *process, const struct root *root, int direc
 
 	switch (read_path(process->id, address, path)) {
 	case READ_REFUSED:
+		if (!process->has_started)
+			refuse_hidden_names(process->id);
 		counters[UNREAD]++;
 		return false;
 	case READ_FAULT:

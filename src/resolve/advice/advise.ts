@@ -31,16 +31,16 @@ import {
   startsPrograms,
 } from './shell.js';
 
-/** What the resolution found beside files. */
+/** Findings of the resolution other than files. */
 export interface Findings {
-  /** What is not known of scripts. */
+  /** What could not be determined about scripts. */
   readonly gaps: readonly ScriptGap[];
   readonly outside: readonly OutsideProgram[];
-  /** Whether what shell scripts run has come along. */
+  /** Whether the commands of shell scripts were added. */
   readonly areScriptsFollowed: boolean;
 }
 
-/** Returns what programs may miss in a jail, the likeliest first. */
+/** Returns advice on what programs may lack in a jail, the likeliest first. */
 export type Advise = (
   resolution: Resolution,
   requested: readonly FoundProgram[],
@@ -48,33 +48,36 @@ export type Advise = (
 ) => readonly Advice[];
 
 /**
- * Paths that many programs name, by way of what they are built with, and do well without: caches and
- * databases that are optional, modules of engines, plug-ins of name services, and directories to which
- * other packages add (`*.d`).
+ * Paths that many programs name through their libraries and do not need: optional caches and
+ * databases, modules of engines, plug-ins of name services, and directories to which other packages
+ * add (`*.d`).
  */
 const NOISE =
   /\/(engines-[\d.]+|ossl-modules|krb5\/plugins|XErrorDB|X11\/locale|conf\.avail|sasl2|[\w-]+\.d|alsa(-lib)?|gconv|locale|terminfo|zsh\/vendor-functions|debug|bash-completion|icons|themes|applications|mime|dri|charset\.alias|bfd-plugins|systemd|binfmts)(\/|$)|^\/etc(\/|$)/;
-/** Directories in which programs are looked up, and the roots of the hierarchy. */
+/** Directories in which programs are looked up. */
 const PROGRAM_DIRECTORY = /^(\/usr|\/usr\/local)?\/s?bin$/;
 const LIBC = /\/(libc|libm|libpthread|libdl|librt|ld-[^/]*)\.so\.[\d.]+$/;
 const LIBRARY = /\.so(\.[\d.]+)?$/;
 const PROGRAM = /^(\/usr|\/usr\/local)?\/s?bin\/[^/]+$/;
-/** Where packages put what is shared by all programs. */
+/** Prefixes that packages share. */
 const USUAL_PREFIX = /^\/(usr\/(local\/)?)?s?bin\//;
-/** Libraries of one architecture: as shared as /usr/lib. */
+/** Library directories of one architecture, shared like /usr/lib. */
 const MULTIARCH = /^(\/usr)?\/(lib|libexec|share)\/[^/]+-linux-[^/]+$/;
-/** Names that say something: no `as`, no `data`. */
+/** The minimum length of significant file names, unlike `as` or `data`. */
 const MIN_NAME = 5;
-/** Bytes of files whose strings are kept for the next program. */
+/** The maximum size in bytes of files whose strings are kept for the next program. */
 const MAX_MENTIONED = 128 << 20;
-/** Files that are looked for in a program by their names. */
+/** The maximum number of files whose names are looked for in a program. */
 const MAX_LOOKED_FOR = 400;
-/** With more programs, advice on each is not asked for: nobody reads it, and it takes longer than the rest. */
+/**
+ * The maximum number of programs with advice on each: more advice is not read, and takes longer
+ * than the rest.
+ */
 const MAX_PROGRAMS = 256;
-/** Fewer and smaller directories are not told apart from `/usr/lib`. */
+/** The minimum number of path components of a directory that is specific, unlike `/usr/lib`. */
 const MIN_DEPTH = 3;
 
-/** Returns the adviser for a package database; without one, what files alone tell. */
+/** Returns the adviser for a package database; without one, advice is based on files alone. */
 export function adviserOf(probe: Sysroot, database: PackageDatabase | undefined): Advise {
   return (resolution, requested, findings) =>
     new Adviser(probe, database, resolution).run(requested, findings).map(({ advice }) => advice);
@@ -89,13 +92,13 @@ class Adviser {
   readonly #resolution: Resolution;
   readonly #host: ServiceHost;
   #paths: readonly string[] | undefined;
-  /** Shell scripts of which the commands are known. */
+  /** Shell scripts whose commands are known. */
   #followed: ReadonlySet<string> = new Set();
   #linked: ReadonlyMap<string, readonly InstalledPackage[]> | undefined;
-  /** What objects name, by identity. */
+  /** Paths that objects name, by identity. */
   readonly #named = new Map<string, readonly NamedPath[]>();
   readonly #mentions = new Map<string, Mentions>();
-  /** The size of the files that these are of. */
+  /** The size of the files in `#mentions`, in bytes. */
   #mentionedBytes = 0;
 
   constructor(probe: Sysroot, database: PackageDatabase | undefined, resolution: Resolution) {
@@ -129,7 +132,7 @@ class Adviser {
   #adviceFor(program: FoundProgram): Weighed[] {
     const { programs } = this.#resolution;
     const { elf, facts } = programs.read(program.trace.stat.identity);
-    // A static program was made to need nothing.
+    // Static programs are made to need nothing.
     if (elf !== undefined && (elf.dynamic?.needed ?? []).length === 0) return [];
     const name = baseName(program.as);
     const owners = this.#families?.ownersOf(program.trace) ?? [];
@@ -150,21 +153,18 @@ class Adviser {
     }
     const secret = isServer(imports) ? this.#secretOf(named, owners) : undefined;
     if (secret !== undefined) {
-      say(3, 'data', `${name} names ${secret}, which not everybody may read`, [
-        '--include',
-        secret,
-      ]);
+      say(3, 'data', `${name} names ${secret}, which is not world-readable`, ['--include', secret]);
     }
     const shell = this.#shellOf(program.trace, imports, named, owners);
-    // --with-package brings the shell as well.
+    // --with-package adds the shell too.
     const isBrought = found.some(({ advice }) => advice.add.includes('--with-package'));
     if (shell !== undefined && !isBrought && !this.#has(shell)) {
-      say(1, 'shell', `${name} may run commands by ${shell}, which the jail lacks`, [shell]);
+      say(1, 'shell', `${name} may run commands through ${shell}, which the jail lacks`, [shell]);
     }
     if (!isBrought) this.#sayCommands(program.trace, imports, name, say);
     for (const user of configuredUsers(this.#host, owners, name, imports)) {
       if (this.#hasUser(user.name)) continue;
-      say(3, 'user', `${user.by} names the user ${user.name}, whom the jail lacks`, [
+      say(3, 'user', `${user.by} names the user ${user.name}, which the jail lacks`, [
         '--user',
         user.name,
       ]);
@@ -174,7 +174,7 @@ class Adviser {
 
   #adviceOn(program: FoundProgram): Weighed[] {
     const own = this.#adviceFor(program);
-    // It brings what runs a script, too.
+    // --with-package adds the interpreter of a script too.
     if (own.some(({ advice }) => advice.add.includes('--with-package'))) return own;
     const interpreters = this.#interpretersOf(program);
     return [
@@ -184,7 +184,7 @@ class Adviser {
     ];
   }
 
-  /** Programs of a shell script's own package that it runs: what a wrapper is there for. */
+  /** Returns the programs of a shell script's own package that it runs, as wrappers do. */
   #wrappedBy({ trace }: FoundProgram): FoundProgram[] {
     if (this.#families === undefined || !this.#followed.has(trace.path)) return [];
     const { files } = this.#resolution;
@@ -201,7 +201,7 @@ class Adviser {
     );
   }
 
-  /** What runs a script of a language whose modules are files of their own. */
+  /** Returns the interpreters of a script in a language with modules in files. */
   #interpretersOf({ trace, as }: FoundProgram): FoundProgram[] {
     const { files, programs } = this.#resolution;
     if (programs.read(trace.stat.identity).elf !== undefined) return [];
@@ -214,7 +214,7 @@ class Adviser {
     });
   }
 
-  /** What an interpreter lacks of its own modules, said of its script. */
+  /** Returns the advice on an interpreter's own modules, attributed to the script. */
   #dataOf({ as, trace }: FoundProgram): Weighed[] {
     return this.#adviceFor({ as: trace.path, trace })
       .filter(({ advice }) => advice.id === 'data' && !advice.add.includes('--include'))
@@ -224,13 +224,13 @@ class Adviser {
       });
   }
 
-  /** The program, and the libraries that its own source has. */
+  /** Returns the program, and the libraries of its own source package. */
   #objectsOf(program: Trace, owners: readonly InstalledPackage[]): Trace[] {
     if (this.#database === undefined || owners.length === 0) return [program];
     const sources = new Set(owners.map(sourceOf));
     const { files } = this.#resolution;
     this.#linked ??= this.#database.ownersOf(files.withReason('needed'));
-    // The C library names what it opens for anybody.
+    // The C library names paths on behalf of all programs.
     const own = [...this.#linked].filter(
       ([path, found]) => !LIBC.test(path) && found.some((owner) => sources.has(sourceOf(owner))),
     );
@@ -238,7 +238,7 @@ class Adviser {
     return [program, ...libraries];
   }
 
-  /** The shell that a program starts; of shells themselves, none. */
+  /** Returns the shell that a program starts; none for shells themselves. */
   #shellOf(
     trace: Trace,
     imports: readonly string[],
@@ -248,16 +248,17 @@ class Adviser {
     if (isShell(trace.path)) return undefined;
     const shell = startedShell(imports, named);
     if (shell === undefined) return undefined;
-    // system(3) alone serves a rare command of most programs, and scripts of interpreters.
+    // In most programs system(3) serves a rare command, and in interpreters their scripts.
     const isNamed = named.some(({ name }) => isShell(name));
     const interprets = owners.some(({ section }) => section === 'interpreters');
-    // A basic tool that chooses no program itself runs what its user writes: chroot, split --filter.
+    // A basic tool that does not choose programs itself runs what its user specifies: chroot, split
+    // --filter.
     if (owners.some(({ isEssential }) => isEssential) && !startsOwnChoice(imports))
       return undefined;
     return isNamed || interprets ? shell : undefined;
   }
 
-  /** Programs of every system that command lines in the program's data begin with. */
+  /** Advises on essential programs whose command lines are in the program's data. */
   #sayCommands(
     trace: Trace,
     imports: readonly string[],
@@ -272,10 +273,10 @@ class Adviser {
     if (absent.length === 0) return;
     const names = absent.map(([command]) => command);
     const shell = this.#has('/bin/sh') ? [] : ['/bin/sh'];
-    say(1, 'commands', `${name} may run ${names.join(', ')} by /bin/sh`, [...names, ...shell]);
+    say(1, 'commands', `${name} may run ${names.join(', ')} through /bin/sh`, [...names, ...shell]);
   }
 
-  /** Data of the program's own package and of what that depends on. */
+  /** Advises on data of the program's own package and its dependencies. */
   #sayData(
     program: FoundProgram,
     owners: readonly InstalledPackage[],
@@ -304,7 +305,7 @@ class Adviser {
       const [first] = wanted;
       if (first !== undefined) {
         const isOwn = near.has(sourceOf(first.owner));
-        // What starts other programs needs more of its package than what it names.
+        // A program that starts others needs more of its package than the paths that it names.
         const single =
           packages.size === 1 &&
           !owners.includes(first.owner) &&
@@ -324,8 +325,8 @@ class Adviser {
   }
 
   /**
-   * A file that the program names, wherever it looks for it: beside itself, where it has a prefix of
-   * its own, of a package of the same source that its own depends on, or a program that it starts.
+   * Returns an absent file whose name is in the program: a file of its own package if that has a
+   * prefix of its own, a file of a related package of the same source, or a program that it starts.
    */
   #absentPart(
     trace: Trace,
@@ -356,7 +357,10 @@ class Adviser {
     return candidates.find(({ file }) => mentions.some((mention) => mention(baseName(file))));
   }
 
-  /** Packages of which a program may start others: of a script its own, else those it depends on. */
+  /**
+   * Returns the packages of which a program may start others: a script's own, otherwise its
+   * dependencies.
+   */
   #startable(trace: Trace, owners: readonly InstalledPackage[]): Iterable<InstalledPackage> {
     if (this.#followed.has(trace.path)) return [];
     if (this.#resolution.programs.read(trace.stat.identity).elf === undefined) return owners;
@@ -366,13 +370,17 @@ class Adviser {
     return near.filter(({ isEssential }) => !isEssential);
   }
 
-  /** Files that are found by a prefix are named within longer strings. */
+  /**
+   * Returns which names an object mentions, since files found through a prefix are named within
+   * longer strings.
+   */
   #mentionsOf(object: Trace): Mentions {
     const { identity, size } = object.stat;
     const known = this.#mentions.get(identity);
     if (known !== undefined) return known;
     const mentions = this.#readMentions(object);
-    // They hold what was read of the file; programs of one package come one after the other.
+    // The entries hold what was read of the files. Programs of one package usually follow each
+    // other.
     if (this.#mentionedBytes + size > MAX_MENTIONED) {
       this.#mentions.clear();
       this.#mentionedBytes = 0;
@@ -382,7 +390,7 @@ class Adviser {
     return mentions;
   }
 
-  /** Many programs have the same libraries. */
+  /** Returns the paths that an object names; cached, since many programs share libraries. */
   #namedBy(object: Trace, elf: ElfFile): readonly NamedPath[] {
     const { identity } = object.stat;
     const known = this.#named.get(identity);
@@ -419,7 +427,7 @@ class Adviser {
     );
   }
 
-  /** A secret of the host that a program names, in a directory of its own package. */
+  /** Returns a secret of the host that a program names, in a directory of its own package. */
   #secretOf(named: readonly NamedPath[], owners: readonly InstalledPackage[]): string | undefined {
     const secrets = named.filter(
       ({ trace }) =>

@@ -5,19 +5,19 @@ import {
 } from '../../evidence/packages/package.js';
 import { isTrace, type Sysroot } from '../../fs/sysroot.js';
 
-/** A user of the host that a configuration names, or that was made for a program. */
+/** A user of the host that a configuration names, or that was created for a program. */
 export interface ConfiguredUser {
   readonly name: string;
-  /** What names it. */
+  /** The program or file that names it. */
   readonly by: string;
 }
 
-/** Lines of configurations that say whom a server runs as. */
+/** Matches configuration lines that set the user of a server. */
 const USER_LINE =
   /^\s*(?:user|User|USER|run_as|username)\s*[\s=:]\s*["']?([a-z_][a-z0-9_-]{0,31})["']?\s*[;\s]?/m;
-/** Configuration files are small. */
+/** The maximum size of a configuration file in bytes. */
 const MAX_SIZE = 256 << 10;
-/** Users of services have numbers up to here (Debian policy, 9.2.2; login.defs(5), SYS_UID_MAX). */
+/** The highest number of service users (Debian policy, 9.2.2; login.defs(5), SYS_UID_MAX). */
 const LAST_SERVICE = 999;
 const LOOKS_UP = /^(getpw|getgr|initgroups)/;
 const BY_NAME = /^(getpwnam|getgrnam|initgroups)/;
@@ -45,11 +45,11 @@ export class ServiceHost {
 }
 
 /**
- * Returns users that programs look up and that the host has: those that the configuration files of
- * their packages name, and those that were made for them: of the program's own name, or with a home
- * that the package has.
+ * Returns the users that programs look up and that the host has: those named in configuration files
+ * of their packages, and those created for them, with the program's name or with a home that
+ * belongs to the package.
  *
- * @param name the program's
+ * @param name the program's name
  * @param imports functions of the C library that it calls
  */
 export function configuredUsers(
@@ -96,7 +96,7 @@ function unique(users: readonly ConfiguredUser[]): ConfiguredUser[] {
   return [...new Map(users.map((user) => [user.name, user])).values()];
 }
 
-/** Homes that are made for one service. */
+/** Returns whether a home belongs to a single service. */
 function isPrivate(home: string): boolean {
   return /^\/(var\/lib|var\/cache|var\/spool|run|srv)\/./.test(home);
 }

@@ -2,40 +2,40 @@ import type { ElfFile } from '../../elf/types.js';
 import type { LoadedObject } from '../../loader/loaded-object.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 
-/** What was asked for, and whether a path is in the jail. */
+/** The request, and which paths are in the jail. */
 interface Given {
   readonly request: ResolveRequest;
   has(path: string): boolean;
 }
 
-/** Something that programs may look for when they run, and that no rule brings of itself. */
+/** A kind of file that programs may open at run time and that no rule adds automatically. */
 interface HintKind {
-  /** Functions that show it. */
+  /** Functions whose import is evidence for it. */
   readonly functions: readonly string[];
   readonly what: string;
   readonly add: string;
   /** Libraries that provide this to others, by soname; their own imports are no evidence. */
   readonly offeredBy?: RegExp;
-  /** True if it is there. */
+  /** Returns whether the jail already has it. */
   isCovered(given: Given): boolean;
 }
 
-/** Functions by which clients of TLS verify their peers with the certificates of the system. */
+/** Functions of TLS clients that verify peers with the system's certificates. */
 const TLS_CLIENT_FUNCTIONS: readonly string[] = [
   ...['SSL_CTX_set_default_verify_paths', 'SSL_CTX_set_default_verify_file'],
   ...['X509_STORE_set_default_paths', 'X509_STORE_set_default_paths_ex'],
   ...['gnutls_certificate_set_x509_system_trust', 'curl_easy_init'],
 ];
 
-/** Whether an object verifies TLS peers, as its imports tell. */
+/** Returns whether an object verifies TLS peers, according to its imports. */
 export function isTlsClient(imports: readonly string[]): boolean {
   return TLS_CLIENT_FUNCTIONS.some((name) => imports.includes(name));
 }
 
-/** What servers call, and tools that make their keys do not (accept(2)). */
+/** Functions that servers call, but not the tools that make their keys (accept(2)). */
 const SERVER_FUNCTIONS: readonly string[] = ['accept', 'accept4'];
 
-/** Whether a program serves others, as its imports tell. */
+/** Returns whether a program is a server, according to its imports. */
 export function isServer(imports: readonly string[]): boolean {
   return SERVER_FUNCTIONS.some((name) => imports.includes(name));
 }
@@ -48,7 +48,7 @@ const certificates = {
     request.caCertificates === true || has('/etc/ssl/certs') || has('/etc/pki/tls/certs'),
 } as const;
 
-/** In the order in which they are told. */
+/** In the order of output. */
 const KINDS: readonly HintKind[] = [
   {
     functions: TLS_CLIENT_FUNCTIONS,
@@ -113,26 +113,28 @@ const KINDS: readonly HintKind[] = [
   },
 ];
 
-/** The functions that hints are about. */
+/** The functions that hints depend on. */
 export const HINT_FUNCTIONS: ReadonlySet<string> = new Set([
   ...KINDS.flatMap(({ functions }) => functions),
   ...SERVER_FUNCTIONS,
 ]);
 
-/** Libraries of the C library itself; their imports are no evidence of what a program does. */
+/**
+ * Matches libraries of the C library itself; their imports are no evidence of what a program does.
+ */
 const LIBC_SONAME =
   /^(ld-|libc\.|libc-|libm\.|libdl\.|libpthread\.|librt\.|libutil\.|libresolv\.|libnsl\.|libanl\.|libnss_|libthread_db\.|libmvec\.)/;
 
-/** Gathers who may need what, for one line a kind at the end. */
+/** Collects which objects may need what, for one line for each kind. */
 export class Hints {
   readonly #names = new Map<HintKind, Set<string>>();
   readonly #scripts = new Map<string, Set<string>>();
   readonly #noted = new Set<ElfFile>();
 
   /**
-   * Notes what an object imports.
+   * Records the imports of an object.
    *
-   * @param isNoted true if it says of itself what it opens by dlopen
+   * @param isNoted whether its notes declare what it opens by dlopen
    */
   note({ trace, elf }: LoadedObject, imports: readonly string[], isNoted: boolean): void {
     if (this.#noted.has(elf)) return;
@@ -147,15 +149,13 @@ export class Hints {
     }
   }
 
-  /** Notes a script of a language whose own modules nobody follows. */
+  /** Records a script in a language whose modules are not followed. */
   noteScript(script: string, interpreter: string): void {
     const language = languageOf(interpreter);
     if (language !== undefined) addTo(this.#scripts, language, baseName(script));
   }
 
-  /**
-   * One line for each kind that is not covered, in a fixed order.
-   */
+  /** Returns one line for each kind that is not covered, in a fixed order. */
   lines(given: Given): string[] {
     const lines = KINDS.flatMap((kind) => {
       const names = this.#names.get(kind);
@@ -178,7 +178,7 @@ function addTo<K>(map: Map<K, Set<string>>, key: K, name: string): void {
   else names.add(name);
 }
 
-/** The language of an interpreter whose modules are files of their own; undefined for a shell. */
+/** Returns the language of an interpreter with modules in files; undefined for shells. */
 export function languageOf(interpreter: string): string | undefined {
   return LANGUAGES.find(({ interpreters }) => interpreters.test(baseName(interpreter)))?.name;
 }
@@ -193,7 +193,7 @@ const LANGUAGES: readonly { readonly name: string; readonly interpreters: RegExp
   { name: 'Tcl', interpreters: /^(tclsh|wish)[\d.]*$/ },
 ];
 
-/** The first names in the order of the alphabet, and how many more there are. */
+/** Lists the first names in alphabetical order, and the number of others. */
 function list(names: ReadonlySet<string>): string {
   const sorted = [...names].sort();
   const shown = sorted.slice(0, SHOWN);

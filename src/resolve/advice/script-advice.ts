@@ -4,13 +4,16 @@ import type { FoundProgram } from '../find-program.js';
 import type { OutsideProgram } from '../jail-path.js';
 import type { ScriptGap } from '../scripts/script-commands.js';
 
-/** Advice, and how likely it is that the program misses it. */
+/** Advice, and how likely it is that the program lacks something. */
 export interface Weighed {
   readonly weight: number;
   readonly advice: Advice;
 }
 
-/** Returns what scripts leave open: a line a kind for each that was requested, and one for all others. */
+/**
+ * Returns advice on the gaps of scripts: for each requested script a line for each kind, and one
+ * for all others.
+ */
 export function adviceOnScripts(
   probe: Sysroot,
   requested: readonly FoundProgram[],
@@ -52,13 +55,13 @@ function adviceOn(gap: ScriptGap, program: string, probe: Sysroot): Weighed {
   }
 }
 
-/** Bytes and entries of a tool that is brought as a whole. */
+/** Limits in bytes and entries of a tool that is added as a whole. */
 const MAX_TREE = 64 << 20;
 const MAX_ENTRIES = 4_000;
-/** Directories of a system or a user, in which many tools are. */
+/** Directories of a system or user that contain many tools. */
 const SHARED_PREFIX = /^(\/usr(\/local)?|\/opt|\/root|\/home\/[^/]*|\/snap|\/tmp|\/var\/tmp|)$/;
 
-/** The directory of a tool that has one of its own, as `PREFIX/bin/tool`, where that is small. */
+/** Returns the directory of a tool that has its own, such as `PREFIX/bin/tool`, if it is small. */
 function ownPrefix(probe: Sysroot, script: string): string | undefined {
   const [, prefix = ''] = /^(.*)\/(?:s?bin|shims|libexec)\/[^/]+$/.exec(script) ?? [];
   if (SHARED_PREFIX.test(prefix)) return undefined;
@@ -81,13 +84,13 @@ function isSmall(probe: Sysroot, directory: string): boolean {
   return true;
 }
 
-/** What finds out what no text tells. */
+/** The remedy for what the text does not determine. */
 const TRACE = 'record a run with jailbuild trace';
 
-/** Returns a line for each directory that the jail's PATH has for the sake of programs. */
+/** Returns a line for each directory that was added to the jail's PATH for its programs. */
 export function adviceOnPath(outside: readonly OutsideProgram[]): Weighed[] {
   return outside.map(({ program, directory }) => {
-    const text = `${program} lies in ${directory}, which run and images add to PATH`;
+    const text = `${program} is in ${directory}, which run and images add to PATH`;
     return { weight: 1, advice: { id: 'path', program, text, add: [] } };
   });
 }

@@ -2,34 +2,37 @@ import type { NamedPath } from '../packages/named-paths.js';
 
 /** Functions of the C library that start /bin/sh (system(3), popen(3), wordexp(3)). */
 const SHELL_FUNCTIONS: ReadonlySet<string> = new Set(['system', 'popen', 'wordexp']);
-/** Functions that start what they are given (exec(3), posix_spawn(3)). */
+/** Functions that start a given program (exec(3), posix_spawn(3)). */
 const START_FUNCTIONS: ReadonlySet<string> = new Set([
   ...['execl', 'execlp', 'execle', 'execv', 'execvp', 'execvpe', 'execve', 'fexecve'],
   ...['posix_spawn', 'posix_spawnp'],
 ]);
-/** Those of them that look programs up on PATH, and those that leave it to the shell. */
+/** Functions that look programs up on PATH, themselves or through the shell. */
 const LOOK_UP_FUNCTIONS: ReadonlySet<string> = new Set([
   ...SHELL_FUNCTIONS,
   ...['execlp', 'execvp', 'execvpe', 'posix_spawnp'],
 ]);
-/** Those whose words stand in the program: execvp(3) is given what the user writes as well. */
+/**
+ * Functions whose command is usually in the program itself; execvp(3) also serves commands of the
+ * user.
+ */
 const FIXED_FUNCTIONS: ReadonlySet<string> = new Set([...SHELL_FUNCTIONS, 'execlp']);
 const SHELL = /^(\/usr)?\/bin\/(sh|ash|bash|dash|ksh|zsh)$/;
 
-/** Whether a path is that of a shell. */
+/** Returns whether a path is that of a shell. */
 export function isShell(path: string): boolean {
   return SHELL.test(path);
 }
 
-/** The functions that show that a program starts others. */
+/** Functions that show that a program starts others. */
 export const SPAWN_FUNCTIONS: ReadonlySet<string> = new Set([
   ...SHELL_FUNCTIONS,
   ...START_FUNCTIONS,
 ]);
 
 /**
- * Returns the shell that a program starts, as its imports and the paths that it names tell: /bin/sh by
- * way of the C library, or a shell that it names and may give to exec(3).
+ * Returns the shell that a program starts, according to its imports and the paths that it names:
+ * /bin/sh through the C library, or a shell that it names and may pass to exec(3).
  */
 export function startedShell(
   imports: readonly string[],
@@ -41,22 +44,25 @@ export function startedShell(
   return shells.find((name) => name.endsWith('/sh')) ?? shells[0];
 }
 
-/** Whether a program runs command lines by a shell, as its imports tell. */
+/** Returns whether a program runs command lines through a shell, according to its imports. */
 export function runsCommandLines(imports: readonly string[]): boolean {
   return imports.some((name) => SHELL_FUNCTIONS.has(name));
 }
 
-/** Whether a program may start others, as its imports tell. */
+/** Returns whether a program may start others, according to its imports. */
 export function startsPrograms(imports: readonly string[]): boolean {
   return imports.some((name) => SPAWN_FUNCTIONS.has(name));
 }
 
-/** Whether a program may start others by their bare names, as its imports tell. */
+/** Returns whether a program may start others by their bare names, according to its imports. */
 export function startsByName(imports: readonly string[]): boolean {
   return imports.some((name) => LOOK_UP_FUNCTIONS.has(name));
 }
 
-/** Whether a program starts others of its own choice by their bare names, as its imports tell. */
+/**
+ * Returns whether a program starts others of its own choice by their bare names, according to its
+ * imports.
+ */
 export function startsOwnChoice(imports: readonly string[]): boolean {
   return imports.some((name) => FIXED_FUNCTIONS.has(name));
 }

@@ -5,9 +5,9 @@ import type { FileCollection } from '../file-collection.js';
 import { openSslPaths } from './openssl.js';
 
 /**
- * Adds the certificates of authorities from wherever the distribution keeps them, both the one file
- * with all of them and the directory with a file for each: TLS libraries look for either. Where
- * OpenSSL is among the libraries, also at the paths that it was built with.
+ * Adds the certificates of authorities from where the distribution keeps them: the file with all of
+ * them and the directory with one file for each, since TLS libraries use either. If OpenSSL is
+ * among the libraries, also adds them at the paths it was built with.
  *
  * @param libcryptos paths of the OpenSSL libraries that programs load
  * @throws JailbuildError CA_CERTIFICATES_NOT_FOUND
@@ -36,6 +36,6 @@ export function addCaCertificates(
   if (found) return;
   throw new JailbuildError(
     'CA_CERTIFICATES_NOT_FOUND',
-    `no CA certificates in ${bundles.join(', ')}; the package ca-certificates has them`,
+    `no CA certificates in ${bundles.join(', ')}: install the package ca-certificates`,
   );
 }

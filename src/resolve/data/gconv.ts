@@ -2,13 +2,15 @@ import { JailbuildError } from '../../errors.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import type { FileCollection } from '../file-collection.js';
 
-/** What glibc converts without a module (iconv/gconv_builtin.h), by the names that it gives them. */
+/**
+ * Character sets that glibc converts without a module (iconv/gconv_builtin.h), by its own names.
+ */
 const BUILT_IN = new Set([
   ...['INTERNAL', 'ANSI_X3.4-1968//', 'UNICODELITTLE//', 'UNICODEBIG//', 'WCHAR_T//'],
   ...['ISO-10646/UTF8/', 'ISO-10646/UCS2/', 'ISO-10646/UCS4/', 'UCS-4LE//', 'UTF-7//'],
 ]);
 
-/** Aliases that glibc has inside (iconv/gconv_builtin.h), those that people write. */
+/** Common aliases that are built into glibc (iconv/gconv_builtin.h). */
 const BUILT_IN_ALIASES: readonly (readonly [alias: string, name: string])[] = [
   ...['UTF8', 'UTF-8', 'ISO-IR-193'].map((alias) => [`${alias}//`, 'ISO-10646/UTF8/'] as const),
   ...['UCS4', 'UCS-4', 'UCS-4BE', 'CSUCS4', 'ISO-10646', '10646-1:1993'].map(
@@ -30,7 +32,10 @@ interface Module {
   readonly file: string;
 }
 
-/** gconv-modules(5), with the files of gconv-modules.d: names, and the modules between them. */
+/**
+ * gconv-modules(5), including the files of gconv-modules.d: names, and the modules that convert
+ * between them.
+ */
 interface GconvConfiguration {
   readonly files: readonly Trace[];
   readonly aliases: ReadonlyMap<string, string>;
@@ -39,11 +44,11 @@ interface GconvConfiguration {
 
 /**
  * Adds what iconv(3) needs for character sets: glibc's list of modules and its cache, and the
- * modules that convert between these sets and glibc's own form of characters.
+ * modules that convert between these sets and glibc's internal form.
  *
  * @param directory where glibc looks for modules
- * @param names of character sets, in any spelling that iconv knows; or all
- * @param open opens a module as glibc does; false if it is not there
+ * @param names names of character sets, in any spelling that iconv knows; or all
+ * @param open opens a module as glibc does; returns false if it does not exist
  * @throws JailbuildError CHARSET_NOT_FOUND
  */
 export function addGconv(
@@ -65,13 +70,16 @@ export function addGconv(
   for (const [name, real] of wanted) {
     for (const path of modulePaths(configuration, directory, name, real)) {
       if (!open(path, name) && names !== 'all') {
-        throw notFound(name, `its module ${path} is not there`);
+        throw notFound(name, `its module ${path} does not exist`);
       }
     }
   }
 }
 
-/** The modules from and to a character set, and from what these give on to glibc's own form. */
+/**
+ * Returns the modules from and to a character set, and the further ones up to glibc's internal
+ * form.
+ */
 function modulePaths(
   { modules }: GconvConfiguration,
   directory: string,
@@ -96,7 +104,7 @@ function modulePaths(
   return paths;
 }
 
-/** What the configuration calls a character set: `latin1` is `ISO-8859-1//`. */
+/** Returns the configuration's name of a character set: `ISO-8859-1//` for `latin1`. */
 function realName({ aliases, modules }: GconvConfiguration, name: string): string {
   const upper = name.toUpperCase();
   const full = upper.includes('/') ? upper : `${upper}//`;

@@ -3,17 +3,17 @@ import type { ElfFile } from '../../elf/types.js';
 import type { Sysroot } from '../../fs/sysroot.js';
 import type { LoadedObject } from '../../loader/loaded-object.js';
 
-/** Where a glibc was built to look for data. */
+/** The paths where a glibc was built to look for data. */
 export interface GlibcFacts {
   /** The directory of character set modules. */
   readonly gconv: string | undefined;
   readonly locale: string;
   readonly zoneinfo: string;
-  /** True if the locale C.UTF-8 is inside. */
+  /** Whether the locale C.UTF-8 is built in. */
   readonly hasUtf8Locale: boolean;
 }
 
-/** Usual directories of distributions, for C libraries that do not reveal theirs. */
+/** Usual directories of distributions, for C libraries whose own are unknown. */
 export const USUAL_FACTS: GlibcFacts = {
   gconv: undefined,
   locale: '/usr/lib/locale',
@@ -21,15 +21,15 @@ export const USUAL_FACTS: GlibcFacts = {
   hasUtf8Locale: false,
 };
 
-/** The release from which on glibc has C.UTF-8 inside. */
+/** The first release of glibc with C.UTF-8 built in. */
 const WITH_UTF8 = 'GLIBC_2.35';
-/** glibc itself has two megabytes. */
+/** The maximum size of a C library in bytes; glibc itself has two megabytes. */
 const MAX_LIBC_SIZE = 64 << 20;
 
-/** By what was read of the file, which is read again for each kind of data otherwise. */
+/** Cached by the parsed file, which would otherwise be read for each kind of data. */
 const KNOWN = new WeakMap<ElfFile, GlibcFacts>();
 
-/** Learns from the file of a glibc, among its constant strings, where it looks for data. */
+/** Determines where a glibc looks for data, from the constant strings of its file. */
 export function glibcFacts(sysroot: Sysroot, library: LoadedObject): GlibcFacts {
   const facts = KNOWN.get(library.elf) ?? readFacts(sysroot, library);
   KNOWN.set(library.elf, facts);
@@ -55,7 +55,7 @@ function directoryOf(pieces: readonly Buffer[], end: string): string | undefined
   return stringWithEnd(pieces, end)?.slice(0, -end.length);
 }
 
-/** The absolute path among the strings of a file that ends so. */
+/** Returns the absolute path with this end among the strings of a file. */
 function stringWithEnd(pieces: readonly Buffer[], end: string): string | undefined {
   const bytes = pieces.find((piece) => piece.includes(`${end}\0`, 0, 'latin1'));
   if (bytes === undefined) return undefined;

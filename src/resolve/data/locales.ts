@@ -5,16 +5,16 @@ import type { GlibcFacts } from './glibc-facts.js';
 
 /** AR_MAGIC of glibc's locale/locarchive.h. */
 const ARCHIVE_MAGIC = 0xde020109;
-/** Entries of the table of names that are believed; all locales there are make about 2000. */
+/** The maximum number of names in an archive; all existing locales have about 2000. */
 const MAX_NAMES = 1 << 20;
 const ENTRY_SIZE = 12;
 
 /**
- * Adds the data of locales: a directory of their own, or the archive in which localedef(1) gathers
- * them, as a whole. The C library has C and POSIX inside.
+ * Adds the data of locales: directories of their own, or the whole archive in which localedef(1)
+ * collects them. C and POSIX are built into the C library.
  *
  * @param names as in LC_ALL
- * @param facts where the C library looks for them, and whether it has C.UTF-8 inside as well
+ * @param facts where the C library looks for them, and whether C.UTF-8 is built in too
  * @throws JailbuildError LOCALE_NOT_FOUND
  */
 export function addLocales(
@@ -37,7 +37,7 @@ export function addLocales(
     else if (!hasUtf8Locale || normal !== 'C.utf8') {
       throw new JailbuildError(
         'LOCALE_NOT_FOUND',
-        `${name}: no such locale in ${directory}; localedef, or the package locales, makes it`,
+        `${name}: no such locale in ${directory}: make it with localedef or the package locales`,
         name,
       );
     }
@@ -45,8 +45,9 @@ export function addLocales(
 }
 
 /**
- * The name under which localedef files a locale: of the character set only letters and digits, in
- * lower case, and `iso` before a number alone (glibc intl/l10nflist.c, _nl_normalize_codeset).
+ * Returns the name under which localedef stores a locale: the character set has only letters and
+ * digits, in lower case, with the prefix `iso` if it consists of digits only (glibc
+ * intl/l10nflist.c, _nl_normalize_codeset).
  */
 export function normalizeLocale(name: string): string {
   return name.replace(/\.([^@]*)/, (_, codeset: string) => {
@@ -63,7 +64,7 @@ function findDirectory(sysroot: Sysroot, directory: string, names: readonly stri
   return undefined;
 }
 
-/** The names in an archive: a hash table of them, and the strings behind it (struct locarhead). */
+/** Reads the names in an archive: a hash table, followed by strings (struct locarhead). */
 function readArchive(sysroot: Sysroot, path: string) {
   const trace = sysroot.trace(path);
   if (!isTrace(trace) || trace.stat.type !== 'file') return undefined;

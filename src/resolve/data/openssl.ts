@@ -1,7 +1,7 @@
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import type { FileCollection } from '../file-collection.js';
 
-/** Where an OpenSSL was built to look for its data. */
+/** The paths where an OpenSSL was built to look for its data. */
 export interface OpenSslPaths {
   /** OPENSSLDIR: openssl.cnf, cert.pem and certs/. */
   readonly directory: string | undefined;
@@ -9,12 +9,15 @@ export interface OpenSslPaths {
   readonly modules: string | undefined;
 }
 
-/** libcrypto has some five megabytes. */
+/** The maximum size of libcrypto in bytes; real ones have about five megabytes. */
 const MAX_LIBCRYPTO_SIZE = 64 << 20;
-/** Providers that are inside of libcrypto. */
+/** Providers built into libcrypto. */
 const BUILT_IN = new Set(['default', 'base', 'null']);
 
-/** Learns OpenSSL's directories from libcrypto: the strings that `openssl version -a` prints. */
+/**
+ * Determines OpenSSL's directories from the strings of libcrypto, as `openssl version -a` prints
+ * them.
+ */
 export function openSslPaths(sysroot: Sysroot, libcrypto: string): OpenSslPaths | undefined {
   const trace = sysroot.trace(libcrypto);
   if (!isTrace(trace)) return undefined;
@@ -34,10 +37,10 @@ export function openSslPaths(sysroot: Sysroot, libcrypto: string): OpenSslPaths 
 }
 
 /**
- * Adds OpenSSL's configuration, which every program with libcrypto reads, and finds the providers
+ * Adds OpenSSL's configuration, which every program with libcrypto reads, and opens the providers
  * that it activates (config(5ssl), "Provider Configuration").
  *
- * @param open opens a provider from the library that is at `libcrypto`; false if it is not there
+ * @param open opens a provider from the library at `libcrypto`; returns false if it does not exist
  * @returns warnings
  */
 export function addOpenSslConfiguration(
@@ -55,7 +58,7 @@ export function addOpenSslConfiguration(
     const path = module ?? `${name}.so`;
     const absolute = path.startsWith('/') ? path : `${paths.modules ?? paths.directory}/${path}`;
     if (open(absolute)) return [];
-    return [`${conf.path} activates the provider ${name}, and ${absolute} is not there`];
+    return [`${conf.path} activates the provider ${name}, but ${absolute} does not exist`];
   });
 }
 
@@ -71,7 +74,9 @@ function activeProviders(sysroot: Sysroot, conf: Trace) {
   });
 }
 
-/** Names and values by section, '' for what stands above all; of a name given twice the last counts. */
+/**
+ * Parses names and values by section, '' for those before the first; the last value of a name wins.
+ */
 function parseConfiguration(text: string): Map<string, Map<string, string>> {
   let section = new Map<string, string>();
   const sections = new Map([['', section]]);

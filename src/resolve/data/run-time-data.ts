@@ -10,8 +10,8 @@ import { addOpenSslConfiguration } from './openssl.js';
 import { addTimeZones } from './time-zones.js';
 
 /**
- * Adds the data that a request names and that programs open when they run, from where the C library
- * and the OpenSSL of each were built to look for it.
+ * Adds the data that a request names and that programs open at run time, from where their C
+ * libraries and OpenSSL libraries were built to look for it.
  *
  * @returns warnings
  * @throws JailbuildError CHARSET_NOT_FOUND, LOCALE_NOT_FOUND, CA_CERTIFICATES_NOT_FOUND,
@@ -32,14 +32,14 @@ export function addRunTimeData(
     }));
     if (gconv.length > 0) {
       const able = glibcs.filter(({ facts }) => facts.gconv !== undefined);
-      if (able.length === 0) warnings.add('--gconv: no program has a glibc that takes modules');
+      if (able.length === 0) warnings.add('--gconv: no program has a glibc that uses modules');
       for (const { process, library, facts } of able) {
         addGconv(sysroot, files, facts.gconv ?? '', gconv, (path, name) =>
           process.opens(path, library, () => ({ kind: 'gconv', name })),
         );
       }
     }
-    // A static program looks where the C library of its distribution does.
+    // Static programs look where the C library of the distribution does.
     const places = glibcs.length > 0 ? glibcs.map(({ facts }) => facts) : [USUAL_FACTS];
     for (const facts of places) {
       addLocales(sysroot, files, locales, facts);

@@ -5,13 +5,13 @@ import type { TerminfoChoice } from '../../manifest/request.js';
 import type { FileCollection } from '../file-collection.js';
 
 /**
- * Adds terminal descriptions from wherever the distribution keeps them. An entry is in a
- * subdirectory named by its first letter, or by that letter's hexadecimal code (term(5)). Where
- * several directories have one, the first in the library's order of search counts (terminfo(5)).
+ * Adds terminal descriptions from where the distribution keeps them. An entry is in a subdirectory
+ * named after its first letter or the hexadecimal code of that letter (term(5)). If several
+ * directories have it, the first in the library's search order wins (terminfo(5)).
  *
- * @param terminals those in use, added to the usual ones
+ * @param terminals the terminals in use, in addition to the usual ones
  * @returns warnings
- * @throws JailbuildError TERMINFO_NOT_FOUND for a name the user gave
+ * @throws JailbuildError TERMINFO_NOT_FOUND for a name that the user specified
  */
 export function addTerminfo(
   sysroot: Sysroot,

@@ -4,16 +4,16 @@ import type { FileCollection } from '../file-collection.js';
 
 const LOCALTIME = '/etc/localtime';
 /**
- * What programs with a reader of their own take a directory of zones for damaged without: PHP crashes,
- * as Debian builds it. Absent in some distributions.
+ * Files without which programs that read zones themselves consider the directory damaged: PHP
+ * crashes, as Debian builds it. Absent in some distributions.
  */
 const COMPANIONS = ['UTC', 'zone.tab', 'iso3166.tab'];
-/** The name by which a request means the zone of the host. */
+/** The name of the host's own zone in requests. */
 const HOST = 'host';
 
 /**
- * Adds time zones: the files that the C library reads for TZ (tzset(3)). `host` is /etc/localtime as
- * it is, which the C library reads without TZ.
+ * Adds time zones: the files that the C library reads for TZ (tzset(3)). `host` is /etc/localtime
+ * as it is, which the C library reads without TZ.
  *
  * @param directory where the C library looks for them
  * @returns warnings
@@ -38,7 +38,7 @@ export function addTimeZones(
     if (found !== undefined && isTrace(found) && isZoneFile(sysroot, found)) {
       files.add(found, { kind: 'time-zone', name });
     } else if (name === HOST) {
-      warnings.push(`${LOCALTIME} is no time zone on this host: its time is UTC`);
+      warnings.push(`${LOCALTIME} is not a time zone file on this host: the jail's time is UTC`);
     } else {
       throw notFound(name, directory);
     }
@@ -55,7 +55,7 @@ function isZoneName(name: string): boolean {
   return name !== '' && name.split('/').every((part) => !['', '.', '..'].includes(part));
 }
 
-/** RFC 8536: a zone begins with the letters `TZif`. */
+/** Returns whether a file is a time zone: it begins with `TZif` (RFC 8536). */
 function isZoneFile(sysroot: Sysroot, found: Trace): boolean {
   if (found.stat.type !== 'file') return false;
   const reader = sysroot.open(found);
@@ -69,7 +69,7 @@ function isZoneFile(sysroot: Sysroot, found: Trace): boolean {
 function notFound(name: string, directory: string): JailbuildError {
   return new JailbuildError(
     'TIME_ZONE_NOT_FOUND',
-    `${name}: no such time zone in ${directory}, where the package tzdata puts them`,
+    `${name}: no such time zone in ${directory}: install the package tzdata, or name another zone`,
     name,
   );
 }

@@ -1,13 +1,13 @@
 import { isTrace, type Sysroot } from '../../fs/sysroot.js';
 
-/** Where the links of alternatives are. */
+/** The directory of alternative links. */
 export const ALTERNATIVES = '/etc/alternatives';
-/** Where update-alternatives(1) keeps what it knows: Debian's place and Red Hat's. */
+/** Where update-alternatives(1) keeps its state: on Debian and on Red Hat. */
 const STATES = ['/var/lib/dpkg/alternatives', '/var/lib/alternatives'];
 
 /**
- * Returns, for a file, the links by which users know it where it is chosen among alternatives
- * (update-alternatives(1)): `/usr/bin/vim` for `/usr/bin/vim.basic`. No package has these links.
+ * Returns a function that returns the links to a file that is chosen among alternatives
+ * (update-alternatives(1)): `/usr/bin/vim` for `/usr/bin/vim.basic`. No package owns these links.
  */
 export function alternativeLinks(sysroot: Sysroot): (path: string) => readonly string[] {
   const names = new Map<string, string[]>();

@@ -25,44 +25,50 @@ import {
   scriptMentions,
 } from './named-paths.js';
 
-/** A directory that a program names comes as a whole up to this size, in bytes. */
+/** The maximum size in bytes of a directory that is added whole because a program names it. */
 const MAX_NAMED_TREE = 64 << 20;
-/** Missing files that a message names. */
+/** The maximum number of missing files named in a message. */
 const SHOWN = 3;
 /** Configuration and state, where files may be secrets of the host. */
 const CONFIGURATION = /^\/(etc|var)\//;
 
 /** A program of a package. */
 const PROGRAM = /^(?:\/usr)?\/s?bin\/([^/]+)$/;
-/** Data that has no extension, or that of a description; larger files, in bytes, are no descriptions. */
+/**
+ * Matches data without an extension, or with that of a description. Larger files, in bytes, are not
+ * descriptions.
+ */
 const DATA = /^\/usr\/(share|lib|libexec)\/(.*\/)?([^./]+|[^/]+\.(conf|cfg|desc))$/;
 const MAX_DATA = 4 << 10;
-/** Files of a package that are read for the names of programs. */
+/** The maximum number of files of a package that are searched for names of programs. */
 const MAX_DATA_FILES = 256;
-/** The C library, by which all programs could start others. */
+/** The C library, through which all programs could start others. */
 const LIBC = /^libc\.(so|musl)\b/;
 /** Data in a directory of its own. */
 const SHARED = /^\/usr\/share\/[^/]+\/./;
-/** What programs convert that convert at all; all of glibc's modules have 8 MB. */
+/** Character sets that programs with iconv commonly use; all of glibc's modules have 8 MB. */
 const USUAL_CHARSETS = ['ISO-8859-1', 'ISO-8859-15', 'UTF-16', 'UTF-32', 'CP1252'];
 
-/** What came of packages beside files. */
+/** What packages add other than files. */
 export interface Brought {
   readonly warnings: readonly string[];
-  /** Character sets and locales that the programs want. */
+  /** Character sets and locales that the programs need. */
   readonly gconv: readonly string[];
   readonly locales: readonly string[];
-  /** Whether scripts of packages may bring a program: one of every system, or of what these depend on. */
+  /**
+   * Returns whether scripts of packages may add a program: one of every system, or of the packages'
+   * dependencies.
+   */
   readonly isBasic?: (program: Trace) => boolean;
 }
 
-/** What brings packages into a closure. */
+/** Adds packages to a closure. */
 export type BringPackages = (resolution: Resolution, requested: readonly FoundProgram[]) => Brought;
 
 /**
- * Returns what brings the packages that a request names, and those that own its programs.
+ * Returns a function that adds the packages that a request names and those that own its programs.
  *
- * @param database undefined where the sysroot has none
+ * @param database undefined if the sysroot has none
  */
 export function packagesOf(
   request: ResolveRequest,
@@ -76,10 +82,10 @@ export function packagesOf(
     if (name !== undefined) {
       throw new JailbuildError(
         'PACKAGE_NOT_FOUND',
-        `package ${name}: there is no package database`,
+        `package ${name}: the sysroot has no package database`,
       );
     }
-    const warnings = ['--with-package: there is no package database to look in'];
+    const warnings = ['--with-package: the sysroot has no package database'];
     return { warnings, gconv: [], locales: [] };
   };
 }
@@ -91,16 +97,16 @@ class Expansion {
   readonly #families: PackageFamilies;
   readonly #warnings: string[] = [];
   readonly #gconv = new Set<string>();
-  /** Of each program, by what names it may start others. */
+  /** For each program, the names by which it may start others. */
   readonly #mentions: Mentions[] = [];
   readonly #mentioned = new Map<string, boolean>();
-  /** Packages of which no other programs come than those that are started. */
+  /** Packages of which only the programs that are started are added. */
   readonly #few = new Set<InstalledPackage>();
   readonly #dependencies = new Map<InstalledPackage, ReadonlySet<InstalledPackage>>();
   readonly #locales = new Set<string>();
-  /** Packages of requested programs and shell scripts that look others up on PATH. */
+  /** Packages of requested programs and shell scripts that look up others on PATH. */
   readonly #drivers = new Set<InstalledPackage>();
-  /** Packages that links of others enable. */
+  /** Packages enabled by links of others. */
   readonly #enabled = new Set<InstalledPackage>();
   #alternatives: ((path: string) => readonly string[]) | undefined;
 
@@ -140,8 +146,9 @@ class Expansion {
   }
 
   /**
-   * The packages of the programs, of what runs them where they are scripts, of the libraries that they
-   * load, and of programs that they start by name from what they depend on; each with its family.
+   * Returns the packages of the programs, of their interpreters if they are scripts, of the
+   * libraries that they load, and of programs of their dependencies that they start by name; each
+   * with its family.
    */
   #familyOf(requested: readonly FoundProgram[]): Set<InstalledPackage> {
     const { files } = this.#resolution;
@@ -161,8 +168,8 @@ class Expansion {
   }
 
   /**
-   * Packages that these depend on and whose programs they start: by a bare name, or, as compilers do
-   * with assembler and linker, by names that they put together.
+   * Returns the dependencies whose programs these packages start: by a bare name, or by computed
+   * names, as compilers start the assembler and linker.
    */
   #startedBy(family: ReadonlySet<InstalledPackage>): InstalledPackage[] {
     const near = [...this.#families.dependencies(family, 1)].filter((other) => !family.has(other));
@@ -175,7 +182,7 @@ class Expansion {
     );
   }
 
-  /** Notes by what names programs may start others. */
+  /** Records the names by which programs may start others. */
   #noteMentions(requested: readonly FoundProgram[]): void {
     const { sysroot, programs } = this.#resolution;
     for (const { trace } of requested) {
@@ -195,7 +202,9 @@ class Expansion {
     }
   }
 
-  /** Whether a library that a program links may start others for it, as libpipeline does for man. */
+  /**
+   * Returns whether a library of a program may start others for it, as libpipeline does for man.
+   */
   #startsByLibrary(elf: ElfFile): boolean {
     const { sysroot, files, programs } = this.#resolution;
     const wanted = new Set(elf.dynamic?.needed ?? []);
@@ -234,8 +243,8 @@ class Expansion {
   }
 
   /**
-   * @param isNamed the user named it: then it must be there
-   * @param isCompiled with headers and static libraries
+   * @param isNamed whether the user named it: then its files must exist
+   * @param isCompiled whether to include headers and static libraries
    */
   #addPackage(member: InstalledPackage, isNamed: boolean, isCompiled: boolean): void {
     const listed = this.#database.filesOf(member);
@@ -254,7 +263,7 @@ class Expansion {
       if (isFew && !this.#isStarted(path) && !named?.has(baseName(path))) continue;
       const trace = this.#resolution.sysroot.trace(path);
       if (!isTrace(trace)) {
-        // Configuration files may be removed by the administrator.
+        // The administrator may remove configuration files.
         if (!CONFIGURATION.test(path)) missing.push(path);
         continue;
       }
@@ -265,10 +274,13 @@ class Expansion {
     if (missing.length === 0) return;
     const more = missing.length - SHOWN;
     const names = missing.slice(0, SHOWN).join(', ') + (more > 0 ? ` and ${more} more` : '');
-    this.#incomplete(member, `is not there as it was installed: ${names}`, isNamed && found === 0);
+    this.#incomplete(member, `lacks files that it installed: ${names}`, isNamed && found === 0);
   }
 
-  /** Words of small text files of a package: a driver of other programs may read there which it starts. */
+  /**
+   * Returns the words in small text files of a package, where a driver of other programs may find
+   * their names.
+   */
   #namedInData(paths: readonly string[]): Set<string> {
     const { sysroot } = this.#resolution;
     const { probe } = sysroot;
@@ -285,7 +297,7 @@ class Expansion {
     return words;
   }
 
-  /** Of a package's programs those that were asked for, and those that they name. */
+  /** Returns whether a file is not a program, or is a requested or mentioned one. */
   #isStarted(path: string): boolean {
     const [, name] = PROGRAM.exec(path) ?? [];
     return name === undefined || this.#isMentioned(name) || this.#resolution.files.has(path);
@@ -310,13 +322,13 @@ class Expansion {
     if (first === undefined) return;
     for (const path of this.#families.unownedFiles(packages)) {
       if (!this.#request.packageDocs && !isRunTimeFile(path)) continue;
-      // Links of alternatives come with what they lead to.
+      // Links of alternatives are added with their targets.
       if (path.startsWith(`${ALTERNATIVES}/`)) continue;
       const trace = this.#resolution.sysroot.trace(path);
       if (!isTrace(trace)) continue;
       const [owner = first] = this.#database.ownersOf([parentOf(path)]).get(parentOf(path)) ?? [];
       this.#add(trace, { kind: 'package', name: owner.name });
-      // A link in a configuration enables what another package has.
+      // A link in a configuration directory enables a file of another package.
       const isLink = trace.links.some(({ last }) => last);
       for (const other of isLink ? this.#families.ownersOf(trace) : []) {
         if (packages.has(other) || this.#enabled.has(other)) continue;
@@ -326,7 +338,7 @@ class Expansion {
     }
   }
 
-  /** Adds what programs name of packages that theirs depend on, or whose libraries they load. */
+  /** Adds what programs name from packages that theirs depend on, or whose libraries they load. */
   #addNamed(
     requested: readonly FoundProgram[],
     family: ReadonlySet<InstalledPackage>,
@@ -362,7 +374,10 @@ class Expansion {
     }
   }
 
-  /** Adds what linked libraries of others name of their own packages' data: scripts, tables. */
+  /**
+   * Adds what libraries of other packages name from the data of their own packages: scripts,
+   * tables.
+   */
   #addDataOfLibraries(family: ReadonlySet<InstalledPackage>): void {
     const { sysroot, files, programs } = this.#resolution;
     const base = this.#families.base();
@@ -401,7 +416,7 @@ class Expansion {
     }
   }
 
-  /** The requested programs, and the libraries of theirs that their own packages have. */
+  /** Returns the requested programs, and their libraries from their own packages. */
   #ownObjects(requested: readonly FoundProgram[], family: ReadonlySet<InstalledPackage>): Trace[] {
     const { sysroot, files } = this.#resolution;
     const own = new Set([...family].flatMap((member) => this.#database.filesOf(member) ?? []));
@@ -435,7 +450,7 @@ class Expansion {
     for (const path of paths) this.#add(path, reason);
   }
 
-  /** All that is below a directory; undefined if its files have more bytes than the limit. */
+  /** Returns everything below a directory; undefined if its files exceed the limit in bytes. */
   #below(directory: Trace, limit: number): Trace[] | undefined {
     const { sysroot } = this.#resolution;
     const found: Trace[] = [];
@@ -456,9 +471,9 @@ class Expansion {
   }
 
   /**
-   * Adds a path alone: of a directory, and of a link to one, nothing that is in it. Of a script, what
-   * runs it comes if it is a shell or what the package depends on: other scripts are for those who
-   * have their language.
+   * Adds a single path; for a directory or a link to one, none of its content. The interpreter of a
+   * script is added only if it is a shell or a dependency of the package: other scripts are for
+   * systems that have their language.
    */
   #add(trace: Trace, reason: Reason, owner?: InstalledPackage): void {
     const { files, programs } = this.#resolution;
@@ -470,7 +485,7 @@ class Expansion {
     if (type !== 'file') return;
     if (CONFIGURATION.test(trace.path) && (mode & 0o004) === 0) {
       this.#warnings.push(
-        `${trace.path}: not everybody may read it, and it is left out: add --include ${trace.path}`,
+        `${trace.path}: is not world-readable and is left out: add --include ${trace.path}`,
       );
       return;
     }
@@ -491,7 +506,7 @@ class Expansion {
   }
 }
 
-/** Packages know files by their names before the merge of /usr, too. */
+/** Returns whether packages list a file, also by its path before the merge of /usr. */
 function isListed(own: ReadonlySet<string>, path: string): boolean {
   return own.has(path) || own.has(path.replace(/^\/usr/, ''));
 }

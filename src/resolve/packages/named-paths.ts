@@ -7,15 +7,15 @@ import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import { STANDARD_PATH } from '../../manifest/standard-path.js';
 import { lookUpProgram } from '../find-program.js';
 
-/** Larger programs are read as far as this, in bytes. */
+/** The maximum number of bytes read of a program. */
 const MAX_READ = 64 << 20;
-/** What a jail gets when it runs, or what is nobody's data. */
+/** Paths that are filled at run time, or that contain no program's data. */
 const ELSEWHERE =
   /^\/(dev|proc|sys|run|tmp|home|root|boot|mnt|media)(\/|$)|^\/var\/(run|tmp|lock|log|mail|spool)(\/|$)/;
 
-/** A path among the strings of a program, and the file there. */
+/** A path among the strings of a program, and its file. */
 export interface NamedPath {
-  /** As the program has it. */
+  /** As written in the program. */
   readonly name: string;
   readonly trace: Trace;
 }
@@ -23,8 +23,8 @@ export interface NamedPath {
 /**
  * Returns the files and directories of the host that a program names by absolute paths in its data.
  *
- * @param probe the sysroot to look in; what it observes says nothing of the closure
- * @param root where the program is, which may be at another place than in the sysroot
+ * @param probe the sysroot to look in; files that it observes are not part of the closure
+ * @param root the root that contains the program, which may differ from the sysroot
  */
 export function namedPaths(
   probe: Sysroot,
@@ -43,10 +43,12 @@ export function namedPaths(
   return found;
 }
 
-/** What tells whether a program may start another by a bare name. */
+/** Returns whether a program may start another by a bare name. */
 export type Mentions = (name: string) => boolean;
 
-/** Returns whether a program has a name in its data: see `namesInStrings`. */
+/**
+ * Returns a function that returns whether a program has a name in its data: see `namesInStrings`.
+ */
 export function mentionsOf(sysroot: Sysroot, program: Trace, elf: ElfFile): Mentions {
   return withReader(sysroot, program, (reader) => namesInStrings(reader, elf.headers, MAX_READ));
 }
@@ -66,8 +68,8 @@ function withReader<Found>(
 }
 
 /**
- * Returns the programs that a program runs by command lines in its data, as far as the sysroot has them
- * and every system does: those of essential packages.
+ * Returns the programs that a program runs by command lines in its data, as far as the sysroot has
+ * them in essential packages.
  */
 export function essentialCommands(
   sysroot: Sysroot,
@@ -90,14 +92,16 @@ export function essentialCommands(
   return found;
 }
 
-/** Scripts beyond this size, in bytes, are programs in disguise, as archives that unpack themselves. */
+/**
+ * The maximum size of a script in bytes; larger ones are programs such as self-extracting archives.
+ */
 const MAX_SCRIPT = 1 << 20;
 
-/** Returns whether a script has a name among its words, whatever its language. */
+/** Returns a function that returns whether a script has a name among its words, in any language. */
 export function scriptMentions(sysroot: Sysroot, script: Trace): Mentions {
   const text = script.stat.size > MAX_SCRIPT ? '' : sysroot.readText(script);
   const words = new Set(text.match(/[A-Za-z][\w.+-]+/g) ?? []);
   const own = script.path.slice(script.path.lastIndexOf('/') + 1);
-  // `exec $0.bin` is the way of wrappers.
+  // Wrappers start `$0.bin`.
   return (name) => words.has(name) || name.startsWith(`${own}.`);
 }

@@ -5,15 +5,15 @@ import type { MissingLibrary } from '../../manifest/manifest.js';
 import type { DlopenChoice } from '../../manifest/request.js';
 import type { RunningProcess } from './running-process.js';
 
-/** The order of the priorities. */
+/** The rank of each priority. */
 export const RANK = { none: 0, required: 1, recommended: 2, suggested: 3 } as const;
 
 /**
- * Opens what an object says in its notes that it opens at run time (systemd, "dlopen() Metadata for
- * ELF Files"). Of several names for one need, the first that is found counts, as for the program.
+ * Opens what an object declares in its notes to open at run time (systemd, "dlopen() Metadata for
+ * ELF Files"). Of several names for one need, the first one found is used, as the program does.
  *
- * @param choice needs of this priority and of higher ones
- * @returns the required libraries that are not there; others that are not are no loss to anybody
+ * @param choice needs of this priority or higher
+ * @returns the required libraries that do not exist; others may be missing
  */
 export function openNotedLibraries(
   process: RunningProcess,

@@ -3,22 +3,22 @@ import type { DlopenChoice } from '../../manifest/request.js';
 import { RANK } from './dlopen-notes.js';
 import type { RunningProcess } from './running-process.js';
 
-/** A library that glibc opens by itself when a program calls one of some functions. */
+/** A library that glibc opens itself when a program calls certain functions. */
 interface LibcLibrary {
   readonly functions: readonly string[];
   readonly priority: 'required' | 'recommended' | 'suggested';
-  /** The name that a glibc has for it. */
+  /** Returns the library's name in a release of glibc. */
   soname(glibc: LoadedObject): string;
   /** What a program cannot do without it. */
   readonly without: string;
 }
 
-/** From this version on glibc has libidn2 do what its own libcidn did. */
+/** From this version on, glibc uses libidn2 instead of its own libcidn. */
 const WITH_LIBIDN2 = 'GLIBC_2.28';
 
 /**
- * Every library that glibc opens and that no file names (calls of __libc_dlopen in its source), but for
- * the modules of the name service and of character sets, which have rules of their own.
+ * The libraries that glibc opens and no file names (calls of __libc_dlopen in its source), except
+ * modules of the name service and of character sets, which have rules of their own.
  */
 const LIBRARIES: readonly LibcLibrary[] = [
   {
@@ -29,7 +29,7 @@ const LIBRARIES: readonly LibcLibrary[] = [
     without: 'end or cancel threads, or print a backtrace',
   },
   {
-    // Host names with other letters than ASCII: AI_IDN, NI_IDN (inet/idna.c).
+    // Host names with non-ASCII letters: AI_IDN, NI_IDN (inet/idna.c).
     functions: ['getaddrinfo', 'getnameinfo', 'getaddrinfo_a'],
     priority: 'suggested',
     soname: ({ elf }) =>
@@ -38,18 +38,18 @@ const LIBRARIES: readonly LibcLibrary[] = [
   },
 ];
 
-/** The functions that lead to these libraries. */
+/** The functions that open these libraries. */
 export const LIBC_FUNCTIONS: ReadonlySet<string> = new Set(
   LIBRARIES.flatMap(({ functions }) => functions),
 );
 
 interface Use {
   readonly library: LibcLibrary;
-  /** The function that leads to it. */
+  /** The function that opens it. */
   readonly feature: string;
 }
 
-/** By the list of imports itself: each file has one, and many processes have the file. */
+/** Cached by the list of imports itself: each file has one, and many processes have the file. */
 const uses = new WeakMap<readonly string[], readonly Use[]>();
 
 function usesOf(imports: readonly string[]): readonly Use[] {
@@ -68,8 +68,8 @@ function usesOf(imports: readonly string[]): readonly Use[] {
  * Opens the libraries that glibc opens for the functions that an object imports.
  *
  * @param glibc the C library of the process
- * @param choice libraries of this priority and of higher ones
- * @returns a warning for each library that is not there and that a program fails without
+ * @param choice libraries of this priority or higher
+ * @returns a warning for each library that does not exist and without which a program fails
  */
 export function openLibcLibraries(
   process: RunningProcess,
@@ -91,7 +91,7 @@ export function openLibcLibraries(
     }));
     if (isThere || priority !== 'required') return [];
     return [
-      `${by.trace.path}: calls ${feature}, for which glibc opens ${name}, and that is not found: the program cannot ${without}`,
+      `${by.trace.path}: calls ${feature}, for which glibc opens ${name}, but it was not found: the program cannot ${without}`,
     ];
   });
 }

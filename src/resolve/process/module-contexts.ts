@@ -18,24 +18,28 @@ export interface Module {
   readonly elf: ElfFile;
 }
 
-/** What a module is in when it is mapped. */
+/** A process that has loaded a module. */
 export interface ModuleProcess {
   readonly image: ProcessImage;
   readonly search: LibrarySearch;
 }
 
-/** Programs that are tried for a module whose needs are not found without one. */
+/**
+ * The maximum number of programs tried for a module whose dependencies are not found without one.
+ */
 const MAX_TRIED = 16;
 
-/** Names of the C libraries: an object that needs one is for processes that have it. */
+/**
+ * Names of the C libraries; an object that needs one can only be loaded by processes that have it.
+ */
 const C_LIBRARY = { glibc: /^libc\.so\.6(\.1)?$/, musl: /^libc\.(so|musl-[^/]*)$/ } as const;
 
 /**
- * Maps a module as programs of the jail would: dlopen(3) searches with the loader of the process, and
- * with the search paths of the program, and what is loaded already answers for its names. Of several
- * programs the one with the fewest missing libraries counts.
+ * Maps a module as programs of the jail would: dlopen(3) uses the loader of the process and the
+ * search paths of the program, and loaded objects satisfy their names. Of several programs, the one
+ * with the fewest missing libraries is used.
  *
- * @param alone the search for a module that no program of the jail can open
+ * @param alone returns the search for a module that no program of the jail can open
  */
 export function mapModule(
   module: Module,
@@ -67,7 +71,7 @@ export function mapModule(
   return best;
 }
 
-/** Whether a process of a program can have an object: of its ABI, and for its C library. */
+/** Returns whether a process of a program can load an object: one of its ABI and C library. */
 function canOpen({ program, search }: MappedProgram, elf: ElfFile): boolean {
   if (!sameAbi(program.elf.headers, elf.headers)) return false;
   const needed = elf.dynamic?.needed ?? [];
@@ -76,12 +80,16 @@ function canOpen({ program, search }: MappedProgram, elf: ElfFile): boolean {
   return needed.some((name) => own.test(name)) || !needed.some((name) => other.test(name));
 }
 
-/** True for a file that is no program of its own: programs name an interpreter, or are not `dyn`. */
+/**
+ * Returns whether a file is not itself a program: programs name an interpreter, or are not `dyn`.
+ */
 export function isModule({ headers, interpreter, dynamic }: ElfFile): boolean {
   return headers.type === 'dyn' && interpreter === undefined && dynamic?.isProgram === false;
 }
 
-/** The interpreter that a library of musl names through its C library: `libc.musl-x86_64.so.1`. */
+/**
+ * Returns the interpreter that a musl library names through its C library: `libc.musl-x86_64.so.1`.
+ */
 export function muslInterpreterOf({ dynamic }: ElfFile): string | undefined {
   for (const name of dynamic?.needed ?? []) {
     const [, machine] = /^libc\.musl-([A-Za-z0-9_-]+)\.so\.1$/.exec(name) ?? [];

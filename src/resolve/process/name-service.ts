@@ -20,7 +20,7 @@ type Database =
   | 'services'
   | 'shadow';
 
-/** The C library's functions that ask each database. Most of them have a variant `_r`. */
+/** The C library's functions that query each database. Most have a variant `_r`. */
 const FUNCTIONS: Readonly<Record<Database, readonly string[]>> = {
   aliases: ['getaliasbyname', 'getaliasent'],
   ethers: ['ether_hostton', 'ether_ntohost'],
@@ -41,7 +41,7 @@ const FUNCTIONS: Readonly<Record<Database, readonly string[]>> = {
   shadow: ['getspent', 'getspnam'],
 };
 
-/** The databases that each function asks. */
+/** The databases that each function queries. */
 export const NSS_FUNCTIONS: ReadonlyMap<string, readonly Database[]> = byFunction();
 
 const CONF = '/etc/nsswitch.conf';
@@ -54,20 +54,20 @@ const DEFAULT_SERVICES: Readonly<Partial<Record<Database, readonly string[]>>> =
 };
 const BUILT_IN = new Set(['files', 'dns']);
 
-/** A version of glibc from the release on in which the services `files` and `dns` are inside. */
+/** The version of glibc that first has the services `files` and `dns` built in. */
 const WITH_SERVICES = 'GLIBC_2.34';
 
 /**
- * The services that nsswitch.conf(5) of a root puts behind the C library's databases. glibc opens
- * the library `libnss_SERVICE.so.2` of each when a program asks for the first time; without it, the
+ * The services that nsswitch.conf(5) of a root assigns to the C library's databases. glibc opens
+ * the library `libnss_SERVICE.so.2` of each when a program first queries it; without it, the
  * service does not answer.
  */
 export class NameService {
-  /** Services that nsswitch.conf names and whose modules are not there. */
+  /** Services that nsswitch.conf names but whose modules do not exist. */
   readonly absent = new Set<string>();
   readonly #sysroot: Sysroot;
   readonly #files: FileCollection;
-  /** By the list of imports itself: each file has one, and many processes have the file. */
+  /** Cached by the list of imports itself: each file has one, and many processes have the file. */
   readonly #asked = new Map<readonly string[], ReadonlyMap<string, Database[]> | undefined>();
   #conf: { readonly trace: Trace | undefined; readonly services: NsswitchConf } | undefined;
 
@@ -77,9 +77,9 @@ export class NameService {
   }
 
   /**
-   * Adds nsswitch.conf, and the modules that glibc opens for the functions that an object imports.
-   * A module that is not there is passed over, as glibc does. A nsswitch.conf that is made for the
-   * jail counts before the sysroot's.
+   * Adds nsswitch.conf and the modules that glibc opens for the functions that an object imports.
+   * Ignores missing modules, as glibc does. A nsswitch.conf that is made for the jail takes
+   * precedence over the sysroot's.
    *
    * @param glibc the C library of the process
    */
@@ -98,7 +98,7 @@ export class NameService {
     for (const [service, asked] of askedFor) {
       if (BUILT_IN.has(service) && hasServices) continue;
       const soname = `libnss_${service}.so.2`;
-      // A module asks the name service itself, but is there already.
+      // A module that queries the name service is itself already loaded.
       if (by.elf.dynamic?.soname === soname) continue;
       const isThere = process.opens(soname, glibc, ({ rule }) => ({
         kind: 'nss-module',
@@ -111,7 +111,9 @@ export class NameService {
     }
   }
 
-  /** The services that functions ask, each for some databases; undefined if they ask none. */
+  /**
+   * Returns the services that functions query, with their databases; undefined if they query none.
+   */
   #askedBy(imports: readonly string[]): ReadonlyMap<string, readonly Database[]> | undefined {
     if (this.#asked.has(imports)) return this.#asked.get(imports);
     const databases = new Set(imports.flatMap((name) => NSS_FUNCTIONS.get(name) ?? []));
@@ -145,7 +147,7 @@ export class NameService {
 /** The services of each database. */
 export type NsswitchConf = ReadonlyMap<string, readonly string[]>;
 
-/** The services of each database in their order; what to do with their answers is left out. */
+/** Parses the services of each database in order; ignores actions. */
 export function parseNsswitch(text: string): NsswitchConf {
   const services = new Map<string, readonly string[]>();
   for (const raw of text.split('\n')) {

@@ -1,7 +1,7 @@
-/** What glibc has every program load (ld.so(8)). */
+/** The list of libraries that glibc loads into every program (ld.so(8)). */
 export const PRELOAD = '/etc/ld.so.preload';
 
-/** The libraries that the file names, by name or path, parted by blanks or colons; `#` begins a comment. */
+/** Parses the names or paths of libraries, separated by blanks or colons; `#` starts a comment. */
 export function preloadNames(text: string): string[] {
   return text
     .split('\n')

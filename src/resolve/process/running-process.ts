@@ -5,31 +5,32 @@ import type { NotFound } from '../../loader/search-result.js';
 import type { MissingLibrary, Reason, SearchRule } from '../../manifest/manifest.js';
 import { FileCollection } from '../file-collection.js';
 
-/** Is told of what the loader of a process does. */
+/** Receives the events of a process's loader. */
 export interface ProcessWatcher {
-  /** Called once for look-ups that many processes make in the same way. */
+  /** Called once for look-ups that many processes repeat. */
   onLookup(edge: Edge): void;
   onVariant(edge: VariantEdge): void;
   onMissing(library: MissingLibrary): void;
 }
 
-/** Where a name led the last time. */
+/** The last result for a name. */
 interface Collected {
   readonly to: Trace;
   readonly rule: SearchRule;
 }
 
 /**
- * The look-ups of one loader that are in a collection. Most processes share libraries, which find the same
- * ones by the same rules: to add these anew for each process takes longer than finding them.
+ * The look-ups of one loader that a collection already has. Most processes share libraries, which
+ * find the same others by the same rules: adding these for each process takes longer than finding
+ * them.
  */
 export class CollectedEdges {
-  /** By the object that needs, and the name. */
+  /** By the requesting object and the name. */
   readonly #searched = new Map<Trace, Map<string, Collected>>();
-  /** The same where an object of the process had the name. */
+  /** The same, if an object of the process already had the name. */
   readonly #loaded = new Map<Trace, Map<string, Collected>>();
 
-  /** Notes a look-up; returns false if it was the last one of its name as well. */
+  /** Records a look-up; returns false if it equals the last one of its name. */
   add({ by, name, rule, to, lookup }: Edge): boolean {
     const edges = lookup === undefined ? this.#loaded : this.#searched;
     let names = edges.get(by.trace);
@@ -45,19 +46,35 @@ export class CollectedEdges {
   }
 }
 
-/** A process whose objects go into a collection, those too that it opens while it runs. */
+/** Where the look-ups of processes go. */
+export interface Collecting {
+  readonly files: FileCollection;
+  /** What processes of the same loader have added to the files. */
+  readonly collected: CollectedEdges;
+  readonly onLookup: ProcessWatcher['onLookup'];
+}
+
+/** Adds a look-up of a needed library, unless it was added before. */
+export function collectEdge(edge: Edge, { files, collected, onLookup }: Collecting): void {
+  if (!collected.add(edge)) return;
+  const { by, name, rule, to, lookup } = edge;
+  files.add(lookup ?? to.trace, { kind: 'needed', by: by.trace.path, name, rule });
+  onLookup(edge);
+}
+
+/** A process whose objects are added to a collection, including those that it opens at run time. */
 export class RunningProcess {
   readonly #image: ProcessImage;
   readonly #files: FileCollection;
   readonly #watcher: ProcessWatcher;
-  readonly #collected: CollectedEdges;
-  /** By the object that opens them, and the name. */
+  readonly #collecting: Collecting;
+  /** By the object that opens them and the name. */
   readonly #opened = new Map<string, Edge>();
   #edges = 0;
   #variants = 0;
   #missing = 0;
 
-  /** @param collected what processes of the same loader have added to the files */
+  /** @param collected the look-ups that processes of the same loader have added */
   constructor(
     image: ProcessImage,
     files: FileCollection,
@@ -66,37 +83,37 @@ export class RunningProcess {
   ) {
     this.#image = image;
     this.#files = files;
-    this.#collected = collected;
+    this.#collecting = { files, collected, onLookup: (edge) => watcher.onLookup(edge) };
     this.#watcher = watcher;
     this.#collect();
   }
 
-  /** Every object so far, in the order in which they came; grows with {@link open}. */
+  /** All objects so far, in loading order; {@link open} adds to them. */
   get loaded(): readonly LoadedObject[] {
     return this.#image.loaded;
   }
 
-  /** The library whose soname matches. */
+  /** Returns the library whose soname matches. */
   find(soname: RegExp): LoadedObject | undefined {
     return this.loaded.find(({ elf }) => soname.test(elf.dynamic?.soname ?? ''));
   }
 
-  /** True if a library, opened as {@link open} does, is there. */
+  /** Returns whether a library was found, opened as by {@link open}. */
   opens(name: string, by: LoadedObject, reason: (edge: Edge) => Reason): boolean {
     return this.open(name, by, reason) === undefined;
   }
 
   /**
-   * Opens a library as dlopen(3) does, and adds it with what it needs.
+   * Opens a library as dlopen(3) does, and adds it with its dependencies.
    *
-   * @param by the object that opens it: by its paths it is looked for
+   * @param by the object that opens it: its search path is used
    * @returns undefined if it was found
    */
   open(name: string, by: LoadedObject, reason: (edge: Edge) => Reason): NotFound | undefined {
     const key = `${by.trace.path}\0${name}`;
     const result = this.#opened.get(key) ?? this.#image.open(name, by);
     if (!('to' in result)) return result;
-    // An object that the process has is no news, and will not be either.
+    // An object that the process already has stays the result.
     if (result.lookup === undefined) this.#opened.set(key, result);
     this.#files.add(result.lookup ?? result.to.trace, reason(result));
     this.#watcher.onLookup(result);
@@ -104,15 +121,12 @@ export class RunningProcess {
     return undefined;
   }
 
-  /** Adds what the loader has found since the last time. */
+  /** Adds what the loader has found since the last call. */
   #collect(): void {
     const { edges, variants, missing } = this.#image;
     for (; this.#edges < edges.length; this.#edges++) {
       const edge = edges[this.#edges];
-      if (edge === undefined || !this.#collected.add(edge)) continue;
-      const { by, name, rule, to, lookup } = edge;
-      this.#files.add(lookup ?? to.trace, { kind: 'needed', by: by.trace.path, name, rule });
-      this.#watcher.onLookup(edge);
+      if (edge !== undefined) collectEdge(edge, this.#collecting);
     }
     for (const edge of variants.slice(this.#variants)) {
       const { of, variant } = edge;

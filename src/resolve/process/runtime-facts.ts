@@ -9,34 +9,37 @@ import { SPAWN_FUNCTIONS } from '../advice/shell.js';
 import { LIBC_FUNCTIONS } from './libc-libraries.js';
 import { NSS_FUNCTIONS } from './name-service.js';
 
-/** What an object reveals about the files that it opens at run time. */
+/** Facts about the files that an object opens at run time. */
 export interface ObjectFacts {
-  /** Those of the functions it imports that some rule is about. */
+  /** The imported functions that rules use. */
   readonly imports: readonly string[];
   readonly dlopens: readonly DlopenNeed[];
 }
 
 export const GLIBC_SONAME = /^libc\.so\.6(\.1)?$/;
 
-/** The facts of files, each read once, while it is open for its headers. */
+/** The facts of files, each read once while it is open for its headers. */
 export class RuntimeFacts {
   readonly warnings: string[] = [];
   readonly #byIdentity = new Map<string, ObjectFacts>();
-  /** Of files that no process has yet. */
+  /** Warnings for files that no process has loaded yet. */
   readonly #warnings = new Map<string, readonly string[]>();
   readonly #known: (found: Trace) => ObjectFacts | undefined;
 
-  /** @param known gives what need not be read */
+  /** @param known returns facts that need not be read */
   constructor(known: (found: Trace) => ObjectFacts | undefined) {
     this.#known = known;
   }
 
-  /** Those of a file that was read, by its identity. */
+  /** Returns the facts of a file that was read, by its identity. */
   ofRead(identity: string): ObjectFacts | undefined {
     return this.#byIdentity.get(identity);
   }
 
-  /** Reads the facts of an open file. Malformed parts are warnings, because the loader accepts the file. */
+  /**
+   * Reads the facts of an open file. Malformed parts are warnings, since the loader accepts the
+   * file.
+   */
   read(source: ByteSource, { headers, dynamic }: ElfFile, { stat }: Trace): void {
     if (dynamic === undefined) return;
     const warnings: string[] = [];

@@ -1,12 +1,12 @@
-/** What env(1), started by Linux for a script, runs in turn. */
+/** The program that env(1) runs when Linux starts it for a script. */
 export interface EnvCommand {
   /** The program, by name or path. */
   readonly program: string;
-  /** Directories that PATH is set to on the line itself; undefined for the PATH of the caller. */
+  /** Directories that the line sets PATH to; undefined for the PATH of the caller. */
   readonly searchPath: readonly string[] | undefined;
 }
 
-/** Why env(1) would fail on the line, in words that follow the script's path. */
+/** The reason why env(1) would fail on the line, to follow the script's path. */
 export interface BadEnvCommand {
   readonly problem: string;
 }
@@ -29,8 +29,9 @@ const LONG_FLAGS = new Set([
 const LONG_WITH_VALUE = new Set(['unset', 'chdir', 'split-string', 'argv0']);
 
 /**
- * Reads the one word that Linux hands to env on a script's first line, as GNU env does (coreutils,
- * "env invocation"): options, assignments, then the program. Only `-S` splits it into words.
+ * Parses the single word that Linux passes to env from a script's first line, as GNU env does
+ * (coreutils, "env invocation"): options, assignments, then the program. Only `-S` splits it into
+ * words.
  */
 export function parseEnvArgument(argument: string | undefined): EnvCommand | BadEnvCommand {
   const words = argument === undefined ? [] : [argument];
@@ -57,7 +58,7 @@ export function parseEnvArgument(argument: string | undefined): EnvCommand | Bad
       if (LONG_FLAGS.has(name)) continue;
       if (!LONG_WITH_VALUE.has(name)) return { problem: `its env has no option ${word}` };
       const value = rest.length > 0 ? rest.join('=') : words.shift();
-      if (value === undefined) return { problem: `its env misses a value for ${word}` };
+      if (value === undefined) return { problem: `its env has no value for ${word}` };
       const bad = name === 'split-string' ? splice(value) : undefined;
       if (bad !== undefined) return bad;
       continue;
@@ -70,7 +71,7 @@ export function parseEnvArgument(argument: string | undefined): EnvCommand | Bad
         return { problem: `its env has no option -${letter.trim() || "' '"}${hint}` };
       }
       const value = at + 1 < word.length ? word.slice(at + 1) : words.shift();
-      if (value === undefined) return { problem: `its env misses a value for -${letter}` };
+      if (value === undefined) return { problem: `its env has no value for -${letter}` };
       const bad = letter === 'S' ? splice(value) : undefined;
       if (bad !== undefined) return bad;
       break;
@@ -111,8 +112,8 @@ const ESCAPES: Readonly<Record<string, string>> = {
 };
 
 /**
- * The words of a string in the syntax of `env -S`. Variables of the environment, as `${HOME}`, are
- * those of whoever starts the script, so a program named by one cannot be known.
+ * Splits a string in the syntax of `env -S`. Variables of the environment, such as `${HOME}`, are
+ * those of the script's caller, so a program named by one cannot be known.
  */
 function splitString(text: string): string[] | BadEnvCommand {
   const words: string[] = [];
@@ -142,7 +143,7 @@ function splitString(text: string): string[] | BadEnvCommand {
           word = undefined;
         }
       } else if (next === 'c') {
-        if (quote === '"') return { problem: 'its env -S has \\c inside of double quotes' };
+        if (quote === '"') return { problem: 'its env -S has \\c inside double quotes' };
         break;
       } else {
         const escaped = ESCAPES[next];
@@ -151,14 +152,15 @@ function splitString(text: string): string[] | BadEnvCommand {
       }
     } else if (char === '$' && quote !== "'") {
       const variable = /^\$\{[A-Za-z_][A-Za-z0-9_]*\}/.exec(text.slice(at))?.[0];
-      if (variable === undefined) return { problem: 'its env -S has a $ without {NAME} behind' };
+      if (variable === undefined)
+        return { problem: 'its env -S has a $ that is not followed by {NAME}' };
       word = (word ?? '') + variable;
       at += variable.length - 1;
     } else {
       word = (word ?? '') + char;
     }
   }
-  if (quote !== undefined) return { problem: 'its env -S has a quote without end' };
+  if (quote !== undefined) return { problem: 'its env -S has an unterminated quote' };
   if (word !== undefined) words.push(word);
   return words;
 }

@@ -12,29 +12,29 @@ import type { Resolution } from '../additions.js';
 import { lookUpProgram } from '../find-program.js';
 import type { ShellScript } from './script-resolver.js';
 
-/** What only a run of a script tells, or nobody. */
+/** A fact about a script that only a run can determine, or that is unknown. */
 export interface ScriptGap {
   /** The script that was requested or included, or that others run. */
   readonly script: string;
-  /** Where: the script itself, or a file that it sources. */
+  /** The file concerned: the script itself, or a file that it sources. */
   readonly path: string;
   readonly kind: 'computed' | 'refused' | 'outside-path';
-  /** Of a command: as the script has it. */
+  /** A command as written in the script. */
   readonly text: string;
   readonly line: number;
 }
 
-/** Larger scripts are archives that unpack themselves; in bytes. */
+/** The maximum size of a script in bytes; larger ones are self-extracting archives. */
 const MAX_SIZE = 1 << 20;
-/** All scripts together, in bytes: what a second reads. */
+/** The maximum size of all scripts together in bytes, which takes a second to read. */
 const MAX_TOTAL = 8 << 20;
-/** Files that one script sources, with those that they source. */
+/** The maximum number of files that one script sources, directly or indirectly. */
 const MAX_SOURCED = 200;
 
-/** Shorter beginnings of names say nothing. */
+/** The minimum length of the known beginning of a command's name. */
 const MIN_START = 3;
 
-/** Reasons for which all of a script's commands come along. */
+/** Reasons for which all commands of a script are added. */
 const FOLLOWED: ReadonlySet<Reason['kind']> = new Set([
   'requested',
   'included',
@@ -43,16 +43,16 @@ const FOLLOWED: ReadonlySet<Reason['kind']> = new Set([
   'sourced',
 ]);
 
-/** Where scripts of packages are run by the system: by init, by cron, by hooks. */
+/** Scripts that the system runs: by init, cron, or hooks. */
 const SYSTEM = /^\/etc\//;
 
-/** Whether a script that a package brings may bring a program. */
+/** Returns whether a script that a package adds may add a program. */
 export type IsBasic = (program: Trace) => boolean;
 
 /**
- * Returns the shell scripts of a closure whose commands are to come along.
+ * Returns the shell scripts of a closure whose commands are to be added.
  *
- * @param isBasic undefined if scripts that packages bring are not followed
+ * @param isBasic undefined if scripts that packages add are not followed
  */
 export function followedScripts(resolution: Resolution, isBasic?: IsBasic): ShellScript[] {
   const { files, programs } = resolution;
@@ -66,7 +66,7 @@ export function followedScripts(resolution: Resolution, isBasic?: IsBasic): Shel
   );
 }
 
-/** Whether a script is there for its own sake, or because another one runs it. */
+/** Returns whether a script was requested, or is run by another one. */
 function isWanted({ files }: Resolution, { path }: Trace): boolean {
   return files
     .reasonsOf(path)
@@ -74,12 +74,14 @@ function isWanted({ files }: Resolution, { path }: Trace): boolean {
 }
 
 /**
- * Adds the commands that shell scripts run, and the files that they source, as far as their text tells;
- * of commands that are scripts, the same. What the sysroot lacks is passed over: it is missing there, too.
+ * Adds the commands that shell scripts run and the files that they source, as far as their text
+ * determines them, and repeats this for commands that are scripts. Ignores what the sysroot lacks:
+ * it is missing there, too.
  *
  * @param jailPath where commands are looked up when a script runs in the jail
- * @param isBasic of what scripts bring that are only parts of packages; undefined if they bring nothing
- * @returns what is not known
+ * @param isBasic decides on the commands of scripts that are only parts of packages; undefined to
+ *   add none
+ * @returns what could not be determined
  */
 export function addScriptCommands(
   resolution: Resolution,
@@ -116,7 +118,7 @@ class ScriptFollower {
     this.#jailPath = jailPath;
   }
 
-  /** @param isBasic what the script may bring; undefined for all that it runs */
+  /** @param isBasic decides what the script may add; undefined for everything that it runs */
   follow({ trace, shell }: ShellScript, isBasic?: IsBasic): void {
     this.#isBasic = isBasic;
     const unit = new ScriptUnit(this.#syntax, shell);
@@ -127,7 +129,7 @@ class ScriptFollower {
     }
     this.#addSources(unit, trace, files);
     const facts = files.map(({ number }) => unit.factsOf(number));
-    // Scripts of one tool find each other by a PATH that they set.
+    // Scripts of one tool find each other through a PATH that they set.
     const beside = trace.path.slice(0, trace.path.lastIndexOf('/'));
     const searchPath = [...facts.flatMap((item) => item.searchPath), ...this.#jailPath, beside];
     for (const [at, file] of files.entries()) {
@@ -136,7 +138,7 @@ class ScriptFollower {
     }
   }
 
-  /** Sourced files may tell of others: by variables, too. */
+  /** Adds sourced files, which may source others, also through variables. */
   #addSources(unit: ScriptUnit, script: Trace, files: SourcedFile[]): void {
     const seen = new Set<string>([script.path]);
     for (let grew = true; grew && files.length < MAX_SOURCED; ) {
@@ -161,11 +163,11 @@ class ScriptFollower {
     programs.addRunnable(found);
   }
 
-  /** Files that a script sources by a path, a name on PATH, or a pattern. */
+  /** Returns the files that a script sources by a path, a name on PATH, or a pattern. */
   #sourced(name: string, searchPath: readonly string[]): Trace[] {
     const { sysroot } = this.#resolution;
     const isAllowed = (trace: Trace | undefined): trace is Trace =>
-      // A file of the host that is not for everyone is not brought unnamed.
+      // A file that is not world-readable is not added unless it is named.
       trace?.stat.type === 'file' && (trace.stat.mode & 0o004) !== 0;
     const [, directory = '', before = '', after = ''] = FILE_PATTERN.exec(name) ?? [];
     const names = directory === '' ? [name] : namesIn(sysroot, directory, before, after);
@@ -222,7 +224,7 @@ class ScriptFollower {
     if (isRefused) this.#gap(script, file, 'refused', { text: '', line: 1 });
   }
 
-  /** Programs of a tool's own directories by the start of their names: `tool-$command`. */
+  /** Returns programs in a tool's own directories by the start of their names: `tool-$command`. */
   #startingWith(start: string, searchPath: readonly string[]): Trace[] {
     const { sysroot } = this.#resolution;
     if (start.length < MIN_START || !/^[\w.+-]+$/.test(start)) return [];
@@ -233,7 +235,7 @@ class ScriptFollower {
   }
 
   #gap(script: Trace, file: Trace, kind: ScriptGap['kind'], { text, line }: ScriptWord): void {
-    // Of a part of a package nobody may ever run it.
+    // A part of a package may never be run.
     if (this.#isBasic !== undefined) return;
     this.gaps.push({ script: script.path, path: file.path, kind, text, line });
   }

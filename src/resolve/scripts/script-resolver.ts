@@ -7,16 +7,16 @@ import { executableAt, InterpreterError } from '../interpreter.js';
 import { isEnvCommand, parseEnvArgument } from './env-command.js';
 import { isScript, isShebang, MAX_INTERPRETERS, parseShebang, SCRIPT_START } from './shebang.js';
 
-/** Where the interpreters of scripts go. */
+/** Receives the interpreters of scripts. */
 export interface ScriptPrograms {
   /**
    * Adds a program.
    *
-   * @returns the number of interpreters that Linux starts until one is no script; endless for one that
-   *   is being added
+   * @returns the number of interpreters that Linux starts up to one that is not a script; infinite
+   *   while the program is being added
    */
   add(trace: Trace, reason: Reason): number;
-  /** Called with the paths of a script and of what runs it. */
+  /** Called with the paths of a script and its interpreter. */
   onInterpreter(script: string, interpreter: string): void;
 }
 
@@ -29,7 +29,7 @@ export interface ShellScript {
 
 /** Adds the interpreters of scripts (execve(2), env(1)). */
 export class ScriptResolver {
-  /** Scripts of shells among those added, in the order in which they were. */
+  /** Shell scripts among those added, in order. */
   readonly shellScripts: ShellScript[] = [];
   readonly #sysroot: Sysroot;
   readonly #searchPath: readonly string[];
@@ -45,8 +45,8 @@ export class ScriptResolver {
   /**
    * Adds what Linux starts for a script: its interpreter, and the program that env(1) starts.
    *
-   * @returns the number of interpreters that Linux starts until one is no script
-   * @throws JailbuildError NOT_ELF for a file that is no script, SCRIPT, INTERPRETER_NOT_FOUND
+   * @returns the number of interpreters that Linux starts up to one that is not a script
+   * @throws JailbuildError NOT_ELF for a file that is not a script, SCRIPT, INTERPRETER_NOT_FOUND
    */
   add(trace: Trace): number {
     const start = this.#start(trace);
@@ -76,7 +76,10 @@ export class ScriptResolver {
     return count;
   }
 
-  /** Returns what runs a script: of env(1), the program that it starts. Empty where nothing can. */
+  /**
+   * Returns the interpreter of a script; for env(1), the program that it starts. Empty if there is
+   * none.
+   */
   interpreters(trace: Trace): Trace[] {
     const start = this.#start(trace);
     const shebang = isScript(start) ? parseShebang(start) : undefined;

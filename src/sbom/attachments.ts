@@ -1,12 +1,7 @@
-import type { Attachment } from '../../export/referrers.js';
-import type { Entry } from '../../manifest/manifest.js';
-import type { SbomFormat } from '../../sbom/document.js';
-import {
-  PROVENANCE_TYPE,
-  type ProvenanceFacts,
-  provenance,
-  STATEMENT_TYPE,
-} from '../../sbom/provenance.js';
+import type { Attachment } from '../export/referrers.js';
+import type { Entry } from '../manifest/manifest.js';
+import type { SbomFormat } from './document.js';
+import { PROVENANCE_TYPE, type ProvenanceFacts, provenance, STATEMENT_TYPE } from './provenance.js';
 
 /** Media types that are registered for bills of materials. */
 const SBOM_TYPE = {
@@ -14,7 +9,7 @@ const SBOM_TYPE = {
   spdx: 'application/spdx+json',
 } as const;
 
-interface Attached {
+export interface Attached {
   readonly name: string;
   /** With digests, where provenance is attached. */
   readonly entries: readonly Entry[];
