@@ -57,7 +57,7 @@ function tryToWrite(text: string): void {
   }
 }
 
-export function tellHint(message: string): void {
+export function reportHint(message: string): void {
   writeErr(`jailbuild: hint: ${bounded(printable(message))}\n`);
 }
 
@@ -65,7 +65,7 @@ export function tellHint(message: string): void {
 const MAX_ADVICE = 5;
 
 /** Prints hints of what programs may lack: the likeliest few, or all. */
-export function tellAdvice(advice: readonly Advice[], all: boolean): void {
+export function reportAdvice(advice: readonly Advice[], all: boolean): void {
   const shown = all ? advice : advice.slice(0, MAX_ADVICE);
   for (const item of shown) writeErr(`jailbuild: advice: ${printable(adviceLine(item))}\n`);
   const more = advice.length - shown.length;
@@ -78,7 +78,7 @@ export function warn(message: string): void {
 }
 
 /** Prints the warnings of a plan, and those of writing it. */
-export function tellWarnings(
+export function reportWarnings(
   manifest: Pick<Manifest, 'missing' | 'warnings'>,
   notes: readonly string[] = [],
 ): void {
@@ -99,7 +99,7 @@ export function folded(warnings: readonly string[]): string[] {
 }
 
 /** Warns about what could not be observed. */
-export function tellLimits({ tracers, listeners }: ObservedCounts, mechanism?: string): void {
+export function reportLimits({ tracers, listeners }: ObservedCounts, mechanism?: string): void {
   if (tracers > 0 && mechanism !== 'notify') {
     warn('the command traces processes, which fails under observation: use --mechanism notify');
   }

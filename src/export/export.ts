@@ -198,7 +198,10 @@ function prepared({ tree, options }: ExportPart, { kind }: Destination): ExportP
   return { tree: { ...tree, entries: reproducibleTimes(entries, options.epoch) }, options };
 }
 
-/** Attributes that mean something elsewhere (xattr(7)). Labels and signatures are the host's own. */
+/**
+ * Extended attributes that are valid on other hosts (xattr(7)); labels and signatures belong to
+ * this host.
+ */
 const PORTABLE_XATTR = /^(user\.|security\.capability$|system\.posix_acl_(access|default)$)/;
 
 function portable(entry: Entry, isImage: boolean): Entry {
@@ -270,8 +273,8 @@ async function openArchive(file: string, { signal }: ExportOptions): Promise<Out
 }
 
 /**
- * Adds to a layout that exists, or makes one. Its index, which makes an image part of it, is written last, by
- * one export at a time: what others have added meanwhile stays.
+ * Adds to an existing layout, or creates one. Its index, which makes an image part of it, is
+ * written last and by one export at a time, so that images added meanwhile are kept.
  */
 async function exportLayout(
   parts: readonly ExportPart[],
@@ -307,7 +310,7 @@ async function exportLayout(
     await store.put([LAYOUT], () => LAYOUT_FILE);
     const result = await addTo(draft.path, images);
     if (draft.commitUnlessThere()) return result;
-    // Another export has made the layout meanwhile.
+    // Another export has created the layout meanwhile.
     draft.moveFiles(BLOBS);
     const added = await addLocked(images);
     draft.discard();
@@ -315,7 +318,7 @@ async function exportLayout(
   });
 }
 
-/** Layers are stored first, so that an upload that breaks off can go on. */
+/** Stores layers first, so that an interrupted upload can be resumed. */
 async function exportToRegistry(
   parts: readonly ExportPart[],
   { kind, path: name }: Extract<Destination, { kind: 'docker' }>,
@@ -368,7 +371,7 @@ async function exportImageArchive(
   };
   return drafted(await openArchive(file, options), async (output) => {
     if (output.isDraft) return write(output);
-    // The headers of an archive's members are known after their content.
+    // The headers of an archive's members are known only after their content.
     const { createReadStream } = await import('node:fs');
     const { remove } = await import('fs-extra/esm');
     const scratch = scratchDirectory();
@@ -396,7 +399,7 @@ async function storeLayout(
   return resultOf(parts, destination, stored, destination.tag);
 }
 
-/** The format of `docker save`: layers as they are, a configuration, and a list of images. */
+/** Writes the format of `docker save`: layers, a configuration, and a list of images. */
 async function storeDockerArchive(
   parts: readonly ExportPart[],
   store: BlobStore,
@@ -475,7 +478,7 @@ function* watched(chunks: Iterable<Buffer>, options: ExportOptions): Generator<B
   }
 }
 
-/** Discards a draft when the work on it fails. */
+/** Discards a draft if the work on it fails. */
 async function drafted<D extends { discard(): void }, R>(
   draft: D,
   work: (draft: D) => Promise<R>,

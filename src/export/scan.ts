@@ -45,7 +45,7 @@ export function scanTree(root: string, { leaveOut }: ScanOptions): Scan {
       const stats = look(at);
       if (stats === undefined) throw changed(sourceRoot + at);
       if (stats.isSocket()) {
-        warnings.push(`${sourceRoot}${at}: is a socket, left out`);
+        warnings.push(`${sourceRoot}${at}: is a socket: left out`);
         continue;
       }
       found.push({

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { execa } from 'execa';
 import { JailbuildError } from '../errors.js';
 import { outsideProgram } from '../fs/outside-program.js';
-import { locateLauncher } from './locate.js';
+import { LAUNCHER_PROCESS, locateLauncher } from './locate.js';
 import { descriptorsOf, environmentOf, type LaunchOptions, launcherArguments } from './options.js';
 import type { Helper, OutgoingNetwork } from './outgoing-network.js';
 import { SignalPassing } from './pass-signals.js';
@@ -122,14 +122,9 @@ async function start(
     const passed = passWords(words, '--args', pipes.next);
     const started = execa(locateLauncher(), passed.args, {
       stdio: [...(['inherit', 'inherit', 'inherit'] as const), ...pipes.stdio(), ...passed.stdio],
+      ...LAUNCHER_PROCESS,
       buffer: false,
-      reject: false,
       env: isText ? environment : {},
-      extendEnv: false,
-      // The current directory may be accessible to its user alone, and is not needed.
-      cwd: '/',
-      // This process must outlive the jail unless it is killed.
-      cleanup: false,
     });
     signals.to(started);
     const streams = started.stdio as unknown as (Duplex | undefined)[];
@@ -177,11 +172,8 @@ export async function startLauncher(
     const { args, stdio } = passWords(words, '--args', 3);
     const started = execa(locateLauncher(), args, {
       stdio: ['inherit', 'inherit', 'inherit', ...stdio],
-      reject: false,
+      ...LAUNCHER_PROCESS,
       env,
-      extendEnv: false,
-      cwd: '/',
-      cleanup: false,
     });
     signals.to(started);
     return statusOf(await started);

@@ -74,7 +74,7 @@ function glob(sysroot: Sysroot, pattern: string, file: string): string[] {
     if (paths.length > MAX_PATHS) {
       throw new JailbuildError(
         'MALFORMED_CONF',
-        `${file}: include ${pattern} stands for more than ${MAX_PATHS} paths`,
+        `${file}: include ${pattern} matches more than ${MAX_PATHS} paths`,
         file,
       );
     }

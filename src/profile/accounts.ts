@@ -28,7 +28,7 @@ export interface Group {
 export class AccountDatabase {
   readonly users: readonly User[];
   readonly groups: readonly Group[];
-  /** The later modification time of the two files; 0 without any. */
+  /** The later modification time of the two files; 0 if neither exists. */
   readonly mtimeNs: bigint;
 
   constructor(sysroot: Sysroot) {
@@ -53,7 +53,7 @@ export class AccountDatabase {
   }
 }
 
-/** The users and groups of a jail: those that were named, and their groups. */
+/** The users and groups of a jail: the named ones, and their groups. */
 export class JailAccounts {
   readonly #database: AccountDatabase;
   readonly #users = new Map<string, User>();
@@ -72,7 +72,7 @@ export class JailAccounts {
   }
 
   /**
-   * Adds a user; fields missing in the request are looked up in the sysroot.
+   * Adds a user; takes missing fields from the sysroot.
    *
    * @throws JailbuildError USER_NOT_FOUND
    */
@@ -82,7 +82,7 @@ export class JailAccounts {
     if (uid === undefined) {
       throw new JailbuildError(
         'USER_NOT_FOUND',
-        `${request.name}: no such user in the sysroot's ${PASSWD}; give ${request.name}:UID for a new one`,
+        `${request.name}: no such user in the sysroot's ${PASSWD}: to create one, use ${request.name}:UID`,
         request.name,
       );
     }
@@ -108,7 +108,7 @@ export class JailAccounts {
     return user;
   }
 
-  /** @throws JailbuildError USER_NOT_FOUND for a group that the sysroot does not have */
+  /** @throws JailbuildError USER_NOT_FOUND for a group that the sysroot does not define */
   addGroup(name: string): void {
     if (this.#groups.has(name)) return;
     const known = this.#database.groups.find((group) => group.name === name);
@@ -186,17 +186,16 @@ function checkFields(user: User): void {
   };
   for (const field of ['name', 'gecos', 'home', 'shell'] as const) {
     if (NO_FIELD.test(user[field])) {
-      refuse(`${field} ${JSON.stringify(user[field])} has a colon, a line break or the like in it`);
+      refuse(`${field} ${JSON.stringify(user[field])} contains a colon or a control character`);
     }
   }
   // Lines that begin like this are NIS entries or comments (nsswitch.conf(5), "compat").
-  if (user.name === '' || /^[-+#]|[,/]/.test(user.name)) refuse('is no name for a user');
+  if (user.name === '' || /^[-+#]|[,/]/.test(user.name)) refuse('is not a valid user name');
   for (const field of ['uid', 'gid'] as const) {
     const id = user[field];
-    if (!Number.isInteger(id) || id < 0 || id > MAX_ID)
-      refuse(`${field} ${id} is no number of one`);
+    if (!Number.isInteger(id) || id < 0 || id > MAX_ID) refuse(`${field} ${id} is not a valid ID`);
   }
-  if (/(^|\/)\.{1,2}(\/|$)/.test(user.home)) refuse(`home ${user.home} has . or .. in it`);
+  if (/(^|\/)\.{1,2}(\/|$)/.test(user.home)) refuse(`home ${user.home} contains . or ..`);
 }
 
 /** Returns the fields of each line, without comments and NIS entries (nsswitch.conf(5)). */

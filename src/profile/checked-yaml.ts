@@ -4,9 +4,11 @@ import { type ErrorCode, JailbuildError } from '../errors.js';
 import { readTextFile } from '../fs/read-text.js';
 import { didYouMean } from '../text/suggest.js';
 
-/** Jail files and profiles are a few kilobytes. */
+/** In bytes; jail files and profiles have a few kilobytes. */
 const MAX_BYTES = 1 << 20;
-/** The most alias expansions in one document, so that a few lines cannot exhaust memory. */
+/**
+ * The maximum number of alias expansions in a document, so that a few lines cannot exhaust memory.
+ */
 const MAX_ALIASES = 100;
 
 /** Keywords that only repeat errors found in subschemas. */
@@ -41,8 +43,8 @@ export function readCheckedYaml(path: string, schema: Schema, code: ErrorCode): 
 }
 
 /**
- * Returns the position of a value in a YAML file, as `FILE:LINE:COLUMN`, for errors that the schema does
- * not find.
+ * Returns the position of a value in a YAML file, as `FILE:LINE:COLUMN`, for errors that the schema
+ * does not find.
  *
  * @param where the keys and indices that lead to it
  */
@@ -123,15 +125,15 @@ function expectation(keyword: string, schema: Schema, value: unknown): string {
   switch (keyword) {
     case 'type':
       if (schema.type === 'string' && isForm(schema.pattern) && typeof value === 'number') {
-        return `is ${described(value)}, and must be ${likeness(schema)}`;
+        return `is ${described(value)}, but must be ${likeness(schema)}`;
       }
-      return `must be ${oneOf([schema.type ?? []].flat().map(typeName))}, and is ${described(value)}`;
+      return `must be ${oneOf([schema.type ?? []].flat().map(typeName))}, but is ${described(value)}`;
     case 'enum':
-      return `must be ${oneOf((schema.enum ?? []).map(String))}, and is ${described(value)}`;
+      return `must be ${oneOf((schema.enum ?? []).map(String))}, but is ${described(value)}`;
     case 'const':
       return `must be ${String(schema.const)}`;
     case 'pattern':
-      return `is ${described(value)}, and must be ${likeness(schema)}`;
+      return `is ${described(value)}, but must be ${likeness(schema)}`;
     case 'required': {
       const has = new Set(Object.keys((value as object | null) ?? {}));
       const missing = (schema.required ?? []).filter((key) => !has.has(key));
@@ -143,13 +145,13 @@ function expectation(keyword: string, schema: Schema, value: unknown): string {
       return 'must not be empty';
     case 'minimum':
     case 'maximum':
-      return `is ${described(value)}, and must be from ${schema.minimum ?? '…'} to ${schema.maximum ?? '…'}`;
+      return `is ${described(value)}, but must be from ${schema.minimum ?? '…'} to ${schema.maximum ?? '…'}`;
     case 'uniqueItems':
       return 'has an item twice';
     case 'dependentRequired':
       return 'lacks what one of its keys requires';
     default:
-      return `is not as the schema has it (${keyword})`;
+      return `does not match the schema (${keyword})`;
   }
 }
 

@@ -4,7 +4,7 @@ import type { Resolution } from '../resolve/additions.js';
 import type { ProgramResolver } from '../resolve/program-resolver.js';
 import { matcher } from './glob.js';
 
-/** Removes what the patterns match; a directory with everything in it. */
+/** Removes files that match the patterns, and directories with all their content. */
 export function takeOut({ files, programs }: Resolution, patterns: readonly string[]): void {
   const matches = matcher(patterns, { dot: true, matchBase: true });
   const out = new Set<string>();
@@ -17,7 +17,10 @@ export function takeOut({ files, programs }: Resolution, patterns: readonly stri
   files.remove(out);
 }
 
-/** A program needs its interpreter; missing libraries may be allowed. */
+/**
+ * Refuses to exclude a program or its interpreter; records excluded libraries as missing, which may
+ * be allowed.
+ */
 function refuseOrMiss(
   path: string,
   reason: Reason,
@@ -25,7 +28,7 @@ function refuseOrMiss(
   programs: ProgramResolver,
 ): void {
   const refused = (why: string) =>
-    new JailbuildError('EXCLUDED_NEEDED', `${path}: is excluded, and ${why}`, path);
+    new JailbuildError('EXCLUDED_NEEDED', `${path}: is excluded, but ${why}`, path);
   switch (reason.kind) {
     case 'requested':
       throw refused(`requested as ${reason.as}`);

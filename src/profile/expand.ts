@@ -26,22 +26,26 @@ import type {
 } from './profile.js';
 import { environmentOf, withSettings } from './settings.js';
 
-/** Homes that are none. */
+/** Placeholder home directories, never created. */
 const NO_HOME = new Set(['/', '/nonexistent', '/dev/null', '/var/empty']);
 
-/** Homes of services that the system makes at each start: sshd(8) refuses a /run/sshd that is not root's. */
+/**
+ * Homes of services that the system makes at each start: sshd(8) requires that root owns /run/sshd.
+ */
 const RUN_TIME = /^(\/var)?\/run\/./;
 
-/** The mode of a home directory that is made (HOME_MODE of login.defs(5)). */
+/** The mode of new home directories (HOME_MODE of login.defs(5)). */
 const HOME_MODE = 0o700;
 
-/** Of a file that is to be followed; configuration files are a few kilobytes. */
+/**
+ * The maximum size in bytes of a file copied by `follow`; configuration files have a few kilobytes.
+ */
 const MAX_FOLLOWED = 1 << 20;
 
 /**
- * Loads what a request says of profiles, users, includes and excludes.
+ * Loads the profiles, users, includes and excludes of a request.
  *
- * @returns undefined for a request that says nothing of these
+ * @returns undefined for a request without any
  * @throws JailbuildError PROFILE_NOT_FOUND, PROFILE_INVALID
  */
 export function additionsOf(request: ResolveRequest): Additions | undefined {
@@ -58,7 +62,7 @@ export function additionsOf(request: ResolveRequest): Additions | undefined {
   };
 }
 
-/** One run over the profiles, users and includes of a request. */
+/** Applies the profiles, users and includes of a request once. */
 class Expansion {
   readonly #resolution: Resolution;
   readonly #request: ResolveRequest;
@@ -79,9 +83,9 @@ class Expansion {
   run(): string[] {
     for (const profile of this.#profiles) this.#addAccounts(profile);
     for (const user of this.#request.users ?? []) this.#accounts.addUser(user);
-    // Generated files come first, because the resolver reads nsswitch.conf for the programs.
+    // Generated files come first, since the resolver reads nsswitch.conf for the programs.
     for (const profile of this.#profiles) this.#makeFiles(profile);
-    // So does what is put in another place, which programs are to find there.
+    // So do files placed elsewhere, which programs must find there.
     const { include = [] } = this.#request;
     const placed = new PlacedIncludes(this.#resolution);
     for (const { from, to } of include) if (to !== undefined) placed.place({ from, to });
@@ -121,7 +125,7 @@ class Expansion {
   #addProgram(profile: Profile, spec: string | ProgramSpec, found: Map<string, Trace>): void {
     const { sysroot, programs, searchPath } = this.#resolution;
     const { name, optional }: ProgramSpec = typeof spec === 'string' ? { name: spec } : spec;
-    // Before PATH, so that a profile means the same to every caller.
+    // Standard directories precede PATH, so that a profile means the same for every caller.
     const directories = [...STANDARD_PATH, ...searchPath];
     const candidates = [name]
       .flat()
@@ -217,7 +221,10 @@ class Expansion {
     }
   }
 
-  /** A profile names the programs that its scripts need; an include does not. */
+  /**
+   * Adds the dependencies of a file. Profiles list the programs that their scripts need; includes
+   * do not.
+   */
   #addNeeds(trace: Trace, reason: Reason): void {
     const { programs } = this.#resolution;
     if (reason.kind === 'included') programs.addRunnable(trace);
@@ -238,35 +245,38 @@ class Expansion {
       const { type } = trace.stat;
       files.add(trace, reason);
       if (type === 'file') this.#addNeeds(trace, reason);
-      // What a link leads to is not below this directory.
+      // The target of a link is not below this directory.
       else if (type === 'directory' && trace.links.length === 0) {
         this.#addBelow(trace, reason, except);
       }
     }
   }
 
-  /** Sockets are made by the servers that listen on them. */
+  /**
+   * Returns whether a file is a socket, with a warning: servers create the sockets that they listen
+   * on.
+   */
   #isSocket(path: string, { stat }: Trace): boolean {
-    if (stat.type === 'socket') this.#warnings.push(`${path}: is a socket, left out`);
+    if (stat.type === 'socket') this.#warnings.push(`${path}: is a socket: left out`);
     return stat.type === 'socket';
   }
 
-  /** A name in a directory that leads nowhere: a link is kept as it is. */
+  /** Adds a name in a directory that cannot be looked up: a link is kept unchanged. */
   #addUnreached(path: string, { errno, at }: TraceFailure, reason: Reason): void {
     const { sysroot, files } = this.#resolution;
     if (sysroot.typeOf(path) !== 'symlink') {
-      this.#warnings.push(`${path}: ${errnoText(errno)}, left out`);
+      this.#warnings.push(`${path}: ${errnoText(errno)}: left out`);
       return;
     }
     files.addLink(path, reason);
     if (errno === 'EACCES') {
       this.#warnings.push(
-        `${at}: is a symbolic link that others can change, to what is not for everyone: kept without that`,
+        `${at}: is a symbolic link that others can change, to a file that is not world-readable: kept without its target`,
       );
     }
   }
 
-  /** Puts what a path leads to in a regular file of that path. */
+  /** Adds a regular file at a path with the content of its target. */
   #addFollowed({ path, trace }: Match, reason: Reason): void {
     const { sysroot } = this.#resolution;
     const { type, size, mode, uid, gid, mtimeNs } = trace.stat;
@@ -294,12 +304,12 @@ class Expansion {
     }
   }
 
-  /** A directory as the sysroot has it, empty. */
+  /** Adds a directory of the sysroot without its content. */
   #addDirectory(from: string): void {
     const { sysroot, files, cwd } = this.#resolution;
     const found = sysroot.trace(path.posix.resolve(cwd, from));
     if (!isTrace(found) || found.stat.type !== 'directory') {
-      throw new JailbuildError('INCLUDE_NOT_FOUND', `${from}: is no directory to bring`, from);
+      throw new JailbuildError('INCLUDE_NOT_FOUND', `${from}: is not a directory`, from);
     }
     if (found.path !== '/') files.add(found, { kind: 'directory', name: from });
   }
@@ -324,7 +334,7 @@ class Expansion {
     for (const user of this.#accounts.users) this.#makeHome(user, reason(user.name));
   }
 
-  /** A home directory as in the sysroot, without its content, or a new one. */
+  /** Adds a home directory as in the sysroot, without its content, or a new one. */
   #makeHome({ home, uid, gid }: User, reason: Reason): void {
     const { sysroot, files } = this.#resolution;
     if (!home.startsWith('/') || NO_HOME.has(home)) return;
@@ -389,7 +399,7 @@ class Expansion {
       }
       if (names.length > 0) {
         const [at = ''] = [path].flat();
-        this.#warnings.push(`${at}: there is no ${what} ${names.join(' or ')}: it belongs to root`);
+        this.#warnings.push(`${at}: no ${what} ${names.join(' or ')} exists: its owner is root`);
       }
       return 0;
     };
@@ -400,10 +410,13 @@ class Expansion {
   }
 }
 
-/** What is made, with whom it is to belong to. */
+/** A made file and its owners. */
 type Owned = Pick<FileSpec, 'path' | 'owner' | 'group'>;
 
-/** A pattern with `${NAME:prefix}` and `${NAME:base}` filled in; undefined if the program is not there. */
+/**
+ * Replaces `${NAME:prefix}` and `${NAME:base}` in a pattern; undefined if the program was not
+ * found.
+ */
 function withVariables(pattern: string, programs: ReadonlyMap<string, Trace>): string | undefined {
   let known = true;
   const filled = pattern.replace(
@@ -434,13 +447,15 @@ function unmet({ name, path }: Profile, what: string, subject: Alternatives): Ja
   );
 }
 
-/** A path of the jail without `.`, `..` and further slashes: above its root there is nothing. */
+/**
+ * Returns a path of the jail without `.`, `..` and redundant slashes; `..` at its root stays there.
+ */
 function jailPath(text: string): string {
   const plain = path.posix.normalize(text).replace(/(?<=.)\/$/, '');
   if (plain.startsWith('/') && plain !== '/' && !plain.includes('\0')) return plain;
   throw new JailbuildError(
     'PROFILE_INVALID',
-    `${JSON.stringify(text)}: is no path in a jail`,
+    `${JSON.stringify(text)}: is not a path in a jail`,
     text,
   );
 }

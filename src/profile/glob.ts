@@ -2,7 +2,10 @@ import picomatch from 'picomatch';
 import { JailbuildError } from '../errors.js';
 import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
 
-/** The most paths that one pattern may visit: links to parent directories make it endless. */
+/**
+ * The maximum number of paths that a pattern may visit: links to parent directories make it
+ * endless.
+ */
 const MAX_LOOKS = 100_000;
 
 /** A path that a pattern matched, in the spelling of the pattern. */
@@ -12,12 +15,12 @@ export interface Match {
 }
 
 /**
- * Expands a pattern in a sysroot: glob(7) with `**` for any number of directories, and `{a,b}` within one
- * component. Names that begin with a point need a pattern that does; `**` does not follow symbolic
- * links. A pattern without such characters is a path.
+ * Expands a pattern in a sysroot: glob(7) with `**` for any number of directories, and `{a,b}`
+ * within one component. Names that start with a dot need a pattern that does; `**` does not follow
+ * symbolic links. A pattern without special characters is a path.
  *
  * @param pattern absolute
- * @returns in the order of the paths, without those that are dangling links
+ * @returns matches in the order of their paths, without dangling links
  * @throws JailbuildError USAGE for a pattern that matches too many paths
  */
 export function glob(sysroot: Sysroot, pattern: string): Match[] {
@@ -28,7 +31,7 @@ export function glob(sysroot: Sysroot, pattern: string): Match[] {
     if (++looks > MAX_LOOKS) {
       throw new JailbuildError(
         'USAGE',
-        `${pattern}: stands for more than ${MAX_LOOKS} paths`,
+        `${pattern}: matches more than ${MAX_LOOKS} paths`,
         pattern,
       );
     }
@@ -62,7 +65,7 @@ export function glob(sysroot: Sysroot, pattern: string): Match[] {
 }
 
 export interface MatchOptions {
-  /** `*` matches names that begin with a point as well. */
+  /** `*` also matches names that start with a dot. */
   readonly dot?: boolean;
   /** A pattern without a slash matches the last component of a path. */
   readonly matchBase?: boolean;

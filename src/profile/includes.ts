@@ -8,7 +8,7 @@ import type { Resolution } from '../resolve/additions.js';
 import { resolveEnvironment } from '../resolve/environment.js';
 import { glob, isMagic, type Match } from './glob.js';
 
-/** Files that the user includes at another place in the jail. */
+/** Files that the user includes at another path of the jail. */
 export class PlacedIncludes {
   readonly #resolution: Resolution;
   readonly #reasons = new Map<string, Reason>();
@@ -18,7 +18,7 @@ export class PlacedIncludes {
   }
 
   /**
-   * Puts what an include names at its place, so that look-ups in the jail find it.
+   * Places the files of an include, so that look-ups in the jail find them.
    *
    * @throws JailbuildError INCLUDE_NOT_FOUND, CONFLICT, USAGE
    */
@@ -39,11 +39,15 @@ export class PlacedIncludes {
           at,
         );
       }
-      // A directory is merged with the one that a link leads to.
+      // A directory is merged with the target of a link.
       at = there.path;
     }
     if (at === '/') {
-      throw new JailbuildError('USAGE', `include ${from}:${to}: would be the root itself`, from);
+      throw new JailbuildError(
+        'USAGE',
+        `include ${from}:${to}: the destination is the root itself: name a path below it`,
+        from,
+      );
     }
     const reason: Reason = { kind: 'included', as: from };
     for (const placed of files.addElsewhere(only.trace, at, reason)) {
@@ -52,8 +56,8 @@ export class PlacedIncludes {
   }
 
   /**
-   * Adds what the placed files need at their place: libraries, interpreters of scripts, and what links
-   * lead to.
+   * Adds what the placed files need at their new paths: libraries, interpreters of scripts, and
+   * targets of links.
    *
    * @returns warnings
    */
@@ -67,13 +71,13 @@ export class PlacedIncludes {
         if (isTrace(trace)) programs.addRunnable(trace);
       } else if (entry?.stat.type === 'socket') {
         files.remove([at]);
-        warnings.push(`${entry.source}: is a socket, left out`);
+        warnings.push(`${entry.source}: is a socket: left out`);
       } else if (entry?.stat.type === 'symlink') {
         const trace = sysroot.trace(at);
         if (isTrace(trace)) files.add(trace, reason);
         else if (isTrace(sources.trace(entry.source))) {
           warnings.push(
-            `${at}: leads to ${entry.target}, which is not there from its place in the jail: include that too`,
+            `${at}: leads to ${entry.target}, which does not exist from its path in the jail: include it too`,
           );
         }
       }
@@ -96,7 +100,7 @@ export function includedTrees(
 }
 
 /**
- * The files that an include names.
+ * Returns the files that an include matches.
  *
  * @throws JailbuildError INCLUDE_NOT_FOUND, NOT_READABLE
  */
@@ -118,8 +122,9 @@ export function includeMatches({ sources, cwd }: Resolution, from: string): read
 }
 
 /**
- * A link of others by which an include would bring a directory, or a file that is not for everyone,
- * that they have no hand in: who may write below what is included does not choose what that is.
+ * Returns a link of other users through which an include would add a directory or a
+ * non-world-readable file outside their control: those who may write below an included directory
+ * must not choose what is included.
  */
 function leadingAstray(
   sysroot: Sysroot,

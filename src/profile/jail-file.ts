@@ -10,7 +10,7 @@ import { publishedSchema } from './templates.js';
 
 /** The options of `build` that are paths. */
 const PATH_OPTIONS: ReadonlySet<string> = new Set(['manifest', 'sbom-file']);
-/** The options of `build` that are lists of paths, with colons between. */
+/** The options of `build` that are lists of paths, separated by colons. */
 const PATH_LIST_OPTIONS: ReadonlySet<string> = new Set(['library-path']);
 
 export type OptionValue = string | boolean | readonly string[];
@@ -20,7 +20,7 @@ export type OptionValues = Readonly<Record<string, OptionValue>>;
 
 /** Options and configuration of an image of the jail (OCI image spec, config.md). */
 export interface ImageOptions {
-  /** Where the image goes, as `export --to` has it. */
+  /** The destination of the image, as for `export --to`. */
   readonly to?: string;
   readonly entrypoint?: readonly string[];
   readonly cmd?: readonly string[];
@@ -31,23 +31,23 @@ export interface ImageOptions {
   readonly workdir?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
-  /** How files are spread over layers. */
+  /** How files are distributed over layers. */
   readonly layers?: 'single' | 'by-package' | 'by-library';
   /** `OS/ARCHITECTURE[/VARIANT]`. */
   readonly platform?: string;
-  /** `PORT[/PROTOCOL]` that a server listens on. */
+  /** `PORT[/PROTOCOL]` on which a server listens. */
   readonly expose?: readonly string[];
   /** Directories for data that outlives a container. */
   readonly volumes?: readonly string[];
   readonly 'stop-signal'?: string;
   readonly author?: string;
-  /** The software bill of materials that goes with it. */
+  /** The software bill of materials to add to the image. */
   readonly sbom?: 'cyclonedx' | 'spdx';
 }
 
 /** A jail file as data. Paths in it are relative to its own directory. */
 export interface JailFile {
-  /** What it was called, for messages. */
+  /** The name of the file in messages. */
   readonly name: string;
   /** Absolute path of the file. */
   readonly path: string;
@@ -56,7 +56,7 @@ export interface JailFile {
   /** The jail's directory, absolute. */
   readonly root?: string;
   readonly programs: readonly string[];
-  /** Names, and absolute paths of the user's own. */
+  /** Names, and absolute paths of custom profiles. */
   readonly profiles: readonly string[];
   readonly users: readonly AccountRequest[];
   /** Files to include in addition to what the programs need. */
@@ -65,7 +65,7 @@ export interface JailFile {
   readonly excludes: readonly string[];
   /** Absolute paths of traces of runs. */
   readonly traces: readonly string[];
-  /** Commands that are to succeed in the jail. */
+  /** Commands that must succeed in the jail. */
   readonly proofs: readonly ProofSpec[];
   /** The other options of `build`. */
   readonly options: OptionValues;
@@ -85,7 +85,7 @@ type RawProof = Omit<ProofSpec, 'name' | 'command' | 'output'> & {
   readonly output?: string;
 };
 
-/** The file as its schema has it. */
+/** The file as described by its schema. */
 interface RawJailFile extends Readonly<Record<string, unknown>> {
   readonly root?: string;
   readonly programs?: readonly string[];
@@ -100,8 +100,8 @@ interface RawJailFile extends Readonly<Record<string, unknown>> {
 }
 
 /**
- * Reads a jail file. docs/jail-file.md describes it, templates/schema/jail.schema.json says what is
- * allowed in it.
+ * Reads a jail file. docs/jail-file.md describes it; templates/schema/jail.schema.json defines what
+ * it may contain.
  *
  * @throws JailbuildError JAIL_FILE_INVALID with file, line and column; NOT_READABLE
  */
@@ -177,7 +177,7 @@ function account(file: string, text: string): AccountRequest {
   }
 }
 
-/** Values as the command line gives them: numbers as text, maps as NAME=VALUE. */
+/** Converts values to the form of the command line: numbers as text, maps as NAME=VALUE. */
 function optionValues(raw: Readonly<Record<string, RawValue>>): OptionValues {
   return Object.fromEntries(
     Object.entries(raw).map(([name, value]) => [
@@ -198,7 +198,9 @@ function withPaths(values: OptionValues, from: (name: string) => string): Option
   return { ...values, ...Object.fromEntries(paths) };
 }
 
-/** A mount is SOURCE[:...]; a filter may be one of two words. */
+/**
+ * Makes paths of run options absolute: a mount is SOURCE[:...]; a filter may be one of two words.
+ */
 function withRunPaths(values: OptionValues, from: (name: string) => string): OptionValues {
   const source = (mount: string): string => {
     const [place = '', ...rest] = mount.split(':');
@@ -247,7 +249,7 @@ function imageOptions(raw: Readonly<Record<string, RawValue>>): ImageOptions {
   );
 }
 
-/** A list, or one word, or a map as NAME=VALUE. */
+/** Converts a list, a single word, or a map (as NAME=VALUE) to words. */
 function words(value: RawValue | undefined): string[] {
   if (value === undefined) return [];
   if (typeof value !== 'object') return [String(value)];

@@ -8,15 +8,15 @@ import { publishedSchema, templatePath } from './templates.js';
 
 const SUFFIX = '.yaml';
 
-/** Every profile that comes with jailbuild, in the order of their names. */
+/** Returns every built-in profile, in the order of their names. */
 export function knownProfiles(): Profile[] {
   return profileNames().map((name) => readProfile(builtInPath(name)));
 }
 
 /**
- * Profiles with all that they include, each once, before what includes it.
+ * Loads profiles with everything that they include, each once, before those that include it.
  *
- * @param names of profiles that come with jailbuild, or paths of files: a path has a slash
+ * @param names names of built-in profiles, or paths of files: a path contains a slash
  * @throws JailbuildError PROFILE_NOT_FOUND, PROFILE_INVALID, NOT_READABLE
  */
 export function loadProfiles(names: readonly string[]): Profile[] {
@@ -53,7 +53,7 @@ function builtInPath(name: string): string {
   throw new JailbuildError('PROFILE_NOT_FOUND', unknown, name);
 }
 
-/** What to say of a name that no profile has which comes with jailbuild; undefined if one has. */
+/** Returns the problem of a name that no built-in profile has; undefined if one has it. */
 export function unknownProfile(name: string): string | undefined {
   const names = profileNames();
   if (names.includes(name)) return undefined;
@@ -61,7 +61,7 @@ export function unknownProfile(name: string): string | undefined {
   return `${name}: no such profile${help}`;
 }
 
-/** The names of the profiles that come with jailbuild, sorted. */
+/** Returns the names of the built-in profiles, sorted. */
 export function profileNames(): string[] {
   return readdirSync(templatePath('profiles'))
     .filter((file) => file.endsWith(SUFFIX))

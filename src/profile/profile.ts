@@ -1,39 +1,39 @@
 import type { AccountRequest } from '../manifest/account-request.js';
 import type { DlopenChoice, TerminfoChoice } from '../manifest/request.js';
 
-/** One, or several of which the first that there is counts. */
+/** One value, or several of which the first one that exists is used. */
 export type Alternatives = string | readonly string[];
 
 /** A program by name or path. */
 export interface ProgramSpec {
   readonly name: Alternatives;
-  /** Without it the profile does without. */
+  /** Whether the profile works without it. */
   readonly optional?: boolean;
 }
 
-/** Files of the sysroot, or one that is made. */
+/** Files of the sysroot, or a file that is made. */
 export interface FileSpec {
   /**
-   * Absolute paths or patterns; a directory stands for all that is in it. `${NAME:prefix}` is the
-   * directory above that of the program NAME, `${NAME:base}` its name, both without links.
+   * Absolute paths or patterns; a directory stands for all its content. `${NAME:prefix}` is the
+   * directory above that of the program NAME, `${NAME:base}` its name, both after following links.
    */
   readonly path: Alternatives;
   readonly optional?: boolean;
-  /** Take what every alternative finds, not the first that finds something. */
+  /** Add the matches of every alternative, not of the first one with matches. */
   readonly all?: boolean;
   /** Patterns of paths to leave out. */
   readonly except?: readonly string[];
-  /** A regular file with what the path leads to, where the sysroot has a link. */
+  /** If the path is a link in the sysroot, make it a regular file with the target's content. */
   readonly follow?: boolean;
-  /** The text of a file that is made. */
+  /** The content of a file that is made. */
   readonly content?: string;
-  /** Of a file that is made; the default is 0644. */
+  /** The mode of a file that is made; the default is 0644. */
   readonly mode?: string;
   readonly owner?: Alternatives | number;
   readonly group?: Alternatives | number;
 }
 
-/** A directory that is made, empty. */
+/** A new, empty directory. */
 export interface DirectorySpec {
   readonly path: string;
   /** The default is 0755. */
@@ -59,19 +59,19 @@ export interface DeviceSpec {
   readonly group?: Alternatives | number;
 }
 
-/** A user, under the first of its names that the sysroot has. */
+/** A user, under the first of its names that exists in the sysroot. */
 export interface UserSpec extends Omit<AccountRequest, 'name'> {
   readonly name: Alternatives;
   readonly optional?: boolean;
 }
 
-/** What one kind of work needs beside libraries. templates/schema/profile.schema.json is the same. */
+/** What a kind of task needs besides libraries. templates/schema/profile.schema.json matches it. */
 export interface ProfileContent {
   readonly summary: string;
   /** Profiles that this one builds on, by name, or by path relative to its own file. */
   readonly include?: readonly string[];
   readonly programs?: readonly (string | ProgramSpec)[];
-  /** Bring the login shell of every user of the jail. */
+  /** Add the login shell of every user of the jail. */
   readonly 'user-shells'?: boolean;
   readonly files?: readonly (string | FileSpec)[];
   readonly directories?: readonly (string | DirectorySpec)[];
@@ -87,12 +87,12 @@ export interface ProfileContent {
   readonly locales?: readonly string[];
   readonly 'ca-certificates'?: boolean;
   readonly 'time-zones'?: 'all' | readonly string[];
-  /** What the administrator has to do beside. */
+  /** What the administrator must do in addition. */
   readonly notes?: string;
 }
 
 export interface Profile extends ProfileContent {
   readonly name: string;
-  /** The file that it is from. */
+  /** The profile's file. */
   readonly path: string;
 }

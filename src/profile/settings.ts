@@ -1,7 +1,7 @@
 import type { DlopenChoice, ResolveRequest } from '../manifest/request.js';
 import type { Profile } from './profile.js';
 
-/** The variables that profiles set, the later ones counting; in the order of their names. */
+/** Returns the variables that profiles set, in the order of their names; later profiles win. */
 export function environmentOf(profiles: readonly Profile[]): Record<string, string> {
   const variables = profiles.flatMap(({ environment }) => Object.entries(environment ?? {}));
   const last = Object.entries(Object.fromEntries(variables));
@@ -10,7 +10,7 @@ export function environmentOf(profiles: readonly Profile[]): Record<string, stri
 
 const DLOPEN_CHOICES: readonly DlopenChoice[] = ['none', 'required', 'recommended', 'suggested'];
 
-/** The request with the settings of the profiles. */
+/** Returns the request with the settings of the profiles. */
 export function withSettings(
   request: ResolveRequest,
   profiles: readonly Profile[],
@@ -38,7 +38,7 @@ export function withSettings(
   };
 }
 
-/** The union of the names, or `all` if one of them is. */
+/** Returns the union of the names, or `all` if it is among them. */
 function union(
   ...choices: readonly ('all' | readonly string[] | undefined)[]
 ): 'all' | readonly string[] | undefined {

@@ -3,8 +3,8 @@ import { fileURLToPath } from 'node:url';
 import type { Schema } from '@cfworker/json-schema';
 
 /**
- * The real path of something in templates/. The package has it beside the directory of the bundles,
- * the sources have it two levels up.
+ * Returns the real path of a file in templates/: in the package, beside the directory of the
+ * bundles; for the sources, two levels up.
  */
 export function templatePath(inside: string): string {
   const places = [`../templates/${inside}`, `../../templates/${inside}`];
@@ -14,7 +14,7 @@ export function templatePath(inside: string): string {
   return found;
 }
 
-/** A JSON Schema that the package publishes. */
+/** Returns a JSON Schema that the package publishes. */
 export function publishedSchema(name: 'jail' | 'profile'): Schema {
   return JSON.parse(readFileSync(templatePath(`schema/${name}.schema.json`), 'utf8')) as Schema;
 }

@@ -4,8 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { JailbuildError } from '../errors.js';
 import { type ObservedEnd, type ObservedUse, ReportReader } from '../evidence/trace/report.js';
-import { nativeProgram } from '../fs/native-program.js';
-import { locateLauncher } from '../launcher/locate.js';
+import { locateLauncher, locateObserver } from '../launcher/locate.js';
 import { type LaunchOptions, launcherArguments } from '../launcher/options.js';
 import { SignalPassing } from '../launcher/pass-signals.js';
 import { withRunFiles } from '../launcher/run-files.js';
@@ -187,14 +186,4 @@ function capture(
     captured.isTimedOut = true;
     started.kill('SIGKILL');
   }, captured.timeout * 1000);
-}
-
-function locateObserver(): string {
-  const { found, expected } = nativeProgram('jail_observer');
-  if (found !== undefined) return found;
-  throw new JailbuildError(
-    'OBSERVER_MISSING',
-    `${expected}: the observer is not built; install a C compiler and run npm run build`,
-    expected,
-  );
 }

@@ -6,7 +6,7 @@ import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
 import type { Reason } from '../manifest/manifest.js';
 
 /** The number of reasons from which on they are looked up. */
-const MANY = 8;
+const MANY = 4;
 
 /** A path that the jail must have, and the reasons. */
 export interface CollectedFile {
@@ -261,15 +261,13 @@ export class FileCollection {
 
   /** Nearly all files have one reason, the C library one for each program. */
   #isNew(path: string, reason: Reason, reasons: readonly Reason[]): boolean {
-    const key = reasonKey(reason);
-    if (reasons.length < MANY) {
-      return !reasons.some((known) => known === reason || reasonKey(known) === key);
-    }
+    if (reasons.length < MANY) return !reasons.some((known) => isSameReason(known, reason));
     let keys = this.#reasonsSeen.get(path);
     if (keys === undefined) {
       keys = new Set(reasons.map(reasonKey));
       this.#reasonsSeen.set(path, keys);
     }
+    const key = reasonKey(reason);
     if (keys.has(key)) return false;
     keys.add(key);
     return true;
@@ -330,6 +328,10 @@ export class FileCollection {
     const cut = path.lastIndexOf('/');
     if (cut > 0) this.#put(path.slice(0, cut), undefined, { kind: 'parent' });
   }
+}
+
+function isSameReason(one: Reason, other: Reason): boolean {
+  return one === other || (one.kind === other.kind && reasonKey(one) === reasonKey(other));
 }
 
 function reasonKey(reason: Reason): string {

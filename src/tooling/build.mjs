@@ -1,5 +1,5 @@
-// Makes dist/: the command line as one bundled file with its compiled form beside it, the library
-// with its declarations, and the launcher.
+// Builds dist/: the command line as one bundled file with its code cache, the library with its
+// declarations, and the native programs.
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
@@ -21,7 +21,7 @@ import { writePublicApi } from './public-api.mjs';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const TARGET = 'node20.19';
-/** Packages of which files are copied. */
+/** Packages from which files are copied. */
 const SHELL_PARSER = ['node_modules/web-tree-sitter', 'node_modules/tree-sitter-bash'];
 const SQLITE = 'node_modules/node-sqlite3-wasm';
 /** The front is the writer as well, with a main program of its own. */
@@ -61,8 +61,8 @@ copyExecutable('src/native/runtime.sh', 'dist/jailbuild-runtime');
 optimize();
 
 /**
- * CommonJS, because Node compiles one CommonJS script faster than ES modules, and because
- * vm.Script, which takes the compiled form, knows scripts alone.
+ * Bundles the command line as CommonJS: Node compiles a CommonJS script faster than ES modules, and
+ * vm.Script, which accepts the code cache, supports only scripts.
  */
 async function bundleCli() {
   const result = await build({
@@ -75,7 +75,7 @@ async function bundleCli() {
     format: 'cjs',
     define: { 'import.meta.url': 'importMetaUrl' },
     banner: { js: 'const importMetaUrl=require("url").pathToFileURL(__filename).href;' },
-    // vm.Script has no import(); require loads as lazily.
+    // vm.Script has no import(); require loads lazily too.
     supported: { 'dynamic-import': false },
     plugins: [lazyPackages],
     metafile: true,
@@ -89,8 +89,9 @@ async function bundleCli() {
 }
 
 /**
- * The parser of shell scripts and its grammar, as files that load when there is a script. They go into
- * the package because the grammar's own would compile an addon for Node when it is installed.
+ * Copies the parser of shell scripts and its grammar as files, which are loaded only for scripts.
+ * They are part of the package, since the grammar's own package would compile a Node addon at
+ * installation.
  */
 function copyShellParser() {
   mkdirSync('dist/shell');
@@ -117,7 +118,7 @@ function optimize() {
   if (status !== 0) console.error(`${stderr.trim()}: the command starts slower`);
 }
 
-/** Under the names by which each shell finds them in its own directories. */
+/** Writes the completion scripts under the names that each shell expects in its directories. */
 function writeCompletions() {
   const names = { bash: 'jailbuild.bash', zsh: '_jailbuild', fish: 'jailbuild.fish' };
   mkdirSync('dist/completions');
@@ -127,7 +128,10 @@ function writeCompletions() {
   }
 }
 
-/** The packages of package.json's dependencies stay outside; all others go into the file. */
+/**
+ * Bundles the library. The dependencies in package.json stay external; all other packages are
+ * bundled.
+ */
 async function bundleLibrary() {
   return build({
     entryPoints: ['src/index.ts'],
@@ -137,7 +141,7 @@ async function bundleLibrary() {
     target: TARGET,
     format: 'esm',
     external: Object.keys(dependencies),
-    // Packages in CommonJS, of which there are some, load Node's modules by it.
+    // Some packages are CommonJS and load Node's modules by require.
     banner: {
       js: "import { createRequire as requireOf } from 'node:module';\nconst require = requireOf(import.meta.url);",
     },

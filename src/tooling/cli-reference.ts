@@ -8,10 +8,10 @@ import {
   shortNamesOf,
 } from '../cli/option-text.js';
 
-/** Rows of a table in Markdown, each as its cells. */
+/** Rows of a Markdown table, each a list of cells. */
 export type Rows = readonly (readonly string[])[];
 
-/** The first table below a heading. */
+/** Returns the first table below a heading. */
 export function tableBelow(markdown: string, heading: string): Rows {
   const lines = markdown.split('\n');
   const from = lines.indexOf(heading);
@@ -38,7 +38,7 @@ export function optionMeanings(markdown: string, command: AnyCommand): Map<strin
 /** Returns the document with a row for each option, in the order of the help. Keeps the words for `build`. */
 export function withOptionTables(markdown: string): string {
   const lines = markdown.split('\n');
-  // From the end, so that the places of the others stay.
+  // From the end, so that the positions of the others remain valid.
   for (const { name, group, from, to } of blocks(markdown).reverse()) {
     const command = COMMANDS.find((candidate) => candidate.name === name);
     const options = command && groupedOptions(command.options).get(group ?? 'Options');
@@ -55,13 +55,13 @@ export function withOptionTables(markdown: string): string {
   return lines.join('\n');
 }
 
-/** The words of a table, which have no full stop, as a sentence. */
+/** Formats a table text, which has no full stop, as a sentence. */
 export function sentence(text: string): string {
   const { 1: what = '', 2: byDefault } = /^(.*?)(?: \[default: ([^\]]*)\])?$/.exec(text) ?? [];
   return byDefault === undefined ? `${what}.` : `${what}. The default is ${byDefault}.`;
 }
 
-/** An option as it is written, for a table: `-w`, `--workdir DIR`. */
+/** Formats an option for a table: `-w`, `--workdir DIR`. */
 export function optionSyntax(name: string, spec: OptionSpec): string {
   const value = placeholderOf(spec);
   const long = longNamesOf(name, spec).map((word) => `--${word}`);
@@ -77,14 +77,17 @@ export function optionSyntax(name: string, spec: OptionSpec): string {
 
 export interface Block {
   readonly name: string;
-  /** The heading of the options in the help; the others have none. */
+  /** The heading of the options in the help; other blocks have none. */
   readonly group: string | undefined;
   readonly from: number;
   readonly to: number;
   readonly rows: Rows;
 }
 
-/** The tables between `<!-- options of NAME: GROUP -->` and `<!-- end -->`, with their lines. */
+/**
+ * Returns the tables between `<!-- options of NAME: GROUP -->` and `<!-- end -->`, with their
+ * lines.
+ */
 export function blocks(markdown: string): Block[] {
   const lines = markdown.split('\n');
   return lines.flatMap((line, from) => {
@@ -107,7 +110,7 @@ function cellsOf(row: string): string[] {
     .map((cell) => cell.trim());
 }
 
-/** A cell's text as it reads. */
+/** Returns a cell's text without escapes. */
 export function unescaped(cell: string): string {
   return cell.replaceAll('\\|', '|');
 }

@@ -1,6 +1,6 @@
 // Usage: node code-cache.cjs BUNDLE CACHE
-// Does the bundle's main jobs, in a directory of its own, and keeps what V8 compiled for them, with a
-// CRC-32 at its end.
+// Runs the bundle's main jobs in a temporary directory and stores the code that V8 compiled for
+// them, followed by a CRC-32.
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
@@ -21,7 +21,7 @@ const jobs = [
 ];
 
 const script = new vm.Script(Module.wrap(fs.readFileSync(bundle, 'latin1')), { filename: bundle });
-// V8 takes only what was compiled under the same flags.
+// V8 accepts only code compiled with the same flags.
 v8.setFlagsFromString = () => {};
 script.runInThisContext()(
   exports,
@@ -34,7 +34,7 @@ compile();
 
 async function compile() {
   try {
-    // What a job thinks of this machine is no matter of the build's.
+    // Warnings of a job about this machine do not concern the build.
     for (const words of jobs) await module.exports.main(words);
   } finally {
     fs.rmSync(scratch, { recursive: true, force: true });

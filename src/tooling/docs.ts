@@ -1,5 +1,5 @@
 // Usage: node --import tsx src/tooling/docs.ts
-// Writes the tables of docs/ that come from the code: what stands between `<!-- ... -->` and `<!-- end -->`.
+// Writes the generated tables of docs/: the text between `<!-- ... -->` and `<!-- end -->`.
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { knownProfiles } from '../profile/load.js';
 import { withOptionTables } from './cli-reference.js';
 
-/** The documents with such tables, as they are and as they are to be. */
+/** Returns the documents with such tables, as they are and as they should be. */
 export function generatedDocuments(): readonly { file: string; is: string; toBe: string }[] {
   return [
     ['docs/cli.md', withOptionTables] as const,
@@ -18,7 +18,7 @@ export function generatedDocuments(): readonly { file: string; is: string; toBe:
   });
 }
 
-/** The table of the included profiles. */
+/** Returns the document with the table of built-in profiles. */
 function withProfiles(markdown: string): string {
   const rows = knownProfiles().map(
     ({ name, include = [], summary }) =>
@@ -30,7 +30,7 @@ function withProfiles(markdown: string): string {
   return markdown.replace(marked, () => `\n${table}\n\n`);
 }
 
-/** Columns in line, as the whole of the repository has them. */
+/** Formats a document like the rest of the repository, with aligned columns. */
 function formatted(file: string, text: string): string {
   const { stdout, status, stderr } = spawnSync(
     'node_modules/.bin/biome',

@@ -1,14 +1,14 @@
 import { bold, italic, roffSentence, roffText, tagged, titleLine } from './roff.js';
 
-/** A row of the launcher's option table: an option, or a heading above some. */
+/** A row of the launcher's option table: an option, or a heading. */
 export type OptionRow =
   | { readonly kind: 'heading'; readonly text: string }
   | { readonly kind: 'option'; readonly words: string; readonly text: string };
 
 /**
- * invoke_ns(1).
+ * Returns the manual page invoke_ns(1).
  *
- * @param source the page's own words, in roff, with a line `@OPTIONS@`
+ * @param source the page's own text, in roff, with a line `@OPTIONS@`
  */
 export function invokeNsPage(
   source: string,
@@ -24,7 +24,10 @@ export function invokeNsPage(
   return titleLine('invoke_ns', date, version) + source.replace('@OPTIONS@\n', options.join(''));
 }
 
-/** The launcher's options, from the table in its source: the program may be for another machine. */
+/**
+ * Returns the launcher's options from the table in its source, since the program may be for another
+ * machine.
+ */
 export function optionsInSource(table: string): OptionRow[] {
   const code = table.replace(/\/\*[\s\S]*?\*\//g, '');
   return [...code.matchAll(/^(HEADING|OPTION)\(([\s\S]*?)\)$/gm)].map(([, kind, row = '']) => {

@@ -36,7 +36,7 @@ const DESCRIPTION = [
     'of a command, write it with a slash: `./run`.',
 ];
 
-/** jailbuild(1) from the tables of its commands and the words of docs/cli.md. */
+/** Returns the manual page jailbuild(1), from the command tables and the texts of docs/cli.md. */
 export function jailbuildPage(
   commands: readonly AnyCommand[],
   reference: string,
@@ -114,7 +114,7 @@ function optionEntry(name: string, spec: OptionSpec, meaning?: string): string {
   return tagged(value === undefined ? words : `${words} ${italic(value)}`, text);
 }
 
-/** The words of a table as a sentence in roff. */
+/** Formats a table text as a sentence in roff. */
 function sentence(text: string): string {
   return roffSentence(plainSentence(text));
 }

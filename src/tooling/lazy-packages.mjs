@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs';
 
 /**
- * Packages that do costly work when they load: they make an Intl.Segmenter and large Unicode
- * expressions (13 ms each time), which only help texts and live output need.
+ * Packages that are costly to load: they make an Intl.Segmenter and large Unicode expressions (13
+ * ms each time), which only help texts and live output need.
  */
 const COSTLY = /^(string-width|wrap-ansi|strip-ansi|cli-truncate|slice-ansi)$/;
 const NAMESPACE = 'lazy';
 
 /**
- * What yargs uses of node:assert, which makes the standard streams when it loads (5 ms). yargs only
- * looks at whether one throws.
+ * Replaces the part of node:assert that yargs uses, which creates the standard streams when loaded
+ * (5 ms). yargs only checks whether an assertion throws.
  */
 const ASSERT = `
 const refuse = (yes) => { if (yes) throw new Error('assertion failed'); };
@@ -17,10 +17,12 @@ export const strictEqual = (a, b) => refuse(!Object.is(a, b));
 export const notStrictEqual = (a, b) => refuse(Object.is(a, b));
 `;
 
-/** Where yargs reads the terminal width on load, which creates process.stdout (4 ms). */
+/**
+ * The file in which yargs reads the terminal width on load, which creates process.stdout (4 ms).
+ */
 const YARGS_SHIM = /yargs\/lib\/platform-shims\/esm\.mjs$/;
 
-/** Replaces each by a function that loads the package on its first call. */
+/** Replaces each package by a function that loads it on its first call. */
 export const lazyPackages = {
   name: 'lazy-packages',
   setup(build) {

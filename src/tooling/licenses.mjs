@@ -4,11 +4,11 @@ import path from 'node:path';
 const INPUT = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//;
 
 /**
- * Writes the licenses of the packages whose code is in bundles, which must go where their code goes.
+ * Writes the licenses of the packages whose code is in bundles, which must accompany their code.
  *
  * @param {string} file
  * @param {readonly import('esbuild').Metafile[]} metafiles of the bundles
- * @param {readonly string[]} copied directories of packages of which files are copied
+ * @param {readonly string[]} copied directories of packages from which files are copied
  */
 export function writeLicenses(file, metafiles, copied) {
   const inputs = metafiles.flatMap(({ inputs }) => Object.keys(inputs));

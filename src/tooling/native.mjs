@@ -2,40 +2,40 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
-/** Of the package; `--version` of each program prints it. */
+/** The version of the package, which `--version` of each program prints. */
 const { version: VERSION } = JSON.parse(
   readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
 );
 
 /**
- * The machines that the package has programs for, with compilers in order of preference: musl makes
- * smaller and faster static programs than glibc.
+ * The machines for which the package has programs, with compilers in order of preference: musl
+ * makes smaller and faster static programs than glibc.
  */
 const COMPILERS = {
   x64: ['x86_64-linux-musl-gcc', 'x86_64-linux-gnu-gcc'],
   arm64: ['aarch64-linux-musl-gcc', 'aarch64-linux-gnu-gcc'],
 };
-/** These make programs for the machine they are on. */
+/** Compilers for the machine they run on. */
 const HOST_COMPILERS = ['musl-gcc', 'cc', 'gcc', 'clang'];
 
 const WARNINGS = '-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes';
 
 /**
- * Compiles C sources to a static program in dist/native/linux-ARCH/, for this machine and for each other
- * one whose cross compiler is here. Nothing is needed but a compiler.
- * Without one for this machine the rest of jailbuild is still of use: that is told, and no error.
+ * Compiles C sources to a static program in dist/native/linux-ARCH/, for this machine and for each
+ * other one with a cross compiler. Requires only a compiler. A missing program is reported, but is
+ * not an error: the rest of jailbuild works without it.
  *
  * @param {string | string[]} sources files, and directories of files
  * @param {string} program its name
  * @param {string} without what does not work without the program, for the message
- * @param {string[]} [libraries] names of libraries, which need not be here either
+ * @param {string[]} [libraries] names of libraries, which may be missing too
  */
 export function buildNative(sources, program, without, libraries = []) {
   for (const arch of new Set([process.arch, ...Object.keys(COMPILERS)])) {
     const candidates = compilersFor(arch);
     const isOurs = arch === process.arch;
     const out = path.resolve(`dist/native/linux-${arch}/${program}`);
-    // One that is there may lack the C library for static programs.
+    // An installed compiler may lack the C library for static programs.
     const made = candidates.some((compiler, index) =>
       compileNative(sources, out, compiler, {
         libraries,
@@ -58,7 +58,8 @@ export function buildNative(sources, program, without, libraries = []) {
  * @param {string | string[]} sources files, and directories of files
  * @param {string} out the program's path
  * @param {string} compiler
- * @param {{ flags?: string[], stdio?: 'inherit' | 'ignore', libraries?: string[] }} [options] `flags` in the place of -static -O2 -s
+ * @param {{ flags?: string[], stdio?: 'inherit' | 'ignore', libraries?: string[] }} [options]
+ *   `flags` replace -static -O2 -s
  * @returns {boolean} whether it compiles
  */
 export function compileNative(sources, out, compiler, options = {}) {
@@ -89,7 +90,7 @@ function sourceFiles(source) {
   return names.sort().map((name) => path.join(source, name));
 }
 
-/** The kernel's headers are not among those of musl. */
+/** Returns the options for the kernel's headers, which musl does not include. */
 function kernelHeaders(compiler) {
   if (!compiler.includes('musl')) return [];
   const { stdout } = spawnSync(compiler, ['-dumpmachine'], { encoding: 'utf8' });

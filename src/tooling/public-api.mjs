@@ -3,13 +3,13 @@ import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Extractor, ExtractorConfig } from '@microsoft/api-extractor';
 
-/** Declarations of all sources that the library has, from which those of the public ones are taken. */
+/** The declarations of all sources of the library, from which the public ones are extracted. */
 const DECLARATIONS = 'dist/types';
 
 /**
- * Writes dist/index.d.ts, the declarations of what the library exports and no others, and
- * dist/library.api.md, a report of them. docs/library.api.md is that of the sources as committed, so that
- * a change of the public surface is seen in review: `npm run api` brings it up to date.
+ * Writes dist/index.d.ts, the declarations of the library's exports, and dist/library.api.md, a
+ * report of them. docs/library.api.md is the committed report, which shows changes of the public
+ * surface in review: `npm run api` updates it.
  */
 export function writePublicApi() {
   const options = '--noEmit false --declaration --emitDeclarationOnly --outDir';
@@ -55,7 +55,7 @@ export function writePublicApi() {
   const result = Extractor.invoke(config, {
     localBuild: true,
     messageCallback(message) {
-      // The report is made anew each time, and the version of its compiler is nobody's concern.
+      // The report is always rewritten, and its compiler's version does not matter.
       if (message.logLevel === 'error') return;
       message.handled = true;
     },

@@ -1,5 +1,6 @@
 // Usage: node --import tsx src/tooling/recording.ts
-// Records the main job and a program that would fail, on a terminal, as docs/recording.svg. Needs root and tmux.
+// Records the main job and a failing program on a terminal, as docs/recording.svg. Needs root and
+// tmux.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,7 +13,7 @@ const PROJECT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../.
 const COLUMNS = 96;
 const ROWS = 60;
 
-/** What is typed, one after the other. */
+/** The commands to type, in order. */
 const COMMANDS = [
   'jailbuild /srv/jail env bash ps ls top',
   'jailbuild run /srv/jail -- ps -e',
@@ -21,7 +22,7 @@ const COMMANDS = [
   'echo \'puts "it runs: [info patchlevel]"\' | jailbuild run /srv/tcl -- tclsh',
 ];
 
-/** Colours of the terminal by their ANSI number, dark enough and light enough on the background below. */
+/** Terminal colours by ANSI number, with enough contrast on the background below. */
 const COLOURS = [
   '#6e7681',
   '#ff7b72',
@@ -38,7 +39,7 @@ const LINE_HEIGHT = 19;
 const CHARACTER_WIDTH = 8.43;
 const MARGIN = 16;
 
-/** Types the commands in a terminal of its own, whose /srv is empty, and returns the screen with colours. */
+/** Types the commands in a new terminal with an empty /srv, and returns the screen with colours. */
 async function record(): Promise<string[]> {
   const work = mkdtempSync(path.join(tmpdir(), 'jailbuild-recording-'));
   const tmux = (...args: readonly string[]) =>
@@ -84,12 +85,12 @@ interface Run {
 /** Sequences that set colours (ECMA-48, SGR). */
 const SGR = new RegExp(`${String.fromCharCode(27)}\\[([0-9;]*)m`);
 
-/** Splits a line by what sets its colours. */
+/** Splits a line where its colours change. */
 function runsOf(line: string): Run[] {
   const runs: Run[] = [];
   let colour = FOREGROUND;
   let isBold = false;
-  // Text and codes take turns, for the pattern has one group.
+  // Text and codes alternate, since the pattern has one group.
   for (const [index, part] of line.split(SGR).entries()) {
     if (index % 2 === 0) {
       if (part !== '') runs.push({ text: part, colour, isBold });

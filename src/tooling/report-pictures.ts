@@ -1,6 +1,7 @@
 // Usage: node --import tsx src/tooling/report-pictures.ts [DIR]
-// Pictures of a report in both themes and three widths, in DIR. Without DIR, the picture of the README alone, as
-// docs/report.webp. Needs Chromium and the programs below; run it after npm run build.
+// Takes pictures of a report in both themes and three widths, in DIR. Without DIR, takes only the
+// picture of the README, docs/report.webp. Needs Chromium and the programs below; run it after npm
+// run build.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,18 +13,18 @@ const PROJECT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../.
 const PROGRAMS = ['bash', 'ls', 'git', 'python3', 'ssh', 'top', 'rsync', 'ping'];
 const WIDTHS = [360, 900, 1600];
 
-/** What the README shows: the head of the page and its map, at twice the pixels. */
+/** Takes the picture of the README: the top of the page and its map, at 1.5 times the pixels. */
 async function readmePicture(browser: Browser, report: string): Promise<void> {
   const page = await browser.newPage({
     viewport: { width: 1180, height: 860 },
     deviceScaleFactor: 1.5,
     colorScheme: 'light',
-    // The page lets no other image in.
+    // The page's policy allows no other images.
     bypassCSP: true,
   });
   await page.goto(report);
   const png = await page.screenshot();
-  // Chromium writes WebP only by way of a canvas.
+  // Chromium writes WebP only through a canvas.
   const url = await page.evaluate<string>(`(async () => {
     const image = new Image();
     image.src = 'data:image/png;base64,${png.toString('base64')}';

@@ -1,9 +1,9 @@
 import { wrap } from '../cli/help.js';
 
-/** Of a line, with room for an escape at its beginning. */
+/** The width of a line in bytes, with room for an escape at its beginning. */
 const WIDTH = 78;
 
-/** Plain text as roff: nothing in it is a request or an escape. */
+/** Escapes plain text for roff, so that it contains no requests or escapes. */
 export function roffText(text: string): string {
   return text
     .replaceAll('\\', '\\e')
@@ -13,7 +13,7 @@ export function roffText(text: string): string {
     .replaceAll('…', '...');
 }
 
-/** Words to type, such as options, whose dashes and quotes must stay what they are. */
+/** Escapes text to type, such as options, whose dashes and quotes must be kept. */
 export function roffCode(text: string): string {
   return roffText(text).replaceAll('-', '\\-').replaceAll("'", '\\(aq').replaceAll('"', '\\(dq');
 }
@@ -26,7 +26,7 @@ export function italic(text: string): string {
   return `\\fI${roffText(text)}\\fR`;
 }
 
-/** A sentence of Markdown: code is bold, as are options without marks; links are their text. */
+/** Converts a Markdown sentence: code and options become bold; links become their text. */
 export function roffSentence(markdown: string): string {
   return markdown
     .replace(/\[([^\]]+)\]\([^)]*\)/g, '$1')
@@ -40,7 +40,7 @@ export function roffSentence(markdown: string): string {
     .join('');
 }
 
-/** A usage in yargs' notation: `<root> [program..]`, with what is to be replaced in italics. */
+/** Converts a usage in yargs' notation: `<root> [program..]`, with placeholders in italics. */
 export function roffUsage(usage: string): string {
   return usage
     .split(/(<[^>]*>|\[--|\[[^\]]*\])/)
@@ -55,19 +55,19 @@ export function roffUsage(usage: string): string {
     .join('');
 }
 
-/** Text in lines of at most 80 bytes, none of which begins as a request would. */
+/** Wraps text in lines of at most 80 bytes, none of which starts like a request. */
 export function roffLines(text: string): string {
   return wrap(text, WIDTH)
     .map((line) => line.replace(/^[.']/, '\\&$&'))
     .join('\n');
 }
 
-/** A tagged paragraph. */
+/** Formats a tagged paragraph. */
 export function tagged(tag: string, text: string): string {
   return `.TP\n${tag}\n${roffLines(text)}\n`;
 }
 
-/** The head line of a page of section 1. */
+/** Formats the title line of a page of section 1. */
 export function titleLine(name: string, date: string, version: string): string {
   return `.TH ${name.toUpperCase()} 1 ${date} "jailbuild ${version}" "User Commands"\n`;
 }

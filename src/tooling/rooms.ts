@@ -4,8 +4,9 @@ import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /**
- * The rooms of src from the ground up, and what each may import beside itself and errors.ts. `ROOM/*`
- * is the files directly in a room. A folder that has no line of its own belongs to the room it is in.
+ * The rooms of src from the ground up, and what each may import besides itself and errors.ts.
+ * `ROOM/*` means the files directly in a room. A folder without a line of its own belongs to its
+ * parent's room.
  */
 export const ROOMS: Readonly<Record<string, string>> = {
   text: '',
@@ -47,7 +48,7 @@ export const ROOMS: Readonly<Record<string, string>> = {
     'text fs manifest elf evidence resolve profile plan jail image export sbom report launcher prove cli/* cli/output cli/completion cli/options',
 };
 
-/** Packages that are the command line's alone, and the rooms that may import them. */
+/** Packages that only the command line uses, and the rooms that may import them. */
 const CLI_PACKAGES: Readonly<Record<string, readonly string[]>> = {
   yargs: ['cli'],
   listr2: ['cli', 'cli/output'],
@@ -68,8 +69,8 @@ function rule(includes: string, room: string, group: readonly string[]) {
 }
 
 /**
- * The rules of one room: for its files, and for those of its folders, from where the other rooms are
- * one directory further up. A group first restricts, then allows ("!").
+ * Returns the rules of a room: for its files, and for those in its folders, where the paths to
+ * other rooms are one directory longer. A group first restricts, then allows ("!").
  */
 function rulesOf(room: string, allowed: string) {
   const [top, inner] = room.split('/');
@@ -90,7 +91,7 @@ function rulesOf(room: string, allowed: string) {
   ];
 }
 
-/** Returns the configuration of Biome that the table stands for, as text. */
+/** Returns the Biome configuration of the table, as text. */
 export function importRules(): string {
   const overrides = [
     rule('src/errors.ts', 'errors.ts', ['./**', '../**']),

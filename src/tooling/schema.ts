@@ -1,5 +1,6 @@
 // Usage: node --import tsx src/tooling/schema.ts
-// Writes templates/schema/jail.schema.json: what is said here, with the options of build and run.
+// Writes templates/schema/jail.schema.json from the definitions here and the options of build and
+// run.
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -12,7 +13,7 @@ import { imageSourceOptions } from '../cli/options/registry.js';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Options of the moment, and those that a jail file has another key for. */
+/** Options specific to a single invocation, and those with another key in jail files. */
 const BUILD_ONLY = [
   ...[
     'file',
@@ -42,7 +43,7 @@ const RUN_ONLY = [
     'json',
     'die-with-parent',
   ],
-  // Descriptors are the caller's.
+  // File descriptors belong to the caller.
   ...['fd', 'preserve-fds', 'listen-fds', 'info-fd', 'json-status-fd', 'block-fd', 'sync-fd'],
   ...['bind-fd', 'ro-bind-fd', 'bind-data', 'ro-bind-data', 'file', 'seccomp-fd'],
 ];
@@ -50,7 +51,9 @@ const RUN_ONLY = [
 const COMMA_LISTS = ['terminfo', 'gconv', 'locale', 'tz'];
 
 const SCALAR = { type: ['string', 'number'] };
-/** Words: a lone one has no blanks, or it would be taken for several. */
+/**
+ * A word or a list of words; a single word has no blanks, since it could be mistaken for several.
+ */
 const WORDS = {
   type: ['array', 'string', 'number'],
   items: { type: ['string', 'number'] },
@@ -67,7 +70,7 @@ const TEXT_MAP = {
   type: 'object',
   additionalProperties: { type: ['string', 'number', 'boolean'] },
 };
-/** An item that YAML has not made of several by folding lines. */
+/** An item that YAML cannot have made by folding several lines. */
 const LISTED = { type: 'string', minLength: 1, pattern: '^\\S+$|/' };
 const NAMES = { type: 'array', items: { type: 'string', minLength: 1 } };
 const ID = { type: 'integer', minimum: 0, maximum: 4_294_967_294 };
@@ -249,7 +252,7 @@ function valueSchema(name: string, { type, choices, array }: Options): Json {
   return COMMA_LISTS.includes(name) ? LIST_OR_WORD : SCALAR;
 }
 
-/** As it is in the repository. */
+/** Returns the schema's text as in the repository. */
 export function jailSchemaText(): string {
   const json = JSON.stringify(jailSchema(), null, 2);
   const { stdout, status, stderr } = spawnSync(

@@ -1,6 +1,6 @@
 // Usage: node --import tsx src/tooling/test.mjs [unit|e2e|slow|FILE|DIRECTORY...]
-// Runs the tests, shows what was skipped and why, and ends with a line of what they came to. With NO_SKIPS
-// in the environment, a skipped test is a failure.
+// Runs the tests, lists skipped ones with their reasons, and ends with a line of totals. With
+// NO_SKIPS in the environment, a skipped test is a failure.
 import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { run } from 'node:test';
@@ -8,7 +8,7 @@ import { spec } from 'node:test/reporters';
 
 const FILE_TIMEOUT = 15 * 60 * 1000;
 
-/** Tests of one room each, from its sources: seconds for all of them. */
+/** Tests of single rooms on their sources; together they take seconds. */
 const UNIT = [
   /^(cli\/output|elf|manifest|plan|text)\//,
   /^resolve\/(?!advice)/,
@@ -20,7 +20,7 @@ const UNIT = [
   /^library\/arguments/,
   /^loader\/hostile\./,
 ];
-/** Tests of many cases, other distributions, other machines, or real servers. */
+/** Tests with many cases, other distributions, other machines, or real servers. */
 const SLOW = [
   /^(ci|jobs)\//,
   /^cli\/completion/,
@@ -29,11 +29,12 @@ const SLOW = [
   /^export\/(images|initramfs|reproducible)\./,
   /^jail\/kill\./,
   /^launcher\/(analysis|escape-options|kernel)\./,
+  /^prove\/yama\./,
   /^loader\/(differential|foreign-rules|fuzz|in-jail|random-roots|rules)\./,
 ];
 const SPEEDS = ['unit', 'e2e', 'slow'];
 
-// With it, Node's start takes more than twice its time, and warns whoever may not read the file.
+// It more than doubles Node's start time, and causes a warning for users who may not read the file.
 delete process.env.NODE_EXTRA_CA_CERTS;
 
 const words = process.argv.slice(2);

@@ -33,7 +33,7 @@ for (const to of ['', ':/elsewhere']) {
       const jail = path.join(directory, 'jail');
       const { status, stderr } = jailbuild([jail, 'true', '--include', made + to, '--no-sync']);
       assert.equal(status, 0, stderr);
-      assert.match(stderr, /data\/inner\/socket: is a socket, left out/);
+      assert.match(stderr, /data\/inner\/socket: is a socket: left out/);
       const inner = path.join(jail, to === '' ? made : '/elsewhere', 'inner');
       assert.ok(lstatSync(path.join(inner, 'pipe')).isFIFO());
       assert.equal(lstatSync(path.join(inner, 'pipe')).mode & 0o777, 0o622);
@@ -67,6 +67,6 @@ test('a device alone is brought, a socket alone is told', needsRoot(), async (t)
   const words = ['--include', '/dev/null', '--include', socket, '--no-sync'];
   const { status, stderr } = jailbuild([jail, 'true', ...words]);
   assert.equal(status, 0, stderr);
-  assert.match(stderr, /socket: is a socket, left out/);
+  assert.match(stderr, /socket: is a socket: left out/);
   assert.ok(lstatSync(path.join(jail, 'dev/null')).isCharacterDevice());
 });

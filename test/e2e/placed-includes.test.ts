@@ -144,7 +144,7 @@ describe('what is included at another place', needsRoot('cc', 'chroot', 'unshare
       `${at('links')}:/srv/links`,
     ]);
     assert.equal(status, 0, stderr);
-    assert.match(stderr, /\/srv\/links\/relative: leads to \.\.\/beside, which is not there/);
+    assert.match(stderr, /\/srv\/links\/relative: leads to \.\.\/beside, which does not exist/);
     assert.doesNotMatch(stderr, /dangling/);
   });
 

@@ -117,7 +117,7 @@ describe(
       const jail = build('c-locales', 'locale', '--locale', 'C,POSIX,C.UTF-8');
       assert.equal(inside(jail, { LC_ALL: 'C.UTF-8' }, 'locale', 'charmap').stdout, 'UTF-8\n');
       refused(
-        /xx_XX\.UTF-8: no such locale in \/usr\/lib\/locale; localedef/,
+        /xx_XX\.UTF-8: no such locale in \/usr\/lib\/locale: make it with localedef/,
         'locale',
         '--locale',
         'xx_XX.UTF-8',

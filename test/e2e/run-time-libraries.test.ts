@@ -222,7 +222,7 @@ enum nss_status _nss_test_getpwnam_r(const char *name, struct passwd *pw, char *
     assert.ok(reasons('/etc/nsswitch.conf')?.some(({ kind }) => kind === 'nsswitch'));
     assert.deepEqual(warnings, []);
     assert.ok(
-      hints.some((hint) => hint.endsWith('not there: gone')),
+      hints.some((hint) => hint.endsWith('not installed: gone')),
       hints.join('\n'),
     );
     const calm = plan('true', '--sysroot', root);

@@ -119,8 +119,8 @@ test(
 test('variables that no environment can hold are refused', () => {
   const profile = path.join(tempDir(), 'own.yaml');
   const refused: readonly (readonly [string, string])[] = [
-    ['{ "A=B": x }', 'environment.A=B is "x", and must be a name without an equals sign'],
-    ['{ A: "a\\0b" }', 'environment.A is "a\\u0000b", and must be text without NUL'],
+    ['{ "A=B": x }', 'environment.A=B is "x", but must be a name without an equals sign'],
+    ['{ A: "a\\0b" }', 'environment.A is "a\\u0000b", but must be text without NUL'],
   ];
   for (const [variables, message] of refused) {
     writeFileSync(profile, `summary: own\nprograms: [env]\nenvironment: ${variables}\n`);
@@ -172,7 +172,7 @@ test(
       server = createServer().listen(`${root}/socket`);
       await new Promise((resolve) => server?.once('listening', resolve));
       const { stderr } = jailbuild(['export', root, '--to', `tar:${directory}/jail.tar`]);
-      assert.match(stderr, /socket: is a socket, left out/);
+      assert.match(stderr, /socket: is a socket: left out/);
       assert.match(stderr, /mnt: is a mount point, its content is left out/);
     } finally {
       server?.close();

@@ -84,7 +84,7 @@ async function holdAt(
   const ended = once(child, 'close');
   const stopped = await waitFor(child, () => {
     const text = existsSync(log) ? readFileSync(log, 'latin1') : '';
-    return /^(\d+) --- stopped by SIGSTOP ---$/m.exec(text)?.[1];
+    return /^(\d+) +--- stopped by SIGSTOP ---$/m.exec(text)?.[1];
   });
   assert.ok(stopped !== undefined, `${command.join(' ')} ended before it was held: ${stderr()}`);
   t.after(() => {

@@ -10,7 +10,7 @@ import { tempDir } from '../support/temp-dir.js';
 const WRONG: Readonly<Record<string, readonly [string, RegExp]>> = {
   'a command with blanks': [
     'root: jail\nprograms: [bash]\nrun:\n  command: "bash -c ls"\n',
-    /^jailbuild: jail\.yaml:4:12: run\.command is "bash -c ls", and must be one word, or a list of words$/m,
+    /^jailbuild: jail\.yaml:4:12: run\.command is "bash -c ls", but must be one word, or a list of words$/m,
   ],
   'a user that the jail does not have': [
     'root: jail\nprograms: [bash]\nrun:\n  user: nobodyhere\n',
@@ -22,7 +22,7 @@ const WRONG: Readonly<Record<string, readonly [string, RegExp]>> = {
   ],
   'a list folded into one word': [
     'root: jail\nprograms:\n  - bash\n    ls\n',
-    /^jailbuild: jail\.yaml:3:5: programs\[0\] is "bash ls", and must be one program/m,
+    /^jailbuild: jail\.yaml:3:5: programs\[0\] is "bash ls", but must be one program/m,
   ],
 };
 

@@ -142,22 +142,22 @@ describe('what is wrong in a jail file is told with its line and column', () => 
   refused(
     'a word where a list belongs',
     'programs: ls',
-    /^:1:11: programs must be a list, and is "ls"$/,
+    /^:1:11: programs must be a list, but is "ls"$/,
   );
   refused(
     'a number where a word belongs',
     'programs:\n  - ls\n  - 7',
-    /^:3:5: programs\[1\] must be text, and is 7$/,
+    /^:3:5: programs\[1\] must be text, but is 7$/,
   );
   refused(
     'a word that is none of the choices',
     'ld-cache: maybe',
-    /^:1:11: ld-cache must be .*copy.* or none, and is "maybe"$/,
+    /^:1:11: ld-cache must be .*copy.* or none, but is "maybe"$/,
   );
   refused(
     'a user that is none',
     'users: ["a b"]',
-    /^:1:9: users\[0\] is "a b", and must be NAME, /,
+    /^:1:9: users\[0\] is "a b", but must be NAME, /,
   );
   refused('a user without a name', 'users: [{ uid: 3 }]', /^:1:9: users\[0\] lacks name$/);
   refused(
@@ -168,14 +168,14 @@ describe('what is wrong in a jail file is told with its line and column', () => 
   refused(
     'a relative place in the jail',
     'includes: [{ from: a, to: b }]',
-    /^:1:27: includes\[0\]\.to is "b", and must be /,
+    /^:1:27: includes\[0\]\.to is "b", but must be /,
   );
   refused(
     'a relative directory of an image',
     'image: { workdir: app }',
-    /^:1:19: image\.workdir is "app", and must be an absolute path$/,
+    /^:1:19: image\.workdir is "app", but must be an absolute path$/,
   );
-  refused('a list as the whole file', '- ls', /^:1:1: the file must be a map, and is a list$/);
+  refused('a list as the whole file', '- ls', /^:1:1: the file must be a map, but is a list$/);
   refused('a key twice', 'root: a\nroot: b', /^:2:1: map keys must be unique$/);
   refused('what is no YAML', 'root: [a\n', /^:\d:\d: /);
   refused(

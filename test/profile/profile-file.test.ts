@@ -25,10 +25,10 @@ describe('what is wrong in a profile is told with its line and column', () => {
     });
 
   refused('progams: [ls]', '2:1: unknown key progams; did you mean programs?');
-  refused('files: [etc/motd]', '2:9: files[0] is "etc/motd", and must be an absolute path');
+  refused('files: [etc/motd]', '2:9: files[0] is "etc/motd", but must be an absolute path');
   refused(
     'files: [{ path: /etc/motd, mode: 0644 }]',
-    '2:34: files[0].mode is 644, and must be four octal digits in quotes, as "0755"',
+    '2:34: files[0].mode is 644, but must be four octal digits in quotes, as "0755"',
   );
   refused('devices: [{ path: /dev/x, type: character }]', '2:11: devices[0] lacks major, minor');
   refused('devices: [{ path: /dev/x, type: block, major: 8 }]', '2:11: devices[0] lacks minor');
@@ -60,7 +60,7 @@ test('an owner that there is not is a warning', () => {
   const { stderr, status } = jailbuild([`${directory}/jail`, '-p', file, '--dry-run']);
   assert.equal(
     stderr,
-    'jailbuild: warning: /data: there is no user no-such-user or nor-me: it belongs to root\n',
+    'jailbuild: warning: /data: no user no-such-user or nor-me exists: its owner is root\n',
   );
   assert.equal(status, 0);
 });

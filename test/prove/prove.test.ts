@@ -60,7 +60,10 @@ describe('prove', needs('cat', 'sort'), () => {
     assert.match(session.stderr, /--include \/etc\/hostname/);
     const failed = jailbuild(['run', jail, '--', '/usr/bin/sort']);
     assert.equal(failed.status, 127);
-    assert.match(failed.stderr, /`jailbuild prove .* \/usr\/bin\/sort` would tell what is lacking/);
+    assert.match(
+      failed.stderr,
+      /`jailbuild prove .* \/usr\/bin\/sort` reports what the jail lacks/,
+    );
     const lacking = jailbuild(['prove', jail, '--', '/usr/bin/sort', '--version']);
     assert.equal(lacking.status, 127);
   });

@@ -148,7 +148,7 @@ describe('trace', () => {
     assert.equal(json.reasons[0].kind, 'observed');
     const why = jailbuild(['why', '/usr/bin/python3', json.path, '--trace', inside('py')]);
     assert.match(why.stdout, /observed: /);
-    assert.match(why.stdout, /\n {2}also brought by: --package libpython3.*--profile python\n$/);
+    assert.match(why.stdout, /\n {2}also added by: --package libpython3.*--profile python\n$/);
     const wide = jailbuild([
       ...[
         '/nowhere/jail',

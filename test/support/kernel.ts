@@ -28,21 +28,27 @@ export function needsKernel(...programs: readonly string[]): { readonly skip: st
  * @param parameters for the kernel
  */
 export function boot(archive: string, parameters = ''): string {
+  return bootWith(['-initrd', archive], parameters);
+}
+
+/** Boots the kernel with a disk as its root, read-only, as `boot` does. */
+export function bootDisk(image: string, type: string): string {
+  const drive = `file=${image},if=none,id=root,format=raw,readonly=on`;
+  const device = ['-drive', drive, '-device', 'nvme,serial=root,drive=root'];
+  return bootWith(device, `root=/dev/nvme0n1 rootfstype=${type} rootwait ro init=/init`);
+}
+
+function bootWith(device: readonly string[], parameters: string): string {
   // Without an init the kernel panics, and the machine ends with it.
   const { stdout } = spawnSync(
     'qemu-system-x86_64',
     [
       ...'-machine pc,accel=tcg -m 512 -nographic -no-reboot -nodefaults -serial stdio'.split(' '),
-      ...[
-        '-kernel',
-        kernel() ?? '',
-        '-append',
-        `console=ttyS0 panic=-1 no_timer_check quiet ${parameters}`,
-        '-initrd',
-        archive,
-      ],
+      ...['-kernel', kernel() ?? ''],
+      ...['-append', `console=ttyS0 panic=-1 no_timer_check quiet ${parameters}`],
+      ...device,
     ],
-    { encoding: 'utf8', timeout: 120_000, stdio: ['ignore', 'pipe', 'pipe'] },
+    { encoding: 'utf8', timeout: 300_000, stdio: ['ignore', 'pipe', 'pipe'] },
   );
   return stdout.replaceAll('\r', '');
 }

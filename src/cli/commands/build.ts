@@ -27,7 +27,13 @@ import { outputIsScreen, writeOut } from '../output/output.js';
 import { buildPlain } from '../output/plain.js';
 import { showingProgress } from '../output/progress.js';
 import { printable } from '../output/text.js';
-import { annotateMessages, tellAdvice, tellHint, tellWarnings, warn } from '../report-error.js';
+import {
+  annotateMessages,
+  reportAdvice,
+  reportHint,
+  reportWarnings,
+  warn,
+} from '../report-error.js';
 import type { Looked, PendingDepfile } from './depfile.js';
 
 export const buildCommand = defineCommand({
@@ -190,8 +196,8 @@ async function dryRun(wanted: Wanted): Promise<number> {
     const { manifestTable } = await import('../output/manifest-table.js');
     writeOut(manifestTable(manifest));
   }
-  tellWarnings(manifest, isPrivileged() ? describePrivileged(manifest.entries) : []);
-  if (!args.quiet && !args.json) tellAdvice(manifest.advice ?? [], args.verbose ?? false);
+  reportWarnings(manifest, isPrivileged() ? describePrivileged(manifest.entries) : []);
+  if (!args.quiet && !args.json) reportAdvice(manifest.advice ?? [], args.verbose ?? false);
   return EXIT.ok;
 }
 
@@ -220,11 +226,11 @@ async function buildJail(wanted: Wanted): Promise<number> {
   const result = resultOf(built);
   if (args.json) writeOut(jsonLine(buildReport(job.target, result)));
   else if (!args.quiet && job.origin.kind === 'request') {
-    await tellNotes(job.origin.request.profiles ?? []);
+    await reportNotes(job.origin.request.profiles ?? []);
   }
-  tellWarnings(result.manifest, result.warnings);
-  if (!args.quiet && !args.json) tellAdvice(result.manifest.advice ?? [], args.verbose ?? false);
-  if (args.verbose) for (const hint of result.manifest.hints ?? []) tellHint(hint);
+  reportWarnings(result.manifest, result.warnings);
+  if (!args.quiet && !args.json) reportAdvice(result.manifest.advice ?? [], args.verbose ?? false);
+  if (args.verbose) for (const hint of result.manifest.hints ?? []) reportHint(hint);
   return EXIT.ok;
 }
 
@@ -270,7 +276,7 @@ async function commitRule(
 }
 
 /** Where the notes of the profiles that were named are to be read: what is left to do on the host. */
-async function tellNotes(profiles: readonly string[]): Promise<void> {
+async function reportNotes(profiles: readonly string[]): Promise<void> {
   if (profiles.length === 0) return;
   const { loadProfiles } = await import('../../profile/load.js');
   // Included profiles precede it.

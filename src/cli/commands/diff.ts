@@ -7,7 +7,7 @@ import { imageSourceOptions, refuseIdlePlatform } from '../options/registry.js';
 import { resolveOptions } from '../options/resolve.js';
 import { jsonLine } from '../output/json.js';
 import { writeOut } from '../output/output.js';
-import { tellWarnings } from '../report-error.js';
+import { reportWarnings } from '../report-error.js';
 
 const positionals = {
   before: {
@@ -100,7 +100,7 @@ export const diffCommand = defineCommand({
       const [before, after] = [await read(args.before), await read(args.after)];
       const comparison = compareContents(before, after);
       if (!args.json && !args.quiet) {
-        tellWarnings({ missing: [], warnings: [...before.warnings, ...after.warnings] });
+        reportWarnings({ missing: [], warnings: [...before.warnings, ...after.warnings] });
       }
       if (pending !== undefined) {
         const { differencePage } = await import('../../report/difference-page.js');

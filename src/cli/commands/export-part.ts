@@ -32,19 +32,19 @@ export async function preparePart(
   const read = await source.read();
   const { warnings, command, environment, sysroot, leftOut } = read;
   const shown: string[] = [];
-  const tellWarning = (message: string): void => {
+  const reportWarning = (message: string): void => {
     shown.push(message);
     warn(message);
   };
   const { describePrivileged } = await import('../../manifest/privileged-files.js');
   for (const warning of [...warnings, ...describePrivileged(read.tree.entries)]) {
-    tellWarning(warning);
+    reportWarning(warning);
   }
   let { tree } = read;
   if (args['package-database'] === 'auto') {
     const { withPackageDatabase } = await import('../../export/package-database.js');
     const made = await withPackageDatabase(read);
-    for (const warning of made.warnings) tellWarning(warning);
+    for (const warning of made.warnings) reportWarning(warning);
     tree = made.tree;
   }
   if (destination.kind === 'portable') {
@@ -62,7 +62,7 @@ export async function preparePart(
     const { unknownNames } = await import('../../export/image-user.js');
     const unknown = unknownNames(tree, chosen.image.user);
     if (unknown.length > 0)
-      tellWarning(`the image has no ${unknown.join(' and no ')}: name it by number, or bring it`);
+      reportWarning(`the image has no ${unknown.join(' and no ')}: name it by number, or bring it`);
   }
   let options: ExportOptions = {
     ...chosen,
@@ -73,7 +73,7 @@ export async function preparePart(
   if (chosen.layers === 'by-package') {
     const { entryPackages } = await import('../../export/packages.js');
     const { packageOf, warnings: unread } = await entryPackages(read);
-    for (const warning of unread) tellWarning(warning);
+    for (const warning of unread) reportWarning(warning);
     options = { ...options, packageOf };
   }
   if (args['sign-key'] !== undefined) {
@@ -95,7 +95,7 @@ export async function preparePart(
       onWork,
     },
   );
-  for (const warning of documented.warnings) tellWarning(warning);
+  for (const warning of documented.warnings) reportWarning(warning);
   const { attachmentsOf, sbomText } = documented;
   return { tree: documented.tree, options: { ...options, attachmentsOf }, ...part, sbomText };
 }

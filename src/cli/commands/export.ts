@@ -8,7 +8,7 @@ import { EXIT } from '../exit-status.js';
 import { Interrupt } from '../interrupt.js';
 import { prepareFile } from '../manifest-file.js';
 import { exportOptions, exportPositionals } from '../options/export.js';
-import { type ExportReport, tellExport } from '../output/export-text.js';
+import { type ExportReport, reportExport } from '../output/export-text.js';
 import { outputIsScreen, outputIsTerminal } from '../output/output.js';
 import { showingProgress } from '../output/progress.js';
 import { annotateMessages } from '../report-error.js';
@@ -73,7 +73,7 @@ export const exportCommand = defineCommand({
       const report = await showingProgress(isShown, (onWork) =>
         exportSources(parts as [Part], destinations, interrupt, onWork),
       );
-      tellExport(args, report, toStdout.length > 0);
+      reportExport(args, report, toStdout.length > 0);
       return EXIT.ok;
     } catch (error) {
       return interrupt.statusAfter(error, 'nothing was written');

@@ -14,7 +14,7 @@ import { lacksText } from '../output/lacks-text.js';
 import { writeErr, writeOut } from '../output/output.js';
 import { formatSize, printable } from '../output/text.js';
 import { unusedText } from '../output/unused-text.js';
-import { reportError, tellLimits, warn } from '../report-error.js';
+import { reportError, reportLimits, warn } from '../report-error.js';
 import { warnOfUncovering } from '../uncovering.js';
 
 const options = {
@@ -131,7 +131,7 @@ async function prove(args: ProveArguments): Promise<number> {
       jsonLine({ ...jsonOf(proven, args), ...(groups === undefined ? {} : { unused: groups }) }),
     );
   } else if (args.unused && unused !== undefined) writeErr(unusedText(unused));
-  for (const { counts } of last) tellLimits(counts, args.mechanism);
+  for (const { counts } of last) reportLimits(counts, args.mechanism);
   const [only] = last;
   if (!args.proofs && only !== undefined && only.status !== 0) return only.status;
   return isProven ? EXIT.ok : EXIT.failure;
@@ -162,7 +162,7 @@ async function proveCommandLine(root: string, args: ProveArguments): Promise<Pro
       },
     },
     (round, number) => {
-      if (!args.json) tellRound(round, number, args);
+      if (!args.json) reportRound(round, number, args);
     },
   );
   return { command, rounds };
@@ -190,7 +190,7 @@ async function proveFile(root: string, args: ProveArguments): Promise<readonly P
       registry: registryOptionsOf(args),
     },
     (name, round, number) => {
-      if (!args.json) tellRound(round, number, args, name);
+      if (!args.json) reportRound(round, number, args, name);
     },
   );
 }
@@ -239,7 +239,7 @@ function patternOf(text: string): string {
   }
 }
 
-function tellRound(
+function reportRound(
   round: ProofRound,
   number: number,
   { add }: ProveArguments,

@@ -9,7 +9,7 @@ import { resolveOptions } from '../options/resolve.js';
 import { jsonLine } from '../output/json.js';
 import { writeOut } from '../output/output.js';
 import { formatSize, printable } from '../output/text.js';
-import { tellWarnings } from '../report-error.js';
+import { reportWarnings } from '../report-error.js';
 
 const positionals = {
   what: {
@@ -86,7 +86,7 @@ export const reportCommand = defineCommand({
       const status = isWhole ? 'ok' : 'missing';
       if (args.json) writeOut(jsonLine({ status, path: file, size, missing, warnings }));
       else if (!args.quiet) writeOut(`Wrote ${printable(file)}: ${formatSize(size)}\n`);
-      if (!args.json) tellWarnings(contents);
+      if (!args.json) reportWarnings(contents);
       return isWhole || args['allow-missing'] ? EXIT.ok : EXIT.failure;
     } catch (error) {
       await pending.discard();

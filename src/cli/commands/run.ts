@@ -10,7 +10,7 @@ import { type RunArguments, runOptions } from '../options/run.js';
 import { lacksText } from '../output/lacks-text.js';
 import { writeErr, writeOut } from '../output/output.js';
 import { printable } from '../output/text.js';
-import { reportError, tellLimits } from '../report-error.js';
+import { reportError, reportLimits } from '../report-error.js';
 import { warnOfUncovering } from '../uncovering.js';
 
 export const runCommand = defineCommand({
@@ -70,7 +70,7 @@ async function runInJail(args: RunArguments): Promise<number> {
       ...(changes === undefined ? {} : { onChanges: changes.take }),
     });
     await changes?.write();
-    if (status === NOT_EXECUTABLE || status === NOT_FOUND) tellOfProve(args.root, command);
+    if (status === NOT_EXECUTABLE || status === NOT_FOUND) suggestProve(args.root, command);
     return status;
   }
   writeOut(`${printCommand(root, launch, command)}\n`);
@@ -107,14 +107,14 @@ function isWithoutOptions(args: RunArguments): boolean {
   return Object.keys(runOptions).every((name) => args[name as keyof RunArguments] === undefined);
 }
 
-/** Has the next run like this one start the launcher without us, where the native front can. */
+/** Lets the native front start the launcher directly for the next run like this one, if it can. */
 async function remember(root: string, args: RunArguments, launch: LaunchOptions): Promise<void> {
   const { rememberLaunch } = await import('../remembered-launch.js');
   const { runnable } = await import('../options/launch.js');
   await rememberLaunch(root, launch, runnable(root, { ...args, '--': undefined }).command);
 }
 
-/** The sockets that a supervisor gave to us are for the command (sd_listen_fds(3)). */
+/** Passes sockets that a supervisor gave to this process on to the command (sd_listen_fds(3)). */
 function withListeners(launch: LaunchOptions): LaunchOptions {
   const { LISTEN_FDS = '', LISTEN_FDNAMES, LISTEN_PID } = process.env;
   if (LISTEN_PID !== String(process.pid) || !/^[1-9]\d*$/.test(LISTEN_FDS)) return launch;
@@ -122,12 +122,15 @@ function withListeners(launch: LaunchOptions): LaunchOptions {
   return { ...launch, listenFds: Number(LISTEN_FDS), env: { ...launch.env, ...names } };
 }
 
-/** A command that cannot start, or does not find its libraries (env(1); ld.so(8) ends with 127). */
+/**
+ * The exit statuses of a command that cannot start, or does not find its libraries (env(1);
+ * ld.so(8) ends with 127).
+ */
 const [NOT_EXECUTABLE, NOT_FOUND] = [126, 127];
 
-function tellOfProve(root: string, command: readonly string[]): void {
+function suggestProve(root: string, command: readonly string[]): void {
   const words = ['jailbuild', 'prove', root, '--', ...command].join(' ');
-  writeErr(`jailbuild: \`${printable(words)}\` would tell what is lacking\n`);
+  writeErr(`jailbuild: \`${printable(words)}\` reports what the jail lacks\n`);
 }
 
 async function runObserved(
@@ -139,7 +142,7 @@ async function runObserved(
   const [round] = await proveJail(root, command, { launch });
   if (round === undefined) return EXIT.launcher;
   writeErr(`jailbuild: the command ended with status ${round.status}\n${lacksText(round)}`);
-  tellLimits(round.counts);
+  reportLimits(round.counts);
   return round.status;
 }
 

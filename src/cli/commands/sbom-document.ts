@@ -17,7 +17,7 @@ export interface SbomRequest {
 }
 
 /**
- * The bill of materials that the command line requests.
+ * Returns the bill of materials that the command line requests.
  *
  * @param beside the file that it describes; undefined if there is none
  * @param format the format in the jail file
@@ -39,9 +39,9 @@ export function sbomRequest(
 }
 
 /**
- * The bill of materials of a plan, as text.
+ * Returns the bill of materials of a plan, as text.
  *
- * @param sysroot the directory that the plan takes as `/`; undefined or '' for `/` itself
+ * @param sysroot the directory that the plan uses as `/`; undefined or '' for `/` itself
  */
 export async function manifestSbom(
   request: SbomRequest,

@@ -7,7 +7,7 @@ import { observeOptions, observing } from '../options/trace.js';
 import { jsonLine } from '../output/json.js';
 import { writeErr, writeOut } from '../output/output.js';
 import { plural, printable } from '../output/text.js';
-import { reportError, tellLimits, warn } from '../report-error.js';
+import { reportError, reportLimits, warn } from '../report-error.js';
 
 const positionals = {
   action: {
@@ -117,7 +117,7 @@ async function traceCommandLine(args: TraceArguments): Promise<number> {
       ...(profile === undefined ? {} : { calls: profile.calls }),
     });
     if (run.hasStarted) await profile?.commit();
-    tellLimits(run.counts, args.mechanism);
+    reportLimits(run.counts, args.mechanism);
     for (const program of run.unprivileged) {
       warn(
         `${program}: ran without its set-ID rights, which the kernel withholds under observation`,
@@ -127,7 +127,7 @@ async function traceCommandLine(args: TraceArguments): Promise<number> {
   });
 }
 
-/** A profile of the system calls, and where it goes. */
+/** Opens the file of a system call profile, and returns it with the collector of calls. */
 async function profileOf(args: TraceArguments) {
   const file = args['seccomp-profile'];
   if (file === undefined) return undefined;

@@ -11,7 +11,7 @@ import { ROOT_ARGUMENT } from '../options/root.js';
 import { jsonLine } from '../output/json.js';
 import { writeOut } from '../output/output.js';
 import { plural, printable } from '../output/text.js';
-import { tellWarnings, warn } from '../report-error.js';
+import { reportWarnings, warn } from '../report-error.js';
 
 const options = {
   ...changedOptions,
@@ -65,7 +65,7 @@ export const updateCommand = defineCommand({
       } else if (!args.quiet) {
         writeOut(changesText(changes, manifest.entries.length));
       }
-      tellWarnings(manifest, warnings);
+      reportWarnings(manifest, warnings);
       return EXIT.ok;
     } catch (error) {
       return interrupt.statusAfter(error, 'nothing was changed');

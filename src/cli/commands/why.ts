@@ -11,11 +11,11 @@ import { resolveChoices, resolveOptions } from '../options/resolve.js';
 import { jsonLine } from '../output/json.js';
 import { writeOut } from '../output/output.js';
 
-/** Chains of one file that are shown without --all. */
+/** The number of chains of one file that are shown without --all. */
 const USUAL_LIMIT = 10;
-/** What --all shows at most. */
+/** The maximum number of chains that --all shows. */
 const ALL_LIMIT = 10_000;
-/** Links from one to the next that the kernel follows (path_resolution(7)). */
+/** The maximum number of links that the kernel follows (path_resolution(7)). */
 const MAX_LINKS = 40;
 
 const positionals = {
@@ -82,7 +82,7 @@ export const whyCommand = defineCommand({
   },
 });
 
-/** What would have brought what only a run has shown to be of use. */
+/** Returns the options that would have added files that only a run has shown to be used. */
 async function otherWaysOf(
   entries: readonly Entry[],
   manifest: Manifest,

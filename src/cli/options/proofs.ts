@@ -30,7 +30,7 @@ export function proofsOf(file: JailFile | undefined, option: string, quiet: bool
   return {
     proofs: file.proofs,
     launchIn: (root) => runnable(root, { ...(args as RunArguments), root }).launch,
-    onProof: (result) => tellProof(result, quiet),
+    onProof: (result) => reportProof(result, quiet),
   };
 }
 
@@ -63,11 +63,11 @@ export function givenProofs(
   return {
     proofs: commands.map((some) => ({ name: some.join(' '), command: some })),
     launchIn: (root) => runnable(root, { ...none, ...run, root }).launch,
-    onProof: (result) => tellProof(result, quiet),
+    onProof: (result) => reportProof(result, quiet),
   };
 }
 
-function tellProof(result: ProofResult, quiet: boolean): void {
+function reportProof(result: ProofResult, quiet: boolean): void {
   const { name, passes, status, output = '' } = result;
   if (passes) {
     if (!quiet) writeErr(`jailbuild: proof ${printable(name)} passed\n`);

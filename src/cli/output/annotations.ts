@@ -1,6 +1,6 @@
 /**
- * A workflow command of GitHub Actions, which shows a message at a pull request (GitHub Docs,
- * "Workflow commands"). The documentation has these escapes.
+ * Formats a workflow command of GitHub Actions, which shows a message in a pull request (GitHub
+ * Docs, "Workflow commands"; escapes as documented there).
  */
 export function annotation(
   level: 'error' | 'warning' | 'notice',

@@ -10,7 +10,7 @@ interface FileChains extends ReasonChains {
   readonly otherwise?: readonly string[];
 }
 
-/** Formats chains of reasons: each step stands below the one that requires it. */
+/** Formats chains of reasons: each step is below the one that requires it. */
 export function chainsText(
   { path, chains, more, otherwise }: FileChains,
   unicode = printsUnicode(),
@@ -31,5 +31,5 @@ export function chainsText(
 function otherwiseText(options: readonly string[] | undefined): string {
   if (options === undefined) return '';
   if (options.length === 0) return '  not brought by any option other than --include\n';
-  return `  also brought by: ${options.map(printable).join(', ')}\n`;
+  return `  also added by: ${options.map(printable).join(', ')}\n`;
 }

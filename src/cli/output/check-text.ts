@@ -13,7 +13,7 @@ export function checkText({ findings, checked, unknown }: CheckResult): string {
   const unread =
     unknown.length === 0
       ? ''
-      : `; the content of ${plural(unknown.length, 'file')} has nothing to be compared with`;
+      : `; the content of ${plural(unknown.length, 'file')} could not be compared`;
   const summary =
     findings.length === 0
       ? `Clean: ${plural(checked, 'entry', 'entries')} as built`

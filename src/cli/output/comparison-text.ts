@@ -24,7 +24,7 @@ export function comparisonText(comparison: Comparison): string {
     notCompared.length === 0
       ? []
       : [
-          `${plural(notCompared.length, 'file')} of equal size not compared: neither digest nor file is there`,
+          `${plural(notCompared.length, 'file')} of equal size not compared, for lack of digests and files`,
         ];
   const size = `${formatSize(sizeBefore)} -> ${formatSize(sizeAfter)}`;
   const summary =

@@ -16,11 +16,11 @@ export interface ExportReport {
 }
 
 /**
- * Prints what was exported, as JSON or as text.
+ * Reports an export, as JSON or as text.
  *
- * @param toStdout the archive itself goes to standard output
+ * @param toStdout whether the archive itself goes to standard output
  */
-export function tellExport(
+export function reportExport(
   args: { readonly json?: boolean | undefined; readonly quiet?: boolean | undefined },
   report: ExportReport,
   toStdout: boolean,

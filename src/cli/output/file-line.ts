@@ -1,11 +1,11 @@
 import type { FileReport } from '../../jail/report.js';
 import { printable } from './text.js';
 
-/** The width to which the originals' script aligns names. */
+/** The width to which names are aligned, as in the original script. */
 const NAME_WIDTH = 25;
 const MARK = { ok: '[OK]', skipped: '[SKIPPED]', failed: '[FAILED]' } as const;
 
-/** Returns the line of an entry: its base name and status; verbose, its path and what was done. */
+/** Returns the line of an entry: its base name and status; if verbose, its path and action. */
 export function fileLine(report: FileReport, verbose: boolean): string {
   const reason = report.reason === undefined ? '' : ` ${printable(report.reason)}`;
   if (verbose)

@@ -8,11 +8,11 @@ const MAX_LACKS = 3;
 
 /** Returns what a run lacked and how to add it: one remedy a line, the likeliest cause first. */
 export function lacksText({ remedies: all, added, passes }: ProofRound): string {
-  // What a listing did not show has done no harm then.
+  // Missing names of a listing have done no harm if the run passed.
   const isOfUse = ({ lacks }: Remedy): boolean => lacks.some(({ unlisted }) => !unlisted);
   const remedies = passes ? all.filter(isOfUse) : all;
   if (remedies.length === 0) {
-    return passes ? '' : '  nothing that the host has was looked for in vain\n';
+    return passes ? '' : '  the run looked for nothing that the host has and the jail lacks\n';
   }
   const isAdded = new Set(added);
   const shown = remedies.slice(0, MAX_REMEDIES).map((remedy) => {

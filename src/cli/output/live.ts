@@ -13,8 +13,8 @@ import { workText } from './work-text.js';
 const LINES_IN_VIEW = 6;
 
 /**
- * Runs a build as a live task list on a terminal: a line a step, below the running one its last
- * file reports, which are gone at the end unless `verbose`.
+ * Runs a build as a live task list on a terminal: one line for each step, and below the running one
+ * its last file reports, which are removed at the end unless `verbose`.
  */
 export async function buildLive(job: BuildJob, verbose: boolean): Promise<Proven> {
   const steps = new FollowedSteps(job, verbose);

@@ -10,10 +10,10 @@ const NULL_DEVICE = 0x103;
 
 /**
  * Writes to standard output. Uses the descriptor directly: creating process.stdout takes 4 ms, a
- * tenth of a small build. If the reader closes the pipe, as head(1) does, the rest is dropped and the
- * work goes on.
+ * tenth of a small build. If the reader closes the pipe, as head(1) does, the rest is dropped and
+ * the work continues.
  *
- * @throws JailbuildError WRITE_FAILED, as where it is a file on a full disk
+ * @throws JailbuildError WRITE_FAILED, for example for a file on a full disk
  */
 export function writeOut(text: string): void {
   try {
@@ -36,7 +36,7 @@ export function writeErr(text: string): void {
 /** Returns whether standard output is a terminal. */
 export async function outputIsTerminal(): Promise<boolean> {
   try {
-    // Most often it is a pipe, a file or /dev/null, for which node:tty need not be loaded.
+    // It is usually a pipe, a file or /dev/null, for which node:tty need not be loaded.
     const found = fstatSync(STDOUT);
     if (!found.isCharacterDevice() || found.rdev === NULL_DEVICE) return false;
   } catch {

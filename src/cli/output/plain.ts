@@ -5,10 +5,10 @@ import { fileLine } from './file-line.js';
 import { writeOut } from './output.js';
 import { stepSummary } from './summary.js';
 
-/** Milliseconds that lines are gathered before they are written. */
+/** The time in milliseconds for which lines are collected before they are written. */
 const FLUSH_INTERVAL = 200;
 
-/** Runs a build and reports it in plain lines, in the manner of the script that it follows. */
+/** Runs a build and reports it in plain lines, like the original script. */
 export async function buildPlain(job: BuildJob, verbose: boolean): Promise<Proven> {
   const out = new LineBuffer();
   try {
@@ -30,7 +30,7 @@ export async function buildPlain(job: BuildJob, verbose: boolean): Promise<Prove
   }
 }
 
-/** Gathers lines into few writes: writing each alone costs more than copying a small file. */
+/** Collects lines into few writes: writing each separately costs more than copying a small file. */
 class LineBuffer {
   #text = '';
   #flushed = performance.now();

@@ -47,7 +47,7 @@ function items(value: unknown): string[] {
   return [value === true ? 'yes' : String(value)];
 }
 
-/** The first member is what it is about, the others stand behind it. */
+/** Formats an item: the first member is its subject, the others follow it. */
 function item(value: unknown): string {
   if (typeof value !== 'object' || value === null) return String(value);
   const [first, ...rest] = Object.entries(value).filter(([key]) => key !== 'content');

@@ -5,17 +5,17 @@ import { workText } from './work-text.js';
 /** DECTCEM (ECMA-48, DEC VT510). */
 export const SHOW_CURSOR = '\x1b[?25h';
 
-/** Milliseconds after which progress is shown. */
+/** The time in milliseconds after which progress is shown. */
 export const SHOWN_AFTER = 1000;
-/** Milliseconds between updates. */
+/** The time in milliseconds between updates. */
 const INTERVAL = 100;
 
 /**
- * Runs a piece of work and shows its progress if it takes more than a second. The progress is removed from
+ * Runs a task and shows its progress if it takes more than a second. The progress is removed from
  * the terminal at the end.
  *
  * @param isShown whether standard output is a terminal to show it on
- * @throws what the work throws
+ * @throws what the task throws
  */
 export async function showingProgress<T>(
   isShown: boolean,

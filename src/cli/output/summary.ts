@@ -21,7 +21,7 @@ const SUMMARY: { readonly [N in StepName]: (result: BuildSteps[N]) => string } =
     `Verified: the programs find all of their ${plural(verifiedFiles, 'file')} in the jail`,
 };
 
-/** Returns one line about what a step has done. */
+/** Returns a line about the result of a step. */
 export function stepSummary<N extends StepName>(name: N, result: BuildSteps[N]): string {
   return SUMMARY[name](result);
 }

@@ -1,7 +1,7 @@
 import type { UnusedFiles } from '../../manifest/unused-files.js';
 import { formatSize, plural, printable } from './text.js';
 
-/** Lists what no run used: one line with the sum, and one per package. */
+/** Lists what no run used: a line with the total, and one for each package. */
 export function unusedText({ unused, total, groups, runs, incomplete }: UnusedFiles): string {
   const lines = groups.map((group) => {
     const name = group.package ?? 'files of no package';

@@ -8,7 +8,9 @@ const DOING: Readonly<Record<WorkProgress['kind'], string>> = {
   push: 'Pushing',
 };
 
-/** Returns the progress of a piece of work, in one line: `Packing: 12 of 340 files, 1.2 MiB of 3.4 GiB (0 %)`. */
+/**
+ * Formats the progress of a task on one line: `Packing: 12 of 340 files, 1.2 MiB of 3.4 GiB (0 %)`.
+ */
 export function workText(progress: WorkProgress): string {
   const { kind, files, totalFiles, bytes, totalBytes } = progress;
   const share = totalBytes === 0 ? 100 : Math.min(100, Math.floor((bytes / totalBytes) * 100));

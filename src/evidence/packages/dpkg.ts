@@ -15,7 +15,7 @@ import { type Stanza, stanzas } from './stanzas.js';
 import { StatusTable } from './status-table.js';
 
 const DATABASE = '/var/lib/dpkg';
-/** Lists are smaller, in bytes, but those of the largest packages. */
+/** The maximum size in bytes of most lists; only those of the largest packages are larger. */
 const USUAL_LIST = 1 << 20;
 /** States in which the files of a package exist (dpkg(1), "Package states"). */
 const PRESENT = / (installed|triggers-pending|triggers-awaited|half-configured|unpacked)$/;
@@ -25,14 +25,17 @@ interface Diversion {
   readonly by: string;
 }
 
-/** What a database is opened with. */
+/** The facts with which a database is opened. */
 interface Opened {
   readonly sysroot: Sysroot;
-  /** Path of the status file, without links; undefined where there is none. */
+  /** The path of the status file, without links; undefined if there is none. */
   readonly status: string | undefined;
-  /** Files of status.d by the names of their packages. */
+  /** Files of status.d, by package name. */
   readonly parts: ReadonlyMap<string, string>;
-  /** Changes with each installation; undefined where no index is kept. */
+  /**
+   * Identifies the state of the database, which changes with each installation; undefined if no
+   * index is kept.
+   */
   readonly state: string | undefined;
   readonly kept: DpkgIndex | undefined;
 }
@@ -47,7 +50,7 @@ export class DpkgDatabase implements PackageDatabase {
   readonly #statusPath: string | undefined;
   readonly #parts: ReadonlyMap<string, string>;
   readonly #state: string | undefined;
-  /** By name, the native architecture's first. */
+  /** By name, the native architecture first. */
   readonly #packages = new Map<string, InstalledPackage[]>();
   readonly #listOf = new Map<InstalledPackage, string>();
   readonly #files = new Map<InstalledPackage, readonly string[]>();
@@ -86,7 +89,7 @@ export class DpkgDatabase implements PackageDatabase {
     const state = isKept ? stateOf(found, sysroot.trace(`${DATABASE}/info`)) : undefined;
     const kept = state === undefined ? undefined : keptIndex(state);
     const database = new DpkgDatabase({ sysroot, status, parts, state, kept });
-    // Of a damaged one no index is kept.
+    // No index of a damaged status file is kept.
     if (kept === undefined && status !== undefined && isDamaged(database.#status())) {
       return `${DATABASE}/status: is damaged: packages are not taken into account`;
     }
@@ -195,7 +198,7 @@ export class DpkgDatabase implements PackageDatabase {
     return found;
   }
 
-  /** The status file, most of which becomes no text. */
+  /** The status file; kept as bytes, since most of it is never decoded. */
   #status(): Buffer {
     if (this.#bytes === undefined) {
       const path = this.#statusPath;
@@ -248,11 +251,14 @@ export class DpkgDatabase implements PackageDatabase {
     return Buffer.from(sums.replace(/^[0-9a-f]{32}\s+\.?\/?/gm, '/'));
   }
 
-  /** Of the host's own root it is kept for later builds: making it takes a tenth of a second. */
+  /**
+   * Returns the index of lists. For the host's own root it is cached, since building it takes 0.1
+   * s.
+   */
   #paths(): PathIndex {
     if (this.#index !== undefined) return this.#index;
     const info = this.#sysroot.trace(`${DATABASE}/info`);
-    // What the index depends on is in the status file: dpkg writes it with each change of a list.
+    // The state covers the index: dpkg writes the status file with each change of a list.
     const { probe } = this.#sysroot;
     const names = isTrace(info) ? probe.names(info.path) : [];
     const lists = names.filter((name) => name.endsWith('.list'));
@@ -281,7 +287,10 @@ function isDamaged(status: Buffer): boolean {
   return status.toString('latin1').trim() !== '';
 }
 
-/** Both change with each installation: dpkg replaces lists and the status file, and writes to neither. */
+/**
+ * Identifies a state of the database: both change with each installation, since dpkg replaces lists
+ * and the status file, and never writes them in place.
+ */
 function stateOf(status: Trace | TraceFailure, info: Trace | TraceFailure): string | undefined {
   if (!isTrace(status) || !isTrace(info)) return undefined;
   const parts = [status.stat, info.stat].map(({ identity, mtimeNs, size }) => {
@@ -297,9 +306,9 @@ function readBytes(sysroot: Sysroot, path: string): Buffer {
 }
 
 /**
- * Reads a file without links on the way; empty where it is none that can be read.
+ * Reads a file without links on the way; empty if it is not a readable file.
  *
- * @param buffer is overwritten, if the file is not larger
+ * @param buffer is overwritten, unless the file is larger
  */
 function readQuietly(sysroot: Sysroot, path: string, buffer: Buffer): Buffer {
   try {
@@ -366,13 +375,16 @@ export function debianLicense(copyright: string): string | undefined {
   return allOf(licenses);
 }
 
-/** Diversions by the paths that are diverted, and these by where they are instead. */
+/** Diversions by their original paths, and original paths by their diverted ones. */
 interface Diversions {
   readonly to: ReadonlyMap<string, Diversion>;
   readonly back: ReadonlyMap<string, string>;
 }
 
-/** Three lines each: the file, where it is instead, and the package that wants its place. */
+/**
+ * Parses diversions, three lines each: the file, its path instead, and the package that takes the
+ * original path.
+ */
 function readDiversions(text: string): Diversions {
   const lines = text.split('\n');
   const diversions = new Map<string, Diversion>();

@@ -7,10 +7,10 @@ import { StatusTable, type StatusTableText } from './status-table.js';
 /** Names the format and its version. */
 const SCHEMA = 'jailbuild.package-index/2';
 const HEADER_SIZE = 4;
-/** Bytes of an entry of the index of paths, at whose multiple the entries begin. */
+/** The size of an entry of the path index in bytes; entries are aligned to it. */
 const ENTRY = 8;
 
-/** What of dpkg's database is asked for in each build. */
+/** The parts of dpkg's database that each build needs. */
 export interface DpkgIndex {
   readonly status: StatusTable;
   readonly paths: PathIndex;
@@ -21,11 +21,14 @@ interface Head {
   readonly state: string;
   readonly lists: readonly string[];
   readonly status: StatusTableText;
-  /** Number of entries of the index of paths. */
+  /** The number of entries in the path index. */
   readonly count: number;
 }
 
-/** Reads the index that was kept for a state of the database; undefined if there is none, or if others could write it. */
+/**
+ * Reads the index kept for a state of the database; undefined if there is none, or if others could
+ * write it.
+ */
 export function keptIndex(state: string): DpkgIndex | undefined {
   try {
     const bytes = readOwn(cacheDirectory('packages'));
@@ -40,7 +43,7 @@ export function keptIndex(state: string): DpkgIndex | undefined {
   }
 }
 
-/** Keeps an index for a state of the database, where the user has a place for caches. */
+/** Keeps an index for a state of the database, if the user has a cache directory. */
 export function keepIndex(state: string, { status, paths }: DpkgIndex): void {
   const file = cacheDirectory('packages');
   const { lists, entries } = paths;
@@ -59,12 +62,12 @@ export function keepIndex(state: string, { status, paths }: DpkgIndex): void {
   }
 }
 
-/** Where entries begin behind a text of a length. */
+/** Returns the offset of entries after a text of some length. */
 function startOf(length: number): number {
   return Math.ceil((HEADER_SIZE + length) / ENTRY) * ENTRY;
 }
 
-/** Reads a file into memory that begins at the multiple of an entry. */
+/** Reads a file into memory that is aligned for entries. */
 function readOwn(file: string): Buffer | undefined {
   const fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {

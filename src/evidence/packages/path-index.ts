@@ -1,21 +1,23 @@
 import { endianness } from 'node:os';
 
-/** The files of a distribution's whole archive are fewer. */
+/** More than the lists of any installation. */
 const MAX_LISTS = 1 << 16;
 const NEWLINE = 0x0a;
-/** Words of an entry: its halves, in the order of the processor. */
+/** The halves of an entry as words, in the processor's byte order. */
 const [LOW, HIGH] = endianness() === 'LE' ? ([0, 1] as const) : ([1, 0] as const);
 const WORDS = 2;
 
 /**
- * Which lists name a path: an index by hashes of 48 bits, of which two paths have the same one by chance only in one of
- * 10^14 cases.
+ * The lists that name a path: an index by 48-bit hashes, of which two paths share one only with a
+ * probability of about 10^-14.
  */
 export class PathIndex {
   readonly lists: readonly string[];
-  /** For each path of each list, from the highest bits: hash (48 bits), number of the list (16), sorted. */
+  /**
+   * For each path of each list, sorted: hash (the upper 48 bits) and number of the list (16 bits).
+   */
   readonly entries: BigUint64Array;
-  /** The same, without a BigInt for each. */
+  /** The same entries, readable without a BigInt for each. */
   readonly #words: Uint32Array;
 
   constructor(lists: readonly string[], entries: BigUint64Array) {
@@ -25,7 +27,7 @@ export class PathIndex {
   }
 
   /**
-   * Makes an index of lists of paths, a path a line.
+   * Builds an index of lists of paths, one path a line.
    *
    * @param read returns the bytes of a list, which the next call may overwrite
    */
@@ -36,7 +38,7 @@ export class PathIndex {
     return new PathIndex(indexed, hashes.sorted());
   }
 
-  /** Returns the lists that have a path. */
+  /** Returns the lists that contain a path. */
   listsOf(wanted: string): string[] {
     const [high, low] = hashOf(wanted);
     const words = this.#words;
@@ -59,7 +61,7 @@ export class PathIndex {
   }
 }
 
-/** Entries on their way to be sorted. */
+/** Entries to be sorted. */
 class Hashes {
   #words = new Uint32Array(1 << 18);
   #count = 0;
@@ -68,7 +70,7 @@ class Hashes {
     let first = FNV_OFFSET;
     let second = SECOND_OFFSET;
     let start = 0;
-    // Millions of bytes: an iterator would take half as long again.
+    // For millions of bytes, an iterator would take half as long again.
     for (let at = 0; at < bytes.length; at++) {
       const byte = bytes[at] ?? 0;
       if (byte !== NEWLINE) {
@@ -102,7 +104,7 @@ class Hashes {
   }
 }
 
-/** The upper and the lower half of an entry of list 0. */
+/** Returns the upper and the lower half of an entry of list 0. */
 function hashOf(path: string): [number, number] {
   let [first, second] = [FNV_OFFSET, SECOND_OFFSET];
   for (const byte of Buffer.from(path)) {
@@ -112,11 +114,11 @@ function hashOf(path: string): [number, number] {
   return [first >>> 0, lowHalf(second)];
 }
 
-/** The upper bits, which depend on all others, with room for the number of a list. */
+/** Returns the upper bits, which depend on all others, with room for the number of a list. */
 function lowHalf(second: number): number {
   return ((second >>> 16) << 16) >>> 0;
 }
 
-/** FNV-1a, 32 bits (draft-eastlake-fnv), and the same with other constants. */
+/** FNV-1a, 32 bits (draft-eastlake-fnv), and a variant with other constants. */
 const [FNV_OFFSET, FNV_PRIME] = [0x811c9dc5, 0x01000193];
 const [SECOND_OFFSET, SECOND_PRIME] = [0x9747b28c, 0x5bd1e995];

@@ -1,22 +1,22 @@
-/** Where a package's paragraph is in the status file, in bytes. */
+/** The range in bytes of a package's paragraph in the status file. */
 export interface StanzaPlace {
   readonly start: number;
   readonly end: number;
 }
 
-/** The table as text, as it is kept: lines of words, each with a line end before and behind. */
+/** The table as text, as it is stored: lines of words, with newlines before and after each. */
 export interface StatusTableText {
-  /** `NAME START END` of each paragraph, in the order of the file. */
+  /** `NAME START END` for each paragraph, in the order of the file. */
   readonly packages: string;
-  /** `CAPABILITY NAME` of each capability that a package provides. */
+  /** `CAPABILITY NAME` for each capability that a package provides. */
   readonly provides: string;
-  /** `NAME` of each essential package. */
+  /** `NAME` for each essential package. */
   readonly essentials: string;
 }
 
 /**
- * Where the paragraphs of packages are in dpkg's status file, so that only those are parsed that are asked for.
- * States are not looked at: the paragraph of a removed package is in the table as well.
+ * The offsets of packages' paragraphs in dpkg's status file, so that only requested ones are
+ * parsed. States are ignored: the table includes removed packages.
  */
 export class StatusTable {
   readonly text: StatusTableText;
@@ -26,12 +26,13 @@ export class StatusTable {
   }
 
   /**
-   * Makes the table of a status file.
+   * Builds the table of a status file.
    *
-   * @param capabilitiesOf reads the value of a `Provides` field
+   * @param capabilitiesOf parses the value of a `Provides` field
    */
   static of(status: Buffer, capabilitiesOf: (field: string) => readonly string[]): StatusTable {
-    // Searching a string of one byte a character is faster than searching bytes, and has the same offsets.
+    // Searching a string of single-byte characters is faster than searching bytes, and gives the
+    // same offsets.
     const text = `\n${status.toString('latin1')}`;
     const packages: string[] = [];
     const provides: string[] = [];
@@ -66,7 +67,7 @@ export class StatusTable {
     return this.text.essentials.split('\n').filter((name) => name !== '');
   }
 
-  /** Returns the places of a package's paragraphs, of which there is one for each architecture. */
+  /** Returns the ranges of a package's paragraphs, one for each architecture. */
   placesOf(name: string): StanzaPlace[] {
     return valuesOf(this.text.packages, name).map((value) => {
       const [start = 0, end = 0] = value.split(' ').map(Number);
@@ -80,7 +81,7 @@ export class StatusTable {
   }
 }
 
-/** What follows a word at the beginning of lines. */
+/** Returns the text that follows a word at the beginning of lines. */
 function valuesOf(text: string, word: string): string[] {
   const head = `\n${word} `;
   const found: string[] = [];
@@ -95,7 +96,10 @@ function lines(items: readonly string[]): string {
   return items.length === 0 ? '\n' : `\n${items.join('\n')}\n`;
 }
 
-/** Finds the lines of a field; `at` is the offset of the line in the file, for the text has one more. */
+/**
+ * Finds the lines of a field; `at` is the line's offset in the file. The text has one extra character
+ * at its start.
+ */
 function* fields(
   text: string,
   name: string,
@@ -107,7 +111,7 @@ function* fields(
   }
 }
 
-/** The name of the package in whose paragraph a line is. */
+/** Returns the name of the package whose paragraph contains a line. */
 function nameBefore(text: string, at: number): string {
   const start = text.lastIndexOf('\nPackage: ', at) + '\nPackage: '.length;
   return text.slice(start, text.indexOf('\n', start)).trim();

@@ -54,7 +54,7 @@ export async function runBuild(job: BuildJob, progress: BuildProgress = {}): Pro
   try {
     const unchanged = await unchangedBuild(job);
     if (unchanged !== undefined) {
-      tellUnchanged(unchanged, progress);
+      reportUnchanged(unchanged, progress);
       return unchanged;
     }
     for (;;) {
@@ -89,7 +89,7 @@ function followed({ entries }: Manifest, progress: BuildProgress): (report: File
 }
 
 /** Reports every step as begun and done, for an unchanged jail. */
-function tellUnchanged(proven: Proven, progress: BuildProgress): void {
+function reportUnchanged(proven: Proven, progress: BuildProgress): void {
   const results: BuildSteps = {
     resolve: proven.planned,
     plan: proven.planned,

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { execa } from 'execa';
 import { JailbuildError } from '../../errors.js';
-import { locateLauncher } from '../locate.js';
+import { LAUNCHER_PROCESS, locateLauncher } from '../locate.js';
 import { childOf, startLauncher } from '../run.js';
 import {
   checkConfig,
@@ -109,12 +109,9 @@ async function launch(
       ...Array.from({ length: preserveFds }, () => 'inherit' as const),
       'pipe',
     ],
+    ...LAUNCHER_PROCESS,
     buffer: false,
-    reject: false,
     env: environment(spec),
-    extendEnv: false,
-    cwd: '/',
-    cleanup: false,
   });
   const pid = await childOf((started.stdio as unknown as (Duplex | undefined)[])[info]);
   const { exitCode } = await started;
@@ -222,12 +219,9 @@ export async function execInContainer(
     return startLauncher(['--die-with-parent', ...args, ...words], environment(spec));
   const started = execa(locateLauncher(), [...args, '--detach', '--info-fd', '3', ...words], {
     stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
+    ...LAUNCHER_PROCESS,
     buffer: false,
-    reject: false,
     env: environment(spec),
-    extendEnv: false,
-    cwd: '/',
-    cleanup: false,
   });
   const pid = await childOf((started.stdio as unknown as (Duplex | undefined)[])[3]);
   const { exitCode } = await started;

@@ -1,7 +1,4 @@
-/*
- * Mounting by descriptor: the source and target are resolved once and cannot be changed afterwards. Links and `..` in
- * the jail cannot leave it (openat2(2), RESOLVE_IN_ROOT).
- */
+/* Mounting by descriptor: the source and target are resolved once and cannot be changed afterwards. */
 #define _GNU_SOURCE
 #include "launcher.h"
 
@@ -9,7 +6,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/mount.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,20 +18,6 @@ int umount2(const char *target, int flags);
 #ifndef MS_PRIVATE
 #define MS_PRIVATE (1 << 18)
 #endif
-
-int open_in_root(int root, const char *path, int flags)
-{
-	struct open_how how = {
-		.flags = (unsigned)(flags | O_CLOEXEC),
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-	};
-	long fd;
-	/* EAGAIN: a rename happened meanwhile. */
-	do
-		fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
-	while (fd < 0 && errno == EAGAIN);
-	return (int)fd;
-}
 
 /* Types and modes of a place that is missing, and of the directories above it. */
 struct place {

@@ -328,6 +328,10 @@ void disable_user_namespaces(const struct options *options);
 void assert_user_namespaces_disabled(const struct options *options);
 void enter_time_namespace(const struct options *options);
 
+/* open_in_root.c */
+/* Opens a path of the jail, or returns -1. */
+int open_in_root(int root, const char *path, int flags);
+
 /* filesystem.c: mounting by descriptor. Paths passed beside descriptors are for messages only. */
 /* MOUNT_ATTR_... from linux/mount.h, which conflicts with sys/mount.h. */
 enum {
@@ -345,8 +349,6 @@ void find_record(int root);
 void note_place(int root, int place);
 void restore_time(int directory, const struct stat *before);
 
-/* Opens a path of the jail, or returns -1. */
-int open_in_root(int root, const char *path, int flags);
 /* Opens a mount point, creating missing parts in the jail, where they stay. */
 int make_mount_point(int root, const char *path, bool directory);
 /*

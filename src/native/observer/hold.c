@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,11 +23,17 @@ enum {
 	/* It ends with fewer stops between two looks, so many milliseconds apart. */
 	IDLE_STOPS = 4,
 	LOOK_EVERY = 10,
-	/* It ends as well when several processes have work to do in so many looks, one after the other; for so many
-	 * milliseconds, only one is held then. */
-	CROWDED_LOOKS = 3,
+	/*
+	 * It ends as well when several processes have had work to do for so many milliseconds; after that, only one is held
+	 * for so many milliseconds.
+	 */
+	CROWDED_TIME = 20,
 	APART_TIME = 1000,
 	MOST_HELD = 16,
+	/* Positions in /proc/PID/stat, which is a line. */
+	STATE_FIELD = 3,
+	PROCESSOR_FIELD = 39,
+	STAT_SIZE = 1024,
 };
 
 /* Processors of the observer and of all processes that it holds, and the one on which it holds them. */
@@ -37,9 +44,12 @@ static bool are_chosen;
 static pid_t held[MOST_HELD];
 static size_t held_count;
 static int64_t apart_until;
-/* Stops since a time, or since the last look; and the process that stopped last. */
-static unsigned int stops, crowded;
+/* Stops since a time: that of the first one, or of the last look. */
+static unsigned int stops;
 static int64_t since;
+/* For how long several processes have had work to do. */
+static int64_t crowded;
+/* The process that stopped last. */
 static pid_t last;
 
 static size_t place_of(pid_t id)
@@ -72,10 +82,36 @@ static void let_go(void)
 	stops = 0;
 }
 
-/* Chooses the processor that the observer runs on. Returns false if there is only one. */
-static bool choose_processor(void)
+/* Reads the state of a process and what follows it (proc(5), /proc/PID/stat); nothing if the process has ended. */
+static const char *read_stat(pid_t id, char text[STAT_SIZE])
 {
-	int processor = sched_getcpu();
+	char name[32];
+	snprintf(name, sizeof(name), "/proc/%d/stat", id);
+	int file = open(name, O_RDONLY | O_CLOEXEC);
+	ssize_t size = file < 0 ? 0 : read(file, text, STAT_SIZE - 1);
+	if (file >= 0)
+		close(file);
+	text[size > 0 ? size : 0] = '\0';
+	/* The name before it may contain anything. */
+	const char *end = strrchr(text, ')');
+	return end != NULL && end[1] == ' ' ? end + 2 : "";
+}
+
+/* Returns the processor on which a process ran last, or -1. */
+static int processor_of(pid_t id)
+{
+	char text[STAT_SIZE];
+	const char *field = read_stat(id, text);
+	for (int i = STATE_FIELD; i < PROCESSOR_FIELD && field != NULL; i++)
+		if ((field = strchr(field, ' ')) != NULL)
+			field++;
+	return field != NULL ? atoi(field) : -1;
+}
+
+/* Holds a process where it is: others may run on the processor of the observer. Returns false if there is only one. */
+static bool choose_processor(pid_t id)
+{
+	int processor = processor_of(id);
 
 	if (processor < 0 || processor >= CPU_SETSIZE || sched_getaffinity(0, sizeof(all), &all) < 0 ||
 	    CPU_COUNT(&all) < 2)
@@ -89,12 +125,9 @@ static void hold(struct process *process)
 {
 	cpu_set_t its;
 
-	if (held_count == 0 && !choose_processor()) {
-		is_off = true;
-		return;
-	}
-	/* It has processors of its own, or rights of its own. */
-	if (sched_getaffinity(process->id, sizeof(its), &its) < 0 || !CPU_EQUAL(&its, &all) ||
+	/* The process may have processors of its own, or rights of its own. */
+	if ((held_count == 0 && !choose_processor(process->id)) ||
+	    sched_getaffinity(process->id, sizeof(its), &its) < 0 || !CPU_EQUAL(&its, &all) ||
 	    sched_setaffinity(process->id, sizeof(one), &one) < 0) {
 		process->is_unheld = true;
 		return;
@@ -102,6 +135,8 @@ static void hold(struct process *process)
 	if (held_count == 0) {
 		sched_setaffinity(0, sizeof(one), &one);
 		tick_every(LOOK_EVERY);
+		since = now();
+		stops = 0;
 		crowded = 0;
 	}
 	was_used = process->was_held = true;
@@ -120,12 +155,45 @@ static bool are_apart(void)
 	return apart_until != 0 && now() < apart_until;
 }
 
+/* Ends holding if it is of no more use. `stopped` processes have work to do, and are stopped by the observer. */
+static void look(int64_t time, size_t stopped)
+{
+	size_t busy = stopped;
+	char text[STAT_SIZE];
+
+	for (size_t i = 0; held_count > 1 && i < held_count; i++)
+		busy += *read_stat(held[i], text) == 'R';
+	crowded = busy > 1 ? crowded + time - since : 0;
+	if (crowded >= CROWDED_TIME)
+		keep_apart();
+	else if (stops < IDLE_STOPS)
+		let_go();
+	since = time;
+	stops = 0;
+}
+
+void look_at_held(void)
+{
+	int64_t time = now();
+	if (held_count > 0 && time - since >= LOOK_EVERY)
+		look(time, 0);
+}
+
+/* Ticks come late when the processor is busy. */
+static void note_stop_of_held(void)
+{
+	int64_t time = now();
+	stops++;
+	if (time - since > LOOK_EVERY)
+		look(time, 1);
+}
+
 void hold_if_busy(struct process *process)
 {
 	if (is_off)
 		return;
 	if (is_held(process->id)) {
-		stops++;
+		note_stop_of_held();
 		return;
 	}
 	if (process->id != last && are_apart()) {
@@ -138,7 +206,6 @@ void hold_if_busy(struct process *process)
 	if (held_count == MOST_HELD)
 		keep_apart();
 	if (held_count > 0) {
-		stops++;
 		hold(process);
 		return;
 	}
@@ -149,37 +216,6 @@ void hold_if_busy(struct process *process)
 	stops = 0;
 	if (now() - since <= BUSY_TIME)
 		hold(process);
-}
-
-/* Returns whether a process waits for a processor (proc(5), the state in /proc/PID/stat). */
-static bool is_runnable(pid_t id)
-{
-	char name[32], text[256];
-	snprintf(name, sizeof(name), "/proc/%d/stat", id);
-	int file = open(name, O_RDONLY | O_CLOEXEC);
-	ssize_t size = file < 0 ? -1 : read(file, text, sizeof(text) - 1);
-	if (file >= 0)
-		close(file);
-	if (size < 0)
-		return false;
-	text[size] = '\0';
-	/* The name before it may contain anything. */
-	const char *state = strrchr(text, ')');
-	return state != NULL && strncmp(state, ") R", 3) == 0;
-}
-
-void look_at_held(void)
-{
-	size_t runnable = 0;
-
-	for (size_t i = 0; held_count > 1 && i < held_count; i++)
-		runnable += is_runnable(held[i]);
-	crowded = runnable > 1 ? crowded + 1 : 0;
-	if (crowded >= CROWDED_LOOKS)
-		keep_apart();
-	else if (stops < IDLE_STOPS)
-		let_go();
-	stops = 0;
 }
 
 static void remove_held(pid_t id)

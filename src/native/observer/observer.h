@@ -228,10 +228,12 @@ void clear_pending(struct pending *pending);
 /* Updates which program a process runs. */
 void learn_program(struct process *process);
 const struct root *current_root(struct process *process);
-
-/* use.c */
 /* Notes that a process has other rights than the observer, so that results may differ. */
 void rights_changed(void);
+/* Returns whether a process may have other rights than the observer, so that results may differ. */
+bool rights_differ(void);
+
+/* use.c */
 /* Inspects a starting call. Returns true if its end must be inspected too; process->pending then describes it. */
 bool begin_call(struct process *process, uint32_t machine, uint64_t number, const uint64_t arguments[6]);
 /* Inspects the kernel's result of the pending call. */

@@ -46,6 +46,19 @@ struct process *find_process(pid_t id)
 	return processes == NULL ? NULL : processes[id];
 }
 
+/* Set once for all processes: rights are inherited by children and changed by programs. */
+static bool have_rights_changed;
+
+void rights_changed(void)
+{
+	have_rights_changed = true;
+}
+
+bool rights_differ(void)
+{
+	return have_rights_changed;
+}
+
 void learn_program(struct process *process)
 {
 	char link[32], text[PATH_SIZE];

@@ -180,14 +180,6 @@ static bool is_known(struct process *process)
 	       ((results & ABSENT) && is_absent(pending->root, pending->paths[0], pending->no_follow));
 }
 
-/* Set once for all processes: rights are inherited by children and changed by programs. */
-static bool rights_differ;
-
-void rights_changed(void)
-{
-	rights_differ = true;
-}
-
 /*
  * Returns whether everyone may use the file as the call requires, so that the file's existence determines the result.
  */
@@ -224,7 +216,7 @@ static bool is_free(const struct pending *pending, const uint64_t arguments[6], 
 static enum result foreseen(const struct pending *pending, const uint64_t arguments[6])
 {
 	mode_t mode;
-	if (rights_differ || pending->may_create)
+	if (rights_differ() || pending->may_create)
 		return 0;
 	switch (look_up(pending->root, pending->paths[0], pending->no_follow, &mode)) {
 	case ENOENT:
