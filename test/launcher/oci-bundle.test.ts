@@ -7,6 +7,7 @@ import { exec, jailbuild, PROJECT } from '../support/cli.js';
 import { buildJail, runInJail } from '../support/jail.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
+import { officialSchema } from './runtime-spec.js';
 import { compileFixture } from './support.js';
 
 const SCHEMA = path.join(PROJECT, 'fixtures/oci-runtime/config.schema.json');
@@ -25,6 +26,8 @@ describe('an OCI runtime bundle', needsRoot('gcc', 'unshare'), () => {
   const validate = new Ajv({ allErrors: true, strict: false }).compile(
     JSON.parse(readFileSync(SCHEMA, 'utf8')),
   );
+
+  const official = officialSchema('config-schema.json');
 
   before(() => {
     buildJail(jail, ['bash', 'cat', 'id', 'ls', 'readlink']);
@@ -58,6 +61,7 @@ describe('an OCI runtime bundle', needsRoot('gcc', 'unshare'), () => {
     for (const options of runs) {
       const config = write(options, ['ls', '/']);
       assert.ok(validate(config), JSON.stringify(validate.errors, undefined, 1));
+      assert.ok(official(config), JSON.stringify(official.errors, undefined, 1));
     }
     // The schema finds what is not so.
     const config = write([], ['ls']);

@@ -6,6 +6,7 @@ import { exec, JAILBUILD, jailbuild } from '../support/cli.js';
 import { buildJail } from '../support/jail.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
+import { officialSchema } from './runtime-spec.js';
 
 const RUNTIME = path.join(path.dirname(JAILBUILD), 'jailbuild-runtime');
 
@@ -61,6 +62,8 @@ describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
     assert.equal(exec('bash', quiet).status, 0);
     const status = (): string => JSON.parse(runtime('state', 'c').stdout).status;
     assert.equal(status(), 'created');
+    const isState = officialSchema('state-schema.json');
+    assert.ok(isState(JSON.parse(runtime('state', 'c').stdout)), JSON.stringify(isState.errors));
     assert.equal(
       JSON.parse(runtime('state', 'c').stdout).pid,
       Number(readFileSync(pidFile, 'utf8')),
@@ -82,6 +85,44 @@ describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
     assert.equal(exec('find', ['/sys/fs/cgroup', '-path', '*jailbuild/c']).stdout, '');
   });
 
+  test('a container that is created can be deleted, and its devices have their owners', () => {
+    const other = path.join(directory, 'owners');
+    mkdirSync(other);
+    const whole = config();
+    const device = {
+      path: '/dev/kit',
+      type: 'c',
+      major: 1,
+      minor: 3,
+      fileMode: 0o640,
+      uid: 7,
+      gid: 8,
+    };
+    const changed = {
+      ...whole,
+      process: { ...whole.process, user: undefined, args: ['ls', '-ln', '/dev/kit'] },
+      linux: { ...whole.linux, devices: [device] },
+    };
+    writeFileSync(path.join(other, 'config.json'), JSON.stringify(changed));
+    const made = ['--root', state, 'create', '-b', other, 'e'];
+    const out = path.join(directory, 'out');
+    const create = (): void => {
+      const words = ['-c', `"$@" < /dev/null > ${out} 2>&1`, 'bash', RUNTIME, ...made];
+      assert.equal(exec('bash', words).status, 0, readFileSync(out, 'utf8'));
+    };
+    create();
+    assert.equal(runtime('delete', 'e').status, 0);
+    assert.match(runtime('state', 'e').stderr, /container does not exist/);
+    create();
+    assert.equal(runtime('start', 'e').status, 0);
+    const status = (): string => JSON.parse(runtime('state', 'e').stdout).status;
+    for (let tries = 0; status() !== 'stopped' && tries < 100; tries++) exec('sleep', ['0.05']);
+    assert.match(readFileSync(out, 'utf8'), /^crw-r----- 1 7 8 1, 3 /);
+    // A container that has ended has no process to signal.
+    assert.match(runtime('kill', 'e', 'KILL').stderr, /container not running/);
+    assert.equal(runtime('delete', 'e').status, 0);
+  });
+
   test('what is not supported is refused by its name, and nothing is left', () => {
     const other = path.join(directory, 'other');
     mkdirSync(other);
@@ -92,6 +133,8 @@ describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
       [{ linux: { ...whole.linux, rootfsPropagation: 'rshared' } }, /rootfsPropagation rshared/],
       [{ linux: { ...whole.linux, namespaces: [] } }, /without mount namespace/],
       [{ ociVersion: '2.0' }, /ociVersion 2\.0/],
+      [{ process: { ...whole.process, args: 'bash' } }, /process\.args must be a list/],
+      [{ process: { ...whole.process, cwd: undefined } }, /process\.cwd must be present/],
       [
         { mounts: [{ destination: '/x', type: 'bind', source: '/', options: ['rshared'] }] },
         /the mount option rshared at \/x/,

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { JailbuildError } from '../../errors.js';
 import { escapedPath } from '../options.js';
 import { ownCgroupMounts } from './cgroup.js';
-import type { OciConfig, OciLinux, OciMount, OciProcess } from './spec.js';
+import type { OciConfig, OciLinux, OciMount, OciProcess, OciUser } from './spec.js';
 
 /** Devices of every container (runtime-spec, config-linux.md, Default Devices). */
 const DEVICES = [
@@ -38,6 +38,9 @@ const RLIMITS = new Set(
   ].map((name) => `RLIMIT_${name}`),
 );
 
+/** Parts of config.json for other platforms. */
+const PLATFORMS = ['windows', 'solaris', 'vm', 'zos', 'freebsd'] as const;
+
 /** Returns whether part of the configuration has any effect: engines write empty parts. */
 function isSet(value: unknown): boolean {
   if (typeof value === 'object' && value !== null) return Object.values(value).some(isSet);
@@ -52,23 +55,30 @@ function isSet(value: unknown): boolean {
 export function checkConfig(config: OciConfig): void {
   const { linux = {}, process } = config;
   if (!/^1\.[0-9]/.test(config.ociVersion)) refuse(`ociVersion ${config.ociVersion}`);
+  for (const name of PLATFORMS) if (isSet(config[name])) refuse(name);
   if (config.root === undefined) throw new JailbuildError('USAGE', 'config.json: root is missing');
-  if (process === undefined) refuse('a container without process');
-  for (const name of ['intelRdt', 'personality'] as const)
-    if (linux[name] !== undefined && linux[name] !== null) refuse(`linux.${name}`);
-  for (const name of ['scheduler', 'ioPriority'] as const)
+  for (const name of ['intelRdt', 'personality', 'memoryPolicy'] as const)
+    if (linux[name] !== undefined) refuse(`linux.${name}`);
+  for (const name of ['netDevices', 'mountLabel'] as const)
+    if (Object.keys(linux[name] ?? {}).length > 0) refuse(`linux.${name}`);
+  for (const name of ['scheduler', 'ioPriority', 'execCPUAffinity'] as const)
     if (process?.[name] !== undefined) refuse(`process.${name}`);
   for (const { type } of process?.rlimits ?? [])
     if (!RLIMITS.has(type)) refuse(`a limit of type ${type}`);
   for (const name of ['blockIO', 'network', 'rdma'] as const)
     if (isSet(linux.resources?.[name])) refuse(`linux.resources.${name}`);
+  for (const name of ['burst', 'idle', 'realtimeRuntime', 'realtimePeriod'] as const)
+    if (isSet(linux.resources?.cpu?.[name])) refuse(`linux.resources.cpu.${name}`);
   for (const name of ['kernel', 'kernelTCP'] as const)
     if (isSet(linux.resources?.memory?.[name])) refuse(`linux.resources.memory.${name}`);
   if ((linux.resources?.hugepageLimits ?? []).length > 0) refuse('linux.resources.hugepageLimits');
+  for (const [clock, { nanosecs }] of Object.entries(linux.timeOffsets ?? {}))
+    if (nanosecs) refuse(`linux.timeOffsets.${clock}.nanosecs`);
   if (/shared|unbindable/.test(linux.rootfsPropagation ?? ''))
     refuse(`linux.rootfsPropagation ${linux.rootfsPropagation}`);
   for (const name of ['createContainer', 'startContainer'])
     if ((config.hooks?.[name] ?? []).length > 0) refuse(`hooks.${name}`);
+  if (process === undefined) refuse('a container without process');
   if (linux.namespaces?.find(({ type }) => type === 'mount')?.path)
     refuse('a mount namespace by its path');
   if (!linux.namespaces?.some(({ type }) => type === 'mount'))
@@ -180,20 +190,21 @@ function deviceArguments(config: OciConfig, linux: OciLinux): string[] {
           ...LINKS.flatMap(([target, at]) => ['--symlink', `${target}:${at}`]),
         ]
       : []),
-    ...more.flatMap(({ path: at, type, major = 0, minor = 0, fileMode = 0o666 }) => {
+    ...more.flatMap((device) => {
+      const { path: at, type, major = 0, minor = 0, fileMode = 0o666, uid = 0, gid = 0 } = device;
       if (type === 'p') return refuse(`a fifo among linux.devices, ${at}`);
       const mode = (fileMode & 0o7777).toString(8);
-      return [
-        '--device',
-        `${escapedPath(at)}:${type === 'u' ? 'c' : type}:${major}:${minor}:${mode}`,
-      ];
+      const kind = type === 'u' ? 'c' : type;
+      return ['--device', [escapedPath(at), kind, major, minor, mode, uid, gid].join(':')];
     }),
   ];
 }
 
+export const ROOT: OciUser = { uid: 0, gid: 0 };
+
 /** Returns the launcher's arguments for the rights and the user of a container's process. */
 export function processArguments(process: OciProcess, filter: string | undefined): string[] {
-  const { user, capabilities } = process;
+  const { user = ROOT, capabilities } = process;
   const names = (set: string): string =>
     (capabilities?.[set] ?? []).map((name) => name.toLowerCase().replace(/^cap_/, '')).join(',') ||
     'none';

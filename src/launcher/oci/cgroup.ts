@@ -119,7 +119,7 @@ function limitsOf({
     if (some(memory?.swap)) limits.push(['memory.memsw.limit_in_bytes', amount(memory.swap)]);
     if (some(memory?.reservation))
       limits.push(['memory.soft_limit_in_bytes', amount(memory.reservation)]);
-    if (memory?.swappiness !== undefined && memory.swappiness !== null)
+    if (memory?.swappiness !== undefined)
       limits.push(['memory.swappiness', String(memory.swappiness)]);
     if (memory?.disableOOMKiller) limits.push(['memory.oom_control', '1']);
     if (some(cpu?.period)) limits.push(['cpu.cfs_period_us', String(cpu.period)]);

@@ -1,12 +1,17 @@
-import { readFileSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { execa } from 'execa';
-import { JailbuildError, strerror } from '../../errors.js';
+import { JailbuildError } from '../../errors.js';
 import { LAUNCHER_PROCESS, locateLauncher } from '../locate.js';
 import { childOf, startLauncher } from '../run.js';
-import { checkConfig, containerArguments, environment, processArguments } from './arguments.js';
+import {
+  checkConfig,
+  containerArguments,
+  environment,
+  processArguments,
+  ROOT,
+} from './arguments.js';
 import { makeCgroups, processesIn, removeCgroups } from './cgroup.js';
 import {
   awaitEnd,
@@ -22,6 +27,7 @@ import {
   stateOf,
   statusOf,
 } from './container.js';
+import { readConfig, readProcess } from './read-config.js';
 import { compileProfile } from './seccomp.js';
 import type { OciConfig, OciProcess } from './spec.js';
 
@@ -34,14 +40,8 @@ export interface CreateOptions {
   readonly preserveFds: number;
 }
 
-function readConfig(bundle: string): OciConfig {
-  const file = path.join(bundle, 'config.json');
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as OciConfig;
-  } catch (error) {
-    const why = error instanceof SyntaxError ? error.message : strerror(error);
-    throw new JailbuildError('NOT_READABLE', `${file}: ${why}`, file);
-  }
+function configOf(bundle: string): OciConfig {
+  return readConfig(path.join(bundle, 'config.json'));
 }
 
 /**
@@ -51,7 +51,7 @@ function readConfig(bundle: string): OciConfig {
  * @throws JailbuildError USAGE for unsupported configuration, LAUNCHER_FAILED
  */
 export async function createContainer(id: string, options: CreateOptions): Promise<void> {
-  const config = readConfig(options.bundle);
+  const config = configOf(options.bundle);
   checkConfig(config);
   const directory = await makeDirectory(options.state, id);
   let cgroups: readonly string[] = [];
@@ -127,7 +127,7 @@ async function launch(
 export async function startContainer(state: string, id: string): Promise<void> {
   const container = loadContainer(state, id);
   await release(state, container);
-  await runHooks(readConfig(container.bundle), 'poststart', stateOf(state, container));
+  await runHooks(configOf(container.bundle), 'poststart', stateOf(state, container));
 }
 
 /** @param all whether to signal its other processes too, which requires its cgroup */
@@ -173,7 +173,7 @@ export async function deleteContainer(state: string, id: string, force: boolean)
   const stopped = stateOf(state, container);
   await rm(directoryOf(state, id), { recursive: true, force: true });
   try {
-    await runHooks(readConfig(container.bundle), 'poststop', stopped);
+    await runHooks(configOf(container.bundle), 'poststop', stopped);
   } catch (error) {
     // The container is gone whether or not its hooks fail.
     if (!(error instanceof JailbuildError)) throw error;
@@ -206,7 +206,7 @@ export async function execInContainer(
   const container = loadContainer(options.state, id);
   const status = statusOf(options.state, container);
   if (status === 'stopped') throw new JailbuildError('USAGE', `${id}: container not running`);
-  const config = readConfig(container.bundle);
+  const config = configOf(container.bundle);
   const spec = execProcess(config.process as OciProcess, command, options);
   const filter = path.join(directoryOf(options.state, id), 'filter');
   const args = [
@@ -237,19 +237,14 @@ function execProcess(
   command: readonly string[],
   { processFile, tty, cwd, env, user }: ExecOptions,
 ): OciProcess {
-  if (processFile !== undefined) {
-    try {
-      return JSON.parse(readFileSync(processFile, 'utf8')) as OciProcess;
-    } catch (error) {
-      throw new JailbuildError('NOT_READABLE', `${processFile}: ${strerror(error)}`, processFile);
-    }
-  }
-  const [uid, gid = uid] = (user ?? `${own.user.uid}:${own.user.gid}`).split(':').map(Number);
+  if (processFile !== undefined) return readProcess(processFile);
+  const its = own.user ?? ROOT;
+  const [uid, gid = uid] = (user ?? `${its.uid}:${its.gid}`).split(':').map(Number);
   return {
     ...own,
     args: command,
     terminal: tty,
-    user: { ...own.user, uid: uid ?? 0, gid: gid ?? 0 },
+    user: { ...its, uid: uid ?? 0, gid: gid ?? 0 },
     ...(cwd === undefined ? {} : { cwd }),
     env: [...(own.env ?? []), ...env],
   };

@@ -9,16 +9,24 @@ export interface OciConfig {
   readonly hooks?: Readonly<Record<string, readonly OciHook[] | undefined>>;
   readonly annotations?: Readonly<Record<string, string>>;
   readonly linux?: OciLinux;
+  readonly windows?: unknown;
+  readonly solaris?: unknown;
+  readonly vm?: unknown;
+  readonly zos?: unknown;
+  readonly freebsd?: unknown;
+}
+
+export interface OciUser {
+  readonly uid: number;
+  readonly gid: number;
+  readonly umask?: number;
+  readonly additionalGids?: readonly number[];
 }
 
 export interface OciProcess {
   readonly terminal?: boolean;
-  readonly user: {
-    readonly uid: number;
-    readonly gid: number;
-    readonly umask?: number;
-    readonly additionalGids?: readonly number[];
-  };
+  /** Default: root. */
+  readonly user?: OciUser;
   readonly args?: readonly string[];
   readonly env?: readonly string[];
   readonly cwd: string;
@@ -34,6 +42,7 @@ export interface OciProcess {
   readonly selinuxLabel?: string;
   readonly scheduler?: unknown;
   readonly ioPriority?: unknown;
+  readonly execCPUAffinity?: unknown;
 }
 
 export interface OciMount {
@@ -61,18 +70,24 @@ export interface OciLinux {
     readonly major?: number;
     readonly minor?: number;
     readonly fileMode?: number;
+    readonly uid?: number;
+    readonly gid?: number;
   }[];
   readonly cgroupsPath?: string;
   readonly resources?: OciResources;
-  readonly maskedPaths?: readonly string[] | null;
-  readonly readonlyPaths?: readonly string[] | null;
+  readonly maskedPaths?: readonly string[];
+  readonly readonlyPaths?: readonly string[];
   readonly rootfsPropagation?: string;
   readonly sysctl?: Readonly<Record<string, string>>;
   readonly seccomp?: OciSeccomp;
-  readonly timeOffsets?: Readonly<Record<string, { readonly secs?: number }>>;
+  readonly timeOffsets?: Readonly<
+    Record<string, { readonly secs?: number; readonly nanosecs?: number }>
+  >;
   readonly mountLabel?: string;
   readonly intelRdt?: unknown;
   readonly personality?: unknown;
+  readonly memoryPolicy?: unknown;
+  readonly netDevices?: object;
 }
 
 export interface OciMapping {
@@ -95,19 +110,23 @@ export interface OciResources {
     readonly reservation?: number;
     readonly kernel?: number;
     readonly kernelTCP?: number;
-    readonly swappiness?: number | null;
-    readonly disableOOMKiller?: boolean | null;
+    readonly swappiness?: number;
+    readonly disableOOMKiller?: boolean;
   };
   readonly pids?: { readonly limit?: number };
   readonly cpu?: {
     readonly shares?: number;
     readonly quota?: number;
     readonly period?: number;
+    readonly burst?: number;
+    readonly idle?: number;
+    readonly realtimeRuntime?: number;
+    readonly realtimePeriod?: number;
     readonly cpus?: string;
     readonly mems?: string;
   };
   readonly blockIO?: object;
-  readonly hugepageLimits?: readonly unknown[] | null;
+  readonly hugepageLimits?: readonly unknown[];
   readonly network?: object;
   readonly rdma?: object;
   readonly unified?: Readonly<Record<string, string>>;

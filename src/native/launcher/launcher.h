@@ -72,6 +72,9 @@ struct mount {
 	/* Mode of a created entry; MODE_UNSET if not given. */
 	mode_t mode;
 	dev_t device;
+	/* Owner of a device. */
+	uid_t uid;
+	gid_t gid;
 	/* The descriptor that an option names, or -1. */
 	int fd;
 	/* The source, opened while it is reachable. */

@@ -327,16 +327,21 @@ void parse_protect(struct options *options, const struct row *row, const char *v
 
 void parse_device(struct options *options, const struct row *row, const char *value)
 {
-	char *fields[5] = { NULL };
+	char *fields[7] = { NULL };
 	struct mount *mount = add_mount(options, MOUNT_DEVICE);
-	size_t count = cut(value, fields, 5);
+	size_t count = cut(value, fields, 7);
 	long long major_number = count < 4 ? -1 : parse_number(fields[2], 10);
 	long long minor_number = count < 4 ? -1 : parse_number(fields[3], 10);
+	long long uid = count < 7 ? 0 : parse_number(fields[5], 10);
+	long long gid = count < 7 ? 0 : parse_number(fields[6], 10);
 	if (major_number < 0 || minor_number < 0 || (strcmp(fields[1], "b") != 0 && strcmp(fields[1], "c") != 0) ||
-	    !take_mode(mount, count == 5 ? fields[4] : "0666"))
+	    !take_mode(mount, count >= 5 ? fields[4] : "0666") || count == 6 || uid < 0 || uid >= UINT32_MAX ||
+	    gid < 0 || gid >= UINT32_MAX)
 		die_of(row, value);
 	mount->mode |= *fields[1] == 'b' ? S_IFBLK : S_IFCHR;
 	mount->device = makedev((unsigned int)major_number, (unsigned int)minor_number);
+	mount->uid = (uid_t)uid;
+	mount->gid = (gid_t)gid;
 	mount->target = fields[0];
 	check_target(mount, row, value);
 }

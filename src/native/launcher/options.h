@@ -75,7 +75,8 @@ OPTION(0, "symlink", "TEXT:DEST", parse_symlink, mounts, "-m", "create a symboli
 OPTION(0, "chmod", "OCTAL:DEST", parse_chmod, mounts, "-m", "set the mode of an existing file")
 OPTION(0, "mask", "DEST", parse_mask, mounts, "-m", "hide a file or directory if it exists")
 OPTION(0, "protect", "DEST", parse_protect, mounts, "-m", "make a file or directory read-only if it exists")
-OPTION(0, "device", "DEST:b|c:MAJOR:MINOR[:OCTAL]", parse_device, mounts, "-m", "create a device node")
+OPTION(0, "device", "DEST:b|c:MAJOR:MINOR[:OCTAL[:UID:GID]]", parse_device, mounts, "-m",
+       "create a device node")
 OPTION(0, "cwd", "DIR", parse_text, cwd, "", "start in this directory of the new root")
 
 HEADING("Limits")

@@ -140,6 +140,8 @@ static int make_tree(int root, const struct mount *mount)
 			close_workshop(workshop);
 			return device;
 		}
+		if (fchownat(workshop, "made", mount->uid, mount->gid, AT_SYMLINK_NOFOLLOW) < 0)
+			die_errno("set the owner of", mount->target);
 	} else {
 		scoped_fd file = openat(workshop, "made", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 		if (file < 0)
