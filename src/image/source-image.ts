@@ -91,7 +91,9 @@ export async function imageOfIndex(
   if (name === undefined && names.length > 1) {
     throw notFound(where, `has several images: name one of ${names.join(', ')}`);
   }
-  const chosen = choose(named, platform, where);
+  // The only image of a layout is meant, whatever it is for.
+  const [only] = named;
+  const chosen = named.length === 1 && only ? only : choose(named, platform, where);
   return imageOf(source, chosen, platform, 0);
 }
 
@@ -115,6 +117,9 @@ export async function imageOf(
     throw invalid(where, 'has a manifest of schema 1, which is not supported: push it again');
   }
   if (!MANIFEST.test(type) && type !== '') throw invalid(where, `has a manifest of type ${type}`);
+  if (typeof document.config !== 'object' || document.config === null) {
+    throw invalid(where, 'has a manifest without a configuration');
+  }
   const config = descriptor(document.config, where);
   const layers = Array.isArray(document.layers) ? document.layers : [];
   const blobs = layers.map((layer) => descriptor(layer, where));
@@ -229,7 +234,6 @@ function choose(items: readonly Descriptor[], platform: Platform, where: string)
   );
   const [first] = fits.length > 0 ? fits : items.length === 1 && own.length <= 1 ? items : [];
   if (first !== undefined && (fits.length > 0 || first.platform === undefined)) return first;
-  if (items.length === 1 && items[0] !== undefined) return items[0];
   const there = own.map(({ platform: of }) =>
     [of?.os, of?.architecture, of?.variant].filter(Boolean).join('/'),
   );
