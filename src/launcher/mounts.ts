@@ -102,8 +102,10 @@ export function parseMount(option: string, text: string): Mount {
     if (type === 'overlay' && source !== undefined && source !== '') {
       const layers = [take('upperdir'), take('workdir')].filter((layer) => layer !== undefined);
       if (layers.length === 1) refuse(option, text, 'upperdir=DIR and workdir=DIR together');
-      const fields = [path.resolve(source), target, ...layers.map((layer) => path.resolve(layer))];
-      return { option: '--overlay-mount', value: fields.map(escapedPath).join(':'), target };
+      const lower = path.resolve(source);
+      const fields = [lower, target, ...layers.map((layer) => path.resolve(layer))];
+      const value = fields.map(escapedPath).join(':');
+      return { option: '--overlay-mount', value, target, lower };
     }
     if (type === 'tmpfs') {
       const [size, mode] = [take('tmpfs-size'), take('tmpfs-mode')];

@@ -32,6 +32,8 @@ export interface PlacedFile {
   readonly target: string;
   /** A descriptor of this process that the launcher needs for it. */
   readonly fd?: number;
+  /** The directory of the host that is seen there, below what the run writes. */
+  readonly lower?: string;
 }
 
 export type Mount = BindMount | TmpfsMount | PlacedFile;

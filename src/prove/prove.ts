@@ -63,9 +63,10 @@ export async function proveOnce(
   const real = realPathOf(root);
   const finder = new LackFinder(
     real,
-    (launch.mounts ?? []).flatMap((mount) =>
-      'source' in mount ? [{ source: mount.source, target: mount.target }] : [],
-    ),
+    (launch.mounts ?? []).flatMap((mount) => {
+      const source = 'source' in mount ? mount.source : 'lower' in mount ? mount.lower : undefined;
+      return source === undefined ? [] : [{ source, target: mount.target }];
+    }),
   );
   const { output: pattern, stdin, timeout } = expect;
   const isCaptured = pattern !== undefined || stdin !== undefined || timeout !== undefined;

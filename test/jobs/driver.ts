@@ -4,9 +4,11 @@ import {
   chownSync,
   copyFileSync,
   lstatSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  rmSync,
 } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -75,9 +77,11 @@ export class JobTrial {
     this.prepare();
   }
 
-  /** Makes a new directory for the job's files, so that a second run finds nothing of the first. */
+  /** Makes the directory of the job's files anew, so that a second run finds nothing of the first. */
   prepare(): void {
-    this.#work = mkdtempSync(path.join(this.#directory, 'work-'));
+    this.#work = path.join(this.#directory, 'work');
+    rmSync(this.#work, { recursive: true, force: true });
+    mkdirSync(this.#work);
     copyFileSync(BUSYBOX, path.join(this.#work, 'busybox'));
     chmodSync(path.join(this.#work, 'busybox'), 0o755);
     for (const file of this.job.files ?? []) {

@@ -46,6 +46,11 @@ describe('the observer', needs('gcc'), () => {
     assert.equal(seen.counts.unread, 0);
     const hidden = observe([uses, 'undumpable'], { before: AS_NOBODY });
     assert.equal(hidden.counts.unread, 1);
+    const closed = path.join(directory, 'execute-only');
+    copyFileSync(uses, closed);
+    chmodSync(closed, 0o111);
+    const unreadable = observe([closed, 'access', '/etc/hidden-name'], { before: AS_NOBODY });
+    assert.ok((unreadable.counts.unread ?? 0) > 0, JSON.stringify(unreadable.counts));
     // Root sees these too.
     assert.deepEqual(resultsOf(observe([uses, 'undumpable']), '/etc/hidden-name'), [
       'access absent',
@@ -112,6 +117,7 @@ describe('the observer', needs('gcc'), () => {
     const seen = observe([uses, 'untraced']);
     assert.equal(seen.stdout, 'child 0\n');
     assert.deepEqual(resultsOf(seen, '/etc/untraced-child'), ['access absent']);
+    assert.equal(observe([uses, 'clone3']).stdout, `clone3 ${ENOSYS}\n`);
   });
 
   test('programs are executed by descriptors, threads and names of the path', () => {
@@ -201,6 +207,15 @@ describe('the observer', needs('gcc'), () => {
     assert.equal(working.status, 0, working.stderr);
     assert.match(working.stderr, /exit_group\(0\)/);
     assert.ok(resultsOf(working, '/bin/true').includes('execute found'));
+  });
+
+  test('observers within are refused, and listeners within are told', () => {
+    const inner = [OBSERVER, '--report', '1', '--', '/bin/true'];
+    const nested = observe(inner);
+    assert.equal(nested.status, 125);
+    assert.match(nested.stdout, /process \d+ already traces it/);
+    const listening = observe([uses, 'listener']);
+    assert.deepEqual([listening.stdout, listening.counts.listeners], ['listener 0\n', 1]);
   });
 
   test('both mechanisms see the same files', () => {
