@@ -214,7 +214,7 @@ static void tell_of_prove(const char *root, char **command)
 	fprintf(stderr, "jailbuild: `jailbuild prove %s --", root);
 	for (char **word = command; *word != NULL; word++)
 		fprintf(stderr, " %s", *word);
-	fputs("` would tell what is lacking\n", stderr);
+	fputs("` reports what the jail lacks\n", stderr);
 }
 
 /* Starts the launcher, forwards signals to it, and returns the exit status. */
