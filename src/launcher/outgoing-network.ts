@@ -154,16 +154,7 @@ async function forward(
     execute: 'add_hostfwd',
     arguments: { proto: protocol, host_addr: address, host_port: host, guest_port: jail },
   };
-  const answer = await new Promise<string>((resolve) => {
-    let text = '';
-    const connection = createConnection(socket, () => connection.end(JSON.stringify(request)));
-    connection.setEncoding('utf8');
-    connection.on('data', (part) => {
-      text += part;
-    });
-    connection.on('close', () => resolve(text));
-    connection.on('error', (error) => resolve(JSON.stringify({ error: { desc: error.message } })));
-  });
+  const answer = await ask(socket, JSON.stringify(request));
   const { error } = JSON.parse(answer || '{"error":{"desc":"no answer"}}') as {
     readonly error?: { readonly desc?: string };
   };
@@ -173,6 +164,36 @@ async function forward(
     'LAUNCHER_FAILED',
     `--publish ${host}:${jail}: slirp4netns refused it: ${error.desc ?? 'no reason given'}`,
   );
+}
+
+/** Returns the answer of slirp4netns, which opens its socket only after it has configured the network. */
+async function ask(socket: string, request: string): Promise<string> {
+  const before = Date.now();
+  for (;;) {
+    try {
+      return await send(socket, request);
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      const isEarly = code === 'ENOENT' || code === 'ECONNREFUSED';
+      if (!isEarly || Date.now() - before > PATIENCE_MS) {
+        return JSON.stringify({ error: { desc: message } });
+      }
+      await wait(5);
+    }
+  }
+}
+
+async function send(socket: string, request: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    const connection = createConnection(socket, () => connection.end(request));
+    connection.setEncoding('utf8');
+    connection.on('data', (part) => {
+      text += part;
+    });
+    connection.on('close', () => resolve(text));
+    connection.on('error', reject);
+  });
 }
 
 /**
