@@ -36,6 +36,9 @@ export interface ToolOutput {
   readonly stderr: string;
 }
 
+/** Debian installs some of these programs in directories that are not on the PATH of users. */
+const SYSTEM_DIRECTORIES = STANDARD_PATH.filter((name) => name.endsWith('/sbin')).join(':');
+
 /**
  * Runs a program that makes or reads file systems, in the C locale and without variables that
  * would change its output.
@@ -55,8 +58,7 @@ export async function runTool(
     ...(fed === undefined ? { stdin: 'ignore' as const } : { input: fed.stream }),
     ...(signal === undefined ? {} : { cancelSignal: signal }),
     env: {
-      // Debian installs some of these programs in directories that are not on the PATH of users.
-      PATH: [process.env.PATH ?? [], STANDARD_PATH].flat().join(':'),
+      PATH: `${process.env.PATH ?? STANDARD_PATH.join(':')}:${SYSTEM_DIRECTORIES}`,
       LC_ALL: 'C.UTF-8',
       SOURCE_DATE_EPOCH: undefined,
       E2FSPROGS_FAKE_TIME: undefined,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { jailbuild, succeed } from '../support/cli.js';
@@ -119,7 +119,7 @@ test('a jail of packages outlives the cache', needsRoot('dpkg-deb', 'apt-get'), 
     ]) {
       const to = path.join(root, 'usr', name);
       mkdirSync(path.dirname(to), { recursive: true });
-      cpSync(name, to, { dereference: true, preserveTimestamps: true });
+      succeed('cp', ['--dereference', '--preserve=mode,timestamps', name, to]);
     }
     mkdirSync(at('debs'), { recursive: true });
     // gzip needs no program of this machine to be read again.
