@@ -1,8 +1,8 @@
-import { chmodSync, copyFileSync, existsSync, readdirSync, readFileSync } from 'node:fs';
+import { chmodSync, constants, copyFileSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseElf } from '../elf/parse.js';
 import { elfPlatform } from '../elf/platform.js';
-import { JailbuildError } from '../errors.js';
+import { errnoOf, JailbuildError } from '../errors.js';
 import { isTrace, Sysroot, type Trace } from '../fs/sysroot.js';
 import { parsePlatform } from '../image/platform.js';
 import { environmentOf, type LaunchOptions } from '../launcher/options.js';
@@ -70,9 +70,12 @@ export function runnableCommand(
   }
   const inside = `/.${name}`;
   const copy = path.join(root, inside);
-  if (!existsSync(copy)) {
-    copyFileSync(emulator, copy);
+  try {
+    // An earlier proof's copy remains. A link there, which the jail may contain, must not be written through.
+    copyFileSync(emulator, copy, constants.COPYFILE_EXCL);
     chmodSync(copy, 0o755);
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
   }
   return [inside, ...native];
 }
