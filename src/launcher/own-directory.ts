@@ -1,7 +1,7 @@
 import { lstatSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { startOf } from './running.js';
+import { processStat } from './process-stat.js';
 
 /** A private directory in the directory for temporary files. */
 export interface OwnDirectory {
@@ -17,7 +17,13 @@ export function makeOwnDirectory(): OwnDirectory {
   const parent = tmpdir();
   const [, namespace = ''] = /\[(\d+)\]/.exec(readlinkSync('/proc/self/ns/pid')) ?? [];
   removeLeft(parent, namespace);
-  const own = ['jailbuild', namespace, readlinkSync('/proc/self'), startOf('self'), ''].join('-');
+  const own = [
+    'jailbuild',
+    namespace,
+    readlinkSync('/proc/self'),
+    processStat('self').start,
+    '',
+  ].join('-');
   const directory = mkdtempSync(path.join(parent, own));
   return {
     path: directory,
@@ -39,7 +45,7 @@ function removeLeft(parent: string, namespace: string): void {
 
 function isRunning(pid: number, start: string | undefined): boolean {
   try {
-    return startOf(pid) === start;
+    return processStat(pid).start === start;
   } catch {
     return false;
   }

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { processStat } from './process-stat.js';
 
 /** A running jail. */
 export interface RunningJail {
@@ -59,7 +60,7 @@ function jailOf(pid: number, uid: number | undefined, uptime: number): RunningJa
   const entry = enterable(init);
   // It has not entered its namespaces yet, or needs none, so it is not a jail.
   if (entry === undefined || mountNamespace(entry) === readlinkSync(`${at}/ns/mnt`)) return [];
-  const start = startOf(Number(entry));
+  const start = processStat(Number(entry)).start;
   const end = words.indexOf('--');
   const command = end < 0 ? [] : words.slice(end + 1);
   const seconds = Math.max(0, Math.round(uptime - Number(start) / TICKS));
@@ -90,12 +91,6 @@ function mountNamespace(pid: string): string | undefined {
 function enterable(init: string): string | undefined {
   const children = readFileSync(`/proc/${init}/task/${init}/children`, 'utf8').trim().split(' ');
   return [init, ...children].find((pid) => pid !== '' && mountNamespace(pid) !== undefined);
-}
-
-/** Returns a process's start time in clock ticks since boot (proc_pid_stat(5), field 22). */
-export function startOf(pid: number | 'self'): string {
-  const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? '';
 }
 
 /** Launcher options that take a value and determine the rights of a command. */

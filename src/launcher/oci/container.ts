@@ -5,6 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { execa } from 'execa';
 import { JailbuildError, strerror } from '../../errors.js';
 import { outsideProgram } from '../../fs/outside-program.js';
+import { type ProcessStat, processStat } from '../process-stat.js';
 import type { OciConfig } from './spec.js';
 
 /** State of a container kept between calls of the runtime. */
@@ -87,17 +88,16 @@ export async function listContainers(state: string): Promise<readonly Container[
   });
 }
 
-/** Returns state letter and start time of an existing process (proc_pid_stat(5)). */
-function processOf(pid: number): { readonly letter: string; readonly start: string } | undefined {
+/** Returns the state of a process; undefined if it is gone. */
+function processOf(pid: number): ProcessStat | undefined {
   try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return { letter: fields[0] ?? '', start: fields[19] ?? '' };
+    return processStat(pid);
   } catch {
     return undefined;
   }
 }
 
+/** Returns the start time of a process; '' if it is gone. */
 export function startOf(pid: number): string {
   return processOf(pid)?.start ?? '';
 }
