@@ -110,7 +110,7 @@ int make_mount_point(int root, const char *path, bool directory)
 	/* The usual mode of /proc. */
 	mode_t mode = strcmp(path, "/proc") == 0 ? 0555 : 0755;
 	return open_or_make(root, path,
-			    (struct place){ directory ? S_IFDIR | mode : S_IFREG | 0644, S_IFDIR | 0755 });
+			    (struct place){ directory ? S_IFDIR | mode : S_IFREG | 0444, S_IFDIR | 0755 });
 }
 
 int make_with_mode(int root, const char *path, mode_t mode)

@@ -79,7 +79,10 @@ struct mount {
 	int fd;
 	/* The source, opened while it is reachable. */
 	int tree;
-	/* Of an overlay: the upper and work directories; NULL for memory. */
+	/* Of an overlay: its lower directories, the topmost first; the upper and work directories, NULL for memory. */
+	char **lowers;
+	int *lower_fds;
+	size_t lower_count;
 	const char *upper, *work;
 	int upper_fd, work_fd;
 };
@@ -466,6 +469,9 @@ void end_relay(void);
 
 /* status.c: reports to supervisors, and descriptors by which they hold the jail. */
 void write_info(const struct options *options, pid_t child);
+/* The command's process notes that it could not execute the command, which then has no exit status. */
+void expect_failures(const struct options *options);
+void note_failure(void);
 void write_exit_status(const struct options *options, int status);
 void take_locks(struct options *options);
 /* Returns whether the parent must know when the jail is set up. */

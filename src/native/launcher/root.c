@@ -56,7 +56,9 @@ static void take_sources(const struct options *options)
 	for (size_t i = 0; i < options->mount_count; i++) {
 		struct mount *mount = &options->mounts[i];
 		if (mount->kind == MOUNT_OVERLAY) {
-			mount->tree = open_layer(mount->source);
+			mount->lower_fds = allocate(mount->lower_count * sizeof(int));
+			for (size_t lower = 0; lower < mount->lower_count; lower++)
+				mount->lower_fds[lower] = open_layer(mount->lowers[lower]);
 			mount->upper_fd = mount->upper != NULL ? open_layer(mount->upper) : -1;
 			mount->work_fd = mount->work != NULL ? open_layer(mount->work) : -1;
 		}
