@@ -8,7 +8,7 @@ import { MemorySource } from '../support/make-elf.js';
 
 const DIRECTORIES = ['/usr/bin', '/usr/sbin', '/usr/lib/x86_64-linux-gnu', '/lib32', '/lib'];
 const TYPES = new Set<string | undefined>(['load', 'dynamic', 'interp', 'note']);
-/** elf-tools decodes all of a file, symbols too, which takes long for large ones. */
+/** elf-tools decodes the whole file, symbols included, which is slow for large files. */
 const MAX_SIZE = 100_000;
 
 function smallFiles(directory: string): string[] {
