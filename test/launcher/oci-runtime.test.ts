@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
 import { exec, JAILBUILD, jailbuild } from '../support/cli.js';
@@ -139,11 +139,16 @@ describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
     const other = path.join(directory, 'other');
     mkdirSync(other);
     const whole = config();
+    const unlabelled = [
+      { linux: { ...whole.linux, mountLabel: 'a:b:c:s0' } },
+      /linux\.mountLabel on a kernel without SELinux is not supported/,
+    ] as const;
     const refused: readonly (readonly [object, RegExp])[] = [
       [{ linux: { ...whole.linux, intelRdt: {} } }, /linux\.intelRdt is not supported/],
       [{ hooks: { createContainer: [{ path: '/x' }] } }, /hooks\.createContainer is not supported/],
       [{ linux: { ...whole.linux, rootfsPropagation: 'rshared' } }, /rootfsPropagation rshared/],
       [{ linux: { ...whole.linux, namespaces: [] } }, /without mount namespace/],
+      ...(existsSync('/sys/fs/selinux/enforce') ? [] : [unlabelled]),
       [{ ociVersion: '2.0' }, /ociVersion 2\.0/],
       [{ process: { ...whole.process, args: 'bash' } }, /process\.args must be a list/],
       [{ process: { ...whole.process, cwd: undefined } }, /process\.cwd must be present/],

@@ -79,6 +79,8 @@ OPTION(0, "mask", "DEST", parse_mask, mounts, "-m", "hide a file or directory if
 OPTION(0, "protect", "DEST", parse_protect, mounts, "-m", "make a file or directory read-only if it exists")
 OPTION(0, "device", "DEST:b|c:MAJOR:MINOR[:OCTAL[:UID:GID]]", parse_device, mounts, "-m",
        "create a device node")
+OPTION(0, "mount-label", "LABEL", parse_text, mount_label, "-m",
+       "give this SELinux label to the files of mounted file systems (--filesystem, --tmpfs)")
 OPTION(0, "cwd", "DIR", parse_text, cwd, "", "start in this directory of the new root")
 
 HEADING("Limits")

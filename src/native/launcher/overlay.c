@@ -111,7 +111,7 @@ static int make_overlay(const int *lowers, size_t count, struct layers layers, c
 
 static int make_store(void)
 {
-	return make_filesystem("tmpfs", ATTRIBUTE_NOSUID | ATTRIBUTE_NODEV, "mode=0700");
+	return make_filesystem("tmpfs", ATTRIBUTE_NOSUID | ATTRIBUTE_NODEV, "mode=0700", NULL);
 }
 
 int open_layer(const char *path)
