@@ -111,6 +111,14 @@ class Writer {
     this.#length += value.copy(this.#bytes, this.#length);
   }
 
+  /** Writes text as UTF-8, in the form of {@link bytes}. */
+  text(value: string): void {
+    const length = Buffer.byteLength(value);
+    this.number(length);
+    this.#reserve(length);
+    this.#length += this.#bytes.write(value, this.#length);
+  }
+
   string(value: string): void {
     if (!value.isWellFormed()) {
       this.bytes(pathBuffer(value));
@@ -261,7 +269,8 @@ function encode(writer: Writer, operation: Operation): void {
       writer.time(operation.sourceMtime);
       break;
     case 'write':
-      writer.bytes(operation.content);
+      if (typeof operation.content === 'string') writer.text(operation.content);
+      else writer.bytes(operation.content);
       break;
     case 'node':
       writer.byte(NODE_TYPE[operation.type]);
