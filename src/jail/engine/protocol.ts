@@ -46,6 +46,8 @@ const NODE_TYPE = { fifo: 0, 'character-device': 1, 'block-device': 2 } as const
 /** Usual sizes of the head of a request, and of an operation. */
 const HEAD_SIZE = 256;
 const USUAL_SIZE = 256;
+/** Number of bytes from which a request grows by a quarter instead of doubling: the record of a large jail is one. */
+const LARGE = 1 << 20;
 const REPLY_HEAD = 17;
 /** Maximum number of bytes of UTF-8 for a unit of a string. */
 const MAX_UTF8 = 3;
@@ -148,7 +150,9 @@ class Writer {
 
   #reserve(count: number): void {
     if (this.#length + count <= this.#bytes.length) return;
-    const larger = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#length + count));
+    const { length } = this.#bytes;
+    const needed = Math.max(length, this.#length + count);
+    const larger = Buffer.allocUnsafe(needed + (length < LARGE ? length : length >> 2));
     this.#bytes.copy(larger, 0, 0, this.#length);
     this.#bytes = larger;
   }
