@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
-import { type BindMount, escapedPath, type Mount, type PlacedFile } from './options.js';
+import { escapeColons } from '../text/colon.js';
+import type { BindMount, Mount, PlacedFile } from './options.js';
 import { parseBind } from './values.js';
 
 function refuse(option: string, text: string, wanted: string): never {
@@ -121,7 +122,7 @@ export function parseMount(option: string, text: string): Mount {
       ];
       return {
         option: flag('ro', 'readonly') ? '--ro-overlay-mount' : '--overlay-mount',
-        value: fields.map(escapedPath).join(':'),
+        value: fields.map(escapeColons).join(':'),
         target,
         lowers: [...further].reverse().concat(first),
       };
@@ -135,7 +136,7 @@ export function parseMount(option: string, text: string): Mount {
       ];
       return { target, ...(options.length === 0 ? {} : { options: options.join(',') }) };
     }
-    if (type === 'mqueue') return { option: '--mqueue', value: escapedPath(target), target };
+    if (type === 'mqueue') return { option: '--mqueue', value: escapeColons(target), target };
     return refuse(option, text, wanted);
   })();
   const left = [...fields.keys()][0];
