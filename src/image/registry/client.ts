@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import path from 'node:path';
@@ -6,6 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { rootCertificates } from 'node:tls';
 import systemAuthorities from '../../../templates/ca-certificates.json' with { type: 'json' };
 import { JailbuildError, strerror } from '../../errors.js';
+import { ownVariable } from '../../fs/own-environment.js';
+import { listNames, toBytes } from '../../fs/path-bytes.js';
 import { type Credentials, findCredentials } from './credentials.js';
 import { hostToConnect, type RegistryName } from './name.js';
 import {
@@ -383,9 +385,10 @@ export class RegistryClient {
   /** Returns the authorities of the system, of Node, and those configured for this registry. */
   #authorities(): string[] {
     const { caFile } = this.#options;
-    const { SSL_CERT_FILE, NODE_EXTRA_CA_CERTS } = process.env;
-    const system = SSL_CERT_FILE ? [SSL_CERT_FILE] : systemAuthorities.bundles;
-    const extra = NODE_EXTRA_CA_CERTS ? [NODE_EXTRA_CA_CERTS] : [];
+    const ofSystem = ownVariable('SSL_CERT_FILE');
+    const system = ofSystem ? [ofSystem] : systemAuthorities.bundles;
+    const ofNode = ownVariable('NODE_EXTRA_CA_CERTS');
+    const extra = ofNode ? [ofNode] : [];
     const found = [...system, ...extra, ...this.#certificates().filter(isAuthority)].map(
       readIfThere,
     );
@@ -489,7 +492,7 @@ function codeOf(error: unknown): string {
 
 function readIfThere(file: string): string | undefined {
   try {
-    return readFileSync(file, 'utf8');
+    return readFileSync(toBytes(file), 'utf8');
   } catch {
     return undefined;
   }
@@ -499,7 +502,7 @@ function readIfThere(file: string): string | undefined {
 function readAuthority(file: string): string {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = readFileSync(toBytes(file), 'utf8');
   } catch (error) {
     throw new JailbuildError('NOT_READABLE', `--registry-ca ${file}: ${strerror(error)}`, file);
   }
@@ -529,7 +532,7 @@ function certificatesIn(directory: string): readonly string[] {
 }
 
 function filesIn(directory: string): readonly string[] {
-  return readdirSync(directory)
+  return listNames(directory)
     .sort()
     .map((name) => path.join(directory, name));
 }
@@ -551,7 +554,7 @@ function clientCertificate(files: readonly string[]): { cert?: string; key?: str
 
 function readPem(file: string): string {
   try {
-    return readFileSync(file, 'utf8');
+    return readFileSync(toBytes(file), 'utf8');
   } catch (error) {
     throw new JailbuildError('NOT_READABLE', `${file}: ${strerror(error)}`, file);
   }
