@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
-import { type BindMount, escapedPath, type Mount, type PlacedFile } from './options.js';
+import { escapeColons } from '../text/colon.js';
+import type { BindMount, Mount, PlacedFile } from './options.js';
 import { parseBind } from './values.js';
 
 function refuse(option: string, text: string, wanted: string): never {
@@ -104,7 +105,7 @@ export function parseMount(option: string, text: string): Mount {
       if (layers.length === 1) refuse(option, text, 'upperdir=DIR and workdir=DIR together');
       const lower = path.resolve(source);
       const fields = [lower, target, ...layers.map((layer) => path.resolve(layer))];
-      const value = fields.map(escapedPath).join(':');
+      const value = fields.map(escapeColons).join(':');
       return { option: '--overlay-mount', value, target, lower };
     }
     if (type === 'tmpfs') {
@@ -116,7 +117,7 @@ export function parseMount(option: string, text: string): Mount {
       ];
       return { target, ...(options.length === 0 ? {} : { options: options.join(',') }) };
     }
-    if (type === 'mqueue') return { option: '--mqueue', value: escapedPath(target), target };
+    if (type === 'mqueue') return { option: '--mqueue', value: escapeColons(target), target };
     return refuse(option, text, wanted);
   })();
   const left = [...fields.keys()][0];

@@ -1,6 +1,8 @@
 import { ownVariable } from '../fs/own-environment.js';
 import type { Entry } from '../manifest/manifest.js';
 import { STANDARD_PATH } from '../manifest/standard-path.js';
+import { escapeColons } from '../text/colon.js';
+
 /** A file or directory of the host, mounted in the jail. */
 export interface BindMount {
   /** Absolute path on the host. */
@@ -281,22 +283,17 @@ function fileArguments(options: LaunchOptions): string[] {
   ];
 }
 
-/** Escapes a path for the launcher's options, so that a colon in it does not separate fields. */
-export function escapedPath(text: string): string {
-  return text.replace(/[\\:]/g, '\\$&');
-}
-
 function mountArgument(mount: Mount): string[] {
   if ('option' in mount) return [mount.option, mount.value];
   if (isTmpfs(mount)) {
-    return ['--tmpfs', [escapedPath(mount.target), mount.options ?? []].flat().join(':')];
+    return ['--tmpfs', [escapeColons(mount.target), mount.options ?? []].flat().join(':')];
   }
   const words = [
     ...(mount.readOnly ? ['ro'] : []),
     ...(mount.optional ? ['try'] : []),
     ...(mount.flat ? ['flat'] : []),
   ];
-  const fields = [escapedPath(mount.source), escapedPath(mount.target)];
+  const fields = [escapeColons(mount.source), escapeColons(mount.target)];
   if (words.length > 0) fields.push(words.join(','));
   return [mount.devices ? '--dev-bind' : '--bind', fields.join(':')];
 }

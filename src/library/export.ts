@@ -16,7 +16,7 @@ import { jailTree, manifestTree, requestTree, type SourceTree } from '../export/
 import { sourceDateEpoch } from '../export/times.js';
 import { ownVariable } from '../fs/own-environment.js';
 import { parsePlatform } from '../image/platform.js';
-import type { RegistryAccess } from '../image/registry/client.js';
+import type { RegistryAccess } from '../image/registry/access.js';
 import {
   absolute,
   type Checks,

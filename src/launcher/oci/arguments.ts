@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { JailbuildError } from '../../errors.js';
-import { escapedPath } from '../options.js';
+import { escapeColons } from '../../text/colon.js';
 import { ownCgroupMounts } from './cgroup.js';
 import type { OciConfig, OciLinux, OciMount, OciProcess, OciUser } from './spec.js';
 
@@ -102,8 +102,8 @@ export function containerArguments(
     ...(config.root?.readonly ? ['--read-only'] : []),
     ...(config.mounts ?? []).flatMap((mount) => mountArguments(mount, bundle, cgroups)),
     ...deviceArguments(config, linux),
-    ...(linux.maskedPaths ?? []).flatMap((at) => ['--mask', escapedPath(at)]),
-    ...(linux.readonlyPaths ?? []).flatMap((at) => ['--protect', escapedPath(at)]),
+    ...(linux.maskedPaths ?? []).flatMap((at) => ['--mask', escapeColons(at)]),
+    ...(linux.readonlyPaths ?? []).flatMap((at) => ['--protect', escapeColons(at)]),
     ...Object.entries(linux.sysctl ?? {}).flatMap(([name, value]) => [
       '--sysctl',
       `${name}=${value}`,
@@ -151,7 +151,7 @@ function mountArguments(mount: OciMount, bundle: string, cgroups: readonly strin
   for (const word of options)
     if (/^(r?shared|r?unbindable|tmpcopyup|idmap|ridmap|remount)$/.test(word))
       refuse(`the mount option ${word} at ${destination}`);
-  const at = escapedPath(path.posix.resolve('/', destination));
+  const at = escapeColons(path.posix.resolve('/', destination));
   if (isBind) {
     const words = options.filter((word) => !WITHOUT_EFFECT.has(word));
     const unknown = words.find((word) => !ATTRIBUTES.has(word.replace(/^rro$/, 'ro')));
@@ -163,7 +163,7 @@ function mountArguments(mount: OciMount, bundle: string, cgroups: readonly strin
       ...words.map((word) => word.replace(/^rro$/, 'ro')),
       ...(options.includes('rbind') ? [] : ['flat']),
     ];
-    return ['--bind', [escapedPath(path.resolve(bundle, source)), at, all.join(',')].join(':')];
+    return ['--bind', [escapeColons(path.resolve(bundle, source)), at, all.join(',')].join(':')];
   }
   if (mount.type === 'cgroup') return ownCgroupMounts(cgroups, at, options.includes('ro'));
   const type = mount.type ?? source;
@@ -195,7 +195,7 @@ function deviceArguments(config: OciConfig, linux: OciLinux): string[] {
       if (type === 'p') return refuse(`a fifo among linux.devices, ${at}`);
       const mode = (fileMode & 0o7777).toString(8);
       const kind = type === 'u' ? 'c' : type;
-      return ['--device', [escapedPath(at), kind, major, minor, mode, uid, gid].join(':')];
+      return ['--device', [escapeColons(at), kind, major, minor, mode, uid, gid].join(':')];
     }),
   ];
 }
