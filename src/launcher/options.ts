@@ -35,8 +35,8 @@ export interface PlacedFile {
   readonly target: string;
   /** A descriptor of this process that the launcher needs for it. */
   readonly fd?: number;
-  /** The directory of the host that is seen there, below what the run writes. */
-  readonly lower?: string;
+  /** The directories of the host that are seen there, below what the run writes; the topmost first. */
+  readonly lowers?: readonly string[];
 }
 
 export type Mount = BindMount | TmpfsMount | PlacedFile;

@@ -212,20 +212,23 @@ function filterOf(text: string): string {
 }
 
 const BINDS = ['bind', 'ro-bind', 'bind-try', 'ro-bind-try', 'dev-bind', 'dev-bind-try'] as const;
-const PLACED = [
-  ...(['bind-fd', 'ro-bind-fd', 'bind-data', 'ro-bind-data', 'mqueue'] as const),
-  ...(['dir', 'file', 'symlink', 'chmod'] as const),
+const MADE_FIRST = ['symlink', 'dir'] as const;
+const MADE_LAST = [
+  ...(['bind-fd', 'ro-bind-fd', 'bind-data', 'ro-bind-data', 'mqueue', 'file', 'chmod'] as const),
 ];
 
-/** Mounts from the root down; of those at one depth files and modes come last. */
+/** Mounts from the root down; of those at one depth, links and directories come first, files and modes last. */
 function mountsOf(args: RunArguments): readonly Mount[] {
+  const placed = (names: readonly (typeof MADE_FIRST | typeof MADE_LAST)[number][]) =>
+    names.flatMap((name) => (args[name] ?? []).map((text) => parsePlaced(`--${name}`, text)));
   return [
+    ...placed(MADE_FIRST),
     ...BINDS.flatMap((name) =>
       (args[name] ?? []).map((text) => parseBindOption(`--${name}`, text)),
     ),
     ...(args.tmpfs ?? []).map((text) => parseTmpfs('--tmpfs', text)),
     ...(args.mount ?? []).map((text) => parseMount('--mount', text)),
-    ...PLACED.flatMap((name) => (args[name] ?? []).map((text) => parsePlaced(`--${name}`, text))),
+    ...placed(MADE_LAST),
   ].sort(byDepth);
 }
 

@@ -58,6 +58,7 @@ static _Noreturn void end(void)
 {
 	if (clean_up != NULL)
 		clean_up();
+	note_failure();
 	_exit(FAILED);
 }
 

@@ -37,7 +37,8 @@ _Noreturn void die_of(const struct row *row, const char *value);
 int parse_descriptor(struct options *options, const struct row *row, const char *value);
 
 /* mount_options.c */
-parser parse_overlay_mount, parse_bind, parse_dev_bind, parse_bind_fd, parse_tmpfs, parse_filesystem, parse_mqueue, parse_file;
+parser parse_overlay_mount, parse_ro_overlay_mount, parse_bind, parse_dev_bind, parse_bind_fd, parse_tmpfs;
+parser parse_filesystem, parse_mqueue, parse_file;
 parser parse_bind_data, parse_dir, parse_symlink, parse_chmod, parse_mask, parse_protect, parse_device;
 
 /* option_help.c */
