@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { errnoOf } from '../errors.js';
 import { replaceCacheFile } from '../fs/cache-directory.js';
-import { insecureParent } from '../jail/parents.js';
+import { insecureParent } from '../fs/insecure-parent.js';
 import { readRecordStamp, stampOf } from '../jail/record/record.js';
 import { environmentOf, type LaunchOptions, launcherArguments } from '../launcher/options.js';
 import { canUncover } from '../launcher/uncovering.js';

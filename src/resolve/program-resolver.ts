@@ -4,7 +4,7 @@ import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
 import { type LoaderFlavor, loaderFlavor } from '../loader/flavor.js';
 import type { LoadedObject } from '../loader/loaded-object.js';
 import { type CachePolicy, LoaderFiles } from '../loader/loader-files.js';
-import { ObjectTable, sameMachine } from '../loader/objects.js';
+import { type KnownObject, ObjectTable, sameMachine } from '../loader/objects.js';
 import {
   type Edge,
   loadedObject,
@@ -22,6 +22,7 @@ import type { FoundProgram } from './find-program.js';
 import { executableAt, InterpreterError } from './interpreter.js';
 import { AlikePrograms, mayBeAlike } from './process/alike-programs.js';
 import { openNotedLibraries } from './process/dlopen-notes.js';
+import type { KeptFiles } from './process/kept-files.js';
 import { openLibcLibraries } from './process/libc-libraries.js';
 import {
   isModule,
@@ -77,6 +78,7 @@ export interface ProgramResolverOptions {
   /** The cache that the loader in the jail will have. */
   readonly cache: CachePolicy;
   readonly originals?: Originals | undefined;
+  readonly kept?: KeptFiles | undefined;
   /** Record missing interpreters and continue, instead of failing. */
   readonly goesOn?: boolean | undefined;
 }
@@ -91,6 +93,7 @@ export class ProgramResolver {
   /** The libraries that a cache for the jail must list. */
   readonly cachedLookups = new Map<string, CachedLookup>();
   readonly #sysroot: Sysroot;
+  readonly #kept: KeptFiles | undefined;
   readonly #goesOn: boolean;
   readonly #files: FileCollection;
   readonly #request: ResolveRequest;
@@ -130,9 +133,16 @@ export class ProgramResolver {
     sysroot: Sysroot,
     files: FileCollection,
     request: ResolveRequest,
-    { searchPath, cache, originals = () => undefined, goesOn = false }: ProgramResolverOptions,
+    {
+      searchPath,
+      cache,
+      originals = () => undefined,
+      kept,
+      goesOn = false,
+    }: ProgramResolverOptions,
   ) {
     this.#sysroot = sysroot;
+    this.#kept = kept;
     this.#goesOn = goesOn;
     this.#files = files;
     this.#request = request;
@@ -144,8 +154,12 @@ export class ProgramResolver {
     this.#nameService = new NameService(sysroot, files);
     this.objects = new ObjectTable(
       sysroot,
-      ({ path }) => originals(path),
-      (source, file, found) => this.#facts.read(source, file, found),
+      (found) => originals(found.path) ?? this.#recall(found),
+      (source, elf, found, file) => {
+        const isClean = this.#facts.read(source, elf, found);
+        if (isClean)
+          kept?.add(found, file, { elf, facts: this.#facts.ofRead(found.stat.identity) });
+      },
     );
     this.#loaderFiles = new LoaderFiles(this.objects, cache);
   }
@@ -157,6 +171,13 @@ export class ProgramResolver {
       facts: this.#facts.ofRead(identity),
       isElf: this.objects.knownElf(identity),
     };
+  }
+
+  /** Returns what an earlier run has read of a file that is unchanged since. */
+  #recall(found: Trace): KnownObject | undefined {
+    const file = this.#kept?.get(found);
+    if (file?.facts !== undefined) this.#facts.take(found, file.facts);
+    return file && { elf: file.elf, isElf: true };
   }
 
   /** Libraries that no rule finds, in the order in which they were needed. */
