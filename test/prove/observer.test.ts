@@ -28,7 +28,7 @@ describe('the observer', needs('gcc'), () => {
 
   before(() => compileUses(uses));
 
-  test('programs cannot take over the observer', nobody, () => {
+  test('cannot be taken over by observed programs', nobody, () => {
     for (const options of [[], ['--mechanism', 'notify']]) {
       const { stdout, reported } = observe([uses, 'attack'], { before: AS_NOBODY, options });
       assert.equal(
@@ -40,25 +40,29 @@ describe('the observer', needs('gcc'), () => {
     }
   });
 
-  test('without rights, everything is seen, names of hidden programs are counted', nobody, () => {
-    const seen = observe([uses, 'odd'], { before: AS_NOBODY });
-    assert.deepEqual(resultsOf(seen, '/etc/edge'), ['access absent']);
-    assert.equal(seen.counts.unread, 0);
-    const hidden = observe([uses, 'undumpable'], { before: AS_NOBODY });
-    assert.equal(hidden.counts.unread, 1);
-    const closed = path.join(directory, 'execute-only');
-    copyFileSync(uses, closed);
-    chmodSync(closed, 0o111);
-    const unreadable = observe([closed, 'access', '/etc/hidden-name'], { before: AS_NOBODY });
-    assert.ok((unreadable.counts.unread ?? 0) > 0, JSON.stringify(unreadable.counts));
-    // Root sees these too.
-    assert.deepEqual(resultsOf(observe([uses, 'undumpable']), '/etc/hidden-name'), [
-      'access absent',
-    ]);
-  });
+  test(
+    'sees everything without privileges, and counts names in unreadable programs',
+    nobody,
+    () => {
+      const seen = observe([uses, 'odd'], { before: AS_NOBODY });
+      assert.deepEqual(resultsOf(seen, '/etc/edge'), ['access absent']);
+      assert.equal(seen.counts.unread, 0);
+      const hidden = observe([uses, 'undumpable'], { before: AS_NOBODY });
+      assert.equal(hidden.counts.unread, 1);
+      const closed = path.join(directory, 'execute-only');
+      copyFileSync(uses, closed);
+      chmodSync(closed, 0o111);
+      const unreadable = observe([closed, 'access', '/etc/hidden-name'], { before: AS_NOBODY });
+      assert.ok((unreadable.counts.unread ?? 0) > 0, JSON.stringify(unreadable.counts));
+      // Root sees these as well.
+      assert.deepEqual(resultsOf(observe([uses, 'undumpable']), '/etc/hidden-name'), [
+        'access absent',
+      ]);
+    },
+  );
 
   test(
-    'set-user-ID programs keep their rights for root, and are told of for others',
+    'keeps the privileges of set-user-ID programs for root, and reports them for others',
     nobody,
     () => {
       const setId = path.join(directory, 'set-id');
@@ -72,13 +76,13 @@ describe('the observer', needs('gcc'), () => {
     },
   );
 
-  test('what a program without our rights may not see is denied, not found', nobody, () => {
+  test('reports a path that an unprivileged program may not access as denied', nobody, () => {
     const [closed, open] = [path.join(directory, 'closed'), path.join(directory, 'open')];
     mkdirSync(closed, { mode: 0o700 });
     writeFileSync(path.join(closed, 'inside'), '');
     writeFileSync(open, '', { mode: 0o600 });
     const script = `cat ${closed}/inside ${open} ${closed}/absent`;
-    // Before it gave up its rights, the same process had them.
+    // The same process had access before it dropped privileges.
     const seen = observe([
       'sh',
       '-c',
@@ -89,12 +93,12 @@ describe('the observer', needs('gcc'), () => {
     assert.deepEqual(resultsOf(seen, `${closed}/absent`), ['open denied']);
   });
 
-  test('names at the end of memory, odd calls and calls by other numbers are seen', () => {
+  test('sees names at the end of memory, unusual calls and calls by other numbers', () => {
     const seen = observe([uses, 'odd']);
     const lines = seen.stdout.split('\n');
     assert.ok(lines.includes(`edge ${ENOENT}`) && lines.includes(`fault ${EFAULT}`), seen.stdout);
     assert.ok(lines.includes(`io_uring ${ENOSYS}`), seen.stdout);
-    // Strict mode does not go with a filter.
+    // Strict mode is refused once a filter is installed.
     assert.ok(lines.includes('strict 22'), seen.stdout);
     assert.deepEqual(resultsOf(seen, '/etc/edge'), ['access absent']);
     if (lines.includes('handle 0')) {
@@ -106,21 +110,21 @@ describe('the observer', needs('gcc'), () => {
     }
   });
 
-  test('32-bit programs are seen', needsI386(), () => {
+  test('sees 32-bit programs', needsI386(), () => {
     const program = path.join(directory, 'uses32');
     compileUses(program, ['-m32', '-static']);
     const seen = observe([program, 'access', '/etc/from-32-bits']);
     assert.deepEqual(resultsOf(seen, '/etc/from-32-bits'), ['access absent']);
   });
 
-  test('no child gets away', () => {
+  test('does not lose children', () => {
     const seen = observe([uses, 'untraced']);
     assert.equal(seen.stdout, 'child 0\n');
     assert.deepEqual(resultsOf(seen, '/etc/untraced-child'), ['access absent']);
     assert.equal(observe([uses, 'clone3']).stdout, `clone3 ${ENOSYS}\n`);
   });
 
-  test('programs are executed by descriptors, threads and names of the path', () => {
+  test('sees programs executed by descriptor, from threads and by name', () => {
     assert.deepEqual(resultsOf(observe([uses, 'execveat']), '/usr/bin/true'), [
       'stat found',
       'execute found',
@@ -128,14 +132,14 @@ describe('the observer', needs('gcc'), () => {
     assert.deepEqual(resultsOf(observe([uses, 'thread-exec']), '/usr/bin/true'), ['execute found']);
     const env = { ...process.env, PATH: '/nowhere:/usr/bin' };
     const byName = observe(['true'], { env });
-    // Where the observer looks for the command is no business of the command's.
+    // The observer's own search on PATH is not part of the run.
     assert.deepEqual(resultsOf(byName, '/nowhere/true'), []);
     assert.deepEqual(resultsOf(byName, '/usr/bin/true'), ['execute found']);
     assert.equal(observe(['no-such-command']).status, 127);
     assert.equal(observe(['/etc/passwd']).status, 126);
   });
 
-  test('what changes while it is read spoils the trace alone', () => {
+  test('survives names that change while it reads them; only the trace is affected', () => {
     const seen = observe([uses, 'race']);
     assert.equal(seen.stdout, 'over\n');
     const names = new Set(
@@ -144,7 +148,7 @@ describe('the observer', needs('gcc'), () => {
     for (const name of names) assert.match(name, /^\/etc\/[px]asswd$/);
   });
 
-  test('another root has other files', needsRoot(), () => {
+  test('reports paths as seen from the original root after chroot', needsRoot(), () => {
     const root = path.join(directory, 'root');
     mkdirSync(root);
     writeFileSync(path.join(root, 'present'), '');
@@ -155,7 +159,7 @@ describe('the observer', needs('gcc'), () => {
     assert.deepEqual(resultsOf(seen, `${root}/present`), ['access found']);
   });
 
-  test('what the run makes is told from what was there', () => {
+  test('distinguishes files that the run creates from existing ones', () => {
     const at = path.join(directory, 'made');
     mkdirSync(at);
     writeFileSync(path.join(at, 'old'), '');
@@ -166,13 +170,13 @@ describe('the observer', needs('gcc'), () => {
     assert.deepEqual(resultsOf(seen, `${at}/dir/in`), ['write created']);
   });
 
-  test('signals come as without it', () => {
+  test('does not affect signals', () => {
     assert.equal(observe([uses, 'interrupted']).stdout, 'interruptions 0\n');
     const died = observe([uses, 'die']);
     assert.deepEqual([died.status, died.reported], [139, 139]);
   });
 
-  test('daemons are observed for a while, and served after that', () => {
+  test('observes daemons for a limited time, and lets them run afterwards', () => {
     const patient = observe([uses, 'daemon'], { options: ['--linger', '2000'] });
     assert.deepEqual(resultsOf(patient, '/etc/daemon-was-here'), ['access absent']);
     const touched = path.join(directory, 'touched');
@@ -181,11 +185,11 @@ describe('the observer', needs('gcc'), () => {
     assert.equal(hasty.reported, 0);
     assert.deepEqual(resultsOf(hasty, touched), []);
     spawnSync('sleep', ['1']);
-    assert.ok(existsSync(touched), 'what the command left running was not served');
+    assert.ok(existsSync(touched), 'the process left running could not continue');
   });
 
   test(
-    'a flood of names takes bounded memory, and names hold anything',
+    'needs bounded memory for a flood of names, and accepts names with any bytes',
     needs('/usr/bin/time'),
     () => {
       const { stderr, uses: seen } = observe([uses, 'flood', '50000'], {
@@ -199,17 +203,21 @@ describe('the observer', needs('gcc'), () => {
     },
   );
 
-  test('programs that trace others fail under ptrace and not under notify', needs('strace'), () => {
-    const command = ['strace', '-e', 'trace=exit_group', '/bin/true'];
-    const failing = observe(command);
-    assert.ok(failing.counts.tracers !== 0 && failing.status !== 0, failing.stderr);
-    const working = observe(command, { options: ['--mechanism', 'notify'] });
-    assert.equal(working.status, 0, working.stderr);
-    assert.match(working.stderr, /exit_group\(0\)/);
-    assert.ok(resultsOf(working, '/bin/true').includes('execute found'));
-  });
+  test(
+    'with ptrace breaks programs that trace others, with notify it does not',
+    needs('strace'),
+    () => {
+      const command = ['strace', '-e', 'trace=exit_group', '/bin/true'];
+      const failing = observe(command);
+      assert.ok(failing.counts.tracers !== 0 && failing.status !== 0, failing.stderr);
+      const working = observe(command, { options: ['--mechanism', 'notify'] });
+      assert.equal(working.status, 0, working.stderr);
+      assert.match(working.stderr, /exit_group\(0\)/);
+      assert.ok(resultsOf(working, '/bin/true').includes('execute found'));
+    },
+  );
 
-  test('observers within are refused, and listeners within are told', () => {
+  test('refuses nested observers, and reports seccomp listeners', () => {
     const inner = [OBSERVER, '--report', '1', '--', '/bin/true'];
     const nested = observe(inner);
     assert.equal(nested.status, 125);
@@ -218,7 +226,7 @@ describe('the observer', needs('gcc'), () => {
     assert.deepEqual([listening.stdout, listening.counts.listeners], ['listener 0\n', 1]);
   });
 
-  test('both mechanisms see the same files', () => {
+  test('sees the same files with both mechanisms', () => {
     const command = ['/bin/sh', '-c', 'cat /etc/hostname /etc/absent; ls /etc/ssl > /dev/null'];
     const paths = (options: string[]) => {
       const { uses: seen } = observe(command, { options });
@@ -230,16 +238,16 @@ describe('the observer', needs('gcc'), () => {
   });
 
   const several = needsThat('two processors', () => availableParallelism() > 1);
-  describe('programs that are held on one processor', several, () => {
+  describe('programs pinned to one processor', several, () => {
     for (const way of ['call', 'status', 'thread', 'child', 'of-child', 'choice', 'program']) {
-      test(`do not see it by ${way}`, () => {
+      test(`do not notice it by ${way}`, () => {
         const bare = exec(uses, ['processors', way]);
         assert.ok(bare.status === 0 && bare.stdout !== '', bare.stderr);
         assert.equal(observe([uses, 'processors', way]).stdout, bare.stdout);
       });
     }
 
-    test('are held while they are busy, and no longer', async () => {
+    test('are pinned only while they are busy', async () => {
       const at = path.join(directory, 'held');
       mkdirSync(at);
       const child = spawn(OBSERVER, ['--report', '3', '--', uses, 'busy-and-idle', at], {
@@ -252,20 +260,20 @@ describe('the observer', needs('gcc'), () => {
         (readFileSync(children, 'utf8').match(/\d+/g) ?? []).some((id) => processorsOf(id) === 1);
       try {
         await until(isHeld);
-        assert.equal(processorsOf(String(child.pid)), 1, 'the observer is elsewhere');
+        assert.equal(processorsOf(String(child.pid)), 1, 'the observer runs elsewhere');
         writeFileSync(path.join(at, 'enough'), '');
         await until(() => !isHeld());
         assert.equal(processorsOf(String(child.pid)), processorsOf('self'));
         writeFileSync(path.join(at, 'end'), '');
         assert.deepEqual(await ended, [0, null]);
       } finally {
-        // What it observes ends with it.
+        // Observed processes end with the observer.
         child.kill('SIGKILL');
       }
     });
   });
 
-  test('the command ends with its observer', async () => {
+  test('a command ends with its observer', async () => {
     const child = spawn(OBSERVER, ['--report', '3', '--', 'sleep', '60'], {
       stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
     });
@@ -283,7 +291,7 @@ describe('the observer', needs('gcc'), () => {
     assert.ok(sleeper !== '' && !isRunning(sleeper), sleeper);
   });
 
-  test('a stopped job goes on, and ends with its status', needs('script', 'bash'), () => {
+  test('a stopped job continues and ends with its status', needs('script', 'bash'), () => {
     const script = [
       'set -m',
       `${OBSERVER} --report 3 -- bash -c 'kill -STOP $$; exit 7' 3> ${directory}/stopped &`,
@@ -300,7 +308,7 @@ describe('the observer', needs('gcc'), () => {
   });
 });
 
-/** Returns on how many processors a process may run. */
+/** Returns the number of processors on which a process may run. */
 function processorsOf(id: string): number {
   const status = readFileSync(`/proc/${id}/status`, 'utf8');
   const mask = /^Cpus_allowed:\s*([\da-f,]+)$/m.exec(status)?.[1] ?? '';
@@ -309,10 +317,10 @@ function processorsOf(id: string): number {
     .filter((bit) => bit === '1').length;
 }
 
-/** Waits for a state that is sure to come. */
+/** Waits for a state that must occur. */
 async function until(isReached: () => boolean): Promise<void> {
   for (let tries = 0; !isReached(); tries++) {
-    assert.ok(tries < 3000, 'it was not reached in a minute');
+    assert.ok(tries < 3000, 'not reached within a minute');
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
