@@ -4,24 +4,10 @@ import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
 import type { LoaderFlavor } from '../loader/flavor.js';
 import { type LoadedObject, loadedObject } from '../loader/loaded-object.js';
 import { type CachePolicy, LoaderFiles } from '../loader/loader-files.js';
-<<<<<<< HEAD
-import { type KnownObject, ObjectTable, sameMachine } from '../loader/objects.js';
-import {
-  type Edge,
-  loadedObject,
-  mapProcess,
-  type ProcessImage,
-  type VariantEdge,
-} from '../loader/process.js';
-import { LibrarySearch } from '../loader/search.js';
-import type { MissingLibrary, Reason, SearchRule } from '../manifest/manifest.js';
-import { missingId } from '../manifest/missing.js';
-=======
-import { ObjectTable } from '../loader/objects.js';
+import { type KnownObject, ObjectTable } from '../loader/objects.js';
 import { type Edge, mapProcess, type ProcessImage } from '../loader/process.js';
 import { LibrarySearches } from '../loader/searches.js';
 import type { MissingLibrary, Reason } from '../manifest/manifest.js';
->>>>>>> main
 import type { ResolveRequest } from '../manifest/request.js';
 import { CachedLookups } from './cached-lookups.js';
 import type { FileCollection } from './file-collection.js';
@@ -31,13 +17,8 @@ import { MissingLibraries } from './missing-libraries.js';
 import type { Originals, ReadFile } from './originals.js';
 import { parseProgram } from './parse-program.js';
 import { AlikePrograms, mayBeAlike } from './process/alike-programs.js';
-<<<<<<< HEAD
-import { openNotedLibraries } from './process/dlopen-notes.js';
 import type { KeptFiles } from './process/kept-files.js';
-import { openLibcLibraries } from './process/libc-libraries.js';
-=======
 import { KnownObjects } from './process/known-objects.js';
->>>>>>> main
 import {
   isModule,
   type MappedProgram,
