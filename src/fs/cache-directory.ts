@@ -4,25 +4,25 @@ import {
   fstatSync,
   mkdirSync,
   openSync,
-  readdirSync,
   readSync,
   renameSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { homedir } from 'node:os';
 import path from 'node:path';
 import { errnoOf } from '../errors.js';
 import { insecureParent } from './insecure-parent.js';
+import { ownHome, ownVariable } from './own-environment.js';
+import { listNames, toBytes } from './path-bytes.js';
 
 /**
  * Returns the directory of a cache: `$XDG_CACHE_HOME/jailbuild/NAME`, otherwise
  * `~/.cache/jailbuild/NAME` (XDG Base Directory Specification).
  */
 export function cacheDirectory(name: string): string {
-  const given = process.env.XDG_CACHE_HOME;
-  const base = given?.startsWith('/') ? given : path.join(homedir(), '.cache');
+  const given = ownVariable('XDG_CACHE_HOME');
+  const base = given?.startsWith('/') ? given : path.join(ownHome(), '.cache');
   return path.join(base, 'jailbuild', name);
 }
 
@@ -34,7 +34,10 @@ export function cacheDirectory(name: string): string {
  */
 export function readCacheFile(file: string, most: number): Buffer | undefined {
   try {
-    const fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const fd = openSync(
+      toBytes(file),
+      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
+    );
     try {
       const { uid, mode, size, nlink } = fstatSync(fd);
       const isOurs = uid === process.geteuid?.() && (mode & 0o077) === 0 && nlink === 1;
@@ -65,7 +68,7 @@ export function storeCacheFile(
 ): void {
   const directory = path.dirname(file);
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    mkdirSync(toBytes(directory), { recursive: true, mode: 0o700 });
     if (insecureParent(directory) !== undefined) return;
     if (most < Number.POSITIVE_INFINITY) removeOld(directory, most);
     replaceCacheFile(file, content);
@@ -75,14 +78,14 @@ export function storeCacheFile(
 }
 
 function removeOld(directory: string, most: number): void {
-  const names = readdirSync(directory);
+  const names = listNames(directory);
   if (names.length < most) return;
   const files = names.map((name) => {
     const file = path.join(directory, name);
-    return { file, time: statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0 };
+    return { file, time: statSync(toBytes(file), { throwIfNoEntry: false })?.mtimeMs ?? 0 };
   });
   files.sort((a, b) => a.time - b.time);
-  for (const { file } of files.slice(0, most / 2)) rmSync(file, { force: true });
+  for (const { file } of files.slice(0, most / 2)) rmSync(toBytes(file), { force: true });
 }
 
 /**
@@ -93,10 +96,10 @@ function removeOld(directory: string, most: number): void {
 export function replaceCacheFile(file: string, content: string | Uint8Array): void {
   const draft = `${file}.${process.pid}`;
   try {
-    writeFileSync(draft, content, { mode: 0o600, flag: 'wx' });
-    renameSync(draft, file);
+    writeFileSync(toBytes(draft), content, { mode: 0o600, flag: 'wx' });
+    renameSync(toBytes(draft), toBytes(file));
   } catch (error) {
-    rmSync(draft, { force: true });
+    rmSync(toBytes(draft), { force: true });
     throw error;
   }
 }

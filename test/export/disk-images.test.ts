@@ -287,5 +287,6 @@ test('destinations of disk images are checked', () => {
   assert.deepEqual(parseDestination('ext4:a/b:2G'), { kind: 'ext4', path: 'a/b', size: 2 ** 31 });
   assert.deepEqual(parseDestination('ext4:a'), { kind: 'ext4', path: 'a' });
   assert.deepEqual(parseDestination('erofs:a:b'), { kind: 'erofs', path: 'a:b' });
+  assert.deepEqual(parseDestination('ext4:a\\:b:2G'), { kind: 'ext4', path: 'a:b', size: 2 ** 31 });
   assert.throws(() => parseDestination('squashfs:'), { code: 'USAGE' });
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { jailbuild, succeed } from '../support/cli.js';
+import { exec, JAILBUILD, jailbuild, succeed } from '../support/cli.js';
 import { trustingPolicy } from '../support/containers.js';
 import { needsRoot } from '../support/need.js';
 import { startRegistry } from '../support/registry.js';
@@ -59,6 +59,38 @@ test('a jail of an image layout can be used without the cache', needsRoot(), () 
   makeImage('oci:layout:app', 'first\n');
   outlives('of-layout', 'oci:layout:app', () => makeImage('oci:layout:app', 'second\n'));
 });
+
+test(
+  'an unchanged jail of an image is recognised without reading the files',
+  needsRoot('strace'),
+  () => {
+    makeImage('oci:layout:again', 'first\n');
+    const words = ['again', 'cat', '--sysroot', 'oci:layout:again', '--include', '/etc/motd'];
+    run(0, ...words);
+    const isImageRead = () => {
+      const log = at('log');
+      const call = ['-f', '-y', '-qq', '-o', log, '-e', 'trace=open,openat,openat2'];
+      const command = [...call, process.execPath, JAILBUILD, ...words];
+      const { status, stderr } = exec('strace', command, { env, cwd: directory });
+      assert.equal(status, 0, stderr);
+      const opened = readFileSync(log, 'utf8').split('\n');
+      return opened.some((line) => /\/images\/sha256-.*\/cat>$/.test(line));
+    };
+    const motd = at('again/etc/motd');
+    assert.equal(isImageRead(), false);
+    // The jail is compared.
+    rmSync(motd);
+    isImageRead();
+    assert.equal(readFileSync(motd, 'utf8'), 'first\n');
+    // So is the image, whose tag moves.
+    makeImage('oci:layout:again', 'second\n');
+    assert.equal(isImageRead(), true);
+    assert.equal(readFileSync(motd, 'utf8'), 'second\n');
+    evict();
+    run(0, ...words);
+    assert.match(run(0, 'update', 'again'), /^Up to date/);
+  },
+);
 
 for (const form of ['oci-archive', 'docker-archive']) {
   test(`a jail of an ${form} can be used without the cache`, needsRoot('skopeo'), () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { jailbuild, succeed } from '../support/cli.js';
@@ -183,4 +183,29 @@ test('an image that unpacks to more than its limit is refused', () => {
   });
   assert.equal(result.status, 1);
   assert.match(result.stderr, /than [12]00000 bytes: raise JAILBUILD_IMAGE_LIMIT/);
+});
+
+test('a colon in a path is written after a backslash', needsRoot(), () => {
+  const place = path.join(directory, 'with:colons\\and backslashes');
+  const escaped = place.replace(/[\\:]/g, '\\$&');
+  for (const form of ['oci', 'oci-archive', 'docker-archive']) {
+    const image = `${form}:${escaped}.${form}:some/name:v1`;
+    run('export', 'cat', '--to', image, '--quiet');
+    assert.ok(statSync(`${place}.${form}`));
+    const jail = path.join(directory, `from-${form}`);
+    run('build', jail, 'cat', '--sysroot', image, '--quiet');
+    assert.ok(statSync(path.join(jail, 'bin/cat')));
+    // The reference in the record is read again, whatever the working directory is.
+    rmSync(cache, { recursive: true });
+    assert.match(run('update', jail), /^Up to date/);
+  }
+  const rule = path.join(directory, 'rule');
+  run('tree', 'cat', '--sysroot', `oci:${escaped}.oci:some/name:v1`);
+  const cwd = path.join(directory, 'relative:directory');
+  mkdirSync(cwd);
+  const built = jailbuild(['export', 'cat', '--to', 'oci:here', '-q'], { env, cwd });
+  assert.equal(built.status, 0, built.stderr);
+  const options = ['--sysroot', 'oci:here', '--quiet', '--depfile', rule];
+  assert.equal(jailbuild(['build', 'jail', 'cat', ...options], { env, cwd }).status, 0);
+  assert.match(run('check', path.join(cwd, 'jail')), /^Clean/);
 });
