@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
-import { draftFile, type OutputFile, writeFailed } from '../fs/atomic-file.js';
+import { draftFile } from '../fs/draft.js';
+import type { OutputFile } from '../fs/output-file.js';
+import { writeFailed } from '../fs/write-failed.js';
 import { CHUNKS_IN_TURN } from './file-tree.js';
 import { tarHeader, tarPadding } from './tar.js';
 

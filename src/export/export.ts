@@ -1,14 +1,11 @@
 import type { KeyObject } from 'node:crypto';
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
-import {
-  DraftDirectory,
-  draftFile,
-  type OutputFile,
-  openOutput,
-  standardOutput,
-} from '../fs/atomic-file.js';
+import { draftFile } from '../fs/draft.js';
+import { DraftDirectory } from '../fs/draft-directory.js';
 import { releaseTrees } from '../fs/held-tree.js';
+import { openOutput, standardOutput } from '../fs/open-output.js';
+import type { OutputFile } from '../fs/output-file.js';
 import type { Platform } from '../image/platform.js';
 import type { RegistryOptions } from '../image/registry/access.js';
 import { findSparse } from '../jail/engine/sparse-sources.js';

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
-import { openOutput, writeFailed } from '../fs/atomic-file.js';
+import { openOutput } from '../fs/open-output.js';
+import { writeFailed } from '../fs/write-failed.js';
 import { ociConfig } from './oci-config.js';
 import { filtersOf, type LaunchOptions } from './options.js';
 import { deniedSystemCalls } from './run.js';
