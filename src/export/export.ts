@@ -115,8 +115,8 @@ export interface ExportedImage {
  * same to the byte for equal trees: nothing of the machine, the user or the time goes into it.
  * Memory use does not depend on the size of the tree.
  *
- * @throws JailbuildError NOT_READABLE, SOURCE_CHANGED, NOT_EXPORTABLE, PLATFORM_UNKNOWN, CONFLICT,
- *   TOOL_MISSING, WRITE_FAILED, USAGE
+ * @throws JailbuildError NOT_READABLE, SOURCE_CHANGED, NOT_EXPORTABLE, PLATFORM_UNKNOWN,
+ *   PLATFORM_DIFFERS, CONFLICT, REGISTRY_FAILED, TOOL_MISSING, WRITE_FAILED, USAGE
  * @throws the signal's reason
  */
 export function exportTree(
