@@ -337,7 +337,6 @@ static bool is_within_another(const struct options *options, const char *target)
 	return false;
 }
 
-/* Creates all mount points in the root directory itself. Mounts nothing. */
 void make_places(const struct options *options)
 {
 	mode_t mask = umask(0);
