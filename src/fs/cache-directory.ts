@@ -1,14 +1,15 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import path from 'node:path';
+import { ownHome, ownVariable } from './own-environment.js';
+import { toBytes } from './path-bytes.js';
 
 /**
  * Returns the directory of a cache: `$XDG_CACHE_HOME/jailbuild/NAME`, otherwise
  * `~/.cache/jailbuild/NAME` (XDG Base Directory Specification).
  */
 export function cacheDirectory(name: string): string {
-  const given = process.env.XDG_CACHE_HOME;
-  const base = given?.startsWith('/') ? given : path.join(homedir(), '.cache');
+  const given = ownVariable('XDG_CACHE_HOME');
+  const base = given?.startsWith('/') ? given : path.join(ownHome(), '.cache');
   return path.join(base, 'jailbuild', name);
 }
 
@@ -20,10 +21,10 @@ export function cacheDirectory(name: string): string {
 export function replaceCacheFile(file: string, content: string | Uint8Array): void {
   const draft = `${file}.${process.pid}`;
   try {
-    writeFileSync(draft, content, { mode: 0o600, flag: 'wx' });
-    renameSync(draft, file);
+    writeFileSync(toBytes(draft), content, { mode: 0o600, flag: 'wx' });
+    renameSync(toBytes(draft), toBytes(file));
   } catch (error) {
-    rmSync(draft, { force: true });
+    rmSync(toBytes(draft), { force: true });
     throw error;
   }
 }

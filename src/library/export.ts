@@ -14,6 +14,7 @@ import { type LayerChoice, MAX_LAYERS } from '../export/layers.js';
 import { entryPackages } from '../export/packages.js';
 import { jailTree, manifestTree, requestTree, type SourceTree } from '../export/source.js';
 import { sourceDateEpoch } from '../export/times.js';
+import { ownVariable } from '../fs/own-environment.js';
 import { parsePlatform } from '../image/platform.js';
 import type { RegistryAccess } from '../image/registry/access.js';
 import {
@@ -288,7 +289,7 @@ async function preparePart(
   }
   if (signKey !== undefined) {
     const { readSigningKey } = await import('../export/signature.js');
-    const { file, passphrase = process.env.COSIGN_PASSWORD ?? '' } = signKey;
+    const { file, passphrase = ownVariable('COSIGN_PASSWORD') ?? '' } = signKey;
     options = { ...options, signingKey: await readSigningKey(file, passphrase) };
   }
   if (sbom === undefined && !provenance) return { tree: read.tree, options, warnings };

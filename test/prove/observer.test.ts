@@ -159,6 +159,26 @@ describe('the observer', needs('gcc'), () => {
     assert.deepEqual(resultsOf(seen, `${root}/present`), ['access found']);
   });
 
+  test('records the sockets named in messages', async (t) => {
+    const sent = ['/etc/by-sendto', '/etc/by-sendmsg', '/etc/by-sendmmsg'];
+    const seeAll = (program: string): void => {
+      const seen = observe([program, 'send']);
+      // ENOTCONN
+      assert.equal(
+        seen.stdout,
+        `sendto ${ENOENT}\nsendmsg ${ENOENT}\nsendmmsg ${ENOENT}\nnone 107\n`,
+      );
+      for (const at of sent) assert.deepEqual(resultsOf(seen, at), ['connect absent'], at);
+      assert.equal(seen.counts.unread, 0);
+    };
+    seeAll(uses);
+    await t.test('of 32-bit programs are recorded as well', needsI386(), () => {
+      const program = path.join(directory, 'send32');
+      compileUses(program, ['-m32', '-static']);
+      seeAll(program);
+    });
+  });
+
   test('distinguishes files that the run creates from existing ones', () => {
     const at = path.join(directory, 'made');
     mkdirSync(at);
@@ -239,7 +259,16 @@ describe('the observer', needs('gcc'), () => {
 
   const several = needsThat('two processors', () => availableParallelism() > 1);
   describe('programs pinned to one processor', several, () => {
-    for (const way of ['call', 'status', 'thread', 'child', 'of-child', 'choice', 'program']) {
+    for (const way of [
+      'call',
+      'status',
+      'link',
+      'thread',
+      'child',
+      'of-child',
+      'choice',
+      'program',
+    ]) {
       test(`do not notice it by ${way}`, () => {
         const bare = exec(uses, ['processors', way]);
         assert.ok(bare.status === 0 && bare.stdout !== '', bare.stderr);
@@ -247,30 +276,69 @@ describe('the observer', needs('gcc'), () => {
       });
     }
 
-    test('are pinned only while they are busy', async () => {
-      const at = path.join(directory, 'held');
+    test('do not notice it by an inherited descriptor', () => {
+      const before = ['sh', '-c', 'exec "$@" 9< /proc/self/status', 'sh'];
+      const bare = exec('sh', [...before.slice(1), uses, 'processors', 'inherited']);
+      assert.match(bare.stdout, /^Cpus_allowed_list:\s*0-/);
+      const seen = observe([uses, 'processors', 'inherited'], { before });
+      assert.equal(seen.stdout, bare.stdout);
+    });
+
+    /**
+     * Observes a command that ends once all files of a directory exist; `look` receives the PID of
+     * the observer.
+     */
+    async function watch(
+      name: string,
+      command: readonly string[],
+      look: (observer: string, at: string) => Promise<void>,
+    ): Promise<void> {
+      const at = path.join(directory, name);
       mkdirSync(at);
-      const child = spawn(OBSERVER, ['--report', '3', '--', uses, 'busy-and-idle', at], {
+      const child = spawn(OBSERVER, ['--report', '3', '--', ...command, at], {
         stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
       });
       child.stdio[3]?.on('data', () => undefined);
       const ended = once(child, 'exit');
-      const children = `/proc/${child.pid}/task/${child.pid}/children`;
-      const isHeld = (): boolean =>
-        (readFileSync(children, 'utf8').match(/\d+/g) ?? []).some((id) => processorsOf(id) === 1);
       try {
-        await until(isHeld);
-        assert.equal(processorsOf(String(child.pid)), 1, 'the observer runs elsewhere');
-        writeFileSync(path.join(at, 'enough'), '');
-        await until(() => !isHeld());
-        assert.equal(processorsOf(String(child.pid)), processorsOf('self'));
-        writeFileSync(path.join(at, 'end'), '');
+        await look(String(child.pid), at);
+        for (const file of ['enough', 'end']) writeFileSync(path.join(at, file), '');
         assert.deepEqual(await ended, [0, null]);
       } finally {
         // Observed processes end with the observer.
         child.kill('SIGKILL');
       }
-    });
+    }
+
+    test('are pinned only while they are busy', () =>
+      watch('held', [uses, 'busy-and-idle'], async (observer, at) => {
+        const isHeld = (): boolean => childrenOf(observer).some((id) => processorsOf(id) === 1);
+        await until(isHeld);
+        assert.equal(processorsOf(observer), 1, 'the observer runs elsewhere');
+        writeFileSync(path.join(at, 'enough'), '');
+        await until(() => !isHeld());
+        assert.equal(processorsOf(observer), processorsOf('self'));
+      }));
+
+    test('are pinned together with their waiting parents', () =>
+      watch('family', ['sh', '-c', `${uses} busy-and-idle $0; true`], async (observer) => {
+        await until(() => childrenOf(observer).length === 1);
+        const [shell = ''] = childrenOf(observer);
+        await until(() => processorsOf(shell) === 1);
+        await until(() => childrenOf(shell).some((id) => processorsOf(id) === 1));
+      }));
+
+    test('are not pinned while several have work to do', () =>
+      watch(
+        'crowd',
+        ['sh', '-c', `${uses} busy-and-idle $0 & ${uses} busy-and-idle $0; wait`],
+        async (observer) => {
+          await until(() => processorsOf(observer) === 1);
+          await until(() => processorsOf(observer) > 1);
+          const [shell = ''] = childrenOf(observer);
+          for (const id of [shell, ...childrenOf(shell)]) assert.ok(processorsOf(id) > 1, id);
+        },
+      ));
   });
 
   test('a command ends with its observer', async () => {
@@ -308,7 +376,11 @@ describe('the observer', needs('gcc'), () => {
   });
 });
 
-/** Returns the number of processors on which a process may run. */
+function childrenOf(id: string): string[] {
+  return readFileSync(`/proc/${id}/task/${id}/children`, 'utf8').match(/\d+/g) ?? [];
+}
+
+/** Returns on how many processors a process may run. */
 function processorsOf(id: string): number {
   const status = readFileSync(`/proc/${id}/status`, 'utf8');
   const mask = /^Cpus_allowed:\s*([\da-f,]+)$/m.exec(status)?.[1] ?? '';

@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, mkdirSync, openSync, readSync } from 'node:fs';
 import path from 'node:path';
 import { cacheDirectory, replaceCacheFile } from '../../fs/cache-directory.js';
+import { toBytes } from '../../fs/path-bytes.js';
 import { PathIndex } from './path-index.js';
 import { StatusTable, type StatusTableText } from './status-table.js';
 
@@ -55,7 +56,7 @@ export function keepIndex(state: string, { status, paths }: DpkgIndex): void {
   text.copy(bytes, HEADER_SIZE);
   Buffer.from(entries.buffer, entries.byteOffset, entries.byteLength).copy(bytes, start);
   try {
-    mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+    mkdirSync(toBytes(path.dirname(file)), { recursive: true, mode: 0o700 });
     replaceCacheFile(file, bytes);
   } catch {
     // It only saves time.
@@ -69,7 +70,10 @@ function startOf(length: number): number {
 
 /** Reads a file into memory that is aligned for entries. */
 function readOwn(file: string): Buffer | undefined {
-  const fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  const fd = openSync(
+    toBytes(file),
+    constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
+  );
   try {
     const { uid, mode, size } = fstatSync(fd);
     if (uid !== process.geteuid?.() || (mode & 0o022) !== 0) return undefined;

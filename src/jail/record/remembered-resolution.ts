@@ -13,6 +13,7 @@ import {
 import path from 'node:path';
 import { errnoOf } from '../../errors.js';
 import { cacheDirectory, replaceCacheFile } from '../../fs/cache-directory.js';
+import { toBytes } from '../../fs/path-bytes.js';
 import { canonicalValue } from '../../manifest/canonical-json.js';
 import type { Manifest } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
@@ -75,7 +76,7 @@ export function remember(
   const bytes = stateFileBytes(head, { host, advice, absent: jail.absent });
   if (bytes.length > MAX_SIZE) return;
   try {
-    mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+    mkdirSync(toBytes(path.dirname(file)), { recursive: true, mode: 0o700 });
     if (insecureParent(path.dirname(file)) !== undefined) return;
     removeOld(path.dirname(file));
     replaceCacheFile(file, bytes);
@@ -108,7 +109,10 @@ function fileOf(key: string): string {
 /** Reads a file that only its owner and root could have written; returns undefined for any other. */
 function readOwn(file: string): Buffer | undefined {
   try {
-    const fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const fd = openSync(
+      toBytes(file),
+      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
+    );
     try {
       const { uid, mode, size, nlink } = fstatSync(fd);
       const isOurs = uid === process.geteuid?.() && (mode & 0o077) === 0 && nlink === 1;
@@ -126,11 +130,11 @@ function readOwn(file: string): Buffer | undefined {
 }
 
 function removeOld(directory: string): void {
-  const names = readdirSync(directory);
+  const names = readdirSync(toBytes(directory), { encoding: 'utf8' });
   if (names.length < MOST) return;
   const files = names.map((name) => {
     const file = path.join(directory, name);
-    return { file, time: statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0 };
+    return { file, time: statSync(toBytes(file), { throwIfNoEntry: false })?.mtimeMs ?? 0 };
   });
   files.sort((a, b) => a.time - b.time);
   for (const { file } of files.slice(0, MOST / 2)) removeQuietly(file);
@@ -138,7 +142,7 @@ function removeOld(directory: string): void {
 
 function removeQuietly(file: string): void {
   try {
-    rmSync(file, { force: true });
+    rmSync(toBytes(file), { force: true });
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
   }

@@ -55,8 +55,12 @@ static void take_sources(const struct options *options)
 {
 	for (size_t i = 0; i < options->mount_count; i++) {
 		struct mount *mount = &options->mounts[i];
+		if (mount->kind == MOUNT_FILESYSTEM)
+			mount->label = label_of_mount(options, mount->type);
 		if (mount->kind == MOUNT_OVERLAY) {
-			mount->tree = open_layer(mount->source);
+			mount->lower_fds = allocate(mount->lower_count * sizeof(int));
+			for (size_t lower = 0; lower < mount->lower_count; lower++)
+				mount->lower_fds[lower] = open_layer(mount->lowers[lower]);
 			mount->upper_fd = mount->upper != NULL ? open_layer(mount->upper) : -1;
 			mount->work_fd = mount->work != NULL ? open_layer(mount->work) : -1;
 		}
@@ -165,7 +169,7 @@ static int tree_of(int root, const struct mount *mount)
 		if (data == NULL && strcmp(mount->type, "tmpfs") == 0)
 			data = is_shared_by_all(mount->target) ? "mode=1777" : "mode=0755";
 		log_step("mounting a file system of type %s at %s", mount->type, mount->target);
-		return make_filesystem(mount->type, mount->attributes, data);
+		return make_filesystem(mount->type, mount->attributes, data, mount->label);
 	case MOUNT_DATA:
 	case MOUNT_DEVICE:
 		log_step("mounting a new file or device at %s", mount->target);

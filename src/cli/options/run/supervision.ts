@@ -33,7 +33,7 @@ export const supervisionOptions = {
     group: SUPERVISION,
     type: 'string',
     requiresArg: true,
-    describe: 'Write the same there, and the exit status at the end',
+    describe: 'Write the same there, and at the end the exit status of a command that was started',
     placeholder: 'FD',
   },
   'block-fd': {
