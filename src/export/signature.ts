@@ -49,7 +49,7 @@ export async function readSigningKey(file: string, passphrase: string): Promise<
       ? await openCosignKey(text, pathBuffer(passphrase))
       : createPrivateKey({ key: text, passphrase: pathBuffer(passphrase) });
   } catch {
-    // The causes are told apart by no library in the same way.
+    // The error does not reliably name the cause.
     const why = 'is no private key in PEM form, or its passphrase is another one';
     throw new JailbuildError(
       'USAGE',

@@ -1,5 +1,6 @@
 import path from 'node:path';
-import { openOutput, writeFailed } from '../fs/atomic-file.js';
+import { openOutput } from '../fs/open-output.js';
+import { writeFailed } from '../fs/write-failed.js';
 import { refuseNonText } from '../manifest/only-text.js';
 import { ociConfig } from './oci-config.js';
 import { filtersOf, type LaunchOptions } from './options.js';

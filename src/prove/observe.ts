@@ -137,7 +137,7 @@ async function observe(
     clearTimeout(timer);
     const failure = reader.failure();
     if (failure !== undefined) {
-      throw new JailbuildError('OBSERVATION_FAILED', `cannot observe the command: ${failure}`);
+      throw new JailbuildError('OBSERVATION_FAILED', `the command cannot be observed: ${failure}`);
     }
     const end = reader.end();
     // The last output may still be in the pipe.
