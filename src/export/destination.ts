@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { JailbuildError } from '../errors.js';
 import { parseRegistryName } from '../image/registry/name.js';
+import { splitAtColon } from '../text/colon.js';
 import type { Compression } from './compression.js';
 
 /** The form of an export (containers-transports(5)). */
@@ -58,7 +59,7 @@ const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 *
 
 /**
  * Parses a destination in the syntax of containers-transports(5), so that the same text works for
- * skopeo. A path ends at the first colon.
+ * skopeo. A path before a tag, reference or size ends at the first colon; `\:` is a colon in it.
  *
  * @throws JailbuildError USAGE
  */
@@ -83,9 +84,7 @@ export function parseDestination(text: string): Destination {
   if (kind !== 'oci' && kind !== 'oci-archive' && kind !== 'docker-archive' && kind !== 'ext4') {
     throw usage(USAGE);
   }
-  const end = rest.indexOf(':');
-  const path = end < 0 ? rest : rest.slice(0, end);
-  const name = end < 0 ? undefined : rest.slice(end + 1);
+  const [path, name] = splitAtColon(rest);
   if (path === '') throw usage('the path is missing');
   if (kind === 'ext4') {
     if (name === undefined) return { kind, path };

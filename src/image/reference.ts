@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
+import { escapeColons, splitAtColon } from '../text/colon.js';
 
 /** A reference to an image, in the syntax of containers-transports(5). */
 export type ImageReference =
@@ -16,7 +17,7 @@ export function isImageReference(text: string): boolean {
 }
 
 /**
- * Parses an image reference. A path ends at the first colon.
+ * Parses an image reference. A path ends at the first colon; `\:` is a colon in it.
  *
  * @throws JailbuildError USAGE
  */
@@ -26,15 +27,15 @@ export function parseImageReference(text: string): ImageReference {
     if (name === '') throw usage(text);
     return { kind: 'docker', name };
   }
-  const [kind = '', path = '', ...rest] = text.split(':');
+  const [kind, rest = ''] = splitAtColon(text);
+  const [path, name] = splitAtColon(rest);
   const isKnown = kind === 'oci' || kind === 'oci-archive' || kind === 'docker-archive';
   if (!isKnown || path === '') throw usage(text);
-  return rest.length === 0 ? { kind, path } : { kind, path, name: rest.join(':') };
+  return name === undefined ? { kind, path } : { kind, path, name };
 }
 
 /**
- * Returns what names a root, a directory, `deb:DIR` or an image, for use in any directory; unchanged where
- * that is impossible, for the path of an image would have a colon.
+ * Returns what names a root, a directory, `deb:DIR` or an image, for use in any directory.
  *
  * @param base the directory that relative paths start at
  * @throws JailbuildError USAGE
@@ -44,8 +45,7 @@ export function absoluteRoot(text: string, base = process.cwd()): string {
   if (!isImageReference(text)) return path.resolve(base, text);
   const parsed = parseImageReference(text);
   if (parsed.kind === 'docker') return text;
-  const absolute = path.resolve(base, parsed.path);
-  if (absolute.includes(':')) return text;
+  const absolute = escapeColons(path.resolve(base, parsed.path));
   return [parsed.kind, absolute, parsed.name].filter((part) => part !== undefined).join(':');
 }
 

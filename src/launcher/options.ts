@@ -1,5 +1,8 @@
+import { ownVariable } from '../fs/own-environment.js';
 import type { Entry } from '../manifest/manifest.js';
 import { STANDARD_PATH } from '../manifest/standard-path.js';
+import { escapeColons } from '../text/colon.js';
+
 /** A file or directory of the host, mounted in the jail. */
 export interface BindMount {
   /** Absolute path on the host. */
@@ -32,8 +35,8 @@ export interface PlacedFile {
   readonly target: string;
   /** A descriptor of this process that the launcher needs for it. */
   readonly fd?: number;
-  /** The directory of the host that is seen there, below what the run writes. */
-  readonly lower?: string;
+  /** The directories of the host that are seen there, below what the run writes; the topmost first. */
+  readonly lowers?: readonly string[];
 }
 
 export type Mount = BindMount | TmpfsMount | PlacedFile;
@@ -280,22 +283,17 @@ function fileArguments(options: LaunchOptions): string[] {
   ];
 }
 
-/** Escapes a path for the launcher's options, so that a colon in it does not separate fields. */
-export function escapedPath(text: string): string {
-  return text.replace(/[\\:]/g, '\\$&');
-}
-
 function mountArgument(mount: Mount): string[] {
   if ('option' in mount) return [mount.option, mount.value];
   if (isTmpfs(mount)) {
-    return ['--tmpfs', [escapedPath(mount.target), mount.options ?? []].flat().join(':')];
+    return ['--tmpfs', [escapeColons(mount.target), mount.options ?? []].flat().join(':')];
   }
   const words = [
     ...(mount.readOnly ? ['ro'] : []),
     ...(mount.optional ? ['try'] : []),
     ...(mount.flat ? ['flat'] : []),
   ];
-  const fields = [escapedPath(mount.source), escapedPath(mount.target)];
+  const fields = [escapeColons(mount.source), escapeColons(mount.target)];
   if (words.length > 0) fields.push(words.join(','));
   return [mount.devices ? '--dev-bind' : '--bind', fields.join(':')];
 }
@@ -337,7 +335,7 @@ function processArguments(options: LaunchOptions, env: 'values' | 'names'): stri
     ...(options.noInit ? [] : ['--init']),
     ...(options.newSession ? ['--new-session'] : []),
     ...(options.tty ? ['--pty'] : []),
-    ...Object.entries(environmentOf(options, process.env.TERM)).flatMap(([name, value]) => [
+    ...Object.entries(environmentOf(options, ownVariable('TERM'))).flatMap(([name, value]) => [
       '--env',
       env === 'values' ? `${name}=${value}` : name,
     ]),

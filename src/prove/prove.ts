@@ -2,7 +2,7 @@ import type { ObservedCounts } from '../evidence/trace/report.js';
 import type { Trace } from '../evidence/trace/trace.js';
 import { realPathOf } from '../fs/path-bytes.js';
 import { Sysroot } from '../fs/sysroot.js';
-import type { RegistryAccess } from '../image/registry/client.js';
+import type { RegistryAccess } from '../image/registry/access.js';
 import { runBuild } from '../jail/build/pipeline.js';
 import { requireRecord } from '../jail/record/record.js';
 import type { LaunchOptions } from '../launcher/options.js';
@@ -64,8 +64,8 @@ export async function proveOnce(
   const finder = new LackFinder(
     real,
     (launch.mounts ?? []).flatMap((mount) => {
-      const source = 'source' in mount ? mount.source : 'lower' in mount ? mount.lower : undefined;
-      return source === undefined ? [] : [{ source, target: mount.target }];
+      const sources = 'source' in mount ? [mount.source] : 'lowers' in mount ? mount.lowers : [];
+      return (sources ?? []).map((source) => ({ source, target: mount.target }));
     }),
   );
   const { output: pattern, stdin, timeout } = expect;

@@ -2,7 +2,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { tempDir } from './temp-dir.js';
 
-/** A dpkg database and files, in a root of their own. */
+/** Creates a dpkg database and files, in a root of its own. */
 export class DebianRoot {
   readonly path = tempDir();
   #status = '';

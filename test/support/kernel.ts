@@ -15,7 +15,7 @@ function kernel(): string | undefined {
   return name === undefined ? undefined : path.join(boot, name);
 }
 
-/** Options for a test that boots a kernel. */
+/** Options for tests that boot a kernel. */
 export function needsKernel(...programs: readonly string[]): { readonly skip: string | false } {
   const { skip } = needsRoot('qemu-system-x86_64', 'mknod', ...programs);
   if (skip !== false) return { skip };
@@ -23,15 +23,15 @@ export function needsKernel(...programs: readonly string[]): { readonly skip: st
 }
 
 /**
- * Boots the kernel with an initramfs, and returns what comes to its console until its init ends.
+ * Boots the kernel with an initramfs, and returns the console output until its init ends.
  *
- * @param parameters for the kernel
+ * @param parameters kernel parameters
  */
 export function boot(archive: string, parameters = ''): string {
   return bootWith(['-initrd', archive], parameters);
 }
 
-/** Boots the kernel with a disk as its root, read-only, as `boot` does. */
+/** Boots the kernel with a disk as its read-only root, as `boot` does. */
 export function bootDisk(image: string, type: string): string {
   const drive = `file=${image},if=none,id=root,format=raw,readonly=on`;
   const device = ['-drive', drive, '-device', 'nvme,serial=root,drive=root'];
@@ -39,7 +39,7 @@ export function bootDisk(image: string, type: string): string {
 }
 
 function bootWith(device: readonly string[], parameters: string): string {
-  // Without an init the kernel panics, and the machine ends with it.
+  // Without an init the kernel panics, and the virtual machine ends.
   const { stdout } = spawnSync(
     'qemu-system-x86_64',
     [

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import type { JailbuildError } from '../../errors.js';
-import { ATTEMPTS, BrokenConnection, type RegistryAnswer, type RegistryClient } from './client.js';
+import type { RegistryAnswer } from './answer.js';
+import { ATTEMPTS, type RegistryClient } from './client.js';
+import { BrokenConnection } from './failures.js';
 import { KnownBlobs } from './known-blobs.js';
 
 /** Size of one upload request in bytes; at most this much is resent after a broken connection. */

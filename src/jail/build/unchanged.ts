@@ -49,8 +49,8 @@ export async function unchangedBuild(job: BuildJob): Promise<Proven | undefined>
   const { whole } = fingerprint;
   const record = withoutEntries(whole, root);
   const known: KnownJob = { ...job, history: { record, stamp: stampOf(stat) } };
-  // The steps read an image once; what comes before them does not.
-  if (record.request.sysrootImage !== undefined) return undefined;
+  // The steps open an image that is not open yet; opening it here as well would read it twice.
+  if (record.request.sysrootImage !== undefined && !isOpened(job)) return undefined;
   const request = await wholeRequest(known, origin);
   if (!mayRemember(job, request) || !isRecordedAs(known, request, whole.record)) return undefined;
   if (!options.insecureParents) refuseInsecure({ path: root, existing }, job.target);
@@ -72,6 +72,11 @@ export async function unchangedBuild(job: BuildJob): Promise<Proven | undefined>
     record,
     verifiedFiles: fingerprint.jail.files,
   };
+}
+
+/** Returns whether the image or the packages that a job names are unpacked. */
+function isOpened({ origin }: BuildJob): boolean {
+  return origin.kind === 'request' && origin.request.sysrootImage !== undefined;
 }
 
 /** Returns whether a build of the job would leave the record as it is, given the same entries. */

@@ -1,5 +1,7 @@
 import { JailbuildError } from '../../errors.js';
+import { recordedAttributes } from '../../fs/recorded-attributes.js';
 import {
+  type HostState,
   hostState,
   isJailUnchanged,
   jailState,
@@ -71,7 +73,7 @@ function rememberState(
   const { job, request, manifest, resolution, sourceRoot } = planned;
   const paths = new Set(manifest.entries.map(({ path }) => path));
   const isPlanned = (path: string) => paths.has(path);
-  const host = hostStateOf(resolution, sourceRoot, isPlanned);
+  const host = hostStateOf(planned, isPlanned);
   const jail =
     known ?? (observed === undefined ? undefined : jailState(observed, files, isPlanned));
   if (host === undefined || jail === undefined) return;
@@ -82,17 +84,27 @@ function rememberState(
   if (recordedOptions(job).digests || manifest.missing.length > 0) return;
   const seen = resolution.closure.sysroot.probe.observed();
   if (seen === undefined) return;
-  const advice = hostState(seen, sourceRoot, resolution.began, () => false);
+  const advice = isUnpacked(planned)
+    ? UNPACKED_STATE
+    : hostState(seen, sourceRoot, resolution.began, () => false);
   if (advice !== undefined) remember(request, { sourceRoot, host, advice, jail, manifest });
 }
 
+/** For an unpacked image or packages: the next build compares the digest in the request, which determines every file. */
+const UNPACKED_STATE: HostState = [];
+
+function isUnpacked({ request, sourceRoot }: Resolved): boolean {
+  return request.sysrootImage !== undefined && recordedAttributes(sourceRoot) !== undefined;
+}
+
 function hostStateOf(
-  resolution: Resolved['resolution'],
-  sourceRoot: string,
+  resolved: Resolved,
   isPlanned: (path: string) => boolean,
-) {
+): HostState | undefined {
+  const { resolution, sourceRoot } = resolved;
   switch (resolution.kind) {
     case 'closure': {
+      if (isUnpacked(resolved)) return UNPACKED_STATE;
       const seen = resolution.closure.sysroot.observed();
       return seen === undefined
         ? undefined

@@ -1,6 +1,7 @@
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { JailbuildError } from '../../errors.js';
-import { escapedPath } from '../options.js';
+import { escapeColons } from '../../text/colon.js';
 import { ownCgroupMounts } from './cgroup.js';
 import type { OciConfig, OciLinux, OciMount, OciProcess, OciUser } from './spec.js';
 
@@ -59,8 +60,9 @@ export function checkConfig(config: OciConfig): void {
   if (config.root === undefined) throw new JailbuildError('USAGE', 'config.json: root is missing');
   for (const name of ['intelRdt', 'personality', 'memoryPolicy'] as const)
     if (linux[name] !== undefined) refuse(`linux.${name}`);
-  for (const name of ['netDevices', 'mountLabel'] as const)
-    if (Object.keys(linux[name] ?? {}).length > 0) refuse(`linux.${name}`);
+  if (Object.keys(linux.netDevices ?? {}).length > 0) refuse('linux.netDevices');
+  if (linux.mountLabel && !existsSync('/sys/fs/selinux/enforce'))
+    refuse('linux.mountLabel on a kernel without SELinux');
   for (const name of ['scheduler', 'ioPriority', 'execCPUAffinity'] as const)
     if (process?.[name] !== undefined) refuse(`process.${name}`);
   for (const { type } of process?.rlimits ?? [])
@@ -100,10 +102,11 @@ export function containerArguments(
     ...namespaceArguments(config, linux),
     ...cgroups.flatMap((directory) => ['--cgroup-dir', directory]),
     ...(config.root?.readonly ? ['--read-only'] : []),
+    ...(linux.mountLabel ? ['--mount-label', linux.mountLabel] : []),
     ...(config.mounts ?? []).flatMap((mount) => mountArguments(mount, bundle, cgroups)),
     ...deviceArguments(config, linux),
-    ...(linux.maskedPaths ?? []).flatMap((at) => ['--mask', escapedPath(at)]),
-    ...(linux.readonlyPaths ?? []).flatMap((at) => ['--protect', escapedPath(at)]),
+    ...(linux.maskedPaths ?? []).flatMap((at) => ['--mask', escapeColons(at)]),
+    ...(linux.readonlyPaths ?? []).flatMap((at) => ['--protect', escapeColons(at)]),
     ...Object.entries(linux.sysctl ?? {}).flatMap(([name, value]) => [
       '--sysctl',
       `${name}=${value}`,
@@ -151,7 +154,7 @@ function mountArguments(mount: OciMount, bundle: string, cgroups: readonly strin
   for (const word of options)
     if (/^(r?shared|r?unbindable|tmpcopyup|idmap|ridmap|remount)$/.test(word))
       refuse(`the mount option ${word} at ${destination}`);
-  const at = escapedPath(path.posix.resolve('/', destination));
+  const at = escapeColons(path.posix.resolve('/', destination));
   if (isBind) {
     const words = options.filter((word) => !WITHOUT_EFFECT.has(word));
     const unknown = words.find((word) => !ATTRIBUTES.has(word.replace(/^rro$/, 'ro')));
@@ -163,7 +166,7 @@ function mountArguments(mount: OciMount, bundle: string, cgroups: readonly strin
       ...words.map((word) => word.replace(/^rro$/, 'ro')),
       ...(options.includes('rbind') ? [] : ['flat']),
     ];
-    return ['--bind', [escapedPath(path.resolve(bundle, source)), at, all.join(',')].join(':')];
+    return ['--bind', [escapeColons(path.resolve(bundle, source)), at, all.join(',')].join(':')];
   }
   if (mount.type === 'cgroup') return ownCgroupMounts(cgroups, at, options.includes('ro'));
   const type = mount.type ?? source;
@@ -195,7 +198,7 @@ function deviceArguments(config: OciConfig, linux: OciLinux): string[] {
       if (type === 'p') return refuse(`a fifo among linux.devices, ${at}`);
       const mode = (fileMode & 0o7777).toString(8);
       const kind = type === 'u' ? 'c' : type;
-      return ['--device', [escapedPath(at), kind, major, minor, mode, uid, gid].join(':')];
+      return ['--device', [escapeColons(at), kind, major, minor, mode, uid, gid].join(':')];
     }),
   ];
 }

@@ -10,6 +10,8 @@
 /* The kernel's PID_MAX_LIMIT. Unused pages take no memory. */
 enum { MOST_PROCESSES = 1 << 22 };
 static struct process **processes;
+/* The process registered last. */
+static struct process *newest;
 
 /* Programs that were run, without duplicates. */
 struct program {
@@ -46,6 +48,11 @@ struct process *find_process(pid_t id)
 	return processes == NULL ? NULL : processes[id];
 }
 
+struct process *first_process(void)
+{
+	return newest;
+}
+
 /* Set once for all processes: rights are inherited by children and changed by programs. */
 static bool have_rights_changed;
 
@@ -63,7 +70,6 @@ void learn_program(struct process *process)
 {
 	char link[32], text[PATH_SIZE];
 	const struct root *root = current_root(process);
-	struct stat stat_of_program;
 
 	snprintf(link, sizeof(link), "/proc/%d/exe", process->id);
 	ssize_t length = readlink(link, text, sizeof(text) - 1);
@@ -77,7 +83,7 @@ void learn_program(struct process *process)
 	process->program = intern(is_below && root->is_known ? text + above : text);
 	/* Checked once: a set-id program may find other files than the observer. */
 	if (!process->has_started || !note_seen(seen_key("program", process->program, root, ""), FOUND) ||
-	    stat(link, &stat_of_program) < 0 || (stat_of_program.st_mode & (S_ISUID | S_ISGID)) == 0)
+	    (cached_mode(link) & (S_ISUID | S_ISGID)) == 0)
 		return;
 	rights_changed();
 	/* The kernel grants no set-id rights to processes traced without privileges. */
@@ -90,8 +96,15 @@ struct process *add_process(pid_t id, const struct process *parent)
 	if (processes == NULL && (processes = calloc(MOST_PROCESSES, sizeof(struct process *))) == NULL)
 		die("prepare its memory");
 	struct process *process = processes[id];
-	if (process == NULL && (process = processes[id] = calloc(1, sizeof(*process))) == NULL)
-		die("note a process");
+	if (process == NULL) {
+		process = processes[id] = calloc(1, sizeof(*process));
+		if (process == NULL)
+			die("note a process");
+		process->next = newest;
+		if (newest != NULL)
+			newest->before = process;
+		newest = process;
+	}
 	process->id = id;
 	if (parent != NULL) {
 		process->program = parent->program;
@@ -119,6 +132,12 @@ void forget_process(pid_t id)
 	if (process == NULL)
 		return;
 	clear_pending(&process->pending);
+	if (process->next != NULL)
+		process->next->before = process->before;
+	if (process->before != NULL)
+		process->before->next = process->next;
+	else
+		newest = process->next;
 	free(process);
 	processes[id] = NULL;
 }
