@@ -5,6 +5,7 @@ import { isTrace, Sysroot } from '../fs/sysroot.js';
 import type { Advice } from '../manifest/advice.js';
 import type { ManifestRequest, MissingLibrary } from '../manifest/manifest.js';
 import type { LdCacheChoice, ResolveRequest } from '../manifest/request.js';
+import { atOnce, type Steps } from '../manifest/steps.js';
 import { type Additions, needsAdditions, type Resolution } from './additions.js';
 import type { Advise } from './advice/advise.js';
 import { addRunTimeData } from './data/run-time-data.js';
@@ -16,9 +17,9 @@ import { jailEnvironment, jailPathOf, type OutsideProgram, programsOutside } fro
 import { addGeneratedLdSoCache, LD_SO_CACHE } from './ld-so-cache.js';
 import type { Originals, ReadFile } from './originals.js';
 import type { BringPackages, Brought } from './packages/bring-packages.js';
+import type { KeptFiles } from './process/kept-files.js';
 import { ProgramResolver } from './program-resolver.js';
 import { addScriptCommands, followedScripts } from './scripts/script-commands.js';
-import { atOnce, type Steps } from './steps.js';
 
 /** Root directories that may be links on a merged-/usr distribution. */
 const MERGED_USR_LINKS = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
@@ -56,6 +57,8 @@ export interface ResolveContext {
   readonly advise?: Advise | undefined;
   /** Known facts about files, which then need not be read. */
   readonly originals?: Originals | undefined;
+  /** What earlier runs have read of files, to which this one adds. */
+  readonly kept?: KeptFiles | undefined;
   /** Record missing interpreters and continue, instead of failing. */
   readonly goesOn?: boolean;
   /** The root to resolve in, if it is not a directory that the request names. */
@@ -80,7 +83,7 @@ export function resolve(asked: ResolveRequest, context: ResolveContext = {}): Cl
 }
 
 /**
- * As {@link resolve}, with a step for each program and module.
+ * As {@link resolve}, with steps for each program and library.
  *
  * @throws JailbuildError as {@link resolve}
  */
@@ -136,7 +139,7 @@ export class Resolving {
    * @throws JailbuildError as {@link resolve}
    */
   static *begin(asked: ResolveRequest, context: ResolveContext = {}): Steps<Resolving> {
-    const { additions, originals } = context;
+    const { additions, originals, kept } = context;
     if (additions === undefined && needsAdditions(asked)) {
       throw new Error(
         'profiles, users, includes and excludes must be loaded first, by additionsOf',
@@ -151,6 +154,7 @@ export class Resolving {
       searchPath,
       cache: CACHE_POLICY[request.ldCache ?? 'generate'],
       originals,
+      kept,
       goesOn: context.goesOn,
     });
     const resolution: Resolution = { sysroot, sources, files, programs, searchPath, cwd };
@@ -158,11 +162,11 @@ export class Resolving {
     const requested = request.programs.map((name) => findProgram(sysroot, name, searchPath, cwd));
     for (const path of context.runnable ?? []) {
       const trace = sysroot.trace(path);
-      if (isTrace(trace)) programs.addRunnable(trace);
+      if (isTrace(trace)) yield* programs.addRunnableInSteps(trace);
       yield;
     }
     for (const program of requested) {
-      programs.add(program);
+      yield* programs.addInSteps(program);
       yield;
     }
     yield* programs.finishInSteps();

@@ -1,29 +1,33 @@
 /**
- * A property that a test of bubblewrap 0.11.1 establishes (tests/test-run.sh, test-seccomp.py,
- * test-specifying-userns.sh and test-specifying-pidns.sh; one entry for each result that they print).
+ * A property that a test of bubblewrap 0.11.1 checks (tests/test-run.sh, test-seccomp.py,
+ * test-specifying-userns.sh and test-specifying-pidns.sh; one entry for each result that they
+ * print).
  */
 export interface Property {
   readonly name: string;
-  /** Options of bwrap; absent if the property has no counterpart here. */
+  /** Options of bwrap; absent if the property has no counterpart in run. */
   readonly theirs?: string;
   /** Options of run with the same effect. */
   readonly ours: string;
   /** Script for the command in the jail. */
   readonly inside?: string;
-  /** Shell text around the run, with a directory $D of its own. */
+  /** Shell commands around the run, with a private directory $D. */
   readonly setUp?: string;
   /** Redirections of the run. */
   readonly with?: string;
   readonly tearDown?: string;
-  /** A whole script instead; `box` runs with the options given, `try` with those of the property first. */
+  /**
+   * A complete script instead; `box` runs with the given options, `try` adds those of the property
+   * first.
+   */
   readonly script?: string;
-  /** What is printed by both. */
+  /** Expected output of both. */
   readonly prints: string;
-  /** The first version of bubblewrap that has it. */
+  /** First version of bubblewrap with this property. */
   readonly since?: string;
-  /** Run by a user without rights. */
+  /** Run by an unprivileged user. */
   readonly byUser?: boolean;
-  /** Why it does not hold here. */
+  /** Reason why run lacks it. */
   readonly differs?: string;
 }
 
@@ -34,7 +38,7 @@ const NAMESPACES: readonly (readonly [theirs: string, ours: string])[] = [
   ['--unshare-user-try --unshare-pid', '--userns root --unshare-try user'],
 ];
 
-/** The properties that bubblewrap tests with each set of namespaces. */
+/** Properties that bubblewrap tests with each set of namespaces. */
 const inNamespaces = NAMESPACES.flatMap(([theirs, ours]): readonly Property[] => {
   const given = theirs || 'no option';
   return [
@@ -351,7 +355,7 @@ const processes: readonly Property[] = [
   ...(['', '--unshare-pid'] as const).map(
     (option): Property => ({
       name: `the jail ends with its starter, with ${option || 'no option'}`,
-      // With bwrap the jail ends only once it is set up, so its command is waited for.
+      // bwrap's jail ends only after it is set up, so its command is waited for.
       script: `bash -c 'box "$@" --die-with-parent --bind '$D$S'/tmp/d --info-fd 9 -- sh -c ": > /tmp/d/runs; exec sleep 600" 9> '$D'/info; true' bash $T > /dev/null & P=$!
         for i in $(seq 300); do [ -e $D/runs ] && break; sleep 0.1; done
         [[ $(< $D/info) =~ child-pid\\":\\ *([0-9]+) ]]; C=\${BASH_REMATCH[1]}; kill -0 $C && echo runs
@@ -437,7 +441,7 @@ const processes: readonly Property[] = [
   },
 ];
 
-/** Two layers, one upon the other, and an upper one. */
+/** Two stacked layers, and an upper one. */
 const LAYERS = `mkdir $D/1 $D/2 $D/upper $D/work $D/w2; cd $D
   printf 1 > 1/a; printf 2 > 1/b; printf 3 > 2/b; printf 4 > upper/a;`;
 
@@ -517,7 +521,10 @@ const namespaces: readonly Property[] = [
   },
 ];
 
-/** chmod, chroot, clone3, ioctl with TIOCNOTTY, TIOCSTI with odd bits and without, listen, and prctl with wrong arguments. */
+/**
+ * chmod, chroot, clone3, ioctl with TIOCNOTTY, TIOCSTI with and without additional bits, listen,
+ * and prctl with invalid arguments.
+ */
 const CALLS = '90:0:0 161:0 435:0:0 16:-1:0x5422 16:-1:0x100005412 16:-1:0x5412 50:-1 157:37:1';
 const TRIED = `/calls ${CALLS} | while read -r n e; do printf "%s " $e; done; echo`;
 const DENIED = [
@@ -577,7 +584,7 @@ export const FILTERS: Readonly<Record<string, readonly string[]>> = {
   'deny-prctl': ['default SCMP_ACT_ALLOW', ...DENIED, 'rule SCMP_ACT_ERRNO:111 prctl'],
   allow: ['default SCMP_ACT_ERRNO:38', ...ALLOWED.map((name) => `rule SCMP_ACT_ALLOW ${name}`)],
 };
-/** The command is the program itself: the filters allow little else. */
+/** The command is the program itself, since the filters allow little else. */
 const filtered = (theirs: string, ours: string, redirections: string) => ({
   theirs,
   ours,

@@ -25,7 +25,10 @@ function withEngine(script: string, ...words: readonly string[]) {
   return exec('unshare', ['-m', '--propagation', 'private', 'bash', '-uc', script, ...words], {});
 }
 
-/** Names a user with subordinate IDs in these namespaces alone, and leaves /run to it. */
+/**
+ * Creates a user with subordinate IDs in these namespaces only, who owns a home and a runtime
+ * directory.
+ */
 const WITH_USER = `
   mount -t tmpfs none /run; mkdir -m 700 $1/home $1/home/run; chown -R $2:$2 $1/home
   for f in passwd group subuid subgid; do cat /etc/$f 2> /dev/null > $1/$f; done

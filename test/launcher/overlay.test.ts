@@ -212,7 +212,7 @@ describe('--mount type=overlay', needsRoot('setpriv'), () => {
     }
   });
 
-  test('lays several sources on one another, also read-only', () => {
+  test('stacks several sources, also read-only', () => {
     const [first, second, top] = ['first:1', 'second', 'top'].map((name) => {
       const at = path.join(directory, name);
       mkdirSync(at);

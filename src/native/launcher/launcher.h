@@ -236,6 +236,7 @@ struct options {
 	bool protects_input;
 	/* File or descriptor number with further arguments, until it is read. */
 	const char *args;
+	const char *own_environment;
 	/* The command, NULL-terminated; NULL for a shell. */
 	char **command;
 	/* The launcher's own arguments. */
@@ -271,6 +272,8 @@ _Noreturn void die_errno(const char *step, const char *path);
 _Noreturn void die_advised(const char *step, const char *path, const char *advice);
 /* As die_errno, for failures without an errno. */
 _Noreturn void die(const char *message, const char *value);
+/* Escapes control characters. */
+const char *printable(const char *text);
 
 /* Prints the same, and the consequence, and continues. */
 void warn(const char *step, const char *consequence);

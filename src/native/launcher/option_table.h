@@ -46,8 +46,8 @@ parser print_help, print_denied, print_version;
 
 /* option_file.c */
 /*
- * Inserts the arguments from the file of --args after those that getopt has processed. Returns the new list; getopt
- * restarts with it.
+ * Inserts the arguments from the file of --args after those that getopt has processed, or takes the environment from that
+ * of --environ. Returns the new list; getopt restarts with it.
  */
 char **splice_arguments(struct options *options, const struct row *row, int *argc, char **argv);
 /* Returns all arguments including those from files, for a copy of this program that no longer has these files. */

@@ -13,6 +13,8 @@ OPTION('i', NULL, "yes|no", parse_ipc, new_ipc, "",
 OPTION('c', NULL, "DIR", parse_text, root, "", "with DIR as the root directory")
 OPTION('v', NULL, NULL, parse_flag, verbose, "", "report each step")
 OPTION(0, "args", "FD|FILE", parse_text, args, "", "read further arguments, each ended by a NUL byte, from there")
+OPTION(0, "environ", "FD|FILE", parse_text, own_environment, "",
+       "replace the launcher's own environment by the variables there, each ended by a NUL byte")
 OPTION('h', "help", NULL, print_help, verbose, "", "show this help")
 OPTION('V', "version", NULL, print_version, verbose, "", "show the version")
 
