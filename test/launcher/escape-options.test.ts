@@ -204,7 +204,7 @@ describe(
         '5> /dev/null 6> /dev/null 7< /dev/null 8> /dev/null',
       ],
       'the command': [
-        `--args ${at('arguments')} --chdir /tmp --argv0 sh --env A=b --env-file ${at('variables')}`,
+        `--args ${at('arguments')} --chdir /tmp --argv0 busybox --env A=b --env-file ${at('variables')}`,
       ],
       'its rights': [`--cap-drop ALL --cap-add chown --seccomp default --seccomp default`],
       'no init': ['--no-init'],
