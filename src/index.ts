@@ -15,7 +15,7 @@ export type { LayerChoice } from './export/layers.js';
 export type { Referrer } from './export/referrers.js';
 export type { Verity } from './export/verity.js';
 export type { Platform } from './image/platform.js';
-export type { RegistryAccess } from './image/registry/client.js';
+export type { RegistryAccess } from './image/registry/access.js';
 export type { BuildChoices } from './jail/build/job.js';
 export type { BuildResult } from './jail/build/pipeline.js';
 export type { CheckOptions, CheckResult } from './jail/check/check.js';

@@ -10,7 +10,7 @@ import {
 } from '../fs/atomic-file.js';
 import { releaseTrees } from '../fs/held-tree.js';
 import type { Platform } from '../image/platform.js';
-import type { RegistryOptions } from '../image/registry/client.js';
+import type { RegistryOptions } from '../image/registry/access.js';
 import { findSparse } from '../jail/engine/sparse-sources.js';
 import type { Entry } from '../manifest/manifest.js';
 import { fileTotals, WorkMeter } from '../manifest/work.js';

@@ -1,7 +1,7 @@
 import { JailbuildError } from '../errors.js';
 import { DirectoryView } from '../fs/file-view.js';
 import { isTrace, Sysroot } from '../fs/sysroot.js';
-import type { RegistryAccess } from '../image/registry/client.js';
+import type { RegistryAccess } from '../image/registry/access.js';
 import { addXattrs } from '../jail/engine/source-xattrs.js';
 import { readMountPoints } from '../jail/record/mount-points.js';
 import { type JailRecord, readRecord } from '../jail/record/record.js';

@@ -3,7 +3,7 @@ import { debRoot } from './deb-root.js';
 import { openImage } from './open-image.js';
 import { type Platform, platformName } from './platform.js';
 import { absoluteRoot, isImageReference, parseImageReference } from './reference.js';
-import type { RegistryOptions } from './registry/client.js';
+import type { RegistryOptions } from './registry/access.js';
 import type { SourceImage } from './source-image.js';
 import { unpackImage } from './unpack.js';
 

@@ -4,7 +4,7 @@ import { JailbuildError, strerror } from '../errors.js';
 import { ByteReader } from './byte-reader.js';
 import type { Platform } from './platform.js';
 import type { ImageReference } from './reference.js';
-import type { RegistryOptions } from './registry/client.js';
+import type { RegistryOptions } from './registry/access.js';
 import {
   type BlobSource,
   imageOfIndex,

@@ -1,5 +1,6 @@
 import type { Platform } from './platform.js';
-import { ATTEMPTS, RegistryClient, type RegistryOptions } from './registry/client.js';
+import type { RegistryOptions } from './registry/access.js';
+import { ATTEMPTS, RegistryClient } from './registry/client.js';
 import { parseRegistryName } from './registry/name.js';
 import {
   type BlobSource,

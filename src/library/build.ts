@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { RegistryAccess } from '../image/registry/client.js';
+import type { RegistryAccess } from '../image/registry/access.js';
 import type { BuildChoices, BuildOptions as JobOptions } from '../jail/build/job.js';
 import { type BuildResult, planBuild, resultOf, runBuild } from '../jail/build/pipeline.js';
 import type { FileReport } from '../jail/report.js';

@@ -15,7 +15,7 @@ import { entryPackages } from '../export/packages.js';
 import { jailTree, manifestTree, requestTree, type SourceTree } from '../export/source.js';
 import { sourceDateEpoch } from '../export/times.js';
 import { parsePlatform } from '../image/platform.js';
-import type { RegistryAccess } from '../image/registry/client.js';
+import type { RegistryAccess } from '../image/registry/access.js';
 import {
   absolute,
   type Checks,

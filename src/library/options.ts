@@ -1,4 +1,4 @@
-import type { RegistryAccess } from '../image/registry/client.js';
+import type { RegistryAccess } from '../image/registry/access.js';
 import { type Checks, checked, oneOf, text } from '../manifest/check-request.js';
 import { type Document, Field } from '../manifest/json-field.js';
 

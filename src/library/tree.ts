@@ -1,4 +1,4 @@
-import type { RegistryAccess } from '../image/registry/client.js';
+import type { RegistryAccess } from '../image/registry/access.js';
 import { checkRequest } from '../manifest/check-request.js';
 import type { MissingLibrary } from '../manifest/manifest.js';
 import type { ResolveRequest } from '../manifest/request.js';

@@ -1,5 +1,5 @@
 import { JailbuildError } from '../errors.js';
-import type { RegistryAccess } from '../image/registry/client.js';
+import type { RegistryAccess } from '../image/registry/access.js';
 import { requireRecord } from '../jail/record/record.js';
 import { checkRequest } from '../manifest/check-request.js';
 import type { Manifest } from '../manifest/manifest.js';

@@ -47,8 +47,17 @@ export function canonicalJson(manifest: Manifest): string {
 /** Formats the list of a document, one item per line. */
 export function canonicalList(items: readonly unknown[]): string {
   if (items.length === 0) return '[]';
-  return `[\n${items.map((item) => `    ${canonicalValue(item)}`).join(',\n')}\n  ]`;
+  // Joined in parts: the lines of a large jail are not all in memory beside its text.
+  const parts: string[] = [];
+  for (let first = 0; first < items.length; first += A_PART) {
+    const part = items.slice(first, first + A_PART);
+    parts.push(part.map((item) => `    ${canonicalValue(item)}`).join(',\n'));
+  }
+  return `[\n${parts.join(',\n')}\n  ]`;
 }
+
+/** Number of lines of a list that are joined at once. */
+const A_PART = 1024;
 
 /** Returns whether two values have the same canonical form. */
 export function isSameValue(a: unknown, b: unknown): boolean {

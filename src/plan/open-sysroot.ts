@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { debDirectory } from '../image/deb-directory.js';
 import { isImageReference } from '../image/reference.js';
-import type { RegistryAccess } from '../image/registry/client.js';
+import type { RegistryAccess } from '../image/registry/access.js';
 import type { ResolveRequest } from '../manifest/request.js';
 
 /**

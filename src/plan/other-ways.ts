@@ -2,7 +2,7 @@ import { JailbuildError } from '../errors.js';
 import { openPackages } from '../evidence/packages/open.js';
 import { isRunTimeFile } from '../evidence/packages/run-time-files.js';
 import { Sysroot } from '../fs/sysroot.js';
-import type { RegistryAccess } from '../image/registry/client.js';
+import type { RegistryAccess } from '../image/registry/access.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { profileNames } from '../profile/load.js';
 import { plan } from '../resolve/to-manifest.js';

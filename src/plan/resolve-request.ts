@@ -1,7 +1,7 @@
 import type { ShellSyntax } from '../evidence/shell/syntax.js';
 import type { Survey } from '../fs/survey.js';
 import { Sysroot } from '../fs/sysroot.js';
-import type { RegistryAccess } from '../image/registry/client.js';
+import type { RegistryAccess } from '../image/registry/access.js';
 import type { Manifest } from '../manifest/manifest.js';
 import { refuseMissing } from '../manifest/missing.js';
 import type { ResolveRequest } from '../manifest/request.js';

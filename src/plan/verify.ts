@@ -4,7 +4,7 @@ import type { Entry, Manifest, MissingLibrary, Reason } from '../manifest/manife
 import { describeMissing, missingId } from '../manifest/missing.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { STANDARD_PATH } from '../manifest/standard-path.js';
-import type { Originals } from '../resolve/program-resolver.js';
+import type { Originals } from '../resolve/originals.js';
 import { type Closure, resolveInSteps } from '../resolve/resolve.js';
 import { atOnce, type Steps } from '../resolve/steps.js';
 

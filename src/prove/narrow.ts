@@ -1,7 +1,7 @@
 import { isSecret } from '../evidence/trace/secrets.js';
 import type { Trace } from '../evidence/trace/trace.js';
 import { isTrace, Sysroot } from '../fs/sysroot.js';
-import type { RegistryAccess } from '../image/registry/client.js';
+import type { RegistryAccess } from '../image/registry/access.js';
 import { runBuild } from '../jail/build/pipeline.js';
 import { type JailRecord, requireRecord } from '../jail/record/record.js';
 import type { Manifest } from '../manifest/manifest.js';

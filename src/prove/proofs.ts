@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
 import { Sysroot } from '../fs/sysroot.js';
-import type { RegistryAccess } from '../image/registry/client.js';
+import type { RegistryAccess } from '../image/registry/access.js';
 import { runBuild } from '../jail/build/pipeline.js';
 import { locateTarget } from '../jail/target.js';
 import type { LaunchOptions } from '../launcher/options.js';

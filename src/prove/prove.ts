@@ -2,7 +2,7 @@ import type { ObservedCounts } from '../evidence/trace/report.js';
 import type { Trace } from '../evidence/trace/trace.js';
 import { realPathOf } from '../fs/path-bytes.js';
 import { Sysroot } from '../fs/sysroot.js';
-import type { RegistryAccess } from '../image/registry/client.js';
+import type { RegistryAccess } from '../image/registry/access.js';
 import { runBuild } from '../jail/build/pipeline.js';
 import { requireRecord } from '../jail/record/record.js';
 import type { LaunchOptions } from '../launcher/options.js';

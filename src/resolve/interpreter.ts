@@ -1,5 +1,7 @@
 import { JailbuildError } from '../errors.js';
 import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
+import { type LoadedObject, loadedObject } from '../loader/loaded-object.js';
+import { type ObjectTable, sameMachine } from '../loader/objects.js';
 
 /**
  * Finds the interpreter that a program or script names, as execve(2) does.
@@ -18,6 +20,27 @@ export function executableAt(sysroot: Sysroot, name: string, of: Trace): Trace {
     throw new InterpreterError(of, name, 'is not executable');
   }
   return found;
+}
+
+/**
+ * Returns the interpreter of a program as an object of its process.
+ *
+ * @param path its path, as the program names it
+ * @throws JailbuildError INTERPRETER_NOT_FOUND, NOT_ELF, NOT_READABLE, MALFORMED_ELF
+ */
+export function loadInterpreter(
+  objects: ObjectTable,
+  program: LoadedObject,
+  path: string,
+  trace: Trace,
+): LoadedObject {
+  const elf = objects.parse(trace);
+  // Linux does not start a program with another kind (fs/binfmt_elf.c, load_elf_interp).
+  if (!sameMachine(program.elf.headers, elf.headers)) {
+    throw new InterpreterError(program.trace, path, 'is for another machine');
+  }
+  const name = path.startsWith('/') ? path : `/${path}`;
+  return loadedObject(name, trace, elf, undefined, 'interpreter');
 }
 
 /** The error of a program whose interpreter cannot start it. */

@@ -4,8 +4,8 @@ import { cacheFlags } from '../loader/cache-flags.js';
 import type { CacheEntry } from '../loader/ld-so-cache.js';
 import { writeLdSoCache } from '../loader/ld-so-cache-writer.js';
 import type { ObjectTable } from '../loader/objects.js';
+import type { CachedLookup } from './cached-lookups.js';
 import type { CollectedFile, FileCollection } from './file-collection.js';
-import type { CachedLookup } from './program-resolver.js';
 
 export const LD_SO_CACHE = '/etc/ld.so.cache';
 

@@ -1,28 +1,23 @@
 import type { ElfFile } from '../elf/types.js';
 import { JailbuildError } from '../errors.js';
 import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
-import { type LoaderFlavor, loaderFlavor } from '../loader/flavor.js';
-import type { LoadedObject } from '../loader/loaded-object.js';
+import type { LoaderFlavor } from '../loader/flavor.js';
+import { type LoadedObject, loadedObject } from '../loader/loaded-object.js';
 import { type CachePolicy, LoaderFiles } from '../loader/loader-files.js';
-import { ObjectTable, sameMachine } from '../loader/objects.js';
-import {
-  type Edge,
-  loadedObject,
-  mapProcess,
-  type ProcessImage,
-  type VariantEdge,
-} from '../loader/process.js';
-import { LibrarySearch } from '../loader/search.js';
-import type { MissingLibrary, Reason, SearchRule } from '../manifest/manifest.js';
-import { missingId } from '../manifest/missing.js';
+import { ObjectTable } from '../loader/objects.js';
+import { type Edge, mapProcess, type ProcessImage } from '../loader/process.js';
+import { LibrarySearches } from '../loader/searches.js';
+import type { MissingLibrary, Reason } from '../manifest/manifest.js';
 import type { ResolveRequest } from '../manifest/request.js';
-import { Hints } from './advice/hints.js';
+import { CachedLookups } from './cached-lookups.js';
 import type { FileCollection } from './file-collection.js';
 import type { FoundProgram } from './find-program.js';
-import { executableAt, InterpreterError } from './interpreter.js';
+import { executableAt, InterpreterError, loadInterpreter } from './interpreter.js';
+import { MissingLibraries } from './missing-libraries.js';
+import type { Originals, ReadFile } from './originals.js';
+import { parseProgram } from './parse-program.js';
 import { AlikePrograms, mayBeAlike } from './process/alike-programs.js';
-import { openNotedLibraries } from './process/dlopen-notes.js';
-import { openLibcLibraries } from './process/libc-libraries.js';
+import { KnownObjects } from './process/known-objects.js';
 import {
   isModule,
   type MappedProgram,
@@ -30,46 +25,12 @@ import {
   mapModule,
   muslInterpreterOf,
 } from './process/module-contexts.js';
-import { NameService } from './process/name-service.js';
-import { PRELOAD, preloadNames } from './process/preload.js';
+import { openPreload, PRELOAD, readPreload, unusedPreload } from './process/preload.js';
+import { RunTimeLibraries } from './process/run-time-libraries.js';
 import { CollectedEdges, collectEdge, RunningProcess } from './process/running-process.js';
-import { GLIBC_SONAME, type ObjectFacts, RuntimeFacts } from './process/runtime-facts.js';
+import { RuntimeFacts } from './process/runtime-facts.js';
 import { ScriptResolver, type ShellScript } from './scripts/script-resolver.js';
 import { atOnce, type Steps } from './steps.js';
-
-/** A library that opens further files itself, and a process that has loaded it. */
-export interface UsedLibrary {
-  readonly process: RunningProcess;
-  readonly library: LoadedObject;
-}
-
-const FILE_KIND: Readonly<Record<string, string>> = {
-  rel: 'an object file, which',
-  core: 'a core dump, which',
-};
-
-const LIBCRYPTO_SONAME = /^libcrypto\.so\./;
-
-/** A library that the loader finds by name alone, possibly through its cache. */
-export interface CachedLookup {
-  readonly name: string;
-  /** In the loader's own spelling. */
-  readonly path: string;
-  /** The CPU feature level that it requires; undefined for the baseline. */
-  readonly level: string | undefined;
-  readonly trace: Trace;
-}
-
-/** What has been read of a file so far. */
-export interface ReadFile {
-  readonly elf: ElfFile | undefined;
-  readonly facts: ObjectFacts | undefined;
-  /** Whether it begins with the ELF magic number; undefined if unknown. */
-  readonly isElf: boolean | undefined;
-}
-
-/** Returns what was read of the original of the file at a path, if it is known to be a copy. */
-export type Originals = (path: string) => ReadFile | undefined;
 
 export interface ProgramResolverOptions {
   /** Where env(1) looks for the program of a script. */
@@ -81,22 +42,20 @@ export interface ProgramResolverOptions {
   readonly goesOn?: boolean | undefined;
 }
 
-const CACHED_RULES: ReadonlySet<SearchRule> = new Set(['ld.so.cache', 'ld.so.conf', 'default']);
-
 /** Adds programs with their interpreters and libraries to a collection of files. */
 export class ProgramResolver {
   anyUsesLdSoCache = false;
   libraryPathUsed = false;
   readonly objects: ObjectTable;
+  /** The searches of the loaders of all programs so far. */
+  readonly searches: LibrarySearches;
   /** The libraries that a cache for the jail must list. */
-  readonly cachedLookups = new Map<string, CachedLookup>();
+  readonly cachedLookups = new CachedLookups();
+  readonly known = new KnownObjects();
   readonly #sysroot: Sysroot;
   readonly #goesOn: boolean;
   readonly #files: FileCollection;
   readonly #request: ResolveRequest;
-  readonly #libraries = new Map<string, UsedLibrary>();
-  readonly #loaderFiles: LoaderFiles;
-  readonly #searches = new Map<string, { flavor: LoaderFlavor; search: LibrarySearch }>();
   readonly #collected = { glibc: new CollectedEdges(), musl: new CollectedEdges() };
   readonly #scripts: ScriptResolver;
   /**
@@ -106,7 +65,7 @@ export class ProgramResolver {
   readonly #interpreters = new Map<string, number>();
   /** The paths of files that were checked for being ELF. */
   readonly #looked = new Set<string>();
-  readonly #missing = new Map<string, MissingLibrary>();
+  readonly #missing = new MissingLibraries();
   /** Whether the files being added may never be opened. */
   #isOptional = false;
   /** Programs with mapped processes, which may open modules. */
@@ -114,17 +73,10 @@ export class ProgramResolver {
   readonly #alike = new AlikePrograms();
   /** Modules to add once all programs are known. */
   readonly #modules: (Module & { readonly isOptional: boolean })[] = [];
-  /** The missing libraries that modules need. */
-  readonly #ofModules = new Set<string>();
-  /** The names by which the loader knows objects of the jail. */
-  readonly #sonames = new Set<string>();
-  /** Objects of processes, already recorded. */
-  readonly #noted = new Set<Trace>();
   readonly #preloaded = new Set<LoadedObject>();
-  readonly #hints = new Hints();
   readonly #loaderWarnings = new Set<string>();
   readonly #facts: RuntimeFacts;
-  readonly #nameService: NameService;
+  readonly #runTimeLibraries: RunTimeLibraries;
 
   constructor(
     sysroot: Sysroot,
@@ -138,16 +90,22 @@ export class ProgramResolver {
     this.#request = request;
     this.#scripts = new ScriptResolver(sysroot, searchPath, {
       add: (trace, reason) => this.#addProgram(trace, reason),
-      onInterpreter: (script, interpreter) => this.#hints.noteScript(script, interpreter),
+      onInterpreter: (script, interpreter) =>
+        this.#runTimeLibraries.noteScript(script, interpreter),
     });
     this.#facts = new RuntimeFacts(({ path }) => originals(path)?.facts);
-    this.#nameService = new NameService(sysroot, files);
+    this.#runTimeLibraries = new RunTimeLibraries(sysroot, files, request, this.#facts, {
+      onObject: (process, object) => this.known.note(process, object),
+      onMissing: (library) => this.addMissing(library),
+      onWarning: (warning) => this.#loaderWarnings.add(warning),
+    });
     this.objects = new ObjectTable(
       sysroot,
       ({ path }) => originals(path),
       (source, file, found) => this.#facts.read(source, file, found),
     );
-    this.#loaderFiles = new LoaderFiles(this.objects, cache);
+    const loaderFiles = new LoaderFiles(this.objects, cache);
+    this.searches = new LibrarySearches(loaderFiles, request.libraryPath ?? []);
   }
 
   /** Returns what was read of a file, by its identity. */
@@ -161,20 +119,7 @@ export class ProgramResolver {
 
   /** Libraries that no rule finds, in the order in which they were needed. */
   get missing(): readonly MissingLibrary[] {
-    // A module may rely on an object of the jail that its process has already opened.
-    const isMet = (library: MissingLibrary) =>
-      library.version === undefined &&
-      this.#sonames.has(library.name) &&
-      this.#ofModules.has(missingId(library));
-    return [...this.#missing.values()].filter((library) => !isMet(library));
-  }
-
-  /** Returns the directories that ldconfig(8) would search for the programs' loaders. */
-  systemDirectories(): readonly string[] {
-    const defaults = [...this.#searches.values()]
-      .filter(({ flavor }) => flavor.kind === 'glibc')
-      .flatMap(({ flavor }) => flavor.defaultDirectories);
-    return [...new Set([...this.#loaderFiles.confDirectories(), ...defaults])];
+    return this.#missing.unmet((soname) => this.known.has(soname));
   }
 
   /** Returns warnings about files, and about programs that start but fail later. Call it last. */
@@ -187,42 +132,16 @@ export class ProgramResolver {
    * last.
    */
   hints(): string[] {
-    const absent = [...this.#nameService.absent].sort();
     return [
-      ...this.#hints.lines(this.#given()),
-      ...this.#unusedPreload(),
-      ...(absent.length === 0
-        ? []
-        : [`nsswitch.conf names services whose modules are not installed: ${absent.join(', ')}`]),
+      ...this.#runTimeLibraries.hints(),
+      ...(this.anyUsesLdSoCache && !this.#files.has(PRELOAD) ? unusedPreload(this.#sysroot) : []),
+      ...this.#runTimeLibraries.absentServices(),
     ];
-  }
-
-  /**
-   * Returns a hint on the libraries that programs load on the host because of /etc/ld.so.preload.
-   */
-  #unusedPreload(): string[] {
-    if (!this.anyUsesLdSoCache || this.#files.has(PRELOAD)) return [];
-    const trace = this.#sysroot.trace(PRELOAD);
-    if (!isTrace(trace) || trace.stat.type !== 'file') return [];
-    const names = preloadNames(this.#sysroot.readText(trace));
-    return names.length === 0
-      ? []
-      : [`libraries that ${PRELOAD} names (${names.join(', ')}): add --include ${PRELOAD}`];
   }
 
   /** Shell scripts among the programs, in the order in which they were added. */
   get shellScripts(): readonly ShellScript[] {
     return this.#scripts.shellScripts;
-  }
-
-  /** The glibc libraries of the programs. */
-  get glibcs(): readonly UsedLibrary[] {
-    return this.#used(GLIBC_SONAME);
-  }
-
-  /** The OpenSSL libraries of the programs. */
-  get libcryptos(): readonly UsedLibrary[] {
-    return this.#used(LIBCRYPTO_SONAME);
   }
 
   /**
@@ -238,7 +157,7 @@ export class ProgramResolver {
 
   /** Records a library as missing. */
   addMissing(library: MissingLibrary): void {
-    this.#miss(library);
+    this.#missing.add(this.#asNeeded(library));
   }
 
   /** As {@link add}, for a program that was not requested by the user. */
@@ -279,7 +198,7 @@ export class ProgramResolver {
   addCommand(trace: Trace, reason: Reason): void {
     this.#files.add(trace, reason);
     this.#addOptional(trace, () => {
-      const elf = this.#parse(trace);
+      const elf = parseProgram(this.objects, trace);
       if (elf === undefined) this.#scripts.add(trace);
       else this.#addProcess(trace, elf);
     });
@@ -318,7 +237,7 @@ export class ProgramResolver {
     const known = this.#interpreters.get(trace.path);
     if (known !== undefined) return known;
     this.#interpreters.set(trace.path, Number.POSITIVE_INFINITY);
-    const elf = this.#parse(trace);
+    const elf = parseProgram(this.objects, trace);
     let count = 0;
     if (elf === undefined) {
       count = this.#tolerant(trace, () => this.#scripts.add(trace)) ?? 0;
@@ -327,27 +246,9 @@ export class ProgramResolver {
     return count;
   }
 
-  /** @returns undefined for a file that is not ELF */
-  #parse(trace: Trace): ElfFile | undefined {
-    try {
-      const elf = this.objects.parse(trace);
-      const { type } = elf.headers;
-      if (type === 'exec' || type === 'dyn') return elf;
-      const kind = FILE_KIND[type ?? ''] ?? 'an ELF file of an e_type that';
-      throw new JailbuildError(
-        'NOT_A_PROGRAM',
-        `${trace.path}: is ${kind} Linux does not run: name a program or a shared library`,
-        trace.path,
-      );
-    } catch (error) {
-      if (error instanceof JailbuildError && error.code === 'NOT_ELF') return undefined;
-      throw error;
-    }
-  }
-
   #addProcess(trace: Trace, elf: ElfFile): void {
     if (isModule(elf)) {
-      if ((elf.dynamic?.needed.length ?? 0) === 0) this.#noteSoname(trace, elf);
+      if ((elf.dynamic?.needed.length ?? 0) === 0) this.known.noteSoname(trace, elf);
       else this.#modules.push({ trace, elf, isOptional: this.#isOptional });
       return;
     }
@@ -357,7 +258,8 @@ export class ProgramResolver {
     // The dynamic section of a static-pie program is processed by the program itself.
     if (interpreter === undefined && elf.dynamic.needed.length === 0) return;
 
-    const { flavor, search } = this.#searchFor(elf, interpreter);
+    const search = this.searches.of(elf, interpreter);
+    const { flavor } = search;
     if (flavor.kind === 'glibc') this.anyUsesLdSoCache = true;
     else if (interpreter !== undefined) this.#addMuslPath(flavor, interpreter);
     const isPlain = flavor.kind === 'glibc' && this.#isPlain(program);
@@ -367,7 +269,9 @@ export class ProgramResolver {
       if (process !== undefined) return process;
       const image = mapProcess(program, interpreter, search);
       if (isPlain) this.#alike.add(program, search, image);
-      process = this.#run(image, flavor, (library) => this.#missByProgram(library));
+      process = this.#run(image, flavor, (library) =>
+        this.#missing.addOfProgram(this.#asNeeded(library)),
+      );
       return process;
     };
     if (edges === undefined) run();
@@ -386,9 +290,8 @@ export class ProgramResolver {
     const collected = this.#collected.glibc;
     const onLookup = (edge: Edge) => this.#noteLookup(edge);
     for (const edge of edges) collectEdge(edge, { files: this.#files, collected, onLookup });
-    this.#noted.add(program.trace);
-    this.#noteSoname(program.trace, program.elf);
-    this.#noteFacts(program);
+    this.known.noteAlone(program);
+    this.#runTimeLibraries.note(program);
   }
 
   #run(
@@ -400,10 +303,10 @@ export class ProgramResolver {
       onLookup: (edge) => {
         if (kind === 'glibc') this.#noteLookup(edge);
       },
-      onVariant: (edge) => this.#noteVariant(edge),
+      onVariant: (edge) => this.cachedLookups.noteVariant(edge),
       onMissing,
     });
-    this.#openAtRunTime(process);
+    this.#runTimeLibraries.open(process);
     for (const warning of image.warnings) this.#loaderWarnings.add(warning);
     return process;
   }
@@ -434,24 +337,15 @@ export class ProgramResolver {
 
   #addModule(module: Module): void {
     const { trace, elf } = module;
-    this.#noteSoname(trace, elf);
+    this.known.noteSoname(trace, elf);
     const { image, search } = mapModule(module, this.#programs, () => {
-      const interpreter = this.#muslInterpreter(elf);
-      return { interpreter, search: this.#searchFor(elf, interpreter).search };
+      const interpreter = muslInterpreterOf(elf, this.objects);
+      return { interpreter, search: this.searches.of(elf, interpreter) };
     });
     if (search.flavor.kind === 'glibc') this.anyUsesLdSoCache = true;
-    this.#run(image, search.flavor, (library) => {
-      const id = missingId(library);
-      if (!this.#missing.has(id)) this.#ofModules.add(id);
-      this.#miss(library);
-    });
-  }
-
-  #muslInterpreter(elf: ElfFile): LoadedObject | undefined {
-    const name = muslInterpreterOf(elf);
-    const trace = name === undefined ? undefined : this.#sysroot.trace(name);
-    if (name === undefined || trace === undefined || !isTrace(trace)) return undefined;
-    return loadedObject(name, trace, this.objects.parse(trace), undefined, 'interpreter');
+    this.#run(image, search.flavor, (library) =>
+      this.#missing.addOfModule(this.#asNeeded(library)),
+    );
   }
 
   /**
@@ -459,30 +353,17 @@ export class ProgramResolver {
    * dependencies, ignoring missing ones.
    */
   #preload(): void {
-    const trace = this.#files.has(PRELOAD) ? this.#sysroot.trace(PRELOAD) : undefined;
-    if (trace === undefined || !isTrace(trace) || trace.stat.type !== 'file') return;
-    const names = preloadNames(this.#sysroot.readText(trace));
+    const preload = this.#files.has(PRELOAD) ? readPreload(this.#sysroot) : undefined;
+    if (preload === undefined) return;
     for (const { program, search, run } of this.#programs) {
       if (search.flavor.kind !== 'glibc' || this.#preloaded.has(program)) continue;
       this.#preloaded.add(program);
       const process = run();
-      for (const name of names) {
-        const isThere = process.opens(name, program, ({ rule }) => ({
-          kind: 'needed',
-          by: trace.path,
-          name,
-          rule,
-        }));
-        if (!isThere) {
-          this.#loaderWarnings.add(`${trace.path}: names ${name}, which was not found`);
-        }
+      for (const warning of openPreload(preload, process, program)) {
+        this.#loaderWarnings.add(warning);
       }
-      this.#openAtRunTime(process);
+      this.#runTimeLibraries.open(process);
     }
-  }
-
-  #noteSoname({ path }: Trace, { dynamic }: ElfFile): void {
-    this.#sonames.add(dynamic?.soname ?? path.slice(path.lastIndexOf('/') + 1));
   }
 
   /** Adds musl's path file, without which the loader would search its default directories. */
@@ -492,80 +373,16 @@ export class ProgramResolver {
     this.#files.add(found, { kind: 'ld-musl-path', of: path });
   }
 
-  /** Opens what the objects of a process open at run time, as far as rules cover it. */
-  #openAtRunTime(process: RunningProcess): void {
-    const { dlopen = 'required', nss = 'auto' } = this.#request;
-    const libc = process.find(GLIBC_SONAME);
-    for (const object of process.loaded) {
-      this.#noteLibrary(process, object);
-      const { imports, dlopens } = this.#noteFacts(object);
-      for (const library of openNotedLibraries(process, object, dlopens, dlopen)) {
-        this.#miss(library);
-      }
-      if (libc === undefined || object === libc) continue;
-      for (const warning of openLibcLibraries(process, libc, object, imports, dlopen)) {
-        this.#loaderWarnings.add(warning);
-      }
-      if (nss === 'auto') {
-        this.#nameService.open(process, libc, object, imports);
-      }
-    }
+  /** Marks a library as optional while files are added that may never be opened. */
+  #asNeeded(library: MissingLibrary): MissingLibrary {
+    return this.#isOptional ? { ...library, optional: true } : library;
   }
 
-  #noteFacts(object: LoadedObject): ObjectFacts {
-    const facts = this.#facts.of(object);
-    this.#hints.note(object, facts.imports, facts.dlopens.length > 0);
-    return facts;
-  }
-
-  #given() {
-    return { request: this.#request, has: (path: string) => this.#files.has(path) };
-  }
-
-  #noteLibrary(process: RunningProcess, library: LoadedObject): void {
-    if (this.#noted.has(library.trace)) return;
-    this.#noted.add(library.trace);
-    this.#noteSoname(library.trace, library.elf);
-    const soname = library.elf.dynamic?.soname;
-    if (soname === undefined || this.#libraries.has(library.trace.path)) return;
-    if (GLIBC_SONAME.test(soname) || LIBCRYPTO_SONAME.test(soname)) {
-      this.#libraries.set(library.trace.path, { process, library });
-    }
-  }
-
-  #used(soname: RegExp): UsedLibrary[] {
-    return [...this.#libraries.values()].filter(({ library }) =>
-      soname.test(library.elf.dynamic?.soname ?? ''),
-    );
-  }
-
-  #missByProgram(library: MissingLibrary): void {
-    this.#ofModules.delete(missingId(library));
-    this.#miss(library);
-  }
-
-  #miss(library: MissingLibrary): void {
-    const key = missingId(library);
-    const known = this.#missing.get(key);
-    if (known !== undefined && !known.optional) return;
-    this.#missing.set(key, this.#isOptional ? { ...library, optional: true } : library);
-  }
-
-  #noteLookup({ name, rule, to, lookup, path }: Edge): void {
-    if (lookup === undefined || path === undefined) return;
-    if (CACHED_RULES.has(rule)) this.#noteCached(name, path, to.level, lookup);
-    if (rule === 'library-path') this.libraryPathUsed = true;
-  }
-
-  #noteVariant({ of, name, variant }: VariantEdge): void {
-    if (CACHED_RULES.has(of.rule)) {
-      this.#noteCached(name, variant.name, variant.level, variant.trace);
-    }
-  }
-
-  #noteCached(name: string, path: string, level: string | undefined, trace: Trace): void {
-    const key = `${path}\0${name}`;
-    if (!this.cachedLookups.has(key)) this.cachedLookups.set(key, { name, path, level, trace });
+  #noteLookup(edge: Edge): void {
+    this.cachedLookups.note(edge);
+    const { rule, lookup, path } = edge;
+    if (rule !== 'library-path' || lookup === undefined || path === undefined) return;
+    this.libraryPathUsed = true;
   }
 
   #interpreter(program: LoadedObject): LoadedObject | undefined {
@@ -580,14 +397,9 @@ export class ProgramResolver {
         `${program.trace.path}: its interpreter ${path} is relative to the working directory: in the jail it is resolved from the root`,
       );
     }
-    const elf = this.objects.parse(trace);
-    // Linux does not start a program with another kind (fs/binfmt_elf.c, load_elf_interp).
-    if (!sameMachine(program.elf.headers, elf.headers)) {
-      throw new InterpreterError(program.trace, path, 'is for another machine');
-    }
+    const interpreter = loadInterpreter(this.objects, program, path, trace);
     this.#files.add(trace, { kind: 'interpreter', of: program.trace.path });
-    const name = path.startsWith('/') ? path : `/${path}`;
-    return loadedObject(name, trace, elf, undefined, 'interpreter');
+    return interpreter;
   }
 
   /** Records a missing interpreter and continues, if the resolution is to show everything else. */
@@ -597,28 +409,8 @@ export class ProgramResolver {
     } catch (error) {
       if (!this.#goesOn || !(error instanceof InterpreterError)) throw error;
       const name = error.interpreter;
-      this.#miss({ name, neededBy: path, searched: [{ rule: 'interpreter', path: name }] });
+      this.addMissing({ name, neededBy: path, searched: [{ rule: 'interpreter', path: name }] });
       return undefined;
     }
-  }
-
-  #searchFor(elf: ElfFile, interpreter: LoadedObject | undefined) {
-    const { headers } = elf;
-    const key = `${interpreter?.name}/${headers.class}/${headers.byteOrder}/${headers.machine}/${headers.flags}`;
-    let known = this.#searches.get(key);
-    if (known === undefined) {
-      const flavor = loaderFlavor(this.#sysroot, interpreter?.name, interpreter?.trace, headers);
-      known = {
-        flavor,
-        search: new LibrarySearch(
-          this.#loaderFiles,
-          flavor,
-          headers,
-          this.#request.libraryPath ?? [],
-        ),
-      };
-      this.#searches.set(key, known);
-    }
-    return known;
   }
 }

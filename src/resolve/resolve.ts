@@ -14,8 +14,9 @@ import { type CollectedFile, FileCollection, type Placement } from './file-colle
 import { type FoundProgram, findProgram } from './find-program.js';
 import { jailEnvironment, jailPathOf, type OutsideProgram, programsOutside } from './jail-path.js';
 import { addGeneratedLdSoCache, LD_SO_CACHE } from './ld-so-cache.js';
+import type { Originals, ReadFile } from './originals.js';
 import type { BringPackages, Brought } from './packages/bring-packages.js';
-import { type Originals, ProgramResolver, type ReadFile } from './program-resolver.js';
+import { ProgramResolver } from './program-resolver.js';
 import { addScriptCommands, followedScripts } from './scripts/script-commands.js';
 import { atOnce, type Steps } from './steps.js';
 
@@ -311,8 +312,8 @@ function addLdSoCache(
     const cache = sysroot.trace(LD_SO_CACHE);
     if (isTrace(cache)) files.add(cache, { kind: 'ld-cache' });
   } else if (choice === 'generate') {
-    const lookups = programs.cachedLookups.values();
-    addGeneratedLdSoCache(files, programs.objects, lookups, programs.systemDirectories());
+    const lookups = programs.cachedLookups.all;
+    addGeneratedLdSoCache(files, programs.objects, lookups, programs.searches.systemDirectories());
   }
 }
 

@@ -25,27 +25,32 @@ export function plan(closure: Closure): Manifest {
  */
 function linkNames(files: readonly CollectedFile[]): Entry[] {
   const names = new Map<string, string>();
-  return files.flatMap((file) => {
-    const entry = entryOf(file);
-    if (entry?.type !== 'file') return entry ?? [];
-    const first = names.get(file.stat.identity);
-    if (first !== undefined) return { ...entry, hardlink: first };
-    names.set(file.stat.identity, entry.path);
-    return entry;
-  });
+  const reasonsOf = sharedReasons();
+  const entries: Entry[] = [];
+  for (const file of files) {
+    const entry = entryOf(file, reasonsOf(file.reasons));
+    if (entry === undefined) continue;
+    const first = entry.type === 'file' ? names.get(file.stat.identity) : undefined;
+    if (entry.type === 'file' && first !== undefined) {
+      entries.push({ ...entry, hardlink: first });
+      continue;
+    }
+    if (entry.type === 'file') names.set(file.stat.identity, entry.path);
+    entries.push(entry);
+  }
+  return entries;
 }
 
-function entryOf(file: CollectedFile): Entry | undefined {
-  const { path, stat, target, content, device, reasons } = file;
-  const base = {
-    path,
-    mode: stat.mode.toString(8).padStart(4, '0'),
-    uid: stat.uid,
-    gid: stat.gid,
-    mtime: timestamp(stat.mtimeNs),
-    ...(file.isMade ? {} : { source: file.source }),
-    reasons: essential(reasons),
-  };
+function entryOf(file: CollectedFile, reasons: readonly Reason[]): Entry | undefined {
+  const { path, source, stat, target, content, device, isMade } = file;
+  const { uid, gid, size } = stat;
+  const mode = stat.mode.toString(8).padStart(4, '0');
+  const mtime = timestamp(stat.mtimeNs);
+  // Nearly all entries of a large jail: without spreading, they take half of the memory.
+  if (stat.type === 'file' && !isMade && content === undefined) {
+    return { type: 'file', path, mode, uid, gid, mtime, source, reasons, size };
+  }
+  const base = { path, mode, uid, gid, mtime, ...(isMade ? {} : { source }), reasons };
   switch (stat.type) {
     case 'directory':
       return { type: 'directory', ...base };
@@ -53,7 +58,7 @@ function entryOf(file: CollectedFile): Entry | undefined {
       return target === undefined ? undefined : { type: 'symlink', ...base, target };
     case 'file':
       return content === undefined
-        ? { type: 'file', ...base, size: stat.size }
+        ? { type: 'file', ...base, size }
         : { type: 'file', ...base, size: content.length, content: content.toString('base64') };
     case 'character-device':
     case 'block-device':
@@ -65,8 +70,20 @@ function entryOf(file: CollectedFile): Entry | undefined {
   }
 }
 
-/** Drops `parent` if there is another reason. */
-function essential(reasons: readonly Reason[]): readonly Reason[] {
-  const own = reasons.filter(({ kind }) => kind !== 'parent');
-  return own.length > 0 ? own : reasons;
+/**
+ * Returns a function that drops `parent` if there is another reason. Entries with one and the same reason share their
+ * list.
+ */
+function sharedReasons(): (reasons: readonly Reason[]) => readonly Reason[] {
+  const lists = new Map<Reason, readonly Reason[]>();
+  return (reasons) => {
+    const own = reasons.filter(({ kind }) => kind !== 'parent');
+    const [only, ...others] = own.length > 0 ? own : reasons;
+    if (only === undefined || others.length > 0) return own.length > 0 ? own : reasons;
+    const known = lists.get(only);
+    if (known !== undefined) return known;
+    const list = [only];
+    lists.set(only, list);
+    return list;
+  };
 }

@@ -33,7 +33,7 @@ export const ROOMS: Readonly<Record<string, string>> = {
   sbom: 'text fs manifest elf evidence export',
   report: 'text fs manifest evidence profile export',
   launcher: 'text fs manifest',
-  'launcher/oci': 'fs launcher/*',
+  'launcher/oci': 'text fs launcher/*',
   prove: 'text fs manifest elf evidence resolve image profile plan jail launcher',
   library:
     'text fs manifest elf loader evidence resolve profile plan jail image export sbom report launcher prove',

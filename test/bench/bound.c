@@ -1,6 +1,7 @@
 /*
- * The least that a launcher can do: bound ROOT COMMAND. New mount, PID, UTS, IPC and network namespaces
- * with the loopback interface up, a new root with /proc, and the command in it.
+ * The minimum work of a launcher: bound ROOT COMMAND. Creates mount, PID, UTS, IPC and network
+ * namespaces, brings the loopback interface up, changes to a new root with /proc, and runs the
+ * command.
  */
 #define _GNU_SOURCE
 #include <net/if.h>

@@ -6,13 +6,13 @@ import { COMMAND, type Contender, compare } from './compare.js';
 import { type Goal, printGoals } from './goals.js';
 
 export const FEW = ['env', 'bash', 'ps', 'ls', 'top'];
-/** Below it everything is written; in memory, the disk does not count. */
+/** Everything is written below this directory, in memory, so that the disk does not count. */
 export const PLACE = process.env.BENCH_PLACE ?? '/srv';
 const SMALL_ROUNDS = 25;
 const LARGE_ROUNDS = 3;
 
 const [UNSYNCED, COPY] = ['jailbuild --no-sync', 'cp -a of the finished jail'];
-/** Without it, all rounds but the first take over what an earlier one has found. */
+/** Without it, every round but the first would reuse earlier results. */
 const ANEW = 'jailbuild --no-sync --no-cache';
 const PACKAGES = 'jailbuild --no-sync --with-package';
 const SMALL_GOALS: readonly Goal[] = [
@@ -26,7 +26,7 @@ const LARGE_GOALS: readonly Goal[] = [
   { of: UNSYNCED, to: COPY, wall: 1.1, processor: 1.6 },
 ];
 
-/** The main job, five programs, against the peers. */
+/** The main job, five programs, compared with peers. */
 export async function benchBuild(): Promise<void> {
   const node: Contender = { name: 'node -e 0', command: () => [process.execPath, '-e', '0'] };
   const start: Contender = {
@@ -52,7 +52,7 @@ export async function benchBuild(): Promise<void> {
   );
 }
 
-/** The large job, all of /usr/bin and /usr/sbin. It takes minutes and several gigabytes. */
+/** The large job, all of /usr/bin and /usr/sbin. Takes minutes and several gigabytes. */
 export async function benchBuildAll(): Promise<void> {
   const all = elfPrograms(['/usr/bin', '/usr/sbin']);
   inScratch((scratch) =>
@@ -68,7 +68,10 @@ export async function benchBuildAll(): Promise<void> {
   );
 }
 
-/** Gives a directory to work in: jk_cp refuses a jail below one that others may write to, as /tmp. */
+/**
+ * Returns a directory to work in: jk_cp refuses jails below a directory that others may write to,
+ * such as /tmp.
+ */
 export function inScratch(work: (scratch: string) => void): void {
   const scratch = mkdtempSync(path.join(PLACE, 'jailbuild-bench-'));
   try {
@@ -85,7 +88,7 @@ function contenders(programs: readonly string[]): Contender[] {
       command: (d) => [...COMMAND, `${d}/jail`, ...programs],
     },
     {
-      // As the peers, which do not wait for the disk.
+      // Like the peers, which do not wait for the disk.
       name: 'jailbuild --no-sync',
       command: (d) => [...COMMAND, `${d}/jail`, ...programs, '--no-sync'],
     },
@@ -103,7 +106,7 @@ function contenders(programs: readonly string[]): Contender[] {
 /** Another program for the same job. */
 export interface Peer {
   readonly name: string;
-  /** The command line, given a directory of its own. */
+  /** Command line, given a directory of its own. */
   command(directory: string, programs: readonly string[]): readonly [file: string, ...string[]];
 }
 
@@ -133,7 +136,7 @@ export const PEERS: readonly Peer[] = [
   },
 ];
 
-/** The bound: only the copying, of a jail that is there already. */
+/** The lower bound: only copying an existing jail. */
 function copyOfResult(programs: readonly string[]): Contender {
   return {
     name: COPY,

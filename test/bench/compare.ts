@@ -4,7 +4,7 @@ import path from 'node:path';
 import { FRONT } from '../front/support.js';
 import { JAILBUILD } from '../support/cli.js';
 
-/** The command as it is installed: the native front where it is built, otherwise the script. */
+/** The command as installed: the native front if it is built, otherwise the script. */
 export const COMMAND: readonly [file: string, ...args: string[]] = existsSync(FRONT)
   ? [FRONT]
   : [process.execPath, JAILBUILD];
@@ -12,23 +12,23 @@ export const COMMAND: readonly [file: string, ...args: string[]] = existsSync(FR
 /** One program in a comparison. */
 export interface Contender {
   readonly name: string;
-  /** The command line, given an empty directory of its own for this one run. */
+  /** Command line, given an empty directory for this run. */
   command(directory: string): readonly [file: string, ...args: string[]];
-  /** What is made ready before the clock runs. */
+  /** Preparation before the clock starts. */
   prepare?(directory: string): void;
 }
 
 export interface Timing {
   readonly name: string;
-  /** Milliseconds of wall time, one for each round, sorted. */
+  /** Wall times in milliseconds, one for each round, sorted. */
   readonly times: readonly number[];
-  /** Milliseconds of processor time, of all its processes, on the average. */
+  /** Mean processor time of all its processes, in milliseconds. */
   readonly processor: number;
 }
 
 /**
- * What contenders see of the environment. Variables for Node change what its start costs:
- * NODE_EXTRA_CA_CERTS, with the bundle of a distribution, more than doubles it.
+ * Environment of contenders. Variables for Node change its start time: NODE_EXTRA_CA_CERTS with the
+ * bundle of a distribution more than doubles it.
  */
 export const ENVIRONMENT = {
   PATH: process.env.PATH,
@@ -37,16 +37,17 @@ export const ENVIRONMENT = {
   LANG: 'C.UTF-8',
 };
 
-/** How often each contender runs: BENCH_ROUNDS of the environment, or what suits the job. */
+/** Number of rounds: BENCH_ROUNDS, or the default of the job. */
 function roundsOf(usual: number): number {
   return Number(process.env.BENCH_ROUNDS ?? usual);
 }
 
 /**
- * Runs contenders in turn, so that all see the same moods of the machine, and prints the medians with
- * their ratio to the first one. A contender that is not installed, or that fails, is told and left out.
+ * Runs contenders in turn, so that all see the same state of the machine, and prints the medians
+ * with their ratio to the first. A contender that is not installed, or fails, is reported and left
+ * out.
  *
- * @param scratch a directory whose parents only root may write to: some peers insist
+ * @param scratch a directory whose parents only root may write to, as some peers require
  */
 export function compare(
   title: string,
@@ -98,8 +99,8 @@ export function compare(
 }
 
 /**
- * The processor time of processes that have ended, in milliseconds (proc_pid_stat(5), cutime and cstime).
- * It counts in hundredths of a second, which evens out over the rounds.
+ * Returns the processor time of ended processes in milliseconds (proc_pid_stat(5), cutime and
+ * cstime). Its unit is 10 ms, which averages out over the rounds.
  */
 function processorTime(): number {
   const fields = readFileSync('/proc/self/stat', 'latin1')

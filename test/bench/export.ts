@@ -6,16 +6,19 @@ import { type Contender, compare, ENVIRONMENT } from './compare.js';
 import { printGoals } from './goals.js';
 
 const ROUNDS = 5;
-/** A round takes minutes, and says enough. */
+/** A round takes minutes, and one is enough. */
 const COMPRESSED_ROUNDS = 1;
 
-/** A jail of all of /usr/bin and /usr/sbin as archives and as an image, against the usual tools. */
+/**
+ * A jail of all of /usr/bin and /usr/sbin as archives and as an image, compared with the usual
+ * tools.
+ */
 export async function benchExport(): Promise<void> {
   const scratch = mkdtempSync('/srv/jailbuild-bench-');
   const jail = `${scratch}/jail`;
   try {
     const programs = elfPrograms(['/usr/bin', '/usr/sbin']);
-    // Nothing but what goes into the archives, for tools that take all.
+    // Only what belongs in the archives, for tools that include everything.
     run(jail, ...programs, '--no-record');
     const tar = (name: string, ...options: readonly string[]): Contender => ({
       name: `tar --create ${options.join(' ')}`,
@@ -66,7 +69,7 @@ function umociInsert(jail: string): Contender {
   };
 }
 
-/** What was put into the root of an unpacked image, which umoci looks for first. */
+/** Packs what was added to the root of an unpacked image, which umoci finds by comparing. */
 function umociRepack(jail: string): Contender {
   return {
     name: 'umoci repack',

@@ -1,6 +1,6 @@
 import { median, type Timing } from './compare.js';
 
-/** What a contender may take at most, as a part of what another one takes. */
+/** Maximum time of a contender, relative to another one. */
 export interface Goal {
   readonly of: string;
   readonly to: string;
@@ -8,7 +8,7 @@ export interface Goal {
   readonly processor?: number;
 }
 
-/** Prints, for each goal, the ratio that was measured beside its limit. */
+/** Prints the measured ratio for each goal, beside its limit. */
 export function printGoals(timings: readonly Timing[], goals: readonly Goal[]): void {
   const byName = new Map(timings.map((timing) => [timing.name, timing]));
   for (const { of, to, wall, processor } of goals) {

@@ -10,8 +10,8 @@ const LARGE_ROUNDS = 5;
 const SAME = 'the same build, nothing changed';
 
 /**
- * What it costs to build again where nothing has changed, and to update one library; and what peers do
- * when they are called again.
+ * Cost of building again without changes, and of updating one library; and what peers do when run
+ * again.
  */
 export async function benchKeep(): Promise<void> {
   keep(
@@ -23,7 +23,7 @@ export async function benchKeep(): Promise<void> {
   );
 }
 
-/** The same for all programs; of the peers only the fastest, for they do all their work again. */
+/** The same for all programs, with only the fastest peer, since peers repeat all their work. */
 export async function benchKeepAll(): Promise<void> {
   const all = elfPrograms(['/usr/bin', '/usr/sbin']);
   const title = `all ${all.length} ELF programs of /usr/bin and /usr/sbin`;
@@ -62,7 +62,7 @@ function keep(
   });
 }
 
-/** A peer in the jail that it has made. */
+/** Runs a peer again on the jail that it made. */
 function again({ name, command }: Peer, place: string, programs: readonly string[]): Contender {
   const line = command(place, programs);
   spawnSync(line[0], line.slice(1), { env: ENVIRONMENT, stdio: 'ignore' });
@@ -73,7 +73,7 @@ function job(name: string, ...args: readonly string[]): Contender {
   return { name, command: () => [...COMMAND, ...args, '--quiet'] };
 }
 
-/** With the clock out of it, and in the environment of the contenders, which records remember. */
+/** Outside the measured time, and in the environment of the contenders, which records contain. */
 function run(...args: readonly string[]): void {
   const { status, stderr } = spawnSync(process.execPath, [JAILBUILD, ...args, '--quiet'], {
     env: ENVIRONMENT,
@@ -82,7 +82,7 @@ function run(...args: readonly string[]): void {
   if (status !== 0) throw new Error(stderr);
 }
 
-/** The C library gets another time, which is what a newer one has too. */
+/** Gives the C library another time, as a newer one has. */
 function touchLibrary(host: string): void {
   const libc = readdirSync(host, { recursive: true, encoding: 'utf8' }).find((name) =>
     name.endsWith('/libc.so.6'),

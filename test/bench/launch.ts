@@ -9,7 +9,7 @@ import { printGoals } from './goals.js';
 import { compile, inTurn, middle } from './stopwatch.js';
 
 const ROUNDS = 100;
-/** The program itself, as jailbuild run starts it; the script of its name first looks for it. */
+/** The program itself, as jailbuild run starts it; the script of the same name first locates it. */
 const LAUNCHER = locateLauncher();
 
 interface Launch {
@@ -105,7 +105,7 @@ const LIMITS = [
 ] as const;
 
 function time(scratch: string, contenders: readonly Launch[]): void {
-  // crun refuses a mixture of control groups, so all see those of version 2 alone.
+  // crun refuses mixed control groups, so that all contenders see only version 2.
   const script = 'mount -t cgroup2 none /sys/fs/cgroup && exec "$@"';
   const commands = contenders.map(({ command }) => command);
   const laps = inTurn(commands, ROUNDS, scratch, ['unshare', '-m', 'sh', '-c', script, 'sh']);

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What is done by hand today: each library that ldd names is copied with cp -p. ldd-loop.sh JAIL PROGRAM...
+# The manual method: copies each library that ldd lists with cp -p. ldd-loop.sh JAIL PROGRAM...
 set -eu
 jail=$1
 shift

@@ -1,5 +1,5 @@
 // Usage: [BENCH_ROUNDS=N] npm run bench [-- NAME...]
-// Times jailbuild beside its peers. Run as root, after npm run build, on a machine that is otherwise still.
+// Measures jailbuild and its peers. Run as root, after npm run build, on an otherwise idle machine.
 import { benchBuild, benchBuildAll } from './build.js';
 import { benchExport } from './export.js';
 import { benchKeep, benchKeepAll } from './keep.js';

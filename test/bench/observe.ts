@@ -13,11 +13,11 @@ const NATIVE = path.join(PROJECT, 'src/native');
 interface BenchJob {
   /** A shell script; `$out` is a directory of its own. */
   readonly script: string;
-  /** What an observed run may take at most, as a multiple of the bare one. */
+  /** Maximum time of an observed run, as a multiple of an unobserved one. */
   readonly limit?: number;
 }
 
-/** Jobs of different kinds; `start` does nothing, and so shows what every run costs in addition. */
+/** Jobs of different kinds; `start` does nothing, and shows the overhead of every run. */
 const JOBS: Readonly<Record<string, BenchJob>> = {
   start: { script: ':' },
   compile: {
@@ -49,7 +49,7 @@ const WAYS: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** The processor time of observed runs beside that of bare ones and of strace(1), taken by turns. */
+/** Processor time of observed runs, unobserved ones and strace(1), in turn. */
 export async function benchObserve(): Promise<void> {
   const out = mkdtempSync(path.join(tmpdir(), 'jailbuild-bench-'));
   const only = process.env.BENCH_JOBS?.split(',');
@@ -85,7 +85,7 @@ function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
 }
 
-/** User and system time of a command and of all its descendants, in seconds. */
+/** Returns user and system time of a command and all its descendants, in seconds. */
 function processorTime(command: readonly string[], out: string): number {
   const nowhere = openSync('/dev/null', 'w');
   const { stderr, status } = spawnSync(path.join(out, 'processor-time'), command, {

@@ -1,7 +1,7 @@
 /*
- * Runs a command and prints the microseconds of processor time that it and all its descendants took, those
- * that it leaves behind as well: processor-time COMMAND [ARGUMENT...]. The time is printed to standard error,
- * the last line there.
+ * Runs a command and prints the microseconds of processor time used by it and all its descendants,
+ * including those it leaves behind: processor-time COMMAND [ARGUMENT...]. The time is the last line
+ * on standard error.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -29,7 +29,10 @@ const INTERACTIONS: Readonly<Record<string, string>> = {
   'filter of all rows': `type('filter', 'lib')`,
 };
 
-/** Size of the page of all programs of /usr/bin, when it is ready in Chromium, and its interactions. */
+/**
+ * Measures the page of all programs of /usr/bin: its size, the time until Chromium has drawn it,
+ * and its interactions.
+ */
 export async function benchReport(): Promise<void> {
   const directory = mkdtempSync(path.join(tmpdir(), 'jailbuild-bench-'));
   const browser = await chromium.launch({
@@ -86,13 +89,16 @@ async function writeReport(directory: string): Promise<string> {
   return file;
 }
 
-/** By its first bytes: an ELF file or a script. */
+/** Returns whether a file is ELF or a script, by its first bytes. */
 function isProgram(file: string): boolean {
   const start = readFileSync(file).subarray(0, 4).toString('latin1');
   return start === '\x7fELF' || start.startsWith('#!');
 }
 
-/** Milliseconds from the start of the navigation to the first contentful paint, with all scripts run. */
+/**
+ * Returns milliseconds from the start of the navigation to the first contentful paint, with all
+ * scripts run.
+ */
 async function openedAfter(page: Page): Promise<number> {
   return page.evaluate<number>(`new Promise((done) => {
     const look = () => {

@@ -7,12 +7,12 @@ import { inTurn, middle } from './stopwatch.js';
 
 const ROUNDS = 15;
 
-/** The closure of all programs, without copying, beside libtree. */
+/** The closure of all programs without copying, compared with libtree. */
 export async function benchResolve(): Promise<void> {
   const programs = elfPrograms(['/usr/bin', '/usr/sbin']);
   const scratch = mkdtempSync('/srv/jailbuild-bench-');
-  // Without -vv libtree leaves out what the C library's packages have; with -vvv it lists again what
-  // it has listed.
+  // Without -vv libtree omits dependencies of libraries in the C library's packages; with -vvv it
+  // repeats libraries it has listed.
   const contenders = [
     ['jailbuild tree', ...COMMAND, 'tree', ...programs],
     ['jailbuild tree --json', ...COMMAND, 'tree', '--json', ...programs],
@@ -55,7 +55,7 @@ function ms(micros: number): string {
   return (micros / 1000).toFixed(1).padStart(8);
 }
 
-/** What keeps a contender from status 0. */
+/** Why a contender returned a status other than 0. */
 function missed(file: string, args: readonly string[]): string {
   const { stderr, error } = spawnSync(file, args, {
     encoding: 'utf8',

@@ -4,13 +4,13 @@ import path from 'node:path';
 import { JAILBUILD } from '../support/cli.js';
 import { unpackDebian } from '../support/debian.js';
 
-/** A profile, and the Debian package that has its programs. */
+/** A profile, and the Debian package that contains its programs. */
 const IMAGES = { nginx: 'nginx-light', git: 'git', python: 'python3' } as const;
 
-/** What every Debian image has: `debootstrap --variant=minbase`, whose /usr is merged from the start. */
+/** The contents of every Debian image: `debootstrap --variant=minbase` with a merged /usr. */
 const MINIMAL = ['?essential', '?priority(required)', 'apt', 'usr-is-merged', 'usrmerge-'];
 
-/** What the slim images of Debian leave out (debuerreotype, .slimify-excludes). */
+/** Files that Debian's slim images exclude (debuerreotype, .slimify-excludes). */
 const NOT_IN_SLIM = ['doc', 'info', 'lintian', 'locale', 'man'].map((name) => `usr/share/${name}`);
 
 interface Size {
@@ -19,8 +19,8 @@ interface Size {
 }
 
 /**
- * The sizes of images by profiles, and of slim Debian images with the same packages, as one layer each:
- * unpacked from the same packages, with gzip at its usual level. Prints bytes.
+ * Compares sizes of images by profiles with slim Debian images of the same packages, as one layer
+ * each: unpacked from the same packages, with gzip at its default level. Prints bytes.
  */
 export async function benchSizes(): Promise<void> {
   console.log('\nsizes of images, in bytes');
@@ -31,7 +31,7 @@ export async function benchSizes(): Promise<void> {
       const architecture = output('dpkg', '--print-architecture').trim();
       const failure = unpackDebian(root, architecture, [...MINIMAL, name]);
       if (failure !== undefined) throw new Error(failure);
-      // base-passwd does it when it is installed.
+      // base-passwd does this when it is installed.
       for (const file of ['passwd', 'group']) {
         copyFileSync(`${root}/usr/share/base-passwd/${file}.master`, `${root}/etc/${file}`);
       }

@@ -1,7 +1,7 @@
 /*
  * Times commands in turn: stopwatch ROUNDS COMMAND [ARGUMENT...] [--- COMMAND [ARGUMENT...]]...
- * Prints a line for each command and round: the command's place, its microseconds, its exit status, and
- * the most that it had in memory, in kilobytes. A script would take longer to start a process than the
+ * Prints a line for each command and round: the command's index, its microseconds, its exit status,
+ * and its peak resident memory in kilobytes. A script would take longer to start a process than the
  * fastest of these run.
  */
 #define _GNU_SOURCE

@@ -3,13 +3,13 @@ import path from 'node:path';
 import { PROJECT } from '../support/cli.js';
 import { ENVIRONMENT } from './compare.js';
 
-/** What one command took, over all rounds. */
+/** Measurements of one command in all rounds. */
 export interface Laps {
-  /** Microseconds of wall time, sorted. */
+  /** Wall times in microseconds, sorted. */
   readonly times: readonly number[];
-  /** The most that any run had in memory, in kilobytes. */
+  /** Peak memory of all runs, in kilobytes. */
   readonly memory: number;
-  /** True if a run did not end with status 0. */
+  /** Whether a run returned a status other than 0. */
   readonly failed: boolean;
 }
 
@@ -29,8 +29,8 @@ export function compile(source: string, out: string, input = ''): void {
 }
 
 /**
- * Times commands in turn by a small C program: a script takes longer to start a process than some of
- * them run.
+ * Times commands in turn with a small C program: a script takes longer to start a process than some
+ * of them run.
  *
  * @param scratch a directory for that program
  * @param wrapper a command that is given the program to run
@@ -63,7 +63,7 @@ export function inTurn(
   return laps;
 }
 
-/** The middle and the least of some times, in the unit that they have. */
+/** Returns the median and the minimum of some times, in their unit. */
 export function middle(times: readonly number[]): readonly [median: number, least: number] {
   return [times[Math.floor(times.length / 2)] ?? Number.NaN, times[0] ?? Number.NaN];
 }

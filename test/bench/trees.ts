@@ -13,7 +13,10 @@ const [INCLUDE, AGAIN, COPY, NODE] = [
   'node -e 0',
 ];
 
-/** Included trees of many files: into a new jail beside `cp -a`, and again beside Node's start. */
+/**
+ * Includes of trees with many files: into a new jail compared with `cp -a`, and again compared with
+ * starting Node.
+ */
 export async function benchTrees(): Promise<void> {
   for (const [files, limit] of [
     [10_000, 3],
@@ -22,7 +25,7 @@ export async function benchTrees(): Promise<void> {
     inScratch((scratch) => {
       const tree = path.join(scratch, 'source/tree');
       makeTree(tree, files);
-      // New entries in a directory above the tree would be a change of the host.
+      // New entries in a directory above the tree would count as a change of the host.
       const jails = path.join(scratch, 'jails');
       mkdirSync(jails, { mode: 0o755 });
       const words = ['true', '--include', tree, '--no-sync', '--quiet'];
@@ -41,7 +44,7 @@ export async function benchTrees(): Promise<void> {
   }
 }
 
-/** Files of up to 4 kB, a hundred a directory. */
+/** Creates files of up to 4 kB, a hundred per directory. */
 function makeTree(tree: string, files: number): void {
   for (let index = 0; index < files; index++) {
     const directory = path.join(tree, `d${Math.floor(index / A_DIRECTORY)}`);

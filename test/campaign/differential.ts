@@ -20,18 +20,18 @@ export interface DifferentialResult {
   readonly compared: number;
   /** By loader. */
   readonly byLoader: ReadonlyMap<string, number>;
-  /** Edges: names with the paths that they lead to. */
+  /** Edges: names with the paths they lead to. */
   readonly names: number;
-  /** Files that are ELF and that no loader here loads, by the reason. */
+  /** ELF files that no loader on this machine loads, by reason. */
   readonly passedOver: ReadonlyMap<string, number>;
   readonly differences: readonly Comparison[];
 }
 
 /**
- * Compares our closure with the list of the file's own interpreter, for every dynamic program and
- * library below directories.
+ * Compares jailbuild's closure with the list of the file's own interpreter, for every dynamic
+ * program and library below directories.
  *
- * @param every take one file of so many, as fixed by its place; 1 for all
+ * @param every compare one file in this many, chosen by position; 1 for all
  */
 export async function compareWithLoaders(
   directories: readonly string[],
@@ -58,7 +58,7 @@ export async function compareWithLoaders(
   const comparisons = await inParallel(jobs, 3, async ({ file, loader }) => {
     byLoader.set(loader, (byLoader.get(loader) ?? 0) + 1);
     const isMusl = loader.includes('ld-musl');
-    // Unlike --list, this goes on where a library is missing.
+    // Unlike --list, this continues after a missing library.
     const env = isMusl ? {} : { LD_TRACE_LOADED_OBJECTS: '1' };
     const command = isMusl ? ([loader, '--list', file] as const) : ([loader, file] as const);
     const theirs = await askLoader(command, loader, env);
@@ -75,7 +75,7 @@ export async function compareWithLoaders(
   };
 }
 
-/** Equal lists in equal order; where the loader gives up, we have to as well. */
+/** Requires equal lists in equal order; if the loader stops, jailbuild must stop too. */
 export function same(ours: LoaderList, theirs: LoaderList): boolean {
   if (theirs.error !== undefined) return ours.error !== undefined;
   return (
@@ -85,7 +85,7 @@ export function same(ours: LoaderList, theirs: LoaderList): boolean {
   );
 }
 
-/** The loader of a dynamic file, if it is here. */
+/** Returns the loader of a dynamic file, if this machine has it. */
 function loadable(
   ours: OurLoader,
   file: string,
@@ -114,7 +114,9 @@ function loadable(
 
 const RUNS = new Map<string, boolean>();
 
-/** The kernel may be without x32, and foreign loaders need an emulator. musl's knows no --version. */
+/**
+ * The kernel may lack x32, and foreign loaders need an emulator. musl's loader has no --version.
+ */
 function runs(loader: string): boolean {
   let known = RUNS.get(loader);
   if (known === undefined) {

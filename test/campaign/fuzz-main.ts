@@ -1,5 +1,5 @@
 // Usage: npm run campaign:fuzz [-- CASES [SEED]]
-// Parses mutated ELF files and library caches: never another error than one that names the field.
+// Parses mutated ELF files and library caches, and accepts only errors that name a field.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

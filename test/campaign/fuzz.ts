@@ -8,11 +8,11 @@ import { parseLdSoCache } from '../../src/loader/ld-so-cache.js';
 import { resolve } from '../../src/resolve/resolve.js';
 import { Random } from './random.js';
 
-/** What may be taken from the heap in one case, and how long one may take. */
+/** Limits for heap growth and duration of one case. */
 const MAX_GROWTH = 64 << 20;
 const MAX_TIME = 1000;
 
-/** Files of both classes and byte orders, programs and libraries, as far as they are here. */
+/** Files of both classes and byte orders, programs and libraries, as available on this machine. */
 const SEEDS = [
   '/usr/bin/ls',
   '/usr/bin/python3',
@@ -30,20 +30,20 @@ export interface FuzzResult {
   readonly accepted: number;
   /** How often each field was named, by code and field. */
   readonly refused: ReadonlyMap<string, number>;
-  /** Milliseconds of the slowest case. */
+  /** Duration of the slowest case in milliseconds. */
   readonly slowest: number;
-  /** Bytes: the most that one case had read, and that the heap had grown by at any sample. */
+  /** Bytes: the most that one case read, and the largest heap growth at any sample. */
   readonly mostRead: number;
   readonly growth: number;
-  /** What should not have happened: another kind of error, or a limit that was passed. */
+  /** Faults: another kind of error, or an exceeded limit. */
   readonly failures: readonly string[];
 }
 
-/** A file in memory of which parts are changed, without copying it. */
+/** A file in memory with changed parts, without copying it. */
 class MutatedSource implements ByteSource {
   readonly path = '/fuzzed';
   size: number;
-  /** Bytes read so far. */
+  /** Number of bytes read so far. */
   taken = 0;
   readonly #base: Buffer;
   readonly #patches: { readonly at: number; readonly bytes: Buffer }[] = [];
@@ -74,7 +74,7 @@ const HOSTILE = [0, 1, 2, 0x7f, 0xff, 0x7fff, 0xffff, 0x10000, 0x7fffffff, 0x800
 
 interface Seed {
   readonly bytes: Buffer;
-  /** Where there is something to be wrong: headers, the dynamic section, its strings, notes. */
+  /** Returns the regions worth changing: headers, the dynamic section, its strings, notes. */
   readonly regions: readonly { readonly at: number; readonly size: number }[];
   readonly strings: { readonly at: number; readonly size: number };
 }
@@ -122,14 +122,14 @@ function mutate(random: Random, { bytes, regions, strings }: Seed): MutatedSourc
         source.size = random.below(2) === 0 ? random.below(bytes.length) : random.below(4096);
         break;
       default:
-        // A string table without end.
+        // An unterminated string table.
         source.patch(strings.at, Buffer.alloc(strings.size, 0x41));
     }
   }
   return source;
 }
 
-/** What every reader of ELF files makes of one. */
+/** Parses a file with every reader of ELF files. */
 function readAll(source: MutatedSource): void {
   const { headers } = parseElf(source);
   const attempts = [() => readNotes(source, headers), () => importedSymbols(source, headers)];
@@ -146,7 +146,7 @@ function isTyped(error: unknown): error is JailbuildError {
   return error instanceof JailbuildError && fieldOf(error) !== undefined;
 }
 
-/** What a file can be that has no field to name: no ELF file, or one that names another file. */
+/** Accepted errors without a field: not an ELF file, or a problem in another file. */
 const WITHOUT_FIELD: ReadonlySet<string> = new Set([
   'NOT_ELF',
   'NOT_A_PROGRAM',
@@ -154,7 +154,7 @@ const WITHOUT_FIELD: ReadonlySet<string> = new Set([
   'SCRIPT',
 ]);
 
-/** The field that an error names, with its code. */
+/** Returns the field that an error names, with its code. */
 function fieldOf({ code, message }: JailbuildError): string | undefined {
   if (WITHOUT_FIELD.has(code)) return code;
   const field =
@@ -180,7 +180,7 @@ export function fuzzCache(cases: number, seed: number, caches: readonly Buffer[]
   return run(cases, () => {
     const copy = Buffer.from(random.of(caches));
     for (let count = 1 + random.below(4); count > 0; count--) {
-      // Half of them in the header, or in the extension behind the strings.
+      // Half of the changes are in the header, or in the extension after the strings.
       const head = random.below(2) === 0 ? 64 : copy.length;
       const at = random.below(3) === 0 ? copy.length - 1 - random.below(160) : random.below(head);
       if (random.below(2) === 0) copy[at] = random.below(256);
@@ -191,7 +191,10 @@ export function fuzzCache(cases: number, seed: number, caches: readonly Buffer[]
   });
 }
 
-/** Resolves mutated programs in a root file system, which is a process with all that it would load. */
+/**
+ * Resolves mutated programs in a root file system, with all the libraries that a process would
+ * load.
+ */
 export function fuzzResolve(cases: number, seed: number, root: string): FuzzResult {
   const random = new Random(seed);
   const program = seedOf(readFileSync('/usr/bin/ls'));

@@ -1,5 +1,5 @@
 // Usage: npm run campaign:jails [-- DIRECTORY...]
-// Builds a jail for each program alone, and asks its loader in there. Run as root.
+// Builds a jail for each program alone, and runs its loader inside. Run as root.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { proveInJails } from './in-jail.js';
 

@@ -6,19 +6,19 @@ import { build } from '../../src/library/build.js';
 import { elfFiles, type LoaderList, OurLoader, parseList } from '../support/loader-oracle.js';
 
 export interface InJailResult {
-  /** Programs for which a jail was built and asked. */
+  /** Number of programs for which a jail was built and checked. */
   readonly proven: number;
   readonly names: number;
-  /** What was found in a jail at another place, or not at all. */
+  /** Libraries found in a jail at another path, or not at all. */
   readonly differences: readonly string[];
 }
 
 /**
- * For each program a jail with nothing but what it needs, by hard links to save time: its loader, run
- * in there, must find everything at the paths at which it finds it on the host.
+ * Builds a jail of hard links for each program: its loader, run inside, must find everything at the
+ * same paths as on the host.
  *
  * @param scratch a directory on the file system of the programs
- * @param every take one program of so many, as fixed by its place; 1 for all
+ * @param every try one program in this many, chosen by position; 1 for all
  */
 export async function proveInJails(
   directories: readonly string[],
@@ -45,7 +45,7 @@ export async function proveInJails(
         differences.push(`${program}\n  host: ${text(here)}\n  jail: ${text(there)}`);
       }
     } catch (error) {
-      // A program that misses libraries on the host is none that a jail could help.
+      // No jail helps a program that misses libraries on the host.
       const isMissing = error instanceof JailbuildError && error.code === 'LIBRARY_NOT_FOUND';
       if (!isMissing || list(program, elf.interpreter).error === undefined) throw error;
     } finally {
@@ -59,7 +59,7 @@ function text({ found, missing, error }: LoaderList): string {
   return JSON.stringify([found, missing, error]);
 }
 
-/** What the loader itself finds for a program, on the host or with a jail as its root. */
+/** Returns what the loader itself finds for a program, on the host or with a jail as its root. */
 function list(program: string, loader: string, jail?: string): LoaderList {
   const command = jail === undefined ? [] : ['chroot', jail];
   const [file = '', ...args] = [...command, loader, '--list', program];

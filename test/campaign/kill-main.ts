@@ -1,5 +1,6 @@
 // Usage: npm run campaign:kill [-- POINTS [SEED [script|front]]]
-// Kills builds, extensions, updates and removals at work, and looks at what they leave. Run as root, after npm run build.
+// Kills builds, extensions, updates and removals in progress, and checks what they leave. Run as
+// root, after npm run build.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { killAtWork } from './kill.js';
 

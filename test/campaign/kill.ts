@@ -19,7 +19,10 @@ import { exec, JAILBUILD, jailbuild } from '../support/cli.js';
 import { onPath } from '../support/need.js';
 import { Random } from './random.js';
 
-/** How the command is started: by Node, which starts the writer, or by the writer, which starts Node. */
+/**
+ * How the command is started: by Node, which starts the writer, or by the writer, which starts
+ * Node.
+ */
 export type Started = 'script' | 'front';
 
 const WORDS: Readonly<Record<Started, readonly string[]>> = {
@@ -30,7 +33,7 @@ const WORDS: Readonly<Record<Started, readonly string[]>> = {
 /** What is killed: the native writer, the command in Node, or both before either can react. */
 const VICTIMS = ['both', 'writer', 'command'] as const;
 
-/** The system calls by which the native writer changes anything; each call of each is a moment. */
+/** System calls with which the native writer makes changes; each call is a point to kill at. */
 const CALLS = [
   ...['renameat2', 'renameat', 'linkat', 'unlinkat', 'mkdirat', 'symlinkat'],
   ...['copy_file_range', 'pwrite64', 'fchmod', 'utimensat', 'syncfs', 'fsync'],
@@ -39,49 +42,49 @@ const CALLS = [
 const FEW = ['ls', 'bash'];
 const MORE = ['ps', 'top', 'find', 'tar', 'grep', 'sed', 'ssh', 'curl'];
 
-/** A job that is killed, between two states of a jail. */
+/** A killed job, between two states of a jail. */
 interface Scenario {
   readonly name: string;
-  /** What is copied to where the job works; undefined for a job that makes a new jail. */
+  /** Copied to where the job works; undefined for a job that makes a new jail. */
   readonly start: string | undefined;
   readonly args: (jail: string) => readonly string[];
   readonly before: Tree;
   readonly after: Tree;
   /** Undefined for a job that leaves none. */
   readonly record: string | undefined;
-  /** Calls of each kind by one thread, at most, in a run that nobody kills. */
+  /** Maximum calls of each kind by one thread in an uninterrupted run. */
   readonly counts: ReadonlyMap<string, number>;
   readonly started: Started;
 }
 
-/** What a jail holds beside the state of jailbuild: a line for each path. */
+/** Returns what a jail contains besides jailbuild's state: a line for each path. */
 type Tree = ReadonlyMap<string, string>;
 
 export interface KillResult {
   readonly name: string;
-  /** Runs that were killed at work. */
+  /** Runs that were killed in progress. */
   killed: number;
-  /** Runs that ended before the moment came. */
+  /** Runs that ended before the point was reached. */
   finished: number;
   /** After a kill: nothing was new yet. */
   old: number;
-  /** After a kill: some was old and some was new. */
+  /** After a kill: partly old and partly new. */
   partly: number;
-  /** After a kill: all was new. */
+  /** After a kill: everything was new. */
   new: number;
   readonly failures: string[];
 }
 
 /**
- * Kills builds, extensions, updates and removals at system calls of the native writer, by a fixed seed. Half of
- * the kills meet the renames that put files into their places, so that with enough points each of
- * them is met; the other half meets each kind of call in turn. After each kill all that is in the jail is as it was before or
- * as it is after, and the same command, run once more, leaves exactly what it leaves when nobody kills
- * it, with nothing beside it.
+ * Kills builds, extensions, updates and removals at system calls of the native writer, reproducible
+ * by seed. Half of the kills are at the renames that put files in place, so that enough points
+ * cover each of them; the other half covers each kind of call in turn. After each kill, everything
+ * in the jail must be as before or as after, and running the same command again must leave exactly
+ * what an uninterrupted run leaves, and nothing beside it.
  *
- * @param scratch an empty directory; what is made in it is left to the caller
- * @param points how many kills, over all scenarios
- * @param started how the commands that are killed are started
+ * @param scratch an empty directory; the caller removes what is made in it
+ * @param points number of kills in all scenarios
+ * @param started how the killed commands are started
  */
 export async function killAtWork(
   scratch: string,
@@ -105,7 +108,7 @@ export async function killAtWork(
     let count = 1;
     const renames = scenario.counts.get(call) ?? 1;
     if (round % 2 === 0 && renames > 1) {
-      // A stride that is prime to most counts, so that few points are spread and many meet all.
+      // A stride that is coprime to most counts, so that few points are spread and many cover all.
       sweeps[which] = (sweeps[which] ?? 0) + 13;
       count = 1 + ((sweeps[which] ?? 0) % renames);
     } else {
@@ -165,7 +168,7 @@ async function killOnce(
   }
 }
 
-/** Each path is as before or as after; a new jail is whole or not there. */
+/** Checks that each path is as before or as after, and a new jail complete or absent. */
 function compare(
   { start, before, after }: Scenario,
   tree: Tree,
@@ -189,10 +192,10 @@ function compare(
 }
 
 /**
- * Runs the command such that the native writer stops at a system call, and kills it or the command
+ * Runs the command so that the native writer stops at a system call, and kills it or the command
  * there.
  *
- * @returns whether the moment came
+ * @returns whether the point was reached
  */
 async function runAndKill(
   words: readonly string[],
@@ -225,11 +228,11 @@ async function runAndKill(
     const writer = statusOf(stopped, 'Tgid');
     // The writer is the parent of Node or its child.
     const command = childOf(writer) ?? statusOf(String(writer), 'PPid');
-    // Never 0 or 1: these would be whole groups, or the machine's first process.
+    // Never 0 or 1, which would signal a process group or the init.
     if (!(writer > 1 && command > 1)) throw new Error(`cannot find the writer of ${stopped}`);
     if (victim !== 'writer') process.kill(command, 'SIGKILL');
     if (victim !== 'command') process.kill(writer, 'SIGKILL');
-    // What is left goes on, and may stop once more in another thread.
+    // Remaining threads continue, and may stop again.
     while (running) {
       if (victim === 'command') goOn(writer);
       await Promise.race([ended, pause(5)]);
@@ -247,13 +250,13 @@ function goOn(pid: number): void {
   }
 }
 
-/** The one child of a process; undefined if it has none. */
+/** Returns the only child of a process; undefined if it has none. */
 function childOf(pid: number): number | undefined {
   const [child] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').match(/\d+/) ?? [];
   return child === undefined ? undefined : Number(child);
 }
 
-/** A number in /proc/PID/status. */
+/** Returns a number in /proc/PID/status. */
 function statusOf(pid: string, field: string): number {
   const status = readFileSync(`/proc/${pid}/status`, 'latin1');
   return Number(new RegExp(`^${field}:\\s+(\\d+)$`, 'm').exec(status)?.[1]);
@@ -276,7 +279,7 @@ function makeScenarios(scratch: string, started: Started): Scenario[] {
   const build = (jail: string) => [jail, ...FEW, ...more, ...options];
   const extend = (jail: string) => [jail, ...more, ...options];
   const update = (jail: string) => ['update', jail, '--quiet'];
-  // The jail of few programs is of the host as it is now.
+  // The jail of few programs is built from the present host.
   rmSync(few, { recursive: true });
   succeed([few, ...FEW, ...options]);
   succeed(build(all));
@@ -337,7 +340,7 @@ function countCalls(log: string): Map<string, number> {
   return counts;
 }
 
-/** Every second library gets new content, and one program needs fewer of them. */
+/** Changes the content of every second library, and makes one program need fewer of them. */
 function changeHost(host: string): void {
   const libraries = [...treeOf(host).keys()].filter(
     (at) => at.includes('.so') && lstatSync(host + at).isFile() && !at.endsWith('.cache'),
@@ -350,7 +353,7 @@ function changeHost(host: string): void {
   copyFileSync(`${host}/usr/bin/ls`, `${host}/usr/bin/${replaced}`);
 }
 
-/** What an administrator does in a jail: files of their own, one changed, one taken out. */
+/** Makes changes that an administrator makes in a jail: adds files, changes one, removes one. */
 function changeAsUser(jail: string): void {
   mkdirSync(`${jail}/srv/data`, { recursive: true });
   writeFileSync(`${jail}/srv/data/upload`, 'precious');
@@ -359,7 +362,9 @@ function changeAsUser(jail: string): void {
   rmSync(`${jail}/usr/bin/sed`);
 }
 
-/** Type, rights and content of all that is below a directory; of files also their times. */
+/**
+ * Returns type, permissions and content of everything below a directory, and the times of files.
+ */
 function treeOf(root: string): Map<string, string> {
   const tree = new Map<string, string>();
   const walk = (inside: string): void => {

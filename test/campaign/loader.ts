@@ -1,5 +1,5 @@
 // Usage: npm run campaign:loader [-- DIRECTORY...]
-// Compares our closure of every ELF file on this machine with the list of its own loader.
+// Compares jailbuild's closure of every ELF file on this machine with the list of its own loader.
 import { compareWithLoaders } from './differential.js';
 
 const directories = process.argv.slice(2);

@@ -1,5 +1,5 @@
 // Usage: npm run campaign:observed
-// Compares what the observer sees of many runs with what strace sees of them.
+// Compares what the observer sees of many runs with what strace sees.
 import { compareRun, OBSERVED_RUNS } from './observed.js';
 
 let missing = 0;

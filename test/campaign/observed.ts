@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { observe } from '../prove/support.js';
 
-/** Runs whose uses of files are compared, as shell scripts. */
+/** Shell scripts whose file uses are compared. */
 export const OBSERVED_RUNS: readonly string[] = [
   'ls -l /etc /usr/lib',
   'cat /etc/hostname /etc/absent; true',
@@ -42,12 +42,12 @@ export const OBSERVED_RUNS: readonly string[] = [
 
 export interface Comparison {
   readonly run: string;
-  /** What the oracle has seen, in two runs alike: `PATH found` or `PATH absent`. */
+  /** What strace saw in two equal runs: `PATH found` or `PATH absent`. */
   readonly expected: number;
   readonly missing: readonly string[];
 }
 
-/** Compares what the observer sees of a run with what strace(1) sees of it. */
+/** Compares what the observer sees of a run with what strace(1) sees. */
 export function compareRun(run: string): Comparison {
   const directory = mkdtempSync(path.join(tmpdir(), 'jailbuild-observed-'));
   try {
@@ -66,17 +66,17 @@ export function compareRun(run: string): Comparison {
 const CALL =
   /^\d+ +(\w+)\((?:(?:\d+|AT_FDCWD)<([^>]*)>, )?"((?:[^"\\]|\\.)*)".*\) += (-?\d+)(?: (\w+))?/;
 
-/** Calls with one path that is looked up, by strace's own words. */
+/** Calls that look up one path, by strace's class. */
 function straced(run: string, directory: string): Set<string> {
   const log = path.join(directory, 'log');
   const options = ['-f', '-y', '-s', '4096', '-e', 'trace=%file', '-o', log];
-  // As under the observer: a shell whose input is a socket reads further files.
+  // As under the observer: a shell whose input is a socket reads additional files.
   spawnSync('strace', [...options, '/bin/sh', '-c', run], { stdio: 'ignore' });
   const uses = new Set<string>();
   let isStarted = false;
   for (const line of readFileSync(log, 'latin1').split('\n')) {
     const [, call = '', at, name = '', result = '', errno] = CALL.exec(line) ?? [];
-    // Before the command itself is executed, it is strace that looks for it.
+    // Before the command is executed, strace itself searches for it.
     if (call === 'execve' && !isStarted) {
       isStarted = true;
       continue;
@@ -87,7 +87,7 @@ function straced(run: string, directory: string): Set<string> {
     const whole = name.startsWith('/')
       ? name
       : `${at === '/' ? '' : (at ?? process.cwd())}/${name}`;
-    // Names of processes differ from run to run.
+    // Names that contain PIDs differ from run to run.
     if (/^\/proc\/\d/.test(whole)) continue;
     uses.add(`${whole} ${isAbsent ? 'absent' : 'found'}`);
   }

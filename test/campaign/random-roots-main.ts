@@ -1,5 +1,5 @@
 // Usage: npm run campaign:roots [-- CASES [SEED [FIRST]]]
-// Compares our closures with the loaders' own in root file systems made at random. Run as root.
+// Compares jailbuild's closures with the loaders' lists in random root file systems. Run as root.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

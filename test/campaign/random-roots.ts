@@ -38,41 +38,41 @@ const DF_1_NODEFLIB = 0x800;
 const GLIBC = '/lib64/ld-linux-x86-64.so.2';
 const MUSL = '/lib/ld-musl-x86_64.so.1';
 
-/** Where libraries may be: on search paths, in ld.so.conf, and among the default directories. */
+/** Directories for libraries: on search paths, in ld.so.conf, and among the default directories. */
 const DIRECTORIES = ['/a', '/b', '/c/d', '/opt/lib', '/lib', '/usr/lib'];
 const NAMES = Array.from({ length: 8 }, (_, n) => `lib${n}.so`);
-/** Tracing lists those that are not there as if they had to be. */
+/** Tracing lists missing optional libraries as if they were required. */
 const AUXILIARIES = ['lib2.so', 'lib5.so', 'libnowhere-aux.so'];
 const LEVELS = ['x86-64-v2', 'x86-64-v3'];
 
-/** A root whose contents are as the seed has it, and how its program is to be asked. */
+/** A root generated from the seed, and how to run its program. */
 interface RandomCase {
   readonly root: string;
   readonly program: string;
   readonly loader: string;
   readonly libraryPath: readonly string[];
-  /** Feature levels that the processor has; undefined for this machine's. */
+  /** Feature levels of the processor; undefined for this machine's. */
   readonly level: string | undefined;
 }
 
 export interface RandomResult {
   readonly cases: number;
-  /** Edges: names with the paths that they lead to. */
+  /** Edges: names with the paths they lead to. */
   readonly names: number;
   readonly missing: number;
-  /** Cases in which the loader gives up at a file in its way. */
+  /** Number of cases in which the loader stops at an unusable file. */
   readonly stops: number;
-  /** Cases in which it crashes, which say nothing: objects that filter each other. */
+  /** Number of cases in which it crashes, which prove nothing: objects that filter each other. */
   readonly crashes: number;
   readonly differences: readonly (Comparison & { readonly case: RandomCase })[];
 }
 
 /**
- * Makes roots with libraries, search paths, links, levels and caches at random, and compares our list of
- * a program with that of its loader, in each of them.
+ * Makes roots with random libraries, search paths, links, levels and caches, and compares
+ * jailbuild's list of a program with that of its loader in each.
  *
  * @param scratch a directory for the roots
- * @param first the number of the first case: the same seed and number make the same root
+ * @param first number of the first case: the same seed and number make the same root
  */
 export async function compareInRandomRoots(
   cases: number,
@@ -105,8 +105,8 @@ export async function compareInRandomRoots(
 }
 
 /**
- * Paths that the loader has from the working directory begin at the root, as the working directory does.
- * musl leaves the slashes at the end of a directory as they are.
+ * Converts paths that the loader prints relative to the working directory, which is the root. musl
+ * keeps slashes at the end of a directory.
  */
 function normal(list: LoaderList): LoaderList {
   const found = list.found.map((line) => line.replace(/ => (?!\/)/, ' => /').replace(/\/+/g, '/'));
@@ -131,7 +131,7 @@ function environment({ loader, libraryPath, program }: RandomCase): NodeJS.Proce
   return {
     PATH: process.env.PATH,
     ...(libraryPath.length === 0 ? {} : { LD_LIBRARY_PATH: libraryPath.join(':') }),
-    // Where there is no /proc, this is the program's origin.
+    // Without /proc, this is the program's origin.
     ...(loader === GLIBC
       ? { LD_TRACE_LOADED_OBJECTS: '1', LD_ORIGIN_PATH: path.dirname(program) }
       : {}),
@@ -160,11 +160,11 @@ function makeCase(random: Random, root: string): RandomCase {
   for (const [index, file] of files.entries()) {
     addLibrary(random, root, file, files[index - 1], isMusl);
   }
-  // Of the files that ldconfig is to look at, none may be one that it would stop at.
+  // ldconfig must not meet a file at which it would stop.
   if (!isMusl && chance(60)) {
     writeFileSync(`${root}/etc/ld.so.conf`, chance(70) ? '/opt/lib\n' : '/opt/lib\n/c/d\n');
     exec('/sbin/ldconfig', ['-r', root, ...(chance(50) ? ['-X'] : [])]);
-    // What comes after it makes the cache stale.
+    // Later changes make the cache stale.
     for (const file of files) {
       if (chance(4)) rmSync(root + file, { force: true });
     }
@@ -175,7 +175,7 @@ function makeCase(random: Random, root: string): RandomCase {
   const program = random.of(['/bin/program', '/a/program', '/c/d/program']);
   mkdirSync(path.dirname(root + program), { recursive: true });
   const dynamic = dynamicOf(random, [DT.NEEDED, random.of(NAMES)]);
-  // Programs filter nothing: linkers refuse it, and the list of the loader would begin behind them.
+  // Programs filter nothing: linkers refuse it, and the loader's list would begin after them.
   const isFilter = ([tag]: DynamicEntry) => tag === DT.FILTER || tag === DT.AUXILIARY;
   write(
     root + program,
@@ -187,7 +187,7 @@ function makeCase(random: Random, root: string): RandomCase {
   return { root, program, loader, libraryPath, level };
 }
 
-/** A library, or what else may be found under its name. */
+/** A library, or another file with its name. */
 function addLibrary(
   random: Random,
   root: string,
@@ -210,7 +210,7 @@ function addLibrary(
     const own: DynamicEntry[] =
       soname < 7 ? [[DT.SONAME, name]] : soname < 8 ? [[DT.SONAME, random.of(NAMES)]] : [];
     write(at, [...own, ...dynamicOf(random)], undefined);
-    // musl takes what is for another machine, and may crash.
+    // musl accepts files for another machine, and may crash.
     if (kind < 20 && !isMusl) spoil(random, at);
   }
 }
@@ -244,7 +244,7 @@ function searchPath(random: Random): string[] {
   return Array.from({ length: 1 + random.below(3) }, () => random.of(items));
 }
 
-/** Makes a file one for another class or machine, or one that the loader stops at. */
+/** Changes a file's class or machine, or makes the loader stop at it. */
 function spoil(random: Random, file: string): void {
   const [at, value] = random.of([
     [4, 1],
@@ -259,7 +259,7 @@ function spoil(random: Random, file: string): void {
   writeFileSync(file, bytes);
 }
 
-/** With the tables that loaders want to see, empty. */
+/** With the tables that loaders require, empty. */
 function write(
   file: string,
   dynamic: readonly DynamicEntry[],
@@ -268,7 +268,7 @@ function write(
   const writer = () => new Writer(64, 'little');
   const { bytes } = makeElf({
     dynamic,
-    // A program at its own address: one that can be anywhere would have to say where its headers are.
+    // A program at a fixed address: a position-independent one would need to locate its headers.
     ...(interpreter === undefined ? {} : { interpreter, type: 2 }),
     tables: [
       { tag: DT.SYMTAB, bytes: Buffer.alloc(24) },

@@ -1,4 +1,4 @@
-/** Numbers from a seed, the same ones each time (xorshift). */
+/** Reproducible random numbers from a seed (xorshift). */
 export class Random {
   #state: number;
 

@@ -1,4 +1,6 @@
-/** Slims images of Debian with python3, nginx, ruby and openjdk. Arguments name some of them. */
+/**
+ * Reduces images of Debian with python3, nginx, ruby and openjdk. Arguments select some of them.
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

@@ -12,14 +12,14 @@ import { homedir } from 'node:os';
 import path from 'node:path';
 import { exec, jailbuild } from '../support/cli.js';
 
-/** An image of Debian with one package, and what is done with it. */
+/** A Debian image with one package, and how it is reduced. */
 export interface SlimTrial {
   readonly name: string;
   readonly package: string;
   readonly command: readonly string[];
-  /** Options of export that bring what the command opens at run time. */
+  /** Options of export that add what the command opens at run time. */
   readonly options: readonly string[];
-  /** Commands that work in the slimmed root. */
+  /** Commands that work in the reduced root. */
   readonly proofs: readonly (readonly string[])[];
 }
 
@@ -76,18 +76,18 @@ export const TRIALS: readonly SlimTrial[] = [
 
 export interface SlimResult {
   readonly name: string;
-  /** Bytes of the files of the image, and of the slimmed one. */
+  /** Bytes of files in the image, and in the reduced one. */
   readonly before: number;
   readonly after: number;
   readonly isProven: boolean;
-  /** The same image twice has the same digest. */
+  /** Whether exporting the same image twice gives the same digest. */
   readonly isSame: boolean;
   readonly largest: readonly { readonly name?: string; readonly size: number }[];
-  /** What jailbuild said, where it failed. */
+  /** The output of jailbuild, if it failed. */
   readonly error?: string;
 }
 
-/** Where images stay between runs. */
+/** Directory that keeps images between runs. */
 function cacheDirectory(): string {
   const base = process.env.XDG_CACHE_HOME ?? path.join(homedir(), '.cache');
   const directory = path.join(base, 'jailbuild-test/slim');
@@ -95,7 +95,7 @@ function cacheDirectory(): string {
   return directory;
 }
 
-/** Makes the root of a trial by mmdebstrap, unless it is cached. @returns the tar archive */
+/** Creates the root of a trial with mmdebstrap, unless it is cached. @returns the tar archive */
 function debianRoot({ name, package: wanted }: SlimTrial): string {
   const file = path.join(cacheDirectory(), `${name}.tar`);
   if (existsSync(file)) return file;
@@ -106,7 +106,7 @@ function debianRoot({ name, package: wanted }: SlimTrial): string {
   return file;
 }
 
-/** Writes an OCI image layout of one uncompressed layer. */
+/** Writes an OCI image layout with one uncompressed layer. */
 function layoutOf(layer: string, command: readonly string[], directory: string): void {
   const blobs = path.join(directory, 'blobs/sha256');
   mkdirSync(blobs, { recursive: true });
@@ -145,7 +145,7 @@ function layoutOf(layer: string, command: readonly string[], directory: string):
 }
 
 /**
- * Slims one image, with its proofs.
+ * Reduces one image, with its proofs.
  *
  * @param scratch an empty directory
  */

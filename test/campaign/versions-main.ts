@@ -1,5 +1,5 @@
 // Usage: npm run campaign:versions [-- CASES [SEED]]
-// Compares our judgement of symbol versions with the loader's, in roots made at random. Run as root.
+// Compares jailbuild's verdict on symbol versions with the loader's, in random roots. Run as root.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

@@ -13,12 +13,14 @@ const LOADER = '/lib64/ld-linux-x86-64.so.2';
 const NAMES = ['liba.so', 'libb.so', 'libc.so', 'libd.so'];
 const VERSIONS = ['V_1', 'V_2', 'V_3', 'GLIBC_2.99'];
 
-/** What a loader, or we, make of the versions in a root: a line a problem, sorted. */
+/**
+ * Problems with versions in a root, reported by the loader or by jailbuild: one line each, sorted.
+ */
 type Problems = readonly string[];
 
 export interface VersionsResult {
   readonly cases: number;
-  /** How often each kind of problem came up with the loader. */
+  /** Number of loader problems of each kind. */
   readonly kinds: ReadonlyMap<string, number>;
   readonly differences: readonly {
     readonly root: string;
@@ -28,8 +30,8 @@ export interface VersionsResult {
 }
 
 /**
- * Makes roots with libraries whose symbol versions are as the seed has them, and compares what the
- * program's loader says of them with our own answer.
+ * Makes roots with libraries of random symbol versions, and compares what the program's loader
+ * reports with jailbuild's answer.
  *
  * @param scratch a directory for the roots
  */
@@ -137,7 +139,7 @@ function resolvedIn(root: string): Problems {
     if (version.problem === 'undefined') {
       lines.add(`missing: ${version.file} ${version.name} ${neededBy}`);
     } else if (version.problem === 'unversioned') {
-      // The loader warns of it, and fails where a symbol is bound.
+      // The loader warns about it, and fails when a symbol is bound.
       lines.add(`bare: ${version.file} ${neededBy}`);
     } else lines.add(`stops: ${describeMissing(library)}`);
   }

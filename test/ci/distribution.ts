@@ -5,12 +5,12 @@ import { succeed } from '../support/cli.js';
 import { buildJail } from '../support/jail.js';
 
 const PROFILE = path.join(import.meta.dirname, 'distribution.yaml');
-/** What every distribution has of its own, and no package of a web server brings. */
+/** What every distribution contains, and no package of a web server adds. */
 const OF_OTHERS = ['etc/passwd', 'etc/group', 'etc/hosts', 'etc/nsswitch.conf', 'tmp', 'root'];
 
 /**
- * A small distribution as the root of an image, in the place of one from a registry: with the host's
- * apt, dpkg and Node, and a repository that has the host's nginx in a package.
+ * Makes the image of a small distribution, instead of one from a registry: with the host's apt,
+ * dpkg and Node, and a repository with the host's nginx in a package.
  *
  * @returns the docker-archive, whose image is `localhost/distribution`
  */

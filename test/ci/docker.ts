@@ -4,20 +4,20 @@ import path from 'node:path';
 import { exec } from '../support/cli.js';
 import { startUntil } from '../support/server.js';
 
-/** Debian's: another one on PATH may lack the client of BuildKit. */
+/** Debian's client: another one on PATH may lack BuildKit. */
 const DOCKER = '/usr/bin/docker';
-/** Milliseconds until the daemon has to answer. */
+/** Time limit for the daemon's first answer, in milliseconds. */
 const PATIENCE = 60_000;
 
 export interface Docker {
-  /** The output of a docker(1) command that succeeds. */
+  /** Returns the output of a docker(1) command that succeeds. */
   run(...args: readonly string[]): string;
   stop(): Promise<void>;
 }
 
 /**
- * Starts a Docker daemon with its state and its socket in a directory, without networks and firewall rules,
- * and in a mount namespace of its own, where /etc/docker is empty.
+ * Starts a Docker daemon with its state and socket in a directory, without networks and firewall
+ * rules, and in its own mount namespace, where /etc/docker is empty.
  */
 export async function startDocker(directory: string): Promise<Docker> {
   mkdirSync(directory);

@@ -21,7 +21,7 @@ const PAGE = '<p>made in a pipeline</p>\n';
 
 const template = (name: string): string => readFileSync(path.join(TEMPLATES, name), 'utf8');
 
-/** A project that has the templates, a site, and the package of jailbuild. */
+/** Creates a project with the templates, a site, and the package of jailbuild. */
 function makeProject(directory: string, port = 8080): string {
   mkdirSync(path.join(directory, 'site'), { recursive: true });
   writeFileSync(path.join(directory, 'site/index.html'), PAGE);
@@ -41,7 +41,7 @@ function makeProject(directory: string, port = 8080): string {
   return path.join(directory, succeed('npm', pack, { cwd: PROJECT }).trim());
 }
 
-/** Runs the image of an OCI layout as a container on the host's network, and gets its page. */
+/** Runs the image of an OCI layout as a container on the host's network, and returns its page. */
 async function serves(layout: string, tag: string, port: number): Promise<void> {
   const bundle = path.join(path.dirname(layout), `bundle-of-${tag}`);
   succeed('umoci', ['unpack', '--image', `${layout}:${tag}`, bundle]);
@@ -58,7 +58,7 @@ async function serves(layout: string, tag: string, port: number): Promise<void> 
   }
 }
 
-/** The page of a server that may still be starting. */
+/** Returns the page of a server that may still be starting. */
 async function pageAt(port: number): Promise<string> {
   for (let attempt = 0; ; attempt++) {
     try {
@@ -106,7 +106,7 @@ describe(
     });
 
     test(
-      'dockerd with BuildKit builds the same, and runs what export makes',
+      'dockerd with BuildKit builds the same image, and runs exported ones',
       needs('dockerd', '/usr/bin/docker'),
       async () => {
         const docker = await startDocker(at('dockerd'));
@@ -199,7 +199,7 @@ describe(
         trustingPolicy(at('.config/containers'));
         const registry = await startRegistry(at('registry'), tls);
         try {
-          // A runner expands variables in the values of others.
+          // A runner expands variables within values of others.
           const variables = Object.entries(push.variables).map(
             ([key, value]) => `${key}="${value}"`,
           );
@@ -248,7 +248,7 @@ describe('the GitHub Action', needs('npm', 'bash', 'nginx', 'tar'), () => {
     packaged = path.relative(directory, makeProject(project));
   });
 
-  /** Runs the steps as a runner does: expressions filled in, each script a file for bash. */
+  /** Runs the steps as a runner does: expressions expanded, each script in a file for bash. */
   function run(given: Readonly<Record<string, string>>) {
     const inputs = Object.fromEntries(
       Object.entries(action.inputs).map(([name, input]) => [name, given[name] ?? input.default]),
@@ -294,7 +294,7 @@ describe('the GitHub Action', needs('npm', 'bash', 'nginx', 'tar'), () => {
     return { status: 0, log, outputs: Object.fromEntries(told) };
   }
 
-  test("is what GitHub's own parser takes for one", () => {
+  test("is accepted by GitHub's own parser", () => {
     const errors = (content: string) =>
       parseAction({ name: 'action.yml', content }, new NoOperationTraceWriter())
         .context.errors.getErrors()
@@ -303,7 +303,7 @@ describe('the GitHub Action', needs('npm', 'bash', 'nginx', 'tar'), () => {
     assert.notDeepEqual(errors(template('action.yml').replace('shell: bash', 'shel: bash')), []);
   });
 
-  test('exports what jail.yaml says, and tells it', () => {
+  test('exports what jail.yaml describes, and reports it', () => {
     const { status, outputs, log } = run({ package: packaged, 'working-directory': 'project' });
     assert.equal(status, 0, log);
     const index = JSON.parse(readFileSync(path.join(project, 'image/index.json'), 'utf8'));
@@ -315,7 +315,7 @@ describe('the GitHub Action', needs('npm', 'bash', 'nginx', 'tar'), () => {
     assert.ok(report.image.layers.length > 3);
   });
 
-  test('takes programs and options, one a line', () => {
+  test('accepts programs and options, one per line', () => {
     const words = ['bash', 'ls', '--to', 'tar:two words.tar.gz'];
     const { status, outputs, log } = run({ package: packaged, arguments: `${words.join('\n')}\n` });
     assert.equal(status, 0, log);
@@ -323,7 +323,7 @@ describe('the GitHub Action', needs('npm', 'bash', 'nginx', 'tar'), () => {
     assert.equal(outputs.digest, `sha256:${sha256(path.join(directory, 'two words.tar.gz'))}`);
   });
 
-  test('fails with an annotation that says why', () => {
+  test('fails with an annotation that gives the reason', () => {
     const words = ['no-such%program', '--to', 'tar:x.tar'];
     const { status, log } = run({ package: packaged, arguments: words.join('\n') });
     assert.equal(status, 1);

@@ -17,7 +17,7 @@ describe('run --args', () => {
     assert.equal(built.status, 0, built.stderr);
   });
 
-  test('of a file, in the place of the option', () => {
+  test('reads options from a file, in place of the option', () => {
     writeFileSync(file, args('--env', 'A=one', '--hostname', 'first', '--env', 'C=with\nnewline'));
     const words = ['--args', file, '--env', 'B=two', '--', 'bash', '-c', 'echo "$A$B$C$HOSTNAME"'];
     assert.equal(jailbuild(['run', jail, ...words]).stdout, 'onetwowith\nnewlinefirst\n');
@@ -27,7 +27,7 @@ describe('run --args', () => {
     );
   });
 
-  test('of a descriptor, and with the command', () => {
+  test('reads from a descriptor, also the command', () => {
     const input = args('--env', 'A=one', '--', 'bash', '-c', 'echo $A $0');
     const { stdout, stderr } = jailbuild(['run', jail, '--args', '0', 'name'], { input });
     assert.equal(stdout, 'one name\n', stderr);
@@ -37,7 +37,7 @@ describe('run --args', () => {
     assert.equal(exec('sh', ['-c', shell]).stdout, 'seven\n');
   });
 
-  test('values are in no list of processes', async () => {
+  test('keeps values out of process lists', async () => {
     writeFileSync(file, args('--env', 'TOKEN=hidden-value', '--hostname', 'seen-value'));
     const words = ['run', jail, '--args', file, '--', 'bash', '-c', 'echo $TOKEN; read -r'];
     const child = spawn(process.execPath, [JAILBUILD, ...words]);
@@ -61,7 +61,7 @@ describe('run --args', () => {
     assert.deepEqual([showing('hidden-value'), showing('seen-value') > 0], [0, true]);
   });
 
-  test('bytes that are no text are kept', () => {
+  test('keeps bytes that are not text', () => {
     writeFileSync(file, Buffer.from('--env\0A=\xff\xfe\0', 'latin1'));
     const { stdout } = exec('sh', [
       '-c',
@@ -70,7 +70,7 @@ describe('run --args', () => {
     assert.equal(stdout.trim(), 'ff fe 0a');
   });
 
-  test('what is wrong is named', () => {
+  test('names the mistake', () => {
     writeFileSync(file, '--env');
     const run = (...words: string[]) => jailbuild(['run', jail, ...words, '--', 'cat']);
     assert.match(run('--args', file).stderr, /arguments: each argument ends with a NUL byte/);

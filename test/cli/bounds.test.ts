@@ -14,7 +14,9 @@ import { tempDir } from '../support/temp-dir.js';
 const [NEEDED, SONAME, RPATH] = [1, 14, 15];
 const EM_X86_64 = 62;
 
-/** A program with a chain of so many libraries, each of which looks through the paths of all before it. */
+/**
+ * Creates a program with a chain of libraries, each of which searches the paths of all before it.
+ */
 function chain(directory: string, length: number): string {
   const name = (index: number) => `lib${index}.so`;
   const made = (dynamic: readonly (readonly [number, string])[], interpreter?: string) =>
@@ -34,7 +36,7 @@ function chain(directory: string, length: number): string {
   return program;
 }
 
-test('a signal ends what resolves at once, and leaves nothing', async () => {
+test('a signal ends a resolution immediately, and leaves no files', async () => {
   const directory = tempDir();
   const libraries = path.join(directory, 'lib');
   mkdirSync(libraries);
@@ -54,14 +56,14 @@ test('a signal ends what resolves at once, and leaves nothing', async () => {
       await sleep(450);
       assert.equal(child.exitCode, null, `${words.join(' ')}: ended before the signal`);
       child.kill(signal);
-      // One that waited for the event loop would have ended with a status.
+      // Waiting for the event loop would end with a status instead.
       assert.deepEqual(await ended, [null, signal]);
       assert.deepEqual(readdirSync(work), []);
     }
   }
 });
 
-/** A directory of which each level is there twice more, by links to itself. */
+/** Creates a directory in which links to itself double every level. */
 function endless(directory: string): string {
   const root = path.join(directory, 'root');
   mkdirSync(path.join(root, 'etc/d'), { recursive: true });
@@ -71,7 +73,7 @@ function endless(directory: string): string {
   return root;
 }
 
-test('a pattern over links that lead up is bounded', () => {
+test('a pattern over links that lead upwards is bounded', () => {
   const directory = tempDir();
   const root = endless(directory);
   const conf = path.join(root, 'etc/ld.so.conf');
@@ -94,7 +96,7 @@ test('a pattern over links that lead up is bounded', () => {
   assert.match(stderr, /matches more than 100000 paths/);
 });
 
-test('what is endless is refused, and no line is longer than a terminal can take', () => {
+test('endless input is refused, and no output line is too long for a terminal', () => {
   for (const words of [
     ['--file', '/dev/zero'],
     ['jail', '--from', '/dev/zero'],

@@ -12,7 +12,9 @@ const SCRIPTS = path.join(PROJECT, 'dist/completions');
 const BASH_COMPLETION = '/usr/share/bash-completion/bash_completion';
 const NAMES = COMMANDS.map(({ name }) => name);
 
-/** A command line up to the cursor, and what a shell offers there: these words, and not those. */
+/**
+ * A command line up to the cursor, words that a shell must offer there, and words that it must not.
+ */
 interface Case {
   readonly line: string;
   readonly offers: readonly string[];
@@ -46,7 +48,7 @@ const CASES: readonly Case[] = [
   { line: 'jailbuild run jails/one -- inside pl', offers: ['plain.txt'] },
 ];
 
-/** A directory with jails, programs and files to complete. */
+/** Creates a directory with jails, programs and files to complete. */
 function playground(): { readonly directory: string; readonly env: NodeJS.ProcessEnv } {
   const directory = tempDir();
   for (const name of ['jails/one/usr/bin', 'jails/one/bin', 'jails/two', 'programs']) {
@@ -75,10 +77,10 @@ function playground(): { readonly directory: string; readonly env: NodeJS.Proces
 function check(offered: readonly string[], { offers, not = [] }: Case): void {
   const shown = offered.join(' ');
   for (const word of offers) assert.ok(offered.includes(word), `no ${word} in: ${shown}`);
-  for (const word of not) assert.ok(!offered.includes(word), `${word} is in: ${shown}`);
+  for (const word of not) assert.ok(!offered.includes(word), `${word} is offered in: ${shown}`);
 }
 
-describe('what the build writes is what the command prints', () => {
+describe('the built scripts equal the printed ones', () => {
   const files = [
     ['bash', 'jailbuild.bash'],
     ['zsh', '_jailbuild'],
@@ -93,17 +95,17 @@ describe('what the build writes is what the command prints', () => {
     });
   }
 
-  test('a shell that there is no script for', () => {
+  test('an unknown shell is refused', () => {
     const { status, stderr } = jailbuild(['completion', 'csh']);
     assert.equal(status, 2);
     assert.match(stderr, /^jailbuild: csh: give bash, zsh or fish /);
   });
 });
 
-describe('bash', needs('bash'), () => {
+describe('completion in bash', needs('bash'), () => {
   const { directory, env } = playground();
 
-  /** Readline's part: words taken apart at the breaks, and `/` behind directories. */
+  /** Does readline's part: splits words at its separators, and adds `/` to directories. */
   function complete(line: string): string[] {
     const words: string[] = line.match(/[^\s=:]+|[=:]+/g) ?? [];
     if (/[\s=:]$/.test(line)) words.push('');
@@ -130,7 +132,7 @@ describe('bash', needs('bash'), () => {
 
   for (const given of CASES) test(given.line, () => check(complete(given.line), given));
 
-  test('every option of every command', () => {
+  test('offers every option of every command', () => {
     for (const { name, options } of COMMANDS) {
       const offered = complete(`jailbuild ${name} -`);
       const all = shownOptions(options).flatMap(([long, spec]) => spellings(long, spec));
@@ -138,18 +140,18 @@ describe('bash', needs('bash'), () => {
     }
   });
 
-  test('values behind =', () => {
+  test('offers values after =', () => {
     assert.deepEqual(complete('jailbuild jails/one --format='), ['table', 'json', 'github']);
     assert.deepEqual(complete('jailbuild jails/one --manifest=pl'), ['plain.txt']);
   });
 
-  test('a file name behind the form of an archive', () => {
+  test('offers file names after the format of an archive', () => {
     assert.deepEqual(complete('jailbuild export jails/one --to tar:pl'), ['plain.txt']);
     assert.deepEqual(complete('jailbuild export jails/one --to=oci:ja'), ['jails/']);
   });
 });
 
-describe('fish', needs('fish'), () => {
+describe('completion in fish', needs('fish'), () => {
   const { directory, env } = playground();
 
   function complete(line: string): string[] {
@@ -165,7 +167,7 @@ describe('fish', needs('fish'), () => {
 
   for (const given of CASES) test(given.line, () => check(complete(given.line), given));
 
-  test('every option of every command', () => {
+  test('offers every option of every command', () => {
     for (const { name, options } of COMMANDS) {
       const offered = new Set(
         complete(`jailbuild ${name} -`).concat(complete(`jailbuild ${name} --`)),
@@ -176,7 +178,7 @@ describe('fish', needs('fish'), () => {
     }
   });
 
-  test('values behind =', () => {
+  test('offers values after =', () => {
     const offered = complete('jailbuild jails/one --format=');
     assert.deepEqual(offered.filter((word) => word !== '').sort(), [
       '--format=github',
@@ -185,7 +187,7 @@ describe('fish', needs('fish'), () => {
     ]);
   });
 
-  test('a file name behind the form of an archive', () => {
+  test('offers file names after the format of an archive', () => {
     const offered = complete('jailbuild export jails/one --to tar:pl');
     assert.deepEqual(
       offered.filter((word) => word !== ''),
@@ -198,8 +200,8 @@ const terminal = existsSync(BASH_COMPLETION)
   ? needs('tmux', 'bash', 'zsh', 'fish')
   : { skip: 'needs bash-completion' };
 
-describe('in a real terminal', terminal, () => {
-  // Before the directory goes, with the socket in it.
+describe('completion in a real terminal', terminal, () => {
+  // Before the directory with the socket is removed.
   after(() => {
     tmux('kill-server');
   });
@@ -240,7 +242,7 @@ describe('in a real terminal', terminal, () => {
     throw new Error(`no ${texts.join(' ')} on\n${shown}`);
   }
 
-  /** Takes back what was typed, until there is a prompt alone. */
+  /** Deletes what was typed, until only the prompt is left. */
   async function clear(session: string): Promise<void> {
     for (let tries = 0; tries < 50; tries++) {
       tmux('send-keys', '-t', session, 'C-c');
@@ -257,10 +259,10 @@ describe('in a real terminal', terminal, () => {
     fish: `fish --no-config -i -C 'source ${SCRIPTS}/jailbuild.fish; function fish_prompt; echo -n "> "; end'`,
   };
   for (const [shell, command] of Object.entries(shells)) {
-    test(`${shell}: words and lists on the Tab key`, async () => {
+    test(`${shell}: completes words and lists them on the Tab key`, async () => {
       tmux('new-session', '-d', '-s', shell, '-x', '150', '-y', '40', command);
       await screen(shell, ['>']);
-      // A line, and what the screen shows when Tab is pressed behind it.
+      // A line, and what the screen shows after the Tab key.
       const steps: readonly (readonly [string, readonly string[]])[] = [
         ['jailbuild compl', ['> jailbuild completion']],
         ['jailbuild completion ', ['bash', 'zsh', 'fish']],

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { hasFront, meetFront } from '../../src/cli/front.js';
 import { FrontConnection } from '../../src/jail/engine/front-connection.js';
 
-test('what the front says is taken out of the environment', () => {
+test('variables of the front are removed from the environment', () => {
   const plain = { PATH: '/bin', GLIBC_TUNABLES: 'mine' };
   const other = { ...plain };
   meetFront(other);
@@ -24,7 +24,7 @@ test('what the front says is taken out of the environment', () => {
   assert.deepEqual(untuned, plain);
 });
 
-test('a front that is not the parent is no writer', () => {
+test('a front that is not the parent process is not used as the writer', () => {
   meetFront({ JAILBUILD_FRONT: `5,6,${process.ppid + 1};` });
   assert.equal(FrontConnection.isFree, false);
   meetFront({ JAILBUILD_FRONT: 'nonsense' });

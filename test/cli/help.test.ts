@@ -7,7 +7,7 @@ import { jailbuild } from '../support/cli.js';
 
 describe('help', () => {
   for (const command of COMMANDS) {
-    test(`${command.name} --help tells every option, in 80 columns`, () => {
+    test(`${command.name} --help lists every option, in 80 columns`, () => {
       const { status, stdout, stderr } = jailbuild([command.name, '--help']);
       assert.equal(status, 0, stderr);
       assert.equal(stderr, '');
@@ -17,30 +17,30 @@ describe('help', () => {
         for (const spelling of spellings(name, spec)) {
           assert.match(stdout, new RegExp(`(^|\\s)${spelling}[ ,\n]`, 'm'));
         }
-        assert.ok(spec.describe, `--${name} has no words`);
+        assert.ok(spec.describe, `--${name} has no description`);
       }
       for (const [line] of command.examples)
         assert.ok(stdout.includes(`jailbuild ${line}\n`), line);
     });
 
-    test(`the examples of ${command.name} use options that it has`, () => {
+    test(`the examples of ${command.name} only use its own options`, () => {
       for (const [line] of command.examples) {
         const words = line.split(' ');
-        // An example may show the command that comes next.
+        // An example may also show the next command.
         const shown = COMMANDS.find(({ name }) => name === words[0]) ?? command;
         refuseUnknownOption(words, shown);
       }
     });
   }
 
-  test('--help before the command, beside it and behind its arguments is the help of it', () => {
+  test('--help before the command, beside it or after its arguments prints its help', () => {
     const { stdout } = jailbuild(['run', '-h']);
     assert.equal(jailbuild(['--help', 'run']).stdout, stdout);
     assert.equal(jailbuild(['run', '/srv/jail', '--network', 'none', '--help']).stdout, stdout);
     assert.equal(jailbuild(['--network', 'none', 'run', '/srv/jail', '-vh']).stdout, stdout);
   });
 
-  test('help is a word for it too, unless it is a target', () => {
+  test('the word help does too, unless it is a target', () => {
     assert.equal(jailbuild(['help']).stdout, jailbuild(['--help']).stdout);
     assert.equal(jailbuild(['help', 'run']).stdout, jailbuild(['run', '--help']).stdout);
     assert.match(
@@ -57,12 +57,12 @@ describe('help', () => {
       assert.ok(stdout.replace(/\s+/g, ' ').includes(summary));
     }
     assert.match(stdout, /--terminfo/);
-    // Words behind -- are a command's.
+    // Words after -- belong to a command.
     const { stderr } = jailbuild(['run', '/nowhere/jail', '--', 'ls', '--help']);
     assert.match(stderr, /\/nowhere\/jail/);
   });
 
-  test('--version is the number alone', () => {
+  test('--version prints only the version', () => {
     const { stdout, status } = jailbuild(['run', '--version']);
     assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
     assert.equal(status, 0);

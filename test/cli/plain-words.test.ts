@@ -9,7 +9,7 @@ import type { Parsed } from '../../src/cli/usage.js';
 import { Random } from '../campaign/random.js';
 
 const LINES = 10_000;
-/** At least so many must be taken: else nothing is compared. */
+/** Minimum number of accepted lines; with fewer, little is compared. */
 const PLAIN = 2000;
 
 const WORDS = [
@@ -59,7 +59,7 @@ const WORDS = [
   ],
 ];
 
-/** A command line that is right as often as not. */
+/** Returns a command line that is valid about half of the time. */
 function someWords(command: AnyCommand, random: Random): string[] {
   const options = Object.entries(command.options);
   const some = <T>(list: readonly T[]): T => random.of(list);
@@ -81,14 +81,14 @@ function someWords(command: AnyCommand, random: Random): string[] {
   });
 }
 
-/** Without what nobody reads, and in an order of its own. */
+/** Removes unused members, and sorts the others. */
 function comparable(parsed: Parsed): unknown {
   return Object.entries(parsed)
     .filter(([key, value]) => key !== '$0' && value !== undefined)
     .sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-test('plain words are taken apart as yargs takes them', async () => {
+test('plain words are parsed as yargs parses them', async () => {
   const random = new Random(14);
   let plain = 0;
   for (let line = 0; line < LINES; line++) {

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { jailbuild } from '../support/cli.js';
 import { tempDir } from '../support/temp-dir.js';
 
-describe('a wrong command line is one line that says what is wrong, status 2', () => {
+describe('a wrong command line causes one line with the mistake, and status 2', () => {
   const directory = tempDir();
   const cases: readonly (readonly [words: string, message: string])[] = [
     ['jail ls --fromat json', 'unknown option --fromat; did you mean --format? (build)'],
@@ -60,7 +60,7 @@ describe('a wrong command line is one line that says what is wrong, status 2', (
     ['--exclude', 'a'],
     ['--forbid', 'b'],
   ] as const) {
-    test(`an empty pattern of ${option} is one line`, () => {
+    test(`an empty pattern for ${option} is refused in one line`, () => {
       const { status, stderr } = jailbuild([command, 'true', option, '', '--dry-run'], {
         cwd: directory,
       });
@@ -78,7 +78,7 @@ describe('a wrong command line is one line that says what is wrong, status 2', (
     [['init', ''], '<file> is empty (see jailbuild init --help)'],
   ];
   for (const [words, message] of empty) {
-    test(`an empty word is no path: ${JSON.stringify(words)}`, () => {
+    test(`an empty word is refused as a path: ${JSON.stringify(words)}`, () => {
       const before = readdirSync(directory);
       const { status, stderr } = jailbuild(words, { cwd: directory });
       assert.equal(stderr, `jailbuild: ${message}\n`);
@@ -87,7 +87,7 @@ describe('a wrong command line is one line that says what is wrong, status 2', (
     });
   }
 
-  test('with --json the same is told as JSON', () => {
+  test('with --json the error is printed as JSON', () => {
     const { status, stdout } = jailbuild(['jail', 'ls', '--json', '--fromat']);
     assert.deepEqual(JSON.parse(stdout), {
       status: 'failed',
@@ -99,13 +99,13 @@ describe('a wrong command line is one line that says what is wrong, status 2', (
     assert.equal(status, 2);
   });
 
-  test('what stands behind -- does not ask for JSON', () => {
+  test('--json after -- does not request JSON', () => {
     const { stdout, stderr } = jailbuild(['run', 'jail', '--ipc', 'x', '--', 'app', '--json']);
     assert.equal(stderr, 'jailbuild: --ipc x: give private or host (see jailbuild run --help)\n');
     assert.equal(stdout, '');
   });
 
-  test('a profile is shown with and without the word', () => {
+  test('a profile is shown with and without the word show', () => {
     const shown = jailbuild(['profiles', 'show', 'tz', 'ssl']);
     assert.match(shown.stdout, /^tz: [\s\S]*\nssl: /);
     assert.deepEqual(jailbuild(['profiles', 'tz', 'ssl']), shown);
@@ -114,19 +114,19 @@ describe('a wrong command line is one line that says what is wrong, status 2', (
     assert.equal(status, 1);
   });
 
-  test('a directory that exists is a target, whatever its name is near to', () => {
+  test('an existing directory is a target, even if its name resembles a command', () => {
     mkdirSync(path.join(directory, 'ruin'));
     const { stderr } = jailbuild(['ruin', 'no-such-program'], { cwd: directory });
     assert.match(stderr, /no-such-program/);
   });
 
-  test('without words: the commands, and an example', () => {
+  test('without arguments, the commands and an example are printed', () => {
     const { status, stdout, stderr } = jailbuild([], { cwd: directory });
     assert.equal(status, 2);
     assert.equal(stdout, '');
     assert.match(stderr, /^Usage: /);
     assert.match(stderr, /^ {2}jailbuild \/var\/local\/jail env bash ps ls top$/m);
-    // A line per command, in groups, and a few around them.
+    // One line per command, in groups, and a few around them.
     assert.ok(stderr.split('\n').length <= 64, stderr);
   });
 });

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { isPrinted, runBlocks } from './blocks.js';
 
-describe('blocks that are run', () => {
-  test('commands, what they print, and how they are run', () => {
+describe('parsing blocks that are run', () => {
+  test('finds commands, expected output and how to run them', () => {
     const markdown = [
       '```console terminal needs=sshd,rsync',
       '$ one \\',
@@ -32,7 +32,7 @@ describe('blocks that are run', () => {
     assert.deepEqual([plain?.terminal, plain?.fails], [false, true]);
   });
 
-  test('the content of a file', () => {
+  test('finds the content of a file', () => {
     const [file, ...more] = runBlocks(
       '```yaml file=site/jail.yaml\nroot: a\n```\n```yaml\nb: c\n```',
     );
@@ -40,12 +40,12 @@ describe('blocks that are run', () => {
     assert.deepEqual([file?.file, file?.text, file?.steps], ['site/jail.yaml', 'root: a', []]);
   });
 
-  test('output without a command is a mistake of the document', () => {
+  test('refuses output without a command', () => {
     assert.throws(() => runBlocks('```console\nprinted\n```'), /line 2: output without a command/);
   });
 });
 
-describe('what is printed is what the document says', () => {
+describe('comparing output with the document', () => {
   const same: readonly (readonly [string, string])[] = [
     ['a\nb\n', 'a\nb\n'],
     ['a  b', 'a b'],

@@ -1,34 +1,35 @@
-/** A command of a document, with what the document says that it prints. */
+/** A command in a document, with the output that the document shows. */
 export interface Step {
   readonly line: number;
   readonly command: string;
-  /** Missing where it is not shown. */
+  /** Missing if the document shows no output. */
   readonly output?: string;
 }
 
 /** A block of commands in a document. */
 export interface Block {
-  /** The line of its first command. */
+  /** Line number of its first command. */
   readonly line: number;
-  /** Typed at a terminal, prompts and all, rather than run with its output in a pipe. */
+  /** Typed at a terminal, prompts included, instead of run with a pipe for the output. */
   readonly terminal: boolean;
-  /** The last command is to fail. */
+  /** The last command must fail. */
   readonly fails: boolean;
-  /** Other programs than those of jailbuild that it uses: `needs=sshd,rsync`. */
+  /** Programs besides those of jailbuild that the block uses: `needs=sshd,rsync`. */
   readonly needs: readonly string[];
   readonly steps: readonly Step[];
   readonly text: string;
-  /** Where the text is written to, rather than run. */
+  /** The file to write the text to, instead of running it. */
   readonly file?: string;
 }
 
-/** `$ ` of the host's shell, or the prompt of the shell in the jail, as `calculus [/] `. */
+/** `$ ` of the host's shell, or the prompt of a shell in the jail, such as `calculus [/] `. */
 export const PROMPT = /^(?:\$|\w+ \[[^\]]*\]) /;
 
 /**
- * The blocks of a document that are run: `console` has prompts and what is printed, `sh run` commands
- * alone. Words behind the language say how: `terminal`, `fails`, `needs=...`. A line that ends in a
- * backslash goes on with the next. A block of any language with `file=PATH` is the content of that file.
+ * Returns the blocks of a document that are run: `console` has prompts and output, `sh run` only
+ * commands. Words after the language say how: `terminal`, `fails`, `needs=...`. A line that ends in
+ * a backslash continues on the next. A block of any language with `file=PATH` is the content of
+ * that file.
  */
 export function runBlocks(markdown: string): Block[] {
   const lines = markdown.split('\n');
@@ -59,7 +60,7 @@ export function runBlocks(markdown: string): Block[] {
   });
 }
 
-/** Prompts with commands, and what these print. */
+/** Parses prompts with commands and their output. */
 function typed(lines: readonly string[], first: number): Step[] {
   const steps: { line: number; command: string; output: string }[] = [];
   for (const [line, text] of joined(lines)) {
@@ -79,7 +80,7 @@ function commands(lines: readonly string[], first: number): Step[] {
   return joined(lines).map(([line, command]) => ({ line: first + line, command }));
 }
 
-/** Lines with those behind a backslash, and the number of the first. */
+/** Joins lines continued by a backslash, with the number of the first. */
 function joined(lines: readonly string[]): [line: number, text: string][] {
   const found: [number, string][] = [];
   lines.forEach((text, index) => {
@@ -91,9 +92,9 @@ function joined(lines: readonly string[]): [line: number, text: string][] {
 }
 
 /**
- * Whether what was printed is what a document says. In the document `...` on a line of its own stands for
- * any lines, and `…` for anything on a line. Blanks, long numbers, times, versions and digests differ from
- * machine to machine: they are not compared.
+ * Returns whether the output matches the document. In the document, `...` on its own line stands
+ * for any lines, and `…` for anything within a line. Spaces, long numbers, times, versions and
+ * digests differ between machines and are not compared.
  */
 export function isPrinted(expected: string, printed: string): boolean {
   const pattern = expected

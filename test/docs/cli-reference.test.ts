@@ -12,7 +12,7 @@ import { runBlocks } from './blocks.js';
 
 const REFERENCE = readFileSync(path.join(PROJECT, 'docs/cli.md'), 'utf8');
 
-/** From a heading of the second level to the next. */
+/** Returns the text from one heading of the second level to the next. */
 function section(name: string): string {
   const from = REFERENCE.indexOf(`\n## ${name}\n`);
   assert.ok(from >= 0, `no section ${name}`);
@@ -20,7 +20,7 @@ function section(name: string): string {
   return REFERENCE.slice(from, end < 0 ? undefined : end);
 }
 
-/** The words in code of a table's first column. */
+/** Returns the words formatted as code in the first column of a table. */
 function firstWords(heading: string): string[] {
   return tableBelow(REFERENCE, heading).flatMap(([cell = '']) =>
     [...unescaped(cell).matchAll(/`([^`]+)`/g)].map(([, word]) => word ?? ''),
@@ -45,11 +45,11 @@ describe('docs/cli.md', () => {
     });
   }
 
-  test('every error code is in the table, and no other', () => {
+  test('the table lists every error code, and no other', () => {
     assert.deepEqual(firstWords('## Error codes').sort(), [...ERROR_CODES].sort());
   });
 
-  test('every exit status is in the table', () => {
+  test('the table lists every exit status', () => {
     const text = tableBelow(REFERENCE, '## Exit status').map(([status]) => status);
     for (const status of Object.values(EXIT)) assert.ok(text.includes(String(status)), `${status}`);
   });

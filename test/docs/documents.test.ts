@@ -17,7 +17,7 @@ const DOCUMENTS = [
 for (const [name, blocks] of DOCUMENTS) {
   describe(name, needsRoot('unshare', 'nsenter', 'mount', 'bash'), () => {
     const place = new Place();
-    // A block may use what those before it leave.
+    // A block may use files of earlier blocks.
     const programs: string[] = [];
     for (const block of blocks) {
       programs.push(...block.needs, ...(block.terminal ? ['tmux'] : []));

@@ -9,7 +9,7 @@ const DOCUMENTS = [
   ...readdirSync(path.join(PROJECT, 'docs')).map((name) => `docs/${name}`),
 ].filter((name) => name.endsWith('.md'));
 
-/** The anchors of the headings, as GitHub makes them. */
+/** Returns the anchors of the headings, as GitHub generates them. */
 function anchors(file: string): Set<string> {
   const text = readFileSync(file, 'utf8').replace(/^```.*?^```$/gms, '');
   return new Set(
@@ -22,7 +22,7 @@ function anchors(file: string): Set<string> {
   );
 }
 
-describe('links between documents lead somewhere', () => {
+describe('links between documents have targets', () => {
   for (const name of DOCUMENTS) {
     test(name, () => {
       const text = readFileSync(path.join(PROJECT, name), 'utf8').replace(/^```.*?^```$/gms, '');
@@ -38,7 +38,7 @@ describe('links between documents lead somewhere', () => {
     });
   }
 
-  test('pages that are named in the text are there', () => {
+  test('documents named in the text exist', () => {
     for (const name of DOCUMENTS) {
       const text = readFileSync(path.join(PROJECT, name), 'utf8');
       for (const [page] of text.matchAll(/\bdocs\/[\w-]+\.md\b/g))
@@ -46,7 +46,7 @@ describe('links between documents lead somewhere', () => {
     }
   });
 
-  test('the architecture names source files that exist', () => {
+  test('source files named in architecture.md exist', () => {
     const text = readFileSync(path.join(PROJECT, 'docs/architecture.md'), 'utf8');
     const sources = readdirSync(path.join(PROJECT, 'src'), { recursive: true, encoding: 'utf8' });
     const named = [...text.matchAll(/`([\w/-]+\.(?:ts|c|h))`/g)].map(([, file]) => file ?? '');
@@ -59,7 +59,7 @@ describe('links between documents lead somewhere', () => {
     assert.deepEqual(missing, []);
   });
 
-  test('the index has every document', () => {
+  test('the index lists every document', () => {
     const index = readFileSync(path.join(PROJECT, 'docs/README.md'), 'utf8');
     const missing = readdirSync(path.join(PROJECT, 'docs'))
       .filter((file) => file.endsWith('.md') && file !== 'README.md')

@@ -6,8 +6,8 @@ import { PROJECT } from '../support/cli.js';
 
 const read = (name: string) => readFileSync(path.join(PROJECT, name), 'utf8');
 
-test('docs/manifest.md has every field, type, reason and rule of the manifest', () => {
-  // Comments have words in code of their own.
+test('docs/manifest.md describes every field, type, reason and rule of the manifest', () => {
+  // Comments contain code words of their own.
   const types = read('src/manifest/manifest.ts').replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
   const document = read('docs/manifest.md');
   const fields = [...types.matchAll(/readonly (\w+)\??:/g)].map(([, name]) => name);

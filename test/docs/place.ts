@@ -8,12 +8,12 @@ import { exec, PROJECT } from '../support/cli.js';
 import { tempDir } from '../support/temp-dir.js';
 import { type Block, isPrinted, PROMPT } from './blocks.js';
 
-/** Directories that the documents name, empty at the beginning of each of them. */
+/** Directories used in the documents, empty at the start of each. */
 const OWN = ['/var/local', '/srv'];
 
 /**
- * Where a document's commands run: a mount namespace in which the directories that it names are its own,
- * with jailbuild on the path. Files and directories stay from block to block, variables do not.
+ * Runs a document's commands in a mount namespace in which the directories it uses are private,
+ * with jailbuild on the path. Files and directories persist from block to block, variables do not.
  */
 export class Place {
   #holder: ChildProcess | undefined;
@@ -33,7 +33,7 @@ export class Place {
   async #prepare(): Promise<void> {
     const bin = path.join(this.#directory, 'bin');
     mkdirSync(bin);
-    // The clone, or Node, may lie below a directory that is to be empty.
+    // The clone or Node may lie below a directory that is replaced by an empty one.
     const project = path.join(this.#directory, 'project');
     const node = path.join(this.#directory, 'node');
     mkdirSync(project);
@@ -47,7 +47,7 @@ export class Place {
       `mount --bind '${process.execPath}' ${node}`,
       ...OWN.map((name) => `mkdir -p ${name} && mount -t tmpfs -o mode=755 tmpfs ${name}`),
     ];
-    // Where sshd keeps its unprivileged half; a service's directory, which the init system makes.
+    // sshd needs its directory for privilege separation, which the init system creates.
     mounts.push('mount -t tmpfs -o mode=755 tmpfs /run && mkdir /run/sshd');
     mounts.push(`mkdir /srv/node_modules && ln -s ${project} /srv/node_modules/jailbuild`);
     const script = [...mounts, 'echo ready', 'exec sleep infinity'].join(' && ');
@@ -59,14 +59,14 @@ export class Place {
     await once(stdout, 'data');
   }
 
-  /** Writes the file that a block is the content of. */
+  /** Writes the file whose content is the block. */
   write({ file = '', text }: Block): void {
     const script = 'mkdir -p "$(dirname "$0")" && cat > "$0"';
     const { status, stderr } = this.#exec(['sh', '-c', script, file], `${text}\n`);
     assert.equal(status, 0, stderr);
   }
 
-  /** Runs the commands one by one, and compares what each prints. */
+  /** Runs the commands one by one, and compares the output of each. */
   run({ steps, fails }: Block): void {
     for (const [index, { line, command, output }] of steps.entries()) {
       const finished = this.#exec(['bash', '--norc', '-c', `exec 2>&1\n${command}`]);
@@ -78,12 +78,12 @@ export class Place {
       );
       assert.ok(
         output === undefined || isPrinted(output, finished.stdout),
-        `line ${line}: ${command}\nprints\n${finished.stdout}and not\n${output}`,
+        `line ${line}: ${command}\nprints\n${finished.stdout}instead of\n${output}`,
       );
     }
   }
 
-  /** Types the lines at a terminal, each when there is a prompt, and compares the whole screen. */
+  /** Types each line after the prompt appears, and compares the whole screen. */
   async type({ steps, text, line }: Block): Promise<void> {
     const session = `s${this.#sessions++}`;
     const size = ['-x', '100', '-y', '200'];
@@ -102,7 +102,10 @@ export class Place {
       screen = await this.#prompt(session, index + 2);
     }
     const shown = screen.trimEnd().replace(/\n.*$/, '');
-    assert.ok(isPrinted(text, shown), `line ${line}: the screen is\n${shown}\nand not\n${text}`);
+    assert.ok(
+      isPrinted(text, shown),
+      `line ${line}: the screen shows\n${shown}\ninstead of\n${text}`,
+    );
   }
 
   async #prompt(session: string, count: number): Promise<string> {
@@ -131,7 +134,7 @@ export class Place {
 
   #exec(command: readonly string[], input?: string) {
     const target = String(this.#holder?.pid);
-    // --wd= would be a directory of the outside.
+    // --wd= would be a directory outside of the namespace.
     const inside = ['sh', '-c', 'cd /srv && exec "$@"', 'sh', ...command];
     return exec('nsenter', ['--target', target, '--mount', ...inside], {
       ...(input === undefined ? {} : { input }),

@@ -11,7 +11,7 @@ interface Schema {
   readonly items?: Schema;
 }
 
-/** The YAML of a document. Files that are there to be wrong are not meant. */
+/** Returns the YAML blocks of a document, except files that are deliberately wrong. */
 function examples(document: string): readonly string[] {
   const markdown = readFileSync(path.join(PROJECT, 'docs', document), 'utf8');
   return [...markdown.matchAll(/^```yaml([^\n]*)\n(.*?)^```$/gms)]
@@ -19,7 +19,7 @@ function examples(document: string): readonly string[] {
     .map(([, , text]) => text ?? '');
 }
 
-/** Every key that a schema allows, as `users.name`. */
+/** Returns every key that a schema allows, such as `users.name`. */
 function keys({ properties = {}, items }: Schema, at = ''): string[] {
   const own = Object.entries(properties).flatMap(([key, schema]) => [
     `${at}${key}`,
@@ -28,7 +28,7 @@ function keys({ properties = {}, items }: Schema, at = ''): string[] {
   return items === undefined ? own : [...own, ...keys(items, at)];
 }
 
-/** Every key of a value, written in the same way. */
+/** Returns every key of a value, in the same form. */
 function used(value: unknown, at = ''): string[] {
   if (Array.isArray(value)) return value.flatMap((item) => used(item, at));
   if (typeof value !== 'object' || value === null) return [];
@@ -38,7 +38,7 @@ function used(value: unknown, at = ''): string[] {
   ]);
 }
 
-/** @param common what an example lacks to be a whole file */
+/** @param common members that turn an example into a whole file */
 function check(document: string, schemaName: string, common: object): void {
   const schema = JSON.parse(
     readFileSync(path.join(PROJECT, `templates/schema/${schemaName}.schema.json`), 'utf8'),
@@ -46,7 +46,7 @@ function check(document: string, schemaName: string, common: object): void {
   const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, strictRequired: false });
   const validate = ajv.compile(schema);
 
-  test('each example is what the schema says', () => {
+  test('each example conforms to the schema', () => {
     const all = examples(document);
     assert.ok(all.length > 3);
     for (const text of all) {
@@ -55,7 +55,7 @@ function check(document: string, schemaName: string, common: object): void {
     }
   });
 
-  test('each key of the schema is in an example', () => {
+  test('each key of the schema occurs in an example', () => {
     const shown = new Set(examples(document).flatMap((text) => used(parse(text))));
     assert.deepEqual(
       keys(schema).filter((key) => !shown.has(key)),

@@ -7,7 +7,7 @@ import { PROJECT } from '../support/cli.js';
 
 const TEXT = readFileSync(path.join(PROJECT, 'docs/ci.md'), 'utf8');
 
-/** What is in the blocks with these words behind the language. */
+/** Returns the content of blocks with these words after the language. */
 function blocks(words: string): string[] {
   return [...TEXT.matchAll(new RegExp(`^\`\`\`\\w+ ${words}\\n([^]*?)^\`\`\`$`, 'gm'))].map(
     ([, content]) => content ?? '',
@@ -15,26 +15,26 @@ function blocks(words: string): string[] {
 }
 
 for (const name of readdirSync(path.join(PROJECT, 'templates/examples/ci'))) {
-  test(`docs/ci.md shows templates/examples/ci/${name} as it is`, () => {
+  test(`docs/ci.md shows templates/examples/ci/${name} unchanged`, () => {
     const file = `templates/examples/ci/${name}`;
     assert.deepEqual(blocks(file), [readFileSync(path.join(PROJECT, file), 'utf8')]);
   });
 }
 
-/** What GitHub's own parser has against a workflow. */
+/** Returns the errors of GitHub's own parser for a workflow. */
 function workflowErrors(content: string): unknown[] {
   return parseWorkflow({ name: 'workflow.yml', content }, new NoOperationTraceWriter())
     .context.errors.getErrors()
     .map(({ message }) => message);
 }
 
-test("the project's own workflow is one, and runs what CI is", () => {
+test('the workflow of the project is valid and runs the CI script', () => {
   const own = readFileSync(path.join(PROJECT, '.github/workflows/ci.yml'), 'utf8');
   assert.deepEqual(workflowErrors(own), []);
   assert.match(own, /^ +- run: \.ci\/run$/m);
 });
 
-test("the workflow in docs/ci.md is what GitHub's own parser takes for one", () => {
+test("GitHub's own parser accepts the workflow in docs/ci.md", () => {
   const [workflow, ...others] = blocks('workflow');
   assert.deepEqual(others, []);
   assert.deepEqual(workflowErrors(workflow ?? ''), []);

@@ -18,13 +18,13 @@ import { needs, needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 import { snapshot } from '../support/tree.js';
 
-/** A directory in which this distribution has terminal descriptions. */
+/** Directory of terminal descriptions in this distribution. */
 const TERMINFO =
   ['/usr/share/terminfo', '/lib/terminfo', '/usr/lib/terminfo'].find((name) =>
     existsSync(`${name}/x`),
   ) ?? '/usr/share/terminfo';
 
-/** One line on stderr, no stack, nothing on stdout, and the status. */
+/** Checks for one line on stderr without a stack, no output on stdout, and the status. */
 function assertRefused({ status, stdout, stderr }: Finished, expected: RegExp, code = 1): void {
   assert.match(stderr, expected);
   assert.match(stderr, /^jailbuild: [^\n]+\n$/);
@@ -32,7 +32,7 @@ function assertRefused({ status, stdout, stderr }: Finished, expected: RegExp, c
   assert.equal(status, code);
 }
 
-test('standard output on a full disk is an error of one line', needs('sh'), () => {
+test('a full disk behind standard output causes one line of error', needs('sh'), () => {
   for (const line of ['profiles', 'profiles show no-such --json', 'tree ls --nss none']) {
     const { status, stderr } = exec('sh', [
       '-c',
@@ -49,7 +49,7 @@ test('standard output on a full disk is an error of one line', needs('sh'), () =
   }
 });
 
-describe('bad input is refused with one line, and nothing is written', () => {
+describe('invalid input is refused in one line, and nothing is written', () => {
   const directory = tempDir();
   const jail = path.join(directory, 'jail');
   const file = (name: string, content: string | Buffer, mode = 0o755): string => {
@@ -67,7 +67,7 @@ describe('bad input is refused with one line, and nothing is written', () => {
     });
 
   refuses(
-    'a library with something else in its place',
+    'a library replaced by something else',
     () => {
       const libc = exec('ldd', [process.execPath]).stdout.match(/=> (\/\S+libc\.so\.6)/)?.[1];
       return [jail, 'ls', '--quiet', '--include', `${file('text', 'no library')}:${libc}`];
@@ -101,7 +101,7 @@ describe('bad input is refused with one line, and nothing is written', () => {
     /cut: malformed ELF file: /,
   );
   refuses(
-    'an ELF file whose dynamic section is nowhere',
+    'an ELF file whose dynamic section lies outside of all segments',
     () => {
       const bytes = readFileSync('/bin/ls');
       const phoff = Number(bytes.readBigUInt64LE(32));
@@ -120,7 +120,7 @@ describe('bad input is refused with one line, and nothing is written', () => {
   );
   refuses('the root directory', () => ['/', 'ls'], /\/: .*root/);
   refuses(
-    'a target below a copied tree',
+    'a target below a tree that is copied',
     () => [path.join(TERMINFO, 'jail'), 'ls', '--terminfo', 'all', '--dry-run'],
     /terminfo\/jail: /,
   );
@@ -132,7 +132,7 @@ describe('bad input is refused with one line, and nothing is written', () => {
     /manifest\.json: no such file or directory/,
   );
   refuses(
-    'a terminal description that nobody has',
+    'an unknown terminal description',
     () => [jail, 'ls', '--terminfo', 'no-such-terminal'],
     /no-such-terminal/,
   );
@@ -149,7 +149,7 @@ describe('a library that cannot be found', needs('cc'), () => {
   );
   const cc = (...args: string[]) => assert.equal(exec('cc', args, { cwd: directory }).status, 0);
 
-  test('is named, with who needs it and where was searched; nothing is written', () => {
+  test('is reported with its users and the searched paths, and nothing is written', () => {
     cc('-shared', '-fPIC', '-o', 'libanswer.so', 'l.c');
     cc('-o', 'program', 'p.c', '-L.', '-lanswer', '-Wl,--enable-new-dtags,-rpath,$ORIGIN/lib');
     const before = snapshot(directory);
@@ -159,13 +159,13 @@ describe('a library that cannot be found', needs('cc'), () => {
     assert.deepEqual(snapshot(directory), before);
   });
 
-  test('--allow-missing builds without it and warns', () => {
+  test('causes a warning with --allow-missing', () => {
     const { status, stderr } = jailbuild([jail, program, '--allow-missing']);
     assert.equal(status, 0, stderr);
     assert.match(stderr, /^jailbuild: warning: libanswer\.so: library not found/);
   });
 
-  test('in JSON the error has its code and path', () => {
+  test('has its code and path in JSON output', () => {
     const { status, stdout } = jailbuild([path.join(directory, 'j2'), program, '--json']);
     assert.equal(status, 1);
     const { error } = JSON.parse(stdout);
@@ -201,7 +201,7 @@ describe('a script that cannot be started is refused, and nothing is written', (
   }
 });
 
-describe('a file system that refuses', needsRoot('mount', 'umount'), () => {
+describe('a file system that refuses writes', needsRoot('mount', 'umount'), () => {
   const mounts: string[] = [];
   after(() => {
     for (const mount of mounts) exec('umount', [mount]);
@@ -216,14 +216,14 @@ describe('a file system that refuses', needsRoot('mount', 'umount'), () => {
     return mount;
   };
 
-  test('a full one: the error names the file and a new target is not there', () => {
+  test('full: the error names the file, and no new target is left', () => {
     const small = tmpfs('small', 'size=1m');
     const refused = jailbuild([path.join(small, 'jail'), 'ls', '--quiet']);
     assertRefused(refused, /\/[^ ]+: no space left on device/);
     assert.deepEqual(Object.keys(snapshot(small)), ['.']);
   });
 
-  test('a full one: an existing target is as it was', () => {
+  test('full: an existing target does not change', () => {
     const small = tmpfs('small2', 'size=2m');
     const jail = path.join(small, 'jail');
     mkdirSync(path.join(jail, 'usr/bin'), { recursive: true });
@@ -234,18 +234,18 @@ describe('a file system that refuses', needsRoot('mount', 'umount'), () => {
     assert.deepEqual(snapshot(small), before);
   });
 
-  test('a read-only one', () => {
+  test('read-only: the error names the target', () => {
     const readOnly = tmpfs('ro', 'size=1m,ro');
     assertRefused(jailbuild([path.join(readOnly, 'jail'), 'ls']), /read-only file system/);
   });
 });
 
-test('a program that may not be read', needsRoot('setpriv'), () => {
+test('an unreadable program is reported', needsRoot('setpriv'), () => {
   const directory = tempDir();
   const secret = path.join(directory, 'secret');
   copyFileSync('/bin/ls', secret);
   chmodSync(secret, 0o700);
-  // The project itself may lie where only root goes.
+  // The clone itself may lie where only root has access.
   const dist = path.join(directory, 'dist');
   cpSync(path.dirname(JAILBUILD), dist, { recursive: true });
   const asNobody = exec('setpriv', [

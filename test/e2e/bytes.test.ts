@@ -8,10 +8,12 @@ import { JAILBUILD, jailbuild } from '../support/cli.js';
 import { needs, needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
-/** `café` in Latin-1, a lone continuation byte, and a surrogate in UTF-8, which is none. */
+/** `café` in Latin-1, a lone continuation byte, and a surrogate in UTF-8, which is invalid. */
 const NAMES = ['caf\udce9', 'x\udc80y', '\udced\udca0\udc80', `${'l\udcff'.repeat(70)}`];
 
-/** Runs a script of sh(1), by way of its standard input: Node gives no other bytes to a program. */
+/**
+ * Runs a script of sh(1) from its standard input: Node cannot pass arbitrary bytes as arguments.
+ */
 function shell(directory: string, script: string): Buffer {
   const text = `J='${process.execPath} ${JAILBUILD}'\nset -e\n${script}\n`;
   const { status, stdout, stderr } = spawnSync('sh', ['-s'], {
@@ -35,7 +37,7 @@ function filled(directory: string): string {
 
 const ALL = [...NAMES, ...NAMES.map((name) => `to-${name}`)].sort();
 
-/** What is below a directory, by names, and the text of each that is read through it. */
+/** Returns the names below a directory, with the text that is read through each. */
 function found(directory: string): string[] {
   return listNames(directory).sort();
 }
@@ -67,10 +69,10 @@ const READERS = [
 
 for (const [name, [to, unpack]] of Object.entries(FORMS)) {
   const programs = READERS.filter((one) => unpack.includes(one));
-  // As a user, these tools cannot give files the owners of an image.
+  // These tools cannot set the owners of an image if run as a user.
   const isOfDisk = /ext4|squashfs|erofs/.test(to);
   const what = isOfDisk ? needsRoot(...programs) : needs(...programs);
-  test(`names of any bytes are kept in ${name}`, what, () => {
+  test(`names with any bytes are kept in ${name}`, what, () => {
     const directory = tempDir();
     const data = filled(directory);
     shell(
@@ -81,7 +83,7 @@ for (const [name, [to, unpack]] of Object.entries(FORMS)) {
   });
 }
 
-test('a jail, an image of it, a manifest and a jail of the manifest keep them', () => {
+test('a jail, an image of it, a manifest and a jail of the manifest keep such names', () => {
   const directory = tempDir();
   const data = filled(directory);
   shell(
@@ -101,7 +103,7 @@ test('a jail, an image of it, a manifest and a jail of the manifest keep them', 
   assert.ok(['m\udce9.json', 't\udce9.tar', 's\udce9.json'].every((name) => here.includes(name)));
 });
 
-test('includes, jail files and targets are named by any bytes, also from such a directory', () => {
+test('includes, jail files and targets may have any bytes in their names, also below such a directory', () => {
   const directory = tempDir();
   shell(
     directory,
@@ -114,7 +116,7 @@ test('includes, jail files and targets are named by any bytes, also from such a 
   );
 });
 
-test('arguments, variables and the root of a run are bytes', needsRoot(), () => {
+test('arguments, variables and the root of a run may contain any bytes', needsRoot(), () => {
   const directory = tempDir();
   const out = shell(
     directory,
@@ -127,7 +129,7 @@ test('arguments, variables and the root of a run are bytes', needsRoot(), () => 
   assert.equal(fromBytes(out), 'a\udc80v\udce9\n7\n');
 });
 
-test('every text escapes them, every JSON has them, and a depfile is of bytes', () => {
+test('text output escapes such names, JSON contains them, and a depfile has their bytes', () => {
   const directory = tempDir();
   const name = 'caf\udce9';
   const program = `${directory}/p-${name}`;
@@ -173,7 +175,7 @@ test('every text escapes them, every JSON has them, and a depfile is of bytes', 
   assert.match(text('cat d.mk'), /\/d\/caf\xe9/);
 });
 
-test('a command that is traced, proven or joined in is bytes', needsRoot(), () => {
+test('a command that is traced, proven or joined may contain any bytes', needsRoot(), () => {
   const directory = tempDir();
   const out = shell(
     directory,
@@ -194,7 +196,7 @@ test('a command that is traced, proven or joined in is bytes', needsRoot(), () =
   assert.equal(fromBytes(out), `${read}1\n${read}${read}${v}${read}`);
 });
 
-test('a bundle for OCI runtimes, whose JSON has no other bytes than text, is refused', () => {
+test('a bundle for OCI runtimes refuses such arguments, since its JSON only holds text', () => {
   const directory = tempDir();
   const out = shell(
     directory,
@@ -203,7 +205,7 @@ test('a bundle for OCI runtimes, whose JSON has no other bytes than text, is ref
   assert.match(out.toString(), /^jailbuild: --oci-bundle: [^\n]* is not UTF-8[^\n]*\n2\njail\n$/);
 });
 
-test('a library whose name is no UTF-8 is found and brought', needs('cc'), () => {
+test('a library whose name is not UTF-8 is found and added', needs('cc'), () => {
   const directory = tempDir();
   shell(
     directory,
@@ -215,14 +217,14 @@ test('a library whose name is no UTF-8 is found and brought', needs('cc'), () =>
       `test -f 'jail${directory}/libf\udce9.so'; $J check jail >&2`,
     ].join('\n'),
   );
-  // Without /proc the loader does not know $ORIGIN.
-  // A user may not be able to enter a jail here, and is then told so.
+  // Without /proc the loader cannot resolve $ORIGIN.
+  // Where a user may not enter a jail, the error says so.
   const ran = jailbuild(['run', path.join(directory, 'jail'), '--', `${directory}/prog`]);
   const isRefused = process.geteuid?.() !== 0 && ran.status === 125;
   assert.ok(ran.status === 0 || isRefused, ran.stderr);
 });
 
-test('a working directory that is gone is said to be', () => {
+test('a removed working directory is reported', () => {
   const directory = tempDir();
   const script = `mkdir gone; cd gone; rmdir ../gone; $J jail true 2>&1 || true; $J ${directory}/jail /bin/true --no-sync --quiet 2>&1 || true`;
   assert.match(

@@ -30,7 +30,7 @@ interface Finding {
   readonly details: readonly string[];
 }
 
-/** The findings about a jail as lines, and the exit status. */
+/** Returns the findings about a jail as lines, and the exit status. */
 function check(jail: string, ...args: readonly string[]) {
   const { status, stdout, stderr } = jailbuild(['check', jail, '--json', ...args]);
   assert.equal(stderr, '');
@@ -59,11 +59,11 @@ describe('check', needsRoot(), () => {
     tinfo = real(exec('find', [host, '-name', 'libtinfo.so.6', '-printf', '/%P']).stdout);
   });
 
-  /** A copy of the jail for one test to spoil; its record is not older than its files. */
+  /** Copies the jail for one test to damage; its record is not older than its files. */
   function jail(): string {
     const copy = path.join(directory, `jail-${count++}`);
     assert.equal(exec('cp', ['-a', pristine, copy]).status, 0);
-    // cp(1) copies in any order, and on a slow machine takes its time: this sets the ctime anew.
+    // cp(1) copies in any order and may be slow on a loaded machine: this renews the ctime.
     const record = path.join(copy, '.jailbuild/record.json');
     chmodSync(record, lstatSync(record).mode & 0o7777);
     return copy;
@@ -88,7 +88,7 @@ describe('check', needsRoot(), () => {
       }
     });
 
-  test('a jail as it was built is clean, and reading it changes nothing', () => {
+  test('reports an unchanged jail as clean, and changes nothing by reading it', () => {
     const root = jail();
     const before = snapshot(root);
     assert.deepEqual(check(root), { status: 0, lines: [], unknown: [] });
@@ -100,12 +100,12 @@ describe('check', needsRoot(), () => {
   });
 
   finds(
-    'missing: a file that is gone, and who misses it',
+    'missing: a removed file, and what needs it',
     (root) => unlinkSync(root + tinfo),
     () => [`missing ${tinfo}`, /^unresolved \/usr\/bin\/bash libtinfo\.so\.6$/],
   );
   finds(
-    'missing: what is below a directory that is gone',
+    'missing: files below a removed directory',
     (root) => rmSync(`${root}/etc`, { recursive: true }),
     () =>
       ['missing /etc', 'missing /etc/ld.so.cache', 'missing /etc/nsswitch.conf'].filter((line) =>
@@ -135,12 +135,12 @@ describe('check', needsRoot(), () => {
     () => ['changed /usr/bin/ls mode 0755 -> 0700'],
   );
   finds(
-    'changed: owner, of a link too',
+    'changed: owner, of a link as well',
     (root) => lchownSync(`${root}/bin`, 1000, 1001),
     () => ['changed /bin uid 0 -> 1000 gid 0 -> 1001'],
   );
   finds(
-    'changed: where a link points',
+    'changed: the target of a link',
     (root) => {
       const { mtime } = lstatSync(`${root}/bin`);
       unlinkSync(`${root}/bin`);
@@ -163,12 +163,12 @@ describe('check', needsRoot(), () => {
     ],
   );
   finds(
-    'foreign: a program and a library that are not of the plan, whole directories once',
+    'foreign: an unplanned program and library, whole directories once',
     (root) => {
       copyFileSync('/bin/true', `${root}/usr/bin/extra`);
       mkdirSync(`${root}/usr/lib/more/deep`, { recursive: true });
       writeFileSync(`${root}/etc/ld.so.preload`, '/usr/lib/evil.so');
-      // Not a place in which the loader or a shell looks.
+      // Neither the loader nor a shell searches there.
       mkdirSync(`${root}/home/user`, { recursive: true });
       writeFileSync(`${root}/home/user/notes`, 'mine');
     },
@@ -180,7 +180,7 @@ describe('check', needsRoot(), () => {
     ],
   );
   finds(
-    'foreign: a device, wherever',
+    'foreign: a device anywhere',
     (root) => {
       mkdirSync(`${root}/home`);
       assert.equal(exec('mknod', [`${root}/home/disk`, 'b', '8', '0']).status, 0);
@@ -188,7 +188,7 @@ describe('check', needsRoot(), () => {
     () => ['foreign /home/disk block-device'],
   );
   finds(
-    'set-id: a file anywhere that is not planned to be so',
+    'set-id: an unplanned set-ID file anywhere',
     (root) => {
       mkdirSync(`${root}/tmp`);
       writeFileSync(`${root}/tmp/shell`, 'x');
@@ -216,7 +216,7 @@ describe('check', needsRoot(), () => {
     ],
   );
   finds(
-    'unresolved: a program that is no longer one, and others beside it',
+    'unresolved: a file that is no longer a program, others beside it are checked',
     (root) => {
       const { size } = lstatSync(`${root}/usr/bin/ls`);
       writeFileSync(`${root}/usr/bin/ls`, Buffer.alloc(size));
@@ -230,7 +230,7 @@ describe('check', needsRoot(), () => {
     ],
   );
 
-  test('stale: sources that have changed or are gone; --ignore leaves them out', () => {
+  test('stale: changed or missing sources, unless ignored with --ignore', () => {
     const root = jail();
     const source = host + libc;
     renameSync(`${host}${tinfo}`, `${host}${tinfo}.away`);
@@ -243,7 +243,7 @@ describe('check', needsRoot(), () => {
       assert.ok(lines.includes(`stale ${tinfo} source: is gone`), lines.join('\n'));
       assert.ok(lines.some((line: string) => line.startsWith(`stale ${libc} size `)));
       assert.ok(lines.every((line: string) => line.startsWith('stale ')));
-      // Neither a digest nor the source tells what these were.
+      // Neither a digest nor the source shows the original content.
       assert.deepEqual([...unknown].sort(), [tinfo, libc].sort());
       assert.deepEqual(check(root, '--ignore', 'stale').status, 0);
       appendFileSync(`${root}/home-made`, '');
@@ -257,7 +257,7 @@ describe('check', needsRoot(), () => {
     }
   });
 
-  test('with digests in the record, the sources are not needed', () => {
+  test('needs no sources if the record has digests', () => {
     const root = path.join(directory, 'digests');
     const own = makeSysroot(path.join(directory, 'own'), 'ls');
     assert.equal(jailbuild([root, 'ls', '--sysroot', own, '--digests', '-q']).status, 0);
@@ -273,11 +273,11 @@ describe('check', needsRoot(), () => {
       check(root, '--ignore', 'stale').lines.join(),
       /^changed \/usr\/bin\/ls (mtime )?content$/,
     );
-    // lstat(2) alone does not tell.
+    // lstat(2) does not detect this.
     assert.doesNotMatch(check(root, '--ignore', 'stale', '--quick').lines.join(), /content/);
   });
 
-  test('with digests, capabilities are compared as well', needsRoot('setcap'), () => {
+  test('also compares capabilities if the record has digests', needsRoot('setcap'), () => {
     const root = path.join(directory, 'capabilities');
     assert.equal(exec('setcap', ['cap_net_raw=ep', `${host}/usr/bin/ls`]).status, 0);
     assert.equal(jailbuild([root, 'ls', '--sysroot', host, '--digests', '-q']).status, 0);
@@ -287,44 +287,40 @@ describe('check', needsRoot(), () => {
     assert.deepEqual(check(root).lines, ['changed /usr/bin/ls security.capability']);
   });
 
-  test(
-    'capabilities that were not planned are found, without digests too',
-    needsRoot('setcap'),
-    () => {
-      const root = path.join(directory, 'granted');
-      const setcap = (...args: readonly string[]) => assert.equal(exec('setcap', args).status, 0);
-      setcap('cap_net_raw=ep', `${host}/usr/bin/ls`);
-      const built = jailbuild([root, 'ls', 'bash', '--sysroot', host, '--json']);
-      const told =
-        /^copied with set-user-ID, set-group-ID or capabilities: \/usr\/bin\/ls \(cap_net_raw=ep\); /;
-      assert.match(JSON.parse(built.stdout).warnings.join('\n'), told);
-      assert.match(built.stderr, /^jailbuild: warning: copied with [^\n]*\n$/);
-      // The record knows it, whatever becomes of the host.
-      setcap('-r', `${host}/usr/bin/ls`);
-      assert.deepEqual(check(root).lines, []);
-      setcap('cap_sys_admin,cap_chown=eip', `${root}/usr/bin/bash`);
-      writeFileSync(`${root}/tmp-tool`, 'tool', { mode: 0o755 });
-      setcap('cap_kill=p', `${root}/tmp-tool`);
-      const rights = [
-        'set-id /tmp-tool capabilities cap_kill=p',
-        'set-id /usr/bin/bash capabilities cap_chown,cap_sys_admin=eip',
-      ];
-      assert.deepEqual(check(root).lines, rights);
-      assert.deepEqual(check(root, '--quick').lines, rights);
-      setcap('-r', `${root}/usr/bin/ls`);
-      assert.deepEqual(check(root).lines, ['changed /usr/bin/ls security.capability', ...rights]);
-      const archive = ['--to', `tar:${directory}/granted.tar`];
-      const exported = jailbuild(['export', root, ...archive, '--json']);
-      const [warning] = JSON.parse(exported.stdout).warnings;
-      assert.match(
-        warning,
-        /\/tmp-tool \(cap_kill=p\), \/usr\/bin\/bash \(cap_chown,cap_sys_admin=eip\);/,
-      );
-      assert.equal(exported.stderr, `jailbuild: warning: ${warning}\n`);
-    },
-  );
+  test('finds unplanned capabilities without digests as well', needsRoot('setcap'), () => {
+    const root = path.join(directory, 'granted');
+    const setcap = (...args: readonly string[]) => assert.equal(exec('setcap', args).status, 0);
+    setcap('cap_net_raw=ep', `${host}/usr/bin/ls`);
+    const built = jailbuild([root, 'ls', 'bash', '--sysroot', host, '--json']);
+    const told =
+      /^copied with set-user-ID, set-group-ID or capabilities: \/usr\/bin\/ls \(cap_net_raw=ep\); /;
+    assert.match(JSON.parse(built.stdout).warnings.join('\n'), told);
+    assert.match(built.stderr, /^jailbuild: warning: copied with [^\n]*\n$/);
+    // The record contains it, whatever happens to the host.
+    setcap('-r', `${host}/usr/bin/ls`);
+    assert.deepEqual(check(root).lines, []);
+    setcap('cap_sys_admin,cap_chown=eip', `${root}/usr/bin/bash`);
+    writeFileSync(`${root}/tmp-tool`, 'tool', { mode: 0o755 });
+    setcap('cap_kill=p', `${root}/tmp-tool`);
+    const rights = [
+      'set-id /tmp-tool capabilities cap_kill=p',
+      'set-id /usr/bin/bash capabilities cap_chown,cap_sys_admin=eip',
+    ];
+    assert.deepEqual(check(root).lines, rights);
+    assert.deepEqual(check(root, '--quick').lines, rights);
+    setcap('-r', `${root}/usr/bin/ls`);
+    assert.deepEqual(check(root).lines, ['changed /usr/bin/ls security.capability', ...rights]);
+    const archive = ['--to', `tar:${directory}/granted.tar`];
+    const exported = jailbuild(['export', root, ...archive, '--json']);
+    const [warning] = JSON.parse(exported.stdout).warnings;
+    assert.match(
+      warning,
+      /\/tmp-tool \(cap_kill=p\), \/usr\/bin\/bash \(cap_chown,cap_sys_admin=eip\);/,
+    );
+    assert.equal(exported.stderr, `jailbuild: warning: ${warning}\n`);
+  });
 
-  test('set-id programs are told where they are copied, and once', () => {
+  test('reports set-ID programs once, where they are copied', () => {
     const root = path.join(directory, 'set-id');
     const programs = ['s1', 's2', 's3', 's4', 's5', 's6', 's7'].map((name) => {
       copyFileSync(`${host}/usr/bin/ls`, `${host}/usr/bin/${name}`);
@@ -347,7 +343,7 @@ describe('check', needsRoot(), () => {
     for (const name of programs) rmSync(`${host}/usr/bin/${name}`);
   });
 
-  test('prints a line a finding, grouped, and what they come to', () => {
+  test('prints one line per finding, grouped, and the totals', () => {
     const root = jail();
     writeFileSync(`${root}/usr/bin/e\nvil`, '');
     chmodSync(`${root}/usr/bin/ls`, 0o700);
@@ -361,7 +357,7 @@ describe('check', needsRoot(), () => {
     assert.deepEqual([quiet.status, quiet.stdout], [3, '']);
   });
 
-  test('what is mounted in the jail is not looked into', needsRoot('mount', 'umount'), () => {
+  test('does not look into mounts inside the jail', needsRoot('mount', 'umount'), () => {
     const root = jail();
     mkdirSync(`${root}/usr/lib/mnt`);
     assert.equal(exec('mount', ['-t', 'tmpfs', 'tmpfs', `${root}/usr/lib/mnt`]).status, 0);
@@ -378,7 +374,7 @@ describe('check', needsRoot(), () => {
     }
   });
 
-  test('a directory without a record is refused, and an unknown kind', () => {
+  test('refuses a directory without a record, and an unknown kind of finding', () => {
     const none = jailbuild(['check', tempDir()]);
     assert.equal(none.status, 1);
     assert.match(none.stderr, /^jailbuild: [^\n]*: has no record of a build[^\n]*\n$/);

@@ -11,7 +11,7 @@ const directory = tempDir();
 const at = (...names: readonly string[]) => path.join(directory, ...names);
 const env = { ...process.env, XDG_CACHE_HOME: at('cache') };
 
-/** Names that both programs can read. */
+/** Names that both make and ninja can read. */
 const NAMES = [
   'plain',
   'two words',
@@ -29,13 +29,13 @@ const NAMES = [
   'curly{x}@!+',
 ];
 
-/** Sets a file's time to seconds before or after now. */
+/** Sets a file's time to some seconds before or after now. */
 function touch(file: string, seconds: number): void {
   const time = Date.now() / 1000 + seconds;
   utimesSync(file, time, time);
 }
 
-test('make and ninja read the same names', needs('make', 'ninja'), () => {
+test('make and ninja read the same names from a depfile', needs('make', 'ninja'), () => {
   mkdirSync(at('names'));
   const files = NAMES.map((name) => at('names', name));
   for (const file of files) writeFileSync(file, '');
@@ -87,7 +87,7 @@ test('make and ninja read the same names', needs('make', 'ninja'), () => {
 });
 
 test(
-  'an export is made again when, and only when, a file that it rests on changes',
+  'an export is made again if and only if a file it depends on changes',
   needs('make', 'ninja', 'cc'),
   () => {
     const root = at('root');
@@ -131,12 +131,12 @@ test(
       settle();
       run();
       assert.equal(runs(), 1);
-      // Ninja removes it once it has read it.
+      // Ninja removes the depfile after reading it.
       if (name === 'make') rule = readFileSync(at('work/one.d'), 'utf8');
       run();
       touch(at('unrelated'), 100);
       run();
-      assert.equal(runs(), 1, 'nothing that counts has changed');
+      assert.equal(runs(), 1, 'no file of the export has changed');
       for (const [index, file] of sources.entries()) {
         settle();
         touch(at('work/one.tar'), -10);
@@ -150,7 +150,7 @@ test(
   },
 );
 
-test('a build, a jail file and its profile are in the rule', needs('make'), () => {
+test('the rule of a build contains its jail file and profile', needs('make'), () => {
   mkdirSync(at('build'));
   const cwd = at('build');
   writeFileSync(at('build/own.yaml'), 'summary: Own\nprograms: [cat]\n');

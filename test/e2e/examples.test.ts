@@ -6,7 +6,7 @@ import { exec, jailbuild, PROJECT } from '../support/cli.js';
 import { needs, needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
-/** A copy of an example, which is written to when it is built. */
+/** Copies an example, since building writes into its directory. */
 function copied(name: string): string {
   const directory = path.join(tempDir(), name);
   cpSync(path.join(PROJECT, 'templates/examples', name), directory, { recursive: true });
@@ -14,7 +14,7 @@ function copied(name: string): string {
 }
 
 describe('examples', () => {
-  test('sftp: a jail with two users, whom sshd may confine', needsRoot('rsync'), () => {
+  test('sftp: builds a jail for two users that sshd can confine', needsRoot('rsync'), () => {
     const directory = copied('sftp');
     const root = path.join(directory, 'transfer');
     const { status, stderr } = jailbuild([root, '--file', `${directory}/jail.yaml`, '--quiet']);
@@ -25,7 +25,7 @@ describe('examples', () => {
     assert.equal(entered.status, 0, entered.stderr);
   });
 
-  test('app: the program runs as nobody, without a network', needsRoot(), () => {
+  test('app: runs the program as nobody, without a network', needsRoot(), () => {
     const directory = copied('app');
     const { status, stdout, stderr } = jailbuild(
       ['--file', `${directory}/jail.yaml`, '--run', '--quiet'],
@@ -36,7 +36,7 @@ describe('examples', () => {
     assert.ok(names.includes('usr') && names.includes('tmp') && !names.includes('home'), stdout);
   });
 
-  test('initramfs: an archive with /init', needs('busybox', 'cpio', 'zcat'), () => {
+  test('initramfs: makes an archive with /init', needs('busybox', 'cpio', 'zcat'), () => {
     const directory = copied('initramfs');
     const archive = path.join(directory, 'initrd.gz');
     const { status, stderr } = jailbuild([

@@ -41,7 +41,7 @@ function build(name: string, root: string, ...programs: string[]): string {
   return jail;
 }
 
-/** Runs a program inside of a jail, by an emulator that is copied into it for the time. */
+/** Runs a program inside a jail with an emulator that is copied into it temporarily. */
 function runner(jail: string, qemu: string) {
   const emulator = exec('sh', ['-c', `command -v ${qemu}`]).stdout.trim();
   copyFileSync(emulator, path.join(jail, qemu));
@@ -53,7 +53,7 @@ function runner(jail: string, qemu: string) {
 
 for (const { name, qemu, machine, byteOrder } of ARCHITECTURES) {
   describe(`a jail for ${name} from Debian packages`, needsRoot(qemu, 'apt-get', 'chroot'), () => {
-    test('runs, and its own loader finds in it what was found for it', (context) => {
+    test('runs, and its own loader finds the recorded libraries', (context) => {
       const root = path.join(directory, name);
       const impossible = unpackDebian(root, name, ['coreutils', 'dash']);
       if (impossible !== undefined) return context.skip(impossible);
@@ -130,7 +130,7 @@ describe(
 );
 
 describe('a sysroot with hostile links', needsRoot('cc'), () => {
-  test('brings nothing from outside, and ends', () => {
+  test('contributes nothing from outside, and is read in bounded time', () => {
     const root = path.join(directory, 'hostile');
     mkdirSync(path.join(root, 'usr/bin'), { recursive: true });
     mkdirSync(path.join(root, 'etc'));
@@ -151,7 +151,7 @@ describe('a sysroot with hostile links', needsRoot('cc'), () => {
     assert.ok(!existsSync(path.join(directory, 'hostile-jail')));
   });
 
-  test('a target inside of the sysroot, or around it, is refused', () => {
+  test('is refused if the target is inside it or contains it', () => {
     const root = path.join(directory, 'around');
     mkdirSync(path.join(root, 'inner'), { recursive: true });
     const made = exec('cc', ['-static', '-o', path.join(root, 'program'), '-x', 'c', '-'], {

@@ -41,7 +41,7 @@ function ok(args: readonly string[]): string {
   return stdout;
 }
 
-/** A host of ls and bash, and the manifest of a jail of both. */
+/** Creates a host of ls and bash, and the manifest of a jail of both. */
 function setUp() {
   const directory = tempDir();
   const host = makeSysroot(directory, 'ls', 'bash');
@@ -66,7 +66,7 @@ function entryOf({ entries }: PlainManifest, end: string): PlainEntry {
   return found;
 }
 
-/** Types, modes, owners, times, link texts and digests of all but the record. */
+/** Returns types, modes, owners, times, link targets and digests of everything but the record. */
 function listing(root: string): string {
   const { status, stdout } = exec('sh', [
     '-c',
@@ -81,7 +81,7 @@ function listing(root: string): string {
 }
 
 describe('build --from', needsRoot(), () => {
-  test('gives the tree and the manifest that the request gave', () => {
+  test('creates the tree and the manifest of the original request', () => {
     const { directory, host, jail, text, from } = setUp();
     const first = path.join(directory, 'first');
     const noted = path.join(directory, 'noted.json');
@@ -96,7 +96,7 @@ describe('build --from', needsRoot(), () => {
     assert.equal(exec('chroot', [jail, '/usr/bin/ls', '/usr/bin/ls']).stdout, '/usr/bin/ls\n');
   });
 
-  test('takes a source of another time, mode and owner for what its content is', () => {
+  test('accepts a source with another time, mode and owner if its content matches', () => {
     const { directory, host, jail, file, from } = setUp();
     const first = path.join(directory, 'first');
     ok([first, 'ls', 'bash', '--sysroot', host, '-q']);
@@ -110,12 +110,12 @@ describe('build --from', needsRoot(), () => {
 
   const differences: readonly (readonly [string, (host: string) => void, RegExp])[] = [
     [
-      'a size',
+      'a changed size',
       (host) => appendFileSync(`${host}/usr/bin/ls`, 'x'),
       /\/usr\/bin\/ls: has the size \d+, but the manifest has \d+/,
     ],
     [
-      'a digest, of the same size and time',
+      'a changed digest, with the same size and time',
       (host) => {
         const at = `${host}/usr/bin/ls`;
         const { atime, mtime } = lstatSync(at);
@@ -127,20 +127,16 @@ describe('build --from', needsRoot(), () => {
       /\/usr\/bin\/ls: has the digest sha256:[0-9a-f]{64}, but the manifest has sha256:[0-9a-f]{64}/,
     ],
     [
-      'a type',
+      'a changed type',
       (host) => {
         rmSync(`${host}/usr/bin/ls`);
         symlinkSync('bash', `${host}/usr/bin/ls`);
       },
       /\/usr\/bin\/ls: is of type symlink, but the manifest has file/,
     ],
+    ['a missing file', (host) => rmSync(`${host}/usr/bin/ls`), /\/usr\/bin\/ls: does not exist/],
     [
-      'a file that is gone',
-      (host) => rmSync(`${host}/usr/bin/ls`),
-      /\/usr\/bin\/ls: does not exist/,
-    ],
-    [
-      'the text of a link',
+      'a changed link target',
       (host) => {
         rmSync(`${host}/lib64`);
         symlinkSync('/usr/lib64', `${host}/lib64`);
@@ -157,7 +153,7 @@ describe('build --from', needsRoot(), () => {
     ],
   ];
   for (const [what, change, message] of differences) {
-    test(`names ${what}, and writes nothing`, () => {
+    test(`reports ${what}, and writes nothing`, () => {
       const { directory, host, jail, from } = setUp();
       change(host);
       const { status, stderr } = from();
@@ -179,14 +175,14 @@ describe('build --from', needsRoot(), () => {
       /\/usr\/bin\/ls: has no digest/,
     ],
     [
-      'a path that leads out of the jail',
+      'a path that leads outside of the jail',
       (manifest) => {
         entryOf(manifest, '/bin/ls').path = '/usr/bin/../../../ls';
       },
       /contains the name "\.\."/,
     ],
     [
-      'a source that leads out of the sysroot',
+      'a source that leads outside of the sysroot',
       (manifest) => {
         entryOf(manifest, '/bin/ls').source = '/../../etc/shadow';
       },
@@ -209,7 +205,7 @@ describe('build --from', needsRoot(), () => {
       /\/lib64\/ls has no parent directory \/lib64/,
     ],
     [
-      'content that has not the digest',
+      'content that does not match its digest',
       (manifest) => {
         const entry = entryOf(manifest, '/bin/ls');
         delete entry.source;
@@ -218,7 +214,7 @@ describe('build --from', needsRoot(), () => {
       /\/usr\/bin\/ls: content has the digest/,
     ],
     [
-      'a hard link that is another file',
+      'a hard link to a different file',
       (manifest) => {
         entryOf(manifest, '/bin/ls').hardlink = '/usr/bin/bash';
       },
@@ -236,7 +232,7 @@ describe('build --from', needsRoot(), () => {
     });
   }
 
-  test('follows no symbolic link of the sysroot to a source', () => {
+  test('does not follow symbolic links of the sysroot to a source', () => {
     const { directory, host, jail, file, from } = setUp();
     mkdirSync(path.join(directory, 'secret'));
     writeFileSync(path.join(directory, 'secret/key'), 'key');
@@ -250,7 +246,7 @@ describe('build --from', needsRoot(), () => {
     assert.equal(existsSync(jail), false);
   });
 
-  test('brings a jail to another manifest, and takes out what that does not have', () => {
+  test('changes a jail to another manifest, and removes what that lacks', () => {
     const { host, jail, file, from } = setUp();
     assert.equal(from('-q').status, 0);
     writeFileSync(`${jail}/usr/mine`, 'mine');
@@ -266,7 +262,7 @@ describe('build --from', needsRoot(), () => {
     assert.match(ok(['check', jail]), /^Clean/);
   });
 
-  test('replaces what only looks like a file of the manifest', () => {
+  test('replaces files that only resemble those of the manifest', () => {
     const { host, jail, from } = setUp();
     assert.equal(from('-q').status, 0);
     const at = `${jail}/usr/bin/ls`;
@@ -306,7 +302,7 @@ describe('build --from', needsRoot(), () => {
     assert.match(stderr, /was built from programs, not from a manifest/);
   });
 
-  test('takes no option that would make the jail another one', () => {
+  test('refuses options that would change the jail', () => {
     const { from } = setUp();
     for (const more of [['ls'], ['--include', '/etc/hosts'], ['--link'], ['--nss', 'none']]) {
       const { status, stderr } = from(...more);

@@ -9,7 +9,7 @@ import { jailbuild } from '../support/cli.js';
 import { needs, needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
-/** A directory with one of everything that is no regular file. */
+/** Creates a directory with every file type except regular files. */
 async function data(directory: string, t: { after(step: () => void): void }): Promise<string> {
   const made = path.join(directory, 'data');
   mkdirSync(path.join(made, 'inner'), { recursive: true });
@@ -25,7 +25,7 @@ async function data(directory: string, t: { after(step: () => void): void }): Pr
 for (const to of ['', ':/elsewhere']) {
   const name = to === '' ? 'its own place' : 'another place';
   test(
-    `fifos and dangling links of an include come to ${name}, sockets are told`,
+    `fifos and dangling links of an include are copied to ${name}, and sockets reported`,
     needs('mkfifo'),
     async (t) => {
       const directory = tempDir();
@@ -42,7 +42,7 @@ for (const to of ['', ':/elsewhere']) {
     },
   );
 
-  test(`device nodes of an include come to ${name}`, needsRoot('mknod'), () => {
+  test(`device nodes of an include are copied to ${name}`, needsRoot('mknod'), () => {
     const directory = tempDir();
     const made = path.join(directory, 'data');
     mkdirSync(made);
@@ -59,7 +59,7 @@ for (const to of ['', ':/elsewhere']) {
   });
 }
 
-test('a device alone is brought, a socket alone is told', needsRoot(), async (t) => {
+test('a single device can be included, and a single socket is reported', needsRoot(), async (t) => {
   const directory = tempDir();
   const made = await data(directory, t);
   const socket = path.join(made, 'inner/socket');

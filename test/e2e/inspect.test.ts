@@ -26,7 +26,7 @@ function inspect(file: string): Inspected {
   return JSON.parse(stdout);
 }
 
-describe('inspect shows what can be read', needs('cc', 'objcopy', 'readelf'), () => {
+describe('inspect shows what is readable', needs('cc', 'objcopy', 'readelf'), () => {
   const program = at('program');
 
   before(() => {
@@ -34,7 +34,7 @@ describe('inspect shows what can be read', needs('cc', 'objcopy', 'readelf'), ()
     succeed('cc', ['-g', '-o', program, at('p.c'), '-Wl,--build-id']);
   });
 
-  test('of a file of debug information', () => {
+  test('of a file with only debug information', () => {
     succeed('objcopy', ['--only-keep-debug', program, at('program.debug')]);
     const found = inspect(at('program.debug'));
     const { stdout } = exec('readelf', ['-n', program]);
@@ -44,7 +44,7 @@ describe('inspect shows what can be read', needs('cc', 'objcopy', 'readelf'), ()
   });
 
   const x64 = process.arch === 'x64' ? {} : { skip: 'needs x86-64' };
-  test('of addresses from 2^53 on, as kernels have them', x64, () => {
+  test('of addresses from 2^53 on, as in kernels', x64, () => {
     writeFileSync(at('k.c'), 'int start(void) { return 0; }');
     const flags = ['-c', '-fno-pic', '-mcmodel=kernel', '-ffreestanding'];
     succeed('cc', [...flags, '-o', at('k.o'), at('k.c')]);
@@ -56,7 +56,7 @@ describe('inspect shows what can be read', needs('cc', 'objcopy', 'readelf'), ()
     assert.deepEqual(found.problems, []);
   });
 
-  test('of more program headers than their number has room for', () => {
+  test('of a file with more program headers than e_phnum can count', () => {
     const bytes = readFileSync(program);
     const count = bytes.readUInt16LE(56);
     const sections = Number(bytes.readBigUInt64LE(40));
@@ -68,7 +68,7 @@ describe('inspect shows what can be read', needs('cc', 'objcopy', 'readelf'), ()
     assert.match(found.problems.join(), /e_phnum is 65535/);
   });
 
-  test('of tables that are cut off', () => {
+  test('of truncated tables', () => {
     const bytes = readFileSync(program);
     writeFileSync(at('cut'), bytes.subarray(0, 4096));
     const found = inspect(at('cut'));
@@ -86,7 +86,7 @@ describe('interpreters', needsRoot('cc', 'patchelf', 'chroot'), () => {
     return at(name);
   };
 
-  test('that are relative are taken from the root', () => {
+  test('with a relative path are found below the root', () => {
     const loader = /interpreter: (\S+)\]/.exec(
       exec('readelf', ['-l', process.execPath]).stdout,
     )?.[1];
@@ -99,7 +99,7 @@ describe('interpreters', needsRoot('cc', 'patchelf', 'chroot'), () => {
     assert.equal(exec('chroot', [at('jail'), program]).status, 0);
   });
 
-  test('that are not there leave the rest of a tree', () => {
+  test('that are missing do not hide the rest of a tree', () => {
     const program = make('lost', '/nowhere/ld.so');
     const { status, stdout } = jailbuild(['tree', program]);
     assert.equal(status, 1);
@@ -116,7 +116,7 @@ describe('interpreters', needsRoot('cc', 'patchelf', 'chroot'), () => {
 });
 
 describe(
-  'a missing library is told with where it is',
+  'a missing library is reported with a hint at its location',
   needsRoot('cc', 'ldconfig', 'chroot'),
   () => {
     const root = at('root');
@@ -132,7 +132,7 @@ describe(
       succeed('cc', ['-o', `${root}/usr/bin/y`, at('y.c'), at('libx.so'), '-Wl,-rpath,/opt/lib']);
     });
 
-    test('only for newer processors, or only by ld.so.conf', () => {
+    test('for newer processors only, or in a directory of ld.so.conf only', () => {
       const tree = () =>
         jailbuild(['/nonexistent/jail', 'y', '--sysroot', root, '--ld-cache', 'copy']);
       succeed('cp', [at('libx.so'), `${root}/opt/lib/glibc-hwcaps/x86-64-v3/libx.so`]);

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { type Finished, jailbuild } from '../support/cli.js';
 import { tempDir } from '../support/temp-dir.js';
 
-/** A directory with a jail file that can be changed, and its jail. */
+/** Creates a directory with a jail file that can be changed, and its jail. */
 function site() {
   const directory = tempDir();
   return {
@@ -24,8 +24,8 @@ function site() {
   };
 }
 
-describe('a jail of a jail file', () => {
-  test('holds what the file says now', () => {
+describe('a jail built from a jail file', () => {
+  test('contains what the file lists at present', () => {
     const { says, build, run, programs, record } = site();
     says('programs: [ls, cat]\nrun: { hostname: one }');
     build();
@@ -45,7 +45,7 @@ describe('a jail of a jail file', () => {
     assert.deepEqual(programs(), ['ls']);
   });
 
-  test('keeps what the user has put there, and what was changed', () => {
+  test('keeps foreign and changed files', () => {
     const { at, says, build, programs } = site();
     says('programs: [ls, cat]');
     build();
@@ -56,7 +56,7 @@ describe('a jail of a jail file', () => {
     assert.deepEqual(programs(), ['cat', 'ls', 'mine']);
   });
 
-  test('only grows once the command line has added to it', () => {
+  test('only grows after the command line has added to it', () => {
     const { says, build, programs, record } = site();
     says('programs: [ls, cat]');
     build();
@@ -67,7 +67,7 @@ describe('a jail of a jail file', () => {
     assert.deepEqual(programs(), ['cat', 'env', 'ls']);
   });
 
-  test('is not one of the file alone if programs are named beside it', () => {
+  test('is not limited to the file if programs are given beside it', () => {
     const { says, build, programs } = site();
     says('programs: [ls]');
     build('--file', 'jail.yaml', 'jail', 'env');

@@ -25,7 +25,7 @@ function built(name: string, ...args: string[]): string {
 
 const THREAD = '#include <pthread.h>\n#include <unistd.h>\n';
 
-/** Programs whose libc opens libgcc_s.so.1 on its own; each ends with 0 if that works. */
+/** Programs whose C library loads libgcc_s.so.1 by itself; each returns 0 if that succeeds. */
 const UNWINDING = {
   pthread_cancel: `${THREAD}static void *wait(void *p) { for (;;) pause(); return p; }
 int main(void) {
@@ -60,9 +60,9 @@ int main(void) {
 }`,
 };
 
-describe('libraries that glibc opens by itself', needsRoot('cc', 'chroot'), () => {
+describe('libraries that glibc loads by itself', needsRoot('cc', 'chroot'), () => {
   for (const [name, code] of Object.entries(UNWINDING)) {
-    test(`libgcc_s.so.1 comes along for ${name}, which works with it and not without`, () => {
+    test(`libgcc_s.so.1 is added for ${name}, which fails without it`, () => {
       const program = compile(name, code, '-pthread');
       assert.ok(!succeed('readelf', ['-d', program]).includes('libgcc_s'));
       const jail = built(name, program);
@@ -78,7 +78,7 @@ describe('libraries that glibc opens by itself', needsRoot('cc', 'chroot'), () =
     });
   }
 
-  test('a libgcc_s.so.1 that is not on the host is a warning', () => {
+  test('a libgcc_s.so.1 missing on the host causes a warning', () => {
     const program = compile('cancels', UNWINDING.pthread_cancel, '-pthread');
     const root = built('host', program, '--no-record');
     const [library = ''] = exec('find', [root, '-name', 'libgcc_s.so.1']).stdout.split('\n');
@@ -92,7 +92,7 @@ describe('libraries that glibc opens by itself', needsRoot('cc', 'chroot'), () =
     );
   });
 
-  test('libidn2 comes along where it is asked for, and encodes host names', (t) => {
+  test('libidn2 is added on request, and encodes host names', (t) => {
     const program = compile(
       'idn',
       `#define _GNU_SOURCE
@@ -113,7 +113,7 @@ int main(void) {
   });
 });
 
-test('musl and static programs bring no libgcc_s.so.1', needsRoot('musl-gcc', 'cc'), () => {
+test('musl and static programs do not bring libgcc_s.so.1', needsRoot('musl-gcc', 'cc'), () => {
   writeFileSync(at('m.c'), UNWINDING.pthread_cancel);
   succeed('musl-gcc', ['-o', at('musl'), at('m.c')]);
   succeed('cc', ['-static', '-pthread', '-o', at('static'), at('m.c')]);

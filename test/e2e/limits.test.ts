@@ -39,7 +39,7 @@ describe('limits of a root', () => {
     assert.match(build().stderr, /program: has mode 4755, which --forbid-set-id refuses/);
   });
 
-  test('check finds what came into a jail later', () => {
+  test('check finds files added to a jail later', () => {
     const jail = path.join(tempDir(), 'jail');
     assert.equal(jailbuild([jail, 'ls', ...SMALL]).status, 0);
     const limits = ['--forbid', '*.key', '--max-size', '100m'];
@@ -59,7 +59,7 @@ describe('limits of a root', () => {
 });
 
 describe('report and diff', () => {
-  test('a page of a jail, of programs, and of a comparison', () => {
+  test('write a page of a jail, of programs, and of a comparison', () => {
     const directory = tempDir();
     const jail = path.join(directory, 'jail');
     assert.equal(jailbuild([jail, 'ls', ...SMALL]).status, 0);
@@ -82,7 +82,7 @@ describe('report and diff', () => {
     assert.match(readFileSync(`${page}.3`, 'utf8'), /<strong class=added>added<\/strong>/);
   });
 
-  test('hostile names cannot inject anything', () => {
+  test('escape hostile names', () => {
     const directory = tempDir();
     const name = '<img src=x onerror=alert(1)>\u202e"\'.sh';
     writeFileSync(path.join(directory, name), '#!/bin/sh\n', { mode: 0o755 });
@@ -94,7 +94,7 @@ describe('report and diff', () => {
     assert.doesNotMatch(text, /<img|\u202e/);
   });
 
-  test('what cannot be read is one line, and no page is left', needs(), () => {
+  test('report unreadable input in one line, and leave no page', needs(), () => {
     const directory = tempDir();
     const page = path.join(directory, 'page.html');
     const { status, stderr } = jailbuild(['report', '/no/such/program', '-o', page]);

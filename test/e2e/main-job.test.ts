@@ -33,7 +33,7 @@ describe('a jail for env, bash, ps, ls and top', needsRoot('ps', 'top', 'unshare
     manifest = JSON.parse(readFileSync(manifestFile, 'utf8'));
   });
 
-  test('is built, with a line a file as the originals have it', () => {
+  test('is built, with a line `name : [OK]` for each file', () => {
     assert.equal(built.stderr, '');
     assert.equal(built.status, 0);
     const lines = built.stdout.split('\n');
@@ -58,8 +58,8 @@ describe('a jail for env, bash, ps, ls and top', needsRoot('ps', 'top', 'unshare
     });
   }
 
-  test('shows its own processes alone to ps and top', () => {
-    // The jail is built once: a copy gets the mount point that the launcher else makes.
+  test('shows only its own processes to ps and top', () => {
+    // The jail is built once: a copy gets the mount point that the launcher would create.
     const copy = path.join(directory, 'with-proc');
     exec('cp', ['-a', jail, copy]);
     mkdirSync(path.join(copy, 'proc'));
@@ -87,9 +87,9 @@ describe('a jail for env, bash, ps, ls and top', needsRoot('ps', 'top', 'unshare
     assert.match(top.stdout, /PID USER/);
   });
 
-  test('gives each entry the attributes of its source', () => {
+  test('has the attributes of the sources', () => {
     for (const entry of manifest.entries) {
-      // Made for the jail.
+      // Generated for the jail.
       if (entry.source === undefined) continue;
       const copy = lstatSync(path.join(jail, entry.path), { bigint: true });
       const source = lstatSync(entry.source, { bigint: true });
@@ -117,7 +117,7 @@ describe('a jail for env, bash, ps, ls and top', needsRoot('ps', 'top', 'unshare
     }
   });
 
-  test('has the terminal descriptions of the usual terminals', () => {
+  test('contains descriptions of common terminals', () => {
     const names = manifest.entries.flatMap(({ reasons }) =>
       reasons.flatMap((reason) => (reason.kind === 'terminfo' ? [reason.name] : [])),
     );
@@ -125,14 +125,14 @@ describe('a jail for env, bash, ps, ls and top', needsRoot('ps', 'top', 'unshare
     assert.ok(names.includes('linux'));
   });
 
-  test('holds exactly what the manifest lists, and its record', () => {
+  test('contains exactly what the manifest lists, and its record', () => {
     const own = ['.jailbuild', '.jailbuild/record.json'];
     const listed = ['.', ...own, ...manifest.entries.map((entry) => entry.path.slice(1))];
     const { '.jailbuild/fingerprint': _, ...found } = snapshot(jail);
     assert.deepEqual(Object.keys(found).sort(), listed.sort());
   });
 
-  test('is planned alike by every run, wherever it goes', () => {
+  test('is planned the same by every run, for any target', () => {
     const other = path.join(directory, 'other');
     const dryRun = jailbuild([other, ...PROGRAMS, '--dry-run', '--format', 'json']);
     assert.equal(dryRun.status, 0);
@@ -140,7 +140,7 @@ describe('a jail for env, bash, ps, ls and top', needsRoot('ps', 'top', 'unshare
     assert.equal(existsSync(other), false);
   });
 
-  test('is left as it is by a second build', () => {
+  test('does not change in a second build', () => {
     const before = snapshot(jail);
     const { status, stdout } = jailbuild([jail, ...PROGRAMS, '--json']);
     assert.equal(status, 0);
@@ -151,11 +151,11 @@ describe('a jail for env, bash, ps, ls and top', needsRoot('ps', 'top', 'unshare
     assert.deepEqual([...actions], ['unchanged']);
   });
 
-  test('--no-clobber leaves a file that differs and says [SKIPPED]', () => {
+  test('--no-clobber keeps a file that differs and prints [SKIPPED]', () => {
     const own = path.join(jail, realpathSync('/bin/ls'));
     writeFileSync(own, 'my own ls');
     const kept = jailbuild([jail, 'ls', '-n']);
-    // A jail in which ls is something else is not one in which ls runs: the build says so.
+    // A jail in which ls does not run as ls fails its verification.
     assert.notEqual(kept.status, 0);
     assert.match(kept.stdout, /^ +ls : \[SKIPPED\]/m);
     assert.equal(readFileSync(own, 'utf8'), 'my own ls');
@@ -175,7 +175,7 @@ describe('a jail for env, bash, ps, ls and top', needsRoot('ps', 'top', 'unshare
   });
 });
 
-test('a dry run writes nothing and tells why each file is there', () => {
+test('a dry run writes nothing and prints why each file is needed', () => {
   const directory = tempDir();
   const { status, stdout, stderr } = jailbuild([path.join(directory, 'jail'), 'ls', '--dry-run']);
   assert.equal(stderr, '');
@@ -186,7 +186,7 @@ test('a dry run writes nothing and tells why each file is there', () => {
   assert.deepEqual(Object.keys(snapshot(directory)), ['.']);
 });
 
-test('--terminfo and --ld-cache choose what comes along', () => {
+test('--terminfo and --ld-cache choose what is added', () => {
   const plan = (...args: string[]): Manifest =>
     JSON.parse(jailbuild(['/nonexistent/jail', 'ls', '--dry-run', '--json', ...args]).stdout);
   const kinds = ({ entries }: Manifest) =>
@@ -210,7 +210,7 @@ test('--quiet prints nothing, --verbose every entry with its path', needsRoot(),
   assert.match(verbose.stdout, /^Verified: the programs find all of their \d+ files/m);
 });
 
-test('on a terminal the task list is live and short at the end', needsRoot('script'), () => {
+test('on a terminal the task list is live, and short at the end', needsRoot('script'), () => {
   const directory = tempDir();
   const jail = path.join(directory, 'jail');
   const command = `stty cols 100 rows 30; '${process.execPath}' dist/jailbuild.cjs ${jail} ls bash`;

@@ -9,7 +9,7 @@ import { tempDir } from '../support/temp-dir.js';
 const directory = tempDir();
 const at = (name: string) => path.join(directory, name);
 
-/** Compiles a file; a library where its name says so. */
+/** Compiles a file; a library if its name ends in .so. */
 function compile(compiler: string, name: string, code: string, ...flags: string[]): string {
   mkdirSync(path.dirname(at(name)), { recursive: true });
   writeFileSync(at('source.c'), code);
@@ -34,7 +34,7 @@ int main(int argc, char **argv) {
 }`;
 
 describe('modules', needsRoot('cc', 'chroot'), () => {
-  test('are looked at as the programs that open them: by their search paths', () => {
+  test('are resolved with the search paths of the programs that load them', () => {
     const helper = compile('cc', 'private/libhelper.so', 'int h(void) { return 1; }');
     const code = 'int h(void); int m(void) { return h(); }';
     const module = compile('cc', 'modules/m.so', code, `-L${at('private')}`, '-lhelper');
@@ -54,8 +54,8 @@ describe('modules', needsRoot('cc', 'chroot'), () => {
     }
   });
 
-  test('need no warning for what another object of the jail is', () => {
-    // As libawt.so needs libjvm.so, which java opens first, from a directory that nothing names.
+  test('cause no warning for libraries that another object of the jail provides', () => {
+    // As libawt.so needs libjvm.so, which java loads first from a directory that no file names.
     compile('cc', 'vm/deep/libvm.so', 'int vm(void) { return 1; }', '-Wl,-soname,libvm.so');
     const code = 'int vm(void); int n(void) { return vm(); }';
     const native = compile('cc', 'vm/libnative.so', code, `-L${at('vm/deep')}`, '-lvm');
@@ -67,7 +67,7 @@ describe('modules', needsRoot('cc', 'chroot'), () => {
     assert.match(bare.stderr, /libvm\.so: library not found/);
   });
 
-  test('bring the libraries of /etc/ld.so.preload where that is included', () => {
+  test('include the libraries of an included /etc/ld.so.preload', () => {
     const root = built('preload-root', 'cat', '--no-record');
     const code = `#include <unistd.h>
 __attribute__((constructor)) static void hello(void) { write(1, "preloaded\\n", 10); }`;
@@ -87,7 +87,7 @@ __attribute__((constructor)) static void hello(void) { write(1, "preloaded\\n", 
 });
 
 describe('modules of musl', needsRoot('musl-gcc', 'chroot'), () => {
-  test('are looked at with its loader, on a host of glibc', () => {
+  test('are resolved with the musl loader, on a glibc host', () => {
     const module = compile(
       'musl-gcc',
       'musl/m.so',
@@ -104,13 +104,13 @@ describe('modules of musl', needsRoot('musl-gcc', 'chroot'), () => {
   });
 });
 
-/** Where a program leads to on this machine. */
+/** Returns the final path of a program on this machine. */
 const realProgram = (name: string): string =>
   succeed('readlink', ['-f', succeed('sh', ['-c', 'command -v "$0"', name]).trim()]).trim();
 const javaHome = (): string => path.dirname(path.dirname(realProgram('java')));
-const JAVA = needsThat('a home of Java', () => existsSync(`${javaHome()}/lib`), needs('java'));
+const JAVA = needsThat('a Java home', () => existsSync(`${javaHome()}/lib`), needs('java'));
 
-describe('a virtual machine of Java', JAVA, () => {
+describe('a Java virtual machine', JAVA, () => {
   test('is included without a warning', () => {
     const [java, home] = [realProgram('java'), javaHome()];
     const args = ['/nonexistent/jail', java, '--include', home, '--dry-run', '--json'];
@@ -120,21 +120,21 @@ describe('a virtual machine of Java', JAVA, () => {
   });
 });
 
-describe('files that Linux does not run', needs('cc', 'gdb'), () => {
+describe('files that Linux does not execute', needs('cc', 'gdb'), () => {
   before(() => writeFileSync(at('o.c'), 'int main(void) { return 0; }'));
 
-  test('are refused as programs: object files', () => {
+  test('object files are refused as programs', () => {
     succeed('cc', ['-c', '-o', at('o.o'), at('o.c')]);
     const object = jailbuild([at('jail-o'), at('o.o')]);
     assert.equal(object.status, 1);
     assert.match(object.stderr, /o\.o: is an object file, which Linux does not run/);
   });
 
-  test('are refused as programs: core dumps', (t) => {
+  test('core dumps are refused as programs', (t) => {
     succeed('cc', ['-o', at('o'), at('o.c')]);
     const commands = ['-ex', 'break main', '-ex', 'run', '-ex', `generate-core-file ${at('core')}`];
     const debugged = exec('gdb', ['-batch', ...commands, at('o')]);
-    // Tracing is refused in some sandboxes.
+    // Some sandboxes refuse tracing.
     if (!existsSync(at('core'))) return t.skip(`needs gdb to trace: ${debugged.stderr}`);
     const core = jailbuild([at('jail-core'), at('core')]);
     assert.equal(core.status, 1);

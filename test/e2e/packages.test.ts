@@ -16,7 +16,7 @@ function planOf(args: readonly string[]): Manifest & { readonly stderr: string }
 
 const pathsOf = ({ entries }: Manifest) => entries.map(({ path: at }) => at);
 
-/** A dpkg database and files, in a root of their own, with a static program. */
+/** Creates a dpkg database and files, in a root of its own, with a static program. */
 class DebianRoot {
   readonly path = tempDir();
   #status = '';
@@ -89,7 +89,7 @@ describe('packages of a sysroot', needs('/bin/busybox'), () => {
   const plan = (...args: string[]) =>
     planOf(['--sysroot', root.path, '--terminfo', 'none', ...args]);
 
-  test('--package brings run-time files, and no others', () => {
+  test('--package adds run-time files only', () => {
     const paths = pathsOf(plan('tool', '--package', 'app'));
     for (const there of ['/usr/bin/app', '/usr/bin/app-helper', '/usr/lib/app/data']) {
       assert.ok(paths.includes(there), there);
@@ -107,7 +107,7 @@ describe('packages of a sysroot', needs('/bin/busybox'), () => {
     );
   });
 
-  test('--with-package brings packages of the same source and what installation made, no keys', () => {
+  test('--with-package adds packages of the same source and generated files, but no keys', () => {
     const paths = pathsOf(plan('app', '--with-package'));
     for (const there of ['/usr/share/app/table', '/usr/lib/app/extra', '/usr/lib/app/made.cache']) {
       assert.ok(paths.includes(there), there);
@@ -121,7 +121,7 @@ describe('packages of a sysroot', needs('/bin/busybox'), () => {
     }
   });
 
-  test('--package-depends follows dependencies to a depth, short of essential packages', () => {
+  test('--package-depends follows dependencies to a depth, excluding essential packages', () => {
     const at = (...depth: string[]) => pathsOf(plan('tool', '--package', 'app', ...depth));
     assert.ok(!at().includes('/usr/share/other/file'));
     assert.ok(at('--package-depends', '1').includes('/usr/share/other/file'));
@@ -132,7 +132,7 @@ describe('packages of a sysroot', needs('/bin/busybox'), () => {
     assert.ok(at('--package-depends', '1', '--package-essential').includes('/usr/bin/sh'));
   });
 
-  test('an unknown package is named with the nearest one, and a broken one with what it lacks', () => {
+  test('an unknown package causes a suggestion, and a broken one is reported with the missing files', () => {
     const build = (...args: string[]) =>
       jailbuild([path.join(tempDir(), 'j'), 'tool', '--sysroot', root.path, ...args]);
     const unknown = build('--package', 'othre');
@@ -150,7 +150,7 @@ describe('packages of a sysroot', needs('/bin/busybox'), () => {
     assert.match(partly.stderr, /warning: package deep: lacks files that it installed/);
   });
 
-  test('a damaged database is one line, and no database is none', () => {
+  test('a damaged database is reported in one line, and a missing one is accepted', () => {
     root.put('/var/lib/dpkg/status', 'garbage\n');
     const damaged = jailbuild([
       ...[path.join(tempDir(), 'j'), 'tool', '--sysroot', root.path],
@@ -165,7 +165,7 @@ describe('packages of a sysroot', needs('/bin/busybox'), () => {
 });
 
 test(
-  'packages for all architectures bring the compiled modules that they depend on, and no libraries',
+  'architecture-independent packages bring the compiled modules they depend on, but no libraries',
   needs('/bin/busybox'),
   () => {
     const root = smallRoot();
@@ -185,7 +185,7 @@ test(
 );
 
 test(
-  'advice names a library that a script preloads, and the configuration of a package of its own',
+  'advice names a library that a script preloads, and a separate package with the configuration',
   needs('/bin/busybox'),
   () => {
     const root = smallRoot();
@@ -208,13 +208,13 @@ test(
       own('reads', 'read main.conf'),
       'reads names /etc/reads/main.conf, from reads-config: add --with-package',
     );
-    // A file of /etc that comes beside code is the administrator's choice.
+    // A file of /etc that a package ships beside code is left to the administrator.
     assert.equal(own('lists', 'read other.conf'), undefined);
   },
 );
 
 test(
-  'a package of rpm comes by its own database, with what it requires',
+  'an rpm package is added from its database, with its requirements',
   needs('rpm', 'rpmbuild', '/bin/busybox'),
   () => {
     const directory = tempDir();
@@ -279,7 +279,7 @@ echo two > %{buildroot}/usr/share/far/two
 );
 
 test(
-  'packages of apk come by its database, a damaged one is one line',
+  'apk packages are added from their database, and a damaged one is reported in one line',
   needs('/bin/busybox'),
   () => {
     const root = tempDir();

@@ -10,7 +10,7 @@ const directory = tempDir();
 const at = (name: string) => path.join(directory, name);
 const app = at('app');
 
-/** Compiles a file; a library where its name says so. */
+/** Compiles a file; a library if its name ends in .so. */
 function compile(name: string, code: string, ...flags: string[]): void {
   mkdirSync(path.dirname(at(name)), { recursive: true });
   writeFileSync(at(`${name}.c`), code);
@@ -37,9 +37,9 @@ const chroot = (jail: string, ...command: string[]) =>
     ...[jail, ...command],
   ]);
 
-describe('what is included at another place', needsRoot('cc', 'chroot', 'unshare'), () => {
+describe('an include with another destination', needsRoot('cc', 'chroot', 'unshare'), () => {
   before(() => {
-    // bin/tool finds lib/liba.so beside it, and that one libb.so, which is an absolute link.
+    // bin/tool finds lib/liba.so beside it, which finds libb.so through an absolute link.
     compile('app/real/libb.so', 'int b(void) { return 7; }', '-Wl,-soname,libb.so');
     compile(
       ...(['app/lib/liba.so', 'int b(void); int a(void) { return b(); }'] as const),
@@ -52,7 +52,7 @@ describe('what is included at another place', needsRoot('cc', 'chroot', 'unshare
     );
     writeFileSync(`${app}/bin/script`, '#!/bin/sh\nexit 5\n', { mode: 0o755 });
     writeFileSync(`${app}/bin/lost`, '#!/nowhere/interpreter\n', { mode: 0o755 });
-    // A module of a name and a mode that say nothing.
+    // A module whose name and mode do not show its type.
     writeFileSync(at('m.c'), 'int crypt(void); int m(void) { return crypt(); }');
     succeed('cc', ['-shared', '-fPIC', '-o', `${app}/addon.node`, at('m.c'), '-lcrypt']);
     chmodSync(`${app}/addon.node`, 0o644);
@@ -65,7 +65,7 @@ describe('what is included at another place', needsRoot('cc', 'chroot', 'unshare
     assert.ok(existsSync(`${jail}${app}/real/libb.so`));
   });
 
-  test('is named as a program at its place, and exported as it is built', () => {
+  test('can be named as a program by its destination, and exported', () => {
     const tar = at('moved.tar');
     const args = ['/usr/bin/tool', '--include', `${app}/bin/tool:/usr/bin/tool`];
     mkdirSync(`${directory}/usr-lib`);
@@ -84,7 +84,7 @@ describe('what is included at another place', needsRoot('cc', 'chroot', 'unshare
     assert.ok(!existsSync(at('no.tar')));
   });
 
-  test('says which script has no interpreter', () => {
+  test('reports which script has no interpreter', () => {
     const { status, stderr } = jailbuild([
       at('jail-lost'),
       'true',
@@ -95,7 +95,7 @@ describe('what is included at another place', needsRoot('cc', 'chroot', 'unshare
     assert.match(stderr, /\/opt\/bin\/lost: its interpreter \/nowhere\/interpreter does not exist/);
   });
 
-  test('is ELF by its content, whatever its name and mode', () => {
+  test('is recognised as ELF by its content, whatever its name and mode', () => {
     for (const include of [`${app}/addon.node`, `${app}/addon.node:/usr/lib/addon.node`]) {
       const { stdout } = jailbuild([
         ...['/nonexistent/jail', 'true', '--include', include],
@@ -105,7 +105,7 @@ describe('what is included at another place', needsRoot('cc', 'chroot', 'unshare
     }
   });
 
-  test('goes where its destination says after it is normalized', () => {
+  test('is placed at its normalized destination', () => {
     const file = at('file');
     writeFileSync(file, 'x');
     for (const [to, expected] of [
@@ -132,7 +132,7 @@ describe('what is included at another place', needsRoot('cc', 'chroot', 'unshare
     }
   });
 
-  test('tells of links that lead nowhere from their new place', () => {
+  test('reports links that dangle at their destination', () => {
     mkdirSync(at('links'));
     writeFileSync(at('beside'), 'x');
     symlinkSync('../beside', at('links/relative'));
@@ -148,13 +148,13 @@ describe('what is included at another place', needsRoot('cc', 'chroot', 'unshare
     assert.doesNotMatch(stderr, /dangling/);
   });
 
-  test('of a link with .. above the root ends at the root', () => {
+  test('resolves .. above the root as the root', () => {
     symlinkSync(`${'../'.repeat(40)}usr/bin/env`, at('above'));
     const jail = build('above', at('above'));
     assert.equal(chroot(jail, at('above'), 'true').status, 0);
   });
 
-  test('comes from a jail file too', () => {
+  test('can be given in a jail file', () => {
     const file = at('jail.yaml');
     writeFileSync(file, `programs: ['true']\nincludes:\n  - from: app\n    to: /srv/app\n`);
     const jail = build('file', '--file', file);

@@ -9,7 +9,7 @@ import { tempDir } from '../support/temp-dir.js';
 const directory = tempDir();
 
 test(
-  'the profile shell has what scripts use everywhere',
+  'the profile shell contains the common commands of scripts',
   needsRoot('chroot', 'gzip', 'awk'),
   () => {
     const jail = path.join(directory, 'shell');
@@ -31,7 +31,7 @@ sync`;
   },
 );
 
-test('the profile perl explains its diagnostics', needsRoot('chroot', '/usr/bin/perl'), () => {
+test('the profile perl explains diagnostics', needsRoot('chroot', '/usr/bin/perl'), () => {
   const jail = path.join(directory, 'perl');
   buildJail(jail, ['--profile', 'perl']);
   const code = 'use diagnostics; use warnings; my $x; print $x + 1;';
@@ -41,7 +41,7 @@ test('the profile perl explains its diagnostics', needsRoot('chroot', '/usr/bin/
 
 describe('time zones', needsRoot('chroot', 'php'), () => {
   for (const zone of ['host', 'UTC', 'Europe/Berlin']) {
-    test(`${zone}: PHP, which reads the directory itself, has its time`, () => {
+    test(`${zone}: PHP, which reads the directory itself, has the right time`, () => {
       const jail = path.join(directory, `php-${zone.replaceAll('/', '-')}`);
       const { status, stderr } = jailbuild([jail, 'php', '--tz', zone]);
       assert.equal(status, 0, stderr);

@@ -9,7 +9,7 @@ import { needsRoot } from '../support/need.js';
 import { freePort, startServer } from '../support/server.js';
 import { tempDir } from '../support/temp-dir.js';
 
-/** The distribution's own, as the profile looks it up. */
+/** The distribution's own Python, as the profile looks it up. */
 const PYTHON = '/usr/bin/python3';
 
 describe('Python in a jail', needsRoot('openssl', PYTHON), () => {
@@ -79,7 +79,7 @@ print(db.execute("select sum(a) from t").fetchone()[0], libc.abs(-7), ssl.OPENSS
     assert.equal(stdout, '45 7 OpenSSL 1000 c e3b0c442\n');
   });
 
-  test('gets a page over https from a server whose authority the jail trusts, and from no other', () => {
+  test('fetches a page over https only from a server whose authority the jail trusts', () => {
     const get = python(`import urllib.request as r; print(r.urlopen("${url}").status)`);
     const refused = jailbuild(['run', jail, '--', ...get]);
     assert.notEqual(refused.status, 0);
@@ -92,7 +92,7 @@ print(db.execute("select sum(a) from t").fetchone()[0], libc.abs(-7), ssl.OPENSS
     assert.equal(runInJail(jail, get).stdout, '200\n');
   });
 
-  test('knows the authorities of the host, the time zones and the users of the jail', () => {
+  test('knows the authorities and time zones of the host, and the users of the jail', () => {
     const { stdout } = runInJail(
       jail,
       python(`
@@ -106,12 +106,12 @@ print(datetime.datetime(2026, 1, 1, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin")).i
   });
 });
 
-// prove(1) is where the modules are that perl has of its own; /usr/bin/perl alone is on every Debian.
+// prove(1) is where perl has modules of its own; /usr/bin/perl alone is on every Debian.
 describe('Perl in a jail', needsRoot('perl', 'prove'), () => {
   const jail = path.join(tempDir(), 'jail');
   before(() => buildJail(jail, ['--profile', 'perl', '--profile', 'devices']));
 
-  test('uses core modules, those with libraries of their own too', () => {
+  test('uses core modules, including those with shared libraries', () => {
     const { stdout } = runInJail(jail, [
       ...[
         'perl',
@@ -142,7 +142,7 @@ describe('Node.js in a jail', needsRoot('node'), () => {
   const directory = tempDir();
   const jail = path.join(directory, 'jail');
 
-  test('runs a script that was included, which serves and fetches a page', () => {
+  test('runs an included script that serves and fetches a page', () => {
     const script = path.join(directory, 'main.mjs');
     writeFileSync(
       script,

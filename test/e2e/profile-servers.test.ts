@@ -39,7 +39,7 @@ http {
     ]);
   });
 
-  test('serves a page as a user without rights', async () => {
+  test('serves a page as an unprivileged user', async () => {
     const server = await startServer(
       'chroot',
       [
@@ -60,7 +60,7 @@ http {
     assert.doesNotMatch(server.output(), /\[(emerg|alert|crit|error)\](?!.*\/none)/);
   });
 
-  test('takes the configuration of the distribution', () => {
+  test('accepts the configuration of the distribution', () => {
     const { status, stderr } = exec('chroot', [jail, '/usr/sbin/nginx', '-t']);
     assert.match(stderr, /test is successful/);
     assert.equal(status, 0);
@@ -78,7 +78,7 @@ describe('names in a jail', needsRoot('dnsmasq', 'ip', 'unshare', 'getent'), () 
 
   const getent = (...args: readonly string[]) => exec('chroot', [jail, 'getent', ...args]);
 
-  test('are those of its own users and groups', () => {
+  test('include its own users and groups', () => {
     const { stdout } = getent('passwd');
     assert.deepEqual(
       stdout
@@ -98,8 +98,8 @@ describe('names in a jail', needsRoot('dnsmasq', 'ip', 'unshare', 'getent'), () 
     assert.match(getent('protocols', 'udp').stdout, /^udp +17/);
   });
 
-  test('are asked of a DNS server', () => {
-    // In a network namespace of its own, port 53 is free, and nothing reaches another network.
+  test('are found by DNS', () => {
+    // In a new network namespace, port 53 is free and no traffic leaves it.
     const script = `
 ip link set lo up
 dnsmasq --keep-in-foreground --no-resolv --no-hosts --conf-file=/dev/null --pid-file= --user=root \
@@ -117,7 +117,7 @@ kill $dns
 wait $dns
 `;
     const { stdout } = exec('unshare', ['--net', 'sh', '-c', script, jail]);
-    // By name, by address, and one that there is not.
+    // By name, by address, and an unknown name.
     assert.match(stdout, /^(192\.0\.2\.7 +jail\.test\n){2}status 2\n$/);
   });
 });

@@ -11,7 +11,7 @@ import { makeUser } from '../support/users.js';
 
 const TOOLS = ['sshd', 'ssh', 'sftp', 'scp', 'rsync', 'git', 'git-shell', 'useradd', 'userdel'];
 
-describe('users that a real sshd locks into their jails', needsRoot(...TOOLS), () => {
+describe('users that a real sshd confines to their jails', needsRoot(...TOOLS), () => {
   const cleanup = new Cleanup();
   const directory = rootOwnedDirectory(cleanup);
   const at = (name: string) => path.join(directory, name);
@@ -77,7 +77,7 @@ describe('users that a real sshd locks into their jails', needsRoot(...TOOLS), (
 
   for (const name of ['sftp', 'server'] as const) {
     const what = name === 'sftp' ? 'internal-sftp' : 'sftp-server';
-    test(`${what} takes and gives files, and shows the jail alone`, () => {
+    test(`${what} transfers files both ways, and shows only the jail`, () => {
       const back = at(`local/${name}-back`);
       const { stdout } = sftp(
         name,
@@ -92,7 +92,7 @@ describe('users that a real sshd locks into their jails', needsRoot(...TOOLS), (
       assert.equal(statSync(uploaded).uid, Number(exec('id', ['-u', user[name]]).stdout));
     });
 
-    test(`${what} lets nobody write to the jail itself`, () => {
+    test(`${what} cannot write to the root of the jail`, () => {
       const { status, stderr } = exec(
         'sftp',
         [...ssh.options, '-P', String(ssh.port), '-b', '-', `${user[name]}@127.0.0.1`],
@@ -115,7 +115,7 @@ describe('users that a real sshd locks into their jails', needsRoot(...TOOLS), (
     ['sftp', '-s'],
     ['its own old', '-O'],
   ] as const) {
-    test(`scp copies both ways by ${protocol} protocol`, () => {
+    test(`scp copies both ways with the ${protocol} protocol`, () => {
       const remote = `${user.scp}@127.0.0.1:copy${flag}`;
       const back = at(`local/scp${flag}`);
       const options = [...ssh.options, '-q', flag, '-P', String(ssh.port)];
@@ -126,7 +126,7 @@ describe('users that a real sshd locks into their jails', needsRoot(...TOOLS), (
     });
   }
 
-  test('rsync goes both ways, and knows what is there already', () => {
+  test('rsync copies both ways, and skips unchanged files', () => {
     const shell = ['ssh', ...ssh.options, '-p', String(ssh.port)].join(' ');
     const remote = `${user.rsync}@127.0.0.1:tree/`;
     mkdirSync(at('local/tree/deep'), { recursive: true });
@@ -140,7 +140,7 @@ describe('users that a real sshd locks into their jails', needsRoot(...TOOLS), (
     assert.ok(existsSync(path.join(jail.rsync, 'home', user.rsync, 'tree/deep/file')));
   });
 
-  test('git pushes and clones through git-shell, which does nothing else', () => {
+  test('git pushes and clones through git-shell, which allows nothing else', () => {
     const repository = path.join(jail.git, 'home', user.git, 'repo.git');
     run('git', ['init', '-q', '--bare', '--initial-branch=main', repository]);
     run('chown', ['-R', `${user.git}:${user.git}`, repository]);
@@ -182,7 +182,7 @@ describe('users that a real sshd locks into their jails', needsRoot(...TOOLS), (
     assert.match(refused.stderr, /unrecognized command/);
   });
 
-  test('every passwd holds root and the one user, and no password', () => {
+  test('each passwd contains root and one user, and no password', () => {
     for (const name of Object.keys(jail) as (keyof typeof jail)[]) {
       const passwd = readFileSync(path.join(jail[name], 'etc/passwd'), 'utf8').trim().split('\n');
       assert.deepEqual(

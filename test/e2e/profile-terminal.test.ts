@@ -8,11 +8,11 @@ import { buildJail, chrootInJail, runInJail } from '../support/jail.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
-/** How long a program may take to draw its screen, in milliseconds: ample, for a loaded machine. */
+/** Time limit for a program to draw its screen, in milliseconds: generous, for a loaded machine. */
 const PATIENCE = 20_000;
 const PAUSE = 50;
 
-describe('people at a terminal in a jail', needsRoot('tmux', 'less', 'vi', 'top'), () => {
+describe('users at a terminal in a jail', needsRoot('tmux', 'less', 'vi', 'top'), () => {
   const cleanup = new Cleanup();
   const directory = tempDir();
   const jail = path.join(directory, 'jail');
@@ -40,7 +40,7 @@ describe('people at a terminal in a jail', needsRoot('tmux', 'less', 'vi', 'top'
     tmux('kill-server');
     count++;
     const line = [process.execPath, JAILBUILD, 'run', jail, '--workdir', '/root', '--', ...command];
-    // The pane stays when the program has ended.
+    // The pane stays after the program has ended.
     const { status, stderr } = tmux(
       ...[
         'new-session',
@@ -78,7 +78,7 @@ describe('people at a terminal in a jail', needsRoot('tmux', 'less', 'vi', 'top'
     await screen(/ended 0/);
   });
 
-  test('less pages, searches and goes to the end', async () => {
+  test('less pages, searches and jumps to the end', async () => {
     start('less', 'text');
     await screen(/^line 1$/m);
     keys('/line 150', 'Enter');
@@ -102,14 +102,14 @@ describe('people at a terminal in a jail', needsRoot('tmux', 'less', 'vi', 'top'
     );
   });
 
-  test("bash has the profile's prompt, job control and a line editor", async () => {
+  test('bash has the prompt of the profile, job control and line editing', async () => {
     start('bash', '--norc');
     await screen(/^\[root@jail ~?[^ ]*\]#/m);
     keys("sh -c 'echo up; exec sleep 100'", 'Enter');
     await screen(/^up$/m);
     keys('C-z');
     await screen(/Stopped +sh -c/);
-    // Without the wait, bash may still take the job for stopped when it is to end.
+    // Without the wait, bash may still report the job as stopped.
     keys('kill %1; wait; echo $((6 * 7))', 'Enter');
     await screen(/^42$/m);
     keys('ls /et', 'Tab');
@@ -122,7 +122,7 @@ describe('people at a terminal in a jail', needsRoot('tmux', 'less', 'vi', 'top'
 describe('scripts in a jail', needsRoot('bash', 'busybox'), () => {
   const directory = tempDir();
 
-  test('a shell runs pipes, here-documents and jobs in the background', () => {
+  test('a shell runs pipes, here-documents and background jobs', () => {
     const jail = path.join(directory, 'shell');
     buildJail(jail, ['--profile', 'shell', '--profile', 'devices']);
     const script = `
@@ -177,7 +177,7 @@ describe('text and time in a jail', needsRoot('wc', 'date', 'bash'), () => {
     assert.equal(stdout, '4\n‘grün’\n');
   });
 
-  test('every time zone tells the time', () => {
+  test('every time zone has the right time', () => {
     const at = (zone: string) =>
       runInJail(
         jail,
@@ -194,7 +194,7 @@ describe('debuggers in a jail', needsRoot('strace', 'gdb', 'unshare'), () => {
   const jail = path.join(tempDir(), 'jail');
   before(() => buildJail(jail, ['--profile', 'debug'], /^(jailbuild: advice: .*\n)?$/));
 
-  test('strace shows what a program opens', () => {
+  test('strace shows which files a program opens', () => {
     const { status, stderr } = chrootInJail(jail, [
       'strace',
       '-f',
@@ -209,7 +209,7 @@ describe('debuggers in a jail', needsRoot('strace', 'gdb', 'unshare'), () => {
     assert.match(stderr, /\+\+\+ exited with 0 \+\+\+/);
   });
 
-  test('gdb stops a program, and has its Python', () => {
+  test('gdb stops a program, and its Python works', () => {
     const commands = [
       '-ex',
       'catch syscall exit_group',

@@ -13,7 +13,7 @@ import { exec, JAILBUILD, jailbuild } from '../support/cli.js';
 import { needs } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
-/** Text of `workText`. */
+/** Renders `workText`. */
 const PROGRESS =
   /(Hashing|Writing|Packing): [\d,]+ of [\d,]+ files, [\d.]+ \S+ of [\d.]+ \S+ \(\d+ %\)/;
 
@@ -46,7 +46,7 @@ describe('progress of long work', needs('script', 'zstd'), () => {
     return stdout;
   }
 
-  test('is shown on a terminal, and taken away at the end', () => {
+  test('is shown on a terminal, and removed at the end', () => {
     const output = onTerminal(...long);
     assert.match(output, PROGRESS);
     const last = output.lastIndexOf('Packing: ');
@@ -57,7 +57,7 @@ describe('progress of long work', needs('script', 'zstd'), () => {
     assert.ok(after.indexOf('Exported ') > shown, JSON.stringify(after));
   });
 
-  test('is not shown in a pipe, nor for work of less than a second', () => {
+  test('is not shown in a pipe, nor for work shorter than a second', () => {
     const { status, stdout, stderr } = jailbuild(long);
     assert.equal(status, 0, stderr);
     assert.doesNotMatch(stdout + stderr, /Packing/);
@@ -71,7 +71,7 @@ describe('reports of work', () => {
   const directory = tempDir();
   const request = { programs: ['/bin/ls', '/bin/cat'], terminfo: 'none' } as const;
 
-  /** Checks that reports rise, to all files and bytes. */
+  /** Checks that reports only increase, up to all files and bytes. */
   function checkReports(
     reports: readonly WorkProgress[],
     total: ReturnType<typeof fileTotals>,
@@ -86,7 +86,7 @@ describe('reports of work', () => {
     assert.deepEqual([files, bytes], [total.files, total.bytes]);
   }
 
-  test('count what is hashed and packed, in each form', async () => {
+  test('count what is hashed and packed, in each format', async () => {
     const { manifest, closure } = await planRequest(request, false);
     const total = fileTotals(manifest.entries);
     assert.ok(total.files > 5);

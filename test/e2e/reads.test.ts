@@ -6,10 +6,10 @@ import { exec, JAILBUILD } from '../support/cli.js';
 import { needs } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
-/** What the command line did with files, by the path behind all links. */
+/** Returns what the command line did with files, by their real paths. */
 interface Access {
   readonly opens: ReadonlyMap<string, number>;
-  /** Bytes by pread64(2), which nothing but our own reader uses. */
+  /** Bytes read by pread64(2), which only jailbuild's reader uses. */
   readonly bytes: ReadonlyMap<string, number>;
 }
 
@@ -37,26 +37,26 @@ function isElf(file: string): boolean {
 
 const PROGRAMS = ['env', 'bash', 'ps', 'ls', 'top', 'ssh', 'perl', 'python3', 'git', 'rsync'];
 
-describe('what is read of files', needs('strace', ...PROGRAMS), () => {
+describe('reads of ELF files', needs('strace', ...PROGRAMS), () => {
   // Node itself opens some libraries.
   const before = traced('--version');
 
-  // The loader is read once more for what it was built with, wherever programs are resolved.
+  // The loader is read once more per resolution, for its built-in paths.
   for (const { title, args, times, resolutions, advice } of [
     {
-      title: 'each is opened once',
+      title: 'open each file once',
       args: ['tree', ...PROGRAMS],
       times: 1,
       resolutions: 1,
       advice: 0,
     },
     {
-      title: 'and once more for the digest that a manifest has',
+      title: 'open each file once more for the digests of a manifest',
       args: ['/nowhere/jail', ...PROGRAMS, '--dry-run'],
       times: 2,
-      // On the host, and in the root that the plan makes.
+      // On the host, and in the root of the plan.
       resolutions: 2,
-      // Programs, and libraries of their own packages, are read for the names in them.
+      // Programs and libraries of their own packages are searched for names.
       advice: 2,
     },
   ]) {
@@ -73,7 +73,7 @@ describe('what is read of files', needs('strace', ...PROGRAMS), () => {
     });
   }
 
-  test('is little, however large they are', () => {
+  test('are small, however large the files are', () => {
     const large = path.join(tempDir(), 'large');
     copyFileSync('/usr/bin/env', large);
     truncateSync(large, 8 * 2 ** 30);
@@ -83,7 +83,7 @@ describe('what is read of files', needs('strace', ...PROGRAMS), () => {
     let all = 0;
     let sizes = 0;
     for (const [file, count] of bytes) {
-      // The loader is searched for what it was built with.
+      // The loader is searched for its built-in paths.
       if (file === large || /\/ld-[^/]*$/.test(file) || !isElf(file)) continue;
       all += count;
       sizes += statSync(file).size;

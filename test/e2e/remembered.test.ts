@@ -24,11 +24,11 @@ describe('a second new jail of the same request', needsRoot('strace'), async () 
   const cache = path.join(directory, 'cache');
   const env = { ...process.env, XDG_CACHE_HOME: cache };
   const kept = path.join(cache, 'jailbuild/resolutions');
-  // Files that changed a moment ago could change again without having another time.
+  // Files changed just now could change again without getting another time.
   await new Promise((resolve) => setTimeout(resolve, 2100));
   let count = 0;
 
-  /** Builds a jail, and returns it with whether its program was read, and not only copied. */
+  /** Builds a jail, and returns it with whether its program was read rather than only copied. */
   const build = (...options: readonly string[]) => {
     const jail = path.join(directory, `jail${count++}`);
     const log = path.join(directory, 'log');
@@ -46,7 +46,7 @@ describe('a second new jail of the same request', needsRoot('strace'), async () 
 
   beforeEach(() => rmSync(cache, { recursive: true, force: true }));
 
-  test('is made without resolving, and is the same', () => {
+  test('is made without resolving, and is identical', () => {
     const first = build();
     const second = build();
     assert.deepEqual([first.isResolved, second.isResolved], [true, false]);
@@ -59,7 +59,7 @@ describe('a second new jail of the same request', needsRoot('strace'), async () 
     assert.equal(statSync(file).mode & 0o777, 0o600);
   });
 
-  test('is resolved with --no-cache, which keeps nothing', () => {
+  test('is resolved with --no-cache, which stores nothing', () => {
     build('--no-cache');
     assert.throws(files, { code: 'ENOENT' });
     build();
@@ -82,22 +82,25 @@ describe('a second new jail of the same request', needsRoot('strace'), async () 
       },
     },
     {
-      title: 'half of it',
+      title: 'only half of the file',
       harm: (file: string) => {
         writeFileSync(file, readFileSync(file).subarray(0, 1000));
       },
     },
-    { title: 'rights for others', harm: (file: string) => chmodSync(file, 0o644) },
-    { title: 'a directory for all', harm: (file: string) => chmodSync(path.dirname(file), 0o777) },
+    { title: 'a file that others may write', harm: (file: string) => chmodSync(file, 0o644) },
+    {
+      title: 'a directory that others may write',
+      harm: (file: string) => chmodSync(path.dirname(file), 0o777),
+    },
   ]) {
-    test(`is resolved where the cache has ${title}`, () => {
+    test(`is resolved if the cache has ${title}`, () => {
       build();
       for (const file of files()) harm(file);
       assert.equal(build().isResolved, true);
     });
   }
 
-  test('is verified as any other where the jail lacks what was planned', () => {
+  test('is verified as usual if the jail lacks planned files', () => {
     build();
     const jail = path.join(directory, `jail${count++}`);
     mkdirSync(`${jail}/usr/bin`, { recursive: true });
@@ -107,14 +110,14 @@ describe('a second new jail of the same request', needsRoot('strace'), async () 
     assert.equal(readFileSync(`${jail}/usr/bin/ls`, 'utf8'), 'mine');
   });
 
-  test('forgets the oldest', () => {
+  test('discards the oldest stored result', () => {
     build();
     for (let index = 0; index < 70; index++) writeFileSync(`${kept}/${index}`, '');
     build('--nss', 'none');
     assert.ok(files().length < 64, String(files().length));
   });
 
-  test('is resolved where the advice would be another', () => {
+  test('is resolved if the advice would differ', () => {
     build();
     mkdirSync(`${host}/etc`, { recursive: true });
     writeFileSync(`${host}/etc/passwd`, 'ls:x:100:100::/nonexistent:/bin/sh\n');
@@ -124,7 +127,7 @@ describe('a second new jail of the same request', needsRoot('strace'), async () 
     assert.match(stdout, /"--user","ls"/);
   });
 
-  test('is resolved where a program has come to be found before the one that was', () => {
+  test('is resolved if another program comes first on PATH now', () => {
     build();
     mkdirSync(`${host}/usr/local/bin`, { recursive: true });
     copyFileSync(`${host}/usr/bin/true`, `${host}/usr/local/bin/ls`);
@@ -133,7 +136,7 @@ describe('a second new jail of the same request', needsRoot('strace'), async () 
     assert.ok(existsSync(`${jail}/usr/local/bin/ls`));
   });
 
-  test('is resolved where a file was replaced by one of the same size and time', () => {
+  test('is resolved if a file was replaced by one with the same size and time', () => {
     build();
     const program = `${host}/usr/bin/ls`;
     const { mtime } = statSync(program);

@@ -37,7 +37,7 @@ describe('remove', needsRoot(), () => {
     assert.deepEqual(readdirSync(directory), []);
   });
 
-  test("leaves the user's files, changed ones too, and tells", () => {
+  test("keeps the user's files, including changed ones, and lists them", () => {
     const jail = path.join(tempDir(), 'jail');
     build(jail, 'ls');
     mkdirSync(`${jail}/home`);
@@ -72,7 +72,7 @@ describe('remove', needsRoot(), () => {
     assert.equal(existsSync(jail), false);
   });
 
-  test('ends what was killed: a removal at its last steps, and a first build', () => {
+  test('completes a killed removal, and removes a killed first build', () => {
     const directory = tempDir();
     const jail = path.join(directory, 'jail');
     const removed = () => {
@@ -85,7 +85,7 @@ describe('remove', needsRoot(), () => {
     renameSync(`${jail}/.jailbuild/record.json`, `${jail}/.jailbuild/record.json.new`);
     assert.match(removed(), /^- \/usr\/bin\/ls$/m);
     assert.deepEqual(readdirSync(directory), []);
-    // The record is gone, its directory and the jail's are not.
+    // The record is gone; its directory and the jail's are left.
     mkdirSync(`${jail}/.jailbuild`, { recursive: true, mode: 0o700 });
     assert.match(removed(), /^- \/$/m);
     assert.deepEqual(readdirSync(directory), []);
@@ -97,14 +97,14 @@ describe('remove', needsRoot(), () => {
     writeFileSync(`${jail}/notes`, 'mine');
     removed();
     assert.deepEqual(readdirSync(jail), ['notes']);
-    // A directory of somebody, and one that a run of it has marked.
+    // A directory of a user, and one that only contains traces of a run.
     assert.match(jailbuild(['remove', jail]).stderr, /has no record of a build/);
     mkdirSync(`${jail}/.jailbuild`, { mode: 0o755 });
     assert.match(jailbuild(['remove', jail]).stderr, /has no record of a build/);
     assert.deepEqual(readdirSync(jail), ['.jailbuild', 'notes']);
   });
 
-  test('leaves what the jail had before it was built', () => {
+  test('keeps what existed before the jail was built', () => {
     const jail = path.join(tempDir(), 'jail');
     mkdirSync(`${jail}/usr/bin`, { recursive: true });
     build(jail, 'ls');
@@ -113,7 +113,7 @@ describe('remove', needsRoot(), () => {
     assert.deepEqual(Object.keys(snapshot(jail)), ['.', 'usr', 'usr/bin']);
   });
 
-  test('follows no link of the jail out of it', () => {
+  test('does not follow links out of the jail', () => {
     const directory = tempDir();
     const jail = path.join(directory, 'jail');
     build(jail, 'ls');
@@ -162,7 +162,7 @@ describe('remove', needsRoot(), () => {
     }
   });
 
-  test('a jail whose name is not UTF-8 is kept like any other', needs('bash'), () => {
+  test('handles a jail whose name is not UTF-8', needs('bash'), () => {
     const directory = tempDir();
     const commands = [
       'jail=$(printf "bad\\377")',
@@ -175,7 +175,7 @@ describe('remove', needsRoot(), () => {
       'jailbuild why "$jail" ls | head -n 1',
       'jailbuild run "$jail" -- ls -d /usr',
       'jailbuild remove "$jail" --quiet',
-      // What run mounts on stays.
+      // Mount points of run are kept.
       'find "$jail" -depth -type d -empty -delete',
     ];
     const { stdout, stderr } = exec('bash', ['-ec', commands.join('\n')], {
@@ -187,7 +187,7 @@ describe('remove', needsRoot(), () => {
     assert.deepEqual(readdirSync(directory), []);
   });
 
-  test('a directory without a record is refused', () => {
+  test('refuses a directory without a record', () => {
     const directory = tempDir();
     writeFileSync(`${directory}/file`, '');
     const { status, stderr } = jailbuild(['remove', directory]);

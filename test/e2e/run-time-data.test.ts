@@ -34,7 +34,7 @@ function refused(expected: RegExp, ...args: string[]): void {
 describe('--gconv', needsRoot('iconv', 'chroot'), () => {
   const latin = Buffer.from('gr\xfc\xdfe', 'latin1');
 
-  test('brings the modules of named sets, by any of their names, and no others', () => {
+  test('adds the modules of named character sets, by any of their names, and no others', () => {
     const jail = build('gconv', 'iconv', 'bash', '--gconv', 'latin1,EUC-JP');
     writeFileSync(path.join(jail, 'text'), latin);
     const convert = (set: string) => inside(jail, {}, 'iconv', '-f', set, '-t', 'UTF-8', '/text');
@@ -43,13 +43,13 @@ describe('--gconv', needsRoot('iconv', 'chroot'), () => {
     assert.match(convert('KOI8-R').stderr, /^iconv: /);
     writeFileSync(path.join(jail, 'text'), Buffer.from([0xa4, 0xa2]));
     assert.equal(convert('EUC-JP').stdout, 'あ');
-    // The same program without modules does not know the set: the test can fail.
+    // The same program fails without modules, so that the test can fail.
     const bare = build('gconv-none', 'iconv');
     writeFileSync(path.join(bare, 'text'), latin);
     assert.notEqual(inside(bare, {}, 'iconv', '-f', 'LATIN1', '-t', 'UTF-8', '/text').status, 0);
   });
 
-  test('brings what modules need in turn, and all with all', () => {
+  test('adds what modules need in turn, and everything with all', () => {
     const jail = build('gconv-chain', 'iconv', '--gconv', 'ISO-2022-JP-3');
     writeFileSync(path.join(jail, 'text'), 'あ');
     const { stdout, stderr } = inside(
@@ -70,7 +70,7 @@ describe('--gconv', needsRoot('iconv', 'chroot'), () => {
     assert.equal(modules(all), modules('/'));
   });
 
-  test('knows what is inside of glibc, and refuses what nobody has', () => {
+  test('knows the character sets built into glibc, and refuses unknown ones', () => {
     build('gconv-inside', 'iconv', '--gconv', 'utf-8,ASCII,UCS-4');
     refused(/KLINGON: no such character set in \/.*gconv/, 'iconv', '--gconv', 'KLINGON');
   });
@@ -100,20 +100,20 @@ describe(
     const day = (jail: string, locale: string) =>
       inside(jail, { LC_ALL: locale }, 'date', '-u', '-d', '2026-11-25', '+%A').stdout.trim();
 
-    test('brings a directory, by either spelling of the character set', () => {
+    test('adds a directory, by either spelling of the character set', () => {
       for (const name of ['de_DE.UTF-8', 'de_DE.utf8']) {
         const jail = build(`dir-${name}`, 'date', '--sysroot', directories, '--locale', name);
         assert.equal(day(jail, 'de_DE.UTF-8'), 'Mittwoch');
       }
     });
 
-    test('brings the archive', () => {
+    test('adds the archive', () => {
       const jail = build('archive', 'date', '--sysroot', archive, '--locale', 'de_DE.UTF-8');
       assert.equal(day(jail, 'de_DE.UTF-8'), 'Mittwoch');
       assert.equal(day(jail, 'C'), 'Wednesday');
     });
 
-    test('has C, POSIX and C.UTF-8 without more, and refuses what is not made', () => {
+    test('needs nothing for C, POSIX and C.UTF-8, and refuses a locale that was not generated', () => {
       const jail = build('c-locales', 'locale', '--locale', 'C,POSIX,C.UTF-8');
       assert.equal(inside(jail, { LC_ALL: 'C.UTF-8' }, 'locale', 'charmap').stdout, 'UTF-8\n');
       refused(
@@ -137,7 +137,7 @@ describe('--tz', needsRoot('date', 'chroot'), () => {
       '+%H %Z',
     ).stdout.trim();
 
-  test('brings named zones, and no others', () => {
+  test('adds named zones, and no others', () => {
     const jail = build('tz', 'date', '--tz', 'Europe/Berlin,Asia/Tokyo');
     assert.equal(clock(jail, 'Europe/Berlin'), '13 CET');
     assert.equal(clock(jail, 'Asia/Tokyo'), '21 JST');
@@ -145,14 +145,14 @@ describe('--tz', needsRoot('date', 'chroot'), () => {
     assert.equal(clock(jail), '12 UTC');
   });
 
-  test('host is what /etc/localtime is there', () => {
+  test('host stands for the zone of /etc/localtime', () => {
     const root = build('tz-root', 'date', '--tz', 'Europe/Berlin');
     symlinkSync('/usr/share/zoneinfo/Europe/Berlin', path.join(root, 'etc/localtime'));
     const jail = build('tz-host', 'date', '--sysroot', root, '--tz', 'host');
     assert.equal(clock(jail), '13 CET');
   });
 
-  test('all brings all, and a name that nobody has is refused', () => {
+  test('all adds all zones, and an unknown name is refused', () => {
     const jail = build('tz-all', 'date', '--tz', 'all');
     assert.equal(clock(jail, 'America/New_York'), '07 EST');
     assert.equal(clock(jail, 'Pacific/Auckland'), '01 NZDT');
@@ -188,7 +188,7 @@ describe('--ca-certificates', needsRoot('openssl', 'chroot', 'update-ca-certific
     assert.match(verify(bare).stderr, /verification failed/);
   });
 
-  test('brings the configuration of OpenSSL with the providers that it activates', () => {
+  test('adds the configuration of OpenSSL with the providers that it activates', () => {
     const root = build('provider-root', 'openssl', '--ca-certificates');
     const modules = exec('openssl', ['version', '-m']).stdout.match(/"(.*)"/)?.[1] ?? '';
     exec('cp', ['-a', '--parents', `${modules}/legacy.so`, root]);
@@ -220,7 +220,7 @@ describe('--ca-certificates', needsRoot('openssl', 'chroot', 'update-ca-certific
   });
 });
 
-test('choices stand in the manifest, with a reason at each file', () => {
+test('these options are in the manifest, with a reason for each file', () => {
   const { stdout, status } = jailbuild([
     ...['/nonexistent/jail', 'ls', 'iconv', '--dry-run', '--json', '--tz', 'Europe/Berlin'],
     ...['--gconv', 'LATIN1', '--nss', 'none', '--dlopen', 'none'],

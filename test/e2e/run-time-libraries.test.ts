@@ -35,7 +35,7 @@ function plan(...args: string[]): Manifest {
   return JSON.parse(stdout);
 }
 
-/** A note as systemd's specification has it. */
+/** A note after the specification of systemd. */
 const note = (json: string, flags = 'a') => `
 __asm__(".pushsection .note.dlopen,\\"${flags}\\",%note\\n"
         ".balign 4\\n.long 4\\n.long 2f-1f\\n.long 0x407c0c0a\\n.asciz \\"FDO\\"\\n"
@@ -70,20 +70,20 @@ int main(void) {
   return 0;
 }`,
     );
-    // Without /proc, as in a bare chroot, glibc does not know a program's $ORIGIN.
+    // Without /proc, as in a plain chroot, glibc cannot resolve $ORIGIN.
     cc('-o', 'opener', 'opener.c', `-Wl,--enable-new-dtags,-rpath,${lib}`);
   });
 
   const found = (jail: string) => exec('chroot', [jail, program]).stdout;
 
-  test('required libraries come along by default, others when they are asked for', () => {
+  test('required libraries are added by default, others on request', () => {
     assert.equal(found(build('note-default', program)), '1100\n');
     assert.equal(found(build('note-recommended', program, '--dlopen', 'recommended')), '1110\n');
     assert.equal(found(build('note-suggested', program, '--dlopen', 'suggested')), '1111\n');
     assert.equal(found(build('note-none', program, '--dlopen', 'none')), '0000\n');
   });
 
-  test('each has its reason, and what it needs comes too', () => {
+  test('each library has its reason, and its dependencies are added', () => {
     const { entries } = plan(program);
     const must = entries.find(({ path: at }) => at.endsWith('/libmust.so'));
     assert.deepEqual(must?.reasons, [
@@ -95,7 +95,7 @@ int main(void) {
     assert.ok(entries.some(({ path: at }) => at.endsWith('/libdeep.so')));
   });
 
-  test('a required library that is not there is an error that tells where was searched', () => {
+  test('a missing required library is an error with the searched paths', () => {
     source(
       'unmet.c',
       `${note('[{"soname":["libgone.so","libgone2.so"],"priority":"required"}]')} int main(void) { return 0; }`,
@@ -114,7 +114,7 @@ int main(void) {
     );
   });
 
-  test('a note outside of all segments is read, a malformed one is a warning', () => {
+  test('a note outside of all segments is read, and a malformed one causes a warning', () => {
     const json = '[{"soname":["libmust.so"],"priority":"required"}]';
     source('plain.c', 'int main(void) { return 0; }');
     cc('-o', 'plain', 'plain.c', `-Wl,-rpath,${directory}/lib`);
@@ -199,7 +199,7 @@ enum nss_status _nss_test_getpwnam_r(const char *name, struct passwd *pw, char *
     );
   });
 
-  test('come along with their closures for the databases that are asked, and work', () => {
+  test('are added with their dependencies for the databases in use, and work', () => {
     const jail = build('nss-jail', 'id', '--sysroot', root);
     assert.match(exec('chroot', [jail, 'id', 'tester']).stdout, /^uid=4711/);
     const files = exec('find', [jail, '-name', 'libnss_*']).stdout;
@@ -210,7 +210,7 @@ enum nss_status _nss_test_getpwnam_r(const char *name, struct passwd *pw, char *
     assert.ok(!existsSync(path.join(without, 'etc/nsswitch.conf')));
   });
 
-  test('have their reasons; one that is not there is a hint', () => {
+  test('have their reasons, and a missing one is a hint', () => {
     const { entries, hints = [], warnings } = plan('id', '--sysroot', root);
     const reasons = (end: string) => entries.find(({ path: at }) => at.endsWith(end))?.reasons;
     assert.deepEqual(reasons('/libnss_test.so.2')?.slice(0, 1), [
@@ -229,7 +229,7 @@ enum nss_status _nss_test_getpwnam_r(const char *name, struct passwd *pw, char *
     assert.ok(!calm.entries.some(({ path: at }) => at === '/etc/nsswitch.conf'));
   });
 
-  test('the finished jail is verified with them', () => {
+  test('are part of the verification of the jail', () => {
     const jail = build('nss-verified', 'id', '--sysroot', root);
     const helper = exec('find', [jail, '-name', 'libhelper.so']).stdout.trim();
     writeFileSync(helper, readFileSync(path.join(directory, 'nss.c')));
@@ -246,7 +246,7 @@ enum nss_status _nss_test_getpwnam_r(const char *name, struct passwd *pw, char *
   });
 });
 
-test('what may be needed is told when somebody looks, not by default', needsRoot('bash'), () => {
+test('files that may be needed are listed on request, not by default', needsRoot('bash'), () => {
   const jail = path.join(directory, 'hints');
   const calm = jailbuild([jail, 'bash']);
   assert.deepEqual([calm.stderr, calm.status], ['', 0]);

@@ -11,8 +11,8 @@ import { tempDir } from '../support/temp-dir.js';
 
 const PROGRAMS = ['env', 'bash', 'ps', 'ls', 'top', 'sleep', 'stty'];
 
-describe('a jail is entered', needsRoot('ps', 'top', 'tmux'), () => {
-  // Before the directory goes, with the socket in it.
+describe('entering a jail', needsRoot('ps', 'top', 'tmux'), () => {
+  // Before the directory with the socket is removed.
   after(() => {
     tmux('kill-server');
   });
@@ -26,7 +26,7 @@ describe('a jail is entered', needsRoot('ps', 'top', 'tmux'), () => {
     assert.equal(status, 0, stderr);
   });
 
-  /** Waits until the terminal shows a text, and returns all that it shows. */
+  /** Waits until the terminal shows a text, and returns the whole screen. */
   async function screen(session: string, text: RegExp): Promise<string> {
     for (let tries = 0; tries < 200; tries++) {
       const { stdout } = tmux('capture-pane', '-p', '-t', session);
@@ -48,7 +48,7 @@ describe('a jail is entered', needsRoot('ps', 'top', 'tmux'), () => {
     ],
   ];
   for (const [name, first, command] of sessions) {
-    test(`${name}: an interactive session on a real terminal`, async () => {
+    test(`${name}: an interactive session works on a real terminal`, async () => {
       tmux('new-session', '-d', '-s', name, '-x', '90', '-y', '30', 'bash --norc');
       type(name, `${command}; echo "left with $?"`);
       const started = await screen(name, /^calculus \[\/\]$/m);
@@ -83,16 +83,16 @@ describe('a jail is entered', needsRoot('ps', 'top', 'tmux'), () => {
 
       type(name, 'exit 3');
       await screen(name, /left with 3/);
-      // The shell outside has its terminal back.
+      // The outer shell controls its terminal again.
       type(name, 'echo back in $HOSTNAME');
       assert.doesNotMatch(await screen(name, /^back in /m), /back in calculus/);
     });
   }
 
-  test('a job in the background leaves the terminal to the shell', async () => {
+  test('a background job leaves the terminal to the shell', async () => {
     const run = `'${process.execPath}' ${JAILBUILD} run ${jail} --`;
     tmux('new-session', '-d', '-s', 'jobs', '-x', '200', '-y', '40', 'bash --norc');
-    // It ends while the shell has the terminal.
+    // It ends while the shell controls the terminal.
     type('jobs', `${run} bash -c 'echo started; sleep 1.5'`);
     await screen('jobs', /^started$/m);
     tmux('send-keys', '-t', 'jobs', 'C-z');
@@ -102,7 +102,7 @@ describe('a jail is entered', needsRoot('ps', 'top', 'tmux'), () => {
     type('jobs', 'echo still "here"');
     await screen('jobs', /^still here$/m);
 
-    // It is stopped there as soon as it reads from the terminal.
+    // It stops there as soon as it reads from the terminal.
     tmux('send-keys', '-t', 'jobs', 'clear', 'Enter');
     type('jobs', `${run} bash -c 'read line; echo "got $line"' &`);
     for (let tries = 0; tries < 100; tries++) {
@@ -118,7 +118,7 @@ describe('a jail is entered', needsRoot('ps', 'top', 'tmux'), () => {
     type('jobs', 'a line');
     await screen('jobs', /^got a line$/m);
 
-    // A shell that puts a job into the foreground while it runs sends no signal.
+    // A shell that moves a running job to the foreground sends no signal.
     type('jobs', `${run} bash -c 'sleep 1; read line; echo "got $line"' &`);
     await screen('jobs', /^\[1\] \d+$/m);
     type('jobs', 'fg');
@@ -128,7 +128,7 @@ describe('a jail is entered', needsRoot('ps', 'top', 'tmux'), () => {
   });
 
   test('on a terminal without a shell, Ctrl-Z stops nothing', async () => {
-    // It is the first process of its session: nobody could continue it.
+    // It leads its session: no process could continue it.
     const run = `exec '${process.execPath}' ${JAILBUILD} run ${jail} --`;
     const script = 'echo ready; while read line; do echo "got $line"; done';
     const command = `${run} bash -c '${script}'`;
@@ -148,13 +148,13 @@ describe('a jail is entered', needsRoot('ps', 'top', 'tmux'), () => {
     assert.match(failed.stderr, /^jailbuild: .*\/none: no such file or directory\n$/);
   });
 
-  test('a program whose interpreter is missing is told from one that is not there', () => {
+  test('a program with a missing interpreter is distinguished from a missing program', () => {
     const script = path.join(jail, 'usr/bin/orphan');
     writeFileSync(script, '#!/usr/bin/no-such-shell\n', { mode: 0o755 });
     const told = (command: string): string => {
       const { status, stderr } = jailbuild(['run', jail, '--', command]);
       assert.equal(status, 127);
-      // What else may help is told on another line.
+      // Further advice is on another line.
       return stderr.replace(/^jailbuild: `jailbuild prove .*\n/m, '');
     };
     const missing = 'the interpreter that it names is not there';
@@ -164,7 +164,7 @@ describe('a jail is entered', needsRoot('ps', 'top', 'tmux'), () => {
     rmSync(script);
   });
 
-  test('a user that the namespace does not have is refused before anything starts', () => {
+  test('a user that the namespace lacks is refused before anything starts', () => {
     const { status, stderr } = jailbuild([
       ...['run', jail, '--userns', 'root', '--user', '1000', '--', 'ls'],
     ]);
@@ -201,7 +201,7 @@ describe('a jail is entered', needsRoot('ps', 'top', 'tmux'), () => {
     assert.deepEqual(await once(child, 'exit'), [33, null]);
   });
 
-  test('the jail ends with jailbuild, also when that is killed', async () => {
+  test('the jail ends with jailbuild, even if that is killed', async () => {
     const mark = `8${process.pid}.5`;
     const script = `echo ready; exec sleep ${mark}`;
     const child = spawn(process.execPath, [JAILBUILD, 'run', jail, '--', 'bash', '-c', script]);
@@ -209,7 +209,7 @@ describe('a jail is entered', needsRoot('ps', 'top', 'tmux'), () => {
     await assertEndsWith(child, mark);
   });
 
-  test('--run builds and enters in one go', () => {
+  test('--run builds and enters in one command', () => {
     const target = path.join(directory, 'both');
     const { stdout, status } = jailbuild([
       ...[target, 'bash', 'ps', '--quiet', '--run', '--', 'bash', '-c', 'ps -e -o comm=; exit 5'],

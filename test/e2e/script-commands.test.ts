@@ -41,7 +41,7 @@ function runIn(programs: readonly string[], command: readonly string[]): Finishe
 const BASE = ['sh', 'gzip', 'grep', 'cat', 'bash'];
 
 describe('commands of shell scripts', needs(...BASE), () => {
-  test('come along with their reasons, and the files that a script sources', () => {
+  test('are added with their reasons, and files that a script sources as well', () => {
     const lib = script('say() { cat "$@"; }\n', 'lib.sh');
     const tool = script(`#!/bin/sh\n. ${lib}\nsay x | grep x\n`);
     const { entries, paths } = planOf(tool);
@@ -53,14 +53,14 @@ describe('commands of shell scripts', needs(...BASE), () => {
     assert.deepEqual(reasons[lib], [{ kind: 'sourced', by: tool, line: 2 }]);
   });
 
-  test('come along for scripts among commands and included files', () => {
+  test('are added for scripts among commands and included files', () => {
     const inner = script('#!/bin/sh\ngzip -c\n', 'inner');
     const outer = script(`#!/bin/sh\nexec ${inner} x\n`);
     assert.ok(planOf(outer).paths.includes('/usr/bin/gzip'));
     assert.ok(planOf('cat', '--include', outer).paths.includes('/usr/bin/gzip'));
   });
 
-  test('stay away with --script-commands none, in a jail file too', () => {
+  test('are not added with --script-commands none, also in a jail file', () => {
     const tool = script('#!/bin/sh\ngzip -c\n');
     const without = planOf(tool, '--script-commands', 'none');
     assert.ok(!without.paths.includes('/usr/bin/gzip'));
@@ -71,7 +71,7 @@ describe('commands of shell scripts', needs(...BASE), () => {
     assert.ok(planOf('--file', file, '--script-commands', 'auto').paths.includes('/usr/bin/gzip'));
   });
 
-  test('that the host lacks are no error, and what is computed is advice', () => {
+  test('cause no error if the host lacks them, and advice if they are computed', () => {
     const tool = script('#!/bin/sh\nno-such-command x || true\nread -r name\n$name y\n');
     const { advice = [], missing } = planOf(tool);
     assert.deepEqual(missing, []);
@@ -81,19 +81,19 @@ describe('commands of shell scripts', needs(...BASE), () => {
     ]);
   });
 
-  test('of a script that no parser reads are advice, and the build goes on', () => {
+  test('of a script that cannot be parsed become advice, and the build continues', () => {
     const tool = script('#!/bin/sh\n)) (( ;; }} %%% <<< ((\n');
     const [line] = planOf(tool).advice ?? [];
     assert.match(line?.text ?? '', /^tool cannot be read as a shell script/);
   });
 
-  test('that are not for everyone are not brought unnamed', () => {
+  test('that only some users may run are not added', () => {
     const secret = script('PASSWORD=x\n', 'secret');
     chmodSync(secret, 0o600);
     assert.ok(!planOf(script(`#!/bin/sh\n. ${secret}\n`)).paths.includes(secret));
   });
 
-  test('are verified with what they load, and explained by why', () => {
+  test('are verified with their libraries, and explained by why', () => {
     const root = `${tempDir()}/jail`;
     const tool = script('#!/bin/sh\ngrep x\n');
     assert.equal(jailbuild([root, tool, '--no-sync']).status, 0);
@@ -107,7 +107,7 @@ describe('commands of shell scripts', needs(...BASE), () => {
     assert.match(checked.stdout + checked.stderr, /libpcre2-8/);
   });
 
-  test('work from the packed files alone', () => {
+  test('work with only the packaged files', () => {
     const copy = tempDir();
     for (const name of ['dist', 'templates', 'package.json']) {
       exec('cp', ['-a', path.join(PROJECT, name), copy]);
@@ -149,7 +149,7 @@ describe(
       assert.match(stdout, /libc\.so\.6 => /, stderr);
     });
 
-    test('a shim that starts a program of its own prefix', () => {
+    test('a wrapper that starts a program of its own prefix', () => {
       const prefix = path.join(tempDir(), 'env');
       mkdirSync(`${prefix}/shims`, { recursive: true });
       mkdirSync(`${prefix}/libexec`);

@@ -7,7 +7,7 @@ import { exec, jailbuild } from '../support/cli.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
-describe('scripts bring what starts them', needsRoot('bash', 'env', 'chroot'), () => {
+describe('scripts bring their interpreters', needsRoot('bash', 'env', 'chroot'), () => {
   const directory = tempDir();
   const script = (name: string, content: string): string => {
     const file = path.join(directory, name);
@@ -54,7 +54,7 @@ describe('scripts bring what starts them', needsRoot('bash', 'env', 'chroot'), (
     );
   });
 
-  test('interpreters that are scripts, as deep as Linux follows them and no deeper', () => {
+  test('interpreters that are scripts, to the depth that Linux permits', () => {
     let file = script('level-1', '#!/bin/bash\necho "$@"\n');
     for (let level = 2; level <= 5; level++) file = script(`level-${level}`, `#!${file}\n`);
     const jail = build('deep-jail', file);
@@ -81,7 +81,7 @@ describe('scripts bring what starts them', needsRoot('bash', 'env', 'chroot'), (
     assert.equal(stdout, `inner ${bin}/tool\n`);
   });
 
-  test('the finished jail is verified with them', () => {
+  test('the finished jail is verified with interpreters', () => {
     const jail = path.join(directory, 'verified-jail');
     mkdirSync(path.join(jail, 'usr/bin'), { recursive: true });
     writeFileSync(path.join(jail, 'usr/bin/bash'), 'no program', { mode: 0o755 });

@@ -6,13 +6,13 @@ import { exec, jailbuild } from '../support/cli.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
-describe('what programs find around them', needsRoot('sh', 'ls', 'touch'), () => {
+describe('the environment of programs', needsRoot('sh', 'ls', 'touch'), () => {
   const prefix = path.join(tempDir(), 'opt/tool');
   mkdirSync(`${prefix}/bin`, { recursive: true });
   writeFileSync(`${prefix}/bin/hello`, '#!/bin/sh\necho "hello, $PATH"\n', { mode: 0o755 });
   const hello = `${prefix}/bin/hello`;
 
-  test('a program outside of the usual PATH is found by its name, and the build says so', () => {
+  test('a program outside of the usual PATH is found by its name, with a note', () => {
     const root = `${tempDir()}/jail`;
     const { stderr } = jailbuild([root, hello, '--no-sync']);
     assert.match(stderr, /hello is in .*opt\/tool\/bin, which run and images add to PATH/);
@@ -36,13 +36,13 @@ describe('what programs find around them', needsRoot('sh', 'ls', 'touch'), () =>
     assert.ok(texts.some((text) => /"Env":\["PATH=[^"]*opt\/tool\/bin/.test(text)));
   });
 
-  test('/tmp is an empty file system where the jail has none', () => {
+  test('/tmp is an empty file system if the jail has none', () => {
     const root = `${tempDir()}/jail`;
     jailbuild([root, 'sh', 'touch', 'ls', '--no-sync']);
     const run = (...words: string[]) => jailbuild(['run', root, ...words]);
     const write = ['--', 'sh', '-c', 'touch /tmp/x && ls /tmp'];
     assert.equal(run(...write).stdout, 'x\n');
-    // The mount point that a run made is not a /tmp of the jail.
+    // The mount point created by a run does not count as a /tmp of the jail.
     assert.equal(run(...write).stdout, 'x\n');
     assert.equal(run('--user', '1000:1000', ...write).stdout, 'x\n');
     assert.deepEqual(readdirSync(`${root}/tmp`), []);
@@ -50,7 +50,7 @@ describe('what programs find around them', needsRoot('sh', 'ls', 'touch'), () =>
     assert.ok(existsSync(`${root}/tmp/y`));
   });
 
-  test('/tmp is left as it is where the jail has one', () => {
+  test('/tmp is not changed if the jail has one', () => {
     const root = `${tempDir()}/jail`;
     jailbuild([root, 'sh', 'touch', '--directory', '/tmp', '--no-sync']);
     assert.equal(jailbuild(['run', root, '--', 'touch', '/tmp/x']).status, 0);

@@ -10,7 +10,9 @@ import { elfHash } from '../support/version-elf.js';
 const directory = tempDir();
 const at = (name: string) => path.join(directory, name);
 
-/** A shared library libx.so.1 that defines `f` in the last of the versions; with none, in no version. */
+/**
+ * Compiles a shared library libx.so.1 that defines `f` in the last of the versions, or unversioned.
+ */
 function makeLibrary(name: string, versions: readonly string[], code = 'int f(void){return 0;}') {
   mkdirSync(at(name), { recursive: true });
   const source = at(`${name}/x.c`);
@@ -23,13 +25,13 @@ function makeLibrary(name: string, versions: readonly string[], code = 'int f(vo
   succeed('cc', [...flags, '-o', at(`${name}/libx.so.1`), source]);
 }
 
-/** Whether the loader binds all symbols of the program with the libraries of a directory. */
+/** Returns whether the loader binds all symbols of the program to the libraries of a directory. */
 function starts(program: string, libraries: string): boolean {
   const env = { LD_LIBRARY_PATH: at(libraries), LD_BIND_NOW: '1' };
   return exec(program, [], { env }).status === 0;
 }
 
-/** Sets VER_FLG_WEAK of the only need of a version, as some linkers do for weak symbols. */
+/** Sets VER_FLG_WEAK of the only version need, as some linkers do for weak symbols. */
 function markWeak(file: string, version: string): void {
   const bytes = readFileSync(file);
   const hash = Buffer.alloc(4);
@@ -83,7 +85,7 @@ describe('symbol versions', needs('cc'), () => {
     }
   });
 
-  test('of a C library that is not there yet', () => {
+  test('of a newer C library stop the build', () => {
     const stub = at('stub');
     mkdirSync(stub);
     writeFileSync(`${stub}/c.c`, 'int g(void){return 0;}');
@@ -101,7 +103,7 @@ describe('symbol versions', needs('cc'), () => {
     assert.match(built.stdout, /libc\.so\.6: does not define version GLIBC_2\.99/);
   });
 
-  test('that are weak, or of a library without versions, are warnings as of the loader', () => {
+  test("that are weak, or of a library without versions, cause the loader's warnings", () => {
     copyFileSync(at('old/libx.so.1'), at('lib/libx.so.1'));
     assert.ok(starts(weak, 'old'));
     const loose = jailbuild([at('jail-weak'), weak]);
@@ -115,16 +117,16 @@ describe('symbol versions', needs('cc'), () => {
     assert.match(bare.stderr, /libx\.so\.1: has no version information/);
   });
 
-  test('that no symbol of the library has fail at the first symbol', () => {
+  test('with a library without versioned symbols fail if the loader fails', () => {
     const doesStart = starts(program, 'bare');
     copyFileSync(at('bare/libx.so.1'), at('lib/libx.so.1'));
     const { status, stderr } = jailbuild([at('jail-unversioned'), program]);
-    // Some linkers give the library a table of versions all the same.
+    // Some linkers still give the library a version table.
     assert.equal(status === 0, doesStart, stderr);
     if (!doesStart) assert.match(stderr, /libx\.so\.1: its symbols have no versions/);
   });
 
-  test('are held against what the jail has, by build and by check', () => {
+  test('are compared with the libraries in the jail, by build and by check', () => {
     copyFileSync(at('new/libx.so.1'), at('lib/libx.so.1'));
     const jail = at('jail-kept');
     const inside = `${jail}${at('lib/libx.so.1')}`;
@@ -146,7 +148,7 @@ describe('symbol versions', needs('cc'), () => {
     assert.match(unresolved?.details.join() ?? '', /does not define version V_2/);
   });
 
-  test('are shown by tree, and held against --library-path and --sysroot', () => {
+  test('are shown by tree, and compared with --library-path and --sysroot', () => {
     copyFileSync(at('new/libx.so.1'), at('lib/libx.so.1'));
     const good = jailbuild(['tree', program]);
     assert.equal(good.status, 0, good.stderr);

@@ -87,7 +87,7 @@ describe('tree', needs('cc', 'ldd'), () => {
     program('broken', '-Lgone', '-lgone', '-lleft', '-Wl,--enable-new-dtags,-rpath,$ORIGIN/lib');
   });
 
-  test('each edge has its rule, and what is shared is folded', () => {
+  test('shows the rule of each edge, and folds shared libraries', () => {
     const { stdout, stderr, status } = jailbuild(['tree', path.join(directory, 'whole')]);
     assert.equal(stderr, '');
     assert.equal(status, 0);
@@ -102,7 +102,7 @@ describe('tree', needs('cc', 'ldd'), () => {
     assert.ok(!stdout.includes('\u001b'));
   });
 
-  test('interpreters have names, and sizes are those of the files, each counted once', () => {
+  test('shows interpreters, and the size of each file once', () => {
     const script = path.join(directory, 'script');
     writeFileSync(script, '#!/bin/sh\n', { mode: 0o755 });
     const asked = ['tree', path.join(directory, 'whole'), script, '--json', '--nss', 'none'];
@@ -126,7 +126,7 @@ describe('tree', needs('cc', 'ldd'), () => {
     assert.match(text[1] ?? '', /^ +[\d.]+ KiB +[\d.]+ MiB {2}\/.*\/whole$/);
   });
 
-  test('in JSON, the nodes are those of the loader, at the same paths', () => {
+  test('lists in JSON what the loader loads, at the same paths', () => {
     const program = path.join(directory, 'whole');
     const { stdout } = jailbuild(['tree', program, '--json', '--nss', 'none']);
     const { status, programs }: Tree = JSON.parse(stdout);
@@ -146,7 +146,7 @@ describe('tree', needs('cc', 'ldd'), () => {
     assert.equal(new Set(files).size, files.length, 'no file is expanded twice');
   });
 
-  test('a missing library comes with each place that was searched, and status 1', () => {
+  test('lists the searched paths of a missing library, and returns 1', () => {
     const program = path.join(directory, 'broken');
     const { stdout, status } = jailbuild(['tree', program]);
     assert.equal(status, 1);
@@ -159,20 +159,28 @@ describe('tree', needs('cc', 'ldd'), () => {
     assert.ok(all(json.programs).some(({ name, searched }) => name === 'libgone.so' && searched));
   });
 
-  test('a missing one is red on a terminal, unless NO_COLOR is set', needs('script'), () => {
-    const onTerminal = (env: NodeJS.ProcessEnv) =>
-      exec(
-        'script',
-        ['-qec', `'${process.execPath}' dist/jailbuild.cjs tree ${directory}/broken`, '/dev/null'],
-        {
-          env: { PATH: process.env.PATH, TERM: 'xterm', ...env },
-        },
-      ).stdout;
-    assert.ok(onTerminal({}).includes('\u001b[31mlibgone.so: not found'));
-    assert.ok(!onTerminal({ NO_COLOR: '1' }).includes('\u001b['));
-  });
+  test(
+    'shows a missing library in red on a terminal, unless NO_COLOR is set',
+    needs('script'),
+    () => {
+      const onTerminal = (env: NodeJS.ProcessEnv) =>
+        exec(
+          'script',
+          [
+            '-qec',
+            `'${process.execPath}' dist/jailbuild.cjs tree ${directory}/broken`,
+            '/dev/null',
+          ],
+          {
+            env: { PATH: process.env.PATH, TERM: 'xterm', ...env },
+          },
+        ).stdout;
+      assert.ok(onTerminal({}).includes('\u001b[31mlibgone.so: not found'));
+      assert.ok(!onTerminal({ NO_COLOR: '1' }).includes('\u001b['));
+    },
+  );
 
-  test('scripts and their interpreters are in it', () => {
+  test('includes scripts and their interpreters', () => {
     const script = path.join(directory, 'script');
     writeFileSync(script, '#!/usr/bin/env -S sh -e\n', { mode: 0o755 });
     const { stdout } = jailbuild(['tree', script]);
@@ -180,7 +188,7 @@ describe('tree', needs('cc', 'ldd'), () => {
     assert.match(stdout, /^└── sh => \/.*sh \[env\]$/m);
   });
 
-  test('a program that is not there, and no program', () => {
+  test('refuses a missing program, and a missing argument', () => {
     assert.equal(jailbuild(['tree', 'no-such-program']).status, 1);
     assert.equal(jailbuild(['tree']).status, 2);
   });
@@ -194,7 +202,7 @@ describe('why', needsRoot('top', 'bash'), () => {
     return JSON.parse(stdout).files[0].chains;
   };
 
-  test('each chain begins with what was asked for and ends with the file', () => {
+  test('prints chains from the request to the file', () => {
     const chains = chainsOf('top', 'libsystemd.so.0');
     assert.ok(chains.length > 0);
     for (const chain of chains) {
@@ -213,7 +221,7 @@ describe('why', needsRoot('top', 'bash'), () => {
     );
   });
 
-  test('a jail is asked by its record, by path through its links as well', () => {
+  test('reads the record of a jail, and accepts paths through its links', () => {
     const jail = path.join(tempDir(), 'jail');
     assert.equal(jailbuild([jail, 'bash', 'top', '--quiet']).status, 0);
     const state = path.join(jail, STATE_DIRECTORY);
@@ -242,7 +250,7 @@ describe('why', needsRoot('top', 'bash'), () => {
 });
 
 describe('inspect', needs('readelf', 'bash'), () => {
-  test('tells what readelf tells of each program of /usr/bin, in short', () => {
+  test('summarises what readelf prints for each program of /usr/bin', () => {
     for (const name of ['bash', 'env', 'perl', 'git']) {
       const { stdout, status } = jailbuild(['inspect', name, '--json']);
       if (status !== 0) continue;
@@ -274,7 +282,7 @@ describe('inspect', needs('readelf', 'bash'), () => {
     }
   });
 
-  test('shows it in lines, and refuses what is not ELF', () => {
+  test('prints lines, and refuses files that are not ELF', () => {
     const { stdout } = jailbuild(['inspect', 'bash']);
     assert.match(stdout, /^Interpreter: \/lib/m);
     assert.match(stdout, /^LOAD +r-x /m);

@@ -18,33 +18,33 @@ import { snapshot } from '../support/tree.js';
 
 const FINGERPRINT = '.jailbuild/fingerprint';
 
-describe('a build where nothing has changed', needsRoot('strace'), async () => {
+describe('a build without any changes', needsRoot('strace'), async () => {
   const jails = new Map<string, { host: string; jail: string; before: string }>();
   const names = ['still', 'new', 'hidden', 'broken', 'other'];
   for (const name of names) {
     const directory = tempDir();
     const host = makeSysroot(directory, 'ls', 'true');
     const jail = path.join(directory, 'jail');
-    // The one is there, the other is not.
+    // The library of one exists, that of the other does not.
     writeFileSync(`${host}/etc/nsswitch.conf`, 'passwd: files extra\n');
     const { status, stderr } = jailbuild([jail, 'ls', '--sysroot', host, '-q']);
     assert.equal(status, 0, stderr);
     jails.set(name, { host, jail, before: readFileSync(`${jail}/.jailbuild/record.json`, 'utf8') });
   }
-  // Files that changed a moment ago could change again without having another time.
+  // Files changed just now could change again without getting another time.
   await new Promise((resolve) => setTimeout(resolve, 2100));
 
   const set = (name: string) => {
     const made = jails.get(name);
     assert.ok(made !== undefined);
-    // A first build that took long has one already.
+    // A slow first build has already stored one.
     rmSync(`${made.jail}/${FINGERPRINT}`, { force: true });
     assert.equal(again(made.jail), upToDate(made.jail));
     assert.equal(existsSync(`${made.jail}/${FINGERPRINT}`), true);
     return made;
   };
 
-  test('reads neither the host nor the jail, and gives the same', () => {
+  test('reads neither the host nor the jail, and gives the same result', () => {
     const { host, jail, before } = set('still');
     const tree = snapshot(jail);
     const log = path.join(tempDir(), 'log');
@@ -59,7 +59,8 @@ describe('a build where nothing has changed', needsRoot('strace'), async () => {
         .split('\n')
         .filter((line) => line.includes(host) || line.includes(jail) || line.includes('engine'));
       const ours = opened.filter((line) => !line.includes('execve') || line.includes('engine'));
-      // The jail's directory, to find its record from, and the sysroot, which may hold packages alone.
+      // Only the jail's directory, for its record, and the sysroot, which could be a directory of
+      // packages.
       for (const line of ours) {
         assert.match(line, /"[^"]*\/(jail|host)", O_RDONLY\|O_[^ ]*DIRECTORY/);
       }
@@ -69,14 +70,14 @@ describe('a build where nothing has changed', needsRoot('strace'), async () => {
     assert.match(jailbuild(['check', jail]).stdout, /^Clean/);
   });
 
-  test('finds a program that has come to be found before the one that was', () => {
+  test('detects that another program comes first on PATH now', () => {
     const { host, jail } = set('new');
     mkdirSync(`${host}/usr/local/bin`, { recursive: true });
     copyFileSync(`${host}/usr/bin/true`, `${host}/usr/local/bin/ls`);
     assert.match(again(jail), /^\+ \/usr\/local\/bin\/ls$/m);
   });
 
-  test('finds what has come to be in the way of the programs in the jail', () => {
+  test('detects an entry in the jail that affects its programs', () => {
     const { jail } = set('hidden');
     const [libc = ''] = readdirSync(jail, { recursive: true, encoding: 'utf8' }).filter((name) =>
       name.endsWith('/libc.so.6'),
@@ -90,21 +91,21 @@ describe('a build where nothing has changed', needsRoot('strace'), async () => {
     assert.equal(again(jail), upToDate(jail));
   });
 
-  test('does without a fingerprint that is broken, or of another record', () => {
+  test('ignores a damaged fingerprint, or one of another record', () => {
     const { jail, before } = set('broken');
     for (const text of ['{', 'null', '{"schema":"jailbuild.proof/1"}']) {
       writeFileSync(`${jail}/${FINGERPRINT}`, text);
       assert.equal(again(jail), upToDate(jail));
       assert.notEqual(readFileSync(`${jail}/${FINGERPRINT}`, 'utf8'), text);
     }
-    // The same record at another time is one that may have been changed.
+    // The same record with another time may have been changed.
     const other = before.replace('"programs":["ls"]', '"programs":["true"]');
     assert.notEqual(other, before);
     writeFileSync(`${jail}/.jailbuild/record.json`, other);
     assert.match(again(jail), /^\+ \/usr\/bin\/true$/m);
   });
 
-  test('asks for more, and gets it', () => {
+  test('adds what is newly requested', () => {
     const { host, jail } = set('other');
     const { status, stdout } = jailbuild([jail, 'true', '--sysroot', host, '--json']);
     assert.equal(status, 0);

@@ -21,7 +21,7 @@ import { makeSysroot } from '../support/sysroot.js';
 import { tempDir } from '../support/temp-dir.js';
 import { snapshot } from '../support/tree.js';
 
-/** A host of ls, bash and true with an nsswitch.conf, and a jail of programs from it. */
+/** Creates a host of ls, bash and true with an nsswitch.conf, and a jail of programs from it. */
 function setUp(...programs: readonly string[]) {
   const directory = tempDir();
   const host = makeSysroot(directory, 'ls', 'bash', 'true');
@@ -45,13 +45,13 @@ function recordOf(jail: string) {
   return JSON.parse(readFileSync(`${jail}/.jailbuild/record.json`, 'utf8'));
 }
 
-/** The tree with the inodes of its files, without the record. */
+/** Returns the tree with the inodes of its files, without the record. */
 function filesOf(jail: string): Record<string, string> {
   const all = Object.entries(snapshot(jail));
   return Object.fromEntries(all.filter(([name]) => !name.startsWith('.jailbuild')));
 }
 
-/** Gives a file another content of the same size, and its times back. */
+/** Gives a file other content of the same size, and restores its times. */
 function forge(file: string): void {
   const { atimeNs, mtimeNs } = lstatSync(file, { bigint: true });
   const bytes = readFileSync(file);
@@ -65,7 +65,7 @@ function forge(file: string): void {
 }
 
 describe('update', needsRoot(), () => {
-  test('replaces a file with another content, though its size and times are as planned', () => {
+  test('replaces a file with changed content but unchanged size and times', () => {
     const { host, jail } = setUp('ls');
     const ls = find(jail, 'ls');
     const genuine = readFileSync(jail + ls);
@@ -81,7 +81,7 @@ describe('update', needsRoot(), () => {
     assert.deepEqual(readFileSync(jail + ls), genuine);
   });
 
-  test('only reads a file whose attributes were set and set back', () => {
+  test('only reads a file whose attributes were changed and restored', () => {
     const { jail } = setUp('ls');
     const ls = find(jail, 'ls');
     chmodSync(jail + ls, 0o700);
@@ -91,7 +91,7 @@ describe('update', needsRoot(), () => {
     assert.deepEqual(filesOf(jail), before);
   });
 
-  test('does nothing where nothing has changed, not even to the record', () => {
+  test('changes nothing if nothing has changed, not even the record', () => {
     const { jail } = setUp('ls');
     const state = () => {
       const { '.jailbuild/fingerprint': _, ...all } = snapshot(jail);
@@ -108,7 +108,7 @@ describe('update', needsRoot(), () => {
     const { host, jail } = setUp('ls', 'bash');
     const libc = find(host, 'libc.so.6');
     appendFileSync(host + libc, 'newer');
-    // Not the newest of the libraries, whose time that of the loader's cache is.
+    // Not the newest of the libraries, which determines the time of the loader cache.
     utimesSync(host + libc, 1_500_000_000, 1_500_000_000);
     const before = filesOf(jail);
     const dry = ok(['update', jail, '--dry-run']);
@@ -124,10 +124,10 @@ describe('update', needsRoot(), () => {
     assert.match(ok(['check', jail]).stdout, /^Clean/);
   });
 
-  test('adds what programs have come to need, and removes what they no longer do', () => {
+  test('adds what programs need now, and removes what they no longer need', () => {
     const { host, jail } = setUp('bash', 'true');
     const tinfo = find(host, 'libtinfo.so.6');
-    // bash comes to be a program that needs the C library alone, true becomes one that needs more.
+    // bash is replaced by a program that only needs the C library, true by one that needs more.
     copyFileSync(`${host}/usr/bin/true`, `${host}/usr/bin/bash`);
     const { stdout } = ok(['update', jail, '--json']);
     const { changes } = JSON.parse(stdout);
@@ -150,7 +150,7 @@ describe('update', needsRoot(), () => {
     assert.match(ok(['check', jail]).stdout, /^Clean/);
   });
 
-  test('gives directories that it made their mode and owner back, and others not', () => {
+  test('restores the mode and owner of directories it created, and of no others', () => {
     const { directory, host } = setUp('ls');
     const jail = path.join(directory, 'other');
     mkdirSync(`${jail}/etc`, { recursive: true });
@@ -207,7 +207,7 @@ describe('update', needsRoot(), () => {
     });
   }
 
-  test("leaves the user's files, and the directories that hold them", () => {
+  test("keeps the user's files, and the directories that contain them", () => {
     const { host, jail } = setUp('bash');
     const terminfo = path.dirname(find(jail, 'xterm'));
     writeFileSync(`${jail}${terminfo}/my-terminal`, 'mine');
@@ -219,12 +219,12 @@ describe('update', needsRoot(), () => {
     assert.equal(readFileSync(`${jail}${terminfo}/my-terminal`, 'utf8'), 'mine');
     assert.equal(readFileSync(`${jail}/home/user/notes`, 'utf8'), 'mine');
     assert.ok(recordOf(jail).former.some((entry: { path: string }) => entry.path === terminfo));
-    // What had held them goes when they are gone.
+    // The directory is removed once they are gone.
     rmSync(`${jail}${terminfo}/my-terminal`);
     assert.match(ok(['update', jail]).stdout, new RegExp(`^- ${terminfo}$`, 'm'));
   });
 
-  test('replaces changed programs with a warning, keeps changed configuration with one', () => {
+  test('warns about changed files: replaces programs and keeps configuration', () => {
     const { host, jail } = setUp('ls');
     writeFileSync(`${host}/etc/nsswitch.conf`, 'passwd: files\n');
     ok(['update', jail, '-q']);
@@ -236,7 +236,7 @@ describe('update', needsRoot(), () => {
     assert.match(stderr, /warning: \/usr\/bin\/ls: was changed .* and is replaced\n/);
     assert.match(readFileSync(`${jail}/etc/nsswitch.conf`, 'utf8'), /mine/);
     assert.deepEqual(recordOf(jail).kept, ['/etc/nsswitch.conf']);
-    // It stays the user's, also when the host's changes, and when the jail is built again.
+    // It stays the user's, even if the host's changes and the jail is built again.
     writeFileSync(`${host}/etc/nsswitch.conf`, 'passwd: files dns\n');
     ok(['update', jail, '-q']);
     ok([jail, 'ls', '-q']);
@@ -246,18 +246,18 @@ describe('update', needsRoot(), () => {
     assert.deepEqual(recordOf(jail).kept, []);
   });
 
-  test('--keep-changed keeps changed programs too', () => {
+  test('--keep-changed keeps changed programs as well', () => {
     const { host, jail } = setUp('ls');
     utimesSync(`${jail}/usr/bin/ls`, 1, 1);
     appendFileSync(`${host}/usr/bin/ls`, 'newer');
     assert.match(ok(['update', jail, '--keep-changed']).stdout, /^= \/usr\/bin\/ls$/m);
     assert.equal(lstatSync(`${jail}/usr/bin/ls`).mtimeMs, 1000);
-    // And so it is left by later updates.
+    // Later updates keep it as well.
     ok(['update', jail, '-q']);
     assert.equal(lstatSync(`${jail}/usr/bin/ls`).mtimeMs, 1000);
   });
 
-  test('changed files that are no longer needed are left', () => {
+  test('keeps changed files that are no longer needed', () => {
     const { host, jail } = setUp('bash');
     const tinfo = find(jail, 'libtinfo.so.6');
     appendFileSync(jail + tinfo, 'mine');
@@ -268,7 +268,7 @@ describe('update', needsRoot(), () => {
     assert.ok(existsSync(jail + tinfo));
   });
 
-  test('means the same from another directory and with another PATH and TERM', () => {
+  test('does the same from another directory and with another PATH and TERM', () => {
     const { jail } = setUp('ls');
     const before = snapshot(jail);
     const { status, stdout } = jailbuild(['update', jail], {
@@ -280,7 +280,7 @@ describe('update', needsRoot(), () => {
     assert.deepEqual(snapshot(jail), before);
   });
 
-  test('on failure the jail is as it was', () => {
+  test('does not change the jail if it fails', () => {
     const { host, jail } = setUp('ls');
     const before = snapshot(jail);
     rmSync(find(host, 'libc.so.6').replace(/^/, host));
@@ -290,7 +290,7 @@ describe('update', needsRoot(), () => {
     assert.deepEqual(snapshot(jail), before);
   });
 
-  test('a directory without a record is refused', () => {
+  test('refuses a directory without a record', () => {
     const { status, stderr } = jailbuild(['update', tempDir()]);
     assert.equal(status, 1);
     assert.match(stderr, /has no record of a build/);
@@ -304,7 +304,7 @@ describe('building again', needsRoot(), () => {
     ok([jail, 'bash', '--sysroot', host, '-q']);
     const after = filesOf(jail);
     for (const name of Object.keys(before)) {
-      // The loader's cache lists the new libraries too.
+      // The loader cache lists the new libraries as well.
       if (name !== 'etc/ld.so.cache') assert.equal(after[name], before[name], name);
     }
     assert.deepEqual(recordOf(jail).request.programs, ['ls', 'bash']);
@@ -313,7 +313,7 @@ describe('building again', needsRoot(), () => {
     assert.match(ok(['update', jail]).stdout, /^Up to date/);
   });
 
-  test('changes nothing where nothing is new', () => {
+  test('changes nothing if nothing is new', () => {
     const { host, jail } = setUp('ls', 'bash');
     const before = snapshot(jail);
     ok([jail, 'bash', '--sysroot', host, '-q']);
@@ -321,7 +321,7 @@ describe('building again', needsRoot(), () => {
     assert.deepEqual(snapshot(jail), before);
   });
 
-  test('leaves what is no longer needed to update', () => {
+  test('leaves the removal of unneeded files to update', () => {
     const { host, jail } = setUp('bash', 'true');
     const tinfo = find(jail, 'libtinfo.so.6');
     copyFileSync(`${host}/usr/bin/true`, `${host}/usr/bin/bash`);
@@ -331,14 +331,14 @@ describe('building again', needsRoot(), () => {
     assert.match(ok(['update', jail]).stdout, new RegExp(`^- ${tinfo}$`, 'm'));
   });
 
-  test('from another root is refused', () => {
+  test('is refused from another root', () => {
     const { jail } = setUp('ls');
     const { status, stderr } = jailbuild([jail, 'ls', '--sysroot', '/usr']);
     assert.equal(status, 1);
     assert.match(stderr, /--sysroot \/usr: the jail was built from .*\/host: use/);
   });
 
-  test("takes up what was there before, and keeps it apart as not jailbuild's", () => {
+  test('records existing files as not created by jailbuild, until it replaces them', () => {
     const directory = tempDir();
     const host = makeSysroot(directory, 'ls');
     const jail = path.join(directory, 'jail');
@@ -355,7 +355,7 @@ describe('building again', needsRoot(), () => {
     assert.equal(recordOf(jail).found.includes('/usr/bin/ls'), false);
   });
 
-  test('a record that others could have written is refused', () => {
+  test('is refused if others could have written the record', () => {
     const { jail } = setUp('ls');
     chmodSync(`${jail}/.jailbuild/record.json`, 0o666);
     for (const args of [
@@ -373,7 +373,7 @@ describe('building again', needsRoot(), () => {
     }
   });
 
-  test('two builds at once both count', async () => {
+  test('keeps the programs of two concurrent builds', async () => {
     const { host, jail } = setUp('true');
     const { execa } = await import('execa');
     const { JAILBUILD } = await import('../support/cli.js');

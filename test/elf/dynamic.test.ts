@@ -22,9 +22,9 @@ function dynamicOf(parts: ElfParts) {
   return parseElf(new MemorySource(makeElf(parts).bytes)).dynamic;
 }
 
-describe('the dynamic section', () => {
+describe('parsing the dynamic section', () => {
   for (const kind of KINDS) {
-    test(`of ${kind.class} bits, ${kind.byteOrder}-endian`, () => {
+    test(`reads all fields of a ${kind.class}-bit ${kind.byteOrder}-endian file`, () => {
       const dynamic = dynamicOf({
         ...kind,
         dynamic: [
@@ -61,12 +61,12 @@ describe('the dynamic section', () => {
     });
   }
 
-  test('is absent in a static file, and may be empty', () => {
+  test('returns nothing for a static file, and no dependencies for an empty section', () => {
     assert.equal(dynamicOf({}), undefined);
     assert.deepEqual(dynamicOf({ dynamic: [] })?.needed, []);
   });
 
-  test('ends at DT_NULL, and the last of several counts', () => {
+  test('stops at DT_NULL, and keeps the last of repeated tags', () => {
     const dynamic = dynamicOf({
       dynamic: [
         [DT.SONAME, 'first'],
@@ -75,7 +75,7 @@ describe('the dynamic section', () => {
       ],
     });
     assert.equal(dynamic?.soname, 'last');
-    assert.equal(dynamic?.runpath, '', 'an empty path hides DT_RPATH all the same');
+    assert.equal(dynamic?.runpath, '', 'an empty path also hides DT_RPATH');
     const made = makeElf({
       dynamic: [
         [DT.NEEDED, 'a'],
@@ -83,13 +83,13 @@ describe('the dynamic section', () => {
         [DT.NEEDED, 'b'],
       ],
     });
-    // All behind DT_NULL is not looked at, the string table included.
+    // Nothing after DT_NULL is read, not even the string table.
     assert.throws(() => parseElf(new MemorySource(made.bytes)), {
       message: /DT_STRTAB is missing/,
     });
   });
 
-  test('has tags above 32 bits that nobody knows', () => {
+  test('ignores unknown tags above 32 bits', () => {
     const made = makeElf({
       dynamic: [
         [DT.NEEDED, 'a'],
@@ -100,7 +100,7 @@ describe('the dynamic section', () => {
     assert.deepEqual(parseElf(new MemorySource(made.bytes)).dynamic?.needed, ['b']);
   });
 
-  test('has strings anywhere in a table of any size', () => {
+  test('reads strings anywhere in a table of any size', () => {
     for (const padding of [0, 1 << 16, 1 << 22]) {
       const made = makeElf({
         padding,
@@ -117,14 +117,14 @@ describe('the dynamic section', () => {
     }
   });
 
-  test('has names that are UTF-8', () => {
+  test('decodes names as UTF-8', () => {
     assert.deepEqual(dynamicOf({ dynamic: [[DT.NEEDED, 'libü.so']] })?.needed, ['libü.so']);
   });
 });
 
-describe('a dynamic section that is not well-formed names its field', () => {
+describe('a malformed dynamic section is refused by the name of its field', () => {
   const NAMES = [[DT.NEEDED, 'liba.so']] as const;
-  /** Bytes of the value behind a tag. */
+  /** Sets the value of a tag. */
   const set = (tag: number, value: number) => (made: ReturnType<typeof makeElf>) => {
     for (let at = made.dynamicAt; ; at += 16) {
       if (made.bytes.readUInt32LE(at) !== tag) continue;
@@ -141,11 +141,19 @@ describe('a dynamic section that is not well-formed names its field', () => {
   ])[] = [
     ['no string table', /DT_STRTAB is missing$/, (made) => retag(made, 5, 0x70000001)],
     ['no size', /DT_STRSZ is missing$/, (made) => retag(made, 10, 0x70000001)],
-    ['a string table outside', /DT_STRTAB is not inside any PT_LOAD$/, set(5, 0x10)],
-    ['a size beyond the end', /DT_STRSZ reaches beyond the end/, set(10, 1 << 24)],
+    [
+      'a string table outside of every segment',
+      /DT_STRTAB is not inside any PT_LOAD$/,
+      set(5, 0x10),
+    ],
+    [
+      'a string table beyond the end of the file',
+      /DT_STRSZ reaches beyond the end/,
+      set(10, 1 << 24),
+    ],
     ['a string beyond the table', /dynamic section names a string at 4096/, set(1, 4096)],
     [
-      'a string without end',
+      'an unterminated string',
       /DT_STRTAB has a string without end at \d+$/,
       (made) => {
         made.bytes.fill(0x41, made.stringsAt, made.stringsAt + 9);
@@ -153,7 +161,7 @@ describe('a dynamic section that is not well-formed names its field', () => {
       },
     ],
     [
-      'a section outside',
+      'a section outside of every segment',
       /PT_DYNAMIC is not inside any PT_LOAD$/,
       (made) => {
         made.bytes.writeBigUInt64LE(0x10n, header(made, made.index.dynamic) + 16);
@@ -161,7 +169,7 @@ describe('a dynamic section that is not well-formed names its field', () => {
       },
     ],
     [
-      'a size that no section has',
+      'an impossible section size',
       /PT_DYNAMIC has a size of \d+ bytes$/,
       (made) => {
         made.bytes.writeBigUInt64LE(1n << 40n, header(made, made.index.dynamic) + 32);
@@ -169,7 +177,7 @@ describe('a dynamic section that is not well-formed names its field', () => {
       },
     ],
     [
-      'a size beyond the end',
+      'a section beyond the end of the file',
       /PT_DYNAMIC reaches beyond the end of the file$/,
       (made) => {
         made.bytes.writeBigUInt64LE(1n << 16n, header(made, made.index.dynamic) + 32);
@@ -188,14 +196,14 @@ describe('a dynamic section that is not well-formed names its field', () => {
     });
   }
 
-  test('names without number', () => {
+  test('too many names', () => {
     const made = makeElf({ dynamic: Array.from({ length: 9000 }, () => [DT.NEEDED, 1] as const) });
     assert.throws(() => parseElf(new MemorySource(made.bytes)), {
       message: /dynamic section names 9000 libraries and paths$/,
     });
   });
 
-  test('names that are all together too long', () => {
+  test('names that are too long in total', () => {
     const dynamic = Array.from(
       { length: 40 },
       (_, n) => [DT.NEEDED, `${n}`.padEnd(60_000, 'x')] as const,

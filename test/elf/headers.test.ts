@@ -8,20 +8,32 @@ import { MemorySource } from '../support/make-elf.js';
 
 const DIRECTORIES = ['/usr/bin', '/usr/sbin', '/usr/lib/x86_64-linux-gnu', '/lib32', '/lib'];
 const TYPES = new Set<string | undefined>(['load', 'dynamic', 'interp', 'note']);
-/** elf-tools decodes all of a file, symbols too, which takes long for large ones. */
+/** elf-tools decodes the whole file, symbols included, which is slow for large files. */
 const MAX_SIZE = 100_000;
 
 function smallFiles(directory: string): string[] {
   return [...elfFiles([directory])].filter((file) => statSync(file).size < MAX_SIZE).slice(0, 100);
 }
 
+/** Parses a file with elf-tools, which refuses numbers above 2^53: undefined for those. */
+function theirs(bytes: Buffer): ReturnType<typeof elfTools.parse> | undefined {
+  try {
+    return elfTools.parse(bytes);
+  } catch (error) {
+    if (error instanceof Error && /^Cannot represent 0x/.test(error.message)) return undefined;
+    throw error;
+  }
+}
+
 test('elf-tools reads the same headers', () => {
   const files = DIRECTORIES.flatMap(smallFiles);
-  assert.ok(files.length >= 50, `${files.length} files`);
+  let compared = 0;
   for (const file of files) {
     const bytes = readFileSync(file);
     const ours = readHeaders(new MemorySource(bytes, file), bytes.subarray(0, 64));
-    const { header, programs } = elfTools.parse(bytes);
+    const parsed = theirs(bytes);
+    if (parsed === undefined) continue;
+    const { header, programs } = parsed;
     assert.deepEqual(
       ours.segments,
       programs
@@ -35,5 +47,7 @@ test('elf-tools reads the same headers', () => {
     );
     assert.equal(ours.flags, header.flags, file);
     assert.equal(ours.type, header.type, file);
+    compared++;
   }
+  assert.ok(compared >= 50, `${compared} files`);
 });

@@ -8,7 +8,7 @@ import { KINDS, MemorySource, makeElf, Writer } from '../support/make-elf.js';
 const DT = { NEEDED: 1, HASH: 4, SYMTAB: 6, GNU_HASH: 0x6ffffef5 } as const;
 const EM = { X86_64: 62, S390: 22 } as const;
 
-/** Names by dynamic entries of a tag that says nothing, which brings them into the string table. */
+/** Names given by entries with a meaningless tag, which puts them into the string table. */
 const NAMED = 0x70000001;
 
 interface Symbol {
@@ -46,14 +46,14 @@ function withSymbols(kind: Kind, hash: 'gnu' | 'sysv', symbols = SYMBOLS) {
   const hashes = new Writer(elfClass, byteOrder);
   if (hash === 'sysv') {
     const count = symbols.length + 1;
-    // s390x has words of eight bytes in it.
+    // The hash table of s390x has 8-byte words.
     const words = [1, count, 0, ...Array(count).fill(0)];
     for (const word of words) {
       if (wide && machine === EM.S390) hashes.long(word);
       else hashes.word(word);
     }
   } else {
-    // One bucket with all, whose last chain word is odd.
+    // One bucket holds all symbols; the last chain word is odd.
     hashes.word(1).word(first).word(1).word(0).long(0);
     hashes.word(defined.length === 0 ? 0 : first);
     for (const [index] of defined.entries()) hashes.word(index === defined.length - 1 ? 1 : 2);
@@ -74,32 +74,32 @@ function imports(bytes: Buffer): string[] {
   return importedSymbols(source, parseElf(source).headers).filter((name) => name !== '');
 }
 
-describe('imported symbols', () => {
+describe('reading imported symbols', () => {
   for (const kind of KINDS) {
     for (const hash of ['gnu', 'sysv'] as const) {
-      test(`of ${kind.class} bits, ${kind.byteOrder}-endian, by the ${hash} hash table`, () => {
+      test(`finds them in a ${kind.class}-bit ${kind.byteOrder}-endian file with the ${hash} hash table`, () => {
         assert.deepEqual(imports(withSymbols(kind, hash).bytes), ['getpwnam', 'dlopen']);
       });
     }
   }
 
-  test('of s390x, whose hash table has wide words', () => {
+  test('reads the wide hash table of s390x', () => {
     const kind = { class: 64, byteOrder: 'big', machine: EM.S390 } as const;
     assert.deepEqual(imports(withSymbols(kind, 'sysv').bytes), ['getpwnam', 'dlopen']);
   });
 
-  test('of a program that defines none, which has an empty hash table', () => {
+  test('handles a program that defines no symbols, whose hash table is empty', () => {
     const kind = { class: 64, byteOrder: 'little' } as const;
     const symbols = SYMBOLS.filter(({ isDefined }) => !isDefined);
     assert.deepEqual(imports(withSymbols(kind, 'gnu', symbols).bytes), ['getpwnam', 'dlopen']);
   });
 
-  test('are none without a symbol table, or without a dynamic section', () => {
+  test('returns none without a symbol table or a dynamic section', () => {
     assert.deepEqual(imports(makeElf({ dynamic: [] }).bytes), []);
     assert.deepEqual(imports(makeElf().bytes), []);
   });
 
-  test('that are not well-formed name the field', () => {
+  test('names the malformed field', () => {
     const kind = { class: 64, byteOrder: 'little' } as const;
     const change = (hash: 'gnu' | 'sysv', tag: number, address: bigint) => {
       const made = withSymbols(kind, hash);

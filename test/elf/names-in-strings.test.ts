@@ -21,7 +21,7 @@ function headersOf(size: number): ElfHeaders {
   };
 }
 
-/** The same by taking all strings apart. */
+/** Reference implementation: splits the text into its strings. */
 function plainly(text: string): (name: string) => boolean {
   const words = text.split('\0').flatMap((string) => {
     const [word = ''] = string.length > 512 ? [] : string.split(' ', 1);
@@ -39,19 +39,19 @@ function plainly(text: string): (name: string) => boolean {
 
 for (const { title, text, has, lacks } of [
   {
-    title: 'whole strings, and first words of commands',
+    title: 'finds whole strings and first words of commands',
     text: '\0xz\0gzip -d\0use less or more\0',
     has: ['xz', 'gzip', 'use', 'more'],
     lacks: ['less', 'or', 'zip', 'gzi'],
   },
   {
-    title: 'ends of strings behind other characters and conversions',
+    title: 'finds ends of strings after other characters and conversions',
     text: '\0/usr/lib/gnupg/gpg-agent\0%slib%sjvm.cfg\0notgrep\0',
     has: ['gpg-agent', 'jvm.cfg'],
     lacks: ['agent', 'grep', 'lib'],
   },
   {
-    title: 'no long text that begins with it, and no upper case before a blank',
+    title: 'ignores long texts that begin with the name, and words in upper case before a space',
     text: `\0tar ${'x'.repeat(600)}\0Zip it\0[\0`,
     has: ['['],
     lacks: ['tar', 'Zip'],
@@ -65,7 +65,7 @@ for (const { title, text, has, lacks } of [
   });
 }
 
-test('names in random strings are those that taking them apart finds', () => {
+test('finds the same names in random strings as the reference implementation', () => {
   const characters = 'ab%x/. \0\0Z';
   let seed = 1;
   const random = (below: number) => {
@@ -85,7 +85,7 @@ test('names in random strings are those that taking them apart finds', () => {
   }
 });
 
-test('names in a program of the host', needs('bash'), () => {
+test('finds names in a program of the host', needs('bash'), () => {
   const root = new Sysroot('/');
   const found = root.trace('/usr/bin/bash');
   assert.ok(isTrace(found));

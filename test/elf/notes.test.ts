@@ -21,9 +21,9 @@ function notesOf(notes: readonly NoteParts[], kind = {}) {
   return { source, notes: readNotes(source, parseElf(source).headers) };
 }
 
-describe('notes', () => {
+describe('reading notes', () => {
   for (const kind of KINDS) {
-    test(`of ${kind.class} bits, ${kind.byteOrder}-endian`, () => {
+    test(`finds the build ID and package in a ${kind.class}-bit ${kind.byteOrder}-endian file`, () => {
       const { source, notes } = notesOf(NOTES, kind);
       assert.deepEqual(
         notes.map(({ owner, type }) => ({ owner, type })),
@@ -48,7 +48,7 @@ describe('notes', () => {
     });
   }
 
-  test('of other owners are not taken for these', () => {
+  test('ignores notes of other owners', () => {
     const { source, notes } = notesOf([
       { owner: 'Go', type: 3, description: 'x' },
       { owner: 'GNU', type: 0xcafe1a7e, description: '{}' },
@@ -59,7 +59,7 @@ describe('notes', () => {
     assert.deepEqual(dlopenNeeds(notes, source), []);
   });
 
-  test('that are not well-formed name the field', () => {
+  test('names the malformed field', () => {
     const { bytes, notesAt } = makeElf({ notes: NOTES });
     bytes.writeUInt32LE(0x1000, notesAt + 4);
     const source = new MemorySource(bytes);

@@ -11,7 +11,7 @@ import { tempDir } from '../support/temp-dir.js';
 
 const PT_LOAD = 1;
 
-test('addresses in the pages around a segment are those of the file', () => {
+test('addresses in the pages around a segment map to file offsets', () => {
   const segment = {
     type: 'load',
     offset: 0x1100,
@@ -24,15 +24,15 @@ test('addresses in the pages around a segment are those of the file', () => {
   assert.equal(fileOffset([segment], 0x2fff), 0x1fff);
   assert.equal(fileOffset([segment], 0x1fff), undefined);
   assert.equal(fileOffset([segment], 0x3000), undefined);
-  // Behind a segment with more memory than file there are zeros.
+  // The memory of a segment beyond its file content is zero.
   assert.equal(fileOffset([{ ...segment, memsz: 0x300 }], 0x2300), undefined);
-  // A segment lies over those before it.
+  // A segment hides the ones before it.
   const later = { ...segment, offset: 0x5200, vaddr: 0x2200, filesz: 0x10, memsz: 0x10 };
   assert.equal(fileOffset([segment, later], 0x2100), 0x5100);
 });
 
 test(
-  'a program whose dynamic section is only in the page of a segment runs, and is read',
+  'a program whose dynamic section lies only in the page of a segment runs and is read',
   needs('cc'),
   () => {
     const directory = tempDir();
@@ -50,7 +50,7 @@ test(
       const filesz = Number(bytes.readBigUInt64LE(at + 32));
       const holds = dynamic.offset >= offset && dynamic.offset < offset + filesz;
       if (bytes.readUInt32LE(at) !== PT_LOAD || !holds) continue;
-      // The segment begins behind the dynamic section now, in the same page.
+      // The segment now begins after the dynamic section, in the same page.
       const shift = BigInt(dynamic.offset + dynamic.filesz - offset);
       for (const field of [8, 16, 24]) {
         bytes.writeBigUInt64LE(bytes.readBigUInt64LE(at + field) + shift, at + field);

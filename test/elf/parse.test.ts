@@ -3,9 +3,9 @@ import { describe, test } from 'node:test';
 import { parseElf } from '../../src/elf/parse.js';
 import { KINDS, MemorySource, makeElf } from '../support/make-elf.js';
 
-describe('an ELF file', () => {
+describe('parsing an ELF file', () => {
   for (const kind of KINDS) {
-    test(`of ${kind.class} bits, ${kind.byteOrder}-endian`, () => {
+    test(`reads the headers of a ${kind.class}-bit ${kind.byteOrder}-endian file`, () => {
       const made = makeElf({
         ...kind,
         type: 2,
@@ -42,7 +42,7 @@ describe('an ELF file', () => {
     });
   }
 
-  test('has each type', () => {
+  test('recognises each file type', () => {
     for (const [number, name] of [
       [1, 'rel'],
       [2, 'exec'],
@@ -54,7 +54,7 @@ describe('an ELF file', () => {
     }
   });
 
-  test('may have its program headers anywhere', () => {
+  test('finds program headers anywhere in the file', () => {
     const { bytes, programHeadersAt, programHeaderSize } = makeElf({ interpreter: '/lib/ld.so' });
     const table = bytes.subarray(programHeadersAt, programHeadersAt + 2 * programHeaderSize);
     const moved = Buffer.concat([bytes, Buffer.alloc(1 << 20), table]);
@@ -66,7 +66,7 @@ describe('an ELF file', () => {
   });
 });
 
-describe('a file that is not well-formed names its field', () => {
+describe('a malformed file is refused by the name of its field', () => {
   const byte =
     (at: number, ...values: readonly number[]) =>
     (bytes: Buffer) => {
@@ -79,16 +79,21 @@ describe('a file that is not well-formed names its field', () => {
     message: RegExp,
     change: (bytes: Buffer, made: ReturnType<typeof makeElf>) => Buffer,
   ])[] = [
-    ['no magic', 'NOT_ELF', /not an ELF file$/, byte(0, 0x7e)],
-    ['nothing', 'NOT_ELF', /not an ELF file$/, (bytes) => bytes.subarray(0, 0)],
-    ['the magic alone', 'MALFORMED_ELF', /EI_CLASS is missing$/, (bytes) => bytes.subarray(0, 4)],
-    ['a class', 'MALFORMED_ELF', /EI_CLASS is 3$/, byte(4, 3)],
-    ['a byte order', 'MALFORMED_ELF', /EI_DATA is 0$/, byte(5, 0)],
+    ['another magic number', 'NOT_ELF', /not an ELF file$/, byte(0, 0x7e)],
+    ['an empty file', 'NOT_ELF', /not an ELF file$/, (bytes) => bytes.subarray(0, 0)],
+    [
+      'only the magic number',
+      'MALFORMED_ELF',
+      /EI_CLASS is missing$/,
+      (bytes) => bytes.subarray(0, 4),
+    ],
+    ['an unknown class', 'MALFORMED_ELF', /EI_CLASS is 3$/, byte(4, 3)],
+    ['an unknown byte order', 'MALFORMED_ELF', /EI_DATA is 0$/, byte(5, 0)],
     ['half a header', 'MALFORMED_ELF', /header is cut short/, (bytes) => bytes.subarray(0, 63)],
-    ['the size of program headers', 'MALFORMED_ELF', /e_phentsize is 55/, byte(54, 55)],
-    ['their number', 'MALFORMED_ELF', /e_phnum is 65535$/, byte(56, 0xff, 0xff)],
-    ['their place', 'MALFORMED_ELF', /e_phoff puts/, byte(32, 0, 0, 0, 1)],
-    ['their place, far away', 'MALFORMED_ELF', /e_phoff puts/, byte(39, 0x7f)],
+    ['a wrong size of program headers', 'MALFORMED_ELF', /e_phentsize is 55/, byte(54, 55)],
+    ['too many program headers', 'MALFORMED_ELF', /e_phnum is 65535$/, byte(56, 0xff, 0xff)],
+    ['program headers beyond the end', 'MALFORMED_ELF', /e_phoff puts/, byte(32, 0, 0, 0, 1)],
+    ['program headers far beyond the end', 'MALFORMED_ELF', /e_phoff puts/, byte(39, 0x7f)],
     [
       'an interpreter beyond the end',
       'MALFORMED_ELF',
@@ -108,7 +113,7 @@ describe('a file that is not well-formed names its field', () => {
       },
     ],
     [
-      'an interpreter that does not end',
+      'an unterminated interpreter',
       'MALFORMED_ELF',
       /PT_INTERP does not end with a zero byte$/,
       (bytes, { programHeadersAt, programHeaderSize }) => {
@@ -117,7 +122,7 @@ describe('a file that is not well-formed names its field', () => {
       },
     ],
     [
-      'an interpreter without a name',
+      'an empty interpreter',
       'MALFORMED_ELF',
       /PT_INTERP is an empty path$/,
       (bytes, { interpreterAt }) => byte(interpreterAt, 0)(bytes),

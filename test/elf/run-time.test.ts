@@ -23,7 +23,7 @@ function source(bytes: Buffer, name = 'file'): ByteSource {
   };
 }
 
-/** Some files of each directory, evenly spread over their names. */
+/** Returns some files of each directory, evenly spread over their names. */
 function some(directory: string, count: number, pattern: RegExp): string[] {
   let names: string[] = [];
   try {
@@ -41,7 +41,7 @@ function some(directory: string, count: number, pattern: RegExp): string[] {
     .filter((file) => readFileSync(file).subarray(0, 4).toString('latin1') === '\x7fELF');
 }
 
-describe('beside readelf', needs('readelf'), () => {
+describe('compared with readelf', needs('readelf'), () => {
   const files = [
     ...some('/usr/bin', 40, /./),
     ...some('/usr/lib/x86_64-linux-gnu', 40, /\.so/),
@@ -50,7 +50,7 @@ describe('beside readelf', needs('readelf'), () => {
     ...some('/usr/lib32', 10, /\.so\.\d/),
   ];
 
-  test('imported symbols, sections, build IDs of many files', () => {
+  test('imported symbols, sections and build IDs of many files are the same', () => {
     let symbols = 0;
     for (const file of files) {
       const bytes = source(readFileSync(file), file);
@@ -62,7 +62,7 @@ describe('beside readelf', needs('readelf'), () => {
         ),
       ];
       const ours = importedSymbols(bytes, elf.headers).filter((name) => name !== '');
-      // readelf prints names up to a length of its own.
+      // readelf cuts long names.
       const isShort = (name: string) => name.length < 200 && /^[\x21-\x7e]+$/.test(name);
       assert.deepEqual(
         ours.filter(isShort).sort(),
@@ -85,7 +85,7 @@ describe('beside readelf', needs('readelf'), () => {
   });
 });
 
-describe('hostile files', () => {
+describe('mutated files', () => {
   const original = readFileSync('/bin/true');
   /** Reproducible numbers below `limit` (a linear congruential generator). */
   let state = 7;
@@ -130,7 +130,7 @@ describe('hostile files', () => {
     assert.ok(refused > 150, `${refused} were refused`);
   });
 
-  test('notes that are not what they should be name what is wrong', () => {
+  test('with malformed notes are refused with the reason', () => {
     const note = (description: string) => [
       { owner: 'FDO', type: 0x407c0c0a, description: Buffer.from(description) },
     ];

@@ -7,7 +7,9 @@ import { isTrace, Sysroot } from '../../src/fs/sysroot.js';
 import { exec } from '../support/cli.js';
 import { needs } from '../support/need.js';
 
-/** Directories with files of many linkers, classes and byte orders, and how many to take of each. */
+/**
+ * Directories with files of many linkers, classes and byte orders, and how many to take from each.
+ */
 const DIRECTORIES: readonly (readonly [directory: string, count: number])[] = [
   ['/usr/bin', 250],
   ['/usr/sbin', 60],
@@ -20,7 +22,7 @@ const DIRECTORIES: readonly (readonly [directory: string, count: number])[] = [
   ['/usr/s390x-linux-gnu/lib', 40],
 ];
 
-/** Files of a directory, evenly spread over their names. */
+/** Returns files of a directory, evenly spread over their names. */
 function some([directory, count]: readonly [string, number]): string[] {
   const all = existsSync(directory) ? readdirSync(directory).sort() : [];
   const files = all.map((name) => path.join(directory, name)).filter(isProgramOrLibrary);
@@ -37,7 +39,7 @@ function isProgramOrLibrary(file: string): boolean {
   return start.toString('latin1', 0, 4) === '\x7fELF' && (type === 2 || type === 3);
 }
 
-/** What is compared, in one form for both. */
+/** The compared fields, in the same form for both. */
 interface Reading {
   readonly class: string;
   readonly order: string;
@@ -113,7 +115,7 @@ function theirs(text: string): Reading {
   };
 }
 
-test('what is read of many files is what readelf reads', needs('readelf'), () => {
+test('many files are read as readelf reads them', needs('readelf'), () => {
   const files = DIRECTORIES.flatMap(some);
   const { stdout } = exec('readelf', ['-W', '-h', '-l', '-d', ...files]);
   const texts = new Map(

@@ -11,7 +11,7 @@ import { versionedElf } from '../support/version-elf.js';
 
 const NEEDED = 1;
 
-test('needs and definitions are read in every class and byte order', () => {
+test('version needs and definitions are read in every class and byte order', () => {
   for (const kind of KINDS) {
     const wanted = [
       { file: 'liba.so', version: 'A_1', isWeak: false },
@@ -32,7 +32,7 @@ test('needs and definitions are read in every class and byte order', () => {
   }
 });
 
-test('tables without end, and tables beyond the file, are a problem and no failure', () => {
+test('circular version tables and tables beyond the file are reported as a problem, not as an error', () => {
   const bytes = versionedElf({
     dynamic: [[NEEDED, 'liba.so']],
     needs: [{ file: 'liba.so', version: 'A_1', isWeak: false }],
@@ -41,7 +41,7 @@ test('tables without end, and tables beyond the file, are a problem and no failu
   const at = bytes.indexOf(record);
   assert.ok(at > 0);
   const circular = Buffer.from(bytes);
-  // 2^32 - 16 before the end of the file: a link that leads beyond it.
+  // A link of 2^32 - 16 bytes leads beyond the end of the file.
   circular.writeUInt32LE(0xffff_fff0, at + 12);
   const beyond = parseElf(new MemorySource(circular)).dynamic?.versions.problem;
   assert.match(beyond ?? '', /DT_VERNEED reaches beyond the end of the file$/);
@@ -51,8 +51,8 @@ test('tables without end, and tables beyond the file, are a problem and no failu
   assert.match(version ?? '', /DT_VERNEED has a record of version 2$/);
 });
 
-describe('beside readelf', needs('readelf'), () => {
-  test('the versions of many files', () => {
+describe('compared with readelf', needs('readelf'), () => {
+  test('the versions of many files are the same', () => {
     const directories = ['/usr/lib/x86_64-linux-gnu', '/usr/bin', '/usr/s390x-linux-gnu/lib'];
     let count = 0;
     for (const directory of directories) {
@@ -84,7 +84,7 @@ describe('beside readelf', needs('readelf'), () => {
         assert.deepEqual(
           dynamic.versions.defines && [...dynamic.versions.defines],
           definitions && [
-            // A library may define a version of its own name.
+            // A library may define a version with its own name.
             ...new Set([...definitions.matchAll(/Index: \d+ .*Name: (\S+)/g)].map(([, n]) => n)),
           ],
           file,

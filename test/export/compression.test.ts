@@ -13,7 +13,7 @@ import { tar } from '../../src/export/tar.js';
 import { needs, needsThat } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
-/** Half of it compresses, half does not. */
+/** Half of it is compressible. */
 function sample(size: number): Buffer {
   const half = Math.floor(size / 2);
   return Buffer.concat([Buffer.alloc(size - half, 'compressible '), randomBytes(half)]);
@@ -32,7 +32,7 @@ async function compressed(bytes: Buffer, kind: 'gzip' | 'zstd', level?: number):
 
 const SIZES = [0, 1, 1000, CHUNK_SIZE, CHUNK_SIZE + 1, 7 * CHUNK_SIZE + 12345];
 
-test('gzip gives one member that gzip(1) and zlib read', needs('gzip'), async () => {
+test('gzip writes one member that gzip(1) and zlib read', needs('gzip'), async () => {
   for (const size of SIZES) {
     const bytes = sample(size);
     const packed = await compressed(bytes, 'gzip');
@@ -45,7 +45,7 @@ test('gzip gives one member that gzip(1) and zlib read', needs('gzip'), async ()
   }
 });
 
-test('zstd gives a frame with a checksum that zstd(1) reads', needs('zstd'), async () => {
+test('zstd writes a frame with a checksum that zstd(1) reads', needs('zstd'), async () => {
   for (const size of SIZES) {
     const bytes = sample(size);
     const packed = await compressed(bytes, 'zstd', 5);
@@ -58,7 +58,7 @@ test('zstd gives a frame with a checksum that zstd(1) reads', needs('zstd'), asy
 });
 
 test(
-  'chunks that are filled in turn arrive as they were, at a slow reader too',
+  'a reused chunk buffer does not corrupt the output, even with a slow reader',
   needs('gzip', 'zstd'),
   async () => {
     const directory = tempDir();
@@ -103,7 +103,7 @@ function digestOf(chunks: Iterable<Buffer>): string {
   return hash.digest('hex');
 }
 
-test('a write that fails ends the work, whatever comes meanwhile', async () => {
+test('a failed write stops compression, whatever arrives meanwhile', async () => {
   const failure = new Error('disk full');
   let count = 0;
   const chunks = (async function* () {
@@ -119,14 +119,14 @@ test('a write that fails ends the work, whatever comes meanwhile', async () => {
   assert.ok(count < CHUNKS_IN_TURN, `${count}`);
 });
 
-test('the same bytes are compressed to the same bytes', needs('zstd'), async () => {
+test('equal input is compressed to equal bytes', needs('zstd'), async () => {
   const bytes = sample(5 * CHUNK_SIZE);
   for (const kind of ['gzip', 'zstd'] as const) {
     assert.ok((await compressed(bytes, kind)).equals(await compressed(bytes, kind)));
   }
 });
 
-test('an error of what is compressed comes through', needs('zstd'), async () => {
+test('an error of the input is passed on', needs('zstd'), async () => {
   const broken = function* (): Generator<Buffer> {
     yield Buffer.alloc(10);
     throw new Error('broken');
@@ -140,7 +140,7 @@ test('an error of what is compressed comes through', needs('zstd'), async () => 
 
 const WITHOUT_ZSTD = needsThat('a Node without zstd', () => !('createZstdCompress' in zlib));
 
-test('without zstd the error says what to do', WITHOUT_ZSTD, async () => {
+test('without zstd, the error names the remedy', WITHOUT_ZSTD, async () => {
   const path = process.env.PATH;
   process.env.PATH = '/nonexistent';
   try {

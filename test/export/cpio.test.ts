@@ -9,7 +9,7 @@ import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 import { describeTree, richTree } from './support.js';
 
-test('cpio gets back all but what the format has no room for', needsRoot('cpio'), async () => {
+test('cpio restores everything that the format can store', needsRoot('cpio'), async () => {
   const directory = tempDir();
   const file = path.join(directory, 'tree.cpio');
   const root = path.join(directory, 'root');
@@ -50,7 +50,7 @@ test('bsdtar lists the same names', needsRoot('bsdtar'), async () => {
   );
 });
 
-test('content goes with the last name of a file, and inode numbers count from one', () => {
+test('content is stored with the last name of a file, and inode numbers start at one', () => {
   const common = { mode: '0644', uid: 0, gid: 0, mtime: '5.000000000', reasons: [] } as const;
   const content = Buffer.from('abc').toString('base64');
   const entries = [
@@ -73,7 +73,7 @@ test('content goes with the last name of a file, and inode numbers count from on
   );
 });
 
-test('a file that is too large for the format is refused', () => {
+test('a file too large for the format is refused', () => {
   const size = 2 ** 32;
   const common = { mode: '0644', uid: 0, gid: 0, mtime: '5.000000000', reasons: [] } as const;
   const entries = [{ ...common, path: '/a', type: 'file', size, source: '/a' }] as const;

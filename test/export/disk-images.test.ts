@@ -28,7 +28,7 @@ const FORMS = {
 } as const;
 type Form = keyof typeof FORMS;
 
-/** What a tree on the disk is, line by line; directories of file systems have sizes of their own. */
+/** Prints a tree on the disk line by line; sizes of directories depend on the file system. */
 const DESCRIBE = [
   "find . -mindepth 1 -not -name lost+found -not -type d -printf '%p %y %m %U:%G %T@ %s %n %l\\n'",
   "find . -mindepth 1 -not -name lost+found -type d -printf '%p %y %m %U:%G %T@ %l\\n'",
@@ -51,7 +51,7 @@ function lines(text: string, form: Form): string[] {
   return found.filter((line) => line !== '').sort();
 }
 
-/** The same tree as tar unpacks it. */
+/** Returns the same tree as unpacked by tar. */
 function describeUnpacked(tree: FileTree, directory: string, form: Form): Promise<string[]> {
   const file = path.join(directory, 'tree.tar');
   const root = path.join(directory, `unpacked-${form}`);
@@ -65,7 +65,7 @@ function describeUnpacked(tree: FileTree, directory: string, form: Form): Promis
   });
 }
 
-/** Beside what an archive has to hold: names that a command line could take for something else. */
+/** Additional names that a command line could misread. */
 function hardTree(directory: string): FileTree {
   const tree = richTree(directory);
   const common = { mode: '0640', uid: 7, gid: 9, mtime: '1500000000.000000000', reasons: [] };
@@ -85,7 +85,7 @@ function hardTree(directory: string): FileTree {
         ? { type: 'directory', path: at, ...common }
         : { type: 'file', path: at, size: 4, content, ...common },
   );
-  // More names than a block of a directory has room for, and links among them.
+  // More names than fit into one block of a directory, links among them.
   for (let number = 0; number < 300; number++) {
     const at = `/many/${'n'.repeat(100)}${String(number).padStart(4, '0')}`;
     const first = `/many/${'n'.repeat(100)}0000`;
@@ -103,7 +103,7 @@ for (const [name, { program }] of Object.entries(FORMS)) {
   const form = name as Form;
   describe(form, () => {
     test(
-      'the kernel mounts a tree with everything in it',
+      'the kernel mounts the image, with every entry type',
       needsRoot(program, 'unshare', 'mount', 'getfattr'),
       async () => {
         const directory = tempDir();
@@ -117,37 +117,33 @@ for (const [name, { program }] of Object.entries(FORMS)) {
       },
     );
 
-    test(
-      'the same files give the same bytes, and others another UUID',
-      needs(program),
-      async () => {
-        const directory = tempDir();
-        const digests: string[] = [];
-        for (const one of ['a', 'b', 'c']) {
-          const tree = richTree(path.join(directory, one));
-          const entries = tree.entries.filter(
-            ({ type, xattrs, uid, gid }) => !type.includes('device') && !xattrs && !uid && !gid,
-          );
-          const content = Buffer.from(`ping${one === 'c' ? '!' : '\n'}`).toString('base64');
-          const changed = entries.map((entry) =>
-            entry.path === '/precise' ? ({ ...entry, content, size: 5 } as Entry) : entry,
-          );
-          const file = path.join(directory, `${one}.raw`);
-          const { digest } = await exportTree(
-            { ...tree, entries: changed },
-            { kind: form, path: file },
-          );
-          digests.push(digest);
-        }
-        assert.equal(digests[0], digests[1]);
-        assert.notEqual(digests[0], digests[2]);
-      },
-    );
+    test('equal files give equal bytes, and other files another UUID', needs(program), async () => {
+      const directory = tempDir();
+      const digests: string[] = [];
+      for (const one of ['a', 'b', 'c']) {
+        const tree = richTree(path.join(directory, one));
+        const entries = tree.entries.filter(
+          ({ type, xattrs, uid, gid }) => !type.includes('device') && !xattrs && !uid && !gid,
+        );
+        const content = Buffer.from(`ping${one === 'c' ? '!' : '\n'}`).toString('base64');
+        const changed = entries.map((entry) =>
+          entry.path === '/precise' ? ({ ...entry, content, size: 5 } as Entry) : entry,
+        );
+        const file = path.join(directory, `${one}.raw`);
+        const { digest } = await exportTree(
+          { ...tree, entries: changed },
+          { kind: form, path: file },
+        );
+        digests.push(digest);
+      }
+      assert.equal(digests[0], digests[1]);
+      assert.notEqual(digests[0], digests[2]);
+    });
   });
 }
 
 test(
-  'a user stores owners, devices and capabilities',
+  'a user other than root can store owners, devices and capabilities',
   needsRoot('tar2sqfs', '/usr/sbin/debugfs', 'setpriv', 'unshare', 'mount'),
   () => {
     const directory = tempDir();
@@ -157,7 +153,7 @@ test(
     succeed('mknod', [`${jail}/dev/null`, 'c', '1', '3']);
     succeed('setcap', ['cap_net_raw+ep', `${jail}/bin/ping-like`]);
     chownSync(`${jail}/dev`, 12, 34);
-    // It is for its owner alone.
+    // Only its owner may read it.
     rmSync(`${jail}/.jailbuild`, { recursive: true });
     const out = path.join(directory, 'out');
     mkdirSync(out);
@@ -181,7 +177,7 @@ test(
 );
 
 test(
-  'a relative name is one in the working directory',
+  'a relative destination is in the working directory',
   needs('tar2sqfs', 'mkfs.erofs', '/usr/sbin/debugfs'),
   () => {
     const cwd = tempDir();
@@ -227,59 +223,67 @@ test('veritysetup agrees with the hash tree', needs('tar2sqfs', '/usr/sbin/verit
   assert.notEqual(verify().status, 0);
 });
 
-test('sizes of ext4: given, or a little more than needed', needs('/usr/sbin/debugfs'), () => {
-  const directory = tempDir();
-  const image = path.join(directory, 'image');
-  assert.equal(jailbuild(['export', 'cat', '--to', `ext4:${image}:40M`, '-q']).status, 0);
-  assert.equal(readFileSync(image).length, 40 << 20);
-  succeed('/usr/sbin/e2fsck', ['-fn', image]);
-  const before = sha256(image);
-  for (const size of ['4M', '9M']) {
-    const small = jailbuild(['export', 'bash', 'git', '--to', `ext4:${image}:${size}`, '-q']);
-    assert.equal(small.status, 1);
-    assert.match(
-      small.stderr,
-      /^jailbuild: ext4: the tree does not fit [49]\.0 MiB: give \d+\.0 MiB or more, or no size\n$/,
-    );
-  }
-  assert.equal(sha256(image), before, 'nothing was written');
-  assert.deepEqual(readdirSync(directory), ['image']);
-});
+test(
+  'an ext4 image has the requested size, or slightly more than needed',
+  needs('/usr/sbin/debugfs'),
+  () => {
+    const directory = tempDir();
+    const image = path.join(directory, 'image');
+    assert.equal(jailbuild(['export', 'cat', '--to', `ext4:${image}:40M`, '-q']).status, 0);
+    assert.equal(readFileSync(image).length, 40 << 20);
+    succeed('/usr/sbin/e2fsck', ['-fn', image]);
+    const before = sha256(image);
+    for (const size of ['4M', '9M']) {
+      const small = jailbuild(['export', 'bash', 'git', '--to', `ext4:${image}:${size}`, '-q']);
+      assert.equal(small.status, 1);
+      assert.match(
+        small.stderr,
+        /^jailbuild: ext4: the tree does not fit [49]\.0 MiB: give \d+\.0 MiB or more, or no size\n$/,
+      );
+    }
+    assert.equal(sha256(image), before, 'an image was written');
+    assert.deepEqual(readdirSync(directory), ['image']);
+  },
+);
 
-test('what cannot be written is refused in one line', needs('/usr/sbin/debugfs'), async () => {
-  const directory = tempDir();
-  const common = { mode: '0644', uid: 0, gid: 0, mtime: '0.000000000', reasons: [] };
-  const named = (at: string): FileTree => ({
-    sourceRoot: '',
-    entries: [{ type: 'symlink', path: at, target: 'x', ...common }],
-  });
-  const to = { kind: 'ext4', path: path.join(directory, 'image') } as const;
-  await assert.rejects(exportTree(named('/a\nb'), to), { code: 'NOT_EXPORTABLE' });
-  await assert.rejects(exportTree(named('/a'), { ...to, path: '-' }), { code: 'USAGE' });
-  assert.equal(existsSync(to.path), false);
-  const refused = (args: readonly string[], message: RegExp) => {
-    const { status, stderr } = jailbuild(['export', 'cat', ...args]);
-    assert.equal(status, 2, stderr);
-    assert.match(stderr, message);
-  };
-  refused(['--to', 'tar:x.tar', '--verity'], /--verity applies to disk images, not to tar/);
-  refused(['--to', `ext4:${to.path}`, '--compression', 'zstd'], /ext4: has no compression/);
-  refused(['--to', `ext4:${to.path}:12Q`], /12Q is not a size, such as 512M/);
-  refused(
-    ['--to', `squashfs:${to.path}`, '--user', '1'],
-    /--user applies to images, not to squashfs/,
-  );
-  const env = { ...process.env, PATH: path.dirname(process.execPath) };
-  if (!existsSync(path.join(path.dirname(process.execPath), 'tar2sqfs'))) {
-    const { status, stderr } = jailbuild(['export', '/bin/cat', '--to', `squashfs:${to.path}`], {
-      env,
+test(
+  'content that cannot be written is refused in one line',
+  needs('/usr/sbin/debugfs'),
+  async () => {
+    const directory = tempDir();
+    const common = { mode: '0644', uid: 0, gid: 0, mtime: '0.000000000', reasons: [] };
+    const named = (at: string): FileTree => ({
+      sourceRoot: '',
+      entries: [{ type: 'symlink', path: at, target: 'x', ...common }],
     });
-    assert.equal(status, 1);
-    assert.match(stderr, /tar2sqfs: not found: install the package squashfs-tools-ng/);
-  }
-});
+    const to = { kind: 'ext4', path: path.join(directory, 'image') } as const;
+    await assert.rejects(exportTree(named('/a\nb'), to), { code: 'NOT_EXPORTABLE' });
+    await assert.rejects(exportTree(named('/a'), { ...to, path: '-' }), { code: 'USAGE' });
+    assert.equal(existsSync(to.path), false);
+    const refused = (args: readonly string[], message: RegExp) => {
+      const { status, stderr } = jailbuild(['export', 'cat', ...args]);
+      assert.equal(status, 2, stderr);
+      assert.match(stderr, message);
+    };
+    refused(['--to', 'tar:x.tar', '--verity'], /--verity applies to disk images, not to tar/);
+    refused(['--to', `ext4:${to.path}`, '--compression', 'zstd'], /ext4: has no compression/);
+    refused(['--to', `ext4:${to.path}:12Q`], /12Q is not a size, such as 512M/);
+    refused(
+      ['--to', `squashfs:${to.path}`, '--user', '1'],
+      /--user applies to images, not to squashfs/,
+    );
+    const env = { ...process.env, PATH: path.dirname(process.execPath) };
+    if (!existsSync(path.join(path.dirname(process.execPath), 'tar2sqfs'))) {
+      const { status, stderr } = jailbuild(['export', '/bin/cat', '--to', `squashfs:${to.path}`], {
+        env,
+      });
+      assert.equal(status, 1);
+      assert.match(stderr, /tar2sqfs: not found: install the package squashfs-tools-ng/);
+    }
+  },
+);
 
-test('destinations of disk images', () => {
+test('destinations of disk images are checked', () => {
   assert.deepEqual(parseDestination('ext4:a/b:2G'), { kind: 'ext4', path: 'a/b', size: 2 ** 31 });
   assert.deepEqual(parseDestination('ext4:a'), { kind: 'ext4', path: 'a' });
   assert.deepEqual(parseDestination('erofs:a:b'), { kind: 'erofs', path: 'a:b' });

@@ -24,7 +24,7 @@ function fail(args: readonly string[], status: number, message: RegExp): void {
   assert.match(result.stderr, message);
 }
 
-test('a jail file says what an image is', needs('skopeo'), () => {
+test('a jail file configures an image', needs('skopeo'), () => {
   const directory = tempDir();
   const lines = [
     'programs: [bash, ls]',
@@ -64,7 +64,7 @@ test('a jail file says what an image is', needs('skopeo'), () => {
   assert.equal(sha256(`${directory}/one.tar`), sha256(`${directory}/two.tar`));
 });
 
-test('profiles and further files go into an image as into a jail', needsRoot('git', 'tar'), () => {
+test('profiles and includes go into an image as into a jail', needsRoot('git', 'tar'), () => {
   const directory = tempDir();
   writeFileSync(path.join(directory, 'motd'), 'welcome\n');
   const include = ['--include', `${directory}/motd:/etc/motd`];
@@ -79,7 +79,7 @@ test('profiles and further files go into an image as into a jail', needsRoot('gi
 });
 
 test(
-  'what profiles set is in the environment of an image and of a run',
+  'variables set by profiles are in the environment of an image and of a run',
   needsRoot('skopeo'),
   () => {
     const directory = tempDir();
@@ -116,7 +116,7 @@ test(
   },
 );
 
-test('variables that no environment can hold are refused', () => {
+test('invalid environment variables are refused', () => {
   const profile = path.join(tempDir(), 'own.yaml');
   const refused: readonly (readonly [string, string])[] = [
     ['{ "A=B": x }', 'environment.A=B is "x", but must be a name without an equals sign'],
@@ -130,7 +130,7 @@ test('variables that no environment can hold are refused', () => {
   }
 });
 
-test('a manifest is exported as it stands, and nothing that differs from it', () => {
+test('a manifest is exported unchanged, and refused if files differ from it', () => {
   const directory = tempDir();
   const program = path.join(directory, 'program');
   writeFileSync(program, readFileSync('/bin/ls'), { mode: 0o755 });
@@ -157,7 +157,7 @@ test('a manifest is exported as it stands, and nothing that differs from it', ()
 });
 
 test(
-  'a jail goes with what its owner put there, without state, sockets and mounts',
+  "an exported jail contains its owner's files, but no state, sockets and mounts",
   needsRoot('mount', 'tar'),
   async () => {
     const directory = tempDir();
@@ -189,7 +189,7 @@ test(
 );
 
 test(
-  'capabilities go along, from programs and from a jail',
+  'capabilities are exported, from programs and from a jail',
   needsRoot('setcap', 'getcap', 'tar'),
   () => {
     const directory = tempDir();
@@ -209,7 +209,7 @@ test(
   },
 );
 
-test('standard output takes archives', needs('tar', 'skopeo'), () => {
+test('standard output accepts archives', needs('tar', 'skopeo'), () => {
   const directory = tempDir();
   const cli = `${process.execPath} ${JAILBUILD} export ls`;
   const shell = (line: string) => exec('sh', ['-c', line], { cwd: directory });
@@ -221,7 +221,7 @@ test('standard output takes archives', needs('tar', 'skopeo'), () => {
   assert.match(closed.stdout, /standard output: broken pipe/);
 });
 
-test('what cannot be written leaves nothing behind', () => {
+test('a failed export leaves nothing behind', () => {
   const directory = tempDir();
   const file = path.join(directory, 'taken');
   writeFileSync(file, 'precious');
@@ -240,11 +240,11 @@ test('what cannot be written leaves nothing behind', () => {
   assert.equal(readFileSync(file, 'utf8'), 'precious');
 });
 
-test('a signal ends an export without a trace', needs('truncate'), async () => {
+test('a signal stops an export without leftovers', needs('truncate'), async () => {
   const directory = tempDir();
   const root = path.join(directory, 'jail');
   mkdirSync(root);
-  // Large enough to be at work for a while: zeros that take no room.
+  // Takes a while to export: zeros that use no disk space.
   assert.equal(exec('truncate', ['-s', '20G', `${root}/large`]).status, 0);
   const to = ['--to', `oci:${directory}/image`, '--platform', 'linux/amd64'];
   const child = spawn(process.execPath, [JAILBUILD, 'export', root, ...to], {
@@ -252,7 +252,7 @@ test('a signal ends an export without a trace', needs('truncate'), async () => {
   });
   const ended = once(child, 'exit');
   const stderr = text(child.stderr);
-  // It is at work when its draft is there.
+  // The export is running once its draft exists.
   while (readdirSync(directory).length < 2 && child.exitCode === null) await setTimeout(5);
   child.kill('SIGTERM');
   assert.deepEqual(await ended, [143, null]);
@@ -260,7 +260,7 @@ test('a signal ends an export without a trace', needs('truncate'), async () => {
   assert.deepEqual(readdirSync(directory), ['jail']);
 });
 
-test('memory does not grow with what is exported', needs('truncate'), () => {
+test('memory use does not grow with the size of the export', needs('truncate'), () => {
   const directory = tempDir();
   const root = path.join(directory, 'jail');
   mkdirSync(root);
@@ -281,7 +281,7 @@ test('memory does not grow with what is exported', needs('truncate'), () => {
   assert.ok(peak > 10 && peak < 256, `${peak} MiB`);
 });
 
-test('usage errors say what is wrong', () => {
+test('usage errors name the mistake', () => {
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
     [['ls'], /--to is missing/],
     [['ls', '--to', 'zip:x'], /give oci:DIR/],

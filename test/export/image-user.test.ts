@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { jailbuild } from '../support/cli.js';
 import { tempDir } from '../support/temp-dir.js';
 
-test('a user that the image does not know is a warning', () => {
+test('a user unknown to the image causes a warning', () => {
   const directory = tempDir();
   const warnings = (user: string, ...more: readonly string[]): string => {
     const to = `oci:${path.join(directory, 'image')}`;

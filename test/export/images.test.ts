@@ -32,7 +32,7 @@ function exported(args: readonly string[], env: NodeJS.ProcessEnv = {}): Report 
   return JSON.parse(result.stdout);
 }
 
-test('skopeo inspects what was asked for', needs('skopeo'), () => {
+test('skopeo inspects the requested configuration', needs('skopeo'), () => {
   const report = exported([
     ...['bash', 'ls', '--to', `oci:${layout}:inspected`],
     ...['--entrypoint', '["/bin/bash","-c"]', '--cmd', '["ls \\"$0\\"","/usr"]'],
@@ -70,7 +70,7 @@ test('skopeo inspects what was asked for', needs('skopeo'), () => {
   assert.deepEqual(raw.annotations, { 'org.example.note': 'some words' });
 });
 
-test('skopeo copies every form of an image, to the same layers', needs('skopeo', 'zstd'), () => {
+test('skopeo copies every image format, with the same layers', needs('skopeo', 'zstd'), () => {
   const policy = trustingPolicy(directory);
   const forms = {
     'oci-archive': ['oci-archive:', ['--compression', 'zstd']],
@@ -89,7 +89,7 @@ test('skopeo copies every form of an image, to the same layers', needs('skopeo',
   }
 });
 
-test('a layout takes further images, which share the layers of their libraries', () => {
+test('a layout stores several images, which share the layers of their libraries', () => {
   const shared = path.join(directory, 'shared');
   const one = exported(['bash', '--to', `oci:${shared}:one`, '--layers', 'by-library']);
   const two = exported(['env', 'ls', '--to', `oci:${shared}:two`, '--layers', 'by-library']);
@@ -114,7 +114,7 @@ test('a layout takes further images, which share the layers of their libraries',
   );
 });
 
-test('umoci unpacks the same tree however it was split', needsRoot('umoci'), () => {
+test('umoci unpacks the same tree from any split into layers', needsRoot('umoci'), () => {
   const root = path.join(directory, 'jail');
   assert.equal(jailbuild([root, 'bash', 'ls', '-q']).status, 0);
   const trees = ['single', 'by-package', 'by-library'].map((layers) => {
@@ -128,7 +128,7 @@ test('umoci unpacks the same tree however it was split', needsRoot('umoci'), () 
   assert.deepEqual(trees[2], trees[0]);
 });
 
-test('crun runs the bundle that umoci makes', needsRoot('umoci', 'crun', 'unshare'), () => {
+test('crun runs the bundle that umoci unpacks', needsRoot('umoci', 'crun', 'unshare'), () => {
   const bundle = path.join(directory, 'bundle');
   exported(['bash', 'ls', '--to', `oci:${layout}:run`, '--', 'bash', '-c', 'ls /usr/bin']);
   succeed('umoci', ['unpack', '--image', `${layout}:run`, bundle]);
@@ -155,7 +155,7 @@ test('podman loads and runs an image', needsRoot('podman', 'unshare'), () => {
 });
 
 test(
-  'a registry takes an image and gives it back',
+  'an image can be pushed to a registry and pulled back',
   needs('skopeo', 'docker-registry'),
   async () => {
     const policy = trustingPolicy(directory);

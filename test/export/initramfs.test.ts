@@ -6,7 +6,7 @@ import { exec, jailbuild } from '../support/cli.js';
 import { boot, bootDisk, needsKernel } from '../support/kernel.js';
 import { tempDir } from '../support/temp-dir.js';
 
-/** A jail with an init that shows what the kernel finds of it. */
+/** Creates a jail with an init that prints what the kernel provides. */
 function makeRoot(directory: string): string {
   const root = path.join(directory, 'root');
   assert.equal(jailbuild([root, 'sh', 'cat', 'ls', 'stat', '-q']).status, 0);

@@ -13,7 +13,7 @@ import { tempDir } from '../support/temp-dir.js';
 const directory = tempDir();
 
 test(
-  'an archive has the packages of its files, with sums that md5sum confirms',
+  'an archive contains the package database of its files, with checksums that md5sum confirms',
   needs('dpkg-query'),
   async () => {
     const archive = path.join(directory, 'ls.tar');
@@ -38,7 +38,7 @@ test(
   },
 );
 
-test('an apk database is reduced to what is there', async () => {
+test('an apk database is reduced to the exported files', async () => {
   const root = path.join(directory, 'alpine');
   for (const name of ['bin', 'etc', 'lib/apk/db'])
     mkdirSync(path.join(root, name), { recursive: true });

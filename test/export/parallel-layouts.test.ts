@@ -20,7 +20,7 @@ interface Descriptor {
   readonly platform?: { readonly variant?: string };
 }
 
-/** Runs exports at once, and returns the digests that they report. */
+/** Runs exports concurrently, and returns the reported digests. */
 async function exportAll(lines: readonly (readonly string[])[]): Promise<readonly string[]> {
   const all = lines.map(async (line) => {
     const { stdout } = await run(JAILBUILD, ['export', 'true', '--json', ...line]);
@@ -39,7 +39,7 @@ function imagesOf(layout: string): readonly Descriptor[] {
   return JSON.parse(readFileSync(path.join(layout, 'index.json'), 'utf8')).manifests;
 }
 
-/** Nothing of the work is left, in the layout or beside it. */
+/** Checks that no temporary files are left in the layout or beside it. */
 function assertClean(layout: string): void {
   assert.deepEqual(readdirSync(layout).sort(), ['blobs', 'index.json', 'oci-layout']);
   const drafts = readdirSync(directory).filter((name) => name.startsWith('.jailbuild-'));
@@ -50,7 +50,7 @@ for (const [name, isNew] of [
   ['new', true],
   ['known', false],
 ] as const) {
-  test(`exports at once into a ${name} layout lose no tag`, needs('/bin/true'), async () => {
+  test(`concurrent exports into a ${name} layout lose no tag`, needs('/bin/true'), async () => {
     const layout = path.join(directory, name);
     if (!isNew) await exportAll([['--to', `oci:${layout}:first`]]);
     const to = (tag: number) => ['--to', `oci:${layout}:t${tag}`, '--label', `tag=${tag}`];
@@ -73,7 +73,7 @@ for (const [name, isNew] of [
   });
 }
 
-test('exports at once that append to one tag lose no platform', needs('/bin/true'), async () => {
+test('concurrent exports that append to one tag lose no platform', needs('/bin/true'), async () => {
   const layout = path.join(directory, 'appended');
   await exportAll(
     numbers.map((variant) => [

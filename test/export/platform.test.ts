@@ -14,13 +14,13 @@ function platformOf(...programs: readonly string[]): unknown {
   return JSON.parse(stdout).image.platform;
 }
 
-test('an image of a script is for the machine of its interpreter', () => {
+test('an image of a script is for the architecture of its interpreter', () => {
   const script = path.join(tempDir(), 'script');
   writeFileSync(script, '#!/bin/sh\n', { mode: 0o755 });
   assert.deepEqual(platformOf(script), platformOf('sh'));
 });
 
-test('a platform is refused where there is no image to choose from', () => {
+test('--platform is refused if the source is not an image', () => {
   const directory = tempDir();
   const jail = path.join(directory, 'jail');
   const page = path.join(directory, 'page.html');

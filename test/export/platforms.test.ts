@@ -23,7 +23,7 @@ const LIBRARIES = '/usr/aarch64-linux-gnu/lib';
 const tools = ['cc', COMPILER, QEMU, 'skopeo', LIBRARIES];
 const env = { ...process.env, XDG_CACHE_HOME: at('cache') };
 
-/** A root directory with one program, and the C library that it needs. */
+/** Creates a root directory with one program and the C library that it needs. */
 function makeRoot(name: string, compiler: string, copy: (root: string) => void): void {
   mkdirSync(at(name, 'bin'), { recursive: true });
   const source = `#include <stdio.h>\nint main(int count, char **words) { puts("hello from ${name}"); return count > 1 && words[1][0] != '/'; }\n`;
@@ -51,7 +51,7 @@ const BOTH = [
   ...['--platform', `linux/arm64=${at('arm64')}`],
 ];
 
-/** The digest that an export reports. */
+/** Returns the digest that an export reports. */
 function exported(...args: readonly string[]): string {
   const { status, stdout, stderr } = jailbuild(['export', 'hello', ...args, '--json'], { env });
   assert.equal(status, 0, stderr);
@@ -90,18 +90,18 @@ test('an index of two platforms runs on both', needs(...tools), () => {
     ];
     assert.equal(succeed(program, words), `hello from ${arch}\n`);
   }
-  // It is a source again, of which one platform is taken.
+  // It can be a source again, of which one platform is chosen.
   const slim = ['export', '--from-image', image, '--platform', 'linux/arm64'];
   const read = jailbuild([...slim, '--to', `tar:${at('slim.tar')}`], { env });
   assert.equal(read.status, 0, read.stderr);
   assert.match(succeed('tar', ['-tf', at('slim.tar')]), /ld-linux-aarch64/);
 });
 
-test('each platform is proven, by an emulator where that is needed', needs(...tools), () => {
+test('each platform is proven, with an emulator if needed', needs(...tools), () => {
   const args = ['export', 'hello', ...BOTH, '--to', `oci:${at('proven')}:v1`];
   const proven = jailbuild([...args, '--proof', 'hello', '--quiet'], { env });
   assert.equal(proven.status, 0, proven.stderr);
-  // A script is run by an interpreter for the platform.
+  // An interpreter for the platform runs a script.
   const greet = [...args, '--include', '/bin/greet', '--proof', 'greet'];
   const greeted = jailbuild(greet, { env });
   assert.equal(greeted.status, 0, greeted.stderr);
@@ -111,7 +111,7 @@ test('each platform is proven, by an emulator where that is needed', needs(...to
     JSON.parse(succeed('skopeo', ['--override-arch', arch, 'inspect', '--config', image]));
   assert.equal(config('arm64').architecture, 'arm64');
   assert.equal(config('amd64').architecture, 'amd64');
-  // The emulator is no part of what is exported.
+  // The emulator is not exported.
   const listed = jailbuild(
     [
       'export',
@@ -131,7 +131,7 @@ test('each platform is proven, by an emulator where that is needed', needs(...to
   assert.match(failed.stderr, /proof hello no failed with status 1: nothing was written\n$/);
 });
 
-test('without an emulator, a proof for another machine is refused', needs(...tools), () => {
+test('a proof for another architecture is refused without an emulator', needs(...tools), () => {
   mkdirSync(at('few'));
   symlinkSync(process.execPath, at('few/node'));
   const few = { ...env, PATH: at('few') };
@@ -145,21 +145,21 @@ test('without an emulator, a proof for another machine is refused', needs(...too
   assert.ok(!existsSync(at('unproven')));
 });
 
-test('platforms that are added one after the other make the same index', needs(...tools), () => {
+test('platforms added one after the other give the same index', needs(...tools), () => {
   const digest = exported(...BOTH, '--to', `oci:${at('joint')}:v1`);
   const to = ['--append', '--to', `oci:${at('appended')}:v1`];
   const platform = (arch: string) => ['--platform', `linux/${arch}=${at(arch)}`];
   const single = exported(...platform('arm64'), ...to);
   assert.notEqual(single, digest);
   assert.equal(exported(...platform('amd64'), ...to), digest);
-  // Once more, and in an order of its own.
+  // Once more, in another order.
   assert.equal(exported(...platform('arm64'), ...to), digest);
   const replaced = exported(...platform('arm64'), '--to', `oci:${at('appended')}:v1`);
   assert.equal(replaced, single);
 });
 
 test(
-  'a registry has an index, and takes further platforms',
+  'a registry stores an index and accepts further platforms',
   needs(...tools, 'docker-registry'),
   async () => {
     const registry = await startRegistry(at('registry'));
@@ -182,7 +182,7 @@ test(
   },
 );
 
-test('an archive holds an index', needs(...tools), () => {
+test('an archive stores an index', needs(...tools), () => {
   const digest = exported(...BOTH, '--to', `oci-archive:${at('multi.tar')}:multi`);
   const image = `oci-archive:${at('multi.tar')}:multi`;
   const index = JSON.parse(succeed('skopeo', ['inspect', '--raw', image]));
@@ -190,7 +190,7 @@ test('an archive holds an index', needs(...tools), () => {
   assert.equal(exported(...BOTH, '--to', `oci:${at('same')}:multi`), digest);
 });
 
-test('an export goes to several places, and its digests to a file', needs('tar'), () => {
+test('an export writes to several destinations, and its digests to a file', needs('tar'), () => {
   const args = [
     ...['export', 'ls', '--digest-file', at('digests')],
     ...['--to', `tar:${at('ls.tar')}`, '--to', `oci:${at('ls')}:one`],
@@ -211,7 +211,7 @@ test('an export goes to several places, and its digests to a file', needs('tar')
   assert.equal(told.filter((line) => line.startsWith('Exported ')).length, 3);
 });
 
-test('what cannot be put together is refused before anything is written', () => {
+test('an impossible combination is refused before anything is written', () => {
   const refuse = (message: RegExp, ...args: readonly string[]) => {
     const { status, stderr } = jailbuild(['export', 'ls', ...args], { env });
     assert.equal(status, 2, stderr);

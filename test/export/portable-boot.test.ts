@@ -54,6 +54,7 @@ const REPORT = `report() {
 
 describe('systemd, in a machine of its own', needsSystemd, () => {
   const said = new Map<string, string>();
+  let printed = '';
 
   before(() => {
     const directory = tempDir();
@@ -86,7 +87,7 @@ describe('systemd, in a machine of its own', needsSystemd, () => {
     const root = at('root');
     const include = [...FILES, ...RULES, ...OTHERS].flatMap((name) => ['--include', name]);
     run(root, ...PROGRAMS, ...include, '--user', 'messagebus', '--quiet');
-    for (const name of ['dev', 'proc', 'run', 'sys', 'tmp', 'modules'])
+    for (const name of ['dev', 'proc', 'run', 'sys', 'tmp', 'var/tmp', 'modules'])
       mkdirSync(path.join(root, name), { recursive: true });
     const write = (name: string, ...lines: readonly string[]) =>
       writeFileSync(path.join(root, name), `${lines.join('\n')}\n`, { mode: 0o755 });
@@ -126,8 +127,8 @@ describe('systemd, in a machine of its own', needsSystemd, () => {
     );
     const disk = at('root.raw');
     run('export', root, '--to', `ext4:${disk}`, '--quiet');
-    const parameters = 'systemd.unit=trial.service systemd.default_timeout_start_sec=600';
-    const printed = bootDisk(disk, 'ext4', parameters);
+    const parameters = 'rw systemd.unit=trial.service systemd.default_timeout_start_sec=600';
+    printed = bootDisk(disk, 'ext4', parameters);
     for (const part of printed.split('\n@ ').slice(1)) {
       const end = part.indexOf('\n');
       said.set(part.slice(0, end), part.slice(end + 1));
@@ -142,8 +143,8 @@ describe('systemd, in a machine of its own', needsSystemd, () => {
   ] as const) {
     test(`portablectl attaches ${name}, whose unit starts in its own root`, () => {
       const output = said.get(`${name}.service`) ?? '';
-      assert.match(output, /^Result=success$/m);
-      assert.match(output, /^hello from the service$/m);
+      assert.match(output, /^Result=success$/m, printed);
+      assert.match(output, /^hello from the service$/m, printed);
       assert.match(output, mount);
       assert.match(output, /\/etc\/x: Read-only file system$/m);
       assert.doesNotMatch(output, /\/home|\/modules/);

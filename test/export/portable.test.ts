@@ -34,7 +34,7 @@ function jailFile(...more: readonly string[]): string {
 }
 
 test(
-  'a portable service has a unit that systemd accepts, and the places it mounts over',
+  'a portable service has a unit that systemd accepts, and the directories it mounts over',
   needsRoot('systemd-analyze'),
   () => {
     const directory = jailFile();
@@ -62,7 +62,7 @@ test(
       'ProtectSystem=strict',
       'NoNewPrivileges=yes',
     ]) {
-      assert.ok(lines.includes(line), `${line} is not in ${lines.join('\n')}`);
+      assert.ok(lines.includes(line), `${line} is missing in ${lines.join('\n')}`);
     }
     const verified = exec('systemd-analyze', ['verify', '--man=no', unit]);
     assert.equal(verified.status, 0, verified.stderr);
@@ -75,28 +75,24 @@ test(
   },
 );
 
-test(
-  'an image of it is the same every time, for every user',
-  needs('tar2sqfs', 'unsquashfs'),
-  () => {
-    const directory = jailFile();
-    const [one, two] = ['one', 'two'].map((name) => path.join(directory, name, 'app.raw')) as [
-      string,
-      string,
-    ];
-    for (const file of [one, two]) {
-      mkdirSync(path.dirname(file));
-      const args = ['export', '--from', `${directory}/jail.yaml`, '--to', `portable:${file}`, '-q'];
-      const { status, stderr } = jailbuild(args);
-      assert.equal(status, 0, stderr);
-    }
-    assert.equal(sha256(one), sha256(two));
-    assert.match(succeed('unsquashfs', ['-l', one]), /usr\/lib\/systemd\/system\/app\.service$/m);
-  },
-);
+test('its image is the same each time, for every user', needs('tar2sqfs', 'unsquashfs'), () => {
+  const directory = jailFile();
+  const [one, two] = ['one', 'two'].map((name) => path.join(directory, name, 'app.raw')) as [
+    string,
+    string,
+  ];
+  for (const file of [one, two]) {
+    mkdirSync(path.dirname(file));
+    const args = ['export', '--from', `${directory}/jail.yaml`, '--to', `portable:${file}`, '-q'];
+    const { status, stderr } = jailbuild(args);
+    assert.equal(status, 0, stderr);
+  }
+  assert.equal(sha256(one), sha256(two));
+  assert.match(succeed('unsquashfs', ['-l', one]), /usr\/lib\/systemd\/system\/app\.service$/m);
+});
 
 test(
-  "a jail's record, and the command line above it, say what the unit runs",
+  "the unit runs the command of the jail's record, unless the command line gives one",
   needsRoot('tar2sqfs', 'unsquashfs'),
   () => {
     const directory = jailFile();
@@ -147,7 +143,7 @@ test(
   },
 );
 
-test('what a portable service cannot be is refused in one line', () => {
+test('an invalid portable service is refused in one line', () => {
   const directory = jailFile('  overlay: tmpfs');
   const from = ['export', '--from', `${directory}/jail.yaml`, '--to'];
   const refused = (args: readonly string[], message: RegExp) => {

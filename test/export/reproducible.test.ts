@@ -32,7 +32,7 @@ function build(directory: string, jail: string, prefix: readonly string[], env: 
 }
 
 test(
-  'two builds, at other times, in other directories and surroundings, are the same bytes',
+  'two builds at other times, in other directories and environments give the same bytes',
   needsRoot('unshare', 'hostname', 'top'),
   async () => {
     const env = { PATH: process.env.PATH, TERM: 'xterm' };
@@ -58,7 +58,7 @@ test(
   },
 );
 
-test('an image made from a jail is that made from its programs', () => {
+test('an image made from a jail equals one made from its programs', () => {
   const directory = tempDir();
   const root = path.join(directory, 'jail');
   const choice = ['--ld-cache', 'none', '-q'];
@@ -91,7 +91,7 @@ test('SOURCE_DATE_EPOCH limits all times', needs('tar'), () => {
   for (const line of files.trim().split('\n')) assert.match(line, / 2001-09-09 01:46 /);
 });
 
-test('a directory in an archive has the time of the newest thing in it', needs('tar'), () => {
+test('a directory in an archive has the time of its newest entry', needs('tar'), () => {
   const directory = tempDir();
   const root = path.join(directory, 'jail');
   assert.equal(jailbuild([root, 'ls', '-q']).status, 0);
@@ -105,7 +105,7 @@ test('a directory in an archive has the time of the newest thing in it', needs('
   assert.equal(pack(), before);
 });
 
-test('nothing of the machine is in an archive', needs('hostname'), () => {
+test('an archive contains no data of the machine', needs('hostname'), () => {
   const directory = tempDir();
   const root = path.join(directory, 'some-distinct-name');
   assert.equal(jailbuild([root, 'ls', '--ld-cache', 'none', '-q']).status, 0);
@@ -116,5 +116,6 @@ test('nothing of the machine is in an archive', needs('hostname'), () => {
   for (const leak of ['some-distinct-name', directory, '.jailbuild', process.cwd()]) {
     assert.ok(!text.includes(leak), leak);
   }
-  if (host.trim().length > 6) assert.ok(!text.includes(host.trim()), 'the name of the host');
+  if (host.trim().length > 6)
+    assert.ok(!text.includes(host.trim()), 'the archive contains the host name');
 });

@@ -13,7 +13,7 @@ import { exec, jailbuild, succeed } from '../support/cli.js';
 import { needs } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
-/** A scanner that is not ours: `.ci/trivy` gets it. */
+/** An independent scanner, installed by `.ci/trivy`. */
 const TRIVY = process.env.JAILBUILD_TEST_TRIVY ?? 'trivy';
 const directory = tempDir();
 const at = (...names: readonly string[]) => path.join(directory, ...names);
@@ -24,7 +24,7 @@ interface Component {
   readonly purl?: string;
 }
 
-/** The packages of a bill of materials: those that a package manager knows. */
+/** Returns the packages of a bill of materials that belong to a package manager. */
 function packagesOf(bom: string): readonly string[] {
   const { components } = JSON.parse(bom) as { readonly components: readonly Component[] };
   return components
@@ -32,13 +32,16 @@ function packagesOf(bom: string): readonly string[] {
     .map(({ purl = '' }) => {
       const [, type = '', name = '', version = ''] =
         /^pkg:(\w+)\/(?:[^/@]+\/)?([^@?]+)@([^?]+)/.exec(purl) ?? [];
-      // Trivy leaves the epoch of a version to a qualifier.
+      // Trivy stores the epoch of a version in a qualifier.
       return `${type} ${decodeURIComponent(name)} ${decodeURIComponent(version).replace(/^\d+:/, '')}`;
     })
     .sort();
 }
 
-/** Exports programs with a package database and a bill of materials, and has the scanner list the result. */
+/**
+ * Exports programs with a package database and a bill of materials, and returns what the scanner
+ * lists.
+ */
 function scanned(name: string, ...args: readonly string[]) {
   const archive = at(`${name}.tar`);
   const made = jailbuild([
@@ -61,7 +64,7 @@ function scanned(name: string, ...args: readonly string[]) {
 }
 
 test(
-  'Trivy lists the packages of dpkg that the bill of materials has',
+  'Trivy lists the same dpkg packages as the bill of materials',
   needs(TRIVY, 'dpkg-query'),
   () => {
     const { ours, theirs } = scanned('dpkg', 'ls', 'bash', 'openssl');
@@ -73,7 +76,7 @@ test(
   },
 );
 
-test('Trivy lists the packages of apk', needs(TRIVY, '/bin/busybox'), () => {
+test('Trivy lists the apk packages', needs(TRIVY, '/bin/busybox'), () => {
   const root = at('alpine');
   for (const name of ['bin', 'etc', 'lib/apk/db'])
     mkdirSync(path.join(root, name), { recursive: true });
@@ -113,7 +116,7 @@ cp /bin/busybox %{buildroot}/usr/bin/other
 /usr/bin/other
 `;
 
-/** A root with two packages of rpm, installed by rpm itself. */
+/** Creates a root with two packages installed by rpm. */
 function makeRpmRoot(): string {
   const root = at('fedora');
   if (existsSync(root)) return root;
@@ -137,7 +140,7 @@ function makeRpmRoot(): string {
 }
 
 test(
-  'rpm reads a database that is reduced to what is there',
+  'rpm reads a database reduced to the exported files',
   needs('rpm', 'rpmbuild', '/bin/busybox'),
   () => {
     const root = makeRpmRoot();
@@ -171,7 +174,7 @@ test(
   },
 );
 
-test('Trivy lists the packages of rpm', needs(TRIVY, 'rpm', 'rpmbuild', '/bin/busybox'), () => {
+test('Trivy lists the rpm packages', needs(TRIVY, 'rpm', 'rpmbuild', '/bin/busybox'), () => {
   const root = makeRpmRoot();
   const { ours, theirs } = scanned('rpm', '/usr/bin/tool', '--sysroot', root, '--terminfo', 'none');
   assert.deepEqual(ours, ['rpm tool 1-1']);

@@ -19,7 +19,7 @@ import { tempDir } from '../support/temp-dir.js';
 const MIB = 1 << 20;
 const SIZE = 64 * MIB + 4321;
 
-describe('a file with holes', () => {
+describe('a sparse file', () => {
   const directory = tempDir();
   const jail = path.join(directory, 'jail');
   const source = path.join(directory, 'data/holes');
@@ -40,12 +40,12 @@ describe('a file with holes', () => {
 
   const blocks = (file: string): number => lstatSync(file).blocks * 512;
 
-  test('stays so in a jail', () => {
+  test('stays sparse in a jail', () => {
     assert.ok(readFileSync(`${jail}/data/holes`).equals(expected));
     assert.ok(blocks(`${jail}/data/holes`) < MIB, String(blocks(`${jail}/data/holes`)));
   });
 
-  test('has the digest of its content, zeros and all', () => {
+  test('has the digest of its content, zeros included', () => {
     const include = ['--include', `${path.dirname(source)}:/data`];
     const { stdout } = jailbuild(['none', 'true', ...include, '--dry-run', '--format', 'json']);
     const { entries } = JSON.parse(stdout);
@@ -53,7 +53,7 @@ describe('a file with holes', () => {
     assert.equal(entry.digest, `sha256:${createHash('sha256').update(expected).digest('hex')}`);
   });
 
-  test('is whole in an archive, which has holes itself', needs('tar', 'cpio'), () => {
+  test('is stored sparsely in an archive and unpacked completely', needs('tar', 'cpio'), () => {
     const archive = path.join(directory, 'jail.tar');
     const exported = jailbuild(['export', jail, '--to', `tar:${archive}`, '--json']);
     const { size, digest } = JSON.parse(exported.stdout);
@@ -63,7 +63,7 @@ describe('a file with holes', () => {
     assert.ok(blocks(archive) < 16 * MIB, String(blocks(archive)));
     succeed('tar', ['-xf', archive, '-C', directory, 'data/holes', '--transform=s,data/,tar-,']);
     assert.ok(readFileSync(`${directory}/tar-holes`).equals(expected));
-    // A stream cannot have holes, and is the same.
+    // A stream cannot be sparse, and has the same bytes.
     const piped = succeed('sh', [
       '-c',
       `"$0" "$1" export "$2" --to tar:- | sha256sum`,
@@ -77,7 +77,7 @@ describe('a file with holes', () => {
     assert.ok(readFileSync(`${unpacked}/data/holes`).equals(expected));
   });
 
-  test('is whole in a layer', needs('umoci', 'strace'), () => {
+  test('is stored completely in a layer', needs('umoci', 'strace'), () => {
     const layout = path.join(directory, 'image');
     const bundle = path.join(directory, 'bundle');
     const log = path.join(directory, 'log');
@@ -97,7 +97,7 @@ describe('a file with holes', () => {
     assert.ok(total > 0 && total < 4 * MIB, `${total} bytes were read`);
   });
 
-  test('has no holes any more where it was written to since', () => {
+  test('loses holes that were written to meanwhile', () => {
     const stat = lstatSync(source, { bigint: true });
     const extents = [{ start: 4096, end: 8192 }];
     const files = (stamp: string) => new SparseFiles(new Map([['/f', { stamp, extents }]]));
@@ -109,7 +109,7 @@ describe('a file with holes', () => {
     assert.deepEqual(files('other').pieces('/f', stat), [{ at: 0, length: SIZE, isHole: false }]);
   });
 
-  test('may be all hole', needs('tar'), () => {
+  test('may consist of one hole', needs('tar'), () => {
     const empty = path.join(directory, 'empty');
     mkdirSync(empty);
     exec('truncate', ['-s', String(5 * MIB + 1), `${empty}/hole`]);

@@ -12,7 +12,7 @@ import path from 'node:path';
 import type { FileTree } from '../../src/export/file-tree.js';
 import type { Entry } from '../../src/manifest/manifest.js';
 
-/** Bytes that are no text in any encoding, with what pax records are made of among them. */
+/** Bytes that are not text in any encoding, including the separators of pax records. */
 export const BINARY = Buffer.from([0x00, 0xff, 0x0a, 0x3d, 0x80, 0x20, 0x31, 0x00, 0xc3]);
 /** cap_net_raw=ep, version 2 (linux/capability.h). */
 export const CAPABILITY = Buffer.from('0100000200200000000000000000000000000000', 'hex');
@@ -22,7 +22,7 @@ export const DEEP = `/deep/${`${'d'.repeat(60)}/`.repeat(4)}end`;
 
 type Made = Partial<Entry> & Pick<Entry, 'path' | 'type'>;
 
-/** A tree with one of everything that an archive has to hold, and its content in a directory. */
+/** Creates a tree with everything an archive must store, and its content in a directory. */
 export function richTree(directory: string): FileTree {
   mkdirSync(directory, { recursive: true });
   writeFileSync(path.join(directory, 'program'), Buffer.alloc(2_500_000, 'content '));
@@ -70,7 +70,7 @@ function text(at: string, content: string, more: Partial<Entry> = {}): Made {
   } as Made;
 }
 
-/** What a tree on the disk is, by path: all that an archive is to keep. */
+/** Returns everything of a tree on the disk that an archive must keep, by path. */
 export function describeTree(root: string): Record<string, string> {
   const found: Record<string, string> = {};
   const inodes = new Map<bigint, string>();
@@ -101,7 +101,7 @@ export function describeTree(root: string): Record<string, string> {
   return found;
 }
 
-/** An extended attribute's value in hexadecimal. */
+/** Returns the value of an extended attribute in hexadecimal. */
 export function xattr(file: string, name: string): string {
   const args = ['--only-values', '--absolute-names', '-n', name, file];
   return execFileSync('getfattr', args, { stdio: 'pipe' }).toString('hex');

@@ -33,13 +33,13 @@ const EXTRACTORS = {
 } as const;
 
 for (const [name, extract] of Object.entries(EXTRACTORS)) {
-  test(`${name} gets back all that is in a tree`, needsRoot(name, 'getfattr'), async () => {
+  test(`${name} restores everything in a tree`, needsRoot(name, 'getfattr'), async () => {
     const directory = tempDir();
     const file = await archive(directory);
     const root = path.join(directory, 'root');
     mkdirSync(root);
     const [program, args] = extract(file, root) as [string, string[]];
-    // bsdtar refuses names that the locale has no characters for.
+    // bsdtar refuses names with characters that the locale lacks.
     execFileSync(program, args, { stdio: 'pipe', env: { ...process.env, LC_ALL: 'C.UTF-8' } });
 
     const found = describeTree(root);
@@ -68,32 +68,28 @@ for (const [name, extract] of Object.entries(EXTRACTORS)) {
   });
 }
 
-test(
-  'members above 8 GiB and times beyond 2242 have their numbers',
-  needsRoot('tar', 'bsdtar'),
-  () => {
-    const file = path.join(tempDir(), 'large.tar');
-    const size = 9 * 2 ** 30;
-    const attributes = { mode: 0o644, uid: 0, gid: 0, mtime: 9_000_000_000_000_000_000n } as const;
-    const header = tarHeader({ name: 'large', type: 'file', size, ...attributes });
-    writeFileSync(file, header);
-    // A sparse file: its content takes neither time nor room.
-    const fd = openSync(file, 'r+');
-    ftruncateSync(fd, header.length + size + 1024);
-    closeSync(fd);
-    assert.match(execFileSync('tar', ['-tvf', file]).toString(), / 9663676416 2255-03-14 .* large/);
-    assert.match(execFileSync('bsdtar', ['-tvf', file]).toString(), / 9663676416 .*2255 large/);
-  },
-);
+test('members above 8 GiB and times after 2242 are stored', needsRoot('tar', 'bsdtar'), () => {
+  const file = path.join(tempDir(), 'large.tar');
+  const size = 9 * 2 ** 30;
+  const attributes = { mode: 0o644, uid: 0, gid: 0, mtime: 9_000_000_000_000_000_000n } as const;
+  const header = tarHeader({ name: 'large', type: 'file', size, ...attributes });
+  writeFileSync(file, header);
+  // A sparse file costs neither time nor space.
+  const fd = openSync(file, 'r+');
+  ftruncateSync(fd, header.length + size + 1024);
+  closeSync(fd);
+  assert.match(execFileSync('tar', ['-tvf', file]).toString(), / 9663676416 2255-03-14 .* large/);
+  assert.match(execFileSync('bsdtar', ['-tvf', file]).toString(), / 9663676416 .*2255 large/);
+});
 
-test('the length of a pax record counts its own digits', () => {
+test('the length of a pax record includes its own digits', () => {
   for (let length = 0; length < 1200; length++) {
     const record = paxRecord('key', Buffer.alloc(length, 'x'));
     assert.equal(Number.parseInt(record.toString('latin1'), 10), record.length);
   }
 });
 
-test('what tar cannot say is refused', () => {
+test('content that tar cannot represent is refused', () => {
   const member = { name: 'x', mode: 0, uid: 0, gid: 0, size: 0, mtime: 0n } as const;
   const xattrs = { 'user.a=b': '' };
   assert.throws(() => tarHeader({ ...member, type: 'file', xattrs }), { code: 'NOT_EXPORTABLE' });

@@ -30,12 +30,14 @@ function forms(directory: string): readonly Destination[] {
 const WHITEOUTS = {
   'a whiteout': [{ path: '/lib', type: 'directory' }, file('/lib/.wh.libc.so.6')],
   'an opaque directory': [file('/.wh..wh..opq')],
-  'a directory that deletes': [{ path: '/.wh.etc', type: 'directory' }],
-  'a device that deletes': [{ path: '/gone', type: 'character-device', major: 0, minor: 0 }],
+  'an entry named as a deletion of a directory': [{ path: '/.wh.etc', type: 'directory' }],
+  'a device that stands for a deletion': [
+    { path: '/gone', type: 'character-device', major: 0, minor: 0 },
+  ],
 } as const;
 
 for (const [name, entries] of Object.entries(WHITEOUTS)) {
-  test(`${name} is refused by the forms of images`, async () => {
+  test(`${name} is refused by image formats`, async () => {
     const directory = tempDir();
     for (const form of forms(directory)) {
       await assert.rejects(
@@ -49,7 +51,7 @@ for (const [name, entries] of Object.entries(WHITEOUTS)) {
 }
 
 test(
-  'archives keep names that mean something elsewhere',
+  'archives keep names with a special meaning elsewhere',
   needs('tar', 'bsdtar', 'cpio', 'bsdcpio'),
   async () => {
     const directory = tempDir();
@@ -91,7 +93,7 @@ test('the name that ends a cpio archive is refused there, and kept below a direc
   assert.deepEqual(names.toString().trim().split('\n'), ['a', 'a/TRAILER!!!', 'z']);
 });
 
-test('what overlay file systems keep in attributes does not go into an image', () => {
+test('attributes of overlay file systems are not stored in an image', () => {
   const xattrs = { 'user.overlay.opaque': 'eQ==', 'user.containers.override_stat': 'eQ==' };
   assert.deepEqual(imageXattrs({ ...xattrs, 'user.mine': 'eQ==' }), { 'user.mine': 'eQ==' });
 });

@@ -21,7 +21,7 @@ const directory = tempDir();
 const jailbuild = (args: readonly string[]) => runScript(args, { env: ENVIRONMENT });
 const front = (args: readonly string[]) => exec(FRONT, args, { env: ENVIRONMENT });
 
-/** A build that waits for the lock on its jail, as long as the test runs. */
+/** Starts a build that waits for the lock of its jail during the test. */
 async function startWaiting(
   t: TestContext,
   jail: string,
@@ -46,11 +46,11 @@ function nodeOf({ pid }: Running): number {
 }
 
 describe('the native front', NEEDS_FRONT, () => {
-  test('builds what the script builds, and tells it alike', () => {
+  test('builds the same jail as the script, with the same output', () => {
     const [one, other] = [`${directory}/one/jail`, `${directory}/other/jail`];
     const byFront = front([one, 'env', 'ls', 'sh', '--digests']);
     const byScript = jailbuild([other, 'env', 'ls', 'sh', '--digests']);
-    // Files are done in parallel.
+    // Files are copied in parallel, in any order.
     const lines = (text: string) => text.split('\n').sort();
     assert.deepEqual(lines(byFront.stdout), lines(byScript.stdout));
     assert.equal(byFront.stderr, byScript.stderr);
@@ -77,36 +77,25 @@ describe('the native front', NEEDS_FRONT, () => {
     assert.equal(existsSync(one), false);
   });
 
-  test('ends with the status of the program', () => {
+  test('returns the status of the program', () => {
     for (const args of [['--version'], [`${directory}/none`, 'no-such-program'], ['check']]) {
       assert.deepEqual(front(args), jailbuild(args), args.join(' '));
     }
   });
 
-  test(
-    'has the writer work in large jails, whose replies do not fit into a pipe',
-    needsRoot(),
-    () => {
-      const jail = `${directory}/large`;
-      const host = `${directory}/host`;
-      assert.equal(
-        exec('sh', ['-c', `mkdir -p ${host} && cd ${host} && seq 9000 | xargs touch`]).status,
-        0,
-      );
-      const { status, stderr } = front([
-        jail,
-        'ls',
-        '--include',
-        `${host}:/data`,
-        '--no-sync',
-        '-q',
-      ]);
-      assert.deepEqual([status, stderr], [0, '']);
-      assert.equal(readdirSync(`${jail}/data`).length, 9000);
-    },
-  );
+  test('runs the writer for large jails, whose replies exceed a pipe buffer', needsRoot(), () => {
+    const jail = `${directory}/large`;
+    const host = `${directory}/host`;
+    assert.equal(
+      exec('sh', ['-c', `mkdir -p ${host} && cd ${host} && seq 9000 | xargs touch`]).status,
+      0,
+    );
+    const { status, stderr } = front([jail, 'ls', '--include', `${host}:/data`, '--no-sync', '-q']);
+    assert.deepEqual([status, stderr], [0, '']);
+    assert.equal(readdirSync(`${jail}/data`).length, 9000);
+  });
 
-  test('shows nothing of itself to the programs that are started', needsRoot('unshare'), () => {
+  test('leaves no descriptors or variables to the programs it starts', needsRoot('unshare'), () => {
     const jail = `${directory}/streams`;
     const words = ['sh', '-c', 'ls /proc/self/fd; env'];
     const build = [jail, 'sh', 'ls', 'cat', 'env', '--quiet', '--run', '--', ...words];
@@ -127,7 +116,7 @@ describe('the native front', NEEDS_FRONT, () => {
     assert.deepEqual([through.status, through.stdout], [0, 'word']);
   });
 
-  test('goes on when nobody reads what it says', () => {
+  test('continues if nobody reads its output', () => {
     const jail = `${directory}/unread`;
     const { status } = exec(
       'sh',
@@ -139,7 +128,7 @@ describe('the native front', NEEDS_FRONT, () => {
     assert.equal(status, 0);
   });
 
-  test('works with its standard streams closed', () => {
+  test('works with closed standard streams', () => {
     const jail = `${directory}/closed`;
     const { status } = exec('sh', ['-c', `exec "$0" ${jail} ls -q <&- >&- 2>&-`, FRONT], {
       env: ENVIRONMENT,
@@ -153,7 +142,7 @@ describe('the native front', NEEDS_FRONT, () => {
     ['SIGINT', 130],
     ['SIGHUP', 129],
   ] as const) {
-    test(`hands ${signal} on, and ends as the program does`, needs('flock'), async (t) => {
+    test(`forwards ${signal}, and ends as the program does`, needs('flock'), async (t) => {
       const jail = `${directory}/${signal}`;
       const running = await startWaiting(t, jail);
       process.kill(running.pid, signal);
@@ -164,11 +153,15 @@ describe('the native front', NEEDS_FRONT, () => {
     });
   }
 
-  test('sends a signal once that a terminal sends to both', needs('flock'), async (t) => {
-    const running = await startWaiting(t, `${directory}/group`);
-    process.kill(-running.pid, 'SIGINT');
-    assert.equal((await running.ended).status, 130);
-  });
+  test(
+    'forwards a signal only once if a terminal sends it to both processes',
+    needs('flock'),
+    async (t) => {
+      const running = await startWaiting(t, `${directory}/group`);
+      process.kill(-running.pid, 'SIGINT');
+      assert.equal((await running.ended).status, 130);
+    },
+  );
 
   test('ends by the signal that ends Node', needs('flock'), async (t) => {
     const running = await startWaiting(t, `${directory}/killed`);
@@ -177,7 +170,7 @@ describe('the native front', NEEDS_FRONT, () => {
     assert.deepEqual([status, signal], [null, 'SIGKILL']);
   });
 
-  test('takes Node with it when it is killed', needs('flock'), async (t) => {
+  test('ends Node when it is killed', needs('flock'), async (t) => {
     const running = await startWaiting(t, `${directory}/orphan`);
     const node = nodeOf(running);
     process.kill(running.pid, 'SIGKILL');
@@ -185,29 +178,36 @@ describe('the native front', NEEDS_FRONT, () => {
     await until(() => [undefined, 'Z'].includes(stateOf(node)), 'Node is gone');
   });
 
-  test('stops and goes on with Node, as a job of a shell', needs('flock', 'perl'), async (t) => {
-    // A process group of its own in the session of its parent, as job control has it.
-    const wrapper = ['perl', '-e', 'setpgrp(0, 0); exec @ARGV', '--'];
-    const running = await startWaiting(t, `${directory}/stopped`, wrapper);
-    const node = nodeOf(running);
-    for (const to of [running.pid, -running.pid]) {
-      process.kill(to, 'SIGTSTP');
-      await until(() => stateOf(running.pid) === 'T' && stateOf(node) === 'T', 'both are stopped');
-      process.kill(to, 'SIGCONT');
-      await until(() => stateOf(running.pid) === 'S' && stateOf(node) === 'S', 'both go on');
-    }
-    process.kill(running.pid, 'SIGTERM');
-    assert.equal((await running.ended).status, 143);
-  });
+  test(
+    'stops and continues together with Node, as a job of a shell',
+    needs('flock', 'perl'),
+    async (t) => {
+      // A separate process group in its parent's session, as job control creates it.
+      const wrapper = ['perl', '-e', 'setpgrp(0, 0); exec @ARGV', '--'];
+      const running = await startWaiting(t, `${directory}/stopped`, wrapper);
+      const node = nodeOf(running);
+      for (const to of [running.pid, -running.pid]) {
+        process.kill(to, 'SIGTSTP');
+        await until(
+          () => stateOf(running.pid) === 'T' && stateOf(node) === 'T',
+          'both are stopped',
+        );
+        process.kill(to, 'SIGCONT');
+        await until(() => stateOf(running.pid) === 'S' && stateOf(node) === 'S', 'both go on');
+      }
+      process.kill(running.pid, 'SIGTERM');
+      assert.equal((await running.ended).status, 143);
+    },
+  );
 
-  test('says what is missing', () => {
+  test('reports what is missing', () => {
     const { status, stderr } = exec(FRONT, ['--version'], { env: { PATH: directory } });
     assert.equal(status, 127);
     assert.match(stderr, /^jailbuild: node is not on PATH: install Node 20\.19 or later\n$/);
   });
 });
 
-test('a file that is open in the caller stays open to Node', NEEDS_FRONT, () => {
+test('a descriptor that the caller opened stays open in Node', NEEDS_FRONT, () => {
   const fd = openSync('/proc/self/exe', 'r');
   try {
     const { status, stdout } = exec(

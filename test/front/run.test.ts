@@ -28,17 +28,17 @@ function script(text: string): Finished {
   });
 }
 
-/** A run that fails with 127 if it takes Node. */
+/** A run that returns 127 if it starts Node. */
 const WITHOUT_NODE = 'PATH=$NOWHERE "$FRONT" run "$JAIL"';
 const FIRST = '"$FRONT" run "$JAIL" -- true && ';
 
-describe('a run that is like an earlier one', { ...NEEDS_FRONT, ...needsRoot('unshare') }, () => {
+describe('a run that repeats an earlier one', { ...NEEDS_FRONT, ...needsRoot('unshare') }, () => {
   assert.equal(
     jailbuild([jail, 'sh', 'env', 'cat', 'grep', 'true', 'sleep', 'ls', '-q']).status,
     0,
   );
 
-  test('takes no Node', () => {
+  test('does not start Node', () => {
     assert.equal(script(`${WITHOUT_NODE} -- true`).status, 127);
     assert.equal(script(`${FIRST} ${WITHOUT_NODE} -- true`).status, 0);
     assert.equal(script(`${FIRST} ${WITHOUT_NODE} -- sh -c 'exit 7'`).status, 7);
@@ -47,7 +47,7 @@ describe('a run that is like an earlier one', { ...NEEDS_FRONT, ...needsRoot('un
     assert.deepEqual([through.status, through.stdout], [0, 'word\n']);
   });
 
-  test('sees the jail as the first one saw it', () => {
+  test('gives the same environment, namespaces and privileges as the first', () => {
     const look = `-- sh -c 'env; cat /proc/self/mounts /proc/self/uid_map /proc/sys/kernel/hostname; grep -E "Cap|Seccomp|NoNew|Umask" /proc/self/status; cd /proc/self/ns && for i in *; do test -e $i; done; umask; pwd'`;
     const first = script(`"$FRONT" run "$JAIL" ${look}`);
     const second = script(`${FIRST} ${WITHOUT_NODE} ${look}`);
@@ -58,7 +58,7 @@ describe('a run that is like an earlier one', { ...NEEDS_FRONT, ...needsRoot('un
     assert.match(term.stdout, /^TERM=vt100$/m);
   });
 
-  test('has the command of the record', () => {
+  test('uses the recorded command', () => {
     const file = `${directory}/jail.yaml`;
     const [other, text] = [
       `${directory}/other`,
@@ -75,7 +75,7 @@ describe('a run that is like an earlier one', { ...NEEDS_FRONT, ...needsRoot('un
     );
   });
 
-  test('asks Node again for anything else', () => {
+  test('starts Node if anything differs', () => {
     for (const changed of [
       'touch "$JAIL/.jailbuild/record.json"',
       'chmod g+w "$JAIL/.jailbuild"; trap "chmod g-w $JAIL/.jailbuild" EXIT',
@@ -107,17 +107,21 @@ describe('a run that is like an earlier one', { ...NEEDS_FRONT, ...needsRoot('un
     );
   });
 
-  test('keeps its words outside of the jail, and none for users', needsRoot('setpriv'), () => {
-    const kept = ['fingerprint', 'mount-points', 'record.json'];
-    assert.deepEqual(readdirSync(`${jail}/.jailbuild`).sort(), kept);
-    const { stdout } = script(
-      'setpriv --reuid 65534 --clear-groups "$FRONT" run "$JAIL" -- true; ls /var/cache',
-    );
-    assert.equal(stdout, '');
-  });
+  test(
+    'does not store its cache in the jail, and stores none for users other than root',
+    needsRoot('setpriv'),
+    () => {
+      const kept = ['fingerprint', 'mount-points', 'record.json'];
+      assert.deepEqual(readdirSync(`${jail}/.jailbuild`).sort(), kept);
+      const { stdout } = script(
+        'setpriv --reuid 65534 --clear-groups "$FRONT" run "$JAIL" -- true; ls /var/cache',
+      );
+      assert.equal(stdout, '');
+    },
+  );
 
   for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
-    test(`hands ${signal} on, or takes its command with it`, async (t) => {
+    test(`forwards ${signal}, or ends its command with it`, async (t) => {
       const text = `${OWN_CACHE} ${FIRST} PATH=$NOWHERE exec "$FRONT" run "$JAIL" -- sleep 60`;
       const child = spawn('unshare', ['--mount', 'sh', '-c', text], { env: ENV, stdio: 'ignore' });
       const { pid = -1 } = child;
@@ -130,16 +134,16 @@ describe('a run that is like an earlier one', { ...NEEDS_FRONT, ...needsRoot('un
       const command = down(down(down(pid)));
       child.kill(signal);
       assert.deepEqual(await ended, signal === 'SIGKILL' ? [null, signal] : [143, null]);
-      await until(() => [undefined, 'Z'].includes(stateOf(command)), 'the command is gone');
+      await until(() => [undefined, 'Z'].includes(stateOf(command)), 'the command has ended');
     });
   }
 
-  test('hands on nothing that is open beside the standard streams', () => {
+  test('passes on no descriptors except the standard streams', () => {
     const { stdout } = script(`${FIRST} ${WITHOUT_NODE} -- sh -c 'ls /proc/self/fd' 9</dev/null`);
     assert.match(stdout, /^0\n1\n2\n3\n$/);
   });
 
-  test('tells of prove where a command does not start', () => {
+  test('suggests prove if a command does not start', () => {
     const first = script('"$FRONT" run "$JAIL" -- no-such "a b"');
     assert.match(first.stderr, /prove/);
     assert.deepEqual(script(`${FIRST} ${WITHOUT_NODE} -- no-such "a b"`), first);

@@ -17,11 +17,11 @@ import { ENVIRONMENT, NEEDS_FRONT } from './support.js';
 const directory = tempDir();
 const dist = path.join(directory, 'dist');
 const snapshots = path.join(dist, 'snapshot');
-/** Places of a file that are damaged, from its first byte to its last. */
+/** Number of damaged positions, from the first byte to the last. */
 const DAMAGES = 12;
 const fallBack = /^jailbuild: starts without the start-up snapshot: /m;
 
-/** A snapshot is good for one place, so a copy of the package has none yet. */
+/** Uses a copy of the package, which has no snapshot yet: a snapshot is valid for one path. */
 function script(args: readonly string[]): Finished {
   return exec(process.execPath, [path.join(dist, 'jailbuild.cjs'), ...args], { env: ENVIRONMENT });
 }
@@ -37,7 +37,7 @@ function fileOf(suffix: string): string {
   return path.join(snapshots, name);
 }
 
-/** A run that would say so if it began without the snapshot, and is as good as any. */
+/** Runs a command that reports if it starts without the snapshot. */
 function run(env: NodeJS.ProcessEnv = {}): {
   readonly isFromSnapshot: boolean;
   readonly reason: string;
@@ -47,7 +47,7 @@ function run(env: NodeJS.ProcessEnv = {}): {
   assert.equal(status, 0, stderr);
   assert.match(stdout, /Done/);
   const said = stderr.split('\n').find((line) => fallBack.test(line));
-  // The reason is for those who ask.
+  // The reason is only printed with --verbose.
   assert.doesNotMatch(front([jail, 'env', 'ls', '--quiet'], env).stderr, /snapshot/);
   return { isFromSnapshot: said === undefined, reason: said?.replace(fallBack, '') ?? '' };
 }
@@ -59,13 +59,13 @@ describe('the start-up snapshot', NEEDS_FRONT, () => {
   });
   chmodSync(dist, 0o755);
 
-  test('of another place is not used', () => {
+  test('is not used at another path', () => {
     if (!existsSync(snapshots)) return;
     assert.match(run().reason, /there is none for this Node/);
     rmSync(snapshots, { recursive: true });
   });
 
-  test('is made, used, and removed again', () => {
+  test('is created, used and removed', () => {
     const made = script(['optimize', '--json']);
     assert.equal(made.status, 0, made.stderr);
     assert.equal(JSON.parse(made.stdout).snapshot, fileOf('.blob'));
@@ -80,17 +80,17 @@ describe('the start-up snapshot', NEEDS_FRONT, () => {
     assert.equal(run().isFromSnapshot, true);
   });
 
-  test('is not used with settings for Node', () => {
+  test('is not used if the environment configures Node', () => {
     for (const name of ['NODE_OPTIONS', 'NODE_V8_COVERAGE', 'NODE_DEBUG']) {
       const value = name === 'NODE_OPTIONS' ? '--no-warnings' : path.join(directory, 'none');
       assert.match(run({ [name]: value }).reason, /settings for Node/, name);
     }
     assert.equal(run({ NODE_ENV: 'production' }).isFromSnapshot, true);
-    // V8 refuses the compiled form as well then, and compiles.
+    // V8 then also rejects the compiled bundle, and compiles it.
     assert.equal(run({ NODE_OPTIONS: '--max-old-space-size=400' }).isFromSnapshot, false);
   });
 
-  test('is not used with another Node, or a program that starts some Node', () => {
+  test('is not used with another Node, or a script that starts Node', () => {
     const bin = path.join(directory, 'bin');
     exec('mkdir', [bin]);
     writeFileSync(path.join(bin, 'node'), `#!/bin/sh\nexec '${process.execPath}' "$@"\n`, {
@@ -99,7 +99,7 @@ describe('the start-up snapshot', NEEDS_FRONT, () => {
     assert.match(run({ PATH: `${bin}:${process.env.PATH}` }).reason, /there is none for this Node/);
   });
 
-  test('that others may write to is not used', () => {
+  test('is not used if others may write to it', () => {
     for (const [file, mode] of [
       [snapshots, 0o777],
       [snapshots, 0o775],
@@ -121,14 +121,14 @@ describe('the start-up snapshot', NEEDS_FRONT, () => {
     );
   });
 
-  test('that was copied is used if it has the same content', () => {
+  test('is used after copying if the content is the same', () => {
     const blob = fileOf('.blob');
     const copy = readFileSync(blob);
     writeFileSync(blob, copy);
     assert.equal(run().isFromSnapshot, true);
   });
 
-  test('that is damaged is not used, wherever it is', () => {
+  test('is not used if damaged at any position', () => {
     const blob = fileOf('.blob');
     const good = readFileSync(blob);
     for (let i = 0; i < DAMAGES; i++) {
@@ -154,7 +154,7 @@ describe('the start-up snapshot', NEEDS_FRONT, () => {
   });
 });
 
-test('a damaged compiled form of the bundle is not used, wherever it is', () => {
+test('a damaged compiled bundle is not used, at any position', () => {
   const own = path.join(directory, 'script');
   exec('mkdir', [own]);
   for (const name of ['cli.cjs', 'jailbuild.cjs', 'cli.cache']) {

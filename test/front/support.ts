@@ -5,16 +5,18 @@ import { PROJECT } from '../support/cli.js';
 
 export const FRONT = path.join(PROJECT, `dist/native/linux-${process.arch}/jailbuild`);
 
-/** Options for a test of the native front, which a compiler is needed for. */
+/** Options for tests of the native front, which needs a compiler. */
 export const NEEDS_FRONT = { skip: existsSync(FRONT) ? false : 'needs the native front' };
 
-/** What a process of the front, and so a user of it, sees: the Node that runs the tests comes first. */
+/** Environment of the front and of a user: the Node that runs the tests is first on PATH. */
 export const ENVIRONMENT: NodeJS.ProcessEnv = {
   ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('NODE_'))),
   PATH: `${path.dirname(process.execPath)}:${process.env.PATH}`,
 };
 
-/** A shell's words that put an empty cache in the place of the host's, in a mount namespace of its own. */
+/**
+ * Shell commands that replace the host's cache by an empty one, in a mount namespace of its own.
+ */
 export const OWN_CACHE = 'mount -t tmpfs -o mode=0755 tmpfs /var/cache && ';
 
 export interface Ended {
@@ -24,12 +26,12 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** A front at work. */
+/** A running front. */
 export interface Running {
   readonly child: ChildProcess;
   readonly pid: number;
   readonly ended: Promise<Ended>;
-  /** What it has said on standard error so far. */
+  /** Its output on standard error so far. */
   said(): string;
 }
 
@@ -59,7 +61,7 @@ export function startFront(
   return { child, pid: child.pid ?? -1, ended, said: () => stderr };
 }
 
-/** Waits until something is so. */
+/** Waits until a condition holds. */
 export async function until(isSo: () => boolean, what: string): Promise<void> {
   for (let count = 0; !isSo(); count++) {
     if (count > 1000) throw new Error(`not within ten seconds: ${what}`);
@@ -67,7 +69,7 @@ export async function until(isSo: () => boolean, what: string): Promise<void> {
   }
 }
 
-/** The processes that a process has started. */
+/** Returns the children of a process. */
 export function childrenOf(pid: number): number[] {
   try {
     const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
@@ -77,7 +79,7 @@ export function childrenOf(pid: number): number[] {
   }
 }
 
-/** A process's state by one letter (proc_pid_stat(5)), or undefined if it is gone. */
+/** Returns a process's state as one letter (proc_pid_stat(5)), or undefined if it is gone. */
 export function stateOf(pid: number): string | undefined {
   try {
     return /\) (.)/.exec(readFileSync(`/proc/${pid}/stat`, 'latin1'))?.[1];
@@ -86,7 +88,7 @@ export function stateOf(pid: number): string | undefined {
   }
 }
 
-/** The name of the program that a process runs. */
+/** Returns the name of the program that a process runs. */
 export function nameOf(pid: number): string | undefined {
   try {
     return readFileSync(`/proc/${pid}/comm`, 'latin1').trim();

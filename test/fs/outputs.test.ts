@@ -21,7 +21,7 @@ import { inPrivateDev } from '../support/private-dev.js';
 import { sleeps } from '../support/process.js';
 import { tempDir } from '../support/temp-dir.js';
 
-/** Every way in which a command line names a file to write, `$OUT` in its place. */
+/** Every command line that names an output file, with `$OUT` in its place. */
 const OUTPUTS: Readonly<Record<string, string>> = {
   'build --manifest': 'jail true --manifest $OUT',
   'build --dry-run --manifest': 'jail true --dry-run --manifest $OUT',
@@ -37,26 +37,22 @@ const OUTPUTS: Readonly<Record<string, string>> = {
 const JAIL_FILE = (out: string) => `root: jail\nprograms: ["true"]\nmanifest: ${out}\n`;
 
 for (const [name, words] of Object.entries(OUTPUTS)) {
-  test(
-    `${name} leaves a device and a link to one as they are`,
-    needsRoot('unshare', 'mknod'),
-    () => {
-      const directory = tempDir();
-      symlinkSync('/dev/null', path.join(directory, 'link'));
-      for (const out of ['/dev/null', 'link']) {
-        writeFileSync(path.join(directory, 'jail.yaml'), JAIL_FILE(out));
-        const { status, stderr, stdout } = inPrivateDev(
-          directory,
-          `OUT=${out}; $J ${words} >told 2>&1 || { cat told >&2; exit 1; }; stat -c '%F %t:%T' /dev/null`,
-        );
-        assert.equal(status, 0, stderr);
-        assert.equal(stdout, 'character special file 1:3\n');
-        assert.equal(readlinkSync(path.join(directory, 'link')), '/dev/null');
-      }
-    },
-  );
+  test(`${name} leaves a device and a link to it unchanged`, needsRoot('unshare', 'mknod'), () => {
+    const directory = tempDir();
+    symlinkSync('/dev/null', path.join(directory, 'link'));
+    for (const out of ['/dev/null', 'link']) {
+      writeFileSync(path.join(directory, 'jail.yaml'), JAIL_FILE(out));
+      const { status, stderr, stdout } = inPrivateDev(
+        directory,
+        `OUT=${out}; $J ${words} >told 2>&1 || { cat told >&2; exit 1; }; stat -c '%F %t:%T' /dev/null`,
+      );
+      assert.equal(status, 0, stderr);
+      assert.equal(stdout, 'character special file 1:3\n');
+      assert.equal(readlinkSync(path.join(directory, 'link')), '/dev/null');
+    }
+  });
 
-  test(`${name} goes into a fifo, and through a link to a file`, needs('bash'), async (t) => {
+  test(`${name} writes to a fifo, and through a link to a file`, needs('bash'), async (t) => {
     const directory = tempDir();
     const run = (out: string) => {
       writeFileSync(path.join(directory, 'jail.yaml'), JAIL_FILE(out));
@@ -87,14 +83,14 @@ for (const [name, words] of Object.entries(OUTPUTS)) {
   });
 }
 
-test('/dev/stdout and a process substitution get what is written', needs('bash', 'tar'), () => {
+test('/dev/stdout and a process substitution receive the output', needs('bash', 'tar'), () => {
   const directory = tempDir();
   const script = [
     `J="${process.execPath} ${JAILBUILD}"`,
     '{ echo before; $J jail true --manifest /dev/stdout --quiet; echo after; } > file',
     'head -1 file; tail -1 file; grep -c jailbuild.manifest file',
     '$J export true --to tar:/dev/stdout | tar -t | grep -c bin/true',
-    // The lines about it go elsewhere, as for -.
+    // Messages go to standard error, as for `-`.
     '$J export true --to tar:/dev/stdout > tree.tar; tar -tf tree.tar > /dev/null && echo whole',
     '$J export true --to cpio:>(wc -c > count); until test -s count; do sleep 0.05; done; test "$(cat count)" -gt 1000 && echo counted',
     '$J export true --to oci-archive:>(tar -t > names; touch all); until test -e all; do sleep 0.05; done; grep -c index.json names',
@@ -108,7 +104,7 @@ test('/dev/stdout and a process substitution get what is written', needs('bash',
   );
 });
 
-test('a full device is an error, and stays', needsRoot('unshare', 'mknod'), () => {
+test('a full device causes an error, and is not removed', needsRoot('unshare', 'mknod'), () => {
   const directory = tempDir();
   const { stdout, stderr } = inPrivateDev(
     directory,
@@ -118,7 +114,7 @@ test('a full device is an error, and stays', needsRoot('unshare', 'mknod'), () =
   assert.match(stderr, /^jailbuild: \/dev\/full: no space left on device\n$/m);
 });
 
-test('a bill of materials beside a stream needs a name', () => {
+test('a bill of materials beside a stream needs a file name', () => {
   const directory = tempDir();
   const { status, stderr } = jailbuild(
     ['export', 'true', '--to', 'tar:/dev/stderr', '--sbom', 'spdx'],
@@ -128,7 +124,7 @@ test('a bill of materials beside a stream needs a name', () => {
   assert.match(stderr, /name its file with --sbom-file/);
 });
 
-test('a dangling link gives its file a name; a failed export takes it away again', () => {
+test('a file is created through a dangling link, and a failed export removes it', () => {
   const directory = tempDir();
   symlinkSync('later/file.tar', path.join(directory, 'link'));
   const run = (...words: readonly string[]) =>
@@ -160,7 +156,7 @@ test('waiting for the reader of a fifo ends with a signal', needs('mkfifo'), asy
   assert.equal(status, 143);
 });
 
-test('what killed processes left is removed by the next output there', async () => {
+test('the next output removes the temporary files of killed processes', async () => {
   const directory = tempDir();
   const output = draftFile(path.join(directory, 'mine'));
   const [name = ''] = readdirSync(directory);
@@ -182,7 +178,7 @@ test('what killed processes left is removed by the next output there', async () 
   assert.equal(readFileSync(path.join(directory, 'other'), 'utf8'), 'text');
 });
 
-test('a long name and one that is no UTF-8 are written to', async () => {
+test('a long name and a name that is not UTF-8 are accepted', async () => {
   const directory = tempDir();
   for (const name of ['n'.repeat(255), 'caf\udce9']) {
     const output = await openOutput(path.join(directory, name));

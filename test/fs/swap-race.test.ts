@@ -16,13 +16,15 @@ import { needs } from '../support/need.js';
 import { HARMLESS, HIDDEN_NAME, SECRET, SwapRace } from '../support/swap-race.js';
 import { tempDir } from '../support/temp-dir.js';
 
-/** How long each is tried, in milliseconds. */
+/** Duration of each attempt, in milliseconds. */
 const DURATION = 1500;
 const LEAST = 5;
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-/** Says how often something came through, and fails if it ever showed what it must not. */
+/**
+ * Repeats an attempt, reports how often it succeeded, and fails if a result ever shows the host.
+ */
 async function tryOften(
   t: TestContext,
   attempt: () => unknown,
@@ -37,10 +39,10 @@ async function tryOften(
       const text = shows(await attempt());
       whole++;
       for (const sign of [SECRET, sha256(SECRET), HIDDEN_NAME]) {
-        assert.ok(!text.includes(sign), 'the host shows');
+        assert.ok(!text.includes(sign), 'the result shows the host');
       }
     } catch (error) {
-      // What changes meanwhile may be refused.
+      // Files that change meanwhile may be refused.
       if (!(error instanceof JailbuildError)) throw error;
       assert.match(error.code, /^(NOT_READABLE|SOURCE_CHANGED)$/);
     }
@@ -48,20 +50,20 @@ async function tryOften(
   t.diagnostic(`${whole} of ${tries} came through`);
 }
 
-describe('a directory that is exchanged for a link', needs('cc'), () => {
+describe('a directory that is swapped for a link', needs('cc'), () => {
   const race = beginRace(0o777);
   readsOf(race);
   sourcesOf(race);
 });
 
-/** A root owns all of its directories, and root in a jail is root. */
-describe('a directory of a jail that the jail itself exchanges for a link', needs('cc'), () => {
+/** All directories belong to root, and root inside the jail is root. */
+describe('a directory of a jail that the jail itself swaps for a link', needs('cc'), () => {
   readsOf(beginRace(0o755));
 });
 
 function beginRace(mode: number): SwapRace {
   const races: SwapRace[] = [];
-  // Registered first: the race ends before its directory is removed.
+  // Registered first, so that the race ends before its directory is removed.
   after(() => Promise.all(races.map((race) => race.end())));
   const race = new SwapRace(tempDir(), mode);
   races.push(race);
@@ -69,14 +71,14 @@ function beginRace(mode: number): SwapRace {
   return race;
 }
 
-/** What reads a tree that may be a jail's. */
+/** Tests the functions that read a tree, which may be a jail. */
 function readsOf(race: SwapRace): void {
   const scan = () => scanTree(race.root, { leaveOut: [] });
-  /** The tree as it is when nobody disturbs. */
+  /** The undisturbed tree. */
   const entries: readonly Entry[] = scan().entries;
   const tree = { entries, sourceRoot: race.root };
 
-  test('a jail is scanned and exported without it', async (t) => {
+  test('does not leak into the export of a scanned jail', async (t) => {
     await tryOften(
       t,
       () => Buffer.concat([...tar(scan())].map((chunk) => Buffer.from(chunk))),
@@ -84,11 +86,11 @@ function readsOf(race: SwapRace): void {
     );
   });
 
-  test('a scan names nothing behind the link', async (t) => {
+  test('does not leak names into a scan', async (t) => {
     await tryOften(t, scan, (found) => JSON.stringify(found));
   });
 
-  test('planned files are exported without it', async (t) => {
+  test('does not leak into the export of planned files', async (t) => {
     await tryOften(
       t,
       () => Buffer.concat([...tar(tree)].map((chunk) => Buffer.from(chunk))),
@@ -96,7 +98,7 @@ function readsOf(race: SwapRace): void {
     );
   });
 
-  test('digests are not of it', async (t) => {
+  test('does not leak into digests', async (t) => {
     const manifest = { entries } as Parameters<typeof addDigests>[0];
     await tryOften(
       t,
@@ -105,7 +107,7 @@ function readsOf(race: SwapRace): void {
     );
   });
 
-  test('a bill of materials does not list it', async (t) => {
+  test('does not leak into a bill of materials', async (t) => {
     await tryOften(
       t,
       () => takeInventory(tree, new Sysroot(race.root), () => undefined),
@@ -113,11 +115,11 @@ function readsOf(race: SwapRace): void {
     );
   });
 
-  test('a look-up in a sysroot does not pass it', async (t) => {
+  test('is not followed by a look-up in a sysroot', async (t) => {
     await tryOften(
       t,
       () => {
-        // Here the link leads nowhere: what is outside can only come by an exchange.
+        // Here the link leads nowhere, so that only a swap can show the outside.
         const sysroot = new Sysroot(race.root);
         const found = sysroot.trace(`${race.inside}/deeper/f1`);
         return isTrace(found) ? sysroot.readText(found) : '';
@@ -126,7 +128,7 @@ function readsOf(race: SwapRace): void {
     );
   });
 
-  test('a jail is looked at without it', async (t) => {
+  test('does not leak into the view of a jail', async (t) => {
     const paths = entries.map(({ path: at }) => at);
     await tryOften(
       t,
@@ -135,13 +137,13 @@ function readsOf(race: SwapRace): void {
         const names = view.names(`${race.inside}/deeper`) ?? [];
         return [...names, ...paths.map((at) => view.lstat(at)?.mode.toString(8))];
       },
-      // The mode that only the files outside have.
+      // Only the files outside have this mode.
       (found) => String(found).replaceAll('100600', SECRET),
     );
   });
 }
 
-/** What reads sources on the host. */
+/** Tests the commands that read sources on the host. */
 function sourcesOf(race: SwapRace): void {
   const commands: Readonly<Record<string, readonly string[]>> = {
     'a dry run': ['jail', 'true', '--dry-run', '--format', 'json'],
@@ -149,7 +151,7 @@ function sourcesOf(race: SwapRace): void {
     'an export': ['export', 'true', '--to', 'tar:-'],
   };
   for (const [name, words] of Object.entries(commands)) {
-    test(`${name} of an included directory`, async (t) => {
+    test(`${name} of an included directory does not leak the outside`, async (t) => {
       const include = ['--include', path.join(race.root, race.inside)];
       await tryOften(
         t,
@@ -159,7 +161,7 @@ function sourcesOf(race: SwapRace): void {
     });
   }
 
-  test('a build with an included directory', async (t) => {
+  test('a build with an included directory does not leak the outside', async (t) => {
     const jail = path.join(path.dirname(race.root), 'jail');
     const include = `${race.root}${race.inside}:/included`;
     await tryOften(
@@ -173,7 +175,7 @@ function sourcesOf(race: SwapRace): void {
   });
 }
 
-/** The content of all files below a directory. */
+/** Returns the content of all files below a directory. */
 function below(directory: string): string {
   try {
     return readdirSync(path.join(directory, 'included'), { recursive: true, withFileTypes: true })

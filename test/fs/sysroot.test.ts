@@ -8,7 +8,9 @@ import { exec, PROJECT } from '../support/cli.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
-/** A root with links that would lead out of it, if they were followed from the real root. */
+/**
+ * Creates a root with links that would lead outside if the kernel followed them from the real root.
+ */
 function hostileRoot(): string {
   const root = path.join(tempDir(), 'root');
   mkdirSync(path.join(root, 'a/b/c'), { recursive: true });
@@ -54,7 +56,7 @@ describe('a sysroot with hostile links', () => {
   const root = hostileRoot();
   const sysroot = new Sysroot(root);
 
-  test('never leads out', () => {
+  test('is never left', () => {
     for (const lookup of LOOKUPS) {
       const found = sysroot.trace(lookup);
       if (!isTrace(found)) continue;
@@ -64,7 +66,7 @@ describe('a sysroot with hostile links', () => {
     }
   });
 
-  test('answers as the kernel does in a chroot', needsRoot('chroot', 'busybox'), () => {
+  test('resolves paths as the kernel does in a chroot', needsRoot('chroot', 'busybox'), () => {
     const busybox = ['/bin/busybox', '/usr/bin/busybox'].find((file) => {
       const found = new Sysroot().trace(file);
       return isTrace(found);
@@ -89,13 +91,13 @@ describe('a sysroot with hostile links', () => {
     }
   });
 
-  test('a root that is a link is the directory behind it', () => {
+  test('a root that is a link stands for the directory it points to', () => {
     const alias = path.join(tempDir(), 'alias');
     symlinkSync(root, alias);
     assert.equal(new Sysroot(alias).prefix, root);
   });
 
-  test('a root that is no directory is refused', () => {
+  test('a root that is not a directory is refused', () => {
     for (const bad of [path.join(root, 'etc/passwd'), path.join(root, 'none')]) {
       assert.throws(
         () => new Sysroot(bad),
@@ -105,7 +107,7 @@ describe('a sysroot with hostile links', () => {
   });
 });
 
-test('a file that has become something else meanwhile is not waited for, nor followed', () => {
+test('a file that changes its type meanwhile is neither waited for nor followed', () => {
   const root = path.join(tempDir(), 'root');
   const script = `
     import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -125,7 +127,7 @@ test('a file that has become something else meanwhile is not waited for, nor fol
     }
   `;
   mkdirSync(root);
-  // In a process of its own, which would hang without any signal reaching it.
+  // In a separate process, since a hanging open(2) would also block signal handlers.
   const { stdout, stderr } = exec('timeout', [
     ...['-s', 'KILL', '20', process.execPath, '--import', 'tsx', '--input-type=module'],
     ...['-e', script],

@@ -15,7 +15,7 @@ const directory = tempDir();
 const at = (...names: readonly string[]) => path.join(directory, ...names);
 const env: NodeJS.ProcessEnv = { ...process.env, XDG_CACHE_HOME: at('cache') };
 delete env.COSIGN_PASSWORD;
-/** Debian 12 compiles sigstore out of its skopeo: `.ci/skopeo` gets a later one. */
+/** The skopeo of Debian 12 is built without sigstore: `.ci/skopeo` installs a later one. */
 const SKOPEO = process.env.JAILBUILD_TEST_SKOPEO ?? 'skopeo';
 const needsRegistry = needs('docker-registry', 'skopeo');
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
@@ -43,7 +43,7 @@ async function get(url: string): Promise<string> {
   return answer.text();
 }
 
-/** Checks what refers to an image: types, subject, and the documents themselves. */
+/** Checks the referrers of an image: types, subject, and the documents themselves. */
 async function checkReferrers(
   listed: readonly Listed[],
   image: string,
@@ -91,29 +91,33 @@ function checkProvenance(statement: Readonly<Record<string, unknown>>, image: st
 
 const ATTACHED = ['export', 'ls', '--sbom', 'cyclonedx', '--provenance', '--json'];
 
-test('a layout has a bill of materials and provenance as referrers', needs('skopeo'), async () => {
-  const to = ['--to', `oci:${at('layout')}:v1`, '--attach'];
-  const made = jailbuild([...ATTACHED, ...to], { env });
-  assert.equal(made.status, 0, made.stderr);
-  const { digest, referrers } = JSON.parse(made.stdout);
-  assert.equal(referrers.length, 2);
-  const read = (of: string) => readFileSync(at('layout/blobs', of.replace(':', '/')), 'utf8');
-  const index = JSON.parse(readFileSync(at('layout/index.json'), 'utf8'));
-  const listed = index.manifests.filter(({ artifactType }: Listed) => artifactType !== undefined);
-  await checkReferrers(listed, digest, read);
-  // The image is the same without them, and they do not stand in its way.
-  const plain = jailbuild(['export', 'ls', '--to', `oci:${at('plain')}:v1`, '--json'], { env });
-  assert.equal(JSON.parse(plain.stdout).digest, digest);
-  const inspected = JSON.parse(succeed('skopeo', ['inspect', `oci:${at('layout')}:v1`]));
-  assert.equal(inspected.Digest, digest);
-  assert.equal(jailbuild([...ATTACHED, ...to], { env }).stdout, made.stdout);
-  assert.equal(readFileSync(at('layout/index.json'), 'utf8'), `${JSON.stringify(index)}`);
-  const slim = ['export', '--from-image', `oci:${at('layout')}`, '--to', `tar:${at('x.tar')}`];
-  const again = jailbuild(slim, { env });
-  assert.equal(again.status, 0, again.stderr);
-});
+test(
+  'a layout stores a bill of materials and provenance as referrers',
+  needs('skopeo'),
+  async () => {
+    const to = ['--to', `oci:${at('layout')}:v1`, '--attach'];
+    const made = jailbuild([...ATTACHED, ...to], { env });
+    assert.equal(made.status, 0, made.stderr);
+    const { digest, referrers } = JSON.parse(made.stdout);
+    assert.equal(referrers.length, 2);
+    const read = (of: string) => readFileSync(at('layout/blobs', of.replace(':', '/')), 'utf8');
+    const index = JSON.parse(readFileSync(at('layout/index.json'), 'utf8'));
+    const listed = index.manifests.filter(({ artifactType }: Listed) => artifactType !== undefined);
+    await checkReferrers(listed, digest, read);
+    // The image is the same without them, and can still be read.
+    const plain = jailbuild(['export', 'ls', '--to', `oci:${at('plain')}:v1`, '--json'], { env });
+    assert.equal(JSON.parse(plain.stdout).digest, digest);
+    const inspected = JSON.parse(succeed('skopeo', ['inspect', `oci:${at('layout')}:v1`]));
+    assert.equal(inspected.Digest, digest);
+    assert.equal(jailbuild([...ATTACHED, ...to], { env }).stdout, made.stdout);
+    assert.equal(readFileSync(at('layout/index.json'), 'utf8'), `${JSON.stringify(index)}`);
+    const slim = ['export', '--from-image', `oci:${at('layout')}`, '--to', `tar:${at('x.tar')}`];
+    const again = jailbuild(slim, { env });
+    assert.equal(again.status, 0, again.stderr);
+  },
+);
 
-test('a registry without the referrers API has them under a tag', needsRegistry, async () => {
+test('a registry without the referrers API stores them under a tag', needsRegistry, async () => {
   assert.ok(registry);
   const base = `http://${registry.address}/v2/attached`;
   const to = ['--to', `docker://${registry.address}/attached:v1`, '--tls-verify=false'];
@@ -127,10 +131,10 @@ test('a registry without the referrers API has them under a tag', needsRegistry,
   }
 });
 
-test('a registry with the referrers API lists them itself', needsRegistry, async () => {
+test('a registry with the referrers API lists them', needsRegistry, async () => {
   assert.ok(registry);
   const referrers = new Map<string, Listed[]>();
-  // The API before a registry that does not have it (OCI distribution spec 1.1, "Listing Referrers").
+  // Adds the API to a registry that lacks it (OCI distribution spec 1.1, "Listing Referrers").
   const front = await startFront(async (request, response) => {
     const { method, url = '' } = request;
     const asked = /\/referrers\/(.+)$/.exec(url)?.[1];
@@ -176,7 +180,7 @@ async function bodyOf(request: http.IncomingMessage): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
-/** Key pairs in the forms that are read, by the private key's file, with their public keys. */
+/** Key pairs in the accepted formats, by the private key's file, with their public keys. */
 function makeKeys(): Readonly<Record<string, { readonly key: string; readonly pub: string }>> {
   mkdirSync(at('keys'), { recursive: true });
   const pair = () => generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -203,7 +207,7 @@ function makeKeys(): Readonly<Record<string, { readonly key: string; readonly pu
   };
 }
 
-/** As `cosign generate-key-pair` writes a key: scrypt and NaCl's secret box. */
+/** Encrypts a key as `cosign generate-key-pair` does: scrypt and NaCl's secret box. */
 function cosignKey(der: Buffer, passphrase: string): string {
   const params = { N: 32768, r: 8, p: 1 };
   const [salt, nonce] = [randomBytes(32), randomBytes(24)];
@@ -218,7 +222,7 @@ function cosignKey(der: Buffer, passphrase: string): string {
   return `-----BEGIN ${label}-----\n${body}\n-----END ${label}-----\n`;
 }
 
-test('policies of skopeo accept what is signed, and refuse what is not', needsRegistry, (t) => {
+test('policies of skopeo accept signed images and refuse others', needsRegistry, (t) => {
   assert.ok(registry);
   const { address } = registry;
   const keys = makeKeys();
@@ -273,7 +277,7 @@ test('policies of skopeo accept what is signed, and refuse what is not', needsRe
       'a signature of another key is accepted',
     );
   }
-  // A second key beside the first; the first signature stays, and is not made again.
+  // A second key is added; the first signature stays, and is not made again.
   const both = push('plain', '--sign-key', keys.locked?.key ?? '', ...passphrase);
   assert.equal(both.status, 0, both.stderr);
   for (const key of [keys.plain, keys.locked])
@@ -288,7 +292,7 @@ test('policies of skopeo accept what is signed, and refuse what is not', needsRe
   assert.equal(JSON.parse(succeed('skopeo', signatures)).layers.length, 2);
   push('plain', '--sign-key', keys.plain?.key ?? '');
   assert.equal(JSON.parse(succeed('skopeo', signatures)).layers.length, 2);
-  // What skopeo signs with the same key is accepted as well: the key is what it is taken for.
+  // Signatures that skopeo makes with the same key are accepted as well.
   const key = ['--sign-by-sigstore-private-key', keys.cosign?.key ?? '', ...passphrase];
   const own = [
     '--registries.d',
@@ -319,7 +323,7 @@ test('policies of skopeo accept what is signed, and refuse what is not', needsRe
   }
 });
 
-test('what cannot be attached or signed is refused', () => {
+test('an attachment or signature that is impossible is refused', () => {
   for (const [message, ...args] of [
     [
       /--provenance needs oci, oci-archive or docker/,

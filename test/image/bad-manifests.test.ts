@@ -29,7 +29,7 @@ const manifest = (layer: string) => ({
   layers: [descriptor(layer)],
 });
 
-/** What a registry sends for the tag, and what is told of it. */
+/** The manifest that a registry sends for the tag, and the expected message. */
 const CASES: readonly (readonly [name: string, message: RegExp, type: string, body: string])[] = [
   [
     'a manifest of schema 1',
@@ -65,13 +65,13 @@ const CASES: readonly (readonly [name: string, message: RegExp, type: string, bo
     JSON.stringify(manifest('application/vnd.example.layer')),
   ],
   [
-    'a layer that is not there',
+    'a missing layer',
     /app: has no blob sha256:0{64}$/m,
     `${OCI}.manifest.v1+json`,
     JSON.stringify(manifest(`${OCI}.layer.v1.tar`)),
   ],
   [
-    'a manifest that is no JSON',
+    'a manifest that is not JSON',
     /app: has text instead of a JSON document$/m,
     `${OCI}.manifest.v1+json`,
     '{"schemaVersion": 2,',
@@ -80,7 +80,7 @@ const CASES: readonly (readonly [name: string, message: RegExp, type: string, bo
 ];
 
 for (const [name, message, type, body] of CASES) {
-  test(`${name} is told in one line, and nothing stays of it`, async () => {
+  test(`${name} is reported in one line, and no files are left`, async () => {
     const front = await startFront(({ url = '' }, response) => {
       if (url.endsWith('/manifests/v1')) {
         response.writeHead(200, { 'content-type': type }).end(body);
@@ -107,7 +107,7 @@ for (const [name, message, type, body] of CASES) {
   });
 }
 
-test('a download that is redirected to another host is asked for without credentials', async () => {
+test('a download redirected to another host is requested without credentials', async () => {
   const stranger = await startFront(() => false);
   const secret = 'open-sesame-4711';
   const front = await startFront(({ url = '', headers }, response) => {

@@ -46,7 +46,7 @@ function messageWith(certificates: string): Promise<string> {
   });
 }
 
-test('a client certificate of a directory is shown to the registry', needs('openssl'), async () => {
+test('a client certificate in a directory is sent to the registry', needs('openssl'), async () => {
   assert.match(
     await messageWith(at('certs')),
     /^jailbuild: docker:\/\/127\.0\.0\.1:\d+\/app: has no image 1\n$/,

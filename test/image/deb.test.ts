@@ -18,7 +18,7 @@ import { needs, needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 import { directory, file, type Given, layer, symlink } from './support.js';
 
-/** An ar archive with these members (ar(5)). */
+/** Returns an ar archive with these members (ar(5)). */
 function ar(members: Readonly<Record<string, Buffer>>): Buffer {
   const parts = Object.entries(members).flatMap(([name, bytes]) => [
     Buffer.from(
@@ -41,7 +41,7 @@ function deb(data: readonly Given[], control = CONTROL): Buffer {
   });
 }
 
-/** Makes a package of files of the host by dpkg-deb. */
+/** Makes a package of host files with dpkg-deb. */
 function build(
   out: string,
   {
@@ -74,7 +74,7 @@ function build(
       .digest('hex')}  ${at.slice(1)}\n`;
   });
   writeFileSync(`${tree}/DEBIAN/md5sums`, sums.join(''));
-  // It would be there if it was run.
+  // Would exist if the maintainer script had run.
   writeFileSync(`${tree}/DEBIAN/postinst`, '#!/bin/sh\ntouch /tmp/jailbuild-postinst-ran\n', {
     mode: 0o755,
   });
@@ -88,7 +88,7 @@ function build(
   ]);
 }
 
-/** The libraries that /bin/cat needs, under names as packages of Debian had them before the merged /usr. */
+/** The libraries that /bin/cat needs, with the paths of Debian packages before the merged /usr. */
 function librariesOfCat(): string[] {
   const listed = execFileSync('ldd', ['/bin/cat']).toString();
   return [...listed.matchAll(/(?:=> )?(\/\S+)/g)].map(([, at]) => (at ?? '').replace(/^\/usr/, ''));
@@ -121,7 +121,7 @@ describe(
       });
     }
 
-    test('it has a dpkg database, for dpkg, packages and inventories', () => {
+    test('provides a dpkg database to dpkg, --package and inventories', () => {
       const cache = path.join(base, 'cache/jailbuild/images');
       const root = path.join(cache, readdirSync(cache)[0] ?? '', 'root');
       const admin = `--admindir=${root}/var/lib/dpkg`;
@@ -159,7 +159,7 @@ describe(
       assert.match(succeed('tar', ['-tf', `${base}/x.tar`]), /etc\/host.conf/);
     });
 
-    test('two versions of a package are refused', () => {
+    test('with two versions of a package is refused', () => {
       const both = path.join(base, 'both');
       build(both, { name: 'tool', files: ['/bin/cat'], compression: 'gzip' });
       build(both, { name: 'tool', version: '2.0', files: ['/bin/cat'], compression: 'gzip' });
@@ -175,65 +175,61 @@ describe(
   },
 );
 
-test(
-  'what lies in a package stays in the root, whatever its names and links say',
-  needs('gzip'),
-  () => {
-    const base = tempDir();
-    const env = { ...process.env, XDG_CACHE_HOME: path.join(base, 'cache') };
-    const outside = path.join(base, 'outside');
-    mkdirSync(outside);
-    const refused: readonly [string, Buffer, RegExp][] = [
-      ['dots', deb([file('./../../outside/x')]), /leaves the root through \.\./],
-      ['hard', deb([{ name: 'x', type: 'hardlink', linkname: '../outside' }]), /leaves the root/],
-      ['loop', deb([symlink('a', 'b'), symlink('b', 'a'), file('a/x')]), /too many symbolic links/],
-      ['short', deb([file('x')]).subarray(0, -20), /truncated|decompressed/],
-      ['text', Buffer.from('hello'), /not an ar archive/],
-      [
-        'format',
-        ar({ 'debian-binary': Buffer.from('3.0\n') }),
-        /format "3\.0\\n", which is not supported/,
-      ],
-      ['bare', ar({ 'debian-binary': Buffer.from('2.0\n') }), /truncated/],
-      ['name', deb([], CONTROL.replace('evil', '../../x')), /invalid package or architecture name/],
-      ['many', deb([], `${CONTROL}\n${CONTROL}`), /several paragraphs/],
-      ['none', deb([], 'Package: x\n'), /without Package, Version or Architecture/],
-    ];
-    for (const [name, bytes, message] of refused) {
-      const debs = path.join(base, name);
-      mkdirSync(debs);
-      writeFileSync(`${debs}/${name}.deb`, bytes);
-      const { status, stderr } = jailbuild([`${base}/jail`, 'x', '--sysroot', `deb:${debs}`], {
-        env,
-      });
-      assert.equal(status, 1, `${name}: ${stderr}`);
-      assert.match(stderr, message, name);
-      assert.equal(stderr.trim().split('\n').length, 1, stderr);
-      assert.ok(stderr.includes(`${name}.deb`), stderr);
-    }
-    assert.deepEqual(readdirSync(outside), []);
-    assert.deepEqual(readdirSync(`${base}/cache/jailbuild/images`), []);
-
-    // Links to the outside are followed inside of the root, and a whiteout is a name like any other.
-    const debs = path.join(base, 'links');
+test('names and links in a package do not lead outside of the root', needs('gzip'), () => {
+  const base = tempDir();
+  const env = { ...process.env, XDG_CACHE_HOME: path.join(base, 'cache') };
+  const outside = path.join(base, 'outside');
+  mkdirSync(outside);
+  const refused: readonly [string, Buffer, RegExp][] = [
+    ['dots', deb([file('./../../outside/x')]), /leaves the root through \.\./],
+    ['hard', deb([{ name: 'x', type: 'hardlink', linkname: '../outside' }]), /leaves the root/],
+    ['loop', deb([symlink('a', 'b'), symlink('b', 'a'), file('a/x')]), /too many symbolic links/],
+    ['short', deb([file('x')]).subarray(0, -20), /truncated|decompressed/],
+    ['text', Buffer.from('hello'), /not an ar archive/],
+    [
+      'format',
+      ar({ 'debian-binary': Buffer.from('3.0\n') }),
+      /format "3\.0\\n", which is not supported/,
+    ],
+    ['bare', ar({ 'debian-binary': Buffer.from('2.0\n') }), /truncated/],
+    ['name', deb([], CONTROL.replace('evil', '../../x')), /invalid package or architecture name/],
+    ['many', deb([], `${CONTROL}\n${CONTROL}`), /several paragraphs/],
+    ['none', deb([], 'Package: x\n'), /without Package, Version or Architecture/],
+  ];
+  for (const [name, bytes, message] of refused) {
+    const debs = path.join(base, name);
     mkdirSync(debs);
-    const members = [
-      symlink('out', outside),
-      file('out/inside', 'in'),
-      directory('etc'),
-      file('etc/.wh.x'),
-      file('etc/x'),
-    ];
-    writeFileSync(`${debs}/links.deb`, deb(members));
-    jailbuild([`${base}/jail`, 'x', '--sysroot', `deb:${debs}`], { env });
-    const cache = `${base}/cache/jailbuild/images`;
-    const root = path.join(cache, readdirSync(cache)[0] ?? '', 'root');
-    assert.deepEqual(readdirSync(outside), []);
-    assert.equal(readFileSync(`${root}${outside}/inside`, 'utf8'), 'in');
-    assert.deepEqual(readdirSync(`${root}/etc`).sort(), ['.wh.x', 'x']);
-    assert.match(
-      jailbuild([`${base}/jail`, 'x', '--sysroot', `deb:${outside}`], { env }).stderr,
-      /has no \.deb files/,
-    );
-  },
-);
+    writeFileSync(`${debs}/${name}.deb`, bytes);
+    const { status, stderr } = jailbuild([`${base}/jail`, 'x', '--sysroot', `deb:${debs}`], {
+      env,
+    });
+    assert.equal(status, 1, `${name}: ${stderr}`);
+    assert.match(stderr, message, name);
+    assert.equal(stderr.trim().split('\n').length, 1, stderr);
+    assert.ok(stderr.includes(`${name}.deb`), stderr);
+  }
+  assert.deepEqual(readdirSync(outside), []);
+  assert.deepEqual(readdirSync(`${base}/cache/jailbuild/images`), []);
+
+  // Links to the outside are resolved inside the root, and a whiteout is an ordinary name.
+  const debs = path.join(base, 'links');
+  mkdirSync(debs);
+  const members = [
+    symlink('out', outside),
+    file('out/inside', 'in'),
+    directory('etc'),
+    file('etc/.wh.x'),
+    file('etc/x'),
+  ];
+  writeFileSync(`${debs}/links.deb`, deb(members));
+  jailbuild([`${base}/jail`, 'x', '--sysroot', `deb:${debs}`], { env });
+  const cache = `${base}/cache/jailbuild/images`;
+  const root = path.join(cache, readdirSync(cache)[0] ?? '', 'root');
+  assert.deepEqual(readdirSync(outside), []);
+  assert.equal(readFileSync(`${root}${outside}/inside`, 'utf8'), 'in');
+  assert.deepEqual(readdirSync(`${root}/etc`).sort(), ['.wh.x', 'x']);
+  assert.match(
+    jailbuild([`${base}/jail`, 'x', '--sysroot', `deb:${outside}`], { env }).stderr,
+    /has no \.deb files/,
+  );
+});

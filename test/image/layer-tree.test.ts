@@ -42,7 +42,7 @@ async function apply(layers: readonly Buffer[], limits = { entries: 1000, bytes:
   return found;
 }
 
-test('whiteouts hide what lower layers have, and nothing of their own', async () => {
+test('whiteouts hide entries of lower layers, and none of their own', async () => {
   const found = await apply([
     layer(directory('d'), file('d/old'), file('gone'), directory('o'), file('o/old'), file('kept')),
     layer(
@@ -63,7 +63,7 @@ test('whiteouts hide what lower layers have, and nothing of their own', async ()
   });
 });
 
-test('links on the way are followed inside of the root', async () => {
+test("links in a member's path are resolved inside the root", async () => {
   const found = await apply([
     layer(
       directory('usr'),
@@ -86,14 +86,14 @@ test('links on the way are followed inside of the root', async () => {
   assert.equal(found['/lib'], 'usr/lib');
 });
 
-test('the last of several members of one name counts, and content that nothing names is dropped', async () => {
+test('the last of several members with the same name counts, and unreferenced content is dropped', async () => {
   const found = await apply([
     layer(file('a', 'one'), file('a', 'two'), hardlink('b', 'a'), file('a', 'three')),
   ]);
   assert.deepEqual(found, { '/b': 'two', '/a': 'three' });
 });
 
-test('non-UTF-8 names stay apart', async () => {
+test('names that are not UTF-8 stay distinct', async () => {
   const found = await apply(
     [layer(file('x'), file('y'))].map((bytes) => {
       bytes[0] = 0xff;
@@ -124,7 +124,7 @@ for (const [message, ...members] of HOSTILE) {
   });
 }
 
-test('layers of too many entries, and damaged ones, are refused', async () => {
+test('layers with too many entries and damaged layers are refused', async () => {
   const many = Array.from({ length: 12 }, (_, index) => file(String(index)));
   const limits = { entries: 10, bytes: 1 << 20 };
   await assert.rejects(apply([layer(...many)], limits), {

@@ -17,7 +17,7 @@ const needsRegistry = needs('docker-registry', 'skopeo', 'openssl');
 
 const directory = tempDir();
 const at = (...names: readonly string[]) => path.join(directory, ...names);
-/** Without the proxies, credentials and caches of whoever runs the tests. */
+/** Environment without the caller's proxies, credentials and caches. */
 const bare: NodeJS.ProcessEnv = { ...process.env, HOME: at('home'), XDG_CACHE_HOME: at('cache') };
 for (const name of ['REGISTRY_AUTH_FILE', 'HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY']) {
   delete bare[name];
@@ -27,7 +27,7 @@ for (const name of ['REGISTRY_AUTH_FILE', 'HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY
 let encrypted: Registry | undefined;
 let plain: Registry | undefined;
 let proxy: HttpProxy;
-/** What the proxy answers with instead of passing requests on. */
+/** The proxy's answer instead of a forwarded request. */
 let refusal: number | undefined;
 
 before(async () => {
@@ -52,18 +52,18 @@ function run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Finished>
   return startJailbuild(args, { env: { ...bare, ...env } }).finished;
 }
 
-/** Checks one line of error that has neither the password nor its encoded forms. */
+/** Checks for one line of error without the password or an encoded form of it. */
 function checkFailure({ status, stdout, stderr }: Finished, message: RegExp): void {
   assert.equal(status, 1, stderr);
   assert.equal(stdout, '');
   assert.equal(stderr.trimEnd().split('\n').length, 1, stderr);
   assert.match(stderr, message);
   for (const secret of [PASSWORD, encodeURIComponent(PASSWORD), AUTHORIZATION.slice(6)]) {
-    assert.ok(!stderr.includes(secret), 'a secret is printed');
+    assert.ok(!stderr.includes(secret), 'a secret was printed');
   }
 }
 
-test('a registry behind a proxy is reached by a tunnel', needsRegistry, async () => {
+test('a registry behind a proxy is reached through a tunnel', needsRegistry, async () => {
   const name = `registry.test:${encrypted?.port}`;
   const image = `docker://${name}/app:1`;
   const options = ['--registry-ca', at('ca.pem')];
@@ -84,9 +84,9 @@ test('a registry behind a proxy is reached by a tunnel', needsRegistry, async ()
   assert.equal(found.status, 0, found.stderr);
 });
 
-test('requests in plain HTTP are forwarded by a proxy', needsRegistry, async () => {
+test('plain HTTP requests are forwarded by a proxy', needsRegistry, async () => {
   const image = `docker://registry.test:${plain?.port}/app:1`;
-  // TLS is tried first, and then not spoken.
+  // TLS is tried first and fails.
   const env = { HTTPS_PROXY: proxyUrl(), HTTP_PROXY: proxyUrl() };
   const args = ['export', 'ls', '--to', image, '--json', '--tls-verify=false'];
   const pushed = await run(args, env);
@@ -97,7 +97,7 @@ test('requests in plain HTTP are forwarded by a proxy', needsRegistry, async () 
   assert.ok(forwarded.some(({ method, url }) => method === 'PUT' && url.includes('/manifests/1')));
 });
 
-test('failures name the proxy without its password', async () => {
+test('errors name the proxy without its password', async () => {
   const args = ['tree', 'ls', '--sysroot', 'docker://registry.test/app:1'];
   const from = async (url: string) => run(args, { HTTPS_PROXY: url });
   const origin = proxy.address.replaceAll('.', '\\.');

@@ -19,7 +19,7 @@ function run(status: number, ...args: readonly string[]): string {
   return result.stdout + result.stderr;
 }
 
-/** An image with /etc/motd of this text. */
+/** Makes an image with this text in /etc/motd. */
 function makeImage(to: string, motd: string): void {
   writeFileSync(at('motd'), motd);
   const include = ['--include', `${at('motd')}:/etc/motd`];
@@ -28,7 +28,7 @@ function makeImage(to: string, motd: string): void {
 
 const evict = () => rmSync(cache, { recursive: true, force: true });
 
-/** A jail outlives the cache, and sees when its reference names another image. */
+/** A jail can be used without the cache, and detects when its reference names another image. */
 function outlives(jail: string, sysroot: string, other: () => void, ...access: string[]): void {
   const motd = () => readFileSync(at(jail, 'etc/motd'), 'utf8');
   const options = ['--sysroot', sysroot, '--include', '/etc/motd', '--quiet'];
@@ -47,7 +47,7 @@ function outlives(jail: string, sysroot: string, other: () => void, ...access: s
   assert.equal(motd(), 'second\n');
   evict();
   assert.match(run(0, 'check', jail, ...access), /^Clean: /);
-  // More programs are from the same image, without its name.
+  // More programs come from the same image without naming it.
   run(0, jail, '/bin/cat', '--include', '/etc/motd', '--quiet', ...access);
   assert.match(
     run(1, jail, 'cat', '--sysroot', directory, ...access),
@@ -55,7 +55,7 @@ function outlives(jail: string, sysroot: string, other: () => void, ...access: s
   );
 }
 
-test('a jail of an image layout outlives the cache', needsRoot(), () => {
+test('a jail of an image layout can be used without the cache', needsRoot(), () => {
   makeImage('oci:layout:app', 'first\n');
   outlives('of-layout', 'oci:layout:app', () => makeImage('oci:layout:app', 'second\n'));
 });
@@ -93,7 +93,7 @@ test(
 );
 
 for (const form of ['oci-archive', 'docker-archive']) {
-  test(`a jail of an ${form} outlives the cache`, needsRoot('skopeo'), () => {
+  test(`a jail of an ${form} can be used without the cache`, needsRoot('skopeo'), () => {
     const policy = trustingPolicy(directory);
     const archive = `${form}:${at(form)}.tar:name:tag`;
     const make = (motd: string) => {
@@ -107,35 +107,39 @@ for (const form of ['oci-archive', 'docker-archive']) {
   });
 }
 
-test('a jail of a registry outlives the cache', needsRoot('docker-registry'), async () => {
-  const registry = await startRegistry(at('registry'));
-  try {
-    const image = `docker://${registry.address}/app:1`;
-    makeImage(image, 'first\n');
-    const other = () => makeImage(image, 'second\n');
-    outlives('of-registry', image, other, '--tls-verify=false');
-    run(0, 'lacking', 'cat', '--sysroot', image, '--quiet', '--tls-verify=false');
-    const prove = ['prove', 'lacking', '--add'];
-    const command = ['--', 'cat', '/etc/motd'];
+test(
+  'a jail of a registry image can be used without the cache',
+  needsRoot('docker-registry'),
+  async () => {
+    const registry = await startRegistry(at('registry'));
+    try {
+      const image = `docker://${registry.address}/app:1`;
+      makeImage(image, 'first\n');
+      const other = () => makeImage(image, 'second\n');
+      outlives('of-registry', image, other, '--tls-verify=false');
+      run(0, 'lacking', 'cat', '--sysroot', image, '--quiet', '--tls-verify=false');
+      const prove = ['prove', 'lacking', '--add'];
+      const command = ['--', 'cat', '/etc/motd'];
+      evict();
+      assert.match(run(125, ...prove, ...command), /does not speak TLS/);
+      assert.match(run(0, ...prove, '--least', '--tls-verify=false', ...command), /second\n/);
+      assert.equal(readFileSync(at('lacking/etc/motd'), 'utf8'), 'second\n');
+      evict();
+      const unused = run(0, ...prove, '--unused', '--tls-verify=false', ...command);
+      assert.match(unused, /the command succeeded/);
+      evict();
+      assert.match(run(0, 'why', 'lacking', '/etc/motd', '--tls-verify=false'), /\/etc\/motd/);
+    } finally {
+      await registry.stop();
+    }
     evict();
-    assert.match(run(125, ...prove, ...command), /does not speak TLS/);
-    assert.match(run(0, ...prove, '--least', '--tls-verify=false', ...command), /second\n/);
-    assert.equal(readFileSync(at('lacking/etc/motd'), 'utf8'), 'second\n');
-    evict();
-    const unused = run(0, ...prove, '--unused', '--tls-verify=false', ...command);
-    assert.match(unused, /the command succeeded/);
-    evict();
-    assert.match(run(0, 'why', 'lacking', '/etc/motd', '--tls-verify=false'), /\/etc\/motd/);
-  } finally {
-    await registry.stop();
-  }
-  evict();
-  // What cannot be read is told in one line, and the jail stays as it is.
-  const told = run(1, 'update', 'of-registry', '--tls-verify=false');
-  assert.match(told, /^jailbuild: [^\n]*127\.0\.0\.1[^\n]*\n$/);
-});
+    // An unreadable source is reported in one line, and the jail does not change.
+    const told = run(1, 'update', 'of-registry', '--tls-verify=false');
+    assert.match(told, /^jailbuild: [^\n]*127\.0\.0\.1[^\n]*\n$/);
+  },
+);
 
-test('a jail of packages outlives the cache', needsRoot('dpkg-deb', 'apt-get'), () => {
+test('a jail of packages can be used without the cache', needsRoot('dpkg-deb', 'apt-get'), () => {
   const make = (motd: string) => {
     const root = at('package');
     rmSync(root, { recursive: true, force: true });
@@ -154,7 +158,7 @@ test('a jail of packages outlives the cache', needsRoot('dpkg-deb', 'apt-get'), 
       succeed('cp', ['--dereference', '--preserve=mode,timestamps', name, to]);
     }
     mkdirSync(at('debs'), { recursive: true });
-    // gzip needs no program of this machine to be read again.
+    // gzip needs no program of the host.
     succeed('dpkg-deb', ['-Zgzip', '--build', '--root-owner-group', root, at('debs/motd.deb')]);
   };
   make('first\n');
@@ -175,7 +179,7 @@ test('a jail file names an image beside it', () => {
   assert.ok(readFileSync(rule, 'utf8').includes(`  ${at('layout/index.json')}`));
   evict();
   rmSync(at('layout'), { recursive: true });
-  // A jail is exported although nothing is known any more of what it is from.
+  // A jail can be exported even if its source is unknown.
   assert.match(run(0, 'export', 'project/jail', '--to', 'tar:jail.tar'), /layout/);
   assert.ok(existsSync(at('jail.tar')));
 });

@@ -4,6 +4,8 @@ import type http from 'node:http';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import { exportTree } from '../../src/export/export.js';
+import type { WorkProgress } from '../../src/manifest/work.js';
 import { type Finished, startJailbuild, succeed } from '../support/cli.js';
 import { type Answer, type HttpFront, startFront } from '../support/http-front.js';
 import { needs, onPath } from '../support/need.js';
@@ -17,7 +19,7 @@ const PASSWORD = 'open-sesame-4711';
 const needsRegistry = needs('docker-registry', 'skopeo');
 
 const authFile = at('auth.json');
-/** Without credentials and caches of whoever runs the tests. */
+/** Environment without the caller's credentials and caches. */
 const env: NodeJS.ProcessEnv = {
   ...process.env,
   HOME: at('home'),
@@ -63,7 +65,7 @@ async function fronted(
   }
 }
 
-/** The digest of an image, as skopeo reads it past the front. */
+/** Returns the digest of an image, as skopeo reads it past the front. */
 function digestOf({ address }: Registry, repository: string): string {
   const image = `docker://${address}/${repository}:v1`;
   return JSON.parse(succeed('skopeo', ['inspect', '--tls-verify=false', image])).Digest;
@@ -80,7 +82,7 @@ function reply(
   return true;
 }
 
-/** Checks one line that ends in an error, without a stack, a secret or a file that was made. */
+/** Checks for one line that ends in an error, without a stack, a secret or a created file. */
 function checkFailure({ status, stdout, stderr }: Finished, message: RegExp): void {
   assert.equal(status, 1, stderr);
   assert.equal(stdout, '');
@@ -88,45 +90,89 @@ function checkFailure({ status, stdout, stderr }: Finished, message: RegExp): vo
   assert.equal(lines.length, 1, stderr);
   assert.match(lines[0] ?? '', message);
   for (const secret of [PASSWORD, Buffer.from(`${USER}:${PASSWORD}`).toString('base64')]) {
-    assert.ok(!stderr.includes(secret), 'a secret is printed');
+    assert.ok(!stderr.includes(secret), 'a secret was printed');
   }
 }
 
+test('an upload continues after the registry was killed in the middle', needsRegistry, async () => {
+  let patches = 0;
+  await fronted(
+    async (request) => {
+      if (request.method !== 'PATCH' || ++patches !== 2) return false;
+      // The first chunk is stored; the second never arrives.
+      await registry?.crash();
+      request.socket.destroy();
+      return true;
+    },
+    async ({ front, registry: behind, push }) => {
+      const large = ['--include', `${at('large')}:/large`, '--compression', 'none', '--json'];
+      const pushed = await push('resumed', ...large);
+      assert.equal(pushed.status, 0, pushed.stderr);
+      assert.equal(JSON.parse(pushed.stdout).digest, digestOf(behind, 'resumed'));
+      // 41 MiB are three chunks; one was sent twice, within the same upload.
+      const sent = front.asked.filter(
+        ({ method, url }) => method === 'PATCH' && url.includes('uploads'),
+      );
+      const ranges = sent.map(({ headers }) => headers['content-range']).slice(0, 4);
+      assert.deepEqual(ranges.slice(0, 3), [
+        '0-16777215',
+        '16777216-33554431',
+        '16777216-33554431',
+      ]);
+      assert.match(ranges[3] ?? '', /^33554432-/);
+    },
+  );
+});
+
 test(
-  'an upload goes on after the registry was killed in the middle of it',
+  'the progress of a push counts every byte once, even those that are sent twice',
   needsRegistry,
   async () => {
     let patches = 0;
     await fronted(
-      async (request) => {
+      (request) => {
         if (request.method !== 'PATCH' || ++patches !== 2) return false;
-        // The first chunk is there; the second never arrives.
-        await registry?.crash();
         request.socket.destroy();
         return true;
       },
-      async ({ front, registry: behind, push }) => {
-        const large = ['--include', `${at('large')}:/large`, '--compression', 'none', '--json'];
-        const pushed = await push('resumed', ...large);
-        assert.equal(pushed.status, 0, pushed.stderr);
-        assert.equal(JSON.parse(pushed.stdout).digest, digestOf(behind, 'resumed'));
-        // 41 MiB are three chunks, of which one was sent twice; another upload was not begun for it.
-        const sent = front.asked.filter(
-          ({ method, url }) => method === 'PATCH' && url.includes('uploads'),
+      async ({ front }) => {
+        const size = 40 << 20;
+        const file = { type: 'file', path: '/large', source: at('large'), size } as const;
+        const owned = { mode: '0644', uid: 0, gid: 0, mtime: '0.000000000', reasons: [] };
+        const tree = { sourceRoot: '', entries: [{ ...file, ...owned }] };
+        const seen: WorkProgress[] = [];
+        const push = () =>
+          exportTree(
+            tree,
+            { kind: 'docker', path: `${front.address}/progress:v1` },
+            {
+              compression: { kind: 'none' },
+              registry: { tlsVerify: false },
+              platform: { os: 'linux', architecture: 'amd64' },
+              onWork: (progress) => progress.kind === 'push' && seen.push(progress),
+            },
+          );
+        const { size: whole } = await push();
+        const last = seen.at(-1);
+        assert.ok(patches >= 4, `${patches} chunks`);
+        // A layer of 40 MiB in parts of 256 KiB.
+        assert.ok(seen.length > 150, `${seen.length} reports`);
+        assert.ok(seen.every(({ bytes }, index) => bytes >= (seen[index - 1]?.bytes ?? 0)));
+        assert.deepEqual([last?.files, last?.bytes], [1, last?.totalBytes]);
+        assert.ok((last?.bytes ?? 0) > size && (last?.bytes ?? 0) <= whole);
+        // Nothing is sent of what the registry has.
+        seen.length = 0;
+        await push();
+        assert.deepEqual(
+          seen.map(({ files, bytes }) => [files, bytes]),
+          [[1, last?.totalBytes]],
         );
-        const ranges = sent.map(({ headers }) => headers['content-range']).slice(0, 4);
-        assert.deepEqual(ranges.slice(0, 3), [
-          '0-16777215',
-          '16777216-33554431',
-          '16777216-33554431',
-        ]);
-        assert.match(ranges[3] ?? '', /^33554432-/);
       },
     );
   },
 );
 
-test('an upload that the registry has forgotten begins again', needsRegistry, async () => {
+test('an upload that the registry has forgotten starts again', needsRegistry, async () => {
   let patches = 0;
   await fronted(
     (request, response) => {
@@ -147,7 +193,7 @@ test('an upload that the registry has forgotten begins again', needsRegistry, as
   );
 });
 
-test('an answer that is lost is asked for again', needsRegistry, async () => {
+test('a request whose answer is lost is repeated', needsRegistry, async () => {
   let puts = 0;
   await fronted(
     async (request, response) => {
@@ -170,7 +216,7 @@ test('an answer that is lost is asked for again', needsRegistry, async () => {
 });
 
 test(
-  'requests that an overloaded registry refuses are sent again, later each time',
+  'requests refused by an overloaded registry are repeated with growing delays',
   needsRegistry,
   async () => {
     const refusals = [429, 503, 500, 502];
@@ -180,7 +226,7 @@ test(
         if (request.method !== 'PUT' || !request.url?.includes('/manifests/')) return false;
         times.push(Date.now());
         const status = refusals.shift();
-        // A page of a proxy, as it comes with 5xx.
+        // A page of a proxy, as sent with 5xx.
         return (
           status !== undefined &&
           reply(response, status, '<html>busy</html>', status === 429 ? { 'retry-after': '1' } : {})
@@ -201,7 +247,7 @@ test(
   },
 );
 
-test('a chunk that is refused for a while is sent again', needsRegistry, async () => {
+test('a chunk that is refused temporarily is sent again', needsRegistry, async () => {
   const refusals = [503, 429];
   await fronted(
     (request, response) => {
@@ -219,7 +265,7 @@ test('a chunk that is refused for a while is sent again', needsRegistry, async (
   );
 });
 
-test('a download whose connection breaks goes on where it ended', needsRegistry, async () => {
+test('an interrupted download continues where it ended', needsRegistry, async () => {
   let cuts = 0;
   await fronted(
     async (request, response) => {
@@ -248,21 +294,21 @@ test('a download whose connection breaks goes on where it ended', needsRegistry,
   );
 });
 
-/** Asks for a user and a password (RFC 7617). */
+/** Requires a user and a password (RFC 7617). */
 const basic: Answer = ({ headers }, response) => {
   const wanted = `Basic ${Buffer.from(`${USER}:${PASSWORD}`).toString('base64')}`;
   if (headers.authorization === wanted) return false;
   return reply(response, 401, '', { 'www-authenticate': 'Basic realm="tests"' });
 };
 
-/** What `podman login` writes. */
+/** A file as `podman login` writes it. */
 function writeAuth(file: string, host: string, password = PASSWORD): string {
   const auth = Buffer.from(`${USER}:${password}`).toString('base64');
   writeFileSync(file, JSON.stringify({ auths: { [host]: { auth } } }));
   return file;
 }
 
-test('basic authentication takes the password where logins leave it', needsRegistry, async () => {
+test('basic authentication uses the stored password of a login', needsRegistry, async () => {
   await fronted(basic, async ({ front, registry: behind, push }) => {
     checkFailure(await push('basic'), /wants a user and a password \(401\): log in first/);
     const wrong = writeAuth(authFile, front.address, 'wrong');
@@ -279,7 +325,7 @@ test('basic authentication takes the password where logins leave it', needsRegis
     const broken = await push('basic', '--auth-file', at('broken.json'));
     assert.match(broken.stderr, /broken\.json: is not JSON/);
     assert.ok(!broken.stderr.includes(PASSWORD));
-    // As skopeo itself writes it, in the place where it is looked for.
+    // Written by skopeo itself, at the path that is searched.
     mkdirSync(at('run/containers'), { recursive: true });
     writeAuth(at('run/containers/auth.json'), `${front.address}/basic`);
     assert.equal((await push('basic')).status, 0);
@@ -331,7 +377,7 @@ test(
   },
 );
 
-/** A registry that takes tokens, and the service that gives them. */
+/** Starts a registry that accepts tokens, and the service that issues them. */
 function withTokens(
   grants: (scopes: readonly string[], request: http.IncomingMessage, body: string) => number,
 ) {
@@ -372,7 +418,7 @@ function withTokens(
   return { service, guard };
 }
 
-test('tokens are had from the service that the registry names', needsRegistry, async () => {
+test('tokens are requested from the service that the registry names', needsRegistry, async () => {
   let isKnown = true;
   const asked: string[] = [];
   const { service, guard } = withTokens((scopes, { headers, method }) => {
@@ -405,7 +451,7 @@ test('tokens are had from the service that the registry names', needsRegistry, a
 });
 
 test(
-  'an identity token is given for a token, not sent to the registry',
+  'an identity token is exchanged for a token, not sent to the registry',
   needsRegistry,
   async () => {
     const identity = 'identity-0815';
@@ -433,10 +479,10 @@ test(
   },
 );
 
-test('a missing right is told from missing credentials', needsRegistry, async () => {
+test('missing permissions are distinguished from missing credentials', needsRegistry, async () => {
   const { service, guard } = withTokens(() => 200);
   const tokens = await startFront(async (request, response) => {
-    // It gives a token for less than was asked for.
+    // Issues a token for less than was requested.
     request.url = request.url?.replace('pull%2Cpush', 'pull') ?? '';
     return service(request, response);
   });
@@ -468,7 +514,7 @@ test('a missing right is told from missing credentials', needsRegistry, async ()
   }
 });
 
-test('what answers with pages is no registry', async () => {
+test('a server that answers with HTML pages is not taken for a registry', async () => {
   const page = '<!DOCTYPE html><title>Welcome</title>';
   const types = { 'content-type': 'text/html; charset=utf-8' };
   for (const status of [200, 404, 405]) {
@@ -487,7 +533,7 @@ test('what answers with pages is no registry', async () => {
   }
 });
 
-test('answers without sense end in one line', async () => {
+test('invalid answers cause one line of error', async () => {
   const answers: [RegExp, Answer][] = [
     [
       /sent no location to continue at/,
@@ -530,7 +576,7 @@ test('answers without sense end in one line', async () => {
   }
 });
 
-test('nobody who is not the registry is sent its password', needsRegistry, async () => {
+test('the password is sent to no server but the registry', needsRegistry, async () => {
   const stranger = await startFront((_, response) =>
     reply(response, 202, '', { location: '/elsewhere' }),
   );
@@ -584,7 +630,7 @@ test('no secret is in the arguments of a process', needsRegistry, async () => {
 });
 
 test(
-  'a certificate of an own authority is trusted when it is named',
+  'a certificate of a private authority is trusted if it is named',
   needs('docker-registry', 'skopeo', 'openssl'),
   async () => {
     const openssl = (...args: readonly string[]) => succeed('openssl', args);
@@ -645,7 +691,7 @@ test(
         );
         const noCertificate = await push('secure', '--registry-ca', key);
         assert.match(noCertificate.stderr, /key\.pem: has no certificate in PEM form/);
-        // What the system trusts is trusted: here, by the variable that all programs with OpenSSL know.
+        // Authorities of the system are trusted: here, through the variable of OpenSSL.
         env.SSL_CERT_FILE = ca;
         try {
           const trusted = await push('secure');
@@ -659,14 +705,14 @@ test(
   },
 );
 
-/** Requests of uploads: what was mounted, and what was sent. */
+/** Returns upload requests: what was mounted, and what was sent. */
 function uploads({ asked }: HttpFront): { readonly mounts: string[]; readonly chunks: number } {
   const mounts = asked.flatMap(({ url }) => /[?&]from=([^&]+)/.exec(url)?.[1] ?? []);
   return { mounts, chunks: asked.filter(({ method }) => method === 'PATCH').length };
 }
 
 test(
-  'a blob of another repository is mounted, of another registry sent',
+  'a blob of another repository is mounted, one of another registry is sent',
   needsRegistry,
   async () => {
     env.XDG_CACHE_HOME = at('mounts');
@@ -676,7 +722,7 @@ test(
         () => false,
         async ({ push }) => assert.equal((await push('team/first')).status, 0),
       );
-      // Another front is another registry as far as anybody can tell.
+      // Another front counts as another registry.
       await fronted(
         () => false,
         async ({ front, registry: behind, push }) => {
@@ -700,7 +746,7 @@ test(
   },
 );
 
-test('a mount that is refused becomes an upload', needsRegistry, async () => {
+test('a refused mount becomes an upload', needsRegistry, async () => {
   env.XDG_CACHE_HOME = at('refused-mounts');
   try {
     for (const status of [401, 403, 404, 405]) {

@@ -10,7 +10,7 @@ const directory = tempDir();
 const env = { ...process.env, XDG_CACHE_HOME: path.join(directory, 'cache') };
 
 test(
-  'an image is pushed to a registry, and read from it',
+  'an image is pushed to a registry and read from it',
   needs('docker-registry', 'skopeo'),
   async () => {
     const registry = await startRegistry(path.join(directory, 'registry'));

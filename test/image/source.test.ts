@@ -25,7 +25,7 @@ function fails(status: number, message: RegExp, ...args: readonly string[]): voi
   assert.equal(result.stderr.trim().split('\n').length, 1, result.stderr);
 }
 
-/** An image with more than its command needs, in several layers. */
+/** Makes an image with more than its command needs, in several layers. */
 function fullImage(tag: string, ...options: readonly string[]): string {
   run(
     ...['export', 'bash', 'ls', 'cat', 'sort', '--layers', 'by-package', '--max-layers', '4'],
@@ -56,7 +56,7 @@ function fullImage(tag: string, ...options: readonly string[]): string {
 }
 
 test(
-  'an image is slimmed to what its command needs, with its configuration',
+  'an image is reduced to what its command needs, with its configuration',
   needs('skopeo'),
   () => {
     const image = fullImage('full');
@@ -79,7 +79,7 @@ test(
 );
 
 test(
-  'an image is exported if its command, or the given ones, succeed',
+  'an image is exported only if its command, or the given ones, succeed',
   needsRoot('unshare'),
   () => {
     const image = fullImage('proven');
@@ -95,7 +95,7 @@ test(
     assert.match(refused.stderr, /proof \/bin\/cat \/etc\/passwd failed with status 1/);
     assert.match(refused.stderr, /the jail has no \/etc\/passwd|\/etc\/passwd/);
     assert.throws(() => statSync(to), { code: 'ENOENT' });
-    // As the image has it: its user and its directory.
+    // With the user and directory of the image.
     const identity = JSON.stringify(['bash', '-c', '[ "$UID $PWD $A" = "12 /usr b c" ]']);
     run(...args, 'bash', '--proof', identity, '--quiet');
     fails(2, /--proof .*is not a JSON array of words/, ...args, '--proof', '[1]');
@@ -103,19 +103,19 @@ test(
 );
 
 for (const compression of ['none', 'gzip', 'zstd']) {
-  test(`layers are read that are compressed with ${compression}`, needs('zstd'), () => {
+  test(`layers compressed with ${compression} are read`, needs('zstd'), () => {
     run('tree', '--sysroot', fullImage('base'), '/bin/ls');
     const image = fullImage(compression, '--compression', compression);
     const before = readdirSync(path.join(cache, 'jailbuild/images')).length;
     const first = run('tree', '--sysroot', image, '/bin/ls');
     assert.match(first, /libc\.so\.6/);
-    // The configuration names the layers as they are without compression: all three are one image.
+    // The configuration lists layers by their uncompressed digests: all three are the same image.
     assert.equal(readdirSync(path.join(cache, 'jailbuild/images')).length, before);
     assert.equal(run('tree', '--sysroot', image, '/bin/ls'), first);
   });
 }
 
-test('archives of skopeo are read', needs('skopeo'), () => {
+test('archives written by skopeo are read', needs('skopeo'), () => {
   const image = fullImage('archived');
   const policy = trustingPolicy(directory);
   const root = JSON.parse(
@@ -140,7 +140,7 @@ test('archives of skopeo are read', needs('skopeo'), () => {
   );
 });
 
-test('damaged images are told in one line, and nothing stays of them', () => {
+test('damaged images are reported in one line, and no files are left', () => {
   const image = fullImage('damaged');
   rmSync(cache, { recursive: true, force: true });
   const at = (digest: string) => path.join(layout, 'blobs', digest.replace(':', '/'));

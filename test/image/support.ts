@@ -3,7 +3,7 @@ import { TAR_END, type TarMember, tarHeader, tarPadding } from '../../src/export
 export type Given = Partial<TarMember> &
   Pick<TarMember, 'name' | 'type'> & { readonly text?: string };
 
-/** An uncompressed layer of these members. */
+/** Returns an uncompressed layer with these members. */
 export function layer(...members: readonly Given[]): Buffer {
   const parts = members.flatMap(({ text = '', ...member }) => {
     const size = Buffer.byteLength(text);

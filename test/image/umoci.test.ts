@@ -7,7 +7,7 @@ import { needs, needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 import { directory, file, type Given, hardlink, layer, symlink } from './support.js';
 
-/** Makes an image of these layers by umoci. */
+/** Makes an image of these layers with umoci. */
 function image(base: string, layers: readonly (readonly Given[])[]): string {
   const layout = path.join(base, 'layout');
   succeed('umoci', ['init', '--layout', layout]);
@@ -20,14 +20,14 @@ function image(base: string, layers: readonly (readonly Given[])[]): string {
   return `oci:${layout}:x`;
 }
 
-/** Every file in a directory, with its type, target, number of names and content. */
+/** Returns every file in a directory, with its type, target, link count and content. */
 function listed(root: string): string {
   const script =
     'cd "$1" && find . -mindepth 1 -printf "%p %y %l %n\\n" | sed "/ d /s/ [0-9]*$//" | sort; find . -type f -exec sha256sum {} + | sort';
   return succeed('sh', ['-c', script, 'sh', root]);
 }
 
-/** Unpacks an image as a sysroot in which a program is looked for in vain. */
+/** Unpacks an image by using it as a sysroot for a program that does not exist. */
 function unpack(reference: string, base: string) {
   const env = { ...process.env, XDG_CACHE_HOME: path.join(base, 'cache') };
   const { stderr } = jailbuild([path.join(base, 'jail'), 'none', '--sysroot', reference], { env });
@@ -37,7 +37,7 @@ function unpack(reference: string, base: string) {
 }
 
 const TRICKY: Readonly<Record<string, readonly (readonly Given[])[]>> = {
-  'whiteouts of what does not exist': [
+  'whiteouts of missing files': [
     [directory('a'), file('a/x')],
     [file('a/.wh.nothing', ''), file('.wh.none', ''), file('b')],
   ],
@@ -49,15 +49,15 @@ const TRICKY: Readonly<Record<string, readonly (readonly Given[])[]>> = {
     [directory('a'), file('a/x'), directory('a/d'), file('a/d/y')],
     [directory('a'), file('a/.wh..wh..opq', ''), file('a/z')],
   ],
-  'members of one name': [
+  'members with the same name': [
     [file('x', 'first'), file('x', 'second'), directory('d'), file('d/y')],
     [file('d', 'was a directory')],
   ],
-  'hard links, and one over another layer': [
+  'hard links, and one to a file of another layer': [
     [file('x', 'content'), hardlink('y', 'x'), hardlink('z', 'y')],
     [file('x', 'changed')],
   ],
-  'a link to a directory on the way': [
+  'a link to a directory in the path': [
     [directory('real'), symlink('link', 'real'), file('link/inside')],
     [file('link/more')],
   ],
@@ -78,12 +78,12 @@ describe('layers are applied as umoci does', needsRoot('umoci', 'find', 'sha256s
   }
 });
 
-describe('layers that reach for the outside are refused in one line', needs('umoci'), () => {
+describe('layers that lead outside are refused in one line', needs('umoci'), () => {
   const hostile: readonly [string, readonly Given[], RegExp][] = [
     ['names with ..', [file('../outside')], /leaves the root/],
     ['hard links to the outside', [hardlink('x', '../../etc/passwd')], /leaves the root/],
     [
-      'hard links to what only the host has',
+      'hard links to files that only the host has',
       [hardlink('x', '/etc/passwd')],
       /which does not exist/,
     ],

@@ -14,7 +14,7 @@ function run(file: string, ...args: string[]): string {
   return stdout;
 }
 
-describe('extended attributes that were changed in a jail', needsRoot('setcap', 'setfattr'), () => {
+describe('extended attributes changed in a jail', needsRoot('setcap', 'setfattr'), () => {
   const directory = tempDir();
   const program = path.join(directory, 'granted');
   copyFileSync('/bin/ls', program);
@@ -26,7 +26,7 @@ describe('extended attributes that were changed in a jail', needsRoot('setcap', 
   const build = (...options: string[]) => jailbuild([jail, program, 'id', '-q', ...options]);
   const isClean = () => assert.equal(jailbuild(['check', jail, '-q']).status, 0);
 
-  test('a capability that was taken away comes back, by update and by build', () => {
+  test('a removed capability is restored by update and by build', () => {
     assert.equal(build().status, 0);
     for (const again of [() => jailbuild(['update', jail]), () => build()]) {
       run('setcap', '-r', granted);
@@ -40,7 +40,7 @@ describe('extended attributes that were changed in a jail', needsRoot('setcap', 
     assert.equal(jailbuild(['update', jail]).stdout.split('\n').at(-2)?.slice(0, 10), 'Up to date');
   });
 
-  test('one that was added goes, one that was changed is as before', () => {
+  test('an added capability is removed, and a changed one is restored', () => {
     const id = `${jail}/usr/bin/id`;
     run('setcap', 'cap_setuid=ep', id);
     run('setcap', 'cap_setuid=ep', granted);
@@ -51,7 +51,7 @@ describe('extended attributes that were changed in a jail', needsRoot('setcap', 
     isClean();
   });
 
-  test('what the record has of a capability outlives an extension', () => {
+  test('the recorded capability survives an extension of the jail', () => {
     assert.equal(jailbuild([jail, 'ls', '-q']).status, 0);
     run('setcap', '-r', program);
     run('setcap', '-r', granted);
@@ -62,13 +62,13 @@ describe('extended attributes that were changed in a jail', needsRoot('setcap', 
     assert.equal(capabilityOf(granted), CAPABILITY);
   });
 
-  test('--changed keep leaves them', () => {
+  test('--changed keep leaves them as they are', () => {
     run('setcap', '-r', granted);
     assert.equal(build('--keep-changed').status, 0);
     assert.equal(capabilityOf(granted), '');
   });
 
-  test('others come back where the record has all of them', () => {
+  test('other attributes are restored if all of them are recorded', () => {
     const digested = path.join(directory, 'digested');
     run('setfattr', '-n', 'user.note', '-v', 'kept', program);
     assert.equal(jailbuild([digested, program, '-q', '--digests']).status, 0);
@@ -83,7 +83,7 @@ describe('extended attributes that were changed in a jail', needsRoot('setcap', 
   });
 
   const acls = needsRoot('setfacl', 'getfacl');
-  test('ACLs that were changed, added or removed are as recorded', acls, () => {
+  test('changed, added and removed ACLs are restored', acls, () => {
     const [shared, plain] = ['shared', 'plain'].map((name) => path.join(directory, name));
     assert.ok(shared && plain);
     for (const file of [shared, plain]) copyFileSync('/bin/ls', file);

@@ -8,10 +8,10 @@ import { JailView } from '../../src/jail/record/owned-entries.js';
 import { jailbuild } from '../support/cli.js';
 import { tempDir } from '../support/temp-dir.js';
 
-/** How long a jail is changed under the feet of each command, in milliseconds. */
+/** How long each command runs on a changing jail, in milliseconds. */
 const DURATION = 3000;
 
-/** Puts other things into the place of files and directories of a jail, and puts them back. */
+/** Replaces files and directories of a jail by other things, and puts them back. */
 const DISTURB = `
 const fs = require('node:fs');
 const [root] = process.argv.slice(1);
@@ -38,7 +38,7 @@ for (;;) {
 }
 `;
 
-describe('a jail that changes while it is looked at', () => {
+describe('a jail that changes during a command', () => {
   const disturbers: ChildProcess[] = [];
   after(() => {
     for (const child of disturbers) child.kill('SIGKILL');
@@ -47,7 +47,7 @@ describe('a jail that changes while it is looked at', () => {
   const pristine = path.join(directory, 'pristine');
   const build = ['bash', 'ls', '--no-sync'];
 
-  test('a directory that has become a file or a link hides what was in it', () => {
+  test('files in a directory that was replaced by a file or a link are not visible', () => {
     const root = path.join(directory, 'view');
     for (const name of ['one', 'two']) {
       mkdirSync(`${root}/${name}`, { recursive: true });
@@ -72,7 +72,7 @@ describe('a jail that changes while it is looked at', () => {
     ['check', (jail: string) => ['check', jail, '-q']],
     ['export', (jail: string) => ['export', jail, '--to', 'tar:/dev/null', '-q']],
   ] as const) {
-    test(`${name}: done, or one error with a code`, async (t) => {
+    test(`${name} succeeds, or fails with one error and its code`, async (t) => {
       if (lstatSync(pristine, { throwIfNoEntry: false }) === undefined) {
         assert.equal(jailbuild([pristine, ...build, '-q']).status, 0);
       }

@@ -31,7 +31,7 @@ function run(file: string, ...args: string[]): string {
   return stdout;
 }
 
-/** What an independent tool sees as different in two trees: nothing, or lines. */
+/** Returns the differences between two trees that an independent tool reports. */
 function differences(from: string, to: string): string {
   return run('rsync', '-aHAXnc', '-i', '--delete', `${from}/`, `${to}/`)
     .split('\n')
@@ -39,7 +39,7 @@ function differences(from: string, to: string): string {
     .join('\n');
 }
 
-/** A host with one of everything that a file system keeps. */
+/** Creates a host with one of everything that a file system stores. */
 function makeHost(t: TestContext): string {
   const host = scratch(t);
   const at = (name: string) => path.join(host, name);
@@ -104,8 +104,8 @@ function assertSame(manifest: Manifest, host: string, jail: string): void {
   }
 }
 
-describe('a copy is exact', needsRoot('rsync', 'setcap', 'setfacl', 'setfattr'), () => {
-  test('in a new jail', async (t) => {
+describe('an exact copy', needsRoot('rsync', 'setcap', 'setfacl', 'setfattr'), () => {
+  test('is made in a new jail', async (t) => {
     const host = makeHost(t);
     const jail = path.join(scratch(t), 'jail');
     const manifest = manifestOf(host);
@@ -121,7 +121,7 @@ describe('a copy is exact', needsRoot('rsync', 'setcap', 'setfacl', 'setfattr'),
     assert.equal(run('getcap', `${jail}/bin/ping`), `${jail}/bin/ping cap_net_raw=ep\n`);
   });
 
-  test('in an existing one, of which half is there and half is wrong, and with defaults of its own', async (t) => {
+  test('is made in an existing jail with missing and wrong files and default ACLs', async (t) => {
     const host = makeHost(t);
     const jail = scratch(t);
     run('cp', '-a', `${host}/bin`, `${jail}/bin`);
@@ -133,7 +133,7 @@ describe('a copy is exact', needsRoot('rsync', 'setcap', 'setfacl', 'setfattr'),
     await writeJail(manifest, jail, { sourceRoot: host, strict: true });
     run('setfacl', '-b', jail);
     for (const name of ['bin', 'deep', 'shared', 'dev']) {
-      // A directory that was there keeps its times.
+      // A directory that existed keeps its times.
       run('touch', '-d', '@1500000000.123456789', `${jail}/${name}`);
     }
     assertSame(manifest, host, jail);
@@ -141,7 +141,7 @@ describe('a copy is exact', needsRoot('rsync', 'setcap', 'setfacl', 'setfattr'),
     assert.deepEqual(new Set(again.map(({ action }) => action)), new Set(['unchanged']));
   });
 
-  test('of a plan that says what the extended attributes are, whatever the source has', async (t) => {
+  test('has the extended attributes of the plan, whatever the source has', async (t) => {
     const host = makeHost(t);
     const jail = path.join(scratch(t), 'jail');
     const manifest = manifestOf(host);
@@ -154,7 +154,7 @@ describe('a copy is exact', needsRoot('rsync', 'setcap', 'setfacl', 'setfattr'),
     assert.doesNotMatch(run('getfattr', '-d', '-m', '-', `${jail}/bin/empty`), /trusted/);
   });
 
-  test('or is not made with --strict; without, what is lost is told by file and attribute', async (t) => {
+  test('fails with --strict if attributes are lost; otherwise each loss is reported by file and attribute', async (t) => {
     const host = makeHost(t);
     const disk = scratch(t);
     // A file system without extended attributes.
@@ -186,7 +186,7 @@ describe('a copy is exact', needsRoot('rsync', 'setcap', 'setfacl', 'setfattr'),
     }
   });
 
-  test('shares the files themselves with link, and copies where that is not possible', async (t) => {
+  test('shares files when links are requested, and copies where that is impossible', async (t) => {
     const host = makeHost(t);
     const jail = path.join(scratch(t), 'jail');
     const manifest = manifestOf(host);
@@ -206,7 +206,7 @@ describe('a copy is exact', needsRoot('rsync', 'setcap', 'setfacl', 'setfattr'),
   });
 });
 
-describe('a name of any bytes is copied', () => {
+describe('a name with any bytes is copied', () => {
   const names = [
     Buffer.from('with space'),
     Buffer.from('new\nline'),
@@ -219,7 +219,7 @@ describe('a name of any bytes is copied', () => {
     Buffer.from('\\x41'),
   ];
 
-  test('as it is, by the library', async (t) => {
+  test('unchanged by the library', async (t) => {
     const host = scratch(t);
     for (const name of names) {
       const directory = Buffer.concat([Buffer.from(`${host}/`), name]);
@@ -244,7 +244,7 @@ describe('a name of any bytes is copied', () => {
     }
   });
 
-  test('also that of a program and of a jail, on the command line', needsRoot('cc'), () => {
+  test('on the command line, also as the name of a program or a jail', needsRoot('cc'), () => {
     const directory = tempDir();
     writeFileSync(`${directory}/p.c`, '#include <unistd.h>\nint main(void){write(1,"ran\\n",4);}');
     run('cc', '-o', `${directory}/p`, `${directory}/p.c`);
@@ -262,7 +262,7 @@ describe('a name of any bytes is copied', () => {
 });
 
 describe('a jail of a program with a capability', needsRoot('ping', 'ip', 'setcap'), () => {
-  test('lets a user who is not root run it', () => {
+  test('lets a user other than root run it', () => {
     const directory = tempDir();
     const ping = path.join(directory, 'ping');
     run('cp', '/bin/ping', ping);
@@ -270,7 +270,7 @@ describe('a jail of a program with a capability', needsRoot('ping', 'ip', 'setca
     const built = jailbuild([path.join(directory, 'jail'), ping, '-q']);
     assert.equal(built.status, 0, built.stderr);
     assert.match(built.stderr, /^[^\n]*copied with [^\n]*\/ping \(cap_net_raw=ep\)[^\n]*\n$/);
-    // In a network namespace of its own no group may ping without the capability.
+    // In a new network namespace no group may use ping sockets without the capability.
     const script =
       'ip link set lo up && exec chroot --userspec=65534:65534 "$0" "$1" -c 1 127.0.0.1';
     const inside = () =>
@@ -283,10 +283,10 @@ describe('a jail of a program with a capability', needsRoot('ping', 'ip', 'setca
   });
 });
 
-test('who is not root gets what can be built, and is told once', needsRoot('setpriv'), () => {
+test('a user other than root gets what can be built, and one warning', needsRoot('setpriv'), () => {
   const directory = tempDir();
   run('chown', '65534:65534', directory);
-  // The project may be where only root can go.
+  // The clone may lie where only root has access.
   const dist = path.join(tempDir(), 'dist');
   cpSync(path.dirname(JAILBUILD), dist, { recursive: true });
   const asNobody = (...args: string[]) =>

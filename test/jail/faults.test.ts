@@ -16,7 +16,7 @@ import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 import { manifestOf, scratch, snapshot } from './support.js';
 
-/** One line with the path of what failed and why. */
+/** One line with the path and the cause. */
 const NAMES_A_FILE = /^jailbuild: \/[^\n:]+: [^\n]+\n$/;
 
 function run(file: string, ...args: string[]): string {
@@ -25,10 +25,10 @@ function run(file: string, ...args: string[]): string {
   return stdout;
 }
 
-/** A file system of a kind, in an image of its own, mounted until the test ends. */
+/** Mounts a file system of a kind, in an image of its own, until the test ends. */
 function mountImage(t: TestContext, kind: 'btrfs' | 'xfs', mebibytes: number): string {
   let mounted: string | undefined;
-  // Before the directory is removed: hooks run in their order.
+  // Registered before the directory's removal: hooks run in order.
   t.after(() => mounted !== undefined && run('umount', mounted));
   const directory = scratch(t);
   const image = path.join(directory, 'image');
@@ -42,35 +42,39 @@ function mountImage(t: TestContext, kind: 'btrfs' | 'xfs', mebibytes: number): s
   return mount;
 }
 
-describe('where the file system can share blocks', () => {
+describe('on a file system that can share blocks', () => {
   for (const kind of ['btrfs', 'xfs'] as const) {
-    test(`${kind}: a copy takes no room`, needsRoot(`mkfs.${kind}`, 'filefrag'), async (t) => {
-      const mount = mountImage(t, kind, 320);
-      const host = path.join(mount, 'host');
-      mkdirSync(host);
-      for (const name of ['a', 'b']) {
-        writeFileSync(`${host}/${name}`, Buffer.alloc(2 << 20, name));
-      }
-      run('sync', '-f', mount);
-      await writeJail(manifestOf(host), `${mount}/jail`, { sourceRoot: host });
-      for (const name of ['a', 'b']) {
-        const [source, copy] = [host, `${mount}/jail`].map((root) =>
-          run('filefrag', '-v', `${root}/${name}`)
-            .split('\n')
-            .filter((line) => /^\s+\d+:/.test(line))
-            .map((line) => line.split(':')[2]?.trim()),
-        );
-        assert.ok(copy && copy.length > 0);
-        assert.deepEqual(copy, source);
-        assert.match(run('filefrag', '-v', `${mount}/jail/${name}`), /shared/);
-      }
-      assert.equal(lstatSync(`${mount}/jail/a`).mtimeMs, lstatSync(`${host}/a`).mtimeMs);
-    });
+    test(
+      `${kind}: a copy shares the blocks of its source`,
+      needsRoot(`mkfs.${kind}`, 'filefrag'),
+      async (t) => {
+        const mount = mountImage(t, kind, 320);
+        const host = path.join(mount, 'host');
+        mkdirSync(host);
+        for (const name of ['a', 'b']) {
+          writeFileSync(`${host}/${name}`, Buffer.alloc(2 << 20, name));
+        }
+        run('sync', '-f', mount);
+        await writeJail(manifestOf(host), `${mount}/jail`, { sourceRoot: host });
+        for (const name of ['a', 'b']) {
+          const [source, copy] = [host, `${mount}/jail`].map((root) =>
+            run('filefrag', '-v', `${root}/${name}`)
+              .split('\n')
+              .filter((line) => /^\s+\d+:/.test(line))
+              .map((line) => line.split(':')[2]?.trim()),
+          );
+          assert.ok(copy && copy.length > 0);
+          assert.deepEqual(copy, source);
+          assert.match(run('filefrag', '-v', `${mount}/jail/${name}`), /shared/);
+        }
+        assert.equal(lstatSync(`${mount}/jail/a`).mtimeMs, lstatSync(`${host}/a`).mtimeMs);
+      },
+    );
   }
 });
 
 test(
-  'a full btrfs: the build fails, naming a file, and the jail is as before',
+  'on a full btrfs, the build fails with the name of a file, and the jail is unchanged',
   needsRoot('mkfs.btrfs'),
   async (t) => {
     const host = scratch(t);
@@ -93,9 +97,9 @@ test(
   },
 );
 
-describe('a system call that fails, wherever', needsRoot('strace'), () => {
+describe('a failing system call', needsRoot('strace'), () => {
   const directory = tempDir();
-  /** What the programs need, as built without any failure. */
+  /** The expected files, from a build without failures. */
   const good = path.join(directory, 'good');
   const contents = (root: string) =>
     Object.fromEntries(
@@ -103,7 +107,7 @@ describe('a system call that fails, wherever', needsRoot('strace'), () => {
         .filter((name) => !name.startsWith('.jailbuild') && lstatSync(`${root}/${name}`).isFile())
         .map((name) => [name, readFileSync(`${root}/${name}`)]),
     );
-  /** Runs a build in which the n-th call of a kind fails, in the native program alone. */
+  /** Runs a build in which the n-th call of a kind fails in the native program. */
   const withFault = (jail: string, call: string, error: string, count: number): Finished =>
     exec('strace', [
       ...['-f', '-o', '/dev/null', '-e', `trace=${call}`],
@@ -120,7 +124,7 @@ describe('a system call that fails, wherever', needsRoot('strace'), () => {
     ['pread64', 'EIO', [40]],
   ];
 
-  test('leaves no new jail, and an existing one as it was; the next build succeeds', async () => {
+  test('leaves no new jail and does not change an existing one, and the next build succeeds', async () => {
     assert.equal(jailbuild([good, 'ls', 'id', '-q']).status, 0);
     const finished = contents(good);
     let failed = 0;
@@ -135,7 +139,7 @@ describe('a system call that fails, wherever', needsRoot('strace'), () => {
           assert.match(made.stderr, NAMES_A_FILE);
           assert.deepEqual(readdirSync(at), [], `${call} ${count}: ${made.stderr}`);
         }
-        // Half of an old jail: some files to be made, some to be replaced.
+        // Some files are missing, some are outdated.
         const old = path.join(at, 'old');
         cpSync(good, old, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true });
         exec('rm', ['-rf', `${old}/.jailbuild`, `${old}/usr/bin/id`, `${old}/etc`]);
@@ -154,13 +158,13 @@ describe('a system call that fails, wherever', needsRoot('strace'), () => {
         }
       }
     }
-    // Else the faults were none.
+    // Otherwise, no faults were injected.
     assert.ok(failed >= faults.length * 2, `${failed} builds failed`);
   });
 });
 
 describe(
-  'what fails after the jail is as planned, or when a file is closed',
+  'a failure after the jail is complete, or while a file is closed',
   needsRoot('strace'),
   () => {
     const directory = tempDir();
@@ -176,7 +180,7 @@ describe(
         ...[process.execPath, JAILBUILD, ...args],
       ]);
 
-    /** The calls of syncfs(2) by a build that succeeds. */
+    /** Returns the calls of syncfs(2) in a successful build. */
     const syncsOf = (jail: string, program: string): string => {
       const log = path.join(directory, 'log');
       const { status, stderr } = exec('strace', [
@@ -188,7 +192,7 @@ describe(
       return lines.filter((line) => line.includes('syncfs(')).join('\n');
     };
 
-    test('a disk that refuses the last sync: the jail is in place, and said to be', () => {
+    test('if the last sync fails, the jail is in place and the error says so', () => {
       const jail = path.join(directory, 'existing');
       assert.equal(jailbuild([jail, 'ls', '-q']).status, 0);
       const extended = inject([jail, 'id', '--json'], 'syncfs', 'error=EIO:when=2');
@@ -201,25 +205,25 @@ describe(
       assert.equal(JSON.parse(extended.stdout).error.code, 'SYNC_FAILED');
       assert.equal(exec(`${jail}/usr/bin/id`, ['-u']).status, 0);
       assert.equal(jailbuild(['check', jail, '-q']).status, 0);
-      // The next build waits for the disk again, although no file is to be changed.
+      // The next build waits for the disk again, even though no file changes.
       assert.match(syncsOf(jail, 'id'), /syncfs\(.*= 0/);
       assert.deepEqual(readdirSync(`${jail}/.jailbuild`).sort(), ['fingerprint', 'record.json']);
     });
 
-    test('the same for the name of a new jail', () => {
+    test('if syncing the name of a new jail fails, the error says the same', () => {
       const jail = path.join(directory, 'fresh');
       const made = inject([jail, 'ls', '--json'], 'fsync', 'error=EIO:when=1');
       assert.equal(made.status, 1);
       assert.equal(JSON.parse(made.stdout).error.code, 'SYNC_FAILED');
       assert.equal(jailbuild(['check', jail, '-q']).status, 0);
       assert.ok(!readdirSync(directory).includes('.fresh.jailbuild'));
-      // Once more, although there is nothing to do but wait for the disk; and then no more.
+      // The next build only waits for the disk, and the one after it does not.
       assert.match(syncsOf(jail, 'ls'), /syncfs\(.*= 0/);
       assert.deepEqual(readdirSync(`${jail}/.jailbuild`).sort(), ['fingerprint', 'record.json']);
       assert.equal(syncsOf(jail, 'ls'), '');
     });
 
-    test('a new jail whose builder is killed before the disk has its name', () => {
+    test('a new jail is synced again if its builder was killed before its name was on the disk', () => {
       const jail = path.join(directory, 'killed');
       const killed = inject([jail, 'ls', '-q'], 'fsync', 'signal=SIGKILL:when=1');
       assert.notEqual(killed.status, 0);
@@ -232,7 +236,7 @@ describe(
       ['copied', 'usr/bin/ls'],
       ['made', 'etc/ld.so.cache'],
     ] as const) {
-      test(`close(2) of a file that was ${what}: an error that names it, and no jail`, () => {
+      test(`an error of close(2) for a file that was ${what} names the file, and no jail appears`, () => {
         const jail = path.join(directory, what);
         const staged = path.join(directory, `.${what}.jailbuild`, at);
         const { status, stderr } = inject([jail, 'ls', '-q'], 'close', 'error=EIO', staged);
@@ -244,7 +248,7 @@ describe(
   },
 );
 
-describe('the order in which things reach the disk', needsRoot('strace'), () => {
+describe('the order of writes to the disk', needsRoot('strace'), () => {
   const directory = tempDir();
   const trace = (...args: string[]): string[] => {
     const log = path.join(directory, 'log');
@@ -260,7 +264,7 @@ describe('the order in which things reach the disk', needsRoot('strace'), () => 
   const calls = (lines: string[], pattern: RegExp) =>
     lines.flatMap((line, index) => (pattern.test(line) ? [index] : []));
 
-  test('a new jail: all of its content, then its name, then the directory that has the name', () => {
+  test('a new jail: its content is synced, then its name, then the parent directory', () => {
     const lines = trace(path.join(directory, 'jail'), 'ls', '-q');
     const [sync] = calls(lines, /syncfs\(/);
     const [rename] = calls(lines, /renameat2\(.*RENAME_NOREPLACE/);
@@ -270,12 +274,12 @@ describe('the order in which things reach the disk', needsRoot('strace'), () => 
     assert.ok(Math.max(...calls(lines, /pwrite64\(/)) < sync);
   });
 
-  test('an existing jail: all new content before the first rename, and all renames after it', () => {
+  test('an existing jail: new content is synced before the first rename, and the renames after the last', () => {
     const jail = path.join(directory, 'jail');
     writeFileSync(`${jail}/usr/bin/ls`, 'old');
     const lines = trace(jail, 'ls', 'id', '-q');
     const syncs = calls(lines, /syncfs\(/);
-    // The record to come is only laid beside the one that holds.
+    // The new record is first stored beside the valid one.
     const renames = calls(lines, /renameat2?\((?!.*"record\.json\.new"\))/);
     assert.ok(renames.length >= 2, lines.join('\n'));
     assert.ok(Math.max(...calls(lines, /pwrite64\(/)) < (syncs[0] ?? 0), lines.join('\n'));
@@ -283,7 +287,7 @@ describe('the order in which things reach the disk', needsRoot('strace'), () => 
     assert.ok((syncs.at(-1) ?? 0) > Math.max(...renames), lines.join('\n'));
   });
 
-  test('--no-sync waits for nothing', () => {
+  test('--no-sync: nothing is synced', () => {
     const lines = trace(path.join(directory, 'other'), 'ls', '-q', '--no-sync');
     assert.deepEqual(calls(lines, /sync/), []);
   });

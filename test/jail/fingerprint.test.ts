@@ -23,10 +23,13 @@ import {
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
-/** Long after the files of a test were made. */
+/** Long after the files of a test were created. */
 const LATER = Date.now() + 60_000;
 
-/** A host in which a library was found, behind a link, and another one and a file of settings were looked for. */
+/**
+ * Creates a host where a library was found behind a link, and another library and a configuration
+ * file were searched.
+ */
 function lookedAt(began = LATER) {
   const host = path.join(tempDir(), 'host');
   mkdirSync(`${host}/usr/lib`, { recursive: true });
@@ -52,38 +55,37 @@ function isUnchanged(host: string, state: HostState): boolean {
   return isHostUnchanged({ sourceRoot: host, host: state });
 }
 
-describe('what the resolver looked at is found to be changed', needsRoot(), () => {
+describe('a change of what the resolver read is detected', needsRoot(), () => {
   const library = '/usr/lib/libx.so.1.0';
   const changes: Record<string, (host: string) => void> = {
-    'by a file with another time': (host) => utimesSync(host + library, 1, 1),
-    'by other content of the same size and time': (host) => {
+    'a file with another time': (host) => utimesSync(host + library, 1, 1),
+    'a file with other content, but the same size and time': (host) => {
       const { atime, mtime } = statSync(host + library);
       writeFileSync(host + library, 'virulent'.slice(0, 7));
       utimesSync(host + library, atime, mtime);
     },
-    'by another mode': (host) => chmodSync(host + library, 0o600),
-    'by another owner': (host) => chownSync(host + library, 7, 7),
-    'by a file in its place that looks the same': (host) => {
+    'a file with another mode': (host) => chmodSync(host + library, 0o600),
+    'a file with another owner': (host) => chownSync(host + library, 7, 7),
+    'a file replaced by an identical one': (host) => {
       const { atime, mtime } = statSync(host + library);
       writeFileSync(`${host}/new`, readFileSync(host + library));
       utimesSync(`${host}/new`, atime, mtime);
       renameSync(`${host}/new`, host + library);
     },
-    'by a file that is gone': (host) => rmSync(host + library),
-    'by a link that leads elsewhere': (host) => {
+    'a removed file': (host) => rmSync(host + library),
+    'a link with another target': (host) => {
       rmSync(`${host}/usr/lib/libx.so.1`);
       symlinkSync('libx.so.1.1', `${host}/usr/lib/libx.so.1`);
     },
-    'by a file where there was none': (host) => writeFileSync(`${host}/usr/lib/liby.so`, ''),
-    'by a link where there was nothing': (host) => symlinkSync('usr', `${host}/opt`),
-    'by a directory of the jail with another mode': (host) => chmodSync(`${host}/usr`, 0o700),
-    'by a directory that has become a link': (host) => {
+    'a file at a path where none was found': (host) => writeFileSync(`${host}/usr/lib/liby.so`, ''),
+    'a link at a path where nothing was found': (host) => symlinkSync('usr', `${host}/opt`),
+    'a directory of the jail with another mode': (host) => chmodSync(`${host}/usr`, 0o700),
+    'a directory replaced by a link': (host) => {
       renameSync(`${host}/etc`, `${host}/conf`);
       symlinkSync('conf', `${host}/etc`);
     },
-    'by a name more in a directory that was listed': (host) =>
-      writeFileSync(`${host}/etc/conf.d/b.conf`, ''),
-    'by a directory that was listed and is gone': (host) => rmSync(`${host}/etc/conf.d/a.conf`),
+    'a new name in a listed directory': (host) => writeFileSync(`${host}/etc/conf.d/b.conf`, ''),
+    'a removed name in a listed directory': (host) => rmSync(`${host}/etc/conf.d/a.conf`),
   };
   for (const [how, change] of Object.entries(changes)) {
     test(how, () => {
@@ -96,7 +98,7 @@ describe('what the resolver looked at is found to be changed', needsRoot(), () =
   }
 });
 
-test('what happens beside it is no change', () => {
+test('unrelated changes are ignored', () => {
   const { host, state } = lookedAt();
   assert.ok(state !== undefined);
   writeFileSync(`${host}/etc/passwd`, '');
@@ -105,7 +107,7 @@ test('what happens beside it is no change', () => {
   assert.equal(isUnchanged(host, state), true);
 });
 
-test('files that changed a moment ago prove nothing, nor those that changed since', () => {
+test('no fingerprint is made if files have just changed, or have changed since they were read', () => {
   assert.equal(lookedAt(Date.now()).state, undefined);
   const { host, observed } = lookedAt();
   utimesSync(`${host}/usr/lib/libx.so.1.0`, 1, 1);
@@ -115,7 +117,7 @@ test('files that changed a moment ago prove nothing, nor those that changed sinc
   );
 });
 
-test('a jail in which the programs find what the manifest does not have proves nothing', () => {
+test('no fingerprint is made if programs in the jail find files that the manifest lacks', () => {
   const { observed } = lookedAt();
   assert.equal(
     jailState(observed, 1, (at) => at.startsWith('/usr')),

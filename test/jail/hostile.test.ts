@@ -26,7 +26,7 @@ import { exec, jailbuild } from '../support/cli.js';
 import { needsRoot } from '../support/need.js';
 import { manifestOf, scratch, snapshot } from './support.js';
 
-/** A place outside of the jail, with files of the names that the plan has, and a host. */
+/** Creates files outside of the jail with the names of planned files, and a host. */
 function makePlaces(t: TestContext) {
   const outside = scratch(t);
   writeFileSync(path.join(outside, 'libc.so.6'), 'secret', { mode: 0o600 });
@@ -40,7 +40,7 @@ function makePlaces(t: TestContext) {
   return { outside, host, jail: scratch(t), untouched: snapshot(outside) };
 }
 
-describe('what is planted in a jail leads nothing out of it', needsRoot(), () => {
+describe('links planted in a jail do not lead outside', needsRoot(), () => {
   const plants: Record<string, (jail: string, outside: string) => void> = {
     'usr/lib': (jail, outside) => {
       mkdirSync(`${jail}/usr`);
@@ -77,7 +77,7 @@ describe('what is planted in a jail leads nothing out of it', needsRoot(), () =>
       });
       await written.then(
         () => {
-          // Where it was replaced, the jail is whole.
+          // If the link was replaced, the jail is complete.
           assert.equal(readFileSync(`${jail}/usr/lib/libc.so.6`, 'utf8'), 'libc');
           assert.ok(lstatSync(`${jail}/usr/lib/libc.so.6`).isFile());
         },
@@ -87,7 +87,7 @@ describe('what is planted in a jail leads nothing out of it', needsRoot(), () =>
     });
   }
 
-  test('a state directory of another user, or that others may write to', async (t) => {
+  test('a state directory of another user or writable by others is refused', async (t) => {
     for (const spoil of [
       (at: string) => chownSync(at, 1234, 1234),
       (at: string) => chmodSync(at, 0o770),
@@ -103,7 +103,7 @@ describe('what is planted in a jail leads nothing out of it', needsRoot(), () =>
     }
   });
 
-  test('a stage that another user laid beside a new jail', async (t) => {
+  test('a staging directory that another user placed beside a new jail is refused', async (t) => {
     const { outside, host, jail, untouched } = makePlaces(t);
     chmodSync(jail, 0o1777);
     const stage = `${jail}/.new.jailbuild`;
@@ -130,10 +130,7 @@ function isLink(at: string): boolean {
   return lstatSync(at, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
 }
 
-/**
- * Does something while another process puts a link to the outside in the place of a directory, and
- * back, as fast as it can.
- */
+/** Runs an action while another process keeps swapping a directory for a link to the outside. */
 async function whileSwapping(
   jail: string,
   outside: string,
@@ -158,77 +155,73 @@ async function whileSwapping(
     while (!isLink(`${jail}/usr/lib`) && !isLink(`${jail}/usr/link`)) await pause(1);
     await action();
   } finally {
-    // Before the directories are removed: that fails while they change.
+    // Before the directories are removed, which fails while they change.
     swapper.kill('SIGKILL');
     await ended;
   }
 }
 
-describe(
-  'a directory that is exchanged for a link meanwhile leads nothing out',
-  needsRoot(),
-  () => {
-    test('the engine, operation by operation', async (t) => {
-      const { outside, host, jail, untouched } = makePlaces(t);
-      mkdirSync(`${jail}/usr/lib`, { recursive: true });
-      const engine = await openNativeEngine(jail, host);
-      assert.ok(engine, 'the native engine is built');
-      const attributes = { mode: 0o4777, owner: { uid: 1, gid: 1 }, mtime: '1.000000000' };
-      const content = Buffer.from('x');
-      const round: Operation[] = [
-        { op: 'write', path: 'usr/lib/new', content, attributes },
-        { op: 'mkdir', path: 'usr/lib/directory' },
-        { op: 'symlink', path: 'usr/lib/symlink', target: 'x', attributes },
-        { op: 'attributes', path: 'usr/lib', attributes },
-        { op: 'rename', path: 'usr/lib/new', to: 'usr/lib/newer' },
-        { op: 'exchange', path: 'usr/lib/newer', to: 'usr/lib/old' },
-        { op: 'replace', path: 'usr/lib/newer', to: 'usr/lib/libc.so.6' },
-        { op: 'link', path: 'usr/lib/secret', to: 'usr/lib/libc.so.6' },
-        { op: 'unlink', path: 'usr/lib/libc.so.6' },
-        { op: 'rmdir', path: 'usr/lib/directory' },
-        { op: 'remove-tree', path: 'usr/lib/old' },
-        { op: 'empty', path: 'usr/lib' },
-        { op: 'remove-tree', path: 'usr/lib' },
-        { op: 'mkdir', path: 'usr/lib' },
-      ];
-      const outcomes = { done: 0, refused: 0 };
-      await whileSwapping(jail, outside, async () => {
-        // As long as it takes to have raced: on a busy machine few of them meet the link.
-        for (let count = 0; count < 3000 || (outcomes.refused < 20 && count < 300_000); count++) {
-          const operation = round[count % round.length];
-          assert.ok(operation);
-          try {
-            await engine.run([operation]);
-            outcomes.done++;
-          } catch (error) {
-            assert.ok(error instanceof OperationError, String(error));
-            if (['ELOOP', 'ENOTDIR'].includes(error.errno)) outcomes.refused++;
-          }
+describe('a directory that is swapped for a link does not lead outside', needsRoot(), () => {
+  test('operation by operation in the engine', async (t) => {
+    const { outside, host, jail, untouched } = makePlaces(t);
+    mkdirSync(`${jail}/usr/lib`, { recursive: true });
+    const engine = await openNativeEngine(jail, host);
+    assert.ok(engine, 'the native engine was not built');
+    const attributes = { mode: 0o4777, owner: { uid: 1, gid: 1 }, mtime: '1.000000000' };
+    const content = Buffer.from('x');
+    const round: Operation[] = [
+      { op: 'write', path: 'usr/lib/new', content, attributes },
+      { op: 'mkdir', path: 'usr/lib/directory' },
+      { op: 'symlink', path: 'usr/lib/symlink', target: 'x', attributes },
+      { op: 'attributes', path: 'usr/lib', attributes },
+      { op: 'rename', path: 'usr/lib/new', to: 'usr/lib/newer' },
+      { op: 'exchange', path: 'usr/lib/newer', to: 'usr/lib/old' },
+      { op: 'replace', path: 'usr/lib/newer', to: 'usr/lib/libc.so.6' },
+      { op: 'link', path: 'usr/lib/secret', to: 'usr/lib/libc.so.6' },
+      { op: 'unlink', path: 'usr/lib/libc.so.6' },
+      { op: 'rmdir', path: 'usr/lib/directory' },
+      { op: 'remove-tree', path: 'usr/lib/old' },
+      { op: 'empty', path: 'usr/lib' },
+      { op: 'remove-tree', path: 'usr/lib' },
+      { op: 'mkdir', path: 'usr/lib' },
+    ];
+    const outcomes = { done: 0, refused: 0 };
+    await whileSwapping(jail, outside, async () => {
+      // Until enough operations met the link: on a busy machine few do.
+      for (let count = 0; count < 3000 || (outcomes.refused < 20 && count < 300_000); count++) {
+        const operation = round[count % round.length];
+        assert.ok(operation);
+        try {
+          await engine.run([operation]);
+          outcomes.done++;
+        } catch (error) {
+          assert.ok(error instanceof OperationError, String(error));
+          if (['ELOOP', 'ENOTDIR'].includes(error.errno)) outcomes.refused++;
         }
-      }).finally(() => engine.close());
-      // Else nothing was raced.
-      assert.ok(outcomes.done > 0 && outcomes.refused >= 20, JSON.stringify(outcomes));
-      assert.deepEqual(snapshot(outside), untouched);
-    });
+      }
+    }).finally(() => engine.close());
+    // Otherwise, no operation met the link.
+    assert.ok(outcomes.done > 0 && outcomes.refused >= 20, JSON.stringify(outcomes));
+    assert.deepEqual(snapshot(outside), untouched);
+  });
 
-    test('whole builds', async (t) => {
-      const { outside, host, jail, untouched } = makePlaces(t);
-      mkdirSync(`${jail}/usr/lib`, { recursive: true });
-      await whileSwapping(jail, outside, async () => {
-        for (let count = 0; count < 25; count++) {
-          utimesSync(`${host}/usr/lib/libc.so.6`, count, count);
-          utimesSync(`${host}/usr/bin/ls`, count, count);
-          await writeJail(manifestOf(host), jail, { sourceRoot: host, noSync: true }).catch(
-            ({ code }) => assert.match(code, /^(CONFLICT|WRITE_FAILED)$/),
-          );
-        }
-      });
-      assert.deepEqual(snapshot(outside), untouched);
+  test('in whole builds', async (t) => {
+    const { outside, host, jail, untouched } = makePlaces(t);
+    mkdirSync(`${jail}/usr/lib`, { recursive: true });
+    await whileSwapping(jail, outside, async () => {
+      for (let count = 0; count < 25; count++) {
+        utimesSync(`${host}/usr/lib/libc.so.6`, count, count);
+        utimesSync(`${host}/usr/bin/ls`, count, count);
+        await writeJail(manifestOf(host), jail, { sourceRoot: host, noSync: true }).catch(
+          ({ code }) => assert.match(code, /^(CONFLICT|WRITE_FAILED)$/),
+        );
+      }
     });
-  },
-);
+    assert.deepEqual(snapshot(outside), untouched);
+  });
+});
 
-describe('a jail that others could exchange is refused', needsRoot(), () => {
+describe('a jail that others could replace is refused', needsRoot(), () => {
   const uid = 1234;
   const cases: [
     name: string,
@@ -238,9 +231,9 @@ describe('a jail that others could exchange is refused', needsRoot(), () => {
     why: RegExp | undefined,
   ][] = [
     ['writable by all', 0o777, 0, 0, /is writable by everyone/],
-    ['writable by all, but sticky', 0o1777, 0, 0, undefined],
+    ['writable by all, with the sticky bit', 0o1777, 0, 0, undefined],
     ['of another user', 0o755, uid, 0, /belongs to uid 1234/],
-    ['of another user, sticky', 0o1777, uid, 0, /belongs to uid 1234/],
+    ['of another user, with the sticky bit', 0o1777, uid, 0, /belongs to uid 1234/],
     ['writable by a group with members', 0o775, 0, 65534, /by group 65534, with \w+,/],
     ['writable by root and its group', 0o775, 0, 0, undefined],
     ['writable by a group without members', 0o775, 0, 50_123, undefined],
@@ -264,7 +257,7 @@ describe('a jail that others could exchange is refused', needsRoot(), () => {
     });
   }
 
-  test('below a parent that was to be made, and that another user made first', async (t) => {
+  test('below a missing parent that another user creates first', async (t) => {
     const directory = scratch(t);
     chmodSync(directory, 0o1777);
     const target = `${directory}/parent/jail`;
@@ -278,7 +271,7 @@ describe('a jail that others could exchange is refused', needsRoot(), () => {
     await writeNewJail(manifest, where, {});
   });
 
-  test('on the command line, before anything is said; --insecure-parents builds', (t) => {
+  test('on the command line before any output, unless --insecure-parents is given', (t) => {
     const parent = path.join(scratch(t), 'parent');
     mkdirSync(parent);
     chmodSync(parent, 0o777);

@@ -22,7 +22,7 @@ const COMMANDS: readonly (readonly [name: string, command: readonly string[]])[]
   ['the native front', [FRONT]],
 ];
 
-test('work in turns ends at a signal, long before its own end', async () => {
+test('work in turns ends soon after a signal', async () => {
   const ended = new AbortController();
   let done = 0;
   function* endless(): Steps<never> {
@@ -36,10 +36,10 @@ test('work in turns ends at a signal, long before its own end', async () => {
   assert.ok(done > 1);
 });
 
-test('a signal is taken that came after this turn had polled', async () => {
+test('a signal that arrives after the event loop polled is handled', async () => {
   const ended = new AbortController();
   process.once('SIGUSR2', () => ended.abort());
-  // From here on the loop is past its polling.
+  // From here on the event loop has polled.
   await readFile(import.meta.filename);
   process.kill(process.pid, 'SIGUSR2');
   await assert.rejects(takeSignals(ended.signal), { name: 'AbortError' });
@@ -55,13 +55,13 @@ test('a verification has a step for each program', async () => {
   assert.ok(count >= programs.length, `${count} steps`);
 });
 
-/** A command that is stopped where it first examined one of some paths. */
+/** A command stopped when it first examines one of some paths. */
 interface Held {
   /** The process that a user would signal. */
   readonly first: number;
   /** The process that examined the path. */
   readonly stopped: number;
-  /** Lets it go on. */
+  /** Continues the command and waits for its end. */
   readonly end: () => Promise<{ readonly status: number; readonly stderr: string }>;
 }
 
@@ -86,7 +86,10 @@ async function holdAt(
     const text = existsSync(log) ? readFileSync(log, 'latin1') : '';
     return /^(\d+) +--- stopped by SIGSTOP ---$/m.exec(text)?.[1];
   });
-  assert.ok(stopped !== undefined, `${command.join(' ')} ended before it was held: ${stderr()}`);
+  assert.ok(
+    stopped !== undefined,
+    `${command.join(' ')} ended before it could be stopped: ${stderr()}`,
+  );
   t.after(() => {
     if (child.exitCode === null) process.kill(Number(stopped), 'SIGKILL');
   });
@@ -104,7 +107,7 @@ async function holdAt(
   };
 }
 
-/** Signals the first process, and waits until the stopped one has it pending. */
+/** Signals the first process, and waits until the signal is pending in the stopped one. */
 async function signalHeld({ first, stopped }: Held, name: 'SIGTERM' | 'SIGINT'): Promise<void> {
   const bit = 1n << BigInt(name === 'SIGTERM' ? 14 : 1);
   process.kill(first, name);
@@ -114,7 +117,7 @@ async function signalHeld({ first, stopped }: Held, name: 'SIGTERM' | 'SIGINT'):
     if ((BigInt(`0x${pending}`) & bit) !== 0n) break;
     await pause(1);
   }
-  // So that the next step of the verification is followed by a turn.
+  // Makes the next step of the verification yield to the event loop.
   await pause(50);
 }
 
@@ -126,7 +129,7 @@ function textOf(child: ChildProcessByStdio<null, null, Readable>): () => string 
   return () => text;
 }
 
-/** Returns what is found, or undefined if the process has ended before. */
+/** Returns the result of `find`, or undefined if the process ends first. */
 async function waitFor<T>(
   child: { readonly exitCode: number | null },
   find: () => T | undefined,
@@ -139,13 +142,13 @@ async function waitFor<T>(
   }
 }
 
-// No timing: if a signal were lost, the test would wait without end.
+// A lost signal would make the test wait forever.
 const BOUNDED = { ...needs('strace'), timeout: 240_000 };
 
-describe('a signal while a jail is verified that was just written', BOUNDED, () => {
+describe('a signal while a new or extended jail is verified', BOUNDED, () => {
   const directory = tempDir();
   for (const [name, command] of COMMANDS) {
-    test(`${name}: a new jail does not appear, nor does anything stay beside it`, async (t) => {
+    test(`${name}: no new jail or temporary file is left`, async (t) => {
       const place = path.join(directory, name);
       mkdirSync(place);
       const held = await holdAt(
@@ -162,7 +165,7 @@ describe('a signal while a jail is verified that was just written', BOUNDED, () 
       assert.deepEqual(readdirSync(place), []);
     });
 
-    test(`${name}: a jail that was extended is whole, and reported as not verified`, async (t) => {
+    test(`${name}: an extended jail is complete, and reported as not verified`, async (t) => {
       const place = path.join(directory, `${name}, extended`);
       const [jail, tools] = [path.join(place, 'jail'), path.join(place, 'tools')];
       mkdirSync(tools, { recursive: true });
@@ -170,7 +173,7 @@ describe('a signal while a jail is verified that was just written', BOUNDED, () 
       assert.equal(jailbuild([jail, 'ls', '-q']).status, 0);
       const record = `${jail}/.jailbuild/record.json`;
       const before = statSync(record).ino;
-      // What is new in the jail is first examined by its verification, through a descriptor.
+      // New files in the jail are first examined by the verification, through a descriptor.
       const paths = Array.from(
         { length: 64 },
         (_, fd) => `/proc/self/fd/${fd}/${path.basename(directory)}`,

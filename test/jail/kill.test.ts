@@ -8,13 +8,13 @@ import { tempDir } from '../support/temp-dir.js';
 
 const directory = tempDir();
 
-/** Many more with `npm run campaign:kill`. */
+/** `npm run campaign:kill` tries many more. */
 const POINTS = 24;
 
 for (const started of ['script', 'front'] as const) {
-  test(`a build of the ${started} that is killed leaves old or new files, and the next one puts all right`, {
+  test(`a build of the ${started} that is killed leaves only old or new files, and the next build completes the jail`, {
     ...needsRoot('strace'),
-    // No more than the whole file's: the kills wait for what strace tells.
+    // The time limit of the whole file: the kills wait for the output of strace.
     timeout: 300_000,
   }, async () => {
     const place = path.join(directory, started);
@@ -26,7 +26,7 @@ for (const started of ['script', 'front'] as const) {
     );
     const sum = (field: 'killed' | 'partly') =>
       results.reduce((total, result) => total + result[field], 0);
-    // Else it was no test: the moments are those of an uninterrupted run.
+    // Otherwise the test proves nothing: the moments were measured in an uninterrupted run.
     assert.ok(sum('killed') > POINTS / 2, JSON.stringify(results));
     assert.ok(sum('partly') > 0, JSON.stringify(results));
   });

@@ -11,12 +11,12 @@ const FILES = 8;
 const SIZE = 6 << 20;
 const ROUNDS = 6;
 
-test('a source that gets further hard links while it is copied has not changed', async (t) => {
+test('a source that gets more hard links while it is copied counts as unchanged', async (t) => {
   const directory = scratch(t);
   const host = path.join(directory, 'host');
   mkdirSync(path.join(host, 'usr'), { recursive: true });
   for (let index = 0; index < FILES; index++) {
-    // More than is copied at a time, and not all the same.
+    // More than one read, and not repetitive.
     writeFileSync(path.join(host, `usr/${index}`), Buffer.alloc(SIZE, `content ${index}`));
   }
   const manifest = manifestOf(host);

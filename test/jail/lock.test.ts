@@ -18,7 +18,7 @@ function makeHost(t: TestContext): string {
   return host;
 }
 
-/** A process that locks a directory and says so. */
+/** Starts a process that locks a directory and reports it. */
 async function startHolder(t: TestContext, base: string, name: string): Promise<ChildProcess> {
   const script = `
     const { openEngine } = await import('${PROJECT}/src/jail/engine/open.ts');
@@ -40,7 +40,7 @@ async function startHolder(t: TestContext, base: string, name: string): Promise<
 }
 
 describe('two builds of one jail', () => {
-  test('the second one fails with one line, or waits with one', async (t) => {
+  test('the second fails or waits, with one line of output', async (t) => {
     const host = makeHost(t);
     const jail = scratch(t);
     const lock = await lockJail(jail);
@@ -63,7 +63,7 @@ describe('two builds of one jail', () => {
     assert.deepEqual(readdirSync(jail), ['bin']);
   });
 
-  test('one that waits can be ended', async (t) => {
+  test('a waiting build can be interrupted', async (t) => {
     const host = makeHost(t);
     const jail = scratch(t);
     const lock = await lockJail(jail);
@@ -79,7 +79,7 @@ describe('two builds of one jail', () => {
     await assert.rejects(waiting, reason);
   });
 
-  test('with the lock in hand, a write needs no other', async (t) => {
+  test('a write that is given the lock does not take another', async (t) => {
     const host = makeHost(t);
     const jail = scratch(t);
     const lock = await lockJail(jail, { sourceRoot: host });
@@ -89,7 +89,7 @@ describe('two builds of one jail', () => {
     assert.deepEqual(readdirSync(jail), ['bin']);
   });
 
-  test('a lock dies with its owner', async (t) => {
+  test('the lock ends with its owner', async (t) => {
     const host = makeHost(t);
     const parent = scratch(t);
     mkdirSync(`${parent}/old`);
@@ -109,7 +109,7 @@ describe('two builds of one jail', () => {
     assert.deepEqual(readdirSync(parent).sort(), ['new', 'old']);
   });
 
-  test('on the command line: many at once, and all succeed', needsRoot(), async (t) => {
+  test('many builds at once from the command line all succeed', needsRoot(), async (t) => {
     const parent = scratch(t);
     const jail = `${parent}/a/jail`;
     const builds = ['ls', 'cat', 'env', 'id'].map(
@@ -136,7 +136,7 @@ describe('two builds of one jail', () => {
     assert.equal(jailbuild([jail, 'ls', 'cat', 'env', 'id', '-q']).status, 0);
   });
 
-  test('the engine in JavaScript has a lock of its own', async (t) => {
+  test('the JavaScript engine has its own lock', async (t) => {
     const base = scratch(t);
     const lock = { op: 'lock', path: 'dir', wait: false } as const;
     const [first, second] = [new NodeEngine(base, '/'), new NodeEngine(base, '/')];
@@ -147,7 +147,7 @@ describe('two builds of one jail', () => {
     await second.close();
   });
 
-  test('whoever gets the lock on a directory that is gone by then locks the new one', async (t) => {
+  test('a lock on a directory removed meanwhile is replaced by one on the new directory', async (t) => {
     const base = scratch(t);
     const open = async () => {
       const engine = await openNativeEngine(base, '/');

@@ -26,18 +26,22 @@ test('a build names the mount that is in its way', needsRoot('unshare', 'mount')
   }
 });
 
-test('too few descriptors are an error, and no jail without attributes', needsRoot('sh'), () => {
-  const directory = tempDir();
-  for (let limit = 21; limit <= 25; limit++) {
-    const script = `ulimit -n ${limit}; exec ${process.execPath} ${JAILBUILD} jail${limit} true --no-sync`;
-    const { status, stderr } = exec('sh', ['-c', script], { cwd: directory });
-    assert.doesNotMatch(stderr, /not built/);
-    if (status !== 0) assert.match(stderr, /too many open files/i);
-  }
-});
+test(
+  'too few file descriptors cause an error instead of a jail without attributes',
+  needsRoot('sh'),
+  () => {
+    const directory = tempDir();
+    for (let limit = 21; limit <= 25; limit++) {
+      const script = `ulimit -n ${limit}; exec ${process.execPath} ${JAILBUILD} jail${limit} true --no-sync`;
+      const { status, stderr } = exec('sh', ['-c', script], { cwd: directory });
+      assert.doesNotMatch(stderr, /not built/);
+      if (status !== 0) assert.match(stderr, /too many open files/i);
+    }
+  },
+);
 
 test(
-  'the native front needs a number of descriptors, with which it keeps attributes',
+  'the native front fails with too few file descriptors, and keeps attributes with enough',
   needsRoot('sh', 'setfattr', 'getfattr'),
   () => {
     const directory = tempDir();

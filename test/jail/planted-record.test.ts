@@ -20,7 +20,7 @@ import { jailbuild } from '../support/cli.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
-/** A jail without a record, and beside it a record that asks for a file of the host. */
+/** Creates a jail without a record, and beside it a record that requests a file of the host. */
 function jailWithout(directory: string): { readonly jail: string; readonly planted: string } {
   const secret = path.join(directory, 'secret');
   writeFileSync(secret, 'of the host', { mode: 0o600 });
@@ -34,11 +34,11 @@ function jailWithout(directory: string): { readonly jail: string; readonly plant
   return { jail, planted: path.join(evil, '.jailbuild/record.json') };
 }
 
-/** What root in the jail does to leave a record. */
+/** What root in the jail runs to plant a record. */
 const PLANT =
   'mkdir -p /.jailbuild; umask 077; cat /data/record.json > /.jailbuild/record.json; ls -la /.jailbuild';
 
-test('root in a jail without a record cannot make one', needsRoot(), () => {
+test('root in a jail without a record cannot create one', needsRoot(), () => {
   const directory = tempDir();
   const { jail, planted } = jailWithout(directory);
   mkdirSync(path.join(directory, 'data'));
@@ -50,7 +50,7 @@ test('root in a jail without a record cannot make one', needsRoot(), () => {
   assert.match(jailbuild(['update', jail]).stderr, /RECORD_MISSING|has no record/);
 });
 
-test('a jail that was entered with rights to its record is not updated', needsRoot(), (t) => {
+test('a jail that was entered with write access to its record is not updated', needsRoot(), (t) => {
   const directory = tempDir();
   const { jail, planted } = jailWithout(directory);
   mkdirSync(path.join(directory, 'data'));
@@ -75,7 +75,7 @@ test('a jail that was entered with rights to its record is not updated', needsRo
   assert.match(readFileSync(note, 'utf8'), new RegExp(`${jail}\0$`));
 });
 
-test('what gets past the cover of a record is known', () => {
+test('options that give access to the record are recognised', () => {
   const jail = tempDir();
   const caps = (...bounding: readonly string[]) => ({ capabilities: { bounding, ambient: [] } });
   const bind = (source: string, readOnly: boolean) => ({
@@ -93,7 +93,7 @@ test('what gets past the cover of a record is known', () => {
   assert.equal(canUncover(jail, bind('/usr', false)), false);
 });
 
-test('a note is for the directory that was entered', needsRoot(), (t) => {
+test('a note only affects the directory that was entered', needsRoot(), (t) => {
   const state = process.env.XDG_STATE_HOME;
   process.env.XDG_STATE_HOME = tempDir();
   t.after(() => {
@@ -111,7 +111,7 @@ test('a note is for the directory that was entered', needsRoot(), (t) => {
   refuseUnprotected(one);
 });
 
-test('an include does not bring a record', () => {
+test('an include cannot create a record', () => {
   const directory = tempDir();
   writeFileSync(path.join(directory, 'record.json'), '{}');
   const include = `${directory}/record.json:/.jailbuild/record.json`;

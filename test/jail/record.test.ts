@@ -49,7 +49,7 @@ const RECORD: JailRecord = {
   manifest: plan(resolve({ programs: ['/bin/ls'], terminfo: ['dumb'] })),
 };
 
-/** A jail that has the record, as jailbuild leaves it. */
+/** Creates a jail with the record, as jailbuild leaves it. */
 function jailWith(text: string): { root: string; state: string; record: string } {
   const root = path.join(tempDir(), 'jail');
   const state = path.join(root, '.jailbuild');
@@ -80,51 +80,51 @@ test('equal records have equal bytes', () => {
   assert.equal(recordText(parseRecord(text, 'record')), text);
 });
 
-test('a jail without a record has none', () => {
+test('a jail without a record is reported as such', () => {
   const root = tempDir();
   assert.equal(readRecord(root), undefined);
   mkdirSync(path.join(root, '.jailbuild'), { mode: 0o700 });
   assert.equal(readRecord(root), undefined);
 });
 
-test('a jail that is not there is told', () => {
+test('a missing jail is reported', () => {
   assert.throws(() => readRecord(path.join(tempDir(), 'none')), {
     code: 'TARGET_NOT_A_DIRECTORY',
   });
 });
 
-describe('a record that cannot be trusted is refused', () => {
+describe('an untrusted record is refused', () => {
   const text = recordText(RECORD);
 
-  test('a symbolic link in its place', () => {
+  test('a symbolic link instead of the record', () => {
     const { root, record } = jailWith(text);
     renameSync(record, `${root}/elsewhere`);
     symlinkSync('../elsewhere', record);
     assertRefused(() => readRecord(root), /record\.json: is a symbolic link/);
   });
 
-  test('a symbolic link in the place of its directory', () => {
+  test('a symbolic link instead of its directory', () => {
     const { root, state } = jailWith(text);
     renameSync(state, `${root}/elsewhere`);
     symlinkSync('elsewhere', state);
     assertRefused(() => readRecord(root), /\.jailbuild: is a symbolic link/);
   });
 
-  test('a directory', () => {
+  test('a directory instead of the record', () => {
     const { root, record } = jailWith(text);
     rmSync(record);
     mkdirSync(record);
     assertRefused(() => readRecord(root), /is not a regular file/);
   });
 
-  test('a fifo, without waiting for a writer', () => {
+  test('a fifo instead of the record, without waiting for a writer', () => {
     const { root, record } = jailWith(text);
     rmSync(record);
     execFileSync('mkfifo', ['-m', '600', record]);
     assertRefused(() => readRecord(root), /is not a regular file/);
   });
 
-  test('one that others may write to', () => {
+  test('a record that others may write', () => {
     const { root, record } = jailWith(text);
     chmodSync(record, 0o620);
     assertRefused(
@@ -133,26 +133,26 @@ describe('a record that cannot be trusted is refused', () => {
     );
   });
 
-  test('one in a directory that others may write to', () => {
+  test('a record in a directory that others may write', () => {
     const { root, state } = jailWith(text);
     chmodSync(state, 0o777);
     assertRefused(() => readRecord(root), /\.jailbuild: is writable by users other than its owner/);
   });
 
-  test("another user's", needsRoot(), () => {
+  test('a record of another user', needsRoot(), () => {
     const { root, record } = jailWith(text);
     chownSync(record, 65534, 65534);
     assertRefused(() => readRecord(root), /record\.json: belongs to uid 65534/);
   });
 
-  test("one in another user's directory, linked there from elsewhere", needsRoot(), () => {
+  test("a record in another user's directory, with a hard link elsewhere", needsRoot(), () => {
     const { root, state, record } = jailWith(text);
     linkSync(record, `${root}/again`);
     chownSync(state, 65534, 65534);
     assertRefused(() => readRecord(root), /\.jailbuild: belongs to uid 65534/);
   });
 
-  test('one without end', () => {
+  test('an endless record', () => {
     const { root, record } = jailWith(text);
     truncateSync(record, 1 << 30);
     assertRefused(() => readRecord(root), /is larger than/);
@@ -165,14 +165,14 @@ describe('a record that cannot be trusted is refused', () => {
       /schema: is "jailbuild\.record\/9", expected/,
     ],
     ['no request', { request: undefined }, /request: is missing/],
-    ['programs that are none', { request: { programs: 'ls' } }, /request\.programs: is not a list/],
-    ['a path out of the jail', { found: ['/../etc'] }, /found\[0\]: /],
+    ['invalid programs', { request: { programs: 'ls' } }, /request\.programs: is not a list/],
+    ['a path outside of the jail', { found: ['/../etc'] }, /found\[0\]: /],
     [
-      'a former entry out of the jail',
+      'an obsolete entry outside of the jail',
       { former: [{ ...RECORD.former[0], path: '/usr/../../x' }] },
       /former\[0\]\.path: /,
     ],
-    ['a bad manifest', { manifest: {} }, /manifest: schema: is missing/],
+    ['an invalid manifest', { manifest: {} }, /manifest: schema: is missing/],
   ];
   for (const [name, change, message] of bad) {
     test(name, () => {
@@ -181,7 +181,7 @@ describe('a record that cannot be trusted is refused', () => {
     });
   }
 
-  test('one cut short', () => {
+  test('a truncated record', () => {
     const { root } = jailWith(text.slice(0, 100));
     assertRefused(() => readRecord(root), /record\.json: is not JSON/);
   });

@@ -27,7 +27,10 @@ import { scratch } from './support.js';
 
 const NOT_UTF8 = fromBytes(Buffer.from('caf\xe9', 'latin1'));
 
-/** A root with a tree of every type of file that needs no privilege, and a directory of several pieces. */
+/**
+ * Creates a root with every file type that needs no privilege, and a directory that needs several
+ * reads.
+ */
 function made(t: TestContext): string {
   const root = `${scratch(t)}/root`;
   mkdirSync(`${root}/tree/empty`, { recursive: true });
@@ -49,7 +52,7 @@ function made(t: TestContext): string {
   return root;
 }
 
-/** Everything that two views of a tree say of it must be the same. */
+/** Checks that two views of a tree agree in everything. */
 function compare(one: DirectoryView, other: DirectoryView, at: string): number {
   const names = one.names(at).sort();
   assert.deepEqual(names, other.names(at).sort());
@@ -68,21 +71,21 @@ function compare(one: DirectoryView, other: DirectoryView, at: string): number {
 }
 
 describe('a survey of a tree', needs('mkfifo'), () => {
-  test('gives what Node finds file by file', async (t) => {
+  test('finds the same as Node does file by file', async (t) => {
     const root = made(t);
     const survey = await surveyTrees(root, ['/tree']);
     assert.ok(survey !== undefined);
     const surveyed = new DirectoryView(root);
     surveyed.survey = survey;
     assert.equal(compare(surveyed, new DirectoryView(root), '/tree'), 700 + 11);
-    // It is of that tree alone.
+    // The survey covers only that tree.
     assert.equal(survey.lstat('/beside/a'), undefined);
     assert.equal(surveyed.lstat('/beside/a')?.size, 1);
     assert.equal(surveyed.lstat('/tree/none'), undefined);
     assert.deepEqual(surveyed.readStart('/tree/first', Buffer.alloc(5)).toString(), 'befor');
   });
 
-  test('is taken instead of another look', async (t) => {
+  test('is used instead of reading again', async (t) => {
     const root = made(t);
     const survey = await surveyTrees(root, ['/tree']);
     rmSync(`${root}/tree/first`);
@@ -91,7 +94,7 @@ describe('a survey of a tree', needs('mkfifo'), () => {
     assert.equal(surveyed.lstat('/tree/first')?.size, 11);
   });
 
-  test('does not leave the tree by a link in it', async (t) => {
+  test('does not leave the tree through a link', async (t) => {
     const root = made(t);
     symlinkSync(`${root}/beside`, `${root}/tree/out`);
     const survey = await surveyTrees(root, ['/tree', '/tree/out', '/tree/link/x', '/none']);
@@ -104,7 +107,7 @@ describe('a survey of a tree', needs('mkfifo'), () => {
     assert.equal(await surveySources(made(t), ['/tree']), undefined);
   });
 
-  test('gives numbers by which a change is found', async (t) => {
+  test('provides the values by which changes are detected', async (t) => {
     const root = made(t);
     const sysroot = new Sysroot(root);
     sysroot.useSurvey(await surveyTrees(root, ['/tree']));
@@ -120,7 +123,7 @@ describe('a survey of a tree', needs('mkfifo'), () => {
     assert.equal(isHostUnchanged({ sourceRoot: root, host: before }), true);
     utimesSync(`${root}/tree/first`, 1, 1);
     assert.equal(isHostUnchanged({ sourceRoot: root, host: before }), false);
-    // A change during the build is found as well.
+    // A change during the build is detected as well.
     const after = state();
     assert.equal(after !== undefined && isHostUnchanged({ sourceRoot: root, host: after }), false);
     assert.equal(
@@ -129,7 +132,7 @@ describe('a survey of a tree', needs('mkfifo'), () => {
     );
   });
 
-  test('does not hide attributes that are recorded beside the tree', async (t) => {
+  test('does not hide attributes recorded beside the tree', async (t) => {
     const root = made(t);
     const recorded = [['/tree/first', { type: 'file', mode: 0o600, uid: 12, gid: 34 }]];
     writeFileSync(path.join(root, '..', ATTRIBUTES_FILE), JSON.stringify(recorded), {
@@ -142,7 +145,7 @@ describe('a survey of a tree', needs('mkfifo'), () => {
   });
 });
 
-test('an include through the front gives what the script gives', {
+test('an include through the front gives the same jail as through the script', {
   ...needsRoot('unshare', 'cmp'),
   ...(NEEDS_FRONT.skip === false ? {} : NEEDS_FRONT),
 }, (t) => {

@@ -36,7 +36,7 @@ import { tempDir } from '../support/temp-dir.js';
 
 const NON_UTF8 = '/d\udcff';
 
-/** A tree with one of each, and blocks that list it. */
+/** Creates a tree with every entry type, and blocks that describe it. */
 function made() {
   const root = path.join(tempDir(), 'tree');
   mkdirSync(`${root}/bin`, { recursive: true });
@@ -69,7 +69,7 @@ function made() {
   return { root, host, jail: entryBlocks(planned), recorded };
 }
 
-/** What the native writer and Node say, which must be the same. */
+/** Returns the result of the native writer and Node, which must agree. */
 async function isSame(
   root: string,
   host: readonly StateBlock[],
@@ -91,8 +91,8 @@ async function isSame(
   return native;
 }
 
-describe('blocks of a state', needsRoot(), () => {
-  test('hold where nothing has changed, of hundreds of files too', async () => {
+describe('state blocks', needsRoot(), () => {
+  test('hold if nothing has changed, also for hundreds of files', async () => {
     const { root, host, jail, recorded } = made();
     assert.equal(await isSame(root, host, jail, recorded), true);
     const names = Array.from({ length: 1500 }, (_, index) => `/bin/n${index}`);
@@ -116,21 +116,21 @@ describe('blocks of a state', needsRoot(), () => {
     renameSync(`${file}.new`, file);
   };
   const changes: Record<string, (root: string) => void> = {
-    'a mode': (root) => chmodSync(`${root}/bin/a`, 0o600),
-    'an owner': (root) => chownSync(`${root}/bin/a`, 7, 7),
-    'a time': (root) => utimesSync(`${root}/bin/a`, 1, 1),
-    'a size': (root) => writeFileSync(`${root}/bin/a`, 'aa'),
-    'a second name that is a file of its own': (root) => again(`${root}/bin/b`),
-    'a link that leads elsewhere': (root) => {
+    'another mode': (root) => chmodSync(`${root}/bin/a`, 0o600),
+    'another owner': (root) => chownSync(`${root}/bin/a`, 7, 7),
+    'another time': (root) => utimesSync(`${root}/bin/a`, 1, 1),
+    'another size': (root) => writeFileSync(`${root}/bin/a`, 'aa'),
+    'a hard link replaced by a separate file': (root) => again(`${root}/bin/b`),
+    'a link with another target': (root) => {
       rmSync(`${root}/bin/l`);
       symlinkSync('b', `${root}/bin/l`);
     },
-    'a file that is gone': (root) => rmSync(`${root}/bin/b`),
-    'a directory in the place of a file': (root) => {
+    'a removed file': (root) => rmSync(`${root}/bin/b`),
+    'a file replaced by a directory': (root) => {
       rmSync(`${root}/bin/a`);
       mkdirSync(`${root}/bin/a`);
     },
-    'a directory with another mode': (root) => chmodSync(`${root}/bin`, 0o700),
+    'another mode of a directory': (root) => chmodSync(`${root}/bin`, 0o700),
   };
   for (const [what, change] of Object.entries(changes)) {
     test(`do not hold for ${what}`, async () => {
@@ -141,7 +141,7 @@ describe('blocks of a state', needsRoot(), () => {
     });
   }
 
-  test('do not hold for what has come to be there, or has another name', async () => {
+  test('do not hold for a new or renamed entry', async () => {
     const { root, host, recorded } = made();
     writeFileSync(`${root}/none`, '');
     assert.equal(await isSame(root, host, [], recorded), false);
@@ -152,15 +152,15 @@ describe('blocks of a state', needsRoot(), () => {
     assert.equal(await isSame(other, listOf(states), [], recorded), false);
   });
 
-  test('do not hold for a file that changed after the record was made, whatever it looks like', async () => {
+  test('do not hold for a file changed after the record was made, even if it looks the same', async () => {
     const { root, jail } = made();
     const { ctimeNs } = lstatSync(`${root}/bin/a`, { bigint: true });
-    // Node has times as floating-point milliseconds, a quarter of a microsecond apart.
+    // Node returns times as doubles in milliseconds, with steps of 0.25 µs.
     assert.equal(await isSame(root, [], jail, ctimeNs + 1_000n), true);
     assert.equal(await isSame(root, [], jail, ctimeNs - 1_000_000n), false);
   });
 
-  test('name the entries, and what was looked at', () => {
+  test('list the entries and the examined paths', () => {
     const { jail, host } = made();
     assert.deepEqual(pathsIn(host), {
       found: ['/', '/bin', '/bin/a', '/bin/b', '/bin/l'],
@@ -173,7 +173,7 @@ describe('blocks of a state', needsRoot(), () => {
     );
   });
 
-  test('are read back from a file, and not from a damaged one', () => {
+  test('are read back from a file, but not from a damaged one', () => {
     const { host, jail } = made();
     const bytes = stateFileBytes({ name: '\udcff' }, { host, jail });
     const file = readStateFile(bytes);
@@ -188,7 +188,7 @@ describe('blocks of a state', needsRoot(), () => {
   });
 });
 
-/** The blocks that list names, which are the last. */
+/** Returns the blocks that list names, which come last. */
 function listOf(host: readonly StateBlock[]): readonly StateBlock[] {
   return host.slice(-1);
 }

@@ -7,14 +7,14 @@ import type { Entry, Manifest } from '../../src/manifest/manifest.js';
 import { MANIFEST_SCHEMA } from '../../src/manifest/manifest.js';
 import { timestamp } from '../../src/manifest/timestamp.js';
 
-/** A directory of the test's own, removed when it ends. */
+/** Creates a directory for the test, removed when it ends. */
 export function scratch(t: TestContext): string {
   const directory = mkdtempSync(path.join(tmpdir(), 'jailbuild-test-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   return directory;
 }
 
-/** A manifest of everything below a directory, as if it were the root of a host. */
+/** Returns a manifest of everything below a directory, as if it were the root of a host. */
 export function manifestOf(root: string): Manifest {
   const entries: Entry[] = [];
   const identities = new Map<string, string>();
@@ -44,7 +44,7 @@ export function manifestOf(root: string): Manifest {
       } else if (stat.isFIFO()) {
         entries.push({ type: 'fifo', ...base });
       } else if (stat.isCharacterDevice() || stat.isBlockDevice()) {
-        // makedev(3), for numbers below 256.
+        // makedev(3) for numbers below 256.
         const device = { major: Number(stat.rdev >> 8n), minor: Number(stat.rdev & 0xffn) };
         const type = stat.isBlockDevice() ? 'block-device' : 'character-device';
         entries.push({ type, ...base, ...device });
@@ -70,7 +70,7 @@ export function manifestOf(root: string): Manifest {
   };
 }
 
-/** All that is below a directory, one line an entry: type, mode, owner, time, content. */
+/** Returns everything below a directory, one line per entry: type, mode, owner, time, content. */
 export function snapshot(root: string): string[] {
   const lines: string[] = [];
   const walk = (inside: string) => {

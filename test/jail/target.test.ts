@@ -20,7 +20,7 @@ function refusal(code: ErrorCode, words: RegExp) {
   };
 }
 
-test('the root directory is refused, by any name', (t) => {
+test('the root directory is refused by any name', (t) => {
   const directory = scratch(t);
   const manifest = manifestOf(directory);
   symlinkSync('/', path.join(directory, 'link'));
@@ -29,7 +29,7 @@ test('the root directory is refused, by any name', (t) => {
   }
 });
 
-test('a file, a parent that is a file and a dangling link are refused', (t) => {
+test('a file, a parent that is a file, and a dangling link are refused', (t) => {
   const directory = scratch(t);
   const manifest = manifestOf(directory);
   writeFileSync(path.join(directory, 'file'), '');
@@ -42,7 +42,7 @@ test('a file, a parent that is a file and a dangling link are refused', (t) => {
   }
 });
 
-test('a target that holds sources is refused', (t) => {
+test('a target that contains sources is refused', (t) => {
   const host = scratch(t);
   mkdirSync(path.join(host, 'usr/bin'), { recursive: true });
   writeFileSync(path.join(host, 'usr/bin/ls'), 'ls');
@@ -76,7 +76,7 @@ test('a target inside a terminfo tree that is copied is refused', (t) => {
 });
 
 test(
-  'a read-only file system is refused, also for a target that does not exist',
+  'a read-only file system is refused, even if the target does not exist',
   needsRoot('mount', 'umount'),
   (t) => {
     const directory = scratch(t);
@@ -95,7 +95,7 @@ test(
   },
 );
 
-test('links in the path that the user gives are followed once, missing directories kept', (t) => {
+test('links in the given path are resolved once, and missing directories kept', (t) => {
   const directory = scratch(t);
   mkdirSync(path.join(directory, 'real'));
   symlinkSync('real', path.join(directory, 'link'));

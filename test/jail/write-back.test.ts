@@ -6,7 +6,7 @@ import { exec, JAILBUILD } from '../support/cli.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
-describe('writing to the disk', needsRoot('strace'), () => {
+describe('write-back to the disk', needsRoot('strace'), () => {
   const calls = (...options: readonly string[]) => {
     const directory = tempDir();
     const log = path.join(directory, 'log');
@@ -17,7 +17,7 @@ describe('writing to the disk', needsRoot('strace'), () => {
     return readFileSync(log, 'utf8').match(/sync\w+(?=\()/g) ?? [];
   };
 
-  test('begins with each copy, and is waited for once', () => {
+  test('starts with each copy, and is waited for once', () => {
     const made = calls();
     assert.equal(made.at(-1), 'syncfs');
     assert.equal(made.filter((name) => name === 'syncfs').length, 1);

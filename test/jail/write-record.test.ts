@@ -15,7 +15,10 @@ import { writeJail } from '../../src/jail/write/write.js';
 import type { Manifest } from '../../src/manifest/manifest.js';
 import { manifestOf, scratch, snapshot } from './support.js';
 
-/** A host with two directories, a jail that has all of it, and what of it is the old one's alone. */
+/**
+ * Creates a host with two directories, a jail of all of it, and the entries that only the old plan
+ * has.
+ */
 async function twoPlans(t: TestContext) {
   const host = scratch(t);
   mkdirSync(path.join(host, 'bin'));
@@ -34,14 +37,14 @@ async function twoPlans(t: TestContext) {
 
 const recordOf = (target: string) => path.join(target, '.jailbuild/record.json');
 
-test('a new jail has its record, for its owner alone', async (t) => {
+test('the record of a new jail is readable only by its owner', async (t) => {
   const { target } = await twoPlans(t);
   assert.equal(readFileSync(recordOf(target), 'utf8'), 'first');
   assert.equal(lstatSync(recordOf(target)).mode & 0o7777, 0o600);
   assert.equal(lstatSync(path.dirname(recordOf(target))).mode & 0o7777, 0o700);
 });
 
-test('what earlier plans had is taken out, and the record replaced', async (t) => {
+test('obsolete entries are removed, and the record is replaced', async (t) => {
   const { host, target, plan, removals } = await twoPlans(t);
   writeFileSync(path.join(host, 'bin/cat'), 'cat');
   const next = {
@@ -59,7 +62,7 @@ test('what earlier plans had is taken out, and the record replaced', async (t) =
   assert.equal(readFileSync(recordOf(target), 'utf8'), 'nothing,create,nothing');
 });
 
-test('a removal that fails brings back what was taken out', async (t) => {
+test('a failed removal restores what was removed', async (t) => {
   const { host, target, plan, removals } = await twoPlans(t);
   chmodSync(path.join(target, 'old/deep'), 0o711);
   const bits = removals.map((entry) =>
@@ -74,14 +77,14 @@ test('a removal that fails brings back what was taken out', async (t) => {
   assert.deepEqual(snapshot(target), before);
 });
 
-test('where nothing is to do and the record stays, nothing is touched', async (t) => {
+test('nothing is touched if there is nothing to do and the record does not change', async (t) => {
   const { host, target, plan } = await twoPlans(t);
   const before = lstatSync(path.join(target, '.jailbuild'), { bigint: true }).ctimeNs;
   await writeJail(plan, target, { sourceRoot: host, record: () => undefined });
   assert.equal(lstatSync(path.join(target, '.jailbuild'), { bigint: true }).ctimeNs, before);
 });
 
-test('what is to be kept stays as it is', async (t) => {
+test('entries to be kept are not changed', async (t) => {
   const { host, target, plan } = await twoPlans(t);
   appendFileSync(path.join(target, 'bin/ls'), 'mine');
   const reports = await writeJail(plan, target, { sourceRoot: host, keep: new Set(['/bin/ls']) });

@@ -23,7 +23,7 @@ import { writeJail } from '../../src/jail/write/write.js';
 import { needsRoot } from '../support/need.js';
 import { manifestOf, scratch, snapshot } from './support.js';
 
-/** A small host with all that a jail is made of. */
+/** Creates a small host with every entry type. */
 function makeHost(t: TestContext): string {
   const host = scratch(t);
   mkdirSync(path.join(host, 'usr/bin'), { recursive: true });
@@ -59,7 +59,7 @@ async function rejection(promise: Promise<unknown>, code: ErrorCode): Promise<Ja
 }
 
 test(
-  'a new jail has content, mode, owner and times of its sources, and so have its directories',
+  'entries of a new jail have the content, mode, owner and times of their sources, directories included',
   needsRoot(),
   async (t) => {
     const host = makeHost(t);
@@ -88,7 +88,7 @@ test(
 );
 
 test(
-  'an existing jail is extended: what is there as planned is left, the rest made, foreign files kept',
+  'an existing jail is extended: correct files stay, others are made, foreign files are kept',
   needsRoot(),
   async (t) => {
     const host = makeHost(t);
@@ -117,7 +117,7 @@ test(
   },
 );
 
-test('with noClobber what exists is kept and said to be skipped', needsRoot(), async (t) => {
+test('with noClobber, existing files are kept and reported as skipped', needsRoot(), async (t) => {
   const host = makeHost(t);
   const target = scratch(t);
   mkdirSync(path.join(target, 'usr/bin'), { recursive: true });
@@ -136,7 +136,7 @@ test('with noClobber what exists is kept and said to be skipped', needsRoot(), a
 });
 
 test(
-  'a symbolic link in the place of a file is replaced, and what it points to is not touched',
+  'a symbolic link instead of a file is replaced, and its target is not touched',
   needsRoot(),
   async (t) => {
     const host = makeHost(t);
@@ -172,7 +172,7 @@ test('directories and other types do not replace one another', needsRoot(), asyn
 });
 
 test(
-  'a source that changed since the plan ends the build, and the jail is as before',
+  'a source that changed since the plan stops the build, and the jail is unchanged',
   needsRoot(),
   async (t) => {
     const host = makeHost(t);
@@ -193,7 +193,7 @@ test(
 );
 
 test(
-  'a full disk ends the build, naming the file, and the jail is as before',
+  'a full disk stops the build with the name of the file, and the jail is unchanged',
   needsRoot(),
   async (t) => {
     const host = makeHost(t);
@@ -221,34 +221,30 @@ test(
   },
 );
 
-test(
-  'a failure in the middle of the replacing takes back what was replaced',
-  needsRoot(),
-  async (t) => {
-    const host = makeHost(t);
-    const manifest = manifestOf(host);
-    const target = scratch(t);
-    mkdirSync(path.join(target, 'usr/bin'), { recursive: true });
-    writeFileSync(path.join(target, 'usr/bin/ls'), 'old ls');
-    writeFileSync(path.join(target, 'usr/bin/su'), 'old su');
-    const before = snapshot(target);
-    // A mount point can be staged for, but not be renamed over.
-    execFileSync('mount', [
-      '--bind',
-      path.join(host, 'lib/libc.so.6'),
-      path.join(target, 'usr/bin/su'),
-    ]);
-    try {
-      const error = await rejection(writeJail(manifest, target, { sourceRoot: host }), 'MOUNTED');
-      assert.match(error.message, /usr\/bin\/su is mounted in the jail: unmount it$/);
-    } finally {
-      execFileSync('umount', [path.join(target, 'usr/bin/su')]);
-    }
-    assert.deepEqual(snapshot(target), before);
-  },
-);
+test('a failure during the renames restores replaced files', needsRoot(), async (t) => {
+  const host = makeHost(t);
+  const manifest = manifestOf(host);
+  const target = scratch(t);
+  mkdirSync(path.join(target, 'usr/bin'), { recursive: true });
+  writeFileSync(path.join(target, 'usr/bin/ls'), 'old ls');
+  writeFileSync(path.join(target, 'usr/bin/su'), 'old su');
+  const before = snapshot(target);
+  // A mount point can be staged for, but not replaced.
+  execFileSync('mount', [
+    '--bind',
+    path.join(host, 'lib/libc.so.6'),
+    path.join(target, 'usr/bin/su'),
+  ]);
+  try {
+    const error = await rejection(writeJail(manifest, target, { sourceRoot: host }), 'MOUNTED');
+    assert.match(error.message, /usr\/bin\/su is mounted in the jail: unmount it$/);
+  } finally {
+    execFileSync('umount', [path.join(target, 'usr/bin/su')]);
+  }
+  assert.deepEqual(snapshot(target), before);
+});
 
-test('a signal ends the build, and the jail is as before', needsRoot(), async (t) => {
+test('a signal stops the build, and the jail is unchanged', needsRoot(), async (t) => {
   const host = makeHost(t);
   const manifest = manifestOf(host);
   const old = scratch(t);
@@ -269,7 +265,7 @@ test('a signal ends the build, and the jail is as before', needsRoot(), async (t
   assert.deepEqual(readdirSync(old), ['mine']);
 });
 
-test('what an interrupted build left is removed by the next one', needsRoot(), async (t) => {
+test('the next build removes the leftovers of an interrupted one', needsRoot(), async (t) => {
   const host = makeHost(t);
   const manifest = manifestOf(host);
   const parent = scratch(t);

@@ -16,9 +16,9 @@ import { exec, type Finished, JAILBUILD, jailbuild, PROJECT, succeed } from '../
 
 const FIXTURES = path.join(PROJECT, 'fixtures/jobs');
 const BUSYBOX = '/bin/busybox';
-/** How long a job may take, in seconds. */
+/** Time limit of a job, in seconds. */
 const TIMEOUT = 40;
-/** How long a program may take to show its window, in milliseconds. */
+/** Time limit for a program to show its window, in milliseconds. */
 const WINDOW_TIMEOUT = 30_000;
 
 /** A real job of real programs; fixtures/jobs/README.md describes the fields. */
@@ -33,17 +33,19 @@ export interface Job {
   readonly prepare?: string;
 }
 
-/** What came of a job. */
+/** The result of a job. */
 export interface Outcome {
   readonly passes: boolean;
-  /** Standard output and standard error, or for a job with a window the tree of windows. */
+  /** Standard output and standard error, or the tree of windows for a job with a window. */
   readonly output: string;
 }
 
 /** Returns the command line of jailbuild that runs a command with options of `run`. */
 export type Launch = (runOptions: readonly string[], command: readonly string[]) => string[];
 
-/** What becomes of the files that a job writes: with `fresh`, each run finds those of the beginning. */
+/**
+ * What happens to files that a job writes: with `fresh`, each run starts with the original ones.
+ */
 export type JobFiles = 'kept' | 'fresh';
 
 /** Reads the jobs of a file below fixtures/jobs. */
@@ -51,7 +53,7 @@ export function readJobs(file = 'jobs.json'): Job[] {
   return JSON.parse(readFileSync(path.join(FIXTURES, file), 'utf8')) as Job[];
 }
 
-/** Programs of the host that jobs need beside their own. */
+/** Programs of the host that jobs need besides their own. */
 export function toolsOf(jobs: readonly Job[]): string[] {
   const own = jobs.flatMap(({ programs }) => programs.filter((item) => !item.startsWith('$WORK')));
   const windows = jobs.some(({ display }) => display) ? ['Xvfb', 'xwininfo'] : [];
@@ -59,12 +61,12 @@ export function toolsOf(jobs: readonly Job[]): string[] {
 }
 
 /**
- * A job with a directory for its jail and one for its files, both below `directory`, to be tried one
+ * A job with a directory for its jail and one for its files, both below `directory`, to be run once
  * or several times.
  */
 export class JobTrial {
   readonly job: Job;
-  /** Where the jail is built. */
+  /** Path of the jail. */
   readonly root: string;
   readonly #directory: string;
   #work = '';
@@ -77,7 +79,10 @@ export class JobTrial {
     this.prepare();
   }
 
-  /** Makes the directory of the job's files anew, so that a second run finds nothing of the first. */
+  /**
+   * Creates the directory of the job's files again, so that a second run finds nothing of the
+   * first.
+   */
   prepare(): void {
     this.#work = path.join(this.#directory, 'work');
     rmSync(this.#work, { recursive: true, force: true });
@@ -96,18 +101,18 @@ export class JobTrial {
     chmodSync(this.#work, 0o755);
   }
 
-  /** Builds the jail of the job's programs with further options of `build`. */
+  /** Builds the jail of the job's programs with additional options of `build`. */
   build(options: readonly string[] = []): Finished {
     const programs = this.job.programs.map((program) => this.#placed(program));
     return jailbuild([this.root, ...programs, '--no-sync', ...options]);
   }
 
-  /** Programs that a job makes lie on the host where its files do. */
+  /** Programs that a job creates are in its directory on the host. */
   #placed(text: string): string {
     return text.replaceAll('$WORK', this.#work);
   }
 
-  /** The size of the jail in bytes: of regular files, hard links counted once. */
+  /** Returns the size of the jail in bytes: regular files, hard links counted once. */
   get size(): number {
     return sizeOf(this.root, new Set());
   }
@@ -126,22 +131,22 @@ export class JobTrial {
     ];
   }
 
-  /** The directory of the job's files, which is /w for the job. */
+  /** The directory of the job's files, mounted on /w. */
   get work(): string {
     return this.#work;
   }
 
-  /** The directory of all that belongs to the trial. */
+  /** The directory of the whole trial. */
   get directory(): string {
     return this.#directory;
   }
 
-  /** The number of the user that the job runs as, and of the group. */
+  /** User and group IDs of the job. */
   get user(): { readonly uid: number; readonly gid: number } {
     return this.#user;
   }
 
-  /** The command that the jail runs. */
+  /** The command that runs in the jail. */
   get command(): string[] {
     return [
       '/w/busybox',
@@ -157,7 +162,7 @@ export class JobTrial {
   /**
    * Runs the job in its jail.
    *
-   * @param launch another way than `jailbuild run ROOT OPTIONS -- COMMAND`
+   * @param launch a way other than `jailbuild run ROOT OPTIONS -- COMMAND`
    */
   async run(
     launch: Launch = (options, command) => ['run', this.root, ...options, '--', ...command],
@@ -169,7 +174,7 @@ export class JobTrial {
     );
   }
 
-  /** As {@link run}, with the whole command line. */
+  /** As {@link run}, with the complete command line. */
   async start(launch: Launch, files: JobFiles = 'kept') {
     const options = this.#runOptions(files);
     const output = this.job.display
@@ -184,7 +189,7 @@ export class JobTrial {
     return { uid: Number(succeed('id', ['-u', user])), gid: Number(succeed('id', ['-g', user])) };
   }
 
-  /** Runs the job with an X server of its own until the expected window is there. */
+  /** Runs the job with its own X server until the expected window appears. */
   async #windows(launch: Launch, options: readonly string[]): Promise<string> {
     const server = await startServer();
     const display = [
@@ -208,7 +213,7 @@ export class JobTrial {
   }
 }
 
-/** Starts an X server on the first display that is free. */
+/** Starts an X server on the first free display. */
 async function startServer(): Promise<{
   readonly display: string;
   readonly process: ChildProcess;
@@ -239,14 +244,14 @@ function execWords([program = '', ...args]: readonly string[]): Finished {
   return exec(program, args);
 }
 
-/** Returns the lines of advice that a build showed. */
+/** Returns the lines of advice that a build printed. */
 export function adviceIn({ stderr }: Finished): string[] {
   return stderr
     .split('\n')
     .filter((line) => /^jailbuild: advice: (?!\d+ more: --verbose$)/.test(line));
 }
 
-/** Returns the words that lines of advice tell to add to the command line. */
+/** Returns the words that lines of advice suggest adding to the command line. */
 export function remediesIn(lines: readonly string[]): string[] {
   return lines.flatMap((line) => /: add (.*)$/.exec(line)?.[1]?.split(' ') ?? []);
 }

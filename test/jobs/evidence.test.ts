@@ -6,12 +6,12 @@ import { tempDir } from '../support/temp-dir.js';
 import { type Job, JobTrial, readJobs, toolsOf } from './driver.js';
 import { prove, type Tried, trace } from './ways.js';
 
-/** Rounds after which a jail of the programs alone is to have all that the job needs. */
+/** Rounds after which a jail of only the programs must contain all that the job needs. */
 const MOST_ROUNDS = 3;
-/** The whole is `npm run jobs -- trace prove`: this many jobs stand for it in each way. */
+/** A sample for each way; `npm run jobs -- trace prove` tries all jobs. */
 const TRACED = 3;
 const PROVEN = 9;
-/** It needs the host keys, which are withheld. */
+/** Needs the host keys, which are never added. */
 const WITHOUT_SECRETS = (job: Job): boolean => job.name !== 'sshd-t';
 
 const jobs = [...readJobs(), ...readJobs('more.json')].filter(WITHOUT_SECRETS);
@@ -31,7 +31,7 @@ describe('real jobs', needsRoot(...toolsOf([...traced, ...proven]), ...tools), (
   };
 
   for (const job of traced) {
-    test(`${job.name} passes at the first try in a jail of its trace`, async () => {
+    test(`${job.name} passes at once in a jail of its trace`, async () => {
       const { outcome } = await attempt(job, trace);
       assert.ok(outcome.passes, outcome.output);
     });

@@ -4,9 +4,9 @@ import { JAILBUILD } from '../support/cli.js';
 import type { JobTrial } from './driver.js';
 
 /**
- * A view of the host in which a job may write as it likes: an overlay in a mount namespace, with the
- * job's directory at /w and an empty /tmp. Arguments: directory, work directory, project, uid, gid,
- * `own` for a network namespace of its own, and a command.
+ * Shows the host to a job that may write anywhere: an overlay in a mount namespace, with the job's
+ * directory at /w and an empty /tmp. Arguments: directory, work directory, project, uid, gid, `own`
+ * for a network namespace of its own, and a command.
  */
 const VIEW = `
 set -e
@@ -27,13 +27,13 @@ cd root
 exec chroot . setpriv --reuid "$uid" --regid "$gid" --clear-groups sh -c 'cd /w && exec "$@"' sh "$@"
 `;
 
-/** The package of the command line, which lies where users can reach it. */
+/** The package of the command line, in a place that users can access. */
 const PACKAGE = path.resolve(JAILBUILD, '../..');
 
-/** The variables that `run` gives a command. */
+/** The variables that `run` sets for a command. */
 const ENVIRONMENT = ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/'];
 
-/** Returns a command line that traces a job on the host, with the same surroundings as in its jail. */
+/** Returns a command line that traces a job on the host, in the same environment as in its jail. */
 export function hostTrace(trial: JobTrial, file: string) {
   return (options: readonly string[], command: readonly string[]): string[] => {
     const view = path.join(trial.directory, 'view');
@@ -43,7 +43,7 @@ export function hostTrace(trial: JobTrial, file: string) {
     const network = trial.job.display ? [] : ['--net'];
     return [
       ...['unshare', '--mount', '--propagation', 'private', ...network],
-      // What a job leaves running ends with it, as in a jail.
+      // Processes that a job leaves running end with it, as in a jail.
       ...['--pid', '--fork', '--kill-child', '--mount-proc', 'sh', '-c'],
       ...[VIEW, 'sh'],
       ...[trial.directory, trial.work, PACKAGE, String(uid), String(gid)],

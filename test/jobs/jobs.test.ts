@@ -10,12 +10,12 @@ import { advised } from './ways.js';
 type Way = (trial: JobTrial) => Promise<Outcome>;
 
 const WAYS: Readonly<Record<string, Way>> = {
-  'in jails of their programs alone': (trial) => built(trial, []),
+  'in jails of only their programs': (trial) => built(trial, []),
   'with --with-package': (trial) => built(trial, ['--with-package']),
-  'with what the build advises, to the letter': async (trial) => (await advised(trial)).outcome,
+  'with exactly what the build advises': async (trial) => (await advised(trial)).outcome,
 };
 
-/** How many jobs of a file pass at least, by the way in which the jail is built. */
+/** Minimum number of jobs of a file that pass, by the way in which the jail is built. */
 const FLOORS: Readonly<Record<string, readonly number[]>> = {
   'jobs.json': [25, 60, 60],
   'named.json': [12, 24, 25],
@@ -48,7 +48,7 @@ for (const [file, floors] of Object.entries(FLOORS)) {
 }
 
 test(
-  'programs that need nothing get no advice',
+  'programs that need nothing else get no advice',
   needs('env', 'bash', 'ps', 'ls', 'top', 'jq', 'sqlite3', '/bin/busybox'),
   () => {
     const programs = ['env', 'bash', 'ps', 'ls', 'top', 'jq', 'sqlite3', '/bin/busybox'];
@@ -60,7 +60,7 @@ test(
 );
 
 test(
-  'scripts that a package brings have the basic programs that they run',
+  'scripts of a package bring the basic programs that they run',
   needs('Rscript', 'groff', 'wish'),
   () => {
     const paths = (program: string) => {
@@ -76,17 +76,18 @@ test(
       return new Set(entries.map(({ path }) => path));
     };
     const forR = paths('Rscript');
-    // /usr/lib/R/bin/R runs them; nothing of the packages names them.
+    // /usr/lib/R/bin/R runs them; no file of the packages names them.
     assert.ok(forR.has('/usr/bin/sed') || forR.has('/bin/sed'));
     assert.ok(forR.has('/usr/bin/uname') || forR.has('/bin/uname'));
-    // The description of an output device, not groff itself, names what writes to a terminal.
+    // The description of an output device names the program that writes to a terminal; groff itself
+    // does not.
     assert.ok(paths('groff').has('/usr/bin/grotty'));
-    // A library of another source names its scripts.
+    // A library from another source package names its scripts.
     assert.ok(paths('wish').has('/usr/share/tcltk/tcl8.6/init.tcl'));
   },
 );
 
-test('advice is for a jail, not for a whole system', needs('tclsh'), () => {
+test('a request of a whole system gets no advice', needs('tclsh'), () => {
   const directory = tempDir();
   const programs = Array.from({ length: 257 }, (_, index) => `${directory}/tclsh${index}`);
   for (const program of programs) symlinkSync('/usr/bin/tclsh', program);
@@ -96,7 +97,7 @@ test('advice is for a jail, not for a whole system', needs('tclsh'), () => {
   assert.deepEqual(advice(programs), []);
 });
 
-test('data that a program names is advised with its package', needs('tclsh'), () => {
+test('advice names the package of data that a program names', needs('tclsh'), () => {
   const [line] = adviceIn(jailbuild([`${tempDir()}/jail`, 'tclsh', '--dry-run']));
   assert.match(
     line ?? '',
@@ -105,7 +106,7 @@ test('data that a program names is advised with its package', needs('tclsh'), ()
 });
 
 test(
-  'a script is told what its language lacks, and a tool that makes keys not to bring them',
+  'a script gets advice about its language, and a key generator none about keys',
   needs('pod2text', 'ctags', 'ssh-keygen', 'perl'),
   () => {
     const advised = (program: string) =>

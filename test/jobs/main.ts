@@ -1,7 +1,8 @@
 // Usage: npm run jobs -- [--only NAME,...] [--file FILE.json]... [--part I/N] [--show] [POLICY...]
-// Tries real jobs in jails of their programs and prints a table. Policies are options of build, `profile`
-// (that of the program, if there is one), `trace` (the job is traced on the host, and the jail built from
-// that), `prove` (with --add) and `least` (with --add --least). `npm run campaign:evidence` has all of that for all jobs.
+// Tries real jobs in jails of their programs and prints a table. Policies are options of build,
+// `profile` (that of the program, if there is one), `trace` (the job is traced on the host, and the
+// jail built from the trace), `prove` (with --add) and `least` (with --add --least). `npm run
+// campaign:evidence` tries all of these with all jobs.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

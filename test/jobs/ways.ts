@@ -4,13 +4,13 @@ import type { Finished } from '../support/cli.js';
 import { adviceIn, type JobTrial, type Outcome, remediesIn } from './driver.js';
 import { hostTrace } from './host-view.js';
 
-/** A jail built in some way, and what came of the job in it. */
+/** A jail built in some way, and the result of the job in it. */
 export interface Tried {
   readonly built: Finished;
   readonly outcome: Outcome;
-  /** How often something was added. */
+  /** Number of rounds that added something. */
   readonly rounds?: number;
-  /** What more there is to say. */
+  /** Additional remarks. */
   readonly note?: string;
 }
 
@@ -22,7 +22,7 @@ export async function trace(trial: JobTrial): Promise<Tried> {
   const file = path.join(own, 'job.trace');
   const onHost = await trial.start(hostTrace(trial, file));
   trial.prepare();
-  // The job's own files are bound, and the host has none of them.
+  // The job's own files are mounted, and the host does not have them.
   const built = trial.build(['--trace', file, '--allow-missing']);
   if (built.status !== 0) return { built, outcome: { passes: false, output: built.stderr } };
   const outcome = await trial.run();
@@ -31,7 +31,7 @@ export async function trace(trial: JobTrial): Promise<Tried> {
   return { built, outcome: { ...outcome, output }, note };
 }
 
-/** Builds a jail of the job's programs alone, and lets `prove --add` bring the rest. */
+/** Builds a jail of only the job's programs, and adds the rest with `prove --add`. */
 export async function prove(trial: JobTrial, ...further: readonly string[]): Promise<Tried> {
   const built = trial.build();
   if (built.status !== 0) return { built, outcome: { passes: false, output: built.stderr } };
@@ -56,12 +56,12 @@ export async function prove(trial: JobTrial, ...further: readonly string[]): Pro
   };
 }
 
-/** As {@link prove}, and leaves out what the job does not use. */
+/** As {@link prove}, and removes what the job does not use. */
 export async function least(trial: JobTrial): Promise<Tried> {
   return prove(trial, '--least');
 }
 
-/** Profiles that are for the jobs of some programs. */
+/** Profiles for the jobs of some programs. */
 const PROFILES: Readonly<Record<string, string>> = {
   python3: 'python',
   perl: 'perl',
@@ -71,7 +71,7 @@ const PROFILES: Readonly<Record<string, string>> = {
   curl: 'ssl',
 };
 
-/** Builds with the profile that is for the job's program; undefined where there is none. */
+/** Builds with the profile for the job's program; undefined if there is none. */
 export async function profile(trial: JobTrial): Promise<Tried | undefined> {
   const names = trial.job.programs.map((program) => PROFILES[path.basename(program)]);
   const options = names.flatMap((name) => (name === undefined ? [] : ['--profile', name]));
@@ -81,7 +81,7 @@ export async function profile(trial: JobTrial): Promise<Tried | undefined> {
   return { built, outcome: { passes: false, output: built.stderr } };
 }
 
-/** Builds by default, and again with what that build's lines of advice say, to the letter. */
+/** Builds by default, and again with exactly what the advice of that build suggests. */
 export async function advised(trial: JobTrial): Promise<Tried> {
   const first = trial.build();
   const lines = adviceIn(first);

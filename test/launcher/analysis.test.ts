@@ -33,11 +33,11 @@ const PARSED: readonly (readonly string[])[] = [
   ['-i', ''],
 ];
 
-/** Refused by the C library, in words of its own. */
+/** Refused by the C library with its own message. */
 const MALFORMED: readonly (readonly string[])[] = [['-x'], ['--no-such'], ['--bind'], ['--dev=x']];
 
 for (const program of ['launcher', 'engine', 'observer']) {
-  test(`the ${program} compiles without a warning`, needs('gcc'), () => {
+  test(`the ${program} compiles without warnings`, needs('gcc'), () => {
     const source = path.join(PROJECT, 'src/native', program);
     const out = path.join(tempDir(), program);
     assert.ok(compileNative(source, out, 'gcc', { flags: ['-static', '-O2', '-Werror'] }));
@@ -52,7 +52,7 @@ describe('sanitizers', needsRoot('gcc', 'setpriv', 'script'), () => {
   const jail = path.join(directory, 'jail');
 
   before(() => {
-    // The command line as it is, with the two programs that tell of their faults.
+    // The command line, with the two instrumented programs.
     cpSync(path.join(PROJECT, 'dist'), dist, { recursive: true });
     symlinkSync(path.join(PROJECT, 'node_modules'), path.join(directory, 'node_modules'));
     const flags = [
@@ -64,7 +64,7 @@ describe('sanitizers', needsRoot('gcc', 'setpriv', 'script'), () => {
     assert.ok(compileNative(ENGINE, path.join(programs, 'jail_engine'), 'gcc', { flags }));
   });
 
-  /** Runs what must end without a report. */
+  /** Runs a command that must end without a report. */
   function clean(file: string, args: readonly string[], options: ExecOptions = {}): Finished {
     const done = exec(file, args, options);
     assert.doesNotMatch(done.stderr, REPORT, args.join(' '));
@@ -76,7 +76,7 @@ describe('sanitizers', needsRoot('gcc', 'setpriv', 'script'), () => {
     return done;
   };
 
-  test('they do report', () => {
+  test('report faults', () => {
     const faulty = path.join(directory, 'faulty');
     mkdirSync(faulty);
     writeFileSync(
@@ -88,7 +88,7 @@ describe('sanitizers', needsRoot('gcc', 'setpriv', 'script'), () => {
     assert.match(exec(path.join(faulty, 'main'), []).stderr, REPORT);
   });
 
-  test('a jail is built, built again, updated and removed', () => {
+  test('find none when a jail is built, built again, updated and removed', () => {
     cli(jail, 'bash', 'env', 'ls', 'cat', 'stty', 'sleep', '--quiet');
     cli(jail, 'ps', '--quiet');
     cli('update', jail);
@@ -98,7 +98,7 @@ describe('sanitizers', needsRoot('gcc', 'setpriv', 'script'), () => {
     assert.equal(cli('run', jail, '--', 'bash', '-c', 'echo $((6 * 7))').stdout, '42\n');
   });
 
-  test('the launcher runs commands with each of its options', () => {
+  test('find none when the launcher runs commands with each of its options', () => {
     const launch = {
       readOnly: true,
       isolateNetwork: true,
@@ -133,11 +133,11 @@ describe('sanitizers', needsRoot('gcc', 'setpriv', 'script'), () => {
     assert.match(clean(launcher, ['-v', '-i', 'yes', '/bin/true']).stdout, /received no message/);
   });
 
-  test('what is refused', () => {
+  test('find none in refused command lines', () => {
     for (const args of [...PARSED, ...MALFORMED]) clean(launcher, args);
   });
 
-  test('arguments and accounts made at random', () => {
+  test('find none with random arguments and accounts', () => {
     const random = generator(20240229);
     const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
     const values = ['', '0', '-1', '1:2:3', '/tmp', '/', 'a=b', 'nofile=1:2', 'chown,kill', 'none'];
@@ -183,12 +183,12 @@ describe('sanitizers', needsRoot('gcc', 'setpriv', 'script'), () => {
   });
 });
 
-describe('analysers', () => {
-  test('cppcheck finds nothing', needs('cppcheck'), () => {
+describe('static analysers', () => {
+  test('cppcheck reports nothing', needs('cppcheck'), () => {
     const check = (...paths: string[]): Finished =>
       exec('cppcheck', [
         ...['--enable=warning,performance,portability', '--error-exitcode=1', '--quiet'],
-        // It does not know the keyword of C11.
+        // It does not know the C11 keyword.
         ...['--std=c11', '-D_Noreturn=__attribute__((noreturn))', ...paths],
       ]);
     const { status, stderr } = check(LAUNCHER, ENGINE);
@@ -199,19 +199,19 @@ describe('analysers', () => {
     assert.equal(check(faulty).status, 1);
   });
 
-  test('gcc -fanalyzer finds nothing in the launcher', needs('gcc'), () => {
+  test('gcc -fanalyzer reports nothing for the launcher', needs('gcc'), () => {
     const out = path.join(tempDir(), 'invoke_ns');
     // Warnings are errors.
     assert.ok(compileNative(LAUNCHER, out, 'gcc', { flags: ['-O2', '-fanalyzer'] }));
   });
 });
 
-describe('the program for arm64', needs('qemu-aarch64-static', 'aarch64-linux-gnu-gcc'), () => {
+describe('the launcher for arm64', needs('qemu-aarch64-static', 'aarch64-linux-gnu-gcc'), () => {
   const arm64 = path.join(PROJECT, 'dist/native/linux-arm64/invoke_ns');
   const x64 = path.join(PROJECT, 'dist/native/linux-x64/invoke_ns');
   const onArm64 = (...args: string[]): Finished => exec('qemu-aarch64-static', [arm64, ...args]);
 
-  test('parses options as that for x86-64 does', () => {
+  test('parses options as the one for x86-64 does', () => {
     for (const args of PARSED) assert.deepEqual(onArm64(...args), exec(x64, args), args.join(' '));
     for (const args of MALFORMED) {
       const { status, stderr } = onArm64(...args);
@@ -229,25 +229,29 @@ describe('the program for arm64', needs('qemu-aarch64-static', 'aarch64-linux-gn
   });
 });
 
-test('the package has the programs for both machines', needs('aarch64-linux-gnu-gcc'), () => {
-  const { stdout, stderr } = exec('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
-    cwd: PROJECT,
-  });
-  const [{ files }] = JSON.parse(stdout || stderr) as [
-    { readonly files: readonly { readonly path: string; readonly mode: number }[] },
-  ];
-  for (const arch of ['x64', 'arm64']) {
-    for (const name of ['invoke_ns', 'jail_engine']) {
-      const file = files.find((each) => each.path === `dist/native/linux-${arch}/${name}`);
-      assert.ok(file, `${arch} ${name}`);
-      assert.equal(file.mode & 0o111, 0o111);
-      const machine = exec('readelf', ['-h', path.join(PROJECT, file.path)]).stdout;
-      assert.match(machine, arch === 'x64' ? /Machine: +.*X86-64/ : /Machine: +AArch64/);
+test(
+  'the package contains the programs for both architectures',
+  needs('aarch64-linux-gnu-gcc'),
+  () => {
+    const { stdout, stderr } = exec('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+      cwd: PROJECT,
+    });
+    const [{ files }] = JSON.parse(stdout || stderr) as [
+      { readonly files: readonly { readonly path: string; readonly mode: number }[] },
+    ];
+    for (const arch of ['x64', 'arm64']) {
+      for (const name of ['invoke_ns', 'jail_engine']) {
+        const file = files.find((each) => each.path === `dist/native/linux-${arch}/${name}`);
+        assert.ok(file, `${arch} ${name}`);
+        assert.equal(file.mode & 0o111, 0o111);
+        const machine = exec('readelf', ['-h', path.join(PROJECT, file.path)]).stdout;
+        assert.match(machine, arch === 'x64' ? /Machine: +.*X86-64/ : /Machine: +AArch64/);
+      }
     }
-  }
-});
+  },
+);
 
-/** Numbers from 0 up to 1, the same for the same seed (mulberry32). */
+/** Random numbers in [0, 1), reproducible by seed (mulberry32). */
 function generator(seed: number): () => number {
   let state = seed;
   return () => {

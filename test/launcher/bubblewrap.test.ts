@@ -16,8 +16,8 @@ import { buildJail } from '../support/jail.js';
 import { needs, needsRoot, needsThat } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
-/** What bubblewrap does, and what run does for the same words or their like. */
-describe('as bubblewrap', needsRoot('bwrap', 'flock', 'busybox'), () => {
+/** What bubblewrap does, and what run does with the same or similar words. */
+describe('compared with bubblewrap', needsRoot('bwrap', 'flock', 'busybox'), () => {
   const directory = tempDir();
   const jail = path.join(directory, 'jail');
   const data = path.join(directory, 'data');
@@ -38,7 +38,7 @@ describe('as bubblewrap', needsRoot('bwrap', 'flock', 'busybox'), () => {
   const shell = (script: string, ...words: string[]): Result =>
     exec('bash', ['-c', script, 'bash', ...words]);
   const BWRAP = ['bwrap', '--unshare-pid', '--bind', jail, '/', '--proc', '/proc', '--dev', '/dev'];
-  /** Both, with a script before them that opens descriptors. */
+  /** Runs both, after a script that opens descriptors. */
   const both = (
     theirs: readonly string[],
     ours: readonly string[],
@@ -62,7 +62,7 @@ describe('as bubblewrap', needsRoot('bwrap', 'flock', 'busybox'), () => {
     return other.stdout;
   };
 
-  test('mounts that need not be there, and that are read-only', () => {
+  test('optional mounts and read-only mounts', () => {
     const show = [
       'bash',
       '-c',
@@ -82,7 +82,7 @@ describe('as bubblewrap', needsRoot('bwrap', 'flock', 'busybox'), () => {
     assert.equal(existsSync(path.join(data, 'new')), false);
   });
 
-  test('what descriptors hold: files, data to be mounted, directories to be mounted', () => {
+  test('descriptors for files, mounted data and mounted directories', () => {
     const source = `exec 8< ${data}/text 9< ${data};`;
     same(['--file', '8', '/tmp/f'], ['--file', '8:/tmp/f'], ['cat', '/tmp/f'], source);
     same(['--bind-data', '8', '/tmp/g'], ['--bind-data', '8:/tmp/g'], ['cat', '/tmp/g'], source);
@@ -110,7 +110,7 @@ describe('as bubblewrap', needsRoot('bwrap', 'flock', 'busybox'), () => {
     same(['--mqueue', '/tmp/q'], ['--mqueue', '/tmp/q'], ['stat', '-f', '-c', '%T', '/tmp/q']);
   });
 
-  test('modes of what is made, of what lies above it, and of what is mounted', () => {
+  test('modes of created files, of their parents and of mounts', () => {
     const tmp = ['--tmpfs', '/tmp'];
     const modes = [
       '1777',
@@ -159,7 +159,7 @@ describe('as bubblewrap', needsRoot('bwrap', 'flock', 'busybox'), () => {
     );
   });
 
-  test('a mode, a size or a field is given once', () => {
+  test('a repeated mode, size or field is refused', () => {
     for (const [words, message] of [
       [
         ['--tmpfs', '/tmp/a:mode=700,size=1m,mode=700'],
@@ -176,7 +176,7 @@ describe('as bubblewrap', needsRoot('bwrap', 'flock', 'busybox'), () => {
     }
   });
 
-  test('paths with colons and commas, in the words of podman', () => {
+  test("paths with colons and commas, in podman's syntax", () => {
     const odd = path.join(directory, 'a:b,c "d"');
     mkdirSync(odd);
     writeFileSync(path.join(odd, 'file'), 'odd\n');
@@ -200,7 +200,7 @@ describe('as bubblewrap', needsRoot('bwrap', 'flock', 'busybox'), () => {
     assert.match(unknown, /give no z/);
   });
 
-  test('the status of a jail, as JSON', () => {
+  test('the status of a jail is reported as JSON', () => {
     const file = path.join(directory, 'status');
     for (const [option, lines] of [
       ['--info-fd', 1],
@@ -239,7 +239,7 @@ describe('as bubblewrap', needsRoot('bwrap', 'flock', 'busybox'), () => {
     }
   });
 
-  test('a command that waits, a lock and a descriptor that are held', async () => {
+  test('a command can wait, and a lock and a descriptor be held', async () => {
     const fifo = path.join(directory, 'fifo');
     assert.equal(exec('mkfifo', [fifo]).status, 0);
     const waits = (words: readonly string[]) =>
@@ -313,14 +313,14 @@ describe('as bubblewrap', needsRoot('bwrap', 'flock', 'busybox'), () => {
       ...['--', 'bash', '-c', 'echo $LISTEN_FDS $LISTEN_FDNAMES $((LISTEN_PID == $$)); cat <&3'],
     );
     assert.equal(listening.stdout, '1 a 1\nof the host\n');
-    // Those that are another process's are nobody's here.
+    // Descriptors addressed to another process are ignored.
     const others = exec(run[0] as string, [...run.slice(1), '--', 'printenv', 'LISTEN_FDS'], {
       env: { ...process.env, LISTEN_FDS: '1', LISTEN_PID: '1' },
     });
     assert.equal(others.stdout, '');
   });
 
-  test('variables of the caller, of a file, and in no list of processes', () => {
+  test('variables come from the caller or a file, and stay out of process lists', () => {
     const file = path.join(directory, 'variables');
     writeFileSync(file, '# a comment\n\nA=1\nB=two words\nFROM\n');
     const env = { ...process.env, FROM: 'caller', SECRET: 'swordfish' };
@@ -341,7 +341,7 @@ describe('as bubblewrap', needsRoot('bwrap', 'flock', 'busybox'), () => {
     child.kill('SIGTERM');
   });
 
-  test('the jail ends with who started it, and with nobody else', async () => {
+  test('the jail ends with the process that started it, and with no other', async () => {
     const mark = `7${process.pid}.25`;
     const isThere = (): boolean =>
       exec('ps', ['-e', '-o', 'args=']).stdout.includes(`\nsleep ${mark}\n`);
@@ -364,7 +364,7 @@ describe('as bubblewrap', needsRoot('bwrap', 'flock', 'busybox'), () => {
     }
   });
 
-  test('an overlay takes what is written, and the root stays as it is', () => {
+  test('an overlay receives all writes, and the root does not change', () => {
     const keep = path.join(directory, 'changes');
     const script = 'echo new > /etc/new; echo x >> /etc/nsswitch.conf; cat /etc/new';
     const before = readFileSync(path.join(jail, 'etc/nsswitch.conf'), 'utf8');
@@ -384,7 +384,7 @@ describe('as bubblewrap', needsRoot('bwrap', 'flock', 'busybox'), () => {
       jailbuild(['run', jail, '--overlay', keep, '--', 'cat', '/etc/new']).stdout,
       'new\n',
     );
-    // Places to mount on are made in it, too.
+    // Mount points are created in it as well.
     const bind = ['--bind', `${data}:/made/here`];
     assert.equal(
       jailbuild(['run', jail, '--overlay', 'tmpfs', ...bind, '--', 'cat', '/made/here/text'])
@@ -395,7 +395,7 @@ describe('as bubblewrap', needsRoot('bwrap', 'flock', 'busybox'), () => {
     rmSync(keep, { recursive: true, force: true });
   });
 
-  test('further user namespaces', () => {
+  test('nested user namespaces', () => {
     const off = ['--userns', 'root', '--seccomp', 'off'];
     const make = ['/busybox', 'unshare', '-U', '/busybox', 'true'];
     exec('cp', ['/usr/bin/busybox', `${jail}/busybox`]);
@@ -412,7 +412,7 @@ describe('as bubblewrap', needsRoot('bwrap', 'flock', 'busybox'), () => {
     assert.notEqual(shell('"$@"', ...theirs, ...make).status, 0);
   });
 
-  test('filters one upon the other, and labels that no module takes', () => {
+  test('stacked filters, and labels that no security module accepts', () => {
     const filter = path.join(directory, 'filter');
     // uname(2) fails with ENOMSG.
     const instructions = [
@@ -456,12 +456,12 @@ describe('as bubblewrap', needsRoot('bwrap', 'flock', 'busybox'), () => {
 
   const isLabelled = existsSync('/sys/fs/selinux/enforce') || existsSync('/sys/module/apparmor');
   const UNLABELLED = needsThat('a kernel without SELinux and AppArmor', () => !isLabelled);
-  test('a label where the kernel has none', UNLABELLED, () => {
+  test('a label is refused if the kernel supports none', UNLABELLED, () => {
     const label = jailbuild(['run', jail, '--exec-label', 'a:b:c:s0', '--', 'ls']);
     assert.match(label.stderr, /this kernel runs neither SELinux nor AppArmor/);
   });
 
-  test('arguments from a file', () => {
+  test('arguments are read from a file', () => {
     const file = path.join(directory, 'arguments');
     const words = ['-pm', '-c', jail, '--env', 'A=b', 'bash', '-c', 'echo $A $1', 'bash'];
     writeFileSync(file, `${words.join('\0')}\0`);
@@ -482,7 +482,7 @@ function moment(): Promise<void> {
 }
 
 test(
-  "docs/launcher.md has every option of the installed bubblewrap, and run's own exist",
+  'docs/launcher.md lists every option of the installed bubblewrap, and the named options of run exist',
   needs('bwrap'),
   () => {
     const text = readFileSync(path.join(PROJECT, 'docs/launcher.md'), 'utf8');

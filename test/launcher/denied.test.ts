@@ -21,7 +21,7 @@ const denied: readonly Denied[] = [
   ...readFileSync(path.join(LAUNCHER, 'denied.h'), 'utf8').matchAll(/^DENY\((\w+), (.*)\)$/gm),
 ].map(([, name = '', numbers = '']) => ({ name, numbers: numbers.split(', ').map(Number) }));
 
-/** Numbers of system calls by their names, as the kernel's headers for a machine have them. */
+/** Returns numbers of system calls by name, from the kernel headers for an architecture. */
 function headerNumbers(compiler: string, header: string): ReadonlyMap<string, number> {
   const { stdout, stderr, status } = exec(compiler, ['-E', '-dM', '-include', header, '-xc', '-'], {
     input: '',
@@ -37,9 +37,9 @@ const MACHINES = [
   ['arm64', 'aarch64-linux-gnu-gcc', 'asm/unistd.h'],
 ] as const;
 
-describe('the numbers of the denied system calls', () => {
+describe('the numbers of denied system calls', () => {
   for (const [index, [machine, compiler, header]] of MACHINES.entries()) {
-    test(`are those of the kernel's headers for ${machine}`, needs(compiler), () => {
+    test(`match the kernel headers for ${machine}`, needs(compiler), () => {
       const numbers = headerNumbers(compiler, header);
       assert.ok(numbers.size > 250);
       assert.ok(denied.length > 50);
@@ -71,7 +71,7 @@ describe('the default filter', needsRoot('gcc'), () => {
   const launch = { capabilities: { bounding: CAPABILITIES, ambient: [] } };
   before(() => mkdirSync(jail));
 
-  /** The errno that each of the calls ends with. */
+  /** The errno that each of the calls returns. */
   function errors(program: string, numbers: readonly number[]): number[] {
     const { stdout } = runDirectly(jail, launch, [`/${program}`, ...numbers.map(String)]);
     return stdout
@@ -82,7 +82,7 @@ describe('the default filter', needsRoot('gcc'), () => {
   const numbersOf = (index: number): number[] =>
     denied.flatMap(({ numbers }) => numbers[index] ?? []).filter((number) => number >= 0);
 
-  test('denies each of them to root with all capabilities', () => {
+  test('denies each call to root with all capabilities', () => {
     compileFixture('calls', path.join(jail, 'calls'));
     const numbers = numbersOf(process.arch === 'arm64' ? 2 : 0);
     assert.deepEqual(
@@ -91,7 +91,7 @@ describe('the default filter', needsRoot('gcc'), () => {
     );
   });
 
-  test('denies each of them to i386 programs', needsI386(), () => {
+  test('denies each call to i386 programs', needsI386(), () => {
     compileFixture('calls', path.join(jail, 'calls32'), ['-m32']);
     const numbers = numbersOf(1);
     assert.deepEqual(
@@ -100,14 +100,14 @@ describe('the default filter', needsRoot('gcc'), () => {
     );
   });
 
-  test('knows no system call that is newer than itself, and lets others through', () => {
+  test('lists no system call newer than itself, and allows others', () => {
     assert.deepEqual(errors('calls', [467, 500, 0x40000000, 435]), [
       ENOSYS,
       ENOSYS,
       ENOSYS,
       ENOSYS,
     ]);
-    // getuid, and close of a descriptor that there is.
+    // getuid, and close of an open descriptor.
     const usual = process.arch === 'arm64' ? [174, 57] : [102, 3];
     assert.deepEqual(errors('calls', usual), [0, 0]);
   });

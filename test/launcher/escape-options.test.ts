@@ -14,9 +14,9 @@ import { waysOut } from './ways-out.js';
 
 const RUNTIME = path.join(path.dirname(JAILBUILD), 'jailbuild-runtime');
 
-/** The same ways with what else puts something into a jail, joins something, or starts it. */
+/** Tries the same ways with options that add, join or start something in a jail. */
 describe(
-  'ways out of a jail by its options',
+  'escapes through options of a jail',
   needsRoot('gcc', 'sleep', 'unshare', 'mknod', 'slirp4netns', 'mkfifo', 'busybox'),
   () => {
     const cleanup = new Cleanup();
@@ -51,7 +51,8 @@ describe(
         landlockFile([...rules, ...more].map(([rights, name]) => ({ rights, path: name }))),
       );
       // Namespaces to join.
-      // A PID namespace of another user namespace takes none of ours within it.
+      // A PID namespace in another user namespace cannot be the parent of one in this user
+      // namespace.
       outer = spawn(
         'unshare',
         ['-Uni', '--map-root-user', '--fork', '--kill-child', 'sleep', '600'],
@@ -71,7 +72,7 @@ describe(
       return readFileSync(file, 'utf8').trim().split(' ')[0] || undefined;
     };
 
-    /** Ways to run, each with the launcher's words for a probe. */
+    /** Ways to run, each with the launcher's arguments for a probe. */
     type Run = (probe: readonly string[], launch: LaunchOptions) => string;
     const launched =
       (more: () => LaunchOptions, descriptors = ''): Run =>
@@ -164,13 +165,13 @@ describe(
       });
     }
 
-    test('with an outgoing network', () => {
+    test('hold with an outgoing network', () => {
       const words = ['run', jail, '--network', 'slirp4netns', '--overlay', 'tmpfs'];
       const { stdout, stderr } = jailbuild([...words, '--', '/busybox', 'sh', '-c', script()]);
       assertHeld(stdout + stderr);
     });
 
-    test('in a container of the OCI runtime', () => {
+    test('hold in a container of the OCI runtime', () => {
       const bundle = at('bundle');
       const command = ['/busybox', 'sh', '-c', script()];
       const made = jailbuild(['run', jail, '--oci-bundle', bundle, '--', ...command]);
@@ -182,7 +183,7 @@ describe(
         "$0" --root "$1" delete -f c; cat "$3"`,
         ...[RUNTIME, at('state'), bundle, at('output')],
       ]);
-      // That is the command itself: a container has no init of ours.
+      // Here it is the command itself: a container has no separate init.
       assertHeld(stdout, ['a trace of the first process', 'memory of the first process']);
     });
   },

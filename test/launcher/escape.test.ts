@@ -35,7 +35,10 @@ import { waysOut } from './ways-out.js';
 
 const ALL = { bounding: CAPABILITIES, ambient: [] };
 
-/** How a jail is run: each must hold, and the two with a half of the protection hold by the other half. */
+/**
+ * Ways of running a jail. Each must hold; in two, half of the protection is off and the other half
+ * must hold.
+ */
 const RUNS: Readonly<Record<string, LaunchOptions & { readonly asNobody?: boolean }>> = {
   defaults: {},
   'no filter': { seccomp: 'off' },
@@ -68,7 +71,7 @@ const RUNS: Readonly<Record<string, LaunchOptions & { readonly asNobody?: boolea
 };
 
 describe(
-  'ways out of a jail',
+  'escapes from a jail',
   needsRoot('gcc', 'setpriv', 'script', 'setcap', 'sleep', 'busybox'),
   () => {
     const cleanup = new Cleanup();
@@ -91,7 +94,7 @@ describe(
     const mountsAndPids = ['-pm', '-c', jail];
     const hostProc = [...mountsAlone, '--bind', '/proc'];
 
-    /** A jail that runs, to be entered. */
+    /** A running jail, to be entered. */
     let sleeping: RunningJail;
     before(async () => {
       copyFileSync('/usr/bin/busybox', path.join(jail, 'busybox'));
@@ -122,7 +125,7 @@ describe(
           });
           assert.match(result.stdout, /^held: /, `${runName}: ${result.stdout}${result.stderr}`);
         }
-        // By a command that enters a running jail, too.
+        // Also tried by a command that enters a running jail.
         if (Object.keys(run).length > 0) return;
         const entering = execArguments(sleeping, ['/probe', ...probe], {});
         const entered = exec(INVOKE_NS, entering);
@@ -130,7 +133,7 @@ describe(
       });
     }
 
-    /** What the probe says, whatever the exit status. */
+    /** Returns what the probe prints, whatever its exit status. */
     const inJail = (
       probe: readonly string[],
       launch: LaunchOptions = {},
@@ -140,7 +143,7 @@ describe(
       return stdout + stderr;
     };
 
-    test('these are the arguments that jailbuild run gives', () => {
+    test('these tests use the arguments of jailbuild run', () => {
       const { stdout } = jailbuild(['run', jail, '--print-command', '--', '/probe', 'x']);
       const words = [
         INVOKE_NS,
@@ -153,7 +156,7 @@ describe(
       assert.equal(stdout.slice(file.length), `${words.join(' ').slice(INVOKE_NS.length)}\n`);
     });
 
-    test('what of /proc sets something of the host can be read alone', () => {
+    test('files of /proc that change the host are read-only', () => {
       const files = ['sysrq-trigger', 'sys/kernel/hostname', 'sys/vm/drop_caches'].concat(
         ...['irq/default_smp_affinity', 'sys/kernel/modprobe', 'sys/net/ipv4/ip_forward'],
       );
@@ -166,7 +169,7 @@ describe(
       }
     });
 
-    test('an open descriptor of the outside', () => {
+    test('an open descriptor of the host cannot be used', () => {
       const withRoot = (command: string): string =>
         exec('bash', ['-c', `exec 9< /; ${command}`]).stdout;
       assert.match(withRoot(`chroot ${jail} /probe descriptors ${canary}`), /^out: /);
@@ -175,7 +178,7 @@ describe(
       assert.match(withRoot(`${INVOKE_NS} ${args}`), /^held: no descriptor/);
     });
 
-    test('a standard stream that is a directory of the outside', () => {
+    test('a standard stream that is a directory of the host is refused', () => {
       const args = launcherArguments(jail, {}, ['/probe', 'descriptors', canary]).join(' ');
       const { stdout, stderr, status } = exec('bash', ['-c', `${INVOKE_NS} ${args} < /`]);
       assert.equal(stdout, '');
@@ -187,11 +190,11 @@ describe(
       );
     });
 
-    test('a working directory by a descriptor of the launcher', () => {
+    test('a descriptor of the launcher cannot be used as the working directory', () => {
       for (let fd = 3; fd < 20; fd++) {
         const cwd = `/proc/self/fd/${fd}`;
         const { stdout, stderr, status } = runDirectly(jail, { cwd }, ['/probe', 'climb', canary]);
-        // One of its descriptors is of a directory in the jail.
+        // One of its descriptors refers to a directory in the jail.
         if (status === 125) assert.match(stderr, /change to the directory|is outside the root/);
         else assert.match(stdout, /^held: /);
       }
@@ -199,12 +202,12 @@ describe(
       assert.match(outside.stdout, /^out: /);
     });
 
-    test('a signal to the process group of the launcher', () => {
-      // In a process group of its own, so that no other process is concerned.
+    test('a signal to the process group does not reach the launcher', () => {
+      // Uses its own process group, so that no other process is affected.
       const hit = (args: readonly string[]): boolean => {
         const target = 'trap : USR1; sleep 30 & until grep -q sleep /proc/$!/comm; do :; done';
         const script = `${target}; ${INVOKE_NS} ${args.join(' ')} >&2`;
-        // Of the two signals SIGUSR1 has the lower number, and is taken first.
+        // SIGUSR1 has the lower number and is delivered first.
         const { stdout } = exec('setsid', [
           '-w',
           'bash',
@@ -218,14 +221,14 @@ describe(
       assert.ok(!hit(launcherArguments(jail, {}, ['/probe', 'kill-group'])));
     });
 
-    test('the host name', () => {
-      // Within a namespace of the test, where the way leads out.
+    test('the host name of the host cannot be changed', () => {
+      // Inside a UTS namespace of the test, where the control succeeds.
       const after = (args: readonly string[]): string =>
         exec('unshare', ['-u', 'sh', '-c', `${INVOKE_NS} ${args.join(' ')} >&2; hostname`]).stdout;
       assert.equal(after([...mountsAlone, '/probe', 'hostname']), 'leaked\n');
       assert.equal(after(launcherArguments(jail, {}, ['/probe', 'hostname'])), `${hostname()}\n`);
       assert.match(inJail(['hostname']), /^held: /);
-      // Who may set it sets that of the jail.
+      // With the capability, the command changes the jail's host name.
       const allowed = { capabilities: { bounding: ['sys_admin'], ambient: [] } };
       assert.match(inJail(['hostname'], allowed), /^out: /);
       assert.equal(
@@ -234,12 +237,12 @@ describe(
       );
     });
 
-    test('input typed into the terminal', () => {
+    test('input cannot be pushed into the terminal', () => {
       for (const way of ['tiocsti', 'tioclinux']) {
         assert.match(onTerminal([INVOKE_NS, ...mountsAlone, '/probe', way]), /^out: /m);
         for (const launch of [{}, { capabilities: ALL }, { tty: true }])
           assert.match(
-            // What script(1) itself was given may be echoed before it.
+            // The terminal may echo the input of script(1) first.
             onTerminal([INVOKE_NS, ...launcherArguments(jail, launch, ['/probe', way])]),
             /held: ioctl/,
             way,
@@ -247,7 +250,7 @@ describe(
       }
     });
 
-    test('programs with the set-user-ID bit or with capabilities', () => {
+    test('set-user-ID programs and capabilities of files grant nothing', () => {
       copyFileSync(path.join(jail, 'probe'), path.join(jail, 'suid'));
       chmodSync(path.join(jail, 'suid'), 0o4755);
       copyFileSync(path.join(jail, 'probe'), path.join(jail, 'capable'));
@@ -257,13 +260,13 @@ describe(
         assert.match(inJail(['gains', program], { ...user, allowNewPrivileges: true }), /^out: /);
         assert.match(inJail(['gains', program], user), /^held: no rights gained/);
       }
-      // Nor do the files of a bind mount give rights, even where new ones are allowed.
+      // Files of a bind mount grant no privileges, even if new privileges are allowed.
       const bind = { source: jail, target: '/bound', readOnly: true, devices: false };
       const bound = { user: '1000', allowNewPrivileges: true, mounts: [bind] };
       assert.match(inJail(['gains', '/bound/suid'], bound), /^held: no rights gained/);
     });
 
-    test('a key of the session from which the jail was started', () => {
+    test("keys of the caller's session cannot be read", () => {
       const withKey = { before: [path.join(jail, 'probe'), 'with-key'] };
       const plain = exec(path.join(jail, 'probe'), [
         ...['with-key', INVOKE_NS, ...mountsAlone, '/probe', 'key'],
@@ -273,7 +276,7 @@ describe(
       assert.match(inJail(['key'], {}, withKey), /^held: .*Operation not permitted/);
     });
 
-    test('the system calls of other ABIs', needsI386(), () => {
+    test('system calls of other ABIs are denied', needsI386(), () => {
       compileFixture('probe', path.join(jail, 'probe32'), ['-m32']);
       assert.match(inJail(['x32'], { capabilities: ALL }), /^held: x32/);
       const ways = [
@@ -291,12 +294,15 @@ describe(
       }
     });
 
-    test('the file of the launcher, written to from inside', () => {
+    test("the launcher's file cannot be overwritten", () => {
       writeFileSync(path.join(jail, 'evil'), '#!/proc/self/exe /overwrite\n', { mode: 0o755 });
       writeFileSync(path.join(jail, 'overwrite'), '', { mode: 0o755 });
       compileFixture('overwrite', path.join(jail, 'overwrite'));
       const result = path.join(jail, 'result');
-      /** True if the copy of the launcher was changed; by `sealed` it is not what runs in the jail. */
+      /**
+       * Returns whether the copy of the launcher was changed; with --sealed another copy runs in
+       * the jail.
+       */
       const changes = (args: readonly string[]): string => {
         const launcher = path.join(directory, 'launcher');
         copyFileSync(path.join(PROJECT, `dist/native/linux-${process.arch}/invoke_ns`), launcher);
@@ -316,7 +322,7 @@ describe(
       assert.equal(changes(['--sealed', ...hostProc, '/evil']), 'held: sealed, unchanged');
     });
 
-    test('a mount destination that is a link to the outside', () => {
+    test('a mount destination that links to the host stays inside', () => {
       const outside = path.join(directory, 'outside');
       mkdirSync(outside);
       symlinkSync(outside, path.join(jail, 'absolute'));
@@ -330,7 +336,7 @@ describe(
       for (const target of targets) {
         for (const mount of [{ target }, { source, target, readOnly: false, devices: false }]) {
           const { stdout, stderr } = runDirectly(jail, { mounts: [mount] }, ['/probe', 'rights']);
-          // Either it is refused, or it lies inside.
+          // It is either refused or inside.
           assert.match(stdout + stderr, /make in the jail|^out: user 0/, target);
         }
       }
@@ -342,7 +348,7 @@ describe(
       symlinkSync('/real', path.join(jail, 'inside'));
       const bind = { source, target: '/inside', readOnly: false, devices: false };
       assert.match(inJail(['open-read', '/real/mark'], { mounts: [bind] }), /^out: /);
-      // The same by names alone would have led out.
+      // Following it by name would have led outside.
       mkdirSync(path.join(jail, 'absolute', 'new'));
       assert.equal(exec('ls', ['-A', outside]).stdout, 'new\n');
     });

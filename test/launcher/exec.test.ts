@@ -57,7 +57,7 @@ describe('running jails', needsRoot('setpriv', 'script', 'stty'), () => {
     for (const child of running) child.kill('SIGKILL');
   });
 
-  test('are listed, and a command in one has what its command has', async () => {
+  test("are listed, and a command in one runs like the jail's own", async () => {
     assert.deepEqual(list(), []);
     const options = [
       '--cap-drop',
@@ -114,7 +114,7 @@ describe('running jails', needsRoot('setpriv', 'script', 'stty'), () => {
     };
     assert.equal(exec('cat', [`/proc/${await pid()}/cgroup`]).stdout, groups);
     mine.kill('SIGTERM');
-    // By both of its numbers; with its status; as another user.
+    // By both of its PIDs; with its status; as another user.
     for (const number of [one.pid, one.init])
       assert.equal(jailbuild(['exec', String(number), '--', 'bash', '-c', 'exit 9']).status, 9);
     assert.equal(inside('id -u', '--user', '7').stdout, '7\n');
@@ -140,7 +140,7 @@ describe('running jails', needsRoot('setpriv', 'script', 'stty'), () => {
     assert.equal(gone.status, 125);
   });
 
-  test('end with it, and are told from others at the same place', async () => {
+  test('end together with entered commands, and are distinguished if several run at one root', async () => {
     const [one, other] = [await start([]), await start(['--user', '3'])];
     const { stderr, status } = jailbuild(['exec', jail, '--', 'ls']);
     assert.match(stderr, /2 jails run there: give a PID of \d+, \d+/);
@@ -159,7 +159,7 @@ describe('running jails', needsRoot('setpriv', 'script', 'stty'), () => {
     await stop(one);
   });
 
-  test("of a user are this user's alone", async () => {
+  test('of a user are visible only to that user', async () => {
     const child = await start(['--overlay', 'tmpfs'], AS_NOBODY);
     assert.deepEqual(list(), []);
     const [own] = list(AS_NOBODY);
@@ -182,7 +182,7 @@ describe('running jails', needsRoot('setpriv', 'script', 'stty'), () => {
     await stop(child);
   });
 
-  test('are not what a process in a jail calls itself', async () => {
+  test('cannot be faked by the name of a process', async () => {
     const fake = `exec -a invoke_ns /bin/sleep 600`;
     const words = [
       process.execPath,
@@ -203,7 +203,7 @@ describe('running jails', needsRoot('setpriv', 'script', 'stty'), () => {
     await stop(child);
   });
 
-  test('a process whose number is taken again is not entered', () => {
+  test('are not entered if their PID was reused', () => {
     const launcher = path.join(path.dirname(JAILBUILD), 'invoke_ns');
     const { stderr, status } = exec(launcher, ['--join', `${process.pid}:1`, '/bin/true']);
     assert.match(stderr, /the jail has ended, and its process number is in use again/);

@@ -19,7 +19,7 @@ import { AS_NOBODY, compileFixture, invoke, NOBODY_AS_ROOT, runDirectly } from '
 
 const LAUNCHER = path.join(PROJECT, `dist/native/linux-${process.arch}/invoke_ns`);
 
-describe('where and how the launcher is started', needsRoot('gcc', 'unshare', 'setpriv'), () => {
+describe('environments and callers of the launcher', needsRoot('gcc', 'unshare', 'setpriv'), () => {
   const directory = tempDir();
   const jail = path.join(directory, 'jail');
 
@@ -33,7 +33,7 @@ describe('where and how the launcher is started', needsRoot('gcc', 'unshare', 's
   const sh = (script: string, launch = {}, options: Parameters<typeof runDirectly>[3] = {}) =>
     runDirectly(jail, launch, ['bash', '-c', script], options);
 
-  test('a jail within a chroot that is no mount', () => {
+  test('a jail runs inside a chroot that is not a mount', () => {
     const outer = path.join(directory, 'outer');
     for (const name of ['proc', 'dev', 'srv'])
       mkdirSync(path.join(outer, name), { recursive: true });
@@ -49,12 +49,12 @@ describe('where and how the launcher is started', needsRoot('gcc', 'unshare', 's
       const args = launcherArguments('/srv/jail', {}, ['bash', '-c', 'echo /*']);
       const { stdout, stderr } = inChroot(shared, ...args);
       assert.match(stdout, /^\/bin .*\/probe/);
-      // Nothing is left mounted for others.
+      // No mount is left for others.
       assert.equal(stderr, '0\n');
-      // Nor does the way out of the jail end in the chroot, or beyond it.
+      // The way out of the jail does not lead to the chroot or beyond it either.
       const way = launcherArguments('/srv/jail', { seccomp: 'off' }, ['/probe', 'chroot', '/srv']);
       assert.match(inChroot(shared, ...way).stdout, /^held: /);
-      // The chroot itself is the root where none is named.
+      // Without a root, the chroot itself is the root.
       const itself = inChroot(shared, '-m', '/srv/jail/probe', 'open-read', '/srv/jail/probe');
       assert.match(itself.stdout, /^out: /);
     }
@@ -62,10 +62,10 @@ describe('where and how the launcher is started', needsRoot('gcc', 'unshare', 's
 
   const MEMFD = '/proc/sys/vm/memfd_noexec';
   test(
-    'where files in memory cannot be executed',
+    'works where memory-backed files cannot be executed',
     needsThat(MEMFD, () => existsSync(MEMFD)),
     () => {
-      // The setting is of a PID namespace.
+      // This sysctl belongs to a PID namespace.
       const { stdout, stderr, status } = exec('unshare', [
         ...['-pf', '--mount-proc', 'sh', '-c'],
         'echo 2 > /proc/sys/vm/memfd_noexec && "$@"',
@@ -76,7 +76,7 @@ describe('where and how the launcher is started', needsRoot('gcc', 'unshare', 's
     },
   );
 
-  test('a place to mount on that is a link to nothing is made in the jail', () => {
+  test('a mount point that is a dangling link is created in the jail', () => {
     const source = path.join(directory, 'resolv.conf');
     writeFileSync(source, 'nameserver 192.0.2.53\n');
     mkdirSync(path.join(jail, 'etc'), { recursive: true });
@@ -103,7 +103,7 @@ describe('where and how the launcher is started', needsRoot('gcc', 'unshare', 's
     assert.equal(status, 125);
   });
 
-  test('a filter that allows execve and nothing else of the launcher', () => {
+  test('a filter may deny everything that the launcher does except execve', () => {
     const program = path.join(directory, 'seven.c');
     writeFileSync(
       program,
@@ -112,7 +112,7 @@ describe('where and how the launcher is started', needsRoot('gcc', 'unshare', 's
     const built = exec('gcc', ['-nostdlib', '-static', '-O1', '-o', `${jail}/seven`, program]);
     assert.equal(built.status, 0, built.stderr);
     const seccomp = path.join(directory, 'execve-only');
-    // execve and exit_group; with new privileges, capset as well.
+    // execve and exit_group; with new privileges also capset.
     writeFileSync(seccomp, allowing([59, 231]));
     assert.equal(runDirectly(jail, { seccomp }, ['/seven']).status, 7);
     assert.equal(runDirectly(jail, { seccomp, user: '7:7' }, ['/seven']).status, 7);
@@ -121,11 +121,11 @@ describe('where and how the launcher is started', needsRoot('gcc', 'unshare', 's
     const more = { seccomp, allowNewPrivileges: true };
     assert.equal(runDirectly(jail, more, ['/seven']).status, 7);
     assert.equal(runDirectly(jail, { ...more, user: '7' }, ['/seven']).status, 7);
-    // It is in force.
+    // The filter is in force.
     assert.equal(runDirectly(jail, { seccomp }, ['/probe', 'rights']).status, 128 + 31);
   });
 
-  test('the rights that are left where new privileges are allowed, with a filter and without', () => {
+  test('allowing new privileges leaves the same capabilities with and without a filter', () => {
     const status = (launch: object): string =>
       sh('cat /proc/self/status', launch).stdout.replace(
         /[\s\S]*?(CapInh[\s\S]*Seccomp:\t\d)[\s\S]*/,
@@ -146,7 +146,7 @@ describe('where and how the launcher is started', needsRoot('gcc', 'unshare', 's
     }
   });
 
-  test('a file given as standard input cannot be written to, and is read on from where it was', () => {
+  test('a file on standard input cannot be written to, and is read from its current offset', () => {
     const file = path.join(directory, 'input');
     const callers = [
       [[], {}],
@@ -167,19 +167,19 @@ describe('where and how the launcher is started', needsRoot('gcc', 'unshare', 's
       assert.match(stderr, /Read-only file system/);
       assert.equal(readFileSync(file, 'utf8'), 'one\ntwo\nthree\n');
     }
-    // By the launcher's older options alone it can.
+    // With only the launcher's older options it can.
     exec('bash', [
       '-c',
       `${INVOKE_NS} ${jail}/bin/bash -c 'echo evil > /proc/self/fd/0' < ${file}`,
     ]);
     assert.match(readFileSync(file, 'utf8'), /^evil/);
-    // A file without a name is as it was.
+    // An unnamed file keeps its flags.
     const gone = `exec 3< ${file}; rm ${file}; "$@" <&3`;
     const words = [INVOKE_NS, ...launcherArguments(jail, {}, ['head', '-n1'])];
     assert.equal(exec('bash', ['-c', gone, 'bash', ...words]).stdout, 'evil\n');
   });
 
-  test('sizes that the kernel would take for others are refused', () => {
+  test('sizes that overflow in the kernel are refused', () => {
     for (const size of ['99999999999999999999', '9999999999g', '17179869185g', '16e', '8E']) {
       for (const key of ['size', 'nr_inodes']) {
         const { stderr, status } = invoke(['-m', '--tmpfs', `/tmp:${key}=${size}`, 'true']);
@@ -190,7 +190,7 @@ describe('where and how the launcher is started', needsRoot('gcc', 'unshare', 's
     assert.equal(invoke(['-m', '--tmpfs', '/tmp:size=7e', '/bin/true']).status, 0);
   });
 
-  describe('messages name the cause and the cure', () => {
+  describe('messages name the cause and the remedy', () => {
     const said = (script: string, ...args: readonly string[]): string => {
       const { stdout, stderr, status } = exec('unshare', ['-m', 'sh', '-c', script, 'sh', ...args]);
       assert.equal(stdout, '');
@@ -200,8 +200,8 @@ describe('where and how the launcher is started', needsRoot('gcc', 'unshare', 's
     };
     const asUser = [...AS_NOBODY, INVOKE_NS, '--userns', '-pm', '/bin/true'];
 
-    test('user namespaces that are off or used up', () => {
-      // Within a user namespace that allows no other.
+    test('if user namespaces are off or exhausted', () => {
+      // Inside a user namespace that allows no nested one.
       const nested =
         'exec unshare -Ur sh -c \'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"\' sh "$@"';
       assert.match(
@@ -215,14 +215,14 @@ describe('where and how the launcher is started', needsRoot('gcc', 'unshare', 's
       );
     });
 
-    test('who is not root, and asks for none', () => {
+    test('if the caller is neither root nor asks for a user namespace', () => {
       assert.match(
         said('exec "$@"', ...AS_NOBODY, INVOKE_NS, '-n', '/bin/true'),
         /make the namespaces: Operation not permitted: this takes root, or a user namespace: --userns/,
       );
     });
 
-    test('an engine around us that allows no namespaces', () => {
+    test('if an engine around the launcher allows no namespaces', () => {
       const filter = path.join(directory, 'no-clone');
       // clone(2) fails with EPERM.
       writeFileSync(filter, failing(56, 1));
@@ -239,7 +239,7 @@ describe('where and how the launcher is started', needsRoot('gcc', 'unshare', 's
       );
     });
 
-    test('a user namespace around us that keeps the groups', () => {
+    test('if a user namespace around the launcher keeps the groups', () => {
       const before = ['unshare', '-Ur'];
       const { stderr, status } = sh(':', {}, { before });
       assert.match(
@@ -252,13 +252,13 @@ describe('where and how the launcher is started', needsRoot('gcc', 'unshare', 's
       assert.equal(within.status, 0, within.stderr);
     });
 
-    test('a /proc that is masked', () => {
+    test('if /proc is masked', () => {
       const masked =
         'mount -t tmpfs none /proc/scsi 2>/dev/null || mount -t tmpfs none /proc/fs; exec "$@"';
       assert.match(said(masked, ...asUser), /the \/proc here is masked, .*--proc none/);
     });
 
-    test('a jail of another user', () => {
+    test('if the jail belongs to another user', () => {
       const bare = path.join(directory, 'bare');
       mkdirSync(bare);
       const { stderr, status } = runDirectly(bare, { userMaps: NOBODY_AS_ROOT }, ['true'], {
@@ -271,7 +271,7 @@ describe('where and how the launcher is started', needsRoot('gcc', 'unshare', 's
       assert.equal(status, 125);
     });
 
-    test('a user that the namespace does not have', () => {
+    test('if the user is not in the namespace', () => {
       writeFileSync(path.join(jail, 'etc/passwd'), 'web:x:33:33::/:\n');
       const { stderr } = sh(
         'true',
@@ -284,14 +284,17 @@ describe('where and how the launcher is started', needsRoot('gcc', 'unshare', 's
       );
     });
 
-    test('cgroups that are not ours', () => {
+    test('if the cgroup belongs to another user', () => {
       const { stderr } = sh('true', { userMaps: NOBODY_AS_ROOT, pids: 10 }, { before: AS_NOBODY });
       assert.match(stderr, /limit by cgroup: .*(Delegate=yes|Read-only)/);
     });
   });
 });
 
-/** A filter in binary form that lets pass some system calls of x86-64, and ends the process at any other. */
+/**
+ * Returns a binary filter that allows some system calls of x86-64, and kills the process at any
+ * other.
+ */
 function allowing(numbers: readonly number[]): Buffer {
   return program([
     [0x20, 0, 0, 0],

@@ -21,7 +21,7 @@ describe('invoke_ns', needsRoot('ps', 'top', 'cc'), () => {
     assert.equal(status, 0, stderr);
   });
 
-  test("the article's options: own processes, own host name, own /proc, new root", () => {
+  test('gives a command its own processes, host name, /proc and root, with the options of the article', () => {
     const script = 'ps -e -o pid=,comm=; echo "host $HOSTNAME"; ls /';
     const { stdout, stderr, status } = invoke(
       ...['-pmu', 'calculus', '-c', jail, 'env', 'A=b', 'bash', '-c', script],
@@ -35,26 +35,26 @@ describe('invoke_ns', needsRoot('ps', 'top', 'cc'), () => {
     assert.notEqual(hostname(), 'calculus');
   });
 
-  test('nothing mounted inside is seen outside, and /proc was made with mode 0555', () => {
+  test('leaves no mounts outside, and mounts /proc with mode 0555', () => {
     invoke('-pm', '-c', jail, 'ls', '/proc/self');
     assert.equal(lstatSync(path.join(jail, 'proc')).mode & 0o7777, 0o555);
     assert.equal(exec('ls', ['-A', path.join(jail, 'proc')]).stdout, '');
     assert.doesNotMatch(exec('cat', ['/proc/mounts']).stdout, new RegExp(directory));
   });
 
-  test('the old root is gone: a chroot within the jail does not lead out', () => {
+  test('detaches the old root: a chroot within the jail does not lead out', () => {
     writeFileSync(path.join(directory, 'escape.c'), ESCAPE);
     const made = exec('cc', ['-static', '-o', path.join(jail, 'escape'), 'escape.c'], {
       cwd: directory,
     });
     assert.equal(made.status, 0, made.stderr);
     mkdirSync(path.join(jail, 'inner'));
-    // Under chroot alone the same program does get out: the test can fail.
+    // With a plain chroot the same program does escape, so that the test can fail.
     assert.equal(invoke('-c', jail, '/escape').stdout, 'outside\n');
     assert.equal(invoke('-m', '-c', jail, '/escape').stdout, 'inside\n');
   });
 
-  test('each namespace is a new one exactly when it is asked for', () => {
+  test('creates exactly the requested namespaces', () => {
     const asked: readonly (readonly [string, readonly string[]])[] = [
       ['pid', ['-p']],
       ['mnt', ['-m']],
@@ -64,7 +64,7 @@ describe('invoke_ns', needsRoot('ps', 'top', 'cc'), () => {
     ];
     for (const [name, options] of asked) {
       for (const [other] of asked) {
-        // With -p alone, /proc is that of outside, where the process is another one.
+        // With -p alone, /proc is the host's, where the process has another PID.
         if (other === 'pid' || (name === 'pid' && options.length > 0)) continue;
         const link = `/proc/self/ns/${other}`;
         const { stdout } = invoke(...options, 'readlink', link);
@@ -76,25 +76,25 @@ describe('invoke_ns', needsRoot('ps', 'top', 'cc'), () => {
     assert.notEqual(invoke(...processId).stdout, '1\n');
   });
 
-  test('the loopback interface of a new network namespace is up, and the only one', () => {
+  test('brings up the loopback interface of a new network namespace, which has no other', () => {
     const { stdout } = invoke('-n', 'bash', '-c', 'cat /proc/net/dev; echo > /dev/tcp/127.0.0.1/9');
     const names = stdout.match(/^ *[^ |]+(?=:)/gm)?.map((name) => name.trim());
     assert.deepEqual(names, ['lo']);
   });
 
-  test('the environment is empty but for --env', () => {
+  test('clears the environment except for --env', () => {
     assert.equal(invoke('env').stdout, '');
     assert.equal(invoke('--env', 'A=b c', '--env', 'D=', 'env').stdout, 'A=b c\nD=\n');
   });
 
-  test('the exit status is that of the command', () => {
+  test('returns the exit status of the command', () => {
     assert.equal(invoke('-p', 'bash', '-c', 'exit 7').status, 7);
     assert.equal(invoke('bash', '-c', 'kill -TERM $$').status, 128 + 15);
     assert.equal(invoke('-p', 'no-such-command').status, 127);
     assert.equal(invoke('/etc/passwd').status, 126);
   });
 
-  test('what fails is named with its step, its path and the reason, status 125', () => {
+  test('reports a failed step with its path and reason, and returns 125', () => {
     const failures: readonly (readonly [readonly string[], RegExp])[] = [
       [['-c', '/no/such', 'ls'], /change the root directory to \/no\/such: No such file/],
       [['-m', '-c', '/etc/passwd', 'ls'], /\/etc\/passwd: Not a directory/],
@@ -113,7 +113,7 @@ describe('invoke_ns', needsRoot('ps', 'top', 'cc'), () => {
     }
   });
 
-  test('-v tells the steps, of the parent and of the child', () => {
+  test('-v prints the steps of the parent and of the child', () => {
     const { stdout } = invoke('-vpmu', 'calculus', '-c', jail, 'ls', '/etc');
     assert.match(stdout, /^Parent: PID is \d+$/m);
     assert.match(stdout, /^ Child: PID is 1$/m);
@@ -122,14 +122,14 @@ describe('invoke_ns', needsRoot('ps', 'top', 'cc'), () => {
     assert.match(stdout, /^Parent: the child has ended with status 0$/m);
   });
 
-  test('-i no shares message queues with the outside, -i yes does not', () => {
+  test('-i no shares message queues with the host, -i yes does not', () => {
     assert.match(invoke('-v', '-i', 'no', 'true').stdout, /^Parent: received "hello/m);
     const apart = invoke('-v', '-i', 'yes', 'true').stdout;
     assert.match(apart, /^ Child: the message queue .* is not to be seen from here$/m);
     assert.match(apart, /^Parent: received no message$/m);
   });
 
-  test('no file descriptor of the outside gets in', () => {
+  test('passes no file descriptor of the host', () => {
     const command = `exec 7< /etc 9< /etc/passwd; ${INVOKE_NS} bash -c 'ls /proc/self/fd'`;
     const { stdout } = exec('bash', ['-c', command]);
     // 3 is the directory that ls reads.
@@ -146,14 +146,14 @@ describe('invoke_ns', needsRoot('ps', 'top', 'cc'), () => {
     return child;
   };
 
-  test('signals are passed on', async () => {
+  test('forwards signals', async () => {
     const trap = 'trap "exit 33" TERM; echo ready; while :; do sleep 0.05; done';
     const child = await running(['-pm', '-c', jail, 'bash', '-c', trap], 'ready');
     child.kill('SIGTERM');
     assert.deepEqual(await once(child, 'exit'), [33, null]);
   });
 
-  test('a first process that does not handle a signal ends by it all the same', async () => {
+  test('ends a first process that does not handle a signal', async () => {
     const child = await running(
       ['-pm', '-c', jail, 'bash', '-c', 'echo ready; exec sleep 60'],
       'ready',
@@ -162,7 +162,7 @@ describe('invoke_ns', needsRoot('ps', 'top', 'cc'), () => {
     assert.deepEqual(await once(child, 'exit'), [128 + 15, null]);
   });
 
-  test('the jail ends with the launcher', async () => {
+  test('ends the jail when the launcher ends', async () => {
     const mark = `${process.pid}.25`;
     const child = await running(
       ['-pm', '-c', jail, 'bash', '-c', `echo ready; exec sleep 6${mark}`],
@@ -179,7 +179,7 @@ describe('invoke_ns', needsRoot('ps', 'top', 'cc'), () => {
   });
 });
 
-/** The way out of a chroot that chroot(2) tells of: the working directory stays outside of the inner root. */
+/** The escape described in chroot(2): the working directory stays outside of the inner root. */
 const ESCAPE = `
 #include <stdio.h>
 #include <unistd.h>

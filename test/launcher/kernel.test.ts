@@ -13,13 +13,13 @@ const MEMORY = 32 * 1024 * 1024;
 const ALL = { bounding: CAPABILITIES, ambient: [] };
 
 /**
- * In a machine of its own: Debian's kernel, with modules, the magic keys and version 2 of the control
- * groups alone, whatever the host has.
+ * In a virtual machine: Debian's kernel, with modules, magic keys and only version 2 of control
+ * groups, whatever the host has.
  */
 describe('under the kernel of a distribution', needsKernel('gcc', 'busybox'), () => {
   const directory = tempDir();
   const root = path.join(directory, 'root');
-  /** What was printed, by the name of the command. */
+  /** The printed output, by the name of the command. */
   const said = new Map<string, string>();
 
   const quoted = (words: readonly string[]): string =>
@@ -47,7 +47,7 @@ describe('under the kernel of a distribution', needsKernel('gcc', 'busybox'), ()
     'many processes': run({ pids: 4 }, ...forks),
     processors: run({ cpus: 0.5, ...cgroups }, 'sh', '-c', 'busybox cat /cgroup/jail-*/cpu.max'),
     'groups left': 'busybox ls -d /sys/fs/cgroup/jail-*',
-    // In a group that was given to the user, as systemd does.
+    // In a group delegated to the user, as systemd does.
     delegated: [
       'g=/sys/fs/cgroup/user; busybox mkdir -p $g/session',
       `busybox chown -R ${NOBODY} $g; echo "+memory +pids" > /sys/fs/cgroup/cgroup.subtree_control`,
@@ -68,7 +68,7 @@ describe('under the kernel of a distribution', needsKernel('gcc', 'busybox'), ()
     ),
     'module alone': alone('/probe', 'module'),
     'module without the filter': run({ seccomp: 'off' }, '/probe', 'module'),
-    // ABI 2, which knows nothing of truncation.
+    // ABI 2, which does not cover truncation.
     landlock: [
       `printf 'rx:/bin\\0r:/grow\\0' > /rules`,
       `${alone('--no-new-privs', '--landlock', '/rules', 'sh', '-c', 'read -r l < /grow && echo read; busybox wc -c < /probe')}`,
@@ -85,7 +85,7 @@ describe('under the kernel of a distribution', needsKernel('gcc', 'busybox'), ()
       for (const name of ['busybox', 'sh'])
         copyFileSync('/usr/bin/busybox', `${root}/${at}/${name}`);
     for (const name of ['probe', 'grow']) compileFixture(name, `${root}/jail/${name}`);
-    // The first file system of a kernel cannot be left by pivot_root(2), the following one can.
+    // The first file system of a kernel cannot be left by pivot_root(2), the next one can.
     writeFileSync(
       `${root}/init`,
       [
@@ -126,13 +126,13 @@ describe('under the kernel of a distribution', needsKernel('gcc', 'busybox'), ()
   });
   const output = (name: string): string => said.get(name) ?? '';
 
-  test('a jail runs in an initramfs, and its root is not left', () => {
+  test('a jail runs in an initramfs, and its root cannot be left', () => {
     assert.equal(output('initramfs'), 'bin\ncgroup\ndev\ngrow\nprobe\nproc\nstatus 0\n');
     assert.match(output('initramfs chroot alone'), /^out: /);
     assert.match(output('initramfs chroot'), /^held: /);
   });
 
-  test('there is version 2 of the control groups, with its controllers', () => {
+  test('the machine has version 2 of control groups, with its controllers', () => {
     for (const name of ['cpu', 'memory', 'pids'])
       assert.match(output('controllers'), new RegExp(`\\b${name}\\b`));
   });
@@ -156,25 +156,25 @@ describe('under the kernel of a distribution', needsKernel('gcc', 'busybox'), ()
     assert.match(output('groups left'), /No such file or directory/);
   });
 
-  test('a user limits in a group that is his', () => {
+  test('a user can limit in a delegated group', () => {
     assert.match(output('delegated'), /can't fork: Resource temporarily unavailable/);
   });
 
-  test('what sets something of the host can be read alone', () => {
+  test('files that change the host are read-only', () => {
     for (const file of files) {
       assert.match(output(`${file} alone`), /^out: /, file);
       assert.match(output(`${file} in a jail`), /^held: .*Read-only file system/, file);
     }
   });
 
-  test('what tells of the host is hidden', () => {
+  test('files that reveal data of the host are hidden', () => {
     for (const file of hidden) {
       assert.match(output(`${file} alone`), /^[1-9]/, file);
       assert.equal(output(`${file} in a jail`), '0\nstatus 0\n', file);
     }
   });
 
-  test('an older Landlock limits what it can, and that is said', () => {
+  test('an older Landlock limits what it supports, with a warning', () => {
     assert.match(output('landlock'), /Landlock of this kernel \(ABI 2\) does not keep/);
     assert.match(output('landlock'), /^read$/m);
     assert.match(output('landlock'), /can't open \/probe: Permission denied/);
@@ -194,7 +194,7 @@ describe('under a kernel without Landlock', needsKernel('busybox'), () => {
   const directory = tempDir();
   const root = path.join(directory, 'root');
 
-  test('nothing is run', () => {
+  test('--landlock is refused', () => {
     for (const name of ['bin', 'dev']) mkdirSync(path.join(root, name), { recursive: true });
     assert.equal(exec('mknod', [`${root}/dev/console`, 'c', '5', '1']).status, 0);
     copyFileSync(path.join(PROJECT, 'dist/native/linux-x64/invoke_ns'), `${root}/invoke_ns`);

@@ -10,7 +10,7 @@ import { needs, needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 import { AS_NOBODY } from './support.js';
 
-/** Options for a test of a kernel with Landlock. */
+/** Options for tests that need a kernel with Landlock. */
 function needsLandlock(options: { readonly skip: string | false }) {
   if (options.skip !== false) return options;
   const { status } = exec(INVOKE_NS, ['--landlock', '/dev/null', '--', '/nothing']);
@@ -27,7 +27,7 @@ const entry = (more: object): Entry =>
     ...more,
   }) as unknown as Entry;
 
-test('rules follow the manifest and the mounts', () => {
+test('rules follow from the manifest and the mounts', () => {
   const rules = landlockRules(
     [
       entry({ type: 'directory', path: '/usr', mode: '0755' }),
@@ -68,7 +68,7 @@ describe('run --landlock', needsLandlock(needsRoot('setpriv')), () => {
     for (const child of running) child.kill('SIGKILL');
   });
 
-  test('what the jail was built with works', () => {
+  test('everything that the jail was built for works', () => {
     const { stdout, stderr, status } = run([], 'bash', '-c', 'ls /usr/bin/cat; echo x > /dev/null');
     assert.deepEqual([stdout, stderr, status], ['/usr/bin/cat\n', '', 0]);
     assert.match(run([], 'cat', '/proc/self/status').stdout, /^Name:\tcat/);
@@ -95,7 +95,7 @@ describe('run --landlock', needsLandlock(needsRoot('setpriv')), () => {
     });
   }
 
-  test('mounts are writable, and what is read-only stays so', () => {
+  test('mounts are writable, and read-only ones are not', () => {
     const data = path.join(directory, 'data');
     exec('mkdir', ['-p', data]);
     const script = 'echo a > /data/a; mv /data/a /data/b; cat /data/b; echo b > /tmp/b; cat /tmp/b';
@@ -108,7 +108,7 @@ describe('run --landlock', needsLandlock(needsRoot('setpriv')), () => {
     assert.equal(run(['--ro-bind', `${data}:/data`], 'cat', '/data/b').stdout, 'a\n');
   });
 
-  test('goes with the other limits', () => {
+  test('can be combined with the other limits', () => {
     const options = ['--user', '1000', '--overlay', 'tmpfs', '--network', 'none'];
     assert.equal(run(options, 'cat', '/added').status, 1);
     assert.equal(run([...options, '--allow-new-privileges'], 'cat', '/added').status, 1);
@@ -116,7 +116,7 @@ describe('run --landlock', needsLandlock(needsRoot('setpriv')), () => {
     assert.equal(run(['--observe'], 'cat', '/added').status, 1);
   });
 
-  test('holds for a further command, and leaves no file behind, even if it is killed', async () => {
+  test('also applies to an entering command, and leaves no file behind, even if it is killed', async () => {
     const left = (): string[] =>
       readdirSync('/run').filter((name) => name.startsWith('jailbuild-'));
     const before = left();
@@ -134,7 +134,7 @@ describe('run --landlock', needsLandlock(needsRoot('setpriv')), () => {
     assert.deepEqual(left(), before);
   });
 
-  test('a user without rights limits his own jail', () => {
+  test('an unprivileged user can limit their own jail', () => {
     const own = path.join(directory, 'own');
     exec('mkdir', ['-p', own]);
     exec('chown', ['54321:54321', own]);
@@ -149,7 +149,7 @@ describe('run --landlock', needsLandlock(needsRoot('setpriv')), () => {
     assert.equal(as('run', `${own}/jail`, '--landlock', '--', 'bash', '-c', ':').status, 0);
   });
 
-  test('is refused where there is no manifest, and where it cannot be expressed', () => {
+  test('is refused without a manifest, and if the rules cannot be expressed', () => {
     const { stderr, status } = jailbuild(['run', directory, '--landlock', '--', 'cat']);
     assert.deepEqual(
       [stderr, status],
@@ -178,14 +178,14 @@ describe('invoke_ns --landlock', needsLandlock(needs()), () => {
     return exec(INVOKE_NS, ['--no-new-privs', '--landlock', rules, '--', ...command]);
   };
 
-  test('limits to the paths of the file; what is not there is left out', () => {
+  test('limits to the paths in the file, and skips missing ones', () => {
     const text = ['rx:/', 'r:/nothing/there', ''].join('\0');
     assert.equal(invoke(text, '/bin/cat', '/etc/passwd').status, 0);
     assert.match(invoke(text, '/bin/ls', '/etc').stderr, /Permission denied/);
     assert.equal(invoke('', '/bin/cat').status, 126);
   });
 
-  test('refuses what is no rule', () => {
+  test('refuses an invalid rule', () => {
     for (const text of ['q:/\0', 'r/\0', 'r:usr\0', '\0', ':'])
       assert.match(
         invoke(text, '/bin/true').stderr,

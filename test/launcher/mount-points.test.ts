@@ -24,7 +24,10 @@ const asUser: Run = (...args) =>
     env: { ...process.env, HOME: '/nonexistent' },
   });
 
-/** Runs that make places: of several kinds, below places of others, and through a link of the jail. */
+/**
+ * Runs that create mount points: of several types, below other mount points, and through a link in
+ * the jail.
+ */
 const RUNS: readonly (readonly string[])[] = [
   [],
   ['--tmpfs', '/cache/a/b', '--dir', '/made/x'],
@@ -36,9 +39,9 @@ for (const [who, run] of [
   ['root', asRoot],
   ['a user', asUser],
 ] as const) {
-  describe(`what runs of ${who} make in a jail to mount on`, needsRoot('setpriv'), () => {
+  describe(`mount points that runs of ${who} create in a jail`, needsRoot('setpriv'), () => {
     const directory = tempDir();
-    // Every one on the way to it may be searched.
+    // Every parent must be searchable.
     chmodSync(directory, 0o755);
     if (run === asUser) chownSync(directory, NOBODY, NOBODY);
     const succeed: Run = (...args) => {
@@ -47,7 +50,7 @@ for (const [who, run] of [
       return finished;
     };
 
-    test('is in no export, is not foreign, and goes with the jail', () => {
+    test('are not exported or reported as foreign, and are removed with the jail', () => {
       const jail = path.join(directory, 'jail');
       succeed(jail, 'true', 'ls', '-q', '--no-sync');
       const archive = (name: string) => {
@@ -57,7 +60,7 @@ for (const [who, run] of [
       };
       const before = archive('before.tar');
       for (const options of RUNS) succeed('run', jail, ...options, '--', 'true');
-      // Else there was nothing to forget.
+      // Otherwise nothing was created.
       for (const made of ['cache/a/b', 'cache/c', 'made/x', 'etc/own/name', 'proc']) {
         assert.ok(lstatSync(`${jail}/${made}`, { throwIfNoEntry: false }), made);
       }
@@ -67,7 +70,7 @@ for (const [who, run] of [
       assert.ok(!readdirSync(directory).includes('jail'));
     });
 
-    test('is kept with what has come into it', () => {
+    test('are kept once they contain something', () => {
       const jail = path.join(directory, 'used');
       succeed(jail, 'true', '-q', '--no-sync');
       succeed('run', jail, ...['--tmpfs', '/data/one', '--tmpfs', '/data/two', '--', 'true']);
@@ -87,7 +90,7 @@ for (const [who, run] of [
   });
 }
 
-test('an overlay notes nothing in the root below it', needsRoot(), () => {
+test('a run with an overlay records no mount points in the root below', needsRoot(), () => {
   const jail = path.join(tempDir(), 'jail');
   assert.equal(asRoot(jail, 'true', '-q', '--no-sync').status, 0);
   const before = readdirSync(jail).sort();

@@ -18,9 +18,9 @@ describe('networks', needsRoot('ip', 'slirp4netns', 'pasta', 'python3', 'setpriv
     for (const name of ['proc', 'dev', 'tmp'])
       mkdirSync(path.join(jail, name), { recursive: true });
     exec('chmod', ['755', directory]);
-    // Where the jail is another user's, the place to mount on has to be there.
+    // If another user owns the jail, the mount point must exist already.
     writeFileSync(path.join(jail, 'etc/resolv.conf'), '');
-    // Says who it is to whoever connects.
+    // Sends each client its own address.
     writeFileSync(
       serve,
       [
@@ -35,8 +35,8 @@ describe('networks', needsRoot('ip', 'slirp4netns', 'pasta', 'python3', 'setpriv
   });
 
   /**
-   * Within a network of the test's own: a host at 198.51.100.1 whose way out is a veth to a server's
-   * namespace at 198.51.100.2, and nothing of this machine's network.
+   * Runs inside a network of the test: a host at 198.51.100.1 whose only route is a veth to a
+   * server's namespace at 198.51.100.2, without the network of this machine.
    */
   const inNetwork = (script: string, ...words: readonly string[]) =>
     exec(
@@ -64,7 +64,7 @@ describe('networks', needsRoot('ip', 'slirp4netns', 'pasta', 'python3', 'setpriv
   const read = (address: string, port: number): string =>
     `timeout 2 bash -c 'cat < /dev/tcp/${address}/${port}' 2>/dev/null || echo none`;
 
-  /** Names the helpers that still run in the network of the test. */
+  /** Returns the names of helpers that still run in the test's network. */
   const LEFT_HELPERS =
     'for each in /proc/[0-9]*; do [ "$(readlink $each/ns/net)" != "$(readlink /proc/self/ns/net)" ] || cat $each/comm; done | grep -Ex "pasta(.avx2)?|slirp4netns"';
 
@@ -75,7 +75,7 @@ describe('networks', needsRoot('ip', 'slirp4netns', 'pasta', 'python3', 'setpriv
   for (const [who, before_] of Object.entries(callers)) {
     for (const helper of ['outgoing', 'slirp4netns', 'pasta']) {
       if (who === 'root' && helper === 'pasta') continue;
-      test(`${helper}, as ${who}: the server is reached, the loopback of the host is not`, () => {
+      test(`${helper}, as ${who}: the server can be reached, the host's loopback cannot`, () => {
         const inside = [
           read('198.51.100.2', 7000),
           read('127.0.0.1', 7001),
@@ -107,7 +107,7 @@ describe('networks', needsRoot('ip', 'slirp4netns', 'pasta', 'python3', 'setpriv
     }
   }
 
-  // slirp4netns as it is where its socket comes long after the network.
+  // Wraps slirp4netns so that its socket appears long after the network.
   const late = path.join(directory, 'late');
   for (const [when, search] of [
     ['', ''],
@@ -131,7 +131,7 @@ describe('networks', needsRoot('ip', 'slirp4netns', 'pasta', 'python3', 'setpriv
       const script = [
         `TMPDIR=${own} PATH=${search}$PATH "$@" & jail=$!`,
         `for i in $(seq 400); do text=$(timeout 2 cat < /dev/tcp/198.51.100.1/8080) 2>/dev/null || true; [ -z "$text" ] || break; sleep 0.1; done`,
-        // A run that is killed leaves nothing behind.
+        // A killed run leaves nothing behind.
         `echo "$text"; ls ${own}; kill -9 $jail; wait $jail || true`,
       ].join('\n');
       const { stdout, stderr } = inNetwork(script, ...run);
@@ -139,7 +139,7 @@ describe('networks', needsRoot('ip', 'slirp4netns', 'pasta', 'python3', 'setpriv
     });
   }
 
-  test('a namespace by its path and by its name', () => {
+  test('a namespace is joined by path or name', () => {
     const script = [
       'mount -t tmpfs none /run; ip netns add jailtest; ip -n jailtest link set lo up',
       'ip -n jailtest link add mark type veth peer name other',
@@ -151,7 +151,7 @@ describe('networks', needsRoot('ip', 'slirp4netns', 'pasta', 'python3', 'setpriv
     assert.equal(stdout.match(/^mark(@other)?:$/gm)?.length, 2, stderr);
   });
 
-  test('what is refused', () => {
+  test('invalid options are refused', () => {
     const refused: readonly (readonly [readonly string[], RegExp])[] = [
       [['--network', 'other'], /--network other: give host, none, outgoing/],
       [['--publish', '80:80'], /--publish requires --network outgoing/],

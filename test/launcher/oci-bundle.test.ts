@@ -12,7 +12,7 @@ import { compileFixture } from './support.js';
 
 const SCHEMA = path.join(PROJECT, 'fixtures/oci-runtime/config.schema.json');
 
-/** With all that a run may be told. */
+/** With every option that a run accepts. */
 const MANY: readonly string[] = [
   ...['--read-only', '--tmpfs', '/tmp:size=1m', '--network', 'none', '--user', '1000:50'],
   ...['--cap-add', 'net_raw', '--cap-drop', 'kill', '--umask', '027', '--ulimit', 'nofile=60:70'],
@@ -48,7 +48,7 @@ describe('an OCI runtime bundle', needsRoot('gcc', 'unshare'), () => {
     return JSON.parse(readFileSync(path.join(bundle, 'config.json'), 'utf8'));
   }
 
-  test('its config.json is as the specification has it', () => {
+  test('has a config.json that conforms to the specification', () => {
     const runs: readonly (readonly string[])[] = [
       [],
       MANY,
@@ -63,7 +63,7 @@ describe('an OCI runtime bundle', needsRoot('gcc', 'unshare'), () => {
       assert.ok(validate(config), JSON.stringify(validate.errors, undefined, 1));
       assert.ok(official(config), JSON.stringify(official.errors, undefined, 1));
     }
-    // The schema finds what is not so.
+    // The schema detects a mistake.
     const config = write([], ['ls']);
     for (const wrong of [
       { ...config, process: { ...config.process, cwd: 'tmp' } },
@@ -73,7 +73,7 @@ describe('an OCI runtime bundle', needsRoot('gcc', 'unshare'), () => {
       assert.equal(validate(wrong), false);
   });
 
-  test('its lists are those of the launcher', () => {
+  test('has the lists of the launcher', () => {
     const source = readFileSync(path.join(PROJECT, 'src/native/launcher/proc.c'), 'utf8');
     const list = (name: string): string[] => {
       const text = new RegExp(`${name}\\[\\] = \\{([^}]*)\\}`).exec(source)?.[1] ?? '';
@@ -88,7 +88,7 @@ describe('an OCI runtime bundle', needsRoot('gcc', 'unshare'), () => {
     assert.deepEqual(names, stdout.trim().split('\n'));
   });
 
-  test('what it cannot say is refused, and nothing is written', () => {
+  test('is refused if it cannot express an option, and nothing is written', () => {
     const other = path.join(directory, 'other');
     for (const options of [
       ['--seccomp', path.join(directory, 'text')],
@@ -102,13 +102,14 @@ describe('an OCI runtime bundle', needsRoot('gcc', 'unshare'), () => {
   });
 
   /**
-   * Runs the bundle where the runtimes find version 2 of the control groups alone, whatever the machine
+   * Runs the bundle where the runtimes find only version 2 of control groups, whatever the machine
    * has: they refuse a mixture.
    */
   function underRuntime(runtime: string): string {
     const name = `jbt-${process.pid}`;
     const state = path.join(directory, runtime);
-    // Its groups would need controllers, and its filter for devices rights, that not every machine gives.
+    // The groups would need controllers and the device filter privileges that not every machine
+    // grants.
     const options = runtime === 'crun' ? '--cgroup-manager=disabled' : '';
     const run = `${runtime} --root ${state} ${options} run --bundle ${bundle} ${name}`;
     const script = `mount -t cgroup2 none /sys/fs/cgroup && exec ${run}`;
@@ -126,7 +127,7 @@ describe('an OCI runtime bundle', needsRoot('gcc', 'unshare'), () => {
 
   for (const runtime of ['crun', 'runc']) {
     describe(`under ${runtime}`, needsRoot(runtime), () => {
-      test('the jail is what it is under the launcher', () => {
+      test('the jail is the same as under the launcher', () => {
         const data = ['--bind', `${path.join(directory, 'text')}:/data/text:ro`];
         writeFileSync(path.join(jail, 'data/text'), '');
         const script = ['bash', '-O', 'extglob', '-c', state.replace('/data', '/data/text')];
@@ -139,7 +140,7 @@ describe('an OCI runtime bundle', needsRoot('gcc', 'unshare'), () => {
         }
       });
 
-      test('the ways out are held', () => {
+      test('no escape succeeds', () => {
         const probes = ways.map((way) => `/probe ${way} /tmp/m`).join('; ');
         write([], ['bash', '-c', probes]);
         const said = underRuntime(runtime).trim().split('\n');

@@ -10,7 +10,7 @@ import { officialSchema } from './runtime-spec.js';
 
 const RUNTIME = path.join(path.dirname(JAILBUILD), 'jailbuild-runtime');
 
-/** The image that engines run: a Docker archive. */
+/** The image that engines run: a docker archive. */
 function makeImage(directory: string): string {
   const archive = path.join(directory, 'image.tar');
   const to = `docker-archive:${archive}:jailbuild/runtime:v1`;
@@ -19,12 +19,12 @@ function makeImage(directory: string): string {
   return archive;
 }
 
-/** A shell script that runs an engine in a mount namespace of its own, and ends it. */
+/** A shell script that runs an engine in its own mount namespace, and ends it. */
 function withEngine(script: string, ...words: readonly string[]) {
   return exec('unshare', ['-m', '--propagation', 'private', 'bash', '-uc', script, ...words], {});
 }
 
-/** Waits for a socket that answers. */
+/** Waits until a socket accepts connections. */
 const AWAIT =
   'for i in $(seq 150); do [ -S $S ] && $E version > /dev/null 2>&1 && break; sleep 0.1; done';
 
@@ -54,9 +54,9 @@ describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
     assert.equal(made.status, 0, made.stderr);
   });
 
-  test('a container is created, started, entered, killed and deleted', () => {
+  test('creates, starts, enters, kills and deletes a container', () => {
     const pidFile = path.join(directory, 'pid');
-    // Its streams are the container's, which keeps them open.
+    // Its streams belong to the container, which keeps them open.
     const create = [RUNTIME, '--root', state, 'create', '-b', bundle, '--pid-file', pidFile, 'c'];
     const quiet = ['-c', '"$@" < /dev/null > /dev/null 2>&1', 'bash', ...create];
     assert.equal(exec('bash', quiet).status, 0);
@@ -85,7 +85,7 @@ describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
     assert.equal(exec('find', ['/sys/fs/cgroup', '-path', '*jailbuild/c']).stdout, '');
   });
 
-  test('a container that is created can be deleted, and its devices have their owners', () => {
+  test('deletes a container that was only created, and sets the owners of its devices', () => {
     const other = path.join(directory, 'owners');
     mkdirSync(other);
     const whole = config();
@@ -123,7 +123,7 @@ describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
     assert.equal(runtime('delete', 'e').status, 0);
   });
 
-  test('what is not supported is refused by its name, and nothing is left', () => {
+  test('refuses unsupported members by name, and leaves nothing', () => {
     const other = path.join(directory, 'other');
     mkdirSync(other);
     const whole = config();
@@ -163,7 +163,7 @@ describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
     }
   });
 
-  test('podman runs containers by it', () => {
+  test('runs containers for podman', () => {
     const archive = makeImage(directory);
     const store = [
       '--root',
@@ -213,7 +213,7 @@ describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
     assert.equal(started.status, 0, started.stderr);
     assert.match(podman('exec', 'server', 'ps', '-e').stdout, /1 \?.* sleep/);
     assert.equal(podman('rm', '-f', '-t', '0', 'server').status, 0);
-    // It leaves the mounts of a container behind when that is gone.
+    // It leaves mounts behind when the container is gone.
     exec('sh', ['-c', `umount -l ${directory}/store/vfs-containers/*/userdata/shm`]);
   });
 });

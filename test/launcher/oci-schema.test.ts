@@ -6,7 +6,7 @@ import { examplesOf, officialSchema } from './runtime-spec.js';
 
 type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json };
 
-/** Why the runtime refuses a config.json, or undefined if it does not. */
+/** Returns why the runtime refuses a config.json, or undefined if it accepts it. */
 function refusal(text: string): string | undefined {
   try {
     checkConfig(parseConfig(text, 'config.json'));
@@ -17,10 +17,10 @@ function refusal(text: string): string | undefined {
   }
 }
 
-describe('config.json as the schema of the specification has it', () => {
+describe('config.json compared with the schema of the specification', () => {
   const validate = officialSchema('config-schema.json');
 
-  test('the examples of what is wrong are refused', () => {
+  test('invalid examples are refused', () => {
     const reasons = new Map<string, RegExp>([
       ['invalid-json', /JSON/],
       ['freebsd-vnet-disable', /freebsd is not supported/],
@@ -36,7 +36,7 @@ describe('config.json as the schema of the specification has it', () => {
     }
   });
 
-  test('those of what is right are accepted, or refused by the name of what is not supported', () => {
+  test('valid examples are accepted, or refused by the name of an unsupported member', () => {
     const reasons = new Map<string, string>([
       ['freebsd-example', 'freebsd is not supported by this runtime'],
       ['freebsd-minimal', 'a container without process is not supported by this runtime'],
@@ -54,7 +54,7 @@ describe('config.json as the schema of the specification has it', () => {
       assert.ok(validate(JSON.parse(text)), name);
       assert.equal(refusal(text), `config.json: ${reasons.get(name)}`);
     }
-    // With the namespace that every container of this runtime has.
+    // With the namespace that every container of this runtime needs.
     const minimal = JSON.parse(examples.get('minimal-for-start') ?? '');
     const linux = { namespaces: [{ type: 'mount' }] };
     assert.equal(refusal(JSON.stringify({ ...minimal, linux })), undefined);
@@ -69,7 +69,7 @@ describe('config.json as the schema of the specification has it', () => {
     for (const place of placesOf(example)) {
       for (const other of others) {
         const wrong = JSON.stringify(replaced(example, place, other));
-        // What is wrong is known when the filter is compiled.
+        // Mistakes are detected when the filter is compiled.
         if (place.includes('seccomp') && typeof other === 'string') continue;
         if (validate(JSON.parse(wrong))) continue;
         if (refusal(wrong) === undefined)
@@ -82,7 +82,7 @@ describe('config.json as the schema of the specification has it', () => {
   });
 });
 
-/** The example without what this runtime does not support. */
+/** Returns the example without members that this runtime does not support. */
 function supported(example: {
   readonly hooks: object;
   readonly linux: { readonly resources: { readonly memory: object; readonly cpu: object } };

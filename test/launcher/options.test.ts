@@ -59,7 +59,7 @@ const CALLERS: Readonly<Record<string, Caller>> = {
   'a user without rights': { launch: { userMaps: NOBODY_AS_ROOT }, before: AS_NOBODY },
 };
 
-describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps'), () => {
+describe('behaviour of run', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps'), () => {
   const directory = tempDir();
   const jail = path.join(directory, 'jail');
   const data = path.join(directory, 'data');
@@ -73,7 +73,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
     chmodSync(data, 0o777);
     writeFileSync(path.join(data, 'text'), 'of the host\n');
     compileFixture('grow', path.join(jail, 'grow'));
-    // Of the jail alone.
+    // Only in the jail.
     writeFileSync(
       path.join(jail, 'etc/passwd'),
       'root:x:0:0::/root:/bin/sh\nann:x:1000:100::/home/ann:\n',
@@ -81,7 +81,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
     writeFileSync(path.join(jail, 'etc/group'), 'users:x:100:\nstaff:x:50:ann\n');
   });
 
-  /** What a script prints in the jail; all else is a failure. */
+  /** Returns what a script prints in the jail, and fails if anything else happens. */
   const sh = (script: string, launch: LaunchOptions = {}, caller: Caller = ROOT): string => {
     const { stdout, stderr, status } = runDirectly(
       jail,
@@ -93,7 +93,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
     assert.equal(status, 0, script);
     return stdout.trimEnd();
   };
-  /** The same of a script that is to fail. */
+  /** Returns the same for a script that must fail. */
   const fails = (script: string, launch: LaunchOptions = {}, caller: Caller = ROOT) => {
     const done = runDirectly(jail, { ...caller.launch, ...launch }, ['bash', '-c', script], {
       before: caller.before,
@@ -107,14 +107,14 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
 
   for (const [who, caller] of Object.entries(CALLERS)) {
     describe(`as ${who}`, () => {
-      test('a directory of the host is there, and what is written to it', () => {
+      test('a bound directory of the host can be read and written', () => {
         const script = 'cat /data/text; echo of the jail > /data/new';
         assert.equal(sh(script, bind('/data'), caller), 'of the host');
         assert.equal(exec('cat', [path.join(data, 'new')]).stdout, 'of the jail\n');
         assert.equal(exec('rm', [path.join(data, 'new')]).status, 0);
       });
 
-      test('a read-only one cannot be written to, nor what is mounted below it', () => {
+      test('a read-only mount and the mounts below it cannot be written to', () => {
         const { stderr } = fails('echo x > /data/new', bind('/data', { readOnly: true }), caller);
         assert.match(stderr, /Read-only file system/);
         const inner = path.join(data, 'sub');
@@ -128,7 +128,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
         assert.match(exec('unshare', [...words, ...args]).stderr, /Read-only file system/);
       });
 
-      test('a file of the host takes the place of one in the jail', () => {
+      test('a file of the host can replace one in the jail', () => {
         const mount = { source: path.join(data, 'text'), target: '/file' };
         const launch = { mounts: [{ ...mount, readOnly: true, devices: false }] };
         assert.equal(sh('cat /file', launch, caller), 'of the host');
@@ -142,7 +142,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
         assert.match(wrong.stderr, /mount at \/data: Is a directory/);
       });
 
-      test('devices work in no bind mount but that of --dev-bind', () => {
+      test('devices only work in mounts of --dev-bind', () => {
         const zero = { source: '/dev', target: '/data', readOnly: false };
         const read = 'read -rn1 -d "" < /data/null; [ $? = 1 ]';
         assert.match(
@@ -152,7 +152,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
         sh(read, { mounts: [{ ...zero, devices: true }] }, caller);
       });
 
-      test('a tmpfs is empty, is gone afterwards, and has its options', () => {
+      test('a tmpfs is empty, disappears afterwards, and has its options', () => {
         const script = 'ls -A /data; stat -c %a /data; echo x > /data/new; stat -f -c %b:%S /data';
         const launch = { mounts: [{ target: '/data', options: 'size=64k,mode=0700' }] };
         assert.equal(sh(script, launch, caller), '700\n16:4096');
@@ -160,14 +160,14 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
         assert.equal(sh('stat -c %a /tmp', { mounts: [{ target: '/tmp' }] }, caller), '1777');
       });
 
-      test('a read-only root cannot be written to, and mounts in it can', () => {
+      test('a read-only root cannot be written to, but mounts in it can', () => {
         const launch = { readOnly: true, mounts: [{ target: '/tmp' }] };
         sh('echo x > /tmp/new; echo x > /dev/shm/new', launch, caller);
         for (const file of ['/new', '/etc/passwd'])
           assert.match(fails(`echo x > ${file}`, launch, caller).stderr, /Read-only file system/);
       });
 
-      test('/dev has what nearly every program expects, and nothing else', () => {
+      test('/dev contains what nearly every program expects, and nothing else', () => {
         assert.equal(
           sh('ls -x --width=200 /dev', {}, caller).replace(/\s+/g, ' '),
           'fd full null ptmx pts random shm stderr stdin stdout tty urandom zero',
@@ -178,7 +178,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
         assert.match(fails('echo x > /dev/full', {}, caller).stderr, /No space left on device/);
       });
 
-      test('/proc shows the processes of the jail, and hides what concerns the host', () => {
+      test('/proc shows the processes of the jail, and hides the host', () => {
         const script = 'for p in /proc/[0-9]*; do echo $(< $p/comm); done';
         assert.equal(sh(script, {}, caller), 'init\nbash');
         const hidden = ['interrupts', 'keys', 'timer_list'];
@@ -190,7 +190,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
         assert.match(sh(`${options}; true`, {}, caller), /nosuid,nodev,noexec/);
       });
 
-      test('the namespaces are new but for what is asked otherwise', () => {
+      test('all namespaces are new unless shared by options', () => {
         const names = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'user', 'uts', 'time'];
         const differing = (launch: LaunchOptions): string[] => {
           const script = names.map((name) => `readlink /proc/self/ns/${name}`).join(';');
@@ -209,7 +209,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
         );
       });
 
-      test('a network of its own has a loopback interface that is up', () => {
+      test('a new network namespace has a loopback interface that is up', () => {
         const script = 'while read -r n _; do [[ $n = *: ]] && echo $n; done < /proc/net/dev; true';
         assert.equal(sh(script, { isolateNetwork: true }, caller), 'lo:');
         const host = sh(script, {}, caller);
@@ -218,14 +218,14 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
         assert.match(refused.stderr, /Connection refused/);
       });
 
-      test('the clocks are moved', () => {
+      test('the clocks can be shifted', () => {
         const up = (launch: LaunchOptions): number =>
           Number(sh('read -r up _ < /proc/uptime; echo $up', launch, caller));
         const moved = up({ clockOffsets: { boottime: 1_000_000 } }) - up({});
         assert.ok(Math.abs(moved - 1_000_000) < 1000, `${moved}`);
       });
 
-      test('the cgroup is seen from the own one down', () => {
+      test("the cgroup is shown from the jail's own downwards", () => {
         const groups = sh('cat /proc/self/cgroup', {}, caller);
         assert.ok(
           groups.split('\n').every((line) => line.endsWith(':/')),
@@ -233,13 +233,13 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
         );
       });
 
-      test('the host name is that of the directory, or another', () => {
+      test('the host name is that of the directory, or the given one', () => {
         assert.equal(sh('echo $HOSTNAME', {}, caller), 'jail');
         assert.equal(sh('echo $HOSTNAME', { hostname: 'other' }, caller), 'other');
         assert.notEqual(hostname(), 'other');
       });
 
-      test('the environment is made anew', () => {
+      test('the environment is cleared', () => {
         const { stdout } = runDirectly(
           jail,
           { ...caller.launch, env: { A: 'b c', D: '' } },
@@ -256,7 +256,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
         );
       });
 
-      test('the working directory, the umask and the limits are as asked for', () => {
+      test('the working directory, the umask and the limits are as requested', () => {
         const script = 'pwd; umask; ulimit -n; ulimit -Hn; ulimit -c';
         const launch: LaunchOptions = {
           cwd: '/usr',
@@ -270,7 +270,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
         assert.equal(sh('pwd; umask', {}, caller), '/\n0022');
       });
 
-      test('no descriptor but the standard streams is open', () => {
+      test('only the standard streams are open', () => {
         const command = launcherArguments(jail, caller.launch, ['ls', '/proc/self/fd']);
         const words = [...caller.before, INVOKE_NS, ...command];
         const { stdout } = exec('bash', ['-c', 'exec 7< /etc 9< /etc/passwd; "$@"', 'x', ...words]);
@@ -278,7 +278,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
         assert.equal(stdout, '0\n1\n2\n3\n');
       });
 
-      test('root has the nine capabilities, and cannot gain others', () => {
+      test('root has nine capabilities, and cannot gain others', () => {
         const status = sh('cat /proc/self/status', {}, caller);
         const set = (name: string): string[] => capabilitiesOf(status, name);
         const nine = chooseCapabilities([], []).bounding;
@@ -299,7 +299,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
         assert.match(open, /^Seccomp:\t0$/m);
       });
 
-      test('capabilities are added and dropped', () => {
+      test('capabilities can be added and dropped', () => {
         const effective = (add: string[], drop: string[]): string[] => {
           const capabilities = chooseCapabilities(add, drop);
           return capabilitiesOf(sh('cat /proc/self/status', { capabilities }, caller), 'CapEff');
@@ -311,8 +311,8 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
         assert.ok(less.includes('net_bind_service'));
       });
 
-      test('the first process reaps what others leave behind', () => {
-        // The orphan ends while its new parent is the init.
+      test('the first process reaps orphans', () => {
+        // The orphan ends once its new parent is the init.
         const script = '(sleep 0.05 &); sleep 0.3; ps -e -o stat=,comm=; true';
         const states = sh(script, {}, caller).split('\n');
         assert.ok(!states.some((line) => line.startsWith('Z')), states.join());
@@ -324,7 +324,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
         assert.equal(sh('echo $$', {}, caller), '2');
       });
 
-      test('exit statuses', () => {
+      test('exit statuses are passed on', () => {
         const status = (command: readonly string[], launch: LaunchOptions = {}): number | null =>
           runDirectly(jail, { ...caller.launch, ...launch }, command, { before: caller.before })
             .status;
@@ -337,7 +337,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
         assert.equal(status(['bash'], { user: 'nobody-of-this-name' }), 125);
       });
 
-      test('a name that looks like an option is a command behind --', () => {
+      test('a name that looks like an option is a command after --', () => {
         const done = runDirectly(jail, caller.launch, ['--dev-bind', '/dev', '/dev', 'ls'], {
           before: caller.before,
         });
@@ -345,7 +345,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
         assert.match(done.stderr, /execute --dev-bind: No such file/);
       });
 
-      test('-v tells the steps', () => {
+      test('-v prints the steps', () => {
         const { stdout } = runDirectly(jail, { ...caller.launch, verbose: true }, ['ls', '/file'], {
           before: caller.before,
         });
@@ -353,7 +353,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
           assert.match(stdout, new RegExp(`: ${step}$`, 'm'));
       });
 
-      test('a new terminal has the size of the present one, and is the controlling one', () => {
+      test('a new terminal has the size of the present one, and controls the session', () => {
         const script =
           'echo /dev/pts/*; [ -c /dev/console ] && [ -t 0 ] && stty size; ps -o tty= $$';
         const launch = { ...caller.launch, tty: true };
@@ -364,7 +364,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
         );
       });
 
-      test('SIGTERM reaches the command, and the end of the launcher ends the jail', async () => {
+      test('SIGTERM reaches the command, and the jail ends with the launcher', async () => {
         const start = async (script: string) => {
           const [file = '', ...args] = [
             ...caller.before,
@@ -398,7 +398,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
     });
   }
 
-  test('the end of the launcher ends a jail whose root is another user outside', async () => {
+  test('the jail ends with the launcher if its root is another user outside', async () => {
     const range = [{ inside: 0, outside: 200000, count: 65536 }];
     for (const user of [{}, { user: '1000' }]) {
       const mark = `7${process.pid}.${Object.keys(user).length}`;
@@ -411,14 +411,14 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
     }
   });
 
-  describe('a new terminal whose output goes elsewhere', needsRoot('perl', 'timeout'), () => {
-    /** What bash makes of the launcher's command line with a new terminal. */
+  describe('a new terminal with redirected output', needsRoot('perl', 'timeout'), () => {
+    /** What bash runs to start the launcher with a new terminal. */
     const outside = (script: string, ...command: string[]) => {
       const words = [INVOKE_NS, ...launcherArguments(jail, { tty: true }, command)];
       return exec('timeout', ['20', 'bash', '-c', script, 'bash', ...words]);
     };
 
-    test('all of it arrives at a slow reader that does not let write(2) wait', () => {
+    test('delivers everything to a slow reader on a non-blocking pipe', () => {
       const nonblocking = 'fcntl(STDOUT, 4, 04001); exec @ARGV';
       const { stdout, status } = outside(
         `perl -e '${nonblocking}' "$@" < /dev/null | (sleep 0.3; wc -c); exit \${PIPESTATUS[0]}`,
@@ -428,12 +428,12 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
       assert.equal(stdout.trim(), '500000');
     });
 
-    test('input that ends in the midst of a line ends', () => {
+    test('ends on input without a final newline', () => {
       assert.equal(outside('printf abc | "$@"', 'cat').stdout, 'abcabc');
       assert.equal(outside('echo abc | "$@"', 'cat').stdout, 'abc\r\nabc\r\n');
     });
 
-    test('SIGTERM ends it while nobody reads', () => {
+    test('ends by SIGTERM while nobody reads', () => {
       const { stdout } = outside(
         'mkfifo "$0" && exec 9<> "$0"; "$@" >&9 < /dev/null & sleep 0.5; kill $!; wait $!; echo $?'
           // A fifo that nobody empties.
@@ -443,7 +443,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
       assert.equal(stdout, '143\n');
     });
 
-    test('the terminal is hung up when its reader ends, and ours given back', () => {
+    test('hangs up when its reader ends, and restores the outer terminal', () => {
       const said = onTerminal([
         ...['bash', '-c', 'set -o pipefail; "$@" | read; echo $?; stty -a', 'bash', INVOKE_NS],
         ...launcherArguments(jail, { tty: true }, ['bash', '-c', 'while :; do echo x; done']),
@@ -454,7 +454,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
   });
 
   describe('users', () => {
-    test('a user by name, by number, with another group', () => {
+    test('a user is given by name or number, with another group if needed', () => {
       const as = (user: string): string => sh('id -u; id -g; id -G; echo $HOME', { user });
       assert.equal(as('ann'), '1000\n100\n100\n/home/ann');
       assert.equal(as('1000'), '1000\n100\n100\n/home/ann');
@@ -463,7 +463,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
       assert.equal(as('4000:staff'), '4000\n50\n50\n/');
     });
 
-    test('a passwd of the jail that has no end is not read', () => {
+    test('an endless passwd of the jail is not read', () => {
       const file = path.join(jail, 'etc/passwd');
       const before = readFileSync(file);
       try {
@@ -479,14 +479,14 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
       }
     });
 
-    test('root keeps no supplementary group of the caller', () => {
+    test('root keeps no supplementary groups of the caller', () => {
       const args = launcherArguments(jail, {}, ['id', '-G']);
       const { stdout } = exec('setpriv', ['--groups=4,20', '--', INVOKE_NS, ...args]);
       assert.equal(stdout, '0\n');
       assert.equal(exec('setpriv', ['--groups=4,20', '--', 'id', '-G']).stdout, '0 4 20\n');
     });
 
-    test('another user has no capabilities but those that were added by name', () => {
+    test('other users have no capabilities except those added by name', () => {
       const effective = (launch: LaunchOptions): string[] =>
         capabilitiesOf(sh('cat /proc/self/status', { user: 'ann', ...launch }), 'CapEff');
       assert.deepEqual(effective({}), []);
@@ -500,14 +500,14 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
       const launch = { userMaps: { uids: ranges, gids: ranges } };
       const map = sh('cat /proc/self/uid_map /proc/self/gid_map; id -u', launch);
       assert.equal(map.replace(/ +/g, ' '), ' 0 300000 2000\n 0 300000 2000\n0');
-      // Root there has no right to the files of the host's root.
+      // Root there has no rights to files of the host's root.
       assert.match(fails('echo x > /file', launch).stderr, /Permission denied/);
       const made = sh('mkdir /data/made; stat -c %u /data/made', { ...launch, ...bind('/data') });
       assert.equal(made, '0');
       assert.equal(exec('stat', ['-c', '%u', path.join(data, 'made')]).stdout, '300000\n');
     });
 
-    test('a root that is another user outside finds the places to mount on', () => {
+    test('a root that is another user outside finds its mount points', () => {
       const fresh = path.join(directory, 'fresh');
       buildJail(fresh, PROGRAMS);
       const range = [{ inside: 0, outside: 200000, count: 65536 }];
@@ -537,7 +537,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
       );
     });
 
-    test('the present user keeps his number', () => {
+    test("--userns keep keeps the user's number", () => {
       const keep = [{ inside: NOBODY, outside: NOBODY, count: 1 }];
       const caller = { launch: { userMaps: { uids: keep, gids: keep } }, before: AS_NOBODY };
       assert.equal(
@@ -548,7 +548,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
       assert.deepEqual(capabilitiesOf(sh('cat /proc/self/status', {}, caller), 'CapEff'), []);
     });
 
-    test('who may not read a file of the host may not by a mount of it', () => {
+    test('a mount gives no access to a file that the user may not read', () => {
       const secret = path.join(directory, 'secret');
       mkdirSync(secret, { mode: 0o700 });
       writeFileSync(path.join(secret, 'file'), 'x', { mode: 0o600 });
@@ -570,20 +570,20 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
   describe('limits', () => {
     const memory = 32 * 1024 * 1024;
 
-    test('the number of processes', () => {
+    test('the number of processes is limited', () => {
       const script = 'for i in 1 2 3 4 5 6; do sleep 0.1 & done; wait; echo done';
       assert.equal(sh(script, { pids: 20 }), 'done');
       const { stderr } = runDirectly(jail, { pids: 4 }, ['bash', '-c', script], {});
       assert.match(stderr, /fork: .*Resource temporarily unavailable/);
     });
 
-    test('memory', () => {
+    test('memory is limited', () => {
       assert.equal(runDirectly(jail, {}, ['/grow', '100']).status, 0);
       assert.equal(runDirectly(jail, { memory }, ['/grow', '8']).status, 0);
       assert.equal(runDirectly(jail, { memory }, ['/grow', '100']).status, 137);
     });
 
-    test('processor time', () => {
+    test('processor time is limited', () => {
       const cpu = existsSync('/sys/fs/cgroup/cgroup.controllers') ? '' : '/cpu';
       const mount = {
         source: `/sys/fs/cgroup${cpu}`,
@@ -595,7 +595,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
       assert.match(sh(script, { cpus: 0.5, mounts: [mount] }), /^50000( 100000)?$/);
     });
 
-    test('the groups are removed, also after a failure', () => {
+    test('groups are removed, also after a failure', () => {
       const groups = (): string => exec('find', ['/sys/fs/cgroup', '-name', 'jail-*']).stdout;
       sh('true', { pids: 10, memory, cpus: 1 });
       assert.equal(groups(), '');
@@ -603,7 +603,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
       assert.equal(groups(), '');
     });
 
-    test('those of launchers that were killed are removed by the next one', () => {
+    test('groups of killed launchers are removed by the next one', () => {
       const { stdout } = runDirectly(jail, { pids: 10, verbose: true }, ['true']);
       const [, parent = '', own = ''] = /making the cgroup (.*)\/jail-(\d+)$/m.exec(stdout) ?? [];
       assert.match(parent, /^\/sys\/fs\/cgroup/, stdout);
@@ -630,14 +630,14 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
       }
     });
 
-    test('who may not limit is told so', () => {
+    test('a user who may not limit gets an error', () => {
       const caller = CALLERS['a user without rights'] as Caller;
       const { stderr, status } = fails('true', { memory }, caller);
       assert.match(stderr, /^invoke_ns: limit by cgroup: .*(Permission denied|Read-only)/);
       assert.equal(status, 125);
     });
 
-    test('a hierarchy without the controller is told', () => {
+    test('a hierarchy without the controller causes an error', () => {
       const args = launcherArguments(jail, { pids: 10 }, ['true']).join(' ');
       const script = `mount -t cgroup2 none /sys/fs/cgroup && ${INVOKE_NS} ${args}`;
       const controllers = exec('unshare', [
@@ -653,7 +653,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
   });
 
   describe('the filter for system calls', () => {
-    test('without close_range(2) descriptors of the outside are closed all the same', () => {
+    test('descriptors of the host are closed even without close_range(2)', () => {
       const file = path.join(directory, 'older');
       writeFileSync(file, filterOf(436, osConstants.errno.ENOSYS));
       const inner = [
@@ -669,11 +669,11 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
       assert.match(stdout, /fd\/2\b/);
     });
 
-    test('one from a file', () => {
+    test('can be read from a file', () => {
       // ioctl(2)
       const file = path.join(directory, 'filter');
       writeFileSync(file, filterOf(process.arch === 'arm64' ? 29 : 16, 42));
-      // ioctl fails so, and no terminal is found thereby.
+      // ioctl fails, so that no terminal is detected.
       const { stderr } = runDirectly(jail, { seccomp: file }, ['/grow', 'ioctl']);
       assert.match(stderr, /No message of desired type/);
       assert.match(runDirectly(jail, {}, ['/grow', 'ioctl']).stderr, /Inappropriate ioctl/);
@@ -686,7 +686,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
     });
   });
 
-  test('the command line of run gives all of these', () => {
+  test('all of these are options of the run command', () => {
     const options = [
       ...[
         '--bind',
@@ -708,7 +708,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
     assert.deepEqual(capabilitiesOf(stdout, 'CapEff'), ['net_raw']);
   });
 
-  test('the record of the jail can make a run smaller, and no larger', () => {
+  test('the record of the jail can restrict a run, but not extend it', () => {
     const file = path.join(jail, '.jailbuild/record.json');
     const before = readFileSync(file, 'utf8');
     const withRun = (run: object) => {
@@ -742,17 +742,17 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
     }
   });
 
-  test('the record of the jail is hidden from what runs in it', () => {
+  test('the record of the jail is hidden from commands inside', () => {
     assert.equal(existsSync(path.join(jail, '.jailbuild/record.json')), true);
     assert.equal(runInJail(jail, ['ls', '-A', '/.jailbuild']).stdout, '');
     const write = ['bash', '-c', 'echo {} > /.jailbuild/record.json'];
     const { stderr } = jailbuild(['run', jail, '--', ...write]);
     assert.match(stderr, /Read-only file system/);
-    // Without the launcher's mount root could have written it.
+    // Without the launcher's mount, root could write it.
     assert.match(sh('ls /.jailbuild'), /^record\.json$/m);
   });
 
-  test('--map-auto gives the ranges of /etc/subuid', needsRoot('newuidmap', 'newgidmap'), () => {
+  test('--map-auto maps the ranges of /etc/subuid', needsRoot('newuidmap', 'newgidmap'), () => {
     const ranges = path.join(directory, 'ranges');
     writeFileSync(ranges, 'nobody:400000:65536\nroot:500000:65536\n');
     const run = (before: readonly string[], mode = 'root', words = 'cat /proc/self/uid_map') => {
@@ -760,7 +760,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
         ...[...before, process.execPath, JAILBUILD, 'run', jail, '--userns', mode],
         ...['--map-auto', '--', ...words.split(' ')],
       ];
-      // In a mount namespace of its own: the machine's files stay as they are.
+      // In a mount namespace of its own: the host's files do not change.
       const files = ['/etc/subuid', '/etc/subgid'];
       const mounts = files.map((file) => `mount --bind ${ranges} ${file}`).join(' && ');
       const { stdout, stderr, status } = exec('unshare', [
@@ -777,7 +777,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
     assert.equal(run([], 'keep-id', 'id -u'), '0\n');
   });
 
-  test('options that lack what they need are refused', () => {
+  test('options without their requirements are refused', () => {
     const refused: readonly (readonly [readonly string[], RegExp])[] = [
       [['--read-only'], /--read-only needs -m/],
       [['-p', '--mask-proc'], /--mask-proc needs -m/],
@@ -805,7 +805,7 @@ describe('what run does', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'ps')
   });
 });
 
-/** The names in a set of /proc/PID/status. */
+/** Returns the names in a set of /proc/PID/status. */
 function capabilitiesOf(status: string, set: string): string[] {
   const [, hex = ''] = new RegExp(`^${set}:\\t([0-9a-f]+)$`, 'm').exec(status) ?? [];
   assert.notEqual(hex, '', status);
@@ -813,7 +813,7 @@ function capabilitiesOf(status: string, set: string): string[] {
   return CAPABILITIES.filter((_, number) => (bits >> BigInt(number)) & 1n);
 }
 
-/** A filter in binary form by which one system call, by its number, fails with an errno. */
+/** Returns a binary filter that makes one system call, given by number, fail with an errno. */
 function filterOf(number: number, errno: number): Buffer {
   const program = [
     [0x20, 0, 0, 0],

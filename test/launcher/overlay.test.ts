@@ -16,7 +16,7 @@ interface Listed {
   }[];
 }
 
-/** Changes of every kind, to what `before` makes. */
+/** Makes every kind of change to the files of `before`. */
 const SCRIPT = `
   echo new > /added; mkdir -p /made/below; : > /made/below/file; mkfifo /pipe; ln -s text /link
   echo longer >> /data/longer; printf X | dd of=/data/content conv=notrunc 2> /dev/null
@@ -79,7 +79,7 @@ describe('changes of an overlay', needsRoot('setpriv'), () => {
     });
   }
 
-  test('are those of the directory later', () => {
+  test('are the same if the directory is read later', () => {
     const words = ['diff', jail, `overlay:${kept}`];
     const { stdout, status } = jailbuild([...words, '--exit-code']);
     assert.equal(status, 3);
@@ -97,7 +97,7 @@ describe('changes of an overlay', needsRoot('setpriv'), () => {
     assert.equal(none.status, 1);
   });
 
-  test('agree with what the merged root has', () => {
+  test('match the merged root', () => {
     const [before, after] = [path.join(directory, 'before'), path.join(directory, 'after')];
     const merged = path.join(directory, 'merged');
     for (const at of [before, after, merged]) mkdirSync(at);
@@ -123,7 +123,7 @@ describe('changes of an overlay', needsRoot('setpriv'), () => {
     );
   });
 
-  test('are a user’s as well', () => {
+  test('can be listed by a user', () => {
     const own = path.join(directory, 'own');
     mkdirSync(own);
     exec('chmod', ['755', jail]);
@@ -138,7 +138,7 @@ describe('changes of an overlay', needsRoot('setpriv'), () => {
     }
   });
 
-  test('what goes without an overlay is refused', () => {
+  test('options that need an overlay are refused without one', () => {
     for (const option of [['--list-changes'], ['--changes-file', '/dev/null']]) {
       const { stderr, status } = jailbuild(['run', jail, ...option, '--', 'cat']);
       assert.match(stderr, /--list-changes and --changes-file require --overlay/);
@@ -146,7 +146,7 @@ describe('changes of an overlay', needsRoot('setpriv'), () => {
     }
   });
 
-  test('a command that cannot start leaves no file', () => {
+  test('a command that cannot start leaves no list', () => {
     const file = path.join(directory, 'none.json');
     const words = ['run', `${directory}/nowhere`, '--overlay', 'tmpfs', '--changes-file', file];
     assert.equal(jailbuild([...words, '--', 'cat']).status, 125);
@@ -169,13 +169,13 @@ describe('--mount type=overlay', needsRoot('setpriv'), () => {
   const run = (mount: string) =>
     jailbuild(['run', jail, '--mount', mount, '--', 'bash', '-c', script]);
 
-  test('without layers of its own, changes are gone at the end', () => {
+  test('discards changes without layers of its own', () => {
     const { stdout, stderr } = run(`type=overlay,"src=${lower}",dst=/d`);
     assert.equal(stdout, 'first\nmore\n/d/file /d/new\n', stderr);
     assert.deepEqual(readdirSync(lower), ['file', 'gone']);
   });
 
-  test('with layers, changes are kept there', () => {
+  test('keeps changes in the given layers', () => {
     const [upper, work] = [path.join(directory, 'upper:1'), path.join(directory, 'work')];
     for (const at of [upper, work]) mkdirSync(at);
     const { stdout } = run(`type=overlay,"src=${lower}",dst=/d,upperdir=${upper},workdir=${work}`);
@@ -184,7 +184,7 @@ describe('--mount type=overlay', needsRoot('setpriv'), () => {
     assert.deepEqual(readdirSync(lower), ['file', 'gone']);
   });
 
-  test('a user has it too, upon a root that is one itself', () => {
+  test('works for a user, also on a root that is itself an overlay', () => {
     exec('chmod', ['755', jail]);
     const [file = '', ...before] = AS_NOBODY;
     const mount = `type=overlay,"src=${lower}",dst=/d`;
@@ -197,7 +197,7 @@ describe('--mount type=overlay', needsRoot('setpriv'), () => {
     assert.equal(stdout, '/d/file /d/gone /d/new\n', stderr);
   });
 
-  test('the directory has the owner and mode of what is below it', () => {
+  test('has the owner and mode of the directory below', () => {
     const [shared, kept] = [path.join(directory, 'shared'), path.join(directory, 'kept')];
     for (const at of [shared, kept]) mkdirSync(at);
     chownSync(shared, 1234, 4321);
@@ -212,7 +212,7 @@ describe('--mount type=overlay', needsRoot('setpriv'), () => {
     }
   });
 
-  test('half of the layers, and a source that is not there, are refused', () => {
+  test('refuses incomplete layers and a missing source', () => {
     assert.match(run(`src=${directory},type=overlay,dst=/d,upperdir=/x`).stderr, /together/);
     const { stderr, status } = run('type=overlay,src=/nothing/here,dst=/d');
     assert.match(stderr, /open for the overlay \/nothing\/here: No such file/);
@@ -220,7 +220,7 @@ describe('--mount type=overlay', needsRoot('setpriv'), () => {
   });
 });
 
-test('the launcher lists what it can read, and says what not', needs('mkdir'), () => {
+test('lists what the launcher can read, and reports what it cannot', needs('mkdir'), () => {
   const directory = tempDir();
   for (const name of ['store/upper/deep', 'root']) exec('mkdir', ['-p', `${directory}/${name}`]);
   const list = () =>
@@ -228,7 +228,7 @@ test('the launcher lists what it can read, and says what not', needs('mkdir'), (
       ...['-m', '-c', `${directory}/root`, '--overlay', `${directory}/store`, '--list-overlay'],
     ]);
   assert.match(list().stdout, /^d \d+ \d+ \d+ \d+ 0:0 \/\0d \d+ \d+ \d+ \d+ 0:0 \/deep\0$/);
-  // Deeper than a path may be long.
+  // Deeper than the maximum path length.
   const deep = `cd ${directory}/store/upper/deep; i=0; n=$(printf %0200d 0)
     while [ $i -lt 25 ]; do mkdir $n; cd $n; i=$((i+1)); done`;
   assert.equal(exec('bash', ['-c', deep]).status, 0);

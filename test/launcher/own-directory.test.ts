@@ -15,7 +15,7 @@ import { makeOwnDirectory } from '../../src/launcher/own-directory.js';
 import { PROJECT } from '../support/cli.js';
 import { tempDir } from '../support/temp-dir.js';
 
-describe('a directory of a process', () => {
+describe('the directory of a process', () => {
   const directory = tempDir();
   const own = path.join(directory, 'tmp');
   const running: ChildProcess[] = [];
@@ -32,7 +32,7 @@ describe('a directory of a process', () => {
 
   const names = () => readdirSync(own).filter((name) => name.startsWith('jailbuild-'));
 
-  /** Makes a directory in a process of its own. */
+  /** Creates a directory in another process. */
   const inProcess = async () => {
     const module = path.join(PROJECT, 'src/launcher/own-directory.ts');
     const script = `import { makeOwnDirectory } from '${module}'; console.log(makeOwnDirectory().path); setInterval(() => {}, 1000);`;
@@ -55,7 +55,7 @@ describe('a directory of a process', () => {
     return { path: text.trim(), kill };
   };
 
-  test('goes with the next one after the process was killed, and not before', async () => {
+  test('is removed by the next one after its process was killed, and not before', async () => {
     const other = await inProcess();
     writeFileSync(path.join(other.path, 'api'), '');
     makeOwnDirectory().remove();
@@ -65,7 +65,7 @@ describe('a directory of a process', () => {
     assert.deepEqual(names(), []);
   });
 
-  test('is left alone if it may be another one', async () => {
+  test('is not removed if it may belong to another process', async () => {
     const other = await inProcess();
     await other.kill();
     const name = path.basename(other.path);

@@ -3,14 +3,17 @@ import path from 'node:path';
 import { Ajv, type ValidateFunction } from 'ajv';
 import { PROJECT } from '../support/cli.js';
 
-/** The JSON Schema of the OCI runtime specification, and its examples (fixtures/oci-runtime/README.md). */
+/**
+ * The JSON Schema of the OCI runtime specification, and its examples
+ * (fixtures/oci-runtime/README.md).
+ */
 const SCHEMA = path.join(PROJECT, 'fixtures/oci-runtime/runtime-spec/schema');
 
-/** Returns a validator by the specification's schema. */
+/** Returns a validator for the specification's schema. */
 export function officialSchema(name: 'config-schema.json' | 'state-schema.json'): ValidateFunction {
   const ajv = new Ajv({ allErrors: true, strict: false, validateFormats: false });
   for (const file of readdirSync(SCHEMA).filter((each) => each.endsWith('.json'))) {
-    // They are of draft 4 and use nothing that differs in later ones.
+    // They are draft 4 schemas, and use nothing that differs in later drafts.
     const { $schema, ...schema } = JSON.parse(readFileSync(path.join(SCHEMA, file), 'utf8'));
     ajv.addSchema(schema, file);
   }

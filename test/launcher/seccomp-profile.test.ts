@@ -11,7 +11,7 @@ const PODMAN = '/usr/share/containers/seccomp.json';
 const ALLOW = 'SCMP_ACT_ALLOW';
 const STATUS = 'while read -r l; do case $l in Seccomp*) echo $l;; esac; done < /proc/self/status';
 
-/** Options for a test that compiles profiles. */
+/** Options for tests that compile profiles. */
 function needsCompiler(): { readonly skip: string | false } {
   if (!existsSync(PODMAN)) return { skip: `needs ${PODMAN}` };
   const isThere = nativeProgram('seccomp_compile').found !== undefined;
@@ -34,7 +34,7 @@ describe('run --seccomp FILE.json', needsCompiler(), () => {
     assert.equal(built.status, 0, built.stderr);
   });
 
-  test('the rules are those of the profile', () => {
+  test('applies the rules of the profile', () => {
     const rule = { names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_ERRNO', errnoRet: 28 };
     const value = { defaultAction: ALLOW, architectures: ['SCMP_ARCH_X86_64'], syscalls: [rule] };
     const { stderr, status } = withProfile(value, 'mkdir', '/new');
@@ -43,13 +43,13 @@ describe('run --seccomp FILE.json', needsCompiler(), () => {
     assert.equal(withProfile(value, 'id', '-u').stdout, '0\n');
   });
 
-  test('the profile of podman is taken, and stacked with the default filter', () => {
+  test("accepts podman's profile, stacked with the default filter", () => {
     const { stdout } = run(['--seccomp', 'default', '--seccomp', PODMAN], 'bash', '-c', STATUS);
     assert.equal(stdout, 'Seccomp: 2\nSeccomp_filters: 2\n');
     assert.match(run(['--seccomp', PODMAN], 'uname').stdout, /^Linux/);
   });
 
-  test('a traced profile is enough for what was traced', () => {
+  test('a profile of a trace allows everything that was traced', () => {
     const traced = path.join(directory, 'traced.json');
     const words = ['trace', '-o', '/dev/null', '--seccomp-profile', traced, '--in', jail, '--'];
     const { status, stderr } = jailbuild([...words, 'cat', '/proc/self/status']);
@@ -60,7 +60,7 @@ describe('run --seccomp FILE.json', needsCompiler(), () => {
     assert.notEqual(run(['--seccomp', traced], 'mkdir', '/new').status, 0);
   });
 
-  test('a bundle has its rules', () => {
+  test('a bundle contains its rules', () => {
     const bundle = path.join(directory, 'bundle');
     assert.equal(run(['--seccomp', PODMAN, '--oci-bundle', bundle], 'id').status, 0);
     const { linux } = JSON.parse(readFileSync(`${bundle}/config.json`, 'utf8')) as {
@@ -69,7 +69,7 @@ describe('run --seccomp FILE.json', needsCompiler(), () => {
     assert.equal(linux.seccomp.architectures[0], 'SCMP_ARCH_X86_64');
   });
 
-  test('what is no profile is refused, naming what is wrong', () => {
+  test('refuses an invalid profile, naming the mistake', () => {
     const rule = { names: ['mkdir'], action: ALLOW };
     const cases: readonly (readonly [unknown, RegExp])[] = [
       ['{', /^jailbuild: .*profile\.json: is not JSON/],
@@ -91,7 +91,7 @@ describe('run --seccomp FILE.json', needsCompiler(), () => {
   });
 });
 
-test('rules depend on machine, kernel and capabilities', () => {
+test('applies rules by architecture, kernel and capabilities', () => {
   const directory = tempDir();
   const file = path.join(directory, 'profile.json');
   const rule = (name: string, more: object) => ({ names: [name], action: ALLOW, ...more });

@@ -3,32 +3,32 @@ import path from 'node:path';
 import { type LaunchOptions, launcherArguments } from '../../src/launcher/options.js';
 import { type ExecOptions, exec, type Finished, INVOKE_NS, PROJECT } from '../support/cli.js';
 
-/** Compiles a program of fixtures/launcher, statically. */
+/** Compiles a program of fixtures/launcher statically. */
 export function compileFixture(name: string, out: string, flags: readonly string[] = []): void {
   const source = path.join(PROJECT, 'fixtures/launcher', `${name}.c`);
   const { status, stderr } = exec('gcc', [
     ...['-static', '-O1', '-Wall', '-Wextra', ...flags, '-o', out, source],
-    // i386 programs find the kernel's headers with those of this machine.
+    // The kernel headers of this architecture also suit i386 programs.
     ...['-idirafter', '/usr/include/x86_64-linux-gnu'],
   ]);
   assert.equal(status, 0, stderr);
 }
 
-/** A user of the host without any rights, who has no name. */
+/** An unprivileged user of the host, without a name. */
 export const NOBODY = 54321;
 
-/** The words that make a command run as that user. */
+/** Words that run a command as that user. */
 export const AS_NOBODY = [
   ...['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', '--'],
 ];
 
-/** The one user of a user namespace that somebody without rights makes. */
+/** The only user of a user namespace created without privileges. */
 export const NOBODY_AS_ROOT = {
   uids: [{ inside: 0, outside: NOBODY, count: 1 }],
   gids: [{ inside: 0, outside: NOBODY, count: 1 }],
 };
 
-/** Runs a command in a jail with the launcher's arguments that `jailbuild run` gives. */
+/** Runs a command in a jail with the launcher's arguments of `jailbuild run`. */
 export function runDirectly(
   jail: string,
   launch: LaunchOptions,
@@ -44,10 +44,10 @@ export function invoke(args: readonly string[], options: ExecOptions = {}): Fini
   return exec(INVOKE_NS, args, options);
 }
 
-/** What a command prints on a terminal of its own; script(1) makes that. */
+/** Returns what a command prints on a terminal of its own, which script(1) creates. */
 export function onTerminal(command: readonly string[], size = 'rows 24 cols 80'): string {
   const words = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
   const { stdout } = exec('script', ['-qec', `stty ${size}; ${words}`, '/dev/null']);
-  // script types an end of file when its own input ends, and the terminal may echo it.
+  // script types an end of file when its input ends, and the terminal may echo it.
   return stdout.replace(/\^[@D][\b]*/g, '').replaceAll('\r', '');
 }

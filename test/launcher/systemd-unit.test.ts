@@ -48,7 +48,7 @@ test('a unit has the same hardening as a run', () => {
   assert.equal(open.NoNewPrivileges, 'no');
 });
 
-test('what a unit cannot express is refused', () => {
+test('options that a unit cannot express are refused', () => {
   const refused: readonly LaunchOptions[] = [
     { hostname: 'x' },
     { overlay: 'tmpfs' },
@@ -67,7 +67,7 @@ test('what a unit cannot express is refused', () => {
 });
 
 test(
-  'systemd accepts the unit, and reads words and variables as they are',
+  'systemd accepts the unit, and reads words and variables unchanged',
   needs('systemd-analyze'),
   async () => {
     const file = path.join(tempDir(), 'odd.service');

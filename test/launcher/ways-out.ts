@@ -5,10 +5,10 @@ import { exec } from '../support/cli.js';
 
 export interface Way {
   readonly probe: readonly string[];
-  /** Arguments of the launcher with which it does lead out. */
+  /** Arguments of the launcher with which the escape succeeds. */
   readonly control: readonly string[];
   readonly run?: LaunchOptions;
-  /** Names of runs by which it is not held, or not there to be tried. */
+  /** Names of runs that do not prevent it, or where it cannot be tried. */
   readonly except?: readonly string[];
 }
 
@@ -16,11 +16,11 @@ const BY_CAPABILITIES = ['all capabilities'];
 const BY_FILTER = ['no filter'];
 
 /**
- * Ways out of a jail by fixtures/launcher/probe.c, by their names.
+ * Returns escapes from a jail by fixtures/launcher/probe.c, by name.
  *
- * @param jail has the probe at its top, and a node of /dev/zero
+ * @param jail contains the probe at its top, and a node of /dev/zero
  * @param canary a file of the host
- * @param sleeper the number of a process of the host
+ * @param sleeper the PID of a process on the host
  */
 export function waysOut(
   jail: string,
@@ -83,7 +83,7 @@ export function waysOut(
     'a module of the kernel': () => ({
       probe: ['module'],
       control: chroot,
-      // A kernel that loads none says so to everyone.
+      // A kernel without modules reports that to everyone.
       except: existsSync('/proc/modules') ? [] : BY_FILTER,
     }),
     'keys of the kernel': () => ({ probe: ['keyring'], control: chroot, except: BY_FILTER }),

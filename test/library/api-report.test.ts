@@ -6,7 +6,7 @@ import { PROJECT } from '../support/cli.js';
 
 const read = (name: string): string => readFileSync(path.join(PROJECT, name), 'utf8');
 
-test('docs/library.api.md is the public surface as it is built: `npm run api` brings it up to date', () => {
+test('docs/library.api.md matches the built public surface: run `npm run api`', () => {
   const [built, kept] = ['dist', 'docs'].map((name) => read(`${name}/library.api.md`).split('\n'));
   const changed = built?.filter((line) => !kept?.includes(line));
   const gone = kept?.filter((line) => !built?.includes(line));
@@ -16,7 +16,7 @@ test('docs/library.api.md is the public surface as it is built: `npm run api` br
   );
 });
 
-test('the declarations need those of Node alone', () => {
+test('the declarations depend only on those of Node', () => {
   const imports = read('dist/index.d.ts').match(/^import .*|import\(.*?\)|<reference .*/gm) ?? [];
   assert.deepEqual(
     imports.filter((line) => !/['"]node(:[^'"]*)?['"]/.test(line)),
@@ -24,6 +24,6 @@ test('the declarations need those of Node alone', () => {
   );
 });
 
-test('every function and type of the public surface has a comment', () => {
+test('every function and type of the public surface has a doc comment', () => {
   assert.doesNotMatch(read('docs/library.api.md'), /^\/\/ @public \(undocumented\)$/m);
 });

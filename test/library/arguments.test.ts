@@ -17,7 +17,7 @@ import {
   updateJail,
 } from '../../src/index.js';
 
-/** Calls are made by programs that no compiler has looked at. */
+/** Callers may not use a type checker. */
 // biome-ignore lint/suspicious/noExplicitAny: any shape is given
 type Any = any;
 
@@ -161,6 +161,6 @@ for (const [call, message] of CALLS) {
   });
 }
 
-test('members that are undefined count as missing', () => {
+test('undefined members count as missing', () => {
   assert.deepEqual(checkRequest({ programs: ['ls'], terminfo: undefined }), { programs: ['ls'] });
 });

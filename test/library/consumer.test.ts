@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { exec, PROJECT } from '../support/cli.js';
 import { tempDir } from '../support/temp-dir.js';
 
-/** A project elsewhere that has jailbuild as a dependency. */
+/** Creates a project elsewhere that depends on jailbuild. */
 function consumer(): string {
   const directory = tempDir();
   mkdirSync(path.join(directory, 'node_modules'));
@@ -29,7 +29,7 @@ const known: boolean = code !== undefined && ERROR_CODES.includes(code);
 console.log(JSON.stringify([sizes.length > 3, text.endsWith('}\\n'), seen === files.length, code, known]));
 `;
 
-test('the library plans and builds, from another project', () => {
+test('another project can plan and build with the library', () => {
   const directory = consumer();
   const script = PROGRAM.replace(
     /: (number\[\]|string|unknown|boolean|ErrorCode \| undefined)|type ErrorCode, /g,
@@ -45,7 +45,7 @@ test('the library plans and builds, from another project', () => {
   assert.deepEqual(JSON.parse(stdout), [true, true, true, 'PROGRAM_NOT_FOUND', true]);
 });
 
-test('its declarations are enough for a strict compiler', () => {
+test('a strict compiler accepts the declarations', () => {
   const directory = consumer();
   writeFileSync(path.join(directory, 'program.ts'), PROGRAM);
   const { stdout, status } = exec(

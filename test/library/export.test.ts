@@ -13,7 +13,7 @@ const directory = tempDir();
 const at = (...names: readonly string[]) => path.join(directory, ...names);
 const source = { request: { programs: ['cat'], terminfo: 'none' } } as const;
 const amd64 = { source, platform: 'linux/amd64' };
-/** Machines for amd64 run its programs. */
+/** Its programs run on amd64. */
 const also = { source, platform: 'linux/amd64/v3' };
 
 function cli(...args: readonly string[]): string {
@@ -29,7 +29,7 @@ function taggedIn(layout: string): string {
   return manifests.find(({ annotations }) => annotations !== undefined)?.digest ?? '';
 }
 
-test('platforms, destinations and attachments are as those of the command', async () => {
+test('platforms, destinations and attachments work as in the command', async () => {
   for (const name of ['lib', 'cli']) mkdirSync(at(name));
   const to = (name: string) => [
     `oci:${at(name, 'app')}:v1`,
@@ -44,7 +44,7 @@ test('platforms, destinations and attachments are as those of the command', asyn
   assert.deepEqual(results.map(known), outputs.map(known));
   assert.equal(results[0]?.referrers?.[0]?.artifactType, 'application/vnd.cyclonedx+json');
 
-  // Beside the first platform, one after the other and at once.
+  // Added to the first platform, one after the other and at once.
   await exportPlatforms([amd64], [`oci:${at('lib/two')}:v1`]);
   const [added] = await exportPlatforms([also], [`oci:${at('lib/two')}:v1`], { append: true });
   assert.equal(taggedIn(at('lib/two')), added?.digest);
@@ -56,7 +56,7 @@ test('platforms, destinations and attachments are as those of the command', asyn
   assert.deepEqual(types, ['application/vnd.in-toto+json']);
 });
 
-test('what is pushed can be signed', needs('docker-registry'), async () => {
+test('a pushed image can be signed', needs('docker-registry'), async () => {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const pem = privateKey.export({
     type: 'pkcs8',
@@ -98,7 +98,7 @@ test('what is pushed can be signed', needs('docker-registry'), async () => {
   }
 });
 
-test('options of images are refused where there is no image', async () => {
+test('image options are refused if the destination is not an image', async () => {
   const refused = (expected: RegExp, ...args: Parameters<typeof exportPlatforms>) =>
     assert.rejects(exportPlatforms(...args), (error) => {
       assert.ok(error instanceof JailbuildError);

@@ -27,7 +27,7 @@ function cli(...args: readonly string[]): string {
   return stdout;
 }
 
-/** The same but for what is of one file alone, or of one moment. */
+/** Returns a document without the parts that depend on one file or moment. */
 function comparable(root: string): Record<string, string> {
   const lines = Object.entries(snapshot(root)).map(([name, line]) => [
     name,
@@ -36,7 +36,7 @@ function comparable(root: string): Record<string, string> {
   return Object.fromEntries(lines);
 }
 
-describe('the library does what the command line does', () => {
+describe('the library gives the same results as the command', () => {
   const directory = tempDir();
   const [ours, theirs] = ['ours', 'theirs'].map((name) => path.join(directory, name)) as [
     string,
@@ -129,7 +129,7 @@ describe('run', needsRoot('bash'), () => {
   const jail = path.join(directory, 'jail');
   const file = path.join(directory, 'jail.yaml');
 
-  /** Runs a program that uses the library, for its standard streams. */
+  /** Runs a program that uses the library, to read its standard streams. */
   const program = (text: string) => {
     const script = path.join(directory, 'program.mjs');
     const library = path.join(PROJECT, 'dist/index.js');
@@ -137,7 +137,7 @@ describe('run', needsRoot('bash'), () => {
     return exec(process.execPath, [script]);
   };
 
-  test('takes what the record has, beneath what is given', () => {
+  test('uses the recorded options unless others are given', () => {
     const lines = [
       'programs: [bash, env, hostname]',
       'terminfo: none',
@@ -160,7 +160,7 @@ describe('run', needsRoot('bash'), () => {
     assert.deepEqual([other.stdout, other.status], ['call file /\ngiven\n', 0]);
   });
 
-  test('gives as few rights as the command line does', needs('grep'), () => {
+  test('grants as few privileges as the command', needs('grep'), () => {
     const jailed = path.join(directory, 'rights');
     cli(jailed, 'grep', '-q', '--terminfo', 'none');
     const command = ['grep', '-E', '^(Cap|NoNewPrivs|Seccomp:|Uid)', '/proc/self/status'];

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compareWithLoaders } from '../campaign/differential.js';
 
-/** Take one file of so many. `npm run campaign:loader` prints what differs in full. */
+/** One in this many files is compared. `npm run campaign:loader` prints all differences. */
 const EVERY = 1;
 
-test('our closures are those of the loaders, name by name and in their order', async () => {
+test('jailbuild finds the same libraries as the loaders, under the same names and in the same order', async () => {
   const { compared, names, differences } = await compareWithLoaders(['/usr'], EVERY);
   assert.ok(compared >= 250, `${compared} files compared`);
   assert.ok(names > compared, `${names} names`);

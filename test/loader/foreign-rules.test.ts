@@ -11,13 +11,13 @@ import { tempDir } from '../support/temp-dir.js';
 
 interface Foreign {
   readonly name: string;
-  /** The loader's name in /lib of its own root. */
+  /** Name of the loader in /lib of its own root. */
   readonly loader: string;
-  /** The byte of e_machine, and its place, that makes a file one for another machine. */
+  /** Offset and value of the byte of e_machine that turns a file into one for another machine. */
   readonly otherMachine: string;
   /** EI_DATA of the other byte order. */
   readonly otherOrder: number;
-  /** Rules that say nothing about it. */
+  /** Rules that do not apply to this machine. */
   readonly without: readonly string[];
 }
 
@@ -34,12 +34,14 @@ const FOREIGN: readonly Foreign[] = [
     loader: 'ld64.so.1',
     otherMachine: '18 183',
     otherOrder: 1,
-    // Its platform is the processor's model, and glibc has none of it under the emulator.
+    // Its platform is the processor model, and glibc reports none under the emulator.
     without: ['token-in-name', 'tokens'],
   },
 ];
 
-/** Rules that are the same for each machine, and need no ldconfig(8), which knows its own alone. */
+/**
+ * Rules that are the same on each machine and do not need ldconfig(8), which only handles its own.
+ */
 const RULES = [
   ...['audit', 'auxiliary-missing', 'cyclic-needed', 'default-directories', 'filter'],
   ...['identification', 'library-path', 'library-path-tokens', 'list-ends', 'not-mappable'],
@@ -54,7 +56,7 @@ for (const { name, loader, otherMachine, otherOrder, without } of FOREIGN) {
   const file = `/usr/${name}-linux-gnu/lib/${loader}`;
   const needed = needsRoot(compiler, qemu, 'cc', 'make', 'busybox');
   const options = needed.skip === false && !existsSync(file) ? { skip: `needs ${file}` } : needed;
-  describe(`the rules of the loader for ${name}, under an emulator`, options, () => {
+  describe(`the loader rules for ${name}, under an emulator`, options, () => {
     if (options.skip !== false) return;
     const emulator = exec('sh', ['-c', `command -v ${qemu}`]).stdout.trim();
     const machine: RuleMachine = {
@@ -74,7 +76,7 @@ for (const { name, loader, otherMachine, otherOrder, without } of FOREIGN) {
       if (!without.includes(rule)) test(rule, () => checkRule(rule, machine));
     }
 
-    test('it takes the cache that is made for a jail, in its byte order', async () => {
+    test('the loader accepts the cache of a jail in its own byte order', async () => {
       const root = tempDir();
       const cc = (...args: string[]) => {
         const { status, stderr } = exec(compiler, ['-nostdlib', '-x', 'c', ...args], {
@@ -92,7 +94,7 @@ for (const { name, loader, otherMachine, otherOrder, without } of FOREIGN) {
       }
       const linked = ['-Wl,--no-as-needed', '-Lopt/lib', '-l:liba.so.9', '-l:liba.so.10'];
       cc('-o', 'program', '-Wl,-e,main', '-', ...linked);
-      // Nothing but a cache leads there, and the root has none.
+      // Only a cache leads there, and the root has none.
       writeFileSync(path.join(root, 'etc/ld.so.conf'), '/opt/lib\n');
       const jail = path.join(tempDir(), 'jail');
       const request = { programs: ['/program'], sysroot: root, terminfo: 'none' } as const;

@@ -5,11 +5,11 @@ import { writeLdSoCache } from '../../src/loader/ld-so-cache-writer.js';
 import { type FuzzResult, fuzzCache, fuzzElf, fuzzResolve } from '../campaign/fuzz.js';
 import { tempDir } from '../support/temp-dir.js';
 
-// `npm run campaign:fuzz` does the same with over 100,000 cases.
+// `npm run campaign:fuzz` runs over 100,000 cases.
 
 function check({ failures, refused, accepted, cases }: FuzzResult): void {
   assert.deepEqual(failures, []);
-  // Mutations that are all refused, or that nobody minds, would prove nothing.
+  // If all mutations were refused, or none, the test would prove nothing.
   assert.ok(accepted > cases / 20, `${accepted} of ${cases} accepted`);
   assert.ok(refused.size > 2, [...refused.keys()].join());
 }

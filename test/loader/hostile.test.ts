@@ -10,7 +10,7 @@ import { makeElf } from '../support/make-elf.js';
 import { needs } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
-/** A root with a program that needs libgone.so, linked with further flags. */
+/** Creates a root with a program that needs libgone.so, linked with additional flags. */
 function rootWithProgram(...flags: readonly string[]): string {
   const root = tempDir();
   writeFileSync(path.join(root, 'x.c'), 'int main(void) { return 0; }\n');
@@ -30,8 +30,8 @@ function rootWithProgram(...flags: readonly string[]): string {
 const request = (sysroot: string) =>
   ({ programs: ['/program'], sysroot, terminfo: 'none' }) as const;
 
-describe('links without end', needs('cc'), () => {
-  test('for a library are a library that is missing', () => {
+describe('endless symbolic links', needs('cc'), () => {
+  test('count as a missing library', () => {
     const root = rootWithProgram();
     symlinkSync('libgone.so', path.join(root, 'lib/libgone.so'));
     const { missing } = resolve(request(root));
@@ -41,14 +41,14 @@ describe('links without end', needs('cc'), () => {
     );
   });
 
-  test('for an interpreter are an interpreter that is missing', () => {
+  test('count as a missing interpreter', () => {
     const root = rootWithProgram('-Wl,-dynamic-linker,/lib/loop');
     symlinkSync('/lib/other', path.join(root, 'lib/loop'));
     symlinkSync('loop', path.join(root, 'lib/other'));
     assert.throws(() => resolve(request(root)), { code: 'INTERPRETER_NOT_FOUND' });
   });
 
-  test('and links with names without end are followed no further than Linux does', () => {
+  test('are followed no further than Linux does, even if names are very long', () => {
     const root = tempDir();
     mkdirSync(path.join(root, 'a'));
     for (let n = 0; n < 40; n++) {
@@ -62,10 +62,10 @@ describe('links without end', needs('cc'), () => {
   });
 });
 
-describe('an interpreter that Linux does not take', needs('cc'), () => {
+describe('an interpreter that Linux refuses', needs('cc'), () => {
   const LOADER = '/lib64/ld-linux-x86-64.so.2';
 
-  test('is for another machine', () => {
+  test('is reported if it is for another machine', () => {
     const others = [{ class: 32 }, { byteOrder: 'big' }, { machine: 183 }] as const;
     for (const other of others) {
       const root = rootWithProgram();
@@ -77,7 +77,7 @@ describe('an interpreter that Linux does not take', needs('cc'), () => {
     }
   });
 
-  test('is not executable', () => {
+  test('is reported if it is not executable', () => {
     const root = rootWithProgram();
     chmodSync(root + LOADER, 0o644);
     assert.throws(() => resolve(request(root)), {
@@ -87,8 +87,8 @@ describe('an interpreter that Linux does not take', needs('cc'), () => {
   });
 });
 
-describe('search paths without end', needs('cc'), () => {
-  test('are searched, or refused as no real program has them', () => {
+describe('very long search paths', needs('cc'), () => {
+  test('are searched, or refused if no real program could have them', () => {
     const few = rootWithProgram(`-Wl,-rpath,${Array(900).fill('/d').join(':')}`);
     assert.equal(resolve(request(few)).missing.length, 1);
     const items = Array.from({ length: 9000 }, (_, n) => `/${n}`).join(':');
@@ -107,8 +107,8 @@ describe('search paths without end', needs('cc'), () => {
   });
 });
 
-describe('ld.so.conf', () => {
-  test('matches as glob(7) does, however many stars there are', () => {
+describe('reading ld.so.conf', () => {
+  test('matches patterns as glob(7) does, with any number of asterisks', () => {
     const cases: [pattern: string, name: string, matches: boolean][] = [
       ['*.conf', 'a.conf', true],
       ['*.conf', 'a.conf.bak', false],
@@ -129,7 +129,7 @@ describe('ld.so.conf', () => {
     }
   });
 
-  test('follows includes in their order, once, and past those that include each other', () => {
+  test('follows includes in order, once, and survives circular includes', () => {
     const root = tempDir();
     mkdirSync(path.join(root, 'etc/conf.d'), { recursive: true });
     const write = (name: string, text: string) => writeFileSync(path.join(root, 'etc', name), text);

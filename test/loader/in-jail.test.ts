@@ -4,11 +4,11 @@ import { proveInJails } from '../campaign/in-jail.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
-/** Take one program of so many; `npm run campaign:jails` takes all. */
+/** One in this many programs is tried; `npm run campaign:jails` tries all. */
 const EVERY = 12;
 
 test(
-  "in a jail of its own, each program's loader finds all at the same places",
+  'inside a jail of its own, the loader of each program finds all libraries at the recorded places',
   needsRoot('chroot'),
   async () => {
     const result = await proveInJails(['/usr/bin', '/usr/sbin'], tempDir(), EVERY);

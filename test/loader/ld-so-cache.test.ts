@@ -11,7 +11,9 @@ import { tempDir } from '../support/temp-dir.js';
 
 const HOST_CACHE = '/etc/ld.so.cache';
 
-/** What `ldconfig -p` tells of a cache: `name (kinds) => path`, in the cache's order. */
+/**
+ * Returns what `ldconfig -p` prints of a cache: `name (kinds) => path`, in the order of the cache.
+ */
 function listed(file: string): string[] {
   const { status, stdout, stderr } = exec('/sbin/ldconfig', ['-p', '-C', file], {
     env: { ...process.env, LC_ALL: 'C' },
@@ -23,7 +25,7 @@ function listed(file: string): string[] {
     .map((line) => line.trim());
 }
 
-/** The same from our reader: without the kinds, which it keeps as flags. */
+/** Returns the same from jailbuild's reader, without the kinds, which it keeps as flags. */
 function read(file: string): string[] {
   const all = [...parseLdSoCache(readFileSync(file), file).values()].flat();
   return all.map(({ soname, path: to }) => `${soname} => ${to}`).sort();
@@ -33,7 +35,7 @@ function withoutKinds(lines: readonly string[]): string[] {
   return lines.map((line) => line.replace(/ \(.*?\) => /, ' => ')).sort();
 }
 
-/** A root with libraries, among them variants for feature levels, for a real ldconfig. */
+/** Creates a root with libraries, including variants for feature levels, for a real ldconfig. */
 function rootWithLibraries(): string {
   const root = tempDir();
   const compile = (file: string, soname: string) => {
@@ -57,11 +59,11 @@ function rootWithLibraries(): string {
 }
 
 describe('the reader of ld.so.cache', () => {
-  test('lists what ldconfig lists, for the cache of this machine', () => {
+  test('lists the same libraries as ldconfig for the cache of the host', () => {
     assert.deepEqual(read(HOST_CACHE), withoutKinds(listed(HOST_CACHE)));
   });
 
-  test('reads what ldconfig writes in each of its formats', needsRoot('cc'), () => {
+  test('reads every format that ldconfig writes', needsRoot('cc'), () => {
     const root = rootWithLibraries();
     for (const format of ['new', 'compat', 'old'] as const) {
       const { status, stderr } = exec('/sbin/ldconfig', ['-r', root, '-c', format]);
@@ -75,14 +77,14 @@ describe('the reader of ld.so.cache', () => {
       assert.equal(entries.get('libopt.so.1')?.[0]?.path, '/opt/one/lib/libopt.so.1');
       const levels = entries.get('liblevel.so.1')?.map(({ hwcaps }) => hwcaps);
       const wanted = ['x86-64-v2', 'x86-64-v3', 'x86-64-v4', undefined];
-      // The old format has no place for levels: ldconfig lists the files all the same. Behind an old
-      // one, their names are not found.
+      // The old format has no levels, so ldconfig lists the files without them. In a new cache
+      // after an old one, their names are not found.
       const otherwise = { old: wanted.map(() => undefined), compat: ['', '', '', undefined] };
       assert.deepEqual(levels, format === 'new' ? wanted : otherwise[format], format);
     }
   });
 
-  test('names the field that is wrong', () => {
+  test('names the malformed field', () => {
     const good = writeLdSoCache(
       [
         { soname: 'liba.so.1', path: '/lib/liba.so.1', flags: 0x303, hwcaps: 'x86-64-v3' },
@@ -116,7 +118,7 @@ function set(bytes: Buffer, at: number, value: number): Buffer {
 }
 
 describe('the writer of ld.so.cache', () => {
-  test('orders names as ldconfig orders them', needs('cc'), () => {
+  test('orders names as ldconfig does', needs('cc'), () => {
     const names = listed(HOST_CACHE).map((line) => line.slice(0, line.indexOf(' ')));
     for (const [index, name] of names.entries()) {
       const next = names[index + 1];
@@ -128,7 +130,7 @@ describe('the writer of ld.so.cache', () => {
     assert.ok(compareCacheNames('liba', 'liba.so') < 0);
   });
 
-  test('gives back what the reader read, in both byte orders', () => {
+  test('writes what the reader read, in both byte orders', () => {
     const bytes = readFileSync(HOST_CACHE);
     const entries = [...parseLdSoCache(bytes, HOST_CACHE).values()].flat();
     for (const order of ['little', 'big'] as const) {
@@ -141,7 +143,7 @@ describe('the writer of ld.so.cache', () => {
     }
   });
 
-  test('agrees with ldconfig on the same libraries, levels and all', needsRoot('cc'), () => {
+  test('agrees with ldconfig on the same libraries, including levels', needsRoot('cc'), () => {
     const root = rootWithLibraries();
     exec('/sbin/ldconfig', ['-r', root, '-c', 'new']);
     const file = path.join(root, 'etc/ld.so.cache');
@@ -155,7 +157,7 @@ describe('the writer of ld.so.cache', () => {
 const text = ({ soname, path: to, hwcaps, flags }: CacheEntry) =>
   `${soname} ${flags} ${hwcaps} ${to}`;
 
-/** In another order, and the same one each time. */
+/** Returns the items in another, reproducible order. */
 function shuffled<T>(items: readonly T[]): T[] {
   const copy = [...items];
   let seed = 7;
@@ -169,7 +171,7 @@ function shuffled<T>(items: readonly T[]): T[] {
 
 describe('--ld-cache generate', () => {
   test(
-    'makes a cache of exactly the jail, that ldconfig and the loader use',
+    'creates a cache of exactly the jail that ldconfig and the loader accept',
     needsRoot('chroot', 'ssh'),
     () => {
       const jail = path.join(tempDir(), 'jail');
@@ -191,12 +193,12 @@ describe('--ld-cache generate', () => {
       assert.ok(needed.length >= 2, debug);
       for (const search of needed) {
         assert.match(search, /search cache=\/etc\/ld\.so\.cache\n.*trying file=\/\S+\n/, search);
-        assert.doesNotMatch(search, /search path=/, 'the loader went on from the cache');
+        assert.doesNotMatch(search, /search path=/, 'the loader searched beyond the cache');
       }
     },
   );
 
-  test('gives the same bytes each time', () => {
+  test('creates the same bytes each time', () => {
     const manifests = [1, 2].map(() => {
       const { stdout, status, stderr } = jailbuild(['/nowhere/jail', 'ls', '--dry-run', '--json']);
       assert.equal(status, 0, stderr);
@@ -206,7 +208,7 @@ describe('--ld-cache generate', () => {
     assert.match(manifests[0] ?? '', /"path":"\/etc\/ld.so.cache".*"content":"/);
   });
 
-  test('lists no library twice where two programs need it', () => {
+  test('lists a library once if two programs need it', () => {
     const { stdout } = jailbuild(['/nowhere/jail', 'ls', 'bash', '--dry-run', '--json']);
     const entry = JSON.parse(stdout).entries.find(
       ({ path: at }: { path: string }) => at === HOST_CACHE,
@@ -217,7 +219,7 @@ describe('--ld-cache generate', () => {
 });
 
 describe('a library that only the cache leads to', () => {
-  /** A sysroot with a program and its library in a directory of ld.so.conf. */
+  /** Creates a sysroot with a program and its library in a directory of ld.so.conf. */
   function sysroot(withCache: boolean): string {
     const root = tempDir();
     for (const file of [
@@ -248,7 +250,7 @@ describe('a library that only the cache leads to', () => {
   }
 
   for (const withCache of [true, false]) {
-    const title = withCache ? 'of the host' : 'that ldconfig would make on the host';
+    const title = withCache ? 'in the cache of the host' : 'in a cache that ldconfig would make';
     test(`${title} is in the cache of the jail`, needsRoot('cc', 'chroot'), () => {
       const jail = path.join(tempDir(), 'jail');
       const { status, stderr } = jailbuild([jail, '/bin/program', '--sysroot', sysroot(withCache)]);
@@ -261,7 +263,7 @@ describe('a library that only the cache leads to', () => {
     });
   }
 
-  test('is missing with --ld-cache none, and told', needsRoot('cc'), () => {
+  test('is reported as missing with --ld-cache none', needsRoot('cc'), () => {
     const jail = path.join(tempDir(), 'jail');
     const args = [jail, '/bin/program', '--sysroot', sysroot(true), '--ld-cache', 'none'];
     const { status, stderr } = jailbuild(args);
@@ -273,7 +275,7 @@ describe('a library that only the cache leads to', () => {
 
 describe('--library-path', () => {
   test(
-    'searches as LD_LIBRARY_PATH does, and says that the jail needs it',
+    'searches as LD_LIBRARY_PATH does, and reports that the jail needs that variable',
     needsRoot('cc', 'chroot'),
     () => {
       const root = tempDir();
@@ -290,7 +292,7 @@ describe('--library-path', () => {
       const without = jailbuild([jail, program], {
         env: { ...process.env, LD_LIBRARY_PATH: `${root}/libs` },
       });
-      assert.equal(without.status, 1, 'the environment counted');
+      assert.equal(without.status, 1, 'LD_LIBRARY_PATH was read from the environment');
       const { status, stderr } = jailbuild([jail, program, '--library-path', 'libs'], {
         cwd: root,
       });

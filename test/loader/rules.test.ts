@@ -8,7 +8,7 @@ const LOADER = '/lib64/ld-linux-x86-64.so.2';
 const LOADERS = [LOADER, '/lib/ld-linux.so.2', '/lib/ld-musl-x86_64.so.1'];
 const IS_X86_64 = process.arch === 'x64' && existsSync(LOADER);
 
-// The fixtures name the directories and levels of x86-64.
+// The fixtures contain the directories and levels of x86-64.
 const NEEDS = IS_X86_64 ? needsRoot('cc', 'make', 'musl-gcc', 'busybox') : { skip: 'needs x86-64' };
 
 describe('the rules of the loaders', NEEDS, () => {

@@ -12,7 +12,7 @@ const NEEDS = existsSync('/lib64/ld-linux-x86-64.so.2')
   ? needsRoot('busybox')
   : { skip: 'needs x86-64' };
 
-test('of symbol versions made at random, we say what the loader says', NEEDS, async () => {
+test('jailbuild and the loader agree on random symbol versions', NEEDS, async () => {
   const { differences, kinds } = await compareVersions(CASES, 7, tempDir());
   for (const { ours, theirs, root } of differences.slice(0, 3))
     assert.deepEqual(ours, theirs, root);

@@ -25,29 +25,29 @@ function manifest(entries: readonly Entry[]): Manifest {
   };
 }
 
-test('is JSON of the same value', () => {
+test('canonical JSON parses to the same value', () => {
   assert.deepEqual(JSON.parse(canonicalJson(manifest([entry]))), manifest([entry]));
 });
 
-test('does not depend on the order in which keys were set', () => {
+test('canonical JSON does not depend on the order in which keys were set', () => {
   const reversed = Object.fromEntries(Object.entries(entry).reverse()) as unknown as Entry;
   assert.equal(canonicalJson(manifest([reversed])), canonicalJson(manifest([entry])));
 });
 
-test('has one entry a line', () => {
+test('canonical JSON has one line per entry', () => {
   const text = canonicalJson(manifest([entry, { ...entry, path: '/lib', target: 'usr/lib' }]));
   assert.equal(text.split('\n').filter((line) => line.includes('"path"')).length, 2);
   assert.ok(text.endsWith('}\n'));
 });
 
-test('leaves out what is undefined and keeps odd names', () => {
+test('undefined members are omitted, and odd names are kept', () => {
   const odd = { ...entry, path: '/a\n"b\u2028', digest: undefined } as unknown as Entry;
   const text = canonicalJson(manifest([odd]));
   assert.equal(JSON.parse(text).entries[0].path, '/a\n"b\u2028');
   assert.ok(!text.includes('digest'));
 });
 
-test('writes text as JSON does, whatever is in it', () => {
+test('strings are escaped as JSON.stringify does', () => {
   const texts = [
     '',
     'plain ~!#[]',
@@ -63,7 +63,7 @@ test('writes text as JSON does, whatever is in it', () => {
   }
 });
 
-test('orders the keys of each kind of object, those that appear later too', () => {
+test('the keys of every kind of object are sorted, including keys added later', () => {
   const values = [
     { b: 1, path: 'p', a: [true, null] },
     { a: 1, b: 2 },

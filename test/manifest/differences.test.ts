@@ -11,7 +11,7 @@ function stat(file: string) {
   return lstatSync(file, { bigint: true });
 }
 
-/** The entry of a file as it is. */
+/** Returns the entry that describes a file. */
 function entryOf(file: string): Extract<Entry, { type: 'file' }> {
   const { mode, uid, gid, size, mtimeNs } = stat(file);
   return {
@@ -36,11 +36,11 @@ describe('differences between an entry and a file', () => {
   const file = path.join(tempDir(), 'file');
   writeFileSync(file, 'content', { mode: 0o644 });
 
-  test('are none for the file itself', () => {
+  test('are none for an unchanged file', () => {
     assert.deepEqual(found(entryOf(file), file), []);
   });
 
-  test('name each attribute', () => {
+  test('include each changed attribute', () => {
     const entry = entryOf(file);
     const other: Entry = {
       ...entry,
@@ -59,7 +59,7 @@ describe('differences between an entry and a file', () => {
     assert.deepEqual(found({ ...rest, type: 'fifo' }, file), ['type fifo -> file']);
   });
 
-  test('leave owners and set-id bits out where a builder cannot set them', () => {
+  test('exclude owners and set-id bits if the builder cannot set them', () => {
     const entry = entryOf(file);
     const other = { ...entry, uid: entry.uid + 1, mode: '4644' };
     assert.deepEqual(found(other, file, 'any'), []);
@@ -70,7 +70,7 @@ describe('differences between an entry and a file', () => {
     ]);
   });
 
-  test('compare the text of a link', () => {
+  test('include the target of a link', () => {
     const link = path.join(tempDir(), 'link');
     symlinkSync('here', link);
     const { size, ...rest } = entryOf(link);
@@ -79,8 +79,8 @@ describe('differences between an entry and a file', () => {
   });
 });
 
-describe('times', () => {
-  test('that utimes(2) of Node has cut are the same', () => {
+describe('modification times', () => {
+  test("are equal if they differ only by the rounding of Node's utimes", () => {
     const directory = tempDir();
     const source = path.join(directory, 'source');
     const copy = path.join(directory, 'copy');
@@ -88,7 +88,7 @@ describe('times', () => {
     writeFileSync(copy, 'x', { mode: 0o644 });
     let cut = 0;
     for (let at = 1; at < 2000; at++) {
-      // Binary fractions of a second near today's date have steps of 0.24 µs.
+      // Near today's date, doubles count seconds in steps of 0.24 µs.
       const seconds = 1_700_000_000 + at * 7.000_001_357;
       utimesSync(source, seconds, seconds);
       const entry = entryOf(source);
@@ -98,10 +98,10 @@ describe('times', () => {
       if (stat(copy).mtimeNs !== exact) cut++;
       assert.deepEqual(found(planned, copy), []);
     }
-    assert.ok(cut > 1000, `${cut} times were cut`);
+    assert.ok(cut > 1000, `${cut} times were rounded`);
   });
 
-  test('that are 2 µs apart are not', () => {
+  test('differ if they are 2 µs apart', () => {
     const entry = { size: 1, mtime: '100.000000000' };
     const at = (mtimeNs: bigint) => isCopyOf(entry, { size: 1, mtimeNs });
     const second = 100_000_000_000n;

@@ -12,24 +12,24 @@ import { tempDir } from '../support/temp-dir.js';
 
 const REQUEST = { programs: ['/bin/ls'], terminfo: ['dumb'] } as const;
 
-test('every parent stands before what it holds, and each path is there once', () => {
+test('every parent comes before its children, and each path occurs once', () => {
   const seen = new Set(['/']);
   for (const { path: name } of plan(resolve(REQUEST)).entries) {
-    assert.ok(seen.has(path.dirname(name)), `${name} stands before its parent`);
-    assert.ok(!seen.has(name), `${name} is there twice`);
+    assert.ok(seen.has(path.dirname(name)), `${name} comes before its parent`);
+    assert.ok(!seen.has(name), `${name} occurs twice`);
     seen.add(name);
   }
   assert.ok(seen.size > 5);
 });
 
-test('every reason names an entry of the plan', () => {
+test('every reason refers to an entry of the plan', () => {
   const { entries } = plan(resolve(REQUEST));
   const paths = new Set(entries.map((entry) => entry.path));
   for (const { path: name, reasons } of entries) {
     assert.ok(reasons.length > 0, name);
     for (const reason of reasons) {
       const other = 'by' in reason ? reason.by : 'of' in reason ? reason.of : undefined;
-      if (other !== undefined) assert.ok(paths.has(other), `${name}: ${other} is no entry`);
+      if (other !== undefined) assert.ok(paths.has(other), `${name}: ${other} is not an entry`);
     }
   }
 });
@@ -46,7 +46,7 @@ test('digests are the SHA-256 of the sources', async () => {
   }
 });
 
-test('digests are of the files inside the sysroot', async () => {
+test('digests are computed from files inside the sysroot', async () => {
   const root = tempDir();
   mkdirSync(path.join(root, 'etc/terminfo/d'), { recursive: true });
   mkdirSync(path.join(root, 'lib'));
@@ -60,7 +60,7 @@ test('digests are of the files inside the sysroot', async () => {
   assert.equal(file.digest, `sha256:${createHash('sha256').update('inside').digest('hex')}`);
 });
 
-test('a file that is gone when it is read is an error with its path', async () => {
+test('a file that disappears before it is read causes an error with its path', async () => {
   const root = tempDir();
   mkdirSync(path.join(root, 'etc/terminfo/d'), { recursive: true });
   writeFileSync(path.join(root, 'etc/terminfo/d/dumb'), 'x');
@@ -74,7 +74,7 @@ test('a file that is gone when it is read is an error with its path', async () =
   });
 });
 
-test('the first missing library is the error, the others are counted', () => {
+test('the first missing library causes the error, and the others are counted', () => {
   const library = {
     name: 'liba.so',
     neededBy: '/bin/x',

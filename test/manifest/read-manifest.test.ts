@@ -33,7 +33,7 @@ const text = (entries: readonly unknown[], top: Json = {}): string =>
     ...top,
   });
 
-test('what is printed is read back as the same manifest', async () => {
+test('a printed manifest is read back unchanged', async () => {
   const manifest = await addDigests(plan(resolve({ programs: ['/bin/ls', '/bin/bash'] })), '');
   assert.deepEqual(parseManifest(canonicalJson(manifest), 'm'), manifest);
 });
@@ -46,20 +46,16 @@ test('entries may come in any order', () => {
   );
 });
 
-describe('a bad manifest is refused, with the place in it', () => {
+describe('an invalid manifest is refused with the position of the mistake', () => {
   const refused: readonly (readonly [name: string, text: string, message: string])[] = [
     ['no JSON', '{', 'is not JSON: '],
     ['a list', '[]', 'is not an object'],
     [
-      'a variable whose name has an equals sign',
+      'a variable name with an equals sign',
       text([], { environment: { 'A=B': '' } }),
       'environment: "A=B" is not a variable name',
     ],
-    [
-      'a variable that is a number',
-      text([], { environment: { A: 1 } }),
-      'environment.A: is not a string',
-    ],
+    ['a numeric variable', text([], { environment: { A: 1 } }), 'environment.A: is not a string'],
     ['no schema', '{}', 'schema: is missing'],
     [
       'another version',
@@ -70,14 +66,14 @@ describe('a bad manifest is refused, with the place in it', () => {
     ['no entries', text([], { entries: undefined }), 'entries: is missing'],
     ['entries that are no list', text([], { entries: {} }), 'entries: is not a list'],
     [
-      'a program that is no string',
+      'a program that is not a string',
       text([], { request: { programs: [1], terminfo: 'none', ldCache: 'copy' } }),
       'request.programs[0]: is not a string',
     ],
-    ['an entry that is null', text([null]), 'entries[0]: is not an object'],
+    ['a null entry', text([null]), 'entries[0]: is not an object'],
     ['an unknown type', text([{ ...file('/a'), type: 'door' }]), 'entries[0].type: is "door"'],
     [
-      'a type that all objects have',
+      'a type that every object has as a member',
       text([{ ...file('/a'), type: 'constructor' }]),
       'entries[0].type: is "constructor"',
     ],
@@ -102,11 +98,7 @@ describe('a bad manifest is refused, with the place in it', () => {
       text([{ path: '/a', type: 'symlink', ...BASE, target: '/etc' }, file('/a/b')]),
       'entries[1].path: /a/b has no parent directory /a',
     ],
-    [
-      'a mode that is a number',
-      text([{ ...file('/a'), mode: 493 }]),
-      'entries[0].mode: is not a string',
-    ],
+    ['a numeric mode', text([{ ...file('/a'), mode: 493 }]), 'entries[0].mode: is not a string'],
     [
       'a mode that is not octal',
       text([{ ...file('/a'), mode: '0888' }]),
@@ -114,7 +106,7 @@ describe('a bad manifest is refused, with the place in it', () => {
     ],
     ['a negative uid', text([{ ...file('/a'), uid: -1 }]), 'entries[0].uid: is not a number'],
     [
-      'the uid that stands for none',
+      'the uid that means "no user"',
       text([{ ...file('/a'), uid: 4294967295 }]),
       'entries[0].uid: ',
     ],
@@ -124,22 +116,30 @@ describe('a bad manifest is refused, with the place in it', () => {
       'entries[0].mtime: is not seconds',
     ],
     ['no reasons', text([{ ...file('/a'), reasons: undefined }]), 'entries[0].reasons: is missing'],
-    ['a file of nothing', text([{ ...file('/a'), content: undefined }]), 'entries[0]: has neither'],
+    [
+      'a file without source and content',
+      text([{ ...file('/a'), content: undefined }]),
+      'entries[0]: has neither',
+    ],
     ['content of another size', text([{ ...file('/a'), size: 4 }]), 'entries[0].size: is 4'],
     [
-      'content that is no base64',
+      'content that is not base64',
       text([{ ...file('/a'), content: '***' }]),
       'entries[0].content: ',
     ],
-    ['a digest of another kind', text([{ ...file('/a'), digest: 'md5:0' }]), 'entries[0].digest: '],
+    [
+      'an unknown kind of digest',
+      text([{ ...file('/a'), digest: 'md5:0' }]),
+      'entries[0].digest: ',
+    ],
     ['a hostile source', text([{ ...file('/a'), source: '/../x' }]), 'entries[0].source: '],
     [
-      'a hard link to what is not there',
+      'a hard link to a missing file',
       text([{ ...file('/b'), content: undefined, hardlink: '/a' }]),
       'entries[0].hardlink: /a is not a file listed before this one',
     ],
     [
-      'a link without text',
+      'a link without target',
       text([{ path: '/a', type: 'symlink', ...BASE }]),
       'entries[0].target: is missing',
     ],
@@ -169,12 +169,12 @@ describe('a bad manifest is refused, with the place in it', () => {
   }
 });
 
-test('a file that is not there is not readable', () => {
+test('a missing file is reported as not readable', () => {
   const missing = path.join(tempDir(), 'none.json');
   assert.throws(() => readManifest(missing), { code: 'NOT_READABLE' });
 });
 
-test('a file is read', () => {
+test('a manifest is read from a file', () => {
   const at = path.join(tempDir(), 'plan.json');
   writeFileSync(at, text([file('/a')]));
   assert.equal(readManifest(at).entries[0]?.path, '/a');

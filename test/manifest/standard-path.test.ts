@@ -6,7 +6,7 @@ import { STANDARD_PATH } from '../../src/manifest/standard-path.js';
 import { PROJECT } from '../support/cli.js';
 
 for (const file of ['src/native/launcher/child.c', 'templates/profiles/shell.yaml']) {
-  test(`${file} has the same standard PATH`, () => {
+  test(`${file} contains the standard PATH`, () => {
     const found = readFileSync(path.join(PROJECT, file), 'utf8').match(
       /\/[a-z/:]*\/sbin:[a-z/:]+/g,
     );

@@ -12,7 +12,7 @@ function macro(file: string, name: string): string | undefined {
   return new RegExp(`^#define ${name} (.+)$`, 'm').exec(source)?.[1];
 }
 
-describe('facts that the native programs state as well are the same', () => {
+describe('facts repeated in the native programs are equal', () => {
   test('the tolerance for times, in milliseconds', () => {
     assert.equal(Number(macro('engine/check.c', 'TOLERANCE')), Number(TIME_TOLERANCE) / 1e6);
   });

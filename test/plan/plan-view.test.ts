@@ -31,7 +31,7 @@ function read(root: Sysroot, file: string): string {
 }
 
 describe('a plan as a root', () => {
-  test('has its entries, their parents, and links that lead inside', () => {
+  test('contains its entries and their parents, and resolves links inside the root', () => {
     const link = { ...BASE, type: 'symlink', path: '/lib', target: 'usr/lib' } as const;
     const root = new Sysroot(new PlanView([link, content('/usr/lib/libx.so', 'x')], '/nowhere'));
     assert.equal(read(root, '/lib/libx.so'), 'x');
@@ -41,7 +41,7 @@ describe('a plan as a root', () => {
     assert.deepEqual(root.trace('/etc/passwd'), { errno: 'ENOENT', at: '/etc' });
   });
 
-  test('names of one file are one file', () => {
+  test('treats hard links as the same file', () => {
     const one = content('/one', 'x');
     const two = { ...content('/two', 'x'), hardlink: '/one' } as Entry;
     const root = new Sysroot(new PlanView([one, two], ''));
@@ -51,7 +51,7 @@ describe('a plan as a root', () => {
     assert.equal(read(root, '/two'), 'x');
   });
 
-  test('stands before what is below it', () => {
+  test('overlays the directory below it', () => {
     const directory = tempDir();
     mkdirSync(`${directory}/etc`);
     writeFileSync(`${directory}/etc/own`, 'own');
@@ -68,7 +68,7 @@ describe('a plan as a root', () => {
     assert.deepEqual(root.list(etc), ['both', 'link', 'own']);
   });
 
-  test('a source of another size is refused', () => {
+  test('refuses a source of another size', () => {
     const source = path.join(tempDir(), 'source');
     writeFileSync(source, 'longer');
     const entry: Entry = { ...BASE, type: 'file', path: '/file', size: 3, source };
@@ -80,7 +80,7 @@ describe('a plan as a root', () => {
 });
 
 describe('verifying a plan without writing it', needs('bash'), () => {
-  test('finds what a directory would', async () => {
+  test('reports a library that the plan lacks', async () => {
     const { manifest, closure } = await planRequest({ programs: ['bash'] }, false);
     const verify = (entries: readonly Entry[]) =>
       verifyPlan(manifest, new Sysroot(new PlanView(entries, closure.sysroot.prefix)), {

@@ -23,7 +23,7 @@ const BAD: readonly Partial<AccountRequest>[] = [
   { home: '/../../x' },
 ];
 
-test('no field of an account makes another line', () => {
+test('no field of an account can add a line to the account files', () => {
   for (const wrong of BAD) {
     const users = [{ name: 'web', uid: 1234, ...wrong }];
     const request = { programs: [], users, terminfo: 'none' } as const;
@@ -34,7 +34,7 @@ test('no field of an account makes another line', () => {
   }
 });
 
-test("a home is its user's, and one below /run, which the system makes at each start, root's", () => {
+test('a home belongs to its user, and one below /run, which the system creates at each start, to root', () => {
   const owners = ['/run/web', '/var/lib/web-home'].map((home) => {
     const users = [{ name: 'web', uid: 1234, home }];
     const file = path.join(tempDir(), 'jail.yaml');
@@ -51,7 +51,7 @@ test("a home is its user's, and one below /run, which the system makes at each s
   ]);
 });
 
-/** What a file and a profile say, each wrong in one place. */
+/** Jail files and profiles with one bad field each. */
 const FILES: Readonly<Record<string, string>> = {
   gecos: 'users:\n  - name: web\n    uid: 1234\n    gecos: "x\\nevil:*:0:0::/:/bin/sh"\n',
   home: 'users:\n  - name: web\n    uid: 1234\n    home: "/a:/bin/sh"\n',
@@ -59,7 +59,7 @@ const FILES: Readonly<Record<string, string>> = {
 };
 
 for (const [field, users] of Object.entries(FILES)) {
-  test(`a jail file and a profile with a bad ${field} are refused with their place`, () => {
+  test(`a bad ${field} in a jail file or profile is refused with its position`, () => {
     const directory = tempDir();
     writeFileSync(path.join(directory, 'jail.yaml'), `root: jail\nprograms: ["true"]\n${users}`);
     writeFileSync(path.join(directory, 'profile.yaml'), `summary: x\n${users}`);
@@ -72,7 +72,7 @@ for (const [field, users] of Object.entries(FILES)) {
   });
 }
 
-test('what is good comes out as it was given', () => {
+test('valid fields are written as given', () => {
   const directory = tempDir();
   mkdirSync(path.join(directory, 'x'));
   const users =

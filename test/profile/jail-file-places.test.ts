@@ -6,9 +6,9 @@ import { jailbuild, PROJECT } from '../support/cli.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
-/** What a jail file says wrong, and where. */
+/** Mistakes in a jail file, and the message with their position. */
 const WRONG: Readonly<Record<string, readonly [string, RegExp]>> = {
-  'a command with blanks': [
+  'a command with spaces': [
     'root: jail\nprograms: [bash]\nrun:\n  command: "bash -c ls"\n',
     /^jailbuild: jail\.yaml:4:12: run\.command is "bash -c ls", but must be one word, or a list of words$/m,
   ],
@@ -16,7 +16,7 @@ const WRONG: Readonly<Record<string, readonly [string, RegExp]>> = {
     'root: jail\nprograms: [bash]\nrun:\n  user: nobodyhere\n',
     /^jailbuild: jail\.yaml:4:9: run\.user is nobodyhere, and the jail has no user nobodyhere: add it to users$/m,
   ],
-  'a profile misspelt': [
+  'a misspelt profile': [
     'root: jail\nprograms: [bash]\nprofiles:\n  - shell\n  - pyhton\n',
     /^jailbuild: jail\.yaml:5:5: pyhton: no such profile; did you mean python\?$/m,
   ],
@@ -27,7 +27,7 @@ const WRONG: Readonly<Record<string, readonly [string, RegExp]>> = {
 };
 
 for (const [name, [text, message]] of Object.entries(WRONG)) {
-  test(`${name} is refused with its place, and nothing is built`, () => {
+  test(`${name} is refused with its position, and nothing is built`, () => {
     const directory = tempDir();
     writeFileSync(path.join(directory, 'jail.yaml'), text);
     for (const words of [['--no-sync'], ['--dry-run']]) {
@@ -39,7 +39,7 @@ for (const [name, [text, message]] of Object.entries(WRONG)) {
   });
 }
 
-test('a user of the jail file, and a number, are good', needsRoot(), () => {
+test('a user from the jail file and a numeric user are accepted', needsRoot(), () => {
   for (const user of ['web', '1234', '1234:1234']) {
     const directory = tempDir();
     const text = `root: jail\nprograms: [bash]\nusers: ["web:1234"]\nrun:\n  user: "${user}"\n`;
@@ -49,7 +49,7 @@ test('a user of the jail file, and a number, are good', needsRoot(), () => {
   }
 });
 
-test('schema prints what the package has, and init points to it', () => {
+test('`schema` prints the schema of the package, and `init` refers to it', () => {
   for (const kind of ['jail', 'profile']) {
     const { stdout, status } = jailbuild(['schema', kind]);
     assert.equal(status, 0);
@@ -65,7 +65,7 @@ test('schema prints what the package has, and init points to it', () => {
   assert.equal(JSON.parse(readFileSync(schema, 'utf8')).title, 'A jail file of jailbuild');
 });
 
-test('a user whose home holds the jail is no copy of that home', needsRoot(), () => {
+test('a user whose home contains the jail does not copy that home', needsRoot(), () => {
   const directory = tempDir();
   const sysroot = path.join(directory, 'sys');
   const home = path.join(directory, 'sys/home/me');
@@ -84,7 +84,7 @@ test('a user whose home holds the jail is no copy of that home', needsRoot(), ()
   assert.equal(status, 0, stderr);
 });
 
-test('a path with a NUL byte is no defect', () => {
+test('a path with a NUL byte is refused with its position', () => {
   const cwd = tempDir();
   writeFileSync(path.join(cwd, 'jail.yaml'), 'root: "a\\0b"\nprograms: [bash]\n');
   const { status, stderr } = jailbuild([], { cwd });
@@ -92,7 +92,7 @@ test('a path with a NUL byte is no defect', () => {
   assert.match(stderr, /^jailbuild: \S*jail\.yaml:1:7: root contains a NUL byte: remove it\n$/);
 });
 
-test('what names no program is told why', () => {
+test('a command line without programs is refused with the reason', () => {
   const cwd = tempDir();
   mkdirSync(path.join(cwd, 'jail'));
   const says = (...words: readonly string[]) => jailbuild(words, { cwd }).stderr;

@@ -46,7 +46,7 @@ image:
   layers: by-package
 `;
 
-test('a jail file becomes data, with paths from its own directory', () => {
+test('a jail file is read with paths relative to its own directory', () => {
   const at = (name: string) => path.join(directory, name);
   const file = readJailFile(jailFile(WHOLE));
   assert.equal(file.root, at('jails/web'));
@@ -74,7 +74,7 @@ test('a jail file becomes data, with paths from its own directory', () => {
   });
 });
 
-test('paths of a run start from the file too', () => {
+test('paths of run options are relative to the file as well', () => {
   const at = (name: string) => path.join(directory, name);
   const { options, run } = readJailFile(
     jailFile(`
@@ -101,7 +101,7 @@ test('a jail file becomes a request for the resolver', () => {
   assert.equal(request.programs[0], 'ls');
 });
 
-describe('what is wrong in a jail file is told with its line and column', () => {
+describe('a mistake in a jail file is reported with line and column', () => {
   const refused = (name: string, text: string, expected: RegExp) =>
     test(name, () => {
       const file = jailFile(text);
@@ -120,45 +120,41 @@ describe('what is wrong in a jail file is told with its line and column', () => 
     });
 
   refused(
-    'a slip in a key',
+    'a misspelt key',
     'root: x\nprogram: [ls]\n',
     /^:2:1: unknown key program; did you mean programs\?$/,
   );
   refused(
-    'a slip in an option',
+    'a misspelt option',
     'alow-missing: true',
     /^:1:1: unknown key alow-missing; did you mean allow-missing\?$/,
   );
   refused(
-    'a slip further in',
+    'a misspelt nested key',
     'run:\n  hostnam: a',
     /^:2:3: unknown key hostnam; did you mean hostname\?$/,
   );
   refused(
-    'a key like no other',
+    'a key unlike any other',
     'users:\n  - { name: a, favourite: b }',
     /^:2:16: unknown key favourite; known are name, uid, /,
   );
   refused(
-    'a word where a list belongs',
+    'a word instead of a list',
     'programs: ls',
     /^:1:11: programs must be a list, but is "ls"$/,
   );
   refused(
-    'a number where a word belongs',
+    'a number instead of a word',
     'programs:\n  - ls\n  - 7',
     /^:3:5: programs\[1\] must be text, but is 7$/,
   );
   refused(
-    'a word that is none of the choices',
+    'a word that is not among the choices',
     'ld-cache: maybe',
     /^:1:11: ld-cache must be .*copy.* or none, but is "maybe"$/,
   );
-  refused(
-    'a user that is none',
-    'users: ["a b"]',
-    /^:1:9: users\[0\] is "a b", but must be NAME, /,
-  );
+  refused('an invalid user', 'users: ["a b"]', /^:1:9: users\[0\] is "a b", but must be NAME, /);
   refused('a user without a name', 'users: [{ uid: 3 }]', /^:1:9: users\[0\] lacks name$/);
   refused(
     'an id out of range',
@@ -171,26 +167,26 @@ describe('what is wrong in a jail file is told with its line and column', () => 
     /^:1:27: includes\[0\]\.to is "b", but must be /,
   );
   refused(
-    'a relative directory of an image',
+    'a relative working directory of an image',
     'image: { workdir: app }',
     /^:1:19: image\.workdir is "app", but must be an absolute path$/,
   );
   refused('a list as the whole file', '- ls', /^:1:1: the file must be a map, but is a list$/);
   refused('a key twice', 'root: a\nroot: b', /^:2:1: map keys must be unique$/);
-  refused('what is no YAML', 'root: [a\n', /^:\d:\d: /);
+  refused('invalid YAML', 'root: [a\n', /^:\d:\d: /);
   refused(
-    'a bomb of aliases',
+    'an alias bomb',
     `a: &a [x,x,x,x,x,x,x,x,x,x]\n${[...'bcdefg'].map((name, index) => `${name}: &${name} [${Array(10).fill(`*${'abcdef'[index]}`).join(',')}]`).join('\n')}`,
     /alias/,
   );
 });
 
-describe('what a jail file says is told by its name', () => {
+describe('a message about a jail file begins with its name', () => {
   const says = (name: string, text: string, status: number, expected: string) =>
     test(name, () => {
       jailFile(text);
       const finished = jailbuild(['--insecure-parents'], { cwd: directory });
-      // Who is not root is told so.
+      // Users other than root get a warning.
       const stderr = finished.stderr.replace(/^.*not built as root.*\n/m, '');
       assert.equal(stderr, `jailbuild: ${expected}\n`);
       assert.equal(finished.status, status);
@@ -209,32 +205,32 @@ describe('what a jail file says is told by its name', () => {
     'jail.yaml: has no programs and no profiles, and none are named',
   );
   says(
-    'a value that run would refuse',
+    'a value that `run` would refuse',
     'root: jail\nprograms: [ls]\nrun: { memory: lots }',
     1,
     'jail.yaml: run: --memory lots: give a size such as 512m',
   );
   says(
-    'what the jail cannot remember',
+    'an option that the jail does not record',
     'root: jail\nprograms: [ls]\nrun: { bind: [/srv], hostname: h }',
     0,
     'warning: jail.yaml: the jail does not remember --bind: give it to `jailbuild run` again',
   );
 });
 
-test('what init writes is a jail file, and so it is with all that is commented out in it', () => {
+test('the file that `init` writes is a valid jail file, also with every comment enabled', () => {
   const template = readFileSync(path.join(PROJECT, 'templates/jail.yaml'), 'utf8');
   assert.deepEqual(readJailFile(jailFile(template)).programs, ['env', 'bash', 'ls']);
-  // Words are behind one blank.
+  // Explanations begin with one space.
   const whole = readJailFile(jailFile(template.replace(/^#(?! \S)/gm, '')));
   assert.deepEqual(whole.profiles, ['base', path.join(directory, 'my-profile.yaml')]);
   assert.equal(whole.users.length, 3);
   assert.equal(whole.image.entrypoint?.length, 1);
 });
 
-test('the published schema is one, and has every option of build and run', () => {
+test('the published schema is valid and contains every option of build and run', () => {
   const text = readFileSync(SCHEMA, 'utf8');
-  assert.equal(text, jailSchemaText(), 'npm run schema writes it anew');
+  assert.equal(text, jailSchemaText(), 'run `npm run schema`');
   const ajv = new Ajv2020({ strict: true, allowUnionTypes: true });
   const validate = ajv.compile(JSON.parse(text));
   assert.equal(validate(parse(WHOLE)), true, ajv.errorsText(validate.errors));

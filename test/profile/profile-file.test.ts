@@ -14,7 +14,7 @@ function profile(text: string): string {
   return file;
 }
 
-describe('what is wrong in a profile is told with its line and column', () => {
+describe('a mistake in a profile is reported with line and column', () => {
   const refused = (text: string, expected: string) =>
     test(text, () => {
       const file = profile(text);
@@ -34,12 +34,12 @@ describe('what is wrong in a profile is told with its line and column', () => {
   refused('devices: [{ path: /dev/x, type: block, major: 8 }]', '2:11: devices[0] lacks minor');
 });
 
-test('a fifo has no numbers', () => {
+test('a fifo needs no device numbers', () => {
   const [mine] = loadProfiles([profile('devices: [{ path: /run/queue, type: fifo }]')]);
   assert.equal(mine?.devices?.length, 1);
 });
 
-test('a build says where notes are to be read', () => {
+test('a build refers to the notes of its profiles', () => {
   const file = profile('programs: [ls]\nnotes: Feed it.');
   const without = path.join(directory, 'silent.yaml');
   writeFileSync(without, 'summary: Nothing to say\n');
@@ -53,7 +53,7 @@ test('a build says where notes are to be read', () => {
   assert.equal(last(...both, '--quiet'), undefined);
 });
 
-test('an owner that there is not is a warning', () => {
+test('an unknown owner causes a warning', () => {
   const file = profile(
     'programs: [ls]\ndirectories: [{ path: /data, owner: [no-such-user, nor-me] }]',
   );

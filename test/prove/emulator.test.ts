@@ -13,7 +13,7 @@ import { runnableCommand } from '../../src/prove/emulator.js';
 import { needs } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
-test('a link in a jail does not lead the emulator out of it', needs('qemu-aarch64-static'), () => {
+test('a link in a jail does not lead the emulator outside', needs('qemu-aarch64-static'), () => {
   const directory = tempDir();
   const root = path.join(directory, 'jail');
   const outside = path.join(directory, 'outside');

@@ -6,7 +6,7 @@ import { exec, JAILBUILD, jailbuild, PROJECT, succeed } from '../support/cli.js'
 import { needs, needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
-describe('what cannot be observed is refused with one line', needs('gcc'), () => {
+describe('an impossible observation is refused with one line', needs('gcc'), () => {
   const directory = tempDir();
   const inside = (name: string): string => path.join(directory, name);
   const [deny, jail, file] = [inside('deny'), inside('jail'), inside('trace')];
@@ -16,7 +16,7 @@ describe('what cannot be observed is refused with one line', needs('gcc'), () =>
     assert.deepEqual([status, stdout], [125, ''], stderr);
     assert.match(stderr, /^jailbuild: [^\n]*\n$/);
     assert.match(stderr, message);
-    assert.ok(!existsSync(file), 'there is a trace');
+    assert.ok(!existsSync(file), 'a trace was written');
   };
   const trace = (...options: string[]) => ['trace', '-o', file, ...options, '--', '/bin/true'];
 
@@ -26,7 +26,7 @@ describe('what cannot be observed is refused with one line', needs('gcc'), () =>
     assert.equal(jailbuild([jail, '/bin/true', '-q']).status, 0);
   });
 
-  test('without ptrace', () => {
+  test('if ptrace is denied', () => {
     const message =
       /cannot observe the command: ptrace\(2\) is denied here, .*: use --mechanism notify/;
     refused([deny, 'ptrace'], trace(), message);
@@ -35,33 +35,34 @@ describe('what cannot be observed is refused with one line', needs('gcc'), () =>
     const [program = '', ...rest] = [deny, 'ptrace', process.execPath, JAILBUILD];
     const json = exec(program, [...rest, ...trace('--json')]);
     assert.equal(JSON.parse(json.stdout).error.code, 'OBSERVATION_FAILED', json.stdout);
-    // The other mechanism does without.
+    // The other mechanism does not use ptrace.
     const notified = exec(program, [...rest, ...trace('-q', '--mechanism', 'notify')]);
     assert.deepEqual([notified.status, notified.stderr], [0, '']);
     assert.ok(existsSync(file));
     succeed('rm', [file]);
   });
 
-  test('without seccomp', () => {
+  test('if seccomp is denied', () => {
     const message = /the kernel refuses a system call filter \(Operation not permitted\)/;
     refused([deny, 'seccomp'], trace(), message);
     refused([deny, 'seccomp'], trace('--mechanism', 'notify'), message);
   });
 
-  test('where names are hidden', () => {
+  test('if the memory of processes cannot be read', () => {
     const message =
       /reading its memory \(process_vm_readv\(2\)\) is denied here, by a system call filter or a security module: allow it/;
     for (const mechanism of ['ptrace', 'notify']) {
       refused([deny, 'process_vm_readv'], trace('--mechanism', mechanism), message);
-      // Whatever the program of the path: it has not been executed.
+      // Also refused for a program found on PATH: it is not run.
       const words = ['trace', '-o', file, '--mechanism', mechanism, '--', 'sh', '-c', 'echo ran'];
       refused([deny, 'process_vm_readv'], words, message);
     }
     refused([deny, 'process_vm_readv'], ['prove', jail, '--', '/bin/true'], message);
   });
 
-  test('where the security module Yama forbids it', needsRoot('unshare'), () => {
-    // Whatever this kernel has: its file is shown, and the call denied as it does.
+  test('if the security module Yama denies it', needsRoot('unshare'), () => {
+    // Independent of this kernel's settings: a fake file is mounted, and the call is denied as Yama
+    // does.
     const script = (scope: number) =>
       `mount -t tmpfs none /proc/sys/kernel && mkdir -p /proc/sys/kernel/yama && echo ${scope} > /proc/sys/kernel/yama/ptrace_scope && exec "$@"`;
     for (const [scope, who] of [
@@ -76,12 +77,12 @@ describe('what cannot be observed is refused with one line', needs('gcc'), () =>
     }
   });
 
-  test('where the command is traced already', needs('strace'), () => {
+  test('if the command is already traced', needs('strace'), () => {
     const message = /process \d+ already traces it: start the command without that tracer/;
     refused(['strace', '-f', '-o', '/dev/null'], trace(), message);
   });
 
-  test('what cannot be executed has its status, and leaves no trace', () => {
+  test('a command that cannot be executed returns its status and leaves no trace', () => {
     for (const [name, status] of [
       ['no-such-command', 127],
       ['/etc/passwd', 126],

@@ -28,7 +28,7 @@ describe('the observer', needs('gcc'), () => {
 
   before(() => compileUses(uses));
 
-  test('programs cannot take over the observer', nobody, () => {
+  test('cannot be taken over by observed programs', nobody, () => {
     for (const options of [[], ['--mechanism', 'notify']]) {
       const { stdout, reported } = observe([uses, 'attack'], { before: AS_NOBODY, options });
       assert.equal(
@@ -40,25 +40,29 @@ describe('the observer', needs('gcc'), () => {
     }
   });
 
-  test('without rights, everything is seen, names of hidden programs are counted', nobody, () => {
-    const seen = observe([uses, 'odd'], { before: AS_NOBODY });
-    assert.deepEqual(resultsOf(seen, '/etc/edge'), ['access absent']);
-    assert.equal(seen.counts.unread, 0);
-    const hidden = observe([uses, 'undumpable'], { before: AS_NOBODY });
-    assert.equal(hidden.counts.unread, 1);
-    const closed = path.join(directory, 'execute-only');
-    copyFileSync(uses, closed);
-    chmodSync(closed, 0o111);
-    const unreadable = observe([closed, 'access', '/etc/hidden-name'], { before: AS_NOBODY });
-    assert.ok((unreadable.counts.unread ?? 0) > 0, JSON.stringify(unreadable.counts));
-    // Root sees these too.
-    assert.deepEqual(resultsOf(observe([uses, 'undumpable']), '/etc/hidden-name'), [
-      'access absent',
-    ]);
-  });
+  test(
+    'sees everything without privileges, and counts names in unreadable programs',
+    nobody,
+    () => {
+      const seen = observe([uses, 'odd'], { before: AS_NOBODY });
+      assert.deepEqual(resultsOf(seen, '/etc/edge'), ['access absent']);
+      assert.equal(seen.counts.unread, 0);
+      const hidden = observe([uses, 'undumpable'], { before: AS_NOBODY });
+      assert.equal(hidden.counts.unread, 1);
+      const closed = path.join(directory, 'execute-only');
+      copyFileSync(uses, closed);
+      chmodSync(closed, 0o111);
+      const unreadable = observe([closed, 'access', '/etc/hidden-name'], { before: AS_NOBODY });
+      assert.ok((unreadable.counts.unread ?? 0) > 0, JSON.stringify(unreadable.counts));
+      // Root sees these as well.
+      assert.deepEqual(resultsOf(observe([uses, 'undumpable']), '/etc/hidden-name'), [
+        'access absent',
+      ]);
+    },
+  );
 
   test(
-    'set-user-ID programs keep their rights for root, and are told of for others',
+    'keeps the privileges of set-user-ID programs for root, and reports them for others',
     nobody,
     () => {
       const setId = path.join(directory, 'set-id');
@@ -72,13 +76,13 @@ describe('the observer', needs('gcc'), () => {
     },
   );
 
-  test('what a program without our rights may not see is denied, not found', nobody, () => {
+  test('reports a path that an unprivileged program may not access as denied', nobody, () => {
     const [closed, open] = [path.join(directory, 'closed'), path.join(directory, 'open')];
     mkdirSync(closed, { mode: 0o700 });
     writeFileSync(path.join(closed, 'inside'), '');
     writeFileSync(open, '', { mode: 0o600 });
     const script = `cat ${closed}/inside ${open} ${closed}/absent`;
-    // Before it gave up its rights, the same process had them.
+    // The same process had access before it dropped privileges.
     const seen = observe([
       'sh',
       '-c',
@@ -89,12 +93,12 @@ describe('the observer', needs('gcc'), () => {
     assert.deepEqual(resultsOf(seen, `${closed}/absent`), ['open denied']);
   });
 
-  test('names at the end of memory, odd calls and calls by other numbers are seen', () => {
+  test('sees names at the end of memory, unusual calls and calls by other numbers', () => {
     const seen = observe([uses, 'odd']);
     const lines = seen.stdout.split('\n');
     assert.ok(lines.includes(`edge ${ENOENT}`) && lines.includes(`fault ${EFAULT}`), seen.stdout);
     assert.ok(lines.includes(`io_uring ${ENOSYS}`), seen.stdout);
-    // Strict mode does not go with a filter.
+    // Strict mode is refused once a filter is installed.
     assert.ok(lines.includes('strict 22'), seen.stdout);
     assert.deepEqual(resultsOf(seen, '/etc/edge'), ['access absent']);
     if (lines.includes('handle 0')) {
@@ -106,21 +110,21 @@ describe('the observer', needs('gcc'), () => {
     }
   });
 
-  test('32-bit programs are seen', needsI386(), () => {
+  test('sees 32-bit programs', needsI386(), () => {
     const program = path.join(directory, 'uses32');
     compileUses(program, ['-m32', '-static']);
     const seen = observe([program, 'access', '/etc/from-32-bits']);
     assert.deepEqual(resultsOf(seen, '/etc/from-32-bits'), ['access absent']);
   });
 
-  test('no child gets away', () => {
+  test('does not lose children', () => {
     const seen = observe([uses, 'untraced']);
     assert.equal(seen.stdout, 'child 0\n');
     assert.deepEqual(resultsOf(seen, '/etc/untraced-child'), ['access absent']);
     assert.equal(observe([uses, 'clone3']).stdout, `clone3 ${ENOSYS}\n`);
   });
 
-  test('programs are executed by descriptors, threads and names of the path', () => {
+  test('sees programs executed by descriptor, from threads and by name', () => {
     assert.deepEqual(resultsOf(observe([uses, 'execveat']), '/usr/bin/true'), [
       'stat found',
       'execute found',
@@ -128,14 +132,14 @@ describe('the observer', needs('gcc'), () => {
     assert.deepEqual(resultsOf(observe([uses, 'thread-exec']), '/usr/bin/true'), ['execute found']);
     const env = { ...process.env, PATH: '/nowhere:/usr/bin' };
     const byName = observe(['true'], { env });
-    // Where the observer looks for the command is no business of the command's.
+    // The observer's own search on PATH is not part of the run.
     assert.deepEqual(resultsOf(byName, '/nowhere/true'), []);
     assert.deepEqual(resultsOf(byName, '/usr/bin/true'), ['execute found']);
     assert.equal(observe(['no-such-command']).status, 127);
     assert.equal(observe(['/etc/passwd']).status, 126);
   });
 
-  test('what changes while it is read spoils the trace alone', () => {
+  test('survives names that change while it reads them; only the trace is affected', () => {
     const seen = observe([uses, 'race']);
     assert.equal(seen.stdout, 'over\n');
     const names = new Set(
@@ -144,7 +148,7 @@ describe('the observer', needs('gcc'), () => {
     for (const name of names) assert.match(name, /^\/etc\/[px]asswd$/);
   });
 
-  test('another root has other files', needsRoot(), () => {
+  test('reports paths as seen from the original root after chroot', needsRoot(), () => {
     const root = path.join(directory, 'root');
     mkdirSync(root);
     writeFileSync(path.join(root, 'present'), '');
@@ -155,7 +159,27 @@ describe('the observer', needs('gcc'), () => {
     assert.deepEqual(resultsOf(seen, `${root}/present`), ['access found']);
   });
 
-  test('what the run makes is told from what was there', () => {
+  test('records the sockets named in messages', async (t) => {
+    const sent = ['/etc/by-sendto', '/etc/by-sendmsg', '/etc/by-sendmmsg'];
+    const seeAll = (program: string): void => {
+      const seen = observe([program, 'send']);
+      // ENOTCONN
+      assert.equal(
+        seen.stdout,
+        `sendto ${ENOENT}\nsendmsg ${ENOENT}\nsendmmsg ${ENOENT}\nnone 107\n`,
+      );
+      for (const at of sent) assert.deepEqual(resultsOf(seen, at), ['connect absent'], at);
+      assert.equal(seen.counts.unread, 0);
+    };
+    seeAll(uses);
+    await t.test('of 32-bit programs', needsI386(), () => {
+      const program = path.join(directory, 'send32');
+      compileUses(program, ['-m32', '-static']);
+      seeAll(program);
+    });
+  });
+
+  test('distinguishes files that the run creates from existing ones', () => {
     const at = path.join(directory, 'made');
     mkdirSync(at);
     writeFileSync(path.join(at, 'old'), '');
@@ -166,13 +190,13 @@ describe('the observer', needs('gcc'), () => {
     assert.deepEqual(resultsOf(seen, `${at}/dir/in`), ['write created']);
   });
 
-  test('signals come as without it', () => {
+  test('does not affect signals', () => {
     assert.equal(observe([uses, 'interrupted']).stdout, 'interruptions 0\n');
     const died = observe([uses, 'die']);
     assert.deepEqual([died.status, died.reported], [139, 139]);
   });
 
-  test('daemons are observed for a while, and served after that', () => {
+  test('observes daemons for a limited time, and lets them run afterwards', () => {
     const patient = observe([uses, 'daemon'], { options: ['--linger', '2000'] });
     assert.deepEqual(resultsOf(patient, '/etc/daemon-was-here'), ['access absent']);
     const touched = path.join(directory, 'touched');
@@ -181,11 +205,11 @@ describe('the observer', needs('gcc'), () => {
     assert.equal(hasty.reported, 0);
     assert.deepEqual(resultsOf(hasty, touched), []);
     spawnSync('sleep', ['1']);
-    assert.ok(existsSync(touched), 'what the command left running was not served');
+    assert.ok(existsSync(touched), 'the process left running could not continue');
   });
 
   test(
-    'a flood of names takes bounded memory, and names hold anything',
+    'needs bounded memory for a flood of names, and accepts names with any bytes',
     needs('/usr/bin/time'),
     () => {
       const { stderr, uses: seen } = observe([uses, 'flood', '50000'], {
@@ -199,17 +223,21 @@ describe('the observer', needs('gcc'), () => {
     },
   );
 
-  test('programs that trace others fail under ptrace and not under notify', needs('strace'), () => {
-    const command = ['strace', '-e', 'trace=exit_group', '/bin/true'];
-    const failing = observe(command);
-    assert.ok(failing.counts.tracers !== 0 && failing.status !== 0, failing.stderr);
-    const working = observe(command, { options: ['--mechanism', 'notify'] });
-    assert.equal(working.status, 0, working.stderr);
-    assert.match(working.stderr, /exit_group\(0\)/);
-    assert.ok(resultsOf(working, '/bin/true').includes('execute found'));
-  });
+  test(
+    'with ptrace breaks programs that trace others, with notify it does not',
+    needs('strace'),
+    () => {
+      const command = ['strace', '-e', 'trace=exit_group', '/bin/true'];
+      const failing = observe(command);
+      assert.ok(failing.counts.tracers !== 0 && failing.status !== 0, failing.stderr);
+      const working = observe(command, { options: ['--mechanism', 'notify'] });
+      assert.equal(working.status, 0, working.stderr);
+      assert.match(working.stderr, /exit_group\(0\)/);
+      assert.ok(resultsOf(working, '/bin/true').includes('execute found'));
+    },
+  );
 
-  test('observers within are refused, and listeners within are told', () => {
+  test('refuses nested observers, and reports seccomp listeners', () => {
     const inner = [OBSERVER, '--report', '1', '--', '/bin/true'];
     const nested = observe(inner);
     assert.equal(nested.status, 125);
@@ -218,7 +246,7 @@ describe('the observer', needs('gcc'), () => {
     assert.deepEqual([listening.stdout, listening.counts.listeners], ['listener 0\n', 1]);
   });
 
-  test('both mechanisms see the same files', () => {
+  test('sees the same files with both mechanisms', () => {
     const command = ['/bin/sh', '-c', 'cat /etc/hostname /etc/absent; ls /etc/ssl > /dev/null'];
     const paths = (options: string[]) => {
       const { uses: seen } = observe(command, { options });
@@ -230,42 +258,87 @@ describe('the observer', needs('gcc'), () => {
   });
 
   const several = needsThat('two processors', () => availableParallelism() > 1);
-  describe('programs that are held on one processor', several, () => {
-    for (const way of ['call', 'status', 'thread', 'child', 'of-child', 'choice', 'program']) {
-      test(`do not see it by ${way}`, () => {
+  describe('programs pinned to one processor', several, () => {
+    for (const way of [
+      'call',
+      'status',
+      'link',
+      'thread',
+      'child',
+      'of-child',
+      'choice',
+      'program',
+    ]) {
+      test(`do not notice it by ${way}`, () => {
         const bare = exec(uses, ['processors', way]);
         assert.ok(bare.status === 0 && bare.stdout !== '', bare.stderr);
         assert.equal(observe([uses, 'processors', way]).stdout, bare.stdout);
       });
     }
 
-    test('are held while they are busy, and no longer', async () => {
-      const at = path.join(directory, 'held');
+    test('do not notice it by an inherited descriptor', () => {
+      const before = ['sh', '-c', 'exec "$@" 9< /proc/self/status', 'sh'];
+      const bare = exec('sh', [...before.slice(1), uses, 'processors', 'inherited']);
+      assert.match(bare.stdout, /^Cpus_allowed_list:\s*0-/);
+      const seen = observe([uses, 'processors', 'inherited'], { before });
+      assert.equal(seen.stdout, bare.stdout);
+    });
+
+    /** Observes a command that ends once all files of a directory are there; `look` is given the observer's number. */
+    async function watch(
+      name: string,
+      command: readonly string[],
+      look: (observer: string, at: string) => Promise<void>,
+    ): Promise<void> {
+      const at = path.join(directory, name);
       mkdirSync(at);
-      const child = spawn(OBSERVER, ['--report', '3', '--', uses, 'busy-and-idle', at], {
+      const child = spawn(OBSERVER, ['--report', '3', '--', ...command, at], {
         stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
       });
       child.stdio[3]?.on('data', () => undefined);
       const ended = once(child, 'exit');
-      const children = `/proc/${child.pid}/task/${child.pid}/children`;
-      const isHeld = (): boolean =>
-        (readFileSync(children, 'utf8').match(/\d+/g) ?? []).some((id) => processorsOf(id) === 1);
       try {
-        await until(isHeld);
-        assert.equal(processorsOf(String(child.pid)), 1, 'the observer is elsewhere');
-        writeFileSync(path.join(at, 'enough'), '');
-        await until(() => !isHeld());
-        assert.equal(processorsOf(String(child.pid)), processorsOf('self'));
-        writeFileSync(path.join(at, 'end'), '');
+        await look(String(child.pid), at);
+        for (const file of ['enough', 'end']) writeFileSync(path.join(at, file), '');
         assert.deepEqual(await ended, [0, null]);
       } finally {
-        // What it observes ends with it.
+        // Observed processes end with the observer.
         child.kill('SIGKILL');
       }
-    });
+    }
+
+    test('are pinned only while they are busy', () =>
+      watch('held', [uses, 'busy-and-idle'], async (observer, at) => {
+        const isHeld = (): boolean => childrenOf(observer).some((id) => processorsOf(id) === 1);
+        await until(isHeld);
+        assert.equal(processorsOf(observer), 1, 'the observer runs elsewhere');
+        writeFileSync(path.join(at, 'enough'), '');
+        await until(() => !isHeld());
+        assert.equal(processorsOf(observer), processorsOf('self'));
+      }));
+
+    test('are pinned together with their waiting parents', () =>
+      watch('family', ['sh', '-c', `${uses} busy-and-idle $0; true`], async (observer) => {
+        await until(() => childrenOf(observer).length === 1);
+        const [shell = ''] = childrenOf(observer);
+        await until(() => processorsOf(shell) === 1);
+        await until(() => childrenOf(shell).some((id) => processorsOf(id) === 1));
+      }));
+
+    test('are not pinned while several have work to do', () =>
+      watch(
+        'crowd',
+        ['sh', '-c', `${uses} busy-and-idle $0 & ${uses} busy-and-idle $0; wait`],
+        async (observer) => {
+          await until(() => processorsOf(observer) === 1);
+          await until(() => processorsOf(observer) > 1);
+          const [shell = ''] = childrenOf(observer);
+          for (const id of [shell, ...childrenOf(shell)]) assert.ok(processorsOf(id) > 1, id);
+        },
+      ));
   });
 
-  test('the command ends with its observer', async () => {
+  test('a command ends with its observer', async () => {
     const child = spawn(OBSERVER, ['--report', '3', '--', 'sleep', '60'], {
       stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
     });
@@ -283,7 +356,7 @@ describe('the observer', needs('gcc'), () => {
     assert.ok(sleeper !== '' && !isRunning(sleeper), sleeper);
   });
 
-  test('a stopped job goes on, and ends with its status', needs('script', 'bash'), () => {
+  test('a stopped job continues and ends with its status', needs('script', 'bash'), () => {
     const script = [
       'set -m',
       `${OBSERVER} --report 3 -- bash -c 'kill -STOP $$; exit 7' 3> ${directory}/stopped &`,
@@ -300,6 +373,10 @@ describe('the observer', needs('gcc'), () => {
   });
 });
 
+function childrenOf(id: string): string[] {
+  return readFileSync(`/proc/${id}/task/${id}/children`, 'utf8').match(/\d+/g) ?? [];
+}
+
 /** Returns on how many processors a process may run. */
 function processorsOf(id: string): number {
   const status = readFileSync(`/proc/${id}/status`, 'utf8');
@@ -309,10 +386,10 @@ function processorsOf(id: string): number {
     .filter((bit) => bit === '1').length;
 }
 
-/** Waits for a state that is sure to come. */
+/** Waits for a state that must occur. */
 async function until(isReached: () => boolean): Promise<void> {
   for (let tries = 0; !isReached(); tries++) {
-    assert.ok(tries < 3000, 'it was not reached in a minute');
+    assert.ok(tries < 3000, 'not reached within a minute');
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

@@ -11,7 +11,7 @@ describe('prove', needs('cat', 'sort'), () => {
   const directory = tempDir();
   const inside = (name: string): string => path.join(directory, name);
 
-  test('what is lacking is reported, and brought with --add', () => {
+  test('reports what is missing, and adds it with --add', () => {
     const jail = inside('jail');
     const data = inside('data.txt');
     writeFileSync(data, 'brought\n');
@@ -30,29 +30,25 @@ describe('prove', needs('cat', 'sort'), () => {
     assert.equal(jailbuild(['run', jail, '--', '/usr/bin/cat', data]).stdout, 'brought\n');
   });
 
-  test(
-    'what packages bring and the run does not use is left out with --least',
-    needs('perl'),
-    () => {
-      const jail = inside('least');
-      const command = ['/usr/bin/perl', '-MPOSIX=floor', '-e', 'print floor(2.5), "\\n"'];
-      assert.equal(jailbuild([jail, '/usr/bin/perl', '-q']).status, 0);
-      const run = jailbuild(['prove', jail, '--add', '--least', '--json', '--', ...command]);
-      assert.equal(run.status, 0, run.stderr);
-      const { rounds } = JSON.parse(run.stdout.slice(run.stdout.indexOf('{')));
-      const { passes, narrowed } = rounds.at(-1);
-      assert.ok(passes && narrowed.to < narrowed.from / 2, JSON.stringify(narrowed));
-      assert.equal(jailbuild(['run', jail, '--', ...command]).stdout, '2\n');
-      assert.equal(jailbuild(['check', jail, '-q']).status, 0);
-      // What is left is what it was built for.
-      assert.equal(jailbuild(['update', jail, '-q']).status, 0);
-      assert.equal(jailbuild(['run', jail, '--', ...command]).stdout, '2\n');
-      const usage = jailbuild(['prove', jail, '--least', '--', ...command]);
-      assert.equal(usage.status, 2);
-    },
-  );
+  test('removes unused package files with --least', needs('perl'), () => {
+    const jail = inside('least');
+    const command = ['/usr/bin/perl', '-MPOSIX=floor', '-e', 'print floor(2.5), "\\n"'];
+    assert.equal(jailbuild([jail, '/usr/bin/perl', '-q']).status, 0);
+    const run = jailbuild(['prove', jail, '--add', '--least', '--json', '--', ...command]);
+    assert.equal(run.status, 0, run.stderr);
+    const { rounds } = JSON.parse(run.stdout.slice(run.stdout.indexOf('{')));
+    const { passes, narrowed } = rounds.at(-1);
+    assert.ok(passes && narrowed.to < narrowed.from / 2, JSON.stringify(narrowed));
+    assert.equal(jailbuild(['run', jail, '--', ...command]).stdout, '2\n');
+    assert.equal(jailbuild(['check', jail, '-q']).status, 0);
+    // The rest is what the jail was built for.
+    assert.equal(jailbuild(['update', jail, '-q']).status, 0);
+    assert.equal(jailbuild(['run', jail, '--', ...command]).stdout, '2\n');
+    const usage = jailbuild(['prove', jail, '--least', '--', ...command]);
+    assert.equal(usage.status, 2);
+  });
 
-  test('a session is observed by run, and a failed start names prove', () => {
+  test('a session is observed by run, and a failed start suggests prove', () => {
     const jail = inside('observed');
     assert.equal(jailbuild([jail, '/usr/bin/cat', '-q']).status, 0);
     const session = jailbuild(['run', jail, '--observe', '--', '/usr/bin/cat', '/etc/hostname']);
@@ -68,7 +64,7 @@ describe('prove', needs('cat', 'sort'), () => {
     assert.equal(lacking.status, 127);
   });
 
-  test('what a run did not use is reported, and left out by what --minimize writes', () => {
+  test('--minimize reports unused files and writes excludes for them', () => {
     const [jail, list, file] = [inside('unused'), inside('list.yaml'), inside('small.yaml')];
     const note = inside('note.txt');
     writeFileSync(note, 'never read');
@@ -93,7 +89,7 @@ describe('prove', needs('cat', 'sort'), () => {
     assert.ok(!existsSync(path.join(inside('small'), note)));
   });
 
-  test('what no proof of the jail file uses is reported of all of them together', () => {
+  test('files are reported as unused only if no proof of the jail file uses them', () => {
     const site = inside('proofs');
     mkdirSync(site);
     const [file, out] = [path.join(site, 'jail.yaml'), path.join(site, 'unused.json')];
@@ -141,7 +137,7 @@ describe('prove', needs('cat', 'sort'), () => {
     assert.equal(together.length, unused.unused.files);
     writeFileSync(out, '{"schema":"jailbuild.unused/2"}');
     assert.throws(() => readUnusedFiles(out), /schema: is "jailbuild.unused\/2", expected/);
-    // What a failed run would have used is not known.
+    // It is unknown what a failed run would have used.
     const other = path.join(site, 'other.yaml');
     writeFileSync(other, 'root: jail\nproofs: { fails: { command: [/usr/bin/cat, /none] } }\n');
     const failed = jailbuild(['prove', jail, '--proofs', '--jail-file', other, '--unused']);
@@ -151,7 +147,7 @@ describe('prove', needs('cat', 'sort'), () => {
     assert.equal(both.status, 2, both.stderr);
   });
 
-  test('secrets are told, and not brought', () => {
+  test('secrets are reported and not added', () => {
     const jail = inside('secret');
     const key = inside('id_rsa');
     writeFileSync(key, 'secret');
@@ -162,7 +158,7 @@ describe('prove', needs('cat', 'sort'), () => {
     assert.ok(!existsSync(path.join(jail, key)));
   });
 
-  test('a failed proof writes nothing, and a jail that passes is built', () => {
+  test('nothing is written if a proof fails, and the jail is built if it passes', () => {
     const site = inside('site');
     mkdirSync(site);
     const file = path.join(site, 'jail.yaml');

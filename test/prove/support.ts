@@ -12,12 +12,12 @@ export interface Observation {
   readonly stderr: string;
   readonly uses: readonly ObservedUse[];
   readonly counts: Readonly<Record<string, number>>;
-  /** The status that the report has; undefined if it is not whole. */
+  /** The status in the report; undefined if the report is incomplete. */
   readonly reported: number | undefined;
 }
 
 export interface ObserveHow {
-  /** Words before the observer, such as those that make it run as another user. */
+  /** Words before the observer, for example to run it as another user. */
   readonly before?: readonly string[];
   readonly options?: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
@@ -46,7 +46,7 @@ export function observe(command: readonly string[], how: ObserveHow = {}): Obser
   };
 }
 
-/** The results of a path, in their order. */
+/** Returns the results for a path in order. */
 export function resultsOf({ uses }: Observation, at: string): string[] {
   return uses.filter((use) => use.path === at).map(({ use, result }) => `${use} ${result}`);
 }
@@ -56,7 +56,7 @@ export function compileUses(out: string, flags: readonly string[] = ['-static'])
   const source = path.join(PROJECT, 'fixtures/observer/uses.c');
   const { status, stderr } = exec('gcc', [
     ...['-O1', '-Wall', '-Wextra', '-pthread', ...flags, '-o', out, source],
-    // i386 programs find the kernel's headers with those of this machine.
+    // The kernel headers of this architecture also suit i386 programs.
     ...['-idirafter', '/usr/include/x86_64-linux-gnu'],
   ]);
   assert.equal(status, 0, stderr);

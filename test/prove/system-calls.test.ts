@@ -7,7 +7,7 @@ import { PROJECT } from '../support/cli.js';
 
 const MACHINES = ['x86-64', 'i386', 'aarch64'] as const;
 
-test('the calls that the observer stops have their numbers on every machine', () => {
+test('the calls that the observer stops have the right numbers on every architecture', () => {
   const source = readFileSync(path.join(PROJECT, 'src/native/observer/calls.h'), 'utf8');
   const rows = [...source.matchAll(/^CALL\((\w+), (-?\d+), (-?\d+), (-?\d+),/gm)];
   assert.ok(rows.length > 100, `${rows.length} calls`);

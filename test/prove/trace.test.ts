@@ -17,7 +17,7 @@ describe('trace', () => {
   const trace = (file: string, ...command: string[]) =>
     jailbuild(['trace', '-q', '-o', inside(file), '--', ...command]);
 
-  test('the same run gives the same bytes, whatever the order of merging', () => {
+  test('gives the same bytes for the same run, in any order of merging', () => {
     const command = ['/bin/sh', '-c', 'cat /etc/hostname; mktemp > /dev/null'];
     for (const name of ['one', 'two']) assert.equal(trace(name, ...command).status, 0);
     const text = readFileSync(inside('one'), 'utf8');
@@ -35,7 +35,7 @@ describe('trace', () => {
     assert.equal(stateOf(read(inside('back')), '/etc'), 'found');
   });
 
-  test('status, output and input are those of the command', () => {
+  test('passes on status, output and input of the command', () => {
     const { status, stdout } = exec(
       process.execPath,
       [JAILBUILD, 'trace', '-q', '-o', inside('input'), '--', '/bin/sh', '-c', 'cat; exit 7'],
@@ -47,7 +47,7 @@ describe('trace', () => {
     assert.match(missing.stderr, /^jailbuild: no-such-command: command not found\n/);
   });
 
-  test('what the run made is not brought, what it used is', () => {
+  test('records used files, not those that the run created', () => {
     const data = inside('data');
     mkdirSync(data);
     writeFileSync(path.join(data, 'read'), 'used');
@@ -55,7 +55,7 @@ describe('trace', () => {
     assert.equal(trace('made', '/bin/sh', '-c', script).stdout, 'used\n');
     const file = read(inside('made'));
     assert.equal(stateOf(file, `${data}/read`), 'found');
-    // Below a directory for temporary files, where names are made up, it is not even named.
+    // Names below a directory for temporary files are random, and not recorded.
     assert.notEqual(stateOf(file, `${data}/made`), 'found');
     const jail = inside('made-jail');
     const built = jailbuild([jail, '/bin/sh', '--trace', inside('made'), '-q']);
@@ -67,7 +67,7 @@ describe('trace', () => {
     assert.match(why.stdout, /\n {2}not brought by any option other than --include\n$/);
   });
 
-  test('secrets are withheld unless they are named', () => {
+  test('omits secrets unless they are named', () => {
     const home = inside('home');
     mkdirSync(path.join(home, '.ssh'), { recursive: true });
     mkdirSync(path.join(home, '.cache'));
@@ -95,7 +95,7 @@ describe('trace', () => {
     assert.ok(existsSync(path.join(jail, key)) && !existsSync(path.join(jail, pem)));
   });
 
-  test('traces that no longer hold are refused by name', () => {
+  test('outdated traces are refused by name', () => {
     const gone = inside('gone');
     writeFileSync(gone, '');
     assert.equal(trace('stale', '/bin/cat', gone).status, 0);
@@ -126,7 +126,7 @@ describe('trace', () => {
     assert.equal(unknown.status, 1);
   });
 
-  test('dry run, tree and why take traces as a build does', needs('python3'), () => {
+  test('dry run, tree and why accept traces as build does', needs('python3'), () => {
     assert.equal(trace('py', '/usr/bin/python3', '-c', 'import json').status, 0);
     const plan = jailbuild([
       ...[
@@ -165,7 +165,7 @@ describe('trace', () => {
   });
 
   test(
-    'a user without rights traces, builds, runs and proves',
+    'a user without privileges can trace, build, run and prove',
     needsRoot('setpriv', 'python3'),
     () => {
       const own = inside('own');

@@ -12,11 +12,11 @@ const SCOPES = { 0: ['root', 'user'], 1: ['root', 'user'], 2: ['root'], 3: [] } 
 const USERS = { root: 'sh', user: 'busybox su user' } as const;
 const MECHANISMS = ['ptrace', 'notify'] as const;
 
-/** In a machine of its own, since the highest value stays until the next boot. */
-describe('under the security module Yama', needsKernel('busybox'), () => {
+/** In a virtual machine, since the highest value cannot be lowered until the next boot. */
+describe('with the security module Yama', needsKernel('busybox'), () => {
   const directory = tempDir();
   const root = path.join(directory, 'root');
-  /** What was printed, by the run's name. */
+  /** The printed output, by run. */
   const said = new Map<string, string>();
 
   before(() => {

@@ -76,8 +76,8 @@ describe('the report in a browser', needs('chromium', ...PROGRAMS), () => {
 
   for (const colorScheme of ['light', 'dark'] as const) {
     for (const width of [360, 900, 1600]) {
-      test(`has no accessibility violation, ${colorScheme}, ${width} pixels wide`, async () => {
-        // The policy of the page allows its own script alone.
+      test(`has no accessibility violations, ${colorScheme}, ${width} pixels wide`, async () => {
+        // The policy of the page only allows its own script.
         const viewport = { width, height: 900 };
         for (const of of width === 900 ? [unused, difference] : [unused]) {
           const page = await open({ colorScheme, viewport, bypassCSP: true }, of);
@@ -104,7 +104,7 @@ describe('the report in a browser', needs('chromium', ...PROGRAMS), () => {
     const rows = page.locator('#all tbody tr:visible');
     const all = await page.locator('#all tbody tr').count();
     assert.ok(all > 300, `${all} rows`);
-    // Only the first are shown, and then more.
+    // The page shows the first rows, and more on request.
     assert.equal(await rows.count(), 200);
     const more = page.getByRole('button', { name: /^Show \d+ more/ }).last();
     await more.focus();
@@ -136,14 +136,14 @@ describe('the report in a browser', needs('chromium', ...PROGRAMS), () => {
     await page.locator('#focus > div').nth(2).getByRole('button').first().focus();
     await page.keyboard.press('Enter');
     assert.notEqual(await here.getAttribute('aria-label'), '/usr/bin/rsync');
-    // The focus follows to what was chosen, whose chain leads back.
+    // Focus moves to the chosen file, whose chain leads back.
     assert.equal(await page.evaluate<string>('document.activeElement.id'), 'here');
     await here.getByRole('button', { name: '/usr/bin/' }).first().click();
     assert.match((await here.getAttribute('aria-label')) ?? '', /^\/usr\/bin\//);
     await page.close();
   });
 
-  test('shows what a file brings, and what it alone brings', async () => {
+  test('shows the dependencies of a file, and those that only it needs', async () => {
     const page = await open();
     const fact = async (of: string, name: string): Promise<string> => {
       await page.getByLabel('Show').fill(of);
@@ -152,7 +152,7 @@ describe('the report in a browser', needs('chromium', ...PROGRAMS), () => {
       return (await term.locator('xpath=following-sibling::dd[1]').textContent()) ?? '';
     };
     const libc = '/usr/lib/x86_64-linux-gnu/libc.so.6';
-    // All programs need it, so no other file is there for the sake of one of them alone that it needs.
+    // Every program needs it, so it is the only user of nothing.
     const [alone, whole] = [await fact(libc, 'Only for'), await fact(libc, 'With what')];
     assert.match(whole, /MiB in \d+ entries$/);
     assert.match(alone, /MiB in \d+ entr(y|ies)$/);
@@ -166,11 +166,11 @@ describe('the report in a browser', needs('chromium', ...PROGRAMS), () => {
     await page.close();
   });
 
-  test('lists the files of an area of the map, chosen by arrow keys', async () => {
+  test('lists the files of a map area chosen with arrow keys', async () => {
     const page = await open();
     const tiles = page.locator('#map > button');
     assert.ok((await tiles.count()) > 20);
-    // One stop for the tabulator, wherever the arrows lead.
+    // One tab stop, wherever the arrow keys lead.
     assert.equal(await page.locator('#map > button[tabindex="0"]').count(), 1);
     await tiles.first().focus();
     await page.keyboard.press('ArrowRight');
@@ -188,7 +188,7 @@ describe('the report in a browser', needs('chromium', ...PROGRAMS), () => {
     await page.close();
   });
 
-  test('shows the row that a reason links to, wherever it is', async () => {
+  test('shows the row that a reason links to, on any page', async () => {
     const page = await open();
     await page.getByLabel('Filter').fill('libpopt needed rsync');
     const link = page.locator('#all tbody tr:visible a', { hasText: 'needed by /usr/bin/rsync' });
@@ -203,7 +203,7 @@ describe('the report in a browser', needs('chromium', ...PROGRAMS), () => {
     await linked.close();
   });
 
-  test('marks what runs did not use', async () => {
+  test('marks files that runs did not use', async () => {
     const page = await open({}, unused);
     const count = await page.getByRole('button', { name: /^unused \d+$/ }).textContent();
     assert.equal(count, 'unused 2');
@@ -224,7 +224,7 @@ describe('the report in a browser', needs('chromium', ...PROGRAMS), () => {
     await page.close();
   });
 
-  test('stays quick', async () => {
+  test('stays fast', async () => {
     const page = await open();
     const elapsed = await page.evaluate<number>(`(() => {
       const filter = document.getElementById('filter');
@@ -234,7 +234,7 @@ describe('the report in a browser', needs('chromium', ...PROGRAMS), () => {
       document.body.getBoundingClientRect();
       return performance.now() - start;
     })()`);
-    // A bound against quadratic work, far above what it takes.
+    // Guards against quadratic work; the usual time is far below.
     assert.ok(elapsed < 2000, `${elapsed} ms`);
     await page.close();
   });
@@ -248,7 +248,7 @@ describe('the report in a browser', needs('chromium', ...PROGRAMS), () => {
     await page.close();
   });
 
-  test('is plain tables without JavaScript', async () => {
+  test('shows plain tables without JavaScript', async () => {
     const page = await open({ javaScriptEnabled: false });
     assert.ok((await page.locator('#all tbody tr').count()) > 300);
     assert.ok((await page.locator('#packages tbody tr').count()) > 10);

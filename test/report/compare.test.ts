@@ -26,7 +26,7 @@ describe('comparing two roots', () => {
   const old = { name: 'libc6', version: '2.36-9' };
   const current = { name: 'libc6', version: '2.41-1' };
 
-  test('finds what was added, removed and changed, with packages and sizes', () => {
+  test('finds added, removed and changed files, with packages and sizes', () => {
     const before = contents(
       'a',
       file('/bin/a', 10),
@@ -60,14 +60,14 @@ describe('comparing two roots', () => {
     assert.deepEqual([found.sizeBefore, found.sizeAfter], [115, 132]);
   });
 
-  test('finds nothing in equal ones, whatever their times', () => {
+  test('finds no differences in equal roots, whatever their times', () => {
     const one = file('/bin/a', 10);
     const other = { ...one, entry: { ...one.entry, mtime: '2.000000000' } };
     const found = compareContents(contents('a', one), contents('b', other));
     assert.deepEqual([found.changes, found.packages, found.privileges], [[], [], []]);
   });
 
-  test('compares content by digests of both, and reads files where one has none', () => {
+  test('compares content by digest, and reads files without one', () => {
     const directory = tempDir();
     writeFileSync(path.join(directory, 'a'), '0123456789');
     const mtime = timestamp(statSync(path.join(directory, 'a'), { bigint: true }).mtimeNs);
@@ -90,12 +90,12 @@ describe('comparing two roots', () => {
     assert.deepEqual(compare(item({ digest: 'sha256:2' }), readable), [[['content']], []]);
     assert.deepEqual(compare(item({ content: 'MDEyMzQ1Njc4OQ==' }), readable), [[], []]);
     assert.deepEqual(compare(item({ content: 'MDEyMzQ1Njc4OB==' }), readable), [[['content']], []]);
-    // The source is no longer what was recorded.
+    // The source no longer matches the record.
     const stale = item({ source: '/a', mtime: '1.000000000' });
     assert.deepEqual(compare(item({ digest: one }), stale), [[], ['/bin/a']]);
   });
 
-  test('lists reasons and privileges that differ, without calling reasons a difference', () => {
+  test('lists differing reasons and privileges, but does not count reasons as differences', () => {
     const withReasons = (...kinds: string[]): Item => {
       const made = file('/lib/a', 10);
       const reasons = kinds.map((by) => ({ kind: 'interpreter', of: by }) as const);
@@ -124,7 +124,7 @@ describe('comparing two roots', () => {
     assert.deepEqual(lost.changes[0]?.details, ['capabilities cap_net_raw=ep -> none']);
   });
 
-  test('says nothing of packages if one root has no package database', () => {
+  test('omits packages if one root has no package database', () => {
     const owned = file('/lib/c', 100, { owner: old });
     const found = compareContents(contents('a', owned), contents('b', file('/lib/c', 120)));
     assert.deepEqual(found.packages, []);
@@ -149,7 +149,7 @@ describe('limits', () => {
     ]);
   });
 
-  test('name forbidden paths and files that give rights', () => {
+  test('name forbidden paths and files that grant privileges', () => {
     assert.deepEqual(excesses(entries, { forbid: ['s*', '/bin/?'], forbidSetId: true }), [
       { path: '/bin/a', problem: 'is forbidden by --forbid /bin/?' },
       { path: '/bin/b', problem: 'is forbidden by --forbid /bin/?' },

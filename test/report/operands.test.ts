@@ -36,12 +36,12 @@ describe('operands of report and diff', () => {
   });
 
   for (const one of forms) {
-    test(`${one} has the same content in every other form`, () => {
+    test(`${one} equals every other form of the same content`, () => {
       for (const other of forms) assert.deepEqual(diff(one, other).changes, [], other);
       assert.deepEqual(diff(one, 'jail.yaml').changes, []);
     });
 
-    test(`${one} differs from an image with one program more`, () => {
+    test(`${one} differs from an image with an additional program`, () => {
       const { changes, sizeBefore, sizeAfter, notCompared } = diff(one, 'oci:layout:b');
       const added = changes.filter(({ kind }: { kind: string }) => kind === 'added');
       assert.ok(added.some(({ path: at }: { path: string }) => at.endsWith('bin/ls')));
@@ -57,7 +57,7 @@ describe('operands of report and diff', () => {
     });
   }
 
-  test('content of equal size and time is compared by reading it', () => {
+  test('content of equal size and time is compared byte by byte', () => {
     const roots = ['one', 'two'].map((name) => {
       const root = path.join(directory, name);
       mkdirSync(root);
@@ -71,7 +71,7 @@ describe('operands of report and diff', () => {
     ]);
   });
 
-  test('a manifest whose sources are gone is compared, and shown', () => {
+  test('a manifest without its sources can be compared and shown', () => {
     const text = readFileSync(path.join(directory, 'a.json'), 'utf8');
     writeFileSync(
       path.join(directory, 'gone.json'),
@@ -87,7 +87,7 @@ describe('operands of report and diff', () => {
     assert.equal(run('report', 'gone.json', '-o', 'gone.html').status, 0);
   });
 
-  test('--exit-code is 3 for differences and 0 without', () => {
+  test('--exit-code returns 3 for differences and 0 otherwise', () => {
     assert.equal(run('diff', 'jail', 'oci:layout:a', '--exit-code').status, 0);
     const { status, stdout } = run('diff', 'jail', 'oci:layout:b', '--exit-code', '--quiet');
     assert.deepEqual([status, stdout], [3, '']);
@@ -132,7 +132,7 @@ describe('operands of report and diff', () => {
   });
 });
 
-test('an image of a registry is an operand', needs('docker-registry'), async () => {
+test('an image in a registry is an operand', needs('docker-registry'), async () => {
   const registry = await startRegistry(path.join(directory, 'registry'));
   try {
     const image = `docker://${registry.address}/some/tools:v1`;

@@ -9,10 +9,12 @@ import { type VersionParts, versionedElf } from '../support/version-elf.js';
 const DT = { NEEDED: 1, SONAME: 14, RPATH: 15, RUNPATH: 29 } as const;
 const LOADER = '/lib64/ld-linux-x86-64.so.2';
 const LOADER_ELF = makeElf({ dynamic: [[DT.SONAME, 'ld-linux-x86-64.so.2']] }).bytes;
-/** Number of programs of the host that are compared. */
+/** Number of programs of the host to compare. */
 const MOST = 30;
 
-/** What a closure says of programs: every file with its reasons, and what is missing. */
+/**
+ * Returns what a closure records about programs: every file with its reasons, and what is missing.
+ */
 function said({ files, missing }: Closure): Set<string> {
   return new Set([
     ...files.flatMap(({ path, reasons }) =>
@@ -26,7 +28,7 @@ function resolved(sysroot: string, programs: readonly string[]): Closure {
   return resolve({ programs, sysroot, terminfo: 'none', ldCache: 'none', cwd: '/' });
 }
 
-/** Programs that are resolved together must have what each has alone, in whatever order. */
+/** Checks that programs resolved together get what each gets alone, in any order. */
 function compare(sysroot: string, orders: readonly (readonly string[])[]): void {
   const alone = new Map<string, Set<string>>();
   for (const programs of orders) {
@@ -40,7 +42,7 @@ function compare(sysroot: string, orders: readonly (readonly string[])[]): void 
   }
 }
 
-/** All pairs in both orders, and all together. */
+/** Returns all pairs in both orders, and all programs together. */
 function ordersOf(items: readonly string[]): (readonly string[])[] {
   const pairs = items.flatMap((one) =>
     items.flatMap((other) => (one === other ? [] : [[one, other]])),
@@ -48,7 +50,7 @@ function ordersOf(items: readonly string[]): (readonly string[])[] {
   return [...pairs, items, [...items].reverse()];
 }
 
-/** Programs that differ in one thing each from those that are alike. */
+/** Creates programs that differ from similar ones in one respect each. */
 function made(): { readonly root: string; readonly programs: readonly string[] } {
   const root = tempDir();
   for (const directory of ['/lib64', '/lib', '/opt', '/bin']) mkdirSync(root + directory);
@@ -84,7 +86,7 @@ function made(): { readonly root: string; readonly programs: readonly string[] }
   };
 }
 
-test('programs that are nearly alike have what each has alone, in any order', () => {
+test('nearly identical programs get what each gets alone, in any order', () => {
   const { root, programs } = made();
   const { missing, files } = resolved(root, programs);
   assert.deepEqual(
@@ -98,7 +100,7 @@ test('programs that are nearly alike have what each has alone, in any order', ()
   compare(root, ordersOf(programs));
 });
 
-test('programs of the host have what each has alone', () => {
+test('programs of the host get what each gets alone', () => {
   const programs = readdirSync('/usr/bin').map((name) => `/usr/bin/${name}`);
   const elf = programs.sort().filter(isElf);
   const step = Math.max(1, Math.floor(elf.length / MOST));

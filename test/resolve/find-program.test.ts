@@ -26,6 +26,6 @@ describe('a name that is not on PATH', () => {
   refuses('server', '; to use ./server, name it by its path');
   refuses('postgres', '');
   refuses('zz', '');
-  // What is near cannot be executed.
+  // The similar file is not executable.
   refuses('note', '');
 });

@@ -16,7 +16,7 @@ function merged(earlier: Partial<ResolveRequest>, later: Partial<ResolveRequest>
   );
 }
 
-describe('two requests become one', () => {
+describe('merging two requests', () => {
   const cases: readonly (readonly [
     string,
     Partial<ResolveRequest>,
@@ -24,43 +24,43 @@ describe('two requests become one', () => {
     Partial<ResolveRequest>,
   ])[] = [
     [
-      'programs, each once',
+      'keeps each program once',
       { programs: ['ls', 'ps'] },
       { programs: ['env', 'ls'] },
       { programs: ['ls', 'ps', 'env'] },
     ],
     [
-      'what the later does not say stays',
+      'keeps values that the later request does not set',
       { ldCache: 'none', gconv: ['UTF-16'] },
       {},
       { ldCache: 'none', gconv: ['UTF-16'] },
     ],
     [
-      'what can be one thing only is the later',
+      'replaces single values with the later ones',
       { ldCache: 'none' },
       { ldCache: 'copy' },
       { ldCache: 'copy' },
     ],
     [
-      'all takes in names',
+      'keeps "all" when names are added',
       { timeZones: 'all' },
       { timeZones: ['Europe/Berlin'] },
       { timeZones: 'all' },
     ],
     [
-      'names give way to all',
+      'replaces names with "all"',
       { timeZones: ['Europe/Berlin'] },
       { timeZones: 'all' },
       { timeZones: 'all' },
     ],
     [
-      'users by their names, the later in the place of the earlier',
+      'merges users by name and replaces earlier ones',
       { users: [{ name: 'a', uid: 1 }, { name: 'b' }] },
       { users: [{ name: 'a', uid: 2 }] },
       { users: [{ name: 'a', uid: 2 }, { name: 'b' }] },
     ],
     [
-      'includes that are the same once',
+      'keeps identical includes once',
       { include: [{ from: '/a' }] },
       { include: [{ from: '/a', to: '/b' }, { from: '/a' }] },
       { include: [{ from: '/a' }, { from: '/a', to: '/b' }] },
@@ -72,26 +72,31 @@ describe('two requests become one', () => {
       { terminals: ['xterm', 'tmux'] },
     ],
     [
-      'terminfo: names beside the usual ones',
+      'terminfo: adds names to the default',
       {},
       { terminfo: ['vt52'] },
       { terminfo: ['default', 'vt52'] },
     ],
     ['terminfo: names', { terminfo: ['a'] }, { terminfo: ['b'] }, { terminfo: ['a', 'b'] }],
     [
-      'terminfo: none asks for nothing more',
+      'terminfo: "none" adds nothing',
       { terminfo: ['a'] },
       { terminfo: 'none' },
       { terminfo: ['a'] },
     ],
     [
-      'terminfo: something after none',
+      'terminfo: names replace "none"',
       { terminfo: 'none' },
       { terminfo: ['a'] },
       { terminfo: ['a'] },
     ],
     ['terminfo: all', { terminfo: 'all' }, { terminfo: ['a'] }, { terminfo: 'all' }],
-    ['terminfo: not asked again', { terminfo: 'none' }, {}, { terminfo: 'none' }],
+    [
+      'terminfo: keeps the value if it is not given again',
+      { terminfo: 'none' },
+      {},
+      { terminfo: 'none' },
+    ],
   ];
   for (const [name, earlier, later, expected] of cases) {
     test(name, () => {
@@ -99,7 +104,7 @@ describe('two requests become one', () => {
     });
   }
 
-  test('with itself a request stays as it is', () => {
+  test('a request merged with itself does not change', () => {
     const request = settleRequest({
       programs: ['ls', './x/y'],
       terminfo: ['dumb'],
@@ -108,12 +113,12 @@ describe('two requests become one', () => {
     assert.deepEqual(mergeRequests(request, request), request);
   });
 
-  test('another root is refused', () => {
+  test('refuses another root', () => {
     assert.throws(() => merged({}, { sysroot: '/srv/root' }), { code: 'SYSROOT_DIFFERS' });
     assert.equal(merged({ sysroot: '/srv/root' }, {}).sysroot, '/srv/root');
   });
 
-  test('names go on standing for the programs that they stood for', () => {
+  test('earlier names keep referring to the same programs', () => {
     const root = tempDir();
     for (const file of ['one/tool', 'two/tool', 'one/same', 'two/other']) {
       mkdirSync(path.join(root, path.dirname(file)), { recursive: true });
@@ -130,8 +135,8 @@ describe('two requests become one', () => {
   });
 });
 
-describe('a settled request means the same anywhere', () => {
-  test('relative paths are made absolute, names are not', () => {
+describe('settling a request', () => {
+  test('makes relative paths absolute and keeps names', () => {
     const { programs, include, cwd } = settleRequest({
       programs: ['ls', './a', '../b/c', '/bin/ls'],
       include: [{ from: 'data' }],
@@ -142,7 +147,7 @@ describe('a settled request means the same anywhere', () => {
     assert.equal(cwd, undefined);
   });
 
-  test('PATH and TERM are written down, but not for another root', () => {
+  test('records PATH and TERM, but not for another root', () => {
     const { PATH: before, TERM } = process.env;
     process.env.PATH = '/x:/y';
     process.env.TERM = 'vt52';

@@ -41,7 +41,7 @@ interface Spdx {
   }[];
 }
 
-/** A bill of materials for an image with bash and ls, and a plan of the same. */
+/** Bills of materials for an image with bash and ls, and a plan of the same. */
 function exported(format: string): {
   readonly text: string;
   readonly digests: Map<string, string>;
@@ -62,7 +62,7 @@ function exported(format: string): {
 }
 
 test(
-  'CycloneDX: the validator of its own library accepts it, and every file is in it',
+  'CycloneDX: the validator of the official library accepts the document, which lists every file',
   needs('dpkg'),
   async () => {
     const { text, digests } = exported('cyclonedx');
@@ -103,7 +103,7 @@ test(
 );
 
 test(
-  'SPDX: it is as the specification has it, and every file is in a package',
+  'SPDX: the document conforms to the specification, and every file belongs to a package',
   needs('dpkg'),
   () => {
     const { text, digests } = exported('spdx');
@@ -142,7 +142,7 @@ test(
   },
 );
 
-test('the same files give the same documents, by a name that comes from the content', () => {
+test('the same files give the same documents, with an identifier computed from the content', () => {
   for (const format of ['cyclonedx', 'spdx']) {
     const [one, two] = [exported(format).text, exported(format).text];
     assert.equal(one, two);
@@ -156,7 +156,7 @@ test('the same files give the same documents, by a name that comes from the cont
 });
 
 test(
-  'a build writes it beside the jail; a jail knows its packages from its record',
+  'a build writes the document beside the jail, and a jail knows its packages from its record',
   needs('dpkg'),
   () => {
     const directory = tempDir();
@@ -174,7 +174,7 @@ test(
   },
 );
 
-test('usage errors', () => {
+test('usage errors are reported', () => {
   const refused = (args: readonly string[], message: RegExp) => {
     const { status, stderr } = jailbuild(args);
     assert.equal(status, 2, stderr);

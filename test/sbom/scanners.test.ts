@@ -17,7 +17,7 @@ interface Component {
 const directory = tempDir();
 const at = (name: string) => path.join(directory, name);
 
-/** What dpkg says of the source of a package. */
+/** Returns the source of a package according to dpkg. */
 function sourceOf(name: string): { readonly source: string; readonly version: string } {
   // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query fills it in
   const format = '${source:Package} ${source:Version}';
@@ -27,7 +27,7 @@ function sourceOf(name: string): { readonly source: string; readonly version: st
   return { source, version };
 }
 
-describe('what scanners read of a bill of materials', needsRoot('dpkg-query'), () => {
+describe('scanners read from a bill of materials', needsRoot('dpkg-query'), () => {
   const make = (format: string) => {
     const file = at(`${format}.json`);
     const image = at(`image-${format}`);
@@ -37,7 +37,7 @@ describe('what scanners read of a bill of materials', needsRoot('dpkg-query'), (
     return JSON.parse(succeed('cat', [file]));
   };
 
-  test('the source package, in package URLs and for Trivy; the name of the image', () => {
+  test('the source package in package URLs and for Trivy, and the name of the image', () => {
     const { components, metadata } = make('cyclonedx') as {
       components: Component[];
       metadata: { component: Component };
@@ -58,7 +58,7 @@ describe('what scanners read of a bill of materials', needsRoot('dpkg-query'), (
     }
   });
 
-  test('the words of SPDX documents', () => {
+  test('the terms of SPDX documents', () => {
     const { packages } = make('spdx') as { packages: { name: string; sourceInfo?: string }[] };
     const libc = packages.find(({ name }) => name === 'libc6');
     const { source, version } = sourceOf('libc6');
@@ -66,7 +66,7 @@ describe('what scanners read of a bill of materials', needsRoot('dpkg-query'), (
   });
 });
 
-test('a platform that the programs are not for is refused', needs('true'), () => {
+test('a platform that the programs do not match is refused', needs('true'), () => {
   const other = process.arch === 'x64' ? 'linux/arm64' : 'linux/amd64';
   const image = at('other');
   const { status, stderr } = jailbuild([

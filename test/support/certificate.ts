@@ -1,9 +1,9 @@
 import { succeed } from './cli.js';
 
 /**
- * Makes a key with a certificate that is its own authority.
+ * Makes a key with a self-signed certificate.
  *
- * @param alternative its name, as `IP:127.0.0.1` or `DNS:registry.test`
+ * @param alternative its subject alternative name, such as `IP:127.0.0.1` or `DNS:registry.test`
  */
 export function makeCertificate(alternative: string, certificate: string, key: string): void {
   const subject = ['-subj', '/CN=tests', '-addext', `subjectAltName=${alternative}`];

@@ -1,6 +1,6 @@
 import { after } from 'node:test';
 
-/** What is to be undone when the tests of a suite are done, the latest first. Made in the suite's body. */
+/** Actions that clean up after a suite, run in reverse order. Create it in the suite's body. */
 export class Cleanup {
   readonly #steps: (() => unknown)[] = [];
 

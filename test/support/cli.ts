@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 export const PROJECT = path.resolve(import.meta.dirname, '../..');
-/** The built package where every user can reach it, as where one is installed. */
+/** The built package in a place that every user can access, as if it were installed. */
 const PACKAGE = isReachable(PROJECT) ? PROJECT : copyPackage();
 export const JAILBUILD = path.join(PACKAGE, 'dist/jailbuild.cjs');
 export const INVOKE_NS = path.join(PACKAGE, 'dist/invoke_ns');
 
-/** True if whoever is not root can get there, as not below /root. */
+/** Whether users other than root can access the path; not below /root, for example. */
 function isReachable(directory: string): boolean {
   if (process.getuid?.() !== 0) return true;
   for (let at = directory; at !== '/'; at = path.dirname(at)) {
@@ -23,7 +23,7 @@ function copyPackage(): string {
   const copy = mkdtempSync(path.join(tmpdir(), 'jailbuild-package-'));
   chmodSync(copy, 0o755);
   process.on('exit', () => rmSync(copy, { recursive: true, force: true }));
-  // The one package that the bundle does not contain.
+  // The only package that the bundle does not contain.
   const external = 'node_modules/node-sqlite3-wasm';
   for (const name of ['dist', 'templates', 'package.json', external]) {
     cpSync(path.join(PROJECT, name), path.join(copy, name), { recursive: true });
@@ -46,7 +46,7 @@ export interface ExecOptions {
   readonly timeout?: number;
 }
 
-/** Runs a program to its end, with its output as text. */
+/** Runs a program to its end, and returns its output as text. */
 export function exec(file: string, args: readonly string[], options: ExecOptions = {}): Finished {
   const { status, signal, stdout, stderr, error } = spawnSync(file, args, {
     encoding: 'utf8',
@@ -58,14 +58,14 @@ export function exec(file: string, args: readonly string[], options: ExecOptions
   return { status, signal, stdout, stderr };
 }
 
-/** The output of a program that ends with status 0. */
+/** Returns the output of a program that must succeed. */
 export function succeed(file: string, args: readonly string[], options: ExecOptions = {}): string {
   const { status, stdout, stderr } = exec(file, args, options);
   assert.equal(status, 0, `${file} ${args.join(' ')}: ${stdout}${stderr}`);
   return stdout;
 }
 
-/** Copies the package as it is where no C compiler was: jailbuild without its native programs. */
+/** Copies the package without its native programs, as if no C compiler had been available. */
 export function withoutNative(directory: string): string {
   const copy = path.join(directory, 'package');
   cpSync(path.join(PROJECT, 'dist'), path.join(copy, 'dist'), {
@@ -86,7 +86,7 @@ export interface Running {
   readonly finished: Promise<Finished>;
 }
 
-/** Starts the built command line beside this process, which may serve it meanwhile. */
+/** Starts the built command line asynchronously, so that this process can serve it. */
 export function startJailbuild(args: readonly string[], options: ExecOptions = {}): Running {
   const child = spawn(process.execPath, [JAILBUILD, ...args], options);
   const output = { stdout: '', stderr: '' };

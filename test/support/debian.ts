@@ -11,20 +11,20 @@ import { homedir } from 'node:os';
 import path from 'node:path';
 import { exec } from './cli.js';
 
-/** Where downloads stay between runs. */
+/** Directory that keeps downloads between runs. */
 const CACHE = path.join(
   process.env.XDG_CACHE_HOME ?? path.join(homedir(), '.cache'),
   'jailbuild-test',
 );
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
-/** How long lists of packages are taken as they are, in milliseconds. */
+/** Maximum age of package lists, in milliseconds. */
 const LIST_AGE = 7 * 24 * 3600 * 1000;
 
 /**
- * Unpacks Debian packages of any architecture, with all that they depend on, into a directory: a
- * root that nothing was ever run in. apt has a state of its own for it, so the machine's is as before.
+ * Unpacks Debian packages of any architecture, with their dependencies, into a directory, without
+ * running anything in it. apt uses separate state, so that the machine's does not change.
  *
- * @returns why it is not possible here, or undefined if it is done
+ * @returns the reason if this is impossible here, or undefined on success
  */
 export function unpackDebian(
   root: string,
@@ -53,7 +53,7 @@ export function unpackDebian(
     'Acquire::Retries': '3',
     'Dir::State': home,
     'Dir::State::lists': path.join(home, 'lists'),
-    // Nothing is installed, so everything that is needed is fetched.
+    // Nothing is installed, so that apt downloads every dependency.
     'Dir::State::status': file('status', ''),
     'Dir::Cache': home,
     'Dir::Cache::archives': path.join(home, 'archives'),
@@ -75,7 +75,7 @@ export function unpackDebian(
   const wanted = ['-y', '--no-install-recommends', 'install', ...packages];
   const fetched = apt('--download-only', ...wanted);
   if (fetched.status !== 0) return `cannot fetch packages for ${architecture}: ${fetched.stderr}`;
-  // Other versions, and packages of other tests, may lie there as well.
+  // The directory may also contain other versions, and packages of other tests.
   const simulated = apt('-s', ...wanted).stdout;
   for (const [, name, version = ''] of simulated.matchAll(/^Inst (\S+) \((\S+) /gm)) {
     const archive = readdirSync(path.join(home, 'archives')).find((candidate) =>

@@ -2,31 +2,31 @@ import http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 
-/** What an HTTP front was asked. */
+/** A request to the front. */
 export interface Asked {
   readonly method: string;
-  /** With its query. */
+  /** Includes the query. */
   readonly url: string;
   readonly headers: http.IncomingHttpHeaders;
 }
 
-/** Answers a request, and returns true; or leaves it to the server behind. */
+/** Answers a request and returns true, or leaves it to the server behind. */
 export type Answer = (
   request: http.IncomingMessage,
   response: http.ServerResponse,
 ) => boolean | Promise<boolean>;
 
 export interface HttpFront {
-  /** As `127.0.0.1:5000`. */
+  /** Such as `127.0.0.1:5000`. */
   readonly address: string;
   readonly asked: readonly Asked[];
   stop(): Promise<void>;
 }
 
 /**
- * Starts a server that answers what a test wants answered, and passes the rest to a server behind it.
+ * Starts a server that answers some requests for a test, and passes the rest to a server behind it.
  *
- * @param behind a port of 127.0.0.1; without it, what is not answered is 404
+ * @param behind a port of 127.0.0.1; without it, unanswered requests get 404
  * @param tls certificate and key (PEM)
  */
 export async function startFront(

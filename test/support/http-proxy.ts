@@ -3,7 +3,7 @@ import { type AddressInfo, connect } from 'node:net';
 import type { Asked } from './http-front.js';
 
 export interface HttpProxy {
-  /** As `127.0.0.1:3128`. */
+  /** Such as `127.0.0.1:3128`. */
   readonly address: string;
   /** `CONNECT`, or the method of a forwarded request. */
   readonly asked: readonly Asked[];

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ExecOptions, exec, type Finished, jailbuild } from './cli.js';
 
-/** Builds a jail; anything on standard error but what `expected` matches is a failure. */
+/** Builds a jail; output on standard error that does not match `expected` is a failure. */
 export function buildJail(root: string, args: readonly string[], expected?: RegExp): void {
   const { status, stderr } = jailbuild([root, ...args, '--quiet']);
   if (expected === undefined) assert.equal(stderr, '');
@@ -9,7 +9,7 @@ export function buildJail(root: string, args: readonly string[], expected?: RegE
   assert.equal(status, 0);
 }
 
-/** Runs a command in a jail as `jailbuild run` does, and wants it to succeed. */
+/** Runs a command in a jail as `jailbuild run` does; it must succeed. */
 export function runInJail(
   root: string,
   command: readonly string[],
@@ -21,7 +21,7 @@ export function runInJail(
   return done;
 }
 
-/** Runs a command under chroot(1) in a pid and a mount namespace of its own, with /proc. */
+/** Runs a command under chroot(1) in new PID and mount namespaces, with /proc. */
 export function chrootInJail(root: string, command: readonly string[]): Finished {
   return exec('unshare', [
     ...['--mount', '--pid', '--fork', '--kill-child', 'sh', '-c'],

@@ -15,7 +15,7 @@ function kernel(): string | undefined {
   return name === undefined ? undefined : path.join(boot, name);
 }
 
-/** Options for a test that boots a kernel. */
+/** Options for tests that boot a kernel. */
 export function needsKernel(...programs: readonly string[]): { readonly skip: string | false } {
   const { skip } = needsRoot('qemu-system-x86_64', 'mknod', ...programs);
   if (skip !== false) return { skip };
@@ -23,9 +23,9 @@ export function needsKernel(...programs: readonly string[]): { readonly skip: st
 }
 
 /**
- * Boots the kernel with an initramfs, and returns what comes to its console until its init ends.
+ * Boots the kernel with an initramfs, and returns the console output until its init ends.
  *
- * @param parameters for the kernel
+ * @param parameters kernel parameters
  */
 export function boot(archive: string, parameters = ''): string {
   return bootWith(['-initrd', archive], parameters);
@@ -45,9 +45,12 @@ export function kernelModule(name: string): string {
   return path.join(directory, found);
 }
 
-/** Boots the kernel with a disk as its root, read-only, as `boot` does. */
+/**
+ * Boots the kernel with a disk as its root, as `boot` does. It is mounted read-only; `rw` among the parameters changes
+ * that, and the image stays as it is.
+ */
 export function bootDisk(image: string, type: string, parameters = ''): string {
-  const drive = `file=${image},if=none,id=root,format=raw,readonly=on`;
+  const drive = `file=${image},if=none,id=root,format=raw,snapshot=on`;
   const device = ['-drive', drive, '-device', 'nvme,serial=root,drive=root'];
   return bootWith(
     device,
@@ -56,7 +59,7 @@ export function bootDisk(image: string, type: string, parameters = ''): string {
 }
 
 function bootWith(device: readonly string[], parameters: string): string {
-  // Without an init the kernel panics, and the machine ends with it.
+  // Without an init the kernel panics, and the virtual machine ends.
   const { stdout } = spawnSync(
     'qemu-system-x86_64',
     [

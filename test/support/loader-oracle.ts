@@ -13,26 +13,26 @@ import { LibrarySearch } from '../../src/loader/search.js';
 import type { MissingLibrary } from '../../src/manifest/manifest.js';
 import { exec } from './cli.js';
 
-/** What a loader lists for a file: the name asked for and the path opened, in its order. */
+/** What a loader lists for a file: requested names and opened paths, in order. */
 export interface LoaderList {
   readonly found: readonly string[];
   readonly missing: readonly string[];
-  /** Of our own list: the rules by which the objects were found. */
+  /** Only in jailbuild's list: the rules by which the objects were found. */
   readonly rules?: readonly string[];
-  /** Why the loader would not go on, if it would not. */
+  /** Why the loader stopped, if it did. */
   readonly error?: string;
-  /** The signal that ended it. */
+  /** The signal that ended the loader. */
   readonly crashed?: string;
 }
 
-/** The loader that takes libraries of an ABI, for files that name none. */
+/** Returns the loader for libraries of an ABI, for files that name none. */
 const LOADERS: Readonly<Record<string, string>> = {
   '62/64': '/lib64/ld-linux-x86-64.so.2',
   '3/32': '/lib/ld-linux.so.2',
   '62/32': '/libx32/ld-linux-x32.so.2',
 };
 
-/** Our own list of a file, over parsed objects that all files share. */
+/** Returns jailbuild's list for a file, with a cache of parsed objects shared by all files. */
 export class OurLoader {
   readonly sysroot: Sysroot;
   readonly #objects: ObjectTable;
@@ -53,12 +53,12 @@ export class OurLoader {
     return { trace, elf: this.#objects.parse(trace) };
   }
 
-  /** The path of the loader that a file names, or that its ABI has. */
+  /** Returns the path of the loader that a file names, or that its ABI uses. */
   loaderOf({ interpreter, headers }: ElfFile): string | undefined {
     return interpreter ?? LOADERS[`${headers.machine}/${headers.class}`];
   }
 
-  /** @param cpuOf the processor, by the loader's path; the default is the baseline */
+  /** @param cpuOf returns the processor for a loader's path; default: the baseline */
   list(file: string, cpuOf?: (loader: string) => Cpu): LoaderList {
     const { trace, elf } = this.parse(file);
     const loader = this.loaderOf(elf);
@@ -109,9 +109,9 @@ export class OurLoader {
 }
 
 /**
- * What kind of processor a glibc loader takes this machine for, by its own `--help`.
+ * Returns the processor that a glibc loader detects, according to its `--help`.
  *
- * @param command the loader, with an emulator before it if it needs one
+ * @param command the loader, after an emulator if it needs one
  */
 export function cpuOfLoader(command: readonly [file: string, ...args: string[]]): Cpu {
   const [file, ...args] = command;
@@ -142,7 +142,7 @@ export function cpuOfLoader(command: readonly [file: string, ...args: string[]])
   };
 }
 
-/** Asks a loader itself, which maps the file and does not start it. */
+/** Runs the loader itself, which maps the file and does not start it. */
 export function askLoader(
   command: readonly [file: string, ...args: string[]],
   loader: string,
@@ -150,7 +150,7 @@ export function askLoader(
 ): Promise<LoaderList> {
   return new Promise((resolve, reject) => {
     const [file, ...args] = command;
-    // Objects that filter each other can keep a loader busy for ever.
+    // Objects that filter each other can keep a loader busy forever.
     const child = spawn(file, args, {
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -170,7 +170,7 @@ export function askLoader(
   });
 }
 
-/** The output of `ld.so --list`, or of musl's loader called ldd. */
+/** Parses the output of `ld.so --list`, or of musl's loader called as ldd. */
 export function parseList(stdout: string, stderr: string, loader: string): LoaderList {
   const found: string[] = [];
   const missing = new Set<string>();
@@ -195,7 +195,7 @@ export function parseList(stdout: string, stderr: string, loader: string): Loade
   };
 }
 
-/** Every regular ELF file below directories, each file once whatever its names. */
+/** Returns every regular ELF file below directories. */
 export function* elfFiles(directories: readonly string[]): Generator<string> {
   const magic = Buffer.alloc(4);
   for (const directory of directories) {
@@ -224,7 +224,7 @@ function readEntries(directory: string) {
   return readdirSync(directory, { withFileTypes: true });
 }
 
-/** Runs tasks, a few at a time, and gives their results in the order of the items. */
+/** Runs a few tasks at a time, and returns their results in the order of the items. */
 export async function inParallel<T, R>(
   items: readonly T[],
   width: number,

@@ -18,29 +18,29 @@ import { tempDir } from './temp-dir.js';
 
 const RULES = path.join(PROJECT, 'fixtures/loader');
 
-/** What programs of the rules are built for, and how their loader is asked. */
+/** The machine for which rules are built, and how to run its loader. */
 export interface RuleMachine {
   /** Variables for the Makefiles. */
   readonly make: readonly string[];
-  /** The name that stands for `x86_64` in the answers. */
+  /** The name that replaces `x86_64` in the answers. */
   readonly name: string;
-  /** The host's files of loaders, by the path that programs have for them. */
+  /** Loader files of the host, by their paths in the rules' roots. */
   readonly loaders: Readonly<Record<string, string>>;
-  /** The processor that the loader sees. */
+  /** The processor that the loader detects. */
   readonly cpu: Cpu;
-  /** A static emulator for its programs. */
+  /** A static emulator for the machine's programs. */
   readonly emulator?: string;
 }
 
-/** One program of a rule, under some circumstances, and what comes of it. */
+/** One program of a rule, how to run it, and the expected result. */
 interface Case {
   readonly program: string;
   readonly libraryPath: readonly string[];
-  /** A level, or '' for the baseline; undefined for this machine's processor. */
+  /** A feature level, or '' for the baseline; undefined for this machine's processor. */
   readonly level: string | undefined;
-  /** True to ask by `--list`, which unlike tracing has no entries for what is missing and need not be. */
+  /** Use `--list`, which unlike tracing lists no missing libraries and tolerates optional ones. */
   readonly lists: boolean;
-  /** False where a jail comes out differently, because nothing is in the way in it. */
+  /** False if the answer differs in a jail, where nothing obstructs the search. */
   readonly inJail: boolean;
   /** Lines `name => path [rule]`, `name => not found` or `error: text`. */
   readonly lines: readonly string[];
@@ -48,20 +48,23 @@ interface Case {
 
 interface Rule {
   readonly cases: readonly Case[];
-  /** Every library that the programs bring along together. */
+  /** All libraries that the programs bring together. */
   readonly closure: readonly string[] | undefined;
-  /** Beginnings of sentences that the user is told. */
+  /** Beginnings of expected warnings. */
   readonly warnings: readonly string[];
 }
 
-/** The names of all rules. */
+/** Returns the names of all rules. */
 export function ruleNames(): string[] {
   return readdirSync(RULES)
     .filter((name) => existsSync(path.join(RULES, name, 'expected')))
     .sort();
 }
 
-/** Builds a rule's root, and compares our answers with what is expected and with the loader's own. */
+/**
+ * Builds a rule's root, and compares jailbuild's answers with the expected ones and the loader's
+ * own.
+ */
 export async function checkRule(name: string, machine: RuleMachine): Promise<void> {
   const rule = readRule(name, machine);
   const root = makeRoot(name, rule, machine);
@@ -76,7 +79,7 @@ function readRule(name: string, machine: RuleMachine): Rule {
   let closure: string[] | undefined;
   let warnings: string[] = [];
   let lines: string[] = [];
-  // glibc until 2.36 tells of legacy subdirectories.
+  // glibc up to 2.36 reports legacy subdirectories.
   const other = machine.cpu.legacy.length > 1 ? 'glibc>=2.37' : 'glibc<2.37';
   const text = readFileSync(path.join(RULES, name, 'expected'), 'utf8');
   for (const line of text.split('\n')) {
@@ -104,7 +107,7 @@ function readRule(name: string, machine: RuleMachine): Rule {
   return { cases, closure, warnings };
 }
 
-/** Builds a rule's root, and copies the loaders that its programs name into it. */
+/** Builds a rule's root, and copies the loaders of its programs into it. */
 function makeRoot(name: string, { cases }: Rule, { make, loaders, emulator }: RuleMachine): string {
   const root = tempDir();
   const args = ['-s', '-C', path.join(RULES, name), `ROOT=${root}`, ...make];
@@ -133,7 +136,10 @@ function linkTo(file: string): string | undefined {
     : undefined;
 }
 
-/** The answer of the loader itself, in the root: the kernel starts it, or it is told a level. */
+/**
+ * Returns the answer of the loader itself, in the root: started by the kernel, or with a given
+ * level.
+ */
 function ask(root: string, one: Case, loader: string, machine: RuleMachine): Promise<LoaderList> {
   const { program, libraryPath, level, lists } = one;
   const variables = libraryPath.length === 0 ? [] : [`LD_LIBRARY_PATH='${libraryPath.join(':')}'`];
@@ -153,8 +159,8 @@ function ask(root: string, one: Case, loader: string, machine: RuleMachine): Pro
   } else {
     command = `${variables.join(' ')} exec busybox chroot ${root} ${command}`;
   }
-  // The loader of a program that the kernel started learns from /proc where that is. busybox is static:
-  // what is meant for the loader in the root means nothing to it.
+  // A loader started by the kernel uses /proc if available. busybox is static, so that variables
+  // for the loader in the root do not affect it.
   const script = `cd / && mkdir -p ${root}/proc && mount -t proc proc ${root}/proc && ${command}`;
   return askLoader(['unshare', '--mount', 'busybox', 'sh', '-c', script], loader, process.env);
 }
@@ -163,15 +169,15 @@ function isMusl(root: string, loader: string): boolean {
   return (linkTo(root + loader) ?? loader).includes('ld-musl');
 }
 
-/** Whether the loader can be told to take this machine for what the case is about. */
+/** Whether the loader can be made to detect the processor of a case. */
 function isSupported({ level }: Case, { cpu }: RuleMachine): boolean {
   return level === undefined || level === '' || cpu.levels.includes(level);
 }
 
-/** What glibc calls the platform of newer processors, which the expected answers are not for. */
+/** glibc's platform for newer processors, which the expected answers do not cover. */
 const NEWER_PLATFORMS: ReadonlySet<string | undefined> = new Set(['haswell', 'xeon_phi']);
 
-/** The processor with the platform that every x86-64 kernel reports, as the expected answers have it. */
+/** The processor with the platform that every x86-64 kernel reports, as in the expected answers. */
 function withBaselinePlatform(cpu: Cpu): Cpu {
   if (!NEWER_PLATFORMS.has(cpu.platform)) return cpu;
   return {
@@ -181,13 +187,13 @@ function withBaselinePlatform(cpu: Cpu): Cpu {
   };
 }
 
-/** A processor of a level, as far as the loader of this machine has a say in it. */
+/** Returns the processor of a level, as far as the loader of this machine supports it. */
 function cpuFor(level: string, { cpu, loaders }: RuleMachine, loader: string): Cpu {
   const abi = new OurLoader().parse(loaders[loader] ?? loader).elf.headers;
   return { ...cpu, levels: level === '' ? [] : cpuOfLevel(abi, level).levels };
 }
 
-/** Our answer as the expected lines have it. */
+/** Returns jailbuild's answer in the form of the expected lines. */
 function answer(list: LoaderList): string[] {
   if (list.error !== undefined) return [`error: ${list.error}`];
   return [
@@ -230,7 +236,7 @@ async function check(root: string, one: Case, machine: RuleMachine): Promise<voi
     title,
   );
   if (theirs !== undefined) {
-    // What is missing is reported by its name on the baseline.
+    // A missing library is reported by its baseline name.
     const names = answer(theirs).map((line) =>
       line.replace(/^(?:haswell|xeon_phi)(?=\S* => not found$)/, machine.name),
     );
@@ -265,8 +271,8 @@ function checkClosure(
 }
 
 /**
- * Builds a jail from the root, for the programs that are asked with one library path: the loader must
- * give in there the answers that it gives in the root, on each processor that it can be told to have.
+ * Builds a jail from the root for all programs with the same library path: inside, the loader must
+ * give the same answers as in the root, on each processor that it can be made to detect.
  */
 async function checkJails(root: string, { cases }: Rule, machine: RuleMachine): Promise<void> {
   const started = cases.filter(

@@ -1,6 +1,6 @@
 import type { ByteOrder, ByteSource, ElfClass } from '../../src/elf/types.js';
 
-/** An entry of the dynamic section: a string goes into the string table. */
+/** An entry of the dynamic section: a string is added to the string table. */
 export type DynamicEntry = readonly [tag: number, value: number | string];
 
 export interface NoteParts {
@@ -19,13 +19,13 @@ export interface ElfParts {
   /** DT_STRTAB, DT_STRSZ and DT_NULL are added. */
   readonly dynamic?: readonly DynamicEntry[];
   readonly notes?: readonly NoteParts[];
-  /** What the string table has before the strings. */
+  /** Bytes of the string table before the strings. */
   readonly padding?: number;
-  /** Further contents, each with the dynamic tag that gets its address. */
+  /** Additional contents, each with the dynamic tag that gets its address. */
   readonly tables?: readonly { readonly tag: number; readonly bytes: Buffer }[];
 }
 
-/** Where things are in a file that {@link makeElf} made. */
+/** Locations in a file made by {@link makeElf}. */
 export interface MadeElf {
   readonly bytes: Buffer;
   /** File offsets. */
@@ -35,17 +35,17 @@ export interface MadeElf {
   readonly notesAt: number;
   readonly programHeadersAt: number;
   readonly programHeaderSize: number;
-  /** The numbers of program headers. */
+  /** Indexes of program headers. */
   readonly index: { readonly load: number; readonly dynamic: number; readonly interp: number };
 }
 
-/** Addresses are offsets and this, so that a reader that takes one for the other is found out. */
+/** Added to offsets to form addresses, to detect readers that confuse the two. */
 export const BASE = 0x40_0000;
 
 const PT = { LOAD: 1, DYNAMIC: 2, INTERP: 3, NOTE: 4 } as const;
 const DT = { NULL: 0, STRTAB: 5, STRSZ: 10 } as const;
 
-/** Writes numbers of a class and byte order one behind another. */
+/** Writes consecutive numbers of a class and byte order. */
 export class Writer {
   readonly parts: Buffer[] = [];
   readonly #wide: boolean;
@@ -70,7 +70,7 @@ export class Writer {
     return this.raw(bytes);
   }
 
-  /** An address, offset or size: four bytes or eight. */
+  /** Writes an address, offset or size: four or eight bytes. */
   long(value: number | bigint): this {
     if (!this.#wide) return this.word(Number(value));
     const bytes = Buffer.alloc(8);
@@ -89,7 +89,7 @@ export class Writer {
   }
 }
 
-/** Makes a small ELF file: headers, one PT_LOAD for all, and what is given. */
+/** Makes a small ELF file: headers, one PT_LOAD for everything, and the given parts. */
 export function makeElf(parts: ElfParts = {}): MadeElf {
   const { class: elfClass = 64, byteOrder = 'little', type = 3, machine = 62, flags = 0 } = parts;
   const wide = elfClass === 64;
@@ -183,11 +183,11 @@ function aligned(bytes: Buffer): Buffer {
   return Buffer.concat([bytes, Buffer.alloc((4 - (bytes.length % 4)) % 4)]);
 }
 
-/** Bytes in memory as a file, with what was read of it. */
+/** Bytes in memory as a file, with a count of the bytes read. */
 export class MemorySource implements ByteSource {
   readonly path: string;
   readonly size: number;
-  /** Bytes read so far. */
+  /** Number of bytes read so far. */
   taken = 0;
   readonly #bytes: Buffer;
 

@@ -3,7 +3,8 @@ import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 
 /**
- * Options for a test that needs programs of the machine: skipped, with the reason, without them.
+ * Returns options for a test that needs programs on the machine; without them it is skipped with
+ * the reason.
  *
  * @param programs names on PATH, or paths, also of directories
  */
@@ -12,16 +13,17 @@ export function needs(...programs: readonly string[]): { readonly skip: string |
   return { skip: missing.length === 0 ? false : `needs ${missing.join(', ')}` };
 }
 
-/** Options for a test that needs root's rights, and programs of the machine. */
+/** Returns options for a test that needs root, and programs on the machine. */
 export function needsRoot(...programs: readonly string[]): { readonly skip: string | false } {
   return process.getuid?.() === 0 ? needs(...programs) : { skip: 'needs root' };
 }
 
 /**
- * Options for a test that needs something else of the machine, such as a file or an ability.
+ * Returns options for a test that needs something else of the machine, such as a file or an
+ * ability.
  *
- * @param what for the reason
- * @param others of `needs` or `needsRoot`, which are looked at first
+ * @param what named in the reason
+ * @param others result of `needs` or `needsRoot`, which is checked first
  */
 export function needsThat(
   what: string,
@@ -31,14 +33,14 @@ export function needsThat(
   return others.skip !== false || isThere() ? others : { skip: `needs ${what}` };
 }
 
-/** Options for a test that compiles 32-bit programs of an x86-64 machine. */
+/** Returns options for a test that compiles 32-bit programs on x86-64. */
 export function needsI386(): { readonly skip: string | false } {
   const [source, flags] = ['#include <stdlib.h>\nint main(void) { exit(0); }\n', ['-m32']];
   const { status } = spawnSync('cc', [...flags, '-xc', '-', '-o', '/dev/null'], { input: source });
   return { skip: status === 0 ? false : 'needs a compiler and a C library for i386' };
 }
 
-/** Whether the shell would find a program. */
+/** Returns whether the shell would find a program. */
 export function onPath(program: string): boolean {
   const directories = program.startsWith('/') ? [''] : (process.env.PATH ?? '').split(':');
   return directories.some((directory) => {

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { exec, type Finished, JAILBUILD } from './cli.js';
 
-/** What a private /dev is made of. The host's own devices are out of reach then. */
+/** Creates a private /dev, to keep the host's devices out of reach. */
 const PRIVATE_DEV = [
   'set -e',
   'dev=$1; shift',
@@ -19,10 +19,10 @@ const PRIVATE_DEV = [
 ].join('\n');
 
 /**
- * Runs a script of bash(1) as root in a mount namespace with a /dev of its own, so that a fault in what
- * is tested cannot reach the devices of the machine. `$J` is the built command line.
+ * Runs a script of bash(1) as root in a mount namespace with a private /dev, so that a fault in the
+ * tested code cannot reach the devices of the machine. `$J` is the built command line.
  *
- * @param directory the script's working directory; `dev` in it is used
+ * @param directory the script's working directory, whose `dev` is used
  */
 export function inPrivateDev(directory: string, script: string): Finished {
   const file = path.join(directory, 'script');

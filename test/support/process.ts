@@ -4,8 +4,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 const SAMPLES = 10;
 
 /**
- * Waits until a process has nothing to do but wait: it sleeps, and on a busy machine does not wait for a
- * processor either, at so many looks one after the other.
+ * Waits until a process is idle: it sleeps and has used no processor time in several consecutive
+ * samples.
  */
 export async function sleeps(pid: number | undefined): Promise<void> {
   let used = '';

@@ -3,18 +3,18 @@ import path from 'node:path';
 import { freePort, startServer } from './server.js';
 
 export interface Registry {
-  /** As `127.0.0.1:5000`. */
+  /** Such as `127.0.0.1:5000`. */
   readonly address: string;
   readonly port: number;
-  /** Kills it as a crash does, and starts it again with the same storage. */
+  /** Kills the registry as a crash would, and starts it again with the same storage. */
   crash(): Promise<void>;
   stop(): Promise<void>;
 }
 
 /**
- * Starts docker-registry(1) with its storage in a directory, which is made.
+ * Starts docker-registry(1) with its storage in a new directory.
  *
- * @param tls files with a certificate and its key; without them it speaks plain HTTP
+ * @param tls files with a certificate and its key; without them it uses plain HTTP
  */
 export async function startRegistry(
   directory: string,

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { connect, createServer } from 'node:net';
 
-/** Milliseconds until a server has to answer: ample, for a loaded machine. */
+/** Time limit for the first answer of a server in milliseconds, generous for a loaded machine. */
 const PATIENCE = 20_000;
 const PAUSE = 30;
 
-/** Returns a TCP port of the loopback interface that nothing listens on. */
+/** Returns a TCP port of the loopback interface on which nothing listens. */
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
@@ -19,11 +19,11 @@ export function freePort(): Promise<number> {
 }
 
 export interface RunningServer {
-  /** Returns what it has printed so far. */
+  /** Returns the output so far. */
   readonly output: () => string;
-  /** Ends it with SIGTERM; with SIGKILL if it does not end in time. */
+  /** Ends the server by SIGTERM, or by SIGKILL if it does not end in time. */
   stop(): Promise<void>;
-  /** Ends it without a chance to clean up. */
+  /** Ends the server without a chance to clean up. */
   kill(): Promise<void>;
 }
 
@@ -42,7 +42,7 @@ export function startServer(
  * Starts a server in the foreground and waits until it is ready.
  *
  * @param name of the server, for the error
- * @param patience milliseconds until it has to be ready, or to have ended after SIGTERM
+ * @param patience time limit in milliseconds for the start, and for the end after SIGTERM
  */
 export async function startUntil(
   name: string,

@@ -4,21 +4,21 @@ import type { Cleanup } from './cleanup.js';
 import { exec } from './cli.js';
 import { freePort, type RunningServer, startServer } from './server.js';
 
-/** sshd runs as root and wants to be started by its absolute path. */
+/** sshd needs root and must be started by its absolute path. */
 const SSHD = '/usr/sbin/sshd';
-/** Where sshd keeps its unprivileged half; the init system makes it where sshd is a service. */
+/** Directory for sshd's privilege separation, created by the init system if sshd is a service. */
 const PRIVSEP = '/run/sshd';
 
-/** An sshd on the loopback interface, with a configuration and keys of its own. */
+/** An sshd on the loopback interface, with its own configuration and keys. */
 export interface SshServer {
   readonly port: number;
   /** Options for ssh, scp and sftp, without the port. */
   readonly options: readonly string[];
-  /** What sshd has said so far. */
+  /** Returns sshd's log so far. */
   readonly log: () => string;
 }
 
-/** A directory whose parents sshd takes for a ChrootDirectory: no one but root may write to them. */
+/** A directory that sshd accepts as ChrootDirectory: only root may write to its parents. */
 export function rootOwnedDirectory(cleanup: Cleanup): string {
   const directory = mkdtempSync('/srv/jailbuild-test-');
   exec('chmod', ['0755', directory]);
@@ -27,7 +27,7 @@ export function rootOwnedDirectory(cleanup: Cleanup): string {
 }
 
 /**
- * Starts sshd, until the tests are done. Every user logs in with the same key.
+ * Starts sshd until the tests end. Every user logs in with the same key.
  *
  * @param users who may log in
  * @param config lines of sshd_config(5), `Match` blocks at the end

@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { exec } from './cli.js';
 
 /**
- * Kills a process below which `sleep` runs, in whatever namespaces, and asserts that it ends too.
+ * Kills a process below which `sleep` runs in any namespaces, and asserts that it ends too.
  *
- * @param seconds what sleep was told, which no other is told
+ * @param seconds the argument of sleep, which must be unique
  */
 export async function assertEndsWith(child: ChildProcess, seconds: string): Promise<void> {
   const sleepers = (): string => exec('ps', ['-C', 'sleep', '-o', 'pid=,args=']).stdout;

@@ -4,28 +4,31 @@ import { chmodSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'no
 import path from 'node:path';
 import { PROJECT } from './cli.js';
 
-/** The content of the file that nobody is to read. Others have the same length and time. */
+/** The content of the file that must not be read. Others have the same length and time. */
 export const SECRET = 'secret of the host\n';
 export const HARMLESS = 'file of the tree..\n';
-/** A name that is only behind the link. */
+/** A name that only exists behind the link. */
 export const HIDDEN_NAME = 'name-on-the-host';
 
 const FILES = 40;
 const TIME = 1_600_000_000;
 
 /**
- * A tree with a directory that others may write to, and somebody who exchanges what is in it for a link
- * to a directory outside, with the same names, sizes and times.
+ * A tree in which a process keeps swapping a directory for a link to a directory outside, with the
+ * same names, sizes and times.
  */
 export class SwapRace {
   /** The tree. */
   readonly root: string;
-  /** The directory that is exchanged, inside the tree. */
+  /** The swapped directory, inside the tree. */
   readonly inside = '/open/tree';
   readonly #directory: string;
   #attacker: ChildProcess | undefined;
 
-  /** @param mode who may exchange it: anyone, or only the owner, as root in a jail */
+  /**
+   * @param mode mode of the parent: writable by anyone, or only by its owner, such as root in a
+   * jail
+   */
   constructor(directory: string, mode = 0o777) {
     this.#directory = directory;
     this.root = path.join(directory, 'root');

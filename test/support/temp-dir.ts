@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after } from 'node:test';
 
-/** A directory of the calling test file's own, removed when its tests are done. */
+/** Creates a directory for the calling test file, removed after its tests. */
 export function tempDir(): string {
   const directory = mkdtempSync(path.join(tmpdir(), 'jailbuild-test-'));
   chmodSync(directory, 0o755);

@@ -3,15 +3,16 @@ import path from 'node:path';
 import { FINGERPRINT_NAME } from '../../src/jail/record/state.js';
 
 /**
- * All that can be told of a tree from outside its files, by path: to compare before and after. Without a
- * jail's fingerprint, which the next build that finds its sources settled may add.
+ * Returns everything about a tree that is visible without reading files, by path, to compare before
+ * and after. Omits a jail's fingerprint, which the next build may add once its sources are old
+ * enough.
  */
 export function snapshot(root: string): Record<string, string> {
   const found: Record<string, string> = {};
   const visit = (file: string): void => {
     const stat = lstatSync(file, { bigint: true });
     const link = stat.isSymbolicLink() ? ` -> ${readlinkSync(file)}` : '';
-    // A directory's size and times move with what is staged in it for a while.
+    // The size and times of a directory change while something is staged in it.
     const content = stat.isDirectory() ? '' : ` ${stat.size} ${stat.mtimeNs} ${stat.ino}`;
     found[path.relative(root, file) || '.'] =
       `${stat.mode.toString(8)} ${stat.uid}:${stat.gid}${content}${link}`;

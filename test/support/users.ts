@@ -4,8 +4,7 @@ import { exec } from './cli.js';
 let count = 0;
 
 /**
- * A user of the machine, until the tests are done. It has no password, and may log in by a key all
- * the same.
+ * Creates a user of the machine until the tests end, without a password, but with logins by key.
  *
  * @returns the name
  */

@@ -8,16 +8,16 @@ const DT = {
   VERDEF: 0x6ffffffc,
   VERNEED: 0x6ffffffe,
 } as const;
-/** Names by dynamic entries of a tag that says nothing, which brings them into the string table. */
+/** Names given by entries with a meaningless tag, which puts them into the string table. */
 const NAMED = 0x70000001;
 
 export interface VersionParts extends Omit<ElfParts, 'tables' | 'padding'> {
   readonly needs?: readonly VersionNeed[];
-  /** The first is the object's own name, as linkers have it; undefined for no table. */
+  /** The first is the object's own name, as linkers write it; undefined for no table. */
   readonly defines?: readonly string[] | undefined;
 }
 
-/** The bytes of an ELF file with tables of symbol versions, and an empty symbol table. */
+/** Returns an ELF file with tables of symbol versions, and an empty symbol table. */
 export function versionedElf(parts: VersionParts): Buffer {
   const { needs = [], defines, dynamic = [], class: elfClass = 64, byteOrder = 'little' } = parts;
   const names = [
@@ -77,7 +77,7 @@ export function versionedElf(parts: VersionParts): Buffer {
   }).bytes;
 }
 
-/** The hash of a name in symbol and version tables (gABI chapter 5, "Hash Table"). */
+/** Returns the hash of a name in symbol and version tables (gABI chapter 5, "Hash Table"). */
 export function elfHash(name: string): number {
   let hash = 0;
   for (const byte of Buffer.from(name)) {

@@ -8,10 +8,10 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { PROJECT } from '../support/cli.js';
 
 const DIST = path.join(PROJECT, 'dist');
-/** Their code is in the command line's bundle; whoever uses the library may load them as well. */
+/** Bundled into the command line; users of the library may load them as well. */
 const NAMED = ['elf-tools', 'execa', 'fs-extra', 'listr2', 'yargs'];
 
-/** The packages that built files load when they run. */
+/** Returns the packages that built files load at run time. */
 async function packagesOf(files: readonly string[]): Promise<string[]> {
   const { metafile } = await build({
     entryPoints: [...files],
@@ -29,7 +29,7 @@ async function packagesOf(files: readonly string[]): Promise<string[]> {
     .map(({ path: name }) => (/^(@[^/]+\/)?[^/]+/.exec(name) ?? [name])[0]);
 }
 
-test('what dist loads is among the dependencies, which are the five that the command line has inside', async () => {
+test('dist loads only declared dependencies, which are the five that the command line contains', async () => {
   const files = readdirSync(DIST, { recursive: true, encoding: 'utf8' }).filter((name) =>
     /\.[cm]?js$/.test(name),
   );
@@ -41,12 +41,12 @@ test('what dist loads is among the dependencies, which are the five that the com
   );
 });
 
-test('each of the five packages is in the command line', () => {
+test('each of the five packages is part of the command line', () => {
   const licenses = readFileSync(path.join(DIST, 'third-party-licenses.txt'), 'utf8');
   for (const name of NAMED) assert.match(licenses, new RegExp(`^# ${name} \\d`, 'm'));
 });
 
-test('nothing runs when the package is installed', () => {
+test('installing the package runs no script', () => {
   const scripts = Object.keys(packageJson.scripts);
   for (const name of ['preinstall', 'install', 'postinstall', 'prepare']) {
     assert.ok(!scripts.includes(name), name);

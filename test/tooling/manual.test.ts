@@ -11,7 +11,7 @@ import { needs } from '../support/need.js';
 
 const PAGES = ['jailbuild.1', 'invoke_ns.1'].map((name) => path.join(PROJECT, 'dist/man', name));
 
-/** A page as a reader sees it, without its line breaks. */
+/** Returns a page as a reader sees it, without line breaks. */
 function rendered(page: string): string {
   const { stdout, stderr, status } = exec('man', ['--warnings', '-l', page], {
     env: { ...process.env, LC_ALL: 'C.UTF-8', MANWIDTH: '500', MAN_KEEP_FORMATTING: '' },
@@ -25,20 +25,20 @@ describe('manual pages', () => {
   for (const page of PAGES) {
     const name = path.basename(page);
 
-    test(`${name}: mandoc finds nothing to say`, needs('mandoc'), () => {
+    test(`${name}: mandoc reports nothing`, needs('mandoc'), () => {
       const { stdout, status } = exec('mandoc', ['-T', 'lint', '-W', 'style', page]);
       assert.equal(stdout, '');
       assert.equal(status, 0);
     });
 
-    test(`${name}: groff warns of nothing`, needs('groff'), () => {
+    test(`${name}: groff reports no warnings`, needs('groff'), () => {
       const { stdout, stderr, status } = exec('groff', ['-man', '-ww', '-z', '-T', 'utf8', page]);
       assert.equal(stdout + stderr, '');
       assert.equal(status, 0);
     });
   }
 
-  test('jailbuild(1) has every command and option', needs('man'), () => {
+  test('jailbuild(1) contains every command and option', needs('man'), () => {
     const text = rendered(PAGES[0] as string);
     for (const { name, options, examples } of COMMANDS) {
       const section = text.slice(text.indexOf(` jailbuild ${name} `, text.indexOf(' COMMANDS ')));
@@ -56,7 +56,7 @@ describe('manual pages', () => {
     }
   });
 
-  test('invoke_ns(1) has every option of its help', needs('man'), () => {
+  test('invoke_ns(1) contains every option of its help', needs('man'), () => {
     const help = exec(INVOKE_NS, ['--help']).stdout;
     const table = readFileSync(`${PROJECT}/src/native/launcher/options.h`, 'utf8');
     const text = rendered(PAGES[1] as string);
@@ -78,7 +78,7 @@ describe('manual pages', () => {
     assert.match(text, / -c DIR With DIR as the root directory\. /);
   });
 
-  test('the package names pages that are there', () => {
+  test('the package only names pages that exist', () => {
     const { man } = JSON.parse(readFileSync(`${PROJECT}/package.json`, 'utf8'));
     assert.deepEqual(
       man.map((page: string) => path.join(PROJECT, page)),
@@ -87,15 +87,15 @@ describe('manual pages', () => {
   });
 });
 
-describe('text as roff', () => {
-  test('nothing in it is a request or an escape', needs('groff'), () => {
+describe('converting text to roff', () => {
+  test('escapes requests and escape sequences', needs('groff'), () => {
     const text = "a\\fB \\n(.x ~^` 'q' \"d\" .TH x - -- .. x' ...";
     const page = `.TH X 1\n${roffLines(roffSentence(text))}\n${roffLines(".SH 'x")}\n`;
     const { stdout } = exec('groff', ['-man', '-Tutf8', '-P-c', '-ww'], { input: page });
     assert.ok(stdout.replace(/\s+/g, ' ').includes(`${text.replaceAll('  ', ' ')} .SH 'x`), stdout);
   });
 
-  test('code and options are bold, what is to be replaced is in italics', () => {
+  test('prints code and options in bold, and placeholders in italics', () => {
     assert.equal(roffSentence('use `ls -l` or --all'), 'use \\fBls \\-l\\fR or \\fB\\-\\-all\\fR');
     assert.equal(
       roffUsage('<root> [program..] [-- command..]'),

@@ -7,7 +7,10 @@ import { importRules, ROOMS, RULES_FILE } from '../../src/tooling/rooms.js';
 import { PROJECT } from '../support/cli.js';
 import { tempDir } from '../support/temp-dir.js';
 
-/** Whether Biome refuses an import of `target` by a file of a room, in a tree that has that file alone. */
+/**
+ * Returns whether Biome refuses an import of `target` by a file of a room, in a tree with only that
+ * file.
+ */
 function isRefused(room: string, target: string): boolean {
   const tree = tempDir();
   for (const file of ['.biome.jsonc', 'src/tooling/rooms.json']) {
@@ -27,7 +30,7 @@ function isRefused(room: string, target: string): boolean {
 }
 
 describe('the import rules', () => {
-  test('are those of the table', () => {
+  test('match the table', () => {
     assert.equal(readFileSync(RULES_FILE, 'utf8'), importRules(), 'run `npm run rooms`');
   });
 

@@ -1,5 +1,5 @@
 import { JailbuildError } from '../../errors.js';
-import type { RegistryAccess } from '../../image/registry/client.js';
+import type { RegistryAccess } from '../../image/registry/access.js';
 import { type CheckFinding, FINDING_KINDS, type FindingKind } from '../../jail/check/finding.js';
 import type { Limits } from '../../plan/limits.js';
 import { defineCommand } from '../command.js';

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { JailbuildError } from '../../errors.js';
 import { toBytes } from '../../fs/path-bytes.js';
-import type { RegistryAccess } from '../../image/registry/client.js';
+import type { RegistryAccess } from '../../image/registry/access.js';
 import type { Entry, Manifest } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import { defineCommand } from '../command.js';

@@ -1,6 +1,6 @@
 import { JailbuildError } from '../../errors.js';
 import { isImageReference } from '../../image/reference.js';
-import type { RegistryOptions } from '../../image/registry/client.js';
+import type { RegistryOptions } from '../../image/registry/access.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 
 const GROUP = 'Registries:';

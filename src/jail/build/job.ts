@@ -1,4 +1,4 @@
-import type { RegistryAccess } from '../../image/registry/client.js';
+import type { RegistryAccess } from '../../image/registry/access.js';
 import type { Manifest } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import type { Limits } from '../../plan/limits.js';

@@ -4,7 +4,7 @@ import type { Manifest } from '../../manifest/manifest.js';
 import { PlanView } from '../../plan/plan-view.js';
 import { originalsOf, type Verified, verifyInSteps, verifyPlan } from '../../plan/verify.js';
 import { resolveEnvironment } from '../../resolve/environment.js';
-import type { Originals } from '../../resolve/program-resolver.js';
+import type { Originals } from '../../resolve/originals.js';
 import { inTurns } from '../../resolve/steps.js';
 import { isJailUnchanged, type JailState } from '../record/fingerprint.js';
 import type { FileReport } from '../report.js';

@@ -9,7 +9,7 @@ import {
   withRecorded,
 } from '../../fs/recorded-attributes.js';
 import { Sysroot } from '../../fs/sysroot.js';
-import type { RegistryAccess } from '../../image/registry/client.js';
+import type { RegistryAccess } from '../../image/registry/access.js';
 import { ContentComparer } from '../../manifest/compare-content.js';
 import {
   type Difference,

@@ -1,5 +1,11 @@
 import type { Operation } from './operations.js';
 
+/** Items that are made when they are asked for, so that a long list of them is never in memory. */
+export interface LazyList<T> {
+  readonly length: number;
+  at(index: number): T | undefined;
+}
+
 /** Carries out write operations below one directory. */
 export interface Engine {
   /** One sentence for the user on what this engine cannot preserve; undefined if it preserves everything. */
@@ -12,7 +18,7 @@ export interface Engine {
    * @throws OperationError for the first operation that failed; unless `ordered`, later ones may have been done too
    * @throws the signal's reason, between two operations
    */
-  run(operations: readonly Operation[], options?: RunOptions): Promise<void>;
+  run(operations: readonly Operation[] | LazyList<Operation>, options?: RunOptions): Promise<void>;
 
   /** Releases locks and everything else that the engine holds. */
   close(): Promise<void>;

@@ -2,7 +2,7 @@ import { getSystemErrorName } from 'node:util';
 import { JailbuildError } from '../../errors.js';
 import type { Extent } from '../../fs/sparse-files.js';
 import { type Connect, type Connection, NotConnected } from './connection.js';
-import { type Engine, OperationError, type RunOptions } from './engine.js';
+import { type Engine, type LazyList, OperationError, type RunOptions } from './engine.js';
 import type { Operation } from './operations.js';
 import {
   type BlockCheck,
@@ -85,7 +85,10 @@ export class NativeEngine implements Engine {
     }
   }
 
-  async run(operations: readonly Operation[], options: RunOptions = {}): Promise<void> {
+  async run(
+    operations: readonly Operation[] | LazyList<Operation>,
+    options: RunOptions = {},
+  ): Promise<void> {
     const { ordered = false, signal, isAside } = options;
     const run = ++this.#runs;
     const stop = (): void => {
@@ -286,7 +289,7 @@ interface Chunk {
 }
 
 function* chunksOf(
-  operations: readonly Operation[],
+  operations: LazyList<Operation>,
   ordered: NonNullable<RunOptions['ordered']>,
 ): Generator<Chunk> {
   const isIn = typeof ordered === 'function' ? ordered : () => ordered;
@@ -295,9 +298,18 @@ function* chunksOf(
     let end = first + 1;
     const limit = isOrdered ? operations.length : Math.min(first + CHUNK, operations.length);
     while (end < limit && isIn(end) === isOrdered) end++;
-    yield { first, chunk: operations.slice(first, end), isOrdered };
+    yield { first, chunk: itemsOf(operations, first, end), isOrdered };
     first = end;
   }
+}
+
+function itemsOf<T>(list: LazyList<T>, first: number, end: number): T[] {
+  const items: T[] = [];
+  for (let index = first; index < end; index++) {
+    const item = list.at(index);
+    if (item !== undefined) items.push(item);
+  }
+  return items;
 }
 
 function errnoName(errno: number): string {

@@ -27,7 +27,7 @@ import { errnoOf } from '../../errors.js';
 import { HeldTree } from '../../fs/held-tree.js';
 import { toBytes } from '../../fs/path-bytes.js';
 import { timestamp } from '../../manifest/timestamp.js';
-import { type Engine, OperationError, type RunOptions } from './engine.js';
+import { type Engine, type LazyList, OperationError, type RunOptions } from './engine.js';
 import type { Attributes, Operation } from './operations.js';
 
 /** Number of operations after which the event loop gets a turn, for the display and signals. */
@@ -56,8 +56,13 @@ export class NodeEngine implements Engine {
     this.#sources = new HeldTree(sourceRoot);
   }
 
-  async run(operations: readonly Operation[], options: RunOptions = {}): Promise<void> {
-    for (const [index, operation] of operations.entries()) {
+  async run(
+    operations: readonly Operation[] | LazyList<Operation>,
+    options: RunOptions = {},
+  ): Promise<void> {
+    for (let index = 0; index < operations.length; index++) {
+      const operation = operations.at(index);
+      if (operation === undefined) continue;
       if (index % TURN === TURN - 1) await new Promise<void>((resume) => setImmediate(resume));
       options.signal?.throwIfAborted();
       try {

@@ -41,7 +41,8 @@ export type CreateOperation =
   | {
       readonly op: 'write';
       readonly path: string;
-      readonly content: Buffer;
+      /** Text is written as UTF-8. */
+      readonly content: Buffer | string;
       readonly attributes: Attributes;
     }
   /** Hard-links a file below the base. */

@@ -46,6 +46,8 @@ const NODE_TYPE = { fifo: 0, 'character-device': 1, 'block-device': 2 } as const
 /** Usual sizes of the head of a request, and of an operation. */
 const HEAD_SIZE = 256;
 const USUAL_SIZE = 256;
+/** Number of bytes from which a request grows by a quarter instead of doubling: the record of a large jail is one. */
+const LARGE = 1 << 20;
 const REPLY_HEAD = 17;
 /** Maximum number of bytes of UTF-8 for a unit of a string. */
 const MAX_UTF8 = 3;
@@ -111,6 +113,14 @@ class Writer {
     this.#length += value.copy(this.#bytes, this.#length);
   }
 
+  /** Writes text as UTF-8, in the form of {@link bytes}. */
+  text(value: string): void {
+    const length = Buffer.byteLength(value);
+    this.number(length);
+    this.#reserve(length);
+    this.#length += this.#bytes.write(value, this.#length);
+  }
+
   string(value: string): void {
     if (!value.isWellFormed()) {
       this.bytes(pathBuffer(value));
@@ -140,7 +150,9 @@ class Writer {
 
   #reserve(count: number): void {
     if (this.#length + count <= this.#bytes.length) return;
-    const larger = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#length + count));
+    const { length } = this.#bytes;
+    const needed = Math.max(length, this.#length + count);
+    const larger = Buffer.allocUnsafe(needed + (length < LARGE ? length : length >> 2));
     this.#bytes.copy(larger, 0, 0, this.#length);
     this.#bytes = larger;
   }
@@ -261,7 +273,8 @@ function encode(writer: Writer, operation: Operation): void {
       writer.time(operation.sourceMtime);
       break;
     case 'write':
-      writer.bytes(operation.content);
+      if (typeof operation.content === 'string') writer.text(operation.content);
+      else writer.bytes(operation.content);
       break;
     case 'node':
       writer.byte(NODE_TYPE[operation.type]);

@@ -275,9 +275,8 @@ function announceRecord(text: string, target: string): Step[] {
   const path = `${STAGE}/${RECORD_NAME}`;
   const next = `${RECORD}.new`;
   const subject = `${target}/${RECORD}`;
-  const content = Buffer.from(text);
   return [
-    { operation: { op: 'write', path, content, attributes: privateFile() }, subject },
+    { operation: { op: 'write', path, content: text, attributes: privateFile() }, subject },
     { operation: { op: 'replace', path, to: next }, undo: { op: 'unlink', path: next }, subject },
   ];
 }

@@ -11,7 +11,7 @@ import { locateTarget, type Target } from '../target.js';
 import { Fidelity } from './fidelity.js';
 import type { WriteOptions } from './options.js';
 import { Progress } from './progress.js';
-import { freshDirectory, privateFile, stageEntries } from './stage.js';
+import { freshDirectory, type Placed, privateFile, stageEntries } from './stage.js';
 import { afterCommit, type Step, Transaction } from './transaction.js';
 
 /** Maximum length of a jail's name within the name of its stage, in bytes. */
@@ -52,11 +52,14 @@ export async function writeNewJail(
       await engine.run([{ op: 'remove-tree', path: stage }]);
       return undefined;
     }
-    const placed = manifest.entries.map((entry) => ({
-      entry,
-      path: stage + entry.path,
-      action: 'created' as const,
-    }));
+    const { entries } = manifest;
+    const placed = {
+      length: entries.length,
+      at(index: number): Placed | undefined {
+        const entry = entries[index];
+        return entry && { entry, path: stage + entry.path, action: 'created' };
+      },
+    };
     let hasCapabilities = false;
     const staging = stageEntries(transaction, placed, target, progress, {
       before: [
@@ -170,7 +173,7 @@ function writeRecord(stage: string, text: string, target: string): Step[] {
   return [
     { operation: { op: 'mkdir', path: directory }, subject: target },
     {
-      operation: { op: 'write', path, content: Buffer.from(text), attributes },
+      operation: { op: 'write', path, content: text, attributes },
       subject: `${target}/${STATE_DIRECTORY}/${RECORD_NAME}`,
     },
   ];

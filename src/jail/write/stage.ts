@@ -1,10 +1,11 @@
 import type { Entry } from '../../manifest/manifest.js';
 import { timestamp } from '../../manifest/timestamp.js';
-import type { Attributes, CreateOperation } from '../engine/operations.js';
+import type { LazyList } from '../engine/engine.js';
+import type { Attributes, CreateOperation, Operation } from '../engine/operations.js';
 import type { FileReport } from '../report.js';
 import type { WriteOptions } from './options.js';
 import type { Progress } from './progress.js';
-import type { Step, Transaction } from './transaction.js';
+import type { Step, StepList, Transaction } from './transaction.js';
 
 /** A planned entry and the path where the engine makes it. */
 export interface Placed {
@@ -37,40 +38,93 @@ export interface StageOptions {
  */
 export async function stageEntries(
   transaction: Transaction,
-  placed: readonly Placed[],
+  placed: LazyList<Placed>,
   target: string,
   progress: Progress,
   options: StageOptions,
 ): Promise<void> {
-  const { before, notMade, signal, onCapability } = options;
-  const directories = placed.filter(({ entry }) => entry.type === 'directory');
-  const links = placed.filter((item) => originalOf(item, options) !== undefined);
-  const isLink = new Set(links);
-  const others = placed.filter((item) => item.entry.type !== 'directory' && !isLink.has(item));
-  const made = [...directories, ...others, ...links];
-  const steps = [
-    ...before,
-    ...made.map((item) => ({
-      operation: createOperation(item, options),
-      subject: target + item.entry.path,
-    })),
-    ...closeDirectories(directories, target),
-  ];
-  const firstOther = before.length + directories.length;
+  const { notMade, signal, onCapability } = options;
+  const steps = new StagingSteps(placed, target, options);
   await transaction.run(steps, {
-    ordered: (index) => index < firstOther || index >= firstOther + others.length,
+    ordered: (index) => steps.isOrdered(index),
     signal,
     onDone: (index) => {
-      const done = made[index - before.length];
+      const done = steps.madeBy(index);
       if (done === undefined) return;
       const reason = notMade.get(target + done.entry.path);
       progress.add(done.entry, reason === undefined ? done.action : 'none', reason);
     },
     onCapability: (index, xattrs) => {
-      const copied = made[index - before.length];
+      const copied = steps.madeBy(index);
       if (copied !== undefined) onCapability?.(copied.entry, xattrs);
     },
   });
+}
+
+/**
+ * The steps that make entries: what comes before, directories, files in any order, hard links, and the attributes of
+ * directories, innermost first, since creating an entry changes its directory's times.
+ */
+class StagingSteps implements StepList {
+  readonly length: number;
+  readonly #placed: LazyList<Placed>;
+  readonly #target: string;
+  readonly #options: StageOptions;
+  /** Indexes of placed entries, in the order in which they are made. */
+  readonly #made: readonly number[];
+  readonly #directories: number;
+  readonly #links: number;
+
+  constructor(placed: LazyList<Placed>, target: string, options: StageOptions) {
+    this.#placed = placed;
+    this.#target = target;
+    this.#options = options;
+    const directories: number[] = [];
+    const others: number[] = [];
+    const links: number[] = [];
+    for (let index = 0; index < placed.length; index++) {
+      const item = placed.at(index);
+      if (item === undefined) continue;
+      if (item.entry.type === 'directory') directories.push(index);
+      else if (originalOf(item, options) === undefined) others.push(index);
+      else links.push(index);
+    }
+    this.#made = [...directories, ...others, ...links];
+    this.#directories = directories.length;
+    this.#links = links.length;
+    this.length = options.before.length + this.#made.length + directories.length;
+  }
+
+  at(index: number): Step | undefined {
+    const first = this.#options.before[index];
+    if (first !== undefined) return first;
+    const item = this.madeBy(index);
+    if (item !== undefined) return this.#step(item, createOperation(item, this.#options));
+    const closed = this.#made[this.length - 1 - index];
+    const directory = closed === undefined ? undefined : this.#placed.at(closed);
+    if (directory === undefined) return undefined;
+    const { entry, path } = directory;
+    return this.#step(directory, { op: 'attributes', path, attributes: attributesOf(entry) });
+  }
+
+  undoOf(index: number): Step['undo'] {
+    return this.#options.before[index]?.undo;
+  }
+
+  /** Returns the entry that a step makes. */
+  madeBy(index: number): Placed | undefined {
+    const made = this.#made[index - this.#options.before.length];
+    return made === undefined ? undefined : this.#placed.at(made);
+  }
+
+  isOrdered(index: number): boolean {
+    const made = index - this.#options.before.length;
+    return made < this.#directories || made >= this.#made.length - this.#links;
+  }
+
+  #step({ entry }: Placed, operation: Operation): Step {
+    return { operation, subject: this.#target + entry.path };
+  }
 }
 
 function originalOf({ entry }: Placed, { locate, share }: StageOptions): string | undefined {
@@ -118,16 +172,6 @@ function createOperation(item: Placed, options: StageOptions): CreateOperation {
     case 'fifo':
       return { op: 'node', path, type: 'fifo', major: 0, minor: 0, attributes };
   }
-}
-
-/** Sets the attributes of directories, innermost first: creating an entry changes its directory's times. */
-function closeDirectories(directories: readonly Placed[], target: string): Step[] {
-  return directories
-    .map(({ entry, path }) => ({
-      operation: { op: 'attributes', path, attributes: attributesOf(entry) } as const,
-      subject: target + entry.path,
-    }))
-    .reverse();
 }
 
 /**

@@ -2,6 +2,7 @@ import { type ErrorCode, errnoText, JailbuildError } from '../../errors.js';
 import {
   type AttributeWarning,
   type Engine,
+  type LazyList,
   OperationError,
   type RunOptions,
 } from '../engine/engine.js';
@@ -14,6 +15,12 @@ export interface Step {
   readonly undo?: Operation | readonly Operation[];
   /** Path named in error messages. */
   readonly subject: string;
+}
+
+/** Steps in order. */
+export interface StepList extends LazyList<Step> {
+  /** Returns what undoes a step, without making the step. */
+  undoOf(index: number): Step['undo'];
 }
 
 export type StepOptions = Omit<RunOptions, 'onWarning'>;
@@ -34,24 +41,29 @@ export class Transaction {
    * @throws JailbuildError WRITE_FAILED, NOT_READABLE, SOURCE_CHANGED, naming the file
    * @throws the signal's reason
    */
-  async run(steps: readonly Step[], options: StepOptions = {}): Promise<void> {
-    const operations = steps.map(({ operation }) => operation);
+  async run(steps: readonly Step[] | StepList, options: StepOptions = {}): Promise<void> {
+    const operations = {
+      length: steps.length,
+      at: (index: number) => steps.at(index)?.operation,
+    };
+    const undoOf = (index: number) =>
+      'undoOf' in steps ? steps.undoOf(index) : steps.at(index)?.undo;
     try {
       await this.#engine.run(operations, {
         ...options,
         onDone: (index) => {
-          const undo = steps[index]?.undo;
+          const undo = undoOf(index);
           if (undo !== undefined) this.#undo.push('op' in undo ? [undo] : undo);
           options.onDone?.(index);
         },
         onWarning: (index, warning) => {
-          const step = steps[index];
+          const step = steps.at(index);
           if (step !== undefined) this.#onWarning(step, warning);
         },
       });
     } catch (error) {
       if (!(error instanceof OperationError)) throw error;
-      const step = steps[error.index];
+      const step = steps.at(error.index);
       throw step === undefined ? error : describe(error, step);
     }
   }

@@ -101,6 +101,9 @@ static void decide(const struct call *call)
 		stop_if_addressed();
 	else if (is_fstat(call))
 		pass_fstat();
+	else if (call->use == USE_MESSAGE && stop_answer == SECCOMP_RET_USER_NOTIF)
+		/* The command hands over the listener by it, when nobody could answer yet. */
+		answer(other_answer);
 	else
 		answer(stop_answer);
 }

@@ -3,12 +3,15 @@
  * which costs several times as much as the rest of a stop, most of all in virtual machines. Processes that stop often
  * are therefore held on one processor together with the observer, as long as at most one of them has work to do.
  *
- * Programs see nothing of it: before a call that reads or changes the processors of a process, they are as they were.
+ * Programs see nothing of it: before a call that reads or changes the processors of a process, they are as they were,
+ * and so before it can read a file that tells them. Only a descriptor of such a file that is sent to the command from
+ * outside (unix(7), SCM_RIGHTS), and programs that are not observed, show them.
  * Threads are not held, since they are made to run at the same time.
  */
 #define _GNU_SOURCE
 #include "observer.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
@@ -17,18 +20,24 @@
 #include <unistd.h>
 
 enum {
-	/* Holding starts with so many stops in at most so many milliseconds. */
+	/*
+	 * Holding starts with so many stops in at most so many milliseconds. It costs about as much to begin and to end as
+	 * it saves in two or three stops.
+	 */
 	BUSY_STOPS = 4,
 	BUSY_TIME = 10,
 	/* It ends with fewer stops between two looks, so many milliseconds apart. */
 	IDLE_STOPS = 4,
 	LOOK_EVERY = 10,
 	/*
-	 * It ends as well when several processes have had work to do for so many milliseconds; after that, only one is held
-	 * for so many milliseconds.
+	 * It ends as well if so many of the last looks, which are at most 8, find several processes with work to do: half
+	 * of what waits for the processor could then run on another one. None is held for so many milliseconds, which
+	 * double each time.
 	 */
-	CROWDED_TIME = 20,
+	CROWDED_LOOKS = 4,
 	APART_TIME = 1000,
+	MOST_APART_TIME = 16000,
+	/* Each look reads their states. */
 	MOST_HELD = 16,
 	/* Positions in /proc/PID/stat, which is a line. */
 	STATE_FIELD = 3,
@@ -43,14 +52,12 @@ static bool is_off, was_used;
 static bool are_chosen;
 static pid_t held[MOST_HELD];
 static size_t held_count;
-static int64_t apart_until;
+static int64_t apart_until, apart_time = APART_TIME;
 /* Stops since a time: that of the first one, or of the last look. */
 static unsigned int stops;
 static int64_t since;
-/* For how long several processes have had work to do. */
-static int64_t crowded;
-/* The process that stopped last. */
-static pid_t last;
+/* A bit for each of the last looks, the newest lowest: whether several processes had work to do. */
+static uint8_t crowds;
 
 static size_t place_of(pid_t id)
 {
@@ -121,50 +128,63 @@ static bool choose_processor(pid_t id)
 	return true;
 }
 
-static void hold(struct process *process)
+/* The process may have threads, or processors or rights of its own. */
+static bool hold(struct process *process)
 {
 	cpu_set_t its;
 
-	/* The process may have processors of its own, or rights of its own. */
-	if ((held_count == 0 && !choose_processor(process->id)) ||
-	    sched_getaffinity(process->id, sizeof(its), &its) < 0 || !CPU_EQUAL(&its, &all) ||
+	if (process->is_unheld || !process->has_started || held_count == MOST_HELD || is_held(process->id))
+		return false;
+	if (sched_getaffinity(process->id, sizeof(its), &its) < 0 || !CPU_EQUAL(&its, &all) ||
 	    sched_setaffinity(process->id, sizeof(one), &one) < 0) {
 		process->is_unheld = true;
-		return;
+		return false;
 	}
-	if (held_count == 0) {
-		sched_setaffinity(0, sizeof(one), &one);
-		tick_every(LOOK_EVERY);
-		since = now();
-		stops = 0;
-		crowded = 0;
-	}
-	was_used = process->was_held = true;
+	process->was_held = true;
 	held[held_count++] = process->id;
+	return true;
 }
 
-/* Holds no second process for a while. */
+/* Holds a process and its whole family: those that wait for it are soon stopped themselves. */
+static void hold_family(struct process *process)
+{
+	if (!choose_processor(process->id) || !hold(process))
+		return;
+	was_used = true;
+	for (struct process *other = first_process(); other != NULL; other = other->next)
+		hold(other);
+	sched_setaffinity(0, sizeof(one), &one);
+	tick_every(LOOK_EVERY);
+	since = now();
+	stops = 0;
+	crowds = 0;
+}
+
 static void keep_apart(void)
 {
 	let_go();
-	apart_until = now() + APART_TIME;
+	apart_until = now() + apart_time;
+	if (apart_time < MOST_APART_TIME)
+		apart_time *= 2;
 }
 
-static bool are_apart(void)
+/* Returns whether a process has work to do: it runs, waits for the processor, or is stopped by the observer. */
+static bool is_busy(pid_t id)
 {
-	return apart_until != 0 && now() < apart_until;
-}
-
-/* Ends holding if it is of no more use. `stopped` processes have work to do, and are stopped by the observer. */
-static void look(int64_t time, size_t stopped)
-{
-	size_t busy = stopped;
 	char text[STAT_SIZE];
+	char state = *read_stat(id, text);
+	return state == 'R' || state == 't';
+}
 
-	for (size_t i = 0; held_count > 1 && i < held_count; i++)
-		busy += *read_stat(held[i], text) == 'R';
-	crowded = busy > 1 ? crowded + time - since : 0;
-	if (crowded >= CROWDED_TIME)
+/* Ends holding if it is of no more use. `stopped` is the process that the observer has stopped, or 0. */
+static void look(int64_t time, pid_t stopped)
+{
+	int busy = stopped != 0;
+
+	for (size_t i = 0; busy < 2 && i < held_count; i++)
+		busy += held[i] != stopped && is_busy(held[i]);
+	crowds = (uint8_t)(crowds << 1 | (busy > 1));
+	if (__builtin_popcount(crowds) >= CROWDED_LOOKS)
 		keep_apart();
 	else if (stops < IDLE_STOPS)
 		let_go();
@@ -180,73 +200,103 @@ void look_at_held(void)
 }
 
 /* Ticks come late when the processor is busy. */
-static void note_stop_of_held(void)
+static void note_stop_of_held(pid_t id)
 {
 	int64_t time = now();
 	stops++;
 	if (time - since > LOOK_EVERY)
-		look(time, 1);
+		look(time, id);
 }
 
 void hold_if_busy(struct process *process)
 {
-	if (is_off)
+	if (is_off || process->is_unheld || !process->has_started)
 		return;
-	if (is_held(process->id)) {
-		note_stop_of_held();
+	if (held_count > 0) {
+		if (is_held(process->id) || hold(process))
+			note_stop_of_held(process->id);
+		else if (held_count == MOST_HELD)
+			keep_apart();
 		return;
 	}
-	if (process->id != last && are_apart()) {
-		let_go();
+	int64_t time = now();
+	if (time < apart_until)
+		return;
+	if (stops == 0 || time - since > BUSY_TIME) {
+		since = time;
 		stops = 0;
 	}
-	last = process->id;
-	if (process->is_unheld || !process->has_started)
-		return;
-	if (held_count == MOST_HELD)
-		keep_apart();
-	if (held_count > 0) {
-		hold(process);
-		return;
-	}
-	if (stops++ == 0)
-		since = now();
-	if (stops < BUSY_STOPS)
-		return;
-	stops = 0;
-	if (now() - since <= BUSY_TIME)
-		hold(process);
-}
-
-static void remove_held(pid_t id)
-{
-	size_t place = place_of(id);
-	if (place == held_count)
-		return;
-	/* The last one ends it. */
-	if (held_count == 1) {
-		let_go();
-		return;
-	}
-	restore(id);
-	held[place] = held[--held_count];
+	if (++stops == BUSY_STOPS)
+		hold_family(process);
 }
 
 void hold_no_more(struct process *process)
 {
-	remove_held(process->id);
+	if (is_held(process->id))
+		restore(process->id);
+	held_ended(process->id);
 	process->is_unheld = true;
 }
 
 void held_ended(pid_t id)
 {
-	remove_held(id);
+	size_t place = place_of(id);
+	if (place == held_count)
+		return;
+	held[place] = held[held_count - 1];
+	/* The last one ends it. */
+	if (held_count == 1)
+		let_go();
+	else
+		held_count--;
 }
 
 void hold_nothing(void)
 {
 	let_go();
 	is_off = true;
+}
+
+bool may_hold(void)
+{
+	return !is_off;
+}
+
+static bool is_number(const char *text, const char *end)
+{
+	if (text == end)
+		return false;
+	while (text < end && *text >= '0' && *text <= '9')
+		text++;
+	return text == end;
+}
+
+bool tells_processors(const char *path)
+{
+	const char *name = strrchr(path, '/');
+	if (name == NULL || strcmp(name, "/status") != 0)
+		return false;
+	/* What a descriptor is of has a number there, wherever /proc is mounted. */
+	const char *parent = name;
+	while (parent > path && parent[-1] != '/')
+		parent--;
+	return strstr(path, "/proc/") != NULL || is_number(parent, name);
+}
+
+void look_at_inherited(pid_t command)
+{
+	char name[40], text[PATH_SIZE];
+	snprintf(name, sizeof(name), "/proc/%d/fd", command);
+	DIR *directory = opendir(name);
+	const struct dirent *entry;
+	while (directory != NULL && (entry = readdir(directory)) != NULL) {
+		ssize_t length = readlinkat(dirfd(directory), entry->d_name, text, sizeof(text) - 1);
+		text[length > 0 ? length : 0] = '\0';
+		if (tells_processors(text))
+			hold_nothing();
+	}
+	if (directory != NULL)
+		closedir(directory);
 }
 
 void processors_chosen(struct process *process)
@@ -266,7 +316,7 @@ void place_child(pid_t child, const struct process *parent)
 	/* If no program has chosen its processors, the only one of the child is the observer's choice. */
 	if (are_chosen && (parent == NULL || !parent->was_held || !CPU_EQUAL(&its, &one)))
 		return;
-	if (held_count > 0 && held_count < MOST_HELD && CPU_EQUAL(&its, &one) && !are_apart())
+	if (held_count > 0 && held_count < MOST_HELD && CPU_EQUAL(&its, &one))
 		held[held_count++] = child;
 	else
 		restore(child);

@@ -46,6 +46,9 @@ enum use {
 	USE_CONNECT,
 	USE_BIND,
 	USE_SEND,
+	/* The address is in memory, and so the call stops without one too. */
+	USE_MESSAGE,
+	USE_MESSAGES,
 	/* All socket operations share one number (socketcall(2)). */
 	USE_SOCKETCALL,
 	/* Opens a file by handle, without a name. */
@@ -200,7 +203,8 @@ enum { MOST_NAMES = 2 };
 struct pending {
 	const struct call *call;
 	const char *what;
-	int machine;
+	/* The size of pointers in memory. */
+	bool is_32_bit;
 	bool may_create, exclusive, moves_root, no_follow;
 	/* Flags of a call that opens a file. */
 	uint64_t open_flags;
@@ -219,7 +223,11 @@ struct process {
 	/* It was held on one processor; it is no longer, since it has threads or concerns itself with its processors. */
 	bool was_held, is_unheld;
 	struct pending pending;
+	/* Of the list of all. */
+	struct process *next, *before;
 };
+/* Returns the first of the list of all processes, in no order. */
+struct process *first_process(void);
 struct process *find_process(pid_t id);
 /* Registers a process; a child inherits its parent's state. */
 struct process *add_process(pid_t id, const struct process *parent);
@@ -271,6 +279,12 @@ void held_ended(pid_t id);
 void hold_nothing(void);
 /* The same, since a process is about to choose processors, its own or those of others. */
 void processors_chosen(struct process *process);
+/* Returns whether a file in /proc tells the processors of a process, by any name that it has. */
+bool tells_processors(const char *path);
+/* Returns whether a process may be held, now or later. */
+bool may_hold(void);
+/* Lets go of every process if the command has inherited a file that tells processors. */
+void look_at_inherited(pid_t command);
 /* Lets a new process run where its parent does if that is held, and otherwise where it would without observation. */
 void place_child(pid_t child, const struct process *parent);
 

@@ -41,7 +41,7 @@ bool path_of_descriptor(pid_t process, const struct root *root, int descriptor, 
 bool absolute(pid_t process, const struct root *root, int directory, const char *path, char to[2 * PATH_SIZE])
 {
 	if (path[0] == '/') {
-		snprintf(to, 2 * PATH_SIZE, "%s%s", root->prefix, path);
+		stpcpy(stpcpy(to, root->prefix), path);
 		return true;
 	}
 	if (!path_of_descriptor(process, root, directory, to))

@@ -10,6 +10,8 @@
 /* The kernel's PID_MAX_LIMIT. Unused pages take no memory. */
 enum { MOST_PROCESSES = 1 << 22 };
 static struct process **processes;
+/* The one registered last. */
+static struct process *newest;
 
 /* Programs that were run, without duplicates. */
 struct program {
@@ -44,6 +46,11 @@ static const char *intern(const char *path)
 struct process *find_process(pid_t id)
 {
 	return processes == NULL ? NULL : processes[id];
+}
+
+struct process *first_process(void)
+{
+	return newest;
 }
 
 /* Set once for all processes: rights are inherited by children and changed by programs. */
@@ -90,8 +97,15 @@ struct process *add_process(pid_t id, const struct process *parent)
 	if (processes == NULL && (processes = calloc(MOST_PROCESSES, sizeof(struct process *))) == NULL)
 		die("prepare its memory");
 	struct process *process = processes[id];
-	if (process == NULL && (process = processes[id] = calloc(1, sizeof(*process))) == NULL)
-		die("note a process");
+	if (process == NULL) {
+		process = processes[id] = calloc(1, sizeof(*process));
+		if (process == NULL)
+			die("note a process");
+		process->next = newest;
+		if (newest != NULL)
+			newest->before = process;
+		newest = process;
+	}
 	process->id = id;
 	if (parent != NULL) {
 		process->program = parent->program;
@@ -119,6 +133,12 @@ void forget_process(pid_t id)
 	if (process == NULL)
 		return;
 	clear_pending(&process->pending);
+	if (process->next != NULL)
+		process->next->before = process->before;
+	if (process->before != NULL)
+		process->before->next = process->next;
+	else
+		newest = process->next;
 	free(process);
 	processes[id] = NULL;
 }

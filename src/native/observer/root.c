@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #ifndef RESOLVE_CACHED
@@ -123,6 +124,12 @@ static bool is_of_kernel(const char *path)
 	return strncmp(path, "/proc", 5) == 0 || strncmp(path, "/dev", 4) == 0;
 }
 
+/* Another name may lead to such a file too: file systems without a device, /proc among them, have empty ones. */
+static bool may_be_of_kernel(const struct stat *file)
+{
+	return S_ISREG(file->st_mode) && file->st_size == 0 && major(file->st_dev) == 0;
+}
+
 int look_up(const struct root *root, const char *path, bool no_follow, mode_t *mode)
 {
 	struct stat found;
@@ -131,6 +138,8 @@ int look_up(const struct root *root, const char *path, bool no_follow, mode_t *m
 		return EXDEV;
 	if (fstatat(AT_FDCWD, path, &found, AT_NO_AUTOMOUNT | (no_follow ? AT_SYMLINK_NOFOLLOW : 0)) < 0)
 		return errno == ENOTDIR ? ENOENT : errno;
+	if (may_be_of_kernel(&found))
+		return EXDEV;
 	*mode = found.st_mode;
 	return 0;
 }

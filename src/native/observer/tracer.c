@@ -261,6 +261,7 @@ int trace(const struct options *options)
 		if (control(PTRACE_SEIZE, command.observed, 0, (void *)(uintptr_t)OPTIONS) < 0)
 			refuse_to_trace(command.observed);
 		add_process(command.observed, &(struct process){ .program = "" });
+		look_at_inherited(command.observed);
 		/*
 		 * Set only now, since the child would inherit it and then only root could trace it. From here on, no program
 		 * can trace the observer, read its memory or take its descriptors (ptrace(2), prctl(2)).

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 /* Operations of socketcall(2). */
-enum { SOCKET_BIND = 2, SOCKET_CONNECT = 3 };
+enum { SOCKET_BIND = 2, SOCKET_CONNECT = 3, SOCKET_SENDTO = 11, SOCKET_SENDMSG = 16, SOCKET_SENDMMSG = 20 };
 
 static const char *const words[USES] = {
 	[USE_OPEN] = "open",	   [USE_STAT] = "stat",	      [USE_ACCESS] = "access", [USE_READLINK] = "readlink",
@@ -25,6 +25,7 @@ static const char *const words[USES] = {
 	[USE_MAKE] = "make",	   [USE_LINK] = "link",	      [USE_RENAME] = "rename", [USE_REMOVE] = "remove",
 	[USE_CHANGE] = "change",   [USE_MOUNT] = "mount",     [USE_WATCH] = "watch",   [USE_CONNECT] = "connect",
 	[USE_BIND] = "bind",	   [USE_SEND] = "connect",    [USE_ROOT] = "chdir",    [USE_HANDLE] = "open",
+	[USE_MESSAGE] = "connect", [USE_MESSAGES] = "connect",
 };
 
 static void note(struct process *process, const struct root *root, const char *what, enum result result,
@@ -79,11 +80,38 @@ static void prepare_open(struct process *process, const uint64_t arguments[6])
 		pending->what = "write";
 }
 
+/* The names of the call that begins: most calls are answered at once, and their names need not be kept. */
+static char names[MOST_NAMES][2 * PATH_SIZE];
+
+static char *next_name(const struct pending *pending)
+{
+	return names[pending->count];
+}
+
+static void accept_name(struct pending *pending)
+{
+	pending->paths[pending->count] = names[pending->count];
+	pending->count++;
+}
+
+/* Keeps the names until the call ends. */
+static void keep_names(struct pending *pending)
+{
+	for (size_t i = 0; i < pending->count; i++) {
+		pending->paths[i] = strdup(pending->paths[i]);
+		if (pending->paths[i] == NULL) {
+			counters[DROPPED]++;
+			pending->count = i;
+		}
+	}
+}
+
 /* Returns false if the name does not exist. */
 static bool add_name(struct process *process, const struct root *root, int directory, uint64_t address)
 {
-	static char path[PATH_SIZE], full[2 * PATH_SIZE];
+	static char path[PATH_SIZE];
 	struct pending *pending = &process->pending;
+	char *full = next_name(pending);
 
 	switch (read_path(process->id, address, path)) {
 	case READ_REFUSED:
@@ -103,12 +131,7 @@ static bool add_name(struct process *process, const struct root *root, int direc
 	} else if (!absolute(process->id, root, directory, path, full)) {
 		return false;
 	}
-	char *copy = strdup(full);
-	if (copy == NULL) {
-		counters[DROPPED]++;
-		return false;
-	}
-	pending->paths[pending->count++] = copy;
+	accept_name(pending);
 	return true;
 }
 
@@ -120,7 +143,6 @@ static int directory_of(int place, const uint64_t arguments[6])
 static void add_address(struct process *process, const struct root *root, uint64_t address, uint64_t size)
 {
 	struct sockaddr_un name = { 0 };
-	static char full[2 * PATH_SIZE];
 	struct pending *pending = &process->pending;
 
 	if (size > sizeof(name))
@@ -134,20 +156,77 @@ static void add_address(struct process *process, const struct root *root, uint64
 		return;
 	char path[sizeof(name.sun_path) + 1] = "";
 	memcpy(path, name.sun_path, sizeof(name.sun_path));
-	if (absolute(process->id, root, AT_FDCWD, path, full) &&
-	    (pending->paths[0] = strdup(full)) != NULL)
-		pending->count = 1;
+	if (absolute(process->id, root, AT_FDCWD, path, next_name(pending)))
+		accept_name(pending);
+}
+
+/* Adds the address of a message (struct msghdr): a pointer and a size, if it has one. */
+static void add_message(struct process *process, const struct root *root, uint64_t message)
+{
+	struct {
+		uint64_t address;
+		uint32_t size;
+	} header;
+	uint32_t header32[2];
+	bool is_32_bit = process->pending.is_32_bit;
+	enum reading reading = is_32_bit ? read_memory(process->id, message, header32, sizeof(header32)) :
+					   read_memory(process->id, message, &header, sizeof(header));
+	counters[UNREAD] += reading == READ_REFUSED;
+	if (reading != READ_OK)
+		return;
+	if (is_32_bit) {
+		header.address = header32[0];
+		header.size = header32[1];
+	}
+	if (header.address != 0)
+		add_address(process, root, header.address, header.size);
+}
+
+/* Adds the addresses of several messages (struct mmsghdr); more than two are counted. */
+static void add_messages(struct process *process, const struct root *root, uint64_t messages, uint64_t count)
+{
+	const struct pending *pending = &process->pending;
+	/* Sizes with their padding; the kernel takes no more messages at once. */
+	const uint64_t size = pending->is_32_bit ? 32 : 64, most = 1024;
+
+	for (uint64_t i = 0; i < count && i < most; i++, messages += size) {
+		if (pending->count == MOST_NAMES) {
+			counters[UNREAD]++;
+			return;
+		}
+		size_t before = pending->count;
+		add_message(process, root, messages);
+		/* All messages of a socket have addresses of the same kind. */
+		if (pending->count == before)
+			return;
+	}
 }
 
 static void add_socketcall(struct process *process, const struct root *root, const uint64_t arguments[6])
 {
-	uint32_t values[3];
-	if (arguments[0] != SOCKET_BIND && arguments[0] != SOCKET_CONNECT)
+	uint32_t values[6] = { 0 };
+	size_t count = arguments[0] == SOCKET_SENDTO ? 6 : arguments[0] == SOCKET_SENDMSG ? 2 : 3;
+	switch (arguments[0]) {
+	case SOCKET_BIND:
+	case SOCKET_CONNECT:
+	case SOCKET_SENDTO:
+	case SOCKET_SENDMSG:
+	case SOCKET_SENDMMSG:
+		break;
+	default:
 		return;
-	if (read_memory(process->id, arguments[1], values, sizeof(values)) != READ_OK)
+	}
+	if (read_memory(process->id, arguments[1], values, count * sizeof(values[0])) != READ_OK)
 		return;
 	process->pending.what = arguments[0] == SOCKET_BIND ? "bind" : "connect";
-	add_address(process, root, values[1], values[2]);
+	if (arguments[0] == SOCKET_SENDTO)
+		add_address(process, root, values[4], values[5]);
+	else if (arguments[0] == SOCKET_SENDMSG)
+		add_message(process, root, values[1]);
+	else if (arguments[0] == SOCKET_SENDMMSG)
+		add_messages(process, root, values[1], values[2]);
+	else
+		add_address(process, root, values[1], values[2]);
 }
 
 /* Notes calls whose result only tells that the descriptor is valid. */
@@ -267,6 +346,12 @@ static void add_names(struct process *process, const uint64_t arguments[6])
 	case USE_SEND:
 		add_address(process, root, arguments[4], arguments[5]);
 		break;
+	case USE_MESSAGE:
+		add_message(process, root, arguments[1]);
+		break;
+	case USE_MESSAGES:
+		add_messages(process, root, arguments[1], (uint32_t)arguments[2]);
+		break;
 	case USE_SOCKETCALL:
 		add_socketcall(process, root, arguments);
 		break;
@@ -288,13 +373,6 @@ static void prepare_processors(struct process *process, const struct call *call,
 		hold_no_more(process);
 	else
 		hold_nothing();
-}
-
-/* Returns whether a file in /proc tells the processors of a process, this or another one. */
-static bool tells_processors(const char *path)
-{
-	const char *name = strrchr(path, '/');
-	return strcmp(name, "/status") == 0 && strstr(path, "/proc/") != NULL;
 }
 
 /* Handles calls inspected for reasons other than a name. Returns false for calls with names. */
@@ -325,21 +403,12 @@ static bool begin_other(struct process *process, const struct call *call, const 
 	}
 }
 
-bool begin_call(struct process *process, uint32_t machine, uint64_t number, const uint64_t arguments[6])
+/* Returns whether the end of the call must be inspected; process->pending then describes it. */
+static bool inspect(struct process *process, const struct call *call, bool is_32_bit,
+		    const uint64_t arguments[6])
 {
 	struct pending *pending = &process->pending;
-	const struct call *call = find_call(machine, number);
 
-	clear_pending(pending);
-	/* Before the command is executed, the calls are made by the observer's own code. */
-	if (!process->has_started && (call == NULL || call->use != USE_EXECUTE))
-		return false;
-	if (call == NULL) {
-		counters[UNREAD]++;
-		return false;
-	}
-	if (begin_other(process, call, arguments))
-		return false;
 	if (call->use == USE_MOUNT)
 		mounts_changed();
 	if (call->use == USE_NAMESPACE || call->use == USE_CLONE)
@@ -347,6 +416,7 @@ bool begin_call(struct process *process, uint32_t machine, uint64_t number, cons
 	*pending = (struct pending){
 		.call = call,
 		.what = words[call->use],
+		.is_32_bit = is_32_bit,
 		.no_follow = is_not_followed(call, arguments),
 		.moves_root = call->use == USE_ROOT || call->use == USE_NAMESPACE || call->use == USE_CLONE,
 		.root = current_root(process),
@@ -356,16 +426,34 @@ bool begin_call(struct process *process, uint32_t machine, uint64_t number, cons
 	add_names(process, arguments);
 	if (call->use == USE_OPEN && pending->count == 1 && tells_processors(pending->paths[0]))
 		hold_nothing();
-	if (is_answered(process, arguments)) {
-		clear_pending(pending);
+	if (is_answered(process, arguments))
 		return false;
-	}
 	/* The result does not tell whether the file existed before. */
 	if (pending->may_create && !pending->exclusive && pending->count == 1)
 		pending->may_create = is_absent(pending->root, pending->paths[0], false);
-	if (pending->count == 0 && !pending->moves_root && call->use != USE_HANDLE)
+	return pending->count > 0 || pending->moves_root || call->use == USE_HANDLE;
+}
+
+bool begin_call(struct process *process, uint32_t machine, uint64_t number, const uint64_t arguments[6])
+{
+	const struct call *call = find_call(machine, number);
+
+	clear_pending(&process->pending);
+	/* Before the command is executed, the calls are made by the observer's own code. */
+	if (!process->has_started && (call == NULL || call->use != USE_EXECUTE))
 		return false;
-	return true;
+	if (call == NULL) {
+		counters[UNREAD]++;
+		return false;
+	}
+	if (begin_other(process, call, arguments))
+		return false;
+	if (inspect(process, call, machine == AUDIT_ARCH_I386, arguments)) {
+		keep_names(&process->pending);
+		return true;
+	}
+	process->pending = (struct pending){ 0 };
+	return false;
 }
 
 /* Returns what a call's result tells about its name; 0 if nothing. */
@@ -398,9 +486,14 @@ static enum result result_of(int64_t answer)
 static void note_magic(struct process *process, const struct pending *pending, int64_t descriptor)
 {
 	char full[2 * PATH_SIZE];
-	if ((pending->call->use == USE_HANDLE || strncmp(pending->paths[0], "/proc/", 6) == 0 ||
-	     strncmp(pending->paths[0], "/dev/fd/", 8) == 0) &&
-	    path_of_descriptor(process->id, pending->root, (int)descriptor, full))
+	bool is_magic = pending->call->use == USE_HANDLE || strncmp(pending->paths[0], "/proc/", 6) == 0 ||
+			strncmp(pending->paths[0], "/dev/fd/", 8) == 0;
+	if ((!is_magic && !may_hold()) ||
+	    !path_of_descriptor(process->id, pending->root, (int)descriptor, full))
+		return;
+	if (tells_processors(full))
+		hold_nothing();
+	if (is_magic)
 		note(process, pending->root, pending->what, FOUND, full);
 }
 
@@ -430,8 +523,8 @@ static void note_answer(struct process *process, const struct pending *pending, 
 	note(process, pending->root, pending->what, result, pending->paths[0]);
 	if (pending->call->use == USE_OPEN && answer >= 0)
 		note_magic(process, pending, answer);
-	/* The second path of mount(2), pivot_root(2) and move_mount(2) is used like the first. */
-	if (pending->count > 1 && (pending->call->use == USE_MOUNT || pending->call->use == USE_ROOT))
+	/* The second path of mount(2), pivot_root(2), move_mount(2) and sendmmsg(2) is used like the first. */
+	if (pending->count > 1 && pending->call->use != USE_LINK && pending->call->use != USE_RENAME)
 		note(process, pending->root, pending->what, result, pending->paths[1]);
 }
 

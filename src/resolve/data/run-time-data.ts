@@ -26,7 +26,7 @@ export function addRunTimeData(
   const { gconv = [], locales = [], timeZones = [], caCertificates = false } = request;
   const warnings = new Set<string>();
   if (gconv.length + locales.length + timeZones.length > 0) {
-    const glibcs = programs.glibcs.map((used) => ({
+    const glibcs = programs.known.glibcs.map((used) => ({
       ...used,
       facts: glibcFacts(sysroot, used.library),
     }));
@@ -49,7 +49,7 @@ export function addRunTimeData(
     }
   }
   if (caCertificates) {
-    const libcryptos = programs.libcryptos.map((used) => ({
+    const libcryptos = programs.known.libcryptos.map((used) => ({
       ...used,
       path: used.library.trace.path,
     }));

@@ -1,7 +1,7 @@
 import type { ElfFile } from '../../elf/types.js';
-import type { Trace } from '../../fs/sysroot.js';
+import { isTrace, type Trace } from '../../fs/sysroot.js';
 import { type LoadedObject, loadedObject } from '../../loader/loaded-object.js';
-import { sameAbi } from '../../loader/objects.js';
+import { type ObjectTable, sameAbi } from '../../loader/objects.js';
 import { mapProcess, type ProcessImage } from '../../loader/process.js';
 import type { LibrarySearch } from '../../loader/search.js';
 
@@ -90,10 +90,17 @@ export function isModule({ headers, interpreter, dynamic }: ElfFile): boolean {
 /**
  * Returns the interpreter that a musl library names through its C library: `libc.musl-x86_64.so.1`.
  */
-export function muslInterpreterOf({ dynamic }: ElfFile): string | undefined {
-  for (const name of dynamic?.needed ?? []) {
-    const [, machine] = /^libc\.musl-([A-Za-z0-9_-]+)\.so\.1$/.exec(name) ?? [];
-    if (machine !== undefined) return `/lib/ld-musl-${machine}.so.1`;
+export function muslInterpreterOf(
+  { dynamic }: ElfFile,
+  objects: ObjectTable,
+): LoadedObject | undefined {
+  for (const needed of dynamic?.needed ?? []) {
+    const [, machine] = /^libc\.musl-([A-Za-z0-9_-]+)\.so\.1$/.exec(needed) ?? [];
+    if (machine === undefined) continue;
+    const name = `/lib/ld-musl-${machine}.so.1`;
+    const trace = objects.sysroot.trace(name);
+    if (!isTrace(trace)) return undefined;
+    return loadedObject(name, trace, objects.parse(trace), undefined, 'interpreter');
   }
   return undefined;
 }

@@ -16,7 +16,7 @@ function table(...entries: Entry[]): string[] {
 
 const common = { uid: 0, gid: 42, mtime: '1.000000000' } as const;
 
-test('modes are as in ls -l, with the special bits', () => {
+test('modes are printed as by ls -l, with the special bits', () => {
   const cases = {
     '0755': 'rwxr-xr-x',
     '4755': 'rwsr-xr-x',
@@ -36,7 +36,7 @@ test('modes are as in ls -l, with the special bits', () => {
   }
 });
 
-test('a row has owner, size, the start of the digest, source and reasons', () => {
+test('a row has the owner, size, start of the digest, source and reasons', () => {
   const [, row] = table({
     ...common,
     path: '/usr/bin/x',
@@ -56,7 +56,7 @@ test('a row has owner, size, the start of the digest, source and reasons', () =>
   );
 });
 
-test('no file name can steer the terminal', () => {
+test('no file name can control the terminal', () => {
   const [, row] = table({
     ...common,
     path: '/\u001b[2J',

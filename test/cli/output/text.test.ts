@@ -7,7 +7,7 @@ import { sizedTreeText, treeText } from '../../../src/cli/output/tree-text.js';
 import { folded } from '../../../src/cli/report-error.js';
 import type { DependencyNode } from '../../../src/resolve/dependency-tree.js';
 
-test('control characters cannot reach a terminal', () => {
+test('control characters do not reach a terminal', () => {
   assert.equal(printable('a\u001b[31mb\nc\u009bd é'), 'a\\x1b[31mb\\x0ac\\x9bd é');
 });
 
@@ -17,13 +17,13 @@ test('sizes are in binary units with one digit', () => {
   assert.equal(formatSize(1536 * 1024), '1.5 MiB');
 });
 
-test('one is singular, everything else plural', () => {
+test('one is singular, every other number plural', () => {
   assert.equal(plural(1, 'file'), '1 file');
   assert.equal(plural(0, 'file'), '0 files');
   assert.equal(plural(2, 'entry', 'entries'), '2 entries');
 });
 
-test('the first locale variable that is set says the character set; without any it is UTF-8', () => {
+test('the first locale variable set determines the character set; without any it is UTF-8', () => {
   const cases: readonly (readonly [NodeJS.ProcessEnv, boolean])[] = [
     [{}, true],
     [{ LANG: '' }, true],
@@ -63,7 +63,7 @@ test('trees and chains can be drawn in ASCII', () => {
   );
 });
 
-test('sizes stand before the tree, and what several need is counted once', () => {
+test('sizes come before the tree, and shared files are counted once', () => {
   const base = { name: 'base', path: '/base', file: '/base', size: 10, total: 10, needs: [] };
   const gone = {
     name: 'gone',
@@ -89,7 +89,7 @@ test('sizes stand before the tree, and what several need is counted once', () =>
   );
 });
 
-test('a warning that many files share is one line', () => {
+test('a warning shared by many files is one line', () => {
   const of = (...names: readonly string[]) => names.map((name) => `/${name}: has no friends`);
   assert.deepEqual(folded([...of('a', 'b', 'c'), 'x']), [...of('a', 'b', 'c'), 'x']);
   assert.deepEqual(folded(['x', ...of('a', 'b', 'c', 'd'), 'y']), [

@@ -43,7 +43,7 @@ after(() => {
 const table = () => StatusTable.of(STATUS, (field) => dpkgRelations(field).flat());
 const index = () => PathIndex.of([...LISTS.keys()], (list) => Buffer.from(LISTS.get(list) ?? ''));
 
-test('a table of the status file has the bytes of each paragraph', () => {
+test('a table of the status file locates the bytes of each paragraph', () => {
   const found = table();
   assert.deepEqual(found.names(), ['first', 'twice', 'twice']);
   assert.deepEqual(found.essentials(), ['first']);
@@ -62,7 +62,7 @@ test('a table of the status file has the bytes of each paragraph', () => {
   assert.deepEqual(found.placesOf('twi'), []);
 });
 
-test('an index of paths finds the lists that have a whole line', () => {
+test('an index of paths finds the lists that contain a whole line', () => {
   const found = index();
   assert.deepEqual(found.listsOf('/usr'), ['first.list', 'twice:amd64.list']);
   assert.deepEqual(found.listsOf('/usr/bin/first'), ['first.list']);
@@ -72,7 +72,7 @@ test('an index of paths finds the lists that have a whole line', () => {
   }
 });
 
-test('an index of more paths than there is room for at first finds each', () => {
+test('an index finds each path after growing beyond its initial size', () => {
   const count = 150_000;
   const text = Buffer.from(Array.from({ length: count }, (_, at) => `/p/${at}`).join('\n'));
   const found = PathIndex.of(['a', 'b'], (list) => (list === 'b' ? text : Buffer.alloc(0)));
@@ -80,7 +80,7 @@ test('an index of more paths than there is room for at first finds each', () => 
   assert.deepEqual(found.listsOf(`/p/${count}`), []);
 });
 
-test('a kept index is read for its state alone, whole, and from a file that is its owner’s', () => {
+test('a stored index is read only for its own state, if complete and not writable by others', () => {
   keepIndex('state 1', { status: table(), paths: index() });
   const kept = keptIndex('state 1');
   assert.deepEqual(kept?.status.text, table().text);

@@ -7,7 +7,7 @@ import {
   licenseReferences,
 } from '../../../src/evidence/packages/license.js';
 
-test('names of other lists become those of SPDX', () => {
+test('license names of other lists are translated to SPDX', () => {
   const names = {
     'GPL-2+': 'GPL-2.0-or-later',
     'GPL-3': 'GPL-3.0-only',
@@ -29,7 +29,7 @@ test('names of other lists become those of SPDX', () => {
   assert.equal(licenseExpression('  '), undefined);
 });
 
-test('licenses are put together once each, choices in brackets', () => {
+test('licenses are combined once each, with choices in parentheses', () => {
   assert.equal(allOf(['MIT', 'B OR A', 'MIT AND ISC']), '(B OR A) AND ISC AND MIT');
   assert.equal(allOf(['MIT']), 'MIT');
   assert.equal(allOf([]), undefined);
@@ -39,7 +39,7 @@ test('licenses are put together once each, choices in brackets', () => {
   ]);
 });
 
-test('only machine-readable copyright files are believed', () => {
+test('only machine-readable copyright files are evaluated', () => {
   const copyright = [
     'Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/',
     'License: not-of-files',

@@ -26,7 +26,7 @@ function put(root: string, file: string, text = ''): void {
 }
 
 test(
-  'the owners of the programs of this machine are those that dpkg tells',
+  'the owners of the programs of the host are those that dpkg reports',
   needs('dpkg'),
   async () => {
     const sysroot = new Sysroot();
@@ -47,7 +47,7 @@ test(
         maxBuffer: 1 << 26,
       }).toString();
     } catch (error) {
-      // Some are no package's: dpkg tells so by its status.
+      // Some belong to no package: dpkg reports that by its exit status.
       answer = String((error as { readonly stdout: Buffer }).stdout);
     }
     const told = new Map<string, string>();
@@ -60,7 +60,7 @@ test(
     }
     assert.ok(told.size > 200, `${told.size} programs`);
     const differing = programs.filter((file) => owners.get(file)?.name !== told.get(file));
-    // dpkg -S tells both packages of a diverted file.
+    // dpkg -S lists both packages of a diverted file.
     const diverted = execFileSync('dpkg-divert', ['--list']).toString();
     assert.deepEqual(
       differing.filter((file) => !diverted.split(/\s+/).includes(file)),
@@ -78,7 +78,7 @@ test('versions and licenses come from the databases', needs('dpkg-query'), async
   assert.match(owner?.license ?? '', /GPL-3\.0-or-later/);
 });
 
-test('dpkg: diverted files, removed packages, other architectures, and images without dpkg', async () => {
+test('dpkg: diverted files, removed packages, other architectures and images without dpkg are handled', async () => {
   const root = tempDir();
   const stanza = (name: string, status = 'install ok installed', architecture = 'amd64') =>
     `Package: ${name}\nStatus: ${status}\nArchitecture: ${architecture}\nVersion: 1.0-${name}\n` +
@@ -115,7 +115,7 @@ test('dpkg: diverted files, removed packages, other architectures, and images wi
   );
 });
 
-test('apk: packages by the directories and files of their paragraphs', async () => {
+test('apk: packages are found by the directories and files of their paragraphs', async () => {
   const root = tempDir();
   mkdirSync(`${root}/lib/apk/db`, { recursive: true });
   copyFileSync(path.join(PROJECT, 'fixtures/apk/installed'), `${root}/lib/apk/db/installed`);
@@ -136,7 +136,7 @@ test('apk: packages by the directories and files of their paragraphs', async () 
 });
 
 test(
-  'rpm: headers of a database that rpm wrote, its log of changes included',
+  'rpm: headers of a database written by rpm are read, including its write-ahead log',
   needs('rpm', 'rpmbuild'),
   async () => {
     const directory = tempDir();
@@ -196,7 +196,7 @@ echo data > %{buildroot}/usr/share/toolbox/deep/data
     });
     assert.equal(owners.get('/usr/share/toolbox/deep/data')?.name, 'toolbox-data');
     assert.equal(owners.size, 2);
-    assert.deepEqual(readdirSync(`${root}/var/lib/rpm`), before, 'the database is left alone');
+    assert.deepEqual(readdirSync(`${root}/var/lib/rpm`), before, 'the database is not changed');
 
     const suse = `${directory}/suse`;
     cpSync(`${root}/usr`, `${suse}/usr`, { recursive: true });
@@ -209,7 +209,7 @@ echo data > %{buildroot}/usr/share/toolbox/deep/data
   },
 );
 
-test('an ELF file tells its package itself', needs('cc'), () => {
+test('an ELF file names its package in a note', needs('cc'), () => {
   const directory = tempDir();
   const note = {
     type: 'rpm',

@@ -23,10 +23,10 @@ const RUN: Readonly<Record<string, readonly string[]>> = {
   'if grep -q x; then sed p; else awk 1; fi': ['grep', 'sed', 'awk'],
   'x=$(date) y=`hostname` z="$(id -u)"': ['date', 'hostname', 'id'],
   '/bin/cat <(ls)': ['/bin/cat', 'ls'],
-  // What the shell runs itself.
+  // Builtins of the shell.
   'echo a; cd /; [ -x /bin/ls ] && test 1; export A; printf x': [],
   'f() { tr a b; }; f; alias g=tac; g': ['tr'],
-  // What is no command.
+  // Words that are not commands.
   "cat <<'END'\nrm -rf $x\n$(reboot)\nEND\nprintf 'mkfs /dev/sda'": ['cat'],
   'case $1 in tar) ;; esac # shutdown now': [],
   'command -v fold; type -p nl': [],
@@ -40,7 +40,7 @@ const RUN: Readonly<Record<string, readonly string[]>> = {
   "trap 'rm -f x; exit' EXIT; trap - INT": ['rm'],
   'eval \'comm a b\'; eval "join $x"; eval "$x=1"; eval $(resize)': ['comm', 'join', 'resize'],
   'sh -c "paste a | split"; bash -ec \'tsort "$1"\' x': ['sh', 'paste', 'split', 'bash', 'tsort'],
-  // Variables of which the value is known.
+  // Variables with known values.
   'PAGER=less; $PAGER x; "${EDITOR:-vi}" y': ['less', 'vi'],
   'dir=/usr/lib/x; "$dir/a" & exec ${dir}/b': ['/usr/lib/x/a', '/usr/lib/x/b'],
   'cmd="ssh -q"; $cmd host': ['ssh'],
@@ -54,7 +54,7 @@ const RUN: Readonly<Record<string, readonly string[]>> = {
   'set -- dpkg -l "$@"; "$@"': ['dpkg'],
   'run() { echo "$1"; "$@"; }; run mkdir x': ['mkdir'],
   '$SUDO make': ['make'],
-  // What is behind the end of a script is none.
+  // Data after the end of a script.
   'exec wish "$0" "$@"\npackage require Tk; pack [button .b]': ['wish'],
   'cat x\nexit 0\n\\x00\\x01 garbage (((': ['cat'],
 };
@@ -65,19 +65,19 @@ for (const [text, names] of Object.entries(RUN)) {
   });
 }
 
-test('a command has the line of its first call', () => {
+test('a command is recorded with the line of its first call', () => {
   assert.deepEqual(factsOf('# x\n\nls\nif ls; then\n  tr\nfi\n').commands, [
     { text: 'ls', line: 3 },
     { text: 'tr', line: 5 },
   ]);
 });
 
-test('time is a word of bash, and a program for sh', () => {
+test('time is a keyword of bash, and a program for sh', () => {
   assert.deepEqual(commands('time ls', 'bash').includes('time'), false);
   assert.deepEqual(commands('time ls', 'dash').includes('time'), true);
 });
 
-test('sourced files are told, by path, pattern and variable', () => {
+test('sourced files are recorded by path, pattern or variable', () => {
   assert.deepEqual(sources('. /etc/rc\nsource "$(dirname $0)/lib.sh"\n. ~/.profile'), [
     '/etc/rc',
     '/opt/tool/bin/lib.sh',
@@ -98,7 +98,7 @@ test('variables and functions of sourced files are known', () => {
   assert.deepEqual(unknown, []);
 });
 
-test('what only a run computes is told, and what the caller gives is not', () => {
+test('values computed at run time are reported, and arguments of the caller are not', () => {
   assert.deepEqual(computed('read -r cmd\n$cmd x'), ['$cmd x']);
   assert.deepEqual(factsOf('"helper-$1" a').computed, [
     { text: '"helper-$1" a', line: 1, start: 'helper-' },
@@ -107,16 +107,16 @@ test('what only a run computes is told, and what the caller gives is not', () =>
   assert.deepEqual(computed('"$@"; $1; exec "$BROWSER"; run_$1; run_a() { :; }'), []);
 });
 
-test('directories that a script adds to PATH are told', () => {
+test('directories that a script adds to PATH are recorded', () => {
   assert.deepEqual(factsOf('d=/opt/x; PATH="$d/bin:$PATH:/y" z').searchPath, ['/opt/x/bin', '/y']);
 });
 
-test('what is no shell syntax is told as such', () => {
+test('invalid shell syntax is reported as such', () => {
   assert.equal(factsOf(')) (( ;; }} %%% <<< ((').isRefused, true);
   assert.equal(factsOf('ls\n)) (( ;;\ncat\n').isRefused, false);
 });
 
-test('a function that the grammar does not know spoils no other', () => {
+test('a function that the grammar cannot parse does not affect others', () => {
   const text = 'a() {\n  tac x\n}\nb() {\n  for x in ; ; do )) done\n}\nc() {\n  rev y\n}\nc\n';
   assert.ok(commands(text).includes('tac'));
   assert.ok(commands(text).includes('rev'));

@@ -7,7 +7,7 @@ import { exec } from '../../support/cli.js';
 import { needs } from '../../support/need.js';
 import { tempDir } from '../../support/temp-dir.js';
 
-/** A word that env gets, and the program that it starts; undefined where it starts none. */
+/** Arguments of env, and the program that env starts; undefined if it starts none. */
 const CASES: readonly (readonly [string | undefined, string | undefined])[] = [
   ['found', 'found'],
   ['-S found', 'found'],
@@ -37,32 +37,32 @@ const CASES: readonly (readonly [string | undefined, string | undefined])[] = [
   ['--no-such-option', undefined],
 ];
 
-test('the program that env is given', () => {
+test('the program that env starts is found', () => {
   for (const [argument, program] of CASES) {
     const result = parseEnvArgument(argument);
     assert.equal(isEnvCommand(result) ? result.program : undefined, program, argument);
   }
 });
 
-test('PATH set on the line is where env looks', () => {
+test('env searches the PATH set on its command line', () => {
   const result = parseEnvArgument('-S PATH=/a:/b found');
   assert.deepEqual(result, { program: 'found', searchPath: ['/a', '/b'] });
 });
 
-test('an env that would start the script without end says so', () => {
+test('an env that would start the script forever is reported', () => {
   for (const argument of [undefined, 'A=b', 'A=b found', '-S A=b', '-i']) {
     const result = parseEnvArgument(argument);
     assert.match(isEnvCommand(result) ? '' : result.problem, /without end/, argument);
   }
 });
 
-describe('beside the env of the machine', needs('env'), () => {
+describe('compared with the env of the host', needs('env'), () => {
   const directory = tempDir();
   const bin = path.join(directory, 'bin');
   mkdirSync(bin);
   writeFileSync(path.join(bin, 'found'), '#!/bin/sh\necho "found ran"\n', { mode: 0o755 });
 
-  test('each case starts the program, or fails', () => {
+  test('each command line starts the same program, or fails', () => {
     for (const [argument, program] of CASES) {
       if (argument === undefined) continue;
       const word = argument.replace('DIR', bin);

@@ -9,7 +9,7 @@ import { tempDir } from '../../support/temp-dir.js';
 
 const parse = (line: string) => parseShebang(Buffer.from(line, 'latin1'));
 
-test('the interpreter and its one argument', () => {
+test('a shebang line has an interpreter and at most one argument', () => {
   const cases: readonly (readonly [string, string, string | undefined])[] = [
     ['#!/bin/sh\n', '/bin/sh', undefined],
     ['#! \t/bin/sh \t\n', '/bin/sh', undefined],
@@ -25,14 +25,14 @@ test('the interpreter and its one argument', () => {
   }
 });
 
-test('what Linux does not run', () => {
+test('lines that Linux refuses are refused', () => {
   for (const line of ['#!', '#!\n', '#! \t \n', `#!${' '.repeat(300)}`, `#!/${'x'.repeat(254)}`]) {
     assert.ok(!isShebang(parse(line)), JSON.stringify(line));
   }
-  assert.ok(isShebang(parse(`#!/${'x'.repeat(252)}`)), '255 bytes with the end of the file');
+  assert.ok(isShebang(parse(`#!/${'x'.repeat(252)}`)), '255 bytes up to the end of the file');
 });
 
-/** Executes each file without the shell that execvp(3) falls back to, and tells errno where it fails. */
+/** Executes each file without the shell fallback of execvp(3), and reports errno if that fails. */
 const RUNNER = `
 #include <errno.h>
 #include <stdio.h>
@@ -57,7 +57,7 @@ int main(int argc, char **argv) {
 }
 `;
 
-/** Prints its arguments, each behind a byte 1. */
+/** Prints its arguments, each after a byte 1. */
 const INTERPRETER = `
 #include <stdio.h>
 int main(int argc, char **argv) {
@@ -70,7 +70,7 @@ const ENOENT = 2;
 const ENOEXEC = 8;
 const EACCES = 13;
 
-describe('beside the running kernel', needs('cc'), () => {
+describe('compared with the running kernel', needs('cc'), () => {
   const directory = tempDir();
   const compile = (name: string, source: string): string => {
     const program = path.join(directory, name);
@@ -87,7 +87,7 @@ describe('beside the running kernel', needs('cc'), () => {
     };
   };
 
-  test('lines put together at random are read as the kernel reads them', () => {
+  test('random lines are read as the kernel reads them', () => {
     const runner = compile('runner', RUNNER);
     const interpreter = compile('interpreter', INTERPRETER);
     const random = numbers(25);
@@ -121,7 +121,7 @@ describe('beside the running kernel', needs('cc'), () => {
       const what = `${JSON.stringify(line)}: ${JSON.stringify(parsed)} ${JSON.stringify(result)}`;
       if (!isShebang(parsed)) {
         refused++;
-        // An empty name, before a zero byte, is one that Linux tries to open.
+        // Linux tries to open an empty name before a zero byte.
         assert.ok([ENOEXEC, EACCES].map((errno) => `errno ${errno}`).includes(result), what);
       } else if (path.normalize(parsed.interpreter) === interpreter) {
         ran++;
@@ -136,7 +136,7 @@ describe('beside the running kernel', needs('cc'), () => {
     assert.ok(ran > 100 && refused > 20, `${ran} ran, ${refused} refused`);
   });
 
-  test('a script whose interpreter is not there is ENOENT, not ENOEXEC', () => {
+  test('a script with a missing interpreter fails with ENOENT, not ENOEXEC', () => {
     const runner = compile('runner2', RUNNER);
     const file = path.join(directory, 'nowhere');
     writeFileSync(file, '#!/no/such/file\n', { mode: 0o755 });

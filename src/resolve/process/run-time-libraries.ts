@@ -1,0 +1,86 @@
+import type { Sysroot } from '../../fs/sysroot.js';
+import type { LoadedObject } from '../../loader/loaded-object.js';
+import type { MissingLibrary } from '../../manifest/manifest.js';
+import type { ResolveRequest } from '../../manifest/request.js';
+import { Hints } from '../advice/hints.js';
+import type { FileCollection } from '../file-collection.js';
+import { openNotedLibraries } from './dlopen-notes.js';
+import { openLibcLibraries } from './libc-libraries.js';
+import { NameService } from './name-service.js';
+import type { RunningProcess } from './running-process.js';
+import { GLIBC_SONAME, type ObjectFacts, type RuntimeFacts } from './runtime-facts.js';
+
+/** Receives what {@link RunTimeLibraries} finds. */
+export interface OpeningWatcher {
+  /** Called for each object of a process, before what it opens is opened. */
+  onObject(process: RunningProcess, object: LoadedObject): void;
+  onMissing(library: MissingLibrary): void;
+  onWarning(warning: string): void;
+}
+
+/** Opens what the objects of processes open at run time, as far as rules cover it. */
+export class RunTimeLibraries {
+  readonly #files: FileCollection;
+  readonly #request: ResolveRequest;
+  readonly #facts: RuntimeFacts;
+  readonly #watcher: OpeningWatcher;
+  readonly #nameService: NameService;
+  readonly #hints = new Hints();
+
+  constructor(
+    sysroot: Sysroot,
+    files: FileCollection,
+    request: ResolveRequest,
+    facts: RuntimeFacts,
+    watcher: OpeningWatcher,
+  ) {
+    this.#files = files;
+    this.#request = request;
+    this.#facts = facts;
+    this.#watcher = watcher;
+    this.#nameService = new NameService(sysroot, files);
+  }
+
+  /** Opens and adds the libraries of all objects of a process, also of those that this opens. */
+  open(process: RunningProcess): void {
+    const { dlopen = 'required', nss = 'auto' } = this.#request;
+    const libc = process.find(GLIBC_SONAME);
+    for (const object of process.loaded) {
+      this.#watcher.onObject(process, object);
+      const { imports, dlopens } = this.note(object);
+      for (const library of openNotedLibraries(process, object, dlopens, dlopen)) {
+        this.#watcher.onMissing(library);
+      }
+      if (libc === undefined || object === libc) continue;
+      for (const warning of openLibcLibraries(process, libc, object, imports, dlopen)) {
+        this.#watcher.onWarning(warning);
+      }
+      if (nss === 'auto') this.#nameService.open(process, libc, object, imports);
+    }
+  }
+
+  /** Records an object for the hints, and returns its facts. */
+  note(object: LoadedObject): ObjectFacts {
+    const facts = this.#facts.of(object);
+    this.#hints.note(object, facts.imports, facts.dlopens.length > 0);
+    return facts;
+  }
+
+  /** Records a script for the hints. */
+  noteScript(script: string, interpreter: string): void {
+    this.#hints.noteScript(script, interpreter);
+  }
+
+  /** Returns hints on files that no rule covers, one line for each kind. Call it last. */
+  hints(): string[] {
+    return this.#hints.lines({ request: this.#request, has: (path) => this.#files.has(path) });
+  }
+
+  /** Returns a hint on the services of nsswitch.conf whose modules do not exist. Call it last. */
+  absentServices(): string[] {
+    const absent = [...this.#nameService.absent].sort();
+    return absent.length === 0
+      ? []
+      : [`nsswitch.conf names services whose modules are not installed: ${absent.join(', ')}`];
+  }
+}
