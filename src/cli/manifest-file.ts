@@ -1,4 +1,5 @@
-import { type OutputFile, openOutput } from '../fs/atomic-file.js';
+import { openOutput } from '../fs/open-output.js';
+import type { OutputFile } from '../fs/output-file.js';
 import { pathBuffer } from '../fs/path-bytes.js';
 
 /** A text that is written completely at the end of a build, or not at all. */

@@ -3,7 +3,8 @@ import { rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { errnoOf } from '../errors.js';
 import { replaceCacheFile } from '../fs/cache-directory.js';
-import { insecureParent } from '../jail/parents.js';
+import { insecureParent } from '../fs/insecure-parent.js';
+import { ownVariable } from '../fs/own-environment.js';
 import { readRecordStamp, stampOf } from '../jail/record/record.js';
 import { environmentOf, type LaunchOptions, launcherArguments } from '../launcher/options.js';
 import { canUncover } from '../launcher/uncovering.js';
@@ -30,7 +31,7 @@ export async function rememberLaunch(
   options: LaunchOptions,
   command: readonly string[],
 ): Promise<void> {
-  const term = process.env.TERM;
+  const term = ownVariable('TERM');
   if (!hasFront() || process.geteuid?.() !== 0 || process.getuid?.() !== 0 || term === undefined)
     return;
   // Limits also depend on those of who runs it, sockets come from a supervisor, and a warning is to be seen.

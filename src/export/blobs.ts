@@ -2,19 +2,21 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
-import { draftFile, type OutputFile, writeFailed } from '../fs/atomic-file.js';
+import { draftFile } from '../fs/draft.js';
+import type { OutputFile } from '../fs/output-file.js';
+import { writeFailed } from '../fs/write-failed.js';
 import { CHUNKS_IN_TURN } from './file-tree.js';
 import { tarHeader, tarPadding } from './tar.js';
 
-/** A ustar header without extensions. */
 /** The last second that a tar header without extensions has room for, in nanoseconds: March 2242. */
 const LAST_TIME = (8n ** 11n - 1n) * 1_000_000_000n;
 
+/** Bytes of a tar header without extensions. */
 const ROOM = 512;
 
 /** Bytes to write at once: a thread does it, and waking it for less costs more than the writing. */
 const WRITE_SIZE = 4 << 20;
-/** Chunks to write at once. While they are written, as many are gathered, all of Chunks perhaps. */
+/** Chunks to write at once: while they are written, as many others are filled. */
 const MOST_GATHERED = CHUNKS_IN_TURN / 2;
 
 /** The digest and size of stored bytes, as image manifests name them (OCI image spec, descriptor.md). */

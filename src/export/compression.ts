@@ -28,6 +28,8 @@ export function checkCompression({ kind, level }: CompressionChoice): void {
 /**
  * Compresses chunks. The same chunks give the same bytes with the same version of Node (and, where
  * Node has no zstd, of the zstd program).
+ *
+ * @throws JailbuildError as `zstd`
  */
 export async function* compress(
   chunks: Iterable<Buffer>,

@@ -1,14 +1,11 @@
 import type { KeyObject } from 'node:crypto';
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
-import {
-  DraftDirectory,
-  draftFile,
-  type OutputFile,
-  openOutput,
-  standardOutput,
-} from '../fs/atomic-file.js';
+import { draftFile } from '../fs/draft.js';
+import { DraftDirectory } from '../fs/draft-directory.js';
 import { releaseTrees } from '../fs/held-tree.js';
+import { openOutput, standardOutput } from '../fs/open-output.js';
+import type { OutputFile } from '../fs/output-file.js';
 import type { Platform } from '../image/platform.js';
 import type { RegistryOptions } from '../image/registry/access.js';
 import { findSparse } from '../jail/engine/sparse-sources.js';
@@ -118,8 +115,8 @@ export interface ExportedImage {
  * same to the byte for equal trees: nothing of the machine, the user or the time goes into it.
  * Memory use does not depend on the size of the tree.
  *
- * @throws JailbuildError NOT_READABLE, SOURCE_CHANGED, NOT_EXPORTABLE, PLATFORM_UNKNOWN, CONFLICT,
- *   TOOL_MISSING, WRITE_FAILED, USAGE
+ * @throws JailbuildError NOT_READABLE, SOURCE_CHANGED, NOT_EXPORTABLE, PLATFORM_UNKNOWN,
+ *   PLATFORM_DIFFERS, CONFLICT, REGISTRY_FAILED, TOOL_MISSING, WRITE_FAILED, USAGE
  * @throws the signal's reason
  */
 export function exportTree(

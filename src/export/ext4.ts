@@ -322,7 +322,7 @@ function commandLine(words: readonly string[]): Buffer {
   return pathBuffer(`${quoted.join(' ')}\n`);
 }
 
-/** Tells when a directory needs another block, as libext2fs adds its entries: to the first that has room. */
+/** The blocks of a directory, to which libext2fs adds entries: each to the first block with room. */
 class DirectoryRoom {
   readonly #used: number[];
 

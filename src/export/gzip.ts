@@ -7,7 +7,7 @@ const deflate = promisify(deflateRaw);
 
 /** The window of DEFLATE in bytes (RFC 1951). */
 const WINDOW = 32 * 1024;
-/** Room for what a chunk becomes: deflate hands over all at once, and not by the 16 KiB. */
+/** Room for a compressed chunk, which deflate then returns in one piece instead of pieces of 16 KiB. */
 const OUTPUT = CHUNK_SIZE + 4096;
 /** The maximum number of parallel compressions; more bring no gain. */
 const MOST_AT_ONCE = 8;

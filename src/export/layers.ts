@@ -19,7 +19,7 @@ export interface LayerOptions {
   readonly packageOf?: (entry: Entry) => string | undefined;
 }
 
-/** The maximum of container engines (overlayfs takes 128 lower directories). */
+/** One less than the layers that Docker mounts (moby, overlay2 driver, maxDepth); overlayfs itself takes 500. */
 export const MAX_LAYERS = 127;
 
 /**

@@ -9,6 +9,7 @@ import {
 } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { JailbuildError, strerror } from '../errors.js';
+import { pathBuffer, toBytes } from '../fs/path-bytes.js';
 import type { RegistryClient } from '../image/registry/client.js';
 import { pushContent } from '../image/registry/push.js';
 import { taggedList } from '../image/registry/tagged-list.js';
@@ -38,17 +39,17 @@ interface Layer {
 export async function readSigningKey(file: string, passphrase: string): Promise<KeyObject> {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = readFileSync(toBytes(file), 'utf8');
   } catch (error) {
     throw new JailbuildError('NOT_READABLE', `--sign-key ${file}: ${strerror(error)}`, file);
   }
   let key: KeyObject;
   try {
     key = COSIGN_KEY.test(text)
-      ? await openCosignKey(text, passphrase)
-      : createPrivateKey({ key: text, passphrase });
+      ? await openCosignKey(text, pathBuffer(passphrase))
+      : createPrivateKey({ key: text, passphrase: pathBuffer(passphrase) });
   } catch {
-    // The causes are told apart by no library in the same way.
+    // The error does not reliably name the cause.
     const why = 'is no private key in PEM form, or its passphrase is another one';
     throw new JailbuildError(
       'USAGE',
@@ -61,7 +62,7 @@ export async function readSigningKey(file: string, passphrase: string): Promise<
   throw new JailbuildError('USAGE', `--sign-key ${file}: ${why}`, file);
 }
 
-async function openCosignKey(text: string, passphrase: string): Promise<KeyObject> {
+async function openCosignKey(text: string, passphrase: Buffer): Promise<KeyObject> {
   const body = text.replace(/-----[^-]+-----/g, '').replace(/\s/g, '');
   const { kdf, cipher, ciphertext } = JSON.parse(Buffer.from(body, 'base64').toString()) as {
     readonly kdf: {

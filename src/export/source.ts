@@ -14,7 +14,7 @@ import { readManifest } from '../manifest/read.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { openSysroot } from '../plan/open-sysroot.js';
 import { PlanView } from '../plan/plan-view.js';
-import { planRequest } from '../plan/resolve-request.js';
+import { planRequest, type Reading } from '../plan/resolve-request.js';
 import { originalsOf, type VerifyOptions, verifyPlan } from '../plan/verify.js';
 import type { FileTree } from './file-tree.js';
 import { scanTree } from './scan.js';
@@ -46,7 +46,7 @@ export interface SourceTree {
  * finds its libraries causes a warning, not an error: the owner may have changed the jail.
  *
  * @param registry how the image that the jail is from is read, if a registry has it
- * @throws JailbuildError TARGET_NOT_A_DIRECTORY, NOT_READABLE, NOT_EXPORTABLE, RECORD_REFUSED
+ * @throws JailbuildError TARGET_NOT_A_DIRECTORY, NOT_READABLE, SOURCE_CHANGED, RECORD_REFUSED
  */
 export async function jailTree(root: string, registry?: RegistryAccess): Promise<SourceTree> {
   const { warnings, ...scanned } = scanTree(root, { leaveOut: [STATE_DIRECTORY] });
@@ -104,7 +104,7 @@ async function originOfJail(
  * Reads the entries of a manifest from their sources.
  *
  * @param root the directory that the sources are in; the default is `/`
- * @throws JailbuildError MANIFEST_INVALID, LIBRARY_NOT_FOUND, VERIFY_FAILED
+ * @throws JailbuildError NOT_READABLE, MANIFEST_INVALID, LIBRARY_NOT_FOUND, VERIFY_FAILED
  */
 export async function manifestTree(
   file: string,
@@ -121,7 +121,7 @@ export async function manifestTree(
  * Returns the entries of a manifest as recorded, for viewing: sources may have changed or be missing.
  *
  * @param root the directory that the sources were in; the default is `/`
- * @throws JailbuildError MANIFEST_INVALID
+ * @throws JailbuildError NOT_READABLE, MANIFEST_INVALID
  */
 export function recordedTree(file: string, root: string | undefined): SourceTree {
   return describedTree(readManifest(file), new Sysroot(root));
@@ -135,9 +135,9 @@ export function recordedTree(file: string, root: string | undefined): SourceTree
 export async function requestTree(
   request: ResolveRequest,
   allowMissing: boolean,
-  registry?: RegistryAccess,
+  reading: Reading = {},
 ): Promise<SourceTree> {
-  const { closure, manifest } = await planRequest(request, allowMissing, registry);
+  const { closure, manifest } = await planRequest(request, allowMissing, reading);
   const { sysroot, searchPath } = closure;
   const originals = originalsOf(closure, () => true);
   const detailed = await addXattrs(manifest, sysroot.prefix);

@@ -1,6 +1,7 @@
 import type { Platform } from '../image/platform.js';
 import { platformName } from '../image/platform.js';
 import type { Entry } from '../manifest/manifest.js';
+import { refuseNonText } from '../manifest/only-text.js';
 import { fileTotals, WorkMeter, type WorkProgress } from '../manifest/work.js';
 import { type Blob, type BlobStore, blobName } from './blobs.js';
 import type { CompressionChoice } from './compression.js';
@@ -158,6 +159,7 @@ export async function storeLayersAndConfig(
 ) {
   const { entries } = tree;
   if (options.platform !== undefined) checkPlatform(tree, options.platform);
+  refuseNonText(options.image ?? {}, 'an option of the image');
   const platform = options.platform ?? platformOf(tree);
   const parts = splitLayers(entries, {
     by: options.layers ?? 'single',

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
-import { DraftDirectory } from '../fs/atomic-file.js';
+import { DraftDirectory } from '../fs/draft-directory.js';
 import type { WorkMeter } from '../manifest/work.js';
 import type { Blob } from './blobs.js';
 import { type DiskRun, type DiskTool, runTool } from './disk-tool.js';

@@ -1,11 +1,12 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
-import { toBytes } from './path-bytes.js';
+import { fromBytes, toBytes } from './path-bytes.js';
 
 const CHUNK = 1 << 16;
 
 /**
- * Reads a text file named by the user, or a device or pipe up to the limit.
+ * Reads a text file named by the user, or a device or pipe up to the limit. Bytes that are not UTF-8 are escaped as in
+ * paths.
  *
  * @param limit bytes
  * @throws JailbuildError NOT_READABLE, also for content longer than the limit
@@ -29,7 +30,7 @@ export function readTextFile(file: string, limit: number): string {
         if (size > limit) throw refuse(`is larger than ${limit} bytes`);
         chunks.push(chunk.subarray(0, count));
       }
-      return Buffer.concat(chunks).toString('utf8');
+      return fromBytes(Buffer.concat(chunks));
     } finally {
       closeSync(fd);
     }

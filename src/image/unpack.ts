@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import {
   chmodSync,
   closeSync,
@@ -6,7 +7,6 @@ import {
   lstatSync,
   lutimesSync,
   mkdirSync,
-  mkdtempSync,
   openSync,
   readdirSync,
   renameSync,
@@ -77,15 +77,17 @@ export async function unpackOnce(
   const cache = cacheDirectory('images');
   const place = path.join(cache, id.replace(':', '-'));
   const root = path.join(place, RECORDED_ROOT);
-  if (existsSync(path.join(place, ATTRIBUTES_FILE))) {
+  if (existsSync(toBytes(path.join(place, ATTRIBUTES_FILE)))) {
     const now = new Date();
-    utimesSync(place, now, now);
+    utimesSync(toBytes(place), now, now);
     return root;
   }
   let draft: string | undefined;
   try {
-    mkdirSync(cache, { recursive: true, mode: 0o700 });
-    draft = mkdtempSync(path.join(cache, '.unpacking-'));
+    mkdirSync(toBytes(cache), { recursive: true, mode: 0o700 });
+    const own = path.join(cache, `.unpacking-${randomUUID()}`);
+    mkdirSync(toBytes(own), { mode: 0o700 });
+    draft = own;
     await unpackInto(draft, options, fill);
     publish(draft, place);
     makeRoom(cache, place);
@@ -94,16 +96,16 @@ export async function unpackOnce(
     if (errnoOf(error) === undefined || error instanceof JailbuildError) throw error;
     throw new JailbuildError('WRITE_FAILED', `${cache}: ${strerror(error)}`, cache);
   } finally {
-    if (draft !== undefined) rmSync(draft, { recursive: true, force: true });
+    if (draft !== undefined) rmSync(toBytes(draft), { recursive: true, force: true });
   }
 }
 
 function publish(draft: string, place: string): void {
   try {
-    renameSync(draft, place);
+    renameSync(toBytes(draft), toBytes(place));
   } catch (error) {
     // Another process finished first, with the same content.
-    if (!existsSync(path.join(place, ATTRIBUTES_FILE))) throw error;
+    if (!existsSync(toBytes(path.join(place, ATTRIBUTES_FILE)))) throw error;
   }
 }
 
@@ -113,13 +115,15 @@ async function unpackInto(
   fill: (tree: LayerTree) => Promise<void>,
 ): Promise<void> {
   const pool = path.join(draft, 'pool');
-  mkdirSync(pool, { mode: 0o700 });
+  mkdirSync(toBytes(pool), { mode: 0o700 });
   const tree = new LayerTree(new Pool(pool), { ...LIMITS, bytes: mostBytes() }, options);
   await fill(tree);
   const attributes: [string, RecordedAttributes][] = [];
   materialize(tree.root, path.join(draft, RECORDED_ROOT), pool, attributes);
-  rmSync(pool, { recursive: true });
-  writeFileSync(path.join(draft, ATTRIBUTES_FILE), JSON.stringify(attributes), { mode: 0o600 });
+  rmSync(toBytes(pool), { recursive: true });
+  writeFileSync(toBytes(path.join(draft, ATTRIBUTES_FILE)), JSON.stringify(attributes), {
+    mode: 0o600,
+  });
 }
 
 function mostBytes(): number {
@@ -163,7 +167,7 @@ class Pool implements ContentStore {
 
   async put(content: AsyncGenerator<Buffer>): Promise<number> {
     const number = this.#count++;
-    const fd = openSync(path.join(this.#directory, String(number)), 'wx', 0o644);
+    const fd = openSync(toBytes(path.join(this.#directory, String(number))), 'wx', 0o644);
     try {
       for await (const part of content) {
         for (let done = 0; done < part.length; ) done += writeSync(fd, part, done);
@@ -175,7 +179,7 @@ class Pool implements ContentStore {
   }
 
   drop(stored: number): void {
-    unlinkSync(path.join(this.#directory, String(stored)));
+    unlinkSync(toBytes(path.join(this.#directory, String(stored))));
   }
 }
 
@@ -224,7 +228,7 @@ function materialize(
       linkSync(toBytes(first), at);
       return;
     }
-    renameSync(path.join(pool, String(node.content.stored)), at);
+    renameSync(toBytes(path.join(pool, String(node.content.stored))), at);
     chmodSync(at, 0o644);
     utimesSync(at, time, time);
     placed.set(node.content, directory + inside);
@@ -239,11 +243,13 @@ function makeRoom(cache: string, keep: string): void {
     Number.isSafeInteger(given) && given >= 0 && process.env.JAILBUILD_CACHE_SIZE
       ? given
       : CACHE_SIZE;
-  const places = readdirSync(cache)
+  const places = readdirSync(toBytes(cache), { encoding: 'utf8' })
     .map((name) => path.join(cache, name))
     .flatMap((place) => {
-      const stat = statSync(place, { throwIfNoEntry: false });
-      return stat === undefined ? [] : [{ place, used: stat.mtimeMs, size: sizeOf(place) }];
+      const stat = statSync(toBytes(place), { throwIfNoEntry: false });
+      return stat === undefined
+        ? []
+        : [{ place, used: stat.mtimeMs, size: sizeOf(toBytes(place)) }];
     })
     .sort((a, b) => a.used - b.used);
   let total = places.reduce((sum, { size }) => sum + size, 0);
@@ -252,11 +258,11 @@ function makeRoom(cache: string, keep: string): void {
     if (place === keep || Date.now() - used < IN_USE) continue;
     const trash = `${place}.removed-${process.pid}`;
     try {
-      renameSync(place, trash);
+      renameSync(toBytes(place), toBytes(trash));
     } catch {
       continue;
     }
-    rmSync(trash, { recursive: true, force: true });
+    rmSync(toBytes(trash), { recursive: true, force: true });
     total -= size;
   }
 }

@@ -1,22 +1,20 @@
+import { ownVariable } from '../fs/own-environment.js';
 import { environmentOf, type LaunchOptions } from './options.js';
 import { startLauncher } from './run.js';
 import { type RunningJail, rightsOf } from './running.js';
-import { areText } from './words.js';
 
 /** Options of a run that may differ for a further command. */
 export type ExecOptions = Pick<LaunchOptions, 'env' | 'user' | 'cwd' | 'tty' | 'verbose'>;
 
 /**
- * Returns the launcher's arguments for a further command in a running jail.
+ * Returns the launcher's arguments for a further command in a running jail; it reads the variables from its environment.
  *
  * @param command without words, a shell
- * @param env as of `launcherArguments`
  */
 export function execArguments(
   jail: RunningJail,
   command: readonly string[],
   options: ExecOptions,
-  env: 'values' | 'names' = 'names',
 ): string[] {
   const { rights, user = options.user } = rightsOf(jail.words);
   const who = options.user ?? user;
@@ -28,10 +26,7 @@ export function execArguments(
     ...rights,
     // A signal to the process group would also reach the launcher.
     options.tty ? '--pty' : '--new-session',
-    ...Object.entries(environment).flatMap(([name, value]) => [
-      '--env',
-      env === 'values' ? `${name}=${value}` : name,
-    ]),
+    ...Object.keys(environment).flatMap((name) => ['--env', name]),
     ...(options.cwd === undefined ? [] : ['--cwd', options.cwd]),
     ...(command.length === 0 ? [] : ['--', ...command]),
   ];
@@ -48,14 +43,10 @@ export async function execInRunningJail(
   command: readonly string[],
   options: ExecOptions,
 ): Promise<number> {
-  const isText = areText(execArguments(jail, command, options, 'values'));
-  const args = execArguments(jail, command, options, isText ? 'names' : 'values');
-  return startLauncher(
-    ['--die-with-parent', ...args],
-    isText ? environmentOf(options, term()) : {},
-  );
+  const args = execArguments(jail, command, options);
+  return startLauncher(['--die-with-parent', ...args], environmentOf(options, term()));
 }
 
 function term(): string | undefined {
-  return process.env.TERM;
+  return ownVariable('TERM');
 }

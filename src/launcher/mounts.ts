@@ -69,10 +69,17 @@ export function parsePlaced(option: keyof typeof PLACED, text: string): PlacedFi
  */
 export function parseMount(option: string, text: string): Mount {
   const wanted = 'type=bind|tmpfs|overlay|mqueue,src=SRC,dst=DEST[,ro][,OPTION...]';
-  const fields = new Map<string, string>();
-  for (const field of csvFields(text)) {
+  const given = csvFields(text).map((field) => {
     const [, name = field, value = 'true'] = /^(.*?)=(.*)$/s.exec(field) ?? [];
-    if (fields.has(name)) refuse(option, text, `${name} once`);
+    return { name, value };
+  });
+  const isOverlay = given.some(({ name, value }) => name === 'type' && value === 'overlay');
+  const fields = new Map<string, string>();
+  const sources: string[] = [];
+  for (const { name, value } of given) {
+    const isSource = name === 'src' || name === 'source';
+    if (isSource) sources.push(value);
+    if (fields.has(name) && !(isSource && isOverlay)) refuse(option, text, `${name} once`);
     fields.set(name, value);
   }
   const take = (...names: readonly string[]): string | undefined => {
@@ -103,10 +110,22 @@ export function parseMount(option: string, text: string): Mount {
     if (type === 'overlay' && source !== undefined && source !== '') {
       const layers = [take('upperdir'), take('workdir')].filter((layer) => layer !== undefined);
       if (layers.length === 1) refuse(option, text, 'upperdir=DIR and workdir=DIR together');
-      const lower = path.resolve(source);
-      const fields = [lower, target, ...layers.map((layer) => path.resolve(layer))];
-      const value = fields.map(escapeColons).join(':');
-      return { option: '--overlay-mount', value, target, lower };
+      if (sources.includes('')) refuse(option, text, wanted);
+      const [first = '', ...further] = sources.map((each) => path.resolve(each));
+      const own = layers.map((layer) => path.resolve(layer));
+      const fields = [
+        first,
+        target,
+        ...own,
+        ...(own.length > 0 || further.length === 0 ? [] : ['', '']),
+        ...further,
+      ];
+      return {
+        option: flag('ro', 'readonly') ? '--ro-overlay-mount' : '--overlay-mount',
+        value: fields.map(escapeColons).join(':'),
+        target,
+        lowers: [...further].reverse().concat(first),
+      };
     }
     if (type === 'tmpfs') {
       const [size, mode] = [take('tmpfs-size'), take('tmpfs-mode')];

@@ -1,6 +1,7 @@
 import path from 'node:path';
-import { JailbuildError } from '../errors.js';
-import { openOutput, writeFailed } from '../fs/atomic-file.js';
+import { openOutput } from '../fs/open-output.js';
+import { writeFailed } from '../fs/write-failed.js';
+import { refuseNonText } from '../manifest/only-text.js';
 import { ociConfig } from './oci-config.js';
 import { filtersOf, type LaunchOptions } from './options.js';
 import { deniedSystemCalls } from './run.js';
@@ -21,13 +22,8 @@ export async function writeOciBundle(
   const denied = filtersOf(options).includes('default') ? await deniedSystemCalls() : [];
   const config = ociConfig(root, options, command, denied);
   const file = path.join(directory, 'config.json');
+  refuseNonText(config, '--oci-bundle: a path, argument or variable');
   const text = JSON.stringify(config, undefined, 2);
-  if (/\\ud[c-f][0-9a-f]{2}/.test(text)) {
-    throw new JailbuildError(
-      'USAGE',
-      '--oci-bundle: a path, argument or variable is not UTF-8, which JSON cannot represent',
-    );
-  }
   try {
     const { ensureDir } = await import('fs-extra/esm');
     await ensureDir(directory);

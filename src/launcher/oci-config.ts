@@ -1,4 +1,5 @@
 import { JailbuildError } from '../errors.js';
+import { ownVariable } from '../fs/own-environment.js';
 import { Sysroot } from '../fs/sysroot.js';
 import { identityOf } from './identity.js';
 import {
@@ -87,7 +88,7 @@ function processOf(root: string, options: LaunchOptions, command: readonly strin
   const own = named(uid === 0 ? bounding : ambient);
   const env = {
     ...(home === undefined ? {} : { HOME: home }),
-    ...environmentOf(options, process.env.TERM),
+    ...environmentOf(options, ownVariable('TERM')),
   };
   return {
     terminal: options.tty ?? false,

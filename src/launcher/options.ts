@@ -1,3 +1,4 @@
+import { ownVariable } from '../fs/own-environment.js';
 import type { Entry } from '../manifest/manifest.js';
 import { STANDARD_PATH } from '../manifest/standard-path.js';
 import { escapeColons } from '../text/colon.js';
@@ -34,8 +35,8 @@ export interface PlacedFile {
   readonly target: string;
   /** A descriptor of this process that the launcher needs for it. */
   readonly fd?: number;
-  /** The directory of the host that is seen there, below what the run writes. */
-  readonly lower?: string;
+  /** The directories of the host that are seen there, below what the run writes; the topmost first. */
+  readonly lowers?: readonly string[];
 }
 
 export type Mount = BindMount | TmpfsMount | PlacedFile;
@@ -334,7 +335,7 @@ function processArguments(options: LaunchOptions, env: 'values' | 'names'): stri
     ...(options.noInit ? [] : ['--init']),
     ...(options.newSession ? ['--new-session'] : []),
     ...(options.tty ? ['--pty'] : []),
-    ...Object.entries(environmentOf(options, process.env.TERM)).flatMap(([name, value]) => [
+    ...Object.entries(environmentOf(options, ownVariable('TERM'))).flatMap(([name, value]) => [
       '--env',
       env === 'values' ? `${name}=${value}` : name,
     ]),

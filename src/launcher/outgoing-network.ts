@@ -4,6 +4,8 @@ import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { execa } from 'execa';
 import { JailbuildError } from '../errors.js';
+import { ownVariable } from '../fs/own-environment.js';
+import { toBytes } from '../fs/path-bytes.js';
 import { locateLauncher } from './locate.js';
 import { makeOwnDirectory } from './own-directory.js';
 
@@ -30,9 +32,9 @@ const PATIENCE_MS = 10_000;
 
 /** Finds a helper in PATH. For root, prefers slirp4netns: older versions of pasta give root no network. */
 export function findHelper(wanted: NetworkHelper | undefined): NetworkHelper {
-  const places = (process.env.PATH ?? '').split(':').filter((directory) => directory !== '');
+  const places = (ownVariable('PATH') ?? '').split(':').filter((directory) => directory !== '');
   const isThere = (name: string): boolean =>
-    places.some((directory) => existsSync(path.join(directory, name)));
+    places.some((directory) => existsSync(toBytes(path.join(directory, name))));
   const order: readonly NetworkHelper[] =
     process.geteuid?.() === 0 ? ['slirp4netns', 'pasta'] : ['pasta', 'slirp4netns'];
   const found = (wanted === undefined ? order : [wanted]).find(isThere);

@@ -3,12 +3,13 @@ import type { Duplex } from 'node:stream';
 import { execa } from 'execa';
 import { JailbuildError } from '../errors.js';
 import { outsideProgram } from '../fs/outside-program.js';
+import { ownVariable } from '../fs/own-environment.js';
 import { LAUNCHER_PROCESS, locateLauncher } from './locate.js';
 import { descriptorsOf, environmentOf, type LaunchOptions, launcherArguments } from './options.js';
 import type { Helper, OutgoingNetwork } from './outgoing-network.js';
 import { SignalPassing } from './pass-signals.js';
 import { needsRunFiles, withRunFiles } from './run-files.js';
-import { areText, passWords } from './words.js';
+import { passWords } from './words.js';
 
 /** What accompanies a run. */
 export interface RunExtras {
@@ -109,22 +110,21 @@ async function start(
   const signals = new SignalPassing();
   signals.start();
   const outgoing = network === undefined ? undefined : await import('./outgoing-network.js');
-  const environment = environmentOf(options, process.env.TERM);
-  const isText = areText(launcherArguments(root, options, command));
+  const environment = environmentOf(options, ownVariable('TERM'));
   const words = [
     // If this process ends in any way, nothing would forward signals or report the command's end.
     '--die-with-parent',
     ...(options.dieWithParent ? ['--die-with', String(process.ppid)] : []),
-    ...launcherArguments(root, options, command, isText ? 'names' : 'values'),
+    ...launcherArguments(root, options, command, 'names'),
   ];
   let helper: Helper | undefined;
   try {
-    const passed = passWords(words, '--args', pipes.next);
-    const started = execa(locateLauncher(), passed.args, {
+    const passed = passWords(words, environment, '--args', pipes.next);
+    const started = execa(locateLauncher(), [...passed.options, ...passed.words], {
       stdio: [...(['inherit', 'inherit', 'inherit'] as const), ...pipes.stdio(), ...passed.stdio],
       ...LAUNCHER_PROCESS,
       buffer: false,
-      env: isText ? environment : {},
+      env: passed.env,
     });
     signals.to(started);
     const streams = started.stdio as unknown as (Duplex | undefined)[];
@@ -169,11 +169,11 @@ export async function startLauncher(
   const signals = new SignalPassing();
   signals.start();
   try {
-    const { args, stdio } = passWords(words, '--args', 3);
-    const started = execa(locateLauncher(), args, {
-      stdio: ['inherit', 'inherit', 'inherit', ...stdio],
+    const passed = passWords(words, env, '--args', 3);
+    const started = execa(locateLauncher(), [...passed.options, ...passed.words], {
+      stdio: ['inherit', 'inherit', 'inherit', ...passed.stdio],
       ...LAUNCHER_PROCESS,
-      env,
+      env: passed.env,
     });
     signals.to(started);
     return statusOf(await started);

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { fromBytes } from '../fs/path-bytes.js';
 import { processStat } from './process-stat.js';
 
 /** A running jail. */
@@ -53,7 +54,9 @@ function jailOf(pid: number, uid: number | undefined, uptime: number): RunningJa
   if (!/^(\/memfd:invoke_ns|\/.*\/invoke_ns)( \(deleted\))?$/.test(readlinkSync(`${at}/exe`)))
     return [];
   if (readlinkSync(`${at}/ns/pid`) !== readlinkSync('/proc/self/ns/pid')) return [];
-  const words = readFileSync(`${at}/cmdline`, 'utf8').split('\0').slice(1, -1);
+  const words = fromBytes(readFileSync(`${at}/cmdline`))
+    .split('\0')
+    .slice(1, -1);
   const root = words[words.indexOf('-c') + 1];
   const [init] = readFileSync(`${at}/task/${pid}/children`, 'utf8').trim().split(' ');
   if (!words.includes('-c') || root === undefined || !init) return [];

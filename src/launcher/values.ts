@@ -1,6 +1,7 @@
 import { fstatSync } from 'node:fs';
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
+import { ownVariable } from '../fs/own-environment.js';
 import type { BindMount, IdMap, ResourceLimit, TmpfsMount } from './options.js';
 
 /** Parsers for values of run options. Each throws JailbuildError USAGE for invalid text. */
@@ -92,6 +93,19 @@ function limitValue(text: string): number | 'unlimited' {
   return text === '-1' || text === 'unlimited' ? 'unlimited' : Number(text);
 }
 
+/** Parses a host name: programs print it in lines and prompts, and take it for a word. */
+export function parseHostname(option: string, text: string): string {
+  if (text === '' || /[\p{Cc}\p{Z}/]/u.test(text))
+    refuse(option, text, 'a name without blanks, control characters and slashes');
+  return text;
+}
+
+/** Parses a working directory inside of the jail. */
+export function parseWorkdir(option: string, text: string): string {
+  if (text === '') refuse(option, text, 'a directory of the jail');
+  return text;
+}
+
 /** Parses an octal mode, as in umask(1). */
 export function parseUmask(option: string, text: string): string {
   if (!/^[0-7]{1,4}$/.test(text) || Number.parseInt(text, 8) > 0o777)
@@ -114,7 +128,7 @@ export function parseVariable(
   const cut = text.indexOf('=');
   if (cut === 0 || text === '') refuse(option, text, 'NAME=VALUE, or NAME');
   if (cut > 0) return [[text.slice(0, cut), text.slice(cut + 1)]];
-  const own = process.env[text];
+  const own = ownVariable(text);
   return own === undefined ? [] : [[text, own]];
 }
 

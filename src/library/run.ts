@@ -17,6 +17,7 @@ import { canUncover } from '../launcher/uncovering.js';
 import {
   parseCount,
   parseCpus,
+  parseHostname,
   parseLimit,
   parseSeconds,
   parseSize,
@@ -124,7 +125,7 @@ const LIMIT: Checks<ResourceLimit> = {
 };
 
 const RUN: Checks<RunOptions> = {
-  hostname: text,
+  hostname: (field) => parseHostname('hostname', field.string()),
   isolateNetwork: flag,
   shareIpc: flag,
   shareCgroups: flag,
@@ -228,7 +229,7 @@ function recordedOptions(recorded: RecordedRun): RunOptions {
   const monotonic = value('monotonic', parseSeconds);
   const boottime = value('boottime', parseSeconds);
   const found = {
-    hostname: value('hostname', plain),
+    hostname: value('hostname', parseHostname),
     user: value('user', plain),
     cwd: value('workdir', plain),
     umask: value('umask', parseUmask),

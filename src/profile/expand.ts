@@ -1,46 +1,22 @@
 import path from 'node:path';
-import { errnoText, JailbuildError } from '../errors.js';
-import { pathBuffer } from '../fs/path-bytes.js';
-import { isTrace, type Trace, type TraceFailure } from '../fs/sysroot.js';
+import { JailbuildError } from '../errors.js';
+import { isTrace, type Trace } from '../fs/sysroot.js';
 import type { Reason } from '../manifest/manifest.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { STANDARD_PATH } from '../manifest/standard-path.js';
 import { type Additions, needsAdditions, type Resolution } from '../resolve/additions.js';
-import type { MadeFile } from '../resolve/file-collection.js';
 import { lookUpProgram } from '../resolve/find-program.js';
 import { addTracedFiles } from '../resolve/traced-files.js';
-import { AccountDatabase, JailAccounts, type User } from './accounts.js';
+import { AccountDatabase, JailAccounts } from './accounts.js';
+import { addAccounts } from './add-accounts.js';
 import { takeOut } from './exclude.js';
-import { glob, type Match, matcher } from './glob.js';
+import { glob, matcher } from './glob.js';
 import { includedTrees, includeMatches, PlacedIncludes } from './includes.js';
 import { loadProfiles } from './load.js';
-import type {
-  Alternatives,
-  DeviceSpec,
-  DirectorySpec,
-  FileSpec,
-  LinkSpec,
-  Profile,
-  ProgramSpec,
-  UserSpec,
-} from './profile.js';
+import { MadeEntries } from './made-entries.js';
+import { MatchedFiles } from './matched-files.js';
+import type { Alternatives, FileSpec, Profile, ProgramSpec, UserSpec } from './profile.js';
 import { environmentOf, withSettings } from './settings.js';
-
-/** Placeholder home directories, never created. */
-const NO_HOME = new Set(['/', '/nonexistent', '/dev/null', '/var/empty']);
-
-/**
- * Homes of services that the system makes at each start: sshd(8) requires that root owns /run/sshd.
- */
-const RUN_TIME = /^(\/var)?\/run\/./;
-
-/** The mode of new home directories (HOME_MODE of login.defs(5)). */
-const HOME_MODE = 0o700;
-
-/**
- * The maximum size in bytes of a file copied by `follow`; configuration files have a few kilobytes.
- */
-const MAX_FOLLOWED = 1 << 20;
 
 /**
  * Loads the profiles, users, includes and excludes of a request.
@@ -68,7 +44,8 @@ class Expansion {
   readonly #request: ResolveRequest;
   readonly #profiles: readonly Profile[];
   readonly #accounts: JailAccounts;
-  readonly #made: { readonly uid: 0; readonly gid: 0; readonly mtimeNs: bigint };
+  readonly #made: MadeEntries;
+  readonly #matched: MatchedFiles;
   readonly #warnings: string[] = [];
 
   constructor(resolution: Resolution, request: ResolveRequest, profiles: readonly Profile[]) {
@@ -77,7 +54,9 @@ class Expansion {
     this.#profiles = profiles;
     const database = new AccountDatabase(resolution.sysroot);
     this.#accounts = new JailAccounts(database);
-    this.#made = { uid: 0, gid: 0, mtimeNs: database.mtimeNs };
+    const { files } = resolution;
+    this.#made = new MadeEntries(files, this.#accounts, database.mtimeNs, this.#warnings);
+    this.#matched = new MatchedFiles(resolution, this.#warnings);
   }
 
   run(): string[] {
@@ -99,7 +78,7 @@ class Expansion {
     this.#warnings.push(...placed.resolve());
     for (const directory of this.#request.directories ?? []) this.#addDirectory(directory);
     this.#warnings.push(...addTracedFiles(this.#resolution, this.#request));
-    this.#writeAccounts();
+    addAccounts(this.#resolution, this.#accounts, this.#made);
     return this.#warnings;
   }
 
@@ -165,22 +144,13 @@ class Expansion {
   #makeFiles(profile: Profile): void {
     const reason: Reason = { kind: 'profile', name: profile.name };
     for (const spec of profile.directories ?? []) {
-      this.#makeDirectory(typeof spec === 'string' ? { path: spec } : spec, reason);
+      this.#made.makeDirectory(typeof spec === 'string' ? { path: spec } : spec, reason);
     }
     for (const spec of filesOf(profile)) {
-      if (spec.content !== undefined) this.#makeFile(spec, spec.content, reason);
+      if (spec.content !== undefined) this.#made.makeFile(spec, spec.content, reason);
     }
-    for (const link of profile.links ?? []) this.#makeLink(link, reason);
-    for (const device of profile.devices ?? []) this.#makeDevice(device, reason);
-  }
-
-  #makeFile(spec: FileSpec, content: string, reason: Reason): void {
-    const mode = octal(spec.mode, 0o644);
-    this.#make(
-      [spec.path].flat()[0] ?? '',
-      { type: 'file', content: Buffer.from(content), mode, ...this.#owner(spec) },
-      reason,
-    );
+    for (const link of profile.links ?? []) this.#made.makeLink(link, reason);
+    for (const device of profile.devices ?? []) this.#made.makeDevice(device, reason);
   }
 
   #addFile(
@@ -197,8 +167,8 @@ class Expansion {
       const matches = pattern === undefined ? [] : glob(sysroot, pattern);
       for (const match of matches) {
         any = true;
-        if (spec.follow) this.#addFollowed(match, reason);
-        else this.#addMatch(match, reason, except);
+        if (spec.follow) this.#matched.addFollowed(match, this.#made, reason);
+        else this.#matched.add(match, reason, except);
       }
       if (any && !spec.all) break;
     }
@@ -207,100 +177,10 @@ class Expansion {
     }
   }
 
-  #addMatch({ path, trace }: Match, reason: Reason, except: (path: string) => boolean): void {
-    if (except(path)) return;
-    const { files } = this.#resolution;
-    if (trace.stat.type === 'directory') {
-      files.add(trace, reason);
-      this.#addBelow(trace, reason, except);
-    } else if (this.#isSocket(path, trace)) {
-      return;
-    } else {
-      files.add(trace, reason);
-      if (trace.stat.type === 'file') this.#addNeeds(trace, reason);
-    }
-  }
-
-  /**
-   * Adds the dependencies of a file. Profiles list the programs that their scripts need; includes
-   * do not.
-   */
-  #addNeeds(trace: Trace, reason: Reason): void {
-    const { programs } = this.#resolution;
-    if (reason.kind === 'included') programs.addRunnable(trace);
-    else programs.addObject(trace);
-  }
-
-  #addBelow(directory: Trace, reason: Reason, except: (path: string) => boolean): void {
-    const { sysroot, files } = this.#resolution;
-    for (const name of sysroot.list(directory)) {
-      const path = `${directory.path === '/' ? '' : directory.path}/${name}`;
-      if (except(path)) continue;
-      const trace = sysroot.trace(path);
-      if (!isTrace(trace)) {
-        this.#addUnreached(path, trace, reason);
-        continue;
-      }
-      if (this.#isSocket(path, trace)) continue;
-      const { type } = trace.stat;
-      files.add(trace, reason);
-      if (type === 'file') this.#addNeeds(trace, reason);
-      // The target of a link is not below this directory.
-      else if (type === 'directory' && trace.links.length === 0) {
-        this.#addBelow(trace, reason, except);
-      }
-    }
-  }
-
-  /**
-   * Returns whether a file is a socket, with a warning: servers create the sockets that they listen
-   * on.
-   */
-  #isSocket(path: string, { stat }: Trace): boolean {
-    if (stat.type === 'socket') this.#warnings.push(`${path}: is a socket: left out`);
-    return stat.type === 'socket';
-  }
-
-  /** Adds a name in a directory that cannot be looked up: a link is kept unchanged. */
-  #addUnreached(path: string, { errno, at }: TraceFailure, reason: Reason): void {
-    const { sysroot, files } = this.#resolution;
-    if (sysroot.typeOf(path) !== 'symlink') {
-      this.#warnings.push(`${path}: ${errnoText(errno)}: left out`);
-      return;
-    }
-    files.addLink(path, reason);
-    if (errno === 'EACCES') {
-      this.#warnings.push(
-        `${at}: is a symbolic link that others can change, to a file that is not world-readable: kept without its target`,
-      );
-    }
-  }
-
-  /** Adds a regular file at a path with the content of its target. */
-  #addFollowed({ path, trace }: Match, reason: Reason): void {
-    const { sysroot } = this.#resolution;
-    const { type, size, mode, uid, gid, mtimeNs } = trace.stat;
-    if (type !== 'file') return;
-    if (size > MAX_FOLLOWED) {
-      throw new JailbuildError(
-        'NOT_READABLE',
-        `${path}: is larger than ${MAX_FOLLOWED} bytes`,
-        path,
-      );
-    }
-    const reader = sysroot.open(trace);
-    try {
-      const content = reader.read(0, reader.size);
-      this.#make(path, { type: 'file', content, mode, uid, gid, mtimeNs }, reason);
-    } finally {
-      reader.close();
-    }
-  }
-
   #addInclude(from: string): void {
     const reason: Reason = { kind: 'included', as: from };
     for (const match of includeMatches(this.#resolution, from)) {
-      this.#addMatch(match, reason, () => false);
+      this.#matched.add(match, reason, () => false);
     }
   }
 
@@ -313,105 +193,7 @@ class Expansion {
     }
     if (found.path !== '/') files.add(found, { kind: 'directory', name: from });
   }
-
-  #writeAccounts(): void {
-    if (this.#accounts.isEmpty) return;
-    const { files } = this.#resolution;
-    const [first, ...others] = this.#accounts.users;
-    const named = [first, ...others].flatMap((user) => user?.name ?? []);
-    const reason = (name: string): Reason => ({ kind: 'account', name });
-    for (const [file, text] of [
-      ['/etc/passwd', this.#accounts.passwd()],
-      ['/etc/group', this.#accounts.group()],
-    ] as const) {
-      const at = this.#make(
-        file,
-        { type: 'file', content: pathBuffer(text), mode: 0o644 },
-        reason(named[0] ?? 'root'),
-      );
-      for (const name of named.slice(1)) files.addReason(at, reason(name));
-    }
-    for (const user of this.#accounts.users) this.#makeHome(user, reason(user.name));
-  }
-
-  /** Adds a home directory as in the sysroot, without its content, or a new one. */
-  #makeHome({ home, uid, gid }: User, reason: Reason): void {
-    const { sysroot, files } = this.#resolution;
-    if (!home.startsWith('/') || NO_HOME.has(home)) return;
-    const trace = sysroot.trace(home);
-    if (isTrace(trace)) {
-      if (trace.stat.type === 'directory' && trace.path !== '/') files.add(trace, reason);
-      return;
-    }
-    if (files.has(home)) return;
-    const owned = RUN_TIME.test(home)
-      ? { mode: 0o755, uid: 0, gid: 0 }
-      : { mode: HOME_MODE, uid, gid };
-    this.#make(home, { type: 'directory', ...owned }, reason);
-  }
-
-  #makeDirectory(spec: DirectorySpec, reason: Reason): void {
-    this.#make(
-      spec.path,
-      { type: 'directory', mode: octal(spec.mode, 0o755), ...this.#owner(spec) },
-      reason,
-    );
-  }
-
-  #makeLink({ path, target }: LinkSpec, reason: Reason): void {
-    this.#make(path, { type: 'symlink', mode: 0o777, target }, reason);
-  }
-
-  #makeDevice(spec: DeviceSpec, reason: Reason): void {
-    const type = spec.type === 'fifo' ? 'fifo' : (`${spec.type}-device` as const);
-    const { major = 0, minor = 0 } = spec;
-    this.#make(
-      spec.path,
-      {
-        type,
-        mode: octal(spec.mode, 0o666),
-        ...(type === 'fifo' ? {} : { device: { major, minor } }),
-        ...this.#owner(spec),
-      },
-      reason,
-    );
-  }
-
-  #make(
-    path: string,
-    made: Partial<MadeFile> & Pick<MadeFile, 'type' | 'mode'>,
-    reason: Reason,
-  ): string {
-    return this.#resolution.files.addMade(jailPath(path), { ...this.#made, ...made }, reason);
-  }
-
-  #owner({ path, owner, group }: Owned): { uid: number; gid: number } {
-    const id = (
-      of: Alternatives | number | undefined,
-      what: string,
-      look: (name: string) => number | undefined,
-    ): number => {
-      if (typeof of === 'number') return of;
-      const names = [of ?? []].flat();
-      for (const name of names) {
-        const found = look(name);
-        if (found !== undefined) return found;
-      }
-      if (names.length > 0) {
-        const [at = ''] = [path].flat();
-        this.#warnings.push(`${at}: no ${what} ${names.join(' or ')} exists: its owner is root`);
-      }
-      return 0;
-    };
-    return {
-      uid: id(owner, 'user', (name) => this.#accounts.uidOf(name)),
-      gid: id(group, 'group', (name) => this.#accounts.gidOf(name)),
-    };
-  }
 }
-
-/** A made file and its owners. */
-type Owned = Pick<FileSpec, 'path' | 'owner' | 'group'>;
 
 /**
  * Replaces `${NAME:prefix}` and `${NAME:base}` in a pattern; undefined if the program was not
@@ -435,27 +217,10 @@ function filesOf({ files = [] }: Profile): FileSpec[] {
   return files.map((spec) => (typeof spec === 'string' ? { path: spec } : spec));
 }
 
-function octal(text: string | undefined, fallback: number): number {
-  return text === undefined ? fallback : Number.parseInt(text, 8);
-}
-
 function unmet({ name, path }: Profile, what: string, subject: Alternatives): JailbuildError {
   return new JailbuildError(
     'PROFILE_UNMET',
     `profile ${name}: ${what}`,
     [subject].flat()[0] ?? path,
-  );
-}
-
-/**
- * Returns a path of the jail without `.`, `..` and redundant slashes; `..` at its root stays there.
- */
-function jailPath(text: string): string {
-  const plain = path.posix.normalize(text).replace(/(?<=.)\/$/, '');
-  if (plain.startsWith('/') && plain !== '/' && !plain.includes('\0')) return plain;
-  throw new JailbuildError(
-    'PROFILE_INVALID',
-    `${JSON.stringify(text)}: is not a path in a jail`,
-    text,
   );
 }

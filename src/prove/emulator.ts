@@ -3,6 +3,7 @@ import path from 'node:path';
 import { parseElf } from '../elf/parse.js';
 import { elfPlatform } from '../elf/platform.js';
 import { errnoOf, JailbuildError } from '../errors.js';
+import { ownVariable } from '../fs/own-environment.js';
 import { isTrace, Sysroot, type Trace } from '../fs/sysroot.js';
 import { parsePlatform } from '../image/platform.js';
 import { environmentOf, type LaunchOptions } from '../launcher/options.js';
@@ -122,7 +123,7 @@ function startOf(view: Sysroot, name: string): Buffer | undefined {
 /** Returns the path of an emulator that needs nothing else in the jail: a static one. */
 function findEmulator(name: string): string | undefined {
   const host = new Sysroot();
-  const searchPath = (process.env.PATH ?? '').split(':');
+  const searchPath = (ownVariable('PATH') ?? '').split(':');
   return [`${name}-static`, name]
     .flatMap((program) => lookUpProgram(host, program, searchPath) ?? [])
     .find((found) => isStatic(host, found))?.path;

@@ -4,8 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { JailbuildError } from '../errors.js';
 import { type ObservedEnd, type ObservedUse, ReportReader } from '../evidence/trace/report.js';
+import { ownEnvironment, ownVariable } from '../fs/own-environment.js';
 import { locateLauncher, locateObserver } from '../launcher/locate.js';
-import { type LaunchOptions, launcherArguments } from '../launcher/options.js';
+import { environmentOf, type LaunchOptions, launcherArguments } from '../launcher/options.js';
 import { SignalPassing } from '../launcher/pass-signals.js';
 import { withRunFiles } from '../launcher/run-files.js';
 import { withOwnTmp } from '../launcher/tmp.js';
@@ -13,7 +14,7 @@ import { passWords } from '../launcher/words.js';
 
 /** The file descriptor of the observer's report. */
 const REPORT = 3;
-/** The file descriptor from which the observer reads a command that is not text. */
+/** The first file descriptor from which the observer reads a command or an environment that is not text. */
 const WORDS = 4;
 
 /** A command's input, output and limits. */
@@ -62,7 +63,7 @@ export async function observeCommand(
   command: readonly string[],
   options: ObserveOptions,
 ): Promise<ObservedEnd> {
-  return observe(observerArguments(options), command, options);
+  return observe(observerArguments(options), command, options, { env: ownEnvironment() });
 }
 
 /**
@@ -84,9 +85,12 @@ export async function observeJail(
       locateLauncher(),
       '--observed',
       '--die-with-parent',
-      ...launcherArguments(root, whole, command),
+      ...launcherArguments(root, whole, command, 'names'),
     ];
-    return observe([...observerArguments(options), '--launcher'], launcher, options, '/');
+    return observe([...observerArguments(options), '--launcher'], launcher, options, {
+      env: environmentOf(whole, ownVariable('TERM')),
+      cwd: '/',
+    });
   });
 }
 
@@ -103,14 +107,14 @@ async function observe(
   options: readonly string[],
   command: readonly string[],
   { onUse, captured }: ObserveOptions,
-  cwd?: string,
+  where: { readonly env: Readonly<Record<string, string>>; readonly cwd?: string },
 ): Promise<ObservedEnd> {
   const signals = new SignalPassing();
   signals.start();
   try {
-    const passed = passWords(command, '--words', WORDS);
-    const first = passed.args === command ? ['--'] : [];
-    const started = execa(locateObserver(), [...options, ...first, ...passed.args], {
+    const passed = passWords(command, where.env, '--words', WORDS);
+    const args = [...options, ...passed.options, '--', ...passed.words];
+    const started = execa(locateObserver(), args, {
       stdio: [
         ...(captured === undefined ? INHERITED : streamsOf(captured)),
         'pipe',
@@ -120,7 +124,9 @@ async function observe(
       reject: false,
       // The observer must outlive this process unless this process is killed.
       cleanup: false,
-      ...(cwd === undefined ? {} : { cwd }),
+      extendEnv: false,
+      ...where,
+      env: passed.env,
     });
     signals.to(started);
     const timer = captured === undefined ? undefined : capture(started, captured);
@@ -131,7 +137,7 @@ async function observe(
     clearTimeout(timer);
     const failure = reader.failure();
     if (failure !== undefined) {
-      throw new JailbuildError('OBSERVATION_FAILED', `cannot observe the command: ${failure}`);
+      throw new JailbuildError('OBSERVATION_FAILED', `the command cannot be observed: ${failure}`);
     }
     const end = reader.end();
     // The last output may still be in the pipe.

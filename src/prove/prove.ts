@@ -64,8 +64,8 @@ export async function proveOnce(
   const finder = new LackFinder(
     real,
     (launch.mounts ?? []).flatMap((mount) => {
-      const source = 'source' in mount ? mount.source : 'lower' in mount ? mount.lower : undefined;
-      return source === undefined ? [] : [{ source, target: mount.target }];
+      const sources = 'source' in mount ? [mount.source] : 'lowers' in mount ? mount.lowers : [];
+      return (sources ?? []).map((source) => ({ source, target: mount.target }));
     }),
   );
   const { output: pattern, stdin, timeout } = expect;

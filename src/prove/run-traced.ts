@@ -2,6 +2,7 @@ import { TraceCollector } from '../evidence/trace/collect.js';
 import type { ObservedCounts, ObservedUse } from '../evidence/trace/report.js';
 import type { CallCollector } from '../evidence/trace/seccomp-profile.js';
 import type { Trace } from '../evidence/trace/trace.js';
+import { ownVariable } from '../fs/own-environment.js';
 import { realPathOf } from '../fs/path-bytes.js';
 import type { LaunchOptions } from '../launcher/options.js';
 import { observeCommand, observeJail } from './observe.js';
@@ -54,7 +55,7 @@ export async function runTraced(
     root === undefined
       ? await observeCommand(command, options)
       : await observeJail(root, launch ?? {}, command, options);
-  const home = root === undefined ? process.env.HOME : launch?.env?.HOME;
+  const home = root === undefined ? ownVariable('HOME') : launch?.env?.HOME;
   const trace = collector.finish(end.counts, home);
   return {
     status: end.status,

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { ownVariable } from '../fs/own-environment.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { STANDARD_PATH } from '../manifest/standard-path.js';
 
@@ -15,7 +16,7 @@ export interface ResolveEnvironment {
 /** Returns the environment that the request specifies, or else that of the process. */
 export function resolveEnvironment(request: ResolveRequest): ResolveEnvironment {
   const isHost = isHostRoot(request.sysroot);
-  const { PATH, TERM } = process.env;
+  const [PATH, TERM] = [ownVariable('PATH'), ownVariable('TERM')];
   return {
     searchPath: request.path ?? (isHost && PATH ? PATH.split(':') : STANDARD_PATH),
     cwd: request.cwd ?? (isHost ? process.cwd() : '/'),

@@ -25,7 +25,7 @@ import {
   titleLine,
 } from './roff.js';
 
-/** The words on the program as a whole. */
+/** Texts about the program as a whole. */
 const NAME = 'build a root file system with everything that programs need to run';
 const DESCRIPTION = [
   '`jailbuild` builds a root directory for chroot(2), a container or an initramfs that contains the ' +

@@ -5,7 +5,7 @@ import { COMMANDS } from '../cli/commands/index.js';
 import { invokeNsPage, optionsInSource } from './invoke-ns-page.js';
 import { jailbuildPage } from './jailbuild-page.js';
 
-/** When the words of the pages were last gone through; the same sources give the same pages. */
+/** Date of the last revision of the pages' texts, so that equal sources give equal pages. */
 const DATE = '2026-11-29';
 
 const read = (file: string): string => readFileSync(file, 'utf8');

@@ -52,7 +52,7 @@ const COMMA_LISTS = ['terminfo', 'gconv', 'locale', 'tz'];
 
 const SCALAR = { type: ['string', 'number'] };
 /**
- * A word or a list of words; a single word has no blanks, since it could be mistaken for several.
+ * A word or a list of words; a single word has no spaces, since it could be mistaken for several.
  */
 const WORDS = {
   type: ['array', 'string', 'number'],
@@ -91,15 +91,15 @@ export function jailSchema(): Json {
         type: 'array',
         items: {
           ...LISTED,
-          description: 'one program, with a slash before its name if that has a blank',
+          description: 'one program; write a name with spaces as a path',
         },
-        description: 'Programs by name, looked up on PATH, or by path, relative to this file',
+        description: 'Programs by name, found on PATH, or by path, relative to this file',
       },
       profiles: {
         type: 'array',
         items: {
           ...LISTED,
-          description: 'one profile, with a slash before its name if that has a blank',
+          description: 'one profile; write a name with spaces as a path',
         },
         description: 'Profiles by name, or files by path (with a slash), relative to this file',
       },
@@ -128,7 +128,7 @@ export function jailSchema(): Json {
         },
       },
       includes: {
-        description: 'Files to bring: paths and patterns; a directory with all that is in it',
+        description: 'Files to add, by path or pattern; a directory includes its content',
         type: 'array',
         items: {
           type: ['string', 'object'],
@@ -137,17 +137,17 @@ export function jailSchema(): Json {
           required: ['from'],
           properties: {
             from: { type: 'string', minLength: 1 },
-            to: absolute('The path in the jail'),
+            to: absolute('Path in the jail'),
           },
         },
       },
-      excludes: { ...NAMES, description: 'Patterns of paths in the jail to leave out' },
+      excludes: { ...NAMES, description: 'Files to exclude, by patterns of paths in the jail' },
       traces: {
         ...NAMES,
-        description: 'Traces of runs, relative to this file: what the runs used comes along',
+        description: 'Traces of runs, relative to this file, whose used files are added',
       },
       proofs: {
-        description: 'Commands that are to succeed in the jail, by names of their own',
+        description: 'Commands that must succeed in the jail, by name',
         type: 'object',
         additionalProperties: {
           type: 'object',
@@ -155,21 +155,25 @@ export function jailSchema(): Json {
           required: ['command'],
           properties: {
             command: WORDS,
-            stdin: text('What it reads; nothing, if absent'),
+            stdin: text('Standard input of the command; default: empty'),
             status: {
               type: 'integer',
               minimum: 0,
               maximum: 255,
               description: 'Expected exit status',
             },
-            output: text('A regular expression that its output matches'),
-            timeout: { type: 'number', exclusiveMinimum: 0, description: 'Seconds; 60 if absent' },
+            output: text('Regular expression that its output must match'),
+            timeout: {
+              type: 'number',
+              exclusiveMinimum: 0,
+              description: 'Time limit in seconds; default: 60',
+            },
           },
         },
       },
       ...options(buildCommand.options, BUILD_ONLY),
       run: {
-        description: 'How `jailbuild run` runs the jail: its long options, and the command',
+        description: 'Options of `jailbuild run`, by their long names, and the command',
         type: 'object',
         additionalProperties: false,
         properties: {
@@ -179,15 +183,15 @@ export function jailSchema(): Json {
         },
       },
       image: {
-        description: 'The image that `jailbuild export` makes of the jail',
+        description: 'Configuration of the image that `jailbuild export` makes',
         type: 'object',
         additionalProperties: false,
         properties: {
-          to: text('Where it goes, as for `export --to`'),
+          to: text('Destination, as for `export --to`'),
           entrypoint: WORDS,
           cmd: {
             ...WORDS,
-            description: 'one word, or a list of words, behind the entrypoint',
+            description: 'one word, or a list of words, after the entrypoint',
           },
           env: { ...LIST_OR_MAP, description: 'Environment variables' },
           user: { ...SCALAR, description: 'USER[:GROUP] by name or number' },
@@ -196,20 +200,20 @@ export function jailSchema(): Json {
           annotations: TEXT_MAP,
           layers: {
             enum: ['single', 'by-package', 'by-library'],
-            description: 'How files are spread over layers',
+            description: 'How files are distributed over layers',
           },
           platform: {
             type: 'string',
             pattern: '^[a-z0-9]+/[a-z0-9]+(/[a-z0-9.]+)?$',
             description: 'OS/ARCHITECTURE[/VARIANT]',
           },
-          expose: { ...LIST_OR_WORD, description: 'PORT[/PROTOCOL] that a server listens on' },
+          expose: { ...LIST_OR_WORD, description: 'PORT[/PROTOCOL] on which a server listens' },
           volumes: {
             ...LIST_OR_WORD,
-            description: 'Directories for data that outlives a container',
+            description: 'Directories for persistent data',
           },
           'stop-signal': SCALAR,
-          author: text('Who made it'),
+          author: text('Author of the image'),
           sbom: { enum: ['cyclonedx', 'spdx'], description: 'Software bill of materials' },
         },
       },

@@ -129,6 +129,44 @@ test('arguments, variables and the root of a run may contain any bytes', needsRo
   assert.equal(fromBytes(out), 'a\udc80v\udce9\n7\n');
 });
 
+test(
+  'variables of the caller and of a file are bytes, and no list of processes has them',
+  needsRoot(),
+  () => {
+    const directory = tempDir();
+    const hold = "sh -c 'touch /tmp/up; exec sleep 100'";
+    const out = shell(
+      directory,
+      [
+        "export V='v\udce9'; printf 'W=w\udcff\\n' > vars; V2=secret; export V2",
+        '$J jail sh printenv cat sleep touch -q --no-sync',
+        '$J run jail -e V -- printenv V; $J run jail --env-file vars -- printenv W',
+        "TERM='t\udce9' $J run jail -- printenv TERM; env 'N\udc80=n' $J run jail -e 'N\udc80' -- printenv 'N\udc80'",
+        "env 'N\udc80=n' $J trace -o t.json -- printenv V 'N\udc80' 2> messages",
+        '$J prove jail -e V -- printenv V 2>> messages',
+        `$J run jail -e V -e V2 -- ${hold} & run=$!`,
+        'until $J exec jail -- cat /tmp/up 2> /dev/null; do sleep 0.1; done',
+        '$J exec jail -e V -- printenv V',
+        'for p in $(cat /proc/$run/task/*/children); do cat /proc/$p/cmdline; done | grep -c secret || true; kill $run; wait $run || true',
+      ].join('\n'),
+    );
+    const v = 'v\udce9\n';
+    assert.equal(fromBytes(out), `${v}w\udcff\nt\udce9\nn\n${v}n\n${v}${v}0\n`);
+  },
+);
+
+test('PATH and HOME are bytes', () => {
+  const directory = tempDir();
+  const out = shell(
+    directory,
+    [
+      "mkdir 'p\udce9' 'h\udce9'; cp \"$(command -v cat)\" 'p\udce9/own'; export PATH=\"$PWD/p\udce9:$PATH\"",
+      'HOME="$PWD/h\udce9" $J jail own -q --no-sync; ls -d jail/"$PWD"/p*/own; ls',
+    ].join('\n'),
+  );
+  assert.equal(fromBytes(out), `jail/${directory}/p\udce9/own\nh\udce9\njail\np\udce9\n`);
+});
+
 test('text output escapes such names, JSON contains them, and a depfile has their bytes', () => {
   const directory = tempDir();
   const name = 'caf\udce9';
@@ -203,6 +241,24 @@ test('a bundle for OCI runtimes refuses such arguments, since its JSON only hold
     "$J jail true -q --no-sync; $J run --oci-bundle b jail -- 'x\udce9' 2>&1 || echo $?; ls",
   );
   assert.match(out.toString(), /^jailbuild: --oci-bundle: [^\n]* is not UTF-8[^\n]*\n2\njail\n$/);
+});
+
+test('an option of an image that is not text is refused before anything is packed', () => {
+  const directory = tempDir();
+  const out = shell(
+    directory,
+    [
+      '$J jail true -q --no-sync',
+      "for o in '--env=V=v\udce9' '--label=l=\udce9' '--workdir=/\udce9' '--annotation=a\udce9=x'; do",
+      '  $J export jail --to oci:image "$o" 2>&1 || echo $?',
+      'done',
+      `$J export jail --to oci:image --entrypoint '["true","a\\u0000"]' 2>&1 || echo $?; ls`,
+    ].join('\n'),
+  );
+  const refused =
+    'jailbuild: an option of the image is not UTF-8, which JSON cannot represent\n2\n';
+  const withNul = 'jailbuild: an option of the image contains a NUL byte: remove it\n2\n';
+  assert.equal(out.toString(), `${refused.repeat(4)}${withNul}jail\n`);
 });
 
 test('a library whose name is not UTF-8 is found and added', needs('cc'), () => {

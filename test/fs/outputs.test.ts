@@ -14,7 +14,8 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { draftFile, openOutput } from '../../src/fs/atomic-file.js';
+import { draftFile } from '../../src/fs/draft.js';
+import { openOutput } from '../../src/fs/open-output.js';
 import { exec, JAILBUILD, jailbuild } from '../support/cli.js';
 import { needs, needsRoot } from '../support/need.js';
 import { inPrivateDev } from '../support/private-dev.js';

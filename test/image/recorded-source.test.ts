@@ -78,11 +78,11 @@ test(
     };
     const motd = at('again/etc/motd');
     assert.equal(isImageRead(), false);
-    // The jail is compared.
+    // The jail is compared with its record.
     rmSync(motd);
     isImageRead();
     assert.equal(readFileSync(motd, 'utf8'), 'first\n');
-    // So is the image, whose tag moves.
+    // The image is compared as well: its tag may move.
     makeImage('oci:layout:again', 'second\n');
     assert.equal(isImageRead(), true);
     assert.equal(readFileSync(motd, 'utf8'), 'second\n');

@@ -195,7 +195,7 @@ test('a colon in a path is written after a backslash', needsRoot(), () => {
     const jail = path.join(directory, `from-${form}`);
     run('build', jail, 'cat', '--sysroot', image, '--quiet');
     assert.ok(statSync(path.join(jail, 'bin/cat')));
-    // The reference in the record is read again, whatever the working directory is.
+    // The reference in the record is read again from any working directory.
     rmSync(cache, { recursive: true });
     assert.match(run('update', jail), /^Up to date/);
   }

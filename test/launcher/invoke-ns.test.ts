@@ -91,6 +91,8 @@ describe('invoke_ns', needsRoot('ps', 'top', 'cc'), () => {
     assert.equal(invoke('-p', 'bash', '-c', 'exit 7').status, 7);
     assert.equal(invoke('bash', '-c', 'kill -TERM $$').status, 128 + 15);
     assert.equal(invoke('-p', 'no-such-command').status, 127);
+    const { status, stderr } = invoke('');
+    assert.deepEqual([status, stderr], [127, 'invoke_ns: execute : No such file or directory\n']);
     assert.equal(invoke('/etc/passwd').status, 126);
   });
 
@@ -99,6 +101,11 @@ describe('invoke_ns', needsRoot('ps', 'top', 'cc'), () => {
       [['-c', '/no/such', 'ls'], /change the root directory to \/no\/such: No such file/],
       [['-m', '-c', '/etc/passwd', 'ls'], /\/etc\/passwd: Not a directory/],
       [['-u', 'x'.repeat(100), 'ls'], /the host name is longer than 64 bytes: x+$/m],
+      [['-u', 'a\nb', 'ls'], /^invoke_ns: the host name has a control character$/m],
+      [
+        ['--cwd', '/no\nsuch\u009b', 'ls'],
+        /change to the directory \/no\\x0asuch\\x9b: No such file/,
+      ],
       [['--cwd', '/no/such', 'ls'], /change to the directory \/no\/such: No such file/],
       [['-i', 'maybe', 'ls'], /-i takes yes\|no, not: maybe/],
       [['-x'], /option.*x/],

@@ -190,27 +190,50 @@ describe('under the kernel of a distribution', needsKernel('gcc', 'busybox'), ()
   });
 });
 
-describe('under a kernel without Landlock', needsKernel('busybox'), () => {
+describe('under a kernel with SELinux instead of Landlock', needsKernel('busybox'), () => {
   const directory = tempDir();
   const root = path.join(directory, 'root');
 
-  test('--landlock is refused', () => {
-    for (const name of ['bin', 'dev']) mkdirSync(path.join(root, name), { recursive: true });
+  let console = '';
+
+  before(() => {
+    for (const name of ['bin', 'dev', 'sys', 'mnt'])
+      mkdirSync(path.join(root, name), { recursive: true });
     assert.equal(exec('mknod', [`${root}/dev/console`, 'c', '5', '1']).status, 0);
     copyFileSync(path.join(PROJECT, 'dist/native/linux-x64/invoke_ns'), `${root}/invoke_ns`);
     for (const name of ['busybox', 'sh']) copyFileSync('/usr/bin/busybox', `${root}/bin/${name}`);
-    const command = '/invoke_ns --no-new-privs --landlock /init -- /bin/busybox echo it runs';
-    writeFileSync(`${root}/init`, `#!/bin/sh\n${command} 2>&1\necho "status $?"\n`, {
-      mode: 0o755,
-    });
+    const mount = '/invoke_ns -m --filesystem tmpfs:/mnt';
+    const label = '--mount-label system_u:object_r:data_t:s0:c1,c2';
+    const lines = [
+      ...['#!/bin/sh', 'exec 2>&1'],
+      '/invoke_ns --no-new-privs --landlock /init -- /bin/busybox echo it runs; echo "status $?"',
+      `${mount} ${label} -- /bin/busybox echo without SELinux`,
+      'busybox mount -t sysfs sys /sys; busybox mount -t selinuxfs none /sys/fs/selinux',
+      `${mount} ${label} -- /bin/busybox echo without policy`,
+      `${mount} -- /bin/busybox echo unlabelled`,
+    ];
+    writeFileSync(`${root}/init`, `${lines.join('\n')}\n`, { mode: 0o755 });
     const archive = path.join(directory, 'initrd.cpio.gz');
     assert.equal(jailbuild(['export', root, '--to', `cpio:${archive}`]).status, 0);
-    const console = boot(archive, 'lsm=yama');
+    console = boot(archive, 'lsm=yama,selinux');
+  });
+
+  test('--landlock is refused', () => {
     assert.match(
       console,
       /Landlock: (Operation n|N)ot supported: it is not enabled: boot the kernel/,
     );
     assert.match(console, /status 125/);
     assert.doesNotMatch(console, /it runs/);
+  });
+
+  test('--mount-label reaches SELinux, which refuses labels before it has a policy', () => {
+    assert.match(
+      console,
+      /runs neither SELinux nor AppArmor, .* system_u:object_r:data_t:s0:c1,c2/,
+    );
+    assert.match(console, /set an option of tmpfs: Invalid argument/);
+    assert.match(console, /unlabelled/);
+    assert.doesNotMatch(console, /without/);
   });
 });

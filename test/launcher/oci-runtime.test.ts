@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
 import { exec, JAILBUILD, jailbuild } from '../support/cli.js';
@@ -7,6 +7,7 @@ import { buildJail } from '../support/jail.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 import { officialSchema } from './runtime-spec.js';
+import { NOBODY } from './support.js';
 
 const RUNTIME = path.join(path.dirname(JAILBUILD), 'jailbuild-runtime');
 
@@ -24,9 +25,23 @@ function withEngine(script: string, ...words: readonly string[]) {
   return exec('unshare', ['-m', '--propagation', 'private', 'bash', '-uc', script, ...words], {});
 }
 
+/**
+ * Creates a user with subordinate IDs in these namespaces only, who owns a home and a runtime
+ * directory.
+ */
+const WITH_USER = `
+  mount -t tmpfs none /run; mkdir -m 700 $1/home $1/home/run; chown -R $2:$2 $1/home
+  for f in passwd group subuid subgid; do cat /etc/$f 2> /dev/null > $1/$f; done
+  echo "engine:x:$2:$2::$1/home:/bin/sh" >> $1/passwd; echo "engine:x:$2:" >> $1/group
+  for f in subuid subgid; do echo engine:600000:65536 > $1/$f; done
+  for f in passwd group subuid subgid; do mount --bind $1/$f /etc/$f || exit; done
+  setpriv --reuid=$2 --regid=$2 --clear-groups -- env -i PATH="$PATH" HOME=$1/home USER=engine XDG_RUNTIME_DIR=$1/home/run`;
+
 /** Waits until a socket accepts connections. */
 const AWAIT =
   'for i in $(seq 150); do [ -S $S ] && $E version > /dev/null 2>&1 && break; sleep 0.1; done';
+
+const ROOTLESS = needsRoot('podman', 'newuidmap', 'setpriv', 'slirp4netns', 'unshare');
 
 describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
   const directory = tempDir();
@@ -127,11 +142,16 @@ describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
     const other = path.join(directory, 'other');
     mkdirSync(other);
     const whole = config();
+    const unlabelled = [
+      { linux: { ...whole.linux, mountLabel: 'a:b:c:s0' } },
+      /linux\.mountLabel on a kernel without SELinux is not supported/,
+    ] as const;
     const refused: readonly (readonly [object, RegExp])[] = [
       [{ linux: { ...whole.linux, intelRdt: {} } }, /linux\.intelRdt is not supported/],
       [{ hooks: { createContainer: [{ path: '/x' }] } }, /hooks\.createContainer is not supported/],
       [{ linux: { ...whole.linux, rootfsPropagation: 'rshared' } }, /rootfsPropagation rshared/],
       [{ linux: { ...whole.linux, namespaces: [] } }, /without mount namespace/],
+      ...(existsSync('/sys/fs/selinux/enforce') ? [] : [unlabelled]),
       [{ ociVersion: '2.0' }, /ociVersion 2\.0/],
       [{ process: { ...whole.process, args: 'bash' } }, /process\.args must be a list/],
       [{ process: { ...whole.process, cwd: undefined } }, /process\.cwd must be present/],
@@ -215,6 +235,49 @@ describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
     assert.equal(podman('rm', '-f', '-t', '0', 'server').status, 0);
     // It leaves mounts behind when the container is gone.
     exec('sh', ['-c', `umount -l ${directory}/store/vfs-containers/*/userdata/shm`]);
+  });
+
+  test('runs the containers of podman without root', ROOTLESS, () => {
+    const own = path.join(directory, 'rootless');
+    mkdirSync(own);
+    for (const at of [directory, own]) exec('chmod', ['755', at]);
+    const script = `
+      P="timeout 60 podman --root $HOME/store --runroot $HOME/run/store --storage-driver vfs --cgroup-manager cgroupfs --runtime $1"
+      I=localhost/jailbuild/runtime:v1
+      $P load -q -i $2 > /dev/null
+      $P run --rm --net none $I bash -c 'echo hello; id -u; exit 7'; echo status $?
+      $P run --rm --net none --user 1000:1000 $I id
+      $P run --rm --net none --userns keep-id $I id -u
+      $P run --rm --net slirp4netns $I bash -c 'while read -r n _; do echo $n; done < /proc/net/dev' | grep tap
+      $P run -d --name server --net none $I sleep 600 > /dev/null
+      $P exec server ps -e -o comm=; $P rm -f -t 0 server`;
+    // The process that keeps podman's user namespace ends with the PID namespace.
+    const namespaces = ['-mpf', '--kill-child', '--mount-proc', '--propagation', 'private'];
+    const { stdout, stderr } = exec('unshare', [
+      ...[...namespaces, 'bash', '-uc', `${WITH_USER} bash -c "$3" bash "\${@:4}"`, 'bash'],
+      ...[own, String(NOBODY), script, RUNTIME, makeImage(own)],
+    ]);
+    assert.equal(
+      stdout,
+      'hello\n0\nstatus 7\nuid=1000 gid=1000 groups=1000\n54321\ntap0:\nsleep\nps\nserver\n',
+      stderr,
+    );
+  });
+
+  test('refuses a limit that cannot be set, and leaves no cgroup', () => {
+    const other = path.join(directory, 'limited');
+    mkdirSync(other);
+    const whole = config();
+    const resources = { cpu: { cpus: '4000' } };
+    const changed = {
+      ...whole,
+      linux: { ...whole.linux, cgroupsPath: '/jailbuild-limit', resources },
+    };
+    writeFileSync(path.join(other, 'config.json'), JSON.stringify(changed));
+    const { stderr, status } = runtime('create', '-b', other, 'f');
+    assert.match(stderr, /cgroup \/jailbuild-limit: /);
+    assert.notEqual(status, 0);
+    assert.equal(exec('find', ['/sys/fs/cgroup', '-name', 'jailbuild-limit']).stdout, '');
   });
 });
 

@@ -170,7 +170,7 @@ describe('behaviour of run', needsRoot('gcc', 'setpriv', 'unshare', 'script', 'p
       test('/dev contains what nearly every program expects, and nothing else', () => {
         assert.equal(
           sh('ls -x --width=200 /dev', {}, caller).replace(/\s+/g, ' '),
-          'fd full null ptmx pts random shm stderr stdin stdout tty urandom zero',
+          'core fd full null ptmx pts random shm stderr stdin stdout tty urandom zero',
         );
         const script =
           'stat -c %t:%T /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty; ls /dev/pts';

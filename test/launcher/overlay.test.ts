@@ -212,6 +212,34 @@ describe('--mount type=overlay', needsRoot('setpriv'), () => {
     }
   });
 
+  test('stacks several sources, also read-only', () => {
+    const [first, second, top] = ['first:1', 'second', 'top'].map((name) => {
+      const at = path.join(directory, name);
+      mkdirSync(at);
+      for (const file of ['all', name.slice(0, 5)]) writeFileSync(`${at}/${file}`, `${name}\n`);
+      return at;
+    });
+    const [upper, work] = [path.join(directory, 'upper-2'), path.join(directory, 'work-2')];
+    for (const at of [upper, work]) mkdirSync(at);
+    const sources = `type=overlay,src=${first},source=${second},src=${top},dst=/d`;
+    const script = 'cat /d/all; echo new 2> /dev/null > /d/all || echo held; cat /d/all; echo /d/*';
+    const runIn = (words: string) =>
+      jailbuild(['run', jail, '--mount', `${sources}${words}`, '--', 'bash', '-c', script]);
+    const names = '/d/all /d/first /d/secon /d/top\n';
+    const memory = runIn('');
+    assert.equal(memory.stdout, `top\nnew\n${names}`, memory.stderr);
+    assert.equal(runIn(',ro').stdout, `top\nheld\ntop\n${names}`);
+    assert.equal(runIn(`,upperdir=${upper},workdir=${work}`).stdout, `top\nnew\n${names}`);
+    assert.equal(readFileSync(`${upper}/all`, 'utf8'), 'new\n');
+    assert.equal(readFileSync(`${top}/all`, 'utf8'), 'top\n');
+    const many = Array.from({ length: 16 }, () => `src=${top}`).join();
+    const { stderr, status } = run(`type=overlay,${many},dst=/d`);
+    assert.match(stderr, /the overlay has too many lower directories/);
+    assert.equal(status, 125);
+    assert.match(run(`type=overlay,src=${top},src=,dst=/d`).stderr, /src=SRC/);
+    assert.match(run(`type=bind,src=${top},src=${top},dst=/d`).stderr, /give src once/);
+  });
+
   test('refuses incomplete layers and a missing source', () => {
     assert.match(run(`src=${directory},type=overlay,dst=/d,upperdir=/x`).stderr, /together/);
     const { stderr, status } = run('type=overlay,src=/nothing/here,dst=/d');

@@ -92,6 +92,24 @@ test('a path with a NUL byte is refused with its position', () => {
   assert.match(stderr, /^jailbuild: \S*jail\.yaml:1:7: root contains a NUL byte: remove it\n$/);
 });
 
+test('a host name of several words or lines, and an empty directory, are refused at build', () => {
+  const cwd = tempDir();
+  const says = (run: string): string => {
+    writeFileSync(path.join(cwd, 'jail.yaml'), `root: jail\nprograms: [bash]\nrun:\n  ${run}\n`);
+    const { status, stderr } = jailbuild([], { cwd });
+    assert.equal(status, 1);
+    return stderr;
+  };
+  const wanted = 'give a name without blanks, control characters and slashes';
+  assert.equal(
+    says('hostname: "a\\nb"'),
+    `jailbuild: jail.yaml: run: --hostname a\\x0ab: ${wanted}\n`,
+  );
+  for (const name of ['', ' ', 'a/b', 'a\\u2028b'])
+    assert.ok(says(`hostname: "${name}"`).endsWith(`: ${wanted}\n`), name);
+  assert.match(says('workdir: ""'), /: run: --workdir : give a directory of the jail\n$/);
+});
+
 test('a command line without programs is refused with the reason', () => {
   const cwd = tempDir();
   mkdirSync(path.join(cwd, 'jail'));

@@ -28,7 +28,7 @@ describe('an impossible observation is refused with one line', needs('gcc'), () 
 
   test('if ptrace is denied', () => {
     const message =
-      /cannot observe the command: ptrace\(2\) is denied here, .*: use --mechanism notify/;
+      /the command cannot be observed: ptrace\(2\) is denied here, .*: use --mechanism notify/;
     refused([deny, 'ptrace'], trace(), message);
     refused([deny, 'ptrace'], ['prove', jail, '--', '/bin/true'], message);
     refused([deny, 'ptrace'], ['run', jail, '--observe', '--', '/bin/true'], message);

@@ -172,7 +172,7 @@ describe('the observer', needs('gcc'), () => {
       assert.equal(seen.counts.unread, 0);
     };
     seeAll(uses);
-    await t.test('of 32-bit programs', needsI386(), () => {
+    await t.test('of 32-bit programs are recorded as well', needsI386(), () => {
       const program = path.join(directory, 'send32');
       compileUses(program, ['-m32', '-static']);
       seeAll(program);
@@ -284,7 +284,10 @@ describe('the observer', needs('gcc'), () => {
       assert.equal(seen.stdout, bare.stdout);
     });
 
-    /** Observes a command that ends once all files of a directory are there; `look` is given the observer's number. */
+    /**
+     * Observes a command that ends once all files of a directory exist; `look` receives the PID of
+     * the observer.
+     */
     async function watch(
       name: string,
       command: readonly string[],

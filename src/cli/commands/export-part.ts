@@ -1,5 +1,6 @@
 import type { Destination } from '../../export/destination.js';
 import type { ExportOptions, ExportPart } from '../../export/export.js';
+import { ownVariable } from '../../fs/own-environment.js';
 import type { Sysroot } from '../../fs/sysroot.js';
 import type { LeftOut } from '../../image/left-out.js';
 import type { ExportArguments } from '../options/export.js';
@@ -111,7 +112,7 @@ async function signingKeyOf(file: string, args: ExportArguments) {
   const from = args['sign-passphrase-file'];
   const passphrase =
     from === undefined
-      ? (process.env.COSIGN_PASSWORD ?? '')
+      ? (ownVariable('COSIGN_PASSWORD') ?? '')
       : readTextFile(from, MAX_PASSPHRASE).replace(/\r?\n$/, '');
   return readSigningKey(file, passphrase);
 }

@@ -1,6 +1,6 @@
 import { JailbuildError } from '../../errors.js';
 import { type Destination, STDOUT_PATH } from '../../export/destination.js';
-import { isStream } from '../../fs/atomic-file.js';
+import { isStream } from '../../fs/open-output.js';
 import { type PendingFile, prepareFile } from '../manifest-file.js';
 import type { Part } from './export-source.js';
 import type { SbomRequest } from './sbom-document.js';

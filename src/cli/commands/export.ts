@@ -1,7 +1,7 @@
 import { JailbuildError } from '../../errors.js';
 import { type Destination, STDOUT_PATH } from '../../export/destination.js';
 import type { ExportResult } from '../../export/export.js';
-import { isStandardOutput } from '../../fs/atomic-file.js';
+import { isStandardOutput } from '../../fs/open-output.js';
 import type { WorkProgress } from '../../manifest/work.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { JailbuildError, strerror } from '../../errors.js';
+import { JailbuildError } from '../../errors.js';
+import { readTextFile } from '../../fs/read-text.js';
 import { recordCover, recordOfRun } from '../../jail/record/of-run.js';
 import { chooseCapabilities } from '../../launcher/capabilities.js';
 import { userMaps } from '../../launcher/id-maps.js';
@@ -13,6 +13,7 @@ import {
   parseCount,
   parseCpus,
   parseDescriptor,
+  parseHostname,
   parseIdMap,
   parseLimit,
   parseSeconds,
@@ -21,6 +22,7 @@ import {
   parseUmask,
   parseVariable,
   parseVariables,
+  parseWorkdir,
 } from '../../launcher/values.js';
 import type { JailFile, OptionValues } from '../../profile/jail-file.js';
 import type { OptionTable } from '../command.js';
@@ -85,7 +87,7 @@ export function launchOptions(args: RunArguments): LaunchOptions {
   if (userMaps !== undefined) refuseUnmapped(user, userMaps);
   if (args.tty && args['no-dev']) usage('--tty and --no-dev cannot be combined');
   return {
-    ...defined('hostname', args.hostname),
+    ...defined('hostname', parsed('--hostname', args.hostname, parseHostname)),
     isolateNetwork: !['host', undefined].includes(args.network),
     ...defined('joined', joinedOf(args)),
     unshareTry: (args['unshare-try'] ?? []).map(parseTry),
@@ -133,7 +135,7 @@ export function launchOptions(args: RunArguments): LaunchOptions {
     fds: (args.fd ?? []).map((text) => parseDescriptor('--fd', text)),
     ...defined('preserveFds', parsed('--preserve-fds', args['preserve-fds'], parseCount)),
     ...defined('argv0', args.argv0),
-    ...defined('cwd', args.workdir),
+    ...defined('cwd', parsed('--workdir', args.workdir, parseWorkdir)),
     verbose: args.verbose ?? false,
   };
 }
@@ -210,31 +212,36 @@ function filterOf(text: string): string {
 }
 
 const BINDS = ['bind', 'ro-bind', 'bind-try', 'ro-bind-try', 'dev-bind', 'dev-bind-try'] as const;
-const PLACED = [
-  ...(['bind-fd', 'ro-bind-fd', 'bind-data', 'ro-bind-data', 'mqueue'] as const),
-  ...(['dir', 'file', 'symlink', 'chmod'] as const),
+const MADE_FIRST = ['symlink', 'dir'] as const;
+const MADE_LAST = [
+  ...(['bind-fd', 'ro-bind-fd', 'bind-data', 'ro-bind-data', 'mqueue', 'file', 'chmod'] as const),
 ];
 
-/** Mounts from the root down; of those at one depth files and modes come last. */
+/** Mounts from the root down; of those at one depth, links and directories come first, files and modes last. */
 function mountsOf(args: RunArguments): readonly Mount[] {
+  const placed = (names: readonly (typeof MADE_FIRST | typeof MADE_LAST)[number][]) =>
+    names.flatMap((name) => (args[name] ?? []).map((text) => parsePlaced(`--${name}`, text)));
   return [
+    ...placed(MADE_FIRST),
     ...BINDS.flatMap((name) =>
       (args[name] ?? []).map((text) => parseBindOption(`--${name}`, text)),
     ),
     ...(args.tmpfs ?? []).map((text) => parseTmpfs('--tmpfs', text)),
     ...(args.mount ?? []).map((text) => parseMount('--mount', text)),
-    ...PLACED.flatMap((name) => (args[name] ?? []).map((text) => parsePlaced(`--${name}`, text))),
+    ...placed(MADE_LAST),
   ].sort(byDepth);
 }
 
+/** In bytes; the kernel accepts less for one program (execve(2)). */
+const MAX_VARIABLES = 16 << 20;
+
 function variablesOfFile(file: string): readonly (readonly [name: string, value: string])[] {
-  let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    return parseVariables('--env-file', readTextFile(file, MAX_VARIABLES));
   } catch (error) {
-    throw new JailbuildError('USAGE', `--env-file ${file}: ${strerror(error)}`);
+    if (!(error instanceof JailbuildError) || error.code !== 'NOT_READABLE') throw error;
+    throw new JailbuildError('USAGE', `--env-file ${error.message}`);
   }
-  return parseVariables('--env-file', text);
 }
 
 function parseTry(text: string): 'user' | 'cgroup' {

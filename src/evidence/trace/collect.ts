@@ -102,9 +102,13 @@ export class TraceCollector {
   }
 
   #interpreterOf(sysroot: Sysroot, program: string): string | undefined {
-    const mount = this.#mounts.find(({ target }) => program.startsWith(`${target}/`));
-    if (mount === undefined) return interpreterOf(sysroot, program);
-    return interpreterOf(new Sysroot(), mount.source + program.slice(mount.target.length));
+    const host = new Sysroot();
+    const places = this.#mounts
+      .filter(({ target }) => program.startsWith(`${target}/`))
+      .map(({ source, target }) => source + program.slice(target.length));
+    if (places.length === 0) return interpreterOf(sysroot, program);
+    const at = places.find((place) => isTrace(host.trace(place)));
+    return at === undefined ? undefined : interpreterOf(host, at);
   }
 
   #note(at: string, use: FileUse, result: string, program: string): void {

@@ -1,8 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { rootCertificates } from 'node:tls';
 import systemAuthorities from '../../../templates/ca-certificates.json' with { type: 'json' };
 import { JailbuildError, strerror } from '../../errors.js';
+import { ownVariable } from '../../fs/own-environment.js';
+import { listNames, toBytes } from '../../fs/path-bytes.js';
 import type { RegistryAccess } from './access.js';
 
 const CERTIFICATE_DIRECTORIES = ['/etc/containers/certs.d', '/etc/docker/certs.d'];
@@ -14,9 +16,10 @@ const CERTIFICATE_DIRECTORIES = ['/etc/containers/certs.d', '/etc/docker/certs.d
  */
 export function authoritiesFor(host: string, access: RegistryAccess): string[] {
   const { caFile } = access;
-  const { SSL_CERT_FILE, NODE_EXTRA_CA_CERTS } = process.env;
-  const system = SSL_CERT_FILE ? [SSL_CERT_FILE] : systemAuthorities.bundles;
-  const extra = NODE_EXTRA_CA_CERTS ? [NODE_EXTRA_CA_CERTS] : [];
+  const ofSystem = ownVariable('SSL_CERT_FILE');
+  const system = ofSystem ? [ofSystem] : systemAuthorities.bundles;
+  const ofNode = ownVariable('NODE_EXTRA_CA_CERTS');
+  const extra = ofNode ? [ofNode] : [];
   const found = [...system, ...extra, ...certificatesFor(host, access).filter(isAuthority)].map(
     readIfThere,
   );
@@ -42,7 +45,7 @@ function certificatesFor(host: string, { certDir }: RegistryAccess): readonly st
 
 function readIfThere(file: string): string | undefined {
   try {
-    return readFileSync(file, 'utf8');
+    return readFileSync(toBytes(file), 'utf8');
   } catch {
     return undefined;
   }
@@ -52,7 +55,7 @@ function readIfThere(file: string): string | undefined {
 function readAuthority(file: string): string {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = readFileSync(toBytes(file), 'utf8');
   } catch (error) {
     throw new JailbuildError('NOT_READABLE', `--registry-ca ${file}: ${strerror(error)}`, file);
   }
@@ -82,7 +85,7 @@ function certificatesIn(directory: string): readonly string[] {
 }
 
 function filesIn(directory: string): readonly string[] {
-  return readdirSync(directory)
+  return listNames(directory)
     .sort()
     .map((name) => path.join(directory, name));
 }
@@ -104,7 +107,7 @@ function clientCertificate(files: readonly string[]): { cert?: string; key?: str
 
 function readPem(file: string): string {
   try {
-    return readFileSync(file, 'utf8');
+    return readFileSync(toBytes(file), 'utf8');
   } catch (error) {
     throw new JailbuildError('NOT_READABLE', `${file}: ${strerror(error)}`, file);
   }

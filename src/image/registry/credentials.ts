@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import path from 'node:path';
 import { JailbuildError, strerror } from '../../errors.js';
 import { outsideProgram } from '../../fs/outside-program.js';
+import { ownHome, ownVariable } from '../../fs/own-environment.js';
+import { toBytes } from '../../fs/path-bytes.js';
 
 export interface Credentials {
   readonly user: string;
@@ -64,21 +65,24 @@ export async function findCredentials(
 }
 
 function authFiles(): string[] {
-  const { REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR, XDG_CONFIG_HOME, DOCKER_CONFIG } = process.env;
-  if (REGISTRY_AUTH_FILE) return [REGISTRY_AUTH_FILE];
-  const home = homedir();
+  const named = ownVariable('REGISTRY_AUTH_FILE');
+  if (named) return [named];
+  const home = ownHome();
   return [
-    path.join(XDG_RUNTIME_DIR || `/run/containers/${process.geteuid?.()}`, 'containers/auth.json'),
+    path.join(
+      ownVariable('XDG_RUNTIME_DIR') || `/run/containers/${process.geteuid?.()}`,
+      'containers/auth.json',
+    ),
     path.join(`/run/containers/${process.geteuid?.()}`, 'auth.json'),
-    path.join(XDG_CONFIG_HOME || path.join(home, '.config'), 'containers/auth.json'),
-    path.join(DOCKER_CONFIG || path.join(home, '.docker'), 'config.json'),
+    path.join(ownVariable('XDG_CONFIG_HOME') || path.join(home, '.config'), 'containers/auth.json'),
+    path.join(ownVariable('DOCKER_CONFIG') || path.join(home, '.docker'), 'config.json'),
   ];
 }
 
 function readAuthFile(file: string, isNamed: boolean): AuthFile | undefined {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = readFileSync(toBytes(file), 'utf8');
   } catch (error) {
     if (!isNamed) return undefined;
     throw new JailbuildError('NOT_READABLE', `--auth-file ${file}: ${strerror(error)}`, file);

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { cacheDirectory, replaceCacheFile } from '../../fs/cache-directory.js';
+import { toBytes } from '../../fs/path-bytes.js';
 import type { RegistryName } from './name.js';
 
 /** Maximum number of repositories remembered for a blob. */
@@ -32,7 +33,7 @@ export class KnownBlobs {
     if (known[0] === this.#repository) return;
     const all = [this.#repository, ...known.filter((name) => name !== this.#repository)];
     try {
-      mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+      mkdirSync(toBytes(this.#directory), { recursive: true, mode: 0o700 });
       replaceCacheFile(this.#file(digest), `${all.slice(0, MOST).join('\n')}\n`);
     } catch {
       // Nothing is remembered.
@@ -45,7 +46,9 @@ export class KnownBlobs {
 
   #read(digest: string): readonly string[] {
     try {
-      return readFileSync(this.#file(digest), 'utf8').split('\n').filter(Boolean);
+      return readFileSync(toBytes(this.#file(digest)), 'utf8')
+        .split('\n')
+        .filter(Boolean);
     } catch {
       return [];
     }

@@ -21,3 +21,6 @@ export interface CheckFinding {
   /** The deviations, named like fields of the manifest where possible. */
   readonly details: readonly string[];
 }
+
+/** Records a finding. */
+export type ReportFinding = (kind: FindingKind, path: string, details: readonly string[]) => void;

@@ -7,9 +7,9 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { homedir } from 'node:os';
 import path from 'node:path';
 import { errnoOf, JailbuildError } from '../../errors.js';
+import { ownHome, ownVariable } from '../../fs/own-environment.js';
 import { pathBuffer, realPathOf, toBytes } from '../../fs/path-bytes.js';
 import { STATE_DIRECTORY } from './state.js';
 
@@ -46,8 +46,8 @@ export function noteUnprotected(root: string): boolean {
   if (note === undefined) return false;
   try {
     if (isNoted(note)) return true;
-    mkdirSync(path.dirname(note.file), { recursive: true, mode: 0o700 });
-    writeFileSync(note.file, Buffer.concat([pathBuffer(note.root), Buffer.of(0)]), {
+    mkdirSync(toBytes(path.dirname(note.file)), { recursive: true, mode: 0o700 });
+    writeFileSync(toBytes(note.file), Buffer.concat([pathBuffer(note.root), Buffer.of(0)]), {
       flag: 'a',
       mode: 0o600,
     });
@@ -76,7 +76,7 @@ export function refuseUnprotected(root: string): void {
 /** Deletes the note of a root that was removed: a new root may have the same path and inode. */
 export function forgetUnprotected(root: string): void {
   const note = noteOf(root);
-  if (note !== undefined && isNoted(note)) rmSync(note.file, { force: true });
+  if (note !== undefined && isNoted(note)) rmSync(toBytes(note.file), { force: true });
 }
 
 interface Note {
@@ -98,8 +98,8 @@ function noteOf(root: string): Note | undefined {
 
 function stateHome(): string {
   if (process.geteuid?.() === 0) return STATE_OF_ROOT;
-  const { XDG_STATE_HOME: given } = process.env;
-  const home = given?.startsWith('/') ? given : path.join(homedir(), '.local/state');
+  const given = ownVariable('XDG_STATE_HOME');
+  const home = given?.startsWith('/') ? given : path.join(ownHome(), '.local/state');
   return path.join(home, 'jailbuild');
 }
 
@@ -107,7 +107,7 @@ function stateHome(): string {
 function isNoted({ file, root }: Note): boolean {
   let roots: Buffer;
   try {
-    roots = readFileSync(file);
+    roots = readFileSync(toBytes(file));
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     return false;

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { JailbuildError } from '../../errors.js';
 import { escapeColons } from '../../text/colon.js';
@@ -59,8 +60,9 @@ export function checkConfig(config: OciConfig): void {
   if (config.root === undefined) throw new JailbuildError('USAGE', 'config.json: root is missing');
   for (const name of ['intelRdt', 'personality', 'memoryPolicy'] as const)
     if (linux[name] !== undefined) refuse(`linux.${name}`);
-  for (const name of ['netDevices', 'mountLabel'] as const)
-    if (Object.keys(linux[name] ?? {}).length > 0) refuse(`linux.${name}`);
+  if (Object.keys(linux.netDevices ?? {}).length > 0) refuse('linux.netDevices');
+  if (linux.mountLabel && !existsSync('/sys/fs/selinux/enforce'))
+    refuse('linux.mountLabel on a kernel without SELinux');
   for (const name of ['scheduler', 'ioPriority', 'execCPUAffinity'] as const)
     if (process?.[name] !== undefined) refuse(`process.${name}`);
   for (const { type } of process?.rlimits ?? [])
@@ -100,6 +102,7 @@ export function containerArguments(
     ...namespaceArguments(config, linux),
     ...cgroups.flatMap((directory) => ['--cgroup-dir', directory]),
     ...(config.root?.readonly ? ['--read-only'] : []),
+    ...(linux.mountLabel ? ['--mount-label', linux.mountLabel] : []),
     ...(config.mounts ?? []).flatMap((mount) => mountArguments(mount, bundle, cgroups)),
     ...deviceArguments(config, linux),
     ...(linux.maskedPaths ?? []).flatMap((at) => ['--mask', escapeColons(at)]),

@@ -4,6 +4,7 @@ import {
   readdirSync,
   readFileSync,
   rmdirSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
@@ -41,21 +42,34 @@ export function makeCgroups(id: string, linux: OciLinux): readonly string[] {
   const relative = path.posix.resolve('/', given);
   const resources = linux.resources ?? {};
   const made = (isUnified() ? ['.'] : hierarchies()).map((name) => path.join(TOP, name, relative));
+  const fresh: string[] = [];
   try {
-    for (const directory of made) makeCgroup(directory, isUnified());
+    for (const directory of made) {
+      if (mkdirSync(directory, { recursive: true }) !== undefined) fresh.push(directory);
+      prepareCgroup(directory, isUnified());
+    }
     for (const [file, value] of limitsOf(resources)) writeLimit(made, file, value);
     if (!isUnified()) allowDevices(made, resources);
   } catch (error) {
+    for (const directory of fresh) rmdirSync(directory);
     if (error instanceof JailbuildError) throw error;
-    if (isLimited(resources) || process.geteuid?.() === 0)
+    if (isLimited(resources) || isInitialRoot())
       throw new JailbuildError('WRITE_FAILED', `cgroup ${relative}: ${strerror(error)}`);
     return [];
   }
   return made;
 }
 
-function makeCgroup(directory: string, unified: boolean): void {
-  mkdirSync(directory, { recursive: true });
+/** The inode of the initial user namespace (the kernel's include/linux/proc_ns.h, PROC_USER_INIT_INO). */
+const INITIAL_USER_NAMESPACE = 0xeffffffd;
+
+/** Returns whether the caller is root outside of user namespaces; podman's users are root within one. */
+function isInitialRoot(): boolean {
+  return process.geteuid?.() === 0 && statSync('/proc/self/ns/user').ino === INITIAL_USER_NAMESPACE;
+}
+
+/** Makes the controllers of those above available in a new cgroup. */
+function prepareCgroup(directory: string, unified: boolean): void {
   const parent = path.dirname(directory);
   if (unified) {
     const names = readFileSync(path.join(TOP, 'cgroup.controllers'), 'utf8').trim().split(' ');

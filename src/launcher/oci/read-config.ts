@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { JailbuildError, strerror } from '../../errors.js';
+import { fromBytes, toBytes } from '../../fs/path-bytes.js';
 import type { OciConfig, OciProcess } from './spec.js';
 
 /**
@@ -114,7 +115,7 @@ const CONFIG: Shape = {
 };
 
 const EXPECTED = {
-  text: 'text',
+  text: 'text without NUL bytes',
   integer: 'an integer',
   flag: 'true or false',
   object: 'an object',
@@ -140,7 +141,7 @@ export function readConfig(file: string): OciConfig {
 
 function textOf(file: string): string {
   try {
-    return readFileSync(file, 'utf8');
+    return fromBytes(readFileSync(toBytes(file)));
   } catch (error) {
     throw new JailbuildError('NOT_READABLE', `${file}: ${strerror(error)}`, file);
   }
@@ -190,7 +191,7 @@ function shaped(value: unknown, shape: Shape, place: Place): unknown {
 function scalar(value: unknown, shape: 'text' | 'integer' | 'flag' | 'object', place: Place) {
   if (shape === 'object') return object(value, place);
   const isRight =
-    (shape === 'text' && typeof value === 'string') ||
+    (shape === 'text' && typeof value === 'string' && !value.includes('\0')) ||
     (shape === 'integer' && Number.isInteger(value)) ||
     (shape === 'flag' && typeof value === 'boolean');
   return isRight ? value : refuse(place, EXPECTED[shape]);

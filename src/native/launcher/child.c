@@ -64,9 +64,10 @@ static _Noreturn void execute(const char *file, char **command, char **env)
 	}
 	execvpe(file, command, env);
 	int reason = errno;
+	note_failure();
 	/* execve(2) returns ENOENT both for a missing file and for a missing interpreter. */
-	bool no_interpreter = reason == ENOENT && is_there(file);
-	fprintf(stderr, "invoke_ns: execute %s: %s\n", file,
+	bool no_interpreter = reason == ENOENT && *file != '\0' && is_there(file);
+	fprintf(stderr, "invoke_ns: execute %s: %s\n", printable(file),
 		no_interpreter ? "the interpreter that it names is not there" : strerror(reason));
 	_exit(reason == ENOENT || reason == ENOTDIR ? NOT_FOUND : NOT_EXECUTABLE);
 }

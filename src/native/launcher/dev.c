@@ -22,7 +22,7 @@ static const struct {
 	const char *name, *target;
 } links[] = {
 	{ "fd", "/proc/self/fd" },	 { "stdin", "/proc/self/fd/0" }, { "stdout", "/proc/self/fd/1" },
-	{ "stderr", "/proc/self/fd/2" }, { "ptmx", "pts/ptmx" },
+	{ "stderr", "/proc/self/fd/2" }, { "ptmx", "pts/ptmx" },	 { "core", "/proc/kcore" },
 };
 
 static void make_file(int dev, const char *name)
@@ -51,7 +51,7 @@ void mount_dev(int root)
 	log_step("mounting a minimal /dev");
 	int place = make_mount_point(root, "/dev", true);
 	/* The size covers /dev/shm, for which a separate file system would not be safer. */
-	int dev = make_filesystem("tmpfs", ATTRIBUTE_NOSUID | ATTRIBUTE_NOEXEC, "mode=0755,size=64m");
+	int dev = make_filesystem("tmpfs", ATTRIBUTE_NOSUID | ATTRIBUTE_NOEXEC, "mode=0755,size=64m", NULL);
 	attach(dev, place, "", "/dev");
 	close(place);
 
@@ -69,7 +69,7 @@ void mount_dev(int root)
 	if (mkdirat(dev, "shm", 01777) < 0 || mkdirat(dev, "pts", 0755) < 0)
 		die_errno("make in /dev", "shm, pts");
 	int pts = make_filesystem("devpts", ATTRIBUTE_NOSUID | ATTRIBUTE_NOEXEC,
-				  "newinstance,ptmxmode=0666,mode=0620");
+				  "newinstance,ptmxmode=0666,mode=0620", NULL);
 	attach(pts, dev, "pts", "/dev/pts");
 	close(pts);
 	close(dev);

@@ -110,7 +110,7 @@ int make_mount_point(int root, const char *path, bool directory)
 	/* The usual mode of /proc. */
 	mode_t mode = strcmp(path, "/proc") == 0 ? 0555 : 0755;
 	return open_or_make(root, path,
-			    (struct place){ directory ? S_IFDIR | mode : S_IFREG | 0644, S_IFDIR | 0755 });
+			    (struct place){ directory ? S_IFDIR | mode : S_IFREG | 0444, S_IFDIR | 0755 });
 }
 
 int make_with_mode(int root, const char *path, mode_t mode)
@@ -133,7 +133,7 @@ static void configure(int context, unsigned int command, const char *key, const 
 	die_errno("make a file system of type", type);
 }
 
-int make_filesystem(const char *type, unsigned int attributes, const char *data)
+int make_filesystem(const char *type, unsigned int attributes, const char *data, const char *label)
 {
 	char options[256] = "";
 	char *rest = options;
@@ -154,6 +154,9 @@ int make_filesystem(const char *type, unsigned int attributes, const char *data)
 			*value++ = '\0';
 		configure(context, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, key, value, type);
 	}
+	/* Not among the other options, since it contains commas. */
+	if (label != NULL)
+		configure(context, FSCONFIG_SET_STRING, "context", label, type);
 	configure(context, FSCONFIG_CMD_CREATE, NULL, NULL, type);
 	int tree = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, attributes);
 	if (tree < 0)
@@ -212,14 +215,14 @@ int empty_tree(bool directory)
 		return clone_tree(first, "");
 	first = make_filesystem("tmpfs",
 				ATTRIBUTE_READ_ONLY | ATTRIBUTE_NOSUID | ATTRIBUTE_NODEV | ATTRIBUTE_NOEXEC,
-				"mode=0555,size=0,nr_inodes=1");
+				"mode=0555,size=0,nr_inodes=1", NULL);
 	return dup(first);
 }
 
 /* Only a mounted tree can be copied. It is mounted over the root; the already opened root stays reachable below it. */
 int open_workshop(int root)
 {
-	int workshop = make_filesystem("tmpfs", ATTRIBUTE_NOSUID, "mode=0700");
+	int workshop = make_filesystem("tmpfs", ATTRIBUTE_NOSUID, "mode=0700", NULL);
 	attach(workshop, root, "", "the root");
 	return workshop;
 }

@@ -1,4 +1,4 @@
-/* The label of a mandatory access control, which takes effect when the command is executed. */
+/* Labels of a mandatory access control: of the command, which takes effect when it is executed, and of mounts. */
 #define _GNU_SOURCE
 #include "launcher.h"
 
@@ -15,7 +15,8 @@ static enum { NONE, SELINUX, APPARMOR } module;
 void find_label_module(const struct options *options)
 {
 	char enabled = 'N';
-	if (options->exec_label == NULL)
+	const char *label = options->exec_label != NULL ? options->exec_label : options->mount_label;
+	if (label == NULL)
 		return;
 	scoped_fd fd = open("/sys/module/apparmor/parameters/enabled", O_RDONLY | O_CLOEXEC);
 	if (access("/sys/fs/selinux/enforce", F_OK) == 0)
@@ -23,8 +24,19 @@ void find_label_module(const struct options *options)
 	else if (fd >= 0 && read(fd, &enabled, 1) == 1 && enabled == 'Y')
 		module = APPARMOR;
 	else
-		die("this kernel runs neither SELinux nor AppArmor, so the label would have no effect",
-		    options->exec_label);
+		die("this kernel runs neither SELinux nor AppArmor, so the label would have no effect", label);
+	if (options->mount_label != NULL && module != SELINUX)
+		die("this kernel does not run SELinux, so the label would have no effect", options->mount_label);
+}
+
+/* The kernel labels the files of some types itself. */
+const char *label_of_mount(const struct options *options, const char *type)
+{
+	static const char *const labelled[] = { "proc", "sysfs", "mqueue", "cgroup", "cgroup2" };
+	for (size_t i = 0; i < sizeof(labelled) / sizeof(labelled[0]); i++)
+		if (strcmp(type, labelled[i]) == 0)
+			return NULL;
+	return options->mount_label;
 }
 
 /* Writes to the jail's /proc after verifying that it is one: another file could discard the label (CVE-2019-16884). */

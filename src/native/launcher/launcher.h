@@ -63,6 +63,8 @@ struct mount {
 	/* Type of a file system, and its comma-separated options or NULL. */
 	const char *type;
 	const char *data;
+	/* SELinux label of its files, or NULL. */
+	const char *label;
 	/* ATTRIBUTE_... */
 	unsigned int attributes;
 	/* Whether the source may be missing. */
@@ -79,7 +81,10 @@ struct mount {
 	int fd;
 	/* The source, opened while it is reachable. */
 	int tree;
-	/* Of an overlay: the upper and work directories; NULL for memory. */
+	/* Of an overlay: its lower directories, the topmost first; the upper and work directories, NULL for memory. */
+	char **lowers;
+	int *lower_fds;
+	size_t lower_count;
 	const char *upper, *work;
 	int upper_fd, work_fd;
 };
@@ -161,6 +166,8 @@ struct options {
 	/* Descriptor to write the overlay's content to at the end, or -1; and whether that is all to do. */
 	int changes_fd;
 	bool lists_changes;
+	/* SELinux label of mounted file systems, or NULL. */
+	const char *mount_label;
 	/* Working directory in the new root, or NULL for `/`. */
 	const char *cwd;
 
@@ -229,6 +236,7 @@ struct options {
 	bool protects_input;
 	/* File or descriptor number with further arguments, until it is read. */
 	const char *args;
+	const char *own_environment;
 	/* The command, NULL-terminated; NULL for a shell. */
 	char **command;
 	/* The launcher's own arguments. */
@@ -264,6 +272,8 @@ _Noreturn void die_errno(const char *step, const char *path);
 _Noreturn void die_advised(const char *step, const char *path, const char *advice);
 /* As die_errno, for failures without an errno. */
 _Noreturn void die(const char *message, const char *value);
+/* Escapes control characters. */
+const char *printable(const char *text);
 
 /* Prints the same, and the consequence, and continues. */
 void warn(const char *step, const char *consequence);
@@ -308,6 +318,8 @@ void join_process(const struct options *options);
 /* labels.c */
 /* Finds the security module for the label, while securityfs is still visible. */
 void find_label_module(const struct options *options);
+/* Returns the label for a file system of a type, or NULL. */
+const char *label_of_mount(const struct options *options, const char *type);
 void set_exec_label(const struct options *options);
 
 /* cgroup.c */
@@ -356,8 +368,8 @@ int make_mount_point(int root, const char *path, bool directory);
  * give the group or others no access where it gives them none.
  */
 int make_with_mode(int root, const char *path, mode_t mode);
-/* Creates a file system without mounting it. Data are its comma-separated options, or NULL. */
-int make_filesystem(const char *type, unsigned int attributes, const char *data);
+/* Creates a file system without mounting it. Data are its comma-separated options, or NULL; so is its SELinux label. */
+int make_filesystem(const char *type, unsigned int attributes, const char *data, const char *label);
 /* Copies the mount tree at a path, or at the descriptor if the path is empty; returns -1 on failure. */
 int clone_tree(int directory, const char *path);
 /* As clone_tree, without submounts. */
@@ -466,6 +478,9 @@ void end_relay(void);
 
 /* status.c: reports to supervisors, and descriptors by which they hold the jail. */
 void write_info(const struct options *options, pid_t child);
+/* The command's process notes that it could not execute the command, which then has no exit status. */
+void expect_failures(const struct options *options);
+void note_failure(void);
 void write_exit_status(const struct options *options, int status);
 void take_locks(struct options *options);
 /* Returns whether the parent must know when the jail is set up. */

@@ -113,6 +113,7 @@ int main(int argc, char **argv)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0)
 		die_errno("make a socket pair", NULL);
 	options.group = choose_group(&options);
+	expect_failures(&options);
 	hold_signals();
 	if (options.die_with_parent)
 		tie_to_caller(caller);

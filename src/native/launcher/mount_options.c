@@ -122,20 +122,38 @@ void parse_dev_bind(struct options *options, const struct row *row, const char *
 	options->mounts[options->mount_count - 1].attributes &= ~(unsigned int)ATTRIBUTE_NODEV;
 }
 
-/* SRC:DEST[:UPPER:WORK] */
+/* Each lower directory is a layer, which the kernel limits by the length of an option. */
+enum { MOST_LOWERS = 16, OTHER_FIELDS = 3 };
+
+/* SRC:DEST[:UPPER:WORK[:SRC...]]; UPPER and WORK may be empty. Each SRC covers those before it. */
 void parse_overlay_mount(struct options *options, const struct row *row, const char *value)
 {
-	char *fields[4] = { NULL };
+	char *fields[MOST_LOWERS + OTHER_FIELDS + 1] = { NULL };
 	struct mount *mount = add_mount(options, MOUNT_OVERLAY);
-	size_t count = cut(value, fields, 4);
-	if ((count != 2 && count != 4) || *fields[0] != '/')
+	size_t count = cut(value, fields, sizeof(fields) / sizeof(fields[0]));
+	if (count < 2 || count == 3 || count == sizeof(fields) / sizeof(fields[0]))
 		die_of(row, value);
 	mount->source = fields[0];
 	mount->target = fields[1];
-	mount->upper = fields[2];
-	mount->work = fields[3];
+	if (count >= 4 && (*fields[2] != '\0' || *fields[3] != '\0')) {
+		mount->upper = fields[2];
+		mount->work = fields[3];
+	}
+	mount->lowers = allocate(MOST_LOWERS * sizeof(char *));
+	for (size_t i = count; i > OTHER_FIELDS + 1; i--)
+		mount->lowers[mount->lower_count++] = fields[i - 1];
+	mount->lowers[mount->lower_count++] = fields[0];
+	for (size_t i = 0; i < mount->lower_count; i++)
+		if (*mount->lowers[i] != '/')
+			die_of(row, value);
 	mount->attributes = ATTRIBUTE_NOSUID | ATTRIBUTE_NODEV;
 	check_target(mount, row, value);
+}
+
+void parse_ro_overlay_mount(struct options *options, const struct row *row, const char *value)
+{
+	parse_overlay_mount(options, row, value);
+	options->mounts[options->mount_count - 1].attributes |= ATTRIBUTE_READ_ONLY;
 }
 
 void parse_bind_fd(struct options *options, const struct row *row, const char *value)

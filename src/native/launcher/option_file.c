@@ -1,4 +1,4 @@
-/* Arguments from a file, each terminated by a NUL. */
+/* Arguments or the environment from a file, each item terminated by a NUL. */
 #define _GNU_SOURCE
 #include "option_table.h"
 
@@ -35,34 +35,49 @@ char **whole_list(int argc, char **argv)
 	return all;
 }
 
-char **splice_arguments(struct options *options, const struct row *row, int *argc, char **argv)
+/* Reads fields that each end with a NUL, and adds them to a list. */
+static char **read_fields(struct options *options, const struct row *row, const char *path, char **list, size_t *count)
 {
-	const char *path = options->args;
 	bool is_number = parse_number(path, 10) >= 0;
 	scoped_fd fd = is_number ? parse_descriptor(options, row, path) : open(path, O_RDONLY | O_CLOEXEC);
-	char *text = NULL, **all = NULL;
-	size_t size = 0, count = 0;
+	char *text = NULL;
+	size_t size = 0;
 
 	FILE *file = fd < 0 ? NULL : fdopen(dup(fd), "r");
 	if (file == NULL)
-		die_errno("open the arguments", path);
-	keep_done(argv, path);
-	all = grown(all, count++, sizeof(char *));
-	all[0] = argv[0];
+		die_errno(options->args != NULL ? "open the arguments" : "open the environment", path);
 	while (getdelim(&text, &size, '\0', file) > 0) {
-		all = grown(all, count, sizeof(char *));
-		all[count++] = copy_of(text);
+		list = grown(list, *count, sizeof(char *));
+		list[(*count)++] = copy_of(text);
 	}
 	if (ferror(file))
-		die_errno("read the arguments", path);
+		die_errno(options->args != NULL ? "read the arguments" : "read the environment", path);
 	free(text);
 	fclose(file);
+	return list;
+}
+
+char **splice_arguments(struct options *options, const struct row *row, int *argc, char **argv)
+{
+	const char *path = options->args != NULL ? options->args : options->own_environment;
+	char **all = grown(NULL, 0, sizeof(char *));
+	size_t count = 0;
+
+	keep_done(argv, path);
+	all[count++] = argv[0];
+	if (options->args != NULL) {
+		all = read_fields(options, row, path, all, &count);
+	} else {
+		size_t variables = 0;
+		environ = read_fields(options, row, path, grown(NULL, 0, sizeof(char *)), &variables);
+	}
 	for (int index = optind; index < *argc; index++) {
 		all = grown(all, count, sizeof(char *));
 		all[count++] = argv[index];
 	}
 	*argc = (int)count;
 	options->args = NULL;
+	options->own_environment = NULL;
 	/* Restarts getopt, for glibc and musl. */
 	optind = 0;
 	return all;

@@ -37,7 +37,8 @@ _Noreturn void die_of(const struct row *row, const char *value);
 int parse_descriptor(struct options *options, const struct row *row, const char *value);
 
 /* mount_options.c */
-parser parse_overlay_mount, parse_bind, parse_dev_bind, parse_bind_fd, parse_tmpfs, parse_filesystem, parse_mqueue, parse_file;
+parser parse_overlay_mount, parse_ro_overlay_mount, parse_bind, parse_dev_bind, parse_bind_fd, parse_tmpfs;
+parser parse_filesystem, parse_mqueue, parse_file;
 parser parse_bind_data, parse_dir, parse_symlink, parse_chmod, parse_mask, parse_protect, parse_device;
 
 /* option_help.c */
@@ -45,8 +46,8 @@ parser print_help, print_denied, print_version;
 
 /* option_file.c */
 /*
- * Inserts the arguments from the file of --args after those that getopt has processed. Returns the new list; getopt
- * restarts with it.
+ * Inserts the arguments from the file of --args after those that getopt has processed, or takes the environment from that
+ * of --environ. Returns the new list; getopt restarts with it.
  */
 char **splice_arguments(struct options *options, const struct row *row, int *argc, char **argv);
 /* Returns all arguments including those from files, for a copy of this program that no longer has these files. */

@@ -71,6 +71,10 @@ void parse_hostname(struct options *options, const struct row *row, const char *
 	/* The kernel's __NEW_UTS_LEN. */
 	if (strlen(value) > 64)
 		die("the host name is longer than 64 bytes", value);
+	for (const char *byte = value; *byte != '\0'; byte++) {
+		if ((unsigned char)*byte < ' ' || *byte == 127)
+			die("the host name has a control character", NULL);
+	}
 	options->new_uts = true;
 	parse_text(options, row, value);
 }

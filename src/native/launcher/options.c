@@ -89,7 +89,7 @@ void parse_options(struct options *options, int argc, char **argv)
 			exit(FAILED);
 		given[row - rows] = true;
 		row->parse(options, row, optarg);
-		if (options->args != NULL)
+		if (options->args != NULL || options->own_environment != NULL)
 			argv = splice_arguments(options, row, &argc, argv);
 	}
 	options->words = whole_list(argc, argv);

@@ -13,6 +13,8 @@ OPTION('i', NULL, "yes|no", parse_ipc, new_ipc, "",
 OPTION('c', NULL, "DIR", parse_text, root, "", "with DIR as the root directory")
 OPTION('v', NULL, NULL, parse_flag, verbose, "", "report each step")
 OPTION(0, "args", "FD|FILE", parse_text, args, "", "read further arguments, each ended by a NUL byte, from there")
+OPTION(0, "environ", "FD|FILE", parse_text, own_environment, "",
+       "replace the launcher's own environment by the variables there, each ended by a NUL byte")
 OPTION('h', "help", NULL, print_help, verbose, "", "show this help")
 OPTION('V', "version", NULL, print_version, verbose, "", "show the version")
 
@@ -54,8 +56,10 @@ OPTION(0, "overlay-changes", "FD", parse_fd, changes_fd, "--overlay",
        "at the end, write the overlay's changes to FD")
 OPTION(0, "list-overlay", NULL, parse_flag, lists_changes, "--overlay",
        "print the changes in the overlay's DIR, and run nothing")
-OPTION(0, "overlay-mount", "SRC:DEST[:UPPER:WORK]", parse_overlay_mount, mounts, "-m",
-       "mount a directory of the host that stays unchanged: writes go to UPPER, or to memory")
+OPTION(0, "overlay-mount", "SRC:DEST[:UPPER:WORK[:SRC...]]", parse_overlay_mount, mounts, "-m",
+       "mount a directory of the host that stays unchanged: writes go to UPPER, or to memory. Each further SRC covers those before it")
+OPTION(0, "ro-overlay-mount", "SRC:DEST[:UPPER:WORK[:SRC...]]", parse_ro_overlay_mount, mounts, "-m",
+       "as --overlay-mount, read-only")
 OPTION(0, "bind", "SRC[:DEST[:OPTION,...]]", parse_bind, mounts, "-m",
        "mount a file or directory of the host; options are ro, rw, dev, suid, noexec, noatime, flat, and try: ignore a missing source. In paths, write a colon as \\:")
 OPTION(0, "dev-bind", "SRC[:DEST[:OPTION,...]]", parse_dev_bind, mounts, "-m",
@@ -77,6 +81,8 @@ OPTION(0, "mask", "DEST", parse_mask, mounts, "-m", "hide a file or directory if
 OPTION(0, "protect", "DEST", parse_protect, mounts, "-m", "make a file or directory read-only if it exists")
 OPTION(0, "device", "DEST:b|c:MAJOR:MINOR[:OCTAL[:UID:GID]]", parse_device, mounts, "-m",
        "create a device node")
+OPTION(0, "mount-label", "LABEL", parse_text, mount_label, "-m",
+       "give this SELinux label to the files of mounted file systems (--filesystem, --tmpfs)")
 OPTION(0, "cwd", "DIR", parse_text, cwd, "", "start in this directory of the new root")
 
 HEADING("Limits")
@@ -126,7 +132,7 @@ OPTION(0, "listen-fds", "COUNT", parse_passed_count, listen_fds, "",
        "the same, as sockets for socket activation (sd_listen_fds(3))")
 OPTION(0, "info-fd", "FD", parse_fd, info_fd, "",
        "write a line of JSON there: the PID of the first process, and the namespaces")
-OPTION(0, "json-status-fd", "FD", parse_fd, status_fd, "", "write the same there, and the exit status at the end")
+OPTION(0, "json-status-fd", "FD", parse_fd, status_fd, "", "write the same there, and at the end the exit status of a command that was started")
 OPTION(0, "block-fd", "FD|FIFO", parse_block, block_fd, "",
        "start the command when this becomes readable or is closed")
 OPTION(0, "sync-fd", "FD", parse_held, held, "--init", "keep this descriptor open while the jail runs")

@@ -14,13 +14,26 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static void configure(int context, const char *key, const char *value, int fd)
+static void configure(int context, const char *key, const char *value)
 {
-	char link[32];
-	/* Passed by descriptor, since some characters in a path have a meaning to the file system. */
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	if (syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, key, value != NULL ? value : link, 0) < 0)
+	if (syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, key, value, 0) < 0)
 		die_errno("set the option of an overlay", key);
+}
+
+/* Passes directories by descriptor, since some characters in a path have a meaning to the file system. */
+static void configure_layers(int context, const char *key, const int *fds, size_t count)
+{
+	/* fsconfig(2) accepts strings of up to 255 bytes. */
+	char links[256] = "";
+	size_t length = 0;
+	for (size_t i = 0; i < count; i++) {
+		int added = snprintf(links + length, sizeof(links) - length, "%s/proc/self/fd/%d", i > 0 ? ":" : "",
+				     fds[i]);
+		length += (size_t)added;
+		if (length >= sizeof(links))
+			die("the overlay has too many lower directories", NULL);
+	}
+	configure(context, key, links);
 }
 
 /* Opens a directory of the store; a new one gets the owner and mode of `like`. */
@@ -63,17 +76,18 @@ static struct layers open_layers(int store, int lower, const char *where)
 	return (struct layers){ own_directory(store, "upper", &like, where), own_directory(store, "work", NULL, where) };
 }
 
-static int make_overlay(int lower, struct layers layers, const char *path)
+/* The first lower directory is the topmost. */
+static int make_overlay(const int *lowers, size_t count, struct layers layers, const char *path)
 {
 	scoped_fd context = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
 	if (context < 0)
 		die_errno("make a file system of type", "overlay");
 	log_step("mounting an overlay on %s", path);
-	configure(context, "source", "overlay", -1);
-	configure(context, "lowerdir", NULL, lower);
-	configure(context, "upperdir", NULL, layers.upper);
-	configure(context, "workdir", NULL, layers.work);
-	configure(context, "index", "off", -1);
+	configure(context, "source", "overlay");
+	configure_layers(context, "lowerdir", lowers, count);
+	configure_layers(context, "upperdir", &layers.upper, 1);
+	configure_layers(context, "workdir", &layers.work, 1);
+	configure(context, "index", "off");
 	if (is_in_user_namespace()) {
 		/*
 		 * Attributes in other namespaces need privileges outside a user namespace. The options set below are implied by
@@ -83,8 +97,8 @@ static int make_overlay(int lower, struct layers layers, const char *path)
 			die_errno("set the option of an overlay", "userxattr");
 	} else {
 		/* Without redirects and metacopy, the upper layer holds complete files and can be listed. */
-		configure(context, "redirect_dir", "off", -1);
-		configure(context, "metacopy", "off", -1);
+		configure(context, "redirect_dir", "off");
+		configure(context, "metacopy", "off");
 	}
 	if (syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		die_advised("mount an overlay on", path,
@@ -97,7 +111,7 @@ static int make_overlay(int lower, struct layers layers, const char *path)
 
 static int make_store(void)
 {
-	return make_filesystem("tmpfs", ATTRIBUTE_NOSUID | ATTRIBUTE_NODEV, "mode=0700");
+	return make_filesystem("tmpfs", ATTRIBUTE_NOSUID | ATTRIBUTE_NODEV, "mode=0700", NULL);
 }
 
 int open_layer(const char *path)
@@ -116,7 +130,7 @@ int mount_overlay(int root, const char *where, const char *path, int *upper)
 	if (in_memory)
 		attach(store, root, "", path);
 	struct layers layers = open_layers(store, root, where);
-	int overlay = make_overlay(root, layers, path);
+	int overlay = make_overlay(&root, 1, layers, path);
 	attach(overlay, root, "", path);
 	close(layers.work);
 	*upper = layers.upper;
@@ -126,12 +140,13 @@ int mount_overlay(int root, const char *where, const char *path, int *upper)
 int make_overlay_of(const struct mount *mount, int place)
 {
 	if (mount->upper != NULL)
-		return make_overlay(mount->tree, (struct layers){ mount->upper_fd, mount->work_fd }, mount->source);
+		return make_overlay(mount->lower_fds, mount->lower_count,
+				    (struct layers){ mount->upper_fd, mount->work_fd }, mount->source);
 	scoped_fd store = make_store();
 	/* The layers must be on a mount of this namespace; the overlay covers it. */
 	attach(store, place, "", mount->target);
-	struct layers layers = open_layers(store, mount->tree, mount->target);
-	int overlay = make_overlay(mount->tree, layers, mount->source);
+	struct layers layers = open_layers(store, mount->lower_fds[0], mount->target);
+	int overlay = make_overlay(mount->lower_fds, mount->lower_count, layers, mount->source);
 	close(layers.upper);
 	close(layers.work);
 	return overlay;

@@ -45,7 +45,7 @@ void mount_proc(int root, bool masked)
 {
 	log_step("mounting proc at /proc");
 	int place = make_mount_point(root, "/proc", true);
-	int proc = make_filesystem("proc", ATTRIBUTE_NOSUID | ATTRIBUTE_NODEV | ATTRIBUTE_NOEXEC, NULL);
+	int proc = make_filesystem("proc", ATTRIBUTE_NOSUID | ATTRIBUTE_NODEV | ATTRIBUTE_NOEXEC, NULL, NULL);
 	attach(proc, place, "", "/proc");
 	close(place);
 	if (masked) {

@@ -55,8 +55,12 @@ static void take_sources(const struct options *options)
 {
 	for (size_t i = 0; i < options->mount_count; i++) {
 		struct mount *mount = &options->mounts[i];
+		if (mount->kind == MOUNT_FILESYSTEM)
+			mount->label = label_of_mount(options, mount->type);
 		if (mount->kind == MOUNT_OVERLAY) {
-			mount->tree = open_layer(mount->source);
+			mount->lower_fds = allocate(mount->lower_count * sizeof(int));
+			for (size_t lower = 0; lower < mount->lower_count; lower++)
+				mount->lower_fds[lower] = open_layer(mount->lowers[lower]);
 			mount->upper_fd = mount->upper != NULL ? open_layer(mount->upper) : -1;
 			mount->work_fd = mount->work != NULL ? open_layer(mount->work) : -1;
 		}
@@ -165,10 +169,10 @@ static int tree_of(int root, const struct mount *mount)
 		if (data == NULL && strcmp(mount->type, "tmpfs") == 0)
 			data = is_shared_by_all(mount->target) ? "mode=1777" : "mode=0755";
 		log_step("mounting a file system of type %s at %s", mount->type, mount->target);
-		return make_filesystem(mount->type, mount->attributes, data);
+		return make_filesystem(mount->type, mount->attributes, data, mount->label);
 	case MOUNT_DATA:
 	case MOUNT_DEVICE:
-		log_step("mounting what is made for it at %s", mount->target);
+		log_step("mounting a new file or device at %s", mount->target);
 		return make_tree(root, mount);
 	default:
 		log_step("mounting %s at %s", mount->source, mount->target);
@@ -326,7 +330,7 @@ static bool is_below(const char *path, const char *directory)
 	return strncmp(path, directory, length) == 0 && path[length] == '/';
 }
 
-/* Files within another mount are not the jail's own. */
+/* Returns whether a path is inside another mount, where nothing is created in advance. */
 static bool is_within_another(const struct options *options, const char *target)
 {
 	if ((options->make_dev && is_below(target, "/dev")) || (!options->no_proc && is_below(target, "/proc")))
@@ -421,7 +425,7 @@ static int bind_root(int given, const struct options *options, const char *path,
 	return root;
 }
 
-/* With a new mount namespace the old root is detached, so that no chroot(2) in the jail can reach it. */
+/* Mounts everything in the new root and enters it. The old root is detached: no chroot(2) in the jail can reach it. */
 void make_root(struct options *options, int channel)
 {
 	const char *path = options->root != NULL ? options->root : "/";
@@ -432,7 +436,7 @@ void make_root(struct options *options, int channel)
 	if (given < 0 || stat("/", &before) < 0)
 		die_errno("open", path);
 
-	/* By the caller's paths, including those of the terminal and the input. */
+	/* While paths still mean what they mean to the caller, also those of its terminal and standard input. */
 	take_sources(options);
 	int terminal = options->make_dev && !options->pty ? take_terminal_tree() : -1;
 	if (options->protects_input) {
@@ -440,7 +444,7 @@ void make_root(struct options *options, int channel)
 		send_descriptor(channel, input);
 	}
 	make_private();
-	/* The launcher has left a chroot. */
+	/* make_private() may have left a chroot. */
 	is_new = is_new || stat("/", &after) < 0 || before.st_ino != after.st_ino || before.st_dev != after.st_dev;
 
 	scoped_fd root = is_new ? bind_root(given, options, path, channel) : dup(given);
@@ -454,7 +458,7 @@ void make_root(struct options *options, int channel)
 		set_attributes(root,
 			       (options->read_only ? ATTRIBUTE_READ_ONLY : 0U) | (no_devices ? ATTRIBUTE_NODEV : 0U),
 			       path);
-		/* Mount points may have to be created until everything is mounted. */
+		/* Stays writable until all mount points have been created. */
 		if (make_read_only)
 			set_read_only(root, false, path);
 	}

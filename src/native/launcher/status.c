@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -49,11 +50,29 @@ void write_info(const struct options *options, pid_t child)
 		write_line(options->status_fd, line);
 }
 
+/* Shared with the process of the command until it executes it: a filter could forbid any other report. */
+static bool *has_failed;
+
+void expect_failures(const struct options *options)
+{
+	if (options->status_fd < 0)
+		return;
+	has_failed = mmap(NULL, sizeof(*has_failed), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (has_failed == MAP_FAILED)
+		die_errno("allocate memory", NULL);
+}
+
+void note_failure(void)
+{
+	if (has_failed != NULL)
+		*has_failed = true;
+}
+
 void write_exit_status(const struct options *options, int status)
 {
 	char line[64];
 	snprintf(line, sizeof(line), "{ \"exit-code\": %d }\n", status);
-	if (options->status_fd >= 0)
+	if (options->status_fd >= 0 && !*has_failed)
 		write_line(options->status_fd, line);
 }
 

@@ -10,7 +10,7 @@
 static _Noreturn void fail(const char *message)
 {
 	if (!report_failure(message))
-		fprintf(stderr, "jailbuild: cannot observe the command: %s\n", message);
+		fprintf(stderr, "jailbuild: the command cannot be observed: %s\n", message);
 	_exit(FAILED);
 }
 

@@ -21,7 +21,8 @@ static const char usage[] =
 	"  --linger MS       observe what still runs when the command has ended for so long\n"
 	"  --launcher        the command is invoke_ns with --observed: observe what it runs\n"
 	"  --all-calls       report the numbers of all system calls as well\n"
-	"  --words FD        read the command from this descriptor, each word ended by a NUL\n";
+	"  --words FD        read the command from this descriptor, each word ended by a NUL\n"
+	"  --environ FD      read the command's environment from this descriptor, in the same way\n";
 
 static _Noreturn void misuse(const char *message)
 {
@@ -38,7 +39,7 @@ static int number(const char *text)
 	return (int)value;
 }
 
-/* Node passes only text as arguments; a pipe passes any bytes. */
+/* Node passes only text as arguments and environment; a pipe passes any bytes. */
 static char **read_words(int fd)
 {
 	char *text = NULL;
@@ -72,7 +73,7 @@ static char **read_words(int fd)
 
 static void parse(struct options *options, int argc, char **argv)
 {
-	enum { REPORT = 256, MECHANISM, LINGER, LAUNCHER, ALL_CALLS, WORDS };
+	enum { REPORT = 256, MECHANISM, LINGER, LAUNCHER, ALL_CALLS, WORDS, ENVIRON };
 	static const struct option names[] = {
 		{ "report", required_argument, NULL, REPORT },
 		{ "mechanism", required_argument, NULL, MECHANISM },
@@ -80,6 +81,7 @@ static void parse(struct options *options, int argc, char **argv)
 		{ "launcher", no_argument, NULL, LAUNCHER },
 		{ "all-calls", no_argument, NULL, ALL_CALLS },
 		{ "words", required_argument, NULL, WORDS },
+		{ "environ", required_argument, NULL, ENVIRON },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -109,6 +111,9 @@ static void parse(struct options *options, int argc, char **argv)
 			break;
 		case WORDS:
 			words = number(optarg);
+			break;
+		case ENVIRON:
+			environ = read_words(number(optarg));
 			break;
 		default:
 			exit(FAILED);

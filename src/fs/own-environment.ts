@@ -1,0 +1,60 @@
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { fromBytes } from './path-bytes.js';
+
+/** The character Node substitutes for bytes that are not UTF-8. */
+const REPLACEMENT = '\ufffd';
+
+type Variable = readonly [name: string, value: string];
+
+/**
+ * Returns a variable of this process. Bytes that are not UTF-8, which process.env replaces, are escaped as in paths.
+ */
+export function ownVariable(name: string): string | undefined {
+  const value = process.env[name];
+  if (name.isWellFormed() && !value?.includes(REPLACEMENT)) return value;
+  return unchangedVariables().find(([own]) => own === name)?.[1] ?? value;
+}
+
+/** Returns all variables of this process; names and values are as of `ownVariable`. */
+export function ownEnvironment(): Readonly<Record<string, string>> {
+  const names = Reflect.ownKeys(process.env).map(String);
+  const variables = names.flatMap((name): Variable[] => {
+    const value = process.env[name];
+    // Node lists variables whose names are not text, but does not find them.
+    return value === undefined ? [] : [[name, value]];
+  });
+  const areText = variables.every(([, value]) => !value.includes(REPLACEMENT));
+  if (areText && variables.length === names.length) return Object.fromEntries(variables);
+  return Object.fromEntries([...variables, ...unchangedVariables()]);
+}
+
+/** Returns the home directory of this process's user. */
+export function ownHome(): string {
+  return ownVariable('HOME') ?? homedir();
+}
+
+/** Returns the variables with which this process was started (proc_pid_environ(5)) and which it has not changed. */
+function unchangedVariables(): readonly Variable[] {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync('/proc/self/environ');
+  } catch {
+    // Without /proc, only what Node decoded is known.
+    return [];
+  }
+  const variables: Variable[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const end = bytes.indexOf(0, at);
+    const variable = bytes.subarray(at, end < 0 ? bytes.length : end);
+    at += variable.length + 1;
+    const cut = variable.indexOf('=');
+    if (cut <= 0) continue;
+    const [name, value] = [variable.subarray(0, cut), variable.subarray(cut + 1)];
+    const own = fromBytes(name);
+    // Node neither finds nor changes variables whose names are not text.
+    if (own.isWellFormed() && process.env[own] !== value.toString()) continue;
+    variables.push([own, fromBytes(value)]);
+  }
+  return variables;
+}
