@@ -14,7 +14,7 @@ import { readManifest } from '../manifest/read.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { openSysroot } from '../plan/open-sysroot.js';
 import { PlanView } from '../plan/plan-view.js';
-import { planRequest } from '../plan/resolve-request.js';
+import { planRequest, type Reading } from '../plan/resolve-request.js';
 import { originalsOf, type VerifyOptions, verifyPlan } from '../plan/verify.js';
 import type { FileTree } from './file-tree.js';
 import { scanTree } from './scan.js';
@@ -135,9 +135,9 @@ export function recordedTree(file: string, root: string | undefined): SourceTree
 export async function requestTree(
   request: ResolveRequest,
   allowMissing: boolean,
-  registry?: RegistryAccess,
+  reading: Reading = {},
 ): Promise<SourceTree> {
-  const { closure, manifest } = await planRequest(request, allowMissing, registry);
+  const { closure, manifest } = await planRequest(request, allowMissing, reading);
   const { sysroot, searchPath } = closure;
   const originals = originalsOf(closure, () => true);
   const detailed = await addXattrs(manifest, sysroot.prefix);

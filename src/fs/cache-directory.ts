@@ -1,7 +1,20 @@
-import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
+import { errnoOf } from '../errors.js';
+import { insecureParent } from './insecure-parent.js';
 import { ownHome, ownVariable } from './own-environment.js';
-import { toBytes } from './path-bytes.js';
+import { listNames, toBytes } from './path-bytes.js';
 
 /**
  * Returns the directory of a cache: `$XDG_CACHE_HOME/jailbuild/NAME`, otherwise
@@ -11,6 +24,68 @@ export function cacheDirectory(name: string): string {
   const given = ownVariable('XDG_CACHE_HOME');
   const base = given?.startsWith('/') ? given : path.join(ownHome(), '.cache');
   return path.join(base, 'jailbuild', name);
+}
+
+/**
+ * Reads a file of a cache that only the caller and root could have written, into memory of its own.
+ *
+ * @param most maximum size in bytes
+ * @returns undefined for any other file, and if none can be read
+ */
+export function readCacheFile(file: string, most: number): Buffer | undefined {
+  try {
+    const fd = openSync(
+      toBytes(file),
+      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
+    );
+    try {
+      const { uid, mode, size, nlink } = fstatSync(fd);
+      const isOurs = uid === process.geteuid?.() && (mode & 0o077) === 0 && nlink === 1;
+      if (!isOurs || size > most || insecureParent(path.dirname(file)) !== undefined) {
+        return undefined;
+      }
+      const bytes = Buffer.from(new ArrayBuffer(size));
+      return readSync(fd, bytes) === size ? bytes : undefined;
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return undefined;
+  }
+}
+
+/**
+ * Stores a file of a cache, unless others could write to its directory or to one above. Ignores system errors, since a
+ * cache only saves time.
+ *
+ * @param most maximum number of files in the directory; at this number, the older half is removed
+ */
+export function storeCacheFile(
+  file: string,
+  content: string | Uint8Array,
+  most = Number.POSITIVE_INFINITY,
+): void {
+  const directory = path.dirname(file);
+  try {
+    mkdirSync(toBytes(directory), { recursive: true, mode: 0o700 });
+    if (insecureParent(directory) !== undefined) return;
+    if (most < Number.POSITIVE_INFINITY) removeOld(directory, most);
+    replaceCacheFile(file, content);
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+  }
+}
+
+function removeOld(directory: string, most: number): void {
+  const names = listNames(directory);
+  if (names.length < most) return;
+  const files = names.map((name) => {
+    const file = path.join(directory, name);
+    return { file, time: statSync(toBytes(file), { throwIfNoEntry: false })?.mtimeMs ?? 0 };
+  });
+  files.sort((a, b) => a.time - b.time);
+  for (const { file } of files.slice(0, most / 2)) rmSync(toBytes(file), { force: true });
 }
 
 /**

@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, readSync } from 'node:fs';
 import { JailbuildError, strerror } from '../errors.js';
 import type { HeldTree } from './held-tree.js';
+import type { FileAttributes } from './survey.js';
 
 /** Maximum number of file parts kept while a file is open, and the maximum size of each, in bytes. */
 const MAX_KEPT = 16;
@@ -24,6 +25,8 @@ export interface OpenFile {
    * @throws JailbuildError NOT_READABLE
    */
   readInto(target: Buffer, offset: number): number;
+  /** Returns whether this is the file that lstat(2) described, unchanged since. Absent means that it is unknown. */
+  isStill?(seen: FileAttributes): boolean;
   close(): void;
 }
 
@@ -129,6 +132,16 @@ export class FileReader implements OpenFile {
     } catch (error) {
       throw new JailbuildError('NOT_READABLE', `${this.path}: ${strerror(error)}`, this.path);
     }
+  }
+
+  isStill({ identity, size, mtimeNs, ctimeNs }: FileAttributes): boolean {
+    const now = fstatSync(this.#fd, { bigint: true });
+    return (
+      identity === `${now.dev}:${now.ino}` &&
+      size === Number(now.size) &&
+      mtimeNs === now.mtimeNs &&
+      ctimeNs === now.ctimeNs
+    );
   }
 
   close(): void {

@@ -86,6 +86,7 @@ export class DirectoryView implements FileView {
       size: Number(stats.size),
       mtimeNs: stats.mtimeNs,
       identity: `${stats.dev}:${stats.ino}`,
+      ctimeNs: stats.ctimeNs,
       ...(isDevice ? { device: deviceNumbers(stats.rdev) } : {}),
     };
   }

@@ -32,6 +32,8 @@ export interface FileAttributes {
   readonly mtimeNs: bigint;
   /** Device and inode: equal for hard links to the same file. */
   readonly identity: string;
+  /** Time of the last change of content or attributes, as `mtimeNs`; undefined unless lstat(2) was called for this file. */
+  readonly ctimeNs?: bigint;
 }
 
 /** The attributes of a file as lstat(2) returned them. */

@@ -40,6 +40,8 @@ export interface PlanOptions {
   readonly allowMissing?: boolean;
   /** How a sysroot is read that is an image of a registry. */
   readonly registry?: RegistryAccess;
+  /** Read each file again instead of using what earlier runs have stored, and store nothing. */
+  readonly noCache?: boolean;
 }
 
 const LIMITS: Checks<Limits> = {
@@ -150,13 +152,14 @@ export async function planRoot(
   request: ResolveRequest,
   options: PlanOptions = {},
 ): Promise<Manifest> {
-  const { allowMissing = false, registry } = checkOptions<PlanOptions>(options, {
+  const { allowMissing = false, ...reading } = checkOptions<PlanOptions>(options, {
     allowMissing: flag,
     registry: registryAccess,
+    noCache: flag,
   });
   const checked = checkRequest(request);
   const { planRequest } = await import('../plan/resolve-request.js');
-  const { closure, manifest } = await planRequest(checked, allowMissing, registry);
+  const { closure, manifest } = await planRequest(checked, allowMissing, reading);
   const { prefix } = closure.sysroot;
   const { addXattrs } = await import('../jail/engine/source-xattrs.js');
   const { findSparse } = await import('../jail/engine/sparse-sources.js');

@@ -29,6 +29,7 @@ import {
 import { Field } from '../manifest/json-field.js';
 import { describePrivileged } from '../manifest/privileged-files.js';
 import type { ResolveRequest } from '../manifest/request.js';
+import type { Reading } from '../plan/resolve-request.js';
 import type { SbomFormat } from '../sbom/document.js';
 import { abortSignal, anything, callback, checkOptions, flag, registryAccess } from './options.js';
 
@@ -73,6 +74,8 @@ export interface ExportOptions {
   readonly allowMissing?: boolean;
   /** How registries are reached. */
   readonly registry?: RegistryAccess;
+  /** Read each file again instead of using what earlier runs have stored, and store nothing. */
+  readonly noCache?: boolean;
   /** Whether to keep the images that the tag of a layout or registry has for other platforms. */
   readonly append?: boolean;
   /** Whether to add what vulnerability scanners read. The default is `none`. */
@@ -137,6 +140,7 @@ const OPTIONS: Checks<ExportOptions> = {
   signal: abortSignal,
   allowMissing: flag,
   registry: registryAccess,
+  noCache: flag,
   append: flag,
   packageDatabase: oneOf('auto', 'none'),
   sbom: oneOf('cyclonedx', 'spdx'),
@@ -258,10 +262,11 @@ async function preparePart(
     provenance = false,
     signKey,
     registry,
+    noCache,
     ...rest
   }: ExportOptions,
 ): Promise<ExportPart & { readonly warnings: readonly string[] }> {
-  let read = await readSource(source, allowMissing, registry);
+  let read = await readSource(source, allowMissing, { registry, noCache });
   const warnings = [...read.warnings, ...describePrivileged(read.tree.entries)];
   if (packageDatabase === 'auto') {
     const { withPackageDatabase } = await import('../export/package-database.js');
@@ -310,7 +315,7 @@ async function preparePart(
 async function readSource(
   value: ExportSource,
   allowMissing: boolean,
-  registry: RegistryAccess | undefined,
+  reading: Reading,
 ): Promise<SourceTree> {
   const field = new Field(value, { name: 'source', code: 'USAGE' });
   const { jail, request, manifest, sysroot } = checked<AnySource>(field, SOURCE);
@@ -319,8 +324,8 @@ async function readSource(
   if (sysroot !== undefined && manifest === undefined) {
     field.member('sysroot').refuse('requires manifest: for a request, set request.sysroot');
   }
-  if (jail !== undefined) return jailTree(jail, registry);
-  if (request !== undefined) return requestTree(request, allowMissing, registry);
+  if (jail !== undefined) return jailTree(jail, reading.registry);
+  if (request !== undefined) return requestTree(request, allowMissing, reading);
   return manifestTree(manifest ?? '', sysroot, allowMissing);
 }
 

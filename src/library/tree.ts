@@ -4,12 +4,14 @@ import type { MissingLibrary } from '../manifest/manifest.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { resolveRequest } from '../plan/resolve-request.js';
 import { type DependencyNode, dependencyTree, totalOf } from '../resolve/dependency-tree.js';
-import { checkOptions, registryAccess } from './options.js';
+import { checkOptions, flag, registryAccess } from './options.js';
 
 /** Options of `dependencyTrees`. */
 export interface TreeOptions {
   /** How a sysroot is read that is an image of a registry. */
   readonly registry?: RegistryAccess;
+  /** Read each file again instead of using what earlier runs have stored, and store nothing. */
+  readonly noCache?: boolean;
 }
 
 /** The dependencies of programs. */
@@ -34,7 +36,10 @@ export async function dependencyTrees(
   request: ResolveRequest,
   options: TreeOptions = {},
 ): Promise<DependencyTrees> {
-  const checked = checkOptions<TreeOptions>(options, { registry: registryAccess });
+  const checked = checkOptions<TreeOptions>(options, {
+    registry: registryAccess,
+    noCache: flag,
+  });
   const asked = { ...checkRequest(request), terminfo: 'none', ldCache: 'copy' } as const;
   const closure = await resolveRequest(asked, { isAdvised: false, ...checked });
   const { missing, warnings } = closure;

@@ -5,8 +5,8 @@ import { checkRequest } from '../manifest/check-request.js';
 import type { Manifest } from '../manifest/manifest.js';
 import { entriesNamed, type ReasonChains, reasonChains } from '../manifest/reason-chains.js';
 import type { ResolveRequest } from '../manifest/request.js';
-import { planRequest } from '../plan/resolve-request.js';
-import { checkOptions, checkPath, registryAccess } from './options.js';
+import { planRequest, type Reading } from '../plan/resolve-request.js';
+import { checkOptions, checkPath, flag, registryAccess } from './options.js';
 
 /** Options of `reasonsFor`. */
 export interface ReasonsOptions {
@@ -14,6 +14,8 @@ export interface ReasonsOptions {
   readonly limit?: number;
   /** How the sysroot of a request is read that is an image of a registry. */
   readonly registry?: RegistryAccess;
+  /** Read each file again instead of using what earlier runs have stored, and store nothing. */
+  readonly noCache?: boolean;
 }
 
 /** A file, and the reasons for it. */
@@ -37,12 +39,13 @@ export async function reasonsFor(
   file: string,
   options: ReasonsOptions = {},
 ): Promise<FileReasons[]> {
-  const { limit = USUAL_LIMIT, registry } = checkOptions<ReasonsOptions>(options, {
+  const { limit = USUAL_LIMIT, ...reading } = checkOptions<ReasonsOptions>(options, {
     limit: (field) => field.integer(1, MAX_LIMIT),
     registry: registryAccess,
+    noCache: flag,
   });
   const name = checkPath(file, 'file');
-  const manifest = await manifestOf(source, registry);
+  const manifest = await manifestOf(source, reading);
   const found = entriesNamed(manifest, name).map(({ path }) => ({
     path,
     ...reasonChains(manifest, path, limit),
@@ -51,10 +54,7 @@ export async function reasonsFor(
   throw new JailbuildError('FILE_NOT_FOUND', `${name}: not found in the jail or plan`, name);
 }
 
-async function manifestOf(
-  source: string | ResolveRequest,
-  registry?: RegistryAccess,
-): Promise<Manifest> {
+async function manifestOf(source: string | ResolveRequest, reading: Reading): Promise<Manifest> {
   if (typeof source === 'string') return requireRecord(checkPath(source, 'source')).manifest;
-  return (await planRequest(checkRequest(source), true, registry)).manifest;
+  return (await planRequest(checkRequest(source), true, reading)).manifest;
 }

@@ -5,6 +5,7 @@ import { FIRST_READ, parseElf } from '../elf/parse.js';
 import { ReadAhead } from '../elf/read-ahead.js';
 import type { ByteSource, ElfFile, ElfHeaders } from '../elf/types.js';
 import { JailbuildError } from '../errors.js';
+import type { OpenFile } from '../fs/file-reader.js';
 import type { Sysroot, Trace } from '../fs/sysroot.js';
 
 /** A file that a loader examined. */
@@ -21,6 +22,9 @@ export interface KnownObject {
   readonly isElf: boolean | undefined;
 }
 
+/** @param file the open file; `source` reads it in windows */
+type AlsoRead = (source: ByteSource, elf: ElfFile, found: Trace, file: OpenFile) => void;
+
 const MAGIC_SIZE = 4;
 
 /** Files by identity, each opened and parsed only once. */
@@ -32,7 +36,7 @@ export class ObjectTable {
   readonly #readAhead = new ReadAhead();
   readonly #magic = Buffer.alloc(MAGIC_SIZE);
   readonly #known: (found: Trace) => KnownObject | undefined;
-  readonly #alsoRead: (source: ByteSource, elf: ElfFile, found: Trace) => void;
+  readonly #alsoRead: AlsoRead;
 
   /**
    * @param known returns facts that need not be read
@@ -41,7 +45,7 @@ export class ObjectTable {
   constructor(
     sysroot: Sysroot,
     known: (found: Trace) => KnownObject | undefined = () => undefined,
-    alsoRead: (source: ByteSource, elf: ElfFile, found: Trace) => void = () => {},
+    alsoRead: AlsoRead = () => {},
   ) {
     this.sysroot = sysroot;
     this.#known = known;
@@ -56,7 +60,8 @@ export class ObjectTable {
 
   /** Returns whether a file was found to begin with the ELF magic number, by its identity. */
   knownElf(identity: string): boolean | undefined {
-    return this.#byIdentity.has(identity) || this.#isElf.get(identity);
+    const looked = this.#byIdentity.get(identity);
+    return looked === undefined ? this.#isElf.get(identity) : looked.identification !== undefined;
   }
 
   /** Returns whether a file begins with the ELF magic number; false if it cannot be read. */
@@ -67,7 +72,7 @@ export class ObjectTable {
       const looked = this.#byIdentity.get(identity);
       if (size < MAGIC_SIZE) known = false;
       else if (looked !== undefined) known = looked.identification !== undefined;
-      else known = this.#known(found)?.isElf ?? this.#readMagic(found);
+      else known = this.#recall(found)?.isElf ?? this.#readMagic(found);
       this.#isElf.set(identity, known);
     }
     return known;
@@ -94,11 +99,21 @@ export class ObjectTable {
     const { identity } = found.stat;
     let looked = this.#byIdentity.get(identity);
     if (looked !== undefined) return looked;
-    const known = this.#known(found)?.elf;
-    if (known !== undefined) return { identification: known.identification, elf: known };
+    this.#recall(found);
+    looked = this.#byIdentity.get(identity);
+    if (looked !== undefined) return looked;
     looked = this.#read(found);
     this.#byIdentity.set(identity, looked);
     return looked;
+  }
+
+  #recall(found: Trace): KnownObject | undefined {
+    const known = this.#known(found);
+    if (known?.elf !== undefined) {
+      const { identification } = known.elf;
+      this.#byIdentity.set(found.stat.identity, { identification, elf: known.elf });
+    }
+    return known;
   }
 
   #read(found: Trace): LookedAt {
@@ -108,7 +123,7 @@ export class ObjectTable {
       const start = source.read(0, FIRST_READ);
       try {
         const elf = parseElf(source, start);
-        this.#alsoRead(source, elf, found);
+        this.#alsoRead(source, elf, found, reader);
         return { identification: elf.identification, elf };
       } catch (error) {
         if (!(error instanceof JailbuildError) || error.code === 'NOT_READABLE') throw error;

@@ -6,6 +6,7 @@ import type { Manifest } from '../manifest/manifest.js';
 import { refuseMissing } from '../manifest/missing.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { type Additions, needsAdditions, needsPackages } from '../resolve/additions.js';
+import { KeptFiles } from '../resolve/process/kept-files.js';
 import { type Closure, type ResolveContext, Resolving } from '../resolve/resolve.js';
 import { atOnce } from '../resolve/steps.js';
 import { plan } from '../resolve/to-manifest.js';
@@ -18,12 +19,17 @@ export interface PlannedRequest {
 }
 
 export interface RequestContext extends Pick<ResolveContext, 'goesOn'> {
+  /** Read each file again, and keep nothing of it. */
+  readonly noCache?: boolean | undefined;
   /** False if advice is not needed; advice requires reading the programs' data. */
   readonly isAdvised?: boolean;
   /** How a sysroot of a registry is read. */
-  readonly registry?: RegistryAccess;
+  readonly registry?: RegistryAccess | undefined;
   readonly survey?: SurveyTrees | undefined;
 }
+
+/** How files are read. */
+export type Reading = Pick<RequestContext, 'registry' | 'noCache'>;
 
 /**
  * Inspects all files below directories of a root at once.
@@ -41,19 +47,21 @@ export type SurveyTrees = (prefix: string, trees: readonly string[]) => Promise<
  */
 export async function resolveRequest(
   asked: ResolveRequest,
-  { goesOn = false, isAdvised = true, registry, survey }: RequestContext = {},
+  { goesOn = false, isAdvised = true, registry, survey, noCache = false }: RequestContext = {},
 ): Promise<Closure> {
   const request = await openSysroot(asked, registry);
+  const kept = noCache ? undefined : KeptFiles.open();
   const sysroot = new Sysroot(request.sysroot);
   const { bring, warnings } = await loadPackages(request, sysroot);
   const additions = await loadAdditions(request);
   const trees = survey === undefined ? undefined : additions?.trees?.(sysroot);
   if (trees !== undefined) sysroot.useSurvey(await survey?.(sysroot.prefix, trees));
   const advise = isAdvised ? await loadAdviser(sysroot) : undefined;
-  const context = { sysroot, additions, packages: bring, advise, goesOn };
+  const context = { sysroot, additions, packages: bring, advise, kept, goesOn };
   const begun = atOnce(Resolving.begin(request, context));
   const { syntax, warnings: unread } = await loadSyntax(begun);
   const closure = begun.finish(syntax);
+  kept?.save();
   return { ...closure, warnings: [...warnings, ...unread, ...closure.warnings] };
 }
 
@@ -61,15 +69,14 @@ export async function resolveRequest(
  * Resolves a request and plans it.
  *
  * @param allowMissing plan even if libraries are missing; the manifest lists them
- * @param registry how to access the registry of a sysroot image
  * @throws JailbuildError LIBRARY_NOT_FOUND, and as `resolveRequest`
  */
 export async function planRequest(
   request: ResolveRequest,
   allowMissing: boolean,
-  registry?: RegistryAccess,
+  reading: Reading = {},
 ): Promise<PlannedRequest> {
-  const closure = await resolveRequest(request, registry === undefined ? {} : { registry });
+  const closure = await resolveRequest(request, reading);
   if (!allowMissing) refuseMissing(closure.missing);
   return { closure, manifest: plan(closure) };
 }

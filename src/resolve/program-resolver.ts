@@ -4,7 +4,7 @@ import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
 import type { LoaderFlavor } from '../loader/flavor.js';
 import { type LoadedObject, loadedObject } from '../loader/loaded-object.js';
 import { type CachePolicy, LoaderFiles } from '../loader/loader-files.js';
-import { ObjectTable } from '../loader/objects.js';
+import { type KnownObject, ObjectTable } from '../loader/objects.js';
 import { type Edge, mapProcess, type ProcessImage } from '../loader/process.js';
 import { LibrarySearches } from '../loader/searches.js';
 import type { MissingLibrary, Reason } from '../manifest/manifest.js';
@@ -17,6 +17,7 @@ import { MissingLibraries } from './missing-libraries.js';
 import type { Originals, ReadFile } from './originals.js';
 import { parseProgram } from './parse-program.js';
 import { AlikePrograms, mayBeAlike } from './process/alike-programs.js';
+import type { KeptFiles } from './process/kept-files.js';
 import { KnownObjects } from './process/known-objects.js';
 import {
   isModule,
@@ -38,6 +39,7 @@ export interface ProgramResolverOptions {
   /** The cache that the loader in the jail will have. */
   readonly cache: CachePolicy;
   readonly originals?: Originals | undefined;
+  readonly kept?: KeptFiles | undefined;
   /** Record missing interpreters and continue, instead of failing. */
   readonly goesOn?: boolean | undefined;
 }
@@ -53,6 +55,7 @@ export class ProgramResolver {
   readonly cachedLookups = new CachedLookups();
   readonly known = new KnownObjects();
   readonly #sysroot: Sysroot;
+  readonly #kept: KeptFiles | undefined;
   readonly #goesOn: boolean;
   readonly #files: FileCollection;
   readonly #request: ResolveRequest;
@@ -82,9 +85,16 @@ export class ProgramResolver {
     sysroot: Sysroot,
     files: FileCollection,
     request: ResolveRequest,
-    { searchPath, cache, originals = () => undefined, goesOn = false }: ProgramResolverOptions,
+    {
+      searchPath,
+      cache,
+      originals = () => undefined,
+      kept,
+      goesOn = false,
+    }: ProgramResolverOptions,
   ) {
     this.#sysroot = sysroot;
+    this.#kept = kept;
     this.#goesOn = goesOn;
     this.#files = files;
     this.#request = request;
@@ -101,8 +111,12 @@ export class ProgramResolver {
     });
     this.objects = new ObjectTable(
       sysroot,
-      ({ path }) => originals(path),
-      (source, file, found) => this.#facts.read(source, file, found),
+      (found) => originals(found.path) ?? this.#recall(found),
+      (source, elf, found, file) => {
+        const isClean = this.#facts.read(source, elf, found);
+        if (isClean)
+          kept?.add(found, file, { elf, facts: this.#facts.ofRead(found.stat.identity) });
+      },
     );
     const loaderFiles = new LoaderFiles(this.objects, cache);
     this.searches = new LibrarySearches(loaderFiles, request.libraryPath ?? []);
@@ -115,6 +129,13 @@ export class ProgramResolver {
       facts: this.#facts.ofRead(identity),
       isElf: this.objects.knownElf(identity),
     };
+  }
+
+  /** Returns what an earlier run has read of a file that is unchanged since. */
+  #recall(found: Trace): KnownObject | undefined {
+    const file = this.#kept?.get(found);
+    if (file?.facts !== undefined) this.#facts.take(found, file.facts);
+    return file && { elf: file.elf, isElf: true };
   }
 
   /** Libraries that no rule finds, in the order in which they were needed. */

@@ -16,6 +16,7 @@ import { jailEnvironment, jailPathOf, type OutsideProgram, programsOutside } fro
 import { addGeneratedLdSoCache, LD_SO_CACHE } from './ld-so-cache.js';
 import type { Originals, ReadFile } from './originals.js';
 import type { BringPackages, Brought } from './packages/bring-packages.js';
+import type { KeptFiles } from './process/kept-files.js';
 import { ProgramResolver } from './program-resolver.js';
 import { addScriptCommands, followedScripts } from './scripts/script-commands.js';
 import { atOnce, type Steps } from './steps.js';
@@ -56,6 +57,8 @@ export interface ResolveContext {
   readonly advise?: Advise | undefined;
   /** Known facts about files, which then need not be read. */
   readonly originals?: Originals | undefined;
+  /** What earlier runs have read of files, to which this one adds. */
+  readonly kept?: KeptFiles | undefined;
   /** Record missing interpreters and continue, instead of failing. */
   readonly goesOn?: boolean;
   /** The root to resolve in, if it is not a directory that the request names. */
@@ -136,7 +139,7 @@ export class Resolving {
    * @throws JailbuildError as {@link resolve}
    */
   static *begin(asked: ResolveRequest, context: ResolveContext = {}): Steps<Resolving> {
-    const { additions, originals } = context;
+    const { additions, originals, kept } = context;
     if (additions === undefined && needsAdditions(asked)) {
       throw new Error(
         'profiles, users, includes and excludes must be loaded first, by additionsOf',
@@ -151,6 +154,7 @@ export class Resolving {
       searchPath,
       cache: CACHE_POLICY[request.ldCache ?? 'generate'],
       originals,
+      kept,
       goesOn: context.goesOn,
     });
     const resolution: Resolution = { sysroot, sources, files, programs, searchPath, cwd };

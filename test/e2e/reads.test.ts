@@ -45,14 +45,14 @@ describe('reads of ELF files', needs('strace', ...PROGRAMS), () => {
   for (const { title, args, times, resolutions, advice } of [
     {
       title: 'open each file once',
-      args: ['tree', ...PROGRAMS],
+      args: ['tree', ...PROGRAMS, '--no-cache'],
       times: 1,
       resolutions: 1,
       advice: 0,
     },
     {
       title: 'open each file once more for the digests of a manifest',
-      args: ['/nowhere/jail', ...PROGRAMS, '--dry-run'],
+      args: ['/nowhere/jail', ...PROGRAMS, '--dry-run', '--no-cache'],
       times: 2,
       // On the host, and in the root of the plan.
       resolutions: 2,
@@ -77,7 +77,7 @@ describe('reads of ELF files', needs('strace', ...PROGRAMS), () => {
     const large = path.join(tempDir(), 'large');
     copyFileSync('/usr/bin/env', large);
     truncateSync(large, 8 * 2 ** 30);
-    const { bytes } = traced('tree', large, ...PROGRAMS);
+    const { bytes } = traced('tree', large, ...PROGRAMS, '--no-cache');
     const read = bytes.get(large) ?? 0;
     assert.ok(read > 0 && read <= 32 << 10, `${read} bytes`);
     let all = 0;

@@ -58,6 +58,7 @@ export function findSource(
   const isLenient = purpose === 'view';
   const options = RESOLVE_OPTIONS.filter((name) => given[name] !== undefined);
   const args = { ...given, ...platformRoot };
+  const reading = { noCache: args['no-cache'] };
   const only = (kind: string, ...allowed: readonly string[]): void => {
     const other = options.find((name) => !allowed.includes(name));
     if (other === undefined) return;
@@ -93,8 +94,8 @@ export function findSource(
     const allowMissing =
       isLenient || (args['allow-missing'] ?? file.options['allow-missing'] === true);
     const request = { ...jailFileRequest(file), ...platformRoot };
-    const registry = registryOptionsOf(given);
-    return { file, read: () => requestTree(request, allowMissing, registry) };
+    const access = { ...reading, registry: registryOptionsOf(given) };
+    return { file, read: () => requestTree(request, allowMissing, access) };
   }
   if (isJail(what)) {
     if (platformRoot !== undefined) {
@@ -113,7 +114,7 @@ export function findSource(
   const request = { ...optionsOf(args), program: [...what], profile, include, exclude };
   const allowMissing = isLenient || (args['allow-missing'] ?? false);
   return {
-    read: () => requestTree(optionsRequest(request), allowMissing),
+    read: () => requestTree(optionsRequest(request), allowMissing, reading),
     toProve: async () => ({ request: optionsRequest(request), command: [], run: {} }),
   };
 }

@@ -74,7 +74,9 @@ export async function imageRequest(args: ExportArguments): Promise<ImageRequest>
  */
 export async function imageTree(args: ExportArguments): Promise<ImageTree> {
   const { request, sysroot, image, from, warnings } = await imageRequest(args);
-  const tree = await requestTree(request, args['allow-missing'] ?? false);
+  const tree = await requestTree(request, args['allow-missing'] ?? false, {
+    noCache: args['no-cache'],
+  });
   const origins = tree.tree.entries.flatMap((entry) => {
     const origin = tree.originOf(entry);
     const found = origin === undefined ? undefined : sysroot.trace(origin);

@@ -2,8 +2,8 @@ import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { JailbuildError, strerror } from '../../errors.js';
+import { insecureParent } from '../../fs/insecure-parent.js';
 import { nativeProgram } from '../../fs/native-program.js';
-import { insecureParent } from '../../jail/parents.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { jsonLine } from '../output/json.js';

@@ -3,7 +3,7 @@ import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { optimizeLater } from '../optimize-later.js';
 import { imageSourceOptions, refuseIdlePlatform } from '../options/registry.js';
-import { resolveChoices, resolveOptions } from '../options/resolve.js';
+import { noCacheOption, resolveChoices, resolveOptions } from '../options/resolve.js';
 import { jsonLine } from '../output/json.js';
 import { writeOut } from '../output/output.js';
 
@@ -31,6 +31,7 @@ const options = {
     describe: 'Show the size of each file, alone and with everything that it needs',
   },
   ...imageSourceOptions,
+  ...noCacheOption,
   json: { type: 'boolean', describe: 'Print one JSON result' },
 } as const;
 
@@ -65,7 +66,11 @@ export const treeCommand = defineCommand({
       terminfo: 'none',
       ldCache: 'copy',
     } as const;
-    const closure = await resolveRequest(request, { goesOn: true, isAdvised: false });
+    const closure = await resolveRequest(request, {
+      goesOn: true,
+      isAdvised: false,
+      noCache: args['no-cache'],
+    });
     const trees = dependencyTree(closure, { totals: args.json === true || args.size === true });
     const isWhole = closure.missing.length === 0;
     if (args.json) {

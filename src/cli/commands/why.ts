@@ -7,7 +7,7 @@ import type { ResolveRequest } from '../../manifest/request.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { imageSourceOptions, refuseIdlePlatform, registryOptionsOf } from '../options/registry.js';
-import { resolveChoices, resolveOptions } from '../options/resolve.js';
+import { noCacheOption, resolveChoices, resolveOptions } from '../options/resolve.js';
 import { jsonLine } from '../output/json.js';
 import { writeOut } from '../output/output.js';
 
@@ -37,6 +37,7 @@ const positionals = {
 const options = {
   ...resolveOptions,
   ...imageSourceOptions,
+  ...noCacheOption,
   all: { type: 'boolean', describe: `Show all chains, not the ${USUAL_LIMIT} shortest` },
   json: { type: 'boolean', describe: 'Print one JSON result' },
 } as const;
@@ -109,7 +110,7 @@ async function otherWaysOf(
 
 async function sourceOf(
   from: string,
-  args: Parameters<typeof resolveChoices>[0],
+  args: Parameters<typeof resolveChoices>[0] & { readonly 'no-cache'?: boolean | undefined },
 ): Promise<{ readonly manifest: Manifest; readonly request: ResolveRequest }> {
   const isDirectory = statSync(toBytes(from), { throwIfNoEntry: false })?.isDirectory() ?? false;
   if (isDirectory && args.sysroot === undefined) {
@@ -118,6 +119,6 @@ async function sourceOf(
   }
   const { planRequest } = await import('../../plan/resolve-request.js');
   const request = { programs: [from], ...resolveChoices(args) };
-  const { manifest } = await planRequest(request, true);
+  const { manifest } = await planRequest(request, true, { noCache: args['no-cache'] });
   return { manifest, request };
 }

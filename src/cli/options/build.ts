@@ -133,7 +133,7 @@ export const buildOptions = {
   },
   'no-cache': {
     type: 'boolean',
-    describe: 'Resolve again instead of reusing the results of earlier builds, and store none',
+    describe: 'Resolve again instead of reusing the results of earlier runs, and store none',
   },
   wait: {
     type: 'boolean',

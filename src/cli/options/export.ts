@@ -3,7 +3,7 @@ import { buildOptions } from './build.js';
 import { depfileOptions } from './depfile.js';
 import { FORMAT_OPTION, limitOptions } from './limits.js';
 import { registryOptions } from './registry.js';
-import { resolveOptions } from './resolve.js';
+import { noCacheOption, resolveOptions } from './resolve.js';
 import { sbomOptions } from './sbom.js';
 import type { OpenedSysroot } from './sysroot.js';
 
@@ -231,6 +231,7 @@ export const exportOptions = {
   json: { type: 'boolean', describe: 'Print one JSON result' },
   quiet: { alias: 'q', type: 'boolean', describe: 'Print warnings and errors only' },
   ...registryOptions,
+  ...noCacheOption,
   ...limitOptions,
 } as const;
 

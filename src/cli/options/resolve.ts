@@ -11,6 +11,14 @@ import type { Arguments } from '../command.js';
 
 const GROUP = 'Files opened at run time:';
 
+/** The option of commands that resolve programs without building. */
+export const noCacheOption = {
+  'no-cache': {
+    type: 'boolean',
+    describe: 'Read each file again instead of reusing what earlier runs stored, and store nothing',
+  },
+} as const;
+
 /** Options that determine the files of programs and their source; shared by several commands. */
 export const resolveOptions = {
   sysroot: {

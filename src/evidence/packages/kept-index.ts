@@ -1,12 +1,11 @@
-import { closeSync, constants, fstatSync, mkdirSync, openSync, readSync } from 'node:fs';
-import path from 'node:path';
-import { cacheDirectory, replaceCacheFile } from '../../fs/cache-directory.js';
-import { toBytes } from '../../fs/path-bytes.js';
+import { cacheDirectory, readCacheFile, storeCacheFile } from '../../fs/cache-directory.js';
 import { PathIndex } from './path-index.js';
 import { StatusTable, type StatusTableText } from './status-table.js';
 
 /** Names the format and its version. */
 const SCHEMA = 'jailbuild.package-index/2';
+/** In bytes; the index of a large distribution is a tenth of it. */
+const MAX_SIZE = 256 << 20;
 const HEADER_SIZE = 4;
 /** The size of an entry of the path index in bytes; entries are aligned to it. */
 const ENTRY = 8;
@@ -32,7 +31,7 @@ interface Head {
  */
 export function keptIndex(state: string): DpkgIndex | undefined {
   try {
-    const bytes = readOwn(cacheDirectory('packages'));
+    const bytes = readCacheFile(cacheDirectory('packages'), MAX_SIZE);
     if (bytes === undefined) return undefined;
     const start = startOf(bytes.readUInt32LE(0));
     const head: Head = JSON.parse(bytes.toString('utf8', HEADER_SIZE, start));
@@ -55,31 +54,10 @@ export function keepIndex(state: string, { status, paths }: DpkgIndex): void {
   bytes.writeUInt32LE(text.length, 0);
   text.copy(bytes, HEADER_SIZE);
   Buffer.from(entries.buffer, entries.byteOffset, entries.byteLength).copy(bytes, start);
-  try {
-    mkdirSync(toBytes(path.dirname(file)), { recursive: true, mode: 0o700 });
-    replaceCacheFile(file, bytes);
-  } catch {
-    // It only saves time.
-  }
+  storeCacheFile(file, bytes);
 }
 
 /** Returns the offset of entries after a text of some length. */
 function startOf(length: number): number {
   return Math.ceil((HEADER_SIZE + length) / ENTRY) * ENTRY;
-}
-
-/** Reads a file into memory that is aligned for entries. */
-function readOwn(file: string): Buffer | undefined {
-  const fd = openSync(
-    toBytes(file),
-    constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
-  );
-  try {
-    const { uid, mode, size } = fstatSync(fd);
-    if (uid !== process.geteuid?.() || (mode & 0o022) !== 0) return undefined;
-    const bytes = Buffer.from(new ArrayBuffer(size));
-    return readSync(fd, bytes) === size ? bytes : undefined;
-  } finally {
-    closeSync(fd);
-  }
 }

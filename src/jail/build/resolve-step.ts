@@ -69,7 +69,8 @@ export async function resolveStep(asked: BuildJob): Promise<Resolved> {
     const { sourceRoot } = remembered;
     return { job, request, resolution: { kind: 'remembered', remembered }, sourceRoot };
   }
-  const closure = await resolveRequest(request, { survey: surveySources });
+  const { noCache } = job.options;
+  const closure = await resolveRequest(request, { survey: surveySources, noCache });
   if (!allowMissing) refuseMissing(closure.missing);
   const resolution = { kind: 'closure', closure, began } as const;
   return { job, request, resolution, sourceRoot: closure.sysroot.prefix };

@@ -1,9 +1,9 @@
-import { lstatSync, type Stats, statSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import packageJson from '../../../package.json' with { type: 'json' };
+import { lstatSync, type Stats } from 'node:fs';
 import { errnoOf, JailbuildError } from '../../errors.js';
 import type { FileStat } from '../../fs/file-view.js';
 import { toBytes } from '../../fs/path-bytes.js';
+import { program } from '../../fs/program-stamp.js';
+import { SETTLED } from '../../fs/settled.js';
 import type { Observed } from '../../fs/sysroot.js';
 import type { Entry, Manifest } from '../../manifest/manifest.js';
 import { nanoseconds } from '../../manifest/timestamp.js';
@@ -26,12 +26,6 @@ import { readStateFile, stateFileBytes } from './state-file.js';
 
 /** Name and version of the format; readers ignore versions they do not know. */
 const FINGERPRINT_SCHEMA = 'jailbuild.fingerprint/2';
-
-/**
- * Minimum time between a file's last change and its inspection, in milliseconds: file systems keep times to two seconds
- * at worst, and changes within one clock step have equal times.
- */
-const SETTLED = 2000;
 
 /**
  * What the recorded manifest and its verification depend on, so that the next build can determine by lstat(2) alone
@@ -271,10 +265,4 @@ function isStill(seen: FileStat, now: Stats): boolean {
     // One is in nanoseconds, the other in floating point.
     Math.abs(Number(seen.mtimeNs) / 1e6 - now.mtimeMs) < 0.001
   );
-}
-
-/** Returns the version and the identity of the program file: development builds share a version. */
-export function program(): string {
-  const { size, mtimeMs } = statSync(fileURLToPath(import.meta.url));
-  return `${packageJson.version} ${size} ${mtimeMs}`;
 }

@@ -1,24 +1,11 @@
 import { createHash } from 'node:crypto';
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
 import path from 'node:path';
-import { errnoOf } from '../../errors.js';
-import { cacheDirectory, replaceCacheFile } from '../../fs/cache-directory.js';
-import { toBytes } from '../../fs/path-bytes.js';
+import { cacheDirectory, readCacheFile, storeCacheFile } from '../../fs/cache-directory.js';
+import { programAndUser } from '../../fs/program-stamp.js';
 import { canonicalValue } from '../../manifest/canonical-json.js';
 import type { Manifest } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
-import { insecureParent } from '../parents.js';
-import { type HostState, isHostUnchanged, type JailState, program } from './fingerprint.js';
+import { type HostState, isHostUnchanged, type JailState } from './fingerprint.js';
 import { readStateFile, stateFileBytes } from './state-file.js';
 
 /** Names the format and its version. */
@@ -53,7 +40,7 @@ export interface RememberedResolution {
  */
 export function recall(request: ResolveRequest): RememberedResolution | undefined {
   const key = keyOf(request);
-  const bytes = readOwn(fileOf(key));
+  const bytes = readCacheFile(fileOf(key), MAX_SIZE);
   const file = bytes === undefined ? undefined : readStateFile(bytes);
   if (file === undefined) return undefined;
   const head = file.head as Head;
@@ -75,14 +62,7 @@ export function remember(
   const head: Head = { schema: SCHEMA, key, sourceRoot, files: jail.files, manifest };
   const bytes = stateFileBytes(head, { host, advice, absent: jail.absent });
   if (bytes.length > MAX_SIZE) return;
-  try {
-    mkdirSync(toBytes(path.dirname(file)), { recursive: true, mode: 0o700 });
-    if (insecureParent(path.dirname(file)) !== undefined) return;
-    removeOld(path.dirname(file));
-    replaceCacheFile(file, bytes);
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-  }
+  storeCacheFile(file, bytes, MOST);
 }
 
 interface Head {
@@ -96,54 +76,10 @@ interface Head {
 
 /** Includes the user, since users may read different files. */
 function keyOf(request: ResolveRequest): string {
-  const groups = process.getgroups?.() ?? [];
-  const who = [process.geteuid?.(), process.getegid?.(), ...groups].join(' ');
-  return `${program()}\n${who}\n${canonicalValue(request)}`;
+  return `${programAndUser()}\n${canonicalValue(request)}`;
 }
 
 function fileOf(key: string): string {
   const name = createHash('sha256').update(key).digest('hex').slice(0, 32);
   return path.join(cacheDirectory('resolutions'), name);
-}
-
-/** Reads a file that only its owner and root could have written; returns undefined for any other. */
-function readOwn(file: string): Buffer | undefined {
-  try {
-    const fd = openSync(
-      toBytes(file),
-      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
-    );
-    try {
-      const { uid, mode, size, nlink } = fstatSync(fd);
-      const isOurs = uid === process.geteuid?.() && (mode & 0o077) === 0 && nlink === 1;
-      if (!isOurs || size > MAX_SIZE || insecureParent(path.dirname(file)) !== undefined) {
-        return undefined;
-      }
-      return readFileSync(fd);
-    } finally {
-      closeSync(fd);
-    }
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-    return undefined;
-  }
-}
-
-function removeOld(directory: string): void {
-  const names = readdirSync(toBytes(directory), { encoding: 'utf8' });
-  if (names.length < MOST) return;
-  const files = names.map((name) => {
-    const file = path.join(directory, name);
-    return { file, time: statSync(toBytes(file), { throwIfNoEntry: false })?.mtimeMs ?? 0 };
-  });
-  files.sort((a, b) => a.time - b.time);
-  for (const { file } of files.slice(0, MOST / 2)) removeQuietly(file);
-}
-
-function removeQuietly(file: string): void {
-  try {
-    rmSync(toBytes(file), { force: true });
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-  }
 }

@@ -150,8 +150,16 @@ bool is_absent(const struct root *root, const char *path, bool no_follow);
  * permissions. Returns 0, ENOENT if absent, or another error if unknown.
  */
 int look_up(const struct root *root, const char *path, bool no_follow, mode_t *mode);
+
+/* served.c */
+/* Learns which file systems below the root of a process are served by other processes. */
+void learn_served(pid_t process);
 /* Notes that the run has mounted something, which may be a file system that waits for the observer. */
-void mounts_changed(void);
+void everything_is_served(void);
+/* Returns whether looking a path up could wait for another process. Links that lead there are not followed. */
+bool is_served(const char *path);
+/* Returns the type and permissions of a file without asking who serves it; 0 if unknown. */
+unsigned int cached_mode(const char *path);
 
 /* path.c */
 /*

@@ -410,7 +410,7 @@ static bool inspect(struct process *process, const struct call *call, bool is_32
 	struct pending *pending = &process->pending;
 
 	if (call->use == USE_MOUNT)
-		mounts_changed();
+		everything_is_served();
 	if (call->use == USE_NAMESPACE || call->use == USE_CLONE)
 		rights_changed();
 	*pending = (struct pending){

@@ -39,9 +39,11 @@ export class RuntimeFacts {
   /**
    * Reads the facts of an open file. Malformed parts are warnings, since the loader accepts the
    * file.
+   *
+   * @returns whether there are no warnings
    */
-  read(source: ByteSource, { headers, dynamic }: ElfFile, { stat }: Trace): void {
-    if (dynamic === undefined) return;
+  read(source: ByteSource, { headers, dynamic }: ElfFile, { stat }: Trace): boolean {
+    if (dynamic === undefined) return true;
     const warnings: string[] = [];
     this.#byIdentity.set(stat.identity, {
       imports: tolerate<string[]>(warnings, [], () => importedSymbols(source, headers, WATCHED)),
@@ -50,6 +52,12 @@ export class RuntimeFacts {
       ),
     });
     this.#warnings.set(stat.identity, warnings);
+    return warnings.length === 0;
+  }
+
+  /** Takes the facts of a file that need not be read. */
+  take({ stat }: Trace, facts: ObjectFacts): void {
+    this.#byIdentity.set(stat.identity, facts);
   }
 
   of({ trace }: LoadedObject): ObjectFacts {

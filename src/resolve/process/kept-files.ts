@@ -1,0 +1,44 @@
+import { createHash } from 'node:crypto';
+import path from 'node:path';
+import { cacheDirectory } from '../../fs/cache-directory.js';
+import { FileFacts } from '../../fs/file-facts.js';
+import type { OpenFile } from '../../fs/file-reader.js';
+import { isOneFile, programAndUser } from '../../fs/program-stamp.js';
+import type { Trace } from '../../fs/sysroot.js';
+import { type CleanFile, fileOfText, textOfFile } from './facts-text.js';
+
+/** ELF files as earlier runs have read them, which need not be opened again while they are unchanged. */
+export class KeptFiles {
+  readonly #facts: FileFacts;
+
+  private constructor(facts: FileFacts) {
+    this.#facts = facts;
+  }
+
+  /**
+   * Opens what the caller's cache has for this version. Call it before looking at any file.
+   *
+   * @returns undefined if the cache could belong to another version
+   */
+  static open(): KeptFiles | undefined {
+    if (!isOneFile()) return undefined;
+    const name = programAndUser();
+    const digest = createHash('sha256').update(name).digest('hex').slice(0, 32);
+    return new KeptFiles(new FileFacts(path.join(cacheDirectory('facts'), digest), name));
+  }
+
+  get({ stat }: Trace): CleanFile | undefined {
+    const text = this.#facts.get(stat);
+    return text === undefined ? undefined : fileOfText(text);
+  }
+
+  add({ stat }: Trace, file: OpenFile, read: CleanFile): void {
+    const text = textOfFile(read);
+    if (text !== undefined) this.#facts.add(stat, file, text);
+  }
+
+  /** Stores what was added. */
+  save(): void {
+    this.#facts.save();
+  }
+}
