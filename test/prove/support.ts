@@ -52,8 +52,12 @@ export function resultsOf({ uses }: Observation, at: string): string[] {
 }
 
 /** Compiles a program of fixtures/observer. */
-export function compileUses(out: string, flags: readonly string[] = ['-static']): void {
-  const source = path.join(PROJECT, 'fixtures/observer/uses.c');
+export function compileUses(
+  out: string,
+  flags: readonly string[] = ['-static'],
+  name = 'uses.c',
+): void {
+  const source = path.join(PROJECT, 'fixtures/observer', name);
   const { status, stderr } = exec('gcc', [
     ...['-O1', '-Wall', '-Wextra', '-pthread', ...flags, '-o', out, source],
     // The kernel headers of this architecture also suit i386 programs.

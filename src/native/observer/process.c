@@ -10,7 +10,7 @@
 /* The kernel's PID_MAX_LIMIT. Unused pages take no memory. */
 enum { MOST_PROCESSES = 1 << 22 };
 static struct process **processes;
-/* The one registered last. */
+/* The process registered last. */
 static struct process *newest;
 
 /* Programs that were run, without duplicates. */
@@ -70,7 +70,6 @@ void learn_program(struct process *process)
 {
 	char link[32], text[PATH_SIZE];
 	const struct root *root = current_root(process);
-	struct stat stat_of_program;
 
 	snprintf(link, sizeof(link), "/proc/%d/exe", process->id);
 	ssize_t length = readlink(link, text, sizeof(text) - 1);
@@ -84,7 +83,7 @@ void learn_program(struct process *process)
 	process->program = intern(is_below && root->is_known ? text + above : text);
 	/* Checked once: a set-id program may find other files than the observer. */
 	if (!process->has_started || !note_seen(seen_key("program", process->program, root, ""), FOUND) ||
-	    stat(link, &stat_of_program) < 0 || (stat_of_program.st_mode & (S_ISUID | S_ISGID)) == 0)
+	    (cached_mode(link) & (S_ISUID | S_ISGID)) == 0)
 		return;
 	rights_changed();
 	/* The kernel grants no set-id rights to processes traced without privileges. */

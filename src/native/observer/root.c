@@ -27,15 +27,9 @@ static size_t count;
 static int first = -1;
 /* Whether it is also the observer's root. */
 static bool is_own;
-static bool has_mounts;
 static unsigned int generation;
 
 static const struct root unknown = { .text = "", .prefix = "" };
-
-void mounts_changed(void)
-{
-	has_mounts = true;
-}
 
 void roots_changed(void)
 {
@@ -111,6 +105,7 @@ const struct root *root_of(pid_t process)
 		snprintf(path, sizeof(path), "/proc/%d/root", process);
 		first = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		is_own = is_our_root(root);
+		learn_served(process);
 	} else {
 		root->is_known = place(root);
 	}
@@ -124,7 +119,7 @@ static bool is_of_kernel(const char *path)
 	return strncmp(path, "/proc", 5) == 0 || strncmp(path, "/dev", 4) == 0;
 }
 
-/* Another name may lead to such a file too: file systems without a device, /proc among them, have empty ones. */
+/* Recognises files such as those of /proc by any name: they are empty, on file systems without a device. */
 static bool may_be_of_kernel(const struct stat *file)
 {
 	return S_ISREG(file->st_mode) && file->st_size == 0 && major(file->st_dev) == 0;
@@ -134,7 +129,7 @@ int look_up(const struct root *root, const char *path, bool no_follow, mode_t *m
 {
 	struct stat found;
 
-	if (!root->is_first || !is_own || has_mounts || is_of_kernel(path))
+	if (!root->is_first || !is_own || is_served(path) || is_of_kernel(path))
 		return EXDEV;
 	if (fstatat(AT_FDCWD, path, &found, AT_NO_AUTOMOUNT | (no_follow ? AT_SYMLINK_NOFOLLOW : 0)) < 0)
 		return errno == ENOTDIR ? ENOENT : errno;
@@ -144,15 +139,12 @@ int look_up(const struct root *root, const char *path, bool no_follow, mode_t *m
 	return 0;
 }
 
-/*
- * Looks up without opening, and stays below the root. Only in the first root, and once the run has mounted something
- * only in the kernel's cache, since a file system of the run may never answer.
- */
+/* Looks up without opening, and stays below the root. Only in the first root. */
 bool is_absent(const struct root *root, const char *path, bool no_follow)
 {
 	struct open_how how = {
 		.flags = O_PATH | O_CLOEXEC | (no_follow ? O_NOFOLLOW : 0),
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (has_mounts ? RESOLVE_CACHED : 0),
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (is_served(path) ? RESOLVE_CACHED : 0),
 	};
 	mode_t mode;
 	int error = look_up(root, path, no_follow, &mode);
