@@ -169,6 +169,30 @@ function versionsOf(
   }
 }
 
+/** A range of a file, in bytes. */
+export interface FileRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * Returns the range of the dynamic string table: names of symbols, versions and libraries, not data of the
+ * program. Undefined if the headers do not give it.
+ */
+export function dynamicStrings(source: ByteSource, headers: ElfHeaders): FileRange | undefined {
+  try {
+    const bytes = dynamicBytes(source, headers);
+    const tags = bytes === undefined ? undefined : new Map(dynamicEntries(bytes, headers));
+    const [address, size] = [tags?.get(DT.STRTAB), tags?.get(DT.STRSZ)];
+    if (address === undefined || size === undefined) return undefined;
+    const start = fileOffset(headers.segments, address);
+    return start === undefined ? undefined : { start, end: start + size };
+  } catch (error) {
+    if (!(error instanceof JailbuildError)) throw error;
+    return undefined;
+  }
+}
+
 /**
  * Returns the bytes of the dynamic section.
  *

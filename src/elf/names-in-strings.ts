@@ -1,4 +1,4 @@
-import { loadedPieces } from './path-strings.js';
+import { dataPieces } from './path-strings.js';
 import type { ByteSource, ElfHeaders } from './types.js';
 
 /** Longer program names, in characters, are not looked up by hash. */
@@ -36,7 +36,7 @@ export function namesInStrings(
 ): (name: string) => boolean {
   const pieces: Buffer[] = [];
   const hashes = new Set<number>();
-  for (const piece of loadedPieces(source, headers, limit, source.size <= MAX_WITH_CODE)) {
+  for (const piece of dataPieces(source, headers, limit, source.size <= MAX_WITH_CODE)) {
     pieces.push(piece);
     collectHashes(piece, hashes);
   }

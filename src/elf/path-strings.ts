@@ -1,3 +1,4 @@
+import { dynamicStrings, type FileRange } from './dynamic.js';
 import type { ByteSource, ElfHeaders } from './types.js';
 
 /** Segments are read in pieces of this size. */
@@ -16,7 +17,7 @@ const PATH = /^(?:\/[A-Za-z0-9._+@,=~-]+){1,40}\/?$/;
  */
 export function pathStrings(source: ByteSource, headers: ElfHeaders, limit: number): Set<string> {
   const paths = new Set<string>();
-  for (const bytes of loadedPieces(source, headers, limit, false)) collectPaths(bytes, paths);
+  for (const bytes of dataPieces(source, headers, limit, false)) collectPaths(bytes, paths);
   return paths;
 }
 
@@ -26,24 +27,54 @@ export function pathStrings(source: ByteSource, headers: ElfHeaders, limit: numb
  * @param limit stop after this many bytes
  * @param withCode include machine code that has a segment of its own, as with today's linkers:
  *   compilers put short strings into instructions
+ * @param skipped a range to leave out
  */
 export function* loadedPieces(
   source: ByteSource,
   headers: ElfHeaders,
   limit: number,
   withCode: boolean,
+  skipped?: FileRange,
 ): Generator<Buffer> {
   let left = limit;
   for (const { type, offset, filesz, isExecutable } of headers.segments) {
     // An executable segment that begins with the headers also contains the constants.
     if (type !== 'load' || (!withCode && isExecutable && offset > 0)) continue;
-    const end = Math.min(offset + filesz, source.size);
-    for (let at = offset; at < end && left > 0; at += PIECE) {
-      const bytes = source.read(at, Math.min(PIECE + MAX_STRING, end - at));
-      left -= bytes.length;
-      yield bytes;
+    const segment = { start: offset, end: Math.min(offset + filesz, source.size) };
+    for (const { start, end } of without(segment, skipped)) {
+      for (let at = start; at < end && left > 0; at += PIECE) {
+        const bytes = source.read(at, Math.min(PIECE + MAX_STRING, end - at));
+        left -= bytes.length;
+        yield bytes;
+      }
     }
   }
+}
+
+function without(range: FileRange, skipped: FileRange | undefined): FileRange[] {
+  if (skipped === undefined || skipped.end <= range.start || skipped.start >= range.end) {
+    return [range];
+  }
+  return [
+    { start: range.start, end: skipped.start },
+    { start: skipped.end, end: range.end },
+  ];
+}
+
+/**
+ * Reads the data of a file in pieces: its loaded part without the dynamic string table, whose words are
+ * symbols such as `kill`, and whose paths are for the loader.
+ *
+ * @param limit stop after this many bytes
+ * @param withCode as for {@link loadedPieces}
+ */
+export function dataPieces(
+  source: ByteSource,
+  headers: ElfHeaders,
+  limit: number,
+  withCode: boolean,
+): Generator<Buffer> {
+  return loadedPieces(source, headers, limit, withCode, dynamicStrings(source, headers));
 }
 
 function collectPaths(bytes: Buffer, paths: Set<string>): void {
@@ -79,7 +110,7 @@ const COMMAND_LINE = /\0([a-z][a-z0-9_.+-]{1,20}) (?=-[A-Za-z-][^\0\n]{0,80}\0)/
  */
 export function commandNames(source: ByteSource, headers: ElfHeaders, limit: number): Set<string> {
   const names = new Set<string>();
-  for (const bytes of loadedPieces(source, headers, limit, false)) {
+  for (const bytes of dataPieces(source, headers, limit, false)) {
     for (const [, name = ''] of bytes.toString('latin1').matchAll(COMMAND_LINE)) names.add(name);
   }
   return names;

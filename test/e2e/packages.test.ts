@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { Manifest } from '../../src/manifest/manifest.js';
 import { exec, jailbuild, succeed } from '../support/cli.js';
+import { DebianRoot } from '../support/debian-root.js';
 import { needs } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
@@ -15,42 +16,6 @@ function planOf(args: readonly string[]): Manifest & { readonly stderr: string }
 }
 
 const pathsOf = ({ entries }: Manifest) => entries.map(({ path: at }) => at);
-
-/** Creates a dpkg database and files, in a root of its own, with a static program. */
-class DebianRoot {
-  readonly path = tempDir();
-  #status = '';
-
-  constructor() {
-    for (const directory of ['bin', 'lib']) {
-      mkdirSync(`${this.path}/usr/${directory}`, { recursive: true });
-      symlinkSync(`usr/${directory}`, `${this.path}/${directory}`);
-    }
-    this.put('/var/lib/dpkg/status', '');
-    mkdirSync(`${this.path}/var/lib/dpkg/info`, { recursive: true });
-  }
-
-  put(file: string, text: string, mode = 0o644): void {
-    mkdirSync(path.dirname(this.path + file), { recursive: true });
-    writeFileSync(this.path + file, text, { mode });
-  }
-
-  install(name: string, files: Readonly<Record<string, string>>, fields = ''): void {
-    this.#status += `Package: ${name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n${fields}\n`;
-    this.put('/var/lib/dpkg/status', this.#status);
-    const directories = new Set(Object.keys(files).flatMap(parents));
-    const listed = ['/.', ...directories, ...Object.keys(files)];
-    this.put(`/var/lib/dpkg/info/${name}.list`, listed.map((line) => `${line}\n`).join(''));
-    for (const [file, text] of Object.entries(files)) {
-      this.put(file, text, file.includes('/bin/') ? 0o755 : 0o644);
-    }
-  }
-}
-
-function parents(file: string): string[] {
-  const parts = file.split('/').slice(1, -1);
-  return parts.map((_, index) => `/${parts.slice(0, index + 1).join('/')}`);
-}
 
 function smallRoot(): DebianRoot {
   const root = new DebianRoot();
@@ -70,11 +35,12 @@ function smallRoot(): DebianRoot {
       '/usr/lib/libapp.a': '',
       '/etc/app/app.conf': '',
     },
-    'Source: app-source\nDepends: app-data (= 1), other | none, dash\nRecommends: app-extra\n',
+    'Source: app-source\nDepends: app-data (= 1), none | other | spare, dash\nRecommends: app-extra\n',
   );
   root.install('app-data', { '/usr/share/app/table': '' }, 'Source: app-source\n');
   root.install('app-extra', { '/usr/lib/app/extra': '' }, 'Source: app-source\n');
   root.install('other', { '/usr/share/other/file': '' }, 'Depends: deep\n');
+  root.install('spare', { '/usr/share/spare/file': '' });
   root.install('deep', { '/usr/share/deep/file': '' });
   root.install('tool', { '/bin/tool': '' });
   succeed('cp', ['/bin/busybox', `${root.path}/usr/bin/tool`]);
@@ -126,6 +92,8 @@ describe('packages of a sysroot', needs('/bin/busybox'), () => {
     assert.ok(!at().includes('/usr/share/other/file'));
     assert.ok(at('--package-depends', '1').includes('/usr/share/other/file'));
     assert.ok(!at('--package-depends', '1').includes('/usr/share/deep/file'));
+    // The first alternative that is installed satisfies the relation.
+    assert.ok(!at('--package-depends', 'all').includes('/usr/share/spare/file'));
     const all = at('--package-depends', 'all');
     assert.ok(all.includes('/usr/share/deep/file'));
     assert.ok(!all.includes('/usr/bin/sh'));

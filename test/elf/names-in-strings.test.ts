@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { namesInStrings } from '../../src/elf/names-in-strings.js';
 import { parseElf } from '../../src/elf/parse.js';
+import { commandNames, pathStrings } from '../../src/elf/path-strings.js';
 import type { ElfHeaders } from '../../src/elf/types.js';
 import { isTrace, Sysroot } from '../../src/fs/sysroot.js';
-import { MemorySource } from '../support/make-elf.js';
+import { KINDS, MemorySource, makeElf } from '../support/make-elf.js';
 import { needs } from '../support/need.js';
 
 const LIMIT = 64 << 20;
@@ -96,5 +97,27 @@ test('finds names in a program of the host', needs('bash'), () => {
     assert.ok(!isNamed('gcc-12'));
   } finally {
     file.close();
+  }
+});
+
+test('names of symbols and libraries are not data', () => {
+  const [needed, runPath] = [1, 29];
+  for (const kind of KINDS) {
+    const data = Buffer.from('\0gzip\0/usr/share/data\0sort -u\0');
+    const { bytes } = makeElf({
+      ...kind,
+      dynamic: [
+        [needed, 'kill'],
+        [runPath, '/usr/lib/path'],
+        [needed, 'tail -f'],
+      ],
+      tables: [{ tag: 0x6000_0001, bytes: data }],
+    });
+    const file = new MemorySource(bytes);
+    const { headers } = parseElf(file);
+    const isNamed = namesInStrings(file, headers, LIMIT);
+    assert.deepEqual(['gzip', 'kill', 'tail'].map(isNamed), [true, false, false]);
+    assert.deepEqual([...pathStrings(file, headers, LIMIT)], ['/usr/share/data']);
+    assert.deepEqual([...commandNames(file, headers, LIMIT)], ['sort']);
   }
 });

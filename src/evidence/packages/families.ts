@@ -73,13 +73,18 @@ export class PackageFamilies {
     return found;
   }
 
-  /** Returns the packages of the same source that these depend on, including base packages. */
+  /**
+   * Returns the packages of the same source that these depend on, directly or through each other,
+   * including base packages.
+   */
   companionsOf(owners: readonly InstalledPackage[]): InstalledPackage[] {
-    return owners.flatMap((owner) =>
-      this.#related(owner, owner.depends).filter(
-        (other) => sourceOf(other) === sourceOf(owner) && !owners.includes(other),
-      ),
-    );
+    const members = new Set(owners);
+    for (const member of members) {
+      for (const other of this.#related(member, member.depends)) {
+        if (sourceOf(other) === sourceOf(member)) members.add(other);
+      }
+    }
+    return [...members].slice(owners.length);
   }
 
   /**
@@ -219,11 +224,18 @@ export class PackageFamilies {
     return this.#sysroot.list(found).flatMap((name) => this.#below(`${path}/${name}`, depth + 1));
   }
 
+  /** Of alternatives, the first one that is installed satisfies a relation. */
   #related(
     member: InstalledPackage,
     relations: readonly (readonly string[])[],
   ): InstalledPackage[] {
-    const found = relations.flat().flatMap((name) => this.#database.providersOf(name));
+    const found = relations.flatMap((alternatives) => {
+      for (const name of alternatives) {
+        const providers = this.#database.providersOf(name);
+        if (providers.length > 0) return providers;
+      }
+      return [];
+    });
     return [...new Set(found)].filter((other) => other !== member);
   }
 }

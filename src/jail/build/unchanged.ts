@@ -49,7 +49,7 @@ export async function unchangedBuild(job: BuildJob): Promise<Proven | undefined>
   const { whole } = fingerprint;
   const record = withoutEntries(whole, root);
   const known: KnownJob = { ...job, history: { record, stamp: stampOf(stat) } };
-  // The steps read an image once: unless that is done already, they are the ones to do it.
+  // The steps open an image that is not open yet; opening it here as well would read it twice.
   if (record.request.sysrootImage !== undefined && !isOpened(job)) return undefined;
   const request = await wholeRequest(known, origin);
   if (!mayRemember(job, request) || !isRecordedAs(known, request, whole.record)) return undefined;

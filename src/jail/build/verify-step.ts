@@ -90,7 +90,7 @@ function rememberState(
   if (advice !== undefined) remember(request, { sourceRoot, host, advice, jail, manifest });
 }
 
-/** Of an unpacked image or packages: the digest in the request, which the next build compares, determines every file. */
+/** For an unpacked image or packages: the next build compares the digest in the request, which determines every file. */
 const UNPACKED_STATE: HostState = [];
 
 function isUnpacked({ request, sourceRoot }: Resolved): boolean {

@@ -102,7 +102,7 @@ static void decide(const struct call *call)
 	else if (is_fstat(call))
 		pass_fstat();
 	else if (call->use == USE_MESSAGE && stop_answer == SECCOMP_RET_USER_NOTIF)
-		/* The command hands over the listener by it, when nobody could answer yet. */
+		/* The command sends the listener with this call, before anyone can answer. */
 		answer(other_answer);
 	else
 		answer(stop_answer);

@@ -3,10 +3,10 @@
  * which costs several times as much as the rest of a stop, most of all in virtual machines. Processes that stop often
  * are therefore held on one processor together with the observer, as long as at most one of them has work to do.
  *
- * Programs see nothing of it: before a call that reads or changes the processors of a process, they are as they were,
- * and so before it can read a file that tells them. Only a descriptor of such a file that is sent to the command from
- * outside (unix(7), SCM_RIGHTS), and programs that are not observed, show them.
- * Threads are not held, since they are made to run at the same time.
+ * Observed programs do not notice: the processors are restored before a call that reads or changes them, or opens a
+ * file that shows them. Only a descriptor of such a file that is sent to the command from outside (unix(7),
+ * SCM_RIGHTS), and programs that are not observed, show them. Threads are not held, since they are meant to run in
+ * parallel.
  */
 #define _GNU_SOURCE
 #include "observer.h"
@@ -21,23 +21,23 @@
 
 enum {
 	/*
-	 * Holding starts with so many stops in at most so many milliseconds. It costs about as much to begin and to end as
-	 * it saves in two or three stops.
+	 * Holding starts after BUSY_STOPS stops within BUSY_TIME milliseconds. Starting and ending it costs about as much
+	 * as it saves in two or three stops.
 	 */
 	BUSY_STOPS = 4,
 	BUSY_TIME = 10,
-	/* It ends with fewer stops between two looks, so many milliseconds apart. */
+	/* It ends with fewer than IDLE_STOPS stops between two looks, LOOK_EVERY milliseconds apart. */
 	IDLE_STOPS = 4,
 	LOOK_EVERY = 10,
 	/*
-	 * It ends as well if so many of the last looks, which are at most 8, find several processes with work to do: half
-	 * of what waits for the processor could then run on another one. None is held for so many milliseconds, which
+	 * It also ends if CROWDED_LOOKS of the last looks, at most 8, find several processes with work to do: half of those
+	 * that wait for the processor could run on another one. Nothing is held then for APART_TIME milliseconds, which
 	 * double each time.
 	 */
 	CROWDED_LOOKS = 4,
 	APART_TIME = 1000,
 	MOST_APART_TIME = 16000,
-	/* Each look reads their states. */
+	/* Limited, since each look reads the state of every held process. */
 	MOST_HELD = 16,
 	/* Positions in /proc/PID/stat, which is a line. */
 	STATE_FIELD = 3,
@@ -176,7 +176,7 @@ static bool is_busy(pid_t id)
 	return state == 'R' || state == 't';
 }
 
-/* Ends holding if it is of no more use. `stopped` is the process that the observer has stopped, or 0. */
+/* Ends holding if it no longer helps. `stopped` is the process that the observer has stopped, or 0. */
 static void look(int64_t time, pid_t stopped)
 {
 	int busy = stopped != 0;
@@ -276,7 +276,7 @@ bool tells_processors(const char *path)
 	const char *name = strrchr(path, '/');
 	if (name == NULL || strcmp(name, "/status") != 0)
 		return false;
-	/* What a descriptor is of has a number there, wherever /proc is mounted. */
+	/* The path of a descriptor contains the PID, wherever /proc is mounted. */
 	const char *parent = name;
 	while (parent > path && parent[-1] != '/')
 		parent--;

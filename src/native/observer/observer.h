@@ -46,7 +46,7 @@ enum use {
 	USE_CONNECT,
 	USE_BIND,
 	USE_SEND,
-	/* The address is in memory, and so the call stops without one too. */
+	/* The address is in memory, so that the filter also stops calls without one. */
 	USE_MESSAGE,
 	USE_MESSAGES,
 	/* All socket operations share one number (socketcall(2)). */
@@ -231,10 +231,10 @@ struct process {
 	/* It was held on one processor; it is no longer, since it has threads or concerns itself with its processors. */
 	bool was_held, is_unheld;
 	struct pending pending;
-	/* Of the list of all. */
+	/* List of all processes. */
 	struct process *next, *before;
 };
-/* Returns the first of the list of all processes, in no order. */
+/* Returns the first of all processes, in no particular order. */
 struct process *first_process(void);
 struct process *find_process(pid_t id);
 /* Registers a process; a child inherits its parent's state. */
@@ -287,11 +287,11 @@ void held_ended(pid_t id);
 void hold_nothing(void);
 /* The same, since a process is about to choose processors, its own or those of others. */
 void processors_chosen(struct process *process);
-/* Returns whether a file in /proc tells the processors of a process, by any name that it has. */
+/* Returns whether a path may be that of a file in /proc that shows the processors of a process. */
 bool tells_processors(const char *path);
 /* Returns whether a process may be held, now or later. */
 bool may_hold(void);
-/* Lets go of every process if the command has inherited a file that tells processors. */
+/* Releases every process if the command has inherited a file that shows processors. */
 void look_at_inherited(pid_t command);
 /* Lets a new process run where its parent does if that is held, and otherwise where it would without observation. */
 void place_child(pid_t child, const struct process *parent);

@@ -10,7 +10,7 @@
 /* The kernel's PID_MAX_LIMIT. Unused pages take no memory. */
 enum { MOST_PROCESSES = 1 << 22 };
 static struct process **processes;
-/* The one registered last. */
+/* The process registered last. */
 static struct process *newest;
 
 /* Programs that were run, without duplicates. */

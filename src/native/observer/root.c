@@ -119,7 +119,7 @@ static bool is_of_kernel(const char *path)
 	return strncmp(path, "/proc", 5) == 0 || strncmp(path, "/dev", 4) == 0;
 }
 
-/* Another name may lead to such a file too: file systems without a device, /proc among them, have empty ones. */
+/* Recognises files such as those of /proc by any name: they are empty, on file systems without a device. */
 static bool may_be_of_kernel(const struct stat *file)
 {
 	return S_ISREG(file->st_mode) && file->st_size == 0 && major(file->st_dev) == 0;

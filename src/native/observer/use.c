@@ -80,7 +80,7 @@ static void prepare_open(struct process *process, const uint64_t arguments[6])
 		pending->what = "write";
 }
 
-/* The names of the call that begins: most calls are answered at once, and their names need not be kept. */
+/* The names of the current call: most calls are answered at once, and their names need not be kept. */
 static char names[MOST_NAMES][2 * PATH_SIZE];
 
 static char *next_name(const struct pending *pending)

@@ -27,6 +27,7 @@ import {
   isShell,
   runsCommandLines,
   startedShell,
+  startsByName,
   startsOwnChoice,
   startsPrograms,
 } from './shell.js';
@@ -66,6 +67,8 @@ const USUAL_PREFIX = /^\/(usr\/(local\/)?)?s?bin\//;
 const MULTIARCH = /^(\/usr)?\/(lib|libexec|share)\/[^/]+-linux-[^/]+$/;
 /** The minimum length of significant file names, unlike `as` or `data`. */
 const MIN_NAME = 5;
+/** Shorter names of programs are parts of others by chance. */
+const MIN_ORIGINAL = 4;
 /** The maximum size in bytes of files whose strings are kept for the next program. */
 const MAX_MENTIONED = 128 << 20;
 /** The maximum number of files whose names are looked for in a program. */
@@ -77,6 +80,12 @@ const MAX_LOOKED_FOR = 400;
 const MAX_PROGRAMS = 256;
 /** The minimum number of path components of a directory that is specific, unlike `/usr/lib`. */
 const MIN_DEPTH = 3;
+
+/** A path that a program names, itself or through a library. */
+interface Named extends NamedPath {
+  /** The file that contains the name. */
+  readonly by: Trace;
+}
 
 /** Returns the adviser for a package database; without one, advice is based on files alone. */
 export function adviserOf(probe: Sysroot, database: PackageDatabase | undefined): Advise {
@@ -144,7 +153,8 @@ class Adviser {
     };
     const named = this.#objectsOf(program.trace, owners).flatMap((object) => {
       const read = programs.read(object.stat.identity).elf;
-      return read === undefined ? [] : this.#namedBy(object, read);
+      if (read === undefined) return [];
+      return this.#namedBy(object, read).map((path) => ({ ...path, by: object }));
     });
     this.#sayData(program, owners, named, say);
     if (this.#lacksCertificates(program.trace, owners)) {
@@ -162,7 +172,10 @@ class Adviser {
     if (shell !== undefined && !isBrought && !this.#has(shell)) {
       say(1, 'shell', `${name} may run commands through ${shell}, which the jail lacks`, [shell]);
     }
-    if (!isBrought) this.#sayCommands(program.trace, imports, name, say);
+    if (!isBrought) {
+      this.#sayPrograms(program.trace, owners, named, name, say);
+      this.#sayCommands(program.trace, imports, name, say);
+    }
     for (const user of configuredUsers(this.#host, owners, name, imports)) {
       if (this.#hasUser(user.name)) continue;
       say(3, 'user', `${user.by} names the user ${user.name}, which the jail lacks`, [
@@ -259,6 +272,33 @@ class Adviser {
     return isNamed || interprets ? shell : undefined;
   }
 
+  /**
+   * Advises on programs of dependencies, and of every system, that a program names by path and may
+   * start. Shells are advised as such.
+   */
+  #sayPrograms(
+    program: Trace,
+    owners: readonly InstalledPackage[],
+    named: readonly Named[],
+    name: string,
+    say: (weight: number, id: Advice['id'], text: string, add: readonly string[]) => void,
+  ): void {
+    if (this.#database === undefined || this.#families === undefined) return;
+    const absent = named.filter(
+      ({ name: path, trace, by }) =>
+        by === program && PROGRAM.test(trace.path) && !isShell(path) && !this.#isThere(trace),
+    );
+    if (absent.length === 0 || !this.#startsOthers(program)) return;
+    const near = this.#families.dependencies(owners, 1, true);
+    const isBasic = owners.some(({ isEssential }) => isEssential);
+    const byPath = this.#database.ownersOf(absent.map(({ trace }) => trace.path));
+    const paths = absent.flatMap(({ name: path, trace }) => {
+      const among = byPath.get(trace.path) ?? [];
+      return among.some((item) => (item.isEssential ? !isBasic : near.has(item))) ? [path] : [];
+    });
+    if (paths.length > 0) say(2, 'commands', `${name} may run ${paths.join(', ')}`, paths);
+  }
+
   /** Advises on essential programs whose command lines are in the program's data. */
   #sayCommands(
     trace: Trace,
@@ -281,7 +321,7 @@ class Adviser {
   #sayData(
     program: FoundProgram,
     owners: readonly InstalledPackage[],
-    named: readonly NamedPath[],
+    named: readonly Named[],
     say: (weight: number, id: Advice['id'], text: string, add: readonly string[]) => void,
   ): void {
     const [own] = owners;
@@ -295,10 +335,13 @@ class Adviser {
     if (byPath.size > 0) {
       const near = new Set(owners.map(sourceOf));
       const all = this.#families.dependencies(owners, Number.POSITIVE_INFINITY, true);
-      const wanted = absent.flatMap(({ name: as, trace }) => {
+      const wanted = absent.flatMap(({ name: as, trace, by }) => {
         const among = byPath.get(trace.path) ?? [];
         const owner = among.find(
-          (item) => !item.isEssential && (near.has(sourceOf(item)) || all.has(item)),
+          (item) =>
+            !item.isEssential &&
+            (near.has(sourceOf(item)) || all.has(item)) &&
+            (by === program.trace || this.#mayNeed(by, item)),
         );
         return owner === undefined ? [] : [{ as, owner }];
       });
@@ -323,6 +366,13 @@ class Adviser {
     const part = this.#absentPart(program.trace, owners);
     if (part === undefined) return;
     say(4, 'data', `${name} names ${part.file}, from ${part.from}`, ['--with-package']);
+  }
+
+  /** Returns whether a library may need a package: its own, or one that this depends on. */
+  #mayNeed(library: Trace, owner: InstalledPackage): boolean {
+    const own = this.#linked?.get(library.path) ?? [];
+    if (own.includes(owner)) return true;
+    return this.#families?.dependencies(own, Number.POSITIVE_INFINITY, true).has(owner) ?? false;
   }
 
   /**
@@ -357,6 +407,7 @@ class Adviser {
         isScript && LIBRARY.test(file) ? this.#isAbsent(file) : this.#isAbsentFile(file, isData),
       );
     }
+    note(own, (file) => this.#isAbsentOriginal(file, trace));
     for (const other of this.#startable(trace, owners)) {
       note(other, (file) => this.#isAbsentProgram(file, trace));
     }
@@ -376,6 +427,20 @@ class Adviser {
     if (!this.#startsOthers(trace)) return [];
     const near = [...this.#families.dependencies(owners, 1, true)];
     return near.filter(({ isEssential }) => !isEssential);
+  }
+
+  /**
+   * Returns whether a program is a variant of an absent one, according to its name, and may start it
+   * by name: `diff3` of `diff`.
+   */
+  #isAbsentOriginal(file: string, by: Trace): boolean {
+    const { elf, facts } = this.#resolution.programs.read(by.stat.identity);
+    if (elf === undefined || !startsByName(facts?.imports ?? []) || !PROGRAM.test(file))
+      return false;
+    const [own, name] = [baseName(by.path), baseName(file)];
+    return (
+      name.length >= MIN_ORIGINAL && own !== name && own.includes(name) && this.#isAbsent(file)
+    );
   }
 
   /**

@@ -42,6 +42,8 @@ const DATA = /^\/usr\/(share|lib|libexec)\/(.*\/)?([^./]+|[^/]+\.(conf|cfg|desc)
 const MAX_DATA = 4 << 10;
 /** The maximum number of files of a package that are searched for names of programs. */
 const MAX_DATA_FILES = 256;
+/** Shorter names, in characters, are ends of others by chance. */
+const MIN_END = 4;
 /** The C library, through which all programs could start others. */
 const LIBC = /^libc\.(so|musl)\b/;
 /** Data in a directory of its own. */
@@ -161,10 +163,31 @@ class Expansion {
     this.#noteMentions(requested);
     const family = this.#families.family([...owners, ...running]);
     for (const member of this.#families.companions(new Set(linked))) family.add(member);
-    for (const member of family) this.#few.add(member);
-    const started = this.#families.family(this.#startedBy(this.#families.family(owners)));
+    const own = this.#families.family(owners);
+    const direct = this.#startedBy(own);
+    // Compilers start others by computed names.
+    const isCompiler = this.#families.isCompiler(own);
+    if (!isCompiler) this.#noteMentions(this.#addMentioned(direct));
+    const started = this.#families.family(direct);
+    for (const member of isCompiler ? family : [...family, ...started]) this.#few.add(member);
     for (const member of started) family.add(member);
     return family;
+  }
+
+  /** Adds and returns the mentioned programs of packages. */
+  #addMentioned(packages: readonly InstalledPackage[]): FoundProgram[] {
+    const added: FoundProgram[] = [];
+    for (const member of packages) {
+      for (const file of this.#database.filesOf(member) ?? []) {
+        const [, name] = PROGRAM.exec(file) ?? [];
+        if (name === undefined || !this.#isMentioned(name)) continue;
+        const trace = this.#resolution.sysroot.trace(file);
+        if (!isTrace(trace) || trace.stat.type !== 'file') continue;
+        this.#add(trace, { kind: 'package', name: member.name }, member);
+        added.push({ as: file, trace });
+      }
+    }
+    return added;
   }
 
   /**
@@ -185,6 +208,7 @@ class Expansion {
   /** Records the names by which programs may start others. */
   #noteMentions(requested: readonly FoundProgram[]): void {
     const { sysroot, programs } = this.#resolution;
+    this.#mentioned.clear();
     for (const { trace } of requested) {
       const { elf, facts } = programs.read(trace.stat.identity);
       const isShellScript = programs.shellScripts.some(
@@ -198,6 +222,9 @@ class Expansion {
       if (elf === undefined) this.#mentions.push(scriptMentions(sysroot, trace));
       else if (startsPrograms(facts?.imports ?? []) || this.#startsByLibrary(elf)) {
         this.#mentions.push(mentionsOf(sysroot, trace, elf));
+        // Linkers merge strings that are ends of others, such as `diff` in `sdiff`.
+        const own = baseName(trace.path);
+        this.#mentions.push((name) => name.length >= MIN_END && own.endsWith(name));
       }
     }
   }
@@ -218,6 +245,8 @@ class Expansion {
   }
 
   #isMentioned(name: string): boolean {
+    // One letter is rather a mode of fopen(3) than a program.
+    if (name.length === 1) return false;
     let known = this.#mentioned.get(name);
     if (known === undefined) {
       known = this.#mentions.some((mentions) => mentions(name));
@@ -358,7 +387,8 @@ class Expansion {
       if (imports.includes('setlocale') && imports.includes('nl_langinfo')) {
         this.#locales.add('C.UTF-8');
       }
-      return paths.map((path) => ({ ...path, by: object.path }));
+      const starts = startsPrograms(imports);
+      return paths.map((path) => ({ ...path, by: object.path, starts }));
     });
     const absent = named.filter(
       ({ trace }) => trace.stat.type === 'directory' || !files.has(trace.path),
@@ -366,12 +396,22 @@ class Expansion {
     const owners = this.#database.ownersOf([...new Set(absent.map(({ trace }) => trace.path))]);
     const allowed = this.#allowedOwners(family);
     this.#addDataOfLibraries(family);
-    for (const { name, trace, by } of absent) {
-      const owner = owners.get(trace.path)?.find((item) => allowed.has(item) && !brought.has(item));
+    for (const { name, trace, by, starts } of absent) {
+      const among = owners.get(trace.path) ?? [];
+      if (starts && among.some(({ isEssential }) => isEssential)) this.#addNamedProgram(name, by);
+      const owner = among.find((item) => allowed.has(item) && !brought.has(item));
       if (owner === undefined || !isRunTimeFile(trace.path)) continue;
       const found = sysroot.trace(name);
       if (isTrace(found)) this.#addTree(found, { kind: 'named', by, package: owner.name });
     }
+  }
+
+  /** Adds a program of every system that another one names by path; shells are added as such. */
+  #addNamedProgram(name: string, by: string): void {
+    const { sysroot, programs } = this.#resolution;
+    if (!PROGRAM.test(name) || isShell(name)) return;
+    const trace = sysroot.trace(name);
+    if (isTrace(trace)) programs.addCommand(trace, { kind: 'command', by, name });
   }
 
   /**

@@ -26,14 +26,14 @@ export const supervisionOptions = {
     group: SUPERVISION,
     type: 'string',
     requiresArg: true,
-    describe: 'Write a line of JSON there: the PID of the first process, and the namespaces',
+    describe: 'Write a line of JSON with the PID of the first process and the namespaces',
     placeholder: 'FD',
   },
   'json-status-fd': {
     group: SUPERVISION,
     type: 'string',
     requiresArg: true,
-    describe: 'Write the same there, and at the end the exit status of a command that was started',
+    describe: 'Write the same, and at the end the exit status of a command that was started',
     placeholder: 'FD',
   },
   'block-fd': {
