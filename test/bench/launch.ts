@@ -6,13 +6,13 @@ import { locateLauncher } from '../../src/launcher/locate.js';
 import { launcherArguments } from '../../src/launcher/options.js';
 import { type RunningJail, runningJails } from '../../src/launcher/running.js';
 import { JAILBUILD, PROJECT } from '../support/cli.js';
-import { COMMAND } from './compare.js';
+import { COMMAND, roundsOf } from './compare.js';
 import { printGoals } from './goals.js';
 import { compile, inTurn, middle } from './stopwatch.js';
 
-const ROUNDS = 100;
+const ROUNDS = roundsOf(100);
 /** A network takes a hundred times as long as the launcher. */
-const OPTION_ROUNDS = 20;
+const OPTION_ROUNDS = roundsOf(20);
 /** The program itself, as jailbuild run starts it; the script of the same name first locates it. */
 const LAUNCHER = locateLauncher();
 

@@ -107,6 +107,11 @@ describe('compared with bubblewrap', needsRoot('bwrap', 'flock', 'busybox'), () 
       ['--dir', '/tmp/a', '--symlink', '/tmp/a:/tmp/b', '--chmod', '711:/tmp/a'],
       ['bash', '-c', 'stat -c %a /tmp/a; readlink /tmp/b'],
     );
+    same(
+      ['--dir', '/tmp/c/d', '--chmod', '711', '/tmp/c'],
+      ['--chmod', '711:/tmp/c', '--dir', '/tmp/c/d'],
+      ['stat', '-c', '%a', '/tmp/c', '/tmp/c/d'],
+    );
     same(['--mqueue', '/tmp/q'], ['--mqueue', '/tmp/q'], ['stat', '-f', '-c', '%T', '/tmp/q']);
   });
 
