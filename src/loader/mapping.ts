@@ -1,6 +1,7 @@
 import { JailbuildError } from '../errors.js';
 import type { Trace } from '../fs/sysroot.js';
 import type { MissingLibrary, SearchRule } from '../manifest/manifest.js';
+import { atOnce, type Steps } from '../manifest/steps.js';
 import { checkMappable } from './acceptance.js';
 import type { Alternative } from './cpu.js';
 import { type LoadedObject, loadedObject } from './loaded-object.js';
@@ -73,12 +74,7 @@ export class Mapping {
   /** Places where libraries were looked for and not found. */
   #looked = 0;
 
-  /**
-   * @param program undefined for a separate namespace, such as that of an audit module
-   *   (rtld-audit(7))
-   * @param interpreter the loader itself, which satisfies its soname
-   */
-  constructor(
+  private constructor(
     program: LoadedObject | undefined,
     interpreter: LoadedObject | undefined,
     search: LibrarySearch,
@@ -96,16 +92,32 @@ export class Mapping {
       this.#name(interpreter.name, interpreter);
       this.#walked.add(interpreter);
     }
-    this.#walk();
-    this.#checkVersions();
-    if (program !== undefined && this.#isGlibc) this.#audit(program);
+  }
+
+  /**
+   * Maps a process, with a step for each name that is looked up.
+   *
+   * @param program undefined for a separate namespace, such as that of an audit module
+   *   (rtld-audit(7))
+   * @param interpreter the loader itself, which satisfies its soname
+   */
+  static *inSteps(
+    program: LoadedObject | undefined,
+    interpreter: LoadedObject | undefined,
+    search: LibrarySearch,
+  ): Steps<Mapping> {
+    const mapping = new Mapping(program, interpreter, search);
+    yield* mapping.#walk();
+    yield* mapping.#checkVersions();
+    if (program !== undefined && mapping.#isGlibc) mapping.#audit(program);
+    return mapping;
   }
 
   /** Opens `name` as dlopen(3) does when the object `by` calls it. */
   open(name: string, by: LoadedObject): Edge | NotFound {
     const result = this.#map(by, name);
-    this.#walk();
-    this.#checkVersions();
+    atOnce(this.#walk());
+    atOnce(this.#checkVersions());
     return result;
   }
 
@@ -124,7 +136,7 @@ export class Mapping {
     if (!this.#names.has(name)) this.#names.set(name, object);
   }
 
-  #walk(): void {
+  *#walk(): Steps<void> {
     for (let at = 0; at < this.objects.length; ) {
       const object = this.objects[at];
       if (object === undefined || this.#walked.has(object)) {
@@ -138,12 +150,13 @@ export class Mapping {
         if (kind !== 'needed' && !this.#isGlibc) continue;
         const result = this.#request(object, name, kind === 'auxiliary');
         if (kind !== 'needed' && result !== undefined && this.#moveTo(front, result)) front++;
+        yield;
       }
     }
   }
 
   /** Checks the symbol versions of new objects. musl ignores them (ldso/dynlink.c, find_sym). */
-  #checkVersions(): void {
+  *#checkVersions(): Steps<void> {
     if (!this.#isGlibc) return;
     for (const object of this.objects) {
       if (this.#checked.has(object)) continue;
@@ -151,6 +164,7 @@ export class Mapping {
       const { missing, warnings } = this.#compareVersions(object);
       this.missing.push(...missing);
       this.warnings.push(...warnings);
+      yield;
     }
   }
 
@@ -255,7 +269,7 @@ export class Mapping {
       const namespace = new Mapping(undefined, this.#interpreter, this.#search);
       const module = tolerate(() => {
         const found = namespace.#request(program, name, true);
-        namespace.#walk();
+        atOnce(namespace.#walk());
         return found;
       });
       this.alternatives.push(...namespace.alternatives);

@@ -1,5 +1,6 @@
 import type { MissingLibrary } from '../manifest/manifest.js';
 import { missingId } from '../manifest/missing.js';
+import { atOnce, type Steps } from '../manifest/steps.js';
 import { type Cpu, cpuKey, cpusFor } from './cpu.js';
 import type { LoadedObject } from './loaded-object.js';
 import { type Edge, isEdge, Mapping } from './mapping.js';
@@ -55,7 +56,19 @@ export function mapProcess(
   interpreter: LoadedObject | undefined,
   search: LibrarySearch,
 ): ProcessImage {
-  return new Image(program, interpreter, search);
+  return atOnce(mapProcessInSteps(program, interpreter, search));
+}
+
+/** As {@link mapProcess}, with a step for each name that is looked up. */
+export function* mapProcessInSteps(
+  program: LoadedObject,
+  interpreter: LoadedObject | undefined,
+  search: LibrarySearch,
+): Steps<ProcessImage> {
+  const baseline = yield* Mapping.inSteps(program, interpreter, search);
+  const image = new Image(program, interpreter, search, baseline);
+  yield* image.collect();
+  return image;
 }
 
 /** Returns the objects of a process on one processor, in the order of `ld.so --list`. */
@@ -65,7 +78,7 @@ export function mapOn(
   interpreter: LoadedObject | undefined,
   search: LibrarySearch,
 ): Mapping {
-  return new Mapping(program, interpreter, search.on(cpu));
+  return atOnce(Mapping.inSteps(program, interpreter, search.on(cpu)));
 }
 
 class Image implements ProcessImage {
@@ -87,12 +100,16 @@ class Image implements ProcessImage {
   #baselineMissing = 0;
   #baselineObjects = 0;
 
-  constructor(program: LoadedObject, interpreter: LoadedObject | undefined, search: LibrarySearch) {
+  constructor(
+    program: LoadedObject,
+    interpreter: LoadedObject | undefined,
+    search: LibrarySearch,
+    baseline: Mapping,
+  ) {
     this.#program = program;
     this.#interpreter = interpreter;
     this.#search = search;
-    this.#baseline = new Mapping(program, interpreter, search);
-    this.#collect();
+    this.#baseline = baseline;
   }
 
   open(name: string, by: LoadedObject): Edge | NotFound {
@@ -101,7 +118,7 @@ class Image implements ProcessImage {
     this.#opened.push({ name, by });
     // The caller records the reason for opening it.
     if (isEdge(result)) this.#isNew(edgeKey(result));
-    this.#collect();
+    atOnce(this.collect());
     return result;
   }
 
@@ -109,7 +126,8 @@ class Image implements ProcessImage {
     return [this.#baseline, ...this.#others.values()].every((mapping) => mapping.meets(object));
   }
 
-  #collect(): void {
+  /** Adds what the mappings have found since the last call. */
+  *collect(): Steps<void> {
     const { edges, missing, objects, audited } = this.#baseline;
     for (; this.#baselineEdges < edges.length; this.#baselineEdges++) {
       const edge = edges[this.#baselineEdges];
@@ -122,13 +140,15 @@ class Image implements ProcessImage {
     // Without new objects there is nothing to add.
     if (objects.length + audited.length !== this.#baselineObjects) {
       this.#baselineObjects = objects.length + audited.length;
-      for (const object of objects) this.#addLoaded(object);
-      for (const object of audited) this.#addLoaded(object);
+      for (const object of [...objects, ...audited]) {
+        this.#addLoaded(object);
+        yield;
+      }
     }
     this.#addWarnings(this.#baseline);
     const byOrigin = this.#search.originWarning(this.#program, this.loaded);
     if (byOrigin !== undefined && !this.warnings.includes(byOrigin)) this.warnings.push(byOrigin);
-    this.#mapOnOthers();
+    yield* this.#mapOnOthers();
     if (this.#others.size === 0) return;
     for (const edge of this.edges) this.#isNew(edgeKey(edge));
     for (const library of this.missing) this.#isNew(missingKey(library));
@@ -136,7 +156,7 @@ class Image implements ProcessImage {
   }
 
   /** Repeats until no processor selects further alternatives. */
-  #mapOnOthers(): void {
+  *#mapOnOthers(): Steps<void> {
     for (let known = -1; known !== this.#others.size; ) {
       known = this.#others.size;
       const mappings = [this.#baseline, ...this.#others.values()];
@@ -145,7 +165,8 @@ class Image implements ProcessImage {
       for (const cpu of cpusFor(this.#search.abi, alternatives)) {
         const key = cpuKey(cpu);
         if (this.#others.has(key)) continue;
-        const other = mapOn(cpu, this.#program, this.#interpreter, this.#search);
+        const search = this.#search.on(cpu);
+        const other = yield* Mapping.inSteps(this.#program, this.#interpreter, search);
         for (const { name, by } of this.#opened) openIn(other, name, by);
         this.#others.set(key, other);
       }

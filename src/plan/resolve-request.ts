@@ -5,10 +5,10 @@ import type { RegistryAccess } from '../image/registry/access.js';
 import type { Manifest } from '../manifest/manifest.js';
 import { refuseMissing } from '../manifest/missing.js';
 import type { ResolveRequest } from '../manifest/request.js';
+import { atOnce } from '../manifest/steps.js';
 import { type Additions, needsAdditions, needsPackages } from '../resolve/additions.js';
 import { KeptFiles } from '../resolve/process/kept-files.js';
 import { type Closure, type ResolveContext, Resolving } from '../resolve/resolve.js';
-import { atOnce } from '../resolve/steps.js';
 import { plan } from '../resolve/to-manifest.js';
 import { openSysroot } from './open-sysroot.js';
 

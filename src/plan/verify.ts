@@ -4,9 +4,9 @@ import type { Entry, Manifest, MissingLibrary, Reason } from '../manifest/manife
 import { describeMissing, missingId } from '../manifest/missing.js';
 import type { ResolveRequest } from '../manifest/request.js';
 import { STANDARD_PATH } from '../manifest/standard-path.js';
+import { atOnce, type Steps } from '../manifest/steps.js';
 import type { Originals } from '../resolve/originals.js';
 import { type Closure, resolveInSteps } from '../resolve/resolve.js';
-import { atOnce, type Steps } from '../resolve/steps.js';
 
 export interface Verified {
   /** The number of files that the programs need, all found. */
@@ -35,7 +35,7 @@ export function verifyPlan(manifest: Manifest, root: Sysroot, options: VerifyOpt
   return atOnce(verifyInSteps(manifest, root, options));
 }
 
-/** As {@link verifyPlan}, with a step for each program and module. */
+/** As {@link verifyPlan}, with steps for each program and library. */
 export function* verifyInSteps(
   manifest: Manifest,
   root: Sysroot,

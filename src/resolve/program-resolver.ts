@@ -5,10 +5,11 @@ import type { LoaderFlavor } from '../loader/flavor.js';
 import { type LoadedObject, loadedObject } from '../loader/loaded-object.js';
 import { type CachePolicy, LoaderFiles } from '../loader/loader-files.js';
 import { type KnownObject, ObjectTable } from '../loader/objects.js';
-import { type Edge, mapProcess, type ProcessImage } from '../loader/process.js';
+import { type Edge, mapProcessInSteps, type ProcessImage } from '../loader/process.js';
 import { LibrarySearches } from '../loader/searches.js';
 import type { MissingLibrary, Reason } from '../manifest/manifest.js';
 import type { ResolveRequest } from '../manifest/request.js';
+import { atOnce, type Steps } from '../manifest/steps.js';
 import { CachedLookups } from './cached-lookups.js';
 import type { FileCollection } from './file-collection.js';
 import type { FoundProgram } from './find-program.js';
@@ -31,7 +32,6 @@ import { RunTimeLibraries } from './process/run-time-libraries.js';
 import { CollectedEdges, collectEdge, RunningProcess } from './process/running-process.js';
 import { RuntimeFacts } from './process/runtime-facts.js';
 import { ScriptResolver, type ShellScript } from './scripts/script-resolver.js';
-import { atOnce, type Steps } from './steps.js';
 
 export interface ProgramResolverOptions {
   /** Where env(1) looks for the program of a script. */
@@ -172,8 +172,13 @@ export class ProgramResolver {
    * @throws JailbuildError SCRIPT, NOT_ELF, NOT_READABLE, MALFORMED_ELF, MALFORMED_CACHE,
    *   INTERPRETER_NOT_FOUND
    */
-  add({ as, trace }: FoundProgram): void {
-    this.#addProgram(trace, { kind: 'requested', as });
+  add(program: FoundProgram): void {
+    atOnce(this.addInSteps(program));
+  }
+
+  /** As {@link add}, with steps for each library. */
+  *addInSteps({ as, trace }: FoundProgram): Steps<void> {
+    yield* this.#programInSteps(trace, { kind: 'requested', as });
   }
 
   /** Records a library as missing. */
@@ -192,7 +197,9 @@ export class ProgramResolver {
    */
   addObject(trace: Trace): void {
     if (!this.#isObject(trace)) return;
-    this.#addOptional(trace, () => this.#addProcess(trace, this.objects.parse(trace)));
+    atOnce(
+      this.#optionalInSteps(trace, () => this.#processInSteps(trace, this.objects.parse(trace))),
+    );
   }
 
   /**
@@ -201,14 +208,23 @@ export class ProgramResolver {
    * @param isWanted decides on each interpreter of a script
    */
   addRunnable(trace: Trace, isWanted: (interpreter: Trace) => boolean = () => true): void {
+    atOnce(this.addRunnableInSteps(trace, isWanted));
+  }
+
+  /** As {@link addRunnable}, with steps for each library. */
+  *addRunnableInSteps(
+    trace: Trace,
+    isWanted: (interpreter: Trace) => boolean = () => true,
+  ): Steps<void> {
     const isRun = (trace.stat.mode & 0o111) !== 0;
     const onError = ({ code, message }: JailbuildError) => {
       if (isRun && code === 'INTERPRETER_NOT_FOUND') this.#loaderWarnings.add(message);
     };
     if (this.#isObject(trace)) {
-      this.#addOptional(trace, () => this.#addProcess(trace, this.objects.parse(trace)), onError);
+      const add = () => this.#processInSteps(trace, this.objects.parse(trace));
+      yield* this.#optionalInSteps(trace, add, onError);
     } else if (isRun && this.#scripts.interpreters(trace).every(isWanted)) {
-      this.#addOptional(trace, () => this.#scripts.add(trace), onError);
+      yield* this.#optionalInSteps(trace, () => this.#scriptInSteps(trace), onError);
     }
   }
 
@@ -218,11 +234,11 @@ export class ProgramResolver {
    */
   addCommand(trace: Trace, reason: Reason): void {
     this.#files.add(trace, reason);
-    this.#addOptional(trace, () => {
+    const add = () => {
       const elf = parseProgram(this.objects, trace);
-      if (elf === undefined) this.#scripts.add(trace);
-      else this.#addProcess(trace, elf);
-    });
+      return elf === undefined ? this.#scriptInSteps(trace) : this.#processInSteps(trace, elf);
+    };
+    atOnce(this.#optionalInSteps(trace, add));
   }
 
   /**
@@ -234,16 +250,16 @@ export class ProgramResolver {
     return trace.stat.type === 'file' && this.objects.isElf(trace);
   }
 
-  #addOptional(
+  *#optionalInSteps(
     trace: Trace,
-    add: () => void,
+    add: () => Steps<void>,
     onError: (error: JailbuildError) => void = () => {},
-  ): void {
+  ): Steps<void> {
     if (this.#interpreters.has(trace.path) || this.#looked.has(trace.path)) return;
     this.#looked.add(trace.path);
     this.#isOptional = true;
     try {
-      add();
+      yield* add();
     } catch (error) {
       if (!(error instanceof JailbuildError)) throw error;
       onError(error);
@@ -254,6 +270,10 @@ export class ProgramResolver {
 
   /** @returns the number of interpreters that Linux starts up to one that is not a script */
   #addProgram(trace: Trace, reason: Reason): number {
+    return atOnce(this.#programInSteps(trace, reason));
+  }
+
+  *#programInSteps(trace: Trace, reason: Reason): Steps<number> {
     this.#files.add(trace, reason);
     const known = this.#interpreters.get(trace.path);
     if (known !== undefined) return known;
@@ -262,12 +282,17 @@ export class ProgramResolver {
     let count = 0;
     if (elf === undefined) {
       count = this.#tolerant(trace, () => this.#scripts.add(trace)) ?? 0;
-    } else this.#addProcess(trace, elf);
+    } else yield* this.#processInSteps(trace, elf);
     this.#interpreters.set(trace.path, count);
     return count;
   }
 
-  #addProcess(trace: Trace, elf: ElfFile): void {
+  *#scriptInSteps(trace: Trace): Steps<void> {
+    this.#scripts.add(trace);
+    yield;
+  }
+
+  *#processInSteps(trace: Trace, elf: ElfFile): Steps<void> {
     if (isModule(elf)) {
       if ((elf.dynamic?.needed.length ?? 0) === 0) this.known.noteSoname(trace, elf);
       else this.#modules.push({ trace, elf, isOptional: this.#isOptional });
@@ -285,18 +310,18 @@ export class ProgramResolver {
     else if (interpreter !== undefined) this.#addMuslPath(flavor, interpreter);
     const isPlain = flavor.kind === 'glibc' && this.#isPlain(program);
     const edges = isPlain ? this.#alike.edgesOf(program, search) : undefined;
-    let process: RunningProcess | undefined;
-    const run = (): RunningProcess => {
-      if (process !== undefined) return process;
-      const image = mapProcess(program, interpreter, search);
-      if (isPlain) this.#alike.add(program, search, image);
-      process = this.#run(image, flavor, (library) =>
-        this.#missing.addOfProgram(this.#asNeeded(library)),
+    const resolver = this;
+    function* start(): Steps<RunningProcess> {
+      const image = yield* mapProcessInSteps(program, interpreter, search);
+      if (isPlain) resolver.#alike.add(program, search, image);
+      return yield* resolver.#runInSteps(image, flavor, (library) =>
+        resolver.#missing.addOfProgram(resolver.#asNeeded(library)),
       );
-      return process;
-    };
-    if (edges === undefined) run();
+    }
+    let process: RunningProcess | undefined;
+    if (edges === undefined) process = yield* start();
     else this.#addAlike(program, edges);
+    const run = (): RunningProcess => (process ??= atOnce(start()));
     this.#programs.push({ program, interpreter, search, run });
   }
 
@@ -315,19 +340,19 @@ export class ProgramResolver {
     this.#runTimeLibraries.note(program);
   }
 
-  #run(
+  *#runInSteps(
     image: ProcessImage,
     { kind }: LoaderFlavor,
     onMissing: (library: MissingLibrary) => void,
-  ): RunningProcess {
-    const process = new RunningProcess(image, this.#files, this.#collected[kind], {
+  ): Steps<RunningProcess> {
+    const process = yield* RunningProcess.inSteps(image, this.#files, this.#collected[kind], {
       onLookup: (edge) => {
         if (kind === 'glibc') this.#noteLookup(edge);
       },
       onVariant: (edge) => this.cachedLookups.noteVariant(edge),
       onMissing,
     });
-    this.#runTimeLibraries.open(process);
+    yield* this.#runTimeLibraries.openInSteps(process);
     for (const warning of image.warnings) this.#loaderWarnings.add(warning);
     return process;
   }
@@ -340,13 +365,13 @@ export class ProgramResolver {
     atOnce(this.finishInSteps());
   }
 
-  /** As {@link finish}, with a step for each module. */
+  /** As {@link finish}, with steps for each module and its libraries. */
   *finishInSteps(): Steps<void> {
     this.#preload();
     for (let module = this.#modules.shift(); module !== undefined; module = this.#modules.shift()) {
       this.#isOptional = module.isOptional;
       try {
-        this.#addModule(module);
+        yield* this.#moduleInSteps(module);
       } catch (error) {
         if (!module.isOptional || !(error instanceof JailbuildError)) throw error;
       } finally {
@@ -356,7 +381,7 @@ export class ProgramResolver {
     }
   }
 
-  #addModule(module: Module): void {
+  *#moduleInSteps(module: Module): Steps<void> {
     const { trace, elf } = module;
     this.known.noteSoname(trace, elf);
     const { image, search } = mapModule(module, this.#programs, () => {
@@ -364,7 +389,7 @@ export class ProgramResolver {
       return { interpreter, search: this.searches.of(elf, interpreter) };
     });
     if (search.flavor.kind === 'glibc') this.anyUsesLdSoCache = true;
-    this.#run(image, search.flavor, (library) =>
+    yield* this.#runInSteps(image, search.flavor, (library) =>
       this.#missing.addOfModule(this.#asNeeded(library)),
     );
   }
@@ -383,7 +408,7 @@ export class ProgramResolver {
       for (const warning of openPreload(preload, process, program)) {
         this.#loaderWarnings.add(warning);
       }
-      this.#runTimeLibraries.open(process);
+      atOnce(this.#runTimeLibraries.openInSteps(process));
     }
   }
 

@@ -5,6 +5,7 @@ import { isTrace, Sysroot } from '../fs/sysroot.js';
 import type { Advice } from '../manifest/advice.js';
 import type { ManifestRequest, MissingLibrary } from '../manifest/manifest.js';
 import type { LdCacheChoice, ResolveRequest } from '../manifest/request.js';
+import { atOnce, type Steps } from '../manifest/steps.js';
 import { type Additions, needsAdditions, type Resolution } from './additions.js';
 import type { Advise } from './advice/advise.js';
 import { addRunTimeData } from './data/run-time-data.js';
@@ -19,7 +20,6 @@ import type { BringPackages, Brought } from './packages/bring-packages.js';
 import type { KeptFiles } from './process/kept-files.js';
 import { ProgramResolver } from './program-resolver.js';
 import { addScriptCommands, followedScripts } from './scripts/script-commands.js';
-import { atOnce, type Steps } from './steps.js';
 
 /** Root directories that may be links on a merged-/usr distribution. */
 const MERGED_USR_LINKS = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
@@ -83,7 +83,7 @@ export function resolve(asked: ResolveRequest, context: ResolveContext = {}): Cl
 }
 
 /**
- * As {@link resolve}, with a step for each program and module.
+ * As {@link resolve}, with steps for each program and library.
  *
  * @throws JailbuildError as {@link resolve}
  */
@@ -162,11 +162,11 @@ export class Resolving {
     const requested = request.programs.map((name) => findProgram(sysroot, name, searchPath, cwd));
     for (const path of context.runnable ?? []) {
       const trace = sysroot.trace(path);
-      if (isTrace(trace)) programs.addRunnable(trace);
+      if (isTrace(trace)) yield* programs.addRunnableInSteps(trace);
       yield;
     }
     for (const program of requested) {
-      programs.add(program);
+      yield* programs.addInSteps(program);
       yield;
     }
     yield* programs.finishInSteps();

@@ -52,7 +52,8 @@ function builds(scratch: string): Contender[] {
       name: FIRST,
       prepare: (d) => mkdirSync(`${d}/cache`, { mode: 0o700 }),
       command: (d) => [
-        ...['env', `XDG_CACHE_HOME=${d}/cache`],
+        'env',
+        `XDG_CACHE_HOME=${d}/cache`,
         ...[...COMMAND, `${d}/jail`, '--no-sync', '--quiet', ...FEW],
       ],
     },

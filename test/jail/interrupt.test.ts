@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
@@ -9,10 +17,11 @@ import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { DirectoryView } from '../../src/fs/file-view.js';
 import { Sysroot } from '../../src/fs/sysroot.js';
+import { inTurns, type Steps, takeSignals } from '../../src/manifest/steps.js';
 import { planRequest } from '../../src/plan/resolve-request.js';
 import { verifyInSteps } from '../../src/plan/verify.js';
-import { inTurns, type Steps, takeSignals } from '../../src/resolve/steps.js';
 import { JAILBUILD, jailbuild } from '../support/cli.js';
+import { type ElfParts, makeElf } from '../support/make-elf.js';
 import { needs } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
@@ -53,6 +62,52 @@ test('a verification has a step for each program', async () => {
   let count = 0;
   while (!steps.next().done) count++;
   assert.ok(count >= programs.length, `${count} steps`);
+});
+
+const MANY = 300;
+
+/** Makes a root file system with one program that needs many libraries. */
+function makeManyLibraries(root: string): void {
+  for (const name of ['lib64', 'usr/bin', 'usr/lib', 'etc'])
+    mkdirSync(path.join(root, name), { recursive: true });
+  const write = (file: string, parts: ElfParts): void =>
+    writeFileSync(path.join(root, file), makeElf({ machine: 62, ...parts }).bytes, { mode: 0o755 });
+  const names = Array.from({ length: MANY }, (_, index) => `libmany${index}.so`);
+  const loader = 'ld-linux-x86-64.so.2';
+  write(`lib64/${loader}`, { type: 3, dynamic: [[14, loader]] });
+  for (const name of names) write(`usr/lib/${name}`, { type: 3, dynamic: [[14, name]] });
+  write('usr/bin/many', {
+    type: 2,
+    interpreter: `/lib64/${loader}`,
+    dynamic: names.map((name) => [1, name] as const),
+  });
+}
+
+/** Signals this process while it examines one of the libraries, and lets the turn end. */
+class SignalledView extends DirectoryView {
+  examined = 0;
+
+  override lstat(file: string) {
+    if (file.includes('libmany') && ++this.examined === 10) {
+      process.kill(process.pid, 'SIGUSR2');
+      const until = performance.now() + 50;
+      while (performance.now() < until);
+    }
+    return super.lstat(file);
+  }
+}
+
+test('a signal ends a verification between two libraries of one program', async () => {
+  const sysroot = tempDir();
+  makeManyLibraries(sysroot);
+  const { manifest } = await planRequest({ programs: ['/usr/bin/many'], sysroot }, false);
+  const ended = new AbortController();
+  process.once('SIGUSR2', () => ended.abort());
+  const view = new SignalledView(sysroot);
+  const steps = verifyInSteps(manifest, new Sysroot(view), { where: 'here' });
+  await assert.rejects(inTurns(steps, ended.signal), { name: 'AbortError' });
+  // One more may have been examined before the turn ended.
+  assert.ok(view.examined >= 10 && view.examined <= 12, `${view.examined} libraries were examined`);
 });
 
 /** A command stopped when it first examines one of some paths. */

@@ -1,11 +1,11 @@
 import { DirectoryView } from '../../fs/file-view.js';
 import { Sysroot } from '../../fs/sysroot.js';
 import type { Manifest } from '../../manifest/manifest.js';
+import { inTurns } from '../../manifest/steps.js';
 import { PlanView } from '../../plan/plan-view.js';
 import { originalsOf, type Verified, verifyInSteps, verifyPlan } from '../../plan/verify.js';
 import { resolveEnvironment } from '../../resolve/environment.js';
 import type { Originals } from '../../resolve/originals.js';
-import { inTurns } from '../../resolve/steps.js';
 import { isJailUnchanged, type JailState } from '../record/fingerprint.js';
 import type { FileReport } from '../report.js';
 import { locateTarget } from '../target.js';

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { Manifest } from '../../manifest/manifest.js';
-import { takeSignals } from '../../resolve/steps.js';
+import { takeSignals } from '../../manifest/steps.js';
 import { openEngine } from '../engine/open.js';
 import type { Operation } from '../engine/operations.js';
 import { acquire } from '../lock.js';

@@ -2,6 +2,7 @@ import type { Sysroot } from '../../fs/sysroot.js';
 import type { LoadedObject } from '../../loader/loaded-object.js';
 import type { MissingLibrary } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
+import type { Steps } from '../../manifest/steps.js';
 import { Hints } from '../advice/hints.js';
 import type { FileCollection } from '../file-collection.js';
 import { openNotedLibraries } from './dlopen-notes.js';
@@ -41,11 +42,12 @@ export class RunTimeLibraries {
     this.#nameService = new NameService(sysroot, files);
   }
 
-  /** Opens and adds the libraries of all objects of a process, also of those that this opens. */
-  open(process: RunningProcess): void {
+  /** Opens and adds the libraries of all objects of a process, also of those that this opens, with a step for each. */
+  *openInSteps(process: RunningProcess): Steps<void> {
     const { dlopen = 'required', nss = 'auto' } = this.#request;
     const libc = process.find(GLIBC_SONAME);
     for (const object of process.loaded) {
+      yield;
       this.#watcher.onObject(process, object);
       const { imports, dlopens } = this.note(object);
       for (const library of openNotedLibraries(process, object, dlopens, dlopen)) {

@@ -3,6 +3,7 @@ import type { LoadedObject } from '../../loader/loaded-object.js';
 import type { Edge, ProcessImage, VariantEdge } from '../../loader/process.js';
 import type { NotFound } from '../../loader/search-result.js';
 import type { MissingLibrary, Reason, SearchRule } from '../../manifest/manifest.js';
+import { atOnce, type Steps } from '../../manifest/steps.js';
 import { FileCollection } from '../file-collection.js';
 
 /** Receives the events of a process's loader. */
@@ -74,8 +75,7 @@ export class RunningProcess {
   #variants = 0;
   #missing = 0;
 
-  /** @param collected the look-ups that processes of the same loader have added */
-  constructor(
+  private constructor(
     image: ProcessImage,
     files: FileCollection,
     collected: CollectedEdges,
@@ -85,7 +85,22 @@ export class RunningProcess {
     this.#files = files;
     this.#collecting = { files, collected, onLookup: (edge) => watcher.onLookup(edge) };
     this.#watcher = watcher;
-    this.#collect();
+  }
+
+  /**
+   * Adds the objects of a process, with a step for each look-up.
+   *
+   * @param collected the look-ups that processes of the same loader have added
+   */
+  static *inSteps(
+    image: ProcessImage,
+    files: FileCollection,
+    collected: CollectedEdges,
+    watcher: ProcessWatcher,
+  ): Steps<RunningProcess> {
+    const process = new RunningProcess(image, files, collected, watcher);
+    yield* process.#collect();
+    return process;
   }
 
   /** All objects so far, in loading order; {@link open} adds to them. */
@@ -117,16 +132,17 @@ export class RunningProcess {
     if (result.lookup === undefined) this.#opened.set(key, result);
     this.#files.add(result.lookup ?? result.to.trace, reason(result));
     this.#watcher.onLookup(result);
-    this.#collect();
+    atOnce(this.#collect());
     return undefined;
   }
 
   /** Adds what the loader has found since the last call. */
-  #collect(): void {
+  *#collect(): Steps<void> {
     const { edges, variants, missing } = this.#image;
     for (; this.#edges < edges.length; this.#edges++) {
       const edge = edges[this.#edges];
       if (edge !== undefined) collectEdge(edge, this.#collecting);
+      yield;
     }
     for (const edge of variants.slice(this.#variants)) {
       const { of, variant } = edge;
