@@ -30,8 +30,13 @@ export async function pushToRegistry(
     pushManifest(client, { ...file(item), mediaType: item.mediaType }, reference);
   for (const image of images) {
     for (const layer of image.layers) {
-      await pushBlobs(client, [file(layer)]);
-      meter.add(layer.size, 1);
+      let sent = 0;
+      await pushBlobs(client, [file(layer)], (count) => {
+        sent += count;
+        meter.add(count);
+      });
+      // Of a layer that the registry has, nothing is sent.
+      meter.add(layer.size - sent, 1);
     }
     await pushBlobs(client, [file(image.config)]);
     const descriptor = descriptorOf(image);

@@ -26,7 +26,7 @@ const SLOW = [
   /^cli\/completion/,
   /^docs\/documents/,
   /^e2e\/(foreign|profile-.*|run-time-.*)\.test/,
-  /^export\/(images|initramfs|reproducible)\./,
+  /^export\/(images|initramfs|portable-boot|reproducible)\./,
   /^jail\/kill\./,
   /^launcher\/(analysis|escape-options|kernel)\./,
   /^prove\/yama\./,

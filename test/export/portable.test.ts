@@ -121,6 +121,28 @@ test(
   },
 );
 
+test(
+  'the unit of a verity image shares the IPC namespace, and the user is told',
+  needs('tar2sqfs', 'unsquashfs', '/usr/sbin/veritysetup'),
+  () => {
+    const directory = jailFile();
+    const image = path.join(directory, 'app.raw');
+    const settingOf = (from: string, ...args: readonly string[]) => {
+      const words = ['export', '--from', from, '--to', `portable:${image}`, ...args];
+      const { status, stderr } = jailbuild(words);
+      assert.equal(status, 0, stderr);
+      const unit = ['-cat', image, '/usr/lib/systemd/system/app.service'];
+      const setting = /^PrivateIPC=.*$/m.exec(succeed('unsquashfs', unit))?.[0];
+      return { setting, isTold: /app\.service: shares the IPC namespace/.test(stderr) };
+    };
+    const file = `${directory}/jail.yaml`;
+    assert.deepEqual(settingOf(file), { setting: 'PrivateIPC=yes', isTold: false });
+    assert.deepEqual(settingOf(file, '--verity'), { setting: 'PrivateIPC=no', isTold: true });
+    const accepting = `${jailFile('  ipc: host')}/jail.yaml`;
+    assert.deepEqual(settingOf(accepting, '--verity'), { setting: 'PrivateIPC=no', isTold: false });
+  },
+);
+
 test('an invalid portable service is refused in one line', () => {
   const directory = jailFile('  overlay: tmpfs');
   const from = ['export', '--from', `${directory}/jail.yaml`, '--to'];

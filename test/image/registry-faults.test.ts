@@ -4,6 +4,8 @@ import type http from 'node:http';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import { exportTree } from '../../src/export/export.js';
+import type { WorkProgress } from '../../src/manifest/work.js';
 import { type Finished, startJailbuild, succeed } from '../support/cli.js';
 import { type Answer, type HttpFront, startFront } from '../support/http-front.js';
 import { needs, onPath } from '../support/need.js';
@@ -121,6 +123,54 @@ test('an upload continues after the registry was killed in the middle', needsReg
     },
   );
 });
+
+test(
+  'the progress of a push counts every byte once, even those that are sent twice',
+  needsRegistry,
+  async () => {
+    let patches = 0;
+    await fronted(
+      (request) => {
+        if (request.method !== 'PATCH' || ++patches !== 2) return false;
+        request.socket.destroy();
+        return true;
+      },
+      async ({ front }) => {
+        const size = 40 << 20;
+        const file = { type: 'file', path: '/large', source: at('large'), size } as const;
+        const owned = { mode: '0644', uid: 0, gid: 0, mtime: '0.000000000', reasons: [] };
+        const tree = { sourceRoot: '', entries: [{ ...file, ...owned }] };
+        const seen: WorkProgress[] = [];
+        const push = () =>
+          exportTree(
+            tree,
+            { kind: 'docker', path: `${front.address}/progress:v1` },
+            {
+              compression: { kind: 'none' },
+              registry: { tlsVerify: false },
+              platform: { os: 'linux', architecture: 'amd64' },
+              onWork: (progress) => progress.kind === 'push' && seen.push(progress),
+            },
+          );
+        const { size: whole } = await push();
+        const last = seen.at(-1);
+        assert.ok(patches >= 4, `${patches} chunks`);
+        // A layer of 40 MiB in parts of 256 KiB.
+        assert.ok(seen.length > 150, `${seen.length} reports`);
+        assert.ok(seen.every(({ bytes }, index) => bytes >= (seen[index - 1]?.bytes ?? 0)));
+        assert.deepEqual([last?.files, last?.bytes], [1, last?.totalBytes]);
+        assert.ok((last?.bytes ?? 0) > size && (last?.bytes ?? 0) <= whole);
+        // Nothing is sent of what the registry has.
+        seen.length = 0;
+        await push();
+        assert.deepEqual(
+          seen.map(({ files, bytes }) => [files, bytes]),
+          [[1, last?.totalBytes]],
+        );
+      },
+    );
+  },
+);
 
 test('an upload that the registry has forgotten starts again', needsRegistry, async () => {
   let patches = 0;

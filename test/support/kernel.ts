@@ -31,11 +31,31 @@ export function boot(archive: string, parameters = ''): string {
   return bootWith(['-initrd', archive], parameters);
 }
 
-/** Boots the kernel with a disk as its read-only root, as `boot` does. */
-export function bootDisk(image: string, type: string): string {
-  const drive = `file=${image},if=none,id=root,format=raw,readonly=on`;
+/**
+ * Returns the path of a module of the kernel, uncompressed.
+ *
+ * @param name of its file without the suffix
+ */
+export function kernelModule(name: string): string {
+  const directory = path.resolve(kernel() ?? '', '../../lib/modules');
+  const files = readdirSync(directory, { recursive: true, encoding: 'utf8' });
+  const found = files.find((file) => path.basename(file) === `${name}.ko`);
+  if (found === undefined)
+    throw new Error(`${directory} has no ${name}.ko: remove it, and run .ci/kernel`);
+  return path.join(directory, found);
+}
+
+/**
+ * Boots the kernel with a disk as its root, as `boot` does. It is mounted read-only; `rw` among the parameters changes
+ * that, and the image stays as it is.
+ */
+export function bootDisk(image: string, type: string, parameters = ''): string {
+  const drive = `file=${image},if=none,id=root,format=raw,snapshot=on`;
   const device = ['-drive', drive, '-device', 'nvme,serial=root,drive=root'];
-  return bootWith(device, `root=/dev/nvme0n1 rootfstype=${type} rootwait ro init=/init`);
+  return bootWith(
+    device,
+    `root=/dev/nvme0n1 rootfstype=${type} rootwait ro init=/init ${parameters}`,
+  );
 }
 
 function bootWith(device: readonly string[], parameters: string): string {
@@ -48,7 +68,7 @@ function bootWith(device: readonly string[], parameters: string): string {
       ...['-append', `console=ttyS0 panic=-1 no_timer_check quiet ${parameters}`],
       ...device,
     ],
-    { encoding: 'utf8', timeout: 300_000, stdio: ['ignore', 'pipe', 'pipe'] },
+    { encoding: 'utf8', timeout: 600_000, stdio: ['ignore', 'pipe', 'pipe'] },
   );
   return stdout.replaceAll('\r', '');
 }

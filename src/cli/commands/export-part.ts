@@ -50,7 +50,9 @@ export async function preparePart(
   }
   if (destination.kind === 'portable') {
     const { withUnit } = await import('../options/portable.js');
-    tree = await withUnit(args, { ...source, ...read, tree }, destination.path);
+    const made = await withUnit(args, { ...source, ...read, tree }, destination.path);
+    for (const warning of made.warnings) reportWarning(warning);
+    tree = made.tree;
   }
   const limits = limitsOf(args);
   if (limits !== undefined) {

@@ -31,13 +31,14 @@ export interface PortableSource
  * record or the image's configuration says of it, and above these by the command line.
  *
  * @param place the image or the directory of the portable service
+ * @returns the tree, and what the user should know of the unit
  * @throws JailbuildError USAGE, PROGRAM_NOT_FOUND, LAUNCHER_MISSING
  */
 export async function withUnit(
   args: ExportArguments,
   source: PortableSource,
   place: string,
-): Promise<SourceTree['tree']> {
+): Promise<{ readonly tree: SourceTree['tree']; readonly warnings: readonly string[] }> {
   const name = portableName(place);
   const run = runOf(args, source);
   if (run.network !== undefined && run.network !== 'host' && run.network !== 'none') {
@@ -53,7 +54,8 @@ export async function withUnit(
   if (ownIds !== undefined)
     usage(`--${ownIds}: a systemd unit cannot express this option: leave it out`);
   // systemd starts the service in the host's user namespace, whoever exports it.
-  const launch = launchOptions({ ...run, userns: 'host' });
+  const asked = launchOptions({ ...run, userns: 'host' });
+  const launch = args.verity ? { ...asked, shareIpc: true } : asked;
   const { tree, sysroot } = source;
   const root = new Sysroot(new PlanView(tree.entries, tree.sourceRoot));
   const user = launch.user === undefined ? {} : { user: identityOf(root, launch.user) };
@@ -67,7 +69,18 @@ export async function withUnit(
     },
     denied,
   );
-  return portableTree(tree, sysroot, name, unit, targetsOf(launch));
+  return {
+    tree: portableTree(tree, sysroot, name, unit, targetsOf(launch)),
+    warnings: launch.shareIpc && !asked.shareIpc ? [sharedIpc(name)] : [],
+  };
+}
+
+/**
+ * systemd opens the image after it has made the service's namespaces (exec-invoke.c). libdevmapper then waits for udev
+ * on a semaphore, which udev does not find in its own IPC namespace, until the start times out.
+ */
+function sharedIpc(name: string): string {
+  return `${name}.service: shares the IPC namespace of the host, since systemd cannot open a verity image in another one: accept this with \`ipc: host\` below \`run\` in the jail file, or leave out --verity`;
 }
 
 /** Returns the requested run; later sources override earlier ones. */

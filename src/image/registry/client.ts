@@ -3,13 +3,11 @@ import { JailbuildError } from '../../errors.js';
 import type { RegistryOptions } from './access.js';
 import { isHtml, type RegistryAnswer, readBody } from './answer.js';
 import { Authorization, type RegistryActions } from './authorization.js';
-import { isReading, RegistryConnections } from './connections.js';
+import { isReading, RegistryConnections, type SentRequest } from './connections.js';
 import { codeOf, RegistryFailures } from './failures.js';
 import { hostToConnect, type RegistryName } from './name.js';
 
-export interface RegistryRequest {
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Buffer;
+export interface RegistryRequest extends Partial<SentRequest> {
   /** Statuses handled by the caller; any other is an error. */
   readonly accept: readonly number[];
   /** False for requests that must not be sent twice: a broken connection throws `BrokenConnection`. */
@@ -135,7 +133,7 @@ export class RegistryClient {
   async #send(
     method: string,
     target: string | URL,
-    { headers = {}, body }: RegistryRequest,
+    { headers = {}, body, onSent }: RegistryRequest,
   ): Promise<RegistryAnswer> {
     const host = hostToConnect(this.name.host);
     const base = () => new URL(`${this.#isPlain ? 'http' : 'https'}://${host}`);
@@ -146,7 +144,11 @@ export class RegistryClient {
     const isOwn = url.host === base().host;
     const own =
       this.#authorization === undefined || !isOwn ? {} : { authorization: this.#authorization };
-    const sent = { headers: { ...headers, ...own }, ...(body === undefined ? {} : { body }) };
+    const sent = {
+      headers: { ...headers, ...own },
+      ...(body === undefined ? {} : { body }),
+      ...(onSent === undefined ? {} : { onSent }),
+    };
     let answer: RegistryAnswer;
     try {
       answer = await this.#connections.send(method, url, sent);

@@ -13,6 +13,16 @@ import {
   throughProxy,
 } from './proxy.js';
 
+/** A request as it is sent. */
+export interface SentRequest {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Buffer;
+  /** Called with the number of bytes of the body that are sent; from 0 on if the request is sent again. */
+  readonly onSent?: (bytes: number) => void;
+}
+
+/** Size in bytes of the parts of a body after which progress is reported. */
+const REPORTED = 256 << 10;
 /** Maximum time without a byte, in milliseconds. */
 const IDLE = 60_000;
 
@@ -38,14 +48,7 @@ export class RegistryConnections {
    *
    * @throws JailbuildError REGISTRY_FAILED for a URL that is not encrypted, without --tls-verify=false
    */
-  send(
-    method: string,
-    url: URL,
-    {
-      headers,
-      body,
-    }: { readonly headers: Readonly<Record<string, string>>; readonly body?: Buffer },
-  ): Promise<RegistryAnswer> {
+  send(method: string, url: URL, { headers, body, onSent }: SentRequest): Promise<RegistryAnswer> {
     const isPlain = url.protocol === 'http:';
     if (isPlain && this.#options.tlsVerify !== false) {
       throw this.#failures.failed(
@@ -79,7 +82,8 @@ export class RegistryConnections {
       request.on('error', (error) => {
         reject(via === undefined ? error : proxyError(via, error));
       });
-      request.end(body);
+      if (body === undefined || onSent === undefined) request.end(body);
+      else writeBody(request, body, onSent);
     });
   }
 
@@ -113,6 +117,27 @@ export class RegistryConnections {
   close(): void {
     for (const agent of this.#agents.values()) agent.destroy();
   }
+}
+
+/** Writes a body in parts, each after the one before it was passed to the system. */
+function writeBody(
+  request: http.ClientRequest,
+  body: Buffer,
+  onSent: (bytes: number) => void,
+): void {
+  const writeFrom = (at: number): void => {
+    onSent(at);
+    if (at === body.length) {
+      request.end();
+      return;
+    }
+    const end = Math.min(at + REPORTED, body.length);
+    request.write(body.subarray(at, end), (error) => {
+      // Errors are reported by the request.
+      if (!error) writeFrom(end);
+    });
+  };
+  writeFrom(0);
 }
 
 class TimeoutError extends Error {

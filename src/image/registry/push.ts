@@ -3,6 +3,7 @@ import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import type { JailbuildError } from '../../errors.js';
 import type { RegistryAnswer } from './answer.js';
 import { ATTEMPTS, type RegistryClient } from './client.js';
+import type { SentRequest } from './connections.js';
 import { BrokenConnection } from './failures.js';
 import { KnownBlobs } from './known-blobs.js';
 
@@ -54,12 +55,17 @@ export interface ManifestFile extends BlobFile {
  * Pushes the blobs of an image (OCI distribution spec 1.1, "Push"). Skips blobs that the registry has, mounts those of
  * its other repositories, and resumes interrupted uploads where the registry reports that they ended.
  *
+ * @param onBytes called with the bytes of blobs that are newly sent, each once even if it is sent again
  * @throws JailbuildError REGISTRY_FAILED
  */
-export async function pushBlobs(client: RegistryClient, blobs: readonly BlobFile[]): Promise<void> {
+export async function pushBlobs(
+  client: RegistryClient,
+  blobs: readonly BlobFile[],
+  onBytes: (count: number) => void = () => {},
+): Promise<void> {
   const known = new KnownBlobs(client.name);
   for (const blob of blobs) {
-    await pushBlob(client, blob, known.repositoriesOf(blob.digest));
+    await pushBlob(client, blob, known.repositoriesOf(blob.digest), onBytes);
     known.add(blob.digest);
   }
 }
@@ -88,6 +94,7 @@ async function pushBlob(
   client: RegistryClient,
   blob: BlobFile,
   repositories: readonly string[],
+  onBytes: (count: number) => void,
 ): Promise<void> {
   if (await isThere(client, blob.digest)) return;
   let location: URL | undefined;
@@ -98,7 +105,12 @@ async function pushBlob(
   }
   const fd = openSync(blob.file, 'r');
   try {
-    await upload(client, blob, fd, location ?? (await begin(client)));
+    let sent = 0;
+    const onSent = (bytes: number) => {
+      if (bytes > sent) onBytes(bytes - sent);
+      sent = Math.max(sent, bytes);
+    };
+    await upload(client, blob, fd, location ?? (await begin(client)), onSent);
   } finally {
     closeSync(fd);
   }
@@ -136,6 +148,7 @@ async function upload(
   { digest, file }: BlobFile,
   fd: number,
   start: URL,
+  onSent: (bytes: number) => void,
 ): Promise<void> {
   const size = statSync(file).size;
   let location = start;
@@ -146,7 +159,7 @@ async function upload(
     readSync(fd, body, 0, body.length, at);
     const answer = await (isLast
       ? finish(client, location, digest)
-      : send(client, location, at, body));
+      : send(client, location, at, body, onSent));
     if (answer?.status === 201) return;
     if (answer?.status === 202) {
       location = client.locationOf(answer);
@@ -173,12 +186,14 @@ function send(
   location: URL,
   at: number,
   body: Buffer,
+  onSent: (bytes: number) => void,
 ): Promise<RegistryAnswer | undefined> {
   const headers = {
     'content-type': 'application/octet-stream',
     'content-range': `${at}-${at + body.length - 1}`,
   };
-  return once(client, 'PATCH', location, { headers, body }, 202);
+  const request = { headers, body, onSent: (bytes: number) => onSent(at + bytes) };
+  return once(client, 'PATCH', location, request, 202);
 }
 
 function finish(
@@ -195,7 +210,7 @@ async function once(
   client: RegistryClient,
   method: string,
   location: URL,
-  request: { readonly headers?: Readonly<Record<string, string>>; readonly body?: Buffer },
+  request: Partial<SentRequest>,
   done: number,
 ): Promise<RegistryAnswer | undefined> {
   try {
