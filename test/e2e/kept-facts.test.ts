@@ -70,7 +70,7 @@ describe('files that an earlier run has read', needs('strace'), async () => {
     assert.equal(record(one), record(other));
   });
 
-  test('are kept for their owner alone, and not with --no-cache', () => {
+  test('are readable only by their owner, and not stored with --no-cache', () => {
     for (const words of [
       ['tree', 'ls'],
       ['why', 'ls', 'libc.so.6'],

@@ -258,7 +258,7 @@ test('files that may be needed are listed on request, not by default', needsRoot
   const table = jailbuild([jail, 'bash', '--dry-run']).stdout;
   assert.match(
     table,
-    /^Hint: names of users and groups \(bash.*\): add \/etc\/passwd and \/etc\/group\.$/m,
+    /^Hint: user and group names \(bash.*\): add \/etc\/passwd and \/etc\/group\.$/m,
   );
   const { hints } = JSON.parse(jailbuild([jail, 'bash', '--json', '--tz', 'host']).stdout);
   assert.ok(hints.length > 2);

@@ -1,6 +1,7 @@
 import { JailbuildError } from '../../errors.js';
 import { type Arguments, defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
+import { commandOptions } from '../options/run/command.js';
 import { reportError } from '../report-error.js';
 
 const positionals = {
@@ -21,13 +22,7 @@ const options = {
     describe: "Set a variable, or pass on the caller's [default: PATH, HOME, TERM]",
     placeholder: 'NAME[=VALUE]',
   },
-  workdir: {
-    alias: ['w', 'cwd', 'chdir'],
-    type: 'string',
-    requiresArg: true,
-    describe: 'Working directory in the jail [default: /]',
-    placeholder: 'DIR',
-  },
+  workdir: commandOptions.workdir,
   user: {
     alias: 'u',
     type: 'string',
@@ -37,7 +32,7 @@ const options = {
     placeholder: 'NAME|UID[:GROUP|GID]',
   },
   tty: { alias: 't', type: 'boolean', describe: 'Give the command a new terminal' },
-  verbose: { alias: 'v', type: 'boolean', describe: 'Print each step' },
+  verbose: commandOptions.verbose,
 } as const;
 
 type ExecArguments = Arguments<typeof positionals, typeof options>;

@@ -52,7 +52,7 @@ const certificates = {
 const KINDS: readonly HintKind[] = [
   {
     functions: TLS_CLIENT_FUNCTIONS,
-    what: 'the certificates that TLS peers are verified with',
+    what: 'CA certificates, to verify TLS peers',
     ...certificates,
   },
   {
@@ -62,7 +62,7 @@ const KINDS: readonly HintKind[] = [
   },
   {
     functions: ['getaddrinfo', 'gethostbyname', 'gethostbyname2', 'gethostbyname_r', 'res_query'],
-    what: 'names of hosts',
+    what: 'host names',
     add: '/etc/resolv.conf and /etc/hosts',
     isCovered: ({ has }) => has('/etc/resolv.conf') || has('/etc/hosts'),
   },
@@ -71,13 +71,13 @@ const KINDS: readonly HintKind[] = [
       ...['getpwnam', 'getpwuid', 'getpwnam_r', 'getpwuid_r', 'getpwent'],
       ...['getgrnam', 'getgrgid', 'getgrnam_r', 'getgrgid_r', 'getgrent', 'initgroups'],
     ],
-    what: 'names of users and groups',
+    what: 'user and group names',
     add: '/etc/passwd and /etc/group',
     isCovered: ({ has }) => has('/etc/passwd') && has('/etc/group'),
   },
   {
     functions: ['pam_start'],
-    what: 'authentication by PAM',
+    what: 'PAM authentication',
     add: '/etc/pam.d and the modules that it names',
     isCovered: ({ has }) => has('/etc/pam.d'),
   },
@@ -101,13 +101,13 @@ const KINDS: readonly HintKind[] = [
   },
   {
     functions: ['OSSL_PROVIDER_load', 'ENGINE_by_id', 'ENGINE_load_builtin_engines'],
-    what: 'modules of OpenSSL',
+    what: 'OpenSSL modules',
     add: 'them by path, as further programs',
     isCovered: () => false,
   },
   {
     functions: ['dlopen', 'dlmopen'],
-    what: 'libraries that they open when they run (dlopen)',
+    what: 'libraries opened at run time (dlopen)',
     add: 'them by path, as further programs',
     isCovered: () => false,
   },
@@ -164,9 +164,7 @@ export class Hints {
     });
     const scripts = LANGUAGES.flatMap(({ name }) => {
       const names = this.#scripts.get(name);
-      return names === undefined
-        ? []
-        : [`modules of ${name} (${list(names)}): add their directories`];
+      return names === undefined ? [] : [`${name} modules (${list(names)}): add their directories`];
     });
     return [...lines, ...scripts];
   }
