@@ -38,7 +38,7 @@ export const ENVIRONMENT = {
 };
 
 /** Number of rounds: BENCH_ROUNDS, or the default of the job. */
-function roundsOf(usual: number): number {
+export function roundsOf(usual: number): number {
   return Number(process.env.BENCH_ROUNDS ?? usual);
 }
 

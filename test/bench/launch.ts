@@ -4,11 +4,11 @@ import path from 'node:path';
 import { locateLauncher } from '../../src/launcher/locate.js';
 import { launcherArguments } from '../../src/launcher/options.js';
 import { JAILBUILD, PROJECT } from '../support/cli.js';
-import { COMMAND } from './compare.js';
+import { COMMAND, roundsOf } from './compare.js';
 import { printGoals } from './goals.js';
 import { compile, inTurn, middle } from './stopwatch.js';
 
-const ROUNDS = 100;
+const ROUNDS = roundsOf(100);
 /** The program itself, as jailbuild run starts it; the script of the same name first locates it. */
 const LAUNCHER = locateLauncher();
 

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { OBSERVER } from '../prove/support.js';
 import { JAILBUILD, PROJECT } from '../support/cli.js';
-import { ENVIRONMENT } from './compare.js';
+import { ENVIRONMENT, roundsOf } from './compare.js';
 import { compile } from './stopwatch.js';
 
-const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5);
+const ROUNDS = roundsOf(5);
 const NATIVE = path.join(PROJECT, 'src/native');
 
 interface BenchJob {

@@ -5,8 +5,9 @@ import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { chromium, type Page } from 'playwright-core';
 import { jailbuild } from '../support/cli.js';
+import { roundsOf } from './compare.js';
 
-const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 7);
+const ROUNDS = roundsOf(7);
 
 /** Interactions as scripts: each returns milliseconds until the next frame was drawn. */
 const FRAME = `const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));

@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { elfPrograms } from './build.js';
-import { COMMAND, ENVIRONMENT } from './compare.js';
+import { COMMAND, ENVIRONMENT, roundsOf } from './compare.js';
 import { printGoals } from './goals.js';
 import { inTurn, middle } from './stopwatch.js';
 
-const ROUNDS = 15;
+const ROUNDS = roundsOf(15);
 
 /** The closure of all programs without copying, compared with libtree. */
 export async function benchResolve(): Promise<void> {
@@ -15,6 +15,7 @@ export async function benchResolve(): Promise<void> {
   // repeats libraries it has listed.
   const contenders = [
     ['jailbuild tree', ...COMMAND, 'tree', ...programs],
+    ['jailbuild tree --no-cache', ...COMMAND, 'tree', '--no-cache', ...programs],
     ['jailbuild tree --json', ...COMMAND, 'tree', '--json', ...programs],
     ['libtree -p -vv', 'libtree', '-p', '-vv', ...programs],
     ['libtree -p -vvv', 'libtree', '-p', '-vvv', ...programs],
@@ -44,7 +45,10 @@ export async function benchResolve(): Promise<void> {
         times: laps[i]?.times ?? [],
         processor: Number.NaN,
       })),
-      [{ of: 'jailbuild tree', to: 'libtree -p -vv', wall: 4 }],
+      [
+        { of: 'jailbuild tree --no-cache', to: 'libtree -p -vv', wall: 4 },
+        { of: 'jailbuild tree', to: 'libtree -p -vv', wall: 1 },
+      ],
     );
   } finally {
     rmSync(scratch, { recursive: true, force: true });

@@ -240,8 +240,9 @@ async function end(child: ChildProcess): Promise<void> {
   await ended;
 }
 
+/** Several rounds of a proof may each take as long as the job may. */
 function execWords([program = '', ...args]: readonly string[]): Finished {
-  return exec(program, args);
+  return exec(program, args, { timeout: 10 * TIMEOUT * 1000 });
 }
 
 /** Returns the lines of advice that a build printed. */

@@ -40,6 +40,12 @@ async function tryPolicy(trial: JobTrial, policy: string): Promise<Tried | undef
   return { built, outcome: { passes: false, output: built.stderr } };
 }
 
+/** What ends one job, such as its time, ends no other. */
+function failed(output: string): Tried {
+  const built = { status: 1, signal: null, stdout: '', stderr: '' };
+  return { built, outcome: { passes: false, output } };
+}
+
 const policies = positionals.length === 0 ? Object.keys(POLICIES) : positionals;
 const only = values.only?.split(',');
 const directory = mkdtempSync(path.join(tmpdir(), 'jailbuild-jobs-'));
@@ -60,7 +66,7 @@ try {
     const cells: string[] = [];
     for (const policy of policies) {
       const trial = new JobTrial(job, directory);
-      const tried = await tryPolicy(trial, policy);
+      const tried = await tryPolicy(trial, policy).catch((error: unknown) => failed(String(error)));
       if (tried === undefined) {
         cells.push('-');
         continue;

@@ -121,6 +121,9 @@ function entryScript(bundle: string, scratch: string): string {
     // With what the first build has found.
     [jail, ...PROGRAMS],
     ['remove', jail],
+    // With what the first build has read.
+    [jail, ...PROGRAMS, '--terminfo', 'none'],
+    ['remove', jail],
     [jail, ...PROGRAMS, '--no-cache', '--no-sync', '--quiet'],
     [jail, ...PROGRAMS, '--no-sync', '--quiet'],
   ];

@@ -1,12 +1,4 @@
-import type { DlopenNeed } from '../../elf/notes.js';
-import type {
-  Dependency,
-  DynamicSection,
-  ElfFile,
-  ElfHeaders,
-  Segment,
-  VersionNeed,
-} from '../../elf/types.js';
+import type { DynamicSection, ElfFile } from '../../elf/types.js';
 import type { ObjectFacts } from './runtime-facts.js';
 
 /** An ELF file as it was read without any problem. */
@@ -16,164 +8,61 @@ export interface CleanFile {
   readonly facts: ObjectFacts | undefined;
 }
 
-/** JSON has null for undefined. */
-type Nullable<T> = T | null;
-
-type SegmentRow = readonly [
-  type: Nullable<string>,
-  offset: number,
-  vaddr: number,
-  filesz: number,
-  memsz: number,
-  isExecutable: 0 | 1,
-];
-type DlopenRow = readonly [
-  sonames: readonly string[],
-  priority: DlopenNeed['priority'],
-  feature: Nullable<string>,
-  description: Nullable<string>,
-];
-type DynamicRow = readonly [
-  soname: Nullable<string>,
-  rpath: Nullable<string>,
-  runpath: Nullable<string>,
-  /** One letter of `KINDS` for each dependency. */
-  kinds: string,
-  dependencies: readonly string[],
-  audits: readonly string[],
-  noDefaultDirectories: boolean,
-  isProgram: boolean,
-  needs: readonly (readonly [file: string, version: string, isWeak: 0 | 1])[],
-  defines: Nullable<readonly string[]>,
-  hasTable: boolean,
-  hasRelr: boolean,
-  imports: readonly string[],
-  dlopens: readonly DlopenRow[],
-];
-type FileRow = readonly [
-  identification: ElfFile['identification'],
-  headers: Omit<ElfHeaders, 'segments'>,
-  segments: readonly SegmentRow[],
-  interpreter: Nullable<string>,
-  dynamic: Nullable<DynamicRow>,
-];
-
-const KINDS: readonly Dependency['kind'][] = ['needed', 'filter', 'auxiliary'];
+/** JSON has no sets. */
+type Written = Omit<DynamicSection, 'versions'> & {
+  readonly versions: Omit<DynamicSection['versions'], 'defines'> & {
+    readonly defines: readonly string[] | undefined;
+  };
+};
 
 /**
- * Returns a file's facts as short JSON.
+ * Returns a file's facts as JSON.
  *
- * @returns undefined for a file with a problem, which is described by its path
+ * @returns undefined for a file with a problem, whose description names its path
  */
 export function textOfFile({ elf, facts }: CleanFile): string | undefined {
-  const { identification, headers, interpreter, dynamic } = elf;
-  if (dynamic?.versions.problem !== undefined || (dynamic === undefined) !== (facts === undefined))
-    return undefined;
-  const { segments, ...others } = headers;
-  const row: FileRow = [
-    identification,
-    others,
-    segments.map(segmentRow),
-    interpreter ?? null,
-    dynamic === undefined || facts === undefined ? null : dynamicRow(dynamic, facts),
-  ];
-  return JSON.stringify(row);
+  const { dynamic } = elf;
+  if (dynamic === undefined) return JSON.stringify({ elf });
+  const { versions } = dynamic;
+  if (versions.problem !== undefined) return undefined;
+  const defines = versions.defines && [...versions.defines];
+  const written: Written = { ...dynamic, versions: { ...versions, defines } };
+  return JSON.stringify({ elf: { ...elf, dynamic: written }, facts });
 }
 
-/** Returns the facts of a text from {@link textOfFile}. */
+/**
+ * Returns the facts of a text from {@link textOfFile}. The objects have the properties of those that are read, in the
+ * same order, undefined ones included: V8 is slower with objects of many forms.
+ */
 export function fileOfText(text: string): CleanFile {
-  const [identification, headers, segments, interpreter, dynamic]: FileRow = JSON.parse(text);
+  const { elf, facts } = JSON.parse(text) as CleanFile;
+  const { identification, headers, interpreter, dynamic } = elf;
+  const written = dynamic as Written | undefined;
   return {
-    elf: {
-      identification,
-      headers: { ...headers, type: headers.type, segments: segments.map(segmentOf) },
-      interpreter: interpreter ?? undefined,
-      dynamic: dynamic === null ? undefined : dynamicOf(dynamic),
-    },
-    facts: dynamic === null ? undefined : factsOf(dynamic),
+    elf: { identification, headers, interpreter, dynamic: written && dynamicOf(written) },
+    facts,
   };
 }
 
-function segmentRow({ type, offset, vaddr, filesz, memsz, isExecutable }: Segment): SegmentRow {
-  return [type ?? null, offset, vaddr, filesz, memsz, isExecutable ? 1 : 0];
-}
-
-function segmentOf([type, offset, vaddr, filesz, memsz, isExecutable]: SegmentRow): Segment {
+function dynamicOf(written: Written): DynamicSection {
+  const { versions } = written;
   return {
-    type: type ?? undefined,
-    offset,
-    vaddr,
-    filesz,
-    memsz,
-    isExecutable: isExecutable === 1,
-  };
-}
-
-function dynamicRow(dynamic: DynamicSection, { imports, dlopens }: ObjectFacts): DynamicRow {
-  const { soname, rpath, runpath, dependencies, audits, versions } = dynamic;
-  return [
-    soname ?? null,
-    rpath ?? null,
-    runpath ?? null,
-    dependencies.map(({ kind }) => KINDS.indexOf(kind)).join(''),
-    dependencies.map(({ name }) => name),
-    audits,
-    dynamic.noDefaultDirectories,
-    dynamic.isProgram,
-    versions.needs.map(({ file, version, isWeak }) => [file, version, isWeak ? 1 : 0] as const),
-    versions.defines === undefined ? null : [...versions.defines],
-    versions.hasTable,
-    versions.hasRelr,
-    imports,
-    dlopens.map(
-      ({ sonames, priority, feature, description }) =>
-        [sonames, priority, feature ?? null, description ?? null] as const,
-    ),
-  ];
-}
-
-function dynamicOf(row: DynamicRow): DynamicSection {
-  const [soname, rpath, runpath, kinds, names, audits, noDefaultDirectories, isProgram] = row;
-  const [, , , , , , , , needs, defines, hasTable, hasRelr] = row;
-  const dependencies = names.map((name, index) => {
-    return { kind: KINDS[Number(kinds[index])] ?? 'needed', name } as const;
-  });
-  const namesOf = (kind: Dependency['kind']) =>
-    dependencies.filter((one) => one.kind === kind).map(({ name }) => name);
-  return {
-    soname: soname ?? undefined,
-    needed: namesOf('needed'),
-    dependencies,
-    rpath: rpath ?? undefined,
-    runpath: runpath ?? undefined,
-    filters: namesOf('filter'),
-    auxiliaries: namesOf('auxiliary'),
-    audits,
-    noDefaultDirectories,
-    isProgram,
+    soname: written.soname,
+    needed: written.needed,
+    dependencies: written.dependencies,
+    rpath: written.rpath,
+    runpath: written.runpath,
+    filters: written.filters,
+    auxiliaries: written.auxiliaries,
+    audits: written.audits,
+    noDefaultDirectories: written.noDefaultDirectories,
+    isProgram: written.isProgram,
     versions: {
-      needs: needs.map(([file, version, isWeak]): VersionNeed => {
-        return { file, version, isWeak: isWeak === 1 };
-      }),
-      defines: defines === null ? undefined : new Set(defines),
-      hasTable,
-      hasRelr,
+      needs: versions.needs,
+      defines: versions.defines && new Set(versions.defines),
+      hasTable: versions.hasTable,
+      hasRelr: versions.hasRelr,
       problem: undefined,
     },
-  };
-}
-
-function factsOf(row: DynamicRow): ObjectFacts {
-  const [, , , , , , , , , , , , imports, dlopens] = row;
-  return {
-    imports,
-    dlopens: dlopens.map(([sonames, priority, feature, description]) => {
-      return {
-        sonames,
-        priority,
-        feature: feature ?? undefined,
-        description: description ?? undefined,
-      };
-    }),
   };
 }
