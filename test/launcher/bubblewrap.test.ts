@@ -491,7 +491,8 @@ test(
   needs('bwrap'),
   () => {
     const text = readFileSync(path.join(PROJECT, 'docs/launcher.md'), 'utf8');
-    const table = text.slice(text.indexOf('## Beside bubblewrap')).split('\n## ', 2)[0] ?? '';
+    const table =
+      text.slice(text.indexOf('## Compared with bubblewrap')).split('\n## ', 2)[0] ?? '';
     const rows = table.split('\n').filter((line) => line.startsWith('| `'));
     const optionsIn = (column: number) =>
       new Set(rows.flatMap((row) => row.split(/(?<!\\)\|/)[column]?.match(/--[a-z0-9-]+/g) ?? []));
