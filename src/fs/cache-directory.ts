@@ -1,6 +1,7 @@
 import {
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   mkdirSync,
   openSync,
@@ -68,13 +69,18 @@ export function storeCacheFile(
 ): void {
   const directory = path.dirname(file);
   try {
+    if (insecureParent(existingPart(directory)) !== undefined) return;
     mkdirSync(toBytes(directory), { recursive: true, mode: 0o700 });
-    if (insecureParent(directory) !== undefined) return;
     if (most < Number.POSITIVE_INFINITY) removeOld(directory, most);
     replaceCacheFile(file, content);
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
   }
+}
+
+/** With sudo, the home may be that of the user: nothing must be created there. */
+function existingPart(directory: string): string {
+  return existsSync(toBytes(directory)) ? directory : existingPart(path.dirname(directory));
 }
 
 function removeOld(directory: string, most: number): void {

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import os from 'node:os';
-import { JailbuildError, strerror } from '../errors.js';
+import { JailbuildError } from '../errors.js';
+import { readTextFile } from '../fs/read-text.js';
 import { Field, parseJson } from '../manifest/json-field.js';
 import type { OciSeccomp } from './oci/spec.js';
 
@@ -34,13 +34,10 @@ export function readSeccompProfile(file: string, capabilities: readonly string[]
   };
 }
 
+const MAX_BYTES = 16 << 20;
+
 function read(file: string): unknown {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new JailbuildError('NOT_READABLE', `${file}: ${strerror(error)}`, file);
-  }
+  const text = readTextFile(file, MAX_BYTES);
   try {
     return parseJson(text, file);
   } catch (error) {

@@ -15,7 +15,7 @@ name=${self##*/}
 directory=${self%/*}
 program=$directory/native/linux-$machine/$name
 [ ! -x "$program" ] || exec "$program" "$@"
-# The same command without a native front.
-[ "$name" != jailbuild ] || exec node "$directory/jailbuild.cjs" "$@"
+# The same command without a native front. The dashes keep Node from reading the file of --env-file.
+[ "$name" != jailbuild ] || exec node -- "$directory/jailbuild.cjs" "$@"
 echo "$name: $program: not built; install a C compiler and run npm run build" >&2
 exit 125

@@ -1,14 +1,18 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { execArguments } from '../../src/launcher/exec.js';
 import { locateLauncher } from '../../src/launcher/locate.js';
 import { launcherArguments } from '../../src/launcher/options.js';
+import { type RunningJail, runningJails } from '../../src/launcher/running.js';
 import { JAILBUILD, PROJECT } from '../support/cli.js';
 import { COMMAND, roundsOf } from './compare.js';
 import { printGoals } from './goals.js';
 import { compile, inTurn, middle } from './stopwatch.js';
 
 const ROUNDS = roundsOf(100);
+/** A network takes a hundred times as long as the launcher. */
+const OPTION_ROUNDS = roundsOf(20);
 /** The program itself, as jailbuild run starts it; the script of the same name first locates it. */
 const LAUNCHER = locateLauncher();
 
@@ -40,7 +44,9 @@ export async function benchLaunch(): Promise<void> {
       `${jail}/true:/true`,
       '-q',
     ]);
-    time(scratch, launches(scratch, jail, built, bundle));
+    const title = 'launch of a static program';
+    time(scratch, title, launches(scratch, jail, built, bundle), ROUNDS);
+    await timeOptions(scratch, jail);
     await memory(jail);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
@@ -104,15 +110,97 @@ const LIMITS = [
   ['invoke_ns, the same work', 'bwrap, the same work', 0.5],
 ] as const;
 
-function time(scratch: string, contenders: readonly Launch[]): void {
+/** Commands of the same work with an option and without: an overlay, a running jail, an outgoing network. */
+async function timeOptions(scratch: string, jail: string): Promise<void> {
+  const words = launcherArguments(jail, { isolateNetwork: true }, ['/wait']);
+  const sleeping = spawn(LAUNCHER, words, { stdio: 'ignore' });
+  let running: RunningJail | undefined;
+  for (let tries = 0; running === undefined && tries < 500; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    running = runningJails(process.getuid?.()).find(({ pid }) => pid === sleeping.pid);
+  }
+  if (running === undefined) throw new Error('the jail to enter does not start');
+  // What bwrap leaves to its user: to start slirp4netns once the namespace is there.
+  const slirp = path.join(scratch, 'bwrap-slirp4netns');
+  writeFileSync(
+    slirp,
+    `mkfifo $1/info $1/block $1/ready; exec 5<> $1/block 6<> $1/ready
+    bwrap --bind $2 / --proc /proc --dev /dev --unshare-all --info-fd 7 --block-fd 5 /true 7> $1/info &
+    while read -r line; do [[ $line =~ child-pid[^0-9]*([0-9]+) ]] && break; done < $1/info
+    slirp4netns --configure --disable-host-loopback --ready-fd 6 \${BASH_REMATCH[1]} tap0 > /dev/null 2>&1 & helper=$!
+    read -r -n 1 _ <&6; echo >&5; wait %1; status=$?; kill $helper; wait $helper
+    rm $1/info $1/block $1/ready; exit $status`,
+  );
+  const bwrap = ['bwrap', '--proc', '/proc', '--dev', '/dev', '--unshare-all'];
+  const run = [...COMMAND, 'run', jail, '--network'];
+  try {
+    time(
+      scratch,
+      'launch with options',
+      [
+        {
+          name: 'invoke_ns',
+          command: [LAUNCHER, ...launcherArguments(jail, { isolateNetwork: true }, ['/true'])],
+        },
+        {
+          name: 'invoke_ns, with an overlay',
+          command: [
+            LAUNCHER,
+            ...launcherArguments(jail, { isolateNetwork: true, overlay: 'tmpfs' }, ['/true']),
+          ],
+        },
+        { name: 'bwrap', command: [...bwrap, '--bind', jail, '/', '/true'] },
+        {
+          name: 'bwrap, with an overlay',
+          command: [
+            ...bwrap.slice(0, 1),
+            '--overlay-src',
+            jail,
+            '--tmp-overlay',
+            '/',
+            ...bwrap.slice(1),
+            '/true',
+          ],
+        },
+        {
+          name: 'invoke_ns, in a running jail',
+          command: [LAUNCHER, ...execArguments(running, ['/true'], {})],
+        },
+        {
+          name: 'nsenter, in a running jail',
+          command: ['nsenter', '-t', String(running.entry), '-a', '-r', '/true'],
+        },
+        {
+          name: 'jailbuild exec, in a running jail',
+          command: [...COMMAND, 'exec', String(running.pid), '--', '/true'],
+        },
+        { name: 'jailbuild run, no network', command: [...run, 'none', '--', '/true'] },
+        {
+          name: 'jailbuild run, with an overlay',
+          command: [...run, 'none', '--overlay', 'tmpfs', '--', '/true'],
+        },
+        {
+          name: 'jailbuild run, outgoing network',
+          command: [...run, 'slirp4netns', '--', '/true'],
+        },
+        { name: 'bwrap and slirp4netns', command: ['bash', slirp, scratch, jail] },
+      ],
+      OPTION_ROUNDS,
+    );
+  } finally {
+    sleeping.kill('SIGKILL');
+  }
+}
+
+function time(scratch: string, title: string, contenders: readonly Launch[], rounds: number): void {
   // crun refuses mixed control groups, so that all contenders see only version 2.
   const script = 'mount -t cgroup2 none /sys/fs/cgroup && exec "$@"';
   const commands = contenders.map(({ command }) => command);
-  const laps = inTurn(commands, ROUNDS, scratch, ['unshare', '-m', 'sh', '-c', script, 'sh']);
-  console.log(`\nlaunch of a static program (median of ${ROUNDS} interleaved runs)`);
+  const laps = inTurn(commands, rounds, scratch, ['unshare', '-m', 'sh', '-c', script, 'sh']);
+  console.log(`\n${title} (median of ${rounds} interleaved runs)`);
   const [first] = middle(laps[0]?.times ?? []);
   for (const [i, { name }] of contenders.entries()) {
-    const { times = [], failed = true } = laps[i] ?? {};
+    const { times = [], processor = [], failed = true } = laps[i] ?? {};
     if (failed) {
       console.log(`  ${name.padEnd(38)} not measured: it fails`);
       continue;
@@ -120,7 +208,7 @@ function time(scratch: string, contenders: readonly Launch[]): void {
     const [median, least] = middle(times);
     const ratio = (median / first).toFixed(2);
     console.log(
-      `  ${name.padEnd(38)} ${median.toFixed(0).padStart(7)} µs   least ${least.toFixed(0).padStart(7)}   ${ratio.padStart(6)} x`,
+      `  ${name.padEnd(38)} ${median.toFixed(0).padStart(7)} µs   least ${least.toFixed(0).padStart(7)}   ${ratio.padStart(6)} x   CPU ${middle(processor)[0].toFixed(0).padStart(7)} µs`,
     );
   }
   printGoals(

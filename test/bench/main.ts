@@ -1,5 +1,6 @@
 // Usage: [BENCH_ROUNDS=N] npm run bench [-- NAME...]
 // Measures jailbuild and its peers. Run as root, after npm run build, on an otherwise idle machine.
+import { benchAdvice } from './advice.js';
 import { benchBuild, benchBuildAll } from './build.js';
 import { benchExport } from './export.js';
 import { benchKeep, benchKeepAll } from './keep.js';
@@ -11,6 +12,7 @@ import { benchSizes } from './sizes.js';
 import { benchTrees } from './trees.js';
 
 const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
+  advice: benchAdvice,
   build: benchBuild,
   'build-all': benchBuildAll,
   export: benchExport,

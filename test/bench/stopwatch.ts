@@ -7,6 +7,8 @@ import { ENVIRONMENT } from './compare.js';
 export interface Laps {
   /** Wall times in microseconds, sorted. */
   readonly times: readonly number[];
+  /** CPU times in microseconds, sorted. */
+  readonly processor: readonly number[];
   /** Peak memory of all runs, in kilobytes. */
   readonly memory: number;
   /** Whether a run returned a status other than 0. */
@@ -50,16 +52,23 @@ export function inTurn(
     maxBuffer: 1 << 26,
     env: ENVIRONMENT,
   });
-  const laps = commands.map(() => ({ times: [] as number[], memory: 0, failed: false }));
+  const laps = commands.map(() => ({
+    times: [] as number[],
+    processor: [] as number[],
+    memory: 0,
+    failed: false,
+  }));
   for (const line of stdout.trim().split('\n')) {
-    const [place = 0, micros = 0, status, memory = 0] = line.split(' ').map(Number);
+    const [place = 0, micros = 0, status, memory = 0, processor = 0] = line.split(' ').map(Number);
     const lap = laps[place];
     if (lap === undefined) continue;
     lap.times.push(micros);
+    lap.processor.push(processor);
     lap.memory = Math.max(lap.memory, memory);
     if (status !== 0) lap.failed = true;
   }
-  for (const { times } of laps) times.sort((a, b) => a - b);
+  for (const { times, processor } of laps)
+    for (const list of [times, processor]) list.sort((a, b) => a - b);
   return laps;
 }
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { readFileSync, realpathSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
-import { jailbuild, succeed } from '../support/cli.js';
+import { type Finished, jailbuild, succeed } from '../support/cli.js';
 import { DebianRoot } from '../support/debian-root.js';
 import { needs } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
@@ -27,22 +27,30 @@ const loads = (name: string) => `const char *${name}(void); int main(void) { ret
 const offers = (name: string, text: string) =>
   `const char *${name}(void); const char *${name}(void) { return "${text}"; }`;
 
+/** Returns the C library and its loader, by their paths in a root. */
+function systemFiles(): Readonly<Record<string, Buffer>> {
+  const loader = '/lib64/ld-linux-x86-64.so.2';
+  const library = succeed('gcc', ['-print-file-name=libc.so.6']).trim();
+  const read = (file: string) => readFileSync(realpathSync(file));
+  return { '/usr/lib/libc.so.6': read(library), [loader]: read(loader) };
+}
+
+function compileLibrary(directory: string, name: string, text: string): Buffer {
+  return compile(directory, offers(name, text), '-shared', `-Wl,-soname,lib${name}.so`);
+}
+
 describe('advice on compiled programs', needs('gcc'), () => {
   const root = new DebianRoot();
   const directory = tempDir();
 
   before(() => {
-    const system = succeed('gcc', ['-print-file-name=libc.so.6']).trim();
-    const loader = '/lib64/ld-linux-x86-64.so.2';
-    root.put('/usr/lib/libc.so.6', readFileSync(realpathSync(system)));
-    root.put(loader, readFileSync(realpathSync(loader)), 0o755);
+    for (const [file, content] of Object.entries(systemFiles())) root.put(file, content, 0o755);
   });
 
   const library = (name: string, text: string) => {
-    const file = `lib${name}.so`;
-    const compiled = compile(directory, offers(name, text), '-shared', `-Wl,-soname,${file}`);
-    root.put(`/${file}`, compiled);
-    return { [`/usr/lib/${file}`]: compiled };
+    const compiled = compileLibrary(directory, name, text);
+    root.put(`/lib${name}.so`, compiled);
+    return { [`/usr/lib/lib${name}.so`]: compiled };
   };
   const using = (name: string) =>
     compile(directory, loads(name), '-Wl,--no-as-needed', `${root.path}/lib${name}.so`);
@@ -122,4 +130,104 @@ describe('advice on compiled programs', needs('gcc'), () => {
       'far names /usr/share/far/phontab, from far-data: add --with-package',
     ]);
   });
+});
+
+/** A root with a program that finds its table through a library, and no package database. */
+class ForeignRoot {
+  readonly path = tempDir();
+
+  constructor() {
+    for (const [file, content] of Object.entries(systemFiles())) this.put(file, content, 0o755);
+    const library = compileLibrary(this.path, 'far', 'phontab');
+    this.put('/usr/lib/libfar.so', library);
+    const linked = `${this.path}/usr/lib/libfar.so`;
+    this.put('/usr/bin/far', compile(this.path, loads('far'), '-Wl,--no-as-needed', linked), 0o755);
+    this.put('/usr/share/far/phontab', '');
+  }
+
+  put(file: string, content: string | Buffer, mode = 0o644): void {
+    mkdirSync(path.dirname(this.path + file), { recursive: true });
+    writeFileSync(this.path + file, content, { mode });
+  }
+
+  build(...options: string[]): Finished {
+    const args = ['/usr/bin/far', '--sysroot', this.path, '--terminfo', 'none', '--dry-run'];
+    return jailbuild([path.join(tempDir(), 'j'), ...args, ...options]);
+  }
+}
+
+/** Checks advice by a database, then without, and with a damaged one. */
+function checkDatabase(root: ForeignRoot, file: string): void {
+  const told = (pattern: RegExp, ...options: string[]) => {
+    const { status, stderr } = root.build(...options);
+    assert.equal(status, 0, stderr);
+    return [...stderr.matchAll(pattern)].map(([line]) => line);
+  };
+  assert.deepEqual(told(/advice: .*/g), [
+    'advice: far names /usr/share/far/phontab, from far-data: add --with-package',
+  ]);
+  assert.match(root.build('--with-package', '--json').stdout, /"\/usr\/share\/far\/phontab"/);
+  const unknown = root.build('--package', 'far-dat');
+  assert.equal(unknown.status, 1);
+  assert.match(unknown.stderr, /package far-dat: is not installed; did you mean far-data\?/);
+  root.put(file, 'damaged\n');
+  assert.deepEqual(told(/advice: .*/g), []);
+  const [warning, ...others] = told(/warning: .*damaged.*/g, '--with-package');
+  assert.match(warning ?? '', /is damaged.*: its packages are ignored/);
+  assert.deepEqual(others, []);
+}
+
+test('a database of apk gives the same advice', needs('gcc'), () => {
+  const root = new ForeignRoot();
+  assert.doesNotMatch(root.build().stderr, /advice/);
+  const record = (name: string, depends: string, directory: string, file: string) =>
+    `P:${name}\nV:1-r0\nA:x86_64\nL:MIT\no:far\nD:${depends}\nF:${directory}\nR:${file}\n\n`;
+  const database = [
+    record('far', 'so:libfar.so', 'usr/bin', 'far'),
+    record('libfar', 'far-data', 'usr/lib', 'libfar.so').replace('F:', 'p:so:libfar.so=0\nF:'),
+    record('far-data', '', 'usr/share/far', 'phontab'),
+  ];
+  root.put('/lib/apk/db/installed', database.join(''));
+  checkDatabase(root, '/lib/apk/db/installed');
+});
+
+test('a database of rpm gives the same advice', needs('gcc', 'rpm', 'rpmbuild'), () => {
+  const root = new ForeignRoot();
+  const directory = tempDir();
+  const spec = path.join(directory, 'far.spec');
+  const part = (name: string, requires: string) =>
+    `%package -n ${name}\nSummary: a part\nAutoReqProv: no\n${requires}%description -n ${name}\nA part.\n`;
+  writeFileSync(
+    spec,
+    `Name: far
+Version: 1
+Release: 1
+Summary: a test
+License: MIT
+AutoReqProv: no
+Requires: libfar
+%description
+A test.
+${part('libfar', 'Requires: far-data\n')}${part('far-data', '')}%install
+mkdir -p %{buildroot}
+cp -a ${root.path}/usr %{buildroot}/usr
+rm %{buildroot}/usr/lib/libc.so.6
+%files
+/usr/bin/far
+%files -n libfar
+/usr/lib/libfar.so
+%files -n far-data
+/usr/share/far
+`,
+  );
+  succeed('rpmbuild', [
+    ...['-bb', '--quiet', '--define', `_topdir ${directory}/build`],
+    ...['--define', '__os_install_post %{nil}', '--define', 'debug_package %{nil}', spec],
+  ]);
+  const packages = readdirSync(`${directory}/build/RPMS`, { recursive: true })
+    .map((name) => path.join(directory, 'build/RPMS', String(name)))
+    .filter((file) => file.endsWith('.rpm'));
+  const database = ['--root', root.path, '--dbpath', '/var/lib/rpm', '--justdb'];
+  succeed('rpm', [...database, '--nodeps', '-i', ...packages]);
+  checkDatabase(root, '/var/lib/rpm/rpmdb.sqlite');
 });

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, test } from 'node:test';
-import { exec, type Finished, jailbuild } from '../support/cli.js';
+import { exec, type Finished, jailbuild, PROJECT } from '../support/cli.js';
+import { stateNames } from '../support/jail.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 import {
@@ -37,6 +39,22 @@ describe('a run that repeats an earlier one', { ...NEEDS_FRONT, ...needsRoot('un
     jailbuild([jail, 'sh', 'env', 'cat', 'grep', 'true', 'sleep', 'ls', '-q']).status,
     0,
   );
+
+  test('keeps Node from the file of --env-file', () => {
+    writeFileSync(`${directory}/required.cjs`, 'console.log("run outside")');
+    writeFileSync(
+      `${directory}/variables`,
+      `NODE_OPTIONS=--require=${directory}/required.cjs\nA=b\n`,
+    );
+    for (const command of [FRONT, path.join(PROJECT, 'dist/jailbuild')]) {
+      const run = (file: string) =>
+        exec(command, ['run', jail, '--env-file', file, '--', 'sh', '-c', 'echo $A'], { env: ENV });
+      assert.equal(run(`${directory}/variables`).stdout, 'b\n');
+      const { stderr, status } = run(`${directory}/none`);
+      assert.match(stderr, /^jailbuild: --env-file .*none: no such file/);
+      assert.equal(status, 2);
+    }
+  });
 
   test('does not start Node', () => {
     assert.equal(script(`${WITHOUT_NODE} -- true`).status, 127);
@@ -111,8 +129,7 @@ describe('a run that repeats an earlier one', { ...NEEDS_FRONT, ...needsRoot('un
     'does not store its cache in the jail, and stores none for users other than root',
     needsRoot('setpriv'),
     () => {
-      const kept = ['fingerprint', 'mount-points', 'record.json'];
-      assert.deepEqual(readdirSync(`${jail}/.jailbuild`).sort(), kept);
+      assert.deepEqual(stateNames(jail), ['mount-points', 'record.json']);
       const { stdout } = script(
         'setpriv --reuid 65534 --clear-groups "$FRONT" run "$JAIL" -- true; ls /var/cache',
       );

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { proxyFor } from '../../src/image/registry/proxy.js';
@@ -95,6 +96,46 @@ test('plain HTTP requests are forwarded by a proxy', needsRegistry, async () => 
   assert.equal(JSON.parse(succeed('skopeo', direct)).Digest, JSON.parse(pushed.stdout).digest);
   const forwarded = proxy.asked.filter(({ url }) => url.startsWith(`http://registry.test:`));
   assert.ok(forwarded.some(({ method, url }) => method === 'PUT' && url.includes('/manifests/1')));
+});
+
+test('a proxy that speaks TLS is used with an authority of its own', needsRegistry, async () => {
+  makeCertificate('IP:127.0.0.1', at('proxy.pem'), at('proxy-key.pem'));
+  const [cert, key] = [readFileSync(at('proxy.pem')), readFileSync(at('proxy-key.pem'))];
+  const secure = await startProxy(
+    ({ headers }) => (headers['proxy-authorization'] === AUTHORIZATION ? undefined : 407),
+    { cert, key },
+  );
+  try {
+    const url = `https://${USER}:${encodeURIComponent(PASSWORD)}@${secure.address}`;
+    const push = async (registry: Registry | undefined, ...options: readonly string[]) => {
+      const image = `docker://registry.test:${registry?.port}/secure:1`;
+      const words = ['export', 'ls', '--to', image, '--json', ...options];
+      const pushed = await run(words, { HTTPS_PROXY: url, HTTP_PROXY: url });
+      assert.equal(pushed.status, 0, pushed.stderr);
+      const direct = `docker://${registry?.address}/secure:1`;
+      const found = JSON.parse(succeed('skopeo', ['inspect', '--tls-verify=false', direct]));
+      assert.equal(found.Digest, JSON.parse(pushed.stdout).digest);
+    };
+    writeFileSync(at('both.pem'), Buffer.concat([cert, readFileSync(at('ca.pem'))]));
+    await push(encrypted, '--registry-ca', at('both.pem'));
+    assert.ok(secure.asked.length > 0);
+    assert.ok(secure.asked.every(({ method }) => method === 'CONNECT'));
+    await push(plain, '--tls-verify=false');
+    assert.ok(secure.asked.some(({ url: asked }) => asked.startsWith('http://registry.test:')));
+    const args = ['tree', 'ls', '--sysroot', `docker://registry.test:${encrypted?.port}/secure:1`];
+    // The authority of the registry is not that of the proxy.
+    checkFailure(
+      await run([...args, '--registry-ca', at('ca.pem')], { HTTPS_PROXY: url }),
+      new RegExp(`the proxy https://${secure.address} has a certificate that is not trusted \\(`),
+    );
+    const spoken = `https://${proxy.address}`;
+    checkFailure(
+      await run([...args, '--tls-verify=false'], { HTTPS_PROXY: spoken }),
+      new RegExp(`the proxy ${spoken} does not speak TLS: give http:// in its URL`),
+    );
+  } finally {
+    await secure.stop();
+  }
 });
 
 test('errors name the proxy without its password', async () => {

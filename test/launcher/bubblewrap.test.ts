@@ -107,6 +107,11 @@ describe('compared with bubblewrap', needsRoot('bwrap', 'flock', 'busybox'), () 
       ['--dir', '/tmp/a', '--symlink', '/tmp/a:/tmp/b', '--chmod', '711:/tmp/a'],
       ['bash', '-c', 'stat -c %a /tmp/a; readlink /tmp/b'],
     );
+    same(
+      ['--dir', '/tmp/c/d', '--chmod', '711', '/tmp/c'],
+      ['--chmod', '711:/tmp/c', '--dir', '/tmp/c/d'],
+      ['stat', '-c', '%a', '/tmp/c', '/tmp/c/d'],
+    );
     same(['--mqueue', '/tmp/q'], ['--mqueue', '/tmp/q'], ['stat', '-f', '-c', '%T', '/tmp/q']);
   });
 
@@ -486,7 +491,8 @@ test(
   needs('bwrap'),
   () => {
     const text = readFileSync(path.join(PROJECT, 'docs/launcher.md'), 'utf8');
-    const table = text.slice(text.indexOf('## Beside bubblewrap')).split('\n## ', 2)[0] ?? '';
+    const table =
+      text.slice(text.indexOf('## Compared with bubblewrap')).split('\n## ', 2)[0] ?? '';
     const rows = table.split('\n').filter((line) => line.startsWith('| `'));
     const optionsIn = (column: number) =>
       new Set(rows.flatMap((row) => row.split(/(?<!\\)\|/)[column]?.match(/--[a-z0-9-]+/g) ?? []));

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { before, describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { landlockFile } from '../../src/launcher/landlock.js';
 import { type LaunchOptions, launcherArguments } from '../../src/launcher/options.js';
+import { runningJails } from '../../src/launcher/running.js';
 import { Cleanup } from '../support/cleanup.js';
-import { exec, INVOKE_NS, JAILBUILD, jailbuild } from '../support/cli.js';
+import { exec, INVOKE_NS, JAILBUILD, jailbuild, PROJECT } from '../support/cli.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 import { compileFixture } from './support.js';
@@ -68,7 +69,8 @@ describe(
     });
 
     const inner = (process: ChildProcess | undefined): string | undefined => {
-      const file = `/proc/${process?.pid}/task/${process?.pid}/children`;
+      if (process === undefined) return undefined;
+      const file = `/proc/${process.pid}/task/${process.pid}/children`;
       return readFileSync(file, 'utf8').trim().split(' ')[0] || undefined;
     };
 
@@ -92,12 +94,17 @@ describe(
       plainWays()
         .map(({ probe }) => `/probe ${probe.map((word) => `'${word}'`).join(' ')} 2>&1; :`)
         .join('\n');
+    let held = 0;
     const assertHeld = (output: string, except: readonly string[] = []): void => {
       const lines = output.trim().split('\n');
       assert.equal(lines.length, plainWays().length, output);
-      for (const [index, { name }] of plainWays().entries())
-        if (!except.includes(name)) assert.match(lines[index] ?? '', /^held: /, name);
+      for (const [index, { name }] of plainWays().entries()) {
+        if (except.includes(name)) continue;
+        assert.match(lines[index] ?? '', /^held: /, name);
+        held++;
+      }
     };
+    after(() => console.log(`${held} probes held`));
 
     const runs: Readonly<Record<string, Run>> = {
       landlock: launched(() => ({ landlock: { file: at('rules') } })),
@@ -161,9 +168,102 @@ describe(
         const { probe, run = {} } = make();
         for (const [how, start] of Object.entries(runs)) {
           assert.match(start(probe, run), /^held: /, how);
+          held++;
         }
       });
     }
+
+    /** Options of run for each row of the table in docs/launcher.md, and the descriptors that they need. */
+    const sets = (): Readonly<Record<string, readonly [words: string, descriptors?: string]>> => ({
+      namespaces: [
+        '--network none --userns root --ipc host --cgroupns host --unshare-try cgroup --disable-userns --hostname x',
+      ],
+      'no user namespaces': ['--userns root --assert-userns-disabled'],
+      'a joined user namespace': [`--userns /proc/${inner(outer)}/ns/user`],
+      'a joined PID namespace': [`--pidns /proc/${inner(pids)}/ns/pid`],
+      users: ['--user 1000:1000 --uidmap 0:200000:65536 --gidmap 0:200000:65536'],
+      'mounts of the host': [
+        `--read-only --bind ${data}:/tmp/a --bind-try ${data}:/tmp/b --dev-bind ${data}:/tmp/c
+        --dev-bind-try ${data}:/tmp/d --ro-bind ${data}:/tmp/e --ro-bind-try ${data}:/tmp/f`,
+      ],
+      'what descriptors hold': [
+        `--bind-fd 7:/tmp/g --ro-bind-fd 7:/tmp/h --bind-data 8:/tmp/i:4755 --ro-bind-data 8:/tmp/j:2644
+        --file 9:/tmp/file/parent/k:600 --fd 6 --preserve-fds 2`,
+        `3< ${at('text')} 4< ${at('text')} 6< ${at('text')} 7< ${data} 8< ${at('text')} 9< ${at('text')}`,
+      ],
+      'what is made': [
+        `--tmpfs /tmp/t:size=1m,mode=700 --mqueue /tmp/q --dir /tmp/dir/parent/d:700 --dir /tmp/set:4777
+        --symlink /proc/1/root:/tmp/link --symlink /proc/self/fd:/tmp/fds --chmod 6777:/tmp/set`,
+      ],
+      overlays: [
+        `--overlay tmpfs --mount type=overlay,src=${lower},src=${data},dst=/tmp/a
+        --mount type=overlay,src=${lower},dst=/tmp/b,ro`,
+      ],
+      supervision: [
+        `--info-fd 5 --json-status-fd 6 --block-fd 7 --sync-fd 8 --lock-file /probe --die-with-parent --new-session`,
+        '5> /dev/null 6> /dev/null 7< /dev/null 8> /dev/null',
+      ],
+      'the command': [
+        `--args ${at('arguments')} --chdir /tmp --argv0 busybox --env A=b --env-file ${at('variables')}`,
+      ],
+      'its rights': [`--cap-drop ALL --cap-add chown --seccomp default --seccomp default`],
+      'no init': ['--no-init'],
+      'no /proc and no /dev': ['--proc none --no-dev --workdir /tmp'],
+      'a published port': ['--network outgoing --publish 127.0.0.1:49876:80'],
+    });
+    /** What the first process is without an init of the launcher: the command itself. */
+    const FIRST = ['a trace of the first process', 'memory of the first process'];
+    const EXCEPT: Readonly<Record<string, readonly string[]>> = {
+      'no init': FIRST,
+      // That is what --no-dev is for.
+      'no /proc and no /dev': ['a device that is in the jail already'],
+    };
+    /** Options that no set has: one needs a security module of the kernel, the others run nothing. */
+    const LEFT_OUT = ['--exec-label', '--help', '--version'];
+
+    before(() => {
+      writeFileSync(at('arguments'), ['--umask', '077', ''].join('\0'));
+      writeFileSync(at('variables'), 'B=c\n');
+    });
+
+    for (const name of Object.keys(sets())) {
+      test(`hold with ${name}`, () => {
+        const [words, descriptors = ''] = sets()[name] ?? [''];
+        const run = `exec "$0" "$1" run "$2" ${words.replaceAll('\n', ' ')} -- /busybox sh -c "$3" ${descriptors}`;
+        const arguments_ = [process.execPath, JAILBUILD, jail, script()];
+        const { stdout, stderr } = exec('bash', ['-c', run, ...arguments_]);
+        assertHeld(stdout + stderr, EXCEPT[name]);
+      });
+    }
+
+    test('these sets have every option of the table', () => {
+      const text = readFileSync(path.join(PROJECT, 'docs/launcher.md'), 'utf8');
+      const table = text.slice(text.indexOf('## Beside bubblewrap')).split('\n## ', 2)[0] ?? '';
+      const rows = table.split('\n').filter((line) => line.startsWith('| `'));
+      const optionsOf = (cell = ''): readonly string[] => cell.match(/--[a-z0-9-]+/g) ?? [];
+      const named = rows.flatMap((row) => {
+        const [, theirs, ours = ''] = row.split(/(?<!\\)\|/);
+        return [...optionsOf(ours), ...(/the same/.test(ours) ? optionsOf(theirs) : [])];
+      });
+      const tried = new Set(Object.values(sets()).flatMap(([words]) => words.split(/\s+/)));
+      assert.ok(named.length > 40);
+      assert.deepEqual(
+        named.filter((name) => !tried.has(name) && !LEFT_OUT.includes(name)),
+        [],
+      );
+    });
+
+    test('hold for a command that enters a jail', async () => {
+      const words = ['run', jail, '--', '/busybox', 'sleep', '600'];
+      const child = spawn(process.execPath, [JAILBUILD, ...words], { stdio: 'ignore' });
+      cleanup.add(() => child.kill('SIGKILL'));
+      const isThere = (): boolean => runningJails(0).some(({ root }) => root === jail);
+      for (let tries = 0; !isThere() && tries < 500; tries++)
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      const { stdout, stderr } = jailbuild(['exec', jail, '--', '/busybox', 'sh', '-c', script()]);
+      assertHeld(stdout + stderr);
+      child.kill('SIGTERM');
+    });
 
     test('hold with an outgoing network', () => {
       const words = ['run', jail, '--network', 'slirp4netns', '--overlay', 'tmpfs'];
@@ -176,6 +276,12 @@ describe(
       const command = ['/busybox', 'sh', '-c', script()];
       const made = jailbuild(['run', jail, '--oci-bundle', bundle, '--', ...command]);
       assert.equal(made.status, 0, made.stderr);
+      const file = path.join(bundle, 'config.json');
+      const config = JSON.parse(readFileSync(file, 'utf8'));
+      const device = { path: '/dev/kit', type: 'c', major: 1, minor: 3, fileMode: 0o6666 };
+      const owners = [0, 1000].map((uid) => ({ ...device, path: `/dev/kit${uid}`, uid, gid: uid }));
+      config.linux.devices = [...(config.linux.devices ?? []), ...owners];
+      writeFileSync(file, JSON.stringify(config));
       const { stdout } = exec('bash', [
         '-c',
         `"$0" --root "$1" create -b "$2" c > "$3" 2>&1 < /dev/null && "$0" --root "$1" start c
@@ -184,7 +290,7 @@ describe(
         ...[RUNTIME, at('state'), bundle, at('output')],
       ]);
       // Here it is the command itself: a container has no separate init.
-      assertHeld(stdout, ['a trace of the first process', 'memory of the first process']);
+      assertHeld(stdout, FIRST);
     });
   },
 );

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
 import { exec, JAILBUILD, jailbuild } from '../support/cli.js';
@@ -181,6 +181,59 @@ describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
       );
       assert.equal(runtime('list').stdout, '[]\n');
     }
+  });
+
+  test('runs a pod: containers that join the namespaces of another by their paths', () => {
+    const whole = config();
+    const linux = whole.linux as { readonly namespaces: readonly { readonly type: string }[] };
+    const SHARED = ['pid', 'network', 'ipc', 'uts'];
+    const types = [...new Set([...linux.namespaces.map(({ type }) => type), 'network'])];
+    const create = (
+      id: string,
+      namespaces: readonly object[],
+      ...args: readonly string[]
+    ): void => {
+      const own = path.join(directory, id);
+      mkdirSync(own);
+      const changed = {
+        ...whole,
+        process: { ...whole.process, args },
+        linux: { ...linux, namespaces },
+      };
+      writeFileSync(path.join(own, 'config.json'), JSON.stringify(changed));
+      const words = ['create', '-b', own, id];
+      const script = `"$@" < /dev/null > ${own}/out 2>&1`;
+      const made = exec('bash', ['-c', script, 'bash', RUNTIME, '--root', state, ...words]);
+      assert.equal(made.status, 0, readFileSync(`${own}/out`, 'utf8'));
+      assert.equal(runtime('start', id).status, 0);
+    };
+    const namespacesOf = (id: string): readonly string[] => {
+      const { pid } = JSON.parse(runtime('state', id).stdout) as { readonly pid: number };
+      return ['pid', 'net', 'ipc', 'uts', 'mnt'].map((name) =>
+        readlinkSync(`/proc/${pid}/ns/${name}`),
+      );
+    };
+    try {
+      const fresh = types.map((type) => ({ type }));
+      create('sandbox', fresh, 'sleep', '600');
+      const { pid } = JSON.parse(runtime('state', 'sandbox').stdout) as { readonly pid: number };
+      const joined = types.map((type) =>
+        SHARED.includes(type)
+          ? { type, path: `/proc/${pid}/ns/${type.replace('network', 'net')}` }
+          : { type },
+      );
+      create('member', joined, 'bash', '-c', 'sleep 600; :');
+      const [first, second] = ['sandbox', 'member'].map(namespacesOf);
+      assert.deepEqual(second?.slice(0, 4), first?.slice(0, 4));
+      assert.notEqual(second?.[4], first?.[4]);
+      assert.match(
+        runtime('exec', 'member', '--', 'ps', '-e').stdout,
+        /1 \?.* sleep\n[\s\S]* bash\n/,
+      );
+    } finally {
+      for (const id of ['member', 'sandbox']) runtime('delete', '-f', id);
+    }
+    assert.equal(exec('find', ['/sys/fs/cgroup', '-path', '*jailbuild/member']).stdout, '');
   });
 
   test('runs containers for podman', () => {

@@ -1,4 +1,5 @@
 import http from 'node:http';
+import https from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
 import type { Asked } from './http-front.js';
 
@@ -14,15 +15,19 @@ export interface HttpProxy {
  * Starts an HTTP proxy that tunnels and forwards. Every host name leads to 127.0.0.1.
  *
  * @param refuse returns a status instead of passing a request on
+ * @param tls certificate and key (PEM), to speak TLS
  */
-export async function startProxy(refuse: (asked: Asked) => number | undefined): Promise<HttpProxy> {
+export async function startProxy(
+  refuse: (asked: Asked) => number | undefined,
+  tls?: { readonly cert: Buffer; readonly key: Buffer },
+): Promise<HttpProxy> {
   const asked: Asked[] = [];
   const note = ({ method = '', url = '', headers }: http.IncomingMessage) => {
     const item = { method, url, headers };
     asked.push(item);
     return refuse(item);
   };
-  const server = http.createServer((request, response) => {
+  const forward: http.RequestListener = (request, response) => {
     const status = note(request);
     if (status !== undefined || !URL.canParse(request.url ?? '')) {
       response.writeHead(status ?? 400).end();
@@ -37,7 +42,8 @@ export async function startProxy(refuse: (asked: Asked) => number | undefined): 
     });
     inner.on('error', () => response.destroy());
     request.pipe(inner);
-  });
+  };
+  const server = tls === undefined ? http.createServer(forward) : https.createServer(tls, forward);
   const tunnels = new Set<{ destroy(): unknown }>();
   server.on('connect', (request, socket) => {
     tunnels.add(socket);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { type ExecOptions, exec, type Finished, jailbuild } from './cli.js';
 
 /** Builds a jail; output on standard error that does not match `expected` is a failure. */
@@ -29,4 +30,13 @@ export function chrootInJail(root: string, command: readonly string[]): Finished
     root,
     ...command,
   ]);
+}
+
+/**
+ * Returns the names in a jail's state directory, sorted. Leaves out the fingerprint, which a build does not keep while
+ * files that it read have changed within two seconds, as other tests may change them.
+ */
+export function stateNames(jail: string): string[] {
+  const names = readdirSync(`${jail}/.jailbuild`);
+  return names.filter((name) => name !== 'fingerprint').sort();
 }

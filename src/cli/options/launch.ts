@@ -214,14 +214,15 @@ function filterOf(text: string): string {
 const BINDS = ['bind', 'ro-bind', 'bind-try', 'ro-bind-try', 'dev-bind', 'dev-bind-try'] as const;
 const MADE_FIRST = ['symlink', 'dir'] as const;
 const MADE_LAST = [
-  ...(['bind-fd', 'ro-bind-fd', 'bind-data', 'ro-bind-data', 'mqueue', 'file', 'chmod'] as const),
+  ...(['bind-fd', 'ro-bind-fd', 'bind-data', 'ro-bind-data', 'mqueue', 'file'] as const),
 ];
 
-/** Mounts from the root down; of those at one depth, links and directories come first, files and modes last. */
+/** Mounts from the root down; of those at one depth, links and directories come first, files last. Modes are set at the end. */
 function mountsOf(args: RunArguments): readonly Mount[] {
-  const placed = (names: readonly (typeof MADE_FIRST | typeof MADE_LAST)[number][]) =>
-    names.flatMap((name) => (args[name] ?? []).map((text) => parsePlaced(`--${name}`, text)));
-  return [
+  const placed = (
+    names: readonly (typeof MADE_FIRST | typeof MADE_LAST | readonly ['chmod'])[number][],
+  ) => names.flatMap((name) => (args[name] ?? []).map((text) => parsePlaced(`--${name}`, text)));
+  const made = [
     ...placed(MADE_FIRST),
     ...BINDS.flatMap((name) =>
       (args[name] ?? []).map((text) => parseBindOption(`--${name}`, text)),
@@ -229,7 +230,8 @@ function mountsOf(args: RunArguments): readonly Mount[] {
     ...(args.tmpfs ?? []).map((text) => parseTmpfs('--tmpfs', text)),
     ...(args.mount ?? []).map((text) => parseMount('--mount', text)),
     ...placed(MADE_LAST),
-  ].sort(byDepth);
+  ];
+  return [...made.sort(byDepth), ...placed(['chmod']).sort(byDepth)];
 }
 
 /** In bytes; the kernel accepts less for one program (execve(2)). */

@@ -4,7 +4,7 @@ import type { RegistryOptions } from './access.js';
 import { isHtml, type RegistryAnswer, readBody } from './answer.js';
 import { Authorization, type RegistryActions } from './authorization.js';
 import { isReading, RegistryConnections, type SentRequest } from './connections.js';
-import { codeOf, RegistryFailures } from './failures.js';
+import { codeOf, isNotTls, RegistryFailures } from './failures.js';
 import { hostToConnect, type RegistryName } from './name.js';
 
 export interface RegistryRequest extends Partial<SentRequest> {
@@ -153,7 +153,7 @@ export class RegistryClient {
     try {
       answer = await this.#connections.send(method, url, sent);
     } catch (error) {
-      const isPlain = this.#options.tlsVerify === false && /^(EPROTO|ERR_SSL)/.test(codeOf(error));
+      const isPlain = this.#options.tlsVerify === false && isNotTls(codeOf(error));
       if (!isPlain || target instanceof URL) throw error;
       this.#isPlain = true;
       url = urlOf();

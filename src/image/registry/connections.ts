@@ -59,14 +59,15 @@ export class RegistryConnections {
     const proxy = proxyFor(url, process.env);
     const via = isPlain ? proxy : undefined;
     const forward = via === undefined ? undefined : throughProxy(via, url);
+    const isSecure = (forward?.protocol ?? url.protocol) === 'https:';
     const options = {
       ...this.#requestOptions(),
+      ...(isPlain && isSecure ? this.#trust() : {}),
       ...forward,
       method,
       headers: { 'user-agent': 'jailbuild', ...headers, ...length, ...forward?.headers },
       ...(isPlain ? {} : { agent: this.#tlsAgent(proxy) }),
     };
-    const isSecure = (forward?.protocol ?? url.protocol) === 'https:';
     return new Promise((resolve, reject) => {
       const request = (isSecure ? https : http).request(url, options, (answer) => {
         const { statusCode: status = 0, headers: sent } = answer;
@@ -93,15 +94,19 @@ export class RegistryConnections {
     return { timeout: IDLE, ...(signal === undefined ? {} : { signal }) };
   }
 
+  /** Returns which certificates are accepted, of a registry or a proxy. */
+  #trust(): Pick<https.AgentOptions, 'ca' | 'rejectUnauthorized'> {
+    return {
+      rejectUnauthorized: this.#options.tlsVerify !== false,
+      ca: authoritiesFor(this.#host, this.#options),
+    };
+  }
+
   #tlsAgent(proxy: HttpProxy | undefined): https.Agent {
     const key = proxy?.url.href;
     let agent = this.#agents.get(key);
     if (agent === undefined) {
-      const { tlsVerify } = this.#options;
-      const trust = {
-        rejectUnauthorized: tlsVerify !== false,
-        ca: authoritiesFor(this.#host, this.#options),
-      };
+      const trust = this.#trust();
       const certificate = clientCertificateFor(this.#host, this.#options);
       const options = { keepAlive: true, ...trust, ...certificate };
       agent =

@@ -38,13 +38,13 @@ export class RegistryFailures {
   unreachable(error: unknown, isBroken: boolean): JailbuildError {
     const code = codeOf(error);
     const message = error instanceof Error ? error.message : String(error);
-    if (/CERT|SELF_SIGNED|ALTNAME|UNABLE_TO/.test(code)) {
+    if (isUntrusted(code)) {
       return this.failed(
         `has a certificate that is not trusted (${code}): give its authority with --registry-ca`,
         error,
       );
     }
-    if (/^(EPROTO|ERR_SSL)/.test(code)) {
+    if (isNotTls(code)) {
       return this.failed('does not speak TLS: give --tls-verify=false for plain HTTP', error);
     }
     const why = this.#message(`cannot be reached: ${message || code}`);
@@ -88,4 +88,14 @@ function reasonOf(body: string): string {
 export function codeOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return typeof code === 'string' ? code : '';
+}
+
+/** Returns whether the code of an error means a certificate that is not accepted. */
+export function isUntrusted(code: string): boolean {
+  return /CERT|SELF_SIGNED|ALTNAME|UNABLE_TO/.test(code);
+}
+
+/** Returns whether the code of an error means that the server does not speak TLS. */
+export function isNotTls(code: string): boolean {
+  return /^(EPROTO|ERR_SSL)/.test(code);
 }

@@ -3,6 +3,7 @@ import https from 'node:https';
 import { BlockList, isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { JailbuildError } from '../../errors.js';
+import { codeOf, isNotTls, isUntrusted } from './failures.js';
 
 /** An HTTP proxy. */
 export interface HttpProxy {
@@ -22,10 +23,17 @@ export class ProxyRefusal extends Error {
   }
 }
 
-/** Returns an error of the connection to a proxy that names the proxy. */
+/** Returns an error of the connection to a proxy that names the proxy. Its TLS is not that of the registry. */
 export function proxyError({ url }: HttpProxy, error: Error): Error {
-  const code = 'code' in error ? { code: error.code } : {};
-  return Object.assign(new Error(`the proxy ${url.origin}: ${error.message}`), code);
+  const code = codeOf(error);
+  const named = (why: string, as: string) =>
+    Object.assign(new Error(`the proxy ${url.origin}${why}`), as === '' ? {} : { code: as });
+  if (isUntrusted(code)) {
+    const why = ` has a certificate that is not trusted (${code}): give its authority with --registry-ca`;
+    return named(why, 'EPROXY');
+  }
+  if (isNotTls(code)) return named(' does not speak TLS: give http:// in its URL', 'EPROXY');
+  return named(`: ${error.message}`, code);
 }
 
 /** Returns what a status of a proxy means. */
@@ -129,7 +137,7 @@ function defaultPort(url: URL): string {
 export function throughProxy(
   { url: proxy, authorization }: HttpProxy,
   url: URL,
-): http.RequestOptions & { readonly headers: Readonly<Record<string, string>> } {
+): https.RequestOptions & { readonly headers: Readonly<Record<string, string>> } {
   return {
     ...addressOf(proxy),
     path: url.href,
@@ -140,9 +148,12 @@ export function throughProxy(
   };
 }
 
-function addressOf(proxy: URL): http.RequestOptions {
+function addressOf(proxy: URL): https.RequestOptions {
   const { protocol } = proxy;
-  return { protocol, hostname: bareHost(proxy), port: proxy.port || defaultPort(proxy) };
+  const hostname = bareHost(proxy);
+  // Otherwise Node takes the Host header, which names the registry. Addresses are no server names (RFC 6066).
+  const servername = isIP(hostname) === 0 ? hostname : '';
+  return { protocol, hostname, port: proxy.port || defaultPort(proxy), servername };
 }
 
 type Connected = (error: Error | null, stream: Duplex) => void;

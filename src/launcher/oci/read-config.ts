@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { JailbuildError, strerror } from '../../errors.js';
-import { fromBytes, toBytes } from '../../fs/path-bytes.js';
+import { readTextFile } from '../../fs/read-text.js';
 import type { OciConfig, OciProcess } from './spec.js';
 
 /**
@@ -139,12 +138,10 @@ export function readConfig(file: string): OciConfig {
   return parseConfig(textOf(file), file);
 }
 
+const MAX_BYTES = 16 << 20;
+
 function textOf(file: string): string {
-  try {
-    return fromBytes(readFileSync(toBytes(file)));
-  } catch (error) {
-    throw new JailbuildError('NOT_READABLE', `${file}: ${strerror(error)}`, file);
-  }
+  return readTextFile(file, MAX_BYTES);
 }
 
 function parsed(text: string, file: string, shape: Shape): unknown {

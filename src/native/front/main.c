@@ -33,11 +33,14 @@ static bool is_verbose(int argc, char **argv)
 	return false;
 }
 
-/* Sets the words `node jailbuild.cjs WORD...`, or the same from a snapshot. */
+/*
+ * Sets the words `node -- jailbuild.cjs WORD...`, or the same from a snapshot. Without the dashes Node 20 itself reads the
+ * file of `run --env-file`, and obeys a NODE_OPTIONS in it.
+ */
 static void set_words(struct start *start, int argc, char **argv)
 {
 	static char script[PATH_MAX + 16], blob[PATH_MAX];
-	char **word = calloc((size_t)argc + 4, sizeof(*word));
+	char **word = calloc((size_t)argc + 5, sizeof(*word));
 
 	if (word == NULL)
 		fail(1, "out of memory");
@@ -51,6 +54,7 @@ static void set_words(struct start *start, int argc, char **argv)
 	} else if (reason != NULL && is_verbose(argc, argv)) {
 		fprintf(stderr, "jailbuild: starts without the start-up snapshot: %s\n", reason);
 	}
+	*word++ = "--";
 	*word++ = script;
 	for (int i = 1; i < argc; i++)
 		*word++ = argv[i];
