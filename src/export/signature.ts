@@ -7,9 +7,9 @@ import {
   sign,
   verify,
 } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { JailbuildError, strerror } from '../errors.js';
-import { pathBuffer, toBytes } from '../fs/path-bytes.js';
+import { JailbuildError } from '../errors.js';
+import { pathBuffer } from '../fs/path-bytes.js';
+import { readTextFile } from '../fs/read-text.js';
 import type { RegistryClient } from '../image/registry/client.js';
 import { pushContent } from '../image/registry/push.js';
 import { taggedList } from '../image/registry/tagged-list.js';
@@ -20,6 +20,8 @@ const CONFIG_TYPE = 'application/vnd.oci.image.config.v1+json';
 const SIGNATURE = 'dev.cosignproject.cosign/signature';
 /** Cosign's format of a private key: scrypt and a NaCl secret box. */
 const COSIGN_KEY = /^-----BEGIN ENCRYPTED (COSIGN|SIGSTORE) PRIVATE KEY-----$/m;
+/** Maximum size of a private key's file, in bytes. */
+const MAX_KEY = 1 << 20;
 /** Maximum memory for deriving a key, in bytes: cosign's parameters take 64 MiB. */
 const MAX_MEMORY = 1 << 28;
 
@@ -37,12 +39,7 @@ interface Layer {
  * @throws JailbuildError NOT_READABLE, USAGE
  */
 export async function readSigningKey(file: string, passphrase: string): Promise<KeyObject> {
-  let text: string;
-  try {
-    text = readFileSync(toBytes(file), 'utf8');
-  } catch (error) {
-    throw new JailbuildError('NOT_READABLE', `--sign-key ${file}: ${strerror(error)}`, file);
-  }
+  const text = readTextFile(file, MAX_KEY, `--sign-key ${file}`);
   let key: KeyObject;
   try {
     key = COSIGN_KEY.test(text)

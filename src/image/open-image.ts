@@ -1,6 +1,7 @@
-import { closeSync, createReadStream, existsSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, createReadStream, existsSync, openSync, readSync } from 'node:fs';
 import path from 'node:path';
 import { JailbuildError, strerror } from '../errors.js';
+import { readTextFile } from '../fs/read-text.js';
 import { ByteReader } from './byte-reader.js';
 import type { Platform } from './platform.js';
 import type { ImageReference } from './reference.js';
@@ -14,6 +15,9 @@ import {
   type SourceImage,
 } from './source-image.js';
 import { readTar } from './tar-reader.js';
+
+/** Maximum size of a layout's index, in bytes: it lists every image in it. */
+const MAX_INDEX = 16 << 20;
 
 /**
  * Opens an image: reads its manifest and configuration, verifying their digests, and no layer yet.
@@ -55,7 +59,7 @@ async function openLayout(
       yield* streamOf(file);
     },
   };
-  return imageOfIndex(source, readText(index), name, platform);
+  return imageOfIndex(source, readTextFile(index, MAX_INDEX), name, platform);
 }
 
 async function* streamOf(file: string, start = 0, size?: number): AsyncGenerator<Buffer> {
@@ -219,14 +223,6 @@ class SeekingReader extends ByteReader {
 function opened(file: string): number {
   try {
     return openSync(file, 'r');
-  } catch (error) {
-    throw notReadable(file, error);
-  }
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
   } catch (error) {
     throw notReadable(file, error);
   }

@@ -97,13 +97,18 @@ test('a pattern over links that lead upwards is bounded', () => {
 });
 
 test('endless input is refused, and no output line is too long for a terminal', () => {
-  for (const words of [
-    ['--file', '/dev/zero'],
-    ['jail', '--from', '/dev/zero'],
-  ]) {
-    const { status, stderr } = jailbuild(words, { cwd: tempDir() });
-    assert.equal(status, 1);
-    assert.match(stderr, /^jailbuild: \/dev\/zero: is larger than \d+ bytes\n$/);
+  const cwd = tempDir();
+  const registry = ['tree', 'true', '--sysroot', 'docker://localhost:1/x'];
+  for (const [expected, ...words] of [
+    [1, '--file', '/dev/zero'],
+    [1, 'jail', '--from', '/dev/zero'],
+    [1, ...registry, '--registry-ca', '/dev/zero'],
+    [2, 'run', cwd, '--args', '/dev/zero'],
+  ] as const) {
+    const { status, stderr } = jailbuild(words, { cwd });
+    assert.equal(status, expected, stderr);
+    const line = /^jailbuild: (--[a-z-]+ )?\/dev\/zero: is larger than \d+ bytes( \(see .*\))?\n$/;
+    assert.match(stderr, line);
   }
   const { stderr } = jailbuild(['tree', 'x'.repeat(100_000)]);
   assert.ok(stderr.length < 5000, `${stderr.length}`);

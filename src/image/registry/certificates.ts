@@ -1,12 +1,14 @@
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { rootCertificates } from 'node:tls';
 import systemAuthorities from '../../../templates/ca-certificates.json' with { type: 'json' };
 import { JailbuildError, strerror } from '../../errors.js';
 import { ownVariable } from '../../fs/own-environment.js';
-import { listNames, toBytes } from '../../fs/path-bytes.js';
+import { listNames } from '../../fs/path-bytes.js';
+import { readTextFile } from '../../fs/read-text.js';
 import type { RegistryAccess } from './access.js';
 
+/** In bytes; a system's bundle of authorities has a few hundred kilobytes. */
+const MAX_PEM = 16 << 20;
 const CERTIFICATE_DIRECTORIES = ['/etc/containers/certs.d', '/etc/docker/certs.d'];
 
 /**
@@ -45,7 +47,7 @@ function certificatesFor(host: string, { certDir }: RegistryAccess): readonly st
 
 function readIfThere(file: string): string | undefined {
   try {
-    return readFileSync(toBytes(file), 'utf8');
+    return readTextFile(file, MAX_PEM);
   } catch {
     return undefined;
   }
@@ -53,12 +55,7 @@ function readIfThere(file: string): string | undefined {
 
 /** @throws JailbuildError NOT_READABLE, USAGE */
 function readAuthority(file: string): string {
-  let text: string;
-  try {
-    text = readFileSync(toBytes(file), 'utf8');
-  } catch (error) {
-    throw new JailbuildError('NOT_READABLE', `--registry-ca ${file}: ${strerror(error)}`, file);
-  }
+  const text = readTextFile(file, MAX_PEM, `--registry-ca ${file}`);
   if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
   throw new JailbuildError('USAGE', `--registry-ca ${file}: has no certificate in PEM form`, file);
 }
@@ -102,13 +99,6 @@ function isAuthority(file: string): boolean {
 function clientCertificate(files: readonly string[]): { cert?: string; key?: string } {
   const file = files.find((name) => name.endsWith('.cert'));
   if (file === undefined) return {};
-  return { cert: readPem(file), key: readPem(file.replace(/\.cert$/, '.key')) };
-}
-
-function readPem(file: string): string {
-  try {
-    return readFileSync(toBytes(file), 'utf8');
-  } catch (error) {
-    throw new JailbuildError('NOT_READABLE', `${file}: ${strerror(error)}`, file);
-  }
+  const key = file.replace(/\.cert$/, '.key');
+  return { cert: readTextFile(file, MAX_PEM), key: readTextFile(key, MAX_PEM) };
 }

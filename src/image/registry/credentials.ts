@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { JailbuildError, strerror } from '../../errors.js';
+import { JailbuildError } from '../../errors.js';
 import { outsideProgram } from '../../fs/outside-program.js';
 import { ownHome, ownVariable } from '../../fs/own-environment.js';
-import { toBytes } from '../../fs/path-bytes.js';
+import { readTextFile } from '../../fs/read-text.js';
 
 export interface Credentials {
   readonly user: string;
@@ -22,6 +21,8 @@ interface AuthFile {
 
 /** Timeout of a credential helper, which may prompt the user, in milliseconds. */
 const PATIENCE = 120_000;
+/** In bytes; podman and docker keep one entry a registry in it. */
+const MAX_AUTH_FILE = 1 << 20;
 /** Names of Docker Hub in Docker's configuration file. */
 const HUB_KEYS = ['https://index.docker.io/v1/', 'index.docker.io'];
 
@@ -82,10 +83,10 @@ function authFiles(): string[] {
 function readAuthFile(file: string, isNamed: boolean): AuthFile | undefined {
   let text: string;
   try {
-    text = readFileSync(toBytes(file), 'utf8');
+    text = readTextFile(file, MAX_AUTH_FILE, `--auth-file ${file}`);
   } catch (error) {
-    if (!isNamed) return undefined;
-    throw new JailbuildError('NOT_READABLE', `--auth-file ${file}: ${strerror(error)}`, file);
+    if (isNamed) throw error;
+    return undefined;
   }
   try {
     const read: unknown = JSON.parse(text);
