@@ -91,7 +91,7 @@ export class DpkgDatabase implements PackageDatabase {
     const database = new DpkgDatabase({ sysroot, status, parts, state, kept });
     // No index of a damaged status file is kept.
     if (kept === undefined && status !== undefined && isDamaged(database.#status())) {
-      return `${DATABASE}/status: is damaged: packages are not taken into account`;
+      return `${DATABASE}/status: is damaged: its packages are ignored`;
     }
     return database;
   }
