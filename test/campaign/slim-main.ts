@@ -1,5 +1,5 @@
 /**
- * Reduces images of Debian with python3, nginx, ruby and openjdk. Arguments select some of them.
+ * Reduces images of Debian with python3, nginx, ruby and openjdk, with jlink too. Arguments select some of them.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

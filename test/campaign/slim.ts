@@ -17,6 +17,8 @@ export interface SlimTrial {
   readonly name: string;
   readonly package: string;
   readonly command: readonly string[];
+  /** A command that runs in the full root, as a Containerfile would run it. */
+  readonly prepare?: readonly string[];
   /** Options of export that add what the command opens at run time. */
   readonly options: readonly string[];
   /** Commands that work in the reduced root. */
@@ -72,6 +74,26 @@ export const TRIALS: readonly SlimTrial[] = [
       ['java', '-XshowSettings:all', '-version'],
     ],
   },
+  {
+    // A JVM reads all of its modules from one file, so that only jlink(1) can leave some out.
+    name: 'openjdk-jlink',
+    package: 'openjdk-17-jdk-headless',
+    prepare: [
+      'jlink',
+      '--add-modules=java.base,java.logging,java.naming,java.net.http,java.xml',
+      '--strip-debug',
+      '--no-header-files',
+      '--no-man-pages',
+      '--compress=2',
+      '--output=/opt/java',
+    ],
+    command: ['/opt/java/bin/java', '-version'],
+    options: ['--include', '/opt/java'],
+    proofs: [
+      ['/opt/java/bin/java', '-version'],
+      ['/opt/java/bin/java', '-XshowSettings:all', '-version'],
+    ],
+  },
 ];
 
 export interface SlimResult {
@@ -96,10 +118,14 @@ function cacheDirectory(): string {
 }
 
 /** Creates the root of a trial with mmdebstrap, unless it is cached. @returns the tar archive */
-function debianRoot({ name, package: wanted }: SlimTrial): string {
+function debianRoot({ name, package: wanted, prepare }: SlimTrial): string {
   const file = path.join(cacheDirectory(), `${name}.tar`);
   if (existsSync(file)) return file;
-  const args = ['--variant=minbase', `--include=${wanted}`, 'bookworm', `${file}.part.tar`];
+  const args = [
+    ...['--variant=minbase', `--include=${wanted}`],
+    ...(prepare === undefined ? [] : [`--customize-hook=chroot "$1" ${prepare.join(' ')}`]),
+    ...['bookworm', `${file}.part.tar`],
+  ];
   const { status, stderr } = exec('mmdebstrap', args, { timeout: 1_800_000 });
   if (status !== 0) throw new Error(`mmdebstrap: ${stderr}`);
   renameSync(`${file}.part.tar`, file);
