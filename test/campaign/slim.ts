@@ -81,7 +81,7 @@ export const TRIALS: readonly SlimTrial[] = [
     prepare: [
       'jlink',
       '--add-modules=java.base,java.logging,java.naming,java.net.http,java.xml',
-      '--strip-debug',
+      '--strip-java-debug-attributes',
       '--no-header-files',
       '--no-man-pages',
       '--compress=2',
