@@ -356,7 +356,7 @@ const processes: readonly Property[] = [
     (option): Property => ({
       name: `the jail ends with its starter, with ${option || 'no option'}`,
       // bwrap's jail ends only after it is set up, so its command is waited for.
-      script: `bash -c 'box "$@" --die-with-parent --bind '$D$S'/tmp/d --info-fd 9 -- sh -c ": > /tmp/d/runs; exec sleep 600" 9> '$D'/info; true' bash $T > /dev/null & P=$!
+      script: `bash -c 'box "$@" --die-with-parent --bind '"$D$S"'/tmp/d --info-fd 9 -- sh -c ": > /tmp/d/runs; exec sleep 600" 9> '"$D"'/info; true' bash $T > /dev/null & P=$!
         for i in $(seq 300); do [ -e $D/runs ] && break; sleep 0.1; done
         [[ $(< $D/info) =~ child-pid\\":\\ *([0-9]+) ]]; C=\${BASH_REMATCH[1]}; kill -0 $C && echo runs
         kill -9 $P; for i in $(seq 300); do kill -0 $C 2> /dev/null || break; sleep 0.1; done

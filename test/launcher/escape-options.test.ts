@@ -238,7 +238,8 @@ describe(
 
     test('these sets have every option of the table', () => {
       const text = readFileSync(path.join(PROJECT, 'docs/launcher.md'), 'utf8');
-      const table = text.slice(text.indexOf('## Beside bubblewrap')).split('\n## ', 2)[0] ?? '';
+      const table =
+        text.slice(text.indexOf('## Compared with bubblewrap')).split('\n## ', 2)[0] ?? '';
       const rows = table.split('\n').filter((line) => line.startsWith('| `'));
       const optionsOf = (cell = ''): readonly string[] => cell.match(/--[a-z0-9-]+/g) ?? [];
       const named = rows.flatMap((row) => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
 import { exec, JAILBUILD, jailbuild } from '../support/cli.js';
@@ -294,6 +294,10 @@ describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
     const own = path.join(directory, 'rootless');
     mkdirSync(own);
     for (const at of [directory, own]) exec('chmod', ['755', at]);
+    // The clone may lie where only root has access.
+    const dist = path.join(own, 'package/dist');
+    cpSync(path.dirname(RUNTIME), dist, { recursive: true });
+    const runtime = path.join(dist, path.basename(RUNTIME));
     const script = `
       P="timeout 60 podman --root $HOME/store --runroot $HOME/run/store --storage-driver vfs --cgroup-manager cgroupfs --runtime $1"
       I=localhost/jailbuild/runtime:v1
@@ -306,10 +310,11 @@ describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
       $P exec server ps -e -o comm=; $P rm -f -t 0 server`;
     // The process that keeps podman's user namespace ends with the PID namespace.
     const namespaces = ['-mpf', '--kill-child', '--mount-proc', '--propagation', 'private'];
-    const { stdout, stderr } = exec('unshare', [
+    const words = [
       ...[...namespaces, 'bash', '-uc', `${WITH_USER} bash -c "$3" bash "\${@:4}"`, 'bash'],
-      ...[own, String(NOBODY), script, RUNTIME, makeImage(own)],
-    ]);
+      ...[own, String(NOBODY), script, runtime, makeImage(own)],
+    ];
+    const { stdout, stderr } = exec('unshare', words, { cwd: '/' });
     assert.equal(
       stdout,
       'hello\n0\nstatus 7\nuid=1000 gid=1000 groups=1000\n54321\ntap0:\nsleep\nps\nserver\n',
