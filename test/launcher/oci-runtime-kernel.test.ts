@@ -27,7 +27,8 @@ r create -b /bundle c < /dev/null > /out 2>&1; echo "@ create $?"; b cat /out
 cd /sys/fs/cgroup/jailbuild/c; echo "@ limits"; b cat memory.max pids.max cpu.max
 r start c; echo "@ start $?"
 for i in $(b seq 120); do b grep -q done /out && break; b sleep 0.5; done; b cat /out
-for i in $(b seq 120); do [ $(b cat pids.current) -le 2 ] && break; b sleep 0.1; done
+# A shell that cannot fork ends and leaves its children to a first process that does not wait for them.
+echo 20 > pids.max
 echo "@ exec"; r exec c -- /bin/sh -c 'busybox cat /proc/self/cgroup; echo $$ > /pid; busybox sleep 0.1' &
 for i in $(b seq 120); do b wc -l < cgroup.procs | b grep -q 3 && echo joined && break; b sleep 0.1; done; wait
 cd /; r delete -f c; echo "@ delete $?"; b ls /sys/fs/cgroup/jailbuild/c
