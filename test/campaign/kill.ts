@@ -147,8 +147,9 @@ async function killOnce(
     if (killed) result.killed++;
     else result.finished++;
     compare(scenario, treeAt(jail), killed, result, fail);
-    const isGone = scenario.record === undefined && !existsSync(jail);
-    const next = isGone ? undefined : jailbuild(scenario.args(jail));
+    // Without a state, a removal is complete even if the user's files keep the jail's directory.
+    const isRemoved = scenario.record === undefined && !existsSync(`${jail}/.jailbuild`);
+    const next = isRemoved ? undefined : jailbuild(scenario.args(jail));
     if (next !== undefined && next.status !== 0) return fail(`the next run: ${next.stderr}`);
     const tree = treeAt(jail);
     for (const at of new Set([...tree.keys(), ...scenario.after.keys()])) {
