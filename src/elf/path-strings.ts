@@ -7,11 +7,13 @@ const PIECE = 4 << 20;
 const MAX_STRING = 512;
 /** Matches an absolute path, rather than a format, option or comment. */
 const PATH = /^(?:\/[A-Za-z0-9._+@,=~-]+){1,40}\/?$/;
+/** Matches a path from a program's directory: `../lib/sbcl`. */
+const RELATIVE = /\0(\.\.\/(?:lib|libexec|share)(?:\/[A-Za-z0-9._+-]+){1,10})\/?(?=\0)/g;
 
 /**
  * Returns the absolute paths among the zero-terminated strings in the loaded part of a file: whole
  * strings, the members of colon-separated lists, and the directories of formats such as
- * `/usr/share/zoneinfo/%s`.
+ * `/usr/share/zoneinfo/%s`; and paths from the file's directory such as `../share/NAME`.
  *
  * @param limit stop after this many bytes
  */
@@ -80,6 +82,9 @@ export function dataPieces(
 function collectPaths(bytes: Buffer, paths: Set<string>): void {
   // Searching one string is faster than many searches in bytes, most of which are zero.
   const text = bytes.toString('latin1');
+  if (text.includes('\0../')) {
+    for (const [, name = ''] of text.matchAll(RELATIVE)) paths.add(name);
+  }
   for (let at = text.indexOf('/', 1); at > 0; at = text.indexOf('/', at + 1)) {
     if (text.charCodeAt(at - 1) !== 0 || !isLetter(text.charCodeAt(at + 1))) continue;
     const end = text.indexOf('\0', at);

@@ -40,8 +40,13 @@ export class PackageFamilies {
    * or suggest, since a source is split to make parts optional, not because each works alone; the
    * data packages that they depend on (architecture-independent ones); and the compiled modules that
    * packages of scripts depend on.
+   *
+   * @param scripted packages of scripts besides those for all architectures
    */
-  family(packages: Iterable<InstalledPackage>): Set<InstalledPackage> {
+  family(
+    packages: Iterable<InstalledPackage>,
+    scripted: readonly InstalledPackage[] = [],
+  ): Set<InstalledPackage> {
     const members = new Set(packages);
     for (const member of members) {
       const { depends, recommends, suggests } = member;
@@ -49,7 +54,8 @@ export class PackageFamilies {
         if (sourceOf(other) === sourceOf(member)) members.add(other);
       }
       for (const other of this.#related(member, depends)) {
-        if (this.#isData(other) || (isForAll(member) && this.#isModules(other))) members.add(other);
+        const isOfScripts = isForAll(member) || scripted.includes(member);
+        if (this.#isData(other) || (isOfScripts && this.#isModules(other))) members.add(other);
       }
     }
     return members;

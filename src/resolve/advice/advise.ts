@@ -8,21 +8,24 @@ import {
 import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import type { Advice } from '../../manifest/advice.js';
+import type { Reason } from '../../manifest/manifest.js';
+import { STANDARD_PATH } from '../../manifest/standard-path.js';
 import type { Resolution } from '../additions.js';
-import type { FoundProgram } from '../find-program.js';
+import { type FoundProgram, lookUpProgram } from '../find-program.js';
 import type { OutsideProgram } from '../jail-path.js';
 import {
-  essentialCommands,
+  commandsOf,
   type Mentions,
   mentionsOf,
   type NamedPath,
   namedPaths,
   scriptMentions,
+  scriptPaths,
 } from '../packages/named-paths.js';
 import type { ScriptGap } from '../scripts/script-commands.js';
 import { configuredUsers, ServiceHost } from './configured-users.js';
 import { isServer, isTlsClient, languageOf } from './hints.js';
-import { adviceOnPath, adviceOnScripts, type Weighed } from './script-advice.js';
+import { adviceOnPath, adviceOnScripts, type OwnProgram, type Weighed } from './script-advice.js';
 import {
   isShell,
   runsCommandLines,
@@ -69,6 +72,9 @@ const MULTIARCH = /^(\/usr)?\/(lib|libexec|share)\/[^/]+-linux-[^/]+$/;
 const MIN_NAME = 5;
 /** Shorter names of programs are parts of others by chance. */
 const MIN_ORIGINAL = 4;
+/** The maximum length of what a variant adds to the name of an original, in characters. */
+const MAX_PREFIX = 2;
+const FEW_PROGRAMS = 20;
 /** The maximum size in bytes of files whose strings are kept for the next program. */
 const MAX_MENTIONED = 128 << 20;
 /** The maximum number of files whose names are looked for in a program. */
@@ -80,6 +86,20 @@ const MAX_LOOKED_FOR = 400;
 const MAX_PROGRAMS = 256;
 /** The minimum number of path components of a directory that is specific, unlike `/usr/lib`. */
 const MIN_DEPTH = 3;
+
+/**
+ * Sections of programs that carry out commands of their user, some of which run a shell (Debian
+ * policy, 2.4): `!` in ed and dc.
+ */
+const INTERPRETING: ReadonlySet<string> = new Set(['interpreters', 'editors', 'math']);
+
+/** Reasons for which a jail has programs and libraries. */
+const LOADED: ReadonlySet<Reason['kind']> = new Set([
+  'requested',
+  'needed',
+  'interpreter',
+  'link-target',
+]);
 
 /** A path that a program names, itself or through a library. */
 interface Named extends NamedPath {
@@ -127,7 +147,7 @@ class Adviser {
       ...(requested.length > MAX_PROGRAMS ? [] : requested).flatMap((program) =>
         this.#adviceOn(program),
       ),
-      ...adviceOnScripts(this.#probe, requested, gaps),
+      ...adviceOnScripts(this.#probe, requested, gaps, (gap) => this.#ownProgramIn(gap)),
       ...adviceOnPath(outside),
     ];
     const seen = new Set<string>();
@@ -153,8 +173,14 @@ class Adviser {
     };
     const named = this.#objectsOf(program.trace, owners).flatMap((object) => {
       const read = programs.read(object.stat.identity).elf;
-      if (read === undefined) return [];
-      return this.#namedBy(object, read).map((path) => ({ ...path, by: object }));
+      if (read !== undefined) {
+        return this.#namedBy(object, read).map((path) => ({ ...path, by: object }));
+      }
+      if (!this.#followed.has(object.path)) return [];
+      return scriptPaths(this.#probe, object, this.#resolution.sysroot).map((path) => ({
+        ...path,
+        by: object,
+      }));
     });
     this.#sayData(program, owners, named, say);
     if (this.#lacksCertificates(program.trace, owners)) {
@@ -174,7 +200,8 @@ class Adviser {
     }
     if (!isBrought) {
       this.#sayPrograms(program.trace, owners, named, name, say);
-      this.#sayCommands(program.trace, imports, name, say);
+      this.#sayCommands(program.trace, owners, imports, name, say);
+      this.#sayOriginal(owners, imports, name, say);
     }
     for (const user of configuredUsers(this.#host, owners, name, imports)) {
       if (this.#hasUser(user.name)) continue;
@@ -194,7 +221,10 @@ class Adviser {
     return [
       ...own,
       ...interpreters.flatMap((interpreter) => this.#dataOf(interpreter)),
-      ...this.#wrappedBy(program).flatMap((wrapped) => this.#adviceFor(wrapped)),
+      ...this.#wrappedBy(program).flatMap((wrapped) => [
+        ...this.#adviceFor(wrapped),
+        ...this.#interpretersOf(wrapped).flatMap((interpreter) => this.#dataOf(interpreter)),
+      ]),
     ];
   }
 
@@ -215,14 +245,36 @@ class Adviser {
     );
   }
 
+  /**
+   * Returns the absent program of a script's own package whose name is among the words of a computed
+   * command: `rcs` for `"$directory"rcs ci`.
+   */
+  #ownProgramIn({ script, text }: ScriptGap): OwnProgram | undefined {
+    const trace = this.#probe.trace(script);
+    if (this.#families === undefined || !isTrace(trace)) return undefined;
+    const words = new Set(text.match(/[A-Za-z][\w.+-]+/g) ?? []);
+    for (const owner of this.#families.ownersOf(trace)) {
+      const path = this.#database
+        ?.filesOf(owner)
+        ?.find((file) => PROGRAM.test(file) && words.has(baseName(file)) && this.#isAbsent(file));
+      if (path !== undefined) return { path, from: owner.name };
+    }
+    return undefined;
+  }
+
   /** Returns the interpreters of a script in a language with modules in files. */
   #interpretersOf({ trace, as }: FoundProgram): FoundProgram[] {
     const { files, programs } = this.#resolution;
     if (programs.read(trace.stat.identity).elf !== undefined) return [];
-    return files.withReason('shebang', 'env').flatMap((path) => {
+    // A shell script may run an interpreter on itself.
+    return files.withReason('shebang', 'env', 'command').flatMap((path) => {
       const runsIt = files
         .reasonsOf(path)
-        .some((reason) => 'of' in reason && reason.of === trace.path);
+        .some(
+          (reason) =>
+            ('of' in reason && reason.of === trace.path) ||
+            (reason.kind === 'command' && reason.by === trace.path),
+        );
       const found = runsIt && languageOf(path) !== undefined ? this.#probe.trace(path) : undefined;
       return found !== undefined && isTrace(found) ? [{ as, trace: found }] : [];
     });
@@ -238,15 +290,20 @@ class Adviser {
       });
   }
 
-  /** Returns the program, and the libraries of its own source package. */
+  /**
+   * Returns the program, and the libraries of its own source package; for an interpreter, which may
+   * embed another one, all libraries.
+   */
   #objectsOf(program: Trace, owners: readonly InstalledPackage[]): Trace[] {
     if (this.#database === undefined || owners.length === 0) return [program];
     const sources = new Set(owners.map(sourceOf));
     const { files } = this.#resolution;
     this.#linked ??= this.#database.ownersOf(files.withReason('needed'));
     // The C library names paths on behalf of all programs.
+    const embeds = owners.some(({ section }) => section === 'interpreters');
     const own = [...this.#linked].filter(
-      ([path, found]) => !LIBC.test(path) && found.some((owner) => sources.has(sourceOf(owner))),
+      ([path, found]) =>
+        !LIBC.test(path) && (embeds || found.some((owner) => sources.has(sourceOf(owner)))),
     );
     const libraries = own.map(([path]) => this.#probe.trace(path)).filter(isTrace);
     return [program, ...libraries];
@@ -264,7 +321,7 @@ class Adviser {
     if (shell === undefined) return undefined;
     // In most programs system(3) serves a rare command, and in interpreters their scripts.
     const isNamed = named.some(({ name }) => isShell(name));
-    const interprets = owners.some(({ section }) => section === 'interpreters');
+    const interprets = owners.some(({ section }) => INTERPRETING.has(section ?? ''));
     // A basic tool that does not choose programs itself runs what its user specifies: chroot, split
     // --filter.
     if (owners.some(({ isEssential }) => isEssential) && !startsOwnChoice(imports))
@@ -284,6 +341,8 @@ class Adviser {
     say: (weight: number, id: Advice['id'], text: string, add: readonly string[]) => void,
   ): void {
     if (this.#database === undefined || this.#families === undefined) return;
+    // The commands of scripts are added.
+    if (this.#followed.has(program.path)) return;
     const absent = named.filter(
       ({ name: path, trace, by }) =>
         by === program && PROGRAM.test(trace.path) && !isShell(path) && !this.#isThere(trace),
@@ -299,9 +358,13 @@ class Adviser {
     if (paths.length > 0) say(2, 'commands', `${name} may run ${paths.join(', ')}`, paths);
   }
 
-  /** Advises on essential programs whose command lines are in the program's data. */
+  /**
+   * Advises on programs whose command lines are in the program's data: essential ones, and those of
+   * its own package.
+   */
   #sayCommands(
     trace: Trace,
+    owners: readonly InstalledPackage[],
     imports: readonly string[],
     name: string,
     say: (weight: number, id: Advice['id'], text: string, add: readonly string[]) => void,
@@ -309,12 +372,40 @@ class Adviser {
     const { elf } = this.#resolution.programs.read(trace.stat.identity);
     if (elf === undefined || this.#database === undefined || !runsCommandLines(imports)) return;
     const root = this.#resolution.sysroot;
-    const found = essentialCommands(this.#probe, trace, elf, this.#database, root);
+    const found = commandsOf(this.#probe, trace, elf, this.#database, owners, root);
     const absent = [...found].filter(([, command]) => !this.#resolution.files.has(command.path));
     if (absent.length === 0) return;
     const names = absent.map(([command]) => command);
     const shell = this.#has('/bin/sh') ? [] : ['/bin/sh'];
     say(1, 'commands', `${name} may run ${names.join(', ')} through /bin/sh`, [...names, ...shell]);
+  }
+
+  /**
+   * Advises on an essential program of which a program is a variant, according to its name, and which
+   * it may start by name: `diff` for `wdiff`.
+   */
+  #sayOriginal(
+    owners: readonly InstalledPackage[],
+    imports: readonly string[],
+    name: string,
+    say: (weight: number, id: Advice['id'], text: string, add: readonly string[]) => void,
+  ): void {
+    if (!startsByName(imports) || owners.some(({ isEssential }) => isEssential)) return;
+    const last = Math.min(MAX_PREFIX, name.length - MIN_ORIGINAL);
+    for (let at = 1; at <= last; at++) {
+      const original = lookUpProgram(this.#probe, name.slice(at), STANDARD_PATH);
+      if (original === undefined || this.#resolution.files.has(original.path)) continue;
+      const among = this.#database?.ownersOf([original.path]).get(original.path) ?? [];
+      if (!among.some((item) => item.isEssential && this.#isSmall(item))) continue;
+      say(2, 'commands', `${name} may run ${original.path}`, [original.path]);
+      return;
+    }
+  }
+
+  /** Returns whether a package has few programs, whose names are no words such as `sync`. */
+  #isSmall(owner: InstalledPackage): boolean {
+    const listed = this.#database?.filesOf(owner) ?? [];
+    return listed.filter((file) => PROGRAM.test(file)).length <= FEW_PROGRAMS;
   }
 
   /** Advises on data of the program's own package and its dependencies. */
@@ -337,13 +428,16 @@ class Adviser {
       const all = this.#families.dependencies(owners, Number.POSITIVE_INFINITY, true);
       const wanted = absent.flatMap(({ name: as, trace, by }) => {
         const among = byPath.get(trace.path) ?? [];
-        const owner = among.find(
+        const wanted = among.filter(
           (item) =>
             !item.isEssential &&
             (near.has(sourceOf(item)) || all.has(item)) &&
-            (by === program.trace || this.#mayNeed(by, item)),
+            (by === program.trace ||
+              this.#mayNeed(by, item) ||
+              // Modules that a library loads for the programs of another package.
+              (trace.stat.type === 'directory' && owners.includes(item))),
         );
-        return owner === undefined ? [] : [{ as, owner }];
+        return wanted.map((owner) => ({ as, owner }));
       });
       const packages = new Set(wanted.map(({ owner }) => owner));
       const [first] = wanted;
@@ -394,7 +488,8 @@ class Adviser {
       }
     };
     if (!USUAL_PREFIX.test(trace.path)) {
-      const prefix = trace.path.replace(/\/s?bin\/[^/]+$/, '/');
+      // `PREFIX/bin/PROGRAM`, or `PREFIX/bin/ARCHITECTURE/PROGRAM`.
+      const prefix = trace.path.replace(/\/s?bin\/([^/]+\/)?[^/]+$/, '/');
       note(own, (file) => file.startsWith(prefix) && this.#isAbsentFile(file));
     }
     const isScript = this.#resolution.programs.read(trace.stat.identity).elf === undefined;
@@ -413,7 +508,12 @@ class Adviser {
     }
     if (candidates.length === 0) return undefined;
     const mentions = this.#objectsOf(trace, owners).map((object) => this.#mentionsOf(object));
-    return candidates.find(({ file }) => mentions.some((mention) => mention(baseName(file))));
+    // Linkers merge strings that are ends of others, such as `diff` in `sdiff`.
+    const isEnd = (file: string) =>
+      PROGRAM.test(file) && baseName(trace.path).endsWith(baseName(file));
+    return candidates.find(
+      ({ file }) => isEnd(file) || mentions.some((mention) => mention(baseName(file))),
+    );
   }
 
   /**
@@ -495,7 +595,12 @@ class Adviser {
   #lacksCertificates(program: Trace, owners: readonly InstalledPackage[]): boolean {
     const { files, programs } = this.#resolution;
     if (CERTIFICATES.some((path) => files.has(path))) return false;
-    return this.#objectsOf(program, owners).some((object) =>
+    // A library of another package also serves programs that are no clients.
+    const own = this.#objectsOf(program, owners).filter(
+      (object) =>
+        object === program || this.#linked?.get(object.path)?.some((item) => owners.includes(item)),
+    );
+    return own.some((object) =>
       isTlsClient(programs.read(object.stat.identity).facts?.imports ?? []),
     );
   }
@@ -547,11 +652,14 @@ class Adviser {
     return stat.type !== 'directory' && this.#resolution.files.has(path);
   }
 
-  /** A directory is there if the jail has anything in it. */
+  /** A directory is there if the jail has anything in it but what the loader needs. */
   #holds(trace: Trace): boolean {
     const { path, stat } = trace;
     if (stat.type !== 'directory') return this.#isThere(trace);
-    this.#paths ??= this.#resolution.files.sorted().map((file) => file.path);
+    this.#paths ??= this.#resolution.files
+      .sorted()
+      .filter(({ stat, reasons }) => stat.type !== 'directory' && !reasons.every(isOfLoader))
+      .map((file) => file.path);
     return this.#paths.some((other) => other.startsWith(`${path}/`));
   }
 
@@ -563,6 +671,10 @@ class Adviser {
       .split('\n')
       .some((line) => line.startsWith(`${name}:`));
   }
+}
+
+function isOfLoader({ kind }: Reason): boolean {
+  return LOADED.has(kind);
 }
 
 function baseName(path: string): string {

@@ -8,6 +8,7 @@ import type { Reason } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import { nearest } from '../../text/suggest.js';
 import type { Resolution } from '../additions.js';
+import { languageOf } from '../advice/hints.js';
 import {
   isShell,
   runsCommandLines,
@@ -18,7 +19,7 @@ import {
 import type { FoundProgram } from '../find-program.js';
 import { ALTERNATIVES, alternativeLinks } from './alternatives.js';
 import {
-  essentialCommands,
+  commandsOf,
   type Mentions,
   mentionsOf,
   namedPaths,
@@ -62,6 +63,11 @@ export interface Brought {
    * dependencies.
    */
   readonly isBasic?: (program: Trace) => boolean;
+  /**
+   * Adds what the programs need that requested shell scripts run, once the commands of these are
+   * added; undefined if there are no such programs.
+   */
+  readonly complete?: () => Brought | undefined;
 }
 
 /** Adds packages to a closure. */
@@ -139,7 +145,51 @@ class Expansion {
       gconv: [...this.#gconv],
       locales: [...this.#locales],
       isBasic: (program) => this.#isBasic(program, all),
+      complete: () => (withPackage ? this.#addWrapped(requested) : undefined),
     };
+  }
+
+  /** Adds what belongs to the programs that requested shell scripts wrap. */
+  #addWrapped(requested: readonly FoundProgram[]): Brought | undefined {
+    const wrapped = requested.flatMap((program) => this.#wrappedBy(program));
+    if (wrapped.length === 0) return undefined;
+    const warned = this.#warnings.length;
+    const family = this.#familyOf(wrapped);
+    for (const member of family) this.#addPackage(member, false, false);
+    this.#addUnowned(family);
+    this.#addNamed(wrapped, family, family);
+    const warnings = this.#warnings.slice(warned);
+    return { warnings, gconv: [...this.#gconv], locales: [...this.#locales] };
+  }
+
+  /**
+   * Returns the programs of a shell script's own packages that it mentions, and the interpreters that
+   * it runs.
+   */
+  #wrappedBy({ trace }: FoundProgram): FoundProgram[] {
+    const { sysroot, files, programs } = this.#resolution;
+    if (!programs.shellScripts.some((script) => script.trace.path === trace.path)) return [];
+    const mentions = scriptMentions(sysroot, trace);
+    const own = this.#families
+      .ownersOf(trace)
+      .flatMap((owner) => this.#database.filesOf(owner) ?? []);
+    const mentioned = own.filter((file) => {
+      const [, name] = PROGRAM.exec(file) ?? [];
+      return name !== undefined && mentions(name);
+    });
+    const interpreters = files
+      .withReason('command')
+      .filter((path) => languageOf(path) !== undefined)
+      .filter((path) =>
+        files
+          .reasonsOf(path)
+          .some((reason) => reason.kind === 'command' && reason.by === trace.path),
+      );
+    return [...mentioned, ...interpreters].flatMap((path) => {
+      const found = sysroot.trace(path);
+      const isOther = isTrace(found) && found.path !== trace.path && files.has(found.path);
+      return isOther ? [{ as: path, trace: found }] : [];
+    });
   }
 
   #isBasic({ path }: Trace, brought: ReadonlySet<InstalledPackage>): boolean {
@@ -161,7 +211,12 @@ class Expansion {
     const linked = others.flatMap(([, found]) => found).filter((owner) => !base.has(owner));
     const running = [...this.#database.ownersOf(interpreters).values()].flat();
     this.#noteMentions(requested);
-    const family = this.#families.family([...owners, ...running]);
+    const { programs } = this.#resolution;
+    const scripts = requested.filter(
+      ({ trace }) => programs.read(trace.stat.identity).elf === undefined,
+    );
+    const scripted = scripts.flatMap(({ trace }) => this.#families.ownersOf(trace));
+    const family = this.#families.family([...owners, ...running], scripted);
     for (const member of this.#families.companions(new Set(linked))) family.add(member);
     const own = this.#families.family(owners);
     const direct = this.#startedBy(own);
@@ -451,7 +506,7 @@ class Expansion {
 
   #addCommands(object: Trace, elf: ElfFile): void {
     const { sysroot, programs } = this.#resolution;
-    for (const [name, trace] of essentialCommands(sysroot, object, elf, this.#database)) {
+    for (const [name, trace] of commandsOf(sysroot, object, elf, this.#database, [])) {
       programs.addCommand(trace, { kind: 'command', by: object.path, name });
     }
   }

@@ -1,7 +1,8 @@
+import path from 'node:path';
 import { namesInStrings } from '../../elf/names-in-strings.js';
 import { commandNames, pathStrings } from '../../elf/path-strings.js';
 import type { ElfFile } from '../../elf/types.js';
-import type { PackageDatabase } from '../../evidence/packages/package.js';
+import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/package.js';
 import type { OpenFile } from '../../fs/file-reader.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import { STANDARD_PATH } from '../../manifest/standard-path.js';
@@ -21,7 +22,8 @@ export interface NamedPath {
 }
 
 /**
- * Returns the files and directories of the host that a program names by absolute paths in its data.
+ * Returns the files and directories of the host that a program names in its data, by absolute paths
+ * or by paths from its own directory.
  *
  * @param probe the sysroot to look in; files that it observes are not part of the closure
  * @param root the root that contains the program, which may differ from the sysroot
@@ -33,14 +35,11 @@ export function namedPaths(
   root: Sysroot = probe,
 ): NamedPath[] {
   const names = withReader(root, program, (reader) => pathStrings(reader, elf.headers, MAX_READ));
-  const found: NamedPath[] = [];
-  for (const name of names) {
-    if (ELSEWHERE.test(name)) continue;
-    const trace = probe.trace(name);
-    if (!isTrace(trace) || trace.path === '/') continue;
-    if (trace.stat.type === 'file' || trace.stat.type === 'directory') found.push({ name, trace });
-  }
-  return found;
+  const directory = program.path.slice(0, program.path.lastIndexOf('/'));
+  const absolute = [...names].map((name) =>
+    name.startsWith('/') ? name : path.posix.join(directory, name),
+  );
+  return existing(probe, absolute);
 }
 
 /** Returns whether a program may start another by a bare name. */
@@ -69,13 +68,14 @@ function withReader<Found>(
 
 /**
  * Returns the programs that a program runs by command lines in its data, as far as the sysroot has
- * them in essential packages.
+ * them in essential packages or in the program's own.
  */
-export function essentialCommands(
+export function commandsOf(
   sysroot: Sysroot,
   program: Trace,
   elf: ElfFile,
   database: PackageDatabase,
+  own: readonly InstalledPackage[],
   root: Sysroot = sysroot,
 ): Map<string, Trace> {
   const names = withReader(root, program, (reader) => commandNames(reader, elf.headers, MAX_READ));
@@ -87,7 +87,8 @@ export function essentialCommands(
   if (found.size === 0) return found;
   const owners = database.ownersOf([...found.values()].map((trace) => trace.path));
   for (const [name, trace] of found) {
-    if (!owners.get(trace.path)?.some(({ isEssential }) => isEssential)) found.delete(name);
+    const among = owners.get(trace.path) ?? [];
+    if (!among.some((item) => item.isEssential || own.includes(item))) found.delete(name);
   }
   return found;
 }
@@ -104,4 +105,33 @@ export function scriptMentions(sysroot: Sysroot, script: Trace): Mentions {
   const own = script.path.slice(script.path.lastIndexOf('/') + 1);
   // Wrappers start `$0.bin`.
   return (name) => words.has(name) || name.startsWith(`${own}.`);
+}
+
+/** Matches an absolute path that is no part of a longer word. */
+const SCRIPT_PATH = /(?<![\w.)}$/*~-])(?:\/[A-Za-z0-9._+-]+){2,10}/g;
+
+/**
+ * Returns the files and directories of the host that a shell script names by absolute paths outside
+ * comments.
+ *
+ * @param probe the sysroot to look in
+ * @param root the root that contains the script, which may differ from the sysroot
+ */
+export function scriptPaths(probe: Sysroot, script: Trace, root: Sysroot = probe): NamedPath[] {
+  if (script.stat.size > MAX_SCRIPT) return [];
+  const lines = root.readText(script).split('\n');
+  const code = lines.filter((line) => !line.trimStart().startsWith('#')).join('\n');
+  return existing(probe, new Set(code.match(SCRIPT_PATH) ?? []));
+}
+
+/** Returns those paths that exist and belong to what is installed. */
+function existing(probe: Sysroot, names: Iterable<string>): NamedPath[] {
+  const found: NamedPath[] = [];
+  for (const name of names) {
+    if (ELSEWHERE.test(name)) continue;
+    const trace = probe.trace(name);
+    if (!isTrace(trace) || trace.path === '/') continue;
+    if (trace.stat.type === 'file' || trace.stat.type === 'directory') found.push({ name, trace });
+  }
+  return found;
 }
