@@ -81,7 +81,7 @@ export function dataPieces(
 
 function collectPaths(bytes: Buffer, paths: Set<string>): void {
   // Searching one string is faster than many searches in bytes, most of which are zero.
-  const text = bytes.toString('latin1');
+  const text = asText(bytes);
   if (text.includes('\0../')) {
     for (const [, name = ''] of text.matchAll(RELATIVE)) paths.add(name);
   }
@@ -96,6 +96,11 @@ function collectPaths(bytes: Buffer, paths: Set<string>): void {
       if (PATH.test(whole)) paths.add(whole.replace(/\/$/, ''));
     }
   }
+}
+
+/** Returns bytes as text in which a string at the start, as in most libraries, is seen as others. */
+function asText(bytes: Buffer): string {
+  return `\0${bytes.toString('latin1')}`;
 }
 
 function isLetter(code: number): boolean {
@@ -116,7 +121,7 @@ const COMMAND_LINE = /\0([a-z][a-z0-9_.+-]{1,20}) (?=-[A-Za-z-][^\0\n]{0,80}\0)/
 export function commandNames(source: ByteSource, headers: ElfHeaders, limit: number): Set<string> {
   const names = new Set<string>();
   for (const bytes of dataPieces(source, headers, limit, false)) {
-    for (const [, name = ''] of bytes.toString('latin1').matchAll(COMMAND_LINE)) names.add(name);
+    for (const [, name = ''] of asText(bytes).matchAll(COMMAND_LINE)) names.add(name);
   }
   return names;
 }

@@ -9,16 +9,17 @@ import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import type { Advice } from '../../manifest/advice.js';
 import type { Reason } from '../../manifest/manifest.js';
-import { STANDARD_PATH } from '../../manifest/standard-path.js';
 import type { Resolution } from '../additions.js';
-import { type FoundProgram, lookUpProgram } from '../find-program.js';
+import type { FoundProgram } from '../find-program.js';
 import type { OutsideProgram } from '../jail-path.js';
 import {
-  commandsOf,
+  commandWords,
+  essentialCommands,
   type Mentions,
   mentionsOf,
   type NamedPath,
   namedPaths,
+  originalOf,
   scriptMentions,
   scriptPaths,
 } from '../packages/named-paths.js';
@@ -64,6 +65,8 @@ const PROGRAM_DIRECTORY = /^(\/usr|\/usr\/local)?\/s?bin$/;
 const LIBC = /\/(libc|libm|libpthread|libdl|librt|ld-[^/]*)\.so\.[\d.]+$/;
 const LIBRARY = /\.so(\.[\d.]+)?$/;
 const PROGRAM = /^(\/usr|\/usr\/local)?\/s?bin\/[^/]+$/;
+/** Resources of programs by their class (X Toolkit Intrinsics, XtResolvePathname). */
+const APP_DEFAULTS = /^\/etc\/X11\/app-defaults\/[^/]+$/;
 /** Prefixes that packages share. */
 const USUAL_PREFIX = /^\/(usr\/(local\/)?)?s?bin\//;
 /** Library directories of one architecture, shared like /usr/lib. */
@@ -72,9 +75,6 @@ const MULTIARCH = /^(\/usr)?\/(lib|libexec|share)\/[^/]+-linux-[^/]+$/;
 const MIN_NAME = 5;
 /** Shorter names of programs are parts of others by chance. */
 const MIN_ORIGINAL = 4;
-/** The maximum length of what a variant adds to the name of an original, in characters. */
-const MAX_PREFIX = 2;
-const FEW_PROGRAMS = 20;
 /** The maximum size in bytes of files whose strings are kept for the next program. */
 const MAX_MENTIONED = 128 << 20;
 /** The maximum number of files whose names are looked for in a program. */
@@ -93,12 +93,16 @@ const MIN_DEPTH = 3;
  */
 const INTERPRETING: ReadonlySet<string> = new Set(['interpreters', 'editors', 'math']);
 
-/** Reasons for which a jail has programs and libraries. */
+/** Reasons for which a jail has programs, their libraries, and what scripts run. */
 const LOADED: ReadonlySet<Reason['kind']> = new Set([
   'requested',
   'needed',
   'interpreter',
   'link-target',
+  'shebang',
+  'env',
+  'command',
+  'sourced',
 ]);
 
 /** A path that a program names, itself or through a library. */
@@ -200,7 +204,7 @@ class Adviser {
     }
     if (!isBrought) {
       this.#sayPrograms(program.trace, owners, named, name, say);
-      this.#sayCommands(program.trace, owners, imports, name, say);
+      this.#sayCommands(program.trace, imports, name, say);
       this.#sayOriginal(owners, imports, name, say);
     }
     for (const user of configuredUsers(this.#host, owners, name, imports)) {
@@ -358,13 +362,9 @@ class Adviser {
     if (paths.length > 0) say(2, 'commands', `${name} may run ${paths.join(', ')}`, paths);
   }
 
-  /**
-   * Advises on programs whose command lines are in the program's data: essential ones, and those of
-   * its own package.
-   */
+  /** Advises on essential programs whose command lines are in the program's data. */
   #sayCommands(
     trace: Trace,
-    owners: readonly InstalledPackage[],
     imports: readonly string[],
     name: string,
     say: (weight: number, id: Advice['id'], text: string, add: readonly string[]) => void,
@@ -372,7 +372,7 @@ class Adviser {
     const { elf } = this.#resolution.programs.read(trace.stat.identity);
     if (elf === undefined || this.#database === undefined || !runsCommandLines(imports)) return;
     const root = this.#resolution.sysroot;
-    const found = commandsOf(this.#probe, trace, elf, this.#database, owners, root);
+    const found = essentialCommands(this.#probe, trace, elf, this.#database, root);
     const absent = [...found].filter(([, command]) => !this.#resolution.files.has(command.path));
     if (absent.length === 0) return;
     const names = absent.map(([command]) => command);
@@ -391,21 +391,10 @@ class Adviser {
     say: (weight: number, id: Advice['id'], text: string, add: readonly string[]) => void,
   ): void {
     if (!startsByName(imports) || owners.some(({ isEssential }) => isEssential)) return;
-    const last = Math.min(MAX_PREFIX, name.length - MIN_ORIGINAL);
-    for (let at = 1; at <= last; at++) {
-      const original = lookUpProgram(this.#probe, name.slice(at), STANDARD_PATH);
-      if (original === undefined || this.#resolution.files.has(original.path)) continue;
-      const among = this.#database?.ownersOf([original.path]).get(original.path) ?? [];
-      if (!among.some((item) => item.isEssential && this.#isSmall(item))) continue;
-      say(2, 'commands', `${name} may run ${original.path}`, [original.path]);
-      return;
-    }
-  }
-
-  /** Returns whether a package has few programs, whose names are no words such as `sync`. */
-  #isSmall(owner: InstalledPackage): boolean {
-    const listed = this.#database?.filesOf(owner) ?? [];
-    return listed.filter((file) => PROGRAM.test(file)).length <= FEW_PROGRAMS;
+    if (this.#database === undefined) return;
+    const original = originalOf(this.#probe, name, this.#database);
+    if (original === undefined || this.#resolution.files.has(original.path)) return;
+    say(2, 'commands', `${name} may run ${original.path}`, [original.path]);
   }
 
   /** Advises on data of the program's own package and its dependencies. */
@@ -420,32 +409,39 @@ class Adviser {
     const name = baseName(program.as);
     // What a jail has costs no look at its name.
     const absent = named.filter(
-      ({ trace }) => !this.#isThere(trace) && this.#isData(trace) && !this.#holds(trace),
+      ({ trace, by }) =>
+        !this.#isThere(trace) &&
+        (this.#isData(trace) || (by === program.trace && isConfiguration(trace))) &&
+        !this.#holds(trace),
     );
     const byPath = this.#database.ownersOf([...new Set(absent.map(({ trace }) => trace.path))]);
     if (byPath.size > 0) {
       const near = new Set(owners.map(sourceOf));
       const all = this.#families.dependencies(owners, Number.POSITIVE_INFINITY, true);
+      const direct = this.#families.dependencies(owners, 1, true);
       const wanted = absent.flatMap(({ name: as, trace, by }) => {
         const among = byPath.get(trace.path) ?? [];
         const wanted = among.filter(
           (item) =>
             !item.isEssential &&
+            (!CONFIGURATION.test(trace.path) || owners.includes(item)) &&
             (near.has(sourceOf(item)) || all.has(item)) &&
             (by === program.trace ||
               this.#mayNeed(by, item) ||
-              // Modules that a library loads for the programs of another package.
-              (trace.stat.type === 'directory' && owners.includes(item))),
+              // Modules and data that a library loads for the programs of another package.
+              (trace.stat.type === 'directory' && (owners.includes(item) || direct.has(item)))),
         );
-        return wanted.map((owner) => ({ as, owner }));
+        return wanted.map((owner) => ({ as, owner, by, trace }));
       });
       const packages = new Set(wanted.map(({ owner }) => owner));
-      const [first] = wanted;
+      // Defaults often replace a missing configuration.
+      const first = wanted.find(({ trace }) => !CONFIGURATION.test(trace.path)) ?? wanted[0];
       if (first !== undefined) {
         const isOwn = near.has(sourceOf(first.owner));
         // A program that starts others needs more of its package than the paths that it names.
         const single =
           packages.size === 1 &&
+          (first.by === program.trace || this.#isOfSource(first.by, near)) &&
           !owners.includes(first.owner) &&
           !this.#startsOthers(program.trace);
         say(
@@ -460,6 +456,11 @@ class Adviser {
     const part = this.#absentPart(program.trace, owners);
     if (part === undefined) return;
     say(4, 'data', `${name} names ${part.file}, from ${part.from}`, ['--with-package']);
+  }
+
+  /** Returns whether a library is of one of the given source packages. */
+  #isOfSource(library: Trace, sources: ReadonlySet<string>): boolean {
+    return this.#linked?.get(library.path)?.some((own) => sources.has(sourceOf(own))) ?? false;
   }
 
   /** Returns whether a library may need a package: its own, or one that this depends on. */
@@ -502,6 +503,12 @@ class Adviser {
         isScript && LIBRARY.test(file) ? this.#isAbsent(file) : this.#isAbsentFile(file, isData),
       );
     }
+    for (const { file, owner } of isScript ? this.#families.startedBehind(trace) : []) {
+      if (this.#isAbsent(file)) return { file, from: owner.name };
+    }
+    note(own, (file) => APP_DEFAULTS.test(file) && this.#isAbsent(file));
+    const commands = this.#commandLinesOf(trace);
+    note(own, (file) => PROGRAM.test(file) && commands.has(baseName(file)) && this.#isAbsent(file));
     note(own, (file) => this.#isAbsentOriginal(file, trace));
     for (const other of this.#startable(trace, owners)) {
       note(other, (file) => this.#isAbsentProgram(file, trace));
@@ -514,6 +521,13 @@ class Adviser {
     return candidates.find(
       ({ file }) => isEnd(file) || mentions.some((mention) => mention(baseName(file))),
     );
+  }
+
+  /** Returns the first words of command lines in a program's data, if it runs such lines. */
+  #commandLinesOf(trace: Trace): ReadonlySet<string> {
+    const { elf, facts } = this.#resolution.programs.read(trace.stat.identity);
+    if (elf === undefined || !runsCommandLines(facts?.imports ?? [])) return new Set();
+    return commandWords(this.#resolution.sysroot, trace, elf);
   }
 
   /**
@@ -671,6 +685,12 @@ class Adviser {
       .split('\n')
       .some((line) => line.startsWith(`${name}:`));
   }
+}
+
+/** Returns whether a file is configuration that everyone may read. */
+function isConfiguration({ path, stat }: Trace): boolean {
+  if (!CONFIGURATION.test(path) || NOISE.test(path)) return false;
+  return stat.type === 'file' && (stat.mode & 0o004) !== 0;
 }
 
 function isOfLoader({ kind }: Reason): boolean {

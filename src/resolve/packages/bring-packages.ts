@@ -19,10 +19,12 @@ import {
 import type { FoundProgram } from '../find-program.js';
 import { ALTERNATIVES, alternativeLinks } from './alternatives.js';
 import {
-  commandsOf,
+  essentialCommands,
   type Mentions,
   mentionsOf,
   namedPaths,
+  originalOf,
+  quotedCommands,
   scriptMentions,
 } from './named-paths.js';
 
@@ -215,6 +217,7 @@ class Expansion {
     const scripts = requested.filter(
       ({ trace }) => programs.read(trace.stat.identity).elf === undefined,
     );
+    const behind = scripts.flatMap(({ trace }) => this.#families.startedBehind(trace));
     const scripted = scripts.flatMap(({ trace }) => this.#families.ownersOf(trace));
     const family = this.#families.family([...owners, ...running], scripted);
     for (const member of this.#families.companions(new Set(linked))) family.add(member);
@@ -226,6 +229,8 @@ class Expansion {
     const started = this.#families.family(direct);
     for (const member of isCompiler ? family : [...family, ...started]) this.#few.add(member);
     for (const member of started) family.add(member);
+    // Not with its relatives: the server of a client.
+    for (const { owner } of behind) family.add(owner);
     return family;
   }
 
@@ -433,11 +438,15 @@ class Expansion {
     const objects = this.#ownObjects(requested, family);
     const named = objects.flatMap((object) => {
       const { elf, facts } = programs.read(object.stat.identity);
-      if (elf === undefined) return [];
+      if (elf === undefined) {
+        this.#addQuoted(object);
+        return [];
+      }
       const paths = namedPaths(probe, object, elf);
       const imports = facts?.imports ?? [];
       this.#addShell(startedShell(imports, paths), object.path);
       if (runsCommandLines(imports)) this.#addCommands(object, elf);
+      if (startsByName(imports)) this.#addOriginal(object);
       if (imports.includes('iconv_open')) for (const set of USUAL_CHARSETS) this.#gconv.add(set);
       if (imports.includes('setlocale') && imports.includes('nl_langinfo')) {
         this.#locales.add('C.UTF-8');
@@ -504,9 +513,27 @@ class Expansion {
     this.#resolution.programs.addWithReason(trace, { kind: 'command', by, name: shell });
   }
 
+  #addOriginal(object: Trace): void {
+    const { sysroot, programs } = this.#resolution;
+    const name = baseName(object.path);
+    const original = originalOf(sysroot, name, this.#database);
+    if (original === undefined) return;
+    const reason = { kind: 'command', by: object.path, name: baseName(original.path) } as const;
+    programs.addCommand(original, reason);
+  }
+
+  /** Adds the basic programs that a script in a language other than the shell's runs by name. */
+  #addQuoted(script: Trace): void {
+    const { sysroot, programs } = this.#resolution;
+    if (programs.shellScripts.some(({ trace }) => trace.path === script.path)) return;
+    for (const [name, trace] of quotedCommands(sysroot, script, this.#database)) {
+      programs.addCommand(trace, { kind: 'command', by: script.path, name });
+    }
+  }
+
   #addCommands(object: Trace, elf: ElfFile): void {
     const { sysroot, programs } = this.#resolution;
-    for (const [name, trace] of commandsOf(sysroot, object, elf, this.#database, [])) {
+    for (const [name, trace] of essentialCommands(sysroot, object, elf, this.#database)) {
       programs.addCommand(trace, { kind: 'command', by: object.path, name });
     }
   }

@@ -66,31 +66,85 @@ function withReader<Found>(
   }
 }
 
+/** Returns the first words of the command lines in a program's data. */
+export function commandWords(sysroot: Sysroot, program: Trace, elf: ElfFile): Set<string> {
+  return withReader(sysroot, program, (reader) => commandNames(reader, elf.headers, MAX_READ));
+}
+
 /**
  * Returns the programs that a program runs by command lines in its data, as far as the sysroot has
- * them in essential packages or in the program's own.
+ * them in essential packages.
  */
-export function commandsOf(
+export function essentialCommands(
   sysroot: Sysroot,
   program: Trace,
   elf: ElfFile,
   database: PackageDatabase,
-  own: readonly InstalledPackage[],
   root: Sysroot = sysroot,
 ): Map<string, Trace> {
-  const names = withReader(root, program, (reader) => commandNames(reader, elf.headers, MAX_READ));
+  return essentialOnes(sysroot, commandWords(root, program, elf), database, program);
+}
+
+/** Returns the essential programs among names. */
+function essentialOnes(
+  sysroot: Sysroot,
+  names: Iterable<string>,
+  database: PackageDatabase,
+  except: Trace,
+): Map<string, Trace> {
   const found = new Map<string, Trace>();
   for (const name of names) {
     const trace = lookUpProgram(sysroot, name, STANDARD_PATH);
-    if (trace !== undefined && trace.path !== program.path) found.set(name, trace);
+    if (trace !== undefined && trace.path !== except.path) found.set(name, trace);
   }
   if (found.size === 0) return found;
   const owners = database.ownersOf([...found.values()].map((trace) => trace.path));
   for (const [name, trace] of found) {
-    const among = owners.get(trace.path) ?? [];
-    if (!among.some((item) => item.isEssential || own.includes(item))) found.delete(name);
+    if (!owners.get(trace.path)?.some(({ isEssential }) => isEssential)) found.delete(name);
   }
   return found;
+}
+
+/** The maximum length of what a variant adds to the name of an original, in characters. */
+const MAX_PREFIX = 2;
+/** Shorter names of programs, in characters, are ends of others by chance. */
+const MIN_ORIGINAL = 4;
+/** The maximum number of programs of a package whose names are no words such as `sync`. */
+const FEW_PROGRAMS = 20;
+const PROGRAM = /^(\/usr)?\/s?bin\/[^/]+$/;
+
+/**
+ * Returns the essential program of which a program is a variant, according to its name: `diff` for
+ * `wdiff`. It names no such program in its data if the linker merges strings that are ends of others.
+ */
+export function originalOf(
+  sysroot: Sysroot,
+  name: string,
+  database: PackageDatabase,
+): Trace | undefined {
+  for (let at = 1; at <= Math.min(MAX_PREFIX, name.length - MIN_ORIGINAL); at++) {
+    const original = lookUpProgram(sysroot, name.slice(at), STANDARD_PATH);
+    if (original === undefined) continue;
+    const among = database.ownersOf([original.path]).get(original.path) ?? [];
+    const isFew = (owner: InstalledPackage) =>
+      (database.filesOf(owner) ?? []).filter((file) => PROGRAM.test(file)).length <= FEW_PROGRAMS;
+    if (among.some((owner) => owner.isEssential && isFew(owner))) return original;
+  }
+  return undefined;
+}
+
+/** Matches the first word of a quoted string. */
+const QUOTED = /["'`(]([a-z][a-z0-9_.+-]{2,20})(?=["'` ])/g;
+
+/** Returns the essential programs whose names begin quoted strings of a script in any language. */
+export function quotedCommands(
+  sysroot: Sysroot,
+  script: Trace,
+  database: PackageDatabase,
+): Map<string, Trace> {
+  if (script.stat.size > MAX_SCRIPT) return new Map();
+  const words = [...sysroot.readText(script).matchAll(QUOTED)].map(([, word = '']) => word);
+  return essentialOnes(sysroot, new Set(words), database, script);
 }
 
 /**
