@@ -131,6 +131,8 @@ class Adviser {
   #linked: ReadonlyMap<string, readonly InstalledPackage[]> | undefined;
   /** Paths that objects name, by identity. */
   readonly #named = new Map<string, readonly NamedPath[]>();
+  /** First words of command lines in programs, by identity. */
+  readonly #commandLines = new Map<string, ReadonlySet<string>>();
   readonly #mentions = new Map<string, Mentions>();
   /** The size of the files in `#mentions`, in bytes. */
   #mentionedBytes = 0;
@@ -369,10 +371,9 @@ class Adviser {
     name: string,
     say: (weight: number, id: Advice['id'], text: string, add: readonly string[]) => void,
   ): void {
-    const { elf } = this.#resolution.programs.read(trace.stat.identity);
-    if (elf === undefined || this.#database === undefined || !runsCommandLines(imports)) return;
-    const root = this.#resolution.sysroot;
-    const found = essentialCommands(this.#probe, trace, elf, this.#database, root);
+    if (this.#database === undefined || !runsCommandLines(imports)) return;
+    const words = this.#commandLinesOf(trace);
+    const found = essentialCommands(this.#probe, trace, words, this.#database);
     const absent = [...found].filter(([, command]) => !this.#resolution.files.has(command.path));
     if (absent.length === 0) return;
     const names = absent.map(([command]) => command);
@@ -525,9 +526,13 @@ class Adviser {
 
   /** Returns the first words of command lines in a program's data, if it runs such lines. */
   #commandLinesOf(trace: Trace): ReadonlySet<string> {
-    const { elf, facts } = this.#resolution.programs.read(trace.stat.identity);
+    const { identity } = trace.stat;
+    const { elf, facts } = this.#resolution.programs.read(identity);
     if (elf === undefined || !runsCommandLines(facts?.imports ?? [])) return new Set();
-    return commandWords(this.#resolution.sysroot, trace, elf);
+    const words =
+      this.#commandLines.get(identity) ?? commandWords(this.#resolution.sysroot, trace, elf);
+    this.#commandLines.set(identity, words);
+    return words;
   }
 
   /**

@@ -19,6 +19,7 @@ import {
 import type { FoundProgram } from '../find-program.js';
 import { ALTERNATIVES, alternativeLinks } from './alternatives.js';
 import {
+  commandWords,
   essentialCommands,
   type Mentions,
   mentionsOf,
@@ -533,7 +534,8 @@ class Expansion {
 
   #addCommands(object: Trace, elf: ElfFile): void {
     const { sysroot, programs } = this.#resolution;
-    for (const [name, trace] of essentialCommands(sysroot, object, elf, this.#database)) {
+    const words = commandWords(sysroot, object, elf);
+    for (const [name, trace] of essentialCommands(sysroot, object, words, this.#database)) {
       programs.addCommand(trace, { kind: 'command', by: object.path, name });
     }
   }

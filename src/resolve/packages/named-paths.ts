@@ -72,30 +72,20 @@ export function commandWords(sysroot: Sysroot, program: Trace, elf: ElfFile): Se
 }
 
 /**
- * Returns the programs that a program runs by command lines in its data, as far as the sysroot has
- * them in essential packages.
+ * Returns the programs of essential packages among names, as far as the sysroot has them.
+ *
+ * @param program runs them, and is not among them
  */
 export function essentialCommands(
   sysroot: Sysroot,
   program: Trace,
-  elf: ElfFile,
-  database: PackageDatabase,
-  root: Sysroot = sysroot,
-): Map<string, Trace> {
-  return essentialOnes(sysroot, commandWords(root, program, elf), database, program);
-}
-
-/** Returns the essential programs among names. */
-function essentialOnes(
-  sysroot: Sysroot,
   names: Iterable<string>,
   database: PackageDatabase,
-  except: Trace,
 ): Map<string, Trace> {
   const found = new Map<string, Trace>();
   for (const name of names) {
     const trace = lookUpProgram(sysroot, name, STANDARD_PATH);
-    if (trace !== undefined && trace.path !== except.path) found.set(name, trace);
+    if (trace !== undefined && trace.path !== program.path) found.set(name, trace);
   }
   if (found.size === 0) return found;
   const owners = database.ownersOf([...found.values()].map((trace) => trace.path));
@@ -144,7 +134,7 @@ export function quotedCommands(
 ): Map<string, Trace> {
   if (script.stat.size > MAX_SCRIPT) return new Map();
   const words = [...sysroot.readText(script).matchAll(QUOTED)].map(([, word = '']) => word);
-  return essentialOnes(sysroot, new Set(words), database, script);
+  return essentialCommands(sysroot, script, new Set(words), database);
 }
 
 /**
