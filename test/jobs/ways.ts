@@ -45,7 +45,9 @@ export async function prove(trial: JobTrial, ...further: readonly string[]): Pro
   const outcome = await trial.run();
   // The last run adds nothing.
   const runs = [
-    ...proof.output.matchAll(/jailbuild: round \d+: the command (?:failed|succeeded\n)/g),
+    ...proof.output.matchAll(
+      /jailbuild: round \d+: the command (?:failed|ended|did not|succeeded\n)/g,
+    ),
   ].length;
   const rounds = Math.max(runs - 1, 0);
   return {
