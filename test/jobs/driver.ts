@@ -16,10 +16,10 @@ import { exec, type Finished, JAILBUILD, jailbuild, PROJECT, succeed } from '../
 
 const FIXTURES = path.join(PROJECT, 'fixtures/jobs');
 const BUSYBOX = '/bin/busybox';
-/** Time limit of a job, in seconds. */
-const TIMEOUT = 40;
+/** Time limit of a job, in seconds: even a slow, busy machine takes less. */
+const TIMEOUT = 120;
 /** Time limit of all runs of a job, in milliseconds: several rounds of a proof may each take as long. */
-const LIMIT = 10 * TIMEOUT * 1000;
+const LIMIT = 5 * TIMEOUT * 1000;
 /** Time between two looks for a window, in milliseconds. */
 const LOOK_EVERY = 250;
 
