@@ -17,9 +17,9 @@ import { exec, type Finished, JAILBUILD, jailbuild, PROJECT, succeed } from '../
 const FIXTURES = path.join(PROJECT, 'fixtures/jobs');
 const BUSYBOX = '/bin/busybox';
 /** Time limit of a job, in seconds. */
-const TIMEOUT = 40;
+const TIMEOUT = 120;
 /** Time limit for a program to show its window, in milliseconds. */
-const WINDOW_TIMEOUT = 30_000;
+const WINDOW_TIMEOUT = 120_000;
 
 /** A real job of real programs; fixtures/jobs/README.md describes the fields. */
 export interface Job {
