@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import {
@@ -15,23 +15,9 @@ import {
 } from '../../src/index.js';
 import { exec, jailbuild, PROJECT } from '../support/cli.js';
 import { needs, needsRoot } from '../support/need.js';
-import { makeSysroot } from '../support/sysroot.js';
+import { makePackagedSysroot } from '../support/sysroot.js';
 import { tempDir } from '../support/temp-dir.js';
 import { snapshot } from '../support/tree.js';
-
-/** Files of dpkg that tell which package owns what a jail of ls needs. */
-const OWNERS = /^(coreutils|libc6|libselinux1|libpcre2-8-0)(:\w+)?\.list$/;
-
-/** Makes a root that does not change between two commands, as the host may. */
-function makeHost(directory: string): string {
-  const host = makeSysroot(directory, 'ls', '--profile', 'base');
-  const database = '/var/lib/dpkg';
-  if (!existsSync(database)) return host;
-  cpSync(`${database}/status`, `${host}${database}/status`);
-  for (const name of readdirSync(`${database}/info`).filter((each) => OWNERS.test(each)))
-    cpSync(`${database}/info/${name}`, `${host}${database}/info/${name}`);
-  return host;
-}
 
 function cli(...args: readonly string[]): string {
   const { status, stdout, stderr } = jailbuild(args);
@@ -50,7 +36,7 @@ function comparable(root: string): Record<string, string> {
 
 describe('the library gives the same results as the command', () => {
   const directory = tempDir();
-  const sysroot = makeHost(directory);
+  const sysroot = makePackagedSysroot(directory, 'ls', '--profile', 'base');
   const request = { programs: ['ls'], terminfo: 'none', profiles: ['base'], sysroot } as const;
   const words = ['ls', '--terminfo', 'none', '--profile', 'base', '--sysroot', sysroot];
   const [ours, theirs] = ['ours', 'theirs'].map((name) => path.join(directory, name)) as [
