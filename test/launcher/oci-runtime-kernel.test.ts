@@ -30,10 +30,11 @@ r start c; echo "@ start $?"
 for i in $(b seq 600); do b grep -q done /out && break; b sleep 0.5; done; b cat /out
 # A shell that cannot fork ends and leaves its children to a first process that does not wait for them.
 echo 20 > pids.max
-before=$(b wc -l < cgroup.procs)
+count() { b wc -l < cgroup.procs; }
+for i in $(b seq 600); do [ $(count) = 1 ] && break; b sleep 0.1; done
 echo "@ exec"; r exec c -- /bin/sh -c 'busybox cat /proc/self/cgroup; echo > /in; until [ -e /go ]; do busybox sleep 0.1; done' &
 for i in $(b seq 600); do [ -e /jail/in ] && break; b sleep 0.1; done
-[ $(b wc -l < cgroup.procs) -gt $before ] && echo joined; echo > /jail/go; wait
+[ $(count) -gt 1 ] && echo joined; echo > /jail/go; wait
 cd /; r delete -f c; echo "@ delete $?"; b ls /sys/fs/cgroup/jailbuild/c
 `;
 
