@@ -1,10 +1,9 @@
-import { closeSync, mkdtempSync, openSync, writeSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { makeTemporaryDirectory, type TemporaryDirectory } from '../fs/temporary-directory.js';
 
 /** Creates a directory for data to be sent later; the caller removes it. */
-export function scratchDirectory(): string {
-  return mkdtempSync(path.resolve(tmpdir(), 'jailbuild-export-'));
+export function scratchDirectory(): TemporaryDirectory {
+  return makeTemporaryDirectory('jailbuild-export-');
 }
 
 /** Writes chunks to a new file and passes them on. */

@@ -325,14 +325,13 @@ async function exportToRegistry(
   const { parseRegistryName } = await import('../image/registry/name.js');
   const { pushToRegistry } = await import('./push.js');
   const { imagesOfTag } = await import('../image/registry/tagged-images.js');
-  const { remove } = await import('fs-extra/esm');
   const settings = { ...registry, ...(signal === undefined ? {} : { signal }) };
   const client = new RegistryClient(parseRegistryName(name), 'pull,push', settings);
   const scratch = scratchDirectory();
   try {
     const beside = append ? await imagesOfTag(client) : [];
-    const stored = await storeImages(parts, new BlobDirectory(scratch), beside);
-    const fileOf = (digest: string) => path.join(scratch, blobName(digest));
+    const stored = await storeImages(parts, new BlobDirectory(scratch.path), beside);
+    const fileOf = (digest: string) => path.join(scratch.path, blobName(digest));
     await pushToRegistry(client, stored, fileOf, parts[0]?.options.onWork);
     if (signingKey !== undefined) {
       const { signImages } = await import('./signature.js');
@@ -345,7 +344,7 @@ async function exportToRegistry(
     return resultOf(parts, { kind, path: name }, stored, undefined);
   } finally {
     client.close();
-    await remove(scratch);
+    scratch.remove();
   }
 }
 
@@ -370,16 +369,15 @@ async function exportImageArchive(
     if (output.isDraft) return write(output);
     // The headers of an archive's members are known only after their content.
     const { createReadStream } = await import('node:fs');
-    const { remove } = await import('fs-extra/esm');
     const scratch = scratchDirectory();
     try {
-      const staged = path.join(scratch, 'image.tar');
+      const staged = path.join(scratch.path, 'image.tar');
       const result = await drafted(draftFile(staged), write);
       for await (const chunk of createReadStream(staged)) await output.append(chunk as Buffer);
       output.commit();
       return result;
     } finally {
-      await remove(scratch);
+      scratch.remove();
     }
   });
 }
