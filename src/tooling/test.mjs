@@ -6,7 +6,7 @@ import path from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 
-const FILE_TIMEOUT = 15 * 60 * 1000;
+const FILE_TIMEOUT = 45 * 60 * 1000;
 
 /** Tests of single rooms on their sources; together they take seconds. */
 const UNIT = [

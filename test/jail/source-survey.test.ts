@@ -130,7 +130,7 @@ describe('a survey of a tree', needs('mkfifo'), () => {
     const after = state();
     assert.equal(after !== undefined && isHostUnchanged({ sourceRoot: root, host: after }), false);
     assert.equal(
-      hostState(seen, root, Date.now(), () => true),
+      hostState(seen, root, lstatSync(`${root}/tree/first`).ctimeMs, () => true),
       undefined,
     );
   });
