@@ -131,7 +131,7 @@ test('an error in the value of an option names line and column', () => {
   const cases: readonly (readonly [text: string, message: string])[] = [
     ['run: { memory: lots }', '3:16: run.memory lots: give a size such as 512m'],
     ['run: { cap-add: [NET_RAW, NOPE] }', '3:27: run.cap-add NOPE: no such capability'],
-    ['run: { env: { "A=B": c } }', '3:23: run.env A=B: a name has no ='],
+    ['run: { env: { "A=B": c } }', '3:22: run.env A=B: a name has no ='],
     ['image: { env: { "": c } }', '3:21: image.env has a variable without a name'],
     ['package-depends: many', '3:18: package-depends many: give a number of steps, or all'],
     ['max-size: x', '3:11: max-size x: give a size such as 512m'],
