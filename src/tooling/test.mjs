@@ -1,7 +1,7 @@
-// Usage: node --import tsx src/tooling/test.mjs [unit|e2e|slow|FILE|DIRECTORY...]
+// Usage: node --import tsx src/tooling/test.mjs [unit|e2e|slow|node|FILE|DIRECTORY...]
 // Runs the tests, lists the slowest files if there are many, skipped tests with their reasons, and
 // failed ones with their files, and ends with a line of totals. With NO_SKIPS in the environment, a
-// skipped test is a failure.
+// skipped test is a failure. `node` stands for the unit and e2e tests that depend on Node.
 import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { run } from 'node:test';
@@ -29,9 +29,15 @@ const SLOW = [
   /^e2e\/(foreign|profile-.*|run-time-.*)\.test/,
   /^export\/(images|initramfs|portable-boot|reproducible)\./,
   /^jail\/kill\./,
-  /^launcher\/(analysis|escape-options|kernel)\./,
+  /^launcher\/(analysis|escape-options|kernel|oci-runtime-kernel)\./,
   /^prove\/yama\./,
   /^loader\/(differential|foreign-rules|fuzz|in-jail|random-roots|rules)\./,
+];
+/** Among the tests of any speed, those whose result depends on the native programs, not on Node. */
+const NATIVE = [
+  /^jail\/faults\./,
+  /^launcher\/(bubblewrap|denied|escape|invoke-ns|landlock|network|oci-runtime|options|overlay)/,
+  /^prove\/(emulator|observer|served|system-calls)\./,
 ];
 /** As many of the slowest files are listed, if at least as many are run. */
 const MANY_FILES = 20;
@@ -94,6 +100,7 @@ function list(title, lines) {
 }
 
 function testFiles(word) {
+  if (word === 'node') return ['unit', 'e2e'].flatMap(testFiles).filter((name) => !isNative(name));
   if (SPEEDS.includes(word)) return testsIn('test').filter((name) => speedOf(name) === word);
   return statSync(word).isFile() ? [path.resolve(word)] : testsIn(word);
 }
@@ -103,6 +110,11 @@ function testsIn(directory) {
     .filter((name) => name.endsWith('.test.ts'))
     .sort()
     .map((name) => path.resolve(directory, name));
+}
+
+function isNative(file) {
+  const name = path.relative('test', file);
+  return NATIVE.some((pattern) => pattern.test(name));
 }
 
 function speedOf(file) {
