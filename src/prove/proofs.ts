@@ -14,6 +14,7 @@ import type { ResolveRequest } from '../manifest/request.js';
 import { openSysroot } from '../plan/open-sysroot.js';
 import { findRemedies, type Remedy } from './cures.js';
 import { runnableCommand } from './emulator.js';
+import { endText } from './outcome.js';
 import {
   type AddOptions,
   type Expectation,
@@ -163,6 +164,6 @@ export function refuseFailed(results: readonly ProofResult[]): void {
   const others = failed.length > 1 ? ` (and ${failed.length - 1} more)` : '';
   throw new JailbuildError(
     'PROOF_FAILED',
-    `proof ${first.name}${others} failed with status ${first.status}: nothing was written`,
+    `proof ${first.name}${others} ${endText(first)}: nothing was written`,
   );
 }
