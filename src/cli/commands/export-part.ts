@@ -1,5 +1,5 @@
 import type { Destination } from '../../export/destination.js';
-import type { ExportOptions, ExportPart } from '../../export/export.js';
+import type { ExportOptions, ExportPart } from '../../export/options.js';
 import { ownVariable } from '../../fs/own-environment.js';
 import type { Sysroot } from '../../fs/sysroot.js';
 import type { LeftOut } from '../../image/left-out.js';
