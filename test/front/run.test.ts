@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 import { exec, type Finished, jailbuild, PROJECT } from '../support/cli.js';
 import { stateNames } from '../support/jail.js';
 import { needsRoot } from '../support/need.js';
+import { until } from '../support/process.js';
 import { tempDir } from '../support/temp-dir.js';
 import {
   childrenOf,
@@ -15,7 +16,6 @@ import {
   nameOf,
   OWN_CACHE,
   stateOf,
-  until,
 } from './support.js';
 
 const directory = tempDir();
@@ -150,7 +150,7 @@ describe('a run that repeats an earlier one', { ...NEEDS_FRONT, ...needsRoot('un
 
   for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
     test(`forwards ${signal}, or ends its command with it`, async (t) => {
-      const text = `${OWN_CACHE} ${FIRST} PATH=$NOWHERE exec "$FRONT" run "$JAIL" -- sleep 60`;
+      const text = `${OWN_CACHE} ${FIRST} PATH=$NOWHERE exec "$FRONT" run "$JAIL" -- sleep 600`;
       const child = spawn('unshare', ['--mount', 'sh', '-c', text], { env: ENV, stdio: 'ignore' });
       const { pid = -1 } = child;
       t.after(() => child.kill('SIGKILL'));

@@ -24,9 +24,10 @@ import {
   parseVariables,
   parseWorkdir,
 } from '../../launcher/values.js';
-import type { JailFile, OptionValues } from '../../profile/jail-file.js';
+import type { JailFile } from '../../profile/jail-file.js';
+import type { OptionValues } from '../../profile/option-values.js';
 import type { OptionTable } from '../command.js';
-import { withDefaults, withFileOptions } from './jail-file.js';
+import { placedError, withDefaults, withFileOptions } from './jail-file.js';
 import { type provableOptions, type RunArguments, runOptions } from './run.js';
 
 /** Returns the part of a jail file's `run` that the record may keep; undefined without any. */
@@ -49,8 +50,13 @@ export function checkedRun(file: JailFile, table: OptionTable): readonly string[
   try {
     launchOptions(withFileOptions(withDefaults(table) as RunArguments, options, table));
   } catch (error) {
-    if (!(error instanceof JailbuildError) || error.code !== 'USAGE') throw error;
-    throw new JailbuildError('JAIL_FILE_INVALID', `${file.name}: run: ${error.message}`, file.path);
+    const placed = placedError(error, file, 'run');
+    if (!(placed instanceof JailbuildError) || placed.code !== 'USAGE') throw placed;
+    throw new JailbuildError(
+      'JAIL_FILE_INVALID',
+      `${file.name}: run: ${placed.message}`,
+      file.path,
+    );
   }
   return Object.keys(options).filter((name) => !isRecordable(name));
 }
