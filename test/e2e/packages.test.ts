@@ -141,7 +141,7 @@ test(
     root.install('words', { '/usr/bin/words': '#!/bin/tool\n' }, `Architecture: all\n${depends}`);
     root.install('written', { '/usr/bin/written': '#!/bin/tool\n' }, depends);
     root.install('compiled', { '/usr/bin/compiled': readFileSync('/bin/busybox') }, depends);
-    const [module, library] = ['/usr/lib/x86_64-linux-gnu/perl5', '/usr/lib/x86_64-linux-gnu'];
+    const [module, library] = ['/usr/share/perl5', '/usr/lib/x86_64-linux-gnu'];
     root.install('libmod-perl', { [`${module}/Mod.pm`]: '', [`${module}/auto/Mod.so`]: '' });
     root.install('liblinked', { [`${library}/liblinked.so.1`]: '', '/usr/share/linked/table': '' });
     const brought = (program: string) =>
