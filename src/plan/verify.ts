@@ -29,7 +29,8 @@ export interface VerifyOptions {
  * same rules as on the host. Anything that the loader would not find there is an error.
  *
  * @param root a jail's directory, or the plan itself as a root: see `PlanView`
- * @throws JailbuildError VERIFY_FAILED naming the program and what it lacks
+ * @throws JailbuildError VERIFY_FAILED naming the program and what it lacks; SOURCE_CHANGED if a
+ *   file is no longer as planned
  */
 export function verifyPlan(manifest: Manifest, root: Sysroot, options: VerifyOptions): Verified {
   return atOnce(verifyInSteps(manifest, root, options));
@@ -51,7 +52,9 @@ export function* verifyInSteps(
     const message =
       error instanceof JailbuildError ? error.message : `changed meanwhile: ${strerror(error)}`;
     const path = error instanceof JailbuildError ? error.path : undefined;
-    throw new JailbuildError('VERIFY_FAILED', `${where}: ${message}`, path, { cause: error });
+    const isChanged = error instanceof JailbuildError && error.code === 'SOURCE_CHANGED';
+    const code = isChanged ? error.code : 'VERIFY_FAILED';
+    throw new JailbuildError(code, `${where}: ${message}`, path, { cause: error });
   }
   const [missing] = newlyMissing(closure, manifest);
   if (missing !== undefined) {
