@@ -20,6 +20,8 @@ const HEAD = 4;
 const NOT_READ = 255;
 const FORMAT = 0o170000;
 const DIRECTORY = 0o040000;
+const REGULAR = 0o100000;
+const EXECUTABLE = 0o111;
 
 /** Attributes of a file of any type. */
 export interface FileAttributes {
@@ -32,6 +34,8 @@ export interface FileAttributes {
   readonly mtimeNs: bigint;
   /** Device and inode: equal for hard links to the same file. */
   readonly identity: string;
+  /** The inode, as exactly as a number can hold it; undefined for what is not a file of a file system. */
+  readonly inode?: number;
   /** Time of the last change of content or attributes, as `mtimeNs`; undefined unless lstat(2) was called for this file. */
   readonly ctimeNs?: bigint;
 }
@@ -40,6 +44,7 @@ export interface FileAttributes {
 export interface SurveyedFile extends FileAttributes {
   /** The type, as in st_mode: `mode & 0o170000`. */
   readonly format: number;
+  readonly inode: number;
 }
 
 /** Directories whose entries were listed at once with their attributes, which is faster than one by one. */
@@ -67,6 +72,14 @@ export class Survey {
   /** Returns a file's attributes; undefined for one that is not part of the survey. */
   lstat(path: string): SurveyedFile | undefined {
     return this.#listingOf(path)?.lstat(nameOf(path));
+  }
+
+  /**
+   * Returns the first four bytes of a regular file that nobody may execute, as a little-endian number; undefined for any
+   * other file, and for what was not read.
+   */
+  dataStart(path: string): number | undefined {
+    return this.#listingOf(path)?.dataStart(nameOf(path));
   }
 
   /** Fills a buffer of at most four bytes from the start of a file; undefined for what was not read. */
@@ -132,7 +145,16 @@ class Listing {
       size: integer(rows, at + SIZE),
       mtimeNs: rows.readBigInt64LE(at + MTIME) * 1_000_000_000n + nanoseconds,
       identity: `${exact(rows, at + DEVICE)}:${exact(rows, at + INODE)}`,
+      inode: integer(rows, at + INODE),
     };
+  }
+
+  dataStart(name: string): number | undefined {
+    const at = this.#find(name);
+    if (at === undefined || this.#rows.readUInt32LE(at + STARTED) === NOT_READ) return undefined;
+    const mode = this.#rows.readUInt32LE(at + MODE);
+    const isData = (mode & FORMAT) === REGULAR && (mode & EXECUTABLE) === 0;
+    return isData ? this.#rows.readUInt32LE(at + START) : undefined;
   }
 
   readStart(name: string, target: Buffer): Buffer | undefined {

@@ -101,7 +101,6 @@ class Adviser {
   readonly #families: PackageFamilies | undefined;
   readonly #resolution: Resolution;
   readonly #host: ServiceHost;
-  #paths: readonly string[] | undefined;
   /** Shell scripts whose commands are known. */
   #followed: ReadonlySet<string> = new Set();
   #linked: ReadonlyMap<string, readonly InstalledPackage[]> | undefined;
@@ -551,8 +550,7 @@ class Adviser {
   #holds(trace: Trace): boolean {
     const { path, stat } = trace;
     if (stat.type !== 'directory') return this.#isThere(trace);
-    this.#paths ??= this.#resolution.files.sorted().map((file) => file.path);
-    return this.#paths.some((other) => other.startsWith(`${path}/`));
+    return this.#resolution.files.hasBelow(path);
   }
 
   #hasUser(name: string): boolean {
