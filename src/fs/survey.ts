@@ -203,7 +203,9 @@ class Listing {
 
 /** Returns eight bytes as a number, as exactly as it can hold them. */
 function integer(rows: Buffer, at: number): number {
-  return rows.readInt32LE(at + 4) * 2 ** 32 + rows.readUInt32LE(at);
+  const high = rows.readInt32LE(at + 4);
+  // As a sum with a product, V8 would store each small number as an object.
+  return high === 0 ? rows.readUInt32LE(at) : high * 2 ** 32 + rows.readUInt32LE(at);
 }
 
 /** As `integer`, without a sign. */

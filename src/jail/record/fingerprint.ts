@@ -22,7 +22,7 @@ import {
   type SeenFile,
   type StateBlock,
 } from './state-blocks.js';
-import { readStateFile, stateFileBytes } from './state-file.js';
+import { readStateFile, stateFileParts } from './state-file.js';
 
 /** Name and version of the format; readers ignore versions they do not know. */
 const FINGERPRINT_SCHEMA = 'jailbuild.fingerprint/2';
@@ -222,7 +222,7 @@ export function keepFingerprint(
       files: jail.files,
       record: whole?.record,
     };
-    return stateFileBytes(head, { host, absent: jail.absent, entries: whole?.entries ?? [] });
+    return stateFileParts(head, { host, absent: jail.absent, entries: whole?.entries ?? [] });
   });
 }
 

@@ -179,13 +179,13 @@ export function readState(root: string, name: string): StateFile | undefined {
 /**
  * Writes an optional file into the jail's state directory; ignores failure to write it.
  *
- * @param content receives the record's stamp; nothing is written without a record
+ * @param content returns the parts of the content, given the record's stamp; nothing is written without a record
  * @throws as `readRecord`
  */
 export function keepState(
   root: string,
   name: string,
-  content: (stamp: string) => string | Buffer,
+  content: (stamp: string) => readonly Buffer[],
 ): void {
   try {
     inState(root, name, (state) => {
