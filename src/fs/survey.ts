@@ -50,6 +50,12 @@ export interface SurveyedFile extends FileAttributes {
 /** Directories whose entries were listed at once with their attributes, which is faster than one by one. */
 export class Survey {
   readonly #directories = new Map<string, Listing>();
+  #size = 0;
+
+  /** Number of entries. */
+  get size(): number {
+    return this.#size;
+  }
 
   /**
    * Adds a directory.
@@ -59,9 +65,23 @@ export class Survey {
    * @returns the paths of the directories in it
    */
   add(path: string, pieces: readonly Buffer[]): string[] {
-    const listing = new Listing(pieces);
+    const listing = new Listing(pieces, this.#size);
     this.#directories.set(path, listing);
+    this.#size += listing.names.length;
     return listing.directories().map((name) => (path === '/' ? `/${name}` : `${path}/${name}`));
+  }
+
+  /** Returns the number of an entry, less than `size`; undefined for one that is not part of the survey. */
+  numberOf(path: string): number | undefined {
+    return this.#listingOf(path)?.numberOf(nameOf(path));
+  }
+
+  /** Yields the paths of all entries with their numbers. */
+  *entries(): Generator<readonly [path: string, number: number]> {
+    for (const [directory, { names, first }] of this.#directories) {
+      const prefix = directory === '/' ? '/' : `${directory}/`;
+      for (const [index, name] of names.entries()) yield [prefix + name, first + index];
+    }
   }
 
   /** Returns the sorted names in a directory, or undefined if it is not part of the survey. */
@@ -100,6 +120,36 @@ export class Survey {
   }
 }
 
+/** Paths of entries of a survey: a set that takes a byte for each entry, where one of paths would take forty. */
+export class SurveyedPaths implements Iterable<string> {
+  readonly #survey: Survey;
+  readonly #marks: Uint8Array;
+
+  constructor(survey: Survey) {
+    this.#survey = survey;
+    this.#marks = new Uint8Array(survey.size);
+  }
+
+  /** Ignores a path that is not part of the survey. */
+  add(path: string): void {
+    const number = this.#survey.numberOf(path);
+    if (number !== undefined) this.#marks[number] = 1;
+  }
+
+  has(path: string): boolean {
+    const number = this.#survey.numberOf(path);
+    return number !== undefined && this.#marks[number] === 1;
+  }
+
+  clear(): void {
+    this.#marks.fill(0);
+  }
+
+  *[Symbol.iterator](): Generator<string> {
+    for (const [path, number] of this.#survey.entries()) if (this.#marks[number] === 1) yield path;
+  }
+}
+
 function nameOf(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
@@ -107,12 +157,15 @@ function nameOf(path: string): string {
 /** The entries of one directory. */
 class Listing {
   readonly names: string[];
+  /** Number of its first entry in the survey. */
+  readonly first: number;
   /** In the order of the names. */
   readonly #rows: Buffer;
   /** Look-ups go through a directory in order. */
   #next = 0;
 
-  constructor(pieces: readonly Buffer[]) {
+  constructor(pieces: readonly Buffer[], first: number) {
+    this.first = first;
     const found = pieces.flatMap((bytes) => {
       const count = bytes.readUInt32LE(0);
       const names = fromBytes(bytes.subarray(HEAD + count * ROW)).split('\0');
@@ -130,6 +183,11 @@ class Listing {
     return this.names.filter((_, index) => {
       return (this.#rows.readUInt32LE(index * ROW + MODE) & FORMAT) === DIRECTORY;
     });
+  }
+
+  numberOf(name: string): number | undefined {
+    const at = this.#find(name);
+    return at === undefined ? undefined : this.first + at / ROW;
   }
 
   lstat(name: string): SurveyedFile | undefined {

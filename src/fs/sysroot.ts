@@ -5,7 +5,7 @@ import type { OpenFile } from './file-reader.js';
 import { DirectoryView, type FileStat, type FileView } from './file-view.js';
 import { fromBytes, realPathOf, toBytes } from './path-bytes.js';
 import { RecordedView, recordedAttributes } from './recorded-attributes.js';
-import type { Survey } from './survey.js';
+import { type Survey, SurveyedPaths } from './survey.js';
 
 /** The kernel follows at most this many symbolic links in one look-up (path_resolution(7)). */
 const MAX_LINKS = 40;
@@ -51,7 +51,7 @@ export interface Observed {
   /** By path with all links resolved. */
   readonly found: ReadonlyMap<string, FileStat>;
   /** Paths of further files, which are not directories; `numbersOf` has what is known of them. */
-  readonly surveyed: ReadonlySet<string>;
+  readonly surveyed: Iterable<string>;
   readonly absent: readonly string[];
   /** The names in directories. */
   readonly lists: ReadonlyMap<string, readonly string[]>;
@@ -79,7 +79,7 @@ export class Sysroot {
    * Files of the survey that were looked up. Their attributes are taken from it each time: kept here, those of a large
    * tree would take several times the memory.
    */
-  readonly #surveyed = new Set<string>();
+  #surveyed: SurveyedPaths | undefined;
   readonly #lists = new Map<string, string[]>();
   readonly #traces = new Map<string, Trace | TraceFailure>();
   #probe: Sysroot | undefined;
@@ -127,7 +127,7 @@ export class Sysroot {
     if (known !== undefined) return known;
     if (inside.length > MAX_PATH) return { errno: 'ENAMETOOLONG', at: inside };
     const result = this.#guarded(this.#walk(inside, 0, 0));
-    if (!this.#surveyed.has(inside)) this.#traces.set(inside, result);
+    if (!this.#surveyed?.has(inside)) this.#traces.set(inside, result);
     return result;
   }
 
@@ -140,7 +140,7 @@ export class Sysroot {
   dataStart(canonical: string): number | undefined {
     const view = this.#view;
     const start = view instanceof DirectoryView ? view.dataStart(canonical) : undefined;
-    if (start !== undefined) this.#surveyed.add(canonical);
+    if (start !== undefined) this.#noteSurveyed(canonical);
     return start;
   }
 
@@ -221,7 +221,7 @@ export class Sysroot {
   /** Clears all cached results after the tree has changed. */
   forget(): void {
     this.#stats.clear();
-    this.#surveyed.clear();
+    this.#surveyed?.clear();
     this.#lists.clear();
     this.#traces.clear();
   }
@@ -285,7 +285,7 @@ export class Sysroot {
     const view = this.#view;
     const numbersOf =
       view instanceof DirectoryView ? (at: string) => view.numbersOf(at) : undefined;
-    return { found, surveyed: this.#surveyed, absent, lists: this.#lists, numbersOf };
+    return { found, surveyed: this.#surveyed ?? [], absent, lists: this.#lists, numbersOf };
   }
 
   #lstat(canonical: string): FileStat | TraceFailure {
@@ -294,7 +294,7 @@ export class Sysroot {
     const view = this.#view;
     const surveyed = view instanceof DirectoryView ? view.surveyed(canonical) : undefined;
     if (surveyed !== undefined && surveyed.type !== 'directory') {
-      this.#surveyed.add(canonical);
+      this.#noteSurveyed(canonical);
       return surveyed;
     }
     let result: FileStat | TraceFailure;
@@ -305,6 +305,13 @@ export class Sysroot {
     }
     this.#stats.set(canonical, result);
     return result;
+  }
+
+  #noteSurveyed(canonical: string): void {
+    const { survey } = this.#directory;
+    if (survey === undefined) return;
+    this.#surveyed ??= new SurveyedPaths(survey);
+    this.#surveyed.add(canonical);
   }
 
   #link(canonical: string, target: string, directory: string, { uid }: FileStat): FollowedLink {

@@ -57,7 +57,7 @@ export async function writeNewJail(
       length: entries.length,
       at(index: number): Placed | undefined {
         const entry = entries[index];
-        return entry && { entry, path: stage + entry.path, action: 'created' };
+        return entry && { entry, path: stage + entry.path, action: 'created', position: index };
       },
     };
     let hasCapabilities = false;
