@@ -52,14 +52,13 @@ export async function writeDiskImage(
   if (file === STDOUT_PATH || isStream(file)) {
     throw new JailbuildError('USAGE', `${kind}: cannot be written to a stream: name a file`);
   }
-  const { remove } = await import('fs-extra/esm');
   const drafts: Draft[] = [];
   const scratch = scratchDirectory();
   try {
     const draft = await openOutput(file, run.signal);
     if (!(draft instanceof Draft)) throw new Error(`${file}: is not a draft`);
     drafts.push(draft);
-    await makeFileSystem(tree, destination, path.resolve(draft.path), scratch, options, run);
+    await makeFileSystem(tree, destination, path.resolve(draft.path), scratch.path, options, run);
     const { digest, size } = await digestOf(draft.path);
     const written = { digest: `sha256:${digest.toString('hex')}`, size };
     if (!options.verity) {
@@ -70,7 +69,7 @@ export async function writeDiskImage(
     const hashTree = draftFile(places.tree);
     drafts.push(hashTree);
     const [image, hashes] = [path.resolve(draft.path), path.resolve(hashTree.path)];
-    const hash = await writeVerity(image, digest, hashes, scratch, run.signal);
+    const hash = await writeVerity(image, digest, hashes, scratch.path, run.signal);
     const rootHash = draftFile(places.rootHash);
     drafts.push(rootHash);
     await rootHash.append(Buffer.from(`${hash}\n`));
@@ -80,7 +79,7 @@ export async function writeDiskImage(
     return { ...written, verity: { path: places.tree, rootHash: hash } };
   } finally {
     for (const draft of drafts) draft.discard();
-    await remove(scratch);
+    scratch.remove();
   }
 }
 

@@ -17,14 +17,27 @@ import { insecureParent } from './insecure-parent.js';
 import { ownHome, ownVariable } from './own-environment.js';
 import { listNames, toBytes } from './path-bytes.js';
 
+/** Root's caches if others control its own cache directory (Filesystem Hierarchy Standard). */
+const OF_SYSTEM = '/var/cache';
+
 /**
- * Returns the directory of a cache: `$XDG_CACHE_HOME/jailbuild/NAME`, otherwise
- * `~/.cache/jailbuild/NAME` (XDG Base Directory Specification).
+ * Returns the directory of a cache: `$XDG_CACHE_HOME/jailbuild/NAME`, otherwise `~/.cache/jailbuild/NAME` (XDG Base
+ * Directory Specification). For root it is `/var/cache/jailbuild/NAME` if others could change that, as with sudo and
+ * the home of a user.
  */
 export function cacheDirectory(name: string): string {
   const given = ownVariable('XDG_CACHE_HOME');
-  const base = given?.startsWith('/') ? given : path.join(ownHome(), '.cache');
-  return path.join(base, 'jailbuild', name);
+  const own = given?.startsWith('/') ? given : path.join(ownHome(), '.cache');
+  const place = path.join(own, 'jailbuild', name);
+  const isShared = process.geteuid?.() === 0 && changersOf(place) !== undefined;
+  return isShared ? path.join(OF_SYSTEM, 'jailbuild', name) : place;
+}
+
+/** Returns the first existing directory on the way to a file that others could change, and why they could. */
+export function changersOf(
+  file: string,
+): { readonly path: string; readonly why: string } | undefined {
+  return insecureParent(existingPart(file));
 }
 
 /**
@@ -69,7 +82,7 @@ export function storeCacheFile(
 ): void {
   const directory = path.dirname(file);
   try {
-    if (insecureParent(existingPart(directory)) !== undefined) return;
+    if (changersOf(directory) !== undefined) return;
     mkdirSync(toBytes(directory), { recursive: true, mode: 0o700 });
     if (most < Number.POSITIVE_INFINITY) removeOld(directory, most);
     replaceCacheFile(file, content);

@@ -1,23 +1,52 @@
 import { lstatSync, readFileSync, type Stats } from 'node:fs';
+import path from 'node:path';
 import { errnoOf } from '../errors.js';
-import { toBytes } from './path-bytes.js';
+import { readLink, toBytes } from './path-bytes.js';
 
-/** Returns the first directory of a real path, itself included, that others could change, and why they could. */
+/** Maximum number of links on the way to a file: MAXSYMLINKS of the kernel (path_resolution(7)). */
+const MAX_LINKS = 40;
+
+/**
+ * Returns the first directory or link on an absolute path, itself and what links lead to included, that others could
+ * change, and why they could.
+ */
 export function insecureParent(
   existing: string,
 ): { readonly path: string; readonly why: string } | undefined {
   const uid = process.geteuid?.() ?? 0;
-  const names = existing === '/' ? [''] : existing.split('/');
-  for (let count = 1; count <= names.length; count++) {
-    const at = names.slice(0, count).join('/') || '/';
-    const why = insecurity(lstatSync(toBytes(at)), uid);
+  const waiting = namesOf(existing);
+  let directory = '/';
+  let links = 0;
+  for (let name: string | undefined = '.'; name !== undefined; name = waiting.shift()) {
+    const at = path.join(directory, name);
+    const stat = lstatSync(toBytes(at));
+    const isLink = stat.isSymbolicLink();
+    const why = isLink ? ownership(stat, uid) : insecurity(stat, uid);
     if (why !== undefined) return { path: at, why };
+    if (!isLink) {
+      directory = at;
+      continue;
+    }
+    if (++links > MAX_LINKS) return { path: at, why: 'leads through too many links' };
+    const target = readLink(at);
+    if (target.startsWith('/')) directory = '/';
+    waiting.unshift(...namesOf(target));
   }
   return undefined;
 }
 
-function insecurity({ uid: owner, gid, mode }: Stats, uid: number): string | undefined {
-  if (owner !== 0 && owner !== uid) return `belongs to uid ${owner}`;
+function namesOf(file: string): string[] {
+  return file.split('/').filter(Boolean);
+}
+
+function ownership({ uid: owner }: Stats, uid: number): string | undefined {
+  return owner === 0 || owner === uid ? undefined : `belongs to uid ${owner}`;
+}
+
+function insecurity(stat: Stats, uid: number): string | undefined {
+  const { gid, mode } = stat;
+  const foreign = ownership(stat, uid);
+  if (foreign !== undefined) return foreign;
   if ((mode & 0o1000) !== 0) return undefined;
   if ((mode & 0o002) !== 0) return 'is writable by everyone';
   if ((mode & 0o020) === 0) return undefined;

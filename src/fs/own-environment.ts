@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { userInfo } from 'node:os';
+import path from 'node:path';
 import { fromBytes } from './path-bytes.js';
 
 /** The character Node substitutes for bytes that are not UTF-8. */
@@ -29,9 +30,28 @@ export function ownEnvironment(): Readonly<Record<string, string>> {
   return Object.fromEntries([...variables, ...unchangedVariables()]);
 }
 
-/** Returns the home directory of this process's user. */
+/**
+ * Returns the absolute path of the home directory of this process's user: HOME, otherwise that of the user's entry in
+ * passwd(5). Without either it is `/`, as container engines set HOME then.
+ */
 export function ownHome(): string {
-  return ownVariable('HOME') ?? homedir();
+  const given = ownVariable('HOME');
+  if (given?.startsWith('/')) return given;
+  try {
+    const home = fromBytes(userInfo({ encoding: 'buffer' }).homedir);
+    return home.startsWith('/') ? home : '/';
+  } catch {
+    return '/';
+  }
+}
+
+/**
+ * Returns the absolute path of a directory for temporary files: TMPDIR, TMP or TEMP, otherwise /tmp, as os.tmpdir() of
+ * Node does for paths that are text.
+ */
+export function ownTemporaryDirectory(): string {
+  const given = ['TMPDIR', 'TMP', 'TEMP'].map(ownVariable).find(Boolean);
+  return path.resolve(given ?? '/tmp');
 }
 
 /** Returns the variables with which this process was started (proc_pid_environ(5)) and which it has not changed. */

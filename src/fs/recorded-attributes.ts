@@ -1,5 +1,7 @@
 import { type BigIntStats, lstatSync, readFileSync } from 'node:fs';
+import { crc32 } from 'node:zlib';
 import { DirectoryView, type FileStat, type FileType } from './file-view.js';
+import { toBytes } from './path-bytes.js';
 
 /** Attributes of one file that could not be set on the file system, for example without root. */
 export interface RecordedAttributes {
@@ -25,19 +27,32 @@ export type AttributesByPath = ReadonlyMap<string, RecordedAttributes>;
  * extended attributes beside its files, as fakeroot(1) does.
  *
  * @param root the directory's real path
- * @returns undefined for an ordinary directory, and for a record that others may have written
+ * @returns undefined for an ordinary directory, and for a record that is damaged or that others may have written
  */
 export function recordedAttributes(root: string): AttributesByPath | undefined {
   if (!root.endsWith(`/${RECORDED_ROOT}`)) return undefined;
   const known = loaded.get(root);
   if (known !== undefined) return known;
   const file = `${root.slice(0, -RECORDED_ROOT.length)}${ATTRIBUTES_FILE}`;
-  const stat = lstatSync(file, { throwIfNoEntry: false });
+  const stat = lstatSync(toBytes(file), { throwIfNoEntry: false });
   const isOurs = stat?.uid === process.geteuid?.();
   if (!stat?.isFile() || !isOurs || (stat.mode & 0o022) !== 0) return undefined;
-  const attributes = new Map<string, RecordedAttributes>(JSON.parse(readFileSync(file, 'utf8')));
-  loaded.set(root, attributes);
+  const attributes = attributesOf(readFileSync(toBytes(file), 'utf8'));
+  if (attributes !== undefined) loaded.set(root, attributes);
   return attributes;
+}
+
+/** Returns the content of a file of attributes: JSON, and a line with its checksum. */
+export function attributesText(
+  attributes: readonly (readonly [path: string, RecordedAttributes])[],
+): string {
+  const text = JSON.stringify(attributes);
+  return `${text}\n${crc32(text)}\n`;
+}
+
+function attributesOf(content: string): AttributesByPath | undefined {
+  const [text = '', sum] = content.split('\n');
+  return sum === String(crc32(text)) ? new Map(JSON.parse(text)) : undefined;
 }
 
 const loaded = new Map<string, AttributesByPath>();

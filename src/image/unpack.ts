@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import {
   chmodSync,
   closeSync,
+  type Dirent,
   existsSync,
   linkSync,
   lstatSync,
@@ -20,12 +21,14 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
-import { cacheDirectory } from '../fs/cache-directory.js';
+import { cacheDirectory, changersOf } from '../fs/cache-directory.js';
 import { toBytes } from '../fs/path-bytes.js';
 import {
   ATTRIBUTES_FILE,
+  attributesText,
   RECORDED_ROOT,
   type RecordedAttributes,
+  recordedAttributes,
 } from '../fs/recorded-attributes.js';
 import { ByteReader } from './byte-reader.js';
 import { decompress } from './decompress.js';
@@ -77,14 +80,17 @@ export async function unpackOnce(
   const cache = cacheDirectory('images');
   const place = path.join(cache, id.replace(':', '-'));
   const root = path.join(place, RECORDED_ROOT);
-  if (existsSync(toBytes(path.join(place, ATTRIBUTES_FILE)))) {
-    const now = new Date();
-    utimesSync(toBytes(place), now, now);
-    return root;
-  }
   let draft: string | undefined;
   try {
+    refuseShared(cache);
+    if (isComplete(place)) {
+      const now = new Date();
+      utimesSync(toBytes(place), now, now);
+      return root;
+    }
     mkdirSync(toBytes(cache), { recursive: true, mode: 0o700 });
+    // Another user could have made it in the meantime.
+    refuseShared(cache);
     const own = path.join(cache, `.unpacking-${randomUUID()}`);
     mkdirSync(toBytes(own), { mode: 0o700 });
     draft = own;
@@ -100,13 +106,44 @@ export async function unpackOnce(
   }
 }
 
+/** @throws JailbuildError WRITE_FAILED if others could put other files in place of an image's */
+function refuseShared(cache: string): void {
+  const found = changersOf(cache);
+  if (found === undefined) return;
+  throw new JailbuildError(
+    'WRITE_FAILED',
+    `${cache}: ${found.path} ${found.why}, who could change unpacked images: set XDG_CACHE_HOME to a directory of your own`,
+    cache,
+  );
+}
+
+/** Returns whether a place has all that was unpacked: the attributes are written last. */
+function isComplete(place: string): boolean {
+  const root = path.join(place, RECORDED_ROOT);
+  return recordedAttributes(root) !== undefined && existsSync(toBytes(root));
+}
+
 function publish(draft: string, place: string): void {
   try {
     renameSync(toBytes(draft), toBytes(place));
   } catch (error) {
-    // Another process finished first, with the same content.
-    if (!existsSync(toBytes(path.join(place, ATTRIBUTES_FILE)))) throw error;
+    if (errnoOf(error) !== 'ENOTEMPTY' && errnoOf(error) !== 'EEXIST') throw error;
+    // Another process may have finished first, with the same content.
+    if (isComplete(place)) return;
+    discard(place);
+    renameSync(toBytes(draft), toBytes(place));
   }
+}
+
+/**
+ * Removes a directory of the cache, which first gets another name.
+ *
+ * @throws system errors if it cannot be renamed
+ */
+function discard(place: string): void {
+  const trash = `${place}.removed-${process.pid}`;
+  renameSync(toBytes(place), toBytes(trash));
+  rmSync(toBytes(trash), { recursive: true, force: true });
 }
 
 async function unpackInto(
@@ -121,7 +158,7 @@ async function unpackInto(
   const attributes: [string, RecordedAttributes][] = [];
   materialize(tree.root, path.join(draft, RECORDED_ROOT), pool, attributes);
   rmSync(toBytes(pool), { recursive: true });
-  writeFileSync(toBytes(path.join(draft, ATTRIBUTES_FILE)), JSON.stringify(attributes), {
+  writeFileSync(toBytes(path.join(draft, ATTRIBUTES_FILE)), attributesText(attributes), {
     mode: 0o600,
   });
 }
@@ -256,23 +293,32 @@ function makeRoom(cache: string, keep: string): void {
   for (const { place, used, size } of places) {
     if (total <= most) return;
     if (place === keep || Date.now() - used < IN_USE) continue;
-    const trash = `${place}.removed-${process.pid}`;
     try {
-      renameSync(toBytes(place), toBytes(trash));
-    } catch {
+      discard(place);
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
       continue;
     }
-    rmSync(toBytes(trash), { recursive: true, force: true });
     total -= size;
   }
 }
 
+/** Returns the sum of the sizes of files; another process may be removing some. */
 function sizeOf(directory: string | Buffer): number {
   let size = 0;
-  for (const item of readdirSync(directory, { withFileTypes: true, encoding: 'buffer' })) {
+  for (const item of entriesOf(directory)) {
     const at = Buffer.concat([Buffer.from(directory), Buffer.from('/'), item.name]);
     if (item.isDirectory()) size += sizeOf(at);
     else size += lstatSync(at, { throwIfNoEntry: false })?.size ?? 0;
   }
   return size;
+}
+
+function entriesOf(directory: string | Buffer): readonly Dirent<Buffer>[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true, encoding: 'buffer' });
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return [];
+  }
 }

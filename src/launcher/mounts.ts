@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
 import { escapeColons } from '../text/colon.js';
+import { csvFields } from '../text/csv.js';
 import type { BindMount, Mount, PlacedFile } from './options.js';
 import { parseBind } from './values.js';
 
@@ -142,14 +143,4 @@ export function parseMount(option: string, text: string): Mount {
   const left = [...fields.keys()][0];
   if (left !== undefined) refuse(option, text, `no ${left}, or ${wanted}`);
   return mount;
-}
-
-function csvFields(text: string): string[] {
-  const fields: string[] = [];
-  const field = /("(?:[^"]|"")*"|[^,]*)(,|$)/y;
-  for (;;) {
-    const [, value = '', end] = field.exec(text) ?? [];
-    fields.push(value.startsWith('"') ? value.slice(1, -1).replaceAll('""', '"') : value);
-    if (end !== ',') return fields;
-  }
 }

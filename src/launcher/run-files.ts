@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { ownTemporaryDirectory, ownVariable } from '../fs/own-environment.js';
+import { toBytes } from '../fs/path-bytes.js';
 import { DEFAULT_CAPABILITIES, filtersOf, isProfileFile, type LaunchOptions } from './options.js';
 import { UnnamedFile } from './unnamed-file.js';
 
@@ -44,8 +44,8 @@ export async function withRunFiles<T>(
 
 /** Returns a private directory for files of running programs, if one exists. */
 function runtimeDirectory(): string {
-  const own = process.geteuid?.() === 0 ? '/run' : process.env.XDG_RUNTIME_DIR;
-  return own !== undefined && path.isAbsolute(own) && existsSync(own) ? own : tmpdir();
+  const own = process.geteuid?.() === 0 ? '/run' : ownVariable('XDG_RUNTIME_DIR');
+  return own?.startsWith('/') && existsSync(toBytes(own)) ? own : ownTemporaryDirectory();
 }
 
 async function compiledFilters(

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { closeSync, constants, openSync, readlinkSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
+import { toBytes } from '../fs/path-bytes.js';
 
 /** open(2); Node has no name for it. */
 const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
@@ -27,10 +28,10 @@ export class UnnamedFile {
 
 function openUnnamed(directory: string): number {
   try {
-    return openSync(directory, O_TMPFILE | constants.O_RDWR, 0o600);
+    return openSync(toBytes(directory), O_TMPFILE | constants.O_RDWR, 0o600);
   } catch {
     // Not every file system can make files without a name.
-    const file = path.join(directory, `jailbuild-${randomUUID()}`);
+    const file = toBytes(path.join(directory, `jailbuild-${randomUUID()}`));
     const fd = openSync(file, 'wx+', 0o600);
     unlinkSync(file);
     return fd;

@@ -2,6 +2,7 @@ import { fstatSync } from 'node:fs';
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
 import { ownVariable } from '../fs/own-environment.js';
+import { pathBuffer } from '../fs/path-bytes.js';
 import type { BindMount, IdMap, ResourceLimit, TmpfsMount } from './options.js';
 
 /** Parsers for values of run options. Each throws JailbuildError USAGE for invalid text. */
@@ -14,6 +15,9 @@ const UNITS: Readonly<Record<string, number>> = {
   g: 2 ** 30,
   t: 2 ** 40,
 };
+
+/** In bytes: HOST_NAME_MAX of Linux (sethostname(2)). */
+const MAX_HOSTNAME = 64;
 
 function refuse(option: string, text: string, wanted: string): never {
   throw new JailbuildError('USAGE', `${option} ${text}: give ${wanted}`);
@@ -97,6 +101,8 @@ function limitValue(text: string): number | 'unlimited' {
 export function parseHostname(option: string, text: string): string {
   if (text === '' || /[\p{Cc}\p{Z}/]/u.test(text))
     refuse(option, text, 'a name without blanks, control characters and slashes');
+  if (pathBuffer(text).length > MAX_HOSTNAME)
+    refuse(option, text, `a name of at most ${MAX_HOSTNAME} bytes`);
   return text;
 }
 

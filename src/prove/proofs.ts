@@ -1,8 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
+import { ownTemporaryDirectory } from '../fs/own-environment.js';
+import { toBytes } from '../fs/path-bytes.js';
 import { Sysroot } from '../fs/sysroot.js';
+import { makeDirectoryIn } from '../fs/temporary-directory.js';
 import type { RegistryAccess } from '../image/registry/access.js';
 import { runBuild } from '../jail/build/pipeline.js';
 import { locateTarget } from '../jail/target.js';
@@ -12,6 +14,7 @@ import type { ResolveRequest } from '../manifest/request.js';
 import { openSysroot } from '../plan/open-sysroot.js';
 import { findRemedies, type Remedy } from './cures.js';
 import { runnableCommand } from './emulator.js';
+import { endText } from './outcome.js';
 import {
   type AddOptions,
   type Expectation,
@@ -132,8 +135,8 @@ export async function proveRequest(
   },
 ): Promise<void> {
   const request = await openSysroot(asked, options.registry);
-  const near = options.beside === undefined ? tmpdir() : nearest(options.beside);
-  const directory = mkdtempSync(path.join(near, '.jailbuild-proof-'));
+  const near = options.beside === undefined ? ownTemporaryDirectory() : nearest(options.beside);
+  const directory = makeDirectoryIn(near, '.jailbuild-proof-');
   try {
     const root = path.join(directory, 'jail');
     const { allowMissing = false } = options;
@@ -143,7 +146,7 @@ export async function proveRequest(
       await runProofs(root, request.sysroot, { ...options, commandIn: runnableCommand }),
     );
   } finally {
-    rmSync(directory, { recursive: true, force: true });
+    rmSync(toBytes(directory), { recursive: true, force: true });
   }
 }
 
@@ -161,6 +164,6 @@ export function refuseFailed(results: readonly ProofResult[]): void {
   const others = failed.length > 1 ? ` (and ${failed.length - 1} more)` : '';
   throw new JailbuildError(
     'PROOF_FAILED',
-    `proof ${first.name}${others} failed with status ${first.status}: nothing was written`,
+    `proof ${first.name}${others} ${endText(first)}: nothing was written`,
   );
 }

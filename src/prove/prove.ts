@@ -9,8 +9,9 @@ import type { LaunchOptions } from '../launcher/options.js';
 import { openSysroot } from '../plan/open-sysroot.js';
 import { findRemedies, type Remedy, requestOfCures } from './cures.js';
 import { type Lack, LackFinder } from './lacks.js';
-import { type Narrowed, narrow } from './narrow.js';
+import { type Kept, type Narrowed, narrow } from './narrow.js';
 import { type Captured, observeJail } from './observe.js';
+import type { ProofFailure } from './outcome.js';
 
 /** The conditions for a run in a jail to succeed. */
 export interface Expectation {
@@ -28,6 +29,8 @@ export interface ProofRun {
   /** The command's exit status, as `runJail` returns it. */
   readonly status: number;
   readonly passes: boolean;
+  /** Only if the run does not pass. */
+  readonly failure?: ProofFailure;
   /**
    * Standard output and standard error, combined; only if the expectation requires capturing them.
    */
@@ -86,15 +89,27 @@ export async function proveOnce(
     onUse: (use) => finder.add(use),
   });
   const found = finder.finish(end.counts, new Sysroot(sysroot), new Sysroot(real));
-  const matches = pattern === undefined || new RegExp(pattern, 'm').test(captured?.output ?? '');
+  const failure = failureOf(end.status, captured, expect);
   return {
     status: end.status,
-    passes: end.status === (expect.status ?? 0) && matches && captured?.isTimedOut !== true,
+    passes: failure === undefined,
+    ...(failure === undefined ? {} : { failure }),
     ...(captured === undefined ? {} : { output: captured.output }),
     lacks: found.lacks,
     trace: found.trace,
     counts: end.counts,
   };
+}
+
+function failureOf(
+  status: number,
+  captured: Captured | undefined,
+  { status: expected = 0, output: pattern }: Expectation,
+): ProofFailure | undefined {
+  if (captured?.isTimedOut) return 'timeout';
+  if (status !== expected) return 'status';
+  const matches = pattern === undefined || new RegExp(pattern, 'm').test(captured?.output ?? '');
+  return matches ? undefined : 'output';
 }
 
 /** A run, and cures for what it lacked. */
@@ -104,6 +119,8 @@ export interface ProofRound extends ProofRun {
   readonly added: readonly Remedy[];
   /** The jail's size before and after removing what no run had used, for this run. */
   readonly narrowed?: Narrowed;
+  /** Why nothing was removed; the round is otherwise that of the last run that succeeded. */
+  readonly kept?: Kept<ProofRun> & { readonly remedies: readonly Remedy[] };
 }
 
 /** The maximum number of runs with further cures. */
@@ -152,15 +169,21 @@ export async function proveJail(
   }
   const last = rounds.at(-1);
   if (options.least !== true || rounds.length < 2 || last?.passes !== true) return rounds;
-  const narrowed = await narrow(
+  const { kept, ...narrowed } = await narrow(
     root,
     before,
-    last.trace,
+    last,
     () => proveOnce(root, sysroot, command, options),
     options.registry,
   );
-  if (narrowed === undefined) return rounds;
-  const round = { ...narrowed, remedies: [], added: [] };
+  const round = {
+    ...narrowed,
+    remedies: [],
+    added: [],
+    ...(kept === undefined
+      ? {}
+      : { kept: { ...kept, remedies: await findRemedies(kept.failed?.lacks ?? [], host, []) } }),
+  };
   onRound(round, rounds.length + 1);
   return [...rounds, round];
 }

@@ -130,8 +130,8 @@ export class FileCollection {
     return this.#sorted;
   }
 
-  /** Returns whether there is an entry below a directory. */
-  hasBelow(directory: string): boolean {
+  /** Yields the entries below a directory in the order of their paths. */
+  *below(directory: string): Generator<CollectedFile> {
     const files = this.sorted();
     const prefix = `${directory}/`;
     let [low, high] = [0, files.length];
@@ -140,7 +140,11 @@ export class FileCollection {
       if ((files[middle]?.path ?? '') < prefix) low = middle + 1;
       else high = middle;
     }
-    return files[low]?.path.startsWith(prefix) ?? false;
+    for (let at = low; ; at++) {
+      const file = files[at];
+      if (!file?.path.startsWith(prefix)) return;
+      yield file;
+    }
   }
 
   has(path: string): boolean {

@@ -14,7 +14,7 @@ function print(what: string, result: FuzzResult, seconds: number): void {
     console.log(`  ${String(count).padStart(7)} ${field}`);
   }
   console.log(
-    `slowest ${slowest.toFixed(1)} ms, most read ${mostRead} bytes, heap grew by ${growth} bytes`,
+    `slowest ${slowest.toFixed(1)} ms of CPU time, most read ${mostRead} bytes, heap grew by ${growth} bytes`,
   );
   for (const failure of failures.slice(0, 10)) console.log(failure);
   console.log(`${failures.length} failures`);

@@ -75,6 +75,18 @@ export interface KillResult {
   readonly failures: string[];
 }
 
+/** A point at which one scenario was killed, and what came of it. */
+export interface KillPoint {
+  readonly scenario: string;
+  /** The system call, its number in the run, and what was killed there. */
+  readonly call: string;
+  readonly count: number;
+  readonly victim: string;
+  /** What the kill left; `finished` if the run ended before the point. */
+  readonly left: 'old' | 'partly' | 'new' | 'finished';
+  readonly failures: readonly string[];
+}
+
 /**
  * Kills builds, extensions, updates and removals at system calls of the native writer, reproducible
  * by seed. Half of the kills are at the renames that put files in place, so that enough points
@@ -85,12 +97,14 @@ export interface KillResult {
  * @param scratch an empty directory; the caller removes what is made in it
  * @param points number of kills in all scenarios
  * @param started how the killed commands are started
+ * @param onPoint called after each point
  */
 export async function killAtWork(
   scratch: string,
   points: number,
   seed: number,
   started: Started = 'script',
+  onPoint?: (point: KillPoint) => void,
 ): Promise<KillResult[]> {
   const scenarios = makeScenarios(scratch, started);
   const random = new Random(seed);
@@ -116,7 +130,13 @@ export async function killAtWork(
       count = 1 + random.below(scenario.counts.get(call) ?? 1);
     }
     const victim = VICTIMS[random.below(VICTIMS.length)] ?? 'both';
-    await killOnce(scenario, { call, count, victim }, scratch, result);
+    const { failures } = result;
+    const known = failures.length;
+    const left = await killOnce(scenario, { call, count, victim }, scratch, failures);
+    result[left]++;
+    if (left !== 'finished') result.killed++;
+    const { name } = scenario;
+    onPoint?.({ scenario: name, call, count, victim, left, failures: failures.slice(known) });
   }
   return results;
 }
@@ -131,26 +151,28 @@ async function killOnce(
   scenario: Scenario,
   moment: Moment,
   scratch: string,
-  result: KillResult,
-): Promise<void> {
+  failures: string[],
+): Promise<KillPoint['left']> {
   const directory = mkdtempSync(path.join(scratch, 'run-'));
   const jail = `${directory}/jail`;
   const fail = (what: string): void => {
     const { call, count, victim } = moment;
-    result.failures.push(`${scenario.name}, ${call} ${count}, ${victim} killed: ${what}`);
+    failures.push(`${scenario.name}, ${call} ${count}, ${victim} killed: ${what}`);
   };
   try {
     if (scenario.start !== undefined) copy(scenario.start, jail);
     const words = [...WORDS[scenario.started], ...scenario.args(jail)];
     const killed = await runAndKill(words, moment, `${directory}/log`);
     rmSync(`${directory}/log`, { force: true });
-    if (killed) result.killed++;
-    else result.finished++;
-    compare(scenario, treeAt(jail), killed, result, fail);
+    const found = compare(scenario, treeAt(jail), fail);
+    const left = killed ? found : 'finished';
     // Without a state, a removal is complete even if the user's files keep the jail's directory.
     const isRemoved = scenario.record === undefined && !existsSync(`${jail}/.jailbuild`);
     const next = isRemoved ? undefined : jailbuild(scenario.args(jail));
-    if (next !== undefined && next.status !== 0) return fail(`the next run: ${next.stderr}`);
+    if (next !== undefined && next.status !== 0) {
+      fail(`the next run: ${next.stderr}`);
+      return left;
+    }
     const tree = treeAt(jail);
     for (const at of new Set([...tree.keys(), ...scenario.after.keys()])) {
       const [is, expected] = [tree.get(at), scenario.after.get(at)];
@@ -159,24 +181,27 @@ async function killOnce(
     if (recordAt(jail) !== scenario.record) fail('the next run leaves another record');
     const state = `${jail}/.jailbuild`;
     const ofState = scenario.record === undefined ? /^$/ : /^(record\.json|fingerprint)$/;
-    const left = [
+    const strays = [
       ...readdirSync(directory).filter((name) => name !== 'jail' || scenario.after.size === 0),
       ...(existsSync(state) ? readdirSync(state) : []).filter((name) => !ofState.test(name)),
     ];
-    if (left.length > 0) fail(`the next run leaves ${left.join(', ')}`);
+    if (strays.length > 0) fail(`the next run leaves ${strays.join(', ')}`);
+    return left;
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-/** Checks that each path is as before or as after, and a new jail complete or absent. */
+/**
+ * Checks that each path is as before or as after, and a new jail complete or absent.
+ *
+ * @returns how much is as after
+ */
 function compare(
   { start, before, after }: Scenario,
   tree: Tree,
-  killed: boolean,
-  result: KillResult,
   fail: (what: string) => void,
-): void {
+): 'old' | 'partly' | 'new' {
   let some = 0;
   let all = true;
   for (const at of new Set([...tree.keys(), ...before.keys(), ...after.keys()])) {
@@ -186,10 +211,8 @@ function compare(
     if (is !== will) all = false;
   }
   if (start === undefined && tree.size > 0 && !all) fail('a new jail that is not whole');
-  if (!killed) return;
-  if (some === 0) result.old++;
-  else if (all) result.new++;
-  else result.partly++;
+  if (some === 0) return 'old';
+  return all ? 'new' : 'partly';
 }
 
 /**

@@ -7,7 +7,6 @@ import { startUntil } from '../support/server.js';
 /** Debian's client: another one on PATH may lack BuildKit. */
 const DOCKER = '/usr/bin/docker';
 /** Time limit for the daemon's first answer, in milliseconds. */
-const PATIENCE = 60_000;
 
 export interface Docker {
   /** Returns the output of a docker(1) command that succeeds. */
@@ -31,7 +30,7 @@ export async function startDocker(directory: string): Promise<Docker> {
   const env = { ...process.env, DOCKER_BUILDKIT: '1', DOCKER_CONFIG: at('config') };
   const isReady = () => exec(DOCKER, ['--host', socket, 'version'], { env }).status === 0;
   const daemon = ['unshare', '-m', 'sh', '-c', command];
-  const { stop } = await startUntil('dockerd', daemon, isReady, { patience: PATIENCE });
+  const { stop } = await startUntil('dockerd', daemon, isReady);
   return {
     run(...args) {
       const { status, stdout, stderr } = exec(DOCKER, ['--host', socket, ...args], { env });

@@ -64,7 +64,7 @@ async function pageAt(port: number): Promise<string> {
     try {
       return await (await fetch(`http://127.0.0.1:${port}/`)).text();
     } catch (error) {
-      if (attempt === 100) throw error;
+      if (attempt === 1200) throw error;
       await pause(100);
     }
   }

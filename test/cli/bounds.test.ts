@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Sysroot } from '../../src/fs/sysroot.js';
 import { readLdSoConf } from '../../src/loader/ld-so-conf.js';
 import { JAILBUILD, jailbuild } from '../support/cli.js';
 import { makeElf } from '../support/make-elf.js';
+import { until } from '../support/process.js';
 import { tempDir } from '../support/temp-dir.js';
 
 const [NEEDED, SONAME, RPATH] = [1, 14, 15];
@@ -40,7 +40,7 @@ test('a signal ends a resolution immediately, and leaves no files', async () => 
   const directory = tempDir();
   const libraries = path.join(directory, 'lib');
   mkdirSync(libraries);
-  const program = chain(libraries, 4000);
+  const program = chain(libraries, 6000);
   const work = path.join(directory, 'work');
   mkdirSync(work);
   const commands: readonly (readonly string[])[] = [
@@ -53,7 +53,8 @@ test('a signal ends a resolution immediately, and leaves no files', async () => 
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       const child = spawn(process.execPath, [JAILBUILD, ...words], { cwd: work, stdio: 'ignore' });
       const ended = once(child, 'exit');
-      await sleep(450);
+      // While it reads the libraries: its start takes far fewer calls of read(2).
+      await until(() => readsOf(child.pid) > 1000 || child.exitCode !== null, 'it reads libraries');
       assert.equal(child.exitCode, null, `${words.join(' ')}: ended before the signal`);
       child.kill(signal);
       // Waiting for the event loop would end with a status instead.
@@ -62,6 +63,15 @@ test('a signal ends a resolution immediately, and leaves no files', async () => 
     }
   }
 });
+
+/** Returns how often a process has called read(2) and its relatives; 0 if it has ended. */
+function readsOf(pid: number | undefined): number {
+  try {
+    return Number(/^syscr: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1]);
+  } catch {
+    return 0;
+  }
+}
 
 /** Creates a directory in which links to itself double every level. */
 function endless(directory: string): string {

@@ -229,7 +229,7 @@ describe('completion in a real terminal', terminal, () => {
 
   async function screen(session: string, texts: readonly string[]): Promise<string> {
     let shown = '';
-    for (let tries = 0; tries < 200; tries++) {
+    for (let tries = 0; tries < 2400; tries++) {
       shown = tmux('capture-pane', '-p', '-t', session).stdout;
       const words = shown.split(/\s+/);
       if (
@@ -244,7 +244,7 @@ describe('completion in a real terminal', terminal, () => {
 
   /** Deletes what was typed, until only the prompt is left. */
   async function clear(session: string): Promise<void> {
-    for (let tries = 0; tries < 50; tries++) {
+    for (let tries = 0; tries < 1200; tries++) {
       tmux('send-keys', '-t', session, 'C-c');
       tmux('send-keys', '-t', session, 'C-l');
       await new Promise((resolve) => setTimeout(resolve, 50));

@@ -110,7 +110,7 @@ export class Place {
 
   async #prompt(session: string, count: number): Promise<string> {
     let screen = '';
-    for (let tries = 0; tries < 400; tries++) {
+    for (let tries = 0; tries < 2400; tries++) {
       screen = this.#tmux('capture-pane', '-p', '-t', session).stdout.trimEnd();
       const prompts = screen.split('\n').filter((line) => PROMPT.test(`${line} `));
       const last = screen.split('\n').at(-1) ?? '';

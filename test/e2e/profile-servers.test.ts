@@ -106,7 +106,7 @@ dnsmasq --keep-in-foreground --no-resolv --no-hosts --conf-file=/dev/null --pid-
   --listen-address=127.0.0.1 --bind-interfaces --address=/jail.test/192.0.2.7 \
   --ptr-record=7.2.0.192.in-addr.arpa,jail.test &
 dns=$!
-for try in 1 2 3 4 5 6 7 8 9 10; do
+for try in $(seq 300); do
   chroot "$0" getent hosts jail.test && break
   sleep 0.2
 done

@@ -9,7 +9,7 @@ import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
 /** Time limit for a program to draw its screen, in milliseconds: generous, for a loaded machine. */
-const PATIENCE = 20_000;
+const PATIENCE = 120_000;
 const PAUSE = 50;
 
 describe('users at a terminal in a jail', needsRoot('tmux', 'less', 'vi', 'top'), () => {

@@ -146,9 +146,9 @@ describe('remove', needsRoot(), () => {
   test('warns of processes that run in it', needsRoot('chroot'), async () => {
     const jail = path.join(tempDir(), 'jail');
     build(jail, 'sleep');
-    const sleeper = spawn('chroot', [jail, 'sleep', '60'], { stdio: 'ignore' });
+    const sleeper = spawn('chroot', [jail, 'sleep', '600'], { stdio: 'ignore' });
     try {
-      const deadline = Date.now() + 10_000;
+      const deadline = Date.now() + 120_000;
       let stderr = '';
       while (!stderr.includes('running') && Date.now() < deadline) {
         stderr = jailbuild(['remove', jail, '--dry-run', '-q']).stderr;

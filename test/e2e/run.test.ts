@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { exec, INVOKE_NS, JAILBUILD, jailbuild } from '../support/cli.js';
 import { needsRoot } from '../support/need.js';
+import { running, until } from '../support/process.js';
 import { assertEndsWith } from '../support/survivor.js';
 import { tempDir } from '../support/temp-dir.js';
 
@@ -28,12 +30,14 @@ describe('entering a jail', needsRoot('ps', 'top', 'tmux'), () => {
 
   /** Waits until the terminal shows a text, and returns the whole screen. */
   async function screen(session: string, text: RegExp): Promise<string> {
-    for (let tries = 0; tries < 200; tries++) {
-      const { stdout } = tmux('capture-pane', '-p', '-t', session);
-      if (text.test(stdout)) return stdout;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    throw new Error(`no ${text} on ${tmux('capture-pane', '-p', '-t', session).stdout}`);
+    const capture = () => tmux('capture-pane', '-p', '-t', session).stdout;
+    return until(
+      () => {
+        const shown = capture();
+        return text.test(shown) && shown;
+      },
+      () => `${text} on ${capture()}`,
+    );
   }
 
   const type = (session: string, line: string) => tmux('send-keys', '-t', session, line, 'Enter');
@@ -68,12 +72,14 @@ describe('entering a jail', needsRoot('ps', 'top', 'tmux'), () => {
       await screen(name, /^calculus \[\/\]$/m);
 
       // Job control: a job is stopped, listed and ended.
-      type(name, 'sleep 600');
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      const job = `sleep 6${process.pid}`;
+      type(name, job);
+      await until(() => running(job).some(isInForeground), 'the job runs');
       tmux('send-keys', '-t', name, 'C-z');
-      await screen(name, /Stopped +sleep 600/);
+      await screen(name, new RegExp(`Stopped +${job}`));
       type(name, 'fg');
-      await screen(name, /^sleep 600$/m);
+      await screen(name, new RegExp(`^${job}$`, 'm'));
+      await until(() => running(job).some(isInForeground), 'the job runs again');
       tmux('send-keys', '-t', name, 'C-c');
       type(name, 'echo "interrupted $?"');
       await screen(name, /^interrupted 130$/m);
@@ -93,11 +99,14 @@ describe('entering a jail', needsRoot('ps', 'top', 'tmux'), () => {
     const run = `'${process.execPath}' ${JAILBUILD} run ${jail} --`;
     tmux('new-session', '-d', '-s', 'jobs', '-x', '200', '-y', '40', 'bash --norc');
     // It ends while the shell controls the terminal.
-    type('jobs', `${run} bash -c 'echo started; sleep 1.5'`);
+    const waits = (name: string) => `until [ -e /${name} ]; do sleep 0.1; done`;
+    type('jobs', `${run} bash -c 'echo started; ${waits('first')}'`);
     await screen('jobs', /^started$/m);
     tmux('send-keys', '-t', 'jobs', 'C-z');
     await screen('jobs', /^\[1\]\+ +Stopped/m);
     type('jobs', 'bg; wait; echo "the first: $?"');
+    await screen('jobs', /^\[1\]\+ '/m);
+    writeFileSync(path.join(jail, 'first'), '');
     await screen('jobs', /^the first: 0$/m);
     type('jobs', 'echo still "here"');
     await screen('jobs', /^still here$/m);
@@ -105,12 +114,11 @@ describe('entering a jail', needsRoot('ps', 'top', 'tmux'), () => {
     // It stops there as soon as it reads from the terminal.
     tmux('send-keys', '-t', 'jobs', 'clear', 'Enter');
     type('jobs', `${run} bash -c 'read line; echo "got $line"' &`);
-    for (let tries = 0; tries < 100; tries++) {
-      type('jobs', 'jobs');
-      if (/^\[1\]\+ +Stopped/m.test(tmux('capture-pane', '-p', '-t', 'jobs').stdout)) break;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      tmux('send-keys', '-t', 'jobs', 'clear', 'Enter');
-    }
+    await until(async () => {
+      type('jobs', 'clear; jobs');
+      await pause(100);
+      return /^\[1\]\+ +Stopped/m.test(tmux('capture-pane', '-p', '-t', 'jobs').stdout);
+    }, 'the job is stopped');
     type('jobs', 'echo and "here"');
     await screen('jobs', /^and here$/m);
     type('jobs', 'fg');
@@ -119,10 +127,11 @@ describe('entering a jail', needsRoot('ps', 'top', 'tmux'), () => {
     await screen('jobs', /^got a line$/m);
 
     // A shell that moves a running job to the foreground sends no signal.
-    type('jobs', `${run} bash -c 'sleep 1; read line; echo "got $line"' &`);
+    type('jobs', `${run} bash -c '${waits('second')}; read line; echo "got $line"' &`);
     await screen('jobs', /^\[1\] \d+$/m);
     type('jobs', 'fg');
     await screen('jobs', /# fg\n[^#]*$/);
+    writeFileSync(path.join(jail, 'second'), '');
     type('jobs', 'another');
     await screen('jobs', /^got another$/m);
   });
@@ -218,3 +227,11 @@ describe('entering a jail', needsRoot('ps', 'top', 'tmux'), () => {
     assert.equal(status, 5);
   });
 });
+
+/** Whether a process belongs to the foreground process group of its terminal (proc(5), stat). */
+function isInForeground(pid: number): boolean {
+  const [, , group, , , foreground] = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /s, '')
+    .split(' ');
+  return group === foreground;
+}

@@ -4,6 +4,7 @@ import { closeSync, existsSync, lstatSync, openSync, readdirSync, readFileSync }
 import { describe, type TestContext, test } from 'node:test';
 import { exec, jailbuild as runScript } from '../support/cli.js';
 import { needs, needsRoot } from '../support/need.js';
+import { until } from '../support/process.js';
 import { tempDir } from '../support/temp-dir.js';
 import {
   childrenOf,
@@ -14,7 +15,6 @@ import {
   type Running,
   startFront,
   stateOf,
-  until,
 } from './support.js';
 
 const directory = tempDir();
@@ -28,7 +28,7 @@ async function startWaiting(
   wrapper: readonly string[] = [],
 ): Promise<Running> {
   assert.equal(jailbuild([jail, 'ls', '--quiet']).status, 0);
-  const holder = spawn('flock', [`${jail}/.jailbuild`, 'sleep', '60'], { detached: true });
+  const holder = spawn('flock', [`${jail}/.jailbuild`, 'sleep', '600'], { detached: true });
   t.after(() => process.kill(-(holder.pid ?? 0), 'SIGKILL'));
   await until(() => childrenOf(holder.pid ?? -1).length > 0, 'the lock is held');
   const running = startFront([jail, 'cat', '--wait'], { detached: wrapper.length === 0 }, wrapper);

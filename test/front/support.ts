@@ -61,14 +61,6 @@ export function startFront(
   return { child, pid: child.pid ?? -1, ended, said: () => stderr };
 }
 
-/** Waits until a condition holds. */
-export async function until(isSo: () => boolean, what: string): Promise<void> {
-  for (let count = 0; !isSo(); count++) {
-    if (count > 1000) throw new Error(`not within ten seconds: ${what}`);
-    await new Promise((resume) => setTimeout(resume, 10));
-  }
-}
-
 /** Returns the children of a process. */
 export function childrenOf(pid: number): number[] {
   try {

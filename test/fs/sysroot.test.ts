@@ -129,7 +129,7 @@ test('a file that changes its type meanwhile is neither waited for nor followed'
   mkdirSync(root);
   // In a separate process, since a hanging open(2) would also block signal handlers.
   const { stdout, stderr } = exec('timeout', [
-    ...['-s', 'KILL', '20', process.execPath, '--import', 'tsx', '--input-type=module'],
+    ...['-s', 'KILL', '200', process.execPath, '--import', 'tsx', '--input-type=module'],
     ...['-e', script],
   ]);
   assert.equal(stderr, '');

@@ -9,6 +9,7 @@ import { exec, jailbuild, startJailbuild, succeed } from '../support/cli.js';
 import { startFront } from '../support/http-front.js';
 import { needs, onPath } from '../support/need.js';
 import { type Registry, startRegistry } from '../support/registry.js';
+import { makePackagedSysroot } from '../support/sysroot.js';
 import { tempDir } from '../support/temp-dir.js';
 
 const directory = tempDir();
@@ -89,7 +90,9 @@ function checkProvenance(statement: Readonly<Record<string, unknown>>, image: st
   assert.deepEqual(runDetails.builder.version, { jailbuild: version });
 }
 
-const ATTACHED = ['export', 'ls', '--sbom', 'cyclonedx', '--provenance', '--json'];
+const sysroot = makePackagedSysroot(directory, 'ls');
+const LS = ['export', 'ls', '--sysroot', sysroot];
+const ATTACHED = [...LS, '--sbom', 'cyclonedx', '--provenance', '--json'];
 
 test(
   'a layout stores a bill of materials and provenance as referrers',
@@ -105,7 +108,7 @@ test(
     const listed = index.manifests.filter(({ artifactType }: Listed) => artifactType !== undefined);
     await checkReferrers(listed, digest, read);
     // The image is the same without them, and can still be read.
-    const plain = jailbuild(['export', 'ls', '--to', `oci:${at('plain')}:v1`, '--json'], { env });
+    const plain = jailbuild([...LS, '--to', `oci:${at('plain')}:v1`, '--json'], { env });
     assert.equal(JSON.parse(plain.stdout).digest, digest);
     const inspected = JSON.parse(succeed('skopeo', ['inspect', `oci:${at('layout')}:v1`]));
     assert.equal(inspected.Digest, digest);

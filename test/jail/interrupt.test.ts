@@ -198,7 +198,7 @@ async function waitFor<T>(
 }
 
 // A lost signal would make the test wait forever.
-const BOUNDED = { ...needs('strace'), timeout: 240_000 };
+const BOUNDED = { ...needs('strace'), timeout: 900_000 };
 
 describe('a signal while a new or extended jail is verified', BOUNDED, () => {
   const directory = tempDir();

@@ -15,7 +15,7 @@ for (const started of ['script', 'front'] as const) {
   test(`a build of the ${started} that is killed leaves only old or new files, and the next build completes the jail`, {
     ...needsRoot('strace'),
     // The time limit of the whole file: the kills wait for the output of strace.
-    timeout: 300_000,
+    timeout: 1_800_000,
   }, async () => {
     const place = path.join(directory, started);
     mkdirSync(place);

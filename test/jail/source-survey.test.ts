@@ -16,7 +16,7 @@ import path from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { DirectoryView } from '../../src/fs/file-view.js';
 import { fromBytes, toBytes } from '../../src/fs/path-bytes.js';
-import { ATTRIBUTES_FILE } from '../../src/fs/recorded-attributes.js';
+import { ATTRIBUTES_FILE, attributesText } from '../../src/fs/recorded-attributes.js';
 import { Sysroot } from '../../src/fs/sysroot.js';
 import { surveySources, surveyTrees } from '../../src/jail/engine/source-survey.js';
 import { hostState, isHostUnchanged } from '../../src/jail/record/fingerprint.js';
@@ -130,15 +130,16 @@ describe('a survey of a tree', needs('mkfifo'), () => {
     const after = state();
     assert.equal(after !== undefined && isHostUnchanged({ sourceRoot: root, host: after }), false);
     assert.equal(
-      hostState(seen, root, Date.now(), () => true),
+      hostState(seen, root, lstatSync(`${root}/tree/first`).ctimeMs, () => true),
       undefined,
     );
   });
 
   test('does not hide attributes recorded beside the tree', async (t) => {
     const root = made(t);
-    const recorded = [['/tree/first', { type: 'file', mode: 0o600, uid: 12, gid: 34 }]];
-    writeFileSync(path.join(root, '..', ATTRIBUTES_FILE), JSON.stringify(recorded), {
+    const recorded = { type: 'file', mode: 0o600, uid: 12, gid: 34 } as const;
+    const text = attributesText([['/tree/first', recorded]]);
+    writeFileSync(path.join(root, '..', ATTRIBUTES_FILE), text, {
       mode: 0o644,
     });
     const sysroot = new Sysroot(root);

@@ -16,10 +16,12 @@ import { exec, type Finished, JAILBUILD, jailbuild, PROJECT, succeed } from '../
 
 const FIXTURES = path.join(PROJECT, 'fixtures/jobs');
 const BUSYBOX = '/bin/busybox';
-/** Time limit of a job, in seconds. */
-const TIMEOUT = 40;
-/** Time limit for a program to show its window, in milliseconds. */
-const WINDOW_TIMEOUT = 30_000;
+/** Time limit of a job, in seconds: even a slow, busy machine takes less. */
+const TIMEOUT = 120;
+/** Time limit of all runs of a job, in milliseconds: several rounds of a proof may each take as long. */
+const LIMIT = 5 * TIMEOUT * 1000;
+/** Time between two looks for a window, in milliseconds. */
+const LOOK_EVERY = 250;
 
 /** A real job of real programs; fixtures/jobs/README.md describes the fields. */
 export interface Job {
@@ -36,7 +38,7 @@ export interface Job {
 /** The result of a job. */
 export interface Outcome {
   readonly passes: boolean;
-  /** Standard output and standard error, or the tree of windows for a job with a window. */
+  /** Standard output and standard error, and the tree of windows for a job with a window. */
   readonly output: string;
 }
 
@@ -71,11 +73,12 @@ export class JobTrial {
   readonly #directory: string;
   #work = '';
 
-  constructor(job: Job, directory: string) {
+  /** @param root of a jail that is shared with other trials; by default each has its own */
+  constructor(job: Job, directory: string, root?: string) {
     this.job = job;
     this.#directory = mkdtempSync(path.join(directory, `${job.name.replace(/\W/g, '-')}-`));
     chmodSync(this.#directory, 0o755);
-    this.root = path.join(this.#directory, 'jail');
+    this.root = root ?? path.join(this.#directory, 'jail');
     this.prepare();
   }
 
@@ -148,15 +151,15 @@ export class JobTrial {
 
   /** The command that runs in the jail. */
   get command(): string[] {
-    return [
-      '/w/busybox',
-      'timeout',
-      String(TIMEOUT),
-      '/w/busybox',
-      'sh',
-      '-c',
-      this.#placed(this.job.script),
-    ];
+    return ['/w/busybox', 'timeout', String(TIMEOUT), '/w/busybox', 'sh', '-c', this.#script];
+  }
+
+  /** The job, which a signal ends with success if it shows a window. */
+  get #script(): string {
+    const script = this.#placed(this.job.script);
+    return this.job.display
+      ? `trap 'kill $!; wait $!; exit 0' TERM; (${script}) & wait $!`
+      : script;
   }
 
   /**
@@ -177,9 +180,8 @@ export class JobTrial {
   /** As {@link run}, with the complete command line. */
   async start(launch: Launch, files: JobFiles = 'kept') {
     const options = this.#runOptions(files);
-    const output = this.job.display
-      ? await this.#windows(launch, options)
-      : outputOf(execWords(launch(options, this.command)));
+    if (this.job.display) return this.#windows(launch, options);
+    const output = outputOf(execWords(launch(options, this.command)));
     return { passes: new RegExp(this.job.expect, 'm').test(output), output } satisfies Outcome;
   }
 
@@ -189,28 +191,49 @@ export class JobTrial {
     return { uid: Number(succeed('id', ['-u', user])), gid: Number(succeed('id', ['-g', user])) };
   }
 
-  /** Runs the job with its own X server until the expected window appears. */
-  async #windows(launch: Launch, options: readonly string[]): Promise<string> {
+  /**
+   * Runs the job with its own X server, and ends each of its programs once the expected window
+   * appears.
+   */
+  async #windows(launch: Launch, options: readonly string[]): Promise<Outcome> {
     const server = await startServer();
     const display = [
       ...['--bind', '/tmp/.X11-unix:/tmp/.X11-unix', '--env', `DISPLAY=${server.display}`],
     ];
-    const args = launch([...options, ...display], this.command);
-    const [program = '', ...rest] = args;
-    const job = spawn(program, rest, { stdio: 'ignore' });
+    const [program = '', ...args] = launch([...options, ...display], this.command);
+    // A process group, since unshare(1) passes no signals.
+    const job = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    let [tree, passes, output] = ['', false, ''];
+    for (const stream of [job.stdout, job.stderr])
+      stream.on('data', (part: Buffer) => {
+        output += String(part);
+      });
+    const ended = new Promise((resolve) => job.once('close', resolve));
     try {
-      let tree = '';
-      for (let waited = 0; waited < WINDOW_TIMEOUT && job.exitCode === null; waited += 250) {
-        await sleep(250);
-        tree = exec('xwininfo', ['-root', '-tree', '-display', server.display]).stdout;
-        if (new RegExp(this.job.expect, 'm').test(tree)) break;
+      for (let waited = 0; waited < LIMIT && isAlive(job); waited += LOOK_EVERY) {
+        await Promise.race([sleep(LOOK_EVERY), ended]);
+        const now = exec('xwininfo', ['-root', '-tree', '-display', server.display]).stdout;
+        if (new RegExp(this.job.expect, 'm').test(now)) {
+          [tree, passes] = [now, true];
+          signalGroup(job, 'SIGTERM');
+        }
       }
-      return tree;
     } finally {
-      await end(job);
+      signalGroup(job, 'SIGKILL');
+      await ended;
       await end(server.process);
     }
+    return { passes, output: output + tree };
   }
+}
+
+function isAlive({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode === null && signalCode === null;
+}
+
+function signalGroup(leader: ChildProcess, signal: NodeJS.Signals): void {
+  if (leader.pid === undefined || !isAlive(leader)) return;
+  process.kill(-leader.pid, signal);
 }
 
 /** Starts an X server on the first free display. */
@@ -234,15 +257,14 @@ async function startServer(): Promise<{
 }
 
 async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+  if (!isAlive(child)) return;
   const ended = new Promise((resolve) => child.once('exit', resolve));
   child.kill();
   await ended;
 }
 
-/** Several rounds of a proof may each take as long as the job may. */
 function execWords([program = '', ...args]: readonly string[]): Finished {
-  return exec(program, args, { timeout: 10 * TIMEOUT * 1000 });
+  return exec(program, args, { timeout: LIMIT });
 }
 
 /** Returns the lines of advice that a build printed. */

@@ -357,9 +357,9 @@ const processes: readonly Property[] = [
       name: `the jail ends with its starter, with ${option || 'no option'}`,
       // bwrap's jail ends only after it is set up, so its command is waited for.
       script: `bash -c 'box "$@" --die-with-parent --bind '"$D$S"'/tmp/d --info-fd 9 -- sh -c ": > /tmp/d/runs; exec sleep 600" 9> '"$D"'/info; true' bash $T > /dev/null & P=$!
-        for i in $(seq 300); do [ -e $D/runs ] && break; sleep 0.1; done
+        for i in $(seq 1200); do [ -e $D/runs ] && break; sleep 0.1; done
         [[ $(< $D/info) =~ child-pid\\":\\ *([0-9]+) ]]; C=\${BASH_REMATCH[1]}; kill -0 $C && echo runs
-        kill -9 $P; for i in $(seq 300); do kill -0 $C 2> /dev/null || break; sleep 0.1; done
+        kill -9 $P; for i in $(seq 1200); do kill -0 $C 2> /dev/null || break; sleep 0.1; done
         kill -KILL $C 2> /dev/null || echo ended`,
       theirs: option,
       ours: option === '' ? '' : '--no-init',
@@ -500,7 +500,7 @@ const overlays: readonly Property[] = [
 /** Waits for a first jail, whose namespaces are in $FIRST, and lets it end at last. */
 const JOINED = (type: string): string => `
   mkfifo $D/wait; box $T --info-fd 9 -- bash -c 'readlink /proc/self/ns/${type}; read -r l < /tmp/d/wait' 9> $D/info > $D/first &
-  for i in $(seq 300); do [ -s $D/first ] && break; sleep 0.1; done
+  for i in $(seq 1200); do [ -s $D/first ] && break; sleep 0.1; done
   [[ $(< $D/info) =~ child-pid\\":\\ *([0-9]+) ]]; join \${BASH_REMATCH[1]} > $D/second; echo > $D/wait; wait
   cmp $D/first $D/second && [ -s $D/first ] && echo same`;
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   closeSync,
   existsSync,
@@ -8,12 +9,15 @@ import {
   readFileSync,
   rmSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { exec, JAILBUILD, jailbuild, PROJECT } from '../support/cli.js';
 import { buildJail } from '../support/jail.js';
 import { needs, needsRoot, needsThat } from '../support/need.js';
+import { running, sleeps, until } from '../support/process.js';
 import { tempDir } from '../support/temp-dir.js';
 
 /** What bubblewrap does, and what run does with the same or similar words. */
@@ -247,23 +251,21 @@ describe('compared with bubblewrap', needsRoot('bwrap', 'flock', 'busybox'), () 
   test('a command can wait, and a lock and a descriptor be held', async () => {
     const fifo = path.join(directory, 'fifo');
     assert.equal(exec('mkfifo', [fifo]).status, 0);
-    const waits = (words: readonly string[]) =>
-      shell(
-        `exec 7<> ${fifo}; (sleep 0.3; echo >&7) & s=$(date +%s%N); "$@"; echo $((($(date +%s%N) - s) / 100000000 >= 2))`,
-        ...words,
-      );
-    const ours = [
+    const pipe = openSync(fifo, 'r+');
+    const said = path.join(directory, 'said');
+    const output = openSync(said, 'w');
+    const waiting = spawn(
       process.execPath,
-      JAILBUILD,
-      'run',
-      jail,
-      '--block-fd',
-      '7',
-      '--',
-      'cat',
-      '/etc/nsswitch.conf',
-    ];
-    assert.match(waits(ours).stdout, /1\n$/);
+      [JAILBUILD, 'run', jail, '--block-fd', '3', '--', 'bash', '-c', 'echo started'],
+      { stdio: ['ignore', output, 'inherit', pipe] },
+    );
+    const finished = once(waiting, 'exit');
+    await sleeps(waiting.pid);
+    assert.equal(readFileSync(said, 'utf8'), '');
+    writeSync(pipe, '\n');
+    assert.deepEqual(await finished, [0, null]);
+    assert.equal(readFileSync(said, 'utf8'), 'started\n');
+    for (const descriptor of [pipe, output]) closeSync(descriptor);
     writeFileSync(path.join(jail, 'lock'), '');
     const locked = ['--lock-file', '/lock'];
     for (const words of [
@@ -274,11 +276,9 @@ describe('compared with bubblewrap', needsRoot('bwrap', 'flock', 'busybox'), () 
         stdio: 'ignore',
       });
       const isLocked = (): boolean => /POSIX .*READ/.test(locksOf(path.join(jail, 'lock')));
-      for (let tries = 0; !isLocked() && tries < 150; tries++) await moment();
-      assert.ok(isLocked(), words[0]);
+      await until(isLocked, `${words[0]} locks the file`);
       child.kill('SIGKILL');
-      for (let tries = 0; isLocked() && tries < 150; tries++) await moment();
-      assert.ok(!isLocked(), words[0]);
+      await until(() => !isLocked(), `${words[0]} has unlocked the file`);
     }
   });
 
@@ -325,7 +325,7 @@ describe('compared with bubblewrap', needsRoot('bwrap', 'flock', 'busybox'), () 
     assert.equal(others.stdout, '');
   });
 
-  test('variables come from the caller or a file, and stay out of process lists', () => {
+  test('variables come from the caller or a file, and stay out of process lists', async () => {
     const file = path.join(directory, 'variables');
     writeFileSync(file, '# a comment\n\nA=1\nB=two words\nFROM\n');
     const env = { ...process.env, FROM: 'caller', SECRET: 'swordfish' };
@@ -339,33 +339,32 @@ describe('compared with bubblewrap', needsRoot('bwrap', 'flock', 'busybox'), () 
       env,
       stdio: 'ignore',
     });
-    const list = (): string => exec('ps', ['-e', '-o', 'args=']).stdout;
-    for (let tries = 0; !/^init$/m.test(list()) && tries < 100; tries++) exec('sleep', ['0.02']);
-    assert.match(list(), new RegExp(mark));
-    assert.doesNotMatch(list(), /swordfish/);
+    await until(() => running(mark).length > 0, `${mark} runs`);
+    const list = exec('ps', ['-ww', '-e', '-o', 'args=']).stdout;
     child.kill('SIGTERM');
+    assert.match(list, new RegExp(`^${mark}$`, 'm'));
+    assert.doesNotMatch(list, /swordfish/);
   });
 
   test('the jail ends with the process that started it, and with no other', async () => {
     const mark = `7${process.pid}.25`;
-    const isThere = (): boolean =>
-      exec('ps', ['-e', '-o', 'args=']).stdout.includes(`\nsleep ${mark}\n`);
+    const found = (): number[] => running(`sleep ${mark}`);
     for (const [option, ends] of [
       [['--die-with-parent'], true],
       [[], false],
     ] as const) {
       const words = [process.execPath, JAILBUILD, 'run', jail, ...option, '--', 'sleep', mark];
       const starter = spawn('bash', ['-c', '"$@"; true', 'bash', ...words], { stdio: 'ignore' });
-      for (let tries = 0; !isThere() && tries < 150; tries++) await moment();
-      assert.ok(isThere());
+      await until(() => found().length > 0, 'the command runs');
+      const ended = once(starter, 'exit');
       starter.kill('SIGKILL');
-      for (let tries = 0; isThere() && tries < (ends ? 150 : 15); tries++) await moment();
-      assert.equal(isThere(), !ends);
-      if (!ends)
-        exec('bash', [
-          '-c',
-          `kill $(ps -e -o pid=,args= | grep '[s]leep ${mark}' | while read -r p _; do echo $p; done)`,
-        ]);
+      await ended;
+      if (ends) await until(() => found().length === 0, 'the command has ended');
+      for (let tries = 0; !ends && tries < 15; tries++) {
+        assert.ok(found().length > 0);
+        await pause(20);
+      }
+      for (const pid of found()) process.kill(pid);
     }
   });
 
@@ -480,10 +479,6 @@ function locksOf(file: string): string {
   const inode = exec('stat', ['-c', '%i', file]).stdout.trim();
   const lines = readFileSync('/proc/locks', 'utf8').split('\n');
   return lines.filter((line) => line.includes(`:${inode} `)).join('\n');
-}
-
-function moment(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 test(

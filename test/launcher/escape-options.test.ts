@@ -9,6 +9,7 @@ import { runningJails } from '../../src/launcher/running.js';
 import { Cleanup } from '../support/cleanup.js';
 import { exec, INVOKE_NS, JAILBUILD, jailbuild, PROJECT } from '../support/cli.js';
 import { needsRoot } from '../support/need.js';
+import { until } from '../support/process.js';
 import { tempDir } from '../support/temp-dir.js';
 import { compileFixture } from './support.js';
 import { waysOut } from './ways-out.js';
@@ -64,8 +65,7 @@ describe(
       pids = spawn('unshare', ['-p', '--fork', '--kill-child', 'sleep', '600'], {
         stdio: 'ignore',
       });
-      for (let tries = 0; tries < 200 && (!inner(outer) || !inner(pids)); tries++)
-        await new Promise((resolve) => setTimeout(resolve, 20));
+      await until(() => inner(outer) && inner(pids), 'both run');
     });
 
     const inner = (process: ChildProcess | undefined): string | undefined => {
@@ -259,8 +259,7 @@ describe(
       const child = spawn(process.execPath, [JAILBUILD, ...words], { stdio: 'ignore' });
       cleanup.add(() => child.kill('SIGKILL'));
       const isThere = (): boolean => runningJails(0).some(({ root }) => root === jail);
-      for (let tries = 0; !isThere() && tries < 500; tries++)
-        await new Promise((resolve) => setTimeout(resolve, 20));
+      await until(isThere, 'the jail runs');
       const { stdout, stderr } = jailbuild(['exec', jail, '--', '/busybox', 'sh', '-c', script()]);
       assertHeld(stdout + stderr);
       child.kill('SIGTERM');
@@ -286,7 +285,7 @@ describe(
       const { stdout } = exec('bash', [
         '-c',
         `"$0" --root "$1" create -b "$2" c > "$3" 2>&1 < /dev/null && "$0" --root "$1" start c
-        for i in $(seq 50); do "$0" --root "$1" state c | grep -q running || break; sleep 0.1; done
+        for i in $(seq 1200); do "$0" --root "$1" state c | grep -q running || break; sleep 0.1; done
         "$0" --root "$1" delete -f c; cat "$3"`,
         ...[RUNTIME, at('state'), bundle, at('output')],
       ]);

@@ -22,6 +22,7 @@ import { type RunningJail, runningJails } from '../../src/launcher/running.js';
 import { Cleanup } from '../support/cleanup.js';
 import { exec, INVOKE_NS, jailbuild, PROJECT } from '../support/cli.js';
 import { needsI386, needsRoot } from '../support/need.js';
+import { until } from '../support/process.js';
 import { tempDir } from '../support/temp-dir.js';
 import {
   AS_NOBODY,
@@ -101,14 +102,10 @@ describe(
       const words = launcherArguments(jail, {}, ['/busybox', 'sleep', '600']);
       const child = spawn(INVOKE_NS, words, { stdio: 'ignore' });
       cleanup.add(() => child.kill('SIGKILL'));
-      for (let tries = 0; sleeping === undefined && tries < 200; tries++) {
-        await new Promise((resolve) => setTimeout(resolve, 20));
-        const found = runningJails(0).find(
-          ({ root, command }) => root === jail && command[1] === 'sleep',
-        );
-        if (found !== undefined) sleeping = found;
-      }
-      assert.ok(sleeping !== undefined);
+      sleeping = await until(
+        () => runningJails(0).find(({ root, command }) => root === jail && command[1] === 'sleep'),
+        'the jail runs',
+      );
     });
 
     const ways = waysOut(jail, canary, sleeper.pid);
@@ -310,7 +307,7 @@ describe(
         const original = readFileSync(launcher);
         rmSync(result, { force: true });
         const { stderr } = exec(launcher, args);
-        for (let tries = 0; tries < 300; tries++) {
+        for (let tries = 0; tries < 3000; tries++) {
           const said = existsSync(result) ? readFileSync(result, 'utf8') : '';
           if (said !== '')
             return `${said.trim()}, ${original.equals(readFileSync(launcher)) ? 'unchanged' : 'changed'}`;

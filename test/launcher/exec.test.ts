@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { exec, JAILBUILD, jailbuild } from '../support/cli.js';
 import { buildJail } from '../support/jail.js';
 import { needsRoot } from '../support/need.js';
+import { running as processes, until } from '../support/process.js';
 import { tempDir } from '../support/temp-dir.js';
 import { AS_NOBODY, onTerminal } from './support.js';
 
@@ -96,7 +97,8 @@ describe('running jails', needsRoot('setpriv', 'script', 'stty'), () => {
         readlinkSync(`/proc/${one.init}/ns/${name}`),
         name,
       );
-    assert.match(inside('ps -e -o comm=').stdout, /^init\nbash\nsleep\nps\n$/);
+    const shown = () => inside('ps -e -o comm=').stdout;
+    await until(() => /^init\nbash\nsleep\nps\n$/.test(shown()), shown);
     assert.equal(
       inside('umask; echo $HOSTNAME; echo $A; pwd', '-e', 'A=b').stdout,
       '0027\ninner\nb\n/\n',
@@ -104,15 +106,8 @@ describe('running jails', needsRoot('setpriv', 'script', 'stty'), () => {
     const groups = exec('cat', [`/proc/${one.init}/cgroup`]).stdout;
     const mine = spawn(process.execPath, [JAILBUILD, 'exec', jail, '--', 'sleep', '77.5']);
     running.push(mine);
-    const pid = async (): Promise<string> => {
-      for (let tries = 0; tries < 150; tries++) {
-        const found = /^ *(\d+) sleep 77\.5$/m.exec(exec('ps', ['-e', '-o', 'pid=,args=']).stdout);
-        if (found?.[1]) return found[1];
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
-      return '';
-    };
-    assert.equal(exec('cat', [`/proc/${await pid()}/cgroup`]).stdout, groups);
+    const pid = await until(() => processes('sleep 77.5')[0], 'the command runs');
+    assert.equal(exec('cat', [`/proc/${pid}/cgroup`]).stdout, groups);
     mine.kill('SIGTERM');
     // By both of its PIDs; with its status; as another user.
     for (const number of [one.pid, one.init])

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { before, describe, test } from 'node:test';
 import { exec, INVOKE_NS, jailbuild } from '../support/cli.js';
 import { needsRoot } from '../support/need.js';
+import { assertEndsWith } from '../support/survivor.js';
 import { tempDir } from '../support/temp-dir.js';
 
 const invoke = (...args: string[]) => exec(INVOKE_NS, args);
@@ -175,14 +176,7 @@ describe('invoke_ns', needsRoot('ps', 'top', 'cc'), () => {
       ['-pm', '-c', jail, 'bash', '-c', `echo ready; exec sleep 6${mark}`],
       'ready',
     );
-    const isThere = () => exec('ps', ['-e', '-o', 'args=']).stdout.includes(`sleep 6${mark}`);
-    assert.ok(isThere());
-    child.kill('SIGKILL');
-    await once(child, 'exit');
-    for (let tries = 0; isThere() && tries < 100; tries++) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    assert.equal(isThere(), false);
+    await assertEndsWith(child, `6${mark}`);
   });
 });
 

@@ -29,7 +29,7 @@ describe('under the kernel of a distribution', needsKernel('gcc', 'busybox'), ()
   const alone = (...words: string[]): string =>
     quoted(['/invoke_ns', '-pm', '-c', '/jail', ...words]);
 
-  const forks = ['sh', '-c', 'for i in 1 2 3 4 5 6; do busybox sleep 0.1 & done; wait; echo done'];
+  const forks = ['sh', '-c', 'for i in 1 2 3 4 5 6; do busybox sleep 2 & done; wait; echo done'];
   const cgroups = {
     mounts: [{ source: '/sys/fs/cgroup', target: '/cgroup', readOnly: true, devices: false }],
   };

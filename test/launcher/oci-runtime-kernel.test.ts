@@ -27,19 +27,20 @@ b mount -t cgroup2 none /sys/fs/cgroup
 r create -b /bundle c < /dev/null > /out 2>&1; echo "@ create $?"; b cat /out
 cd /sys/fs/cgroup/jailbuild/c; echo "@ limits"; b cat memory.max pids.max cpu.max
 r start c; echo "@ start $?"
-for i in $(b seq 120); do b grep -q done /out && break; b sleep 0.5; done; b cat /out
+for i in $(b seq 600); do b grep -q done /out && break; b sleep 0.5; done; b cat /out
 # A shell that cannot fork ends and leaves its children to a first process that does not wait for them.
 echo 20 > pids.max
-before=$(b wc -l < cgroup.procs)
+count() { b wc -l < cgroup.procs; }
+for i in $(b seq 600); do [ $(count) = 1 ] && break; b sleep 0.1; done
 echo "@ exec"; r exec c -- /bin/sh -c 'busybox cat /proc/self/cgroup; echo > /in; until [ -e /go ]; do busybox sleep 0.1; done' &
 for i in $(b seq 600); do [ -e /jail/in ] && break; b sleep 0.1; done
-[ $(b wc -l < cgroup.procs) -gt $before ] && echo joined; echo > /jail/go; wait
+[ $(count) -gt 1 ] && echo joined; echo > /jail/go; wait
 cd /; r delete -f c; echo "@ delete $?"; b ls /sys/fs/cgroup/jailbuild/c
 `;
 
 /** What the container does: it uses more memory, and then more processes, than it may. */
 const COMMAND = `/grow 8; echo little $?; /grow 100; echo much $?
-  (for i in 1 2 3 4 5 6 7 8; do busybox sleep 0.1 & done; wait); echo done; exec busybox sleep 1000`;
+  (for i in 1 2 3 4 5 6 7 8; do busybox sleep 2 & done; wait); echo done; exec busybox sleep 1000`;
 
 describe('the OCI runtime with version 2 of the control groups', needsKernel('busybox'), () => {
   const directory = tempDir();

@@ -1,10 +1,19 @@
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
-import { exec, JAILBUILD, jailbuild } from '../support/cli.js';
+import { exec, type Finished, JAILBUILD, jailbuild } from '../support/cli.js';
 import { buildJail } from '../support/jail.js';
 import { needsRoot } from '../support/need.js';
+import { until } from '../support/process.js';
 import { tempDir } from '../support/temp-dir.js';
 import { officialSchema } from './runtime-spec.js';
 import { NOBODY } from './support.js';
@@ -39,7 +48,7 @@ const WITH_USER = `
 
 /** Waits until a socket accepts connections. */
 const AWAIT =
-  'for i in $(seq 150); do [ -S $S ] && $E version > /dev/null 2>&1 && break; sleep 0.1; done';
+  'for i in $(seq 1200); do [ -S $S ] && $E version > /dev/null 2>&1 && break; sleep 0.1; done';
 
 const ROOTLESS = needsRoot('podman', 'newuidmap', 'setpriv', 'slirp4netns', 'unshare');
 
@@ -69,7 +78,7 @@ describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
     assert.equal(made.status, 0, made.stderr);
   });
 
-  test('creates, starts, enters, kills and deletes a container', () => {
+  test('creates, starts, enters, kills and deletes a container', async () => {
     const pidFile = path.join(directory, 'pid');
     // Its streams belong to the container, which keeps them open.
     const create = [RUNTIME, '--root', state, 'create', '-b', bundle, '--pid-file', pidFile, 'c'];
@@ -90,17 +99,17 @@ describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
     assert.equal(runtime('start', 'c').status, 0);
     assert.equal(status(), 'running');
     assert.match(runtime('start', 'c').stderr, /cannot start a container that is running/);
-    assert.match(runtime('exec', 'c', '--', 'ps', '-e').stdout, /1 \?.* bash\n[\s\S]*sleep/);
+    const shown = () => runtime('exec', 'c', '--', 'ps', '-e').stdout;
+    await until(() => /1 \?.* bash\n[\s\S]*sleep/.test(shown()), shown);
     assert.match(runtime('delete', 'c').stderr, /cannot delete a container that is running/);
     assert.equal(runtime('kill', 'c', 'KILL').status, 0);
-    for (let tries = 0; status() !== 'stopped' && tries < 50; tries++) exec('sleep', ['0.05']);
-    assert.equal(status(), 'stopped');
+    await until(() => status() === 'stopped', 'the container is stopped');
     assert.equal(runtime('delete', 'c').status, 0);
     assert.match(runtime('state', 'c').stderr, /container does not exist/);
     assert.equal(exec('find', ['/sys/fs/cgroup', '-path', '*jailbuild/c']).stdout, '');
   });
 
-  test('deletes a container that was only created, and sets the owners of its devices', () => {
+  test('deletes a container that was only created, and sets the owners of its devices', async () => {
     const other = path.join(directory, 'owners');
     mkdirSync(other);
     const whole = config();
@@ -131,11 +140,58 @@ describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
     create();
     assert.equal(runtime('start', 'e').status, 0);
     const status = (): string => JSON.parse(runtime('state', 'e').stdout).status;
-    for (let tries = 0; status() !== 'stopped' && tries < 100; tries++) exec('sleep', ['0.05']);
+    await until(() => status() === 'stopped', 'the container is stopped');
     assert.match(readFileSync(out, 'utf8'), /^crw-r----- 1 7 8 1, 3 /);
     // A container that has ended has no process to signal.
     assert.match(runtime('kill', 'e', 'KILL').stderr, /container not running/);
     assert.equal(runtime('delete', 'e').status, 0);
+  });
+
+  test('creates no container, and no further process, whose command cannot be executed', () => {
+    const other = path.join(directory, 'commands');
+    mkdirSync(other);
+    const bin = path.join(jail, 'usr/bin');
+    writeFileSync(path.join(bin, 'text'), 'text', { mode: 0o644 });
+    cpSync(path.join(bin, 'ls'), path.join(bin, 'private'));
+    chmodSync(path.join(bin, 'private'), 0o700);
+    const whole = config();
+    const user = { uid: NOBODY, gid: NOBODY };
+    const create = (changed: object): Finished => {
+      const process = { ...whole.process, ...changed };
+      writeFileSync(path.join(other, 'config.json'), JSON.stringify({ ...whole, process }));
+      // The streams of a container that is created stay open.
+      const words = [RUNTIME, '--root', state, 'create', '-b', other, 'f'];
+      const out = path.join(directory, 'out');
+      const made = exec('bash', ['-c', `"$@" < /dev/null > ${out} 2>&1`, 'bash', ...words]);
+      return { ...made, stderr: readFileSync(out, 'utf8') };
+    };
+    const missing = ': executable file not found in the container';
+    const denied = ': permission denied: the user of the container cannot execute it';
+    const refused: readonly (readonly [object, string])[] = [
+      [{ args: ['absent'] }, `absent${missing}`],
+      [{ args: ['/usr/bin/absent'] }, `/usr/bin/absent${missing}`],
+      [{ args: ['./ls'] }, `./ls${missing}`],
+      [{ args: [''] }, missing],
+      [{ args: ['ls'], env: ['PATH=/lib'] }, `ls${missing}`],
+      [{ args: ['text'] }, `text${denied}`],
+      [{ args: ['/usr/bin'] }, `/usr/bin${denied}`],
+      [{ args: ['private'], user }, `private${denied}`],
+    ];
+    for (const [changed, message] of refused) {
+      const { status, stderr } = create(changed);
+      assert.deepEqual([status, stderr], [125, `jailbuild: ${message}\n`]);
+      assert.match(runtime('state', 'f').stderr, /container does not exist/);
+    }
+    for (const found of [{ args: ['private'] }, { args: ['./ls'], cwd: '/usr/bin' }]) {
+      const { status, stderr } = create(found);
+      assert.equal(status, 0, stderr);
+      assert.equal(runtime('delete', '--force', 'f').status, 0);
+    }
+    assert.equal(create({ args: ['sleep', '600'] }).status, 0);
+    assert.equal(runtime('start', 'f').status, 0);
+    const further = runtime('exec', '--detach', 'f', 'absent');
+    assert.deepEqual([further.status, further.stderr], [125, `jailbuild: absent${missing}\n`]);
+    assert.equal(runtime('delete', '--force', 'f').status, 0);
   });
 
   test('refuses unsupported members by name, and leaves nothing', () => {
@@ -183,7 +239,7 @@ describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
     }
   });
 
-  test('runs a pod: containers that join the namespaces of another by their paths', () => {
+  test('runs a pod: containers that join the namespaces of another by their paths', async () => {
     const whole = config();
     const linux = whole.linux as { readonly namespaces: readonly { readonly type: string }[] };
     const SHARED = ['pid', 'network', 'ipc', 'uts'];
@@ -226,17 +282,15 @@ describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
       const [first, second] = ['sandbox', 'member'].map(namespacesOf);
       assert.deepEqual(second?.slice(0, 4), first?.slice(0, 4));
       assert.notEqual(second?.[4], first?.[4]);
-      assert.match(
-        runtime('exec', 'member', '--', 'ps', '-e').stdout,
-        /1 \?.* sleep\n[\s\S]* bash\n/,
-      );
+      const shown = () => runtime('exec', 'member', '--', 'ps', '-e').stdout;
+      await until(() => /1 \?.* sleep\n[\s\S]* bash\n/.test(shown()), shown);
     } finally {
       for (const id of ['member', 'sandbox']) runtime('delete', '-f', id);
     }
     assert.equal(exec('find', ['/sys/fs/cgroup', '-path', '*jailbuild/member']).stdout, '');
   });
 
-  test('runs containers for podman', () => {
+  test('runs containers for podman', async () => {
     const archive = makeImage(directory);
     const store = [
       '--root',
@@ -284,7 +338,8 @@ describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
       '600',
     );
     assert.equal(started.status, 0, started.stderr);
-    assert.match(podman('exec', 'server', 'ps', '-e').stdout, /1 \?.* sleep/);
+    const shown = () => podman('exec', 'server', 'ps', '-e').stdout;
+    await until(() => /1 \?.* sleep/.test(shown()), shown);
     assert.equal(podman('rm', '-f', '-t', '0', 'server').status, 0);
     // It leaves mounts behind when the container is gone.
     exec('sh', ['-c', `umount -l ${directory}/store/vfs-containers/*/userdata/shm`]);
@@ -299,7 +354,7 @@ describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
     cpSync(path.dirname(RUNTIME), dist, { recursive: true });
     const runtime = path.join(dist, path.basename(RUNTIME));
     const script = `
-      P="timeout 60 podman --root $HOME/store --runroot $HOME/run/store --storage-driver vfs --cgroup-manager cgroupfs --runtime $1"
+      P="timeout 200 podman --root $HOME/store --runroot $HOME/run/store --storage-driver vfs --cgroup-manager cgroupfs --runtime $1"
       I=localhost/jailbuild/runtime:v1
       $P load -q -i $2 > /dev/null
       $P run --rm --net none $I bash -c 'echo hello; id -u; exit 7'; echo status $?
@@ -359,10 +414,10 @@ describe('engines that run the shim of runc', () => {
       S=$1/c.sock; E="ctr -a $S"; containerd --config $2 > $1/log 2>&1 & P=$!
       ${AWAIT}
       $E image import $3 > /dev/null
-      timeout 30 ${run} --rm ${image} one bash -c 'echo hello; id -u; exit 7'; echo status $?
-      timeout 30 ${run} -d ${image} two sleep 600
-      timeout 30 $E task exec --exec-id e two ps -e -o comm=
-      $E task kill -s SIGKILL two; for i in $(seq 50); do $E task ls | grep -q STOPPED && break; sleep 0.1; done
+      timeout 200 ${run} --rm ${image} one bash -c 'echo hello; id -u; exit 7'; echo status $?
+      timeout 200 ${run} -d ${image} two sleep 600
+      timeout 200 $E task exec --exec-id e two ps -e -o comm=
+      $E task kill -s SIGKILL two; for i in $(seq 1200); do $E task ls | grep -q STOPPED && break; sleep 0.1; done
       $E task rm two 2> /dev/null; $E container rm two; $E container ls -q; kill $P; wait $P`,
       ...['bash', directory, config, makeImage(directory)],
     );
@@ -370,7 +425,7 @@ describe('engines that run the shim of runc', () => {
   });
 
   test('docker', needsRoot('dockerd', 'docker', 'unshare'), () => {
-    const run = 'timeout 30 $E run --runtime jailbuild --network none';
+    const run = 'timeout 200 $E run --runtime jailbuild --network none';
     const { stdout, stderr } = withEngine(
       `
       S=$1/d.sock; E="docker -H unix://$S"
@@ -382,8 +437,8 @@ describe('engines that run the shim of runc', () => {
       echo status $?
       ${run} --rm -t jailbuild/runtime:v1 bash -c '[ -t 0 ] && echo terminal' | tr -d '\\r'
       ${run} -d --name two jailbuild/runtime:v1 sleep 600 > /dev/null
-      timeout 30 $E exec two ps -e -o comm=
-      timeout 30 $E rm -f two; kill $P; wait $P`,
+      timeout 200 $E exec two ps -e -o comm=
+      timeout 200 $E rm -f two; kill $P; wait $P`,
       ...['bash', directory, RUNTIME, makeImage(directory)],
     );
     assert.equal(stdout, 'hello\nstatus 7\nterminal\nsleep\nps\ntwo\n', stderr);

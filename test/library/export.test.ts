@@ -7,17 +7,20 @@ import { type ExportResult, exportPlatforms, JailbuildError } from '../../src/in
 import { jailbuild } from '../support/cli.js';
 import { needs } from '../support/need.js';
 import { startRegistry } from '../support/registry.js';
+import { makePackagedSysroot } from '../support/sysroot.js';
 import { tempDir } from '../support/temp-dir.js';
 
 const directory = tempDir();
 const at = (...names: readonly string[]) => path.join(directory, ...names);
-const source = { request: { programs: ['cat'], terminfo: 'none' } } as const;
+const sysroot = makePackagedSysroot(directory, 'cat');
+const source = { request: { programs: ['cat'], terminfo: 'none', sysroot } } as const;
 const amd64 = { source, platform: 'linux/amd64' };
 /** Its programs run on amd64. */
 const also = { source, platform: 'linux/amd64/v3' };
 
 function cli(...args: readonly string[]): string {
-  const { status, stdout, stderr } = jailbuild(['export', 'cat', '--terminfo', 'none', ...args]);
+  const words = ['export', 'cat', '--terminfo', 'none', '--sysroot', sysroot];
+  const { status, stdout, stderr } = jailbuild([...words, ...args]);
   assert.equal(status, 0, stderr);
   return stdout;
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -11,10 +11,14 @@ import {
 } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
+import type { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { before, describe, test } from 'node:test';
+import { type ObservedUse, ReportReader } from '../../src/evidence/trace/report.js';
 import { AS_NOBODY } from '../launcher/support.js';
 import { exec } from '../support/cli.js';
 import { needs, needsI386, needsRoot, needsThat } from '../support/need.js';
+import { until } from '../support/process.js';
 import { tempDir } from '../support/temp-dir.js';
 import { compileUses, OBSERVER, observe, resultsOf } from './support.js';
 
@@ -196,16 +200,24 @@ describe('the observer', needs('gcc'), () => {
     assert.deepEqual([died.status, died.reported], [139, 139]);
   });
 
-  test('observes daemons for a limited time, and lets them run afterwards', () => {
-    const patient = observe([uses, 'daemon'], { options: ['--linger', '2000'] });
+  test('observes daemons for a limited time, and lets them run afterwards', async () => {
+    const patient = observe([uses, 'daemon'], { options: ['--linger', '60000'] });
     assert.deepEqual(resultsOf(patient, '/etc/daemon-was-here'), ['access absent']);
-    const touched = path.join(directory, 'touched');
-    const script = `(sleep 0.5; : > ${touched}) > /dev/null 2>&1 &`;
-    const hasty = observe(['/bin/sh', '-c', script]);
-    assert.equal(hasty.reported, 0);
-    assert.deepEqual(resultsOf(hasty, touched), []);
-    spawnSync('sleep', ['1']);
+    const [go, touched] = [path.join(directory, 'go'), path.join(directory, 'touched')];
+    const script = `(for i in $(seq 3000); do [ ! -e ${go} ] || break; sleep 0.1; done; : > ${touched}) > /dev/null 2>&1 &`;
+    const observer = spawn(OBSERVER, ['--report', '3', '--', '/bin/sh', '-c', script], {
+      stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
+    });
+    const ended = once(observer, 'exit');
+    const seen: ObservedUse[] = [];
+    const reader = new ReportReader((use) => seen.push(use));
+    // Ends although the process is still running.
+    reader.take(await buffer(observer.stdio[3] as Readable));
+    writeFileSync(go, '');
+    assert.deepEqual(await ended, [0, null]);
     assert.ok(existsSync(touched), 'the process left running could not continue');
+    assert.equal(reader.end()?.status, 0);
+    assert.ok(!seen.some(({ path: at }) => at === touched));
   });
 
   test(
@@ -313,19 +325,22 @@ describe('the observer', needs('gcc'), () => {
     test('are pinned only while they are busy', () =>
       watch('held', [uses, 'busy-and-idle'], async (observer, at) => {
         const isHeld = (): boolean => childrenOf(observer).some((id) => processorsOf(id) === 1);
-        await until(isHeld);
+        await until(isHeld, 'one is pinned');
         assert.equal(processorsOf(observer), 1, 'the observer runs elsewhere');
         writeFileSync(path.join(at, 'enough'), '');
-        await until(() => !isHeld());
+        await until(() => !isHeld(), 'none is pinned');
         assert.equal(processorsOf(observer), processorsOf('self'));
       }));
 
     test('are pinned together with their waiting parents', () =>
       watch('family', ['sh', '-c', `${uses} busy-and-idle $0; true`], async (observer) => {
-        await until(() => childrenOf(observer).length === 1);
+        await until(() => childrenOf(observer).length === 1, 'the shell runs');
         const [shell = ''] = childrenOf(observer);
-        await until(() => processorsOf(shell) === 1);
-        await until(() => childrenOf(shell).some((id) => processorsOf(id) === 1));
+        await until(() => processorsOf(shell) === 1, 'the shell is pinned');
+        await until(
+          () => childrenOf(shell).some((id) => processorsOf(id) === 1),
+          'its child is pinned',
+        );
       }));
 
     test('are not pinned while several have work to do', () =>
@@ -333,13 +348,13 @@ describe('the observer', needs('gcc'), () => {
         'crowd',
         ['sh', '-c', `${uses} busy-and-idle $0 & ${uses} busy-and-idle $0; wait`],
         async (observer) => {
-          await until(() => processorsOf(observer) === 1);
+          await until(() => processorsOf(observer) === 1, 'the observer is pinned');
           // Not only for a moment, in which few calls stop.
           let freeSince = Date.now();
           await until(() => {
             if (processorsOf(observer) === 1) freeSince = Date.now();
             return Date.now() - freeSince > 600;
-          });
+          }, 'the observer is free');
           const [shell = ''] = childrenOf(observer);
           for (const id of [shell, ...childrenOf(shell)]) assert.ok(processorsOf(id) > 1, id);
         },
@@ -347,28 +362,23 @@ describe('the observer', needs('gcc'), () => {
   });
 
   test('a command ends with its observer', async () => {
-    const child = spawn(OBSERVER, ['--report', '3', '--', 'sleep', '60'], {
+    const child = spawn(OBSERVER, ['--report', '3', '--', 'sleep', '600'], {
       stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
     });
     const children = `/proc/${child.pid}/task/${child.pid}/children`;
-    let sleeper = '';
-    for (let tries = 0; tries < 100 && sleeper === ''; tries++) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      sleeper = existsSync(children) ? readFileSync(children, 'utf8').trim() : '';
-    }
+    const sleeper = await until(() => readFileSync(children, 'utf8').trim(), 'the command runs');
+    const ended = once(child, 'exit');
     child.kill('SIGKILL');
-    await new Promise((resolve) => child.once('exit', resolve));
-    for (let tries = 0; tries < 100 && isRunning(sleeper); tries++) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    assert.ok(sleeper !== '' && !isRunning(sleeper), sleeper);
+    await ended;
+    await until(() => !isRunning(sleeper), 'the command has ended');
   });
 
   test('a stopped job continues and ends with its status', needs('script', 'bash'), () => {
     const script = [
       'set -m',
       `${OBSERVER} --report 3 -- bash -c 'kill -STOP $$; exit 7' 3> ${directory}/stopped &`,
-      'sleep 0.5',
+      // Stopped by itself, or by the observer that waits for it.
+      'until grep -q "^State:.[Tt]" $(pgrep -P $! bash | sed "s,.*,/proc/&/status,") /dev/null; do sleep 0.1; done',
       'jobs > /dev/null; kill -CONT -- -$!; pkill -CONT -P $! bash',
       'wait $!; echo status $?',
     ].join('\n');
@@ -392,14 +402,6 @@ function processorsOf(id: string): number {
   return [...mask.replaceAll(',', '')]
     .flatMap((digit) => [...Number.parseInt(digit, 16).toString(2)])
     .filter((bit) => bit === '1').length;
-}
-
-/** Waits for a state that must occur. */
-async function until(isReached: () => boolean): Promise<void> {
-  for (let tries = 0; !isReached(); tries++) {
-    assert.ok(tries < 3000, 'not reached within a minute');
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
 
 function isRunning(id: string): boolean {

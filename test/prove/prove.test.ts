@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { readUnusedFiles } from '../../src/manifest/unused-files.js';
-import { jailbuild } from '../support/cli.js';
+import { type Finished, jailbuild } from '../support/cli.js';
 import { needs } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
@@ -46,6 +46,79 @@ describe('prove', needs('cat', 'sort'), () => {
     assert.equal(jailbuild(['run', jail, '--', ...command]).stdout, '2\n');
     const usage = jailbuild(['prove', jail, '--least', '--', ...command]);
     assert.equal(usage.status, 2);
+  });
+
+  describe('--least', () => {
+    const [named, unused] = ['/data/named', '/data/inner/unused'];
+    const [sysroot, work] = [inside('sysroot'), inside('work')];
+
+    before(() => {
+      const programs = ['/usr/bin/sh', '/usr/bin/ls', '/usr/bin/cat'];
+      assert.equal(jailbuild([sysroot, ...programs, '-q']).status, 0);
+      for (const at of [path.join(sysroot, '/data/inner'), work])
+        mkdirSync(at, { recursive: true });
+      writeFileSync(path.join(sysroot, named), 'named');
+      writeFileSync(path.join(sysroot, unused), 'never read');
+    });
+
+    /** Builds a jail and proves a command in it; returns its last round, parsed, and the text. */
+    function proveLeast(name: string, programs: readonly string[], ...words: readonly string[]) {
+      const jail = inside(name);
+      const both = ['json', 'text'].map((form) => {
+        rmSync(path.join(work, 'runs'), { force: true });
+        const at = form === 'json' ? jail : `${jail}-text`;
+        const built = jailbuild([at, ...programs, '--sysroot', sysroot, '-q']);
+        assert.equal(built.status, 0, built.stderr);
+        const options = form === 'json' ? ['--json'] : [];
+        return jailbuild(['prove', at, '--add', '--least', ...options, ...words]);
+      });
+      const [json, text] = both as [Finished, Finished];
+      const { rounds } = JSON.parse(json.stdout.slice(json.stdout.indexOf('{"')));
+      return { jail, round: rounds.at(-1), text: text.stderr, status: json.status };
+    }
+
+    test('keeps the listed names that the command turns out to need', needs('ls'), () => {
+      const words = ['--expect', 'named', '--', '/usr/bin/ls', '/data'];
+      const { jail, round, status } = proveLeast('lists', ['/usr/bin/ls'], ...words);
+      assert.equal(status, 0);
+      assert.equal(round.narrowed.from - round.narrowed.to, 'never read'.length);
+      assert.ok(existsSync(path.join(jail, named)) && !existsSync(path.join(jail, unused)));
+    });
+
+    test('restores the jail if the command fails with less, and says so', needs('ls'), () => {
+      // Two runs succeed, whatever the jail contains.
+      const script = `echo run >> /work/runs; set -- $(/usr/bin/cat /work/runs); /usr/bin/ls /data && [ $# -le 2 ]`;
+      const { jail, round, text, status } = proveLeast(
+        'restored',
+        ['/usr/bin/sh', '/usr/bin/ls', '/usr/bin/cat'],
+        ...['--bind', `${work}:/work`, '--', '/usr/bin/sh', '-c', script],
+      );
+      assert.deepEqual([status, round.passes, round.narrowed], [0, true, undefined]);
+      assert.deepEqual([round.kept.failed.status, round.kept.failed.failure], [1, 'status']);
+      assert.ok(existsSync(path.join(jail, unused)));
+      assert.match(
+        text,
+        /with what it used alone, the command failed with status 1: the jail keeps all that was added, \d/,
+      );
+    });
+
+    test('says that everything that was added is used', () => {
+      const words = ['--', '/usr/bin/cat', named];
+      const { jail, round, text } = proveLeast('all-used', ['/usr/bin/cat'], ...words);
+      assert.deepEqual([round.passes, typeof round.kept.size], [true, 'number']);
+      assert.equal(round.kept.failed, undefined);
+      assert.match(text, /the command uses what was added: the jail keeps all that was added, \d/);
+      assert.ok(existsSync(path.join(jail, named)));
+    });
+
+    test('removes nothing if the command never succeeds', () => {
+      const words = ['--expect', 'other', '--', '/usr/bin/cat', named];
+      const { jail, round, text, status } = proveLeast('fails', ['/usr/bin/cat'], ...words);
+      assert.deepEqual([status, round.passes, round.failure], [1, false, 'output']);
+      assert.match(text, /round 2: the command ended with status 0, but its output does not match/);
+      assert.match(text, /--least removes nothing/);
+      assert.ok(existsSync(path.join(jail, named)));
+    });
   });
 
   test('a session is observed by run, and a failed start suggests prove', () => {
@@ -171,7 +244,7 @@ describe('prove', needs('cat', 'sort'), () => {
     write('^1\\\\n2');
     const refused = jailbuild(['-f', file, '--prove']);
     assert.equal(refused.status, 1);
-    assert.match(refused.stderr, /proof sorts failed with status 0/);
+    assert.match(refused.stderr, /proof sorts ended with status 0, but its output does not match/);
     assert.deepEqual(readdirSync(site), ['jail.yaml']);
     const image = jailbuild(['export', '--from', file, '--to', `tar:${site}/x.tar`, '--prove']);
     assert.equal(image.status, 1);

@@ -28,7 +28,7 @@ describe('file systems that a process serves', fuses, () => {
         'timeout',
         '-s',
         'KILL',
-        '50',
+        '200',
         'unshare',
         '-m',
         'sh',

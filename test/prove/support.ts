@@ -30,7 +30,7 @@ export function observe(command: readonly string[], how: ObserveHow = {}): Obser
   const { status, output } = spawnSync(words[0] ?? '', words.slice(1), {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     maxBuffer: 1 << 28,
-    timeout: 60_000,
+    timeout: 300_000,
     env,
   });
   const uses: ObservedUse[] = [];

@@ -51,7 +51,7 @@ export function exec(file: string, args: readonly string[], options: ExecOptions
   const { status, signal, stdout, stderr, error } = spawnSync(file, args, {
     encoding: 'utf8',
     maxBuffer: 1 << 28,
-    timeout: 120_000,
+    timeout: 300_000,
     ...options,
   });
   if (error !== undefined) throw error;

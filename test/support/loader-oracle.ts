@@ -155,7 +155,7 @@ export function askLoader(
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
       cwd: '/',
-      timeout: 20_000,
+      timeout: 120_000,
       killSignal: 'SIGKILL',
     });
     const out: Buffer[] = [];

@@ -1,20 +1,31 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { connect, createServer } from 'node:net';
+import { PATIENCE } from './process.js';
 
-/** Time limit for the first answer of a server in milliseconds, generous for a loaded machine. */
-const PATIENCE = 20_000;
 const PAUSE = 30;
+/**
+ * Below the ports that Linux gives to clients and to servers without a port (ip(7),
+ * ip_local_port_range): one of these could be taken before the server of the test starts.
+ */
+const PORTS = [10_000, 32_768] as const;
 
-/** Returns a TCP port of the loopback interface on which nothing listens. */
-export function freePort(): Promise<number> {
+/** Returns a TCP port on which nothing listens, at random, so that tests at once differ. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(...PORTS);
+    if (await isFree(port)) return port;
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      const port = typeof address === 'object' && address !== null ? address.port : 0;
-      server.close(() => resolve(port));
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') resolve(false);
+      else reject(error);
     });
+    server.listen(port, () => server.close(() => resolve(true)));
   });
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { exec } from './cli.js';
+import { running, until } from './process.js';
 
 /**
  * Kills a process below which `sleep` runs in any namespaces, and asserts that it ends too.
@@ -9,14 +9,15 @@ import { exec } from './cli.js';
  * @param seconds the argument of sleep, which must be unique
  */
 export async function assertEndsWith(child: ChildProcess, seconds: string): Promise<void> {
-  const sleepers = (): string => exec('ps', ['-C', 'sleep', '-o', 'pid=,args=']).stdout;
-  const pid = new RegExp(`(\\d+) sleep ${seconds}$`, 'm').exec(sleepers())?.[1];
-  assert.ok(pid);
+  const sleep = `sleep ${seconds}`;
+  await until(() => running(sleep).length > 0, `${sleep} runs`);
+  const ended = once(child, 'exit');
   child.kill('SIGKILL');
-  await once(child, 'exit');
-  const isLeft = (): boolean => sleepers().includes(`sleep ${seconds}\n`);
-  for (let tries = 0; isLeft() && tries < 100; tries++) exec('sleep', ['0.02']);
-  if (!isLeft()) return;
-  process.kill(Number(pid), 'SIGKILL');
-  assert.fail(`sleep ${seconds} has outlived its launcher`);
+  await ended;
+  try {
+    await until(() => running(sleep).length === 0, `${sleep} ends with its launcher`);
+  } catch (error) {
+    for (const pid of running(sleep)) process.kill(pid, 'SIGKILL');
+    assert.fail(String(error));
+  }
 }

@@ -1,9 +1,9 @@
-import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { JailbuildError, strerror } from '../../errors.js';
 import { insecureParent } from '../../fs/insecure-parent.js';
 import { nativeProgram } from '../../fs/native-program.js';
+import { makeTemporaryDirectory } from '../../fs/temporary-directory.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { jsonLine } from '../output/json.js';
@@ -83,7 +83,7 @@ async function makeSnapshot(dist: string): Promise<string> {
   if (path.basename(process.execPath) !== 'node') {
     throw failed(`${process.execPath}: is not called node, as what the front starts is`);
   }
-  const scratch = mkdtempSync(path.join(tmpdir(), 'jailbuild-'));
+  const { path: scratch, remove } = makeTemporaryDirectory('jailbuild-');
   try {
     const entry = path.join(scratch, 'entry.cjs');
     writeFileSync(entry, entryScript(path.join(dist, 'cli.cjs'), scratch));
@@ -105,7 +105,7 @@ async function makeSnapshot(dist: string): Promise<string> {
     }
     return made;
   } finally {
-    rmSync(scratch, { recursive: true, force: true });
+    remove();
   }
 }
 

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { JailbuildError } from '../../errors.js';
 import type { UnusedFiles } from '../../manifest/unused-files.js';
+import { endText } from '../../prove/outcome.js';
 import type { ProofRound } from '../../prove/prove.js';
 import { type Arguments, defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
@@ -10,6 +11,7 @@ import { ROOT_ARGUMENT } from '../options/root.js';
 import { provableOptions } from '../options/run.js';
 import { observeOptions, observing } from '../options/trace.js';
 import { jsonLine } from '../output/json.js';
+import { keptText } from '../output/kept-text.js';
 import { lacksText } from '../output/lacks-text.js';
 import { writeErr, writeOut } from '../output/output.js';
 import { formatSize, printable } from '../output/text.js';
@@ -242,7 +244,7 @@ function patternOf(text: string): string {
 function reportRound(
   round: ProofRound,
   number: number,
-  { add }: ProveArguments,
+  { add, least }: ProveArguments,
   proof?: string,
 ): void {
   const head = add ? `round ${number}: ` : '';
@@ -254,8 +256,13 @@ function reportRound(
     );
     return;
   }
-  const end = round.passes ? 'succeeded' : `failed with status ${round.status}`;
-  writeErr(`jailbuild: ${head}${what} ${end}\n${lacksText(round)}`);
+  if (round.kept !== undefined) {
+    writeErr(`jailbuild: ${head}${keptText(round.kept, what)}`);
+    return;
+  }
+  writeErr(`jailbuild: ${head}${what} ${endText(round)}\n${lacksText(round)}`);
+  if (least && number > 1 && !round.passes && round.added.length === 0)
+    writeErr('  --least removes nothing: what the command uses is not known until it succeeds\n');
 }
 
 function jsonOf(proven: readonly Proven[], { proofs }: ProveArguments) {
@@ -265,14 +272,23 @@ function jsonOf(proven: readonly Proven[], { proofs }: ProveArguments) {
   return proofs ? { status, proofs: all } : { status, rounds: all[0]?.rounds ?? [] };
 }
 
-function roundJson({ status, passes, output, remedies, added, trace, narrowed }: ProofRound) {
+function roundJson(round: ProofRound) {
+  const { status, passes, failure, output, remedies, added, trace, narrowed, kept } = round;
   return {
     status,
     passes,
+    ...(failure === undefined ? {} : { failure }),
     ...(output === undefined ? {} : { output }),
     incomplete: trace.incomplete,
     remedies,
     added: added.map(({ cure }) => cure),
     ...(narrowed === undefined ? {} : { narrowed }),
+    ...(kept === undefined ? {} : { kept: keptJson(kept) }),
   };
+}
+
+function keptJson({ size, failed, remedies }: NonNullable<ProofRound['kept']>) {
+  if (failed === undefined) return { size };
+  const { status, failure } = failed;
+  return { size, failed: { status, failure, remedies } };
 }

@@ -1,6 +1,7 @@
 import { JailbuildError } from '../../errors.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import type { JailFile } from '../../profile/jail-file.js';
+import { endText } from '../../prove/outcome.js';
 import type { ProofOptions, ProofResult } from '../../prove/proofs.js';
 import { lacksText } from '../output/lacks-text.js';
 import { writeErr } from '../output/output.js';
@@ -68,7 +69,7 @@ export function givenProofs(
 }
 
 function reportProof(result: ProofResult, quiet: boolean): void {
-  const { name, passes, status, output = '' } = result;
+  const { name, passes, output = '' } = result;
   if (passes) {
     if (!quiet) writeErr(`jailbuild: proof ${printable(name)} passed\n`);
     return;
@@ -77,7 +78,7 @@ function reportProof(result: ProofResult, quiet: boolean): void {
     .slice(-SHOWN_OUTPUT)
     .split('\n')
     .filter((line) => line !== '');
-  writeErr(`jailbuild: proof ${printable(name)} failed with status ${status}\n`);
+  writeErr(`jailbuild: proof ${printable(name)} ${endText(result)}\n`);
   for (const line of shown) writeErr(`  | ${printable(line)}\n`);
   writeErr(lacksText({ ...result, added: [] }));
 }

@@ -7,7 +7,11 @@ const MAX_REMEDIES = 20;
 const MAX_LACKS = 3;
 
 /** Returns what a run lacked and how to add it: one remedy a line, the likeliest cause first. */
-export function lacksText({ remedies: all, added, passes }: ProofRound): string {
+export function lacksText({
+  remedies: all,
+  added,
+  passes,
+}: Pick<ProofRound, 'remedies' | 'added' | 'passes'>): string {
   // Missing names of a listing have done no harm if the run passed.
   const isOfUse = ({ lacks }: Remedy): boolean => lacks.some(({ unlisted }) => !unlisted);
   const remedies = passes ? all.filter(isOfUse) : all;

@@ -1,12 +1,14 @@
+import { crc32 } from 'node:zlib';
 import { cacheDirectory, readCacheFile, storeCacheFile } from '../../fs/cache-directory.js';
 import { PathIndex } from './path-index.js';
 import { StatusTable, type StatusTableText } from './status-table.js';
 
 /** Names the format and its version. */
-const SCHEMA = 'jailbuild.package-index/2';
+const SCHEMA = 'jailbuild.package-index/3';
 /** In bytes; the index of a large distribution is a tenth of it. */
 const MAX_SIZE = 256 << 20;
-const HEADER_SIZE = 4;
+/** A checksum of the rest, and the length of the head. */
+const HEADER_SIZE = 8;
 /** The size of an entry of the path index in bytes; entries are aligned to it. */
 const ENTRY = 8;
 
@@ -26,14 +28,15 @@ interface Head {
 }
 
 /**
- * Reads the index kept for a state of the database; undefined if there is none, or if others could
+ * Reads the index kept for a state of the database; undefined if there is none, if it is damaged, or if others could
  * write it.
  */
 export function keptIndex(state: string): DpkgIndex | undefined {
   try {
     const bytes = readCacheFile(cacheDirectory('packages'), MAX_SIZE);
     if (bytes === undefined) return undefined;
-    const start = startOf(bytes.readUInt32LE(0));
+    if (crc32(bytes.subarray(4)) !== bytes.readUInt32LE(0)) return undefined;
+    const start = startOf(bytes.readUInt32LE(4));
     const head: Head = JSON.parse(bytes.toString('utf8', HEADER_SIZE, start));
     if (head.schema !== SCHEMA || head.state !== state) return undefined;
     const entries = new BigUint64Array(bytes.buffer, bytes.byteOffset + start, head.count);
@@ -51,9 +54,10 @@ export function keepIndex(state: string, { status, paths }: DpkgIndex): void {
   const text = Buffer.from(JSON.stringify(head));
   const start = startOf(text.length);
   const bytes = Buffer.alloc(start + entries.byteLength, ' ');
-  bytes.writeUInt32LE(text.length, 0);
+  bytes.writeUInt32LE(text.length, 4);
   text.copy(bytes, HEADER_SIZE);
   Buffer.from(entries.buffer, entries.byteOffset, entries.byteLength).copy(bytes, start);
+  bytes.writeUInt32LE(crc32(bytes.subarray(4)), 0);
   storeCacheFile(file, bytes);
 }
 

@@ -1,7 +1,8 @@
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { toBytes } from '../../fs/path-bytes.js';
 import { isTrace, type Sysroot } from '../../fs/sysroot.js';
+import { makeTemporaryDirectory } from '../../fs/temporary-directory.js';
 import { licenseExpression } from './license.js';
 import { LoadedDatabase, type PackageRecord } from './loaded-database.js';
 import type { Package, Relation } from './package.js';
@@ -70,7 +71,7 @@ async function load(sysroot: Sysroot, database: string): Promise<LoadedDatabase 
 
 /** Reads the headers from a copy, since reading a database with a write-ahead log writes to it. */
 async function readHeaders(database: string): Promise<Buffer[]> {
-  const scratch = mkdtempSync(path.join(tmpdir(), 'jailbuild-rpm-'));
+  const { path: scratch, remove } = makeTemporaryDirectory('jailbuild-rpm-');
   try {
     const copy = path.join(scratch, DATABASE);
     copyDatabase(database, copy);
@@ -86,7 +87,7 @@ async function readHeaders(database: string): Promise<Buffer[]> {
       opened.close();
     }
   } finally {
-    rmSync(scratch, { recursive: true, force: true });
+    remove();
   }
 }
 
@@ -105,7 +106,7 @@ export async function reduceRpmDatabase(
     isTrace,
   );
   if (found === undefined) return undefined;
-  const scratch = mkdtempSync(path.join(tmpdir(), 'jailbuild-rpm-'));
+  const { path: scratch, remove } = makeTemporaryDirectory('jailbuild-rpm-');
   try {
     const [copy, made] = [path.join(scratch, DATABASE), path.join(scratch, 'reduced.sqlite')];
     copyDatabase(sysroot.realPath(found.path), copy);
@@ -121,7 +122,7 @@ export async function reduceRpmDatabase(
     }
     return { path: found.path, content: readFileSync(made) };
   } finally {
-    rmSync(scratch, { recursive: true, force: true });
+    remove();
   }
 }
 
@@ -176,8 +177,9 @@ function reduce(source: Rows, target: Writable, isKept: (owner: Package) => bool
 }
 
 function copyDatabase(database: string, copy: string): void {
-  copyFileSync(database, copy);
-  if (existsSync(`${database}-wal`)) copyFileSync(`${database}-wal`, `${copy}-wal`);
+  copyFileSync(toBytes(database), copy);
+  const log = toBytes(`${database}-wal`);
+  if (existsSync(log)) copyFileSync(log, `${copy}-wal`);
 }
 
 type Header = ReadonlyMap<number, readonly (string | number)[]>;

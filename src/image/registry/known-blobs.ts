@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { cacheDirectory, replaceCacheFile } from '../../fs/cache-directory.js';
-import { toBytes } from '../../fs/path-bytes.js';
+import { cacheDirectory, readCacheFile, storeCacheFile } from '../../fs/cache-directory.js';
 import type { RegistryName } from './name.js';
 
 /** Maximum number of repositories remembered for a blob. */
 const MOST = 4;
+/** Maximum size of the file of a blob in bytes; names are shorter than 256 characters (distribution-spec). */
+const MAX_SIZE = 4096;
 
 /**
  * Remembers which repositories of a registry have a blob, so that it can be mounted instead of sent again. Entries may
@@ -32,12 +32,7 @@ export class KnownBlobs {
     const known = this.#read(digest);
     if (known[0] === this.#repository) return;
     const all = [this.#repository, ...known.filter((name) => name !== this.#repository)];
-    try {
-      mkdirSync(toBytes(this.#directory), { recursive: true, mode: 0o700 });
-      replaceCacheFile(this.#file(digest), `${all.slice(0, MOST).join('\n')}\n`);
-    } catch {
-      // Nothing is remembered.
-    }
+    storeCacheFile(this.#file(digest), `${all.slice(0, MOST).join('\n')}\n`);
   }
 
   #file(digest: string): string {
@@ -45,12 +40,7 @@ export class KnownBlobs {
   }
 
   #read(digest: string): readonly string[] {
-    try {
-      return readFileSync(toBytes(this.#file(digest)), 'utf8')
-        .split('\n')
-        .filter(Boolean);
-    } catch {
-      return [];
-    }
+    const text = readCacheFile(this.#file(digest), MAX_SIZE)?.toString() ?? '';
+    return text.split('\n').filter(Boolean);
   }
 }
