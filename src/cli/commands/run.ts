@@ -63,7 +63,7 @@ async function runInJail(args: RunArguments): Promise<number> {
   const { printCommand, runJail } = await import('../../launcher/run.js');
   if (!args['print-command']) {
     await warnOfUncovering(root, launch);
-    if (isWithoutOptions(args) && network === undefined) await remember(root, args, launch);
+    await rememberLaunch(root);
     const changes = await changesReport(root, args);
     const status = await runJail(root, launch, command, {
       ...(network === undefined ? {} : { network }),
@@ -102,16 +102,10 @@ async function changesReport(
   };
 }
 
-/** Returns whether all launcher options come from the record of the jail. */
-function isWithoutOptions(args: RunArguments): boolean {
-  return Object.keys(runOptions).every((name) => args[name as keyof RunArguments] === undefined);
-}
-
-/** Lets the native front start the launcher directly for the next run like this one, if it can. */
-async function remember(root: string, args: RunArguments, launch: LaunchOptions): Promise<void> {
-  const { rememberLaunch } = await import('../remembered-launch.js');
-  const { runnable } = await import('../options/launch.js');
-  await rememberLaunch(root, launch, runnable(root, { ...args, '--': undefined }).command);
+/** Lets the native front start the launcher directly for later runs of the jail, if it can. */
+async function rememberLaunch(root: string): Promise<void> {
+  const { rememberDefaults } = await import('../remembered-launch.js');
+  await rememberDefaults(root);
 }
 
 /** Passes sockets that a supervisor gave to this process on to the command (sd_listen_fds(3)). */

@@ -8,7 +8,7 @@ import { parseBindOption, parseMount, parsePlaced } from '../../launcher/mounts.
 import type { IdMap, JoinedNamespaces, LaunchOptions, Mount } from '../../launcher/options.js';
 import { findHelper, type OutgoingNetwork, parsePublish } from '../../launcher/outgoing-network.js';
 import { checkRecordedRun, isRecordable } from '../../launcher/recorded-run.js';
-import { withTmp } from '../../launcher/tmp.js';
+import { needsTmp, withTmp } from '../../launcher/tmp.js';
 import {
   parseCount,
   parseCpus,
@@ -180,6 +180,30 @@ function landlockOf(root: string): Pick<LaunchOptions, 'landlock'> {
 export function jailLaunch(root: string): LaunchOptions {
   const args = withDefaults(runOptions) as RunArguments;
   return inJail(root, withRecordedDefaults(root, args, runOptions));
+}
+
+/** What a jail's record says about every run of the jail, whatever its options. */
+export interface JailDefaults {
+  /** Without the mounts that no option requests. */
+  readonly launch: LaunchOptions;
+  /** Mounted first, over the record. */
+  readonly cover: ReturnType<typeof recordCover>;
+  /** Whether a run mounts an empty /tmp if the root can have it and no option prevents it. */
+  readonly mayNeedTmp: boolean;
+  readonly command: readonly string[];
+}
+
+/** @throws JailbuildError RECORD_REFUSED if the record asks for more than a record may */
+export function jailDefaults(root: string): JailDefaults {
+  const args = withRecordedDefaults(root, withDefaults(runOptions) as RunArguments, runOptions);
+  const launch = launchOptions(args);
+  const paths = recordOfRun(root)?.manifest.entries;
+  return {
+    launch,
+    cover: recordCover(root),
+    mayNeedTmp: !args['no-tmp'] && needsTmp(launch, paths),
+    command: args['--'] ?? [],
+  };
 }
 
 function inJail(root: string, args: RunArguments): LaunchOptions {
