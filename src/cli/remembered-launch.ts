@@ -4,59 +4,96 @@ import { fileURLToPath } from 'node:url';
 import { errnoOf } from '../errors.js';
 import { replaceCacheFile } from '../fs/cache-directory.js';
 import { insecureParent } from '../fs/insecure-parent.js';
-import { ownVariable } from '../fs/own-environment.js';
 import { readRecordStamp, stampOf } from '../jail/record/record.js';
-import { environmentOf, type LaunchOptions, launcherArguments } from '../launcher/options.js';
+import { environmentOf, launcherParts, mountArguments } from '../launcher/options.js';
+import { UNASKED } from '../launcher/tmp.js';
 import { canUncover } from '../launcher/uncovering.js';
 import { hasFront } from './front.js';
+import type { JailDefaults } from './options/launch.js';
 
 /**
- * The directory of root's remembered launches: not in the jail, since what runs there as root could otherwise choose
+ * The directory of root's remembered launch defaults: not in the jail, since what runs there as root could otherwise choose
  * its own rights. native/front/run.c reads it.
  */
 const DIRECTORY = '/var/cache/jailbuild/launch';
-const SCHEMA = 'jailbuild.launch/1';
+const SCHEMA = 'jailbuild.launch/2';
 /** At this number all are removed; a run makes its own again. */
 const MOST = 256;
 
 /**
- * Keeps the launcher's arguments of a run without options, so that the native front can start it without
- * Node while the record of the jail is unchanged. Runs that cannot be kept are skipped.
+ * Keeps the launcher's arguments of a run without options, divided by the options of `run` that change them, so that the
+ * native front can start runs with common options without Node while the record of the jail is unchanged. Jails that
+ * do not allow this are skipped.
  *
  * @param root absolute path of the jail
- * @param command the default one
  */
-export async function rememberLaunch(
-  root: string,
-  options: LaunchOptions,
-  command: readonly string[],
-): Promise<void> {
-  const term = ownVariable('TERM');
-  if (!hasFront() || process.geteuid?.() !== 0 || process.getuid?.() !== 0 || term === undefined)
-    return;
-  // Limits also depend on those of who runs it, sockets come from a supervisor, and a warning is to be seen.
-  const isPlain = (options.rlimits ?? []).length === 0 && options.listenFds === undefined;
-  if (!isPlain || canUncover(root, options)) return;
+export async function rememberDefaults(root: string): Promise<void> {
+  if (!hasFront() || process.geteuid?.() !== 0 || process.getuid?.() !== 0) return;
   try {
     const stamp = readRecordStamp(root);
     if (stamp === undefined) return;
-    const words = launcherArguments(root, options, [], 'names');
-    const variables = Object.entries(environmentOf(options, term)).map(([name, value]) =>
-      // The value is that of each run, unless the jail has one of its own.
-      name === 'TERM' && options.env?.TERM === undefined ? name : `${name}=${value}`,
-    );
-    const fields = [
-      ...[SCHEMA, ...program(), root, stamp],
-      ...[words.length, ...words],
-      ...[variables.length, ...variables],
-      ...command,
-    ];
-    const text = fields.map((field) => `${field}\0`).join('');
+    const head = [SCHEMA, ...program(), root, stamp];
+    if (isWhole(readIfThere(fileOf(root)), asText(head))) return;
+    const { jailDefaults } = await import('./options/launch.js');
+    const defaults = jailDefaults(root);
+    if (!isRememberable(root, defaults)) return;
+    const body = asText(fieldsOf(root, defaults));
+    const text = asText([...head, Buffer.byteLength(body)]) + body;
     // Bytes that are not UTF-8 would be changed.
-    if (text.isWellFormed()) await keep(nameOf(root), text);
+    if (text.isWellFormed()) await keep(fileOf(root), text);
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
   }
+}
+
+/** Returns whether a file begins like that, and has as many bytes after the number of them as this says. */
+function isWhole(text: string | undefined, head: string): boolean {
+  if (!text?.startsWith(head)) return false;
+  const end = text.indexOf('\0', head.length);
+  return Number(text.slice(head.length, end)) === Buffer.byteLength(text.slice(end + 1));
+}
+
+/**
+ * Limits also depend on those of the caller, a warning must be shown by each run, and JavaScript sorts names that are
+ * numbers before others.
+ */
+function isRememberable(root: string, { launch }: JailDefaults): boolean {
+  const hasNumbers = Object.keys(launch.env ?? {}).some((name) => /^\d+$/.test(name));
+  return (launch.rlimits ?? []).length === 0 && !hasNumbers && !canUncover(root, launch);
+}
+
+/** Each list follows its length; the command is last. */
+function fieldsOf(
+  root: string,
+  { launch, cover, mayNeedTmp, command }: JailDefaults,
+): readonly (string | number)[] {
+  const { env = {}, ...others } = launch;
+  // The front sets TERM to that of each run.
+  const defaults = Object.entries(environmentOf(others, '')).map(variableText);
+  const own = Object.entries(env).map(variableText);
+  const parts = launcherParts(root, launch, 'names').flatMap((part) =>
+    part.name === 'mounts'
+      ? [
+          { name: '', words: cover === undefined ? [] : mountArguments(cover) },
+          ...(mayNeedTmp ? [{ name: 'no-tmp', words: mountArguments(UNASKED) }] : []),
+          part,
+        ]
+      : [part],
+  );
+  return [
+    parts.length,
+    ...parts.flatMap(({ name, words }) => [name, words.length, ...words]),
+    ...[defaults.length, ...defaults, own.length, ...own],
+    ...command,
+  ];
+}
+
+function variableText([name, value]: readonly [string, string]): string {
+  return `${name}=${value}`;
+}
+
+function asText(fields: readonly (string | number)[]): string {
+  return fields.map((field) => `${field}\0`).join('');
 }
 
 /** Another one may tell the launcher something else. */
@@ -65,20 +102,18 @@ function program(): readonly string[] {
   return [file, stampOf(statSync(file, { bigint: true }))];
 }
 
-/** Returns FNV-1a of the path's bytes; the file itself names its jail. */
-function nameOf(root: string): string {
+/** Names the file by FNV-1a of the path's bytes; the file itself names its jail. */
+function fileOf(root: string): string {
   let hash = 0xcbf29ce484222325n;
   for (const byte of Buffer.from(root)) {
     hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
   }
-  return hash.toString(16).padStart(16, '0');
+  return `${DIRECTORY}/${hash.toString(16).padStart(16, '0')}`;
 }
 
-async function keep(name: string, text: string): Promise<void> {
+async function keep(file: string, text: string): Promise<void> {
   mkdirSync(DIRECTORY, { recursive: true, mode: 0o700 });
   if (insecureParent(DIRECTORY) !== undefined) return;
-  const file = `${DIRECTORY}/${name}`;
-  if (readIfThere(file) === text) return;
   const names = readdirSync(DIRECTORY);
   if (names.length >= MOST) {
     for (const old of names) await rm(`${DIRECTORY}/${old}`, { force: true });

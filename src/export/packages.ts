@@ -1,6 +1,6 @@
 import { isTrace, type Sysroot } from '../fs/sysroot.js';
 import type { Entry } from '../manifest/manifest.js';
-import type { ExportOptions } from './export.js';
+import type { ExportOptions } from './options.js';
 import type { SourceTree } from './source.js';
 
 /**

@@ -215,6 +215,13 @@ export function environmentOf(
   };
 }
 
+/** The arguments of the launcher that one option of `run` changes, or that none changes. */
+export interface LauncherPart {
+  /** Name of the option; `mounts` for all that mount or make something, empty for none or several others. */
+  readonly name: string;
+  readonly words: readonly string[];
+}
+
 /**
  * Returns the launcher's arguments for a run: new namespaces except network and user, an init, a minimal /dev, a masked
  * /proc, few capabilities, and the default system call filter.
@@ -231,59 +238,99 @@ export function launcherArguments(
   env: 'values' | 'names' = 'values',
 ): string[] {
   return [
-    ...(options.verbose ? ['-v'] : []),
-    '--sealed',
-    ...namespaceArguments(root, options),
-    ...['-c', root],
-    ...fileArguments(options),
-    ...limitArguments(options),
-    ...rightsArguments(options),
-    ...processArguments(options, env),
+    ...launcherParts(root, options, env).flatMap(({ words }) => words),
     ...(command.length === 0 ? [] : ['--', ...command]),
   ];
 }
 
-function namespaceArguments(root: string, options: LaunchOptions): string[] {
+/** Returns the launcher's arguments without a command, in their order (`launcherArguments`). */
+export function launcherParts(
+  root: string,
+  options: LaunchOptions,
+  env: 'values' | 'names',
+): LauncherPart[] {
+  return [
+    fixed(...(options.verbose ? ['-v'] : []), '--sealed', '-p', '-m'),
+    ...namespaceParts(root, options),
+    fixed('-c', root),
+    ...fileParts(options),
+    ...limitParts(options),
+    ...rightsParts(options),
+    ...processParts(options, env),
+  ];
+}
+
+function fixed(...words: readonly string[]): LauncherPart {
+  return { name: '', words };
+}
+
+function part(name: string, ...words: readonly string[]): LauncherPart {
+  return { name, words };
+}
+
+/** A part that is the launcher's option of a value, or empty without the value. */
+function valuedPart(
+  name: string,
+  option: string,
+  value: string | number | undefined,
+): LauncherPart {
+  return part(name, ...valued(option, value));
+}
+
+/** A part that is a switch of the launcher, or empty. */
+function switchPart(name: string, option: string, isOn: boolean | undefined): LauncherPart {
+  return part(name, ...(isOn ? [option] : []));
+}
+
+function namespaceParts(root: string, options: LaunchOptions): LauncherPart[] {
   const maps = (name: string, list: readonly IdMap[] = []): string[] =>
     list.flatMap(({ inside, outside, count }) => [name, `${inside}:${outside}:${count}`]);
   return [
-    ...['-p', '-m', '-u', hostnameOf(root, options)],
-    ...(options.shareIpc || options.joined?.ipc ? [] : ['--ipc']),
-    ...(options.shareCgroups ? [] : ['--cgroup']),
-    ...(options.isolateNetwork && !options.joined?.net ? ['-n'] : []),
-    ...(options.userMaps === undefined ? [] : ['--userns']),
-    ...Object.entries(options.joined ?? {}).flatMap(([type, at]) => [
-      '--namespace',
-      `${type}=${at}`,
-    ]),
-    ...(options.unshareTry?.length
-      ? ['--try', [...options.unshareTry].sort().reverse().join()]
-      : []),
-    ...(options.disableUserns ? ['--disable-userns'] : []),
-    ...(options.assertUsernsDisabled ? ['--assert-userns-disabled'] : []),
-    ...maps('--uid-map', options.userMaps?.uids),
-    ...maps('--gid-map', options.userMaps?.gids),
-    ...(options.clockOffsets === undefined ? [] : ['--time']),
-    ...valued('--monotonic', options.clockOffsets?.monotonic),
-    ...valued('--boottime', options.clockOffsets?.boottime),
+    part('hostname', '-u', hostnameOf(root, options)),
+    switchPart('ipc', '--ipc', !(options.shareIpc || options.joined?.ipc)),
+    switchPart('cgroupns', '--cgroup', !options.shareCgroups),
+    switchPart('network', '-n', options.isolateNetwork && !options.joined?.net),
+    fixed(
+      ...(options.userMaps === undefined ? [] : ['--userns']),
+      ...Object.entries(options.joined ?? {}).flatMap(([type, at]) => [
+        '--namespace',
+        `${type}=${at}`,
+      ]),
+      ...(options.unshareTry?.length
+        ? ['--try', [...options.unshareTry].sort().reverse().join()]
+        : []),
+      ...(options.disableUserns ? ['--disable-userns'] : []),
+      ...(options.assertUsernsDisabled ? ['--assert-userns-disabled'] : []),
+      ...maps('--uid-map', options.userMaps?.uids),
+      ...maps('--gid-map', options.userMaps?.gids),
+      ...(options.clockOffsets === undefined ? [] : ['--time']),
+      ...valued('--monotonic', options.clockOffsets?.monotonic),
+      ...valued('--boottime', options.clockOffsets?.boottime),
+    ),
   ];
 }
 
-function fileArguments(options: LaunchOptions): string[] {
+function fileParts(options: LaunchOptions): LauncherPart[] {
   const { proc = 'masked' } = options;
   return [
-    ...(options.readOnly ? ['--read-only'] : []),
-    ...valued('--overlay', options.overlay),
-    ...valued('--overlay-changes', options.overlayChangesFd),
-    ...(options.ownDev ? [] : ['--dev']),
-    ...(proc === 'masked' ? ['--mask-proc'] : []),
-    ...(proc === 'none' ? ['--no-proc'] : []),
-    ...(options.mounts ?? []).flatMap(mountArgument),
-    ...valued('--cwd', options.cwd),
+    switchPart('read-only', '--read-only', options.readOnly),
+    fixed(
+      ...valued('--overlay', options.overlay),
+      ...valued('--overlay-changes', options.overlayChangesFd),
+    ),
+    switchPart('no-dev', '--dev', !options.ownDev),
+    part(
+      'proc',
+      ...(proc === 'masked' ? ['--mask-proc'] : []),
+      ...(proc === 'none' ? ['--no-proc'] : []),
+    ),
+    part('mounts', ...(options.mounts ?? []).flatMap(mountArguments)),
+    valuedPart('workdir', '--cwd', options.cwd),
   ];
 }
 
-function mountArgument(mount: Mount): string[] {
+/** Returns the launcher's arguments for a mount, an option and its value. */
+export function mountArguments(mount: Mount): string[] {
   if ('option' in mount) return [mount.option, mount.value];
   if (isTmpfs(mount)) {
     return ['--tmpfs', [escapeColons(mount.target), mount.options ?? []].flat().join(':')];
@@ -298,28 +345,31 @@ function mountArgument(mount: Mount): string[] {
   return [mount.devices ? '--dev-bind' : '--bind', fields.join(':')];
 }
 
-function limitArguments({ memory, pids, cpus, rlimits = [] }: LaunchOptions): string[] {
+function limitParts({ memory, pids, cpus, rlimits = [] }: LaunchOptions): LauncherPart[] {
+  const quota = cpus === undefined ? undefined : Math.round(cpus * CPU_PERIOD);
   return [
-    ...valued('--memory', memory),
-    ...valued('--pids', pids),
-    ...valued('--cpu-quota', cpus === undefined ? undefined : Math.round(cpus * CPU_PERIOD)),
-    ...rlimits.flatMap(({ name, soft, hard }) => ['--rlimit', `${name}=${soft}:${hard}`]),
+    valuedPart('memory', '--memory', memory),
+    valuedPart('pids-limit', '--pids', pids),
+    valuedPart('cpus', '--cpu-quota', quota),
+    fixed(...rlimits.flatMap(({ name, soft, hard }) => ['--rlimit', `${name}=${soft}:${hard}`])),
   ];
 }
 
-function rightsArguments(options: LaunchOptions): string[] {
+function rightsParts(options: LaunchOptions): LauncherPart[] {
   const { bounding = DEFAULT_CAPABILITIES, ambient = [] } = options.capabilities ?? {};
   const names = (list: readonly string[]): string => list.join(',') || 'none';
   return [
-    ...valued('--user', options.user),
-    ...['--caps', names(bounding)],
-    ...(ambient.length === 0 ? [] : ['--ambient', names(ambient)]),
-    ...(options.allowNewPrivileges ? [] : ['--no-new-privs']),
-    ...filtersOf(options).flatMap((filter) => ['--seccomp', filter]),
-    ...landlockArguments(options.landlock),
-    ...valued('--exec-label', options.execLabel),
-    '--keyring',
-    ...['--umask', options.umask ?? DEFAULT_UMASK],
+    valuedPart('user', '--user', options.user),
+    part('cap-drop', '--caps', names(bounding)),
+    fixed(...(ambient.length === 0 ? [] : ['--ambient', names(ambient)])),
+    switchPart('allow-new-privileges', '--no-new-privs', !options.allowNewPrivileges),
+    fixed(
+      ...filtersOf(options).flatMap((filter) => ['--seccomp', filter]),
+      ...landlockArguments(options.landlock),
+      ...valued('--exec-label', options.execLabel),
+      '--keyring',
+    ),
+    part('umask', '--umask', options.umask ?? DEFAULT_UMASK),
   ];
 }
 
@@ -329,25 +379,30 @@ function landlockArguments(landlock: LaunchOptions['landlock']): string[] {
   return ['--landlock', landlock.file];
 }
 
-function processArguments(options: LaunchOptions, env: 'values' | 'names'): string[] {
+function processParts(options: LaunchOptions, env: 'values' | 'names'): LauncherPart[] {
   const { infoFd, statusFd, blockFd, syncFds = [], lockFiles = [] } = options.supervision ?? {};
   return [
-    ...(options.noInit ? [] : ['--init']),
-    ...(options.newSession ? ['--new-session'] : []),
-    ...(options.tty ? ['--pty'] : []),
-    ...Object.entries(environmentOf(options, ownVariable('TERM'))).flatMap(([name, value]) => [
-      '--env',
-      env === 'values' ? `${name}=${value}` : name,
-    ]),
-    ...valued('--info-fd', infoFd),
-    ...valued('--json-status-fd', statusFd),
-    ...valued('--block-fd', blockFd),
-    ...syncFds.flatMap((fd) => valued('--sync-fd', fd)),
-    ...lockFiles.flatMap((file) => ['--lock-file', file]),
-    ...(options.fds ?? []).flatMap((fd) => valued('--fd', fd)),
-    ...valued('--preserve-fds', options.preserveFds),
-    ...valued('--listen-fds', options.listenFds),
-    ...valued('--argv0', options.argv0),
+    switchPart('no-init', '--init', !options.noInit),
+    switchPart('new-session', '--new-session', options.newSession),
+    switchPart('tty', '--pty', options.tty),
+    part(
+      'env',
+      ...Object.entries(environmentOf(options, ownVariable('TERM'))).flatMap(([name, value]) => [
+        '--env',
+        env === 'values' ? `${name}=${value}` : name,
+      ]),
+    ),
+    fixed(
+      ...valued('--info-fd', infoFd),
+      ...valued('--json-status-fd', statusFd),
+      ...valued('--block-fd', blockFd),
+      ...syncFds.flatMap((fd) => valued('--sync-fd', fd)),
+      ...lockFiles.flatMap((file) => ['--lock-file', file]),
+      ...(options.fds ?? []).flatMap((fd) => valued('--fd', fd)),
+      ...valued('--preserve-fds', options.preserveFds),
+      ...valued('--listen-fds', options.listenFds),
+    ),
+    valuedPart('argv0', '--argv0', options.argv0),
   ];
 }
 

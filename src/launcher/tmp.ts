@@ -4,7 +4,7 @@ import type { LaunchOptions, Mount, TmpfsMount } from './options.js';
 
 const TMP = '/tmp';
 /** The implicit mount at /tmp. */
-const UNASKED: TmpfsMount = { target: TMP };
+export const UNASKED: TmpfsMount = { target: TMP };
 
 /**
  * Returns the options with an empty file system at /tmp, which programs expect, unless the jail or a mount provides
@@ -18,12 +18,20 @@ export function withTmp(
   launch: LaunchOptions,
   paths: readonly { readonly path: string }[] = [],
 ): LaunchOptions {
-  const mounts = launch.mounts ?? [];
-  // An overlay captures all writes to the root, including /tmp.
-  if (launch.overlay !== undefined) return launch;
-  if (mounts.some(isAtTmp) || paths.some(({ path }) => isWithin(path))) return launch;
+  if (!needsTmp(launch, paths) || !canMount(root)) return launch;
   // Mounts below it come later.
-  return canMount(root) ? { ...launch, mounts: [UNASKED, ...mounts] } : launch;
+  return { ...launch, mounts: [UNASKED, ...(launch.mounts ?? [])] };
+}
+
+/** Returns whether `withTmp` adds its mount if the root can have it. */
+export function needsTmp(
+  { overlay, mounts = [] }: LaunchOptions,
+  paths: readonly { readonly path: string }[] = [],
+): boolean {
+  // An overlay captures all writes to the root, including /tmp.
+  return (
+    overlay === undefined && !mounts.some(isAtTmp) && !paths.some(({ path }) => isWithin(path))
+  );
 }
 
 /** Returns the options without the implicit mount if the jail now has a /tmp. */

@@ -2,6 +2,7 @@ import { fstatSync } from 'node:fs';
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
 import { ownVariable } from '../fs/own-environment.js';
+import { pathBuffer } from '../fs/path-bytes.js';
 import type { BindMount, IdMap, ResourceLimit, TmpfsMount } from './options.js';
 
 /** Parsers for values of run options. Each throws JailbuildError USAGE for invalid text. */
@@ -14,6 +15,9 @@ const UNITS: Readonly<Record<string, number>> = {
   g: 2 ** 30,
   t: 2 ** 40,
 };
+
+/** In bytes: HOST_NAME_MAX of Linux (sethostname(2)). */
+const MAX_HOSTNAME = 64;
 
 function refuse(option: string, text: string, wanted: string): never {
   throw new JailbuildError('USAGE', `${option} ${text}: give ${wanted}`);
@@ -97,6 +101,8 @@ function limitValue(text: string): number | 'unlimited' {
 export function parseHostname(option: string, text: string): string {
   if (text === '' || /[\p{Cc}\p{Z}/]/u.test(text))
     refuse(option, text, 'a name without blanks, control characters and slashes');
+  if (pathBuffer(text).length > MAX_HOSTNAME)
+    refuse(option, text, `a name of at most ${MAX_HOSTNAME} bytes`);
   return text;
 }
 
@@ -137,6 +143,12 @@ export function parseVariables(
   option: string,
   text: string,
 ): readonly (readonly [name: string, value: string])[] {
+  // The text is not shown: it may be a secret.
+  if (text.includes('\0'))
+    throw new JailbuildError(
+      'USAGE',
+      `${option}: the file contains a NUL byte: list one NAME[=VALUE] per line`,
+    );
   return text
     .split('\n')
     .filter((line) => !/^\s*(#|$)/.test(line))
@@ -147,10 +159,26 @@ export function parseVariables(
 export function parseDescriptor(option: string, text: string): number {
   const fd = /^\d{1,7}$/.test(text) ? Number(text) : -1;
   if (fd < 3) refuse(option, text, 'the number of an open descriptor, 3 or greater');
+  if (!isOpen(fd)) refuse(option, text, 'the number of an open descriptor');
+  return fd;
+}
+
+/** Parses a number of descriptors, starting at 3, which must be open. */
+export function parseDescriptorCount(option: string, text: string): number {
+  const count = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (Number.isNaN(count)) refuse(option, text, 'a number of descriptors');
+  for (let fd = 3; fd < 3 + count; fd++) {
+    if (!isOpen(fd)) refuse(option, text, `a lower number: descriptor ${fd} is not open`);
+  }
+  return count;
+}
+
+/** Returns whether this process has a descriptor. */
+export function isOpen(fd: number): boolean {
   try {
     fstatSync(fd);
+    return true;
   } catch {
-    refuse(option, text, 'the number of an open descriptor');
+    return false;
   }
-  return fd;
 }

@@ -1,17 +1,14 @@
 import { JailbuildError } from '../errors.js';
 import type { CompressionChoice } from '../export/compression.js';
 import { type Destination, nameOfImage, parseDestination } from '../export/destination.js';
-import {
-  type ExportPart,
-  type ExportResult,
-  exportParts,
-  type ExportOptions as TreeOptions,
-} from '../export/export.js';
+import { exportParts } from '../export/export.js';
 import type { ImageOptions } from '../export/image.js';
 import { withImageDefaults } from '../export/image-defaults.js';
 import { unknownNames } from '../export/image-user.js';
 import { type LayerChoice, MAX_LAYERS } from '../export/layers.js';
+import type { ExportPart, ExportOptions as TreeOptions } from '../export/options.js';
 import { entryPackages } from '../export/packages.js';
+import type { ExportResult } from '../export/result.js';
 import { jailTree, manifestTree, requestTree, type SourceTree } from '../export/source.js';
 import { sourceDateEpoch } from '../export/times.js';
 import { ownVariable } from '../fs/own-environment.js';

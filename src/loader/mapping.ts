@@ -38,6 +38,15 @@ function tolerate<T>(work: () => T): T | undefined {
 /** More than the directories times the missing libraries of any real program. */
 const MAX_LOOKED = 100_000;
 
+/** musl ends the process (dynlink.c, load_library). */
+function emptyName({ trace: { path } }: LoadedObject): JailbuildError {
+  return new JailbuildError(
+    'MALFORMED_ELF',
+    `${path}: DT_NEEDED is empty, which the loader of musl refuses: link the file again`,
+    path,
+  );
+}
+
 function tooMany({ trace: { path } }: LoadedObject): JailbuildError {
   const problem = `its libraries would have to be looked for in over ${MAX_LOOKED} places`;
   return new JailbuildError(
@@ -192,6 +201,9 @@ export class Mapping {
 
   /** @param optional whether the loader can continue without the object */
   #request(by: LoadedObject, name: string, optional: boolean): LoadedObject | undefined {
+    // glibc names the program so (rtld.c, dl_main), which is loaded already.
+    if (this.#isGlibc && name === '') return undefined;
+    if (name === '') throw emptyName(by);
     const result = optional ? tolerate(() => this.#map(by, name)) : this.#map(by, name);
     if (result === undefined) return undefined;
     if (isEdge(result)) {

@@ -1,22 +1,13 @@
 import path from 'node:path';
 import { JailbuildError } from '../errors.js';
-import { absoluteRoot } from '../image/reference.js';
 import { type AccountRequest, parseAccount } from '../manifest/account-request.js';
 import type { IncludeRequest } from '../manifest/include-request.js';
 import type { ProofSpec } from '../manifest/proof-spec.js';
 import { placeInYaml, readCheckedYaml } from './checked-yaml.js';
 import { unknownProfile } from './load.js';
+import type { OptionValues } from './option-values.js';
+import { withPaths, withRunPaths } from './relative-paths.js';
 import { publishedSchema } from './templates.js';
-
-/** The options of `build` that are paths. */
-const PATH_OPTIONS: ReadonlySet<string> = new Set(['manifest', 'sbom-file']);
-/** The options of `build` that are lists of paths, separated by colons. */
-const PATH_LIST_OPTIONS: ReadonlySet<string> = new Set(['library-path']);
-
-export type OptionValue = string | boolean | readonly string[];
-
-/** Options by their long names, as on the command line. */
-export type OptionValues = Readonly<Record<string, OptionValue>>;
 
 /** Options and configuration of an image of the jail (OCI image spec, config.md). */
 export interface ImageOptions {
@@ -75,6 +66,12 @@ export interface JailFile {
     readonly options: OptionValues;
   };
   readonly image: ImageOptions;
+  /**
+   * Returns the position of a value as `FILE:LINE:COLUMN`.
+   *
+   * @param where the keys and indices that lead to it
+   */
+  placeOf(where: readonly string[]): string;
 }
 
 type Scalar = string | number | boolean;
@@ -108,6 +105,8 @@ interface RawJailFile extends Readonly<Record<string, unknown>> {
 export function readJailFile(file: string): JailFile {
   const raw = readCheckedYaml(file, publishedSchema('jail'), 'JAIL_FILE_INVALID') as RawJailFile;
   refuseUnknownProfiles(raw.profiles ?? [], file);
+  refuseNames(raw.run?.env, file, ['run', 'env']);
+  refuseNames(raw.image?.env, file, ['image', 'env']);
   const absolute = path.resolve(file);
   const directory = path.dirname(absolute);
   const from = (name: string): string => path.resolve(directory, name);
@@ -132,7 +131,9 @@ export function readJailFile(file: string): JailFile {
     ...(root === undefined ? {} : { root: from(root) }),
     programs: (programs ?? []).map((name) => (name.includes('/') ? from(name) : name)),
     profiles: (profiles ?? []).map((name) => (name.includes('/') ? from(name) : name)),
-    users: (users ?? []).map((user) => (typeof user === 'string' ? account(file, user) : user)),
+    users: (users ?? []).map((user, index) =>
+      typeof user === 'string' ? account(file, user, index) : user,
+    ),
     includes: (includes ?? []).map((include) =>
       typeof include === 'string'
         ? { from: from(include) }
@@ -144,6 +145,7 @@ export function readJailFile(file: string): JailFile {
     options: withPaths(optionValues(options as Readonly<Record<string, RawValue>>), from),
     run: { command: words(command), options: withRunPaths(optionValues(runOptions), from) },
     image: imageOptions(image ?? {}),
+    placeOf: (where) => placeInYaml(file, where),
   };
 }
 
@@ -152,7 +154,7 @@ function proofSpec(file: string, name: string, { command, ...proof }: RawProof):
     new RegExp(proof.output ?? '', 'm');
   } catch (error) {
     const problem = error instanceof Error ? error.message : String(error);
-    throw new JailbuildError('JAIL_FILE_INVALID', `${file}: proof ${name}: ${problem}`, file);
+    throw invalid(file, ['proofs', name, 'output'], problem);
   }
   return { ...proof, name, command: words(command) };
 }
@@ -163,18 +165,32 @@ function refuseUnknownProfiles(profiles: readonly string[], file: string): void 
     if (name.includes('/')) continue;
     const why = unknownProfile(name);
     if (why === undefined) continue;
-    const at = placeInYaml(file, ['profiles', String(index)]);
-    throw new JailbuildError('JAIL_FILE_INVALID', `${at}: ${why}`, file);
+    throw invalid(file, ['profiles', String(index)], why);
   }
 }
 
-function account(file: string, text: string): AccountRequest {
+/** @throws JailbuildError JAIL_FILE_INVALID for a name of a variable that would become another name and value */
+function refuseNames(env: RawValue | undefined, file: string, where: readonly string[]): void {
+  if (typeof env !== 'object' || Array.isArray(env)) return;
+  const name = Object.keys(env).find((key) => key === '' || key.includes('='));
+  if (name === undefined) return;
+  const what = name === '' ? 'has a variable without a name' : `${name}: a name has no =`;
+  throw invalid(file, [...where, name], `${where.join('.')} ${what}`);
+}
+
+function account(file: string, text: string, index: number): AccountRequest {
   try {
     return parseAccount(text);
   } catch (error) {
     if (!(error instanceof JailbuildError)) throw error;
-    throw new JailbuildError('JAIL_FILE_INVALID', `${file}: ${error.message}`, file);
+    throw invalid(file, ['users', String(index)], error.message);
   }
+}
+
+/** @param where the keys and indices that lead to the value */
+function invalid(file: string, where: readonly string[], problem: string): JailbuildError {
+  const at = placeInYaml(file, where);
+  return new JailbuildError('JAIL_FILE_INVALID', `${at}: ${problem}`, file);
 }
 
 /** Converts values to the form of the command line: numbers as text, maps as NAME=VALUE. */
@@ -185,39 +201,6 @@ function optionValues(raw: Readonly<Record<string, RawValue>>): OptionValues {
       typeof value === 'boolean' ? value : typeof value === 'object' ? words(value) : String(value),
     ]),
   );
-}
-
-function withPaths(values: OptionValues, from: (name: string) => string): OptionValues {
-  const paths = Object.entries(values).flatMap(([name, value]) => {
-    if (typeof value !== 'string') return [];
-    if (PATH_OPTIONS.has(name)) return [[name, from(value)] as const];
-    if (name === 'sysroot') return [[name, absoluteRoot(value, from('.'))] as const];
-    if (!PATH_LIST_OPTIONS.has(name)) return [];
-    return [[name, value.split(/[:;]/).map(from).join(':')] as const];
-  });
-  return { ...values, ...Object.fromEntries(paths) };
-}
-
-/**
- * Makes paths of run options absolute: a mount is SOURCE[:...]; a filter may be one of two words.
- */
-function withRunPaths(values: OptionValues, from: (name: string) => string): OptionValues {
-  const source = (mount: string): string => {
-    const [place = '', ...rest] = mount.split(':');
-    return [from(place), ...rest].join(':');
-  };
-  const isFile = (filter: OptionValue): filter is string =>
-    typeof filter === 'string' && filter !== 'default' && filter !== 'off';
-  return Object.fromEntries(
-    Object.entries(values).map(([name, value]): [string, OptionValue] => {
-      if (name === 'bind' || name === 'dev-bind') return [name, list(value).map(source)];
-      return [name, name === 'seccomp' && isFile(value) ? from(value) : value];
-    }),
-  );
-}
-
-function list(value: OptionValue): readonly string[] {
-  return typeof value === 'object' ? value : [String(value)];
 }
 
 function imageOptions(raw: Readonly<Record<string, RawValue>>): ImageOptions {

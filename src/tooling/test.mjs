@@ -1,6 +1,7 @@
-// Usage: node --import tsx src/tooling/test.mjs [unit|e2e|slow|FILE|DIRECTORY...]
-// Runs the tests, lists skipped ones with their reasons, and ends with a line of totals. With
-// NO_SKIPS in the environment, a skipped test is a failure.
+// Usage: node --import tsx src/tooling/test.mjs [unit|e2e|slow|node|FILE|DIRECTORY...]
+// Runs the tests, lists the slowest files if there are many, skipped tests with their reasons, and
+// failed ones with their files, and ends with a line of totals. With NO_SKIPS in the environment, a
+// skipped test is a failure. `node` stands for the unit and e2e tests that depend on Node.
 import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { run } from 'node:test';
@@ -28,10 +29,18 @@ const SLOW = [
   /^e2e\/(foreign|profile-.*|run-time-.*)\.test/,
   /^export\/(images|initramfs|portable-boot|reproducible)\./,
   /^jail\/kill\./,
-  /^launcher\/(analysis|escape-options|kernel)\./,
+  /^launcher\/(analysis|escape-options|kernel|oci-runtime-kernel)\./,
   /^prove\/yama\./,
   /^loader\/(differential|foreign-rules|fuzz|in-jail|random-roots|rules)\./,
 ];
+/** Among the tests of any speed, those whose result depends on the native programs, not on Node. */
+const NATIVE = [
+  /^jail\/faults\./,
+  /^launcher\/(bubblewrap|denied|escape|invoke-ns|landlock|network|oci-runtime|options|overlay)/,
+  /^prove\/(emulator|observer|served|system-calls)\./,
+];
+/** As many of the slowest files are listed, if at least as many are run. */
+const MANY_FILES = 20;
 const SPEEDS = ['unit', 'e2e', 'slow'];
 
 // It more than doubles Node's start time, and causes a warning for users who may not read the file.
@@ -40,32 +49,58 @@ delete process.env.NODE_EXTRA_CA_CERTS;
 const words = process.argv.slice(2);
 const files = [...new Set((words.length === 0 ? ['test'] : words).flatMap(testFiles))];
 const skipped = [];
-const count = { passed: 0, failed: 0, skipped: 0 };
+const failed = [];
+let passed = 0;
+/** Milliseconds, by file. */
+const times = new Map();
 
 const results = run({ files, concurrency: 2, timeout: FILE_TIMEOUT });
-results.on('test:fail', ({ details }) => {
+results.on('test:fail', (event) => {
   process.exitCode = 1;
-  if (details.type !== 'suite') count.failed++;
+  addTime(event);
+  const { details, file, name } = event;
+  // Those are counted themselves.
+  if (details.error.failureType === 'subtestsFailed') return;
+  failed.push(`${nameOf(file)}: ${name}`);
 });
-results.on('test:pass', ({ name, skip, details }) => {
+results.on('test:pass', (event) => {
+  addTime(event);
+  const { name, skip, details } = event;
   const isSkipped = skip !== undefined && skip !== false;
   if (isSkipped) skipped.push(`${name}: ${skip}`);
-  if (isSkipped) count.skipped++;
-  else if (details.type !== 'suite') count.passed++;
+  else if (details.type !== 'suite') passed++;
 });
 results.compose(new spec()).pipe(process.stdout);
 results.on('end', () => {
   if (process.env.NO_SKIPS && skipped.length > 0) process.exitCode = 1;
   process.on('exit', () => {
-    const list = skipped.map((line) => `  ${line}\n`).join('');
-    const { passed, failed } = count;
-    process.stdout.write(
-      `${list === '' ? '' : `\nSkipped:\n${list}`}\n${passed} passed, ${failed} failed, ${count.skipped} skipped\n`,
-    );
+    const counts = `${passed} passed, ${failed.length} failed, ${skipped.length} skipped`;
+    const lists = [list('Slowest', slowest()), list('Skipped', skipped), list('Failed', failed)];
+    process.stdout.write(`${lists.join('')}\n${counts}\n`);
   });
 });
 
+function addTime({ nesting, file, details }) {
+  if (nesting > 0) return;
+  times.set(file, (times.get(file) ?? 0) + details.duration_ms);
+}
+
+function slowest() {
+  if (files.length < MANY_FILES) return [];
+  const sorted = [...times].sort(([, one], [, other]) => other - one).slice(0, MANY_FILES);
+  return sorted.map(([file, time]) => `${(time / 1000).toFixed(1)} s ${nameOf(file)}`);
+}
+
+function nameOf(file) {
+  return path.relative('', file ?? '');
+}
+
+function list(title, lines) {
+  return lines.length === 0 ? '' : `\n${title}:\n${lines.map((line) => `  ${line}\n`).join('')}`;
+}
+
 function testFiles(word) {
+  if (word === 'node') return ['unit', 'e2e'].flatMap(testFiles).filter((name) => !isNative(name));
   if (SPEEDS.includes(word)) return testsIn('test').filter((name) => speedOf(name) === word);
   return statSync(word).isFile() ? [path.resolve(word)] : testsIn(word);
 }
@@ -75,6 +110,11 @@ function testsIn(directory) {
     .filter((name) => name.endsWith('.test.ts'))
     .sort()
     .map((name) => path.resolve(directory, name));
+}
+
+function isNative(file) {
+  const name = path.relative('test', file);
+  return NATIVE.some((pattern) => pattern.test(name));
 }
 
 function speedOf(file) {

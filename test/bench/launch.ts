@@ -89,8 +89,8 @@ function launches(scratch: string, jail: string, built: string, bundle: string):
       ],
     },
     {
-      name: 'jailbuild run, with an option',
-      command: [...COMMAND, 'run', jail, '--network', 'none', '--', '/true'],
+      name: 'jailbuild run, --network none',
+      command: [...COMMAND, 'run', built, '--network', 'none', '--', '/true'],
     },
     { name: 'jailbuild run', command: [...COMMAND, 'run', built, '--', '/true'] },
     {

@@ -73,11 +73,12 @@ export class JobTrial {
   readonly #directory: string;
   #work = '';
 
-  constructor(job: Job, directory: string) {
+  /** @param root of a jail that is shared with other trials; by default each has its own */
+  constructor(job: Job, directory: string, root?: string) {
     this.job = job;
     this.#directory = mkdtempSync(path.join(directory, `${job.name.replace(/\W/g, '-')}-`));
     chmodSync(this.#directory, 0o755);
-    this.root = path.join(this.#directory, 'jail');
+    this.root = root ?? path.join(this.#directory, 'jail');
     this.prepare();
   }
 

@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
-import { exec, JAILBUILD, jailbuild } from '../support/cli.js';
+import { exec, type Finished, JAILBUILD, jailbuild } from '../support/cli.js';
 import { buildJail } from '../support/jail.js';
 import { needsRoot } from '../support/need.js';
 import { until } from '../support/process.js';
@@ -137,6 +145,53 @@ describe('the OCI runtime', needsRoot('podman', 'unshare', 'mkfifo'), () => {
     // A container that has ended has no process to signal.
     assert.match(runtime('kill', 'e', 'KILL').stderr, /container not running/);
     assert.equal(runtime('delete', 'e').status, 0);
+  });
+
+  test('creates no container, and no further process, whose command cannot be executed', () => {
+    const other = path.join(directory, 'commands');
+    mkdirSync(other);
+    const bin = path.join(jail, 'usr/bin');
+    writeFileSync(path.join(bin, 'text'), 'text', { mode: 0o644 });
+    cpSync(path.join(bin, 'ls'), path.join(bin, 'private'));
+    chmodSync(path.join(bin, 'private'), 0o700);
+    const whole = config();
+    const user = { uid: NOBODY, gid: NOBODY };
+    const create = (changed: object): Finished => {
+      const process = { ...whole.process, ...changed };
+      writeFileSync(path.join(other, 'config.json'), JSON.stringify({ ...whole, process }));
+      // The streams of a container that is created stay open.
+      const words = [RUNTIME, '--root', state, 'create', '-b', other, 'f'];
+      const out = path.join(directory, 'out');
+      const made = exec('bash', ['-c', `"$@" < /dev/null > ${out} 2>&1`, 'bash', ...words]);
+      return { ...made, stderr: readFileSync(out, 'utf8') };
+    };
+    const missing = ': executable file not found in the container';
+    const denied = ': permission denied: the user of the container cannot execute it';
+    const refused: readonly (readonly [object, string])[] = [
+      [{ args: ['absent'] }, `absent${missing}`],
+      [{ args: ['/usr/bin/absent'] }, `/usr/bin/absent${missing}`],
+      [{ args: ['./ls'] }, `./ls${missing}`],
+      [{ args: [''] }, missing],
+      [{ args: ['ls'], env: ['PATH=/lib'] }, `ls${missing}`],
+      [{ args: ['text'] }, `text${denied}`],
+      [{ args: ['/usr/bin'] }, `/usr/bin${denied}`],
+      [{ args: ['private'], user }, `private${denied}`],
+    ];
+    for (const [changed, message] of refused) {
+      const { status, stderr } = create(changed);
+      assert.deepEqual([status, stderr], [125, `jailbuild: ${message}\n`]);
+      assert.match(runtime('state', 'f').stderr, /container does not exist/);
+    }
+    for (const found of [{ args: ['private'] }, { args: ['./ls'], cwd: '/usr/bin' }]) {
+      const { status, stderr } = create(found);
+      assert.equal(status, 0, stderr);
+      assert.equal(runtime('delete', '--force', 'f').status, 0);
+    }
+    assert.equal(create({ args: ['sleep', '600'] }).status, 0);
+    assert.equal(runtime('start', 'f').status, 0);
+    const further = runtime('exec', '--detach', 'f', 'absent');
+    assert.deepEqual([further.status, further.stderr], [125, `jailbuild: absent${missing}\n`]);
+    assert.equal(runtime('delete', '--force', 'f').status, 0);
   });
 
   test('refuses unsupported members by name, and leaves nothing', () => {

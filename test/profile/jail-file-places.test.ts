@@ -103,11 +103,16 @@ test('a host name of several words or lines, and an empty directory, are refused
   const wanted = 'give a name without blanks, control characters and slashes';
   assert.equal(
     says('hostname: "a\\nb"'),
-    `jailbuild: jail.yaml: run: --hostname a\\x0ab: ${wanted}\n`,
+    `jailbuild: jail.yaml:4:13: run.hostname a\\x0ab: ${wanted}\n`,
   );
   for (const name of ['', ' ', 'a/b', 'a\\u2028b'])
     assert.ok(says(`hostname: "${name}"`).endsWith(`: ${wanted}\n`), name);
-  assert.match(says('workdir: ""'), /: run: --workdir : give a directory of the jail\n$/);
+  assert.match(says('workdir: ""'), /:4:12: run\.workdir : give a directory of the jail\n$/);
+  const long = 'h'.repeat(65);
+  assert.equal(
+    says(`hostname: ${long}`),
+    `jailbuild: jail.yaml:4:13: run.hostname ${long}: give a name of at most 64 bytes\n`,
+  );
 });
 
 test('a command line without programs is refused with the reason', () => {
@@ -119,4 +124,29 @@ test('a command line without programs is refused with the reason', () => {
     /--include alone does not make or change a jail/,
   );
   assert.match(says('ls'), /ls is taken for the directory of the jail/);
+});
+
+test('an error in the value of an option names line and column', () => {
+  const cwd = tempDir();
+  const cases: readonly (readonly [text: string, message: string])[] = [
+    ['run: { memory: lots }', '3:16: run.memory lots: give a size such as 512m'],
+    ['run: { cap-add: [NET_RAW, NOPE] }', '3:27: run.cap-add NOPE: no such capability'],
+    ['run: { env: { "A=B": c } }', '3:22: run.env A=B: a name has no ='],
+    ['image: { env: { "": c } }', '3:21: image.env has a variable without a name'],
+    ['package-depends: many', '3:18: package-depends many: give a number of steps, or all'],
+    ['max-size: x', '3:11: max-size x: give a size such as 512m'],
+    ['forbid: [""]', '3:10: forbid : give a pattern'],
+    [
+      'proofs: { a: { command: ls, output: "(" } }',
+      '3:37: Invalid regular expression: /(/m: Unterminated group',
+    ],
+  ];
+  for (const [text, message] of cases) {
+    writeFileSync(path.join(cwd, 'jail.yaml'), `root: jail\nprograms: [ls]\n${text}\n`);
+    const { status, stderr } = jailbuild([], { cwd });
+    assert.deepEqual([status, stderr], [1, `jailbuild: jail.yaml:${message}\n`]);
+  }
+  writeFileSync(path.join(cwd, 'jail.yaml'), 'root: jail\nprograms: [ls]\nmax-size: 1g\n');
+  const given = jailbuild(['--max-size', 'x'], { cwd });
+  assert.equal(given.stderr, 'jailbuild: --max-size x: give a size such as 512m\n');
 });

@@ -5,6 +5,7 @@ import { describe, test } from 'node:test';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { parse } from 'yaml';
 import { jailFileRequest } from '../../src/cli/options/request.js';
+import { runOptions } from '../../src/cli/options/run.js';
 import { JailbuildError } from '../../src/errors.js';
 import { readJailFile } from '../../src/profile/jail-file.js';
 import { jailSchemaText } from '../../src/tooling/schema.js';
@@ -86,11 +87,65 @@ run: { bind: [data:/data:ro, /srv], dev-bind: ./dev, seccomp: filter.bpf }
   assert.equal(options['sbom-file'], at('bill.json'));
   assert.deepEqual(run.options, {
     bind: [`${at('data')}:/data:ro`, '/srv'],
-    'dev-bind': [at('dev')],
+    'dev-bind': at('dev'),
     seccomp: at('filter.bpf'),
   });
   const { run: off } = readJailFile(jailFile('run: { seccomp: off }'));
   assert.deepEqual(off.options, { seccomp: 'off' });
+});
+
+test('so are those of every option that takes a path', () => {
+  const at = (name: string) => path.join(directory, name);
+  const { options, run } = readJailFile(
+    jailFile(`
+directory: [work]
+library-path: lib:/opt/lib
+run:
+  ro-bind: ['a\\:b:/ab']
+  bind-try: [cache:/cache]
+  ro-bind-try: [./x]
+  dev-bind-try: [/dev/kvm]
+  mount: ['type=bind,"src=a,b",dst=/m', 'type=overlay,source=low,dst=/o,upperdir=up,workdir=/w', 'type=tmpfs,dst=/t']
+  overlay: changes
+  env-file: [env, ../env]
+  pidns: ns/pid
+  network: ns:net
+  seccomp: [default, f.json]
+`),
+  );
+  assert.deepEqual(options, {
+    directory: [at('work')],
+    'library-path': `${at('lib')}:/opt/lib`,
+  });
+  assert.deepEqual(run.options, {
+    'ro-bind': [`${at('a\\:b')}:/ab`],
+    'bind-try': [`${at('cache')}:/cache`],
+    'ro-bind-try': [at('x')],
+    'dev-bind-try': ['/dev/kvm'],
+    mount: [
+      `type=bind,"src=${at('a,b')}",dst=/m`,
+      `type=overlay,source=${at('low')},dst=/o,upperdir=${at('up')},workdir=/w`,
+      'type=tmpfs,dst=/t',
+    ],
+    overlay: at('changes'),
+    'env-file': [at('env'), path.resolve(directory, '../env')],
+    pidns: at('ns/pid'),
+    network: `ns:${at('net')}`,
+    seccomp: ['default', at('f.json')],
+  });
+  for (const [name, option] of Object.entries(runOptions)) {
+    const complete = 'complete' in option ? option.complete : undefined;
+    if (complete !== 'file' && complete !== 'directory') continue;
+    let value: unknown;
+    try {
+      value = readJailFile(jailFile(`run: { ${name}: given }`)).run.options[name];
+    } catch (error) {
+      // A jail file has no such key.
+      assert.match(String(error), /unknown key/);
+      continue;
+    }
+    assert.equal(value, at('given'), name);
+  }
 });
 
 test('a jail file becomes a request for the resolver', () => {
@@ -208,7 +263,7 @@ describe('a message about a jail file begins with its name', () => {
     'a value that `run` would refuse',
     'root: jail\nprograms: [ls]\nrun: { memory: lots }',
     1,
-    'jail.yaml: run: --memory lots: give a size such as 512m',
+    'jail.yaml:3:16: run.memory lots: give a size such as 512m',
   );
   says(
     'an option that the jail does not record',

@@ -16,7 +16,7 @@ import { prepareFile } from '../manifest-file.js';
 import { optimizeLater } from '../optimize-later.js';
 import { type BuildArguments, buildOptions, buildPositionals } from '../options/build.js';
 import { changedPolicy } from '../options/changed.js';
-import { targetOf, withDefaults, withFileOptions } from '../options/jail-file.js';
+import { placed, targetOf, withDefaults, withFileOptions } from '../options/jail-file.js';
 import { limitsOf } from '../options/limits.js';
 import { refuseIdlePlatform, registryOptionsOf } from '../options/registry.js';
 import { programsOf, requestOf, type Wanted, withJailFile } from '../options/request.js';
@@ -116,7 +116,7 @@ function jobOf(wanted: Wanted, interrupt?: Interrupt): BuildJob {
     options: {
       noClobber: args['no-clobber'] ?? false,
       allowMissing: args['allow-missing'] ?? false,
-      limits: limitsOf(args),
+      limits: placed(wanted.file, () => limitsOf(args)),
       strict: args.strict ?? false,
       link: args.link ?? false,
       noSync: args['no-sync'] ?? false,

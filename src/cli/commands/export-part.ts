@@ -1,9 +1,10 @@
 import type { Destination } from '../../export/destination.js';
-import type { ExportOptions, ExportPart } from '../../export/export.js';
+import type { ExportOptions, ExportPart } from '../../export/options.js';
 import { ownVariable } from '../../fs/own-environment.js';
 import type { Sysroot } from '../../fs/sysroot.js';
 import type { LeftOut } from '../../image/left-out.js';
 import type { ExportArguments } from '../options/export.js';
+import { placed } from '../options/jail-file.js';
 import { limitsOf } from '../options/limits.js';
 import { warn } from '../report-error.js';
 import type { PreparedSbom } from './export-sbom.js';
@@ -54,7 +55,7 @@ export async function preparePart(
     for (const warning of made.warnings) reportWarning(warning);
     tree = made.tree;
   }
-  const limits = limitsOf(args);
+  const limits = placed(source.file, () => limitsOf(args));
   if (limits !== undefined) {
     const { refuseExcess } = await import('../../plan/limits.js');
     refuseExcess(tree.entries, limits);

@@ -1,6 +1,6 @@
 import { JailbuildError } from '../../errors.js';
 import { type Destination, STDOUT_PATH } from '../../export/destination.js';
-import type { ExportResult } from '../../export/export.js';
+import type { ExportResult } from '../../export/result.js';
 import { isStandardOutput } from '../../fs/open-output.js';
 import type { WorkProgress } from '../../manifest/work.js';
 import { defineCommand } from '../command.js';

@@ -53,7 +53,7 @@ async function runInJail(args: RunArguments): Promise<number> {
   const root = path.resolve(args.root);
   const { runnable } = await import('../options/launch.js');
   const { launch: asked, command, network } = runnable(root, args);
-  const launch = withListeners(asked);
+  const launch = await withListeners(asked);
   if (args['oci-bundle'] !== undefined)
     return writeBundle(args['oci-bundle'], root, launch, command);
   if (args.observe && !args['print-command']) {
@@ -63,7 +63,7 @@ async function runInJail(args: RunArguments): Promise<number> {
   const { printCommand, runJail } = await import('../../launcher/run.js');
   if (!args['print-command']) {
     await warnOfUncovering(root, launch);
-    if (isWithoutOptions(args) && network === undefined) await remember(root, args, launch);
+    await rememberLaunch(root);
     const changes = await changesReport(root, args);
     const status = await runJail(root, launch, command, {
       ...(network === undefined ? {} : { network }),
@@ -102,24 +102,23 @@ async function changesReport(
   };
 }
 
-/** Returns whether all launcher options come from the record of the jail. */
-function isWithoutOptions(args: RunArguments): boolean {
-  return Object.keys(runOptions).every((name) => args[name as keyof RunArguments] === undefined);
-}
-
-/** Lets the native front start the launcher directly for the next run like this one, if it can. */
-async function remember(root: string, args: RunArguments, launch: LaunchOptions): Promise<void> {
-  const { rememberLaunch } = await import('../remembered-launch.js');
-  const { runnable } = await import('../options/launch.js');
-  await rememberLaunch(root, launch, runnable(root, { ...args, '--': undefined }).command);
+/** Lets the native front start the launcher directly for later runs of the jail, if it can. */
+async function rememberLaunch(root: string): Promise<void> {
+  const { rememberDefaults } = await import('../remembered-launch.js');
+  await rememberDefaults(root);
 }
 
 /** Passes sockets that a supervisor gave to this process on to the command (sd_listen_fds(3)). */
-function withListeners(launch: LaunchOptions): LaunchOptions {
+async function withListeners(launch: LaunchOptions): Promise<LaunchOptions> {
   const { LISTEN_FDS = '', LISTEN_FDNAMES, LISTEN_PID } = process.env;
   if (LISTEN_PID !== String(process.pid) || !/^[1-9]\d*$/.test(LISTEN_FDS)) return launch;
+  const { parseDescriptorCount } = await import('../../launcher/values.js');
   const names = LISTEN_FDNAMES === undefined ? {} : { LISTEN_FDNAMES };
-  return { ...launch, listenFds: Number(LISTEN_FDS), env: { ...launch.env, ...names } };
+  return {
+    ...launch,
+    listenFds: parseDescriptorCount('LISTEN_FDS', LISTEN_FDS),
+    env: { ...launch.env, ...names },
+  };
 }
 
 /**

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { JailbuildError } from '../../errors.js';
-import type { OptionValue, OptionValues } from '../../profile/jail-file.js';
+import type { JailFile } from '../../profile/jail-file.js';
+import type { OptionValue, OptionValues } from '../../profile/option-values.js';
 import type { Arguments, OptionTable } from '../command.js';
 
 /** The jail file that is used by default, in the working directory. */
@@ -34,6 +35,37 @@ export function withFileOptions<A extends object>(
     else merged[name] = given ?? (typeof value === 'object' ? value.join(',') : value);
   }
   return merged as A;
+}
+
+/** Calls a function whose errors name the places of values of a jail file. */
+export function placed<T>(file: JailFile | undefined, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    throw file === undefined ? error : placedError(error, file);
+  }
+}
+
+/**
+ * Names the place of a value in a jail file in an error of an option.
+ *
+ * @param section the key of a map of options; undefined for those at the top
+ * @returns the error as it is if the file does not have the option with this value
+ */
+export function placedError(error: unknown, file: JailFile, section?: 'run'): unknown {
+  if (!(error instanceof JailbuildError) || error.code !== 'USAGE') return error;
+  const [, name = '', problem = ''] = /^--([a-z0-9-]+) (.*)$/s.exec(error.message) ?? [];
+  const options = section === undefined ? file.options : file[section].options;
+  const value = options[name];
+  if (value === undefined) return error;
+  const index = list(value).findIndex((item) =>
+    [item, JSON.stringify(item)].some((shown) => problem.startsWith(shown)),
+  );
+  if (index < 0) return error;
+  const where = section === undefined ? [name] : [section, name];
+  const at = file.placeOf(typeof value === 'object' ? [...where, String(index)] : where);
+  const message = `${at}: ${where.join('.')} ${problem}`;
+  return new JailbuildError('JAIL_FILE_INVALID', message, file.path);
 }
 
 function list(value: OptionValue): readonly string[] {

@@ -8,11 +8,12 @@ import { parseBindOption, parseMount, parsePlaced } from '../../launcher/mounts.
 import type { IdMap, JoinedNamespaces, LaunchOptions, Mount } from '../../launcher/options.js';
 import { findHelper, type OutgoingNetwork, parsePublish } from '../../launcher/outgoing-network.js';
 import { checkRecordedRun, isRecordable } from '../../launcher/recorded-run.js';
-import { withTmp } from '../../launcher/tmp.js';
+import { needsTmp, withTmp } from '../../launcher/tmp.js';
 import {
   parseCount,
   parseCpus,
   parseDescriptor,
+  parseDescriptorCount,
   parseHostname,
   parseIdMap,
   parseLimit,
@@ -24,9 +25,10 @@ import {
   parseVariables,
   parseWorkdir,
 } from '../../launcher/values.js';
-import type { JailFile, OptionValues } from '../../profile/jail-file.js';
+import type { JailFile } from '../../profile/jail-file.js';
+import type { OptionValues } from '../../profile/option-values.js';
 import type { OptionTable } from '../command.js';
-import { withDefaults, withFileOptions } from './jail-file.js';
+import { placedError, withDefaults, withFileOptions } from './jail-file.js';
 import { type provableOptions, type RunArguments, runOptions } from './run.js';
 
 /** Returns the part of a jail file's `run` that the record may keep; undefined without any. */
@@ -49,8 +51,13 @@ export function checkedRun(file: JailFile, table: OptionTable): readonly string[
   try {
     launchOptions(withFileOptions(withDefaults(table) as RunArguments, options, table));
   } catch (error) {
-    if (!(error instanceof JailbuildError) || error.code !== 'USAGE') throw error;
-    throw new JailbuildError('JAIL_FILE_INVALID', `${file.name}: run: ${error.message}`, file.path);
+    const placed = placedError(error, file, 'run');
+    if (!(placed instanceof JailbuildError) || placed.code !== 'USAGE') throw placed;
+    throw new JailbuildError(
+      'JAIL_FILE_INVALID',
+      `${file.name}: run: ${placed.message}`,
+      file.path,
+    );
   }
   return Object.keys(options).filter((name) => !isRecordable(name));
 }
@@ -133,7 +140,7 @@ export function launchOptions(args: RunArguments): LaunchOptions {
     },
     dieWithParent: args['die-with-parent'] ?? false,
     fds: (args.fd ?? []).map((text) => parseDescriptor('--fd', text)),
-    ...defined('preserveFds', parsed('--preserve-fds', args['preserve-fds'], parseCount)),
+    ...defined('preserveFds', parsed('--preserve-fds', args['preserve-fds'], parseDescriptorCount)),
     ...defined('argv0', args.argv0),
     ...defined('cwd', parsed('--workdir', args.workdir, parseWorkdir)),
     verbose: args.verbose ?? false,
@@ -173,6 +180,30 @@ function landlockOf(root: string): Pick<LaunchOptions, 'landlock'> {
 export function jailLaunch(root: string): LaunchOptions {
   const args = withDefaults(runOptions) as RunArguments;
   return inJail(root, withRecordedDefaults(root, args, runOptions));
+}
+
+/** What a jail's record says about every run of the jail, whatever its options. */
+export interface JailDefaults {
+  /** Without the mounts that no option requests. */
+  readonly launch: LaunchOptions;
+  /** Mounted first, over the record. */
+  readonly cover: ReturnType<typeof recordCover>;
+  /** Whether a run mounts an empty /tmp if the root can have it and no option prevents it. */
+  readonly mayNeedTmp: boolean;
+  readonly command: readonly string[];
+}
+
+/** @throws JailbuildError RECORD_REFUSED if the record asks for more than a record may */
+export function jailDefaults(root: string): JailDefaults {
+  const args = withRecordedDefaults(root, withDefaults(runOptions) as RunArguments, runOptions);
+  const launch = launchOptions(args);
+  const paths = recordOfRun(root)?.manifest.entries;
+  return {
+    launch,
+    cover: recordCover(root),
+    mayNeedTmp: !args['no-tmp'] && needsTmp(launch, paths),
+    command: args['--'] ?? [],
+  };
 }
 
 function inJail(root: string, args: RunArguments): LaunchOptions {

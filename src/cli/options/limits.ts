@@ -1,3 +1,4 @@
+import { JailbuildError } from '../../errors.js';
 import { parseCount, parseSize } from '../../launcher/values.js';
 import type { Limits } from '../../plan/limits.js';
 import type { Arguments } from '../command.js';
@@ -49,6 +50,7 @@ type LimitArguments = Arguments<Record<never, never>, typeof limitOptions>;
  * @throws JailbuildError USAGE
  */
 export function limitsOf(args: Partial<LimitArguments>): Limits | undefined {
+  if (args.forbid?.includes('')) throw new JailbuildError('USAGE', '--forbid : give a pattern');
   const limits: Limits = {
     ...(args['max-size'] === undefined
       ? {}

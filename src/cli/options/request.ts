@@ -7,7 +7,7 @@ import type { ResolveRequest } from '../../manifest/request.js';
 import type { JailFile } from '../../profile/jail-file.js';
 import { warn } from '../report-error.js';
 import { ASKING, type BuildArguments, buildOptions, NO_ARGUMENTS } from './build.js';
-import { findJailFile, withFileOptions } from './jail-file.js';
+import { findJailFile, placed, withFileOptions } from './jail-file.js';
 import { resolveChoices } from './resolve.js';
 import { runOptions } from './run.js';
 
@@ -86,7 +86,12 @@ export function programsOf(args: BuildArguments): readonly string[] {
   return args.run ? programs : [...programs, ...(args['--'] ?? [])];
 }
 
-export function requestOf({ args, file }: Wanted): ResolveRequest {
+/** @throws JailbuildError USAGE, JAIL_FILE_INVALID */
+export function requestOf(wanted: Wanted): ResolveRequest {
+  return placed(wanted.file, () => formRequest(wanted));
+}
+
+function formRequest({ args, file }: Wanted): ResolveRequest {
   const profiles = [...(file?.profiles ?? []), ...(args.profile ?? []).map(profileName)];
   const users = [...(file?.users ?? []), ...(args.user ?? []).map(parseAccount)];
   const include = [...(file?.includes ?? []), ...(args.include ?? []).map(parseInclude)];

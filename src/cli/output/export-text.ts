@@ -1,5 +1,5 @@
-import type { ExportResult } from '../../export/export.js';
 import type { StoredLayer } from '../../export/image.js';
+import type { ExportResult } from '../../export/result.js';
 import type { LeftOut } from '../../image/left-out.js';
 import { platformName } from '../../image/platform.js';
 import { jsonLine } from './json.js';

@@ -72,6 +72,8 @@ export async function createContainer(id: string, options: CreateOptions): Promi
       // Run while the process waits, as specified.
       for (const kind of ['prestart', 'createRuntime'])
         await runHooks(config, kind, stateOf(options.state, container));
+      // Hooks may have brought it.
+      await refuseMissingCommand(container, config.process as OciProcess);
     } catch (error) {
       process.kill(pid, 'SIGKILL');
       throw error;
@@ -121,6 +123,40 @@ async function launch(
       'the container could not be created: see the message of the launcher',
     );
   return pid;
+}
+
+/**
+ * Refuses a process whose command is missing in the container or may not be executed by its user, as runc does when it
+ * creates a container. Other reasons why a command does not start are found when it is executed.
+ *
+ * @throws JailbuildError LAUNCHER_FAILED
+ */
+async function refuseMissingCommand(
+  { pid, start }: Pick<Container, 'pid' | 'start'>,
+  spec: OciProcess,
+): Promise<void> {
+  const args = [
+    ...['--join', `${pid}:${start}`, '--look-up'],
+    ...processArguments({ ...spec, terminal: false }, undefined),
+    ...['--', ...(spec.args ?? [])],
+  ];
+  const { exitCode } = await execa(locateLauncher(), args, {
+    ...LAUNCHER_PROCESS,
+    stdio: 'ignore',
+    env: environment(spec),
+  });
+  const [command = ''] = spec.args ?? [];
+  // Engines match the wording, and exit with 127 or 126.
+  if (exitCode === 127)
+    throw new JailbuildError(
+      'LAUNCHER_FAILED',
+      `${command}: executable file not found in the container`,
+    );
+  if (exitCode === 126)
+    throw new JailbuildError(
+      'LAUNCHER_FAILED',
+      `${command}: permission denied: the user of the container cannot execute it`,
+    );
 }
 
 /** @throws JailbuildError USAGE if it is not in state created */
@@ -217,6 +253,7 @@ export async function execInContainer(
   const words = ['--', ...(spec.args ?? [])];
   if (!options.detach)
     return startLauncher(['--die-with-parent', ...args, ...words], environment(spec));
+  await refuseMissingCommand(container, spec);
   const started = execa(locateLauncher(), [...args, '--detach', '--info-fd', '3', ...words], {
     stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
     ...LAUNCHER_PROCESS,

@@ -73,7 +73,7 @@ int make_snapshot(struct start *start, char *entry);
 
 /* run.c */
 /* Runs the launcher and exits if its arguments are known without Node; otherwise returns. */
-void run_as_before(const struct start *start, int argc, char **argv);
+void run_without_node(const struct start *start, int argc, char **argv);
 
 /* fail.c */
 _Noreturn void fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -25,17 +25,29 @@ static const char *variable(char **env, const char *name)
 	return NULL;
 }
 
-static bool is_there(const char *name)
+static bool is_named(const char *path)
+{
+	return access(path, F_OK) == 0;
+}
+
+static bool is_executable(const char *path)
+{
+	struct stat file;
+	return stat(path, &file) == 0 && S_ISREG(file.st_mode) && access(path, X_OK) == 0;
+}
+
+/* Whether a command, looked up in PATH as by execvp(3), leads to a file that passes a test. */
+static bool leads_to(const char *name, bool (*test)(const char *path))
 {
 	const char *directory = getenv("PATH");
 	char path[4096];
 
 	if (strchr(name, '/') != NULL)
-		return access(name, F_OK) == 0;
+		return test(name);
 	while (directory != NULL && *directory != '\0') {
 		int length = (int)strcspn(directory, ":");
 		int count = snprintf(path, sizeof(path), "%.*s/%s", length, directory, name);
-		if (count > 0 && (size_t)count < sizeof(path) && access(path, F_OK) == 0)
+		if (count > 0 && (size_t)count < sizeof(path) && test(path))
 			return true;
 		directory += length;
 		directory += *directory == ':';
@@ -66,7 +78,7 @@ static _Noreturn void execute(const char *file, char **command, char **env)
 	int reason = errno;
 	note_failure();
 	/* execve(2) returns ENOENT both for a missing file and for a missing interpreter. */
-	bool no_interpreter = reason == ENOENT && *file != '\0' && is_there(file);
+	bool no_interpreter = reason == ENOENT && *file != '\0' && leads_to(file, is_named);
 	fprintf(stderr, "invoke_ns: execute %s: %s\n", printable(file),
 		no_interpreter ? "the interpreter that it names is not there" : strerror(reason));
 	_exit(reason == ENOENT || reason == ENOTDIR ? NOT_FOUND : NOT_EXECUTABLE);
@@ -155,6 +167,13 @@ static void set_listeners(struct options *options)
 	set_variable(options, "LISTEN_PID", pid);
 }
 
+static _Noreturn void look_up(const char *file)
+{
+	if (file == NULL || leads_to(file, is_executable))
+		_exit(EXIT_SUCCESS);
+	_exit(*file != '\0' && leads_to(file, is_named) ? NOT_EXECUTABLE : NOT_FOUND);
+}
+
 static _Noreturn void become_command(struct options *options)
 {
 	struct identity identity = { 0 };
@@ -194,6 +213,8 @@ static _Noreturn void become_command(struct options *options)
 	close_others(3, &options->passed);
 	release_signals();
 	set_search_path(options->env);
+	if (options->look_up)
+		look_up(file);
 	log_step("executing %s", file != NULL ? file : "a shell");
 	execute(file, options->command, options->env);
 }

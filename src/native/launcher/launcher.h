@@ -227,6 +227,7 @@ struct options {
 	/* Socket that receives the terminal's master, or NULL. */
 	const char *console_socket;
 	bool detach;
+	bool look_up;
 	/* The jail's side of the new terminal. */
 	int terminal;
 	/* NULL-terminated; ends with the variables of --env. Has room for HOME. */

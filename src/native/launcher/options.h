@@ -123,6 +123,8 @@ OPTION(0, "new-session", NULL, parse_flag, new_session, "", "in a session withou
 OPTION(0, "pty", NULL, parse_flag, pty, "--dev|--join|--console-socket", "on a new terminal")
 OPTION(0, "console-socket", "PATH", parse_text, console_socket, "--pty", "send the terminal's master to this socket")
 OPTION(0, "detach", NULL, parse_flag, detach, "", "exit once the jail is set up, and leave it running")
+OPTION(0, "look-up", NULL, parse_flag, look_up, "",
+       "only check that the command is there and may be executed: exit with 0, 126 or 127")
 OPTION(0, "env", "NAME[=VALUE]", parse_variable, env, "",
        "set a variable, or pass on the launcher's; the environment is otherwise empty")
 OPTION(0, "argv0", "NAME", parse_text, argv0, "", "set argv[0] of the command")

@@ -1,0 +1,207 @@
+#define _GNU_SOURCE
+#include "run.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/*
+ * The launcher's arguments depend on the command line and on the jail's record. Node, which reads the record, stores what
+ * it says of every run for root (cli/remembered-launch.ts), outside the jail, since root inside could otherwise choose
+ * its own rights. It is valid as long as the record is the same file.
+ */
+#define DIRECTORY "/var/cache/jailbuild/launch"
+#define SCHEMA "jailbuild.launch/2"
+#define MAX_SIZE (1 << 16)
+
+struct fields {
+	char *at, *end;
+};
+
+static const char *next_field(struct fields *fields)
+{
+	char *field = fields->at;
+
+	if (field >= fields->end)
+		return NULL;
+	fields->at = memchr(field, '\0', (size_t)(fields->end - field));
+	if (fields->at == NULL)
+		return NULL;
+	fields->at++;
+	return field;
+}
+
+static bool next_is(struct fields *fields, const char *expected)
+{
+	const char *field = next_field(fields);
+
+	return field != NULL && strcmp(field, expected) == 0;
+}
+
+static bool is_roots(const struct stat *stat)
+{
+	return stat->st_uid == 0 && (stat->st_mode & 022) == 0;
+}
+
+static bool is_roots_directory(int at, const char *path)
+{
+	struct stat stat;
+
+	return fstatat(at, path, &stat, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(stat.st_mode) &&
+	       is_roots(&stat);
+}
+
+static bool is_safe_place(void)
+{
+	char path[] = DIRECTORY;
+
+	for (char *slash = path; (slash = strchr(slash + 1, '/')) != NULL; *slash = '/') {
+		*slash = '\0';
+		if (!is_roots_directory(AT_FDCWD, path))
+			return false;
+	}
+	return is_roots_directory(AT_FDCWD, path);
+}
+
+/* FNV-1a, for the file's name; its content identifies the root. */
+static uint64_t hash_path(const char *path)
+{
+	uint64_t hash = 0xcbf29ce484222325U;
+
+	for (; *path != '\0'; path++)
+		hash = (hash ^ (uint8_t)*path) * 0x100000001b3U;
+	return hash;
+}
+
+/* Writes a file's stamp as jail/record/record.ts does. */
+static void write_stamp(char *text, size_t size, const struct stat *stat)
+{
+	snprintf(text, size, "%llu:%llu:%lld:%lld%09ld:%lld%09ld", (unsigned long long)stat->st_dev,
+		 (unsigned long long)stat->st_ino, (long long)stat->st_size,
+		 (long long)stat->st_mtim.tv_sec, stat->st_mtim.tv_nsec, (long long)stat->st_ctim.tv_sec,
+		 stat->st_ctim.tv_nsec);
+}
+
+/* Writes the stamp of the record; returns false if there is none or root does not trust it. */
+static bool stamp_record(const char *root, char *text, size_t size)
+{
+	struct stat stat;
+	int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	bool good = false;
+
+	if (fd < 0)
+		return false;
+	if (is_roots_directory(fd, ".jailbuild") &&
+	    fstatat(fd, ".jailbuild/record.json", &stat, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISREG(stat.st_mode) && is_roots(&stat)) {
+		write_stamp(text, size, &stat);
+		good = true;
+	}
+	close(fd);
+	return good;
+}
+
+static bool read_fields(const char *root, struct fields *fields)
+{
+	static char bytes[MAX_SIZE];
+	char path[PATH_MAX];
+	struct stat stat;
+
+	snprintf(path, sizeof(path), DIRECTORY "/%016llx", (unsigned long long)hash_path(root));
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	ssize_t count = -1;
+	if (fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode) && is_roots(&stat))
+		count = read(fd, bytes, sizeof(bytes));
+	close(fd);
+	if (count <= 0 || count == sizeof(bytes) || bytes[count - 1] != '\0')
+		return false;
+	*fields = (struct fields){ bytes, bytes + count };
+	return true;
+}
+
+/* Returns whether the stored arguments belong to this program, this root and its current record. */
+static bool are_current(const struct start *start, const char *root, struct fields *fields)
+{
+	char path[PATH_MAX + 16], stamp[160];
+	struct stat stat_;
+
+	snprintf(path, sizeof(path), "%s/cli.cjs", start->dist);
+	if (!next_is(fields, SCHEMA) || stat(path, &stat_) < 0)
+		return false;
+	write_stamp(stamp, sizeof(stamp), &stat_);
+	if (!next_is(fields, path) || !next_is(fields, stamp) || !next_is(fields, root))
+		return false;
+	return stamp_record(root, stamp, sizeof(stamp)) && next_is(fields, stamp);
+}
+
+/* Reads a number; returns false for one that the rest cannot have. */
+static bool take_number(struct fields *fields, size_t *number)
+{
+	const char *text = next_field(fields);
+	char *end;
+
+	if (text == NULL || *text < '0' || *text > '9')
+		return false;
+	*number = strtoul(text, &end, 10);
+	return *end == '\0' && *number <= MAX_SIZE;
+}
+
+static bool take_fields(struct fields *fields, size_t count, char ***items)
+{
+	*items = calloc(count + 1, sizeof(**items));
+	for (size_t i = 0; *items != NULL && i < count; i++) {
+		(*items)[i] = (char *)next_field(fields);
+		if ((*items)[i] == NULL)
+			return false;
+	}
+	return *items != NULL;
+}
+
+static bool take_list(struct fields *fields, struct list *list)
+{
+	return take_number(fields, &list->count) && take_fields(fields, list->count, &list->items);
+}
+
+static bool take_parts(struct fields *fields, struct defaults *defaults)
+{
+	if (!take_number(fields, &defaults->part_count))
+		return false;
+	defaults->parts = calloc(defaults->part_count + 1, sizeof(*defaults->parts));
+	for (size_t i = 0; defaults->parts != NULL && i < defaults->part_count; i++) {
+		struct part *part = &defaults->parts[i];
+		part->name = next_field(fields);
+		if (part->name == NULL || !take_number(fields, &part->count) ||
+		    !take_fields(fields, part->count, &part->words))
+			return false;
+	}
+	return defaults->parts != NULL;
+}
+
+static size_t count_fields(const struct fields *fields)
+{
+	size_t count = 0;
+
+	for (const char *at = fields->at; at < fields->end; at++)
+		count += *at == '\0';
+	return count;
+}
+
+bool read_defaults(const struct start *start, const char *root, struct defaults *defaults)
+{
+	struct fields fields;
+	size_t size;
+
+	if (!is_safe_place() || !read_fields(root, &fields) || !are_current(start, root, &fields) ||
+	    !take_number(&fields, &size) || size != (size_t)(fields.end - fields.at))
+		return false;
+	if (!take_parts(&fields, defaults) || !take_list(&fields, &defaults->common) ||
+	    !take_list(&fields, &defaults->own))
+		return false;
+	defaults->command.count = count_fields(&fields);
+	return take_fields(&fields, defaults->command.count, &defaults->command.items);
+}

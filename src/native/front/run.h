@@ -1,0 +1,80 @@
+/* Runs that the front starts without Node. */
+#ifndef RUN_H
+#define RUN_H
+
+#include "front.h"
+
+/* The launcher's arguments that one option of `run` changes, or that none changes (launcher/options.ts). */
+struct part {
+	const char *name;
+	size_t count;
+	char **words;
+};
+
+struct list {
+	size_t count;
+	char **items;
+};
+
+/* What every run of a jail has in common, as Node stored it. */
+struct defaults {
+	size_t part_count;
+	struct part *parts;
+	/* Variables as NAME=VALUE: those of every command, and those of the jail. */
+	struct list common, own;
+	/* Run without a command on the command line; may be empty. */
+	struct list command;
+};
+
+/* A mount that an option requests. */
+struct mount {
+	/* The launcher's option and its value. */
+	char *words[2];
+	/* The names in the path of its place, and the row of its option: mounts are made in this order. */
+	size_t depth, row;
+};
+
+/* A run as the command line asks for it. */
+struct run {
+	const char *root;
+	char **command;
+	/* Parts in place of those of the defaults. */
+	struct part *parts;
+	size_t part_count;
+	struct mount *mounts;
+	size_t mount_count;
+	/* NAME=VALUE. */
+	struct list variables;
+	/* Capabilities in lower case, or `all`. */
+	struct list dropped;
+	/* Real or not, the sources of bind mounts that are not read-only. */
+	struct list writable;
+	bool no_tmp, has_tmp, has_user, has_tty, has_no_dev, dies_with_parent;
+};
+
+/* remembered.c */
+/* Reads the defaults of a root; returns false if there are none that belong to this program and the root's record. */
+bool read_defaults(const struct start *start, const char *root, struct defaults *defaults);
+
+/* run_options.c */
+/*
+ * Parses the words of `run`. Returns false for what Node is to handle: options and values that are not known here, and all
+ * that is wrong.
+ */
+bool parse_run(struct run *run, size_t count, char **words);
+/* Returns the place of recorded mounts in the order of mounts. */
+size_t row_of_tmpfs(void);
+/* Returns whether a path is in the form that Node's `path.resolve` returns. */
+bool is_resolved(const char *path);
+
+/* run_words.c */
+/* Returns the launcher's arguments without the command, or NULL for what Node is to handle; sets its environment. */
+char **launcher_words(const struct run *run, const struct defaults *defaults, struct list *environment);
+
+/* Adds to a list whose items have room for it. */
+static inline void add(struct list *list, char *item)
+{
+	list->items[list->count++] = item;
+}
+
+#endif
