@@ -83,14 +83,7 @@ export function* verifyInSteps(
  * @param isCopy returns whether the root has an unchanged copy of the file at a path of the plan
  */
 export function originalsOf(closure: Closure, isCopy: (path: string) => boolean): Originals {
-  const identities = new Map<string, string>();
-  for (const { path, stat, isMade } of closure.files) {
-    if (!isMade) identities.set(path, stat.identity);
-  }
-  return (path) => {
-    const identity = isCopy(path) ? identities.get(path) : undefined;
-    return identity === undefined ? undefined : closure.read(identity);
-  };
+  return (path) => (isCopy(path) ? closure.readSource(path) : undefined);
 }
 
 /** Returns the paths of the requested programs. */
