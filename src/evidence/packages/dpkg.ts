@@ -264,6 +264,8 @@ export class DpkgDatabase implements PackageDatabase {
    * s.
    */
   #paths(): PathIndex {
+    // Another database of this process may have built it.
+    this.#index ??= this.#state === undefined ? undefined : keptIndex(this.#state)?.paths;
     if (this.#index !== undefined) return this.#index;
     const info = this.#sysroot.trace(`${DATABASE}/info`);
     // The state covers the index: dpkg writes the status file with each change of a list.
