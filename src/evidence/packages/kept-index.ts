@@ -27,21 +27,11 @@ interface Head {
   readonly count: number;
 }
 
-/** The index that this process used last: advice and packages open a database each. */
-let latest: { readonly state: string; readonly index: DpkgIndex } | undefined;
-
 /**
- * Returns the index kept for a state of the database; undefined if there is none, if it is damaged, or
- * if others could write it.
+ * Reads the index kept for a state of the database; undefined if there is none, if it is damaged, or if others could
+ * write it.
  */
 export function keptIndex(state: string): DpkgIndex | undefined {
-  if (latest?.state === state) return latest.index;
-  const index = storedIndex(state);
-  if (index !== undefined) latest = { state, index };
-  return index;
-}
-
-function storedIndex(state: string): DpkgIndex | undefined {
   try {
     const bytes = readCacheFile(cacheDirectory('packages'), MAX_SIZE);
     if (bytes === undefined) return undefined;
@@ -57,9 +47,7 @@ function storedIndex(state: string): DpkgIndex | undefined {
 }
 
 /** Keeps an index for a state of the database, if the user has a cache directory. */
-export function keepIndex(state: string, index: DpkgIndex): void {
-  latest = { state, index };
-  const { status, paths } = index;
+export function keepIndex(state: string, { status, paths }: DpkgIndex): void {
   const file = cacheDirectory('packages');
   const { lists, entries } = paths;
   const head: Head = { schema: SCHEMA, state, lists, status: status.text, count: entries.length };
