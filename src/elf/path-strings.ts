@@ -7,11 +7,13 @@ const PIECE = 4 << 20;
 const MAX_STRING = 512;
 /** Matches an absolute path, rather than a format, option or comment. */
 const PATH = /^(?:\/[A-Za-z0-9._+@,=~-]+){1,40}\/?$/;
+/** Matches a path from a program's directory: `../lib/sbcl`. */
+const RELATIVE = /\0(\.\.\/(?:lib|libexec|share)(?:\/[A-Za-z0-9._+-]+){1,10})\/?(?=\0)/g;
 
 /**
  * Returns the absolute paths among the zero-terminated strings in the loaded part of a file: whole
  * strings, the members of colon-separated lists, and the directories of formats such as
- * `/usr/share/zoneinfo/%s`.
+ * `/usr/share/zoneinfo/%s`; and paths from the file's directory such as `../share/NAME`.
  *
  * @param limit stop after this many bytes
  */
@@ -79,7 +81,10 @@ export function dataPieces(
 
 function collectPaths(bytes: Buffer, paths: Set<string>): void {
   // Searching one string is faster than many searches in bytes, most of which are zero.
-  const text = bytes.toString('latin1');
+  const text = asText(bytes);
+  if (text.includes('\0../')) {
+    for (const [, name = ''] of text.matchAll(RELATIVE)) paths.add(name);
+  }
   for (let at = text.indexOf('/', 1); at > 0; at = text.indexOf('/', at + 1)) {
     if (text.charCodeAt(at - 1) !== 0 || !isLetter(text.charCodeAt(at + 1))) continue;
     const end = text.indexOf('\0', at);
@@ -91,6 +96,11 @@ function collectPaths(bytes: Buffer, paths: Set<string>): void {
       if (PATH.test(whole)) paths.add(whole.replace(/\/$/, ''));
     }
   }
+}
+
+/** Returns bytes as text in which a string at the start, as in most libraries, is seen as others. */
+function asText(bytes: Buffer): string {
+  return `\0${bytes.toString('latin1')}`;
 }
 
 function isLetter(code: number): boolean {
@@ -111,7 +121,7 @@ const COMMAND_LINE = /\0([a-z][a-z0-9_.+-]{1,20}) (?=-[A-Za-z-][^\0\n]{0,80}\0)/
 export function commandNames(source: ByteSource, headers: ElfHeaders, limit: number): Set<string> {
   const names = new Set<string>();
   for (const bytes of dataPieces(source, headers, limit, false)) {
-    for (const [, name = ''] of bytes.toString('latin1').matchAll(COMMAND_LINE)) names.add(name);
+    for (const [, name = ''] of asText(bytes).matchAll(COMMAND_LINE)) names.add(name);
   }
   return names;
 }

@@ -19,7 +19,7 @@ import type { Originals, ReadFile } from './originals.js';
 import type { BringPackages, Brought } from './packages/bring-packages.js';
 import type { KeptFiles } from './process/kept-files.js';
 import { ProgramResolver } from './program-resolver.js';
-import { addScriptCommands, followedScripts } from './scripts/script-commands.js';
+import { addScriptCommands, followedScripts, type ScriptGap } from './scripts/script-commands.js';
 
 /** Root directories that may be links on a merged-/usr distribution. */
 const MERGED_USR_LINKS = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
@@ -45,7 +45,12 @@ export interface Closure {
   readonly advice: readonly Advice[];
   /** Returns what was read of a file, by its identity. */
   readonly read: (identity: string) => ReadFile;
+  /** Returns what was read of the source of the file at a path; undefined for one that is made or not in `files`. */
+  readonly readSource: Originals;
 }
+
+/** What is known of a file that was added as data. */
+const DATA: ReadFile = { elf: undefined, facts: undefined, isElf: false };
 
 /** Context of a resolution in addition to its request. */
 export interface ResolveContext {
@@ -102,7 +107,7 @@ interface Begun {
   readonly resolution: Resolution;
   readonly requested: readonly FoundProgram[];
   readonly warnings: readonly string[];
-  readonly isBasic: Brought['isBasic'];
+  readonly brought: Brought | undefined;
 }
 
 /**
@@ -117,20 +122,20 @@ export class Resolving {
   readonly #requested: readonly FoundProgram[];
   readonly #warnings: readonly string[];
   readonly #followsScripts: boolean;
-  readonly #isBasic: Brought['isBasic'];
+  readonly #brought: Brought | undefined;
 
-  private constructor({ request, context, resolution, requested, warnings, isBasic }: Begun) {
+  private constructor({ request, context, resolution, requested, warnings, brought }: Begun) {
     this.#request = request;
     this.#context = context;
     this.#resolution = resolution;
     this.#requested = requested;
     this.#warnings = warnings;
-    this.#isBasic = isBasic;
+    this.#brought = brought;
     const environment = context.additions?.environment ?? {};
     this.#outside = programsOutside(requested, environment);
     this.#environment = jailEnvironment(resolution, this.#outside, environment);
     this.#followsScripts =
-      request.scriptCommands !== 'none' && followedScripts(resolution, isBasic).length > 0;
+      request.scriptCommands !== 'none' && followedScripts(resolution, brought?.isBasic).length > 0;
   }
 
   /**
@@ -173,13 +178,25 @@ export class Resolving {
     const brought = context.packages?.({ ...resolution, sysroot: sources }, requested);
     if (brought !== undefined) addWanted(resolution, brought);
     const warnings = [...added, ...(brought?.warnings ?? [])];
-    const isBasic = brought?.isBasic;
-    return new Resolving({ request, context, resolution, requested, warnings, isBasic });
+    return new Resolving({ request, context, resolution, requested, warnings, brought });
   }
 
   /** Whether {@link finish} needs a parser for shell scripts. */
   get followsScripts(): boolean {
     return this.#followsScripts;
+  }
+
+  /** Adds the commands of scripts, and what packages add for these. */
+  #addCommands(syntax: ShellSyntax): { gaps: readonly ScriptGap[]; warnings: readonly string[] } {
+    const jailPath = jailPathOf(this.#environment);
+    const { isBasic, complete } = this.#brought ?? {};
+    const add = () => addScriptCommands(this.#resolution, syntax, jailPath, isBasic);
+    const gaps = add();
+    const completed = complete?.();
+    if (completed === undefined) return { gaps, warnings: [] };
+    addWanted(this.#resolution, completed);
+    // Packages of these commands may contain scripts.
+    return { gaps: add(), warnings: completed.warnings };
   }
 
   /**
@@ -193,16 +210,17 @@ export class Resolving {
     const resolution = this.#resolution;
     const { sysroot, sources, files, programs, searchPath } = resolution;
     const { additions, advise } = this.#context;
-    const gaps =
+    const { gaps, warnings: onCommands } =
       syntax === undefined || !this.#followsScripts
-        ? []
-        : addScriptCommands(resolution, syntax, jailPathOf(this.#environment), this.#isBasic);
+        ? { gaps: [], warnings: [] }
+        : this.#addCommands(syntax);
     const { terminals } = resolveEnvironment(request);
     const terminfo = request.terminfo ?? 'default';
     const ldCache = request.ldCache ?? 'generate';
     const libraryPath = request.libraryPath ?? [];
     const warnings = [
       ...this.#warnings,
+      ...onCommands,
       ...addTerminfo(sysroot, files, terminfo, terminals),
       ...addRunTimeData(sysroot, files, programs, request),
     ];
@@ -236,6 +254,11 @@ export class Resolving {
       hints: programs.hints(),
       advice: advise?.(resolution, this.#requested, findings) ?? [],
       read: (identity) => programs.read(identity),
+      readSource: (path) => {
+        if (files.isData(path)) return DATA;
+        const file = files.at(path);
+        return file === undefined || file.isMade ? undefined : programs.read(file.stat.identity);
+      },
     };
   }
 }
@@ -335,9 +358,9 @@ function addMergedUsrLinks(sysroot: Sysroot, files: FileCollection): void {
 }
 
 function terminfoNames(files: FileCollection): string[] {
-  const names = files
-    .sorted()
-    .flatMap(({ reasons }) => reasons)
-    .flatMap((reason) => (reason.kind === 'terminfo' ? [reason.name] : []));
-  return [...new Set(names)].sort();
+  const names = new Set<string>();
+  for (const { reasons } of files.sorted()) {
+    for (const reason of reasons) if (reason.kind === 'terminfo') names.add(reason.name);
+  }
+  return [...names].sort();
 }

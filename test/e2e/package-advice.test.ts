@@ -63,6 +63,16 @@ describe('advice on compiled programs', needs('gcc'), () => {
     return [...stderr.matchAll(/advice: (.*)/g)].map(([, text]) => text);
   };
 
+  /** Returns the paths of a jail with the program's package. */
+  const brought = (program: string) => {
+    const args = ['--sysroot', root.path, '--terminfo', 'none', '--with-package', '--dry-run'];
+    const target = path.join(tempDir(), 'j');
+    const { status, stdout, stderr } = jailbuild([target, program, ...args, '--json']);
+    assert.equal(status, 0, stderr);
+    const manifest = JSON.parse(stdout) as { readonly entries: readonly { path: string }[] };
+    return manifest.entries.map((entry) => entry.path);
+  };
+
   test('a program of a dependency that is named by path is advised, others are not', () => {
     root.install('helper', { '/usr/bin/m9': '#!/bin/m9\n', '/usr/bin/other': '' });
     root.install(
@@ -94,13 +104,13 @@ describe('advice on compiled programs', needs('gcc'), () => {
     ]);
     // A basic program has many names in its texts.
     assert.deepEqual(adviceOn('chart'), []);
-    const brought = (program: string) => {
-      const args = ['--sysroot', root.path, '--terminfo', 'none', '--with-package', '--dry-run'];
-      const { stdout } = jailbuild([path.join(tempDir(), 'j'), program, ...args, '--json']);
-      return stdout.includes('"/usr/bin/plan"');
-    };
     // Linkers merge `plan` into `splan`.
-    assert.deepEqual([brought('splan'), brought('plan3')], [true, true]);
+    assert.deepEqual(adviceOn('splan'), [
+      'splan names /usr/bin/plan, from plans: add --with-package',
+    ]);
+    for (const program of ['splan', 'plan3']) {
+      assert.ok(brought(program).includes('/usr/bin/plan'));
+    }
   });
 
   test('what a library names is advised if its own package depends on it', () => {
@@ -120,6 +130,142 @@ describe('advice on compiled programs', needs('gcc'), () => {
       adviceOn('yours').join(),
       /^yours names \/usr\/share\/yours\/colors, from yours-data: add /,
     );
+  });
+
+  test('modules that a library loads for the program are advised', () => {
+    const modules = '/usr/lib/tables/modules';
+    root.install('libtables', library('tables', modules), 'Source: tables\n');
+    const files = { '/usr/bin/tables': using('tables'), [`${modules}/nat.so`]: '' };
+    root.install('tables', files, 'Source: tables\nDepends: libtables\n');
+    assert.deepEqual(adviceOn('tables'), [
+      `tables names ${modules}, from tables: add --with-package`,
+    ]);
+  });
+
+  test('a program in the directory of its data lacks the data', () => {
+    const files = {
+      '/usr/lib/logic/bin/logic': compile(directory, changesTo('/usr/lib/logic')),
+      '/usr/lib/logic/boot': '',
+    };
+    root.install('logic', files);
+    assert.equal(
+      adviceOn('/usr/lib/logic/bin/logic')[0],
+      'logic names /usr/lib/logic, from logic: add --with-package',
+    );
+  });
+
+  test('data is found from the directory of a program', () => {
+    const files = {
+      '/usr/bin/image': compile(directory, changesTo('../lib/image')),
+      '/usr/lib/image/image.core': '',
+    };
+    root.install('image', files);
+    assert.deepEqual(adviceOn('image'), [
+      'image names /usr/lib/image, from image: add --with-package',
+    ]);
+  });
+
+  test('configuration of its own package is advised, that of other packages is not', () => {
+    const carver = compile(directory, changesTo('/etc/carver.conf'));
+    root.install('carver', { '/usr/bin/carver': carver, '/etc/carver.conf': '' });
+    root.install('other', { '/usr/bin/carver2': carver }, 'Depends: carver\n');
+    assert.deepEqual(adviceOn('carver'), [
+      'carver names /etc/carver.conf, from carver: add --with-package',
+    ]);
+    assert.deepEqual(adviceOn('carver2'), []);
+  });
+
+  test('a client has certificates advised, and a program whose library serves clients has not', () => {
+    const trust = 'SSL_CTX_set_default_verify_paths';
+    const fetch = compile(directory, offers(trust, ''), '-shared', '-Wl,-soname,libtls.so');
+    root.put('/libtls.so', fetch);
+    root.install('libtls', { '/usr/lib/libtls.so': fetch });
+    const link = ['-Wl,--no-as-needed', `${root.path}/libtls.so`];
+    const serves = `const char *${trust}(void); const char *serve(void) { return ${trust}(); }`;
+    const shared = compile(directory, serves, '-shared', '-Wl,-soname,libserve.so', ...link);
+    root.put('/libserve.so', shared);
+    const all = [...link, `${root.path}/libserve.so`];
+    root.install('libserve', { '/usr/lib/libserve.so': shared }, 'Source: serve\n');
+    const depends = 'Source: serve\nDepends: libserve\n';
+    root.install(
+      'serve',
+      { '/usr/bin/serve': compile(directory, loads('serve'), ...all) },
+      depends,
+    );
+    root.install('fetch', { '/usr/bin/fetch': compile(directory, loads(trust), ...link) });
+    assert.deepEqual(adviceOn('serve'), []);
+    assert.deepEqual(adviceOn('fetch'), [
+      'fetch verifies TLS peers, but the jail has no CA certificates: add --ca-certificates',
+    ]);
+  });
+
+  test('an essential program of which a program is a variant is advised, unless its name is a word', () => {
+    const nothing = compile(directory, 'int main(void) { return 0; }');
+    const many = Array.from({ length: 21 }, (_, index) => [`/usr/bin/word${index}`, nothing]);
+    root.install('compare', { '/usr/bin/compare': nothing }, 'Essential: yes\n');
+    root.install('words', Object.fromEntries(many), 'Essential: yes\n');
+    const variants = {
+      '/usr/bin/wcompare': compile(directory, starts('wcompare')),
+      '/usr/bin/rword1': compile(directory, starts('rword1')),
+    };
+    root.install('variants', variants);
+    assert.deepEqual(adviceOn('wcompare'), [
+      'wcompare may run /usr/bin/compare: add /usr/bin/compare',
+    ]);
+    assert.deepEqual(adviceOn('rword1'), []);
+    const entries = brought('wcompare');
+    assert.ok(entries.includes('/usr/bin/compare'));
+  });
+
+  describe('of scripts', needs('/bin/busybox'), () => {
+    before(() => {
+      root.install('shell', { '/usr/bin/sh': readFileSync('/bin/busybox') }, 'Essential: yes\n');
+      root.install('tool', { '/usr/bin/tool': '' }, 'Essential: yes\n');
+      root.install('language', { '/usr/bin/perl': compile(directory, starts('perl')) });
+      root.install('language-modules', { '/usr/lib/modules/code.so': '' });
+    });
+
+    test('a wrapper needs the program of its package that it computes, and what this names', () => {
+      const files = {
+        '/usr/bin/in': '#!/bin/sh\nd=$(cat d)\nexec "$d"rcx in "$@"\n',
+        '/usr/bin/rcx': compile(directory, starts('/usr/bin/tool')),
+      };
+      root.install('rcx', files);
+      assert.deepEqual(adviceOn('in'), ['in may run /usr/bin/rcx, from rcx: add --with-package']);
+      const entries = brought('in');
+      assert.ok(entries.includes('/usr/bin/rcx') && entries.includes('/usr/bin/tool'));
+    });
+
+    test('a shell script lacks the directory of its package that it names', () => {
+      const text = '#!/bin/sh\n# See /usr/share/doc2/parts.\nPARTS=/usr/share/patches\n';
+      const files = { '/usr/share/patches/new': '', '/usr/share/doc2/parts/x': '' };
+      root.install('patches', { '/usr/bin/patches': text, ...files });
+      assert.deepEqual(adviceOn('patches'), [
+        'patches names /usr/share/patches, from patches: add --with-package',
+      ]);
+    });
+
+    test('a wrapper under the name of a link starts a program of a package that depends on its own', () => {
+      root.link('/usr/bin/query', '../share/common/bin/wrapper');
+      root.install('common', { '/usr/share/common/bin/wrapper': '#!/usr/bin/perl\n' });
+      const query = { '/usr/lib/query/15/bin/query': '', '/usr/lib/query/15/bin/dump': '' };
+      root.install('query-15', query, 'Depends: common (>= 2)\n');
+      root.install('mentions', { '/usr/lib/m/bin/query': '' }, 'Description: uses common\n');
+      assert.deepEqual(adviceOn('query'), [
+        'query names /usr/lib/query/15/bin/query, from query-15: add --with-package',
+      ]);
+      const entries = brought('query');
+      assert.ok(entries.includes('/usr/lib/query/15/bin/query'));
+      assert.ok(!entries.includes('/usr/lib/m/bin/query'));
+    });
+
+    test('a script comes with compiled modules and with the basic programs that it quotes', () => {
+      const text = "#!/usr/bin/perl\nopen F, 'tool', 'a';\n";
+      root.install('colors', { '/usr/bin/colors': text }, 'Depends: language-modules, language\n');
+      const entries = brought('colors');
+      assert.ok(entries.includes('/usr/lib/modules/code.so'));
+      assert.ok(entries.includes('/usr/bin/tool'));
+    });
   });
 
   test('data of the same source is advised through a library that depends on it', () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { Manifest } from '../../src/manifest/manifest.js';
@@ -133,14 +133,15 @@ describe('packages of a sysroot', needs('/bin/busybox'), () => {
 });
 
 test(
-  'architecture-independent packages bring the compiled modules they depend on, but no libraries',
+  'packages of scripts bring the compiled modules they depend on, but no libraries',
   needs('/bin/busybox'),
   () => {
     const root = smallRoot();
     const depends = 'Depends: libmod-perl, liblinked\n';
     root.install('words', { '/usr/bin/words': '#!/bin/tool\n' }, `Architecture: all\n${depends}`);
-    root.install('compiled', { '/usr/bin/compiled': '#!/bin/tool\n' }, depends);
-    const [module, library] = ['/usr/lib/x86_64-linux-gnu/perl5', '/usr/lib/x86_64-linux-gnu'];
+    root.install('written', { '/usr/bin/written': '#!/bin/tool\n' }, depends);
+    root.install('compiled', { '/usr/bin/compiled': readFileSync('/bin/busybox') }, depends);
+    const [module, library] = ['/usr/share/perl5', '/usr/lib/x86_64-linux-gnu'];
     root.install('libmod-perl', { [`${module}/Mod.pm`]: '', [`${module}/auto/Mod.so`]: '' });
     root.install('liblinked', { [`${library}/liblinked.so.1`]: '', '/usr/share/linked/table': '' });
     const brought = (program: string) =>
@@ -148,6 +149,7 @@ test(
     const words = brought('words');
     assert.ok(words.includes(`${module}/Mod.pm`) && words.includes(`${module}/auto/Mod.so`));
     assert.ok(!words.includes('/usr/share/linked/table'));
+    assert.ok(brought('written').includes(`${module}/Mod.pm`));
     assert.ok(!brought('compiled').includes(`${module}/Mod.pm`));
   },
 );

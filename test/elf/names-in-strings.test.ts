@@ -103,7 +103,9 @@ test('finds names in a program of the host', needs('bash'), () => {
 test('names of symbols and libraries are not data', () => {
   const [needed, runPath] = [1, 29];
   for (const kind of KINDS) {
-    const data = Buffer.from('\0gzip\0/usr/share/data\0sort -u\0');
+    const data = Buffer.from(
+      '/usr/share/first\0gzip\0/usr/share/data\0sort -u\0../lib/own\0../other\0x../lib/x\0',
+    );
     const { bytes } = makeElf({
       ...kind,
       dynamic: [
@@ -117,7 +119,11 @@ test('names of symbols and libraries are not data', () => {
     const { headers } = parseElf(file);
     const isNamed = namesInStrings(file, headers, LIMIT);
     assert.deepEqual(['gzip', 'kill', 'tail'].map(isNamed), [true, false, false]);
-    assert.deepEqual([...pathStrings(file, headers, LIMIT)], ['/usr/share/data']);
+    assert.deepEqual([...pathStrings(file, headers, LIMIT)].sort(), [
+      '../lib/own',
+      '/usr/share/data',
+      '/usr/share/first',
+    ]);
     assert.deepEqual([...commandNames(file, headers, LIMIT)], ['sort']);
   }
 });

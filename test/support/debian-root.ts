@@ -21,6 +21,11 @@ export class DebianRoot {
     writeFileSync(this.path + file, text, { mode });
   }
 
+  link(file: string, target: string): void {
+    mkdirSync(path.dirname(this.path + file), { recursive: true });
+    symlinkSync(target, this.path + file);
+  }
+
   install(name: string, files: Readonly<Record<string, string | Buffer>>, fields = ''): void {
     this.#status += `Package: ${name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n${fields}\n`;
     this.put('/var/lib/dpkg/status', this.#status);

@@ -152,6 +152,14 @@ export class DpkgDatabase implements PackageDatabase {
     return owners;
   }
 
+  dependentsOf({ name }: InstalledPackage): readonly InstalledPackage[] {
+    const isDependent = ({ depends }: InstalledPackage) =>
+      depends.some((alternatives) => alternatives.includes(name));
+    return packagesNaming(this.#status(), name)
+      .flatMap((other) => this.find(other) ?? [])
+      .filter(isDependent);
+  }
+
   essentials(): readonly InstalledPackage[] {
     return this.#stanzas()
       .essentials()
@@ -279,6 +287,22 @@ export class DpkgDatabase implements PackageDatabase {
     this.#diversions ??= readDiversions(readIfThere(this.#sysroot, `${DATABASE}/diversions`) ?? '');
     return this.#diversions;
   }
+}
+
+/** Returns the names of packages whose paragraphs contain a word. */
+function packagesNaming(status: Buffer, word: string): string[] {
+  const text = `\n${status.toString('latin1')}`;
+  const found = new Set<string>();
+  for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1)) {
+    const start = text.lastIndexOf('\nPackage: ', at);
+    if (start < 0) continue;
+    const line = start + '\nPackage: '.length;
+    found.add(text.slice(line, text.indexOf('\n', line)).trim());
+    const next = text.indexOf('\n\n', at);
+    if (next < 0) break;
+    at = next;
+  }
+  return [...found];
 }
 
 /** Returns whether a status file contains text but no package. */

@@ -9,6 +9,8 @@ const STATE = /^\/(var|run|tmp|home|root|srv)(\/|$)/;
 const MAX_DEPTH = 12;
 
 const PROGRAM = /^(\/usr)?\/s?bin\/./;
+/** A program, also of a package with directories of its own. */
+const BINARY = /\/s?bin\/[^/]+$/;
 const OBJECT = /\.so$/;
 /** Libraries where the loader looks for them. */
 const LINKED = /^(\/usr)?\/lib(32|64|x32)?(\/[^/]+-linux-[^/]+)?\/[^/]+\.so[.\d]*$/;
@@ -40,8 +42,13 @@ export class PackageFamilies {
    * or suggest, since a source is split to make parts optional, not because each works alone; the
    * data packages that they depend on (architecture-independent ones); and the compiled modules that
    * packages of scripts depend on.
+   *
+   * @param scripted packages of scripts besides those for all architectures
    */
-  family(packages: Iterable<InstalledPackage>): Set<InstalledPackage> {
+  family(
+    packages: Iterable<InstalledPackage>,
+    scripted: readonly InstalledPackage[] = [],
+  ): Set<InstalledPackage> {
     const members = new Set(packages);
     for (const member of members) {
       const { depends, recommends, suggests } = member;
@@ -49,7 +56,8 @@ export class PackageFamilies {
         if (sourceOf(other) === sourceOf(member)) members.add(other);
       }
       for (const other of this.#related(member, depends)) {
-        if (this.#isData(other) || (isForAll(member) && this.#isModules(other))) members.add(other);
+        const isOfScripts = isForAll(member) || scripted.includes(member);
+        if (this.#isData(other) || (isOfScripts && this.#isModules(other))) members.add(other);
       }
     }
     return members;
@@ -88,6 +96,23 @@ export class PackageFamilies {
   }
 
   /**
+   * Returns the programs that a wrapper starts by the names of links to it, of packages that depend
+   * on its own: `/usr/lib/postgresql/15/bin/psql` for `/usr/bin/psql`, a link to `pg_wrapper`.
+   */
+  startedBehind(wrapper: Trace): { readonly file: string; readonly owner: InstalledPackage }[] {
+    const links = wrapper.links.filter(({ last }) => last).map(({ path }) => baseName(path));
+    const names = new Set(links.filter((name) => name !== baseName(wrapper.path)));
+    if (names.size === 0) return [];
+    return this.ownersOf(wrapper)
+      .flatMap((owner) => this.#database.dependentsOf(owner))
+      .flatMap((owner) => {
+        const listed = this.#database.filesOf(owner) ?? [];
+        const started = listed.filter((file) => BINARY.test(file) && names.has(baseName(file)));
+        return started.map((file) => ({ file, owner }));
+      });
+  }
+
+  /**
    * Returns whether a package has neither machine code nor programs: modules, fonts, descriptions.
    */
   #isData(member: InstalledPackage): boolean {
@@ -96,7 +121,7 @@ export class PackageFamilies {
 
   /** Whether a package has machine code for an interpreter alone: none to run, none to link. */
   #isModules(member: InstalledPackage): boolean {
-    if (this.base().has(member) || !this.#hasFile(member, OBJECT)) return false;
+    if (!this.#hasFile(member, OBJECT)) return false;
     return !this.#hasFile(member, LINKED) && !this.#hasFile(member, PROGRAM);
   }
 
@@ -238,6 +263,10 @@ export class PackageFamilies {
     });
     return [...new Set(found)].filter((other) => other !== member);
   }
+}
+
+function baseName(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
 }
 
 /** Whether a package is for all architectures: it has no machine code. */

@@ -59,6 +59,12 @@ export class LoadedDatabase implements PackageDatabase {
     return owners;
   }
 
+  dependentsOf({ name }: InstalledPackage): readonly InstalledPackage[] {
+    return this.#records
+      .map(({ installed }) => installed)
+      .filter(({ depends }) => depends.some((alternatives) => alternatives.includes(name)));
+  }
+
   essentials(): readonly InstalledPackage[] {
     return [];
   }

@@ -8,21 +8,25 @@ import {
 import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import type { Advice } from '../../manifest/advice.js';
+import type { Reason } from '../../manifest/manifest.js';
 import type { Resolution } from '../additions.js';
 import type { FoundProgram } from '../find-program.js';
 import type { OutsideProgram } from '../jail-path.js';
 import {
+  commandWords,
   essentialCommands,
   type Mentions,
   mentionsOf,
   type NamedPath,
   namedPaths,
+  originalOf,
   scriptMentions,
+  scriptPaths,
 } from '../packages/named-paths.js';
 import type { ScriptGap } from '../scripts/script-commands.js';
 import { configuredUsers, ServiceHost } from './configured-users.js';
 import { isServer, isTlsClient, languageOf } from './hints.js';
-import { adviceOnPath, adviceOnScripts, type Weighed } from './script-advice.js';
+import { adviceOnPath, adviceOnScripts, type OwnProgram, type Weighed } from './script-advice.js';
 import {
   isShell,
   runsCommandLines,
@@ -61,6 +65,8 @@ const PROGRAM_DIRECTORY = /^(\/usr|\/usr\/local)?\/s?bin$/;
 const LIBC = /\/(libc|libm|libpthread|libdl|librt|ld-[^/]*)\.so\.[\d.]+$/;
 const LIBRARY = /\.so(\.[\d.]+)?$/;
 const PROGRAM = /^(\/usr|\/usr\/local)?\/s?bin\/[^/]+$/;
+/** Resources of programs by their class (X Toolkit Intrinsics, XtResolvePathname). */
+const APP_DEFAULTS = /^\/etc\/X11\/app-defaults\/[^/]+$/;
 /** Prefixes that packages share. */
 const USUAL_PREFIX = /^\/(usr\/(local\/)?)?s?bin\//;
 /** Library directories of one architecture, shared like /usr/lib. */
@@ -80,6 +86,24 @@ const MAX_LOOKED_FOR = 400;
 const MAX_PROGRAMS = 256;
 /** The minimum number of path components of a directory that is specific, unlike `/usr/lib`. */
 const MIN_DEPTH = 3;
+
+/**
+ * Sections of programs that carry out commands of their user, some of which run a shell (Debian
+ * policy, 2.4): `!` in ed and dc.
+ */
+const INTERPRETING: ReadonlySet<string> = new Set(['interpreters', 'editors', 'math']);
+
+/** Reasons for which a jail has programs, their libraries, and what scripts run. */
+const LOADED: ReadonlySet<Reason['kind']> = new Set([
+  'requested',
+  'needed',
+  'interpreter',
+  'link-target',
+  'shebang',
+  'env',
+  'command',
+  'sourced',
+]);
 
 /** A path that a program names, itself or through a library. */
 interface Named extends NamedPath {
@@ -101,12 +125,13 @@ class Adviser {
   readonly #families: PackageFamilies | undefined;
   readonly #resolution: Resolution;
   readonly #host: ServiceHost;
-  #paths: readonly string[] | undefined;
   /** Shell scripts whose commands are known. */
   #followed: ReadonlySet<string> = new Set();
   #linked: ReadonlyMap<string, readonly InstalledPackage[]> | undefined;
   /** Paths that objects name, by identity. */
   readonly #named = new Map<string, readonly NamedPath[]>();
+  /** First words of command lines in programs, by identity. */
+  readonly #commandLines = new Map<string, ReadonlySet<string>>();
   readonly #mentions = new Map<string, Mentions>();
   /** The size of the files in `#mentions`, in bytes. */
   #mentionedBytes = 0;
@@ -127,7 +152,7 @@ class Adviser {
       ...(requested.length > MAX_PROGRAMS ? [] : requested).flatMap((program) =>
         this.#adviceOn(program),
       ),
-      ...adviceOnScripts(this.#probe, requested, gaps),
+      ...adviceOnScripts(this.#probe, requested, gaps, (gap) => this.#ownProgramIn(gap)),
       ...adviceOnPath(outside),
     ];
     const seen = new Set<string>();
@@ -153,8 +178,14 @@ class Adviser {
     };
     const named = this.#objectsOf(program.trace, owners).flatMap((object) => {
       const read = programs.read(object.stat.identity).elf;
-      if (read === undefined) return [];
-      return this.#namedBy(object, read).map((path) => ({ ...path, by: object }));
+      if (read !== undefined) {
+        return this.#namedBy(object, read).map((path) => ({ ...path, by: object }));
+      }
+      if (!this.#followed.has(object.path)) return [];
+      return scriptPaths(this.#probe, object, this.#resolution.sysroot).map((path) => ({
+        ...path,
+        by: object,
+      }));
     });
     this.#sayData(program, owners, named, say);
     if (this.#lacksCertificates(program.trace, owners)) {
@@ -175,6 +206,7 @@ class Adviser {
     if (!isBrought) {
       this.#sayPrograms(program.trace, owners, named, name, say);
       this.#sayCommands(program.trace, imports, name, say);
+      this.#sayOriginal(owners, imports, name, say);
     }
     for (const user of configuredUsers(this.#host, owners, name, imports)) {
       if (this.#hasUser(user.name)) continue;
@@ -194,7 +226,10 @@ class Adviser {
     return [
       ...own,
       ...interpreters.flatMap((interpreter) => this.#dataOf(interpreter)),
-      ...this.#wrappedBy(program).flatMap((wrapped) => this.#adviceFor(wrapped)),
+      ...this.#wrappedBy(program).flatMap((wrapped) => [
+        ...this.#adviceFor(wrapped),
+        ...this.#interpretersOf(wrapped).flatMap((interpreter) => this.#dataOf(interpreter)),
+      ]),
     ];
   }
 
@@ -215,14 +250,36 @@ class Adviser {
     );
   }
 
+  /**
+   * Returns the absent program of a script's own package whose name is among the words of a computed
+   * command: `rcs` for `"$directory"rcs ci`.
+   */
+  #ownProgramIn({ script, text }: ScriptGap): OwnProgram | undefined {
+    const trace = this.#probe.trace(script);
+    if (this.#families === undefined || !isTrace(trace)) return undefined;
+    const words = new Set(text.match(/[A-Za-z][\w.+-]+/g) ?? []);
+    for (const owner of this.#families.ownersOf(trace)) {
+      const path = this.#database
+        ?.filesOf(owner)
+        ?.find((file) => PROGRAM.test(file) && words.has(baseName(file)) && this.#isAbsent(file));
+      if (path !== undefined) return { path, from: owner.name };
+    }
+    return undefined;
+  }
+
   /** Returns the interpreters of a script in a language with modules in files. */
   #interpretersOf({ trace, as }: FoundProgram): FoundProgram[] {
     const { files, programs } = this.#resolution;
     if (programs.read(trace.stat.identity).elf !== undefined) return [];
-    return files.withReason('shebang', 'env').flatMap((path) => {
+    // A shell script may run an interpreter on itself.
+    return files.withReason('shebang', 'env', 'command').flatMap((path) => {
       const runsIt = files
         .reasonsOf(path)
-        .some((reason) => 'of' in reason && reason.of === trace.path);
+        .some(
+          (reason) =>
+            ('of' in reason && reason.of === trace.path) ||
+            (reason.kind === 'command' && reason.by === trace.path),
+        );
       const found = runsIt && languageOf(path) !== undefined ? this.#probe.trace(path) : undefined;
       return found !== undefined && isTrace(found) ? [{ as, trace: found }] : [];
     });
@@ -238,15 +295,20 @@ class Adviser {
       });
   }
 
-  /** Returns the program, and the libraries of its own source package. */
+  /**
+   * Returns the program, and the libraries of its own source package; for an interpreter, which may
+   * embed another one, all libraries.
+   */
   #objectsOf(program: Trace, owners: readonly InstalledPackage[]): Trace[] {
     if (this.#database === undefined || owners.length === 0) return [program];
     const sources = new Set(owners.map(sourceOf));
     const { files } = this.#resolution;
     this.#linked ??= this.#database.ownersOf(files.withReason('needed'));
     // The C library names paths on behalf of all programs.
+    const embeds = owners.some(({ section }) => section === 'interpreters');
     const own = [...this.#linked].filter(
-      ([path, found]) => !LIBC.test(path) && found.some((owner) => sources.has(sourceOf(owner))),
+      ([path, found]) =>
+        !LIBC.test(path) && (embeds || found.some((owner) => sources.has(sourceOf(owner)))),
     );
     const libraries = own.map(([path]) => this.#probe.trace(path)).filter(isTrace);
     return [program, ...libraries];
@@ -264,7 +326,7 @@ class Adviser {
     if (shell === undefined) return undefined;
     // In most programs system(3) serves a rare command, and in interpreters their scripts.
     const isNamed = named.some(({ name }) => isShell(name));
-    const interprets = owners.some(({ section }) => section === 'interpreters');
+    const interprets = owners.some(({ section }) => INTERPRETING.has(section ?? ''));
     // A basic tool that does not choose programs itself runs what its user specifies: chroot, split
     // --filter.
     if (owners.some(({ isEssential }) => isEssential) && !startsOwnChoice(imports))
@@ -284,6 +346,8 @@ class Adviser {
     say: (weight: number, id: Advice['id'], text: string, add: readonly string[]) => void,
   ): void {
     if (this.#database === undefined || this.#families === undefined) return;
+    // The commands of scripts are added.
+    if (this.#followed.has(program.path)) return;
     const absent = named.filter(
       ({ name: path, trace, by }) =>
         by === program && PROGRAM.test(trace.path) && !isShell(path) && !this.#isThere(trace),
@@ -306,15 +370,31 @@ class Adviser {
     name: string,
     say: (weight: number, id: Advice['id'], text: string, add: readonly string[]) => void,
   ): void {
-    const { elf } = this.#resolution.programs.read(trace.stat.identity);
-    if (elf === undefined || this.#database === undefined || !runsCommandLines(imports)) return;
-    const root = this.#resolution.sysroot;
-    const found = essentialCommands(this.#probe, trace, elf, this.#database, root);
+    if (this.#database === undefined || !runsCommandLines(imports)) return;
+    const words = this.#commandLinesOf(trace);
+    const found = essentialCommands(this.#probe, trace, words, this.#database);
     const absent = [...found].filter(([, command]) => !this.#resolution.files.has(command.path));
     if (absent.length === 0) return;
     const names = absent.map(([command]) => command);
     const shell = this.#has('/bin/sh') ? [] : ['/bin/sh'];
     say(1, 'commands', `${name} may run ${names.join(', ')} through /bin/sh`, [...names, ...shell]);
+  }
+
+  /**
+   * Advises on an essential program of which a program is a variant, according to its name, and which
+   * it may start by name: `diff` for `wdiff`.
+   */
+  #sayOriginal(
+    owners: readonly InstalledPackage[],
+    imports: readonly string[],
+    name: string,
+    say: (weight: number, id: Advice['id'], text: string, add: readonly string[]) => void,
+  ): void {
+    if (!startsByName(imports) || owners.some(({ isEssential }) => isEssential)) return;
+    if (this.#database === undefined) return;
+    const original = originalOf(this.#probe, name, this.#database);
+    if (original === undefined || this.#resolution.files.has(original.path)) return;
+    say(2, 'commands', `${name} may run ${original.path}`, [original.path]);
   }
 
   /** Advises on data of the program's own package and its dependencies. */
@@ -329,29 +409,39 @@ class Adviser {
     const name = baseName(program.as);
     // What a jail has costs no look at its name.
     const absent = named.filter(
-      ({ trace }) => !this.#isThere(trace) && this.#isData(trace) && !this.#holds(trace),
+      ({ trace, by }) =>
+        !this.#isThere(trace) &&
+        (this.#isData(trace) || (by === program.trace && isConfiguration(trace))) &&
+        !this.#holds(trace),
     );
     const byPath = this.#database.ownersOf([...new Set(absent.map(({ trace }) => trace.path))]);
     if (byPath.size > 0) {
       const near = new Set(owners.map(sourceOf));
       const all = this.#families.dependencies(owners, Number.POSITIVE_INFINITY, true);
+      const direct = this.#families.dependencies(owners, 1, true);
       const wanted = absent.flatMap(({ name: as, trace, by }) => {
         const among = byPath.get(trace.path) ?? [];
-        const owner = among.find(
+        const wanted = among.filter(
           (item) =>
             !item.isEssential &&
+            (!CONFIGURATION.test(trace.path) || owners.includes(item)) &&
             (near.has(sourceOf(item)) || all.has(item)) &&
-            (by === program.trace || this.#mayNeed(by, item)),
+            (by === program.trace ||
+              this.#mayNeed(by, item) ||
+              // Modules and data that a library loads for the programs of another package.
+              (trace.stat.type === 'directory' && (owners.includes(item) || direct.has(item)))),
         );
-        return owner === undefined ? [] : [{ as, owner }];
+        return wanted.map((owner) => ({ as, owner, by, trace }));
       });
       const packages = new Set(wanted.map(({ owner }) => owner));
-      const [first] = wanted;
+      // Defaults often replace a missing configuration.
+      const first = wanted.find(({ trace }) => !CONFIGURATION.test(trace.path)) ?? wanted[0];
       if (first !== undefined) {
         const isOwn = near.has(sourceOf(first.owner));
         // A program that starts others needs more of its package than the paths that it names.
         const single =
           packages.size === 1 &&
+          (first.by === program.trace || this.#isOfSource(first.by, near)) &&
           !owners.includes(first.owner) &&
           !this.#startsOthers(program.trace);
         say(
@@ -366,6 +456,11 @@ class Adviser {
     const part = this.#absentPart(program.trace, owners);
     if (part === undefined) return;
     say(4, 'data', `${name} names ${part.file}, from ${part.from}`, ['--with-package']);
+  }
+
+  /** Returns whether a library is of one of the given source packages. */
+  #isOfSource(library: Trace, sources: ReadonlySet<string>): boolean {
+    return this.#linked?.get(library.path)?.some((own) => sources.has(sourceOf(own))) ?? false;
   }
 
   /** Returns whether a library may need a package: its own, or one that this depends on. */
@@ -394,7 +489,8 @@ class Adviser {
       }
     };
     if (!USUAL_PREFIX.test(trace.path)) {
-      const prefix = trace.path.replace(/\/s?bin\/[^/]+$/, '/');
+      // `PREFIX/bin/PROGRAM`, or `PREFIX/bin/ARCHITECTURE/PROGRAM`.
+      const prefix = trace.path.replace(/\/s?bin\/([^/]+\/)?[^/]+$/, '/');
       note(own, (file) => file.startsWith(prefix) && this.#isAbsentFile(file));
     }
     const isScript = this.#resolution.programs.read(trace.stat.identity).elf === undefined;
@@ -407,13 +503,35 @@ class Adviser {
         isScript && LIBRARY.test(file) ? this.#isAbsent(file) : this.#isAbsentFile(file, isData),
       );
     }
+    for (const { file, owner } of isScript ? this.#families.startedBehind(trace) : []) {
+      if (this.#isAbsent(file)) return { file, from: owner.name };
+    }
+    note(own, (file) => APP_DEFAULTS.test(file) && this.#isAbsent(file));
+    const commands = this.#commandLinesOf(trace);
+    note(own, (file) => PROGRAM.test(file) && commands.has(baseName(file)) && this.#isAbsent(file));
     note(own, (file) => this.#isAbsentOriginal(file, trace));
     for (const other of this.#startable(trace, owners)) {
       note(other, (file) => this.#isAbsentProgram(file, trace));
     }
     if (candidates.length === 0) return undefined;
     const mentions = this.#objectsOf(trace, owners).map((object) => this.#mentionsOf(object));
-    return candidates.find(({ file }) => mentions.some((mention) => mention(baseName(file))));
+    // Linkers merge strings that are ends of others, such as `diff` in `sdiff`.
+    const isEnd = (file: string) =>
+      PROGRAM.test(file) && baseName(trace.path).endsWith(baseName(file));
+    return candidates.find(
+      ({ file }) => isEnd(file) || mentions.some((mention) => mention(baseName(file))),
+    );
+  }
+
+  /** Returns the first words of command lines in a program's data, if it runs such lines. */
+  #commandLinesOf(trace: Trace): ReadonlySet<string> {
+    const { identity } = trace.stat;
+    const { elf, facts } = this.#resolution.programs.read(identity);
+    if (elf === undefined || !runsCommandLines(facts?.imports ?? [])) return new Set();
+    const words =
+      this.#commandLines.get(identity) ?? commandWords(this.#resolution.sysroot, trace, elf);
+    this.#commandLines.set(identity, words);
+    return words;
   }
 
   /**
@@ -495,7 +613,12 @@ class Adviser {
   #lacksCertificates(program: Trace, owners: readonly InstalledPackage[]): boolean {
     const { files, programs } = this.#resolution;
     if (CERTIFICATES.some((path) => files.has(path))) return false;
-    return this.#objectsOf(program, owners).some((object) =>
+    // A library of another package also serves programs that are no clients.
+    const own = this.#objectsOf(program, owners).filter(
+      (object) =>
+        object === program || this.#linked?.get(object.path)?.some((item) => owners.includes(item)),
+    );
+    return own.some((object) =>
       isTlsClient(programs.read(object.stat.identity).facts?.imports ?? []),
     );
   }
@@ -547,12 +670,14 @@ class Adviser {
     return stat.type !== 'directory' && this.#resolution.files.has(path);
   }
 
-  /** A directory is there if the jail has anything in it. */
+  /** A directory is there if the jail has anything in it but what the loader needs. */
   #holds(trace: Trace): boolean {
     const { path, stat } = trace;
     if (stat.type !== 'directory') return this.#isThere(trace);
-    this.#paths ??= this.#resolution.files.sorted().map((file) => file.path);
-    return this.#paths.some((other) => other.startsWith(`${path}/`));
+    for (const file of this.#resolution.files.below(path)) {
+      if (!file.reasons.every(isOfLoader) && file.stat.type !== 'directory') return true;
+    }
+    return false;
   }
 
   #hasUser(name: string): boolean {
@@ -563,6 +688,16 @@ class Adviser {
       .split('\n')
       .some((line) => line.startsWith(`${name}:`));
   }
+}
+
+/** Returns whether a file is configuration that everyone may read. */
+function isConfiguration({ path, stat }: Trace): boolean {
+  if (!CONFIGURATION.test(path) || NOISE.test(path)) return false;
+  return stat.type === 'file' && (stat.mode & 0o004) !== 0;
+}
+
+function isOfLoader({ kind }: Reason): boolean {
+  return LOADED.has(kind);
 }
 
 function baseName(path: string): string {

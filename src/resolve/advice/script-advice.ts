@@ -10,14 +10,24 @@ export interface Weighed {
   readonly advice: Advice;
 }
 
+/** A program of a script's own package. */
+export interface OwnProgram {
+  readonly path: string;
+  /** The name of the package. */
+  readonly from: string;
+}
+
 /**
  * Returns advice on the gaps of scripts: for each requested script a line for each kind, and one
  * for all others.
+ *
+ * @param ownProgramIn returns the program that a computed command probably is
  */
 export function adviceOnScripts(
   probe: Sysroot,
   requested: readonly FoundProgram[],
   gaps: readonly ScriptGap[],
+  ownProgramIn: (gap: ScriptGap) => OwnProgram | undefined,
 ): Weighed[] {
   const first = new Map<string, ScriptGap>();
   for (const gap of gaps) {
@@ -28,7 +38,10 @@ export function adviceOnScripts(
   }
   return [...first.values()].map((gap) => {
     const program = requested.find(({ trace }) => trace.path === gap.script)?.as ?? gap.script;
-    return adviceOn(gap, program, probe);
+    const own = gap.kind === 'computed' ? ownProgramIn(gap) : undefined;
+    if (own === undefined) return adviceOn(gap, program, probe);
+    const text = `${program.slice(program.lastIndexOf('/') + 1)} may run ${own.path}, from ${own.from}`;
+    return { weight: 4, advice: { id: 'script', program, text, add: ['--with-package'] } };
   });
 }
 

@@ -8,6 +8,7 @@ import type { Reason } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import { nearest } from '../../text/suggest.js';
 import type { Resolution } from '../additions.js';
+import { languageOf } from '../advice/hints.js';
 import {
   isShell,
   runsCommandLines,
@@ -18,10 +19,13 @@ import {
 import type { FoundProgram } from '../find-program.js';
 import { ALTERNATIVES, alternativeLinks } from './alternatives.js';
 import {
+  commandWords,
   essentialCommands,
   type Mentions,
   mentionsOf,
   namedPaths,
+  originalOf,
+  quotedCommands,
   scriptMentions,
 } from './named-paths.js';
 
@@ -62,6 +66,11 @@ export interface Brought {
    * dependencies.
    */
   readonly isBasic?: (program: Trace) => boolean;
+  /**
+   * Adds what the programs need that requested shell scripts run, once the commands of these are
+   * added; undefined if there are no such programs.
+   */
+  readonly complete?: () => Brought | undefined;
 }
 
 /** Adds packages to a closure. */
@@ -139,7 +148,51 @@ class Expansion {
       gconv: [...this.#gconv],
       locales: [...this.#locales],
       isBasic: (program) => this.#isBasic(program, all),
+      complete: () => (withPackage ? this.#addWrapped(requested) : undefined),
     };
+  }
+
+  /** Adds what belongs to the programs that requested shell scripts wrap. */
+  #addWrapped(requested: readonly FoundProgram[]): Brought | undefined {
+    const wrapped = requested.flatMap((program) => this.#wrappedBy(program));
+    if (wrapped.length === 0) return undefined;
+    const warned = this.#warnings.length;
+    const family = this.#familyOf(wrapped);
+    for (const member of family) this.#addPackage(member, false, false);
+    this.#addUnowned(family);
+    this.#addNamed(wrapped, family, family);
+    const warnings = this.#warnings.slice(warned);
+    return { warnings, gconv: [...this.#gconv], locales: [...this.#locales] };
+  }
+
+  /**
+   * Returns the programs of a shell script's own packages that it mentions, and the interpreters that
+   * it runs.
+   */
+  #wrappedBy({ trace }: FoundProgram): FoundProgram[] {
+    const { sysroot, files, programs } = this.#resolution;
+    if (!programs.shellScripts.some((script) => script.trace.path === trace.path)) return [];
+    const mentions = scriptMentions(sysroot, trace);
+    const own = this.#families
+      .ownersOf(trace)
+      .flatMap((owner) => this.#database.filesOf(owner) ?? []);
+    const mentioned = own.filter((file) => {
+      const [, name] = PROGRAM.exec(file) ?? [];
+      return name !== undefined && mentions(name);
+    });
+    const interpreters = files
+      .withReason('command')
+      .filter((path) => languageOf(path) !== undefined)
+      .filter((path) =>
+        files
+          .reasonsOf(path)
+          .some((reason) => reason.kind === 'command' && reason.by === trace.path),
+      );
+    return [...mentioned, ...interpreters].flatMap((path) => {
+      const found = sysroot.trace(path);
+      const isOther = isTrace(found) && found.path !== trace.path && files.has(found.path);
+      return isOther ? [{ as: path, trace: found }] : [];
+    });
   }
 
   #isBasic({ path }: Trace, brought: ReadonlySet<InstalledPackage>): boolean {
@@ -161,7 +214,13 @@ class Expansion {
     const linked = others.flatMap(([, found]) => found).filter((owner) => !base.has(owner));
     const running = [...this.#database.ownersOf(interpreters).values()].flat();
     this.#noteMentions(requested);
-    const family = this.#families.family([...owners, ...running]);
+    const { programs } = this.#resolution;
+    const scripts = requested.filter(
+      ({ trace }) => programs.read(trace.stat.identity).elf === undefined,
+    );
+    const behind = scripts.flatMap(({ trace }) => this.#families.startedBehind(trace));
+    const scripted = scripts.flatMap(({ trace }) => this.#families.ownersOf(trace));
+    const family = this.#families.family([...owners, ...running], scripted);
     for (const member of this.#families.companions(new Set(linked))) family.add(member);
     const own = this.#families.family(owners);
     const direct = this.#startedBy(own);
@@ -171,6 +230,8 @@ class Expansion {
     const started = this.#families.family(direct);
     for (const member of isCompiler ? family : [...family, ...started]) this.#few.add(member);
     for (const member of started) family.add(member);
+    // Not with its relatives: the server of a client.
+    for (const { owner } of behind) family.add(owner);
     return family;
   }
 
@@ -378,11 +439,15 @@ class Expansion {
     const objects = this.#ownObjects(requested, family);
     const named = objects.flatMap((object) => {
       const { elf, facts } = programs.read(object.stat.identity);
-      if (elf === undefined) return [];
+      if (elf === undefined) {
+        this.#addQuoted(object);
+        return [];
+      }
       const paths = namedPaths(probe, object, elf);
       const imports = facts?.imports ?? [];
       this.#addShell(startedShell(imports, paths), object.path);
       if (runsCommandLines(imports)) this.#addCommands(object, elf);
+      if (startsByName(imports)) this.#addOriginal(object);
       if (imports.includes('iconv_open')) for (const set of USUAL_CHARSETS) this.#gconv.add(set);
       if (imports.includes('setlocale') && imports.includes('nl_langinfo')) {
         this.#locales.add('C.UTF-8');
@@ -449,9 +514,28 @@ class Expansion {
     this.#resolution.programs.addWithReason(trace, { kind: 'command', by, name: shell });
   }
 
+  #addOriginal(object: Trace): void {
+    const { sysroot, programs } = this.#resolution;
+    const name = baseName(object.path);
+    const original = originalOf(sysroot, name, this.#database);
+    if (original === undefined) return;
+    const reason = { kind: 'command', by: object.path, name: baseName(original.path) } as const;
+    programs.addCommand(original, reason);
+  }
+
+  /** Adds the basic programs that a script in a language other than the shell's runs by name. */
+  #addQuoted(script: Trace): void {
+    const { sysroot, programs } = this.#resolution;
+    if (programs.shellScripts.some(({ trace }) => trace.path === script.path)) return;
+    for (const [name, trace] of quotedCommands(sysroot, script, this.#database)) {
+      programs.addCommand(trace, { kind: 'command', by: script.path, name });
+    }
+  }
+
   #addCommands(object: Trace, elf: ElfFile): void {
     const { sysroot, programs } = this.#resolution;
-    for (const [name, trace] of essentialCommands(sysroot, object, elf, this.#database)) {
+    const words = commandWords(sysroot, object, elf);
+    for (const [name, trace] of essentialCommands(sysroot, object, words, this.#database)) {
       programs.addCommand(trace, { kind: 'command', by: object.path, name });
     }
   }

@@ -1,7 +1,8 @@
+import path from 'node:path';
 import { namesInStrings } from '../../elf/names-in-strings.js';
 import { commandNames, pathStrings } from '../../elf/path-strings.js';
 import type { ElfFile } from '../../elf/types.js';
-import type { PackageDatabase } from '../../evidence/packages/package.js';
+import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/package.js';
 import type { OpenFile } from '../../fs/file-reader.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import { STANDARD_PATH } from '../../manifest/standard-path.js';
@@ -21,7 +22,8 @@ export interface NamedPath {
 }
 
 /**
- * Returns the files and directories of the host that a program names by absolute paths in its data.
+ * Returns the files and directories of the host that a program names in its data, by absolute paths
+ * or by paths from its own directory.
  *
  * @param probe the sysroot to look in; files that it observes are not part of the closure
  * @param root the root that contains the program, which may differ from the sysroot
@@ -33,14 +35,11 @@ export function namedPaths(
   root: Sysroot = probe,
 ): NamedPath[] {
   const names = withReader(root, program, (reader) => pathStrings(reader, elf.headers, MAX_READ));
-  const found: NamedPath[] = [];
-  for (const name of names) {
-    if (ELSEWHERE.test(name)) continue;
-    const trace = probe.trace(name);
-    if (!isTrace(trace) || trace.path === '/') continue;
-    if (trace.stat.type === 'file' || trace.stat.type === 'directory') found.push({ name, trace });
-  }
-  return found;
+  const directory = program.path.slice(0, program.path.lastIndexOf('/'));
+  const absolute = [...names].map((name) =>
+    name.startsWith('/') ? name : path.posix.join(directory, name),
+  );
+  return existing(probe, absolute);
 }
 
 /** Returns whether a program may start another by a bare name. */
@@ -67,18 +66,22 @@ function withReader<Found>(
   }
 }
 
+/** Returns the first words of the command lines in a program's data. */
+export function commandWords(sysroot: Sysroot, program: Trace, elf: ElfFile): Set<string> {
+  return withReader(sysroot, program, (reader) => commandNames(reader, elf.headers, MAX_READ));
+}
+
 /**
- * Returns the programs that a program runs by command lines in its data, as far as the sysroot has
- * them in essential packages.
+ * Returns the programs of essential packages among names, as far as the sysroot has them.
+ *
+ * @param program runs them, and is not among them
  */
 export function essentialCommands(
   sysroot: Sysroot,
   program: Trace,
-  elf: ElfFile,
+  names: Iterable<string>,
   database: PackageDatabase,
-  root: Sysroot = sysroot,
 ): Map<string, Trace> {
-  const names = withReader(root, program, (reader) => commandNames(reader, elf.headers, MAX_READ));
   const found = new Map<string, Trace>();
   for (const name of names) {
     const trace = lookUpProgram(sysroot, name, STANDARD_PATH);
@@ -90,6 +93,48 @@ export function essentialCommands(
     if (!owners.get(trace.path)?.some(({ isEssential }) => isEssential)) found.delete(name);
   }
   return found;
+}
+
+/** The maximum length of what a variant adds to the name of an original, in characters. */
+const MAX_PREFIX = 2;
+/** Shorter names of programs, in characters, are ends of others by chance. */
+const MIN_ORIGINAL = 4;
+/** The maximum number of programs of a package whose names are no words such as `sync`. */
+const FEW_PROGRAMS = 20;
+const PROGRAM = /^(\/usr)?\/s?bin\/[^/]+$/;
+
+/**
+ * Returns the essential program of which a program is a variant, according to its name: `diff` for
+ * `wdiff`. It names no such program in its data if the linker merges strings that are ends of others.
+ */
+export function originalOf(
+  sysroot: Sysroot,
+  name: string,
+  database: PackageDatabase,
+): Trace | undefined {
+  for (let at = 1; at <= Math.min(MAX_PREFIX, name.length - MIN_ORIGINAL); at++) {
+    const original = lookUpProgram(sysroot, name.slice(at), STANDARD_PATH);
+    if (original === undefined) continue;
+    const among = database.ownersOf([original.path]).get(original.path) ?? [];
+    const isFew = (owner: InstalledPackage) =>
+      (database.filesOf(owner) ?? []).filter((file) => PROGRAM.test(file)).length <= FEW_PROGRAMS;
+    if (among.some((owner) => owner.isEssential && isFew(owner))) return original;
+  }
+  return undefined;
+}
+
+/** Matches the first word of a quoted string. */
+const QUOTED = /["'`(]([a-z][a-z0-9_.+-]{2,20})(?=["'` ])/g;
+
+/** Returns the essential programs whose names begin quoted strings of a script in any language. */
+export function quotedCommands(
+  sysroot: Sysroot,
+  script: Trace,
+  database: PackageDatabase,
+): Map<string, Trace> {
+  if (script.stat.size > MAX_SCRIPT) return new Map();
+  const words = [...sysroot.readText(script).matchAll(QUOTED)].map(([, word = '']) => word);
+  return essentialCommands(sysroot, script, new Set(words), database);
 }
 
 /**
@@ -104,4 +149,33 @@ export function scriptMentions(sysroot: Sysroot, script: Trace): Mentions {
   const own = script.path.slice(script.path.lastIndexOf('/') + 1);
   // Wrappers start `$0.bin`.
   return (name) => words.has(name) || name.startsWith(`${own}.`);
+}
+
+/** Matches an absolute path that is no part of a longer word. */
+const SCRIPT_PATH = /(?<![\w.)}$/*~-])(?:\/[A-Za-z0-9._+-]+){2,10}/g;
+
+/**
+ * Returns the files and directories of the host that a shell script names by absolute paths outside
+ * comments.
+ *
+ * @param probe the sysroot to look in
+ * @param root the root that contains the script, which may differ from the sysroot
+ */
+export function scriptPaths(probe: Sysroot, script: Trace, root: Sysroot = probe): NamedPath[] {
+  if (script.stat.size > MAX_SCRIPT) return [];
+  const lines = root.readText(script).split('\n');
+  const code = lines.filter((line) => !line.trimStart().startsWith('#')).join('\n');
+  return existing(probe, new Set(code.match(SCRIPT_PATH) ?? []));
+}
+
+/** Returns those paths that exist and belong to what is installed. */
+function existing(probe: Sysroot, names: Iterable<string>): NamedPath[] {
+  const found: NamedPath[] = [];
+  for (const name of names) {
+    if (ELSEWHERE.test(name)) continue;
+    const trace = probe.trace(name);
+    if (!isTrace(trace) || trace.path === '/') continue;
+    if (trace.stat.type === 'file' || trace.stat.type === 'directory') found.push({ name, trace });
+  }
+  return found;
 }
