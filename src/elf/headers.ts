@@ -48,10 +48,16 @@ const FILE_TYPE: Readonly<Record<number, string>> = { 1: 'rel', 2: 'exec', 3: 'd
 
 /** Bytes 0x7f, E, L, F. */
 const MAGIC = 0x7f454c46;
+const MAGIC_BACKWARDS = 0x464c457f;
 
 /** True if the file starts with the ELF magic number. */
 export function isElf(start: Buffer): boolean {
   return start.length >= 4 && start.readUInt32BE(0) === MAGIC;
+}
+
+/** As {@link isElf}, given the first four bytes as a little-endian number. */
+export function isElfStart(start: number): boolean {
+  return start === MAGIC_BACKWARDS;
 }
 
 /**

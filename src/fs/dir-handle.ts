@@ -9,10 +9,10 @@ import {
   readlinkSync,
   renameSync,
   unlinkSync,
-  writeFileSync,
 } from 'node:fs';
 import { errnoOf } from '../errors.js';
 import { fromBytes, toBytes } from './path-bytes.js';
+import { writeAllSync } from './write-all.js';
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
 
@@ -61,10 +61,10 @@ export class HeldDirectory {
   }
 
   /**
-   * Replaces a file by a rename, readable by its owner alone. Overwrites `name.new`, the remains of an interrupted
+   * Replaces a file by a rename, readable by its owner alone; `content` is in parts. Overwrites `name.new`, the remains of an interrupted
    * attempt.
    */
-  replaceFile(name: string, content: string | Buffer): void {
+  replaceFile(name: string, content: readonly Uint8Array[]): void {
     const next = this.#at(`${name}.new`);
     const create = () => openSync(next, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
     let fd: number;
@@ -76,7 +76,7 @@ export class HeldDirectory {
       fd = create();
     }
     try {
-      writeFileSync(fd, content);
+      for (const part of content) writeAllSync(fd, part);
     } finally {
       closeSync(fd);
     }

@@ -61,17 +61,22 @@ export class DirectoryView implements FileView {
   }
 
   lstat(path: string): FileStat | undefined {
-    return this.#surveyed(path) ?? this.#lstat(path);
+    return this.surveyed(path) ?? this.#lstat(path);
   }
 
-  /** Devices are rare enough to be inspected. */
-  #surveyed(path: string): FileStat | undefined {
+  /** Returns a file's attributes from the survey, if it has them. Devices are rare enough to be inspected. */
+  surveyed(path: string): FileStat | undefined {
     const found = this.survey?.lstat(path);
     if (found === undefined) return undefined;
-    const { format, mode, uid, gid, size, mtimeNs, identity } = found;
+    const { format, mode, uid, gid, size, mtimeNs, identity, inode } = found;
     const type = typeOf(format);
     if (type === 'character-device' || type === 'block-device') return undefined;
-    return { type, mode, uid, gid, size, mtimeNs, identity };
+    return { type, mode, uid, gid, size, mtimeNs, identity, inode };
+  }
+
+  /** As `Survey.dataStart`. */
+  dataStart(path: string): number | undefined {
+    return this.survey?.dataStart(path);
   }
 
   #lstat(path: string): FileStat | undefined {
@@ -86,6 +91,7 @@ export class DirectoryView implements FileView {
       size: Number(stats.size),
       mtimeNs: stats.mtimeNs,
       identity: `${stats.dev}:${stats.ino}`,
+      inode: Number(stats.ino),
       ctimeNs: stats.ctimeNs,
       ...(isDevice ? { device: deviceNumbers(stats.rdev) } : {}),
     };

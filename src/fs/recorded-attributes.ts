@@ -86,6 +86,15 @@ export class RecordedView extends DirectoryView {
     return { ...stat, type, mode, uid, gid } as FileStat;
   }
 
+  /** The survey says nothing of what is recorded. */
+  override surveyed(): undefined {
+    return undefined;
+  }
+
+  override dataStart(): undefined {
+    return undefined;
+  }
+
   /** The numbers of the file system say nothing of what is recorded. */
   override numbersOf(): undefined {
     return undefined;

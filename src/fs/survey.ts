@@ -20,6 +20,8 @@ const HEAD = 4;
 const NOT_READ = 255;
 const FORMAT = 0o170000;
 const DIRECTORY = 0o040000;
+const REGULAR = 0o100000;
+const EXECUTABLE = 0o111;
 
 /** Attributes of a file of any type. */
 export interface FileAttributes {
@@ -32,6 +34,8 @@ export interface FileAttributes {
   readonly mtimeNs: bigint;
   /** Device and inode: equal for hard links to the same file. */
   readonly identity: string;
+  /** The inode, as exactly as a number can hold it; undefined for what is not a file of a file system. */
+  readonly inode?: number;
   /** Time of the last change of content or attributes, as `mtimeNs`; undefined unless lstat(2) was called for this file. */
   readonly ctimeNs?: bigint;
 }
@@ -40,11 +44,18 @@ export interface FileAttributes {
 export interface SurveyedFile extends FileAttributes {
   /** The type, as in st_mode: `mode & 0o170000`. */
   readonly format: number;
+  readonly inode: number;
 }
 
 /** Directories whose entries were listed at once with their attributes, which is faster than one by one. */
 export class Survey {
   readonly #directories = new Map<string, Listing>();
+  #size = 0;
+
+  /** Number of entries. */
+  get size(): number {
+    return this.#size;
+  }
 
   /**
    * Adds a directory.
@@ -54,9 +65,23 @@ export class Survey {
    * @returns the paths of the directories in it
    */
   add(path: string, pieces: readonly Buffer[]): string[] {
-    const listing = new Listing(pieces);
+    const listing = new Listing(pieces, this.#size);
     this.#directories.set(path, listing);
+    this.#size += listing.names.length;
     return listing.directories().map((name) => (path === '/' ? `/${name}` : `${path}/${name}`));
+  }
+
+  /** Returns the number of an entry, less than `size`; undefined for one that is not part of the survey. */
+  numberOf(path: string): number | undefined {
+    return this.#listingOf(path)?.numberOf(nameOf(path));
+  }
+
+  /** Yields the paths of all entries with their numbers. */
+  *entries(): Generator<readonly [path: string, number: number]> {
+    for (const [directory, { names, first }] of this.#directories) {
+      const prefix = directory === '/' ? '/' : `${directory}/`;
+      for (const [index, name] of names.entries()) yield [prefix + name, first + index];
+    }
   }
 
   /** Returns the sorted names in a directory, or undefined if it is not part of the survey. */
@@ -67,6 +92,14 @@ export class Survey {
   /** Returns a file's attributes; undefined for one that is not part of the survey. */
   lstat(path: string): SurveyedFile | undefined {
     return this.#listingOf(path)?.lstat(nameOf(path));
+  }
+
+  /**
+   * Returns the first four bytes of a regular file that nobody may execute, as a little-endian number; undefined for any
+   * other file, and for what was not read.
+   */
+  dataStart(path: string): number | undefined {
+    return this.#listingOf(path)?.dataStart(nameOf(path));
   }
 
   /** Fills a buffer of at most four bytes from the start of a file; undefined for what was not read. */
@@ -87,6 +120,36 @@ export class Survey {
   }
 }
 
+/** Paths of entries of a survey: a set that takes a byte for each entry, where one of paths would take forty. */
+export class SurveyedPaths implements Iterable<string> {
+  readonly #survey: Survey;
+  readonly #marks: Uint8Array;
+
+  constructor(survey: Survey) {
+    this.#survey = survey;
+    this.#marks = new Uint8Array(survey.size);
+  }
+
+  /** Ignores a path that is not part of the survey. */
+  add(path: string): void {
+    const number = this.#survey.numberOf(path);
+    if (number !== undefined) this.#marks[number] = 1;
+  }
+
+  has(path: string): boolean {
+    const number = this.#survey.numberOf(path);
+    return number !== undefined && this.#marks[number] === 1;
+  }
+
+  clear(): void {
+    this.#marks.fill(0);
+  }
+
+  *[Symbol.iterator](): Generator<string> {
+    for (const [path, number] of this.#survey.entries()) if (this.#marks[number] === 1) yield path;
+  }
+}
+
 function nameOf(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
@@ -94,12 +157,15 @@ function nameOf(path: string): string {
 /** The entries of one directory. */
 class Listing {
   readonly names: string[];
+  /** Number of its first entry in the survey. */
+  readonly first: number;
   /** In the order of the names. */
   readonly #rows: Buffer;
   /** Look-ups go through a directory in order. */
   #next = 0;
 
-  constructor(pieces: readonly Buffer[]) {
+  constructor(pieces: readonly Buffer[], first: number) {
+    this.first = first;
     const found = pieces.flatMap((bytes) => {
       const count = bytes.readUInt32LE(0);
       const names = fromBytes(bytes.subarray(HEAD + count * ROW)).split('\0');
@@ -119,6 +185,11 @@ class Listing {
     });
   }
 
+  numberOf(name: string): number | undefined {
+    const at = this.#find(name);
+    return at === undefined ? undefined : this.first + at / ROW;
+  }
+
   lstat(name: string): SurveyedFile | undefined {
     const at = this.#find(name);
     if (at === undefined) return undefined;
@@ -132,7 +203,16 @@ class Listing {
       size: integer(rows, at + SIZE),
       mtimeNs: rows.readBigInt64LE(at + MTIME) * 1_000_000_000n + nanoseconds,
       identity: `${exact(rows, at + DEVICE)}:${exact(rows, at + INODE)}`,
+      inode: integer(rows, at + INODE),
     };
+  }
+
+  dataStart(name: string): number | undefined {
+    const at = this.#find(name);
+    if (at === undefined || this.#rows.readUInt32LE(at + STARTED) === NOT_READ) return undefined;
+    const mode = this.#rows.readUInt32LE(at + MODE);
+    const isData = (mode & FORMAT) === REGULAR && (mode & EXECUTABLE) === 0;
+    return isData ? this.#rows.readUInt32LE(at + START) : undefined;
   }
 
   readStart(name: string, target: Buffer): Buffer | undefined {
@@ -181,7 +261,9 @@ class Listing {
 
 /** Returns eight bytes as a number, as exactly as it can hold them. */
 function integer(rows: Buffer, at: number): number {
-  return rows.readInt32LE(at + 4) * 2 ** 32 + rows.readUInt32LE(at);
+  const high = rows.readInt32LE(at + 4);
+  // As a sum with a product, V8 would store each small number as an object.
+  return high === 0 ? rows.readUInt32LE(at) : high * 2 ** 32 + rows.readUInt32LE(at);
 }
 
 /** As `integer`, without a sign. */

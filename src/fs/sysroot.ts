@@ -5,7 +5,7 @@ import type { OpenFile } from './file-reader.js';
 import { DirectoryView, type FileStat, type FileView } from './file-view.js';
 import { fromBytes, realPathOf, toBytes } from './path-bytes.js';
 import { RecordedView, recordedAttributes } from './recorded-attributes.js';
-import type { Survey } from './survey.js';
+import { type Survey, SurveyedPaths } from './survey.js';
 
 /** The kernel follows at most this many symbolic links in one look-up (path_resolution(7)). */
 const MAX_LINKS = 40;
@@ -50,6 +50,8 @@ export interface TraceFailure {
 export interface Observed {
   /** By path with all links resolved. */
   readonly found: ReadonlyMap<string, FileStat>;
+  /** Paths of further files, which are not directories; `numbersOf` has what is known of them. */
+  readonly surveyed: Iterable<string>;
   readonly absent: readonly string[];
   /** The names in directories. */
   readonly lists: ReadonlyMap<string, readonly string[]>;
@@ -73,6 +75,11 @@ export function isTrace(result: Trace | TraceFailure): result is Trace {
 export class Sysroot {
   readonly #view: FileView;
   readonly #stats = new Map<string, FileStat | TraceFailure>();
+  /**
+   * Files of the survey that were looked up. Their attributes are taken from it each time: kept here, those of a large
+   * tree would take several times the memory.
+   */
+  #surveyed: SurveyedPaths | undefined;
   readonly #lists = new Map<string, string[]>();
   readonly #traces = new Map<string, Trace | TraceFailure>();
   #probe: Sysroot | undefined;
@@ -120,8 +127,21 @@ export class Sysroot {
     if (known !== undefined) return known;
     if (inside.length > MAX_PATH) return { errno: 'ENAMETOOLONG', at: inside };
     const result = this.#guarded(this.#walk(inside, 0, 0));
-    this.#traces.set(inside, result);
+    if (!this.#surveyed?.has(inside)) this.#traces.set(inside, result);
     return result;
+  }
+
+  /**
+   * Looks up a file that {@link list} returned, without following a link.
+   *
+   * @returns its first four bytes, as a little-endian number, if it is a regular file of a survey that nobody may
+   * execute; otherwise undefined, and the file counts as not looked up
+   */
+  dataStart(canonical: string): number | undefined {
+    const view = this.#view;
+    const start = view instanceof DirectoryView ? view.dataStart(canonical) : undefined;
+    if (start !== undefined) this.#noteSurveyed(canonical);
+    return start;
   }
 
   /**
@@ -201,6 +221,7 @@ export class Sysroot {
   /** Clears all cached results after the tree has changed. */
   forget(): void {
     this.#stats.clear();
+    this.#surveyed?.clear();
     this.#lists.clear();
     this.#traces.clear();
   }
@@ -264,12 +285,18 @@ export class Sysroot {
     const view = this.#view;
     const numbersOf =
       view instanceof DirectoryView ? (at: string) => view.numbersOf(at) : undefined;
-    return { found, absent, lists: this.#lists, numbersOf };
+    return { found, surveyed: this.#surveyed ?? [], absent, lists: this.#lists, numbersOf };
   }
 
   #lstat(canonical: string): FileStat | TraceFailure {
     const known = this.#stats.get(canonical);
     if (known !== undefined) return known;
+    const view = this.#view;
+    const surveyed = view instanceof DirectoryView ? view.surveyed(canonical) : undefined;
+    if (surveyed !== undefined && surveyed.type !== 'directory') {
+      this.#noteSurveyed(canonical);
+      return surveyed;
+    }
     let result: FileStat | TraceFailure;
     try {
       result = this.#view.lstat(canonical) ?? { errno: 'ENOENT', at: canonical };
@@ -278,6 +305,13 @@ export class Sysroot {
     }
     this.#stats.set(canonical, result);
     return result;
+  }
+
+  #noteSurveyed(canonical: string): void {
+    const { survey } = this.#directory;
+    if (survey === undefined) return;
+    this.#surveyed ??= new SurveyedPaths(survey);
+    this.#surveyed.add(canonical);
   }
 
   #link(canonical: string, target: string, directory: string, { uid }: FileStat): FollowedLink {

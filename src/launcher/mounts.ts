@@ -3,7 +3,7 @@ import { JailbuildError } from '../errors.js';
 import { escapeColons } from '../text/colon.js';
 import { csvFields } from '../text/csv.js';
 import type { BindMount, Mount, PlacedFile } from './options.js';
-import { parseBind } from './values.js';
+import { isOpen, parseBind } from './values.js';
 
 function refuse(option: string, text: string, wanted: string): never {
   throw new JailbuildError('USAGE', `${option} ${text}: give ${wanted}`);
@@ -48,17 +48,21 @@ export function parsePlaced(option: keyof typeof PLACED, text: string): PlacedFi
   const names = form.replaceAll(/[[\]]/g, '').split(':');
   const fieldOf = (name: string): string | undefined => fields[names.indexOf(name)];
   const target = fieldOf('DEST') ?? '';
-  const isNumber = /^\d+$/.test(fieldOf('FD') ?? '0') && /^[0-7]+$/.test(fieldOf('OCTAL') ?? '0');
+  const octal = fieldOf('OCTAL') ?? '0';
+  const isNumber = /^\d{1,7}$/.test(fieldOf('FD') ?? '0') && /^[0-7]+$/.test(octal);
   if (!target.startsWith('/') || fields.length > names.length || !isNumber)
     refuse(option, text, form);
+  if (Number.parseInt(octal, 8) > 0o7777) refuse(option, text, `${form}, OCTAL up to 7777`);
+  const fd = form.startsWith('FD') ? Number(fields[0]) : undefined;
+  if (fd !== undefined && !isOpen(fd)) refuse(option, text, `${form}, FD an open descriptor`);
   const readOnly = option.startsWith('--ro-') ? ['ro'] : [];
   const mode = option.endsWith('-data') ? fields.splice(2) : [];
-  const words = [...mode.map((octal) => `mode=${octal}`), ...readOnly].join();
+  const words = [...mode.map((given) => `mode=${given}`), ...readOnly].join();
   return {
     option: option.replace('--ro-', '--'),
     value: [...fields, ...(words === '' ? [] : [words])].join(':'),
     target: target.replace(/\\(.)/g, '$1'),
-    ...(form.startsWith('FD') ? { fd: Number(fields[0]) } : {}),
+    ...(fd === undefined ? {} : { fd }),
   };
 }
 

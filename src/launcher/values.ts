@@ -143,6 +143,12 @@ export function parseVariables(
   option: string,
   text: string,
 ): readonly (readonly [name: string, value: string])[] {
+  // The text is not shown: it may be a secret.
+  if (text.includes('\0'))
+    throw new JailbuildError(
+      'USAGE',
+      `${option}: the file contains a NUL byte: list one NAME[=VALUE] per line`,
+    );
   return text
     .split('\n')
     .filter((line) => !/^\s*(#|$)/.test(line))
@@ -153,10 +159,26 @@ export function parseVariables(
 export function parseDescriptor(option: string, text: string): number {
   const fd = /^\d{1,7}$/.test(text) ? Number(text) : -1;
   if (fd < 3) refuse(option, text, 'the number of an open descriptor, 3 or greater');
+  if (!isOpen(fd)) refuse(option, text, 'the number of an open descriptor');
+  return fd;
+}
+
+/** Parses a number of descriptors, starting at 3, which must be open. */
+export function parseDescriptorCount(option: string, text: string): number {
+  const count = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (Number.isNaN(count)) refuse(option, text, 'a number of descriptors');
+  for (let fd = 3; fd < 3 + count; fd++) {
+    if (!isOpen(fd)) refuse(option, text, `a lower number: descriptor ${fd} is not open`);
+  }
+  return count;
+}
+
+/** Returns whether this process has a descriptor. */
+export function isOpen(fd: number): boolean {
   try {
     fstatSync(fd);
+    return true;
   } catch {
-    refuse(option, text, 'the number of an open descriptor');
+    return false;
   }
-  return fd;
 }

@@ -29,7 +29,8 @@ export interface VerifyOptions {
  * same rules as on the host. Anything that the loader would not find there is an error.
  *
  * @param root a jail's directory, or the plan itself as a root: see `PlanView`
- * @throws JailbuildError VERIFY_FAILED naming the program and what it lacks
+ * @throws JailbuildError VERIFY_FAILED naming the program and what it lacks; SOURCE_CHANGED if a
+ *   file is no longer as planned
  */
 export function verifyPlan(manifest: Manifest, root: Sysroot, options: VerifyOptions): Verified {
   return atOnce(verifyInSteps(manifest, root, options));
@@ -51,7 +52,9 @@ export function* verifyInSteps(
     const message =
       error instanceof JailbuildError ? error.message : `changed meanwhile: ${strerror(error)}`;
     const path = error instanceof JailbuildError ? error.path : undefined;
-    throw new JailbuildError('VERIFY_FAILED', `${where}: ${message}`, path, { cause: error });
+    const isChanged = error instanceof JailbuildError && error.code === 'SOURCE_CHANGED';
+    const code = isChanged ? error.code : 'VERIFY_FAILED';
+    throw new JailbuildError(code, `${where}: ${message}`, path, { cause: error });
   }
   const [missing] = newlyMissing(closure, manifest);
   if (missing !== undefined) {
@@ -80,14 +83,7 @@ export function* verifyInSteps(
  * @param isCopy returns whether the root has an unchanged copy of the file at a path of the plan
  */
 export function originalsOf(closure: Closure, isCopy: (path: string) => boolean): Originals {
-  const identities = new Map<string, string>();
-  for (const { path, stat, isMade } of closure.files) {
-    if (!isMade) identities.set(path, stat.identity);
-  }
-  return (path) => {
-    const identity = isCopy(path) ? identities.get(path) : undefined;
-    return identity === undefined ? undefined : closure.read(identity);
-  };
+  return (path) => (isCopy(path) ? closure.readSource(path) : undefined);
 }
 
 /** Returns the paths of the requested programs. */

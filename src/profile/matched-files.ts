@@ -47,10 +47,14 @@ export class MatchedFiles {
   }
 
   #addBelow(directory: Trace, reason: Reason, except: (path: string) => boolean): void {
-    const { sysroot, files } = this.#resolution;
+    const { sysroot, files, programs } = this.#resolution;
     for (const name of sysroot.list(directory)) {
       const path = `${directory.path === '/' ? '' : directory.path}/${name}`;
       if (except(path)) continue;
+      if (programs.isData(path)) {
+        files.addData(path, reason);
+        continue;
+      }
       const trace = sysroot.trace(path);
       if (!isTrace(trace)) {
         this.#addUnreached(path, trace, reason);

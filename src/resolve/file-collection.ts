@@ -5,6 +5,9 @@ import type { OverlayView } from '../fs/overlay-view.js';
 import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
 import type { Reason } from '../manifest/manifest.js';
 
+/** The reason of directories and links on the way to other entries: one object, so that it is compared quickly. */
+const PARENT: Reason = { kind: 'parent' };
+
 /** The number of reasons from which on they are looked up. */
 const MANY = 4;
 
@@ -24,6 +27,53 @@ export interface CollectedFile {
   readonly device: { readonly major: number; readonly minor: number } | undefined;
   /** True if it has no source in the sysroot. */
   readonly isMade: boolean;
+  readonly reasons: readonly Reason[];
+}
+
+/**
+ * A regular file that is only copied. There may be very many: its attributes are those that the sysroot knows, and its
+ * reasons a list that it shares.
+ */
+class DataFile implements CollectedFile {
+  readonly path: string;
+  readonly order: number;
+  reasons: readonly Reason[];
+  readonly #sysroot: Sysroot;
+
+  constructor(path: string, order: number, reasons: readonly Reason[], sysroot: Sysroot) {
+    this.path = path;
+    this.order = order;
+    this.reasons = reasons;
+    this.#sysroot = sysroot;
+  }
+
+  get source(): string {
+    return this.path;
+  }
+
+  get stat(): FileStat {
+    return this.#sysroot.statOf(this.path);
+  }
+
+  get target(): undefined {
+    return undefined;
+  }
+
+  get content(): undefined {
+    return undefined;
+  }
+
+  get device(): undefined {
+    return undefined;
+  }
+
+  get isMade(): false {
+    return false;
+  }
+}
+
+/** Any other entry. */
+interface OtherFile extends CollectedFile {
   readonly reasons: Reason[];
 }
 
@@ -57,7 +107,11 @@ export interface Placement {
 export class FileCollection {
   readonly #sysroot: Sysroot;
   readonly #placement: Placement | undefined;
-  readonly #files = new Map<string, CollectedFile>();
+  readonly #files = new Map<string, OtherFile | DataFile>();
+  /** All of `#files` in order, until one is added or removed. */
+  #sorted: readonly CollectedFile[] | undefined;
+  /** Lists of one reason. */
+  readonly #single = new Map<Reason, readonly Reason[]>();
   /** The reasons of files with many, by path. */
   readonly #reasonsSeen = new Map<string, Set<string>>();
 
@@ -71,8 +125,26 @@ export class FileCollection {
   }
 
   /** Returns all files in the order of their paths. */
-  sorted(): CollectedFile[] {
-    return [...this.#files.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  sorted(): readonly CollectedFile[] {
+    this.#sorted ??= [...this.#files.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+    return this.#sorted;
+  }
+
+  /** Yields the entries below a directory in the order of their paths. */
+  *below(directory: string): Generator<CollectedFile> {
+    const files = this.sorted();
+    const prefix = `${directory}/`;
+    let [low, high] = [0, files.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((files[middle]?.path ?? '') < prefix) low = middle + 1;
+      else high = middle;
+    }
+    for (let at = low; ; at++) {
+      const file = files[at];
+      if (!file?.path.startsWith(prefix)) return;
+      yield file;
+    }
   }
 
   has(path: string): boolean {
@@ -83,7 +155,7 @@ export class FileCollection {
   withReason(...kinds: readonly Reason['kind'][]): string[] {
     const paths: string[] = [];
     for (const file of this.#files.values()) {
-      if (file.stat.type === 'file' && this.#isThereFor(file, kinds)) paths.push(file.path);
+      if (this.#isThereFor(file, kinds) && file.stat.type === 'file') paths.push(file.path);
     }
     return paths;
   }
@@ -105,11 +177,26 @@ export class FileCollection {
   add(trace: Trace, reason: Reason): void {
     let why = reason;
     for (const link of trace.links) {
-      this.#put(link.path, link.target, link.last ? why : { kind: 'parent' });
+      this.#put(link.path, link.target, link.last ? why : PARENT);
       if (link.last) why = { kind: 'link-target', of: link.path };
     }
-    for (const directory of trace.left) this.#put(directory, undefined, { kind: 'parent' });
-    this.#put(trace.path, undefined, why);
+    for (const directory of trace.left) this.#put(directory, undefined, PARENT);
+    this.#put(trace.path, undefined, why, trace.stat);
+  }
+
+  /** Adds a regular file of the sysroot that is neither ELF nor executable. Its path has no links on the way. */
+  addData(path: string, reason: Reason): void {
+    if (this.#files.has(path)) {
+      this.addReason(path, reason);
+      return;
+    }
+    let reasons = this.#single.get(reason);
+    if (reasons === undefined) {
+      reasons = [reason];
+      this.#single.set(reason, reasons);
+    }
+    this.#set(path, new DataFile(path, this.#files.size, reasons, this.#sysroot));
+    this.#putParent(path);
   }
 
   /** Adds a dangling symbolic link. Its path has no links on the way. */
@@ -147,7 +234,7 @@ export class FileCollection {
     const parent = this.#directory(cut <= 0 ? '/' : path.slice(0, cut), made.mtimeNs);
     const at = `${parent === '/' ? '' : parent}/${path.slice(cut + 1)}`;
     const known = this.#files.get(at);
-    this.#files.set(at, {
+    this.#set(at, {
       path: at,
       order: known?.order ?? this.#files.size,
       source: at,
@@ -190,7 +277,7 @@ export class FileCollection {
     const sources = this.#placement?.sources ?? this.#sysroot;
     const stat = sources.statOf(source);
     this.#reasonsSeen.delete(path);
-    this.#files.set(path, {
+    this.#set(path, {
       path,
       order: this.#files.size,
       source,
@@ -227,6 +314,11 @@ export class FileCollection {
     this.#sysroot.forget();
   }
 
+  /** Returns whether the entry at a path was added by {@link addData}. */
+  isData(path: string): boolean {
+    return this.#files.get(path) instanceof DataFile;
+  }
+
   /** Returns the entry at a path. */
   at(path: string): CollectedFile | undefined {
     return this.#files.get(path);
@@ -238,11 +330,15 @@ export class FileCollection {
    * @throws JailbuildError CONFLICT
    */
   refuseConflicts(): void {
+    let latest = '';
     for (const { path } of this.#files.values()) {
       const cut = path.lastIndexOf('/');
-      const parent = cut > 0 ? this.#files.get(path.slice(0, cut)) : undefined;
+      if (cut === latest.length && path.startsWith(latest)) continue;
+      latest = path.slice(0, cut);
+      const parent = cut > 0 ? this.#files.get(latest) : undefined;
       if (parent === undefined || parent.stat.type === 'directory') continue;
-      const include = parent.reasons.find((reason) => reason.kind === 'included');
+      const reasons: readonly Reason[] = parent.reasons;
+      const include = reasons.find((reason) => reason.kind === 'included');
       const what = include === undefined ? '' : `include ${include.as}: `;
       const remedy = include === undefined ? '' : '; end the destination with / to put it inside';
       throw new JailbuildError(
@@ -255,8 +351,10 @@ export class FileCollection {
 
   /** Adds a reason to an entry, once. */
   addReason(path: string, reason: Reason): void {
-    const reasons = this.#files.get(path)?.reasons;
-    if (reasons !== undefined && this.#isNew(path, reason, reasons)) reasons.push(reason);
+    const file = this.#files.get(path);
+    if (file === undefined || !this.#isNew(path, reason, file.reasons)) return;
+    if (file instanceof DataFile) file.reasons = [...file.reasons, reason];
+    else file.reasons.push(reason);
   }
 
   /** Nearly all files have one reason, the C library one for each program. */
@@ -282,6 +380,7 @@ export class FileCollection {
 
   /** Removes entries, as if they had never been found. */
   remove(paths: Iterable<string>): void {
+    this.#sorted = undefined;
     for (const path of paths) {
       this.#files.delete(path);
       this.#reasonsSeen.delete(path);
@@ -300,21 +399,39 @@ export class FileCollection {
     if (path === '/' || this.#files.get(path)?.stat.type === 'directory') return path;
     const found = this.#sysroot.trace(path);
     if (isTrace(found)) {
-      if (found.path !== '/') this.add(found, { kind: 'parent' });
+      if (found.path !== '/') this.add(found, PARENT);
       return found.path;
     }
     const directory = { type: 'directory', mode: 0o755, uid: 0, gid: 0, mtimeNs } as const;
-    return this.addMade(path, directory, { kind: 'parent' });
+    return this.addMade(path, directory, PARENT);
   }
 
-  #put(path: string, target: string | undefined, reason: Reason): void {
-    const known = this.#files.get(path);
-    if (known !== undefined) {
+  #set(path: string, file: OtherFile | DataFile): void {
+    this.#files.set(path, file);
+    this.#sorted = undefined;
+  }
+
+  #putParent(path: string): void {
+    const cut = path.lastIndexOf('/');
+    if (cut > 0) this.#put(path.slice(0, cut), undefined, PARENT);
+  }
+
+  #put(
+    path: string,
+    target: string | undefined,
+    reason: Reason,
+    stat: FileStat | undefined = undefined,
+  ): void {
+    if (this.#files.has(path)) {
       this.addReason(path, reason);
       return;
     }
-    const stat = this.#sysroot.statOf(path);
-    this.#files.set(path, {
+    this.#add(path, target, reason, stat ?? this.#sysroot.statOf(path));
+    this.#putParent(path);
+  }
+
+  #add(path: string, target: string | undefined, reason: Reason, stat: FileStat): void {
+    this.#set(path, {
       path,
       order: this.#files.size,
       source: path,
@@ -325,8 +442,6 @@ export class FileCollection {
       isMade: false,
       reasons: [reason],
     });
-    const cut = path.lastIndexOf('/');
-    if (cut > 0) this.#put(path.slice(0, cut), undefined, { kind: 'parent' });
   }
 }
 

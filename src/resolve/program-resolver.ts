@@ -1,3 +1,4 @@
+import { isElfStart } from '../elf/headers.js';
 import type { ElfFile } from '../elf/types.js';
 import { JailbuildError } from '../errors.js';
 import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
@@ -239,6 +240,17 @@ export class ProgramResolver {
       return elf === undefined ? this.#scriptInSteps(trace) : this.#processInSteps(trace, elf);
     };
     atOnce(this.#optionalInSteps(trace, add));
+  }
+
+  /**
+   * Returns whether a file is known to need nothing, without looking it up: it is a regular file of a survey, neither
+   * ELF nor executable.
+   *
+   * @param path without links on the way
+   */
+  isData(path: string): boolean {
+    const start = this.#sysroot.dataStart(path);
+    return start !== undefined && !isElfStart(start);
   }
 
   /**

@@ -45,7 +45,12 @@ export interface Closure {
   readonly advice: readonly Advice[];
   /** Returns what was read of a file, by its identity. */
   readonly read: (identity: string) => ReadFile;
+  /** Returns what was read of the source of the file at a path; undefined for one that is made or not in `files`. */
+  readonly readSource: Originals;
 }
+
+/** What is known of a file that was added as data. */
+const DATA: ReadFile = { elf: undefined, facts: undefined, isElf: false };
 
 /** Context of a resolution in addition to its request. */
 export interface ResolveContext {
@@ -249,6 +254,11 @@ export class Resolving {
       hints: programs.hints(),
       advice: advise?.(resolution, this.#requested, findings) ?? [],
       read: (identity) => programs.read(identity),
+      readSource: (path) => {
+        if (files.isData(path)) return DATA;
+        const file = files.at(path);
+        return file === undefined || file.isMade ? undefined : programs.read(file.stat.identity);
+      },
     };
   }
 }
@@ -348,9 +358,9 @@ function addMergedUsrLinks(sysroot: Sysroot, files: FileCollection): void {
 }
 
 function terminfoNames(files: FileCollection): string[] {
-  const names = files
-    .sorted()
-    .flatMap(({ reasons }) => reasons)
-    .flatMap((reason) => (reason.kind === 'terminfo' ? [reason.name] : []));
-  return [...new Set(names)].sort();
+  const names = new Set<string>();
+  for (const { reasons } of files.sorted()) {
+    for (const reason of reasons) if (reason.kind === 'terminfo') names.add(reason.name);
+  }
+  return [...names].sort();
 }

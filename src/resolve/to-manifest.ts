@@ -1,3 +1,4 @@
+import type { FileStat } from '../fs/file-view.js';
 import { type Entry, MANIFEST_SCHEMA, type Manifest, type Reason } from '../manifest/manifest.js';
 import { timestamp } from '../manifest/timestamp.js';
 import type { CollectedFile } from './file-collection.js';
@@ -24,27 +25,58 @@ export function plan(closure: Closure): Manifest {
  * Makes names of the same file, identified by device and inode, hard links to the first of them.
  */
 function linkNames(files: readonly CollectedFile[]): Entry[] {
-  const names = new Map<string, string>();
   const reasonsOf = sharedReasons();
   const entries: Entry[] = [];
+  const planned: CollectedFile[] = [];
+  const inodes = new Float64Array(files.length).fill(Number.NaN);
   for (const file of files) {
-    const entry = entryOf(file, reasonsOf(file.reasons));
+    const { stat } = file;
+    const entry = entryOf(file, stat, reasonsOf(file.reasons));
     if (entry === undefined) continue;
-    const first = entry.type === 'file' ? names.get(file.stat.identity) : undefined;
-    if (entry.type === 'file' && first !== undefined) {
-      entries.push({ ...entry, hardlink: first });
-      continue;
-    }
-    if (entry.type === 'file') names.set(file.stat.identity, entry.path);
+    if (entry.type === 'file') inodes[entries.length] = stat.inode ?? Number.NaN;
     entries.push(entry);
+    planned.push(file);
+  }
+  const repeated = repeatedIn(inodes);
+  const names = new Map<string, string>();
+  for (const [index, file] of planned.entries()) {
+    const entry = entries[index];
+    const inode = inodes[index] ?? Number.NaN;
+    if (entry?.type !== 'file' || !(Number.isNaN(inode) || repeated.has(inode))) continue;
+    const { identity } = file.stat;
+    const first = names.get(identity);
+    if (first === undefined) names.set(identity, entry.path);
+    else entries[index] = { ...entry, hardlink: first };
   }
   return entries;
 }
 
-function entryOf(file: CollectedFile, reasons: readonly Reason[]): Entry | undefined {
-  const { path, source, stat, target, content, device, isMade } = file;
+/** Returns the numbers that a list has more than once. A set of all of a large tree would take much memory. */
+function repeatedIn(numbers: Float64Array): Set<number> {
+  const sorted = numbers.slice().sort();
+  return new Set(sorted.filter((value, index) => value === sorted[index - 1]));
+}
+
+/** Texts of modes, of which a tree has few. */
+const modes = new Map<number, string>();
+
+function modeText(mode: number): string {
+  let text = modes.get(mode);
+  if (text === undefined) {
+    text = mode.toString(8).padStart(4, '0');
+    modes.set(mode, text);
+  }
+  return text;
+}
+
+function entryOf(
+  file: CollectedFile,
+  stat: FileStat,
+  reasons: readonly Reason[],
+): Entry | undefined {
+  const { path, source, target, content, device, isMade } = file;
   const { uid, gid, size } = stat;
-  const mode = stat.mode.toString(8).padStart(4, '0');
+  const mode = modeText(stat.mode);
   const mtime = timestamp(stat.mtimeNs);
   // Nearly all entries of a large jail: without spreading, they take half of the memory.
   if (stat.type === 'file' && !isMade && content === undefined) {
@@ -76,14 +108,20 @@ function entryOf(file: CollectedFile, reasons: readonly Reason[]): Entry | undef
  */
 function sharedReasons(): (reasons: readonly Reason[]) => readonly Reason[] {
   const lists = new Map<Reason, readonly Reason[]>();
+  const listOf = (only: Reason): readonly Reason[] => {
+    let list = lists.get(only);
+    if (list === undefined) {
+      list = [only];
+      lists.set(only, list);
+    }
+    return list;
+  };
   return (reasons) => {
+    const [single] = reasons;
+    if (single !== undefined && reasons.length === 1) return listOf(single);
     const own = reasons.filter(({ kind }) => kind !== 'parent');
     const [only, ...others] = own.length > 0 ? own : reasons;
     if (only === undefined || others.length > 0) return own.length > 0 ? own : reasons;
-    const known = lists.get(only);
-    if (known !== undefined) return known;
-    const list = [only];
-    lists.set(only, list);
-    return list;
+    return listOf(only);
   };
 }

@@ -12,6 +12,7 @@ import {
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { exec, JAILBUILD, jailbuild } from '../support/cli.js';
+import { fails } from '../support/fails.js';
 import { needs, needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 import { snapshot } from '../support/tree.js';
@@ -190,9 +191,7 @@ describe('remove', needsRoot(), () => {
   test('refuses a directory without a record', () => {
     const directory = tempDir();
     writeFileSync(`${directory}/file`, '');
-    const { status, stderr } = jailbuild(['remove', directory]);
-    assert.equal(status, 1);
-    assert.match(stderr, /has no record of a build/);
+    fails('RECORD_MISSING', /has no record of a build/, ['remove', directory]);
     assert.deepEqual(readdirSync(directory), ['file']);
   });
 });

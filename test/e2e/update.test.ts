@@ -16,6 +16,7 @@ import {
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { exec, JAILBUILD, jailbuild, withoutNative } from '../support/cli.js';
+import { fails } from '../support/fails.js';
 import { needsRoot } from '../support/need.js';
 import { makeSysroot } from '../support/sysroot.js';
 import { tempDir } from '../support/temp-dir.js';
@@ -284,16 +285,12 @@ describe('update', needsRoot(), () => {
     const { host, jail } = setUp('ls');
     const before = snapshot(jail);
     rmSync(find(host, 'libc.so.6').replace(/^/, host));
-    const { status, stderr } = jailbuild(['update', jail]);
-    assert.equal(status, 1);
-    assert.match(stderr, /^jailbuild: libc\.so\.6: library not found, needed by [^\n]*\n$/);
+    fails('LIBRARY_NOT_FOUND', /^libc\.so\.6: library not found, needed by .*$/, ['update', jail]);
     assert.deepEqual(snapshot(jail), before);
   });
 
   test('refuses a directory without a record', () => {
-    const { status, stderr } = jailbuild(['update', tempDir()]);
-    assert.equal(status, 1);
-    assert.match(stderr, /has no record of a build/);
+    fails('RECORD_MISSING', /has no record of a build/, ['update', tempDir()]);
   });
 });
 
@@ -333,9 +330,12 @@ describe('building again', needsRoot(), () => {
 
   test('is refused from another root', () => {
     const { jail } = setUp('ls');
-    const { status, stderr } = jailbuild([jail, 'ls', '--sysroot', '/usr']);
-    assert.equal(status, 1);
-    assert.match(stderr, /--sysroot \/usr: the jail was built from .*\/host: use/);
+    fails('SYSROOT_DIFFERS', /--sysroot \/usr: the jail was built from .*\/host: use/, [
+      jail,
+      'ls',
+      '--sysroot',
+      '/usr',
+    ]);
   });
 
   test('records existing files as not created by jailbuild, until it replaces them', () => {
@@ -364,11 +364,10 @@ describe('building again', needsRoot(), () => {
       ['check', jail],
       ['remove', jail],
     ]) {
-      const { status, stderr } = jailbuild(args);
-      assert.equal(status, 1);
-      assert.match(
-        stderr,
-        /^jailbuild: [^\n]*record\.json: is writable by users other than its owner[^\n]*\n$/,
+      fails(
+        'RECORD_REFUSED',
+        /^.*record\.json: is writable by users other than its owner.*$/,
+        args,
       );
     }
   });

@@ -8,6 +8,7 @@ import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { exec, JAILBUILD, jailbuild } from '../support/cli.js';
+import { fails } from '../support/fails.js';
 import { needs, needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 import { sha256 } from './support.js';
@@ -16,12 +17,6 @@ function succeed(args: readonly string[], cwd?: string): string {
   const { status, stdout, stderr } = jailbuild(args, cwd === undefined ? {} : { cwd });
   assert.equal(status, 0, stderr);
   return stdout;
-}
-
-function fail(args: readonly string[], status: number, message: RegExp): void {
-  const result = jailbuild(args);
-  assert.equal(result.status, status, result.stderr);
-  assert.match(result.stderr, message);
 }
 
 test('a jail file configures an image', needs('skopeo'), () => {
@@ -144,10 +139,10 @@ test('a manifest is exported unchanged, and refused if files differ from it', ()
   const bytes = readFileSync(program);
   bytes[5000] = (bytes[5000] ?? 0) ^ 1;
   writeFileSync(program, bytes);
-  const to = `tar:${directory}/changed.tar`;
-  fail(['export', '--from', manifest, '--to', to], 1, /program: changed since it was planned/);
+  const again = ['export', '--from', manifest, '--to', `tar:${directory}/changed.tar`];
+  fails('SOURCE_CHANGED', /program: changed since it was planned/, again);
   writeFileSync(program, 'short');
-  fail(['export', '--from', manifest, '--to', to], 1, /program: changed since it was planned/);
+  fails('SOURCE_CHANGED', /program: changed since it was planned/, again);
   assert.deepEqual(readdirSync(directory).sort(), [
     'plan.json',
     'plan.tar',
@@ -226,15 +221,16 @@ test('a failed export leaves nothing behind', () => {
   const file = path.join(directory, 'taken');
   writeFileSync(file, 'precious');
   mkdirSync(path.join(directory, 'directory'));
-  fail(['export', 'ls', '--to', `oci:${file}`], 1, /taken: exists and is not an OCI image layout/);
-  fail(['export', 'ls', '--to', `oci:${directory}/directory`], 1, /is not an OCI image layout/);
-  fail(['export', 'ls', '--to', `tar:${directory}/directory`], 1, /directory: is a directory/);
-  fail(['export', 'ls', '--to', `tar:${directory}/no/where`], 1, /no such file or directory/);
-  fail(['export', 'ls', '--to', `oci:${directory}/no/where`], 1, /no such file or directory/);
-  fail(
-    ['export', '/etc/hostname', '--to', `oci:${directory}/new`],
-    1,
-    /not an ELF|neither|is not/i,
+  const to = (place: string, program = 'ls') => ['export', program, '--to', place];
+  fails('CONFLICT', /taken: exists and is not an OCI image layout/, to(`oci:${file}`));
+  fails('CONFLICT', /is not an OCI image layout/, to(`oci:${directory}/directory`));
+  fails('WRITE_FAILED', /directory: is a directory/, to(`tar:${directory}/directory`));
+  fails('WRITE_FAILED', /no such file or directory/, to(`tar:${directory}/no/where`));
+  fails('WRITE_FAILED', /no such file or directory/, to(`oci:${directory}/no/where`));
+  fails(
+    'NOT_ELF',
+    /hostname: is neither an ELF file nor a script/,
+    to(`oci:${directory}/new`, '/etc/hostname'),
   );
   assert.deepEqual(readdirSync(directory).sort(), ['directory', 'taken']);
   assert.equal(readFileSync(file, 'utf8'), 'precious');
@@ -303,5 +299,5 @@ test('usage errors name the mistake', () => {
     [['/etc', '--to', 'tar:x', '--terminfo', 'none'], /--terminfo applies to programs/],
     [['ls', '--from', 'x.json', '--to', 'tar:x'], /not both/],
   ];
-  for (const [args, message] of cases) fail(['export', ...args], 2, message);
+  for (const [args, message] of cases) fails('USAGE', message, ['export', ...args]);
 });

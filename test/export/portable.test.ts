@@ -10,6 +10,7 @@ import {
 import path from 'node:path';
 import { test } from 'node:test';
 import { exec, jailbuild, succeed } from '../support/cli.js';
+import { fails } from '../support/fails.js';
 import { needs, needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 import { sha256 } from './support.js';
@@ -146,30 +147,36 @@ test(
 test('an invalid portable service is refused in one line', () => {
   const directory = jailFile('  overlay: tmpfs');
   const from = ['export', '--from', `${directory}/jail.yaml`, '--to'];
-  const refused = (args: readonly string[], message: RegExp) => {
-    const { status, stderr } = jailbuild(args);
-    assert.notEqual(status, 0);
-    assert.match(stderr, message);
-  };
-  refused(
-    [...from, `portable:${directory}/a.raw`],
-    /--overlay: a systemd unit cannot express this option: leave it out/,
-  );
-  refused(
-    ['export', 'cat', '--to', `portable:${directory}/a b.raw`],
-    /a b is not a name of a service/,
-  );
-  refused(
-    ['export', 'cat', '--to', `portable:${directory}/a.raw`, '--entrypoint', 'x'],
-    /--entrypoint applies to images/,
-  );
-  refused(
-    ['export', 'cat', '--to', `portable:${directory}/a.raw`, '--', 'nosuch'],
-    /nosuch: is not in the root/,
-  );
-  refused(
-    ['export', 'cat', '--to', `portable:${directory}/a.raw`, '--to', `tar:${directory}/a.tar`],
+  fails('USAGE', /--overlay: a systemd unit cannot express this option: leave it out/, [
+    ...from,
+    `portable:${directory}/a.raw`,
+  ]);
+  fails('USAGE', /a b is not a name of a service/, [
+    'export',
+    'cat',
+    '--to',
+    `portable:${directory}/a b.raw`,
+  ]);
+  fails('USAGE', /--entrypoint applies to images/, [
+    'export',
+    'cat',
+    '--to',
+    `portable:${directory}/a.raw`,
+    '--entrypoint',
+    'x',
+  ]);
+  fails('PROGRAM_NOT_FOUND', /nosuch: is not in the root/, [
+    'export',
+    'cat',
+    '--to',
+    `portable:${directory}/a.raw`,
+    '--',
+    'nosuch',
+  ]);
+  fails(
+    'USAGE',
     /--to portable adds files to the tree and cannot be combined with another --to: export it separately/,
+    ['export', 'cat', '--to', `portable:${directory}/a.raw`, '--to', `tar:${directory}/a.tar`],
   );
   assert.deepEqual(readdirSync(directory), ['jail.yaml']);
   assert.equal(existsSync(`${directory}/a.raw`), false);

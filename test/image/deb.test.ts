@@ -14,6 +14,7 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { exec, jailbuild, succeed } from '../support/cli.js';
+import { fails } from '../support/fails.js';
 import { needs, needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 import { directory, file, type Given, layer, symlink } from './support.js';
@@ -163,13 +164,13 @@ describe(
       const both = path.join(base, 'both');
       build(both, { name: 'tool', files: ['/bin/cat'], compression: 'gzip' });
       build(both, { name: 'tool', version: '2.0', files: ['/bin/cat'], compression: 'gzip' });
-      const { status, stderr } = jailbuild([`${base}/no`, 'cat', '--sysroot', `deb:${both}`], {
-        env,
-      });
-      assert.equal(status, 1);
-      assert.match(
-        stderr,
-        /tool_2\.0\.deb: is tool 2\.0, and tool_1\.0\.deb is 1\.0: remove one\n$/,
+      fails(
+        'IMAGE_INVALID',
+        /tool_2\.0\.deb: is tool 2\.0, and tool_1\.0\.deb is 1\.0: remove one$/,
+        [`${base}/no`, 'cat', '--sysroot', `deb:${both}`],
+        {
+          env,
+        },
       );
     });
   },

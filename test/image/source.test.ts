@@ -4,6 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { jailbuild, succeed } from '../support/cli.js';
 import { trustingPolicy } from '../support/containers.js';
+import { fails } from '../support/fails.js';
 import { needs, needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
@@ -16,13 +17,6 @@ function run(...args: readonly string[]): string {
   const result = jailbuild(args, { env });
   assert.equal(result.status, 0, result.stderr);
   return result.stdout;
-}
-
-function fails(status: number, message: RegExp, ...args: readonly string[]): void {
-  const result = jailbuild(args, { env });
-  assert.equal(result.status, status, result.stderr);
-  assert.match(result.stderr, message);
-  assert.equal(result.stderr.trim().split('\n').length, 1, result.stderr);
 }
 
 /** Makes an image with more than its command needs, in several layers. */
@@ -98,7 +92,7 @@ test(
     // With the user and directory of the image.
     const identity = JSON.stringify(['bash', '-c', '[ "$UID $PWD $A" = "12 /usr b c" ]']);
     run(...args, 'bash', '--proof', identity, '--quiet');
-    fails(2, /--proof .*is not a JSON array of words/, ...args, '--proof', '[1]');
+    fails('USAGE', /--proof .*is not a JSON array of words/, [...args, '--proof', '[1]'], { env });
   },
 );
 
@@ -131,12 +125,10 @@ test('archives written by skopeo are read', needs('skopeo'), () => {
     assert.equal(same.digest, root.digest);
   }
   fails(
-    1,
+    'IMAGE_NOT_FOUND',
     /has no image other/,
-    'tree',
-    '--sysroot',
-    `docker-archive:${directory}/docker-archive.tar:other`,
-    'ls',
+    ['tree', '--sysroot', `docker-archive:${directory}/docker-archive.tar:other`, 'ls'],
+    { env },
   );
 });
 
@@ -156,33 +148,70 @@ test('damaged images are reported in one line, and no files are left', () => {
   const tree = ['tree', '--sysroot', image, '/bin/ls'] as const;
   writeFileSync(blob, bytes.subarray(0, bytes.length / 2));
   fails(
-    1,
+    'IMAGE_INVALID',
     /layer 1: (cannot be decompressed|is truncated|the blob sha256:[0-9a-f]+ is damaged: its content has the digest)/,
-    ...tree,
+    [...tree],
+    { env },
   );
   const changed = Buffer.from(bytes);
   changed[9] = 3;
   writeFileSync(blob, changed);
-  fails(1, /layer 1: the blob sha256:[0-9a-f]+ is damaged: its content has the digest /, ...tree);
+  fails(
+    'IMAGE_INVALID',
+    /layer 1: the blob sha256:[0-9a-f]+ is damaged: its content has the digest /,
+    [...tree],
+    { env },
+  );
   rmSync(blob);
-  fails(1, /has no blob sha256/, ...tree);
+  fails('IMAGE_INVALID', /has no blob sha256/, [...tree], { env });
   writeFileSync(blob, bytes);
   writeFileSync(at(digest), JSON.stringify({ ...manifest, schemaVersion: 1 }));
-  fails(1, /the blob sha256:[0-9a-f]+ is damaged: its content has the digest/, ...tree);
+  fails(
+    'IMAGE_INVALID',
+    /the blob sha256:[0-9a-f]+ is damaged: its content has the digest/,
+    [...tree],
+    {
+      env,
+    },
+  );
   writeFileSync(at(digest), text);
   assert.deepEqual(readdirSync(path.join(cache, 'jailbuild/images')), []);
-  fails(1, /has no image absent; it has/, 'tree', '--sysroot', `oci:${layout}:absent`, 'ls');
-  fails(1, /is not an OCI image layout/, 'tree', '--sysroot', `oci:${directory}/nothing`, 'ls');
-  fails(2, /give oci:DIR/, 'export', '--from-image', 'oci:', '--to', `tar:${directory}/c.tar`);
+  fails(
+    'IMAGE_NOT_FOUND',
+    /has no image absent; it has/,
+    ['tree', '--sysroot', `oci:${layout}:absent`, 'ls'],
+    {
+      env,
+    },
+  );
+  fails(
+    'IMAGE_NOT_FOUND',
+    /is not an OCI image layout/,
+    ['tree', '--sysroot', `oci:${directory}/nothing`, 'ls'],
+    { env },
+  );
+  fails(
+    'USAGE',
+    /give oci:DIR/,
+    ['export', '--from-image', 'oci:', '--to', `tar:${directory}/c.tar`],
+    { env },
+  );
 });
 
 test('an image that unpacks to more than its limit is refused', () => {
   const image = fullImage('large');
-  const result = jailbuild(['tree', '--sysroot', image, '/bin/ls'], {
-    env: { ...env, JAILBUILD_IMAGE_LIMIT: '100000', XDG_CACHE_HOME: path.join(directory, 'other') },
-  });
-  assert.equal(result.status, 1);
-  assert.match(result.stderr, /than [12]00000 bytes: raise JAILBUILD_IMAGE_LIMIT/);
+  fails(
+    'IMAGE_INVALID',
+    /than [12]00000 bytes: raise JAILBUILD_IMAGE_LIMIT/,
+    ['tree', '--sysroot', image, '/bin/ls'],
+    {
+      env: {
+        ...env,
+        JAILBUILD_IMAGE_LIMIT: '100000',
+        XDG_CACHE_HOME: path.join(directory, 'other'),
+      },
+    },
+  );
 });
 
 test('a colon in a path is written after a backslash', needsRoot(), () => {

@@ -72,7 +72,7 @@ describe('links planted in a jail do not lead outside', needsRoot(), () => {
       const old = { type: 'file', path: '/deep/old', size: 6, mode: '0600', uid: 0, gid: 0 };
       const written = writeJail(manifest, jail, {
         sourceRoot: host,
-        record: () => 'record',
+        record: () => [Buffer.from('record')],
         removals: [{ ...old, type: 'file', mtime: '0.000000000', reasons: [] }],
       });
       await written.then(

@@ -17,6 +17,7 @@ import {
 } from '../../src/jail/record/protection.js';
 import { canUncover } from '../../src/launcher/uncovering.js';
 import { jailbuild } from '../support/cli.js';
+import { fails } from '../support/fails.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
@@ -67,9 +68,7 @@ test('a jail that was entered with write access to its record is not updated', n
     ['update', jail],
     [jail, 'true'],
   ]) {
-    const { status, stderr } = jailbuild(words);
-    assert.equal(status, 1);
-    assert.match(stderr, /was run with privileges that let its root change the record/);
+    fails('RECORD_REFUSED', /was run with privileges that let its root change the record/, words);
   }
   assert.ok(!existsSync(path.join(jail, directory, 'secret')));
   assert.match(readFileSync(note, 'utf8'), new RegExp(`${jail}\0$`));
@@ -115,12 +114,10 @@ test('an include cannot create a record', () => {
   const directory = tempDir();
   writeFileSync(path.join(directory, 'record.json'), '{}');
   const include = `${directory}/record.json:/.jailbuild/record.json`;
-  const { status, stderr } = jailbuild([
+  fails('CONFLICT', /\/\.jailbuild is reserved for the jail's record/, [
     path.join(directory, 'jail'),
     'true',
     '--include',
     include,
   ]);
-  assert.equal(status, 1);
-  assert.match(stderr, /\/\.jailbuild is reserved for the jail's record/);
 });

@@ -18,12 +18,14 @@ import {
   type JailRecord,
   parseRecord,
   readRecord,
-  recordText,
+  recordText as recordParts,
 } from '../../src/jail/record/record.js';
 import { resolve } from '../../src/resolve/resolve.js';
 import { plan } from '../../src/resolve/to-manifest.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
+
+const recordText = (record: JailRecord): string => Buffer.concat(recordParts(record)).toString();
 
 const RECORD: JailRecord = {
   schema: 'jailbuild.record/1',

@@ -30,7 +30,7 @@ import {
   pathsIn,
   type StateBlock,
 } from '../../src/jail/record/state-blocks.js';
-import { readStateFile, stateFileBytes } from '../../src/jail/record/state-file.js';
+import { readStateFile, stateFileParts } from '../../src/jail/record/state-file.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
@@ -175,7 +175,7 @@ describe('state blocks', needsRoot(), () => {
 
   test('are read back from a file, but not from a damaged one', () => {
     const { host, jail } = made();
-    const bytes = stateFileBytes({ name: '\udcff' }, { host, jail });
+    const bytes = Buffer.concat(stateFileParts({ name: '\udcff' }, { host, jail }));
     const file = readStateFile(bytes);
     assert.deepEqual(file, { head: { name: '\udcff' }, groups: { host, jail } });
     for (let at = 0; at < bytes.length; at += 7) {

@@ -29,6 +29,27 @@ test('canonical JSON parses to the same value', () => {
   assert.deepEqual(JSON.parse(canonicalJson(manifest([entry]))), manifest([entry]));
 });
 
+test('a long list is the same as its entries one by one, whatever they share', () => {
+  const shared = [{ kind: 'included', as: '/srv' }] as const;
+  const entries = Array.from({ length: 2500 }, (_, index): Entry => {
+    const reasons = index % 7 === 0 ? [{ kind: 'included', as: `/${index}` } as const] : shared;
+    return {
+      ...entry,
+      path: `/e${index}`,
+      uid: index,
+      reasons,
+      ...(index % 5 ? {} : { xattrs: {} }),
+    };
+  });
+  const whole = { ...manifest(entries), environment: { A: 'b' }, hints: ['h'], advice: [] };
+  const text = canonicalJson(whole);
+  assert.deepEqual(JSON.parse(text), whole);
+  assert.deepEqual(
+    text.split('\n').filter((line) => line.includes('"path"')),
+    entries.map((one, at) => `    ${canonicalValue(one)}${at < 2499 ? ',' : ''}`),
+  );
+});
+
 test('canonical JSON does not depend on the order in which keys were set', () => {
   const reversed = Object.fromEntries(Object.entries(entry).reverse()) as unknown as Entry;
   assert.equal(canonicalJson(manifest([reversed])), canonicalJson(manifest([entry])));
@@ -60,6 +81,12 @@ test('strings are escaped as JSON.stringify does', () => {
   ];
   for (const text of texts) {
     assert.equal(canonicalValue({ [text]: text }), JSON.stringify({ [text]: text }));
+  }
+});
+
+test('objects whose joined keys are equal are told apart', () => {
+  for (const value of [{}, { '': 1 }, { 'a\0b': 1 }, { a: 1, b: 2 }, { 'a\0b': 3 }, {}]) {
+    assert.equal(canonicalValue(value), JSON.stringify(value));
   }
 });
 

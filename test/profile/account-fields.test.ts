@@ -6,6 +6,7 @@ import type { AccountRequest } from '../../src/manifest/account-request.js';
 import { additionsOf } from '../../src/profile/expand.js';
 import { resolve } from '../../src/resolve/resolve.js';
 import { jailbuild } from '../support/cli.js';
+import { fails } from '../support/fails.js';
 import { tempDir } from '../support/temp-dir.js';
 
 const LINE = 'x\nevil:*:0:0::/:/bin/sh';
@@ -63,12 +64,15 @@ for (const [field, users] of Object.entries(FILES)) {
     const directory = tempDir();
     writeFileSync(path.join(directory, 'jail.yaml'), `root: jail\nprograms: ["true"]\n${users}`);
     writeFileSync(path.join(directory, 'profile.yaml'), `summary: x\n${users}`);
-    const file = jailbuild([], { cwd: directory });
-    assert.equal(file.status, 1);
-    assert.match(file.stderr, new RegExp(`jail.yaml:6:\\d+: users\\[0\\].${field} is `));
-    const profile = jailbuild(['jail', 'true', '-p', './profile.yaml'], { cwd: directory });
-    assert.equal(profile.status, 1);
-    assert.match(profile.stderr, new RegExp(`profile.yaml:5:\\d+: users\\[0\\].${field} is `));
+    fails('JAIL_FILE_INVALID', new RegExp(`jail.yaml:6:\\d+: users\\[0\\].${field} is `), [], {
+      cwd: directory,
+    });
+    fails(
+      'PROFILE_INVALID',
+      new RegExp(`profile.yaml:5:\\d+: users\\[0\\].${field} is `),
+      ['jail', 'true', '-p', './profile.yaml'],
+      { cwd: directory },
+    );
   });
 }
 

@@ -84,9 +84,9 @@ export async function prepareDepfile(
 
 /** What a sysroot was asked for. */
 export function lookedAt(sysroot: Sysroot): Looked {
-  const { found, absent, lists } = sysroot.lookedAt();
+  const { found, surveyed, absent, lists } = sysroot.lookedAt();
   const files = [...found].flatMap(([name, { type }]) => (type === 'directory' ? [] : [name]));
-  return { root: sysroot.prefix, found: files, absent, listed: lists.keys() };
+  return { root: sysroot.prefix, found: [...files, ...surveyed], absent, listed: lists.keys() };
 }
 
 /** The sources of entries. */

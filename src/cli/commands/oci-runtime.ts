@@ -98,7 +98,8 @@ async function act(args: RuntimeArguments): Promise<number> {
   switch (args.action) {
     case 'create': {
       const bundle = path.resolve(args.bundle ?? '.');
-      const preserveFds = Number(args['preserve-fds'] ?? 0);
+      const { parseDescriptorCount } = await import('../../launcher/values.js');
+      const preserveFds = parseDescriptorCount('--preserve-fds', args['preserve-fds'] ?? '0');
       await runtime.createContainer(id, { state, bundle, preserveFds, ...files });
       return EXIT.ok;
     }

@@ -53,7 +53,7 @@ async function runInJail(args: RunArguments): Promise<number> {
   const root = path.resolve(args.root);
   const { runnable } = await import('../options/launch.js');
   const { launch: asked, command, network } = runnable(root, args);
-  const launch = withListeners(asked);
+  const launch = await withListeners(asked);
   if (args['oci-bundle'] !== undefined)
     return writeBundle(args['oci-bundle'], root, launch, command);
   if (args.observe && !args['print-command']) {
@@ -109,11 +109,16 @@ async function rememberLaunch(root: string): Promise<void> {
 }
 
 /** Passes sockets that a supervisor gave to this process on to the command (sd_listen_fds(3)). */
-function withListeners(launch: LaunchOptions): LaunchOptions {
+async function withListeners(launch: LaunchOptions): Promise<LaunchOptions> {
   const { LISTEN_FDS = '', LISTEN_FDNAMES, LISTEN_PID } = process.env;
   if (LISTEN_PID !== String(process.pid) || !/^[1-9]\d*$/.test(LISTEN_FDS)) return launch;
+  const { parseDescriptorCount } = await import('../../launcher/values.js');
   const names = LISTEN_FDNAMES === undefined ? {} : { LISTEN_FDNAMES };
-  return { ...launch, listenFds: Number(LISTEN_FDS), env: { ...launch.env, ...names } };
+  return {
+    ...launch,
+    listenFds: parseDescriptorCount('LISTEN_FDS', LISTEN_FDS),
+    env: { ...launch.env, ...names },
+  };
 }
 
 /**

@@ -93,12 +93,16 @@ function searchPathOf(
 /** Actions after which files are as planned: copied by this build or by an earlier one. */
 const AS_PLANNED: ReadonlySet<FileReport['action']> = new Set(['created', 'replaced', 'unchanged']);
 
+function isAsPlanned({ action }: FileReport): boolean {
+  return AS_PLANNED.has(action);
+}
+
 function copiesOf(
   resolution: Resolved['resolution'],
   files: readonly FileReport[],
 ): Originals | undefined {
   if (resolution.kind !== 'closure') return undefined;
-  const planned = new Set<string>();
-  for (const { path, action } of files) if (AS_PLANNED.has(action)) planned.add(path);
+  if (files.every(isAsPlanned)) return originalsOf(resolution.closure, () => true);
+  const planned = new Set(files.filter(isAsPlanned).map(({ path }) => path));
   return originalsOf(resolution.closure, (path) => planned.has(path));
 }

@@ -1,5 +1,7 @@
 import { JailbuildError } from '../../errors.js';
 import { recordedAttributes } from '../../fs/recorded-attributes.js';
+import type { Observed } from '../../fs/sysroot.js';
+import type { Manifest } from '../../manifest/manifest.js';
 import {
   type HostState,
   hostState,
@@ -71,9 +73,9 @@ function rememberState(
   { files, observed, known }: VerifiedDirectory,
 ): void {
   const { job, request, manifest, resolution, sourceRoot } = planned;
-  const paths = new Set(manifest.entries.map(({ path }) => path));
-  const isPlanned = (path: string) => paths.has(path);
-  const host = hostStateOf(planned, isPlanned);
+  const seen = resolution.kind === 'closure' ? resolution.closure.sysroot.observed() : undefined;
+  const isPlanned = plannedAmong(seen, observed, manifest);
+  const host = hostStateOf(planned, seen, isPlanned);
   const jail =
     known ?? (observed === undefined ? undefined : jailState(observed, files, isPlanned));
   if (host === undefined || jail === undefined) return;
@@ -82,12 +84,27 @@ function rememberState(
   // Existing content outside the plan is specific to this jail, so the result does not apply to others.
   if (resolution.kind !== 'closure' || ofNew === undefined || !mayRemember(job, request)) return;
   if (recordedOptions(job).digests || manifest.missing.length > 0) return;
-  const seen = resolution.closure.sysroot.probe.observed();
-  if (seen === undefined) return;
+  const advised = resolution.closure.sysroot.probe.observed();
+  if (advised === undefined) return;
   const advice = isUnpacked(planned)
     ? UNPACKED_STATE
-    : hostState(seen, sourceRoot, resolution.began, () => false);
+    : hostState(advised, sourceRoot, resolution.began, () => false);
   if (advice !== undefined) remember(request, { sourceRoot, host, advice, jail, manifest });
+}
+
+/** Returns whether a path that was found is planned. A set of all planned paths of a large tree would take much memory. */
+function plannedAmong(
+  host: Observed | undefined,
+  jail: Observed | undefined,
+  { entries }: Manifest,
+): (path: string) => boolean {
+  const asked = new Set<string>();
+  for (const [path, { type }] of host?.found ?? []) if (type === 'directory') asked.add(path);
+  for (const path of jail?.found.keys() ?? []) asked.add(path);
+  for (const path of jail?.surveyed ?? []) asked.add(path);
+  const planned = new Set<string>();
+  for (const { path } of entries) if (asked.has(path)) planned.add(path);
+  return (path) => planned.has(path);
 }
 
 /** For an unpacked image or packages: the next build compares the digest in the request, which determines every file. */
@@ -99,13 +116,13 @@ function isUnpacked({ request, sourceRoot }: Resolved): boolean {
 
 function hostStateOf(
   resolved: Resolved,
+  seen: Observed | undefined,
   isPlanned: (path: string) => boolean,
 ): HostState | undefined {
   const { resolution, sourceRoot } = resolved;
   switch (resolution.kind) {
     case 'closure': {
       if (isUnpacked(resolved)) return UNPACKED_STATE;
-      const seen = resolution.closure.sysroot.observed();
       return seen === undefined
         ? undefined
         : hostState(seen, sourceRoot, resolution.began, isPlanned);

@@ -167,7 +167,7 @@ function newRecordText(
   { job }: Planned,
   next: JailRecord,
   findings: readonly Finding[],
-): string | undefined {
+): Buffer[] | undefined {
   const { path, existing } = locateTarget(job.target);
   if (existing !== path) return recordText(next);
   return changedRecordText(

@@ -60,8 +60,8 @@ export class ChildConnection implements Connection {
     return new ChildConnection(child, receiver);
   }
 
-  write(request: Buffer): void {
-    this.#child.stdin.write(request);
+  write(request: readonly Buffer[]): void {
+    for (const part of request) this.#child.stdin.write(part);
   }
 
   expect(): void {}

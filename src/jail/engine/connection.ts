@@ -1,7 +1,7 @@
 /** Transport to a native program that carries out requests; see ./protocol.ts for the format. */
 export interface Connection {
-  /** @param request complete, with its length prefix */
-  write(request: Buffer): void;
+  /** @param request the parts of a complete one, with its length prefix */
+  write(request: readonly Buffer[]): void;
   /**
    * Announces pending replies, until the receiver has no operations outstanding.
    *

@@ -55,11 +55,11 @@ export class FrontConnection implements Connection {
     return opened;
   }
 
-  write(request: Buffer): void {
+  write(request: readonly Buffer[]): void {
     if (this.#gone !== undefined) return;
     try {
-      for (let at = 0; at < request.length; ) {
-        at += writeSync(this.#channel.requests, request, at);
+      for (const part of request) {
+        for (let at = 0; at < part.length; ) at += writeSync(this.#channel.requests, part, at);
       }
     } catch (error) {
       this.#end(String(error));

@@ -181,7 +181,7 @@ export class NativeEngine implements Engine {
   }
 
   async #query<T>(
-    request: (run: number, job: number, sources: readonly string[]) => Buffer,
+    request: (run: number, job: number, sources: readonly string[]) => Buffer[],
     parse: (data: Buffer) => T,
     sources: readonly string[],
   ): Promise<Map<number, T>> {
@@ -233,7 +233,7 @@ export class NativeEngine implements Engine {
     return ended;
   }
 
-  #ask(request: Buffer, isAside = false): void {
+  #ask(request: readonly Buffer[], isAside = false): void {
     this.#connection.write(request);
     this.#connection.expect(isAside);
   }

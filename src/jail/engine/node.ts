@@ -97,7 +97,10 @@ export class NodeEngine implements Engine {
         break;
       case 'write': {
         const file = this.#inside(operation.path);
-        writeFileSync(file, operation.content, { flag: 'wx' });
+        const { content } = operation;
+        writeFileSync(file, Buffer.isBuffer(content) ? content : Buffer.concat(content), {
+          flag: 'wx',
+        });
         setAttributes(file, operation.attributes);
         break;
       }

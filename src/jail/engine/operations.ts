@@ -41,8 +41,8 @@ export type CreateOperation =
   | {
       readonly op: 'write';
       readonly path: string;
-      /** Text is written as UTF-8. */
-      readonly content: Buffer | string;
+      /** Parts are written one after the other. */
+      readonly content: Buffer | readonly Buffer[];
       readonly attributes: Attributes;
     }
   /** Hard-links a file below the base. */

@@ -46,8 +46,6 @@ const NODE_TYPE = { fifo: 0, 'character-device': 1, 'block-device': 2 } as const
 /** Usual sizes of the head of a request, and of an operation. */
 const HEAD_SIZE = 256;
 const USUAL_SIZE = 256;
-/** Number of bytes from which a request grows by a quarter instead of doubling: the record of a large jail is one. */
-const LARGE = 1 << 20;
 const REPLY_HEAD = 17;
 /** Maximum number of bytes of UTF-8 for a unit of a string. */
 const MAX_UTF8 = 3;
@@ -74,6 +72,8 @@ export interface Reply {
 
 /** Builds a request. */
 class Writer {
+  /** What precedes `#bytes`. */
+  readonly #parts: Buffer[] = [];
   #bytes: Buffer;
   #length = 4;
 
@@ -113,12 +113,12 @@ class Writer {
     this.#length += value.copy(this.#bytes, this.#length);
   }
 
-  /** Writes text as UTF-8, in the form of {@link bytes}. */
-  text(value: string): void {
-    const length = Buffer.byteLength(value);
-    this.number(length);
-    this.#reserve(length);
-    this.#length += this.#bytes.write(value, this.#length);
+  /** Writes parts in the form of {@link bytes}, without a copy: those of a large record take much memory. */
+  parts(values: readonly Buffer[]): void {
+    this.number(values.reduce((size, { length }) => size + length, 0));
+    this.#parts.push(this.#bytes.subarray(0, this.#length), ...values);
+    this.#bytes = Buffer.allocUnsafe(HEAD_SIZE);
+    this.#length = 0;
   }
 
   string(value: string): void {
@@ -142,23 +142,25 @@ class Writer {
     this.number(Number(value.slice(cut + 1)));
   }
 
-  /** Returns the complete request with its length prefix. */
-  request(): Buffer {
-    this.#bytes.writeUInt32LE(this.#length - 4, 0);
-    return this.#bytes.subarray(0, this.#length);
+  /** Returns the parts of the complete request with its length prefix. */
+  request(): Buffer[] {
+    const parts = [...this.#parts, this.#bytes.subarray(0, this.#length)];
+    const size = parts.reduce((sum, { length }) => sum + length, 0);
+    parts[0]?.writeUInt32LE(size - 4, 0);
+    return parts;
   }
 
   #reserve(count: number): void {
     if (this.#length + count <= this.#bytes.length) return;
     const { length } = this.#bytes;
     const needed = Math.max(length, this.#length + count);
-    const larger = Buffer.allocUnsafe(needed + (length < LARGE ? length : length >> 2));
+    const larger = Buffer.allocUnsafe(needed + length);
     this.#bytes.copy(larger, 0, 0, this.#length);
     this.#bytes = larger;
   }
 }
 
-export function beginRequest(base: string, sourceRoot: string): Buffer {
+export function beginRequest(base: string, sourceRoot: string): Buffer[] {
   const writer = new Writer();
   writer.byte(0x42);
   writer.string(base);
@@ -172,24 +174,24 @@ export function runRequest(
   ordered: boolean,
   operations: readonly Operation[],
   interruptible: boolean,
-): Buffer {
+): Buffer[] {
   const writer = jobHead(run, job, (ordered ? 1 : 0) | (interruptible ? 2 : 0), operations.length);
   for (const operation of operations) encode(writer, operation);
   return writer.request();
 }
 
 /** Requests the extended attributes of sources; replies have kind `data` and are read by `parseXattrs`. */
-export function xattrsRequest(run: number, job: number, sources: readonly string[]): Buffer {
+export function xattrsRequest(run: number, job: number, sources: readonly string[]): Buffer[] {
   return sourcesRequest(XATTRS, run, job, sources);
 }
 
 /** Requests the data extents of sources; replies have kind `data` and are read by `parseExtents`. */
-export function extentsRequest(run: number, job: number, sources: readonly string[]): Buffer {
+export function extentsRequest(run: number, job: number, sources: readonly string[]): Buffer[] {
   return sourcesRequest(EXTENTS, run, job, sources);
 }
 
 /** Requests the entries of directories; replies have kind `data`, several a directory, as fs/survey.ts reads them. */
-export function surveyRequest(run: number, job: number, sources: readonly string[]): Buffer {
+export function surveyRequest(run: number, job: number, sources: readonly string[]): Buffer[] {
   return sourcesRequest(SURVEY, run, job, sources);
 }
 
@@ -198,7 +200,7 @@ function sourcesRequest(
   run: number,
   job: number,
   sources: readonly string[],
-): Buffer {
+): Buffer[] {
   const writer = jobHead(run, job, 0, sources.length);
   for (const source of sources) {
     writer.byte(operation);
@@ -225,7 +227,7 @@ export function checkRequest(
   job: number,
   checks: readonly BlockCheck[],
   recorded: bigint,
-): Buffer {
+): Buffer[] {
   const writer = jobHead(run, job, 0, checks.length);
   for (const { block, isOfJail } of checks) {
     writer.byte(CHECK);
@@ -237,14 +239,14 @@ export function checkRequest(
 }
 
 /** Ends a session with a program that serves several. */
-export function endRequest(job: number): Buffer {
+export function endRequest(job: number): Buffer[] {
   const writer = new Writer();
   writer.byte(0x45);
   writer.number(job);
   return writer.request();
 }
 
-export function stopRequest(run: number): Buffer {
+export function stopRequest(run: number): Buffer[] {
   const writer = new Writer();
   writer.byte(0x53);
   writer.number(run);
@@ -273,8 +275,8 @@ function encode(writer: Writer, operation: Operation): void {
       writer.time(operation.sourceMtime);
       break;
     case 'write':
-      if (typeof operation.content === 'string') writer.text(operation.content);
-      else writer.bytes(operation.content);
+      if (Buffer.isBuffer(operation.content)) writer.bytes(operation.content);
+      else writer.parts(operation.content);
       break;
     case 'node':
       writer.byte(NODE_TYPE[operation.type]);

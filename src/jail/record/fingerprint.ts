@@ -22,7 +22,7 @@ import {
   type SeenFile,
   type StateBlock,
 } from './state-blocks.js';
-import { readStateFile, stateFileBytes } from './state-file.js';
+import { readStateFile, stateFileParts } from './state-file.js';
 
 /** Name and version of the format; readers ignore versions they do not know. */
 const FINGERPRINT_SCHEMA = 'jailbuild.fingerprint/2';
@@ -70,25 +70,33 @@ export interface ShortRecord extends Omit<JailRecord, 'manifest' | 'former' | 'k
  * @returns undefined if the comparison would not be reliable
  */
 export function hostState(
-  { found, absent, lists, numbersOf }: Observed,
+  { found, surveyed, absent, lists, numbersOf }: Observed,
   sourceRoot: string,
   began: number,
   isPlanned: (path: string) => boolean,
 ): HostState | undefined {
   const passed: string[] = [];
   let isSettled = true;
+  const settled = (numbers: readonly number[] | undefined) => {
+    const changed = numbers?.[CHANGED] ?? Number.POSITIVE_INFINITY;
+    isSettled &&= changed <= began - SETTLED;
+    return numbers;
+  };
   function* files(): Generator<SeenFile> {
     for (const [path, seen] of found) {
       if (seen.type === 'directory' && !isPlanned(path)) {
         passed.push(path);
         continue;
       }
-      const numbers = numbersOf?.(path) ?? lookAgain(sourceRoot + path, seen);
-      const changed = numbers?.[CHANGED] ?? Number.POSITIVE_INFINITY;
-      if (numbers === undefined || (seen.type !== 'directory' && changed > began - SETTLED)) {
-        isSettled = false;
-        return;
-      }
+      const known = numbersOf?.(path) ?? lookAgain(sourceRoot + path, seen);
+      const numbers = seen.type === 'directory' ? known : settled(known);
+      isSettled &&= numbers !== undefined;
+      if (!isSettled || numbers === undefined) return;
+      yield { path, numbers };
+    }
+    for (const path of surveyed) {
+      const numbers = settled(numbersOf?.(path));
+      if (!isSettled || numbers === undefined) return;
       yield { path, numbers };
     }
   }
@@ -103,11 +111,12 @@ export function hostState(
  * @returns undefined if it depends on more than the manifest, such as files of the user
  */
 export function jailState(
-  { found, absent, lists }: Observed,
+  { found, surveyed, absent, lists }: Observed,
   files: number,
   isPlanned: (path: string) => boolean,
 ): JailState | undefined {
   for (const path of found.keys()) if (path !== '/' && !isPlanned(path)) return undefined;
+  for (const path of surveyed) if (!isPlanned(path)) return undefined;
   return { files, absent: [...absentBlocks(absent), ...listBlocks(lists)] };
 }
 
@@ -213,7 +222,7 @@ export function keepFingerprint(
       files: jail.files,
       record: whole?.record,
     };
-    return stateFileBytes(head, { host, absent: jail.absent, entries: whole?.entries ?? [] });
+    return stateFileParts(head, { host, absent: jail.absent, entries: whole?.entries ?? [] });
   });
 }
 

@@ -70,14 +70,14 @@ export function changedRecordText(
   history: JailHistory,
   target: string,
   isChanging: boolean,
-): string | undefined {
+): Buffer[] | undefined {
   if (readRecordStamp(target) !== history.stamp) {
     throw new HistoryChanged('another build changed the jail since its record was read');
   }
   const mayStay = history.interrupted === undefined && !isChanging;
   if (mayStay && isRecorded(next, history.record)) return undefined;
   const text = recordText(next);
-  return mayStay && text === history.text ? undefined : text;
+  return mayStay && Buffer.concat(text).toString() === history.text ? undefined : text;
 }
 
 /** Compares records; identical manifest objects are not compared field by field. */

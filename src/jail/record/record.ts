@@ -1,7 +1,7 @@
 import { type BigIntStats, closeSync, fstatSync, readFileSync } from 'node:fs';
 import { errnoOf, JailbuildError, strerror } from '../../errors.js';
 import { HeldDirectory } from '../../fs/dir-handle.js';
-import { canonicalJson, canonicalValue } from '../../manifest/canonical-json.js';
+import { canonicalParts, canonicalValue } from '../../manifest/canonical-json.js';
 import { Field, parseJson } from '../../manifest/json-field.js';
 import type { Entry, Manifest } from '../../manifest/manifest.js';
 import { toEntries, toManifest } from '../../manifest/read.js';
@@ -179,13 +179,13 @@ export function readState(root: string, name: string): StateFile | undefined {
 /**
  * Writes an optional file into the jail's state directory; ignores failure to write it.
  *
- * @param content receives the record's stamp; nothing is written without a record
+ * @param content returns the parts of the content, given the record's stamp; nothing is written without a record
  * @throws as `readRecord`
  */
 export function keepState(
   root: string,
   name: string,
-  content: (stamp: string) => string | Buffer,
+  content: (stamp: string) => readonly Buffer[],
 ): void {
   try {
     inState(root, name, (state) => {
@@ -337,12 +337,21 @@ function toRequest(field: Field): ResolveRequest {
   return object.value as ResolveRequest;
 }
 
-/** Returns the record as text: equal records give equal texts, one entry a line. */
-export function recordText(record: JailRecord): string {
+/**
+ * Returns the record as text in UTF-8, in parts: equal records give equal texts, one entry a line. The text of a large
+ * jail takes more memory as one string, and as much again to make and to send.
+ */
+export function recordText(record: JailRecord): Buffer[] {
+  return Array.from(recordParts(record), (part) => Buffer.from(part));
+}
+
+function* recordParts(record: JailRecord): Generator<string> {
   const { former, manifest, ...head } = record;
   const lines = Object.entries(head)
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `"${name}": ${canonicalValue(value)}`);
   const list = former.length === 0 ? '[]' : `[\n${former.map(canonicalValue).join(',\n')}\n]`;
-  return `{\n${lines.join(',\n')},\n"former": ${list},\n"manifest": ${canonicalJson(manifest)}}\n`;
+  yield `{\n${lines.join(',\n')},\n"former": ${list},\n"manifest": `;
+  yield* canonicalParts(manifest);
+  yield '}\n';
 }

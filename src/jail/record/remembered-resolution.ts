@@ -6,7 +6,7 @@ import { canonicalValue } from '../../manifest/canonical-json.js';
 import type { Manifest } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import { type HostState, isHostUnchanged, type JailState } from './fingerprint.js';
-import { readStateFile, stateFileBytes } from './state-file.js';
+import { readStateFile, stateFileParts } from './state-file.js';
 
 /** Names the format and its version. */
 const SCHEMA = 'jailbuild.resolution/1';
@@ -60,7 +60,7 @@ export function remember(
   const key = keyOf(request);
   const file = fileOf(key);
   const head: Head = { schema: SCHEMA, key, sourceRoot, files: jail.files, manifest };
-  const bytes = stateFileBytes(head, { host, advice, absent: jail.absent });
+  const bytes = Buffer.concat(stateFileParts(head, { host, advice, absent: jail.absent }));
   if (bytes.length > MAX_SIZE) return;
   storeCacheFile(file, bytes, MOST);
 }

@@ -10,20 +10,23 @@ const PREFIX = MAGIC.length + 8;
 export type BlockGroups = Readonly<Record<string, readonly StateBlock[]>>;
 
 /**
- * Returns the bytes of a state file: a head in JSON, followed by blocks as they are.
+ * Returns the parts of a state file: a head in JSON, followed by blocks as they are.
  *
  * @param head any JSON object
  */
-export function stateFileBytes(head: object, groups: BlockGroups): Buffer {
+export function stateFileParts(head: object, groups: BlockGroups): Buffer[] {
   const lengths = Object.fromEntries(
     Object.entries(groups).map(([name, blocks]) => [name, blocks.map(({ length }) => length)]),
   );
   const text = Buffer.from(JSON.stringify({ head, lengths }));
-  const bytes = Buffer.concat([Buffer.alloc(PREFIX), text, ...Object.values(groups).flat()]);
-  MAGIC.copy(bytes);
-  bytes.writeUInt32LE(text.length, MAGIC.length + 4);
-  bytes.writeUInt32LE(crc32(bytes.subarray(MAGIC.length + 4)), MAGIC.length);
-  return bytes;
+  const start = Buffer.concat([Buffer.alloc(PREFIX), text]);
+  const blocks = Object.values(groups).flat();
+  MAGIC.copy(start);
+  start.writeUInt32LE(text.length, MAGIC.length + 4);
+  let checksum = crc32(start.subarray(MAGIC.length + 4));
+  for (const block of blocks) checksum = crc32(block, checksum);
+  start.writeUInt32LE(checksum, MAGIC.length);
+  return [start, ...blocks];
 }
 
 /**

@@ -23,7 +23,7 @@ const RECORD = `${STATE_DIRECTORY}/${RECORD_NAME}`;
 interface Work {
   readonly findings: readonly Finding[];
   readonly removals: readonly Removal[];
-  readonly record: string | undefined;
+  readonly record: readonly Buffer[] | undefined;
 }
 
 /** Changes an existing jail to match the plan; takes no lock if nothing has to change. */
@@ -271,7 +271,7 @@ function takeAway({ path, directory }: Removal, to: string, target: string): Ste
 }
 
 /** Writes the new record into the stage first, so that it is complete when it appears beside the old one. */
-function announceRecord(text: string, target: string): Step[] {
+function announceRecord(text: readonly Buffer[], target: string): Step[] {
   const path = `${STAGE}/${RECORD_NAME}`;
   const next = `${RECORD}.new`;
   const subject = `${target}/${RECORD}`;

@@ -57,7 +57,7 @@ export async function writeNewJail(
       length: entries.length,
       at(index: number): Placed | undefined {
         const entry = entries[index];
-        return entry && { entry, path: stage + entry.path, action: 'created' };
+        return entry && { entry, path: stage + entry.path, action: 'created', position: index };
       },
     };
     let hasCapabilities = false;
@@ -82,7 +82,7 @@ export async function writeNewJail(
     });
     const makeRecord = () =>
       options.record?.(manifest.entries.map((entry) => ({ entry, need: 'create' as const })));
-    let record: string | undefined;
+    let record: readonly Buffer[] | undefined;
     try {
       // Runs while files are copied.
       record = makeRecord();
@@ -166,7 +166,7 @@ function markOf(root: string): string {
   return `${root}/${STATE_DIRECTORY}/${STAGE_NAME}`;
 }
 
-function writeRecord(stage: string, text: string, target: string): Step[] {
+function writeRecord(stage: string, text: readonly Buffer[], target: string): Step[] {
   const directory = `${stage}/${STATE_DIRECTORY}`;
   const path = `${directory}/${RECORD_NAME}`;
   const attributes = privateFile();

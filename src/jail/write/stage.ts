@@ -13,6 +13,8 @@ export interface Placed {
   readonly path: string;
   /** Action to report. */
   readonly action: FileReport['action'];
+  /** Index of the entry in the plan, if known. */
+  readonly position?: number;
 }
 
 export interface StageOptions {
@@ -52,7 +54,8 @@ export async function stageEntries(
       const done = steps.madeBy(index);
       if (done === undefined) return;
       const reason = notMade.get(target + done.entry.path);
-      progress.add(done.entry, reason === undefined ? done.action : 'none', reason);
+      const action = reason === undefined ? done.action : 'none';
+      progress.add(done.entry, action, reason, done.position);
     },
     onCapability: (index, xattrs) => {
       const copied = steps.madeBy(index);

@@ -5,6 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { execa } from 'execa';
 import { JailbuildError, strerror } from '../../errors.js';
 import { outsideProgram } from '../../fs/outside-program.js';
+import { ownVariable } from '../../fs/own-environment.js';
 import { type ProcessStat, processStat } from '../process-stat.js';
 import type { OciConfig } from './spec.js';
 
@@ -25,7 +26,7 @@ export type Status = 'created' | 'running' | 'stopped';
 
 /** Returns the directory for container state: root's or the user's. */
 export function defaultStateDirectory(): string {
-  const own = process.env.XDG_RUNTIME_DIR;
+  const own = ownVariable('XDG_RUNTIME_DIR');
   return process.geteuid?.() !== 0 && own ? `${own}/jailbuild/oci` : '/run/jailbuild/oci';
 }
 
@@ -37,6 +38,12 @@ export function defaultStateDirectory(): string {
 export function directoryOf(state: string, id: string): string {
   if (!/^[A-Za-z0-9_][\w+.-]*$/.test(id) || id.length > 1024)
     throw new JailbuildError('USAGE', `${id}: is not a valid container name`);
+  // The state of a container is JSON, which the launcher and hooks read as well.
+  if (!state.isWellFormed())
+    throw new JailbuildError(
+      'USAGE',
+      `${state}: is not UTF-8: name another directory for containers with --root`,
+    );
   return path.join(state, id);
 }
 

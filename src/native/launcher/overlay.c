@@ -102,6 +102,7 @@ static int make_overlay(const int *lowers, size_t count, struct layers layers, c
 	}
 	if (syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		die_advised("mount an overlay on", path,
+			    errno == ELOOP ? "each directory may be only one of its layers" :
 			    "the upper layer's file system must support xattrs and not be an overlay itself: try --overlay tmpfs");
 	int overlay = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0U);
 	if (overlay < 0)

@@ -156,16 +156,6 @@ static pid_t await_announcement(int channel)
 	return sender.pid;
 }
 
-void finish_unseen(int status)
-{
-	close_report(status);
-	/* Readers of the command's output must not wait for the observer. */
-	prctl(PR_SET_PDEATHSIG, 0);
-	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
-	for (int fd = 0; fd < 3 && nothing >= 0; fd++)
-		dup2(nothing, fd);
-}
-
 struct command start_command(const struct options *options, const struct sock_fprog *filter)
 {
 	int channel[2], on = 1;

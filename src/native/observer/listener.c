@@ -87,36 +87,28 @@ static void answer_unseen(int listener)
 
 static int serve(const struct options *options, int listener, pid_t child)
 {
-	int status, result = FAILED;
-	int64_t end = 0;
-	bool is_over = false;
+	int status;
+	struct observation observation = { .result = FAILED };
 
 	for (;;) {
 		struct pollfd poll_listener = { listener, POLLIN, 0 };
-		poll(&poll_listener, 1, end != 0 && is_over ? -1 : PAUSE);
+		poll(&poll_listener, 1, observation.is_over ? -1 : PAUSE);
 		if (poll_listener.revents & POLLIN) {
-			if (is_over)
+			if (observation.is_over)
 				answer_unseen(listener);
 			else if (!answer(listener))
 				break;
 		}
-		if (end == 0 && waitpid(child, &status, WNOHANG) == child) {
-			result = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-			end = now() + options->linger;
-		}
+		if (!observation.has_ended && waitpid(child, &status, WNOHANG) == child)
+			command_ended(&observation, status, options);
 		/* No process with the filter is left. */
-		if ((poll_listener.revents & (POLLHUP | POLLERR)) && end != 0)
+		if ((poll_listener.revents & (POLLHUP | POLLERR)) && observation.has_ended)
 			break;
 		if (poll_listener.revents & (POLLHUP | POLLERR))
 			usleep(PAUSE * 1000);
-		if (end != 0 && !is_over && now() >= end) {
-			is_over = true;
-			finish_unseen(result);
-		}
+		end_in_time(&observation);
 	}
-	if (!is_over)
-		close_report(result);
-	return result;
+	return end_of(&observation);
 }
 
 int listen_to_notifications(const struct options *options)

@@ -271,8 +271,6 @@ void release_command(struct command *command, const struct options *options, con
 
 /* Receives the filter's listener from the command. */
 int receive_listener(const struct command *command);
-/* Closes the report and the caller's descriptors: from now on, calls are only answered. */
-void finish_unseen(int status);
 
 /* hold.c */
 /* Notes that a process has stopped; holds it on one processor together with the observer if stops are frequent. */
@@ -303,6 +301,24 @@ void pass_signals_to(pid_t child);
 void tick_every(int milliseconds);
 /* Returns milliseconds of a monotonic clock. */
 int64_t now(void);
+
+/* linger.c */
+/* How the command ended, and until when the processes that it left are observed. */
+struct observation {
+	/* Its exit status, or 128 + the number of its signal. */
+	int result;
+	bool has_ended;
+	/* The report is closed, and calls are only answered. */
+	bool is_over;
+	/* On the clock of now(). */
+	int64_t end;
+};
+/* Notes the status of the command (wait(2)). */
+void command_ended(struct observation *observation, int status, const struct options *options);
+/* Once the time for the remaining processes is over, closes the report and the caller's descriptors. */
+void end_in_time(struct observation *observation);
+/* Closes the report, if that has not happened, and returns the result. */
+int end_of(const struct observation *observation);
 
 /* tracer.c */
 int trace(const struct options *options);

@@ -215,18 +215,17 @@ static void note_end(pid_t id, int status)
  */
 static int follow(const struct options *options, pid_t child)
 {
-	int status, result = FAILED;
-	int64_t end = 0;
-	bool is_over = false;
+	int status;
+	struct observation observation = { .result = FAILED };
 
 	for (;;) {
 		pid_t id = waitpid(-1, &status, __WALL);
 		if (id < 0 && errno != EINTR)
 			break;
-		if (id < 0 && end == 0)
+		if (id < 0 && !observation.has_ended)
 			look_at_held();
 		if (id > 0 && WIFSTOPPED(status)) {
-			if (is_over)
+			if (observation.is_over)
 				go_on(stops_jobs(WSTOPSIG(status)) && status >> 16 ? PTRACE_LISTEN : PTRACE_CONT, id,
 				      status >> 16 || WSTOPSIG(status) == SYSCALL_STOP ? 0 : WSTOPSIG(status));
 			else
@@ -236,20 +235,14 @@ static int follow(const struct options *options, pid_t child)
 			held_ended(id);
 			forget_process(id);
 			if (id == child) {
-				result = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-				end = now() + options->linger;
+				command_ended(&observation, status, options);
 				hold_nothing();
 				tick_every(LINGER_TICK);
 			}
 		}
-		if (end != 0 && !is_over && now() >= end) {
-			is_over = true;
-			finish_unseen(result);
-		}
+		end_in_time(&observation);
 	}
-	if (!is_over)
-		close_report(result);
-	return result;
+	return end_of(&observation);
 }
 
 int trace(const struct options *options)

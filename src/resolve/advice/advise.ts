@@ -127,7 +127,6 @@ class Adviser {
   readonly #families: PackageFamilies | undefined;
   readonly #resolution: Resolution;
   readonly #host: ServiceHost;
-  #paths: readonly string[] | undefined;
   /** Shell scripts whose commands are known. */
   #followed: ReadonlySet<string> = new Set();
   #linked: ReadonlyMap<string, readonly InstalledPackage[]> | undefined;
@@ -700,11 +699,10 @@ class Adviser {
   #holds(trace: Trace): boolean {
     const { path, stat } = trace;
     if (stat.type !== 'directory') return this.#isThere(trace);
-    this.#paths ??= this.#resolution.files
-      .sorted()
-      .filter(({ stat, reasons }) => stat.type !== 'directory' && !reasons.every(isOfLoader))
-      .map((file) => file.path);
-    return this.#paths.some((other) => other.startsWith(`${path}/`));
+    for (const file of this.#resolution.files.below(path)) {
+      if (!file.reasons.every(isOfLoader) && file.stat.type !== 'directory') return true;
+    }
+    return false;
   }
 
   #hasUser(name: string): boolean {
