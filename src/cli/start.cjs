@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// Loads the bundle with its compiled form. V8 refuses one of another version, and compiles anew.
+// Loads the bundle with its compiled form. V8 refuses one of another version, and compiles anew. It does not refuse one
+// of another architecture, but crashes, so that each has a name of its own.
 const { readFileSync } = require('node:fs');
 const { createRequire, wrap } = require('node:module');
 const { Script } = require('node:vm');
@@ -14,7 +15,7 @@ if (major < 20 || (major === 20 && minor < 19)) {
 const bundle = `${__dirname}/cli.cjs`;
 const script = new Script(wrap(readFileSync(bundle, 'latin1')), {
   filename: bundle,
-  cachedData: compiledForm(`${__dirname}/cli.cache`),
+  cachedData: compiledForm(`${__dirname}/cli.${process.arch}.cache`),
 });
 script.runInThisContext()(exports, createRequire(bundle), module, bundle, __dirname);
 module.exports.start();

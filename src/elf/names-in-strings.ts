@@ -13,6 +13,8 @@ const MAX_WITH_CODE = 2 << 20;
  * characters.
  */
 const MAX_COMMAND = 512;
+/** The number of names that are searched for without an index. */
+const MAX_SEARCHED = 12;
 /** A name at the start of a command. */
 const WORD = /^[a-z][a-z0-9][A-Za-z0-9._+-]{0,30}$/;
 const [ZERO, SPACE, PERCENT] = [0x00, 0x20, 0x25];
@@ -25,7 +27,7 @@ const NAME_BYTES = nameBytes();
  * Returns a function that tells whether a file contains a name in its data: as the first word of a
  * zero-terminated string, or at the end of one after a character that names do not contain or after
  * a conversion, as in `%slib%sjvm.cfg`, since linkers merge strings that are ends of others. The
- * file is read once, for any number of names.
+ * file is read once, for any number of names, and indexed for many.
  *
  * @param limit stop after this many bytes
  */
@@ -34,15 +36,18 @@ export function namesInStrings(
   headers: ElfHeaders,
   limit: number,
 ): (name: string) => boolean {
-  const pieces: Buffer[] = [];
-  const hashes = new Set<number>();
-  for (const piece of dataPieces(source, headers, limit, source.size <= MAX_WITH_CODE)) {
-    pieces.push(piece);
-    collectHashes(piece, hashes);
-  }
+  const pieces = [...dataPieces(source, headers, limit, source.size <= MAX_WITH_CODE)];
+  let hashes: Set<number> | undefined;
+  let asked = 0;
   return (name) => {
     const bytes = Buffer.from(name);
-    if (bytes.length === 0 || (isIndexed(bytes) && !hashes.has(hashOf(bytes)))) return false;
+    if (bytes.length === 0) return false;
+    // The hashes of a file take as long as a search for many names.
+    if (hashes === undefined && ++asked > MAX_SEARCHED) {
+      hashes = new Set();
+      for (const piece of pieces) collectHashes(piece, hashes);
+    }
+    if (hashes !== undefined && isIndexed(bytes) && !hashes.has(hashOf(bytes))) return false;
     return pieces.some((piece) => isIn(piece, bytes, WORD.test(name)));
   };
 }

@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { closeSync, fstatSync, readSync } from 'node:fs';
 import { errnoOf, JailbuildError, strerror } from '../errors.js';
 import { HeldTree } from '../fs/held-tree.js';
-import { type Piece, type SparseFiles, stampOf, ZEROS } from '../fs/sparse-files.js';
+import { type Piece, type SparseFiles, stampOf, zeros } from '../fs/sparse-files.js';
 import type { Entry, FileEntry } from '../manifest/manifest.js';
 import type { WorkMeter } from '../manifest/work.js';
 
@@ -132,16 +132,16 @@ export class Chunks {
     }
   }
 
-  /** Returns ZEROS itself for a chunk of zeros. */
+  /** Yields `zeros()` itself for a chunk of zeros. */
   *#hole(length: number, hash?: Hash): Generator<Buffer> {
     for (let left = length; left > 0; ) {
       const count = Math.min(left, CHUNK_SIZE - this.#filled);
       left -= count;
-      hash?.update(ZEROS.subarray(0, count));
+      hash?.update(zeros().subarray(0, count));
       this.#meter?.add(count);
       if (count === CHUNK_SIZE) {
         this.offset += count;
-        yield ZEROS;
+        yield zeros();
         continue;
       }
       this.#chunk.fill(0, this.#filled, this.#filled + count);

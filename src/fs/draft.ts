@@ -15,7 +15,7 @@ import { errnoOf } from '../errors.js';
 import { draftPath, removeAbandoned } from './draft-name.js';
 import type { OutputFile } from './output-file.js';
 import { toBytes } from './path-bytes.js';
-import { ZEROS } from './sparse-files.js';
+import { isZeros, zeros } from './sparse-files.js';
 import { writeFailed, writeTo } from './write-failed.js';
 
 const { O_CREAT, O_EXCL, O_RDWR } = constants;
@@ -64,9 +64,9 @@ export class Draft implements OutputFile {
   /** Appends chunks; holes in the input become holes in the draft. */
   async append(...chunks: readonly Uint8Array[]): Promise<void> {
     for (let rest = chunks; rest.length > 0; ) {
-      const hole = rest.indexOf(ZEROS);
+      const hole = rest.findIndex(isZeros);
       if (hole === 0) {
-        this.size += ZEROS.length;
+        this.size += zeros().length;
         this.#endsInHole = true;
         rest = rest.slice(1);
         continue;

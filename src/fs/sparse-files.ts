@@ -16,8 +16,22 @@ export interface Piece {
 /** Minimum size of a hole worth skipping, in bytes. */
 const WORTHWHILE = 1n << 20n;
 
-/** Zeros that stand for a hole; recognized by identity, never written to. */
-export const ZEROS: Buffer = Buffer.alloc(1 << 20);
+const ZEROS_SIZE = 1 << 20;
+let madeZeros: Buffer | undefined;
+
+/**
+ * Returns 1 MiB of zeros that stand for a hole: always the same buffer, recognized by `isZeros`, never written to. Made
+ * when first used, since the start-up snapshot would contain it, and each start read it.
+ */
+export function zeros(): Buffer {
+  madeZeros ??= Buffer.alloc(ZEROS_SIZE);
+  return madeZeros;
+}
+
+/** Returns whether a chunk is `zeros()` itself. */
+export function isZeros(chunk: Uint8Array): boolean {
+  return chunk === madeZeros;
+}
 
 /** Returns whether a file occupies so much less than its size that looking for holes pays (stat(2)). */
 export function isSparse({ size, blocks }: BigIntStats): boolean {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import path from 'node:path';
-import { JailbuildError, strerror } from '../errors.js';
+import { JailbuildError } from '../errors.js';
+import { chunksOf } from '../fs/regular-file.js';
 import { ByteReader } from './byte-reader.js';
 import { type DebControl, readDeb } from './deb.js';
 import { debsIn } from './deb-directory.js';
@@ -38,12 +38,7 @@ async function identityOf(files: readonly string[]): Promise<string> {
   const hash = createHash('sha256').update(LAYOUT);
   for (const file of files) {
     const own = createHash('sha256');
-    try {
-      for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 }))
-        own.update(chunk);
-    } catch (error) {
-      throw new JailbuildError('NOT_READABLE', `${file}: ${strerror(error)}`, file);
-    }
+    for await (const chunk of chunksOf(file)) own.update(chunk);
     hash.update(own.digest());
   }
   return `debs:${hash.digest('hex')}`;

@@ -1,6 +1,6 @@
-import { createReadStream } from 'node:fs';
 import path from 'node:path';
-import { JailbuildError, strerror } from '../errors.js';
+import { JailbuildError } from '../errors.js';
+import { chunksOf } from '../fs/regular-file.js';
 import { ByteReader } from './byte-reader.js';
 import { decompress } from './decompress.js';
 import { readTar } from './tar-reader.js';
@@ -47,7 +47,7 @@ export async function readDeb(
   const fail = (why: string): never => {
     throw new JailbuildError('IMAGE_INVALID', `${file}: ${why}`, file);
   };
-  const reader = new ByteReader(bytesOf(file));
+  const reader = new ByteReader(chunksOf(file));
   try {
     const magic = await reader.take(MAGIC.length);
     if (magic.toString('latin1') !== MAGIC) fail('is not a Debian package: not an ar archive');
@@ -148,12 +148,4 @@ async function all(chunks: AsyncIterable<Buffer>): Promise<Buffer[]> {
   const parts: Buffer[] = [];
   for await (const part of chunks) parts.push(part);
   return parts;
-}
-
-async function* bytesOf(file: string): AsyncGenerator<Buffer> {
-  try {
-    yield* createReadStream(file, { highWaterMark: 1 << 18 }) as AsyncIterable<Buffer>;
-  } catch (error) {
-    throw new JailbuildError('NOT_READABLE', `${file}: ${strerror(error)}`, file);
-  }
 }

@@ -1,7 +1,8 @@
-import { closeSync, createReadStream, existsSync, openSync, readSync } from 'node:fs';
+import { closeSync, existsSync, readSync } from 'node:fs';
 import path from 'node:path';
-import { JailbuildError, strerror } from '../errors.js';
+import { toBytes } from '../fs/path-bytes.js';
 import { readTextFile } from '../fs/read-text.js';
+import { chunksOf, openRegularFile } from '../fs/regular-file.js';
 import { ByteReader } from './byte-reader.js';
 import type { Platform } from './platform.js';
 import type { ImageReference } from './reference.js';
@@ -49,31 +50,17 @@ async function openLayout(
   platform: Platform,
 ): Promise<SourceImage> {
   const index = path.join(directory, 'index.json');
-  if (!existsSync(index))
+  if (!existsSync(toBytes(index)))
     throw notFound(directory, 'is not an OCI image layout: it has no index.json');
   const source: BlobSource = {
     where: directory,
     async *open(digest) {
       const file = path.join(directory, 'blobs', digest.replace(':', '/'));
-      if (!existsSync(file)) throw invalid(directory, `has no blob ${digest}`);
-      yield* streamOf(file);
+      if (!existsSync(toBytes(file))) throw invalid(directory, `has no blob ${digest}`);
+      yield* chunksOf(file);
     },
   };
   return imageOfIndex(source, readTextFile(index, MAX_INDEX), name, platform);
-}
-
-async function* streamOf(file: string, start = 0, size?: number): AsyncGenerator<Buffer> {
-  if (size === 0) return;
-  const end = size === undefined ? {} : { end: start + size - 1 };
-  try {
-    yield* createReadStream(file, {
-      start,
-      ...end,
-      highWaterMark: 1 << 18,
-    }) as AsyncIterable<Buffer>;
-  } catch (error) {
-    throw notReadable(file, error);
-  }
 }
 
 interface Member {
@@ -91,7 +78,7 @@ async function openArchive(
   const open = (member: string): AsyncIterable<Buffer> => {
     const found = members.get(member);
     if (found === undefined) throw invalid(file, `has no ${member}`);
-    return streamOf(file, found.start, found.size);
+    return chunksOf(file, found.start, found.size);
   };
   const text = async (member: string): Promise<string> => {
     if ((members.get(member)?.size ?? 0) > 4 << 20) throw invalid(file, `${member} is too large`);
@@ -165,7 +152,7 @@ function dockerImages(text: string, file: string): DockerImage[] {
 
 /** Locates the members of an archive. Follows links between them, which `docker save` creates. */
 async function membersOf(file: string): Promise<Map<string, Member>> {
-  const fd = opened(file);
+  const fd = openRegularFile(file);
   try {
     const magic = Buffer.alloc(4);
     readSync(fd, magic, 0, 4, 0);
@@ -218,16 +205,4 @@ class SeekingReader extends ByteReader {
     this.offset += count;
     return count;
   }
-}
-
-function opened(file: string): number {
-  try {
-    return openSync(file, 'r');
-  } catch (error) {
-    throw notReadable(file, error);
-  }
-}
-
-function notReadable(file: string, error: unknown): JailbuildError {
-  return new JailbuildError('NOT_READABLE', `${file}: ${strerror(error)}`, file);
 }

@@ -2,7 +2,7 @@ import type { Hash } from 'node:crypto';
 import { closeSync, fstatSync, readSync } from 'node:fs';
 import { JailbuildError, strerror } from '../errors.js';
 import { HeldTree } from '../fs/held-tree.js';
-import { type Piece, type SparseFiles, ZEROS } from '../fs/sparse-files.js';
+import { type Piece, type SparseFiles, zeros } from '../fs/sparse-files.js';
 import type { Entry, FileEntry, Manifest } from './manifest.js';
 import { fileTotals, WorkMeter, type WorkProgress } from './work.js';
 
@@ -88,10 +88,10 @@ interface Reading {
 function* withHoles(fd: number, pieces: readonly Piece[], buffer: Buffer): Generator<Buffer> {
   for (const { at, length, isHole } of pieces) {
     for (let done = 0; done < length; ) {
-      const wanted = Math.min(length - done, buffer.length, ZEROS.length);
+      const wanted = Math.min(length - done, buffer.length, isHole ? zeros().length : length);
       const count = isHole ? wanted : readSync(fd, buffer, 0, wanted, at + done);
       if (count === 0) return;
-      yield isHole ? ZEROS.subarray(0, count) : buffer.subarray(0, count);
+      yield isHole ? zeros().subarray(0, count) : buffer.subarray(0, count);
       done += count;
     }
   }

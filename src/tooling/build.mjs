@@ -82,9 +82,13 @@ async function bundleCli() {
     logLevel: 'warning',
   });
   copyExecutable('src/cli/start.cjs', 'dist/jailbuild.cjs');
-  execFileSync(process.execPath, ['src/tooling/code-cache.cjs', 'dist/cli.cjs', 'dist/cli.cache'], {
-    stdio: 'ignore',
-  });
+  execFileSync(
+    process.execPath,
+    ['src/tooling/code-cache.cjs', 'dist/cli.cjs', `dist/cli.${process.arch}.cache`],
+    {
+      stdio: 'ignore',
+    },
+  );
   return result;
 }
 

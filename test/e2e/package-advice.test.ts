@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
 import { type Finished, jailbuild, succeed } from '../support/cli.js';
@@ -142,6 +142,14 @@ describe('advice on compiled programs', needs('gcc'), () => {
     ]);
   });
 
+  test('a directory of files that a program makes is not advised', () => {
+    const keeps = compile(directory, changesTo('/var/lib/keeps'));
+    root.install('keeps', { '/usr/bin/keeps': keeps, '/var/lib/keeps': '' });
+    rmSync(`${root.path}/var/lib/keeps`);
+    root.put('/var/lib/keeps/made', '');
+    assert.deepEqual(adviceOn('keeps'), []);
+  });
+
   test('a program in the directory of its data lacks the data', () => {
     const files = {
       '/usr/lib/logic/bin/logic': compile(directory, changesTo('/usr/lib/logic')),
@@ -243,6 +251,14 @@ describe('advice on compiled programs', needs('gcc'), () => {
       assert.deepEqual(adviceOn('patches'), [
         'patches names /usr/share/patches, from patches: add --with-package',
       ]);
+    });
+
+    test('a script that passes itself to another interpreter computes no commands', () => {
+      const rest = '$m = 1;\n$m\n';
+      root.install('both', { '/usr/bin/both': `#!/bin/sh\nexec tool -x "$0" "$@"\n${rest}` });
+      root.install('one', { '/usr/bin/one': `#!/bin/sh\nm=$(cat)\n${rest}` });
+      assert.deepEqual(adviceOn('both'), []);
+      assert.match(adviceOn('one').join(), /computes a command at run time/);
     });
 
     test('a wrapper under the name of a link starts a program of a package that depends on its own', () => {

@@ -157,10 +157,10 @@ describe('the start-up snapshot', NEEDS_FRONT, () => {
 test('a damaged compiled bundle is not used, at any position', () => {
   const own = path.join(directory, 'script');
   exec('mkdir', [own]);
-  for (const name of ['cli.cjs', 'jailbuild.cjs', 'cli.cache']) {
+  for (const name of ['cli.cjs', 'jailbuild.cjs', `cli.${process.arch}.cache`]) {
     cpSync(path.join(PROJECT, 'dist', name), path.join(own, name));
   }
-  const cache = path.join(own, 'cli.cache');
+  const cache = path.join(own, `cli.${process.arch}.cache`);
   const good = readFileSync(cache);
   const version = () =>
     exec(process.execPath, [path.join(own, 'jailbuild.cjs'), '--version'], { env: ENVIRONMENT });
@@ -177,4 +177,31 @@ test('a damaged compiled bundle is not used, at any position', () => {
     writeFileSync(cache, good.subarray(0, length));
     assert.deepEqual(version(), expected, `${length} bytes`);
   }
+});
+
+test('a bundle compiled on another architecture, on which V8 would crash, is not used', () => {
+  const preload = path.join(directory, 'architecture.cjs');
+  writeFileSync(
+    preload,
+    `const vm = require('node:vm');
+    const { Script } = vm;
+    if (process.env.ARCHITECTURE) Object.defineProperty(process, 'arch', { value: process.env.ARCHITECTURE });
+    vm.Script = class extends Script {
+      constructor(code, options) {
+        super(code, options);
+        console.error(options.cachedData === undefined ? 'compiles' : this.cachedDataRejected ? 'rejects' : 'takes');
+      }
+    };`,
+  );
+  const start = (architecture: string): Finished =>
+    exec(
+      process.execPath,
+      ['--require', preload, path.join(PROJECT, 'dist/jailbuild.cjs'), '--version'],
+      { env: { ...ENVIRONMENT, ARCHITECTURE: architecture } },
+    );
+  const [own, other] = [start(''), start(process.arch === 'x64' ? 'arm64' : 'x64')];
+  assert.deepEqual([own.status, other.status, other.stdout], [0, 0, own.stdout]);
+  // The Node that built the bundle may be another version.
+  assert.match(own.stderr, /^(?:takes|rejects)\n/);
+  assert.match(other.stderr, /^compiles\n/);
 });

@@ -87,7 +87,7 @@ export class DpkgDatabase implements PackageDatabase {
     if (status === undefined && parts.size === 0) return undefined;
     const isKept = status !== undefined && sysroot.prefix === '' && parts.size === 0;
     const state = isKept ? stateOf(found, sysroot.trace(`${DATABASE}/info`)) : undefined;
-    const kept = state === undefined ? undefined : keptIndex(state);
+    const kept = state === undefined ? undefined : indexOf(state);
     const database = new DpkgDatabase({ sysroot, status, parts, state, kept });
     // No index of a damaged status file is kept.
     if (kept === undefined && status !== undefined && isDamaged(database.#status())) {
@@ -265,6 +265,11 @@ export class DpkgDatabase implements PackageDatabase {
    */
   #paths(): PathIndex {
     if (this.#index !== undefined) return this.#index;
+    if (this.#state !== undefined && latest?.state === this.#state) {
+      // Another database of this process has built it.
+      this.#index = latest.index.paths;
+      return this.#index;
+    }
     const info = this.#sysroot.trace(`${DATABASE}/info`);
     // The state covers the index: dpkg writes the status file with each change of a list.
     const { probe } = this.#sysroot;
@@ -278,7 +283,9 @@ export class DpkgDatabase implements PackageDatabase {
         : this.#read(list),
     );
     if (this.#state !== undefined) {
-      keepIndex(this.#state, { status: this.#stanzas(), paths: this.#index });
+      const index = { status: this.#stanzas(), paths: this.#index };
+      latest = { state: this.#state, index };
+      keepIndex(this.#state, index);
     }
     return this.#index;
   }
@@ -303,6 +310,16 @@ function packagesNaming(status: Buffer, word: string): string[] {
     at = next;
   }
   return [...found];
+}
+
+/** The index that this process used last: advice and packages open a database each. */
+let latest: { readonly state: string; readonly index: DpkgIndex } | undefined;
+
+function indexOf(state: string): DpkgIndex | undefined {
+  if (latest?.state === state) return latest.index;
+  const index = keptIndex(state);
+  if (index !== undefined) latest = { state, index };
+  return index;
 }
 
 /** Returns whether a status file contains text but no package. */

@@ -63,27 +63,30 @@ export class PathIndex {
 
 /** Entries to be sorted. */
 class Hashes {
-  #words = new Uint32Array(1 << 18);
+  #words = new Uint32Array(1 << 20);
   #count = 0;
 
   addLines(bytes: Buffer, list: number): void {
-    let first = FNV_OFFSET;
-    let second = SECOND_OFFSET;
+    // Integers of 32 bits from the start, since others are slower to compute with.
+    const [offset, secondOffset] = [FNV_OFFSET | 0, SECOND_OFFSET | 0];
+    let first = offset;
+    let second = secondOffset;
     let start = 0;
+    const { length } = bytes;
     // For millions of bytes, an iterator would take half as long again.
-    for (let at = 0; at < bytes.length; at++) {
-      const byte = bytes[at] ?? 0;
+    for (let at = 0; at < length; at++) {
+      const byte = (bytes[at] as number) | 0;
       if (byte !== NEWLINE) {
         first = Math.imul(first ^ byte, FNV_PRIME);
         second = Math.imul(second ^ byte, SECOND_PRIME);
         continue;
       }
       if (at > start) this.#add(first, second, list);
-      first = FNV_OFFSET;
-      second = SECOND_OFFSET;
+      first = offset;
+      second = secondOffset;
       start = at + 1;
     }
-    if (bytes.length > start) this.#add(first, second, list);
+    if (length > start) this.#add(first, second, list);
   }
 
   sorted(): BigUint64Array {

@@ -163,7 +163,8 @@ static int open_own(const char *path, const char *suffix, struct stat *stat)
 	char name[PATH_MAX + 16];
 
 	snprintf(name, sizeof(name), "%s%s", path, suffix);
-	int fd = open(name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	/* A fifo must not be waited for. */
+	int fd = open(name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return -1;
 	if (fstat(fd, stat) == 0 && S_ISREG(stat->st_mode) && is_ours(stat))

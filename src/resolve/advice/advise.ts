@@ -15,6 +15,7 @@ import type { OutsideProgram } from '../jail-path.js';
 import {
   commandWords,
   essentialCommands,
+  hasFewPrograms,
   type Mentions,
   mentionsOf,
   type NamedPath,
@@ -60,6 +61,7 @@ export type Advise = (
 const NOISE =
   /\/(engines-[\d.]+|ossl-modules|krb5\/plugins|XErrorDB|X11\/locale|conf\.avail|sasl2|[\w-]+\.d|alsa(-lib)?|gconv|locale|terminfo|zsh\/vendor-functions|debug|bash-completion|icons|themes|applications|mime|dri|charset\.alias|bfd-plugins|systemd|binfmts)(\/|$)/;
 const CONFIGURATION = /^\/etc(\/|$)/;
+const STATE = /^\/var\//;
 /** Directories in which programs are looked up. */
 const PROGRAM_DIRECTORY = /^(\/usr|\/usr\/local)?\/s?bin$/;
 const LIBC = /\/(libc|libm|libpthread|libdl|librt|ld-[^/]*)\.so\.[\d.]+$/;
@@ -424,6 +426,7 @@ class Adviser {
         const wanted = among.filter(
           (item) =>
             !item.isEssential &&
+            !this.#isState(trace, item) &&
             (!CONFIGURATION.test(trace.path) || owners.includes(item)) &&
             (near.has(sourceOf(item)) || all.has(item)) &&
             (by === program.trace ||
@@ -443,6 +446,7 @@ class Adviser {
           packages.size === 1 &&
           (first.by === program.trace || this.#isOfSource(first.by, near)) &&
           !owners.includes(first.owner) &&
+          !owners.some((owner) => this.#hasData(owner)) &&
           !this.#startsOthers(program.trace);
         say(
           isOwn ? 4 : 2,
@@ -456,6 +460,26 @@ class Adviser {
     const part = this.#absentPart(program.trace, owners);
     if (part === undefined) return;
     say(4, 'data', `${name} names ${part.file}, from ${part.from}`, ['--with-package']);
+  }
+
+  /** Returns whether a directory is for files that a program makes: its package has none in it. */
+  #isState({ path, stat }: Trace, owner: InstalledPackage): boolean {
+    if (stat.type !== 'directory' || !STATE.test(path)) return false;
+    return !this.#database?.filesOf(owner)?.some((file) => file.startsWith(`${path}/`));
+  }
+
+  /** Returns whether a package has run-time files other than programs and configuration. */
+  #hasData(owner: InstalledPackage): boolean {
+    const listed = this.#database?.filesOf(owner) ?? [];
+    const directories = new Set(listed.map((file) => file.slice(0, file.lastIndexOf('/'))));
+    return listed.some(
+      (file) =>
+        !directories.has(file) &&
+        !PROGRAM.test(file) &&
+        !CONFIGURATION.test(file) &&
+        !NOISE.test(file) &&
+        isRunTimeFile(file),
+    );
   }
 
   /** Returns whether a library is of one of the given source packages. */
@@ -516,8 +540,9 @@ class Adviser {
     if (candidates.length === 0) return undefined;
     const mentions = this.#objectsOf(trace, owners).map((object) => this.#mentionsOf(object));
     // Linkers merge strings that are ends of others, such as `diff` in `sdiff`.
+    const isFew = hasFewPrograms(own, this.#database);
     const isEnd = (file: string) =>
-      PROGRAM.test(file) && baseName(trace.path).endsWith(baseName(file));
+      isFew && PROGRAM.test(file) && baseName(trace.path).endsWith(baseName(file));
     return candidates.find(
       ({ file }) => isEnd(file) || mentions.some((mention) => mention(baseName(file))),
     );

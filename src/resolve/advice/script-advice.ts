@@ -30,7 +30,11 @@ export function adviceOnScripts(
   ownProgramIn: (gap: ScriptGap) => OwnProgram | undefined,
 ): Weighed[] {
   const first = new Map<string, ScriptGap>();
+  const polyglots = new Map<string, boolean>();
   for (const gap of gaps) {
+    const isPolyglot = polyglots.get(gap.path) ?? runsItself(probe, gap.path);
+    polyglots.set(gap.path, isPolyglot);
+    if (gap.kind === 'computed' && isPolyglot) continue;
     const isRequested = requested.some(({ trace }) => trace.path === gap.script);
     const script = isRequested ? gap.script : '';
     const key = `${gap.kind} ${gap.kind === 'outside-path' ? gap.text : script}`;
@@ -43,6 +47,19 @@ export function adviceOnScripts(
     const text = `${program.slice(program.lastIndexOf('/') + 1)} may run ${own.path}, from ${own.from}`;
     return { weight: 4, advice: { id: 'script', program, text, add: ['--with-package'] } };
   });
+}
+
+/** Matches a command that passes a script to another interpreter, on one of its first lines. */
+const RUNS_ITSELF = /^(?:.*\n){0,40}?\s*exec\s+[^#\n]*["' ]\$\{?0\b/;
+
+/**
+ * Returns whether a shell script passes itself to an interpreter of another language, in which the
+ * rest of it is.
+ */
+function runsItself(probe: Sysroot, script: string): boolean {
+  const trace = probe.trace(script);
+  if (!isTrace(trace) || trace.stat.type !== 'file') return false;
+  return RUNS_ITSELF.test(probe.readText(trace));
 }
 
 function adviceOn(gap: ScriptGap, program: string, probe: Sysroot): Weighed {

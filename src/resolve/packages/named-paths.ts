@@ -116,11 +116,16 @@ export function originalOf(
     const original = lookUpProgram(sysroot, name.slice(at), STANDARD_PATH);
     if (original === undefined) continue;
     const among = database.ownersOf([original.path]).get(original.path) ?? [];
-    const isFew = (owner: InstalledPackage) =>
-      (database.filesOf(owner) ?? []).filter((file) => PROGRAM.test(file)).length <= FEW_PROGRAMS;
-    if (among.some((owner) => owner.isEssential && isFew(owner))) return original;
+    if (among.some((owner) => owner.isEssential && hasFewPrograms(owner, database)))
+      return original;
   }
   return undefined;
+}
+
+/** Returns whether a package has few programs, whose names are rather no words such as `sync`. */
+export function hasFewPrograms(owner: InstalledPackage, database: PackageDatabase): boolean {
+  const listed = database.filesOf(owner) ?? [];
+  return listed.filter((file) => PROGRAM.test(file)).length <= FEW_PROGRAMS;
 }
 
 /** Matches the first word of a quoted string. */
