@@ -233,7 +233,7 @@ export function checkRequest(
     writer.byte(CHECK);
     writer.byte(isOfJail ? 1 : 0);
     writer.long(recorded);
-    writer.bytes(block);
+    writer.parts([block]);
   }
   return writer.request();
 }
