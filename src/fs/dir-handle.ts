@@ -64,7 +64,7 @@ export class HeldDirectory {
    * Replaces a file by a rename, readable by its owner alone; `content` is in parts. Overwrites `name.new`, the remains of an interrupted
    * attempt.
    */
-  replaceFile(name: string, content: readonly Uint8Array[]): void {
+  replaceFile(name: string, content: Iterable<Uint8Array>): void {
     const next = this.#at(`${name}.new`);
     const create = () => openSync(next, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
     let fd: number;

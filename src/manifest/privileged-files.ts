@@ -10,6 +10,12 @@ const MOST_NAMED = 5;
 /** The set-user-ID and set-group-ID bits of a mode. */
 const SET_ID = 0o6000;
 
+/** Returns whether an entry is a program that grants privileges when started. */
+export function grantsPrivileges({ type, mode, xattrs }: Entry): boolean {
+  if (type !== 'file') return false;
+  return (Number.parseInt(mode, 8) & SET_ID) !== 0 || xattrs?.[CAPABILITY_XATTR] !== undefined;
+}
+
 /**
  * Describes, in one sentence, the programs among some entries that grant privileges when started:
  * set-user-ID, set-group-ID, file capabilities.
@@ -17,13 +23,12 @@ const SET_ID = 0o6000;
  * @returns the sentence; empty if there are none
  */
 export function describePrivileged(entries: readonly Entry[]): string[] {
-  const named = entries.flatMap((entry): string[] => {
-    if (entry.type !== 'file') return [];
+  const named = entries.filter(grantsPrivileges).map((entry) => {
     const rights = [
       ...((Number.parseInt(entry.mode, 8) & SET_ID) === 0 ? [] : [`mode ${entry.mode}`]),
       ...capabilityOf(entry),
     ];
-    return rights.length === 0 ? [] : [`${entry.path} (${rights.join(', ')})`];
+    return `${entry.path} (${rights.join(', ')})`;
   });
   if (named.length === 0) return [];
   const more = named.length <= MOST_NAMED ? '' : ` and ${named.length - MOST_NAMED} more`;

@@ -140,7 +140,8 @@ interface OtherPick {
  */
 function otherPick(closure: Closure, manifest: Manifest): OtherPick | undefined {
   const found = new Map(closure.files.map(({ path, reasons }) => [path, reasons]));
-  const planned = new Set(manifest.entries.map(pathOf).filter((path) => found.has(path)));
+  const planned = new Set<string>();
+  for (const { path } of manifest.entries) if (found.has(path)) planned.add(path);
   const picks = new Map<string, Set<string>>();
   const needKey = ({ by, name }: { by: string; name: string }) => `${by}\0${name}`;
   for (const { path, reasons } of manifest.entries) {

@@ -14,12 +14,8 @@ import {
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { Sysroot } from '../../src/fs/sysroot.js';
-import {
-  type HostState,
-  hostState,
-  isHostUnchanged,
-  jailState,
-} from '../../src/jail/record/fingerprint.js';
+import { hostState, isHostUnchanged, jailState } from '../../src/jail/record/fingerprint.js';
+import type { StateBlock } from '../../src/jail/record/state-blocks.js';
 import { needsRoot } from '../support/need.js';
 import { tempDir } from '../support/temp-dir.js';
 
@@ -51,7 +47,7 @@ function lookedAt(began = LATER) {
   return { host, state, observed };
 }
 
-function isUnchanged(host: string, state: HostState): boolean {
+function isUnchanged(host: string, state: Iterable<StateBlock>): boolean {
   return isHostUnchanged({ sourceRoot: host, host: state });
 }
 

@@ -66,7 +66,7 @@ function made() {
     ),
   ];
   const recorded = BigInt(Date.now() + 60_000) * 1_000_000n;
-  return { root, host, jail: entryBlocks(planned), recorded };
+  return { root, host, jail: [...entryBlocks(planned)], recorded };
 }
 
 /** Returns the result of the native writer and Node, which must agree. */
@@ -97,9 +97,11 @@ describe('state blocks', needsRoot(), () => {
     assert.equal(await isSame(root, host, jail, recorded), true);
     const names = Array.from({ length: 1500 }, (_, index) => `/bin/n${index}`);
     for (const name of names) writeFileSync(root + name, name);
-    const many = fileBlocks(
-      names.map((name) => ({ path: name, numbers: numbersOf(lstatSync(root + name)) })),
-    );
+    const many = [
+      ...fileBlocks(
+        names.map((name) => ({ path: name, numbers: numbersOf(lstatSync(root + name)) })),
+      ),
+    ];
     assert.equal(await isSame(root, many, absentBlocks(names.map((name) => `${name}x`)), 0n), true);
     writeFileSync(`${root}/bin/n1400`, 'another');
     assert.equal(await isSame(root, many, [], 0n), false);
@@ -175,7 +177,7 @@ describe('state blocks', needsRoot(), () => {
 
   test('are read back from a file, but not from a damaged one', () => {
     const { host, jail } = made();
-    const bytes = Buffer.concat(stateFileParts({ name: '\udcff' }, { host, jail }));
+    const bytes = Buffer.concat([...stateFileParts({ name: '\udcff' }, { host, jail })]);
     const file = readStateFile(bytes);
     assert.deepEqual(file, { head: { name: '\udcff' }, groups: { host, jail } });
     for (let at = 0; at < bytes.length; at += 7) {

@@ -3,7 +3,6 @@ import { recordedAttributes } from '../../fs/recorded-attributes.js';
 import type { Observed } from '../../fs/sysroot.js';
 import type { Manifest } from '../../manifest/manifest.js';
 import {
-  type HostState,
   hostState,
   isJailUnchanged,
   jailState,
@@ -11,6 +10,7 @@ import {
   wholeJail,
 } from '../record/fingerprint.js';
 import { remember } from '../record/remembered-resolution.js';
+import type { StateBlock } from '../record/state-blocks.js';
 import { locateTarget } from '../target.js';
 import { isPrivileged } from '../write/stage.js';
 import { recordedOptions } from './job.js';
@@ -108,7 +108,7 @@ function plannedAmong(
 }
 
 /** For an unpacked image or packages: the next build compares the digest in the request, which determines every file. */
-const UNPACKED_STATE: HostState = [];
+const UNPACKED_STATE: readonly StateBlock[] = [];
 
 function isUnpacked({ request, sourceRoot }: Resolved): boolean {
   return request.sysrootImage !== undefined && recordedAttributes(sourceRoot) !== undefined;
@@ -118,7 +118,7 @@ function hostStateOf(
   resolved: Resolved,
   seen: Observed | undefined,
   isPlanned: (path: string) => boolean,
-): HostState | undefined {
+): Iterable<StateBlock> | undefined {
   const { resolution, sourceRoot } = resolved;
   switch (resolution.kind) {
     case 'closure': {

@@ -1,6 +1,10 @@
 import { JailbuildError } from '../../errors.js';
 import type { Entry, Manifest } from '../../manifest/manifest.js';
-import { CAPABILITY_XATTR, describePrivileged } from '../../manifest/privileged-files.js';
+import {
+  CAPABILITY_XATTR,
+  describePrivileged,
+  grantsPrivileges,
+} from '../../manifest/privileged-files.js';
 import type { Finding } from '../record/finding.js';
 import { changedRecordText, HistoryChanged, nextRecord } from '../record/next-record.js';
 import { type JailRecord, recordText } from '../record/record.js';
@@ -125,12 +129,15 @@ function withCapabilities(
 function privilegeNotes({ entries }: Manifest, files: readonly FileReport[]): string[] {
   // Without root, neither set-id bits nor capabilities are written.
   if (!isPrivileged()) return [];
-  const copied = new Set(
-    files
-      .filter(({ action }) => action === 'created' || action === 'replaced')
-      .map(({ path }) => path),
+  const privileged = new Map(
+    entries.filter(grantsPrivileges).map((entry) => [entry.path, entry] as const),
   );
-  return describePrivileged(entries.filter(({ path }) => copied.has(path)));
+  if (privileged.size === 0) return [];
+  const copied = files.flatMap(({ path, action }) => {
+    const entry = action === 'created' || action === 'replaced' ? privileged.get(path) : undefined;
+    return entry ?? [];
+  });
+  return describePrivileged(copied);
 }
 
 function newRecord(

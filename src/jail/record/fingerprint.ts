@@ -5,7 +5,7 @@ import { toBytes } from '../../fs/path-bytes.js';
 import { program } from '../../fs/program-stamp.js';
 import { SETTLED } from '../../fs/settled.js';
 import type { Observed } from '../../fs/sysroot.js';
-import type { Entry, Manifest } from '../../manifest/manifest.js';
+import type { DeviceEntry, Entry, Manifest } from '../../manifest/manifest.js';
 import { nanoseconds } from '../../manifest/timestamp.js';
 import { type JailRecord, keepState, readState } from './record.js';
 import { FINGERPRINT_NAME } from './state.js';
@@ -40,6 +40,14 @@ export interface Fingerprint {
   readonly whole: WholeJail | undefined;
 }
 
+/** A fingerprint to be written, whose blocks need not be in memory at once. */
+export interface NewFingerprint extends Omit<Fingerprint, 'host' | 'whole'> {
+  readonly host: Iterable<StateBlock>;
+  readonly whole:
+    | { readonly record: ShortRecord; readonly entries: Iterable<StateBlock> }
+    | undefined;
+}
+
 /** Everything the resolver looked at. */
 export type HostState = readonly StateBlock[];
 
@@ -67,14 +75,14 @@ export interface ShortRecord extends Omit<JailRecord, 'manifest' | 'former' | 'k
  * @param began milliseconds since the epoch; a file changed after it, or shortly before, could change again without a
  * different time
  * @param isPlanned whether a path is planned in the jail
- * @returns undefined if the comparison would not be reliable
+ * @returns undefined if the comparison would not be reliable; blocks of surveyed files are made each time they are asked for
  */
 export function hostState(
   { found, surveyed, absent, lists, numbersOf }: Observed,
   sourceRoot: string,
   began: number,
   isPlanned: (path: string) => boolean,
-): HostState | undefined {
+): Iterable<StateBlock> | undefined {
   const passed: string[] = [];
   let isSettled = true;
   const settled = (numbers: readonly number[] | undefined) => {
@@ -94,15 +102,26 @@ export function hostState(
       if (!isSettled || numbers === undefined) return;
       yield { path, numbers };
     }
+  }
+  function* surveyedFiles(): Generator<SeenFile> {
     for (const path of surveyed) {
-      const numbers = settled(numbersOf?.(path));
-      if (!isSettled || numbers === undefined) return;
-      yield { path, numbers };
+      const numbers = numbersOf?.(path);
+      if (numbers !== undefined) yield { path, numbers };
     }
   }
-  const blocks = fileBlocks(files());
+  const blocks = [...fileBlocks(files())];
+  for (const path of surveyed) if (isSettled) settled(numbersOf?.(path));
   if (!isSettled) return undefined;
-  return [...blocks, ...directoryBlocks(passed), ...absentBlocks(absent), ...listBlocks(lists)];
+  blocks.push(...directoryBlocks(passed), ...absentBlocks(absent), ...listBlocks(lists));
+  return iterable(function* () {
+    yield* blocks;
+    yield* fileBlocks(surveyedFiles());
+  });
+}
+
+/** Returns items that are made each time they are asked for. */
+function iterable<T>(make: () => Iterator<T>): Iterable<T> {
+  return { [Symbol.iterator]: make };
 }
 
 /**
@@ -124,24 +143,21 @@ export function jailState(
  * Returns the jail as recorded, so that the next build can compare it without reading the record.
  *
  * @param isPrivileged whether the build could change owners
- * @returns undefined if part of it is the user's, a former plan's, or a device node
+ * @returns undefined if part of it is the user's, a former plan's, or a device node; blocks are made each time they are
+ * asked for
  */
 export function wholeJail(
   { manifest, former, kept, ...record }: JailRecord,
   isPrivileged: boolean,
-): WholeJail | undefined {
+): NewFingerprint['whole'] {
   if (former.length > 0 || kept.length > 0) return undefined;
   const { entries, ...others } = manifest;
-  let hasDevice = false;
+  if (entries.some(isDevice)) return undefined;
   function* files(): Generator<PlannedFile> {
-    for (const entry of entries) {
-      const file = plannedFile(entry, isPrivileged);
-      hasDevice ||= file === undefined;
-      if (file !== undefined) yield file;
-    }
+    for (const entry of entries) if (!isDevice(entry)) yield plannedFile(entry, isPrivileged);
   }
-  const blocks = entryBlocks(files());
-  return hasDevice ? undefined : { record: { ...record, manifest: others }, entries: blocks };
+  const blocks = iterable(() => entryBlocks(files()));
+  return { record: { ...record, manifest: others }, entries: blocks };
 }
 
 const TYPE_BITS = {
@@ -153,10 +169,12 @@ const TYPE_BITS = {
 /** Permission bits that any owner of a file may set, as in manifest/differences.ts. */
 const OWN_BITS = 0o1777;
 
-/** Returns undefined for a device node. */
-function plannedFile(entry: Entry, isPrivileged: boolean): PlannedFile | undefined {
+function isDevice(entry: Entry): entry is DeviceEntry {
+  return entry.type === 'character-device' || entry.type === 'block-device';
+}
+
+function plannedFile(entry: Exclude<Entry, DeviceEntry>, isPrivileged: boolean): PlannedFile {
   const { path, type, mode, uid, gid, mtime } = entry;
-  if (type === 'character-device' || type === 'block-device') return undefined;
   const bits = Number.parseInt(mode, 8) & (isPrivileged ? 0o7777 : OWN_BITS);
   return {
     path,
@@ -211,7 +229,7 @@ interface FingerprintHead {
 /** Writes a fingerprint for the current record. Ignores errors, since it only saves time. */
 export function keepFingerprint(
   root: string,
-  { sourceRoot, host, jail, whole }: Fingerprint,
+  { sourceRoot, host, jail, whole }: NewFingerprint,
 ): void {
   keepState(root, FINGERPRINT_NAME, (stamp) => {
     const head: FingerprintHead = {
@@ -230,8 +248,11 @@ export function keepFingerprint(
 export function isHostUnchanged({
   host,
   sourceRoot,
-}: Pick<Fingerprint, 'host' | 'sourceRoot'>): boolean {
-  return holds(() => host.every((block) => blockHolds(block, sourceRoot)));
+}: Pick<NewFingerprint, 'host' | 'sourceRoot'>): boolean {
+  return holds(() => {
+    for (const block of host) if (!blockHolds(block, sourceRoot)) return false;
+    return true;
+  });
 }
 
 /**

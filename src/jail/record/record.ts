@@ -185,7 +185,7 @@ export function readState(root: string, name: string): StateFile | undefined {
 export function keepState(
   root: string,
   name: string,
-  content: (stamp: string) => readonly Buffer[],
+  content: (stamp: string) => Iterable<Buffer>,
 ): void {
   try {
     inState(root, name, (state) => {

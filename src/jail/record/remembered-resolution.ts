@@ -6,6 +6,7 @@ import { canonicalValue } from '../../manifest/canonical-json.js';
 import type { Manifest } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import { type HostState, isHostUnchanged, type JailState } from './fingerprint.js';
+import type { StateBlock } from './state-blocks.js';
 import { readStateFile, stateFileParts } from './state-file.js';
 
 /** Names the format and its version. */
@@ -51,16 +52,22 @@ export function recall(request: ResolveRequest): RememberedResolution | undefine
   return isUnchanged ? { sourceRoot, host, advice, jail: { files, absent }, manifest } : undefined;
 }
 
+/** As it is stored. */
+export interface NewResolution extends Omit<RememberedResolution, 'host' | 'advice'> {
+  readonly host: Iterable<StateBlock>;
+  readonly advice: Iterable<StateBlock>;
+}
+
 /** Keeps the result of a build. Ignores errors, since it only saves time. */
 export function remember(
   request: ResolveRequest,
-  { sourceRoot, host, advice, jail, manifest }: RememberedResolution,
+  { sourceRoot, host, advice, jail, manifest }: NewResolution,
 ): void {
   if (manifest.entries.length > MAX_ENTRIES) return;
   const key = keyOf(request);
   const file = fileOf(key);
   const head: Head = { schema: SCHEMA, key, sourceRoot, files: jail.files, manifest };
-  const bytes = Buffer.concat(stateFileParts(head, { host, advice, absent: jail.absent }));
+  const bytes = Buffer.concat([...stateFileParts(head, { host, advice, absent: jail.absent })]);
   if (bytes.length > MAX_SIZE) return;
   storeCacheFile(file, bytes, MOST);
 }

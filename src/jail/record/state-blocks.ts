@@ -58,8 +58,8 @@ export interface PlannedFile {
   readonly hardlink?: string | undefined;
 }
 
-/** Returns blocks that list files of the host. Consumes its input one by one. */
-export function fileBlocks(files: Iterable<SeenFile>): StateBlock[] {
+/** Yields blocks that list files of the host. Consumes its input one by one. */
+export function fileBlocks(files: Iterable<SeenFile>): Generator<StateBlock> {
   return mapChunks(files, (chunk) =>
     block(
       BlockType.hostFiles,
@@ -82,7 +82,7 @@ export function absentBlocks(paths: readonly string[]): StateBlock[] {
 
 /** Returns blocks that list the names in directories. */
 export function listBlocks(lists: ReadonlyMap<string, readonly string[]>): StateBlock[] {
-  return mapChunks(lists, (chunk) =>
+  const blocks = mapChunks(lists, (chunk) =>
     block(
       BlockType.lists,
       chunk.length,
@@ -90,10 +90,11 @@ export function listBlocks(lists: ReadonlyMap<string, readonly string[]>): State
       chunk.flatMap(([path, names]) => [relative(path), ...byBytes(names), '']),
     ),
   );
+  return [...blocks];
 }
 
-/** Returns blocks that list the planned entries of a jail. Consumes its input one by one. */
-export function entryBlocks(entries: Iterable<PlannedFile>): StateBlock[] {
+/** Yields blocks that list the planned entries of a jail. Consumes its input one by one. */
+export function entryBlocks(entries: Iterable<PlannedFile>): Generator<StateBlock> {
   return mapChunks(entries, (chunk) =>
     block(
       BlockType.jailEntries,
@@ -241,24 +242,22 @@ function byBytes(names: readonly string[]): string[] {
   return [...names].sort((a, b) => Buffer.compare(pathBuffer(a), pathBuffer(b)));
 }
 
-function mapChunks<T>(
+function* mapChunks<T>(
   items: Iterable<T>,
   blockOf: (chunk: readonly T[]) => StateBlock,
-): StateBlock[] {
-  const blocks: StateBlock[] = [];
+): Generator<StateBlock> {
   let chunk: T[] = [];
   for (const item of items) {
     chunk.push(item);
     if (chunk.length < MOST) continue;
-    blocks.push(blockOf(chunk));
+    yield blockOf(chunk);
     chunk = [];
   }
-  if (chunk.length > 0) blocks.push(blockOf(chunk));
-  return blocks;
+  if (chunk.length > 0) yield blockOf(chunk);
 }
 
 function pathBlocks(type: BlockType, paths: readonly string[]): StateBlock[] {
-  return mapChunks(paths, (chunk) => block(type, chunk.length, [], chunk.map(relative)));
+  return [...mapChunks(paths, (chunk) => block(type, chunk.length, [], chunk.map(relative)))];
 }
 
 function block(

@@ -2,31 +2,42 @@ import { crc32 } from 'node:zlib';
 import type { StateBlock } from './state-blocks.js';
 
 /** First bytes of a file; the last is the format version. */
-const MAGIC = Buffer.from('jbstate\x01', 'latin1');
-/** After the magic: a checksum of the rest and the length of the head. */
-const PREFIX = MAGIC.length + 8;
+const MAGIC = Buffer.from('jbstate\x02', 'latin1');
+/** At the end: the length of the head, and a checksum of all between the magic and itself. */
+const TAIL = 8;
 
 /** Groups of blocks by name. */
 export type BlockGroups = Readonly<Record<string, readonly StateBlock[]>>;
 
 /**
- * Returns the parts of a state file: a head in JSON, followed by blocks as they are.
+ * Yields the parts of a state file: blocks as they are, followed by a head in JSON, so that the blocks of a large jail
+ * need not be in memory at once.
  *
  * @param head any JSON object
+ * @param groups blocks by name, each asked for once
  */
-export function stateFileParts(head: object, groups: BlockGroups): Buffer[] {
-  const lengths = Object.fromEntries(
-    Object.entries(groups).map(([name, blocks]) => [name, blocks.map(({ length }) => length)]),
-  );
+export function* stateFileParts(
+  head: object,
+  groups: Readonly<Record<string, Iterable<StateBlock>>>,
+): Generator<Buffer> {
+  const lengths: Record<string, number[]> = {};
+  let checksum = 0;
+  yield MAGIC;
+  for (const [name, blocks] of Object.entries(groups)) {
+    const own: number[] = [];
+    lengths[name] = own;
+    for (const block of blocks) {
+      own.push(block.length);
+      checksum = crc32(block, checksum);
+      yield block;
+    }
+  }
   const text = Buffer.from(JSON.stringify({ head, lengths }));
-  const start = Buffer.concat([Buffer.alloc(PREFIX), text]);
-  const blocks = Object.values(groups).flat();
-  MAGIC.copy(start);
-  start.writeUInt32LE(text.length, MAGIC.length + 4);
-  let checksum = crc32(start.subarray(MAGIC.length + 4));
-  for (const block of blocks) checksum = crc32(block, checksum);
-  start.writeUInt32LE(checksum, MAGIC.length);
-  return [start, ...blocks];
+  const tail = Buffer.alloc(TAIL);
+  tail.writeUInt32LE(text.length);
+  tail.writeUInt32LE(crc32(tail.subarray(0, 4), crc32(text, checksum)), 4);
+  yield text;
+  yield tail;
 }
 
 /**
@@ -37,11 +48,13 @@ export function stateFileParts(head: object, groups: BlockGroups): Buffer[] {
 export function readStateFile(
   bytes: Buffer,
 ): { readonly head: unknown; readonly groups: BlockGroups } | undefined {
-  if (bytes.length < PREFIX || !bytes.subarray(0, MAGIC.length).equals(MAGIC)) return undefined;
-  if (crc32(bytes.subarray(MAGIC.length + 4)) !== bytes.readUInt32LE(MAGIC.length))
+  const end = bytes.length - TAIL;
+  if (end < MAGIC.length || !bytes.subarray(0, MAGIC.length).equals(MAGIC)) return undefined;
+  if (crc32(bytes.subarray(MAGIC.length, end + 4)) !== bytes.readUInt32LE(end + 4))
     return undefined;
-  let at = PREFIX + bytes.readUInt32LE(MAGIC.length + 4);
-  const { head, lengths } = JSON.parse(bytes.toString('utf8', PREFIX, at)) as {
+  let at = MAGIC.length;
+  const start = end - bytes.readUInt32LE(end);
+  const { head, lengths } = JSON.parse(bytes.toString('utf8', start, end)) as {
     readonly head: unknown;
     readonly lengths: Readonly<Record<string, readonly number[]>>;
   };
