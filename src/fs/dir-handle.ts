@@ -61,8 +61,8 @@ export class HeldDirectory {
   }
 
   /**
-   * Replaces a file by a rename, readable by its owner alone; `content` is in parts. Overwrites `name.new`, the remains of an interrupted
-   * attempt.
+   * Replaces a file by a rename, readable by its owner alone; `content` is in parts. Overwrites `name.new`, the remains
+   * of an interrupted attempt.
    */
   replaceFile(name: string, content: Iterable<Uint8Array>): void {
     const next = this.#at(`${name}.new`);

@@ -166,8 +166,7 @@ async function killOnce(
     rmSync(`${directory}/log`, { force: true });
     const found = compare(scenario, treeAt(jail), fail);
     const left = killed ? found : 'finished';
-    // Without a state, a removal is complete even if the user's files keep the jail's directory.
-    const isRemoved = scenario.record === undefined && !existsSync(`${jail}/.jailbuild`);
+    const isRemoved = scenario.record === undefined && isRemovedAt(jail);
     const next = isRemoved ? undefined : jailbuild(scenario.args(jail));
     if (next !== undefined && next.status !== 0) {
       fail(`the next run: ${next.stderr}`);
@@ -344,6 +343,13 @@ function scenario(
 
 function treeAt(jail: string): Tree {
   return existsSync(jail) ? treeOf(jail) : new Map();
+}
+
+/** Returns whether a removal has ended. The user's files may keep the jail's directory. */
+function isRemovedAt(jail: string): boolean {
+  if (!existsSync(jail)) return true;
+  const names = readdirSync(jail);
+  return names.length > 0 && !names.includes('.jailbuild');
 }
 
 function recordAt(jail: string): string | undefined {

@@ -56,15 +56,15 @@ describe('a wrong command line causes one line with the mistake, and status 2', 
     });
   }
 
-  for (const [option, command] of [
-    ['--exclude', 'a'],
-    ['--forbid', 'b'],
+  for (const [option, command, problem] of [
+    ['--exclude', 'a', 'a pattern is empty'],
+    ['--forbid', 'b', '--forbid has an empty pattern'],
   ] as const) {
     test(`an empty pattern for ${option} is refused in one line`, () => {
       const { status, stderr } = jailbuild([command, 'true', option, '', '--dry-run'], {
         cwd: directory,
       });
-      assert.equal(stderr, 'jailbuild: a pattern is empty: leave it out\n');
+      assert.equal(stderr, `jailbuild: ${problem}: leave it out\n`);
       assert.equal(status, 2);
     });
   }

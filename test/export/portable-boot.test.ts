@@ -48,6 +48,8 @@ const needsSystemd = needsThat(
 /** Prints what a service printed, and how it ended, between lines with its name. */
 const REPORT = `report() {
   echo "@ $1"
+  # What the unit has just written may still be on its way.
+  journalctl --sync
   systemctl show -p Result $1
   journalctl -b -u $1 -o cat --no-pager
 }`;

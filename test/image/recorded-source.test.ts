@@ -41,7 +41,7 @@ function outlives(jail: string, sysroot: string, other: () => void, ...access: s
   other();
   const found = run(3, 'check', jail, ...access);
   assert.match(found, /^stale +\/: \S+ is now \w+:[0-9a-f]{64}, not \w+:[0-9a-f]{64}$/m);
-  assert.match(found, /^stale +\/etc\/motd: size 6 -> 7, mtime$/m);
+  assert.match(found, /^stale +\/etc\/motd: size 6 -> 7(, mtime)?$/m);
   assert.match(run(0, 'check', jail, '--ignore', 'stale', ...access), /^Clean: /);
   assert.equal(run(0, 'update', jail, ...access), '~ /etc/motd\n1 change\n');
   assert.equal(motd(), 'second\n');

@@ -135,7 +135,7 @@ test('an error in the value of an option names line and column', () => {
     ['image: { env: { "": c } }', '3:21: image.env has a variable without a name'],
     ['package-depends: many', '3:18: package-depends many: give a number of steps, or all'],
     ['max-size: x', '3:11: max-size x: give a size such as 512m'],
-    ['forbid: [""]', '3:10: forbid : give a pattern'],
+    ['forbid: [""]', '3:10: forbid has an empty pattern: leave it out'],
     [
       'proofs: { a: { command: ls, output: "(" } }',
       '3:37: Invalid regular expression: /(/m: Unterminated group',

@@ -50,7 +50,8 @@ type LimitArguments = Arguments<Record<never, never>, typeof limitOptions>;
  * @throws JailbuildError USAGE
  */
 export function limitsOf(args: Partial<LimitArguments>): Limits | undefined {
-  if (args.forbid?.includes('')) throw new JailbuildError('USAGE', '--forbid : give a pattern');
+  if (args.forbid?.includes(''))
+    throw new JailbuildError('USAGE', '--forbid has an empty pattern: leave it out');
   const limits: Limits = {
     ...(args['max-size'] === undefined
       ? {}
