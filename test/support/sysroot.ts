@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, readdirSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { jailbuild } from './cli.js';
 
@@ -26,7 +26,8 @@ export function makePackagedSysroot(directory: string, ...programs: readonly str
   const sysroot = makeSysroot(directory, ...programs);
   const database = '/var/lib/dpkg';
   if (!existsSync(database)) return sysroot;
-  cpSync('/etc/os-release', `${sysroot}/etc/os-release`, { dereference: true });
+  // The cpSync() of Node 22 and 24 refuses a link to a file.
+  cpSync(realpathSync('/etc/os-release'), `${sysroot}/etc/os-release`);
   cpSync(`${database}/status`, `${sysroot}${database}/status`);
   for (const name of readdirSync(`${database}/info`).filter((each) => OWNERS.test(each)))
     cpSync(`${database}/info/${name}`, `${sysroot}${database}/info/${name}`);
