@@ -56,8 +56,8 @@ describe('reads of ELF files', needs('strace', ...PROGRAMS), () => {
       times: 2,
       // On the host, and in the root of the plan.
       resolutions: 2,
-      // Programs and libraries of their own packages are searched for names.
-      advice: 2,
+      // Programs and libraries of their own packages are searched for paths, names and command lines.
+      advice: 3,
     },
   ]) {
     test(title, () => {
