@@ -124,9 +124,10 @@ async function timeOptions(scratch: string, jail: string): Promise<void> {
   const slirp = path.join(scratch, 'bwrap-slirp4netns');
   writeFileSync(
     slirp,
-    `mkfifo $1/info $1/block $1/ready; exec 5<> $1/block 6<> $1/ready
-    bwrap --bind $2 / --proc /proc --dev /dev --unshare-all --info-fd 7 --block-fd 5 /true 7> $1/info &
-    while read -r line; do [[ $line =~ child-pid[^0-9]*([0-9]+) ]] && break; done < $1/info
+    // Open for reading throughout: a signal would end bwrap, which writes its information in parts.
+    `mkfifo $1/info $1/block $1/ready; exec 5<> $1/block 6<> $1/ready 7<> $1/info
+    bwrap --bind $2 / --proc /proc --dev /dev --unshare-all --info-fd 7 --block-fd 5 /true &
+    while read -r line; do [[ $line =~ child-pid[^0-9]*([0-9]+) ]] && break; done <&7
     slirp4netns --configure --disable-host-loopback --ready-fd 6 \${BASH_REMATCH[1]} tap0 > /dev/null 2>&1 & helper=$!
     read -r -n 1 _ <&6; echo >&5; wait %1; status=$?; kill $helper; wait $helper
     rm $1/info $1/block $1/ready; exit $status`,
