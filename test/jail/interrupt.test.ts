@@ -47,10 +47,10 @@ test('work in turns ends soon after a signal', async () => {
 
 test('a signal that arrives after the event loop polled is handled', async () => {
   const ended = new AbortController();
-  process.once('SIGUSR2', () => ended.abort());
+  process.once('SIGWINCH', () => ended.abort());
   // From here on the event loop has polled.
   await readFile(import.meta.filename);
-  process.kill(process.pid, 'SIGUSR2');
+  process.kill(process.pid, 'SIGWINCH');
   await assert.rejects(takeSignals(ended.signal), { name: 'AbortError' });
 });
 
@@ -89,7 +89,7 @@ class SignalledView extends DirectoryView {
 
   override lstat(file: string) {
     if (file.includes('libmany') && ++this.examined === 10) {
-      process.kill(process.pid, 'SIGUSR2');
+      process.kill(process.pid, 'SIGWINCH');
       const until = performance.now() + 50;
       while (performance.now() < until);
     }
@@ -102,7 +102,7 @@ test('a signal ends a verification between two libraries of one program', async 
   makeManyLibraries(sysroot);
   const { manifest } = await planRequest({ programs: ['/usr/bin/many'], sysroot }, false);
   const ended = new AbortController();
-  process.once('SIGUSR2', () => ended.abort());
+  process.once('SIGWINCH', () => ended.abort());
   const view = new SignalledView(sysroot);
   const steps = verifyInSteps(manifest, new Sysroot(view), { where: 'here' });
   await assert.rejects(inTurns(steps, ended.signal), { name: 'AbortError' });
