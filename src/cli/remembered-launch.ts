@@ -12,8 +12,8 @@ import { hasFront } from './front.js';
 import type { JailDefaults } from './options/launch.js';
 
 /**
- * The directory of root's remembered launch defaults: not in the jail, since what runs there as root could otherwise choose
- * its own rights. native/front/run.c reads it.
+ * The directory of root's remembered launch defaults: not in the jail, since what runs there as root could otherwise
+ * choose its own rights. native/front/remembered.c reads it.
  */
 const DIRECTORY = '/var/cache/jailbuild/launch';
 const SCHEMA = 'jailbuild.launch/2';

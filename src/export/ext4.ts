@@ -6,6 +6,7 @@ import { pathBuffer } from '../fs/path-bytes.js';
 import type { Entry, FileEntry } from '../manifest/manifest.js';
 import { nanoseconds } from '../manifest/timestamp.js';
 import type { WorkMeter } from '../manifest/work.js';
+import { baseName } from '../text/base-name.js';
 import { formatSize } from '../text/format.js';
 import { uuidOfHash } from '../text/uuid.js';
 import { type DiskRun, type DiskTool, runTool } from './disk-tool.js';
@@ -280,7 +281,7 @@ class Script {
 }
 
 function nameOf({ path: at }: Entry): string {
-  return at.slice(at.lastIndexOf('/') + 1);
+  return baseName(at);
 }
 
 function isHardLink(entry: Entry): boolean {

@@ -1,4 +1,5 @@
 import type { Entry } from '../manifest/manifest.js';
+import { baseName } from '../text/base-name.js';
 import { reproducibleTimes } from './times.js';
 
 /** How files are distributed over layers. */
@@ -106,7 +107,7 @@ function libraryGroups(entries: readonly Entry[]): (entry: Entry) => string | un
   };
   const isLibrary = ({ path, type, reasons }: Entry): boolean => {
     if (type !== 'file' && type !== 'symlink') return false;
-    if (reasons.length === 0) return LIBRARY_NAME.test(path.slice(path.lastIndexOf('/') + 1));
+    if (reasons.length === 0) return LIBRARY_NAME.test(baseName(path));
     return reasons.some((reason) => {
       switch (reason.kind) {
         case 'needed':

@@ -1,5 +1,6 @@
 import { JailbuildError } from '../errors.js';
 import type { Entry } from '../manifest/manifest.js';
+import { baseName } from '../text/base-name.js';
 import { type Destination, isContainerImage } from './destination.js';
 
 /** A name that deletes a file of the layers below (OCI image spec, layer.md, "Whiteouts"). */
@@ -45,7 +46,7 @@ function cpioMeaning({ path }: Entry): string | undefined {
 }
 
 function imageMeaning(entry: Entry): string | undefined {
-  const name = entry.path.slice(entry.path.lastIndexOf('/') + 1);
+  const name = baseName(entry.path);
   if (name.startsWith(WHITEOUT))
     return 'deletes a file of an image by its name, which begins with .wh.';
   // A whiteout of overlayfs itself (kernel, overlayfs.rst, "whiteouts and opaque directories").

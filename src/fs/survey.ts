@@ -1,3 +1,4 @@
+import { baseName } from '../text/base-name.js';
 import { fromBytes } from './path-bytes.js';
 
 /** Offsets of the numbers of an entry in a listing; native/engine/survey.c writes them. */
@@ -73,7 +74,7 @@ export class Survey {
 
   /** Returns the number of an entry, less than `size`; undefined for one that is not part of the survey. */
   numberOf(path: string): number | undefined {
-    return this.#listingOf(path)?.numberOf(nameOf(path));
+    return this.#listingOf(path)?.numberOf(baseName(path));
   }
 
   /** Yields the paths of all entries with their numbers. */
@@ -91,7 +92,7 @@ export class Survey {
 
   /** Returns a file's attributes; undefined for one that is not part of the survey. */
   lstat(path: string): SurveyedFile | undefined {
-    return this.#listingOf(path)?.lstat(nameOf(path));
+    return this.#listingOf(path)?.lstat(baseName(path));
   }
 
   /**
@@ -99,12 +100,12 @@ export class Survey {
    * other file, and for what was not read.
    */
   dataStart(path: string): number | undefined {
-    return this.#listingOf(path)?.dataStart(nameOf(path));
+    return this.#listingOf(path)?.dataStart(baseName(path));
   }
 
   /** Fills a buffer of at most four bytes from the start of a file; undefined for what was not read. */
   readStart(path: string, target: Buffer): Buffer | undefined {
-    return this.#listingOf(path)?.readStart(nameOf(path), target);
+    return this.#listingOf(path)?.readStart(baseName(path), target);
   }
 
   /**
@@ -112,7 +113,7 @@ export class Survey {
    * file that is not part of the survey.
    */
   numbersOf(path: string): readonly number[] | undefined {
-    return this.#listingOf(path)?.numbersOf(nameOf(path));
+    return this.#listingOf(path)?.numbersOf(baseName(path));
   }
 
   #listingOf(path: string): Listing | undefined {
@@ -148,10 +149,6 @@ export class SurveyedPaths implements Iterable<string> {
   *[Symbol.iterator](): Generator<string> {
     for (const [path, number] of this.#survey.entries()) if (this.#marks[number] === 1) yield path;
   }
-}
-
-function nameOf(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1);
 }
 
 /** The entries of one directory. */

@@ -1,6 +1,7 @@
 import { ownVariable } from '../fs/own-environment.js';
 import type { Entry } from '../manifest/manifest.js';
 import { STANDARD_PATH } from '../manifest/standard-path.js';
+import { baseName } from '../text/base-name.js';
 import { escapeColons } from '../text/colon.js';
 
 /** A file or directory of the host, mounted in the jail. */
@@ -413,8 +414,7 @@ function valued(name: string, value: string | number | undefined): string[] {
 /** Returns the requested host name, or the valid characters of the directory's name (hostname(7)). */
 export function hostnameOf(root: string, { hostname }: LaunchOptions): string {
   if (hostname !== undefined) return hostname;
-  const name = root
-    .slice(root.lastIndexOf('/') + 1)
+  const name = baseName(root)
     .replace(/[^A-Za-z0-9.-]+/g, '-')
     .replace(/^[-.]+|[-.]+$/g, '')
     .slice(0, 63);

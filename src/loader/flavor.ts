@@ -1,6 +1,7 @@
 import { EM } from '../elf/machines.js';
 import type { ElfHeaders } from '../elf/types.js';
 import type { Sysroot, Trace } from '../fs/sysroot.js';
+import { baseName } from '../text/base-name.js';
 
 /** How a particular dynamic loader behaves: its family of rules and its build-time settings. */
 export interface LoaderFlavor {
@@ -49,7 +50,7 @@ export function loaderFlavor(
   headers: ElfHeaders,
 ): LoaderFlavor {
   const text = interpreter === undefined ? '' : textOf(sysroot, interpreter);
-  const name = requested?.slice(requested.lastIndexOf('/') + 1) ?? '';
+  const name = baseName(requested ?? '');
   const musl = matchAt(text, '%.*s/etc/ld-musl-', MUSL_PATH_FILE) ?? MUSL_NAME.exec(name);
   if (musl !== null) {
     return {

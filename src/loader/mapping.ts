@@ -2,6 +2,7 @@ import { JailbuildError } from '../errors.js';
 import type { Trace } from '../fs/sysroot.js';
 import type { MissingLibrary, SearchRule } from '../manifest/manifest.js';
 import { atOnce, type Steps } from '../manifest/steps.js';
+import { baseName } from '../text/base-name.js';
 import { checkMappable } from './acceptance.js';
 import type { Alternative } from './cpu.js';
 import { type LoadedObject, loadedObject } from './loaded-object.js';
@@ -267,7 +268,7 @@ export class Mapping {
       this.#name(taken, object);
     } else if (!taken.includes('/') && !this.#hasShortName.has(object)) {
       this.#hasShortName.add(object);
-      this.#name(object.name.slice(object.name.lastIndexOf('/') + 1), object);
+      this.#name(baseName(object.name), object);
     }
   }
 

@@ -1,5 +1,6 @@
 import type { SymbolVersions } from '../elf/types.js';
 import type { MissingLibrary, MissingVersion } from '../manifest/manifest.js';
+import { baseName } from '../text/base-name.js';
 import type { LoadedObject } from './loaded-object.js';
 
 /** The result of checking an object's symbol versions. */
@@ -88,7 +89,7 @@ export function checkVersions(
     missing.push({ name, neededBy, version, searched: [] });
   };
   if (versions.problem !== undefined) {
-    miss(neededBy.slice(neededBy.lastIndexOf('/') + 1), '', 'malformed', neededBy);
+    miss(baseName(neededBy), '', 'malformed', neededBy);
   }
 
   for (const { file: name, version, isWeak } of versions.needs) {

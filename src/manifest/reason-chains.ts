@@ -1,3 +1,4 @@
+import { baseName } from '../text/base-name.js';
 import type { Entry, Manifest, Reason } from './manifest.js';
 import { reasonSource } from './reason-source.js';
 
@@ -54,7 +55,7 @@ export function reasonChains(manifest: Manifest, path: string, limit: number): R
  */
 export function entriesNamed({ entries }: Manifest, name: string): Entry[] {
   if (!name.includes('/')) {
-    return entries.filter(({ path }) => path.slice(path.lastIndexOf('/') + 1) === name);
+    return entries.filter(({ path }) => baseName(path) === name);
   }
   const byPath = new Map(entries.map((entry) => [entry.path, entry]));
   let parts = name.split('/').reverse();

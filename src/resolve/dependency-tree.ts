@@ -1,5 +1,6 @@
 import type { MissingLibrary, MissingVersion, Reason } from '../manifest/manifest.js';
 import { reasonSource } from '../manifest/reason-source.js';
+import { baseName } from '../text/base-name.js';
 import type { CollectedFile } from './file-collection.js';
 import type { Closure } from './resolve.js';
 import { isShebang, parseShebang, SCRIPT_START } from './scripts/shebang.js';
@@ -199,7 +200,7 @@ class Graph {
           by: `nss ${reason.databases}, ${reason.rule}`,
         };
       case 'hwcaps':
-        return { name: path.slice(path.lastIndexOf('/') + 1), by: reason.level };
+        return { name: baseName(path), by: reason.level };
       default:
         return undefined;
     }

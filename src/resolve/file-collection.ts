@@ -4,6 +4,7 @@ import type { FileStat } from '../fs/file-view.js';
 import type { OverlayView } from '../fs/overlay-view.js';
 import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
 import type { Reason } from '../manifest/manifest.js';
+import { baseName } from '../text/base-name.js';
 
 /** The reason of directories and links on the way to other entries: one object, so that it is compared quickly. */
 const PARENT: Reason = { kind: 'parent' };
@@ -209,7 +210,7 @@ export class FileCollection {
    * of its own marks a directory as copied for its content.
    */
   addTree(directory: Trace, reason: (name: string) => Reason): void {
-    this.add(directory, reason(directory.path.slice(directory.path.lastIndexOf('/') + 1)));
+    this.add(directory, reason(baseName(directory.path)));
     for (const name of this.#sysroot.list(directory)) {
       const path = directory.path === '/' ? `/${name}` : `${directory.path}/${name}`;
       const found = this.#sysroot.trace(path);
@@ -376,6 +377,19 @@ export class FileCollection {
     return (this.#files.get(path)?.reasons ?? []).flatMap((reason) =>
       reason.kind === 'link-target' ? [reason, ...this.reasonsOf(reason.of)] : [reason],
     );
+  }
+
+  /**
+   * Returns the regular files that a script runs: its interpreter (`shebang`), the program that env(1) runs for it, and
+   * its commands.
+   */
+  runBy(script: string, ...kinds: readonly ('shebang' | 'env' | 'command')[]): string[] {
+    const runs = (reason: Reason): boolean => {
+      if (reason.kind === 'command') return kinds.includes(reason.kind) && reason.by === script;
+      if (reason.kind !== 'shebang' && reason.kind !== 'env') return false;
+      return kinds.includes(reason.kind) && reason.of === script;
+    };
+    return this.withReason(...kinds).filter((path) => this.reasonsOf(path).some(runs));
   }
 
   /** Removes entries, as if they had never been found. */

@@ -1,4 +1,5 @@
 import type { FileReport } from '../../jail/report.js';
+import { baseName } from '../../text/base-name.js';
 import { printable } from './text.js';
 
 /** The width to which names are aligned, as in the original script. */
@@ -10,6 +11,6 @@ export function fileLine(report: FileReport, verbose: boolean): string {
   const reason = report.reason === undefined ? '' : ` ${printable(report.reason)}`;
   if (verbose)
     return `${printable(report.path)} : ${MARK[report.status]} ${report.action}${reason}`;
-  const name = printable(report.path.slice(report.path.lastIndexOf('/') + 1));
+  const name = printable(baseName(report.path));
   return `${name.padStart(NAME_WIDTH)} : ${MARK[report.status]}${reason}`;
 }

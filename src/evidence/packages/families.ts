@@ -1,4 +1,5 @@
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
+import { baseName } from '../../text/base-name.js';
 import { type InstalledPackage, type PackageDatabase, sourceOf } from './package.js';
 
 /** Names of secrets beside a package's files: never copied. */
@@ -241,7 +242,7 @@ export class PackageFamilies {
   }
 
   #below(path: string, depth: number): string[] {
-    if (SECRET.test(path.slice(path.lastIndexOf('/') + 1)) || depth > MAX_DEPTH) return [];
+    if (SECRET.test(baseName(path)) || depth > MAX_DEPTH) return [];
     const found = this.#sysroot.trace(path);
     if (!isTrace(found) || (found.stat.mode & 0o004) === 0) return [];
     if (found.stat.type === 'file' || found.links.some(({ last }) => last)) return [path];
@@ -263,10 +264,6 @@ export class PackageFamilies {
     });
     return [...new Set(found)].filter((other) => other !== member);
   }
-}
-
-function baseName(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1);
 }
 
 /** Whether a package is for all architectures: it has no machine code. */

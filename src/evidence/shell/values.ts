@@ -1,3 +1,4 @@
+import { baseName } from '../../text/base-name.js';
 import type { ShellNode } from './syntax.js';
 
 /** Placeholder for a part known only at run time. */
@@ -313,7 +314,7 @@ function output([[name = ''] = [], ...args]: readonly Texts[], { functions }: Va
     case 'basename': {
       const [paths = [COMPUTED], [suffix = ''] = []] = args;
       if (paths.some((text) => text.startsWith('-'))) return [COMPUTED];
-      const names = paths.map((text) => text.slice(text.lastIndexOf('/') + 1));
+      const names = paths.map((text) => baseName(text));
       return names.map((text) =>
         text.endsWith(suffix) ? text.slice(0, -suffix.length || undefined) : text,
       );

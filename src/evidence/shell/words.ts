@@ -1,3 +1,5 @@
+import { baseName } from '../../text/base-name.js';
+
 /**
  * Words that a shell interprets itself: reserved words, special and regular built-in utilities
  * (POSIX.1-2024, XCU 2.4, 2.15, 1.7), and those of bash(1), dash(1) and ksh(1).
@@ -49,7 +51,7 @@ const SHELLS = /^(sh|ash|dash|bash|rbash|ksh|ksh93|mksh|busybox)$/;
 
 /** Returns whether an interpreter, by name or path, is a shell whose scripts can be parsed. */
 export function isReadShell(interpreter: string): boolean {
-  return SHELLS.test(interpreter.slice(interpreter.lastIndexOf('/') + 1));
+  return SHELLS.test(baseName(interpreter));
 }
 
 /** How a program that runs a command takes it. */
@@ -108,7 +110,7 @@ const PROGRAM_OPTIONS = /^(?:-x|-a|--exec|--startas)$/;
  * `xargs`, `find -exec` and similar.
  */
 export function wrappedCommands(name: string, args: readonly string[]): string[][] {
-  const program = name.slice(name.lastIndexOf('/') + 1);
+  const program = baseName(name);
   if (program === 'find') {
     const commands = args.flatMap((arg, at) => (FIND_ACTIONS.has(arg) ? [args.slice(at + 1)] : []));
     return commands.filter(({ length }) => length > 0);
@@ -155,7 +157,7 @@ export function shellArgument(
   name: string,
   args: readonly string[],
 ): { readonly code?: string; readonly script?: string } | undefined {
-  const program = name.slice(name.lastIndexOf('/') + 1);
+  const program = baseName(name);
   const takesCode = isReadShell(program) || /^(su|runuser|flock|script|watch)$/.test(program);
   if (!takesCode) return undefined;
   const words = program === 'busybox' ? args.slice(1) : args;

@@ -92,7 +92,9 @@ function rememberState(
   if (advice !== undefined) remember(request, { sourceRoot, host, advice, jail, manifest });
 }
 
-/** Returns whether a path that was found is planned. A set of all planned paths of a large tree would take much memory. */
+/**
+ * Returns whether a path that was found is planned. A set of all planned paths of a large tree would take much memory.
+ */
 function plannedAmong(
   host: Observed | undefined,
   jail: Observed | undefined,

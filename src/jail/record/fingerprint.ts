@@ -75,7 +75,8 @@ export interface ShortRecord extends Omit<JailRecord, 'manifest' | 'former' | 'k
  * @param began milliseconds since the epoch; a file changed after it, or shortly before, could change again without a
  * different time
  * @param isPlanned whether a path is planned in the jail
- * @returns undefined if the comparison would not be reliable; blocks of surveyed files are made each time they are asked for
+ * @returns undefined if the comparison would not be reliable; blocks of surveyed files are made each time they are asked
+ * for
  */
 export function hostState(
   { found, surveyed, absent, lists, numbersOf }: Observed,

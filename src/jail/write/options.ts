@@ -60,8 +60,8 @@ export interface WriteOptions extends LockOptions {
    */
   readonly removals?: readonly Entry[];
   /**
-   * Returns the text of the jail's record in parts, given the findings, or undefined to keep the present one. Called before
-   * anything changes; the text is put in place last. While the jail changes it is kept beside the old record as
+   * Returns the text of the jail's record in parts, given the findings, or undefined to keep the present one. Called
+   * before anything changes; the text is put in place last. While the jail changes it is kept beside the old record as
    * `record.json.new`, so that both states are known after a crash.
    */
   readonly record?: (findings: readonly Finding[]) => readonly Buffer[] | undefined;

@@ -9,6 +9,7 @@ import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import type { Advice } from '../../manifest/advice.js';
 import type { Reason } from '../../manifest/manifest.js';
+import { baseName } from '../../text/base-name.js';
 import type { Resolution } from '../additions.js';
 import type { FoundProgram } from '../find-program.js';
 import type { OutsideProgram } from '../jail-path.js';
@@ -240,14 +241,7 @@ class Adviser {
     if (this.#families === undefined || !this.#followed.has(trace.path)) return [];
     const { files } = this.#resolution;
     const owners = this.#families.ownersOf(trace);
-    const found = files.withReason('command').flatMap((path) => {
-      const isRun = files
-        .reasonsOf(path)
-        .some((reason) => reason.kind === 'command' && reason.by === trace.path);
-      const wrapped = isRun ? this.#probe.trace(path) : undefined;
-      return wrapped !== undefined && isTrace(wrapped) ? [{ as: path, trace: wrapped }] : [];
-    });
-    return found.filter((wrapped) =>
+    return this.#foundAt(files.runBy(trace.path, 'command')).filter((wrapped) =>
       this.#families?.ownersOf(wrapped.trace).some((owner) => owners.includes(owner)),
     );
   }
@@ -274,16 +268,16 @@ class Adviser {
     const { files, programs } = this.#resolution;
     if (programs.read(trace.stat.identity).elf !== undefined) return [];
     // A shell script may run an interpreter on itself.
-    return files.withReason('shebang', 'env', 'command').flatMap((path) => {
-      const runsIt = files
-        .reasonsOf(path)
-        .some(
-          (reason) =>
-            ('of' in reason && reason.of === trace.path) ||
-            (reason.kind === 'command' && reason.by === trace.path),
-        );
-      const found = runsIt && languageOf(path) !== undefined ? this.#probe.trace(path) : undefined;
-      return found !== undefined && isTrace(found) ? [{ as, trace: found }] : [];
+    const interpreters = files
+      .runBy(trace.path, 'shebang', 'env', 'command')
+      .filter((path) => languageOf(path) !== undefined);
+    return this.#foundAt(interpreters).map((interpreter) => ({ ...interpreter, as }));
+  }
+
+  #foundAt(paths: readonly string[]): FoundProgram[] {
+    return paths.flatMap((path) => {
+      const trace = this.#probe.trace(path);
+      return isTrace(trace) ? [{ as: path, trace }] : [];
     });
   }
 
@@ -423,7 +417,7 @@ class Adviser {
       const direct = this.#families.dependencies(owners, 1, true);
       const wanted = absent.flatMap(({ name: as, trace, by }) => {
         const among = byPath.get(trace.path) ?? [];
-        const wanted = among.filter(
+        const suitable = among.filter(
           (item) =>
             !item.isEssential &&
             !this.#isState(trace, item) &&
@@ -434,7 +428,7 @@ class Adviser {
               // Modules and data that a library loads for the programs of another package.
               (trace.stat.type === 'directory' && (owners.includes(item) || direct.has(item)))),
         );
-        return wanted.map((owner) => ({ as, owner, by, trace }));
+        return suitable.map((owner) => ({ as, owner, by, trace }));
       });
       const packages = new Set(wanted.map(({ owner }) => owner));
       // Defaults often replace a missing configuration.
@@ -723,8 +717,4 @@ function isConfiguration({ path, stat }: Trace): boolean {
 
 function isOfLoader({ kind }: Reason): boolean {
   return LOADED.has(kind);
-}
-
-function baseName(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1);
 }

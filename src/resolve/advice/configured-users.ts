@@ -4,6 +4,7 @@ import {
   sourceOf,
 } from '../../evidence/packages/package.js';
 import { isTrace, type Sysroot } from '../../fs/sysroot.js';
+import { baseName } from '../../text/base-name.js';
 
 /** A user of the host that a configuration names, or that was created for a program. */
 export interface ConfiguredUser {
@@ -65,7 +66,7 @@ export function configuredUsers(
     .map((user) => ({ name: user.name, by: name }));
   if (database === undefined) return found;
   const homes = services.filter(({ name: user, home }) => {
-    const service = home.slice(home.lastIndexOf('/') + 1);
+    const service = baseName(home);
     return user !== name && isPrivate(home) && owners.some((own) => own.name.startsWith(service));
   });
   const related = new Set([...owners, ...owners.flatMap((owner) => dependedOn(database, owner))]);

@@ -1,6 +1,7 @@
 import type { ElfFile } from '../../elf/types.js';
 import type { LoadedObject } from '../../loader/loaded-object.js';
 import type { ResolveRequest } from '../../manifest/request.js';
+import { baseName } from '../../text/base-name.js';
 
 /** The request, and which paths are in the jail. */
 interface Given {
@@ -200,7 +201,3 @@ function list(names: ReadonlySet<string>): string {
 }
 
 const SHOWN = 4;
-
-function baseName(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1);
-}

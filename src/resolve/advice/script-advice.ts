@@ -1,5 +1,6 @@
 import { isTrace, type Sysroot } from '../../fs/sysroot.js';
 import type { Advice } from '../../manifest/advice.js';
+import { baseName } from '../../text/base-name.js';
 import type { FoundProgram } from '../find-program.js';
 import type { OutsideProgram } from '../jail-path.js';
 import type { ScriptGap } from '../scripts/script-commands.js';
@@ -44,7 +45,7 @@ export function adviceOnScripts(
     const program = requested.find(({ trace }) => trace.path === gap.script)?.as ?? gap.script;
     const own = gap.kind === 'computed' ? ownProgramIn(gap) : undefined;
     if (own === undefined) return adviceOn(gap, program, probe);
-    const text = `${program.slice(program.lastIndexOf('/') + 1)} may run ${own.path}, from ${own.from}`;
+    const text = `${baseName(program)} may run ${own.path}, from ${own.from}`;
     return { weight: 4, advice: { id: 'script', program, text, add: ['--with-package'] } };
   });
 }
@@ -63,7 +64,7 @@ function runsItself(probe: Sysroot, script: string): boolean {
 }
 
 function adviceOn(gap: ScriptGap, program: string, probe: Sysroot): Weighed {
-  const name = program.slice(program.lastIndexOf('/') + 1);
+  const name = baseName(program);
   const where = `${gap.path === gap.script ? '' : `${gap.path} `}line ${gap.line}`;
   const said = (weight: number, text: string, add: readonly string[] = []): Weighed => {
     return { weight, advice: { id: 'script', program, text: `${name} ${text}`, add } };

@@ -6,6 +6,7 @@ import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
 import { isTrace, type Trace } from '../../fs/sysroot.js';
 import type { Reason } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
+import { baseName } from '../../text/base-name.js';
 import { nearest } from '../../text/suggest.js';
 import type { Resolution } from '../additions.js';
 import { languageOf } from '../advice/hints.js';
@@ -181,13 +182,8 @@ class Expansion {
       return name !== undefined && mentions(name);
     });
     const interpreters = files
-      .withReason('command')
-      .filter((path) => languageOf(path) !== undefined)
-      .filter((path) =>
-        files
-          .reasonsOf(path)
-          .some((reason) => reason.kind === 'command' && reason.by === trace.path),
-      );
+      .runBy(trace.path, 'command')
+      .filter((path) => languageOf(path) !== undefined);
     return [...mentioned, ...interpreters].flatMap((path) => {
       const found = sysroot.trace(path);
       const isOther = isTrace(found) && found.path !== trace.path && files.has(found.path);
@@ -633,10 +629,6 @@ class Expansion {
 /** Returns whether packages list a file, also by its path before the merge of /usr. */
 function isListed(own: ReadonlySet<string>, path: string): boolean {
   return own.has(path) || own.has(path.replace(/^\/usr/, ''));
-}
-
-function baseName(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1);
 }
 
 function parentOf(path: string): string {

@@ -6,6 +6,7 @@ import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/
 import type { OpenFile } from '../../fs/file-reader.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import { STANDARD_PATH } from '../../manifest/standard-path.js';
+import { baseName } from '../../text/base-name.js';
 import { lookUpProgram } from '../find-program.js';
 
 /** The maximum number of bytes read of a program. */
@@ -151,7 +152,7 @@ const MAX_SCRIPT = 1 << 20;
 export function scriptMentions(sysroot: Sysroot, script: Trace): Mentions {
   const text = script.stat.size > MAX_SCRIPT ? '' : sysroot.readText(script);
   const words = new Set(text.match(/[A-Za-z][\w.+-]+/g) ?? []);
-  const own = script.path.slice(script.path.lastIndexOf('/') + 1);
+  const own = baseName(script.path);
   // Wrappers start `$0.bin`.
   return (name) => words.has(name) || name.startsWith(`${own}.`);
 }

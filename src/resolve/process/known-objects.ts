@@ -1,6 +1,7 @@
 import type { ElfFile } from '../../elf/types.js';
 import type { Trace } from '../../fs/sysroot.js';
 import type { LoadedObject } from '../../loader/loaded-object.js';
+import { baseName } from '../../text/base-name.js';
 import type { RunningProcess } from './running-process.js';
 import { GLIBC_SONAME } from './runtime-facts.js';
 
@@ -38,7 +39,7 @@ export class KnownObjects {
 
   /** Records the name by which the loader knows an object. */
   noteSoname({ path }: Trace, { dynamic }: ElfFile): void {
-    this.#sonames.add(dynamic?.soname ?? path.slice(path.lastIndexOf('/') + 1));
+    this.#sonames.add(dynamic?.soname ?? baseName(path));
   }
 
   /** Returns whether the loader knows an object by a name. */

@@ -8,6 +8,7 @@ import type { ShellSyntax } from '../../evidence/shell/syntax.js';
 import { FILE_PATTERN } from '../../evidence/shell/values.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import type { Reason } from '../../manifest/manifest.js';
+import { baseName } from '../../text/base-name.js';
 import type { Resolution } from '../additions.js';
 import { lookUpProgram } from '../find-program.js';
 import type { ShellScript } from './script-resolver.js';
@@ -216,7 +217,7 @@ class ScriptFollower {
     for (const word of this.#isBasic === undefined ? computed : []) {
       const found = this.#startingWith(word.start, searchPath);
       for (const item of found) {
-        const name = item.path.slice(item.path.lastIndexOf('/') + 1);
+        const name = baseName(item.path);
         programs.addCommand(item, { kind: 'command', by: file.path, name, line: word.line });
       }
       if (found.length === 0) this.#gap(script, file, 'computed', word);

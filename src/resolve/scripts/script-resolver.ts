@@ -2,6 +2,7 @@ import { JailbuildError } from '../../errors.js';
 import { isReadShell } from '../../evidence/shell/words.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import type { Reason } from '../../manifest/manifest.js';
+import { baseName } from '../../text/base-name.js';
 import { lookUpProgram } from '../find-program.js';
 import { executableAt, InterpreterError } from '../interpreter.js';
 import { isEnvCommand, parseEnvArgument } from './env-command.js';
@@ -70,7 +71,7 @@ export class ScriptResolver {
         `its interpreters are scripts too, more than the ${MAX_INTERPRETERS} that Linux follows`,
       );
     }
-    if (interpreter.slice(interpreter.lastIndexOf('/') + 1) === 'env') {
+    if (baseName(interpreter) === 'env') {
       this.#addEnvProgram(trace, argument, fail);
     }
     return count;
@@ -97,7 +98,7 @@ export class ScriptResolver {
   }
 
   #noteShell(trace: Trace, interpreter: string): void {
-    const shell = interpreter.slice(interpreter.lastIndexOf('/') + 1);
+    const shell = baseName(interpreter);
     if (isReadShell(shell)) this.shellScripts.push({ trace, shell });
   }
 
