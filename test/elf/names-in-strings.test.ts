@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { namesInStrings } from '../../src/elf/names-in-strings.js';
 import { parseElf } from '../../src/elf/parse.js';
-import { commandNames, pathStrings } from '../../src/elf/path-strings.js';
+import { dataStrings } from '../../src/elf/path-strings.js';
 import type { ElfHeaders } from '../../src/elf/types.js';
 import { isTrace, Sysroot } from '../../src/fs/sysroot.js';
 import { KINDS, MemorySource, makeElf } from '../support/make-elf.js';
@@ -119,11 +119,8 @@ test('names of symbols and libraries are not data', () => {
     const { headers } = parseElf(file);
     const isNamed = namesInStrings(file, headers, LIMIT);
     assert.deepEqual(['gzip', 'kill', 'tail'].map(isNamed), [true, false, false]);
-    assert.deepEqual([...pathStrings(file, headers, LIMIT)].sort(), [
-      '../lib/own',
-      '/usr/share/data',
-      '/usr/share/first',
-    ]);
-    assert.deepEqual([...commandNames(file, headers, LIMIT)], ['sort']);
+    const { paths, commands } = dataStrings(file, headers, LIMIT);
+    assert.deepEqual([...paths].sort(), ['../lib/own', '/usr/share/data', '/usr/share/first']);
+    assert.deepEqual(commands, ['sort']);
   }
 });

@@ -14,7 +14,6 @@ import type { Resolution } from '../additions.js';
 import type { FoundProgram } from '../find-program.js';
 import type { OutsideProgram } from '../jail-path.js';
 import {
-  commandWords,
   essentialCommands,
   hasFewPrograms,
   type Mentions,
@@ -68,6 +67,7 @@ const PROGRAM_DIRECTORY = /^(\/usr|\/usr\/local)?\/s?bin$/;
 const LIBC = /\/(libc|libm|libpthread|libdl|librt|ld-[^/]*)\.so\.[\d.]+$/;
 const LIBRARY = /\.so(\.[\d.]+)?$/;
 const PROGRAM = /^(\/usr|\/usr\/local)?\/s?bin\/[^/]+$/;
+const XT = /^libXt\./;
 /** Resources of programs by their class (X Toolkit Intrinsics, XtResolvePathname). */
 const APP_DEFAULTS = /^\/etc\/X11\/app-defaults\/[^/]+$/;
 /** Prefixes that packages share. */
@@ -133,8 +133,6 @@ class Adviser {
   #linked: ReadonlyMap<string, readonly InstalledPackage[]> | undefined;
   /** Paths that objects name, by identity. */
   readonly #named = new Map<string, readonly NamedPath[]>();
-  /** First words of command lines in programs, by identity. */
-  readonly #commandLines = new Map<string, ReadonlySet<string>>();
   readonly #mentions = new Map<string, Mentions>();
   /** The size of the files in `#mentions`, in bytes. */
   #mentionedBytes = 0;
@@ -511,7 +509,8 @@ class Adviser {
       const prefix = trace.path.replace(/\/s?bin\/([^/]+\/)?[^/]+$/, '/');
       note(own, (file) => file.startsWith(prefix) && this.#isAbsentFile(file));
     }
-    const isScript = this.#resolution.programs.read(trace.stat.identity).elf === undefined;
+    const { elf, facts } = this.#resolution.programs.read(trace.stat.identity);
+    const isScript = elf === undefined;
     for (const other of this.#families.companionsOf(owners)) {
       const listed = this.#database.filesOf(other) ?? [];
       // What a source has a package of its own for, without code, it does not work without.
@@ -524,10 +523,19 @@ class Adviser {
     for (const { file, owner } of isScript ? this.#families.startedBehind(trace) : []) {
       if (this.#isAbsent(file)) return { file, from: owner.name };
     }
-    note(own, (file) => APP_DEFAULTS.test(file) && this.#isAbsent(file));
+    if (elf?.dynamic?.needed.some((name) => XT.test(name))) {
+      note(own, (file) => APP_DEFAULTS.test(file) && this.#isAbsent(file));
+    }
     const commands = this.#commandLinesOf(trace);
-    note(own, (file) => PROGRAM.test(file) && commands.has(baseName(file)) && this.#isAbsent(file));
-    note(own, (file) => this.#isAbsentOriginal(file, trace));
+    if (commands.length > 0) {
+      note(
+        own,
+        (file) => PROGRAM.test(file) && commands.includes(baseName(file)) && this.#isAbsent(file),
+      );
+    }
+    if (elf !== undefined && startsByName(facts?.imports ?? [])) {
+      note(own, (file) => this.#isAbsentOriginal(file, trace));
+    }
     for (const other of this.#startable(trace, owners)) {
       note(other, (file) => this.#isAbsentProgram(file, trace));
     }
@@ -543,14 +551,11 @@ class Adviser {
   }
 
   /** Returns the first words of command lines in a program's data, if it runs such lines. */
-  #commandLinesOf(trace: Trace): ReadonlySet<string> {
-    const { identity } = trace.stat;
-    const { elf, facts } = this.#resolution.programs.read(identity);
-    if (elf === undefined || !runsCommandLines(facts?.imports ?? [])) return new Set();
-    const words =
-      this.#commandLines.get(identity) ?? commandWords(this.#resolution.sysroot, trace, elf);
-    this.#commandLines.set(identity, words);
-    return words;
+  #commandLinesOf(trace: Trace): readonly string[] {
+    const { programs, sysroot } = this.#resolution;
+    const { elf, facts } = programs.read(trace.stat.identity);
+    if (elf === undefined || !runsCommandLines(facts?.imports ?? [])) return [];
+    return programs.strings.of(sysroot, trace, elf).commands;
   }
 
   /**
@@ -571,9 +576,7 @@ class Adviser {
    * by name: `diff3` of `diff`.
    */
   #isAbsentOriginal(file: string, by: Trace): boolean {
-    const { elf, facts } = this.#resolution.programs.read(by.stat.identity);
-    if (elf === undefined || !startsByName(facts?.imports ?? []) || !PROGRAM.test(file))
-      return false;
+    if (!PROGRAM.test(file)) return false;
     const [own, name] = [baseName(by.path), baseName(file)];
     return (
       name.length >= MIN_ORIGINAL && own !== name && own.includes(name) && this.#isAbsent(file)
@@ -605,7 +608,8 @@ class Adviser {
     const { identity } = object.stat;
     const known = this.#named.get(identity);
     if (known !== undefined) return known;
-    const named = namedPaths(this.#probe, object, elf, this.#resolution.sysroot);
+    const { programs, sysroot } = this.#resolution;
+    const named = namedPaths(this.#probe, object, programs.strings.of(sysroot, object, elf));
     this.#named.set(identity, named);
     return named;
   }

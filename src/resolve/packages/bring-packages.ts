@@ -20,7 +20,6 @@ import {
 import type { FoundProgram } from '../find-program.js';
 import { ALTERNATIVES, alternativeLinks } from './alternatives.js';
 import {
-  commandWords,
   essentialCommands,
   type Mentions,
   mentionsOf,
@@ -439,7 +438,7 @@ class Expansion {
         this.#addQuoted(object);
         return [];
       }
-      const paths = namedPaths(probe, object, elf);
+      const paths = namedPaths(probe, object, programs.strings.of(probe, object, elf));
       const imports = facts?.imports ?? [];
       this.#addShell(startedShell(imports, paths), object.path);
       if (runsCommandLines(imports)) this.#addCommands(object, elf);
@@ -489,7 +488,11 @@ class Expansion {
       if (!isTrace(library)) continue;
       const { elf } = programs.read(library.stat.identity);
       if (elf === undefined) continue;
-      const named = namedPaths(sysroot.probe, library, elf).filter(({ name }) => SHARED.test(name));
+      const { paths } = programs.strings.of(sysroot.probe, library, elf);
+      const some = paths.filter((name) => SHARED.test(name) || !name.startsWith('/'));
+      const named = namedPaths(sysroot.probe, library, { paths: some }).filter(({ name }) =>
+        SHARED.test(name),
+      );
       const listed = this.#database.ownersOf(named.map(({ trace }) => trace.path));
       for (const { name, trace } of named) {
         const found = listed.get(trace.path)?.includes(owner) ? sysroot.trace(name) : undefined;
@@ -530,8 +533,8 @@ class Expansion {
 
   #addCommands(object: Trace, elf: ElfFile): void {
     const { sysroot, programs } = this.#resolution;
-    const words = commandWords(sysroot, object, elf);
-    for (const [name, trace] of essentialCommands(sysroot, object, words, this.#database)) {
+    const { commands } = programs.strings.of(sysroot, object, elf);
+    for (const [name, trace] of essentialCommands(sysroot, object, commands, this.#database)) {
       programs.addCommand(trace, { kind: 'command', by: object.path, name });
     }
   }
