@@ -1,4 +1,6 @@
 import { JailbuildError } from '../../errors.js';
+import { closeWhenUnused } from '../../fs/close-when-unused.js';
+import type { OpenFile } from '../../fs/file-reader.js';
 import { isTrace, type Sysroot, type Trace, type TraceFailure } from '../../fs/sysroot.js';
 import { databaseNames, readIfThere } from './aliases.js';
 import { type DpkgIndex, keepIndex, keptIndex } from './kept-index.js';
@@ -9,7 +11,7 @@ import {
   type Package,
   type PackageDatabase,
 } from './package.js';
-import { PathIndex } from './path-index.js';
+import { PathIndex, type PathLists } from './path-index.js';
 import { dpkgRelations } from './relations.js';
 import { type Stanza, stanzas } from './stanzas.js';
 import { StatusTable } from './status-table.js';
@@ -57,7 +59,8 @@ export class DpkgDatabase implements PackageDatabase {
   #lists: ReadonlySet<string> | undefined;
   #bytes: Buffer | undefined;
   #table: StatusTable | undefined;
-  #index: PathIndex | undefined;
+  #index: PathLists | undefined;
+  #reader: OpenFile | undefined;
   #diversions: Diversions | undefined;
 
   private constructor({ sysroot, status, parts, state, kept }: Opened) {
@@ -139,7 +142,7 @@ export class DpkgDatabase implements PackageDatabase {
     const { back } = this.#diverted();
     for (const [name, path] of databaseNames(this.#sysroot, paths)) {
       const listed = back.get(name) ?? name;
-      const lists = this.#paths().listsOf(listed);
+      const lists = this.#listsOf(listed);
       if (lists.length > MAX_OWNERS) continue;
       for (const list of lists) {
         const owner = this.#ownerBy(list);
@@ -200,10 +203,23 @@ export class DpkgDatabase implements PackageDatabase {
   #stanzasOf(name: string): Stanza[] {
     const found: Stanza[] = [];
     for (const { start, end } of this.#stanzas().placesOf(name)) {
-      const [stanza] = stanzas(this.#status().toString('utf8', start, end));
+      const [stanza] = stanzas(this.#statusPart(start, end));
       if (stanza !== undefined && PRESENT.test(stanza.get('status') ?? '')) found.push(stanza);
     }
     return found;
+  }
+
+  /** Returns a part of the status file, of which no more than that is read if an index is kept. */
+  #statusPart(start: number, end: number): string {
+    const path = this.#statusPath;
+    if (this.#bytes !== undefined || path === undefined) {
+      return this.#status().toString('utf8', start, end);
+    }
+    if (this.#reader === undefined) {
+      this.#reader = this.#sysroot.openAt(path);
+      closeWhenUnused(this, this.#reader);
+    }
+    return this.#reader.read(start, end - start).toString('utf8');
   }
 
   /** The status file; kept as bytes, since most of it is never decoded. */
@@ -259,11 +275,20 @@ export class DpkgDatabase implements PackageDatabase {
     return Buffer.from(sums.replace(/^[0-9a-f]{32}\s+\.?\/?/gm, '/'));
   }
 
+  #listsOf(listed: string): string[] {
+    const index = this.#paths();
+    const lists = index.listsOf(listed);
+    if (lists !== undefined) return lists;
+    if (latest?.index.paths === index) latest = undefined;
+    this.#index = undefined;
+    return this.#paths().listsOf(listed) ?? [];
+  }
+
   /**
    * Returns the index of lists. For the host's own root it is cached, since building it takes 0.1
    * s.
    */
-  #paths(): PathIndex {
+  #paths(): PathLists {
     if (this.#index !== undefined) return this.#index;
     if (this.#state !== undefined && latest?.state === this.#state) {
       // Another database of this process has built it.
@@ -277,17 +302,18 @@ export class DpkgDatabase implements PackageDatabase {
     const lists = names.filter((name) => name.endsWith('.list'));
     const parts = [...this.#parts.values()].map((part) => `${part}.md5sums`);
     const buffer = Buffer.allocUnsafe(USUAL_LIST);
-    this.#index = PathIndex.of([...lists, ...parts], (list) =>
+    const built = PathIndex.of([...lists, ...parts], (list) =>
       list.endsWith('.list') && isTrace(info)
         ? readQuietly(probe, `${info.path}/${list}`, buffer)
         : this.#read(list),
     );
+    this.#index = built;
     if (this.#state !== undefined) {
-      const index = { status: this.#stanzas(), paths: this.#index };
+      const index = { status: this.#stanzas(), paths: built };
       latest = { state: this.#state, index };
       keepIndex(this.#state, index);
     }
-    return this.#index;
+    return built;
   }
 
   #diverted(): Diversions {
