@@ -130,7 +130,11 @@ class Adviser {
   readonly #host: ServiceHost;
   /** Shell scripts whose commands are known. */
   #followed: ReadonlySet<string> = new Set();
-  #linked: ReadonlyMap<string, readonly InstalledPackage[]> | undefined;
+  readonly #objects = new Map<Trace, Trace[]>();
+  /** Paths of libraries, by the names with which objects need them. */
+  #libraries: ReadonlyMap<string, string> | undefined;
+  /** Packages of libraries that were looked at, by path. */
+  readonly #linked = new Map<string, readonly InstalledPackage[]>();
   /** Paths that objects name, by identity. */
   readonly #named = new Map<string, readonly NamedPath[]>();
   readonly #mentions = new Map<string, Mentions>();
@@ -290,22 +294,54 @@ class Adviser {
   }
 
   /**
-   * Returns the program, and the libraries of its own source package; for an interpreter, which may
-   * embed another one, all libraries.
+   * Returns the program, and the libraries of its own source package that it needs, directly or
+   * through each other; for an interpreter, which may embed another one, all that it needs.
    */
-  #objectsOf(program: Trace, owners: readonly InstalledPackage[]): Trace[] {
-    if (this.#database === undefined || owners.length === 0) return [program];
+  #objectsOf(program: Trace, owners: readonly InstalledPackage[]): readonly Trace[] {
+    const known = this.#objects.get(program);
+    if (known !== undefined) return known;
+    const objects = [program];
+    this.#objects.set(program, objects);
+    if (owners.length === 0) return objects;
     const sources = new Set(owners.map(sourceOf));
-    const { files } = this.#resolution;
-    this.#linked ??= this.#database.ownersOf(files.withReason('needed'));
-    // The C library names paths on behalf of all programs.
     const embeds = owners.some(({ section }) => section === 'interpreters');
-    const own = [...this.#linked].filter(
-      ([path, found]) =>
-        !LIBC.test(path) && (embeds || found.some((owner) => sources.has(sourceOf(owner)))),
+    const seen = new Set<string>();
+    for (const object of objects) {
+      const { elf } = this.#resolution.programs.read(object.stat.identity);
+      for (const path of this.#librariesOf(elf)) {
+        if (seen.has(path)) continue;
+        seen.add(path);
+        if (!embeds && !this.#ownersOfLibrary(path).some((owner) => sources.has(sourceOf(owner))))
+          continue;
+        const library = this.#probe.trace(path);
+        if (isTrace(library)) objects.push(library);
+      }
+    }
+    return objects;
+  }
+
+  /** Returns the libraries that an object needs, without those of the C library. */
+  #librariesOf(elf: ElfFile | undefined): string[] {
+    const { files, programs } = this.#resolution;
+    this.#libraries ??= new Map(
+      files.withReason('needed').flatMap((path) => {
+        // The C library names paths on behalf of all programs.
+        if (LIBC.test(path)) return [];
+        const found = this.#probe.trace(path);
+        const library = isTrace(found) ? programs.read(found.stat.identity).elf : undefined;
+        return [[library?.dynamic?.soname ?? baseName(path), path] as const];
+      }),
     );
-    const libraries = own.map(([path]) => this.#probe.trace(path)).filter(isTrace);
-    return [program, ...libraries];
+    return (elf?.dynamic?.needed ?? []).flatMap((name) => this.#libraries?.get(name) ?? []);
+  }
+
+  #ownersOfLibrary(path: string): readonly InstalledPackage[] {
+    let owners = this.#linked.get(path);
+    if (owners === undefined) {
+      owners = this.#database?.ownersOf([path]).get(path) ?? [];
+      this.#linked.set(path, owners);
+    }
+    return owners;
   }
 
   /** Returns the shell that a program starts; none for shells themselves. */
@@ -411,8 +447,8 @@ class Adviser {
     const byPath = this.#database.ownersOf([...new Set(absent.map(({ trace }) => trace.path))]);
     if (byPath.size > 0) {
       const near = new Set(owners.map(sourceOf));
-      const all = this.#families.dependencies(owners, Number.POSITIVE_INFINITY, true);
-      const direct = this.#families.dependencies(owners, 1, true);
+      const all = this.#dependencies(owners, Number.POSITIVE_INFINITY);
+      const direct = this.#dependencies(owners, 1);
       const wanted = absent.flatMap(({ name: as, trace, by }) => {
         const among = byPath.get(trace.path) ?? [];
         const suitable = among.filter(
@@ -420,11 +456,11 @@ class Adviser {
             !item.isEssential &&
             !this.#isState(trace, item) &&
             (!CONFIGURATION.test(trace.path) || owners.includes(item)) &&
-            (near.has(sourceOf(item)) || all.has(item)) &&
+            (near.has(sourceOf(item)) || all(item)) &&
             (by === program.trace ||
               this.#mayNeed(by, item) ||
               // Modules and data that a library loads for the programs of another package.
-              (trace.stat.type === 'directory' && (owners.includes(item) || direct.has(item)))),
+              (trace.stat.type === 'directory' && (owners.includes(item) || direct(item)))),
         );
         return suitable.map((owner) => ({ as, owner, by, trace }));
       });
@@ -454,6 +490,18 @@ class Adviser {
     say(4, 'data', `${name} names ${part.file}, from ${part.from}`, ['--with-package']);
   }
 
+  /** Returns a function that tells whether packages depend on another one. */
+  #dependencies(
+    owners: readonly InstalledPackage[],
+    depth: number,
+  ): (other: InstalledPackage) => boolean {
+    let found: ReadonlySet<InstalledPackage> | undefined;
+    return (other) => {
+      found ??= this.#families?.dependencies(owners, depth, true) ?? new Set();
+      return found.has(other);
+    };
+  }
+
   /** Returns whether a directory is for files that a program makes: its package has none in it. */
   #isState({ path, stat }: Trace, owner: InstalledPackage): boolean {
     if (stat.type !== 'directory' || !STATE.test(path)) return false;
@@ -476,12 +524,12 @@ class Adviser {
 
   /** Returns whether a library is of one of the given source packages. */
   #isOfSource(library: Trace, sources: ReadonlySet<string>): boolean {
-    return this.#linked?.get(library.path)?.some((own) => sources.has(sourceOf(own))) ?? false;
+    return this.#ownersOfLibrary(library.path).some((own) => sources.has(sourceOf(own)));
   }
 
   /** Returns whether a library may need a package: its own, or one that this depends on. */
   #mayNeed(library: Trace, owner: InstalledPackage): boolean {
-    const own = this.#linked?.get(library.path) ?? [];
+    const own = this.#ownersOfLibrary(library.path);
     if (own.includes(owner)) return true;
     return this.#families?.dependencies(own, Number.POSITIVE_INFINITY, true).has(owner) ?? false;
   }
@@ -639,7 +687,8 @@ class Adviser {
     // A library of another package also serves programs that are no clients.
     const own = this.#objectsOf(program, owners).filter(
       (object) =>
-        object === program || this.#linked?.get(object.path)?.some((item) => owners.includes(item)),
+        object === program ||
+        this.#ownersOfLibrary(object.path).some((item) => owners.includes(item)),
     );
     return own.some((object) =>
       isTlsClient(programs.read(object.stat.identity).facts?.imports ?? []),
