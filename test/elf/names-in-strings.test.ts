@@ -124,3 +124,29 @@ test('names of symbols and libraries are not data', () => {
     assert.deepEqual(commands, ['sort']);
   }
 });
+
+test('finds the same names among many as among few', needs('bash'), () => {
+  const root = new Sysroot('/');
+  const found = root.trace('/usr/bin/bash');
+  assert.ok(isTrace(found));
+  const file = root.open(found);
+  try {
+    const { headers } = parseElf(file);
+    const many = namesInStrings(file, headers, LIMIT);
+    const names = root.names('/usr/bin');
+    assert.ok(names.length > 200);
+    const some = names.filter(many);
+    assert.ok(some.includes('bash'));
+    // Each of these is asked for only a few names.
+    for (let at = 0; at < names.length; at += 100) {
+      const few = namesInStrings(file, headers, LIMIT);
+      const part = names.slice(at, at + 100);
+      assert.deepEqual(
+        part.filter(few),
+        part.filter((name) => some.includes(name)),
+      );
+    }
+  } finally {
+    file.close();
+  }
+});
