@@ -61,13 +61,18 @@ export type Advise = (
 const NOISE =
   /\/(engines-[\d.]+|ossl-modules|krb5\/plugins|XErrorDB|X11\/locale|conf\.avail|sasl2|[\w-]+\.d|alsa(-lib)?|gconv|locale|terminfo|zsh\/vendor-functions|debug|bash-completion|icons|themes|applications|mime|dri|charset\.alias|bfd-plugins|systemd|binfmts)(\/|$)/;
 const CONFIGURATION = /^\/etc(\/|$)/;
-const STATE = /^\/var\//;
 /** Directories in which programs are looked up. */
 const PROGRAM_DIRECTORY = /^(\/usr|\/usr\/local)?\/s?bin$/;
 const LIBC = /\/(libc|libm|libpthread|libdl|librt|ld-[^/]*)\.so\.[\d.]+$/;
 const LIBRARY = /\.so(\.[\d.]+)?$/;
 const PROGRAM = /^(\/usr|\/usr\/local)?\/s?bin\/[^/]+$/;
 const XT = /^libXt\./;
+/** Programs for administrators, among them servers; clients may listen too (hier(7)). */
+const SYSTEM_PROGRAM = /\/sbin\/[^/]+$/;
+/** The maximum number of files of a directory that are looked at for what it is for. */
+const MAX_BELOW = 200;
+/** The maximum size in bytes of configuration that may consist of comments only. */
+const MAX_SETTINGS = 64 << 10;
 /** Resources of programs by their class (X Toolkit Intrinsics, XtResolvePathname). */
 const APP_DEFAULTS = /^\/etc\/X11\/app-defaults\/[^/]+$/;
 /** Prefixes that packages share. */
@@ -95,6 +100,20 @@ const MIN_DEPTH = 3;
  * policy, 2.4): `!` in ed and dc.
  */
 const INTERPRETING: ReadonlySet<string> = new Set(['interpreters', 'editors', 'math']);
+
+/** Sections of programs that are TLS clients only for some rare command, if at all. */
+const SELDOM_CLIENTS: ReadonlySet<string> = new Set([
+  ...[
+    'database',
+    'debug',
+    'devel',
+    'editors',
+    'electronics',
+    'embedded',
+    'libdevel',
+    'localization',
+  ],
+]);
 
 /** Reasons for which a jail has programs, their libraries, and what scripts run. */
 const LOADED: ReadonlySet<Reason['kind']> = new Set([
@@ -198,11 +217,13 @@ class Adviser {
         '--ca-certificates',
       ]);
     }
-    const secret = isServer(imports) ? this.#secretOf(named, owners) : undefined;
+    const isService = isServer(imports) && SYSTEM_PROGRAM.test(program.trace.path);
+    const secret = isService ? this.#secretOf(named, owners) : undefined;
     if (secret !== undefined) {
       say(3, 'data', `${name} names ${secret}, which is not world-readable`, ['--include', secret]);
     }
-    const shell = this.#shellOf(program.trace, imports, named, owners);
+    const ownNamed = named.filter(({ by }) => by === program.trace);
+    const shell = this.#shellOf(program.trace, imports, ownNamed, owners);
     // --with-package adds the shell too.
     const isBrought = found.some(({ advice }) => advice.add.includes('--with-package'));
     if (shell !== undefined && !isBrought && !this.#has(shell)) {
@@ -224,7 +245,7 @@ class Adviser {
   }
 
   #adviceOn(program: FoundProgram): Weighed[] {
-    const own = this.#adviceFor(program);
+    const own = withoutShells(this.#adviceFor(program));
     // --with-package adds the interpreter of a script too.
     if (own.some(({ advice }) => advice.add.includes('--with-package'))) return own;
     const interpreters = this.#interpretersOf(program);
@@ -332,7 +353,9 @@ class Adviser {
         return [[library?.dynamic?.soname ?? baseName(path), path] as const];
       }),
     );
-    return (elf?.dynamic?.needed ?? []).flatMap((name) => this.#libraries?.get(name) ?? []);
+    // A script runs programs with any of them.
+    if (elf === undefined) return [...this.#libraries.values()];
+    return (elf.dynamic?.needed ?? []).flatMap((name) => this.#libraries?.get(name) ?? []);
   }
 
   #ownersOfLibrary(path: string): readonly InstalledPackage[] {
@@ -441,7 +464,8 @@ class Adviser {
     const absent = named.filter(
       ({ trace, by }) =>
         !this.#isThere(trace) &&
-        (this.#isData(trace) || (by === program.trace && isConfiguration(trace))) &&
+        (this.#isData(trace) ||
+          (by === program.trace && isConfiguration(trace) && this.#hasSettings(trace))) &&
         !this.#holds(trace),
     );
     const byPath = this.#database.ownersOf([...new Set(absent.map(({ trace }) => trace.path))]);
@@ -449,14 +473,17 @@ class Adviser {
       const near = new Set(owners.map(sourceOf));
       const all = this.#dependencies(owners, Number.POSITIVE_INFINITY);
       const direct = this.#dependencies(owners, 1);
+      const isOfFamily = this.#isOfFamilyOf(owners);
       const wanted = absent.flatMap(({ name: as, trace, by }) => {
         const among = byPath.get(trace.path) ?? [];
         const suitable = among.filter(
           (item) =>
             !item.isEssential &&
-            !this.#isState(trace, item) &&
+            this.#hasUse(trace, item, program.trace, by) &&
             (!CONFIGURATION.test(trace.path) || owners.includes(item)) &&
-            (near.has(sourceOf(item)) || all(item)) &&
+            (owners.includes(item) ||
+              all(item) ||
+              (near.has(sourceOf(item)) && isOfFamily(item))) &&
             (by === program.trace ||
               this.#mayNeed(by, item) ||
               // Modules and data that a library loads for the programs of another package.
@@ -487,7 +514,15 @@ class Adviser {
     }
     const part = this.#absentPart(program.trace, owners);
     if (part === undefined) return;
-    say(4, 'data', `${name} names ${part.file}, from ${part.from}`, ['--with-package']);
+    const isSufficient =
+      !owners.some((owner) => owner.name === part.from || this.#hasData(owner)) &&
+      !this.#startsOthers(program.trace);
+    say(
+      4,
+      'data',
+      `${name} names ${part.file}, from ${part.from}`,
+      isSufficient ? ['--package', part.from] : ['--with-package'],
+    );
   }
 
   /** Returns a function that tells whether packages depend on another one. */
@@ -502,10 +537,49 @@ class Adviser {
     };
   }
 
-  /** Returns whether a directory is for files that a program makes: its package has none in it. */
-  #isState({ path, stat }: Trace, owner: InstalledPackage): boolean {
-    if (stat.type !== 'directory' || !STATE.test(path)) return false;
-    return !this.#database?.filesOf(owner)?.some((file) => file.startsWith(`${path}/`));
+  /** Returns a function that tells whether `--with-package` adds a package of the same source. */
+  #isOfFamilyOf(owners: readonly InstalledPackage[]): (other: InstalledPackage) => boolean {
+    let found: ReadonlySet<InstalledPackage> | undefined;
+    return (other) => {
+      found ??= this.#families?.family(owners) ?? new Set();
+      return found.has(other);
+    };
+  }
+
+  /**
+   * Returns whether a program has a use for what a package has at a path. It has none for a
+   * directory in which the package has no file, since that is for files that programs make or that
+   * other packages add, and none for programs in directories unless it starts some.
+   *
+   * @param by the object that names the path
+   */
+  #hasUse({ path, stat }: Trace, owner: InstalledPackage, program: Trace, by: Trace): boolean {
+    if (stat.type !== 'directory') {
+      // Libraries start programs for some of those that load them.
+      return by === program || (stat.mode & 0o111) === 0 || this.#startsOthers(program);
+    }
+    const below = this.#database
+      ?.filesOf(owner)
+      ?.filter(
+        (file) => file.startsWith(`${path}/`) || unmerged(file).startsWith(`${unmerged(path)}/`),
+      );
+    if (below === undefined) return true;
+    const types = below.slice(0, MAX_BELOW).flatMap((file) => {
+      const found = this.#probe.trace(file);
+      if (!isTrace(found) || found.stat.type === 'directory') return [];
+      return [(found.stat.mode & 0o111) !== 0 ? 'program' : 'data'];
+    });
+    if (types.length === 0) return below.length > MAX_BELOW;
+    return types.includes('data') || below.length > MAX_BELOW || this.#startsOthers(program);
+  }
+
+  /** Returns whether a configuration file has more than comments, which say what the defaults are. */
+  #hasSettings(file: Trace): boolean {
+    if (file.stat.size > MAX_SETTINGS) return true;
+    return this.#probe
+      .readText(file)
+      .split('\n')
+      .some((line) => /^\s*[^\s#;!"%/-]/.test(line));
   }
 
   /** Returns whether a package has run-time files other than programs and configuration. */
@@ -588,14 +662,17 @@ class Adviser {
       note(other, (file) => this.#isAbsentProgram(file, trace));
     }
     if (candidates.length === 0) return undefined;
-    const mentions = this.#objectsOf(trace, owners).map((object) => this.#mentionsOf(object));
+    const objects = this.#objectsOf(trace, owners);
     // Linkers merge strings that are ends of others, such as `diff` in `sdiff`.
     const isFew = hasFewPrograms(own, this.#database);
     const isEnd = (file: string) =>
       isFew && PROGRAM.test(file) && baseName(trace.path).endsWith(baseName(file));
-    return candidates.find(
-      ({ file }) => isEnd(file) || mentions.some((mention) => mention(baseName(file))),
-    );
+    return candidates.find(({ file }) => {
+      if (isEnd(file)) return true;
+      // Libraries have the names of programs for others, and words that are also such names.
+      const named = PROGRAM.test(file) ? [trace] : objects;
+      return named.some((object) => this.#mentionsOf(object)(baseName(file)));
+    });
   }
 
   /** Returns the first words of command lines in a program's data, if it runs such lines. */
@@ -614,7 +691,8 @@ class Adviser {
     if (this.#followed.has(trace.path)) return [];
     if (this.#resolution.programs.read(trace.stat.identity).elf === undefined) return owners;
     if (this.#families === undefined || owners.some(({ isEssential }) => isEssential)) return [];
-    if (!this.#startsOthers(trace)) return [];
+    const { facts } = this.#resolution.programs.read(trace.stat.identity);
+    if (!startsByName(facts?.imports ?? [])) return [];
     const near = [...this.#families.dependencies(owners, 1, true)];
     return near.filter(({ isEssential }) => !isEssential);
   }
@@ -626,9 +704,10 @@ class Adviser {
   #isAbsentOriginal(file: string, by: Trace): boolean {
     if (!PROGRAM.test(file)) return false;
     const [own, name] = [baseName(by.path), baseName(file)];
-    return (
-      name.length >= MIN_ORIGINAL && own !== name && own.includes(name) && this.#isAbsent(file)
-    );
+    if (name.length < MIN_ORIGINAL || own === name || !own.includes(name)) return false;
+    // `systemd-cat` and `passt.avx2` are a tool and a build of what their names begin with.
+    if (own.startsWith(name) && /^[-.]/.test(own.slice(name.length))) return false;
+    return this.#isAbsent(file);
   }
 
   /**
@@ -684,6 +763,7 @@ class Adviser {
   #lacksCertificates(program: Trace, owners: readonly InstalledPackage[]): boolean {
     const { files, programs } = this.#resolution;
     if (CERTIFICATES.some((path) => files.has(path))) return false;
+    if (owners.some(({ section }) => SELDOM_CLIENTS.has(section ?? ''))) return false;
     // A library of another package also serves programs that are no clients.
     const own = this.#objectsOf(program, owners).filter(
       (object) =>
@@ -715,8 +795,10 @@ class Adviser {
   #isAbsentFile(file: string, withConfiguration = false): boolean {
     if (!isRunTimeFile(file) || NOISE.test(file) || PROGRAM.test(file)) return false;
     if (CONFIGURATION.test(file) && !withConfiguration) return false;
-    if (LIBRARY.test(file) || baseName(file).length < MIN_NAME || /\/s?bin\//.test(file))
-      return false;
+    const name = baseName(file);
+    if (LIBRARY.test(file) || name.length < MIN_NAME || /\/s?bin\//.test(file)) return false;
+    // Words such as `empty` are in programs by chance.
+    if (/^[a-z]+$/.test(name)) return false;
     return this.#isAbsent(file);
   }
 
@@ -730,6 +812,8 @@ class Adviser {
     if (PROGRAM_DIRECTORY.test(path) || !isRunTimeFile(path)) return false;
     if (MULTIARCH.test(path) || LIBRARY.test(path)) return false;
     if (PROGRAM.test(path)) return false;
+    // What is in a directory of programs is started, not read.
+    if (stat.type === 'directory' && /\/s?bin$/.test(path)) return false;
     return stat.type === 'file' || path.split('/').length > MIN_DEPTH;
   }
 
@@ -762,10 +846,24 @@ class Adviser {
   }
 }
 
+/** Leaves out advice to add only a shell that other advice adds with more. */
+function withoutShells(found: readonly Weighed[]): Weighed[] {
+  const others = found.filter(({ advice }) => advice.id !== 'shell');
+  const added = new Set(others.flatMap(({ advice }) => advice.add));
+  return found.filter(
+    ({ advice }) => advice.id !== 'shell' || !advice.add.every((one) => added.has(one)),
+  );
+}
+
 /** Returns whether a file is configuration that everyone may read. */
 function isConfiguration({ path, stat }: Trace): boolean {
   if (!CONFIGURATION.test(path) || NOISE.test(path)) return false;
   return stat.type === 'file' && (stat.mode & 0o004) !== 0;
+}
+
+/** Returns a path as packages from before the merge of /usr name it. */
+function unmerged(path: string): string {
+  return path.replace(/^\/usr(?=\/(s?bin|lib\w*)\/)/, '');
 }
 
 function isOfLoader({ kind }: Reason): boolean {
