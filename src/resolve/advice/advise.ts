@@ -222,8 +222,7 @@ class Adviser {
     if (secret !== undefined) {
       say(3, 'data', `${name} names ${secret}, which is not world-readable`, ['--include', secret]);
     }
-    const ownNamed = named.filter(({ by }) => by === program.trace);
-    const shell = this.#shellOf(program.trace, imports, ownNamed, owners);
+    const shell = this.#shellOf(program.trace, imports, named, owners);
     // --with-package adds the shell too.
     const isBrought = found.some(({ advice }) => advice.add.includes('--with-package'));
     if (shell !== undefined && !isBrought && !this.#has(shell)) {
@@ -371,11 +370,13 @@ class Adviser {
   #shellOf(
     trace: Trace,
     imports: readonly string[],
-    named: readonly NamedPath[],
+    named: readonly Named[],
     owners: readonly InstalledPackage[],
   ): string | undefined {
     if (isShell(trace.path)) return undefined;
-    const shell = startedShell(imports, named);
+    // Libraries name the shell for all programs that load them.
+    const own = named.filter(({ by }) => by === trace);
+    const shell = startedShell(imports, own);
     if (shell === undefined) return undefined;
     // In most programs system(3) serves a rare command, and in interpreters their scripts.
     const isNamed = named.some(({ name }) => isShell(name));
@@ -514,15 +515,7 @@ class Adviser {
     }
     const part = this.#absentPart(program.trace, owners);
     if (part === undefined) return;
-    const isSufficient =
-      !owners.some((owner) => owner.name === part.from || this.#hasData(owner)) &&
-      !this.#startsOthers(program.trace);
-    say(
-      4,
-      'data',
-      `${name} names ${part.file}, from ${part.from}`,
-      isSufficient ? ['--package', part.from] : ['--with-package'],
-    );
+    say(4, 'data', `${name} names ${part.file}, from ${part.from}`, ['--with-package']);
   }
 
   /** Returns a function that tells whether packages depend on another one. */
@@ -629,7 +622,11 @@ class Adviser {
     if (!USUAL_PREFIX.test(trace.path)) {
       // `PREFIX/bin/PROGRAM`, or `PREFIX/bin/ARCHITECTURE/PROGRAM`.
       const prefix = trace.path.replace(/\/s?bin\/([^/]+\/)?[^/]+$/, '/');
-      note(own, (file) => file.startsWith(prefix) && this.#isAbsentFile(file));
+      note(
+        own,
+        // Programs have words such as `empty` for other reasons.
+        (file) => file.startsWith(prefix) && !/\/[a-z]+$/.test(file) && this.#isAbsentFile(file),
+      );
     }
     const { elf, facts } = this.#resolution.programs.read(trace.stat.identity);
     const isScript = elf === undefined;
@@ -797,8 +794,6 @@ class Adviser {
     if (CONFIGURATION.test(file) && !withConfiguration) return false;
     const name = baseName(file);
     if (LIBRARY.test(file) || name.length < MIN_NAME || /\/s?bin\//.test(file)) return false;
-    // Words such as `empty` are in programs by chance.
-    if (/^[a-z]+$/.test(name)) return false;
     return this.#isAbsent(file);
   }
 
