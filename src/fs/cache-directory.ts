@@ -47,64 +47,25 @@ export function changersOf(
  * @returns undefined for any other file, and if none can be read
  */
 export function readCacheFile(file: string, most: number): Buffer | undefined {
-  const open = CacheFile.open(file, most);
-  if (open === undefined) return undefined;
   try {
-    return open.read(0, open.size);
-  } finally {
-    open.close();
-  }
-}
-
-/** An open file of a cache that only the caller and root could have written. */
-export class CacheFile {
-  readonly size: number;
-  readonly #fd: number;
-
-  private constructor(fd: number, size: number) {
-    this.#fd = fd;
-    this.size = size;
-  }
-
-  /**
-   * Opens a file of a cache.
-   *
-   * @param most maximum size in bytes
-   * @returns undefined for any other file, and if none can be opened
-   */
-  static open(file: string, most: number): CacheFile | undefined {
+    const fd = openSync(
+      toBytes(file),
+      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
+    );
     try {
-      const fd = openSync(
-        toBytes(file),
-        constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
-      );
       const { uid, mode, size, nlink } = fstatSync(fd);
       const isOurs = uid === process.geteuid?.() && (mode & 0o077) === 0 && nlink === 1;
-      if (isOurs && size <= most && insecureParent(path.dirname(file)) === undefined) {
-        return new CacheFile(fd, size);
+      if (!isOurs || size > most || insecureParent(path.dirname(file)) !== undefined) {
+        return undefined;
       }
+      const bytes = Buffer.from(new ArrayBuffer(size));
+      return readSync(fd, bytes) === size ? bytes : undefined;
+    } finally {
       closeSync(fd);
-      return undefined;
-    } catch (error) {
-      if (errnoOf(error) === undefined) throw error;
-      return undefined;
     }
-  }
-
-  /** Reads a part into memory of its own; undefined if the file has less, or cannot be read. */
-  read(offset: number, length: number): Buffer | undefined {
-    if (offset + length > this.size) return undefined;
-    const bytes = Buffer.from(new ArrayBuffer(length));
-    try {
-      return readSync(this.#fd, bytes, 0, length, offset) === length ? bytes : undefined;
-    } catch (error) {
-      if (errnoOf(error) === undefined) throw error;
-      return undefined;
-    }
-  }
-
-  close(): void {
-    closeSync(this.#fd);
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return undefined;
   }
 }
 

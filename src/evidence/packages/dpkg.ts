@@ -1,6 +1,4 @@
 import { JailbuildError } from '../../errors.js';
-import { closeWhenUnused } from '../../fs/close-when-unused.js';
-import type { OpenFile } from '../../fs/file-reader.js';
 import { isTrace, type Sysroot, type Trace, type TraceFailure } from '../../fs/sysroot.js';
 import { databaseNames, readIfThere } from './aliases.js';
 import { type DpkgIndex, keepIndex, keptIndex } from './kept-index.js';
@@ -60,7 +58,6 @@ export class DpkgDatabase implements PackageDatabase {
   #bytes: Buffer | undefined;
   #table: StatusTable | undefined;
   #index: PathLists | undefined;
-  #reader: OpenFile | undefined;
   #diversions: Diversions | undefined;
 
   private constructor({ sysroot, status, parts, state, kept }: Opened) {
@@ -203,23 +200,10 @@ export class DpkgDatabase implements PackageDatabase {
   #stanzasOf(name: string): Stanza[] {
     const found: Stanza[] = [];
     for (const { start, end } of this.#stanzas().placesOf(name)) {
-      const [stanza] = stanzas(this.#statusPart(start, end));
+      const [stanza] = stanzas(this.#status().toString('utf8', start, end));
       if (stanza !== undefined && PRESENT.test(stanza.get('status') ?? '')) found.push(stanza);
     }
     return found;
-  }
-
-  /** Returns a part of the status file, of which no more than that is read if an index is kept. */
-  #statusPart(start: number, end: number): string {
-    const path = this.#statusPath;
-    if (this.#bytes !== undefined || path === undefined) {
-      return this.#status().toString('utf8', start, end);
-    }
-    if (this.#reader === undefined) {
-      this.#reader = this.#sysroot.openAt(path);
-      closeWhenUnused(this, this.#reader);
-    }
-    return this.#reader.read(start, end - start).toString('utf8');
   }
 
   /** The status file; kept as bytes, since most of it is never decoded. */

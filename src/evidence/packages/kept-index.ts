@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import { CacheFile, cacheDirectory, storeCacheFile } from '../../fs/cache-directory.js';
+import { cacheDirectory, readCacheFile, storeCacheFile } from '../../fs/cache-directory.js';
 import { blockTable, KeptPaths } from './kept-paths.js';
 import type { PathIndex, PathLists } from './path-index.js';
 import { StatusTable } from './status-table.js';
@@ -32,32 +32,28 @@ interface Head {
 }
 
 /**
- * Opens the index kept for a state of the database; undefined if there is none, if it is damaged, or if others could
- * write it.
+ * Reads the index kept for a state of the database; undefined if there is none, if it is damaged, or if others could
+ * write it. Entries of paths are checked when they are looked up.
  */
 export function keptIndex(state: string): DpkgIndex | undefined {
-  const file = CacheFile.open(cacheDirectory('packages'), MAX_SIZE);
-  if (file === undefined) return undefined;
-  const index = indexIn(file, state);
-  if (index === undefined) file.close();
-  return index;
-}
-
-function indexIn(file: CacheFile, state: string): DpkgIndex | undefined {
-  const start = file.read(0, HEADER_SIZE)?.readUInt32LE(4) ?? 0;
-  const bytes = start < HEADER_SIZE ? undefined : file.read(0, start);
-  if (bytes === undefined || crc32(bytes.subarray(4)) !== bytes.readUInt32LE(0)) return undefined;
+  const bytes = readCacheFile(cacheDirectory('packages'), MAX_SIZE);
+  const start = bytes === undefined || bytes.length < HEADER_SIZE ? 0 : bytes.readUInt32LE(4);
+  if (bytes === undefined || start < HEADER_SIZE || start > bytes.length) return undefined;
+  if (crc32(bytes.subarray(4, start)) !== bytes.readUInt32LE(0)) return undefined;
   const textsAt = HEADER_SIZE + bytes.readUInt32LE(8);
   const { schema, state: of, lengths, table, count } = headOf(bytes.subarray(HEADER_SIZE, textsAt));
-  if (schema !== SCHEMA || of !== state || start + count * ENTRY !== file.size) return undefined;
+  if (schema !== SCHEMA || of !== state) return undefined;
+  if (start + count * ENTRY !== bytes.length) return undefined;
   let at = textsAt;
   const [lists = '', packages = '', provides = '', essentials = ''] = lengths.map((length) => {
     const text = bytes.toString('utf8', at, at + length);
     at += length;
     return text;
   });
-  const words = new Uint32Array(bytes.buffer, bytes.byteOffset + aligned(at), table);
-  const paths = new KeptPaths(lists.split('\n'), file, start, count, words);
+  const words = (from: number, length: number) =>
+    new Uint32Array(bytes.buffer, bytes.byteOffset + from, length);
+  const entries = words(start, (count * ENTRY) / 4);
+  const paths = new KeptPaths(lists.split('\n'), entries, words(aligned(at), table));
   return { status: new StatusTable({ packages, provides, essentials }), paths };
 }
 

@@ -1,11 +1,9 @@
 import { crc32 } from 'node:zlib';
-import type { CacheFile } from '../../fs/cache-directory.js';
-import { closeWhenUnused } from '../../fs/close-when-unused.js';
 import { hashOf, highOf, listsIn, type PathLists } from './path-index.js';
 
-/** The size of an entry in bytes. */
-const ENTRY = 8;
-/** The number of entries that are read together; of a page. */
+/** The size of an entry in words of 32 bits. */
+const WORDS = 2;
+/** The number of entries with a checksum of their own. */
 const BLOCK = 512;
 /** In the table of blocks, in words: the upper half of the first entry, and a checksum. */
 const ROW = 2;
@@ -21,30 +19,21 @@ export function blockTable(entries: BigUint64Array): Uint32Array<ArrayBuffer> {
   return table;
 }
 
-/** An index of paths in a file, of which only the blocks that are asked for are read. */
+/** An index of paths as it was stored, of which only the blocks that are asked for are checked. */
 export class KeptPaths implements PathLists {
   readonly lists: readonly string[];
-  readonly #file: CacheFile;
-  /** The offset of the first entry in bytes. */
-  readonly #start: number;
-  readonly #count: number;
+  readonly #words: Uint32Array;
   readonly #table: Uint32Array;
-  readonly #blocks = new Map<number, Uint32Array>();
+  readonly #sound = new Set<number>();
 
-  /** @param file is closed when the index is no longer used */
-  constructor(
-    lists: readonly string[],
-    file: CacheFile,
-    start: number,
-    count: number,
-    table: Uint32Array,
-  ) {
+  /**
+   * @param words the entries, as in {@link PathIndex.entries}
+   * @param table of their blocks
+   */
+  constructor(lists: readonly string[], words: Uint32Array, table: Uint32Array) {
     this.lists = lists;
-    this.#file = file;
-    this.#start = start;
-    this.#count = count;
+    this.#words = words;
     this.#table = table;
-    closeWhenUnused(this, file);
   }
 
   listsOf(path: string): string[] | undefined {
@@ -71,15 +60,12 @@ export class KeptPaths implements PathLists {
     return Math.max(0, first - 1);
   }
 
+  /** Returns the entries of a block; undefined if they are damaged. */
   #block(number: number): Uint32Array | undefined {
-    const known = this.#blocks.get(number);
-    if (known !== undefined) return known;
-    const first = number * BLOCK;
-    const count = Math.min(BLOCK, this.#count - first);
-    const bytes = this.#file.read(this.#start + first * ENTRY, count * ENTRY);
-    if (bytes === undefined || crc32(bytes) !== this.#table[number * ROW + 1]) return undefined;
-    const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
-    this.#blocks.set(number, words);
+    const words = this.#words.subarray(number * BLOCK * WORDS, (number + 1) * BLOCK * WORDS);
+    if (this.#sound.has(number)) return words;
+    if (crc32(bytesOf(words)) !== this.#table[number * ROW + 1]) return undefined;
+    this.#sound.add(number);
     return words;
   }
 }
@@ -88,6 +74,6 @@ function wordsOf({ buffer, byteOffset, byteLength }: BigUint64Array): Uint32Arra
   return new Uint32Array(buffer, byteOffset, byteLength / 4);
 }
 
-function bytesOf({ buffer, byteOffset, byteLength }: BigUint64Array): Uint8Array {
+function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength);
 }

@@ -80,7 +80,7 @@ test('an index finds each path after growing beyond its initial size', () => {
   assert.deepEqual(found.listsOf(`/p/${count}`), []);
 });
 
-test('a stored index finds each path, and reads only undamaged parts', () => {
+test('a stored index finds each path, and uses only undamaged parts', () => {
   const count = 20_000;
   const many = Array.from({ length: count }, (_, at) => `/p/${at}`);
   const shared = Array.from({ length: 1000 }, (_, at) => `list ${at}`);
