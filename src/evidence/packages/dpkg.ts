@@ -363,13 +363,8 @@ function readBytes(sysroot: Sysroot, path: string): Buffer {
  */
 function readQuietly(sysroot: Sysroot, path: string, buffer: Buffer): Buffer {
   try {
-    const reader = sysroot.openAt(path);
-    try {
-      if (reader.size > buffer.length) return reader.read(0, reader.size);
-      return buffer.subarray(0, reader.readInto(buffer, 0));
-    } finally {
-      reader.close();
-    }
+    const start = sysroot.readStart({ path }, buffer);
+    return start.length < buffer.length ? start : readAt(sysroot, path);
   } catch (error) {
     if (!(error instanceof JailbuildError)) throw error;
     return Buffer.alloc(0);
