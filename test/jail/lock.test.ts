@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { NodeEngine } from '../../src/jail/engine/node.js';
@@ -8,7 +16,7 @@ import { openNativeEngine } from '../../src/jail/engine/open.js';
 import { lockJail } from '../../src/jail/lock.js';
 import { writeJail } from '../../src/jail/write/write.js';
 import { JAILBUILD, jailbuild, PROJECT } from '../support/cli.js';
-import { needsRoot } from '../support/need.js';
+import { needs, needsRoot } from '../support/need.js';
 import { manifestOf, scratch } from './support.js';
 
 function makeHost(t: TestContext): string {
@@ -146,6 +154,29 @@ describe('two builds of one jail', () => {
     await second.run([{ ...lock, wait: true }]);
     await second.close();
   });
+
+  test(
+    'a directory that others make and remove meanwhile can be locked',
+    needs('perl'),
+    async (t) => {
+      const base = scratch(t);
+      const script =
+        'for (1 .. 4000) { for (1 .. 20) { mkdir "dir"; rmdir "dir" } select undef, undef, undef, 0.001 } mkdir "end"';
+      const other = spawn('perl', ['-e', script], { cwd: base, stdio: 'ignore' });
+      t.after(() => other.kill('SIGKILL'));
+      let rounds = 0;
+      for (; rounds < 40 && !existsSync(`${base}/end`); rounds++) {
+        const engine = await openNativeEngine(base, '/');
+        assert.ok(engine);
+        await engine.run([{ op: 'lock', path: 'dir', wait: false }]);
+        await engine.close();
+      }
+      assert.ok(rounds > 0);
+      const ended = once(other, 'exit');
+      other.kill('SIGKILL');
+      await ended;
+    },
+  );
 
   test('a lock on a directory removed meanwhile is replaced by one on the new directory', async (t) => {
     const base = scratch(t);

@@ -171,7 +171,14 @@ export class NodeEngine implements Engine {
     try {
       mkdirSync(real, 0o700);
     } catch (error) {
-      if (!mayExist || errnoOf(error) !== 'EEXIST' || !lstatSync(real).isDirectory()) throw error;
+      const isThere = errnoOf(error) === 'EEXIST' && mayExist;
+      const found = isThere ? lstatSync(real, { throwIfNoEntry: false }) : undefined;
+      // Removed meanwhile by the owner of its lock.
+      if (isThere && found === undefined) {
+        this.#makeDirectory(directory, true);
+        return;
+      }
+      if (!found?.isDirectory()) throw error;
     }
     this.#safe.add(directory);
   }
@@ -202,7 +209,9 @@ export class NodeEngine implements Engine {
     for (;;) {
       this.#makeDirectory(operation.path, true);
       const real = this.#inside(operation.path);
-      const { dev, ino, uid, mode } = lstatSync(real);
+      const found = lstatSync(real, { throwIfNoEntry: false });
+      if (found === undefined) continue;
+      const { dev, ino, uid, mode } = found;
       if (uid !== process.geteuid?.() || (mode & 0o022) !== 0) {
         throw Object.assign(new Error('not ours'), { code: 'EPERM' });
       }

@@ -31,11 +31,16 @@ void release_locks(void)
 static int open_own_directory(int parent, const char *name)
 {
 	struct stat stat;
-	bool made = mkdirat(parent, name, 0700) == 0;
+	bool made;
+	int fd;
 
-	if (!made && errno != EEXIST)
-		return -1;
-	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	do {
+		made = mkdirat(parent, name, 0700) == 0;
+		if (!made && errno != EEXIST)
+			return -1;
+		fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		/* The owner of its lock may have removed or renamed it after it was found. */
+	} while (fd < 0 && errno == ENOENT);
 	if (fd < 0)
 		return -1;
 	if (made)
@@ -68,9 +73,6 @@ int lock_directory(struct worker *worker, int parent, const char *name, bool wai
 {
 	for (;;) {
 		int fd = open_own_directory(parent, name);
-		/* Removed after it was found and before it was opened. */
-		if (fd < 0 && errno == ENOENT && wait)
-			continue;
 		if (fd < 0)
 			return -1;
 		while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
