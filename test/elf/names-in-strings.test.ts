@@ -150,3 +150,23 @@ test('finds the same names among many as among few', needs('bash'), () => {
     file.close();
   }
 });
+
+test('paths of installed files within strings are data, parts of other paths are not', () => {
+  const text = [
+    'Cookie:/usr/lib/pike/master.pike',
+    'open /etc/tool.conf, please.',
+    'data=/usr/share/tool/%s/x',
+    '%s/usr/share/other',
+    'x/usr/share/other',
+    'http://host/etc/other',
+    'see /home/me/file',
+  ];
+  const data = Buffer.from(`R@/etc/papersize\0${text.join('\0')}\0`);
+  const found = dataStrings(new MemorySource(data), headersOf(data.length), LIMIT).paths;
+  assert.deepEqual([...found].sort(), [
+    '/etc/papersize',
+    '/etc/tool.conf',
+    '/usr/lib/pike/master.pike',
+    '/usr/share/tool',
+  ]);
+});

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   existsSync,
   lstatSync,
@@ -171,6 +172,9 @@ describe('two builds of one jail', () => {
         await engine.close();
       }
       assert.ok(rounds > 0);
+      const ended = once(other, 'exit');
+      other.kill('SIGKILL');
+      await ended;
     },
   );
 
