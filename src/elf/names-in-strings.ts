@@ -13,8 +13,8 @@ const MAX_WITH_CODE = 2 << 20;
  * characters.
  */
 const MAX_COMMAND = 512;
-/** The number of names that are searched for without an index, which takes longer than these. */
-const MAX_SEARCHED = 128;
+/** The number of names that are searched for without an index. */
+const MAX_SEARCHED = 12;
 /** A name at the start of a command. */
 const WORD = /^[a-z][a-z0-9][A-Za-z0-9._+-]{0,30}$/;
 const [ZERO, SPACE, PERCENT] = [0x00, 0x20, 0x25];
