@@ -8,6 +8,8 @@ import { baseName } from '../../text/base-name.js';
 import type { Resolution } from '../additions.js';
 import type { FileCollection } from '../file-collection.js';
 import type { FoundProgram } from '../find-program.js';
+import { mentionsOf } from '../packages/named-paths.js';
+import { isServer } from './hints.js';
 
 /** A user of the host that a configuration names, or that was created for a program. */
 export interface ConfiguredUser {
@@ -31,8 +33,12 @@ const LAST_SERVICE = 999;
 const LOOKS_UP = /^(getpw|getgr|initgroups)/;
 const BY_NAME = /^(getpwnam|getgrnam|initgroups)/;
 
+/** Every system has the users below, some of which have the names of things: mail, games. */
+const FIRST_MADE = 100;
+
 interface ServiceUser {
   readonly name: string;
+  readonly uid: number;
   readonly home: string;
 }
 
@@ -67,7 +73,25 @@ export function usersOf(
   const calledBy = ({ stat }: Trace) => programs.read(stat.identity).facts?.imports ?? [];
   const commands = files.runBy(trace.path, 'command').map((path) => host.probe.trace(path));
   const called = [trace, ...commands.filter(isTrace)].flatMap(calledBy);
-  return configuredUsers(host, owners, baseName(as), called);
+  const found = configuredUsers(host, owners, baseName(as), called);
+  return unique([...found, ...namedByServer(host, resolution, trace)]);
+}
+
+/** Returns the users of services that a server has in its data and may change to. */
+function namedByServer(
+  host: ServiceHost,
+  { sysroot, programs }: Resolution,
+  trace: Trace,
+): ConfiguredUser[] {
+  const { elf, facts } = programs.read(trace.stat.identity);
+  const imports = facts?.imports ?? [];
+  const looksUp = imports.some((item) => BY_NAME.test(item));
+  if (elf === undefined || !looksUp || !isServer(imports)) return [];
+  const mentions = mentionsOf(sysroot, trace, elf);
+  const by = baseName(trace.path);
+  return host.users
+    .filter(({ name, uid }) => uid >= FIRST_MADE && mentions(name))
+    .map(({ name }) => ({ name, by }));
 }
 
 /** Returns whether a jail has a user; one whose accounts are copied has all of the host's. */
@@ -163,6 +187,8 @@ function serviceUsers(probe: Sysroot): ServiceUser[] {
     .flatMap((line) => {
       const [name = '', , uid, , , home = ''] = line.split(':');
       const number = Number(uid);
-      return name !== '' && number > 0 && number <= LAST_SERVICE ? [{ name, home }] : [];
+      return name !== '' && number > 0 && number <= LAST_SERVICE
+        ? [{ name, uid: number, home }]
+        : [];
     });
 }
