@@ -8,8 +8,6 @@ import { baseName } from '../../text/base-name.js';
 import type { Resolution } from '../additions.js';
 import type { FileCollection } from '../file-collection.js';
 import type { FoundProgram } from '../find-program.js';
-import { mentionsOf } from '../packages/named-paths.js';
-import { isServer } from './hints.js';
 
 /** A user of the host that a configuration names, or that was created for a program. */
 export interface ConfiguredUser {
@@ -33,6 +31,10 @@ const LAST_SERVICE = 999;
 const LOOKS_UP = /^(getpw|getgr|initgroups)/;
 const BY_NAME = /^(getpwnam|getgrnam|initgroups)/;
 
+/** Matches a command that makes a user. */
+const MAKES_USER = /\b(adduser|useradd)\s/;
+/** Matches a line with a variable for the name of a user. */
+const SETS_USER = /USER\w*[:=]/;
 /** Every system has the users below, some of which have the names of things: mail, games. */
 const FIRST_MADE = 100;
 
@@ -73,25 +75,7 @@ export function usersOf(
   const calledBy = ({ stat }: Trace) => programs.read(stat.identity).facts?.imports ?? [];
   const commands = files.runBy(trace.path, 'command').map((path) => host.probe.trace(path));
   const called = [trace, ...commands.filter(isTrace)].flatMap(calledBy);
-  const found = configuredUsers(host, owners, baseName(as), called);
-  return unique([...found, ...namedByServer(host, resolution, trace)]);
-}
-
-/** Returns the users of services that a server has in its data and may change to. */
-function namedByServer(
-  host: ServiceHost,
-  { sysroot, programs }: Resolution,
-  trace: Trace,
-): ConfiguredUser[] {
-  const { elf, facts } = programs.read(trace.stat.identity);
-  const imports = facts?.imports ?? [];
-  const looksUp = imports.some((item) => BY_NAME.test(item));
-  if (elf === undefined || !looksUp || !isServer(imports)) return [];
-  const mentions = mentionsOf(sysroot, trace, elf);
-  const by = baseName(trace.path);
-  return host.users
-    .filter(({ name, uid }) => uid >= FIRST_MADE && mentions(name))
-    .map(({ name }) => ({ name, by }));
+  return configuredUsers(host, owners, baseName(as), called);
 }
 
 /** Returns whether a jail has a user; one whose accounts are copied has all of the host's. */
@@ -106,8 +90,8 @@ export function hasUser(files: FileCollection, name: string): boolean {
 
 /**
  * Returns the users that programs look up and that the host has: those named in configuration files
- * of their packages, and those created for them, with the program's name or with a home that
- * belongs to the package.
+ * of their packages, those that the installation of their packages made, and those created for them,
+ * with the program's name or with a home that belongs to the package.
  *
  * @param name the program's name
  * @param imports functions of the C library that it calls
@@ -141,6 +125,9 @@ function configuredUsers(
   const near = new Set(owners.map(sourceOf));
   for (const other of related) {
     if (!near.has(sourceOf(other))) continue;
+    for (const user of usersMadeBy(database.installationOf(other), services)) {
+      found.push({ name: user, by: name });
+    }
     for (const file of database.filesOf(other) ?? []) {
       if (!file.startsWith('/etc/')) continue;
       const users = usersIn(probe, file);
@@ -149,6 +136,16 @@ function configuredUsers(
     }
   }
   return unique(found);
+}
+
+/** Returns the users of services that the script of an installation makes. */
+function usersMadeBy(script: string, services: readonly ServiceUser[]): string[] {
+  if (!MAKES_USER.test(script)) return [];
+  const lines = script.split('\n').filter((line) => MAKES_USER.test(line) || SETS_USER.test(line));
+  const words = new Set(lines.join('\n').match(/[A-Za-z_][\w-]*/g) ?? []);
+  return services
+    .filter(({ name, uid }) => uid >= FIRST_MADE && words.has(name))
+    .map(({ name }) => name);
 }
 
 function dependedOn(database: PackageDatabase, owner: InstalledPackage): InstalledPackage[] {

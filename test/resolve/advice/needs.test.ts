@@ -230,15 +230,15 @@ describe('what programs need, on a root of its own', needs('gcc', '/bin/busybox'
     assert.deepEqual(adviceOn('proxy8'), []);
   });
 
-  test('a server may change to a user that it names', () => {
-    const source = (more: string) =>
-      `#include <pwd.h>\n#include <sys/socket.h>\nint main(int c, char **v) { getpwnam("site"); ${more} }`;
-    root.install('listens', { '/usr/sbin/listens': compile(source('return accept(3, 0, 0);')) });
-    root.install('waits', { '/usr/sbin/waits': compile(source('return 0;')) });
-    assert.deepEqual(adviceOn('/usr/sbin/listens'), [
-      'listens names the user site, which the jail lacks: --user site',
+  test('a user that the installation of a package made is that of its programs', () => {
+    root.install('serves', { '/usr/sbin/serves': looksUp() });
+    const script = '_USERNAME=site\nadduser --system "$_USERNAME"\nchmod cacher\n';
+    root.put('/var/lib/dpkg/info/serves.postinst', script.replace('adduser', 'deluser'));
+    assert.deepEqual(adviceOn('/usr/sbin/serves'), []);
+    root.put('/var/lib/dpkg/info/serves.postinst', script);
+    assert.deepEqual(adviceOn('/usr/sbin/serves'), [
+      'serves names the user site, which the jail lacks: --user site',
     ]);
-    assert.deepEqual(adviceOn('/usr/sbin/waits'), []);
   });
 
   test('a tool comes with its own files for building, a library without', () => {
