@@ -574,8 +574,23 @@ class Adviser {
       }
     }
     const part = this.#absentPart(program.trace, owners);
-    if (part === undefined) return;
-    say(4, 'data', `${name} names ${part.file}, from ${part.from}`, ['--with-package']);
+    if (part !== undefined) {
+      say(4, 'data', `${name} names ${part.file}, from ${part.from}`, ['--with-package']);
+      return;
+    }
+    const at = this.#configurationOf(program.trace, own);
+    if (at === undefined) return;
+    const text = `${name} is a server with configuration in ${at}, from ${own.name}`;
+    say(3, 'data', text, ['--with-package']);
+  }
+
+  /** Returns the absent directory of configuration that has the name of a server. */
+  #configurationOf(program: Trace, owner: InstalledPackage): string | undefined {
+    const { facts } = this.#resolution.programs.read(program.stat.identity);
+    if (!SYSTEM_PROGRAM.test(program.path) || !isServer(facts?.imports ?? [])) return undefined;
+    const directory = `/etc/${baseName(program.path)}`;
+    const isWanted = (file: string) => file.startsWith(`${directory}/`) && this.#isAbsent(file);
+    return this.#database?.filesOf(owner)?.some(isWanted) ? directory : undefined;
   }
 
   /** Returns a function that tells whether packages depend on another one. */
