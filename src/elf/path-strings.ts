@@ -10,10 +10,17 @@ const PATH = /^(?:\/[A-Za-z0-9._+@,=~-]+){1,40}\/?$/;
 /** Matches a path from a program's directory: `../lib/sbcl`. */
 const RELATIVE = /\0(\.\.\/(?:lib|libexec|share)(?:\/[A-Za-z0-9._+-]+){1,10})\/?(?=\0)/g;
 
+/** Matches what precedes a slash within a path, or behind a variable part. */
+const NO_START = /[\w.+~/)}\]>*%-]/;
+/** Directories of installed files. */
+const INSTALLED = ['/usr/', '/etc/', '/opt/'] as const;
+/** Matches a path within a string, without punctuation at its end. */
+const INNER = /(?:\/[A-Za-z0-9_](?:[A-Za-z0-9._+-]*[A-Za-z0-9_+])?){2,40}/y;
+
 /**
  * Returns the absolute paths among the zero-terminated strings in the loaded part of a file: whole
- * strings, the members of colon-separated lists, and the directories of formats such as
- * `/usr/share/zoneinfo/%s`; and paths from the file's directory such as `../share/NAME`.
+ * strings, the members of colon-separated lists, the directories of formats such as
+ * `/usr/share/zoneinfo/%s`, and paths of installed files within strings; and paths from the file's directory such as `../share/NAME`.
  *
  * @param limit stop after this many bytes
  */
@@ -86,7 +93,12 @@ function collectPaths(bytes: Buffer, paths: Set<string>): void {
     for (const [, name = ''] of text.matchAll(RELATIVE)) paths.add(name);
   }
   for (let at = text.indexOf('/', 1); at > 0; at = text.indexOf('/', at + 1)) {
-    if (text.charCodeAt(at - 1) !== 0 || !isLetter(text.charCodeAt(at + 1))) continue;
+    if (!isLetter(text.charCodeAt(at + 1))) continue;
+    if (text.charCodeAt(at - 1) !== 0) {
+      const inner = innerPath(text, at);
+      if (inner !== undefined) paths.add(inner);
+      continue;
+    }
     const end = text.indexOf('\0', at);
     if (end < 0) return;
     if (end - at > MAX_STRING || end - at < MIN_STRING) continue;
@@ -96,6 +108,20 @@ function collectPaths(bytes: Buffer, paths: Set<string>): void {
       if (PATH.test(whole)) paths.add(whole.replace(/\/$/, ''));
     }
   }
+}
+
+/**
+ * Returns the path that begins at a slash within a string, if it is one of what systems install:
+ * `Master Cookie:/usr/lib/pike8.0/master.pike`, `-I/usr/include`. Data such as numbers may also precede a
+ * string without a zero between them.
+ */
+function innerPath(text: string, at: number): string | undefined {
+  if (NO_START.test(text.charAt(at - 1)) || !INSTALLED.some((top) => text.startsWith(top, at)))
+    return undefined;
+  INNER.lastIndex = at;
+  const [path] = INNER.exec(text) ?? [];
+  if (path === undefined || path.length > MAX_STRING) return undefined;
+  return text.charAt(INNER.lastIndex) === '%' ? path.slice(0, path.lastIndexOf('/')) : path;
 }
 
 /** Returns bytes as text in which a string at the start, as in most libraries, is seen as others. */

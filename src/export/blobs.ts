@@ -121,6 +121,21 @@ export async function writeBlob(
   write: (...chunks: readonly Buffer[]) => Promise<void>,
 ): Promise<Blob> {
   const hash = createHash('sha256');
+  const size = await writeChunks(chunks, write, (chunk) => hash.update(chunk));
+  return { digest: `sha256:${hash.digest('hex')}`, size };
+}
+
+/**
+ * Writes chunks as {@link writeBlob}, without a digest.
+ *
+ * @param look is called with each chunk before it is written
+ * @returns the number of bytes
+ */
+export async function writeChunks(
+  chunks: AsyncIterable<Buffer> | Iterable<Buffer>,
+  write: (...chunks: readonly Buffer[]) => Promise<void>,
+  look?: (chunk: Buffer) => void,
+): Promise<number> {
   let size = 0;
   let gathered: Buffer[] = [];
   let gatheredSize = 0;
@@ -135,7 +150,7 @@ export async function writeBlob(
   };
   try {
     for await (const chunk of chunks) {
-      hash.update(chunk);
+      look?.(chunk);
       size += chunk.length;
       gathered.push(chunk);
       gatheredSize += chunk.length;
@@ -146,5 +161,5 @@ export async function writeBlob(
   } finally {
     await writing.catch(() => {});
   }
-  return { digest: `sha256:${hash.digest('hex')}`, size };
+  return size;
 }

@@ -6,12 +6,17 @@ export type Compression = 'none' | 'gzip' | 'zstd';
 /** A compression with an optional level. */
 export interface CompressionChoice {
   readonly kind: Compression;
-  /** The level; default: 5 for gzip, 3 for zstd. */
+  /** The level; default: 4 for gzip, 3 for zstd. */
   readonly level?: number;
 }
 
 /** The minimum, maximum and default level of each format. */
-const LEVELS = { gzip: [1, 9, 5], zstd: [1, 19, 3] } as const;
+const LEVELS = { gzip: [1, 9, 4], zstd: [1, 19, 3] } as const;
+
+/** Returns the level of a compression that has levels. */
+export function levelOf(kind: keyof typeof LEVELS, level: number | undefined): number {
+  return level ?? LEVELS[kind][2];
+}
 
 /** @throws JailbuildError USAGE */
 export function checkCompression({ kind, level }: CompressionChoice): void {
@@ -41,12 +46,12 @@ export async function* compress(
       return;
     case 'gzip': {
       const { gzip } = await import('./gzip.js');
-      yield* gzip(chunks, level ?? LEVELS.gzip[2]);
+      yield* gzip(chunks, levelOf(kind, level));
       return;
     }
     case 'zstd': {
       const { zstd } = await import('./zstd.js');
-      yield* zstd(chunks, level ?? LEVELS.zstd[2]);
+      yield* zstd(chunks, levelOf(kind, level));
     }
   }
 }

@@ -40,11 +40,12 @@ interface Header {
  * numbers count up from 1 in the order of the entries, so that equal trees give equal bytes. The
  * content of a file with several names follows the last of them, as in cpio(1).
  *
+ * @param inTurn as for {@link Chunks}
  * @throws JailbuildError NOT_READABLE, SOURCE_CHANGED, NOT_EXPORTABLE
  */
-export function* cpio(tree: FileTree, meter?: WorkMeter): Generator<Buffer> {
+export function* cpio(tree: FileTree, meter?: WorkMeter, inTurn?: number): Generator<Buffer> {
   const { entries } = tree;
-  const chunks = new Chunks(tree, meter);
+  const chunks = new Chunks(tree, meter, inTurn);
   const groups = linkGroups(entries);
   let nextInode = 1;
   for (const entry of entries) {

@@ -10,7 +10,7 @@ import { exportImageArchive } from './image-archive.js';
 import { exportLayout } from './image-layout.js';
 import type { ExportOptions, ExportPart } from './options.js';
 import { exportToRegistry } from './registry-images.js';
-import type { ExportResult } from './result.js';
+import { digested, type ExportResult, type WrittenExport } from './result.js';
 import { imageXattrs, refuseReservedNames } from './target-names.js';
 import { reproducibleTimes } from './times.js';
 
@@ -23,12 +23,12 @@ import { reproducibleTimes } from './times.js';
  *   PLATFORM_DIFFERS, CONFLICT, REGISTRY_FAILED, TOOL_MISSING, WRITE_FAILED, USAGE
  * @throws the signal's reason
  */
-export function exportTree(
+export async function exportTree(
   tree: FileTree,
   destination: Destination,
-  options: ExportOptions = {},
+  options: Omit<ExportOptions, 'skipDigest'> = {},
 ): Promise<ExportResult> {
-  return exportParts([{ tree, options }], destination);
+  return digested(await exportParts([{ tree, options }], destination));
 }
 
 /**
@@ -40,7 +40,7 @@ export function exportTree(
 export async function exportParts(
   given: readonly [ExportPart, ...(readonly ExportPart[])],
   destination: Destination,
-): Promise<ExportResult> {
+): Promise<WrittenExport> {
   const [first] = given;
   const { options } = first;
   const { kind } = destination;
@@ -64,7 +64,7 @@ function write(
   parts: readonly ExportPart[],
   destination: Destination,
   options: ExportOptions,
-): Promise<ExportResult> {
+): Promise<WrittenExport> {
   const [{ tree }] = parts as [ExportPart];
   switch (destination.kind) {
     case 'tar':

@@ -26,8 +26,8 @@ export const CHUNK_SIZE = 1 << 20;
 export const CHUNKS_IN_TURN = 16;
 
 /**
- * Gathers bytes into chunks of CHUNK_SIZE; only the last may be shorter. A chunk stays valid until
- * CHUNKS_IN_TURN - 1 more have been returned.
+ * Gathers bytes into chunks of CHUNK_SIZE; only the last may be shorter. A chunk stays valid until as many have been
+ * returned as there are in turn.
  */
 export class Chunks {
   /** Bytes taken so far. */
@@ -38,12 +38,20 @@ export class Chunks {
   readonly #tree: HeldTree;
   readonly #sparse: SparseFiles | undefined;
   readonly #meter: WorkMeter | undefined;
+  readonly #inTurn: number;
 
   /**
    * @param of where content lies
    * @param meter counts the content
+   * @param inTurn number of chunks; 1 for who is done with each before the next, which then stays in the
+   *   processor's cache
    */
-  constructor({ sourceRoot, sparse }: Omit<FileTree, 'entries'>, meter?: WorkMeter) {
+  constructor(
+    { sourceRoot, sparse }: Omit<FileTree, 'entries'>,
+    meter?: WorkMeter,
+    inTurn: number = CHUNKS_IN_TURN,
+  ) {
+    this.#inTurn = inTurn;
     this.#tree = new HeldTree(sourceRoot);
     this.#sparse = sparse;
     this.#meter = meter;
@@ -161,7 +169,7 @@ export class Chunks {
     this.#filled += count;
     if (this.#filled < CHUNK_SIZE) return;
     yield this.#chunk;
-    this.#number = (this.#number + 1) % CHUNKS_IN_TURN;
+    this.#number = (this.#number + 1) % this.#inTurn;
     this.#filled = 0;
   }
 }

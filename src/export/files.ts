@@ -1,28 +1,27 @@
 import { fileTotals, WorkMeter } from '../manifest/work.js';
-import { writeBlob } from './blobs.js';
-import { compress } from './compression.js';
 import { cpio } from './cpio.js';
 import type { Destination } from './destination.js';
 import type { DiskDestination } from './disk-image.js';
 import { drafted, openArchive } from './draft.js';
 import type { FileTree } from './file-tree.js';
 import type { ExportOptions } from './options.js';
-import type { ExportResult } from './result.js';
+import type { ExportResult, WrittenExport } from './result.js';
 import { tar } from './tar.js';
+import { writeArchive } from './write-archive.js';
 
 /** Writes a tree as an archive, to a file or standard output. */
 export async function exportArchive(
   tree: FileTree,
   destination: Extract<Destination, { kind: 'tar' | 'cpio' }>,
   options: ExportOptions,
-): Promise<ExportResult> {
+): Promise<WrittenExport> {
   const { kind, path: file } = destination;
   const compression = options.compression ?? { kind: destination.compression };
   const meter = packMeter(tree, options);
-  const chunks = watched(kind === 'tar' ? tar(tree, meter) : cpio(tree, meter), options);
+  const form = kind === 'tar' ? tar : cpio;
+  const pack = (inTurn?: number) => watched(form(tree, meter, inTurn), options);
   const blob = await drafted(await openArchive(file, options.signal), async (output) => {
-    const write = (...some: readonly Buffer[]) => output.append(...some);
-    const stored = await writeBlob(compress(chunks, compression), write);
+    const stored = await writeArchive(pack, compression, output, !options.skipDigest);
     output.commit();
     return stored;
   });

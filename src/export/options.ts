@@ -12,6 +12,8 @@ export interface ExportOptions extends StoreOptions {
   readonly signingKey?: KeyObject;
   /** Whether to keep the images that the tag has for other platforms. */
   readonly append?: boolean;
+  /** Whether the digest of an archive may be missing in the result, because nobody reads it. */
+  readonly skipDigest?: boolean;
 }
 
 /** One of the images of an export. */

@@ -35,6 +35,16 @@ export interface ExportResult {
   readonly referrers?: readonly Referrer[];
 }
 
+/** The result of an export that may have skipped its digest. */
+export type WrittenExport = Omit<ExportResult, 'digest'> & Partial<Pick<ExportResult, 'digest'>>;
+
+/** Returns the result of an export that was not to skip its digest. */
+export function digested(written: WrittenExport): ExportResult {
+  const { digest } = written;
+  if (digest === undefined) throw new Error('the digest was skipped');
+  return { ...written, digest };
+}
+
 /** One image of an index. */
 export interface ExportedImage {
   readonly platform: Platform;

@@ -1,8 +1,14 @@
-import { Readable } from 'node:stream';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { pipeline, Readable, type Writable } from 'node:stream';
 import * as zlib from 'node:zlib';
 import { errnoOf, JailbuildError } from '../errors.js';
-import { filterThrough } from '../fs/outside-program.js';
+import { type FilterEnd, filterThrough } from '../fs/outside-program.js';
 import { ProgramInput } from './program-input.js';
+
+const PROGRAM = 'zstd';
+
+/** ZSTD_CLEVEL and ZSTD_NBTHREADS of the user would change the output. */
+const ENVIRONMENT = { ZSTD_CLEVEL: undefined, ZSTD_NBTHREADS: undefined };
 
 /** Of Node 22.15 and later (zlib, "Class: ZstdOptions"). */
 interface ZstdOfNode {
@@ -29,19 +35,62 @@ export async function* zstd(chunks: Iterable<Buffer>, level: number): AsyncGener
     return;
   }
   const params = { [ZSTD_c_compressionLevel]: level, [ZSTD_c_checksumFlag]: 1 };
-  const { pipeline } = await import('node:stream');
   const compressor = createZstdCompress({ params });
   // The iteration below throws any error.
   pipeline(Readable.from(chunks, { highWaterMark: 1 }), compressor, () => {});
   yield* compressor as AsyncIterable<Buffer>;
 }
 
+/** Returns whether Node has no zstd of its own. */
+export function isProgramNeeded(): boolean {
+  return !('createZstdCompress' in zlib);
+}
+
+/**
+ * Has the zstd program write the frame that {@link zstd} returns to a descriptor, without a detour through this process.
+ *
+ * @throws JailbuildError as `zstd`
+ */
+export async function zstdInto(fd: number, chunks: Iterable<Buffer>, level: number): Promise<void> {
+  const input = new ProgramInput(chunks);
+  const program = spawn(PROGRAM, argumentsFor(level), {
+    cwd: '/',
+    env: { ...process.env, ...ENVIRONMENT },
+    stdio: ['pipe', fd, 'pipe'],
+  });
+  try {
+    // If the program ends early, its status is the reason, not the broken pipe.
+    pipeline(input.stream, program.stdin as Writable, () => {});
+    refuseFailure(await endOf(program), input);
+  } finally {
+    program.kill();
+  }
+}
+
+function endOf(program: ChildProcess): Promise<FilterEnd> {
+  const stderr: Buffer[] = [];
+  program.stderr?.on('data', (part: Buffer) => stderr.push(part));
+  return new Promise((resolve) => {
+    const end = (exitCode: number | undefined, cause?: unknown) => {
+      const text = Buffer.concat(stderr).toString().trim();
+      resolve({ failed: exitCode !== 0, exitCode, stderr: text, cause });
+    };
+    program.once('error', (cause) => end(undefined, cause));
+    program.once('close', (exitCode) => end(exitCode ?? undefined));
+  });
+}
+
 async function* zstdProgram(chunks: Iterable<Buffer>, level: number): AsyncGenerator<Buffer> {
   const input = new ProgramInput(chunks);
-  const args = ['--quiet', '--stdout', '-T0', `-${level}`];
-  // ZSTD_CLEVEL and ZSTD_NBTHREADS of the user would change the output.
-  const env = { ZSTD_CLEVEL: undefined, ZSTD_NBTHREADS: undefined };
-  const end = yield* filterThrough('zstd', args, input.stream, env);
+  const end = yield* filterThrough(PROGRAM, argumentsFor(level), input.stream, ENVIRONMENT);
+  refuseFailure(end, input);
+}
+
+function argumentsFor(level: number): readonly string[] {
+  return ['--quiet', '--stdout', '-T0', `-${level}`];
+}
+
+function refuseFailure(end: FilterEnd, input: ProgramInput): void {
   if (input.error !== undefined) throw input.error;
   if (!end.failed) return;
   if (errnoOf(end.cause) === 'ENOENT') {

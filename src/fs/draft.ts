@@ -4,6 +4,7 @@ import {
   chownSync,
   closeSync,
   constants,
+  fstatSync,
   ftruncateSync,
   openSync,
   renameSync,
@@ -76,6 +77,23 @@ export class Draft implements OutputFile {
       this.#endsInHole = false;
       rest = hole < 0 ? [] : rest.slice(hole);
     }
+  }
+
+  appendSync(chunk: Uint8Array): void {
+    this.#endsInHole = isZeros(chunk);
+    try {
+      for (let done = 0; done < chunk.length && !this.#endsInHole; ) {
+        done += writeSync(this.#fd, chunk, done, chunk.length - done, this.size + done);
+      }
+    } catch (error) {
+      throw writeFailed(this.#name, error);
+    }
+    this.size += chunk.length;
+  }
+
+  async fill(write: (fd: number) => Promise<void>): Promise<void> {
+    await write(this.#fd);
+    this.size = fstatSync(this.#fd).size;
   }
 
   patch(offset: number, bytes: Uint8Array): void {

@@ -9,6 +9,14 @@ export interface OutputFile {
   readonly isDraft: boolean;
   readonly isTerminal: Promise<boolean>;
   append(...chunks: readonly Uint8Array[]): Promise<void>;
+  /** Appends a chunk before it returns: cheaper than `append` where nothing else is to be done meanwhile. Drafts only. */
+  appendSync(chunk: Uint8Array): void;
+  /**
+   * Has another program write the whole content, from the start of a descriptor. Empty drafts only.
+   *
+   * @param write resolves when the program is done
+   */
+  fill(write: (fd: number) => Promise<void>): Promise<void>;
   /** Replaces bytes written earlier at an offset. Drafts only. */
   patch(offset: number, bytes: Uint8Array): void;
   /** Puts the file in place, a draft by one rename(2). */

@@ -25,6 +25,14 @@ export class StreamOutput implements OutputFile {
     this.size += await writeTo(this.#fd, chunks, this.#name);
   }
 
+  appendSync(): void {
+    throw new Error('a stream may have to wait for its reader');
+  }
+
+  fill(): Promise<void> {
+    return Promise.reject(new Error('a stream has no start'));
+  }
+
   patch(): void {
     throw new Error('a stream cannot be patched');
   }

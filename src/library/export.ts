@@ -8,7 +8,7 @@ import { unknownNames } from '../export/image-user.js';
 import { type LayerChoice, MAX_LAYERS } from '../export/layers.js';
 import type { ExportPart, ExportOptions as TreeOptions } from '../export/options.js';
 import { entryPackages } from '../export/packages.js';
-import type { ExportResult } from '../export/result.js';
+import { digested, type ExportResult } from '../export/result.js';
 import { jailTree, manifestTree, requestTree, type SourceTree } from '../export/source.js';
 import { sourceDateEpoch } from '../export/times.js';
 import { ownVariable } from '../fs/own-environment.js';
@@ -224,7 +224,7 @@ export async function exportPlatforms(
   const warnings = prepared.flatMap((part) => part.warnings);
   const results: ExportedRoot[] = [];
   for (const one of targets) {
-    const result = await exportParts(prepared as unknown as [ExportPart], one);
+    const result = digested(await exportParts(prepared as unknown as [ExportPart], one));
     results.push({ ...result, warnings });
   }
   return results;

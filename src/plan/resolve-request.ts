@@ -47,8 +47,9 @@ export type SurveyTrees = (prefix: string, trees: readonly string[]) => Promise<
  */
 export async function resolveRequest(
   asked: ResolveRequest,
-  { goesOn = false, isAdvised = true, registry, survey, noCache = false }: RequestContext = {},
+  reading: RequestContext = {},
 ): Promise<Closure> {
+  const { goesOn = false, isAdvised = true, registry, survey, noCache = false } = reading;
   const request = await openSysroot(asked, registry);
   const kept = noCache ? undefined : KeptFiles.open();
   const sysroot = new Sysroot(request.sysroot);
@@ -62,6 +63,13 @@ export async function resolveRequest(
   const { syntax, warnings: unread } = await loadSyntax(begun);
   const closure = begun.finish(syntax);
   kept?.save();
+  const { users = [] } = request;
+  const added = begun.users.filter((name) => !users.some((user) => user.name === name));
+  if (added.length > 0) {
+    // Accounts are placed before programs are resolved, but packages tell which are needed.
+    const all = [...users, ...added.map((name) => ({ name }))];
+    return resolveRequest({ ...request, users: all }, reading);
+  }
   return { ...closure, warnings: [...warnings, ...unread, ...closure.warnings] };
 }
 

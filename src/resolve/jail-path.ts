@@ -2,9 +2,9 @@ import { STANDARD_PATH } from '../manifest/standard-path.js';
 import type { Resolution } from './additions.js';
 import type { FoundProgram } from './find-program.js';
 
-/** A requested program outside the PATH of profiles or the standard one. */
+/** A program outside the PATH of profiles or the standard one. */
 export interface OutsideProgram {
-  /** As written in the request. */
+  /** As written in the request or script. */
   readonly program: string;
   readonly directory: string;
 }
@@ -13,17 +13,18 @@ export interface OutsideProgram {
 const PROGRAM_DIRECTORY = /\/(s?bin|shims)$/;
 
 /**
- * Returns the requested programs outside the jail's PATH: those looked up by name, and those named
- * by a path in a directory of programs (pyenv, nvm, /opt).
+ * Returns the programs outside the jail's PATH: those looked up by name, and those named by a path in a
+ * directory of programs (pyenv, nvm, /opt).
  *
+ * @param programs those requested, and those that env(1) starts for scripts
  * @param environment variables that the profiles set
  */
 export function programsOutside(
-  requested: readonly FoundProgram[],
+  programs: readonly FoundProgram[],
   environment: Readonly<Record<string, string>>,
 ): OutsideProgram[] {
   const usual = jailPathOf(environment);
-  return requested.flatMap(({ as, trace }) => {
+  return programs.flatMap(({ as, trace }) => {
     // The path before following links.
     const at = trace.links.find(({ last }) => last)?.path ?? trace.path;
     const directory = at.slice(0, at.lastIndexOf('/')) || '/';

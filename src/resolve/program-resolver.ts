@@ -166,6 +166,11 @@ export class ProgramResolver {
     return this.#scripts.shellScripts;
   }
 
+  /** Programs that env(1) starts for the scripts among the programs, by name. */
+  get startedByEnv(): readonly FoundProgram[] {
+    return this.#scripts.startedByEnv;
+  }
+
   /**
    * Adds a program with everything that Linux and the loader open to start it; for a script, its
    * interpreter.

@@ -123,6 +123,7 @@ export class Resolving {
   readonly #warnings: readonly string[];
   readonly #followsScripts: boolean;
   readonly #brought: Brought | undefined;
+  readonly #users: Set<string>;
 
   private constructor({ request, context, resolution, requested, warnings, brought }: Begun) {
     this.#request = request;
@@ -131,8 +132,12 @@ export class Resolving {
     this.#requested = requested;
     this.#warnings = warnings;
     this.#brought = brought;
+    this.#users = new Set(brought?.users);
     const environment = context.additions?.environment ?? {};
-    this.#outside = programsOutside(requested, environment);
+    this.#outside = programsOutside(
+      [...requested, ...resolution.programs.startedByEnv],
+      environment,
+    );
     this.#environment = jailEnvironment(resolution, this.#outside, environment);
     this.#followsScripts =
       request.scriptCommands !== 'none' && followedScripts(resolution, brought?.isBasic).length > 0;
@@ -181,6 +186,11 @@ export class Resolving {
     return new Resolving({ request, context, resolution, requested, warnings, brought });
   }
 
+  /** Users that the packages add; complete after {@link finish}. */
+  get users(): readonly string[] {
+    return [...this.#users];
+  }
+
   /** Whether {@link finish} needs a parser for shell scripts. */
   get followsScripts(): boolean {
     return this.#followsScripts;
@@ -194,6 +204,7 @@ export class Resolving {
     const gaps = add();
     const completed = complete?.();
     if (completed === undefined) return { gaps, warnings: [] };
+    for (const name of completed.users) this.#users.add(name);
     addWanted(this.#resolution, completed);
     // Packages of these commands may contain scripts.
     return { gaps: add(), warnings: completed.warnings };

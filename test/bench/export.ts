@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { JAILBUILD } from '../support/cli.js';
 import { elfPrograms } from './build.js';
-import { type Contender, compare, ENVIRONMENT } from './compare.js';
+import { COMMAND, type Contender, compare, ENVIRONMENT } from './compare.js';
 import { printGoals } from './goals.js';
 
 const ROUNDS = 5;
@@ -54,10 +54,7 @@ function exported(jail: string, to: string): Contender {
   const [form, name] = to.split(':');
   return {
     name: `jailbuild export --to ${to}`,
-    command: (d) => [
-      ...([process.execPath, JAILBUILD, 'export', jail, '--quiet'] as const),
-      ...['--to', `${form}:${d}/${name}`],
-    ],
+    command: (d) => [...COMMAND, ...['export', jail, '--quiet', '--to', `${form}:${d}/${name}`]],
   };
 }
 

@@ -127,3 +127,23 @@ test('names of symbols and libraries are not data', () => {
     assert.deepEqual([...commandNames(file, headers, LIMIT)], ['sort']);
   }
 });
+
+test('paths of installed files within strings are data, parts of other paths are not', () => {
+  const text = [
+    'Cookie:/usr/lib/pike/master.pike',
+    'open /etc/tool.conf, please.',
+    'data=/usr/share/tool/%s/x',
+    '%s/usr/share/other',
+    'x/usr/share/other',
+    'http://host/etc/other',
+    'see /home/me/file',
+  ];
+  const data = Buffer.from(`R@/etc/papersize\0${text.join('\0')}\0`);
+  const found = pathStrings(new MemorySource(data), headersOf(data.length), LIMIT);
+  assert.deepEqual([...found].sort(), [
+    '/etc/papersize',
+    '/etc/tool.conf',
+    '/usr/lib/pike/master.pike',
+    '/usr/share/tool',
+  ]);
+});

@@ -27,7 +27,7 @@ export async function preparePart(
   { args, source }: Part,
   sbom: PreparedSbom | undefined,
   destination: Destination,
-  { signal, onWork }: Required<Pick<ExportOptions, 'signal' | 'onWork'>>,
+  context: Required<Pick<ExportOptions, 'signal' | 'onWork' | 'skipDigest'>>,
 ): Promise<PreparedPart> {
   const { exportOptionsOf } = await import('../options/image.js');
   const { registryOptionsOf } = await import('../options/registry.js');
@@ -70,8 +70,7 @@ export async function preparePart(
   }
   let options: ExportOptions = {
     ...chosen,
-    signal,
-    onWork,
+    ...context,
     registry: registryOptionsOf({ ...args }),
   };
   if (chosen.layers === 'by-package') {
@@ -96,7 +95,7 @@ export async function preparePart(
       name: title ?? nameOfImage(destination) ?? UNNAMED,
       sbom: sbom && { format: sbom.request.format, isAttached: sbom.isAttached },
       provenance: args.provenance ?? false,
-      onWork,
+      onWork: context.onWork,
     },
   );
   for (const warning of documented.warnings) reportWarning(warning);

@@ -1,6 +1,6 @@
 import { JailbuildError } from '../../errors.js';
 import { type Destination, STDOUT_PATH } from '../../export/destination.js';
-import type { ExportResult } from '../../export/result.js';
+import type { WrittenExport } from '../../export/result.js';
 import { isStandardOutput } from '../../fs/open-output.js';
 import type { WorkProgress } from '../../manifest/work.js';
 import { defineCommand } from '../command.js';
@@ -99,11 +99,13 @@ async function exportSources(
   const rule = await prepareRule(args, destinations);
   try {
     const prepared: PreparedPart[] = [];
+    const skipDigest = (args.quiet ?? false) && !args.json && digestFile === undefined;
     for (const part of parts) {
-      prepared.push(await preparePart(part, sbom, destination, { signal, onWork }));
+      const context = { signal, onWork, skipDigest };
+      prepared.push(await preparePart(part, sbom, destination, context));
     }
     interrupt.listen();
-    const results: ExportResult[] = [];
+    const results: WrittenExport[] = [];
     for (const one of destinations) {
       results.push(await exportParts(prepared as [PreparedPart], one));
     }
@@ -117,7 +119,7 @@ async function exportSources(
         : { sbom: { format: sbom.request.format, path: sbom.request.file } };
     const told = leftOut === undefined ? {} : { leftOut };
     const warnings = prepared.flatMap((part) => part.warnings);
-    return { results: results as [ExportResult], warnings, ...told, ...written };
+    return { results: results as [WrittenExport], warnings, ...told, ...written };
   } catch (error) {
     await sbom?.file?.discard();
     await digests?.discard();

@@ -208,7 +208,7 @@ export const exportOptions = {
   'compression-level': {
     type: 'string',
     requiresArg: true,
-    describe: 'Level of gzip (1 to 9) or zstd (1 to 19) [default: 5 for gzip, 3 for zstd]',
+    describe: 'Level of gzip (1 to 9) or zstd (1 to 19) [default: 4 for gzip, 3 for zstd]',
     placeholder: 'NUMBER',
   },
   verity: {

@@ -1,5 +1,5 @@
 import type { StoredLayer } from '../../export/image.js';
-import type { ExportResult } from '../../export/result.js';
+import type { WrittenExport } from '../../export/result.js';
 import type { LeftOut } from '../../image/left-out.js';
 import { platformName } from '../../image/platform.js';
 import { jsonLine } from './json.js';
@@ -9,7 +9,7 @@ import { formatSize, plural, printable } from './text.js';
 /** What an export wrote. */
 export interface ExportReport {
   /** One per destination. */
-  readonly results: readonly [ExportResult, ...ExportResult[]];
+  readonly results: readonly [WrittenExport, ...WrittenExport[]];
   readonly sbom?: { readonly format: string; readonly path: string };
   readonly leftOut?: LeftOut;
   readonly warnings: readonly string[];
@@ -48,7 +48,7 @@ function resultLines({
   image,
   index,
   verity,
-}: ExportResult): string[] {
+}: WrittenExport): string[] {
   const named = image ?? index;
   const name = named?.name === undefined ? '' : `:${named.name}`;
   const layerLine = ({ name: of, size: bytes, uncompressedSize, digest: layer }: StoredLayer) =>

@@ -59,6 +59,11 @@ export class LoadedDatabase implements PackageDatabase {
     return owners;
   }
 
+  /** Scripts of rpm and apk handle no configuration that is not listed. */
+  configures(): readonly string[] {
+    return [];
+  }
+
   dependentsOf({ name }: InstalledPackage): readonly InstalledPackage[] {
     return this.#records
       .map(({ installed }) => installed)

@@ -1,3 +1,6 @@
+/** Files that libraries install for tools that build programs, and these tools for themselves. */
+const BUILD_TOOL = /^\/usr\/share\/(pkgconfig|aclocal|vala|gir-1\.0)(\/|$)/;
+
 /** Files for people, compilers and checks of packages, not for running programs. */
 const NO_RUN_TIME = [
   /^\/usr\/(local\/)?share\/(doc|man|info|lintian|bug|doc-base|gtk-doc|help|devhelp|reportbug|calendar)(\/|$)/,
@@ -6,7 +9,7 @@ const NO_RUN_TIME = [
   /^\/usr\/share\/(bash-completion|fish\/vendor_completions\.d|zsh\/(vendor-completions|site-functions))(\/|$)/,
   /^\/etc\/bash_completion\.d(\/|$)/,
   /\/(__pycache__|\.build-id)(\/|$)/,
-  /^\/usr\/share\/(pkgconfig|aclocal|vala|gir-1\.0)(\/|$)/,
+  BUILD_TOOL,
 ];
 
 /** Files that only compilers open. */
@@ -25,4 +28,9 @@ const COMPILED = [
 export function isRunTimeFile(path: string, forCompiler = false): boolean {
   if (!forCompiler && COMPILED.some((pattern) => pattern.test(path))) return false;
   return !NO_RUN_TIME.some((pattern) => pattern.test(path));
+}
+
+/** Returns whether a file is for tools that build programs, which need those of their own packages. */
+export function isBuildToolFile(path: string): boolean {
+  return BUILD_TOOL.test(path);
 }

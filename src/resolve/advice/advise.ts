@@ -13,6 +13,7 @@ import { baseName } from '../../text/base-name.js';
 import type { Resolution } from '../additions.js';
 import type { FoundProgram } from '../find-program.js';
 import type { OutsideProgram } from '../jail-path.js';
+import { madeConfiguration } from '../packages/made-configuration.js';
 import {
   commandWords,
   essentialCommands,
@@ -23,10 +24,11 @@ import {
   namedPaths,
   originalOf,
   scriptMentions,
+  scriptPathEnds,
   scriptPaths,
 } from '../packages/named-paths.js';
 import type { ScriptGap } from '../scripts/script-commands.js';
-import { configuredUsers, ServiceHost } from './configured-users.js';
+import { hasUser, ServiceHost, usersOf } from './configured-users.js';
 import { isServer, isTlsClient, languageOf } from './hints.js';
 import { adviceOnPath, adviceOnScripts, type OwnProgram, type Weighed } from './script-advice.js';
 import {
@@ -130,6 +132,8 @@ class Adviser {
   readonly #host: ServiceHost;
   /** Shell scripts whose commands are known. */
   #followed: ReadonlySet<string> = new Set();
+  /** Configuration that installations made, by package. */
+  readonly #made = new Map<InstalledPackage, readonly Trace[]>();
   #linked: ReadonlyMap<string, readonly InstalledPackage[]> | undefined;
   /** Paths that objects name, by identity. */
   readonly #named = new Map<string, readonly NamedPath[]>();
@@ -185,10 +189,11 @@ class Adviser {
         return this.#namedBy(object, read).map((path) => ({ ...path, by: object }));
       }
       if (!this.#followed.has(object.path)) return [];
-      return scriptPaths(this.#probe, object, this.#resolution.sysroot).map((path) => ({
-        ...path,
-        by: object,
-      }));
+      const { sysroot } = this.#resolution;
+      return [
+        ...scriptPaths(this.#probe, object, sysroot),
+        ...this.#endsNamedBy(object, owners),
+      ].map((path) => ({ ...path, by: object }));
     });
     this.#sayData(program, owners, named, say);
     if (this.#lacksCertificates(program.trace, owners)) {
@@ -210,15 +215,34 @@ class Adviser {
       this.#sayPrograms(program.trace, owners, named, name, say);
       this.#sayCommands(program.trace, imports, name, say);
       this.#sayOriginal(owners, imports, name, say);
+      this.#sayConfigured(elf, name, say);
     }
-    for (const user of configuredUsers(this.#host, owners, name, imports)) {
-      if (this.#hasUser(user.name)) continue;
+    // --with-package adds the user too.
+    if (isBrought) return found;
+    for (const user of usersOf(this.#host, this.#resolution, program, owners)) {
+      if (hasUser(this.#resolution.files, user.name)) continue;
       say(3, 'user', `${user.by} names the user ${user.name}, which the jail lacks`, [
         '--user',
         user.name,
       ]);
     }
     return found;
+  }
+
+  /** Returns the files of a shell script's own packages that it names behind a computed beginning. */
+  #endsNamedBy(script: Trace, owners: readonly InstalledPackage[]): NamedPath[] {
+    const ends = scriptPathEnds(script, this.#resolution.sysroot);
+    if (ends.length === 0 || this.#database === undefined) return [];
+    const listed = owners
+      .flatMap((owner) => this.#database?.filesOf(owner) ?? [])
+      .filter((file) => ends.some((end) => file.endsWith(end)));
+    const byPath = this.#database.ownersOf(listed);
+    return listed.flatMap((name) => {
+      const trace = this.#probe.trace(name);
+      // Directories of several packages are those of a language or service.
+      const isShared = (byPath.get(name)?.length ?? 0) > 1;
+      return isTrace(trace) && !isShared ? [{ name, trace }] : [];
+    });
   }
 
   #adviceOn(program: FoundProgram): Weighed[] {
@@ -236,13 +260,13 @@ class Adviser {
     ];
   }
 
-  /** Returns the programs of a shell script's own package that it runs, as wrappers do. */
+  /** Returns the programs of a shell script's own source package that it runs, as wrappers do. */
   #wrappedBy({ trace }: FoundProgram): FoundProgram[] {
     if (this.#families === undefined || !this.#followed.has(trace.path)) return [];
     const { files } = this.#resolution;
-    const owners = this.#families.ownersOf(trace);
+    const sources = new Set(this.#families.ownersOf(trace).map(sourceOf));
     return this.#foundAt(files.runBy(trace.path, 'command')).filter((wrapped) =>
-      this.#families?.ownersOf(wrapped.trace).some((owner) => owners.includes(owner)),
+      this.#families?.ownersOf(wrapped.trace).some((owner) => sources.has(sourceOf(owner))),
     );
   }
 
@@ -263,15 +287,16 @@ class Adviser {
     return undefined;
   }
 
-  /** Returns the interpreters of a script in a language with modules in files. */
+  /** Returns the interpreters of a script other than shells. */
   #interpretersOf({ trace, as }: FoundProgram): FoundProgram[] {
     const { files, programs } = this.#resolution;
     if (programs.read(trace.stat.identity).elf !== undefined) return [];
-    // A shell script may run an interpreter on itself.
-    const interpreters = files
-      .runBy(trace.path, 'shebang', 'env', 'command')
-      .filter((path) => languageOf(path) !== undefined);
-    return this.#foundAt(interpreters).map((interpreter) => ({ ...interpreter, as }));
+    const interpreters = new Set([
+      ...files.runBy(trace.path, 'shebang', 'env').filter((path) => !isShell(path)),
+      // A shell script may run an interpreter on itself.
+      ...files.runBy(trace.path, 'command').filter((path) => languageOf(path) !== undefined),
+    ]);
+    return this.#foundAt([...interpreters]).map((interpreter) => ({ ...interpreter, as }));
   }
 
   #foundAt(paths: readonly string[]): FoundProgram[] {
@@ -391,6 +416,42 @@ class Adviser {
     const original = originalOf(this.#probe, name, this.#database);
     if (original === undefined || this.#resolution.files.has(original.path)) return;
     say(2, 'commands', `${name} may run ${original.path}`, [original.path]);
+  }
+
+  /** Advises on configuration that a library of the program names, and that its installation made. */
+  #sayConfigured(
+    elf: ElfFile | undefined,
+    name: string,
+    say: (weight: number, id: Advice['id'], text: string, add: readonly string[]) => void,
+  ): void {
+    const { programs } = this.#resolution;
+    const needed = new Set(elf?.dynamic?.needed ?? []);
+    for (const [path, owners] of this.#linked ?? []) {
+      const library = LIBC.test(path) ? undefined : this.#probe.trace(path);
+      if (library === undefined || !isTrace(library)) continue;
+      const read = programs.read(library.stat.identity).elf;
+      if (read === undefined || !needed.has(read.dynamic?.soname ?? baseName(path))) continue;
+      const made = owners
+        .flatMap((owner) => this.#madeBy(owner))
+        .filter((file) => !this.#resolution.files.has(file.path));
+      if (made.length === 0) continue;
+      const named = new Set(this.#namedBy(library, read).map(({ trace }) => trace.path));
+      for (const file of made) {
+        if (!named.has(file.path)) continue;
+        say(2, 'data', `${name} loads ${baseName(path)}, which names ${file.path}`, [
+          '--include',
+          file.path,
+        ]);
+      }
+    }
+  }
+
+  #madeBy(owner: InstalledPackage): readonly Trace[] {
+    const known = this.#made.get(owner);
+    if (known !== undefined || this.#database === undefined) return known ?? [];
+    const made = madeConfiguration(this.#probe, owner, this.#database);
+    this.#made.set(owner, made);
+    return made;
   }
 
   /** Advises on data of the program's own package and its dependencies. */
@@ -697,15 +758,6 @@ class Adviser {
       if (!file.reasons.every(isOfLoader) && file.stat.type !== 'directory') return true;
     }
     return false;
-  }
-
-  #hasUser(name: string): boolean {
-    const passwd = this.#resolution.files.contentOf('/etc/passwd');
-    if (passwd === undefined) return this.#resolution.files.has('/etc/passwd');
-    return passwd
-      .toString('latin1')
-      .split('\n')
-      .some((line) => line.startsWith(`${name}:`));
   }
 }
 

@@ -3,8 +3,11 @@ import {
   type PackageDatabase,
   sourceOf,
 } from '../../evidence/packages/package.js';
-import { isTrace, type Sysroot } from '../../fs/sysroot.js';
+import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import { baseName } from '../../text/base-name.js';
+import type { Resolution } from '../additions.js';
+import type { FileCollection } from '../file-collection.js';
+import type { FoundProgram } from '../find-program.js';
 
 /** A user of the host that a configuration names, or that was created for a program. */
 export interface ConfiguredUser {
@@ -13,9 +16,14 @@ export interface ConfiguredUser {
   readonly by: string;
 }
 
-/** Matches configuration lines that set the user of a server. */
+/**
+ * Matches configuration lines that set the user of a server, as a field, a variable of the shell, or an
+ * option on a line of its own.
+ */
 const USER_LINE =
-  /^\s*(?:user|User|USER|run_as|username)\s*[\s=:]\s*["']?([a-z_][a-z0-9_-]{0,31})["']?\s*[;\s]?/m;
+  /^\s*(?:(?:export\s+)?(?:[A-Z]\w*_)?(?:user|User|USER|run_as|username)\s*[\s=:]|-u\b)\s*["']?([a-z_][a-z0-9_-]{0,31})["']?\s*[;\s]?/gm;
+/** What packages put before the name of a service, so that it is not the name of a person. */
+const SERVICE_PREFIX = /^(_|[Dd]ebian-)/;
 /** The maximum size of a configuration file in bytes. */
 const MAX_SIZE = 256 << 10;
 /** The highest number of service users (Debian policy, 9.2.2; login.defs(5), SYS_UID_MAX). */
@@ -46,6 +54,33 @@ export class ServiceHost {
 }
 
 /**
+ * Returns the users of a program that look-ups of it, or of the commands that a script runs, may ask
+ * for: see {@link configuredUsers}.
+ */
+export function usersOf(
+  host: ServiceHost,
+  resolution: Resolution,
+  { as, trace }: FoundProgram,
+  owners: readonly InstalledPackage[],
+): ConfiguredUser[] {
+  const { files, programs } = resolution;
+  const calledBy = ({ stat }: Trace) => programs.read(stat.identity).facts?.imports ?? [];
+  const commands = files.runBy(trace.path, 'command').map((path) => host.probe.trace(path));
+  const called = [trace, ...commands.filter(isTrace)].flatMap(calledBy);
+  return configuredUsers(host, owners, baseName(as), called);
+}
+
+/** Returns whether a jail has a user; one whose accounts are copied has all of the host's. */
+export function hasUser(files: FileCollection, name: string): boolean {
+  const passwd = files.contentOf('/etc/passwd');
+  if (passwd === undefined) return files.has('/etc/passwd');
+  return passwd
+    .toString('latin1')
+    .split('\n')
+    .some((line) => line.startsWith(`${name}:`));
+}
+
+/**
  * Returns the users that programs look up and that the host has: those named in configuration files
  * of their packages, and those created for them, with the program's name or with a home that
  * belongs to the package.
@@ -53,7 +88,7 @@ export class ServiceHost {
  * @param name the program's name
  * @param imports functions of the C library that it calls
  */
-export function configuredUsers(
+function configuredUsers(
   host: ServiceHost,
   owners: readonly InstalledPackage[],
   name: string,
@@ -62,12 +97,16 @@ export function configuredUsers(
   if (!imports.some((item) => LOOKS_UP.test(item))) return [];
   const { probe, database, users: services } = host;
   const found = services
-    .filter((user) => user.name === name)
+    .filter((user) => isNamedAfter(user.name, name))
     .map((user) => ({ name: user.name, by: name }));
   if (database === undefined) return found;
   const homes = services.filter(({ name: user, home }) => {
     const service = baseName(home);
-    return user !== name && isPrivate(home) && owners.some((own) => own.name.startsWith(service));
+    return (
+      !isNamedAfter(user, name) &&
+      isPrivate(home) &&
+      owners.some((own) => own.name.startsWith(service))
+    );
   });
   const related = new Set([...owners, ...owners.flatMap((owner) => dependedOn(database, owner))]);
   const owned = database.ownersOf(homes.map(({ home }) => home));
@@ -79,10 +118,10 @@ export function configuredUsers(
   for (const other of related) {
     if (!near.has(sourceOf(other))) continue;
     for (const file of database.filesOf(other) ?? []) {
-      const user = file.startsWith('/etc/') ? userIn(probe, file) : undefined;
-      if (user !== undefined && services.some((service) => service.name === user)) {
-        found.push({ name: user, by: file });
-      }
+      if (!file.startsWith('/etc/')) continue;
+      const users = usersIn(probe, file);
+      const user = services.find((service) => users.has(service.name));
+      if (user !== undefined) found.push({ name: user.name, by: file });
     }
   }
   return unique(found);
@@ -97,16 +136,22 @@ function unique(users: readonly ConfiguredUser[]): ConfiguredUser[] {
   return [...new Map(users.map((user) => [user.name, user])).values()];
 }
 
+/** Returns whether a user was created for a program: `_chrony` for chronyd. */
+function isNamedAfter(user: string, program: string): boolean {
+  const service = user.replace(SERVICE_PREFIX, '');
+  return service === program || `${service}d` === program;
+}
+
 /** Returns whether a home belongs to a single service. */
 function isPrivate(home: string): boolean {
   return /^\/(var\/lib|var\/cache|var\/spool|run|srv)\/./.test(home);
 }
 
-function userIn(probe: Sysroot, file: string): string | undefined {
+function usersIn(probe: Sysroot, file: string): Set<string> {
   const trace = probe.trace(file);
-  if (!isTrace(trace) || trace.stat.type !== 'file' || trace.stat.size > MAX_SIZE) return undefined;
-  if ((trace.stat.mode & 0o004) === 0 || (trace.stat.mode & 0o111) !== 0) return undefined;
-  return USER_LINE.exec(probe.readText(trace))?.[1];
+  if (!isTrace(trace) || trace.stat.type !== 'file' || trace.stat.size > MAX_SIZE) return new Set();
+  if ((trace.stat.mode & 0o004) === 0 || (trace.stat.mode & 0o111) !== 0) return new Set();
+  return new Set([...probe.readText(trace).matchAll(USER_LINE)].map(([, user = '']) => user));
 }
 
 function serviceUsers(probe: Sysroot): ServiceUser[] {

@@ -2,13 +2,14 @@ import type { ElfFile } from '../../elf/types.js';
 import { JailbuildError } from '../../errors.js';
 import { PackageFamilies } from '../../evidence/packages/families.js';
 import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/package.js';
-import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
+import { isBuildToolFile, isRunTimeFile } from '../../evidence/packages/run-time-files.js';
 import { isTrace, type Trace } from '../../fs/sysroot.js';
 import type { Reason } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
 import { baseName } from '../../text/base-name.js';
 import { nearest } from '../../text/suggest.js';
 import type { Resolution } from '../additions.js';
+import { hasUser, ServiceHost, usersOf } from '../advice/configured-users.js';
 import { languageOf } from '../advice/hints.js';
 import {
   isShell,
@@ -19,6 +20,7 @@ import {
 } from '../advice/shell.js';
 import type { FoundProgram } from '../find-program.js';
 import { ALTERNATIVES, alternativeLinks } from './alternatives.js';
+import { madeConfiguration } from './made-configuration.js';
 import {
   commandWords,
   essentialCommands,
@@ -36,6 +38,9 @@ const MAX_NAMED_TREE = 64 << 20;
 const SHOWN = 3;
 /** Configuration and state, where files may be secrets of the host. */
 const CONFIGURATION = /^\/(etc|var)\//;
+
+/** The maximum number of programs that start each other, from a requested one. */
+const MAX_STARTED = 3;
 
 /** A program of a package. */
 const PROGRAM = /^(?:\/usr)?\/s?bin\/([^/]+)$/;
@@ -62,6 +67,8 @@ export interface Brought {
   /** Character sets and locales that the programs need. */
   readonly gconv: readonly string[];
   readonly locales: readonly string[];
+  /** Users of the sysroot that configuration of the programs' packages names, and the jail lacks. */
+  readonly users: readonly string[];
   /**
    * Returns whether scripts of packages may add a program: one of every system, or of the packages'
    * dependencies.
@@ -98,7 +105,7 @@ export function packagesOf(
       );
     }
     const warnings = ['--with-package: the sysroot has no package database'];
-    return { warnings, gconv: [], locales: [] };
+    return { warnings, gconv: [], locales: [], users: [] };
   };
 }
 
@@ -120,6 +127,7 @@ class Expansion {
   readonly #drivers = new Set<InstalledPackage>();
   /** Packages enabled by links of others. */
   readonly #enabled = new Set<InstalledPackage>();
+  #host: ServiceHost | undefined;
   #alternatives: ((path: string) => readonly string[]) | undefined;
 
   constructor(resolution: Resolution, request: ResolveRequest, database: PackageDatabase) {
@@ -138,9 +146,11 @@ class Expansion {
     const needed = this.#families.dependencies(asked, depth, packageEssential);
     const headers = withPackage ? this.#families.headers(family) : new Set<InstalledPackage>();
     const all = new Set([...asked, ...needed, ...headers]);
+    const owners = new Set(requested.flatMap(({ trace }) => this.#families.ownersOf(trace)));
     for (const member of all) {
       const isCompiled = headers.size > 0 && (family.has(member) || headers.has(member));
-      this.#addPackage(member, named.has(member), isCompiled);
+      const isOwn = withPackage === true && owners.has(member);
+      this.#addPackage(member, named.has(member), isCompiled, isOwn);
     }
     this.#addUnowned(all);
     if (withPackage) this.#addNamed(requested, family, all);
@@ -148,6 +158,7 @@ class Expansion {
       warnings: this.#warnings,
       gconv: [...this.#gconv],
       locales: [...this.#locales],
+      users: withPackage ? this.#usersOf(requested) : [],
       isBasic: (program) => this.#isBasic(program, all),
       complete: () => (withPackage ? this.#addWrapped(requested) : undefined),
     };
@@ -155,15 +166,33 @@ class Expansion {
 
   /** Adds what belongs to the programs that requested shell scripts wrap. */
   #addWrapped(requested: readonly FoundProgram[]): Brought | undefined {
-    const wrapped = requested.flatMap((program) => this.#wrappedBy(program));
-    if (wrapped.length === 0) return undefined;
+    const { programs } = this.#resolution;
+    const scripts = requested.filter(({ trace }) =>
+      programs.shellScripts.some((script) => script.trace.path === trace.path),
+    );
+    if (scripts.length === 0) return undefined;
+    const wrapped = scripts.flatMap((program) => this.#wrappedBy(program));
+    const users = this.#usersOf([...scripts, ...wrapped]);
     const warned = this.#warnings.length;
-    const family = this.#familyOf(wrapped);
-    for (const member of family) this.#addPackage(member, false, false);
-    this.#addUnowned(family);
-    this.#addNamed(wrapped, family, family);
+    if (wrapped.length > 0) {
+      const family = this.#familyOf(wrapped);
+      for (const member of family) this.#addPackage(member, false, false);
+      this.#addUnowned(family);
+      this.#addNamed(wrapped, family, family);
+    }
     const warnings = this.#warnings.slice(warned);
-    return { warnings, gconv: [...this.#gconv], locales: [...this.#locales] };
+    return { warnings, gconv: [...this.#gconv], locales: [...this.#locales], users };
+  }
+
+  /** Returns the users that programs look up and the jail lacks. */
+  #usersOf(programs: readonly FoundProgram[]): string[] {
+    const { files, sysroot } = this.#resolution;
+    this.#host ??= new ServiceHost(sysroot.probe, this.#database);
+    const host = this.#host;
+    const found = programs.flatMap((program) =>
+      usersOf(host, this.#resolution, program, this.#families.ownersOf(program.trace)),
+    );
+    return [...new Set(found.map(({ name }) => name))].filter((name) => !hasUser(files, name));
   }
 
   /**
@@ -171,8 +200,7 @@ class Expansion {
    * it runs.
    */
   #wrappedBy({ trace }: FoundProgram): FoundProgram[] {
-    const { sysroot, files, programs } = this.#resolution;
-    if (!programs.shellScripts.some((script) => script.trace.path === trace.path)) return [];
+    const { sysroot, files } = this.#resolution;
     const mentions = scriptMentions(sysroot, trace);
     const own = this.#families
       .ownersOf(trace)
@@ -219,16 +247,34 @@ class Expansion {
     const family = this.#families.family([...owners, ...running], scripted);
     for (const member of this.#families.companions(new Set(linked))) family.add(member);
     const own = this.#families.family(owners);
-    const direct = this.#startedBy(own);
     // Compilers start others by computed names.
     const isCompiler = this.#families.isCompiler(own);
-    if (!isCompiler) this.#noteMentions(this.#addMentioned(direct));
-    const started = this.#families.family(direct);
+    const started = this.#startedThrough(own, isCompiler ? 1 : MAX_STARTED);
     for (const member of isCompiler ? family : [...family, ...started]) this.#few.add(member);
     for (const member of started) family.add(member);
     // Not with its relatives: the server of a client.
     for (const { owner } of behind) family.add(owner);
     return family;
+  }
+
+  /**
+   * Returns the packages of programs that packages start, and those that these start in turn, each
+   * with its family: aclocal starts autom4te, which starts m4.
+   *
+   * @param depth the number of steps to follow
+   */
+  #startedThrough(own: ReadonlySet<InstalledPackage>, depth: number): Set<InstalledPackage> {
+    const started = new Set<InstalledPackage>();
+    let front = own;
+    for (let step = 1; front.size > 0; step++) {
+      const direct = this.#startedBy(front).filter((member) => !started.has(member));
+      front = this.#families.family(direct);
+      for (const member of front) started.add(member);
+      if (depth === 1) break;
+      this.#noteMentions(this.#addMentioned(direct));
+      if (step === depth) break;
+    }
+    return started;
   }
 
   /** Adds and returns the mentioned programs of packages. */
@@ -331,8 +377,14 @@ class Expansion {
   /**
    * @param isNamed whether the user named it: then its files must exist
    * @param isCompiled whether to include headers and static libraries
+   * @param isOwn whether it is the package of a requested program
    */
-  #addPackage(member: InstalledPackage, isNamed: boolean, isCompiled: boolean): void {
+  #addPackage(
+    member: InstalledPackage,
+    isNamed: boolean,
+    isCompiled: boolean,
+    isOwn = false,
+  ): void {
     const listed = this.#database.filesOf(member);
     if (listed === undefined) {
       this.#incomplete(member, 'the database has no list of its files', isNamed);
@@ -340,7 +392,9 @@ class Expansion {
     }
     const wanted = this.#request.packageDocs
       ? listed
-      : listed.filter((path) => isRunTimeFile(path, isCompiled));
+      : listed.filter(
+          (path) => isRunTimeFile(path, isCompiled) || (isOwn && isBuildToolFile(path)),
+        );
     const isFew = !isNamed && this.#few.has(member);
     const named = isFew && this.#drivers.has(member) ? this.#namedInData(wanted) : undefined;
     const missing: string[] = [];
@@ -457,6 +511,7 @@ class Expansion {
     const owners = this.#database.ownersOf([...new Set(absent.map(({ trace }) => trace.path))]);
     const allowed = this.#allowedOwners(family);
     this.#addDataOfLibraries(family);
+    this.#addConfigured(requested);
     for (const { name, trace, by, starts } of absent) {
       const among = owners.get(trace.path) ?? [];
       if (starts && among.some(({ isEssential }) => isEssential)) this.#addNamedProgram(name, by);
@@ -499,6 +554,29 @@ class Expansion {
     }
   }
 
+  /** Adds what programs and libraries name of the configuration that installations made. */
+  #addConfigured(requested: readonly FoundProgram[]): void {
+    const { sysroot, files, programs } = this.#resolution;
+    const base = this.#families.base();
+    const paths = [...requested.map(({ trace }) => trace.path), ...files.withReason('needed')];
+    for (const [path, owners] of this.#database.ownersOf(paths)) {
+      const made = owners
+        .filter((owner) => !base.has(owner))
+        .flatMap((owner) => madeConfiguration(sysroot, owner, this.#database))
+        .filter((file) => !files.has(file.path));
+      const object = sysroot.trace(path);
+      if (made.length === 0 || !isTrace(object)) continue;
+      const { elf } = programs.read(object.stat.identity);
+      if (elf === undefined) continue;
+      const named = new Set(namedPaths(sysroot.probe, object, elf).map(({ trace }) => trace.path));
+      const [owner] = owners;
+      for (const file of made) {
+        if (owner === undefined || !named.has(file.path)) continue;
+        this.#add(file, { kind: 'named', by: path, package: owner.name });
+      }
+    }
+  }
+
   #hasData(owner: InstalledPackage): boolean {
     const listed = this.#database.filesOf(owner) ?? [];
     return listed.some((file) => SHARED.test(file) && isRunTimeFile(file));
@@ -525,6 +603,11 @@ class Expansion {
     if (programs.shellScripts.some(({ trace }) => trace.path === script.path)) return;
     for (const [name, trace] of quotedCommands(sysroot, script, this.#database)) {
       programs.addCommand(trace, { kind: 'command', by: script.path, name });
+      // As tar starts programs that compress.
+      const { elf, facts } = programs.read(trace.stat.identity);
+      const imports = facts?.imports ?? [];
+      if (elf === undefined || !startsPrograms(imports)) continue;
+      this.#addShell(startedShell(imports, namedPaths(sysroot.probe, trace, elf)), trace.path);
     }
   }
 

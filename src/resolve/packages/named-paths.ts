@@ -174,6 +174,33 @@ export function scriptPaths(probe: Sysroot, script: Trace, root: Sysroot = probe
   return existing(probe, new Set(code.match(SCRIPT_PATH) ?? []));
 }
 
+/** Matches an assignment of a constant. */
+const CONSTANT = /^\s*(?:export\s+)?(\w+)=["']?([\w.+-]+)["']?\s*(?:;|$)/gm;
+/** Matches the use of a variable. */
+const VARIABLE = /\$(?:(\w+)|\{(\w+)\})/g;
+/** Matches the known end of a path: two names or more. */
+const PATH_END = /[\w}`)"'](\/[A-Za-z0-9._+-]+(?:\/[A-Za-z0-9._+-]+){1,10})(?![\w./$*{])/g;
+
+/**
+ * Returns the known ends of paths that a shell script composes: `/lib/maxima/5.46.0` for
+ * `$prefix/lib/$PACKAGE/$VERSION`, where it assigns only constants to the last two.
+ *
+ * @param root the root that contains the script
+ */
+export function scriptPathEnds(script: Trace, root: Sysroot): string[] {
+  if (script.stat.size > MAX_SCRIPT) return [];
+  const text = root.readText(script);
+  const constants = new Map<string, string | undefined>();
+  for (const [, name = '', value] of text.matchAll(CONSTANT)) {
+    constants.set(name, constants.has(name) ? undefined : value);
+  }
+  const composed = text.replace(
+    VARIABLE,
+    (use: string, bare?: string, braced?: string) => constants.get(bare ?? braced ?? '') ?? use,
+  );
+  return [...new Set([...composed.matchAll(PATH_END)].map(([, end = '']) => end))];
+}
+
 /** Returns those paths that exist and belong to what is installed. */
 function existing(probe: Sysroot, names: Iterable<string>): NamedPath[] {
   const found: NamedPath[] = [];

@@ -2,8 +2,9 @@ import { JailbuildError } from '../../errors.js';
 import { isReadShell } from '../../evidence/shell/words.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import type { Reason } from '../../manifest/manifest.js';
+import { STANDARD_PATH } from '../../manifest/standard-path.js';
 import { baseName } from '../../text/base-name.js';
-import { lookUpProgram } from '../find-program.js';
+import { type FoundProgram, lookUpProgram } from '../find-program.js';
 import { executableAt, InterpreterError } from '../interpreter.js';
 import { isEnvCommand, parseEnvArgument } from './env-command.js';
 import { isScript, isShebang, MAX_INTERPRETERS, parseShebang, SCRIPT_START } from './shebang.js';
@@ -28,10 +29,15 @@ export interface ShellScript {
   readonly shell: string;
 }
 
+/** What the distribution installs (file-hierarchy(7)). */
+const SYSTEM = /^\/(usr\/(?!local\/)|s?bin\/|lib)/;
+
 /** Adds the interpreters of scripts (execve(2), env(1)). */
 export class ScriptResolver {
   /** Shell scripts among those added, in order. */
   readonly shellScripts: ShellScript[] = [];
+  /** Programs that env(1) starts for scripts by name, in order. */
+  readonly startedByEnv: FoundProgram[] = [];
   readonly #sysroot: Sysroot;
   readonly #searchPath: readonly string[];
   readonly #programs: ScriptPrograms;
@@ -89,7 +95,7 @@ export class ScriptResolver {
     if (interpreter.endsWith('/env')) {
       const command = parseEnvArgument(argument);
       if (!isEnvCommand(command)) return [];
-      const { program, searchPath = this.#searchPath } = command;
+      const { program, searchPath = this.#searchPathFor(trace) } = command;
       const found = lookUpProgram(this.#sysroot, program, searchPath);
       return found === undefined ? [] : [found];
     }
@@ -105,7 +111,7 @@ export class ScriptResolver {
   #addEnvProgram(script: Trace, argument: string | undefined, fail: (problem: string) => never) {
     const command = parseEnvArgument(argument);
     if (!isEnvCommand(command)) return fail(command.problem);
-    const { program, searchPath = this.#searchPath } = command;
+    const { program, searchPath = this.#searchPathFor(script) } = command;
     const found = lookUpProgram(this.#sysroot, program, searchPath);
     if (found === undefined) {
       const where = program.includes('/')
@@ -115,8 +121,19 @@ export class ScriptResolver {
     }
     this.#programs.onInterpreter(script.path, found.path);
     this.#noteShell(script, program);
+    if (!program.includes('/') && command.searchPath === undefined)
+      this.startedByEnv.push({ as: program, trace: found });
     const count = this.#programs.add(found, { kind: 'env', of: script.path, name: program });
     if (count === Number.POSITIVE_INFINITY) fail('its env starts the script again, without end');
+  }
+
+  /**
+   * Returns where env(1) finds the program of a script. A script of the system runs with the
+   * system's interpreters, also if a user has others first on PATH.
+   */
+  #searchPathFor({ path }: Trace): readonly string[] {
+    if (!SYSTEM.test(path)) return this.#searchPath;
+    return [...new Set([...STANDARD_PATH, ...this.#searchPath])];
   }
 
   #start(trace: Trace): Buffer {

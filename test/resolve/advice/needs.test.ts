@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict';
+import { readFileSync, realpathSync } from 'node:fs';
+import path from 'node:path';
+import { before, describe, test } from 'node:test';
+import { resolveRequest } from '../../../src/plan/resolve-request.js';
+import { jailbuild, succeed } from '../../support/cli.js';
+import { DebianRoot } from '../../support/debian-root.js';
+import { needs } from '../../support/need.js';
+import { tempDir } from '../../support/temp-dir.js';
+
+/** The part of a manifest that the tests read. */
+interface Plan {
+  readonly entries: readonly { readonly path: string }[];
+  readonly advice?: readonly { readonly text: string; readonly add: readonly string[] }[];
+}
+
+const LOADER = '/lib64/ld-linux-x86-64.so.2';
+const PASSWD = [
+  'cacher:x:101:101::/nonexistent:/bin/false',
+  '_timed:x:102:102::/nonexistent:/bin/false',
+  'site:x:103:103::/nonexistent:/bin/false',
+  'person:x:1000:1000::/home/person:/bin/sh',
+];
+
+describe('what programs need, on a root of its own', needs('gcc', '/bin/busybox'), () => {
+  const root = new DebianRoot();
+  const directory = tempDir();
+
+  /** Compiles a program or, with `-shared`, a library. */
+  const compile = (source: string, ...options: string[]): Buffer => {
+    const output = path.join(directory, 'compiled');
+    succeed('gcc', ['-x', 'c', '-', '-x', 'none', '-o', output, ...options], { input: source });
+    return readFileSync(output);
+  };
+  const naming = (text: string) =>
+    compile(`#include <stdio.h>\nint main(void) { return puts("${text}"); }`);
+  const looksUp = () =>
+    compile('#include <pwd.h>\nint main(int c, char **v) { return getpwnam(v[1]) == 0; }');
+  const starts = (...words: string[]) => {
+    const calls = words.map((word) => `execvp("${word}", v);`).join(' ');
+    return compile(`#include <unistd.h>\nint main(int c, char **v) { ${calls} return c; }`);
+  };
+  const plan = (program: string, options: readonly string[] = []): Plan => {
+    const { status, stdout, stderr } = jailbuild([
+      ...[path.join(tempDir(), 'j'), program, '--sysroot', root.path, '--terminfo', 'none'],
+      ...['--dry-run', '--json', ...options],
+    ]);
+    assert.equal(status, 0, stderr);
+    return JSON.parse(stdout) as Plan;
+  };
+  const adviceOn = (program: string) =>
+    (plan(program).advice ?? []).map(({ text, add }) => `${text}: ${add.join(' ')}`);
+  const pathsOf = (program: string, ...options: string[]) =>
+    new Set(plan(program, options).entries.map((entry) => entry.path));
+
+  before(() => {
+    const library = succeed('gcc', ['-print-file-name=libc.so.6']).trim();
+    root.put('/usr/lib/libc.so.6', readFileSync(realpathSync(library)), 0o755);
+    root.put(LOADER, readFileSync(realpathSync(LOADER)), 0o755);
+    root.put('/etc/passwd', PASSWD.map((line) => `${line}\n`).join(''));
+    root.put('/etc/group', '');
+    root.install('shell', { '/usr/bin/sh': readFileSync('/bin/busybox') }, 'Essential: yes\n');
+    root.install('env', { '/usr/bin/env': starts('env') }, 'Essential: yes\n');
+  });
+
+  test('the interpreter of a script in any language lacks its library', () => {
+    const files = { '/usr/bin/runner': naming('/usr/lib/runner'), '/usr/lib/runner/std.cmi': '' };
+    root.install('runner', files);
+    root.install('story', { '/usr/bin/story': '#!/usr/bin/runner\nbytes' }, 'Depends: runner\n');
+    assert.deepEqual(adviceOn('story'), [
+      'story is run by runner, which names /usr/lib/runner, from runner: --with-package',
+    ]);
+  });
+
+  test('a path within a text is named', () => {
+    const text = '(#*&)@(*&$Master Cookie:/usr/lib/master/main';
+    root.install('master', {
+      '/usr/bin/master': naming(text),
+      '/usr/lib/master/main': '',
+    });
+    assert.deepEqual(adviceOn('master'), [
+      'master names /usr/lib/master/main, from master: --with-package',
+    ]);
+  });
+
+  test('a shell script lacks the directory of its package whose path it composes', () => {
+    const script = (name: string, more = '') =>
+      `#!/bin/sh\nPACKAGE=${name}\nVERSION="5.46"\nat=$(pwd)\n${more}ls "$at/$PACKAGE/$VERSION"\n`;
+    root.install('maps', {
+      '/usr/bin/maps': script('maps'),
+      '/usr/lib/maps/5.46/data': '',
+    });
+    assert.deepEqual(adviceOn('maps'), [
+      'maps names /usr/lib/maps/5.46, from maps: --with-package',
+    ]);
+    // A name that is assigned again is not known.
+    root.install('maps2', {
+      '/usr/bin/maps2': script('maps2', 'VERSION=6\n'),
+      '/usr/lib/maps2/5.46/data': '',
+    });
+    assert.deepEqual(adviceOn('maps2'), []);
+    // A directory of several packages is that of a language.
+    const files = { '/usr/bin/maps3': script('maps3'), '/usr/lib/maps3/5.46/data': '' };
+    root.install('maps3', files);
+    root.install('maps3-more', { '/usr/lib/maps3/5.46/more': '' });
+    assert.deepEqual(adviceOn('maps3'), []);
+  });
+
+  test('the user of a service is known by an option, by its name, and by a variable', () => {
+    root.install('cacher', {
+      '/usr/bin/cachers': looksUp(),
+      '/etc/cacher.conf': '-m 64\n-u cacher\n',
+    });
+    root.install('timed', { '/usr/bin/timed': looksUp() });
+    root.install('chowner', { '/usr/bin/chowner': looksUp() }, 'Essential: yes\n');
+    root.install('site', {
+      '/usr/bin/sitectl': '#!/bin/sh\n. /etc/site/envvars\nchowner "$SITE_RUN_USER" /run\n',
+      '/etc/site/envvars': 'export SITE_RUN_USER=site\n',
+    });
+    root.install('people', {
+      '/usr/bin/people': looksUp(),
+      '/etc/people.conf': '-u person\n',
+    });
+    const user = (program: string) => adviceOn(program).filter((line) => /--user/.test(line));
+    assert.deepEqual(user('cachers'), [
+      '/etc/cacher.conf names the user cacher, which the jail lacks: --user cacher',
+    ]);
+    assert.deepEqual(user('timed'), [
+      'timed names the user _timed, which the jail lacks: --user _timed',
+    ]);
+    assert.deepEqual(user('sitectl'), [
+      '/etc/site/envvars names the user site, which the jail lacks: --user site',
+    ]);
+    assert.deepEqual(user('people'), []);
+    // The packages of the program bring it.
+    for (const program of ['cachers', 'timed', 'sitectl']) {
+      assert.ok(pathsOf(program, '--with-package').has('/etc/passwd'), program);
+    }
+    assert.ok(!pathsOf('people', '--with-package').has('/etc/passwd'));
+  });
+
+  test('a script of the system runs with an interpreter of the system', async () => {
+    root.install('lang', { '/usr/bin/lang': naming('hi') });
+    root.install('says', { '/usr/bin/says': '#!/usr/bin/env lang\n' });
+    root.put('/home/me/bin/lang', naming('me'), 0o755);
+    root.put('/home/me/says', '#!/usr/bin/env lang\n', 0o755);
+    const resolved = async (program: string) => {
+      const search = ['/home/me/bin', '/usr/bin'];
+      const request = { programs: [program], sysroot: root.path, path: search };
+      const { files, environment } = await resolveRequest(request);
+      const found = files.filter((file) => path.basename(file.path) === 'lang');
+      return { found: found.map((file) => file.path), path: environment.PATH };
+    };
+    assert.deepEqual(await resolved('/usr/bin/says'), {
+      found: ['/usr/bin/lang'],
+      path: undefined,
+    });
+    // A script of a user runs with the user's, which the jail's PATH finds.
+    const mine = await resolved('/home/me/says');
+    assert.deepEqual(mine.found, ['/home/me/bin/lang']);
+    assert.match(mine.path ?? '', /^\/home\/me\/bin:/);
+  });
+
+  test('configuration that the installation of a library made is advised, and comes with packages', () => {
+    const offers = 'const char *sheet(void); const char *sheet(void) { return "/etc/sheet"; }';
+    const library = compile(offers, '-shared', '-Wl,-soname,libsheet.so');
+    root.put('/libsheet.so', library);
+    const using = compile(
+      'const char *sheet(void); int main(void) { return *sheet(); }',
+      ...['-Wl,--no-as-needed', `${root.path}/libsheet.so`],
+    );
+    root.install('libsheet', { '/usr/lib/libsheet.so': library });
+    root.install('prints', { '/usr/bin/prints': using }, 'Depends: libsheet\n');
+    root.put('/etc/sheet', 'a4\n');
+    root.put('/etc/hosts', '');
+    assert.deepEqual(adviceOn('prints'), []);
+    root.put('/var/lib/dpkg/info/libsheet.postinst', '#!/bin/sh\necho a4 >/etc/sheet\n');
+    assert.deepEqual(adviceOn('prints'), [
+      'prints loads libsheet.so, which names /etc/sheet: --include /etc/sheet',
+    ]);
+    assert.ok(pathsOf('prints', '--with-package').has('/etc/sheet'));
+  });
+
+  test('a tool comes with its own files for building, a library without', () => {
+    const [own, other] = ['/usr/share/aclocal/tool.m4', '/usr/share/aclocal/part.m4'];
+    root.install('part', { [other]: '' }, 'Source: tool\n');
+    const files = { '/usr/bin/tool': naming('hi'), [own]: '' };
+    root.install('tool', files, 'Source: tool\nDepends: part\n');
+    const paths = pathsOf('tool', '--with-package');
+    assert.ok(paths.has(own) && !paths.has(other));
+  });
+
+  test('programs that start each other come with their packages', () => {
+    root.install('third', { '/usr/bin/third9': naming('hi'), '/usr/share/third/table': '' });
+    root.install('second', { '/usr/bin/second9': starts('third9') }, 'Depends: third\n');
+    root.install('first', { '/usr/bin/first9': starts('second9') }, 'Depends: second\n');
+    const paths = pathsOf('first9', '--with-package');
+    for (const file of ['/usr/bin/second9', '/usr/bin/third9', '/usr/share/third/table'])
+      assert.ok(paths.has(file), file);
+  });
+
+  test('a basic program that a script quotes comes with the shell that it starts', () => {
+    const packs = compile(
+      '#include <unistd.h>\nint main(int c, char **v) { return execv("/bin/sh", v); }',
+    );
+    root.install('packs', { '/usr/bin/packs': packs }, 'Essential: yes\n');
+    root.install('perl', { '/usr/bin/perl': naming('hi') });
+    root.install('wraps', { '/usr/bin/wraps': "#!/usr/bin/perl\nrun('packs', @ARGV);\n" });
+    const paths = pathsOf('wraps', '--with-package');
+    assert.ok(paths.has('/usr/bin/packs') && paths.has('/usr/bin/sh'));
+  });
+});
