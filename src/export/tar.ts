@@ -59,7 +59,9 @@ const FIELD = {
   devminor: [337, 8],
 } as const;
 
-type NumericField = 'mode' | 'uid' | 'gid' | 'size' | 'mtime' | 'devmajor' | 'devminor';
+const NUMERIC_FIELDS = ['mode', 'uid', 'gid', 'size', 'mtime', 'devmajor', 'devminor'] as const;
+
+type NumericField = (typeof NUMERIC_FIELDS)[number];
 
 /**
  * Writes a tree as a tar archive in the pax format, in chunks. Owners are numbers, and nothing else of
@@ -187,24 +189,57 @@ export function tarHeader(member: TarMember): Buffer {
 type UstarHeader = Omit<TarMember, 'mtime' | 'xattrs'> & { readonly mtime: number };
 
 function ustarHeader(header: UstarHeader): Buffer {
-  const { name, type, mode, uid, gid, size, mtime, linkname = '', major = 0, minor = 0 } = header;
+  const block = Buffer.from(EMPTY_HEADER);
+  block.write(header.name, ...FIELD.name, 'latin1');
+  if (header.linkname) block.write(header.linkname, ...FIELD.linkname, 'latin1');
+  block.write(TYPE_FLAG[header.type], ...FIELD.typeflag, 'latin1');
+  putOctal(block, 'mode', header.mode);
+  putOctal(block, 'uid', header.uid);
+  putOctal(block, 'gid', header.gid);
+  putOctal(block, 'size', header.size);
+  putOctal(block, 'mtime', header.mtime);
+  if (header.major) putOctal(block, 'devmajor', header.major);
+  if (header.minor) putOctal(block, 'devminor', header.minor);
+  const [links] = FIELD.linkname;
+  // The rest is zeros.
+  const sum =
+    sumOf(block, 0, header.name.length) +
+    sumOf(block, FIELD.mode[0], links + (header.linkname?.length ?? 0)) +
+    sumOf(block, FIELD.magic[0], FIELD.devminor[0] + FIELD.devminor[1]);
+  const [offset] = FIELD.chksum;
+  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, offset, 'latin1');
+  return block;
+}
+
+/** A header in which all numbers are 0, and the checksum is the spaces that it is computed with. */
+const EMPTY_HEADER = emptyHeader();
+
+function emptyHeader(): Buffer {
   const block = Buffer.alloc(BLOCK);
-  const numbers = { mode, uid, gid, size, mtime, devmajor: major, devminor: minor };
-  block.write(name, ...FIELD.name, 'latin1');
-  block.write(linkname, ...FIELD.linkname, 'latin1');
-  block.write(TYPE_FLAG[type], ...FIELD.typeflag, 'latin1');
   block.write('ustar\x0000', ...FIELD.magic, 'latin1');
-  for (const [field, value] of Object.entries(numbers)) {
-    const [offset, length] = FIELD[field as NumericField];
-    block.write(octal(value, length - 1), offset, 'latin1');
+  for (const field of NUMERIC_FIELDS) {
+    const [offset, length] = FIELD[field];
+    block.fill('0', offset, offset + length - 1, 'latin1');
   }
   const [offset, length] = FIELD.chksum;
-  block.fill(' ', offset, offset + length);
-  let sum = 0;
-  // Indexed: a callback for each byte would take most of the time of a header.
-  for (let at = 0; at < BLOCK; at++) sum += block[at] as number;
-  block.write(`${octal(sum, 6)}\0 `, offset, 'latin1');
+  block.fill(' ', offset, offset + length, 'latin1');
   return block;
+}
+
+/** Adds bytes up; indexed, since a callback for each would take most of the time of a header. */
+function sumOf(block: Buffer, start: number, end: number): number {
+  let sum = 0;
+  for (let at = start; at < end; at++) sum += block[at] as number;
+  return sum;
+}
+
+/** Writes the last digits into a field of zeros: a quarter of the time of making a string of them. */
+function putOctal(block: Buffer, field: NumericField, value: number): void {
+  const [offset, length] = FIELD[field];
+  for (let at = offset + length - 2, left = value; left > 0; at--) {
+    block[at] = 0x30 + (left % 8);
+    left = Math.floor(left / 8);
+  }
 }
 
 /** `LENGTH KEY=VALUE\n`, where the length counts its own digits (POSIX pax, "pax Extended Header"). */
@@ -225,10 +260,6 @@ function shortName(name: string): string {
 
 function largest(field: NumericField): number {
   return 8 ** (FIELD[field][1] - 1) - 1;
-}
-
-function octal(value: number, digits: number): string {
-  return value.toString(8).padStart(digits, '0');
 }
 
 /** Decimal seconds; a fraction without zeros at its end. */

@@ -2,7 +2,6 @@ import { JailbuildError } from '../../errors.js';
 import { Sysroot } from '../../fs/sysroot.js';
 import type { Manifest } from '../../manifest/manifest.js';
 import { SBOM_EXTENSION, type SbomFormat } from '../../sbom/document.js';
-import { makeSbom, UNNAMED } from '../../sbom/make-sbom.js';
 import { warn } from '../report-error.js';
 
 interface SbomArguments {
@@ -48,6 +47,7 @@ export async function manifestSbom(
   manifest: Manifest,
   sysroot: string | undefined,
 ): Promise<string> {
+  const { makeSbom, UNNAMED } = await import('../../sbom/make-sbom.js');
   const system = new Sysroot(sysroot || '/');
   const tree = { entries: manifest.entries, sourceRoot: system.prefix };
   const made = await makeSbom(request.format, UNNAMED, tree, system, ({ source }) => source);

@@ -43,13 +43,18 @@ static void set_xattr(struct worker *worker, int fd, const char *name, const voi
 /* Replies with name, NUL, length in four bytes, value for each attribute that goes with a file. */
 static int reply_xattrs(struct worker *worker, int fd)
 {
+	/* Most files have none, and so large a buffer is memory of its own: two system calls to get, two to return. */
+	ssize_t length = flistxattr(fd, NULL, 0);
+
+	if (length <= 0)
+		return length < 0 && errno != EOPNOTSUPP ? -1 : 0;
 	char *names = malloc(MAX_XATTRS);
 	uint8_t *reply = malloc(MAX_XATTRS * 4);
 	size_t filled = 0;
 
 	if (names == NULL || reply == NULL)
 		die("out of memory");
-	ssize_t length = flistxattr(fd, names, MAX_XATTRS);
+	length = flistxattr(fd, names, MAX_XATTRS);
 	int result = length < 0 && errno != EOPNOTSUPP ? -1 : 0;
 	for (ssize_t at = 0; at < length; at += (ssize_t)strlen(names + at) + 1) {
 		const char *name = names + at;

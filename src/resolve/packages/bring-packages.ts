@@ -1,7 +1,11 @@
 import type { ElfFile } from '../../elf/types.js';
 import { JailbuildError } from '../../errors.js';
 import { PackageFamilies } from '../../evidence/packages/families.js';
-import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/package.js';
+import {
+  type InstalledPackage,
+  type PackageDatabase,
+  sourceOf,
+} from '../../evidence/packages/package.js';
 import { isBuildToolFile, isRunTimeFile } from '../../evidence/packages/run-time-files.js';
 import { isTrace, type Trace } from '../../fs/sysroot.js';
 import type { Reason } from '../../manifest/manifest.js';
@@ -58,6 +62,10 @@ const MIN_END = 4;
 const LIBC = /^libc\.(so|musl)\b/;
 /** Data in a directory of its own. */
 const SHARED = /^\/usr\/share\/[^/]+\/./;
+/** Modules that a library loads, in a directory of its own. */
+const MODULE = /^\/usr\/lib\/[^/]+-linux-[^/]+\/[^/]+\/(.*\/)?[^/]+\.so$/;
+/** Modules that few programs load: engines, and those of services that the jail has not. */
+const SELDOM = /\/(engines-[\d.]+|ossl-modules|krb5|sasl2|gconv|systemd|debug)(\/|$)/;
 /** Character sets that programs with iconv commonly use; all of glibc's modules have 8 MB. */
 const USUAL_CHARSETS = ['ISO-8859-1', 'ISO-8859-15', 'UTF-16', 'UTF-32', 'CP1252'];
 
@@ -196,8 +204,8 @@ class Expansion {
   }
 
   /**
-   * Returns the programs of a shell script's own packages that it mentions, and the interpreters that
-   * it runs.
+   * Returns the programs of a shell script's own packages that it mentions, and those of its source
+   * package and the interpreters that it runs.
    */
   #wrappedBy({ trace }: FoundProgram): FoundProgram[] {
     const { sysroot, files } = this.#resolution;
@@ -209,10 +217,15 @@ class Expansion {
       const [, name] = PROGRAM.exec(file) ?? [];
       return name !== undefined && mentions(name);
     });
-    const interpreters = files
-      .runBy(trace.path, 'command')
-      .filter((path) => languageOf(path) !== undefined);
-    return [...mentioned, ...interpreters].flatMap((path) => {
+    const sources = new Set(this.#families.ownersOf(trace).map(sourceOf));
+    const commands = files.runBy(trace.path, 'command');
+    const owners = this.#database.ownersOf(commands);
+    const others = commands.filter(
+      (path) =>
+        languageOf(path) !== undefined ||
+        owners.get(path)?.some((owner) => sources.has(sourceOf(owner))),
+    );
+    return [...new Set([...mentioned, ...others])].flatMap((path) => {
       const found = sysroot.trace(path);
       const isOther = isTrace(found) && found.path !== trace.path && files.has(found.path);
       return isOther ? [{ as: path, trace: found }] : [];
@@ -544,7 +557,9 @@ class Expansion {
       if (!isTrace(library)) continue;
       const { elf } = programs.read(library.stat.identity);
       if (elf === undefined) continue;
-      const named = namedPaths(sysroot.probe, library, elf).filter(({ name }) => SHARED.test(name));
+      const named = namedPaths(sysroot.probe, library, elf).filter(
+        ({ name, trace }) => SHARED.test(name) || isModules(trace),
+      );
       const listed = this.#database.ownersOf(named.map(({ trace }) => trace.path));
       for (const { name, trace } of named) {
         const found = listed.get(trace.path)?.includes(owner) ? sysroot.trace(name) : undefined;
@@ -579,7 +594,7 @@ class Expansion {
 
   #hasData(owner: InstalledPackage): boolean {
     const listed = this.#database.filesOf(owner) ?? [];
-    return listed.some((file) => SHARED.test(file) && isRunTimeFile(file));
+    return listed.some((file) => (SHARED.test(file) && isRunTimeFile(file)) || MODULE.test(file));
   }
 
   #addShell(shell: string | undefined, by: string): void {
@@ -707,6 +722,11 @@ class Expansion {
     const owners = this.#database.ownersOf([interpreter.path]).get(interpreter.path) ?? [];
     return owners.some((item) => item === owner || needed.has(item));
   }
+}
+
+/** Returns whether a path is a directory of modules of a library. */
+function isModules({ path, stat }: Trace): boolean {
+  return stat.type === 'directory' && MODULE.test(`${path}/x.so`) && !SELDOM.test(path);
 }
 
 /** Returns whether packages list a file, also by its path before the merge of /usr. */
