@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { crc32 } from 'node:zlib';
 import { storeCacheFile } from '../fs/cache-directory.js';
 import { ownHome, ownVariable } from '../fs/own-environment.js';
 import { pathBuffer } from '../fs/path-bytes.js';
@@ -57,10 +58,17 @@ export function storeAnswer(): void {
   if (key === undefined || output === undefined || basis === undefined) return;
   const blocks = basis.kind === 'host' ? basis.blocks : [];
   const [out, err] = [pathBuffer(output.out), pathBuffer(output.err)];
-  const fields = [SCHEMA, ...program(), ...fieldsOf(basis), out.length, err.length];
-  const head = pathBuffer(fields.map((field) => `${field}\0`).join(''));
-  const bytes = Buffer.concat([head, out, err, ...blocks]);
+  const body = Buffer.concat([
+    asFields([...fieldsOf(basis), out.length, err.length]),
+    ...[out, err, ...blocks],
+  ]);
+  const bytes = Buffer.concat([asFields([SCHEMA, ...program(), crc32(body)]), body]);
   if (bytes.length <= MAX_SIZE) storeCacheFile(path.join(directory(), key), bytes, MOST);
+}
+
+/** Each ends with a NUL byte. */
+function asFields(fields: readonly (string | number)[]): Buffer {
+  return pathBuffer(fields.map((field) => `${field}\0`).join(''));
 }
 
 function fieldsOf(of: AnswerBasis): readonly (string | number)[] {

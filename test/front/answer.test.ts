@@ -143,6 +143,16 @@ describe('the answer to a repeated command', { ...NEEDS_FRONT, ...needs('sh') },
       TREE,
       () => each((file) => truncateSync(file, statSync(file).size - 9)),
     ],
+    [
+      'one bit of each answer is another',
+      TREE,
+      () =>
+        each((file) => {
+          const bytes = readFileSync(file);
+          bytes.writeUInt8(bytes.readUInt8(bytes.length - 99) ^ 4, bytes.length - 99);
+          writeFileSync(file, bytes);
+        }),
+    ],
     ['the answers begin with another format', TREE, () => each((file) => writeFileSync(file, 'x'))],
     ['others may read or write the answers', TREE, () => each((file) => chmodSync(file, 0o644))],
     ['others may write to the cache', TREE, () => chmodSync(cache, 0o777)],

@@ -203,6 +203,30 @@ static bool take_blocks(struct fields *fields, struct answer *answer)
 	return answer->checks != NULL;
 }
 
+/* CRC-32, as zlib's crc32(). */
+static uint32_t checksum_of(const char *at, const char *end)
+{
+	uint32_t table[256], checksum = ~0U;
+
+	for (uint32_t i = 0; i < 256; i++) {
+		table[i] = i;
+		for (int bit = 0; bit < 8; bit++)
+			table[i] = (table[i] >> 1) ^ (table[i] & 1 ? 0xedb88320U : 0);
+	}
+	for (; at < end; at++)
+		checksum = (checksum >> 8) ^ table[(checksum ^ (uint8_t)*at) & 0xff];
+	return ~checksum;
+}
+
+/* Returns whether the rest is as it was stored. */
+static bool is_whole(struct fields *fields)
+{
+	size_t checksum;
+
+	return take_number(fields, UINT32_MAX, &checksum) &&
+	       checksum == checksum_of(fields->at, fields->end);
+}
+
 static bool take_text(struct fields *fields, size_t length, const char **text)
 {
 	*text = fields->at;
@@ -372,7 +396,7 @@ void answer_without_node(struct start *start, int argc, char **argv)
 	if (directory < 0)
 		return;
 	if (map_file(directory, start->key, &fields, &stat) && are_of_program(start, &fields, SCHEMA) &&
-	    take_answer(&fields, &answer) && is_current(&answer, fields))
+	    is_whole(&fields) && take_answer(&fields, &answer) && is_current(&answer, fields))
 		give(&answer);
 	close(directory);
 	if (base_fd >= 0)
