@@ -63,7 +63,7 @@ const LIBC = /^libc\.(so|musl)\b/;
 /** Data in a directory of its own. */
 const SHARED = /^\/usr\/share\/[^/]+\/./;
 /** Modules that a library loads, in a directory of its own. */
-const MODULE = /^\/usr\/lib\/[^/]+-linux-[^/]+\/[^/]+\/(.*\/)?[^/]+\.so$/;
+const MODULE = /^(\/usr\/lib\/[^/]+-linux-[^/]+\/[^/]+)\/(?:.*\/)?[^/]+\.so$/;
 /** Modules that few programs load: engines, and those of services that the jail has not. */
 const SELDOM = /\/(engines-[\d.]+|ossl-modules|krb5|sasl2|gconv|systemd|debug)(\/|$)/;
 /** Character sets that programs with iconv commonly use; all of glibc's modules have 8 MB. */
@@ -129,6 +129,8 @@ class Expansion {
   readonly #mentioned = new Map<string, boolean>();
   /** Packages of which only the programs that are started are added. */
   readonly #few = new Set<InstalledPackage>();
+  /** Packages that a compiler starts which a program starts: with all their programs. */
+  readonly #whole = new Set<InstalledPackage>();
   readonly #dependencies = new Map<InstalledPackage, ReadonlySet<InstalledPackage>>();
   readonly #locales = new Set<string>();
   /** Packages of requested programs and shell scripts that look up others on PATH. */
@@ -263,7 +265,9 @@ class Expansion {
     // Compilers start others by computed names.
     const isCompiler = this.#families.isCompiler(own);
     const started = this.#startedThrough(own, isCompiler ? 1 : MAX_STARTED);
-    for (const member of isCompiler ? family : [...family, ...started]) this.#few.add(member);
+    for (const member of isCompiler ? family : [...family, ...started]) {
+      if (!this.#whole.has(member)) this.#few.add(member);
+    }
     for (const member of started) family.add(member);
     // Not with its relatives: the server of a client.
     for (const { owner } of behind) family.add(owner);
@@ -281,8 +285,13 @@ class Expansion {
     let front = own;
     for (let step = 1; front.size > 0; step++) {
       const direct = this.#startedBy(front).filter((member) => !started.has(member));
+      const isCompiler = step > 1 && this.#families.isCompiler(front);
       front = this.#families.family(direct);
-      for (const member of front) started.add(member);
+      for (const member of front) {
+        started.add(member);
+        // Compilers start others by computed names.
+        if (isCompiler) this.#whole.add(member);
+      }
       if (depth === 1) break;
       this.#noteMentions(this.#addMentioned(direct));
       if (step === depth) break;
@@ -557,15 +566,28 @@ class Expansion {
       if (!isTrace(library)) continue;
       const { elf } = programs.read(library.stat.identity);
       if (elf === undefined) continue;
-      const named = namedPaths(sysroot.probe, library, elf).filter(
-        ({ name, trace }) => SHARED.test(name) || isModules(trace),
-      );
+      this.#addModules(owner, library, elf);
+      const named = namedPaths(sysroot.probe, library, elf).filter(({ name }) => SHARED.test(name));
       const listed = this.#database.ownersOf(named.map(({ trace }) => trace.path));
       for (const { name, trace } of named) {
         const found = listed.get(trace.path)?.includes(owner) ? sysroot.trace(name) : undefined;
         if (found === undefined || !isTrace(found) || !isRunTimeFile(found.path)) continue;
         this.#addTree(found, { kind: 'named', by: library.path, package: owner.name });
       }
+    }
+  }
+
+  /** Adds the directories of modules of a library's own package whose names the library has in its data. */
+  #addModules(owner: InstalledPackage, library: Trace, elf: ElfFile): void {
+    const { sysroot } = this.#resolution;
+    const listed = this.#database.filesOf(owner) ?? [];
+    const directories = new Set(listed.flatMap((file) => MODULE.exec(file)?.[1] ?? []));
+    if (directories.size === 0) return;
+    const mentions = mentionsOf(sysroot, library, elf);
+    for (const directory of directories) {
+      const found = sysroot.trace(directory);
+      if (SELDOM.test(directory) || !isTrace(found) || !mentions(baseName(directory))) continue;
+      this.#addTree(found, { kind: 'named', by: library.path, package: owner.name });
     }
   }
 
@@ -722,11 +744,6 @@ class Expansion {
     const owners = this.#database.ownersOf([interpreter.path]).get(interpreter.path) ?? [];
     return owners.some((item) => item === owner || needed.has(item));
   }
-}
-
-/** Returns whether a path is a directory of modules of a library. */
-function isModules({ path, stat }: Trace): boolean {
-  return stat.type === 'directory' && MODULE.test(`${path}/x.so`) && !SELDOM.test(path);
 }
 
 /** Returns whether packages list a file, also by its path before the merge of /usr. */

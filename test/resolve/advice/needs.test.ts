@@ -200,9 +200,11 @@ describe('what programs need, on a root of its own', needs('gcc', '/bin/busybox'
 
   test('modules that a library loads come with packages', () => {
     const modules = '/usr/lib/x86_64-linux-gnu/picture';
-    const source = `#include <stdio.h>\nint picture(char **v) { return puts("${modules}"); }`;
-    installUsing('picture', source, { [`${modules}/loaders/png.so`]: '' });
-    assert.ok(pathsOf('uses-picture', '--with-package').has(`${modules}/loaders/png.so`));
+    const source = '#include <stdio.h>\nint picture(char **v) { return puts("picture"); }';
+    const other = '/usr/lib/x86_64-linux-gnu/sound/wav.so';
+    installUsing('picture', source, { [`${modules}/loaders/png.so`]: '', [other]: '' });
+    const paths = pathsOf('uses-picture', '--with-package');
+    assert.ok(paths.has(`${modules}/loaders/png.so`) && !paths.has(other));
   });
 
   test('a wrapper comes with the package of the same source whose program it runs', () => {
@@ -239,6 +241,19 @@ describe('what programs need, on a root of its own', needs('gcc', '/bin/busybox'
     assert.deepEqual(adviceOn('/usr/sbin/serves'), [
       'serves names the user site, which the jail lacks: --user site',
     ]);
+  });
+
+  test('a program comes with the assembler of the compiler that it starts', () => {
+    root.install('assembles', { '/usr/bin/assembles9': naming('hi') });
+    const files = { '/usr/bin/compiles9': naming('hi'), '/usr/lib/compiles/include/std.h': '' };
+    root.install('compiles', files, 'Depends: assembles\n');
+    root.install(
+      'translates',
+      { '/usr/bin/translates': starts('compiles9') },
+      'Depends: compiles\n',
+    );
+    const paths = pathsOf('translates', '--with-package');
+    assert.ok(paths.has('/usr/bin/compiles9') && paths.has('/usr/bin/assembles9'));
   });
 
   test('a tool comes with its own files for building, a library without', () => {
