@@ -1,7 +1,9 @@
 // Usage: node --import tsx src/tooling/test.mjs [unit|e2e|slow|node|FILE|DIRECTORY...]
 // Runs the tests, lists the slowest files if there are many, skipped tests with their reasons, and
 // failed ones with their files, and ends with a line of totals. With NO_SKIPS in the environment, a
-// skipped test is a failure. `node` stands for the unit and e2e tests that depend on Node.
+// skipped test is a failure; with REPEAT, a few files with failed tests run once more, alone, and what
+// then passes is listed as unstable: a fault to look for, but not a failure. `node` stands for the unit
+// and e2e tests that depend on Node.
 import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { run } from 'node:test';
@@ -41,6 +43,8 @@ const NATIVE = [
 ];
 /** As many of the slowest files are listed, if at least as many are run. */
 const MANY_FILES = 20;
+/** With more failing files, something is wrong that a repetition would only hide. */
+const MOST_REPEATED = 3;
 const SPEEDS = ['unit', 'e2e', 'slow'];
 
 // It more than doubles Node's start time, and causes a warning for users who may not read the file.
@@ -48,37 +52,58 @@ delete process.env.NODE_EXTRA_CA_CERTS;
 
 const words = process.argv.slice(2);
 const files = [...new Set((words.length === 0 ? ['test'] : words).flatMap(testFiles))];
-const skipped = [];
-const failed = [];
-let passed = 0;
 /** Milliseconds, by file. */
 const times = new Map();
 
-const results = run({ files, concurrency: 2, timeout: FILE_TIMEOUT });
-results.on('test:fail', (event) => {
-  process.exitCode = 1;
-  addTime(event);
-  const { details, file, name } = event;
-  // Those are counted themselves.
-  if (details.error.failureType === 'subtestsFailed') return;
-  failed.push(`${nameOf(file)}: ${name}`);
+let { passed, failed, skipped, isFailed } = await attempt(files, 2);
+const repeated = [...new Set(failed.map(({ file }) => file))];
+let unstable = [];
+if (process.env.REPEAT && repeated.length > 0 && repeated.length <= MOST_REPEATED) {
+  const again = await attempt(repeated, 1);
+  const isAgain = ({ file, name }) =>
+    again.failed.some((other) => other.file === file && other.name === name);
+  unstable = failed.filter((test) => !isAgain(test));
+  passed += unstable.length;
+  ({ failed, isFailed } = again);
+}
+if (isFailed || (process.env.NO_SKIPS && skipped.length > 0)) process.exitCode = 1;
+process.on('exit', () => {
+  const counts = `${passed} passed, ${failed.length} failed, ${skipped.length} skipped`;
+  const lists = [
+    list('Slowest', slowest()),
+    list('Skipped', skipped),
+    list('Unstable', unstable.map(lineOf)),
+    list('Failed', failed.map(lineOf)),
+  ];
+  process.stdout.write(`${lists.join('')}\n${counts}\n`);
 });
-results.on('test:pass', (event) => {
-  addTime(event);
-  const { name, skip, details } = event;
-  const isSkipped = skip !== undefined && skip !== false;
-  if (isSkipped) skipped.push(`${name}: ${skip}`);
-  else if (details.type !== 'suite') passed++;
-});
-results.compose(new spec()).pipe(process.stdout);
-results.on('end', () => {
-  if (process.env.NO_SKIPS && skipped.length > 0) process.exitCode = 1;
-  process.on('exit', () => {
-    const counts = `${passed} passed, ${failed.length} failed, ${skipped.length} skipped`;
-    const lists = [list('Slowest', slowest()), list('Skipped', skipped), list('Failed', failed)];
-    process.stdout.write(`${lists.join('')}\n${counts}\n`);
+
+/** Runs files, and returns what became of their tests. */
+function attempt(names, concurrency) {
+  const result = { passed: 0, failed: [], skipped: [], isFailed: false };
+  const events = run({ files: names, concurrency, timeout: FILE_TIMEOUT });
+  events.on('test:fail', (event) => {
+    result.isFailed = true;
+    addTime(event);
+    const { details, file, name } = event;
+    // Those are counted themselves.
+    if (details.error.failureType === 'subtestsFailed') return;
+    result.failed.push({ file, name });
   });
-});
+  events.on('test:pass', (event) => {
+    addTime(event);
+    const { name, skip, details } = event;
+    const isSkipped = skip !== undefined && skip !== false;
+    if (isSkipped) result.skipped.push(`${name}: ${skip}`);
+    else if (details.type !== 'suite') result.passed++;
+  });
+  events.compose(new spec()).pipe(process.stdout, { end: false });
+  return new Promise((resolve) => events.on('end', () => resolve(result)));
+}
+
+function lineOf({ file, name }) {
+  return `${nameOf(file)}: ${name}`;
+}
 
 function addTime({ nesting, file, details }) {
   if (nesting > 0) return;
