@@ -15,7 +15,7 @@ function runTests(text: string, env: NodeJS.ProcessEnv = {}) {
     `import { before, describe, test } from 'node:test';\n${text}`,
   );
   // Within a test, Node's runner would report to the outer one.
-  const { NODE_TEST_CONTEXT: _, ...outer } = process.env;
+  const { NODE_TEST_CONTEXT: _, REPEAT: __, ...outer } = process.env;
   const { status, stdout } = exec(
     process.execPath,
     ['--import', import.meta.resolve('tsx'), RUNNER, directory],
@@ -24,7 +24,7 @@ function runTests(text: string, env: NodeJS.ProcessEnv = {}) {
       env: { ...outer, ...env },
     },
   );
-  return { status, end: stdout.slice(stdout.search(/\n(Skipped|Failed):\n/)) };
+  return { status, end: stdout.slice(stdout.search(/\n(Skipped|Unstable|Failed):\n/)) };
 }
 
 test('the test runner lists failed tests with their files, and counts each once', () => {
@@ -48,4 +48,21 @@ test('the test runner fails with NO_SKIPS if a test is skipped', () => {
   const end = '\nSkipped:\n  two: needs two\n\n1 passed, 0 failed, 1 skipped\n';
   assert.deepEqual(runTests(text, { NO_SKIPS: '' }), { status: 0, end });
   assert.deepEqual(runTests(text, { NO_SKIPS: '1' }), { status: 1, end });
+});
+
+test('the test runner repeats files with failed tests with REPEAT, and says what then passed', () => {
+  const text = `
+    import { existsSync, writeFileSync } from 'node:fs';
+    test('one', () => { if (!existsSync('made')) { writeFileSync('made', ''); throw new Error('x'); } });
+    test('two', () => {});
+  `;
+  const unstable = '\nUnstable:\n  some.test.ts: one\n';
+  const failed = '\nFailed:\n  some.test.ts: three\n';
+  const end = `${unstable}\n2 passed, 0 failed, 0 skipped\n`;
+  assert.deepEqual(runTests(text, { REPEAT: '1' }), { status: 0, end });
+  const without = '\nFailed:\n  some.test.ts: one\n\n1 passed, 1 failed, 0 skipped\n';
+  assert.deepEqual(runTests(text), { status: 1, end: without });
+  const always = `${text} test('three', () => { throw new Error('x'); });`;
+  const both = `${unstable}${failed}\n2 passed, 1 failed, 0 skipped\n`;
+  assert.deepEqual(runTests(always, { REPEAT: '1' }), { status: 1, end: both });
 });
