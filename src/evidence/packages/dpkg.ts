@@ -20,9 +20,6 @@ const USUAL_LIST = 1 << 20;
 /** States in which the files of a package exist (dpkg(1), "Package states"). */
 const PRESENT = / (installed|triggers-pending|triggers-awaited|half-configured|unpacked)$/;
 
-/** Matches a path of configuration in a script. */
-const CONFIGURATION = /(?<![\w.)}/])\/etc(?:\/[A-Za-z0-9._+-]*[A-Za-z0-9_])+/g;
-
 interface Diversion {
   readonly to: string;
   readonly by: string;
@@ -155,14 +152,13 @@ export class DpkgDatabase implements PackageDatabase {
     return owners;
   }
 
-  configures(installed: InstalledPackage): readonly string[] {
-    const { name, architecture } = installed;
+  installationOf({ name, architecture }: InstalledPackage): string {
     // Packages that may be installed for several architectures have the suffix (dpkg-query(1)).
     for (const file of [`${name}:${architecture}`, name]) {
       const script = readIfThere(this.#sysroot, `${DATABASE}/info/${file}.postinst`);
-      if (script !== undefined) return [...new Set(script.match(CONFIGURATION) ?? [])];
+      if (script !== undefined) return script;
     }
-    return [];
+    return '';
   }
 
   dependentsOf({ name }: InstalledPackage): readonly InstalledPackage[] {

@@ -59,9 +59,9 @@ export class LoadedDatabase implements PackageDatabase {
     return owners;
   }
 
-  /** Scripts of rpm and apk handle no configuration that is not listed. */
-  configures(): readonly string[] {
-    return [];
+  /** What scripts of rpm and apk make is listed, or known by sysusers.d. */
+  installationOf(): string {
+    return '';
   }
 
   dependentsOf({ name }: InstalledPackage): readonly InstalledPackage[] {

@@ -55,8 +55,8 @@ export interface PackageDatabase {
    * @param paths inside the sysroot, without links on the way
    */
   ownersOf(paths: readonly string[]): ReadonlyMap<string, readonly InstalledPackage[]>;
-  /** Returns the paths in /etc that the installation of a package handles, according to its script. */
-  configures(installed: InstalledPackage): readonly string[];
+  /** Returns the script that ends the installation of a package; empty if there is none. */
+  installationOf(installed: InstalledPackage): string;
   /** Returns the packages that name a package among their dependencies. */
   dependentsOf(installed: InstalledPackage): readonly InstalledPackage[];
   /** Returns the packages that the distribution assumes on every system. */

@@ -127,8 +127,10 @@ export class ScriptUnit {
     if (name === undefined) return;
     this.#variables.functions.add(name);
     for (const inner of nodesOf(node)) {
-      if (inner.type === 'command_name' && /^"?\$[@1*]"?$/.test(inner.text))
-        this.#runners.add(name);
+      if (inner.type !== 'command') continue;
+      const [first, second] = wordNodes(inner);
+      const run = /^(eval|exec)$/.test(first?.text ?? '') ? second : first;
+      if (run !== undefined && /^"?\$[@1*]"?$/.test(run.text)) this.#runners.add(name);
     }
   }
 
@@ -228,7 +230,9 @@ class CommandReader {
       }
       return;
     }
-    this.#runWays([name, ...args], line, source, nesting);
+    // Each of the commands that a variable may have is run.
+    const isReplaced = name.text === 'exec' && args[0]?.text.startsWith('-') === false;
+    this.#runWays(isReplaced ? args : [name, ...args], line, source, nesting);
   }
 
   /** Handles commands whose first words may expand to nothing: `$SUDO make`. */

@@ -70,6 +70,8 @@ const PROGRAM_DIRECTORY = /^(\/usr|\/usr\/local)?\/s?bin$/;
 const LIBC = /\/(libc|libm|libpthread|libdl|librt|ld-[^/]*)\.so\.[\d.]+$/;
 const LIBRARY = /\.so(\.[\d.]+)?$/;
 const PROGRAM = /^(\/usr|\/usr\/local)?\/s?bin\/[^/]+$/;
+/** Programs for administrators, among them servers; clients may listen too (hier(7)). */
+const SYSTEM_PROGRAM = /\/sbin\/[^/]+$/;
 /** Resources of programs by their class (X Toolkit Intrinsics, XtResolvePathname). */
 const APP_DEFAULTS = /^\/etc\/X11\/app-defaults\/[^/]+$/;
 /** Prefixes that packages share. */
@@ -513,8 +515,23 @@ class Adviser {
       }
     }
     const part = this.#absentPart(program.trace, owners);
-    if (part === undefined) return;
-    say(4, 'data', `${name} names ${part.file}, from ${part.from}`, ['--with-package']);
+    if (part !== undefined) {
+      say(4, 'data', `${name} names ${part.file}, from ${part.from}`, ['--with-package']);
+      return;
+    }
+    const at = this.#configurationOf(program.trace, own);
+    if (at === undefined) return;
+    const text = `${name} is a server with configuration in ${at}, from ${own.name}`;
+    say(3, 'data', text, ['--with-package']);
+  }
+
+  /** Returns the absent directory of configuration that has the name of a server. */
+  #configurationOf(program: Trace, owner: InstalledPackage): string | undefined {
+    const { facts } = this.#resolution.programs.read(program.stat.identity);
+    if (!SYSTEM_PROGRAM.test(program.path) || !isServer(facts?.imports ?? [])) return undefined;
+    const directory = `/etc/${baseName(program.path)}`;
+    const isWanted = (file: string) => file.startsWith(`${directory}/`) && this.#isAbsent(file);
+    return this.#database?.filesOf(owner)?.some(isWanted) ? directory : undefined;
   }
 
   /** Returns whether a directory is for files that a program makes: its package has none in it. */

@@ -31,8 +31,16 @@ const LAST_SERVICE = 999;
 const LOOKS_UP = /^(getpw|getgr|initgroups)/;
 const BY_NAME = /^(getpwnam|getgrnam|initgroups)/;
 
+/** Matches a command that makes a user. */
+const MAKES_USER = /\b(adduser|useradd)\s/;
+/** Matches a line with a variable for the name of a user. */
+const SETS_USER = /USER\w*[:=]/;
+/** Every system has the users below, some of which have the names of things: mail, games. */
+const FIRST_MADE = 100;
+
 interface ServiceUser {
   readonly name: string;
+  readonly uid: number;
   readonly home: string;
 }
 
@@ -82,8 +90,8 @@ export function hasUser(files: FileCollection, name: string): boolean {
 
 /**
  * Returns the users that programs look up and that the host has: those named in configuration files
- * of their packages, and those created for them, with the program's name or with a home that
- * belongs to the package.
+ * of their packages, those that the installation of their packages made, and those created for them,
+ * with the program's name or with a home that belongs to the package.
  *
  * @param name the program's name
  * @param imports functions of the C library that it calls
@@ -117,6 +125,9 @@ function configuredUsers(
   const near = new Set(owners.map(sourceOf));
   for (const other of related) {
     if (!near.has(sourceOf(other))) continue;
+    for (const user of usersMadeBy(database.installationOf(other), services)) {
+      found.push({ name: user, by: name });
+    }
     for (const file of database.filesOf(other) ?? []) {
       if (!file.startsWith('/etc/')) continue;
       const users = usersIn(probe, file);
@@ -125,6 +136,16 @@ function configuredUsers(
     }
   }
   return unique(found);
+}
+
+/** Returns the users of services that the script of an installation makes. */
+function usersMadeBy(script: string, services: readonly ServiceUser[]): string[] {
+  if (!MAKES_USER.test(script)) return [];
+  const lines = script.split('\n').filter((line) => MAKES_USER.test(line) || SETS_USER.test(line));
+  const words = new Set(lines.join('\n').match(/[A-Za-z_][\w-]*/g) ?? []);
+  return services
+    .filter(({ name, uid }) => uid >= FIRST_MADE && words.has(name))
+    .map(({ name }) => name);
 }
 
 function dependedOn(database: PackageDatabase, owner: InstalledPackage): InstalledPackage[] {
@@ -163,6 +184,8 @@ function serviceUsers(probe: Sysroot): ServiceUser[] {
     .flatMap((line) => {
       const [name = '', , uid, , , home = ''] = line.split(':');
       const number = Number(uid);
-      return name !== '' && number > 0 && number <= LAST_SERVICE ? [{ name, home }] : [];
+      return name !== '' && number > 0 && number <= LAST_SERVICE
+        ? [{ name, uid: number, home }]
+        : [];
     });
 }

@@ -1,7 +1,11 @@
 import type { ElfFile } from '../../elf/types.js';
 import { JailbuildError } from '../../errors.js';
 import { PackageFamilies } from '../../evidence/packages/families.js';
-import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/package.js';
+import {
+  type InstalledPackage,
+  type PackageDatabase,
+  sourceOf,
+} from '../../evidence/packages/package.js';
 import { isBuildToolFile, isRunTimeFile } from '../../evidence/packages/run-time-files.js';
 import { isTrace, type Trace } from '../../fs/sysroot.js';
 import type { Reason } from '../../manifest/manifest.js';
@@ -58,6 +62,10 @@ const MIN_END = 4;
 const LIBC = /^libc\.(so|musl)\b/;
 /** Data in a directory of its own. */
 const SHARED = /^\/usr\/share\/[^/]+\/./;
+/** Modules that a library loads, in a directory of its own. */
+const MODULE = /^(\/usr\/lib\/[^/]+-linux-[^/]+\/[^/]+)\/(?:.*\/)?[^/]+\.so$/;
+/** Modules that few programs load: engines, and those of services that the jail has not. */
+const SELDOM = /\/(engines-[\d.]+|ossl-modules|krb5|sasl2|gconv|systemd|debug)(\/|$)/;
 /** Character sets that programs with iconv commonly use; all of glibc's modules have 8 MB. */
 const USUAL_CHARSETS = ['ISO-8859-1', 'ISO-8859-15', 'UTF-16', 'UTF-32', 'CP1252'];
 
@@ -121,6 +129,8 @@ class Expansion {
   readonly #mentioned = new Map<string, boolean>();
   /** Packages of which only the programs that are started are added. */
   readonly #few = new Set<InstalledPackage>();
+  /** Packages that a compiler starts which a program starts: with all their programs. */
+  readonly #whole = new Set<InstalledPackage>();
   readonly #dependencies = new Map<InstalledPackage, ReadonlySet<InstalledPackage>>();
   readonly #locales = new Set<string>();
   /** Packages of requested programs and shell scripts that look up others on PATH. */
@@ -196,8 +206,8 @@ class Expansion {
   }
 
   /**
-   * Returns the programs of a shell script's own packages that it mentions, and the interpreters that
-   * it runs.
+   * Returns the programs of a shell script's own packages that it mentions, and those of its source
+   * package and the interpreters that it runs.
    */
   #wrappedBy({ trace }: FoundProgram): FoundProgram[] {
     const { sysroot, files } = this.#resolution;
@@ -209,10 +219,15 @@ class Expansion {
       const [, name] = PROGRAM.exec(file) ?? [];
       return name !== undefined && mentions(name);
     });
-    const interpreters = files
-      .runBy(trace.path, 'command')
-      .filter((path) => languageOf(path) !== undefined);
-    return [...mentioned, ...interpreters].flatMap((path) => {
+    const sources = new Set(this.#families.ownersOf(trace).map(sourceOf));
+    const commands = files.runBy(trace.path, 'command');
+    const owners = this.#database.ownersOf(commands);
+    const others = commands.filter(
+      (path) =>
+        languageOf(path) !== undefined ||
+        owners.get(path)?.some((owner) => sources.has(sourceOf(owner))),
+    );
+    return [...new Set([...mentioned, ...others])].flatMap((path) => {
       const found = sysroot.trace(path);
       const isOther = isTrace(found) && found.path !== trace.path && files.has(found.path);
       return isOther ? [{ as: path, trace: found }] : [];
@@ -250,7 +265,9 @@ class Expansion {
     // Compilers start others by computed names.
     const isCompiler = this.#families.isCompiler(own);
     const started = this.#startedThrough(own, isCompiler ? 1 : MAX_STARTED);
-    for (const member of isCompiler ? family : [...family, ...started]) this.#few.add(member);
+    for (const member of isCompiler ? family : [...family, ...started]) {
+      if (!this.#whole.has(member)) this.#few.add(member);
+    }
     for (const member of started) family.add(member);
     // Not with its relatives: the server of a client.
     for (const { owner } of behind) family.add(owner);
@@ -268,8 +285,13 @@ class Expansion {
     let front = own;
     for (let step = 1; front.size > 0; step++) {
       const direct = this.#startedBy(front).filter((member) => !started.has(member));
+      const isCompiler = step > 1 && this.#families.isCompiler(front);
       front = this.#families.family(direct);
-      for (const member of front) started.add(member);
+      for (const member of front) {
+        started.add(member);
+        // Compilers start others by computed names.
+        if (isCompiler) this.#whole.add(member);
+      }
       if (depth === 1) break;
       this.#noteMentions(this.#addMentioned(direct));
       if (step === depth) break;
@@ -544,6 +566,7 @@ class Expansion {
       if (!isTrace(library)) continue;
       const { elf } = programs.read(library.stat.identity);
       if (elf === undefined) continue;
+      this.#addModules(owner, library, elf);
       const named = namedPaths(sysroot.probe, library, elf).filter(({ name }) => SHARED.test(name));
       const listed = this.#database.ownersOf(named.map(({ trace }) => trace.path));
       for (const { name, trace } of named) {
@@ -551,6 +574,20 @@ class Expansion {
         if (found === undefined || !isTrace(found) || !isRunTimeFile(found.path)) continue;
         this.#addTree(found, { kind: 'named', by: library.path, package: owner.name });
       }
+    }
+  }
+
+  /** Adds the directories of modules of a library's own package whose names the library has in its data. */
+  #addModules(owner: InstalledPackage, library: Trace, elf: ElfFile): void {
+    const { sysroot } = this.#resolution;
+    const listed = this.#database.filesOf(owner) ?? [];
+    const directories = new Set(listed.flatMap((file) => MODULE.exec(file)?.[1] ?? []));
+    if (directories.size === 0) return;
+    const mentions = mentionsOf(sysroot, library, elf);
+    for (const directory of directories) {
+      const found = sysroot.trace(directory);
+      if (SELDOM.test(directory) || !isTrace(found) || !mentions(baseName(directory))) continue;
+      this.#addTree(found, { kind: 'named', by: library.path, package: owner.name });
     }
   }
 
@@ -579,7 +616,7 @@ class Expansion {
 
   #hasData(owner: InstalledPackage): boolean {
     const listed = this.#database.filesOf(owner) ?? [];
-    return listed.some((file) => SHARED.test(file) && isRunTimeFile(file));
+    return listed.some((file) => (SHARED.test(file) && isRunTimeFile(file)) || MODULE.test(file));
   }
 
   #addShell(shell: string | undefined, by: string): void {

@@ -4,6 +4,8 @@ import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 /** Accounts, names and disks of the host: packages change these files and do not own them. */
 const OF_HOST =
   /^\/etc\/(passwd|group|shadow|gshadow|hosts|hostname|resolv\.conf|nsswitch\.conf|fstab|shells|environment|machine-id|localtime|timezone)-?$/;
+/** Matches a path of configuration in a script. */
+const CONFIGURATION = /(?<![\w.)}/])\/etc(?:\/[A-Za-z0-9._+-]*[A-Za-z0-9_])+/g;
 /** The maximum size of a file in bytes. */
 const MAX_SIZE = 256 << 10;
 
@@ -16,7 +18,8 @@ export function madeConfiguration(
   owner: InstalledPackage,
   database: PackageDatabase,
 ): Trace[] {
-  const paths = database.configures(owner).filter((path) => !OF_HOST.test(path));
+  const named = new Set(database.installationOf(owner).match(CONFIGURATION) ?? []);
+  const paths = [...named].filter((path) => !OF_HOST.test(path));
   if (paths.length === 0) return [];
   const found = paths.map((path) => sysroot.probe.trace(path)).filter(isTrace);
   const owned = database.ownersOf(found.map(({ path }) => path));

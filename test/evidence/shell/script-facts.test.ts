@@ -32,6 +32,16 @@ const RUN: Readonly<Record<string, readonly string[]>> = {
   'command -v fold; type -p nl': [],
   'command fmt': ['fmt'],
   'exec -a x shuf "$@"': ['shuf'],
+  // Each value of a variable.
+  'd=$(dirname "$0"); k=$KIND; [ x ] && k=one || k=two; exec "$d/run-$k"': [
+    'dirname',
+    '/opt/tool/bin/run-',
+    '/opt/tool/bin/run-one',
+    '/opt/tool/bin/run-two',
+  ],
+  // Functions that run their arguments.
+  'run() { echo "$*"; eval $* || exit; }; b=/usr/bin; run $b/nl -b a': ['/usr/bin/nl'],
+  'quit() { eval x=$1; }; quit nl': [],
   'env -i A=1 -u B tac': ['env', 'tac'],
   'sudo -u root A=1 nl x': ['sudo', 'nl'],
   'find . -name x | xargs -0 -n 1 -r pr': ['find', 'xargs', 'pr'],

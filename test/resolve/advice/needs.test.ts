@@ -181,6 +181,81 @@ describe('what programs need, on a root of its own', needs('gcc', '/bin/busybox'
     assert.ok(pathsOf('prints', '--with-package').has('/etc/sheet'));
   });
 
+  /** Installs a library of the given source, and a program of another package that loads it. */
+  const installUsing = (
+    name: string,
+    source: string,
+    files: Record<string, string>,
+    fields = '',
+  ) => {
+    const library = compile(source, '-shared', `-Wl,-soname,lib${name}.so`);
+    root.put(`/lib${name}.so`, library);
+    const using = compile(
+      `int ${name}(char **v); int main(int c, char **v) { return ${name}(v); }`,
+      ...['-Wl,--no-as-needed', `${root.path}/lib${name}.so`],
+    );
+    root.install(`lib${name}`, { [`/usr/lib/lib${name}.so`]: library, ...files }, fields);
+    root.install(`uses-${name}`, { [`/usr/bin/uses-${name}`]: using }, `Depends: lib${name}\n`);
+  };
+
+  test('modules that a library loads come with packages', () => {
+    const modules = '/usr/lib/x86_64-linux-gnu/picture';
+    const source = '#include <stdio.h>\nint picture(char **v) { return puts("picture"); }';
+    const other = '/usr/lib/x86_64-linux-gnu/sound/wav.so';
+    installUsing('picture', source, { [`${modules}/loaders/png.so`]: '', [other]: '' });
+    const paths = pathsOf('uses-picture', '--with-package');
+    assert.ok(paths.has(`${modules}/loaders/png.so`) && !paths.has(other));
+  });
+
+  test('a wrapper comes with the package of the same source whose program it runs', () => {
+    const script =
+      '#!/bin/sh\nd=$(dirname "$0")\nk=$KIND\n[ -x "$d/sim-fast" ] && k=fast\nexec "$d/sim-$k"\n';
+    root.install('sim-common', { '/usr/bin/sim': script }, 'Source: sim\n');
+    const files = { '/usr/bin/sim-fast': naming('hi'), '/usr/lib/sim/fast/std': '' };
+    root.install('sim-fast', files, 'Source: sim\nDepends: sim-common\n');
+    assert.ok(pathsOf('sim').has('/usr/bin/sim-fast'));
+    assert.ok(pathsOf('sim', '--with-package').has('/usr/lib/sim/fast/std'));
+  });
+
+  test('the configuration of a server is known by its name', () => {
+    const source = '#include <sys/socket.h>\nint main(void) { return accept(3, 0, 0); }';
+    const files = {
+      '/usr/sbin/proxy9': compile(source),
+      '/usr/bin/proxy8': compile(source),
+      '/etc/proxy9/filters': 'all\n',
+      '/etc/proxy8/filters': 'all\n',
+    };
+    root.install('proxies', files);
+    assert.deepEqual(adviceOn('/usr/sbin/proxy9'), [
+      'proxy9 is a server with configuration in /etc/proxy9, from proxies: --with-package',
+    ]);
+    assert.deepEqual(adviceOn('proxy8'), []);
+  });
+
+  test('a user that the installation of a package made is that of its programs', () => {
+    root.install('serves', { '/usr/sbin/serves': looksUp() });
+    const script = '_USERNAME=site\nadduser --system "$_USERNAME"\nchmod cacher\n';
+    root.put('/var/lib/dpkg/info/serves.postinst', script.replace('adduser', 'deluser'));
+    assert.deepEqual(adviceOn('/usr/sbin/serves'), []);
+    root.put('/var/lib/dpkg/info/serves.postinst', script);
+    assert.deepEqual(adviceOn('/usr/sbin/serves'), [
+      'serves names the user site, which the jail lacks: --user site',
+    ]);
+  });
+
+  test('a program comes with the assembler of the compiler that it starts', () => {
+    root.install('assembles', { '/usr/bin/assembles9': naming('hi') });
+    const files = { '/usr/bin/compiles9': naming('hi'), '/usr/lib/compiles/include/std.h': '' };
+    root.install('compiles', files, 'Depends: assembles\n');
+    root.install(
+      'translates',
+      { '/usr/bin/translates': starts('compiles9') },
+      'Depends: compiles\n',
+    );
+    const paths = pathsOf('translates', '--with-package');
+    assert.ok(paths.has('/usr/bin/compiles9') && paths.has('/usr/bin/assembles9'));
+  });
+
   test('a tool comes with its own files for building, a library without', () => {
     const [own, other] = ['/usr/share/aclocal/tool.m4', '/usr/share/aclocal/part.m4'];
     root.install('part', { [other]: '' }, 'Source: tool\n');
