@@ -6,16 +6,23 @@ const VARIABLE = 'JAILBUILD_FRONT';
 const [CERTIFICATES, ASIDE] = ['NODE_EXTRA_CA_CERTS', 'JAILBUILD_NODE_EXTRA_CA_CERTS'];
 
 let isFronted = false;
+let key: string | undefined;
 
 /** Returns whether a native front started this process, and so may start others later. */
 export function hasFront(): boolean {
   return isFronted;
 }
 
+/** Returns what identifies this command in the store of answers (native/front/answer.c); undefined if none may be stored. */
+export function answerKey(): string | undefined {
+  return key;
+}
+
 /**
  * Learns what the native front says that has started this process, and hides it from those that this
  * one starts: `REQUESTS,REPLIES,PROCESS`, the descriptors of the writer's pipes, where it stays to be the
- * writer; then `;tuned` where it has set glibc's memory settings.
+ * writer; then `;tuned` where it has set glibc's
+ * memory settings, and `;KEY`, see {@link answerKey}.
  *
  * @param environment the process's own, of which it takes out what is the front's
  */
@@ -29,7 +36,8 @@ export function meetFront(environment: NodeJS.ProcessEnv = process.env): void {
     delete environment[ASIDE];
     environment[CERTIFICATES] = certificates;
   }
-  const [channel = '', settings] = said.split(';');
+  const [channel = '', settings, said_] = said.split(';');
+  key = said_ || undefined;
   if (settings === 'tuned') delete environment.GLIBC_TUNABLES;
   const [requests, replies, front] = channel.split(',').map(Number);
   // The variable was meant for another process.

@@ -17,17 +17,33 @@ const INSTALLED = ['/usr/', '/etc/', '/opt/'] as const;
 /** Matches a path within a string, without punctuation at its end. */
 const INNER = /(?:\/[A-Za-z0-9_](?:[A-Za-z0-9._+-]*[A-Za-z0-9_+])?){2,40}/y;
 
+/** What the strings in a program's data name. */
+export interface DataStrings {
+  /**
+   * Absolute paths: whole strings, the members of colon-separated lists, the directories of formats
+   * such as `/usr/share/zoneinfo/%s`, and paths of installed files within strings; and paths from
+   * the file's directory such as `../share/NAME`.
+   */
+  readonly paths: readonly string[];
+  /** First words of strings that look like command lines: `sort -u -f`. */
+  readonly commands: readonly string[];
+}
+
 /**
- * Returns the absolute paths among the zero-terminated strings in the loaded part of a file: whole
- * strings, the members of colon-separated lists, the directories of formats such as
- * `/usr/share/zoneinfo/%s`, and paths of installed files within strings; and paths from the file's directory such as `../share/NAME`.
+ * Returns what the zero-terminated strings in the loaded part of a file name.
  *
  * @param limit stop after this many bytes
  */
-export function pathStrings(source: ByteSource, headers: ElfHeaders, limit: number): Set<string> {
+export function dataStrings(source: ByteSource, headers: ElfHeaders, limit: number): DataStrings {
   const paths = new Set<string>();
-  for (const bytes of dataPieces(source, headers, limit, false)) collectPaths(bytes, paths);
-  return paths;
+  const commands = new Set<string>();
+  for (const bytes of dataPieces(source, headers, limit, false)) {
+    // Searching one string is faster than many searches in bytes, most of which are zero.
+    const text = asText(bytes);
+    collectPaths(text, paths);
+    collectCommands(text, commands);
+  }
+  return { paths: [...paths], commands: [...commands] };
 }
 
 /**
@@ -86,10 +102,9 @@ export function dataPieces(
   return loadedPieces(source, headers, limit, withCode, dynamicStrings(source, headers));
 }
 
-function collectPaths(bytes: Buffer, paths: Set<string>): void {
-  // Searching one string is faster than many searches in bytes, most of which are zero.
-  const text = asText(bytes);
-  if (text.includes('\0../')) {
+function collectPaths(text: string, paths: Set<string>): void {
+  // A search that begins with a zero stops at most bytes.
+  if (text.includes('../')) {
     for (const [, name = ''] of text.matchAll(RELATIVE)) paths.add(name);
   }
   for (let at = text.indexOf('/', 1); at > 0; at = text.indexOf('/', at + 1)) {
@@ -116,7 +131,7 @@ function collectPaths(bytes: Buffer, paths: Set<string>): void {
  * string without a zero between them.
  */
 function innerPath(text: string, at: number): string | undefined {
-  if (NO_START.test(text.charAt(at - 1)) || !INSTALLED.some((top) => text.startsWith(top, at)))
+  if (!INSTALLED.some((top) => text.startsWith(top, at)) || NO_START.test(text.charAt(at - 1)))
     return undefined;
   INNER.lastIndex = at;
   const [path] = INNER.exec(text) ?? [];
@@ -136,18 +151,16 @@ function isLetter(code: number): boolean {
 /** Shorter paths, such as `/usr`, are of no use. */
 const MIN_STRING = 6;
 
-/** Matches a command line of a program with an option, as passed to system(3). */
-const COMMAND_LINE = /\0([a-z][a-z0-9_.+-]{1,20}) (?=-[A-Za-z-][^\0\n]{0,80}\0)/g;
+/** A command line with an option, as passed to system(3): its first word, and what follows. */
+const FIRST_WORD = /\0([a-z][a-z0-9_.+-]{1,20})$/;
+const OPTIONS = /^-[A-Za-z-][^\0\n]{0,80}\0/;
+/** What these match is not longer, in characters. */
+const [MAX_WORD, MAX_OPTIONS] = [22, 83];
 
-/**
- * Returns the first words of a file's strings that look like command lines: `sort -u -f`.
- *
- * @param limit stop after this many bytes
- */
-export function commandNames(source: ByteSource, headers: ElfHeaders, limit: number): Set<string> {
-  const names = new Set<string>();
-  for (const bytes of dataPieces(source, headers, limit, false)) {
-    for (const [, name = ''] of asText(bytes).matchAll(COMMAND_LINE)) names.add(name);
+function collectCommands(text: string, names: Set<string>): void {
+  for (let at = text.indexOf(' -'); at >= 0; at = text.indexOf(' -', at + 1)) {
+    const [, name] = FIRST_WORD.exec(text.slice(Math.max(0, at - MAX_WORD), at)) ?? [];
+    if (name !== undefined && OPTIONS.test(text.slice(at + 1, at + 1 + MAX_OPTIONS)))
+      names.add(name);
   }
-  return names;
 }

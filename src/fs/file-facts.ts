@@ -47,9 +47,13 @@ export class FileFacts {
     this.#kept = readFacts(file, name);
   }
 
-  /** Returns the facts of a file that is unchanged since they were read. */
-  get(stat: FileAttributes): string | undefined {
-    const key = keyOf(stat);
+  /**
+   * Returns the facts of a file that is unchanged since they were read.
+   *
+   * @param kind distinguishes facts that are read at different times
+   */
+  get(stat: FileAttributes, kind = ''): string | undefined {
+    const key = keyOf(stat, kind);
     return key === undefined ? undefined : (this.#added.get(key) ?? this.#kept?.get(key));
   }
 
@@ -57,9 +61,10 @@ export class FileFacts {
    * Adds facts, unless the file may have changed while they were read.
    *
    * @param stat of the file before it was opened, and after this object was made
+   * @param kind as for {@link get}
    */
-  add(stat: FileAttributes, file: OpenFile, facts: string): void {
-    const key = keyOf(stat);
+  add(stat: FileAttributes, file: OpenFile, facts: string, kind = ''): void {
+    const key = keyOf(stat, kind);
     if (key === undefined || stat.ctimeNs === undefined || stat.ctimeNs > this.#latest) return;
     if (facts.length > this.#room || !file.isStill?.(stat)) return;
     this.#room -= facts.length;
@@ -77,8 +82,11 @@ export class FileFacts {
 }
 
 /** Returns undefined if it is unknown when the file was last changed. */
-function keyOf({ identity, size, mtimeNs, ctimeNs }: FileAttributes): string | undefined {
-  return ctimeNs === undefined ? undefined : `${identity} ${size} ${mtimeNs} ${ctimeNs}`;
+function keyOf(
+  { identity, size, mtimeNs, ctimeNs }: FileAttributes,
+  kind: string,
+): string | undefined {
+  return ctimeNs === undefined ? undefined : `${identity} ${size} ${mtimeNs} ${ctimeNs}${kind}`;
 }
 
 /** What a file has stored. */

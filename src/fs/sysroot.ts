@@ -198,7 +198,7 @@ export class Sysroot {
    * Reads the start of a regular file found by {@link trace} into a buffer; returns the part that was filled.
    * @throws JailbuildError NOT_READABLE
    */
-  readStart({ path: at }: Trace, target: Buffer): Buffer {
+  readStart({ path: at }: Pick<Trace, 'path'>, target: Buffer): Buffer {
     if (this.#view instanceof DirectoryView) return this.#view.readStart(at, target);
     const reader = this.openAt(at);
     try {

@@ -29,6 +29,7 @@ import {
   muslInterpreterOf,
 } from './process/module-contexts.js';
 import { openPreload, PRELOAD, readPreload, unusedPreload } from './process/preload.js';
+import { ProgramStrings } from './process/program-strings.js';
 import { RunTimeLibraries } from './process/run-time-libraries.js';
 import { CollectedEdges, collectEdge, RunningProcess } from './process/running-process.js';
 import { RuntimeFacts } from './process/runtime-facts.js';
@@ -57,6 +58,8 @@ export class ProgramResolver {
   readonly known = new KnownObjects();
   readonly #sysroot: Sysroot;
   readonly #kept: KeptFiles | undefined;
+  /** What the files that were read name in their strings. */
+  readonly strings: ProgramStrings;
   readonly #goesOn: boolean;
   readonly #files: FileCollection;
   readonly #request: ResolveRequest;
@@ -96,6 +99,7 @@ export class ProgramResolver {
   ) {
     this.#sysroot = sysroot;
     this.#kept = kept;
+    this.strings = new ProgramStrings(kept);
     this.#goesOn = goesOn;
     this.#files = files;
     this.#request = request;

@@ -48,6 +48,10 @@ function keep(
       [
         node,
         job(SAME, `${scratch}/jail`, ...programs),
+        {
+          name: 'jailbuild.cjs, nothing changed',
+          command: () => [process.execPath, JAILBUILD, `${scratch}/jail`, ...programs, '--quiet'],
+        },
         job('update, nothing changed', 'update', `${scratch}/jail`),
         {
           ...job('update, one library changed', 'update', `${scratch}/updated`),

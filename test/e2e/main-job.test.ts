@@ -149,6 +149,9 @@ describe('a jail for env, bash, ps, ls and top', needsRoot('ps', 'top', 'unshare
       JSON.parse(stdout).files.map(({ action }: { action: string }) => action),
     );
     assert.deepEqual([...actions], ['unchanged']);
+    const types = (files: readonly { path: string; type: string }[]) =>
+      files.map(({ path, type }) => `${path} ${type}`).sort();
+    assert.deepEqual(types(JSON.parse(stdout).files), types(manifest.entries));
   });
 
   test('--no-clobber keeps a file that differs and prints [SKIPPED]', () => {

@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
 import { type Finished, jailbuild, succeed } from '../support/cli.js';
@@ -175,12 +183,62 @@ describe('advice on compiled programs', needs('gcc'), () => {
 
   test('configuration of its own package is advised, that of other packages is not', () => {
     const carver = compile(directory, changesTo('/etc/carver.conf'));
-    root.install('carver', { '/usr/bin/carver': carver, '/etc/carver.conf': '' });
+    root.install('carver', { '/usr/bin/carver': carver, '/etc/carver.conf': 'gif y 9000\n' });
     root.install('other', { '/usr/bin/carver2': carver }, 'Depends: carver\n');
     assert.deepEqual(adviceOn('carver'), [
       'carver names /etc/carver.conf, from carver: add --with-package',
     ]);
     assert.deepEqual(adviceOn('carver2'), []);
+  });
+
+  test('configuration that has only comments is not advised', () => {
+    const pattern = compile(directory, changesTo('/etc/pattern.conf'));
+    const comments = '# width 80\n\n  ; height 20\n';
+    root.install('pattern', { '/usr/bin/pattern': pattern, '/etc/pattern.conf': comments });
+    assert.deepEqual(adviceOn('pattern'), []);
+  });
+
+  test('a directory of programs is advised for a program that starts some', () => {
+    const directories = { mill: '/usr/lib/mill', till: '/usr/lib/till' };
+    const opens = `#include <unistd.h>\nint main(void) { return chdir("${directories.till}"); }`;
+    const helper = '/helper';
+    root.install('mill', {
+      '/usr/bin/mill': compile(directory, starts(directories.mill)),
+      [directories.mill + helper]: '#!/bin/mill\n',
+    });
+    root.install('till', {
+      '/usr/bin/till': compile(directory, opens),
+      [directories.till + helper]: '#!/bin/till\n',
+    });
+    for (const at of Object.values(directories)) chmodSync(root.path + at + helper, 0o755);
+    assert.deepEqual(adviceOn('mill'), ['mill names /usr/lib/mill, from mill: add --with-package']);
+    assert.deepEqual(adviceOn('till'), []);
+  });
+
+  test('a tool or another build of a program does not start it', () => {
+    const tool = compile(directory, starts('spool'));
+    const files = {
+      '/usr/bin/spool': tool,
+      '/usr/bin/spool-cat': tool,
+      '/usr/bin/spool.fast': tool,
+    };
+    root.install('spool', files);
+    for (const name of ['spool-cat', 'spool.fast']) assert.deepEqual(adviceOn(name), []);
+  });
+
+  test('words of a library are not programs that a program starts, nor its shell', () => {
+    root.install('mounts', { '/usr/bin/mounts': '#!/bin/mounts\n' });
+    root.install('libinit', library('init', 'mounts'), 'Source: init\n');
+    root.install('libshell', library('shell', '/bin/sh'), 'Source: init\n');
+    root.put('/bin/sh', readFileSync('/bin/sh'), 0o755);
+    const source = (name: string, word: string) =>
+      `#include <unistd.h>\nconst char *${name}(void);\nint main(int c, char **v) { return execvp(v[1], v) + *${name}() + *"${word}"; }`;
+    const run = (name: string, word = '') =>
+      compile(directory, source(name, word), '-Wl,--no-as-needed', `${root.path}/lib${name}.so`);
+    const fields = 'Source: init\nDepends: libinit, libshell, mounts\n';
+    root.install('init', { '/usr/bin/init1': run('init'), '/usr/bin/init2': run('shell') }, fields);
+    assert.deepEqual(adviceOn('init1'), []);
+    assert.deepEqual(adviceOn('init2'), []);
   });
 
   test('a client has certificates advised, and a program whose library serves clients has not', () => {
@@ -202,6 +260,12 @@ describe('advice on compiled programs', needs('gcc'), () => {
     );
     root.install('fetch', { '/usr/bin/fetch': compile(directory, loads(trust), ...link) });
     assert.deepEqual(adviceOn('serve'), []);
+    root.install(
+      'edit',
+      { '/usr/bin/edit': compile(directory, loads(trust), ...link) },
+      'Section: editors\n',
+    );
+    assert.deepEqual(adviceOn('edit'), []);
     assert.deepEqual(adviceOn('fetch'), [
       'fetch verifies TLS peers, but the jail has no CA certificates: add --ca-certificates',
     ]);

@@ -333,3 +333,21 @@ R:data
     assert.match(damaged.stderr + damaged.stdout, /installed: is damaged/);
   },
 );
+
+test('a damaged index of packages gives the same jail, and is made again', needs('gzip'), () => {
+  const cache = tempDir();
+  const plan = () => {
+    const args = [path.join(cache, 'jail'), 'gzip', '--with-package', '--dry-run', '--json'];
+    const built = jailbuild(args, { env: { ...process.env, XDG_CACHE_HOME: cache } });
+    assert.equal(built.status, 0, built.stderr);
+    return built.stdout;
+  };
+  const expected = plan();
+  const file = path.join(cache, 'jailbuild/packages');
+  const good = readFileSync(file);
+  // The entries of paths are at its end.
+  const bytes = Buffer.from(good).fill(0x55, Math.floor(good.length / 2));
+  writeFileSync(file, bytes);
+  assert.equal(plan(), expected);
+  assert.ok(readFileSync(file).equals(good));
+});

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { namesInStrings } from '../../src/elf/names-in-strings.js';
 import { parseElf } from '../../src/elf/parse.js';
-import { commandNames, pathStrings } from '../../src/elf/path-strings.js';
+import { dataStrings } from '../../src/elf/path-strings.js';
 import type { ElfHeaders } from '../../src/elf/types.js';
 import { isTrace, Sysroot } from '../../src/fs/sysroot.js';
 import { KINDS, MemorySource, makeElf } from '../support/make-elf.js';
@@ -119,12 +119,35 @@ test('names of symbols and libraries are not data', () => {
     const { headers } = parseElf(file);
     const isNamed = namesInStrings(file, headers, LIMIT);
     assert.deepEqual(['gzip', 'kill', 'tail'].map(isNamed), [true, false, false]);
-    assert.deepEqual([...pathStrings(file, headers, LIMIT)].sort(), [
-      '../lib/own',
-      '/usr/share/data',
-      '/usr/share/first',
-    ]);
-    assert.deepEqual([...commandNames(file, headers, LIMIT)], ['sort']);
+    const { paths, commands } = dataStrings(file, headers, LIMIT);
+    assert.deepEqual([...paths].sort(), ['../lib/own', '/usr/share/data', '/usr/share/first']);
+    assert.deepEqual(commands, ['sort']);
+  }
+});
+
+test('finds the same names among many as among few', needs('bash'), () => {
+  const root = new Sysroot('/');
+  const found = root.trace('/usr/bin/bash');
+  assert.ok(isTrace(found));
+  const file = root.open(found);
+  try {
+    const { headers } = parseElf(file);
+    const many = namesInStrings(file, headers, LIMIT);
+    const names = root.names('/usr/bin');
+    assert.ok(names.length > 200);
+    const some = names.filter(many);
+    assert.ok(some.includes('bash'));
+    // Each of these is asked for only a few names.
+    for (let at = 0; at < names.length; at += 100) {
+      const few = namesInStrings(file, headers, LIMIT);
+      const part = names.slice(at, at + 100);
+      assert.deepEqual(
+        part.filter(few),
+        part.filter((name) => some.includes(name)),
+      );
+    }
+  } finally {
+    file.close();
   }
 });
 
@@ -139,7 +162,7 @@ test('paths of installed files within strings are data, parts of other paths are
     'see /home/me/file',
   ];
   const data = Buffer.from(`R@/etc/papersize\0${text.join('\0')}\0`);
-  const found = pathStrings(new MemorySource(data), headersOf(data.length), LIMIT);
+  const found = dataStrings(new MemorySource(data), headersOf(data.length), LIMIT).paths;
   assert.deepEqual([...found].sort(), [
     '/etc/papersize',
     '/etc/tool.conf',

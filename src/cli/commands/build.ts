@@ -34,6 +34,7 @@ import {
   reportWarnings,
   warn,
 } from '../report-error.js';
+import { dependsOn, refuseAnswer } from '../stored-answer.js';
 import type { Looked, PendingDepfile } from './depfile.js';
 
 export const buildCommand = defineCommand({
@@ -231,7 +232,24 @@ async function buildJail(wanted: Wanted): Promise<number> {
   reportWarnings(result.manifest, result.warnings);
   if (!args.quiet && !args.json) reportAdvice(result.manifest.advice ?? [], args.verbose ?? false);
   if (args.verbose) for (const hint of result.manifest.hints ?? []) reportHint(hint);
+  if (built.unchanged !== undefined && printsOnly(wanted, built)) {
+    dependsOn({ kind: 'jail', target: job.target, ...built.unchanged });
+  }
   return EXIT.ok;
+}
+
+/** Returns whether an unchanged build has no other effect than its output, which only depends on the words and the jail. */
+function printsOnly({ args, file, from }: Wanted, { planned: { request } }: Proven): boolean {
+  const others = [
+    args.profile,
+    args.trace,
+    args.manifest,
+    args.sbom,
+    args['sbom-file'],
+    args.depfile,
+  ];
+  const isPlain = others.every((value) => value === undefined) && !args.prove && !args.run;
+  return isPlain && file === undefined && from === undefined && request.sysrootImage === undefined;
 }
 
 async function prepareRule({ args }: Wanted): Promise<PendingDepfile | undefined> {
@@ -304,6 +322,7 @@ async function prepareSbom(args: BuildArguments, beside: string | undefined) {
 async function build(job: BuildJob, args: BuildArguments): Promise<Proven> {
   if (args.json || args.quiet) return runBuild(job);
   if ((await outputIsScreen()) && printsUnicode()) {
+    refuseAnswer();
     const { buildLive } = await import('../output/live.js');
     return buildLive(job, args.verbose ?? false);
   }

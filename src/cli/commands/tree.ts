@@ -1,4 +1,7 @@
 import { JailbuildError } from '../../errors.js';
+import { recordedAttributes } from '../../fs/recorded-attributes.js';
+import { hostState } from '../../jail/record/fingerprint.js';
+import type { Closure } from '../../resolve/resolve.js';
 import { defineCommand } from '../command.js';
 import { EXIT } from '../exit-status.js';
 import { optimizeLater } from '../optimize-later.js';
@@ -6,6 +9,7 @@ import { imageSourceOptions, refuseIdlePlatform } from '../options/registry.js';
 import { noCacheOption, resolveChoices, resolveOptions } from '../options/resolve.js';
 import { jsonLine } from '../output/json.js';
 import { writeOut } from '../output/output.js';
+import { dependsOn, mayStoreAnswer } from '../stored-answer.js';
 
 const positionals = {
   program: {
@@ -66,6 +70,7 @@ export const treeCommand = defineCommand({
       terminfo: 'none',
       ldCache: 'copy',
     } as const;
+    const began = Date.now();
     const closure = await resolveRequest(request, {
       goesOn: true,
       isAdvised: false,
@@ -83,6 +88,16 @@ export const treeCommand = defineCommand({
       const print = args.size ? sizedTreeText : treeText;
       writeOut(print(trees, await painter()));
     }
+    if (!args['no-cache']) rememberAnswer(closure, began);
     return isWhole || args['allow-missing'] ? EXIT.ok : EXIT.failure;
   },
 });
+
+/** An unpacked image has the attributes of its files elsewhere than on these. */
+function rememberAnswer({ sysroot }: Closure, began: number): void {
+  const { prefix } = sysroot;
+  if (!mayStoreAnswer() || recordedAttributes(prefix) !== undefined) return;
+  const seen = sysroot.observed();
+  const state = seen && hostState(seen, prefix, began, () => false);
+  if (state !== undefined) dependsOn({ kind: 'host', sourceRoot: prefix, blocks: [...state] });
+}

@@ -8,6 +8,31 @@ const STDERR = 2;
 /** /dev/null: major 1, minor 3 (null(4)). */
 const NULL_DEVICE = 0x103;
 
+/** What was written since {@link collectOutput}, until it exceeds the limit. */
+let collected: { out: string; err: string } | undefined;
+const MOST_COLLECTED = 1 << 24;
+
+/** Also keeps everything that is written from now on. */
+export function collectOutput(): void {
+  collected = { out: '', err: '' };
+}
+
+/** Returns everything that was written, or undefined if it is too much or was not kept. */
+export function collectedOutput(): { readonly out: string; readonly err: string } | undefined {
+  return collected;
+}
+
+/** Keeps nothing more of what is written. */
+export function dropOutput(): void {
+  collected = undefined;
+}
+
+function collect(stream: 'out' | 'err', text: string): void {
+  if (collected === undefined) return;
+  collected[stream] += text;
+  if (collected[stream].length > MOST_COLLECTED) collected = undefined;
+}
+
 /**
  * Writes to standard output. Uses the descriptor directly: creating process.stdout takes 4 ms, a
  * tenth of a small build. If the reader closes the pipe, as head(1) does, the rest is dropped and
@@ -16,6 +41,7 @@ const NULL_DEVICE = 0x103;
  * @throws JailbuildError WRITE_FAILED, for example for a file on a full disk
  */
 export function writeOut(text: string): void {
+  collect('out', text);
   try {
     write(STDOUT, text);
   } catch (error) {
@@ -26,6 +52,7 @@ export function writeOut(text: string): void {
 
 /** Writes to standard error; errors are ignored, since there is nowhere to report them. */
 export function writeErr(text: string): void {
+  collect('err', text);
   try {
     write(STDERR, text);
   } catch (error) {

@@ -9,7 +9,7 @@ import {
   type Package,
   type PackageDatabase,
 } from './package.js';
-import { PathIndex } from './path-index.js';
+import { PathIndex, type PathLists } from './path-index.js';
 import { dpkgRelations } from './relations.js';
 import { type Stanza, stanzas } from './stanzas.js';
 import { StatusTable } from './status-table.js';
@@ -57,7 +57,7 @@ export class DpkgDatabase implements PackageDatabase {
   #lists: ReadonlySet<string> | undefined;
   #bytes: Buffer | undefined;
   #table: StatusTable | undefined;
-  #index: PathIndex | undefined;
+  #index: PathLists | undefined;
   #diversions: Diversions | undefined;
 
   private constructor({ sysroot, status, parts, state, kept }: Opened) {
@@ -139,7 +139,7 @@ export class DpkgDatabase implements PackageDatabase {
     const { back } = this.#diverted();
     for (const [name, path] of databaseNames(this.#sysroot, paths)) {
       const listed = back.get(name) ?? name;
-      const lists = this.#paths().listsOf(listed);
+      const lists = this.#listsOf(listed);
       if (lists.length > MAX_OWNERS) continue;
       for (const list of lists) {
         const owner = this.#ownerBy(list);
@@ -268,11 +268,20 @@ export class DpkgDatabase implements PackageDatabase {
     return Buffer.from(sums.replace(/^[0-9a-f]{32}\s+\.?\/?/gm, '/'));
   }
 
+  #listsOf(listed: string): string[] {
+    const index = this.#paths();
+    const lists = index.listsOf(listed);
+    if (lists !== undefined) return lists;
+    if (latest?.index.paths === index) latest = undefined;
+    this.#index = undefined;
+    return this.#paths().listsOf(listed) ?? [];
+  }
+
   /**
    * Returns the index of lists. For the host's own root it is cached, since building it takes 0.1
    * s.
    */
-  #paths(): PathIndex {
+  #paths(): PathLists {
     if (this.#index !== undefined) return this.#index;
     if (this.#state !== undefined && latest?.state === this.#state) {
       // Another database of this process has built it.
@@ -286,17 +295,18 @@ export class DpkgDatabase implements PackageDatabase {
     const lists = names.filter((name) => name.endsWith('.list'));
     const parts = [...this.#parts.values()].map((part) => `${part}.md5sums`);
     const buffer = Buffer.allocUnsafe(USUAL_LIST);
-    this.#index = PathIndex.of([...lists, ...parts], (list) =>
+    const built = PathIndex.of([...lists, ...parts], (list) =>
       list.endsWith('.list') && isTrace(info)
         ? readQuietly(probe, `${info.path}/${list}`, buffer)
         : this.#read(list),
     );
+    this.#index = built;
     if (this.#state !== undefined) {
-      const index = { status: this.#stanzas(), paths: this.#index };
+      const index = { status: this.#stanzas(), paths: built };
       latest = { state: this.#state, index };
       keepIndex(this.#state, index);
     }
-    return this.#index;
+    return built;
   }
 
   #diverted(): Diversions {
@@ -362,13 +372,8 @@ function readBytes(sysroot: Sysroot, path: string): Buffer {
  */
 function readQuietly(sysroot: Sysroot, path: string, buffer: Buffer): Buffer {
   try {
-    const reader = sysroot.openAt(path);
-    try {
-      if (reader.size > buffer.length) return reader.read(0, reader.size);
-      return buffer.subarray(0, reader.readInto(buffer, 0));
-    } finally {
-      reader.close();
-    }
+    const start = sysroot.readStart({ path }, buffer);
+    return start.length < buffer.length ? start : readAt(sysroot, path);
   } catch (error) {
     if (!(error instanceof JailbuildError)) throw error;
     return Buffer.alloc(0);

@@ -7,11 +7,19 @@ const NEWLINE = 0x0a;
 const [LOW, HIGH] = endianness() === 'LE' ? ([0, 1] as const) : ([1, 0] as const);
 const WORDS = 2;
 
+/** Knows which lists contain a path. */
+export interface PathLists {
+  /** The names of all lists. */
+  readonly lists: readonly string[];
+  /** Returns the lists that contain a path; undefined if the index is damaged. */
+  listsOf(path: string): string[] | undefined;
+}
+
 /**
  * The lists that name a path: an index by 48-bit hashes, of which two paths share one only with a
  * probability of about 10^-14.
  */
-export class PathIndex {
+export class PathIndex implements PathLists {
   readonly lists: readonly string[];
   /**
    * For each path of each list, sorted: hash (the upper 48 bits) and number of the list (16 bits).
@@ -40,25 +48,46 @@ export class PathIndex {
 
   /** Returns the lists that contain a path. */
   listsOf(wanted: string): string[] {
-    const [high, low] = hashOf(wanted);
-    const words = this.#words;
-    let [first, end] = [0, this.entries.length];
-    while (first < end) {
-      const middle = (first + end) >> 1;
-      const at = middle * WORDS;
-      const top = words[at + HIGH] ?? 0;
-      if (top < high || (top === high && (words[at + LOW] ?? 0) < low)) first = middle + 1;
-      else end = middle;
-    }
-    const found: string[] = [];
-    for (; first < this.entries.length; first++) {
-      const list = (words[first * WORDS + LOW] ?? 0) - low;
-      if (words[first * WORDS + HIGH] !== high || list >= MAX_LISTS) break;
-      const name = this.lists[list];
-      if (name !== undefined) found.push(name);
-    }
-    return found;
+    return listsIn(this.#words, hashOf(wanted), this.lists).found;
   }
+}
+
+/** The upper and the lower half of an entry of list 0. */
+export type PathHash = readonly [high: number, low: number];
+
+/**
+ * Returns the lists of the entries with a hash.
+ *
+ * @param words sorted entries, as in {@link PathIndex.entries}
+ * @returns isOpen whether entries that follow these could have the same hash
+ */
+export function listsIn(
+  words: Uint32Array,
+  [high, low]: PathHash,
+  lists: readonly string[],
+): { readonly found: string[]; readonly isOpen: boolean } {
+  const count = words.length / WORDS;
+  let [first, end] = [0, count];
+  while (first < end) {
+    const middle = (first + end) >> 1;
+    const at = middle * WORDS;
+    const top = words[at + HIGH] ?? 0;
+    if (top < high || (top === high && (words[at + LOW] ?? 0) < low)) first = middle + 1;
+    else end = middle;
+  }
+  const found: string[] = [];
+  for (; first < count; first++) {
+    const list = (words[first * WORDS + LOW] ?? 0) - low;
+    if (words[first * WORDS + HIGH] !== high || list >= MAX_LISTS) break;
+    const name = lists[list];
+    if (name !== undefined) found.push(name);
+  }
+  return { found, isOpen: first === count };
+}
+
+/** Returns the upper half of an entry. */
+export function highOf(words: Uint32Array, index: number): number {
+  return words[index * WORDS + HIGH] ?? 0;
 }
 
 /** Entries to be sorted. */
@@ -107,8 +136,8 @@ class Hashes {
   }
 }
 
-/** Returns the upper and the lower half of an entry of list 0. */
-function hashOf(path: string): [number, number] {
+/** Returns the hash of a path. */
+export function hashOf(path: string): PathHash {
   let [first, second] = [FNV_OFFSET, SECOND_OFFSET];
   for (const byte of Buffer.from(path)) {
     first = Math.imul(first ^ byte, FNV_PRIME);

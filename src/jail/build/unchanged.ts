@@ -5,12 +5,13 @@ import type { BlockCheck } from '../engine/protocol.js';
 import { refuseInsecure } from '../parents.js';
 import {
   type Fingerprint,
+  type FoundFingerprint,
   holds,
   readFingerprint,
   type ShortRecord,
   type WholeJail,
 } from '../record/fingerprint.js';
-import { refuseUnprotected } from '../record/protection.js';
+import { noteOf, refuseUnprotected } from '../record/protection.js';
 import {
   hasRemains,
   type JailRecord,
@@ -18,15 +19,17 @@ import {
   stampOf,
   statRecord,
 } from '../record/record.js';
-import { blockHolds, entriesOf } from '../record/state-blocks.js';
+import { blockHolds, entriesOf, type StateBlock } from '../record/state-blocks.js';
 import type { FileReport } from '../report.js';
 import { locateTarget } from '../target.js';
 import { type BuildJob, type KnownJob, recordedFile, recordedOptions } from './job.js';
 import { mayRemember, wholeRequest } from './resolve-step.js';
-import type { Proven } from './verify-step.js';
+import type { Proven, UnchangedJail } from './verify-step.js';
 
 /** From this many blocks on, the native writer compares faster than the cost of asking it. */
 const WORTH_ASKING = 6;
+/** In nanoseconds. */
+const SECOND = 1_000_000_000n;
 
 /**
  * Returns the result of a build for which request, host and jail are unchanged since the last one. Uses lstat(2) alone
@@ -71,7 +74,22 @@ export async function unchangedBuild(job: BuildJob): Promise<Proven | undefined>
     warnings: [],
     record,
     verifiedFiles: fingerprint.jail.files,
+    ...unchangedState(fingerprint, whole, root, stampOf(stat)),
   };
+}
+
+function unchangedState(
+  { host, jail, sourceRoot, stamp }: FoundFingerprint,
+  { entries }: WholeJail,
+  root: string,
+  recordStamp: string,
+): { readonly unchanged?: UnchangedJail } {
+  const note = noteOf(root)?.file;
+  if (note === undefined) return {};
+  const sizes = (blocks: readonly StateBlock[], isOfJail: boolean) =>
+    blocks.map(({ length }) => ({ isOfJail, length }));
+  const blocks = [...sizes(host, false), ...sizes(jail.absent, true), ...sizes(entries, true)];
+  return { unchanged: { root, sourceRoot, recordStamp, stateStamp: stamp, note, blocks } };
 }
 
 /** Returns whether the image or the packages that a job names are unpacked. */
@@ -121,7 +139,8 @@ async function isUnchanged(
   const engine =
     checks.length < WORTH_ASKING ? undefined : await openNativeEngine(root, sourceRoot || '/');
   if (engine === undefined) {
-    const recordedMs = Number(recorded) / 1e6;
+    // As Node makes `ctimeMs` from both parts, so that equal times are equal numbers.
+    const recordedMs = Number(recorded / SECOND) * 1e3 + Number(recorded % SECOND) / 1e6;
     return holds(() =>
       checks.every(({ block, isOfJail }) =>
         blockHolds(block, isOfJail ? root : sourceRoot, recordedMs),
@@ -135,17 +154,18 @@ async function isUnchanged(
   }
 }
 
-const TYPE: Readonly<Record<number, Entry['type']>> = {
-  9604: 'directory',
-  16807: 'file',
-  2401: 'fifo',
-  21609: 'symlink',
-};
+/** By the type in st_mode (inode(7)). */
+const TYPE: ReadonlyMap<number, Entry['type']> = new Map([
+  [0o040000, 'directory'],
+  [0o100000, 'file'],
+  [0o010000, 'fifo'],
+  [0o120000, 'symlink'],
+]);
 
 function reportsOf({ entries }: WholeJail): FileReport[] {
   return Array.from(entriesOf(entries), ({ path, type }) => ({
     path,
-    type: TYPE[type] ?? 'file',
+    type: TYPE.get(type) ?? 'file',
     status: 'ok',
     action: 'unchanged',
   }));

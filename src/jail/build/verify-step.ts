@@ -22,6 +22,23 @@ import type { Written } from './write-step.js';
 export interface Proven extends Written {
   /** Number of files that the programs load inside the jail. */
   readonly verifiedFiles: number;
+  /** Set if nothing at all had to be done. */
+  readonly unchanged?: UnchangedJail;
+}
+
+/** By what it is known that a jail is unchanged. */
+export interface UnchangedJail {
+  /** Real path of the jail. */
+  readonly root: string;
+  /** Real path of the directory that contains the sources; '' for `/`. */
+  readonly sourceRoot: string;
+  /** Stamps of the record and of the fingerprint. */
+  readonly recordStamp: string;
+  readonly stateStamp: string;
+  /** File whose existence would mean that the record is not to be trusted. */
+  readonly note: string;
+  /** The blocks in the fingerprint, in their order there. */
+  readonly blocks: readonly { readonly isOfJail: boolean; readonly length: number }[];
 }
 
 /**

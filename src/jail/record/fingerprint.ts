@@ -40,6 +40,12 @@ export interface Fingerprint {
   readonly whole: WholeJail | undefined;
 }
 
+/** A fingerprint as it was read. */
+export interface FoundFingerprint extends Fingerprint {
+  /** Stamp of its file, in which its blocks are in this order: host, jail, whole. */
+  readonly stamp: string;
+}
+
 /** A fingerprint to be written, whose blocks need not be in memory at once. */
 export interface NewFingerprint extends Omit<Fingerprint, 'host' | 'whole'> {
   readonly host: Iterable<StateBlock>;
@@ -192,11 +198,11 @@ function plannedFile(entry: Exclude<Entry, DeviceEntry>, isPrivileged: boolean):
 export function readFingerprint(
   root: string,
   recordStamp: string | undefined,
-): Fingerprint | undefined {
+): FoundFingerprint | undefined {
   try {
-    const bytes = readState(root, FINGERPRINT_NAME)?.bytes;
-    const file = bytes === undefined ? undefined : readStateFile(bytes);
-    if (file === undefined) return undefined;
+    const state = readState(root, FINGERPRINT_NAME);
+    const file = state === undefined ? undefined : readStateFile(state.bytes);
+    if (state === undefined || file === undefined) return undefined;
     const head = file.head as FingerprintHead;
     const isOurs =
       head.schema === FINGERPRINT_SCHEMA &&
@@ -205,6 +211,7 @@ export function readFingerprint(
     if (!isOurs) return undefined;
     const { host = [], absent = [], entries = [] } = file.groups;
     return {
+      stamp: state.stamp,
       sourceRoot: head.sourceRoot,
       host,
       jail: { files: head.files, absent },

@@ -79,13 +79,15 @@ export function forgetUnprotected(root: string): void {
   if (note !== undefined && isNoted(note)) rmSync(toBytes(note.file), { force: true });
 }
 
+/** A file that notes, by the inode, roots that were entered unprotected. */
 interface Note {
   readonly file: string;
   /** Real path of the root. */
   readonly root: string;
 }
 
-function noteOf(root: string): Note | undefined {
+/** Returns the place of the note about a root, or undefined if it cannot be determined. */
+export function noteOf(root: string): Note | undefined {
   try {
     const real = realPathOf(root);
     const { ino } = lstatSync(toBytes(real), { bigint: true });

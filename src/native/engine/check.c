@@ -26,6 +26,8 @@ struct block {
 	const uint8_t *rows;
 	const char *at, *end;
 	uint64_t recorded;
+	/* A name that is not there was asked for: the file that it is from is damaged. */
+	bool damaged;
 };
 
 static const char *take_name(struct block *block)
@@ -34,8 +36,10 @@ static const char *take_name(struct block *block)
 	size_t left = (size_t)(block->end - block->at);
 	size_t length = strnlen(name, left);
 
-	if (length == left)
-		die("a truncated block");
+	if (length == left) {
+		block->damaged = true;
+		return "";
+	}
 	block->at += length + 1;
 	return name;
 }
@@ -198,7 +202,7 @@ static bool holds(struct block *block, uint32_t index)
 	case LISTS:
 		return has_names(block);
 	default:
-		die("a block of an unknown type");
+		return false;
 	}
 }
 
@@ -212,21 +216,21 @@ bool check_block(const struct operation *operation)
 	size_t length = operation->content_length;
 
 	if (length < 2 * sizeof(uint32_t))
-		die("a truncated block");
+		return false;
 	memcpy(&block.type, bytes, sizeof(block.type));
 	memcpy(&block.count, bytes + sizeof(block.type), sizeof(block.count));
 	size_t at = 2 * sizeof(uint32_t);
 	if (block.type == HOST_FILES || block.type == JAIL_ENTRIES) {
 		size_t size = (size_t)block.count * ROW * sizeof(double);
 		if (size > length - at)
-			die("a truncated block");
+			return false;
 		block.rows = bytes + at;
 		at += size;
 	}
 	block.at = (const char *)bytes + at;
 	block.end = (const char *)bytes + length;
 	for (uint32_t index = 0; index < block.count; index++) {
-		if (!holds(&block, index))
+		if (!holds(&block, index) || block.damaged)
 			return false;
 	}
 	return true;

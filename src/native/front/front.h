@@ -38,6 +38,8 @@ struct start {
 	char **words;
 	/* Whether the front set the memory tunables, which processes started by Node must not inherit. */
 	bool tuned;
+	/* Identifies the command for a stored answer; empty if none may be stored. */
+	char key[33];
 };
 
 /* find.c: paths; on failure, prints the reason and exits */
@@ -74,6 +76,10 @@ int make_snapshot(struct start *start, char *entry);
 /* run.c */
 /* Runs the launcher and exits if its arguments are known without Node; otherwise returns. */
 void run_without_node(const struct start *start, int argc, char **argv);
+
+/* answer.c */
+/* Prints what Node stored for this command, if it still holds, and exits; otherwise returns, with the key of the command. */
+void answer_without_node(struct start *start, int argc, char **argv);
 
 /* fail.c */
 _Noreturn void fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));

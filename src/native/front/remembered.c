@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "run.h"
+#include "stored.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,30 +17,6 @@
 #define DIRECTORY "/var/cache/jailbuild/launch"
 #define SCHEMA "jailbuild.launch/2"
 #define MAX_SIZE (1 << 16)
-
-struct fields {
-	char *at, *end;
-};
-
-static const char *next_field(struct fields *fields)
-{
-	char *field = fields->at;
-
-	if (field >= fields->end)
-		return NULL;
-	fields->at = memchr(field, '\0', (size_t)(fields->end - field));
-	if (fields->at == NULL)
-		return NULL;
-	fields->at++;
-	return field;
-}
-
-static bool next_is(struct fields *fields, const char *expected)
-{
-	const char *field = next_field(fields);
-
-	return field != NULL && strcmp(field, expected) == 0;
-}
 
 static bool is_roots(const struct stat *stat)
 {
@@ -76,17 +53,8 @@ static uint64_t hash_path(const char *path)
 	return hash;
 }
 
-/* Writes a file's stamp as jail/record/record.ts does. */
-static void write_stamp(char *text, size_t size, const struct stat *stat)
-{
-	snprintf(text, size, "%llu:%llu:%lld:%lld%09ld:%lld%09ld", (unsigned long long)stat->st_dev,
-		 (unsigned long long)stat->st_ino, (long long)stat->st_size,
-		 (long long)stat->st_mtim.tv_sec, stat->st_mtim.tv_nsec, (long long)stat->st_ctim.tv_sec,
-		 stat->st_ctim.tv_nsec);
-}
-
 /* Writes the stamp of the record; returns false if there is none or root does not trust it. */
-static bool stamp_record(const char *root, char *text, size_t size)
+static bool stamp_record(const char *root, char text[STAMP_SIZE])
 {
 	struct stat stat;
 	int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -97,7 +65,7 @@ static bool stamp_record(const char *root, char *text, size_t size)
 	if (is_roots_directory(fd, ".jailbuild") &&
 	    fstatat(fd, ".jailbuild/record.json", &stat, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    S_ISREG(stat.st_mode) && is_roots(&stat)) {
-		write_stamp(text, size, &stat);
+		write_stamp(text, &stat);
 		good = true;
 	}
 	close(fd);
@@ -127,28 +95,10 @@ static bool read_fields(const char *root, struct fields *fields)
 /* Returns whether the stored arguments belong to this program, this root and its current record. */
 static bool are_current(const struct start *start, const char *root, struct fields *fields)
 {
-	char path[PATH_MAX + 16], stamp[160];
-	struct stat stat_;
+	char stamp[STAMP_SIZE];
 
-	snprintf(path, sizeof(path), "%s/cli.cjs", start->dist);
-	if (!next_is(fields, SCHEMA) || stat(path, &stat_) < 0)
-		return false;
-	write_stamp(stamp, sizeof(stamp), &stat_);
-	if (!next_is(fields, path) || !next_is(fields, stamp) || !next_is(fields, root))
-		return false;
-	return stamp_record(root, stamp, sizeof(stamp)) && next_is(fields, stamp);
-}
-
-/* Reads a number; returns false for one that the rest cannot have. */
-static bool take_number(struct fields *fields, size_t *number)
-{
-	const char *text = next_field(fields);
-	char *end;
-
-	if (text == NULL || *text < '0' || *text > '9')
-		return false;
-	*number = strtoul(text, &end, 10);
-	return *end == '\0' && *number <= MAX_SIZE;
+	return are_of_program(start, fields, SCHEMA) && next_is(fields, root) &&
+	       stamp_record(root, stamp) && next_is(fields, stamp);
 }
 
 static bool take_fields(struct fields *fields, size_t count, char ***items)
@@ -164,18 +114,18 @@ static bool take_fields(struct fields *fields, size_t count, char ***items)
 
 static bool take_list(struct fields *fields, struct list *list)
 {
-	return take_number(fields, &list->count) && take_fields(fields, list->count, &list->items);
+	return take_number(fields, MAX_SIZE, &list->count) && take_fields(fields, list->count, &list->items);
 }
 
 static bool take_parts(struct fields *fields, struct defaults *defaults)
 {
-	if (!take_number(fields, &defaults->part_count))
+	if (!take_number(fields, MAX_SIZE, &defaults->part_count))
 		return false;
 	defaults->parts = calloc(defaults->part_count + 1, sizeof(*defaults->parts));
 	for (size_t i = 0; defaults->parts != NULL && i < defaults->part_count; i++) {
 		struct part *part = &defaults->parts[i];
 		part->name = next_field(fields);
-		if (part->name == NULL || !take_number(fields, &part->count) ||
+		if (part->name == NULL || !take_number(fields, MAX_SIZE, &part->count) ||
 		    !take_fields(fields, part->count, &part->words))
 			return false;
 	}
@@ -197,7 +147,7 @@ bool read_defaults(const struct start *start, const char *root, struct defaults 
 	size_t size;
 
 	if (!is_safe_place() || !read_fields(root, &fields) || !are_current(start, root, &fields) ||
-	    !take_number(&fields, &size) || size != (size_t)(fields.end - fields.at))
+	    !take_number(&fields, MAX_SIZE, &size) || size != (size_t)(fields.end - fields.at))
 		return false;
 	if (!take_parts(&fields, defaults) || !take_list(&fields, &defaults->common) ||
 	    !take_list(&fields, &defaults->own))

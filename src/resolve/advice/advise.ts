@@ -15,7 +15,6 @@ import type { FoundProgram } from '../find-program.js';
 import type { OutsideProgram } from '../jail-path.js';
 import { madeConfiguration } from '../packages/made-configuration.js';
 import {
-  commandWords,
   essentialCommands,
   hasFewPrograms,
   type Mentions,
@@ -64,14 +63,18 @@ export type Advise = (
 const NOISE =
   /\/(engines-[\d.]+|ossl-modules|krb5\/plugins|XErrorDB|X11\/locale|conf\.avail|sasl2|[\w-]+\.d|alsa(-lib)?|gconv|locale|terminfo|zsh\/vendor-functions|debug|bash-completion|icons|themes|applications|mime|dri|charset\.alias|bfd-plugins|systemd|binfmts)(\/|$)/;
 const CONFIGURATION = /^\/etc(\/|$)/;
-const STATE = /^\/var\//;
 /** Directories in which programs are looked up. */
 const PROGRAM_DIRECTORY = /^(\/usr|\/usr\/local)?\/s?bin$/;
 const LIBC = /\/(libc|libm|libpthread|libdl|librt|ld-[^/]*)\.so\.[\d.]+$/;
 const LIBRARY = /\.so(\.[\d.]+)?$/;
 const PROGRAM = /^(\/usr|\/usr\/local)?\/s?bin\/[^/]+$/;
+const XT = /^libXt\./;
 /** Programs for administrators, among them servers; clients may listen too (hier(7)). */
 const SYSTEM_PROGRAM = /\/sbin\/[^/]+$/;
+/** The maximum number of files of a directory that are looked at for what it is for. */
+const MAX_BELOW = 200;
+/** The maximum size in bytes of configuration that may consist of comments only. */
+const MAX_SETTINGS = 64 << 10;
 /** Resources of programs by their class (X Toolkit Intrinsics, XtResolvePathname). */
 const APP_DEFAULTS = /^\/etc\/X11\/app-defaults\/[^/]+$/;
 /** Prefixes that packages share. */
@@ -99,6 +102,20 @@ const MIN_DEPTH = 3;
  * policy, 2.4): `!` in ed and dc.
  */
 const INTERPRETING: ReadonlySet<string> = new Set(['interpreters', 'editors', 'math']);
+
+/** Sections of programs that are TLS clients only for some rare command, if at all. */
+const SELDOM_CLIENTS: ReadonlySet<string> = new Set([
+  ...[
+    'database',
+    'debug',
+    'devel',
+    'editors',
+    'electronics',
+    'embedded',
+    'libdevel',
+    'localization',
+  ],
+]);
 
 /** Reasons for which a jail has programs, their libraries, and what scripts run. */
 const LOADED: ReadonlySet<Reason['kind']> = new Set([
@@ -136,11 +153,13 @@ class Adviser {
   #followed: ReadonlySet<string> = new Set();
   /** Configuration that installations made, by package. */
   readonly #made = new Map<InstalledPackage, readonly Trace[]>();
-  #linked: ReadonlyMap<string, readonly InstalledPackage[]> | undefined;
+  readonly #objects = new Map<Trace, Trace[]>();
+  /** Paths of libraries, by the names with which objects need them. */
+  #libraries: ReadonlyMap<string, string> | undefined;
+  /** Packages of libraries that were looked at, by path. */
+  readonly #linked = new Map<string, readonly InstalledPackage[]>();
   /** Paths that objects name, by identity. */
   readonly #named = new Map<string, readonly NamedPath[]>();
-  /** First words of command lines in programs, by identity. */
-  readonly #commandLines = new Map<string, ReadonlySet<string>>();
   readonly #mentions = new Map<string, Mentions>();
   /** The size of the files in `#mentions`, in bytes. */
   #mentionedBytes = 0;
@@ -203,7 +222,8 @@ class Adviser {
         '--ca-certificates',
       ]);
     }
-    const secret = isServer(imports) ? this.#secretOf(named, owners) : undefined;
+    const isService = isServer(imports) && SYSTEM_PROGRAM.test(program.trace.path);
+    const secret = isService ? this.#secretOf(named, owners) : undefined;
     if (secret !== undefined) {
       say(3, 'data', `${name} names ${secret}, which is not world-readable`, ['--include', secret]);
     }
@@ -248,7 +268,7 @@ class Adviser {
   }
 
   #adviceOn(program: FoundProgram): Weighed[] {
-    const own = this.#adviceFor(program);
+    const own = withoutShells(this.#adviceFor(program));
     // --with-package adds the interpreter of a script too.
     if (own.some(({ advice }) => advice.add.includes('--with-package'))) return own;
     const interpreters = this.#interpretersOf(program);
@@ -319,33 +339,69 @@ class Adviser {
   }
 
   /**
-   * Returns the program, and the libraries of its own source package; for an interpreter, which may
-   * embed another one, all libraries.
+   * Returns the program, and the libraries of its own source package that it needs, directly or
+   * through each other; for an interpreter, which may embed another one, all that it needs.
    */
-  #objectsOf(program: Trace, owners: readonly InstalledPackage[]): Trace[] {
-    if (this.#database === undefined || owners.length === 0) return [program];
+  #objectsOf(program: Trace, owners: readonly InstalledPackage[]): readonly Trace[] {
+    const known = this.#objects.get(program);
+    if (known !== undefined) return known;
+    const objects = [program];
+    this.#objects.set(program, objects);
+    if (owners.length === 0) return objects;
     const sources = new Set(owners.map(sourceOf));
-    const { files } = this.#resolution;
-    this.#linked ??= this.#database.ownersOf(files.withReason('needed'));
-    // The C library names paths on behalf of all programs.
     const embeds = owners.some(({ section }) => section === 'interpreters');
-    const own = [...this.#linked].filter(
-      ([path, found]) =>
-        !LIBC.test(path) && (embeds || found.some((owner) => sources.has(sourceOf(owner)))),
+    const seen = new Set<string>();
+    for (const object of objects) {
+      const { elf } = this.#resolution.programs.read(object.stat.identity);
+      for (const path of this.#librariesOf(elf)) {
+        if (seen.has(path)) continue;
+        seen.add(path);
+        if (!embeds && !this.#ownersOfLibrary(path).some((owner) => sources.has(sourceOf(owner))))
+          continue;
+        const library = this.#probe.trace(path);
+        if (isTrace(library)) objects.push(library);
+      }
+    }
+    return objects;
+  }
+
+  /** Returns the libraries that an object needs, without those of the C library. */
+  #librariesOf(elf: ElfFile | undefined): string[] {
+    const { files, programs } = this.#resolution;
+    this.#libraries ??= new Map(
+      files.withReason('needed').flatMap((path) => {
+        // The C library names paths on behalf of all programs.
+        if (LIBC.test(path)) return [];
+        const found = this.#probe.trace(path);
+        const library = isTrace(found) ? programs.read(found.stat.identity).elf : undefined;
+        return [[library?.dynamic?.soname ?? baseName(path), path] as const];
+      }),
     );
-    const libraries = own.map(([path]) => this.#probe.trace(path)).filter(isTrace);
-    return [program, ...libraries];
+    // A script runs programs with any of them.
+    if (elf === undefined) return [...this.#libraries.values()];
+    return (elf.dynamic?.needed ?? []).flatMap((name) => this.#libraries?.get(name) ?? []);
+  }
+
+  #ownersOfLibrary(path: string): readonly InstalledPackage[] {
+    let owners = this.#linked.get(path);
+    if (owners === undefined) {
+      owners = this.#database?.ownersOf([path]).get(path) ?? [];
+      this.#linked.set(path, owners);
+    }
+    return owners;
   }
 
   /** Returns the shell that a program starts; none for shells themselves. */
   #shellOf(
     trace: Trace,
     imports: readonly string[],
-    named: readonly NamedPath[],
+    named: readonly Named[],
     owners: readonly InstalledPackage[],
   ): string | undefined {
     if (isShell(trace.path)) return undefined;
-    const shell = startedShell(imports, named);
+    // Libraries name the shell for all programs that load them.
+    const own = named.filter(({ by }) => by === trace);
+    const shell = startedShell(imports, own);
     if (shell === undefined) return undefined;
     // In most programs system(3) serves a rare command, and in interpreters their scripts.
     const isNamed = named.some(({ name }) => isShell(name));
@@ -427,13 +483,12 @@ class Adviser {
     say: (weight: number, id: Advice['id'], text: string, add: readonly string[]) => void,
   ): void {
     const { programs } = this.#resolution;
-    const needed = new Set(elf?.dynamic?.needed ?? []);
-    for (const [path, owners] of this.#linked ?? []) {
-      const library = LIBC.test(path) ? undefined : this.#probe.trace(path);
-      if (library === undefined || !isTrace(library)) continue;
-      const read = programs.read(library.stat.identity).elf;
-      if (read === undefined || !needed.has(read.dynamic?.soname ?? baseName(path))) continue;
-      const made = owners
+    if (elf === undefined) return;
+    for (const path of this.#librariesOf(elf)) {
+      const library = this.#probe.trace(path);
+      const read = isTrace(library) ? programs.read(library.stat.identity).elf : undefined;
+      if (!isTrace(library) || read === undefined) continue;
+      const made = this.#ownersOfLibrary(path)
         .flatMap((owner) => this.#madeBy(owner))
         .filter((file) => !this.#resolution.files.has(file.path));
       if (made.length === 0) continue;
@@ -470,26 +525,30 @@ class Adviser {
     const absent = named.filter(
       ({ trace, by }) =>
         !this.#isThere(trace) &&
-        (this.#isData(trace) || (by === program.trace && isConfiguration(trace))) &&
+        (this.#isData(trace) ||
+          (by === program.trace && isConfiguration(trace) && this.#hasSettings(trace))) &&
         !this.#holds(trace),
     );
     const byPath = this.#database.ownersOf([...new Set(absent.map(({ trace }) => trace.path))]);
     if (byPath.size > 0) {
       const near = new Set(owners.map(sourceOf));
-      const all = this.#families.dependencies(owners, Number.POSITIVE_INFINITY, true);
-      const direct = this.#families.dependencies(owners, 1, true);
+      const all = this.#dependencies(owners, Number.POSITIVE_INFINITY);
+      const direct = this.#dependencies(owners, 1);
+      const isOfFamily = this.#isOfFamilyOf(owners);
       const wanted = absent.flatMap(({ name: as, trace, by }) => {
         const among = byPath.get(trace.path) ?? [];
         const suitable = among.filter(
           (item) =>
             !item.isEssential &&
-            !this.#isState(trace, item) &&
+            this.#hasUse(trace, item, program.trace, by) &&
             (!CONFIGURATION.test(trace.path) || owners.includes(item)) &&
-            (near.has(sourceOf(item)) || all.has(item)) &&
+            (owners.includes(item) ||
+              all(item) ||
+              (near.has(sourceOf(item)) && isOfFamily(item))) &&
             (by === program.trace ||
               this.#mayNeed(by, item) ||
               // Modules and data that a library loads for the programs of another package.
-              (trace.stat.type === 'directory' && (owners.includes(item) || direct.has(item)))),
+              (trace.stat.type === 'directory' && (owners.includes(item) || direct(item)))),
         );
         return suitable.map((owner) => ({ as, owner, by, trace }));
       });
@@ -534,10 +593,61 @@ class Adviser {
     return this.#database?.filesOf(owner)?.some(isWanted) ? directory : undefined;
   }
 
-  /** Returns whether a directory is for files that a program makes: its package has none in it. */
-  #isState({ path, stat }: Trace, owner: InstalledPackage): boolean {
-    if (stat.type !== 'directory' || !STATE.test(path)) return false;
-    return !this.#database?.filesOf(owner)?.some((file) => file.startsWith(`${path}/`));
+  /** Returns a function that tells whether packages depend on another one. */
+  #dependencies(
+    owners: readonly InstalledPackage[],
+    depth: number,
+  ): (other: InstalledPackage) => boolean {
+    let found: ReadonlySet<InstalledPackage> | undefined;
+    return (other) => {
+      found ??= this.#families?.dependencies(owners, depth, true) ?? new Set();
+      return found.has(other);
+    };
+  }
+
+  /** Returns a function that tells whether `--with-package` adds a package of the same source. */
+  #isOfFamilyOf(owners: readonly InstalledPackage[]): (other: InstalledPackage) => boolean {
+    let found: ReadonlySet<InstalledPackage> | undefined;
+    return (other) => {
+      found ??= this.#families?.family(owners) ?? new Set();
+      return found.has(other);
+    };
+  }
+
+  /**
+   * Returns whether a program has a use for what a package has at a path. It has none for a
+   * directory in which the package has no file, since that is for files that programs make or that
+   * other packages add, and none for programs in directories unless it starts some.
+   *
+   * @param by the object that names the path
+   */
+  #hasUse({ path, stat }: Trace, owner: InstalledPackage, program: Trace, by: Trace): boolean {
+    if (stat.type !== 'directory') {
+      // Libraries start programs for some of those that load them.
+      return by === program || (stat.mode & 0o111) === 0 || this.#startsOthers(program);
+    }
+    const below = this.#database
+      ?.filesOf(owner)
+      ?.filter(
+        (file) => file.startsWith(`${path}/`) || unmerged(file).startsWith(`${unmerged(path)}/`),
+      );
+    if (below === undefined) return true;
+    const types = below.slice(0, MAX_BELOW).flatMap((file) => {
+      const found = this.#probe.trace(file);
+      if (!isTrace(found) || found.stat.type === 'directory') return [];
+      return [(found.stat.mode & 0o111) !== 0 ? 'program' : 'data'];
+    });
+    if (types.length === 0) return below.length > MAX_BELOW;
+    return types.includes('data') || below.length > MAX_BELOW || this.#startsOthers(program);
+  }
+
+  /** Returns whether a configuration file has more than comments, which say what the defaults are. */
+  #hasSettings(file: Trace): boolean {
+    if (file.stat.size > MAX_SETTINGS) return true;
+    return this.#probe
+      .readText(file)
+      .split('\n')
+      .some((line) => /^\s*[^\s#;!"%/-]/.test(line));
   }
 
   /** Returns whether a package has run-time files other than programs and configuration. */
@@ -556,12 +666,12 @@ class Adviser {
 
   /** Returns whether a library is of one of the given source packages. */
   #isOfSource(library: Trace, sources: ReadonlySet<string>): boolean {
-    return this.#linked?.get(library.path)?.some((own) => sources.has(sourceOf(own))) ?? false;
+    return this.#ownersOfLibrary(library.path).some((own) => sources.has(sourceOf(own)));
   }
 
   /** Returns whether a library may need a package: its own, or one that this depends on. */
   #mayNeed(library: Trace, owner: InstalledPackage): boolean {
-    const own = this.#linked?.get(library.path) ?? [];
+    const own = this.#ownersOfLibrary(library.path);
     if (own.includes(owner)) return true;
     return this.#families?.dependencies(own, Number.POSITIVE_INFINITY, true).has(owner) ?? false;
   }
@@ -587,9 +697,14 @@ class Adviser {
     if (!USUAL_PREFIX.test(trace.path)) {
       // `PREFIX/bin/PROGRAM`, or `PREFIX/bin/ARCHITECTURE/PROGRAM`.
       const prefix = trace.path.replace(/\/s?bin\/([^/]+\/)?[^/]+$/, '/');
-      note(own, (file) => file.startsWith(prefix) && this.#isAbsentFile(file));
+      note(
+        own,
+        // Programs have words such as `empty` for other reasons.
+        (file) => file.startsWith(prefix) && !/\/[a-z]+$/.test(file) && this.#isAbsentFile(file),
+      );
     }
-    const isScript = this.#resolution.programs.read(trace.stat.identity).elf === undefined;
+    const { elf, facts } = this.#resolution.programs.read(trace.stat.identity);
+    const isScript = elf === undefined;
     for (const other of this.#families.companionsOf(owners)) {
       const listed = this.#database.filesOf(other) ?? [];
       // What a source has a package of its own for, without code, it does not work without.
@@ -602,33 +717,42 @@ class Adviser {
     for (const { file, owner } of isScript ? this.#families.startedBehind(trace) : []) {
       if (this.#isAbsent(file)) return { file, from: owner.name };
     }
-    note(own, (file) => APP_DEFAULTS.test(file) && this.#isAbsent(file));
+    if (elf?.dynamic?.needed.some((name) => XT.test(name))) {
+      note(own, (file) => APP_DEFAULTS.test(file) && this.#isAbsent(file));
+    }
     const commands = this.#commandLinesOf(trace);
-    note(own, (file) => PROGRAM.test(file) && commands.has(baseName(file)) && this.#isAbsent(file));
-    note(own, (file) => this.#isAbsentOriginal(file, trace));
+    if (commands.length > 0) {
+      note(
+        own,
+        (file) => PROGRAM.test(file) && commands.includes(baseName(file)) && this.#isAbsent(file),
+      );
+    }
+    if (elf !== undefined && startsByName(facts?.imports ?? [])) {
+      note(own, (file) => this.#isAbsentOriginal(file, trace));
+    }
     for (const other of this.#startable(trace, owners)) {
       note(other, (file) => this.#isAbsentProgram(file, trace));
     }
     if (candidates.length === 0) return undefined;
-    const mentions = this.#objectsOf(trace, owners).map((object) => this.#mentionsOf(object));
+    const objects = this.#objectsOf(trace, owners);
     // Linkers merge strings that are ends of others, such as `diff` in `sdiff`.
     const isFew = hasFewPrograms(own, this.#database);
     const isEnd = (file: string) =>
       isFew && PROGRAM.test(file) && baseName(trace.path).endsWith(baseName(file));
-    return candidates.find(
-      ({ file }) => isEnd(file) || mentions.some((mention) => mention(baseName(file))),
-    );
+    return candidates.find(({ file }) => {
+      if (isEnd(file)) return true;
+      // Libraries have the names of programs for others, and words that are also such names.
+      const named = PROGRAM.test(file) ? [trace] : objects;
+      return named.some((object) => this.#mentionsOf(object)(baseName(file)));
+    });
   }
 
   /** Returns the first words of command lines in a program's data, if it runs such lines. */
-  #commandLinesOf(trace: Trace): ReadonlySet<string> {
-    const { identity } = trace.stat;
-    const { elf, facts } = this.#resolution.programs.read(identity);
-    if (elf === undefined || !runsCommandLines(facts?.imports ?? [])) return new Set();
-    const words =
-      this.#commandLines.get(identity) ?? commandWords(this.#resolution.sysroot, trace, elf);
-    this.#commandLines.set(identity, words);
-    return words;
+  #commandLinesOf(trace: Trace): readonly string[] {
+    const { programs, sysroot } = this.#resolution;
+    const { elf, facts } = programs.read(trace.stat.identity);
+    if (elf === undefined || !runsCommandLines(facts?.imports ?? [])) return [];
+    return programs.strings.of(sysroot, trace, elf).commands;
   }
 
   /**
@@ -639,7 +763,8 @@ class Adviser {
     if (this.#followed.has(trace.path)) return [];
     if (this.#resolution.programs.read(trace.stat.identity).elf === undefined) return owners;
     if (this.#families === undefined || owners.some(({ isEssential }) => isEssential)) return [];
-    if (!this.#startsOthers(trace)) return [];
+    const { facts } = this.#resolution.programs.read(trace.stat.identity);
+    if (!startsByName(facts?.imports ?? [])) return [];
     const near = [...this.#families.dependencies(owners, 1, true)];
     return near.filter(({ isEssential }) => !isEssential);
   }
@@ -649,13 +774,12 @@ class Adviser {
    * by name: `diff3` of `diff`.
    */
   #isAbsentOriginal(file: string, by: Trace): boolean {
-    const { elf, facts } = this.#resolution.programs.read(by.stat.identity);
-    if (elf === undefined || !startsByName(facts?.imports ?? []) || !PROGRAM.test(file))
-      return false;
+    if (!PROGRAM.test(file)) return false;
     const [own, name] = [baseName(by.path), baseName(file)];
-    return (
-      name.length >= MIN_ORIGINAL && own !== name && own.includes(name) && this.#isAbsent(file)
-    );
+    if (name.length < MIN_ORIGINAL || own === name || !own.includes(name)) return false;
+    // `systemd-cat` and `passt.avx2` are a tool and a build of what their names begin with.
+    if (own.startsWith(name) && /^[-.]/.test(own.slice(name.length))) return false;
+    return this.#isAbsent(file);
   }
 
   /**
@@ -683,7 +807,8 @@ class Adviser {
     const { identity } = object.stat;
     const known = this.#named.get(identity);
     if (known !== undefined) return known;
-    const named = namedPaths(this.#probe, object, elf, this.#resolution.sysroot);
+    const { programs, sysroot } = this.#resolution;
+    const named = namedPaths(this.#probe, object, programs.strings.of(sysroot, object, elf));
     this.#named.set(identity, named);
     return named;
   }
@@ -710,10 +835,12 @@ class Adviser {
   #lacksCertificates(program: Trace, owners: readonly InstalledPackage[]): boolean {
     const { files, programs } = this.#resolution;
     if (CERTIFICATES.some((path) => files.has(path))) return false;
+    if (owners.some(({ section }) => SELDOM_CLIENTS.has(section ?? ''))) return false;
     // A library of another package also serves programs that are no clients.
     const own = this.#objectsOf(program, owners).filter(
       (object) =>
-        object === program || this.#linked?.get(object.path)?.some((item) => owners.includes(item)),
+        object === program ||
+        this.#ownersOfLibrary(object.path).some((item) => owners.includes(item)),
     );
     return own.some((object) =>
       isTlsClient(programs.read(object.stat.identity).facts?.imports ?? []),
@@ -740,8 +867,8 @@ class Adviser {
   #isAbsentFile(file: string, withConfiguration = false): boolean {
     if (!isRunTimeFile(file) || NOISE.test(file) || PROGRAM.test(file)) return false;
     if (CONFIGURATION.test(file) && !withConfiguration) return false;
-    if (LIBRARY.test(file) || baseName(file).length < MIN_NAME || /\/s?bin\//.test(file))
-      return false;
+    const name = baseName(file);
+    if (LIBRARY.test(file) || name.length < MIN_NAME || /\/s?bin\//.test(file)) return false;
     return this.#isAbsent(file);
   }
 
@@ -755,6 +882,8 @@ class Adviser {
     if (PROGRAM_DIRECTORY.test(path) || !isRunTimeFile(path)) return false;
     if (MULTIARCH.test(path) || LIBRARY.test(path)) return false;
     if (PROGRAM.test(path)) return false;
+    // What is in a directory of programs is started, not read.
+    if (stat.type === 'directory' && /\/s?bin$/.test(path)) return false;
     return stat.type === 'file' || path.split('/').length > MIN_DEPTH;
   }
 
@@ -778,10 +907,24 @@ class Adviser {
   }
 }
 
+/** Leaves out advice to add only a shell that other advice adds with more. */
+function withoutShells(found: readonly Weighed[]): Weighed[] {
+  const others = found.filter(({ advice }) => advice.id !== 'shell');
+  const added = new Set(others.flatMap(({ advice }) => advice.add));
+  return found.filter(
+    ({ advice }) => advice.id !== 'shell' || !advice.add.every((one) => added.has(one)),
+  );
+}
+
 /** Returns whether a file is configuration that everyone may read. */
 function isConfiguration({ path, stat }: Trace): boolean {
   if (!CONFIGURATION.test(path) || NOISE.test(path)) return false;
   return stat.type === 'file' && (stat.mode & 0o004) !== 0;
+}
+
+/** Returns a path as packages from before the merge of /usr name it. */
+function unmerged(path: string): string {
+  return path.replace(/^\/usr(?=\/(s?bin|lib\w*)\/)/, '');
 }
 
 function isOfLoader({ kind }: Reason): boolean {

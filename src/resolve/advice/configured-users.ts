@@ -103,6 +103,8 @@ function configuredUsers(
   imports: readonly string[],
 ): ConfiguredUser[] {
   if (!imports.some((item) => LOOKS_UP.test(item))) return [];
+  // No users are made for what every system has.
+  if (owners.length > 0 && owners.every(({ isEssential }) => isEssential)) return [];
   const { probe, database, users: services } = host;
   const found = services
     .filter((user) => isNamedAfter(user.name, name))

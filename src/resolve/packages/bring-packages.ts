@@ -26,10 +26,10 @@ import type { FoundProgram } from '../find-program.js';
 import { ALTERNATIVES, alternativeLinks } from './alternatives.js';
 import { madeConfiguration } from './made-configuration.js';
 import {
-  commandWords,
   essentialCommands,
   type Mentions,
   mentionsOf,
+  type NamedPath,
   namedPaths,
   originalOf,
   quotedCommands,
@@ -507,7 +507,6 @@ class Expansion {
     brought: ReadonlySet<InstalledPackage>,
   ): void {
     const { sysroot, files, programs } = this.#resolution;
-    const { probe } = sysroot;
     const objects = this.#ownObjects(requested, family);
     const named = objects.flatMap((object) => {
       const { elf, facts } = programs.read(object.stat.identity);
@@ -515,7 +514,7 @@ class Expansion {
         this.#addQuoted(object);
         return [];
       }
-      const paths = namedPaths(probe, object, elf);
+      const paths = this.#namedBy(object, elf);
       const imports = facts?.imports ?? [];
       this.#addShell(startedShell(imports, paths), object.path);
       if (runsCommandLines(imports)) this.#addCommands(object, elf);
@@ -567,7 +566,7 @@ class Expansion {
       const { elf } = programs.read(library.stat.identity);
       if (elf === undefined) continue;
       this.#addModules(owner, library, elf);
-      const named = namedPaths(sysroot.probe, library, elf).filter(({ name }) => SHARED.test(name));
+      const named = this.#namedBy(library, elf).filter(({ name }) => SHARED.test(name));
       const listed = this.#database.ownersOf(named.map(({ trace }) => trace.path));
       for (const { name, trace } of named) {
         const found = listed.get(trace.path)?.includes(owner) ? sysroot.trace(name) : undefined;
@@ -605,13 +604,19 @@ class Expansion {
       if (made.length === 0 || !isTrace(object)) continue;
       const { elf } = programs.read(object.stat.identity);
       if (elf === undefined) continue;
-      const named = new Set(namedPaths(sysroot.probe, object, elf).map(({ trace }) => trace.path));
+      const named = new Set(this.#namedBy(object, elf).map(({ trace }) => trace.path));
       const [owner] = owners;
       for (const file of made) {
         if (owner === undefined || !named.has(file.path)) continue;
         this.#add(file, { kind: 'named', by: path, package: owner.name });
       }
     }
+  }
+
+  /** Returns the paths that a program or library names in its data. */
+  #namedBy(object: Trace, elf: ElfFile): NamedPath[] {
+    const { sysroot, programs } = this.#resolution;
+    return namedPaths(sysroot.probe, object, programs.strings.of(sysroot.probe, object, elf));
   }
 
   #hasData(owner: InstalledPackage): boolean {
@@ -644,14 +649,14 @@ class Expansion {
       const { elf, facts } = programs.read(trace.stat.identity);
       const imports = facts?.imports ?? [];
       if (elf === undefined || !startsPrograms(imports)) continue;
-      this.#addShell(startedShell(imports, namedPaths(sysroot.probe, trace, elf)), trace.path);
+      this.#addShell(startedShell(imports, this.#namedBy(trace, elf)), trace.path);
     }
   }
 
   #addCommands(object: Trace, elf: ElfFile): void {
     const { sysroot, programs } = this.#resolution;
-    const words = commandWords(sysroot, object, elf);
-    for (const [name, trace] of essentialCommands(sysroot, object, words, this.#database)) {
+    const { commands } = programs.strings.of(sysroot, object, elf);
+    for (const [name, trace] of essentialCommands(sysroot, object, commands, this.#database)) {
       programs.addCommand(trace, { kind: 'command', by: object.path, name });
     }
   }

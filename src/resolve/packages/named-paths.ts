@@ -1,9 +1,8 @@
 import path from 'node:path';
 import { namesInStrings } from '../../elf/names-in-strings.js';
-import { commandNames, pathStrings } from '../../elf/path-strings.js';
+import type { DataStrings } from '../../elf/path-strings.js';
 import type { ElfFile } from '../../elf/types.js';
 import type { InstalledPackage, PackageDatabase } from '../../evidence/packages/package.js';
-import type { OpenFile } from '../../fs/file-reader.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import { STANDARD_PATH } from '../../manifest/standard-path.js';
 import { baseName } from '../../text/base-name.js';
@@ -27,17 +26,14 @@ export interface NamedPath {
  * or by paths from its own directory.
  *
  * @param probe the sysroot to look in; files that it observes are not part of the closure
- * @param root the root that contains the program, which may differ from the sysroot
  */
 export function namedPaths(
   probe: Sysroot,
   program: Trace,
-  elf: ElfFile,
-  root: Sysroot = probe,
+  { paths }: Pick<DataStrings, 'paths'>,
 ): NamedPath[] {
-  const names = withReader(root, program, (reader) => pathStrings(reader, elf.headers, MAX_READ));
   const directory = program.path.slice(0, program.path.lastIndexOf('/'));
-  const absolute = [...names].map((name) =>
+  const absolute = paths.map((name) =>
     name.startsWith('/') ? name : path.posix.join(directory, name),
   );
   return existing(probe, absolute);
@@ -50,26 +46,12 @@ export type Mentions = (name: string) => boolean;
  * Returns a function that returns whether a program has a name in its data: see `namesInStrings`.
  */
 export function mentionsOf(sysroot: Sysroot, program: Trace, elf: ElfFile): Mentions {
-  return withReader(sysroot, program, (reader) => namesInStrings(reader, elf.headers, MAX_READ));
-}
-
-/** Returns what `read` finds in a program. */
-function withReader<Found>(
-  sysroot: Sysroot,
-  program: Trace,
-  read: (reader: OpenFile) => Found,
-): Found {
   const reader = sysroot.open(program);
   try {
-    return read(reader);
+    return namesInStrings(reader, elf.headers, MAX_READ);
   } finally {
     reader.close();
   }
-}
-
-/** Returns the first words of the command lines in a program's data. */
-export function commandWords(sysroot: Sysroot, program: Trace, elf: ElfFile): Set<string> {
-  return withReader(sysroot, program, (reader) => commandNames(reader, elf.headers, MAX_READ));
 }
 
 /**

@@ -1,11 +1,15 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
+import type { DataStrings } from '../../elf/path-strings.js';
 import { cacheDirectory } from '../../fs/cache-directory.js';
 import { FileFacts } from '../../fs/file-facts.js';
 import type { OpenFile } from '../../fs/file-reader.js';
 import { isOneFile, programAndUser } from '../../fs/program-stamp.js';
 import type { Trace } from '../../fs/sysroot.js';
 import { type CleanFile, fileOfText, textOfFile } from './facts-text.js';
+
+/** The kind of facts that only advice and packages need. */
+const STRINGS = ' strings';
 
 /** ELF files as earlier runs have read them, which need not be opened again while they are unchanged. */
 export class KeptFiles {
@@ -35,6 +39,16 @@ export class KeptFiles {
   add({ stat }: Trace, file: OpenFile, read: CleanFile): void {
     const text = textOfFile(read);
     if (text !== undefined) this.#facts.add(stat, file, text);
+  }
+
+  /** Returns what the strings of a file name. */
+  strings({ stat }: Trace): DataStrings | undefined {
+    const text = this.#facts.get(stat, STRINGS);
+    return text === undefined ? undefined : JSON.parse(text);
+  }
+
+  addStrings({ stat }: Trace, file: OpenFile, strings: DataStrings): void {
+    this.#facts.add(stat, file, JSON.stringify(strings), STRINGS);
   }
 
   /** Stores what was added. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, truncateSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -80,12 +80,45 @@ test('an index finds each path after growing beyond its initial size', () => {
   assert.deepEqual(found.listsOf(`/p/${count}`), []);
 });
 
+test('a stored index finds each path, and uses only undamaged parts', () => {
+  const count = 20_000;
+  const many = Array.from({ length: count }, (_, at) => `/p/${at}`);
+  const shared = Array.from({ length: 1000 }, (_, at) => `list ${at}`);
+  const paths = PathIndex.of(['all', ...shared], (list) =>
+    Buffer.from(list === 'all' ? many.join('\n') : '/shared'),
+  );
+  const open = () => {
+    const kept = keptIndex('large');
+    assert.ok(kept !== undefined);
+    return kept.paths;
+  };
+  keepIndex('large', { status: table(), paths });
+  const kept = open();
+  for (const path of many) assert.deepEqual(kept.listsOf(path), ['all']);
+  // The entries of a path in more lists than a block has entries.
+  assert.deepEqual(kept.listsOf('/shared'), shared);
+  assert.deepEqual(kept.listsOf('/p'), []);
+
+  const file = path.join(cache, 'jailbuild', 'packages');
+  const bytes = readFileSync(file);
+  const last = bytes.length - 1;
+  bytes.writeUInt8(bytes.readUInt8(last) ^ 1, last);
+  writeFileSync(file, bytes, { mode: 0o600 });
+  const damaged = open();
+  const found = many.map((path) => damaged.listsOf(path));
+  const missed = found.filter((lists) => lists === undefined);
+  assert.ok(missed.length > 0 && missed.length < 1000, `${missed.length} in the last block`);
+  for (const lists of found) assert.ok(lists === undefined || lists[0] === 'all');
+});
+
 test('a stored index is read only for its own state, if complete and not writable by others', () => {
   keepIndex('state 1', { status: table(), paths: index() });
   const kept = keptIndex('state 1');
   assert.deepEqual(kept?.status.text, table().text);
-  assert.deepEqual(kept?.paths.entries, index().entries);
-  assert.deepEqual(kept?.paths.listsOf('/usr/bin/first'), ['first.list']);
+  assert.deepEqual(kept?.paths.lists, index().lists);
+  for (const path of ['/usr', '/usr/bin/first', '/usr/lib/é', '/usr/bin']) {
+    assert.deepEqual(kept?.paths.listsOf(path), index().listsOf(path));
+  }
   assert.equal(keptIndex('state 2'), undefined);
 
   const file = path.join(cache, 'jailbuild', 'packages');

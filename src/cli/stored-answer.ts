@@ -1,0 +1,97 @@
+import { statSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { crc32 } from 'node:zlib';
+import { storeCacheFile } from '../fs/cache-directory.js';
+import { ownHome, ownVariable } from '../fs/own-environment.js';
+import { pathBuffer } from '../fs/path-bytes.js';
+import type { UnchangedJail } from '../jail/build/verify-step.js';
+import { stampOf } from '../jail/record/record.js';
+import type { StateBlock } from '../jail/record/state-blocks.js';
+import { answerKey } from './front.js';
+import { collectedOutput, collectOutput, dropOutput } from './output/output.js';
+
+/** Names the format and its version; native/front/answer.c reads it. */
+const SCHEMA = 'jailbuild.answer/1';
+/** Maximum number of answers; at this number, the older half is removed. */
+const MOST = 64;
+const MAX_SIZE = 1 << 25;
+
+/** What an answer depends on, in addition to what its key identifies. */
+export type AnswerBasis =
+  /** Files below a root. */
+  | {
+      readonly kind: 'host';
+      /** Real path of the root; '' for `/`. */
+      readonly sourceRoot: string;
+      readonly blocks: readonly StateBlock[];
+    }
+  /** A jail and the files it was built from. */
+  | ({ readonly kind: 'jail'; readonly target: string } & UnchangedJail);
+
+let basis: AnswerBasis | undefined;
+
+/** Begins to keep the output of this command, if the native front could use it. */
+export function beginAnswer(): void {
+  basis = undefined;
+  if (answerKey() !== undefined) collectOutput();
+}
+
+/** Returns whether an answer may be stored, so that its basis is worth determining. */
+export function mayStoreAnswer(): boolean {
+  return collectedOutput() !== undefined;
+}
+
+/** Says that this command changes nothing, and on what its output depends. */
+export function dependsOn(given: AnswerBasis): void {
+  if (mayStoreAnswer()) basis = given;
+}
+
+/** Says that the output of this command also depends on something else. */
+export function refuseAnswer(): void {
+  dropOutput();
+}
+
+/** Stores the output of a command that ended with status 0. Ignores system errors, since an answer only saves time. */
+export function storeAnswer(): void {
+  const [key, output] = [answerKey(), collectedOutput()];
+  if (key === undefined || output === undefined || basis === undefined) return;
+  const blocks = basis.kind === 'host' ? basis.blocks : [];
+  const [out, err] = [pathBuffer(output.out), pathBuffer(output.err)];
+  const body = Buffer.concat([
+    asFields([...fieldsOf(basis), out.length, err.length]),
+    ...[out, err, ...blocks],
+  ]);
+  const bytes = Buffer.concat([asFields([SCHEMA, ...program(), crc32(body)]), body]);
+  if (bytes.length <= MAX_SIZE) storeCacheFile(path.join(directory(), key), bytes, MOST);
+}
+
+/** Each ends with a NUL byte. */
+function asFields(fields: readonly (string | number)[]): Buffer {
+  return pathBuffer(fields.map((field) => `${field}\0`).join(''));
+}
+
+function fieldsOf(of: AnswerBasis): readonly (string | number)[] {
+  if (of.kind === 'host') {
+    const sizes = of.blocks.flatMap(({ length }) => ['host', length]);
+    return [of.sourceRoot, '', '', '', '', '', of.blocks.length, ...sizes];
+  }
+  const { sourceRoot, root, target, recordStamp, stateStamp, note, blocks } = of;
+  const sizes = blocks.flatMap(({ isOfJail, length }) => [isOfJail ? 'jail' : 'host', length]);
+  const names = [sourceRoot, root, path.resolve(target), recordStamp, stateStamp, note];
+  return [...names, blocks.length, ...sizes];
+}
+
+/** Another one may give another answer. */
+function program(): readonly string[] {
+  const file = fileURLToPath(import.meta.url);
+  return [file, stampOf(statSync(file, { bigint: true }))];
+}
+
+/** As native/front/answer.c, which does not read passwd(5). */
+function directory(): string {
+  const given = ownVariable('XDG_CACHE_HOME');
+  if (given?.startsWith('/')) return path.join(given, 'jailbuild/answers');
+  const cache = process.geteuid?.() === 0 ? '/var/cache' : path.join(ownHome(), '.cache');
+  return path.join(cache, 'jailbuild/answers');
+}
