@@ -8,7 +8,6 @@ import {
 import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
 import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
 import type { Advice } from '../../manifest/advice.js';
-import type { Reason } from '../../manifest/manifest.js';
 import { baseName } from '../../text/base-name.js';
 import type { Resolution } from '../additions.js';
 import type { FoundProgram } from '../find-program.js';
@@ -16,19 +15,18 @@ import type { OutsideProgram } from '../jail-path.js';
 import { madeConfiguration } from '../packages/made-configuration.js';
 import {
   essentialCommands,
-  hasFewPrograms,
-  type Mentions,
-  mentionsOf,
   type NamedPath,
-  namedPaths,
   originalOf,
-  scriptMentions,
   scriptPathEnds,
   scriptPaths,
 } from '../packages/named-paths.js';
 import type { ScriptGap } from '../scripts/script-commands.js';
+import { AbsentFiles } from './absent-files.js';
+import { AbsentParts } from './absent-parts.js';
 import { hasUser, ServiceHost, usersOf } from './configured-users.js';
+import { CONFIGURATION, isConfiguration, isData, NOISE, PROGRAM } from './file-kinds.js';
 import { isServer, isTlsClient, languageOf } from './hints.js';
+import { ProgramParts } from './program-parts.js';
 import { adviceOnPath, adviceOnScripts, type OwnProgram, type Weighed } from './script-advice.js';
 import {
   isShell,
@@ -55,48 +53,17 @@ export type Advise = (
   findings: Findings,
 ) => readonly Advice[];
 
-/**
- * Paths that many programs name through their libraries and do not need: optional caches and
- * databases, modules of engines, plug-ins of name services, and directories to which other packages
- * add (`*.d`).
- */
-const NOISE =
-  /\/(engines-[\d.]+|ossl-modules|krb5\/plugins|XErrorDB|X11\/locale|conf\.avail|sasl2|[\w-]+\.d|alsa(-lib)?|gconv|locale|terminfo|zsh\/vendor-functions|debug|bash-completion|icons|themes|applications|mime|dri|charset\.alias|bfd-plugins|systemd|binfmts)(\/|$)/;
-const CONFIGURATION = /^\/etc(\/|$)/;
-/** Directories in which programs are looked up. */
-const PROGRAM_DIRECTORY = /^(\/usr|\/usr\/local)?\/s?bin$/;
-const LIBC = /\/(libc|libm|libpthread|libdl|librt|ld-[^/]*)\.so\.[\d.]+$/;
-const LIBRARY = /\.so(\.[\d.]+)?$/;
-const PROGRAM = /^(\/usr|\/usr\/local)?\/s?bin\/[^/]+$/;
-const XT = /^libXt\./;
 /** Programs for administrators, among them servers; clients may listen too (hier(7)). */
 const SYSTEM_PROGRAM = /\/sbin\/[^/]+$/;
 /** The maximum number of files of a directory that are looked at for what it is for. */
 const MAX_BELOW = 200;
 /** The maximum size in bytes of configuration that may consist of comments only. */
 const MAX_SETTINGS = 64 << 10;
-/** Resources of programs by their class (X Toolkit Intrinsics, XtResolvePathname). */
-const APP_DEFAULTS = /^\/etc\/X11\/app-defaults\/[^/]+$/;
-/** Prefixes that packages share. */
-const USUAL_PREFIX = /^\/(usr\/(local\/)?)?s?bin\//;
-/** Library directories of one architecture, shared like /usr/lib. */
-const MULTIARCH = /^(\/usr)?\/(lib|libexec|share)\/[^/]+-linux-[^/]+$/;
-/** The minimum length of significant file names, unlike `as` or `data`. */
-const MIN_NAME = 5;
-/** Shorter names of programs are parts of others by chance. */
-const MIN_ORIGINAL = 4;
-/** The maximum size in bytes of files whose strings are kept for the next program. */
-const MAX_MENTIONED = 128 << 20;
-/** The maximum number of files whose names are looked for in a program. */
-const MAX_LOOKED_FOR = 400;
 /**
  * The maximum number of programs with advice on each: more advice is not read, and takes longer
  * than the rest.
  */
 const MAX_PROGRAMS = 256;
-/** The minimum number of path components of a directory that is specific, unlike `/usr/lib`. */
-const MIN_DEPTH = 3;
-
 /**
  * Sections of programs that carry out commands of their user, some of which run a shell (Debian
  * policy, 2.4): `!` in ed and dc.
@@ -115,18 +82,6 @@ const SELDOM_CLIENTS: ReadonlySet<string> = new Set([
     'libdevel',
     'localization',
   ],
-]);
-
-/** Reasons for which a jail has programs, their libraries, and what scripts run. */
-const LOADED: ReadonlySet<Reason['kind']> = new Set([
-  'requested',
-  'needed',
-  'interpreter',
-  'link-target',
-  'shebang',
-  'env',
-  'command',
-  'sourced',
 ]);
 
 /** A path that a program names, itself or through a library. */
@@ -151,25 +106,28 @@ class Adviser {
   readonly #host: ServiceHost;
   /** Shell scripts whose commands are known. */
   #followed: ReadonlySet<string> = new Set();
+  readonly #parts: ProgramParts;
+  readonly #lacks: AbsentFiles;
+  readonly #absentParts: AbsentParts | undefined;
   /** Configuration that installations made, by package. */
   readonly #made = new Map<InstalledPackage, readonly Trace[]>();
-  readonly #objects = new Map<Trace, Trace[]>();
-  /** Paths of libraries, by the names with which objects need them. */
-  #libraries: ReadonlyMap<string, string> | undefined;
-  /** Packages of libraries that were looked at, by path. */
-  readonly #linked = new Map<string, readonly InstalledPackage[]>();
-  /** Paths that objects name, by identity. */
-  readonly #named = new Map<string, readonly NamedPath[]>();
-  readonly #mentions = new Map<string, Mentions>();
-  /** The size of the files in `#mentions`, in bytes. */
-  #mentionedBytes = 0;
 
   constructor(probe: Sysroot, database: PackageDatabase | undefined, resolution: Resolution) {
     this.#probe = probe;
     this.#database = database;
     this.#resolution = resolution;
     this.#host = new ServiceHost(probe, database);
-    this.#families = database === undefined ? undefined : new PackageFamilies(probe, database);
+    this.#parts = new ProgramParts(probe, database, resolution);
+    this.#lacks = new AbsentFiles(probe, resolution);
+    if (database === undefined) return;
+    this.#families = new PackageFamilies(probe, database);
+    this.#absentParts = new AbsentParts({
+      database,
+      families: this.#families,
+      resolution,
+      parts: this.#parts,
+      lacks: this.#lacks,
+    });
   }
 
   run(requested: readonly FoundProgram[], findings: Findings): Weighed[] {
@@ -204,10 +162,10 @@ class Adviser {
     const say = (weight: number, id: Advice['id'], text: string, add: readonly string[]): void => {
       found.push({ weight, advice: { id, program: program.as, text, add } });
     };
-    const named = this.#objectsOf(program.trace, owners).flatMap((object) => {
+    const named = this.#parts.objectsOf(program.trace, owners).flatMap((object) => {
       const read = programs.read(object.stat.identity).elf;
       if (read !== undefined) {
-        return this.#namedBy(object, read).map((path) => ({ ...path, by: object }));
+        return this.#parts.namedBy(object, read).map((path) => ({ ...path, by: object }));
       }
       if (!this.#followed.has(object.path)) return [];
       const { sysroot } = this.#resolution;
@@ -230,7 +188,7 @@ class Adviser {
     const shell = this.#shellOf(program.trace, imports, named, owners);
     // --with-package adds the shell too.
     const isBrought = found.some(({ advice }) => advice.add.includes('--with-package'));
-    if (shell !== undefined && !isBrought && !this.#has(shell)) {
+    if (shell !== undefined && !isBrought && !this.#lacks.has(shell)) {
       say(1, 'shell', `${name} may run commands through ${shell}, which the jail lacks`, [shell]);
     }
     if (!isBrought) {
@@ -303,7 +261,9 @@ class Adviser {
     for (const owner of this.#families.ownersOf(trace)) {
       const path = this.#database
         ?.filesOf(owner)
-        ?.find((file) => PROGRAM.test(file) && words.has(baseName(file)) && this.#isAbsent(file));
+        ?.find(
+          (file) => PROGRAM.test(file) && words.has(baseName(file)) && this.#lacks.isAbsent(file),
+        );
       if (path !== undefined) return { path, from: owner.name };
     }
     return undefined;
@@ -336,59 +296,6 @@ class Adviser {
         const text = `${baseName(as)} is run by ${advice.text.replace(' names', ', which names')}`;
         return { weight, advice: { ...advice, program: as, text } };
       });
-  }
-
-  /**
-   * Returns the program, and the libraries of its own source package that it needs, directly or
-   * through each other; for an interpreter, which may embed another one, all that it needs.
-   */
-  #objectsOf(program: Trace, owners: readonly InstalledPackage[]): readonly Trace[] {
-    const known = this.#objects.get(program);
-    if (known !== undefined) return known;
-    const objects = [program];
-    this.#objects.set(program, objects);
-    if (owners.length === 0) return objects;
-    const sources = new Set(owners.map(sourceOf));
-    const embeds = owners.some(({ section }) => section === 'interpreters');
-    const seen = new Set<string>();
-    for (const object of objects) {
-      const { elf } = this.#resolution.programs.read(object.stat.identity);
-      for (const path of this.#librariesOf(elf)) {
-        if (seen.has(path)) continue;
-        seen.add(path);
-        if (!embeds && !this.#ownersOfLibrary(path).some((owner) => sources.has(sourceOf(owner))))
-          continue;
-        const library = this.#probe.trace(path);
-        if (isTrace(library)) objects.push(library);
-      }
-    }
-    return objects;
-  }
-
-  /** Returns the libraries that an object needs, without those of the C library. */
-  #librariesOf(elf: ElfFile | undefined): string[] {
-    const { files, programs } = this.#resolution;
-    this.#libraries ??= new Map(
-      files.withReason('needed').flatMap((path) => {
-        // The C library names paths on behalf of all programs.
-        if (LIBC.test(path)) return [];
-        const found = this.#probe.trace(path);
-        const library = isTrace(found) ? programs.read(found.stat.identity).elf : undefined;
-        return [[library?.dynamic?.soname ?? baseName(path), path] as const];
-      }),
-    );
-    // A script runs programs with any of them.
-    if (elf === undefined) return [...this.#libraries.values()];
-    return (elf.dynamic?.needed ?? []).flatMap((name) => this.#libraries?.get(name) ?? []);
-  }
-
-  #ownersOfLibrary(path: string): readonly InstalledPackage[] {
-    let owners = this.#linked.get(path);
-    if (owners === undefined) {
-      owners = this.#database?.ownersOf([path]).get(path) ?? [];
-      this.#linked.set(path, owners);
-    }
-    return owners;
   }
 
   /** Returns the shell that a program starts; none for shells themselves. */
@@ -429,7 +336,7 @@ class Adviser {
     if (this.#followed.has(program.path)) return;
     const absent = named.filter(
       ({ name: path, trace, by }) =>
-        by === program && PROGRAM.test(trace.path) && !isShell(path) && !this.#isThere(trace),
+        by === program && PROGRAM.test(trace.path) && !isShell(path) && !this.#lacks.isThere(trace),
     );
     if (absent.length === 0 || !this.#startsOthers(program)) return;
     const near = this.#families.dependencies(owners, 1, true);
@@ -450,12 +357,12 @@ class Adviser {
     say: (weight: number, id: Advice['id'], text: string, add: readonly string[]) => void,
   ): void {
     if (this.#database === undefined || !runsCommandLines(imports)) return;
-    const words = this.#commandLinesOf(trace);
+    const words = this.#parts.commandLinesOf(trace);
     const found = essentialCommands(this.#probe, trace, words, this.#database);
     const absent = [...found].filter(([, command]) => !this.#resolution.files.has(command.path));
     if (absent.length === 0) return;
     const names = absent.map(([command]) => command);
-    const shell = this.#has('/bin/sh') ? [] : ['/bin/sh'];
+    const shell = this.#lacks.has('/bin/sh') ? [] : ['/bin/sh'];
     say(1, 'commands', `${name} may run ${names.join(', ')} through /bin/sh`, [...names, ...shell]);
   }
 
@@ -484,15 +391,16 @@ class Adviser {
   ): void {
     const { programs } = this.#resolution;
     if (elf === undefined) return;
-    for (const path of this.#librariesOf(elf)) {
+    for (const path of this.#parts.librariesOf(elf)) {
       const library = this.#probe.trace(path);
       const read = isTrace(library) ? programs.read(library.stat.identity).elf : undefined;
       if (!isTrace(library) || read === undefined) continue;
-      const made = this.#ownersOfLibrary(path)
+      const made = this.#parts
+        .ownersOfLibrary(path)
         .flatMap((owner) => this.#madeBy(owner))
         .filter((file) => !this.#resolution.files.has(file.path));
       if (made.length === 0) continue;
-      const named = new Set(this.#namedBy(library, read).map(({ trace }) => trace.path));
+      const named = new Set(this.#parts.namedBy(library, read).map(({ trace }) => trace.path));
       for (const file of made) {
         if (!named.has(file.path)) continue;
         say(2, 'data', `${name} loads ${baseName(path)}, which names ${file.path}`, [
@@ -524,10 +432,10 @@ class Adviser {
     // What a jail has costs no look at its name.
     const absent = named.filter(
       ({ trace, by }) =>
-        !this.#isThere(trace) &&
-        (this.#isData(trace) ||
+        !this.#lacks.isThere(trace) &&
+        (isData(trace) ||
           (by === program.trace && isConfiguration(trace) && this.#hasSettings(trace))) &&
-        !this.#holds(trace),
+        !this.#lacks.holds(trace),
     );
     const byPath = this.#database.ownersOf([...new Set(absent.map(({ trace }) => trace.path))]);
     if (byPath.size > 0) {
@@ -573,7 +481,7 @@ class Adviser {
         return;
       }
     }
-    const part = this.#absentPart(program.trace, owners);
+    const part = this.#absentParts?.find(program.trace, owners, this.#followed);
     if (part !== undefined) {
       say(4, 'data', `${name} names ${part.file}, from ${part.from}`, ['--with-package']);
       return;
@@ -589,7 +497,8 @@ class Adviser {
     const { facts } = this.#resolution.programs.read(program.stat.identity);
     if (!SYSTEM_PROGRAM.test(program.path) || !isServer(facts?.imports ?? [])) return undefined;
     const directory = `/etc/${baseName(program.path)}`;
-    const isWanted = (file: string) => file.startsWith(`${directory}/`) && this.#isAbsent(file);
+    const isWanted = (file: string) =>
+      file.startsWith(`${directory}/`) && this.#lacks.isAbsent(file);
     return this.#database?.filesOf(owner)?.some(isWanted) ? directory : undefined;
   }
 
@@ -666,158 +575,14 @@ class Adviser {
 
   /** Returns whether a library is of one of the given source packages. */
   #isOfSource(library: Trace, sources: ReadonlySet<string>): boolean {
-    return this.#ownersOfLibrary(library.path).some((own) => sources.has(sourceOf(own)));
+    return this.#parts.ownersOfLibrary(library.path).some((own) => sources.has(sourceOf(own)));
   }
 
   /** Returns whether a library may need a package: its own, or one that this depends on. */
   #mayNeed(library: Trace, owner: InstalledPackage): boolean {
-    const own = this.#ownersOfLibrary(library.path);
+    const own = this.#parts.ownersOfLibrary(library.path);
     if (own.includes(owner)) return true;
     return this.#families?.dependencies(own, Number.POSITIVE_INFINITY, true).has(owner) ?? false;
-  }
-
-  /**
-   * Returns an absent file whose name is in the program: a file of its own package if that has a
-   * prefix of its own, a file of a related package of the same source, or a program that it starts.
-   */
-  #absentPart(
-    trace: Trace,
-    owners: readonly InstalledPackage[],
-  ): { readonly file: string; readonly from: string } | undefined {
-    const [own] = owners;
-    if (own === undefined || this.#database === undefined || this.#families === undefined) return;
-    const candidates: { readonly file: string; readonly from: string }[] = [];
-    const note = (owner: InstalledPackage, isWanted: (file: string) => boolean): void => {
-      for (const file of this.#database?.filesOf(owner) ?? []) {
-        if (candidates.length < MAX_LOOKED_FOR && isWanted(file)) {
-          candidates.push({ file, from: owner.name });
-        }
-      }
-    };
-    if (!USUAL_PREFIX.test(trace.path)) {
-      // `PREFIX/bin/PROGRAM`, or `PREFIX/bin/ARCHITECTURE/PROGRAM`.
-      const prefix = trace.path.replace(/\/s?bin\/([^/]+\/)?[^/]+$/, '/');
-      note(
-        own,
-        // Programs have words such as `empty` for other reasons.
-        (file) => file.startsWith(prefix) && !/\/[a-z]+$/.test(file) && this.#isAbsentFile(file),
-      );
-    }
-    const { elf, facts } = this.#resolution.programs.read(trace.stat.identity);
-    const isScript = elf === undefined;
-    for (const other of this.#families.companionsOf(owners)) {
-      const listed = this.#database.filesOf(other) ?? [];
-      // What a source has a package of its own for, without code, it does not work without.
-      const isData = !listed.some((file) => LIBRARY.test(file) || PROGRAM.test(file));
-      note(other, (file) =>
-        // The loader finds libraries, but those that scripts preload.
-        isScript && LIBRARY.test(file) ? this.#isAbsent(file) : this.#isAbsentFile(file, isData),
-      );
-    }
-    for (const { file, owner } of isScript ? this.#families.startedBehind(trace) : []) {
-      if (this.#isAbsent(file)) return { file, from: owner.name };
-    }
-    if (elf?.dynamic?.needed.some((name) => XT.test(name))) {
-      note(own, (file) => APP_DEFAULTS.test(file) && this.#isAbsent(file));
-    }
-    const commands = this.#commandLinesOf(trace);
-    if (commands.length > 0) {
-      note(
-        own,
-        (file) => PROGRAM.test(file) && commands.includes(baseName(file)) && this.#isAbsent(file),
-      );
-    }
-    if (elf !== undefined && startsByName(facts?.imports ?? [])) {
-      note(own, (file) => this.#isAbsentOriginal(file, trace));
-    }
-    for (const other of this.#startable(trace, owners)) {
-      note(other, (file) => this.#isAbsentProgram(file, trace));
-    }
-    if (candidates.length === 0) return undefined;
-    const objects = this.#objectsOf(trace, owners);
-    // Linkers merge strings that are ends of others, such as `diff` in `sdiff`.
-    const isFew = hasFewPrograms(own, this.#database);
-    const isEnd = (file: string) =>
-      isFew && PROGRAM.test(file) && baseName(trace.path).endsWith(baseName(file));
-    return candidates.find(({ file }) => {
-      if (isEnd(file)) return true;
-      // Libraries have the names of programs for others, and words that are also such names.
-      const named = PROGRAM.test(file) ? [trace] : objects;
-      return named.some((object) => this.#mentionsOf(object)(baseName(file)));
-    });
-  }
-
-  /** Returns the first words of command lines in a program's data, if it runs such lines. */
-  #commandLinesOf(trace: Trace): readonly string[] {
-    const { programs, sysroot } = this.#resolution;
-    const { elf, facts } = programs.read(trace.stat.identity);
-    if (elf === undefined || !runsCommandLines(facts?.imports ?? [])) return [];
-    return programs.strings.of(sysroot, trace, elf).commands;
-  }
-
-  /**
-   * Returns the packages of which a program may start others: a script's own, otherwise its
-   * dependencies.
-   */
-  #startable(trace: Trace, owners: readonly InstalledPackage[]): Iterable<InstalledPackage> {
-    if (this.#followed.has(trace.path)) return [];
-    if (this.#resolution.programs.read(trace.stat.identity).elf === undefined) return owners;
-    if (this.#families === undefined || owners.some(({ isEssential }) => isEssential)) return [];
-    const { facts } = this.#resolution.programs.read(trace.stat.identity);
-    if (!startsByName(facts?.imports ?? [])) return [];
-    const near = [...this.#families.dependencies(owners, 1, true)];
-    return near.filter(({ isEssential }) => !isEssential);
-  }
-
-  /**
-   * Returns whether a program is a variant of an absent one, according to its name, and may start it
-   * by name: `diff3` of `diff`.
-   */
-  #isAbsentOriginal(file: string, by: Trace): boolean {
-    if (!PROGRAM.test(file)) return false;
-    const [own, name] = [baseName(by.path), baseName(file)];
-    if (name.length < MIN_ORIGINAL || own === name || !own.includes(name)) return false;
-    // `systemd-cat` and `passt.avx2` are a tool and a build of what their names begin with.
-    if (own.startsWith(name) && /^[-.]/.test(own.slice(name.length))) return false;
-    return this.#isAbsent(file);
-  }
-
-  /**
-   * Returns which names an object mentions, since files found through a prefix are named within
-   * longer strings.
-   */
-  #mentionsOf(object: Trace): Mentions {
-    const { identity, size } = object.stat;
-    const known = this.#mentions.get(identity);
-    if (known !== undefined) return known;
-    const mentions = this.#readMentions(object);
-    // The entries hold what was read of the files. Programs of one package usually follow each
-    // other.
-    if (this.#mentionedBytes + size > MAX_MENTIONED) {
-      this.#mentions.clear();
-      this.#mentionedBytes = 0;
-    }
-    this.#mentions.set(identity, mentions);
-    this.#mentionedBytes += size;
-    return mentions;
-  }
-
-  /** Returns the paths that an object names; cached, since many programs share libraries. */
-  #namedBy(object: Trace, elf: ElfFile): readonly NamedPath[] {
-    const { identity } = object.stat;
-    const known = this.#named.get(identity);
-    if (known !== undefined) return known;
-    const { programs, sysroot } = this.#resolution;
-    const named = namedPaths(this.#probe, object, programs.strings.of(sysroot, object, elf));
-    this.#named.set(identity, named);
-    return named;
-  }
-
-  #readMentions(object: Trace): Mentions {
-    const { elf } = this.#resolution.programs.read(object.stat.identity);
-    return elf === undefined
-      ? scriptMentions(this.#resolution.sysroot, object)
-      : mentionsOf(this.#resolution.sysroot, object, elf);
   }
 
   #startsOthers(trace: Trace): boolean {
@@ -825,23 +590,18 @@ class Adviser {
     return elf === undefined || startsPrograms(facts?.imports ?? []);
   }
 
-  #isAbsentProgram(file: string, by: Trace): boolean {
-    if (!PROGRAM.test(file) || baseName(file).length < MIN_NAME) return false;
-    const trace = this.#probe.trace(file);
-    if (!isTrace(trace) || trace.stat.type !== 'file' || trace.path === by.path) return false;
-    return !this.#resolution.files.has(trace.path);
-  }
-
   #lacksCertificates(program: Trace, owners: readonly InstalledPackage[]): boolean {
     const { files, programs } = this.#resolution;
     if (CERTIFICATES.some((path) => files.has(path))) return false;
     if (owners.some(({ section }) => SELDOM_CLIENTS.has(section ?? ''))) return false;
     // A library of another package also serves programs that are no clients.
-    const own = this.#objectsOf(program, owners).filter(
-      (object) =>
-        object === program ||
-        this.#ownersOfLibrary(object.path).some((item) => owners.includes(item)),
-    );
+    const own = this.#parts
+      .objectsOf(program, owners)
+      .filter(
+        (object) =>
+          object === program ||
+          this.#parts.ownersOfLibrary(object.path).some((item) => owners.includes(item)),
+      );
     return own.some((object) =>
       isTlsClient(programs.read(object.stat.identity).facts?.imports ?? []),
     );
@@ -863,48 +623,6 @@ class Adviser {
       byPath.get(parents[index] ?? '')?.some((owner) => owners.includes(owner)),
     )?.trace.path;
   }
-
-  #isAbsentFile(file: string, withConfiguration = false): boolean {
-    if (!isRunTimeFile(file) || NOISE.test(file) || PROGRAM.test(file)) return false;
-    if (CONFIGURATION.test(file) && !withConfiguration) return false;
-    const name = baseName(file);
-    if (LIBRARY.test(file) || name.length < MIN_NAME || /\/s?bin\//.test(file)) return false;
-    return this.#isAbsent(file);
-  }
-
-  #isAbsent(file: string): boolean {
-    const trace = this.#probe.trace(file);
-    return isTrace(trace) && trace.stat.type === 'file' && !this.#resolution.files.has(trace.path);
-  }
-
-  #isData({ path, stat }: Trace): boolean {
-    if (NOISE.test(path) || CONFIGURATION.test(path)) return false;
-    if (PROGRAM_DIRECTORY.test(path) || !isRunTimeFile(path)) return false;
-    if (MULTIARCH.test(path) || LIBRARY.test(path)) return false;
-    if (PROGRAM.test(path)) return false;
-    // What is in a directory of programs is started, not read.
-    if (stat.type === 'directory' && /\/s?bin$/.test(path)) return false;
-    return stat.type === 'file' || path.split('/').length > MIN_DEPTH;
-  }
-
-  #has(path: string): boolean {
-    const trace = this.#probe.trace(path);
-    return isTrace(trace) && this.#resolution.files.has(trace.path);
-  }
-
-  #isThere({ path, stat }: Trace): boolean {
-    return stat.type !== 'directory' && this.#resolution.files.has(path);
-  }
-
-  /** A directory is there if the jail has anything in it but what the loader needs. */
-  #holds(trace: Trace): boolean {
-    const { path, stat } = trace;
-    if (stat.type !== 'directory') return this.#isThere(trace);
-    for (const file of this.#resolution.files.below(path)) {
-      if (!file.reasons.every(isOfLoader) && file.stat.type !== 'directory') return true;
-    }
-    return false;
-  }
 }
 
 /** Leaves out advice to add only a shell that other advice adds with more. */
@@ -916,17 +634,7 @@ function withoutShells(found: readonly Weighed[]): Weighed[] {
   );
 }
 
-/** Returns whether a file is configuration that everyone may read. */
-function isConfiguration({ path, stat }: Trace): boolean {
-  if (!CONFIGURATION.test(path) || NOISE.test(path)) return false;
-  return stat.type === 'file' && (stat.mode & 0o004) !== 0;
-}
-
 /** Returns a path as packages from before the merge of /usr name it. */
 function unmerged(path: string): string {
   return path.replace(/^\/usr(?=\/(s?bin|lib\w*)\/)/, '');
-}
-
-function isOfLoader({ kind }: Reason): boolean {
-  return LOADED.has(kind);
 }

@@ -1,0 +1,93 @@
+import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
+import { isTrace, type Sysroot, type Trace } from '../../fs/sysroot.js';
+import type { Reason } from '../../manifest/manifest.js';
+import { baseName } from '../../text/base-name.js';
+import type { Resolution } from '../additions.js';
+import { CONFIGURATION, LIBRARY, NOISE, PROGRAM } from './file-kinds.js';
+
+/** The minimum length of significant file names, unlike `as` or `data`. */
+const MIN_NAME = 5;
+/** Shorter names of programs are parts of others by chance. */
+const MIN_ORIGINAL = 4;
+/** Reasons for which a jail has programs, their libraries, and what scripts run. */
+const LOADED: ReadonlySet<Reason['kind']> = new Set([
+  'requested',
+  'needed',
+  'interpreter',
+  'link-target',
+  'shebang',
+  'env',
+  'command',
+  'sourced',
+]);
+
+/** Tells which files of the host a resolved jail lacks. */
+export class AbsentFiles {
+  readonly #probe: Sysroot;
+  readonly #resolution: Resolution;
+
+  constructor(probe: Sysroot, resolution: Resolution) {
+    this.#probe = probe;
+    this.#resolution = resolution;
+  }
+
+  /** Returns whether the jail lacks a run-time file other than a program or library. */
+  isAbsentFile(file: string, withConfiguration = false): boolean {
+    if (!isRunTimeFile(file) || NOISE.test(file) || PROGRAM.test(file)) return false;
+    if (CONFIGURATION.test(file) && !withConfiguration) return false;
+    const name = baseName(file);
+    if (LIBRARY.test(file) || name.length < MIN_NAME || /\/s?bin\//.test(file)) return false;
+    return this.isAbsent(file);
+  }
+
+  /** Returns whether the host has a file that the jail lacks. */
+  isAbsent(file: string): boolean {
+    const trace = this.#probe.trace(file);
+    return isTrace(trace) && trace.stat.type === 'file' && !this.#resolution.files.has(trace.path);
+  }
+
+  /** Returns whether the jail lacks a program, other than the one that names it. */
+  isAbsentProgram(file: string, by: Trace): boolean {
+    if (!PROGRAM.test(file) || baseName(file).length < MIN_NAME) return false;
+    const trace = this.#probe.trace(file);
+    if (!isTrace(trace) || trace.stat.type !== 'file' || trace.path === by.path) return false;
+    return !this.#resolution.files.has(trace.path);
+  }
+
+  /**
+   * Returns whether a program is a variant of an absent one, according to its name, and may start it
+   * by name: `diff3` of `diff`.
+   */
+  isAbsentOriginal(file: string, by: Trace): boolean {
+    if (!PROGRAM.test(file)) return false;
+    const [own, name] = [baseName(by.path), baseName(file)];
+    if (name.length < MIN_ORIGINAL || own === name || !own.includes(name)) return false;
+    // `systemd-cat` and `passt.avx2` are a tool and a build of what their names begin with.
+    if (own.startsWith(name) && /^[-.]/.test(own.slice(name.length))) return false;
+    return this.isAbsent(file);
+  }
+
+  /** Returns whether the jail has what a path leads to. */
+  has(path: string): boolean {
+    const trace = this.#probe.trace(path);
+    return isTrace(trace) && this.#resolution.files.has(trace.path);
+  }
+
+  isThere({ path, stat }: Trace): boolean {
+    return stat.type !== 'directory' && this.#resolution.files.has(path);
+  }
+
+  /** A directory is there if the jail has anything in it but what the loader needs. */
+  holds(trace: Trace): boolean {
+    const { path, stat } = trace;
+    if (stat.type !== 'directory') return this.isThere(trace);
+    for (const file of this.#resolution.files.below(path)) {
+      if (!file.reasons.every(isOfLoader) && file.stat.type !== 'directory') return true;
+    }
+    return false;
+  }
+}
+
+function isOfLoader({ kind }: Reason): boolean {
+  return LOADED.has(kind);
+}

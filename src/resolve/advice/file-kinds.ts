@@ -1,0 +1,36 @@
+import { isRunTimeFile } from '../../evidence/packages/run-time-files.js';
+import type { Trace } from '../../fs/sysroot.js';
+
+/**
+ * Paths that many programs name through their libraries and do not need: optional caches and
+ * databases, modules of engines, plug-ins of name services, and directories to which other packages
+ * add (`*.d`).
+ */
+export const NOISE =
+  /\/(engines-[\d.]+|ossl-modules|krb5\/plugins|XErrorDB|X11\/locale|conf\.avail|sasl2|[\w-]+\.d|alsa(-lib)?|gconv|locale|terminfo|zsh\/vendor-functions|debug|bash-completion|icons|themes|applications|mime|dri|charset\.alias|bfd-plugins|systemd|binfmts)(\/|$)/;
+export const CONFIGURATION = /^\/etc(\/|$)/;
+/** Directories in which programs are looked up. */
+const PROGRAM_DIRECTORY = /^(\/usr|\/usr\/local)?\/s?bin$/;
+export const LIBRARY = /\.so(\.[\d.]+)?$/;
+export const PROGRAM = /^(\/usr|\/usr\/local)?\/s?bin\/[^/]+$/;
+/** Library directories of one architecture, shared like /usr/lib. */
+const MULTIARCH = /^(\/usr)?\/(lib|libexec|share)\/[^/]+-linux-[^/]+$/;
+/** The minimum number of path components of a directory that is specific, unlike `/usr/lib`. */
+const MIN_DEPTH = 3;
+
+/** Returns whether a file or directory holds data of a package, and not code or configuration. */
+export function isData({ path, stat }: Trace): boolean {
+  if (NOISE.test(path) || CONFIGURATION.test(path)) return false;
+  if (PROGRAM_DIRECTORY.test(path) || !isRunTimeFile(path)) return false;
+  if (MULTIARCH.test(path) || LIBRARY.test(path)) return false;
+  if (PROGRAM.test(path)) return false;
+  // What is in a directory of programs is started, not read.
+  if (stat.type === 'directory' && /\/s?bin$/.test(path)) return false;
+  return stat.type === 'file' || path.split('/').length > MIN_DEPTH;
+}
+
+/** Returns whether a file is configuration that everyone may read. */
+export function isConfiguration({ path, stat }: Trace): boolean {
+  if (!CONFIGURATION.test(path) || NOISE.test(path)) return false;
+  return stat.type === 'file' && (stat.mode & 0o004) !== 0;
+}
