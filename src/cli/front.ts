@@ -5,6 +5,9 @@ const VARIABLE = 'JAILBUILD_FRONT';
 /** Variables that the front sets aside because Node would read them at startup (native/front/front.h). */
 const [CERTIFICATES, ASIDE] = ['NODE_EXTRA_CA_CERTS', 'JAILBUILD_NODE_EXTRA_CA_CERTS'];
 
+/** Matches a key, which names a file. */
+const KEY = /^[0-9a-f]{32}$/;
+
 let isFronted = false;
 let key: string | undefined;
 
@@ -13,7 +16,7 @@ export function hasFront(): boolean {
   return isFronted;
 }
 
-/** Returns what identifies this command in the store of answers (native/front/answer.c); undefined if none may be stored. */
+/** Returns what names the answer to this command (native/front/answer.c); undefined if none may be stored. */
 export function answerKey(): string | undefined {
   return key;
 }
@@ -21,8 +24,7 @@ export function answerKey(): string | undefined {
 /**
  * Learns what the native front says that has started this process, and hides it from those that this
  * one starts: `REQUESTS,REPLIES,PROCESS`, the descriptors of the writer's pipes, where it stays to be the
- * writer; then `;tuned` where it has set glibc's
- * memory settings, and `;KEY`, see {@link answerKey}.
+ * writer; then `;tuned` where it has set glibc's memory settings; then `;KEY,PROCESS`, see {@link answerKey}.
  *
  * @param environment the process's own, of which it takes out what is the front's
  */
@@ -36,8 +38,11 @@ export function meetFront(environment: NodeJS.ProcessEnv = process.env): void {
     delete environment[ASIDE];
     environment[CERTIFICATES] = certificates;
   }
-  const [channel = '', settings, said_] = said.split(';');
-  key = said_ || undefined;
+  const [channel = '', settings, named = ''] = said.split(';');
+  const [hash = '', owner] = named.split(',');
+  // A front that is not the writer has become this process.
+  const isOurs = [process.ppid, process.pid].includes(Number(owner));
+  key = isOurs && KEY.test(hash) ? hash : undefined;
   if (settings === 'tuned') delete environment.GLIBC_TUNABLES;
   const [requests, replies, front] = channel.split(',').map(Number);
   // The variable was meant for another process.

@@ -1,14 +1,14 @@
-import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import { errnoOf } from '../errors.js';
 import { replaceCacheFile } from '../fs/cache-directory.js';
 import { insecureParent } from '../fs/insecure-parent.js';
-import { readRecordStamp, stampOf } from '../jail/record/record.js';
+import { readRecordStamp } from '../jail/record/record.js';
 import { environmentOf, launcherParts, mountArguments } from '../launcher/options.js';
 import { UNASKED } from '../launcher/tmp.js';
 import { canUncover } from '../launcher/uncovering.js';
 import { hasFront } from './front.js';
+import { asFields, programFields } from './front-fields.js';
 import type { JailDefaults } from './options/launch.js';
 
 /**
@@ -32,13 +32,13 @@ export async function rememberDefaults(root: string): Promise<void> {
   try {
     const stamp = readRecordStamp(root);
     if (stamp === undefined) return;
-    const head = [SCHEMA, ...program(), root, stamp];
-    if (isWhole(readIfThere(fileOf(root)), asText(head))) return;
+    const head = [SCHEMA, ...programFields(), root, stamp];
+    if (isWhole(readIfThere(fileOf(root)), asFields(head))) return;
     const { jailDefaults } = await import('./options/launch.js');
     const defaults = jailDefaults(root);
     if (!isRememberable(root, defaults)) return;
-    const body = asText(fieldsOf(root, defaults));
-    const text = asText([...head, Buffer.byteLength(body)]) + body;
+    const body = asFields(fieldsOf(root, defaults));
+    const text = asFields([...head, Buffer.byteLength(body)]) + body;
     // Bytes that are not UTF-8 would be changed.
     if (text.isWellFormed()) await keep(fileOf(root), text);
   } catch (error) {
@@ -90,16 +90,6 @@ function fieldsOf(
 
 function variableText([name, value]: readonly [string, string]): string {
   return `${name}=${value}`;
-}
-
-function asText(fields: readonly (string | number)[]): string {
-  return fields.map((field) => `${field}\0`).join('');
-}
-
-/** Another one may tell the launcher something else. */
-function program(): readonly string[] {
-  const file = fileURLToPath(import.meta.url);
-  return [file, stampOf(statSync(file, { bigint: true }))];
 }
 
 /** Names the file by FNV-1a of the path's bytes; the file itself names its jail. */

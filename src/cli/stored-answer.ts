@@ -1,14 +1,12 @@
-import { statSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { crc32 } from 'node:zlib';
 import { storeCacheFile } from '../fs/cache-directory.js';
 import { ownHome, ownVariable } from '../fs/own-environment.js';
 import { pathBuffer } from '../fs/path-bytes.js';
 import type { UnchangedJail } from '../jail/build/verify-step.js';
-import { stampOf } from '../jail/record/record.js';
 import type { StateBlock } from '../jail/record/state-blocks.js';
 import { answerKey } from './front.js';
+import { asFields, programFields } from './front-fields.js';
 import { collectedOutput, collectOutput, dropOutput } from './output/output.js';
 
 /** Names the format and its version; native/front/answer.c reads it. */
@@ -59,16 +57,14 @@ export function storeAnswer(): void {
   const blocks = basis.kind === 'host' ? basis.blocks : [];
   const [out, err] = [pathBuffer(output.out), pathBuffer(output.err)];
   const body = Buffer.concat([
-    asFields([...fieldsOf(basis), out.length, err.length]),
+    pathBuffer(asFields([...fieldsOf(basis), out.length, err.length])),
     ...[out, err, ...blocks],
   ]);
-  const bytes = Buffer.concat([asFields([SCHEMA, ...program(), crc32(body)]), body]);
+  const bytes = Buffer.concat([
+    pathBuffer(asFields([SCHEMA, ...programFields(), crc32(body)])),
+    body,
+  ]);
   if (bytes.length <= MAX_SIZE) storeCacheFile(path.join(directory(), key), bytes, MOST);
-}
-
-/** Each ends with a NUL byte. */
-function asFields(fields: readonly (string | number)[]): Buffer {
-  return pathBuffer(fields.map((field) => `${field}\0`).join(''));
 }
 
 function fieldsOf(of: AnswerBasis): readonly (string | number)[] {
@@ -80,12 +76,6 @@ function fieldsOf(of: AnswerBasis): readonly (string | number)[] {
   const sizes = blocks.flatMap(({ isOfJail, length }) => [isOfJail ? 'jail' : 'host', length]);
   const names = [sourceRoot, root, path.resolve(target), recordStamp, stateStamp, note];
   return [...names, blocks.length, ...sizes];
-}
-
-/** Another one may give another answer. */
-function program(): readonly string[] {
-  const file = fileURLToPath(import.meta.url);
-  return [file, stampOf(statSync(file, { bigint: true }))];
 }
 
 /** As native/front/answer.c, which does not read passwd(5). */

@@ -39,13 +39,13 @@ static void put_aside_certificates(void)
 static void announce(const struct start *start, const struct channel *channel)
 {
 	char text[96];
-	int length = 0;
+	int process = (int)getpid(), length = 0;
 
 	if (channel != NULL)
 		length = snprintf(text, sizeof(text), "%d,%d,%d", channel->to_requests,
-				  channel->to_replies, (int)getpid());
-	snprintf(text + length, sizeof(text) - (size_t)length, ";%s;%s", start->tuned ? "tuned" : "",
-		 start->key);
+				  channel->to_replies, process);
+	snprintf(text + length, sizeof(text) - (size_t)length, ";%s;%s,%d", start->tuned ? "tuned" : "",
+		 start->key, process);
 	setenv(FRONT_VARIABLE, text, 1);
 	put_aside_certificates();
 }
