@@ -21,6 +21,9 @@ import { writeFailed, writeTo } from './write-failed.js';
 
 const { O_CREAT, O_EXCL, O_RDWR } = constants;
 
+/** Larger than the room that is left where a program could not write. */
+const PROBE = Buffer.alloc(1 << 20, 1);
+
 /** A regular file being written. */
 export class Draft implements OutputFile {
   size = 0;
@@ -92,7 +95,14 @@ export class Draft implements OutputFile {
   }
 
   async fill(write: (fd: number) => Promise<void>): Promise<void> {
-    await write(this.#fd);
+    try {
+      await write(this.#fd);
+    } catch (error) {
+      // If the disk is full, this names the file, where the program named itself.
+      this.size = fstatSync(this.#fd).size;
+      await this.append(PROBE);
+      throw error;
+    }
     this.size = fstatSync(this.#fd).size;
   }
 

@@ -115,3 +115,19 @@ test('the command computes the digest for whoever reads it, --quiet or not', () 
   assert.equal(readFileSync(digestFile, 'utf8'), `${digest}\n`);
   assert.equal(JSON.parse(jailbuild([...command, '--json']).stdout).digest, digest);
 });
+
+test(
+  'a full file system is reported with the name of the archive',
+  needsRoot('unshare', 'mount', 'zstd'),
+  () => {
+    const place = tempDir();
+    const script =
+      'mount -t tmpfs -o size=1m none "$1" && "$2" "$3" export bash --to "$4" --quiet; echo $?; ls -A "$1"';
+    for (const name of ['a.tar', 'a.tar.gz', 'a.tar.zst']) {
+      const words = ['sh', place, process.execPath, JAILBUILD, `tar:${place}/${name}`];
+      const { stdout, stderr } = exec('unshare', ['--mount', 'sh', '-c', script, ...words]);
+      assert.equal(stderr, `jailbuild: ${place}/${name}: no space left on device\n`);
+      assert.equal(stdout, '1\n');
+    }
+  },
+);
