@@ -35,6 +35,11 @@ export class WantedNames {
     return this.#names.has(name);
   }
 
+  /** All names. */
+  get all(): readonly string[] {
+    return [...this.#names];
+  }
+
   /** Returns false if none of the names is at that offset. */
   mayBeAt(bytes: Buffer, at: number): boolean {
     return this.#starts[startOf(bytes, at)] === 1;

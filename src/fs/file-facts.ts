@@ -24,6 +24,23 @@ const MAX_FILE = 2 * MAX_RECORDS;
 const FNV_OFFSET = 0x811c9dc5;
 const FNV_PRIME = 0x01000193;
 
+/** Facts of a file, as text, and what identifies the file. */
+export interface FoundFacts {
+  readonly key: string;
+  readonly text: string;
+}
+
+/**
+ * Reads the facts of several ELF files at once. Files that are not ELF, or in any way peculiar, are left out.
+ *
+ * @param paths inside the root, without links on the way
+ * @param names the imported names to report
+ */
+export type ReadFacts = (
+  paths: readonly string[],
+  names: readonly string[],
+) => readonly FoundFacts[];
+
 /**
  * What was read of files, kept from run to run by device, inode, size and times: the change time cannot be set, so that
  * any change of a file is noticed without opening it. A record is used only if its checksum is right.
@@ -71,6 +88,13 @@ export class FileFacts {
     this.#added.set(key, facts);
   }
 
+  /** Adds facts of a file that has not changed since, as {@link keyOf} tells. */
+  addFound({ ctimeNs }: FileAttributes, { key, text }: FoundFacts): void {
+    if (ctimeNs === undefined || ctimeNs > this.#latest || text.length > this.#room) return;
+    this.#room -= text.length;
+    this.#added.set(key, text);
+  }
+
   /** Stores what was added. */
   save(): void {
     if (this.#added.size === 0) return;
@@ -81,10 +105,14 @@ export class FileFacts {
   }
 }
 
-/** Returns undefined if it is unknown when the file was last changed. */
-function keyOf(
+/**
+ * Returns what identifies a file and its content; native/engine/facts.c writes the same.
+ *
+ * @returns undefined if it is unknown when the file was last changed
+ */
+export function keyOf(
   { identity, size, mtimeNs, ctimeNs }: FileAttributes,
-  kind: string,
+  kind = '',
 ): string | undefined {
   return ctimeNs === undefined ? undefined : `${identity} ${size} ${mtimeNs} ${ctimeNs}${kind}`;
 }

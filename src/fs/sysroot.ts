@@ -224,6 +224,7 @@ export class Sysroot {
     this.#surveyed?.clear();
     this.#lists.clear();
     this.#traces.clear();
+    this.#probe?.forget();
   }
 
   /** Returns a small text file, truncated if it exceeds any useful size. */
@@ -297,14 +298,22 @@ export class Sysroot {
       this.#noteSurveyed(canonical);
       return surveyed;
     }
-    let result: FileStat | TraceFailure;
-    try {
-      result = this.#view.lstat(canonical) ?? { errno: 'ENOENT', at: canonical };
-    } catch (error) {
-      result = { errno: errnoOf(error) ?? 'EIO', at: canonical };
-    }
+    const result = this.#probe?.seen(canonical) ?? this.#inspect(canonical);
     this.#stats.set(canonical, result);
     return result;
+  }
+
+  /** Returns what was seen at a path, if anything was looked for there. */
+  seen(canonical: string): FileStat | TraceFailure | undefined {
+    return this.#stats.get(canonical);
+  }
+
+  #inspect(canonical: string): FileStat | TraceFailure {
+    try {
+      return this.#view.lstat(canonical) ?? { errno: 'ENOENT', at: canonical };
+    } catch (error) {
+      return { errno: errnoOf(error) ?? 'EIO', at: canonical };
+    }
   }
 
   #noteSurveyed(canonical: string): void {

@@ -1,4 +1,5 @@
 import type { ShellSyntax } from '../evidence/shell/syntax.js';
+import type { ReadFacts } from '../fs/file-facts.js';
 import type { Survey } from '../fs/survey.js';
 import { Sysroot } from '../fs/sysroot.js';
 import type { RegistryAccess } from '../image/registry/access.js';
@@ -26,6 +27,8 @@ export interface RequestContext extends Pick<ResolveContext, 'goesOn'> {
   /** How a sysroot of a registry is read. */
   readonly registry?: RegistryAccess | undefined;
   readonly survey?: SurveyTrees | undefined;
+  /** Returns what reads several files at once; undefined if each is better read when it is needed. */
+  readonly readFacts?: ((prefix: string) => ReadFacts | undefined) | undefined;
 }
 
 /** How files are read. */
@@ -58,7 +61,8 @@ export async function resolveRequest(
   const trees = survey === undefined ? undefined : additions?.trees?.(sysroot);
   if (trees !== undefined) sysroot.useSurvey(await survey?.(sysroot.prefix, trees));
   const advise = isAdvised ? await loadAdviser(sysroot) : undefined;
-  const context = { sysroot, additions, packages: bring, advise, kept, goesOn };
+  const readFacts = reading.readFacts?.(sysroot.prefix);
+  const context = { sysroot, additions, packages: bring, advise, kept, readFacts, goesOn };
   const begun = atOnce(Resolving.begin(request, context));
   const { syntax, warnings: unread } = await loadSyntax(begun);
   const closure = begun.finish(syntax);

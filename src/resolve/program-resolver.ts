@@ -1,11 +1,13 @@
 import { isElfStart } from '../elf/headers.js';
 import type { ElfFile } from '../elf/types.js';
 import { JailbuildError } from '../errors.js';
+import type { ReadFacts } from '../fs/file-facts.js';
 import { isTrace, type Sysroot, type Trace } from '../fs/sysroot.js';
 import type { LoaderFlavor } from '../loader/flavor.js';
 import { type LoadedObject, loadedObject } from '../loader/loaded-object.js';
 import { type CachePolicy, LoaderFiles } from '../loader/loader-files.js';
 import { type KnownObject, ObjectTable } from '../loader/objects.js';
+import { ProbableFiles } from '../loader/probable-files.js';
 import { type Edge, mapProcessInSteps, type ProcessImage } from '../loader/process.js';
 import { LibrarySearches } from '../loader/searches.js';
 import type { MissingLibrary, Reason } from '../manifest/manifest.js';
@@ -20,6 +22,7 @@ import type { Originals, ReadFile } from './originals.js';
 import { parseProgram } from './parse-program.js';
 import { AlikePrograms, mayBeAlike } from './process/alike-programs.js';
 import type { KeptFiles } from './process/kept-files.js';
+import { KnownFiles } from './process/known-files.js';
 import { KnownObjects } from './process/known-objects.js';
 import {
   isModule,
@@ -42,6 +45,8 @@ export interface ProgramResolverOptions {
   readonly cache: CachePolicy;
   readonly originals?: Originals | undefined;
   readonly kept?: KeptFiles | undefined;
+  /** Reads several files at once. */
+  readonly readFacts?: ReadFacts | undefined;
   /** Record missing interpreters and continue, instead of failing. */
   readonly goesOn?: boolean | undefined;
 }
@@ -51,13 +56,14 @@ export class ProgramResolver {
   anyUsesLdSoCache = false;
   libraryPathUsed = false;
   readonly objects: ObjectTable;
+  readonly #loaderFiles: LoaderFiles;
   /** The searches of the loaders of all programs so far. */
   readonly searches: LibrarySearches;
   /** The libraries that a cache for the jail must list. */
   readonly cachedLookups = new CachedLookups();
   readonly known = new KnownObjects();
   readonly #sysroot: Sysroot;
-  readonly #kept: KeptFiles | undefined;
+  readonly #knownFiles: KnownFiles;
   /** What the files that were read name in their strings. */
   readonly strings: ProgramStrings;
   readonly #goesOn: boolean;
@@ -94,11 +100,12 @@ export class ProgramResolver {
       cache,
       originals = () => undefined,
       kept,
+      readFacts,
       goesOn = false,
     }: ProgramResolverOptions,
   ) {
     this.#sysroot = sysroot;
-    this.#kept = kept;
+    this.#knownFiles = new KnownFiles(kept, readFacts);
     this.strings = new ProgramStrings(kept);
     this.#goesOn = goesOn;
     this.#files = files;
@@ -119,12 +126,13 @@ export class ProgramResolver {
       (found) => originals(found.path) ?? this.#recall(found),
       (source, elf, found, file) => {
         const isClean = this.#facts.read(source, elf, found);
-        if (isClean)
-          kept?.add(found, file, { elf, facts: this.#facts.ofRead(found.stat.identity) });
+        if (!isClean) return;
+        const facts = this.#facts.ofRead(found.stat.identity);
+        this.#knownFiles.add(found, file, { elf, facts });
       },
     );
-    const loaderFiles = new LoaderFiles(this.objects, cache);
-    this.searches = new LibrarySearches(loaderFiles, request.libraryPath ?? []);
+    this.#loaderFiles = new LoaderFiles(this.objects, cache);
+    this.searches = new LibrarySearches(this.#loaderFiles, request.libraryPath ?? []);
   }
 
   /** Returns what was read of a file, by its identity. */
@@ -136,9 +144,18 @@ export class ProgramResolver {
     };
   }
 
-  /** Returns what an earlier run has read of a file that is unchanged since. */
+  /** Reads programs that will be added, and what they probably need, faster than one by one. */
+  readAhead(programs: readonly FoundProgram[]): void {
+    const probable = new ProbableFiles(this.#loaderFiles);
+    this.#knownFiles.readAhead(
+      programs.map(({ trace }) => trace),
+      (elf) => probable.of(elf),
+    );
+  }
+
+  /** Returns what is known of a file that is unchanged since it was read. */
   #recall(found: Trace): KnownObject | undefined {
-    const file = this.#kept?.get(found);
+    const file = this.#knownFiles.get(found);
     if (file?.facts !== undefined) this.#facts.take(found, file.facts);
     return file && { elf: file.elf, isElf: true };
   }

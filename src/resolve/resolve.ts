@@ -1,5 +1,6 @@
 import { JailbuildError } from '../errors.js';
 import type { ShellSyntax } from '../evidence/shell/syntax.js';
+import type { ReadFacts } from '../fs/file-facts.js';
 import { OverlayView } from '../fs/overlay-view.js';
 import { isTrace, Sysroot } from '../fs/sysroot.js';
 import type { Advice } from '../manifest/advice.js';
@@ -64,6 +65,8 @@ export interface ResolveContext {
   readonly originals?: Originals | undefined;
   /** What earlier runs have read of files, to which this one adds. */
   readonly kept?: KeptFiles | undefined;
+  /** Reads several files of the sources at once. */
+  readonly readFacts?: ReadFacts | undefined;
   /** Record missing interpreters and continue, instead of failing. */
   readonly goesOn?: boolean;
   /** The root to resolve in, if it is not a directory that the request names. */
@@ -149,7 +152,7 @@ export class Resolving {
    * @throws JailbuildError as {@link resolve}
    */
   static *begin(asked: ResolveRequest, context: ResolveContext = {}): Steps<Resolving> {
-    const { additions, originals, kept } = context;
+    const { additions, originals, kept, readFacts } = context;
     if (additions === undefined && needsAdditions(asked)) {
       throw new Error(
         'profiles, users, includes and excludes must be loaded first, by additionsOf',
@@ -165,11 +168,13 @@ export class Resolving {
       cache: CACHE_POLICY[request.ldCache ?? 'generate'],
       originals,
       kept,
+      readFacts,
       goesOn: context.goesOn,
     });
     const resolution: Resolution = { sysroot, sources, files, programs, searchPath, cwd };
     const added = additions?.addTo(resolution) ?? [];
     const requested = request.programs.map((name) => findProgram(sysroot, name, searchPath, cwd));
+    programs.readAhead(requested);
     for (const path of context.runnable ?? []) {
       const trace = sysroot.trace(path);
       if (isTrace(trace)) yield* programs.addRunnableInSteps(trace);

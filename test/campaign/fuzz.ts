@@ -129,6 +129,16 @@ function mutate(random: Random, { bytes, regions, strings }: Seed): MutatedSourc
   return source;
 }
 
+/** Yields mutants of an ELF file. */
+export function* mutantsOf(bytes: Buffer, count: number, seed: number): Generator<Buffer> {
+  const random = new Random(seed);
+  const base = seedOf(bytes);
+  for (let made = 0; made < count; made++) {
+    const source = mutate(random, base);
+    yield source.read(0, source.size);
+  }
+}
+
 /** Parses a file with every reader of ELF files. */
 function readAll(source: MutatedSource): void {
   const { headers } = parseElf(source);

@@ -1,5 +1,6 @@
 import { JailbuildError } from '../../errors.js';
 import { recordedAttributes } from '../../fs/recorded-attributes.js';
+import { readSourceFacts } from '../../jail/engine/source-facts.js';
 import { hostState } from '../../jail/record/fingerprint.js';
 import type { Closure } from '../../resolve/resolve.js';
 import { defineCommand } from '../command.js';
@@ -74,6 +75,7 @@ export const treeCommand = defineCommand({
     const closure = await resolveRequest(request, {
       goesOn: true,
       isAdvised: false,
+      readFacts: readSourceFacts,
       noCache: args['no-cache'],
     });
     const trees = dependencyTree(closure, { totals: args.json === true || args.size === true });

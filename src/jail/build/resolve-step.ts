@@ -8,6 +8,7 @@ import { resolveRequest } from '../../plan/resolve-request.js';
 import { settleRequest } from '../../resolve/environment.js';
 import { mergeRequests } from '../../resolve/merge-requests.js';
 import type { Closure } from '../../resolve/resolve.js';
+import { readSourceFacts } from '../engine/source-facts.js';
 import { surveySources } from '../engine/source-survey.js';
 import type { ManifestSources } from '../manifest-sources.js';
 import { type Fingerprint, isHostUnchanged, readFingerprint } from '../record/fingerprint.js';
@@ -70,7 +71,8 @@ export async function resolveStep(asked: BuildJob): Promise<Resolved> {
     return { job, request, resolution: { kind: 'remembered', remembered }, sourceRoot };
   }
   const { noCache } = job.options;
-  const closure = await resolveRequest(request, { survey: surveySources, noCache });
+  const reading = { survey: surveySources, readFacts: readSourceFacts, noCache };
+  const closure = await resolveRequest(request, reading);
   if (!allowMissing) refuseMissing(closure.missing);
   const resolution = { kind: 'closure', closure, began } as const;
   return { job, request, resolution, sourceRoot: closure.sysroot.prefix };

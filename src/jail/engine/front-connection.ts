@@ -55,6 +55,32 @@ export class FrontConnection implements Connection {
     return opened;
   }
 
+  /**
+   * Has the front serve a whole session while this process waits in system calls.
+   *
+   * @param requests all requests of the session but its end
+   * @param take is given what the front replies; returns true once that is all
+   * @returns false if there is no free front, or it has ended
+   */
+  static serve(
+    requests: readonly (readonly Buffer[])[],
+    take: (bytes: Buffer) => boolean,
+  ): boolean {
+    if (channel === undefined) return false;
+    const connection = FrontConnection.open({ take() {}, fail() {}, outstanding: () => 0 });
+    for (const request of requests) connection.write(request);
+    for (let isOver = false; !isOver; ) {
+      const bytes = connection.#readNow();
+      if (bytes === undefined) return false;
+      isOver = take(bytes);
+    }
+    connection.write(endRequest(0));
+    // The reply confirms the end.
+    if (connection.#readNow() === undefined) return false;
+    channel = connection.#channel;
+    return true;
+  }
+
   write(request: readonly Buffer[]): void {
     if (this.#gone !== undefined) return;
     try {
@@ -104,6 +130,18 @@ export class FrontConnection implements Connection {
     if (count === 0) this.#end('it closed its pipe');
     else this.#receiver.take(Buffer.from(this.#buffer.subarray(0, count)));
     return count > 0;
+  }
+
+  /** Returns what the front has replied; undefined if it has ended. */
+  #readNow(): Buffer | undefined {
+    try {
+      const count = readSync(this.#channel.replies, this.#buffer);
+      if (count > 0) return this.#buffer.subarray(0, count);
+      this.#end('it closed its pipe');
+    } catch (error) {
+      this.#end(String(error));
+    }
+    return undefined;
   }
 
   #end(how: string): void {

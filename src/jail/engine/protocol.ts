@@ -41,6 +41,7 @@ const XATTRS = 19;
 const EXTENTS = 20;
 const CHECK = 21;
 const SURVEY = 22;
+const FACTS = 23;
 const NODE_TYPE = { fifo: 0, 'character-device': 1, 'block-device': 2 } as const;
 
 /** Usual sizes of the head of a request, and of an operation. */
@@ -193,6 +194,34 @@ export function extentsRequest(run: number, job: number, sources: readonly strin
 /** Requests the entries of directories; replies have kind `data`, several a directory, as fs/survey.ts reads them. */
 export function surveyRequest(run: number, job: number, sources: readonly string[]): Buffer[] {
   return sourcesRequest(SURVEY, run, job, sources);
+}
+
+/**
+ * Requests what there is to know of ELF files; replies have kind `data`, one for each file that was read.
+ *
+ * @param batches paths relative to the source root
+ * @param names the imported names to report
+ */
+export function factsRequest(
+  run: number,
+  job: number,
+  batches: readonly (readonly string[])[],
+  names: readonly string[],
+): Buffer[] {
+  const writer = jobHead(run, job, 0, batches.length);
+  const wanted = stringsOf(names);
+  for (const paths of batches) {
+    writer.byte(FACTS);
+    writer.byte(0);
+    writer.bytes(stringsOf(paths));
+    writer.bytes(wanted);
+  }
+  return writer.request();
+}
+
+/** Returns strings that each end with a NUL. */
+function stringsOf(strings: readonly string[]): Buffer {
+  return pathBuffer(strings.map((one) => `${one}\0`).join(''));
 }
 
 function sourcesRequest(

@@ -35,6 +35,7 @@ enum operation_type {
 	OP_EXTENTS,
 	OP_CHECK,
 	OP_SURVEY,
+	OP_FACTS,
 };
 
 struct xattr {
@@ -70,8 +71,12 @@ struct operation {
 	struct timespec source_mtime;
 	mode_t node_type;
 	uint32_t major, minor;
+	/* Content of a file, a block to check, or paths of files to read, each with a NUL. */
 	const uint8_t *content;
 	uint32_t content_length;
+	/* Imported names to report of files that are read, each with a NUL. */
+	const uint8_t *names;
+	uint32_t names_length;
 	struct attributes attributes;
 };
 
@@ -169,6 +174,9 @@ bool check_block(const struct operation *operation);
 
 /* survey.c: replies with a directory's entries and their attributes; 0, or -1 with errno */
 int survey_directory(struct worker *worker, const char *path);
+
+/* facts.c: replies with what there is to know of ELF files, except those that are peculiar or cannot be read */
+void tell_facts(struct worker *worker, const struct operation *operation);
 
 /* copy.c */
 enum outcome copy_file(struct worker *worker, const struct operation *operation);

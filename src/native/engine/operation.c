@@ -216,7 +216,7 @@ static int with_one(struct worker *worker, const struct operation *operation)
 static bool is_query(const struct operation *operation)
 {
 	return operation->type == OP_XATTRS || operation->type == OP_EXTENTS ||
-	       operation->type == OP_SURVEY;
+	       operation->type == OP_SURVEY || operation->type == OP_FACTS;
 }
 
 static int answer(struct worker *worker, const struct operation *operation)
@@ -226,6 +226,9 @@ static int answer(struct worker *worker, const struct operation *operation)
 		return list_xattrs(worker, operation->path);
 	case OP_EXTENTS:
 		return list_extents(worker, operation->path);
+	case OP_FACTS:
+		tell_facts(worker, operation);
+		return 0;
 	default:
 		return survey_directory(worker, operation->path);
 	}

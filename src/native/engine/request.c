@@ -50,11 +50,9 @@ static const char *take_string(struct cursor *cursor)
 	return text;
 }
 
-/* Reads a relative path without `.`, `..` or empty components. */
-static const char *take_path(struct cursor *cursor)
+/* Requires a relative path without `.`, `..` or empty components. */
+static void check_path(const char *path)
 {
-	const char *path = take_string(cursor);
-
 	for (const char *name = path;; name++) {
 		size_t length = strcspn(name, "/");
 		bool dots = (length == 1 && name[0] == '.') ||
@@ -63,8 +61,36 @@ static const char *take_path(struct cursor *cursor)
 			die("a path that is absolute or not normalized");
 		name += length;
 		if (*name == '\0')
-			return path;
+			return;
 	}
+}
+
+static const char *take_path(struct cursor *cursor)
+{
+	const char *path = take_string(cursor);
+
+	check_path(path);
+	return path;
+}
+
+/* Reads a length, and strings of that length together, each with a NUL. */
+static const uint8_t *take_strings(struct cursor *cursor, uint32_t *length)
+{
+	*length = take_number(cursor);
+	const uint8_t *strings = take(cursor, *length);
+
+	if (*length > 0 && strings[*length - 1] != '\0')
+		die("a string without an end");
+	return strings;
+}
+
+static void take_paths(struct cursor *cursor, struct operation *operation)
+{
+	operation->content = take_strings(cursor, &operation->content_length);
+	const char *path = (const char *)operation->content, *end = path + operation->content_length;
+
+	for (; path < end; path += strlen(path) + 1)
+		check_path(path);
 }
 
 static struct timespec take_time(struct cursor *cursor)
@@ -170,6 +196,10 @@ static void take_operation(struct cursor *cursor, struct operation *operation)
 	case OP_EXTENTS:
 	case OP_SURVEY:
 		operation->path = take_path(cursor);
+		break;
+	case OP_FACTS:
+		take_paths(cursor, operation);
+		operation->names = take_strings(cursor, &operation->names_length);
 		break;
 	case OP_SYNC:
 		break;

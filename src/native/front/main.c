@@ -14,7 +14,7 @@
 static bool is_without_writer(const char *word)
 {
 	static const char *const words[] = { "run",	 "ps",	 "exec",  "diff",    "oci-runtime", "trace",
-					     "tree",	 "why",	 "inspect",    "profiles", "init",
+					     "why",	 "inspect",    "profiles", "init",
 					     "completion", "help", "optimize", "--version", "-V", "--help", "-h" };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import path from 'node:path';
 import type { DataStrings } from '../../elf/path-strings.js';
 import { cacheDirectory } from '../../fs/cache-directory.js';
-import { FileFacts } from '../../fs/file-facts.js';
+import { FileFacts, type FoundFacts } from '../../fs/file-facts.js';
 import type { OpenFile } from '../../fs/file-reader.js';
 import { isOneFile, programAndUser } from '../../fs/program-stamp.js';
 import type { Trace } from '../../fs/sysroot.js';
@@ -39,6 +39,11 @@ export class KeptFiles {
   add({ stat }: Trace, file: OpenFile, read: CleanFile): void {
     const text = textOfFile(read);
     if (text !== undefined) this.#facts.add(stat, file, text);
+  }
+
+  /** Adds a file that was read by others, and has not changed since. */
+  addFound({ stat }: Trace, found: FoundFacts): void {
+    this.#facts.addFound(stat, found);
   }
 
   /** Returns what the strings of a file name. */

@@ -80,7 +80,8 @@ function tolerate<T>(warnings: string[], otherwise: T, read: () => T): T {
   }
 }
 
-const WATCHED = new WantedNames([
+/** The imported functions that rules use. */
+export const WATCHED = new WantedNames([
   ...NSS_FUNCTIONS.keys(),
   ...LIBC_FUNCTIONS,
   ...HINT_FUNCTIONS,
