@@ -1,7 +1,7 @@
 import { JailbuildError } from '../errors.js';
 import type { Trace } from '../fs/sysroot.js';
 import type { MissingLibrary, SearchRule } from '../manifest/manifest.js';
-import { atOnce, type Steps } from '../manifest/steps.js';
+import { atOnce, PACE, type Steps } from '../manifest/steps.js';
 import { baseName } from '../text/base-name.js';
 import { checkMappable } from './acceptance.js';
 import type { Alternative } from './cpu.js';
@@ -83,6 +83,7 @@ export class Mapping {
   readonly #hasShortName = new Set<LoadedObject>();
   /** Places where libraries were looked for and not found. */
   #looked = 0;
+  #requests = 0;
 
   private constructor(
     program: LoadedObject | undefined,
@@ -105,7 +106,7 @@ export class Mapping {
   }
 
   /**
-   * Maps a process, with a step for each name that is looked up.
+   * Maps a process, with steps for the names that are looked up.
    *
    * @param program undefined for a separate namespace, such as that of an audit module
    *   (rtld-audit(7))
@@ -156,11 +157,13 @@ export class Mapping {
       this.#walked.add(object);
       // Filter objects precede it and are mapped at once.
       let front = at;
+      let { answered } = this.#search;
       for (const { kind, name } of object.elf.dynamic?.dependencies ?? []) {
         if (kind !== 'needed' && !this.#isGlibc) continue;
         const result = this.#request(object, name, kind === 'auxiliary');
         if (kind !== 'needed' && result !== undefined && this.#moveTo(front, result)) front++;
-        yield;
+        if (++this.#requests % PACE === 0 || this.#search.answered !== answered) yield;
+        answered = this.#search.answered;
       }
     }
   }
@@ -174,7 +177,7 @@ export class Mapping {
       const { missing, warnings } = this.#compareVersions(object);
       this.missing.push(...missing);
       this.warnings.push(...warnings);
-      yield;
+      if (this.#checked.size % PACE === 0) yield;
     }
   }
 

@@ -59,7 +59,7 @@ export function mapProcess(
   return atOnce(mapProcessInSteps(program, interpreter, search));
 }
 
-/** As {@link mapProcess}, with a step for each name that is looked up. */
+/** As {@link mapProcess}, with steps for the names that are looked up. */
 export function* mapProcessInSteps(
   program: LoadedObject,
   interpreter: LoadedObject | undefined,
@@ -140,10 +140,9 @@ class Image implements ProcessImage {
     // Without new objects there is nothing to add.
     if (objects.length + audited.length !== this.#baselineObjects) {
       this.#baselineObjects = objects.length + audited.length;
-      for (const object of [...objects, ...audited]) {
-        this.#addLoaded(object);
-        yield;
-      }
+      for (const object of objects) this.#addLoaded(object);
+      for (const object of audited) this.#addLoaded(object);
+      yield;
     }
     this.#addWarnings(this.#baseline);
     const byOrigin = this.#search.originWarning(this.#program, this.loaded);

@@ -18,6 +18,8 @@ import { usesPlatform } from './tokens.js';
 export class LibrarySearch {
   readonly abi: ElfHeaders;
   readonly flavor: LoaderFlavor;
+  /** How many names were looked up in the file system, which may be slow; all other answers are known. */
+  answered = 0;
   readonly #files: LoaderFiles;
   readonly #libraryPath: readonly string[];
   readonly #path: SearchPath;
@@ -93,6 +95,7 @@ export class LibrarySearch {
     const answers = this.#answersFor(hidden ? `${places.key}\0-` : places.key);
     let answer = answers.get(taken);
     if (answer === undefined) {
+      this.answered++;
       answer = this.#loader.find(taken, places, hidden);
       answers.set(taken, answer);
     }
@@ -121,6 +124,7 @@ export class LibrarySearch {
   #byPath(name: string, dependsOnCpu: boolean): Found | NotFound {
     // A relative path starts from the working directory of the process: in a jail, its root.
     const path = name.startsWith('/') ? name : `/${name}`;
+    this.answered++;
     const alternatives = dependsOnCpu ? this.#path.otherPlatforms() : [];
     const candidate = candidateAt(path, this.#files.objects, this.flavor, this.abi);
     return candidate === undefined

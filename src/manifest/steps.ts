@@ -6,6 +6,9 @@ export type Steps<T> = Generator<undefined, T, undefined>;
 /** The maximum time in milliseconds before the event loop gets a turn. */
 const TURN = 40;
 
+/** The number of small pieces of work in a step: to pause between each two would cost more than some of them. */
+export const PACE = 32;
+
 /** Runs all steps at once. */
 export function atOnce<T>(steps: Steps<T>): T {
   for (;;) {

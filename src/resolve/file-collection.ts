@@ -113,8 +113,8 @@ export class FileCollection {
   #sorted: readonly CollectedFile[] | undefined;
   /** Lists of one reason. */
   readonly #single = new Map<Reason, readonly Reason[]>();
-  /** The reasons of files with many, by path. */
-  readonly #reasonsSeen = new Map<string, Set<string>>();
+  /** The reasons of files with many, by path, and there by what they name first. */
+  readonly #reasonsSeen = new Map<string, SeenReasons>();
 
   /**
    * @param sysroot the root for look-ups
@@ -361,15 +361,13 @@ export class FileCollection {
   /** Nearly all files have one reason, the C library one for each program. */
   #isNew(path: string, reason: Reason, reasons: readonly Reason[]): boolean {
     if (reasons.length < MANY) return !reasons.some((known) => isSameReason(known, reason));
-    let keys = this.#reasonsSeen.get(path);
-    if (keys === undefined) {
-      keys = new Set(reasons.map(reasonKey));
-      this.#reasonsSeen.set(path, keys);
+    let known = this.#reasonsSeen.get(path);
+    if (known === undefined) {
+      known = new Map();
+      for (const one of reasons) note(known, one);
+      this.#reasonsSeen.set(path, known);
     }
-    const key = reasonKey(reason);
-    if (keys.has(key)) return false;
-    keys.add(key);
-    return true;
+    return note(known, reason);
   }
 
   /** Returns the reasons of an entry; for the target of a link, also the reasons of the link. */
@@ -457,6 +455,32 @@ export class FileCollection {
       reasons: [reason],
     });
   }
+}
+
+/** Reasons by what they name first: one, or the keys of several. A key for each would take longer than all else. */
+type SeenReasons = Map<string, Reason | Set<string>>;
+
+/** Adds a reason; returns false if it was there. */
+function note(seen: SeenReasons, reason: Reason): boolean {
+  const name = firstName(reason);
+  const alike = seen.get(name);
+  if (alike === undefined) {
+    seen.set(name, reason);
+    return true;
+  }
+  const keys = alike instanceof Set ? alike : new Set([reasonKey(alike)]);
+  if (keys !== alike) seen.set(name, keys);
+  const key = reasonKey(reason);
+  if (keys.has(key)) return false;
+  keys.add(key);
+  return true;
+}
+
+/** Returns a string that is the same in equal reasons, and differs in most others. */
+function firstName(reason: Reason): string {
+  if ('by' in reason) return reason.by;
+  if ('of' in reason) return reason.of;
+  return 'as' in reason ? (reason.as ?? reason.kind) : reason.kind;
 }
 
 function isSameReason(one: Reason, other: Reason): boolean {

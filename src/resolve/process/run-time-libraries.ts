@@ -2,7 +2,7 @@ import type { Sysroot } from '../../fs/sysroot.js';
 import type { LoadedObject } from '../../loader/loaded-object.js';
 import type { MissingLibrary } from '../../manifest/manifest.js';
 import type { ResolveRequest } from '../../manifest/request.js';
-import type { Steps } from '../../manifest/steps.js';
+import { PACE, type Steps } from '../../manifest/steps.js';
 import { Hints } from '../advice/hints.js';
 import type { FileCollection } from '../file-collection.js';
 import { openNotedLibraries } from './dlopen-notes.js';
@@ -42,14 +42,15 @@ export class RunTimeLibraries {
     this.#nameService = new NameService(sysroot, files);
   }
 
-  /** Opens and adds the libraries of all objects of a process, also of those that this opens, with a step for each. */
+  /** Opens and adds the libraries of all objects of a process, also of those that this opens, with steps for them. */
   *openInSteps(process: RunningProcess): Steps<void> {
     const { dlopen = 'required', nss = 'auto' } = this.#request;
     const libc = process.find(GLIBC_SONAME);
+    let count = 0;
     for (const object of process.loaded) {
-      yield;
       this.#watcher.onObject(process, object);
       const { imports, dlopens } = this.note(object);
+      if (++count % PACE === 0 || imports.length + dlopens.length > 0) yield;
       for (const library of openNotedLibraries(process, object, dlopens, dlopen)) {
         this.#watcher.onMissing(library);
       }

@@ -3,7 +3,7 @@ import type { LoadedObject } from '../../loader/loaded-object.js';
 import type { Edge, ProcessImage, VariantEdge } from '../../loader/process.js';
 import type { NotFound } from '../../loader/search-result.js';
 import type { MissingLibrary, Reason, SearchRule } from '../../manifest/manifest.js';
-import { atOnce, type Steps } from '../../manifest/steps.js';
+import { atOnce, PACE, type Steps } from '../../manifest/steps.js';
 import { FileCollection } from '../file-collection.js';
 
 /** Receives the events of a process's loader. */
@@ -88,7 +88,7 @@ export class RunningProcess {
   }
 
   /**
-   * Adds the objects of a process, with a step for each look-up.
+   * Adds the objects of a process, with steps for the look-ups.
    *
    * @param collected the look-ups that processes of the same loader have added
    */
@@ -142,7 +142,7 @@ export class RunningProcess {
     for (; this.#edges < edges.length; this.#edges++) {
       const edge = edges[this.#edges];
       if (edge !== undefined) collectEdge(edge, this.#collecting);
-      yield;
+      if (this.#edges % PACE === 0) yield;
     }
     for (const edge of variants.slice(this.#variants)) {
       const { of, variant } = edge;
