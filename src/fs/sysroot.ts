@@ -83,6 +83,9 @@ export class Sysroot {
   readonly #lists = new Map<string, string[]>();
   readonly #traces = new Map<string, Trace | TraceFailure>();
   #probe: Sysroot | undefined;
+  #ahead: Sysroot | undefined;
+  /** The view that this one was made from. */
+  #above: { readonly sysroot: Sysroot; readonly isRecorded: boolean } | undefined;
 
   /**
    * @param root a directory, or a virtual tree such as a plan
@@ -90,6 +93,12 @@ export class Sysroot {
    */
   constructor(root: string | FileView = '/') {
     this.#view = typeof root === 'string' ? directoryView(root) : root;
+  }
+
+  static #below(sysroot: Sysroot, isRecorded: boolean): Sysroot {
+    const below = new Sysroot(sysroot.#view);
+    below.#above = { sysroot, isRecorded };
+    return below;
   }
 
   /** Returns the root's path in the real file system, with all links resolved and no trailing slash; '' for `/`. */
@@ -117,8 +126,22 @@ export class Sysroot {
    * {@link observed}, not in this root's.
    */
   get probe(): Sysroot {
-    this.#probe ??= new Sysroot(this.#view);
+    this.#probe ??= Sysroot.#below(this, false);
     return this.#probe;
+  }
+
+  /**
+   * Returns a view of the same tree for look-ups that will probably be made here too: only then does this root record
+   * them, and it need not look again.
+   */
+  get ahead(): Sysroot {
+    this.#ahead ??= Sysroot.#below(this, false);
+    return this.#ahead;
+  }
+
+  /** Returns a view of the same tree whose look-ups are recorded in its own {@link observed} and in this root's. */
+  part(): Sysroot {
+    return Sysroot.#below(this, true);
   }
 
   /** Looks a path up as stat(2) does, following links, and returns every hop. */
@@ -224,7 +247,7 @@ export class Sysroot {
     this.#surveyed?.clear();
     this.#lists.clear();
     this.#traces.clear();
-    this.#probe?.forget();
+    this.#ahead = undefined;
   }
 
   /** Returns a small text file, truncated if it exceeds any useful size. */
@@ -250,7 +273,10 @@ export class Sysroot {
     if (known !== undefined) return known;
     let names: string[] = [];
     try {
-      names = this.#view.names(canonical).sort();
+      names =
+        this.#above?.isRecorded === true
+          ? this.#above.sysroot.#listAt(canonical)
+          : this.#view.names(canonical).sort();
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
     }
@@ -290,7 +316,7 @@ export class Sysroot {
   }
 
   #lstat(canonical: string): FileStat | TraceFailure {
-    const known = this.#stats.get(canonical);
+    const known = this.#stats.get(canonical) ?? this.#known(canonical);
     if (known !== undefined) return known;
     const view = this.#view;
     const surveyed = view instanceof DirectoryView ? view.surveyed(canonical) : undefined;
@@ -298,14 +324,10 @@ export class Sysroot {
       this.#noteSurveyed(canonical);
       return surveyed;
     }
-    const result = this.#probe?.seen(canonical) ?? this.#inspect(canonical);
+    const seen = this.#ahead === undefined ? undefined : this.#ahead.#stats.get(canonical);
+    const result = seen ?? this.#inspect(canonical);
     this.#stats.set(canonical, result);
     return result;
-  }
-
-  /** Returns what was seen at a path, if anything was looked for there. */
-  seen(canonical: string): FileStat | TraceFailure | undefined {
-    return this.#stats.get(canonical);
   }
 
   #inspect(canonical: string): FileStat | TraceFailure {
@@ -314,6 +336,15 @@ export class Sysroot {
     } catch (error) {
       return { errno: errnoOf(error) ?? 'EIO', at: canonical };
     }
+  }
+
+  /** Takes what the view above has found; it need not look again. */
+  #known(canonical: string): FileStat | TraceFailure | undefined {
+    if (this.#above === undefined) return undefined;
+    const { sysroot, isRecorded } = this.#above;
+    const known = isRecorded ? sysroot.#lstat(canonical) : sysroot.#stats.get(canonical);
+    if (known !== undefined) this.#stats.set(canonical, known);
+    return known;
   }
 
   #noteSurveyed(canonical: string): void {

@@ -39,7 +39,7 @@ export class ProbableFiles {
   *#at(path: string): Generator<Trace> {
     if (!path.startsWith('/') || this.#asked.has(path)) return;
     this.#asked.add(path);
-    const trace = this.#files.objects.sysroot.probe.trace(path);
+    const trace = this.#files.objects.sysroot.ahead.trace(path);
     if (isTrace(trace)) yield trace;
   }
 
