@@ -14,6 +14,7 @@ import type { StateBlock } from '../record/state-blocks.js';
 import { locateTarget } from '../target.js';
 import { isPrivileged } from '../write/stage.js';
 import { recordedOptions } from './job.js';
+import { type RepeatableBuild, repeatableBuild } from './repeatable.js';
 import { mayRemember, type Resolved } from './resolve-step.js';
 import { type VerifiedDirectory, verifyDirectory } from './verify-planned.js';
 import type { Written } from './write-step.js';
@@ -24,6 +25,8 @@ export interface Proven extends Written {
   readonly verifiedFiles: number;
   /** Set if nothing at all had to be done. */
   readonly unchanged?: UnchangedJail;
+  /** Set if a new jail was built in a way that can be repeated. */
+  readonly repeatable?: RepeatableBuild;
 }
 
 /** By what it is known that a jail is unchanged. */
@@ -64,7 +67,12 @@ export async function verifyStep(written: Written): Promise<Proven> {
   if (resolution.kind !== 'given' && job.options.record !== false) {
     rememberState(written, root, verified);
   }
-  return { ...written, verifiedFiles: verified.files };
+  const repeatable = repeatableBuild(written, root);
+  return {
+    ...written,
+    verifiedFiles: verified.files,
+    ...(repeatable === undefined ? {} : { repeatable }),
+  };
 }
 
 /** Of a jail that was changed, nothing is taken back any more. */

@@ -68,6 +68,8 @@ export interface Reply {
   /** The errno. */
   readonly errno: number;
   readonly data: Buffer;
+  /** All of it as it came. */
+  readonly raw: Buffer;
 }
 
 /** Builds a request. */
@@ -347,6 +349,7 @@ export class ReplyReader {
         kind: bytes.readUInt8(at + 8),
         errno: bytes.readInt32LE(at + 9),
         data: bytes.subarray(at + REPLY_HEAD, end),
+        raw: bytes.subarray(at, end),
       };
       at = end;
     }

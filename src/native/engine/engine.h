@@ -90,10 +90,15 @@ struct job {
 	/* Stopped by a signal that the client may not have received yet. */
 	bool interrupted;
 	uint8_t *bytes;
+	/* Memory of paths that are not in the request; may be NULL. */
+	char *paths;
 	struct operation *operations;
 };
 
 enum outcome { DONE, FAILED_IN_JAIL, FAILED_AT_SOURCE, SOURCE_CHANGED };
+
+/* Kinds of replies; the first four are outcomes. */
+enum { REPLY_WARNING = 4, REPLY_DATA, REPLY_END };
 
 /* State of a worker thread. */
 struct worker {
@@ -116,6 +121,7 @@ extern int base_error;
 /* Maximum size of a request in bytes. */
 #define MAX_REQUEST (1U << 30)
 void prepare_to_serve(void);
+void close_directories(void);
 /* Carries out one request and takes ownership of its bytes. */
 void serve(uint8_t *bytes, size_t length);
 
@@ -153,6 +159,10 @@ void reply_flush(void);
  */
 void reply_to(int fd, void (*told)(void));
 bool replies_are_kept(void);
+/* Passes each reply to a function instead, in any thread; NULL ends that. */
+typedef void reply_taker(uint32_t job, uint32_t index, uint8_t kind, int error, const void *data,
+			 size_t length);
+void reply_with(reply_taker *taker);
 
 /* operation.c: reports the outcome and returns whether the operation succeeded */
 bool carry_out(struct worker *worker, const struct operation *operation);
@@ -164,8 +174,8 @@ int open_source(const char *path, int flags);
 int open_parent(struct worker *worker, const char *path, const char **name);
 void forget_directory(struct worker *worker);
 
-/* check.c: returns whether everything a block lists is unchanged */
-bool check_block(const struct operation *operation);
+/* check.c: returns whether everything a block lists is unchanged below a directory */
+bool check_block(int root, const struct operation *operation);
 
 /* survey.c: replies with a directory's entries and their attributes; 0, or -1 with errno */
 int survey_directory(struct worker *worker, const char *path);

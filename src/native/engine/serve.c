@@ -12,7 +12,7 @@
 int base_fd = -1, source_fd = -1;
 int base_error = EBADF;
 
-static void close_directories(void)
+void close_directories(void)
 {
 	if (base_fd >= 0)
 		close(base_fd);

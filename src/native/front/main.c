@@ -105,7 +105,10 @@ int main(int argc, char **argv)
 	open_standard_streams();
 	find_dist(start.dist);
 	run_without_node(&start, argc, argv);
-	answer_without_node(&start, argc, argv);
+	if (argc > 2 && !is_verbose(argc, argv)) {
+		answer_without_node(&start, argc, argv);
+		build_without_node(&start, argc, argv);
+	}
 	find_node(start.node);
 	tune_memory(&start);
 	/* Called by `jailbuild optimize`. */
